@@ -1,0 +1,313 @@
+//! The field's words as types: brand, channel, board, release, flavor, systemd version.
+//!
+//! Layouts and names are those of the release servers of CoreOS Container Linux and of Flatcar
+//! (coreos/docs `notes-for-distributors.md`, flatcar/init `bin/flatcar-install`).
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A word of the command line or of a file that is not one of ours, and what would have been.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadWord {
+    what: &'static str,
+    found: String,
+    expected: &'static str,
+}
+
+impl fmt::Display for BadWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is not a {}: expected {}", self.found, self.what, self.expected)
+    }
+}
+
+impl std::error::Error for BadWord {}
+
+/// The vendor of an image: names, hosts and the file name follow from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Brand {
+    /// CoreOS Container Linux, 2013 to 2020.
+    CoreOs,
+    /// Flatcar Container Linux, which continues it.
+    Flatcar,
+}
+
+impl Brand {
+    /// Every brand.
+    pub const ALL: [Brand; 2] = [Brand::CoreOs, Brand::Flatcar];
+
+    /// The word in file names, in `ID=` of os-release and on the command line.
+    pub fn id(self) -> &'static str {
+        match self {
+            Brand::CoreOs => "coreos",
+            Brand::Flatcar => "flatcar",
+        }
+    }
+
+    /// The name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Brand::CoreOs => "CoreOS",
+            Brand::Flatcar => "Flatcar",
+        }
+    }
+
+    /// The prefix of variables in `version.txt` and os-release (`COREOS_BOARD`).
+    pub fn variable_prefix(self) -> &'static str {
+        match self {
+            Brand::CoreOs => "COREOS",
+            Brand::Flatcar => "FLATCAR",
+        }
+    }
+
+    /// The domain below which each channel has a host, `CHANNEL.release.DOMAIN`.
+    pub fn release_domain(self) -> &'static str {
+        match self {
+            Brand::CoreOs => "release.core-os.net",
+            Brand::Flatcar => "release.flatcar-linux.net",
+        }
+    }
+
+    /// The name of the PXE image in a release directory.
+    pub fn pxe_image(self) -> &'static str {
+        match self {
+            Brand::CoreOs => "coreos_production_pxe_image.cpio.gz",
+            Brand::Flatcar => "flatcar_production_pxe_image.cpio.gz",
+        }
+    }
+
+    /// The name of the list of the image's files in a release directory.
+    pub fn contents_list(self) -> &'static str {
+        match self {
+            Brand::CoreOs => "coreos_production_image_contents.txt",
+            Brand::Flatcar => "flatcar_production_image_contents.txt",
+        }
+    }
+
+    /// The name of the list of the image's packages in a release directory.
+    pub fn packages_list(self) -> &'static str {
+        match self {
+            Brand::CoreOs => "coreos_production_image_packages.txt",
+            Brand::Flatcar => "flatcar_production_image_packages.txt",
+        }
+    }
+
+    /// The channels of this brand, the one first that rkt pinned.
+    pub fn channels(self) -> &'static [Channel] {
+        match self {
+            Brand::CoreOs => &[Channel::Alpha, Channel::Beta, Channel::Stable],
+            Brand::Flatcar => &[Channel::Alpha, Channel::Beta, Channel::Stable, Channel::Lts],
+        }
+    }
+}
+
+impl fmt::Display for Brand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Brand {
+    type Err = BadWord;
+    fn from_str(text: &str) -> Result<Brand, BadWord> {
+        Brand::ALL.into_iter().find(|brand| brand.id() == text).ok_or_else(|| BadWord {
+            what: "brand",
+            found: text.to_owned(),
+            expected: "coreos or flatcar",
+        })
+    }
+}
+
+/// A release channel; each has a host of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Channel {
+    Alpha,
+    Beta,
+    Stable,
+    Lts,
+}
+
+impl Channel {
+    /// Every channel.
+    pub const ALL: [Channel; 4] = [Channel::Alpha, Channel::Beta, Channel::Stable, Channel::Lts];
+
+    /// The word in host names and on the command line.
+    pub fn id(self) -> &'static str {
+        match self {
+            Channel::Alpha => "alpha",
+            Channel::Beta => "beta",
+            Channel::Stable => "stable",
+            Channel::Lts => "lts",
+        }
+    }
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+impl FromStr for Channel {
+    type Err = BadWord;
+    fn from_str(text: &str) -> Result<Channel, BadWord> {
+        Channel::ALL.into_iter().find(|channel| channel.id() == text).ok_or_else(|| BadWord {
+            what: "channel",
+            found: text.to_owned(),
+            expected: "alpha, beta, stable or lts",
+        })
+    }
+}
+
+/// A board: the machine that an image is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Board {
+    /// x86_64.
+    Amd64,
+    /// AArch64.
+    Arm64,
+}
+
+impl Board {
+    /// Every board.
+    pub const ALL: [Board; 2] = [Board::Amd64, Board::Arm64];
+
+    /// The word in release directories and manifest directories.
+    pub fn id(self) -> &'static str {
+        match self {
+            Board::Amd64 => "amd64-usr",
+            Board::Arm64 => "arm64-usr",
+        }
+    }
+
+    /// `e_machine` of this board's ELF files (gABI, "ELF header").
+    pub fn elf_machine(self) -> u16 {
+        match self {
+            Board::Amd64 => 62,
+            Board::Arm64 => 183,
+        }
+    }
+
+    /// The machine as `uname -m` and the GNU triplet write it.
+    pub fn machine(self) -> &'static str {
+        match self {
+            Board::Amd64 => "x86_64",
+            Board::Arm64 => "aarch64",
+        }
+    }
+}
+
+impl fmt::Display for Board {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+impl FromStr for Board {
+    type Err = BadWord;
+    fn from_str(text: &str) -> Result<Board, BadWord> {
+        Board::ALL.into_iter().find(|board| board.id() == text).ok_or_else(|| BadWord {
+            what: "board",
+            found: text.to_owned(),
+            expected: "amd64-usr or arm64-usr",
+        })
+    }
+}
+
+/// A release number: three numbers, and for developer builds a `+suffix` or `-suffix`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Release(String);
+
+impl Release {
+    /// The number as written, `1032.0.0` or `4799.0.0+nightly-20260810-2100`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The channel that Flatcar tells by the second number (flatcar/scripts `image_changes.sh`); a promoted
+    /// release keeps its number, so this is a first guess.
+    pub fn usual_channel(&self) -> Channel {
+        match self.0.split('.').nth(1) {
+            Some("1") => Channel::Beta,
+            Some("2") => Channel::Stable,
+            Some("3") => Channel::Lts,
+            _ => Channel::Alpha,
+        }
+    }
+}
+
+impl fmt::Display for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Release {
+    type Err = BadWord;
+    fn from_str(text: &str) -> Result<Release, BadWord> {
+        let (numbers, suffix) = match text.find(['+', '-']) {
+            Some(at) => (&text[..at], &text[at + 1..]),
+            None => (text, "x"),
+        };
+        let number = |part: &str| (1..=9).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'+');
+        let good = numbers.split('.').count() == 3
+            && numbers.split('.').all(number)
+            && !suffix.is_empty()
+            && suffix.bytes().all(plain)
+            && !suffix.contains("..");
+        good.then(|| Release(text.to_owned())).ok_or_else(|| BadWord {
+            what: "release",
+            found: text.to_owned(),
+            expected: "three numbers like 1032.0.0",
+        })
+    }
+}
+
+/// A flavor of stage1, told by its directory: `usr_from_coreos` is `coreos`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Flavor(String);
+
+impl Flavor {
+    /// The flavor of a directory below `stage1/`, or `None` where the directory holds no flavor.
+    pub fn of_directory(name: &str) -> Option<Flavor> {
+        name.strip_prefix("usr_from_").filter(|rest| !rest.is_empty()).map(|rest| Flavor(rest.to_owned()))
+    }
+
+    /// The word, `coreos` or `kvm`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Flavor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The major version of systemd, written `v229` in coreos-common.mk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SystemdVersion(pub u32);
+
+impl fmt::Display for SystemdVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "v{}", self.0)
+    }
+}
+
+impl FromStr for SystemdVersion {
+    type Err = BadWord;
+    fn from_str(text: &str) -> Result<SystemdVersion, BadWord> {
+        let bad = || BadWord {
+            what: "systemd version",
+            found: text.to_owned(),
+            expected: "v and a number, like v229",
+        };
+        let digits = text.strip_prefix('v').ok_or_else(bad)?;
+        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(bad());
+        }
+        digits.parse().map(SystemdVersion).map_err(|_| bad())
+    }
+}

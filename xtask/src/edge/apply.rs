@@ -1,0 +1,1 @@
+//! Puts an edit plan on disk, all of it or nothing.

@@ -1,0 +1,1 @@
+//! Drives the tree's own build (xshell).

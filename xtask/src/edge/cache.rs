@@ -1,0 +1,1 @@
+//! Keeps images, signatures, certificates and text forms between runs.

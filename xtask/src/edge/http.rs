@@ -1,0 +1,1 @@
+//! Gets files: limits, retries, resume, proxies.

@@ -1,0 +1,1 @@
+//! The real loader, in a chroot of the built root filesystem.

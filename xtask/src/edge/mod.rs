@@ -1,0 +1,11 @@
+//! The edge: one outside thing a room. Nothing else in the crate touches the world.
+
+pub mod apply;
+pub mod build;
+pub mod cache;
+pub mod http;
+pub mod image;
+pub mod loader;
+pub mod openpgp;
+pub mod repo;
+pub mod term;

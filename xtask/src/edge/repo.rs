@@ -1,0 +1,1 @@
+//! Finds a tree and reads its sources.

@@ -1,0 +1,1 @@
+//! Progress, colour, and the only print.

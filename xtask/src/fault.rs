@@ -1,0 +1,98 @@
+//! What stops the work: a message, its causes, and the command that mends it.
+//!
+//! A person's mistake in a manifest is a finding, never a [`Fault`]. Messages are lower case, without a full
+//! stop, and name the path or URL, what was expected and what was found.
+
+use std::fmt;
+
+/// The result of everything that can be stopped by the outside world.
+pub type Result<T> = std::result::Result<T, Fault>;
+
+/// Why the work stopped, as the exit code tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultKind {
+    /// It could not be done: usage, network, I/O, a missing tool, a broken file (exit code 2).
+    Failed,
+    /// The image or its signature is not trusted, or is not what was asked for (exit code 3).
+    Refused,
+}
+
+/// One error with its chain of causes, outermost first, and a hint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Decides the exit code.
+    pub kind: FaultKind,
+    /// What could not be done, with the path or URL.
+    pub message: String,
+    /// Why, from the nearest cause to the root.
+    pub causes: Vec<String>,
+    /// The command, or the step, that mends it.
+    pub hint: Option<String>,
+}
+
+impl Fault {
+    /// Something could not be done (exit code 2).
+    pub fn failed(message: impl Into<String>) -> Fault {
+        Fault { kind: FaultKind::Failed, message: message.into(), causes: Vec::new(), hint: None }
+    }
+
+    /// Something is not trusted, or is not what was asked for (exit code 3).
+    pub fn refused(message: impl Into<String>) -> Fault {
+        Fault { kind: FaultKind::Refused, ..Fault::failed(message) }
+    }
+
+    /// Adds the innermost cause known so far.
+    #[must_use]
+    pub fn because(mut self, cause: impl fmt::Display) -> Fault {
+        self.causes.push(cause.to_string());
+        self
+    }
+
+    /// Sets the command or step that mends it; the first hint given (nearest to the cause) is kept.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Fault {
+        self.hint.get_or_insert_with(|| hint.into());
+        self
+    }
+
+    /// Puts what was being done in front; the old message becomes the first cause.
+    #[must_use]
+    pub fn while_doing(mut self, message: impl Into<String>) -> Fault {
+        let inner = std::mem::replace(&mut self.message, message.into());
+        self.causes.insert(0, inner);
+        self
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        self.causes.iter().try_for_each(|cause| write!(f, ": {cause}"))
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// Turns a foreign error into a [`Fault`] with a message of ours in front.
+pub trait OrFault<T> {
+    /// `message` says what was being done and on what; it is built only on failure.
+    fn or_fault<M: Into<String>>(self, message: impl FnOnce() -> M) -> Result<T>;
+}
+
+impl<T, E: std::error::Error> OrFault<T> for std::result::Result<T, E> {
+    fn or_fault<M: Into<String>>(self, message: impl FnOnce() -> M) -> Result<T> {
+        self.map_err(|error| {
+            let mut fault = Fault::failed(message()).because(&error);
+            let mut source = error.source();
+            while let Some(cause) = source {
+                let text = cause.to_string();
+                // Many crates repeat the source in their own text.
+                if !fault.causes.iter().any(|known| known.contains(&text)) {
+                    fault = fault.because(text);
+                }
+                source = cause.source();
+            }
+            fault
+        })
+    }
+}

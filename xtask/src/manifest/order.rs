@@ -1,0 +1,1 @@
+//! The order a manifest is kept in, and where a new line belongs.

@@ -1,0 +1,1 @@
+//! A manifest file and its lines, byte for byte.

@@ -1,0 +1,5 @@
+//! What will change: the sources as they are, as they shall be, and the difference.
+
+pub mod common_mk;
+pub mod edit;
+pub mod sources;

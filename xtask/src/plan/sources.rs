@@ -1,0 +1,45 @@
+//! Everything of a tree that a bump may change, read once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::coreos::{Board, Flavor};
+
+/// coreos-common.mk, where a tree keeps its release, relative to the tree.
+pub const COMMON_MK: &str = "stage1/usr_from_coreos/coreos-common.mk";
+
+/// The files of a tree as bytes, and who lists which manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage1Sources {
+    /// The content of [`COMMON_MK`].
+    pub common_mk: Vec<u8>,
+    /// The content of each manifest by its real path relative to the tree: a symlinked manifest is here once.
+    pub manifests: BTreeMap<String, Vec<u8>>,
+    /// Every file of every manifest directory, symlinks included.
+    pub listings: Vec<Listing>,
+}
+
+/// One file of one manifest directory.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listing {
+    /// The board of the directory: `manifest-BOARD.d`, or `manifest.d` for amd64-usr.
+    pub board: Board,
+    /// The flavor of the directory above it.
+    pub flavor: Flavor,
+    /// Its path relative to the tree.
+    pub listed_as: String,
+    /// Its real path relative to the tree, a key of [`Stage1Sources::manifests`].
+    pub file: String,
+}
+
+impl Stage1Sources {
+    /// The boards that have a manifest directory.
+    pub fn boards(&self) -> BTreeSet<Board> {
+        self.listings.iter().map(|listing| listing.board).collect()
+    }
+
+    /// Every file by its path relative to the tree, coreos-common.mk first.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        std::iter::once((COMMON_MK, self.common_mk.as_slice()))
+            .chain(self.manifests.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())))
+    }
+}

@@ -1,0 +1,78 @@
+//! The report as one JSON object; its shape is a contract (`docs/report.schema.json`).
+
+use serde_json::{Value, json};
+
+use super::{ImageOrigin, Report};
+use crate::fault::Fault;
+use crate::manifest::finding::{Finding, Fix};
+
+/// The whole document.
+pub fn document(report: &Report) -> Value {
+    let mut document = json!({
+        "command": report.command,
+        "status": report.status(),
+        "exit_code": report.exit_code(),
+        "dry_run": report.dry_run,
+        "release": report.release.as_ref().map(|(from, to)| json!({
+            "from": from.as_str(), "to": to.as_str(), "channel": report.channel.map(|channel| channel.id()),
+        })),
+        "systemd": report.systemd.as_ref().map(|(from, to)| json!({ "from": from.to_string(), "to": to.to_string() })),
+        "images": report.images.iter().map(image).collect::<Vec<_>>(),
+        "fixes": report.fixes.iter().map(fix).collect::<Vec<_>>(),
+        "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
+        "edits": report.plan.edits.iter().map(|edit| json!({ "file": edit.path, "diff": edit.diff() })).collect::<Vec<_>>(),
+        "error": report.error.as_ref().map(error),
+    });
+    if report.command == "smoketest" {
+        document["checks"] = report.checks.iter().map(|check| json!({
+            "name": check.name, "subject": check.subject, "outcome": check.outcome.id(), "message": check.message,
+        })).collect();
+    }
+    for (key, value) in &report.extra {
+        document[*key] = value.clone();
+    }
+    document
+}
+
+fn image(image: &ImageOrigin) -> Value {
+    json!({
+        "board": image.board.id(),
+        "source": image.source,
+        "digest": image.digest,
+        "signed_by": image.signature.as_ref().map(|signer| &signer.primary),
+        "signing_subkey": image.signature.as_ref().map(|signer| &signer.subkey),
+        "signed_at": image.signature.as_ref().map(|signer| &signer.signed_at),
+        "os_release": image.os_release,
+    })
+}
+
+fn fix(fix: &Fix) -> Value {
+    let mut value = json!({ "kind": fix.kind.id(), "file": fix.file, "because": fix.because });
+    if let Some(from) = &fix.from {
+        value["from"] = json!(from);
+    }
+    if let Some(to) = &fix.to {
+        value["to"] = json!(to);
+    }
+    value
+}
+
+fn finding(finding: &Finding) -> Value {
+    json!({
+        "kind": finding.kind.id(),
+        "severity": finding.severity.id(),
+        "board": finding.board.id(),
+        "flavor": finding.flavor.as_str(),
+        "file": finding.file,
+        "line": finding.line,
+        "path": finding.path,
+        "needed_by": finding.needed_by,
+        "candidates": finding.candidates,
+        "message": finding.message,
+        "hint": finding.hint,
+    })
+}
+
+fn error(fault: &Fault) -> Value {
+    json!({ "message": fault.message, "causes": fault.causes, "hint": fault.hint })
+}

@@ -1,0 +1,132 @@
+//! How a run is told: one [`Report`], several faces.
+
+pub mod json;
+
+use std::collections::BTreeMap;
+
+use crate::coreos::{Board, Channel, Release, SystemdVersion};
+use crate::fault::{Fault, FaultKind};
+use crate::manifest::finding::{Finding, Fix, Severity};
+use crate::plan::edit::EditPlan;
+
+/// Everything a command has to tell. Commands fill in what they know; the rest stays empty.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// The command's name as typed.
+    pub command: &'static str,
+    /// Nothing was written, on request.
+    pub dry_run: bool,
+    /// `--check`: edits alone make exit code 1.
+    pub check: bool,
+    /// The pinned release before and after.
+    pub release: Option<(Release, Release)>,
+    /// The channel that has it.
+    pub channel: Option<Channel>,
+    /// The systemd version before and after.
+    pub systemd: Option<(SystemdVersion, SystemdVersion)>,
+    /// The images that were read, one a board.
+    pub images: Vec<ImageOrigin>,
+    /// What was mended.
+    pub fixes: Vec<Fix>,
+    /// What is left.
+    pub findings: Vec<Finding>,
+    /// The files that change.
+    pub plan: EditPlan,
+    /// What smoketest checked.
+    pub checks: Vec<Check>,
+    /// What a face prints ahead of everything else (`fetch`: the path, `why`: the tree).
+    pub output: Vec<String>,
+    /// Keys that one command alone adds to the JSON document.
+    pub extra: BTreeMap<&'static str, serde_json::Value>,
+    /// What stopped the work.
+    pub error: Option<Fault>,
+}
+
+/// Where an image came from and who signed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageOrigin {
+    /// Its board.
+    pub board: Board,
+    /// URL or path.
+    pub source: String,
+    /// SHA-256 of the `.cpio.gz`, as `sha256:HEX`.
+    pub digest: String,
+    /// Who signed it; `None` under `--unsigned`.
+    pub signature: Option<Signer>,
+    /// The variables of its os-release.
+    pub os_release: BTreeMap<String, String>,
+}
+
+/// Who signed a file. Fingerprints are upper-case hex.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signer {
+    /// The primary key, which is what trust is pinned to.
+    pub primary: String,
+    /// The key that made the signature.
+    pub subkey: String,
+    /// When, RFC 3339 in UTC.
+    pub signed_at: String,
+    /// The first user id of the certificate, where it has one.
+    pub name: Option<String>,
+}
+
+/// One check of `smoketest`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// `build`, `link`, `rootfs` or `run`.
+    pub name: &'static str,
+    /// What was checked, `bin/bash`.
+    pub subject: String,
+    /// How it went.
+    pub outcome: Outcome,
+    /// What was seen; names the manifest and the command where it failed.
+    pub message: String,
+}
+
+/// How a check went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Outcome {
+    Pass,
+    Fail,
+    Skip,
+}
+
+impl Outcome {
+    /// The word in JSON.
+    pub fn id(self) -> &'static str {
+        match self {
+            Outcome::Pass => "pass",
+            Outcome::Fail => "fail",
+            Outcome::Skip => "skip",
+        }
+    }
+}
+
+impl Report {
+    /// The exit code of the contract: 0 done, 1 findings left, 2 failed, 3 refused.
+    pub fn exit_code(&self) -> u8 {
+        match &self.error {
+            Some(Fault { kind: FaultKind::Refused, .. }) => 3,
+            Some(_) => 2,
+            None if self.has_open_findings() => 1,
+            None if self.check && !self.plan.is_empty() => 1,
+            None => 0,
+        }
+    }
+
+    /// The word for the outcome in JSON.
+    pub fn status(&self) -> &'static str {
+        match self.exit_code() {
+            0 => "clean",
+            1 => "findings",
+            2 => "failed",
+            _ => "refused",
+        }
+    }
+
+    fn has_open_findings(&self) -> bool {
+        self.findings.iter().any(|finding| finding.severity != Severity::Advice)
+            || self.checks.iter().any(|check| check.outcome == Outcome::Fail)
+    }
+}

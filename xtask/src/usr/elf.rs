@@ -1,0 +1,67 @@
+//! What an ELF file says to the loader (System V gABI, "Dynamic Linking"; LSB, "Symbol Versioning").
+
+/// What the loader reads of one ELF file.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ElfInfo {
+    /// 64-bit (`ELFCLASS64`) rather than 32-bit.
+    pub is_64: bool,
+    /// Big-endian (`ELFDATA2MSB`).
+    pub big_endian: bool,
+    /// `e_machine`.
+    pub machine: u16,
+    /// `PT_INTERP`, the loader a program asks for.
+    pub interp: Option<String>,
+    /// `DT_SONAME`.
+    pub soname: Option<String>,
+    /// `DT_NEEDED`, in order.
+    pub needed: Vec<String>,
+    /// `DT_RPATH`, split at colons.
+    pub rpath: Vec<String>,
+    /// `DT_RUNPATH`, split at colons.
+    pub runpath: Vec<String>,
+    /// `DT_VERNEED`: by library name, the symbol versions needed of it and whether each is weak.
+    pub version_needs: Vec<VersionNeed>,
+    /// `DT_VERDEF`: the symbol versions it defines.
+    pub version_defs: Vec<String>,
+    /// `.note.dlopen` entries.
+    pub dlopen: Vec<DlopenNote>,
+    /// Has a dynamic section at all: a static program needs nothing.
+    pub dynamic: bool,
+    /// Of a loader (`ld-linux*.so.*`): the directories built into it, as it spells them (`/usr/lib64/`).
+    pub system_dirs: Vec<String>,
+    /// Of `systemd` and its shared library: the version string in its text (`229`, `252.39-1`).
+    pub systemd_version: Option<String>,
+}
+
+/// One version needed of one library.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct VersionNeed {
+    /// The library, as in `DT_NEEDED`.
+    pub library: String,
+    /// The version, `GLIBC_2.38`.
+    pub version: String,
+    /// `VER_FLG_WEAK`: the loader only warns.
+    pub weak: bool,
+}
+
+/// One entry of `.note.dlopen` (systemd `docs/ELF_DLOPEN_METADATA.md`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DlopenNote {
+    /// The sonames that serve, the preferred first.
+    pub sonames: Vec<String>,
+    /// What for.
+    pub feature: String,
+    /// For people.
+    pub description: String,
+    /// How much it matters.
+    pub priority: DlopenPriority,
+}
+
+/// How much a library that is loaded by name matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum DlopenPriority {
+    Required,
+    Recommended,
+    Suggested,
+}

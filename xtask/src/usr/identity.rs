@@ -1,0 +1,1 @@
+//! Which release, board and systemd version the image says it is.

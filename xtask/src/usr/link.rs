@@ -1,0 +1,1 @@
+//! What the loader would find, for whom, and how (ld.so(8)).

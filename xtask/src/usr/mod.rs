@@ -1,0 +1,8 @@
+//! What the image holds: paths, ELF files, the tree, who links what, and what the image says it is.
+
+pub mod elf;
+pub mod facts;
+pub mod identity;
+pub mod link;
+pub mod path;
+pub mod tree;

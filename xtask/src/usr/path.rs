@@ -1,0 +1,184 @@
+//! A path inside the image, relative to `/usr`.
+
+use std::fmt;
+
+/// A normalised path relative to the root of `usr.squashfs`, which is the content of `/usr`.
+///
+/// Never empty, no leading or trailing slash, no `.`, `..` or empty component. The root itself is not a
+/// `UsrPath`; where it matters it is `None` of [`UsrPath::parent`].
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UsrPath(String);
+
+/// Why a text is no path inside the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadPath {
+    /// Nothing is left after normalisation.
+    Empty,
+    /// It points outside of `/usr` (`/etc/x`, `../x`).
+    LeavesUsr,
+}
+
+impl fmt::Display for BadPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            BadPath::Empty => "no path is left after normalisation",
+            BadPath::LeavesUsr => "the path leaves /usr",
+        })
+    }
+}
+
+impl UsrPath {
+    /// Normalises a path: `lib64/x`, `./lib64/x`, `/usr/lib64/x` and `lib64//./x` are the same; `..` goes up.
+    ///
+    /// # Errors
+    /// [`BadPath::LeavesUsr`] for other absolute paths and for `..` above the root.
+    pub fn new(text: &str) -> Result<UsrPath, BadPath> {
+        match text.strip_prefix('/') {
+            Some(absolute) => UsrPath::below_root(absolute),
+            None => UsrPath::normalise(std::iter::empty(), text),
+        }
+    }
+
+    /// The path of `target`, the text of a symlink that lies in directory `base` (`None` is the root).
+    ///
+    /// # Errors
+    /// As [`UsrPath::new`]; a target that is the root itself is [`BadPath::Empty`].
+    pub fn resolve_target(base: Option<&UsrPath>, target: &str) -> Result<UsrPath, BadPath> {
+        match target.strip_prefix('/') {
+            Some(absolute) => UsrPath::below_root(absolute),
+            None => UsrPath::normalise(base.into_iter().flat_map(|b| b.0.split('/')), target),
+        }
+    }
+
+    /// The path of a file as a program of the built root filesystem names it: `/usr/x` is `x`, and `/bin`, `/lib`
+    /// and `/lib64` are links into `/usr` there (rkt `stage1/usr_from_coreos`), as `/sbin` is on usr-merged hosts.
+    ///
+    /// # Errors
+    /// As [`UsrPath::new`].
+    pub fn of_rootfs(text: &str) -> Result<UsrPath, BadPath> {
+        let merged = |first: &str| matches!(first, "bin" | "lib" | "lib64" | "sbin");
+        match text.strip_prefix('/') {
+            Some(rest) if merged(rest.trim_start_matches('/').split('/').next().unwrap_or("")) => {
+                UsrPath::normalise(std::iter::empty(), rest)
+            }
+            _ => UsrPath::new(text),
+        }
+    }
+
+    fn below_root(absolute: &str) -> Result<UsrPath, BadPath> {
+        let mut rest = absolute.trim_start_matches('/');
+        while let Some(next) = rest.strip_prefix("./") {
+            rest = next.trim_start_matches('/');
+        }
+        match rest.strip_prefix("usr") {
+            Some("") => Err(BadPath::Empty),
+            Some(inner) if inner.starts_with('/') => UsrPath::normalise(std::iter::empty(), inner),
+            _ => Err(BadPath::LeavesUsr),
+        }
+    }
+
+    fn normalise<'a>(base: impl Iterator<Item = &'a str>, text: &'a str) -> Result<UsrPath, BadPath> {
+        let mut parts: Vec<&str> = Vec::new();
+        for part in base.chain(text.split('/')) {
+            match part {
+                "" | "." => {}
+                ".." => {
+                    parts.pop().ok_or(BadPath::LeavesUsr)?;
+                }
+                name => parts.push(name),
+            }
+        }
+        if parts.is_empty() { Err(BadPath::Empty) } else { Ok(UsrPath(parts.join("/"))) }
+    }
+
+    /// The path as text, `lib64/libz.so.1`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The last component.
+    pub fn name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+
+    /// The directory it lies in, `None` for the root.
+    pub fn parent(&self) -> Option<UsrPath> {
+        self.0.rfind('/').map(|at| UsrPath(self.0[..at].to_owned()))
+    }
+
+    /// The path of `name` in this directory. `name` is one component.
+    #[must_use]
+    pub fn join(&self, name: &str) -> UsrPath {
+        debug_assert!(!name.is_empty() && !name.contains('/'));
+        UsrPath(format!("{}/{name}", self.0))
+    }
+
+    /// The components from the root down.
+    pub fn components(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/')
+    }
+
+    /// Whether this path is `directory` or lies below it.
+    pub fn is_within(&self, directory: &UsrPath) -> bool {
+        self.0.strip_prefix(directory.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+impl fmt::Display for UsrPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for UsrPath {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Lets maps keyed by `UsrPath` be searched by text; the order and equality are those of the text.
+impl std::borrow::Borrow<str> for UsrPath {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_that_name_a_file_of_the_image() {
+        for (text, path) in [
+            ("lib64/libz.so.1", "lib64/libz.so.1"),
+            ("./lib64//x", "lib64/x"),
+            ("/usr/lib/../bin/x", "bin/x"),
+            ("/usr//lib", "lib"),
+            ("//usr/lib", "lib"),
+            ("/./usr/lib", "lib"),
+            ("lib/", "lib"),
+        ] {
+            assert_eq!(UsrPath::new(text).map(|p| p.to_string()), Ok(path.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn texts_that_leave_it() {
+        for text in ["/etc/passwd", "../x", "lib/../../x", "/usrlocal/x", "/bin/ip"] {
+            assert_eq!(UsrPath::new(text), Err(BadPath::LeavesUsr), "{text}");
+        }
+        for text in ["", ".", "/usr", "/usr/", "lib/.."] {
+            assert_eq!(UsrPath::new(text), Err(BadPath::Empty), "{text}");
+        }
+    }
+
+    #[test]
+    fn symlink_targets_count_from_their_directory() {
+        let lib = UsrPath::new("lib64/systemd").ok();
+        let target = |text| UsrPath::resolve_target(lib.as_ref(), text).map(|p| p.to_string());
+        assert_eq!(target("../libz.so.1"), Ok("lib64/libz.so.1".into()));
+        assert_eq!(target("/usr/bin/x"), Ok("bin/x".into()));
+        assert_eq!(target("/etc/x"), Err(BadPath::LeavesUsr));
+        assert_eq!(UsrPath::resolve_target(None, "lib64").map(|p| p.to_string()), Ok("lib64".into()));
+    }
+}

@@ -1,0 +1,226 @@
+//! The files of an image: a tree of nodes, and how a path resolves in it.
+
+use std::collections::BTreeMap;
+
+use super::facts::Facts;
+use super::path::{BadPath, UsrPath};
+
+/// Every node of an image, by its path relative to `/usr`. The root directory itself is no node.
+///
+/// Invariant: the parent of each node is a directory node, or the root.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UsrTree {
+    nodes: BTreeMap<UsrPath, Node>,
+}
+
+/// One inode of the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Permission bits with setuid, setgid and sticky (`st_mode & 0o7777`).
+    pub mode: u16,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// What a node is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File {
+        /// Its size in bytes.
+        size: u64,
+        /// What is known of its content.
+        facts: Facts,
+    },
+    /// A directory.
+    Directory,
+    /// A symbolic link and its target, verbatim.
+    Symlink(String),
+    /// A device, socket or pipe.
+    Special,
+}
+
+/// Where a path leads when every symlink on the way is followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// The symlinks that were followed, in order; each must be listed for the path to work in a stage1.
+    pub links: Vec<UsrPath>,
+    /// Where they lead.
+    pub end: End,
+}
+
+/// The end of a resolved path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// A node that is no symlink.
+    Node(UsrPath),
+    /// The root of the image, `/usr` itself.
+    Root,
+    /// No such node; the path that is missing, with all links before it followed.
+    Missing(UsrPath),
+    /// A link or `..` leaves `/usr`.
+    Outside,
+    /// More links than Linux follows (`path_resolution(7)`: 40).
+    Loop,
+}
+
+impl End {
+    /// The node, where there is one.
+    pub fn node(&self) -> Option<&UsrPath> {
+        match self {
+            End::Node(path) => Some(path),
+            _ => None,
+        }
+    }
+}
+
+/// Linux's limit of links followed in one resolution (`path_resolution(7)`).
+const MAX_LINKS: usize = 40;
+
+impl UsrTree {
+    /// A tree without a node.
+    pub fn new() -> UsrTree {
+        UsrTree::default()
+    }
+
+    /// Puts a node in, with the directories above it where they are not there yet.
+    pub fn insert(&mut self, path: UsrPath, node: Node) {
+        let mut above = path.parent();
+        while let Some(directory) = above {
+            above = directory.parent();
+            self.nodes.entry(directory).or_insert(Node { mode: 0o755, kind: Kind::Directory });
+        }
+        self.nodes.insert(path, node);
+    }
+
+    /// The node at exactly this path; links on the way are not followed.
+    pub fn get(&self, path: &str) -> Option<&Node> {
+        self.nodes.get(path)
+    }
+
+    /// What is known of the content of the regular file at exactly this path.
+    pub fn facts(&self, path: &str) -> Option<&Facts> {
+        match &self.nodes.get(path)?.kind {
+            Kind::File { facts, .. } => Some(facts),
+            _ => None,
+        }
+    }
+
+    /// Keeps what was read of a regular file; a path that is no regular file is left alone.
+    pub fn set_facts(&mut self, path: &UsrPath, read: Facts) {
+        if let Some(Node { kind: Kind::File { facts, .. }, .. }) = self.nodes.get_mut(path) {
+            *facts = read;
+        }
+    }
+
+    /// Every node, in byte order of the paths.
+    pub fn iter(&self) -> impl Iterator<Item = (&UsrPath, &Node)> {
+        self.nodes.iter()
+    }
+
+    /// Every node below a directory, in byte order.
+    pub fn below<'a>(&'a self, directory: &'a UsrPath) -> impl Iterator<Item = (&'a UsrPath, &'a Node)> {
+        // '0' follows '/' in ASCII: the range is exactly what starts with "directory/".
+        let (first, past) = (format!("{directory}/"), format!("{directory}0"));
+        self.nodes.range::<str, _>((
+            std::ops::Bound::Excluded(first.as_str()),
+            std::ops::Bound::Excluded(past.as_str()),
+        ))
+    }
+
+    /// How many nodes there are.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there is no node.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// Follows a path as the kernel does, component by component (`path_resolution(7)`).
+    pub fn resolve(&self, path: &UsrPath) -> Resolved {
+        let mut walk = Walk { tree: self, links: Vec::new(), todo: Vec::new(), here: None };
+        walk.push(path.as_str());
+        let end = walk.run();
+        Resolved { links: walk.links, end }
+    }
+}
+
+/// One path resolution under way.
+struct Walk<'a> {
+    tree: &'a UsrTree,
+    links: Vec<UsrPath>,
+    /// Components still to go, the next one last.
+    todo: Vec<String>,
+    /// The directory reached, `None` for the root.
+    here: Option<UsrPath>,
+}
+
+impl Walk<'_> {
+    fn push(&mut self, path: &str) {
+        self.todo.extend(path.split('/').rev().filter(|c| !c.is_empty() && *c != ".").map(str::to_owned));
+    }
+
+    fn run(&mut self) -> End {
+        while let Some(component) = self.todo.pop() {
+            if component == ".." {
+                match self.here.take() {
+                    Some(directory) => self.here = directory.parent(),
+                    None => return End::Outside,
+                }
+                continue;
+            }
+            let next = match &self.here {
+                Some(directory) => directory.join(&component),
+                None => match UsrPath::new(&component) {
+                    Ok(path) => path,
+                    Err(_) => return End::Outside,
+                },
+            };
+            if let Some(end) = self.step(next) {
+                return end;
+            }
+        }
+        self.here.take().map_or(End::Root, End::Node)
+    }
+
+    /// Goes to `next`, or says why the walk ends there.
+    fn step(&mut self, next: UsrPath) -> Option<End> {
+        match self.tree.nodes.get(&next).map(|node| &node.kind) {
+            Some(Kind::Symlink(target)) => {
+                if self.links.len() == MAX_LINKS {
+                    return Some(End::Loop);
+                }
+                self.links.push(next);
+                if target.starts_with('/') {
+                    self.here = None;
+                    match UsrPath::of_rootfs(target) {
+                        Ok(path) => self.push(path.as_str()),
+                        Err(BadPath::Empty) => {}
+                        Err(BadPath::LeavesUsr) => return Some(End::Outside),
+                    }
+                } else {
+                    self.push(target);
+                }
+                None
+            }
+            Some(Kind::Directory) => {
+                self.here = Some(next);
+                None
+            }
+            Some(_) if self.todo.is_empty() => {
+                self.here = Some(next);
+                None
+            }
+            // A file where a directory was expected is as good as missing.
+            Some(_) | None => Some(End::Missing(self.missing(next))),
+        }
+    }
+
+    fn missing(&mut self, next: UsrPath) -> UsrPath {
+        let rest: Vec<String> = self.todo.drain(..).rev().collect();
+        let text = std::iter::once(next.to_string()).chain(rest).collect::<Vec<_>>().join("/");
+        UsrPath::new(&text).unwrap_or(next)
+    }
+}
