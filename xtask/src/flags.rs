@@ -1,1 +1,0 @@
-//! The command line: clap types and help, nothing else.
