@@ -1,0 +1,232 @@
+#!/bin/bash
+# Makes a release directory, as a CoreOS release server would hold it, from a Debian suite.
+#
+#   scripts/debian-release.sh SUITE RELEASE OUTDIR [--board amd64-usr|arm64-usr]
+#
+# It gives the tool real input: programs, libraries, symbol versions and links that nobody here invented, packed
+# by mksquashfs, GNU cpio, gzip and gpg, so that nothing of ours makes what we read. OUTDIR serves as a mirror:
+#
+#   OUTDIR/signing-key.asc                 the certificate: a primary key and a signing subkey, thrown away with OUTDIR
+#   OUTDIR/BOARD/RELEASE/FILE, FILE.sig    image, version.txt, list of files, list of packages
+#   OUTDIR/BOARD/RELEASE/debian-files.txt  which Debian package each file came from: PACKAGE, tab, path below /usr
+#
+# It wants root (owners and modes go into the image) and a Debian with the packages that it names when they are
+# not there. DEBIAN_MIRROR takes the place of the mirror that apt uses.
+set -euo pipefail
+
+fail() { echo "debian-release.sh: $*" >&2; exit 2; }
+
+positional=() board=amd64-usr
+while [ $# -gt 0 ]; do
+  case $1 in
+    --board) [ $# -gt 1 ] || fail "--board wants amd64-usr or arm64-usr"; board=$2; shift 2 ;;
+    --board=*) board=${1#--board=}; shift ;;
+    -*) fail "unknown option $1" ;;
+    *) positional+=("$1"); shift ;;
+  esac
+done
+[ ${#positional[@]} -eq 3 ] || fail "usage: debian-release.sh SUITE RELEASE OUTDIR [--board amd64-usr|arm64-usr]"
+suite=${positional[0]} release=${positional[1]} outdir=${positional[2]}
+[[ $release =~ ^[0-9]+\.[0-9]+\.[0-9]+$ ]] || fail "$release is not a release: expected three numbers like 2520.0.0"
+case $board in
+  amd64-usr) arch=amd64 multiarch=x86_64-linux-gnu loader=ld-linux-x86-64.so.2 ;;
+  arm64-usr) arch=arm64 multiarch=aarch64-linux-gnu loader=ld-linux-aarch64.so.1 ;;
+  *) fail "$board is not a board: expected amd64-usr or arm64-usr" ;;
+esac
+[ "$(id -u)" = 0 ] || fail "wants root: owners and modes go into the image"
+
+lacking=()
+need() { command -v "$1" > /dev/null || lacking+=("$2"); }
+need mmdebstrap mmdebstrap; need mksquashfs squashfs-tools; need cpio cpio; need gzip gzip; need gpg gnupg
+[ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || lacking+=(debian-archive-keyring)
+[ ${#lacking[@]} -eq 0 ] || fail "not installed: ${lacking[*]} (apt-get install ${lacking[*]})"
+
+mkdir -p "$outdir"
+outdir=$(cd "$outdir" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# What a stage1 is cut out of, and what its programs load. The -dev packages are there for the links without a
+# number (libcap.so), which CoreOS images have.
+packages=(
+  systemd systemd-container udev dbus bash coreutils kmod util-linux mount iproute2 openssh-server openssh-client
+  libpam-modules libpam-systemd libnss-systemd libnss-myhostname procps grep sed
+  libpam0g-dev libcap-dev libkmod-dev libseccomp-dev
+)
+# cryptsetup, tpm2 and friends are loaded by name.
+packages+=(libcryptsetup12 libkmod2 libseccomp2 libidn2-0)
+
+unpack_suite() {
+  local mirror=${DEBIAN_MIRROR:-}
+  if [ -z "$mirror" ]; then
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2> /dev/null |
+      grep -m 1 -E '/debian/?$' || true)
+  fi
+  # The hook sees the packages before they are cleaned away.
+  mmdebstrap --quiet --variant=extract --mode=root --architectures="$arch" --include="$(IFS=,; echo "${packages[*]}")" \
+    --extract-hook='cp "$1"/var/cache/apt/archives/*.deb "$DEBS"/' \
+    --format=directory "$suite" "$work/root" "${mirror:-http://deb.debian.org/debian}"
+}
+
+# Debian suites before the merge of /usr have programs and libraries at the top as well.
+merge_usr() {
+  local name
+  for name in bin sbin lib lib64; do
+    if [ -d "$work/root/$name" ] && [ ! -L "$work/root/$name" ]; then
+      mkdir -p "$work/root/usr/$name"
+      cp -a --remove-destination "$work/root/$name/." "$work/root/usr/$name/"
+    fi
+  done
+}
+
+# Moves the content of directory $1 into $2, directories merged.
+move_into() {
+  mkdir -p "$2"
+  cp -al --remove-destination "$1/." "$2/"
+  rm -rf "$1"
+}
+
+# CoreOS's layout of libraries, kept working for Debian's programs: its loader, RUNPATHs and dlopen calls name the
+# multiarch directory.
+lay_out() {
+  local usr=$work/root/usr link target
+  # A relative link that climbs is turned absolute, so that it survives the move.
+  find "$usr/lib/$multiarch" -type l -lname '*..*' | while read -r link; do
+    target=$(realpath -m -s --relative-to="$work/root" "$(dirname "$link")/$(readlink "$link")")
+    ln -sfn "/$target" "$link"
+  done
+  rm -f "$usr/lib64/$loader" "$usr/lib/$loader"
+  mkdir -p "$usr/lib64"
+  mv "$usr/lib/$multiarch" "$work/multiarch"
+  if [ "$board" = amd64-usr ]; then
+    move_into "$usr/lib" "$usr/lib64"
+    move_into "$work/multiarch" "$usr/lib64"
+    ln -s lib64 "$usr/lib"
+    ln -s . "$usr/lib64/$multiarch"
+  else
+    [ ! -d "$work/multiarch/systemd" ] || move_into "$work/multiarch/systemd" "$usr/lib/systemd"
+    mv "$work/multiarch"/libgcc_s.so.1 "$usr/lib/"
+    move_into "$work/multiarch" "$usr/lib64"
+    ln -s "../lib64/$loader" "$usr/lib/$loader"
+    ln -s ../lib/systemd "$usr/lib64/systemd"
+    ln -s ../lib64 "$usr/lib/$multiarch"
+  fi
+}
+
+# What no stage1 ever lists; the image stays small.
+slim() {
+  local usr=$work/root/usr
+  rm -rf "$usr"/share/{doc,doc-base,info,man,locale,lintian,perl5,perl,bug,bash-completion,zsh,i18n,zoneinfo,pkgconfig,initramfs-tools} \
+    "$usr"/{include,src,games,local,libexec/dpkg} "$usr"/bin/*perl* "$usr"/lib*/*crt*.o "$usr"/lib*/{perl*,gcc,gconv,pkgconfig,udev/hwdb.bin,udev/hwdb.d,locale}
+  find "$usr"/lib* -name '*.a' -delete
+}
+
+identity() {
+  local usr=$work/root/usr
+  rm -f "$usr/lib/os-release"
+  cat > "$usr/lib/os-release" <<END
+NAME="Container Linux by CoreOS"
+ID=coreos
+VERSION=$release
+VERSION_ID=$release
+BUILD_ID=$(date -u +%Y-%m-%d-%H%M)
+PRETTY_NAME="Container Linux by CoreOS $release (from Debian $suite)"
+ANSI_COLOR="38;5;75"
+HOME_URL="https://coreos.com/"
+BUG_REPORT_URL="https://issues.coreos.com"
+COREOS_BOARD="$board"
+END
+  mkdir -p "$usr/share/coreos"
+  cat > "$usr/share/coreos/release" <<END
+COREOS_RELEASE_VERSION=$release
+COREOS_RELEASE_BOARD=$board
+COREOS_RELEASE_APPID={e96281a6-d1af-4bde-9a0a-97b76e56dc57}
+END
+  printf 'GROUP=alpha\nSERVER=\n' > "$usr/share/coreos/update.conf"
+}
+
+# "%M %2n %-7u …" is the format of CoreOS's own lists (coreos/scripts, build_image_util.sh).
+write_lists() {
+  local deb name version base
+  mkdir "$work/disk"
+  mv "$work/root/usr" "$work/disk/usr"
+  (cd "$work/disk" && TZ=UTC find . -printf '%M %2n %-7u %-7g %7s %TY-%Tm-%Td %TH:%TM ./%P -> %l\n') |
+    sed 's/ -> $//' > "$dest/coreos_production_image_contents.txt"
+  for deb in "$DEBS"/*.deb; do
+    name=$(dpkg-deb -f "$deb" Package)
+    version=$(dpkg-deb -f "$deb" Version)
+    version=${version#*:}
+    base=${version%-*}
+    # Portage's shape: 257.9-1~deb13u1 is 257.9-r1, 258~rc3-1 is 258_rc3-r1.
+    echo "$(category "$name")/$name-${base//\~/_}$(sed -nE 's/^.*-([0-9]+).*$/-r\1/p' <<< "$version")::debian"
+    dpkg-deb --fsys-tarfile "$deb" | tar -t | sed -nE "/\/$/d; s,^\./(usr/)?(s?bin/|lib|share/|libexec/),$name\t\2,p" >> "$work/files"
+  done | LC_ALL=C sort > "$dest/coreos_production_image_packages.txt"
+  LC_ALL=C sort "$work/files" > "$dest/debian-files.txt"
+}
+
+category() {
+  case $1 in
+    lib*) echo sys-libs ;;
+    openssh* | iproute2) echo net-misc ;;
+    bash) echo app-shells ;;
+    *) echo sys-apps ;;
+  esac
+}
+
+write_version() {
+  local build branch patch
+  IFS=. read -r build branch patch <<< "$release"
+  cat > "$dest/version.txt" <<END
+COREOS_BUILD=$build
+COREOS_BRANCH=$branch
+COREOS_PATCH=$patch
+COREOS_VERSION=$release
+COREOS_VERSION_ID=$release
+COREOS_BUILD_ID=""
+COREOS_SDK_VERSION=$release
+END
+}
+
+pack() {
+  mkdir "$work/pxe" "$work/pxe/etc"
+  mksquashfs "$work/disk/usr" "$work/pxe/usr.squashfs" -p '/.noupdate f 444 0 0 true' -noappend -quiet -no-progress > /dev/null
+  (cd "$work/pxe" && find . | cpio --quiet -o -H newc) | gzip > "$dest/coreos_production_pxe_image.cpio.gz"
+}
+
+# One certificate an OUTDIR. Release signatures are made by a subkey, as the vendors' are.
+sign() {
+  export GNUPGHOME=$outdir/.gnupg
+  if [ ! -e "$outdir/signing-key.asc" ]; then
+    mkdir -p -m 700 "$GNUPGHOME"
+    local gpg=(gpg --batch --quiet --passphrase '' --pinentry-mode loopback) primary
+    "${gpg[@]}" --quick-generate-key 'Throwaway Release Signing (not CoreOS) <throwaway@example.org>' rsa3072 cert never
+    primary=$(gpg --batch --list-secret-keys --with-colons | awk -F: '$1 == "fpr" { print $10; exit }')
+    "${gpg[@]}" --quick-add-key "$primary" rsa3072 sign 2y
+    gpg --batch --armor --export "$primary" > "$outdir/signing-key.asc.new"
+    mv "$outdir/signing-key.asc.new" "$outdir/signing-key.asc"
+  fi
+  local file
+  for file in "$dest"/*.txt "$dest"/*.cpio.gz; do
+    [ "${file##*/}" != debian-files.txt ] || continue
+    gpg --batch --quiet --yes --passphrase '' --pinentry-mode loopback --detach-sign --output "$file.sig" "$file"
+  done
+  gpgconf --kill all
+}
+
+export DEBS=$work/debs
+dest=$work/release
+mkdir "$DEBS" "$dest"
+unpack_suite
+merge_usr
+lay_out
+slim
+identity
+write_lists
+write_version
+pack
+sign
+chmod -R u=rwX,go=rX "$dest"
+mkdir -p "$outdir/$board"
+rm -rf "${outdir:?}/$board/$release"
+mv "$dest" "$outdir/$board/$release"
+echo "$outdir/$board/$release: systemd $(sed -nE 's,^sys-apps/systemd-([0-9][^:]*)::.*,\1,p' "$outdir/$board/$release/coreos_production_image_packages.txt") from $suite"
