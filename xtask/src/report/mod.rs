@@ -1,13 +1,46 @@
 //! How a run is told: one [`Report`], several faces.
 
+pub mod github;
 pub mod json;
+pub mod styled;
+pub mod text;
+
+mod diff;
+#[cfg(test)]
+pub(crate) mod sample;
+mod summary;
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use crate::coreos::{Board, Channel, Release, SystemdVersion};
 use crate::fault::{Fault, FaultKind};
 use crate::manifest::finding::{Finding, Fix, Severity};
 use crate::plan::edit::EditPlan;
+
+/// `--format`: the face that a run's result gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// For a person at a terminal.
+    #[default]
+    Text,
+    /// One JSON document.
+    Json,
+    /// Annotations of GitHub Actions.
+    Github,
+}
+
+impl FromStr for Format {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Format, String> {
+        match text {
+            "text" => Ok(Format::Text),
+            "json" => Ok(Format::Json),
+            "github" => Ok(Format::Github),
+            other => Err(format!("{other:?} is no format: expected text, json or github")),
+        }
+    }
+}
 
 /// Everything a command has to tell. Commands fill in what they know; the rest stays empty.
 #[derive(Debug, Clone, Default)]

@@ -1,1 +1,0 @@
-//! Progress, colour, and the only print.

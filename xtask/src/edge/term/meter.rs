@@ -1,0 +1,159 @@
+//! How far a long step is: a bar on a terminal, a line now and then elsewhere.
+
+use std::io::{self, Write};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{DecimalBytes, MultiProgress, ProgressBar, ProgressStyle};
+
+/// What long work reports to. All amounts are bytes.
+pub trait Progress: Send + Sync {
+    /// How many bytes there will be, once that is known.
+    fn expect(&self, total: u64);
+    /// So many more are done.
+    fn advance(&self, bytes: u64);
+    /// Nothing more comes; the bar goes, a [`super::Term::stage`] line takes its place.
+    fn finish(&self);
+}
+
+/// Shows nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn expect(&self, _total: u64) {}
+    fn advance(&self, _bytes: u64) {}
+    fn finish(&self) {}
+}
+
+/// A bar on a terminal.
+pub(super) struct Bar(ProgressBar);
+
+impl Bar {
+    pub(super) fn start(bars: &MultiProgress, label: &str, total: Option<u64>) -> Bar {
+        let bar = bars.add(total.map_or_else(ProgressBar::no_length, ProgressBar::new));
+        bar.set_style(style(total.is_some()));
+        bar.set_prefix(format!("{label:<9}"));
+        Bar(bar)
+    }
+}
+
+/// The templates are constants; a bar that cannot be styled is still a bar.
+fn style(bounded: bool) -> ProgressStyle {
+    let template = if bounded {
+        "{prefix:.cyan} [{bar:24}] {decimal_bytes:>9} of {decimal_total_bytes}, {decimal_bytes_per_sec}, {eta} left"
+    } else {
+        "{prefix:.cyan} {spinner} {decimal_bytes:>9}, {decimal_bytes_per_sec}"
+    };
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
+        .tick_chars("-\\|/ ")
+}
+
+impl Progress for Bar {
+    fn expect(&self, total: u64) {
+        self.0.set_length(total);
+        self.0.set_style(style(true));
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.0.inc(bytes);
+    }
+
+    fn finish(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// A step that ends early leaves no half bar behind.
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// How long a step that is no terminal's stays silent.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// A line now and then.
+pub(super) struct Lines {
+    label: String,
+    started: Instant,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct State {
+    done: u64,
+    total: Option<u64>,
+    last_line: Instant,
+}
+
+impl Lines {
+    pub(super) fn start(label: &str, total: Option<u64>) -> Lines {
+        let now = Instant::now();
+        Lines {
+            label: label.to_owned(),
+            started: now,
+            state: Mutex::new(State { done: 0, total, last_line: now }),
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        // A panic elsewhere poisons nothing that matters to a count of bytes.
+        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        change(&mut state);
+        let now = Instant::now();
+        if now.duration_since(state.last_line) >= PAUSE {
+            state.last_line = now;
+            to_stderr(&line(&self.label, &state, now.duration_since(self.started)));
+        }
+    }
+}
+
+fn line(label: &str, state: &State, elapsed: Duration) -> String {
+    let rate = (state.done as f64 / elapsed.as_secs_f64().max(0.001)) as u64;
+    let of = match state.total {
+        Some(total) => format!(" of {}", DecimalBytes(total)),
+        None => String::new(),
+    };
+    let left = match state.total {
+        Some(total) if rate > 0 => format!(", {} s left", total.saturating_sub(state.done) / rate),
+        _ => String::new(),
+    };
+    format!("{label:<9} {}{of}, {}/s{left}\n", DecimalBytes(state.done), DecimalBytes(rate))
+}
+
+impl Progress for Lines {
+    fn expect(&self, total: u64) {
+        self.change(|state| state.total = Some(total));
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.change(|state| state.done += bytes);
+    }
+
+    fn finish(&self) {}
+}
+
+/// Writes to standard error; where nobody takes it there is nobody to tell.
+pub(super) fn to_stderr(text: &str) {
+    let mut stderr = io::stderr().lock();
+    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_tells_amount_rate_and_time_left() {
+        let now = Instant::now();
+        let state = State { done: 120_000_000, total: Some(374_000_000), last_line: now };
+        let after = |state: &State| line("fetching", state, Duration::from_secs(10));
+        assert_eq!(after(&state), "fetching  120.00 MB of 374.00 MB, 12.00 MB/s, 21 s left\n");
+        assert_eq!(after(&State { total: None, ..state }), "fetching  120.00 MB, 12.00 MB/s\n");
+        assert_eq!(after(&State { done: 0, ..state }), "fetching  0 B of 374.00 MB, 0 B/s\n");
+    }
+}

@@ -1,0 +1,249 @@
+//! Progress, colour, and the only print.
+//!
+//! Standard output carries the result of a command, standard error everything said on the way. Colour and bars
+//! are for terminals; `NO_COLOR`, `CI` and `TERM=dumb` turn them off (<https://no-color.org>).
+
+mod meter;
+mod paint;
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::str::FromStr;
+
+use indicatif::{MultiProgress, ProgressDrawTarget};
+
+pub use self::meter::{Progress, Silent};
+use crate::fault::{Fault, OrFault, Result};
+use crate::report::styled::{Styled, Tone};
+use crate::report::{Format, Report, github, json, text};
+
+/// How much is said on standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Verbosity {
+    /// `-q`: warnings and errors.
+    Quiet,
+    /// Each stage and its progress.
+    #[default]
+    Normal,
+    /// `-v`: what was decided on the way, too.
+    Verbose,
+}
+
+/// `--color`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ColorChoice {
+    /// Where a terminal reads it and nothing in the environment speaks against it.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl FromStr for ColorChoice {
+    type Err = String;
+    fn from_str(text: &str) -> std::result::Result<ColorChoice, String> {
+        match text {
+            "auto" => Ok(ColorChoice::Auto),
+            "always" => Ok(ColorChoice::Always),
+            "never" => Ok(ColorChoice::Never),
+            other => Err(format!("{other:?} is no colour choice: expected auto, always or never")),
+        }
+    }
+}
+
+/// What the outside says about who reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Surroundings {
+    stdout_terminal: bool,
+    stderr_terminal: bool,
+    /// `NO_COLOR` is set and not empty.
+    no_color: bool,
+    /// `CI` is set to something that is not "no", or the terminal is a dumb one.
+    plain: bool,
+}
+
+impl Surroundings {
+    fn read() -> Surroundings {
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        Surroundings {
+            stdout_terminal: io::stdout().is_terminal(),
+            stderr_terminal: io::stderr().is_terminal(),
+            no_color: set("NO_COLOR").is_some(),
+            plain: set("CI").is_some_and(|value| value != "0" && value != "false")
+                || set("TERM").is_some_and(|value| value == "dumb"),
+        }
+    }
+
+    fn colors(self, choice: ColorChoice, terminal: bool) -> bool {
+        match choice {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => terminal && !self.no_color && !self.plain,
+        }
+    }
+}
+
+/// Where everything is said. One a process, handed down by reference.
+#[derive(Debug)]
+pub struct Term {
+    format: Format,
+    verbosity: Verbosity,
+    color_stdout: bool,
+    color_stderr: bool,
+    /// Bars are drawn: standard error is a terminal that can.
+    bars: Option<MultiProgress>,
+}
+
+impl Term {
+    /// A terminal as the flags and the environment want it.
+    pub fn new(format: Format, color: ColorChoice, verbosity: Verbosity) -> Term {
+        Term::within(Surroundings::read(), format, color, verbosity)
+    }
+
+    fn within(around: Surroundings, format: Format, color: ColorChoice, verbosity: Verbosity) -> Term {
+        let bars = around.stderr_terminal && !around.plain && verbosity != Verbosity::Quiet;
+        Term {
+            format,
+            verbosity,
+            color_stdout: around.colors(color, around.stdout_terminal) && format == Format::Text,
+            color_stderr: around.colors(color, around.stderr_terminal),
+            bars: bars.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr())),
+        }
+    }
+
+    /// The face that the result gets.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Whether `-v` was given.
+    pub fn is_verbose(&self) -> bool {
+        self.verbosity == Verbosity::Verbose
+    }
+
+    /// A line that stays: `verified  CoreOS Buildbot …`. `word` is one verb, the result of the stage.
+    pub fn stage(&self, word: &str, what: impl fmt::Display) {
+        if self.verbosity > Verbosity::Quiet {
+            self.say(Tone::Good, word, &what);
+        }
+    }
+
+    /// Like [`Term::stage`], under `-v` only.
+    pub fn detail(&self, word: &str, what: impl fmt::Display) {
+        if self.verbosity == Verbosity::Verbose {
+            self.say(Tone::Faint, word, &what);
+        }
+    }
+
+    /// Something that does not stop the work and that a person should know, whatever the verbosity.
+    pub fn warn(&self, what: impl fmt::Display) {
+        self.say(Tone::Warning, "warning", &what);
+    }
+
+    /// Starts to show how far a long step is. `label` is one verb, `fetching`; `total` is in bytes, where known.
+    pub fn progress(&self, label: &str, total: Option<u64>) -> Box<dyn Progress> {
+        match (&self.bars, self.verbosity) {
+            (_, Verbosity::Quiet) => Box::new(Silent),
+            (Some(bars), _) => Box::new(meter::Bar::start(bars, label, total)),
+            (None, _) => Box::new(meter::Lines::start(label, total)),
+        }
+    }
+
+    /// Tells a run in the chosen format: the result on standard output, what stopped it on standard error.
+    ///
+    /// # Errors
+    /// When standard output takes no more, for another reason than that its reader has gone.
+    pub fn tell(&self, report: &Report) -> Result<()> {
+        match self.format {
+            Format::Text => self.result(&text::render(report))?,
+            Format::Github => self.result(&Styled::of(Tone::Plain, github::render(report)))?,
+            Format::Json => {
+                self.result(&Styled::of(Tone::Plain, format!("{:#}\n", json::document(report))))?
+            }
+        }
+        if let Some(fault) = &report.error {
+            self.fault(fault);
+        }
+        Ok(())
+    }
+
+    /// Writes a result to standard output.
+    ///
+    /// # Errors
+    /// As [`Term::tell`].
+    pub fn result(&self, text: &Styled) -> Result<()> {
+        let painted = paint::paint(text, self.color_stdout);
+        let mut stdout = io::stdout().lock();
+        match stdout.write_all(painted.as_bytes()).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other.or_fault(|| "standard output takes no more"),
+        }
+    }
+
+    /// What stopped the work, why, and what mends it.
+    pub fn fault(&self, fault: &Fault) {
+        self.diagnose(&text::fault(fault));
+    }
+
+    fn say(&self, tone: Tone, word: &str, what: &dyn fmt::Display) {
+        let mut line = Styled::of(tone, format!("{word:<9}"));
+        line.line(Tone::Plain, format!(" {what}"));
+        self.diagnose(&line);
+    }
+
+    fn diagnose(&self, text: &Styled) {
+        let painted = paint::paint(text, self.color_stderr);
+        match &self.bars {
+            Some(bars) => bars.suspend(|| meter::to_stderr(&painted)),
+            None => meter::to_stderr(&painted),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour_follows_choice_then_environment_then_terminal() {
+        let terminal =
+            Surroundings { stdout_terminal: true, stderr_terminal: true, ..Surroundings::default() };
+        let pipe = Surroundings::default();
+        let no_color = Surroundings { no_color: true, ..terminal };
+        let plain = Surroundings { plain: true, ..terminal };
+        for (around, choice, colored) in [
+            (terminal, ColorChoice::Auto, true),
+            (pipe, ColorChoice::Auto, false),
+            (no_color, ColorChoice::Auto, false),
+            (plain, ColorChoice::Auto, false),
+            (no_color, ColorChoice::Always, true),
+            (pipe, ColorChoice::Always, true),
+            (terminal, ColorChoice::Never, false),
+        ] {
+            let term = Term::within(around, Format::Text, choice, Verbosity::Normal);
+            assert_eq!((term.color_stdout, term.color_stderr), (colored, colored), "{around:?} {choice:?}");
+        }
+    }
+
+    #[test]
+    fn a_document_has_no_colour_even_on_a_terminal() {
+        let terminal =
+            Surroundings { stdout_terminal: true, stderr_terminal: true, ..Surroundings::default() };
+        let term = Term::within(terminal, Format::Json, ColorChoice::Always, Verbosity::Normal);
+        assert!(!term.color_stdout && term.color_stderr);
+    }
+
+    #[test]
+    fn bars_are_for_terminals() {
+        let terminal = Surroundings { stderr_terminal: true, ..Surroundings::default() };
+        let bars = |around, verbosity| {
+            Term::within(around, Format::Text, ColorChoice::Auto, verbosity).bars.is_some()
+        };
+        assert!(bars(terminal, Verbosity::Normal));
+        assert!(!bars(terminal, Verbosity::Quiet));
+        assert!(!bars(Surroundings { plain: true, ..terminal }, Verbosity::Normal));
+        assert!(!bars(Surroundings::default(), Verbosity::Verbose));
+    }
+}

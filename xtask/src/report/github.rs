@@ -1,0 +1,110 @@
+//! The report as annotations of GitHub Actions (docs.github.com, "Workflow commands": `::error file=…,line=…::…`).
+
+use super::summary::summary;
+use super::{Outcome, Report};
+use crate::manifest::finding::{Finding, Severity};
+
+/// One annotation a finding, failed check or error, then the summary.
+pub fn render(report: &Report) -> String {
+    let mut out = String::new();
+    for line in report.findings.iter().map(one_finding) {
+        out.push_str(&line);
+    }
+    for check in report.checks.iter().filter(|check| check.outcome == Outcome::Fail) {
+        let title = format!("{} {}", check.name, check.subject);
+        out.push_str(&annotation("error", &[("title", &title)], &check.message));
+    }
+    if let Some(fault) = &report.error {
+        let hint = fault.hint.iter().map(|hint| format!("\nhint: {hint}"));
+        let message = std::iter::once(fault.to_string()).chain(hint).collect::<String>();
+        out.push_str(&annotation(
+            "error",
+            &[("title", &format!("cargo xtask {}", report.command))],
+            &message,
+        ));
+    }
+    // A line of ours that begins with "::" would be a command too; the lines below begin with words.
+    for line in
+        report.output.iter().map(String::as_str).chain(summary(report).as_ref().map(|(_, s)| s.as_str()))
+    {
+        out.push_str(line);
+        out.push('\n');
+    }
+    out
+}
+
+fn one_finding(finding: &Finding) -> String {
+    let level = match finding.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Advice => "notice",
+    };
+    let line = finding.line.map(|line| line.to_string());
+    let mut properties = vec![("file", finding.file.as_str())];
+    if let Some(line) = &line {
+        properties.push(("line", line));
+    }
+    let mut message = format!("{}: {}", finding.path, finding.message);
+    if !finding.hint.is_empty() {
+        message.push_str(&format!("\nhint: {}", finding.hint));
+    }
+    annotation(level, &properties, &message)
+}
+
+fn annotation(level: &str, properties: &[(&str, &str)], message: &str) -> String {
+    let properties: Vec<String> =
+        properties.iter().map(|(name, value)| format!("{name}={}", property(value))).collect();
+    format!("::{level} {}::{}\n", properties.join(","), data(message))
+}
+
+/// A message: what would end the line, and the escape character itself (actions/toolkit `command.ts`).
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// A property's value: also what would end the value or the list.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::fault::Fault;
+    use crate::report::sample;
+
+    #[test]
+    fn findings_then_the_summary() {
+        expect![[r#"
+            ::error file=stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest,line=1::bin/systemctl: bin/systemctl is not in the image of 1032.0.0%0Ahint: cargo xtask verify-manifests --fix --drop-missing
+            2 files changed for 1032.0.0 (1 added, 1 renamed); 1 error is left for a person
+        "#]]
+        .assert_eq(&render(&sample::bump()));
+    }
+
+    #[test]
+    fn what_could_be_read_as_syntax_is_escaped() {
+        let mut report = sample::bump();
+        report.findings[0].file = "a,b:c%d".into();
+        report.findings[0].message = "100 %\r\n::warning::x".into();
+        report.findings[0].hint = String::new();
+        let text = render(&report);
+        let first = text.lines().next().unwrap_or_default();
+        assert_eq!(first, "::error file=a%2Cb%3Ac%25d,line=1::bin/systemctl: 100 %25%0D%0A::warning::x");
+    }
+
+    #[test]
+    fn an_error_is_an_annotation_too() {
+        let report = Report {
+            command: "fetch",
+            error: Some(Fault::failed("no such host").because("dns").hint("--mirror URL")),
+            ..Report::default()
+        };
+        assert_eq!(
+            render(&report),
+            "::error title=cargo xtask fetch::no such host: dns%0Ahint: --mirror URL\n"
+        );
+    }
+}

@@ -1,0 +1,101 @@
+//! Runs that the tests of every face tell.
+
+use super::{Check, Outcome, Report};
+use crate::coreos::{Board, Channel, Flavor, Release, SystemdVersion};
+use crate::manifest::finding::{Finding, FindingKind, Fix, FixKind, Severity};
+use crate::plan::edit::{EditPlan, FileEdit};
+use crate::plan::sources::COMMON_MK;
+
+const MANIFEST: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest";
+
+fn release(text: &str) -> Release {
+    text.parse().unwrap_or_else(|_| unreachable!("a release"))
+}
+
+fn fix(kind: FixKind, from: Option<&str>, to: Option<&str>, because: &str) -> Fix {
+    Fix {
+        file: MANIFEST.into(),
+        kind,
+        from: from.map(str::to_owned),
+        to: to.map(str::to_owned),
+        because: because.into(),
+    }
+}
+
+/// A bump with a rename, an addition and one error left.
+pub(crate) fn bump() -> Report {
+    let edit = |path: &str, before: &str, after: &str| FileEdit {
+        path: path.into(),
+        before: before.into(),
+        after: after.into(),
+    };
+    Report {
+        command: "bump-coreos",
+        release: Some((release("991.0.0"), release("1032.0.0"))),
+        channel: Some(Channel::Alpha),
+        systemd: Some((SystemdVersion(225), SystemdVersion(229))),
+        plan: EditPlan {
+            edits: vec![
+                edit(
+                    COMMON_MK,
+                    "CCN_SYSTEMD_VERSION := v225\nCCN_IMG_RELEASE := 991.0.0\n",
+                    "CCN_SYSTEMD_VERSION := v229\nCCN_IMG_RELEASE := 1032.0.0\n",
+                ),
+                edit(
+                    MANIFEST,
+                    "bin/systemctl\nlib64/libmount.so.1\nlib64/libz.so.1.2.8\n",
+                    "bin/systemctl\nlib64/libmount.so.1\nlib64/libpam.so.0\nlib64/libz.so.1.2.11\n",
+                ),
+            ],
+        },
+        fixes: vec![
+            fix(FixKind::Add, None, Some("lib64/libpam.so.0"), "lib64/systemd/systemd needs libpam.so.0"),
+            fix(
+                FixKind::Rename,
+                Some("lib64/libz.so.1.2.8"),
+                Some("lib64/libz.so.1.2.11"),
+                "libz.so.1 points to it now",
+            ),
+        ],
+        findings: vec![Finding {
+            file: MANIFEST.into(),
+            line: Some(1),
+            kind: FindingKind::Missing,
+            severity: Severity::Error,
+            board: Board::Amd64,
+            flavor: Flavor::of_directory("usr_from_coreos").unwrap_or_else(|| unreachable!("a flavor")),
+            path: "bin/systemctl".into(),
+            needed_by: ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec(),
+            candidates: Vec::new(),
+            message: "bin/systemctl is not in the image of 1032.0.0".into(),
+            hint: "cargo xtask verify-manifests --fix --drop-missing".into(),
+        }],
+        ..Report::default()
+    }
+}
+
+/// A smoke test where one program does not link.
+pub(crate) fn smoketest() -> Report {
+    let check = |name, subject: &str, outcome, message: &str| Check {
+        name,
+        subject: subject.into(),
+        outcome,
+        message: message.into(),
+    };
+    Report {
+        command: "smoketest",
+        checks: vec![
+            check("build", "3 flavors", Outcome::Pass, ""),
+            check(
+                "link",
+                "bin/bash",
+                Outcome::Fail,
+                "libtinfo.so.6 is not found\nhint: cargo xtask verify-manifests --fix",
+            ),
+            check("link", "bin/ls", Outcome::Pass, ""),
+            check("link", "bin/cat", Outcome::Pass, ""),
+            check("run", "coreos", Outcome::Skip, "--no-run"),
+        ],
+        ..Report::default()
+    }
+}
