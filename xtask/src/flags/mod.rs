@@ -11,6 +11,8 @@ use std::path::PathBuf;
 use crate::coreos::{Release, SystemdVersion};
 use crate::usr::elf::DlopenPriority;
 
+pub use crate::edge::term::ColorChoice as Color;
+pub use crate::report::Format;
 pub use image::ImageFlags;
 pub use parse::parse;
 pub use syntax::syntax;
@@ -35,30 +37,6 @@ pub struct Globals {
     pub color: Color,
     /// `-v` as 1, `-q` as -1.
     pub verbosity: i8,
-}
-
-/// What stdout carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Format {
-    /// For people.
-    #[default]
-    Text,
-    /// Exactly one document.
-    Json,
-    /// GitHub workflow annotations.
-    Github,
-}
-
-/// When to colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Color {
-    /// On terminals that want it.
-    #[default]
-    Auto,
-    /// Even off a terminal.
-    Always,
-    /// Not at all.
-    Never,
 }
 
 /// What to do.

@@ -11,7 +11,6 @@ pub(crate) mod sample;
 mod summary;
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
 use crate::coreos::{Board, Channel, Release, SystemdVersion};
 use crate::fault::{Fault, FaultKind};
@@ -28,18 +27,6 @@ pub enum Format {
     Json,
     /// Annotations of GitHub Actions.
     Github,
-}
-
-impl FromStr for Format {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Format, String> {
-        match text {
-            "text" => Ok(Format::Text),
-            "json" => Ok(Format::Json),
-            "github" => Ok(Format::Github),
-            other => Err(format!("{other:?} is no format: expected text, json or github")),
-        }
-    }
 }
 
 /// Everything a command has to tell. Commands fill in what they know; the rest stays empty.

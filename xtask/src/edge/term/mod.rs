@@ -8,7 +8,6 @@ mod paint;
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
-use std::str::FromStr;
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 
@@ -29,6 +28,17 @@ pub enum Verbosity {
     Verbose,
 }
 
+impl Verbosity {
+    /// The level that counts `-v` up and `-q` down from 0.
+    pub fn of(level: i8) -> Verbosity {
+        match level {
+            ..0 => Verbosity::Quiet,
+            0 => Verbosity::Normal,
+            1.. => Verbosity::Verbose,
+        }
+    }
+}
+
 /// `--color`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ColorChoice {
@@ -39,18 +49,6 @@ pub enum ColorChoice {
     Always,
     /// Never.
     Never,
-}
-
-impl FromStr for ColorChoice {
-    type Err = String;
-    fn from_str(text: &str) -> std::result::Result<ColorChoice, String> {
-        match text {
-            "auto" => Ok(ColorChoice::Auto),
-            "always" => Ok(ColorChoice::Always),
-            "never" => Ok(ColorChoice::Never),
-            other => Err(format!("{other:?} is no colour choice: expected auto, always or never")),
-        }
-    }
 }
 
 /// What the outside says about who reads.
