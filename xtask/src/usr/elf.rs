@@ -1,5 +1,8 @@
 //! What an ELF file says to the loader (System V gABI, "Dynamic Linking"; LSB, "Symbol Versioning").
 
+mod dlopen;
+mod image;
+
 /// What the loader reads of one ELF file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ElfInfo {
@@ -15,13 +18,16 @@ pub struct ElfInfo {
     pub soname: Option<String>,
     /// `DT_NEEDED`, in order.
     pub needed: Vec<String>,
-    /// `DT_RPATH`, split at colons.
+    /// `DT_RPATH`, split at colons; an empty element is the working directory.
     pub rpath: Vec<String>,
     /// `DT_RUNPATH`, split at colons.
     pub runpath: Vec<String>,
+    /// `DF_1_NODEFLIB`: the default directories are not searched for its needs.
+    pub no_default_dirs: bool,
     /// `DT_VERNEED`: by library name, the symbol versions needed of it and whether each is weak.
     pub version_needs: Vec<VersionNeed>,
-    /// `DT_VERDEF`: the symbol versions it defines.
+    /// `DT_VERDEF`: the symbol versions it defines, the base one included. Empty where it has no such table:
+    /// the loader then lets every need pass.
     pub version_defs: Vec<String>,
     /// `.note.dlopen` entries.
     pub dlopen: Vec<DlopenNote>,
@@ -64,4 +70,30 @@ pub enum DlopenPriority {
     Required,
     Recommended,
     Suggested,
+}
+
+impl DlopenPriority {
+    /// The word in the note, and of `--dlopen`.
+    pub fn id(self) -> &'static str {
+        match self {
+            DlopenPriority::Required => "required",
+            DlopenPriority::Recommended => "recommended",
+            DlopenPriority::Suggested => "suggested",
+        }
+    }
+}
+
+/// The first bytes of every ELF file.
+pub const MAGIC: &[u8; 4] = b"\x7fELF";
+
+/// Reads an ELF file as the loader does: program headers and `PT_DYNAMIC`, addresses through `PT_LOAD`; section
+/// headers serve only for a `.note.dlopen` that no `PT_NOTE` covers. [`ElfInfo::system_dirs`] and
+/// [`ElfInfo::systemd_version`] are left for [`super::facts::read`].
+///
+/// Time and memory are bounded whatever the bytes: a file that claims more names than any real one is an error.
+///
+/// # Errors
+/// What is wrong with the file, in words.
+pub fn parse(bytes: &[u8]) -> Result<ElfInfo, String> {
+    image::parse(bytes)
 }

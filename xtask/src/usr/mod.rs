@@ -4,5 +4,6 @@ pub mod elf;
 pub mod facts;
 pub mod identity;
 pub mod link;
+pub mod name;
 pub mod path;
 pub mod tree;

@@ -1,0 +1,95 @@
+//! File names as text, without loss: a name on Linux is any bytes, and almost always UTF-8.
+//!
+//! A byte that is no part of valid UTF-8 becomes one character of U+10FF80..U+10FFFF, a range for private use. So
+//! that nothing else reads the same, the UTF-8 of such a character is itself taken as foreign bytes. Text that
+//! comes from manifests, images and ELF files goes through the same door, and so compares equal.
+
+use std::borrow::Cow;
+
+/// The character of foreign byte 0x00; foreign bytes are 0x80 and above.
+const FOREIGN: u32 = 0x10_FF00;
+
+/// The text of a name; borrowed where the bytes are plain UTF-8.
+pub fn from_bytes(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if is_plain(text) => Cow::Borrowed(text),
+        _ => Cow::Owned(escape(bytes)),
+    }
+}
+
+/// The bytes of a text of [`from_bytes`].
+pub fn to_bytes(text: &str) -> Cow<'_, [u8]> {
+    if is_plain(text) {
+        return Cow::Borrowed(text.as_bytes());
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    for c in text.chars() {
+        match foreign_byte(c) {
+            Some(byte) => bytes.push(byte),
+            None => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    Cow::Owned(bytes)
+}
+
+/// The text for people: foreign bytes as `\xNN`, control characters escaped.
+pub fn readable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match foreign_byte(c) {
+            Some(byte) => out.push_str(&format!("\\x{byte:02x}")),
+            None if c.is_control() => out.extend(c.escape_default()),
+            None => out.push(c),
+        }
+    }
+    out
+}
+
+fn escape(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len() + 16);
+    let foreign = |out: &mut String, bytes: &[u8]| {
+        out.extend(bytes.iter().filter_map(|&byte| char::from_u32(FOREIGN + u32::from(byte))));
+    };
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match foreign_byte(c) {
+                Some(_) => foreign(&mut out, c.encode_utf8(&mut [0; 4]).as_bytes()),
+                None => out.push(c),
+            }
+        }
+        foreign(&mut out, chunk.invalid());
+    }
+    out
+}
+
+fn is_plain(text: &str) -> bool {
+    text.is_ascii() || !text.chars().any(|c| foreign_byte(c).is_some())
+}
+
+fn foreign_byte(c: char) -> Option<u8> {
+    u8::try_from(u32::from(c).wrapping_sub(FOREIGN)).ok().filter(|&byte| byte >= 0x80)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_comes_back() {
+        for bytes in [
+            &b"lib64/libz.so.1"[..],
+            "caf\u{e9}".as_bytes(),
+            b"caf\xe9",
+            b"\xff\xfe\x80",
+            "\u{10ff80}x".as_bytes(),
+            b"\xf4\x8f",
+            b"",
+        ] {
+            let text = from_bytes(bytes);
+            assert_eq!(to_bytes(&text), bytes, "{text:?}");
+        }
+        assert_eq!(from_bytes(b"caf\xe9"), "caf\u{10ffe9}");
+        assert_ne!(from_bytes(b"\x80"), from_bytes("\u{10ff80}".as_bytes()));
+        assert_eq!(readable(&from_bytes(b"caf\xe9\n")), "caf\\xe9\\n");
+    }
+}
