@@ -1,1 +1,0 @@
-//! coreos-common.mk: read and set its `CCN_*` variables in text, and leave every other byte alone.

@@ -1,0 +1,157 @@
+//! What a variable holds when the file has been read, with its references expanded as GNU make does.
+
+use std::collections::BTreeMap;
+
+use super::lines::reference_end;
+use super::makefile::{Assignment, Operator};
+
+/// A chain of references longer than this is taken for a loop.
+const MAX_DEPTH: usize = 32;
+
+/// Why a text cannot be expanded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Unexpandable {
+    /// The file gives this variable no value outside conditionals, or it is a make function.
+    Unknown(String),
+    /// The variable needs itself.
+    Loop(String),
+    /// The value is not UTF-8.
+    NotText,
+}
+
+type Expanded = Result<String, Unexpandable>;
+
+/// One variable: its text, and whether that is still to be expanded on use.
+struct Variable {
+    text: Expanded,
+    recursive: bool,
+}
+
+/// The variables of a makefile; assignments that a conditional decides are left out.
+pub(super) struct Variables(BTreeMap<String, Variable>);
+
+impl Variables {
+    /// Reads the assignments in order, with `given` set before the first.
+    pub(super) fn of(text: &[u8], assignments: &[Assignment], given: &[(&str, &str)]) -> Variables {
+        let simple = |value: &&str| Variable { text: Ok((*value).to_owned()), recursive: false };
+        let mut variables =
+            Variables(given.iter().map(|(name, value)| ((*name).to_owned(), simple(value))).collect());
+        for assignment in assignments.iter().filter(|a| !a.conditional) {
+            variables.assign(assignment, &text[assignment.value.clone()]);
+        }
+        variables
+    }
+
+    fn assign(&mut self, assignment: &Assignment, value: &[u8]) {
+        let name = &assignment.name;
+        let raw: Expanded = std::str::from_utf8(value).map(join_lines).map_err(|_| Unexpandable::NotText);
+        let old = self.0.get(name);
+        let variable = match assignment.operator {
+            Operator::Default if old.is_some() => return,
+            Operator::Simple => Variable { text: raw.and_then(|text| self.expand(&text)), recursive: false },
+            Operator::Recursive | Operator::Default => Variable { text: raw, recursive: true },
+            Operator::Append => {
+                let recursive = old.is_none_or(|old| old.recursive);
+                let added = if recursive { raw } else { raw.and_then(|text| self.expand(&text)) };
+                let before = old.map_or(Ok(String::new()), |old| old.text.clone());
+                let text = before.and_then(|before| Ok(format!("{before} {}", added?)));
+                Variable { text, recursive }
+            }
+            Operator::Shell | Operator::Define => {
+                Variable { text: Err(Unexpandable::Unknown(name.clone())), recursive: false }
+            }
+        };
+        self.0.insert(name.clone(), variable);
+    }
+
+    /// The value of a variable.
+    pub(super) fn value(&self, name: &str) -> Expanded {
+        self.value_at(name, 0)
+    }
+
+    /// A text with every reference replaced.
+    pub(super) fn expand(&self, text: &str) -> Expanded {
+        self.expand_at(text, 0)
+    }
+
+    fn value_at(&self, name: &str, depth: usize) -> Expanded {
+        if depth == MAX_DEPTH {
+            return Err(Unexpandable::Loop(name.to_owned()));
+        }
+        let variable = self.0.get(name).ok_or_else(|| Unexpandable::Unknown(name.to_owned()))?;
+        let text = variable.text.clone()?;
+        if variable.recursive { self.expand_at(&text, depth + 1) } else { Ok(text) }
+    }
+
+    fn expand_at(&self, text: &str, depth: usize) -> Expanded {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find('$') {
+            out.push_str(&rest[..at]);
+            let end = reference_end(rest.as_bytes(), at);
+            let Some(reference) = rest.get(at..end) else {
+                return Err(Unexpandable::Unknown(rest[at..].to_owned()));
+            };
+            let name = reference[1..].trim_matches(['(', ')', '{', '}']);
+            if name == "$" {
+                out.push('$');
+            } else {
+                out.push_str(&self.value_at(name, depth)?);
+            }
+            rest = &rest[end..];
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+}
+
+/// A continuation and the blanks around it are one blank (GNU make manual, "Splitting Lines").
+fn join_lines(value: &str) -> String {
+    let parts: Vec<&str> = value.split("\\\n").flat_map(|part| part.split("\\\r\n")).collect();
+    match parts.as_slice() {
+        [only] => (*only).to_owned(),
+        many => {
+            many.iter().map(|part| part.trim()).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::makefile::assignments;
+    use super::*;
+
+    fn value(text: &str, name: &str) -> Expanded {
+        Variables::of(text.as_bytes(), &assignments(text.as_bytes()).unwrap(), &[("BOARD", "amd64-usr")])
+            .value(name)
+    }
+
+    #[test]
+    fn values_as_make_expands_them() {
+        for (text, expanded) in [
+            ("A := x\nB := $(A)/${A}/$(BOARD)\nA := y\n", "x/x/amd64-usr"),
+            ("B = $(A)\nA := y\n", "y"),
+            ("A := $$x\nB := $(A)\n", "$x"),
+            ("B := 1\nB ?= 2\n", "1"),
+            ("B ?= 2\n", "2"),
+            ("B := 1\nB += 2\n", "1 2"),
+            ("A := x\nB := $A\n", "x"),
+            ("B := a \\\n  b \\\n c\n", "a b c"),
+        ] {
+            assert_eq!(value(text, "B").as_deref(), Ok(expanded), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_known_is_named() {
+        let unknown = |name: &str| Err(Unexpandable::Unknown(name.into()));
+        assert_eq!(value("B := $(A)\nA := late\n", "B"), unknown("A"));
+        assert_eq!(value("B := $(shell date)\n", "B"), unknown("shell date"));
+        assert_eq!(value("B != date\n", "B"), unknown("B"));
+        assert_eq!(value("ifdef X\nB := 1\nendif\n", "B"), unknown("B"));
+        assert_eq!(value("B = $(B)\n", "B"), Err(Unexpandable::Loop("B".into())));
+        assert_eq!(value("B := $(A\n", "B"), unknown("A"));
+        assert_eq!(value("B := $é\n", "B"), unknown("$é"));
+    }
+}

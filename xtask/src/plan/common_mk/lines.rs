@@ -1,0 +1,75 @@
+//! The logical lines of a makefile, and where comments and variable references in them end.
+
+/// One line with its continuations.
+pub(super) struct Line {
+    /// Its first line, counted from 1.
+    pub(super) number: usize,
+    /// Its first byte in the text.
+    pub(super) start: usize,
+    /// Its bytes, as many as in the text, with blanks in place of each backslash-newline.
+    pub(super) flat: Vec<u8>,
+}
+
+/// A newline after an odd number of backslashes joins two lines; a CR before a newline is part of it.
+pub(super) fn logical_lines(text: &[u8]) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    let mut joins = false;
+    let mut start = 0;
+    for (index, physical) in text.split_inclusive(|&byte| byte == b'\n').enumerate() {
+        let mut flat = physical.to_vec();
+        let content =
+            flat.len() - flat.iter().rev().take_while(|b| matches!(b, b'\n' | b'\r')).count().min(2);
+        let ended = physical.ends_with(b"\n");
+        let backslashes = flat[..content].iter().rev().take_while(|&&byte| byte == b'\\').count();
+        let continued = ended && backslashes % 2 == 1;
+        flat[content - usize::from(continued)..].fill(b' ');
+        match lines.last_mut() {
+            Some(open) if joins => open.flat.extend(flat),
+            _ => lines.push(Line { number: index + 1, start, flat }),
+        }
+        joins = continued;
+        start += physical.len();
+    }
+    lines
+}
+
+/// What blanks separate.
+pub(super) fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
+}
+
+/// Where the comment of a line starts, or its end: a `#` in a variable reference or after a backslash is none.
+pub(super) fn comment_start(flat: &[u8]) -> usize {
+    let mut at = 0;
+    while at < flat.len() {
+        match flat[at] {
+            b'#' => return at,
+            b'\\' => at += 2,
+            b'$' => at = reference_end(flat, at),
+            _ => at += 1,
+        }
+    }
+    flat.len()
+}
+
+/// The byte after the reference that starts with the `$` at `at`: `$(…)`, `${…}`, `$x`, `$$`.
+pub(super) fn reference_end(text: &[u8], at: usize) -> usize {
+    let (open, close) = match text.get(at + 1) {
+        Some(b'(') => (b'(', b')'),
+        Some(b'{') => (b'{', b'}'),
+        Some(_) => return at + 2,
+        None => return at + 1,
+    };
+    let mut depth = 0;
+    for (offset, &byte) in text[at + 1..].iter().enumerate() {
+        if byte == open {
+            depth += 1;
+        } else if byte == close {
+            depth -= 1;
+            if depth == 0 {
+                return at + 2 + offset;
+            }
+        }
+    }
+    text.len()
+}
