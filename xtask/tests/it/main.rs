@@ -1,1 +1,4 @@
 //! The integration tests: one binary, one link.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod schema;

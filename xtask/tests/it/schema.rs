@@ -1,0 +1,187 @@
+//! `docs/report.schema.json` holds for what the tool prints, and says no to what it must not print.
+
+use serde_json::{Value, json};
+use xtask::coreos::{Board, Flavor};
+use xtask::fault::Fault;
+use xtask::manifest::finding::{Finding, FindingKind, Fix, FixKind, Severity};
+use xtask::plan::edit::{EditPlan, FileEdit};
+use xtask::report::{Check, ImageOrigin, Outcome, Report, Signer, json::document};
+
+/// The JSON Schema of a run's document.
+pub(crate) fn schema() -> Value {
+    serde_json::from_str(include_str!("../../../docs/report.schema.json")).unwrap()
+}
+
+/// Every place where `value` breaks the schema. It knows the keywords that our schema uses, and no other.
+pub(crate) fn violations(value: &Value) -> Vec<String> {
+    let root = schema();
+    let mut found = Vec::new();
+    check(&root, &root, value, "$", &mut found);
+    found
+}
+
+fn check(root: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
+    for (keyword, rule) in schema.as_object().unwrap() {
+        match keyword.as_str() {
+            "$schema" | "$id" | "$defs" | "title" | "description" => {}
+            "$ref" => check(root, root.pointer(&rule.as_str().unwrap()[1..]).unwrap(), value, at, found),
+            "type" => {
+                let types = rule.as_array().cloned().unwrap_or_else(|| vec![rule.clone()]);
+                if !types.iter().any(|name| is(value, name.as_str().unwrap())) {
+                    found.push(format!("{at}: {value} is not {rule}"));
+                }
+            }
+            "enum" => {
+                if !rule.as_array().unwrap().contains(value) {
+                    found.push(format!("{at}: {value} is none of {rule}"));
+                }
+            }
+            "pattern" => {
+                let pattern = regex::Regex::new(rule.as_str().unwrap()).unwrap();
+                if value.as_str().is_some_and(|text| !pattern.is_match(text)) {
+                    found.push(format!("{at}: {value} does not match {rule}"));
+                }
+            }
+            "required" => {
+                for key in rule.as_array().unwrap().iter().filter_map(Value::as_str) {
+                    if value.is_object() && value.get(key).is_none() {
+                        found.push(format!("{at}: {key} is missing"));
+                    }
+                }
+            }
+            "properties" => {
+                for (key, inner) in rule.as_object().unwrap() {
+                    if let Some(value) = value.get(key) {
+                        check(root, inner, value, &format!("{at}.{key}"), found);
+                    }
+                }
+            }
+            "additionalProperties" => {
+                for (key, value) in value.as_object().into_iter().flatten() {
+                    check(root, rule, value, &format!("{at}.{key}"), found);
+                }
+            }
+            "items" => {
+                for (number, value) in value.as_array().into_iter().flatten().enumerate() {
+                    check(root, rule, value, &format!("{at}[{number}]"), found);
+                }
+            }
+            "anyOf" => {
+                let fits = |inner: &Value| {
+                    let mut inside = Vec::new();
+                    check(root, inner, value, at, &mut inside);
+                    inside.is_empty()
+                };
+                if !rule.as_array().unwrap().iter().any(fits) {
+                    found.push(format!("{at}: {value} fits none of {rule}"));
+                }
+            }
+            other => panic!("the schema uses {other:?}, which this check does not know"),
+        }
+    }
+}
+
+fn is(value: &Value, name: &str) -> bool {
+    match name {
+        "null" => value.is_null(),
+        "boolean" => value.is_boolean(),
+        "string" => value.is_string(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        other => panic!("the schema uses the type {other:?}, which this check does not know"),
+    }
+}
+
+/// A run that has something under every key.
+fn full() -> Report {
+    let file = "stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest".to_owned();
+    Report {
+        command: "bump-coreos",
+        release: Some(("991.0.0".parse().unwrap(), "1032.0.0".parse().unwrap())),
+        channel: Some("alpha".parse().unwrap()),
+        systemd: Some(("v225".parse().unwrap(), "v229".parse().unwrap())),
+        images: vec![ImageOrigin {
+            board: Board::Amd64,
+            source: "https://alpha.release.core-os.net/x".into(),
+            digest: format!("sha256:{}", "0a".repeat(32)),
+            signature: Some(Signer {
+                primary: "AB".repeat(20),
+                subkey: "CD".repeat(20),
+                signed_at: "2016-04-28T10:00:00Z".into(),
+                name: None,
+            }),
+            os_release: [("ID".to_owned(), "coreos".to_owned())].into(),
+        }],
+        fixes: vec![Fix {
+            file: file.clone(),
+            kind: FixKind::Add,
+            from: None,
+            to: Some("lib64/libpam.so.0".into()),
+            because: "needed".into(),
+        }],
+        findings: vec![Finding {
+            file: file.clone(),
+            line: None,
+            kind: FindingKind::NeedsNowhere,
+            severity: Severity::Error,
+            board: Board::Amd64,
+            flavor: Flavor::of_directory("usr_from_kvm").unwrap(),
+            path: "libx.so.1".into(),
+            needed_by: vec!["bin/x".into()],
+            candidates: vec![],
+            message: "nowhere".into(),
+            hint: "cargo xtask why libx.so.1".into(),
+        }],
+        plan: EditPlan {
+            edits: vec![FileEdit { path: file, before: b"a\n".to_vec(), after: b"b\n".to_vec() }],
+        },
+        ..Report::default()
+    }
+}
+
+fn runs() -> Vec<Report> {
+    let refused = Report {
+        command: "fetch",
+        error: Some(Fault::refused("no").because("why").hint("cargo xtask")),
+        ..Report::default()
+    };
+    let tested = Report {
+        command: "smoketest",
+        checks: vec![Check {
+            name: "link",
+            subject: "bin/x".into(),
+            outcome: Outcome::Skip,
+            message: "".into(),
+        }],
+        ..Report::default()
+    };
+    vec![Report::default(), full(), refused, tested]
+}
+
+#[test]
+fn every_kind_of_run_fits() {
+    for report in runs() {
+        assert_eq!(violations(&document(&report)), Vec::<String>::new(), "{}", report.command);
+    }
+}
+
+#[test]
+fn a_key_that_is_lost_or_of_another_type_does_not() {
+    let good = document(&full());
+    for key in good.as_object().unwrap().keys() {
+        let mut lost = good.clone();
+        lost.as_object_mut().unwrap().remove(key);
+        assert!(!violations(&lost).is_empty(), "without {key}");
+        let mut other = good.clone();
+        other[key] = json!(0.5);
+        assert!(!violations(&other).is_empty(), "with a number as {key}");
+    }
+    for pointer in
+        ["/images/0/digest", "/fixes/0/kind", "/findings/0/severity", "/edits/0/diff", "/release/to"]
+    {
+        let mut bad = good.clone();
+        *bad.pointer_mut(pointer).unwrap() = json!("?");
+        assert!(!violations(&bad).is_empty(), "{pointer}");
+    }
+}
