@@ -125,7 +125,7 @@ impl<'a, E: FileHeader<Endian = Endianness>> Image<'a, E> {
     }
 
     fn read_dynamic(&mut self, dynamic: &Dynamic, info: &mut ElfInfo) -> Result<(), String> {
-        info.no_default_dirs = dynamic.flags_1 & elf::DF_1_NODEFLIB.0 as u64 != 0;
+        info.no_default_dirs = dynamic.flags_1 & elf::DF_1_NODEFLIB.0 != 0;
         let named = [dynamic.soname, dynamic.rpath, dynamic.runpath, dynamic.verneed, dynamic.verdef];
         if dynamic.needed.is_empty() && named.iter().all(Option::is_none) {
             return Ok(());
