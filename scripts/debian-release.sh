@@ -53,7 +53,7 @@ packages=(
   libpam-modules libpam-systemd libnss-systemd libnss-myhostname procps grep sed
   libpam0g-dev libcap-dev libkmod-dev libseccomp-dev
 )
-# cryptsetup, tpm2 and friends are loaded by name.
+# What systemd loads by name.
 packages+=(libcryptsetup12 libkmod2 libseccomp2 libidn2-0)
 
 unpack_suite() {
@@ -62,8 +62,14 @@ unpack_suite() {
     mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2> /dev/null |
       grep -m 1 -E '/debian/?$' || true)
   fi
+  # An archive that is frozen in time has expired lists: whether they pass is this machine's own setting.
+  local -a options=()
+  if apt-config dump Acquire::Check-Valid-Until | grep -q false; then
+    options=(--aptopt='Acquire::Check-Valid-Until "false"')
+  fi
   # The hook sees the packages before they are cleaned away.
-  mmdebstrap --quiet --variant=extract --mode=root --architectures="$arch" --include="$(IFS=,; echo "${packages[*]}")" \
+  mmdebstrap --quiet --variant=extract --mode=root --architectures="$arch" \
+    "${options[@]}" --include="$(IFS=,; echo "${packages[*]}")" \
     --extract-hook='cp "$1"/var/cache/apt/archives/*.deb "$DEBS"/' \
     --format=directory "$suite" "$work/root" "${mirror:-http://deb.debian.org/debian}"
 }
@@ -116,8 +122,9 @@ lay_out() {
 # What no stage1 ever lists; the image stays small.
 slim() {
   local usr=$work/root/usr
-  rm -rf "$usr"/share/{doc,doc-base,info,man,locale,lintian,perl5,perl,bug,bash-completion,zsh,i18n,zoneinfo,pkgconfig,initramfs-tools} \
-    "$usr"/{include,src,games,local,libexec/dpkg} "$usr"/bin/*perl* "$usr"/lib*/*crt*.o "$usr"/lib*/{perl*,gcc,gconv,pkgconfig,udev/hwdb.bin,udev/hwdb.d,locale}
+  rm -rf "$usr"/{include,src,games,local,libexec/dpkg} "$usr"/bin/*perl* \
+    "$usr"/share/{doc,doc-base,info,man,locale,lintian,perl5,perl,bug,i18n,zoneinfo,pkgconfig} \
+    "$usr"/lib*/{*crt*.o,perl*,gcc,gconv,pkgconfig,locale} "$usr"/lib*/udev/{hwdb.bin,hwdb.d}
   find "$usr"/lib* -name '*.a' -delete
 }
 
