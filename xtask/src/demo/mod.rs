@@ -1,1 +1,3 @@
-//! A release factory: image, signature and loopback server, for `cargo xtask demo` and the tests.
+//! A release of our own making: what the demo shows and the tests live on.
+
+pub mod factory;

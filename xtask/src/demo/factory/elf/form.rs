@@ -1,0 +1,55 @@
+//! Numbers and texts as a class and byte order write them (gABI, "Data Representation").
+
+use std::collections::BTreeMap;
+
+/// Class and byte order, and with them how numbers are written.
+#[derive(Clone, Copy)]
+pub(super) struct Form {
+    pub(super) is_64: bool,
+    pub(super) big_endian: bool,
+}
+
+impl Form {
+    pub(super) fn u16(self, value: u16) -> [u8; 2] {
+        if self.big_endian { value.to_be_bytes() } else { value.to_le_bytes() }
+    }
+
+    pub(super) fn u32(self, value: u32) -> [u8; 4] {
+        if self.big_endian { value.to_be_bytes() } else { value.to_le_bytes() }
+    }
+
+    /// An address, offset or size: as wide as the class.
+    pub(super) fn word(self, value: u64) -> Vec<u8> {
+        match (self.is_64, self.big_endian) {
+            (true, false) => value.to_le_bytes().to_vec(),
+            (true, true) => value.to_be_bytes().to_vec(),
+            (false, _) => self.u32(value as u32).to_vec(),
+        }
+    }
+}
+
+/// `.dynstr` under construction; each text is there once.
+#[derive(Default)]
+pub(super) struct Strings {
+    pub(super) bytes: Vec<u8>,
+    known: BTreeMap<String, u64>,
+}
+
+impl Strings {
+    pub(super) fn at(&mut self, text: &str) -> u64 {
+        if self.bytes.is_empty() {
+            self.bytes.push(0);
+        }
+        let next = self.bytes.len() as u64;
+        let at = *self.known.entry(text.to_owned()).or_insert(next);
+        if at == next {
+            self.bytes.extend(zero_ended(text));
+        }
+        at
+    }
+}
+
+/// A text as C ends it.
+pub(super) fn zero_ended(text: &str) -> Vec<u8> {
+    [text.as_bytes(), &[0]].concat()
+}

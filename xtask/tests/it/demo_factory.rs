@@ -1,0 +1,121 @@
+//! The release factory makes what it describes.
+
+#![allow(clippy::unwrap_used)]
+
+use std::io::Read;
+
+use xtask::coreos::{Board, Brand};
+use xtask::demo::factory::certificate::{Certificate, Dates, MADE_AT};
+use xtask::demo::factory::elf::ElfStub;
+use xtask::demo::factory::image::Image;
+use xtask::demo::factory::release::{Site, publish};
+use xtask::usr::elf::{self, DlopenPriority};
+use xtask::usr::facts::Facts;
+use xtask::usr::identity::{self, Identity};
+
+fn image(brand: Brand, board: Board) -> Image {
+    let image = Image::new(brand, board, &"1032.0.0".parse().unwrap(), "229");
+    let lib = image.lib();
+    image
+        .program(&format!("{lib}/systemd/systemd"), &["libc.so.6"])
+        .directory(&format!("{lib}/systemd/system-sleep"))
+        .library_with_dev("lib64/libz.so.1.2.8", "libz.so.1", &["libc.so.6"])
+        .library("lib64/libselinux.so.1", "libselinux.so.1", &[])
+        .text("bin/script", "#!/bin/sh\n")
+}
+
+#[test]
+fn a_stub_reads_as_it_was_described() {
+    for stub in [
+        ElfStub::program(Board::Amd64)
+            .needs(["libc.so.6", "libz.so.1"])
+            .runpath("/usr/lib64/systemd:$ORIGIN"),
+        ElfStub::program(Board::Arm64).needs(["libc.so.6"]).rpath("/usr/lib64").no_default_dirs(),
+        ElfStub::static_program(Board::Arm64),
+        ElfStub::library(Board::Amd64, "libx.so.1").for_32_bit(3).defines(["X_1"]).needs(["libc.so.6"]),
+        ElfStub::library(Board::Amd64, "libsystemd-shared-257.so")
+            .needs(["libc.so.6", "ld-linux-x86-64.so.2"])
+            .needs_version("libc.so.6", "GLIBC_2.38")
+            .needs_version("libc.so.6", "GLIBC_2.2.5")
+            .needs_version("ld-linux-x86-64.so.2", "GLIBC_2.3")
+            .defines(["SD_SHARED", "SD_SHARED_2"])
+            .dlopens("libkmod.so.2", "kmod", DlopenPriority::Required),
+    ] {
+        assert_eq!(elf::parse(&stub.bytes()).as_ref(), Ok(stub.info()));
+    }
+}
+
+#[test]
+fn an_image_knows_what_it_is_on_every_brand_and_board() {
+    for (brand, board) in Brand::ALL.into_iter().flat_map(|brand| Board::ALL.map(|board| (brand, board))) {
+        let tree = image(brand, board).tree();
+        let identity = Identity::of(&tree);
+        assert_eq!((identity.brand, identity.board), (Some(brand), Some(board)));
+        assert_eq!(identity.release.unwrap().as_str(), "1032.0.0");
+        assert_eq!(identity::systemd_version(&tree).unwrap().to_string(), "v229");
+        assert_eq!(tree.facts("bin/script"), Some(&Facts::Script("/bin/sh".into())));
+    }
+}
+
+#[test]
+fn a_site_has_every_file_with_its_signature_and_always_the_same_bytes() {
+    let certificate = Certificate::throwaway(1).unwrap();
+    let site = || {
+        let mut site = Site::new();
+        publish(&mut site, &image(Brand::CoreOs, Board::Amd64), &certificate).unwrap();
+        site
+    };
+    let first = site();
+    let names: Vec<&str> =
+        first.keys().map(|path| path.strip_prefix("amd64-usr/1032.0.0/").unwrap()).collect();
+    assert_eq!(
+        names,
+        [
+            "coreos_production_image_contents.txt",
+            "coreos_production_image_contents.txt.sig",
+            "coreos_production_image_packages.txt",
+            "coreos_production_image_packages.txt.sig",
+            "coreos_production_pxe_image.cpio.gz",
+            "coreos_production_pxe_image.cpio.gz.sig",
+            "version.txt",
+            "version.txt.sig",
+        ]
+    );
+    assert_eq!(first, site());
+}
+
+#[test]
+fn the_pxe_image_is_a_squashfs_in_a_cpio_in_a_gzip() {
+    let packed = xtask::demo::factory::pack::pxe_image(&image(Brand::CoreOs, Board::Amd64)).unwrap();
+    let mut archive = Vec::new();
+    flate2::read::GzDecoder::new(packed.as_slice()).read_to_end(&mut archive).unwrap();
+    let mut names = Vec::new();
+    let mut rest = archive.as_slice();
+    let squashfs = loop {
+        let mut member = cpio::newc::Reader::new(rest).unwrap();
+        names.push(member.entry().name().to_owned());
+        if names.last().unwrap() == "usr.squashfs" {
+            let mut bytes = Vec::new();
+            member.read_to_end(&mut bytes).unwrap();
+            break bytes;
+        }
+        rest = member.finish().unwrap();
+    };
+    assert_eq!(names, [".", "etc", "usr.squashfs"]);
+    let reader = backhand::FilesystemReader::from_reader(std::io::Cursor::new(squashfs)).unwrap();
+    let nodes: Vec<String> = reader.files().map(|node| node.fullpath.display().to_string()).collect();
+    assert!(nodes.contains(&String::from("/lib64/systemd/system-sleep")), "{nodes:?}");
+    assert!(nodes.contains(&String::from("/lib")), "{nodes:?}");
+}
+
+#[test]
+fn certificates_of_different_seeds_and_dates_differ() {
+    let one = Certificate::throwaway(1).unwrap();
+    let other = Certificate::throwaway(2).unwrap();
+    let dates = Dates { made_at: MADE_AT, subkey_valid_for: Some(86_400) };
+    let short_lived = Certificate::with_dates(1, dates).unwrap();
+    assert_ne!(one.fingerprint(), other.fingerprint());
+    assert_eq!(one.subkey_fingerprint(), short_lived.subkey_fingerprint());
+    assert_ne!(one.binary().unwrap(), short_lived.binary().unwrap());
+    assert!(one.armored().unwrap().starts_with("-----BEGIN PGP PUBLIC KEY BLOCK-----"));
+}
