@@ -1,6 +1,7 @@
 //! The difference between two [`Stage1Sources`], as file edits and unified diffs.
 
 use super::sources::Stage1Sources;
+use crate::fault::{Fault, Result};
 
 /// What has to be written to go from one state of the sources to another.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -34,6 +35,20 @@ impl EditPlan {
             })
             .collect();
         EditPlan { edits }
+    }
+
+    /// Whether every file that changes may be written.
+    ///
+    /// # Errors
+    /// Names the first that is a link to a place outside the tree.
+    pub fn stays_inside(&self, before: &Stage1Sources) -> Result<()> {
+        match self.edits.iter().find(|edit| before.outside.contains(&edit.path)) {
+            None => Ok(()),
+            Some(FileEdit { path, .. }) => {
+                Err(Fault::failed(format!("{path} would change, and is a link to a place outside the tree"))
+                    .hint(format!("put a file in the tree in place of the link: cp --remove-destination \"$(realpath {path})\" {path}")))
+            }
+        }
     }
 
     /// Whether nothing changes.

@@ -8,7 +8,7 @@ use crate::coreos::{Board, Flavor};
 pub const COMMON_MK: &str = "stage1/usr_from_coreos/coreos-common.mk";
 
 /// The files of a tree as bytes, and who lists which manifest.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Stage1Sources {
     /// The content of [`COMMON_MK`].
     pub common_mk: Vec<u8>,
@@ -16,6 +16,9 @@ pub struct Stage1Sources {
     pub manifests: BTreeMap<String, Vec<u8>>,
     /// Every file of every manifest directory, symlinks included.
     pub listings: Vec<Listing>,
+    /// Keys of [`Stage1Sources::manifests`] that are links to places outside the tree, at the path of the link:
+    /// they are read, and never written.
+    pub outside: BTreeSet<String>,
 }
 
 /// One file of one manifest directory.
