@@ -1,3 +1,4 @@
 //! A release of our own making: what the demo shows and the tests live on.
 
 pub mod factory;
+pub mod server;

@@ -2,4 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod demo_factory;
+mod demo_command;
+mod demo_server;
+mod replay;
 mod schema;

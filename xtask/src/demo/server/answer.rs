@@ -1,0 +1,179 @@
+//! One request and its answer, right or wrong as the script wants it.
+
+use std::fmt::Write as _;
+use std::io::Write;
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use super::{Request, State, Trouble};
+
+/// A connection with the request that came over it.
+pub(super) struct Exchange<'a> {
+    pub(super) stream: TcpStream,
+    pub(super) request: &'a Request,
+    pub(super) state: &'a State,
+    pub(super) speed: Option<u64>,
+}
+
+/// A head and the part of the body that goes with it.
+struct Answer<'a> {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: &'a [u8],
+    /// What `Content-Length` says; `None` leaves it out.
+    length: Option<u64>,
+}
+
+/// What an HTML page looks like where a file was expected.
+const HTML: &[u8] =
+    b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Welcome</body></html>\n";
+
+impl Exchange<'_> {
+    /// Sends the answer: `bytes` is the file, `None` a 404.
+    pub(super) fn answer(&self, bytes: Option<Vec<u8>>, trouble: Option<Trouble>) -> std::io::Result<()> {
+        match &trouble {
+            Some(Trouble::Wait(time)) => self.state.sleep(*time),
+            Some(Trouble::Status(status, retry_after)) => {
+                let mut answer = Answer::text(*status, b"out of order\n");
+                answer.headers.extend(retry_after.clone().map(|after| ("Retry-After", after)));
+                return self.send(&answer, trouble.as_ref());
+            }
+            Some(Trouble::Redirect(url)) => {
+                let mut answer = Answer::text(302, b"elsewhere\n");
+                answer.headers.push(("Location", url.clone()));
+                return self.send(&answer, trouble.as_ref());
+            }
+            Some(Trouble::Html) => {
+                let mut answer = Answer::text(200, HTML);
+                answer.headers.push(("Content-Type", String::from("text/html; charset=utf-8")));
+                return self.send(&answer, trouble.as_ref());
+            }
+            _ => {}
+        }
+        if !matches!(self.request.method.as_str(), "GET" | "HEAD") {
+            return self.send(&Answer::text(405, b"GET or HEAD\n"), None);
+        }
+        match bytes {
+            Some(bytes) => self.send(&self.file(&bytes, trouble.as_ref()), trouble.as_ref()),
+            None => self.send(&Answer::text(404, b"no such file\n"), None),
+        }
+    }
+
+    /// The file, or the part of it that a range asks for (RFC 9110, sections 13.1.5 and 14.2).
+    fn file<'b>(&self, bytes: &'b [u8], trouble: Option<&Trouble>) -> Answer<'b> {
+        let (etag, modified) = validators(bytes);
+        let mut answer =
+            Answer { status: 200, headers: Vec::new(), body: bytes, length: Some(bytes.len() as u64) };
+        let total = bytes.len() as u64;
+        let same = self.request.header("if-range").is_none_or(|seen| seen == etag || seen == modified);
+        let ignored = trouble == Some(&Trouble::IgnoreRange);
+        match self.request.range_from().filter(|_| same && !ignored) {
+            Some(from) if from >= total => {
+                answer = Answer::text(416, b"past the end\n");
+                answer.headers.push(("Content-Range", format!("bytes */{total}")));
+            }
+            Some(from) => {
+                let said = if let Some(Trouble::WrongRange(said)) = trouble { *said } else { from };
+                answer.status = 206;
+                answer.body = &bytes[from as usize..];
+                answer.length = Some(total - from);
+                answer.headers.push(("Content-Range", format!("bytes {said}-{}/{total}", total - 1)));
+            }
+            None => {}
+        }
+        answer.headers.push(("Content-Type", String::from("application/octet-stream")));
+        answer.headers.push(("Accept-Ranges", String::from("bytes")));
+        if trouble != Some(&Trouble::NoValidators) {
+            answer.headers.extend([("ETag", etag), ("Last-Modified", modified)]);
+        }
+        match trouble {
+            Some(Trouble::WrongLength(length)) => answer.length = Some(*length),
+            Some(Trouble::NoLength) => answer.length = None,
+            Some(Trouble::GzipEncoding) => answer.headers.push(("Content-Encoding", String::from("gzip"))),
+            _ => {}
+        }
+        answer
+    }
+
+    fn send(&self, answer: &Answer<'_>, trouble: Option<&Trouble>) -> std::io::Result<()> {
+        let mut stream = &self.stream;
+        stream.write_all(answer.head().as_bytes())?;
+        if self.request.method == "HEAD" {
+            return stream.flush();
+        }
+        let speed = if let Some(Trouble::Slow(speed)) = trouble { Some(*speed) } else { self.speed };
+        match trouble {
+            Some(Trouble::CutAfter(count)) => {
+                self.write(first(answer.body, *count), speed)?;
+                return stream.shutdown(Shutdown::Both);
+            }
+            Some(Trouble::StallAfter(count)) => {
+                self.write(first(answer.body, *count), speed)?;
+                self.state.sleep(Duration::from_secs(3600));
+            }
+            _ => self.write(answer.body, speed)?,
+        }
+        stream.flush()
+    }
+
+    fn write(&self, body: &[u8], speed: Option<u64>) -> std::io::Result<()> {
+        let mut stream = &self.stream;
+        let Some(speed) = speed else { return stream.write_all(body) };
+        // Twenty pieces a second: smooth for a progress bar.
+        let piece = usize::try_from(speed / 20).unwrap_or(usize::MAX).max(1);
+        for part in body.chunks(piece) {
+            stream.write_all(part)?;
+            self.state.sleep(Duration::from_millis(50));
+            if self.state.stopped() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Answer<'_> {
+    fn text(status: u16, body: &[u8]) -> Answer<'_> {
+        Answer { status, headers: Vec::new(), body, length: Some(body.len() as u64) }
+    }
+
+    fn head(&self) -> String {
+        let mut head = format!("HTTP/1.1 {} {}\r\nConnection: close\r\n", self.status, reason(self.status));
+        for (name, value) in &self.headers {
+            // Writing to a String cannot fail.
+            let _ = write!(head, "{name}: {value}\r\n");
+        }
+        if let Some(length) = self.length {
+            let _ = write!(head, "Content-Length: {length}\r\n");
+        }
+        head + "\r\n"
+    }
+}
+
+fn first(body: &[u8], count: u64) -> &[u8] {
+    &body[..usize::try_from(count).unwrap_or(usize::MAX).min(body.len())]
+}
+
+/// `ETag` and `Last-Modified` of these bytes: both follow from a checksum, so that other bytes have others.
+fn validators(bytes: &[u8]) -> (String, String) {
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let (minute, second) = (hash % 60, hash / 60 % 60);
+    (format!("\"{hash:016x}\""), format!("Fri, 29 Apr 2016 01:{minute:02}:{second:02} GMT"))
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        206 => "Partial Content",
+        302 => "Found",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        416 => "Range Not Satisfiable",
+        429 => "Too Many Requests",
+        503 => "Service Unavailable",
+        _ => "Status",
+    }
+}

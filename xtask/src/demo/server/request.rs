@@ -1,0 +1,69 @@
+//! What a client asks for.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpStream;
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// `GET` or `HEAD`, or whatever the client sent.
+    pub method: String,
+    /// The path without its leading slash, `%XX` decoded: a key of the site.
+    pub path: String,
+    /// The header fields, their names in lower case.
+    pub headers: BTreeMap<String, String>,
+}
+
+/// Longer heads are cut off: no client of ours sends them.
+const MAX_HEAD: u64 = 64 << 10;
+
+impl Request {
+    /// Reads one request head; `None` where the client went away or sent none.
+    pub(super) fn read(stream: &TcpStream) -> std::io::Result<Option<Request>> {
+        let mut lines = BufReader::new(stream.take(MAX_HEAD)).lines();
+        let Some(first) = lines.next().transpose()? else { return Ok(None) };
+        let mut words = first.split_whitespace();
+        let (Some(method), Some(target)) = (words.next(), words.next()) else { return Ok(None) };
+        let mut headers = BTreeMap::new();
+        for line in lines {
+            let line = line?;
+            match line.split_once(':') {
+                Some((name, value)) => headers.insert(name.to_ascii_lowercase(), value.trim().to_owned()),
+                None => break,
+            };
+        }
+        let path = target.split('?').next().unwrap_or(target).trim_start_matches('/');
+        Ok(Some(Request { method: method.to_owned(), path: decode(path), headers }))
+    }
+
+    /// A header field by its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+
+    /// The first byte of a `Range: bytes=N-`, the one form that a resumed download has.
+    pub fn range_from(&self) -> Option<u64> {
+        self.header("range")?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
+    }
+}
+
+/// RFC 3986, section 2.1.
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let hex = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
+        match (first, hex.and_then(|two| u8::from_str_radix(two, 16).ok())) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
