@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::needs::Need;
+use super::sizes::ManifestSizes;
 use super::{ImageOrigin, Report};
 use crate::fault::Fault;
 use crate::manifest::finding::{Finding, Fix};
@@ -27,6 +29,10 @@ pub fn document(report: &Report) -> Value {
         document["checks"] = report.checks.iter().map(|check| json!({
             "name": check.name, "subject": check.subject, "outcome": check.outcome.id(), "message": check.message,
         })).collect();
+    }
+    if !report.sizes.is_empty() {
+        document["sizes"] = report.sizes.iter().map(manifest_sizes).collect();
+        document["needs"] = report.needs.iter().map(need).collect();
     }
     for (key, value) in &report.extra {
         document[*key] = value.clone();
@@ -71,6 +77,21 @@ fn finding(finding: &Finding) -> Value {
         "message": finding.message,
         "hint": finding.hint,
     })
+}
+
+fn manifest_sizes(manifest: &ManifestSizes) -> Value {
+    json!({
+        "board": manifest.board.id(),
+        "file": manifest.file,
+        "flavors": manifest.flavors.iter().map(|flavor| flavor.as_str()).collect::<Vec<_>>(),
+        "paths": manifest.paths.iter().map(|size| json!({
+            "path": size.path, "before": size.before, "after": size.after,
+        })).collect::<Vec<_>>(),
+    })
+}
+
+fn need(need: &Need) -> Value {
+    json!({ "board": need.board.id(), "from": need.from, "to": need.to, "name": need.name })
 }
 
 fn error(fault: &Fault) -> Value {

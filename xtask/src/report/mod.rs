@@ -2,6 +2,9 @@
 
 pub mod github;
 pub mod json;
+pub mod markdown;
+pub mod needs;
+pub mod sizes;
 pub mod styled;
 pub mod text;
 
@@ -52,6 +55,10 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// The files that change.
     pub plan: EditPlan,
+    /// The bytes of every listed path, by manifest ([`sizes::compare`]).
+    pub sizes: Vec<sizes::ManifestSizes>,
+    /// Who needs what was added ([`needs::of_added`]).
+    pub needs: Vec<needs::Need>,
     /// What smoketest checked.
     pub checks: Vec<Check>,
     /// What a face prints ahead of everything else (`fetch`: the path, `why`: the tree).
@@ -149,4 +156,19 @@ impl Report {
         self.findings.iter().any(|finding| finding.severity != Severity::Advice)
             || self.checks.iter().any(|check| check.outcome == Outcome::Fail)
     }
+}
+
+/// A manifest's path for people: `stage1/usr_from_kvm/manifest-amd64-usr.d/ip.manifest` is `kvm/ip (amd64-usr)`.
+fn short(file: &str) -> String {
+    let parts = || {
+        let rest = file.strip_prefix("stage1/usr_from_")?.strip_suffix(".manifest")?;
+        let (flavor, rest) = rest.split_once('/')?;
+        let (directory, name) = rest.split_once('/')?;
+        let board = directory.strip_prefix("manifest-").and_then(|rest| rest.strip_suffix(".d"));
+        Some(match board {
+            Some(board) => format!("{flavor}/{name} ({board})"),
+            None => format!("{flavor}/{name}"),
+        })
+    };
+    parts().unwrap_or_else(|| file.to_owned())
 }

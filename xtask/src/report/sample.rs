@@ -1,6 +1,10 @@
 //! Runs that the tests of every face tell.
 
-use super::{Check, Outcome, Report};
+use std::collections::BTreeMap;
+
+use super::needs::Need;
+use super::sizes::{ManifestSizes, PathSize};
+use super::{Check, ImageOrigin, Outcome, Report, Signer};
 use crate::coreos::{Board, Channel, Flavor, Release, SystemdVersion};
 use crate::manifest::finding::{Finding, FindingKind, Fix, FixKind, Severity};
 use crate::plan::edit::{EditPlan, FileEdit};
@@ -63,15 +67,52 @@ pub(crate) fn bump() -> Report {
             kind: FindingKind::Missing,
             severity: Severity::Error,
             board: Board::Amd64,
-            flavor: Flavor::of_directory("usr_from_coreos").unwrap_or_else(|| unreachable!("a flavor")),
+            flavor: flavor(),
             path: "bin/systemctl".into(),
             needed_by: ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec(),
             candidates: Vec::new(),
             message: "bin/systemctl is not in the image of 1032.0.0".into(),
             hint: "cargo xtask verify-manifests --fix --drop-missing".into(),
         }],
+        images: vec![ImageOrigin {
+            board: Board::Amd64,
+            source: "https://alpha.release.core-os.net/amd64-usr/1032.0.0/x.cpio.gz".into(),
+            digest: format!("sha256:{}", "0a".repeat(32)),
+            signature: Some(Signer {
+                primary: "04127D0BFABEC8871FFB2CCE50E0885593D2DCB4".into(),
+                subkey: "DBFC52DBB963767AD20BA90807FA9ED31CB5FA26".into(),
+                signed_at: "2016-04-28T10:00:00Z".into(),
+                name: Some("CoreOS Buildbot <buildbot@coreos.com>".into()),
+            }),
+            os_release: BTreeMap::new(),
+        }],
+        sizes: vec![ManifestSizes {
+            board: Board::Amd64,
+            file: MANIFEST.into(),
+            flavors: vec![flavor()],
+            paths: vec![
+                size("bin/systemctl", Some(500_000), None),
+                size("lib64/libpam.so.0", None, Some(55_000)),
+                size("lib64/libz.so.1.2.11", None, Some(100_500)),
+                size("lib64/libz.so.1.2.8", Some(88_000), None),
+            ],
+        }],
+        needs: vec![Need {
+            board: Board::Amd64,
+            from: "lib64/systemd/systemd".into(),
+            to: "lib64/libpam.so.0".into(),
+            name: "libpam.so.0".into(),
+        }],
         ..Report::default()
     }
+}
+
+fn size(path: &str, before: Option<u64>, after: Option<u64>) -> PathSize {
+    PathSize { path: path.into(), before, after }
+}
+
+fn flavor() -> Flavor {
+    Flavor::of_directory("usr_from_coreos").unwrap_or_else(|| unreachable!("a flavor"))
 }
 
 /// A smoke test where one program does not link.
@@ -98,4 +139,19 @@ pub(crate) fn smoketest() -> Report {
         ],
         ..Report::default()
     }
+}
+
+/// A bump whose manifests change in so many lines.
+pub(crate) fn with_changes(number: usize) -> Report {
+    let mut report = bump();
+    report.fixes = (0..number)
+        .map(|n| {
+            let path = format!("lib64/libsample-{n}.so.{n}");
+            fix(FixKind::Add, None, Some(&path), "lib64/systemd/systemd needs it")
+        })
+        .collect();
+    let lines: String =
+        report.fixes.iter().filter_map(|fix| fix.to.as_ref()).map(|to| format!("{to}\n")).collect();
+    report.plan.edits[1].after = lines.into_bytes();
+    report
 }
