@@ -106,6 +106,7 @@ mod tests {
         };
         let sources = Stage1Sources {
             common_mk: Vec::new(),
+            outside: Default::default(),
             manifests: [(
                 file.clone(),
                 b"lib64/libpam.so.0\nlib64/libpam.so.0.84.1\nlib64/systemd/systemd\n".to_vec(),

@@ -221,6 +221,7 @@ mod tests {
         };
         Stage1Sources {
             common_mk: Vec::new(),
+            outside: Default::default(),
             manifests: [(listing("usr_from_coreos").file, lines.as_bytes().to_vec())].into(),
             listings: vec![listing("usr_from_coreos"), listing("usr_from_kvm")],
         }
