@@ -1,1 +1,0 @@
-//! From a stream of bytes to a verified image, and from that to a tree.

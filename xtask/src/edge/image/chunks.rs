@@ -1,0 +1,112 @@
+//! One read, several readers: chunks of a stream, handed to each consumer through a bounded channel.
+//!
+//! The bound is what keeps memory flat: the reader waits for the slowest consumer. Used chunks come back and are
+//! filled again.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
+
+/// Bytes in a chunk: large enough that handing it over costs nothing, small enough for a second-level cache.
+const CHUNK: usize = 256 * 1024;
+/// Chunks that a consumer may lag behind; times [`CHUNK`], the memory of the whole pass.
+const LAG: usize = 16;
+
+/// The reading end, which fills chunks and hands them out.
+pub(super) struct Distributor {
+    consumers: Vec<SyncSender<Arc<Vec<u8>>>>,
+    used: Receiver<Vec<u8>>,
+    give_back: Sender<Vec<u8>>,
+}
+
+/// One consumer's end.
+pub(super) struct Chunks {
+    incoming: Receiver<Arc<Vec<u8>>>,
+    give_back: Sender<Vec<u8>>,
+}
+
+impl Distributor {
+    /// A distributor nobody listens to yet.
+    pub(super) fn new() -> Distributor {
+        let (give_back, used) = channel();
+        Distributor { consumers: Vec::new(), used, give_back }
+    }
+
+    /// Adds a consumer; it sees every byte from the start.
+    pub(super) fn consumer(&mut self) -> Chunks {
+        let (sender, incoming) = sync_channel(LAG);
+        self.consumers.push(sender);
+        Chunks { incoming, give_back: self.give_back.clone() }
+    }
+
+    /// Reads to the end and hands everything out; how many bytes there were. The consumers see the end when this
+    /// returns, also where it returns an error.
+    pub(super) fn run(self, mut source: impl Read) -> io::Result<u64> {
+        let mut total = 0;
+        loop {
+            let mut chunk = match self.used.try_recv() {
+                Ok(used) => used,
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => Vec::with_capacity(CHUNK),
+            };
+            chunk.clear();
+            (&mut source).take(CHUNK as u64).read_to_end(&mut chunk)?;
+            if chunk.is_empty() {
+                return Ok(total);
+            }
+            total += chunk.len() as u64;
+            let chunk = Arc::new(chunk);
+            for consumer in &self.consumers {
+                // A consumer that is gone has panicked, and its thread tells of it.
+                let _ = consumer.send(Arc::clone(&chunk));
+            }
+        }
+    }
+}
+
+impl Chunks {
+    /// Calls `use_chunk` with each chunk in turn, to the end of the stream.
+    pub(super) fn for_each(&self, mut use_chunk: impl FnMut(&[u8])) {
+        while let Some(chunk) = self.next() {
+            use_chunk(&chunk);
+            self.done_with(chunk);
+        }
+    }
+
+    /// The next chunk, `None` at the end of the stream.
+    pub(super) fn next(&self) -> Option<Arc<Vec<u8>>> {
+        self.incoming.recv().ok()
+    }
+
+    /// Lets a chunk be filled again once every consumer is done with it.
+    pub(super) fn done_with(&self, chunk: Arc<Vec<u8>>) {
+        if let Some(chunk) = Arc::into_inner(chunk) {
+            // Nobody fills chunks any more once the end was reached.
+            let _ = self.give_back.send(chunk);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_consumer_sees_every_byte() {
+        let text: Vec<u8> = (0..3 * CHUNK + 17).map(|n| (n / 7) as u8).collect();
+        let mut distributor = Distributor::new();
+        let consumers = [distributor.consumer(), distributor.consumer()];
+        std::thread::scope(|scope| {
+            let seen = consumers.map(|chunks| {
+                scope.spawn(move || {
+                    let mut seen = Vec::new();
+                    chunks.for_each(|chunk| seen.extend_from_slice(chunk));
+                    seen
+                })
+            });
+            assert_eq!(distributor.run(text.as_slice()).ok(), Some(text.len() as u64));
+            for consumer in seen {
+                assert!(consumer.join().is_ok_and(|seen| seen == text));
+            }
+        });
+    }
+}

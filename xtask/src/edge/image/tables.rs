@@ -1,0 +1,268 @@
+//! The inode and directory tables of a squashfs: every node, and where the bytes of each file lie.
+//!
+//! The crate reads and inflates the tables. The walk through the directories is ours: it needs no recursion, so
+//! that no nesting can exhaust the stack, and it holds names to what Linux allows.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{BufReader, Seek};
+use std::os::unix::fs::FileExt;
+
+use backhand::Squashfs;
+use backhand::compression::Compressor;
+use backhand::v4::inode::{Inode, InodeInner};
+
+use crate::fault::{Fault, OrFault, Result};
+use crate::usr::facts::Facts;
+use crate::usr::path::UsrPath;
+use crate::usr::tree::{Kind, Node, UsrTree};
+
+/// Nodes of the largest image that is read; a real one has about 20,000.
+const MOST_NODES: u32 = 1_000_000;
+/// Directories below one another; with the shortest names that is `PATH_MAX`.
+const MOST_DEPTH: usize = 2048;
+/// The squashfs superblock's magic, `hsqs` (Linux `fs/squashfs/squashfs_fs.h`).
+const MAGIC: [u8; 4] = *b"hsqs";
+/// Of [`Layout::fragment`]: none.
+const NO_FRAGMENT: u32 = 0xffff_ffff;
+
+/// Where the bytes of one regular file lie.
+#[derive(Debug, Clone)]
+pub(super) struct Layout {
+    /// Where its first block starts, in bytes from the start of the squashfs.
+    pub(super) start: u64,
+    /// The stored size of each block; 0 is a hole of zero bytes.
+    pub(super) blocks: Box<[Stored]>,
+    /// The block of tail ends that its tail lies in, and where in there.
+    pub(super) fragment: Option<(u32, u32)>,
+    /// Its size in bytes.
+    pub(super) size: u64,
+}
+
+/// The stored size of a block, and whether it is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stored {
+    pub(super) size: u32,
+    pub(super) compressed: bool,
+}
+
+impl From<&backhand::DataSize> for Stored {
+    fn from(size: &backhand::DataSize) -> Stored {
+        Stored { size: size.size(), compressed: !size.uncompressed() }
+    }
+}
+
+/// Everything the tables say.
+pub(super) struct Tables {
+    /// Every node, with no file read yet.
+    pub(super) tree: UsrTree,
+    /// The layout of each regular file, in byte order of the paths.
+    pub(super) files: Vec<(UsrPath, Layout)>,
+    /// Blocks of tail ends: where each starts and how it is stored.
+    pub(super) fragments: Vec<(u64, Stored)>,
+    /// Bytes in a whole block.
+    pub(super) block_size: u32,
+    /// How blocks are compressed.
+    pub(super) compressor: Compressor,
+}
+
+/// Reads the tables.
+///
+/// # Errors
+/// It is no squashfs 4.0, its compressor is not one of ours, or its tables are broken.
+pub(super) fn read(file: &File) -> Result<Tables> {
+    check_superblock(file)?;
+    let mut file = file.try_clone().or_fault(|| "cannot open the unpacked image a second time")?;
+    // It was written a moment ago, and stands at its end.
+    file.rewind().or_fault(|| "cannot go back to the start of the unpacked image")?;
+    let read = || Squashfs::from_reader(BufReader::with_capacity(64 * 1024, file));
+    let squashfs = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
+        .map_err(|panic| super::pass::panicked("the squashfs reader", panic.as_ref()))?
+        .map_err(|error| broken("its tables cannot be read").because(told(&error)))?;
+    Walk { squashfs: &squashfs, tree: UsrTree::new(), files: Vec::new() }.run().map(|(tree, mut files)| {
+        files.sort_by(|one, other| one.0.cmp(&other.0));
+        let fragments =
+            squashfs.fragments.iter().flatten().map(|f| (f.start, Stored::from(&f.size))).collect();
+        let (block_size, compressor) = (squashfs.superblock.block_size, squashfs.superblock.compressor);
+        Tables { tree, files, fragments, block_size, compressor }
+    })
+}
+
+/// The crate's errors have no text unless a logging crate is built for it.
+pub(super) fn told(error: &backhand::BackhandError) -> String {
+    match error {
+        backhand::BackhandError::StdIo(error) => error.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// A squashfs whose content contradicts itself.
+pub(super) fn broken(what: impl std::fmt::Display) -> Fault {
+    Fault::failed(format!("usr.squashfs is broken: {what}"))
+}
+
+/// Looks at the superblock before the crate does, to name what it only stumbles over.
+fn check_superblock(file: &File) -> Result<()> {
+    let mut block = [0; 96];
+    file.read_exact_at(&mut block, 0).map_err(|_| broken("it is shorter than a superblock"))?;
+    let u16_at = |at: usize| u16::from_le_bytes([block[at], block[at + 1]]);
+    let u64_at = |at: usize| (0..8).rev().fold(0u64, |value, byte| value << 8 | u64::from(block[at + byte]));
+    if block[..4] != MAGIC {
+        return Err(broken("it does not start with the magic of squashfs"));
+    }
+    if (u16_at(28), u16_at(30)) != (4, 0) {
+        return Err(Fault::failed(format!(
+            "usr.squashfs is of version {}.{}, expected 4.0",
+            u16_at(28),
+            u16_at(30)
+        )));
+    }
+    if let Some(name) = match u16_at(20) {
+        1 | 4 | 5 | 6 => None,
+        2 => Some("lzma"),
+        3 => Some("lzo"),
+        _ => Some("a compressor without a name"),
+    } {
+        return Err(Fault::failed(format!(
+            "usr.squashfs is compressed with {name}; gzip, xz, lz4 and zstd are known"
+        ))
+        .hint("make the image anew with mksquashfs -comp gzip"));
+    }
+    let inodes = u32::from_le_bytes([block[4], block[5], block[6], block[7]]);
+    if inodes > MOST_NODES {
+        return Err(broken(format!("it says that it holds {inodes} nodes")));
+    }
+    // A table of 8 KiB blocks can inflate a hundredfold: hold its stored size to what its nodes can need.
+    let length = file.metadata().or_fault(|| "cannot look at the unpacked image")?.len();
+    let most = u64::from(inodes) * 128 + length / 256 + 64 * 1024;
+    let (inode_table, dir_table, fragment_table) = (u64_at(64), u64_at(72), u64_at(80));
+    let dir_end = if fragment_table == u64::MAX { u64_at(48) } else { fragment_table };
+    for (name, from, to) in [("inode", inode_table, dir_table), ("directory", dir_table, dir_end)] {
+        if to.checked_sub(from).is_none_or(|size| size > most) {
+            return Err(broken(format!("its {name} table goes from byte {from} to byte {to}")));
+        }
+    }
+    Ok(())
+}
+
+/// The walk through the directories, from the root down.
+struct Walk<'a> {
+    squashfs: &'a Squashfs<'static>,
+    tree: UsrTree,
+    files: Vec<(UsrPath, Layout)>,
+}
+
+/// One name in a directory.
+struct DirEntry<'a> {
+    inode: u32,
+    name: &'a str,
+}
+
+impl Walk<'_> {
+    fn run(mut self) -> Result<(UsrTree, Vec<(UsrPath, Layout)>)> {
+        let mut todo = vec![(None, 0, &self.squashfs.root_inode)];
+        let mut seen = HashSet::new();
+        while let Some((path, depth, inode)) = todo.pop() {
+            // Linux keeps one name for a directory; a second one can only be a way round.
+            if depth > MOST_DEPTH || !seen.insert(inode.header.inode_number) {
+                return Err(broken("a directory contains itself"));
+            }
+            for entry in entries(self.squashfs, inode)? {
+                let child = match &path {
+                    None => UsrPath::new(entry.name).map_err(|_| broken("a name is no name"))?,
+                    Some(parent) => UsrPath::join(parent, entry.name),
+                };
+                let Some(inode) = self.squashfs.inodes.get(&entry.inode) else {
+                    return Err(broken(format!("{child} has no inode")));
+                };
+                self.insert(child.clone(), inode);
+                if matches!(inode.inner, InodeInner::BasicDirectory(_) | InodeInner::ExtendedDirectory(_)) {
+                    todo.push((Some(child), depth + 1, inode));
+                }
+            }
+        }
+        Ok((self.tree, self.files))
+    }
+
+    fn insert(&mut self, path: UsrPath, inode: &Inode) {
+        let text = |target: &[u8]| Kind::Symlink(String::from_utf8_lossy(target).into_owned());
+        let kind = match &inode.inner {
+            InodeInner::BasicFile(f) => self.file(
+                &path,
+                (u64::from(f.blocks_start), u64::from(f.file_size)),
+                &f.block_sizes,
+                (f.frag_index, f.block_offset),
+            ),
+            InodeInner::ExtendedFile(f) => self.file(
+                &path,
+                (f.blocks_start, f.file_size),
+                &f.block_sizes,
+                (f.frag_index, f.block_offset),
+            ),
+            InodeInner::BasicSymlink(link) => text(&link.target_path),
+            InodeInner::ExtendedSymlink(link) => text(&link.target_path),
+            InodeInner::BasicDirectory(_) | InodeInner::ExtendedDirectory(_) => Kind::Directory,
+            _ => Kind::Special,
+        };
+        self.tree.insert(path, Node { mode: inode.header.permissions & 0o7777, kind });
+    }
+
+    fn file(
+        &mut self,
+        path: &UsrPath,
+        (start, size): (u64, u64),
+        blocks: &[backhand::DataSize],
+        (index, offset): (u32, u32),
+    ) -> Kind {
+        let blocks = blocks.iter().map(Stored::from).collect();
+        let fragment = (index != NO_FRAGMENT).then_some((index, offset));
+        self.files.push((path.clone(), Layout { start, blocks, fragment, size }));
+        Kind::File { size, facts: Facts::Unread }
+    }
+}
+
+/// The names in a directory (`squashfs_dir_header` and `squashfs_dir_entry` of Linux `squashfs_fs.h`).
+fn entries<'a>(squashfs: &'a Squashfs<'static>, directory: &Inode) -> Result<Vec<DirEntry<'a>>> {
+    let (block, offset, size) = match &directory.inner {
+        InodeInner::BasicDirectory(d) => (d.block_index, d.block_offset, u32::from(d.file_size)),
+        InodeInner::ExtendedDirectory(d) => (d.block_index, d.block_offset, d.file_size),
+        _ => return Err(broken("its root is no directory")),
+    };
+    // The size counts 3 bytes for the names "." and "..", which are not stored.
+    let size = size.saturating_sub(3) as usize;
+    if size == 0 {
+        return Ok(Vec::new());
+    }
+    let cut = || broken("a directory lies outside of its table");
+    let (starts, table) = &squashfs.dir_blocks;
+    let start = *starts.get(&u64::from(block)).ok_or_else(cut)? as usize + usize::from(offset);
+    let mut bytes = table.get(start..).and_then(|rest| rest.get(..size)).ok_or_else(cut)?;
+    let mut found = Vec::new();
+    while !bytes.is_empty() {
+        let header = take(&mut bytes, 12).ok_or_else(cut)?;
+        let (count, base) = (u32_at(header, 0), u32_at(header, 8));
+        for _ in 0..=count {
+            found.push(entry(&mut bytes, base).ok_or_else(|| broken("a directory entry is no entry"))?);
+        }
+    }
+    Ok(found)
+}
+
+fn entry<'a>(bytes: &mut &'a [u8], base: u32) -> Option<DirEntry<'a>> {
+    let fixed = take(bytes, 8)?;
+    let offset = i16::from_le_bytes([fixed[2], fixed[3]]);
+    let length = usize::from(u16::from_le_bytes([fixed[6], fixed[7]])) + 1;
+    let name = std::str::from_utf8(take(bytes, length)?).ok()?;
+    let plain = !matches!(name, "" | "." | "..") && !name.contains(['/', '\0']) && length <= 255;
+    plain.then_some(DirEntry { inode: base.checked_add_signed(i32::from(offset))?, name })
+}
+
+fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
+    let (front, rest) = bytes.split_at_checked(count)?;
+    *bytes = rest;
+    Some(front)
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    (0..4).rev().fold(0, |value, byte| value << 8 | u32::from(bytes[at + byte]))
+}

@@ -1,0 +1,150 @@
+//! A verified squashfs as a tree: every node at once, the content of single files when they are asked for.
+
+use std::fs::File;
+use std::thread;
+
+use super::blocks::Blocks;
+use super::tables::{self, Layout, Tables, broken};
+use crate::fault::Result;
+use crate::usr::elf;
+use crate::usr::facts::{self, Facts};
+use crate::usr::path::UsrPath;
+use crate::usr::tree::UsrTree;
+
+/// Fewer bytes than this are read faster than a thread starts.
+const WORTH_A_THREAD: u64 = 2 << 20;
+/// Threads that read facts; each holds one file and a few blocks in memory.
+const MOST_THREADS: usize = 4;
+/// The largest ELF file that is read; programs of a gigabyte are no part of any release.
+const MOST_ELF: u64 = 512 << 20;
+
+/// A squashfs file that was proved, and the tree of what is in it.
+pub struct UsrImage {
+    squashfs: File,
+    tables: Tables,
+}
+
+impl UsrImage {
+    /// Opens a squashfs. Callers come here with a [`VerifiedImage`](super::VerifiedImage) only.
+    ///
+    /// # Errors
+    /// See [`tables::read`].
+    pub(super) fn open(squashfs: File) -> Result<UsrImage> {
+        let tables = tables::read(&squashfs)?;
+        Ok(UsrImage { squashfs, tables })
+    }
+
+    /// Every node; the files that [`UsrImage::read_facts`] was not asked for are [`Facts::Unread`].
+    pub fn tree(&self) -> &UsrTree {
+        &self.tables.tree
+    }
+
+    /// The tree with what was read so far, once nothing more is needed of the image.
+    pub fn into_tree(self) -> UsrTree {
+        self.tables.tree
+    }
+
+    /// Reads of each file at these paths what checks may ask of it. Paths that are no regular files, and files that
+    /// were read before, are passed over.
+    ///
+    /// # Errors
+    /// The image is broken where the file lies.
+    pub fn read_facts<'p>(&mut self, paths: impl IntoIterator<Item = &'p UsrPath>) -> Result<()> {
+        let mut wanted: Vec<(&UsrPath, &Layout)> = paths
+            .into_iter()
+            .filter(|path| self.tables.tree.facts(path.as_str()) == Some(&Facts::Unread))
+            .filter_map(|path| self.layout(path))
+            .collect();
+        // In the order in which they lie, so that each block of tail ends is inflated once.
+        wanted.sort_by_key(|(path, layout)| (layout.fragment, layout.start, *path));
+        wanted.dedup_by_key(|(path, _)| *path);
+        let read = self.read_side_by_side(&wanted)?;
+        for (path, facts) in read {
+            self.tables.tree.set_facts(&path, facts);
+        }
+        Ok(())
+    }
+
+    /// The first `most` bytes of the regular file at this path.
+    #[cfg(test)]
+    pub(super) fn content(&self, path: &UsrPath, most: u64) -> Result<Vec<u8>> {
+        let (_, layout) = self.layout(path).ok_or_else(|| broken("there is no such file"))?;
+        let mut bytes = Vec::new();
+        Blocks::new(&self.squashfs, &self.tables).read(layout, most, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn layout(&self, path: &UsrPath) -> Option<(&UsrPath, &Layout)> {
+        let at = self.tables.files.binary_search_by(|(known, _)| known.cmp(path)).ok()?;
+        self.tables.files.get(at).map(|(path, layout)| (path, layout))
+    }
+
+    fn read_side_by_side(&self, wanted: &[(&UsrPath, &Layout)]) -> Result<Vec<(UsrPath, Facts)>> {
+        let bytes: u64 = wanted.iter().map(|(_, layout)| layout.size).sum();
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+        if threads == 1 || bytes < WORTH_A_THREAD {
+            return self.read_in_order(wanted);
+        }
+        thread::scope(|scope| {
+            let parts = split_by_size(wanted, bytes / threads as u64 + 1);
+            let reading: Vec<_> =
+                parts.into_iter().map(|part| scope.spawn(move || self.read_in_order(part))).collect();
+            let mut all = Vec::with_capacity(wanted.len());
+            for part in reading {
+                let part = part.join();
+                all.extend(
+                    part.map_err(|panic| super::pass::panicked("reading the image", panic.as_ref()))??,
+                );
+            }
+            Ok(all)
+        })
+    }
+
+    fn read_in_order(&self, wanted: &[(&UsrPath, &Layout)]) -> Result<Vec<(UsrPath, Facts)>> {
+        let mut blocks = Blocks::new(&self.squashfs, &self.tables);
+        let mut bytes = Vec::new();
+        let mut read = Vec::with_capacity(wanted.len());
+        for &(path, layout) in wanted {
+            bytes.clear();
+            read_enough(&mut blocks, layout, &mut bytes)
+                .map_err(|fault| fault.while_doing(format!("cannot read {path}")))?;
+            read.push((path.clone(), facts::read(path, &bytes)));
+        }
+        Ok(read)
+    }
+}
+
+/// Reads a file as far as its facts need: ELF files whole, of others the start.
+fn read_enough(blocks: &mut Blocks<'_>, layout: &Layout, into: &mut Vec<u8>) -> Result<()> {
+    // One byte more than the longest text: that tells a longer one.
+    let start = facts::MAX_TEXT as u64 + 1;
+    blocks.read(layout, start, into)?;
+    if layout.size > start && into.starts_with(elf::MAGIC) {
+        if layout.size > MOST_ELF {
+            return Err(broken(format!("a program of {} MiB", layout.size >> 20)));
+        }
+        into.clear();
+        blocks.read(layout, layout.size, into)?;
+    }
+    Ok(())
+}
+
+/// Cuts a list into runs of about `bytes` each.
+fn split_by_size<'w, 'l>(
+    mut wanted: &'w [(&'l UsrPath, &'l Layout)],
+    bytes: u64,
+) -> Vec<&'w [(&'l UsrPath, &'l Layout)]> {
+    let mut parts = Vec::new();
+    while !wanted.is_empty() {
+        let mut sum = 0;
+        let full = |(_, layout): &(&UsrPath, &Layout)| {
+            sum += layout.size;
+            sum >= bytes
+        };
+        let count = wanted.iter().position(full).map_or(wanted.len(), |last| last + 1);
+        let (part, rest) = wanted.split_at(count);
+        parts.push(part);
+        wanted = rest;
+    }
+    parts
+}
