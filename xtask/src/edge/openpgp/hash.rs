@@ -1,0 +1,124 @@
+//! Hashing: ring's assembly for SHA-2, and SHA-1 with the detection of known collision attacks.
+
+use std::io::Write;
+
+use ring::digest::{Context, SHA256, SHA384, SHA512};
+use sha1_checked::Sha1;
+
+/// A hash algorithm that may count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hash {
+    /// Only under a pin that allows it.
+    Sha1,
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+impl Hash {
+    /// By its number in RFC 9580, 9.5. `None`: MD5, RIPEMD-160 and SHA-224 never count, and SHA-3 is signed with by
+    /// no vendor.
+    pub(super) fn from_number(number: u8) -> Option<Hash> {
+        match number {
+            2 => Some(Hash::Sha1),
+            8 => Some(Hash::Sha256),
+            9 => Some(Hash::Sha384),
+            10 => Some(Hash::Sha512),
+            _ => None,
+        }
+    }
+
+    /// The octets of salt that a version 6 signature has with it (RFC 9580, table 23).
+    pub(super) fn salt_length(self) -> Option<usize> {
+        match self {
+            Hash::Sha1 => None,
+            Hash::Sha256 => Some(16),
+            Hash::Sha384 => Some(24),
+            Hash::Sha512 => Some(32),
+        }
+    }
+
+    /// Starts a hash.
+    pub(super) fn begin(self) -> Hasher {
+        match self {
+            Hash::Sha1 => Hasher::Sha1(Box::default()),
+            Hash::Sha256 => Hasher::Sha2(Context::new(&SHA256)),
+            Hash::Sha384 => Hasher::Sha2(Context::new(&SHA384)),
+            Hash::Sha512 => Hasher::Sha2(Context::new(&SHA512)),
+        }
+    }
+
+    /// The digest of some octets in a row; `None` where they bear the mark of a SHA-1 collision attack.
+    pub(super) fn digest(self, parts: &[&[u8]]) -> Option<Vec<u8>> {
+        let mut hasher = self.begin();
+        parts.iter().for_each(|part| hasher.update(part));
+        hasher.finish()
+    }
+}
+
+/// How people call the hash algorithm of that number.
+pub(super) fn name(number: u8) -> String {
+    let known = match number {
+        1 => "MD5",
+        2 => "SHA-1",
+        3 => "RIPEMD-160",
+        8 => "SHA-256",
+        9 => "SHA-384",
+        10 => "SHA-512",
+        11 => "SHA-224",
+        12 => "SHA3-256",
+        14 => "SHA3-512",
+        _ => return format!("hash algorithm {number}"),
+    };
+    known.to_owned()
+}
+
+/// A hash under way; a clone goes on from the same place.
+#[derive(Clone)]
+pub(super) enum Hasher {
+    Sha1(Box<Sha1>),
+    Sha2(Context),
+}
+
+impl Hasher {
+    /// Takes in more octets.
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        match self {
+            // Writing to a hash cannot fail.
+            Hasher::Sha1(hasher) => drop(hasher.write_all(bytes)),
+            Hasher::Sha2(context) => context.update(bytes),
+        }
+    }
+
+    /// The digest; `None` where the octets bear the mark of a SHA-1 collision attack.
+    pub(super) fn finish(self) -> Option<Vec<u8>> {
+        match self {
+            Hasher::Sha1(hasher) => {
+                let result = hasher.try_finalize();
+                (!result.has_collision()).then(|| result.hash().to_vec())
+            }
+            Hasher::Sha2(context) => Some(context.finish().as_ref().to_vec()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::trust::hex;
+    use super::*;
+
+    #[test]
+    fn digests_are_those_of_coreutils() {
+        // printf 'hello' | sha1sum, sha256sum …
+        let table = [
+            (2, "AAF4C61DDCC5E8A2DABEDE0F3B482CD9AEA9434D"),
+            (8, "2CF24DBA5FB0A30E26E83B2AC5B9E29E1B161E5C1FA7425E73043362938B9824"),
+        ];
+        for (number, expected) in table {
+            let hash = Hash::from_number(number).unwrap();
+            assert_eq!(hex(&hash.digest(&[b"hel", b"", b"lo"]).unwrap()), expected, "{}", name(number));
+        }
+        assert!([1, 3, 11, 12, 14].into_iter().all(|number| Hash::from_number(number).is_none()));
+    }
+}

@@ -1,0 +1,171 @@
+//! Packet framing (RFC 9580, 4.2): where each packet begins and ends, and nothing of what is in it.
+//!
+//! The framing is our own so that not one octet of a `.sig` goes unaccounted for, and so that hashes are taken
+//! over the octets as they came, never over a packet that was parsed and written again.
+
+/// The packet types that this room tells apart (RFC 9580, 5).
+pub(super) mod tag {
+    pub(in super::super) const SIGNATURE: u8 = 2;
+    pub(in super::super) const ONE_PASS_SIGNATURE: u8 = 4;
+    pub(in super::super) const SECRET_KEY: u8 = 5;
+    pub(in super::super) const PUBLIC_KEY: u8 = 6;
+    pub(in super::super) const SECRET_SUBKEY: u8 = 7;
+    pub(in super::super) const COMPRESSED: u8 = 8;
+    pub(in super::super) const LITERAL: u8 = 11;
+    pub(in super::super) const TRUST: u8 = 12;
+    pub(in super::super) const USER_ID: u8 = 13;
+    pub(in super::super) const PUBLIC_SUBKEY: u8 = 14;
+}
+
+/// One packet, framed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Packet<'a> {
+    /// Its type.
+    pub(super) tag: u8,
+    /// Its octets without the header.
+    pub(super) body: &'a [u8],
+}
+
+/// Why the octets from some place on are no packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Broken {
+    /// The first octet is no packet header, or the length is of a kind that this packet type must not have.
+    NoHeader,
+    /// The header asks for more octets than there are.
+    CutOff {
+        /// The type that the header names.
+        tag: u8,
+    },
+}
+
+/// Splits octets into packets; `Err` ends the iteration.
+pub(super) fn packets(bytes: &[u8]) -> impl Iterator<Item = Result<Packet<'_>, Broken>> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        match first(rest) {
+            Ok((packet, after)) => {
+                rest = after;
+                Some(Ok(packet))
+            }
+            Err(broken) => {
+                rest = &[];
+                Some(Err(broken))
+            }
+        }
+    })
+}
+
+fn first(bytes: &[u8]) -> Result<(Packet<'_>, &[u8]), Broken> {
+    let (&header, rest) = bytes.split_first().ok_or(Broken::NoHeader)?;
+    if header & 0x80 == 0 {
+        return Err(Broken::NoHeader);
+    }
+    let is_new = header & 0x40 != 0;
+    let tag = if is_new { header & 0x3f } else { header >> 2 & 0x0f };
+    let (length, rest) = if is_new {
+        new_length(tag, rest)?
+    } else {
+        match header & 3 {
+            // Of indeterminate length: all that is left. Only data packets may be so.
+            3 if matches!(tag, tag::COMPRESSED | tag::LITERAL) => (rest.len(), rest),
+            3 => return Err(Broken::NoHeader),
+            power => big_endian(tag, rest, 1 << power)?,
+        }
+    };
+    if tag == 0 {
+        return Err(Broken::NoHeader);
+    }
+    let (body, rest) = rest.split_at_checked(length).ok_or(Broken::CutOff { tag })?;
+    Ok((Packet { tag, body }, rest))
+}
+
+fn new_length(tag: u8, bytes: &[u8]) -> Result<(usize, &[u8]), Broken> {
+    let (&octet, rest) = bytes.split_first().ok_or(Broken::CutOff { tag })?;
+    match octet {
+        0..=191 => Ok((usize::from(octet), rest)),
+        192..=223 => {
+            let (&second, rest) = rest.split_first().ok_or(Broken::CutOff { tag })?;
+            Ok(((usize::from(octet) - 192 << 8) + usize::from(second) + 192, rest))
+        }
+        // Partial lengths are for data packets only; what follows the first part does not matter here.
+        224..=254 if matches!(tag, tag::COMPRESSED | tag::LITERAL) => Ok((rest.len(), rest)),
+        224..=254 => Err(Broken::NoHeader),
+        255 => big_endian(tag, rest, 4),
+    }
+}
+
+fn big_endian(tag: u8, bytes: &[u8], octets: usize) -> Result<(usize, &[u8]), Broken> {
+    let (length, rest) = bytes.split_at_checked(octets).ok_or(Broken::CutOff { tag })?;
+    Ok((length.iter().fold(0, |sum, octet| sum << 8 | usize::from(*octet)), rest))
+}
+
+/// Takes fields off the front of a packet's body; `None` once the octets run out.
+pub(super) struct Fields<'a>(pub(super) &'a [u8]);
+
+impl<'a> Fields<'a> {
+    /// The next `count` octets.
+    pub(super) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    /// The next `octets` octets as a number, most significant first; at most 8.
+    pub(super) fn number(&mut self, octets: usize) -> Option<u64> {
+        Some(self.take(octets)?.iter().fold(0, |sum, octet| sum << 8 | u64::from(*octet)))
+    }
+
+    /// The next octet.
+    pub(super) fn octet(&mut self) -> Option<u8> {
+        let (&octet, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(octet)
+    }
+
+    /// A multiprecision integer's magnitude (RFC 9580, 3.2).
+    pub(super) fn integer(&mut self) -> Option<&'a [u8]> {
+        let bits = self.number(2)?;
+        self.take(usize::try_from(bits.div_ceil(8)).ok()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_every_kind_of_length() {
+        let long = |header: &[u8], length: usize| [header, &vec![7; length]].concat();
+        let table = [
+            (long(&[0x88, 3], 3), 2, 3),
+            (long(&[0x89, 1, 4], 260), 2, 260),
+            (long(&[0x8a, 0, 0, 1, 4], 260), 2, 260),
+            (long(&[0xc2, 3], 3), 2, 3),
+            (long(&[0xc2, 192, 8], 200), 2, 200),
+            (long(&[0xc2, 255, 0, 0, 1, 4], 260), 2, 260),
+            (long(&[0xa3], 9), 8, 9),
+        ];
+        for (bytes, tag, length) in table {
+            let found: Vec<_> = packets(&bytes).collect();
+            assert_eq!(found, [Ok(Packet { tag, body: &vec![7; length] })]);
+        }
+    }
+
+    #[test]
+    fn ends_at_what_is_no_packet() {
+        let table: [(&[u8], Broken); 6] = [
+            (b"<html>", Broken::NoHeader),
+            (&[0x88], Broken::CutOff { tag: 2 }),
+            (&[0x88, 9, 4], Broken::CutOff { tag: 2 }),
+            (&[0x8b, 4, 0], Broken::NoHeader),
+            (&[0xc2, 0xe1, 0], Broken::NoHeader),
+            (&[0xc0, 0], Broken::NoHeader),
+        ];
+        for (bytes, broken) in table {
+            assert_eq!(packets(bytes).collect::<Vec<_>>(), [Err(broken)]);
+        }
+    }
+}

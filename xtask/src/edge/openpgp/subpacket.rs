@@ -1,0 +1,122 @@
+//! Signature subpackets (RFC 9580, 5.2.3.7): framing, and which of them we know.
+
+use super::packet::Fields;
+
+/// The subpacket types that a verdict depends on.
+pub(super) mod kind {
+    pub(in super::super) const CREATED: u8 = 2;
+    pub(in super::super) const EXPIRES: u8 = 3;
+    pub(in super::super) const KEY_EXPIRES: u8 = 9;
+    pub(in super::super) const ISSUER: u8 = 16;
+    pub(in super::super) const NOTATION: u8 = 20;
+    pub(in super::super) const KEY_FLAGS: u8 = 27;
+    pub(in super::super) const REVOCATION_REASON: u8 = 29;
+    pub(in super::super) const EMBEDDED: u8 = 32;
+    pub(in super::super) const ISSUER_FINGERPRINT: u8 = 33;
+}
+
+/// Those that may stand only once: two that differ would mean two things at a time.
+const SINGULAR: [u8; 5] =
+    [kind::CREATED, kind::EXPIRES, kind::KEY_EXPIRES, kind::KEY_FLAGS, kind::REVOCATION_REASON];
+
+/// One subpacket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Subpacket {
+    /// Its type without the critical bit.
+    pub(super) kind: u8,
+    /// The signer wants the signature void for whoever does not know this type.
+    pub(super) is_critical: bool,
+    /// Its octets.
+    pub(super) data: Vec<u8>,
+}
+
+impl Subpacket {
+    /// Why a critical subpacket voids the signature: its type is not one of RFC 9580, or it is a notation, whose
+    /// names nobody has given a meaning here.
+    pub(super) fn unknown_critical(&self) -> Option<String> {
+        match self.kind {
+            _ if !self.is_critical => None,
+            kind::NOTATION => Some(format!("a critical notation {:?}", self.notation_name())),
+            2..=7 | 9 | 11 | 12 | 16 | 21..=35 | 39 => None,
+            other => Some(format!("a critical subpacket of type {other}")),
+        }
+    }
+
+    fn notation_name(&self) -> String {
+        let mut fields = Fields(&self.data);
+        let length = fields
+            .take(4)
+            .and_then(|_flags| fields.number(2))
+            .and_then(|length| usize::try_from(length).ok());
+        let name = length.and_then(|length| fields.take(2).and_then(|_value_length| fields.take(length)));
+        String::from_utf8_lossy(name.unwrap_or_default()).into_owned()
+    }
+
+    /// The octets as a number of four octets.
+    pub(super) fn number(&self) -> Option<u64> {
+        let octets: [u8; 4] = self.data.as_slice().try_into().ok()?;
+        Some(u64::from(u32::from_be_bytes(octets)))
+    }
+}
+
+/// Reads a subpacket area. `None` when the lengths do not fit.
+pub(super) fn parse(area: &[u8]) -> Option<Vec<Subpacket>> {
+    let mut fields = Fields(area);
+    let mut found = Vec::new();
+    while !fields.0.is_empty() {
+        let length = match fields.octet()? {
+            octet @ 0..=191 => usize::from(octet),
+            octet @ 192..=254 => (usize::from(octet) - 192 << 8) + usize::from(fields.octet()?) + 192,
+            255 => usize::try_from(fields.number(4)?).ok()?,
+        };
+        let (&kind, data) = fields.take(length)?.split_first()?;
+        found.push(Subpacket { kind: kind & 0x7f, is_critical: kind & 0x80 != 0, data: data.to_vec() });
+    }
+    Some(found)
+}
+
+/// The type of a subpacket that stands twice with different contents, or whose length is wrong.
+pub(super) fn contradiction(area: &[Subpacket]) -> Option<u8> {
+    let numbers = [kind::CREATED, kind::EXPIRES, kind::KEY_EXPIRES];
+    let is_short = |packet: &&Subpacket| numbers.contains(&packet.kind) && packet.number().is_none();
+    if let Some(short) = area.iter().find(is_short) {
+        return Some(short.kind);
+    }
+    SINGULAR.into_iter().find(|kind| {
+        let mut values = area.iter().filter(|packet| packet.kind == *kind).map(|packet| &packet.data);
+        let first = values.next();
+        values.any(|value| Some(value) != first)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn reads_lengths_of_one_two_and_five_octets() {
+        let long = [&[192, 9, 20][..], &[1; 200]].concat();
+        let huge = [&[255, 0, 0, 0, 3, 0x82][..], &[9, 9]].concat();
+        let found = parse(&[&[5, 2, 0, 0, 0, 7][..], &long, &huge].concat()).unwrap();
+        let seen: Vec<_> =
+            found.iter().map(|packet| (packet.kind, packet.is_critical, packet.data.len())).collect();
+        assert_eq!(seen, [(2, false, 4), (20, false, 200), (2, true, 2)]);
+        assert_eq!(found[0].number(), Some(7));
+        for broken in [&[0][..], &[9, 2, 0], &[192], &[255, 0, 0]] {
+            assert_eq!(parse(broken), None, "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn tells_contradictions_and_unknown_critical_ones() {
+        let area = |bytes: &[u8]| parse(bytes).unwrap();
+        assert_eq!(contradiction(&area(&[5, 2, 0, 0, 0, 7, 5, 2, 0, 0, 0, 7])), None);
+        assert_eq!(contradiction(&area(&[5, 2, 0, 0, 0, 7, 5, 2, 0, 0, 0, 8])), Some(2));
+        assert_eq!(contradiction(&area(&[2, 9, 1])), Some(9));
+        let notation = area(&[12, 0x94, 0x80, 0, 0, 0, 0, 2, 0, 1, b'a', b'b', b'c']);
+        assert_eq!(notation[0].unknown_critical().unwrap(), "a critical notation \"ab\"");
+        assert_eq!(area(&[2, 0xe5, 0])[0].unknown_critical().unwrap(), "a critical subpacket of type 101");
+        assert_eq!(area(&[2, 0x65, 0])[0].unknown_critical(), None);
+    }
+}
