@@ -1,4 +1,5 @@
 //! A release of our own making: what the demo shows and the tests live on.
 
+pub mod example;
 pub mod factory;
 pub mod server;

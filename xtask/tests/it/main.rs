@@ -1,8 +1,8 @@
 //! The integration tests: one binary, one link.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod demo_factory;
 mod demo_command;
+mod demo_factory;
 mod demo_server;
 mod replay;
 mod schema;

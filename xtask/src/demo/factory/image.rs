@@ -144,6 +144,11 @@ impl Image {
         &self.release
     }
 
+    /// Whether something is described at this path.
+    pub fn has(&self, path: &str) -> bool {
+        self.files.contains_key(path)
+    }
+
     /// Every file, by path.
     pub fn files(&self) -> impl Iterator<Item = (&UsrPath, &Content)> {
         self.files.iter()

@@ -7,6 +7,7 @@
 pub mod certificate;
 pub mod elf;
 pub mod image;
+pub mod listed;
 pub mod pack;
 pub mod release;
 mod side_files;
