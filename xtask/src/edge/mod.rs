@@ -8,4 +8,5 @@ pub mod image;
 pub mod loader;
 pub mod openpgp;
 pub mod repo;
+pub mod signals;
 pub mod term;

@@ -1,1 +1,0 @@
-//! Puts an edit plan on disk, all of it or nothing.

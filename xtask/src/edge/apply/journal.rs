@@ -1,0 +1,128 @@
+//! The journal: which files are to be replaced, by what, and what each must hold before.
+//!
+//! ```text
+//! coreos-xtask journal 1
+//! SHA-256-BEFORE SHA-256-AFTER STAGED PATH
+//! end SHA-256 of all lines above
+//! ```
+//! `STAGED` is a file of the staging folder, `PATH` the real path relative to the tree. A journal that does not
+//! end in its own digest is not obeyed.
+
+use ring::digest::{SHA256, digest};
+
+/// The first line.
+const TITLE: &str = "coreos-xtask journal 1";
+
+/// Every replacement of a plan, in the order in which they are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Journal {
+    pub(super) entries: Vec<Entry>,
+}
+
+/// One file to replace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) before: String,
+    pub(super) after: String,
+    pub(super) staged: String,
+    pub(super) path: String,
+}
+
+/// SHA-256 in lower-case hex.
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Journal {
+    /// The text on disk.
+    pub(super) fn print(&self) -> String {
+        let mut text = format!("{TITLE}\n");
+        for Entry { before, after, staged, path } in &self.entries {
+            text.push_str(&format!("{before} {after} {staged} {path}\n"));
+        }
+        let own = sha256(text.as_bytes());
+        text + &format!("end {own}\n")
+    }
+
+    /// Reads it back; `None` is a text that this program did not write.
+    pub(super) fn parse(text: &str) -> Option<Journal> {
+        let body_end = text.trim_end_matches('\n').rfind('\n')? + 1;
+        let (body, end) = text.split_at(body_end);
+        if end.strip_prefix("end ")?.trim_end() != sha256(body.as_bytes()) {
+            return None;
+        }
+        let mut lines = body.lines();
+        if lines.next() != Some(TITLE) {
+            return None;
+        }
+        let entries = lines.map(Entry::parse).collect::<Option<Vec<Entry>>>()?;
+        Some(Journal { entries })
+    }
+
+    /// The journal that takes everything back, from the files that hold what was there before.
+    pub(super) fn reversed(&self) -> Journal {
+        let back = |(index, entry): (usize, &Entry)| Entry {
+            before: entry.after.clone(),
+            after: entry.before.clone(),
+            staged: old_name(index),
+            path: entry.path.clone(),
+        };
+        Journal { entries: self.entries.iter().enumerate().map(back).collect() }
+    }
+}
+
+impl Entry {
+    fn parse(line: &str) -> Option<Entry> {
+        let mut parts = line.splitn(4, ' ').map(str::to_owned);
+        let entry =
+            Entry { before: parts.next()?, after: parts.next()?, staged: parts.next()?, path: parts.next()? };
+        let in_staging = !entry.staged.contains('/') && !entry.staged.starts_with('.');
+        (in_staging && stays_below(&entry.path)).then_some(entry)
+    }
+}
+
+/// The staged file that takes the place of the file of an entry.
+pub(super) fn new_name(index: usize) -> String {
+    format!("new.{index}")
+}
+
+/// The staged file with what the file of an entry held before.
+pub(super) fn old_name(index: usize) -> String {
+    format!("old.{index}")
+}
+
+/// Whether a path can only lead below the tree's `stage1`: a journal that came with a foreign tree is no order.
+fn stays_below(path: &str) -> bool {
+    path.starts_with("stage1/") && path.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn journal(path: &str, staged: &str) -> Journal {
+        let entry =
+            Entry { before: sha256(b"a"), after: sha256(b"b"), staged: staged.into(), path: path.into() };
+        Journal { entries: vec![entry] }
+    }
+
+    #[test]
+    fn prints_and_parses() {
+        let two = journal("stage1/a b", "new.0");
+        assert_eq!(Journal::parse(&two.print()), Some(two.clone()));
+        assert_eq!(two.reversed().reversed().entries[0].before, two.entries[0].before);
+    }
+
+    #[test]
+    fn what_is_torn_or_leads_elsewhere_is_not_obeyed() {
+        let text = journal("stage1/a", "new.0").print();
+        for end in 0..text.len() - 1 {
+            assert_eq!(Journal::parse(&text[..end]), None, "{end}");
+        }
+        assert_eq!(Journal::parse(&text.replace("stage1/a", "stage1/b")), None);
+        for path in ["/etc/passwd", "stage1/../x", "x", "stage1//x", "stage1/./x"] {
+            assert_eq!(Journal::parse(&journal(path, "new.0").print()), None, "{path}");
+        }
+        assert_eq!(Journal::parse(&journal("stage1/a", "../x").print()), None);
+    }
+}

@@ -1,0 +1,78 @@
+//! What a plan replaces: the real files, looked at once more before anything is written.
+
+use std::fs::{self, Metadata, OpenOptions};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use crate::edge::repo;
+use crate::fault::{Fault, OrFault, Result};
+use crate::plan::edit::{EditPlan, FileEdit};
+
+/// A file to replace.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// Its real path relative to the tree.
+    pub(super) path: String,
+    /// What it holds.
+    pub(super) before: Vec<u8>,
+    /// What it shall hold.
+    pub(super) after: Vec<u8>,
+    /// Its mode, owner and group, which its successor takes.
+    pub(super) metadata: Metadata,
+    /// The target, by its place in the list, of which this is another hard link; they stay one file.
+    pub(super) same_file: Option<usize>,
+}
+
+/// Every file that the plan replaces. A file with several names in the tree is a target for each of its names.
+///
+/// # Errors
+/// A file that is not what the plan was made from, is a link, leads out of the tree, or may not be written.
+pub(super) fn of_plan(root: &Path, plan: &EditPlan) -> Result<Vec<Target>> {
+    let mut targets: Vec<Target> = Vec::new();
+    for edit in &plan.edits {
+        let metadata = look_at(root, edit)?;
+        let first = targets.len();
+        let names =
+            if metadata.nlink() > 1 { repo::other_names(root, &edit.path, &metadata)? } else { Vec::new() };
+        let target = |path: &str, same_file| Target {
+            path: path.to_owned(),
+            before: edit.before.clone(),
+            after: edit.after.clone(),
+            metadata: metadata.clone(),
+            same_file,
+        };
+        targets.push(target(&edit.path, None));
+        targets.extend(names.iter().map(|name| target(name, Some(first))));
+    }
+    Ok(targets)
+}
+
+fn look_at(root: &Path, edit: &FileEdit) -> Result<Metadata> {
+    let path = root.join(&edit.path);
+    let real = fs::canonicalize(&path).or_fault(|| format!("cannot find {}", path.display()))?;
+    if real != path {
+        return Err(Fault::failed(format!(
+            "{} is a link to {}: it is never written through",
+            edit.path,
+            real.display()
+        )));
+    }
+    let metadata = fs::metadata(&path).or_fault(|| format!("cannot look at {}", path.display()))?;
+    if metadata.mode() & 0o222 == 0 {
+        let mode = metadata.mode() & 0o7777;
+        return Err(Fault::failed(format!(
+            "{} may not be written: nobody has a write permission (mode {mode:o})",
+            edit.path
+        ))
+        .hint(format!("chmod u+w {}", path.display())));
+    }
+    // A rename asks the directory alone: the file, and a read-only file system, are asked here.
+    OpenOptions::new().append(true).open(&path).or_fault(|| format!("{} may not be written", edit.path))?;
+    let found = fs::read(&path).or_fault(|| format!("cannot read {}", path.display()))?;
+    if found != edit.before {
+        return Err(Fault::failed(format!("{} was changed by someone else since it was read", edit.path))
+            .because("nothing was written")
+            .hint("run the command again"));
+    }
+    Ok(metadata)
+}

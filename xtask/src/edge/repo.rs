@@ -1,1 +1,0 @@
-//! Finds a tree and reads its sources.

@@ -1,0 +1,209 @@
+//! The files of the manifest directories, as the build takes them: every file of the directory, whatever its name
+//! (rkt `stage1/usr_from_coreos/build-usr.mk`, `$(wildcard DIRECTORY/*)`), each read once at its real path.
+
+use std::collections::BTreeMap;
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::TreeRead;
+use crate::coreos::{Board, Flavor};
+use crate::fault::{Fault, OrFault, Result};
+use crate::plan::sources::{COMMON_MK, Listing};
+
+/// No manifest is larger; rkt's largest has 4 KiB.
+const MAX_SIZE: u64 = 16 << 20;
+
+/// The directory of trees from before boards had one each; it was amd64-usr.
+const OLD_DIRECTORY: &str = "manifest.d";
+
+/// Reads everything. The root is absolute and without symlinks.
+pub(super) fn read(root: &Path) -> Result<TreeRead> {
+    let mut reader = Reader { root, names: BTreeMap::new(), read: TreeRead::default() };
+    let common_mk = root.join(COMMON_MK);
+    reader.read.sources.common_mk = reader.read_file(&common_mk)?;
+    if fs::canonicalize(&common_mk).ok().as_ref() != Some(&common_mk) {
+        reader.read.sources.outside.insert(COMMON_MK.to_owned());
+    }
+    for (flavor, directory) in flavors(root)? {
+        for (board, directory) in reader.board_directories(&directory)? {
+            for entry in entries(&directory)? {
+                reader.read_manifest(board, &flavor, &entry)?;
+            }
+        }
+    }
+    if reader.read.sources.listings.is_empty() {
+        return Err(Fault::failed(format!(
+            "no manifest in {}/stage1/usr_from_*/manifest-BOARD.d",
+            root.display()
+        )));
+    }
+    Ok(reader.read)
+}
+
+/// The other names in the manifest directories of the file at `path`, relative to the tree.
+pub(in crate::edge) fn other_names(root: &Path, path: &str, file: &Metadata) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for (_, directory) in flavors(root)? {
+        for (_, directory) in board_directories(&directory)?.0 {
+            for entry in entries(&directory)? {
+                let same = fs::symlink_metadata(&entry)
+                    .is_ok_and(|found| found.is_file() && identity(&found) == identity(file));
+                let real = fs::canonicalize(&entry).unwrap_or(entry);
+                let name = relative(root, &real);
+                names.extend(name.filter(|name| same && name != path));
+            }
+        }
+    }
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+struct Reader<'a> {
+    root: &'a Path,
+    /// The key of each regular file by device and inode: a second hard link is the same manifest.
+    names: BTreeMap<(u64, u64), String>,
+    read: TreeRead,
+}
+
+impl Reader<'_> {
+    fn board_directories(&mut self, flavor: &Path) -> Result<Vec<(Board, PathBuf)>> {
+        let (directories, unknown) = board_directories(flavor)?;
+        let name = |path: &Path| relative(self.root, path).unwrap_or_else(|| path.display().to_string());
+        self.read.notes.extend(
+            unknown
+                .iter()
+                .map(|path| format!("{} is left out: it is for no board that is known", name(path))),
+        );
+        Ok(directories)
+    }
+
+    fn read_manifest(&mut self, board: Board, flavor: &Flavor, entry: &Path) -> Result<()> {
+        let listed_as = self.name(entry)?;
+        let real = fs::canonicalize(entry).map_err(|error| {
+            let target = fs::read_link(entry).map_or(String::new(), |to| format!(" to {}", to.display()));
+            Fault::failed(format!("{listed_as} is a link{target} that leads nowhere")).because(error)
+        })?;
+        let file = match relative(self.root, &real) {
+            Some(inside) => self.once(inside, &real)?,
+            None => {
+                self.read.sources.outside.insert(listed_as.clone());
+                listed_as.clone()
+            }
+        };
+        if !self.read.sources.manifests.contains_key(&file) {
+            let bytes = self.read_file(&real)?;
+            self.read.sources.manifests.insert(file.clone(), bytes);
+        }
+        let flavor = flavor.clone();
+        self.read.sources.listings.push(Listing { board, flavor, listed_as, file });
+        Ok(())
+    }
+
+    /// The key of a file inside the tree, the same for each of its hard links.
+    fn once(&mut self, inside: String, real: &Path) -> Result<String> {
+        let metadata = fs::metadata(real).or_fault(|| format!("cannot look at {}", real.display()))?;
+        Ok(self.names.entry(identity(&metadata)).or_insert(inside).clone())
+    }
+
+    fn read_file(&self, path: &Path) -> Result<Vec<u8>> {
+        let name = relative(self.root, path).unwrap_or_else(|| path.display().to_string());
+        let metadata = fs::metadata(path).or_fault(|| format!("cannot read {name}"))?;
+        if metadata.is_dir() {
+            return Err(Fault::failed(format!("{name} is a directory: expected a manifest"))
+                .hint("the build reads everything in a manifest directory: move it elsewhere"));
+        }
+        // Opening a pipe would wait for its other end.
+        if !metadata.is_file() {
+            return Err(Fault::failed(format!("{name} is no regular file")));
+        }
+        if metadata.len() > MAX_SIZE {
+            let size = metadata.len();
+            return Err(Fault::failed(format!("{name} has {size} bytes: expected at most {MAX_SIZE}")));
+        }
+        fs::read(path).or_fault(|| format!("cannot read {name}"))
+    }
+
+    fn name(&self, path: &Path) -> Result<String> {
+        relative(self.root, path).ok_or_else(|| {
+            Fault::failed(format!("{} has a name that is not UTF-8", path.display()))
+                .hint("the build reads everything in a manifest directory: rename it, or move it elsewhere")
+        })
+    }
+}
+
+/// Device and inode: two names with the same are one file.
+fn identity(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
+}
+
+/// A path relative to the tree; `None` outside of it, or where it is not UTF-8.
+fn relative(root: &Path, path: &Path) -> Option<String> {
+    path.strip_prefix(root).ok()?.to_str().map(str::to_owned)
+}
+
+/// Each `stage1/usr_from_FLAVOR` that is a directory.
+fn flavors(root: &Path) -> Result<Vec<(Flavor, PathBuf)>> {
+    let flavor = |path: PathBuf| {
+        let flavor = Flavor::of_directory(path.file_name()?.to_str()?)?;
+        path.is_dir().then_some((flavor, path))
+    };
+    Ok(entries(&root.join("stage1"))?.into_iter().filter_map(flavor).collect())
+}
+
+/// The manifest directories of a flavor by board, and those of boards that are not known.
+fn board_directories(flavor: &Path) -> Result<(Vec<(Board, PathBuf)>, Vec<PathBuf>)> {
+    let (mut found, mut unknown): (Vec<(Board, PathBuf)>, Vec<PathBuf>) = (Vec::new(), Vec::new());
+    for path in entries(flavor)?.into_iter().filter(|path| path.is_dir()) {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        let board = name.strip_prefix("manifest-").and_then(|rest| rest.strip_suffix(".d"));
+        match board {
+            Some(word) => match word.parse() {
+                Ok(board) => found.push((board, path)),
+                Err(_) => unknown.push(path),
+            },
+            None if name == OLD_DIRECTORY => found.push((Board::Amd64, path)),
+            None => {}
+        }
+    }
+    settle_amd64(&mut found)?;
+    Ok((found, unknown))
+}
+
+/// `manifest.d` beside `manifest-amd64-usr.d`: the build takes one of them and does not say which, so neither do
+/// we, unless one is a link to the other or holds nothing.
+fn settle_amd64(found: &mut Vec<(Board, PathBuf)>) -> Result<()> {
+    let amd64: Vec<PathBuf> =
+        found.iter().filter(|(board, _)| *board == Board::Amd64).map(|(_, path)| path.clone()).collect();
+    let [new, old] = amd64.as_slice() else { return Ok(()) };
+    let same = fs::canonicalize(new).ok() == fs::canonicalize(old).ok();
+    let (new_is_empty, old_is_empty) = (entries(new)?.is_empty(), entries(old)?.is_empty());
+    if same || old_is_empty {
+        found.retain(|(_, path)| path != old);
+    } else if new_is_empty {
+        found.retain(|(_, path)| path != new);
+    } else {
+        return Err(Fault::failed(format!(
+            "{} and {} are both there: the build takes one",
+            new.display(),
+            old.display()
+        ))
+        .hint(format!("remove the one that the build does not take, most likely {}", old.display())));
+    }
+    Ok(())
+}
+
+/// What a directory holds, sorted; hidden names are no match of `*` and left out.
+fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
+    let failed = || format!("cannot read the directory {}", directory.display());
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(directory).or_fault(failed)? {
+        let entry = entry.or_fault(failed)?;
+        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
