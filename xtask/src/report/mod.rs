@@ -1,6 +1,7 @@
 //! How a run is told: one [`Report`], several faces.
 
 pub mod github;
+pub mod html;
 pub mod json;
 pub mod markdown;
 pub mod needs;

@@ -1,0 +1,137 @@
+//! The graph of needs as SVG: what needs on the left, what is needed on the right.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::escape;
+use crate::report::needs::Need;
+
+/// Of a monospaced letter of 12 px.
+const LETTER: usize = 8;
+const ROW: usize = 30;
+const BOX: usize = 22;
+const GAP: usize = 90;
+
+/// The drawing, in its natural size: a reader scrolls, letters stay legible.
+pub(super) fn svg(needs: &[Need]) -> String {
+    let columns = columns(needs);
+    let mut places: BTreeMap<&str, (usize, usize, usize)> = BTreeMap::new();
+    let mut x = 1;
+    for column in &columns {
+        let width = column.iter().map(|node| node.chars().count()).max().unwrap_or(0) * LETTER + 16;
+        for (row, node) in column.iter().enumerate() {
+            places.insert(node, (x, row * ROW + 1, width));
+        }
+        x += width + GAP;
+    }
+    let width = x.saturating_sub(GAP) + 1;
+    let height = columns.iter().map(Vec::len).max().unwrap_or(0) * ROW;
+    let mut out = format!(
+        "<svg viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\" \
+         aria-label=\"Who needs what was added\">\n<defs><marker id=\"arrow\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" \
+         markerWidth=\"8\" markerHeight=\"8\" orient=\"auto\"><path class=\"head\" d=\"M0 0 8 4 0 8z\"/></marker></defs>\n"
+    );
+    for need in needs {
+        if let (Some(from), Some(to)) = (places.get(need.from.as_str()), places.get(need.to.as_str())) {
+            edge(&mut out, need, *from, *to);
+        }
+    }
+    for (node, (x, y, width)) in &places {
+        let is_needed = needs.iter().any(|need| need.to == **node);
+        let class = if is_needed { "added" } else { "needs" };
+        let _ = writeln!(
+            out,
+            "<g class=\"{class}\"><rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{BOX}\" rx=\"4\"/>\
+             <text x=\"{}\" y=\"{}\">{}</text></g>",
+            x + 8,
+            y + 15,
+            escape(node)
+        );
+    }
+    out.push_str("</svg>\n");
+    out
+}
+
+fn edge(out: &mut String, need: &Need, from: (usize, usize, usize), to: (usize, usize, usize)) {
+    let (x1, y1) = (from.0 + from.2, from.1 + BOX / 2);
+    let (x2, y2) = (to.0, to.1 + BOX / 2);
+    let middle = (x1 + x2) / 2;
+    let class = if need.name == "link" { "link" } else { "need" };
+    let _ = writeln!(
+        out,
+        "<path class=\"{class}\" marker-end=\"url(#arrow)\" d=\"M{x1} {y1}C{middle} {y1} {middle} {y2} {x2} {y2}\">\
+         <title>{} → {} ({})</title></path>",
+        escape(&need.from),
+        escape(&need.to),
+        escape(&need.name)
+    );
+}
+
+/// The nodes by their distance from those that nothing needs; within a column, near to what they hang on.
+fn columns(needs: &[Need]) -> Vec<Vec<&str>> {
+    let mut depth: BTreeMap<&str, usize> = BTreeMap::new();
+    for need in needs {
+        depth.insert(&need.from, 0);
+        depth.insert(&need.to, 0);
+    }
+    // Each round settles one more column; a cycle would go on for ever, and ends with the number of nodes.
+    for _ in 0..depth.len() {
+        let mut settled = true;
+        for need in needs.iter().filter(|need| need.from != need.to) {
+            let least = depth.get(need.from.as_str()).map_or(0, |depth| depth + 1);
+            let limit = depth.len() - 1;
+            if let Some(depth) = depth.get_mut(need.to.as_str()).filter(|depth| **depth < least.min(limit)) {
+                *depth = least.min(limit);
+                settled = false;
+            }
+        }
+        if settled {
+            break;
+        }
+    }
+    let mut columns: Vec<Vec<&str>> = vec![Vec::new(); depth.values().max().map_or(0, |max| max + 1)];
+    for (node, depth) in depth {
+        columns[depth].push(node);
+    }
+    columns.retain(|column| !column.is_empty());
+    for right in (1..columns.len()).rev() {
+        let order: BTreeMap<&str, usize> =
+            columns[right].iter().enumerate().map(|(n, node)| (*node, n)).collect();
+        columns[right - 1].sort_by_key(|node| {
+            needs
+                .iter()
+                .filter(|need| need.from == **node)
+                .filter_map(|need| order.get(need.to.as_str()))
+                .min()
+        });
+    }
+    columns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coreos::Board;
+
+    fn need(from: &str, to: &str) -> Need {
+        Need { board: Board::Amd64, from: from.into(), to: to.into(), name: "x".into() }
+    }
+
+    #[test]
+    fn what_is_needed_stands_right_of_what_needs_it() {
+        let needs = [
+            need("systemd", "libpam.so.0"),
+            need("libpam.so.0", "libpam.so.0.84"),
+            need("su", "libpam.so.0"),
+        ];
+        assert_eq!(columns(&needs), [vec!["su", "systemd"], vec!["libpam.so.0"], vec!["libpam.so.0.84"]]);
+    }
+
+    #[test]
+    fn a_cycle_ends() {
+        let needs = [need("a", "b"), need("b", "a"), need("a", "a")];
+        let nodes: usize = columns(&needs).iter().map(Vec::len).sum();
+        assert_eq!(nodes, 2);
+        assert!(svg(&needs).contains("</svg>"));
+    }
+}

@@ -1,0 +1,63 @@
+//! Tables that sort, and that turn into cards on a narrow screen.
+
+use std::fmt::Write;
+
+use super::escape;
+
+/// One cell: HTML that is already escaped, how it looks, and what it sorts by.
+pub(super) struct Cell {
+    html: String,
+    class: &'static str,
+    value: Option<String>,
+}
+
+/// Text.
+pub(super) fn text(text: &str) -> Cell {
+    Cell { html: escape(text), class: "", value: None }
+}
+
+/// A path, a command, a fingerprint.
+pub(super) fn path(text: &str) -> Cell {
+    Cell { html: escape(text), class: "path", value: None }
+}
+
+/// A word on a coloured ground; `class` is one of the page's: good, bad, warn, info.
+pub(super) fn chip(word: &str, class: &str) -> Cell {
+    Cell { html: format!("<span class=\"chip {class}\">{}</span>", escape(word)), class: "", value: None }
+}
+
+/// What a reader sees of a number, and the number.
+pub(super) fn number(shown: &str, exact: Option<i128>) -> Cell {
+    let value = exact.map(|exact| exact.to_string());
+    Cell { html: escape(shown), class: "number", value }
+}
+
+/// The table, with a search box above it where it is long.
+pub(super) fn table(columns: &[&str], rows: &[Vec<Cell>]) -> String {
+    const LONG: usize = 12;
+    let mut out = String::new();
+    if rows.len() > LONG {
+        out.push_str("<input type=\"search\" placeholder=\"Search\" aria-label=\"Search in the table\">\n");
+    }
+    out.push_str("<table>\n<thead><tr>");
+    for (at, column) in columns.iter().enumerate() {
+        let is_number = rows.first().and_then(|row| row.get(at)).is_some_and(|cell| cell.class == "number");
+        let class = if is_number { " class=\"number\"" } else { "" };
+        let _ =
+            write!(out, "<th scope=\"col\"{class}><button type=\"button\">{}</button></th>", escape(column));
+    }
+    out.push_str("</tr></thead>\n<tbody>\n");
+    for row in rows {
+        out.push_str("<tr>");
+        for (cell, column) in row.iter().zip(columns) {
+            let value =
+                cell.value.as_ref().map(|value| format!(" data-value=\"{value}\"")).unwrap_or_default();
+            let class =
+                if cell.class.is_empty() { String::new() } else { format!(" class=\"{}\"", cell.class) };
+            let _ = write!(out, "<td data-label=\"{}\"{class}{value}>{}</td>", escape(column), cell.html);
+        }
+        out.push_str("</tr>\n");
+    }
+    out.push_str("</tbody>\n</table>\n");
+    out
+}

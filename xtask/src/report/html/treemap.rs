@@ -1,0 +1,84 @@
+//! Areas in proportion to sizes, as square as they can be (Bruls, Huizing, van Wijk: "Squarified Treemaps", 2000).
+
+/// A rectangle; all four in the unit of the area that was divided.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Tile {
+    pub(super) x: f64,
+    pub(super) y: f64,
+    pub(super) width: f64,
+    pub(super) height: f64,
+}
+
+/// Divides an area among `sizes`, which are in falling order and positive. The tiles are in the order of the sizes.
+pub(super) fn squarify(sizes: &[f64], area: Tile) -> Vec<Tile> {
+    let total: f64 = sizes.iter().sum();
+    let scale = area.width * area.height / total;
+    let areas: Vec<f64> = sizes.iter().map(|size| size * scale).collect();
+    let (mut tiles, mut rest, mut from) = (Vec::new(), area, 0);
+    while from < areas.len() {
+        let side = rest.width.min(rest.height);
+        let mut to = from + 1;
+        while to < areas.len() && worst(&areas[from..=to], side) <= worst(&areas[from..to], side) {
+            to += 1;
+        }
+        rest = place(&areas[from..to], rest, &mut tiles);
+        from = to;
+    }
+    tiles
+}
+
+/// The largest ratio of long to short side among the tiles of a row along `side`.
+fn worst(row: &[f64], side: f64) -> f64 {
+    let sum: f64 = row.iter().sum();
+    let thickness = sum / side;
+    row.iter()
+        .map(|area| (area / thickness / thickness).max(thickness * thickness / area))
+        .fold(0.0, f64::max)
+}
+
+/// Puts a row along the short side of `rest`, and returns what is left of it.
+fn place(row: &[f64], rest: Tile, tiles: &mut Vec<Tile>) -> Tile {
+    let sum: f64 = row.iter().sum();
+    let upright = rest.width >= rest.height;
+    let thickness = sum / if upright { rest.height } else { rest.width };
+    let mut offset = 0.0;
+    for area in row {
+        let length = area / thickness;
+        tiles.push(if upright {
+            Tile { x: rest.x, y: rest.y + offset, width: thickness, height: length }
+        } else {
+            Tile { x: rest.x + offset, y: rest.y, width: length, height: thickness }
+        });
+        offset += length;
+    }
+    if upright {
+        Tile { x: rest.x + thickness, width: (rest.width - thickness).max(0.0), ..rest }
+    } else {
+        Tile { y: rest.y + thickness, height: (rest.height - thickness).max(0.0), ..rest }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AREA: Tile = Tile { x: 0.0, y: 0.0, width: 6.0, height: 4.0 };
+
+    #[test]
+    fn areas_are_in_proportion_and_fill_the_whole() {
+        let sizes = [6.0, 6.0, 4.0, 3.0, 2.0, 2.0, 1.0];
+        let tiles = squarify(&sizes, AREA);
+        for (size, tile) in sizes.iter().zip(&tiles) {
+            assert!((tile.width * tile.height - size).abs() < 1e-9, "{size} {tile:?}");
+            assert!(tile.x + tile.width < 6.0 + 1e-9 && tile.y + tile.height < 4.0 + 1e-9, "{tile:?}");
+        }
+        let flattest = tiles.iter().map(|t| (t.width / t.height).max(t.height / t.width)).fold(0.0, f64::max);
+        assert!(flattest < 3.0, "{flattest}");
+    }
+
+    #[test]
+    fn one_size_takes_it_all_and_none_takes_nothing() {
+        assert_eq!(squarify(&[5.0], AREA), [AREA]);
+        assert_eq!(squarify(&[], AREA), []);
+    }
+}
