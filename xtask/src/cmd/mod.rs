@@ -1,1 +1,3 @@
 //! One file a command: the only place where edge and core meet.
+
+pub mod verify_signature;

@@ -25,7 +25,6 @@ pub struct Certificate {
     pub(super) direct: Vec<SignaturePacket>,
     pub(super) user_ids: Vec<UserId>,
     pub(super) subkeys: Vec<Subkey>,
-    bytes: Vec<u8>,
 }
 
 /// A user id and the certifications on it.
@@ -93,7 +92,7 @@ impl Certificate {
         }
         match certificates.is_empty() {
             true => Err(unreadable(source, &format!("it looks like {}", looks_like(bytes)))),
-            false => Ok(certificates),
+            false => Ok(merged(&certificates)),
         }
     }
 
@@ -114,9 +113,21 @@ impl Certificate {
         })
     }
 
-    /// The certificate's packets in binary form, as they came: what a cache keeps, and what is part of its key.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+    /// The certificate in binary form, less what could not be read: what a cache keeps, and what is part of its key.
+    pub fn bytes(&self) -> Vec<u8> {
+        let signatures = |all: &[SignaturePacket]| -> Vec<u8> {
+            all.iter().flat_map(|signature| framed(tag::SIGNATURE, &signature.octets)).collect()
+        };
+        let mut bytes = [framed(tag::PUBLIC_KEY, &self.primary.body), signatures(&self.direct)].concat();
+        for user_id in &self.user_ids {
+            bytes.extend(framed(tag::USER_ID, &user_id.text));
+            bytes.extend(signatures(&user_id.signatures));
+        }
+        for subkey in &self.subkeys {
+            bytes.extend(framed(tag::PUBLIC_SUBKEY, &subkey.key.body));
+            bytes.extend(signatures(&subkey.signatures));
+        }
+        bytes
     }
 
     /// The primary key, then every subkey.
@@ -124,16 +135,33 @@ impl Certificate {
         std::iter::once(&self.primary).chain(self.subkeys.iter().map(|subkey| &subkey.key))
     }
 
+    /// Takes in every signature, user id and subkey of another copy of the same certificate. So a key that one copy
+    /// knows to be revoked is revoked.
+    pub(super) fn merge(&mut self, other: &Certificate) {
+        if self.primary.fingerprint != other.primary.fingerprint {
+            return;
+        }
+        join(&mut self.direct, &other.direct);
+        for theirs in &other.user_ids {
+            match self.user_ids.iter_mut().find(|ours| ours.text == theirs.text) {
+                Some(ours) => join(&mut ours.signatures, &theirs.signatures),
+                None => self.user_ids.push(theirs.clone()),
+            }
+        }
+        for theirs in &other.subkeys {
+            match self.subkeys.iter_mut().find(|ours| ours.key.fingerprint == theirs.key.fingerprint) {
+                Some(ours) => join(&mut ours.signatures, &theirs.signatures),
+                None => self.subkeys.push(theirs.clone()),
+            }
+        }
+    }
+
     fn begin(body: &[u8]) -> std::result::Result<Certificate, String> {
         let primary = Key::parse(body)?;
-        let bytes = framed(tag::PUBLIC_KEY, body);
-        Ok(Certificate { primary, direct: Vec::new(), user_ids: Vec::new(), subkeys: Vec::new(), bytes })
+        Ok(Certificate { primary, direct: Vec::new(), user_ids: Vec::new(), subkeys: Vec::new() })
     }
 
     fn add(&mut self, packet: Packet<'_>, place: &mut Place) {
-        if packet.tag != tag::TRUST {
-            self.bytes.extend(framed(packet.tag, packet.body));
-        }
         match packet.tag {
             tag::SIGNATURE => self.add_signature(packet.body, *place),
             tag::USER_ID => {
@@ -168,6 +196,23 @@ impl Certificate {
             Place::Nowhere => {}
         }
     }
+}
+
+fn join(ours: &mut Vec<SignaturePacket>, theirs: &[SignaturePacket]) {
+    let new: Vec<_> = theirs.iter().filter(|their| !ours.contains(their)).cloned().collect();
+    ours.extend(new);
+}
+
+/// Copies of one certificate as one, in the order of first sight.
+pub(super) fn merged(certificates: &[Certificate]) -> Vec<Certificate> {
+    let mut merged: Vec<Certificate> = Vec::new();
+    for certificate in certificates {
+        match merged.iter_mut().find(|known| known.fingerprint() == certificate.fingerprint()) {
+            Some(known) => known.merge(certificate),
+            None => merged.push(certificate.clone()),
+        }
+    }
+    merged
 }
 
 /// What the next signature packet belongs to.

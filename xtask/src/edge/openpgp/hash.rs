@@ -42,9 +42,9 @@ impl Hash {
     pub(super) fn begin(self) -> Hasher {
         match self {
             Hash::Sha1 => Hasher::Sha1(Box::default()),
-            Hash::Sha256 => Hasher::Sha2(Context::new(&SHA256)),
-            Hash::Sha384 => Hasher::Sha2(Context::new(&SHA384)),
-            Hash::Sha512 => Hasher::Sha2(Context::new(&SHA512)),
+            Hash::Sha256 => Hasher::Sha2(Box::new(Context::new(&SHA256))),
+            Hash::Sha384 => Hasher::Sha2(Box::new(Context::new(&SHA384))),
+            Hash::Sha512 => Hasher::Sha2(Box::new(Context::new(&SHA512))),
         }
     }
 
@@ -77,7 +77,7 @@ pub(super) fn name(number: u8) -> String {
 #[derive(Clone)]
 pub(super) enum Hasher {
     Sha1(Box<Sha1>),
-    Sha2(Context),
+    Sha2(Box<Context>),
 }
 
 impl Hasher {

@@ -13,11 +13,11 @@ const BINARY: u8 = 0x00;
 /// What became of one signature before the file was looked at.
 pub(super) enum Judged {
     /// A rule does not hold; the key where it is known.
-    Refused { broken: Broken, key: Option<Candidate>, signed_at: Option<u64> },
+    Refused { broken: Broken, key: Option<Box<Candidate>>, signed_at: Option<u64> },
     /// No certificate at hand has its key.
     Unknown { issuer: String, signed_at: u64 },
     /// Every rule holds but the mathematics, which wants the file; several keys only where key IDs collide.
-    Open { signature: SignaturePacket, hash: Hash, signed_at: u64, candidates: Vec<Candidate> },
+    Open { signature: Box<SignaturePacket>, hash: Hash, signed_at: u64, candidates: Vec<Candidate> },
 }
 
 /// A key that may have made the signature.
@@ -70,9 +70,9 @@ pub(super) fn judge(read: &Read, certificates: &[Certificate], policy: &TrustPol
     }
     match first_broken {
         Some((broken, key)) if candidates.is_empty() => {
-            Judged::Refused { broken, key: Some(key), signed_at: Some(signed_at) }
+            Judged::Refused { broken, key: Some(Box::new(key)), signed_at: Some(signed_at) }
         }
-        _ => Judged::Open { signature: signature.clone(), hash, signed_at, candidates },
+        _ => Judged::Open { signature: Box::new(signature.clone()), hash, signed_at, candidates },
     }
 }
 

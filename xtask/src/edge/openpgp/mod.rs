@@ -6,13 +6,12 @@
 //! [`Verification::finish`] does the public-key mathematics and gives the [`Verdicts`].
 //!
 //! Trust is pinned to primary keys by a [`TrustPolicy`], which is a value: tests pass throwaway pins. All of
-//! this room but [`certificates`] is pure computation. The rules and how they compare with gpg and gpgv stand in
+//! this room but the [`Keyring`] is pure computation. The rules and how they compare with gpg and gpgv stand in
 //! SECURITY.md.
-
-pub mod certificates;
 
 mod armor;
 mod certificate;
+mod certificates;
 mod hash;
 mod judge;
 mod moment;
@@ -24,6 +23,7 @@ mod trust;
 mod verify;
 
 pub use certificate::Certificate;
+pub use certificates::{Fetch, KEY_SERVERS, Keyring};
 pub use moment::{date, rfc3339};
 pub use signature::DetachedSignature;
 pub use trust::{CLOCK_SKEW, COREOS, FLATCAR, Fingerprint, Pin, SHA1_ENDS, TrustPolicy};

@@ -88,7 +88,7 @@ fn new_length(tag: u8, bytes: &[u8]) -> Result<(usize, &[u8]), Broken> {
         0..=191 => Ok((usize::from(octet), rest)),
         192..=223 => {
             let (&second, rest) = rest.split_first().ok_or(Broken::CutOff { tag })?;
-            Ok(((usize::from(octet) - 192 << 8) + usize::from(second) + 192, rest))
+            Ok((((usize::from(octet) - 192) << 8) + usize::from(second) + 192, rest))
         }
         // Partial lengths are for data packets only; what follows the first part does not matter here.
         224..=254 if matches!(tag, tag::COMPRESSED | tag::LITERAL) => Ok((rest.len(), rest)),

@@ -133,7 +133,7 @@ pub(super) enum Unreadable {
 }
 
 /// One signature packet of version 4 or 6.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SignaturePacket {
     pub(super) version: u8,
     /// The signature type (RFC 9580, 5.2.1): 0x00 for a binary document, 0x18 for a subkey binding, …
@@ -143,8 +143,10 @@ pub(super) struct SignaturePacket {
     pub(super) hash_number: u8,
     pub(super) hashed: Vec<Subpacket>,
     pub(super) unhashed: Vec<Subpacket>,
-    /// The packet from its version to the end of the hashed subpackets, as it came: this is hashed.
-    hashed_octets: Vec<u8>,
+    /// The packet's body as it came.
+    pub(super) octets: Vec<u8>,
+    /// How many of them, up to the end of the hashed subpackets, are hashed.
+    hashed_length: usize,
     pub(super) digest_start: [u8; 2],
     /// Hashed before anything else; version 6 only.
     pub(super) salt: Vec<u8>,
@@ -182,7 +184,7 @@ impl SignaturePacket {
         let width = if version == 6 { 4 } else { 2 };
         let length = usize::try_from(fields.number(width)?).ok()?;
         let hashed = fields.take(length)?;
-        let hashed_octets = body[..4 + width + length].to_vec();
+        let hashed_length = 4 + width + length;
         let length = usize::try_from(fields.number(width)?).ok()?;
         let unhashed = fields.take(length)?;
         let digest_start = fields.take(2)?.try_into().ok()?;
@@ -203,7 +205,8 @@ impl SignaturePacket {
             hash_number,
             hashed,
             unhashed,
-            hashed_octets,
+            octets: body.to_vec(),
+            hashed_length,
             digest_start,
             salt,
             value,
@@ -217,8 +220,8 @@ impl SignaturePacket {
 
     /// What is hashed after the signed octets (RFC 9580, 5.2.4).
     pub(super) fn trailer(&self) -> Vec<u8> {
-        let length = u32::try_from(self.hashed_octets.len()).unwrap_or(u32::MAX);
-        [&self.hashed_octets[..], &[self.version, 0xff], &length.to_be_bytes()].concat()
+        let length = u32::try_from(self.hashed_length).unwrap_or(u32::MAX);
+        [&self.octets[..self.hashed_length], &[self.version, 0xff], &length.to_be_bytes()].concat()
     }
 
     fn hashed_of(&self, kind: u8) -> Option<&Subpacket> {

@@ -66,7 +66,7 @@ pub(super) fn parse(area: &[u8]) -> Option<Vec<Subpacket>> {
     while !fields.0.is_empty() {
         let length = match fields.octet()? {
             octet @ 0..=191 => usize::from(octet),
-            octet @ 192..=254 => (usize::from(octet) - 192 << 8) + usize::from(fields.octet()?) + 192,
+            octet @ 192..=254 => ((usize::from(octet) - 192) << 8) + usize::from(fields.octet()?) + 192,
             255 => usize::try_from(fields.number(4)?).ok()?,
         };
         let (&kind, data) = fields.take(length)?.split_first()?;

@@ -3,7 +3,7 @@
 use crate::fault::{Fault, Result};
 use crate::report::Signer;
 
-use super::certificate::Certificate;
+use super::certificate::{Certificate, merged};
 use super::hash::{Hash, Hasher};
 use super::judge::{Candidate, Judged, judge};
 use super::moment::{date, rfc3339};
@@ -77,8 +77,9 @@ impl Verification {
         certificates: &[Certificate],
         policy: &TrustPolicy,
     ) -> Verification {
+        let certificates = merged(certificates);
         let judged: Vec<_> =
-            signature.signatures.iter().map(|read| judge(read, certificates, policy)).collect();
+            signature.signatures.iter().map(|read| judge(read, &certificates, policy)).collect();
         let mut hashers: Vec<(Hash, Vec<u8>, Hasher)> = Vec::new();
         for one in &judged {
             let Judged::Open { signature, hash, .. } = one else { continue };
@@ -107,6 +108,11 @@ impl Verification {
         unknown.collect()
     }
 
+    /// Whether no certificate at hand has the key of one of the signatures.
+    pub fn has_unknown_key(&self) -> bool {
+        self.judged.iter().any(|judged| matches!(judged, Judged::Unknown { .. }))
+    }
+
     /// Takes in the next bytes of the file.
     pub fn update(&mut self, bytes: &[u8]) {
         self.hashers.iter_mut().for_each(|(_, _, hasher)| hasher.update(bytes));
@@ -118,7 +124,7 @@ impl Verification {
         let verdicts = judged.into_iter().map(|judged| match judged {
             Judged::Refused { broken, key, signed_at } => {
                 let hint = hint(broken.rule);
-                verdict(Verdict::Refused, broken.rule, key.as_ref(), signed_at, broken.message, hint)
+                verdict(Verdict::Refused, broken.rule, key.as_deref(), signed_at, broken.message, hint)
             }
             Judged::Unknown { issuer, signed_at } => unknown(issuer, signed_at, &trusted),
             Judged::Open { signature, hash, signed_at, candidates } => {

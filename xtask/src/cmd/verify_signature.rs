@@ -1,0 +1,97 @@
+//! `verify-signature FILE`: what `gpg --verify` did in the guide, under the pinned keys.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::edge::openpgp::{DetachedSignature, Fetch, Keyring, SignatureVerdict, Verdicts, Verification};
+use crate::fault::{Fault, OrFault, Result};
+use crate::flags::VerifySignature;
+use crate::report::Report;
+
+/// Verifies a file's detached signature. `keyring` is the vendors', or `--signing-key`'s; `fetch` gets newer
+/// certificates, `None` under `--offline`.
+pub fn run(flags: &VerifySignature, keyring: &Keyring, fetch: Option<Fetch<'_>>) -> Report {
+    let mut report = Report { command: "verify-signature", ..Report::default() };
+    report.extra.insert("signatures", json!([]));
+    match verdicts(flags, keyring, fetch) {
+        Ok(verdicts) => tell(&mut report, &flags.file, verdicts),
+        Err(fault) => report.error = Some(fault),
+    }
+    report
+}
+
+fn verdicts(flags: &VerifySignature, keyring: &Keyring, fetch: Option<Fetch<'_>>) -> Result<Verdicts> {
+    // The file first: a mistyped name is no matter of trust.
+    let mut file = File::open(&flags.file).or_fault(|| format!("cannot open {}", flags.file.display()))?;
+    let signature = read_signature(flags)?;
+    let mut verification = keyring.open(&signature, fetch)?;
+    if verification.needs_data() {
+        feed(&mut verification, &mut file).or_fault(|| format!("cannot read {}", flags.file.display()))?;
+    }
+    Ok(verification.finish())
+}
+
+/// A missing signature is no lack of a file but a lack of trust.
+fn read_signature(flags: &VerifySignature) -> Result<DetachedSignature> {
+    let path = flags.signature.clone().unwrap_or_else(|| beside(&flags.file));
+    match File::open(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Fault::refused(format!(
+            "{} has no signature: {} is not there",
+            flags.file.display(),
+            path.display()
+        ))
+        .hint("download the `.sig` that stands beside it, or name it: --signature FILE")),
+        opened => {
+            let mut bytes = Vec::new();
+            let message = || format!("cannot read the signature {}", path.display());
+            // One byte more than any signature may have shows that it is too long, without reading an image.
+            opened.or_fault(message)?.take(LIMIT).read_to_end(&mut bytes).or_fault(message)?;
+            DetachedSignature::parse(&bytes, &path.display().to_string())
+        }
+    }
+}
+
+const LIMIT: u64 = 64 * 1024 + 1;
+
+/// `FILE.sig`.
+fn beside(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".sig");
+    PathBuf::from(name)
+}
+
+fn feed(verification: &mut Verification, file: &mut File) -> std::io::Result<()> {
+    let mut buffer = vec![0; 1024 * 1024];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) => verification.update(&buffer[..count]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn tell(report: &mut Report, file: &Path, verdicts: Verdicts) {
+    report.extra.insert("signatures", verdicts.signatures.iter().map(row).collect());
+    report.output = verdicts.signatures.iter().map(|one| sentence(file, one)).collect();
+    report.error = verdicts.into_signer().err();
+}
+
+fn row(one: &SignatureVerdict) -> serde_json::Value {
+    json!({
+        "verdict": one.verdict.id(),
+        "rule": one.rule,
+        "signed_by": one.signed_by,
+        "signing_subkey": one.signing_subkey,
+        "signed_at": one.signed_at,
+        "message": one.message,
+    })
+}
+
+fn sentence(file: &Path, one: &SignatureVerdict) -> String {
+    format!("{}: {} signature ({}): {}", file.display(), one.verdict.id(), one.rule, one.message)
+}
