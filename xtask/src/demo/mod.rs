@@ -2,4 +2,5 @@
 
 pub mod example;
 pub mod factory;
+pub mod scratch;
 pub mod server;

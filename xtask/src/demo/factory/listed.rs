@@ -119,10 +119,11 @@ impl<'a> SharedObject<'a> {
             };
             family.iter().filter(longer).max_by_key(|other| (other.release.len(), other.version.len()))
         };
-        if self.release.is_empty() && !self.version.is_empty() {
-            if let Some(real) = real_of(self) {
-                return Guess::Link(real.name.to_owned());
-            }
+        if self.release.is_empty()
+            && !self.version.is_empty()
+            && let Some(real) = real_of(self)
+        {
+            return Guess::Link(real.name.to_owned());
         }
         let sonames = family.iter().filter(|other| other.release.is_empty() && !other.version.is_empty());
         let soname = match self.version {
