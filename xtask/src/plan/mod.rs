@@ -1,5 +1,6 @@
 //! What will change: the sources as they are, as they shall be, and the difference.
 
+pub mod bump;
 pub mod common_mk;
 pub mod edit;
 pub mod sources;

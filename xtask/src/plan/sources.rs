@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::coreos::{Board, Flavor};
+use crate::coreos::Board;
+pub use crate::manifest::stage::Listing;
 
 /// coreos-common.mk, where a tree keeps its release, relative to the tree.
 pub const COMMON_MK: &str = "stage1/usr_from_coreos/coreos-common.mk";
@@ -19,19 +20,6 @@ pub struct Stage1Sources {
     /// Keys of [`Stage1Sources::manifests`] that are links to places outside the tree, at the path of the link:
     /// they are read, and never written.
     pub outside: BTreeSet<String>,
-}
-
-/// One file of one manifest directory.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Listing {
-    /// The board of the directory: `manifest-BOARD.d`, or `manifest.d` for amd64-usr.
-    pub board: Board,
-    /// The flavor of the directory above it.
-    pub flavor: Flavor,
-    /// Its path relative to the tree.
-    pub listed_as: String,
-    /// Its real path relative to the tree, a key of [`Stage1Sources::manifests`].
-    pub file: String,
 }
 
 impl Stage1Sources {

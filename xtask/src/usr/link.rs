@@ -195,6 +195,13 @@ impl<'a> Loader<'a> {
         }
     }
 
+    /// What `dlopen(name)` in `by` finds (dlopen(3)), apart from what its program may have loaded before.
+    pub fn dlopen(&self, by: &UsrPath, name: &str) -> Option<Object> {
+        let Some(Facts::Elf(info)) = self.tree.facts(by.as_str()) else { return None };
+        let load = scope::Scope::of(self, by, info).ask(name);
+        load.objects.into_iter().find(|object| object.name_asked == name)
+    }
+
     /// The systemd directories that rkt puts into `LD_LIBRARY_PATH`: `lib64/systemd` and `lib/systemd`, those of
     /// them that are directories, each once.
     pub fn systemd_directories(tree: &UsrTree) -> Vec<UsrPath> {

@@ -1,6 +1,7 @@
 //! The integration tests: one binary, one link.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod bump;
 mod demo_command;
 mod demo_factory;
 mod demo_server;

@@ -89,6 +89,16 @@ impl<'l, 'a> Scope<'l, 'a> {
         self.load
     }
 
+    /// Looks for one name on behalf of the root, as `dlopen` would.
+    pub(super) fn ask(mut self, name: &str) -> Load {
+        if let Some(root) = self.loaded[0].info {
+            self.start_interpreter(root);
+            let places = self.own_places(0);
+            self.need(0, name, &places);
+        }
+        self.load
+    }
+
     /// Loads `PT_INTERP`; for a library, finds the loader that programs of its machine have, for its directories.
     fn start_interpreter(&mut self, root: &'a ElfInfo) {
         let found = match &root.interp {

@@ -1,0 +1,324 @@
+//! What is wrong with the manifests of a board, all of it at once.
+
+mod describe;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::byname;
+use super::finding::{Finding, FindingKind, Severity};
+use super::form;
+use super::index::ImageIndex;
+use super::needs::{DlopenLevel, Needs, Unmet};
+use super::stage::{FlavorFiles, Home, Stage, Texts};
+use super::successor::{Fate, Surroundings, successor};
+use super::units;
+use crate::usr::facts::Facts;
+use crate::usr::path::UsrPath;
+use crate::usr::tree::{End, Kind};
+use describe::Telling;
+
+/// `e_machine` of eBPF objects, which are for every board (`EM_BPF`).
+const EM_BPF: u16 = 247;
+
+/// What a check found.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// Everything that is wrong, in order of file and line.
+    pub findings: Vec<Finding>,
+    /// Files whose content has to be read before this is the whole truth.
+    pub unread: BTreeSet<UsrPath>,
+}
+
+/// Checks every flavor of a board against its image.
+pub fn check(
+    flavors: &[FlavorFiles],
+    texts: &Texts<'_>,
+    index: &ImageIndex<'_>,
+    level: DlopenLevel,
+) -> Checked {
+    let mut checked = Checked::default();
+    for flavor in flavors {
+        let stage = Stage::of(flavor, texts, index.tree);
+        let needs = Needs::of(&stage, level);
+        let mut checker = Checker { stage: &stage, texts, index, needs: &needs, findings: Vec::new() };
+        checker.lines();
+        checker.unmet();
+        checker.versions();
+        checker.links();
+        checker.files();
+        checker.units();
+        if level.is_some() {
+            checker.loaded_by_name();
+        }
+        checked.findings.append(&mut checker.findings);
+        checked.unread.extend(needs.unread);
+    }
+    once_each(&mut checked.findings);
+    checked
+}
+
+/// A line of a manifest that two flavors share is one line: what is wrong with it is told once.
+fn once_each(findings: &mut Vec<Finding>) {
+    let mut told: BTreeSet<(String, FindingKind, Option<usize>, String, String)> = BTreeSet::new();
+    findings.retain(|f| told.insert((f.file.clone(), f.kind, f.line, f.path.clone(), f.message.clone())));
+    findings.sort();
+}
+
+struct Checker<'a, 's> {
+    stage: &'s Stage<'a>,
+    texts: &'s Texts<'a>,
+    index: &'s ImageIndex<'a>,
+    needs: &'s Needs,
+    findings: Vec<Finding>,
+}
+
+impl<'a> Checker<'a, '_> {
+    /// Each line for itself: its form, and whether the image has what it names.
+    fn lines(&mut self) {
+        let wanted = self.needs.unmet.keys().cloned().collect();
+        for file in &self.stage.of.files {
+            let Some((&file, text)) = self.texts.get_key_value(file.as_str()) else { continue };
+            let strays = form::strays(text, self.index);
+            for stray in &strays {
+                let home = Home { file, line: stray.index + 1 };
+                self.tell(FindingKind::Tidy, home, &stray.line, Telling::stray(stray));
+            }
+            let listed = listed_paths(text.entries().map(|(_, line)| line), self.index);
+            let around = Surroundings { index: self.index, listed: &listed, wanted: &wanted };
+            let mut moved: BTreeMap<(UsrPath, UsrPath), Vec<usize>> = BTreeMap::new();
+            for (at, line) in text.entries().filter(|(at, _)| strays.iter().all(|stray| stray.index != *at)) {
+                let home = Home { file, line: at + 1 };
+                let Ok(path) = UsrPath::new(line) else {
+                    self.tell(FindingKind::Missing, home, line, Telling::outside());
+                    continue;
+                };
+                match successor(&path, &around) {
+                    None => {}
+                    Some(found) => match (&found.fate, path.parent()) {
+                        (Fate::Moved(to), Some(from)) if to.parent().is_some() => {
+                            moved
+                                .entry((from, to.parent().unwrap_or_else(|| to.clone())))
+                                .or_default()
+                                .push(at);
+                        }
+                        _ => self.tell(
+                            kind_of(&found.fate, &path, self.index),
+                            home,
+                            line,
+                            Telling::successor(&path, &found),
+                        ),
+                    },
+                }
+            }
+            for ((from, to), lines) in moved {
+                let Some(first) = lines.first().and_then(|&at| text.lines().get(at)) else { continue };
+                let home = Home { file, line: lines[0] + 1 };
+                self.tell(
+                    FindingKind::Missing,
+                    home,
+                    &first.text,
+                    Telling::moved(&first.text, &from, &to, lines.len()),
+                );
+            }
+        }
+    }
+
+    fn unmet(&mut self) {
+        for (name, unmet) in &self.needs.unmet {
+            let Some((home, _)) = responsible(unmet, self.needs, self.stage) else { continue };
+            let lacking: Vec<&UsrPath> =
+                unmet.chain.iter().filter(|path| !self.stage.present.contains(*path)).collect();
+            match lacking.first() {
+                Some(first) => {
+                    let telling = Telling::unlisted(name, unmet, &lacking, home.file);
+                    self.tell(FindingKind::NeedsUnlisted, home, first.as_str(), telling);
+                }
+                None => self.tell(FindingKind::NeedsNowhere, home, name, Telling::nowhere(name, unmet)),
+            }
+        }
+    }
+
+    fn versions(&mut self) {
+        for ((library, version), needed_by) in &self.needs.versions {
+            let home = needed_by.iter().chain([library]).find_map(|path| self.stage.home(path));
+            let Some(home) = home else { continue };
+            self.tell(
+                FindingKind::VersionUnsatisfied,
+                home,
+                library.as_str(),
+                Telling::version(library, version, needed_by),
+            );
+        }
+    }
+
+    /// Listed links whose target the built tree will not hold.
+    fn links(&mut self) {
+        let told: BTreeSet<&UsrPath> = self.needs.unmet.values().flat_map(|unmet| &unmet.chain).collect();
+        for path in &self.stage.present {
+            let Some(Kind::Symlink(target)) = self.stage.tree.get(path.as_str()).map(|node| &node.kind)
+            else {
+                continue;
+            };
+            let Some(home) = self.stage.home(path) else { continue };
+            let resolved = self.stage.tree.resolve(path);
+            let telling = match &resolved.end {
+                End::Node(end) => {
+                    let ways = resolved.links.iter().chain([end]);
+                    let lacking: Vec<&UsrPath> = ways.filter(|way| !self.stage.holds(way)).collect();
+                    if lacking.is_empty() || lacking.iter().any(|way| told.contains(way)) {
+                        continue;
+                    }
+                    Telling::dangling(path, target, &lacking, home.file)
+                }
+                End::Missing(end) => Telling::dangling_in_image(path, end),
+                End::Loop => Telling::link_loop(path),
+                End::Root | End::Outside => continue,
+            };
+            self.tell(FindingKind::Dangling, home, path.as_str(), telling);
+        }
+    }
+
+    /// Files that cannot work on this board.
+    fn files(&mut self) {
+        let board = self.stage.of.board;
+        for (path, facts) in self.stage.files() {
+            let telling = match facts {
+                Facts::Elf(elf) if elf.dynamic && ![board.elf_machine(), EM_BPF].contains(&elf.machine) => {
+                    Telling::wrong_machine(path, elf.machine, board)
+                }
+                Facts::Broken(why) => Telling::broken(path, why),
+                _ => continue,
+            };
+            let Some(home) = self.stage.home(path) else { continue };
+            self.tell(FindingKind::WrongMachine, home, path.as_str(), telling);
+        }
+    }
+
+    /// Programs of units and interpreters of scripts.
+    fn units(&mut self) {
+        for absent in units::programs(self.stage) {
+            let Some(home) = self.stage.home(&absent.by) else { continue };
+            let telling = Telling::unit(&absent, home.file);
+            let kind = if absent.in_image { FindingKind::NeedsUnlisted } else { FindingKind::NeedsNowhere };
+            self.tell(
+                if absent.optional { FindingKind::Advice } else { kind },
+                home,
+                absent.program.as_str(),
+                telling,
+            );
+        }
+        for absent in units::interpreters(self.stage) {
+            let Some(home) = self.stage.home(&absent.by) else { continue };
+            self.tell(
+                FindingKind::Advice,
+                home,
+                absent.program.as_str(),
+                Telling::script(&absent, home.file),
+            );
+        }
+        if let Some((there, lacking)) = units::journald_halves(self.stage)
+            && let Some(home) = self.stage.home(&there)
+        {
+            self.tell(
+                FindingKind::NeedsUnlisted,
+                home,
+                lacking.as_str(),
+                Telling::journald(&there, &lacking, home.file),
+            );
+        }
+    }
+
+    fn loaded_by_name(&mut self) {
+        let of_stem = |stem: &str| self.index.of_stem(stem).iter().map(|path| (*path).clone()).collect();
+        for found in byname::advice(self.stage, of_stem) {
+            let Some(home) = self.stage.home(&found.by) else { continue };
+            self.tell(FindingKind::Advice, home, found.library.as_str(), Telling::by_name(&found, home.file));
+        }
+        for (path, facts) in self.stage.files() {
+            let Facts::Elf(elf) = facts else { continue };
+            let Some(home) = self.stage.home(path) else { continue };
+            for note in &elf.dlopen {
+                let held =
+                    note.sonames.iter().any(|name| self.stage.present.iter().any(|p| p.name() == name));
+                let library = note.sonames.iter().find_map(|name| self.index.named(name).first().copied());
+                if let (false, Some(library)) = (held, library) {
+                    self.tell(
+                        FindingKind::Advice,
+                        home,
+                        library.as_str(),
+                        Telling::note(path, library, note, home.file),
+                    );
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, kind: FindingKind, home: Home<'_>, path: &str, telling: Telling) {
+        self.findings.push(Finding {
+            file: home.file.to_owned(),
+            line: Some(home.line),
+            kind,
+            severity: telling.severity.unwrap_or(kind.severity()),
+            board: self.stage.of.board,
+            flavor: self.stage.of.flavor.clone(),
+            path: path.to_owned(),
+            needed_by: telling.needed_by,
+            candidates: telling.candidates,
+            message: telling.message,
+            hint: telling.hint,
+        });
+    }
+}
+
+/// A line that has become pointless but is in the image is no missing one.
+fn kind_of(fate: &Fate, path: &UsrPath, index: &ImageIndex<'_>) -> FindingKind {
+    if *fate == Fate::Pointless && index.tree.get(path.as_str()).is_some() {
+        FindingKind::Tidy
+    } else {
+        FindingKind::Missing
+    }
+}
+
+/// The lines that name a node of the image.
+pub(super) fn listed_paths<'t>(
+    lines: impl Iterator<Item = &'t str>,
+    index: &ImageIndex<'_>,
+) -> BTreeSet<UsrPath> {
+    lines
+        .filter_map(|line| UsrPath::new(line).ok())
+        .filter(|path| index.tree.get(path.as_str()).is_some())
+        .collect()
+}
+
+/// The line that an unmet need is to be met beside: that of the most direct consumer, the first by name.
+pub(super) fn responsible<'a>(
+    unmet: &Unmet,
+    needs: &Needs,
+    stage: &Stage<'a>,
+) -> Option<(Home<'a>, UsrPath)> {
+    let mut asked: BTreeSet<UsrPath> = BTreeSet::new();
+    let mut consumers: BTreeSet<UsrPath> = unmet.needed_by.clone();
+    loop {
+        if let Some(found) = consumers.iter().find_map(|path| Some((stage.home(path)?, path.clone()))) {
+            return Some(found);
+        }
+        asked.append(&mut consumers.clone());
+        let above =
+            needs.unmet.values().filter(|other| other.chain.iter().any(|path| consumers.contains(path)));
+        consumers = above
+            .flat_map(|other| other.needed_by.iter().cloned())
+            .filter(|path| !asked.contains(path))
+            .collect();
+        if consumers.is_empty() {
+            return None;
+        }
+    }
+}
+
+/// Advice is worth knowing; everything else waits for a person.
+impl Finding {
+    /// Whether it makes the command exit with 1.
+    pub fn is_open(&self) -> bool {
+        self.severity != Severity::Advice
+    }
+}

@@ -1,0 +1,184 @@
+//! What the files of a stage need and do not find in it, and what the image has for them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::stage::Stage;
+use crate::usr::elf::DlopenPriority;
+use crate::usr::facts::Facts;
+use crate::usr::link::{Load, Loader};
+use crate::usr::path::UsrPath;
+
+/// Everything the loader would complain about, over all programs and libraries of a stage.
+#[derive(Debug, Default)]
+pub struct Needs {
+    /// Needs that the stage does not meet, by what was asked for.
+    pub unmet: BTreeMap<String, Unmet>,
+    /// Symbol versions that the library found does not define: (library, version) to who needs it.
+    pub versions: BTreeMap<(UsrPath, String), BTreeSet<UsrPath>>,
+    /// Files whose content has to be read before this is the whole truth.
+    pub unread: BTreeSet<UsrPath>,
+}
+
+/// One need that a stage does not meet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unmet {
+    /// Who asks for it directly: files of the stage, or files that the stage lacks as well.
+    pub needed_by: BTreeSet<UsrPath>,
+    /// What the image has for it: every link on the way, then the file. Empty where the image has nothing.
+    pub chain: Vec<UsrPath>,
+    /// Where the loader looked.
+    pub searched: Vec<String>,
+    /// Loaded by name, by `.note.dlopen`: for what.
+    pub dlopen: Option<String>,
+}
+
+/// Which `.note.dlopen` entries count as needs: those of at least this priority; `None` counts none.
+pub type DlopenLevel = Option<DlopenPriority>;
+
+impl Needs {
+    /// Asks the loader's model for every ELF file of the stage.
+    ///
+    /// A library that some program of the stage loads is judged there, where its program's RUNPATH may help it; any
+    /// other is judged as if it were loaded alone, as `dlopen` would.
+    pub fn of(stage: &Stage<'_>, level: DlopenLevel) -> Needs {
+        let mut survey = Survey {
+            stage,
+            built: loader(stage, Some(&stage.present)),
+            image: loader(stage, None),
+            loaded: BTreeSet::new(),
+            needs: Needs::default(),
+        };
+        let (programs, libraries): (Vec<&UsrPath>, Vec<&UsrPath>) =
+            survey.roots().partition(|path| is_program(stage, path));
+        for program in programs {
+            survey.load(program);
+        }
+        for library in libraries {
+            if !survey.loaded.contains(library) {
+                survey.load(library);
+            }
+        }
+        if let Some(level) = level {
+            survey.dlopened(level);
+        }
+        survey.needs
+    }
+}
+
+/// The loader with `LD_LIBRARY_PATH` as rkt sets it (stage1 `init.go`).
+fn loader<'s>(stage: &'s Stage<'_>, present: Option<&'s BTreeSet<UsrPath>>) -> Loader<'s> {
+    Loader::new(stage.tree, stage.of.board, Loader::systemd_directories(stage.tree), present)
+}
+
+fn is_program(stage: &Stage<'_>, path: &UsrPath) -> bool {
+    matches!(stage.tree.facts(path.as_str()), Some(Facts::Elf(elf)) if elf.interp.is_some() && elf.soname.is_none())
+}
+
+struct Survey<'a, 's> {
+    stage: &'s Stage<'a>,
+    /// The loader in the built root filesystem.
+    built: Loader<'s>,
+    /// The loader in the whole image.
+    image: Loader<'s>,
+    /// What programs load.
+    loaded: BTreeSet<UsrPath>,
+    needs: Needs,
+}
+
+impl<'a, 's> Survey<'a, 's> {
+    fn roots(&mut self) -> impl Iterator<Item = &'s UsrPath> + use<'a, 's> {
+        let stage = self.stage;
+        let board = stage.of.board;
+        self.needs.unread.extend(
+            stage.files().filter(|(_, facts)| **facts == Facts::Unread).map(|(path, _)| path.clone()),
+        );
+        stage.files().filter_map(move |(path, facts)| match facts {
+            Facts::Elf(elf) if elf.dynamic && elf.machine == board.elf_machine() => Some(path),
+            _ => None,
+        })
+    }
+
+    fn load(&mut self, root: &UsrPath) {
+        let load = self.built.load(root);
+        self.needs.unread.extend(load.unread.iter().cloned());
+        for error in &load.version_errors {
+            let key = (error.library.clone(), error.version.clone());
+            self.needs.versions.entry(key).or_default().insert(error.needed_by.clone());
+        }
+        if !load.missing.is_empty() {
+            self.provide(root, &load);
+        }
+        self.loaded.extend(load.objects.into_iter().map(|object| object.path));
+    }
+
+    /// Finds in the whole image what a load lacks in the stage, with what that lacks in turn.
+    fn provide(&mut self, root: &UsrPath, built: &Load) {
+        let image = self.image.load(root);
+        self.needs.unread.extend(image.unread.iter().cloned());
+        for missing in &built.missing {
+            let unmet = self.needs.unmet.entry(missing.name.clone()).or_default();
+            unmet.needed_by.insert(missing.needed_by.clone());
+            unmet.searched.clone_from(&missing.searched);
+        }
+        let mut lacking: BTreeSet<&UsrPath> = BTreeSet::new();
+        for object in &image.objects {
+            let asked = built.missing.iter().any(|missing| missing.name == object.name_asked);
+            let follows = lacking.contains(&object.needed_by)
+                && !built.objects.iter().any(|known| known.name_asked == object.name_asked);
+            let chain = chain_of(&object.links, &object.path);
+            if !(asked || follows) || chain.iter().all(|path| self.stage.present.contains(path)) {
+                continue;
+            }
+            lacking.insert(&object.path);
+            let unmet = self.needs.unmet.entry(object.name_asked.clone()).or_default();
+            unmet.needed_by.insert(object.needed_by.clone());
+            unmet.chain = chain;
+        }
+        for missing in &image.missing {
+            if lacking.contains(&missing.needed_by) {
+                let unmet = self.needs.unmet.entry(missing.name.clone()).or_default();
+                unmet.needed_by.insert(missing.needed_by.clone());
+                unmet.searched.clone_from(&missing.searched);
+            }
+        }
+    }
+
+    /// Counts the first soname of each `.note.dlopen` entry that the image has, where the stage has none of them.
+    fn dlopened(&mut self, level: DlopenPriority) {
+        for (path, facts) in self.stage.files() {
+            let Facts::Elf(elf) = facts else { continue };
+            for note in elf.dlopen.iter().filter(|note| note.priority <= level) {
+                if note.sonames.iter().any(|name| self.built.dlopen(path, name).is_some()) {
+                    continue;
+                }
+                let in_image = note
+                    .sonames
+                    .iter()
+                    .find_map(|name| self.image.dlopen(path, name).map(|found| (name, found)));
+                let Some(name) = in_image.as_ref().map(|(name, _)| *name).or(note.sonames.first()) else {
+                    continue;
+                };
+                if in_image.is_none() && note.priority != DlopenPriority::Required {
+                    continue;
+                }
+                let unmet = self.needs.unmet.entry(name.clone()).or_default();
+                unmet.needed_by.insert(path.clone());
+                unmet.dlopen.get_or_insert_with(|| note.feature.clone());
+                if let Some((_, found)) = in_image {
+                    unmet.chain = chain_of(&found.links, &found.path);
+                }
+            }
+        }
+    }
+}
+
+/// The links on the way, then the file, each once.
+fn chain_of(links: &[UsrPath], file: &UsrPath) -> Vec<UsrPath> {
+    let mut chain: Vec<UsrPath> = Vec::with_capacity(links.len() + 1);
+    for path in links.iter().chain([file]) {
+        if !chain.contains(path) {
+            chain.push(path.clone());
+        }
+    }
+    chain
+}

@@ -1,0 +1,239 @@
+//! From sources, a request and the images to what the sources shall be, and what is left for a person.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::common_mk::CommonMk;
+use super::sources::{COMMON_MK, Stage1Sources};
+use crate::coreos::{Board, Brand, Channel, Flavor, Release, SystemdVersion};
+use crate::fault::{Fault, Result};
+use crate::manifest::check::check;
+use crate::manifest::draft::Draft;
+use crate::manifest::finding::{Finding, FindingKind, Fix, Severity};
+use crate::manifest::index::ImageIndex;
+use crate::manifest::mend::{Drafts, Reach, mend};
+use crate::manifest::needs::DlopenLevel;
+use crate::manifest::stage::{FlavorFiles, Texts};
+use crate::manifest::text::ManifestText;
+use crate::usr::identity;
+use crate::usr::path::UsrPath;
+use crate::usr::tree::UsrTree;
+
+/// The images of a run, by board.
+pub type Trees<'a> = BTreeMap<Board, &'a UsrTree>;
+
+/// Files to be read before a result can be relied on, by board.
+pub type Unread = BTreeMap<Board, BTreeSet<UsrPath>>;
+
+/// What is asked of the tree.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The release to pin.
+    pub release: Release,
+    /// The channel that has it, where that is known.
+    pub channel: Option<Channel>,
+    /// The vendor to move to.
+    pub brand: Option<Brand>,
+    /// The systemd version, where the image does not tell it.
+    pub systemd: Option<SystemdVersion>,
+    /// How far mending goes.
+    pub reach: Reach,
+}
+
+/// What becomes of the tree.
+#[derive(Debug, Clone)]
+pub struct Bump {
+    /// The sources as they shall be.
+    pub after: Stage1Sources,
+    /// The pinned release before and after.
+    pub release: (Release, Release),
+    /// The systemd version before and after.
+    pub systemd: (SystemdVersion, SystemdVersion),
+    /// Every change of a manifest, with its reason.
+    pub fixes: Vec<Fix>,
+    /// What is left, with lines counted in `after`.
+    pub findings: Vec<Finding>,
+    /// While this is not empty, everything else is provisional.
+    pub unread: Unread,
+}
+
+/// Plans a bump. Mending twice must change nothing; a plan that does not settle is a fault, never written.
+///
+/// # Errors
+/// A coreos-common.mk that cannot be edited; images that do not tell their systemd version, or disagree on it.
+pub fn bump(before: &Stage1Sources, request: &Request, trees: &Trees<'_>) -> Result<Bump> {
+    let pins = CommonMk::parse(&before.common_mk)?;
+    let systemd = systemd_version(request.systemd, trees)?;
+    let mut after = before.clone();
+    after.common_mk = pinned(pins.clone(), request, systemd)?.as_bytes().to_vec();
+    let indexes: BTreeMap<Board, ImageIndex<'_>> =
+        trees.iter().map(|(&board, tree)| (board, ImageIndex::of(tree))).collect();
+
+    let (fixes, mut unread) = mend_all(&mut after, &indexes, request.reach);
+    if unread.is_empty() {
+        let settled = after.clone();
+        let (more, _) = mend_all(&mut after, &indexes, request.reach);
+        if let Some(fix) = more.first().filter(|_| after != settled) {
+            return Err(Fault::failed("mending the manifests does not settle")
+                .because(format!("a second pass would change {} again: {}", fix.file, fix.because))
+                .hint("please report this with the manifests and the release; nothing was written"));
+        }
+    }
+    let (findings, more) = check_all(&after, systemd, &indexes, request.reach.dlopen)?;
+    for (board, paths) in more {
+        unread.entry(board).or_default().extend(paths);
+    }
+    unread.retain(|_, paths| !paths.is_empty());
+    Ok(Bump {
+        release: (pins.release().clone(), request.release.clone()),
+        systemd: (pins.systemd(), systemd),
+        after,
+        fixes,
+        findings,
+        unread,
+    })
+}
+
+/// Checks the sources as they are, and changes nothing.
+///
+/// # Errors
+/// As [`bump`].
+pub fn verify(
+    sources: &Stage1Sources,
+    systemd: Option<SystemdVersion>,
+    trees: &Trees<'_>,
+    level: DlopenLevel,
+) -> Result<(Vec<Finding>, Unread)> {
+    let systemd = systemd_version(systemd, trees)?;
+    let indexes = trees.iter().map(|(&board, tree)| (board, ImageIndex::of(tree))).collect();
+    check_all(sources, systemd, &indexes, level)
+}
+
+/// Findings with their lines counted in `on_disk`, for a plan that is not written.
+pub fn relocated(mut findings: Vec<Finding>, on_disk: &Stage1Sources) -> Vec<Finding> {
+    let texts = texts(on_disk);
+    for finding in &mut findings {
+        let Some(text) = texts.get(&finding.file) else { continue };
+        let named = |line: &str| text.entries().find(|(_, other)| *other == line).map(|(at, _)| at + 1);
+        finding.line = named(&finding.path).or_else(|| finding.needed_by.iter().find_map(|by| named(by)));
+    }
+    findings
+}
+
+/// The version of every image, which must be one: the sources pin one for all boards.
+fn systemd_version(given: Option<SystemdVersion>, trees: &Trees<'_>) -> Result<SystemdVersion> {
+    if let Some(given) = given {
+        return Ok(given);
+    }
+    let mut told: Option<(Board, SystemdVersion)> = None;
+    for (&board, tree) in trees {
+        let version = identity::systemd_version(tree).map_err(|why| {
+            Fault::failed(format!("the {board} image does not tell its systemd version"))
+                .because(why)
+                .hint("give it on the command line: --systemd vN")
+        })?;
+        match told {
+            Some((other, known)) if known != version => {
+                return Err(Fault::failed(format!(
+                    "the {other} image has systemd {known}, the {board} image {version}"
+                ))
+                .hint("bump one board at a time with --board, or give the version: --systemd vN"));
+            }
+            _ => told = Some((board, version)),
+        }
+    }
+    told.map(|(_, version)| version).ok_or_else(|| Fault::failed("no board has an image"))
+}
+
+fn pinned(mut pins: CommonMk, request: &Request, systemd: SystemdVersion) -> Result<CommonMk> {
+    if let Some(brand) = request.brand.filter(|brand| pins.brand() != Some(*brand)) {
+        pins.set_brand(brand)?;
+    }
+    if let Some(channel) =
+        request.channel.filter(|channel| pins.channel().is_some_and(|pinned| pinned != *channel))
+    {
+        pins.set_url_channel(channel)?;
+    }
+    if *pins.release() != request.release {
+        pins.set_release(&request.release)?;
+    }
+    if pins.systemd() != systemd {
+        pins.set_systemd(systemd)?;
+    }
+    Ok(pins)
+}
+
+fn mend_all(
+    sources: &mut Stage1Sources,
+    indexes: &BTreeMap<Board, ImageIndex<'_>>,
+    reach: Reach,
+) -> (Vec<Fix>, Unread) {
+    let mut drafts: Drafts =
+        sources.manifests.iter().map(|(file, bytes)| (file.clone(), Draft::new(file, bytes))).collect();
+    let mut unread = Unread::new();
+    for (&board, index) in indexes {
+        let flavors = FlavorFiles::of_board(board, &sources.listings);
+        unread.insert(board, mend(&flavors, &mut drafts, index, reach));
+    }
+    let mut fixes: Vec<Fix> = Vec::new();
+    for (file, draft) in drafts {
+        fixes.extend_from_slice(draft.fixes());
+        if !draft.fixes().is_empty() {
+            sources.manifests.insert(file, draft.text().to_bytes());
+        }
+    }
+    unread.retain(|_, paths| !paths.is_empty());
+    (fixes, unread)
+}
+
+fn check_all(
+    sources: &Stage1Sources,
+    systemd: SystemdVersion,
+    indexes: &BTreeMap<Board, ImageIndex<'_>>,
+    level: DlopenLevel,
+) -> Result<(Vec<Finding>, Unread)> {
+    let texts = texts(sources);
+    let by_file: Texts<'_> = texts.iter().map(|(file, text)| (file.as_str(), text)).collect();
+    let mut findings = Vec::new();
+    let mut unread = Unread::new();
+    for (&board, index) in indexes {
+        let flavors = FlavorFiles::of_board(board, &sources.listings);
+        let checked = check(&flavors, &by_file, index, level);
+        findings.extend(checked.findings);
+        unread.insert(board, checked.unread);
+    }
+    findings.extend(stale_systemd(sources, systemd, indexes)?);
+    unread.retain(|_, paths| !paths.is_empty());
+    Ok((findings, unread))
+}
+
+/// A pinned systemd version that is not the image's: stage1 decides by it what systemd can do.
+fn stale_systemd(
+    sources: &Stage1Sources,
+    systemd: SystemdVersion,
+    indexes: &BTreeMap<Board, ImageIndex<'_>>,
+) -> Result<Option<Finding>> {
+    let pins = CommonMk::parse(&sources.common_mk)?;
+    let (Some(&board), Some(flavor)) = (indexes.keys().next(), Flavor::of_directory("usr_from_coreos"))
+    else {
+        return Ok(None);
+    };
+    let text = String::from_utf8_lossy(&sources.common_mk);
+    let line = text.lines().position(|line| line.trim_start().starts_with("CCN_SYSTEMD_VERSION"));
+    Ok((pins.systemd() != systemd).then(|| Finding {
+        file: COMMON_MK.to_owned(),
+        line: line.map(|at| at + 1),
+        kind: FindingKind::Tidy,
+        severity: Severity::Warning,
+        board,
+        flavor,
+        path: line.and_then(|at| text.lines().nth(at)).unwrap_or_default().to_owned(),
+        needed_by: Vec::new(),
+        candidates: vec![systemd.to_string()],
+        message: format!("CCN_SYSTEMD_VERSION is {}, and the image has systemd {systemd}", pins.systemd()),
+        hint: "cargo xtask verify-manifests --fix".to_owned(),
+    }))
+}
+
+fn texts(sources: &Stage1Sources) -> BTreeMap<String, ManifestText> {
+    sources.manifests.iter().map(|(file, bytes)| (file.clone(), ManifestText::parse(bytes))).collect()
+}
