@@ -3,10 +3,12 @@
 pub mod apply;
 pub mod build;
 pub mod cache;
+pub mod git;
 pub mod http;
 pub mod image;
 pub mod loader;
 pub mod openpgp;
 pub mod repo;
+pub mod reports;
 pub mod signals;
 pub mod term;

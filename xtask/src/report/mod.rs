@@ -1,5 +1,6 @@
 //! How a run is told: one [`Report`], several faces.
 
+pub mod commit;
 pub mod github;
 pub mod html;
 pub mod json;

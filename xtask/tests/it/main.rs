@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bump;
+mod commit;
 mod demo_command;
 mod demo_factory;
 mod demo_server;

@@ -1,0 +1,93 @@
+//! One commit of exactly the files that a bump changed (git, through xshell).
+
+use std::path::Path;
+
+use xshell::{Shell, cmd};
+
+use crate::fault::{Fault, OrFault, Result};
+
+/// Makes sure, before anything is written, that [`commit`] can work and will hold nothing of anyone else.
+///
+/// # Errors
+/// When the tree is in no git checkout, a merge is under way, git knows no author, or one of `files` (relative to
+/// `root`) has changes of its own or is not tracked.
+pub fn ensure_clean(root: &Path, files: &[&str]) -> Result<()> {
+    let git = Git::at(root)?;
+    git.run(&["rev-parse", "--show-toplevel"])
+        .map_err(|fault| fault.while_doing(format!("{} is in no git checkout", root.display())))
+        .map_err(|fault| fault.hint("leave --commit out"))?;
+    if git.run(&["rev-parse", "--quiet", "--verify", "MERGE_HEAD"]).is_ok() {
+        return Err(Fault::failed("a merge is under way, and git commits no single files in one")
+            .hint("git merge --continue, or git merge --abort"));
+    }
+    for who in ["GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"] {
+        git.run(&["var", who])
+            .map_err(|fault| fault.while_doing("git does not know who commits"))
+            .map_err(|fault| fault.hint("git config user.name NAME; git config user.email ADDRESS"))?;
+    }
+    let changed =
+        git.run(&with_files(&["status", "--porcelain=v1", "--untracked-files=all", "-z"], files))?;
+    let changed: Vec<&str> = changed.split('\0').filter_map(|entry| entry.get(3..)).collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    Err(Fault::failed(format!("--commit would take in other changes of {}", changed.join(", ")))
+        .because("a bump's commit holds exactly what the bump changed")
+        .hint(format!("git stash push {}", changed.join(" "))))
+}
+
+/// Commits exactly `files` (relative to `root`), whatever else is staged, and returns the commit's short name.
+///
+/// # Errors
+/// When git refuses, as a hook may; the files are changed then, and not committed.
+pub fn commit(root: &Path, files: &[&str], message: &str) -> Result<String> {
+    let git = Git::at(root)?;
+    let arguments = with_files(&["commit", "--quiet", "--only", "--file=-"], files);
+    git.run_with(&arguments, message)
+        .map_err(|fault| fault.while_doing("the files are changed, but git did not commit them"))
+        .map_err(|fault| fault.hint(format!("git commit -- {}", files.join(" "))))?;
+    git.run(&["rev-parse", "--short", "HEAD"]).map(|name| name.trim().to_owned())
+}
+
+fn with_files<'a>(arguments: &[&'a str], files: &[&'a str]) -> Vec<&'a str> {
+    arguments.iter().copied().chain(["--"]).chain(files.iter().copied()).collect()
+}
+
+struct Git<'a> {
+    shell: Shell,
+    root: &'a Path,
+}
+
+impl Git<'_> {
+    fn at(root: &Path) -> Result<Git<'_>> {
+        let shell = Shell::new().or_fault(|| "the current directory cannot be used")?;
+        Ok(Git { shell, root })
+    }
+
+    fn run(&self, arguments: &[&str]) -> Result<String> {
+        self.run_with(arguments, "")
+    }
+
+    fn run_with(&self, arguments: &[&str], stdin: &str) -> Result<String> {
+        let root = self.root;
+        // A file name is a file name, whatever signs it holds.
+        let git = cmd!(self.shell, "git --literal-pathspecs -C {root} {arguments...}");
+        let output = git
+            .quiet()
+            .stdin(stdin)
+            .ignore_status()
+            .output()
+            .or_fault(|| "git does not start")
+            .map_err(|fault| fault.hint("install git, or leave --commit out"))?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        let verb = arguments.first().copied().unwrap_or_default();
+        Err(Fault::failed(format!("git {verb} failed")).because(if said.is_empty() {
+            output.status.to_string()
+        } else {
+            said
+        }))
+    }
+}

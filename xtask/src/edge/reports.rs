@@ -1,0 +1,138 @@
+//! Reports as files: where `--report` puts one, and the last run of each tree, which `report` tells again.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::image::Digest;
+use crate::fault::{Fault, OrFault, Result};
+use crate::report::{Report, html, json, markdown};
+
+/// A report as a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Face {
+    /// `.md`.
+    Markdown,
+    /// `.html`.
+    Html,
+    /// `.json`; kept of each run, not offered by `--report`.
+    Json,
+}
+
+impl Face {
+    const ALL: [Face; 3] = [Face::Markdown, Face::Html, Face::Json];
+
+    /// The face that goes with a file's extension. To be asked before a long run, not behind it.
+    ///
+    /// # Errors
+    /// When the extension is none of ours.
+    pub fn of_file(path: &Path) -> Result<Face> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("md" | "markdown") => Ok(Face::Markdown),
+            Some("html" | "htm") => Ok(Face::Html),
+            _ => Err(Fault::failed(format!("{} is no report: expected .md or .html", path.display()))
+                .hint("--report report.md, or --report report.html")),
+        }
+    }
+
+    fn file_name(self) -> &'static str {
+        match self {
+            Face::Markdown => "report.md",
+            Face::Html => "report.html",
+            Face::Json => "report.json",
+        }
+    }
+
+    /// The text of the file.
+    pub fn render(self, report: &Report) -> String {
+        match self {
+            Face::Markdown => markdown::render(report),
+            Face::Html => html::render(report),
+            Face::Json => format!("{:#}\n", json::document(report)),
+        }
+    }
+}
+
+/// Writes a report to a file of the user's choice.
+///
+/// # Errors
+/// When the extension is none of ours, or the file cannot be written.
+pub fn write(path: &Path, report: &Report) -> Result<()> {
+    put(path, &Face::of_file(path)?.render(report))
+}
+
+/// Writes a text to a file of the user's choice.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn put(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).or_fault(|| format!("{} cannot be written", path.display()))
+}
+
+/// Keeps a run in the cache, in every face, in place of the last one of the same tree.
+///
+/// # Errors
+/// When the cache cannot be written; the run itself is none the worse for it.
+pub fn keep(cache: &Path, tree: &Path, report: &Report) -> Result<()> {
+    let folder = folder(cache, tree);
+    fs::create_dir_all(&folder).or_fault(|| format!("{} cannot be made", folder.display()))?;
+    for face in Face::ALL {
+        let path = folder.join(face.file_name());
+        // A reader, and a second run at the same time, see a whole report or the one before.
+        let fresh = folder.join(format!(".{}.{}", face.file_name(), std::process::id()));
+        fs::write(&fresh, face.render(report))
+            .and_then(|()| fs::rename(&fresh, &path))
+            .or_fault(|| format!("{} cannot be written", path.display()))?;
+    }
+    Ok(())
+}
+
+/// The last run of a tree.
+///
+/// # Errors
+/// When there was none, or the cache cannot be read.
+pub fn recall(cache: &Path, tree: &Path, face: Face) -> Result<String> {
+    let path = folder(cache, tree).join(face.file_name());
+    match fs::read_to_string(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(Fault::failed(format!("no run of {} is kept", tree.display()))
+                .because(format!("{} is not there", path.display()))
+                .hint("cargo xtask verify-manifests"))
+        }
+        text => text.or_fault(|| format!("{} cannot be read", path.display())),
+    }
+}
+
+/// Trees that stand in different places have runs of their own.
+fn folder(cache: &Path, tree: &Path) -> PathBuf {
+    let digest = Digest::of(tree.as_os_str().as_encoded_bytes()).hex();
+    cache.join("last-run").join(&digest[..16])
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn each_tree_has_its_own_last_run() {
+        let cache = tempfile::tempdir().unwrap();
+        let (one, other) = (Path::new("/one"), Path::new("/other"));
+        keep(cache.path(), one, &sample::smoketest()).unwrap();
+        keep(cache.path(), one, &sample::bump()).unwrap();
+        assert_eq!(recall(cache.path(), one, Face::Markdown).unwrap(), markdown::render(&sample::bump()));
+        let fault = recall(cache.path(), other, Face::Html).unwrap_err();
+        assert!(fault.message.contains("/other"), "{fault}");
+        let files = fs::read_dir(folder(cache.path(), one)).unwrap().count();
+        assert_eq!(files, Face::ALL.len());
+    }
+
+    #[test]
+    fn the_extension_decides() {
+        let face = |name: &str| Face::of_file(Path::new(name)).ok();
+        assert_eq!(face("a.md"), Some(Face::Markdown));
+        assert_eq!(face("a.html"), Some(Face::Html));
+        assert_eq!([face("a.json"), face("a"), face(".md")], [None; 3]);
+    }
+}

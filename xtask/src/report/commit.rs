@@ -1,0 +1,99 @@
+//! The message of the commit that `--commit` makes, in the habit of the tree's own history.
+
+use std::fmt::Write;
+
+use super::{Report, short};
+use crate::coreos::Brand;
+use crate::manifest::finding::{Fix, FixKind};
+
+/// Subject, blank line, and the fixes by kind.
+pub fn message(report: &Report) -> String {
+    let mut out = subject(report);
+    out.push('\n');
+    for (kind, heading) in [
+        (FixKind::Add, "Added"),
+        (FixKind::Rename, "Renamed"),
+        (FixKind::Move, "Moved"),
+        (FixKind::Drop, "Dropped"),
+        (FixKind::Tidy, "Tidied"),
+    ] {
+        let fixes: Vec<&Fix> = report.fixes.iter().filter(|fix| fix.kind == kind).collect();
+        if !fixes.is_empty() {
+            let _ = write!(out, "\n{heading}:\n");
+            fixes.into_iter().for_each(|fix| line(&mut out, fix));
+        }
+    }
+    for image in &report.images {
+        let _ = write!(out, "\nImage of {}: {}\n{}\n", image.board, image.source, image.digest);
+        if let Some(signer) = &image.signature {
+            let _ =
+                writeln!(out, "signed {} by {} (subkey {})", signer.signed_at, signer.primary, signer.subkey);
+        }
+    }
+    out
+}
+
+/// `stage1: update to CoreOS 1032.0.0 and systemd v229`.
+fn subject(report: &Report) -> String {
+    let mut out = String::from("stage1: ");
+    match &report.release {
+        Some((from, to)) if from != to => {
+            let _ = write!(out, "update to {} {to}", brand(report));
+        }
+        Some((_, to)) => {
+            let _ = write!(out, "mend the manifests for {} {to}", brand(report));
+        }
+        None => out.push_str("mend the manifests"),
+    }
+    if let Some((_, to)) = report.systemd.filter(|(from, to)| from != to) {
+        let _ = write!(out, " and systemd {to}");
+    }
+    out
+}
+
+fn brand(report: &Report) -> Brand {
+    let id = report.images.iter().find_map(|image| image.os_release.get("ID"));
+    id.and_then(|id| id.parse().ok()).unwrap_or(Brand::CoreOs)
+}
+
+fn line(out: &mut String, fix: &Fix) {
+    let what = match (&fix.from, &fix.to) {
+        (Some(from), Some(to)) => format!("{from} -> {to}"),
+        (Some(path), None) | (None, Some(path)) => path.clone(),
+        (None, None) => String::new(),
+    };
+    let _ = writeln!(out, "- {}: {what} ({})", short(&fix.file), fix.because);
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn subject_and_fixes_by_kind() {
+        expect![[r#"
+            stage1: update to CoreOS 1032.0.0 and systemd v229
+
+            Added:
+            - coreos/systemd (amd64-usr): lib64/libpam.so.0 (lib64/systemd/systemd needs libpam.so.0)
+
+            Renamed:
+            - coreos/systemd (amd64-usr): lib64/libz.so.1.2.8 -> lib64/libz.so.1.2.11 (libz.so.1 points to it now)
+
+            Image of amd64-usr: https://alpha.release.core-os.net/amd64-usr/1032.0.0/x.cpio.gz
+            sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a
+            signed 2016-04-28T10:00:00Z by 04127D0BFABEC8871FFB2CCE50E0885593D2DCB4 (subkey DBFC52DBB963767AD20BA90807FA9ED31CB5FA26)
+        "#]].assert_eq(&message(&sample::bump()));
+    }
+
+    #[test]
+    fn a_systemd_that_stays_is_not_in_the_subject() {
+        let mut report = sample::bump();
+        report.systemd = report.systemd.map(|(from, _)| (from, from));
+        report.images[0].os_release.insert("ID".into(), "flatcar".into());
+        assert_eq!(subject(&report), "stage1: update to Flatcar 1032.0.0");
+    }
+}
