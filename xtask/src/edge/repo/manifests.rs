@@ -45,7 +45,7 @@ pub(super) fn read(root: &Path) -> Result<TreeRead> {
 pub(in crate::edge) fn other_names(root: &Path, path: &str, file: &Metadata) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for (_, directory) in flavors(root)? {
-        for (_, directory) in board_directories(&directory)?.0 {
+        for (_, directory) in board_directories(&directory)?.known {
             for entry in entries(&directory)? {
                 let same = fs::symlink_metadata(&entry)
                     .is_ok_and(|found| found.is_file() && identity(&found) == identity(file));
@@ -69,14 +69,14 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn board_directories(&mut self, flavor: &Path) -> Result<Vec<(Board, PathBuf)>> {
-        let (directories, unknown) = board_directories(flavor)?;
+        let BoardDirectories { known, unknown } = board_directories(flavor)?;
         let name = |path: &Path| relative(self.root, path).unwrap_or_else(|| path.display().to_string());
         self.read.notes.extend(
             unknown
                 .iter()
                 .map(|path| format!("{} is left out: it is for no board that is known", name(path))),
         );
-        Ok(directories)
+        Ok(known)
     }
 
     fn read_manifest(&mut self, board: Board, flavor: &Flavor, entry: &Path) -> Result<()> {
@@ -152,9 +152,17 @@ fn flavors(root: &Path) -> Result<Vec<(Flavor, PathBuf)>> {
     Ok(entries(&root.join("stage1"))?.into_iter().filter_map(flavor).collect())
 }
 
-/// The manifest directories of a flavor by board, and those of boards that are not known.
-fn board_directories(flavor: &Path) -> Result<(Vec<(Board, PathBuf)>, Vec<PathBuf>)> {
-    let (mut found, mut unknown): (Vec<(Board, PathBuf)>, Vec<PathBuf>) = (Vec::new(), Vec::new());
+/// The manifest directories of a flavor.
+#[derive(Default)]
+struct BoardDirectories {
+    /// Each with its board.
+    known: Vec<(Board, PathBuf)>,
+    /// Those for other boards.
+    unknown: Vec<PathBuf>,
+}
+
+fn board_directories(flavor: &Path) -> Result<BoardDirectories> {
+    let BoardDirectories { known: mut found, mut unknown } = BoardDirectories::default();
     for path in entries(flavor)?.into_iter().filter(|path| path.is_dir()) {
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
         let board = name.strip_prefix("manifest-").and_then(|rest| rest.strip_suffix(".d"));
@@ -168,7 +176,7 @@ fn board_directories(flavor: &Path) -> Result<(Vec<(Board, PathBuf)>, Vec<PathBu
         }
     }
     settle_amd64(&mut found)?;
-    Ok((found, unknown))
+    Ok(BoardDirectories { known: found, unknown })
 }
 
 /// `manifest.d` beside `manifest-amd64-usr.d`: the build takes one of them and does not say which, so neither do
