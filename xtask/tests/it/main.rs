@@ -1,6 +1,8 @@
 //! The integration tests: one binary, one link.
+#![allow(clippy::disallowed_methods, reason = "tests make trees and run programs")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod budget;
 mod bump;
 mod commit;
 mod demo_command;
@@ -8,3 +10,4 @@ mod demo_factory;
 mod demo_server;
 mod replay;
 mod schema;
+mod tidy;

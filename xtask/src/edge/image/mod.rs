@@ -1,3 +1,4 @@
+//! From a stream of bytes to a verified image, and from that to a tree.
 //!
 //! [`pass`] reads the `.cpio.gz` once, and from that one read take the signature check, the digest and the
 //! unpacking side by side. What is unpacked lies in a file without a name ([`Scratch`]) until the signature holds;

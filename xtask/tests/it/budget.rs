@@ -1,0 +1,98 @@
+//! What the first `cargo xtask` costs, and under which licences: the crates that Cargo.lock names.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Crates that the tool itself is made of, this one included.
+const CRATES: usize = 200;
+
+/// Each of these lets everybody use, change and pass on.
+const LICENCES: [&str; 14] = [
+    "0BSD",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "BSL-1.0",
+    "CC0-1.0",
+    "CDLA-Permissive-2.0",
+    "ISC",
+    "MIT",
+    "MPL-2.0",
+    "Unicode-3.0",
+    "Unlicense",
+    "Zlib",
+];
+
+/// Runs cargo on this workspace without a network: Cargo.lock, and what the build has fetched, must do.
+fn cargo(arguments: &[&str]) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let done = Command::new(env!("CARGO")).args(arguments).current_dir(root).output().unwrap();
+    assert!(done.status.success(), "cargo {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).unwrap()
+}
+
+fn crates_of_the_tool() -> BTreeSet<String> {
+    let tree = cargo(&[
+        "tree",
+        "--locked",
+        "--offline",
+        "--edges",
+        "normal",
+        "--prefix",
+        "none",
+        "--package",
+        "xtask",
+    ]);
+    tree.lines().filter_map(|line| line.split(" (").next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_crates_stay_within_the_budget() {
+    let crates = crates_of_the_tool();
+    assert!(crates.len() <= CRATES, "{} crates, {CRATES} are allowed", crates.len());
+}
+
+#[test]
+fn each_crate_has_a_licence_that_lets_people_use_it() {
+    let used = crates_of_the_tool();
+    let version = cargo(&["-vV"]);
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
+    let metadata: Value = serde_json::from_str(&cargo(&[
+        "metadata",
+        "--locked",
+        "--offline",
+        "--format-version",
+        "1",
+        "--filter-platform",
+        host,
+    ]))
+    .unwrap();
+    let mut refused = Vec::new();
+    for package in metadata["packages"].as_array().unwrap() {
+        let name = format!("{} v{}", package["name"].as_str().unwrap(), package["version"].as_str().unwrap());
+        let licence = package["license"].as_str().unwrap_or("none");
+        if used.contains(&name) && !is_free(licence) {
+            refused.push(format!("{name}: {licence}"));
+        }
+    }
+    assert!(refused.is_empty(), "{}", refused.join("\n"));
+}
+
+/// Whether an SPDX expression can be met: each part of an `AND`, one part of an `OR`.
+fn is_free(expression: &str) -> bool {
+    let bare = expression.replace(['(', ')'], "").replace('/', " OR ");
+    bare.split(" AND ").all(|part| part.split(" OR ").any(|licence| LICENCES.contains(&licence.trim())))
+}
+
+#[test]
+fn every_crate_comes_from_the_lock_with_its_checksum() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let lock = std::fs::read_to_string(root.join("Cargo.lock")).unwrap();
+    for package in lock.split("[[package]]").skip(1).filter(|package| !package.contains("name = \"xtask\"")) {
+        assert!(package.contains("\nsource = \"registry+") && package.contains("\nchecksum = "), "{package}");
+    }
+}

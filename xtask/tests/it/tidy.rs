@@ -1,0 +1,94 @@
+//! The rules of the house, as tests: storeys, the wall between pure and not, sizes, words.
+
+mod house;
+mod papers;
+mod sizes;
+mod storeys;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use regex::Regex;
+
+/// The root of the workspace.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// One Rust file of ours.
+struct Source {
+    /// Relative to `xtask/`, `/`-separated: `src/plan/edit.rs`.
+    path: String,
+    text: String,
+    /// Whether it is compiled for tests only.
+    is_test: bool,
+}
+
+impl Source {
+    /// The text without the test module at its end; nothing for a file of tests.
+    fn tool_text(&self) -> &str {
+        let text = self.text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        if self.is_test { "" } else { text }
+    }
+
+    /// The same without comments.
+    fn code(&self) -> String {
+        let code = self.tool_text().lines().filter(|line| !line.trim_start().starts_with("//"));
+        code.collect::<Vec<_>>().join("\n")
+    }
+
+    /// The storey, the module right below the crate root: `plan` for `src/plan/edit.rs`.
+    fn storey(&self) -> Option<&str> {
+        let inner = self.path.strip_prefix("src/")?;
+        let first = inner.split('/').next()?;
+        Some(first.strip_suffix(".rs").unwrap_or(first))
+    }
+}
+
+/// Every Rust file of the workspace's crate, sorted.
+fn sources() -> Vec<Source> {
+    let xtask = root().join("xtask");
+    let mut found = Vec::new();
+    for folder in ["src", "tests"] {
+        walk(&xtask.join(folder), &mut |path| {
+            if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(path).unwrap();
+                let path = path.strip_prefix(&xtask).unwrap().to_str().unwrap().to_owned();
+                let is_test = path.starts_with("tests/");
+                found.push(Source { path, text, is_test });
+            }
+        });
+    }
+    mark_tests(&mut found);
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    assert!(found.len() > 40, "the house has been moved");
+    found
+}
+
+/// A file is for tests where the module above says `#[cfg(test)] mod NAME;`.
+fn mark_tests(sources: &mut [Source]) {
+    let declared = Regex::new(r"#\[cfg\(test\)\]\n(?:pub(?:\([a-z: ]+\))? )?mod ([a-z_]+);").unwrap();
+    let mut tests = Vec::new();
+    for source in sources.iter() {
+        let folder =
+            source.path.strip_suffix("/mod.rs").or(source.path.strip_suffix(".rs")).unwrap_or_default();
+        tests.extend(declared.captures_iter(&source.text).map(|found| format!("{folder}/{}", &found[1])));
+    }
+    let is_test = |path: &str| {
+        tests.iter().any(|test| path == format!("{test}.rs") || path.starts_with(&format!("{test}/")))
+    };
+    sources.iter_mut().filter(|source| is_test(&source.path)).for_each(|source| source.is_test = true);
+}
+
+/// Every file below a directory.
+fn walk(directory: &Path, visit: &mut dyn FnMut(&Path)) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { walk(&path, visit) } else { visit(&path) }
+    }
+}
+
+/// Fails with every offence at once.
+fn none(offences: Vec<String>) {
+    assert!(offences.is_empty(), "\n{}", offences.join("\n"));
+}

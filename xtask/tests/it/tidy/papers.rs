@@ -1,0 +1,78 @@
+//! What the papers say is there, is there.
+
+use std::fs;
+use std::path::PathBuf;
+
+use regex::Regex;
+
+use super::{none, root, walk};
+
+/// The Markdown files of the repository.
+fn papers() -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(root()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "md") {
+            found.push((path.clone(), fs::read_to_string(path).unwrap()));
+        }
+    }
+    if root().join("docs").is_dir() {
+        walk(&root().join("docs"), &mut |path| {
+            if path.extension().is_some_and(|extension| extension == "md") {
+                found.push((path.to_owned(), fs::read_to_string(path).unwrap()));
+            }
+        });
+    }
+    found
+}
+
+#[test]
+fn links_lead_to_files_that_are_there() {
+    let link = Regex::new(r"\]\(([^)# \n]+)(?:#[^)]*)?\)").unwrap();
+    let mut offences = Vec::new();
+    for (path, text) in papers() {
+        for found in link.captures_iter(&text) {
+            let target = &found[1];
+            if !target.contains("://")
+                && !target.starts_with("mailto:")
+                && !path.with_file_name(target).exists()
+            {
+                offences.push(format!("{} links to {target}, which is not there", path.display()));
+            }
+        }
+    }
+    none(offences);
+}
+
+#[test]
+fn the_readme_names_each_command() {
+    let Ok(readme) = fs::read_to_string(root().join("README.md")) else { return };
+    let commands = [
+        "bump-coreos",
+        "verify-manifests",
+        "smoketest",
+        "fetch",
+        "verify-signature",
+        "why",
+        "diff",
+        "sort-manifests",
+        "demo",
+        "completions",
+    ];
+    let unnamed = commands.iter().filter(|command| !readme.contains(*command));
+    none(unnamed.map(|command| format!("README.md does not name {command}")).collect());
+}
+
+#[test]
+fn the_changelog_has_the_version() {
+    let Ok(changelog) = fs::read_to_string(root().join("CHANGELOG.md")) else { return };
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(changelog.contains(version), "CHANGELOG.md has no word about {version}");
+}
+
+#[test]
+fn the_lowest_rust_is_stated_where_people_look() {
+    let Ok(readme) = fs::read_to_string(root().join("README.md")) else { return };
+    let rust = env!("CARGO_PKG_RUST_VERSION");
+    assert!(readme.contains(rust), "README.md does not say that Rust {rust} is the lowest");
+}
