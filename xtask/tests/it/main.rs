@@ -8,6 +8,7 @@ mod commit;
 mod demo_command;
 mod demo_factory;
 mod demo_server;
+mod http;
 mod replay;
 mod schema;
 mod tidy;

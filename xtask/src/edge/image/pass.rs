@@ -7,7 +7,8 @@ use std::thread::{self, ScopedJoinHandle};
 use super::chunks::{Chunks, Distributor};
 use super::scratch::Scratch;
 use super::unpack::{Limits, unpack};
-use crate::fault::{Fault, OrFault, Result};
+use crate::edge::http::fault_in;
+use crate::fault::{Fault, Result};
 
 /// Something that looks at every byte of a stream: a signature's hash.
 pub trait Watch: Send {
@@ -103,7 +104,7 @@ pub fn pass<W: Watch>(source: impl Read, watch: W, content: Content) -> Result<P
         let watch = joined(watching, "the signature check")?;
         let digest = joined(digesting, "the digest")?;
         let unpacked = unpacking.map(|(thread, limits)| (joined(thread, "the unpacking"), limits));
-        let length = read.or_fault(|| "cannot read it to its end")?;
+        let length = read.map_err(fault_in)?;
         let squashfs = unpacked.map(|(unpacked, limits)| unpacked?.and_then(|u| u.within(limits, length)));
         Ok(Passed { watch, digest, length, squashfs })
     })

@@ -8,6 +8,7 @@ use super::scratch::Scratch;
 use super::unpack::Limits;
 use super::usr_image::UsrImage;
 use crate::coreos::Board;
+use crate::edge::openpgp::Verification;
 use crate::fault::{Fault, Result};
 use crate::report::Signer;
 
@@ -18,6 +19,32 @@ pub trait Proof: Watch {
     /// # Errors
     /// The signature does not hold, or does not count.
     fn judge(self) -> Result<Option<Signer>>;
+}
+
+impl Watch for Verification {
+    fn update(&mut self, bytes: &[u8]) {
+        Verification::update(self, bytes);
+    }
+}
+
+impl Proof for Verification {
+    fn judge(self) -> Result<Option<Signer>> {
+        self.finish().into_signer().map(Some)
+    }
+}
+
+/// `--unsigned`: an image that has no signature, on the user's own word. Callers make sure that it has none.
+#[derive(Debug, Clone, Copy)]
+pub struct Unsigned;
+
+impl Watch for Unsigned {
+    fn update(&mut self, _: &[u8]) {}
+}
+
+impl Proof for Unsigned {
+    fn judge(self) -> Result<Option<Signer>> {
+        Ok(None)
+    }
 }
 
 /// An image that was read once and proved in that reading. Nothing else makes one.

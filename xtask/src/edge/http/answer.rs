@@ -1,0 +1,133 @@
+//! Whether an answer is the file that was asked for, and from which byte on.
+
+use ureq::Body;
+use ureq::http::{HeaderMap, Response};
+
+use super::download::Resume;
+use super::told::{Attempt, Trouble};
+use crate::fault::Fault;
+
+/// What one answer means.
+pub(super) enum Meaning {
+    /// The file, from the byte that was asked for on.
+    Bytes { total: Option<u64>, validator: Option<String> },
+    /// The server has another file under this name by now, or cannot send a part: start again.
+    Restart,
+    /// There is no such file.
+    Missing,
+}
+
+/// Reads status and header fields (RFC 9110, sections 8, 13.1.5 and 14).
+pub(super) fn meaning(url: &str, answer: &Response<Body>, resume: Option<&Resume>) -> Attempt<Meaning> {
+    let headers = answer.headers();
+    let validator = validator(headers);
+    match (answer.status().as_u16(), resume) {
+        (200, None) => {
+            plain_file(url, headers)?;
+            Ok(Meaning::Bytes { total: number(headers, "content-length"), validator })
+        }
+        (206, Some(resume)) => Ok(match content_range(headers) {
+            Some((first, total))
+                if first == resume.at
+                    && resume.total.is_none_or(|known| Some(known) == total)
+                    && validator.as_ref().is_none_or(|now| *now == resume.validator) =>
+            {
+                Meaning::Bytes { total, validator }
+            }
+            _ => Meaning::Restart,
+        }),
+        // The whole file in answer to a range: the entity changed, or the server knows no ranges. And 416: it got shorter.
+        (200 | 412 | 416, Some(_)) => Ok(Meaning::Restart),
+        (404 | 410, _) => Ok(Meaning::Missing),
+        (code, _) => {
+            let fault = Fault::failed(format!("cannot get {url}"))
+                .because(format!("the server answered {}, expected 200 OK", answer.status()));
+            Err(Trouble::lasting(match code {
+                401 | 403 | 407 => {
+                    fault.hint("look at the address; a mirror that asks who you are cannot be used")
+                }
+                _ => fault,
+            }))
+        }
+    }
+}
+
+/// Refuses pages for people, and files that were encoded on the way.
+fn plain_file(url: &str, headers: &HeaderMap) -> Attempt<()> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if text("content-type").to_ascii_lowercase().starts_with("text/html") {
+        return Err(Trouble::lasting(html(url)));
+    }
+    let encoding = text("content-encoding");
+    // Servers that go by the name label a .gz as "encoded" without touching it; that is harmless.
+    if !matches!(encoding, "" | "identity") && !url.ends_with(".gz") {
+        return Err(Trouble::lasting(
+            Fault::failed(format!("the server sends {url} encoded ({encoding}) though it was asked not to"))
+                .hint("name another mirror: --mirror URL"),
+        ));
+    }
+    Ok(())
+}
+
+/// The fault for a page where a file was expected.
+pub(super) fn html(url: &str) -> Fault {
+    Fault::failed(format!("the server sent an HTML page in place of {url}")).hint(
+        "open the address in a browser: it may be a sign-in page of this network, or an error page of the mirror",
+    )
+}
+
+/// Whether a file's first bytes are those of an HTML page.
+pub(super) fn looks_like_html(bytes: &[u8]) -> bool {
+    let text = bytes.trim_ascii_start();
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let starts = |with: &[u8]| text.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
+    starts(b"<!doctype html") || starts(b"<html") || starts(b"<head")
+}
+
+/// What names this state of the file: a strong `ETag`, else `Last-Modified`.
+fn validator(headers: &HeaderMap) -> Option<String> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    text("etag").filter(|etag| etag.starts_with('"')).or_else(|| text("last-modified"))
+}
+
+fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// The first byte and the whole length of `bytes 5-9/10`; `*` is an unknown length.
+fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
+    let text = headers.get("content-range")?.to_str().ok()?;
+    let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+    let total = if total == "*" { None } else { Some(total.parse().ok()?) };
+    let whole = total.is_none_or(|total| last.checked_add(1) == Some(total));
+    (first <= last && whole).then_some((first, total))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges() {
+        let range = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("content-range", text.parse().unwrap_or_else(|_| panic!("{text}")));
+            content_range(&headers)
+        };
+        assert_eq!(range("bytes 5-9/10"), Some((5, Some(10))));
+        assert_eq!(range("bytes 5-9/*"), Some((5, None)));
+        for odd in ["bytes 5-8/10", "bytes 9-5/10", "bytes */10", "5-9/10", "bytes 5-9/x"] {
+            assert_eq!(range(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn html_is_told_by_its_start() {
+        assert!(looks_like_html(b"\n <!DOCTYPE HTML PUBLIC"));
+        assert!(looks_like_html(b"\xef\xbb\xbf<html>"));
+        assert!(!looks_like_html(b"\x1f\x8b"));
+        assert!(!looks_like_html(b""));
+    }
+}

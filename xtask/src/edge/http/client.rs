@@ -1,0 +1,141 @@
+//! Asks: one request with its redirects, under the rules for addresses.
+
+use std::cell::OnceCell;
+use std::time::{Duration, SystemTime};
+
+use ureq::http::Response;
+use ureq::{Agent, Body};
+
+use super::address::Address;
+use super::download::Resume;
+use super::patience::{Patience, retry_after};
+use super::roots;
+use super::told::{Attempt, Trouble, trouble};
+use crate::fault::{Fault, Result};
+
+/// Redirects that are followed, as browsers and curl do about.
+const MOST_REDIRECTS: usize = 10;
+
+/// What the environment and the command line say about connections.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// `--insecure-http`: plain http to other hosts than loopback.
+    pub insecure_http: bool,
+    /// `--offline`: nothing is asked at all.
+    pub offline: bool,
+    /// The value of `SSL_CERT_FILE`.
+    pub certificates: Option<std::ffi::OsString>,
+    /// How long to wait.
+    pub patience: Patience,
+}
+
+/// Makes requests; a command has one.
+pub struct Client {
+    rules: Rules,
+    /// For https; it needs certificates, which are read when they are first needed.
+    secure: OnceCell<Agent>,
+    plain: OnceCell<Agent>,
+}
+
+impl Client {
+    /// A client; proxies come from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
+    pub fn new(rules: Rules) -> Client {
+        Client { rules, secure: OnceCell::new(), plain: OnceCell::new() }
+    }
+
+    pub(super) fn patience(&self) -> &Patience {
+        &self.rules.patience
+    }
+
+    /// Sends a GET for `url`, with redirects followed, and gives the answer whatever its status.
+    pub(super) fn ask(&self, url: &str, resume: Option<&Resume>) -> Attempt<Response<Body>> {
+        if self.rules.offline {
+            let fault =
+                Fault::failed(format!("cannot get {url}")).because("--offline leaves the network alone");
+            return Err(Trouble::lasting(fault.hint("run it once without --offline: what it gets is kept")));
+        }
+        let mut at = url.to_owned();
+        let mut before: Option<Address> = None;
+        for _ in 0..=MOST_REDIRECTS {
+            let address = Address::parse(&at).map_err(Trouble::lasting)?;
+            self.allow(&at, &address, before.as_ref()).map_err(Trouble::lasting)?;
+            let answer = self.send(&at, &address, resume)?;
+            if !answer.status().is_redirection() || answer.status().as_u16() == 304 {
+                return Ok(answer);
+            }
+            let location = answer.headers().get("location").and_then(|value| value.to_str().ok());
+            let Some(location) = location else {
+                return Err(Trouble::lasting(Fault::failed(format!("{at} is redirected to nowhere"))));
+            };
+            at = address.follow(location);
+            before = Some(address);
+        }
+        Err(Trouble::lasting(Fault::failed(format!("{url} is redirected more than {MOST_REDIRECTS} times"))))
+    }
+
+    fn allow(&self, url: &str, address: &Address, before: Option<&Address>) -> Result<()> {
+        if address.secure || address.is_loopback() && before.is_none_or(|before| !before.secure) {
+            return Ok(());
+        }
+        if before.is_some_and(|before| before.secure) {
+            return Err(Fault::failed(format!("refusing the redirect from https to {url}"))
+                .hint("name a mirror that stays on https: --mirror URL"));
+        }
+        if self.rules.insecure_http {
+            return Ok(());
+        }
+        Err(Fault::failed(format!("refusing {url}: plain http is for this machine alone"))
+            .hint("use https, or allow it with --insecure-http: the signature is checked all the same"))
+    }
+
+    fn send(&self, url: &str, address: &Address, resume: Option<&Resume>) -> Attempt<Response<Body>> {
+        let agent = self.agent(address).map_err(Trouble::lasting)?;
+        let mut request = agent.get(url);
+        if let Some(resume) = resume {
+            request = request
+                .header("Range", format!("bytes={}-", resume.at))
+                .header("If-Range", &resume.validator);
+        }
+        let answer = request.call().map_err(|error| trouble(url, address, &error))?;
+        let status = answer.status();
+        if !matches!(status.as_u16(), 408 | 429 | 500..) {
+            return Ok(answer);
+        }
+        let asked = answer.headers().get("retry-after").and_then(|value| value.to_str().ok());
+        let asked = asked.and_then(|value| retry_after(value, SystemTime::now()));
+        let fault =
+            Fault::failed(format!("cannot get {url}")).because(format!("the server answered {status}"));
+        let fault = match asked {
+            Some(wait) => fault.because(format!("it asks to come back in {} s", wait.as_secs())),
+            None => fault,
+        };
+        Err(Trouble { retry_after: asked, ..Trouble::passing(fault) })
+    }
+
+    fn agent(&self, address: &Address) -> Result<&Agent> {
+        let cell = if address.secure { &self.secure } else { &self.plain };
+        if let Some(agent) = cell.get() {
+            return Ok(agent);
+        }
+        let Patience { connect, stall, .. } = self.rules.patience;
+        let mut config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_resolve(Some(connect))
+            .timeout_connect(Some(connect))
+            .timeout_recv_response(Some(stall.max(Duration::from_millis(1))))
+            .timeout_per_read(Some(stall))
+            .timeout_per_write(Some(stall))
+            .user_agent(concat!("coreos-xtask/", env!("CARGO_PKG_VERSION")))
+            // A body that was encoded on the way has neither the signature's bytes nor the ranges of the file.
+            .accept_encoding("identity");
+        if address.secure {
+            config = config.tls_config(roots::tls(self.rules.certificates.clone())?);
+        }
+        if address.is_loopback() {
+            config = config.proxy(None);
+        }
+        Ok(cell.get_or_init(|| config.build().new_agent()))
+    }
+}

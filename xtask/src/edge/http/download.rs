@@ -1,0 +1,272 @@
+//! One file as a reader: what breaks on the way is asked for again, from where it broke.
+
+use std::io::{self, Read};
+use std::thread::sleep;
+use std::time::Instant;
+
+use super::address::Address;
+use super::answer::{self, Meaning, meaning};
+use super::client::Client;
+use super::patience::Patience;
+use super::told::{Attempt, Trouble, io_trouble};
+use crate::edge::term::Progress;
+use crate::fault::{Fault, Result};
+
+/// Where an earlier download of the same entity stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resume {
+    /// Bytes that are there.
+    pub at: u64,
+    /// Bytes of the whole file, where the server said so.
+    pub total: Option<u64>,
+    /// The strong `ETag` or the `Last-Modified` of that entity.
+    pub validator: String,
+}
+
+/// A file on its way.
+pub struct Download<'c> {
+    client: &'c Client,
+    url: String,
+    most: u64,
+    progress: &'c dyn Progress,
+    body: Option<Box<dyn Read + Send>>,
+    at: u64,
+    total: Option<u64>,
+    validator: Option<String>,
+    started: Instant,
+    /// When, and with how many bytes, it last got on.
+    gained: (Instant, u64),
+    tries: u32,
+    restart: bool,
+}
+
+impl Client {
+    /// Opens a file for reading, at most `most` bytes of it, from where `resume` says; `None` where the server has
+    /// no such file.
+    ///
+    /// # Errors
+    /// The server cannot be reached, refuses, or sends something else in the file's place, and goes on to do so.
+    pub fn get<'c>(
+        &'c self,
+        url: &str,
+        most: u64,
+        resume: Option<&Resume>,
+        progress: &'c dyn Progress,
+    ) -> Result<Option<Download<'c>>> {
+        let now = Instant::now();
+        let mut download = Download {
+            client: self,
+            url: url.to_owned(),
+            most,
+            progress,
+            body: None,
+            at: resume.map_or(0, |resume| resume.at),
+            total: resume.and_then(|resume| resume.total),
+            validator: resume.map(|resume| resume.validator.clone()),
+            started: now,
+            gained: (now, resume.map_or(0, |resume| resume.at)),
+            tries: 0,
+            restart: false,
+        };
+        loop {
+            match download.open() {
+                Ok(Opened::Body) => return Ok(Some(download)),
+                Ok(Opened::Missing) => return Ok(None),
+                // Nobody has seen a byte of it yet: the whole file is as good.
+                Ok(Opened::Restart) if download.validator.is_some() => {
+                    download.validator = None;
+                    (download.at, download.total, download.gained.1) = (0, None, 0);
+                }
+                Ok(Opened::Restart) => return Err(download.pointless()),
+                Err(trouble) => download.wait(trouble)?,
+            }
+        }
+    }
+
+    /// Gets a whole small file; `None` where there is none.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub fn get_small(&self, url: &str, most: u64) -> Result<Option<Vec<u8>>> {
+        // A small file that changes under way is asked for once more.
+        for _ in 0..2 {
+            let Some(mut download) = self.get(url, most, None, &crate::edge::term::Silent)? else {
+                return Ok(None);
+            };
+            let mut bytes = Vec::new();
+            match download.read_to_end(&mut bytes) {
+                Ok(_) => return Ok(Some(bytes)),
+                Err(_) if download.must_restart() => {}
+                Err(error) => return Err(fault_in(error)),
+            }
+        }
+        Err(Fault::failed(format!("{url} changes while it is downloaded")).hint("try again later"))
+    }
+}
+
+enum Opened {
+    Body,
+    Restart,
+    Missing,
+}
+
+impl Download<'_> {
+    /// Where the next byte lies: after opening, how much of a resumed file holds.
+    pub fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// What a later run needs to go on with this file, once so many bytes of it are kept.
+    pub fn resume_after(&self, at: u64) -> Option<Resume> {
+        self.validator.clone().map(|validator| Resume { at, total: self.total, validator })
+    }
+
+    /// Whether reading failed because the rest cannot be had as it was: the reader must begin from the start.
+    pub fn must_restart(&self) -> bool {
+        self.restart
+    }
+
+    fn open(&mut self) -> Attempt<Opened> {
+        let resume = match (self.at, &self.validator) {
+            (0, _) => None,
+            (_, Some(_)) => self.resume_after(self.at),
+            // Nothing tells whether the file is the same as before.
+            (_, None) => return Ok(Opened::Restart),
+        };
+        let answer = self.client.ask(&self.url, resume.as_ref())?;
+        match meaning(&self.url, &answer, resume.as_ref())? {
+            Meaning::Missing => Ok(Opened::Missing),
+            Meaning::Restart => Ok(Opened::Restart),
+            Meaning::Bytes { total, validator } => {
+                let total = total.or(self.total);
+                if let Some(total) = total {
+                    self.hold_to_limit(total).map_err(Trouble::lasting)?;
+                    self.progress.expect(total);
+                }
+                if resume.is_none() {
+                    (self.total, self.validator) = (total, validator);
+                }
+                self.body = Some(Box::new(answer.into_body().into_reader()));
+                Ok(Opened::Body)
+            }
+        }
+    }
+
+    /// One read from the body there is, with everything that is wrong with it told.
+    fn read_body(&mut self, out: &mut [u8]) -> Attempt<usize> {
+        let Some(body) = &mut self.body else { return Err(Trouble::passing(self.broken())) };
+        let count = match body.read(out) {
+            Ok(count) => count,
+            Err(error) => {
+                let address = Address::parse(&self.url).map_err(Trouble::lasting)?;
+                return Err(io_trouble(self.broken(), &address, &error));
+            }
+        };
+        if count == 0 {
+            return match self.total {
+                Some(total) if self.at < total => Err(Trouble::passing(
+                    self.broken().because(format!("the connection ended; the file has {total}")),
+                )),
+                _ => Ok(0),
+            };
+        }
+        if self.at == 0 && answer::looks_like_html(&out[..count]) {
+            return Err(Trouble::lasting(answer::html(&self.url)));
+        }
+        self.at += count as u64;
+        self.hold_to_limit(self.at).map_err(Trouble::lasting)?;
+        self.progress.advance(count as u64);
+        self.count_gain().map_err(Trouble::lasting)?;
+        Ok(count)
+    }
+
+    fn broken(&self) -> Fault {
+        Fault::failed(format!("the download of {} broke off after {} bytes", self.url, self.at))
+    }
+
+    /// Starts the fruitless time anew when enough came, and ends the download when too little does.
+    fn count_gain(&mut self) -> Result<()> {
+        let fruitless = self.client.patience().fruitless;
+        if self.at >= self.gained.1 + Patience::GAIN {
+            self.gained = (Instant::now(), self.at);
+            self.tries = 0;
+        } else if self.gained.0.elapsed() > fruitless {
+            let slow = format!("fewer than {} bytes came in {} s", Patience::GAIN, fruitless.as_secs());
+            return Err(self.broken().because(slow));
+        }
+        Ok(())
+    }
+
+    fn hold_to_limit(&self, length: u64) -> Result<()> {
+        if length <= self.most {
+            return Ok(());
+        }
+        Err(Fault::failed(format!("{} has {length} bytes or more, expected at most {}", self.url, self.most))
+            .hint("look at the address: this is not the file that it should be"))
+    }
+
+    /// Waits before another try, or gives up with what went wrong last.
+    fn wait(&mut self, trouble: Trouble) -> Result<()> {
+        self.body = None;
+        let patience = *self.client.patience();
+        let left = patience.fruitless.saturating_sub(self.gained.0.elapsed());
+        let spent = self.started.elapsed() > patience.total;
+        match patience.wait(self.tries, trouble.retry_after, left).filter(|_| trouble.passing && !spent) {
+            Some(wait) => {
+                self.tries += 1;
+                sleep(wait);
+                Ok(())
+            }
+            None if self.tries == 0 => Err(trouble.fault),
+            None => Err(trouble.fault.because(format!("{} more tries were in vain", self.tries))),
+        }
+    }
+
+    fn pointless(&self) -> Fault {
+        Fault::failed(format!("{} is answered with other parts than were asked for", self.url))
+            .hint("name another mirror: --mirror URL")
+    }
+
+    fn read_or_mend(&mut self, out: &mut [u8]) -> Result<usize> {
+        loop {
+            let mut trouble = match self.read_body(out) {
+                Ok(count) => return Ok(count),
+                Err(trouble) => trouble,
+            };
+            loop {
+                self.wait(trouble)?;
+                match self.open() {
+                    Ok(Opened::Body) => break,
+                    Ok(Opened::Restart) => {
+                        self.restart = true;
+                        return Err(Fault::failed(format!("{} changed while it was downloaded", self.url)));
+                    }
+                    Ok(Opened::Missing) => {
+                        return Err(Fault::failed(format!(
+                            "{} is gone in the middle of its download",
+                            self.url
+                        )));
+                    }
+                    Err(next) => trouble = next,
+                }
+            }
+        }
+    }
+}
+
+impl Read for Download<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if out.is_empty() {
+            return Ok(0);
+        }
+        self.read_or_mend(out).map_err(io::Error::other)
+    }
+}
+
+/// The fault that an I/O error carries, or one made of it.
+pub(crate) fn fault_in(error: io::Error) -> Fault {
+    match error.downcast::<Fault>() {
+        Ok(fault) => fault,
+        Err(error) => Fault::failed("cannot read it to its end").because(error),
+    }
+}

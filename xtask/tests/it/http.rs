@@ -1,0 +1,218 @@
+//! What the download does when servers, caches and proxies misbehave, against the scripted server.
+
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use xtask::demo::server::{Server, Trouble};
+use xtask::edge::http::{Client, MOST_IMAGE, MOST_SIGNATURE, Patience, Resume, Rules};
+use xtask::edge::term::Silent;
+
+const PATH: &str = "amd64-usr/1032.0.0/coreos_production_pxe_image.cpio.gz";
+
+/// 300 kB in which every place is told from every other.
+fn file() -> Vec<u8> {
+    (0..75_000_u32).flat_map(u32::to_le_bytes).collect()
+}
+
+fn server() -> Server {
+    Server::start([(PATH.to_owned(), file())].into()).unwrap()
+}
+
+/// A client that loses patience a hundred times sooner than ours.
+fn client() -> Client {
+    let patience = Patience {
+        connect: Duration::from_secs(2),
+        stall: Duration::from_millis(300),
+        fruitless: Duration::from_millis(1500),
+        first_wait: Duration::from_millis(5),
+        ..Patience::default()
+    };
+    Client::new(Rules { patience, ..Rules::default() })
+}
+
+/// What a download gives: the bytes, or what went wrong; `restart` says that it must begin again.
+fn outcome(server: &Server, resume: Option<&Resume>) -> Result<Vec<u8>, String> {
+    let client = client();
+    let url = format!("{}/{PATH}", server.url());
+    let mut download = match client.get(&url, MOST_IMAGE, resume, &Silent) {
+        Ok(Some(download)) => download,
+        Ok(None) => return Err("missing".to_owned()),
+        Err(fault) => return Err(fault.to_string().replace(&server.url(), "")),
+    };
+    let mut bytes = Vec::new();
+    match download.read_to_end(&mut bytes) {
+        Ok(_) => Ok(bytes),
+        Err(_) if download.must_restart() => Err("restart".to_owned()),
+        Err(error) => Err(error.to_string().replace(&server.url(), "")),
+    }
+}
+
+fn with(troubles: &[Trouble]) -> (Result<Vec<u8>, String>, Server) {
+    let server = server();
+    for trouble in troubles {
+        server.trouble(PATH, 1, trouble.clone());
+    }
+    (outcome(&server, None), server)
+}
+
+#[test]
+fn passing_troubles_are_waited_out() {
+    for trouble in [
+        Trouble::Status(408, None),
+        Trouble::Status(429, Some("0".to_owned())),
+        Trouble::Status(500, None),
+        Trouble::Status(503, Some("Thu, 01 Jan 1970 00:00:00 GMT".to_owned())),
+        Trouble::Wait(Duration::from_millis(600)),
+    ] {
+        let (outcome, server) = with(&[trouble.clone(), trouble.clone()]);
+        assert!(outcome == Ok(file()), "{trouble:?}: {:?}", outcome.map(|bytes| bytes.len()));
+        assert_eq!(server.requests().len(), 3, "{trouble:?}");
+    }
+}
+
+#[test]
+fn retry_after_is_honoured_and_not_beyond_patience() {
+    let begin = Instant::now();
+    let (outcome, _server) = with(&[Trouble::Status(429, Some("1".to_owned()))]);
+    assert!(outcome == Ok(file()) && begin.elapsed() >= Duration::from_secs(1));
+    let (outcome, server) = with(&[Trouble::Status(503, Some("3600".to_owned()))]);
+    let fault = outcome.unwrap_err();
+    assert!(fault.contains("503 Service Unavailable: it asks to come back in 3600 s"), "{fault}");
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn lasting_troubles_end_at_once() {
+    for (trouble, words) in [
+        (Trouble::Status(403, None), "the server answered 403 Forbidden"),
+        (Trouble::Html, "the server sent an HTML page in place of"),
+        (Trouble::Redirect("http://mirror.example/x".to_owned()), "plain http is for this machine alone"),
+        (Trouble::Redirect("ftp://mirror.example/x".to_owned()), "no address to download from"),
+    ] {
+        let (outcome, server) = with(std::slice::from_ref(&trouble));
+        let fault = outcome.unwrap_err();
+        assert!(fault.contains(words), "{trouble:?}: {fault}");
+        assert_eq!(server.requests().len(), 1, "{trouble:?}");
+    }
+    let server = server();
+    server.remove(PATH);
+    assert_eq!(outcome(&server, None), Err("missing".to_owned()));
+    server.trouble(PATH, usize::MAX, Trouble::Redirect(format!("/{PATH}")));
+    assert!(outcome(&server, None).unwrap_err().contains("redirected more than 10 times"));
+}
+
+#[test]
+fn patience_ends() {
+    let begin = Instant::now();
+    let server = server();
+    server.trouble(PATH, usize::MAX, Trouble::Status(500, None));
+    let fault = outcome(&server, None).unwrap_err();
+    assert!(fault.contains("500") && fault.contains("more tries were in vain"), "{fault}");
+    server.trouble(PATH, 1, Trouble::Status(500, None));
+    let dripping = Server::start([(PATH.to_owned(), file())].into()).unwrap();
+    dripping.slow_down(1000);
+    let fault = outcome(&dripping, None).unwrap_err();
+    assert!(fault.contains("fewer than 32768 bytes came"), "{fault}");
+    drop(dripping);
+    let gone = { Server::start([].into()).unwrap() }.url();
+    let fault = client().get_small(&format!("{gone}/x"), MOST_SIGNATURE).unwrap_err().to_string();
+    assert!(fault.contains("refused"), "{fault}");
+    assert!(begin.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn broken_connections_go_on_from_where_they_broke() {
+    for trouble in [Trouble::CutAfter(100_000), Trouble::StallAfter(100_000), Trouble::CutAfter(299_999)] {
+        let (outcome, server) = with(&[trouble.clone(), Trouble::CutAfter(0), Trouble::Status(503, None)]);
+        assert!(outcome == Ok(file()), "{trouble:?}: {:?}", outcome.map(|bytes| bytes.len()));
+        let requests = server.requests();
+        assert_eq!(requests.len(), 4, "{trouble:?}");
+        let last = requests.last().unwrap();
+        assert!(last.range_from().is_some_and(|from| from >= 100_000), "{last:?}");
+        assert!(last.header("if-range").is_some_and(|etag| etag.starts_with('"')), "{last:?}");
+        assert_eq!(last.header("accept-encoding"), Some("identity"));
+    }
+}
+
+#[test]
+fn what_cannot_be_continued_starts_again() {
+    let mut other = file();
+    other[0] ^= 1;
+    for trouble in [
+        Trouble::IgnoreRange,
+        Trouble::WrongRange(7),
+        Trouble::ChangeEntity(other),
+        Trouble::ChangeEntity(vec![1; 50_000]),
+    ] {
+        let (outcome, _server) = with(&[Trouble::CutAfter(100_000), trouble.clone()]);
+        assert_eq!(outcome.map(|bytes| bytes.len()), Err("restart".to_owned()), "{trouble:?}");
+    }
+    let server = server();
+    server.trouble(PATH, 1, Trouble::WrongLength(400_000));
+    assert_eq!(outcome(&server, None).map(|bytes| bytes.len()), Err("restart".to_owned()));
+}
+
+#[test]
+fn an_earlier_download_is_taken_up_or_begun_anew() {
+    let server = server();
+    let client = client();
+    let url = format!("{}/{PATH}", server.url());
+    let first = client.get(&url, MOST_IMAGE, None, &Silent).unwrap().unwrap();
+    let resume = first.resume_after(120_000).unwrap();
+    drop(first);
+    assert_eq!(resume.total, Some(300_000));
+    assert!(outcome(&server, Some(&resume)).as_deref() == Ok(&file()[120_000..]));
+    for trouble in [Trouble::IgnoreRange, Trouble::WrongRange(7)] {
+        server.trouble(PATH, 1, trouble);
+        assert!(outcome(&server, Some(&resume)) == Ok(file()));
+    }
+    server.put(PATH, vec![7; 1000]);
+    assert!(outcome(&server, Some(&resume)) == Ok(vec![7; 1000]));
+}
+
+#[test]
+fn odd_servers_are_understood() {
+    for trouble in [
+        Trouble::NoLength,
+        Trouble::NoValidators,
+        Trouble::GzipEncoding,
+        Trouble::Redirect("/elsewhere".to_owned()),
+        Trouble::Slow(2_000_000),
+    ] {
+        let server = server();
+        server.put("elsewhere", file());
+        server.trouble(PATH, 1, trouble.clone());
+        let outcome = outcome(&server, None);
+        assert!(outcome == Ok(file()), "{trouble:?}: {:?}", outcome.map(|bytes| bytes.len()));
+    }
+}
+
+#[test]
+fn small_files_have_limits() {
+    let server = server();
+    let get = |path: &str| {
+        let bytes = client().get_small(&format!("{}/{path}", server.url()), MOST_SIGNATURE);
+        bytes.map(|bytes| bytes.map(|bytes| bytes.len())).map_err(|fault| fault.to_string())
+    };
+    server.put("x.sig", vec![1; 64 << 10]);
+    assert_eq!(get("x.sig"), Ok(Some(64 << 10)));
+    assert_eq!(get("y.sig"), Ok(None));
+    server.put("x.sig", vec![1; (64 << 10) + 1]);
+    assert!(get("x.sig").unwrap_err().contains("expected at most 65536"));
+    server.trouble("x.sig", 1, Trouble::NoLength);
+    assert!(get("x.sig").unwrap_err().contains("expected at most 65536"));
+    server.trouble("x.sig", 1, Trouble::GzipEncoding);
+    assert!(get("x.sig").unwrap_err().contains("encoded (gzip)"));
+}
+
+#[test]
+fn addresses_that_are_not_asked() {
+    let ask = |rules: Rules, url: &str| Client::new(rules).get_small(url, 1).unwrap_err().to_string();
+    let fault = ask(Rules::default(), "http://mirror.example/x");
+    assert!(fault.contains("plain http is for this machine alone"), "{fault}");
+    let fault = ask(Rules { offline: true, ..Rules::default() }, "https://mirror.example/x");
+    assert!(fault.contains("--offline"), "{fault}");
+    let rules = Rules { certificates: Some("/nonexistent/ca.pem".into()), ..Rules::default() };
+    let fault = ask(rules, "https://mirror.example/x");
+    assert!(fault.contains("cannot read the certificates of /nonexistent/ca.pem"), "{fault}");
+}
