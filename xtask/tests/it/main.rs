@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests make trees and run programs")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod apply;
 mod budget;
 mod bump;
 mod commit;
