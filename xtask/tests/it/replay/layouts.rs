@@ -1,0 +1,101 @@
+//! Boards, directories that moved, and the older place of the manifests.
+
+use expect_test::expect;
+
+use super::row::Row;
+use xtask::coreos::Board;
+
+#[test]
+fn on_arm64_libraries_and_systemd_lie_in_different_directories() {
+    Row::both_boards()
+        .lists(
+            "coreos/systemd",
+            &["lib64/libgcrypt.so.20", "lib64/libgcrypt.so.20.0.5", "lib64/systemd/systemd"],
+        )
+        .lists_for(
+            Board::Arm64,
+            "coreos/systemd",
+            &["lib/systemd/systemd", "lib64/libgcrypt.so.20", "lib64/libgcrypt.so.20.1.3"],
+        )
+        .image(Board::Amd64, |image| {
+            let image = image
+                .library("lib64/libgcrypt.so.20.1.6", "libgcrypt.so.20", &["libc.so.6"])
+                .library_with_dev("lib64/libpam.so.0.84.1", "libpam.so.0", &["libc.so.6"]);
+            super::row::systemd_of(image, "229", &["libgcrypt.so.20", "libpam.so.0", "libc.so.6"])
+        })
+        .image(Board::Arm64, |image| {
+            let image = image
+                .library("lib64/libgcrypt.so.20.1.6", "libgcrypt.so.20", &["libc.so.6"])
+                .library_with_dev("lib64/libpam.so.0.84.1", "libpam.so.0", &["libc.so.6"]);
+            super::row::systemd_of(image, "229", &["libgcrypt.so.20", "libpam.so.0", "libc.so.6"])
+        })
+        .gives(&expect![[r#"
+            rename coreos/amd64/systemd lib64/libgcrypt.so.20.0.5 -> lib64/libgcrypt.so.20.1.6
+            add    coreos/amd64/systemd lib64/libpam.so.0
+            add    coreos/amd64/systemd lib64/libpam.so.0.84.1
+            rename coreos/arm64/systemd lib64/libgcrypt.so.20.1.3 -> lib64/libgcrypt.so.20.1.6
+            add    coreos/arm64/systemd lib64/libpam.so.0
+            add    coreos/arm64/systemd lib64/libpam.so.0.84.1
+        "#]]);
+}
+
+#[test]
+fn systemd_moved_out_of_lib64_with_all_that_is_in_it() {
+    let moved = |name: &str| format!("lib64/systemd/{name}");
+    let lines = [
+        moved("system-sleep"),
+        moved("system/systemd-journald.service"),
+        moved("systemd"),
+        moved("systemd-journald"),
+        moved("systemd-logind"),
+    ];
+    Row::flatcar()
+        .lists("coreos/systemd", &lines.iter().map(String::as_str).collect::<Vec<_>>())
+        .has(|image| {
+            image
+                .directory("lib/systemd/system-sleep")
+                .text(
+                    "lib/systemd/system/systemd-journald.service",
+                    "[Service]\nExecStart=/usr/lib/systemd/systemd-journald\n",
+                )
+                .program("lib/systemd/systemd-journald", &["libc.so.6"])
+                .program("lib/systemd/systemd-logind", &["libc.so.6"])
+        })
+        .gives(&expect![[r#"
+            drop   coreos/amd64/base lib
+            move   coreos/amd64/systemd lib64/systemd/system-sleep -> lib/systemd/system-sleep
+            move   coreos/amd64/systemd lib64/systemd/system/systemd-journald.service -> lib/systemd/system/systemd-journald.service
+            move   coreos/amd64/systemd lib64/systemd/systemd -> lib/systemd/systemd
+            move   coreos/amd64/systemd lib64/systemd/systemd-journald -> lib/systemd/systemd-journald
+            move   coreos/amd64/systemd lib64/systemd/systemd-logind -> lib/systemd/systemd-logind
+        "#]]);
+}
+
+#[test]
+fn sbin_became_a_link_to_bin() {
+    Row::flatcar()
+        .lists("kvm/sshd", &["bin/chown", "sbin/sshd"])
+        .has(|image| image.program("bin/chown", &["libc.so.6"]).program("bin/sshd", &["libc.so.6"]))
+        .gives(&expect![[r#"
+            drop   coreos/amd64/base lib
+            move   kvm/amd64/sshd sbin/sshd -> bin/sshd
+        "#]]);
+}
+
+#[test]
+fn the_older_manifest_d_is_amd64() {
+    Row::amd64()
+        .lists("coreos/systemd", &["bin/nspawn", "lib64/libz.so.1", "lib64/libz.so.1.2.7"])
+        .in_manifest_d()
+        .has(|image| {
+            image
+                .library("lib64/libz.so.1.2.8", "libz.so.1", &["libc.so.6"])
+                .library("lib64/libip4tc.so.0.1.0", "libip4tc.so.0", &["libc.so.6"])
+                .program("bin/nspawn", &["libip4tc.so.0", "libz.so.1", "libc.so.6"])
+        })
+        .gives(&expect![[r#"
+            rename coreos/manifest.d/systemd lib64/libz.so.1.2.7 -> lib64/libz.so.1.2.8
+            add    coreos/manifest.d/systemd lib64/libip4tc.so.0
+            add    coreos/manifest.d/systemd lib64/libip4tc.so.0.1.0
+        "#]]);
+}

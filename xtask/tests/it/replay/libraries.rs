@@ -1,0 +1,181 @@
+//! Buckets B and C of the history: what listed programs and libraries came to need.
+
+use expect_test::expect;
+
+use super::row::Row;
+use xtask::coreos::Board;
+use xtask::demo::factory::elf::ElfStub;
+
+#[test]
+fn a_new_need_comes_as_a_whole_chain() {
+    Row::amd64()
+        .lists(
+            "coreos/systemd",
+            &["lib64/libcap.so", "lib64/libcap.so.2", "lib64/libcap.so.2.24", "lib64/systemd/systemd-logind"],
+        )
+        .has(|image| {
+            image
+                .library_with_dev("lib64/libcap.so.2.24", "libcap.so.2", &["libc.so.6"])
+                .library_with_dev("lib64/libpam.so.0.84.1", "libpam.so.0", &["libc.so.6"])
+                .program("lib64/systemd/systemd-logind", &["libcap.so.2", "libpam.so.0", "libc.so.6"])
+        })
+        .gives(&expect![[r#"
+            add    coreos/amd64/systemd lib64/libpam.so.0
+            add    coreos/amd64/systemd lib64/libpam.so
+            add    coreos/amd64/systemd lib64/libpam.so.0.84.1
+        "#]]);
+}
+
+#[test]
+fn a_manifest_without_dev_links_gets_none() {
+    Row::amd64()
+        .lists("kvm/sshd", &["lib64/libz.so.1", "lib64/libz.so.1.2.8", "sbin/sshd"])
+        .has(|image| {
+            image
+                .library_with_dev("lib64/libz.so.1.2.8", "libz.so.1", &["libc.so.6"])
+                .library_with_dev(
+                    "lib64/libgssapi_krb5.so.2.2",
+                    "libgssapi_krb5.so.2",
+                    &["libkrb5.so.3", "libc.so.6"],
+                )
+                .library_with_dev("lib64/libkrb5.so.3.3", "libkrb5.so.3", &["libcom_err.so.2", "libc.so.6"])
+                .library_with_dev("lib64/libcom_err.so.2.1", "libcom_err.so.2", &["libc.so.6"])
+                .program("sbin/sshd", &["libz.so.1", "libgssapi_krb5.so.2", "libc.so.6"])
+        })
+        .gives(&expect![[r#"
+            add    kvm/amd64/sshd lib64/libcom_err.so.2
+            add    kvm/amd64/sshd lib64/libcom_err.so.2.1
+            add    kvm/amd64/sshd lib64/libgssapi_krb5.so.2
+            add    kvm/amd64/sshd lib64/libgssapi_krb5.so.2.2
+            add    kvm/amd64/sshd lib64/libkrb5.so.3
+            add    kvm/amd64/sshd lib64/libkrb5.so.3.3
+        "#]]);
+}
+
+#[test]
+fn a_library_that_is_its_own_soname_is_one_line() {
+    Row::amd64()
+        .lists("coreos/a", &["bin/x"])
+        .has(|image| {
+            image
+                .library("lib64/libselinux.so.1", "libselinux.so.1", &["libpcre.so.1", "libc.so.6"])
+                .library("lib64/libpcre.so.1.2.6", "libpcre.so.1", &["libc.so.6"])
+                .program("bin/x", &["libselinux.so.1", "libc.so.6"])
+        })
+        .gives(&expect![[r#"
+            add    coreos/amd64/a lib64/libpcre.so.1
+            add    coreos/amd64/a lib64/libpcre.so.1.2.6
+            add    coreos/amd64/a lib64/libselinux.so.1
+        "#]]);
+}
+
+#[test]
+fn both_flavors_that_need_it_get_it_and_a_linked_manifest_serves_both() {
+    Row::amd64()
+        .lists("coreos/systemd", &["bin/systemctl"])
+        .kvm_links("systemd")
+        .lists("kvm/sshd", &["sbin/sshd"])
+        .has(|image| {
+            image
+                .library("lib64/libpam.so.0.84.1", "libpam.so.0", &["libc.so.6"])
+                .library("lib64/libcrypto.so.1.0.0", "libcrypto.so.1.0.0", &["libc.so.6"])
+                .program("bin/systemctl", &["libpam.so.0", "libc.so.6"])
+                .program("sbin/sshd", &["libpam.so.0", "libcrypto.so.1.0.0", "libc.so.6"])
+        })
+        .gives(&expect![[r#"
+            add    coreos/amd64/systemd lib64/libpam.so.0
+            add    coreos/amd64/systemd lib64/libpam.so.0.84.1
+            add    kvm/amd64/sshd lib64/libcrypto.so.1.0.0
+        "#]]);
+}
+
+#[test]
+fn a_need_of_kvm_alone_goes_to_kvm() {
+    Row::amd64()
+        .lists("coreos/systemd", &["bin/systemctl"])
+        .lists("kvm/ip", &["bin/ip"])
+        .has(|image| {
+            image
+                .library("lib64/libmnl.so.0.2.0", "libmnl.so.0", &["libc.so.6"])
+                .program("bin/systemctl", &["libc.so.6"])
+                .program("bin/ip", &["libmnl.so.0", "libc.so.6"])
+        })
+        .gives(&expect![[r#"
+            add    kvm/amd64/ip lib64/libmnl.so.0
+            add    kvm/amd64/ip lib64/libmnl.so.0.2.0
+        "#]]);
+}
+
+#[test]
+fn a_private_library_is_found_through_the_programs_runpath() {
+    Row::amd64()
+        .lists("coreos/systemd", &["lib64/systemd/systemd"])
+        .has(|image| {
+            let systemd = ElfStub::program(Board::Amd64)
+                .needs(["libsystemd-core-252.so", "libsystemd-shared-252.so", "libc.so.6"])
+                .runpath("/usr/lib64/systemd")
+                .systemd_version("252");
+            image
+                .elf("lib64/systemd/systemd", systemd)
+                .library(
+                    "lib64/systemd/libsystemd-core-252.so",
+                    "libsystemd-core-252.so",
+                    &["libsystemd-shared-252.so", "libc.so.6"],
+                )
+                .library("lib64/systemd/libsystemd-shared-252.so", "libsystemd-shared-252.so", &["libc.so.6"])
+        })
+        .gives(&expect![[r#"
+            add    coreos/amd64/systemd lib64/systemd/libsystemd-core-252.so
+            add    coreos/amd64/systemd lib64/systemd/libsystemd-shared-252.so
+        "#]]);
+}
+
+#[test]
+fn a_need_that_the_image_does_not_have_is_left() {
+    Row::amd64()
+        .lists("coreos/a", &["bin/x"])
+        .has(|image| image.program("bin/x", &["libgone.so.1", "libc.so.6"]))
+        .gives(&expect![[r#"
+            LEFT   needs-nowhere coreos/amd64/a:1 libgone.so.1 needed by bin/x
+        "#]]);
+}
+
+#[test]
+fn a_32_bit_twin_is_passed_over() {
+    Row::amd64()
+        .lists("coreos/a", &["bin/x"])
+        .has(|image| {
+            image
+                .program("bin/x", &["libz.so.1", "libc.so.6"])
+                .elf("lib64/systemd/libz.so.1", ElfStub::library(Board::Amd64, "libz.so.1").for_32_bit(3))
+                .library("lib64/libz.so.1.2.8", "libz.so.1", &["libc.so.6"])
+        })
+        .gives(&expect![[r#"
+            add    coreos/amd64/a lib64/libz.so.1
+            add    coreos/amd64/a lib64/libz.so.1.2.8
+        "#]]);
+}
+
+#[test]
+fn what_is_listed_and_needed_by_nobody_stays() {
+    Row::amd64()
+        .lists("coreos/a", &["lib64/libitm.so.1", "lib64/libitm.so.1.0.0"])
+        .has(|image| image.library("lib64/libitm.so.1.0.0", "libitm.so.1", &["libc.so.6"]))
+        .gives(&expect![[""]]);
+}
+
+#[test]
+fn the_soname_link_of_a_listed_real_file_is_added_where_a_program_needs_it() {
+    Row::amd64()
+        .lists("coreos/a", &["bin/x", "lib64/libz.so.1.2.8"])
+        .has(|image| {
+            image.program("bin/x", &["libz.so.1", "libc.so.6"]).library(
+                "lib64/libz.so.1.2.8",
+                "libz.so.1",
+                &["libc.so.6"],
+            )
+        })
+        .gives(&expect![[r#"
+            add    coreos/amd64/a lib64/libz.so.1
+        "#]]);
+}

@@ -1,0 +1,278 @@
+//! One row: a tree, an image a board, and what a bump makes of them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use expect_test::Expect;
+use xtask::coreos::{Board, Brand, Channel, Flavor, Release};
+use xtask::demo::factory::elf::ElfStub;
+use xtask::demo::factory::image::Image;
+use xtask::demo::factory::listed::loader;
+use xtask::manifest::finding::{Finding, Fix, Severity};
+use xtask::manifest::mend::Reach;
+use xtask::plan::bump::{Bump, Request};
+use xtask::plan::sources::{Listing, Stage1Sources};
+use xtask::usr::elf::DlopenPriority;
+use xtask::usr::path::UsrPath;
+use xtask::usr::tree::{End, UsrTree};
+
+/// A row under construction.
+pub(super) struct Row {
+    sources: Stage1Sources,
+    images: BTreeMap<Board, Image>,
+    drop_missing: bool,
+}
+
+const MK: &str = "CCN_SYSTEMD_VERSION := v229\nCCN_IMG_RELEASE := 1068.0.0\nCCN_IMG_URL := https://alpha.release.core-os.net/$(RKT_STAGE1_COREOS_BOARD)/$(CCN_IMG_RELEASE)/coreos_production_pxe_image.cpio.gz\n";
+
+impl Row {
+    /// A tree of amd64-usr, both flavors, and an image with a loader, libc and systemd. `base.manifest` lists the
+    /// first two, and kvm links to it.
+    pub(super) fn amd64() -> Row {
+        Row::of(Brand::CoreOs, &[Board::Amd64])
+    }
+
+    /// The same for both boards: on arm64 libraries are in `lib64`, loader and systemd in `lib`.
+    pub(super) fn both_boards() -> Row {
+        Row::of(Brand::CoreOs, &Board::ALL)
+    }
+
+    /// The tree of amd64-usr with an image of today's Flatcar.
+    pub(super) fn flatcar() -> Row {
+        Row::of(Brand::Flatcar, &[Board::Amd64])
+    }
+
+    /// A tree without a manifest, and these images.
+    pub(super) fn empty(images: impl IntoIterator<Item = Image>) -> Row {
+        let sources = Stage1Sources { common_mk: MK.as_bytes().to_vec(), ..Stage1Sources::default() };
+        let images = images.into_iter().map(|image| (image.board(), image)).collect();
+        Row { sources, images, drop_missing: false }
+    }
+
+    fn of(brand: Brand, boards: &[Board]) -> Row {
+        let mut row = Row::empty([]);
+        for &board in boards {
+            let release: Release = "1097.0.0".parse().unwrap();
+            let image = Image::new(brand, board, &release, "229");
+            let loader_at = match board {
+                Board::Amd64 => "lib64",
+                Board::Arm64 => "lib",
+            };
+            let stub = ElfStub::library(board, loader(board)).system_dirs(["/lib64/", "/usr/lib64/"]);
+            let systemd = format!("{}/systemd/systemd", image.lib());
+            let image = image
+                .elf(&format!("{loader_at}/{}", loader(board)), stub)
+                .library("lib64/libc.so.6", "libc.so.6", &[])
+                .program(&systemd, &[]);
+            row.images.insert(board, image);
+            let mut lines = vec![format!("{loader_at}/{}", loader(board)), String::from("lib64/libc.so.6")];
+            if board == Board::Amd64 {
+                lines.push(String::from("lib"));
+            }
+            lines.sort();
+            row.put(board, "coreos", "base", &lines.iter().map(String::as_str).collect::<Vec<_>>());
+            row.link_to_coreos(board, "base");
+        }
+        row
+    }
+
+    /// Changes the image of a board.
+    #[must_use]
+    pub(super) fn image(mut self, board: Board, change: impl FnOnce(Image) -> Image) -> Row {
+        let image = self.images.remove(&board).unwrap();
+        self.images.insert(board, change(image));
+        self
+    }
+
+    /// Changes the image of amd64-usr.
+    #[must_use]
+    pub(super) fn has(self, change: impl FnOnce(Image) -> Image) -> Row {
+        self.image(Board::Amd64, change)
+    }
+
+    /// A manifest of amd64-usr, `coreos/bash`, and its lines as they stand.
+    #[must_use]
+    pub(super) fn lists(self, manifest: &str, lines: &[&str]) -> Row {
+        self.lists_for(Board::Amd64, manifest, lines)
+    }
+
+    /// A manifest of a board.
+    #[must_use]
+    pub(super) fn lists_for(mut self, board: Board, manifest: &str, lines: &[&str]) -> Row {
+        let (flavor, name) = manifest.split_once('/').unwrap();
+        self.put(board, flavor, name, lines);
+        self
+    }
+
+    /// Lets kvm list a coreos manifest of amd64-usr by a symlink.
+    #[must_use]
+    pub(super) fn kvm_links(self, name: &str) -> Row {
+        self.kvm_links_for(Board::Amd64, name)
+    }
+
+    /// Lets kvm list a coreos manifest of a board by a symlink.
+    #[must_use]
+    pub(super) fn kvm_links_for(mut self, board: Board, name: &str) -> Row {
+        self.link_to_coreos(board, name);
+        self
+    }
+
+    /// Renames the manifest directories to the older `manifest.d`.
+    #[must_use]
+    pub(super) fn in_manifest_d(mut self) -> Row {
+        let old = |path: &str| path.replace("manifest-amd64-usr.d", "manifest.d");
+        let manifests = std::mem::take(&mut self.sources.manifests);
+        self.sources.manifests = manifests.into_iter().map(|(path, bytes)| (old(&path), bytes)).collect();
+        for listing in &mut self.sources.listings {
+            listing.listed_as = old(&listing.listed_as);
+            listing.file = old(&listing.file);
+        }
+        self
+    }
+
+    /// As `--drop-missing`.
+    #[must_use]
+    pub(super) fn drop_missing(mut self) -> Row {
+        self.drop_missing = true;
+        self
+    }
+
+    fn put(&mut self, board: Board, flavor: &str, name: &str, lines: &[&str]) {
+        let file = path_of(board, flavor, name);
+        let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
+        self.sources.manifests.insert(file.clone(), text.into_bytes());
+        self.sources.listings.push(listing(board, flavor, &file, &file));
+        self.sources.listings.sort();
+    }
+
+    fn link_to_coreos(&mut self, board: Board, name: &str) {
+        let (link, file) = (path_of(board, "kvm", name), path_of(board, "coreos", name));
+        self.sources.listings.push(listing(board, "kvm", &link, &file));
+        self.sources.listings.sort();
+    }
+
+    /// Bumps, proves what holds for every bump, and compares the fixes and findings. Advice is left out.
+    pub(super) fn gives(self, expected: &Expect) {
+        let bumped = self.proved();
+        expected.assert_eq(&shown(&bumped.fixes, &bumped.findings));
+    }
+
+    /// Bumps, and proves what holds for every bump.
+    pub(super) fn proved(self) -> Bump {
+        let trees: BTreeMap<Board, UsrTree> =
+            self.images.iter().map(|(board, image)| (*board, image.tree())).collect();
+        let bumped = bump(&self.sources, &trees, self.drop_missing);
+        prove_accounted(&self.sources, &bumped.after, &bumped.fixes);
+        prove_in_image(&bumped.fixes, &trees);
+        prove_still_sorted(&self.sources, &bumped.after);
+        let again = bump(&bumped.after, &trees, self.drop_missing);
+        assert_eq!(again.fixes, [], "a second bump changes nothing");
+        assert_eq!(again.after, bumped.after);
+        assert_eq!(again.findings, bumped.findings);
+        bumped
+    }
+}
+
+fn bump(sources: &Stage1Sources, trees: &BTreeMap<Board, UsrTree>, drop_missing: bool) -> Bump {
+    let request = Request {
+        release: "1097.0.0".parse().unwrap(),
+        channel: Some(Channel::Alpha),
+        brand: None,
+        systemd: None,
+        reach: Reach { dlopen: Some(DlopenPriority::Required), drop_missing },
+    };
+    let bump = xtask::plan::bump::bump(
+        sources,
+        &request,
+        &trees.iter().map(|(board, tree)| (*board, tree)).collect(),
+    );
+    let bump = bump.unwrap_or_else(|fault| panic!("{fault}"));
+    assert!(bump.unread.is_empty(), "the factory's trees are read whole: {:?}", bump.unread);
+    bump
+}
+
+pub(super) fn path_of(board: Board, flavor: &str, name: &str) -> String {
+    format!("stage1/usr_from_{flavor}/manifest-{board}.d/{name}.manifest")
+}
+
+fn listing(board: Board, flavor: &str, listed_as: &str, file: &str) -> Listing {
+    let flavor = Flavor::of_directory(&format!("usr_from_{flavor}")).unwrap();
+    Listing { board, flavor, listed_as: listed_as.to_owned(), file: file.to_owned() }
+}
+
+pub(super) fn lines(bytes: &[u8]) -> Vec<&str> {
+    std::str::from_utf8(bytes).unwrap().lines().collect()
+}
+
+/// The fixes say exactly what differs: each line that went or came has one, and nothing else changed.
+fn prove_accounted(before: &Stage1Sources, after: &Stage1Sources, fixes: &[Fix]) {
+    for (file, old) in &before.manifests {
+        let mut balance: BTreeMap<&str, i32> = BTreeMap::new();
+        lines(old).into_iter().for_each(|line| *balance.entry(line).or_default() -= 1);
+        lines(&after.manifests[file]).into_iter().for_each(|line| *balance.entry(line).or_default() += 1);
+        for fix in fixes.iter().filter(|fix| fix.file == *file) {
+            fix.from.iter().for_each(|line| *balance.entry(line).or_default() += 1);
+            fix.to.iter().for_each(|line| *balance.entry(line).or_default() -= 1);
+        }
+        balance.retain(|_, count| *count != 0);
+        assert!(balance.is_empty(), "{file}: lines without a fix of their own: {balance:?}");
+    }
+}
+
+/// Whatever a fix puts in is a path of the image of that board.
+fn prove_in_image(fixes: &[Fix], trees: &BTreeMap<Board, UsrTree>) {
+    for fix in fixes {
+        let Some(to) = &fix.to else { continue };
+        let found = trees.iter().filter(|(board, _)| {
+            fix.file.contains(board.id()) || (**board == Board::Amd64 && fix.file.contains("/manifest.d/"))
+        });
+        for (_, tree) in found {
+            let there = tree.resolve(&UsrPath::new(to).unwrap()).end;
+            assert!(matches!(there, End::Node(_)), "{}: {to} is not in the image: {there:?}", fix.file);
+        }
+    }
+}
+
+fn prove_still_sorted(before: &Stage1Sources, after: &Stage1Sources) {
+    for (file, old) in &before.manifests {
+        if lines(old).is_sorted() {
+            assert!(lines(&after.manifests[file]).is_sorted(), "{file} was in byte order");
+        }
+    }
+}
+
+pub(super) fn shown(fixes: &[Fix], findings: &[Finding]) -> String {
+    let short = |file: &str| {
+        let file = file.strip_prefix("stage1/usr_from_").unwrap_or(file);
+        file.strip_suffix(".manifest").unwrap_or(file).replace("manifest-", "").replace("-usr.d", "")
+    };
+    let mut text = String::new();
+    for fix in fixes {
+        let lines: Vec<&str> = [&fix.from, &fix.to].into_iter().flatten().map(String::as_str).collect();
+        writeln!(text, "{:<6} {} {}", fix.kind.id(), short(&fix.file), lines.join(" -> ")).unwrap();
+    }
+    for finding in findings.iter().filter(|finding| finding.severity != Severity::Advice) {
+        let line = finding.line.map_or(String::from("-"), |line| line.to_string());
+        write!(text, "LEFT   {} {}:{line} {}", finding.kind.id(), short(&finding.file), finding.path)
+            .unwrap();
+        if !finding.candidates.is_empty() {
+            write!(text, " candidates {}", finding.candidates.join(" ")).unwrap();
+        }
+        if !finding.needed_by.is_empty() {
+            write!(text, " needed by {}", finding.needed_by.join(" ")).unwrap();
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// An image whose systemd has this version and these needs.
+pub(super) fn systemd_of(image: Image, version: &str, needs: &[&str]) -> Image {
+    let path = format!("{}/systemd/systemd", image.lib());
+    let runpath = format!("/usr/{}/systemd", image.lib());
+    let stub = ElfStub::program(image.board())
+        .needs(needs.iter().copied())
+        .runpath(&runpath)
+        .systemd_version(version);
+    image.elf(&path, stub)
+}

@@ -1,0 +1,142 @@
+//! Bucket D of the history and what is like it: paths that are gone, and lines that say nothing any more.
+
+use expect_test::expect;
+
+use super::row::Row;
+
+#[test]
+fn a_program_that_vanished_is_left_for_a_person() {
+    Row::amd64()
+        .lists("coreos/systemd", &["bin/systemctl", "lib64/systemd/systemd-bootchart"])
+        .has(|image| image.program("bin/systemctl", &["libc.so.6"]))
+        .gives(&expect![[r#"
+            LEFT   missing coreos/amd64/systemd:2 lib64/systemd/systemd-bootchart
+        "#]]);
+}
+
+#[test]
+fn a_program_that_was_replaced_has_candidates() {
+    Row::amd64()
+        .lists("coreos/systemd", &["lib64/systemd/systemd-activate"])
+        .has(|image| image.program("bin/systemd-socket-activate", &["libc.so.6"]))
+        .gives(&expect![[r#"
+            LEFT   missing coreos/amd64/systemd:1 lib64/systemd/systemd-activate candidates bin/systemd-socket-activate
+        "#]]);
+}
+
+#[test]
+fn drop_missing_drops_it() {
+    Row::amd64()
+        .lists("coreos/systemd", &["bin/systemctl", "lib64/systemd/systemd-bootchart"])
+        .has(|image| image.program("bin/systemctl", &["libc.so.6"]))
+        .drop_missing()
+        .gives(&expect![[r#"
+            drop   coreos/amd64/systemd lib64/systemd/systemd-bootchart
+        "#]]);
+}
+
+#[test]
+fn a_dev_link_that_is_no_longer_shipped_says_nothing() {
+    Row::amd64()
+        .lists("coreos/a", &["lib64/libz.so", "lib64/libz.so.1", "lib64/libz.so.1.2.8"])
+        .has(|image| image.library("lib64/libz.so.1.2.8", "libz.so.1", &["libc.so.6"]))
+        .gives(&expect![[r#"
+            drop   coreos/amd64/a lib64/libz.so
+        "#]]);
+}
+
+#[test]
+fn from_glibc_2_34_on_the_soname_is_the_file() {
+    Row::amd64()
+        .lists(
+            "coreos/a",
+            &[
+                "bin/x",
+                "lib64/libpthread-2.33.so",
+                "lib64/libpthread.so",
+                "lib64/libpthread.so.0",
+                "lib64/libdl-2.33.so",
+                "lib64/libdl.so.2",
+            ],
+        )
+        .has(|image| {
+            image
+                .program("bin/x", &["libc.so.6"])
+                .library("lib64/libpthread.so.0", "libpthread.so.0", &["libc.so.6"])
+                .library("lib64/libdl.so.2", "libdl.so.2", &["libc.so.6"])
+        })
+        .gives(&expect![[r#"
+            drop   coreos/amd64/a lib64/libpthread.so
+            drop   coreos/amd64/a lib64/libdl-2.33.so
+            drop   coreos/amd64/a lib64/libpthread-2.33.so
+        "#]]);
+}
+
+#[test]
+fn a_library_without_consumers_that_vanished_is_left() {
+    Row::amd64().lists("coreos/a", &["lib64/libitm.so.1", "lib64/libitm.so.1.0.0"]).gives(&expect![[r#"
+        LEFT   missing coreos/amd64/a:1 lib64/libitm.so.1
+        LEFT   missing coreos/amd64/a:2 lib64/libitm.so.1.0.0
+    "#]]);
+}
+
+#[test]
+fn another_stem_is_told_by_the_needs() {
+    Row::amd64()
+        .lists(
+            "coreos/a",
+            &[
+                "bin/bash",
+                "lib64/libncurses.so.5",
+                "lib64/libncurses.so.5.9",
+                "lib64/libpcre.so.1",
+                "lib64/libpcre.so.1.2.4",
+                "lib64/libselinux.so.1",
+            ],
+        )
+        .has(|image| {
+            image
+                .program("bin/bash", &["libtinfo.so.6", "libc.so.6"])
+                .library("lib64/libtinfo.so.6.3", "libtinfo.so.6", &["libc.so.6"])
+                .library("lib64/libselinux.so.1", "libselinux.so.1", &["libpcre2-8.so.0", "libc.so.6"])
+                .library("lib64/libpcre2-8.so.0.11.0", "libpcre2-8.so.0", &["libc.so.6"])
+        })
+        .gives(&expect![[r#"
+            add    coreos/amd64/a lib64/libpcre2-8.so.0
+            add    coreos/amd64/a lib64/libpcre2-8.so.0.11.0
+            add    coreos/amd64/a lib64/libtinfo.so.6
+            add    coreos/amd64/a lib64/libtinfo.so.6.3
+            drop   coreos/amd64/a lib64/libncurses.so.5
+            drop   coreos/amd64/a lib64/libpcre.so.1
+            drop   coreos/amd64/a lib64/libncurses.so.5.9
+            drop   coreos/amd64/a lib64/libpcre.so.1.2.4
+        "#]]);
+}
+
+#[test]
+fn lines_out_of_form_are_put_in_form() {
+    Row::amd64()
+        .lists("kvm/ip", &["/bin/ip"])
+        .lists("kvm/crypt", &["lib64/libcrypt-2.21.so", "lib64/libcrypt.so.1", "libcrypt-2.21.so"])
+        .has(|image| {
+            image.program("bin/ip", &["libc.so.6"]).library(
+                "lib64/libcrypt-2.21.so",
+                "libcrypt.so.1",
+                &["libc.so.6"],
+            )
+        })
+        .gives(&expect![[r#"
+            drop   kvm/amd64/crypt libcrypt-2.21.so
+            tidy   kvm/amd64/ip /bin/ip -> bin/ip
+        "#]]);
+}
+
+#[test]
+fn a_dangling_link_is_left() {
+    Row::amd64()
+        .lists("coreos/a", &["lib64/libz.so.1"])
+        .has(|image| image.link("lib64/libz.so.1", "libz.so.1.2.8"))
+        .gives(&expect![[r#"
+            LEFT   dangling coreos/amd64/a:1 lib64/libz.so.1
+        "#]]);
+}
