@@ -30,8 +30,11 @@ pub struct Loader<'a> {
     library_path: Vec<UsrPath>,
     present: Option<&'a BTreeSet<UsrPath>>,
     directories: RefCell<BTreeMap<String, Rc<Directory>>>,
-    defaults: RefCell<BTreeMap<(Option<UsrPath>, &'static str), Rc<[Place]>>>,
+    defaults: RefCell<Defaults>,
 }
+
+/// The default directories by the loader's path and the machine.
+type Defaults = BTreeMap<(Option<UsrPath>, &'static str), Rc<[Place]>>;
 
 /// What one program or library loads.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -75,7 +75,7 @@ impl Loader<'_> {
     /// The file at an absolute path of the root filesystem.
     pub(super) fn at_path(&self, path: &str) -> Option<Rc<Hit>> {
         let (directory, name) = path.rsplit_once('/')?;
-        self.look_in(&*self.directory(if directory.is_empty() { "/" } else { directory }), name)
+        self.look_in(&self.directory(if directory.is_empty() { "/" } else { directory }), name)
     }
 
     /// Whether a path is in the image, and among what is present.

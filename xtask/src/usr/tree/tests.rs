@@ -1,0 +1,192 @@
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
+
+use super::*;
+use crate::usr::elf::{DlopenNote, DlopenPriority, ElfInfo, VersionNeed};
+
+fn tree(nodes: &[(&str, &str)]) -> UsrTree {
+    let mut tree = UsrTree::new();
+    for (path, target) in nodes {
+        let kind = match *target {
+            "" => Kind::File { size: 0, facts: Facts::Plain },
+            "/" => Kind::Directory,
+            target => Kind::Symlink(target.to_owned()),
+        };
+        tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o644, kind });
+    }
+    tree
+}
+
+fn told(resolved: &Resolved) -> String {
+    let links: Vec<&str> = resolved.links.iter().map(UsrPath::as_str).collect();
+    let end = match &resolved.end {
+        End::Node(path) => path.to_string(),
+        End::Missing(path) => format!("missing {path}"),
+        other => format!("{other:?}"),
+    };
+    format!("[{}] {end}", links.join(" "))
+}
+
+#[test]
+fn a_path_is_walked_and_not_shortened_as_text() {
+    let tree = tree(&[
+        ("lib", "lib64"),
+        ("lib64/libz.so.1", "libz.so.1.2"),
+        ("lib64/libz.so.1.2", ""),
+        ("lib64/x86_64-linux-gnu", "."),
+        ("lib64/up", "../bin"),
+        ("bin/a", ""),
+        ("deep/one/two/b", ""),
+        ("short", "deep/one/two"),
+        ("abs", "/usr/short/../b2"),
+        ("deep/one/b2", ""),
+        ("over", "../lib64/libz.so.1"),
+        ("root", "/lib/libz.so.1.2"),
+        ("self", "/usr"),
+        ("out", "/etc/passwd"),
+        ("loop", "loop"),
+        ("bin/dangling", "gone/x"),
+    ]);
+    for (path, expected) in [
+        ("lib/libz.so.1", "[lib lib64/libz.so.1] lib64/libz.so.1.2"),
+        ("lib/x86_64-linux-gnu/libz.so.1.2", "[lib lib64/x86_64-linux-gnu] lib64/libz.so.1.2"),
+        ("lib/up/a", "[lib lib64/up] bin/a"),
+        ("abs", "[abs short] deep/one/b2"),
+        ("over", "[over lib64/libz.so.1] lib64/libz.so.1.2"),
+        ("root", "[root lib] lib64/libz.so.1.2"),
+        ("self/bin/a", "[self] bin/a"),
+        ("self", "[self] Root"),
+        ("out", "[out] Outside"),
+        ("bin/dangling", "[bin/dangling] missing bin/gone/x"),
+        ("bin/a/b", "[] missing bin/a/b"),
+        ("none/x", "[] missing none/x"),
+    ] {
+        assert_eq!(told(&tree.resolve(&UsrPath::new(path).unwrap())), expected, "{path}");
+    }
+    assert_eq!(tree.resolve(&UsrPath::new("loop").unwrap()).end, End::Loop);
+}
+
+#[test]
+fn the_root_filesystem_has_links_beside_usr() {
+    let tree = tree(&[("lib", "lib64"), ("lib64/ld.so", ""), ("lib64/x/y", "")]);
+    for (path, expected) in [
+        ("/lib64/ld.so", "[] lib64/ld.so"),
+        ("/lib/ld.so", "[lib] lib64/ld.so"),
+        ("//usr/./lib/x/../ld.so", "[lib] lib64/ld.so"),
+        ("/usr/../lib64/ld.so", "[] lib64/ld.so"),
+        ("/../usr/lib64/ld.so", "[] lib64/ld.so"),
+        ("/etc/ld.so.cache", "[] Outside"),
+        ("/", "[] Outside"),
+        ("/usr/", "[] Root"),
+    ] {
+        assert_eq!(told(&tree.resolve_rootfs(path)), expected, "{path}");
+    }
+    let x = UsrPath::new("lib64/x").unwrap();
+    assert_eq!(told(&tree.resolve_from(Some(&x), "../ld.so")), "[] lib64/ld.so");
+    assert_eq!(told(&tree.resolve_from(None, "lib64/x/y")), "[] lib64/x/y");
+}
+
+#[test]
+fn the_text_form_comes_back_as_the_tree_it_was() {
+    let mut tree =
+        tree(&[("lib", "lib64"), ("lib64/odd\tname\n\\", ""), ("lib64/x", "/usr/a\\b"), ("empty", "/")]);
+    let elf = ElfInfo {
+        is_64: true,
+        machine: 62,
+        dynamic: true,
+        interp: Some("/lib64/ld.so".into()),
+        needed: vec!["libc.so.6".into(), "li\\b".into()],
+        runpath: vec![String::new(), "/usr/lib".into()],
+        version_needs: ["a", "a", "b"]
+            .into_iter()
+            .map(|library| VersionNeed {
+                library: library.into(),
+                version: "V_1".into(),
+                weak: library == "b",
+            })
+            .collect(),
+        version_defs: vec!["X".into()],
+        dlopen: vec![DlopenNote {
+            sonames: vec!["libq.so".into()],
+            feature: "f".into(),
+            description: "a\tb".into(),
+            priority: DlopenPriority::Recommended,
+        }],
+        ..ElfInfo::default()
+    };
+    let facts = [
+        Facts::Elf(Box::new(elf)),
+        Facts::Elf(Box::default()),
+        Facts::Unread,
+        Facts::Script("/bin/sh".into()),
+        Facts::Text("[Unit]\n".into()),
+        Facts::Broken("why".into()),
+    ];
+    for (at, facts) in facts.into_iter().enumerate() {
+        let kind = Kind::File { size: 1 << 40, facts };
+        tree.insert(UsrPath::new(&format!("bin/{at}")).unwrap(), Node { mode: 0o4755, kind });
+    }
+    tree.insert(UsrPath::new("dev").unwrap(), Node { mode: 0o600, kind: Kind::Special });
+    let text = tree.to_text();
+    assert_eq!(UsrTree::from_text(text.as_bytes()).as_ref(), Ok(&tree));
+    assert_eq!(UsrTree::from_text(UsrTree::new().to_text().as_bytes()), Ok(UsrTree::new()));
+}
+
+/// Puts the right checksum under a body.
+fn sealed(body: &str) -> Vec<u8> {
+    let text = format!("usr-tree 1\n{body}");
+    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{text}sha256 {hex}\n").into_bytes()
+}
+
+#[test]
+fn a_damaged_text_is_an_error_that_says_where() {
+    let error = |bytes: &[u8]| UsrTree::from_text(bytes).unwrap_err();
+    assert_eq!(error(b""), "it does not start with \"usr-tree 1\"");
+    assert_eq!(error(b"usr-tree 1\n"), "it ends before its checksum");
+    let mut flipped = tree(&[("bin/a", "")]).to_text().into_bytes();
+    flipped[20] ^= 1;
+    assert_eq!(error(&flipped), "its checksum does not hold");
+    for (body, why) in [
+        ("d\t755\tb\nd\t755\ta\n", "line 3: \"a\" is out of order"),
+        ("f\t644\tbin/a\t1\tp\n", "line 2: the directory of \"bin/a\" is missing"),
+        ("f\t644\ta\t1\tp\nf\t644\ta/b\t1\tp\n", "line 3: the directory of \"a/b\" is missing"),
+        ("d\t755\ta\nd\t755\ta/b\nd\t755\ta/b/..\n", "line 4: \"a/b/..\" is no path"),
+        ("d\t755\ta\nd\t755\ta/b\nd\t755\ta/c\nd\t755\ta/c/\n", "line 5: \"a/c/\" is no path"),
+        ("d\t755\ta/../b\n", "line 2: \"a/../b\" is no path"),
+        ("d\t9\ta\n", "line 2: the mode is no octal number up to 7777"),
+        ("d\t755\ta\tx\n", "line 2: \"x\" is one field too many"),
+        ("q\t755\ta\n", "line 2: \"q\" is no kind of node"),
+        ("\n", "line 2: the mode is no octal number up to 7777"),
+        ("f\t644\ta\t1\te\t64l62\tAx\n", "line 2: a part of a dlopen note comes before the note"),
+        ("f\t644\ta\t1\te\t64l62\t\u{e9}\n", "line 2: \"\u{e9}\" is no fact"),
+        ("f\t644\ta\t1\te\t64l62\tL\u{e9}\n", "line 2: \"\u{e9}\" starts with no priority"),
+        ("l\t777\ta\tx\\\n", "line 2: a backslash escapes nothing"),
+    ] {
+        assert_eq!(error(&sealed(body)), why, "{body:?}");
+    }
+}
+
+#[test]
+#[ignore = "prints figures"]
+fn figures_of_a_large_text() {
+    let mut tree = UsrTree::new();
+    for at in 0..23_000 {
+        let kind = Kind::File { size: at, facts: Facts::Unread };
+        let path = UsrPath::new(&format!("share/directory-{}/package/file-{at}.conf", at / 12)).unwrap();
+        tree.insert(path, Node { mode: 0o644, kind });
+    }
+    for _ in 0..5 {
+        let start = std::time::Instant::now();
+        let text = tree.to_text();
+        let written = start.elapsed();
+        let read = UsrTree::from_text(text.as_bytes()).unwrap();
+        let both = start.elapsed();
+        println!(
+            "{} nodes, {} bytes: to_text {written:?}, from_text {:?}",
+            read.len(),
+            text.len(),
+            both - written
+        );
+    }
+}

@@ -1,0 +1,118 @@
+//! The fields of an ELF file: first class, byte order and machine (`64l62`), then one letter and a value each.
+//!
+//! `y` dynamic, `x` no default directories, `I` interpreter, `S` soname, `N` needed, `R` rpath, `P` runpath, `D` a
+//! defined version, `B` a built-in directory, `Z` the systemd version. `V` names a library and `v` or `w` (weak) the
+//! versions needed of it. `L` starts a dlopen note with its priority (`r`, `c`, `s`) and feature; `T` is its
+//! description and `A` a soname of it.
+
+use super::{Fields, number, push_field, unescape};
+use crate::usr::elf::{DlopenNote, DlopenPriority, ElfInfo, VersionNeed};
+
+pub(super) fn push(text: &mut String, info: &ElfInfo) {
+    let (bits, order) = (if info.is_64 { 64 } else { 32 }, if info.big_endian { 'b' } else { 'l' });
+    text.push_str(&format!("\t{bits}{order}{}", info.machine));
+    for (flag, set) in [("\ty", info.dynamic), ("\tx", info.no_default_dirs)] {
+        text.push_str(if set { flag } else { "" });
+    }
+    let one = |value: &Option<String>| value.iter().cloned().collect::<Vec<_>>();
+    for (tag, values) in [
+        ("I", &one(&info.interp)),
+        ("S", &one(&info.soname)),
+        ("N", &info.needed),
+        ("R", &info.rpath),
+        ("P", &info.runpath),
+        ("D", &info.version_defs),
+        ("B", &info.system_dirs),
+        ("Z", &one(&info.systemd_version)),
+    ] {
+        values.iter().for_each(|value| push_field(text, tag, value));
+    }
+    let mut library = None;
+    for need in &info.version_needs {
+        if library != Some(&need.library) {
+            push_field(text, "V", &need.library);
+            library = Some(&need.library);
+        }
+        push_field(text, if need.weak { "w" } else { "v" }, &need.version);
+    }
+    for note in &info.dlopen {
+        let tag = match note.priority {
+            DlopenPriority::Required => "Lr",
+            DlopenPriority::Recommended => "Lc",
+            DlopenPriority::Suggested => "Ls",
+        };
+        push_field(text, tag, &note.feature);
+        push_field(text, "T", &note.description);
+        note.sonames.iter().for_each(|soname| push_field(text, "A", soname));
+    }
+}
+
+pub(super) fn read(fields: &mut Fields<'_>) -> Result<ElfInfo, String> {
+    let mut info =
+        identity(fields.next().unwrap_or_default()).ok_or("class, byte order and machine are missing")?;
+    let mut library = String::new();
+    while let Some(field) = fields.next() {
+        let tag = *field.as_bytes().first().ok_or("a field is empty")?;
+        // A tag that is no ASCII character is unknown; slicing behind it could fail.
+        let Some(rest) = field.get(1..) else { return Err(format!("{field:?} is no fact")) };
+        let value = if fields.escaped { unescape(rest)?.into_owned() } else { rest.to_owned() };
+        match tag {
+            b'y' => info.dynamic = true,
+            b'x' => info.no_default_dirs = true,
+            b'I' => info.interp = Some(value),
+            b'S' => info.soname = Some(value),
+            b'N' => info.needed.push(value),
+            b'R' => info.rpath.push(value),
+            b'P' => info.runpath.push(value),
+            b'D' => info.version_defs.push(value),
+            b'B' => info.system_dirs.push(value),
+            b'Z' => info.systemd_version = Some(value),
+            b'V' => library = value,
+            b'v' | b'w' => {
+                let need = VersionNeed { library: library.clone(), version: value, weak: tag == b'w' };
+                info.version_needs.push(need);
+            }
+            b'L' => info.dlopen.push(note(&value)?),
+            b'T' => last_note(&mut info)?.description = value,
+            b'A' => last_note(&mut info)?.sonames.push(value),
+            _ => return Err(format!("{field:?} is no fact")),
+        }
+    }
+    Ok(info)
+}
+
+fn identity(field: &str) -> Option<ElfInfo> {
+    let (bits, rest) = field.split_at_checked(2)?;
+    let (order, machine) = rest.split_at_checked(1)?;
+    let is_64 = match bits {
+        "64" => true,
+        "32" => false,
+        _ => return None,
+    };
+    let big_endian = match order {
+        "b" => true,
+        "l" => false,
+        _ => return None,
+    };
+    let machine = number(machine, 10).and_then(|machine| u16::try_from(machine).ok())?;
+    Some(ElfInfo { is_64, big_endian, machine, ..ElfInfo::default() })
+}
+
+fn note(value: &str) -> Result<DlopenNote, String> {
+    let priority = match value.chars().next() {
+        Some('r') => DlopenPriority::Required,
+        Some('c') => DlopenPriority::Recommended,
+        Some('s') => DlopenPriority::Suggested,
+        _ => return Err(format!("{value:?} starts with no priority")),
+    };
+    Ok(DlopenNote {
+        sonames: Vec::new(),
+        feature: value[1..].to_owned(),
+        description: String::new(),
+        priority,
+    })
+}
+
+fn last_note(info: &mut ElfInfo) -> Result<&mut DlopenNote, String> {
+    info.dlopen.last_mut().ok_or_else(|| "a part of a dlopen note comes before the note".to_owned())
+}
