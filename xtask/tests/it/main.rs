@@ -10,6 +10,7 @@ mod demo_command;
 mod demo_factory;
 mod demo_server;
 mod http;
+mod openpgp;
 mod replay;
 mod schema;
 mod tidy;

@@ -29,7 +29,7 @@ pub const KEY_SERVERS: [&str; 2] = [
 #[derive(Debug, Clone)]
 pub struct Keyring {
     policy: TrustPolicy,
-    /// From `--signing-key`: then nothing else is read or asked.
+    /// Where not empty, nothing else is read or asked.
     given: Vec<Certificate>,
     /// The cache's folder for certificates.
     folder: Option<PathBuf>,
@@ -53,7 +53,12 @@ impl Keyring {
         let bytes = fs::read(path).or_fault(|| format!("cannot read the signing key {source}"))?;
         let given = Certificate::parse_all(&bytes, &source)?;
         let policy = TrustPolicy::of_certificates(&given, now);
-        Ok(Keyring { given, ..Keyring::new(policy, None) })
+        Ok(Keyring::holding(policy, given))
+    }
+
+    /// Trusts the policy's pins by these certificates and no others.
+    pub fn holding(policy: TrustPolicy, given: Vec<Certificate>) -> Keyring {
+        Keyring { given, ..Keyring::new(policy, None) }
     }
 
     /// Asks these addresses and no vendor's; for configuration and for tests.
