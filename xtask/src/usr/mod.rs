@@ -6,5 +6,4 @@ pub mod identity;
 pub mod link;
 pub mod name;
 pub mod path;
-pub mod text;
 pub mod tree;

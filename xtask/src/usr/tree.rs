@@ -87,11 +87,6 @@ impl UsrTree {
         UsrTree::default()
     }
 
-    /// A tree of nodes that are known to keep the invariant.
-    pub(super) fn of_nodes(nodes: BTreeMap<UsrPath, Node>) -> UsrTree {
-        UsrTree { nodes }
-    }
-
     /// Puts a node in, with the directories above it where they are not there yet.
     pub fn insert(&mut self, path: UsrPath, node: Node) {
         let mut above = path.parent();
