@@ -50,6 +50,22 @@ pub fn interpreters(stage: &Stage<'_>) -> Vec<Absent> {
     absent
 }
 
+/// The programs that one unit or script of an image starts, each with the words that say so.
+pub fn started_by(tree: &UsrTree, path: &UsrPath) -> Vec<(String, UsrPath)> {
+    let said: Vec<(String, &str)> = match tree.facts(path.as_str()) {
+        Some(Facts::Text(text)) if is_unit(path) => {
+            exec_lines(text).map(|(line, command)| (line.to_owned(), command.program)).collect()
+        }
+        Some(Facts::Script(interpreter)) => {
+            let program = interpreter.split_whitespace().next();
+            program.map(|program| (format!("#!{interpreter}"), program)).into_iter().collect()
+        }
+        _ => Vec::new(),
+    };
+    let found = |program: &str| tree.resolve(&locate(tree, program)?).end.node().cloned();
+    said.into_iter().filter_map(|(says, program)| Some((says, found(program)?))).collect()
+}
+
 /// `systemd-journald` without its unit, or the unit without its program: nothing that a unit starts is ever seen.
 pub fn journald_halves(stage: &Stage<'_>) -> Option<(UsrPath, UsrPath)> {
     let path = |of: &UsrPath, suffix: &str| of.as_str().ends_with(suffix);

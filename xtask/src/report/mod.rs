@@ -9,6 +9,7 @@ pub mod needs;
 pub mod sizes;
 pub mod styled;
 pub mod text;
+pub mod why;
 
 mod diff;
 #[cfg(test)]

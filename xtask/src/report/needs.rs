@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::coreos::Board;
 use crate::manifest::finding::{Fix, FixKind};
+use crate::plan::bump::Trees;
 use crate::plan::sources::Stage1Sources;
 use crate::usr::facts::Facts;
 use crate::usr::path::UsrPath;
@@ -23,9 +24,9 @@ pub struct Need {
 }
 
 /// The needs of what `fixes` added to `after`, read from `DT_NEEDED` and the symlinks of the images.
-pub fn of_added(fixes: &[Fix], after: &Stage1Sources, trees: &BTreeMap<Board, UsrTree>) -> Vec<Need> {
+pub fn of_added(fixes: &[Fix], after: &Stage1Sources, trees: &Trees<'_>) -> Vec<Need> {
     let mut needs = BTreeSet::new();
-    for (&board, tree) in trees {
+    for (&board, &tree) in trees {
         let files: BTreeSet<&str> = after
             .listings
             .iter()
@@ -120,7 +121,7 @@ mod tests {
             }],
         };
         let fixes = [add("lib64/libpam.so.0"), add("lib64/libpam.so.0.84.1")];
-        let needs = of_added(&fixes, &sources, &[(Board::Amd64, tree)].into());
+        let needs = of_added(&fixes, &sources, &Trees::from([(Board::Amd64, &tree)]));
         let edges: Vec<_> = needs.iter().map(|n| (n.from.as_str(), n.to.as_str(), n.name.as_str())).collect();
         assert_eq!(
             edges,

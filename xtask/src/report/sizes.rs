@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Report;
 use crate::coreos::{Board, Flavor};
 use crate::manifest::finding::FixKind;
+use crate::plan::bump::Trees;
 use crate::plan::sources::Stage1Sources;
 use crate::usr::path::UsrPath;
 use crate::usr::tree::{Kind, UsrTree};
@@ -39,7 +40,7 @@ pub struct Moment<'a> {
     /// coreos-common.mk and the manifests.
     pub sources: &'a Stage1Sources,
     /// The images.
-    pub trees: &'a BTreeMap<Board, UsrTree>,
+    pub trees: &'a Trees<'a>,
 }
 
 /// The sizes of two moments, by board and manifest.
@@ -204,12 +205,12 @@ mod tests {
     use crate::usr::facts::Facts;
     use crate::usr::tree::Node;
 
-    fn tree(files: &[(&str, u64)], links: &[(&str, &str)]) -> BTreeMap<Board, UsrTree> {
+    fn tree(files: &[(&str, u64)], links: &[(&str, &str)]) -> UsrTree {
         let mut tree = UsrTree::new();
         let mut put = |path: &str, kind| tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o755, kind });
         files.iter().for_each(|(path, size)| put(path, Kind::File { size: *size, facts: Facts::Plain }));
         links.iter().for_each(|(path, target)| put(path, Kind::Symlink((*target).to_owned())));
-        [(Board::Amd64, tree)].into()
+        tree
     }
 
     fn sources(lines: &str) -> Stage1Sources {
@@ -231,7 +232,8 @@ mod tests {
     fn links_weigh_nothing_and_directories_what_is_below() {
         let (old, new) = (sources("lib\nlib64/a.so.1\nlib64/d\n"), sources("lib\nlib/b.so.1\nlib64/d\n"));
         let files = [("lib64/a.so.1", 10), ("lib64/b.so.1", 30), ("lib64/d/x", 1), ("lib64/d/y", 2)];
-        let trees = tree(&files, &[("lib", "lib64")]);
+        let tree = tree(&files, &[("lib", "lib64")]);
+        let trees = Trees::from([(Board::Amd64, &tree)]);
         let compared =
             compare(Moment { sources: &old, trees: &trees }, Moment { sources: &new, trees: &trees });
         let rows: Vec<_> =
@@ -255,7 +257,8 @@ mod tests {
     #[test]
     fn an_image_that_is_not_at_hand_has_no_size() {
         let lines = sources("bin/x\n");
-        let (none, new) = (BTreeMap::new(), tree(&[("bin/x", 5)], &[]));
+        let image = tree(&[("bin/x", 5)], &[]);
+        let (none, new) = (Trees::new(), Trees::from([(Board::Amd64, &image)]));
         let compared =
             compare(Moment { sources: &lines, trees: &none }, Moment { sources: &lines, trees: &new });
         assert_eq!(total(&compared[0]), Total { before: None, after: Some(5) });

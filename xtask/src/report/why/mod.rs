@@ -1,0 +1,132 @@
+//! Who lists a path, who needs it, and how the loader finds it.
+
+mod draw;
+mod survey;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use self::draw::{document, dot, mermaid, tree};
+use self::survey::Survey;
+use crate::coreos::Board;
+use crate::plan::bump::{Trees, Unread};
+use crate::plan::sources::Stage1Sources;
+use crate::usr::path::UsrPath;
+use crate::usr::tree::{End, Kind, UsrTree};
+
+/// The answer, one a board.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Why {
+    /// What was asked about, as typed.
+    pub subject: String,
+    /// The answers.
+    pub boards: Vec<BoardWhy>,
+}
+
+/// The answer for one board.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoardWhy {
+    /// The board.
+    pub board: Board,
+    /// The files that the subject names, links followed.
+    pub targets: Vec<UsrPath>,
+    /// Every path by which a target can be named: itself, and the links that lead to it.
+    pub names: BTreeMap<UsrPath, Vec<UsrPath>>,
+    /// Where each listed path is listed.
+    pub listed: BTreeMap<UsrPath, Vec<Place>>,
+    /// Who needs each file directly.
+    pub needed_by: BTreeMap<UsrPath, BTreeSet<Edge>>,
+    /// The subject as a name that listed files ask for and the image does not have.
+    pub missing: Option<Missing>,
+}
+
+/// A line of a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The manifest, at its real path.
+    pub file: String,
+    /// The line, counted from 1.
+    pub line: usize,
+}
+
+/// One direct need of a file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Edge {
+    /// Who needs it.
+    pub by: UsrPath,
+    /// What it asks for: a soname, `#!/bin/sh`, `ExecStart=…`.
+    pub says: String,
+    /// How that was found; empty where a path says it all.
+    pub how: String,
+}
+
+/// A name that was found nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Missing {
+    /// Who asks for it.
+    pub needed_by: BTreeSet<UsrPath>,
+    /// Where it was looked for.
+    pub searched: Vec<String>,
+}
+
+impl BoardWhy {
+    /// Whether nothing is known of the subject.
+    pub fn is_unknown(&self) -> bool {
+        self.targets.is_empty() && self.missing.is_none()
+    }
+}
+
+/// Answers for every board. While the second value is not empty, those files have to be read first.
+pub fn why(subject: &str, sources: &Stage1Sources, trees: &Trees<'_>) -> (Why, Unread) {
+    let mut unread = Unread::new();
+    let mut answer = Why { subject: subject.to_owned(), boards: Vec::new() };
+    for (&board, &tree) in trees {
+        let survey = Survey::of(board, sources, tree);
+        answer.boards.push(of_board(subject, board, tree, &survey));
+        if !survey.unread.is_empty() {
+            unread.insert(board, survey.unread);
+        }
+    }
+    (answer, unread)
+}
+
+fn of_board(subject: &str, board: Board, tree: &UsrTree, survey: &Survey) -> BoardWhy {
+    let targets = targets(subject, tree);
+    let names = targets.iter().map(|target| (target.clone(), names_of(target, tree))).collect();
+    BoardWhy {
+        board,
+        missing: survey.missing.get(subject).filter(|_| targets.is_empty()).cloned(),
+        targets,
+        names,
+        listed: survey.listed.clone(),
+        needed_by: survey.needed_by.clone(),
+    }
+}
+
+/// The files that a subject names: the one at a path, or all that bear a name.
+fn targets(subject: &str, tree: &UsrTree) -> Vec<UsrPath> {
+    let resolved = |path: &UsrPath| match tree.resolve(path).end {
+        End::Node(node) => Some(node),
+        _ => None,
+    };
+    let found: BTreeSet<UsrPath> = if subject.contains('/') {
+        let path = UsrPath::of_rootfs(subject).or_else(|_| UsrPath::new(subject));
+        path.ok().as_ref().and_then(resolved).into_iter().collect()
+    } else {
+        tree.iter().map(|(path, _)| path).filter(|path| path.name() == subject).filter_map(resolved).collect()
+    };
+    found.into_iter().collect()
+}
+
+/// The target and every symlink that leads to it.
+fn names_of(target: &UsrPath, tree: &UsrTree) -> Vec<UsrPath> {
+    let leads_there = |path: &UsrPath| tree.resolve(path).end.node() == Some(target);
+    tree.iter()
+        .filter(|(path, node)| {
+            *path == target || (matches!(node.kind, Kind::Symlink(_)) && leads_there(path))
+        })
+        .map(|(path, _)| path.clone())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

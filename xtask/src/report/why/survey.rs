@@ -1,0 +1,98 @@
+//! All needs of what the manifests of a board list, turned around: from the file that is needed to who needs it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Edge, Missing, Place};
+use crate::coreos::Board;
+use crate::manifest::stage::{FlavorFiles, Stage};
+use crate::manifest::text::ManifestText;
+use crate::manifest::units::started_by;
+use crate::plan::sources::Stage1Sources;
+use crate::usr::facts::Facts;
+use crate::usr::link::{How, Load, Loader};
+use crate::usr::path::UsrPath;
+use crate::usr::tree::UsrTree;
+
+/// What a board's manifests list, and what that needs.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    /// Where each path is listed, directories standing for what is below them.
+    pub(super) listed: BTreeMap<UsrPath, Vec<Place>>,
+    /// Who needs each file.
+    pub(super) needed_by: BTreeMap<UsrPath, BTreeSet<Edge>>,
+    /// Names that the image does not have.
+    pub(super) missing: BTreeMap<String, Missing>,
+    /// Files to be read before this is whole.
+    pub(super) unread: BTreeSet<UsrPath>,
+}
+
+impl Survey {
+    pub(super) fn of(board: Board, sources: &Stage1Sources, tree: &UsrTree) -> Survey {
+        let mut survey = Survey::default();
+        let present = survey.list(board, sources, tree);
+        let loader = Loader::new(tree, board, Loader::systemd_directories(tree), None);
+        for path in &present {
+            match tree.facts(path.as_str()) {
+                Some(Facts::Unread) => {
+                    survey.unread.insert(path.clone());
+                }
+                Some(Facts::Elf(elf)) if elf.dynamic && elf.machine == board.elf_machine() => {
+                    survey.link(&loader.load(path));
+                }
+                _ => {}
+            }
+            for (says, program) in started_by(tree, path) {
+                let edge = Edge { by: path.clone(), says, how: String::new() };
+                survey.needed_by.entry(program).or_default().insert(edge);
+            }
+        }
+        survey
+    }
+
+    fn list(&mut self, board: Board, sources: &Stage1Sources, tree: &UsrTree) -> BTreeSet<UsrPath> {
+        let texts: BTreeMap<&str, ManifestText> = sources
+            .manifests
+            .iter()
+            .map(|(file, bytes)| (file.as_str(), ManifestText::parse(bytes)))
+            .collect();
+        let texts = texts.iter().map(|(file, text)| (*file, text)).collect();
+        let mut present = BTreeSet::new();
+        for flavor in FlavorFiles::of_board(board, &sources.listings) {
+            let stage = Stage::of(&flavor, &texts, tree);
+            for path in &stage.present {
+                let Some(home) = stage.home(path) else { continue };
+                let places = self.listed.entry(path.clone()).or_default();
+                let place = Place { file: home.file.to_owned(), line: home.line };
+                if !places.contains(&place) {
+                    places.push(place);
+                }
+            }
+            present.extend(stage.present);
+        }
+        present
+    }
+
+    fn link(&mut self, load: &Load) {
+        for need in &load.needs {
+            if let Some(object) = need.object.and_then(|at| load.objects.get(at)) {
+                let edge =
+                    Edge { by: need.needed_by.clone(), says: need.name.clone(), how: object.how.to_string() };
+                self.needed_by.entry(object.path.clone()).or_default().insert(edge);
+            }
+        }
+        for object in load.objects.iter().filter(|object| object.how == How::Interp) {
+            let edge = Edge {
+                by: object.needed_by.clone(),
+                says: object.name_asked.clone(),
+                how: object.how.to_string(),
+            };
+            self.needed_by.entry(object.path.clone()).or_default().insert(edge);
+        }
+        for missing in &load.missing {
+            let known = self.missing.entry(missing.name.clone()).or_default();
+            known.needed_by.insert(missing.needed_by.clone());
+            known.searched.clone_from(&missing.searched);
+        }
+        self.unread.extend(load.unread.iter().cloned());
+    }
+}

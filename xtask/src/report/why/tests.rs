@@ -1,0 +1,194 @@
+//! A small image with a program, its libraries, a unit, and a name that is nowhere.
+#![allow(clippy::unwrap_used)]
+
+use expect_test::{Expect, expect};
+
+use super::*;
+use crate::coreos::Flavor;
+use crate::plan::sources::Listing;
+use crate::usr::elf::ElfInfo;
+use crate::usr::facts::Facts;
+use crate::usr::tree::Node;
+
+const FILE: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest";
+
+fn image() -> UsrTree {
+    let mut tree = UsrTree::new();
+    let mut put = |path: &str, kind| tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o755, kind });
+    let elf = |soname: Option<&str>, needed: &[&str]| Kind::File {
+        size: 1,
+        facts: Facts::Elf(Box::new(ElfInfo {
+            is_64: true,
+            machine: 62,
+            dynamic: true,
+            soname: soname.map(str::to_owned),
+            needed: needed.iter().map(|name| (*name).to_owned()).collect(),
+            ..ElfInfo::default()
+        })),
+    };
+    put("bin/login", elf(None, &["libmisc.so.1", "libpam.so.0"]));
+    put("bin/odd", elf(None, &["libnowhere.so.1"]));
+    put("lib64/libmisc.so.1", elf(Some("libmisc.so.1"), &["libpam.so.0"]));
+    put("lib64/libpam.so", Kind::Symlink("libpam.so.0".into()));
+    put("lib64/libpam.so.0", Kind::Symlink("libpam.so.0.84.1".into()));
+    put("lib64/libpam.so.0.84.1", elf(Some("libpam.so.0"), &[]));
+    put(
+        "lib64/systemd/system/login.service",
+        Kind::File { size: 1, facts: Facts::Text("[Service]\nExecStart=/usr/bin/login -p\n".into()) },
+    );
+    tree
+}
+
+fn sources() -> Stage1Sources {
+    let lines = "bin/login\nbin/odd\nlib64/libmisc.so.1\nlib64/libpam.so.0\nlib64/libpam.so.0.84.1\n\
+                 lib64/systemd/system/login.service\n";
+    Stage1Sources {
+        manifests: [(FILE.to_owned(), lines.as_bytes().to_vec())].into(),
+        listings: vec![Listing {
+            board: Board::Amd64,
+            flavor: Flavor::of_directory("usr_from_coreos").unwrap(),
+            listed_as: FILE.into(),
+            file: FILE.into(),
+        }],
+        ..Stage1Sources::default()
+    }
+}
+
+fn answer(subject: &str) -> Why {
+    let image = image();
+    let (why, unread) = why(subject, &sources(), &Trees::from([(Board::Amd64, &image)]));
+    assert!(unread.is_empty());
+    why
+}
+
+fn check(text: impl ToString, expected: Expect) {
+    expected.assert_eq(&text.to_string().replace(FILE, "M"));
+}
+
+#[test]
+fn a_soname_and_all_that_hangs_on_it() {
+    check(
+        tree(&answer("libpam.so.0")),
+        expect![[r#"
+            lib64/libpam.so.0.84.1 (amd64-usr)
+            ├── listed
+            │   ├── lib64/libpam.so [not listed]
+            │   ├── lib64/libpam.so.0 M:4
+            │   └── lib64/libpam.so.0.84.1 M:5
+            └── needed by
+                ├── bin/login: libpam.so.0, the board's directory /usr/lib64
+                │   └── lib64/systemd/system/login.service: ExecStart=/usr/bin/login -p
+                └── lib64/libmisc.so.1: libpam.so.0, the board's directory /usr/lib64
+                    └── bin/login: libmisc.so.1, the board's directory /usr/lib64 (*)
+        "#]],
+    );
+    assert_eq!(tree(&answer("libpam.so.0")), tree(&answer("/lib64/libpam.so")));
+}
+
+#[test]
+fn a_name_that_is_nowhere_tells_where_it_was_looked_for() {
+    check(
+        tree(&answer("libnowhere.so.1")),
+        expect![[r#"
+            libnowhere.so.1 is not in the amd64-usr image
+            ├── searched
+            │   ├── /usr/lib64/systemd (LD_LIBRARY_PATH)
+            │   ├── /usr/lib64
+            │   ├── /usr/lib64/x86_64-linux-gnu
+            │   ├── /usr/lib
+            │   └── /usr/lib/x86_64-linux-gnu
+            └── needed by
+                └── bin/odd
+        "#]],
+    );
+}
+
+#[test]
+fn a_name_that_nobody_knows() {
+    check(
+        tree(&answer("libother.so.1")),
+        expect![[r#"
+            libother.so.1 is not in the amd64-usr image, and nothing that is listed asks for it
+        "#]],
+    );
+}
+
+#[test]
+fn graphs() {
+    check(
+        dot(&answer("libmisc.so.1")),
+        expect![[r#"
+            digraph why {
+              rankdir=LR;
+              node [shape=box, fontname=monospace];
+              "amd64-usr: lib64/libmisc.so.1" [label="lib64/libmisc.so.1", style=bold];
+              "amd64-usr: lib64/systemd/system/login.service" [label="lib64/systemd/system/login.service"];
+              "amd64-usr: lib64/systemd/system/login.service" -> "amd64-usr: bin/login" [label="ExecStart=/usr/bin/login -p"];
+              "amd64-usr: bin/login" [label="bin/login"];
+              "amd64-usr: bin/login" -> "amd64-usr: lib64/libmisc.so.1" [label="libmisc.so.1\nthe board's directory /usr/lib64"];
+            }
+        "#]],
+    );
+    check(
+        mermaid(&answer("libmisc.so.1")),
+        expect![[r#"
+        flowchart LR
+          b0n0["lib64/libmisc.so.1"]
+          b0n1["lib64/systemd/system/login.service"] -->|"ExecStart=/usr/bin/login -p"| b0n2["bin/login"]
+          b0n2["bin/login"] -->|"libmisc.so.1"| b0n0["lib64/libmisc.so.1"]
+    "#]],
+    );
+}
+
+#[test]
+fn a_document() {
+    check(
+        format!("{:#}", document(&answer("bin/login"))),
+        expect![[r#"
+            {
+              "boards": [
+                {
+                  "board": "amd64-usr",
+                  "missing": null,
+                  "names": [
+                    {
+                      "listed": [
+                        {
+                          "file": "M",
+                          "line": 1
+                        }
+                      ],
+                      "path": "bin/login"
+                    }
+                  ],
+                  "needs": [
+                    {
+                      "from": "lib64/systemd/system/login.service",
+                      "how": "",
+                      "listed": [
+                        {
+                          "file": "M",
+                          "line": 6
+                        }
+                      ],
+                      "name": "ExecStart=/usr/bin/login -p",
+                      "to": "bin/login"
+                    }
+                  ],
+                  "paths": [
+                    "bin/login"
+                  ]
+                }
+              ],
+              "subject": "bin/login"
+            }"#]],
+    );
+}
+
+#[test]
+fn a_file_that_was_not_read_is_asked_for() {
+    let mut image = image();
+    image.set_facts(&UsrPath::new("bin/odd").unwrap(), Facts::Unread);
+    let (_, unread) = why("bin/odd", &sources(), &Trees::from([(Board::Amd64, &image)]));
+    assert_eq!(unread[&Board::Amd64].len(), 1);
+}
