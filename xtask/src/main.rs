@@ -1,3 +1,15 @@
 //! Parses, runs, and exits with the contract's code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let invocation = match xtask::flags::parse(std::env::args_os()) {
+        Ok(invocation) => invocation,
+        Err(usage) => {
+            // clap knows which of stdout and stderr a help text or a usage error belongs to; a closed pipe is no error.
+            let _ = usage.print();
+            return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
+        }
+    };
+    ExitCode::from(xtask::cmd::run(&invocation))
+}

@@ -11,5 +11,6 @@ pub mod loader;
 pub mod openpgp;
 pub mod repo;
 pub mod reports;
+pub mod settings;
 pub mod signals;
 pub mod term;

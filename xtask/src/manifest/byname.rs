@@ -98,8 +98,8 @@ const TABLE: &[Row] = &[
 pub struct ByName {
     /// The listed file that may load it.
     pub by: UsrPath,
-    /// The library in the image.
-    pub library: UsrPath,
+    /// The libraries in the image.
+    pub libraries: Vec<UsrPath>,
     /// What for, and where that is written.
     pub because: String,
 }
@@ -109,19 +109,15 @@ pub fn advice(stage: &Stage<'_>, of_stem: impl Fn(&str) -> Vec<UsrPath>) -> Vec<
     let says_itself = has_notes(stage);
     let mut advice: Vec<ByName> = Vec::new();
     for row in TABLE.iter().filter(|row| !(says_itself && row.source.starts_with("systemd"))) {
-        let Some(by) = stage.present.iter().find(|path| is_named(path, row.loader)) else { continue };
-        for stem in row.loads {
-            let held = stage.present.iter().any(|path| is_named(path, stem));
-            let Some(library) = of_stem(stem)
-                .into_iter()
-                .find(|path| !path.name().ends_with(".so") || stem.starts_with("pam_"))
-            else {
-                continue;
-            };
-            if !held && !advice.iter().any(|known| known.library == library) {
-                let because = format!("{} ({})", row.what_for, row.source);
-                advice.push(ByName { by: by.clone(), library, because });
-            }
+        let Some((by, _)) = stage.files().find(|(path, _)| is_named(path, row.loader)) else { continue };
+        let loadable = |path: &UsrPath, stem: &str| !path.name().ends_with(".so") || stem.starts_with("pam_");
+        let lacking = row.loads.iter().filter(|stem| !stage.present.iter().any(|path| is_named(path, stem)));
+        let mut libraries: Vec<UsrPath> =
+            lacking.filter_map(|stem| of_stem(stem).into_iter().find(|path| loadable(path, stem))).collect();
+        libraries.retain(|library| !advice.iter().any(|known| known.libraries.contains(library)));
+        if !libraries.is_empty() {
+            let because = format!("{} ({})", row.what_for, row.source);
+            advice.push(ByName { by: by.clone(), libraries, because });
         }
     }
     advice

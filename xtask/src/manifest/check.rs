@@ -12,6 +12,7 @@ use super::needs::{DlopenLevel, Needs, Unmet};
 use super::stage::{FlavorFiles, Home, Stage, Texts};
 use super::successor::{Fate, Surroundings, successor};
 use super::units;
+use crate::usr::elf::DlopenNote;
 use crate::usr::facts::Facts;
 use crate::usr::path::UsrPath;
 use crate::usr::tree::{End, Kind};
@@ -231,24 +232,32 @@ impl<'a> Checker<'a, '_> {
     fn loaded_by_name(&mut self) {
         let of_stem = |stem: &str| self.index.of_stem(stem).iter().map(|path| (*path).clone()).collect();
         for found in byname::advice(self.stage, of_stem) {
-            let Some(home) = self.stage.home(&found.by) else { continue };
-            self.tell(FindingKind::Advice, home, found.library.as_str(), Telling::by_name(&found, home.file));
+            let (Some(home), Some(first)) = (self.stage.home(&found.by), found.libraries.first()) else {
+                continue;
+            };
+            self.tell(FindingKind::Advice, home, first.as_str(), Telling::by_name(&found, home.file));
         }
         for (path, facts) in self.stage.files() {
             let Facts::Elf(elf) = facts else { continue };
             let Some(home) = self.stage.home(path) else { continue };
-            for note in &elf.dlopen {
-                let held =
-                    note.sonames.iter().any(|name| self.stage.present.iter().any(|p| p.name() == name));
-                let library = note.sonames.iter().find_map(|name| self.index.named(name).first().copied());
-                if let (false, Some(library)) = (held, library) {
-                    self.tell(
-                        FindingKind::Advice,
-                        home,
-                        library.as_str(),
-                        Telling::note(path, library, note, home.file),
-                    );
-                }
+            let held = |note: &&DlopenNote| {
+                note.sonames
+                    .iter()
+                    .any(|name| self.stage.present.iter().any(|present| present.name() == name))
+            };
+            let in_image = |note: &DlopenNote| {
+                note.sonames
+                    .iter()
+                    .find_map(|name| self.index.named(name).first().map(|path| (*path).clone()))
+            };
+            let notes: Vec<(UsrPath, &DlopenNote)> = elf
+                .dlopen
+                .iter()
+                .filter(|note| !held(note))
+                .filter_map(|note| in_image(note).map(|library| (library, note)))
+                .collect();
+            if let Some((first, _)) = notes.first() {
+                self.tell(FindingKind::Advice, home, first.as_str(), Telling::notes(path, &notes, home.file));
             }
         }
     }

@@ -32,6 +32,18 @@ impl<'a> Shape<'a> {
         std::mem::discriminant(&self) == std::mem::discriminant(&other)
     }
 
+    /// Whether a library of this version can have come after the other: written alike, and not older.
+    pub fn follows(self, before: Shape<'_>) -> bool {
+        self.is_like(before) && numbers(self.version()) >= numbers(before.version())
+    }
+
+    fn version(self) -> &'a str {
+        match self {
+            Shape::Dev => "",
+            Shape::Soname(version) | Shape::Dotted(version) | Shape::Dashed(version) => version,
+        }
+    }
+
     /// Whether a name of this shape usually is the file behind a link.
     pub fn is_real(self) -> bool {
         matches!(self, Shape::Dotted(_) | Shape::Dashed(_))
@@ -61,6 +73,11 @@ impl<'a> LibraryName<'a> {
     }
 }
 
+/// The numbers of a version, in order; `1.02.1` is 1, 2, 1.
+fn numbers(version: &str) -> Vec<u64> {
+    version.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
+}
+
 /// glibc's loader is `ld-linux-x86-64.so.2` to programs and was `ld-2.21.so` on disk.
 fn loader_stem(stem: &str) -> &str {
     if stem.starts_with("ld-linux") { "ld" } else { stem }
@@ -69,6 +86,19 @@ fn loader_stem(stem: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_older_version_does_not_follow() {
+        let follows = |new: &str, old: &str| match (LibraryName::parse(new), LibraryName::parse(old)) {
+            (Some(new), Some(old)) => new.shape.follows(old.shape),
+            _ => false,
+        };
+        assert!(follows("libgcrypt.so.20", "libgcrypt.so.11"));
+        assert!(follows("libz.so.1.2.11", "libz.so.1.2.8"));
+        assert!(follows("libc-2.23.so", "libc-2.21.so"));
+        assert!(!follows("libnsl.so.1", "libnsl.so.2"));
+        assert!(!follows("libz.so.1", "libz.so.1.2.8"));
+    }
 
     #[test]
     fn names_of_rkt_s_manifests() {

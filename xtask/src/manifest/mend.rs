@@ -9,9 +9,10 @@ use super::finding::FixKind;
 use super::form;
 use super::index::ImageIndex;
 use super::library::{LibraryName, Shape};
-use super::needs::{DlopenLevel, Needs, Unmet};
+use super::needs::{Asking, DlopenLevel, Needs, Unmet};
 use super::stage::{FlavorFiles, Stage, Texts};
 use super::successor::{Fate, Surroundings, successor};
+use crate::usr::facts::Facts;
 use crate::usr::path::UsrPath;
 use crate::usr::tree::End;
 
@@ -112,12 +113,14 @@ impl Mend<'_> {
         }
     }
 
+    /// What listed files need and do not find: the names as asked for, and each as `STEM.so`.
     fn wanted(&mut self) -> BTreeSet<String> {
         let mut wanted = BTreeSet::new();
         for flavor in self.flavors {
-            let needs = self.needs(flavor, |_, needs| needs.unmet.keys().cloned().collect::<Vec<_>>());
-            wanted.extend(needs);
+            wanted.extend(self.needs(flavor, |_, needs| needs.unmet.keys().cloned().collect::<Vec<_>>()));
         }
+        let stems: Vec<String> = wanted.iter().filter_map(|name| stem_of(name)).collect();
+        wanted.extend(stems);
         wanted
     }
 
@@ -174,31 +177,52 @@ impl Mend<'_> {
         changed
     }
 
-    /// Settles lines that vanished without a successor of their own, now that it is known what was added.
+    /// Settles library lines that vanished without a successor of their own, now that it is known what was added.
+    ///
+    /// A library is listed for the sake of what links to it. Where nothing does any more, the image has none of its
+    /// kind, and what is needed instead came in, the old line has had its day. What files load by name stays for a
+    /// person: its loss is the loss of a feature.
     fn replaced(&mut self) {
-        let wanted = self.wanted();
+        let mut kept = self.wanted();
+        kept.extend(self.noted());
+        let came =
+            self.drafts.values().flat_map(additions_of).any(|new| LibraryName::parse(new.name()).is_some());
         for file in self.files().into_iter().map(str::to_owned).collect::<Vec<_>>() {
             let Some(draft) = self.drafts.get_mut(&file) else { continue };
             for path in vanished(draft, self.index) {
                 let Some(name) = LibraryName::parse(path.name()) else { continue };
-                if wanted.contains(path.name()) || is_loaded_by_name(name.stem) {
+                if kept.contains(&format!("{}.so", name.stem)) || is_loaded_by_name(name.stem) {
                     continue;
                 }
                 if let Some(heir) = heir_among_additions(&path, draft) {
                     let because =
                         format!("{} is needed now, and the image has no {}", heir.name(), path.name());
                     draft.rename(path.as_str(), heir.as_str(), FixKind::Rename, &because);
-                } else if self.index.of_stem(name.stem).is_empty()
-                    && let Some(added) = added_library(draft)
-                {
+                } else if came {
                     let because = format!(
-                        "no listed file needs {} any more, and the image has nothing of this name; {added} came in its place",
+                        "no listed file needs {} any more, and the image has no such library",
                         name.stem
                     );
                     draft.drop_line(path.as_str(), FixKind::Drop, &because);
                 }
             }
         }
+    }
+
+    /// What listed files say in `.note.dlopen` that they load, as `STEM.so`.
+    fn noted(&mut self) -> BTreeSet<String> {
+        let mut noted = BTreeSet::new();
+        for flavor in self.flavors {
+            noted.extend(self.needs(flavor, |stage, _| {
+                let elves = stage.files().filter_map(|(_, facts)| match facts {
+                    Facts::Elf(elf) => Some(elf),
+                    _ => None,
+                });
+                let sonames = elves.flat_map(|elf| &elf.dlopen).flat_map(|note| &note.sonames);
+                sonames.filter_map(|name| stem_of(name)).collect::<Vec<_>>()
+            }));
+        }
+        noted
     }
 
     fn drop_vanished(&mut self) {
@@ -227,16 +251,14 @@ fn needed(stage: &Stage<'_>, needs: &Needs) -> Vec<Addition> {
     let of = |(name, unmet): (&String, &Unmet)| {
         let (home, consumer) = responsible(unmet, needs, stage)?;
         let direct = unmet.needed_by.iter().next().unwrap_or(&consumer);
-        let how = unmet
-            .dlopen
-            .as_ref()
-            .map_or_else(|| "needs".to_owned(), |feature| format!("loads for {feature}"));
+        let asks = match &unmet.by {
+            Asking::Link => format!("{direct} needs {name}"),
+            Asking::Dlopen(feature) => format!("{direct} loads {name} by name, for {feature}"),
+            Asking::Exec(source) => format!("{direct} starts {name} ({source})"),
+        };
         let lines = unmet.chain.iter().filter(|path| !stage.present.contains(*path)).map(|path| {
-            let because = if path.name() == name || direct == path {
-                format!("{direct} {how} {name}")
-            } else {
-                format!("{direct} {how} {name}, which leads to it")
-            };
+            let leads = path.name() != name && unmet.chain.len() > 1;
+            let because = if leads { format!("{asks}, which leads to it") } else { asks.clone() };
             (path.clone(), because)
         });
         Some(Addition { file: home.file.to_owned(), lines: lines.collect() })
@@ -304,8 +326,8 @@ fn heir_among_additions(path: &UsrPath, draft: &Draft) -> Option<UsrPath> {
         .cloned()
 }
 
-fn added_library(draft: &Draft) -> Option<UsrPath> {
-    additions_of(draft).find(|added| LibraryName::parse(added.name()).is_some())
+fn stem_of(name: &str) -> Option<String> {
+    LibraryName::parse(name).map(|name| format!("{}.so", name.stem))
 }
 
 /// `libX.so` beside a soname or real file, where the image has it and it leads to the same file.

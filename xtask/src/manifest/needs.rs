@@ -28,9 +28,29 @@ pub struct Unmet {
     pub chain: Vec<UsrPath>,
     /// Where the loader looked.
     pub searched: Vec<String>,
-    /// Loaded by name, by `.note.dlopen`: for what.
-    pub dlopen: Option<String>,
+    /// How it is asked for.
+    pub by: Asking,
 }
+
+/// How a file asks for another.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Asking {
+    /// By `DT_NEEDED` or `PT_INTERP`.
+    #[default]
+    Link,
+    /// By name when it runs, says `.note.dlopen`: for this.
+    Dlopen(String),
+    /// By starting it: where that is written.
+    Exec(&'static str),
+}
+
+/// Programs that others cannot do without and no file of the image tells: who starts it, which program of the same
+/// directory, and where that is written.
+const STARTED: &[(&str, &str, &str)] = &[(
+    "systemd",
+    "systemd-executor",
+    "systemd src/core/executor, from v255 on every service is started through it",
+)];
 
 /// Which `.note.dlopen` entries count as needs: those of at least this priority; `None` counts none.
 pub type DlopenLevel = Option<DlopenPriority>;
@@ -61,6 +81,7 @@ impl Needs {
         if let Some(level) = level {
             survey.dlopened(level);
         }
+        survey.started();
         survey.needs
     }
 }
@@ -143,6 +164,25 @@ impl<'a, 's> Survey<'a, 's> {
         }
     }
 
+    /// Counts what programs of the stage start unconditionally.
+    fn started(&mut self) {
+        let in_systemd =
+            |path: &&UsrPath| path.parent().is_some_and(|directory| directory.name() == "systemd");
+        for path in self.stage.present.iter().filter(in_systemd) {
+            for (_, program, source) in STARTED.iter().filter(|(by, ..)| path.name() == *by) {
+                let Some(started) = path.parent().map(|directory| directory.join(program)) else { continue };
+                if self.stage.tree.facts(started.as_str()).is_none() || self.stage.present.contains(&started)
+                {
+                    continue;
+                }
+                let unmet = self.needs.unmet.entry((*program).to_owned()).or_default();
+                unmet.needed_by.insert(path.clone());
+                unmet.by = Asking::Exec(source);
+                unmet.chain = vec![started];
+            }
+        }
+    }
+
     /// Counts the first soname of each `.note.dlopen` entry that the image has, where the stage has none of them.
     fn dlopened(&mut self, level: DlopenPriority) {
         for (path, facts) in self.stage.files() {
@@ -163,7 +203,7 @@ impl<'a, 's> Survey<'a, 's> {
                 }
                 let unmet = self.needs.unmet.entry(name.clone()).or_default();
                 unmet.needed_by.insert(path.clone());
-                unmet.dlopen.get_or_insert_with(|| note.feature.clone());
+                unmet.by = Asking::Dlopen(note.feature.clone());
                 if let Some((_, found)) = in_image {
                     unmet.chain = chain_of(&found.links, &found.path);
                 }

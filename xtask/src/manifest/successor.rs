@@ -134,13 +134,13 @@ fn is_unit(path: &UsrPath) -> bool {
 /// The one library of the same stem and shape; among several, the one that is needed.
 fn same_stem(path: &UsrPath, around: &Surroundings<'_>) -> Option<Successor> {
     let name = LibraryName::parse(path.name()).filter(|name| name.shape != Shape::Dev)?;
-    let alike =
-        |other: &&&UsrPath| LibraryName::parse(other.name()).is_some_and(|o| o.shape.is_like(name.shape));
+    let follows =
+        |other: &&&UsrPath| LibraryName::parse(other.name()).is_some_and(|o| o.shape.follows(name.shape));
     let all = around.index.of_stem(name.stem);
     let mut candidates: Vec<&&UsrPath> =
-        all.iter().filter(alike).filter(|o| o.parent() == path.parent()).collect();
+        all.iter().filter(follows).filter(|o| o.parent() == path.parent()).collect();
     if candidates.is_empty() {
-        candidates = all.iter().filter(alike).collect();
+        candidates = all.iter().filter(follows).collect();
     }
     if candidates.is_empty() && name.shape.is_real() {
         return stem_without_real_file(&name, all, around);

@@ -7,7 +7,6 @@ use super::pass::{Content, Digest, Watch, pass};
 use super::scratch::Scratch;
 use super::unpack::Limits;
 use super::usr_image::UsrImage;
-use crate::coreos::Board;
 use crate::edge::openpgp::Verification;
 use crate::fault::{Fault, Result};
 use crate::report::Signer;
@@ -50,7 +49,6 @@ impl Proof for Unsigned {
 /// An image that was read once and proved in that reading. Nothing else makes one.
 #[derive(Debug)]
 pub struct VerifiedImage {
-    board: Board,
     source: String,
     digest: Digest,
     length: u64,
@@ -65,7 +63,6 @@ impl VerifiedImage {
     /// The stream breaks off; the signature does not hold (it is judged before anything in the image is); there is
     /// no sound image in the stream.
     pub fn prove<P: Proof>(
-        board: Board,
         source: &str,
         stream: impl Read,
         proof: P,
@@ -76,18 +73,12 @@ impl VerifiedImage {
         let signer = passed.watch.judge().map_err(|fault| about(source, fault))?;
         let squashfs = passed.squashfs.unwrap_or_else(|| Err(Fault::failed("it was not unpacked")));
         Ok(VerifiedImage {
-            board,
             source: source.to_owned(),
             digest: passed.digest,
             length: passed.length,
             signer,
             squashfs: squashfs.map_err(|fault| about(source, fault))?,
         })
-    }
-
-    /// The board it was asked for; what it says itself is for `usr::identity` to tell.
-    pub fn board(&self) -> Board {
-        self.board
     }
 
     /// The URL or path it came from.

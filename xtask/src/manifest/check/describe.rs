@@ -6,7 +6,7 @@ use crate::coreos::Board;
 use crate::manifest::byname::ByName;
 use crate::manifest::finding::Severity;
 use crate::manifest::form::Stray;
-use crate::manifest::needs::Unmet;
+use crate::manifest::needs::{Asking, Unmet};
 use crate::manifest::successor::{Fate, Successor};
 use crate::manifest::units::Absent;
 use crate::usr::elf::DlopenNote;
@@ -78,9 +78,10 @@ impl Telling {
     }
 
     pub(super) fn unlisted(name: &str, unmet: &Unmet, lacking: &[&UsrPath], file: &str) -> Telling {
-        let what = match &unmet.dlopen {
-            Some(feature) => format!("{name}, loaded by name for {feature}"),
-            None => name.to_owned(),
+        let what = match &unmet.by {
+            Asking::Link => name.to_owned(),
+            Asking::Dlopen(feature) => format!("{name}, loaded by name for {feature}"),
+            Asking::Exec(source) => format!("{name}, which it starts ({source})"),
         };
         let has = lacking.iter().map(|path| path.as_str()).collect::<Vec<_>>().join(" and ");
         let message =
@@ -145,30 +146,39 @@ impl Telling {
             format!("{} says {:?}, and {} is not in the image", absent.by, absent.says, absent.program)
         };
         let severity = if absent.optional { Severity::Advice } else { Severity::Warning };
-        Telling::new(message, list(&absent.program, file)).by([&absent.by]).severity(severity)
+        Telling::new(message, list(std::slice::from_ref(&absent.program), file))
+            .by([&absent.by])
+            .severity(severity)
     }
 
     pub(super) fn script(absent: &Absent, file: &str) -> Telling {
         let message =
             format!("{} starts with {:?}, and {} is not listed", absent.by, absent.says, absent.program);
-        Telling::new(message, list(&absent.program, file)).by([&absent.by])
+        Telling::new(message, list(std::slice::from_ref(&absent.program), file)).by([&absent.by])
     }
 
     pub(super) fn journald(there: &UsrPath, lacking: &UsrPath, file: &str) -> Telling {
         let message =
             format!("{there} is listed without {lacking}: nothing that a unit prints would be seen");
-        Telling::new(message, list(lacking, file)).by([there]).severity(Severity::Warning)
+        Telling::new(message, list(std::slice::from_ref(lacking), file))
+            .by([there])
+            .severity(Severity::Warning)
     }
 
     pub(super) fn by_name(found: &ByName, file: &str) -> Telling {
-        let message = format!("{} may load {} by name: {}", found.by, found.library, found.because);
-        Telling::new(message, list(&found.library, file)).by([&found.by])
+        let message =
+            format!("{} may load {} by name: {}", found.by, joined(&found.libraries), found.because);
+        Telling::new(message, list(&found.libraries, file)).by([&found.by]).or(&found.libraries)
     }
 
-    pub(super) fn note(path: &UsrPath, library: &UsrPath, note: &DlopenNote, file: &str) -> Telling {
+    pub(super) fn notes(path: &UsrPath, notes: &[(UsrPath, &DlopenNote)], file: &str) -> Telling {
+        let what = |(library, note): &(UsrPath, &DlopenNote)| {
+            format!("{library} for {} ({})", note.feature, note.priority.id())
+        };
         let message =
-            format!("{path} may load {library} by name, for {} ({:?})", note.feature, note.priority);
-        Telling::new(message, list(library, file)).by([path])
+            format!("{path} may load by name {}", notes.iter().map(what).collect::<Vec<_>>().join(", "));
+        let libraries: Vec<UsrPath> = notes.iter().map(|(library, _)| library.clone()).collect();
+        Telling::new(message, list(&libraries, file)).by([path]).or(&libraries)
     }
 }
 
@@ -176,9 +186,16 @@ fn texts<'p>(paths: impl IntoIterator<Item = &'p UsrPath>) -> Vec<String> {
     paths.into_iter().map(ToString::to_string).collect()
 }
 
-/// The command that adds a line where only a person can tell whether it is wanted.
-fn list(path: &UsrPath, file: &str) -> String {
-    format!("echo {path} >>{file} && cargo xtask sort-manifests && cargo xtask verify-manifests --fix")
+fn joined(paths: &[UsrPath]) -> String {
+    paths.iter().map(UsrPath::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// The command that adds lines where only a person can tell whether they are wanted.
+fn list(paths: &[UsrPath], file: &str) -> String {
+    let lines = paths.iter().map(UsrPath::as_str).collect::<Vec<_>>().join(" ");
+    format!(
+        "printf '%s\\n' {lines} >>{file} && cargo xtask sort-manifests && cargo xtask verify-manifests --fix"
+    )
 }
 
 fn needs(consumers: &BTreeSet<UsrPath>) -> String {

@@ -1,0 +1,69 @@
+//! What every command that works on a tree starts from.
+
+use std::env;
+
+use crate::coreos::{Board, Brand};
+use crate::edge::repo::Tree;
+use crate::edge::settings::Settings;
+use crate::edge::term::Term;
+use crate::fault::{Fault, OrFault, Result};
+use crate::flags::{Globals, ImageFlags};
+use crate::plan::common_mk::CommonMk;
+use crate::plan::sources::Stage1Sources;
+
+/// A tree as it was read, and what is said about where its images come from.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// Where everything is said.
+    pub term: &'a Term,
+    /// The environment and the tool's own workspace.
+    pub settings: Settings,
+    /// The tree.
+    pub tree: Tree,
+    /// Its sources.
+    pub sources: Stage1Sources,
+    /// The values of its coreos-common.mk.
+    pub pins: CommonMk,
+}
+
+impl<'a> Context<'a> {
+    /// Finds and reads the tree. A run that was killed is finished first, and that is said.
+    ///
+    /// # Errors
+    /// There is no tree, or it cannot be read.
+    pub fn of(term: &'a Term, globals: &Globals) -> Result<Context<'a>> {
+        let here = env::current_dir().or_fault(|| "cannot tell the current directory")?;
+        let tree = Tree::find(globals.repo.as_deref(), &here)?;
+        let read = tree.read()?;
+        for note in &read.notes {
+            term.warn(note);
+        }
+        let pins = CommonMk::parse(&read.sources.common_mk)?;
+        Ok(Context { term, settings: Settings::read()?, tree, sources: read.sources, pins })
+    }
+
+    /// The vendor whose images are wanted: as asked for, else as the pinned URL says, else CoreOS.
+    pub fn brand(&self, flags: &ImageFlags) -> Brand {
+        flags.brand.or(self.pins.brand()).unwrap_or(Brand::CoreOs)
+    }
+
+    /// The boards of a run: those asked for, else every one that has manifests.
+    ///
+    /// # Errors
+    /// A board was asked for that has no manifests, or the tree has none at all.
+    pub fn boards(&self, flags: &ImageFlags) -> Result<Vec<Board>> {
+        let there = self.sources.boards();
+        if there.is_empty() {
+            return Err(Fault::failed(format!("{} has no manifests", self.tree.root().display()))
+                .because("expected files in stage1/usr_from_*/manifest-BOARD.d"));
+        }
+        if let Some(board) = flags.boards.iter().find(|board| !there.contains(board)) {
+            return Err(Fault::failed(format!("{board} has no manifests: there is no manifest-{board}.d"))
+                .hint("leave --board out, or name one of the tree's boards"));
+        }
+        Ok(there
+            .into_iter()
+            .filter(|board| flags.boards.is_empty() || flags.boards.contains(board))
+            .collect())
+    }
+}

@@ -1,0 +1,37 @@
+//! `verify-manifests`: the check alone, against the pinned release; with `--fix`, what `bump-coreos` would mend.
+
+use super::bump_coreos::mend_and_apply;
+use super::context::Context;
+use super::images::Images;
+use crate::fault::Result;
+use crate::flags::{VerifyManifests, Wanted};
+use crate::manifest::mend::Reach;
+use crate::plan::bump::{Request, verify};
+use crate::report::Report;
+
+/// Checks every manifest of the tree.
+///
+/// # Errors
+/// Whatever stops the work.
+pub fn verify_manifests(context: &Context<'_>, flags: &VerifyManifests, report: &mut Report) -> Result<()> {
+    let pinned = context.pins.release().clone();
+    let mut images = Images::open(context, &flags.image, &Wanted::Number(pinned.clone()))?;
+    report.images = images.origins();
+    report.channel = images.channel.or(context.pins.channel());
+    report.release = Some((pinned.clone(), pinned.clone()));
+    let mend = flags.mend;
+    if flags.fix {
+        let reach = Reach { dlopen: mend.dlopen, drop_missing: mend.drop_missing };
+        let request = Request {
+            release: pinned,
+            channel: images.channel,
+            brand: flags.image.brand,
+            systemd: mend.systemd,
+            reach,
+        };
+        return mend_and_apply(context, &mut images, &request, report);
+    }
+    report.systemd = Some((context.pins.systemd(), context.pins.systemd()));
+    report.findings = images.settle(|trees| verify(&context.sources, mend.systemd, trees, mend.dlopen))?;
+    Ok(())
+}
