@@ -72,7 +72,7 @@ fn image((release, systemd): (&str, &str), needs_libpam: &[&str]) -> Result<Imag
         needs(path).iter().copied().chain(libpam).map(str::to_owned).collect()
     });
     // The rest of an image, as far as it gives a download its size: bytes that gzip cannot shrink.
-    Ok(image.put("share/filler", super::factory::image::Content::Bytes(noise(2 << 20))))
+    Ok(image.put("share/filler", super::factory::image::Content::Bytes(noise(1 << 20))))
 }
 
 /// What a file needs, in the order of its `DT_NEEDED`.

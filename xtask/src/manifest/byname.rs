@@ -134,5 +134,8 @@ fn has_notes(stage: &Stage<'_>) -> bool {
 }
 
 fn is_named(path: &UsrPath, name: &str) -> bool {
-    path.name() == name || LibraryName::parse(path.name()).is_some_and(|library| library.stem == name)
+    // A name starts with its stem, and asking that first is what keeps the table cheap.
+    path.name() == name
+        || path.name().starts_with(name)
+            && LibraryName::parse(path.name()).is_some_and(|library| library.stem == name)
 }
