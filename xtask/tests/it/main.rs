@@ -11,6 +11,7 @@ mod demo_factory;
 mod demo_server;
 mod http;
 mod openpgp;
+mod openpgp_gpg;
 mod replay;
 mod schema;
 mod tidy;

@@ -1,0 +1,142 @@
+//! The corpus before `gpg --verify` and `gpgv`, and the table of it in SECURITY.md.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::openpgp::{Case, cases, fixture, told};
+
+const BEGIN: &str = "<!-- verdicts: made by tests/it/openpgp_gpg.rs -->\n";
+const END: &str = "<!-- end of verdicts -->\n";
+
+/// Run with XTASK_E2E=1; with UPDATE_EXPECT=1 besides, the table is written anew.
+#[test]
+fn the_table_of_verdicts_is_true() {
+    if std::env::var_os("XTASK_E2E").is_none() {
+        println!("SKIPPED: gpg and gpgv are not asked without XTASK_E2E=1");
+        return;
+    }
+    let rows: Vec<_> = cases().into_iter().map(Row::of).collect();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../SECURITY.md");
+    let text = fs::read_to_string(&path).unwrap();
+    let (before, rest) = text.split_once(BEGIN).unwrap();
+    let (table, after) = rest.split_once(END).unwrap();
+    let fresh = format!("\n{}\n", tables(&rows));
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        fs::write(&path, [before, BEGIN, &fresh, END, after].concat()).unwrap();
+    } else {
+        assert_eq!(table, fresh, "SECURITY.md is out of date: run with XTASK_E2E=1 UPDATE_EXPECT=1");
+    }
+}
+
+/// A case and what three programs think of it.
+struct Row {
+    case: Case,
+    ours: String,
+    gpg: i32,
+    gpgv: i32,
+}
+
+impl Row {
+    fn of(case: Case) -> Row {
+        let report = case.run();
+        let rule = told(&report).1;
+        let ours = format!("{} {rule}", report.exit_code()).replace(" -", "");
+        let home = TempDir::new().unwrap();
+        let ring = home.path().join("ring.gpg");
+        let certificate = fixture(&format!("{}.pgp", case.certificate));
+        import(home.path(), &certificate, &ring);
+        let (signature, file) = (fixture(&case.signature), fixture("signed-file"));
+        // Judged at the same moment as ours; gpgv knows no other time than now.
+        let gpg = exit_code(
+            gpg(home.path())
+                .args(["--faked-system-time", "20260101T120000!", "--verify"])
+                .args([&signature, &file]),
+        );
+        let gpgv = exit_code(
+            Command::new("gpgv")
+                .arg("--homedir")
+                .arg(home.path())
+                .arg("--keyring")
+                .args([&ring, &signature, &file]),
+        );
+        Row { case, ours, gpg, gpgv }
+    }
+
+    fn is_accepted(&self) -> bool {
+        self.ours.starts_with('0')
+    }
+
+    /// gpg or gpgv takes what we refuse, or refuses what we take.
+    fn differs(&self) -> bool {
+        [self.gpg, self.gpgv].into_iter().any(|code| (code == 0) != self.is_accepted())
+    }
+
+    fn line(&self) -> String {
+        let Row { case, ours, gpg, gpgv } = self;
+        format!("| {} | {}, {} | {ours} | {gpg} | {gpgv} |\n", case.shows, case.certificate, case.signature)
+    }
+}
+
+fn import(home: &Path, certificate: &Path, ring: &Path) {
+    exit_code(gpg(home).arg("--import").arg(certificate));
+    let keyring = gpg(home).arg("--export").stderr(Stdio::null()).output().expect("gpg is installed");
+    // gpg keeps back what it does not believe, such as unbound subkeys; gpgv is given the octets as they are.
+    let bytes = fs::read(certificate).unwrap();
+    fs::write(ring, if bytes.starts_with(b"-----") { keyring.stdout } else { bytes }).unwrap();
+}
+
+/// A leash as scripts use it: no questions, no network, nobody's keys but those of `home`.
+fn gpg(home: &Path) -> Command {
+    let mut command = Command::new("gpg");
+    command.arg("--homedir").arg(home).args([
+        "--batch",
+        "--no-tty",
+        "--no-auto-key-retrieve",
+        "--trust-model",
+        "always",
+    ]);
+    command
+}
+
+fn exit_code(command: &mut Command) -> i32 {
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.expect("gpg and gpgv are installed").code().unwrap()
+}
+
+fn tables(rows: &[Row]) -> String {
+    let head = "| case | certificate, signature | here | gpg | gpgv |\n| --- | --- | --- | --- | --- |\n";
+    let table = |take: &dyn Fn(&Row) -> bool| -> String {
+        rows.iter().filter(|row| take(row)).fold(head.to_owned(), |table, row| table + &row.line())
+    };
+    let count = |take: &dyn Fn(&Row) -> bool| rows.iter().filter(|row| take(row)).count();
+    let by_gpg = count(&|row| !row.is_accepted() && row.gpg == 0);
+    let by_gpgv = count(&|row| !row.is_accepted() && row.gpgv == 0);
+    let mut text = String::new();
+    writeln!(
+        text,
+        "Of {} cases, `xtask` accepts {} and refuses {}. Of those refused, `gpg --verify` exits 0 on {by_gpg} and `gpgv` \
+         on {by_gpgv}.\n",
+        rows.len(),
+        count(&Row::is_accepted),
+        count(&|row| !row.is_accepted()),
+    )
+    .unwrap();
+    writeln!(
+        text,
+        "### Refused here, accepted by gpg or gpgv\n\n{}",
+        table(&|row| !row.is_accepted() && row.differs())
+    )
+    .unwrap();
+    writeln!(
+        text,
+        "### Accepted here, refused by gpg or gpgv\n\n{}",
+        table(&|row| row.is_accepted() && row.differs())
+    )
+    .unwrap();
+    write!(text, "### Judged alike\n\n{}", table(&|row| !row.differs())).unwrap();
+    text
+}
