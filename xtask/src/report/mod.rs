@@ -1,5 +1,6 @@
 //! How a run is told: one [`Report`], several faces.
 
+pub mod changes;
 pub mod commit;
 pub mod github;
 pub mod html;
