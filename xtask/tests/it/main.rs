@@ -5,6 +5,7 @@
 mod apply;
 mod budget;
 mod bump;
+mod chance;
 mod commit;
 mod demo_command;
 mod demo_factory;
@@ -12,6 +13,7 @@ mod demo_server;
 mod http;
 mod openpgp;
 mod openpgp_gpg;
+mod oracle;
 mod replay;
 mod schema;
 mod tidy;

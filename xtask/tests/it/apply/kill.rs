@@ -6,16 +6,11 @@ use std::process::{Child, ChildStdout, Command};
 use std::time::{Duration, Instant};
 
 use super::{Fixture, child, end_to_end};
+use crate::chance::Chance;
 
-/// A small linear congruential generator (Knuth, MMIX): the moments are the same in each run.
-struct Moments(u64);
-
-impl Moments {
-    fn next_below(&mut self, limit: Duration) -> Duration {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let share = (self.0 >> 33) as f64 / (1u64 << 31) as f64;
-        limit.mul_f64(share)
-    }
+/// A moment within the usual time of a run.
+fn moment(chance: &mut Chance, usual: Duration) -> Duration {
+    usual.mul_f64(f64::from(chance.next()) / f64::from(u32::MAX))
 }
 
 /// How long a run takes from the moment it is let go.
@@ -42,14 +37,14 @@ fn wait_until_it_runs(child: &mut Child) -> Lines<BufReader<ChildStdout>> {
 #[test]
 fn killed_at_random_moments_the_tree_is_whole_after_the_next_command() {
     let times = if end_to_end() { 200 } else { 30 };
-    let (usual, mut moments) = (usual_time(), Moments(1));
+    let (usual, mut chance) = (usual_time(), Chance::new(1));
     let (mut before, mut after, mut mended) = (0, 0, 0);
     for time in 0..times {
         let fixture = Fixture::new();
         let (mut child, go) = child::start(fixture.root());
         let _said = wait_until_it_runs(&mut child);
         drop(go);
-        std::thread::sleep(moments.next_below(usual));
+        std::thread::sleep(moment(&mut chance, usual));
         child.kill().unwrap();
         child.wait().unwrap();
         mended += usize::from(fixture.staging_is_there());
@@ -68,13 +63,13 @@ fn killed_at_random_moments_the_tree_is_whole_after_the_next_command() {
 #[test]
 fn a_signal_leaves_the_tree_whole_at_once_and_ends_the_run() {
     let times = if end_to_end() { 100 } else { 15 };
-    let (usual, mut moments) = (usual_time(), Moments(2));
+    let (usual, mut chance) = (usual_time(), Chance::new(2));
     for time in 0..times {
         let fixture = Fixture::new();
         let (mut child, go) = child::start(fixture.root());
         let _said = wait_until_it_runs(&mut child);
         drop(go);
-        std::thread::sleep(moments.next_below(usual));
+        std::thread::sleep(moment(&mut chance, usual));
         let (signal, number) = if time % 2 == 0 { ("-TERM", 15) } else { ("-INT", 2) };
         let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
         let status = child.wait().unwrap();

@@ -1,0 +1,30 @@
+//! What we read, against the tools that no one here wrote: make, readelf, sort, unsquashfs and gpg.
+//!
+//! They run with XTASK_E2E=1, and then fail where a tool is missing.
+
+#![allow(clippy::print_stderr, reason = "a skipped test, and figures, are told to whoever runs it")]
+
+mod elf;
+mod gpg;
+mod make;
+mod squashfs;
+
+use std::process::Command;
+
+/// Whether the tests that want installed programs run; says so when they do not.
+fn end_to_end() -> bool {
+    let wanted = std::env::var_os("XTASK_E2E").is_some_and(|value| value == "1");
+    if !wanted {
+        eprintln!("SKIPPED: set XTASK_E2E=1 to run this");
+    }
+    wanted
+}
+
+/// What a command that must succeed prints. Messages are in English, and lines as long as they are.
+fn output(program: &str, arguments: &[&str]) -> String {
+    let done = Command::new(program).args(arguments).env("LC_ALL", "C").output();
+    let done = done.unwrap_or_else(|error| panic!("{program}: {error}"));
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{program} {arguments:?}: {}: {said}", done.status);
+    String::from_utf8_lossy(&done.stdout).into_owned()
+}

@@ -1,0 +1,114 @@
+//! `readelf` on every program and library of this machine.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use xtask::usr::elf::{self, ElfInfo};
+
+use super::{end_to_end, output};
+
+/// ELF files of the machine, a bounded number of each directory.
+fn files() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for directory in [
+        "/usr/bin",
+        "/usr/sbin",
+        "/usr/lib/x86_64-linux-gnu",
+        "/usr/lib/aarch64-linux-gnu",
+        "/usr/lib/systemd",
+    ] {
+        let Ok(entries) = fs::read_dir(directory) else { continue };
+        let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        paths.sort();
+        let is_elf = |path: &PathBuf| {
+            let regular = fs::symlink_metadata(path).is_ok_and(|what| what.is_file() && what.len() < 8 << 20);
+            regular && fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"\x7fELF"))
+        };
+        found.extend(paths.into_iter().filter(is_elf).take(120));
+    }
+    found
+}
+
+/// What stands in brackets in the lines of the dynamic section with this tag.
+fn tagged<'a>(dynamic: &'a str, tag: &str) -> Vec<&'a str> {
+    let tag = format!("({tag})");
+    let lines = dynamic.lines().filter(|line| line.contains(&tag));
+    lines.filter_map(|line| line.split_once('[')?.1.rsplit_once(']').map(|(inner, _)| inner)).collect()
+}
+
+/// `file: version` of each need, and the names of each definition, as `readelf -V` prints them.
+fn versions(text: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+    let (mut needs, mut definitions, mut library, mut defines) =
+        (BTreeSet::new(), BTreeSet::new(), "", false);
+    for line in text.lines() {
+        let word_after =
+            |label: &str| line.split_once(label).and_then(|(_, rest)| rest.split_whitespace().next());
+        if line.starts_with("Version ") {
+            defines = line.starts_with("Version definition");
+        } else if let Some(file) = word_after("File: ") {
+            library = file;
+        } else if let Some(name) = word_after("Name: ") {
+            // A second name of a definition is its parent: "Parent 1:".
+            if defines {
+                definitions.insert(name.to_owned())
+            } else {
+                needs.insert(format!("{library}: {name}"))
+            };
+        }
+    }
+    (needs, definitions)
+}
+
+fn compare(path: &Path, info: &ElfInfo) -> Vec<String> {
+    let name = path.to_str().unwrap();
+    let dynamic = output("readelf", &["-W", "-d", "-l", name]);
+    let (needs, definitions) = versions(&output("readelf", &["-W", "-V", name]));
+    let mut wrong = Vec::new();
+    let mut same = |what: &str, ours: Vec<String>, theirs: Vec<String>| {
+        if ours != theirs {
+            wrong.push(format!("{name}: {what}: {ours:?}, readelf says {theirs:?}"));
+        }
+    };
+    let theirs = |tag: &str| tagged(&dynamic, tag).into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let split = |tag: &str| {
+        theirs(tag)
+            .iter()
+            .flat_map(|list| list.split(':').map(str::to_owned).collect::<Vec<_>>())
+            .collect::<Vec<_>>()
+    };
+    same("NEEDED", info.needed.clone(), theirs("NEEDED"));
+    same("SONAME", info.soname.iter().cloned().collect(), theirs("SONAME"));
+    same("RPATH", info.rpath.clone(), split("RPATH"));
+    same("RUNPATH", info.runpath.clone(), split("RUNPATH"));
+    let interpreter = dynamic.split_once("interpreter: ").and_then(|(_, rest)| rest.split(']').next());
+    same(
+        "interpreter",
+        info.interp.iter().cloned().collect(),
+        interpreter.map(str::to_owned).into_iter().collect(),
+    );
+    let ours: BTreeSet<String> =
+        info.version_needs.iter().map(|need| format!("{}: {}", need.library, need.version)).collect();
+    same("version needs", ours.into_iter().collect(), needs.into_iter().collect());
+    let ours: BTreeSet<String> = info.version_defs.iter().cloned().collect();
+    same("version definitions", ours.into_iter().collect(), definitions.into_iter().collect());
+    wrong
+}
+
+#[test]
+fn readelf_says_what_we_say() {
+    if !end_to_end() {
+        return;
+    }
+    let files = files();
+    assert!(files.len() > 100, "{}", files.len());
+    let mut wrong = Vec::new();
+    for path in &files {
+        match elf::parse(&fs::read(path).unwrap()) {
+            Ok(info) => wrong.extend(compare(path, &info)),
+            Err(why) => wrong.push(format!("{}: {why}", path.display())),
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), files.len(), wrong.join("\n"));
+    eprintln!("{} ELF files read as readelf reads them", files.len());
+}

@@ -1,0 +1,98 @@
+//! gpg and gpgv on what we sign and on what we accept.
+
+use std::fs;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use xtask::demo::factory::certificate::Certificate as Maker;
+use xtask::edge::openpgp::{Certificate, DetachedSignature, TrustPolicy, Verdict, Verification};
+
+use super::{end_to_end, output};
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+fn by_us(certificate: &[u8], signature: &[u8], data: &[u8]) -> Verdict {
+    let certificates = Certificate::parse_all(certificate, "a test").unwrap();
+    let policy = TrustPolicy::of_certificates(&certificates, now());
+    let signature = DetachedSignature::parse(signature, "a test").unwrap();
+    let mut verification = Verification::begin(&signature, &certificates, &policy);
+    verification.update(data);
+    verification.finish().signatures[0].verdict
+}
+
+fn gpg(home: &Path, arguments: &[&str]) -> String {
+    let mut all = vec![
+        "--homedir",
+        home.to_str().unwrap(),
+        "--batch",
+        "--quiet",
+        "--pinentry-mode",
+        "loopback",
+        "--passphrase",
+        "",
+    ];
+    all.extend(arguments);
+    output("gpg", &all)
+}
+
+#[test]
+fn gpgv_accepts_what_the_factory_signs() {
+    if !end_to_end() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let maker = Maker::throwaway(3).unwrap();
+    let [key, signature, data] = ["key.gpg", "data.sig", "data"].map(|name| home.path().join(name));
+    fs::write(&key, maker.binary().unwrap()).unwrap();
+    fs::write(&signature, maker.sign(b"data").unwrap()).unwrap();
+    fs::write(&data, b"data").unwrap();
+    let [key, signature, data] = [&key, &signature, &data].map(|path| path.to_str().unwrap());
+    output("gpgv", &["--keyring", key, signature, data]);
+    assert_eq!(by_us(&maker.binary().unwrap(), &maker.sign(b"data").unwrap(), b"data"), Verdict::Good);
+}
+
+#[test]
+fn what_gpg_signs_is_good_and_what_is_changed_is_not() {
+    if !end_to_end() {
+        return;
+    }
+    // A socket's path may not be long: gpg-agent puts one below its home.
+    let home = tempfile::tempdir_in("/tmp").unwrap();
+    let data = home.path().join("data");
+    fs::write(&data, b"data").unwrap();
+    for (number, algorithm) in ["rsa2048", "ed25519"].iter().enumerate() {
+        let user = format!("Signer {number} <signer{number}@test.invalid>");
+        gpg(home.path(), &["--quick-generate-key", &user, algorithm, "cert", "never"]);
+        let colons = gpg(home.path(), &["--with-colons", "--list-keys", &user]);
+        let primary = colons
+            .lines()
+            .find_map(|line| line.strip_prefix("fpr:::::::::"))
+            .unwrap()
+            .trim_end_matches(':')
+            .to_owned();
+        gpg(home.path(), &["--quick-add-key", &primary, algorithm, "sign", "1y"]);
+        let key = home.path().join(format!("key{number}.gpg"));
+        gpg(home.path(), &["--output", key.to_str().unwrap(), "--export", &primary]);
+        for digest in ["SHA256", "SHA512", "SHA1"] {
+            let signature = home.path().join(format!("{number}.{digest}.sig"));
+            let (path, file) = (signature.to_str().unwrap(), data.to_str().unwrap());
+            gpg(
+                home.path(),
+                &["--local-user", &primary, "--digest-algo", digest, "--output", path, "--detach-sign", file],
+            );
+            output("gpgv", &["--weak-digest", "MD5", "--keyring", key.to_str().unwrap(), path, file]);
+            let (key, signature) = (fs::read(&key).unwrap(), fs::read(&signature).unwrap());
+            // SHA-1 counts for no key but the CoreOS one: stricter than gpg.
+            let expected = if digest == "SHA1" { Verdict::Refused } else { Verdict::Good };
+            assert_eq!(by_us(&key, &signature, b"data"), expected, "{algorithm} {digest}");
+            assert_eq!(by_us(&key, &signature, b"date"), Verdict::Refused, "{algorithm} {digest}");
+        }
+    }
+    let _agent = std::process::Command::new("gpgconf")
+        .arg("--homedir")
+        .arg(home.path())
+        .args(["--kill", "all"])
+        .status();
+}

@@ -1,0 +1,118 @@
+//! `mksquashfs` makes it, `unsquashfs -lls` lists it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Cursor, Write};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use xtask::coreos::Board;
+use xtask::demo::factory::pack;
+use xtask::edge::image::{Scratch, Unsigned, VerifiedImage};
+use xtask::usr::tree::{Kind, UsrTree};
+
+use super::{end_to_end, output};
+
+/// Mode, size or target of each path, as `unsquashfs -lls` prints it.
+fn by_unsquashfs(image: &Path) -> BTreeMap<String, String> {
+    let listing = output("unsquashfs", &["-lls", image.to_str().unwrap()]);
+    let mut found = BTreeMap::new();
+    for line in listing.lines() {
+        let mut words = line.split_whitespace();
+        let (Some(mode), Some(_owner), Some(size), Some(_date), Some(_time)) =
+            (words.next(), words.next(), words.next(), words.next(), words.next())
+        else {
+            continue;
+        };
+        let Some((_, path)) = line.split_once("squashfs-root/") else { continue };
+        let (path, told) = match (path.split_once(" -> "), mode.chars().next()) {
+            (Some((path, target)), Some('l')) => (path, format!("{mode} {target}")),
+            (_, Some('d')) => (path, mode.to_owned()),
+            _ => (path, format!("{mode} {size}")),
+        };
+        found.insert(path.to_owned(), told);
+    }
+    found
+}
+
+/// The same of our tree.
+fn by_us(tree: &UsrTree) -> BTreeMap<String, String> {
+    let told = |node: &xtask::usr::tree::Node| match &node.kind {
+        Kind::File { size, .. } => format!("-{} {size}", letters(node.mode)),
+        Kind::Directory => format!("d{}", letters(node.mode)),
+        Kind::Symlink(target) => format!("l{} {target}", letters(node.mode)),
+        Kind::Special => "special".to_owned(),
+    };
+    tree.iter().map(|(path, node)| (path.to_string(), told(node))).collect()
+}
+
+/// `rwxr-xr-x`, with setuid, setgid and sticky as ls(1) shows them.
+fn letters(mode: u16) -> String {
+    let one = |shift: u16, special: u16, letter: char| {
+        let bits = mode >> shift;
+        let last = match (mode & special != 0, bits & 1 != 0) {
+            (true, true) => letter,
+            (true, false) => letter.to_ascii_uppercase(),
+            (false, true) => 'x',
+            (false, false) => '-',
+        };
+        [if bits & 4 != 0 { 'r' } else { '-' }, if bits & 2 != 0 { 'w' } else { '-' }, last]
+    };
+    [one(6, 0o4000, 's'), one(3, 0o2000, 's'), one(0, 0o1000, 't')].concat().into_iter().collect()
+}
+
+fn files(root: &Path) {
+    for number in 0..600 {
+        let directory = root.join(format!("lib64/d{}/e{}", number % 7, number % 31));
+        fs::create_dir_all(&directory).unwrap();
+        let path = directory.join(format!("file {number} \u{e9}"));
+        fs::write(&path, vec![b'x'; number * 73]).unwrap();
+        let modes = [0o644, 0o755, 0o4755, 0o2711, 0o1600, 0o000];
+        fs::set_permissions(&path, fs::Permissions::from_mode(modes[number % modes.len()])).unwrap();
+        symlink(format!("../e{number}/x"), directory.join(format!("link{number}"))).unwrap();
+    }
+    fs::create_dir(root.join("empty")).unwrap();
+    symlink("lib64", root.join("lib")).unwrap();
+}
+
+fn ours(squashfs: &[u8]) -> BTreeMap<String, String> {
+    let home = tempfile::tempdir().unwrap();
+    let archive = pack::archive(&[("etc", b""), ("usr.squashfs", squashfs)]).unwrap();
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(&archive).unwrap();
+    let archive = gzip.finish().unwrap();
+    let scratch = Scratch::in_folder(home.path());
+    let proved =
+        VerifiedImage::prove(Board::Amd64, "a test", Cursor::new(archive), Unsigned, &scratch).unwrap();
+    by_us(proved.open().unwrap().tree())
+}
+
+#[test]
+fn unsquashfs_lists_what_we_list_whatever_the_compressor() {
+    if !end_to_end() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path().join("usr");
+    fs::create_dir(&root).unwrap();
+    files(&root);
+    let options: [&[&str]; 6] = [
+        &["-comp", "gzip"],
+        &["-comp", "xz"],
+        &["-comp", "zstd", "-b", "1M"],
+        &["-comp", "lz4", "-no-fragments"],
+        &["-comp", "gzip", "-noI", "-noD", "-noF"],
+        &["-comp", "gzip", "-b", "4K", "-no-exports", "-always-use-fragments"],
+    ];
+    for (number, options) in options.iter().enumerate() {
+        let image = home.path().join(format!("{number}.squashfs"));
+        let mut arguments = vec![root.to_str().unwrap(), image.to_str().unwrap(), "-quiet", "-no-progress"];
+        arguments.extend(*options);
+        output("mksquashfs", &arguments);
+        let theirs = by_unsquashfs(&image);
+        assert!(theirs.len() > 1200, "{}", theirs.len());
+        assert_eq!(ours(&fs::read(&image).unwrap()), theirs, "{options:?}");
+    }
+}
