@@ -8,7 +8,6 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use xtask::coreos::Board;
 use xtask::demo::factory::pack;
 use xtask::edge::image::{Scratch, Unsigned, VerifiedImage};
 use xtask::usr::tree::{Kind, UsrTree};
@@ -84,8 +83,7 @@ fn ours(squashfs: &[u8]) -> BTreeMap<String, String> {
     gzip.write_all(&archive).unwrap();
     let archive = gzip.finish().unwrap();
     let scratch = Scratch::in_folder(home.path());
-    let proved =
-        VerifiedImage::prove(Board::Amd64, "a test", Cursor::new(archive), Unsigned, &scratch).unwrap();
+    let proved = VerifiedImage::prove("a test", Cursor::new(archive), Unsigned, &scratch).unwrap();
     by_us(proved.open().unwrap().tree())
 }
 
