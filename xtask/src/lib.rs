@@ -24,3 +24,5 @@ pub mod flags;
 
 pub mod cmd;
 pub mod demo;
+
+pub mod run;

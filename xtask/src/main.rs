@@ -11,5 +11,5 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
         }
     };
-    ExitCode::from(xtask::cmd::run(&invocation))
+    ExitCode::from(xtask::run::run(&invocation))
 }

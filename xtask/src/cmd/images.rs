@@ -1,6 +1,7 @@
 //! The images of a run, one a board: brought, proved, and held against what was asked for.
 
 mod local;
+mod remote;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,7 +39,7 @@ impl Images {
     pub(super) fn open(context: &Context<'_>, flags: &ImageFlags, wanted: &Wanted) -> Result<Images> {
         let boards = context.boards(flags)?;
         if flags.images.is_empty() {
-            return Err(Fault::failed("downloads are not wired yet"));
+            return remote::open(context, flags, wanted, &boards);
         }
         local::open(context, flags, wanted, &boards)
     }
@@ -74,6 +75,7 @@ impl Images {
 }
 
 /// What an image has to be.
+#[derive(Debug, Clone)]
 struct Asked {
     brand: Brand,
     /// `None` takes any release.

@@ -29,6 +29,13 @@ pub struct Rules {
     pub patience: Patience,
 }
 
+impl Rules {
+    /// The rules of a run that was told nothing else: `SSL_CERT_FILE` names the certificates.
+    pub fn from_environment() -> Rules {
+        Rules { certificates: std::env::var_os("SSL_CERT_FILE"), ..Rules::default() }
+    }
+}
+
 /// Makes requests; a command has one.
 pub struct Client {
     rules: Rules,

@@ -104,6 +104,17 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Gets an OpenPGP certificate from a vendor's address or a key server.
+    ///
+    /// # Errors
+    /// As [`Client::get`], or there is none.
+    pub fn get_certificate(&self, url: &str) -> Result<Vec<u8>> {
+        let found = self.get_small(url, super::MOST_LIST)?;
+        found.ok_or_else(|| Fault::failed(format!("{url} has no certificate")))
+    }
+}
+
 enum Opened {
     Body,
     Restart,

@@ -1,0 +1,46 @@
+//! Runs a command and tells what it did.
+
+use crate::cmd::{Context, bump_coreos, completions, verify_manifests, verify_signature};
+use crate::edge::http::{Client, Rules};
+use crate::edge::settings::Settings;
+use crate::edge::term::{Term, Verbosity};
+use crate::fault::Result;
+use crate::flags::{Command, Globals, Invocation};
+use crate::report::Report;
+
+/// Runs a command, tells what it did, and gives the exit code of the contract.
+pub fn run(invocation: &Invocation) -> u8 {
+    let Globals { format, color, verbosity, .. } = invocation.globals;
+    let term = Term::new(format, color, Verbosity::of(verbosity));
+    let mut report = Report { command: invocation.command.name(), ..Report::default() };
+    if let Err(fault) = carry_out(&term, invocation, &mut report) {
+        report.error = Some(fault);
+    }
+    match term.tell(&report) {
+        Ok(()) => report.exit_code(),
+        Err(fault) => {
+            term.fault(&fault);
+            2
+        }
+    }
+}
+
+fn carry_out(term: &Term, invocation: &Invocation, report: &mut Report) -> Result<()> {
+    let context = || Context::of(term, &invocation.globals);
+    match &invocation.command {
+        Command::BumpCoreos(flags) => bump_coreos(&context()?, flags, report),
+        Command::VerifyManifests(flags) => verify_manifests(&context()?, flags, report),
+        Command::VerifySignature(flags) => {
+            let keyring = Settings::read()?.keyring(None, flags.signing_key.as_deref(), None)?;
+            let client = Client::new(Rules { offline: flags.offline, ..Rules::from_environment() });
+            let fetch = |url: &str| client.get_certificate(url);
+            *report = verify_signature::run(flags, &keyring, (!flags.offline).then_some(&fetch));
+            Ok(())
+        }
+        Command::Completions { shell } => {
+            completions(*shell, report);
+            Ok(())
+        }
+        other => Err(crate::fault::Fault::failed(format!("{} is not built yet", other.name()))),
+    }
+}
