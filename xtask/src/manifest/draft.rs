@@ -1,5 +1,7 @@
 //! A manifest being mended: the text, and a record of each change with its reason.
 
+use std::collections::BTreeMap;
+
 use super::finding::{Fix, FixKind};
 use super::order::Order;
 use super::text::ManifestText;
@@ -14,8 +16,17 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Starts from a file as it stands. Its order is found once: mending must not change it.
-    pub fn new(file: &str, bytes: &[u8]) -> Draft {
+    /// Starts from files as they stand. Their orders are found once: mending must not change them. A file that is in
+    /// both orders follows the others.
+    pub fn of_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> BTreeMap<String, Draft> {
+        let mut drafts: BTreeMap<String, Draft> =
+            files.into_iter().map(|(file, bytes)| (file.to_owned(), Draft::new(file, bytes))).collect();
+        let shared = Order::shared(drafts.values().map(|draft| draft.order));
+        drafts.values_mut().for_each(|draft| draft.order = draft.order.or(shared));
+        drafts
+    }
+
+    fn new(file: &str, bytes: &[u8]) -> Draft {
         let text = ManifestText::parse(bytes);
         Draft { file: file.to_owned(), order: Order::of(&text), text, fixes: Vec::new() }
     }

@@ -4,9 +4,11 @@ use crate::usr::name;
 
 /// A manifest as it stands on disk. What is not touched comes out of [`ManifestText::to_bytes`] as it went in: line
 /// ends (also mixed ones), a missing final newline, blank lines, comments and bytes that are no UTF-8.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestText {
     lines: Vec<Line>,
+    /// The end that a new line gets: CRLF where most lines of the file had it, else LF.
+    usual_end: LineEnd,
 }
 
 /// One line, without its end.
@@ -74,7 +76,10 @@ impl ManifestText {
             };
             Line { text: name::from_bytes(text).into_owned(), end }
         });
-        ManifestText { lines: lines.collect() }
+        let lines: Vec<Line> = lines.collect();
+        let count = |end| lines.iter().filter(|line| line.end == end).count();
+        let crlf = count(LineEnd::CrLf) > count(LineEnd::Lf);
+        ManifestText { lines, usual_end: if crlf { LineEnd::CrLf } else { LineEnd::Lf } }
     }
 
     /// The file.
@@ -105,7 +110,7 @@ impl ManifestText {
     /// the file uses. A file without a final newline stays without one.
     pub fn insert(&mut self, index: usize, text: &str) {
         let index = index.min(self.lines.len());
-        let usual = self.usual_end();
+        let usual = self.usual_end;
         let mut end = usual;
         if index == self.lines.len()
             && let Some(last) = self.lines.last_mut()
@@ -139,14 +144,8 @@ impl ManifestText {
 
     /// Replaces all lines, each with the line end that the file uses.
     pub fn set_lines<'a>(&mut self, texts: impl IntoIterator<Item = &'a str>) {
-        let end = self.usual_end();
+        let end = self.usual_end;
         self.lines = texts.into_iter().map(|text| Line { text: text.to_owned(), end }).collect();
-    }
-
-    /// CRLF where most lines end so, else LF.
-    fn usual_end(&self) -> LineEnd {
-        let count = |end| self.lines.iter().filter(|line| line.end == end).count();
-        if count(LineEnd::CrLf) > count(LineEnd::Lf) { LineEnd::CrLf } else { LineEnd::Lf }
     }
 }
 

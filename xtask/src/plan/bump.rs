@@ -168,7 +168,7 @@ fn mend_all(
     reach: Reach,
 ) -> (Vec<Fix>, Unread) {
     let mut drafts: Drafts =
-        sources.manifests.iter().map(|(file, bytes)| (file.clone(), Draft::new(file, bytes))).collect();
+        Draft::of_files(sources.manifests.iter().map(|(file, bytes)| (file.as_str(), bytes.as_slice())));
     let mut unread = Unread::new();
     for (&board, index) in indexes {
         let flavors = FlavorFiles::of_board(board, &sources.listings);
