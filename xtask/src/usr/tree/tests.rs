@@ -1,4 +1,4 @@
-#![allow(clippy::print_stdout, clippy::unwrap_used)]
+#![allow(clippy::unwrap_used)]
 
 use super::*;
 use crate::usr::elf::{DlopenNote, DlopenPriority, ElfInfo, VersionNeed};
@@ -164,29 +164,5 @@ fn a_damaged_text_is_an_error_that_says_where() {
         ("l\t777\ta\tx\\\n", "line 2: a backslash escapes nothing"),
     ] {
         assert_eq!(error(&sealed(body)), why, "{body:?}");
-    }
-}
-
-#[test]
-#[ignore = "prints figures"]
-fn figures_of_a_large_text() {
-    let mut tree = UsrTree::new();
-    for at in 0..23_000 {
-        let kind = Kind::File { size: at, facts: Facts::Unread };
-        let path = UsrPath::new(&format!("share/directory-{}/package/file-{at}.conf", at / 12)).unwrap();
-        tree.insert(path, Node { mode: 0o644, kind });
-    }
-    for _ in 0..5 {
-        let start = std::time::Instant::now();
-        let text = tree.to_text();
-        let written = start.elapsed();
-        let read = UsrTree::from_text(text.as_bytes()).unwrap();
-        let both = start.elapsed();
-        println!(
-            "{} nodes, {} bytes: to_text {written:?}, from_text {:?}",
-            read.len(),
-            text.len(),
-            both - written
-        );
     }
 }
