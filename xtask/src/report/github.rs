@@ -23,6 +23,7 @@ pub fn render(report: &Report) -> String {
             &message,
         ));
     }
+    out.push_str(&report.drawing.to_string());
     // A line of ours that begins with "::" would be a command too; the lines below begin with words.
     for line in
         report.output.iter().map(String::as_str).chain(summary(report).as_ref().map(|(_, s)| s.as_str()))

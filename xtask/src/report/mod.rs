@@ -67,6 +67,8 @@ pub struct Report {
     pub checks: Vec<Check>,
     /// What a face prints ahead of everything else (`fetch`: the path, `why`: the tree).
     pub output: Vec<String>,
+    /// The same with tones, behind `output`.
+    pub drawing: styled::Styled,
     /// Keys that one command alone adds to the JSON document.
     pub extra: BTreeMap<&'static str, serde_json::Value>,
     /// What stopped the work.

@@ -12,8 +12,8 @@ pub(super) fn summary(report: &Report) -> Option<(Tone, String)> {
     if !report.checks.is_empty() {
         return Some(checks(report));
     }
-    let silent = !report.output.is_empty() && report.plan.is_empty() && report.findings.is_empty();
-    if silent && report.release.is_none() {
+    let says = !report.output.is_empty() || !report.drawing.is_empty();
+    if says && report.plan.is_empty() && report.findings.is_empty() {
         return None;
     }
     Some((tone(report), format!("{}; {}", changes(report), left(report))))

@@ -13,6 +13,7 @@ pub fn render(report: &Report) -> Styled {
     for line in &report.output {
         out.line(Tone::Plain, line);
     }
+    out.append(report.drawing.clone());
     for edit in &report.plan.edits {
         out.append(annotated(report, edit));
     }

@@ -10,6 +10,7 @@ mod commit;
 mod demo_command;
 mod demo_factory;
 mod demo_server;
+mod docs_man;
 mod http;
 mod openpgp;
 mod openpgp_gpg;
