@@ -1,8 +1,11 @@
 //! Parses, runs, and exits with the contract's code.
+#![allow(clippy::disallowed_methods, reason = "the command line is taken here, and handed on")]
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Where no handler can be set, a signal ends us at once, and the next run finishes what it finds.
+    let _unwatched = xtask::edge::signals::watch();
     let invocation = match xtask::flags::parse(std::env::args_os()) {
         Ok(invocation) => invocation,
         Err(usage) => {
