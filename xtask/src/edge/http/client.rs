@@ -1,6 +1,6 @@
 //! Asks: one request with its redirects, under the rules for addresses.
 
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use ureq::http::Response;
@@ -40,14 +40,19 @@ impl Rules {
 pub struct Client {
     rules: Rules,
     /// For https; it needs certificates, which are read when they are first needed.
-    secure: OnceCell<Agent>,
-    plain: OnceCell<Agent>,
+    secure: OnceLock<Agent>,
+    plain: OnceLock<Agent>,
 }
 
 impl Client {
     /// A client; proxies come from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
     pub fn new(rules: Rules) -> Client {
-        Client { rules, secure: OnceCell::new(), plain: OnceCell::new() }
+        Client { rules, secure: OnceLock::new(), plain: OnceLock::new() }
+    }
+
+    /// Whether nothing may be asked.
+    pub fn is_offline(&self) -> bool {
+        self.rules.offline
     }
 
     pub(super) fn patience(&self) -> &Patience {

@@ -18,7 +18,7 @@ pub use pass::{Content, Digest, Passed, Watch};
 pub use scratch::Scratch;
 pub use unpack::Limits;
 pub use usr_image::UsrImage;
-pub use verified::{Proof, Unsigned, VerifiedImage};
+pub use verified::{Proving, Unsigned, VerifiedImage};
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

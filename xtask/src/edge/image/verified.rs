@@ -11,38 +11,62 @@ use crate::edge::openpgp::Verification;
 use crate::fault::{Fault, Result};
 use crate::report::Signer;
 
-/// A signature under way: it sees every byte of the file, and then judges.
-pub trait Proof: Watch {
-    /// Who signed the bytes that were seen; `None` where there is no signature, and none was asked for.
-    ///
-    /// # Errors
-    /// The signature does not hold, or does not count.
-    fn judge(self) -> Result<Option<Signer>>;
-}
-
 impl Watch for Verification {
     fn update(&mut self, bytes: &[u8]) {
         Verification::update(self, bytes);
     }
 }
 
-impl Proof for Verification {
-    fn judge(self) -> Result<Option<Signer>> {
-        self.finish().into_signer().map(Some)
-    }
+/// What will have to be proved of the bytes.
+pub enum Proving {
+    /// A signature, judged already in all that needs no data.
+    Signed(Box<Verification>),
+    /// `--unsigned`: nothing, since there is no signature, on the user's own word.
+    Unsigned,
 }
 
-/// `--unsigned`: an image that has no signature, on the user's own word. Callers make sure that it has none.
+/// What stands in place of a verification where there is no signature.
 #[derive(Debug, Clone, Copy)]
 pub struct Unsigned;
 
-impl Watch for Unsigned {
-    fn update(&mut self, _: &[u8]) {}
+impl From<Unsigned> for Proving {
+    fn from(_: Unsigned) -> Proving {
+        Proving::Unsigned
+    }
 }
 
-impl Proof for Unsigned {
-    fn judge(self) -> Result<Option<Signer>> {
-        Ok(None)
+impl From<Verification> for Proving {
+    fn from(verification: Verification) -> Proving {
+        Proving::Signed(Box::new(verification))
+    }
+}
+
+impl Watch for Proving {
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Proving::Signed(verification) => verification.update(bytes),
+            Proving::Unsigned => {}
+        }
+    }
+}
+
+/// What was proved.
+struct Proved {
+    signer: Option<Signer>,
+    hashes: Vec<Option<Vec<u8>>>,
+}
+
+impl Proving {
+    /// The judgement over the bytes that were seen.
+    fn judge(self) -> Result<Proved> {
+        match self {
+            Proving::Signed(verification) => {
+                let hashes = verification.hashes();
+                let signer = verification.finish().into_signer()?;
+                Ok(Proved { signer: Some(signer), hashes })
+            }
+            Proving::Unsigned => Ok(Proved { signer: None, hashes: Vec::new() }),
+        }
     }
 }
 
@@ -53,6 +77,7 @@ pub struct VerifiedImage {
     digest: Digest,
     length: u64,
     signer: Option<Signer>,
+    hashes: Vec<Option<Vec<u8>>>,
     squashfs: File,
 }
 
@@ -62,21 +87,22 @@ impl VerifiedImage {
     /// # Errors
     /// The stream breaks off; the signature does not hold (it is judged before anything in the image is); there is
     /// no sound image in the stream.
-    pub fn prove<P: Proof>(
+    pub fn prove(
         source: &str,
         stream: impl Read,
-        proof: P,
+        proving: impl Into<Proving>,
         scratch: &Scratch,
     ) -> Result<VerifiedImage> {
         let content = Content::Image(scratch.clone(), Limits::default());
-        let passed = pass(stream, proof, content).map_err(|fault| about(source, fault))?;
-        let signer = passed.watch.judge().map_err(|fault| about(source, fault))?;
+        let passed = pass(stream, proving.into(), content).map_err(|fault| about(source, fault))?;
+        let proved = passed.watch.judge().map_err(|fault| about(source, fault))?;
         let squashfs = passed.squashfs.unwrap_or_else(|| Err(Fault::failed("it was not unpacked")));
         Ok(VerifiedImage {
             source: source.to_owned(),
             digest: passed.digest,
             length: passed.length,
-            signer,
+            signer: proved.signer,
+            hashes: proved.hashes,
             squashfs: squashfs.map_err(|fault| about(source, fault))?,
         })
     }
@@ -99,6 +125,11 @@ impl VerifiedImage {
     /// Who signed it; `None` under `--unsigned`.
     pub fn signer(&self) -> Option<&Signer> {
         self.signer.as_ref()
+    }
+
+    /// What its bytes were hashed to, for each signature that was open: enough to judge them again without it.
+    pub fn hashes(&self) -> &[Option<Vec<u8>>] {
+        &self.hashes
     }
 
     /// Reads its tables.

@@ -118,24 +118,39 @@ impl Verification {
         self.hashers.iter_mut().for_each(|(_, _, hasher)| hasher.update(bytes));
     }
 
+    /// What was taken in hashes to, with the trailer of each open signature, in the order of the signatures; `None`
+    /// for those that are not open, and for bytes that bear the mark of a SHA-1 collision attack.
+    pub fn hashes(&self) -> Vec<Option<Vec<u8>>> {
+        let hash_of = |judged: &Judged| {
+            let Judged::Open { signature, hash, .. } = judged else { return None };
+            let (_, _, hasher) =
+                self.hashers.iter().find(|(known, salt, _)| known == hash && *salt == signature.salt)?;
+            let mut hasher = hasher.clone();
+            hasher.update(&signature.trailer());
+            hasher.finish()
+        };
+        self.judged.iter().map(hash_of).collect()
+    }
+
     /// Does the mathematics over what was taken in.
     pub fn finish(self) -> Verdicts {
-        let Verification { source, trusted, judged, hashers } = self;
-        let verdicts = judged.into_iter().map(|judged| match judged {
+        let hashes = self.hashes();
+        self.finish_with(&hashes)
+    }
+
+    /// Does the mathematics over bytes that were taken in before, by another verification of the same signatures
+    /// that gave these [`Verification::hashes`].
+    pub fn finish_with(self, hashes: &[Option<Vec<u8>>]) -> Verdicts {
+        let Verification { source, trusted, judged, .. } = self;
+        let verdicts = judged.into_iter().enumerate().map(|(number, judged)| match judged {
             Judged::Refused { broken, key, signed_at } => {
                 let hint = hint(broken.rule);
                 verdict(Verdict::Refused, broken.rule, key.as_deref(), signed_at, broken.message, hint)
             }
             Judged::Unknown { issuer, signed_at } => unknown(issuer, signed_at, &trusted),
-            Judged::Open { signature, hash, signed_at, candidates } => {
-                let hasher =
-                    hashers.iter().find(|(known, salt, _)| *known == hash && *salt == signature.salt);
-                let digest = hasher.and_then(|(_, _, hasher)| {
-                    let mut hasher = hasher.clone();
-                    hasher.update(&signature.trailer());
-                    hasher.finish()
-                });
-                closed(&signature, signed_at, &candidates, digest.as_deref())
+            Judged::Open { signature, signed_at, candidates, .. } => {
+                let hash = hashes.get(number).and_then(Option::as_deref);
+                closed(&signature, signed_at, &candidates, hash)
             }
         });
         Verdicts { signatures: verdicts.collect(), source }

@@ -1,0 +1,109 @@
+//! The text form of an image's tree in the cache, and what must be the same for it to count.
+//!
+//! ```text
+//! image-tree 1
+//! image DIGEST
+//! stamp DEVICE INODE SIZE MODIFIED CHANGED
+//! signature DIGEST-OF-THE-SIG | none
+//! certificates DIGEST
+//! hash HEX | -                     one a signature: what the image's bytes were hashed to
+//! check DIGEST-OF-THESE-LINES
+//!
+//! usr-tree 1 …
+//! ```
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::folder::Cache;
+use super::stamp::Stamp;
+use crate::edge::image::Digest;
+use crate::fault::{OrFault, Result};
+use crate::usr::tree::UsrTree;
+
+const HEADER: &str = "image-tree 1";
+
+/// What a kept tree was made of and under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Terms {
+    /// The image file.
+    pub(super) stamp: Stamp,
+    /// The `.sig`; `None` only for an image that has none.
+    pub(super) signature: Option<Digest>,
+    /// Every certificate at hand.
+    pub(super) certificates: Digest,
+}
+
+/// A tree as it was kept.
+pub(super) struct Kept {
+    pub(super) digest: Digest,
+    /// What each open signature's hash came to: with it the signature is proved again without the image.
+    pub(super) hashes: Vec<Option<Vec<u8>>>,
+    pub(super) tree: UsrTree,
+}
+
+/// Where the tree of the image at `path` is kept. A new image under an old name takes the old one's place.
+pub(super) fn place(cache: &Cache, path: &Path) -> Result<PathBuf> {
+    let name = Digest::of(path.as_os_str().as_encoded_bytes()).hex();
+    Ok(cache.folder("trees")?.join(&name[..32]))
+}
+
+/// What is kept at `place`; `None` where there is nothing, something broken, or something under other terms.
+pub(super) fn load(place: &Path, terms: &Terms) -> Option<Kept> {
+    let bytes = fs::read(place).ok()?;
+    let end = bytes.windows(2).position(|two| two == b"\n\n")?;
+    let head = std::str::from_utf8(&bytes[..end]).ok()?;
+    let (checked, check) = head.rsplit_once("\ncheck ")?;
+    if Digest::of(checked.as_bytes()).hex() != check {
+        return None;
+    }
+    let mut lines = checked.strip_prefix(HEADER)?.strip_prefix('\n')?.lines();
+    let digest = Digest::from_hex(lines.next()?.strip_prefix("image ")?)?;
+    for term in terms.lines() {
+        if lines.next()? != term {
+            return None;
+        }
+    }
+    let hashes = lines.map(|line| hash(line.strip_prefix("hash ")?)).collect::<Option<Vec<_>>>()?;
+    let tree = UsrTree::from_text(&bytes[end + 2..]).ok()?;
+    Some(Kept { digest, hashes, tree })
+}
+
+/// Keeps a tree: written beside and renamed, so that another process sees the old one or the new one, whole.
+pub(super) fn store(place: &Path, terms: &Terms, kept: &Kept) -> Result<()> {
+    let mut head = format!("{HEADER}\nimage {}\n{}", kept.digest.hex(), terms.lines().join("\n"));
+    for hash in &kept.hashes {
+        let hex = hash.as_ref().map_or_else(|| "-".to_owned(), |hash| hex(hash));
+        head += &format!("\nhash {hex}");
+    }
+    let check = Digest::of(head.as_bytes()).hex();
+    let text = format!("{head}\ncheck {check}\n\n{}", kept.tree.to_text());
+    let staged = place.with_extension(std::process::id().to_string());
+    let about = || format!("cannot keep the tree in {}", place.display());
+    fs::write(&staged, text).and_then(|()| fs::rename(&staged, place)).or_fault(about)
+}
+
+impl Terms {
+    fn lines(&self) -> [String; 3] {
+        let signature = self.signature.map_or_else(|| "none".to_owned(), |digest| digest.hex());
+        [
+            format!("stamp {}", self.stamp.line()),
+            format!("signature {signature}"),
+            format!("certificates {}", self.certificates.hex()),
+        ]
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The hash of one line; the outer `None` is a line that is none.
+fn hash(text: &str) -> Option<Option<Vec<u8>>> {
+    if text == "-" {
+        return Some(None);
+    }
+    let pairs = text.as_bytes().chunks(2);
+    let bytes = pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
+    bytes.collect::<Option<Vec<u8>>>().filter(|_| text.len().is_multiple_of(2)).map(Some)
+}

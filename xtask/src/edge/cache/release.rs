@@ -1,0 +1,217 @@
+//! From a release's number to its proved image: out of the cache, else over the network.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::path::PathBuf;
+
+use super::image::Image;
+use super::kept::Terms;
+use super::road::{Road, no_signature};
+use super::shelf::Shelf;
+use super::stamp::Stamp;
+use crate::coreos::{Board, Brand, Channel, Release};
+use crate::edge::http::{Download, MOST_IMAGE, MOST_SIGNATURE, ReleaseDir};
+use crate::edge::image::pass::{Content, pass};
+use crate::edge::image::{Digest, VerifiedImage};
+use crate::fault::{Fault, FaultKind, OrFault, Result};
+use crate::report::Signer;
+
+/// The image that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its vendor.
+    pub brand: Brand,
+    /// Its board.
+    pub board: Board,
+    /// Its release.
+    pub release: Release,
+    /// Where it is to be had.
+    pub dir: ReleaseDir,
+}
+
+/// A file in the cache that was proved a moment ago.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Its digest.
+    pub digest: Digest,
+    /// Who signed it.
+    pub signer: Signer,
+}
+
+/// A proved image in its place, with what was unpacked of it on the way there.
+struct Downloaded {
+    path: PathBuf,
+    signature: Vec<u8>,
+    verified: VerifiedImage,
+}
+
+impl Road<'_> {
+    /// The image of a release; `None` where the server has no such release.
+    ///
+    /// # Errors
+    /// It cannot be got, or is refused.
+    pub fn release(&self, wanted: &Wanted) -> Result<Option<Image>> {
+        let shelf = Shelf::lock(&self.cache, self.term, wanted)?;
+        let mut refused = None;
+        for kept in shelf.images()? {
+            match Image::at(self, kept.image.clone(), wanted.dir.image(), Some(kept.signature)) {
+                Ok(image) => return Ok(Some(image)),
+                Err(fault) => refused = Some(fault),
+            }
+        }
+        if let Some(fault) = refused.filter(|_| self.client.is_offline()) {
+            return Err(fault);
+        }
+        let Some(downloaded) = self.download(&shelf, wanted)? else { return Ok(None) };
+        let Downloaded { path, signature, verified } = downloaded;
+        let stamp = Stamp::of(&File::open(&path).or_fault(|| format!("cannot open {}", path.display()))?)?;
+        let terms: Terms = self.terms(stamp, Some(&signature));
+        Image::of_verified(path, Some(signature), verified, Some(terms)).map(Some)
+    }
+
+    /// Gets the image of a release into the cache, and proves it from the bytes that lie there; `None` where the
+    /// server has no such release.
+    ///
+    /// # Errors
+    /// It cannot be got, or is refused.
+    pub fn fetch(&self, wanted: &Wanted) -> Result<Option<Fetched>> {
+        let shelf = Shelf::lock(&self.cache, self.term, wanted)?;
+        for kept in shelf.images()? {
+            match self.prove_bytes(kept.image.clone(), &kept.signature) {
+                Ok(fetched) => return Ok(Some(fetched)),
+                Err(fault) if self.client.is_offline() => return Err(fault),
+                // What no longer holds on disk is got anew, unless it is trust that went.
+                Err(fault) if fault.kind == FaultKind::Refused => {
+                    self.term.warn(format!("{fault}; getting it again"));
+                    shelf.remove(&kept.image)?;
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        let Some(downloaded) = self.download(&shelf, wanted)? else { return Ok(None) };
+        self.prove_bytes(downloaded.path, &downloaded.signature).map(Some)
+    }
+
+    /// Proves a file as it lies on disk, and unpacks nothing.
+    fn prove_bytes(&self, path: PathBuf, signature: &[u8]) -> Result<Fetched> {
+        let source = path.display().to_string();
+        let verification = self.verification(&source, signature)?;
+        let file = File::open(&path).or_fault(|| format!("cannot open {source}"))?;
+        let passed = pass(file, verification, Content::Opaque)?;
+        let signer = passed.watch.finish().into_signer()?;
+        Ok(Fetched { path, digest: passed.digest, signer })
+    }
+
+    /// The channel's newest release, from its `version.txt`, whose signature counts like any other's.
+    ///
+    /// # Errors
+    /// It cannot be got, is not signed, or names no release.
+    pub fn latest(&self, dir: &ReleaseDir, brand: Brand) -> Result<Release> {
+        let url = dir.current().file("version.txt");
+        let (bytes, _) = self.list(&url)?.ok_or_else(|| {
+            Fault::failed(format!("there is no {url}"))
+                .hint("name the release by its number instead of latest")
+        })?;
+        let text = String::from_utf8_lossy(&bytes);
+        let key = format!("{}_VERSION_ID=", brand.variable_prefix());
+        let value = text.lines().find_map(|line| line.strip_prefix(&key));
+        let value = value.ok_or_else(|| Fault::failed(format!("{url} has no line {key}…")))?;
+        value.trim_matches('"').parse().or_fault(|| format!("cannot use {url}"))
+    }
+
+    /// Which other channels have the release, where this one has not.
+    ///
+    /// # Errors
+    /// Never for a channel that cannot be asked: it is left out.
+    pub fn other_channels(&self, wanted: &Wanted) -> Vec<Channel> {
+        let here = wanted.dir.channel();
+        let others = wanted.brand.channels().iter().copied().filter(|channel| Some(*channel) != here);
+        let has = |channel: &Channel| {
+            let dir = wanted.dir.on_channel(*channel)?;
+            self.client.get_small(&format!("{}.sig", dir.image()), MOST_SIGNATURE).ok().flatten().map(drop)
+        };
+        others.filter(|channel| has(channel).is_some()).collect()
+    }
+
+    fn download(&self, shelf: &Shelf, wanted: &Wanted) -> Result<Option<Downloaded>> {
+        let url = wanted.dir.image();
+        let Some(signature) = self.client.get_small(&format!("{url}.sig"), MOST_SIGNATURE)? else {
+            // A release that is not there has no signature either; an image without one is refused.
+            let image = self.client.get(&url, MOST_IMAGE, None, &crate::edge::term::Silent)?;
+            return image.map_or(Ok(None), |_| Err(no_signature(&url)));
+        };
+        let (mut partial, mut resume) = shelf.partial()?;
+        // Once with what is there, once after the file changed under way, once from zero after a bad signature.
+        for _ in 0..3 {
+            let proving = self.proving(&url, Some(&signature))?;
+            let progress = self.term.progress("download", None);
+            let opened = self.client.get(&url, MOST_IMAGE, resume.as_ref(), progress.as_ref())?;
+            let Some(mut download) = opened else { return Ok(None) };
+            let resumed = download.at() > 0;
+            if !resumed {
+                empty(&mut partial)?;
+            }
+            shelf.note(download.resume_after(0).as_ref())?;
+            progress.advance(download.at());
+            partial.rewind().or_fault(|| "cannot read the download that was begun")?;
+            let proved = self.prove(
+                &url,
+                Stored { partial: &mut partial, held: download.at(), download: &mut download },
+                proving,
+            );
+            progress.finish();
+            let again = match proved {
+                Ok(verified) => {
+                    partial.sync_data().or_fault(|| "cannot write the download to disk")?;
+                    let path = shelf.put(verified.digest(), &signature)?;
+                    return Ok(Some(Downloaded { path, signature, verified }));
+                }
+                Err(_) if download.must_restart() => true,
+                Err(fault) if fault.kind == FaultKind::Refused && resumed => {
+                    self.term.warn(format!("{fault}; getting it once more from the start"));
+                    true
+                }
+                Err(fault) if fault.kind == FaultKind::Refused => {
+                    shelf.drop_partial();
+                    return Err(fault);
+                }
+                Err(fault) => return Err(fault),
+            };
+            if again {
+                resume = None;
+                empty(&mut partial)?;
+            }
+        }
+        Err(Fault::failed(format!("{url} changes while it is downloaded")).hint("try again later"))
+    }
+}
+
+/// What is there of a download, then the rest of it, which is stored as it comes.
+struct Stored<'d, 'c> {
+    partial: &'d mut File,
+    /// Bytes of the partial file still to be read.
+    held: u64,
+    download: &'d mut Download<'c>,
+}
+
+impl Read for Stored<'_, '_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.held > 0 {
+            let most = usize::try_from(self.held).map_or(out.len(), |held| out.len().min(held));
+            let count = self.partial.read(&mut out[..most])?;
+            self.held = if count == 0 { 0 } else { self.held - count as u64 };
+            if count > 0 {
+                return Ok(count);
+            }
+        }
+        let count = self.download.read(out)?;
+        self.partial.write_all(&out[..count])?;
+        Ok(count)
+    }
+}
+
+fn empty(partial: &mut File) -> Result<()> {
+    partial.set_len(0).and_then(|()| partial.rewind()).or_fault(|| "cannot begin the download anew")
+}
