@@ -69,20 +69,11 @@ pub fn bump(before: &Stage1Sources, request: &Request, trees: &Trees<'_>) -> Res
         trees.iter().map(|(&board, tree)| (board, ImageIndex::of(tree))).collect();
 
     let (fixes, mut unread) = mend_all(&mut after, &indexes, request.reach);
+    let mut findings = Vec::new();
     if unread.is_empty() {
-        let settled = after.clone();
-        let (more, _) = mend_all(&mut after, &indexes, request.reach);
-        if let Some(fix) = more.first().filter(|_| after != settled) {
-            return Err(Fault::failed("mending the manifests does not settle")
-                .because(format!("a second pass would change {} again: {}", fix.file, fix.because))
-                .hint("please report this with the manifests and the release; nothing was written"));
-        }
+        ensure_settled(&after, &indexes, request.reach)?;
+        (findings, unread) = check_all(&after, systemd, &indexes, request.reach.dlopen)?;
     }
-    let (findings, more) = check_all(&after, systemd, &indexes, request.reach.dlopen)?;
-    for (board, paths) in more {
-        unread.entry(board).or_default().extend(paths);
-    }
-    unread.retain(|_, paths| !paths.is_empty());
     Ok(Bump {
         release: (pins.release().clone(), request.release.clone()),
         systemd: (pins.systemd(), systemd),
@@ -91,6 +82,20 @@ pub fn bump(before: &Stage1Sources, request: &Request, trees: &Trees<'_>) -> Res
         findings,
         unread,
     })
+}
+
+/// Mending what was mended must change nothing.
+fn ensure_settled(
+    after: &Stage1Sources,
+    indexes: &BTreeMap<Board, ImageIndex<'_>>,
+    reach: Reach,
+) -> Result<()> {
+    let mut again = after.clone();
+    let (more, _) = mend_all(&mut again, indexes, reach);
+    let Some(fix) = more.first().filter(|_| again != *after) else { return Ok(()) };
+    Err(Fault::failed("mending the manifests does not settle")
+        .because(format!("a second pass would change {} again: {}", fix.file, fix.because))
+        .hint("please report this with the manifests and the release; nothing was written"))
 }
 
 /// Checks the sources as they are, and changes nothing.
