@@ -112,7 +112,7 @@ find_library() {
 closure() {
   local -A seen=()
   local -a todo=()
-  local path part needed library interp
+  local path part needed library
   mapfile -t todo
   while [ ${#todo[@]} -gt 0 ]; do
     path=${todo[0]} todo=("${todo[@]:1}")
@@ -126,8 +126,11 @@ closure() {
     needed=$(readelf -dlW "$image/usr/$part" 2> /dev/null |
       sed -nE 's/.*\(NEEDED\).*\[(.*)\]$/\1/p; s/.*program interpreter: (.*)\]$/\1/p' || true)
     for library in $needed; do
-      interp=${library##*/}
-      todo+=("$(find_library "$interp")")
+      case $library in
+        # The interpreter is asked for by its path.
+        /*) todo+=("$(canonical_directory "$(dirname "${library#/}")")/${library##*/}") ;;
+        *) todo+=("$(find_library "$library")") ;;
+      esac
     done
   done
 }
@@ -153,7 +156,8 @@ write_coreos() {
   {
     systemd_programs | spell
     for library in $by_name; do
-      [ ! -e "$image/usr/lib64/$library" ] || echo "lib64/$library"
+      # A subshell, so that a name that the image does not have is no failure.
+      (find_library "$library" 2> /dev/null) || true
     done
   } | closure > "$work/systemd"
   # The links that Debian's loader and RUNPATHs go through.
@@ -192,7 +196,7 @@ write_common_mk() {
     s/^CCN_IMG_RELEASE := .*/CCN_IMG_RELEASE := $release/" "$mk"
   # The rest of the build, where this repository has one.
   (cd "$here/stage1" && find . \( -name Makefile -o -name '*.mk' \) -not -path './build-*' ! -name coreos-common.mk -print0 |
-    cpio --quiet -0 -pdm "$(cd "$tree/stage1" && pwd)")
+    cpio --quiet -0 -pdmu "$(cd "$tree/stage1" && pwd)")
 }
 
 # In a chroot of exactly the listed files, every ELF file must find all of its libraries.

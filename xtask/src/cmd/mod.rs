@@ -8,10 +8,12 @@ mod bump_coreos;
 mod completions;
 mod context;
 mod images;
+mod smoketest;
 mod verify_manifests;
 pub mod verify_signature;
 
 pub use bump_coreos::bump_coreos;
 pub use completions::completions;
 pub use context::Context;
+pub use smoketest::smoketest;
 pub use verify_manifests::verify_manifests;

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "this is where the outside world is touched")]
 
 pub mod apply;
+pub mod boot;
 pub mod build;
 pub mod cache;
 pub mod git;
@@ -11,6 +12,7 @@ pub mod loader;
 pub mod openpgp;
 pub mod repo;
 pub mod reports;
+pub mod rootfs;
 pub mod settings;
 pub mod signals;
 pub mod term;

@@ -1,0 +1,115 @@
+//! The checks of a run as they come in: told on the way, kept for the report.
+
+use crate::cmd::context::Context;
+use crate::coreos::{Board, Flavor};
+use crate::manifest::text::ManifestText;
+use crate::report::{Check, Outcome};
+
+/// Every check so far.
+pub(super) struct Checks<'a> {
+    context: &'a Context<'a>,
+    all: Vec<Check>,
+}
+
+impl<'a> Checks<'a> {
+    pub(super) fn new(context: &'a Context<'a>) -> Checks<'a> {
+        Checks { context, all: Vec::new() }
+    }
+
+    pub(super) fn into_inner(self) -> Vec<Check> {
+        self.all
+    }
+
+    /// A check that a person wants to see go by.
+    pub(super) fn pass(
+        &mut self,
+        name: &'static str,
+        subject: impl Into<String>,
+        message: impl Into<String>,
+    ) {
+        let (subject, message) = (subject.into(), message.into());
+        self.context.term.stage("passed", format!("{name} {subject}: {message}"));
+        self.all.push(Check { name, subject, outcome: Outcome::Pass, message });
+    }
+
+    /// One of many that passed.
+    pub(super) fn pass_quietly(
+        &mut self,
+        name: &'static str,
+        subject: impl Into<String>,
+        message: impl Into<String>,
+    ) {
+        self.all.push(Check {
+            name,
+            subject: subject.into(),
+            outcome: Outcome::Pass,
+            message: message.into(),
+        });
+    }
+
+    pub(super) fn fail(
+        &mut self,
+        name: &'static str,
+        subject: impl Into<String>,
+        message: impl Into<String>,
+    ) {
+        let (subject, message) = (subject.into(), message.into());
+        let first = message.lines().next().unwrap_or_default();
+        self.context.term.warn(format!("{name} {subject}: {first}"));
+        self.all.push(Check { name, subject, outcome: Outcome::Fail, message });
+    }
+
+    pub(super) fn skip(&mut self, name: &'static str, subject: impl Into<String>, reason: impl Into<String>) {
+        let (subject, message) = (subject.into(), reason.into());
+        self.context.term.stage("skipped", format!("{name} {subject}: {message}"));
+        self.all.push(Check { name, subject, outcome: Outcome::Skip, message });
+    }
+}
+
+/// The manifests of a flavor on a board that list a path, by their real paths; every one of them for `None`.
+pub(super) fn manifests(
+    context: &Context<'_>,
+    board: Board,
+    flavor: &Flavor,
+    path: Option<&str>,
+) -> Vec<String> {
+    let listings = context.sources.listings.iter();
+    let of_flavor = listings.filter(|listing| listing.board == board && listing.flavor == *flavor);
+    let lists = |file: &String| {
+        let Some(path) = path else { return true };
+        let text = context
+            .sources
+            .manifests
+            .get(file)
+            .map_or_else(|| ManifestText::parse(b""), |bytes| ManifestText::parse(bytes));
+        text.entries().any(|(_, entry)| entry == path)
+    };
+    of_flavor.map(|listing| listing.file.clone()).filter(lists).collect()
+}
+
+/// The lines of a flavor's manifests, each with the manifest that has it.
+pub(super) fn entries(context: &Context<'_>, board: Board, flavor: &Flavor) -> Vec<(String, String)> {
+    let files = manifests(context, board, flavor, None);
+    let of_file = |file: String| {
+        let text = context
+            .sources
+            .manifests
+            .get(&file)
+            .map_or_else(|| ManifestText::parse(b""), |bytes| ManifestText::parse(bytes));
+        text.entries().map(|(_, entry)| (entry.to_owned(), file.clone())).collect::<Vec<_>>()
+    };
+    files.into_iter().flat_map(of_file).collect()
+}
+
+/// The manifest that a path would stand in, for a message: bash's for bash, journald's for the units of journald,
+/// systemd's for the rest.
+pub(super) fn home_of(context: &Context<'_>, board: Board, flavor: &Flavor, path: &str) -> String {
+    let word = match path {
+        "bin/bash" => "bash",
+        unit if unit.contains("/system/") => "journald",
+        _ => "systemd",
+    };
+    let files = manifests(context, board, flavor, None);
+    let named = files.iter().find(|file| file.ends_with(&format!("/{word}.manifest")));
+    named.or(files.first()).cloned().unwrap_or_else(|| format!("stage1/usr_from_{flavor}/manifest-{board}.d"))
+}

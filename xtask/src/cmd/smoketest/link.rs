@@ -1,0 +1,124 @@
+//! Whether every program and library of a root filesystem links, and whether the check of the manifests knew.
+
+use std::thread::available_parallelism;
+
+use super::Subject;
+use super::checks::{self, Checks};
+use crate::cmd::context::Context;
+use crate::edge::loader::{self, LinkCheck, Linked};
+use crate::fault::Result;
+use crate::manifest::finding::{Finding, Severity};
+use crate::usr::path::UsrPath;
+
+/// Asks the loader; one check a file, and one that sums them up. `findings` are those of the check of the manifests,
+/// where it was made.
+pub(super) fn check(
+    context: &Context<'_>,
+    subject: &Subject,
+    jobs: Option<usize>,
+    findings: Option<&[Finding]>,
+    checks: &mut Checks<'_>,
+) -> Result<()> {
+    let jobs = jobs.or_else(|| available_parallelism().ok().map(usize::from)).unwrap_or(1);
+    let linked = loader::check(&subject.rootfs, jobs)?;
+    let (board, flavor) = (subject.rootfs.board, &subject.flavor);
+    let good = linked.files.iter().filter(|file| file.is_good()).count();
+    for file in &linked.files {
+        tell(context, subject, file, checks);
+    }
+    let sum = format!(
+        "{good} of {} files link, {:.2} s ({})",
+        linked.files.len(),
+        linked.took.as_secs_f64(),
+        linked.means
+    );
+    if good == linked.files.len() {
+        checks.pass("link", format!("{board} {flavor}"), sum);
+    } else {
+        context.term.warn(format!("link {board} {flavor}: {sum}"));
+    }
+    for (path, message) in
+        findings.map(|findings| disagreements(subject, &linked, findings)).unwrap_or_default()
+    {
+        checks.fail("link", path, message);
+    }
+    Ok(())
+}
+
+fn tell(context: &Context<'_>, subject: &Subject, linked: &Linked, checks: &mut Checks<'_>) {
+    let (board, flavor) = (subject.rootfs.board, &subject.flavor);
+    let file = linked.file.as_str();
+    if linked.problems.is_empty() {
+        return checks.pass_quietly("link", file, format!("{board} {flavor}"));
+    }
+    let problems = linked.problems.join("; ");
+    if linked.is_good() {
+        let programs = linked.forgiven.iter().map(UsrPath::as_str).collect::<Vec<_>>().join(", ");
+        let message =
+            format!("{board} {flavor}: alone, {problems}; it links where it is loaded, by {programs}");
+        return checks.pass_quietly("link", file, message);
+    }
+    let homes = checks::manifests(context, board, flavor, Some(file));
+    let home = homes.first().cloned().unwrap_or_else(|| checks::home_of(context, board, flavor, file));
+    checks.fail(
+        "link",
+        file,
+        format!(
+            "{problems}\n{board} {flavor}: {home} lists {file} and lacks what it needs\n\
+             hint: cargo xtask verify-manifests --fix"
+        ),
+    );
+}
+
+/// Where the real loader and the check of the manifests contradict each other: one of them is wrong, and a person
+/// must know.
+fn disagreements(subject: &Subject, linked: &LinkCheck, findings: &[Finding]) -> Vec<(String, String)> {
+    let (board, flavor) = (subject.rootfs.board, &subject.flavor);
+    let of_subject: Vec<&Finding> = findings
+        .iter()
+        .filter(|finding| {
+            finding.board == board && finding.flavor == *flavor && finding.severity == Severity::Error
+        })
+        .collect();
+    let knew = |file: &Linked| {
+        let path = file.file.as_str();
+        // One finding stands for a whole chain of needs: any that is open may be the reason.
+        of_subject.iter().any(|finding| finding.path == path || finding.needed_by.iter().any(|by| by == path))
+            || file
+                .problems
+                .iter()
+                .all(|problem| of_subject.iter().any(|finding| speaks_of(finding, problem)))
+    };
+    let unknown = linked.files.iter().filter(|file| !file.is_good() && !knew(file)).map(|file| {
+        let said = file.problems.join("; ");
+        let message = format!(
+            "the loader and verify-manifests disagree: the loader says {said}, verify-manifests found nothing\n\
+             {board} {flavor}; please report it, with {}",
+            subject.rootfs.path.display()
+        );
+        (file.file.to_string(), message)
+    });
+    let links =
+        |by: &String| linked.files.iter().any(|file| file.file.as_str() == by && file.problems.is_empty());
+    let unfounded = of_subject.iter().filter(|finding| is_about_links(finding)).filter_map(|finding| {
+        let all_link = !finding.needed_by.is_empty() && finding.needed_by.iter().all(links);
+        let message = format!(
+            "the loader and verify-manifests disagree: verify-manifests says {}, the loader links all that need it\n\
+             {board} {flavor}",
+            finding.message
+        );
+        all_link.then(|| (finding.path.clone(), message))
+    });
+    unknown.chain(unfounded).collect()
+}
+
+fn speaks_of(finding: &Finding, problem: &str) -> bool {
+    let name = problem.split(' ').next().unwrap_or(problem);
+    finding.path.ends_with(name)
+        || finding.message.contains(name)
+        || finding.candidates.iter().any(|candidate| candidate.ends_with(name))
+}
+
+fn is_about_links(finding: &Finding) -> bool {
+    matches!(finding.kind.id(), "needs-unlisted" | "needs-nowhere" | "version-unsatisfied")
+}

@@ -1,0 +1,181 @@
+//! `smoketest`: build it clean, hold it against the lists, link all of it, and boot it.
+
+mod checks;
+mod link;
+mod rootfs;
+mod run;
+
+use std::path::{Path, PathBuf};
+
+use super::context::Context;
+use super::verify_manifests::verify_manifests;
+use crate::coreos::Flavor;
+use crate::edge::build::{Build, BuiltRootfs, Kind};
+use crate::edge::rootfs::Rootfs;
+use crate::fault::{OrFault, Result};
+use crate::flags::{ImageFlags, MendFlags, Smoketest, VerifyManifests};
+use crate::report::Report;
+use crate::usr::elf::DlopenPriority;
+use checks::Checks;
+
+/// One root filesystem under test, and what belongs to it.
+struct Subject {
+    rootfs: Rootfs,
+    flavor: Flavor,
+    /// The image it was cut out of, where the build left it.
+    squashfs: Option<PathBuf>,
+    rkt: Option<PathBuf>,
+    /// For logs, and for what a boot writes.
+    work: PathBuf,
+}
+
+/// Runs every check that was not left out.
+///
+/// # Errors
+/// Whatever stops the work; also that nothing could be run, unless that was not wanted.
+pub fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut Report) -> Result<()> {
+    let boards = context.boards(&flags.image)?;
+    let release = context.pins.release().clone();
+    report.release = Some((release.clone(), release));
+    report.systemd = Some((context.pins.systemd(), context.pins.systemd()));
+    if !flags.no_static && flags.rootfs.is_none() {
+        verify_manifests(context, &static_check(flags), report)?;
+    }
+    let build = Build {
+        tree: context.tree.root(),
+        boards: &boards,
+        systemd: context.pins.systemd(),
+        fetch: fetch_options(&flags.image)?,
+        make: context.settings.make.as_deref(),
+        configure: context.settings.configure.as_deref(),
+    };
+    let mut checks = Checks::new(context);
+    let outcome = carry_out(context, flags, &build, &report.findings, &mut checks);
+    report.checks = checks.into_inner();
+    outcome
+}
+
+fn carry_out(
+    context: &Context<'_>,
+    flags: &Smoketest,
+    build: &Build<'_>,
+    findings: &[crate::manifest::finding::Finding],
+    checks: &mut Checks<'_>,
+) -> Result<()> {
+    let subjects = match &flags.rootfs {
+        Some(path) => vec![given(build, path)?],
+        None => {
+            if flags.no_build {
+                checks.skip("build", "make", "--no-build");
+            } else if !built(context, build, checks)? {
+                return Ok(());
+            }
+            found(build)?
+        }
+    };
+    for subject in &subjects {
+        if flags.rootfs.is_none() {
+            rootfs::check(context, subject, checks)?;
+        }
+        let static_findings = (!flags.no_static && flags.rootfs.is_none()).then_some(findings);
+        link::check(context, subject, flags.jobs, static_findings, checks)?;
+    }
+    if flags.no_run {
+        checks.skip("run", "boot", "--no-run");
+        return Ok(());
+    }
+    run::check(context, &subjects, flags, checks)
+}
+
+fn static_check(flags: &Smoketest) -> VerifyManifests {
+    VerifyManifests {
+        image: flags.image.clone(),
+        mend: MendFlags { drop_missing: false, dlopen: Some(DlopenPriority::Required), systemd: None },
+        fix: false,
+        report: None,
+    }
+}
+
+/// Builds; whether that went well.
+fn built(context: &Context<'_>, build: &Build<'_>, checks: &mut Checks<'_>) -> Result<bool> {
+    let what = match build.kind() {
+        Kind::Stage1 => "make -C stage1",
+        Kind::Rkt => "autogen.sh, configure, make",
+    };
+    context.term.stage("building", format!("clean, by {what} ([workspace.metadata.stage1] can change it)"));
+    let built = build.run()?;
+    built.commands.iter().for_each(|command| context.term.detail("ran", command));
+    let log = built.log.display();
+    match built.failure {
+        None => checks.pass("build", what, format!("{:.1} s, {log}", built.took.as_secs_f64())),
+        Some(tail) => {
+            checks.fail(
+                "build",
+                what,
+                format!("{tail}\nall of it: {log}\nhint: cargo xtask verify-manifests --fix"),
+            );
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn found(build: &Build<'_>) -> Result<Vec<Subject>> {
+    let mut subjects = Vec::new();
+    for &board in build.boards {
+        for BuiltRootfs { path, flavor, squashfs, rkt } in build.rootfses(board)? {
+            let work = build.log_directory()?.join(format!("{board}-{flavor}"));
+            subjects.push(Subject {
+                rootfs: Rootfs::read(&path)?,
+                flavor,
+                squashfs: Some(squashfs),
+                rkt,
+                work,
+            });
+        }
+        // rkt's own build makes one board, whatever is asked for.
+        if build.kind() == Kind::Rkt {
+            break;
+        }
+    }
+    Ok(subjects)
+}
+
+/// A root filesystem from elsewhere; its flavor is where its `flavor` link points.
+fn given(build: &Build<'_>, path: &Path) -> Result<Subject> {
+    let rootfs = Rootfs::read(path)?;
+    let word = std::fs::read_link(rootfs.path.join("flavor")).ok();
+    let word = word.as_deref().and_then(Path::to_str).unwrap_or("coreos");
+    let flavor = Flavor::of_directory(&format!("usr_from_{word}"))
+        .or_else(|| Flavor::of_directory("usr_from_coreos"))
+        .ok_or_else(|| crate::fault::Fault::failed(format!("{} has no flavor", path.display())))?;
+    let work = build.log_directory()?.join("given");
+    Ok(Subject { rootfs, flavor, squashfs: None, rkt: None, work })
+}
+
+/// The options of this command that `fetch` knows too, as words.
+fn fetch_options(image: &ImageFlags) -> Result<Vec<String>> {
+    let mut words = Vec::new();
+    let mut option = |name: &str, value: Option<String>| {
+        words.extend(value.map(|value| format!("--{name}={value}")));
+    };
+    let absolute = |path: &PathBuf| -> Result<String> {
+        let path = std::path::absolute(path).or_fault(|| format!("cannot place {}", path.display()))?;
+        Ok(path.to_string_lossy().into_owned())
+    };
+    option("channel", image.channel.map(|channel| channel.to_string()));
+    option("mirror", image.mirror.clone());
+    option("brand", image.brand.map(|brand| brand.id().to_owned()));
+    option("signing-key", image.signing_key.as_ref().map(absolute).transpose()?);
+    option("signature", image.signature.as_ref().map(absolute).transpose()?);
+    for path in &image.images {
+        option("image", Some(absolute(path)?));
+    }
+    let switches = [
+        ("--insecure-http", image.insecure_http),
+        ("--unsigned", image.unsigned),
+        ("--offline", image.offline),
+    ];
+    words.extend(switches.into_iter().filter(|(_, on)| *on).map(|(name, _)| name.to_owned()));
+    Ok(words)
+}

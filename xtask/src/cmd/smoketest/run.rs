@@ -1,0 +1,92 @@
+//! Whether it runs: `rkt run` where the build made rkt, else a boot of the stage1 itself.
+
+use std::fs;
+use std::time::Duration;
+
+use super::Subject;
+use super::checks::{self, Checks};
+use crate::cmd::context::Context;
+use crate::coreos::{Board, SystemdVersion};
+use crate::edge::boot::rkt::{GUIDES_APP, RktRun};
+use crate::edge::boot::{Boot, Verdict, diagnosis::Lack, nspawn, rkt, vm};
+use crate::fault::{Fault, OrFault, Result};
+use crate::flags::Smoketest;
+
+/// Runs every root filesystem of this machine's board.
+///
+/// # Errors
+/// What stops the work, and that nothing could be run at all.
+pub(super) fn check(
+    context: &Context<'_>,
+    subjects: &[Subject],
+    flags: &Smoketest,
+    checks: &mut Checks<'_>,
+) -> Result<()> {
+    let (mut ran, mut reasons) = (false, Vec::new());
+    for subject in subjects {
+        let (board, flavor) = (subject.rootfs.board, &subject.flavor);
+        let what = format!("{board} {flavor}");
+        if board.machine() != std::env::consts::ARCH {
+            checks.skip("run", what, "a foreign board");
+            continue;
+        }
+        match one(subject, flags)? {
+            Verdict::Token { road, took } => {
+                ran = true;
+                checks.pass("run", what, format!("{road}: the token came back, {:.1} s", took.as_secs_f64()));
+            }
+            Verdict::Silent { road, why, missing, tail, log } => {
+                ran = true;
+                let mut message = format!("{why} ({road})\n");
+                for lack in &missing {
+                    message.push_str(&lacking(context, subject, lack));
+                }
+                for line in tail {
+                    message.push_str(&format!("  | {line}\n"));
+                }
+                message.push_str(&format!("all of it: {}", log.display()));
+                checks.fail("run", what, message);
+            }
+            Verdict::Impossible(reason) => {
+                checks.skip("run", what, reason.clone());
+                reasons.push(reason);
+            }
+        }
+    }
+    if ran {
+        return Ok(());
+    }
+    let reason = reasons.pop().unwrap_or_else(|| "no root filesystem of this machine's board".into());
+    Err(Fault::failed("the stage1 was not run").because(reason).hint("cargo xtask smoketest --no-run"))
+}
+
+fn one(subject: &Subject, flags: &Smoketest) -> Result<Verdict> {
+    let work = &subject.work;
+    fs::create_dir_all(work).or_fault(|| format!("cannot make {}", work.display()))?;
+    let limit = Duration::from_secs(flags.timeout);
+    if let Some(program) = subject.rkt.as_deref().filter(|_| !flags.vm) {
+        let app = flags.app.as_deref().unwrap_or(GUIDES_APP);
+        return rkt::run(&RktRun { rkt: program, app, rootfs: &subject.rootfs, work, limit });
+    }
+    let boot = Boot { rootfs: &subject.rootfs, systemd: systemd(subject), work, limit };
+    if flags.vm { vm::run(&boot) } else { nspawn::run(&boot) }
+}
+
+/// The systemd in the root filesystem, as the build wrote it down.
+fn systemd(subject: &Subject) -> Option<SystemdVersion> {
+    fs::read_to_string(subject.rootfs.path.join("systemd-version")).ok()?.trim().parse().ok()
+}
+
+fn lacking(context: &Context<'_>, subject: &Subject, lack: &Lack) -> String {
+    let Lack { what, why } = lack;
+    let (board, flavor): (Board, _) = (subject.rootfs.board, &subject.flavor);
+    let file = checks::home_of(context, board, flavor, what);
+    if what.contains(".so") || !what.contains('/') {
+        return format!(
+            "{what} is missing ({why}): {file} lacks it\nhint: cargo xtask verify-manifests --fix\n"
+        );
+    }
+    format!(
+        "{what} is missing ({why}): {file} lacks it\nhint: echo {what} >> {file} && cargo xtask sort-manifests\n"
+    )
+}

@@ -1,1 +1,0 @@
-//! The real loader, in a chroot of the built root filesystem.
