@@ -27,13 +27,15 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
         systemd: flags.mend.systemd,
         reach: Reach { dlopen: flags.mend.dlopen, drop_missing: flags.mend.drop_missing },
     };
-    mend_and_apply(context, &mut images, &request, report)
+    let done = mend_and_apply(context, &mut images, &request, report);
+    images.keep();
+    done
 }
 
 /// The road that `bump-coreos` and `verify-manifests --fix` share.
 pub(super) fn mend_and_apply(
     context: &Context<'_>,
-    images: &mut Images,
+    images: &mut Images<'_>,
     request: &Request,
     report: &mut Report,
 ) -> Result<()> {

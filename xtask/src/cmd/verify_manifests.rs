@@ -29,9 +29,12 @@ pub fn verify_manifests(context: &Context<'_>, flags: &VerifyManifests, report: 
             systemd: mend.systemd,
             reach,
         };
-        return mend_and_apply(context, &mut images, &request, report);
+        let done = mend_and_apply(context, &mut images, &request, report);
+        images.keep();
+        return done;
     }
     report.systemd = Some((context.pins.systemd(), context.pins.systemd()));
     report.findings = images.settle(|trees| verify(&context.sources, mend.systemd, trees, mend.dlopen))?;
+    images.keep();
     Ok(())
 }

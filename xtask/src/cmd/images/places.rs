@@ -1,0 +1,98 @@
+//! Where the files of a release lie, as the pinned URL, the flags and the settings have it.
+
+use crate::cmd::context::Context;
+use crate::coreos::{Board, Brand, Channel, Release};
+use crate::edge::cache::{Cache, Road};
+use crate::edge::http::{Client, ReleaseDir, Rules};
+use crate::fault::{Fault, Result};
+use crate::flags::ImageFlags;
+use crate::plan::common_mk::CommonMk;
+
+/// The road to images for a command that works on a tree.
+pub(in crate::cmd) fn road<'t>(context: &Context<'t>, flags: &ImageFlags) -> Result<Road<'t>> {
+    let cache = Cache::of_environment()?;
+    let rules =
+        Rules { insecure_http: flags.insecure_http, offline: flags.offline, ..Rules::from_environment() };
+    let brand = Some(context.brand(flags));
+    let keyring =
+        context.settings.keyring(brand, flags.signing_key.as_deref(), Some(cache.certificates()))?;
+    Ok(Road { cache, client: Client::new(rules), keyring, term: context.term })
+}
+
+/// Where the releases of a run lie.
+pub(in crate::cmd) struct Places<'a> {
+    pins: &'a CommonMk,
+    pub(in crate::cmd) brand: Brand,
+    mirror: Option<String>,
+    channel: Option<Channel>,
+    /// The tree goes to another vendor than its URL names.
+    moves: bool,
+}
+
+impl<'a> Places<'a> {
+    pub(in crate::cmd) fn of(context: &'a Context<'_>, flags: &ImageFlags) -> Places<'a> {
+        Places {
+            pins: &context.pins,
+            brand: context.brand(flags),
+            mirror: flags.mirror.clone().or_else(|| context.settings.mirror.clone()),
+            channel: flags.channel,
+            moves: flags.brand.is_some_and(|asked| context.pins.brand() != Some(asked)),
+        }
+    }
+
+    /// The directory of a release for a board, where it is looked for first. `found` is the channel that another
+    /// board's image was found on.
+    pub(in crate::cmd) fn first(
+        &self,
+        board: Board,
+        release: &Release,
+        found: Option<Channel>,
+    ) -> Result<ReleaseDir> {
+        if let Some(mirror) = &self.mirror {
+            return ReleaseDir::below(mirror, board, release, self.brand.pxe_image());
+        }
+        let channel = self.channel.or(found);
+        if self.moves {
+            let channel = channel.unwrap_or(release.usual_channel());
+            return ReleaseDir::of_vendor(self.brand, channel, board, release);
+        }
+        let mut pins = self.pins.clone();
+        pins.set_release(release)?;
+        let pinned = ReleaseDir::of_image(&pins.url(board)?)?;
+        Ok(channel.and_then(|channel| pinned.on_channel(channel)).unwrap_or(pinned))
+    }
+
+    /// A release whose directory has the others beside it.
+    pub(in crate::cmd) fn any_release(&self) -> Release {
+        self.pins.release().clone()
+    }
+
+    /// The first directory, and where `--channel` and `--mirror` leave it open, the same on the other channels.
+    pub(in crate::cmd) fn all(&self, first: &ReleaseDir) -> Vec<ReleaseDir> {
+        let mut places = vec![first.clone()];
+        if self.channel.is_none()
+            && self.mirror.is_none()
+            && let Some(asked) = first.channel()
+        {
+            let others = self.brand.channels().iter().filter(|other| **other != asked);
+            places.extend(others.filter_map(|other| first.on_channel(*other)));
+        }
+        places
+    }
+
+    /// None of the places has the release.
+    pub(in crate::cmd) fn not_there(&self, release: &Release, places: &[ReleaseDir]) -> Fault {
+        let asked = places.iter().map(|place| format!("{} is not there", place.image()));
+        let fault =
+            asked.fold(Fault::failed(format!("there is no release {release} to be had")), Fault::because);
+        match (&self.mirror, self.channel) {
+            (Some(_), _) => fault.hint("check the mirror's layout: MIRROR/BOARD/RELEASE/FILE"),
+            (None, Some(channel)) => {
+                fault.hint(format!("{channel} may not have it: leave --channel out to ask them all"))
+            }
+            (None, None) => {
+                fault.hint("check the number, or ask for the newest one: cargo xtask bump-coreos latest")
+            }
+        }
+    }
+}
