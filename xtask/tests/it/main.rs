@@ -5,6 +5,7 @@
 mod apply;
 mod budget;
 mod bump;
+mod cache;
 mod chance;
 mod commit;
 mod demo_command;

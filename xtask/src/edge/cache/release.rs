@@ -6,11 +6,11 @@ use std::path::PathBuf;
 
 use super::image::Image;
 use super::kept::Terms;
-use super::road::{Road, no_signature};
+use super::road::{Proving, Road, no_signature};
 use super::shelf::Shelf;
 use super::stamp::Stamp;
 use crate::coreos::{Board, Brand, Channel, Release};
-use crate::edge::http::{Download, MOST_IMAGE, MOST_SIGNATURE, ReleaseDir};
+use crate::edge::http::{Download, MOST_IMAGE, MOST_SIGNATURE, ReleaseDir, Resume};
 use crate::edge::image::pass::{Content, pass};
 use crate::edge::image::{Digest, VerifiedImage};
 use crate::fault::{Fault, FaultKind, OrFault, Result};
@@ -142,50 +142,71 @@ impl Road<'_> {
             let image = self.client.get(&url, MOST_IMAGE, None, &crate::edge::term::Silent)?;
             return image.map_or(Ok(None), |_| Err(no_signature(&url)));
         };
+        // A verdict that stands without the data needs no download.
+        let mut proving = self.proving(&url, Some(&signature))?;
         let (mut partial, mut resume) = shelf.partial()?;
         // Once with what is there, once after the file changed under way, once from zero after a bad signature.
         for _ in 0..3 {
-            let proving = self.proving(&url, Some(&signature))?;
-            let progress = self.term.progress("download", None);
-            let opened = self.client.get(&url, MOST_IMAGE, resume.as_ref(), progress.as_ref())?;
-            let Some(mut download) = opened else { return Ok(None) };
-            let resumed = download.at() > 0;
-            if !resumed {
-                empty(&mut partial)?;
-            }
-            shelf.note(download.resume_after(0).as_ref())?;
-            progress.advance(download.at());
-            partial.rewind().or_fault(|| "cannot read the download that was begun")?;
-            let proved = self.prove(
-                &url,
-                Stored { partial: &mut partial, held: download.at(), download: &mut download },
-                proving,
-            );
-            progress.finish();
-            let again = match proved {
-                Ok(verified) => {
+            match self.attempt(shelf, &url, &mut partial, resume.take().as_ref(), proving)? {
+                Attempt::Proved(verified) => {
                     partial.sync_data().or_fault(|| "cannot write the download to disk")?;
                     let path = shelf.put(verified.digest(), &signature)?;
                     return Ok(Some(Downloaded { path, signature, verified }));
                 }
-                Err(_) if download.must_restart() => true,
-                Err(fault) if fault.kind == FaultKind::Refused && resumed => {
-                    self.term.warn(format!("{fault}; getting it once more from the start"));
-                    true
-                }
-                Err(fault) if fault.kind == FaultKind::Refused => {
+                Attempt::Missing => {
                     shelf.drop_partial();
-                    return Err(fault);
+                    return Ok(None);
                 }
-                Err(fault) => return Err(fault),
-            };
-            if again {
-                resume = None;
-                empty(&mut partial)?;
+                Attempt::Again => proving = self.proving(&url, Some(&signature))?,
             }
         }
         Err(Fault::failed(format!("{url} changes while it is downloaded")).hint("try again later"))
     }
+
+    /// One download, from where the last one stopped if that can be, proved as it comes.
+    fn attempt(
+        &self,
+        shelf: &Shelf,
+        url: &str,
+        partial: &mut File,
+        resume: Option<&Resume>,
+        proving: Proving,
+    ) -> Result<Attempt> {
+        let progress = self.term.progress("download", None);
+        let Some(mut download) = self.client.get(url, MOST_IMAGE, resume, progress.as_ref())? else {
+            return Ok(Attempt::Missing);
+        };
+        let held = download.at();
+        if held == 0 {
+            partial.set_len(0).or_fault(|| "cannot begin the download anew")?;
+        }
+        partial.rewind().or_fault(|| "cannot read the download that was begun")?;
+        shelf.note(download.resume_after(0).as_ref())?;
+        progress.advance(held);
+        let proved = self.prove(url, Stored { partial, held, download: &mut download }, proving);
+        progress.finish();
+        match proved {
+            Ok(verified) => Ok(Attempt::Proved(verified)),
+            Err(_) if download.must_restart() => Ok(Attempt::Again),
+            Err(fault) if fault.kind == FaultKind::Refused && held > 0 => {
+                self.term.warn(format!("{fault}; getting it once more from the start"));
+                Ok(Attempt::Again)
+            }
+            Err(fault) => {
+                if fault.kind == FaultKind::Refused {
+                    shelf.drop_partial();
+                }
+                Err(fault)
+            }
+        }
+    }
+}
+
+/// What one download came to.
+enum Attempt {
+    Proved(VerifiedImage),
+    Missing,
+    Again,
 }
 
 /// What is there of a download, then the rest of it, which is stored as it comes.
@@ -210,8 +231,4 @@ impl Read for Stored<'_, '_> {
         self.partial.write_all(&out[..count])?;
         Ok(count)
     }
-}
-
-fn empty(partial: &mut File) -> Result<()> {
-    partial.set_len(0).and_then(|()| partial.rewind()).or_fault(|| "cannot begin the download anew")
 }

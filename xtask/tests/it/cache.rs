@@ -1,0 +1,399 @@
+//! What is kept between runs, and what it takes to be believed again.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use tempfile::TempDir;
+use xtask::coreos::{Board, Brand};
+use xtask::demo::example;
+use xtask::demo::factory::certificate::Certificate;
+use xtask::demo::factory::release;
+use xtask::demo::server::{Server, Trouble};
+use xtask::edge::cache::{Cache, Image, Road, Wanted};
+use xtask::edge::http::{Client, Patience, ReleaseDir, Rules};
+use xtask::edge::openpgp::Keyring;
+use xtask::edge::term::{ColorChoice, Term, Verbosity};
+use xtask::fault::{FaultKind, Result};
+use xtask::report::Format;
+use xtask::usr::facts::Facts;
+use xtask::usr::path::UsrPath;
+
+const DIR: &str = "amd64-usr/991.0.0";
+const IMAGE: &str = "amd64-usr/991.0.0/coreos_production_pxe_image.cpio.gz";
+
+/// A release server, a cache of its own, and the keys of both sides.
+struct Site {
+    home: TempDir,
+    server: Server,
+    certificate: Certificate,
+    term: Term,
+}
+
+impl Site {
+    fn new() -> Site {
+        let certificate = Certificate::throwaway(7).unwrap();
+        let mut site = xtask::demo::factory::release::Site::new();
+        release::publish(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join("key.asc"), certificate.armored().unwrap()).unwrap();
+        let term = Term::new(Format::Text, ColorChoice::Never, Verbosity::Quiet);
+        Site { home, server: Server::start(site).unwrap(), certificate, term }
+    }
+
+    fn cache(&self) -> PathBuf {
+        self.home.path().join("cache")
+    }
+
+    fn road(&self) -> Road<'_> {
+        self.road_with(false, "key.asc")
+    }
+
+    fn road_with(&self, offline: bool, key: &str) -> Road<'_> {
+        let patience = Patience {
+            stall: Duration::from_millis(500),
+            fruitless: Duration::from_secs(2),
+            first_wait: Duration::from_millis(2),
+            retries: 3,
+            ..Patience::default()
+        };
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        Road {
+            cache: Cache::at(&self.cache()),
+            client: Client::new(Rules { offline, patience, ..Rules::default() }),
+            keyring: Keyring::of_file(&self.home.path().join(key), now).unwrap(),
+            term: &self.term,
+        }
+    }
+
+    fn wanted(&self) -> Wanted {
+        let release = "991.0.0".parse().unwrap();
+        let dir =
+            ReleaseDir::below(&self.server.url(), Board::Amd64, &release, Brand::CoreOs.pxe_image()).unwrap();
+        Wanted { brand: Brand::CoreOs, board: Board::Amd64, release, dir }
+    }
+
+    fn shelf(&self) -> PathBuf {
+        self.cache().join("releases/coreos/amd64-usr/991.0.0")
+    }
+
+    /// How often the image itself was asked for.
+    fn downloads(&self) -> usize {
+        self.server.requests().iter().filter(|request| request.path == IMAGE).count()
+    }
+
+    /// The image's bytes and its signature's, as files of this machine.
+    fn local(&self) -> PathBuf {
+        let fetched = self.road().fetch(&self.wanted()).unwrap().unwrap();
+        let image = self.home.path().join("image.cpio.gz");
+        fs::copy(&fetched.path, &image).unwrap();
+        fs::copy(beside(&fetched.path), beside(&image)).unwrap();
+        settle();
+        image
+    }
+}
+
+fn beside(image: &Path) -> PathBuf {
+    PathBuf::from(format!("{}.sig", image.display()))
+}
+
+/// Lets the last change of a file grow older than the steps in which times are noted.
+fn settle() {
+    std::thread::sleep(Duration::from_millis(60));
+}
+
+fn bash() -> [UsrPath; 1] {
+    [UsrPath::new("bin/bash").unwrap()]
+}
+
+/// Everything below a folder that is a regular file, by its path there.
+fn files(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut todo = vec![folder.to_owned()];
+    while let Some(next) = todo.pop() {
+        for entry in fs::read_dir(next).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                todo.push(path);
+            } else {
+                found.push(path.strip_prefix(folder).unwrap().display().to_string());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Whether any file of the cache has the name of a whole image.
+fn holds_an_image(site: &Site) -> bool {
+    files(&site.shelf()).iter().any(|path| path.ends_with(".cpio.gz"))
+}
+
+fn refused(image: Result<Image>) -> String {
+    let fault = image.map(|_| ()).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Refused, "{fault}");
+    fault.to_string()
+}
+
+#[test]
+fn a_release_is_downloaded_once() {
+    let site = Site::new();
+    let road = site.road();
+    let mut first = road.release(&site.wanted()).unwrap().unwrap();
+    assert_eq!(first.origin().signer.as_ref().unwrap().primary, site.certificate.fingerprint());
+    assert_eq!(first.tree().facts("bin/bash"), Some(&Facts::Unread));
+    first.read_facts(&road, &bash()).unwrap();
+    assert!(matches!(first.tree().facts("bin/bash"), Some(Facts::Elf(_))));
+    let (origin, tree) = first.finish(&road).unwrap();
+    let requests = site.server.requests().len();
+
+    let second = site.road_with(true, "key.asc").release(&site.wanted()).unwrap().unwrap();
+    assert_eq!((second.origin(), second.tree()), (&origin, &tree));
+    assert_eq!(site.server.requests().len(), requests);
+    for path in [site.cache(), site.shelf()] {
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700, "{}", path.display());
+    }
+    assert_eq!(files(&site.shelf()).len(), 3, "{:?}", files(&site.shelf()));
+}
+
+#[test]
+fn what_was_not_read_before_is_read_from_the_image_again() {
+    let site = Site::new();
+    let road = site.road();
+    let image = site.local();
+    let mut first = road.local(&image, None, false).unwrap();
+    first.read_facts(&road, &bash()).unwrap();
+    first.finish(&road).unwrap();
+    let mut second = road.local(&image, None, false).unwrap();
+    assert!(matches!(second.tree().facts("bin/bash"), Some(Facts::Elf(_))));
+    let more = [UsrPath::new("lib64/systemd/systemd").unwrap()];
+    second.read_facts(&road, &more).unwrap();
+    assert!(matches!(second.tree().facts("bin/bash"), Some(Facts::Elf(_))), "what was known is known still");
+    assert!(matches!(second.tree().facts(more[0].as_str()), Some(Facts::Elf(_))));
+    second.finish(&road).unwrap();
+    let third = road.local(&image, None, false).unwrap();
+    assert!(matches!(third.tree().facts(more[0].as_str()), Some(Facts::Elf(_))));
+}
+
+#[test]
+fn a_kept_tree_counts_for_the_same_file_alone() {
+    let site = Site::new();
+    let road = site.road();
+    let image = site.local();
+    let keep = || {
+        settle();
+        let mut read = road.local(&image, None, false).unwrap();
+        read.read_facts(&road, &bash()).unwrap();
+        read.finish(&road).unwrap();
+    };
+    let is_kept = || {
+        let again = road.local(&image, None, false).unwrap();
+        again.tree().facts("bin/bash") != Some(&Facts::Unread)
+    };
+    keep();
+    assert!(is_kept());
+    let kept = files(&site.cache().join("trees"));
+    let kept = site.cache().join("trees").join(&kept[0]);
+
+    // The same bytes, written again.
+    let bytes = fs::read(&image).unwrap();
+    fs::write(&image, &bytes).unwrap();
+    assert!(!is_kept());
+    keep();
+    assert!(is_kept());
+
+    // A tree that was damaged on disk, in its head or its body, is made anew.
+    let text = fs::read(&kept).unwrap();
+    for at in [0, 20, 150, 300, text.len() / 2, text.len() - 2] {
+        let mut bent = text.clone();
+        bent[at] ^= 1;
+        fs::write(&kept, bent).unwrap();
+        assert!(!is_kept(), "byte {at} of {}", text.len());
+    }
+    fs::write(&kept, &text[..text.len() / 3]).unwrap();
+    assert!(!is_kept());
+    keep();
+    assert!(is_kept());
+}
+
+#[test]
+fn trust_is_judged_on_each_run() {
+    let site = Site::new();
+    let road = site.road();
+    let image = site.local();
+    road.local(&image, None, false).unwrap().finish(&road).unwrap();
+    assert!(road.local(&image, None, false).is_ok());
+
+    let stranger = Certificate::throwaway(8).unwrap();
+    fs::write(site.home.path().join("stranger.asc"), stranger.armored().unwrap()).unwrap();
+    assert!(
+        refused(site.road_with(false, "stranger.asc").local(&image, None, false)).contains("unknown-key")
+    );
+
+    let good = fs::read(beside(&image)).unwrap();
+    fs::write(beside(&image), stranger.sign(&fs::read(&image).unwrap()).unwrap()).unwrap();
+    assert!(refused(road.local(&image, None, false)).contains("unknown-key"));
+    fs::write(beside(&image), site.certificate.sign(b"something else").unwrap()).unwrap();
+    assert!(refused(road.local(&image, None, false)).contains("bad-signature"));
+    assert!(refused(road.local(&image, None, true)).contains("bad-signature"));
+    fs::write(beside(&image), good).unwrap();
+    assert!(road.local(&image, None, false).is_ok());
+}
+
+#[test]
+fn unsigned_serves_unsigned_alone() {
+    let site = Site::new();
+    let road = site.road();
+    let image = site.local();
+    let signature = site.home.path().join("elsewhere.sig");
+    fs::rename(beside(&image), &signature).unwrap();
+    assert!(refused(road.local(&image, None, false)).contains("there is no signature"));
+    let unsigned = road.local(&image, None, true).unwrap();
+    assert_eq!(unsigned.origin().signer, None);
+    unsigned.finish(&road).unwrap();
+    assert!(refused(road.local(&image, None, false)).contains("there is no signature"));
+    let signed = road.local(&image, Some(&signature), false).unwrap();
+    assert!(signed.origin().signer.is_some());
+}
+
+#[test]
+fn a_download_that_broke_off_goes_on_in_the_next_run() {
+    let site = Site::new();
+    let road = site.road();
+    site.server.trouble(IMAGE, 1, Trouble::CutAfter(5000));
+    site.server.trouble(IMAGE, 3, Trouble::Status(503, None));
+    let fault = road.release(&site.wanted()).map(|_| ()).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Failed, "{fault}");
+    assert!(fault.to_string().contains("503"), "{fault}");
+    assert!(!holds_an_image(&site), "{:?}", files(&site.shelf()));
+    assert!(files(&site.shelf()).iter().any(|name| name.ends_with(".cpio.gz.partial")));
+
+    let before = site.server.requests().len();
+    road.release(&site.wanted()).unwrap().unwrap();
+    let requests = site.server.requests();
+    let taken_up = requests[before..].iter().find(|request| request.path == IMAGE).unwrap();
+    assert_eq!(taken_up.range_from(), Some(5000), "{taken_up:?}");
+    assert!(holds_an_image(&site));
+    assert!(!files(&site.shelf()).iter().any(|name| name.contains("partial")));
+}
+
+#[test]
+fn a_resumed_download_with_a_bad_signature_starts_once_from_zero() {
+    let site = Site::new();
+    let road = site.road();
+    site.server.trouble(IMAGE, 1, Trouble::CutAfter(5000));
+    site.server.trouble(IMAGE, 3, Trouble::Status(503, None));
+    assert!(road.release(&site.wanted()).is_err());
+    let partial = site.shelf().join("coreos_production_pxe_image.cpio.gz.partial");
+    let mut bytes = fs::read(&partial).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&partial, bytes).unwrap();
+    let before = site.downloads();
+    assert!(road.release(&site.wanted()).unwrap().is_some());
+    assert_eq!(site.downloads() - before, 2);
+}
+
+#[test]
+fn an_image_that_changes_under_way_is_begun_anew() {
+    let site = Site::new();
+    let whole = {
+        let fetched = site.road().fetch(&site.wanted()).unwrap().unwrap();
+        fs::read(fetched.path).unwrap()
+    };
+    for trouble in [Trouble::IgnoreRange, Trouble::WrongRange(3), Trouble::ChangeEntity(whole)] {
+        let site = Site::new();
+        site.server.trouble(IMAGE, 1, Trouble::CutAfter(5000));
+        site.server.trouble(IMAGE, 1, trouble.clone());
+        assert!(site.road().release(&site.wanted()).is_ok_and(|image| image.is_some()), "{trouble:?}");
+    }
+}
+
+#[test]
+fn what_is_refused_leaves_nothing_behind() {
+    let mut bent = {
+        let site = Site::new();
+        fs::read(site.road().fetch(&site.wanted()).unwrap().unwrap().path).unwrap()
+    };
+    let at = bent.len() / 2;
+    bent[at] ^= 1;
+    let site = Site::new();
+    site.server.put(IMAGE, bent);
+    let road = site.road();
+    assert!(refused(road.release(&site.wanted()).map(Option::unwrap)).contains("bad-signature"));
+    assert_eq!(files(&site.shelf()), ["lock"]);
+    assert!(files(&site.cache().join("trees")).is_empty());
+
+    let before = site.downloads();
+    let stranger = Certificate::throwaway(8).unwrap();
+    site.server.put(&format!("{IMAGE}.sig"), stranger.sign(b"").unwrap());
+    assert!(refused(road.release(&site.wanted()).map(Option::unwrap)).contains("unknown-key"));
+    assert_eq!(site.downloads(), before, "a verdict that stands needs no download");
+
+    site.server.put(&format!("{IMAGE}.sig"), b"<html>sign in</html>".to_vec());
+    let fault = road.release(&site.wanted()).map(|_| ()).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Failed);
+    assert!(fault.to_string().contains("HTML"), "{fault}");
+
+    site.server.remove(&format!("{IMAGE}.sig"));
+    assert!(refused(road.release(&site.wanted()).map(Option::unwrap)).contains("there is no signature"));
+    site.server.remove(IMAGE);
+    assert!(road.release(&site.wanted()).unwrap().is_none());
+    assert_eq!(files(&site.shelf()).iter().filter(|name| name.as_str() != "lock").count(), 0);
+}
+
+#[test]
+fn offline_takes_what_is_there() {
+    let site = Site::new();
+    let offline = site.road_with(true, "key.asc");
+    let fault = offline.release(&site.wanted()).map(|_| ()).unwrap_err();
+    assert!(fault.to_string().contains("--offline"), "{fault}");
+    site.road().fetch(&site.wanted()).unwrap().unwrap();
+    let requests = site.server.requests().len();
+    assert!(offline.release(&site.wanted()).unwrap().is_some());
+    assert!(offline.fetch(&site.wanted()).unwrap().is_some());
+    assert_eq!(site.server.requests().len(), requests);
+}
+
+#[test]
+fn two_at_once_download_once() {
+    let site = Site::new();
+    site.server.slow_down(2_000_000);
+    let fetch = || site.road().fetch(&site.wanted()).unwrap().unwrap();
+    std::thread::scope(|scope| {
+        let both = [scope.spawn(fetch), scope.spawn(fetch)].map(|thread| thread.join().unwrap());
+        assert_eq!(both[0], both[1]);
+    });
+    assert_eq!(site.downloads(), 1);
+}
+
+#[test]
+fn fetch_proves_the_bytes_on_disk() {
+    let site = Site::new();
+    let first = site.road().fetch(&site.wanted()).unwrap().unwrap();
+    let good = fs::read(&first.path).unwrap();
+    let mut bent = good.clone();
+    bent[50] ^= 1;
+    fs::write(&first.path, bent).unwrap();
+    let again = site.road().fetch(&site.wanted()).unwrap().unwrap();
+    assert_eq!(again, first);
+    assert_eq!(fs::read(&again.path).unwrap(), good);
+    assert_eq!(site.downloads(), 2);
+}
+
+#[test]
+fn latest_is_read_from_a_signed_file() {
+    let site = Site::new();
+    let road = site.road();
+    let dir = site.wanted().dir;
+    let fault = road.latest(&dir, Brand::CoreOs).unwrap_err();
+    assert!(fault.to_string().contains("amd64-usr/current/version.txt"), "{fault}");
+    let text = b"COREOS_BUILD=1032\nCOREOS_VERSION=1032.0.0+x\nCOREOS_VERSION_ID=1032.0.0\n".to_vec();
+    let current = "amd64-usr/current/version.txt";
+    site.server.put(current, text.clone());
+    assert_eq!(road.latest(&dir, Brand::CoreOs).unwrap_err().kind, FaultKind::Refused);
+    site.server.put(&format!("{current}.sig"), site.certificate.sign(&text).unwrap());
+    assert_eq!(road.latest(&dir, Brand::CoreOs).unwrap().as_str(), "1032.0.0");
+    assert!(road.latest(&dir, Brand::Flatcar).is_err());
+    assert!(site.server.requests().iter().all(|request| !request.path.starts_with(DIR)));
+}
