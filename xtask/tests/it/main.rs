@@ -12,6 +12,7 @@ mod demo_command;
 mod demo_factory;
 mod demo_server;
 mod docs_man;
+mod hostile;
 mod http;
 mod openpgp;
 mod openpgp_gpg;

@@ -1,0 +1,147 @@
+//! Where bytes that nobody here wrote come in, each as a function of bytes that must return, whatever they are.
+//!
+//! cargo-fuzz feeds them from `fuzz_targets/`, and `cargo test` from `tests/it/hostile.rs`.
+
+use std::io::{Cursor, Write};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use xtask::coreos::{Board, SystemdVersion};
+use xtask::demo::factory::pack;
+use xtask::edge::image::{Digest, Scratch, Unsigned, VerifiedImage};
+use xtask::edge::openpgp::{Certificate, DetachedSignature, TrustPolicy, Verification};
+use xtask::manifest::order::Order;
+use xtask::manifest::text::ManifestText;
+use xtask::plan::common_mk::CommonMk;
+use xtask::usr::elf;
+use xtask::usr::facts;
+use xtask::usr::identity::{Identity, files_to_read, parse_os_release};
+use xtask::usr::path::UsrPath;
+use xtask::usr::tree::UsrTree;
+
+/// Every entry point by the name of its fuzz target.
+pub(crate) const ALL: [(&str, fn(&[u8])); 10] = [
+    ("manifest_text", manifest_text),
+    ("common_mk", common_mk),
+    ("elf_file", elf_file),
+    ("dlopen_note", dlopen_note),
+    ("os_release", os_release),
+    ("tree_text", tree_text),
+    ("signature_file", signature_file),
+    ("gzip_stream", gzip_stream),
+    ("cpio_stream", cpio_stream),
+    ("squashfs_file", squashfs_file),
+];
+
+/// A manifest is given back byte for byte, and a new line is put in without loss.
+pub(crate) fn manifest_text(bytes: &[u8]) {
+    let mut text = ManifestText::parse(bytes);
+    assert_eq!(text.to_bytes(), bytes);
+    let entries = text.entries().count();
+    let at = Order::of(&text).position(&text, "lib64/libpam.so.0");
+    text.insert(at, "lib64/libpam.so.0");
+    let again = ManifestText::parse(&text.to_bytes());
+    assert_eq!(again.entries().count(), entries + 1);
+}
+
+/// coreos-common.mk either is refused, or takes new values and holds them.
+pub(crate) fn common_mk(bytes: &[u8]) {
+    let Ok(mut mk) = CommonMk::parse(bytes) else { return };
+    assert_eq!(mk.as_bytes(), bytes);
+    let Ok(release) = "1032.0.0".parse() else { return };
+    if mk.set_release(&release).is_ok() && mk.set_systemd(SystemdVersion(229)).is_ok() {
+        assert_eq!((mk.release(), mk.systemd()), (&release, SystemdVersion(229)));
+    }
+    let _url = mk.url(Board::Arm64);
+    let _moved = mk.brand().map(|brand| mk.set_brand(brand));
+}
+
+/// An ELF file, as such and as the file of an image.
+pub(crate) fn elf_file(bytes: &[u8]) {
+    let _info = elf::parse(bytes);
+    if let Ok(path) = UsrPath::new("lib64/systemd/libsystemd-shared-257.so") {
+        let _facts = facts::read(&path, bytes);
+    }
+}
+
+/// The JSON of a `.note.dlopen`, in the smallest ELF file that has one.
+pub(crate) fn dlopen_note(bytes: &[u8]) {
+    let padded = bytes.len().next_multiple_of(4);
+    let (header, program_header, note) = (64u64, 56u64, 12 + 4 + padded as u64);
+    let mut file = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+    // e_type to e_version; e_entry, e_phoff, e_shoff; e_flags; sizes and counts.
+    file.extend([3, 0, 62, 0, 1, 0, 0, 0]);
+    [0, header, 0].iter().for_each(|word: &u64| file.extend(word.to_le_bytes()));
+    file.extend([0; 4]);
+    [64u16, 56, 1, 64, 0, 0].iter().for_each(|half| file.extend(half.to_le_bytes()));
+    // PT_NOTE, readable, at the end of the file.
+    file.extend([4, 0, 0, 0, 4, 0, 0, 0]);
+    let at = header + program_header;
+    [at, at, at, note, note, 4].iter().for_each(|word| file.extend(word.to_le_bytes()));
+    let words = [4u32, bytes.len() as u32, 0x407c_0c0a];
+    words.iter().for_each(|word| file.extend(word.to_le_bytes()));
+    file.extend(b"FDO\0");
+    file.extend(bytes);
+    file.resize((at + note) as usize, 0);
+    elf_file(&file);
+}
+
+/// The variables of os-release and its kin.
+pub(crate) fn os_release(bytes: &[u8]) {
+    let _variables = parse_os_release(&String::from_utf8_lossy(bytes));
+}
+
+/// The text form of a tree, with and without a checksum that holds; what is read is written the same.
+pub(crate) fn tree_text(bytes: &[u8]) {
+    let _refused = UsrTree::from_text(bytes);
+    let mut whole = b"usr-tree 1\n".to_vec();
+    whole.extend(bytes);
+    let checksum = format!("sha256 {}\n", Digest::of(&whole).hex().trim_start_matches("sha256:"));
+    whole.extend(checksum.bytes());
+    if let Ok(tree) = UsrTree::from_text(&whole) {
+        let again = UsrTree::from_text(tree.to_text().as_bytes());
+        assert_eq!(again.as_ref(), Ok(&tree));
+        let _identity = Identity::of(&tree);
+        tree.iter().take(64).for_each(|(path, _)| drop(tree.resolve(path)));
+    }
+}
+
+/// A `.sig` before both vendors' pins, and the same bytes as a certificate.
+pub(crate) fn signature_file(bytes: &[u8]) {
+    let policy = TrustPolicy::vendors(1_700_000_000);
+    let certificates = Certificate::parse_all(bytes, "bytes").unwrap_or_default();
+    if let Ok(signature) = DetachedSignature::parse(bytes, "bytes") {
+        let mut verification = Verification::begin(&signature, &certificates, &policy);
+        verification.update(b"data");
+        assert!(verification.finish().good().is_none(), "bytes of nobody's are signed by a vendor");
+    }
+}
+
+/// A `.cpio.gz` as it comes.
+pub(crate) fn gzip_stream(bytes: &[u8]) {
+    let scratch = Scratch::in_folder(&std::env::temp_dir());
+    let Ok(proved) = VerifiedImage::prove("bytes", Cursor::new(bytes), Unsigned, &scratch) else { return };
+    let Ok(mut image) = proved.open() else { return };
+    let identity = files_to_read(image.tree());
+    let some: Vec<UsrPath> =
+        image.tree().iter().take(200).map(|(path, _)| path.clone()).chain(identity).collect();
+    let _facts = image.read_facts(&some);
+    let tree = image.into_tree();
+    some.iter().for_each(|path| drop(tree.resolve(path)));
+    assert_eq!(UsrTree::from_text(tree.to_text().as_bytes()).as_ref(), Ok(&tree));
+}
+
+/// The cpio archive in it.
+pub(crate) fn cpio_stream(bytes: &[u8]) {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    if gzip.write_all(bytes).is_ok() {
+        gzip_stream(&gzip.finish().unwrap_or_default());
+    }
+}
+
+/// The squashfs in that.
+pub(crate) fn squashfs_file(bytes: &[u8]) {
+    if let Ok(archive) = pack::archive(&[("usr.squashfs", bytes)]) {
+        cpio_stream(&archive);
+    }
+}

@@ -1,0 +1,128 @@
+//! Bytes that mean harm: the entry points of `fuzz/`, fed with sound files that were damaged, and images that are
+//! well-formed and absurd.
+
+mod images;
+mod seeds;
+
+#[path = "../../fuzz/entry_points.rs"]
+mod entry_points;
+
+use std::panic::catch_unwind;
+use std::time::{Duration, Instant};
+
+use crate::chance::Chance;
+
+/// No input of the size of these may take longer, on a busy machine and unoptimised.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Feeds one input, and names it when it does harm.
+fn feed(name: &str, entry_point: fn(&[u8]), bytes: &[u8], number: usize) {
+    let start = Instant::now();
+    if catch_unwind(|| entry_point(bytes)).is_err() {
+        let kept = std::env::temp_dir().join(format!("hostile-{name}-{number}"));
+        let _written = std::fs::write(&kept, bytes);
+        panic!("{name}: input {number} panics; it is kept as {}", kept.display());
+    }
+    assert!(start.elapsed() < PATIENCE, "{name}: input {number} takes {:?}", start.elapsed());
+}
+
+/// A sound input with a few things wrong in it.
+fn damage(chance: &mut Chance, seeds: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = seeds[chance.below(seeds.len())].clone();
+    for _ in 0..=chance.below(4) {
+        let length = bytes.len().max(1);
+        let at = chance.below(length);
+        match chance.below(8) {
+            0 => bytes.truncate(at),
+            1 => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << chance.below(8)),
+            2 => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte = chance.next() as u8),
+            3 => {
+                // Counts and offsets that lie.
+                let lie =
+                    [[0; 8], [0xff; 8], [0xff, 0xff, 0xff, 0x7f, 0, 0, 0, 0], [0, 0, 0, 0x80, 0, 0, 0, 0]];
+                let (lie, width) = (lie[chance.below(4)], [1, 2, 4, 8][chance.below(4)]);
+                bytes.iter_mut().skip(at).zip(lie).take(width).for_each(|(byte, lie)| *byte = lie);
+            }
+            4 => {
+                let end = (at + chance.below(64)).min(bytes.len());
+                bytes.drain(at.min(end)..end);
+            }
+            5 => {
+                let end = (at + chance.below(64)).min(bytes.len());
+                let again = bytes[at.min(end)..end].to_vec();
+                bytes.splice(at.min(end)..at.min(end), again);
+            }
+            6 => {
+                let other = &seeds[chance.below(seeds.len())];
+                let from = chance.below(other.len().max(1));
+                bytes.truncate(at);
+                bytes.extend(other.iter().skip(from));
+            }
+            _ => {
+                let odd = chance.one_of(&[
+                    "\0", "\n", "\r\n", "\\\n", "$(", "#", "\u{202e}", "=", "../", "/", "\t", "\u{feff}",
+                ]);
+                bytes.splice(at.min(bytes.len())..at.min(bytes.len()), odd.bytes());
+            }
+        }
+    }
+    bytes
+}
+
+/// Feeds an entry point its seeds, and `times` damaged ones; forty times as many with XTASK_E2E=1.
+fn check(name: &str, times: usize) {
+    let (_, entry_point) = entry_points::ALL.into_iter().find(|(known, _)| *known == name).unwrap();
+    let seeds = seeds::of(name);
+    assert!(seeds.len() > 1, "{name}");
+    for (number, seed) in seeds.iter().chain([&Vec::new()]).enumerate() {
+        feed(name, entry_point, seed, number);
+    }
+    let mut chance = Chance::new(11);
+    let more = if std::env::var_os("XTASK_E2E").is_some_and(|value| value == "1") { 40 } else { 1 };
+    for number in 100..100 + times * more {
+        feed(name, entry_point, &damage(&mut chance, &seeds), number);
+    }
+}
+
+#[test]
+fn texts_do_no_harm() {
+    check("manifest_text", 3000);
+    check("common_mk", 3000);
+    check("os_release", 2000);
+}
+
+#[test]
+fn elf_files_do_no_harm() {
+    check("elf_file", 3000);
+    check("dlopen_note", 2000);
+}
+
+#[test]
+fn text_forms_do_no_harm() {
+    check("tree_text", 1500);
+}
+
+#[test]
+fn signatures_do_no_harm() {
+    check("signature_file", 1500);
+}
+
+#[test]
+fn images_do_no_harm() {
+    check("gzip_stream", 150);
+    check("cpio_stream", 250);
+    check("squashfs_file", 250);
+}
+
+/// Writes the seeds where cargo-fuzz looks for them: `XTASK_SEEDS=xtask/fuzz/corpus cargo test seeds_are`.
+#[test]
+fn seeds_are_written_where_they_are_asked_for() {
+    let Some(folder) = std::env::var_os("XTASK_SEEDS") else { return };
+    for (name, _) in entry_points::ALL {
+        let folder = std::path::Path::new(&folder).join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        for (number, seed) in seeds::of(name).iter().enumerate() {
+            std::fs::write(folder.join(format!("seed-{number}")), seed).unwrap();
+        }
+    }
+}

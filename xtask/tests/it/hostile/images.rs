@@ -1,0 +1,1 @@
+//! Images that are packed as they should be, and are absurd.

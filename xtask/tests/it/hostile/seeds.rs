@@ -1,0 +1,108 @@
+//! Sound inputs, at least two for each entry point, and inputs that once did harm.
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use xtask::coreos::{Board, Brand};
+use xtask::demo::factory::certificate::Certificate;
+use xtask::demo::factory::elf::ElfStub;
+use xtask::demo::factory::image::Image;
+use xtask::demo::factory::pack;
+use xtask::usr::elf::DlopenPriority;
+
+const COMMON_MK: &[u8] = include_bytes!("../../../../stage1/usr_from_coreos/coreos-common.mk");
+const SYSTEMD: &[u8] =
+    include_bytes!("../../../../stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest");
+
+pub(super) fn of(name: &str) -> Vec<Vec<u8>> {
+    match name {
+        "manifest_text" => texts(&[SYSTEMD, b"b\r\na\r\n\r\n# c\n/bin/ip\n", b"\xff\xfe\n\n\0"]),
+        "common_mk" => common_mk(),
+        "os_release" => texts(&[
+            b"ID=coreos\nVERSION_ID=1032.0.0\nPRETTY_NAME=\"CoreOS 1032.0.0 (MoreOS)\"\n",
+            b"# c\n\nID='flatcar'\nNAME=a\\ b\nX=\"\\\"\\$\\`\\\\\"\nBROKEN=\"\n=\n",
+        ]),
+        "elf_file" => elf(),
+        "dlopen_note" => texts(&[
+            br#"[{"feature":"bpf","description":"Firewall","priority":"suggested","soname":["libbpf.so.1"]}]"#,
+            br#"[{"soname":["libz.so.1","libz.so.2"]},{},7,[[[[[[[[]]]]]]]]]"#,
+        ]),
+        "tree_text" => texts(&[
+            b"d\t755\tlib64\nl\t777\tlib64/libz.so.1\tlibz.so.1.2.8\nf\t755\tlib64/libz.so.1.2.8\t92160\tu\n",
+            b"d\t755\tbin\nf\t4755\tbin/ping\t1\tp\nf\t644\tbin/x\t9\ti/bin/sh\ns\t600\tdev\n",
+            tree_body(&image(Board::Amd64)).as_bytes(),
+        ]),
+        "signature_file" => signatures(),
+        "gzip_stream" => images().iter().map(|image| pack::pxe_image(image).unwrap()).collect(),
+        "cpio_stream" => {
+            images().iter().map(|i| pack::archive(&[("usr.squashfs", &pack::squashfs(i).unwrap())]).unwrap()).collect()
+        }
+        "squashfs_file" => images().iter().map(|image| pack::squashfs(image).unwrap()).collect(),
+        other => panic!("no seeds for {other}"),
+    }
+}
+
+fn texts(texts: &[&[u8]]) -> Vec<Vec<u8>> {
+    texts.iter().map(|text| text.to_vec()).collect()
+}
+
+fn common_mk() -> Vec<Vec<u8>> {
+    let ours = String::from_utf8(COMMON_MK.to_vec()).unwrap();
+    let guarded = format!("ifeq ($(_G_),)\n_G_ := x\n{ours}\nendif\n");
+    let continued = ours.replace(" := ", " ::= \\\n\t").replace('\n', "\r\n");
+    let loops = format!("CCN_A = $(CCN_B)\nCCN_B = $(CCN_A)\n{}", ours.replace("alpha", "$(CCN_A)"));
+    vec![COMMON_MK.to_vec(), guarded.into_bytes(), continued.into_bytes(), loops.into_bytes()]
+}
+
+fn elf() -> Vec<Vec<u8>> {
+    let library = ElfStub::library(Board::Amd64, "libsystemd-shared-257.so")
+        .needs(["libc.so.6", "libcap.so.2"])
+        .needs_version("libc.so.6", "GLIBC_2.38")
+        .defines(["SD_SHARED"])
+        .runpath("$ORIGIN:/usr/lib64/systemd")
+        .dlopens("libbpf.so.1", "bpf", DlopenPriority::Suggested)
+        .systemd_version("257.9");
+    let program = ElfStub::program(Board::Arm64).needs(["libc.so.6"]).rpath("/usr/lib64");
+    let small = ElfStub::library(Board::Amd64, "libz.so.1").for_32_bit(3);
+    [library, program, small, ElfStub::static_program(Board::Amd64)].iter().map(ElfStub::bytes).collect()
+}
+
+fn image(board: Board) -> Image {
+    let lib = if board == Board::Amd64 { "lib64" } else { "lib" };
+    Image::new(Brand::CoreOs, board, &"1032.0.0".parse().unwrap(), "229")
+        .library_with_dev(&format!("{lib}/libz.so.1.2.8"), "libz.so.1", &["libc.so.6"])
+        .program("bin/bash", &["libc.so.6", "libz.so.1"])
+        .link("bin/sh", "bash")
+        .link("bin/loop", "loop")
+        .link("bin/away", "/etc/passwd")
+        .directory("share/empty")
+        .text("share/text", &"text\n".repeat(4000))
+}
+
+fn images() -> Vec<Image> {
+    Board::ALL.map(image).to_vec()
+}
+
+/// The lines of a text form between its first and its last.
+fn tree_body(image: &Image) -> String {
+    let text = image.tree().to_text();
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    lines[1..lines.len() - 1].concat()
+}
+
+fn signatures() -> Vec<Vec<u8>> {
+    let certificate = Certificate::throwaway(1).unwrap();
+    let signature = certificate.sign(b"data").unwrap();
+    let both = [certificate.binary().unwrap(), signature.clone()].concat();
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(&signature).unwrap();
+    vec![
+        signature,
+        certificate.armored().unwrap().into_bytes(),
+        certificate.binary().unwrap(),
+        both,
+        gzip.finish().unwrap(),
+        b"<!DOCTYPE html><html></html>".to_vec(),
+    ]
+}
