@@ -10,6 +10,9 @@ use crate::report::Report;
 
 /// Runs a command, tells what it did, and gives the exit code of the contract.
 pub fn run(invocation: &Invocation) -> u8 {
+    if let Command::Demo { serve } = invocation.command {
+        return crate::demo::run(&invocation.globals, serve);
+    }
     let Globals { format, color, verbosity, .. } = invocation.globals;
     let term = Term::new(format, color, Verbosity::of(verbosity));
     let mut report = Report { command: invocation.command.name(), ..Report::default() };

@@ -61,7 +61,7 @@ pub fn image_before() -> Result<Image, BadWord> {
 /// # Errors
 /// None: the release is a constant.
 pub fn image_after() -> Result<Image, BadWord> {
-    let needs_libpam = ["lib64/systemd/systemd", "lib64/systemd/systemd-logind", "bin/systemctl"];
+    let needs_libpam = ["lib64/systemd/systemd", "lib64/systemd/systemd-logind"];
     Ok(image(AFTER, &needs_libpam)?.library_with_dev("lib64/libpam.so.0.84.1", "libpam.so.0", &["libc.so.6"]))
 }
 

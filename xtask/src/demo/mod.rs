@@ -5,3 +5,6 @@ pub mod example;
 pub mod factory;
 pub mod scratch;
 pub mod server;
+mod stage;
+
+pub use stage::run;

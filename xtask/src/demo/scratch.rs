@@ -1,14 +1,17 @@
-//! A directory of our own below the system's temporary directory, gone when its value is.
+//! A directory of our own below the system's temporary directory, gone when the program ends, however it ends.
 
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 
 use super::example;
+use crate::edge::signals;
 use crate::fault::{OrFault, Result};
 
 /// The scratch copy of the example's tree, its signing key, and a cache.
 #[derive(Debug)]
 pub struct Scratch {
-    root: PathBuf,
+    root: signals::Scratch,
 }
 
 impl Scratch {
@@ -17,50 +20,42 @@ impl Scratch {
     /// # Errors
     /// The temporary directory cannot be written.
     pub fn make(signing_key: &str) -> Result<Scratch> {
-        let root = std::env::temp_dir().join(format!("coreos-xtask-demo-{}", std::process::id()));
-        std::fs::create_dir(&root).or_fault(|| format!("cannot make {}", root.display()))?;
-        let scratch = Scratch { root };
+        let path = std::env::temp_dir().join(format!("coreos-xtask-demo-{}", std::process::id()));
+        // A directory that is there already is somebody else's: it is made first, and ours only then.
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .or_fault(|| format!("cannot make {}", path.display()))?;
+        let scratch = Scratch { root: signals::Scratch::at(path) };
         for (path, content) in example::FILES {
-            write(&scratch.tree().join(path), |path| std::fs::write(path, content))?;
+            put(&scratch.tree().join(path), |path| fs::write(path, content))?;
         }
         for (path, target) in example::LINKS {
-            write(&scratch.tree().join(path), |path| std::os::unix::fs::symlink(target, path))?;
+            put(&scratch.tree().join(path), |path| symlink(target, path))?;
         }
-        write(&scratch.signing_key(), |path| std::fs::write(path, signing_key))?;
+        put(&scratch.signing_key(), |path| fs::write(path, signing_key))?;
         Ok(scratch)
     }
 
     /// The tree, for `--repo`.
     pub fn tree(&self) -> PathBuf {
-        self.root.join("tree")
+        self.root.path().join("tree")
     }
 
     /// The certificate, for `--signing-key`.
     pub fn signing_key(&self) -> PathBuf {
-        self.root.join("signing-key.asc")
+        self.root.path().join("signing-key.asc")
     }
 
-    /// A cache of its own, for `XTASK_CACHE_DIR`: a demo leaves nothing in the user's.
+    /// A cache of its own: a demo leaves nothing in the user's.
     pub fn cache(&self) -> PathBuf {
-        self.root.join("cache")
-    }
-
-    /// The directory that holds it all.
-    pub fn root(&self) -> &Path {
-        &self.root
+        self.root.path().join("cache")
     }
 }
 
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // Whoever took it away before us did our work.
-        drop(std::fs::remove_dir_all(&self.root));
-    }
-}
-
-fn write(path: &Path, put: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<()> {
+fn put(path: &Path, write: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<()> {
     let directory = path.parent().unwrap_or(path);
-    std::fs::create_dir_all(directory)
-        .and_then(|()| put(path))
+    fs::create_dir_all(directory)
+        .and_then(|()| write(path))
         .or_fault(|| format!("cannot write {}", path.display()))
 }

@@ -1,1 +1,101 @@
 //! `cargo xtask demo`, end to end.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+fn xtask(temporary: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.args(arguments).env("TMPDIR", temporary).env("XTASK_CACHE_DIR", temporary.join("cache"));
+    command.env_remove("XTASK_MIRROR").env_remove("XTASK_SIGNING_KEY").stdin(Stdio::null());
+    command
+}
+
+/// What is left in a directory of temporary files.
+fn left_in(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn serving_tells_three_commands_and_leaves_nothing_behind() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut serving = xtask(temporary.path(), &["demo", "--serve"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(serving.stdout.take().unwrap()).lines();
+    let commands: Vec<String> = lines.take(3).map(Result::unwrap).collect();
+    assert!(commands.iter().all(|command| command.starts_with("cargo xtask --repo ")), "{commands:?}");
+    let words: Vec<&str> = commands[0].split(' ').collect();
+    assert!(Path::new(words[3]).join("stage1/usr_from_coreos/coreos-common.mk").is_file(), "{commands:?}");
+    let kill = Command::new("kill").args(["-INT", &serving.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    assert!(!serving.wait().unwrap().success());
+    assert_eq!(left_in(temporary.path()), [""; 0]);
+}
+
+#[test]
+fn the_demo_makes_the_guides_changes_and_no_other() {
+    let temporary = tempfile::tempdir().unwrap();
+    let output = xtask(temporary.path(), &["demo", "--format", "json"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&told["command"], &told["status"]), (&"demo".into(), &"clean".into()));
+    assert_eq!(
+        told["release"],
+        serde_json::json!({ "from": "991.0.0", "to": "1032.0.0", "channel": "alpha" })
+    );
+    assert_eq!(told["systemd"], serde_json::json!({ "from": "v225", "to": "v229" }));
+    assert!(told["images"][0]["signed_by"].is_string(), "{told}");
+    assert_eq!(told["findings"], serde_json::json!([]));
+    let edits = told["edits"].as_array().unwrap();
+    let changed = edits.iter().flat_map(|edit| edit["diff"].as_str().unwrap().lines());
+    let changed: Vec<&str> = changed.filter(|line| line.starts_with(['+', '-'])).collect();
+    assert_eq!(
+        changed,
+        [
+            "--- a/stage1/usr_from_coreos/coreos-common.mk",
+            "+++ b/stage1/usr_from_coreos/coreos-common.mk",
+            "-CCN_SYSTEMD_VERSION := v225",
+            "+CCN_SYSTEMD_VERSION := v229",
+            "-CCN_IMG_RELEASE := 991.0.0",
+            "+CCN_IMG_RELEASE := 1032.0.0",
+            "--- a/stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest",
+            "+++ b/stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest",
+            "+lib64/libpam.so",
+            "+lib64/libpam.so.0",
+            "+lib64/libpam.so.0.84.1",
+        ]
+    );
+    assert_eq!(left_in(temporary.path()), [""; 0]);
+}
+
+/// The three commands as a person pastes them: check the old release, bump, check, bump again.
+#[test]
+fn the_commands_of_the_card_work_on_the_served_tree() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut serving = xtask(temporary.path(), &["demo", "--serve"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(serving.stdout.take().unwrap()).lines();
+    let commands: Vec<String> = lines.take(3).map(Result::unwrap).collect();
+    let paste = |command: &str| {
+        let words: Vec<&str> = command.strip_prefix("cargo xtask ").unwrap().split(' ').collect();
+        let output = xtask(temporary.path(), &words).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (bump, verify) = (&commands[0], &commands[1]);
+    assert_eq!(paste(verify).0, 0, "991.0.0 fits its own tree");
+    let (code, told) = paste(bump);
+    assert!(code == 0 && told.contains("lib64/libpam.so.0.84.1"), "{told}");
+    assert_eq!(paste(verify).0, 0, "1032.0.0 fits the bumped tree");
+    let (code, told) = paste(bump);
+    assert!(code == 0 && !told.contains("+lib64"), "{told}");
+    let kill = Command::new("kill").args(["-TERM", &serving.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    serving.wait().unwrap();
+}

@@ -99,3 +99,35 @@ fn the_older_manifest_d_is_amd64() {
             add    coreos/manifest.d/systemd lib64/libip4tc.so.0.1.0
         "#]]);
 }
+
+#[test]
+fn the_order_of_a_language_is_kept() {
+    // en_US.UTF-8 passes over dots and slashes at first: libcap.so before libc.so.6.
+    Row::amd64()
+        .lists(
+            "coreos/a",
+            &["bin/x", "lib64/libcap.so.2", "lib64/libcap.so.2.24", "lib64/libc.so.6", "lib64/libz.so.1"],
+        )
+        .has(|image| {
+            image
+                .library("lib64/libcap.so.2.25", "libcap.so.2", &["libc.so.6"])
+                .library("lib64/libz.so.1", "libz.so.1", &["libc.so.6"])
+                .library("lib64/libcryptsetup.so.4", "libcryptsetup.so.4", &["libc.so.6"])
+                .program("bin/x", &["libcap.so.2", "libcryptsetup.so.4", "libc.so.6"])
+        })
+        .gives_with(
+            &expect![[r#"
+            rename coreos/amd64/a lib64/libcap.so.2.24 -> lib64/libcap.so.2.25
+            add    coreos/amd64/a lib64/libcryptsetup.so.4
+        "#]],
+            "coreos/a",
+            &[
+                "bin/x",
+                "lib64/libcap.so.2",
+                "lib64/libcap.so.2.25",
+                "lib64/libcryptsetup.so.4",
+                "lib64/libc.so.6",
+                "lib64/libz.so.1",
+            ],
+        );
+}

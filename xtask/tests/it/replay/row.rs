@@ -157,6 +157,14 @@ impl Row {
         expected.assert_eq(&shown(&bumped.fixes, &bumped.findings));
     }
 
+    /// As [`Row::gives`], and compares a manifest of amd64-usr too.
+    pub(super) fn gives_with(self, expected: &Expect, manifest: &str, after: &[&str]) {
+        let bumped = self.proved();
+        expected.assert_eq(&shown(&bumped.fixes, &bumped.findings));
+        let (flavor, name) = manifest.split_once('/').unwrap();
+        assert_eq!(lines(&bumped.after.manifests[&path_of(Board::Amd64, flavor, name)]), after);
+    }
+
     /// Bumps, and proves what holds for every bump.
     pub(super) fn proved(self) -> Bump {
         let trees: BTreeMap<Board, UsrTree> =

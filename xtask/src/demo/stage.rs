@@ -1,0 +1,126 @@
+//! `cargo xtask demo`: the guide's own example against a release server of our own.
+
+use super::example;
+use super::factory::certificate::Certificate;
+use super::factory::release::{Site, publish};
+use super::scratch::Scratch;
+use super::server::Server;
+use crate::cmd::{Context, bump_coreos};
+use crate::coreos::BadWord;
+use crate::edge::settings::Settings;
+use crate::edge::term::{Term, Verbosity};
+use crate::fault::{Fault, Result};
+use crate::flags::{BumpCoreos, Globals, ImageFlags, MendFlags, Wanted};
+use crate::report::Report;
+use crate::usr::elf::DlopenPriority;
+
+/// Bytes a second that the server sends: about half a second for an image, so that its bar can be seen.
+const SPEED: u64 = 3 << 20;
+
+/// Runs the example, or with `serve` keeps tree and server up until a signal comes. Gives the exit code.
+pub fn run(globals: &Globals, serve: bool) -> u8 {
+    let term = Term::new(globals.format, globals.color, Verbosity::of(globals.verbosity));
+    let mut report = Report { command: "demo", ..Report::default() };
+    let stage = play(&term, serve, &mut report);
+    if let Err(fault) = &stage {
+        report.error = Some(fault.clone());
+    }
+    if let Err(fault) = term.tell(&report) {
+        term.fault(&fault);
+        return 2;
+    }
+    if serve && stage.is_ok() {
+        wait_for_signal();
+    }
+    report.exit_code()
+}
+
+/// What has to live as long as the demo.
+struct Stage {
+    server: Server,
+    scratch: Scratch,
+}
+
+fn play(term: &Term, serve: bool, report: &mut Report) -> Result<Stage> {
+    let stage = Stage::set()?;
+    if serve {
+        stage.tell_commands(report);
+        term.stage("serving", format!("{} until Ctrl-C", stage.server.url()));
+    } else {
+        stage.server.slow_down(SPEED);
+        term.stage(
+            "serving",
+            format!("{} and {} on {}", example::BEFORE.0, example::AFTER.0, stage.server.url()),
+        );
+        stage.bump(term, report)?;
+    }
+    Ok(stage)
+}
+
+impl Stage {
+    /// Makes both releases and the tree, and starts the server.
+    fn set() -> Result<Stage> {
+        let certificate = Certificate::throwaway(1)?;
+        let mut site = Site::new();
+        for image in [example::image_before(), example::image_after()] {
+            publish(&mut site, &image.map_err(bad_example)?, &certificate)?;
+        }
+        let scratch = Scratch::make(&certificate.armored()?)?;
+        Ok(Stage { server: Server::start(site)?, scratch })
+    }
+
+    /// The command itself, in this process.
+    fn bump(&self, term: &Term, report: &mut Report) -> Result<()> {
+        let globals = Globals { repo: Some(self.scratch.tree()), ..Globals::default() };
+        let context = Context { settings: Settings::default(), ..Context::of(term, &globals)? };
+        let flags = BumpCoreos {
+            release: Wanted::Number(example::AFTER.0.parse().map_err(bad_example)?),
+            image: ImageFlags {
+                mirror: Some(self.server.url()),
+                signing_key: Some(self.scratch.signing_key()),
+                ..ImageFlags::default()
+            },
+            mend: MendFlags { drop_missing: false, dlopen: Some(DlopenPriority::Required), systemd: None },
+            dry_run: false,
+            check: false,
+            preview: false,
+            report: None,
+            commit: false,
+        };
+        bump_coreos(&context, &flags, report)
+    }
+
+    /// The card's three commands, ready to paste.
+    fn tell_commands(&self, report: &mut Report) {
+        let (tree, key) = (self.scratch.tree(), self.scratch.signing_key());
+        let tree = quoted(&tree.to_string_lossy());
+        let from = format!("--mirror {} --signing-key {}", self.server.url(), quoted(&key.to_string_lossy()));
+        let commands = vec![
+            format!("cargo xtask --repo {tree} bump-coreos {} {from}", example::AFTER.0),
+            format!("cargo xtask --repo {tree} verify-manifests {from}"),
+            format!("cargo xtask --repo {tree} smoketest {from}"),
+        ];
+        report.extra.insert("commands", commands.clone().into());
+        report.extra.insert("tree", self.scratch.tree().to_string_lossy().into());
+        report.extra.insert("mirror", self.server.url().into());
+        report.extra.insert("signing_key", key.to_string_lossy().into());
+        report.output = commands;
+    }
+}
+
+fn bad_example(word: BadWord) -> Fault {
+    Fault::failed("the example is broken").because(word)
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:".contains(c);
+    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+/// The thread of `edge::signals` ends the process, and removes the scratch copy before it does.
+fn wait_for_signal() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
