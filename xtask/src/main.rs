@@ -14,7 +14,5 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
         }
     };
-    // Without the watch a signal ends the process at once, as it would any other: no reason not to work.
-    let _ = xtask::edge::signals::watch();
     ExitCode::from(xtask::run::run(&invocation))
 }
