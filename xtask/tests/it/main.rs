@@ -16,6 +16,8 @@ mod hostile;
 mod http;
 mod openpgp;
 mod openpgp_gpg;
+mod openpgp_keyserver;
+mod openpgp_vendor;
 mod oracle;
 mod replay;
 mod schema;

@@ -1,0 +1,130 @@
+//! Certificates from key servers, on loopback: only the pinned one is taken, kept, and refreshed when it lacks a key.
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+use xtask::demo::server::Server;
+use xtask::edge::http::{Client, MOST_LIST, Rules};
+use xtask::edge::openpgp::{Certificate, DetachedSignature, Keyring, Pin, TrustPolicy, Verdicts};
+use xtask::fault::{Fault, FaultKind, Result};
+
+use crate::openpgp::{NOW, fixture};
+
+/// A key server that has `certificate` under the fingerprint of `asked`.
+fn server(asked: &Certificate, certificate: &str) -> Server {
+    let path = format!("vks/v1/by-fingerprint/{}", asked.fingerprint());
+    Server::start([(path, fs::read(fixture(certificate)).unwrap())].into()).unwrap()
+}
+
+fn certificate(name: &str) -> Certificate {
+    Certificate::parse(&fs::read(fixture(name)).unwrap(), name).unwrap()
+}
+
+/// Trusts the primary key of plain.pgp, and asks these servers for it.
+fn keyring(servers: &[&Server], folder: &Path) -> Keyring {
+    let pin = Pin::new(certificate("plain.pgp").fingerprint().clone(), "a throwaway key");
+    let addresses = servers.iter().map(|one| format!("{}/vks/v1/by-fingerprint/{{fingerprint}}", one.url()));
+    let policy = TrustPolicy { pins: vec![pin], now: NOW };
+    Keyring::new(policy, Some(folder.to_owned())).with_servers(addresses.collect())
+}
+
+fn verify(keyring: &Keyring, signature: &str, online: bool) -> Result<Verdicts> {
+    let client = Client::new(Rules::default());
+    let fetch = |url: &str| {
+        client.get_small(url, MOST_LIST)?.ok_or_else(|| Fault::failed(format!("{url} is not there")))
+    };
+    let signature = DetachedSignature::parse(&fs::read(fixture(signature)).unwrap(), signature).unwrap();
+    let mut verification = keyring.open(&signature, if online { Some(&fetch) } else { None })?;
+    verification.update(&fs::read(fixture("signed-file")).unwrap());
+    Ok(verification.finish())
+}
+
+fn rule(verdicts: &Verdicts) -> &'static str {
+    verdicts.signatures[0].rule
+}
+
+#[test]
+fn a_certificate_without_user_ids_is_fetched_once_and_kept() {
+    let (plain, folder) = (certificate("plain.pgp"), TempDir::new().unwrap());
+    let server = server(&plain, "no-user-id.pgp");
+    let keyring = keyring(&[&server], &folder.path().join("certificates"));
+    assert_eq!(rule(&verify(&keyring, "good.sig", true).unwrap()), "good");
+    assert_eq!(rule(&verify(&keyring, "good.sig", true).unwrap()), "good");
+    assert_eq!(rule(&verify(&keyring, "good.sig", false).unwrap()), "good");
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn another_primary_key_under_the_asked_name_is_turned_away() {
+    let (plain, folder) = (certificate("plain.pgp"), TempDir::new().unwrap());
+    let liar = server(&plain, "other.pgp");
+    let fault = verify(&keyring(&[&liar], folder.path()), "good.sig", true).err().unwrap();
+    assert_eq!(fault.kind, FaultKind::Failed);
+    let other = certificate("other.pgp");
+    assert!(fault.causes[0].contains(other.fingerprint().as_str()), "{fault}");
+    assert!(fault.causes[0].contains(plain.fingerprint().as_str()), "{fault}");
+    assert!(fs::read_dir(folder.path()).unwrap().next().is_none(), "nothing is kept");
+
+    // The next server in the list is honest.
+    let honest = server(&plain, "plain.pgp");
+    assert_eq!(rule(&verify(&keyring(&[&liar, &honest], folder.path()), "good.sig", true).unwrap()), "good");
+}
+
+#[test]
+fn an_unknown_subkey_makes_it_ask_again_and_forget_nothing() {
+    let (plain, folder) = (certificate("plain.pgp"), TempDir::new().unwrap());
+    // What was kept knows the subkey as revoked; the server's copy does not, but has the year's new subkey.
+    let kept = folder.path().join(format!("{}.pgp", plain.fingerprint()));
+    fs::copy(fixture("revoked-compromised.pgp"), &kept).unwrap();
+    let server = server(&plain, "late.pgp");
+    let keyring = keyring(&[&server], folder.path());
+    assert_eq!(rule(&verify(&keyring, "good.sig", true).unwrap()), "subkey-revoked");
+    assert!(server.requests().is_empty(), "a known key is no reason to ask");
+    assert_eq!(rule(&verify(&keyring, "before-key.sig", true).unwrap()), "before-key");
+    assert_eq!(server.requests().len(), 1);
+    assert_eq!(rule(&verify(&keyring, "good.sig", true).unwrap()), "subkey-revoked");
+}
+
+#[test]
+fn offline_or_unreachable_says_what_is_missing() {
+    let (plain, folder) = (certificate("plain.pgp"), TempDir::new().unwrap());
+    let server = server(&plain, "plain.pgp");
+    let keyring = keyring(&[&server], folder.path());
+    let fault = verify(&keyring, "good.sig", false).err().unwrap();
+    assert_eq!(fault.kind, FaultKind::Failed);
+    assert!(fault.message.contains(plain.fingerprint().as_str()), "{fault}");
+    assert!(fault.hint.unwrap().contains("--signing-key"));
+
+    server.remove(&format!("vks/v1/by-fingerprint/{}", plain.fingerprint()));
+    let fault = verify(&keyring, "good.sig", true).err().unwrap();
+    assert!(fault.causes[0].contains("is not there"), "{fault}");
+}
+
+#[test]
+fn a_page_in_place_of_a_certificate_is_named() {
+    let (plain, folder) = (certificate("plain.pgp"), TempDir::new().unwrap());
+    let server = server(&plain, "html.sig");
+    let fault = verify(&keyring(&[&server], folder.path()), "good.sig", true).err().unwrap();
+    assert!(fault.causes[0].contains("HTML"), "{fault}");
+}
+
+#[test]
+fn a_spoiled_copy_in_the_cache_counts_as_none() {
+    let (plain, folder) = (certificate("plain.pgp"), TempDir::new().unwrap());
+    let server = server(&plain, "plain.pgp");
+    let kept = folder.path().join(format!("{}.pgp", plain.fingerprint()));
+    fs::write(&kept, b"half a cert").unwrap();
+    let keyring = keyring(&[&server], folder.path());
+    assert_eq!(rule(&verify(&keyring, "good.sig", true).unwrap()), "good");
+    assert_eq!(fs::read(&kept).unwrap(), plain.bytes());
+}
+
+#[test]
+fn a_key_that_no_server_has_stays_unknown() {
+    let (plain, folder) = (certificate("plain.pgp"), TempDir::new().unwrap());
+    let server = server(&plain, "plain.pgp");
+    let verdicts = verify(&keyring(&[&server], folder.path()), "by-other.sig", true).unwrap();
+    assert_eq!(rule(&verdicts), "unknown-key");
+    assert_eq!(verdicts.into_signer().unwrap_err().kind, FaultKind::Refused);
+}

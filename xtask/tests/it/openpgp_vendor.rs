@@ -1,0 +1,147 @@
+//! The vendors' own certificates and signatures: the same policy on the real thing.
+//!
+//! The signatures are those that CoreOS and Flatcar made over one `version.txt` to test their tools with.
+
+use std::fs;
+
+use xtask::cmd::verify_signature;
+use xtask::coreos::Brand;
+use xtask::edge::openpgp::{
+    COREOS, Certificate, DetachedSignature, FLATCAR, Keyring, Pin, TrustPolicy, Verdict, Verification,
+};
+use xtask::flags::VerifySignature;
+use xtask::report::Report;
+
+use crate::openpgp::{NOW, fixture};
+
+/// Certificates that the program carries, and the network left alone.
+fn vendors() -> Keyring {
+    Keyring::new(TrustPolicy::vendors(NOW), None)
+}
+
+fn verify(name: &str, keyring: &Keyring) -> Report {
+    let flags = VerifySignature {
+        file: fixture("vendor/version.txt"),
+        signature: Some(fixture(&format!("vendor/{name}.sig"))),
+        signing_key: None,
+        offline: true,
+    };
+    verify_signature::run(&flags, keyring, None)
+}
+
+#[test]
+fn the_built_in_certificates_are_the_pinned_ones() {
+    let keys: Vec<_> = vendors().at_hand().iter().map(|one| one.fingerprint().to_string()).collect();
+    assert_eq!(keys, [COREOS, FLATCAR]);
+    let subkeys = [
+        "B42942E2EC8E6AA9A7826913A541ECB274E7E361",
+        "EEFA7555E481D026CC40D8E6A5A96635E5676EFC",
+        "DBFC52DBB963767AD20BA90807FA9ED31CB5FA26",
+        "A5FA42549745ABBC7B827E368633FB13B58844F1",
+        "07F23A2F63D6D4A17F552EF348F9B96A2E16137F",
+        "8826AD9569F575AD3F5643E7DE2F8F87EF4B4ED9",
+        "4D7241B14AA47290515D6A8D7FB32ABC0638EB2F",
+        "FD986FB096482F906F55B2EA01C9CAE767B3CA0E",
+        "1E100DD7A677A6F9A532C9F9B51DE377064D542D",
+        "A621F1DA96C93C639506832D603443A1D0FC498C",
+        "628CC212938065DAB4E3B949A8ABF005896E394F",
+        "C8FE85310122E626753DB0CF3BC20FF8AF9CF1AF",
+        "782B3BC9F10CF638A5DCF5105B2910CBFCBEAB91",
+        "858A560F97C9AEB22EC1C732961DDDD5250D4A42",
+        "8D6DA7853CFE1B1ED346ED0DEDBDF411267EC954",
+        "E9426D8B67E35DF476BD048185F7C8868837E271",
+        "52F145DFD00BBDCD928CBB5A32DA80F91EF52974",
+    ];
+    let at_hand = vendors().at_hand();
+    assert!(subkeys.iter().all(|subkey| at_hand.iter().any(|certificate| certificate.has_key(subkey))));
+}
+
+#[test]
+fn real_signatures_hold_although_their_subkeys_are_over() {
+    let table = [
+        // SHA-1 throughout, and named by key ID alone: the shape of the guide's own example.
+        ("coreos-2015-E5676EFC", COREOS, "2015-06-27T01:47:02Z", "2014-09-08 to 2015-09-08"),
+        ("coreos-2019-67B3CA0E", COREOS, "2019-02-04T19:44:17Z", "2019-02-04 to 2021-06-01"),
+        ("flatcar-2018-896E394F", FLATCAR, "2018-10-05T14:20:56Z", "2018-09-26 to 2019-09-26"),
+    ];
+    for (name, primary, signed_at, life) in table {
+        let report = verify(name, &vendors());
+        assert_eq!(report.exit_code(), 0, "{name}: {:?}", report.error);
+        let row = &report.extra["signatures"][0];
+        assert_eq!([&row["verdict"], &row["signed_by"], &row["signed_at"]], ["good", primary, signed_at]);
+        let expected = format!("signed {}, inside the subkey's validity ({life})", &signed_at[..10]);
+        assert!(report.output[0].contains(&expected), "{}", report.output[0]);
+    }
+}
+
+#[test]
+fn what_flatcars_first_subkeys_signed_is_refused_in_words_of_its_own() {
+    for (name, words) in [
+        (
+            "flatcar-2018-064D542D",
+            "which signed Flatcar's first releases, was revoked as compromised on 2018-03-14",
+        ),
+        ("flatcar-2018-D0FC498C", "was revoked as compromised on 2018-09-26, when the next took its place"),
+    ] {
+        let report = verify(name, &vendors());
+        assert_eq!(report.exit_code(), 3);
+        let fault = report.error.unwrap();
+        assert!(fault.message.contains(words), "{}", fault.message);
+        assert!(fault.hint.unwrap().contains("take another release"));
+    }
+}
+
+#[test]
+fn releases_1045_and_1047_are_refused_by_name_whatever_the_certificate_says() {
+    // Nobody but CoreOS can make one of these; the rule is judged before the mathematics.
+    let key_id = [0x86, 0x33, 0xfb, 0x13, 0xb5, 0x88, 0x44, 0xf1];
+    let created = 1_463_000_000_u32.to_be_bytes();
+    let body = [&[4, 0, 1, 8, 0, 6, 5, 2][..], &created, &[0, 10, 9, 16], &key_id, &[0, 0, 0, 8, 1]].concat();
+    let packet = [&[0xc2, u8::try_from(body.len()).unwrap()], &body[..]].concat();
+    let signature = DetachedSignature::parse(&packet, "x.sig").unwrap();
+    let verification = vendors().open(&signature, None).unwrap();
+    assert!(!verification.needs_data(), "the image need not be downloaded");
+    let verdict = verification.finish().signatures.remove(0);
+    assert_eq!((verdict.verdict, verdict.rule), (Verdict::Refused, "subkey-revoked"));
+    assert!(
+        verdict.message.contains("signed the CoreOS releases 1045 and 1047 alone"),
+        "{}",
+        verdict.message
+    );
+}
+
+#[test]
+fn sha1_goes_by_the_primary_keys_fingerprint_wherever_the_certificate_comes_from() {
+    let certificates = vendors().at_hand();
+    let given = TrustPolicy::of_certificates(&certificates[..1], NOW);
+    assert_eq!(given.pins, [Pin::vendor(Brand::CoreOs)]);
+    // Under a pin without the exception, the same signature by the same certificate is refused.
+    let strict = TrustPolicy { pins: vec![Pin { sha1_until: None, ..Pin::vendor(Brand::CoreOs) }], now: NOW };
+    let report = verify("coreos-2015-E5676EFC", &Keyring::holding(strict, certificates));
+    assert_eq!(report.extra["signatures"][0]["rule"], "binding");
+}
+
+#[test]
+fn one_vendors_signature_does_not_pass_for_the_others() {
+    let keyring = Keyring::new(TrustPolicy::vendor(Brand::Flatcar, NOW), None);
+    let report = verify("coreos-2019-67B3CA0E", &keyring);
+    assert_eq!(report.exit_code(), 3);
+    assert_eq!(report.extra["signatures"][0]["verdict"], "unknown-key");
+}
+
+#[test]
+fn what_a_keyring_keeps_reads_back_as_the_same_certificate() {
+    for certificate in vendors().at_hand() {
+        let again = Certificate::parse(&certificate.bytes(), "again").unwrap();
+        assert_eq!(again.bytes(), certificate.bytes());
+    }
+}
+
+#[test]
+fn a_verification_may_go_to_another_thread() {
+    fn is_send<T: Send>(_: &T) {}
+    let bytes = fs::read(fixture("vendor/coreos-2019-67B3CA0E.sig")).unwrap();
+    let signature = DetachedSignature::parse(&bytes, "version.txt.sig").unwrap();
+    let verification = Verification::begin(&signature, &vendors().at_hand(), &TrustPolicy::vendors(NOW));
+    is_send(&verification);
+}
