@@ -6,7 +6,9 @@
 
 mod elf;
 mod gpg;
+mod loader;
 mod make;
+mod sort;
 mod squashfs;
 
 use std::process::Command;

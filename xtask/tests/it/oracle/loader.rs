@@ -1,0 +1,182 @@
+//! The machine's own loader, asked with `--list` about every program and library of an image.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use xtask::coreos::Board;
+use xtask::usr::facts::{self, Facts};
+use xtask::usr::link::{Load, Loader};
+use xtask::usr::name;
+use xtask::usr::path::UsrPath;
+use xtask::usr::tree::{Kind, Node, UsrTree};
+
+use super::{end_to_end, output};
+
+/// The tree of a directory that is some `/usr`, with the facts of everything that could be a program or library.
+fn tree_of(usr: &Path) -> UsrTree {
+    let mut tree = UsrTree::new();
+    let mut todo = vec![usr.to_owned()];
+    while let Some(directory) = todo.pop() {
+        for entry in fs::read_dir(&directory).unwrap().flatten() {
+            let full = entry.path();
+            let below = full.strip_prefix(usr).unwrap();
+            let Ok(path) = UsrPath::new(&name::from_bytes(below.as_os_str().as_bytes())) else { continue };
+            let Ok(what) = fs::symlink_metadata(&full) else { continue };
+            let kind = if what.is_symlink() {
+                let target = fs::read_link(&full).unwrap();
+                Kind::Symlink(name::from_bytes(target.as_os_str().as_bytes()).into_owned())
+            } else if what.is_dir() {
+                todo.push(full);
+                Kind::Directory
+            } else if what.is_file() {
+                let worth =
+                    ["bin", "sbin", "lib", "lib64", "libexec"].iter().any(|top| below.starts_with(top));
+                let bytes = if worth { fs::read(&full).unwrap_or_default() } else { Vec::new() };
+                Kind::File { size: what.len(), facts: facts::read(&path, &bytes) }
+            } else {
+                Kind::Special
+            };
+            tree.insert(path, Node { mode: (what.permissions().mode() & 0o7777) as u16, kind });
+        }
+    }
+    tree
+}
+
+/// What was found for each name, as a file of the tree; `None` where it was not found.
+type Found = BTreeMap<String, Option<String>>;
+
+/// What the real loader prints. A chroot is entered where `root` is not `/`.
+fn ask(
+    root: &Path,
+    loader: &str,
+    library_path: &str,
+    file: &UsrPath,
+    tree: &UsrTree,
+) -> (Found, BTreeSet<String>) {
+    let mut command = Command::new(if root == Path::new("/") { "env" } else { "chroot" });
+    if root != Path::new("/") {
+        command.arg(root);
+    }
+    command
+        .args([loader, "--inhibit-cache", "--library-path", library_path, "--list"])
+        .arg(format!("/usr/{file}"));
+    let done = command.env("LC_ALL", "C").output().unwrap();
+    let mut found = Found::new();
+    for line in String::from_utf8_lossy(&done.stdout).lines().map(str::trim) {
+        let Some((name, path)) = line.split_once(" => ") else { continue };
+        let path = path.split(" (0x").next().unwrap();
+        let real = tree.resolve_rootfs(path).end.node().map(ToString::to_string);
+        if !name.contains('/') {
+            found.insert(name.to_owned(), if path == "not found" { None } else { real });
+        }
+    }
+    let said = String::from_utf8_lossy(&done.stderr);
+    let versions = said.lines().filter_map(|line| line.split_once("version `")?.1.split_once('\''));
+    (found, versions.map(|(version, _)| version.to_owned()).collect())
+}
+
+/// The same of our answer. The loader itself is left out: it prints itself in ways of its own.
+fn ours(load: &Load) -> (Found, BTreeSet<String>) {
+    let mut found: Found = load
+        .objects
+        .iter()
+        .filter(|object| !object.name_asked.contains("ld-linux"))
+        .map(|object| (object.name_asked.clone(), Some(object.path.to_string())))
+        .collect();
+    found.extend(load.missing.iter().map(|missing| (missing.name.clone(), None)));
+    (found, load.version_errors.iter().map(|error| error.version.clone()).collect())
+}
+
+struct Image<'a> {
+    root: &'a Path,
+    tree: &'a UsrTree,
+    loader: String,
+}
+
+impl Image<'_> {
+    /// Compares every dynamic file; how many, and what differs.
+    fn compare(&self, library_path: &[UsrPath]) -> (usize, Vec<String>, Duration) {
+        let joined = library_path.iter().map(|path| format!("/usr/{path}")).collect::<Vec<_>>().join(":");
+        let model = Loader::new(self.tree, Board::Amd64, library_path.to_vec(), None);
+        let (mut compared, mut wrong, mut spent) = (0, Vec::new(), Duration::ZERO);
+        for (path, _) in self.tree.iter() {
+            let Some(Facts::Elf(info)) = self.tree.facts(path.as_str()) else { continue };
+            if !info.is_64 || info.machine != Board::Amd64.elf_machine() || info.needed.is_empty() {
+                continue;
+            }
+            let start = Instant::now();
+            let load = model.load(path);
+            spent += start.elapsed();
+            assert!(load.unread.is_empty() && load.broken.is_empty(), "{path}: {load:?}");
+            let theirs = ask(self.root, &self.loader, &joined, path, self.tree);
+            compared += 1;
+            let theirs =
+                (theirs.0.into_iter().filter(|(name, _)| !name.contains("ld-linux")).collect(), theirs.1);
+            if ours(&load) != theirs {
+                wrong.push(format!("{path}:\n  we   {:?}\n  they {theirs:?}", ours(&load)));
+            }
+        }
+        (compared, wrong, spent)
+    }
+
+    /// With `LD_LIBRARY_PATH` as rkt sets it, and without.
+    fn compare_both(&self, what: &str) {
+        for library_path in [Loader::systemd_directories(self.tree), Vec::new()] {
+            let (compared, wrong, spent) = self.compare(&library_path);
+            eprintln!(
+                "{what}: {compared} files with LD_LIBRARY_PATH {library_path:?}, {} differ, our part {spent:?}",
+                wrong.len()
+            );
+            assert!(compared > 200, "{compared}");
+            assert!(wrong.is_empty(), "{} of {compared}:\n{}", wrong.len(), wrong.join("\n"));
+        }
+    }
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn the_loader_of_this_machine_finds_what_we_find() {
+    if !end_to_end() {
+        return;
+    }
+    let tree = tree_of(Path::new("/usr"));
+    let loader = "/lib64/ld-linux-x86-64.so.2".to_owned();
+    Image { root: Path::new("/"), tree: &tree, loader }.compare_both("/usr");
+}
+
+/// `XTASK_RELEASES` names a directory of releases that `scripts/debian-release.sh` made.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn the_loaders_of_real_releases_find_what_we_find() {
+    if !end_to_end() {
+        return;
+    }
+    let Some(releases) = std::env::var_os("XTASK_RELEASES") else {
+        eprintln!("SKIPPED: set XTASK_RELEASES to a directory with BOARD/RELEASE/*_pxe_image.cpio.gz");
+        return;
+    };
+    let mut boards: Vec<PathBuf> = fs::read_dir(Path::new(&releases).join("amd64-usr"))
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
+    boards.sort();
+    for release in boards {
+        let scratch = tempfile::tempdir().unwrap();
+        let root = scratch.path();
+        let script = "zcat \"$0\"/*_production_pxe_image.cpio.gz | (cd \"$1\" && cpio -id --quiet '*usr.squashfs') && \
+                      unsquashfs -q -n -d \"$1/usr\" \"$1/usr.squashfs\" && rm \"$1/usr.squashfs\"";
+        output("sh", &["-c", script, release.to_str().unwrap(), root.to_str().unwrap()]);
+        for directory in ["bin", "lib", "lib64"] {
+            std::os::unix::fs::symlink(format!("usr/{directory}"), root.join(directory)).unwrap();
+        }
+        let tree = tree_of(&root.join("usr"));
+        let loader = "/lib64/ld-linux-x86-64.so.2".to_owned();
+        Image { root, tree: &tree, loader }.compare_both(&release.display().to_string());
+    }
+}
