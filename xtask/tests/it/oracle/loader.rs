@@ -50,14 +50,18 @@ fn tree_of(usr: &Path) -> UsrTree {
 /// What was found for each name, as a file of the tree; `None` where it was not found.
 type Found = BTreeMap<String, Option<String>>;
 
+/// What the loader of an image says about one file.
+enum Told {
+    /// What it lists, and the symbol versions it misses.
+    Listed(Found, BTreeSet<String>),
+    /// It stopped at this name, which it did not find.
+    Stopped(String),
+    /// Something it found is no file of `/usr`, as with `/etc/alternatives`; such an image is no /usr of its own.
+    Elsewhere,
+}
+
 /// What the real loader prints. A chroot is entered where `root` is not `/`.
-fn ask(
-    root: &Path,
-    loader: &str,
-    library_path: &str,
-    file: &UsrPath,
-    tree: &UsrTree,
-) -> (Found, BTreeSet<String>) {
+fn ask(root: &Path, loader: &str, library_path: &str, file: &UsrPath, tree: &UsrTree) -> Told {
     let mut command = Command::new(if root == Path::new("/") { "env" } else { "chroot" });
     if root != Path::new("/") {
         command.arg(root);
@@ -66,30 +70,47 @@ fn ask(
         .args([loader, "--inhibit-cache", "--library-path", library_path, "--list"])
         .arg(format!("/usr/{file}"));
     let done = command.env("LC_ALL", "C").output().unwrap();
+    let said = String::from_utf8_lossy(&done.stderr);
+    if let Some((_, rest)) = said.split_once("error while loading shared libraries: ") {
+        return Told::Stopped(rest.split(": ").next().unwrap_or_default().to_owned());
+    }
     let mut found = Found::new();
     for line in String::from_utf8_lossy(&done.stdout).lines().map(str::trim) {
         let Some((name, path)) = line.split_once(" => ") else { continue };
         let path = path.split(" (0x").next().unwrap();
         let real = tree.resolve_rootfs(path).end.node().map(ToString::to_string);
-        if !name.contains('/') {
-            found.insert(name.to_owned(), if path == "not found" { None } else { real });
+        match (name, path, real) {
+            (name, ..) if left_out(name) => {}
+            (name, "not found", _) => drop(found.insert(name.to_owned(), None)),
+            (_, _, None) => return Told::Elsewhere,
+            (name, _, real) => drop(found.insert(name.to_owned(), real)),
         }
     }
-    let said = String::from_utf8_lossy(&done.stderr);
     let versions = said.lines().filter_map(|line| line.split_once("version `")?.1.split_once('\''));
-    (found, versions.map(|(version, _)| version.to_owned()).collect())
+    Told::Listed(found, versions.map(|(version, _)| version.to_owned()).collect())
 }
 
-/// The same of our answer. The loader itself is left out: it prints itself in ways of its own.
+/// The loader prints itself, and names that are paths, in ways of its own.
+fn left_out(name: &str) -> bool {
+    name.contains('/') || name.contains("ld-linux")
+}
+
+/// The same of our answer.
 fn ours(load: &Load) -> (Found, BTreeSet<String>) {
-    let mut found: Found = load
-        .objects
-        .iter()
-        .filter(|object| !object.name_asked.contains("ld-linux"))
-        .map(|object| (object.name_asked.clone(), Some(object.path.to_string())))
-        .collect();
-    found.extend(load.missing.iter().map(|missing| (missing.name.clone(), None)));
+    let objects =
+        load.objects.iter().map(|object| (object.name_asked.clone(), Some(object.path.to_string())));
+    let missing = load.missing.iter().map(|missing| (missing.name.clone(), None));
+    let found = objects.chain(missing).filter(|(name, _)| !left_out(name)).collect();
     (found, load.version_errors.iter().map(|error| error.version.clone()).collect())
+}
+
+fn difference(ours: &(Found, BTreeSet<String>), theirs: &(Found, BTreeSet<String>)) -> String {
+    let names: BTreeSet<&String> = ours.0.keys().chain(theirs.0.keys()).collect();
+    let differ = names.into_iter().filter(|name| ours.0.get(*name) != theirs.0.get(*name));
+    let each: Vec<String> = differ
+        .map(|name| format!("{name}: we {:?}, they {:?}", ours.0.get(name), theirs.0.get(name)))
+        .collect();
+    format!("{} versions: we {:?}, they {:?}", each.join("; "), ours.1, theirs.1)
 }
 
 struct Image<'a> {
@@ -113,12 +134,21 @@ impl Image<'_> {
             let load = model.load(path);
             spent += start.elapsed();
             assert!(load.unread.is_empty() && load.broken.is_empty(), "{path}: {load:?}");
-            let theirs = ask(self.root, &self.loader, &joined, path, self.tree);
+            let theirs = match ask(self.root, &self.loader, &joined, path, self.tree) {
+                Told::Listed(found, versions) => (found, versions),
+                Told::Stopped(name) if load.missing.iter().any(|missing| missing.name == name) => {
+                    compared += 1;
+                    continue;
+                }
+                Told::Stopped(name) => {
+                    wrong.push(format!("{path}: it stops at {name}, we do not"));
+                    continue;
+                }
+                Told::Elsewhere => continue,
+            };
             compared += 1;
-            let theirs =
-                (theirs.0.into_iter().filter(|(name, _)| !name.contains("ld-linux")).collect(), theirs.1);
             if ours(&load) != theirs {
-                wrong.push(format!("{path}:\n  we   {:?}\n  they {theirs:?}", ours(&load)));
+                wrong.push(format!("{path}: {}", difference(&ours(&load), &theirs)));
             }
         }
         (compared, wrong, spent)
