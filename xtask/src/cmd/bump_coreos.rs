@@ -19,6 +19,7 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
     report.check = flags.check;
     let mut images = Images::open(context, &flags.image, &flags.release)?;
     report.images = images.origins();
+    warn_of_unchecked(context, &images);
     report.channel = images.channel.or(context.pins.channel());
     let request = Request {
         release: images.release.clone(),
@@ -30,6 +31,16 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
     let done = mend_and_apply(context, &mut images, &request, report);
     images.keep();
     done
+}
+
+/// One release is pinned for every board: a board that was left out goes along unseen.
+fn warn_of_unchecked(context: &Context<'_>, images: &Images<'_>) {
+    let seen = images.trees();
+    for board in context.sources.boards().iter().filter(|board| !seen.contains_key(board)) {
+        context
+            .term
+            .warn(format!("{board} moves to {} too, and its manifests were not checked", images.release));
+    }
 }
 
 /// The road that `bump-coreos` and `verify-manifests --fix` share.

@@ -13,6 +13,7 @@ pub struct Draft {
     text: ManifestText,
     order: Order,
     fixes: Vec<Fix>,
+    frozen: bool,
 }
 
 impl Draft {
@@ -28,7 +29,17 @@ impl Draft {
 
     fn new(file: &str, bytes: &[u8]) -> Draft {
         let text = ManifestText::parse(bytes);
-        Draft { file: file.to_owned(), order: Order::of(&text), text, fixes: Vec::new() }
+        Draft { file: file.to_owned(), order: Order::of(&text), text, fixes: Vec::new(), frozen: false }
+    }
+
+    /// Lets nothing be changed from now on: what is wrong in the manifest stays for a person.
+    pub fn freeze(&mut self) {
+        self.frozen = true;
+    }
+
+    /// Whether nothing may be changed.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen
     }
 
     /// The text as mended so far.
@@ -48,7 +59,7 @@ impl Draft {
 
     /// Adds a line where the file's order wants it; a line that is there already stays as it is.
     pub fn add(&mut self, line: &str, because: &str) {
-        if self.has(line) {
+        if self.frozen || self.has(line) {
             return;
         }
         self.place(line);
@@ -57,7 +68,7 @@ impl Draft {
 
     /// Takes a line out. A line that this draft added or renamed itself leaves no trace of that.
     pub fn drop_line(&mut self, line: &str, kind: FixKind, because: &str) {
-        let Some(at) = self.position(line) else { return };
+        let Some(at) = self.position(line).filter(|_| !self.frozen) else { return };
         self.text.remove(at);
         match self.take_fix_to(line) {
             Some(Fix { from: None, .. }) => {}
@@ -69,7 +80,7 @@ impl Draft {
     /// Gives a line another text. Where the new text is there already, the old line goes; where this draft itself
     /// had added the new text, the two become one rename.
     pub fn rename(&mut self, from: &str, to: &str, kind: FixKind, because: &str) {
-        let Some(at) = self.position(from) else { return };
+        let Some(at) = self.position(from).filter(|_| !self.frozen) else { return };
         if self.has(to) {
             match self.take_fix_to(to) {
                 Some(Fix { from: None, .. }) => {
@@ -96,7 +107,8 @@ impl Draft {
 
     /// Takes the line at `index` out, for lines that are not told apart by their text: blank ones and repeats.
     pub fn drop_at(&mut self, index: usize, because: &str) {
-        let Some(line) = self.text.lines().get(index).map(|line| line.text.clone()) else { return };
+        let line = self.text.lines().get(index).map(|line| line.text.clone());
+        let Some(line) = line.filter(|_| !self.frozen) else { return };
         self.text.remove(index);
         self.record(FixKind::Tidy, Some(&line), None, because);
     }

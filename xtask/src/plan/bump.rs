@@ -174,6 +174,10 @@ fn mend_all(
 ) -> (Vec<Fix>, Unread) {
     let mut drafts: Drafts =
         Draft::of_files(sources.manifests.iter().map(|(file, bytes)| (file.as_str(), bytes.as_slice())));
+    drafts
+        .iter_mut()
+        .filter(|(file, _)| sources.outside.contains(*file))
+        .for_each(|(_, draft)| draft.freeze());
     let mut unread = Unread::new();
     for (&board, index) in indexes {
         let flavors = FlavorFiles::of_board(board, &sources.listings);

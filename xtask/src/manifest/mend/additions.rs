@@ -28,6 +28,9 @@ impl Addition {
     /// Adds the lines that are not there, with the version-less links where the manifest keeps those. Says whether
     /// anything changed.
     pub(super) fn add_to(&self, draft: &mut Draft, index: &ImageIndex<'_>) -> bool {
+        if draft.is_frozen() {
+            return false;
+        }
         let keeps_dev = keeps_dev_links(draft, index);
         let mut changed = false;
         for (path, because) in &self.lines {
