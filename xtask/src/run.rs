@@ -1,6 +1,6 @@
 //! Runs a command and tells what it did.
 
-use crate::cmd::{Context, bump_coreos, completions, smoketest, verify_manifests, verify_signature};
+use crate::cmd::{Context, bump_coreos, completions, fetch, smoketest, verify_manifests, verify_signature};
 use crate::edge::http::{Client, Rules};
 use crate::edge::settings::Settings;
 use crate::edge::term::{Term, Verbosity};
@@ -33,6 +33,7 @@ fn carry_out(term: &Term, invocation: &Invocation, report: &mut Report) -> Resul
     match &invocation.command {
         Command::BumpCoreos(flags) => bump_coreos(&context()?, flags, report),
         Command::VerifyManifests(flags) => verify_manifests(&context()?, flags, report),
+        Command::Fetch(flags) => fetch(&context()?, flags, report),
         Command::Smoketest(flags) => smoketest(&context()?, flags, report),
         Command::VerifySignature(flags) => {
             let keyring = Settings::read()?.keyring(None, flags.signing_key.as_deref(), None)?;

@@ -4,6 +4,7 @@ mod asked;
 mod places;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::thread;
 
 use super::context::Context;
@@ -88,6 +89,18 @@ impl<'t> Images<'t> {
             }
         }
         Err(Fault::failed(format!("the needs of the listed files do not end after {MAX_ROUNDS} rounds")))
+    }
+
+    /// The path of each image, proved once more from the bytes that lie there.
+    ///
+    /// # Errors
+    /// An image is no longer what was proved.
+    pub(super) fn hand_on(&self) -> Result<Vec<(Board, PathBuf)>> {
+        let paths = self
+            .opened
+            .iter()
+            .map(|(&board, opened)| Ok((board, opened.image.hand_on(&self.road)?.to_owned())));
+        paths.collect()
     }
 
     /// Keeps what was read of the images for the next run. A cache that takes nothing costs time, not the result.

@@ -7,6 +7,7 @@
 mod bump_coreos;
 mod completions;
 mod context;
+mod fetch;
 mod images;
 mod smoketest;
 mod verify_manifests;
@@ -15,5 +16,6 @@ pub mod verify_signature;
 pub use bump_coreos::bump_coreos;
 pub use completions::completions;
 pub use context::Context;
+pub use fetch::fetch;
 pub use smoketest::smoketest;
 pub use verify_manifests::verify_manifests;

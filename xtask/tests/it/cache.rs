@@ -83,12 +83,19 @@ impl Site {
         self.server.requests().iter().filter(|request| request.path == IMAGE).count()
     }
 
+    /// The path of the image in the cache, proved from the bytes that lie there.
+    fn fetch(&self) -> PathBuf {
+        let road = self.road();
+        let image = road.release(&self.wanted()).unwrap().unwrap();
+        image.hand_on(&road).unwrap().to_owned()
+    }
+
     /// The image's bytes and its signature's, as files of this machine.
     fn local(&self) -> PathBuf {
-        let fetched = self.road().fetch(&self.wanted()).unwrap().unwrap();
+        let fetched = self.fetch();
         let image = self.home.path().join("image.cpio.gz");
-        fs::copy(&fetched.path, &image).unwrap();
-        fs::copy(beside(&fetched.path), beside(&image)).unwrap();
+        fs::copy(&fetched, &image).unwrap();
+        fs::copy(beside(&fetched), beside(&image)).unwrap();
         settle();
         image
     }
@@ -297,10 +304,7 @@ fn a_resumed_download_with_a_bad_signature_starts_once_from_zero() {
 #[test]
 fn an_image_that_changes_under_way_is_begun_anew() {
     let site = Site::new();
-    let whole = {
-        let fetched = site.road().fetch(&site.wanted()).unwrap().unwrap();
-        fs::read(fetched.path).unwrap()
-    };
+    let whole = { fs::read(site.fetch()).unwrap() };
     for trouble in [Trouble::IgnoreRange, Trouble::WrongRange(3), Trouble::ChangeEntity(whole)] {
         let site = Site::new();
         site.server.trouble(IMAGE, 1, Trouble::CutAfter(5000));
@@ -313,7 +317,7 @@ fn an_image_that_changes_under_way_is_begun_anew() {
 fn what_is_refused_leaves_nothing_behind() {
     let mut bent = {
         let site = Site::new();
-        fs::read(site.road().fetch(&site.wanted()).unwrap().unwrap().path).unwrap()
+        fs::read(site.fetch()).unwrap()
     };
     let at = bent.len() / 2;
     bent[at] ^= 1;
@@ -348,10 +352,9 @@ fn offline_takes_what_is_there() {
     let offline = site.road_with(true, "key.asc");
     let fault = offline.release(&site.wanted()).map(|_| ()).unwrap_err();
     assert!(fault.to_string().contains("--offline"), "{fault}");
-    site.road().fetch(&site.wanted()).unwrap().unwrap();
+    site.fetch();
     let requests = site.server.requests().len();
-    assert!(offline.release(&site.wanted()).unwrap().is_some());
-    assert!(offline.fetch(&site.wanted()).unwrap().is_some());
+    assert!(offline.release(&site.wanted()).unwrap().unwrap().hand_on(&offline).is_ok());
     assert_eq!(site.server.requests().len(), requests);
 }
 
@@ -359,25 +362,27 @@ fn offline_takes_what_is_there() {
 fn two_at_once_download_once() {
     let site = Site::new();
     site.server.slow_down(2_000_000);
-    let fetch = || site.road().fetch(&site.wanted()).unwrap().unwrap();
     std::thread::scope(|scope| {
-        let both = [scope.spawn(fetch), scope.spawn(fetch)].map(|thread| thread.join().unwrap());
+        let both = [(); 2].map(|()| scope.spawn(|| site.fetch())).map(|thread| thread.join().unwrap());
         assert_eq!(both[0], both[1]);
     });
     assert_eq!(site.downloads(), 1);
 }
 
 #[test]
-fn fetch_proves_the_bytes_on_disk() {
+fn bytes_are_proved_again_before_they_are_handed_on() {
     let site = Site::new();
-    let first = site.road().fetch(&site.wanted()).unwrap().unwrap();
-    let good = fs::read(&first.path).unwrap();
+    let road = site.road();
+    let image = road.release(&site.wanted()).unwrap().unwrap();
+    let path = image.hand_on(&road).unwrap().to_owned();
+    let good = fs::read(&path).unwrap();
     let mut bent = good.clone();
     bent[50] ^= 1;
-    fs::write(&first.path, bent).unwrap();
-    let again = site.road().fetch(&site.wanted()).unwrap().unwrap();
-    assert_eq!(again, first);
-    assert_eq!(fs::read(&again.path).unwrap(), good);
+    fs::write(&path, bent).unwrap();
+    assert_eq!(image.hand_on(&road).unwrap_err().kind, FaultKind::Refused);
+    // The next run does not take it either, and gets it again.
+    assert_eq!(site.fetch(), path);
+    assert_eq!(fs::read(&path).unwrap(), good);
     assert_eq!(site.downloads(), 2);
 }
 

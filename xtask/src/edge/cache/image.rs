@@ -1,12 +1,13 @@
 //! An image as commands use it: its tree at once, the content of files when it is asked for.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::kept::{self, Kept, Terms};
 use super::road::{Proving, Road};
 use super::stamp::Stamp;
+use crate::edge::image::pass::{Content, pass};
 use crate::edge::image::{Digest, UsrImage};
 use crate::fault::{Fault, OrFault, Result};
 use crate::report::Signer;
@@ -161,6 +162,26 @@ impl Image {
         Ok(())
     }
 
+    /// The path of the `.cpio.gz`, for those who take its bytes from there: its signature is proved once more, from
+    /// the bytes as they lie on disk now.
+    ///
+    /// # Errors
+    /// It is no longer what was proved.
+    pub fn hand_on(&self, road: &Road<'_>) -> Result<&Path> {
+        let proving = road.proving(&self.origin.source, self.signature.as_deref())?;
+        let file = open(&self.path)?;
+        let progress = road.term.progress("verify", file.metadata().ok().map(|found| found.len()));
+        let stream = Metered { inner: &file, progress: progress.as_ref() };
+        let passed = pass(stream, proving, Content::Opaque);
+        progress.finish();
+        let passed = passed?;
+        passed.watch.judge()?;
+        if passed.digest != self.origin.digest {
+            return Err(Fault::failed(format!("{} changed while it was used", self.path.display())));
+        }
+        Ok(&self.path)
+    }
+
     /// Keeps the tree with what was read, for the next run, and gives it.
     ///
     /// # Errors
@@ -177,7 +198,7 @@ impl Image {
     }
 }
 
-fn open(path: &std::path::Path) -> Result<File> {
+fn open(path: &Path) -> Result<File> {
     let file = File::open(path).or_fault(|| format!("cannot open the image {}", path.display()))?;
     if file.metadata().is_ok_and(|found| found.is_dir()) {
         return Err(Fault::failed(format!("{} is a folder, expected a PXE image", path.display())));

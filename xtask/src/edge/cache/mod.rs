@@ -21,5 +21,5 @@ mod stamp;
 
 pub use folder::Cache;
 pub use image::{Image, Origin};
-pub use release::{Fetched, Wanted};
+pub use release::Wanted;
 pub use road::Road;

@@ -11,10 +11,8 @@ use super::shelf::Shelf;
 use super::stamp::Stamp;
 use crate::coreos::{Board, Brand, Channel, Release};
 use crate::edge::http::{Download, MOST_IMAGE, MOST_SIGNATURE, ReleaseDir, Resume};
-use crate::edge::image::pass::{Content, pass};
-use crate::edge::image::{Digest, VerifiedImage};
+use crate::edge::image::VerifiedImage;
 use crate::fault::{Fault, FaultKind, OrFault, Result};
-use crate::report::Signer;
 
 /// The image that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,17 +25,6 @@ pub struct Wanted {
     pub release: Release,
     /// Where it is to be had.
     pub dir: ReleaseDir,
-}
-
-/// A file in the cache that was proved a moment ago.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fetched {
-    /// Where it lies.
-    pub path: PathBuf,
-    /// Its digest.
-    pub digest: Digest,
-    /// Who signed it.
-    pub signer: Signer,
 }
 
 /// A proved image in its place, with what was unpacked of it on the way there.
@@ -58,10 +45,11 @@ impl Road<'_> {
         for kept in shelf.images()? {
             match Image::at(self, kept.image.clone(), wanted.dir.image(), Some(kept.signature)) {
                 Ok(image) => return Ok(Some(image)),
-                Err(fault) => refused = Some(fault),
+                Err(fault) if self.client.is_offline() => refused = Some(fault),
+                Err(fault) => self.term.warn(format!("{fault}; getting it again")),
             }
         }
-        if let Some(fault) = refused.filter(|_| self.client.is_offline()) {
+        if let Some(fault) = refused {
             return Err(fault);
         }
         let Some(downloaded) = self.download(&shelf, wanted)? else { return Ok(None) };
@@ -69,39 +57,6 @@ impl Road<'_> {
         let stamp = Stamp::of(&File::open(&path).or_fault(|| format!("cannot open {}", path.display()))?)?;
         let terms: Terms = self.terms(stamp, Some(&signature));
         Image::of_verified(path, Some(signature), verified, Some(terms)).map(Some)
-    }
-
-    /// Gets the image of a release into the cache, and proves it from the bytes that lie there; `None` where the
-    /// server has no such release.
-    ///
-    /// # Errors
-    /// It cannot be got, or is refused.
-    pub fn fetch(&self, wanted: &Wanted) -> Result<Option<Fetched>> {
-        let shelf = Shelf::lock(&self.cache, self.term, wanted)?;
-        for kept in shelf.images()? {
-            match self.prove_bytes(kept.image.clone(), &kept.signature) {
-                Ok(fetched) => return Ok(Some(fetched)),
-                Err(fault) if self.client.is_offline() => return Err(fault),
-                // What no longer holds on disk is got anew, unless it is trust that went.
-                Err(fault) if fault.kind == FaultKind::Refused => {
-                    self.term.warn(format!("{fault}; getting it again"));
-                    shelf.remove(&kept.image)?;
-                }
-                Err(fault) => return Err(fault),
-            }
-        }
-        let Some(downloaded) = self.download(&shelf, wanted)? else { return Ok(None) };
-        self.prove_bytes(downloaded.path, &downloaded.signature).map(Some)
-    }
-
-    /// Proves a file as it lies on disk, and unpacks nothing.
-    fn prove_bytes(&self, path: PathBuf, signature: &[u8]) -> Result<Fetched> {
-        let source = path.display().to_string();
-        let verification = self.verification(&source, signature)?;
-        let file = File::open(&path).or_fault(|| format!("cannot open {source}"))?;
-        let passed = pass(file, verification, Content::Opaque)?;
-        let signer = passed.watch.finish().into_signer()?;
-        Ok(Fetched { path, digest: passed.digest, signer })
     }
 
     /// The channel's newest release, from its `version.txt`, whose signature counts like any other's.

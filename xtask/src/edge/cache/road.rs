@@ -10,7 +10,7 @@ use super::kept::{Kept, Terms};
 use super::stamp::Stamp;
 use crate::edge::http::{Client, MOST_LIST, MOST_SIGNATURE};
 use crate::edge::image::{Digest, VerifiedImage};
-use crate::edge::openpgp::{DetachedSignature, Keyring, Verification};
+use crate::edge::openpgp::{DetachedSignature, Fetch, Keyring, Verification};
 use crate::edge::term::Term;
 use crate::fault::{Fault, OrFault, Result};
 use crate::report::Signer;
@@ -72,8 +72,7 @@ impl Road<'_> {
             let certificate = self.client.get_small(url, MOST_LIST)?;
             certificate.ok_or_else(|| Fault::failed(format!("{url} is not there")))
         };
-        let fetch: Option<&dyn Fn(&str) -> Result<Vec<u8>>> =
-            if self.client.is_offline() { None } else { Some(&fetch) };
+        let fetch: Option<Fetch<'_>> = if self.client.is_offline() { None } else { Some(&fetch) };
         self.keyring.open(&signature, fetch)
     }
 

@@ -1,5 +1,6 @@
 //! The folder of one release for one board: proved images, and a download that is not done.
 
+use std::cmp::Reverse;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -51,14 +52,8 @@ impl Shelf {
                 found.push((placed, OnShelf { image, signature }));
             }
         }
-        found.sort_by(|one, other| other.0.cmp(&one.0));
+        found.sort_by_key(|(placed, _)| Reverse(*placed));
         Ok(found.into_iter().map(|(_, image)| image).collect())
-    }
-
-    /// Takes an image off that turned out to be broken.
-    pub(super) fn remove(&self, image: &Path) -> Result<()> {
-        let folder = image.parent().unwrap_or(image);
-        fs::remove_dir_all(folder).or_fault(|| format!("cannot remove the broken {}", folder.display()))
     }
 
     /// Opens the unfinished download, and says where it can go on, if it can.

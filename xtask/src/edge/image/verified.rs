@@ -50,15 +50,20 @@ impl Watch for Proving {
     }
 }
 
-/// What was proved.
-struct Proved {
-    signer: Option<Signer>,
-    hashes: Vec<Option<Vec<u8>>>,
+/// What was proved of some bytes.
+pub struct Proved {
+    /// Who signed them; `None` under `--unsigned`.
+    pub signer: Option<Signer>,
+    /// What they were hashed to, for each signature that was open.
+    pub hashes: Vec<Option<Vec<u8>>>,
 }
 
 impl Proving {
     /// The judgement over the bytes that were seen.
-    fn judge(self) -> Result<Proved> {
+    ///
+    /// # Errors
+    /// Refused (3): no signature holds.
+    pub fn judge(self) -> Result<Proved> {
         match self {
             Proving::Signed(verification) => {
                 let hashes = verification.hashes();
