@@ -7,8 +7,9 @@ mod parse;
 mod syntax;
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
-use crate::coreos::{Release, SystemdVersion};
+use crate::coreos::{BadWord, Release, SystemdVersion};
 use crate::usr::elf::DlopenPriority;
 
 pub use crate::edge::term::ColorChoice as Color;
@@ -101,6 +102,13 @@ pub enum Wanted {
     Number(Release),
     /// The one that the channel calls current.
     Latest,
+}
+
+impl FromStr for Wanted {
+    type Err = BadWord;
+    fn from_str(text: &str) -> Result<Wanted, BadWord> {
+        if text == "latest" { Ok(Wanted::Latest) } else { text.parse().map(Wanted::Number) }
+    }
 }
 
 /// `bump-coreos`.

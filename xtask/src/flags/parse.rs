@@ -10,7 +10,7 @@ use super::{
     BumpCoreos, Color, Command, Diff, Drawing, Fetch, Format, Globals, Invocation, MendFlags, ReportFlags,
     Smoketest, VerifyManifests, VerifySignature, Wanted, Why,
 };
-use crate::coreos::{BadWord, Release};
+use crate::coreos::Release;
 use crate::usr::elf::DlopenPriority;
 
 /// Reads a whole command line, the program's name first.
@@ -23,10 +23,6 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, cla
         return Err(syntax().error(clap::error::ErrorKind::MissingSubcommand, "a command is required"));
     };
     Ok(Invocation { globals: globals(&matches), command: command(name, sub) })
-}
-
-pub(super) fn wanted(text: &str) -> Result<Wanted, BadWord> {
-    if text == "latest" { Ok(Wanted::Latest) } else { text.parse().map(Wanted::Number) }
 }
 
 fn globals(matches: &ArgMatches) -> Globals {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, value_parser};
 
-use super::image;
+use super::{Wanted, image};
 use crate::coreos::{Release, SystemdVersion};
 
 /// The whole grammar; completions and the man page are made from it.
@@ -202,7 +202,7 @@ fn report_arg() -> Arg {
 }
 
 fn release_arg(name: &'static str) -> Arg {
-    Arg::new(name).value_name("RELEASE|latest").value_parser(super::parse::wanted)
+    Arg::new(name).value_name("RELEASE|latest").value_parser(|text: &str| text.parse::<Wanted>())
 }
 
 fn number_arg(name: &'static str) -> Arg {
