@@ -1,6 +1,7 @@
 //! Runs a command and tells what it did.
 
 use crate::cmd::{Context, bump_coreos, completions, fetch, smoketest, verify_manifests, verify_signature};
+use crate::edge::cache::Cache;
 use crate::edge::http::{Client, Rules};
 use crate::edge::settings::Settings;
 use crate::edge::term::{Term, Verbosity};
@@ -36,7 +37,9 @@ fn carry_out(term: &Term, invocation: &Invocation, report: &mut Report) -> Resul
         Command::Fetch(flags) => fetch(&context()?, flags, report),
         Command::Smoketest(flags) => smoketest(&context()?, flags, report),
         Command::VerifySignature(flags) => {
-            let keyring = Settings::read()?.keyring(None, flags.signing_key.as_deref(), None)?;
+            // Without a home there is no cache, and what is fetched serves this run alone.
+            let folder = Cache::of_environment().ok().map(|cache| cache.certificates());
+            let keyring = Settings::read()?.keyring(None, flags.signing_key.as_deref(), folder)?;
             let client = Client::new(Rules { offline: flags.offline, ..Rules::from_environment() });
             let fetch = |url: &str| client.get_certificate(url);
             *report = verify_signature::run(flags, &keyring, (!flags.offline).then_some(&fetch));

@@ -5,7 +5,8 @@
 //! they send is kept only when the fingerprint computed from it is the pin. So a vendor's new yearly subkey needs
 //! no new release of this program.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use crate::coreos::Brand;
@@ -168,7 +169,8 @@ impl Keyring {
         if let Some(known) = self.at_hand_for(pin) {
             certificate.merge(&known);
         }
-        self.keep(pin, &certificate)?;
+        // One that cannot be kept serves this run all the same.
+        let _unkept = self.keep(pin, &certificate);
         Ok(certificate)
     }
 
@@ -177,7 +179,7 @@ impl Keyring {
         let (Some(folder), Some(path)) = (&self.folder, self.file_of(pin)) else { return Ok(()) };
         let staged = folder.join(format!(".{}.{}", pin.primary, std::process::id()));
         let message = || format!("cannot keep the certificate in {}", path.display());
-        fs::create_dir_all(folder).or_fault(message)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).or_fault(message)?;
         fs::write(&staged, certificate.bytes()).or_fault(message)?;
         fs::rename(&staged, &path).or_fault(message)
     }
