@@ -19,8 +19,11 @@ use xtask::usr::identity::{Identity, files_to_read, parse_os_release};
 use xtask::usr::path::UsrPath;
 use xtask::usr::tree::UsrTree;
 
+/// Takes whatever bytes there are.
+pub(crate) type EntryPoint = fn(&[u8]);
+
 /// Every entry point by the name of its fuzz target.
-pub(crate) const ALL: [(&str, fn(&[u8])); 10] = [
+pub(crate) const ALL: [(&str, EntryPoint); 10] = [
     ("manifest_text", manifest_text),
     ("common_mk", common_mk),
     ("elf_file", elf_file),

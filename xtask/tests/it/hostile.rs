@@ -1,6 +1,12 @@
 //! Bytes that mean harm: the entry points of `fuzz/`, fed with sound files that were damaged, and images that are
 //! well-formed and absurd.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "figures, and a skipped test, are told to whoever runs it"
+)]
+
 mod images;
 mod seeds;
 
@@ -16,7 +22,7 @@ use crate::chance::Chance;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Feeds one input, and names it when it does harm.
-fn feed(name: &str, entry_point: fn(&[u8]), bytes: &[u8], number: usize) {
+fn feed(name: &str, entry_point: entry_points::EntryPoint, bytes: &[u8], number: usize) {
     let start = Instant::now();
     if catch_unwind(|| entry_point(bytes)).is_err() {
         let kept = std::env::temp_dir().join(format!("hostile-{name}-{number}"));

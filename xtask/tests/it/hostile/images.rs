@@ -1,1 +1,151 @@
-//! Images that are packed as they should be, and are absurd.
+//! Images that are packed as they should be, and are absurd: read in a process of their own, so that time and
+//! memory can be told.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use xtask::coreos::{Board, Brand};
+use xtask::demo::factory::image::Image;
+use xtask::demo::factory::pack;
+
+use super::entry_points;
+
+const FILE: &str = "XTASK_TEST_IMAGE";
+
+/// Reads one image and tells how much memory that took at most.
+#[test]
+fn alone() {
+    let Some(path) = std::env::var_os(FILE) else { return };
+    entry_points::gzip_stream(&fs::read(path).unwrap());
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    println!("\nMEMORY {}", most.trim().trim_end_matches(" kB"));
+}
+
+/// Reads an image in a process of its own, within these bounds.
+fn read_within(name: &str, image: &[u8], time: Duration, mebibytes: u64) {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("image");
+    fs::write(&path, image).unwrap();
+    let start = Instant::now();
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "hostile::images::alone", "--nocapture", "--test-threads=1"]).env(FILE, &path);
+    let done = child.output().unwrap();
+    let (said, took) = (String::from_utf8_lossy(&done.stdout), start.elapsed());
+    assert!(done.status.success(), "{name}: {said}{}", String::from_utf8_lossy(&done.stderr));
+    let used = said.lines().find_map(|line| line.strip_prefix("MEMORY ")).unwrap();
+    // The image itself is in memory there, which it is in no run of the tool.
+    let used = used.parse::<u64>().unwrap() / 1024 - (image.len() as u64 >> 20);
+    eprintln!("{name}: {} KiB of image, {took:?}, {used} MiB", image.len() >> 10);
+    assert!(took < time, "{name} takes {took:?}");
+    assert!(used < mebibytes, "{name} takes {used} MiB");
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(bytes).unwrap();
+    gzip.finish().unwrap()
+}
+
+fn around(squashfs: &[u8]) -> Vec<u8> {
+    gzip(&pack::archive(&[("usr.squashfs", squashfs)]).unwrap())
+}
+
+fn empty() -> Image {
+    Image::new(Brand::CoreOs, Board::Amd64, &"1.0.0".parse().unwrap(), "229")
+}
+
+#[test]
+fn links_that_lead_in_circles_and_away() {
+    let mut image =
+        empty().link("a", "b").link("b", "a").link("self", "self").link("away", "../../../etc/passwd");
+    image = image.link("abs", "/etc/shadow").link("long", &"x/".repeat(100)).link("up", "lib64/..");
+    for number in 0..60 {
+        image = image.link(&format!("chain{number}"), &format!("chain{}", number + 1));
+    }
+    read_within("links", &pack::pxe_image(&image).unwrap(), Duration::from_secs(5), 256);
+}
+
+#[test]
+fn a_bomb_is_put_out_before_it_is_on_disk() {
+    // 3 GiB of zeros in 3 MiB, as the member that is wanted: the header of newc, then nothing but zeros.
+    let mut archive = pack::archive(&[("usr.squashfs", &[0; 8])]).unwrap();
+    let header = archive.windows(12).position(|window| window == b"usr.squashfs").unwrap() - 110;
+    archive[header + 54..header + 62].copy_from_slice(b"C0000000");
+    archive.truncate(header + 124);
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+    gzip.write_all(&archive).unwrap();
+    let zeros = vec![0; 1 << 20];
+    (0..3072).for_each(|_| gzip.write_all(&zeros).unwrap());
+    read_within("bomb", &gzip.finish().unwrap(), Duration::from_secs(60), 256);
+}
+
+#[test]
+fn a_name_of_64_kib() {
+    let long = "n".repeat(60_000);
+    if let Ok(squashfs) = pack::squashfs(&empty().text(&format!("share/{long}"), "x")) {
+        read_within("name of 60,000 letters", &around(&squashfs), Duration::from_secs(5), 256);
+    }
+}
+
+/// Each field of the superblock (squashfs binary format, 96 bytes) says something else than what is there.
+#[test]
+fn tables_that_lie() {
+    let sound = pack::squashfs(&super::seeds::image(Board::Amd64)).unwrap();
+    let fields = [4usize, 8, 12, 16, 20, 22, 24, 26, 28, 32, 40, 48, 56, 64, 72, 80, 88];
+    let lies: [u64; 7] = [0, 1, 0x7fff_ffff, 0xffff_ffff, 0x7fff_ffff_ffff_ffff, u64::MAX, 96];
+    for field in fields {
+        let width = if field < 20 {
+            4
+        } else if field < 32 {
+            2
+        } else {
+            8
+        };
+        for (number, lie) in lies.iter().enumerate() {
+            let mut squashfs = sound.clone();
+            squashfs[field..field + width].copy_from_slice(&lie.to_le_bytes()[..width]);
+            super::feed("superblock", entry_points::squashfs_file, &squashfs, field * 100 + number);
+        }
+    }
+}
+
+/// Made by mksquashfs: our own packer is for small images, and calls itself for each directory.
+#[test]
+fn two_hundred_thousand_files_and_a_path_of_2000_names() {
+    if std::env::var_os("XTASK_E2E").is_none_or(|value| value != "1") {
+        eprintln!("SKIPPED: set XTASK_E2E=1 to run this");
+        return;
+    }
+    let home = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let (many, deep) = (home.path().join("many"), home.path().join("deep"));
+    files(&many);
+    read_within("200,000 files", &mksquashfs(&many), Duration::from_secs(60), 256);
+    fs::create_dir_all(deep.join("d/".repeat(1950))).unwrap();
+    read_within("depth 1,950", &mksquashfs(&deep), Duration::from_secs(60), 256);
+}
+
+fn mksquashfs(root: &Path) -> Vec<u8> {
+    let image = root.with_extension("squashfs");
+    let made =
+        Command::new("mksquashfs").arg(root).arg(&image).args(["-quiet", "-no-progress"]).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    around(&fs::read(&image).unwrap())
+}
+
+fn files(root: &Path) {
+    for directory in 0..100 {
+        let directory = root.join(format!("share/{directory}"));
+        fs::create_dir_all(&directory).unwrap();
+        for number in 0..1000 {
+            fs::write(directory.join(format!("a file with a name of some length {number}")), b"x").unwrap();
+            symlink(format!("../0/{number}"), directory.join(format!("link{number}"))).unwrap();
+        }
+    }
+}

@@ -68,7 +68,7 @@ fn elf() -> Vec<Vec<u8>> {
     [library, program, small, ElfStub::static_program(Board::Amd64)].iter().map(ElfStub::bytes).collect()
 }
 
-fn image(board: Board) -> Image {
+pub(super) fn image(board: Board) -> Image {
     let lib = if board == Board::Amd64 { "lib64" } else { "lib" };
     Image::new(Brand::CoreOs, board, &"1032.0.0".parse().unwrap(), "229")
         .library_with_dev(&format!("{lib}/libz.so.1.2.8"), "libz.so.1", &["libc.so.6"])
