@@ -2,10 +2,10 @@
 
 use super::context::Context;
 use super::images::Images;
+use super::preview::preview;
 use crate::edge::apply;
 use crate::fault::Result;
 use crate::flags::BumpCoreos;
-use crate::manifest::mend::Reach;
 use crate::plan::bump::{Request, bump, relocated};
 use crate::plan::edit::EditPlan;
 use crate::report::Report;
@@ -17,6 +17,9 @@ use crate::report::Report;
 pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Report) -> Result<()> {
     report.dry_run = flags.dry_run || flags.check;
     report.check = flags.check;
+    if flags.preview {
+        return preview(context, flags, report);
+    }
     let mut images = Images::open(context, &flags.image, &flags.release)?;
     report.images = images.origins();
     warn_of_unchecked(context, &images);
@@ -26,7 +29,7 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
         channel: images.channel,
         brand: flags.image.brand,
         systemd: flags.mend.systemd,
-        reach: Reach { dlopen: flags.mend.dlopen, drop_missing: flags.mend.drop_missing },
+        reach: flags.mend.reach(),
     };
     let done = mend_and_apply(context, &mut images, &request, report);
     images.keep();

@@ -9,6 +9,7 @@ mod completions;
 mod context;
 mod fetch;
 mod images;
+mod preview;
 mod smoketest;
 mod verify_manifests;
 pub mod verify_signature;

@@ -5,7 +5,6 @@ use super::context::Context;
 use super::images::Images;
 use crate::fault::Result;
 use crate::flags::{VerifyManifests, Wanted};
-use crate::manifest::mend::Reach;
 use crate::plan::bump::{Request, verify};
 use crate::report::Report;
 
@@ -21,7 +20,7 @@ pub fn verify_manifests(context: &Context<'_>, flags: &VerifyManifests, report: 
     report.release = Some((pinned.clone(), pinned.clone()));
     let mend = flags.mend;
     if flags.fix {
-        let reach = Reach { dlopen: mend.dlopen, drop_missing: mend.drop_missing };
+        let reach = mend.reach();
         let request = Request {
             release: pinned,
             channel: images.channel,

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::coreos::{BadWord, Release, SystemdVersion};
+use crate::manifest::mend::Reach;
 use crate::usr::elf::DlopenPriority;
 
 pub use crate::edge::term::ColorChoice as Color;
@@ -154,6 +155,13 @@ pub struct MendFlags {
     pub dlopen: Option<DlopenPriority>,
     /// The systemd version, where the image does not tell it.
     pub systemd: Option<SystemdVersion>,
+}
+
+impl MendFlags {
+    /// The same in the words of mending.
+    pub fn reach(self) -> Reach {
+        Reach { dlopen: self.dlopen, drop_missing: self.drop_missing, by_names_only: false }
+    }
 }
 
 /// `smoketest`.

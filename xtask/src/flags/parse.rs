@@ -8,7 +8,7 @@ use super::image::ImageFlags;
 use super::syntax::syntax;
 use super::{
     BumpCoreos, Color, Command, Diff, Drawing, Fetch, Format, Globals, Invocation, MendFlags, ReportFlags,
-    Smoketest, VerifyManifests, VerifySignature, Wanted, Why,
+    Smoketest, VerifyManifests, VerifySignature, Why,
 };
 use crate::coreos::Release;
 use crate::usr::elf::DlopenPriority;

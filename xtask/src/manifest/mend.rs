@@ -25,6 +25,8 @@ pub struct Reach {
     pub dlopen: DlopenLevel,
     /// Drop paths that vanished without successor.
     pub drop_missing: bool,
+    /// Nothing is known of what files need: nothing may be concluded from needs that are not there.
+    pub by_names_only: bool,
 }
 
 /// Rounds of "what was added needs something in turn" before mending gives up; a real chain is three deep.
@@ -53,7 +55,9 @@ pub fn mend(
     }
     board.additions();
     if board.unread.is_empty() && board.has_vanished() {
-        board.replaced();
+        if !reach.by_names_only {
+            board.replaced();
+        }
         if reach.drop_missing {
             board.drop_vanished();
         }

@@ -47,7 +47,7 @@ fn the_guides_example() {
         channel: None,
         brand: None,
         systemd: None,
-        reach: Reach { dlopen: Some(DlopenPriority::Required), drop_missing: false },
+        reach: Reach { dlopen: Some(DlopenPriority::Required), drop_missing: false, by_names_only: false },
     };
     let trees = BTreeMap::from([(Board::Amd64, &tree)]);
     let bump = bump(&sources, &request, &trees).unwrap();

@@ -46,7 +46,7 @@ impl Row {
     pub(super) fn empty(images: impl IntoIterator<Item = Image>) -> Row {
         let sources = Stage1Sources { common_mk: MK.as_bytes().to_vec(), ..Stage1Sources::default() };
         let images = images.into_iter().map(|image| (image.board(), image)).collect();
-        Row { sources, images, drop_missing: false }
+        Row { sources, images, drop_missing: false, by_names_only: false }
     }
 
     fn of(brand: Brand, boards: &[Board]) -> Row {
@@ -187,7 +187,7 @@ fn bump(sources: &Stage1Sources, trees: &BTreeMap<Board, UsrTree>, drop_missing:
         channel: Some(Channel::Alpha),
         brand: None,
         systemd: None,
-        reach: Reach { dlopen: Some(DlopenPriority::Required), drop_missing },
+        reach: Reach { dlopen: Some(DlopenPriority::Required), drop_missing, by_names_only: false },
     };
     let bump = xtask::plan::bump::bump(
         sources,

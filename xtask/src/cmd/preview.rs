@@ -1,0 +1,86 @@
+//! `bump-coreos --preview`: what a release's signed lists tell of a bump, without its image.
+
+use std::collections::BTreeMap;
+
+use super::context::Context;
+use super::images::{Places, latest, road};
+use crate::coreos::{Board, Release, SystemdVersion};
+use crate::edge::cache::Road;
+use crate::edge::http::ReleaseDir;
+use crate::fault::{Fault, Result};
+use crate::flags::{BumpCoreos, Wanted};
+use crate::manifest::mend::Reach;
+use crate::plan::bump::{Request, bump, relocated};
+use crate::plan::edit::EditPlan;
+use crate::report::Report;
+use crate::usr::contents::{parse_contents, systemd_of_packages};
+use crate::usr::tree::UsrTree;
+
+/// Plans a bump from file and package lists: which listed paths vanish, move or get another name, and the version of
+/// systemd. Nothing is written.
+///
+/// # Errors
+/// The lists are not to be had, or not trusted.
+pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Report) -> Result<()> {
+    if !flags.image.images.is_empty() {
+        return Err(Fault::failed("--preview works without an image").hint(
+            "leave --preview out: with --image everything can be checked, and --dry-run writes nothing",
+        ));
+    }
+    report.dry_run = true;
+    let (road, places) = (road(context, &flags.image)?, Places::of(context, &flags.image));
+    let boards = context.boards(&flags.image)?;
+    let release = match &flags.release {
+        Wanted::Number(release) => release.clone(),
+        Wanted::Latest => latest(&road, &places, boards.first().copied().unwrap_or(Board::Amd64))?,
+    };
+    let mut lists: BTreeMap<Board, Lists> = BTreeMap::new();
+    for board in boards {
+        lists.insert(board, Lists::get(&road, &places, board, &release)?);
+    }
+    let channel = lists.values().find_map(|list| list.dir.channel());
+    let systemd = flags.mend.systemd.or_else(|| lists.values().find_map(|list| list.systemd));
+    let reach = Reach { by_names_only: true, ..flags.mend.reach() };
+    let request = Request { release, channel, brand: flags.image.brand, systemd, reach };
+    let trees = lists.iter().map(|(&board, list)| (board, &list.tree)).collect();
+    let bump = bump(&context.sources, &request, &trees)?;
+    report.channel = channel.or(context.pins.channel());
+    report.release = Some(bump.release);
+    report.systemd = Some(bump.systemd);
+    report.plan = EditPlan::between(&context.sources, &bump.after);
+    report.fixes = bump.fixes;
+    report.findings = relocated(bump.findings, &context.sources);
+    report.extra.insert("preview", serde_json::json!(true));
+    report.output.push(LIMITS.to_owned());
+    Ok(())
+}
+
+const LIMITS: &str = "\
+A preview, from the signed lists of files and packages of the release. They tell names only: what programs and
+libraries need is not known before the image is read, so lines may still be added. Nothing is written.";
+
+/// What a release publishes of one board's image.
+struct Lists {
+    dir: ReleaseDir,
+    tree: UsrTree,
+    systemd: Option<SystemdVersion>,
+}
+
+impl Lists {
+    fn get(road: &Road<'_>, places: &Places<'_>, board: Board, release: &Release) -> Result<Lists> {
+        let all = places.all(&places.first(board, release, None)?);
+        for dir in &all {
+            let url = dir.file(places.brand.contents_list());
+            let Some((contents, signer)) = road.list(&url)? else { continue };
+            let packages = road.list(&dir.file(places.brand.packages_list()))?;
+            road.term.stage("verified", format!("{url}: signed {} by {}", signer.signed_at, signer.subkey));
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            return Ok(Lists {
+                dir: dir.clone(),
+                tree: parse_contents(&text(&contents)),
+                systemd: packages.and_then(|(packages, _)| systemd_of_packages(&text(&packages))),
+            });
+        }
+        Err(places.not_there(release, &all).hint("without lists, look at the image itself: --dry-run"))
+    }
+}
