@@ -1,6 +1,8 @@
 //! Runs a command and tells what it did.
 
-use crate::cmd::{Context, bump_coreos, completions, fetch, smoketest, verify_manifests, verify_signature};
+use crate::cmd::{
+    Context, bump_coreos, completions, fetch, smoketest, sort_manifests, verify_manifests, verify_signature,
+};
 use crate::edge::cache::Cache;
 use crate::edge::http::{Client, Rules};
 use crate::edge::settings::Settings;
@@ -45,6 +47,7 @@ fn carry_out(term: &Term, invocation: &Invocation, report: &mut Report) -> Resul
             *report = verify_signature::run(flags, &keyring, (!flags.offline).then_some(&fetch));
             Ok(())
         }
+        Command::SortManifests { check } => sort_manifests(term, &invocation.globals, *check, report),
         Command::Completions { shell } => {
             completions(*shell, report);
             Ok(())

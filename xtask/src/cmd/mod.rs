@@ -11,6 +11,7 @@ mod fetch;
 mod images;
 mod preview;
 mod smoketest;
+mod sort_manifests;
 mod verify_manifests;
 pub mod verify_signature;
 
@@ -19,4 +20,5 @@ pub use completions::completions;
 pub use context::Context;
 pub use fetch::fetch;
 pub use smoketest::smoketest;
+pub use sort_manifests::sort_manifests;
 pub use verify_manifests::verify_manifests;

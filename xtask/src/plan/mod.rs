@@ -3,4 +3,5 @@
 pub mod bump;
 pub mod common_mk;
 pub mod edit;
+pub mod sort;
 pub mod sources;

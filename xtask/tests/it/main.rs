@@ -21,4 +21,5 @@ mod openpgp_vendor;
 mod oracle;
 mod replay;
 mod schema;
+mod sort_manifests;
 mod tidy;
