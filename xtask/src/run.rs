@@ -1,7 +1,10 @@
 //! Runs a command and tells what it did.
 
 use crate::cmd::{
-    Context, bump_coreos, completions, fetch, smoketest, sort_manifests, verify_manifests, verify_signature,
+use crate::cmd::{
+    self, Context, bump_coreos, completions, diff, fetch, smoketest, sort_manifests, verify_manifests,
+    verify_signature, why,
+};
 };
 use crate::edge::cache::Cache;
 use crate::edge::http::{Client, Rules};
@@ -34,8 +37,16 @@ pub fn run(invocation: &Invocation) -> u8 {
 fn carry_out(term: &Term, invocation: &Invocation, report: &mut Report) -> Result<()> {
     let context = || Context::of(term, &invocation.globals);
     match &invocation.command {
-        Command::BumpCoreos(flags) => bump_coreos(&context()?, flags, report),
-        Command::VerifyManifests(flags) => verify_manifests(&context()?, flags, report),
+        Command::BumpCoreos(flags) => {
+            cmd::told(&context()?, flags.report.as_deref(), report, |context, report| {
+                bump_coreos(context, flags, report)
+            })
+        }
+        Command::VerifyManifests(flags) => {
+            cmd::told(&context()?, flags.report.as_deref(), report, |context, report| {
+                verify_manifests(context, flags, report)
+            })
+        }
         Command::Fetch(flags) => fetch(&context()?, flags, report),
         Command::Smoketest(flags) => smoketest(&context()?, flags, report),
         Command::VerifySignature(flags) => {
@@ -48,6 +59,9 @@ fn carry_out(term: &Term, invocation: &Invocation, report: &mut Report) -> Resul
             Ok(())
         }
         Command::SortManifests { check } => sort_manifests(term, &invocation.globals, *check, report),
+        Command::Why(flags) => why(&context()?, flags, report),
+        Command::Diff(flags) => diff(&context()?, flags, report),
+        Command::Report(flags) => cmd::report(&context()?, flags, report),
         Command::Completions { shell } => {
             completions(*shell, report);
             Ok(())

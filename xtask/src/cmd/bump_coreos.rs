@@ -3,12 +3,16 @@
 use super::context::Context;
 use super::images::Images;
 use super::preview::preview;
-use crate::edge::apply;
+use crate::edge::{apply, git};
 use crate::fault::Result;
 use crate::flags::BumpCoreos;
+use crate::manifest::finding::Fix;
 use crate::plan::bump::{Request, bump, relocated};
 use crate::plan::edit::EditPlan;
-use crate::report::Report;
+use crate::plan::sources::Stage1Sources;
+use crate::report::commit::message;
+use crate::report::sizes::{self, Moment};
+use crate::report::{Report, needs};
 
 /// Brings the images, plans the bump, and writes it unless asked not to.
 ///
@@ -31,7 +35,8 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
         systemd: flags.mend.systemd,
         reach: flags.mend.reach(),
     };
-    let done = mend_and_apply(context, &mut images, &request, report);
+    let old = flags.report.as_ref().and_then(|_| Images::before(context, &flags.image, &images.release));
+    let done = mend_and_apply(context, &mut images, old.as_ref(), &request, flags.commit, report);
     images.keep();
     done
 }
@@ -50,7 +55,9 @@ fn warn_of_unchecked(context: &Context<'_>, images: &Images<'_>) {
 pub(super) fn mend_and_apply(
     context: &Context<'_>,
     images: &mut Images<'_>,
+    old: Option<&Images<'_>>,
     request: &Request,
+    commit: bool,
     report: &mut Report,
 ) -> Result<()> {
     let bump = images.settle(|trees| {
@@ -61,10 +68,38 @@ pub(super) fn mend_and_apply(
     report.release = Some(bump.release);
     report.systemd = Some(bump.systemd);
     report.plan = EditPlan::between(&context.sources, &bump.after);
+    weigh(context, &bump.after, images, old, &bump.fixes, report);
     report.fixes = bump.fixes;
     report.findings = if report.dry_run { relocated(bump.findings, &context.sources) } else { bump.findings };
-    if !report.dry_run {
-        apply::apply(&context.tree, &report.plan)?;
+    if report.dry_run {
+        return Ok(());
+    }
+    let files: Vec<&str> = report.plan.edits.iter().map(|edit| edit.path.as_str()).collect();
+    let commit = commit && !files.is_empty();
+    if commit {
+        git::ensure_clean(context.tree.root(), &files)?;
+    }
+    apply::apply(&context.tree, &report.plan)?;
+    if commit {
+        let name = git::commit(context.tree.root(), &files, &message(report))?;
+        context.term.stage("committed", name);
     }
     Ok(())
+}
+
+/// Fills in what reports say of sizes and of who needs what was added. `old` has the images of the release before.
+pub(super) fn weigh(
+    context: &Context<'_>,
+    after: &Stage1Sources,
+    images: &Images,
+    old: Option<&Images>,
+    fixes: &[Fix],
+    report: &mut Report,
+) {
+    let (trees, old) = (images.trees(), old.map(Images::trees).unwrap_or_default());
+    report.sizes = sizes::compare(
+        Moment { sources: &context.sources, trees: &old },
+        Moment { sources: after, trees: &trees },
+    );
+    report.needs = needs::of_added(fixes, after, &trees);
 }

@@ -62,6 +62,25 @@ impl<'t> Images<'t> {
         Ok(images)
     }
 
+    /// The images that the tree pins before a bump, where the cache has them: for a report's sizes, so none is worth
+    /// a download, and none is an error.
+    pub(super) fn before(context: &Context<'t>, flags: &ImageFlags, now: &Release) -> Option<Images<'t>> {
+        let pinned = context.pins.release();
+        if pinned == now {
+            return None;
+        }
+        let flags = ImageFlags {
+            offline: true,
+            images: Vec::new(),
+            signature: None,
+            unsigned: false,
+            channel: None,
+            brand: None,
+            ..flags.clone()
+        };
+        Images::open(context, &flags, &Wanted::Number(pinned.clone())).ok()
+    }
+
     /// The trees as far as they were read.
     pub(super) fn trees(&self) -> Trees<'_> {
         self.opened.iter().map(|(&board, opened)| (board, opened.image.tree())).collect()

@@ -7,18 +7,24 @@
 mod bump_coreos;
 mod completions;
 mod context;
+mod diff;
 mod fetch;
 mod images;
 mod preview;
+mod report;
 mod smoketest;
 mod sort_manifests;
 mod verify_manifests;
 pub mod verify_signature;
+mod why;
 
 pub use bump_coreos::bump_coreos;
 pub use completions::completions;
 pub use context::Context;
+pub use diff::diff;
 pub use fetch::fetch;
+pub use report::{report, told};
 pub use smoketest::smoketest;
 pub use sort_manifests::sort_manifests;
 pub use verify_manifests::verify_manifests;
+pub use why::why;

@@ -1,6 +1,6 @@
 //! `verify-manifests`: the check alone, against the pinned release; with `--fix`, what `bump-coreos` would mend.
 
-use super::bump_coreos::mend_and_apply;
+use super::bump_coreos::{mend_and_apply, weigh};
 use super::context::Context;
 use super::images::Images;
 use crate::fault::Result;
@@ -28,12 +28,13 @@ pub fn verify_manifests(context: &Context<'_>, flags: &VerifyManifests, report: 
             systemd: mend.systemd,
             reach,
         };
-        let done = mend_and_apply(context, &mut images, &request, report);
+        let done = mend_and_apply(context, &mut images, None, &request, false, report);
         images.keep();
         return done;
     }
     report.systemd = Some((context.pins.systemd(), context.pins.systemd()));
     report.findings = images.settle(|trees| verify(&context.sources, mend.systemd, trees, mend.dlopen))?;
+    weigh(context, &context.sources, &images, Some(&images), &[], report);
     images.keep();
     Ok(())
 }
