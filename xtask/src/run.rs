@@ -1,10 +1,8 @@
 //! Runs a command and tells what it did.
 
 use crate::cmd::{
-use crate::cmd::{
     self, Context, bump_coreos, completions, diff, fetch, smoketest, sort_manifests, verify_manifests,
     verify_signature, why,
-};
 };
 use crate::edge::cache::Cache;
 use crate::edge::http::{Client, Rules};
