@@ -5,6 +5,7 @@
 //! and a second bump changes nothing.
 
 mod bumps;
+mod flatcar;
 mod layouts;
 mod libraries;
 mod renames;

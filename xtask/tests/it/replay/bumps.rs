@@ -16,11 +16,11 @@ use super::row::{Row, lines, path_of, shown};
 
 /// The lists of one moment: by board and manifest (`coreos/bash`).
 #[derive(Clone)]
-struct Lists(BTreeMap<(Board, String), BTreeSet<String>>);
+pub(super) struct Lists(pub(super) BTreeMap<(Board, String), BTreeSet<String>>);
 
 impl Lists {
     /// The lists of 991.0.0, amd64 alone.
-    fn of_991() -> Lists {
+    pub(super) fn of_991() -> Lists {
         let mut lists = BTreeMap::new();
         for (path, content) in FILES {
             let Some((flavor, name)) = path
@@ -93,7 +93,7 @@ impl Lists {
         })
     }
 
-    fn row(&self, images: impl IntoIterator<Item = Image>) -> Row {
+    pub(super) fn row(&self, images: impl IntoIterator<Item = Image>) -> Row {
         let mut row = Row::empty(images);
         for ((board, manifest), paths) in &self.0 {
             let paths: Vec<&str> = paths.iter().map(String::as_str).collect();

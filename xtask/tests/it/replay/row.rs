@@ -21,6 +21,7 @@ pub(super) struct Row {
     sources: Stage1Sources,
     images: BTreeMap<Board, Image>,
     drop_missing: bool,
+    brand: Option<Brand>,
 }
 
 const MK: &str = "CCN_SYSTEMD_VERSION := v229\nCCN_IMG_RELEASE := 1068.0.0\nCCN_IMG_URL := https://alpha.release.core-os.net/$(RKT_STAGE1_COREOS_BOARD)/$(CCN_IMG_RELEASE)/coreos_production_pxe_image.cpio.gz\n";
@@ -46,7 +47,7 @@ impl Row {
     pub(super) fn empty(images: impl IntoIterator<Item = Image>) -> Row {
         let sources = Stage1Sources { common_mk: MK.as_bytes().to_vec(), ..Stage1Sources::default() };
         let images = images.into_iter().map(|image| (image.board(), image)).collect();
-        Row { sources, images, drop_missing: false, by_names_only: false }
+        Row { sources, images, drop_missing: false, brand: None }
     }
 
     fn of(brand: Brand, boards: &[Board]) -> Row {
@@ -137,6 +138,13 @@ impl Row {
         self
     }
 
+    /// As `--brand`.
+    #[must_use]
+    pub(super) fn to(mut self, brand: Brand) -> Row {
+        self.brand = Some(brand);
+        self
+    }
+
     fn put(&mut self, board: Board, flavor: &str, name: &str, lines: &[&str]) {
         let file = path_of(board, flavor, name);
         let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
@@ -169,34 +177,35 @@ impl Row {
     pub(super) fn proved(self) -> Bump {
         let trees: BTreeMap<Board, UsrTree> =
             self.images.iter().map(|(board, image)| (*board, image.tree())).collect();
-        let bumped = bump(&self.sources, &trees, self.drop_missing);
+        let bumped = self.bump(&self.sources, &trees);
         prove_accounted(&self.sources, &bumped.after, &bumped.fixes);
         prove_in_image(&bumped.fixes, &trees);
         prove_still_sorted(&self.sources, &bumped.after);
-        let again = bump(&bumped.after, &trees, self.drop_missing);
+        let again = self.bump(&bumped.after, &trees);
         assert_eq!(again.fixes, [], "a second bump changes nothing");
         assert_eq!(again.after, bumped.after);
         assert_eq!(again.findings, bumped.findings);
         bumped
     }
-}
 
-fn bump(sources: &Stage1Sources, trees: &BTreeMap<Board, UsrTree>, drop_missing: bool) -> Bump {
-    let request = Request {
-        release: "1097.0.0".parse().unwrap(),
-        channel: Some(Channel::Alpha),
-        brand: None,
-        systemd: None,
-        reach: Reach { dlopen: Some(DlopenPriority::Required), drop_missing, by_names_only: false },
-    };
-    let bump = xtask::plan::bump::bump(
-        sources,
-        &request,
-        &trees.iter().map(|(board, tree)| (*board, tree)).collect(),
-    );
-    let bump = bump.unwrap_or_else(|fault| panic!("{fault}"));
-    assert!(bump.unread.is_empty(), "the factory's trees are read whole: {:?}", bump.unread);
-    bump
+    fn bump(&self, sources: &Stage1Sources, trees: &BTreeMap<Board, UsrTree>) -> Bump {
+        let request = Request {
+            release: "1097.0.0".parse().unwrap(),
+            channel: Some(Channel::Alpha),
+            brand: self.brand,
+            systemd: None,
+            reach: Reach {
+                dlopen: Some(DlopenPriority::Required),
+                drop_missing: self.drop_missing,
+                by_names_only: false,
+            },
+        };
+        let trees = trees.iter().map(|(board, tree)| (*board, tree)).collect();
+        let bump =
+            xtask::plan::bump::bump(sources, &request, &trees).unwrap_or_else(|fault| panic!("{fault}"));
+        assert!(bump.unread.is_empty(), "the factory's trees are read whole: {:?}", bump.unread);
+        bump
+    }
 }
 
 pub(super) fn path_of(board: Board, flavor: &str, name: &str) -> String {
