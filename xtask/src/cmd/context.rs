@@ -3,6 +3,7 @@
 use std::env;
 
 use crate::coreos::{Board, Brand};
+use crate::edge::cache::Cache;
 use crate::edge::repo::Tree;
 use crate::edge::settings::Settings;
 use crate::edge::term::Term;
@@ -18,6 +19,8 @@ pub struct Context<'a> {
     pub term: &'a Term,
     /// The environment and the tool's own workspace.
     pub settings: Settings,
+    /// Where images are kept, in place of the user's own cache.
+    pub cache: Option<Cache>,
     /// The tree.
     pub tree: Tree,
     /// Its sources.
@@ -39,7 +42,7 @@ impl<'a> Context<'a> {
             term.warn(note);
         }
         let pins = CommonMk::parse(&read.sources.common_mk)?;
-        Ok(Context { term, settings: Settings::read()?, tree, sources: read.sources, pins })
+        Ok(Context { term, settings: Settings::read()?, cache: None, tree, sources: read.sources, pins })
     }
 
     /// The vendor whose images are wanted: as asked for, else as the pinned URL says, else CoreOS.

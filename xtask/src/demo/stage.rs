@@ -7,6 +7,7 @@ use super::scratch::Scratch;
 use super::server::Server;
 use crate::cmd::{Context, bump_coreos};
 use crate::coreos::BadWord;
+use crate::edge::cache::Cache;
 use crate::edge::settings::Settings;
 use crate::edge::term::{Term, Verbosity};
 use crate::fault::{Fault, Result};
@@ -72,7 +73,8 @@ impl Stage {
     /// The command itself, in this process.
     fn bump(&self, term: &Term, report: &mut Report) -> Result<()> {
         let globals = Globals { repo: Some(self.scratch.tree()), ..Globals::default() };
-        let context = Context { settings: Settings::default(), ..Context::of(term, &globals)? };
+        let cache = Some(Cache::at(&self.scratch.cache()));
+        let context = Context { settings: Settings::default(), cache, ..Context::of(term, &globals)? };
         let flags = BumpCoreos {
             release: Wanted::Number(example::AFTER.0.parse().map_err(bad_example)?),
             image: ImageFlags {

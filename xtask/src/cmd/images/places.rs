@@ -10,7 +10,10 @@ use crate::plan::common_mk::CommonMk;
 
 /// The road to images for a command that works on a tree.
 pub(in crate::cmd) fn road<'t>(context: &Context<'t>, flags: &ImageFlags) -> Result<Road<'t>> {
-    let cache = Cache::of_environment()?;
+    let cache = match &context.cache {
+        Some(cache) => cache.clone(),
+        None => Cache::of_environment()?,
+    };
     let rules =
         Rules { insecure_http: flags.insecure_http, offline: flags.offline, ..Rules::from_environment() };
     let brand = Some(context.brand(flags));
