@@ -3,6 +3,7 @@
 //! The crate reads and inflates the tables. The walk through the directories is ours: it needs no recursion, so
 //! that no nesting can exhaust the stack, and it holds names to what Linux allows.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufReader, Seek};
@@ -14,6 +15,7 @@ use backhand::v4::inode::{Inode, InodeInner};
 
 use crate::fault::{Fault, OrFault, Result};
 use crate::usr::facts::Facts;
+use crate::usr::name;
 use crate::usr::path::UsrPath;
 use crate::usr::tree::{Kind, Node, UsrTree};
 
@@ -155,7 +157,7 @@ struct Walk<'a> {
 /// One name in a directory.
 struct DirEntry<'a> {
     inode: u32,
-    name: &'a str,
+    name: Cow<'a, str>,
 }
 
 impl Walk<'_> {
@@ -169,8 +171,8 @@ impl Walk<'_> {
             }
             for entry in entries(self.squashfs, inode)? {
                 let child = match &path {
-                    None => UsrPath::new(entry.name).map_err(|_| broken("a name is no name"))?,
-                    Some(parent) => UsrPath::join(parent, entry.name),
+                    None => UsrPath::new(&entry.name).map_err(|_| broken("a name is no name"))?,
+                    Some(parent) => UsrPath::join(parent, &entry.name),
                 };
                 let Some(inode) = self.squashfs.inodes.get(&entry.inode) else {
                     return Err(broken(format!("{child} has no inode")));
@@ -185,7 +187,7 @@ impl Walk<'_> {
     }
 
     fn insert(&mut self, path: UsrPath, inode: &Inode) {
-        let text = |target: &[u8]| Kind::Symlink(String::from_utf8_lossy(target).into_owned());
+        let text = |target: &[u8]| Kind::Symlink(name::from_bytes(target).into_owned());
         let kind = match &inode.inner {
             InodeInner::BasicFile(f) => self.file(
                 &path,
@@ -252,9 +254,11 @@ fn entry<'a>(bytes: &mut &'a [u8], base: u32) -> Option<DirEntry<'a>> {
     let fixed = take(bytes, 8)?;
     let offset = i16::from_le_bytes([fixed[2], fixed[3]]);
     let length = usize::from(u16::from_le_bytes([fixed[6], fixed[7]])) + 1;
-    let name = std::str::from_utf8(take(bytes, length)?).ok()?;
-    let plain = !matches!(name, "" | "." | "..") && !name.contains(['/', '\0']) && length <= 255;
-    plain.then_some(DirEntry { inode: base.checked_add_signed(i32::from(offset))?, name })
+    let name = take(bytes, length)?;
+    let plain =
+        !matches!(name, b"" | b"." | b"..") && !name.contains(&b'/') && !name.contains(&0) && length <= 255;
+    let inode = base.checked_add_signed(i32::from(offset))?;
+    plain.then(|| DirEntry { inode, name: name::from_bytes(name) })
 }
 
 fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {

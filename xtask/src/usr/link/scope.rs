@@ -11,6 +11,11 @@ use crate::usr::elf::ElfInfo;
 use crate::usr::facts::Facts;
 use crate::usr::path::UsrPath;
 
+/// The objects of one scope, and the places of one search path, beyond which an image is hostile. What a program of a
+/// real image loads is an order of magnitude below.
+const MAX_OBJECTS: usize = 2048;
+const MAX_PLACES: usize = 512;
+
 /// The objects in the order of loading; index 0 is the root.
 pub(super) struct Scope<'l, 'a> {
     loader: &'l Loader<'a>,
@@ -78,6 +83,12 @@ impl<'l, 'a> Scope<'l, 'a> {
         self.start_interpreter(root);
         let mut at = 0;
         while at < self.loaded.len() {
+            if self.loaded.len() > MAX_OBJECTS {
+                let why = format!("more than {MAX_OBJECTS} objects are loaded for it");
+                let path = self.loaded[0].path.clone();
+                self.load.broken.push(Unfit { needed_by: path.clone(), path, why });
+                break;
+            }
             let needed = self.loaded[at].info.map(|info| info.needed.as_slice()).unwrap_or_default();
             let places = if needed.is_empty() { Vec::new() } else { self.own_places(at) };
             for name in needed {
@@ -296,7 +307,7 @@ impl<'l, 'a> Scope<'l, 'a> {
             if let Some(info) = self.loaded[at].info.filter(|info| info.runpath.is_empty()) {
                 places.extend(self.expand(at, &info.rpath, How::RpathOf));
             }
-            next = self.loaded[at].loaded_by;
+            next = self.loaded[at].loaded_by.filter(|_| places.len() < MAX_PLACES);
         }
         places
     }
@@ -307,6 +318,7 @@ impl<'l, 'a> Scope<'l, 'a> {
         path.iter()
             .map(|element| tokens.expand(element))
             .filter(|directory| directory.starts_with('/'))
+            .take(MAX_PLACES)
             .map(|directory| Place {
                 directory: self.loader.directory(&directory),
                 how: how(self.loaded[of].path.clone()),
