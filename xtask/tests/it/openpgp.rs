@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use regex::Regex;
 use xtask::cmd::verify_signature;
-use xtask::edge::openpgp::{Certificate, Keyring, Pin, SHA1_ENDS, TrustPolicy};
-use xtask::fault::{Fault, Result};
+use xtask::edge::openpgp::{Certificate, DetachedSignature, Keyring, Pin, SHA1_ENDS, TrustPolicy};
+use xtask::fault::{Fault, FaultKind, Result};
 use xtask::flags::VerifySignature;
 use xtask::report::Report;
 
@@ -96,6 +97,48 @@ fn the_corpus_covers_every_file() {
         .filter(|name| !is_used(name))
         .collect();
     assert!(unused.is_empty(), "no case uses {unused:?}");
+}
+
+#[test]
+fn each_refusal_names_its_key_and_what_to_do() {
+    for case in cases().iter().filter(|case| case.exit == 3) {
+        let fault = case.run().error.unwrap();
+        assert!(fault.hint.is_some(), "{} {}", case.certificate, case.signature);
+        // What cannot be read names no key.
+        let is_read = !["-", "malformed", "version"].contains(&case.rule.as_str());
+        let names_a_key = Regex::new("[0-9A-F]{40}").unwrap().is_match(&fault.message);
+        assert!(names_a_key || !is_read, "{} {}: {fault}", case.certificate, case.signature);
+    }
+}
+
+#[test]
+fn what_is_no_signature_is_told_by_its_looks() {
+    for (name, looks) in [
+        ("empty.sig", "an empty file"),
+        ("html.sig", "an HTML page"),
+        ("html-short.sig", "an HTML page"),
+        ("xml.sig", "an XML document"),
+        ("json.sig", "a JSON document"),
+        ("gzip.sig", "gzip data, perhaps the image itself"),
+        ("zeros.sig", "a file of zeros"),
+        ("text.sig", "plain text"),
+        ("noise.sig", "random bytes"),
+        ("certificate.sig", "an OpenPGP certificate"),
+    ] {
+        let fault = DetachedSignature::parse(&fs::read(fixture(name)).unwrap(), name).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Failed);
+        assert!(fault.message.contains(looks), "{fault}");
+    }
+}
+
+#[test]
+fn a_sig_of_more_than_64_kib_is_refused() {
+    let good = fs::read(fixture("good.sig")).unwrap();
+    let most = 64 * 1024 / good.len();
+    assert!(DetachedSignature::parse(&good.repeat(most), "within.sig").is_ok());
+    let fault = DetachedSignature::parse(&good.repeat(most + 1), "beyond.sig").unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Refused);
+    assert!(fault.message.contains("at most 65536"), "{fault}");
 }
 
 fn difference(case: &Case) -> Option<String> {

@@ -101,9 +101,11 @@ impl Certificate {
         &self.primary.fingerprint
     }
 
-    /// The first user id, when there is one: keys.openpgp.org gives none out without its owner's consent.
+    /// The first user id that can be shown, when there is one: keys.openpgp.org gives none out without its owner's
+    /// consent, and one with control characters would speak to the terminal.
     pub fn name(&self) -> Option<&str> {
-        self.user_ids.iter().find_map(|user_id| std::str::from_utf8(&user_id.text).ok())
+        let mut texts = self.user_ids.iter().filter_map(|user_id| std::str::from_utf8(&user_id.text).ok());
+        texts.find(|text| !text.chars().any(char::is_control))
     }
 
     /// Whether it has that key, given as a fingerprint or key ID.

@@ -115,6 +115,7 @@ impl Keyring {
         if certificates.is_empty() && verification.has_unknown_key() {
             return Err(causes.into_iter().fold(no_certificate(&self.policy), Fault::because));
         }
+        verification.not_asked(causes);
         Ok(verification)
     }
 

@@ -34,30 +34,30 @@ pub(super) struct Candidate {
 pub(super) fn judge(read: &Read, certificates: &[Certificate], policy: &TrustPolicy) -> Judged {
     let signature = match read {
         Ok(signature) => signature,
-        Err(unreadable) => return refused(form(unreadable)),
-    };
-    let signed_at = match own_rules(signature, policy) {
-        Ok(signed_at) => signed_at,
-        Err(broken) => return Judged::Refused { broken, key: None, signed_at: signature.created() },
+        Err(unreadable) => return Judged::Refused { broken: form(unreadable), key: None, signed_at: None },
     };
     let keys = issuers(signature, certificates);
-    let Some(hash) = signature.hash() else { return refused(weak_hash(signature, "")) };
+    let refused = |broken: Broken| {
+        // Which of several keys it would be, only the mathematics can tell.
+        let sole = if let [(certificate, key)] = keys[..] {
+            Some(candidate(certificate, key, policy))
+        } else {
+            None
+        };
+        Judged::Refused { broken, key: sole.map(Box::new), signed_at: signature.created() }
+    };
+    let (signed_at, hash) = match own_rules(signature, policy) {
+        Ok(found) => found,
+        Err(broken) => return refused(broken),
+    };
     if keys.is_empty() {
         return Judged::Unknown { issuer: issuer(signature), signed_at };
     }
     let mut candidates = Vec::new();
     let mut first_broken = None;
-    for (certificate, key) in keys {
+    for &(certificate, key) in &keys {
         let pin = policy.pin(certificate.fingerprint());
-        let mut candidate = Candidate {
-            key: key.clone(),
-            primary: certificate.fingerprint().to_string(),
-            owner: pin
-                .map(|pin| pin.name.clone())
-                .or(certificate.name().map(str::to_owned))
-                .unwrap_or_default(),
-            standing: None,
-        };
+        let mut candidate = candidate(certificate, key, policy);
         match standing(signature, hash, signed_at, &Place { certificate, key, pin, now: policy.now }) {
             Ok(standing) => {
                 candidate.standing = Some(standing);
@@ -76,8 +76,14 @@ pub(super) fn judge(read: &Read, certificates: &[Certificate], policy: &TrustPol
     }
 }
 
-fn refused(broken: Broken) -> Judged {
-    Judged::Refused { broken, key: None, signed_at: None }
+fn candidate(certificate: &Certificate, key: &Key, policy: &TrustPolicy) -> Candidate {
+    let pinned = policy.pin(certificate.fingerprint()).map(|pin| pin.name.clone());
+    Candidate {
+        key: key.clone(),
+        primary: certificate.fingerprint().to_string(),
+        owner: pinned.or(certificate.name().map(str::to_owned)).unwrap_or_default(),
+        standing: None,
+    }
 }
 
 fn form(unreadable: &Unreadable) -> Broken {
@@ -89,8 +95,8 @@ fn form(unreadable: &Unreadable) -> Broken {
     }
 }
 
-/// The rules that the signature packet breaks by itself; otherwise when it was made.
-fn own_rules(signature: &SignaturePacket, policy: &TrustPolicy) -> Result<u64, Broken> {
+/// The rules that the signature packet breaks by itself; otherwise when it was made, and its hash.
+fn own_rules(signature: &SignaturePacket, policy: &TrustPolicy) -> Result<(u64, Hash), Broken> {
     if signature.kind != BINARY {
         let message = format!(
             "it is a signature of type 0x{:02X} ({}): expected type 0x00, over a binary document",
@@ -108,7 +114,7 @@ fn own_rules(signature: &SignaturePacket, policy: &TrustPolicy) -> Result<u64, B
     let Some(created) = signature.created() else {
         return Err(Broken::new("no-date", "it does not say when it was made".to_owned()));
     };
-    if created > policy.now + CLOCK_SKEW {
+    if created > policy.now.saturating_add(CLOCK_SKEW) {
         let message = format!("it says it was made on {}, which is in the future", date(created));
         return Err(Broken::new("future", message));
     }
@@ -117,7 +123,7 @@ fn own_rules(signature: &SignaturePacket, policy: &TrustPolicy) -> Result<u64, B
         return Err(Broken::new("signature-expired", message));
     }
     match signature.hash() {
-        Some(_) => Ok(created),
+        Some(hash) => Ok((created, hash)),
         None => Err(weak_hash(signature, "")),
     }
 }

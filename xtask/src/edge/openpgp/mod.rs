@@ -20,6 +20,7 @@ mod signature;
 mod standing;
 mod subpacket;
 mod trust;
+mod verdict;
 mod verify;
 
 pub use certificate::Certificate;
@@ -27,4 +28,5 @@ pub use certificates::{Fetch, KEY_SERVERS, Keyring};
 pub use moment::{date, rfc3339};
 pub use signature::DetachedSignature;
 pub use trust::{CLOCK_SKEW, COREOS, FLATCAR, Fingerprint, Pin, SHA1_ENDS, TrustPolicy};
-pub use verify::{SignatureVerdict, Verdict, Verdicts, Verification};
+pub use verdict::{SignatureVerdict, Verdict, Verdicts};
+pub use verify::Verification;

@@ -54,7 +54,8 @@ impl DetachedSignature {
             return Err(Fault::refused(format!(
                 "{source} has {} bytes: a detached signature has at most {MAX_SIZE}",
                 bytes.len()
-            )));
+            ))
+            .hint("use the `.sig` file that stands beside the file on the release server"));
         }
         let signatures = packets(&unarmored).map(|packet| match packet {
             Ok(packet::Packet { tag: tag::SIGNATURE, body }) => Ok(SignaturePacket::parse(body)),
@@ -66,8 +67,9 @@ impl DetachedSignature {
 }
 
 fn armored_signature(bytes: &[u8], source: &str) -> Result<Vec<u8>> {
-    let armored =
-        armor::parse(bytes).map_err(|error| Fault::refused(format!("{source} cannot be read: {error}")))?;
+    let armored = armor::parse(bytes).map_err(|error| {
+        Fault::refused(format!("{source} cannot be read: {error}")).hint("download the signature again")
+    })?;
     if armored.has_stray_text || armored.blocks.iter().any(|block| block.label != "SIGNATURE") {
         return Err(not_detached(source, "an armored signature with trailing bytes"));
     }

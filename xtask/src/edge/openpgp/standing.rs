@@ -160,7 +160,7 @@ impl Holder<'_> {
 
     /// A self-signature, binding or back-signature that counts: mathematics, hash, date, nothing unknown in it.
     fn is_valid(&self, signer: &Key, signature: &SignaturePacket, parts: &[&[u8]]) -> bool {
-        signature.created().is_some_and(|created| created <= self.now + CLOCK_SKEW)
+        signature.created().is_some_and(|created| created <= self.now.saturating_add(CLOCK_SKEW))
             && self.allows_hash(signature)
             && signature.unknown_critical().is_none()
             && signer.verifies_over(signature, parts)
