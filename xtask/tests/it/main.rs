@@ -14,6 +14,7 @@ mod demo_server;
 mod docs_man;
 mod hostile;
 mod http;
+mod http_nginx;
 mod openpgp;
 mod openpgp_gpg;
 mod openpgp_keyserver;

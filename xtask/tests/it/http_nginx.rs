@@ -1,0 +1,187 @@
+//! The same downloads from a server that nobody here wrote: nginx, for ranges, entity tags, encodings and TLS.
+
+use std::fs;
+use std::io::Read;
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use xtask::edge::http::{Client, MOST_IMAGE, MOST_LIST, Patience, Resume, Rules};
+use xtask::edge::term::Silent;
+
+/// An nginx that ends with the test, with a certificate authority of its own.
+struct Nginx {
+    home: TempDir,
+    child: Child,
+    plain: u16,
+    secure: u16,
+}
+
+const FILE: &str = "amd64-usr/1032.0.0/coreos_production_pxe_image.cpio.gz";
+const LIST: &str = "amd64-usr/1032.0.0/coreos_production_image_contents.txt";
+
+fn end_to_end() -> bool {
+    let wanted = std::env::var_os("XTASK_E2E").is_some_and(|value| value == "1");
+    if !wanted {
+        eprintln!("SKIPPED: set XTASK_E2E=1 to download from nginx (Debian: nginx-light, openssl)");
+    }
+    wanted
+}
+
+impl Nginx {
+    fn start() -> Nginx {
+        let home = tempfile::tempdir().unwrap();
+        let [plain, secure] = [(); 2].map(|()| free_port());
+        certificates(home.path());
+        fs::create_dir_all(home.path().join("www/amd64-usr/1032.0.0")).unwrap();
+        fs::write(home.path().join("nginx.conf"), configuration(home.path(), plain, secure)).unwrap();
+        let child = Command::new("nginx")
+            .args(["-p", home.path().to_str().unwrap(), "-c", "nginx.conf", "-e", "error.log"])
+            .spawn()
+            .expect("nginx is not installed: apt-get install nginx-light");
+        let nginx = Nginx { home, child, plain, secure };
+        nginx.put(FILE, &file());
+        nginx.put(LIST, "./usr/bin/bash\n".repeat(5000).as_bytes());
+        let begin = Instant::now();
+        while TcpStream::connect(("127.0.0.1", nginx.plain)).is_err() {
+            assert!(begin.elapsed() < Duration::from_secs(10), "nginx does not start: {}", nginx.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        nginx
+    }
+
+    fn put(&self, path: &str, bytes: &[u8]) {
+        fs::write(self.home.path().join("www").join(path), bytes).unwrap();
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.home.path().join("error.log")).unwrap_or_default()
+    }
+
+    fn plain(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}/{path}", self.plain)
+    }
+
+    fn secure(&self, path: &str) -> String {
+        format!("https://localhost:{}/{path}", self.secure)
+    }
+
+    fn client(&self, authority: Option<&str>) -> Client {
+        let patience = Patience { first_wait: Duration::from_millis(10), retries: 2, ..Patience::default() };
+        let certificates = authority.map(|name| self.home.path().join(name).into());
+        Client::new(Rules { certificates, patience, ..Rules::default() })
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn configuration(home: &Path, plain: u16, secure: u16) -> String {
+    let home = home.display();
+    format!(
+        "daemon off; master_process off; pid {home}/pid;\n\
+         events {{ worker_connections 64; }}\n\
+         http {{\n\
+           access_log off; gzip on; gzip_types *; gzip_min_length 1; gzip_vary on;\n\
+           default_type application/octet-stream; root {home}/www;\n\
+           client_body_temp_path {home}/t1; proxy_temp_path {home}/t2; fastcgi_temp_path {home}/t3;\n\
+           uwsgi_temp_path {home}/t4; scgi_temp_path {home}/t5;\n\
+           server {{ listen 127.0.0.1:{plain}; location /labelled/ {{ alias {home}/www/; add_header Content-Encoding gzip; }} }}\n\
+           server {{ listen 127.0.0.1:{secure} ssl; ssl_certificate {home}/server.pem; ssl_certificate_key {home}/server.key;\n\
+             location /down/ {{ return 302 http://127.0.0.1:{plain}/{FILE}; }}\n\
+             location /along/ {{ return 302 /{FILE}; }} }}\n\
+         }}\n"
+    )
+}
+
+/// A certificate authority, a certificate of it for localhost, and a stranger.
+fn certificates(home: &Path) {
+    let openssl = |args: &str| {
+        let ran = Command::new("openssl").args(args.split(' ')).current_dir(home).output();
+        let ran = ran.expect("openssl is not installed: apt-get install openssl");
+        assert!(ran.status.success(), "{args}: {}", String::from_utf8_lossy(&ran.stderr));
+    };
+    for authority in ["authority", "stranger"] {
+        openssl(&format!(
+            "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={authority} -keyout {authority}.key -out {authority}.pem"
+        ));
+    }
+    openssl("req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout server.key -out server.csr");
+    fs::write(home.join("names"), "subjectAltName=DNS:localhost\n").unwrap();
+    openssl(
+        "x509 -req -in server.csr -CA authority.pem -CAkey authority.key -CAcreateserial -days 2 -extfile names -out server.pem",
+    );
+}
+
+fn file() -> Vec<u8> {
+    (0..500_000_u32).flat_map(u32::to_le_bytes).collect()
+}
+
+fn whole(client: &Client, url: &str, resume: Option<&Resume>) -> Result<Vec<u8>, String> {
+    let download = client.get(url, MOST_IMAGE, resume, &Silent).map_err(|fault| fault.to_string())?;
+    let mut bytes = Vec::new();
+    download.ok_or("missing")?.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    Ok(bytes)
+}
+
+#[test]
+fn nginx_serves_ranges_and_names_entities() {
+    if !end_to_end() {
+        return;
+    }
+    let nginx = Nginx::start();
+    let client = nginx.client(None);
+    let url = nginx.plain(FILE);
+    let first = client.get(&url, MOST_IMAGE, None, &Silent).unwrap().unwrap();
+    let resume = first.resume_after(700_000).unwrap();
+    drop(first);
+    assert_eq!(resume.total, Some(2_000_000));
+    assert!(resume.validator.starts_with('"'), "{}", resume.validator);
+    assert!(whole(&client, &url, Some(&resume)).as_deref() == Ok(&file()[700_000..]));
+    // Another file under the same name: it comes whole.
+    nginx.put(FILE, &file()[4..]);
+    assert!(whole(&client, &url, Some(&resume)).as_deref() == Ok(&file()[4..]));
+    assert_eq!(whole(&client, &nginx.plain("amd64-usr/none"), None), Err("missing".to_owned()));
+}
+
+#[test]
+fn nginx_is_not_asked_to_encode() {
+    if !end_to_end() {
+        return;
+    }
+    let nginx = Nginx::start();
+    let client = nginx.client(None);
+    let list = client.get_small(&nginx.plain(LIST), MOST_LIST).unwrap().unwrap();
+    assert!(list == "./usr/bin/bash\n".repeat(5000).as_bytes());
+    assert!(whole(&client, &nginx.plain(&format!("labelled/{FILE}")), None) == Ok(file()));
+    let fault =
+        client.get_small(&nginx.plain(&format!("labelled/{LIST}")), MOST_LIST).unwrap_err().to_string();
+    assert!(fault.contains("encoded (gzip)"), "{fault}");
+}
+
+#[test]
+fn nginx_with_an_authority_of_its_own() {
+    if !end_to_end() {
+        return;
+    }
+    let nginx = Nginx::start();
+    let trusting = nginx.client(Some("authority.pem"));
+    assert!(whole(&trusting, &nginx.secure(FILE), None) == Ok(file()));
+    assert!(whole(&trusting, &nginx.secure("along/"), None) == Ok(file()));
+    let fault = whole(&trusting, &nginx.secure("down/"), None).unwrap_err();
+    assert!(fault.contains("refusing the redirect from https to http://"), "{fault}");
+    let wary = nginx.client(Some("stranger.pem"));
+    let fault = wary.get_small(&nginx.secure(LIST), MOST_LIST).unwrap_err();
+    assert!(fault.hint.as_deref().is_some_and(|hint| hint.contains("SSL_CERT_FILE")), "{fault}");
+    assert!(fault.to_string().contains("certificate"), "{fault}");
+}
