@@ -101,7 +101,8 @@ fn reader(child: &mut Child) -> Receiver<String> {
             let mut stdout = BufReader::new(stdout);
             let mut bytes = Vec::new();
             while stdout.read_until(b'\n', &mut bytes).is_ok_and(|read| read > 0) {
-                let line = plain(&String::from_utf8_lossy(&bytes));
+                // The terminal shows the NUL that it was sent first.
+                let line = plain(&String::from_utf8_lossy(&bytes)).trim_start_matches("^@").to_owned();
                 bytes.clear();
                 if sender.send(line).is_err() {
                     break;

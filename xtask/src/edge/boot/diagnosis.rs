@@ -25,7 +25,9 @@ pub fn not_startable(rootfs: &Rootfs) -> Vec<Lack> {
 
 /// What a boot that stayed silent lacks: from its words, and from what every boot needs.
 pub fn of_boot(rootfs: &Rootfs, systemd: Option<SystemdVersion>, lines: &[String]) -> Vec<Lack> {
-    let mut lacks: BTreeSet<Lack> = lines.iter().filter_map(|line| complaint(line)).collect();
+    let complaints = lines.iter().filter_map(|line| complaint(line));
+    let spelled = |lack: Lack| Lack { what: as_listed(rootfs, &lack.what), ..lack };
+    let mut lacks: BTreeSet<Lack> = complaints.map(spelled).collect();
     let mut needs = vec![
         ("systemd-journald", "all output goes through it"),
         ("system/systemd-journald.service", "it starts systemd-journald"),
@@ -39,6 +41,9 @@ pub fn of_boot(rootfs: &Rootfs, systemd: Option<SystemdVersion>, lines: &[String
     if rootfs.first_of(&["bin/bash", "bin/sh"]).is_none() {
         lacks.insert(Lack { what: "bin/bash".into(), why: "the app is a shell".into() });
     }
+    // One reason a thing is enough.
+    let mut seen = BTreeSet::new();
+    lacks.retain(|lack| seen.insert(lack.what.clone()));
     // A complaint may name by its file what the needs name by its path.
     let paths: Vec<String> =
         lacks.iter().map(|lack| lack.what.clone()).filter(|what| what.contains('/')).collect();
@@ -46,6 +51,16 @@ pub fn of_boot(rootfs: &Rootfs, systemd: Option<SystemdVersion>, lines: &[String
         lack.what.contains('/') || !paths.iter().any(|path| path.ends_with(&format!("/{}", lack.what)))
     });
     lacks.into_iter().collect()
+}
+
+/// The path as manifests write it: with the links on the way to its directory followed.
+fn as_listed(rootfs: &Rootfs, what: &str) -> String {
+    let spelled = || {
+        let path = UsrPath::new(what).ok()?;
+        let directory = rootfs.tree.resolve(&path.parent()?).end.node()?.clone();
+        Some(directory.join(path.name()).to_string())
+    };
+    spelled().unwrap_or_else(|| what.to_owned())
 }
 
 /// Those files of systemd's directory that are not there.

@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use super::{Boot, LIFE_LINE, Verdict, console, nonce, units};
 use crate::edge::loader::on_path;
@@ -34,29 +35,66 @@ pub fn run(boot: &Boot<'_>) -> Result<Verdict> {
     if let Some(verdict) = boot.cannot_start() {
         return Ok(verdict);
     }
+    let machine = Machine { qemu, kernel, arch: machine };
+    let accelerator = if machine.has_kvm(boot)? { "kvm" } else { "tcg" };
     let nonce = nonce();
     let initramfs = initramfs(boot, &nonce)?;
     let append = format!(
-        "console={} panic=-1 quiet systemd.unit={} systemd.log_target=console systemd.log_color=no \
-         systemd.show_status=no",
-        if machine == "x86_64" { "ttyS0" } else { "ttyAMA0" },
+        "systemd.unit={} systemd.log_target=console systemd.log_color=no systemd.show_status=no",
         units::APP
     );
-    let mut command = Command::new("sh");
-    command.args(["-c", LIFE_LINE, "vm", &qemu, "-nodefaults", "-no-user-config", "-display", "none"]);
-    if machine == "aarch64" {
-        command.args(["-machine", "virt", "-cpu", "max"]);
-    }
-    command
-        .args(["-serial", "stdio", "-m", "1024", "-no-reboot", "-accel", "kvm", "-accel", "tcg"])
-        .arg("-kernel")
-        .arg(&kernel)
-        .arg("-initrd")
-        .arg(&initramfs)
-        .args(["-append", &append]);
+    let mut command = machine.command(accelerator, &append);
+    command.arg("-initrd").arg(&initramfs);
     let heard = console::listen(&mut command, &units::token(&nonce), boot.limit, &boot.log())?;
     let _ = fs::remove_file(&initramfs);
-    Ok(boot.judge(format!("booted by {qemu} with {}", kernel.display()), &heard))
+    let how = if accelerator == "kvm" { "KVM" } else { "emulation" };
+    Ok(boot.judge(format!("booted by {} with {}, {how}", machine.qemu, machine.kernel.display()), &heard))
+}
+
+/// What boots it.
+struct Machine {
+    qemu: String,
+    kernel: PathBuf,
+    arch: &'static str,
+}
+
+/// How long a kernel may take to its first word where KVM works.
+const FIRST_WORD: Duration = Duration::from_secs(8);
+
+impl Machine {
+    /// Whether KVM may be used and does work: in nested machines it may start a guest that never says a word. The
+    /// kernel alone is asked, and ends by itself for want of a root file system.
+    fn has_kvm(&self, boot: &Boot<'_>) -> Result<bool> {
+        let is_foreign = self.arch != std::env::consts::ARCH;
+        if is_foreign || fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_err() {
+            return Ok(false);
+        }
+        let mut command = self.command("kvm", "");
+        Ok(console::listen(&mut command, "Linux version", FIRST_WORD, &boot.work.join("kvm.log"))?.token)
+    }
+
+    fn command(&self, accelerator: &str, append: &str) -> Command {
+        let console = if self.arch == "x86_64" { "ttyS0" } else { "ttyAMA0" };
+        let mut command = Command::new("sh");
+        command.args([
+            "-c",
+            LIFE_LINE,
+            "vm",
+            &self.qemu,
+            "-nodefaults",
+            "-no-user-config",
+            "-display",
+            "none",
+        ]);
+        if self.arch == "aarch64" {
+            command.args(["-machine", "virt", "-cpu", "max"]);
+        }
+        command
+            .args(["-accel", accelerator, "-serial", "stdio", "-m", "1024", "-no-reboot", "-kernel"])
+            .arg(&self.kernel)
+            .args(["-append", &format!("console={console} loglevel=6 panic=-1 {append}")]);
+        command
+    }
 }
 
 /// The newest kernel that can be read.

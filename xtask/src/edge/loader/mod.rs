@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 pub use self::means::{Means, is_root, on_path};
 use super::rootfs::Rootfs;
 use crate::fault::{OrFault, Result};
+use crate::usr::elf::DlopenPriority;
 use crate::usr::facts::Facts;
 use crate::usr::link;
 use crate::usr::path::UsrPath;
@@ -117,6 +118,7 @@ fn ask(rootfs: &Rootfs, means: &Means, file: &UsrPath) -> Result<Linked> {
         let others: Vec<String> = graph.into_iter().filter(is_new).collect();
         said.problems.extend(others);
     }
+    said.problems.extend(by_name(rootfs, file));
     let loads = said.loads.iter().filter_map(|path| real_path(rootfs, path)).collect();
     Ok(answer(said.problems, loads))
 }
@@ -135,6 +137,19 @@ fn is_file(rootfs: &Rootfs, path: &UsrPath) -> bool {
 
 fn real_path(rootfs: &Rootfs, path: &str) -> Option<UsrPath> {
     rootfs.tree.resolve(&UsrPath::of_rootfs(path).ok()?).end.node().cloned()
+}
+
+/// Libraries that the file says it loads by name and cannot do without (`.note.dlopen`), and that are nowhere here.
+fn by_name(rootfs: &Rootfs, file: &UsrPath) -> Vec<String> {
+    let Some(Facts::Elf(info)) = rootfs.tree.facts(file.as_str()) else { return Vec::new() };
+    let is_here = |soname: &String| rootfs.tree.iter().any(|(path, _)| path.name() == soname);
+    let required = info.dlopen.iter().filter(|note| note.priority == DlopenPriority::Required);
+    required
+        .filter(|note| !note.sonames.iter().any(is_here))
+        .map(|note| {
+            format!("{} is not found (loaded by name for {})", note.sonames.join(" or "), note.feature)
+        })
+        .collect()
 }
 
 /// The graph's answer, for machines that cannot run the loader.
