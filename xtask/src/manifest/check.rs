@@ -12,7 +12,7 @@ use super::needs::{DlopenLevel, Needs, Unmet};
 use super::stage::{FlavorFiles, Home, Stage, Texts};
 use super::successor::{Fate, Surroundings, successor};
 use super::units;
-use crate::usr::elf::DlopenNote;
+use crate::usr::elf::{DlopenNote, DlopenPriority};
 use crate::usr::facts::Facts;
 use crate::usr::path::UsrPath;
 use crate::usr::tree::{End, Kind};
@@ -38,6 +38,7 @@ pub fn check(
     level: DlopenLevel,
 ) -> Checked {
     let mut checked = Checked::default();
+    let mut told = Told::default();
     for flavor in flavors {
         let stage = Stage::of(flavor, texts, index.tree);
         let needs = Needs::of(&stage, level);
@@ -48,21 +49,36 @@ pub fn check(
         checker.links();
         checker.files();
         checker.units();
-        if level.is_some() {
-            checker.loaded_by_name();
+        if let Some(level) = level {
+            checker.loaded_by_name(level);
         }
-        checked.findings.append(&mut checker.findings);
+        let new = checker.findings.into_iter().filter(|finding| told.is_new(finding, flavor));
+        checked.findings.extend(new);
         checked.unread.extend(needs.unread);
     }
-    once_each(&mut checked.findings);
+    checked.findings.sort();
     checked
 }
 
-/// A line of a manifest that two flavors share is one line: what is wrong with it is told once.
-fn once_each(findings: &mut Vec<Finding>) {
-    let mut told: BTreeSet<(String, FindingKind, Option<usize>, String, String)> = BTreeSet::new();
-    findings.retain(|f| told.insert((f.file.clone(), f.kind, f.line, f.path.clone(), f.message.clone())));
-    findings.sort();
+/// What was told already.
+#[derive(Default)]
+struct Told {
+    lines: BTreeSet<(String, FindingKind, Option<usize>, String)>,
+    /// Paths that lack a line, and the manifests that were named for them.
+    lacking: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Told {
+    /// A line that two flavors share is one line, and a line that one manifest of a flavor gets serves all of it.
+    fn is_new(&mut self, finding: &Finding, flavor: &FlavorFiles) -> bool {
+        if finding.kind == FindingKind::NeedsUnlisted {
+            let named = self.lacking.entry(finding.path.clone()).or_default();
+            let served = named.iter().any(|file| flavor.files.contains(file));
+            named.insert(finding.file.clone());
+            return !served;
+        }
+        self.lines.insert((finding.file.clone(), finding.kind, finding.line, finding.path.clone()))
+    }
 }
 
 struct Checker<'a, 's> {
@@ -229,7 +245,7 @@ impl<'a> Checker<'a, '_> {
         }
     }
 
-    fn loaded_by_name(&mut self) {
+    fn loaded_by_name(&mut self, level: DlopenPriority) {
         let of_stem = |stem: &str| self.index.of_stem(stem).iter().map(|path| (*path).clone()).collect();
         for found in byname::advice(self.stage, of_stem) {
             let (Some(home), Some(first)) = (self.stage.home(&found.by), found.libraries.first()) else {
@@ -253,7 +269,7 @@ impl<'a> Checker<'a, '_> {
             let notes: Vec<(UsrPath, &DlopenNote)> = elf
                 .dlopen
                 .iter()
-                .filter(|note| !held(note))
+                .filter(|note| note.priority > level && !held(note))
                 .filter_map(|note| in_image(note).map(|library| (library, note)))
                 .collect();
             if let Some((first, _)) = notes.first() {

@@ -152,12 +152,13 @@ impl Mend<'_> {
             for _ in 0..MAX_ROUNDS {
                 let (additions, asked) = self
                     .look(flavor, |stage, needs| (Addition::all_of(stage, needs), asked_stems(stage, needs)));
-                let mut changed = false;
+                let mut added = BTreeSet::new();
                 for addition in additions {
-                    let draft = self.drafts.get_mut(&addition.file);
-                    changed |= draft.is_some_and(|draft| addition.add_to(draft, self.index));
+                    if let Some(draft) = self.drafts.get_mut(&addition.file) {
+                        addition.add_to(draft, self.index, &mut added);
+                    }
                 }
-                if !changed {
+                if added.is_empty() {
                     self.asked.extend(asked);
                     break;
                 }

@@ -85,27 +85,29 @@ impl<'a> Stage<'a> {
     /// Reads the manifests of a flavor against an image. Lines that name no node of the image are passed over.
     pub fn of(of: &'a FlavorFiles, texts: &Texts<'a>, tree: &'a UsrTree) -> Stage<'a> {
         let mut stage = Stage { tree, of, present: BTreeSet::new(), homes: BTreeMap::new() };
+        let mut directories: Vec<(UsrPath, Home<'a>)> = Vec::new();
         for file in &of.files {
             let Some((&file, text)) = texts.get_key_value(file.as_str()) else { continue };
             for (index, line) in text.entries() {
-                if let Ok(path) = UsrPath::new(line) {
-                    stage.take(path, Home { file, line: index + 1 });
+                let (Ok(path), Some(node)) = (UsrPath::new(line), tree.get(line)) else { continue };
+                let home = Home { file, line: index + 1 };
+                if node.kind == Kind::Directory {
+                    directories.push((path.clone(), home));
                 }
+                stage.take(path, home);
+            }
+        }
+        // What is listed for itself is at home there, not where a directory takes it in.
+        for (directory, home) in directories {
+            for (below, _) in tree.below(&directory) {
+                stage.take(below.clone(), home);
             }
         }
         stage
     }
 
     fn take(&mut self, path: UsrPath, home: Home<'a>) {
-        let tree = self.tree;
-        let Some(node) = tree.get(path.as_str()) else { return };
-        if node.kind == Kind::Directory {
-            for (below, _) in tree.below(&path) {
-                self.present.insert(below.clone());
-                self.homes.entry(below.clone()).or_insert(home);
-            }
-        }
-        self.homes.insert(path.clone(), home);
+        self.homes.entry(path.clone()).or_insert(home);
         self.present.insert(path);
     }
 

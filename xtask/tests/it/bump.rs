@@ -1,64 +1,68 @@
-//! `plan::bump` over made images.
+//! `plan::bump` on the guide's own example, and on trees that are somehow special.
 
 use std::collections::BTreeMap;
 
-use xtask::coreos::Board;
+use xtask::coreos::{Board, Flavor};
 use xtask::demo::example;
+use xtask::demo::factory::image::Image;
+use xtask::manifest::finding::Finding;
 use xtask::manifest::mend::Reach;
 use xtask::manifest::stage::Listing;
-use xtask::plan::bump::{Request, bump};
+use xtask::plan::bump::{Bump, Request, bump, relocated};
 use xtask::plan::edit::EditPlan;
-use xtask::plan::sources::Stage1Sources;
+use xtask::plan::sources::{COMMON_MK, Stage1Sources};
 use xtask::usr::elf::DlopenPriority;
 
-fn sources_of_this_repository() -> Stage1Sources {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut manifests = BTreeMap::new();
-    let mut listings = Vec::new();
-    for (flavor, name, real) in [
-        ("coreos", "bash", "coreos"),
-        ("coreos", "journald", "coreos"),
-        ("coreos", "systemd", "coreos"),
-        ("kvm", "bash", "coreos"),
-        ("kvm", "journald", "coreos"),
-        ("kvm", "systemd", "coreos"),
-        ("kvm", "ip", "kvm"),
-        ("kvm", "sshd", "kvm"),
-    ] {
-        let path = |flavor: &str| format!("stage1/usr_from_{flavor}/manifest-amd64-usr.d/{name}.manifest");
-        manifests.insert(path(real), std::fs::read(root.join(path(real))).unwrap());
-        listings.push(Listing {
-            board: Board::Amd64,
-            flavor: xtask::coreos::Flavor::of_directory(&format!("usr_from_{flavor}")).unwrap(),
-            listed_as: path(flavor),
-            file: path(real),
-        });
+pub(crate) const SYSTEMD: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest";
+
+/// The guide's tree at 991.0.0.
+pub(crate) fn sources() -> Stage1Sources {
+    let mut sources = Stage1Sources::default();
+    let mut list = |path: &str, real: &str| {
+        let flavor = Flavor::of_directory(path.split('/').nth(1).unwrap()).unwrap();
+        let (listed_as, file) = (path.to_owned(), real.to_owned());
+        sources.listings.push(Listing { board: Board::Amd64, flavor, listed_as, file });
+    };
+    for (path, _) in example::FILES.iter().filter(|(path, _)| *path != COMMON_MK) {
+        list(path, path);
     }
-    let common_mk = std::fs::read(root.join("stage1/usr_from_coreos/coreos-common.mk")).unwrap();
-    Stage1Sources { common_mk, manifests, listings, ..Stage1Sources::default() }
+    for (path, target) in example::LINKS {
+        list(path, &target.replace("../../", "stage1/"));
+    }
+    for (path, text) in example::FILES {
+        match path {
+            COMMON_MK => sources.common_mk = text.into(),
+            _ => drop(sources.manifests.insert(path.to_owned(), text.into())),
+        }
+    }
+    sources
 }
 
-#[test]
-fn the_guides_example() {
-    let sources = sources_of_this_repository();
-    let tree = example::image_after().unwrap().tree();
+fn planned(sources: &Stage1Sources, image: &Image) -> Bump {
     let request = Request {
-        release: "1032.0.0".parse().unwrap(),
+        release: image.release().clone(),
         channel: None,
         brand: None,
         systemd: None,
         reach: Reach { dlopen: Some(DlopenPriority::Required), drop_missing: false, by_names_only: false },
     };
-    let trees = BTreeMap::from([(Board::Amd64, &tree)]);
-    let bump = bump(&sources, &request, &trees).unwrap();
-    let edits = EditPlan::between(&sources, &bump.after).edits;
-    let changed: Vec<String> = edits
-        .iter()
-        .flat_map(|edit| edit.diff().lines().skip(2).map(str::to_owned).collect::<Vec<_>>())
-        .filter(|line| line.starts_with(['+', '-']))
-        .collect();
+    let tree = image.tree();
+    bump(sources, &request, &BTreeMap::from([(Board::Amd64, &tree)])).unwrap()
+}
+
+fn changed_lines(before: &Stage1Sources, after: &Stage1Sources) -> Vec<String> {
+    let edits = EditPlan::between(before, after).edits;
+    let diffs: Vec<String> = edits.iter().map(|edit| edit.diff()).collect();
+    let lines = diffs.iter().flat_map(|diff| diff.lines().skip(2));
+    lines.filter(|line| line.starts_with(['+', '-'])).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_guides_example() {
+    let sources = sources();
+    let bump = planned(&sources, &example::image_after().unwrap());
     assert_eq!(
-        changed,
+        changed_lines(&sources, &bump.after),
         [
             "-CCN_SYSTEMD_VERSION := v225",
             "+CCN_SYSTEMD_VERSION := v229",
@@ -71,4 +75,45 @@ fn the_guides_example() {
     );
     assert_eq!(bump.findings, []);
     assert!(bump.unread.is_empty());
+    let again = planned(&bump.after, &example::image_after().unwrap());
+    assert_eq!(again.after, bump.after);
+    assert_eq!(again.fixes, []);
+}
+
+#[test]
+fn a_manifest_outside_the_tree_is_never_mended_and_its_needs_are_told() {
+    let mut sources = sources();
+    sources.outside.insert(SYSTEMD.to_owned());
+    let bump = planned(&sources, &example::image_after().unwrap());
+    assert_eq!(bump.after.manifests, sources.manifests);
+    let told: Vec<&str> = bump.findings.iter().map(|finding| finding.path.as_str()).collect();
+    assert_eq!(told, ["lib64/libpam.so.0"]);
+}
+
+#[test]
+fn line_ends_and_comments_stay_as_they_are() {
+    let mut sources = sources();
+    let text = String::from_utf8(sources.manifests[SYSTEMD].clone()).unwrap();
+    let text = format!("# ours\r\n{}", text.replace('\n', "\r\n"));
+    sources.manifests.insert(SYSTEMD.to_owned(), text.clone().into_bytes());
+    let bump = planned(&sources, &example::image_after().unwrap());
+    let after = String::from_utf8(bump.after.manifests[SYSTEMD].clone()).unwrap();
+    assert!(after.starts_with("# ours\r\n"));
+    assert!(after.lines().all(|line| !line.contains('\r')) && !after.replace("\r\n", "").contains('\n'));
+    assert_eq!(after.replace("lib64/libpam.so\r\nlib64/libpam.so.0\r\nlib64/libpam.so.0.84.1\r\n", ""), text);
+}
+
+#[test]
+fn findings_of_a_plan_that_is_not_written_count_lines_on_disk() {
+    let sources = sources();
+    let image = example::image_after().unwrap().without("lib64/systemd/systemd-bootchart");
+    let bump = planned(&sources, &image);
+    let line =
+        |findings: &[Finding]| findings.iter().map(|finding| finding.line.unwrap()).collect::<Vec<_>>();
+    let text =
+        |bytes: &[u8], line: usize| String::from_utf8_lossy(bytes).lines().nth(line - 1).map(str::to_owned);
+    let gone = Some("lib64/systemd/systemd-bootchart".to_owned());
+    assert_eq!(text(&bump.after.manifests[SYSTEMD], line(&bump.findings)[0]), gone);
+    let relocated = relocated(bump.findings, &sources);
+    assert_eq!(text(&sources.manifests[SYSTEMD], line(&relocated)[0]), gone);
 }

@@ -7,6 +7,7 @@ mod budget;
 mod bump;
 mod cache;
 mod chance;
+mod check;
 mod commit;
 mod demo_command;
 mod demo_factory;

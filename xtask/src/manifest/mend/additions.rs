@@ -1,6 +1,6 @@
 //! What is added to a manifest for the sake of what it lists.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::manifest::check::responsible;
 use crate::manifest::draft::Draft;
@@ -25,27 +25,23 @@ impl Addition {
         needed.chain(linked).collect()
     }
 
-    /// Adds the lines that are not there, with the version-less links where the manifest keeps those. Says whether
-    /// anything changed.
-    pub(super) fn add_to(&self, draft: &mut Draft, index: &ImageIndex<'_>) -> bool {
+    /// Adds the lines that are not there, with the version-less links where the manifest keeps those. `added` is
+    /// what was added to any manifest of the flavor before: one line serves all of it.
+    pub(super) fn add_to(&self, draft: &mut Draft, index: &ImageIndex<'_>, added: &mut BTreeSet<UsrPath>) {
         if draft.is_frozen() {
-            return false;
+            return;
         }
         let keeps_dev = keeps_dev_links(draft, index);
-        let mut changed = false;
         for (path, because) in &self.lines {
-            if !draft.has(path.as_str()) {
+            if !draft.has(path.as_str()) && added.insert(path.clone()) {
                 draft.add(path.as_str(), because);
-                changed = true;
             }
             let dev = dev_link(path, index).filter(|dev| keeps_dev && !draft.has(dev.as_str()));
-            if let Some(dev) = dev {
+            if let Some(dev) = dev.filter(|dev| added.insert(dev.clone())) {
                 let habit = "this manifest keeps the links that name no version";
                 draft.add(dev.as_str(), &format!("{habit}; it leads to {path}"));
-                changed = true;
             }
         }
-        changed
     }
 }
 

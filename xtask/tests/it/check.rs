@@ -1,0 +1,249 @@
+//! What `verify-manifests` finds when one thing is wrong: the breakages that a list of files can cause.
+
+use std::collections::BTreeMap;
+
+use expect_test::{Expect, expect};
+use xtask::coreos::Board;
+use xtask::demo::example;
+use xtask::demo::factory::elf::ElfStub;
+use xtask::demo::factory::image::Image;
+use xtask::manifest::finding::Severity;
+use xtask::plan::bump::verify;
+use xtask::usr::elf::DlopenPriority;
+
+use crate::bump::{SYSTEMD, sources};
+
+const JOURNALD: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/journald.manifest";
+
+/// The guide's tree without the lines `left_out`, against its image after `change`.
+fn finds(left_out: &[&str], change: impl FnOnce(Image) -> Image, expected: &Expect) {
+    finds_at(Some(DlopenPriority::Required), left_out, change, expected);
+}
+
+fn finds_at(
+    level: Option<DlopenPriority>,
+    left_out: &[&str],
+    change: impl FnOnce(Image) -> Image,
+    expected: &Expect,
+) {
+    let mut sources = sources();
+    for bytes in sources.manifests.values_mut() {
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        let kept = text.lines().filter(|line| !left_out.contains(line)).map(|line| format!("{line}\n"));
+        *bytes = kept.collect::<String>().into_bytes();
+    }
+    let tree = change(example::image_before().unwrap()).tree();
+    let (findings, unread) = verify(&sources, None, &BTreeMap::from([(Board::Amd64, &tree)]), level).unwrap();
+    assert!(unread.is_empty());
+    let told: String = findings
+        .iter()
+        .map(|f| {
+            assert!(f.severity == Severity::Advice || !f.hint.is_empty());
+            let file = f.file.rsplit('/').next().unwrap();
+            format!("{} {} {file} {}: {}\n", f.severity.id(), f.kind.id(), f.path, f.message)
+        })
+        .collect();
+    expected.assert_eq(&told);
+}
+
+#[test]
+fn a_sound_tree_has_no_findings() {
+    finds(&[], |image| image, &expect![""]);
+}
+
+#[test]
+fn a_listed_path_that_is_not_in_the_image() {
+    finds(
+        &[],
+        |image| image.without("lib64/systemd/systemd-sleep"),
+        &expect![[r#"
+        error missing systemd.manifest lib64/systemd/systemd-sleep: lib64/systemd/systemd-sleep is not in the image: the image has no file of this name, and none whose name tells that it took its place
+    "#]],
+    );
+}
+
+#[test]
+fn a_library_that_is_left_out() {
+    finds(
+        &["lib64/libaudit.so.1", "lib64/libaudit.so.1.0.0"],
+        |image| image,
+        &expect![[r#"
+        error needs-unlisted systemd.manifest lib64/libaudit.so.1: bin/systemd-analyze and 44 more need libaudit.so.1; the image has lib64/libaudit.so.1 and lib64/libaudit.so.1.0.0, which stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest does not list
+    "#]],
+    );
+}
+
+#[test]
+fn the_file_behind_a_listed_soname_is_left_out() {
+    finds(
+        &["lib64/libkmod.so.2.2.11"],
+        |image| image,
+        &expect![[r#"
+        error needs-unlisted systemd.manifest lib64/libkmod.so.2.2.11: lib64/systemd/systemd-udevd needs libkmod.so.2; the image has lib64/libkmod.so.2.2.11, which stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest does not list
+    "#]],
+    );
+}
+
+#[test]
+fn the_loader_is_left_out() {
+    finds(
+        &["lib64/ld-linux-x86-64.so.2"],
+        |image| image,
+        &expect![[r#"
+            error needs-unlisted bash.manifest lib64/ld-linux-x86-64.so.2: bin/bash and 52 more need /lib64/ld-linux-x86-64.so.2; the image has lib64/ld-linux-x86-64.so.2, which stage1/usr_from_coreos/manifest-amd64-usr.d/bash.manifest does not list
+        "#]],
+    );
+}
+
+#[test]
+fn journald_is_left_out_and_its_unit_is_not() {
+    finds(
+        &["lib64/systemd/systemd-journald"],
+        |image| image,
+        &expect![[r#"
+        warning needs-unlisted journald.manifest lib64/systemd/systemd-journald: lib64/systemd/system/systemd-journald.service is listed without lib64/systemd/systemd-journald: nothing that a unit prints would be seen
+    "#]],
+    );
+}
+
+#[test]
+fn journalds_unit_is_left_out() {
+    finds(
+        &["lib64/systemd/system/systemd-journald.service"],
+        |image| image,
+        &expect![[r#"
+        warning needs-unlisted systemd.manifest lib64/systemd/system/systemd-journald.service: lib64/systemd/systemd-journald is listed without lib64/systemd/system/systemd-journald.service: nothing that a unit prints would be seen
+    "#]],
+    );
+}
+
+#[test]
+fn a_listed_link_whose_target_is_not_listed() {
+    let udevd = "lib64/systemd/systemd-udevd";
+    let change = |image: Image| image.link(udevd, "../../bin/udevadm").program("bin/udevadm", &["libc.so.6"]);
+    finds(
+        &[],
+        change,
+        &expect![[r#"
+        error dangling systemd.manifest lib64/systemd/systemd-udevd: lib64/systemd/systemd-udevd is a link to ../../bin/udevadm, and stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest does not list bin/udevadm
+    "#]],
+    );
+}
+
+#[test]
+fn the_link_of_a_directory_is_left_out() {
+    let interp = |image: Image| {
+        image.elf(
+            "bin/mount",
+            ElfStub::program(Board::Amd64).interp("/lib/ld-linux-x86-64.so.2").needs(["libc.so.6"]),
+        )
+    };
+    finds(
+        &["lib"],
+        interp,
+        &expect![[r#"
+        error needs-unlisted systemd.manifest lib: bin/mount needs /lib/ld-linux-x86-64.so.2; the image has lib, which stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest does not list
+    "#]],
+    );
+}
+
+#[test]
+fn a_symbol_version_that_the_library_does_not_define() {
+    let change = |image: Image| {
+        let libz = ElfStub::library(Board::Amd64, "libz.so.1").defines(["ZLIB_1.2.0"]).needs(["libc.so.6"]);
+        let program =
+            ElfStub::program(Board::Amd64).needs(["libz.so.1"]).needs_version("libz.so.1", "ZLIB_1.2.9");
+        image.elf("lib64/libz.so.1.2.8", libz).elf("bin/mount", program)
+    };
+    finds(
+        &[],
+        change,
+        &expect![[r#"
+        error version-unsatisfied systemd.manifest lib64/libz.so.1.2.8: bin/mount needs version ZLIB_1.2.9 of lib64/libz.so.1.2.8, which does not define it
+    "#]],
+    );
+}
+
+#[test]
+fn a_file_for_another_machine() {
+    let change = |image: Image| image.elf("bin/mount", ElfStub::program(Board::Arm64).needs(["libc.so.6"]));
+    finds(
+        &[],
+        change,
+        &expect![[r#"
+        error wrong-machine systemd.manifest bin/mount: bin/mount is for ELF machine 183; amd64-usr is 62 (x86_64)
+    "#]],
+    );
+}
+
+#[test]
+fn a_library_loaded_by_name_counts_by_its_priority() {
+    let change = |priority| {
+        move |image: Image| {
+            let nspawn = ElfStub::program(Board::Amd64).needs(["libc.so.6"]);
+            image.elf("bin/systemd-nspawn", nspawn.dlopens("libtss2.so.0", "tpm", priority)).library(
+                "lib64/libtss2.so.0",
+                "libtss2.so.0",
+                &["libc.so.6"],
+            )
+        }
+    };
+    finds(
+        &[],
+        change(DlopenPriority::Required),
+        &expect![[r#"
+            error needs-unlisted systemd.manifest lib64/libtss2.so.0: bin/systemd-nspawn needs libtss2.so.0, loaded by name for tpm; the image has lib64/libtss2.so.0, which stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest does not list
+        "#]],
+    );
+    finds(
+        &[],
+        change(DlopenPriority::Recommended),
+        &expect![[r#"
+        advice advice systemd.manifest lib64/libtss2.so.0: bin/systemd-nspawn may load by name lib64/libtss2.so.0 for tpm (recommended)
+    "#]],
+    );
+    finds_at(None, &[], change(DlopenPriority::Required), &expect![""]);
+}
+
+#[test]
+fn a_library_that_nothing_shows_is_advice() {
+    let nss = ["lib64/libnss_files.so.2", "lib64/libnss_files-2.21.so"];
+    finds(
+        &nss,
+        |image| image,
+        &expect![[r#"
+            advice advice bash.manifest lib64/libnss_files.so.2: lib64/libc-2.21.so may load lib64/libnss_files.so.2 by name: users, groups and hosts of /etc; without it User= and Group= fail with 217 and 216 (nsswitch.conf(5); rkt#3714)
+        "#]],
+    );
+    finds_at(None, &nss, |image| image, &expect![""]);
+}
+
+#[test]
+fn a_unit_whose_program_is_not_listed() {
+    let unit = "lib64/systemd/system/syslog.socket";
+    let change = |image: Image| {
+        image.text(unit, "[Service]\nExecStart=/usr/bin/logger -x\n").program("bin/logger", &["libc.so.6"])
+    };
+    finds(
+        &[],
+        change,
+        &expect![[r#"
+        warning needs-unlisted journald.manifest bin/logger: lib64/systemd/system/syslog.socket says "ExecStart=/usr/bin/logger -x", and bin/logger is not listed
+    "#]],
+    );
+    assert!(example::listed().contains(&unit) && sources().manifests.contains_key(JOURNALD));
+}
+
+#[test]
+fn a_script_whose_interpreter_is_not_listed() {
+    let change =
+        |image: Image| image.text("bin/mount", "#!/usr/bin/perl -w\n").program("bin/perl", &["libc.so.6"]);
+    finds(
+        &[],
+        change,
+        &expect![[r##"
+        advice advice systemd.manifest bin/perl: bin/mount starts with "#!/usr/bin/perl", and bin/perl is not listed
+    "##]],
+    );
+    assert!(sources().manifests.contains_key(SYSTEMD));
+}
