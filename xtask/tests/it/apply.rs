@@ -8,6 +8,7 @@
 mod child;
 mod kill;
 mod strace;
+mod tool;
 
 use std::collections::BTreeMap;
 use std::fs;
