@@ -8,6 +8,7 @@ mod elf;
 mod gpg;
 mod loader;
 mod make;
+mod release;
 mod sort;
 mod squashfs;
 

@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use xtask::usr::elf::{self, ElfInfo};
+use xtask::usr::facts::Facts;
 
+use super::release::{Release, tree_of};
 use super::{end_to_end, output};
 
 /// ELF files of the machine, a bounded number of each directory.
@@ -111,4 +113,62 @@ fn readelf_says_what_we_say() {
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), files.len(), wrong.join("\n"));
     eprintln!("{} ELF files read as readelf reads them", files.len());
+}
+
+/// What the note section holds, as objcopy cuts it out and a reader of its own takes it apart: the sonames.
+fn dlopen_sonames(path: &Path, scratch: &Path) -> Vec<String> {
+    let cut = scratch.join("note");
+    output("objcopy", &["-O", "binary", "-j", ".note.dlopen", path.to_str().unwrap(), cut.to_str().unwrap()]);
+    let bytes = fs::read(&cut).unwrap_or_default();
+    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    let padded = |length: usize| length.next_multiple_of(4);
+    let (mut at, mut sonames) = (0, Vec::new());
+    while at + 12 <= bytes.len() {
+        let text = at + 12 + padded(word(at));
+        let json: serde_json::Value = serde_json::from_slice(
+            bytes[text..text + word(at + 4)].trim_ascii_end().split(|b| *b == 0).next().unwrap(),
+        )
+        .unwrap();
+        for entry in json.as_array().unwrap() {
+            sonames.extend(
+                entry["soname"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()),
+            );
+        }
+        at = text + padded(word(at + 4));
+    }
+    sonames
+}
+
+#[test]
+fn the_files_of_real_releases_read_as_readelf_and_objcopy_read_them() {
+    if !end_to_end() {
+        return;
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    for release in Release::all() {
+        let tree = tree_of(&release.usr());
+        let (mut wrong, mut files, mut noted) = (Vec::new(), 0, 0);
+        for (path, _) in tree.iter() {
+            let full = release.usr().join(path.as_str());
+            match tree.facts(path.as_str()) {
+                Some(Facts::Elf(info)) => {
+                    files += 1;
+                    wrong.extend(compare(&full, info));
+                    let ours: Vec<&String> = info.dlopen.iter().flat_map(|note| &note.sonames).collect();
+                    let theirs = dlopen_sonames(&full, scratch.path());
+                    noted += usize::from(!theirs.is_empty());
+                    if ours != theirs.iter().collect::<Vec<_>>() {
+                        wrong.push(format!("{path}: dlopen: {ours:?}, the section holds {theirs:?}"));
+                    }
+                }
+                Some(Facts::Broken(why)) => wrong.push(format!("{path}: {why}")),
+                _ => {}
+            }
+        }
+        assert!(wrong.is_empty(), "{}: {} of {files}:\n{}", release.name, wrong.len(), wrong.join("\n"));
+        eprintln!(
+            "{}: {files} ELF files read as readelf reads them, {noted} with dlopen notes",
+            release.name
+        );
+    }
 }

@@ -2,50 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use xtask::coreos::Board;
-use xtask::usr::facts::{self, Facts};
+use xtask::usr::facts::Facts;
 use xtask::usr::link::{Load, Loader};
-use xtask::usr::name;
 use xtask::usr::path::UsrPath;
-use xtask::usr::tree::{Kind, Node, UsrTree};
+use xtask::usr::tree::UsrTree;
 
-use super::{end_to_end, output};
-
-/// The tree of a directory that is some `/usr`, with the facts of everything that could be a program or library.
-fn tree_of(usr: &Path) -> UsrTree {
-    let mut tree = UsrTree::new();
-    let mut todo = vec![usr.to_owned()];
-    while let Some(directory) = todo.pop() {
-        for entry in fs::read_dir(&directory).unwrap().flatten() {
-            let full = entry.path();
-            let below = full.strip_prefix(usr).unwrap();
-            let Ok(path) = UsrPath::new(&name::from_bytes(below.as_os_str().as_bytes())) else { continue };
-            let Ok(what) = fs::symlink_metadata(&full) else { continue };
-            let kind = if what.is_symlink() {
-                let target = fs::read_link(&full).unwrap();
-                Kind::Symlink(name::from_bytes(target.as_os_str().as_bytes()).into_owned())
-            } else if what.is_dir() {
-                todo.push(full);
-                Kind::Directory
-            } else if what.is_file() {
-                let worth =
-                    ["bin", "sbin", "lib", "lib64", "libexec"].iter().any(|top| below.starts_with(top));
-                let bytes = if worth { fs::read(&full).unwrap_or_default() } else { Vec::new() };
-                Kind::File { size: what.len(), facts: facts::read(&path, &bytes) }
-            } else {
-                Kind::Special
-            };
-            tree.insert(path, Node { mode: (what.permissions().mode() & 0o7777) as u16, kind });
-        }
-    }
-    tree
-}
+use super::end_to_end;
+use super::release::{Release, tree_of};
 
 /// What was found for each name, as a file of the tree; `None` where it was not found.
 type Found = BTreeMap<String, Option<String>>;
@@ -196,36 +164,17 @@ fn the_loader_of_this_machine_finds_what_we_find() {
     Image { root: Path::new("/"), tree: &tree, present: None }.compare_both("/usr");
 }
 
-/// `XTASK_RELEASES` names a directory of releases that `scripts/debian-release.sh` made.
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn the_loaders_of_real_releases_find_what_we_find() {
     if !end_to_end() {
         return;
     }
-    let Some(releases) = std::env::var_os("XTASK_RELEASES") else {
-        eprintln!("SKIPPED: set XTASK_RELEASES to a directory with BOARD/RELEASE/*_pxe_image.cpio.gz");
-        return;
-    };
-    let mut boards: Vec<PathBuf> = fs::read_dir(Path::new(&releases).join("amd64-usr"))
-        .unwrap()
-        .flatten()
-        .map(|entry| entry.path())
-        .collect();
-    boards.sort();
-    for release in boards {
-        let scratch = tempfile::tempdir().unwrap();
-        let root = scratch.path();
-        let script = "zcat \"$0\"/*_production_pxe_image.cpio.gz | (cd \"$1\" && cpio -id --quiet '*usr.squashfs') && \
-                      unsquashfs -q -n -d \"$1/usr\" \"$1/usr.squashfs\" && rm \"$1/usr.squashfs\"";
-        output("sh", &["-c", script, release.to_str().unwrap(), root.to_str().unwrap()]);
-        for directory in ["bin", "lib", "lib64"] {
-            std::os::unix::fs::symlink(format!("usr/{directory}"), root.join(directory)).unwrap();
-        }
-        let tree = tree_of(&root.join("usr"));
-        let what = release.display().to_string();
-        Image { root, tree: &tree, present: None }.compare_both(&what);
-        let present = thin_out(root, &tree);
-        Image { root, tree: &tree, present: Some(&present) }.compare_both(&format!("{what}, thinned out"));
+    for release in Release::all() {
+        let tree = tree_of(&release.usr());
+        Image { root: release.root(), tree: &tree, present: None }.compare_both(&release.name);
+        let present = thin_out(release.root(), &tree);
+        let image = Image { root: release.root(), tree: &tree, present: Some(&present) };
+        image.compare_both(&format!("{}, thinned out", release.name));
     }
 }

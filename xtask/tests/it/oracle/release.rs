@@ -1,0 +1,91 @@
+//! Releases that `scripts/debian-release.sh` made, unpacked by the tools of the guide.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use xtask::usr::facts;
+use xtask::usr::name;
+use xtask::usr::path::UsrPath;
+use xtask::usr::tree::{Kind, Node, UsrTree};
+
+use super::output;
+
+/// A root filesystem with the `/usr` of one release, and links into it as a stage1 has them.
+pub(super) struct Release {
+    pub(super) name: String,
+    root: TempDir,
+}
+
+impl Release {
+    /// Every release for amd64 in the directory that `XTASK_RELEASES` names; none, loudly, where it is not set.
+    pub(super) fn all() -> impl Iterator<Item = Release> {
+        let releases = std::env::var_os("XTASK_RELEASES");
+        if releases.is_none() {
+            eprintln!(
+                "SKIPPED: set XTASK_RELEASES to a directory with amd64-usr/RELEASE/*_pxe_image.cpio.gz"
+            );
+        }
+        let board = releases.map(|releases| Path::new(&releases).join("amd64-usr"));
+        let mut found: Vec<PathBuf> = board
+            .iter()
+            .flat_map(|board| fs::read_dir(board).unwrap())
+            .flatten()
+            .map(|entry| entry.path())
+            .collect();
+        found.sort();
+        found.into_iter().map(|directory| Release::unpack(&directory))
+    }
+
+    fn unpack(directory: &Path) -> Release {
+        let root = tempfile::tempdir().unwrap();
+        let script = "zcat \"$0\"/*_production_pxe_image.cpio.gz | (cd \"$1\" && cpio -id --quiet '*usr.squashfs') && \
+                      unsquashfs -q -n -d \"$1/usr\" \"$1/usr.squashfs\" && rm \"$1/usr.squashfs\"";
+        output("sh", &["-c", script, directory.to_str().unwrap(), root.path().to_str().unwrap()]);
+        for name in ["bin", "lib", "lib64"] {
+            symlink(format!("usr/{name}"), root.path().join(name)).unwrap();
+        }
+        let name = directory.file_name().unwrap().to_str().unwrap().to_owned();
+        Release { name, root }
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    pub(super) fn usr(&self) -> PathBuf {
+        self.root().join("usr")
+    }
+}
+
+/// The tree of a directory that is some `/usr`, with the facts of everything that could be a program or library.
+pub(super) fn tree_of(usr: &Path) -> UsrTree {
+    let mut tree = UsrTree::new();
+    let mut todo = vec![usr.to_owned()];
+    while let Some(directory) = todo.pop() {
+        for entry in fs::read_dir(&directory).unwrap().flatten() {
+            let full = entry.path();
+            let below = full.strip_prefix(usr).unwrap();
+            let Ok(path) = UsrPath::new(&name::from_bytes(below.as_os_str().as_bytes())) else { continue };
+            let Ok(what) = fs::symlink_metadata(&full) else { continue };
+            let kind = if what.is_symlink() {
+                let target = fs::read_link(&full).unwrap();
+                Kind::Symlink(name::from_bytes(target.as_os_str().as_bytes()).into_owned())
+            } else if what.is_dir() {
+                todo.push(full);
+                Kind::Directory
+            } else if what.is_file() {
+                let worth =
+                    ["bin", "sbin", "lib", "lib64", "libexec"].iter().any(|top| below.starts_with(top));
+                let bytes = if worth { fs::read(&full).unwrap_or_default() } else { Vec::new() };
+                Kind::File { size: what.len(), facts: facts::read(&path, &bytes) }
+            } else {
+                Kind::Special
+            };
+            tree.insert(path, Node { mode: (what.permissions().mode() & 0o7777) as u16, kind });
+        }
+    }
+    tree
+}
