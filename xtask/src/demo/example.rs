@@ -21,6 +21,18 @@ pub const FILES: [(&str, &str); 6] = [
     ("stage1/usr_from_kvm/manifest-amd64-usr.d/sshd.manifest", SSHD),
 ];
 
+/// How the tree is built: this repository's own makefiles, which do not change with a release.
+pub const MAKEFILES: [(&str, &str); 5] = [
+    ("stage1/Makefile", include_str!("../../../stage1/Makefile")),
+    ("stage1/usr_from_coreos/build-usr.mk", include_str!("../../../stage1/usr_from_coreos/build-usr.mk")),
+    ("stage1/usr_from_coreos/pxe-image.mk", include_str!("../../../stage1/usr_from_coreos/pxe-image.mk")),
+    (
+        "stage1/usr_from_coreos/usr_from_coreos.mk",
+        include_str!("../../../stage1/usr_from_coreos/usr_from_coreos.mk"),
+    ),
+    ("stage1/usr_from_kvm/usr_from_kvm.mk", include_str!("../../../stage1/usr_from_kvm/usr_from_kvm.mk")),
+];
+
 /// The symlinks of the tree: path and target.
 pub const LINKS: [(&str, &str); 3] = [
     (

@@ -27,7 +27,7 @@ impl Scratch {
             .create(&path)
             .or_fault(|| format!("cannot make {}", path.display()))?;
         let scratch = Scratch { root: signals::Scratch::at(path) };
-        for (path, content) in example::FILES {
+        for (path, content) in example::FILES.into_iter().chain(example::MAKEFILES) {
             put(&scratch.tree().join(path), |path| fs::write(path, content))?;
         }
         for (path, target) in example::LINKS {

@@ -173,6 +173,8 @@ pub struct Smoketest {
     pub no_build: bool,
     /// Skip the check of the manifests.
     pub no_static: bool,
+    /// Leave the real loader out.
+    pub no_link: bool,
     /// Build and link only.
     pub no_run: bool,
     /// Boot in a virtual machine.

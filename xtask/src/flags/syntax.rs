@@ -97,6 +97,7 @@ fn smoketest() -> Command {
         )
         .arg(flag("no-build", "Take what was built last"))
         .arg(flag("no-static", "Skip the check of the manifests"))
+        .arg(flag("no-link", "Leave the real loader out"))
         .arg(flag("no-run", "Build and link only"))
         .arg(flag("vm", "Boot in a virtual machine (qemu)"))
         .arg(

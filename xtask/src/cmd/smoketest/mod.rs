@@ -77,6 +77,10 @@ fn carry_out(
         if flags.rootfs.is_none() {
             rootfs::check(context, subject, checks)?;
         }
+        if flags.no_link {
+            checks.skip("link", &subject.flavor.to_string(), "--no-link");
+            continue;
+        }
         let static_findings = (!flags.no_static && flags.rootfs.is_none()).then_some(findings);
         link::check(context, subject, flags.jobs, static_findings, checks)?;
     }
