@@ -20,7 +20,7 @@ pub(super) struct Armored {
 
 /// The label of the first block when the bytes are armor at all, blanks and a byte order mark in front allowed.
 pub(super) fn label(bytes: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(bytes.get(..bytes.len().min(256))?).ok()?;
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(256)]);
     let line = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']).lines().next()?;
     Some(boundary(line, "BEGIN")?.to_owned())
 }

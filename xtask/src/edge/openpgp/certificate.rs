@@ -15,6 +15,8 @@ use super::trust::Fingerprint;
 
 /// A file with certificates larger than this is refused: key servers can be flooded.
 const MAX_SIZE: usize = 4 * 1024 * 1024;
+/// The signature type of a key revocation (RFC 9580, 5.2.1.11).
+pub(super) const KEY_REVOCATION: u8 = 0x20;
 
 /// A primary key with what hangs on it. Its fingerprint is computed from the key, so it may be compared with a
 /// pin; every other word in it counts only once the primary key's signature over it was verified.
@@ -166,17 +168,10 @@ impl Certificate {
     fn add(&mut self, packet: Packet<'_>, place: &mut Place) {
         match packet.tag {
             tag::SIGNATURE => self.add_signature(packet.body, *place),
-            tag::USER_ID => {
-                self.user_ids.push(UserId { text: packet.body.to_vec(), signatures: Vec::new() });
-                *place = Place::UserId;
+            tag::USER_ID => *place = self.user_id_place(packet.body),
+            tag::PUBLIC_SUBKEY => {
+                *place = Key::parse(packet.body).map_or(Place::Nowhere, |key| self.subkey_place(key))
             }
-            tag::PUBLIC_SUBKEY => match Key::parse(packet.body) {
-                Ok(key) => {
-                    self.subkeys.push(Subkey { key, signatures: Vec::new() });
-                    *place = Place::Subkey;
-                }
-                Err(_) => *place = Place::Nowhere,
-            },
             // The trust packets of a keyring stand between a component and its signatures.
             tag::TRUST => {}
             // What we do not know has signatures of its own, which must not fall to the component before it.
@@ -184,17 +179,33 @@ impl Certificate {
         }
     }
 
-    /// Signatures that cannot be read, such as those of old versions by other people, count for nothing.
+    /// The place of a user id; one that stands twice is one.
+    fn user_id_place(&mut self, text: &[u8]) -> Place {
+        let known = self.user_ids.iter().position(|user_id| user_id.text == text);
+        Place::UserId(known.unwrap_or_else(|| {
+            self.user_ids.push(UserId { text: text.to_vec(), signatures: Vec::new() });
+            self.user_ids.len() - 1
+        }))
+    }
+
+    /// The place of a subkey; one that stands twice is one, so that no revocation on it goes unseen.
+    fn subkey_place(&mut self, key: Key) -> Place {
+        let known = self.subkeys.iter().position(|subkey| subkey.key.fingerprint == key.fingerprint);
+        Place::Subkey(known.unwrap_or_else(|| {
+            self.subkeys.push(Subkey { key, signatures: Vec::new() });
+            self.subkeys.len() - 1
+        }))
+    }
+
+    /// Signatures that cannot be read, such as those of old versions by other people, count for nothing. A key
+    /// revocation counts wherever it stands: people append the one that they kept in a drawer.
     fn add_signature(&mut self, body: &[u8], place: Place) {
         let Ok(signature) = SignaturePacket::parse(body) else { return };
         match place {
+            _ if signature.kind == KEY_REVOCATION => self.direct.push(signature),
             Place::Primary => self.direct.push(signature),
-            Place::UserId => {
-                self.user_ids.last_mut().into_iter().for_each(|id| id.signatures.push(signature.clone()))
-            }
-            Place::Subkey => {
-                self.subkeys.last_mut().into_iter().for_each(|key| key.signatures.push(signature.clone()))
-            }
+            Place::UserId(at) => self.user_ids[at].signatures.push(signature),
+            Place::Subkey(at) => self.subkeys[at].signatures.push(signature),
             Place::Nowhere => {}
         }
     }
@@ -221,8 +232,10 @@ pub(super) fn merged(certificates: &[Certificate]) -> Vec<Certificate> {
 #[derive(Clone, Copy)]
 enum Place {
     Primary,
-    UserId,
-    Subkey,
+    /// The user id of this number.
+    UserId(usize),
+    /// The subkey of this number.
+    Subkey(usize),
     Nowhere,
 }
 

@@ -8,6 +8,7 @@
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::coreos::Brand;
 use crate::fault::{Fault, OrFault, Result};
@@ -25,6 +26,9 @@ pub const KEY_SERVERS: [&str; 2] = [
     "https://keys.openpgp.org/vks/v1/by-fingerprint/{fingerprint}",
     "https://keyserver.ubuntu.com/pks/lookup?op=get&options=mr&search=0x{fingerprint}",
 ];
+
+/// After so long without the key that is wanted no further server is asked.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Whom to trust in this run, and where their certificates are.
 #[derive(Debug, Clone)]
@@ -98,9 +102,15 @@ impl Keyring {
                 false => Ok(verification),
             };
         };
-        let mut causes = Vec::new();
+        let (mut causes, begun) = (Vec::new(), Instant::now());
         for (pin, address) in self.addresses() {
             if verification.unknown_keys().is_empty() || verification.needs_data() {
+                break;
+            }
+            if begun.elapsed() > PATIENCE {
+                causes.push(format!(
+                    "{address} and what comes after it was not asked: it took too long already"
+                ));
                 break;
             }
             match self.refreshed(pin, &address, fetch) {

@@ -1,6 +1,6 @@
 //! What a certificate says of one of its keys at a moment: bound, allowed to sign, alive, not revoked.
 
-use super::certificate::{Certificate, Key, Subkey};
+use super::certificate::{Certificate, KEY_REVOCATION, Key, Subkey};
 use super::hash;
 use super::moment::date;
 use super::signature::SignaturePacket;
@@ -11,7 +11,6 @@ mod kind {
     pub(super) const SUBKEY_BINDING: u8 = 0x18;
     pub(super) const PRIMARY_BINDING: u8 = 0x19;
     pub(super) const DIRECT: u8 = 0x1f;
-    pub(super) const KEY_REVOCATION: u8 = 0x20;
     pub(super) const SUBKEY_REVOCATION: u8 = 0x28;
 }
 
@@ -173,7 +172,7 @@ impl Holder<'_> {
     /// Revocations count whatever their hash: to overlook one would be the laxer mistake.
     fn primary_revocations(&self) -> Vec<Revocation> {
         let primary = &self.certificate.primary;
-        let direct = self.certificate.direct.iter().filter(|one| one.kind == kind::KEY_REVOCATION);
+        let direct = self.certificate.direct.iter().filter(|one| one.kind == KEY_REVOCATION);
         let valid = direct.filter(|one| primary.verifies_over(one, &[&primary.framed()]));
         valid.map(Revocation::new).collect()
     }
