@@ -4,6 +4,8 @@
 //! loaded before answers to is not searched again; that is how a library without a RUNPATH of its own finds what
 //! only its program's RUNPATH reaches. A stage1 has no `ld.so.cache`, so none is modelled.
 
+mod conf;
+mod machine;
 mod scope;
 mod search;
 #[cfg(test)]

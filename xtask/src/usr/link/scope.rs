@@ -3,18 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use super::machine::{platform, usual_loaders};
 use super::search::{Hit, Place};
 use super::tokens::Tokens;
 use super::{How, Load, Loader, Missing, Need, Object, Unfit, VersionError};
-use crate::coreos::Board;
 use crate::usr::elf::ElfInfo;
 use crate::usr::facts::Facts;
 use crate::usr::path::UsrPath;
 
 /// The objects of one scope, and the places of one search path, beyond which an image is hostile. What a program of a
 /// real image loads is an order of magnitude below.
-const MAX_OBJECTS: usize = 2048;
-const MAX_PLACES: usize = 512;
+const MAX_OBJECTS: usize = 1024;
+const MAX_PLACES: usize = 64;
 
 /// The objects in the order of loading; index 0 is the root.
 pub(super) struct Scope<'l, 'a> {
@@ -80,6 +80,7 @@ impl<'l, 'a> Scope<'l, 'a> {
         let Some(root) = self.loaded[0].info.filter(|info| info.dynamic || info.interp.is_some()) else {
             return self.load;
         };
+        self.load.unread = self.loader.unread_conf();
         self.start_interpreter(root);
         let mut at = 0;
         while at < self.loaded.len() {
@@ -103,6 +104,7 @@ impl<'l, 'a> Scope<'l, 'a> {
     /// Looks for one name on behalf of the root, as `dlopen` would.
     pub(super) fn ask(mut self, name: &str) -> Load {
         if let Some(root) = self.loaded[0].info {
+            self.load.unread = self.loader.unread_conf();
             self.start_interpreter(root);
             let places = self.own_places(0);
             self.need(0, name, &places);
@@ -305,7 +307,10 @@ impl<'l, 'a> Scope<'l, 'a> {
         let mut next = Some(by);
         while let Some(at) = next {
             if let Some(info) = self.loaded[at].info.filter(|info| info.runpath.is_empty()) {
-                places.extend(self.expand(at, &info.rpath, How::RpathOf));
+                let more = self.expand(at, &info.rpath, How::RpathOf);
+                let fresh = |place: &Place| !places.iter().any(|known: &Place| known.is_at(place));
+                let more: Vec<Place> = more.into_iter().filter(fresh).collect();
+                places.extend(more);
             }
             next = self.loaded[at].loaded_by.filter(|_| places.len() < MAX_PLACES);
         }
@@ -364,28 +369,5 @@ impl<'l, 'a> Scope<'l, 'a> {
                 });
             }
         }
-    }
-}
-
-/// The paths under which programs of a machine ask for glibc's loader, as in its ABI list.
-fn usual_loaders(info: &ElfInfo, board: Board) -> &'static [&'static str] {
-    match (info.machine, info.is_64) {
-        (62, true) => &["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-x86-64.so.2"],
-        (183, true) => &["/lib/ld-linux-aarch64.so.1", "/lib64/ld-linux-aarch64.so.1"],
-        (62, false) => &["/libx32/ld-linux-x32.so.2"],
-        (3, _) => &["/lib/ld-linux.so.2"],
-        (40, _) => &["/lib/ld-linux-armhf.so.3", "/lib/ld-linux.so.3"],
-        _ if board == Board::Amd64 => &["/lib64/ld-linux-x86-64.so.2"],
-        _ => &["/lib/ld-linux-aarch64.so.1"],
-    }
-}
-
-/// `$PLATFORM`, and the machine in multiarch names.
-fn platform(info: &ElfInfo, board: Board) -> &'static str {
-    match info.machine {
-        62 => "x86_64",
-        183 => "aarch64",
-        3 => "i386",
-        _ => board.machine(),
     }
 }

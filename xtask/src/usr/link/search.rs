@@ -7,7 +7,6 @@ use std::rc::Rc;
 use super::{How, Loader};
 use crate::coreos::Board;
 use crate::usr::elf::ElfInfo;
-use crate::usr::facts::Facts;
 use crate::usr::path::UsrPath;
 use crate::usr::tree::{End, Kind};
 
@@ -48,6 +47,11 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// Whether the two are one directory, by its text.
+    pub(super) fn is_at(&self, other: &Place) -> bool {
+        Rc::ptr_eq(&self.directory, &other.directory)
+    }
+
     /// For a person who asks where a name was looked for; `None` for what follows from another place.
     pub(super) fn told(&self) -> Option<String> {
         let text = &self.directory.text;
@@ -64,6 +68,9 @@ impl Place {
 impl Loader<'_> {
     /// The file called `name` in a directory, if what is present has it. `name` is one component.
     pub(super) fn look_in(&self, directory: &Directory, name: &str) -> Option<Rc<Hit>> {
+        if matches!(directory.end, DirectoryEnd::Nowhere) {
+            return None;
+        }
         if let Some(known) = directory.hits.borrow().get(name) {
             return known.clone();
         }
@@ -159,7 +166,7 @@ impl Loader<'_> {
             add(format!("/usr/{library}"), How::BoardDefault);
             add(format!("/usr/{library}/{machine}-linux-gnu"), How::BoardDefault);
         }
-        self.ld_so_conf().into_iter().for_each(|directory| add(directory, How::LdSoConf));
+        self.conf_directories().into_iter().for_each(|directory| add(directory, How::LdSoConf));
         let places =
             listed.into_iter().flat_map(|(directory, how)| self.with_hwcaps(&directory, how, machine));
         let places: Rc<[Place]> = places.collect();
@@ -177,25 +184,5 @@ impl Loader<'_> {
             .chain(below)
             .map(|text| Place { directory: self.directory(&text), how: how.clone() })
             .collect()
-    }
-
-    /// The directories of `etc/ld.so.conf`, its `include` lines followed one level deep, as globs of `*` only.
-    fn ld_so_conf(&self) -> Vec<String> {
-        let text = |path: &str| match self.tree.facts(path) {
-            Some(Facts::Text(text)) => Some(text.as_str()),
-            _ => None,
-        };
-        let main = text("etc/ld.so.conf").unwrap_or_default();
-        let includes_all = main.lines().any(|line| line.trim_start().starts_with("include"));
-        let parts = self.tree.iter().filter_map(|(path, _)| {
-            let part = includes_all && path.as_str().starts_with("etc/ld.so.conf.d/");
-            part.then(|| text(path.as_str())).flatten()
-        });
-        let lines = if includes_all { parts.chain([main]).collect::<Vec<_>>() } else { vec![main] };
-        let absolute = |line: &str| {
-            let line = line.split('#').next().unwrap_or_default().trim();
-            line.starts_with('/').then(|| line.to_owned())
-        };
-        lines.iter().flat_map(|text| text.lines()).filter_map(absolute).collect()
     }
 }

@@ -298,3 +298,32 @@ fn directories_the_loader_may_not_know_come_last() {
     "#]]
     .assert_eq(&told(&load(&tree, "bin/a")));
 }
+
+#[test]
+fn an_unread_ld_so_conf_is_asked_for() {
+    let mut tree = image(&format!(
+        "{LOADER}
+        bin/a elf interp=/lib64/ld-linux-x86-64.so.2 needed=libc.so.6
+        etc/ld.so.conf unread
+        etc/ld.so.conf.d/x.conf unread"
+    ));
+    let unread =
+        |tree: &UsrTree| load(tree, "bin/a").unread.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(unread(&tree), ["etc/ld.so.conf"]);
+    tree.set_facts(
+        &UsrPath::new("etc/ld.so.conf").unwrap(),
+        Facts::Text("include ld.so.conf.d/*.conf\n".into()),
+    );
+    assert_eq!(unread(&tree), ["etc/ld.so.conf.d/x.conf"]);
+}
+
+#[test]
+fn a_hostile_chain_ends() {
+    let mut text = String::from("bin/a elf rpath=/usr/d0 needed=lib1.so\n");
+    for at in 1..4000 {
+        text += &format!("lib64/lib{at}.so elf rpath=/usr/d{at} needed=lib{}.so\nd{at}/x plain\n", at + 1);
+    }
+    let loaded = load(&image(&text), "bin/a");
+    assert_eq!(loaded.broken[0].why, "more than 1024 objects are loaded for it");
+    assert!(!loaded.links());
+}
