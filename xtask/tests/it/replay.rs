@@ -8,6 +8,7 @@ mod bumps;
 mod flatcar;
 mod layouts;
 mod libraries;
+mod lists;
 mod renames;
 mod row;
 mod vanished;

@@ -4,126 +4,34 @@
 //! manifest need every soname that it lists. What a bump makes of the lists before must be the lists after, to the
 //! line.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use expect_test::expect;
-use xtask::coreos::{Board, Brand};
-use xtask::demo::example::FILES;
-use xtask::demo::factory::image::Image;
-use xtask::demo::factory::listed::with_listed;
+use xtask::coreos::Board;
+use xtask::manifest::order::compare_en_us;
 
-use super::row::{Row, lines, path_of, shown};
+use super::lists::{Lists, sorted};
+use super::row::{lines, path_of, shown};
 
-/// The lists of one moment: by board and manifest (`coreos/bash`).
-#[derive(Clone)]
-pub(super) struct Lists(pub(super) BTreeMap<(Board, String), BTreeSet<String>>);
-
-impl Lists {
-    /// The lists of 991.0.0, amd64 alone.
-    pub(super) fn of_991() -> Lists {
-        let mut lists = BTreeMap::new();
-        for (path, content) in FILES {
-            let Some((flavor, name)) = path
-                .strip_prefix("stage1/usr_from_")
-                .and_then(|path| path.split_once("/manifest-amd64-usr.d/"))
-            else {
-                continue;
-            };
-            let manifest = format!("{flavor}/{}", name.strip_suffix(".manifest").unwrap());
-            lists.insert((Board::Amd64, manifest), content.lines().map(str::to_owned).collect());
-        }
-        Lists(lists)
-    }
-
-    /// The same with arm64 beside it: no dev links, systemd in `lib`, and the loader in both directories.
-    fn with_arm64(mut self) -> Lists {
-        for ((_, manifest), paths) in self.0.clone() {
-            let mut paths: BTreeSet<String> = paths
-                .iter()
-                .filter(|path| {
-                    *path != "lib"
-                        && !(path.starts_with("lib64/lib") && path.ends_with(".so") && !path.contains('-'))
-                })
-                .map(|path| {
-                    path.replace("lib64/systemd/", "lib/systemd/")
-                        .replace("ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1")
-                })
-                .collect();
-            if paths.contains("lib64/ld-linux-aarch64.so.1") {
-                paths.insert(String::from("lib/ld-linux-aarch64.so.1"));
-            }
-            self.0.insert((Board::Arm64, manifest), paths);
-        }
-        self
-    }
-
-    /// Replaces a part of every name.
-    fn but(mut self, from: &str, to: &str) -> Lists {
-        for paths in self.0.values_mut() {
-            *paths = paths.iter().map(|path| path.replace(from, to)).collect();
-        }
-        self
-    }
-
-    fn with(mut self, board: Board, manifest: &str, paths: &[&str]) -> Lists {
-        let list = self.0.get_mut(&(board, manifest.to_owned())).unwrap();
-        list.extend(paths.iter().map(|path| (*path).to_owned()));
-        self
-    }
-
-    fn without(mut self, path: &str) -> Lists {
-        self.0.values_mut().for_each(|paths| drop(paths.take(path)));
-        self
-    }
-
-    fn boards(&self) -> BTreeSet<Board> {
-        self.0.keys().map(|(board, _)| *board).collect()
-    }
-
-    /// The image that has exactly what is listed for a board.
-    fn image(&self, board: Board, systemd: &str) -> Image {
-        let mine = || self.0.iter().filter(|((of, _), _)| *of == board).map(|(_, paths)| paths);
-        let all: Vec<&str> = mine().flatten().map(String::as_str).collect();
-        let image = Image::new(Brand::CoreOs, board, &"1097.0.0".parse().unwrap(), systemd);
-        with_listed(image, &all, |path| {
-            let library = path.contains(".so");
-            let list = mine().find(|paths| !library && paths.contains(path));
-            let sonames = list.into_iter().flatten().filter_map(|path| soname(path));
-            sonames.map(str::to_owned).chain([String::from("libc.so.6")]).collect()
-        })
-    }
-
-    pub(super) fn row(&self, images: impl IntoIterator<Item = Image>) -> Row {
-        let mut row = Row::empty(images);
-        for ((board, manifest), paths) in &self.0 {
-            let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
-            row = row.lists_for(*board, manifest, &paths);
-            if let Some(name) = manifest.strip_prefix("coreos/") {
-                row = row.kvm_links_for(*board, name);
-            }
-        }
-        row
-    }
-}
-
-/// The name that a loader asks for, where the path is such a one: `libz.so.1`, `libsystemd-shared-231.so`.
-fn soname(path: &str) -> Option<&str> {
-    let (_, name) = path.rsplit_once('/')?;
-    let (stem, version) = name.split_once(".so")?;
-    let numbers = version.split('.').filter(|number| !number.is_empty()).count();
-    (numbers == 1 || name == "libcrypto.so.1.0.0" || stem.starts_with("libsystemd-shared")).then_some(name)
-}
-
-/// Bumps `before` to an image of `after`, and returns what was done and left where the lists are `after`'s.
+/// Bumps `before` to an image of `after`, in either order of the lines, and returns what was done and left where the
+/// lists are `after`'s.
 fn replay(before: &Lists, after: &Lists, systemd: &str) -> String {
+    let in_english = replay_in(before, after, systemd, compare_en_us);
+    let told = replay_in(before, after, systemd, str::cmp);
+    assert_eq!(told.lines().count(), in_english.lines().count(), "{told}\n{in_english}");
+    told
+}
+
+fn replay_in(before: &Lists, after: &Lists, systemd: &str, order: fn(&str, &str) -> Ordering) -> String {
     let images = after.boards().into_iter().map(|board| after.image(board, systemd));
-    let bumped = before.row(images).proved();
+    let bumped = before.row(images, order).proved();
+    let left: BTreeSet<&str> = bumped.findings.iter().map(|finding| finding.path.as_str()).collect();
     for ((board, manifest), paths) in &after.0 {
         let (flavor, name) = manifest.split_once('/').unwrap();
-        let left: BTreeSet<&str> = bumped.findings.iter().map(|finding| finding.path.as_str()).collect();
         let written = lines(&bumped.after.manifests[&path_of(*board, flavor, name)]);
         let written: Vec<&str> = written.into_iter().filter(|line| !left.contains(line)).collect();
-        assert_eq!(written, paths.iter().map(String::as_str).collect::<Vec<_>>(), "{board} {manifest}");
+        assert_eq!(written, sorted(paths, order), "{board} {manifest}");
     }
     shown(&bumped.fixes, &bumped.findings)
 }
@@ -131,6 +39,39 @@ fn replay(before: &Lists, after: &Lists, systemd: &str) -> String {
 /// How many lines start so.
 fn count(told: &str, start: &str) -> usize {
     told.lines().filter(|line| line.starts_with(start)).count()
+}
+
+/// 86ad9034, 444.5.0 to 709.0.0: eight real files, and a dozen lines of libraries that were new.
+#[test]
+fn a_year_went_by_to_709() {
+    let after = Lists::of_991();
+    let mut before = after
+        .clone()
+        .but("libblkid.so.1.1.0", "libblkid.so.1.0.0")
+        .but("libcap.so.2.24", "libcap.so.2.22")
+        .but("libkmod.so.2.2.11", "libkmod.so.2.2.8")
+        .but("liblzma.so.5.0.8", "liblzma.so.5.0.5")
+        .but("libmount.so.1.1.0", "libmount.so.1.0.0")
+        .but("libreadline.so.6.3", "libreadline.so.6.2")
+        .but("libgpg-error.so.0.10.0", "libgpg-error.so.0.8.0")
+        .but("libz.so.1.2.8", "libz.so.1.2.7");
+    for stem in ["libseccomp", "libip4tc", "libitm", "libattr"] {
+        before = before.without_library(stem);
+    }
+    let told = replay(&before, &after, "220");
+    assert_eq!((count(&told, "rename"), count(&told, "add"), count(&told, "LEFT")), (9, 12, 0), "{told}");
+}
+
+/// 5cfb6c58, 709.0.0 to 738.1.0: nspawn came to need libip4tc, which nobody saw for ten days.
+#[test]
+fn libip4tc_came_to_738() {
+    let after = Lists::of_991();
+    expect![[r#"
+        add    coreos/amd64/systemd lib64/libip4tc.so.0
+        add    coreos/amd64/systemd lib64/libip4tc.so
+        add    coreos/amd64/systemd lib64/libip4tc.so.0.1.0
+    "#]]
+    .assert_eq(&replay(&after.clone().without_library("libip4tc"), &after, "222"));
 }
 
 /// 6e41a1cd, 738.1.0 to 794.1.0: SELinux came, with its libraries and their dev links.
@@ -227,6 +168,18 @@ fn systemd_231_came_with_1151() {
         );
     let told = replay(&before, &after, "231");
     assert_eq!((count(&told, "add"), count(&told, "LEFT   missing")), (12, 6), "{told}");
+}
+
+/// 52a0829b, 1192.0.0 to 1235.0.0: two real files on two boards, and no new systemd.
+#[test]
+fn two_files_moved_on_to_1235() {
+    let after = Lists::of_991().with_arm64();
+    let before = after
+        .clone()
+        .but("libgcrypt.so.20.0.3", "libgcrypt.so.20.0.2")
+        .but("libpcre.so.1.2.4", "libpcre.so.1.2.3");
+    let told = replay(&before, &after, "231");
+    assert_eq!((count(&told, "rename"), told.lines().count()), (4, 4), "{told}");
 }
 
 /// e70889ee, 1235.0.0 to 1478.0.0: glibc 2.23, systemd 233 and 35 new libraries, on both boards and flavors.

@@ -5,7 +5,7 @@ use xtask::coreos::{Board, Brand};
 use xtask::demo::factory::elf::ElfStub;
 use xtask::demo::factory::image::Image;
 
-use super::bumps::Lists;
+use super::lists::Lists;
 use super::row::shown;
 
 /// What the image of today calls the libraries of 991.0.0: real file, soname.
@@ -114,7 +114,7 @@ fn program(image: Image, path: &str) -> Image {
 #[test]
 fn a_tree_of_coreos_moves_to_a_flatcar_of_today() {
     let before = Lists::of_991();
-    let row = before.row([flatcar(&before)]).to(Brand::Flatcar);
+    let row = before.row([flatcar(&before)], str::cmp).to(Brand::Flatcar);
     let bumped = row.proved();
     let told = shown(&bumped.fixes, &bumped.findings);
     let (moves, others): (Vec<&str>, Vec<&str>) =

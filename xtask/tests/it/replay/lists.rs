@@ -1,0 +1,129 @@
+//! The lists of 991.0.0, moved to and fro in time by the versions in their names.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+
+use xtask::coreos::{Board, Brand};
+use xtask::demo::example::FILES;
+use xtask::demo::factory::image::Image;
+use xtask::demo::factory::listed::with_listed;
+
+use super::row::Row;
+
+/// The lists of one moment: by board and manifest (`coreos/bash`).
+#[derive(Clone)]
+pub(super) struct Lists(pub(super) BTreeMap<(Board, String), BTreeSet<String>>);
+
+impl Lists {
+    /// The lists of 991.0.0, amd64 alone.
+    pub(super) fn of_991() -> Lists {
+        let mut lists = BTreeMap::new();
+        for (path, content) in FILES {
+            let Some((flavor, name)) = path
+                .strip_prefix("stage1/usr_from_")
+                .and_then(|path| path.split_once("/manifest-amd64-usr.d/"))
+            else {
+                continue;
+            };
+            let manifest = format!("{flavor}/{}", name.strip_suffix(".manifest").unwrap());
+            lists.insert((Board::Amd64, manifest), content.lines().map(str::to_owned).collect());
+        }
+        Lists(lists)
+    }
+
+    /// The same with arm64 beside it: no dev links, systemd in `lib`, and the loader in both directories.
+    pub(super) fn with_arm64(mut self) -> Lists {
+        for ((_, manifest), paths) in self.0.clone() {
+            let mut paths: BTreeSet<String> = paths
+                .iter()
+                .filter(|path| {
+                    *path != "lib"
+                        && !(path.starts_with("lib64/lib") && path.ends_with(".so") && !path.contains('-'))
+                })
+                .map(|path| {
+                    path.replace("lib64/systemd/", "lib/systemd/")
+                        .replace("ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1")
+                })
+                .collect();
+            if paths.contains("lib64/ld-linux-aarch64.so.1") {
+                paths.insert(String::from("lib/ld-linux-aarch64.so.1"));
+            }
+            self.0.insert((Board::Arm64, manifest), paths);
+        }
+        self
+    }
+
+    /// Replaces a part of every name.
+    pub(super) fn but(mut self, from: &str, to: &str) -> Lists {
+        for paths in self.0.values_mut() {
+            *paths = paths.iter().map(|path| path.replace(from, to)).collect();
+        }
+        self
+    }
+
+    pub(super) fn with(mut self, board: Board, manifest: &str, paths: &[&str]) -> Lists {
+        let list = self.0.get_mut(&(board, manifest.to_owned())).unwrap();
+        list.extend(paths.iter().map(|path| (*path).to_owned()));
+        self
+    }
+
+    pub(super) fn without(mut self, path: &str) -> Lists {
+        self.0.values_mut().for_each(|paths| drop(paths.take(path)));
+        self
+    }
+
+    /// Without every line of a library.
+    pub(super) fn without_library(mut self, stem: &str) -> Lists {
+        let is_of =
+            |path: &String| path.contains(&format!("/{stem}.so")) || path.contains(&format!("/{stem}-2."));
+        self.0.values_mut().for_each(|paths| paths.retain(|path| !is_of(path)));
+        self
+    }
+
+    pub(super) fn boards(&self) -> BTreeSet<Board> {
+        self.0.keys().map(|(board, _)| *board).collect()
+    }
+
+    /// The image that has exactly what is listed for a board.
+    pub(super) fn image(&self, board: Board, systemd: &str) -> Image {
+        let mine = || self.0.iter().filter(|((of, _), _)| *of == board).map(|(_, paths)| paths);
+        let all: Vec<&str> = mine().flatten().map(String::as_str).collect();
+        let image = Image::new(Brand::CoreOs, board, &"1097.0.0".parse().unwrap(), systemd);
+        with_listed(image, &all, |path| {
+            let library = path.contains(".so");
+            let list = mine().find(|paths| !library && paths.contains(path));
+            let sonames = list.into_iter().flatten().filter_map(|path| soname(path));
+            sonames.map(str::to_owned).chain([String::from("libc.so.6")]).collect()
+        })
+    }
+
+    pub(super) fn row(
+        &self,
+        images: impl IntoIterator<Item = Image>,
+        order: fn(&str, &str) -> Ordering,
+    ) -> Row {
+        let mut row = Row::empty(images);
+        for ((board, manifest), paths) in &self.0 {
+            row = row.lists_for(*board, manifest, &sorted(paths, order));
+            if let Some(name) = manifest.strip_prefix("coreos/") {
+                row = row.kvm_links_for(*board, name);
+            }
+        }
+        row
+    }
+}
+
+/// The name that a loader asks for, where the path is such a one: `libz.so.1`, `libsystemd-shared-231.so`.
+fn soname(path: &str) -> Option<&str> {
+    let (_, name) = path.rsplit_once('/')?;
+    let (stem, version) = name.split_once(".so")?;
+    let numbers = version.split('.').filter(|number| !number.is_empty()).count();
+    (numbers == 1 || name == "libcrypto.so.1.0.0" || stem.starts_with("libsystemd-shared")).then_some(name)
+}
+
+/// Paths in an order.
+pub(super) fn sorted(paths: &BTreeSet<String>, order: fn(&str, &str) -> Ordering) -> Vec<&str> {
+    let mut paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    paths.sort_by(|one, other| order(one, other));
+    paths
+}
