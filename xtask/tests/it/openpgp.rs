@@ -101,12 +101,13 @@ fn the_corpus_covers_every_file() {
 
 #[test]
 fn each_refusal_names_its_key_and_what_to_do() {
+    let fingerprint = Regex::new("[0-9A-F]{40}").unwrap();
     for case in cases().iter().filter(|case| case.exit == 3) {
         let fault = case.run().error.unwrap();
         assert!(fault.hint.is_some(), "{} {}", case.certificate, case.signature);
         // What cannot be read names no key.
         let is_read = !["-", "malformed", "version"].contains(&case.rule.as_str());
-        let names_a_key = Regex::new("[0-9A-F]{40}").unwrap().is_match(&fault.message);
+        let names_a_key = fingerprint.is_match(&fault.message);
         assert!(names_a_key || !is_read, "{} {}: {fault}", case.certificate, case.signature);
     }
 }
