@@ -16,7 +16,30 @@ pub(super) fn summary(report: &Report) -> Option<(Tone, String)> {
     if says && report.plan.is_empty() && report.findings.is_empty() {
         return None;
     }
-    Some((tone(report), format!("{}; {}", changes(report), left(report))))
+    Some((tone(report), format!("{}{}", sentence(report), next(report))))
+}
+
+fn sentence(report: &Report) -> String {
+    match &report.release {
+        Some((_, to)) if report.command == "verify-manifests" && report.plan.is_empty() => {
+            if report.has_open_findings() {
+                format!("the manifests do not fit {to}: {}", left(report))
+            } else {
+                format!("the manifests fit {to}; {}", left(report))
+            }
+        }
+        _ => format!("{}; {}", changes(report), left(report)),
+    }
+}
+
+/// What a person does next, where that is plain.
+fn next(report: &Report) -> &'static str {
+    let moved = report.command == "bump-coreos" && !report.plan.is_empty();
+    match (moved, report.has_open_findings()) {
+        (true, false) if report.dry_run => "; to write it, leave the option out",
+        (true, false) => "; next: cargo xtask smoketest",
+        _ => "",
+    }
 }
 
 fn tone(report: &Report) -> Tone {

@@ -13,6 +13,7 @@ mod demo_command;
 mod demo_factory;
 mod demo_server;
 mod docs_man;
+mod docs_screens;
 mod hostile;
 mod http;
 mod http_nginx;

@@ -1,0 +1,138 @@
+//! What the documents show was really run: the screens are made anew by each run of the tests, from the demo's own
+//! tree and server, and compared. `scripts/screens.sh` puts them on disk.
+
+mod svg;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use expect_test::expect_file;
+
+/// The demo's tree and server, kept up.
+struct Served {
+    demo: Child,
+    temporary: tempfile::TempDir,
+    tree: PathBuf,
+    key: String,
+    mirror: String,
+}
+
+impl Served {
+    fn start() -> Served {
+        let temporary = tempfile::tempdir().unwrap();
+        let mut demo = Command::new(env!("CARGO_BIN_EXE_xtask"))
+            .args(["demo", "--serve"])
+            .env("TMPDIR", temporary.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut card = String::new();
+        BufReader::new(demo.stdout.as_mut().unwrap()).read_line(&mut card).unwrap();
+        let behind = |option: &str| {
+            let words: Vec<&str> = card.split_whitespace().collect();
+            words[words.iter().position(|word| *word == option).unwrap() + 1].to_owned()
+        };
+        let (tree, key, mirror) = (behind("--repo").into(), behind("--signing-key"), behind("--mirror"));
+        Served { demo, temporary, tree, key, mirror }
+    }
+
+    /// Runs a command in the tree as at a terminal with colours, and gives prompt, everything said, and exit code.
+    fn shot(&self, arguments: &str) -> String {
+        let output = Command::new("sh")
+            .args(["-c", "exec \"$0\" --color always \"$@\" 2>&1", env!("CARGO_BIN_EXE_xtask")])
+            .args(arguments.split(' '))
+            .current_dir(&self.tree)
+            .env("XTASK_CACHE_DIR", self.temporary.path().join("cache"))
+            .env("XTASK_MIRROR", &self.mirror)
+            .env("XTASK_SIGNING_KEY", &self.key)
+            .env("TMPDIR", self.temporary.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        let code = match output.status.code().unwrap_or_else(|| panic!("{arguments}: {}", output.status)) {
+            0 => String::new(),
+            code => format!("$ echo $?\n{code}\n"),
+        };
+        let places = regex::Regex::new(r"http://127\.0\.0\.1:[0-9]+").unwrap();
+        let said = places.replace_all(&said, "http://127.0.0.1:8000");
+        let said = said.replace(&format!("{}/", self.temporary.path().display()), "");
+        format!("$ cargo xtask {arguments}\n{said}{code}")
+    }
+
+    fn manifest(&self) -> PathBuf {
+        self.tree.join("stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest")
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-TERM", &self.demo.id().to_string()]).status();
+        let _ = self.demo.wait();
+    }
+}
+
+/// Every screen by its name.
+fn screens() -> Vec<(&'static str, String)> {
+    let served = Served::start();
+    let mut screens = vec![("demo", served.shot("demo"))];
+
+    let sound = fs::read_to_string(served.manifest()).unwrap();
+    let broken = sound.replace("lib64/libseccomp.so.2\n", "").replace("libz.so.1.2.8\n", "libz.so.1.2.7\n");
+    fs::write(served.manifest(), broken).unwrap();
+    screens.push(("findings", served.shot("verify-manifests")));
+    fs::write(served.manifest(), sound).unwrap();
+
+    served.shot("bump-coreos 1032.0.0");
+    screens.push(("why", served.shot("why libpam.so.0")));
+
+    let fetched = served.shot("-q fetch");
+    let image = served.temporary.path().join(fetched.lines().nth(1).unwrap());
+    let changed = served.tree.join("pxe_image.cpio.gz");
+    let mut bytes = fs::read(&image).unwrap();
+    bytes[2000] ^= 1;
+    fs::write(&changed, bytes).unwrap();
+    fs::copy(signature_of(&image), signature_of(&changed)).unwrap();
+    screens.push(("refused", served.shot("verify-manifests --image pxe_image.cpio.gz")));
+    screens
+}
+
+fn signature_of(file: &Path) -> PathBuf {
+    PathBuf::from(format!("{}.sig", file.display()))
+}
+
+/// The text without its colours.
+fn plain(text: &str) -> String {
+    regex::Regex::new("\x1b\\[[0-9;]*m").unwrap().replace_all(text, "").into_owned()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+#[test]
+fn the_screens_are_what_a_run_says_today() {
+    let screens = screens();
+    for (name, screen) in &screens {
+        expect_file![root().join(format!("docs/screens/{name}.svg"))].assert_eq(&svg::render(screen));
+    }
+    for document in ["README.md", "docs/guide.md", "docs/troubleshooting.md", "docs/adopting.md"] {
+        let path = root().join(document);
+        let text = fs::read_to_string(&path).unwrap();
+        expect_file![path].assert_eq(&with_screens(&text, &screens));
+    }
+}
+
+/// The document with every block behind `<!-- screen NAME -->` made anew.
+fn with_screens(text: &str, screens: &[(&str, String)]) -> String {
+    let block = regex::Regex::new("(?s)<!-- screen ([a-z]+) -->\n```console\n.*?```\n").unwrap();
+    let fresh = |found: &regex::Captures<'_>| {
+        let name = &found[1];
+        let (_, screen) = screens.iter().find(|(known, _)| *known == name).expect("a screen of that name");
+        format!("<!-- screen {name} -->\n```console\n{}```\n", plain(screen))
+    };
+    block.replace_all(text, fresh).into_owned()
+}

@@ -1,0 +1,58 @@
+//! A terminal's text as SVG: the eight colours that the tool uses, nothing else.
+
+use std::fmt::Write;
+
+/// Of a monospaced letter of 13 px.
+const LETTER: f64 = 7.83;
+const LINE: usize = 18;
+const MARGIN: usize = 14;
+
+/// The drawing of a text with ANSI colours.
+pub(super) fn render(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let columns = lines.iter().map(|line| super::plain(line).chars().count()).max().unwrap_or(0);
+    let width = (columns as f64 * LETTER) as usize + 2 * MARGIN;
+    let height = lines.len() * LINE + 2 * MARGIN;
+    let mut out = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
+         height=\"{height}\" font-family=\"ui-monospace, 'DejaVu Sans Mono', monospace\" font-size=\"13\">\n\
+         <rect width=\"100%\" height=\"100%\" rx=\"6\" fill=\"#16181a\"/>\n<g fill=\"#e6e7e8\" xml:space=\"preserve\">\n"
+    );
+    for (number, line) in lines.iter().enumerate() {
+        let y = MARGIN + number * LINE + 13;
+        let _ = writeln!(out, "<text x=\"{MARGIN}\" y=\"{y}\">{}</text>", spans(line));
+    }
+    out.push_str("</g>\n</svg>\n");
+    out
+}
+
+fn spans(line: &str) -> String {
+    let mut out = String::new();
+    for (number, piece) in line.split('\x1b').enumerate() {
+        let (code, text) = match piece.strip_prefix('[').and_then(|rest| rest.split_once('m')) {
+            Some(split) if number > 0 => split,
+            _ => ("0", piece),
+        };
+        if text.is_empty() {
+            continue;
+        }
+        let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        let prompt = number == 0 && line.starts_with("$ ");
+        let style = match code {
+            "0" if prompt => " font-weight=\"bold\"",
+            "0" => "",
+            "1" => " font-weight=\"bold\"",
+            "2" => " fill=\"#9aa0a6\"",
+            "31" => " fill=\"#ff7b72\"",
+            "32" => " fill=\"#57c774\"",
+            "36" => " fill=\"#6cb6ff\"",
+            "1;31" => " fill=\"#ff7b72\" font-weight=\"bold\"",
+            "1;32" => " fill=\"#57c774\" font-weight=\"bold\"",
+            "1;33" => " fill=\"#e3b341\" font-weight=\"bold\"",
+            "1;36" => " fill=\"#6cb6ff\" font-weight=\"bold\"",
+            other => panic!("no colour is known for {other:?}"),
+        };
+        let _ = write!(out, "<tspan{style}>{text}</tspan>");
+    }
+    out
+}
