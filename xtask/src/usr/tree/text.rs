@@ -184,22 +184,23 @@ fn push_field(text: &mut String, tag: &str, value: &str) {
     text.push('\t');
     text.push_str(tag);
     let bytes = value.as_bytes();
-    let mut at = 0;
-    while at < bytes.len() && !matches!(bytes[at], b'\t' | b'\n' | b'\\') {
+    let (mut start, mut at) = (0, 0);
+    while at < bytes.len() {
+        let escaped = match bytes[at] {
+            b'\t' => "\\t",
+            b'\n' => "\\n",
+            b'\\' => "\\\\",
+            _ => {
+                at += 1;
+                continue;
+            }
+        };
+        text.push_str(&value[start..at]);
+        text.push_str(escaped);
         at += 1;
+        start = at;
     }
-    if at == bytes.len() {
-        text.push_str(value);
-        return;
-    }
-    for c in value.chars() {
-        match c {
-            '\t' => text.push_str("\\t"),
-            '\n' => text.push_str("\\n"),
-            '\\' => text.push_str("\\\\"),
-            c => text.push(c),
-        }
-    }
+    text.push_str(&value[start..]);
 }
 
 fn read_facts(fields: &mut Fields<'_>) -> Result<Facts, String> {
@@ -294,22 +295,27 @@ fn number(text: &str, radix: u64) -> Option<u64> {
 }
 
 fn unescape(field: &str) -> Result<Cow<'_, str>, String> {
-    if !field.contains('\\') {
+    let bytes = field.as_bytes();
+    let (mut out, mut start, mut at) = (String::new(), 0, 0);
+    while at < bytes.len() {
+        if bytes[at] != b'\\' {
+            at += 1;
+            continue;
+        }
+        let plain = match bytes.get(at + 1) {
+            Some(b't') => '\t',
+            Some(b'n') => '\n',
+            Some(b'\\') => '\\',
+            _ => return Err("a backslash escapes nothing".to_owned()),
+        };
+        out.push_str(&field[start..at]);
+        out.push(plain);
+        at += 2;
+        start = at;
+    }
+    if start == 0 {
         return Ok(Cow::Borrowed(field));
     }
-    let mut out = String::with_capacity(field.len());
-    let mut rest = field.chars();
-    while let Some(c) = rest.next() {
-        let plain = match c {
-            '\\' => match rest.next() {
-                Some('t') => '\t',
-                Some('n') => '\n',
-                Some('\\') => '\\',
-                _ => return Err("a backslash escapes nothing".to_owned()),
-            },
-            c => c,
-        };
-        out.push(plain);
-    }
+    out.push_str(&field[start..]);
     Ok(Cow::Owned(out))
 }
