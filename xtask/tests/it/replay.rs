@@ -11,4 +11,5 @@ mod libraries;
 mod lists;
 mod renames;
 mod row;
+mod unseen;
 mod vanished;
