@@ -3,8 +3,6 @@
 //!
 //! The process that writes is this test binary, told by a variable to run [`child::writes`] alone.
 
-#![allow(clippy::print_stderr, reason = "a skipped test, and figures, are told to whoever runs it")]
-
 mod child;
 mod kill;
 mod strace;

@@ -1,12 +1,6 @@
 //! Bytes that mean harm: the entry points of `fuzz/`, fed with sound files that were damaged, and images that are
 //! well-formed and absurd.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "figures, and a skipped test, are told to whoever runs it"
-)]
-
 mod images;
 mod seeds;
 

@@ -1,5 +1,10 @@
 //! The integration tests: one binary, one link.
 #![allow(clippy::disallowed_methods, reason = "tests make trees and run programs")]
+#![allow(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "figures, and skipped tests, are told to whoever runs them"
+)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod apply;

@@ -2,8 +2,6 @@
 //!
 //! They run with XTASK_E2E=1, and then fail where a tool is missing.
 
-#![allow(clippy::print_stderr, reason = "a skipped test, and figures, are told to whoever runs it")]
-
 mod elf;
 mod gpg;
 mod loader;

@@ -47,6 +47,10 @@ fn read_within(name: &str, image: &[u8], time: Duration, mebibytes: u64) {
     assert!(used < mebibytes, "{name} takes {used} MiB");
 }
 
+fn end_to_end() -> bool {
+    std::env::var_os("XTASK_E2E").is_some_and(|value| value == "1")
+}
+
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
     gzip.write_all(bytes).unwrap();
@@ -74,7 +78,8 @@ fn links_that_lead_in_circles_and_away() {
 
 #[test]
 fn a_bomb_is_put_out_before_it_is_on_disk() {
-    // 3 GiB of zeros in 3 MiB, as the member that is wanted: the header of newc, then nothing but zeros.
+    // Zeros as the member that is wanted, 1000 times the size of the file: the header of newc, then nothing else.
+    let mebibytes = if end_to_end() { 3072 } else { 200 };
     let mut archive = pack::archive(&[("usr.squashfs", &[0; 8])]).unwrap();
     let header = archive.windows(12).position(|window| window == b"usr.squashfs").unwrap() - 110;
     archive[header + 54..header + 62].copy_from_slice(b"C0000000");
@@ -82,7 +87,7 @@ fn a_bomb_is_put_out_before_it_is_on_disk() {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
     gzip.write_all(&archive).unwrap();
     let zeros = vec![0; 1 << 20];
-    (0..3072).for_each(|_| gzip.write_all(&zeros).unwrap());
+    (0..mebibytes).for_each(|_| gzip.write_all(&zeros).unwrap());
     read_within("bomb", &gzip.finish().unwrap(), Duration::from_secs(60), 256);
 }
 
@@ -119,7 +124,7 @@ fn tables_that_lie() {
 /// Made by mksquashfs: our own packer is for small images, and calls itself for each directory.
 #[test]
 fn two_hundred_thousand_files_and_a_path_of_2000_names() {
-    if std::env::var_os("XTASK_E2E").is_none_or(|value| value != "1") {
+    if !end_to_end() {
         eprintln!("SKIPPED: set XTASK_E2E=1 to run this");
         return;
     }
