@@ -78,7 +78,7 @@ fn carry_out(
             rootfs::check(context, subject, checks)?;
         }
         if flags.no_link {
-            checks.skip("link", &subject.flavor.to_string(), "--no-link");
+            checks.skip("link", subject.flavor.to_string(), "--no-link");
             continue;
         }
         let static_findings = (!flags.no_static && flags.rootfs.is_none()).then_some(findings);
