@@ -29,5 +29,6 @@ mod openpgp_vendor;
 mod oracle;
 mod replay;
 mod schema;
+mod smoketest;
 mod sort_manifests;
 mod tidy;

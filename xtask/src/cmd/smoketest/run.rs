@@ -30,6 +30,10 @@ pub(super) fn check(
             checks.skip("run", what, "a foreign board");
             continue;
         }
+        if subject.rkt.is_some() && !flags.vm && flavor.as_str() != "coreos" {
+            checks.skip("run", what, "rkt runs the coreos flavor; --vm boots this one");
+            continue;
+        }
         match one(subject, flags)? {
             Verdict::Token { road, took } => {
                 ran = true;
@@ -66,7 +70,14 @@ fn one(subject: &Subject, flags: &Smoketest) -> Result<Verdict> {
     let limit = Duration::from_secs(flags.timeout);
     if let Some(program) = subject.rkt.as_deref().filter(|_| !flags.vm) {
         let app = flags.app.as_deref().unwrap_or(GUIDES_APP);
-        return rkt::run(&RktRun { rkt: program, app, rootfs: &subject.rootfs, work, limit });
+        return rkt::run(&RktRun {
+            rkt: program,
+            app,
+            rootfs: &subject.rootfs,
+            systemd: systemd(subject),
+            work,
+            limit,
+        });
     }
     let boot = Boot { rootfs: &subject.rootfs, systemd: systemd(subject), work, limit };
     if flags.vm { vm::run(&boot) } else { nspawn::run(&boot) }

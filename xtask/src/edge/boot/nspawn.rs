@@ -4,7 +4,6 @@
 //! pseudo-terminal, and the clearing up, also when this process is killed.
 
 use std::fs;
-use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -101,9 +100,4 @@ pub(super) fn setup_reason(lines: &[String]) -> String {
     let said = lines.iter().find_map(|line| line.strip_prefix("boot-setup: "));
     let error = lines.iter().find(|line| line.contains("mount:")).map(|line| format!(" ({})", line.trim()));
     format!("{}{}", said.unwrap_or("the surroundings of a boot cannot be made"), error.unwrap_or_default())
-}
-
-/// Whether a process was ended by a signal; the shell adds 128 to its number.
-pub(super) fn was_killed(status: std::process::ExitStatus) -> bool {
-    status.signal().is_some() || status.code().is_some_and(|code| code > 128)
 }

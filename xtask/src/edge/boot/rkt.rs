@@ -6,8 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::nspawn::{impossible, setup_reason, supervised, was_killed};
+use super::nspawn::{impossible, setup_reason, supervised};
 use super::{Verdict, console, diagnosis, nonce, units};
+use crate::coreos::SystemdVersion;
 use crate::edge::rootfs::Rootfs;
 use crate::fault::{OrFault, Result};
 
@@ -23,6 +24,8 @@ pub struct RktRun<'a> {
     pub app: &'a str,
     /// The root filesystem of its stage1, for the diagnosis.
     pub rootfs: &'a Rootfs,
+    /// The systemd in it, where that is known.
+    pub systemd: Option<SystemdVersion>,
     /// A directory for the log and for rkt's data.
     pub work: &'a Path,
     /// How long it may take.
@@ -59,7 +62,6 @@ pub fn run(of: &RktRun<'_>) -> Result<Verdict> {
     }
     let why = match status {
         None => format!("rkt did not end within {} s", of.limit.as_secs()),
-        Some(status) if was_killed(status) => format!("rkt was killed ({status})"),
         Some(status) if heard.token => {
             format!("the token came back, and then rkt ended with {}", code(status))
         }
@@ -68,7 +70,7 @@ pub fn run(of: &RktRun<'_>) -> Result<Verdict> {
     Ok(Verdict::Silent {
         road,
         why,
-        missing: diagnosis::of_boot(of.rootfs, None, &heard.lines),
+        missing: diagnosis::of_boot(of.rootfs, of.systemd, &heard.lines),
         tail: heard.last_lines(8).into_iter().map(str::to_owned).collect(),
         log,
     })
@@ -83,8 +85,14 @@ fn command_line(of: &RktRun<'_>, data: &Path, nonce: &str) -> String {
     let app = fs::canonicalize(of.app).unwrap_or_else(|_| PathBuf::from(of.app));
     let is_file = app.is_file();
     let trust = if is_file { "--insecure-options=image" } else { "--trust-keys-from-https" };
+    // The stage1 that this build made, where it lies beside rkt; else the one that rkt was built to take.
+    let stage1 = of.rkt.with_file_name("stage1-coreos.aci");
+    let stage1 = match stage1.is_file() {
+        true => format!("--stage1-path={} ", quoted(&stage1.to_string_lossy())),
+        false => String::new(),
+    };
     format!(
-        "exec {} --dir={} {trust} run {} --exec=/bin/sh -- -c 'echo smoketest-$((6 * 7))-{nonce}'",
+        "exec {} --dir={} {trust} run {stage1}{} --exec=/bin/sh -- -c 'echo smoketest-$((6 * 7))-{nonce}'",
         quoted(&of.rkt.to_string_lossy()),
         quoted(&data.to_string_lossy()),
         quoted(&app.to_string_lossy()),

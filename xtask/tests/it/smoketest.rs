@@ -1,0 +1,248 @@
+//! `smoketest` on real files: releases made of Debian suites by `scripts/debian-release.sh`, root filesystems that
+//! make builds, the real loader, and boots. As root, with XTASK_E2E=1.
+//!
+//! XTASK_E2E_RELEASES names a directory with releases that were made before; else they are made below `target/`.
+
+#![allow(clippy::print_stderr, reason = "a skipped test is told to whoever runs it")]
+
+mod failures;
+mod killed;
+mod rkt;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+/// The releases of the tests: Debian 12 and 13, in CoreOS's clothes.
+const BOOKWORM: &str = "2520.0.0";
+const TRIXIE: &str = "2570.0.0";
+
+/// Whether the tests that want root and Debian's tools run; says so when they do not.
+fn end_to_end() -> bool {
+    let wanted = std::env::var_os("XTASK_E2E").is_some_and(|value| value == "1");
+    if !wanted {
+        eprintln!("SKIPPED: set XTASK_E2E=1 to run this, as root");
+    }
+    wanted
+}
+
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn script(name: &str, arguments: &[&str]) {
+    let done = Command::new(workspace().join("scripts").join(name)).args(arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{name} {arguments:?}: {}: {said}", done.status);
+}
+
+/// A directory that serves as a mirror, with both releases.
+fn releases() -> &'static Path {
+    static RELEASES: OnceLock<PathBuf> = OnceLock::new();
+    RELEASES.get_or_init(|| {
+        let home = std::env::var_os("XTASK_E2E_RELEASES")
+            .map_or_else(|| workspace().join("target/e2e-releases"), PathBuf::from);
+        for (suite, release) in [("bookworm", BOOKWORM), ("trixie", TRIXIE)] {
+            if !home.join("amd64-usr").join(release).is_dir() {
+                script("debian-release.sh", &[suite, release, home.to_str().unwrap()]);
+            }
+        }
+        home
+    })
+}
+
+fn image(release: &str) -> PathBuf {
+    releases().join("amd64-usr").join(release).join("coreos_production_pxe_image.cpio.gz")
+}
+
+/// A tree that fits a release, in a directory of its own, and the tool on it.
+struct Bench {
+    home: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new(release: &str) -> Bench {
+        static TREES: OnceLock<tempfile::TempDir> = OnceLock::new();
+        let bench = Bench { home: tempfile::tempdir().unwrap() };
+        let trees = TREES.get_or_init(|| {
+            let trees = tempfile::tempdir().unwrap();
+            for release in [BOOKWORM, TRIXIE] {
+                let (releases, tree) = (releases().to_str().unwrap(), trees.path().join(release));
+                script("series-tree.sh", &[releases, release, tree.to_str().unwrap()]);
+            }
+            trees
+        });
+        let copied = Command::new("cp").arg("-a").arg(trees.path().join(release)).arg(bench.tree()).status();
+        assert!(copied.unwrap().success());
+        bench
+    }
+
+    fn tree(&self) -> PathBuf {
+        self.home.path().join("tree")
+    }
+
+    /// Takes the lines out of every manifest that `is` holds for; how many.
+    fn leave_out(&self, is: impl Fn(&str) -> bool) -> usize {
+        let mut gone = 0;
+        for flavor in ["coreos", "kvm"] {
+            let directory = self.tree().join(format!("stage1/usr_from_{flavor}/manifest-amd64-usr.d"));
+            for entry in fs::read_dir(directory).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_symlink() {
+                    continue;
+                }
+                let text = fs::read_to_string(&path).unwrap();
+                let kept: Vec<&str> = text.lines().filter(|line| !is(line)).collect();
+                gone += text.lines().count() - kept.len();
+                fs::write(&path, kept.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+            }
+        }
+        gone
+    }
+
+    fn command(&self, release: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command
+            .args(["--format", "json", "--repo"])
+            .arg(self.tree())
+            .args(arguments)
+            .arg(format!("--image={}", image(release).display()))
+            .arg(format!("--signing-key={}", releases().join("signing-key.asc").display()))
+            .env("XTASK_CACHE_DIR", self.home.path().join("cache"))
+            .env_remove("XTASK_MIRROR");
+        command
+    }
+
+    fn run(&self, release: &str, arguments: &[&str]) -> Ran {
+        Ran::of(&self.command(release, arguments).output().unwrap())
+    }
+}
+
+/// What a run said.
+struct Ran {
+    code: Option<i32>,
+    document: Value,
+    stderr: String,
+}
+
+impl Ran {
+    fn of(output: &Output) -> Ran {
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        let document =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {stderr}"));
+        Ran { code: output.status.code(), document, stderr }
+    }
+
+    /// Checks with this outcome, as `name subject: message`.
+    fn checks(&self, outcome: &str) -> Vec<String> {
+        let checks = self.document["checks"].as_array().unwrap().iter();
+        let text = |check: &Value, key: &str| check[key].as_str().unwrap().to_owned();
+        checks
+            .filter(|check| check["outcome"] == outcome)
+            .map(|check| {
+                format!("{} {}: {}", text(check, "name"), text(check, "subject"), text(check, "message"))
+            })
+            .collect()
+    }
+
+    fn assert_code(&self, code: i32) {
+        let failed = self.checks("fail").join("\n");
+        assert_eq!(self.code, Some(code), "{}\n{failed}\n{}", self.stderr, self.document["error"]);
+    }
+}
+
+#[test]
+fn a_bump_from_one_debian_to_the_next_builds_links_and_boots() {
+    if !end_to_end() {
+        return;
+    }
+    let bench = Bench::new(BOOKWORM);
+    let before = bench.run(BOOKWORM, &["smoketest", "--timeout", "30"]);
+    before.assert_code(0);
+    let bumped = bench.run(TRIXIE, &["bump-coreos", TRIXIE, "--drop-missing"]);
+    assert!(bumped.code == Some(0) || bumped.code == Some(1), "{}", bumped.stderr);
+    let after = bench.run(TRIXIE, &["smoketest", "--timeout", "30"]);
+    after.assert_code(0);
+    let passed = after.checks("pass").join("\n");
+    for subject in ["build make", "rootfs amd64-usr kvm", "link amd64-usr coreos", "the token came back"] {
+        assert!(passed.contains(subject), "{subject} in\n{passed}");
+    }
+}
+
+#[test]
+fn a_clean_build_is_the_same_build_and_a_change_of_anything_is_built() {
+    if !end_to_end() {
+        return;
+    }
+    let bench = Bench::new(BOOKWORM);
+    bench.run(BOOKWORM, &["smoketest", "--no-static", "--no-run"]).assert_code(0);
+    let rootfs = bench.tree().join("stage1/build-amd64-usr/aci-for-kvm-flavor/rootfs");
+    assert_eq!(fs::read_to_string(rootfs.join("systemd-version")).unwrap(), "v252\n");
+    assert_eq!(fs::read_link(rootfs.join("flavor")).unwrap(), Path::new("kvm"));
+    assert!(rootfs.join("usr/bin/systemd-cat").exists());
+    // What the build leaves behind is held against the lists, also when the lists were changed since.
+    assert_eq!(bench.leave_out(|line| line == "bin/systemd-cat"), 1);
+    let stale = bench.run(BOOKWORM, &["smoketest", "--no-build", "--no-static", "--no-run"]);
+    stale.assert_code(1);
+    assert!(
+        stale.checks("fail").iter().all(|check| check.starts_with("rootfs bin/systemd-cat: it is there"))
+    );
+    bench.run(BOOKWORM, &["smoketest", "--no-static", "--no-run"]).assert_code(0);
+    assert!(!rootfs.join("usr/bin/systemd-cat").exists());
+    // A byte that is not the image's.
+    fs::write(
+        rootfs.join("usr/bin/ip"),
+        fs::read(rootfs.join("usr/bin/ip")).unwrap().split_last().unwrap().1,
+    )
+    .unwrap();
+    let bad = bench.run(BOOKWORM, &["smoketest", "--no-build", "--no-static", "--no-run"]);
+    bad.assert_code(1);
+    assert!(bad.checks("fail").iter().any(|check| check.contains("rootfs bin/ip: has other bytes")));
+}
+
+#[test]
+fn an_image_that_is_not_trusted_is_not_built() {
+    if !end_to_end() {
+        return;
+    }
+    let bench = Bench::new(BOOKWORM);
+    let image = bench.home.path().join("pxe.img");
+    fs::copy(self::image(BOOKWORM), &image).unwrap();
+    fs::copy(self::image(TRIXIE).with_extension("gz.sig"), bench.home.path().join("pxe.img.sig")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.args(["--format", "json", "--repo"]).arg(bench.tree()).args([
+        "smoketest",
+        "--no-static",
+        "--no-run",
+    ]);
+    command.arg("--image").arg(&image).arg("--signing-key").arg(releases().join("signing-key.asc"));
+    let refused = Ran::of(&command.env("XTASK_CACHE_DIR", bench.home.path().join("cache")).output().unwrap());
+    refused.assert_code(3);
+    assert!(!bench.tree().join("stage1/build-amd64-usr/aci-for-coreos-flavor").exists());
+}
+
+/// A user without any right: the link check works in a user namespace, the boot is left out and said so.
+#[test]
+fn an_ordinary_user_links_without_sudo() {
+    if !end_to_end() {
+        return;
+    }
+    let bench = Bench::new(BOOKWORM);
+    bench.run(BOOKWORM, &["smoketest", "--no-static", "--no-run"]).assert_code(0);
+    let owned = Command::new("chown").args(["-R", "nobody:"]).arg(bench.home.path()).status().unwrap();
+    assert!(owned.success());
+    let program = bench.home.path().join("xtask");
+    fs::copy(env!("CARGO_BIN_EXE_xtask"), &program).unwrap();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "--"]).arg(&program);
+    command.args(["--format", "json", "--repo"]).arg(bench.tree()).env("HOME", bench.home.path());
+    command.args(["smoketest", "--no-build", "--no-static"]);
+    let ran = Ran::of(&command.output().unwrap());
+    ran.assert_code(2);
+    assert!(ran.checks("pass").iter().any(|check| check.contains("in a user namespace")), "{}", ran.stderr);
+    assert!(ran.checks("skip").iter().any(|check| check.starts_with("run ") && check.contains("not root")));
+    assert!(ran.checks("fail").is_empty(), "{:?}", ran.checks("fail"));
+}

@@ -1,0 +1,116 @@
+//! Each way in which a wrong stage1 was seen to show itself, or not to: one thing is left out of the manifests, the
+//! check of the manifests is skipped, and the run must fail and name the thing.
+
+use super::{BOOKWORM, Bench, end_to_end};
+
+/// What is left out, what must be named, and the checks that must say so.
+struct Row {
+    name: &'static str,
+    left_out: fn(&str) -> bool,
+    named: &'static str,
+    by: &'static [&'static str],
+}
+
+const ROWS: &[Row] = &[
+    Row {
+        name: "libpam",
+        left_out: |line| line.starts_with("lib64/libpam.so"),
+        named: "libpam.so.0",
+        by: &["link", "run"],
+    },
+    Row {
+        name: "libapparmor, and systemd-analyze, the one program of bin/ that needs it",
+        left_out: |line| line.starts_with("lib64/libapparmor.so") || line == "bin/systemd-analyze",
+        named: "libapparmor.so.1",
+        by: &["link", "run"],
+    },
+    Row {
+        name: "the loader",
+        left_out: |line| line == "lib64/ld-linux-x86-64.so.2",
+        named: "ld-linux-x86-64.so.2",
+        by: &["link", "run"],
+    },
+    Row {
+        name: "systemd-journald: rkt exits 0 and is silent",
+        left_out: |line| line == "lib64/systemd/systemd-journald",
+        named: "lib64/systemd/systemd-journald",
+        by: &["run"],
+    },
+    Row {
+        name: "libtinfo: rkt exits 0, and bash did not start",
+        left_out: |line| line.starts_with("lib64/libtinfo.so"),
+        named: "libtinfo.so.6",
+        by: &["link", "run"],
+    },
+    Row {
+        name: "systemd-journald.service: rkt hangs",
+        left_out: |line| line == "lib64/systemd/system/systemd-journald.service",
+        named: "systemd-journald.service",
+        by: &["run"],
+    },
+    Row {
+        name: "what a link leads to (udevadm, libcryptsetup): rkt runs",
+        left_out: |line| line == "bin/udevadm" || line.starts_with("lib64/libcryptsetup.so.12."),
+        named: "bin/udevadm",
+        by: &["rootfs"],
+    },
+    Row {
+        name: "libargon2, which only a library that is loaded by name needs: rkt runs",
+        left_out: |line| line.starts_with("lib64/libargon2.so"),
+        named: "libargon2.so.1",
+        by: &["link"],
+    },
+];
+
+#[test]
+fn every_row_of_failures_fails_and_is_named() {
+    if !end_to_end() {
+        return;
+    }
+    for row in ROWS {
+        let bench = Bench::new(BOOKWORM);
+        assert!(bench.leave_out(row.left_out) > 0, "{}", row.name);
+        let ran = bench.run(BOOKWORM, &["smoketest", "--no-static", "--timeout", "10"]);
+        ran.assert_code(1);
+        let failed = ran.checks("fail");
+        for check in row.by {
+            let names = |line: &&String| line.starts_with(check) && line.contains(row.named);
+            let line = failed.iter().find(names);
+            let line =
+                line.unwrap_or_else(|| panic!("{}: no {check} names {}: {failed:#?}", row.name, row.named));
+            assert!(line.contains(".manifest") && line.contains("hint: "), "{}: {line}", row.name);
+        }
+        eprintln!("{}: {} checks failed, by {}", row.name, failed.len(), row.by.join(" and "));
+    }
+}
+
+#[test]
+fn a_listed_path_that_the_image_does_not_have_fails_the_build() {
+    if !end_to_end() {
+        return;
+    }
+    let bench = Bench::new(BOOKWORM);
+    let manifest = bench.tree().join("stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(&manifest, text + "lib64/libkmod.so.2.3.7\n").unwrap();
+    let ran = bench.run(BOOKWORM, &["smoketest", "--no-static"]);
+    ran.assert_code(1);
+    let failed = ran.checks("fail");
+    assert!(
+        failed.iter().any(|check| check.starts_with("build ") && check.contains("lib64/libkmod.so.2.3.7"))
+    );
+}
+
+/// With the check of the manifests, it and the loader say the same.
+#[test]
+fn the_loader_and_the_check_of_the_manifests_agree() {
+    if !end_to_end() {
+        return;
+    }
+    let bench = Bench::new(BOOKWORM);
+    bench.leave_out(|line| line.starts_with("lib64/libpam.so"));
+    let ran = bench.run(BOOKWORM, &["smoketest", "--no-run"]);
+    ran.assert_code(1);
+    let failed = ran.checks("fail");
+    assert!(!failed.is_empty() && failed.iter().all(|check| !check.contains("disagree")), "{failed:#?}");
+}
