@@ -204,7 +204,7 @@ pack() {
 sign() {
   export GNUPGHOME=$outdir/.gnupg
   if [ ! -e "$outdir/signing-key.asc" ]; then
-    mkdir -p -m 700 "$GNUPGHOME"
+    (umask 077; mkdir -p "$GNUPGHOME")
     local gpg=(gpg --batch --quiet --passphrase '' --pinentry-mode loopback) primary
     "${gpg[@]}" --quick-generate-key 'Throwaway Release Signing (not CoreOS) <throwaway@example.org>' rsa3072 cert never
     primary=$(gpg --batch --list-secret-keys --with-colons | awk -F: '$1 == "fpr" { print $10; exit }')

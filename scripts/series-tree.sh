@@ -44,7 +44,7 @@ board_words() {
 }
 
 unpack_image() {
-  rm -rf "$work/$board"
+  rm -rf "${work:?}/$board"
   mkdir -p "$work/$board/image"
   (cd "$work/$board" &&
     zcat "$releases/$board/$release/coreos_production_pxe_image.cpio.gz" | cpio --quiet -id usr.squashfs &&
