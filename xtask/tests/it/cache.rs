@@ -1,114 +1,23 @@
 //! What is kept between runs, and what it takes to be believed again.
 
+mod site;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::path::Path;
 
-use tempfile::TempDir;
-use xtask::coreos::{Board, Brand};
-use xtask::demo::example;
+use xtask::coreos::Brand;
 use xtask::demo::factory::certificate::Certificate;
-use xtask::demo::factory::release;
-use xtask::demo::server::{Server, Trouble};
-use xtask::edge::cache::{Cache, Image, Road, Wanted};
-use xtask::edge::http::{Client, Patience, ReleaseDir, Rules};
-use xtask::edge::openpgp::Keyring;
-use xtask::edge::term::{ColorChoice, Term, Verbosity};
+use xtask::demo::server::Trouble;
+use xtask::edge::cache::Image;
 use xtask::fault::{FaultKind, Result};
-use xtask::report::Format;
 use xtask::usr::facts::Facts;
 use xtask::usr::path::UsrPath;
 
+use self::site::{Site, beside, settle};
+
 const DIR: &str = "amd64-usr/991.0.0";
 const IMAGE: &str = "amd64-usr/991.0.0/coreos_production_pxe_image.cpio.gz";
-
-/// A release server, a cache of its own, and the keys of both sides.
-struct Site {
-    home: TempDir,
-    server: Server,
-    certificate: Certificate,
-    term: Term,
-}
-
-impl Site {
-    fn new() -> Site {
-        let certificate = Certificate::throwaway(7).unwrap();
-        let mut site = xtask::demo::factory::release::Site::new();
-        release::publish(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
-        let home = tempfile::tempdir().unwrap();
-        fs::write(home.path().join("key.asc"), certificate.armored().unwrap()).unwrap();
-        let term = Term::new(Format::Text, ColorChoice::Never, Verbosity::Quiet);
-        Site { home, server: Server::start(site).unwrap(), certificate, term }
-    }
-
-    fn cache(&self) -> PathBuf {
-        self.home.path().join("cache")
-    }
-
-    fn road(&self) -> Road<'_> {
-        self.road_with(false, "key.asc")
-    }
-
-    fn road_with(&self, offline: bool, key: &str) -> Road<'_> {
-        let patience = Patience {
-            stall: Duration::from_millis(500),
-            fruitless: Duration::from_secs(2),
-            first_wait: Duration::from_millis(2),
-            retries: 3,
-            ..Patience::default()
-        };
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-        Road {
-            cache: Cache::at(&self.cache()),
-            client: Client::new(Rules { offline, patience, ..Rules::default() }),
-            keyring: Keyring::of_file(&self.home.path().join(key), now).unwrap(),
-            term: &self.term,
-        }
-    }
-
-    fn wanted(&self) -> Wanted {
-        let release = "991.0.0".parse().unwrap();
-        let dir =
-            ReleaseDir::below(&self.server.url(), Board::Amd64, &release, Brand::CoreOs.pxe_image()).unwrap();
-        Wanted { brand: Brand::CoreOs, board: Board::Amd64, release, dir }
-    }
-
-    fn shelf(&self) -> PathBuf {
-        self.cache().join("releases/coreos/amd64-usr/991.0.0")
-    }
-
-    /// How often the image itself was asked for.
-    fn downloads(&self) -> usize {
-        self.server.requests().iter().filter(|request| request.path == IMAGE).count()
-    }
-
-    /// The path of the image in the cache, proved from the bytes that lie there.
-    fn fetch(&self) -> PathBuf {
-        let road = self.road();
-        let image = road.release(&self.wanted()).unwrap().unwrap();
-        image.hand_on(&road).unwrap().to_owned()
-    }
-
-    /// The image's bytes and its signature's, as files of this machine.
-    fn local(&self) -> PathBuf {
-        let fetched = self.fetch();
-        let image = self.home.path().join("image.cpio.gz");
-        fs::copy(&fetched, &image).unwrap();
-        fs::copy(beside(&fetched), beside(&image)).unwrap();
-        settle();
-        image
-    }
-}
-
-fn beside(image: &Path) -> PathBuf {
-    PathBuf::from(format!("{}.sig", image.display()))
-}
-
-/// Lets the last change of a file grow older than the steps in which times are noted.
-fn settle() {
-    std::thread::sleep(Duration::from_millis(60));
-}
 
 fn bash() -> [UsrPath; 1] {
     [UsrPath::new("bin/bash").unwrap()]

@@ -1,0 +1,106 @@
+//! What each test of the cache stands on.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use tempfile::TempDir;
+use xtask::coreos::{Board, Brand};
+use xtask::demo::example;
+use xtask::demo::factory::certificate::Certificate;
+use xtask::demo::factory::release;
+use xtask::demo::server::Server;
+use xtask::edge::cache::{Cache, Road, Wanted};
+use xtask::edge::http::{Client, Patience, ReleaseDir, Rules};
+use xtask::edge::openpgp::Keyring;
+use xtask::edge::term::{ColorChoice, Term, Verbosity};
+use xtask::report::Format;
+
+use super::IMAGE;
+
+/// A release server, a cache of its own, and the keys of both sides.
+pub(super) struct Site {
+    pub(super) home: TempDir,
+    pub(super) server: Server,
+    pub(super) certificate: Certificate,
+    pub(super) term: Term,
+}
+
+impl Site {
+    pub(super) fn new() -> Site {
+        let certificate = Certificate::throwaway(7).unwrap();
+        let mut site = xtask::demo::factory::release::Site::new();
+        release::publish(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join("key.asc"), certificate.armored().unwrap()).unwrap();
+        let term = Term::new(Format::Text, ColorChoice::Never, Verbosity::Quiet);
+        Site { home, server: Server::start(site).unwrap(), certificate, term }
+    }
+
+    pub(super) fn cache(&self) -> PathBuf {
+        self.home.path().join("cache")
+    }
+
+    pub(super) fn road(&self) -> Road<'_> {
+        self.road_with(false, "key.asc")
+    }
+
+    pub(super) fn road_with(&self, offline: bool, key: &str) -> Road<'_> {
+        let patience = Patience {
+            stall: Duration::from_millis(500),
+            fruitless: Duration::from_secs(2),
+            first_wait: Duration::from_millis(2),
+            retries: 3,
+            ..Patience::default()
+        };
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        Road {
+            cache: Cache::at(&self.cache()),
+            client: Client::new(Rules { offline, patience, ..Rules::default() }),
+            keyring: Keyring::of_file(&self.home.path().join(key), now).unwrap(),
+            term: &self.term,
+        }
+    }
+
+    pub(super) fn wanted(&self) -> Wanted {
+        let release = "991.0.0".parse().unwrap();
+        let dir =
+            ReleaseDir::below(&self.server.url(), Board::Amd64, &release, Brand::CoreOs.pxe_image()).unwrap();
+        Wanted { brand: Brand::CoreOs, board: Board::Amd64, release, dir }
+    }
+
+    pub(super) fn shelf(&self) -> PathBuf {
+        self.cache().join("releases/coreos/amd64-usr/991.0.0")
+    }
+
+    /// How often the image itself was asked for.
+    pub(super) fn downloads(&self) -> usize {
+        self.server.requests().iter().filter(|request| request.path == IMAGE).count()
+    }
+
+    /// The path of the image in the cache, proved from the bytes that lie there.
+    pub(super) fn fetch(&self) -> PathBuf {
+        let road = self.road();
+        let image = road.release(&self.wanted()).unwrap().unwrap();
+        image.hand_on(&road).unwrap().to_owned()
+    }
+
+    /// The image's bytes and its signature's, as files of this machine.
+    pub(super) fn local(&self) -> PathBuf {
+        let fetched = self.fetch();
+        let image = self.home.path().join("image.cpio.gz");
+        fs::copy(&fetched, &image).unwrap();
+        fs::copy(beside(&fetched), beside(&image)).unwrap();
+        settle();
+        image
+    }
+}
+
+pub(super) fn beside(image: &Path) -> PathBuf {
+    PathBuf::from(format!("{}.sig", image.display()))
+}
+
+/// Lets the last change of a file grow older than the steps in which times are noted.
+pub(super) fn settle() {
+    std::thread::sleep(Duration::from_millis(60));
+}
