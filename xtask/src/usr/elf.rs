@@ -35,7 +35,7 @@ pub struct ElfInfo {
     pub dynamic: bool,
     /// Of a loader (`ld-linux*.so.*`): the directories built into it, as it spells them (`/usr/lib64/`).
     pub system_dirs: Vec<String>,
-    /// Of `systemd` and its shared library: the version string in its text (`229`, `252.39-1`).
+    /// Of the `systemd` program: the version string in its text (`229`, `252.39-1`).
     pub systemd_version: Option<String>,
 }
 

@@ -75,8 +75,8 @@ fn add_built_in(path: &UsrPath, bytes: &[u8], info: &mut ElfInfo) {
     if info.interp.is_none() && (is_loader(path.name()) || info.soname.as_deref().is_some_and(is_loader)) {
         info.system_dirs = system_dirs(bytes);
     }
-    let file = path.name();
-    if file == "systemd" || file.starts_with("libsystemd-shared-") || file.starts_with("libsystemd-core-") {
+    // Its libraries have the version in their names, and take long to look through.
+    if path.name() == "systemd" {
         info.systemd_version = systemd_version(bytes);
     }
 }

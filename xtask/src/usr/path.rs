@@ -35,7 +35,7 @@ impl UsrPath {
     pub fn new(text: &str) -> Result<UsrPath, BadPath> {
         match text.strip_prefix('/') {
             Some(absolute) => UsrPath::below_root(absolute),
-            None => UsrPath::normalise(std::iter::empty(), text),
+            None => UsrPath::normalise(text),
         }
     }
 
@@ -63,17 +63,6 @@ impl UsrPath {
         UsrPath(text)
     }
 
-    /// The path of `target`, the text of a symlink that lies in directory `base` (`None` is the root).
-    ///
-    /// # Errors
-    /// As [`UsrPath::new`]; a target that is the root itself is [`BadPath::Empty`].
-    pub fn resolve_target(base: Option<&UsrPath>, target: &str) -> Result<UsrPath, BadPath> {
-        match target.strip_prefix('/') {
-            Some(absolute) => UsrPath::below_root(absolute),
-            None => UsrPath::normalise(base.into_iter().flat_map(|b| b.0.split('/')), target),
-        }
-    }
-
     /// The path of a file as a program of the built root filesystem names it: `/usr/x` is `x`, and `/bin`, `/lib`
     /// and `/lib64` are links into `/usr` there (rkt `stage1/usr_from_coreos`), as `/sbin` is on usr-merged hosts.
     ///
@@ -83,7 +72,7 @@ impl UsrPath {
         let merged = |first: &str| matches!(first, "bin" | "lib" | "lib64" | "sbin");
         match text.strip_prefix('/') {
             Some(rest) if merged(rest.trim_start_matches('/').split('/').next().unwrap_or("")) => {
-                UsrPath::normalise(std::iter::empty(), rest)
+                UsrPath::normalise(rest)
             }
             _ => UsrPath::new(text),
         }
@@ -96,14 +85,14 @@ impl UsrPath {
         }
         match rest.strip_prefix("usr") {
             Some("") => Err(BadPath::Empty),
-            Some(inner) if inner.starts_with('/') => UsrPath::normalise(std::iter::empty(), inner),
+            Some(inner) if inner.starts_with('/') => UsrPath::normalise(inner),
             _ => Err(BadPath::LeavesUsr),
         }
     }
 
-    fn normalise<'a>(base: impl Iterator<Item = &'a str>, text: &'a str) -> Result<UsrPath, BadPath> {
+    fn normalise(text: &str) -> Result<UsrPath, BadPath> {
         let mut parts: Vec<&str> = Vec::new();
-        for part in base.chain(text.split('/')) {
+        for part in text.split('/') {
             match part {
                 "" | "." => {}
                 ".." => {
@@ -196,15 +185,5 @@ mod tests {
         for text in ["", ".", "/usr", "/usr/", "lib/.."] {
             assert_eq!(UsrPath::new(text), Err(BadPath::Empty), "{text}");
         }
-    }
-
-    #[test]
-    fn symlink_targets_count_from_their_directory() {
-        let lib = UsrPath::new("lib64/systemd").ok();
-        let target = |text| UsrPath::resolve_target(lib.as_ref(), text).map(|p| p.to_string());
-        assert_eq!(target("../libz.so.1"), Ok("lib64/libz.so.1".into()));
-        assert_eq!(target("/usr/bin/x"), Ok("bin/x".into()));
-        assert_eq!(target("/etc/x"), Err(BadPath::LeavesUsr));
-        assert_eq!(UsrPath::resolve_target(None, "lib64").map(|p| p.to_string()), Ok("lib64".into()));
     }
 }

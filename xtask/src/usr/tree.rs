@@ -152,9 +152,4 @@ impl UsrTree {
     pub fn resolve_rootfs(&self, path: &str) -> Resolved {
         Walk::new(self, Place::Above).run(path)
     }
-
-    /// Follows the target of a symlink, or any path that counts from `directory` (`None` is the root of the image).
-    pub fn resolve_from(&self, directory: Option<&UsrPath>, path: &str) -> Resolved {
-        Walk::new(self, directory.map_or(Place::Usr, |directory| Place::In(directory.clone()))).run(path)
-    }
 }
