@@ -4,6 +4,7 @@
 //! filled again.
 
 use std::io::{self, Read};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
 
@@ -12,17 +13,32 @@ const CHUNK: usize = 256 * 1024;
 /// Chunks that a consumer may lag behind; times [`CHUNK`], the memory of the whole pass.
 const LAG: usize = 16;
 
+/// A piece of the stream: the first `length` of the bytes. The rest is there so that a chunk that is filled again
+/// need not be cleared first.
+pub(super) struct Chunk {
+    bytes: Vec<u8>,
+    length: usize,
+}
+
+impl Deref for Chunk {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
 /// The reading end, which fills chunks and hands them out.
 pub(super) struct Distributor {
-    consumers: Vec<SyncSender<Arc<Vec<u8>>>>,
-    used: Receiver<Vec<u8>>,
-    give_back: Sender<Vec<u8>>,
+    consumers: Vec<SyncSender<Arc<Chunk>>>,
+    used: Receiver<Chunk>,
+    give_back: Sender<Chunk>,
 }
 
 /// One consumer's end.
 pub(super) struct Chunks {
-    incoming: Receiver<Arc<Vec<u8>>>,
-    give_back: Sender<Vec<u8>>,
+    incoming: Receiver<Arc<Chunk>>,
+    give_back: Sender<Chunk>,
 }
 
 impl Distributor {
@@ -46,10 +62,11 @@ impl Distributor {
         loop {
             let mut chunk = match self.used.try_recv() {
                 Ok(used) => used,
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => Vec::with_capacity(CHUNK),
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => {
+                    Chunk { bytes: vec![0; CHUNK], length: 0 }
+                }
             };
-            chunk.clear();
-            (&mut source).take(CHUNK as u64).read_to_end(&mut chunk)?;
+            chunk.length = fill(&mut source, &mut chunk.bytes)?;
             if chunk.is_empty() {
                 return Ok(total);
             }
@@ -63,6 +80,20 @@ impl Distributor {
     }
 }
 
+/// Fills as much of a chunk as the stream still has.
+fn fill(source: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while length < into.len() {
+        match source.read(&mut into[length..]) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
+}
+
 impl Chunks {
     /// Calls `use_chunk` with each chunk in turn, to the end of the stream.
     pub(super) fn for_each(&self, mut use_chunk: impl FnMut(&[u8])) {
@@ -73,12 +104,12 @@ impl Chunks {
     }
 
     /// The next chunk, `None` at the end of the stream.
-    pub(super) fn next(&self) -> Option<Arc<Vec<u8>>> {
+    pub(super) fn next(&self) -> Option<Arc<Chunk>> {
         self.incoming.recv().ok()
     }
 
     /// Lets a chunk be filled again once every consumer is done with it.
-    pub(super) fn done_with(&self, chunk: Arc<Vec<u8>>) {
+    pub(super) fn done_with(&self, chunk: Arc<Chunk>) {
         if let Some(chunk) = Arc::into_inner(chunk) {
             // Nobody fills chunks any more once the end was reached.
             let _ = self.give_back.send(chunk);

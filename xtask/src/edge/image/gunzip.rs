@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::chunks::Chunks;
+use super::chunks::{Chunk, Chunks};
 
 /// The first bytes of each gzip member (RFC 1952, 2.3.1).
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -14,7 +14,7 @@ const MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// Inflates what comes through [`Chunks`]; checks the checksum and length of every member.
 pub(super) struct Gunzip<'a> {
     chunks: &'a Chunks,
-    chunk: Option<Arc<Vec<u8>>>,
+    chunk: Option<Arc<Chunk>>,
     /// How far the chunk is used.
     at: usize,
     /// Compressed bytes in chunks before this one.
