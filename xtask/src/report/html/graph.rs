@@ -94,14 +94,14 @@ fn columns(needs: &[Need]) -> Vec<Vec<&str>> {
         columns[depth].push(node);
     }
     columns.retain(|column| !column.is_empty());
-    for right in (1..columns.len()).rev() {
+    for right in 1..columns.len() {
         let order: BTreeMap<&str, usize> =
-            columns[right].iter().enumerate().map(|(n, node)| (*node, n)).collect();
-        columns[right - 1].sort_by_key(|node| {
+            columns[right - 1].iter().enumerate().map(|(row, node)| (*node, row)).collect();
+        columns[right].sort_by_key(|node| {
             needs
                 .iter()
-                .filter(|need| need.from == **node)
-                .filter_map(|need| order.get(need.to.as_str()))
+                .filter(|need| need.to == **node)
+                .filter_map(|need| order.get(need.from.as_str()))
                 .min()
         });
     }

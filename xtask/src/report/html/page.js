@@ -16,7 +16,7 @@ for (const head of document.querySelectorAll("th button")) {
 for (const box of document.querySelectorAll("input[type=search]")) {
   box.addEventListener("input", () => {
     const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
-    for (const row of box.nextElementSibling.tBodies[0].rows) {
+    for (const row of box.nextElementSibling.querySelector("tbody").rows) {
       const text = row.textContent.toLowerCase();
       row.hidden = !words.every(word => text.includes(word));
     }

@@ -35,11 +35,13 @@ pub(super) fn number(shown: &str, exact: Option<i128>) -> Cell {
 /// The table, with a search box above it where it is long.
 pub(super) fn table(columns: &[&str], rows: &[Vec<Cell>]) -> String {
     const LONG: usize = 12;
+    const TALL: usize = 40;
     let mut out = String::new();
     if rows.len() > LONG {
         out.push_str("<input type=\"search\" placeholder=\"Search\" aria-label=\"Search in the table\">\n");
     }
-    out.push_str("<table>\n<thead><tr>");
+    let class = if rows.len() > TALL { "rows long" } else { "rows" };
+    let _ = write!(out, "<div class=\"{class}\">\n<table>\n<thead><tr>");
     for (at, column) in columns.iter().enumerate() {
         let is_number = rows.first().and_then(|row| row.get(at)).is_some_and(|cell| cell.class == "number");
         let class = if is_number { " class=\"number\"" } else { "" };
@@ -58,6 +60,6 @@ pub(super) fn table(columns: &[&str], rows: &[Vec<Cell>]) -> String {
         }
         out.push_str("</tr>\n");
     }
-    out.push_str("</tbody>\n</table>\n");
+    out.push_str("</tbody>\n</table>\n</div>\n");
     out
 }
