@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::stage::Stage;
 use crate::usr::elf::DlopenPriority;
 use crate::usr::facts::Facts;
-use crate::usr::link::{Load, Loader};
+use crate::usr::link::{How, Load, Loader, Object};
 use crate::usr::path::UsrPath;
 
 /// Everything the loader would complain about, over all programs and libraries of a stage.
@@ -86,6 +86,12 @@ impl Needs {
     }
 }
 
+/// Found where the board has its libraries, and where the image's own loader is not known to look: it may have been
+/// meant to be found through a link that the stage lacks, such as Debian's `lib64/x86_64-linux-gnu`.
+fn is_doubtful(object: &Object) -> bool {
+    matches!(object.how, How::BoardDefault(_))
+}
+
 /// The loader with `LD_LIBRARY_PATH` as rkt sets it (stage1 `init.go`).
 fn loader<'s>(stage: &'s Stage<'_>, present: Option<&'s BTreeSet<UsrPath>>) -> Loader<'s> {
     Loader::new(stage.tree, stage.of.board, Loader::systemd_directories(stage.tree), present)
@@ -126,7 +132,7 @@ impl<'a, 's> Survey<'a, 's> {
             let key = (error.library.clone(), error.version.clone());
             self.needs.versions.entry(key).or_default().insert(error.needed_by.clone());
         }
-        if !load.missing.is_empty() {
+        if !load.missing.is_empty() || load.objects.iter().any(is_doubtful) {
             self.provide(root, &load);
         }
         self.loaded.extend(load.objects.into_iter().map(|object| object.path));
@@ -143,7 +149,12 @@ impl<'a, 's> Survey<'a, 's> {
         }
         let mut lacking: BTreeSet<&UsrPath> = BTreeSet::new();
         for object in &image.objects {
-            let asked = built.missing.iter().any(|missing| missing.name == object.name_asked);
+            let asked = built.missing.iter().any(|missing| missing.name == object.name_asked)
+                || (!is_doubtful(object)
+                    && built
+                        .objects
+                        .iter()
+                        .any(|known| known.name_asked == object.name_asked && is_doubtful(known)));
             let follows = lacking.contains(&object.needed_by)
                 && !built.objects.iter().any(|known| known.name_asked == object.name_asked);
             let chain = chain_of(&object.links, &object.path);
