@@ -13,6 +13,7 @@ use xtask::edge::openpgp::{Certificate, DetachedSignature, TrustPolicy, Verifica
 use xtask::manifest::order::Order;
 use xtask::manifest::text::ManifestText;
 use xtask::plan::common_mk::CommonMk;
+use xtask::usr::contents::{parse_contents, systemd_of_packages};
 use xtask::usr::elf;
 use xtask::usr::facts;
 use xtask::usr::identity::{Identity, files_to_read, parse_os_release};
@@ -23,12 +24,13 @@ use xtask::usr::tree::UsrTree;
 pub(crate) type EntryPoint = fn(&[u8]);
 
 /// Every entry point by the name of its fuzz target.
-pub(crate) const ALL: [(&str, EntryPoint); 10] = [
+pub(crate) const ALL: [(&str, EntryPoint); 11] = [
     ("manifest_text", manifest_text),
     ("common_mk", common_mk),
     ("elf_file", elf_file),
     ("dlopen_note", dlopen_note),
     ("os_release", os_release),
+    ("contents_list", contents_list),
     ("tree_text", tree_text),
     ("signature_file", signature_file),
     ("gzip_stream", gzip_stream),
@@ -92,6 +94,14 @@ pub(crate) fn dlopen_note(bytes: &[u8]) {
 /// The variables of os-release and its kin.
 pub(crate) fn os_release(bytes: &[u8]) {
     let _variables = parse_os_release(&String::from_utf8_lossy(bytes));
+}
+
+/// The lists beside an image: what is in it, and which packages it was made of.
+pub(crate) fn contents_list(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let tree = parse_contents(&text);
+    tree.iter().take(64).for_each(|(path, _)| drop(tree.resolve(path)));
+    let _version = systemd_of_packages(&text);
 }
 
 /// The text form of a tree, with and without a checksum that holds; what is read is written the same.

@@ -89,6 +89,7 @@ fn texts_do_no_harm() {
     check("manifest_text", 3000);
     check("common_mk", 3000);
     check("os_release", 2000);
+    check("contents_list", 2000);
 }
 
 #[test]

@@ -23,6 +23,12 @@ pub(super) fn of(name: &str) -> Vec<Vec<u8>> {
             b"ID=coreos\nVERSION_ID=1032.0.0\nPRETTY_NAME=\"CoreOS 1032.0.0 (MoreOS)\"\n",
             b"# c\n\nID='flatcar'\nNAME=a\\ b\nX=\"\\\"\\$\\`\\\\\"\nBROKEN=\"\n=\n",
         ]),
+        "contents_list" => texts(&[
+            b"-rwxr-xr-x  1 root    root     99192 2026-08-01 00:00 ./usr/lib64/systemd/systemd -> \n\
+              lrwxrwxrwx  1 root    root         5 2016-04-29 01:29 ./usr/lib -> lib64\n\
+              drwxr-xr-x  2 root    root      4096 2016-04-29 01:29 ./usr/share/a b\n",
+            b"sys-apps/systemd-212-r8::coreos\nsys-apps/systemd-257.9::portage-stable\n",
+        ]),
         "elf_file" => elf(),
         "dlopen_note" => texts(&[
             br#"[{"feature":"bpf","description":"Firewall","priority":"suggested","soname":["libbpf.so.1"]}]"#,
