@@ -196,7 +196,7 @@ write_common_mk() {
     s/^CCN_IMG_RELEASE := .*/CCN_IMG_RELEASE := $release/" "$mk"
   # The rest of the build, where this repository has one.
   (cd "$here/stage1" && find . \( -name Makefile -o -name '*.mk' \) -not -path './build-*' ! -name coreos-common.mk -print0 |
-    cpio --quiet -0 -pdmu "$(cd "$tree/stage1" && pwd)")
+    cpio --quiet -0 -pdmu "$tree/stage1")
 }
 
 # In a chroot of exactly the listed files, every ELF file must find all of its libraries.
@@ -225,7 +225,9 @@ prove() {
   [ "$failed" = 0 ] || fail "the tree does not link"
 }
 
+releases=$(cd "$releases" && pwd)
 mkdir -p "$tree/stage1"
+tree=$(cd "$tree" && pwd)
 for board in "${boards[@]}"; do
   board_words
   [ ! -e "$tree/stage1/usr_from_coreos/manifest-$board.d" ] || fail "$tree has manifests of $board already"
