@@ -49,7 +49,7 @@ make_image() {
 }
 
 sign_image() {
-  mkdir -p -m 700 "$GNUPGHOME"
+  mkdir -p "$GNUPGHOME" && chmod 700 "$GNUPGHOME"
   printf '%s\n' %no-protection 'Key-Type: RSA' 'Key-Length: 4096' 'Key-Usage: cert' 'Subkey-Type: RSA' \
     'Subkey-Length: 4096' 'Subkey-Usage: sign' 'Name-Real: Bench' 'Expire-Date: 0' > "$work/key"
   gpg --batch --quiet --gen-key "$work/key"
