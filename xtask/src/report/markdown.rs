@@ -48,7 +48,13 @@ fn heading(report: &Report) -> String {
         counts if counts.is_empty() => String::new(),
         counts => format!(" ({counts})"),
     };
-    out.push_str(&format!("{} {verb}{kinds}; {}.\n", count(report.plan.edits.len(), "file"), left(report)));
+    if report.error.is_none() {
+        out.push_str(&format!(
+            "{} {verb}{kinds}; {}.\n",
+            count(report.plan.edits.len(), "file"),
+            left(report)
+        ));
+    }
     out
 }
 

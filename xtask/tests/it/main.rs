@@ -27,6 +27,7 @@ mod openpgp_gpg;
 mod openpgp_keyserver;
 mod openpgp_vendor;
 mod oracle;
+mod output;
 mod output_browser;
 mod replay;
 mod schema;

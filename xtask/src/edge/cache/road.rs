@@ -42,7 +42,10 @@ impl Road<'_> {
             name.into()
         };
         let place = signature.map_or_else(beside, Path::to_owned);
-        let path = image.canonicalize().or_fault(|| format!("cannot find the image {}", image.display()))?;
+        let path = image
+            .canonicalize()
+            .or_fault(|| format!("cannot find the image {}", image.display()))
+            .map_err(|fault| fault.hint("name a PXE image on this machine: --image FILE"))?;
         let bytes = read_signature(&place)?;
         if bytes.is_none() && !unsigned {
             let fault = Fault::refused(format!("there is no signature {}", place.display()));

@@ -229,7 +229,10 @@ impl Download<'_> {
                 Ok(())
             }
             None if self.tries == 0 => Err(trouble.fault),
-            None => Err(trouble.fault.because(format!("{} more tries were in vain", self.tries))),
+            None => Err(trouble
+                .fault
+                .because(format!("{} more tries were in vain", self.tries))
+                .hint("try again later, or get the same files elsewhere: --mirror URL")),
         }
     }
 

@@ -35,7 +35,8 @@ impl Tree {
         match repo {
             Some(directory) => {
                 let root = fs::canonicalize(current_directory.join(directory))
-                    .or_fault(|| format!("cannot open the tree {}", directory.display()))?;
+                    .or_fault(|| format!("cannot open the tree {}", directory.display()))
+                    .map_err(|fault| fault.hint("name the tree's folder: --repo DIR"))?;
                 let tree = Tree { root };
                 if tree.is_one() { Ok(tree) } else { Err(tree.is_none()) }
             }

@@ -56,10 +56,15 @@ fn head(report: &Report, title: &str) -> String {
         _ => "bad",
     };
     let mut out = format!("<h1>{title}</h1>\n<p><span class=\"status {class}\">{}</span> ", report.status());
-    let mut facts = vec![format!("{} changed", count(report.plan.edits.len(), "file"))];
+    let verb = if report.dry_run { "would change" } else { "changed" };
+    let mut facts = vec![format!("{} {verb}", count(report.plan.edits.len(), "file"))];
     facts.extend(Some(fix_counts(report)).filter(|counts| !counts.is_empty()));
     facts.push(left(report));
-    let _ = writeln!(out, "{}.</p>", escape(&facts.join("; ")));
+    match report.error {
+        None => out.push_str(&escape(&format!("{}.", facts.join("; ")))),
+        Some(_) => out.push_str("It stopped before its end."),
+    }
+    out.push_str("</p>\n");
     let mut soft = vec![format!("cargo xtask {}", report.command)];
     soft.extend(report.channel.map(|channel| format!("channel {channel}")));
     soft.extend(report.systemd.as_ref().map(|(from, to)| match from == to {

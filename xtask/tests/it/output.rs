@@ -1,0 +1,183 @@
+//! What the program prints, run as a program: one document, no colours off a terminal, errors that help.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::schema::violations;
+
+/// A tree with nothing in it but coreos-common.mk and one manifest, and a place for the cache.
+struct Scene {
+    folder: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new() -> Scene {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let stage1 = "stage1/usr_from_coreos";
+        std::fs::create_dir_all(folder.path().join(stage1).join("manifest-amd64-usr.d")).unwrap();
+        for file in ["coreos-common.mk", "manifest-amd64-usr.d/bash.manifest"] {
+            std::fs::copy(root.join(stage1).join(file), folder.path().join(stage1).join(file)).unwrap();
+        }
+        std::fs::write(folder.path().join("no-image.gz"), "this is no image\n").unwrap();
+        std::fs::write(folder.path().join("page.gz"), "<!DOCTYPE html>\n").unwrap();
+        std::fs::write(folder.path().join("page.gz.sig"), "<!DOCTYPE html><html>404\n").unwrap();
+        Scene { folder }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env("XTASK_CACHE_DIR", self.folder.path().join("cache"))
+            .env_remove("XTASK_MIRROR")
+            .env_remove("XTASK_SIGNING_KEY")
+            .env_remove("NO_COLOR")
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, line: &str) -> Output {
+        self.command(&line.split_whitespace().collect::<Vec<_>>()).output().unwrap()
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// What is typed, the exit code, a word of the error, a word of the hint.
+const FAULTS: &[(&str, i32, &str, &str)] = &[
+    ("--repo /nonexistent verify-manifests", 2, "/nonexistent", "--repo"),
+    ("verify-manifests --offline", 2, "--offline", "without --offline"),
+    ("verify-manifests --mirror http://127.0.0.1:1 --offline", 2, "--offline", "without --offline"),
+    ("verify-manifests --mirror http://example.org", 2, "http", "--insecure-http"),
+    ("verify-manifests --mirror ftp://example.org", 2, "ftp", ""),
+    ("verify-manifests --image nowhere.gz", 2, "nowhere.gz", "--image"),
+    ("verify-manifests --image no-image.gz", 3, "no-image.gz.sig", "--unsigned"),
+    ("verify-manifests --image no-image.gz --unsigned", 2, "no-image.gz", ""),
+    ("verify-manifests --image page.gz", 2, "HTML", ""),
+    ("verify-manifests --board arm64-usr", 2, "arm64-usr", "--board"),
+    ("verify-manifests --report report.txt", 2, "report.txt", "--report report.md"),
+    ("verify-manifests --signing-key nowhere.asc --image page.gz", 2, "nowhere.asc", ""),
+    ("verify-signature nowhere.txt --offline", 2, "nowhere.txt", ""),
+    ("verify-signature no-image.gz --offline", 3, "no-image.gz", "--signature"),
+    ("diff 991.0.0 1032.0.0 --image no-image.gz", 2, "odd number", "first release"),
+    ("report", 2, "no run of", "cargo xtask verify-manifests"),
+];
+
+#[test]
+fn each_fault_names_what_it_is_about_and_what_mends_it() {
+    let mut wrong = Vec::new();
+    for (line, code, about, hint) in FAULTS {
+        // A tree of its own: a run may leave a report for the next.
+        let output = Scene::new().run(line);
+        let said = text(&output.stderr);
+        let hinted = said.split_once("hint: ").map_or("", |(_, hint)| hint);
+        let whole = said.contains("error: ") && said.contains(about) && hinted.contains(hint);
+        if output.status.code() != Some(*code) || !whole || said.contains("panicked") {
+            wrong.push(format!("{line}: {}\n{said}", output.status));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn json_is_one_document_after_the_schema_whatever_happens() {
+    let scene = Scene::new();
+    let faults = FAULTS.iter().map(|(line, code, ..)| (*line, *code));
+    for (line, code) in faults.chain([("sort-manifests --check", 0), ("completions bash", 0)]) {
+        let output = scene.run(&format!("--format json {line}"));
+        let document: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{line}: {error}"));
+        assert_eq!(violations(&document), Vec::<String>::new(), "{line}");
+        assert_eq!(document["exit_code"], output.status.code().unwrap(), "{line}");
+        if line != "report" {
+            assert_eq!(output.status.code(), Some(code), "{line}");
+        }
+    }
+}
+
+#[test]
+fn github_annotations_say_errors_too() {
+    let output = Scene::new().run("--format github verify-manifests --image nowhere.gz");
+    assert!(text(&output.stdout).starts_with("::error title=cargo xtask verify-manifests::"));
+}
+
+#[test]
+fn colour_is_for_terminals_and_for_those_who_ask() {
+    let scene = Scene::new();
+    let said = |arguments: &str| text(&scene.run(arguments).stderr);
+    assert!(!said("verify-manifests --offline").contains('\x1b'));
+    assert!(said("--color always verify-manifests --offline").contains("\x1b[1;31merror: "));
+    assert!(!said("--color never verify-manifests --offline").contains('\x1b'));
+}
+
+/// In a terminal of script(1), which is there on every Debian and on CI.
+#[test]
+fn no_color_and_ci_are_respected_on_a_terminal() {
+    if Command::new("script").arg("--version").stdout(Stdio::null()).status().is_err() {
+        eprintln!("SKIPPED: no script(1) here to make a terminal with");
+        return;
+    }
+    let scene = Scene::new();
+    let program = format!("{} verify-manifests --offline", env!("CARGO_BIN_EXE_xtask"));
+    for (variable, value, colored) in [("X", "", true), ("NO_COLOR", "1", false), ("CI", "true", false)] {
+        let output = scene
+            .command(&[])
+            .env("TERM", "xterm")
+            .env_remove("CI")
+            .env(variable, value)
+            .output_of_script(&program);
+        assert_eq!(output.contains("\x1b[1;31m"), colored, "{variable}={value}: {output}");
+    }
+}
+
+trait InTerminal {
+    fn output_of_script(&mut self, program: &str) -> String;
+}
+
+impl InTerminal for Command {
+    /// The same surroundings, in a terminal.
+    fn output_of_script(&mut self, program: &str) -> String {
+        let mut script = Command::new("script");
+        script.args(["--quiet", "--return", "--command", program, "/dev/null"]).stdin(Stdio::null());
+        for (name, value) in self.get_envs() {
+            match value {
+                Some(value) => script.env(name, value),
+                None => script.env_remove(name),
+            };
+        }
+        script.current_dir(self.get_current_dir().unwrap());
+        String::from_utf8_lossy(&script.output().unwrap().stdout).into_owned()
+    }
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let scene = Scene::new();
+    let mut child = scene
+        .command(&["completions", "bash"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(child.wait().unwrap().success(), "{said}");
+    assert_eq!(said, "");
+}
+
+#[test]
+fn a_full_standard_output_is_one() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output =
+        Scene::new().command(&["completions", "bash"]).stdout(full).stderr(Stdio::piped()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("standard output takes no more"));
+}
