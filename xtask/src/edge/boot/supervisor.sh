@@ -19,7 +19,9 @@ root=$BOOT_WORK/root
 # A group below the one we are in; a private view of the hierarchy, the host's mounts stay as they are.
 join_cgroup() {
   if [ "$BOOT_CGROUP" = v2 ]; then
-    mount -t cgroup2 cgroup2 /sys/fs/cgroup || cannot "cgroup2 cannot be mounted"
+    # Where it is there already it cannot be mounted over itself, and is private in this mount namespace anyway.
+    [ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ] || mount -t cgroup2 cgroup2 /sys/fs/cgroup ||
+      cannot "cgroup2 cannot be mounted"
     own=$(sed -n 's/^0:://p' /proc/self/cgroup) hierarchy=/sys/fs/cgroup
   else
     own=$(sed -n 's/^[0-9]*:name=systemd://p' /proc/self/cgroup) hierarchy=/sys/fs/cgroup/systemd
