@@ -68,6 +68,7 @@ pub(super) fn mend_and_apply(
     report.release = Some(bump.release);
     report.systemd = Some(bump.systemd);
     report.plan = EditPlan::between(&context.sources, &bump.after);
+    report.plan.stays_inside(&context.sources)?;
     weigh(context, &bump.after, images, old, &bump.fixes, report);
     report.fixes = bump.fixes;
     report.findings = if report.dry_run { relocated(bump.findings, &context.sources) } else { bump.findings };
@@ -79,7 +80,11 @@ pub(super) fn mend_and_apply(
     if commit {
         git::ensure_clean(context.tree.root(), &files)?;
     }
-    apply::apply(&context.tree, &report.plan)?;
+    if let Err(fault) = apply::apply(&context.tree, &report.plan) {
+        // The tree is as it was: nothing was mended, and what is left was not looked for.
+        (report.plan, report.fixes, report.findings) = Default::default();
+        return Err(fault);
+    }
     if commit {
         let name = git::commit(context.tree.root(), &files, &message(report))?;
         context.term.stage("committed", name);

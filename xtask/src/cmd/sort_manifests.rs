@@ -24,5 +24,8 @@ pub fn sort_manifests(term: &Term, globals: &Globals, check: bool, report: &mut 
     let (after, fixes) = sort(&read.sources);
     report.plan = EditPlan::between(&read.sources, &after);
     report.fixes = fixes;
-    if check { Ok(()) } else { apply::apply(&tree, &report.plan) }
+    if check {
+        return Ok(());
+    }
+    apply::apply(&tree, &report.plan).inspect_err(|_| (report.plan, report.fixes) = Default::default())
 }
