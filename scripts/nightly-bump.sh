@@ -1,9 +1,10 @@
 #!/bin/bash
 # Moves the tree to the newest release of a channel on a branch of its own, tests it, and proposes it.
 #
-#   scripts/nightly-bump.sh [--channel CHANNEL] [--push] [--no-smoketest] [-- OPTION …]
+#   scripts/nightly-bump.sh [--channel CHANNEL] [--release RELEASE] [--push] [--no-smoketest] [-- OPTION …]
 #
 #   --channel CHANNEL   alpha (default), beta, stable or lts
+#   --release RELEASE   this one instead of the channel's newest
 #   --push              push the branch to origin, and open a pull request with gh(1); without it, all stays here
 #   --no-smoketest      neither build nor boot
 #   OPTION …            goes to bump-coreos: --mirror URL, --signing-key FILE, --brand flatcar …
@@ -13,10 +14,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-channel=alpha push=no smoketest=yes
+channel=alpha release=latest push=no smoketest=yes
 while [ $# -gt 0 ]; do
   case $1 in
     --channel) channel=${2:?--channel needs a word}; shift 2 ;;
+    --release) release=${2:?--release needs a number}; shift 2 ;;
     --push) push=yes; shift ;;
     --no-smoketest) smoketest=no; shift ;;
     --) shift; break ;;
@@ -44,7 +46,7 @@ trap leave EXIT
 git checkout --quiet -b "$work"
 
 code=0
-cargo xtask bump-coreos latest --channel "$channel" --commit --report "$scratch/report.md" "$@" || code=$?
+cargo xtask bump-coreos "$release" --channel "$channel" --commit --report "$scratch/report.md" "$@" || code=$?
 [ $code -le 1 ] || exit $code
 if [ "$(git rev-parse HEAD)" = "$start" ]; then
   echo "nothing is new on $channel"

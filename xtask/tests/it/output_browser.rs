@@ -19,14 +19,14 @@ fn report(changes: usize) -> Report {
     let old = |n: usize| format!("lib64/libexample-{n}.so.{}.0", n % 7);
     let fix = |n: usize| Fix {
         file: FILE.into(),
-        kind: if n % 3 == 0 { FixKind::Rename } else { FixKind::Add },
-        from: (n % 3 == 0).then(|| old(n)),
+        kind: if n.is_multiple_of(3) { FixKind::Rename } else { FixKind::Add },
+        from: n.is_multiple_of(3).then(|| old(n)),
         to: Some(library(n)),
         because: format!("lib64/systemd/systemd-helper-{} needs libexample-{n}.so.{}", n % 20, n % 7),
     };
     let path = |n: usize| PathSize {
         path: library(n),
-        before: (n % 3 == 0).then_some(4000 + n as u64),
+        before: n.is_multiple_of(3).then_some(4000 + n as u64),
         after: Some(1_900_000 / (n as u64 + 1)),
     };
     let manifest = |file: &str, paths: Vec<PathSize>| ManifestSizes {
