@@ -166,6 +166,9 @@ fn an_earlier_download_is_taken_up_or_begun_anew() {
         server.trouble(PATH, 1, trouble);
         assert!(outcome(&server, Some(&resume)) == Ok(file()));
     }
+    let asked = server.requests().len();
+    let done = Resume { at: 300_000, ..resume.clone() };
+    assert_eq!((outcome(&server, Some(&done)), server.requests().len()), (Ok(Vec::new()), asked));
     server.put(PATH, vec![7; 1000]);
     assert!(outcome(&server, Some(&resume)) == Ok(vec![7; 1000]));
 }

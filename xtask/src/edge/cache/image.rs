@@ -55,7 +55,8 @@ impl Image {
         let file = open(&path)?;
         let stamp = Stamp::of(&file)?;
         let terms = road.terms(stamp, signature.as_deref());
-        if let Some(kept) = kept::load(&kept::place(&road.cache, &path)?, &terms)
+        let kept = kept::place(&road.cache, &path).ok().and_then(|place| kept::load(&place, &terms));
+        if let Some(kept) = kept
             && let Some(signer) = road.signer_of_kept(&source, signature.as_deref(), &kept)?
         {
             let origin = Origin { source, digest: kept.digest, signer };

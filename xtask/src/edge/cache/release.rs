@@ -183,7 +183,10 @@ impl Read for Stored<'_, '_> {
             }
         }
         let count = self.download.read(out)?;
-        self.partial.write_all(&out[..count])?;
+        let stored =
+            self.partial.write_all(&out[..count]).or_fault(|| "cannot store the download in the cache");
+        let hint = "free some space, or set XTASK_CACHE_DIR to a larger file system";
+        stored.map_err(|fault| io::Error::other(fault.hint(hint)))?;
         Ok(count)
     }
 }

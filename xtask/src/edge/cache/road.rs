@@ -9,7 +9,7 @@ use super::image::Image;
 use super::kept::{Kept, Terms};
 use super::stamp::Stamp;
 use crate::edge::http::{Client, MOST_LIST, MOST_SIGNATURE};
-use crate::edge::image::{Digest, VerifiedImage};
+use crate::edge::image::{Digest, Scratch, VerifiedImage};
 use crate::edge::openpgp::{DetachedSignature, Fetch, Keyring, Verification};
 use crate::edge::term::Term;
 use crate::fault::{Fault, OrFault, Result};
@@ -96,7 +96,9 @@ impl Road<'_> {
 
     /// One pass over a stream.
     pub(super) fn prove(&self, source: &str, stream: impl Read, proving: Proving) -> Result<VerifiedImage> {
-        VerifiedImage::prove(source, stream, proving, &self.cache.scratch()?)
+        // A cache that cannot be written costs time in the next run, not the result of this one.
+        let scratch = self.cache.scratch().unwrap_or_else(|_| Scratch::in_folder(&std::env::temp_dir()));
+        VerifiedImage::prove(source, stream, proving, &scratch)
     }
 
     /// What a kept tree must have been made of and under.

@@ -144,6 +144,11 @@ impl Download<'_> {
             // Nothing tells whether the file is the same as before.
             (_, None) => return Ok(Opened::Restart),
         };
+        if resume.is_some() && self.total == Some(self.at) {
+            // It broke off behind the last byte: there is nothing to ask for, and the signature judges what is there.
+            self.body = Some(Box::new(io::empty()));
+            return Ok(Opened::Body);
+        }
         let answer = self.client.ask(&self.url, resume.as_ref())?;
         match meaning(&self.url, &answer, resume.as_ref())? {
             Meaning::Missing => Ok(Opened::Missing),
