@@ -5,7 +5,7 @@ use super::styled::{Styled, Tone};
 use super::summary::summary;
 use super::{Check, Outcome, Report};
 use crate::fault::Fault;
-use crate::manifest::finding::{Finding, Severity};
+use crate::manifest::finding::{Finding, FindingKind, Severity};
 
 /// The whole report. What stopped the work is not in it: that goes to standard error, see [`fault`].
 pub fn render(report: &Report) -> Styled {
@@ -50,7 +50,9 @@ pub fn fault(fault: &Fault) -> Styled {
 /// `FILE:LINE: severity[kind] PATH`, and below it why and the command that mends it.
 fn one_finding(finding: &Finding) -> Styled {
     let mut out = Styled::of(Tone::Strong, place(finding));
-    out.push(tone_of(finding.severity), format!(" {}[{}]", finding.severity.id(), finding.kind.id()));
+    let kind =
+        if finding.kind == FindingKind::Advice { String::new() } else { format!("[{}]", finding.kind.id()) };
+    out.push(tone_of(finding.severity), format!(" {}{kind}", finding.severity.id()));
     out.line(Tone::Plain, format!(" {}", finding.path));
     out.line(Tone::Plain, format!("    {}", finding.message));
     list(&mut out, "needed by", &finding.needed_by);
