@@ -58,6 +58,7 @@ fn the_brand_moves_host_and_file_and_no_variable() {
     assert_eq!(mk.url_as_written(), moved);
     assert_eq!(mk.brand(), Some(Brand::Flatcar));
     mk.set_url_channel(Channel::Lts).unwrap();
+    assert!(mk.set_brand(Brand::CoreOs).unwrap_err().hint.unwrap().ends_with(": alpha, beta, stable"));
     assert!(mk.set_brand(Brand::CoreOs).unwrap_err().to_string().contains("CoreOS has no lts channel"));
     assert_eq!(mk.brand(), Some(Brand::Flatcar));
     mk.set_url_channel(Channel::Alpha).unwrap();
@@ -120,4 +121,17 @@ fn a_host_of_ones_own_is_read_and_not_edited() {
     assert_eq!(mk.channel(), Some(Channel::Beta));
     mk.set_url_channel(Channel::Beta).unwrap();
     assert!(mk.set_url_channel(Channel::Alpha).is_err());
+}
+
+#[test]
+fn the_brand_it_has_is_no_change_unless_the_file_has_another_name() {
+    let mut mk = read(&file("v1", "1.0.0", PLAIN_URL));
+    let before = mk.clone();
+    mk.set_brand(Brand::CoreOs).unwrap();
+    assert_eq!(mk, before);
+    let mut of_both = read(&file("v1", "1.0.0", &PLAIN_URL.replace("/coreos_", "/flatcar_")));
+    of_both.set_brand(Brand::CoreOs).unwrap();
+    assert_eq!(of_both.url_as_written(), PLAIN_URL);
+    let mut own = read(&file("v1", "1.0.0", &PLAIN_URL.replace("/coreos_", "/my_own_")));
+    assert!(own.set_brand(Brand::CoreOs).unwrap_err().to_string().contains("its file is not"));
 }
