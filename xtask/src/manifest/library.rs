@@ -1,9 +1,5 @@
 //! The name of a shared library: stem, and how its version is written.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
-
 /// A library's file name, taken apart. `libz.so.1.2.8` has stem `libz`, `libc-2.21.so` has stem `libc`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LibraryName<'a> {
@@ -50,31 +46,34 @@ impl<'a> Shape<'a> {
     }
 }
 
-// A dash needs a dotted version or three digits behind it: in `libpcre2-8.so` the 8 belongs to the stem.
-static DASHED: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"^(.+?)-([0-9]{3,}[^/]*|[0-9]+\.[0-9]+[^/]*)\.so$").ok());
-static VERSIONED: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"^(.+?)\.so(?:\.([0-9][^/]*))?$").ok());
-
 impl<'a> LibraryName<'a> {
     /// Takes a file name apart; `None` for what is no library by its name.
     pub fn parse(name: &'a str) -> Option<LibraryName<'a>> {
-        // Of twenty thousand names in an image one in ten goes on from here.
-        if !name.contains(".so") {
-            return None;
-        }
-        if let Some(parts) = DASHED.as_ref()?.captures(name) {
-            let (stem, version) = (parts.get(1)?.as_str(), parts.get(2)?.as_str());
-            return Some(LibraryName { stem, shape: Shape::Dashed(version) });
-        }
-        let parts = VERSIONED.as_ref()?.captures(name)?;
-        let shape = match parts.get(2).map(|version| version.as_str()) {
-            None => Shape::Dev,
-            Some(version) if version.contains('.') => Shape::Dotted(version),
-            Some(version) => Shape::Soname(version),
+        let (stem, shape) = match name.strip_suffix(".so") {
+            Some(base) => dashed(base).unwrap_or((base, Shape::Dev)),
+            None => {
+                let (stem, version) = name.split_once(".so.").filter(|(_, v)| v.starts_with(digit))?;
+                (stem, if version.contains('.') { Shape::Dotted(version) } else { Shape::Soname(version) })
+            }
         };
-        Some(LibraryName { stem: loader_stem(parts.get(1)?.as_str()), shape })
+        (!stem.is_empty()).then_some(LibraryName { stem: loader_stem(stem), shape })
     }
+}
+
+/// `libc-2.21`: the version behind a dash is dotted or has three digits, since in `libpcre2-8` the 8 belongs to the
+/// stem.
+fn dashed(base: &str) -> Option<(&str, Shape<'_>)> {
+    let is_version = |text: &str| {
+        let rest = text.trim_start_matches(digit);
+        let digits = text.len() - rest.len();
+        digits >= 3 || (digits > 0 && rest.strip_prefix('.').is_some_and(|minor| minor.starts_with(digit)))
+    };
+    let at = base.match_indices('-').map(|(at, _)| at).find(|&at| at > 0 && is_version(&base[at + 1..]))?;
+    Some((&base[..at], Shape::Dashed(&base[at + 1..])))
+}
+
+fn digit(c: char) -> bool {
+    c.is_ascii_digit()
 }
 
 /// The numbers of a version, in order; `1.02.1` is 1, 2, 1.
