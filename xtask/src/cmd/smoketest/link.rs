@@ -74,20 +74,16 @@ fn tell(context: &Context<'_>, subject: &Subject, linked: &Linked, checks: &mut 
 /// must know.
 fn disagreements(subject: &Subject, linked: &LinkCheck, findings: &[Finding]) -> Vec<(String, String)> {
     let (board, flavor) = (subject.rootfs.board, &subject.flavor);
-    let of_subject: Vec<&Finding> = findings
+    // A line that two flavors share is told once, for the first of them: it may be the reason in the other as well.
+    let of_board: Vec<&Finding> = findings
         .iter()
-        .filter(|finding| {
-            finding.board == board && finding.flavor == *flavor && finding.severity == Severity::Error
-        })
+        .filter(|finding| finding.board == board && finding.severity == Severity::Error)
         .collect();
     let knew = |file: &Linked| {
         let path = file.file.as_str();
         // One finding stands for a whole chain of needs: any that is open may be the reason.
-        of_subject.iter().any(|finding| finding.path == path || finding.needed_by.iter().any(|by| by == path))
-            || file
-                .problems
-                .iter()
-                .all(|problem| of_subject.iter().any(|finding| speaks_of(finding, problem)))
+        of_board.iter().any(|finding| finding.path == path || finding.needed_by.iter().any(|by| by == path))
+            || file.problems.iter().all(|problem| of_board.iter().any(|finding| speaks_of(finding, problem)))
     };
     let unknown = linked.files.iter().filter(|file| !file.is_good() && !knew(file)).map(|file| {
         let said = file.problems.join("; ");
@@ -100,7 +96,8 @@ fn disagreements(subject: &Subject, linked: &LinkCheck, findings: &[Finding]) ->
     });
     let links =
         |by: &String| linked.files.iter().any(|file| file.file.as_str() == by && file.problems.is_empty());
-    let unfounded = of_subject.iter().filter(|finding| is_about_links(finding)).filter_map(|finding| {
+    let of_flavor = of_board.iter().filter(|finding| finding.flavor == *flavor && is_about_links(finding));
+    let unfounded = of_flavor.filter_map(|finding| {
         let all_link = !finding.needed_by.is_empty() && finding.needed_by.iter().all(links);
         let message = format!(
             "the loader and verify-manifests disagree: verify-manifests says {}, the loader links all that need it\n\

@@ -1,0 +1,155 @@
+//! The inner parts, one at a time: `cargo bench --profile dev`, with what users run, or with `-- link` behind it for those whose name holds "link".
+//!
+//! Inputs are made by the release factory, so that the figures of two machines can be compared. Each part runs for
+//! about a second after a warm-up; printed are the fastest and the median run. Nothing is judged here.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a bench measures and prints"
+)]
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use xtask::coreos::{Board, Brand, Flavor, SystemdVersion};
+use xtask::demo::example;
+use xtask::demo::factory::image::{Content, Image};
+use xtask::demo::factory::pack;
+use xtask::edge::image::{Content as Reading, Limits, Proving, Scratch, VerifiedImage, pass::pass};
+use xtask::manifest::mend::Reach;
+use xtask::manifest::stage::Listing;
+use xtask::plan::bump::{Request, bump, verify};
+use xtask::plan::sources::Stage1Sources;
+use xtask::usr::elf::DlopenPriority;
+use xtask::usr::link::Loader;
+use xtask::usr::tree::UsrTree;
+
+fn main() {
+    let only: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let bench = Bench { only };
+    reading(&bench);
+    text_form(&bench);
+    for lines in [150, 1_500, 15_000] {
+        looking(&bench, lines);
+    }
+}
+
+struct Bench {
+    only: Vec<String>,
+}
+
+impl Bench {
+    fn run<T>(&self, name: &str, mut part: impl FnMut() -> T) {
+        if !self.only.is_empty() && !self.only.iter().any(|word| name.contains(word.as_str())) {
+            return;
+        }
+        black_box(part());
+        let mut runs: Vec<Duration> = Vec::new();
+        let started = Instant::now();
+        while runs.len() < 5 || (started.elapsed() < Duration::from_secs(1) && runs.len() < 1_000) {
+            let run = Instant::now();
+            black_box(part());
+            runs.push(run.elapsed());
+        }
+        runs.sort();
+        let median = runs[runs.len() / 2];
+        println!("{name:<44} fastest {:>10.3?}  median {median:>10.3?}  of {}", runs[0], runs.len());
+    }
+}
+
+/// Inflating, unpacking and opening an image of 64 MiB that gzip cannot shrink.
+fn reading(bench: &Bench) {
+    let image = example::image_before().unwrap().put("share/noise", Content::Bytes(noise(64 << 20)));
+    let packed = pack::pxe_image(&image).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let scratch = Scratch::in_folder(folder.path());
+    bench.run("inflate and cpio, 64 MiB", || {
+        pass(packed.as_slice(), (), Reading::Image(scratch.clone(), Limits::default())).unwrap()
+    });
+    let proved = || VerifiedImage::prove("bench", packed.as_slice(), Proving::Unsigned, &scratch).unwrap();
+    bench.run("the same, and the tables of the squashfs", || proved().open().unwrap().tree().len());
+}
+
+/// Bytes of a xorshift generator (Marsaglia 2003).
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    (0..length / 8).flat_map(|_| next()).collect()
+}
+
+fn text_form(bench: &Bench) {
+    let tree = wide(15_000).tree();
+    let text = tree.to_text();
+    bench.run("tree to text, 15,000 programs", || tree.to_text());
+    bench.run("tree from text, 15,000 programs", || UsrTree::from_text(text.as_bytes()).unwrap());
+}
+
+/// The loader's graph, check and mend over so many listed programs, each with three libraries.
+fn looking(bench: &Bench, lines: usize) {
+    let tree = wide(lines).tree();
+    let sources = listing(&tree);
+    let trees = BTreeMap::from([(Board::Amd64, &tree)]);
+    let programs: Vec<_> =
+        tree.iter().map(|(path, _)| path.clone()).filter(|path| path.as_str().starts_with("bin/")).collect();
+    bench.run(&format!("link graph, {lines} lines"), || {
+        let loader = Loader::new(&tree, Board::Amd64, Loader::systemd_directories(&tree), None);
+        programs.iter().map(|program| loader.load(program).objects.len()).sum::<usize>()
+    });
+    let level = Some(DlopenPriority::Required);
+    bench.run(&format!("check, {lines} lines"), || {
+        verify(&sources, Some(SystemdVersion(229)), &trees, level).unwrap()
+    });
+    let request = Request {
+        release: "1032.0.0".parse().unwrap(),
+        channel: None,
+        brand: None,
+        systemd: Some(SystemdVersion(229)),
+        reach: Reach { dlopen: level, drop_missing: false, by_names_only: false },
+    };
+    bench.run(&format!("check and mend, {lines} lines"), || bump(&sources, &request, &trees).unwrap());
+}
+
+/// An image with so many programs, and a library to every ten of them.
+fn wide(programs: usize) -> Image {
+    let release = "1032.0.0".parse().unwrap();
+    let mut image = Image::new(Brand::CoreOs, Board::Amd64, &release, "229");
+    let libraries = programs.div_ceil(10);
+    for at in 0..libraries {
+        let soname = format!("libwide{at}.so.1");
+        image = image.library(&format!("lib64/{soname}.2.3"), &soname, &["libc.so.6"]);
+    }
+    for at in 0..programs {
+        let needs = [at % libraries, (at + 1) % libraries].map(|at| format!("libwide{at}.so.1"));
+        image = image.program(&format!("bin/wide{at}"), &[&needs[0], &needs[1], "libc.so.6"]);
+    }
+    image
+}
+
+/// A tree whose one manifest lists everything but each tenth library.
+fn listing(tree: &UsrTree) -> Stage1Sources {
+    let file = "stage1/usr_from_coreos/manifest-amd64-usr.d/wide.manifest".to_owned();
+    let paths = tree.iter().filter(|(path, node)| {
+        node.kind != xtask::usr::tree::Kind::Directory
+            && !path.as_str().contains("0.so.1")
+            && path.parent().is_some()
+    });
+    let lines: String = paths.map(|(path, _)| format!("{path}\n")).collect();
+    let flavor = Flavor::of_directory("usr_from_coreos").unwrap();
+    let listings = vec![Listing { board: Board::Amd64, flavor, listed_as: file.clone(), file: file.clone() }];
+    let common_mk =
+        example::FILES.iter().find(|(path, _)| path.ends_with(".mk")).unwrap().1.as_bytes().to_vec();
+    Stage1Sources {
+        common_mk,
+        manifests: BTreeMap::from([(file, lines.into_bytes())]),
+        listings,
+        ..Stage1Sources::default()
+    }
+}
