@@ -21,7 +21,7 @@ endif
 # The union of the manifests. It is read each time, so that a manifest that
 # went away counts too, and changes only when the union does.
 $$(UFC_$(1)_LIST): FORCE
-	@cat $$(UFC_$(1)_MANIFESTS) | sed '/^$$$$/d' | sort -u | { $$(call write_if_changed,$$@); }
+	@sed -e 's/\r$$$$//' -e '/^[[:space:]]*#/d' -e '/^[[:space:]]*$$$$/d' $$(UFC_$(1)_MANIFESTS) | sort -u | { $$(call write_if_changed,$$@); }
 
 $$(UFC_$(1)_SYSTEMD): FORCE
 	@echo '$$(CCN_SYSTEMD_VERSION)' | { $$(call write_if_changed,$$@); }

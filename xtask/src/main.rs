@@ -8,6 +8,9 @@ fn main() -> ExitCode {
     let _unwatched = xtask::edge::signals::watch();
     let invocation = match xtask::flags::parse(std::env::args_os()) {
         Ok(invocation) => invocation,
+        Err(usage) if usage.exit_code() != 0 && xtask::flags::wants_json(std::env::args_os()) => {
+            return ExitCode::from(xtask::run::usage(&usage));
+        }
         Err(usage) => {
             // clap knows which of stdout and stderr a help text or a usage error belongs to; a closed pipe is no error.
             let _ = usage.print();

@@ -8,8 +8,8 @@ use crate::edge::cache::Cache;
 use crate::edge::http::{Client, Rules};
 use crate::edge::settings::Settings;
 use crate::edge::term::{Term, Verbosity};
-use crate::fault::Result;
-use crate::flags::{Command, Globals, Invocation};
+use crate::fault::{Fault, Result};
+use crate::flags::{Color, Command, Format, Globals, Invocation};
 use crate::report::Report;
 
 /// Runs a command, tells what it did, and gives the exit code of the contract.
@@ -29,6 +29,19 @@ pub fn run(invocation: &Invocation) -> u8 {
             term.fault(&fault);
             2
         }
+    }
+}
+
+/// A command line that does not parse, told as the JSON document that it asked for.
+pub fn usage(error: &clap::Error) -> u8 {
+    let text = error.to_string();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default();
+    let fault = Fault::failed(first.strip_prefix("error: ").unwrap_or(first)).hint("cargo xtask --help");
+    let report = Report { error: Some(lines.fold(fault, Fault::because)), ..Report::default() };
+    match Term::new(Format::Json, Color::Never, Verbosity::Quiet).tell(&report) {
+        Ok(()) => report.exit_code(),
+        Err(_) => 2,
     }
 }
 

@@ -65,31 +65,46 @@ pub(super) fn mend_and_apply(
         let unread = bump.unread.clone();
         Ok((bump, unread))
     })?;
+    let plan = EditPlan::between(&context.sources, &bump.after);
+    plan.stays_inside(&context.sources)?;
+    let files: Vec<String> = plan.edits.iter().map(|edit| edit.path.clone()).collect();
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    let commit = commit && !files.is_empty() && !report.dry_run;
+    if commit {
+        git::ensure_clean(context.tree.root(), &files)?;
+    }
     report.release = Some(bump.release);
     report.systemd = Some(bump.systemd);
-    report.plan = EditPlan::between(&context.sources, &bump.after);
-    report.plan.stays_inside(&context.sources)?;
+    report.plan = plan;
     weigh(context, &bump.after, images, old, &bump.fixes, report);
     report.fixes = bump.fixes;
     report.findings = if report.dry_run { relocated(bump.findings, &context.sources) } else { bump.findings };
     if report.dry_run {
         return Ok(());
     }
-    let files: Vec<&str> = report.plan.edits.iter().map(|edit| edit.path.as_str()).collect();
-    let commit = commit && !files.is_empty();
-    if commit {
-        git::ensure_clean(context.tree.root(), &files)?;
-    }
-    if let Err(fault) = apply::apply(&context.tree, &report.plan) {
+    let done = write(context, &report.plan, commit.then(|| message(report)), &files);
+    if done.is_err() {
         // The tree is as it was: nothing was mended, and what is left was not looked for.
         (report.plan, report.fixes, report.findings) = Default::default();
-        return Err(fault);
     }
-    if commit {
-        let name = git::commit(context.tree.root(), &files, &message(report))?;
-        context.term.stage("committed", name);
+    done
+}
+
+/// Writes the plan, and commits it where there is a message. A commit that git refuses takes the files back, so that
+/// the same command does the same again.
+fn write(context: &Context<'_>, plan: &EditPlan, message: Option<String>, files: &[&str]) -> Result<()> {
+    apply::apply(&context.tree, plan)?;
+    let Some(message) = message else { return Ok(()) };
+    match git::commit(context.tree.root(), files, &message) {
+        Ok(name) => {
+            context.term.stage("committed", name);
+            Ok(())
+        }
+        Err(fault) => {
+            apply::apply(&context.tree, &plan.reversed())?;
+            Err(fault)
+        }
     }
-    Ok(())
 }
 
 /// Fills in what reports say of sizes and of who needs what was added. `old` has the images of the release before.

@@ -16,7 +16,7 @@ use crate::usr::elf::DlopenPriority;
 pub use crate::edge::term::ColorChoice as Color;
 pub use crate::report::Format;
 pub use image::ImageFlags;
-pub use parse::parse;
+pub use parse::{parse, wants_json};
 pub use syntax::syntax;
 
 /// A whole command line.

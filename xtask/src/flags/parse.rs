@@ -25,6 +25,13 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, cla
     Ok(Invocation { globals: globals(&matches), command: command(name, sub) })
 }
 
+/// Whether a command line that does not parse asks for JSON all the same.
+pub fn wants_json(args: impl IntoIterator<Item = OsString>) -> bool {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let pair = |two: &[OsString]| matches!(two, [option, value] if option == "--format" && value == "json");
+    args.iter().any(|arg| arg == "--format=json") || args.windows(2).any(pair)
+}
+
 fn globals(matches: &ArgMatches) -> Globals {
     let word = |name| matches.get_one::<String>(name).map_or("", String::as_str);
     Globals {

@@ -122,7 +122,7 @@ impl<'a> Checker<'a, '_> {
                             kind_of(&found.fate, &path, self.index),
                             home,
                             line,
-                            Telling::successor(&path, &found),
+                            Telling::successor(&path, &found, file),
                         ),
                     },
                 }
@@ -208,6 +208,17 @@ impl<'a> Checker<'a, '_> {
             };
             let Some(home) = self.stage.home(path) else { continue };
             self.tell(FindingKind::WrongMachine, home, path.as_str(), telling);
+        }
+        for (path, (needed_by, why)) in &self.needs.unfit {
+            let told = matches!(self.stage.tree.facts(path.as_str()), Some(Facts::Broken(_)));
+            if let Some(home) = self.stage.home(path).filter(|_| !told) {
+                self.tell(
+                    FindingKind::WrongMachine,
+                    home,
+                    path.as_str(),
+                    Telling::unfit(path, why, needed_by),
+                );
+            }
         }
     }
 

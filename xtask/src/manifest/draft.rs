@@ -14,6 +14,7 @@ pub struct Draft {
     order: Order,
     fixes: Vec<Fix>,
     frozen: bool,
+    changes: usize,
 }
 
 impl Draft {
@@ -29,7 +30,19 @@ impl Draft {
 
     fn new(file: &str, bytes: &[u8]) -> Draft {
         let text = ManifestText::parse(bytes);
-        Draft { file: file.to_owned(), order: Order::of(&text), text, fixes: Vec::new(), frozen: false }
+        Draft {
+            file: file.to_owned(),
+            order: Order::of(&text),
+            text,
+            fixes: Vec::new(),
+            frozen: false,
+            changes: 0,
+        }
+    }
+
+    /// How often the text was changed.
+    pub fn changes(&self) -> usize {
+        self.changes
     }
 
     /// Lets nothing be changed from now on: what is wrong in the manifest stays for a person.
@@ -71,7 +84,7 @@ impl Draft {
         let Some(at) = self.position(line).filter(|_| !self.frozen) else { return };
         self.text.remove(at);
         match self.take_fix_to(line) {
-            Some(Fix { from: None, .. }) => {}
+            Some(Fix { from: None, .. }) => self.changes += 1,
             Some(Fix { from: Some(first), .. }) => self.record(kind, Some(&first), None, because),
             None => self.record(kind, Some(line), None, because),
         }
@@ -85,7 +98,9 @@ impl Draft {
             match self.take_fix_to(to) {
                 Some(Fix { from: None, .. }) => {
                     self.text.remove(at);
-                    self.record(kind, Some(from), Some(to), because);
+                    let first = self.take_fix_to(from).map_or_else(|| Some(from.to_owned()), |fix| fix.from);
+                    let kind = if first.is_some() { kind } else { FixKind::Add };
+                    self.record(kind, first.as_deref(), Some(to), because);
                 }
                 earlier => {
                     self.fixes.extend(earlier);
@@ -128,6 +143,7 @@ impl Draft {
     }
 
     fn record(&mut self, kind: FixKind, from: Option<&str>, to: Option<&str>, because: &str) {
+        self.changes += 1;
         self.fixes.push(Fix {
             file: self.file.clone(),
             kind,

@@ -69,7 +69,8 @@ fn with_directory(name: &UsrPath, index: &ImageIndex<'_>) -> Option<(String, Str
     let of_stem =
         || index.of_stem(library.as_ref().map_or("", |l| l.stem)).iter().copied().filter(alike).collect();
     let found: Vec<&UsrPath> = if named.is_empty() { of_stem() } else { named };
-    match found.as_slice() {
+    let files: Vec<&UsrPath> = found.iter().copied().filter(|path| index.is_file(path)).collect();
+    match if found.len() > 1 { files } else { found }.as_slice() {
         [only] => Some((only.to_string(), "the path lacks its directory".to_owned())),
         _ => None,
     }

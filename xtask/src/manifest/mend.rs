@@ -16,7 +16,7 @@ use super::stage::{FlavorFiles, Stage, Texts};
 use super::successor::{Fate, Surroundings, successor};
 use crate::usr::facts::Facts;
 use crate::usr::path::UsrPath;
-use additions::Addition;
+use additions::{Addition, Habits};
 
 /// How far mending goes.
 #[derive(Debug, Clone, Copy)]
@@ -47,20 +47,16 @@ pub fn mend(
     let mut board =
         Mend { flavors, files, drafts, index, reach, unread: BTreeSet::new(), asked: BTreeSet::new() };
     board.tidy();
-    board.successors(&BTreeSet::new());
-    if board.has_vanished() {
-        // What several candidates leave open, the needs of what is listed may decide.
-        let wanted = board.wanted();
-        board.successors(&wanted);
+    // What was added may make an old line pointless, and what an old line became may need something in turn.
+    for _ in 0..MAX_ROUNDS {
+        let before = board.changes();
+        board.round();
+        if !board.unread.is_empty() || board.changes() == before {
+            break;
+        }
     }
-    board.additions();
-    if board.unread.is_empty() && board.has_vanished() {
-        if !reach.by_names_only {
-            board.replaced();
-        }
-        if reach.drop_missing {
-            board.drop_vanished();
-        }
+    if board.unread.is_empty() && reach.drop_missing {
+        board.drop_vanished();
     }
     board.unread
 }
@@ -79,6 +75,24 @@ struct Mend<'a> {
 }
 
 impl Mend<'_> {
+    fn round(&mut self) {
+        self.successors(&BTreeSet::new());
+        if self.has_vanished() {
+            // What several candidates leave open, the needs of what is listed may decide.
+            let wanted = self.wanted();
+            self.successors(&wanted);
+        }
+        self.additions();
+        if self.unread.is_empty() && !self.reach.by_names_only && self.has_vanished() {
+            self.replaced();
+        }
+    }
+
+    /// How often anything was changed so far.
+    fn changes(&self) -> usize {
+        self.drafts.values().map(Draft::changes).sum()
+    }
+
     fn tidy(&mut self) {
         for file in &self.files {
             let Some(draft) = self.drafts.get_mut(file) else { continue };
@@ -111,7 +125,7 @@ impl Mend<'_> {
                     Fate::Renamed(to) => draft.rename(line, to.as_str(), FixKind::Rename, &found.because),
                     Fate::Moved(to) => draft.rename(line, to.as_str(), FixKind::Move, &found.because),
                     Fate::Pointless => draft.drop_line(line, FixKind::Drop, &found.because),
-                    Fate::Open(_) => continue,
+                    Fate::Several(_) | Fate::Gone(_) => continue,
                 }
                 listed.remove(&path);
                 if let Fate::Renamed(to) | Fate::Moved(to) = found.fate {
@@ -153,9 +167,10 @@ impl Mend<'_> {
                 let (additions, asked) = self
                     .look(flavor, |stage, needs| (Addition::all_of(stage, needs), asked_stems(stage, needs)));
                 let mut added = BTreeSet::new();
+                let mut habits = Habits::new();
                 for addition in additions {
                     if let Some(draft) = self.drafts.get_mut(&addition.file) {
-                        addition.add_to(draft, self.index, &mut added);
+                        addition.add_to(draft, self.index, &mut habits, &mut added);
                     }
                 }
                 if added.is_empty() {

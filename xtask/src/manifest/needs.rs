@@ -15,6 +15,8 @@ pub struct Needs {
     pub unmet: BTreeMap<String, Unmet>,
     /// Symbol versions that the library found does not define: (library, version) to who needs it.
     pub versions: BTreeMap<(UsrPath, String), BTreeSet<UsrPath>>,
+    /// Files that bear a needed name and cannot be loaded: who asked for each, and why not.
+    pub unfit: BTreeMap<UsrPath, (BTreeSet<UsrPath>, String)>,
     /// Files whose content has to be read before this is the whole truth.
     pub unread: BTreeSet<UsrPath>,
 }
@@ -131,6 +133,10 @@ impl<'a, 's> Survey<'a, 's> {
         for error in &load.version_errors {
             let key = (error.library.clone(), error.version.clone());
             self.needs.versions.entry(key).or_default().insert(error.needed_by.clone());
+        }
+        for unfit in &load.broken {
+            let told = self.needs.unfit.entry(unfit.path.clone());
+            told.or_insert_with(|| (BTreeSet::new(), unfit.why.clone())).0.insert(unfit.needed_by.clone());
         }
         if !load.missing.is_empty() || load.objects.iter().any(is_doubtful) {
             self.provide(root, &load);

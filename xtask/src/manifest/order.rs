@@ -250,7 +250,7 @@ mod tests {
             ("l/libc.so.6\r\nl/libcryptsetup.so\r\n", None),
             ("b\na\n\na\n", Some("a\nb\n")),
             ("b\r\na", Some("a\r\nb\r\n")),
-            ("a\n\na\nb\n \nb", Some("a\nb")),
+            ("a\n\na\nb\n \nb", Some("a\nb\n")),
             ("", None),
             ("\n\n", Some("")),
         ] {

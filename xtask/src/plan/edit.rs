@@ -51,6 +51,17 @@ impl EditPlan {
         }
     }
 
+    /// The way back.
+    #[must_use]
+    pub fn reversed(&self) -> EditPlan {
+        let back = |edit: &FileEdit| FileEdit {
+            path: edit.path.clone(),
+            before: edit.after.clone(),
+            after: edit.before.clone(),
+        };
+        EditPlan { edits: self.edits.iter().map(back).collect() }
+    }
+
     /// Whether nothing changes.
     pub fn is_empty(&self) -> bool {
         self.edits.is_empty()

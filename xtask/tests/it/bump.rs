@@ -117,3 +117,47 @@ fn findings_of_a_plan_that_is_not_written_count_lines_on_disk() {
     let relocated = relocated(bump.findings, &sources);
     assert_eq!(text(&sources.manifests[SYSTEMD], line(&relocated)[0]), gone);
 }
+
+/// A line that becomes pointless only by what was added, or that an addition takes over after it was put in form.
+#[test]
+fn mending_goes_on_until_nothing_moves() {
+    let mut sources = sources();
+    let text = String::from_utf8(sources.manifests[SYSTEMD].clone()).unwrap();
+    let text = text
+        .replace("lib64/libkmod.so.2\n", "")
+        .replace("lib64/libkmod.so.2.2.11", "/lib64/libkmod.so.2.2.10");
+    sources.manifests.insert(SYSTEMD.to_owned(), text.into_bytes());
+    let bump = planned(&sources, &example::image_before().unwrap());
+    assert_eq!(bump.findings, []);
+    let changed = changed_lines(&sources, &bump.after);
+    let mut accounted: Vec<String> = Vec::new();
+    for fix in &bump.fixes {
+        accounted.extend(fix.from.iter().map(|line| format!("-{line}")));
+        accounted.extend(fix.to.iter().map(|line| format!("+{line}")));
+    }
+    let (mut told, mut done) = (accounted, changed);
+    told.sort();
+    done.sort();
+    assert_eq!(told, done);
+}
+
+#[test]
+fn drop_missing_leaves_what_has_several_successors() {
+    let mut sources = sources();
+    let text = String::from_utf8(sources.manifests[SYSTEMD].clone()).unwrap();
+    sources.manifests.insert(SYSTEMD.to_owned(), format!("{text}lib64/systemd/twin\n").into_bytes());
+    let image = example::image_before().unwrap();
+    let image = image.text("lib64/a/twin", "a").text("lib64/b/twin", "b");
+    let tree = image.tree();
+    let request = Request {
+        release: image.release().clone(),
+        channel: None,
+        brand: None,
+        systemd: None,
+        reach: Reach { dlopen: Some(DlopenPriority::Required), drop_missing: true, by_names_only: false },
+    };
+    let bump = bump(&sources, &request, &BTreeMap::from([(Board::Amd64, &tree)])).unwrap();
+    let left: Vec<(&str, usize)> =
+        bump.findings.iter().map(|f| (f.path.as_str(), f.candidates.len())).collect();
+    assert_eq!(left, [("lib64/systemd/twin", 2)]);
+}

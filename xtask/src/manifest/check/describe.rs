@@ -57,14 +57,19 @@ impl Telling {
         )
     }
 
-    pub(super) fn successor(path: &UsrPath, found: &Successor) -> Telling {
+    pub(super) fn successor(path: &UsrPath, found: &Successor, file: &str) -> Telling {
         let missing = format!("{path} is not in the image");
         match &found.fate {
             Fate::Renamed(to) | Fate::Moved(to) => {
                 Telling::new(format!("{missing}; {to} took its place: {}", found.because), FIX).or([to])
             }
             Fate::Pointless => Telling::new(format!("{path} is pointless: {}", found.because), FIX),
-            Fate::Open(candidates) => {
+            Fate::Several(candidates) => {
+                let choice = candidates.first().unwrap_or(path);
+                Telling::new(format!("{missing}: {}", found.because), replace(path, choice, file))
+                    .or(candidates)
+            }
+            Fate::Gone(candidates) => {
                 Telling::new(format!("{missing}: {}", found.because), format!("{FIX} --drop-missing"))
                     .or(candidates)
             }
@@ -132,6 +137,11 @@ impl Telling {
         Telling::new(message, format!("cargo xtask why {path}"))
     }
 
+    pub(super) fn unfit(path: &UsrPath, why: &str, needed_by: &BTreeSet<UsrPath>) -> Telling {
+        let message = format!("{} {path}, which cannot be loaded: {why}", needs(needed_by));
+        Telling::new(message, format!("cargo xtask why {path}")).by(needed_by)
+    }
+
     pub(super) fn broken(path: &UsrPath, why: &str) -> Telling {
         Telling::new(
             format!("{path} starts as an ELF file and cannot be read as one: {why}"),
@@ -195,6 +205,13 @@ fn list(paths: &[UsrPath], file: &str) -> String {
     let lines = paths.iter().map(UsrPath::as_str).collect::<Vec<_>>().join(" ");
     format!(
         "printf '%s\\n' {lines} >>{file} && cargo xtask sort-manifests && cargo xtask verify-manifests --fix"
+    )
+}
+
+/// The command that puts another path in a line's place, where only a person can tell which.
+fn replace(path: &UsrPath, choice: &UsrPath, file: &str) -> String {
+    format!(
+        "sed -i 's|^{path}$|{choice}|' {file} && cargo xtask sort-manifests && cargo xtask verify-manifests --fix"
     )
 }
 

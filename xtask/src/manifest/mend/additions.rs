@@ -1,6 +1,6 @@
 //! What is added to a manifest for the sake of what it lists.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::manifest::check::responsible;
 use crate::manifest::draft::Draft;
@@ -17,6 +17,9 @@ pub(super) struct Addition {
     lines: Vec<(UsrPath, String)>,
 }
 
+/// Which manifests keep links that name no version, as far as that was looked up.
+pub(super) type Habits = BTreeMap<String, bool>;
+
 impl Addition {
     /// Everything that the files of a stage need and the image has, and the files that its links lead to.
     pub(super) fn all_of(stage: &Stage<'_>, needs: &Needs) -> Vec<Addition> {
@@ -27,11 +30,17 @@ impl Addition {
 
     /// Adds the lines that are not there, with the version-less links where the manifest keeps those. `added` is
     /// what was added to any manifest of the flavor before: one line serves all of it.
-    pub(super) fn add_to(&self, draft: &mut Draft, index: &ImageIndex<'_>, added: &mut BTreeSet<UsrPath>) {
+    pub(super) fn add_to(
+        &self,
+        draft: &mut Draft,
+        index: &ImageIndex<'_>,
+        habits: &mut Habits,
+        added: &mut BTreeSet<UsrPath>,
+    ) {
         if draft.is_frozen() {
             return;
         }
-        let keeps_dev = keeps_dev_links(draft, index);
+        let keeps_dev = *habits.entry(self.file.clone()).or_insert_with(|| keeps_dev_links(draft, index));
         for (path, because) in &self.lines {
             if !draft.has(path.as_str()) && added.insert(path.clone()) {
                 draft.add(path.as_str(), because);

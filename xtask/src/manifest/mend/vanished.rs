@@ -2,10 +2,12 @@
 
 use super::{Mend, listed, rank};
 use crate::manifest::byname::is_loaded_by_name;
+use crate::manifest::check::listed_paths;
 use crate::manifest::draft::Draft;
 use crate::manifest::finding::FixKind;
 use crate::manifest::index::ImageIndex;
 use crate::manifest::library::LibraryName;
+use crate::manifest::successor::{Fate, Successor, Surroundings, successor};
 use crate::usr::path::UsrPath;
 
 impl Mend<'_> {
@@ -43,7 +45,13 @@ impl Mend<'_> {
     pub(super) fn drop_vanished(&mut self) {
         for file in &self.files {
             let Some(draft) = self.drafts.get_mut(file) else { continue };
-            let entries = draft.text().entries().filter(|(_, line)| self.index.tree.get(line).is_none());
+            let listed = listed_paths(draft.text().entries().map(|(_, line)| line), self.index);
+            let around = Surroundings { index: self.index, listed: &listed, wanted: &self.asked };
+            let is_gone = |line: &str| match UsrPath::new(line) {
+                Ok(path) => matches!(successor(&path, &around), Some(Successor { fate: Fate::Gone(_), .. })),
+                Err(_) => true,
+            };
+            let entries = draft.text().entries().filter(|(_, line)| is_gone(line));
             let gone: Vec<String> = entries.map(|(_, line)| line.to_owned()).collect();
             for line in gone {
                 draft.drop_line(&line, FixKind::Drop, "it is not in the image, and --drop-missing was given");
