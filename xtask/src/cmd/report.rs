@@ -48,6 +48,7 @@ pub fn told(
 ) -> Result<()> {
     if let Some(path) = file {
         Face::of_file(path)?;
+        reports::ensure_place(path)?;
     }
     if let Err(fault) = command(context, report) {
         report.error = Some(fault);

@@ -61,6 +61,22 @@ pub fn write(path: &Path, report: &Report) -> Result<()> {
     put(path, &Face::of_file(path)?.render(report))
 }
 
+/// Makes sure, before anything else is changed, that there is a place for the report.
+///
+/// # Errors
+/// The folder is not there, or the path is one itself.
+pub fn ensure_place(path: &Path) -> Result<()> {
+    let about = |why: &str| Fault::failed(format!("{} cannot be written", path.display())).because(why);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if path.is_dir() {
+        return Err(about("it is a folder, expected a file ending in .md or .html"));
+    }
+    if folder.is_some_and(|folder| !folder.is_dir()) {
+        return Err(about("its folder is not there").hint("make the folder first, or name another place"));
+    }
+    Ok(())
+}
+
 /// Writes a text to a file of the user's choice.
 ///
 /// # Errors

@@ -178,7 +178,8 @@ mod tests {
             text.remove(3);
             text.remove(1);
             // The line that was the last is left as it is, with the newline that it got.
-            let kept = [before.trim_ascii_end(), if before.contains(&b'\r') { b"\r\n" } else { b"\n" }].concat();
+            let kept =
+                [before.trim_ascii_end(), if before.contains(&b'\r') { b"\r\n" } else { b"\n" }].concat();
             assert_eq!(text.to_bytes(), kept);
         }
         let mut empty = ManifestText::parse(b"");
