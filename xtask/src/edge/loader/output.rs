@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::process::Output;
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 /// What the loader said of one file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -29,28 +32,32 @@ pub(super) fn read(output: &Output) -> Said {
 pub fn said(stdout: &str, stderr: &str) -> Said {
     let mut said = Said::default();
     let mut problems = BTreeSet::new();
-    for line in stdout.lines().chain(stderr.lines()) {
-        if let Some((name, path)) = line.trim().split_once(" => ") {
-            match path.split_whitespace().next() {
-                Some("not") => drop(problems.insert(format!("{name} is not found"))),
-                Some(path) if path.starts_with('/') => said.loads.push(path.to_owned()),
-                _ => {}
-            }
-        } else if let Some((_, rest)) = line.split_once("error while loading shared libraries: ") {
-            problems.insert(match rest.split_once(": cannot open shared object file") {
-                Some((name, _)) => format!("{name} is not found"),
-                None => rest.to_owned(),
-            });
-        } else if line.contains("' not found (required by ") {
-            let rest = line.split_once(": ").map_or(line, |(_, rest)| rest);
-            problems.insert(rest.to_owned());
-        } else if line.contains("symbol lookup error") || line.contains("undefined symbol") {
-            problems.insert(line.to_owned());
+    let lines = stdout.lines().chain(stderr.lines());
+    for found in lines.filter_map(|line| LINE.as_ref()?.captures(line)) {
+        let group = |name: &str| found.name(name).map(|group| group.as_str().to_owned());
+        if let Some(name) = group("absent").or_else(|| group("unopened")) {
+            problems.insert(format!("{name} is not found"));
         }
+        said.loads.extend(group("path"));
+        problems.extend(group("other").or_else(|| group("version")).or_else(|| group("symbol")));
     }
     said.problems.extend(problems);
     said
 }
+
+/// The lines of the loader that say something (glibc `elf/rtld.c`, `elf/dl-version.c`, `elf/dl-error.c`).
+static LINE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r"(?x)
+        ^[\ \t]* (?<absent>[^\ ]+) \ =>\ not\ found
+        | ^[\ \t]* [^\ ]+ \ =>\ (?<path>/[^\ ]*)
+        | error\ while\ loading\ shared\ libraries:\ (?<unopened>.*?):\ cannot\ open\ shared\ object\ file
+        | error\ while\ loading\ shared\ libraries:\ (?<other>.*)
+        | ^[^:]*:\ (?<version>.*'\ not\ found\ \(required\ by\ .*)
+        | ^(?<symbol>.*(?:symbol\ lookup\ error|undefined\ symbol).*)",
+    )
+    .ok()
+});
 
 #[cfg(test)]
 mod tests {

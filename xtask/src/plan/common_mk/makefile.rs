@@ -4,6 +4,9 @@
 //! comments, conditionals, `define` bodies and recipes. Nothing is evaluated here.
 
 use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::bytes::Regex;
 
 use super::lines::{Line, comment_start, logical_lines, reference_end, words};
 
@@ -243,28 +246,24 @@ fn plain_assignment(text: &[u8], from: usize) -> Option<(String, Operator, Range
             _ => at += 1,
         }
     };
-    let operator_at =
-        name_end + text[name_end..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-    let rest = &text[operator_at..];
-    let spelled = [
-        (&b":::="[..], Operator::Simple),
-        (b"::=", Operator::Simple),
-        (b":=", Operator::Simple),
-        (b"?=", Operator::Default),
-        (b"+=", Operator::Append),
-        (b"!=", Operator::Shell),
-        (b"=", Operator::Recursive),
-    ];
-    let (sign, operator) = spelled.into_iter().find(|(sign, _)| rest.starts_with(sign))?;
-    if name_end == from {
-        return None;
-    }
-    let value_at = operator_at + sign.len();
-    let value = &text[value_at..];
-    let start = value_at + (value.len() - value.trim_ascii_start().len());
-    let end = (value_at + value.trim_ascii_end().len()).max(start);
-    Some((String::from_utf8_lossy(&text[from..name_end]).into_owned(), operator, start..end))
+    let found = OPERATOR_AND_VALUE.as_ref()?.captures(&text[name_end..]).filter(|_| name_end > from)?;
+    let operator = match found.name("operator")?.as_bytes() {
+        b"=" => Operator::Recursive,
+        b"?=" => Operator::Default,
+        b"+=" => Operator::Append,
+        b"!=" => Operator::Shell,
+        _ => Operator::Simple,
+    };
+    let value = found.name("value")?.range();
+    let name = String::from_utf8_lossy(&text[from..name_end]).into_owned();
+    Some((name, operator, name_end + value.start..name_end + value.end))
 }
+
+/// What stands behind the name of a variable (GNU make manual, "Setting Variables").
+static OPERATOR_AND_VALUE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?s-u)^[\t\n\x0C\r ]*(?<operator>:{0,3}=|[?+!]=)[\t\n\x0C\r ]*(?<value>.*?)[\t\n\x0C\r ]*$")
+        .ok()
+});
 
 #[cfg(test)]
 mod tests {
