@@ -39,14 +39,17 @@ pub fn ensure_clean(root: &Path, files: &[&str]) -> Result<()> {
 /// Commits exactly `files` (relative to `root`), whatever else is staged, and returns the commit's short name.
 ///
 /// # Errors
-/// When git refuses, as a hook may; the files are changed then, and not committed.
+/// When git refuses, as a hook may: nothing is committed then.
 pub fn commit(root: &Path, files: &[&str], message: &str) -> Result<String> {
     let git = Git::at(root)?;
     let arguments = with_files(&["commit", "--quiet", "--only", "--file=-"], files);
     git.run_with(&arguments, message)
-        .map_err(|fault| fault.while_doing("the files are changed, but git did not commit them"))
-        .map_err(|fault| fault.hint(format!("git commit -- {}", files.join(" "))))?;
-    git.run(&["rev-parse", "--short", "HEAD"]).map(|name| name.trim().to_owned())
+        .map_err(|fault| fault.while_doing("git did not commit the change, so nothing is changed"))
+        .map_err(|fault| fault.hint("mend what git says and run it again, or leave --commit out"))?;
+    // The commit is made, whatever it is called.
+    Ok(git
+        .run(&["rev-parse", "--short", "HEAD"])
+        .map_or_else(|_| "HEAD".to_owned(), |name| name.trim().to_owned()))
 }
 
 fn with_files<'a>(arguments: &[&'a str], files: &[&'a str]) -> Vec<&'a str> {
