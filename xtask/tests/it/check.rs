@@ -251,7 +251,11 @@ fn a_script_whose_interpreter_is_not_listed() {
 #[test]
 fn a_library_that_is_no_elf_file() {
     let change = |image: Image| image.text("lib64/libmount.so.1.1.0", "garbage");
-    finds(&[], change, &expect![[r#"
+    finds(
+        &[],
+        change,
+        &expect![[r#"
         error wrong-machine systemd.manifest lib64/libmount.so.1.1.0: bin/mount needs lib64/libmount.so.1.1.0, which cannot be loaded: it is no ELF file
-    "#]]);
+    "#]],
+    );
 }
