@@ -9,7 +9,7 @@ use super::kept::Terms;
 use super::road::{Proving, Road, no_signature};
 use super::shelf::Shelf;
 use super::stamp::Stamp;
-use crate::coreos::{Board, Brand, Channel, Release};
+use crate::coreos::{Board, Brand, Release};
 use crate::edge::http::{Download, MOST_IMAGE, MOST_SIGNATURE, ReleaseDir, Resume};
 use crate::edge::image::VerifiedImage;
 use crate::fault::{Fault, FaultKind, OrFault, Result};
@@ -74,20 +74,6 @@ impl Road<'_> {
         let value = text.lines().find_map(|line| line.strip_prefix(&key));
         let value = value.ok_or_else(|| Fault::failed(format!("{url} has no line {key}…")))?;
         value.trim_matches('"').parse().or_fault(|| format!("cannot use {url}"))
-    }
-
-    /// Which other channels have the release, where this one has not.
-    ///
-    /// # Errors
-    /// Never for a channel that cannot be asked: it is left out.
-    pub fn other_channels(&self, wanted: &Wanted) -> Vec<Channel> {
-        let here = wanted.dir.channel();
-        let others = wanted.brand.channels().iter().copied().filter(|channel| Some(*channel) != here);
-        let has = |channel: &Channel| {
-            let dir = wanted.dir.on_channel(*channel)?;
-            self.client.get_small(&format!("{}.sig", dir.image()), MOST_SIGNATURE).ok().flatten().map(drop)
-        };
-        others.filter(|channel| has(channel).is_some()).collect()
     }
 
     fn download(&self, shelf: &Shelf, wanted: &Wanted) -> Result<Option<Downloaded>> {

@@ -71,10 +71,7 @@ impl Road<'_> {
     /// Opens the signature of `source`, with newer certificates where it names a key that no one at hand has.
     pub(super) fn verification(&self, source: &str, signature: &[u8]) -> Result<Verification> {
         let signature = DetachedSignature::parse(signature, &format!("{source}.sig"))?;
-        let fetch = |url: &str| {
-            let certificate = self.client.get_small(url, MOST_LIST)?;
-            certificate.ok_or_else(|| Fault::failed(format!("{url} is not there")))
-        };
+        let fetch = |url: &str| self.client.get_certificate(url);
         let fetch: Option<Fetch<'_>> = if self.client.is_offline() { None } else { Some(&fetch) };
         self.keyring.open(&signature, fetch)
     }
