@@ -11,8 +11,8 @@
 
 pub mod fault;
 
-pub mod coreos;
-pub mod usr;
+pub use usr;
+pub use usr::coreos;
 
 pub mod manifest;
 pub mod plan;

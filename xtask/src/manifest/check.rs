@@ -257,7 +257,7 @@ impl<'a> Checker<'a, '_> {
     }
 
     fn loaded_by_name(&mut self, level: DlopenPriority) {
-        let of_stem = |stem: &str| self.index.of_stem(stem).iter().map(|path| (*path).clone()).collect();
+        let of_stem = |stem: &str| self.index.of_stem(stem).into_iter().cloned().collect();
         for found in byname::advice(self.stage, of_stem) {
             let (Some(home), Some(first)) = (self.stage.home(&found.by), found.libraries.first()) else {
                 continue;

@@ -65,9 +65,9 @@ fn with_directory(name: &UsrPath, index: &ImageIndex<'_>) -> Option<(String, Str
             .is_some_and(|other| library.as_ref().is_some_and(|l| l.shape.is_like(other.shape)))
     };
     let named: Vec<&UsrPath> =
-        index.named(name.name()).iter().copied().filter(|path| Room::of(path) != Room::Other).collect();
+        index.named(name.name()).into_iter().filter(|path| Room::of(path) != Room::Other).collect();
     let of_stem =
-        || index.of_stem(library.as_ref().map_or("", |l| l.stem)).iter().copied().filter(alike).collect();
+        || index.of_stem(library.as_ref().map_or("", |l| l.stem)).into_iter().filter(alike).collect();
     let found: Vec<&UsrPath> = if named.is_empty() { of_stem() } else { named };
     let files: Vec<&UsrPath> = found.iter().copied().filter(|path| index.is_file(path)).collect();
     match if found.len() > 1 { files } else { found }.as_slice() {

@@ -1,8 +1,9 @@
 //! The image's programs and libraries by name and by stem, to find what took a vanished path's place.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use super::library::LibraryName;
+use crate::usr::names::Names;
 use crate::usr::path::UsrPath;
 use crate::usr::tree::{Kind, UsrTree};
 
@@ -28,37 +29,38 @@ impl Room {
     }
 }
 
+/// Where programs and libraries lie; nothing below `share` is a successor of anything.
+const DIRECTORIES: &[&str] = &["bin", "sbin", "lib", "lib64", "libexec"];
+
 /// An image, indexed for successor searches. Made once an image.
 #[derive(Debug)]
 pub struct ImageIndex<'a> {
     /// The image.
     pub tree: &'a UsrTree,
-    by_name: HashMap<&'a str, Vec<&'a UsrPath>>,
-    by_stem: HashMap<&'a str, Vec<&'a UsrPath>>,
+    names: Names<'a>,
 }
 
 impl<'a> ImageIndex<'a> {
-    /// Indexes `bin`, `sbin` and the library directories; nothing below `share` is a successor of anything.
+    /// Indexes `bin`, `sbin` and the library directories.
     pub fn of(tree: &'a UsrTree) -> ImageIndex<'a> {
-        let mut index = ImageIndex { tree, by_name: HashMap::new(), by_stem: HashMap::new() };
-        for (path, node) in tree.iter().filter(|(path, _)| Room::of(path) != Room::Other) {
-            index.by_name.entry(path.name()).or_default().push(path);
-            let library = LibraryName::parse(path.name());
-            if let (Some(library), Kind::File { .. } | Kind::Symlink(_)) = (library, &node.kind) {
-                index.by_stem.entry(library.stem).or_default().push(path);
-            }
-        }
-        index
+        ImageIndex { tree, names: Names::below(tree, DIRECTORIES) }
     }
 
     /// Every node of this name, in byte order.
-    pub fn named(&self, name: &str) -> &[&'a UsrPath] {
-        self.by_name.get(name).map_or(&[], Vec::as_slice)
+    pub fn named(&self, name: &str) -> Vec<&'a UsrPath> {
+        self.names.named(name)
     }
 
-    /// Every library of this stem, in byte order.
-    pub fn of_stem(&self, stem: &str) -> &[&'a UsrPath] {
-        self.by_stem.get(stem).map_or(&[], Vec::as_slice)
+    /// Every library of this stem, file or link, in byte order.
+    pub fn of_stem(&self, stem: &str) -> Vec<&'a UsrPath> {
+        // A name starts with its stem, and asking that first keeps most names whole.
+        let mut found = self.names.starting_with(stem);
+        found.retain(|path| {
+            LibraryName::parse(path.name()).is_some_and(|library| library.stem == stem)
+                && (self.is_file(path) || self.is_link(path))
+        });
+        found.sort();
+        found
     }
 
     /// Whether a node is a regular file.
@@ -79,12 +81,8 @@ impl<'a> ImageIndex<'a> {
             return Vec::new();
         }
         let has_all = |other: &str| words.is_subset(&other.split(['-', '_', '.']).collect());
-        let mut akin: Vec<&UsrPath> = self
-            .by_name
-            .iter()
-            .filter(|(other, _)| has_all(other))
-            .flat_map(|(_, paths)| paths.iter().copied())
-            .collect();
+        let mut akin: Vec<&UsrPath> =
+            self.names.iter().filter(|(other, _)| has_all(other)).map(|(_, path)| path).collect();
         akin.sort();
         akin.truncate(5);
         akin

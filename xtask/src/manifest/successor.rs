@@ -118,7 +118,7 @@ fn moved(path: &UsrPath, around: &Surroundings<'_>) -> Option<Successor> {
     let named = around.index.named(path.name());
     let same_tail: Vec<&&UsrPath> =
         named.iter().filter(|other| Room::of(other) == Room::of(path) && tail(other) == tail(path)).collect();
-    let there = match (same_tail.as_slice(), named) {
+    let there = match (same_tail.as_slice(), named.as_slice()) {
         ([only], _) => only,
         ([], [only]) if !is_unit(path) && Room::of(path) != Room::Other => only,
         ([], []) => return None,
@@ -145,7 +145,7 @@ fn same_stem(path: &UsrPath, around: &Surroundings<'_>) -> Option<Successor> {
         candidates = all.iter().filter(follows).collect();
     }
     if candidates.is_empty() && name.shape.is_real() {
-        return stem_without_real_file(&name, all, around);
+        return stem_without_real_file(&name, &all, around);
     }
     let needed: Vec<&&&UsrPath> =
         candidates.iter().filter(|other| around.wanted.contains(other.name())).collect();
@@ -185,7 +185,7 @@ fn stem_without_real_file(
 
 fn dev_link_gone(path: &UsrPath, around: &Surroundings<'_>) -> Option<Successor> {
     let name = LibraryName::parse(path.name()).filter(|name| name.shape == Shape::Dev)?;
-    let kept = around.index.of_stem(name.stem).iter().find(|other| !other.name().ends_with(".so"))?;
+    let kept = around.index.of_stem(name.stem).into_iter().find(|other| !other.name().ends_with(".so"))?;
     Some(Successor {
         fate: Fate::Pointless,
         because: format!("the image has no link of this name any more; programs load {}", kept.name()),

@@ -15,6 +15,10 @@ impl Watch for Verification {
     fn update(&mut self, bytes: &[u8]) {
         Verification::update(self, bytes);
     }
+
+    fn sha256(&self) -> Option<[u8; 32]> {
+        Verification::sha256(self)
+    }
 }
 
 /// What will have to be proved of the bytes.
@@ -46,6 +50,13 @@ impl Watch for Proving {
         match self {
             Proving::Signed(verification) => verification.update(bytes),
             Proving::Unsigned => {}
+        }
+    }
+
+    fn sha256(&self) -> Option<[u8; 32]> {
+        match self {
+            Proving::Signed(verification) => verification.sha256(),
+            Proving::Unsigned => None,
         }
     }
 }

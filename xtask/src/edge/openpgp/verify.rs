@@ -77,6 +77,13 @@ impl Verification {
         self.hashers.iter_mut().for_each(|(_, _, hasher)| hasher.update(bytes));
     }
 
+    /// The SHA-256 of what was taken in, without any signature's salt and trailer, where a signature asks for that hash.
+    pub fn sha256(&self) -> Option<[u8; 32]> {
+        let plain = |(hash, salt, _): &&(Hash, Vec<u8>, Hasher)| *hash == Hash::Sha256 && salt.is_empty();
+        let (_, _, hasher) = self.hashers.iter().find(plain)?;
+        hasher.clone().finish()?.try_into().ok()
+    }
+
     /// What was taken in hashes to, with the trailer of each open signature, in the order of the signatures; `None`
     /// for those that are not open, and for bytes that bear the mark of a SHA-1 collision attack.
     pub fn hashes(&self) -> Vec<Option<Vec<u8>>> {

@@ -7,9 +7,9 @@ use super::machine::{platform, usual_loaders};
 use super::search::{Hit, Place};
 use super::tokens::Tokens;
 use super::{How, Load, Loader, Missing, Need, Object, Unfit, VersionError};
-use crate::usr::elf::ElfInfo;
-use crate::usr::facts::Facts;
-use crate::usr::path::UsrPath;
+use crate::elf::ElfInfo;
+use crate::facts::Facts;
+use crate::path::UsrPath;
 
 /// The objects of one scope, and the places of one search path, beyond which an image is hostile. What a program of a
 /// real image loads is an order of magnitude below.

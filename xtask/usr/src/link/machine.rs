@@ -1,7 +1,7 @@
 //! What depends on the machine that a file is for.
 
 use crate::coreos::Board;
-use crate::usr::elf::ElfInfo;
+use crate::elf::ElfInfo;
 
 /// The paths under which programs of a machine ask for glibc's loader, as in its ABI list.
 pub(super) fn usual_loaders(info: &ElfInfo, board: Board) -> &'static [&'static str] {

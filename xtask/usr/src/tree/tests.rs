@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::usr::elf::{DlopenNote, DlopenPriority, ElfInfo, VersionNeed};
+use crate::elf::{DlopenNote, DlopenPriority, ElfInfo, VersionNeed};
 
 fn tree(nodes: &[(&str, &str)]) -> UsrTree {
     let mut tree = UsrTree::new();

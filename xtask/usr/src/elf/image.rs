@@ -6,7 +6,7 @@ use object::pod;
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 
 use super::{ElfInfo, MAGIC, VersionNeed, dlopen};
-use crate::usr::name;
+use crate::name;
 
 /// The bytes of names, and 16 for each, that are kept of one file. glibc's largest library needs 2 KiB of names.
 const NAME_BUDGET: usize = 1 << 20;

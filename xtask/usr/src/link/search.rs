@@ -6,9 +6,9 @@ use std::rc::Rc;
 
 use super::{How, Loader};
 use crate::coreos::Board;
-use crate::usr::elf::ElfInfo;
-use crate::usr::path::UsrPath;
-use crate::usr::tree::{End, Kind};
+use crate::elf::ElfInfo;
+use crate::path::UsrPath;
+use crate::tree::{End, Kind};
 
 /// A directory of a search path, with all links on the way to it followed.
 #[derive(Debug)]

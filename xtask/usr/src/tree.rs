@@ -90,9 +90,10 @@ impl UsrTree {
     /// Puts a node in, with the directories above it where they are not there yet.
     pub fn insert(&mut self, path: UsrPath, node: Node) {
         let mut above = path.parent();
-        while let Some(directory) = above {
+        // What is above a node that is there, is there as well.
+        while let Some(directory) = above.take_if(|directory| !self.nodes.contains_key(directory)) {
             above = directory.parent();
-            self.nodes.entry(directory).or_insert(Node { mode: 0o755, kind: Kind::Directory });
+            self.nodes.insert(directory, Node { mode: 0o755, kind: Kind::Directory });
         }
         self.nodes.insert(path, node);
     }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use super::{Load, Loader};
 use crate::coreos::Board;
-use crate::usr::elf::{ElfInfo, VersionNeed};
-use crate::usr::facts::Facts;
-use crate::usr::path::UsrPath;
-use crate::usr::tree::{Kind, Node, UsrTree};
+use crate::elf::{ElfInfo, VersionNeed};
+use crate::facts::Facts;
+use crate::path::UsrPath;
+use crate::tree::{Kind, Node, UsrTree};
 
 /// An image a line a node: `PATH -> TARGET`, or `PATH elf KEY=VALUE…` with the keys `needed`, `soname`, `rpath`,
 /// `runpath`, `interp`, `dirs`, `needs` (`LIBRARY:VERSION`, `?` behind a weak one), `defs`, `machine`, lists split

@@ -1,7 +1,7 @@
 //! One path resolution, component by component (`path_resolution(7)`).
 
 use super::{End, Kind, Resolved, UsrTree};
-use crate::usr::path::UsrPath;
+use crate::path::UsrPath;
 
 /// Linux's limit of links followed in one resolution (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;

@@ -111,7 +111,7 @@ impl UsrPath {
 
     /// The last component.
     pub fn name(&self) -> &str {
-        self.0.rsplit('/').next().unwrap_or(&self.0)
+        self.0.rfind('/').map_or(&self.0, |at| &self.0[at + 1..])
     }
 
     /// The directory it lies in, `None` for the root.

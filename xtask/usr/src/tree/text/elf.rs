@@ -6,7 +6,7 @@
 //! description and `A` a soname of it.
 
 use super::{Fields, number, push_field, unescape};
-use crate::usr::elf::{DlopenNote, DlopenPriority, ElfInfo, VersionNeed};
+use crate::elf::{DlopenNote, DlopenPriority, ElfInfo, VersionNeed};
 
 pub(super) fn push(text: &mut String, info: &ElfInfo) {
     let (bits, order) = (if info.is_64 { 64 } else { 32 }, if info.big_endian { 'b' } else { 'l' });

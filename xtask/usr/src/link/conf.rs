@@ -1,8 +1,8 @@
 //! `etc/ld.so.conf` of an image (ldconfig(8)).
 
 use super::Loader;
-use crate::usr::facts::Facts;
-use crate::usr::path::UsrPath;
+use crate::facts::Facts;
+use crate::path::UsrPath;
 
 /// The file, and the directory that its `include` lines name by custom.
 const MAIN: &str = "etc/ld.so.conf";

@@ -1,0 +1,70 @@
+//! Every path of some directories by its last component: what bears a name, and what bears one that starts so.
+
+use super::path::UsrPath;
+use super::tree::UsrTree;
+
+/// The nodes below some directories of an image, in order of their names.
+#[derive(Debug)]
+pub struct Names<'a> {
+    /// Sorted; of one name the paths are in byte order.
+    sorted: Vec<(&'a str, &'a UsrPath)>,
+}
+
+impl<'a> Names<'a> {
+    /// The names of all nodes below `directories`, and of these themselves; each is a first component (`lib64`).
+    pub fn below(tree: &'a UsrTree, directories: &[&str]) -> Names<'a> {
+        let mut sorted = Vec::new();
+        for (path, _) in tree.iter() {
+            let first = path.as_str().split('/').next().unwrap_or_default();
+            if directories.contains(&first) {
+                sorted.push((path.name(), path));
+            }
+        }
+        // Stable: the tree's order of the paths stays within each name.
+        sorted.sort_by(|(one, _): &(&str, &UsrPath), (other, _)| one.cmp(other));
+        Names { sorted }
+    }
+
+    /// Every path whose last component is `name`, in byte order.
+    pub fn named(&self, name: &str) -> Vec<&'a UsrPath> {
+        self.from(name).take_while(|(known, _)| *known == name).map(|(_, path)| path).collect()
+    }
+
+    /// Every path whose last component starts with `start`, in byte order of the components.
+    pub fn starting_with(&self, start: &str) -> Vec<&'a UsrPath> {
+        self.from(start).take_while(|(known, _)| known.starts_with(start)).map(|(_, path)| path).collect()
+    }
+
+    /// Every name, in byte order; one that several paths bear comes as often.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a UsrPath)> {
+        self.sorted.iter().copied()
+    }
+
+    fn from(&self, first: &str) -> impl Iterator<Item = (&'a str, &'a UsrPath)> {
+        let at = self.sorted.partition_point(|(known, _)| *known < first);
+        self.sorted[at..].iter().copied()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::tree::{Kind, Node};
+    use super::*;
+
+    #[test]
+    fn names_are_found_whole_and_by_their_start() {
+        let mut tree = UsrTree::new();
+        for path in ["lib64/libz.so.1", "lib/libz.so.1", "lib64/libz.so", "bin/zsh", "share/libz.so", "lib/x/libzip.so"] {
+            tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o644, kind: Kind::Special });
+        }
+        let names = Names::below(&tree, &["bin", "lib", "lib64"]);
+        let texts = |paths: Vec<&UsrPath>| paths.into_iter().map(UsrPath::as_str).collect::<Vec<_>>();
+        assert_eq!(texts(names.named("libz.so.1")), ["lib/libz.so.1", "lib64/libz.so.1"]);
+        assert_eq!(texts(names.named("libz.so")), ["lib64/libz.so"]);
+        assert_eq!(names.named("libz"), [] as [&UsrPath; 0]);
+        let libz = ["lib64/libz.so", "lib/libz.so.1", "lib64/libz.so.1", "lib/x/libzip.so"];
+        assert_eq!(texts(names.starting_with("libz")), libz);
+        assert_eq!(names.iter().map(|(name, _)| name).filter(|name| *name == "lib64").count(), 1);
+    }
+}
