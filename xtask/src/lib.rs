@@ -11,8 +11,9 @@
 
 pub mod fault;
 
-pub use usr;
 pub use usr::coreos;
+
+pub use usr;
 
 pub mod manifest;
 pub mod plan;

@@ -37,19 +37,23 @@ impl Source {
         code.collect::<Vec<_>>().join("\n")
     }
 
-    /// The storey, the module right below the crate root: `plan` for `src/plan/edit.rs`.
+    /// The storey, the module right below the crate root: `plan` for `src/plan/edit.rs`. Of the crate `usr`, `coreos`
+    /// is a storey, and all the rest is one.
     fn storey(&self) -> Option<&str> {
+        if let Some(inner) = self.path.strip_prefix("usr/src/") {
+            return Some(if inner == "coreos.rs" { "coreos" } else { "usr" });
+        }
         let inner = self.path.strip_prefix("src/")?;
         let first = inner.split('/').next()?;
         Some(first.strip_suffix(".rs").unwrap_or(first))
     }
 }
 
-/// Every Rust file of the workspace's crate, sorted.
+/// Every Rust file of the workspace, sorted.
 fn sources() -> Vec<Source> {
     let xtask = root().join("xtask");
     let mut found = Vec::new();
-    for folder in ["src", "tests"] {
+    for folder in ["src", "tests", "usr/src"] {
         walk(&xtask.join(folder), &mut |path| {
             if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(path).unwrap();

@@ -21,7 +21,7 @@ impl<'a> Names<'a> {
             }
         }
         // Stable: the tree's order of the paths stays within each name.
-        sorted.sort_by(|(one, _): &(&str, &UsrPath), (other, _)| one.cmp(other));
+        sorted.sort_by_key(|(name, _)| *name);
         Names { sorted }
     }
 
@@ -52,19 +52,29 @@ mod tests {
     use super::super::tree::{Kind, Node};
     use super::*;
 
+    fn texts<'a>(paths: &[&'a UsrPath]) -> Vec<&'a str> {
+        paths.iter().map(|path| path.as_str()).collect()
+    }
+
     #[test]
     fn names_are_found_whole_and_by_their_start() {
         let mut tree = UsrTree::new();
-        for path in ["lib64/libz.so.1", "lib/libz.so.1", "lib64/libz.so", "bin/zsh", "share/libz.so", "lib/x/libzip.so"] {
+        for path in [
+            "lib64/libz.so.1",
+            "lib/libz.so.1",
+            "lib64/libz.so",
+            "bin/zsh",
+            "share/libz.so",
+            "lib/x/libzip.so",
+        ] {
             tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o644, kind: Kind::Special });
         }
         let names = Names::below(&tree, &["bin", "lib", "lib64"]);
-        let texts = |paths: Vec<&UsrPath>| paths.into_iter().map(UsrPath::as_str).collect::<Vec<_>>();
-        assert_eq!(texts(names.named("libz.so.1")), ["lib/libz.so.1", "lib64/libz.so.1"]);
-        assert_eq!(texts(names.named("libz.so")), ["lib64/libz.so"]);
+        assert_eq!(texts(&names.named("libz.so.1")), ["lib/libz.so.1", "lib64/libz.so.1"]);
+        assert_eq!(texts(&names.named("libz.so")), ["lib64/libz.so"]);
         assert_eq!(names.named("libz"), [] as [&UsrPath; 0]);
         let libz = ["lib64/libz.so", "lib/libz.so.1", "lib64/libz.so.1", "lib/x/libzip.so"];
-        assert_eq!(texts(names.starting_with("libz")), libz);
+        assert_eq!(texts(&names.starting_with("libz")), libz);
         assert_eq!(names.iter().map(|(name, _)| name).filter(|name| *name == "lib64").count(), 1);
     }
 }

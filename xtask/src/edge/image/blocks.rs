@@ -6,8 +6,9 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use backhand::compression::{CompressionAction, DefaultCompressor};
+use backhand::compression::CompressionAction;
 
+use super::compressors::Compressors;
 use super::tables::{Layout, Stored, Tables, broken, told};
 use crate::fault::Result;
 
@@ -93,7 +94,7 @@ impl<'a> Blocks<'a> {
         if stored.compressed {
             // The decompressors fill the room there is; what is left out of a larger block is noticed by its length.
             block.reserve_exact(self.tables.block_size as usize);
-            let inflate = || DefaultCompressor.decompress(bytes, block, self.tables.compressor);
+            let inflate = || Compressors.decompress(bytes, block, self.tables.compressor);
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(inflate))
                 .map_err(|panic| super::pass::panicked("the decompressor", panic.as_ref()))?
                 .map_err(|error| broken("a block does not decompress").because(told(&error)))?;

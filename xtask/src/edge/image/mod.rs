@@ -6,6 +6,7 @@
 
 mod blocks;
 mod chunks;
+mod compressors;
 mod gunzip;
 pub mod pass;
 mod scratch;

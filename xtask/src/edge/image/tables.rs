@@ -13,6 +13,7 @@ use backhand::Squashfs;
 use backhand::compression::Compressor;
 use backhand::v4::inode::{Inode, InodeInner};
 
+use super::compressors;
 use crate::fault::{Fault, OrFault, Result};
 use crate::usr::facts::Facts;
 use crate::usr::name;
@@ -77,7 +78,10 @@ pub(super) fn read(file: &File) -> Result<Tables> {
     let mut file = file.try_clone().or_fault(|| "cannot open the unpacked image a second time")?;
     // It was written a moment ago, and stands at its end.
     file.rewind().or_fault(|| "cannot go back to the start of the unpacked image")?;
-    let read = || Squashfs::from_reader(BufReader::with_capacity(64 * 1024, file));
+    let read = || {
+        let reader = BufReader::with_capacity(64 * 1024, file);
+        Squashfs::from_reader_with_offset_and_kind(reader, 0, compressors::kind())
+    };
     let squashfs = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
         .map_err(|panic| super::pass::panicked("the squashfs reader", panic.as_ref()))?
         .map_err(|error| broken("its tables cannot be read").because(told(&error)))?;

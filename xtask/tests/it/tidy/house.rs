@@ -55,8 +55,10 @@ fn each_integration_test_is_compiled() {
 fn no_unsafe_code_anywhere() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     assert!(manifest.contains("unsafe_code = \"forbid\""));
-    let inherits = fs::read_to_string(root().join("xtask/Cargo.toml")).unwrap();
-    assert!(inherits.contains("[lints]\nworkspace = true"));
+    for member in ["xtask", "xtask/usr"] {
+        let inherits = fs::read_to_string(root().join(member).join("Cargo.toml")).unwrap();
+        assert!(inherits.contains("[lints]\nworkspace = true"), "{member}");
+    }
 }
 
 #[test]

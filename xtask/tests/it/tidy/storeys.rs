@@ -10,7 +10,7 @@ const PURE: [&str; 7] = ["fault", "coreos", "usr", "manifest", "plan", "report",
 /// The modules of `lib.rs`, from the top down.
 fn order() -> Vec<String> {
     let lib = std::fs::read_to_string(root().join("xtask/src/lib.rs")).unwrap();
-    let module = Regex::new(r"(?m)^pub mod ([a-z_]+);").unwrap();
+    let module = Regex::new(r"(?m)^pub (?:mod|use) (?:usr::)?([a-z_]+);").unwrap();
     module.captures_iter(&lib).map(|found| found[1].to_owned()).collect()
 }
 
