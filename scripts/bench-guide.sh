@@ -1,24 +1,27 @@
 #!/bin/bash
 # Times the guide's way of checking an image against ours, side by side, on a big image made from this machine's /usr.
 #
-#   scripts/bench-guide.sh [--work DIR] [--pairs N]
+#   scripts/bench-guide.sh [--work DIR] [--pairs N] [--scale]
 #
 # The guide's way is what rkt's Documentation/devel/update-coreos-stage1.md tells: gpg --verify, gunzip, cpio -i,
 # unsquashfs, then a loop over the manifests that looks for each path and asks the image's own loader what each
 # program of bin/ needs. Ours is verify-manifests with nothing cached, and once more from the cache. The image, a
-# throwaway key and a tree that fits are made once, in DIR (default: $TMPDIR/coreos-xtask-bench). It wants Debian's
-# squashfs-tools, cpio, gnupg, openssl, isal and time, and root for the chroot.
+# throwaway key and a tree that fits are made once, in DIR (default: $TMPDIR/coreos-xtask-bench). The image is signed
+# twice: over SHA-512, gpg's default, and over SHA-256, which the vendors sign over. With --scale the same is run on an
+# image of four times the size and on manifests of ten times the lines. It wants Debian's squashfs-tools, cpio, gnupg,
+# openssl, isal and time, and root for the chroot.
 set -euo pipefail
 export LC_ALL=C
 
 fail() { echo "bench-guide.sh: $*" >&2; exit 2; }
 
-work=${TMPDIR:-/tmp}/coreos-xtask-bench pairs=5
+work=${TMPDIR:-/tmp}/coreos-xtask-bench pairs=5 scale=
 while [ $# -gt 0 ]; do
   case $1 in
     --work) work=$2; shift 2 ;;
     --pairs) pairs=$2; shift 2 ;;
-    *) fail "usage: bench-guide.sh [--work DIR] [--pairs N]" ;;
+    --scale) scale=yes; shift ;;
+    *) fail "usage: bench-guide.sh [--work DIR] [--pairs N] [--scale]" ;;
   esac
 done
 for tool in mksquashfs unsquashfs cpio gzip gpg openssl igzip ldd /usr/bin/time cargo; do
@@ -32,6 +35,7 @@ work=$(cd "$work" && pwd)
 export GNUPGHOME=$work/gnupg
 board=amd64-usr release=9999.0.0
 image=$work/image.cpio.gz tree=$work/tree
+large=$work/large.cpio.gz longer=$work/longer
 
 make_image() {
   printf 'NAME=Bench\nID=coreos\nVERSION=%s\nVERSION_ID=%s\nCOREOS_BOARD="%s"\n' $release $release $board > "$work/os-release"
@@ -41,21 +45,36 @@ make_image() {
     -e lib/os-release include src local games libexec share/doc share/man share/locale share/icons share/vim \
     'share/pocketsphinx*' 'lib/google-*' lib/jvm 'lib/llvm-*' lib/gcc 'lib/python3*' lib/node_modules lib/debug \
     lib/go* lib/rustlib lib/postgresql
-  mkdir -p "$work/pxe/etc"
-  ln -f "$work/usr.squashfs" "$work/pxe/usr.squashfs"
-  (cd "$work/pxe" && find . | cpio -o -H newc --quiet | gzip > "$image.partial")
-  rm -r "$work/pxe"
-  mv "$image.partial" "$image"
+  pack "$work/usr.squashfs" "$image"
 }
 
-sign_image() {
+# The same with files that no manifest names, until it is four times as large.
+make_large() {
+  cp "$work/usr.squashfs" "$work/large.squashfs"
+  mkdir -p "$work/filler/share/filler"
+  head -c $((3 * $(stat -c %s "$work/usr.squashfs"))) /dev/urandom | split -b 4M - "$work/filler/share/filler/"
+  mksquashfs "$work/filler" "$work/large.squashfs" -no-progress -quiet -noD -noF
+  rm -r "$work/filler"
+  pack "$work/large.squashfs" "$large"
+}
+
+pack() {
+  mkdir -p "$work/pxe/etc"
+  ln -f "$1" "$work/pxe/usr.squashfs"
+  (cd "$work/pxe" && find . | cpio -o -H newc --quiet | gzip > "$2.partial")
+  rm -r "$work/pxe"
+  mv "$2.partial" "$2"
+}
+
+make_key() {
   mkdir -p "$GNUPGHOME" && chmod 700 "$GNUPGHOME"
   printf '%s\n' %no-protection 'Key-Type: RSA' 'Key-Length: 4096' 'Key-Usage: cert' 'Subkey-Type: RSA' \
     'Subkey-Length: 4096' 'Subkey-Usage: sign' 'Name-Real: Bench' 'Expire-Date: 0' > "$work/key"
   gpg --batch --quiet --gen-key "$work/key"
   gpg --export --armor > "$work/signing-key.asc"
-  gpg --batch --quiet --digest-algo SHA512 --detach-sign -o "$image.sig" "$image"
 }
+
+sign() { gpg --batch --quiet --yes --digest-algo "$1" --detach-sign -o "$3" "$2"; }
 
 # A tree whose manifests list systemd and what it needs, as far as this machine has it.
 make_tree() {
@@ -72,9 +91,19 @@ make_tree() {
     for path in "${programs[@]}"; do
       [ -e "$path" ] || continue
       chain "$path"
-      { ldd "$path" 2> /dev/null || true; } | grep -o '/[^ ]* (0x' | sed 's| (0x||; s|^/lib|/usr/lib|' | while read -r library; do chain "$library"; done
+      # A script, or a static program, has no such line.
+      { ldd "$path" 2> /dev/null || true; } | sed -n 's|^[^/]*\(/[^ ]*\) (0x.*|\1|p' | sed 's|^/lib|/usr/lib|' | while read -r library; do chain "$library"; done
     done
   } | sed -n 's|^/usr/||p' | sort -u > "$manifests/systemd.manifest"
+}
+
+# The same tree with a second manifest, of programs and libraries, so that there are ten times as many lines.
+make_longer() {
+  local manifest=stage1/usr_from_coreos/manifest-$board.d/systemd.manifest
+  cp -r "$tree" "$longer"
+  unsquashfs -lls "$work/usr.squashfs" | sed -n 's#^[-l].* squashfs-root/\(\(bin\|sbin\|lib\)/[^ ]*\).*#\1#p' | sort -u |
+    grep -vxFf "$tree/$manifest" | awk -v most=$((9 * $(wc -l < "$tree/$manifest"))) 'NR <= most' \
+    > "$longer/${manifest%systemd.manifest}more.manifest"
 }
 
 # A path and every link on the way to the file behind it.
@@ -115,30 +144,54 @@ timed() {
 median() { awk -v field="$2" '{ print $field }' "$1" | sort -n | awk '{ all[NR] = $1 } END { print all[int((NR + 1) / 2)] }'; }
 
 [ -e "$image" ] || make_image
-[ -e "$image.sig" ] || sign_image
+[ -e "$work/signing-key.asc" ] || make_key
+[ -e "$image.sig" ] || sign SHA512 "$image" "$image.sig"
+[ -e "$work/sha256.sig" ] || sign SHA256 "$image" "$work/sha256.sig"
 [ -e "$tree" ] || make_tree
 (cd "$here" && cargo build --quiet)
-ours=("$here/target/debug/xtask" --repo "$tree" verify-manifests --image "$image" --signing-key "$work/signing-key.asc")
+ours() {
+  local from=$1 of=$2 signature=$3
+  "$here/target/debug/xtask" --repo "$from" verify-manifests --image "$of" --signature "$signature" --signing-key "$work/signing-key.asc"
+}
 export XTASK_CACHE_DIR=$work/cache
-export -f guide
-export work image tree board
+export -f guide ours
+export work image tree board here
+# Runs ours with nothing cached, then once more, and notes both.
+cold_and_warm() {
+  rm -rf "$XTASK_CACHE_DIR"
+  timed "$work/times.$1" bash -c 'ours "$@"' ours "$2" "$3" "$4"
+  timed "$work/times.$1-again" bash -c 'ours "$@"' ours "$2" "$3" "$4"
+}
 
 rm -f "$work"/times.*
+rows=(guide sha512 sha512-again sha256 sha256-again openssl igzip)
 for _ in $(seq "$pairs"); do
   timed "$work/times.guide" bash -c guide
-  rm -rf "$XTASK_CACHE_DIR"
-  timed "$work/times.cold" "${ours[@]}"
-  timed "$work/times.warm" "${ours[@]}"
-  timed "$work/times.sha512" openssl dgst -sha512 "$image"
-  timed "$work/times.inflate" sh -c "igzip -dc '$image' > /dev/null"
+  cold_and_warm sha512 "$tree" "$image" "$image.sig"
+  cold_and_warm sha256 "$tree" "$image" "$work/sha256.sig"
+  timed "$work/times.openssl" openssl dgst -sha512 "$image"
+  timed "$work/times.igzip" sh -c "igzip -dc '$image' > /dev/null"
 done
 rm -rf "$work/guide"
 
+if [ -n "$scale" ]; then
+  [ -e "$large" ] || make_large
+  [ -e "$large.sig" ] || sign SHA512 "$large" "$large.sig"
+  [ -e "$longer" ] || make_longer
+  rows+=(large large-again longer longer-again)
+  for _ in $(seq "$pairs"); do
+    cold_and_warm large "$tree" "$large" "$large.sig"
+    cold_and_warm longer "$longer" "$image" "$image.sig"
+  done
+  echo "large: $(($(stat -c %s "$large") >> 20)) MiB; longer: $(cat "$longer"/stage1/*/manifest-$board.d/* | wc -l) lines against $(cat "$tree"/stage1/*/manifest-$board.d/* | wc -l)"
+fi
 echo "image: $(($(stat -c %s "$image") >> 20)) MiB, usr.squashfs: $(($(stat -c %s "$work/usr.squashfs") >> 20)) MiB, $(nproc) processors, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1)"
 echo "| medians of $pairs | seconds | peak KiB | MiB written |"
 echo "| --- | --- | --- | --- |"
-for row in guide cold warm sha512 inflate; do
+for row in "${rows[@]}"; do
   echo "| $row | $(median "$work/times.$row" 1) | $(median "$work/times.$row" 2) | $(median "$work/times.$row" 3) |"
 done
-awk -v guide="$(median "$work/times.guide" 1)" -v cold="$(median "$work/times.cold" 1)" -v one="$(median "$work/times.sha512" 1)" -v two="$(median "$work/times.inflate" 1)" \
-  'BEGIN { floor = one > two ? one : two; printf "cold: %.1f times as fast as the guide, %.2f times the floor\n", guide / cold, cold / floor }'
+for row in sha512 sha256; do
+  awk -v row=$row -v guide="$(median "$work/times.guide" 1)" -v cold="$(median "$work/times.$row" 1)" -v one="$(median "$work/times.openssl" 1)" -v two="$(median "$work/times.igzip" 1)" \
+    'BEGIN { floor = one > two ? one : two; printf "%s, nothing cached: %.1f times as fast as the guide, %.2f times the floor\n", row, guide / cold, cold / floor }'
+done
