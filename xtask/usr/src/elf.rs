@@ -2,6 +2,9 @@
 
 mod dlopen;
 mod image;
+pub(crate) mod windows;
+
+use windows::Windows;
 
 /// What the loader reads of one ELF file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -95,5 +98,16 @@ pub const MAGIC: &[u8; 4] = b"\x7fELF";
 /// # Errors
 /// What is wrong with the file, in words.
 pub fn parse(bytes: &[u8]) -> Result<ElfInfo, String> {
-    image::parse(bytes)
+    image::parse(&Windows::whole(bytes))
+}
+
+/// The same of a file of which only some windows were read: the answer, or the part of the file that has to be read
+/// before there is one.
+pub(crate) fn parse_windows(file: &Windows) -> Result<Result<ElfInfo, String>, std::ops::Range<u64>> {
+    let parsed = image::parse(file);
+    match file.missed() {
+        Some(_) if file.is_too_much() => Ok(Err("its tables lie all over the file".to_owned())),
+        Some(part) => Err(part),
+        None => Ok(parsed),
+    }
 }

@@ -1,5 +1,9 @@
 //! What is kept of a file's content: the few facts that checks ask for, never the bytes.
 
+use std::convert::Infallible;
+use std::ops::Range;
+
+use super::elf::windows::Windows;
 use super::elf::{self, ElfInfo};
 use super::name;
 use super::path::UsrPath;
@@ -25,17 +29,59 @@ pub enum Facts {
 /// A text that is longer is none of those that checks read.
 pub const MAX_TEXT: usize = 64 << 10;
 
+/// What is read of every file: more than the longest text, so that a longer one is told, and mostly all of the headers.
+const FIRST: u64 = 128 << 10;
+
+/// The largest file that is searched for constants; real loaders and systemds are a tenth of it.
+const MAX_SEARCHED: u64 = 32 << 20;
+
 /// What checks may ask of the file at `path`, whose whole content is `bytes`.
 pub fn read(path: &UsrPath, bytes: &[u8]) -> Facts {
-    if bytes.starts_with(elf::MAGIC) {
-        return match elf::parse(bytes) {
-            Ok(mut info) => {
-                add_built_in(path, bytes, &mut info);
-                Facts::Elf(Box::new(info))
-            }
-            Err(why) => Facts::Broken(why),
-        };
+    let part = |range: Range<u64>| {
+        let inside = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+        Ok::<_, Infallible>(bytes[inside(range.start)..inside(range.end)].to_vec())
+    };
+    match read_parts(path, bytes.len() as u64, part) {
+        Ok(facts) => facts,
+        Err(never) => match never {},
     }
+}
+
+/// The same of a file of `size` bytes, of which `fetch` gives the parts that are asked for: the start, and of an ELF
+/// file what the loader would look at.
+///
+/// # Errors
+/// Those of `fetch`.
+pub fn read_parts<E>(
+    path: &UsrPath,
+    size: u64,
+    mut fetch: impl FnMut(Range<u64>) -> Result<Vec<u8>, E>,
+) -> Result<Facts, E> {
+    let start = fetch(0..size.min(FIRST))?;
+    if !start.starts_with(elf::MAGIC) {
+        return Ok(of_text(path, &start));
+    }
+    let mut windows = Windows::of(size);
+    windows.add(0, start);
+    let parsed = loop {
+        match elf::parse_windows(&windows) {
+            Ok(parsed) => break parsed,
+            Err(part) => windows.add(part.start, fetch(part)?),
+        }
+    };
+    match parsed {
+        Ok(mut info) => {
+            if has_constants(path, &info) && size <= MAX_SEARCHED {
+                add_constants(path, &fetch(0..size)?, &mut info);
+            }
+            Ok(Facts::Elf(Box::new(info)))
+        }
+        Err(why) => Ok(Facts::Broken(why)),
+    }
+}
+
+/// What checks may ask of a file that is no ELF file, of which these are the first bytes.
+fn of_text(path: &UsrPath, bytes: &[u8]) -> Facts {
     if let Some(interpreter) = script_interpreter(bytes) {
         return Facts::Script(interpreter);
     }
@@ -69,16 +115,28 @@ fn script_interpreter(bytes: &[u8]) -> Option<String> {
     Some(name::from_bytes(word).into_owned())
 }
 
-/// What no header tells: constants in the text of the loader and of systemd.
-fn add_built_in(path: &UsrPath, bytes: &[u8], info: &mut ElfInfo) {
-    let is_loader = |name: &str| ["ld-", "ld.so", "ld64.so"].iter().any(|start| name.starts_with(start));
-    if info.interp.is_none() && (is_loader(path.name()) || info.soname.as_deref().is_some_and(is_loader)) {
+/// Whether no header tells all: the text of the loader and of systemd holds constants.
+fn has_constants(path: &UsrPath, info: &ElfInfo) -> bool {
+    is_loader(path, info) || is_systemd(path)
+}
+
+fn add_constants(path: &UsrPath, bytes: &[u8], info: &mut ElfInfo) {
+    if is_loader(path, info) {
         info.system_dirs = system_dirs(bytes);
     }
-    // Its libraries have the version in their names, and take long to look through.
-    if path.name() == "systemd" {
+    if is_systemd(path) {
         info.systemd_version = systemd_version(bytes);
     }
+}
+
+fn is_loader(path: &UsrPath, info: &ElfInfo) -> bool {
+    let named = |name: &str| ["ld-", "ld.so", "ld64.so"].iter().any(|start| name.starts_with(start));
+    info.interp.is_none() && (named(path.name()) || info.soname.as_deref().is_some_and(named))
+}
+
+/// Its libraries have the version in their names, and take long to look through.
+fn is_systemd(path: &UsrPath) -> bool {
+    path.name() == "systemd"
 }
 
 /// The directories built into glibc's loader (`elf/dl-load.c`, `system_dirs`): NUL-terminated absolute paths one
@@ -166,6 +224,19 @@ mod tests {
         assert_eq!(facts("share/doc/x", b"x"), Facts::Plain);
         assert_eq!(facts("lib/systemd/system/a.service", &vec![b'x'; MAX_TEXT + 1]), Facts::Plain);
         assert!(matches!(facts("lib/x.so", b"\x7fELF"), Facts::Broken(_)));
+    }
+
+    #[test]
+    fn a_program_is_read_by_the_parts_that_the_loader_looks_at() {
+        let bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let mut fetched = 0;
+        let facts = read_parts(&path("bin/x"), bytes.len() as u64, |part| {
+            fetched += part.end - part.start;
+            Ok::<_, ()>(bytes[part.start as usize..part.end as usize].to_vec())
+        });
+        assert_eq!(facts, Ok(Facts::Elf(Box::new(elf::parse(&bytes).unwrap()))));
+        assert!(fetched < bytes.len() as u64 / 2, "{fetched} of {}", bytes.len());
+        assert_eq!(read_parts(&path("bin/x"), 10, |_| Err("broken")), Err("broken"));
     }
 
     #[test]

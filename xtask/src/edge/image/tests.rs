@@ -249,7 +249,7 @@ fn every_compressor_gives_the_same_tree() {
     assert!(told.iter().all(|other| *other == told[0]), "{told:?}");
     for image in ours.iter().map(Vec::as_slice).chain(theirs) {
         let image = image_of(image).unwrap();
-        let content = |path| image.content(&UsrPath::new(path).unwrap(), u64::MAX).unwrap();
+        let content = |path| image.content(&UsrPath::new(path).unwrap(), 0, u64::MAX).unwrap();
         assert!(content("share/lines") == lines.as_bytes() && content("share/zeros") == zeros);
     }
 }
@@ -264,10 +264,14 @@ fn contents_are_whole() {
         files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())).collect();
     let image = image_of(&squashfs(Compressor::Gzip, &borrowed)).unwrap();
     for (path, bytes) in &files {
-        let read = |most| image.content(&UsrPath::new(path).unwrap(), most).unwrap();
-        assert!(read(u64::MAX) == *bytes, "{path}");
-        let most = bytes.len().min(70_000);
-        assert!(read(70_000) == bytes[..most], "{path}");
+        let read = |from, to| image.content(&UsrPath::new(path).unwrap(), from, to).unwrap();
+        assert!(read(0, u64::MAX) == *bytes, "{path}");
+        for (from, to) in
+            [(0, 70_000), (70_000, 131_073), (131_071, 131_074), (131_072, 300_000), (299_999, 700_000)]
+        {
+            let (first, past) = (bytes.len().min(from), bytes.len().min(to));
+            assert!(read(first as u64, to as u64) == bytes[first..past], "{path} {from} {to}");
+        }
     }
 }
 

@@ -4,9 +4,8 @@ use std::fs::File;
 use std::thread;
 
 use super::blocks::Blocks;
-use super::tables::{self, Layout, Tables, broken};
+use super::tables::{self, Layout, Tables};
 use crate::fault::Result;
-use crate::usr::elf;
 use crate::usr::facts::{self, Facts};
 use crate::usr::path::UsrPath;
 use crate::usr::tree::UsrTree;
@@ -15,8 +14,6 @@ use crate::usr::tree::UsrTree;
 const WORTH_A_THREAD: u64 = 2 << 20;
 /// Threads that read facts; each holds one file and a few blocks in memory.
 const MOST_THREADS: usize = 4;
-/// The largest ELF file that is read; programs of a gigabyte are no part of any release.
-const MOST_ELF: u64 = 512 << 20;
 
 /// A squashfs file that was proved, and the tree of what is in it.
 pub struct UsrImage {
@@ -65,13 +62,11 @@ impl UsrImage {
         Ok(())
     }
 
-    /// The first `most` bytes of the regular file at this path.
+    /// The bytes of the regular file at this path from the first of these places up to the second, or its end.
     #[cfg(test)]
-    pub(super) fn content(&self, path: &UsrPath, most: u64) -> Result<Vec<u8>> {
-        let (_, layout) = self.layout(path).ok_or_else(|| broken("there is no such file"))?;
-        let mut bytes = Vec::new();
-        Blocks::new(&self.squashfs, &self.tables).read(layout, most, &mut bytes)?;
-        Ok(bytes)
+    pub(super) fn content(&self, path: &UsrPath, from: u64, to: u64) -> Result<Vec<u8>> {
+        let (_, layout) = self.layout(path).ok_or_else(|| tables::broken("there is no such file"))?;
+        Blocks::new(&self.squashfs, &self.tables).read(layout, from..layout.size.min(to))
     }
 
     fn layout(&self, path: &UsrPath) -> Option<(&UsrPath, &Layout)> {
@@ -102,31 +97,14 @@ impl UsrImage {
 
     fn read_in_order(&self, wanted: &[(&UsrPath, &Layout)]) -> Result<Vec<(UsrPath, Facts)>> {
         let mut blocks = Blocks::new(&self.squashfs, &self.tables);
-        let mut bytes = Vec::new();
         let mut read = Vec::with_capacity(wanted.len());
         for &(path, layout) in wanted {
-            bytes.clear();
-            read_enough(&mut blocks, layout, &mut bytes)
+            let facts = facts::read_parts(path, layout.size, |part| blocks.read(layout, part))
                 .map_err(|fault| fault.while_doing(format!("cannot read {path}")))?;
-            read.push((path.clone(), facts::read(path, &bytes)));
+            read.push((path.clone(), facts));
         }
         Ok(read)
     }
-}
-
-/// Reads a file as far as its facts need: ELF files whole, of others the start.
-fn read_enough(blocks: &mut Blocks<'_>, layout: &Layout, into: &mut Vec<u8>) -> Result<()> {
-    // One byte more than the longest text: that tells a longer one.
-    let start = facts::MAX_TEXT as u64 + 1;
-    blocks.read(layout, start, into)?;
-    if layout.size > start && into.starts_with(elf::MAGIC) {
-        if layout.size > MOST_ELF {
-            return Err(broken(format!("a program of {} MiB", layout.size >> 20)));
-        }
-        into.clear();
-        blocks.read(layout, layout.size, into)?;
-    }
-    Ok(())
 }
 
 /// Cuts a list into runs of about `bytes` each.

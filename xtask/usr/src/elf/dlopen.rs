@@ -3,6 +3,7 @@
 use object::endian::Endianness;
 use object::read::elf::{FileHeader, NoteIterator, ProgramHeader, SectionHeader};
 
+use super::windows::Windows;
 use super::{DlopenNote, DlopenPriority};
 
 /// The note's owner and type (systemd `docs/ELF_DLOPEN_METADATA.md`).
@@ -20,17 +21,17 @@ pub(super) fn notes<E: FileHeader<Endian = Endianness>>(
     header: &E,
     endian: Endianness,
     segments: &[E::ProgramHeader],
-    bytes: &[u8],
+    file: &Windows,
 ) -> Vec<DlopenNote> {
     let mut found = Found::default();
     for segment in segments {
-        if let Ok(Some(notes)) = segment.notes(endian, bytes) {
+        if let Ok(Some(notes)) = segment.notes(endian, file) {
             found.take::<E>(notes, endian);
         }
     }
     if found.json_read == 0 {
-        for section in header.section_headers(endian, bytes).unwrap_or_default() {
-            if let Ok(Some(notes)) = section.notes(endian, bytes) {
+        for section in header.section_headers(endian, file).unwrap_or_default() {
+            if let Ok(Some(notes)) = section.notes(endian, file) {
                 found.take::<E>(notes, endian);
             }
         }

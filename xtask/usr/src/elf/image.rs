@@ -2,9 +2,11 @@
 
 use object::elf::{self, FileHeader32, FileHeader64, Verdaux, Verdef, Vernaux, Verneed};
 use object::endian::Endianness;
-use object::pod;
+use object::pod::Pod;
+use object::read::ReadRef;
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 
+use super::windows::Windows;
 use super::{ElfInfo, MAGIC, VersionNeed, dlopen};
 use crate::name;
 
@@ -15,26 +17,38 @@ const MAX_ENTRIES: usize = 1 << 16;
 /// `PATH_MAX` of Linux: a longer name cannot be opened.
 const MAX_NAME: usize = 4096;
 
-/// See [`super::parse`].
-pub(super) fn parse(bytes: &[u8]) -> Result<ElfInfo, String> {
-    if !bytes.starts_with(MAGIC) {
-        return Err("it does not start with the ELF magic".into());
-    }
-    match bytes.get(4) {
-        Some(&class) if class == elf::ELFCLASS32.0 => Image::<FileHeader32<Endianness>>::open(bytes)?.info(),
-        Some(&class) if class == elf::ELFCLASS64.0 => Image::<FileHeader64<Endianness>>::open(bytes)?.info(),
-        Some(class) => Err(format!("ELF class {class} is neither 32-bit (1) nor 64-bit (2)")),
-        None => Err(format!("it ends after {} bytes", bytes.len())),
+/// See [`super::parse`]. An error may be for want of a window: see [`Windows::missed`].
+pub(super) fn parse(file: &Windows) -> Result<ElfInfo, String> {
+    let size = file.len().unwrap_or_default();
+    match file.read_bytes_at(0, size.min(5)) {
+        Ok([magic @ .., class]) if magic == MAGIC && *class == elf::ELFCLASS32.0 => {
+            Image::<FileHeader32<Endianness>>::open(file)?.info()
+        }
+        Ok([magic @ .., class]) if magic == MAGIC && *class == elf::ELFCLASS64.0 => {
+            Image::<FileHeader64<Endianness>>::open(file)?.info()
+        }
+        Ok([magic @ .., class]) if magic == MAGIC => {
+            Err(format!("ELF class {class} is neither 32-bit (1) nor 64-bit (2)"))
+        }
+        Ok(start) if start == MAGIC => Err(format!("it ends after {size} bytes")),
+        _ => Err("it does not start with the ELF magic".into()),
     }
 }
 
 /// One file whose headers are sound.
 struct Image<'a, E: FileHeader> {
-    bytes: &'a [u8],
+    file: &'a Windows,
     header: &'a E,
     endian: E::Endian,
     segments: &'a [E::ProgramHeader],
     budget: usize,
+}
+
+/// A part of the file, from an offset to the end of its segment or table.
+#[derive(Clone, Copy)]
+struct Part {
+    offset: u64,
+    size: u64,
 }
 
 /// The entries of the dynamic section that matter here; of a tag given twice the last counts, as for the loader.
@@ -52,11 +66,11 @@ struct Dynamic {
 }
 
 impl<'a, E: FileHeader<Endian = Endianness>> Image<'a, E> {
-    fn open(bytes: &'a [u8]) -> Result<Self, String> {
-        let header = E::parse(bytes).map_err(|error| error.to_string())?;
+    fn open(file: &'a Windows) -> Result<Self, String> {
+        let header = E::parse(file).map_err(|error| error.to_string())?;
         let endian = header.endian().map_err(|error| error.to_string())?;
-        let segments = header.program_headers(endian, bytes).map_err(|error| error.to_string())?;
-        Ok(Image { bytes, header, endian, segments, budget: NAME_BUDGET })
+        let segments = header.program_headers(endian, file).map_err(|error| error.to_string())?;
+        Ok(Image { file, header, endian, segments, budget: NAME_BUDGET })
     }
 
     fn info(mut self) -> Result<ElfInfo, String> {
@@ -71,7 +85,7 @@ impl<'a, E: FileHeader<Endian = Endianness>> Image<'a, E> {
             info.dynamic = true;
             self.read_dynamic(&dynamic, &mut info)?;
         }
-        info.dlopen = dlopen::notes(self.header, self.endian, self.segments, self.bytes);
+        info.dlopen = dlopen::notes(self.header, self.endian, self.segments, self.file);
         Ok(info)
     }
 
@@ -79,9 +93,8 @@ impl<'a, E: FileHeader<Endian = Endianness>> Image<'a, E> {
         let Some(segment) = self.segments.iter().find(|s| s.p_type(self.endian) == elf::PT_INTERP) else {
             return Ok(None);
         };
-        let data =
-            segment.data(self.endian, self.bytes).map_err(|()| "PT_INTERP lies outside of the file")?;
-        self.string(data, 0, "PT_INTERP").map(Some)
+        let part = self.of_segment(segment).ok_or("PT_INTERP lies outside of the file")?;
+        self.string(part, 0, "PT_INTERP").map(Some)
     }
 
     /// The dynamic section: `None` without `PT_DYNAMIC`, and in files of debug data, where it has no bytes.
@@ -94,14 +107,15 @@ impl<'a, E: FileHeader<Endian = Endianness>> Image<'a, E> {
         if size == 0 {
             return Ok(None);
         }
-        let data = match self.at_address(segment.p_vaddr(self.endian).into()) {
-            Ok(data) => &data[..data.len().min(usize::try_from(size).unwrap_or(usize::MAX))],
-            Err(_) => {
-                segment.data(self.endian, self.bytes).map_err(|()| "PT_DYNAMIC lies outside of the file")?
-            }
+        let part = match self.at_address(segment.p_vaddr(self.endian).into()) {
+            Ok(part) => Part { size: part.size.min(size), ..part },
+            Err(_) => self.of_segment(segment).ok_or("PT_DYNAMIC lies outside of the file")?,
         };
-        let count = data.len() / size_of::<E::Dyn>();
-        let (entries, _) = pod::slice_from_bytes::<E::Dyn>(data, count)
+        // One more than is looked at: that tells a section that does not end.
+        let count = (part.size / size_of::<E::Dyn>() as u64).min(MAX_ENTRIES as u64 + 1) as usize;
+        let entries: &[E::Dyn] = self
+            .file
+            .read_slice_at(part.offset, count)
             .map_err(|()| "the dynamic section cannot be read".to_owned())?;
         let mut dynamic = Dynamic::default();
         for (seen, entry) in entries.iter().enumerate() {
@@ -131,8 +145,7 @@ impl<'a, E: FileHeader<Endian = Endianness>> Image<'a, E> {
             return Ok(());
         }
         let strings = self.at_address(dynamic.strtab).map_err(|why| format!("DT_STRTAB {why}"))?;
-        let size = dynamic.strsz.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX);
-        let strings = &strings[..strings.len().min(size)];
+        let strings = Part { size: strings.size.min(dynamic.strsz.unwrap_or(u64::MAX)), ..strings };
 
         for &offset in &dynamic.needed {
             info.needed.push(self.string(strings, offset, "DT_NEEDED")?);
@@ -158,16 +171,16 @@ impl<'a, E: FileHeader<Endian = Endianness>> Image<'a, E> {
     }
 
     /// The chain of `Verneed` records; like the loader it goes by `vn_next`, not by `DT_VERNEEDNUM`.
-    fn version_needs(&mut self, table: &'a [u8], strings: &'a [u8]) -> Result<Vec<VersionNeed>, String> {
+    fn version_needs(&mut self, table: Part, strings: Part) -> Result<Vec<VersionNeed>, String> {
         let mut needs = Vec::new();
         let mut at = 0;
         loop {
-            let need: &Verneed<Endianness> = record(table, at, "DT_VERNEED")?;
+            let need: &Verneed<Endianness> = self.record(table, at, "DT_VERNEED")?;
             let library =
                 self.string(strings, need.vn_file.get(self.endian).into(), "a DT_VERNEED library")?;
             let mut aux_at = step(at, need.vn_aux.get(self.endian))?;
             loop {
-                let aux: &Vernaux<Endianness> = record(table, aux_at, "DT_VERNEED")?;
+                let aux: &Vernaux<Endianness> = self.record(table, aux_at, "DT_VERNEED")?;
                 let version =
                     self.string(strings, aux.vna_name.get(self.endian).into(), "a needed version")?;
                 let weak = aux.vna_flags.get(self.endian).0 & elf::VER_FLG_WEAK.0 != 0;
@@ -187,13 +200,13 @@ impl<'a, E: FileHeader<Endian = Endianness>> Image<'a, E> {
     }
 
     /// The chain of `Verdef` records; the first `Verdaux` of each holds its name, the others its parents.
-    fn version_defs(&mut self, table: &'a [u8], strings: &'a [u8]) -> Result<Vec<String>, String> {
+    fn version_defs(&mut self, table: Part, strings: Part) -> Result<Vec<String>, String> {
         let mut defs = Vec::new();
         let mut at = 0;
         loop {
-            let def: &Verdef<Endianness> = record(table, at, "DT_VERDEF")?;
+            let def: &Verdef<Endianness> = self.record(table, at, "DT_VERDEF")?;
             let aux_at = step(at, def.vd_aux.get(self.endian))?;
-            let aux: &Verdaux<Endianness> = record(table, aux_at, "DT_VERDEF")?;
+            let aux: &Verdaux<Endianness> = self.record(table, aux_at, "DT_VERDEF")?;
             defs.push(self.string(strings, aux.vda_name.get(self.endian).into(), "a defined version")?);
             match def.vd_next.get(self.endian) {
                 0 => return Ok(defs),
@@ -202,36 +215,54 @@ impl<'a, E: FileHeader<Endian = Endianness>> Image<'a, E> {
         }
     }
 
-    /// The bytes of the file that stand at a virtual address, to the end of their segment.
-    fn at_address(&self, address: u64) -> Result<&'a [u8], String> {
-        self.segments
-            .iter()
-            .filter(|segment| segment.p_type(self.endian) == elf::PT_LOAD)
-            .find_map(|segment| {
-                let inside = address.checked_sub(segment.p_vaddr(self.endian).into())?;
-                let (offset, size) = segment.file_range(self.endian);
-                if inside >= size {
-                    return None;
-                }
-                let start = usize::try_from(offset.checked_add(inside)?).ok()?;
-                let end = usize::try_from(offset.saturating_add(size)).unwrap_or(usize::MAX);
-                self.bytes.get(start..end.min(self.bytes.len()))
-            })
-            .ok_or_else(|| format!("points to {address:#x}, which no loaded segment of the file holds"))
+    /// What stands at a virtual address, to the end of its segment.
+    fn at_address(&self, address: u64) -> Result<Part, String> {
+        let found =
+            self.segments.iter().filter(|segment| segment.p_type(self.endian) == elf::PT_LOAD).find_map(
+                |segment| {
+                    let inside = address.checked_sub(segment.p_vaddr(self.endian).into())?;
+                    let (offset, size) = segment.file_range(self.endian);
+                    if inside >= size {
+                        return None;
+                    }
+                    let start = offset.checked_add(inside)?;
+                    let end = offset.saturating_add(size).min(self.size());
+                    Some(Part { offset: start, size: end.checked_sub(start)? })
+                },
+            );
+        found.ok_or_else(|| format!("points to {address:#x}, which no loaded segment of the file holds"))
+    }
+
+    /// The bytes of a segment; `None` where they are not all in the file.
+    fn of_segment(&self, segment: &E::ProgramHeader) -> Option<Part> {
+        let (offset, size) = segment.file_range(self.endian);
+        offset.checked_add(size).filter(|end| *end <= self.size()).map(|_| Part { offset, size })
+    }
+
+    fn size(&self) -> u64 {
+        self.file.len().unwrap_or_default()
     }
 
     /// A NUL-terminated string of `table`, paid for from the budget.
-    fn string(&mut self, table: &[u8], offset: u64, what: &str) -> Result<String, String> {
-        let rest = usize::try_from(offset)
-            .ok()
-            .and_then(|offset| table.get(offset..))
-            .ok_or_else(|| format!("{what} names offset {offset:#x}, past its string table"))?;
-        let window = &rest[..rest.len().min(MAX_NAME)];
-        let Some(length) = window.iter().position(|&byte| byte == 0) else {
+    fn string(&mut self, table: Part, offset: u64, what: &str) -> Result<String, String> {
+        let Some(left) = table.size.checked_sub(offset) else {
+            return Err(format!("{what} names offset {offset:#x}, past its string table"));
+        };
+        let start = table.offset.saturating_add(offset);
+        let window = start..start.saturating_add(left.min(MAX_NAME as u64));
+        let Ok(bytes) = self.file.read_bytes_at_until(window, 0) else {
             return Err(format!("{what} names a string without an end at offset {offset:#x}"));
         };
-        self.spend(length + 16)?;
-        Ok(name::from_bytes(&window[..length]).into_owned())
+        self.spend(bytes.len() + 16)?;
+        Ok(name::from_bytes(bytes).into_owned())
+    }
+
+    fn record<T: Pod>(&self, table: Part, at: usize, what: &str) -> Result<&'a T, String> {
+        let end = (at as u64).checked_add(size_of::<T>() as u64).filter(|end| *end <= table.size);
+        let offset = end.and_then(|_| table.offset.checked_add(at as u64));
+        offset
+            .and_then(|offset| self.file.read_at(offset).ok())
+            .ok_or_else(|| format!("{what} runs out of its segment"))
     }
 
     fn spend(&mut self, cost: usize) -> Result<(), String> {
@@ -239,14 +270,6 @@ impl<'a, E: FileHeader<Endian = Endianness>> Image<'a, E> {
         self.budget = left.ok_or_else(|| format!("it holds more than {NAME_BUDGET} bytes of names"))?;
         Ok(())
     }
-}
-
-fn record<'a, T: pod::Pod>(table: &'a [u8], at: usize, what: &str) -> Result<&'a T, String> {
-    table
-        .get(at..)
-        .and_then(|rest| pod::from_bytes(rest).ok())
-        .map(|(record, _)| record)
-        .ok_or_else(|| format!("{what} runs out of its segment"))
 }
 
 fn step(at: usize, by: u32) -> Result<usize, String> {
