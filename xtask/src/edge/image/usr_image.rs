@@ -38,7 +38,11 @@ impl UsrImage {
 
     /// The tree with what was read so far, once nothing more is needed of the image.
     pub fn into_tree(self) -> UsrTree {
-        self.tables.tree
+        let UsrImage { squashfs, tables } = self;
+        // The file has no name: closing it frees its pages, which takes tens of milliseconds that nobody need wait for.
+        // Where no thread can be had, it is closed here.
+        let _ = thread::Builder::new().spawn(move || drop(squashfs));
+        tables.tree
     }
 
     /// Reads of each file at these paths what checks may ask of it. Paths that are no regular files, and files that
