@@ -142,6 +142,23 @@ fn a_sig_of_more_than_64_kib_is_refused() {
     assert!(fault.message.contains("at most 65536"), "{fault}");
 }
 
+/// The first octets of shattered-1.pdf (Stevens and others, 2017), which bear the mark of the attack on SHA-1.
+#[test]
+fn bytes_with_the_mark_of_a_collision_attack_are_refused() {
+    let case = cases().into_iter().find(|case| case.signature == "rsa-sha1-2017.sig").unwrap();
+    let signature = fs::read(fixture(&case.signature)).unwrap();
+    let signature = DetachedSignature::parse(&signature, &case.signature).unwrap();
+    let rule = |bytes: &[u8]| {
+        let mut verification = case.keyring().unwrap().open(&signature, None).unwrap();
+        verification.update(bytes);
+        verification.finish().signatures[0].rule
+    };
+    assert_eq!(rule(&fs::read(fixture("signed-file")).unwrap()), "good");
+    let marked = fs::read(fixture("collision-mark")).unwrap();
+    assert_eq!(rule(&marked), "collision");
+    assert_eq!(rule(&marked[..marked.len() - 64]), "bad-signature");
+}
+
 fn difference(case: &Case) -> Option<String> {
     let report = case.run();
     let (verdict, rule) = told(&report);

@@ -27,8 +27,9 @@ struct Source {
 impl Source {
     /// The text without the test module at its end; nothing for a file of tests.
     fn tool_text(&self) -> &str {
-        let text = self.text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-        if self.is_test { "" } else { text }
+        let tests = Regex::new(r"#\[cfg\(test\)\]\n(#\[allow[^\n]*\n)*mod tests \{").unwrap();
+        let end = tests.find(&self.text).map_or(self.text.len(), |found| found.start());
+        if self.is_test { "" } else { &self.text[..end] }
     }
 
     /// The same without comments.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use regex::Regex;
 
-use super::{none, root, walk};
+use super::{none, root, sources, walk};
 
 /// The Markdown files of the repository.
 fn papers() -> Vec<(PathBuf, String)> {
@@ -42,6 +42,21 @@ fn links_lead_to_files_that_are_there() {
         }
     }
     none(offences);
+}
+
+#[test]
+fn the_tests_that_security_md_names_are_there() {
+    let name = Regex::new(r"`([a-z0-9]+(?:_[a-z0-9]+){2,})`").unwrap();
+    let security = fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    let code: String = sources().iter().map(|source| source.text.as_str()).collect();
+    let named: Vec<&str> =
+        name.captures_iter(&security).filter_map(|found| Some(found.get(1)?.as_str())).collect();
+    assert!(named.len() > 20, "{}", named.len());
+    let lost = named.iter().filter(|name| {
+        !code.contains(&format!("#[test]\nfn {name}()"))
+            && !code.contains(&format!("#[test]\n    fn {name}()"))
+    });
+    none(lost.map(|name| format!("SECURITY.md names the test {name}, which is not there")).collect());
 }
 
 #[test]
