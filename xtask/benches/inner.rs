@@ -19,6 +19,7 @@ use xtask::demo::example;
 use xtask::demo::factory::image::{Content, Image};
 use xtask::demo::factory::pack;
 use xtask::edge::image::{Content as Reading, Limits, Proving, Scratch, VerifiedImage, pass::pass};
+use xtask::edge::openpgp::{Certificate, DetachedSignature, Keyring, Pin, SHA1_ENDS, TrustPolicy};
 use xtask::manifest::mend::Reach;
 use xtask::manifest::stage::Listing;
 use xtask::plan::bump::{Request, bump, verify};
@@ -30,6 +31,7 @@ use xtask::usr::tree::UsrTree;
 fn main() {
     let only: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let bench = Bench { only };
+    hashing(&bench);
     reading(&bench);
     text_form(&bench);
     for lines in [150, 1_500, 15_000] {
@@ -57,6 +59,32 @@ impl Bench {
         runs.sort();
         let median = runs[runs.len() / 2];
         println!("{name:<44} fastest {:>10.3?}  median {median:>10.3?}  of {}", runs[0], runs.len());
+    }
+}
+
+/// What a signature's hash costs: SHA-1 with the detection of collisions, which the CoreOS releases of before 2017 want.
+fn hashing(bench: &Bench) {
+    let fixture = |name: &str| {
+        std::fs::read(format!("{}/tests/fixtures/openpgp/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    };
+    let bytes = noise(64 << 20);
+    for (hash, certificate, signature) in [
+        ("SHA-1", "gpg.pgp", "gpg-sha1.sig"),
+        ("SHA-256", "rsa.pgp", "rsa-sha256.sig"),
+        ("SHA-512", "plain.pgp", "sha512.sig"),
+    ] {
+        let certificate = Certificate::parse(&fixture(certificate), certificate).unwrap();
+        let pin =
+            Pin { sha1_until: Some(SHA1_ENDS), ..Pin::new(certificate.fingerprint().clone(), "a bench") };
+        let policy = TrustPolicy { pins: vec![pin], now: 1_767_268_800 };
+        let signature = DetachedSignature::parse(&fixture(signature), signature).unwrap();
+        let keyring = Keyring::holding(policy, vec![certificate]);
+        bench.run(&format!("{hash} of a signature, 64 MiB"), || {
+            let mut verification = keyring.open(&signature, None).unwrap();
+            assert!(verification.needs_data(), "{hash}");
+            verification.update(&bytes);
+            verification.hashes()
+        });
     }
 }
 

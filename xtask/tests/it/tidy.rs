@@ -54,7 +54,7 @@ impl Source {
 fn sources() -> Vec<Source> {
     let xtask = root().join("xtask");
     let mut found = Vec::new();
-    for folder in ["src", "tests", "usr/src"] {
+    for folder in ["src", "tests", "usr/src", "checked-sha1/src"] {
         walk(&xtask.join(folder), &mut |path| {
             if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(path).unwrap();

@@ -1,9 +1,7 @@
 //! Hashing: ring's assembly for SHA-2, and SHA-1 with the detection of known collision attacks.
 
-use std::io::Write;
-
+use checked_sha1::CheckedSha1;
 use ring::digest::{Context, SHA256, SHA384, SHA512};
-use sha1_checked::Sha1;
 
 /// A hash algorithm that may count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +74,7 @@ pub(super) fn name(number: u8) -> String {
 /// A hash under way; a clone goes on from the same place.
 #[derive(Clone)]
 pub(super) enum Hasher {
-    Sha1(Box<Sha1>),
+    Sha1(Box<CheckedSha1>),
     Sha2(Box<Context>),
 }
 
@@ -84,8 +82,7 @@ impl Hasher {
     /// Takes in more octets.
     pub(super) fn update(&mut self, bytes: &[u8]) {
         match self {
-            // Writing to a hash cannot fail.
-            Hasher::Sha1(hasher) => drop(hasher.write_all(bytes)),
+            Hasher::Sha1(hasher) => hasher.update(bytes),
             Hasher::Sha2(context) => context.update(bytes),
         }
     }
@@ -93,10 +90,7 @@ impl Hasher {
     /// The digest; `None` where the octets bear the mark of a SHA-1 collision attack.
     pub(super) fn finish(self) -> Option<Vec<u8>> {
         match self {
-            Hasher::Sha1(hasher) => {
-                let result = hasher.try_finalize();
-                (!result.has_collision()).then(|| result.hash().to_vec())
-            }
+            Hasher::Sha1(hasher) => hasher.finish().map(Vec::from),
             Hasher::Sha2(context) => Some(context.finish().as_ref().to_vec()),
         }
     }

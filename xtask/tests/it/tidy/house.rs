@@ -55,7 +55,7 @@ fn each_integration_test_is_compiled() {
 fn no_unsafe_code_anywhere() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     assert!(manifest.contains("unsafe_code = \"forbid\""));
-    for member in ["xtask", "xtask/usr"] {
+    for member in ["xtask", "xtask/usr", "xtask/checked-sha1"] {
         let inherits = fs::read_to_string(root().join(member).join("Cargo.toml")).unwrap();
         assert!(inherits.contains("[lints]\nworkspace = true"), "{member}");
     }
