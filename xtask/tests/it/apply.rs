@@ -16,17 +16,10 @@ use xtask::edge::repo::Tree;
 use xtask::plan::edit::EditPlan;
 use xtask::plan::sources::{COMMON_MK, Stage1Sources};
 
+use crate::e2e::end_to_end;
+
 const KVM: &str = "stage1/usr_from_kvm/manifest-amd64-usr.d";
 const COREOS: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d";
-
-/// Whether the tests that want root or installed programs run; says so when they do not.
-fn end_to_end() -> bool {
-    let wanted = std::env::var_os("XTASK_E2E").is_some_and(|value| value == "1");
-    if !wanted {
-        eprintln!("SKIPPED: set XTASK_E2E=1 to run this");
-    }
-    wanted
-}
 
 /// A tree of six files and a symlink, and what it holds before and after the plan of [`plan_of`].
 struct Fixture {

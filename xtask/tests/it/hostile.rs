@@ -11,6 +11,7 @@ use std::panic::catch_unwind;
 use std::time::{Duration, Instant};
 
 use crate::chance::Chance;
+use crate::e2e::is_asked_for;
 
 /// No input of the size of these may take longer, on a busy machine and unoptimised.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -78,7 +79,7 @@ fn check(name: &str, times: usize) {
         feed(name, entry_point, seed, number);
     }
     let mut chance = Chance::new(11);
-    let more = if std::env::var_os("XTASK_E2E").is_some_and(|value| value == "1") { 40 } else { 1 };
+    let more = if is_asked_for() { 40 } else { 1 };
     for number in 100..100 + times * more {
         feed(name, entry_point, &damage(&mut chance, &seeds), number);
     }

@@ -11,6 +11,8 @@ use tempfile::TempDir;
 use xtask::edge::http::{Client, MOST_IMAGE, MOST_LIST, Patience, Resume, Rules};
 use xtask::edge::term::Silent;
 
+use crate::e2e::end_to_end;
+
 /// An nginx that ends with the test, with a certificate authority of its own.
 struct Nginx {
     home: TempDir,
@@ -21,14 +23,6 @@ struct Nginx {
 
 const FILE: &str = "amd64-usr/1032.0.0/coreos_production_pxe_image.cpio.gz";
 const LIST: &str = "amd64-usr/1032.0.0/coreos_production_image_contents.txt";
-
-fn end_to_end() -> bool {
-    let wanted = std::env::var_os("XTASK_E2E").is_some_and(|value| value == "1");
-    if !wanted {
-        eprintln!("SKIPPED: set XTASK_E2E=1 to download from nginx (Debian: nginx-light, openssl)");
-    }
-    wanted
-}
 
 impl Nginx {
     fn start() -> Nginx {

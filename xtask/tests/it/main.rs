@@ -19,6 +19,7 @@ mod demo_factory;
 mod demo_server;
 mod docs_man;
 mod docs_screens;
+mod e2e;
 mod hostile;
 mod http;
 mod http_nginx;

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use crate::e2e::end_to_end;
 use crate::openpgp::{Case, cases, fixture, told};
 
 const BEGIN: &str = "<!-- verdicts: made by tests/it/openpgp_gpg.rs -->\n";
@@ -15,8 +16,7 @@ const END: &str = "<!-- end of verdicts -->\n";
 /// Run with XTASK_E2E=1; with UPDATE_EXPECT=1 besides, the table is written anew.
 #[test]
 fn the_table_of_verdicts_is_true() {
-    if std::env::var_os("XTASK_E2E").is_none() {
-        println!("SKIPPED: gpg and gpgv are not asked without XTASK_E2E=1");
+    if !end_to_end() {
         return;
     }
     let rows: Vec<_> = cases().into_iter().map(Row::of).collect();

@@ -12,14 +12,7 @@ mod squashfs;
 
 use std::process::Command;
 
-/// Whether the tests that want installed programs run; says so when they do not.
-fn end_to_end() -> bool {
-    let wanted = std::env::var_os("XTASK_E2E").is_some_and(|value| value == "1");
-    if !wanted {
-        eprintln!("SKIPPED: set XTASK_E2E=1 to run this");
-    }
-    wanted
-}
+use crate::e2e::end_to_end;
 
 /// What a command that must succeed prints. Messages are in English, and lines as long as they are.
 fn output(program: &str, arguments: &[&str]) -> String {

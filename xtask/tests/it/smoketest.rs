@@ -1,7 +1,7 @@
 //! `smoketest` on real files: releases made of Debian suites by `scripts/debian-release.sh`, root filesystems that
 //! make builds, the real loader, and boots. As root, with XTASK_E2E=1.
 //!
-//! XTASK_E2E_RELEASES names a directory with releases that were made before; else they are made below `target/`.
+//! The releases are those of [`crate::e2e`].
 
 #![allow(clippy::print_stderr, reason = "a skipped test is told to whoever runs it")]
 
@@ -16,43 +16,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-/// The releases of the tests: Debian 12 and 13, in CoreOS's clothes.
-const BOOKWORM: &str = "2520.0.0";
-const TRIXIE: &str = "2570.0.0";
-
-/// Whether the tests that want root and Debian's tools run; says so when they do not.
-fn end_to_end() -> bool {
-    let wanted = std::env::var_os("XTASK_E2E").is_some_and(|value| value == "1");
-    if !wanted {
-        eprintln!("SKIPPED: set XTASK_E2E=1 to run this, as root");
-    }
-    wanted
-}
-
-fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
-}
-
-fn script(name: &str, arguments: &[&str]) {
-    let done = Command::new(workspace().join("scripts").join(name)).args(arguments).output().unwrap();
-    let said = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{name} {arguments:?}: {}: {said}", done.status);
-}
-
-/// A directory that serves as a mirror, with both releases.
-fn releases() -> &'static Path {
-    static RELEASES: OnceLock<PathBuf> = OnceLock::new();
-    RELEASES.get_or_init(|| {
-        let home = std::env::var_os("XTASK_E2E_RELEASES")
-            .map_or_else(|| workspace().join("target/e2e-releases"), PathBuf::from);
-        for (suite, release) in [("bookworm", BOOKWORM), ("trixie", TRIXIE)] {
-            if !home.join("amd64-usr").join(release).is_dir() {
-                script("debian-release.sh", &[suite, release, home.to_str().unwrap()]);
-            }
-        }
-        home
-    })
-}
+use crate::e2e::{BOOKWORM, TRIXIE, end_to_end, releases, script};
 
 fn image(release: &str) -> PathBuf {
     releases().join("amd64-usr").join(release).join("coreos_production_pxe_image.cpio.gz")

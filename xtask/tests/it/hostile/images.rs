@@ -16,6 +16,8 @@ use xtask::demo::factory::pack;
 
 use super::entry_points;
 
+use crate::e2e::{end_to_end, is_asked_for};
+
 const FILE: &str = "XTASK_TEST_IMAGE";
 
 /// Reads one image and tells how much memory that took at most.
@@ -47,10 +49,6 @@ fn read_within(name: &str, image: &[u8], time: Duration, mebibytes: u64) {
     assert!(used < mebibytes, "{name} takes {used} MiB");
 }
 
-fn end_to_end() -> bool {
-    std::env::var_os("XTASK_E2E").is_some_and(|value| value == "1")
-}
-
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
     gzip.write_all(bytes).unwrap();
@@ -79,7 +77,7 @@ fn links_that_lead_in_circles_and_away() {
 #[test]
 fn a_bomb_is_put_out_before_it_is_on_disk() {
     // Zeros as the member that is wanted, 1000 times the size of the file: the header of newc, then nothing else.
-    let mebibytes = if end_to_end() { 3072 } else { 200 };
+    let mebibytes = if is_asked_for() { 3072 } else { 200 };
     let mut archive = pack::archive(&[("usr.squashfs", &[0; 8])]).unwrap();
     let header = archive.windows(12).position(|window| window == b"usr.squashfs").unwrap() - 110;
     archive[header + 54..header + 62].copy_from_slice(b"C0000000");
@@ -125,7 +123,6 @@ fn tables_that_lie() {
 #[test]
 fn two_hundred_thousand_files_and_a_path_of_2000_names() {
     if !end_to_end() {
-        eprintln!("SKIPPED: set XTASK_E2E=1 to run this");
         return;
     }
     let home = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();

@@ -12,6 +12,7 @@ use xtask::usr::path::UsrPath;
 use xtask::usr::tree::{Kind, Node, UsrTree};
 
 use super::output;
+use crate::e2e::releases;
 
 /// A root filesystem with the `/usr` of one release, and links into it as a stage1 has them.
 pub(super) struct Release {
@@ -20,22 +21,15 @@ pub(super) struct Release {
 }
 
 impl Release {
-    /// Every release for amd64 in the directory that `XTASK_RELEASES` names; none, loudly, where it is not set.
+    /// Every release for amd64 that there is.
     pub(super) fn all() -> impl Iterator<Item = Release> {
-        let releases = std::env::var_os("XTASK_RELEASES");
-        if releases.is_none() {
-            eprintln!(
-                "SKIPPED: set XTASK_RELEASES to a directory with amd64-usr/RELEASE/*_pxe_image.cpio.gz"
-            );
-        }
-        let board = releases.map(|releases| Path::new(&releases).join("amd64-usr"));
-        let mut found: Vec<PathBuf> = board
-            .iter()
-            .flat_map(|board| fs::read_dir(board).unwrap())
-            .flatten()
-            .map(|entry| entry.path())
+        let mut found: Vec<PathBuf> = fs::read_dir(releases().join("amd64-usr"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_dir())
             .collect();
         found.sort();
+        assert!(found.len() > 1, "{found:?}");
         found.into_iter().map(|directory| Release::unpack(&directory))
     }
 
