@@ -30,7 +30,7 @@ fn client() -> Client {
     Client::new(Rules { patience, ..Rules::default() })
 }
 
-/// What a download gives: the bytes, or what went wrong; `restart` says that it must begin again.
+/// What a download gives: the bytes, or what went wrong; `restart: ` in front says that it must begin again.
 fn outcome(server: &Server, resume: Option<&Resume>) -> Result<Vec<u8>, String> {
     let client = client();
     let url = format!("{}/{PATH}", server.url());
@@ -42,8 +42,10 @@ fn outcome(server: &Server, resume: Option<&Resume>) -> Result<Vec<u8>, String> 
     let mut bytes = Vec::new();
     match download.read_to_end(&mut bytes) {
         Ok(_) => Ok(bytes),
-        Err(_) if download.must_restart() => Err("restart".to_owned()),
-        Err(error) => Err(error.to_string().replace(&server.url(), "")),
+        Err(error) => {
+            let restart = if download.must_restart() { "restart: " } else { "" };
+            Err(format!("{restart}{error}").replace(&server.url(), ""))
+        }
     }
 }
 
@@ -135,21 +137,55 @@ fn broken_connections_go_on_from_where_they_broke() {
 }
 
 #[test]
-fn what_cannot_be_continued_starts_again() {
+fn what_cannot_be_continued_starts_again_and_says_why() {
     let mut other = file();
     other[0] ^= 1;
-    for trouble in [
-        Trouble::IgnoreRange,
-        Trouble::WrongRange(7),
-        Trouble::ChangeEntity(other),
-        Trouble::ChangeEntity(vec![1; 50_000]),
+    let broke_off = format!("the download of /{PATH} broke off after 100000 of 300000 bytes: ");
+    let unable = "the server cannot go on from there: ";
+    for (first, then, words) in [
+        (
+            Trouble::CutAfter(100_000),
+            Trouble::IgnoreRange,
+            "it sends the whole file when a part is asked for",
+        ),
+        (
+            Trouble::CutAfter(100_000),
+            Trouble::WrongRange(7),
+            "it answers with Content-Range bytes 7-299999/300000, expected bytes 100000-299999/300000",
+        ),
+        (Trouble::CutUnnamed(100_000), Trouble::NoValidators, "it names no ETag and no Last-Modified"),
     ] {
+        let fault = with(&[first, then]).0.map(|bytes| bytes.len()).unwrap_err();
+        assert!(fault.starts_with(&format!("restart: {broke_off}")), "{fault}");
+        assert!(fault.contains(&format!("{unable}{words}")), "{fault}");
+    }
+    for trouble in [Trouble::ChangeEntity(other), Trouble::ChangeEntity(vec![1; 50_000])] {
         let (outcome, _server) = with(&[Trouble::CutAfter(100_000), trouble.clone()]);
-        assert_eq!(outcome.map(|bytes| bytes.len()), Err("restart".to_owned()), "{trouble:?}");
+        let changes = format!("restart: /{PATH} changes while it is downloaded");
+        assert_eq!(outcome.map(|bytes| bytes.len()), Err(changes), "{trouble:?}");
     }
     let server = server();
     server.trouble(PATH, 1, Trouble::WrongLength(400_000));
-    assert_eq!(outcome(&server, None).map(|bytes| bytes.len()), Err("restart".to_owned()));
+    let fault = outcome(&server, None).map(|bytes| bytes.len()).unwrap_err();
+    assert!(
+        fault.contains("after 300000 of 400000 bytes") && fault.contains("it has no byte 300000"),
+        "{fault}"
+    );
+}
+
+/// One request may not outlast what is left of the time in which nothing comes.
+#[test]
+fn a_server_that_never_answers_is_left_when_patience_ends() {
+    let server = server();
+    server.trouble(PATH, 1, Trouble::Wait(Duration::from_secs(20)));
+    let patience = Patience {
+        stall: Duration::from_secs(3600),
+        fruitless: Duration::from_millis(400),
+        ..Patience::default()
+    };
+    let client = Client::new(Rules { patience, ..Rules::default() });
+    let fault = client.get_small(&format!("{}/{PATH}", server.url()), MOST_IMAGE).unwrap_err().to_string();
+    assert!(fault.contains("no answer in time"), "{fault}");
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl Exchange<'_> {
         }
         answer.headers.push(("Content-Type", String::from("application/octet-stream")));
         answer.headers.push(("Accept-Ranges", String::from("bytes")));
-        if trouble != Some(&Trouble::NoValidators) {
+        if !matches!(trouble, Some(Trouble::NoValidators | Trouble::CutUnnamed(_))) {
             answer.headers.extend([("ETag", etag), ("Last-Modified", modified)]);
         }
         match trouble {
@@ -103,7 +103,7 @@ impl Exchange<'_> {
         }
         let speed = if let Some(Trouble::Slow(speed)) = trouble { Some(*speed) } else { self.speed };
         match trouble {
-            Some(Trouble::CutAfter(count)) => {
+            Some(Trouble::CutAfter(count) | Trouble::CutUnnamed(count)) => {
                 self.write(first(answer.body, *count), speed)?;
                 return stream.shutdown(Shutdown::Both);
             }

@@ -9,6 +9,8 @@ pub enum Trouble {
     Status(u16, Option<String>),
     /// The connection ends after so many bytes of the body.
     CutAfter(u64),
+    /// The same, and there is neither `ETag` nor `Last-Modified`.
+    CutUnnamed(u64),
     /// Nothing more comes after so many bytes of the body, and the connection stays.
     StallAfter(u64),
     /// The server takes so long before it answers at all.

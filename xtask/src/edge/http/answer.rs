@@ -11,10 +11,19 @@ use crate::fault::Fault;
 pub(super) enum Meaning {
     /// The file, from the byte that was asked for on.
     Bytes { total: Option<u64>, validator: Option<String> },
-    /// The server has another file under this name by now, or cannot send a part: start again.
-    Restart,
+    /// The rest of the file is not to be had: start again.
+    Restart(Why),
     /// There is no such file.
     Missing,
+}
+
+/// Why a download cannot go on from where it broke off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Why {
+    /// The server has another file under this name by now.
+    Changed,
+    /// The server cannot send this part of the file, or gives nothing to tell by that it is the same file.
+    Unable(String),
 }
 
 /// Reads status and header fields (RFC 9110, sections 8, 13.1.5 and 14).
@@ -26,18 +35,18 @@ pub(super) fn meaning(url: &str, answer: &Response<Body>, resume: Option<&Resume
             plain_file(url, headers)?;
             Ok(Meaning::Bytes { total: number(headers, "content-length"), validator })
         }
-        (206, Some(resume)) => Ok(match content_range(headers) {
-            Some((first, total))
-                if first == resume.at
-                    && resume.total.is_none_or(|known| Some(known) == total)
-                    && validator.as_ref().is_none_or(|now| *now == resume.validator) =>
-            {
-                Meaning::Bytes { total, validator }
-            }
-            _ => Meaning::Restart,
+        (206, Some(resume)) => Ok(match part(headers, resume, validator.as_deref()) {
+            Ok(total) => Meaning::Bytes { total, validator },
+            Err(why) => Meaning::Restart(why),
         }),
-        // The whole file in answer to a range: the entity changed, or the server knows no ranges. And 416: it got shorter.
-        (200 | 412 | 416, Some(_)) => Ok(Meaning::Restart),
+        // The whole file in answer to a range.
+        (200, Some(resume)) => Ok(Meaning::Restart(match validator {
+            Some(now) if now != resume.validator => Why::Changed,
+            _ => Why::Unable("it sends the whole file when a part is asked for".to_owned()),
+        })),
+        (412, Some(_)) => Ok(Meaning::Restart(Why::Changed)),
+        // Another file would have come whole, so it is the same one, and shorter than it was said to be.
+        (416, Some(resume)) => Ok(Meaning::Restart(Why::Unable(format!("it has no byte {}", resume.at)))),
         (404 | 410, _) => Ok(Meaning::Missing),
         (code, _) => {
             let fault = Fault::failed(format!("cannot get {url}"))
@@ -48,6 +57,30 @@ pub(super) fn meaning(url: &str, answer: &Response<Body>, resume: Option<&Resume
                 }
                 _ => fault,
             }))
+        }
+    }
+}
+
+/// The whole length that a partial answer tells, if it is the part that was asked for.
+fn part(headers: &HeaderMap, resume: &Resume, now: Option<&str>) -> Result<Option<u64>, Why> {
+    if now.is_some_and(|now| now != resume.validator) {
+        return Err(Why::Changed);
+    }
+    let text = headers.get("content-range").and_then(|value| value.to_str().ok());
+    match text.and_then(content_range) {
+        Some((first, total))
+            if first == resume.at && resume.total.is_none_or(|known| Some(known) == total) =>
+        {
+            Ok(total)
+        }
+        _ => {
+            let length = resume.total.map_or_else(|| "*".to_owned(), |total| total.to_string());
+            let last = resume.total.map_or_else(String::new, |total| total.saturating_sub(1).to_string());
+            Err(Why::Unable(format!(
+                "it answers with Content-Range {}, expected bytes {}-{last}/{length}",
+                text.unwrap_or("(none)"),
+                resume.at
+            )))
         }
     }
 }
@@ -95,8 +128,7 @@ fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
 }
 
 /// The first byte and the whole length of `bytes 5-9/10`; `*` is an unknown length.
-fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
-    let text = headers.get("content-range")?.to_str().ok()?;
+fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
     let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.split_once('-')?;
     let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
@@ -111,15 +143,10 @@ mod tests {
 
     #[test]
     fn ranges() {
-        let range = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert("content-range", text.parse().unwrap_or_else(|_| panic!("{text}")));
-            content_range(&headers)
-        };
-        assert_eq!(range("bytes 5-9/10"), Some((5, Some(10))));
-        assert_eq!(range("bytes 5-9/*"), Some((5, None)));
+        assert_eq!(content_range("bytes 5-9/10"), Some((5, Some(10))));
+        assert_eq!(content_range("bytes 5-9/*"), Some((5, None)));
         for odd in ["bytes 5-8/10", "bytes 9-5/10", "bytes */10", "5-9/10", "bytes 5-9/x"] {
-            assert_eq!(range(odd), None, "{odd}");
+            assert_eq!(content_range(odd), None, "{odd}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Asks: one request with its redirects, under the rules for addresses.
 
 use std::sync::OnceLock;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use ureq::http::Response;
 use ureq::{Agent, Body};
@@ -55,23 +55,38 @@ impl Client {
         self.rules.offline
     }
 
+    /// Holds an address against the rules, without asking it.
+    ///
+    /// # Errors
+    /// It is no address, or plain http to another machine.
+    pub fn may_ask(&self, url: &str) -> Result<()> {
+        self.allow(url, &Address::parse(url)?, None)
+    }
+
+    /// Why a file is not to be had offline.
+    pub fn offline(&self, url: &str) -> Fault {
+        Fault::failed(format!("cannot get {url}"))
+            .because("--offline leaves the network alone")
+            .hint("run it once without --offline: what it gets is kept")
+    }
+
     pub(super) fn patience(&self) -> &Patience {
         &self.rules.patience
     }
 
-    /// Sends a GET for `url`, with redirects followed, and gives the answer whatever its status.
-    pub(super) fn ask(&self, url: &str, resume: Option<&Resume>) -> Attempt<Response<Body>> {
+    /// Sends a GET for `url`, with redirects followed, and gives the answer whatever its status. The whole of it may
+    /// take as long as there is time `left`.
+    pub(super) fn ask(&self, url: &str, resume: Option<&Resume>, left: Duration) -> Attempt<Response<Body>> {
+        let end = Instant::now() + left;
         if self.rules.offline {
-            let fault =
-                Fault::failed(format!("cannot get {url}")).because("--offline leaves the network alone");
-            return Err(Trouble::lasting(fault.hint("run it once without --offline: what it gets is kept")));
+            return Err(Trouble::lasting(self.offline(url)));
         }
         let mut at = url.to_owned();
         let mut before: Option<Address> = None;
         for _ in 0..=MOST_REDIRECTS {
             let address = Address::parse(&at).map_err(Trouble::lasting)?;
             self.allow(&at, &address, before.as_ref()).map_err(Trouble::lasting)?;
-            let answer = self.send(&at, &address, resume)?;
+            let answer = self.send(&at, &address, resume, end)?;
             if !answer.status().is_redirection() || answer.status().as_u16() == 304 {
                 return Ok(answer);
             }
@@ -100,9 +115,25 @@ impl Client {
             .hint("use https, or allow it with --insecure-http: the signature is checked all the same"))
     }
 
-    fn send(&self, url: &str, address: &Address, resume: Option<&Resume>) -> Attempt<Response<Body>> {
+    fn send(
+        &self,
+        url: &str,
+        address: &Address,
+        resume: Option<&Resume>,
+        end: Instant,
+    ) -> Attempt<Response<Body>> {
         let agent = self.agent(address).map_err(Trouble::lasting)?;
-        let mut request = agent.get(url);
+        let left = end.saturating_duration_since(Instant::now());
+        let Patience { connect, stall, .. } = self.rules.patience.within(left);
+        let mut request = agent
+            .get(url)
+            .config()
+            .timeout_resolve(Some(connect))
+            .timeout_connect(Some(connect))
+            .timeout_recv_response(Some(stall))
+            .timeout_per_read(Some(stall))
+            .timeout_per_write(Some(stall))
+            .build();
         if let Some(resume) = resume {
             request = request
                 .header("Range", format!("bytes={}-", resume.at))
@@ -129,16 +160,10 @@ impl Client {
         if let Some(agent) = cell.get() {
             return Ok(agent);
         }
-        let Patience { connect, stall, .. } = self.rules.patience;
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .timeout_resolve(Some(connect))
-            .timeout_connect(Some(connect))
-            .timeout_recv_response(Some(stall.max(Duration::from_millis(1))))
-            .timeout_per_read(Some(stall))
-            .timeout_per_write(Some(stall))
             .user_agent(concat!("coreos-xtask/", env!("CARGO_PKG_VERSION")))
             // A body that was encoded on the way has neither the signature's bytes nor the ranges of the file.
             .accept_encoding("identity");

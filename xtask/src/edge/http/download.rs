@@ -2,10 +2,10 @@
 
 use std::io::{self, Read};
 use std::thread::sleep;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::address::Address;
-use super::answer::{self, Meaning, meaning};
+use super::answer::{self, Meaning, Why, meaning};
 use super::client::Client;
 use super::patience::Patience;
 use super::told::{Attempt, Trouble, io_trouble};
@@ -73,11 +73,11 @@ impl Client {
                 Ok(Opened::Body) => return Ok(Some(download)),
                 Ok(Opened::Missing) => return Ok(None),
                 // Nobody has seen a byte of it yet: the whole file is as good.
-                Ok(Opened::Restart) if download.validator.is_some() => {
+                Ok(Opened::Restart(_)) if download.validator.is_some() => {
                     download.validator = None;
                     (download.at, download.total, download.gained.1) = (0, None, 0);
                 }
-                Ok(Opened::Restart) => return Err(download.pointless()),
+                Ok(Opened::Restart(why)) => return Err(download.ended(download.broken(), why)),
                 Err(trouble) => download.wait(trouble)?,
             }
         }
@@ -88,19 +88,20 @@ impl Client {
     /// # Errors
     /// As [`Client::get`].
     pub fn get_small(&self, url: &str, most: u64) -> Result<Option<Vec<u8>>> {
-        // A small file that changes under way is asked for once more.
-        for _ in 0..2 {
+        // A small file that broke off, and could not go on, is asked for once more.
+        let mut tries = 0;
+        loop {
+            tries += 1;
             let Some(mut download) = self.get(url, most, None, &crate::edge::term::Silent)? else {
                 return Ok(None);
             };
             let mut bytes = Vec::new();
             match download.read_to_end(&mut bytes) {
                 Ok(_) => return Ok(Some(bytes)),
-                Err(_) if download.must_restart() => {}
+                Err(_) if download.must_restart() && tries < 2 => {}
                 Err(error) => return Err(fault_in(error)),
             }
         }
-        Err(Fault::failed(format!("{url} changes while it is downloaded")).hint("try again later"))
     }
 }
 
@@ -117,7 +118,7 @@ impl Client {
 
 enum Opened {
     Body,
-    Restart,
+    Restart(Why),
     Missing,
 }
 
@@ -142,17 +143,20 @@ impl Download<'_> {
             (0, _) => None,
             (_, Some(_)) => self.resume_after(self.at),
             // Nothing tells whether the file is the same as before.
-            (_, None) => return Ok(Opened::Restart),
+            (_, None) => {
+                let why = "it names no ETag and no Last-Modified to tell the file by";
+                return Ok(Opened::Restart(Why::Unable(why.to_owned())));
+            }
         };
         if resume.is_some() && self.total == Some(self.at) {
             // It broke off behind the last byte: there is nothing to ask for, and the signature judges what is there.
             self.body = Some(Box::new(io::empty()));
             return Ok(Opened::Body);
         }
-        let answer = self.client.ask(&self.url, resume.as_ref())?;
+        let answer = self.client.ask(&self.url, resume.as_ref(), self.left())?;
         match meaning(&self.url, &answer, resume.as_ref())? {
             Meaning::Missing => Ok(Opened::Missing),
-            Meaning::Restart => Ok(Opened::Restart),
+            Meaning::Restart(why) => Ok(Opened::Restart(why)),
             Meaning::Bytes { total, validator } => {
                 let total = total.or(self.total);
                 if let Some(total) = total {
@@ -180,9 +184,9 @@ impl Download<'_> {
         };
         if count == 0 {
             return match self.total {
-                Some(total) if self.at < total => Err(Trouble::passing(
-                    self.broken().because(format!("the connection ended; the file has {total}")),
-                )),
+                Some(total) if self.at < total => {
+                    Err(Trouble::passing(self.broken().because("the connection ended")))
+                }
                 _ => Ok(0),
             };
         }
@@ -197,7 +201,8 @@ impl Download<'_> {
     }
 
     fn broken(&self) -> Fault {
-        Fault::failed(format!("the download of {} broke off after {} bytes", self.url, self.at))
+        let of = self.total.map_or_else(String::new, |total| format!(" of {total}"));
+        Fault::failed(format!("the download of {} broke off after {}{of} bytes", self.url, self.at))
     }
 
     /// Starts the fruitless time anew when enough came, and ends the download when too little does.
@@ -225,7 +230,7 @@ impl Download<'_> {
     fn wait(&mut self, trouble: Trouble) -> Result<()> {
         self.body = None;
         let patience = *self.client.patience();
-        let left = patience.fruitless.saturating_sub(self.gained.0.elapsed());
+        let left = self.left();
         let spent = self.started.elapsed() > patience.total;
         match patience.wait(self.tries, trouble.retry_after, left).filter(|_| trouble.passing && !spent) {
             Some(wait) => {
@@ -241,9 +246,21 @@ impl Download<'_> {
         }
     }
 
-    fn pointless(&self) -> Fault {
-        Fault::failed(format!("{} is answered with other parts than were asked for", self.url))
-            .hint("name another mirror: --mirror URL")
+    /// How much longer it may go on without a gain.
+    fn left(&self) -> Duration {
+        self.client.patience().fruitless.saturating_sub(self.gained.0.elapsed())
+    }
+
+    /// The end of a download that broke off with `fault` and cannot go on from there.
+    fn ended(&self, fault: Fault, why: Why) -> Fault {
+        match why {
+            Why::Changed => {
+                Fault::failed(format!("{} changes while it is downloaded", self.url)).hint("try again later")
+            }
+            Why::Unable(why) => fault
+                .because(format!("the server cannot go on from there: {why}"))
+                .hint("get the same files elsewhere: --mirror URL, or --image FILE with one that you have"),
+        }
     }
 
     fn read_or_mend(&mut self, out: &mut [u8]) -> Result<usize> {
@@ -252,13 +269,15 @@ impl Download<'_> {
                 Ok(count) => return Ok(count),
                 Err(trouble) => trouble,
             };
+            // What broke it off; the troubles of going on come on top of that.
+            let broken = trouble.fault.clone();
             loop {
                 self.wait(trouble)?;
                 match self.open() {
                     Ok(Opened::Body) => break,
-                    Ok(Opened::Restart) => {
+                    Ok(Opened::Restart(why)) => {
                         self.restart = true;
-                        return Err(Fault::failed(format!("{} changed while it was downloaded", self.url)));
+                        return Err(self.ended(broken, why));
                     }
                     Ok(Opened::Missing) => {
                         return Err(Fault::failed(format!(

@@ -36,6 +36,13 @@ impl Patience {
     /// Fewer bytes than this are no gain: a server that drips one byte a second would never end.
     pub const GAIN: u64 = 32 << 10;
 
+    /// The limits of one request when so much of the fruitless time is left: it ends with it.
+    pub(super) fn within(self, left: Duration) -> Patience {
+        // Zero would be no limit, or none that a socket takes.
+        let left = left.max(Duration::from_millis(1));
+        Patience { connect: self.connect.min(left), stall: self.stall.min(left), ..self }
+    }
+
     /// The wait before retry `number` (from 0), where the server asked for `asked`; `None` is to give up, since it
     /// is the last one or would outlast what is `left` of the fruitless time.
     pub(super) fn wait(&self, number: u32, asked: Option<Duration>, left: Duration) -> Option<Duration> {
