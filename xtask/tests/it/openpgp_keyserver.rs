@@ -128,3 +128,19 @@ fn a_key_that_no_server_has_stays_unknown() {
     assert_eq!(rule(&verdicts), "unknown-key");
     assert_eq!(verdicts.into_signer().unwrap_err().kind, FaultKind::Refused);
 }
+
+/// The kept image asks first, then its download; neither a refusal nor an answer is asked for again.
+#[test]
+fn no_address_is_asked_twice_in_a_run() {
+    let (plain, folder) = (certificate("plain.pgp"), TempDir::new().unwrap());
+    let (dead, alive) = (server(&plain, "plain.pgp"), server(&plain, "plain.pgp"));
+    dead.remove(&format!("vks/v1/by-fingerprint/{}", plain.fingerprint()));
+    let run = keyring(&[&dead, &alive], folder.path());
+    let told = [(); 2].map(|()| verify(&run, "by-other.sig", true).unwrap().into_signer().unwrap_err());
+    assert_eq!(told[0], told[1]);
+    assert!(told[0].causes.iter().any(|cause| cause.contains("is not there")), "{}", told[0]);
+    assert_eq!([&dead, &alive].map(|one| one.requests().len()), [1, 1]);
+    // The next run asks anew.
+    verify(&keyring(&[&dead, &alive], folder.path()), "by-other.sig", true).unwrap();
+    assert_eq!(dead.requests().len(), 2);
+}

@@ -5,9 +5,11 @@
 //! they send is kept only when the fingerprint computed from it is the pin. So a vendor's new yearly subkey needs
 //! no new release of this program.
 
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::coreos::Brand;
@@ -40,13 +42,22 @@ pub struct Keyring {
     folder: Option<PathBuf>,
     vendor_addresses: bool,
     servers: Vec<String>,
+    answers: Arc<Mutex<Answers>>,
+}
+
+/// What the addresses sent in this run: none is asked twice, and all of them together have [`PATIENCE`].
+#[derive(Debug, Default)]
+struct Answers {
+    by_address: BTreeMap<String, Result<Certificate>>,
+    spent: Duration,
 }
 
 impl Keyring {
     /// Trusts the policy's pins; `folder` keeps what was fetched.
     pub fn new(policy: TrustPolicy, folder: Option<PathBuf>) -> Keyring {
         let servers = KEY_SERVERS.iter().map(ToString::to_string).collect();
-        Keyring { policy, given: Vec::new(), folder, vendor_addresses: true, servers }
+        let answers = Arc::default();
+        Keyring { policy, given: Vec::new(), folder, vendor_addresses: true, servers, answers }
     }
 
     /// Trusts the certificates of a file and nothing else.
@@ -102,18 +113,20 @@ impl Keyring {
                 false => Ok(verification),
             };
         };
-        let (mut causes, begun) = (Vec::new(), Instant::now());
+        let mut causes = Vec::new();
+        // Held while others are asked: what another thread wants to know is answered along with it.
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         for (pin, address) in self.addresses() {
             if verification.unknown_keys().is_empty() || verification.needs_data() {
                 break;
             }
-            if begun.elapsed() > PATIENCE {
+            if answers.spent > PATIENCE && !answers.by_address.contains_key(&address) {
                 causes.push(format!(
                     "{address} and what comes after it was not asked: it took too long already"
                 ));
                 break;
             }
-            match self.refreshed(pin, &address, fetch) {
+            match answers.of(&address, || self.refreshed(pin, &address, fetch)) {
                 Ok(certificate) => {
                     certificates.retain(|old| old.fingerprint() != certificate.fingerprint());
                     certificates.push(certificate);
@@ -198,6 +211,20 @@ impl Keyring {
     fn none_offline(&self) -> Fault {
         no_certificate(&self.policy)
             .hint("run it once without --offline, or name the certificate: --signing-key FILE")
+    }
+}
+
+impl Answers {
+    /// What an address sent before, else what it sends now.
+    fn of(&mut self, address: &str, ask: impl FnOnce() -> Result<Certificate>) -> Result<Certificate> {
+        if let Some(answer) = self.by_address.get(address) {
+            return answer.clone();
+        }
+        let begun = Instant::now();
+        let answer = ask();
+        self.spent += begun.elapsed();
+        self.by_address.insert(address.to_owned(), answer.clone());
+        answer
     }
 }
 
