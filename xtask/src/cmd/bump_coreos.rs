@@ -26,6 +26,7 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
     }
     let mut images = Images::open(context, &flags.image, &flags.release)?;
     report.images = images.origins();
+    images.one_channel()?;
     warn_of_unchecked(context, &images);
     report.channel = images.channel.or(context.pins.channel());
     let request = Request {

@@ -2,22 +2,22 @@
 
 mod asked;
 mod places;
+mod remote;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::thread;
 
 use super::context::Context;
 use crate::coreos::{Board, Channel, Release};
-use crate::edge::cache::{Image, Road, Wanted as WantedImage};
-use crate::edge::http::ReleaseDir;
+use crate::edge::cache::{Image, Road};
 use crate::fault::{Fault, Result};
 use crate::flags::{ImageFlags, Wanted};
 use crate::plan::bump::{Trees, Unread};
 use crate::report::{ImageOrigin, Signer};
-use crate::usr::identity::{self, Identity};
 use asked::Asked;
 pub(super) use places::{Places, road};
+pub(super) use remote::latest;
+use remote::remote;
 
 /// More rounds of reading than any chain of needs is deep.
 const MAX_ROUNDS: usize = 64;
@@ -35,6 +35,8 @@ pub(super) struct Images<'t> {
 struct Opened {
     image: Image,
     origin: ImageOrigin,
+    /// The channel that the image came from, where its URL names one.
+    channel: Option<Channel>,
 }
 
 impl<'t> Images<'t> {
@@ -49,7 +51,13 @@ impl<'t> Images<'t> {
             Wanted::Number(release) => Some(release.clone()),
             Wanted::Latest => None,
         };
-        let asked = Asked { brand: context.brand(flags), release, boards };
+        let asked = Asked {
+            brand: context.brand(flags),
+            release,
+            boards,
+            listed: context.sources.boards().into_iter().collect(),
+            remote: flags.images.is_empty(),
+        };
         let mut images = if flags.images.is_empty() {
             remote(road, &Places::of(context, flags), asked)?
         } else {
@@ -79,6 +87,24 @@ impl<'t> Images<'t> {
             ..flags.clone()
         };
         Images::open(context, &flags, &Wanted::Number(pinned.clone())).ok()
+    }
+
+    /// That the boards were found on one channel: the pinned URL has room for no more.
+    ///
+    /// # Errors
+    /// They were found on several.
+    pub(super) fn one_channel(&self) -> Result<()> {
+        let mut told = self.opened.iter().filter_map(|(board, opened)| Some((board, opened.channel?)));
+        let Some((first, channel)) = told.next() else { return Ok(()) };
+        let Some((other, elsewhere)) = told.find(|(_, elsewhere)| *elsewhere != channel) else {
+            return Ok(());
+        };
+        let release = &self.release;
+        Err(Fault::failed(format!("{release} is on {channel} for {first}, and on {elsewhere} for {other}"))
+            .because("the URL in coreos-common.mk names one channel for every board")
+            .hint(format!(
+                "name a channel that has both (--channel CHANNEL), or leave one out: --board {first}"
+            )))
     }
 
     /// The trees as far as they were read.
@@ -160,77 +186,11 @@ fn local<'t>(road: Road<'t>, flags: &ImageFlags, mut asked: Asked) -> Result<Ima
     Ok(Images { release, channel: None, road, opened })
 }
 
-/// Gets the images from the cache, else from where they lie.
-fn remote<'t>(road: Road<'t>, places: &Places<'_>, asked: Asked) -> Result<Images<'t>> {
-    let first_board = asked.boards.first().copied().unwrap_or(Board::Amd64);
-    let release = match &asked.release {
-        Some(release) => release.clone(),
-        None => latest(&road, places, first_board)?,
-    };
-    let asked = Asked { release: Some(release.clone()), ..asked };
-    let (first, channel) = found(&road, places, first_board, &release, None)?;
-    let mut opened = BTreeMap::from([(first_board, Opened::only(first, &road, &asked, first_board)?)]);
-    let rest: Vec<Board> = asked.boards.iter().copied().filter(|board| *board != first_board).collect();
-    let brought: Vec<Result<(Board, Opened)>> = thread::scope(|scope| {
-        let bring = |board| {
-            let (image, _) = found(&road, places, board, &release, channel)?;
-            Opened::only(image, &road, &asked, board).map(|opened| (board, opened))
-        };
-        let threads: Vec<_> = rest.iter().map(|&board| scope.spawn(move || bring(board))).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|_| Err(Fault::failed("a thread panicked"))))
-            .collect()
-    });
-    for one in brought {
-        let (board, image) = one?;
-        opened.insert(board, image);
-    }
-    Ok(Images { release, channel, road, opened })
-}
-
-/// The release that the channel calls current; a release that is there is then taken from its numbered directory.
-pub(super) fn latest(road: &Road<'_>, places: &Places<'_>, board: Board) -> Result<Release> {
-    let any = places.any_release();
-    let release = road.latest(&places.first(board, &any, None)?, places.brand)?;
-    road.term.stage("latest", &release);
-    Ok(release)
-}
-
-/// The image of a release, and the channel that it was found on.
-fn found(
-    road: &Road<'_>,
-    places: &Places<'_>,
-    board: Board,
-    release: &Release,
-    channel: Option<Channel>,
-) -> Result<(Image, Option<Channel>)> {
-    let first = places.first(board, release, channel)?;
-    let all = places.all(&first);
-    for dir in &all {
-        let wanted = WantedImage { brand: places.brand, board, release: release.clone(), dir: dir.clone() };
-        if let Some(image) = road.release(&wanted)? {
-            told_elsewhere(road, release, &first, dir);
-            return Ok((image, dir.channel()));
-        }
-    }
-    Err(places.not_there(release, &all))
-}
-
-fn told_elsewhere(road: &Road<'_>, release: &Release, first: &ReleaseDir, found: &ReleaseDir) {
-    if found != first {
-        road.term.stage("found", format!("{release} at {found}, not at {first}"));
-    }
-}
-
 impl Opened {
     /// Reads what an image says of itself, and holds it against what was asked for.
     fn of(mut image: Image, road: &Road<'_>, asked: &Asked) -> Result<(Board, Release, Opened)> {
-        let files = identity::files_to_read(image.tree());
-        image.read_facts(road, &files)?;
-        let identity = Identity::of(image.tree());
+        let (board, release, identity) = asked.hold(road, &mut image)?;
         let told = image.origin().clone();
-        let (board, release) = asked.judge(&told.source, &identity)?;
         let origin = ImageOrigin {
             board,
             source: told.source,
@@ -238,12 +198,7 @@ impl Opened {
             signature: told.signer,
             os_release: identity.os_release,
         };
-        Ok((board, release, Opened { image, origin }))
-    }
-
-    fn only(image: Image, road: &Road<'_>, asked: &Asked, board: Board) -> Result<Opened> {
-        let asked = Asked { boards: vec![board], ..asked.clone() };
-        Opened::of(image, road, &asked).map(|(_, _, opened)| opened)
+        Ok((board, release, Opened { image, origin, channel: None }))
     }
 }
 

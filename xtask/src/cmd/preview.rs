@@ -35,8 +35,9 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
         Wanted::Latest => latest(&road, &places, boards.first().copied().unwrap_or(Board::Amd64))?,
     };
     let mut lists: BTreeMap<Board, Lists> = BTreeMap::new();
-    for board in boards {
-        lists.insert(board, Lists::get(&road, &places, board, &release)?);
+    for &board in &boards {
+        let others: Vec<Board> = boards.iter().copied().filter(|other| *other != board).collect();
+        lists.insert(board, Lists::get(&road, &places, board, &others, &release)?);
     }
     let channel = lists.values().find_map(|list| list.dir.channel());
     let systemd = flags.mend.systemd.or_else(|| lists.values().find_map(|list| list.systemd));
@@ -67,7 +68,13 @@ struct Lists {
 }
 
 impl Lists {
-    fn get(road: &Road<'_>, places: &Places<'_>, board: Board, release: &Release) -> Result<Lists> {
+    fn get(
+        road: &Road<'_>,
+        places: &Places<'_>,
+        board: Board,
+        others: &[Board],
+        release: &Release,
+    ) -> Result<Lists> {
         let all = places.all(&places.first(board, release, None)?);
         for dir in &all {
             let url = dir.file(places.brand.contents_list());
@@ -81,6 +88,6 @@ impl Lists {
                 systemd: packages.and_then(|(packages, _)| systemd_of_packages(&text(&packages))),
             });
         }
-        Err(places.not_there(release, &all).hint("without lists, look at the image itself: --dry-run"))
+        Err(places.not_there(release, board, others, &all))
     }
 }

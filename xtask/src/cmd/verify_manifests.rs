@@ -16,6 +16,7 @@ pub fn verify_manifests(context: &Context<'_>, flags: &VerifyManifests, report: 
     let pinned = context.pins.release().clone();
     let mut images = Images::open(context, &flags.image, &Wanted::Number(pinned.clone()))?;
     report.images = images.origins();
+    images.one_channel()?;
     report.channel = images.channel.or(context.pins.channel());
     report.release = Some((pinned.clone(), pinned.clone()));
     let mend = flags.mend;

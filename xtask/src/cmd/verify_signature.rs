@@ -2,12 +2,13 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::json;
 
+use crate::edge::cache::signature;
 use crate::edge::openpgp::{DetachedSignature, Fetch, Keyring, SignatureVerdict, Verdicts, Verification};
-use crate::fault::{Fault, OrFault, Result};
+use crate::fault::{OrFault, Result};
 use crate::flags::VerifySignature;
 use crate::report::Report;
 
@@ -34,33 +35,13 @@ fn verdicts(flags: &VerifySignature, keyring: &Keyring, fetch: Option<Fetch<'_>>
     Ok(verification.finish())
 }
 
-/// A missing signature is no lack of a file but a lack of trust.
 fn read_signature(flags: &VerifySignature) -> Result<DetachedSignature> {
-    let path = flags.signature.clone().unwrap_or_else(|| beside(&flags.file));
-    match File::open(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Fault::refused(format!(
-            "{} has no signature: {} is not there",
-            flags.file.display(),
-            path.display()
-        ))
-        .hint("download the `.sig` that stands beside it, or name it: --signature FILE")),
-        opened => {
-            let mut bytes = Vec::new();
-            let message = || format!("cannot read the signature {}", path.display());
-            // One byte more than any signature may have shows that it is too long, without reading an image.
-            opened.or_fault(message)?.take(LIMIT).read_to_end(&mut bytes).or_fault(message)?;
-            DetachedSignature::parse(&bytes, &path.display().to_string())
-        }
-    }
-}
-
-const LIMIT: u64 = 64 * 1024 + 1;
-
-/// `FILE.sig`.
-fn beside(file: &Path) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".sig");
-    PathBuf::from(name)
+    let path = flags.signature.clone().unwrap_or_else(|| signature::beside(&flags.file));
+    let bytes = signature::read(&path)?.ok_or_else(|| {
+        signature::missing(path.display())
+            .hint("download the `.sig` that stands beside the file, or name it: --signature FILE")
+    })?;
+    DetachedSignature::parse(&bytes, &path.display().to_string())
 }
 
 fn feed(verification: &mut Verification, file: &mut File) -> std::io::Result<()> {

@@ -1,10 +1,13 @@
 //! What is kept between runs, and what it takes to be believed again.
 
+mod origins;
 mod site;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use xtask::coreos::Brand;
 use xtask::demo::factory::certificate::Certificate;
@@ -14,7 +17,7 @@ use xtask::fault::{FaultKind, Result};
 use xtask::usr::facts::Facts;
 use xtask::usr::path::UsrPath;
 
-use self::site::{Site, beside, settle};
+use self::site::{Site, any, beside, settle};
 
 const DIR: &str = "amd64-usr/991.0.0";
 const IMAGE: &str = "amd64-usr/991.0.0/coreos_production_pxe_image.cpio.gz";
@@ -56,7 +59,7 @@ fn refused(image: Result<Image>) -> String {
 fn a_release_is_downloaded_once() {
     let site = Site::new();
     let road = site.road();
-    let mut first = road.release(&site.wanted()).unwrap().unwrap();
+    let mut first = road.release(&site.wanted(), &any).unwrap().unwrap();
     assert_eq!(first.origin().signer.as_ref().unwrap().primary, site.certificate.fingerprint());
     assert_eq!(first.tree().facts("bin/bash"), Some(&Facts::Unread));
     first.read_facts(&road, &bash()).unwrap();
@@ -64,13 +67,13 @@ fn a_release_is_downloaded_once() {
     let (origin, tree) = first.finish(&road).unwrap();
     let requests = site.server.requests().len();
 
-    let second = site.road_with(true, "key.asc").release(&site.wanted()).unwrap().unwrap();
+    let second = site.road_with(true, "key.asc").release(&site.wanted(), &any).unwrap().unwrap();
     assert_eq!((second.origin(), second.tree()), (&origin, &tree));
     assert_eq!(site.server.requests().len(), requests);
     for path in [site.cache(), site.shelf()] {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700, "{}", path.display());
     }
-    assert_eq!(files(&site.shelf()).len(), 3, "{:?}", files(&site.shelf()));
+    assert_eq!(files(&site.shelf()).len(), 4, "{:?}", files(&site.shelf()));
 }
 
 #[test]
@@ -179,14 +182,14 @@ fn a_download_that_broke_off_goes_on_in_the_next_run() {
     let road = site.road();
     site.server.trouble(IMAGE, 1, Trouble::CutAfter(5000));
     site.server.trouble(IMAGE, 3, Trouble::Status(503, None));
-    let fault = road.release(&site.wanted()).map(|_| ()).unwrap_err();
+    let fault = road.release(&site.wanted(), &any).map(|_| ()).unwrap_err();
     assert_eq!(fault.kind, FaultKind::Failed, "{fault}");
     assert!(fault.to_string().contains("503"), "{fault}");
     assert!(!holds_an_image(&site), "{:?}", files(&site.shelf()));
     assert!(files(&site.shelf()).iter().any(|name| name.ends_with(".cpio.gz.partial")));
 
     let before = site.server.requests().len();
-    road.release(&site.wanted()).unwrap().unwrap();
+    road.release(&site.wanted(), &any).unwrap().unwrap();
     let requests = site.server.requests();
     let taken_up = requests[before..].iter().find(|request| request.path == IMAGE).unwrap();
     assert_eq!(taken_up.range_from(), Some(5000), "{taken_up:?}");
@@ -200,13 +203,13 @@ fn a_resumed_download_with_a_bad_signature_starts_once_from_zero() {
     let road = site.road();
     site.server.trouble(IMAGE, 1, Trouble::CutAfter(5000));
     site.server.trouble(IMAGE, 3, Trouble::Status(503, None));
-    assert!(road.release(&site.wanted()).is_err());
+    assert!(road.release(&site.wanted(), &any).is_err());
     let partial = site.shelf().join("coreos_production_pxe_image.cpio.gz.partial");
     let mut bytes = fs::read(&partial).unwrap();
     bytes[100] ^= 1;
     fs::write(&partial, bytes).unwrap();
     let before = site.downloads();
-    assert!(road.release(&site.wanted()).unwrap().is_some());
+    assert!(road.release(&site.wanted(), &any).unwrap().is_some());
     assert_eq!(site.downloads() - before, 2);
 }
 
@@ -218,7 +221,7 @@ fn an_image_that_changes_under_way_is_begun_anew() {
         let site = Site::new();
         site.server.trouble(IMAGE, 1, Trouble::CutAfter(5000));
         site.server.trouble(IMAGE, 1, trouble.clone());
-        assert!(site.road().release(&site.wanted()).is_ok_and(|image| image.is_some()), "{trouble:?}");
+        assert!(site.road().release(&site.wanted(), &any).is_ok_and(|image| image.is_some()), "{trouble:?}");
     }
 }
 
@@ -233,25 +236,27 @@ fn what_is_refused_leaves_nothing_behind() {
     let site = Site::new();
     site.server.put(IMAGE, bent);
     let road = site.road();
-    assert!(refused(road.release(&site.wanted()).map(Option::unwrap)).contains("bad-signature"));
+    assert!(refused(road.release(&site.wanted(), &any).map(Option::unwrap)).contains("bad-signature"));
     assert_eq!(files(&site.shelf()), ["lock"]);
     assert!(files(&site.cache().join("trees")).is_empty());
 
     let before = site.downloads();
     let stranger = Certificate::throwaway(8).unwrap();
     site.server.put(&format!("{IMAGE}.sig"), stranger.sign(b"").unwrap());
-    assert!(refused(road.release(&site.wanted()).map(Option::unwrap)).contains("unknown-key"));
+    assert!(refused(road.release(&site.wanted(), &any).map(Option::unwrap)).contains("unknown-key"));
     assert_eq!(site.downloads(), before, "a verdict that stands needs no download");
 
     site.server.put(&format!("{IMAGE}.sig"), b"<html>sign in</html>".to_vec());
-    let fault = road.release(&site.wanted()).map(|_| ()).unwrap_err();
+    let fault = road.release(&site.wanted(), &any).map(|_| ()).unwrap_err();
     assert_eq!(fault.kind, FaultKind::Failed);
     assert!(fault.to_string().contains("HTML"), "{fault}");
 
     site.server.remove(&format!("{IMAGE}.sig"));
-    assert!(refused(road.release(&site.wanted()).map(Option::unwrap)).contains("there is no signature"));
+    assert!(
+        refused(road.release(&site.wanted(), &any).map(Option::unwrap)).contains("there is no signature")
+    );
     site.server.remove(IMAGE);
-    assert!(road.release(&site.wanted()).unwrap().is_none());
+    assert!(road.release(&site.wanted(), &any).unwrap().is_none());
     assert_eq!(files(&site.shelf()).iter().filter(|name| name.as_str() != "lock").count(), 0);
 }
 
@@ -259,11 +264,11 @@ fn what_is_refused_leaves_nothing_behind() {
 fn offline_takes_what_is_there() {
     let site = Site::new();
     let offline = site.road_with(true, "key.asc");
-    let fault = offline.release(&site.wanted()).map(|_| ()).unwrap_err();
+    let fault = offline.release(&site.wanted(), &any).map(|_| ()).unwrap_err();
     assert!(fault.to_string().contains("--offline"), "{fault}");
     site.fetch();
     let requests = site.server.requests().len();
-    assert!(offline.release(&site.wanted()).unwrap().unwrap().hand_on(&offline).is_ok());
+    assert!(offline.release(&site.wanted(), &any).unwrap().unwrap().hand_on(&offline).is_ok());
     assert_eq!(site.server.requests().len(), requests);
 }
 
@@ -278,11 +283,31 @@ fn two_at_once_download_once() {
     assert_eq!(site.downloads(), 1);
 }
 
+/// Who only looks at what is kept does not wait for who downloads.
+#[test]
+fn a_kept_image_is_there_while_another_process_holds_the_lock() {
+    let site = Site::new();
+    let kept = site.fetch();
+    let lock = fs::OpenOptions::new().write(true).open(site.shelf().join("lock")).unwrap();
+    lock.lock().unwrap();
+    let (done, wait) = mpsc::channel();
+    std::thread::scope(|scope| {
+        let in_time = scope.spawn(move || {
+            let in_time = wait.recv_timeout(Duration::from_secs(10)).is_ok();
+            lock.unlock().unwrap();
+            in_time
+        });
+        assert_eq!(site.fetch(), kept);
+        let _ = done.send(());
+        assert!(in_time.join().unwrap(), "it waited for the lock");
+    });
+}
+
 #[test]
 fn bytes_are_proved_again_before_they_are_handed_on() {
     let site = Site::new();
     let road = site.road();
-    let image = road.release(&site.wanted()).unwrap().unwrap();
+    let image = road.release(&site.wanted(), &any).unwrap().unwrap();
     let path = image.hand_on(&road).unwrap().to_owned();
     let good = fs::read(&path).unwrap();
     let mut bent = good.clone();
@@ -299,7 +324,7 @@ fn bytes_are_proved_again_before_they_are_handed_on() {
 fn latest_is_read_from_a_signed_file() {
     let site = Site::new();
     let road = site.road();
-    let dir = site.wanted().dir;
+    let dir = site.wanted().places.remove(0);
     let fault = road.latest(&dir, Brand::CoreOs).unwrap_err();
     assert!(fault.to_string().contains("amd64-usr/current/version.txt"), "{fault}");
     let text = b"COREOS_BUILD=1032\nCOREOS_VERSION=1032.0.0+x\nCOREOS_VERSION_ID=1032.0.0\n".to_vec();

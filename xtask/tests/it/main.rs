@@ -12,6 +12,7 @@ mod budget;
 mod bump;
 mod cache;
 mod chance;
+mod channels;
 mod check;
 mod commit;
 mod demo_command;

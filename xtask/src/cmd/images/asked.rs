@@ -1,8 +1,9 @@
 //! What an image has to be: a wrong image may be signed as well as any.
 
 use crate::coreos::{Board, Brand, Release};
+use crate::edge::cache::{Image, Road};
 use crate::fault::{Fault, Result};
-use crate::usr::identity::Identity;
+use crate::usr::identity::{self, Identity};
 
 /// The image that was asked for.
 #[derive(Debug, Clone)]
@@ -11,11 +12,23 @@ pub(super) struct Asked {
     /// `None` takes any release.
     pub(super) release: Option<Release>,
     pub(super) boards: Vec<Board>,
+    /// The boards that the tree has manifests for.
+    pub(super) listed: Vec<Board>,
+    /// Whether a server chose the image, by the URL, and not the user.
+    pub(super) remote: bool,
 }
 
 impl Asked {
-    /// Holds what an image says of itself against what was asked for.
-    pub(super) fn judge(&self, source: &str, told: &Identity) -> Result<(Board, Release)> {
+    /// Reads what an image says of itself, and holds it against what was asked for.
+    pub(super) fn hold(&self, road: &Road<'_>, image: &mut Image) -> Result<(Board, Release, Identity)> {
+        let files = identity::files_to_read(image.tree());
+        image.read_facts(road, &files)?;
+        let identity = Identity::of(image.tree());
+        let (board, release) = self.judge(&image.origin().source, &identity)?;
+        Ok((board, release, identity))
+    }
+
+    fn judge(&self, source: &str, told: &Identity) -> Result<(Board, Release)> {
         let refused =
             |found: &str, asked: &str| Fault::refused(format!("{source} is {found}: {asked} was asked for"));
         match told.brand {
@@ -43,8 +56,23 @@ impl Asked {
                 let boards = self.boards.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
                 let found =
                     found.map_or_else(|| "for no known board".to_owned(), |board| format!("for {board}"));
-                Err(refused(&found, &boards).hint("name the board that the image is for: --board BOARD"))
+                Err(self.with_way_on(refused(&found, &boards), told.board))
             }
+        }
+    }
+
+    fn with_way_on(&self, fault: Fault, found: Option<Board>) -> Fault {
+        match found {
+            None => fault.because("neither its release files nor its programs tell the board"),
+            Some(_) if self.remote => {
+                fault.hint("the server has another image in this place: name another mirror (--mirror URL)")
+            }
+            Some(board) if self.listed.contains(&board) => {
+                fault.hint(format!("if {board} is what you want: --board {board}"))
+            }
+            Some(board) => fault
+                .because(format!("the tree has no manifests for {board}: there is no manifest-{board}.d"))
+                .hint("name the image of a board that has manifests: --image FILE"),
         }
     }
 }

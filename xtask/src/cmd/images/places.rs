@@ -83,19 +83,39 @@ impl<'a> Places<'a> {
         places
     }
 
-    /// None of the places has the release.
-    pub(in crate::cmd) fn not_there(&self, release: &Release, places: &[ReleaseDir]) -> Fault {
+    /// That an image which was kept may stand for one from the channel that was asked for.
+    pub(super) fn allows(&self, release: &Release, kept: &ReleaseDir) -> Result<()> {
+        let Some(asked) = self.channel.filter(|_| self.mirror.is_none()) else { return Ok(()) };
+        if kept.channel().is_none_or(|channel| channel == asked) {
+            return Ok(());
+        }
+        Err(Fault::failed(format!("{release} is kept from {kept}, and {asked} was asked for"))
+            .hint("leave --channel out, or run it once without --offline"))
+    }
+
+    /// None of the places has the release for this board; `others` are the further boards of the run.
+    pub(in crate::cmd) fn not_there(
+        &self,
+        release: &Release,
+        board: Board,
+        others: &[Board],
+        places: &[ReleaseDir],
+    ) -> Fault {
         let asked = places.iter().map(|place| format!("{} is not there", place.image()));
-        let fault =
-            asked.fold(Fault::failed(format!("there is no release {release} to be had")), Fault::because);
-        match (&self.mirror, self.channel) {
-            (Some(_), _) => fault.hint("check the mirror's layout: MIRROR/BOARD/RELEASE/FILE"),
+        let fault = Fault::failed(format!("there is no image of {release} for {board}"));
+        let way_on = match (&self.mirror, self.channel) {
+            (Some(_), _) => "check the mirror's layout: MIRROR/BOARD/RELEASE/FILE".to_owned(),
             (None, Some(channel)) => {
-                fault.hint(format!("{channel} may not have it: leave --channel out to ask them all"))
+                format!("{channel} may not have it: leave --channel out to ask them all")
             }
             (None, None) => {
-                fault.hint("check the number, or ask for the newest one: cargo xtask bump-coreos latest")
+                "check the number, or ask for the newest one: cargo xtask bump-coreos latest".to_owned()
             }
-        }
+        };
+        let rest: String = others.iter().map(|other| format!(" --board {other}")).collect();
+        asked.fold(fault, Fault::because).hint(match rest.is_empty() {
+            true => way_on,
+            false => format!("leave {board} out with{rest}, or {way_on}"),
+        })
     }
 }

@@ -104,6 +104,11 @@ impl Image {
         Ok(Image { path, signature, origin, terms, hashes, state, grown: true })
     }
 
+    /// Its file has found its place: from now on its tree may be kept.
+    pub(super) fn lies(&mut self, terms: Terms) {
+        self.terms = Some(terms);
+    }
+
     /// Where it came from, and who answers for it.
     pub fn origin(&self) -> &Origin {
         &self.origin

@@ -1,12 +1,12 @@
 //! The road to a proved file: what is asked, whose signature counts, and who is told how far it is.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use super::folder::Cache;
 use super::image::Image;
 use super::kept::{Kept, Terms};
+use super::signature;
 use super::stamp::Stamp;
 use crate::edge::http::{Client, MOST_LIST, MOST_SIGNATURE};
 use crate::edge::image::{Digest, Scratch, VerifiedImage};
@@ -36,20 +36,14 @@ impl Road<'_> {
     /// # Errors
     /// The image or its signature cannot be read, or does not hold; refused where there is no signature.
     pub fn local(&self, image: &Path, signature: Option<&Path>, unsigned: bool) -> Result<Image> {
-        let beside = || {
-            let mut name = image.as_os_str().to_owned();
-            name.push(".sig");
-            name.into()
-        };
-        let place = signature.map_or_else(beside, Path::to_owned);
+        let place = signature.map_or_else(|| signature::beside(image), Path::to_owned);
         let path = image
             .canonicalize()
             .or_fault(|| format!("cannot find the image {}", image.display()))
             .map_err(|fault| fault.hint("name a PXE image on this machine: --image FILE"))?;
-        let bytes = read_signature(&place)?;
+        let bytes = signature::read(&place)?;
         if bytes.is_none() && !unsigned {
-            let fault = Fault::refused(format!("there is no signature {}", place.display()));
-            return Err(fault.hint(
+            return Err(signature::missing(place.display()).hint(
                 "--signature FILE names it where it is elsewhere; --unsigned accepts an image that has none",
             ));
         }
@@ -120,23 +114,7 @@ impl Road<'_> {
     }
 }
 
-/// A missing signature is no better than a bad one.
+/// The signature of a file on a server is missing.
 pub(super) fn no_signature(url: &str) -> Fault {
-    Fault::refused(format!("there is no signature {url}.sig"))
-        .hint("name a mirror that has the signatures too: --mirror URL")
-}
-
-/// Reads a `.sig`; `None` where there is none.
-pub(super) fn read_signature(path: &Path) -> Result<Option<Vec<u8>>> {
-    let about = || format!("cannot read the signature {}", path.display());
-    let file = match File::open(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        file => file.or_fault(about)?,
-    };
-    let mut bytes = Vec::new();
-    file.take(MOST_SIGNATURE + 1).read_to_end(&mut bytes).or_fault(about)?;
-    if bytes.len() as u64 > MOST_SIGNATURE {
-        return Err(Fault::failed(format!("{} is no signature: it has more than 64 KiB", path.display())));
-    }
-    Ok(Some(bytes))
+    signature::missing(format!("{url}.sig")).hint("name a mirror that has the signatures too: --mirror URL")
 }

@@ -1,44 +1,44 @@
-//! The folder of one release for one board: proved images, and a download that is not done.
+//! The folder of one release for one board: the images that were proved, and where each is known to come from.
 
 use std::cmp::Reverse;
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::folder::Cache;
 use super::release::Wanted;
-use super::road::read_signature;
-use crate::edge::http::Resume;
+use super::signature::{self, beside};
 use crate::edge::image::Digest;
-use crate::edge::term::Term;
 use crate::fault::{OrFault, Result};
 
-/// One folder, locked: another process that wants the same release waits.
+/// One folder. What is read here needs no lock: an image appears by one rename, after what stands beside it.
 pub(super) struct Shelf {
-    folder: PathBuf,
-    image: &'static str,
-    _lock: File,
+    pub(super) folder: PathBuf,
+    /// The name of the image's file.
+    pub(super) image: &'static str,
 }
 
 /// A proved image in the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OnShelf {
     pub(super) image: PathBuf,
     pub(super) signature: Vec<u8>,
+    /// Every URL that served this image under this signature, the newest last.
+    pub(super) origins: Vec<String>,
+    placed: SystemTime,
+}
+
+impl OnShelf {
+    pub(super) fn is_from(&self, url: &str) -> bool {
+        self.origins.iter().any(|origin| origin == url)
+    }
 }
 
 impl Shelf {
-    pub(super) fn lock(cache: &Cache, term: &Term, wanted: &Wanted) -> Result<Shelf> {
+    pub(super) fn of(cache: &Cache, wanted: &Wanted) -> Result<Shelf> {
         let Wanted { brand, board, release, .. } = wanted;
         let below: PathBuf = ["releases", brand.id(), board.id(), release.as_str()].iter().collect();
-        let folder = cache.folder(below)?;
-        let path = folder.join("lock");
-        let about = || format!("cannot lock {}", path.display());
-        let lock = private(OpenOptions::new().write(true).create(true)).open(&path).or_fault(about)?;
-        if lock.try_lock().is_err() {
-            term.stage("wait", format!("for another process that gets {release}"));
-            lock.lock().or_fault(about)?;
-        }
-        Ok(Shelf { folder, image: brand.pxe_image(), _lock: lock })
+        Ok(Shelf { folder: cache.folder(below)?, image: brand.pxe_image() })
     }
 
     /// Every image that was put here, the newest first.
@@ -48,76 +48,60 @@ impl Shelf {
         for entry in fs::read_dir(&self.folder).or_fault(about)? {
             let image = entry.or_fault(about)?.path().join(self.image);
             let Ok(placed) = fs::metadata(&image).and_then(|found| found.modified()) else { continue };
-            if let Some(signature) = read_signature(&beside(&image))? {
-                found.push((placed, OnShelf { image, signature }));
+            if let Some(signature) = signature::read(&beside(&image))? {
+                let origins = fs::read_to_string(origins(&image)).unwrap_or_default();
+                let origins = origins.lines().map(str::to_owned).collect();
+                found.push(OnShelf { image, signature, origins, placed });
             }
         }
-        found.sort_by_key(|(placed, _)| Reverse(*placed));
-        Ok(found.into_iter().map(|(_, image)| image).collect())
+        found.sort_by_key(|kept| Reverse(kept.placed));
+        Ok(found)
     }
 
-    /// Opens the unfinished download, and says where it can go on, if it can.
-    pub(super) fn partial(&self) -> Result<(File, Option<Resume>)> {
-        let path = self.partial_path();
-        let about = || format!("cannot open {}", path.display());
-        let file =
-            private(OpenOptions::new().read(true).write(true).create(true)).open(&path).or_fault(about)?;
-        let length = file.metadata().or_fault(about)?.len();
-        let state = fs::read_to_string(self.state_path()).unwrap_or_default();
-        let mut lines = state.lines();
-        let total = lines.next().and_then(|line| line.parse().ok());
-        let resume = lines.next().filter(|line| !line.is_empty() && length > 0).map(|validator| Resume {
-            at: length,
-            total,
-            validator: validator.to_owned(),
-        });
-        Ok((file, resume))
+    /// The path that an image gets, or has, here.
+    pub(super) fn place(&self, digest: Digest) -> PathBuf {
+        self.folder.join(digest.hex()).join(self.image)
     }
 
-    /// Notes what entity the unfinished download is of.
-    pub(super) fn note(&self, resume: Option<&Resume>) -> Result<()> {
-        let path = self.state_path();
-        let text = resume.map_or_else(String::new, |resume| {
-            let total = resume.total.map(|total| total.to_string()).unwrap_or_default();
-            format!("{total}\n{}\n", resume.validator)
-        });
-        fs::write(&path, text).or_fault(|| format!("cannot write {}", path.display()))
-    }
-
-    /// Forgets the unfinished download.
-    pub(super) fn drop_partial(&self) {
-        // What is not there is forgotten already.
-        let _ = fs::remove_file(self.partial_path());
-        let _ = fs::remove_file(self.state_path());
-    }
-
-    /// Gives the finished and proved download its name.
-    pub(super) fn put(&self, digest: Digest, signature: &[u8]) -> Result<PathBuf> {
+    /// Gives a proved file its name, and notes where it came from.
+    pub(super) fn put(&self, file: &Path, digest: Digest, signature: &[u8], url: &str) -> Result<()> {
+        let image = self.place(digest);
         let folder = self.folder.join(digest.hex());
-        let image = folder.join(self.image);
         let about = || format!("cannot put the image into {}", folder.display());
         fs::create_dir_all(&folder).or_fault(about)?;
-        fs::write(beside(&image), signature).or_fault(about)?;
-        fs::rename(self.partial_path(), &image).or_fault(about)?;
-        self.drop_partial();
-        Ok(image)
+        // What came with another signature is not known to come with this one.
+        let mut known = Vec::new();
+        if signature::read(&beside(&image))?.is_some_and(|kept| kept == signature) {
+            known = self
+                .images()?
+                .into_iter()
+                .find(|kept| kept.image == image)
+                .map_or(known, |kept| kept.origins);
+        }
+        write_whole(&beside(&image), signature)?;
+        note(&image, known, url)?;
+        fs::rename(file, &image).or_fault(about)
     }
 
-    fn partial_path(&self) -> PathBuf {
-        self.folder.join(format!("{}.partial", self.image))
-    }
-
-    fn state_path(&self) -> PathBuf {
-        self.folder.join(format!("{}.partial.state", self.image))
+    /// Notes that `url` serves a kept image too. Where that cannot be written, the URL is asked again the next time.
+    pub(super) fn also_from(&self, kept: &OnShelf, url: &str) -> Result<()> {
+        note(&kept.image, kept.origins.clone(), url)
     }
 }
 
-fn beside(image: &Path) -> PathBuf {
-    let mut name = image.as_os_str().to_owned();
-    name.push(".sig");
-    name.into()
+fn origins(image: &Path) -> PathBuf {
+    image.with_file_name("from")
 }
 
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    options.mode(0o600)
+fn note(image: &Path, mut known: Vec<String>, url: &str) -> Result<()> {
+    known.retain(|origin| origin != url);
+    known.push(url.to_owned());
+    write_whole(&origins(image), (known.join("\n") + "\n").as_bytes())
+}
+
+/// Written beside and renamed, so that another process sees the old text or the new one.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let staged = path.with_extension(format!("{}.new", std::process::id()));
+    let about = || format!("cannot write {}", path.display());
+    fs::write(&staged, bytes).and_then(|()| fs::rename(&staged, path)).or_fault(about)
 }

@@ -1,0 +1,100 @@
+//! A kept image stands for the URLs that are known to serve it, and for no others.
+
+use std::fs;
+
+use xtask::demo::factory::certificate::Certificate;
+use xtask::edge::cache::Image;
+use xtask::fault::{Fault, Result};
+
+use super::site::{Site, any};
+use super::{IMAGE, files, holds_an_image, refused};
+
+const SIGNATURE: &str = "amd64-usr/991.0.0/coreos_production_pxe_image.cpio.gz.sig";
+
+/// Where the image of a site is said to come from when it is looked for at these mirrors.
+fn source(site: &Site, offline: bool, mirrors: &[&str]) -> Result<Option<String>> {
+    let image = site.road_with(offline, "key.asc").release(&site.wanted_at(mirrors), &any)?;
+    Ok(image.map(|image| image.origin().source.clone()))
+}
+
+#[test]
+fn another_url_is_asked_whether_it_serves_the_same() {
+    let site = Site::new();
+    site.fetch();
+    let same = site.mirror(&[IMAGE, SIGNATURE]);
+    let lacking = site.mirror(&[]);
+    let half = site.mirror(&[SIGNATURE]);
+    let (own, same_url) = (site.server.url(), same.url());
+    let (at_own, at_same) = (format!("{own}/{IMAGE}"), format!("{same_url}/{IMAGE}"));
+    let before = site.server.requests().len();
+
+    assert_eq!(source(&site, false, &[&own]), Ok(Some(at_own.clone())));
+    assert_eq!(source(&site, false, &[&lacking.url()]), Ok(None));
+    assert_eq!(source(&site, false, &[&half.url()]), Ok(None), "a signature without its image");
+    assert_eq!(source(&site, false, &[&lacking.url(), &own]), Ok(Some(at_own.clone())));
+    assert_eq!(site.server.requests().len(), before, "its own origin is not asked again");
+
+    assert_eq!(source(&site, false, &[&same_url, &own]), Ok(Some(at_same.clone())));
+    let asked = same.requests().len();
+    assert_eq!(source(&site, false, &[&same_url]), Ok(Some(at_same.clone())));
+    assert_eq!(same.requests().len(), asked, "and neither is one that served the same");
+    assert_eq!(site.downloads(), 1 + 1, "the mirror was made by one more");
+}
+
+#[test]
+fn offline_any_origin_will_do_and_is_told() {
+    let site = Site::new();
+    site.fetch();
+    let own = site.server.url();
+    let at_own = format!("{own}/{IMAGE}");
+    let nowhere = "https://mirror.example";
+    assert_eq!(source(&site, true, &[nowhere]), Ok(Some(at_own.clone())));
+    assert_eq!(source(&site, true, &[nowhere, &own]), Ok(Some(at_own)));
+    let fault = source(&site, true, &["http://mirror.example"]).unwrap_err();
+    assert!(fault.to_string().contains("plain http"), "{fault}");
+}
+
+#[test]
+fn an_address_that_may_not_be_asked_is_not_answered_from_the_cache() {
+    let site = Site::new();
+    site.fetch();
+    let fault = source(&site, false, &["http://mirror.example"]).unwrap_err();
+    assert!(fault.to_string().contains("plain http is for this machine alone"), "{fault}");
+    let silent = { site.mirror(&[]) }.url();
+    let fault = source(&site, false, &[&silent]).unwrap_err();
+    assert!(fault.to_string().contains("refused"), "{fault}");
+    assert!(fault.to_string().contains("--offline takes it"), "{fault}");
+}
+
+#[test]
+fn another_signature_is_another_image_until_it_was_downloaded() {
+    let site = Site::new();
+    let whole = fs::read(site.fetch()).unwrap();
+    let signed_anew = site.mirror(&[IMAGE]);
+    let url = signed_anew.url();
+    signed_anew.put(SIGNATURE, Certificate::throwaway(8).unwrap().sign(&whole).unwrap());
+    assert!(
+        refused(site.road().release(&site.wanted_at(&[&url]), &any).map(Option::unwrap))
+            .contains("unknown-key")
+    );
+    // The kept one was not touched.
+    let before = site.server.requests().len();
+    assert!(source(&site, false, &[&site.server.url()]).is_ok());
+    assert_eq!(site.server.requests().len(), before);
+}
+
+/// A wrong image may be signed as well as any: it must not stand in the way of the right one.
+#[test]
+fn what_was_not_asked_for_is_not_kept() {
+    let site = Site::new();
+    let road = site.road();
+    let wrong = |_: &mut Image| -> Result<()> { Err(Fault::refused("it is release 990.0.0")) };
+    assert!(refused(road.release(&site.wanted(), &wrong).map(Option::unwrap)).contains("990.0.0"));
+    assert!(!holds_an_image(&site) && files(&site.shelf()) == ["lock"], "{:?}", files(&site.shelf()));
+    assert!(road.release(&site.wanted(), &any).unwrap().is_some());
+
+    // One that an earlier version kept all the same is asked for once more, and then refused.
+    let before = site.downloads();
+    assert!(refused(road.release(&site.wanted(), &wrong).map(Option::unwrap)).contains("990.0.0"));
+    assert_eq!(site.downloads() - before, 1);
+}

@@ -1,0 +1,62 @@
+//! A proxy that leads each host name to a server on loopback.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write, copy};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+
+use xtask::demo::server::Server;
+
+pub(super) struct Proxy {
+    port: u16,
+    servers: Arc<BTreeMap<String, Server>>,
+}
+
+impl Proxy {
+    /// It ends with the test's process.
+    pub(super) fn start(servers: BTreeMap<String, Server>) -> Proxy {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let proxy = Proxy { port: listener.local_addr().unwrap().port(), servers: Arc::new(servers) };
+        let servers = Arc::clone(&proxy.servers);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let servers = Arc::clone(&servers);
+                thread::spawn(move || lead(&stream, &servers));
+            }
+        });
+        proxy
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// How many requests all the servers had.
+    pub(super) fn requests(&self) -> usize {
+        self.servers.values().map(|server| server.requests().len()).sum()
+    }
+}
+
+/// Answers `CONNECT HOST:PORT`, and passes on what comes from either side.
+fn lead(client: &TcpStream, servers: &BTreeMap<String, Server>) -> Option<()> {
+    let mut reader = BufReader::new(client.try_clone().ok()?);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head).ok()? == 0 {
+            return None;
+        }
+    }
+    let host = head.strip_prefix("CONNECT ")?.split(':').next()?;
+    let Some(server) = servers.get(host) else {
+        return (&mut &*client).write_all(b"HTTP/1.1 502 no such host\r\n\r\n").ok();
+    };
+    let server = TcpStream::connect(server.url().strip_prefix("http://")?).ok()?;
+    (&mut &*client).write_all(b"HTTP/1.1 200 OK\r\n\r\n").ok()?;
+    let to_server = server.try_clone().ok()?;
+    thread::spawn(move || {
+        let _ = copy(&mut reader, &mut &to_server);
+    });
+    let _ = copy(&mut &server, &mut &*client);
+    client.shutdown(Shutdown::Both).ok()
+}
