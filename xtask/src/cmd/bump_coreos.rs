@@ -5,7 +5,7 @@ use super::images::Images;
 use super::preview::preview;
 use crate::edge::{apply, git};
 use crate::fault::Result;
-use crate::flags::BumpCoreos;
+use crate::flags::{BumpCoreos, Wanted};
 use crate::manifest::finding::Fix;
 use crate::plan::bump::{Request, bump, relocated};
 use crate::plan::edit::EditPlan;
@@ -23,6 +23,10 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
     report.check = flags.check;
     if flags.preview {
         return preview(context, flags, report);
+    }
+    if let Wanted::Number(release) = &flags.release {
+        // What cannot be pinned need not be brought.
+        context.pins.clone().set_release(release)?;
     }
     let mut images = Images::open(context, &flags.image, &flags.release)?;
     report.images = images.origins();

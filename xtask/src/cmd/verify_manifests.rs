@@ -20,21 +20,20 @@ pub fn verify_manifests(context: &Context<'_>, flags: &VerifyManifests, report: 
     report.channel = images.channel.or(context.pins.channel());
     report.release = Some((pinned.clone(), pinned.clone()));
     let mend = flags.mend;
+    let request = Request {
+        release: pinned,
+        channel: images.channel,
+        brand: flags.image.brand,
+        systemd: mend.systemd,
+        reach: mend.reach(),
+    };
     if flags.fix {
-        let reach = mend.reach();
-        let request = Request {
-            release: pinned,
-            channel: images.channel,
-            brand: flags.image.brand,
-            systemd: mend.systemd,
-            reach,
-        };
         let done = mend_and_apply(context, &mut images, None, &request, false, report);
         images.keep();
         return done;
     }
     report.systemd = Some((context.pins.systemd(), context.pins.systemd()));
-    report.findings = images.settle(|trees| verify(&context.sources, mend.systemd, trees, mend.dlopen))?;
+    report.findings = images.settle(|trees| verify(&context.sources, &request, trees))?;
     weigh(context, &context.sources, &images, Some(&images), &[], report);
     images.keep();
     Ok(())

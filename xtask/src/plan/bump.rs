@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::common_mk::CommonMk;
-use super::sources::{COMMON_MK, Stage1Sources};
-use crate::coreos::{Board, Brand, Channel, Flavor, Release, SystemdVersion};
+use super::sources::Stage1Sources;
+use super::stale::stale;
+use crate::coreos::{Board, Brand, Channel, Release, SystemdVersion};
 use crate::fault::{Fault, Result};
 use crate::manifest::check::check;
 use crate::manifest::draft::Draft;
-use crate::manifest::finding::{Finding, FindingKind, Fix, Severity};
+use crate::manifest::finding::{Finding, Fix};
 use crate::manifest::index::ImageIndex;
 use crate::manifest::mend::{Drafts, Reach, mend};
 use crate::manifest::needs::DlopenLevel;
@@ -72,7 +73,7 @@ pub fn bump(before: &Stage1Sources, request: &Request, trees: &Trees<'_>) -> Res
     let mut findings = Vec::new();
     if unread.is_empty() {
         ensure_settled(&after, &indexes, request.reach)?;
-        (findings, unread) = check_all(&after, systemd, &indexes, request.reach.dlopen)?;
+        (findings, unread) = check_all(&after, &indexes, request.reach.dlopen);
     }
     Ok(Bump {
         release: (pins.release().clone(), request.release.clone()),
@@ -98,19 +99,20 @@ fn ensure_settled(
         .hint("please report this with the manifests and the release; nothing was written"))
 }
 
-/// Checks the sources as they are, and changes nothing.
+/// Checks the sources as they are against a request for the release that they pin, and changes nothing.
 ///
 /// # Errors
 /// As [`bump`].
 pub fn verify(
     sources: &Stage1Sources,
-    systemd: Option<SystemdVersion>,
+    request: &Request,
     trees: &Trees<'_>,
-    level: DlopenLevel,
 ) -> Result<(Vec<Finding>, Unread)> {
-    let systemd = systemd_version(systemd, trees)?;
+    let systemd = systemd_version(request.systemd, trees)?;
     let indexes = trees.iter().map(|(&board, tree)| (board, ImageIndex::of(tree))).collect();
-    check_all(sources, systemd, &indexes, level)
+    let (mut findings, unread) = check_all(sources, &indexes, request.reach.dlopen);
+    findings.extend(stale(sources, request, systemd, trees)?);
+    Ok((findings, unread))
 }
 
 /// Findings with their lines counted in `on_disk`, for a plan that is not written.
@@ -196,10 +198,9 @@ fn mend_all(
 
 fn check_all(
     sources: &Stage1Sources,
-    systemd: SystemdVersion,
     indexes: &BTreeMap<Board, ImageIndex<'_>>,
     level: DlopenLevel,
-) -> Result<(Vec<Finding>, Unread)> {
+) -> (Vec<Finding>, Unread) {
     let texts = texts(sources);
     let by_file: Texts<'_> = texts.iter().map(|(file, text)| (file.as_str(), text)).collect();
     let mut findings = Vec::new();
@@ -210,37 +211,8 @@ fn check_all(
         findings.extend(checked.findings);
         unread.insert(board, checked.unread);
     }
-    findings.extend(stale_systemd(sources, systemd, indexes)?);
     unread.retain(|_, paths| !paths.is_empty());
-    Ok((findings, unread))
-}
-
-/// A pinned systemd version that is not the image's: stage1 decides by it what systemd can do.
-fn stale_systemd(
-    sources: &Stage1Sources,
-    systemd: SystemdVersion,
-    indexes: &BTreeMap<Board, ImageIndex<'_>>,
-) -> Result<Option<Finding>> {
-    let pins = CommonMk::parse(&sources.common_mk)?;
-    let (Some(&board), Some(flavor)) = (indexes.keys().next(), Flavor::of_directory("usr_from_coreos"))
-    else {
-        return Ok(None);
-    };
-    let text = String::from_utf8_lossy(&sources.common_mk);
-    let line = text.lines().position(|line| line.trim_start().starts_with("CCN_SYSTEMD_VERSION"));
-    Ok((pins.systemd() != systemd).then(|| Finding {
-        file: COMMON_MK.to_owned(),
-        line: line.map(|at| at + 1),
-        kind: FindingKind::Tidy,
-        severity: Severity::Warning,
-        board,
-        flavor,
-        path: line.and_then(|at| text.lines().nth(at)).unwrap_or_default().to_owned(),
-        needed_by: Vec::new(),
-        candidates: vec![systemd.to_string()],
-        message: format!("CCN_SYSTEMD_VERSION is {}, and the image has systemd {systemd}", pins.systemd()),
-        hint: "cargo xtask verify-manifests --fix".to_owned(),
-    }))
+    (findings, unread)
 }
 
 fn texts(sources: &Stage1Sources) -> BTreeMap<String, ManifestText> {

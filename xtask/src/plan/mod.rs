@@ -5,3 +5,4 @@ pub mod common_mk;
 pub mod edit;
 pub mod sort;
 pub mod sources;
+mod stale;

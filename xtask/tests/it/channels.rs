@@ -68,6 +68,13 @@ impl Scene {
         }
     }
 
+    fn edit(&self, from: &str, to: &str) {
+        let path = self.tree().join(COMMON_MK);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{text}");
+        fs::write(path, text.replace(from, to)).unwrap();
+    }
+
     /// Runs a command on the tree: its document, and how many requests it made.
     fn run(&self, line: &str) -> (Value, usize) {
         let before = self.proxy.requests();
@@ -136,6 +143,18 @@ fn a_warm_cache_knows_the_channel_as_well_as_a_cold_one() {
     assert_eq!(beta["exit_code"], 2, "{beta}");
     assert!(message(&beta).contains("is kept from http://stable"), "{beta}");
     assert_eq!(scene.pinned(), "alpha");
+}
+
+#[test]
+fn the_check_tells_a_url_that_the_fix_would_edit() {
+    let scene = Scene::new(&[("alpha", &[]), ("beta", &[]), ("stable", &[after()])]);
+    scene.edit("991.0.0", "1032.0.0");
+    let check = scene.run("verify-manifests").0;
+    let told = check["findings"].as_array().unwrap();
+    assert!(told.iter().any(|one| one["message"].as_str().unwrap().contains("taken from stable")), "{check}");
+    assert_eq!(scene.run("verify-manifests --fix").0["exit_code"], 0);
+    assert_eq!(scene.pinned(), "stable");
+    assert_eq!(scene.run("verify-manifests").0["exit_code"], 0);
 }
 
 #[test]

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use expect_test::{Expect, expect};
-use xtask::coreos::Board;
+use xtask::coreos::{Board, Brand, Channel, SystemdVersion};
 use xtask::demo::example;
 use xtask::demo::factory::elf::ElfStub;
 use xtask::demo::factory::image::Image;
 use xtask::manifest::finding::Severity;
-use xtask::plan::bump::verify;
+use xtask::manifest::mend::Reach;
+use xtask::plan::bump::{Request, bump, verify};
 use xtask::usr::elf::DlopenPriority;
 
 use crate::bump::{SYSTEMD, sources};
@@ -33,7 +34,8 @@ fn finds_at(
         *bytes = kept.collect::<String>().into_bytes();
     }
     let tree = change(example::image_before().unwrap()).tree();
-    let (findings, unread) = verify(&sources, None, &BTreeMap::from([(Board::Amd64, &tree)]), level).unwrap();
+    let request = request(level, None);
+    let (findings, unread) = verify(&sources, &request, &BTreeMap::from([(Board::Amd64, &tree)])).unwrap();
     assert!(unread.is_empty());
     let told: String = findings
         .iter()
@@ -44,6 +46,52 @@ fn finds_at(
         })
         .collect();
     expected.assert_eq(&told);
+}
+
+/// The release that the tree pins, found on a channel.
+fn request(dlopen: Option<DlopenPriority>, channel: Option<Channel>) -> Request {
+    let reach = Reach { dlopen, drop_missing: false, by_names_only: false };
+    Request { release: example::BEFORE.0.parse().unwrap(), channel, brand: None, systemd: None, reach }
+}
+
+/// What `--fix` would edit in coreos-common.mk, the check tells.
+#[test]
+fn pins_that_the_images_belie() {
+    let sources = sources();
+    let tree = example::image_before().unwrap().tree();
+    let trees = BTreeMap::from([(Board::Amd64, &tree)]);
+    let mut told = String::new();
+    for (channel, brand, systemd) in [
+        (Some(Channel::Alpha), Some(Brand::CoreOs), None),
+        (Some(Channel::Stable), None, None),
+        (None, Some(Brand::Flatcar), None),
+        (None, None, Some(SystemdVersion(230))),
+    ] {
+        let asked = Request { brand, systemd, ..request(None, channel) };
+        let (findings, _) = verify(&sources, &asked, &trees).unwrap();
+        told += &format!("{} finding\n", findings.len());
+        for f in findings {
+            told += &format!("{}:{} {} {}\n", f.file, f.line.unwrap(), f.severity.id(), f.path);
+            told += &format!("  {}\n  {}\n", f.message, f.hint);
+        }
+        let fixed = bump(&sources, &asked, &trees).unwrap();
+        assert_eq!(verify(&fixed.after, &asked, &trees).unwrap().0, []);
+    }
+    expect![[r#"
+        0 finding
+        1 finding
+        stage1/usr_from_coreos/coreos-common.mk:10 warning CCN_IMG_URL := https://alpha.release.core-os.net/$(RKT_STAGE1_COREOS_BOARD)/$(CCN_IMG_RELEASE)/coreos_production_pxe_image.cpio.gz
+          CCN_IMG_URL names the alpha channel, and 991.0.0 is taken from stable
+          cargo xtask verify-manifests --fix --channel stable
+        1 finding
+        stage1/usr_from_coreos/coreos-common.mk:10 warning CCN_IMG_URL := https://alpha.release.core-os.net/$(RKT_STAGE1_COREOS_BOARD)/$(CCN_IMG_RELEASE)/coreos_production_pxe_image.cpio.gz
+          CCN_IMG_URL does not name Flatcar, which was asked for
+          cargo xtask verify-manifests --fix --brand flatcar
+        1 finding
+        stage1/usr_from_coreos/coreos-common.mk:6 warning CCN_SYSTEMD_VERSION := v225
+          CCN_SYSTEMD_VERSION is v225, and the image has systemd v230
+          cargo xtask verify-manifests --fix --systemd v230
+    "#]].assert_eq(&told);
 }
 
 #[test]

@@ -79,6 +79,15 @@ impl CommonMk {
         self.systemd.value
     }
 
+    /// The line that assigns one of the three variables, from 1.
+    pub fn line(&self, variable: &str) -> usize {
+        match variable {
+            RELEASE => self.release.line,
+            SYSTEMD => self.systemd.line,
+            _ => self.url.line,
+        }
+    }
+
     /// The URL as written, make variables and all.
     pub fn url_as_written(&self) -> &str {
         &self.url.value
@@ -121,9 +130,16 @@ impl CommonMk {
     /// Pins another release.
     ///
     /// # Errors
-    /// None that a file which was read can give.
+    /// The URL does not change with the release: what a build gets would stay what it is.
     pub fn set_release(&mut self, release: &Release) -> Result<()> {
-        self.splice(self.release.span.clone(), release.as_str())
+        let mut moved = self.clone();
+        moved.splice(self.release.span.clone(), release.as_str())?;
+        if *release != self.release.value && moved.url(Board::Amd64)? == self.url(Board::Amd64)? {
+            let why = format!("it does not use $({RELEASE}), and would stay as it is for {release}");
+            return Err(self.url_fault(why));
+        }
+        *self = moved;
+        Ok(())
     }
 
     /// Says another version of systemd.

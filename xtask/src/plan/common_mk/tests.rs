@@ -50,6 +50,21 @@ fn only_the_value_bytes_change() {
     assert_eq!(mk.channel(), Some(Channel::Stable));
 }
 
+/// A URL that stays where it is would go on to name the old image.
+#[test]
+fn a_url_without_the_release_is_not_bumped() {
+    for url in [PLAIN_URL.replace("$(CCN_IMG_RELEASE)", "991.0.0"), "https://m.example/x.cpio.gz".to_owned()]
+    {
+        let mut mk = read(&file("v225", "991.0.0", &url));
+        mk.set_release(&"991.0.0".parse().unwrap()).unwrap();
+        let before = mk.clone();
+        let fault = mk.set_release(&"1032.0.0".parse().unwrap()).unwrap_err();
+        let told = fault.to_string();
+        assert!(told.contains(&url) && told.contains("does not use $(CCN_IMG_RELEASE)"), "{told}");
+        assert_eq!(mk, before);
+    }
+}
+
 #[test]
 fn the_brand_moves_host_and_file_and_no_variable() {
     let mut mk = read(&file("v225", "991.0.0", PLAIN_URL));

@@ -1,0 +1,77 @@
+//! What coreos-common.mk pins and the images belie: what `--fix` would edit there, as findings.
+
+use super::bump::{Request, Trees};
+use super::common_mk::{CommonMk, SYSTEMD, URL};
+use super::sources::{COMMON_MK, Stage1Sources};
+use crate::coreos::{Flavor, SystemdVersion};
+use crate::fault::Result;
+use crate::manifest::finding::{Finding, FindingKind, Severity};
+
+/// A finding for each value of coreos-common.mk that is not what it should be for these images.
+pub(super) fn stale(
+    sources: &Stage1Sources,
+    request: &Request,
+    systemd: SystemdVersion,
+    trees: &Trees<'_>,
+) -> Result<Vec<Finding>> {
+    let pins = CommonMk::parse(&sources.common_mk)?;
+    let (Some(&board), Some(flavor)) = (trees.keys().next(), Flavor::of_directory("usr_from_coreos")) else {
+        return Ok(Vec::new());
+    };
+    let text = String::from_utf8_lossy(&sources.common_mk);
+    let found =
+        [stale_systemd(&pins, request, systemd), stale_brand(&pins, request), stale_channel(&pins, request)];
+    let finding = |stale: Stale| Finding {
+        file: COMMON_MK.to_owned(),
+        line: Some(pins.line(stale.variable)),
+        kind: FindingKind::Tidy,
+        severity: Severity::Warning,
+        board,
+        flavor: flavor.clone(),
+        path: text.lines().nth(pins.line(stale.variable).saturating_sub(1)).unwrap_or_default().to_owned(),
+        needed_by: Vec::new(),
+        candidates: vec![stale.candidate],
+        message: stale.message,
+        hint: stale.hint,
+    };
+    Ok(found.into_iter().flatten().map(finding).collect())
+}
+
+struct Stale {
+    variable: &'static str,
+    candidate: String,
+    message: String,
+    hint: String,
+}
+
+/// Stage1 decides by the version what systemd can do.
+fn stale_systemd(pins: &CommonMk, request: &Request, systemd: SystemdVersion) -> Option<Stale> {
+    let given = request.systemd.map_or_else(String::new, |given| format!(" --systemd {given}"));
+    (pins.systemd() != systemd).then(|| Stale {
+        variable: SYSTEMD,
+        candidate: systemd.to_string(),
+        message: format!("{SYSTEMD} is {}, and the image has systemd {systemd}", pins.systemd()),
+        hint: format!("cargo xtask verify-manifests --fix{given}"),
+    })
+}
+
+fn stale_brand(pins: &CommonMk, request: &Request) -> Option<Stale> {
+    let brand = request.brand.filter(|brand| pins.brand() != Some(*brand))?;
+    Some(Stale {
+        variable: URL,
+        candidate: brand.to_string(),
+        message: format!("{URL} does not name {brand}, which was asked for"),
+        hint: format!("cargo xtask verify-manifests --fix --brand {}", brand.id()),
+    })
+}
+
+/// A build would look for the image on the channel that the URL names.
+fn stale_channel(pins: &CommonMk, request: &Request) -> Option<Stale> {
+    let (pinned, found) = (pins.channel()?, request.channel?);
+    (pinned != found).then(|| Stale {
+        variable: URL,
+        candidate: found.to_string(),
+        message: format!("{URL} names the {pinned} channel, and {} is taken from {found}", request.release),
+        hint: format!("cargo xtask verify-manifests --fix --channel {found}"),
+    })
+}
