@@ -1,12 +1,20 @@
 //! Reports as files: where `--report` puts one, and the last run of each tree, which `report` tells again.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::cache::sweep::{is_gone, sweep};
 use super::image::Digest;
 use crate::fault::{Fault, OrFault, Result};
 use crate::report::{Report, html, json, markdown};
+
+/// The folder of the cache with the last run of each tree.
+const RUNS: &str = "last-run";
+/// The file in it that tells which tree that is.
+const TREE: &str = "tree";
 
 /// A report as a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +93,8 @@ pub fn put(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).or_fault(|| format!("{} cannot be written", path.display()))
 }
 
-/// Keeps a run in the cache, in every face, in place of the last one of the same tree.
+/// Keeps a run in the cache, in every face, in place of the last one of the same tree. Those of trees that are gone
+/// make room.
 ///
 /// # Errors
 /// When the cache cannot be written; the run itself is none the worse for it.
@@ -100,6 +109,12 @@ pub fn keep(cache: &Path, tree: &Path, report: &Report) -> Result<()> {
             .and_then(|()| fs::rename(&fresh, &path))
             .or_fault(|| format!("{} cannot be written", path.display()))?;
     }
+    let note = folder.join(TREE);
+    fs::write(&note, tree.as_os_str().as_encoded_bytes())
+        .or_fault(|| format!("{} cannot be written", note.display()))?;
+    sweep(&cache.join(RUNS), |run| {
+        fs::read(run.join(TREE)).is_ok_and(|tree| is_gone(Path::new(OsStr::from_bytes(&tree))))
+    });
     Ok(())
 }
 
@@ -122,26 +137,45 @@ pub fn recall(cache: &Path, tree: &Path, face: Face) -> Result<String> {
 /// Trees that stand in different places have runs of their own.
 fn folder(cache: &Path, tree: &Path) -> PathBuf {
     let digest = Digest::of(tree.as_os_str().as_encoded_bytes()).hex();
-    cache.join("last-run").join(&digest[..16])
+    cache.join(RUNS).join(&digest[..16])
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
     use super::*;
     use crate::report::sample;
 
     #[test]
     fn each_tree_has_its_own_last_run() {
         let cache = tempfile::tempdir().unwrap();
-        let (one, other) = (Path::new("/one"), Path::new("/other"));
-        keep(cache.path(), one, &sample::smoketest()).unwrap();
-        keep(cache.path(), one, &sample::bump()).unwrap();
-        assert_eq!(recall(cache.path(), one, Face::Markdown).unwrap(), markdown::render(&sample::bump()));
-        let fault = recall(cache.path(), other, Face::Html).unwrap_err();
-        assert!(fault.message.contains("/other"), "{fault}");
-        let files = fs::read_dir(folder(cache.path(), one)).unwrap().count();
-        assert_eq!(files, Face::ALL.len());
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        keep(cache.path(), one.path(), &sample::smoketest()).unwrap();
+        keep(cache.path(), one.path(), &sample::bump()).unwrap();
+        let told = recall(cache.path(), one.path(), Face::Markdown).unwrap();
+        assert_eq!(told, markdown::render(&sample::bump()));
+        let fault = recall(cache.path(), other.path(), Face::Html).unwrap_err();
+        assert!(fault.message.contains(&other.path().display().to_string()), "{fault}");
+        let files = fs::read_dir(folder(cache.path(), one.path())).unwrap().count();
+        assert_eq!(files, Face::ALL.len() + 1);
+    }
+
+    #[test]
+    fn runs_of_trees_that_are_gone_or_of_long_ago_make_room() {
+        let cache = tempfile::tempdir().unwrap();
+        let trees = [(); 4].map(|()| tempfile::tempdir().unwrap());
+        let [kept, gone, old, last] = trees.each_ref().map(tempfile::TempDir::path);
+        for tree in [kept, gone, old] {
+            keep(cache.path(), tree, &sample::bump()).unwrap();
+        }
+        fs::remove_dir(gone).unwrap();
+        let long_ago = SystemTime::now() - Duration::from_secs(31 * 24 * 3600);
+        fs::File::open(folder(cache.path(), old)).unwrap().set_modified(long_ago).unwrap();
+        keep(cache.path(), last, &sample::bump()).unwrap();
+        let there = [kept, gone, old, last].map(|tree| recall(cache.path(), tree, Face::Html).is_ok());
+        assert_eq!(there, [true, false, false, true]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use xtask::coreos::Brand;
 use xtask::demo::factory::certificate::Certificate;
@@ -301,6 +301,32 @@ fn a_kept_image_is_there_while_another_process_holds_the_lock() {
         let _ = done.send(());
         assert!(in_time.join().unwrap(), "it waited for the lock");
     });
+}
+
+#[test]
+fn trees_of_images_that_are_gone_or_of_long_ago_make_room() {
+    let site = Site::new();
+    let road = site.road();
+    let image = site.local();
+    let keep = |name: &str| {
+        let copy = site.home.path().join(name);
+        fs::copy(&image, &copy).unwrap();
+        fs::copy(beside(&image), beside(&copy)).unwrap();
+        settle();
+        road.local(&copy, None, false).unwrap().finish(&road).unwrap();
+        copy
+    };
+    let trees = || files(&site.cache().join("trees"));
+    let gone = keep("gone");
+    let first = trees();
+    keep("old");
+    let old = trees().into_iter().find(|name| !first.contains(name)).unwrap();
+    fs::remove_file(gone).unwrap();
+    let long_ago = SystemTime::now() - Duration::from_secs(31 * 24 * 3600);
+    fs::File::open(site.cache().join("trees").join(&old)).unwrap().set_modified(long_ago).unwrap();
+    keep("last");
+    assert_eq!(trees().len(), 1, "{:?}", trees());
+    assert!(!trees().contains(&first[0]) && !trees().contains(&old));
 }
 
 #[test]

@@ -199,7 +199,7 @@ impl Image {
         };
         let Some(terms) = self.terms.filter(|_| self.grown) else { return Ok((self.origin, tree)) };
         let kept = Kept { digest: self.origin.digest, hashes: self.hashes, tree };
-        kept::store(&kept::place(&road.cache, &self.path)?, &terms, &kept)?;
+        kept::store(&road.cache, &self.path, &terms, &kept)?;
         Ok((self.origin, kept.tree))
     }
 }

@@ -1,7 +1,8 @@
 //! The text form of an image's tree in the cache, and what must be the same for it to count.
 //!
 //! ```text
-//! image-tree 1
+//! image-tree 2
+//! file PATH                        empty where the path is no plain text
 //! image DIGEST
 //! stamp DEVICE INODE SIZE MODIFIED CHANGED
 //! signature DIGEST-OF-THE-SIG | none
@@ -12,16 +13,22 @@
 //! usr-tree 1 …
 //! ```
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::folder::Cache;
 use super::stamp::Stamp;
+use super::sweep::{is_gone, sweep};
 use crate::edge::image::Digest;
 use crate::fault::{OrFault, Result};
 use crate::usr::tree::UsrTree;
 
-const HEADER: &str = "image-tree 1";
+const HEADER: &str = "image-tree 2";
+
+const FILE: &str = "file ";
+/// The header and the longest path.
+const MOST_HEAD: u64 = 8 << 10;
 
 /// What a kept tree was made of and under.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +65,7 @@ pub(super) fn load(place: &Path, terms: &Terms) -> Option<Kept> {
         return None;
     }
     let mut lines = checked.strip_prefix(HEADER)?.strip_prefix('\n')?.lines();
+    lines.next()?.strip_prefix(FILE)?;
     let digest = Digest::from_hex(lines.next()?.strip_prefix("image ")?)?;
     for term in terms.lines() {
         if lines.next()? != term {
@@ -69,9 +77,13 @@ pub(super) fn load(place: &Path, terms: &Terms) -> Option<Kept> {
     Some(Kept { digest, hashes, tree })
 }
 
-/// Keeps a tree: written beside and renamed, so that another process sees the old one or the new one, whole.
-pub(super) fn store(place: &Path, terms: &Terms, kept: &Kept) -> Result<()> {
-    let mut head = format!("{HEADER}\nimage {}\n{}", kept.digest.hex(), terms.lines().join("\n"));
+/// Keeps the tree of the image at `path`: written beside and renamed, so that another process sees the old one or the
+/// new one, whole. Trees whose image is gone make room.
+pub(super) fn store(cache: &Cache, path: &Path, terms: &Terms, kept: &Kept) -> Result<()> {
+    let place = place(cache, path)?;
+    let file = path.to_str().filter(|path| !path.contains(char::is_control)).unwrap_or_default();
+    let (image, terms) = (kept.digest.hex(), terms.lines().join("\n"));
+    let mut head = format!("{HEADER}\n{FILE}{file}\nimage {image}\n{terms}");
     for hash in &kept.hashes {
         let hex = hash.as_ref().map_or_else(|| "-".to_owned(), |hash| hex(hash));
         head += &format!("\nhash {hex}");
@@ -80,7 +92,18 @@ pub(super) fn store(place: &Path, terms: &Terms, kept: &Kept) -> Result<()> {
     let text = format!("{head}\ncheck {check}\n\n{}", kept.tree.to_text());
     let staged = place.with_extension(std::process::id().to_string());
     let about = || format!("cannot keep the tree in {}", place.display());
-    fs::write(&staged, text).and_then(|()| fs::rename(&staged, place)).or_fault(about)
+    fs::write(&staged, text).and_then(|()| fs::rename(&staged, &place)).or_fault(about)?;
+    sweep(&cache.folder("trees")?, |tree| image_of(tree).is_some_and(|image| is_gone(&image)));
+    Ok(())
+}
+
+/// The image that a kept tree is of.
+fn image_of(tree: &Path) -> Option<PathBuf> {
+    let mut head = Vec::new();
+    File::open(tree).ok()?.take(MOST_HEAD).read_to_end(&mut head).ok()?;
+    let head = head.split(|byte| *byte == b'\n').nth(1)?;
+    let path = std::str::from_utf8(head).ok()?.strip_prefix(FILE)?;
+    (!path.is_empty()).then(|| PathBuf::from(path))
 }
 
 impl Terms {

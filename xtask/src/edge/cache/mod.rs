@@ -22,6 +22,7 @@ mod road;
 mod shelf;
 pub mod signature;
 mod stamp;
+pub(super) mod sweep;
 
 pub use folder::Cache;
 pub use image::{Image, Origin};
