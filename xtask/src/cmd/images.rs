@@ -6,6 +6,7 @@ mod remote;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::thread;
 
 use super::context::Context;
 use crate::coreos::{Board, Channel, Release};
@@ -158,16 +159,31 @@ impl<'t> Images<'t> {
     }
 }
 
+/// Does the same for each, a thread each where there are several; the results in the order of the items.
+fn side_by_side<I: Sync, T: Send>(items: &[I], bring: impl Fn(&I) -> Result<T> + Sync) -> Vec<Result<T>> {
+    if let [only] = items {
+        return vec![bring(only)];
+    }
+    thread::scope(|scope| {
+        let threads: Vec<_> = items.iter().map(|item| scope.spawn(|| bring(item))).collect();
+        let joined = |thread: thread::ScopedJoinHandle<'_, _>| {
+            thread.join().unwrap_or_else(|_| Err(Fault::failed("the thread that read an image panicked")))
+        };
+        threads.into_iter().map(joined).collect()
+    })
+}
+
 /// Opens every `--image`.
 fn local<'t>(road: Road<'t>, flags: &ImageFlags, mut asked: Asked) -> Result<Images<'t>> {
     if flags.signature.is_some() && flags.images.len() > 1 {
         return Err(Fault::failed("--signature goes with a single --image")
             .hint("lay each image's signature beside it, as FILE.sig"));
     }
+    let proved =
+        side_by_side(&flags.images, |path| road.local(path, flags.signature.as_deref(), flags.unsigned));
     let mut opened: BTreeMap<Board, Opened> = BTreeMap::new();
-    for path in &flags.images {
-        let image = road.local(path, flags.signature.as_deref(), flags.unsigned)?;
-        let (board, release, image) = Opened::of(image, &road, &asked)?;
+    for (path, image) in flags.images.iter().zip(proved) {
+        let (board, release, image) = Opened::of(image?, &road, &asked)?;
         asked.release.get_or_insert(release);
         if let Some(other) = opened.insert(board, image) {
             return Err(Fault::failed(format!(

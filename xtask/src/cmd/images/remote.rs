@@ -1,40 +1,35 @@
 //! Images that are brought: out of the cache, else from where the release lies.
 
 use std::collections::BTreeMap;
-use std::thread;
 
 use super::asked::Asked;
 use super::places::Places;
-use super::{Images, Opened};
+use super::{Images, Opened, side_by_side};
 use crate::coreos::{Board, Channel, Release};
 use crate::edge::cache::{Road, Wanted};
 use crate::edge::http::ReleaseDir;
-use crate::fault::{Fault, Result};
+use crate::fault::Result;
 
-/// Brings the image of every board. The first board finds the channel, and the others begin there.
+/// Brings the image of every board, side by side. They are to be on one channel, the first board's: one that was found on
+/// another is looked for there once more.
 pub(super) fn remote<'t>(road: Road<'t>, places: &Places<'_>, asked: Asked) -> Result<Images<'t>> {
-    let first = asked.boards.first().copied().unwrap_or(Board::Amd64);
     let release = match &asked.release {
         Some(release) => release.clone(),
-        None => latest(&road, places, first)?,
+        None => latest(&road, places, asked.boards.first().copied().unwrap_or(Board::Amd64))?,
     };
     let search = Search { road: &road, places, asked, release: &release };
-    let mut opened = BTreeMap::from([(first, search.bring(first, None)?)]);
-    let channel = opened.values().find_map(|one: &Opened| one.channel);
-    let rest: Vec<Board> = search.asked.boards.iter().copied().filter(|board| *board != first).collect();
-    let brought: Vec<Result<(Board, Opened)>> = thread::scope(|scope| {
-        let bring = |board| search.bring(board, channel).map(|opened| (board, opened));
-        let threads: Vec<_> = rest.iter().map(|&board| scope.spawn(move || bring(board))).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|_| Err(Fault::failed("a thread panicked"))))
-            .collect()
-    });
-    for one in brought {
-        let (board, image) = one?;
-        opened.insert(board, image);
+    let boards = &search.asked.boards;
+    let brought = side_by_side(boards, |board| search.bring(*board, None));
+    let mut opened: BTreeMap<Board, Opened> = BTreeMap::new();
+    let mut channel = None;
+    for (&board, mut image) in boards.iter().zip(brought) {
+        let found = image.as_ref().map_or(None, |image| image.channel);
+        if channel.is_some() && found.is_some() && found != channel {
+            image = search.bring(board, channel);
+        }
+        channel = channel.or(found);
+        opened.insert(board, image?);
     }
-    let channel = opened.values().find_map(|one| one.channel);
     Ok(Images { release, channel, road, opened })
 }
 
