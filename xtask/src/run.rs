@@ -9,17 +9,19 @@ use crate::edge::http::{Client, Rules};
 use crate::edge::settings::Settings;
 use crate::edge::term::{Term, Verbosity};
 use crate::fault::{Fault, Result};
-use crate::flags::{Color, Command, Format, Globals, Invocation};
+use crate::flags::{Asked, Color, Command, Format, Globals, Invocation};
 use crate::report::Report;
 
 /// Runs a command, tells what it did, and gives the exit code of the contract.
 pub fn run(invocation: &Invocation) -> u8 {
-    if let Command::Demo { serve } = invocation.command {
-        return crate::demo::run(&invocation.globals, serve);
-    }
     let Globals { format, color, verbosity, .. } = invocation.globals;
     let term = Term::new(format, color, Verbosity::of(verbosity));
-    let mut report = Report { command: invocation.command.name(), ..Report::default() };
+    let (command, dry_run) = (invocation.command.name(), invocation.command.is_dry_run());
+    let mut report = Report { command, dry_run, ..Report::default() };
+    term.prepare_last_word(report.clone());
+    if let Command::Demo { serve } = invocation.command {
+        return crate::demo::run(&term, serve);
+    }
     if let Err(fault) = carry_out(&term, invocation, &mut report) {
         report.error = Some(fault);
     }
@@ -32,17 +34,36 @@ pub fn run(invocation: &Invocation) -> u8 {
     }
 }
 
-/// A command line that does not parse, told as the JSON document that it asked for.
-pub fn usage(error: &clap::Error) -> u8 {
-    let text = error.to_string();
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let first = lines.next().unwrap_or_default();
-    let fault = Fault::failed(first.strip_prefix("error: ").unwrap_or(first)).hint("cargo xtask --help");
-    let report = Report { error: Some(lines.fold(fault, Fault::because)), ..Report::default() };
-    match Term::new(Format::Json, Color::Never, Verbosity::Quiet).tell(&report) {
+/// Tells what clap says instead of an invocation: a help text, or what is wrong with the command line, in the face
+/// that the command line asks for.
+pub fn nothing(instead: &clap::Error, asked: Asked) -> u8 {
+    let is_help = instead.exit_code() == 0;
+    let mut report = Report { command: asked.command, ..Report::default() };
+    match asked.format {
+        Format::Json if is_help => drop(report.extra.insert("help", instead.to_string().into())),
+        Format::Json | Format::Github if !is_help => report.error = Some(usage(instead, asked.command)),
+        _ => {
+            // clap knows which of stdout and stderr a text belongs to; a closed pipe is no error.
+            let _ = instead.print();
+            return u8::try_from(instead.exit_code()).unwrap_or(2);
+        }
+    }
+    match Term::new(asked.format, Color::Never, Verbosity::Quiet).tell(&report) {
         Ok(()) => report.exit_code(),
         Err(_) => 2,
     }
+}
+
+fn usage(error: &clap::Error, command: &str) -> Fault {
+    let text = error.to_string();
+    // clap's own last line says what our hint says.
+    let said = |line: &&str| !line.is_empty() && !line.starts_with("For more information");
+    let mut lines = text.lines().map(str::trim).filter(said);
+    let first = lines.next().unwrap_or_default();
+    let help = ["cargo xtask", command, "--help"].into_iter().filter(|word| !word.is_empty());
+    let fault = Fault::failed(first.strip_prefix("error: ").unwrap_or(first))
+        .hint(help.collect::<Vec<_>>().join(" "));
+    lines.fold(fault, Fault::because)
 }
 
 fn carry_out(term: &Term, invocation: &Invocation, report: &mut Report) -> Result<()> {

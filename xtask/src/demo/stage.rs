@@ -9,7 +9,7 @@ use crate::cmd::{Context, bump_coreos};
 use crate::coreos::BadWord;
 use crate::edge::cache::Cache;
 use crate::edge::settings::Settings;
-use crate::edge::term::{Term, Verbosity};
+use crate::edge::term::Term;
 use crate::fault::{Fault, Result};
 use crate::flags::{BumpCoreos, Globals, ImageFlags, MendFlags, Wanted};
 use crate::report::Report;
@@ -19,10 +19,9 @@ use crate::usr::elf::DlopenPriority;
 const SPEED: u64 = 3 << 20;
 
 /// Runs the example, or with `serve` keeps tree and server up until a signal comes. Gives the exit code.
-pub fn run(globals: &Globals, serve: bool) -> u8 {
-    let term = Term::new(globals.format, globals.color, Verbosity::of(globals.verbosity));
+pub fn run(term: &Term, serve: bool) -> u8 {
     let mut report = Report { command: "demo", ..Report::default() };
-    let stage = play(&term, serve, &mut report);
+    let stage = play(term, serve, &mut report);
     if let Err(fault) = &stage {
         report.error = Some(fault.clone());
     }

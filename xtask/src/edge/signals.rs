@@ -1,16 +1,17 @@
 //! What a signal may interrupt, and what it must leave behind: nothing that is temporary, nothing that is half.
 //!
 //! Signals reach the whole process, so this is the one room with process-wide state: the section that must not be
-//! interrupted, and the paths to remove before the process ends.
+//! interrupted, the paths to remove and the last word to say before the process ends.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use signal_hook::low_level::emulate_default_handler;
+use signal_hook::low_level::{emulate_default_handler, signal_name};
 
 use crate::fault::{OrFault, Result};
 
@@ -18,6 +19,13 @@ use crate::fault::{OrFault, Result};
 static UNINTERRUPTED: Mutex<()> = Mutex::new(());
 /// What is to be removed when a signal ends the process.
 static SCRATCH: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// What is still said when a signal ends the process; told the signal's name.
+pub type LastWord = Box<dyn FnOnce(&str) + Send>;
+/// There as long as the result is not told.
+static LAST_WORD: Mutex<Option<LastWord>> = Mutex::new(None);
+/// How long the process lives on for it: whoever reads may have stopped reading.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// From now on SIGINT, SIGTERM and SIGHUP wait for [`uninterrupted`] work, remove every [`Scratch`], and then end
 /// the process as they would have without us, so that the caller sees the signal. Called once, by `main`.
@@ -32,6 +40,7 @@ pub fn watch() -> Result<()> {
             // Never let go of: nothing new may be made from here on.
             let scratch = hold(&SCRATCH);
             scratch.iter().for_each(|path| remove(path));
+            say_last_word(signal);
             if emulate_default_handler(signal).is_err() {
                 std::process::exit(128 + signal);
             }
@@ -48,6 +57,32 @@ pub fn watch() -> Result<()> {
 pub fn uninterrupted<T>(work: impl FnOnce() -> T) -> T {
     let _whole = hold(&UNINTERRUPTED);
     work()
+}
+
+/// Has `word` said if a signal ends the process before the result is told.
+pub fn prepare_last_word(word: LastWord) {
+    *hold(&LAST_WORD) = Some(word);
+}
+
+/// Tells a result: from here on there is no other last word.
+pub fn instead_of_last_word<T>(tell: impl FnOnce() -> T) -> T {
+    let mut word = hold(&LAST_WORD);
+    *word = None;
+    tell()
+}
+
+/// Lets a result that is being told be told, or says the last word.
+fn say_last_word(signal: i32) {
+    let (said, done) = mpsc::channel();
+    let say = move || {
+        if let Some(word) = hold(&LAST_WORD).take() {
+            word(signal_name(signal).unwrap_or("a signal"));
+        }
+        let _ = said.send(());
+    };
+    if std::thread::Builder::new().spawn(say).is_ok() {
+        let _ = done.recv_timeout(PATIENCE);
+    }
 }
 
 /// A temporary file or directory: removed when dropped, and when a signal ends the process.

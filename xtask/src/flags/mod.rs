@@ -16,7 +16,7 @@ use crate::usr::elf::DlopenPriority;
 pub use crate::edge::term::ColorChoice as Color;
 pub use crate::report::Format;
 pub use image::ImageFlags;
-pub use parse::{parse, wants_json};
+pub use parse::{Asked, asked, parse};
 pub use syntax::syntax;
 
 /// A whole command line.
@@ -78,6 +78,15 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether it writes nothing, on request.
+    pub fn is_dry_run(&self) -> bool {
+        match self {
+            Command::BumpCoreos(flags) => flags.dry_run || flags.check || flags.preview,
+            Command::SortManifests { check } => *check,
+            _ => false,
+        }
+    }
+
     /// The name as typed.
     pub fn name(&self) -> &'static str {
         match self {

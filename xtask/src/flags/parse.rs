@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::ArgMatches;
 
 use super::image::ImageFlags;
-use super::syntax::syntax;
+use super::syntax::{NAMES, syntax};
 use super::{
     BumpCoreos, Color, Command, Diff, Drawing, Fetch, Format, Globals, Invocation, MendFlags, ReportFlags,
     Smoketest, VerifyManifests, VerifySignature, Why,
@@ -25,22 +25,47 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, cla
     Ok(Invocation { globals: globals(&matches), command: command(name, sub) })
 }
 
-/// Whether a command line that does not parse asks for JSON all the same.
-pub fn wants_json(args: impl IntoIterator<Item = OsString>) -> bool {
-    let args: Vec<OsString> = args.into_iter().collect();
-    let pair = |two: &[OsString]| matches!(two, [option, value] if option == "--format" && value == "json");
-    args.iter().any(|arg| arg == "--format=json") || args.windows(2).any(pair)
+/// What a command line asks for that does not parse as a whole, or asks for help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Asked {
+    /// The face that the result gets.
+    pub format: Format,
+    /// The command's name; empty where there is none, or an unknown one.
+    pub command: &'static str,
+}
+
+/// Reads as much of a command line as can be told by its words, the program's name first.
+pub fn asked(args: impl IntoIterator<Item = OsString>) -> Asked {
+    let words: Vec<String> = args.into_iter().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let mut words = words.iter().map(String::as_str);
+    let (mut asked, mut first) = (Asked::default(), None);
+    while let Some(word) = words.next() {
+        let (option, value) =
+            word.split_once('=').map_or((word, None), |(option, value)| (option, Some(value)));
+        match option {
+            "--format" => asked.format = format(value.or_else(|| words.next()).unwrap_or_default()),
+            "--repo" | "--color" if value.is_none() => drop(words.next()),
+            _ if !word.starts_with('-') => drop(first.get_or_insert(word)),
+            _ => {}
+        }
+    }
+    asked.command = NAMES.into_iter().find(|name| Some(*name) == first).unwrap_or_default();
+    asked
+}
+
+fn format(word: &str) -> Format {
+    match word {
+        "json" => Format::Json,
+        "github" => Format::Github,
+        _ => Format::Text,
+    }
 }
 
 fn globals(matches: &ArgMatches) -> Globals {
     let word = |name| matches.get_one::<String>(name).map_or("", String::as_str);
     Globals {
         repo: matches.get_one("repo").cloned(),
-        format: match word("format") {
-            "json" => Format::Json,
-            "github" => Format::Github,
-            _ => Format::Text,
-        },
+        format: format(word("format")),
         color: match word("color") {
             "always" => Color::Always,
             "never" => Color::Never,
@@ -167,6 +192,21 @@ mod tests {
         ] {
             let parsed = parsed(line);
             assert!(parsed.is_ok(), "{line}: {}", parsed.err().map(|e| e.to_string()).unwrap_or_default());
+        }
+    }
+
+    #[test]
+    fn what_a_bad_line_asks_for_is_told_all_the_same() {
+        for (line, format, command) in [
+            ("--format json bump-coreos 1.2", Format::Json, "bump-coreos"),
+            ("--repo fetch why --format=github", Format::Github, "why"),
+            ("--repo=x -v --color always diff --format json", Format::Json, "diff"),
+            ("bump fetch --format", Format::Text, ""),
+            ("--format json", Format::Json, ""),
+            ("--format xml fetch", Format::Text, "fetch"),
+        ] {
+            let words = std::iter::once("xtask").chain(line.split_whitespace()).map(OsString::from);
+            assert_eq!(asked(words), Asked { format, command }, "{line}");
         }
     }
 

@@ -8,6 +8,21 @@ use clap::{Arg, ArgAction, Command, value_parser};
 use super::{Wanted, image};
 use crate::coreos::{Release, SystemdVersion};
 
+/// The commands by name.
+pub(super) const NAMES: [&str; 11] = [
+    "bump-coreos",
+    "verify-manifests",
+    "smoketest",
+    "fetch",
+    "verify-signature",
+    "why",
+    "diff",
+    "report",
+    "sort-manifests",
+    "demo",
+    "completions",
+];
+
 /// The whole grammar; completions and the man page are made from it.
 pub fn syntax() -> Command {
     Command::new("xtask")
@@ -225,6 +240,9 @@ mod tests {
     #[test]
     fn the_grammar_is_sound() {
         syntax().debug_assert();
+        let syntax = syntax();
+        let names: Vec<&str> = syntax.get_subcommands().map(Command::get_name).collect();
+        assert_eq!(names, NAMES);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the program prints, run as a program: one document, no colours off a terminal, errors that help.
 
 use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -104,8 +105,69 @@ fn json_is_one_document_after_the_schema_whatever_happens() {
 
 #[test]
 fn github_annotations_say_errors_too() {
-    let output = Scene::new().run("--format github verify-manifests --image nowhere.gz");
-    assert!(text(&output.stdout).starts_with("::error title=cargo xtask verify-manifests::"));
+    for line in ["verify-manifests --image nowhere.gz", "verify-manifests --no-such-option"] {
+        let output = Scene::new().run(&format!("--format github {line}"));
+        assert_eq!(output.status.code(), Some(2), "{line}");
+        let said = text(&output.stdout);
+        assert!(said.starts_with("::error title=cargo xtask verify-manifests::"), "{line}: {said}");
+    }
+}
+
+#[test]
+fn a_bad_command_line_names_the_command_whose_help_has_the_good_one() {
+    for (line, command, hint) in [
+        ("bump-coreos 1.2", "bump-coreos", "cargo xtask bump-coreos --help"),
+        ("--repo fetch bump", "", "cargo xtask --help"),
+    ] {
+        let output = Scene::new().run(&format!("--format json {line}"));
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(violations(&document), Vec::<String>::new(), "{line}");
+        assert_eq!((&document["command"], &document["error"]["hint"]), (&command.into(), &hint.into()));
+        assert_eq!(output.status.code(), Some(2), "{line}");
+    }
+}
+
+#[test]
+fn help_is_a_document_too_where_one_is_asked_for() {
+    let output = Scene::new().run("--format json fetch --help");
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(violations(&document), Vec::<String>::new());
+    assert_eq!((&document["command"], output.status.code()), (&"fetch".into(), Some(0)));
+    assert!(document["help"].as_str().unwrap().contains("Usage: cargo xtask fetch"), "{document:#}");
+}
+
+/// A server that takes the request and says nothing keeps the run where a signal finds it.
+#[test]
+fn a_run_that_a_signal_ends_leaves_its_document() {
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mirror = format!("http://{}", server.local_addr().unwrap());
+    for (format, signal, number) in [("json", "TERM", 15), ("github", "INT", 2), ("text", "TERM", 15)] {
+        let scene = Scene::new();
+        let child = scene
+            .command(&["--format", format, "fetch", "--mirror", &mirror])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let _asked = server.accept().unwrap();
+        let killed = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
+        assert!(killed.unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.signal(), Some(number), "{format}: the caller sees the signal");
+        let said = text(&output.stdout);
+        match format {
+            "json" => {
+                let document: Value = serde_json::from_str(&said).unwrap();
+                assert_eq!(violations(&document), Vec::<String>::new());
+                assert_eq!((&document["command"], &document["status"]), (&"fetch".into(), &"failed".into()));
+                assert!(document["error"]["message"].as_str().unwrap().contains("SIGTERM"), "{said}");
+            }
+            "github" => {
+                assert!(said.starts_with("::error title=cargo xtask fetch::ended by SIGINT"), "{said}")
+            }
+            _ => assert_eq!(said, ""),
+        }
+    }
 }
 
 #[test]

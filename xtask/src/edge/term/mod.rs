@@ -12,6 +12,7 @@ use std::io::{self, IsTerminal, Write};
 use indicatif::{MultiProgress, ProgressDrawTarget};
 
 pub use self::meter::{Progress, Silent};
+use crate::edge::signals;
 use crate::fault::{Fault, OrFault, Result};
 use crate::report::styled::{Styled, Tone};
 use crate::report::{Format, Report, github, json, text};
@@ -156,10 +157,7 @@ impl Term {
     pub fn tell(&self, report: &Report) -> Result<()> {
         match self.format {
             Format::Text => self.result(&text::render(report))?,
-            Format::Github => self.result(&Styled::of(Tone::Plain, github::render(report)))?,
-            Format::Json => {
-                self.result(&Styled::of(Tone::Plain, format!("{:#}\n", json::document(report))))?
-            }
+            format => print(&document(format, report))?,
         }
         if let Some(fault) = &report.error {
             self.fault(fault);
@@ -167,17 +165,27 @@ impl Term {
         Ok(())
     }
 
+    /// What a script is told in place of the result when a signal ends the run before. `report` is what is known.
+    pub fn prepare_last_word(&self, report: Report) {
+        let format = self.format;
+        if format == Format::Text {
+            return;
+        }
+        signals::prepare_last_word(Box::new(move |signal| {
+            let fault = Fault::failed(format!("ended by {signal} before it could tell what it did"))
+                .because("the tree is whole: as it was, or as the finished change left it")
+                .hint("run the command again");
+            // Nobody is left to be told that it cannot be written.
+            let _ = write(&document(format, &Report { error: Some(fault), ..report }));
+        }));
+    }
+
     /// Writes a result to standard output.
     ///
     /// # Errors
     /// As [`Term::tell`].
     pub fn result(&self, text: &Styled) -> Result<()> {
-        let painted = paint::paint(text, self.color_stdout);
-        let mut stdout = io::stdout().lock();
-        match stdout.write_all(painted.as_bytes()).and_then(|()| stdout.flush()) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            other => other.or_fault(|| "standard output takes no more"),
-        }
+        print(&paint::paint(text, self.color_stdout))
     }
 
     /// What stopped the work, why, and what mends it.
@@ -198,6 +206,27 @@ impl Term {
             None => meter::to_stderr(&painted),
         }
     }
+}
+
+/// The result as a script reads it; for people there is [`text::render`].
+fn document(format: Format, report: &Report) -> String {
+    match format {
+        Format::Json => format!("{:#}\n", json::document(report)),
+        Format::Github => github::render(report),
+        Format::Text => text::render(report).to_string(),
+    }
+}
+
+fn print(text: &str) -> Result<()> {
+    match signals::instead_of_last_word(|| write(text)) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.or_fault(|| "standard output takes no more"),
+    }
+}
+
+fn write(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
 }
 
 #[cfg(test)]
