@@ -9,17 +9,31 @@ pub use crate::manifest::stage::Listing;
 pub const COMMON_MK: &str = "stage1/usr_from_coreos/coreos-common.mk";
 
 /// The files of a tree as bytes, and who lists which manifest.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stage1Sources {
-    /// The content of [`COMMON_MK`].
+    /// The content of coreos-common.mk.
     pub common_mk: Vec<u8>,
+    /// Its real path relative to the tree: [`COMMON_MK`], or where a link there leads to.
+    pub common_mk_path: String,
     /// The content of each manifest by its real path relative to the tree: a symlinked manifest is here once.
     pub manifests: BTreeMap<String, Vec<u8>>,
     /// Every file of every manifest directory, symlinks included.
     pub listings: Vec<Listing>,
-    /// Keys of [`Stage1Sources::manifests`] that are links to places outside the tree, at the path of the link:
-    /// they are read, and never written.
+    /// Paths of [`Stage1Sources::files`] that are links to places outside the tree, at the path of the link: they
+    /// are read, and never written.
     pub outside: BTreeSet<String>,
+}
+
+impl Default for Stage1Sources {
+    fn default() -> Stage1Sources {
+        Stage1Sources {
+            common_mk: Vec::new(),
+            common_mk_path: COMMON_MK.to_owned(),
+            manifests: BTreeMap::new(),
+            listings: Vec::new(),
+            outside: BTreeSet::new(),
+        }
+    }
 }
 
 impl Stage1Sources {
@@ -28,9 +42,9 @@ impl Stage1Sources {
         self.listings.iter().map(|listing| listing.board).collect()
     }
 
-    /// Every file by its path relative to the tree, coreos-common.mk first.
+    /// Every file by its real path relative to the tree, coreos-common.mk first.
     pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        std::iter::once((COMMON_MK, self.common_mk.as_slice()))
+        std::iter::once((self.common_mk_path.as_str(), self.common_mk.as_slice()))
             .chain(self.manifests.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())))
     }
 }

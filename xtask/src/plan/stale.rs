@@ -2,7 +2,7 @@
 
 use super::bump::{Request, Trees};
 use super::common_mk::{CommonMk, SYSTEMD, URL};
-use super::sources::{COMMON_MK, Stage1Sources};
+use super::sources::Stage1Sources;
 use crate::coreos::{Flavor, SystemdVersion};
 use crate::fault::Result;
 use crate::manifest::finding::{Finding, FindingKind, Severity};
@@ -22,7 +22,7 @@ pub(super) fn stale(
     let found =
         [stale_systemd(&pins, request, systemd), stale_brand(&pins, request), stale_channel(&pins, request)];
     let finding = |stale: Stale| Finding {
-        file: COMMON_MK.to_owned(),
+        file: sources.common_mk_path.clone(),
         line: Some(pins.line(stale.variable)),
         kind: FindingKind::Tidy,
         severity: Severity::Warning,

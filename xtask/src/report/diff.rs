@@ -4,7 +4,6 @@ use super::Report;
 use super::styled::{Styled, Tone};
 use crate::manifest::finding::Fix;
 use crate::plan::edit::FileEdit;
-use crate::plan::sources::COMMON_MK;
 
 /// The diff of one file. Its `+` and `-` lines end in `    # reason`; without those it is what git shows.
 pub(super) fn annotated(report: &Report, edit: &FileEdit) -> Styled {
@@ -56,7 +55,8 @@ impl Reasons {
             .filter(|fix| fix.file == edit.path)
             .filter_map(|fix| Some((side(fix, lines)?, format!("{}: {}", fix.kind, fix.because))))
             .collect();
-        if edit.path == COMMON_MK {
+        // Every changed line of a manifest has its fix: what changes without one is coreos-common.mk.
+        if found.is_empty() {
             found.extend(lines.iter().filter_map(|line| Some((line.to_string(), assignment(report, line)?))));
         }
         Reasons(found)

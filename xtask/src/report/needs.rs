@@ -106,8 +106,6 @@ mod tests {
             because: String::new(),
         };
         let sources = Stage1Sources {
-            common_mk: Vec::new(),
-            outside: Default::default(),
             manifests: [(
                 file.clone(),
                 b"lib64/libpam.so.0\nlib64/libpam.so.0.84.1\nlib64/systemd/systemd\n".to_vec(),
@@ -119,6 +117,7 @@ mod tests {
                 listed_as: file.clone(),
                 file: file.clone(),
             }],
+            ..Stage1Sources::default()
         };
         let fixes = [add("lib64/libpam.so.0"), add("lib64/libpam.so.0.84.1")];
         let needs = of_added(&fixes, &sources, &Trees::from([(Board::Amd64, &tree)]));

@@ -221,10 +221,9 @@ mod tests {
             file: "stage1/usr_from_coreos/manifest-amd64-usr.d/a.manifest".into(),
         };
         Stage1Sources {
-            common_mk: Vec::new(),
-            outside: Default::default(),
             manifests: [(listing("usr_from_coreos").file, lines.as_bytes().to_vec())].into(),
             listings: vec![listing("usr_from_coreos"), listing("usr_from_kvm")],
+            ..Stage1Sources::default()
         }
     }
 

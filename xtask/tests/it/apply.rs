@@ -1,10 +1,11 @@
 //! All or nothing, with real processes: killed at random moments, killed and failed at each system call that
-//! writes, interrupted by signals, and two at once.
+//! writes, interrupted by signals, and two at once. And what it writes where a tree has links.
 //!
 //! The process that writes is this test binary, told by a variable to run [`child::writes`] alone.
 
 mod child;
 mod kill;
+mod links;
 mod strace;
 mod tool;
 

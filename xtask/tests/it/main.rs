@@ -32,6 +32,7 @@ mod oracle;
 mod output;
 mod output_browser;
 mod replay;
+mod scene;
 mod schema;
 mod smoketest;
 mod sort_manifests;

@@ -77,7 +77,7 @@ impl Entry {
         let entry =
             Entry { before: parts.next()?, after: parts.next()?, staged: parts.next()?, path: parts.next()? };
         let in_staging = !entry.staged.contains('/') && !entry.staged.starts_with('.');
-        (in_staging && stays_below(&entry.path)).then_some(entry)
+        (in_staging && may_be_replaced(&entry.path)).then_some(entry)
     }
 }
 
@@ -91,9 +91,10 @@ pub(super) fn old_name(index: usize) -> String {
     format!("old.{index}")
 }
 
-/// Whether a path can only lead below the tree's `stage1`: a journal that came with a foreign tree is no order.
-fn stays_below(path: &str) -> bool {
-    path.starts_with("stage1/") && path.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
+/// Whether a path leads to a place of the tree that a run may write, and fits on a line. A journal that came with a
+/// foreign tree is no order: it could name what git made beside that tree's files.
+pub(super) fn may_be_replaced(path: &str) -> bool {
+    !path.contains('\n') && path.split('/').all(|part| !matches!(part, "" | "." | ".." | ".git"))
 }
 
 #[cfg(test)]
@@ -109,7 +110,9 @@ mod tests {
     #[test]
     fn prints_and_parses() {
         let two = journal("stage1/a b", "new.0");
-        assert_eq!(Journal::parse(&two.print()), Some(two.clone()));
+        for one in [&two, &journal("shared.mk", "new.0"), &journal("stage1/.shared/x", "new.0")] {
+            assert_eq!(Journal::parse(&one.print()).as_ref(), Some(one));
+        }
         assert_eq!(two.reversed().reversed().entries[0].before, two.entries[0].before);
     }
 
@@ -120,7 +123,9 @@ mod tests {
             assert_eq!(Journal::parse(&text[..end]), None, "{end}");
         }
         assert_eq!(Journal::parse(&text.replace("stage1/a", "stage1/b")), None);
-        for path in ["/etc/passwd", "stage1/../x", "x", "stage1//x", "stage1/./x"] {
+        for path in
+            ["/etc/passwd", "../x", "stage1/../x", "stage1//x", "stage1/./x", ".git/config", "stage1/x/.git"]
+        {
             assert_eq!(Journal::parse(&journal(path, "new.0").print()), None, "{path}");
         }
         assert_eq!(Journal::parse(&journal("stage1/a", "../x").print()), None);

@@ -4,6 +4,7 @@ use std::fs::{self, Metadata, OpenOptions};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use super::journal::may_be_replaced;
 use crate::edge::repo;
 use crate::fault::{Fault, OrFault, Result};
 use crate::plan::edit::{EditPlan, FileEdit};
@@ -48,6 +49,11 @@ pub(super) fn of_plan(root: &Path, plan: &EditPlan) -> Result<Vec<Target>> {
 }
 
 fn look_at(root: &Path, edit: &FileEdit) -> Result<Metadata> {
+    if !may_be_replaced(&edit.path) {
+        return Err(Fault::failed(format!("{:?} is no place for a manifest", edit.path)).because(
+            "an interrupted run could not be finished there: expected one line, and no .git on the way",
+        ));
+    }
     let path = root.join(&edit.path);
     let real = fs::canonicalize(&path).or_fault(|| format!("cannot find {}", path.display()))?;
     if real != path {

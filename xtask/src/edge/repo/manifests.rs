@@ -20,11 +20,9 @@ const OLD_DIRECTORY: &str = "manifest.d";
 /// Reads everything. The root is absolute and without symlinks.
 pub(super) fn read(root: &Path) -> Result<TreeRead> {
     let mut reader = Reader { root, names: BTreeMap::new(), read: TreeRead::default() };
-    let common_mk = root.join(COMMON_MK);
-    reader.read.sources.common_mk = reader.read_file(&common_mk)?;
-    if fs::canonicalize(&common_mk).ok().as_ref() != Some(&common_mk) {
-        reader.read.sources.outside.insert(COMMON_MK.to_owned());
-    }
+    let (common_mk, real) = reader.place(&root.join(COMMON_MK))?;
+    reader.read.sources.common_mk = reader.read_file(&real)?;
+    reader.read.sources.common_mk_path = common_mk;
     for (flavor, directory) in flavors(root)? {
         for (board, directory) in reader.board_directories(&directory)? {
             for entry in entries(&directory)? {
@@ -81,17 +79,7 @@ impl Reader<'_> {
 
     fn read_manifest(&mut self, board: Board, flavor: &Flavor, entry: &Path) -> Result<()> {
         let listed_as = self.name(entry)?;
-        let real = fs::canonicalize(entry).map_err(|error| {
-            let target = fs::read_link(entry).map_or(String::new(), |to| format!(" to {}", to.display()));
-            Fault::failed(format!("{listed_as} is a link{target} that leads nowhere")).because(error)
-        })?;
-        let file = match relative(self.root, &real) {
-            Some(inside) => self.once(inside, &real)?,
-            None => {
-                self.read.sources.outside.insert(listed_as.clone());
-                listed_as.clone()
-            }
-        };
+        let (file, real) = self.place(entry)?;
         if !self.read.sources.manifests.contains_key(&file) {
             let bytes = self.read_file(&real)?;
             self.read.sources.manifests.insert(file.clone(), bytes);
@@ -99,6 +87,23 @@ impl Reader<'_> {
         let flavor = flavor.clone();
         self.read.sources.listings.push(Listing { board, flavor, listed_as, file });
         Ok(())
+    }
+
+    /// The key of a file and its real path. A link to a place outside the tree keeps its own path as the key.
+    fn place(&mut self, path: &Path) -> Result<(String, PathBuf)> {
+        let name = self.name(path)?;
+        let real = fs::canonicalize(path).map_err(|error| {
+            let target = fs::read_link(path).map_or(String::new(), |to| format!(" to {}", to.display()));
+            Fault::failed(format!("{name} is a link{target} that leads nowhere")).because(error)
+        })?;
+        let key = match relative(self.root, &real) {
+            Some(inside) => self.once(inside, &real)?,
+            None => {
+                self.read.sources.outside.insert(name.clone());
+                name
+            }
+        };
+        Ok((key, real))
     }
 
     /// The key of a file inside the tree, the same for each of its hard links.

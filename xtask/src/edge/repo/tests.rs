@@ -97,6 +97,23 @@ fn every_file_counts_and_a_symlinked_one_is_read_once() {
 }
 
 #[test]
+fn a_linked_common_mk_has_its_real_path_and_only_outside_the_tree_is_outside() {
+    let fixture = Fixture::new(&[BASH, "stage1/real.mk"]);
+    let elsewhere = tempfile::NamedTempFile::new().unwrap();
+    let link = fixture.path(COMMON_MK);
+    for (target, path, outside) in
+        [(Path::new("../real.mk"), "stage1/real.mk", false), (elsewhere.path(), COMMON_MK, true)]
+    {
+        fs::remove_file(&link).unwrap();
+        symlink(target, &link).unwrap();
+        let sources = fixture.read().unwrap().sources;
+        assert_eq!(sources.common_mk_path, path);
+        assert_eq!(sources.outside.contains(COMMON_MK), outside);
+        assert_eq!(sources.files().next().unwrap(), (path, fs::read(&link).unwrap().as_slice()));
+    }
+}
+
+#[test]
 fn the_old_directory_is_amd64_and_two_of_a_board_are_settled_or_refused() {
     let old = "stage1/usr_from_coreos/manifest.d/bash.manifest";
     let fixture = Fixture::new(&[old]);

@@ -2,75 +2,39 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Output;
 
 use xtask::demo::example;
-use xtask::demo::factory::certificate::Certificate;
-use xtask::demo::factory::pack;
 use xtask::plan::sources::COMMON_MK;
 
 use super::{Files, end_to_end, files_of};
+use crate::scene::Scene;
 
 /// The calls with which a run is decided and carried through.
 const DECIDING: &str = "mkdir,rename,fsync,unlink,rmdir";
 
-/// The guide's tree, with something amiss in each manifest, and the release to go to.
-struct Bump {
-    home: tempfile::TempDir,
-}
+/// The guide's tree, with something amiss in each manifest.
+struct Bump(Scene);
 
 impl Bump {
-    fn new(image: &[u8], signature: &[u8], key: &[u8]) -> Bump {
-        let home = tempfile::tempdir().unwrap();
-        let bump = Bump { home };
-        for (path, content) in example::FILES {
-            let path = bump.tree().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fn new() -> Bump {
+        let scene = Scene::new();
+        for (path, content) in example::FILES.iter().filter(|(path, _)| path.ends_with(".manifest")) {
             // A line twice: every manifest has its fix.
-            let twice = content.lines().next().filter(|_| path.extension().is_some_and(|e| e == "manifest"));
-            fs::write(&path, twice.map_or(String::new(), |line| format!("{line}\n")) + content).unwrap();
+            let twice = content.lines().next().map_or(String::new(), |line| format!("{line}\n"));
+            scene.put(path, (twice + content).as_bytes());
         }
-        for (path, target) in example::LINKS {
-            let path = bump.tree().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::os::unix::fs::symlink(target, path).unwrap();
-        }
-        for (name, bytes) in [("image", image), ("image.sig", signature), ("key", key)] {
-            fs::write(bump.home.path().join(name), bytes).unwrap();
-        }
-        bump
-    }
-
-    fn tree(&self) -> PathBuf {
-        fs::canonicalize(self.home.path()).unwrap().join("tree")
-    }
-
-    /// The tool on this tree, below `wrapper`.
-    fn run(&self, wrapper: &[&str], arguments: &[&str]) -> Output {
-        let mut line: Vec<String> = wrapper.iter().map(|word| (*word).to_owned()).collect();
-        line.push(env!("CARGO_BIN_EXE_xtask").to_owned());
-        line.extend(["--repo".to_owned(), self.tree().display().to_string()]);
-        line.extend(arguments.iter().map(|word| (*word).to_owned()));
-        let mut command = Command::new(&line[0]);
-        command
-            .args(&line[1..])
-            .env("XTASK_CACHE_DIR", self.home.path().join("cache"))
-            .current_dir(self.home.path());
-        command.output().unwrap()
+        Bump(scene)
     }
 
     fn bump(&self, wrapper: &[&str]) -> Output {
-        let path = |name: &str| self.home.path().join(name).display().to_string();
-        self.run(
-            wrapper,
-            &["bump-coreos", "1032.0.0", "--image", &path("image"), "--signing-key", &path("key")],
-        )
+        self.0.command(wrapper, &["bump-coreos", "1032.0.0", "--image", "1032.0.0"]).output().unwrap()
     }
 
     /// The tree's files by their path in it.
     fn files(&self) -> Files {
-        let tree = self.tree();
+        let tree = self.0.tree();
         let inside = |path: &Path| path.strip_prefix(&tree).unwrap().to_owned();
         files_of(&tree).into_iter().map(|(path, bytes)| (inside(&path), bytes)).collect()
     }
@@ -82,7 +46,7 @@ fn calls(bump: &Bump) -> Vec<(String, usize)> {
     let (trace, path) = (format!("trace={DECIDING}"), log.path().to_str().unwrap().to_owned());
     let done = bump.bump(&["strace", "-f", "-y", "-o", &path, "-e", &trace]);
     assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
-    let tree = bump.tree().display().to_string();
+    let tree = bump.0.tree().display().to_string();
     let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
     let mut found = Vec::new();
     for line in fs::read_to_string(log.path()).unwrap().lines() {
@@ -103,11 +67,7 @@ fn a_bump_that_is_ended_anywhere_leaves_a_whole_tree() {
     if !end_to_end() {
         return;
     }
-    let maker = Certificate::throwaway(5).unwrap();
-    let image = pack::pxe_image(&example::image_after().unwrap()).unwrap();
-    let (signature, key) = (maker.sign(&image).unwrap(), maker.binary().unwrap());
-    let fresh = || Bump::new(&image, &signature, &key);
-    let done = fresh();
+    let done = Bump::new();
     let before = done.files();
     let calls = calls(&done);
     let after = done.files();
@@ -120,14 +80,14 @@ fn a_bump_that_is_ended_anywhere_leaves_a_whole_tree() {
     let mut ended = BTreeMap::new();
     for (name, number) in calls {
         for what in ["signal=KILL", "error=EIO", "error=ENOSPC"] {
-            let bump = fresh();
+            let bump = Bump::new();
             let when = format!("{name} number {number} gets {what}");
             let (trace, inject) =
                 (format!("trace={DECIDING}"), format!("inject={name}:{what}:when={number}"));
             let done = bump.bump(&["strace", "-f", "-o", "/dev/null", "-e", &trace, "-e", &inject]);
             let torn = !what.contains("KILL") && bump.files() != before && bump.files() != after;
             assert!(!torn, "{when}");
-            let next = bump.run(&[], &["sort-manifests", "--check"]);
+            let next = bump.0.run("sort-manifests --check");
             assert!(
                 next.status.code().is_some_and(|code| code < 2),
                 "{when}: {}",
@@ -138,7 +98,7 @@ fn a_bump_that_is_ended_anywhere_leaves_a_whole_tree() {
                 files if files == after => "after",
                 _ => panic!("{when}: the tree is torn"),
             };
-            assert!(!bump.tree().join(".xtask-staging").exists(), "{when}");
+            assert!(!bump.0.tree().join(".xtask-staging").exists(), "{when}");
             // And the next run just works.
             assert_eq!(bump.bump(&[]).status.code(), Some(0), "{when}");
             assert_eq!(bump.files(), after, "{when}");
