@@ -1,7 +1,10 @@
 //! The difference between two [`Stage1Sources`], as file edits and unified diffs.
 
+use similar::TextDiff;
+
 use super::sources::Stage1Sources;
 use crate::fault::{Fault, Result};
+use crate::usr::name;
 
 /// What has to be written to go from one state of the sources to another.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -69,13 +72,55 @@ impl EditPlan {
 }
 
 impl FileEdit {
-    /// A unified diff with three lines of context, with `a/` and `b/` before the path as git writes it.
+    /// A unified diff with three lines of context, with `a/` and `b/` before the path as git writes it. A line ends
+    /// in `\n` and nowhere else, as patch(1) reads it; bytes that are no UTF-8 stand as [`name::from_bytes`] has them.
     pub fn diff(&self) -> String {
-        let (old, new) = (String::from_utf8_lossy(&self.before), String::from_utf8_lossy(&self.after));
-        similar::TextDiff::from_lines(old.as_ref(), new.as_ref())
-            .unified_diff()
-            .context_radius(3)
-            .header(&format!("a/{}", self.path), &format!("b/{}", self.path))
-            .to_string()
+        let (old, new) = (name::from_bytes(&self.before), name::from_bytes(&self.after));
+        let (old, new) = (lines(&old), lines(&new));
+        // patch(1) takes a name to end at its first blank, unless a tab ends it.
+        let end = if self.path.contains(' ') { "\t" } else { "" };
+        let mut out = format!("--- a/{0}{end}\n+++ b/{0}{end}\n", self.path);
+        let diff = TextDiff::from_slices(&old, &new);
+        for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
+            out.push_str(&format!("{}\n", hunk.header()));
+            for change in hunk.iter_changes() {
+                out.push_str(&format!("{}{}", change.tag(), change.value()));
+                if !change.value().ends_with('\n') {
+                    out.push_str("\n\\ No newline at end of file\n");
+                }
+            }
+        }
+        out
+    }
+}
+
+fn lines(text: &str) -> Vec<&str> {
+    text.split_inclusive('\n').collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    #[test]
+    fn a_line_ends_in_a_newline_alone() {
+        let edit = FileEdit {
+            path: "stage1/x".to_owned(),
+            before: b"bin/a\rbin/b\nlib64/c\r\nbin/d\r".to_vec(),
+            after: b"bin/a\rbin/b\nlib64/e\r\nbin/d\r".to_vec(),
+        };
+        expect![[r#"
+            --- a/stage1/x
+            +++ b/stage1/x
+            @@ -1,3 +1,3 @@
+             bin/a\rbin/b
+            -lib64/c\r
+            +lib64/e\r
+             bin/d\r
+            \ No newline at end of file
+        "#]]
+        .assert_eq(&edit.diff().replace('\r', "\\r"));
     }
 }

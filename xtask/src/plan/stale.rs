@@ -6,6 +6,7 @@ use super::sources::Stage1Sources;
 use crate::coreos::{Flavor, SystemdVersion};
 use crate::fault::Result;
 use crate::manifest::finding::{Finding, FindingKind, Severity};
+use crate::usr::name;
 
 /// A finding for each value of coreos-common.mk that is not what it should be for these images.
 pub(super) fn stale(
@@ -18,7 +19,7 @@ pub(super) fn stale(
     let (Some(&board), Some(flavor)) = (trees.keys().next(), Flavor::of_directory("usr_from_coreos")) else {
         return Ok(Vec::new());
     };
-    let text = String::from_utf8_lossy(&sources.common_mk);
+    let text = name::from_bytes(&sources.common_mk);
     let found =
         [stale_systemd(&pins, request, systemd), stale_brand(&pins, request), stale_channel(&pins, request)];
     let finding = |stale: Stale| Finding {

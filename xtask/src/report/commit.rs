@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::{Report, short};
 use crate::coreos::Brand;
 use crate::manifest::finding::{Fix, FixKind};
+use crate::usr::name;
 
 /// Subject, blank line, and the fixes by kind.
 pub fn message(report: &Report) -> String {
@@ -30,7 +31,7 @@ pub fn message(report: &Report) -> String {
                 writeln!(out, "signed {} by {} (subkey {})", signer.signed_at, signer.primary, signer.subkey);
         }
     }
-    out
+    name::readable(&out).into_owned()
 }
 
 /// `stage1: update to CoreOS 1032.0.0 and systemd v229`.

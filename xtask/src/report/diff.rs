@@ -4,10 +4,13 @@ use super::Report;
 use super::styled::{Styled, Tone};
 use crate::manifest::finding::Fix;
 use crate::plan::edit::FileEdit;
+use crate::usr::name;
 
 /// The diff of one file. Its `+` and `-` lines end in `    # reason`; without those it is what git shows.
 pub(super) fn annotated(report: &Report, edit: &FileEdit) -> Styled {
     let diff = edit.diff();
+    // As `Styled` will have it, so that columns fit; a fix is compared in the same form.
+    let diff = name::readable(&diff);
     let lines: Vec<&str> = diff.lines().collect();
     let reasons = Reasons::of(report, edit, &lines);
     let column = lines
@@ -69,8 +72,8 @@ impl Reasons {
 
 /// The line that carries a fix's reason: the new one where the diff shows it, else the old one.
 fn side(fix: &Fix, lines: &[&str]) -> Option<String> {
-    let new = fix.to.as_ref().map(|to| format!("+{to}"));
-    let old = fix.from.as_ref().map(|from| format!("-{from}"));
+    let new = fix.to.as_ref().map(|to| format!("+{}", name::readable(to)));
+    let old = fix.from.as_ref().map(|from| format!("-{}", name::readable(from)));
     [new, old].into_iter().flatten().find(|line| lines.contains(&line.as_str()))
 }
 

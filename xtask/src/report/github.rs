@@ -3,6 +3,7 @@
 use super::summary::summary;
 use super::{Outcome, Report};
 use crate::manifest::finding::{Finding, Severity};
+use crate::usr::name;
 
 /// One annotation a finding, failed check or error, then the summary.
 pub fn render(report: &Report) -> String {
@@ -31,7 +32,7 @@ pub fn render(report: &Report) -> String {
         out.push_str(line);
         out.push('\n');
     }
-    out
+    name::readable(&out).into_owned()
 }
 
 fn one_finding(finding: &Finding) -> String {

@@ -7,9 +7,23 @@ use super::sizes::ManifestSizes;
 use super::{ImageOrigin, Report};
 use crate::fault::Fault;
 use crate::manifest::finding::{Finding, Fix};
+use crate::usr::name;
 
-/// The whole document.
+/// The whole document. Strings of JSON hold no bytes: one that is no UTF-8 stands as `\xNN` in every place.
 pub fn document(report: &Report) -> Value {
+    portable(whole(report))
+}
+
+fn portable(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(name::portable(&text).into_owned()),
+        Value::Array(values) => values.into_iter().map(portable).collect(),
+        Value::Object(entries) => entries.into_iter().map(|(key, value)| (key, portable(value))).collect(),
+        other => other,
+    }
+}
+
+fn whole(report: &Report) -> Value {
     let mut document = json!({
         "command": report.command,
         "status": report.status(),

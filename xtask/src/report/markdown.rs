@@ -5,6 +5,7 @@ use super::sizes::{change, libraries, maybe, rootfs, total};
 use super::summary::{count, fix_counts, left};
 use super::{Report, short};
 use crate::manifest::finding::{Finding, Severity};
+use crate::usr::name;
 
 /// GitHub takes bodies of up to 65,536 characters; the diff, which the pull request shows anyway, goes first.
 const MAX_CHARS: usize = 60_000;
@@ -21,7 +22,9 @@ pub fn render(report: &Report) -> String {
         out.push_str(&section);
     }
     out.push_str(&provenance(report));
+    let mut out = name::readable(&out).into_owned();
     let diff = diff(report);
+    let diff = name::readable(&diff);
     if out.chars().count() + diff.chars().count() <= MAX_CHARS {
         out.push_str(&diff);
     }

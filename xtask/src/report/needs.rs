@@ -7,6 +7,7 @@ use crate::manifest::finding::{Fix, FixKind};
 use crate::plan::bump::Trees;
 use crate::plan::sources::Stage1Sources;
 use crate::usr::facts::Facts;
+use crate::usr::name;
 use crate::usr::path::UsrPath;
 use crate::usr::tree::{Kind, UsrTree};
 
@@ -52,7 +53,7 @@ pub fn of_added(fixes: &[Fix], after: &Stage1Sources, trees: &Trees<'_>) -> Vec<
 }
 
 fn lines(bytes: &[u8]) -> Vec<String> {
-    String::from_utf8_lossy(bytes).lines().map(|line| line.trim().to_owned()).collect()
+    name::from_bytes(bytes).lines().map(|line| line.trim().to_owned()).collect()
 }
 
 /// What a path asks for: how, and the last component of the path that answers.

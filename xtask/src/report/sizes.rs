@@ -7,6 +7,7 @@ use crate::coreos::{Board, Flavor};
 use crate::manifest::finding::FixKind;
 use crate::plan::bump::Trees;
 use crate::plan::sources::Stage1Sources;
+use crate::usr::name;
 use crate::usr::path::UsrPath;
 use crate::usr::tree::{Kind, UsrTree};
 
@@ -65,7 +66,7 @@ pub fn compare(before: Moment<'_>, after: Moment<'_>) -> Vec<ManifestSizes> {
 /// The size of each line of one manifest.
 fn sizes(moment: Moment<'_>, board: Board, file: &str) -> BTreeMap<String, Option<u64>> {
     let tree = moment.trees.get(&board);
-    let text = moment.sources.manifests.get(file).map(|bytes| String::from_utf8_lossy(bytes));
+    let text = moment.sources.manifests.get(file).map(|bytes| name::from_bytes(bytes));
     text.iter()
         .flat_map(|text| text.lines())
         .map(str::trim)

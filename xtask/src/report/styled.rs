@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::usr::name;
+
 /// What a piece of text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tone {
@@ -27,7 +29,7 @@ pub enum Tone {
     Advice,
 }
 
-/// Text in pieces, each with its [`Tone`].
+/// Text in pieces, each with its [`Tone`], and nothing in it that only programs can read ([`name::readable`]).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Styled {
     pieces: Vec<(Tone, String)>,
@@ -50,7 +52,7 @@ impl Styled {
     pub fn push(&mut self, tone: Tone, text: impl Into<String>) {
         let text = text.into();
         if !text.is_empty() {
-            self.pieces.push((tone, text));
+            self.pieces.push((tone, name::readable(&text).into_owned()));
         }
     }
 

@@ -9,6 +9,11 @@ fn the_manual_page_says_what_the_help_says() {
     expect_file!["../../../docs/cargo-xtask.1"].assert_eq(&page());
 }
 
+/// The commands by name.
+pub(crate) fn commands() -> Vec<String> {
+    syntax().get_subcommands().map(|command| command.get_name().to_owned()).collect()
+}
+
 fn page() -> String {
     let mut syntax = syntax();
     syntax.build();

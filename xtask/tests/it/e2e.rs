@@ -25,6 +25,17 @@ pub(crate) fn end_to_end() -> bool {
     asked
 }
 
+/// Whether a program is there that a test can do without when no end-to-end tests are asked for.
+pub(crate) fn is_there(program: &str) -> bool {
+    let found = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()));
+    assert!(found || !is_asked_for(), "there is no {program}");
+    if !found {
+        eprintln!("SKIPPED: there is no {program} here");
+    }
+    found
+}
+
 /// The root of the workspace.
 pub(crate) fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()

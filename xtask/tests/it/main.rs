@@ -20,6 +20,7 @@ mod demo_factory;
 mod demo_server;
 mod docs_man;
 mod docs_screens;
+mod documents;
 mod e2e;
 mod hostile;
 mod http;

@@ -1,4 +1,4 @@
-//! What we read, against the tools that no one here wrote: make, readelf, sort, unsquashfs and gpg.
+//! What we read and write, against the tools that no one here wrote: make, readelf, sort, unsquashfs, gpg and patch.
 //!
 //! They run with XTASK_E2E=1, and then fail where a tool is missing.
 
@@ -6,6 +6,7 @@ mod elf;
 mod gpg;
 mod loader;
 mod make;
+mod patch;
 mod release;
 mod sort;
 mod squashfs;

@@ -32,13 +32,27 @@ pub fn to_bytes(text: &str) -> Cow<'_, [u8]> {
     Cow::Owned(bytes)
 }
 
-/// The text for people: foreign bytes as `\xNN`, control characters escaped.
-pub fn readable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
+/// The text for programs that take UTF-8: foreign bytes as `\xNN`, everything else as it is.
+pub fn portable(text: &str) -> Cow<'_, str> {
+    if is_plain(text) { Cow::Borrowed(text) } else { Cow::Owned(shown(text, |_| false)) }
+}
+
+/// The text for people: foreign bytes as `\xNN`, and so are control characters, which a terminal would obey; line
+/// ends and tabs stay.
+pub fn readable(text: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    if is_plain(text) && !text.contains(obeyed) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(shown(text, obeyed))
+}
+
+fn shown(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         match foreign_byte(c) {
             Some(byte) => out.push_str(&format!("\\x{byte:02x}")),
-            None if c.is_control() => out.extend(c.escape_default()),
+            None if is_escaped(c) => out.push_str(&format!("\\x{:02x}", u32::from(c))),
             None => out.push(c),
         }
     }
@@ -90,6 +104,13 @@ mod tests {
         }
         assert_eq!(from_bytes(b"caf\xe9"), "caf\u{10ffe9}");
         assert_ne!(from_bytes(b"\x80"), from_bytes("\u{10ff80}".as_bytes()));
-        assert_eq!(readable(&from_bytes(b"caf\xe9\n")), "caf\\xe9\\n");
+    }
+
+    #[test]
+    fn foreign_bytes_are_written_out_and_for_people_control_characters_too() {
+        let text = from_bytes(b"caf\xe9\tx\x1b[2J\r\n").into_owned();
+        assert_eq!(portable(&text), "caf\\xe9\tx\u{1b}[2J\r\n");
+        assert_eq!(readable(&text), "caf\\xe9\tx\\x1b[2J\r\n");
+        assert_eq!(readable("caf\u{e9}"), "caf\u{e9}");
     }
 }

@@ -12,6 +12,7 @@ use super::sizes::{libraries, maybe};
 use super::summary::{count, fix_counts, left};
 use super::{Report, short};
 use crate::manifest::finding::{FixKind, Severity};
+use crate::usr::name;
 
 /// The whole page.
 pub fn render(report: &Report) -> String {
@@ -38,7 +39,7 @@ pub fn render(report: &Report) -> String {
     }
     out.push_str(&diff(report));
     let _ = write!(out, "<script>\n{}</script>\n</body>\n</html>\n", include_str!("page.js"));
-    out
+    name::readable(&out).into_owned()
 }
 
 fn title(report: &Report) -> String {

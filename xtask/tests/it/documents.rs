@@ -1,0 +1,90 @@
+//! The JSON document of every command, run on the guide's tree with its images, holds to the schema.
+
+use serde_json::Value;
+use xtask::coreos::Board;
+use xtask::demo::factory::elf::ElfStub;
+
+use crate::docs_man::commands;
+use crate::scene::{SYSTEMD, Scene};
+use crate::schema::violations;
+
+/// What is run one after the other on one tree, and the exit code.
+const RUNS: &[(&str, i32)] = &[
+    ("verify-manifests --image 991.0.0", 0),
+    ("fetch --image 991.0.0", 0),
+    ("verify-signature 991.0.0 --offline", 0),
+    ("verify-signature 991.0.0 --signature 1032.0.0.sig --offline", 3),
+    ("why libz.so.1 --image 991.0.0", 0),
+    ("why lib64/no/such --image 991.0.0", 2),
+    ("diff 991.0.0 1032.0.0 --image 991.0.0 --image 1032.0.0", 0),
+    ("smoketest --no-link --no-run --rootfs rootfs", 0),
+    ("bump-coreos 1032.0.0 --image 1032.0.0 --dry-run", 0),
+    ("bump-coreos 1032.0.0 --image 1032.0.0 --check", 1),
+    ("bump-coreos 1032.0.0 --image 991.0.0", 3),
+    ("bump-coreos 1032.0.0 --image 1032.0.0 --report report.md", 0),
+    ("bump-coreos 1032.0.0 --image 1032.0.0", 0),
+    ("report", 0),
+    ("sort-manifests", 0),
+    ("completions fish", 0),
+    ("demo", 0),
+];
+
+#[test]
+fn every_command_prints_one_document_after_the_schema() {
+    let scene = Scene::new();
+    let rootfs = scene.home().join("rootfs/usr/bin");
+    std::fs::create_dir_all(&rootfs).unwrap();
+    std::fs::write(rootfs.join("true"), ElfStub::static_program(Board::Amd64).bytes()).unwrap();
+    for (line, expected) in RUNS {
+        let (document, code) = scene.json(line);
+        assert_eq!(violations(&document), Vec::<String>::new(), "{line}");
+        assert_eq!(
+            (code, &document["exit_code"]),
+            (*expected, &code.into()),
+            "{line}: {:#}",
+            document["error"]
+        );
+        assert_eq!(document["command"].as_str(), line.split(' ').next(), "{line}");
+    }
+    let untried: Vec<String> =
+        commands().into_iter().filter(|name| !RUNS.iter().any(|(line, _)| line.starts_with(name))).collect();
+    assert_eq!(untried, Vec::<String>::new());
+}
+
+/// A line whose bytes are no UTF-8: JSON cannot hold it, so it has one form in every place, and in every face.
+#[test]
+fn a_byte_that_is_no_utf8_is_written_the_same_everywhere() {
+    let scene = Scene::new();
+    let mut lines = scene.read(SYSTEMD);
+    let at = lines.windows(12).position(|part| part == b"\nlib64/libz.").unwrap();
+    lines.splice(at + 1..at + 1, b"lib64/libx-\xe9\x1b\n".iter().copied());
+    scene.put(SYSTEMD, &lines);
+    let bump = "bump-coreos 1032.0.0 --image 1032.0.0";
+    let (document, code) = scene.json(&format!("{bump} --dry-run --report report.html"));
+    assert_eq!(code, 1, "{:#}", document["error"]);
+    let finding = &document["findings"][0];
+    assert_eq!(finding["path"], "lib64/libx-\\xe9\u{1b}");
+    assert!(
+        finding["message"].as_str().unwrap().starts_with("lib64/libx-\\xe9\u{1b} is not in"),
+        "{finding:#}"
+    );
+    let dropped = scene.json(&format!("{bump} --dry-run --drop-missing")).0;
+    let diffs: String =
+        dropped["edits"].as_array().unwrap().iter().filter_map(|edit| edit["diff"].as_str()).collect();
+    assert!(diffs.contains("\n-lib64/libx-\\xe9\u{1b}\n"), "{diffs}");
+
+    let printed = |line: &str| String::from_utf8(scene.run(line).stdout).unwrap();
+    let html = std::fs::read_to_string(scene.home().join("report.html")).unwrap();
+    for (face, said) in [
+        ("text", printed(&format!("{bump} --dry-run"))),
+        ("diff", printed(&format!("{bump} --dry-run --drop-missing"))),
+        ("github", printed(&format!("--format github {bump} --dry-run"))),
+        ("markdown", printed("report")),
+        ("html", html),
+    ] {
+        // For people a control character is written out too: a terminal would obey it.
+        assert!(said.contains("lib64/libx-\\xe9\\x1b"), "{face}: {said}");
+    }
+    let all = Value::from(vec![document, dropped]).to_string();
+    assert!(!all.contains(|c: char| c >= '\u{10ff80}' || c == '\u{fffd}'), "{all}");
+}
