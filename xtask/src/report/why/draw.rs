@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::{BoardWhy, Edge, Why};
+use super::{Absent, BoardWhy, Edge, Place, Why};
 use crate::report::styled::{Styled, Tone};
 use crate::usr::path::UsrPath;
 
@@ -24,6 +24,12 @@ pub fn tree(why: &Why) -> Styled {
             out.push(Tone::Strong, target.as_str());
             out.line(Tone::Faint, format!(" ({})", board.board));
             branches(&mut out, "", &of_target(board, target));
+        }
+        for (path, absent) in &board.absent {
+            out.push(Tone::Strong, path.as_str());
+            out.push(Tone::Faint, format!(" ({}): ", board.board));
+            out.line(Tone::Error, &absent.how);
+            branches(&mut out, "", &[of_absent(path, absent)]);
         }
         if let Some(missing) = &board.missing {
             out.push(Tone::Strong, &why.subject);
@@ -49,6 +55,15 @@ impl Branch {
 
 fn leaf(tone: Tone, text: String) -> Branch {
     Branch { label: Styled::of(tone, text), below: Vec::new() }
+}
+
+fn of_absent(path: &UsrPath, absent: &Absent) -> Branch {
+    if absent.listed.is_empty() {
+        return Branch::of("not listed", Vec::new());
+    }
+    let mut label = Styled::of(Tone::Plain, path.as_str());
+    label.push(Tone::Faint, format!(" {}", joined(&absent.listed)));
+    Branch::of("listed", vec![Branch { label, below: Vec::new() }])
 }
 
 fn of_target(board: &BoardWhy, target: &UsrPath) -> Vec<Branch> {
@@ -103,8 +118,11 @@ fn reason(edge: &Edge) -> String {
 
 /// `FILE:LINE`, several with commas.
 fn places(board: &BoardWhy, path: &UsrPath) -> String {
-    let places = board.listed.get(path).into_iter().flatten();
-    places.map(|place| format!("{}:{}", place.file, place.line)).collect::<Vec<_>>().join(", ")
+    board.listed.get(path).map_or_else(String::new, |places| joined(places))
+}
+
+fn joined(places: &[Place]) -> String {
+    places.iter().map(|place| format!("{}:{}", place.file, place.line)).collect::<Vec<_>>().join(", ")
 }
 
 fn branches(out: &mut Styled, indent: &str, branches_: &[Branch]) {
@@ -142,6 +160,10 @@ pub fn dot(why: &Why) -> String {
         for target in &board.targets {
             let _ = writeln!(out, "  {} [label=\"{}\", style=bold];", name(target), quoted(target.as_str()));
         }
+        for (path, absent) in &board.absent {
+            let label = format!("{}\\n{}", quoted(path.as_str()), quoted(&absent.how));
+            let _ = writeln!(out, "  {} [label=\"{label}\", style=dashed];", name(path));
+        }
         for (target, edge) in edges_above(board) {
             let by = quoted(edge.by.as_str());
             let _ = writeln!(out, "  {} [label=\"{by}\"];", name(&edge.by));
@@ -158,7 +180,7 @@ pub fn mermaid(why: &Why) -> String {
     let quoted = |text: &str| text.replace('#', "#35;").replace('"', "#quot;");
     let mut out = String::from("flowchart LR\n");
     for (number, board) in why.boards.iter().enumerate() {
-        let mut nodes: Vec<UsrPath> = board.targets.clone();
+        let mut nodes: Vec<UsrPath> = board.targets.iter().chain(board.absent.keys()).cloned().collect();
         let mut node = |path: &UsrPath| {
             let at = nodes.iter().position(|known| known == path).unwrap_or_else(|| {
                 nodes.push(path.clone());
@@ -166,8 +188,8 @@ pub fn mermaid(why: &Why) -> String {
             });
             format!("b{number}n{at}[\"{}\"]", quoted(path.as_str()))
         };
-        for target in &board.targets {
-            let _ = writeln!(out, "  {}", node(target));
+        for named in board.targets.iter().chain(board.absent.keys()) {
+            let _ = writeln!(out, "  {}", node(named));
         }
         for (target, edge) in edges_above(board) {
             let (by, target) = (node(&edge.by), node(&target));
@@ -179,9 +201,11 @@ pub fn mermaid(why: &Why) -> String {
 
 /// The key `why` of the JSON document.
 pub fn document(why: &Why) -> Value {
-    let places = |board: &BoardWhy, path: &UsrPath| -> Vec<Value> {
-        let places = board.listed.get(path).into_iter().flatten();
-        places.map(|place| json!({ "file": place.file, "line": place.line })).collect()
+    let rows = |places: &[Place]| -> Vec<Value> {
+        places.iter().map(|place| json!({ "file": place.file, "line": place.line })).collect()
+    };
+    let places = |board: &BoardWhy, path: &UsrPath| {
+        board.listed.get(path).map_or_else(Vec::new, |places| rows(places))
     };
     let of_board = |board: &BoardWhy| {
         let names = board.targets.iter().filter_map(|target| board.names.get(target)).flatten();
@@ -192,6 +216,9 @@ pub fn document(why: &Why) -> Value {
             "needs": edges_above(board).into_iter().map(|(target, edge)| json!({
                 "from": edge.by.as_str(), "to": target.as_str(), "name": edge.says, "how": edge.how,
                 "listed": places(board, &edge.by),
+            })).collect::<Vec<_>>(),
+            "absent": board.absent.iter().map(|(path, absent)| json!({
+                "path": path.as_str(), "how": absent.how, "listed": rows(&absent.listed),
             })).collect::<Vec<_>>(),
             "missing": board.missing.as_ref().map(|missing| json!({
                 "needed_by": missing.needed_by.iter().map(UsrPath::as_str).collect::<Vec<_>>(),

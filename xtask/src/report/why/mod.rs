@@ -35,6 +35,8 @@ pub struct BoardWhy {
     pub listed: BTreeMap<UsrPath, Vec<Place>>,
     /// Who needs each file directly.
     pub needed_by: BTreeMap<UsrPath, BTreeSet<Edge>>,
+    /// Paths that the subject names, and that lead to nothing in the image: listed there, or links of the image.
+    pub absent: BTreeMap<UsrPath, Absent>,
     /// The subject as a name that listed files ask for and the image does not have.
     pub missing: Option<Missing>,
 }
@@ -59,6 +61,15 @@ pub struct Edge {
     pub how: String,
 }
 
+/// A path behind which the image has nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Absent {
+    /// `not in the image`, or where its links lead.
+    pub how: String,
+    /// Where it is listed all the same.
+    pub listed: Vec<Place>,
+}
+
 /// A name that was found nowhere.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Missing {
@@ -71,7 +82,7 @@ pub struct Missing {
 impl BoardWhy {
     /// Whether nothing is known of the subject.
     pub fn is_unknown(&self) -> bool {
-        self.targets.is_empty() && self.missing.is_none()
+        self.targets.is_empty() && self.absent.is_empty() && self.missing.is_none()
     }
 }
 
@@ -90,31 +101,51 @@ pub fn why(subject: &str, sources: &Stage1Sources, trees: &Trees<'_>) -> (Why, U
 }
 
 fn of_board(subject: &str, board: Board, tree: &UsrTree, survey: &Survey) -> BoardWhy {
-    let targets = targets(subject, tree);
+    let (targets, absent) = named(subject, tree, &survey.lines);
     let names = targets.iter().map(|target| (target.clone(), names_of(target, tree))).collect();
     BoardWhy {
         board,
         missing: survey.missing.get(subject).filter(|_| targets.is_empty()).cloned(),
         targets,
         names,
+        absent,
         listed: survey.listed.clone(),
         needed_by: survey.needed_by.clone(),
     }
 }
 
-/// The files that a subject names: the one at a path, or all that bear a name.
-fn targets(subject: &str, tree: &UsrTree) -> Vec<UsrPath> {
-    let resolved = |path: &UsrPath| match tree.resolve(path).end {
-        End::Node(node) => Some(node),
-        _ => None,
-    };
-    let found: BTreeSet<UsrPath> = if subject.contains('/') {
-        let path = UsrPath::of_rootfs(subject).or_else(|_| UsrPath::new(subject));
-        path.ok().as_ref().and_then(resolved).into_iter().collect()
-    } else {
-        tree.iter().map(|(path, _)| path).filter(|path| path.name() == subject).filter_map(resolved).collect()
-    };
-    found.into_iter().collect()
+/// The files that a subject names, links followed, and the paths it names that lead to none.
+fn named(
+    subject: &str,
+    tree: &UsrTree,
+    lines: &BTreeMap<UsrPath, Vec<Place>>,
+) -> (Vec<UsrPath>, BTreeMap<UsrPath, Absent>) {
+    let (mut files, mut absent) = (BTreeSet::new(), BTreeMap::new());
+    for path in paths(subject, tree, lines) {
+        let listed = lines.get(&path).cloned().unwrap_or_default();
+        let how = match tree.resolve(&path).end {
+            End::Node(node) => {
+                files.insert(node);
+                continue;
+            }
+            End::Missing(end) if end == path && listed.is_empty() => continue,
+            End::Missing(end) if end == path => "not in the image".to_owned(),
+            End::Missing(end) => format!("leads to {end}, which is not in the image"),
+            End::Root | End::Outside => "leads out of the image".to_owned(),
+            End::Loop => "leads in a circle".to_owned(),
+        };
+        absent.insert(path, Absent { how, listed });
+    }
+    (files.into_iter().collect(), absent)
+}
+
+/// The one path that is given, or all of the image and the manifests that bear a name.
+fn paths(subject: &str, tree: &UsrTree, lines: &BTreeMap<UsrPath, Vec<Place>>) -> BTreeSet<UsrPath> {
+    if subject.contains('/') {
+        return UsrPath::of_rootfs(subject).or_else(|_| UsrPath::new(subject)).into_iter().collect();
+    }
+    let known = tree.iter().map(|(path, _)| path).chain(lines.keys());
+    known.filter(|path| path.name() == subject).cloned().collect()
 }
 
 /// The target and every symlink that leads to it.

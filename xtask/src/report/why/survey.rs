@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Edge, Missing, Place};
 use crate::coreos::Board;
-use crate::manifest::stage::{FlavorFiles, Stage};
+use crate::manifest::stage::{FlavorFiles, Stage, Texts};
 use crate::manifest::text::ManifestText;
 use crate::manifest::units::started_by;
 use crate::plan::sources::Stage1Sources;
@@ -18,6 +18,8 @@ use crate::usr::tree::UsrTree;
 pub(super) struct Survey {
     /// Where each path is listed, directories standing for what is below them.
     pub(super) listed: BTreeMap<UsrPath, Vec<Place>>,
+    /// The lines that name each path, whether or not the image has it.
+    pub(super) lines: BTreeMap<UsrPath, Vec<Place>>,
     /// Who needs each file.
     pub(super) needed_by: BTreeMap<UsrPath, BTreeSet<Edge>>,
     /// Names that the image does not have.
@@ -55,9 +57,10 @@ impl Survey {
             .iter()
             .map(|(file, bytes)| (file.as_str(), ManifestText::parse(bytes)))
             .collect();
-        let texts = texts.iter().map(|(file, text)| (*file, text)).collect();
+        let texts: Texts<'_> = texts.iter().map(|(file, text)| (*file, text)).collect();
         let mut present = BTreeSet::new();
         for flavor in FlavorFiles::of_board(board, &sources.listings) {
+            self.note_lines(&flavor, &texts);
             let stage = Stage::of(&flavor, &texts, tree);
             for path in &stage.present {
                 let Some(home) = stage.home(path) else { continue };
@@ -70,6 +73,19 @@ impl Survey {
             present.extend(stage.present);
         }
         present
+    }
+
+    fn note_lines(&mut self, flavor: &FlavorFiles, texts: &Texts<'_>) {
+        for file in &flavor.files {
+            for (index, line) in texts.get(file.as_str()).into_iter().flat_map(|text| text.entries()) {
+                let Ok(path) = UsrPath::new(line) else { continue };
+                let place = Place { file: file.clone(), line: index + 1 };
+                let places = self.lines.entry(path).or_default();
+                if !places.contains(&place) {
+                    places.push(place);
+                }
+            }
+        }
     }
 
     fn link(&mut self, load: &Load) {

@@ -27,6 +27,7 @@ fn image() -> UsrTree {
         })),
     };
     put("bin/login", elf(None, &["libmisc.so.1", "libpam.so.0"]));
+    put("bin/lost", Kind::Symlink("../sbin/lost".into()));
     put("bin/odd", elf(None, &["libnowhere.so.1"]));
     put("lib64/libmisc.so.1", elf(Some("libmisc.so.1"), &["libpam.so.0"]));
     put("lib64/libpam.so", Kind::Symlink("libpam.so.0".into()));
@@ -40,7 +41,7 @@ fn image() -> UsrTree {
 }
 
 fn sources() -> Stage1Sources {
-    let lines = "bin/login\nbin/odd\nlib64/libmisc.so.1\nlib64/libpam.so.0\nlib64/libpam.so.0.84.1\n\
+    let lines = "bin/gone\nbin/login\nbin/odd\nlib64/libmisc.so.1\nlib64/libpam.so.0\nlib64/libpam.so.0.84.1\n\
                  lib64/systemd/system/login.service\n";
     Stage1Sources {
         manifests: [(FILE.to_owned(), lines.as_bytes().to_vec())].into(),
@@ -73,8 +74,8 @@ fn a_soname_and_all_that_hangs_on_it() {
             lib64/libpam.so.0.84.1 (amd64-usr)
             ├── listed
             │   ├── lib64/libpam.so [not listed]
-            │   ├── lib64/libpam.so.0 M:4
-            │   └── lib64/libpam.so.0.84.1 M:5
+            │   ├── lib64/libpam.so.0 M:5
+            │   └── lib64/libpam.so.0.84.1 M:6
             └── needed by
                 ├── bin/login: libpam.so.0, the board's directory /usr/lib64
                 │   └── lib64/systemd/system/login.service: ExecStart=/usr/bin/login -p
@@ -114,6 +115,26 @@ fn a_name_that_nobody_knows() {
 }
 
 #[test]
+fn a_line_that_names_nothing_is_told_with_its_place() {
+    check(
+        tree(&answer("/usr/bin/gone")),
+        expect![[r#"
+            bin/gone (amd64-usr): not in the image
+            └── listed
+                └── bin/gone M:1
+        "#]],
+    );
+    check(
+        tree(&answer("lost")),
+        expect![[r#"
+            bin/lost (amd64-usr): leads to sbin/lost, which is not in the image
+            └── not listed
+        "#]],
+    );
+    assert_eq!(tree(&answer("gone")), tree(&answer("bin/gone")));
+}
+
+#[test]
 fn graphs() {
     check(
         dot(&answer("libmisc.so.1")),
@@ -148,6 +169,7 @@ fn a_document() {
             {
               "boards": [
                 {
+                  "absent": [],
                   "board": "amd64-usr",
                   "missing": null,
                   "names": [
@@ -155,7 +177,7 @@ fn a_document() {
                       "listed": [
                         {
                           "file": "M",
-                          "line": 1
+                          "line": 2
                         }
                       ],
                       "path": "bin/login"
@@ -168,7 +190,7 @@ fn a_document() {
                       "listed": [
                         {
                           "file": "M",
-                          "line": 6
+                          "line": 7
                         }
                       ],
                       "name": "ExecStart=/usr/bin/login -p",
