@@ -91,6 +91,13 @@ pub(super) fn old_name(index: usize) -> String {
     format!("old.{index}")
 }
 
+/// Whether a name of the staging folder is one that this program gives.
+pub(super) fn is_ours(name: &str) -> bool {
+    let numbered = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
+    matches!(name, ".gitignore" | "forward" | "back" | "journal")
+        || name.strip_prefix("new.").or_else(|| name.strip_prefix("old.")).is_some_and(numbered)
+}
+
 /// Whether a path leads to a place of the tree that a run may write, and fits on a line. A journal that came with a
 /// foreign tree is no order: it could name what git made beside that tree's files.
 pub(super) fn may_be_replaced(path: &str) -> bool {
@@ -114,6 +121,16 @@ mod tests {
             assert_eq!(Journal::parse(&one.print()).as_ref(), Some(one));
         }
         assert_eq!(two.reversed().reversed().entries[0].before, two.entries[0].before);
+    }
+
+    #[test]
+    fn the_names_of_the_folder_are_known_and_no_others() {
+        for index in [0, 7, 1234] {
+            assert!(is_ours(&new_name(index)) && is_ours(&old_name(index)));
+        }
+        for name in ["new.", "new.x", "old.1.txt", "notes", "journal~", ".gitignore.orig"] {
+            assert!(!is_ours(name), "{name}");
+        }
     }
 
     #[test]

@@ -47,12 +47,16 @@ fn apply_on(disk: &Disk, root: &Path, plan: &EditPlan) -> Result<()> {
     signals::uninterrupted(|| {
         let staging = Staging::of(disk, root);
         mend_alone(&staging)?;
+        staging.ensure_free()?;
         let targets = targets::of_plan(root, plan)?;
         let staged = staging.fill(&targets).and_then(|journal| staging.decide("forward").map(|()| journal));
         let done = staged.and_then(|journal| staging.carry_through(&journal));
         match done {
             // The tree is whole; a folder that will not go is the next run's to clear.
-            Ok(()) => staging.clear().or(Ok(())),
+            Ok(()) => {
+                let _left_over = staging.clear();
+                Ok(())
+            }
             Err(fault) => Err(take_back(&staging, fault)),
         }
     })
@@ -94,8 +98,8 @@ fn mend_alone(staging: &Staging) -> Result<Option<String>> {
         return Ok(None);
     }
     let Some(journal) = staging.journal()? else {
-        staging.clear()?;
-        return Ok(None);
+        let left = |path: std::path::PathBuf| format!("{} is left: it is none of ours", path.display());
+        return Ok(staging.clear()?.map(left));
     };
     staging.carry_through(&journal).map_err(|fault| {
         let mut fault = fault.while_doing("cannot finish what an interrupted run had begun");

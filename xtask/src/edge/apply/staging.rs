@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::disk::Disk;
-use super::journal::{Entry, Journal, new_name, old_name, sha256};
+use super::journal::{Entry, Journal, is_ours, new_name, old_name, sha256};
 use super::targets::Target;
 use crate::fault::{Fault, OrFault, Result};
 
@@ -150,14 +150,32 @@ impl<'a> Staging<'a> {
         Fault::failed(format!("cannot carry through the journal in {}", self.folder.display())).because(why)
     }
 
-    /// Removes the folder, the journal first: without it the rest says nothing.
-    pub(super) fn clear(&self) -> Result<()> {
+    /// Removes what this program put here, the journal first: without it the rest says nothing. Gives what somebody
+    /// else put here, and leaves the folder then.
+    pub(super) fn clear(&self) -> Result<Option<PathBuf>> {
         self.disk.remove_file(&self.folder.join("journal"))?;
         let names =
             fs::read_dir(&self.folder).or_fault(|| format!("cannot read {}", self.folder.display()))?;
-        for name in names.flatten() {
-            self.disk.remove_file(&name.path())?;
+        let (ours, foreign): (Vec<_>, Vec<_>) = names.flatten().partition(|entry| {
+            entry.file_name().to_str().is_some_and(is_ours)
+                && entry.file_type().is_ok_and(|what| what.is_file())
+        });
+        ours.iter().try_for_each(|entry| self.disk.remove_file(&entry.path()))?;
+        match foreign.iter().map(fs::DirEntry::path).min() {
+            None => self.disk.remove_dir(&self.folder).map(|()| None),
+            foreign => Ok(foreign),
         }
-        self.disk.remove_dir(&self.folder)
+    }
+
+    /// Makes sure that nothing of somebody else's lies where this run is to write.
+    pub(super) fn ensure_free(&self) -> Result<()> {
+        match self.is_there()?.then(|| self.clear()).transpose()?.flatten() {
+            None => Ok(()),
+            Some(foreign) => {
+                Err(Fault::failed(format!("cannot stage: {} is none of ours", foreign.display()))
+                    .because("the folder is for what waits to be put in place, and is emptied")
+                    .hint("move it elsewhere, then run the command again"))
+            }
+        }
     }
 }

@@ -322,6 +322,26 @@ fn two_runs_at_once_do_not_mix() {
 }
 
 #[test]
+fn what_somebody_else_put_into_the_staging_folder_is_left_and_told() {
+    let fixture = Fixture::new();
+    let staging = fixture.root().join(".xtask-staging");
+    let (notes, folder) = (staging.join("notes"), staging.join("new.7"));
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(&notes, "mine\n").unwrap();
+    fs::write(staging.join("new.0"), "left over\n").unwrap();
+    let told = fixture.mended().unwrap().unwrap();
+    assert!(told.ends_with("new.7 is left: it is none of ours"), "{told}");
+    assert!(!staging.join("new.0").exists(), "what a killed run left goes");
+    let fault = fixture.apply(Breaks::default()).0.unwrap_err();
+    assert!(fault.message.contains("none of ours") && fixture.is_before(), "{fault}");
+    assert_eq!(fs::read(&notes).unwrap(), b"mine\n");
+    fs::remove_file(&notes).unwrap();
+    fs::remove_dir(&folder).unwrap();
+    fixture.apply(Breaks::default()).0.unwrap();
+    assert!(fixture.is_after() && !fixture.staging_is_there());
+}
+
+#[test]
 fn a_staging_folder_that_is_none_of_ours_is_not_entered() {
     let fixture = Fixture::new();
     let staging = fixture.root().join(".xtask-staging");
