@@ -85,7 +85,8 @@ pub(super) fn mend_and_apply(
     report.fixes = bump.fixes;
     report.findings = if report.dry_run { relocated(bump.findings, &context.sources) } else { bump.findings };
     if report.dry_run {
-        return Ok(());
+        // A dry run ends as the real one would; `--check` asks no more than whether something would change.
+        return if report.check { Ok(()) } else { apply::rehearse(&context.tree, &report.plan) };
     }
     let done = write(context, &report.plan, commit.then(|| message(report)), &files);
     if done.is_err() {

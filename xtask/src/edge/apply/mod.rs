@@ -31,6 +31,14 @@ pub fn apply(tree: &Tree, plan: &EditPlan) -> Result<()> {
     apply_on(&Disk::default(), tree.root(), plan)
 }
 
+/// Looks at every file as [`apply`] would before it writes anything, and writes nothing.
+///
+/// # Errors
+/// Those of [`apply`] that can be told beforehand.
+pub fn rehearse(tree: &Tree, plan: &EditPlan) -> Result<()> {
+    targets::of_plan(tree.root(), plan).map(drop)
+}
+
 /// Finishes what a killed run had begun, and says what it did. Reading a tree starts with this.
 ///
 /// # Errors

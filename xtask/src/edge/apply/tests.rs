@@ -258,6 +258,7 @@ fn a_file_that_nobody_may_write_is_not_written() {
     fs::set_permissions(&systemd, fs::Permissions::from_mode(0o444)).unwrap();
     let fault = fixture.apply(Breaks::default()).0.unwrap_err();
     assert!(fault.message.contains("systemd.manifest may not be written"), "{fault}");
+    assert_eq!(rehearse(&tree(fixture.root()), &fixture.plan), Err(fault), "a dry run says the same");
     assert!(fixture.is_before() && !fixture.staging_is_there());
 }
 
