@@ -25,15 +25,33 @@ pub fn ensure_clean(root: &Path, files: &[&str]) -> Result<()> {
             .map_err(|fault| fault.while_doing("git does not know who commits"))
             .map_err(|fault| fault.hint("git config user.name NAME; git config user.email ADDRESS"))?;
     }
-    let changed =
-        git.run(&with_files(&["status", "--porcelain=v1", "--untracked-files=all", "-z"], files))?;
-    let changed: Vec<&str> = changed.split('\0').filter_map(|entry| entry.get(3..)).collect();
+    let status = ["status", "--porcelain=v1", "--no-renames", "--untracked-files=all", "--ignored", "-z"];
+    let status = git.run(&with_files(&status, files))?;
+    let (unknown, changed): (Vec<&str>, Vec<&str>) = status
+        .split('\0')
+        .filter(|entry| entry.len() > 3)
+        .partition(|entry| entry.starts_with("??") || entry.starts_with("!!"));
+    if let Some(entry) = unknown.first() {
+        // A stash leaves alone what git does not know, so the way out is another one.
+        let force = if entry.starts_with("!!") { " --force" } else { "" };
+        return Err(Fault::failed(format!(
+            "--commit cannot commit {}: git does not know it",
+            names(&unknown, ", ")
+        ))
+        .because("a bump's commit holds exactly what the bump changed, not a whole file")
+        .hint(format!("git add{force} {0} && git commit {0}, or leave --commit out", names(&unknown, " "))));
+    }
     if changed.is_empty() {
         return Ok(());
     }
-    Err(Fault::failed(format!("--commit would take in other changes of {}", changed.join(", ")))
+    Err(Fault::failed(format!("--commit would take in other changes of {}", names(&changed, ", ")))
         .because("a bump's commit holds exactly what the bump changed")
-        .hint(format!("git stash push {}", changed.join(" "))))
+        .hint(format!("git stash push {}", names(&changed, " "))))
+}
+
+/// The paths of the entries of `git status`: each has two letters and a blank in front.
+fn names(entries: &[&str], separator: &str) -> String {
+    entries.iter().filter_map(|entry| entry.get(3..)).collect::<Vec<_>>().join(separator)
 }
 
 /// Commits exactly `files` (relative to `root`), whatever else is staged, and returns the commit's short name.

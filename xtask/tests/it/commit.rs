@@ -70,8 +70,21 @@ fn other_changes_of_those_files_are_refused() {
 #[test]
 fn a_file_that_git_does_not_know_is_refused() {
     let folder = checkout();
-    write(folder.path(), "new", "x\n");
-    assert!(ensure_clean(folder.path(), &["new"]).unwrap_err().message.contains("new"));
+    let root = folder.path();
+    for (ignore, hint) in
+        [("", "git add new && git commit new"), ("new\n", "git add --force new && git commit new")]
+    {
+        write(root, ".gitignore", ignore);
+        write(root, "new", "x\n");
+        let fault = ensure_clean(root, &["new"]).unwrap_err();
+        assert!(fault.message.contains("new"), "{fault}");
+        // What the hint says works: a stash would not.
+        let told = fault.hint.unwrap();
+        assert!(told.starts_with(hint), "{told}");
+    }
+    git(root, &["add", "--force", "new"]);
+    git(root, &["commit", "--quiet", "-m", "new", "new"]);
+    ensure_clean(root, &["new"]).unwrap();
 }
 
 #[test]
