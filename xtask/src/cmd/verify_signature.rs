@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::edge::cache::signature;
 use crate::edge::openpgp::{DetachedSignature, Fetch, Keyring, SignatureVerdict, Verdicts, Verification};
-use crate::fault::{OrFault, Result};
+use crate::fault::{Fault, OrFault, Result};
 use crate::flags::VerifySignature;
 use crate::report::Report;
 
@@ -27,6 +27,10 @@ pub fn run(flags: &VerifySignature, keyring: &Keyring, fetch: Option<Fetch<'_>>)
 fn verdicts(flags: &VerifySignature, keyring: &Keyring, fetch: Option<Fetch<'_>>) -> Result<Verdicts> {
     // The file first: a mistyped name is no matter of trust.
     let mut file = File::open(&flags.file).or_fault(|| format!("cannot open {}", flags.file.display()))?;
+    if file.metadata().is_ok_and(|what| what.is_dir()) {
+        return Err(Fault::failed(format!("{} is a folder: expected a signed file", flags.file.display()))
+            .hint("cargo xtask verify-signature FILE"));
+    }
     let signature = read_signature(flags)?;
     let mut verification = keyring.open(&signature, fetch)?;
     if verification.needs_data() {

@@ -41,6 +41,10 @@ impl Road<'_> {
             .canonicalize()
             .or_fault(|| format!("cannot find the image {}", image.display()))
             .map_err(|fault| fault.hint("name a PXE image on this machine: --image FILE"))?;
+        if !path.is_file() {
+            return Err(Fault::failed(format!("{} is no file: expected a PXE image", image.display()))
+                .hint("name the .cpio.gz itself: --image FILE"));
+        }
         let bytes = signature::read(&place)?;
         if bytes.is_none() && !unsigned {
             return Err(signature::missing(place.display()).hint(
