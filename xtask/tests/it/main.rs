@@ -15,6 +15,7 @@ mod chance;
 mod channels;
 mod check;
 mod commit;
+mod completions;
 mod demo_command;
 mod demo_factory;
 mod demo_server;

@@ -1,0 +1,17 @@
+
+# `cargo xtask` is what one types. cargo's own completion asks a function of this name for the words behind `xtask`.
+_cargo-xtask() { _xtask "$@" }
+
+# Where cargo has no completion, it gets this much.
+_cargo_xtask_alone() {
+    if (( CURRENT > 2 )) && [[ $words[2] == xtask ]]; then
+        shift words
+        (( CURRENT-- ))
+        _xtask "$@"
+    elif (( CURRENT == 2 )); then
+        compadd xtask
+    else
+        _default
+    fi
+}
+(( $+_comps[cargo] )) || compdef _cargo_xtask_alone cargo

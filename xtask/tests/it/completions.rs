@@ -1,0 +1,88 @@
+//! `cargo xtask <TAB>`, as the shells themselves complete it.
+
+use std::fs;
+use std::process::Command;
+
+use crate::e2e::is_there;
+
+/// A script file of `completions SHELL`, in a folder of its own.
+fn script(shell: &str) -> tempfile::TempDir {
+    let home = tempfile::tempdir().unwrap();
+    let made = Command::new(env!("CARGO_BIN_EXE_xtask")).args(["completions", shell]).output().unwrap();
+    assert!(made.status.success());
+    fs::write(home.path().join("script"), made.stdout).unwrap();
+    home
+}
+
+/// What a shell says of one line of input, the words it offers.
+fn offered(home: &tempfile::TempDir, shell: &[&str], program: &str, line: &str) -> Vec<String> {
+    let output = Command::new(shell[0])
+        .args(&shell[1..])
+        .args(["-c", program])
+        .env("LINE", line)
+        .env("HOME", home.path())
+        .env("XDG_CONFIG_HOME", home.path())
+        .env("XDG_DATA_HOME", home.path())
+        .current_dir(home.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(said, "", "{line}");
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// The line, some of the words that are offered, and one that is not.
+const LINES: &[(&str, &[&str], &str)] = &[
+    ("cargo xtask ", &["bump-coreos", "why"], "build"),
+    ("cargo xtask bump", &["bump-coreos"], "why"),
+    ("cargo +stable xtask sort", &["sort-manifests"], "bump-coreos"),
+    ("cargo xtask bump-coreos --ch", &["--channel", "--check"], "--mirror"),
+    ("cargo xtask fetch --format ", &["json", "github"], "bump-coreos"),
+    ("xtask fe", &["fetch"], "why"),
+];
+
+fn check(home: &tempfile::TempDir, shell: &[&str], program: &str) {
+    for (line, words, other) in LINES {
+        let offered = offered(home, shell, program, line);
+        for word in *words {
+            assert!(offered.iter().any(|one| one == word), "{line}: no {word} in {offered:?}");
+        }
+        assert!(!offered.iter().any(|one| one == other), "{line}: {other} in {offered:?}");
+    }
+}
+
+/// Completes $LINE as readline does, with the function that is registered for its first word.
+const BASH: &str = r#"
+_cargo() { [[ $2 == xt* ]] || COMPREPLY=(cargo-s-own); }
+complete -F _cargo cargo
+source ./script; source ./script
+read -ra COMP_WORDS <<<"$LINE"; [[ $LINE == *' ' ]] && COMP_WORDS+=('')
+COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMP_LINE=$LINE COMP_POINT=${#LINE}
+spec=$(complete -p "${COMP_WORDS[0]}"); spec=${spec##* -F }
+"${spec%% *}" "${COMP_WORDS[0]}" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+printf '%s\n' "${COMPREPLY[@]}"
+"#;
+
+#[test]
+fn bash_completes_cargo_xtask_and_leaves_cargo_its_own() {
+    if !is_there("bash") {
+        return;
+    }
+    let (home, bash) = (script("bash"), ["bash", "--norc"]);
+    check(&home, &bash, BASH);
+    assert_eq!(offered(&home, &bash, BASH, "cargo build --re"), ["cargo-s-own"]);
+    assert_eq!(offered(&home, &bash, BASH, "cargo xtask"), [""], "cargo's own is asked for the word itself");
+    let alone = BASH.replace("complete -F _cargo cargo", "");
+    assert_eq!(offered(&home, &bash, &alone, "cargo x"), ["xtask"]);
+}
+
+#[test]
+fn fish_completes_cargo_xtask_and_leaves_cargo_its_own() {
+    if !is_there("fish") {
+        return;
+    }
+    let (home, fish) = (script("fish"), ["fish", "--no-config"]);
+    let program = "complete -c cargo -x -n __fish_use_subcommand -a cargo-s-own; source ./script; complete -C $LINE | string replace -r '\\t.*' ''";
+    check(&home, &fish, program);
+    assert!(offered(&home, &fish, program, "cargo car").iter().any(|one| one == "cargo-s-own"));
+}
