@@ -3,6 +3,7 @@
 //! A person's mistake in a manifest is a finding, never a [`Fault`]. Messages are lower case, without a full
 //! stop, and name the path or URL, what was expected and what was found.
 
+use std::any::Any;
 use std::fmt;
 
 /// The result of everything that can be stopped by the outside world.
@@ -39,6 +40,13 @@ impl Fault {
     /// Something is not trusted, or is not what was asked for (exit code 3).
     pub fn refused(message: impl Into<String>) -> Fault {
         Fault { kind: FaultKind::Refused, ..Fault::failed(message) }
+    }
+
+    /// A panic that was caught in another thread: a bug, here or in a crate that met what it did not expect.
+    pub fn of_panic(message: impl Into<String>, panic: &(dyn Any + Send)) -> Fault {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        Fault::failed(message).because(text.unwrap_or("it panicked, and gave no reason"))
     }
 
     /// Adds the innermost cause known so far.
@@ -94,5 +102,23 @@ impl<T, E: std::error::Error> OrFault<T> for std::result::Result<T, E> {
             }
             fault
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_elsewhere_is_a_fault_that_says_what_it_said() {
+        let given: [(Box<dyn Any + Send>, &str); 3] = [
+            (Box::new("index out of bounds"), "index out of bounds"),
+            (Box::new(String::from("no entry 7")), "no entry 7"),
+            (Box::new(7), "it panicked, and gave no reason"),
+        ];
+        for (panic, cause) in given {
+            let fault = Fault::of_panic("asking the loader failed", &*panic);
+            assert_eq!((fault.kind, fault.causes), (FaultKind::Failed, vec![cause.to_owned()]));
+        }
     }
 }

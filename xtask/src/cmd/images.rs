@@ -167,7 +167,7 @@ fn side_by_side<I: Sync, T: Send>(items: &[I], bring: impl Fn(&I) -> Result<T> +
     thread::scope(|scope| {
         let threads: Vec<_> = items.iter().map(|item| scope.spawn(|| bring(item))).collect();
         let joined = |thread: thread::ScopedJoinHandle<'_, _>| {
-            thread.join().unwrap_or_else(|_| Err(Fault::failed("the thread that read an image panicked")))
+            thread.join().unwrap_or_else(|panic| Err(Fault::of_panic("bringing an image failed", &*panic)))
         };
         threads.into_iter().map(joined).collect()
     })

@@ -137,7 +137,5 @@ fn joined<T>(thread: ScopedJoinHandle<'_, T>, what: &str) -> Result<T> {
 
 /// A caught panic as a fault.
 pub(super) fn panicked(what: &str, panic: &(dyn std::any::Any + Send)) -> Fault {
-    let text =
-        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    Fault::failed(format!("{what} gave up on these bytes")).because(text.unwrap_or("no reason was given"))
+    Fault::of_panic(format!("{what} gave up on these bytes"), panic)
 }

@@ -6,14 +6,14 @@
 mod means;
 pub mod output;
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 pub use self::means::{Means, is_root, on_path};
 use super::rootfs::Rootfs;
-use crate::fault::{OrFault, Result};
+use crate::fault::{Fault, OrFault, Result};
 use crate::usr::elf::DlopenPriority;
 use crate::usr::facts::Facts;
 use crate::usr::link;
@@ -71,19 +71,17 @@ pub const LIBRARY_PATH: &str = "/usr/lib:/usr/lib64:/usr/lib/systemd:/usr/lib64/
 
 fn ask_all(rootfs: &Rootfs, means: &Means, files: &[&UsrPath], jobs: usize) -> Result<Vec<Linked>> {
     let next = AtomicUsize::new(0);
-    let answers: Mutex<Vec<Result<Linked>>> = Mutex::new(Vec::with_capacity(files.len()));
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.clamp(1, 64) {
-            scope.spawn(|| {
-                while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let answer = ask(rootfs, means, file);
-                    answers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(answer);
-                }
-            });
-        }
+    let work = || -> Result<Vec<Linked>> {
+        let mine = std::iter::from_fn(|| files.get(next.fetch_add(1, Ordering::Relaxed)));
+        mine.map(|file| ask(rootfs, means, file)).collect()
+    };
+    // Every thread is waited for before the first answer is looked at: one that panicked unseen would end the process.
+    let answers: Vec<Result<Vec<Linked>>> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..jobs.clamp(1, 64)).map(|_| scope.spawn(work)).collect();
+        let answer = |panic: Box<dyn Any + Send>| Err(Fault::of_panic("asking the loader failed", &*panic));
+        workers.into_iter().map(|worker| worker.join().unwrap_or_else(answer)).collect()
     });
-    let answers = answers.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let mut linked = answers.into_iter().collect::<Result<Vec<Linked>>>()?;
+    let mut linked = answers.into_iter().collect::<Result<Vec<_>>>()?.concat();
     linked.sort_by(|one, other| one.file.cmp(&other.file));
     Ok(linked)
 }
