@@ -5,7 +5,7 @@ use crate::cmd::{
     verify_signature, why,
 };
 use crate::edge::cache::Cache;
-use crate::edge::http::{Client, Rules};
+use crate::edge::http::Rules;
 use crate::edge::settings::Settings;
 use crate::edge::term::{Term, Verbosity};
 use crate::fault::{Fault, Result};
@@ -85,7 +85,8 @@ fn carry_out(term: &Term, invocation: &Invocation, report: &mut Report) -> Resul
             // Without a home there is no cache, and what is fetched serves this run alone.
             let folder = Cache::of_environment().ok().map(|cache| cache.certificates());
             let keyring = Settings::read()?.keyring(None, flags.signing_key.as_deref(), folder)?;
-            let client = Client::new(Rules { offline: flags.offline, ..Rules::from_environment() });
+            cmd::tell_trust(term, &keyring);
+            let client = cmd::client(term, Rules { offline: flags.offline, ..Rules::from_environment() });
             let fetch = |url: &str| client.get_certificate(url);
             *report = verify_signature::run(flags, &keyring, (!flags.offline).then_some(&fetch));
             Ok(())

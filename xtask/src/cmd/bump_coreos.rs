@@ -100,6 +100,9 @@ pub(super) fn mend_and_apply(
 /// the same command does the same again.
 fn write(context: &Context<'_>, plan: &EditPlan, message: Option<String>, files: &[&str]) -> Result<()> {
     apply::apply(&context.tree, plan)?;
+    for edit in &plan.edits {
+        context.term.detail("wrote", format!("{}: {} bytes", edit.path, edit.after.len()));
+    }
     let Some(message) = message else { return Ok(()) };
     match git::commit(context.tree.root(), files, &message) {
         Ok(name) => {

@@ -2,6 +2,7 @@
 
 use std::env;
 
+use super::details::tell_tree;
 use crate::coreos::{Board, Brand};
 use crate::edge::cache::Cache;
 use crate::edge::repo::Tree;
@@ -42,6 +43,7 @@ impl<'a> Context<'a> {
             term.warn(note);
         }
         let pins = CommonMk::parse(&read.sources.common_mk)?;
+        tell_tree(term, &tree, &read.sources, &pins);
         Ok(Context { term, settings: Settings::read()?, cache: None, tree, sources: read.sources, pins })
     }
 

@@ -11,6 +11,7 @@ use std::thread;
 use super::context::Context;
 use crate::coreos::{Board, Channel, Release};
 use crate::edge::cache::{Image, Road};
+use crate::edge::term::Term;
 use crate::fault::{Fault, Result};
 use crate::flags::{ImageFlags, Wanted};
 use crate::plan::bump::{Trees, Unread};
@@ -67,6 +68,7 @@ impl<'t> Images<'t> {
         images.channel = flags.channel.or(images.channel);
         for opened in images.opened.values() {
             context.term.stage("verified", sentence(&opened.origin));
+            opened.tell(context.term);
         }
         Ok(images)
     }
@@ -123,12 +125,15 @@ impl<'t> Images<'t> {
     /// # Errors
     /// Those of the look; an image that is broken where a file lies.
     pub(super) fn settle<T>(&mut self, mut look: impl FnMut(&Trees<'_>) -> Result<(T, Unread)>) -> Result<T> {
-        for _ in 0..MAX_ROUNDS {
+        for round in 1..=MAX_ROUNDS {
             let (seen, unread) = look(&self.trees())?;
             if unread.is_empty() {
+                self.road.term.detail("settled", format!("in round {round}: nothing more is to be read"));
                 return Ok(seen);
             }
             for (board, paths) in &unread {
+                self.road.term.detail("reading", format!("round {round}: {} files of {board}", paths.len()));
+                paths.iter().for_each(|path| self.road.term.trace("reading", path));
                 if let Some(opened) = self.opened.get_mut(board) {
                     opened.image.read_facts(&self.road, paths)?;
                 }
@@ -203,6 +208,15 @@ fn local<'t>(road: Road<'t>, flags: &ImageFlags, mut asked: Asked) -> Result<Ima
 }
 
 impl Opened {
+    /// What tells this image from any other, and who answers for it.
+    fn tell(&self, term: &Term) {
+        let ImageOrigin { board, digest, signature, .. } = &self.origin;
+        term.detail("image", format!("{board}: {digest}, {} nodes", self.image.tree().iter().count()));
+        if let Some(Signer { primary, subkey, signed_at, .. }) = signature {
+            term.detail("signed", format!("{signed_at} by {primary}, subkey {subkey}"));
+        }
+    }
+
     /// Reads what an image says of itself, and holds it against what was asked for.
     fn of(mut image: Image, road: &Road<'_>, asked: &Asked) -> Result<(Board, Release, Opened)> {
         let (board, release, identity) = asked.hold(road, &mut image)?;

@@ -7,6 +7,7 @@
 mod bump_coreos;
 mod completions;
 mod context;
+mod details;
 mod diff;
 mod fetch;
 mod images;
@@ -21,6 +22,7 @@ mod why;
 pub use bump_coreos::bump_coreos;
 pub use completions::completions;
 pub use context::Context;
+pub use details::{client, tell_trust};
 pub use diff::diff;
 pub use fetch::fetch;
 pub use report::{report, told};

@@ -64,12 +64,16 @@ fn globals() -> Vec<Arg> {
         option("color", "WHEN", "When to colour")
             .value_parser(PossibleValuesParser::new(["auto", "always", "never"]))
             .default_value("auto"),
-        Arg::new("verbose").short('v').long("verbose").action(ArgAction::Count).help("Say more"),
+        Arg::new("verbose")
+            .short('v')
+            .long("verbose")
+            .action(ArgAction::Count)
+            .help("Say what was read and asked (-vv: each file)"),
         Arg::new("quiet")
             .short('q')
             .long("quiet")
             .action(ArgAction::SetTrue)
-            .help("Say less")
+            .help("Say less: warnings and errors")
             .conflicts_with("verbose"),
     ]
     .into_iter()

@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use expect_test::expect;
+
 use crate::e2e::end_to_end;
 
 fn xtask(temporary: &Path, arguments: &[&str]) -> Command {
@@ -72,6 +74,59 @@ fn the_demo_makes_the_guides_changes_and_no_other() {
         ]
     );
     assert_eq!(left_in(temporary.path()), [""; 0]);
+}
+
+/// What standard error says beyond `serving` and progress, without what differs from run to run.
+fn said(option: &str) -> (String, Vec<u8>) {
+    let temporary = tempfile::tempdir().unwrap();
+    let arguments = [option, "demo"];
+    let output = xtask(temporary.path(), &arguments[usize::from(option.is_empty())..]).output().unwrap();
+    assert!(output.status.success());
+    let mut said = String::from_utf8(output.stderr).unwrap();
+    for (differs, same) in [
+        (r"  \[[0-9]+\.[0-9]{3} s\]", "  [TIME]"),
+        ("/[^ ]*/coreos-xtask-demo-[^/]*/", "/DEMO/"),
+        (r"http://127\.0\.0\.1:[0-9]+/[^ ]*/", ""),
+        ("sha256:[0-9a-f]{64}", "sha256:HEX"),
+        ("[0-9A-F]{40}", "FINGERPRINT"),
+        ("[0-9]{3,} (bytes|nodes)", "N $1"),
+    ] {
+        said = regex::Regex::new(differs).unwrap().replace_all(&said, same).into_owned();
+    }
+    let others = ["serving", "verified", "download"];
+    let lines = said.lines().filter(|line| !others.iter().any(|word| line.starts_with(word)));
+    (lines.map(|line| format!("{line}\n")).collect(), output.stdout)
+}
+
+#[test]
+fn v_tells_what_was_read_asked_and_decided_and_vv_of_each_file() {
+    let (quiet, result) = said("");
+    assert_eq!(quiet, "");
+    let (verbose, same) = said("-v");
+    expect![[r#"
+        tree      /DEMO/tree: 5 manifests of 155 lines for amd64-usr  [TIME]
+        pinned    991.0.0 with systemd v225, at https://alpha.release.core-os.net/$(RKT_STAGE1_COREOS_BOARD)/$(CCN_IMG_RELEASE)/coreos_production_pxe_image.cpio.gz  [TIME]
+        cache     /DEMO/cache  [TIME]
+        trusted   FINGERPRINT, Throwaway Buildbot 1 <bot@example.invalid>  [TIME]
+        cache     coreos_production_pxe_image.cpio.gz: no image is kept from there  [TIME]
+        asked     coreos_production_pxe_image.cpio.gz.sig: 200 OK, N bytes  [TIME]
+        asked     coreos_production_pxe_image.cpio.gz: 200 OK, N bytes  [TIME]
+        image     amd64-usr: sha256:HEX, N nodes  [TIME]
+        signed    2016-04-30T00:00:00Z by FINGERPRINT, subkey FINGERPRINT  [TIME]
+        reading   round 1: 93 files of amd64-usr  [TIME]
+        settled   in round 2: nothing more is to be read  [TIME]
+        wrote     stage1/usr_from_coreos/coreos-common.mk: N bytes  [TIME]
+        wrote     stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest: N bytes  [TIME]
+    "#]].assert_eq(&verbose);
+    assert_eq!(String::from_utf8(result).unwrap(), String::from_utf8(same).unwrap());
+    let (each_file, _) = said("-vv");
+    for more in [
+        "manifest  stage1/usr_from_kvm/manifest-amd64-usr.d/sshd.manifest: 19 lines",
+        "reading   lib64/libc-2.21.so",
+    ] {
+        assert!(each_file.contains(more), "{each_file}");
+        assert!(!verbose.contains(more));
+    }
 }
 
 /// The three commands as a person pastes them: check the old release, bump, check, bump again.

@@ -1,9 +1,10 @@
 //! Where the files of a release lie, as the pinned URL, the flags and the settings have it.
 
 use crate::cmd::context::Context;
+use crate::cmd::details::{client, tell_trust};
 use crate::coreos::{Board, Brand, Channel, Release};
 use crate::edge::cache::{Cache, Road};
-use crate::edge::http::{Client, ReleaseDir, Rules};
+use crate::edge::http::{ReleaseDir, Rules};
 use crate::fault::{Fault, Result};
 use crate::flags::ImageFlags;
 use crate::plan::common_mk::CommonMk;
@@ -19,7 +20,9 @@ pub(in crate::cmd) fn road<'t>(context: &Context<'t>, flags: &ImageFlags) -> Res
     let brand = Some(context.brand(flags));
     let keyring =
         context.settings.keyring(brand, flags.signing_key.as_deref(), Some(cache.certificates()))?;
-    Ok(Road { cache, client: Client::new(rules), keyring, term: context.term })
+    context.term.detail("cache", cache.root().display());
+    tell_trust(context.term, &keyring);
+    Ok(Road { cache, client: client(context.term, rules), keyring, term: context.term })
 }
 
 /// Where the releases of a run lie.

@@ -39,6 +39,11 @@ impl Cache {
         Cache { root: std::path::absolute(root).unwrap_or_else(|_| root.to_owned()) }
     }
 
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Where fetched certificates are kept.
     pub fn certificates(&self) -> PathBuf {
         self.root.join("certificates")

@@ -55,14 +55,28 @@ impl Image {
         let file = open(&path)?;
         let stamp = Stamp::of(&file)?;
         let terms = road.terms(stamp, signature.as_deref());
-        let kept = kept::place(&road.cache, &path).ok().and_then(|place| kept::load(&place, &terms));
-        if let Some(kept) = kept
-            && let Some(signer) = road.signer_of_kept(&source, signature.as_deref(), &kept)?
-        {
-            let origin = Origin { source, digest: kept.digest, signer };
-            let (hashes, state) = (kept.hashes, State::Read(kept.tree));
-            return Ok(Image { path, signature, origin, terms: Some(terms), hashes, state, grown: false });
-        }
+        let place = kept::place(&road.cache, &path).map_err(|_| "the cache cannot be used");
+        let why_not = match place.and_then(|place| kept::load(&place, &terms)) {
+            Ok(kept) => match road.signer_of_kept(&source, signature.as_deref(), &kept)? {
+                Some(signer) => {
+                    road.term.detail("cache", format!("{source}: its tree is kept from an earlier run"));
+                    let origin = Origin { source, digest: kept.digest, signer };
+                    let (hashes, state) = (kept.hashes, State::Read(kept.tree));
+                    return Ok(Image {
+                        path,
+                        signature,
+                        origin,
+                        terms: Some(terms),
+                        hashes,
+                        state,
+                        grown: false,
+                    });
+                }
+                None => "its signature holds no more",
+            },
+            Err(why_not) => why_not,
+        };
+        road.term.detail("cache", format!("{source}: {why_not}, so all of it is read"));
         let proving = road.proving(&source, signature.as_deref())?;
         Image::proved(road, path, source, signature, &file, proving)
     }

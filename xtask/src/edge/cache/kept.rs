@@ -55,26 +55,33 @@ pub(super) fn place(cache: &Cache, path: &Path) -> Result<PathBuf> {
     Ok(cache.folder("trees")?.join(&name[..32]))
 }
 
-/// What is kept at `place`; `None` where there is nothing, something broken, or something under other terms.
-pub(super) fn load(place: &Path, terms: &Terms) -> Option<Kept> {
-    let bytes = fs::read(place).ok()?;
+/// What is kept at `place`, or why nothing is that counts.
+pub(super) fn load(place: &Path, terms: &Terms) -> std::result::Result<Kept, &'static str> {
+    let bytes = fs::read(place).map_err(|_| "nothing is kept of it")?;
+    read(&bytes, terms).unwrap_or(Err("what is kept of it is broken"))
+}
+
+/// The outer `None` is no text of ours.
+fn read(bytes: &[u8], terms: &Terms) -> Option<std::result::Result<Kept, &'static str>> {
     let end = bytes.windows(2).position(|two| two == b"\n\n")?;
     let head = std::str::from_utf8(&bytes[..end]).ok()?;
     let (checked, check) = head.rsplit_once("\ncheck ")?;
     if Digest::of(checked.as_bytes()).hex() != check {
         return None;
     }
+    let others =
+        ["the file is another by now", "its signature is another by now", "other certificates count by now"];
     let mut lines = checked.strip_prefix(HEADER)?.strip_prefix('\n')?.lines();
     lines.next()?.strip_prefix(FILE)?;
     let digest = Digest::from_hex(lines.next()?.strip_prefix("image ")?)?;
-    for term in terms.lines() {
+    for (term, other) in terms.lines().into_iter().zip(others) {
         if lines.next()? != term {
-            return None;
+            return Some(Err(other));
         }
     }
     let hashes = lines.map(|line| hash(line.strip_prefix("hash ")?)).collect::<Option<Vec<_>>>()?;
     let tree = UsrTree::from_text(&bytes[end + 2..]).ok()?;
-    Some(Kept { digest, hashes, tree })
+    Some(Ok(Kept { digest, hashes, tree }))
 }
 
 /// Keeps the tree of the image at `path`: written beside and renamed, so that another process sees the old one or the

@@ -86,6 +86,9 @@ impl Road<'_> {
     fn at_url(&self, shelf: &Shelf, url: &str, judge: Judge<'_>) -> Result<Option<Image>> {
         self.client.may_ask(url)?;
         let images = shelf.images()?;
+        if !images.iter().any(|kept| kept.is_from(url)) {
+            self.term.detail("cache", format!("{url}: no image is kept from there"));
+        }
         for kept in images.iter().filter(|kept| kept.is_from(url)) {
             match self.taken(kept, url, judge) {
                 Ok(image) => return Ok(Some(image)),

@@ -36,9 +36,13 @@ impl Rules {
     }
 }
 
+/// Who is told of each answer.
+type Ear = Box<dyn Fn(&str) + Send + Sync>;
+
 /// Makes requests; a command has one.
 pub struct Client {
     rules: Rules,
+    ear: Option<Ear>,
     /// For https; it needs certificates, which are read when they are first needed.
     secure: OnceLock<Agent>,
     plain: OnceLock<Agent>,
@@ -47,7 +51,19 @@ pub struct Client {
 impl Client {
     /// A client; proxies come from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
     pub fn new(rules: Rules) -> Client {
-        Client { rules, secure: OnceLock::new(), plain: OnceLock::new() }
+        Client { rules, ear: None, secure: OnceLock::new(), plain: OnceLock::new() }
+    }
+
+    /// Tells `ear` of each request and what came of it.
+    #[must_use]
+    pub fn telling(self, ear: impl Fn(&str) + Send + Sync + 'static) -> Client {
+        Client { ear: Some(Box::new(ear)), ..self }
+    }
+
+    pub(super) fn tell(&self, what: impl FnOnce() -> String) {
+        if let Some(ear) = &self.ear {
+            ear(&what());
+        }
     }
 
     /// Whether nothing may be asked.
@@ -141,6 +157,7 @@ impl Client {
         }
         let answer = request.call().map_err(|error| trouble(url, address, &error))?;
         let status = answer.status();
+        self.tell(|| told(url, &answer, resume));
         if !matches!(status.as_u16(), 408 | 429 | 500..) {
             return Ok(answer);
         }
@@ -175,4 +192,12 @@ impl Client {
         }
         Ok(cell.get_or_init(|| config.build().new_agent()))
     }
+}
+
+/// `URL: 206 Partial Content, 3000 bytes from byte 1000 on`.
+fn told(url: &str, answer: &Response<Body>, resume: Option<&Resume>) -> String {
+    let length = answer.headers().get("content-length").and_then(|value| value.to_str().ok());
+    let length = length.map_or_else(|| "of unknown length".to_owned(), |bytes| format!("{bytes} bytes"));
+    let from = resume.map_or_else(String::new, |resume| format!(" from byte {} on", resume.at));
+    format!("{url}: {}, {length}{from}", answer.status())
 }

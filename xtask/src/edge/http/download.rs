@@ -235,6 +235,7 @@ impl Download<'_> {
         match patience.wait(self.tries, trouble.retry_after, left).filter(|_| trouble.passing && !spent) {
             Some(wait) => {
                 self.tries += 1;
+                self.client.tell(|| format!("{}, again in {:.1} s", trouble.fault, wait.as_secs_f64()));
                 sleep(wait);
                 Ok(())
             }

@@ -8,6 +8,7 @@ mod paint;
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::time::Instant;
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 
@@ -25,8 +26,10 @@ pub enum Verbosity {
     /// Each stage and its progress.
     #[default]
     Normal,
-    /// `-v`: what was decided on the way, too.
+    /// `-v`: what was read, asked and decided on the way, too, and when.
     Verbose,
+    /// `-vv`: that of each file.
+    Everything,
 }
 
 impl Verbosity {
@@ -35,7 +38,8 @@ impl Verbosity {
         match level {
             ..0 => Verbosity::Quiet,
             0 => Verbosity::Normal,
-            1.. => Verbosity::Verbose,
+            1 => Verbosity::Verbose,
+            2.. => Verbosity::Everything,
         }
     }
 }
@@ -84,13 +88,15 @@ impl Surroundings {
     }
 }
 
-/// Where everything is said. One a process, handed down by reference.
-#[derive(Debug)]
+/// Where everything is said. One a process, handed down by reference; a clone says it in the same place.
+#[derive(Debug, Clone)]
 pub struct Term {
     format: Format,
     verbosity: Verbosity,
     color_stdout: bool,
     color_stderr: bool,
+    /// What `-v` tells the time from.
+    started: Instant,
     /// Bars are drawn: standard error is a terminal that can.
     bars: Option<MultiProgress>,
 }
@@ -106,6 +112,7 @@ impl Term {
         Term {
             format,
             verbosity,
+            started: Instant::now(),
             color_stdout: around.colors(color, around.stdout_terminal) && format == Format::Text,
             color_stderr: around.colors(color, around.stderr_terminal),
             bars: bars.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr())),
@@ -119,7 +126,7 @@ impl Term {
 
     /// Whether `-v` was given.
     pub fn is_verbose(&self) -> bool {
-        self.verbosity == Verbosity::Verbose
+        self.verbosity >= Verbosity::Verbose
     }
 
     /// A line that stays: `verified  CoreOS Buildbot …`. `word` is one verb, the result of the stage.
@@ -131,7 +138,14 @@ impl Term {
 
     /// Like [`Term::stage`], under `-v` only.
     pub fn detail(&self, word: &str, what: impl fmt::Display) {
-        if self.verbosity == Verbosity::Verbose {
+        if self.is_verbose() {
+            self.say(Tone::Faint, word, &what);
+        }
+    }
+
+    /// Like [`Term::detail`], under `-vv` only.
+    pub fn trace(&self, word: &str, what: impl fmt::Display) {
+        if self.verbosity == Verbosity::Everything {
             self.say(Tone::Faint, word, &what);
         }
     }
@@ -195,7 +209,11 @@ impl Term {
 
     fn say(&self, tone: Tone, word: &str, what: &dyn fmt::Display) {
         let mut line = Styled::of(tone, format!("{word:<9}"));
-        line.line(Tone::Plain, format!(" {what}"));
+        line.push(Tone::Plain, format!(" {what}"));
+        if self.is_verbose() {
+            line.push(Tone::Faint, format!("  [{:.3} s]", self.started.elapsed().as_secs_f64()));
+        }
+        line.line(Tone::Plain, "");
         self.diagnose(&line);
     }
 
