@@ -201,9 +201,19 @@ fn demo() -> Command {
 }
 
 fn completions() -> Command {
-    Command::new("completions").about("Print completions for a shell").arg(
-        Arg::new("SHELL").required(true).value_parser(value_parser!(clap_complete::Shell)).help("Your shell"),
-    )
+    Command::new("completions")
+        .about("Print completions for a shell, of cargo xtask too")
+        .after_help(
+            "Install:\n  cargo xtask completions bash > ~/.xtask-completion\n  \
+             # and in ~/.bashrc (or ~/.zshrc, behind compinit): source ~/.xtask-completion\n  \
+             cargo xtask completions fish > ~/.config/fish/conf.d/xtask.fish",
+        )
+        .arg(
+            Arg::new("SHELL")
+                .required(true)
+                .value_parser(value_parser!(clap_complete::Shell))
+                .help("Your shell"),
+        )
 }
 
 fn mending() -> Vec<Arg> {

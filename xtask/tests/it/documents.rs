@@ -6,7 +6,7 @@ use xtask::demo::factory::elf::ElfStub;
 
 use crate::docs_man::commands;
 use crate::scene::{SYSTEMD, Scene};
-use crate::schema::violations;
+use crate::schema::{schema, violations};
 
 /// What is run one after the other on one tree, and the exit code.
 const RUNS: &[(&str, i32)] = &[
@@ -45,6 +45,10 @@ fn every_command_prints_one_document_after_the_schema() {
             document["error"]
         );
         assert_eq!(document["command"].as_str(), line.split(' ').next(), "{line}");
+        // A reader may be met by any key, so each is described.
+        for key in document.as_object().unwrap().keys() {
+            assert!(schema()["properties"].get(key).is_some(), "{line}: the schema does not know {key}");
+        }
     }
     let untried: Vec<String> =
         commands().into_iter().filter(|name| !RUNS.iter().any(|(line, _)| line.starts_with(name))).collect();
