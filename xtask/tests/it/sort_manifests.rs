@@ -4,8 +4,25 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::scene::Scene;
+
 fn xtask(tree: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_xtask")).arg("--repo").arg(tree).args(arguments).output().unwrap()
+}
+
+#[test]
+fn a_linked_directory_holds_no_links() {
+    let scene = Scene::new();
+    let flavor = scene.tree().join("stage1/usr_from_coreos");
+    fs::rename(&flavor, scene.tree().join("stage1/real")).unwrap();
+    std::os::unix::fs::symlink("real", &flavor).unwrap();
+    let systemd = "stage1/real/manifest-amd64-usr.d/systemd.manifest";
+    let sorted = scene.read(systemd);
+    let turned: Vec<u8> = sorted.split_inclusive(|byte| *byte == b'\n').rev().flatten().copied().collect();
+    scene.put(systemd, &turned);
+    let (told, code) = scene.json("sort-manifests");
+    assert_eq!((code, &told["edits"][0]["file"]), (0, &systemd.into()), "{told:#}");
+    assert_eq!(scene.read(systemd), sorted);
 }
 
 #[test]

@@ -36,6 +36,10 @@ pub fn apply(tree: &Tree, plan: &EditPlan) -> Result<()> {
 /// # Errors
 /// Those of [`apply`] that can be told beforehand.
 pub fn rehearse(tree: &Tree, plan: &EditPlan) -> Result<()> {
+    if plan.is_empty() {
+        return Ok(());
+    }
+    Staging::of(&Disk::default(), tree.root()).ensure_free()?;
     targets::of_plan(tree.root(), plan).map(drop)
 }
 

@@ -154,22 +154,18 @@ impl<'a> Staging<'a> {
     /// else put here, and leaves the folder then.
     pub(super) fn clear(&self) -> Result<Option<PathBuf>> {
         self.disk.remove_file(&self.folder.join("journal"))?;
-        let names =
-            fs::read_dir(&self.folder).or_fault(|| format!("cannot read {}", self.folder.display()))?;
-        let (ours, foreign): (Vec<_>, Vec<_>) = names.flatten().partition(|entry| {
-            entry.file_name().to_str().is_some_and(is_ours)
-                && entry.file_type().is_ok_and(|what| what.is_file())
-        });
-        ours.iter().try_for_each(|entry| self.disk.remove_file(&entry.path()))?;
-        match foreign.iter().map(fs::DirEntry::path).min() {
+        let (ours, foreign) = self.contents()?;
+        ours.iter().try_for_each(|path| self.disk.remove_file(path))?;
+        match foreign {
             None => self.disk.remove_dir(&self.folder).map(|()| None),
             foreign => Ok(foreign),
         }
     }
 
-    /// Makes sure that nothing of somebody else's lies where this run is to write.
+    /// Makes sure that nothing of somebody else's lies where a run is to write.
     pub(super) fn ensure_free(&self) -> Result<()> {
-        match self.is_there()?.then(|| self.clear()).transpose()?.flatten() {
+        let foreign = if self.is_there()? { self.contents()?.1 } else { None };
+        match foreign {
             None => Ok(()),
             Some(foreign) => {
                 Err(Fault::failed(format!("cannot stage: {} is none of ours", foreign.display()))
@@ -177,5 +173,17 @@ impl<'a> Staging<'a> {
                     .hint("move it elsewhere, then run the command again"))
             }
         }
+    }
+
+    /// The files that this program put here, and the first thing that somebody else did.
+    fn contents(&self) -> Result<(Vec<PathBuf>, Option<PathBuf>)> {
+        let names =
+            fs::read_dir(&self.folder).or_fault(|| format!("cannot read {}", self.folder.display()))?;
+        let (ours, foreign): (Vec<_>, Vec<_>) = names.flatten().partition(|entry| {
+            entry.file_name().to_str().is_some_and(is_ours)
+                && entry.file_type().is_ok_and(|what| what.is_file())
+        });
+        let paths = |entries: &[fs::DirEntry]| entries.iter().map(fs::DirEntry::path).collect::<Vec<_>>();
+        Ok((paths(&ours), paths(&foreign).into_iter().min()))
     }
 }

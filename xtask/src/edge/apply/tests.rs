@@ -335,6 +335,7 @@ fn what_somebody_else_put_into_the_staging_folder_is_left_and_told() {
     assert!(!staging.join("new.0").exists(), "what a killed run left goes");
     let fault = fixture.apply(Breaks::default()).0.unwrap_err();
     assert!(fault.message.contains("none of ours") && fixture.is_before(), "{fault}");
+    assert_eq!(rehearse(&tree(fixture.root()), &fixture.plan), Err(fault), "a dry run says the same");
     assert_eq!(fs::read(&notes).unwrap(), b"mine\n");
     fs::remove_file(&notes).unwrap();
     fs::remove_dir(&folder).unwrap();

@@ -25,7 +25,7 @@ pub(super) fn read(root: &Path) -> Result<TreeRead> {
     reader.read.sources.common_mk_path = common_mk;
     for (flavor, directory) in flavors(root)? {
         for (board, directory) in reader.board_directories(&directory)? {
-            for entry in entries(&directory)? {
+            for entry in entries(&reader.inside(directory))? {
                 reader.read_manifest(board, &flavor, &entry)?;
             }
         }
@@ -75,6 +75,12 @@ impl Reader<'_> {
                 .map(|path| format!("{} is left out: it is for no board that is known", name(path))),
         );
         Ok(known)
+    }
+
+    /// Where a directory lies, its links followed as long as they stay in the tree: a file in a linked directory is
+    /// no link itself.
+    fn inside(&self, directory: PathBuf) -> PathBuf {
+        fs::canonicalize(&directory).ok().filter(|real| real.starts_with(self.root)).unwrap_or(directory)
     }
 
     fn read_manifest(&mut self, board: Board, flavor: &Flavor, entry: &Path) -> Result<()> {
