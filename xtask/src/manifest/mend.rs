@@ -17,6 +17,7 @@ use super::successor::{Fate, Surroundings, successor};
 use crate::usr::facts::Facts;
 use crate::usr::path::UsrPath;
 use additions::{Addition, Habits};
+pub use vanished::offer_additions;
 
 /// How far mending goes.
 #[derive(Debug, Clone, Copy)]

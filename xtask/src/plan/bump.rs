@@ -11,7 +11,7 @@ use crate::manifest::check::check;
 use crate::manifest::draft::Draft;
 use crate::manifest::finding::{Finding, Fix};
 use crate::manifest::index::ImageIndex;
-use crate::manifest::mend::{Drafts, Reach, mend};
+use crate::manifest::mend::{Drafts, Reach, mend, offer_additions};
 use crate::manifest::needs::DlopenLevel;
 use crate::manifest::stage::{FlavorFiles, Texts};
 use crate::manifest::text::ManifestText;
@@ -74,6 +74,7 @@ pub fn bump(before: &Stage1Sources, request: &Request, trees: &Trees<'_>) -> Res
     if unread.is_empty() {
         ensure_settled(&after, &indexes, request.reach)?;
         (findings, unread) = check_all(&after, &indexes, request.reach.dlopen);
+        offer_additions(&mut findings, &fixes);
     }
     Ok(Bump {
         release: (pins.release().clone(), request.release.clone()),

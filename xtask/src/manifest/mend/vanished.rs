@@ -4,21 +4,18 @@ use super::{Mend, listed, rank};
 use crate::manifest::byname::is_loaded_by_name;
 use crate::manifest::check::listed_paths;
 use crate::manifest::draft::Draft;
-use crate::manifest::finding::FixKind;
+use crate::manifest::finding::{Finding, FindingKind, Fix, FixKind};
 use crate::manifest::index::ImageIndex;
-use crate::manifest::library::LibraryName;
+use crate::manifest::library::{LibraryName, Shape};
 use crate::manifest::successor::{Fate, Successor, Surroundings, successor};
 use crate::usr::path::UsrPath;
 
 impl Mend<'_> {
-    /// Settles vanished libraries, now that it is known what was added.
+    /// Gives vanished libraries the name of what was added in their place.
     ///
-    /// A library is listed for the sake of what links to it. Where nothing does any more, the image has none of its
-    /// kind, and what is needed instead came in, the old line has had its day. What files load by name stays for a
-    /// person: its loss is the loss of a feature.
+    /// That something else was added does not tell that a library is no longer wanted: only a name that speaks of the
+    /// old one does. What files load by name stays for a person: its loss is the loss of a feature.
     pub(super) fn replaced(&mut self) {
-        let came =
-            self.drafts.values().flat_map(additions_of).any(|new| LibraryName::parse(new.name()).is_some());
         for file in &self.files {
             let Some(draft) = self.drafts.get_mut(file) else { continue };
             for path in vanished(draft, self.index) {
@@ -30,9 +27,11 @@ impl Mend<'_> {
                     let because =
                         format!("{} is needed now, and the image has no {}", heir.name(), path.name());
                     draft.rename(path.as_str(), heir.as_str(), FixKind::Rename, &because);
-                } else if came {
+                } else if name.shape == Shape::Dev
+                    && let Some(heir) = heir_of_stem(name.stem, draft)
+                {
                     let because = format!(
-                        "no listed file needs {} any more, and the image has no such library",
+                        "{heir} took the place of {}, and no link that names no version leads to it",
                         name.stem
                     );
                     draft.drop_line(path.as_str(), FixKind::Drop, &because);
@@ -68,20 +67,66 @@ fn vanished(draft: &Draft, index: &ImageIndex<'_>) -> Vec<UsrPath> {
     gone
 }
 
+/// Names, for each library that vanished and has no candidate, what was added of its kind to the same manifest: one of
+/// them may be its successor by another name, as `libtinfo` is that of `libncurses`, and no image tells which.
+pub fn offer_additions(findings: &mut [Finding], fixes: &[Fix]) {
+    for finding in findings.iter_mut().filter(|finding| finding.kind == FindingKind::Missing) {
+        let Some(name) = finding.path.rsplit('/').next().and_then(LibraryName::parse) else { continue };
+        let added = fixes.iter().filter(|fix| fix.kind == FixKind::Add && fix.file == finding.file);
+        let alike = added.filter_map(|fix| fix.to.as_deref()).filter(|line| {
+            line.rsplit('/')
+                .next()
+                .and_then(LibraryName::parse)
+                .is_some_and(|new| new.shape.is_like(name.shape))
+        });
+        if finding.candidates.is_empty() {
+            finding.candidates.extend(alike.map(str::to_owned));
+        }
+    }
+}
+
 fn additions_of(draft: &Draft) -> impl Iterator<Item = UsrPath> + '_ {
     let added = draft.fixes().iter().filter(|fix| fix.kind == FixKind::Add);
     added.filter_map(|fix| UsrPath::new(fix.to.as_deref()?).ok())
 }
 
-/// The addition of the same stem that takes a vanished line's place: of the same shape, or else the only one.
+/// The addition that takes a vanished line's place: of the same stem, or else of that stem with a version. It is the
+/// only one of the same shape, or the only one at all.
 fn heir_among_additions(path: &UsrPath, draft: &Draft) -> Option<UsrPath> {
     let name = LibraryName::parse(path.name())?;
-    let has_stem =
-        |added: &UsrPath| LibraryName::parse(added.name()).is_some_and(|other| other.stem == name.stem);
-    let heirs: Vec<UsrPath> = additions_of(draft).filter(has_stem).collect();
-    let alike = |heir: &&UsrPath| {
+    let with_stem = |is_heir: &dyn Fn(&str) -> bool| -> Vec<UsrPath> {
+        additions_of(draft)
+            .filter(|added| LibraryName::parse(added.name()).is_some_and(|other| is_heir(other.stem)))
+            .collect()
+    };
+    let mut heirs = with_stem(&|stem| stem == name.stem);
+    if heirs.is_empty() {
+        heirs = with_stem(&|stem| is_version_of(stem, name.stem));
+    }
+    let is_alike = |heir: &&UsrPath| {
         LibraryName::parse(heir.name()).is_some_and(|other| other.shape.is_like(name.shape))
     };
-    let only = || if heirs.len() == 1 { heirs.first() } else { None };
-    heirs.iter().find(alike).or_else(only).cloned()
+    let alike: Vec<&UsrPath> = heirs.iter().filter(is_alike).collect();
+    match (alike.as_slice(), heirs.as_slice()) {
+        ([only], _) => Some((*only).clone()),
+        ([], [only]) if name.shape != Shape::Dev => Some(only.clone()),
+        _ => None,
+    }
+}
+
+/// What the soname of this stem became, where this mending found that out.
+fn heir_of_stem(stem: &str, draft: &Draft) -> Option<UsrPath> {
+    let is_soname = |line: &str| {
+        let name = line.rsplit('/').next().and_then(LibraryName::parse);
+        name.is_some_and(|name| name.stem == stem && matches!(name.shape, Shape::Soname(_)))
+    };
+    let renamed = draft.fixes().iter().find(|fix| fix.from.as_deref().is_some_and(is_soname))?;
+    UsrPath::new(renamed.to.as_deref()?).ok()
+}
+
+/// `libpcre2-8` is a `libpcre`, `libfuse3` a `libfuse`; `libzstd` is no `libz`.
+fn is_version_of(stem: &str, of: &str) -> bool {
+    let rest = stem.strip_prefix(of).unwrap_or_default();
+    rest.contains(|c: char| c.is_ascii_digit())
+        && rest.chars().all(|c| c.is_ascii_digit() || "-.".contains(c))
 }

@@ -184,7 +184,11 @@ impl Row {
         let again = self.bump(&bumped.after, &trees);
         assert_eq!(again.fixes, [], "a second bump changes nothing");
         assert_eq!(again.after, bumped.after);
-        assert_eq!(again.findings, bumped.findings);
+        // What the first bump added is no longer told apart from what was there.
+        let left = |bumped: &Bump| {
+            bumped.findings.iter().map(|f| (f.file.clone(), f.line, f.path.clone())).collect::<Vec<_>>()
+        };
+        assert_eq!(left(&again), left(&bumped));
         bumped
     }
 

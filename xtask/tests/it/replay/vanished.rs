@@ -80,8 +80,37 @@ fn a_library_without_consumers_that_vanished_is_left() {
     "#]]);
 }
 
+/// Once any addition let every vanished library go: this one is gone from a manifest that nothing was added to, and
+/// the next from one where something unrelated was.
 #[test]
-fn another_stem_is_told_by_the_needs() {
+fn what_is_added_elsewhere_lets_no_library_go() {
+    let libpam = |image: xtask::demo::factory::image::Image| {
+        image.program("bin/login", &["libpam.so.0", "libc.so.6"]).library(
+            "lib64/libpam.so.0.84.1",
+            "libpam.so.0",
+            &["libc.so.6"],
+        )
+    };
+    Row::amd64()
+        .lists("coreos/a", &["bin/login"])
+        .lists("kvm/ip", &["lib64/libvanished.so.1"])
+        .has(libpam)
+        .gives(&expect![[r#"
+            add    coreos/amd64/a lib64/libpam.so.0
+            add    coreos/amd64/a lib64/libpam.so.0.84.1
+            LEFT   missing kvm/amd64/ip:1 lib64/libvanished.so.1
+        "#]]);
+    Row::amd64().lists("coreos/a", &["bin/login", "lib64/libvanished.so.1"]).has(libpam).gives(&expect![[
+        r#"
+        add    coreos/amd64/a lib64/libpam.so.0
+        add    coreos/amd64/a lib64/libpam.so.0.84.1
+        LEFT   missing coreos/amd64/a:4 lib64/libvanished.so.1 candidates lib64/libpam.so.0
+    "#
+    ]]);
+}
+
+#[test]
+fn another_stem_is_told_by_the_needs_where_it_is_the_old_one_with_a_version() {
     Row::amd64()
         .lists(
             "coreos/a",
@@ -89,6 +118,7 @@ fn another_stem_is_told_by_the_needs() {
                 "bin/bash",
                 "lib64/libncurses.so.5",
                 "lib64/libncurses.so.5.9",
+                "lib64/libpcre.so",
                 "lib64/libpcre.so.1",
                 "lib64/libpcre.so.1.2.4",
                 "lib64/libselinux.so.1",
@@ -102,14 +132,13 @@ fn another_stem_is_told_by_the_needs() {
                 .library("lib64/libpcre2-8.so.0.11.0", "libpcre2-8.so.0", &["libc.so.6"])
         })
         .gives(&expect![[r#"
-            add    coreos/amd64/a lib64/libpcre2-8.so.0
-            add    coreos/amd64/a lib64/libpcre2-8.so.0.11.0
             add    coreos/amd64/a lib64/libtinfo.so.6
             add    coreos/amd64/a lib64/libtinfo.so.6.3
-            drop   coreos/amd64/a lib64/libncurses.so.5
-            drop   coreos/amd64/a lib64/libpcre.so.1
-            drop   coreos/amd64/a lib64/libncurses.so.5.9
-            drop   coreos/amd64/a lib64/libpcre.so.1.2.4
+            rename coreos/amd64/a lib64/libpcre.so.1 -> lib64/libpcre2-8.so.0
+            drop   coreos/amd64/a lib64/libpcre.so
+            rename coreos/amd64/a lib64/libpcre.so.1.2.4 -> lib64/libpcre2-8.so.0.11.0
+            LEFT   missing coreos/amd64/a:2 lib64/libncurses.so.5 candidates lib64/libtinfo.so.6
+            LEFT   missing coreos/amd64/a:3 lib64/libncurses.so.5.9 candidates lib64/libtinfo.so.6.3
         "#]]);
 }
 
