@@ -110,7 +110,8 @@ impl Draft {
             return;
         }
         let first = self.take_fix_to(from).map_or_else(|| Some(from.to_owned()), |fix| fix.from);
-        if self.order == Order::Unsorted {
+        // A comment has no place of its own, only that above its entry.
+        if self.order == Order::Unsorted || to.starts_with('#') {
             self.text.replace(at, to);
         } else {
             self.text.remove(at);
@@ -151,5 +152,18 @@ impl Draft {
             to: to.map(str::to_owned),
             because: because.to_owned(),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comment_that_is_put_in_form_stays_above_its_entry() {
+        let mut drafts = Draft::of_files([("f", "\u{feff}# m\nbin/a\nbin/z\n".as_bytes())]);
+        let Some(draft) = drafts.get_mut("f") else { return };
+        draft.rename("\u{feff}# m", "# m", FixKind::Tidy, "");
+        assert_eq!(draft.text().to_bytes(), b"# m\nbin/a\nbin/z\n");
     }
 }

@@ -7,6 +7,9 @@ use super::library::LibraryName;
 use super::text::{LineKind, ManifestText};
 use crate::usr::path::UsrPath;
 
+/// What some editors put at the start of a file to say that it is UTF-8; two files in one have it in the middle.
+pub const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// A line out of form, and how it is put right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stray {
@@ -20,13 +23,15 @@ pub struct Stray {
     pub because: String,
 }
 
-/// Every line out of form: blank, repeated, with a leading slash or a stray blank, without its directory.
+/// Every line out of form: behind a byte-order mark, blank, repeated, with a leading slash or a stray blank, without its directory.
 pub fn strays(text: &ManifestText, index: &ImageIndex<'_>) -> Vec<Stray> {
     let mut seen: HashSet<&str> = HashSet::new();
     let mut strays = Vec::new();
     for (at, line) in text.lines().iter().enumerate() {
+        let unmarked = line.text.strip_prefix(BYTE_ORDER_MARK);
         let because = match line.kind() {
             LineKind::Comment => continue,
+            _ if unmarked.is_some() => Some(without_mark(unmarked.unwrap_or_default(), index)),
             LineKind::Blank => Some((None, "the line is blank".to_owned())),
             LineKind::Entry if !seen.insert(&line.text) => {
                 Some((None, "the line is there already".to_owned()))
@@ -38,6 +43,13 @@ pub fn strays(text: &ManifestText, index: &ImageIndex<'_>) -> Vec<Stray> {
         }
     }
     strays
+}
+
+/// What a line says behind the mark that it starts with, put in form as well.
+fn without_mark(line: &str, index: &ImageIndex<'_>) -> (Option<String>, String) {
+    let why = "it starts with a byte-order mark (EF BB BF), which is no part of a path".to_owned();
+    let formed = formed(line, index).map_or_else(|| line.to_owned(), |(path, _)| path);
+    ((!line.trim().is_empty()).then_some(formed), why)
 }
 
 /// How a path should be written, where that is not how it is.

@@ -7,6 +7,7 @@ mod collation;
 
 use std::cmp::Ordering;
 
+use super::form::BYTE_ORDER_MARK;
 use super::text::{Line, LineKind, ManifestText};
 pub use collation::compare as compare_en_us;
 
@@ -32,7 +33,7 @@ impl Order {
     fn of_lines<'a>(lines: impl Iterator<Item = &'a Line> + Clone) -> Order {
         let sorted = |compare: fn(&str, &str) -> Ordering| {
             let pairs = lines.clone().zip(lines.clone().skip(1));
-            pairs.into_iter().all(|(one, next)| compare(&one.text, &next.text).is_le())
+            pairs.into_iter().all(|(one, next)| compare(path(one), path(next)).is_le())
         };
         match (sorted(by_bytes), sorted(compare_en_us)) {
             (true, true) => Order::Both,
@@ -105,6 +106,11 @@ fn by_bytes(one: &str, other: &str) -> Ordering {
     crate::usr::name::to_bytes(one).cmp(&crate::usr::name::to_bytes(other))
 }
 
+/// What counts of a line: a byte-order mark is no part of it, and goes when the file is tidied.
+fn path(line: &Line) -> &str {
+    line.text.trim_start_matches(BYTE_ORDER_MARK)
+}
+
 /// The index behind the last entry that is not greater, by bisection; comments stay above the entry that follows.
 fn behind_smaller(lines: &[Line], line: &str, compare: fn(&str, &str) -> Ordering) -> usize {
     let (mut low, mut high) = (0, lines.len());
@@ -114,7 +120,7 @@ fn behind_smaller(lines: &[Line], line: &str, compare: fn(&str, &str) -> Orderin
             high = middle;
             continue;
         };
-        if compare(&lines[entry].text, line).is_le() {
+        if compare(path(&lines[entry]), line).is_le() {
             low = entry + 1;
         } else {
             high = middle;
@@ -205,6 +211,7 @@ mod tests {
         for (before, line, after) in [
             ("a/b\na/d\n", "a/c", "a/b\na/c\na/d\n"),
             ("a/b\na/d\n", "a/a", "a/a\na/b\na/d\n"),
+            ("\u{feff}a/b\na/d\n", "a/c", "\u{feff}a/b\na/c\na/d\n"),
             ("a/b\na/d\n", "a/e", "a/b\na/d\na/e\n"),
             ("# head\na/b\n# about d\na/d\n\n", "a/c", "# head\na/b\na/c\n# about d\na/d\n\n"),
             ("# head\na/b\n\n", "a/a", "# head\na/a\na/b\n\n"),
@@ -248,6 +255,7 @@ mod tests {
         for (before, after) in [
             ("l/libcryptsetup.so\nl/libc.so.6", None),
             ("l/libc.so.6\r\nl/libcryptsetup.so\r\n", None),
+            ("\u{feff}bin/a\nbin/b\n", None),
             ("b\na\n\na\n", Some("a\nb\n")),
             ("b\r\na", Some("a\r\nb\r\n")),
             ("a\n\na\nb\n \nb", Some("a\nb\n")),

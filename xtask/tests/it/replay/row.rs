@@ -270,7 +270,8 @@ pub(super) fn shown(fixes: &[Fix], findings: &[Finding]) -> String {
     let mut text = String::new();
     for fix in fixes {
         let lines: Vec<&str> = [&fix.from, &fix.to].into_iter().flatten().map(String::as_str).collect();
-        writeln!(text, "{:<6} {} {}", fix.kind.id(), short(&fix.file), lines.join(" -> ")).unwrap();
+        let lines = lines.join(" -> ").replace('\u{feff}', "(mark)");
+        writeln!(text, "{:<6} {} {lines}", fix.kind.id(), short(&fix.file)).unwrap();
     }
     for finding in findings.iter().filter(|finding| finding.severity != Severity::Advice) {
         let line = finding.line.map_or(String::from("-"), |line| line.to_string());

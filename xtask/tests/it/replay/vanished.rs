@@ -161,6 +161,36 @@ fn lines_out_of_form_are_put_in_form() {
 }
 
 #[test]
+fn a_byte_order_mark_is_no_part_of_the_first_line() {
+    let marked = |first: &str| {
+        Row::amd64()
+            .lists("coreos/a", &[first, "bin/b"])
+            .has(|image| image.program("bin/a", &["libc.so.6"]).program("bin/b", &["libc.so.6"]))
+    };
+    marked("\u{feff}bin/a").gives_with(
+        &expect![[r#"
+        tidy   coreos/amd64/a (mark)bin/a -> bin/a
+    "#]],
+        "coreos/a",
+        &["bin/a", "bin/b"],
+    );
+    marked("\u{feff}/usr/bin/a").gives_with(
+        &expect![[r#"
+        tidy   coreos/amd64/a (mark)/usr/bin/a -> bin/a
+    "#]],
+        "coreos/a",
+        &["bin/a", "bin/b"],
+    );
+    marked("\u{feff}").gives_with(
+        &expect![[r#"
+        tidy   coreos/amd64/a (mark)
+    "#]],
+        "coreos/a",
+        &["bin/b"],
+    );
+}
+
+#[test]
 fn a_dangling_link_is_left() {
     Row::amd64()
         .lists("coreos/a", &["lib64/libz.so.1"])
