@@ -1,8 +1,8 @@
 //! Runs a command and tells what it did.
 
 use crate::cmd::{
-    self, Context, bump_coreos, completions, diff, fetch, smoketest, sort_manifests, verify_manifests,
-    verify_signature, why,
+    self, Context, bump_coreos, completions, diff, edit_manifest, fetch, smoketest, sort_manifests,
+    verify_manifests, verify_signature, why,
 };
 use crate::edge::cache::Cache;
 use crate::edge::http::Rules;
@@ -91,6 +91,7 @@ fn carry_out(term: &Term, invocation: &Invocation, report: &mut Report) -> Resul
             *report = verify_signature::run(flags, &keyring, (!flags.offline).then_some(&fetch));
             Ok(())
         }
+        Command::EditManifest(flags) => edit_manifest(&context()?, flags, report),
         Command::SortManifests { check } => sort_manifests(term, &invocation.globals, *check, report),
         Command::Why(flags) => why(&context()?, flags, report),
         Command::Diff(flags) => diff(&context()?, flags, report),

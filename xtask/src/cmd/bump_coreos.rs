@@ -3,13 +3,16 @@
 use super::context::Context;
 use super::images::Images;
 use super::preview::preview;
+use crate::coreos::Release;
 use crate::edge::{apply, git};
 use crate::fault::Result;
 use crate::flags::{BumpCoreos, Wanted};
 use crate::manifest::finding::Fix;
+use crate::manifest::remedy::Remedy;
 use crate::plan::bump::{Request, bump, relocated};
 use crate::plan::edit::EditPlan;
 use crate::plan::sources::Stage1Sources;
+use crate::report::again::Again;
 use crate::report::commit::message;
 use crate::report::sizes::{self, Moment};
 use crate::report::{Report, needs};
@@ -29,6 +32,7 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
         context.pins.clone().set_release(release)?;
     }
     let mut images = Images::open(context, &flags.image, &flags.release)?;
+    report.again = again(context, flags, &images.release);
     report.images = images.origins();
     images.one_channel()?;
     warn_of_unchecked(context, &images);
@@ -44,6 +48,11 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
     let done = mend_and_apply(context, &mut images, old.as_ref(), &request, flags.commit, report);
     images.keep();
     done
+}
+
+/// What mends a bump's findings is the bump itself, to the release that it was, and not only said.
+pub(super) fn again(context: &Context<'_>, flags: &BumpCoreos, release: &Release) -> Again {
+    context.again(&["bump-coreos", release.as_str()], &flags.image, flags.mend)
 }
 
 /// One release is pinned for every board: a board that was left out goes along unseen.
@@ -71,7 +80,7 @@ pub(super) fn mend_and_apply(
         Ok((bump, unread))
     })?;
     let plan = EditPlan::between(&context.sources, &bump.after);
-    plan.stays_inside(&context.sources)?;
+    plan.stays_inside(&context.sources, |link| report.again.hint(&Remedy::Mend.behind(link)))?;
     let files: Vec<String> = plan.edits.iter().map(|edit| edit.path.clone()).collect();
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
     let commit = commit && !files.is_empty() && !report.dry_run;
@@ -83,7 +92,8 @@ pub(super) fn mend_and_apply(
     report.plan = plan;
     weigh(context, &bump.after, images, old, &bump.fixes, report);
     report.fixes = bump.fixes;
-    report.findings = if report.dry_run { relocated(bump.findings, &context.sources) } else { bump.findings };
+    report.findings =
+        if report.dry_run { relocated(bump.findings, &bump.after, &context.sources) } else { bump.findings };
     if report.dry_run {
         // A dry run ends as the real one would; `--check` asks no more than whether something would change.
         return if report.check { Ok(()) } else { apply::rehearse(&context.tree, &report.plan) };

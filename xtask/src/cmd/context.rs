@@ -1,6 +1,7 @@
 //! What every command that works on a tree starts from.
 
 use std::env;
+use std::path::PathBuf;
 
 use super::details::tell_tree;
 use crate::coreos::{Board, Brand};
@@ -9,9 +10,10 @@ use crate::edge::repo::Tree;
 use crate::edge::settings::Settings;
 use crate::edge::term::Term;
 use crate::fault::{Fault, OrFault, Result};
-use crate::flags::{Globals, ImageFlags};
+use crate::flags::{Globals, ImageFlags, MendFlags};
 use crate::plan::common_mk::CommonMk;
 use crate::plan::sources::Stage1Sources;
+use crate::report::again::Again;
 
 /// A tree as it was read, and what is said about where its images come from.
 #[derive(Debug)]
@@ -22,6 +24,10 @@ pub struct Context<'a> {
     pub settings: Settings,
     /// Where images are kept, in place of the user's own cache.
     pub cache: Option<Cache>,
+    /// The current directory.
+    pub here: PathBuf,
+    /// `--repo DIR`.
+    pub repo: Option<PathBuf>,
     /// The tree.
     pub tree: Tree,
     /// Its sources.
@@ -44,7 +50,28 @@ impl<'a> Context<'a> {
         }
         let pins = CommonMk::parse(&read.sources.common_mk)?;
         tell_tree(term, &tree, &read.sources, &pins);
-        Ok(Context { term, settings: Settings::read()?, cache: None, tree, sources: read.sources, pins })
+        let (settings, repo) = (Settings::read()?, globals.repo.clone());
+        Ok(Context { term, settings, cache: None, here, repo, tree, sources: read.sources, pins })
+    }
+
+    /// How a command without options of its own is called again.
+    pub fn bare(&self) -> Again {
+        let is_here = self.here.canonicalize().is_ok_and(|here| here == self.tree.root());
+        Again {
+            repo: self.repo.as_ref().map(|repo| repo.display().to_string()),
+            root: (!is_here).then(|| self.tree.root().display().to_string()),
+            ..Again::default()
+        }
+    }
+
+    /// How `command`, with these options, is called again.
+    pub fn again(&self, command: &[&str], image: &ImageFlags, mend: MendFlags) -> Again {
+        Again {
+            command: command.iter().map(|word| (*word).to_owned()).collect(),
+            source: image.source(),
+            options: [image.image(), mend.words()].concat(),
+            ..self.bare()
+        }
     }
 
     /// The vendor whose images are wanted: as asked for, else as the pinned URL says, else CoreOS.

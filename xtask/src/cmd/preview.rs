@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::bump_coreos::again;
 use super::context::Context;
 use super::images::{Places, latest, road};
 use crate::coreos::{Board, Release, SystemdVersion};
@@ -34,6 +35,7 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
         Wanted::Number(release) => release.clone(),
         Wanted::Latest => latest(&road, &places, boards.first().copied().unwrap_or(Board::Amd64))?,
     };
+    report.again = again(context, flags, &release);
     let mut lists: BTreeMap<Board, Lists> = BTreeMap::new();
     for &board in &boards {
         let others: Vec<Board> = boards.iter().copied().filter(|other| *other != board).collect();
@@ -50,7 +52,7 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
     report.systemd = Some(bump.systemd);
     report.plan = EditPlan::between(&context.sources, &bump.after);
     report.fixes = bump.fixes;
-    report.findings = relocated(bump.findings, &context.sources);
+    report.findings = relocated(bump.findings, &bump.after, &context.sources);
     report.extra.insert("preview", serde_json::json!(true));
     report.output.push(LIMITS.to_owned());
     Ok(())

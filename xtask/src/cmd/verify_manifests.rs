@@ -13,6 +13,7 @@ use crate::report::Report;
 /// # Errors
 /// Whatever stops the work.
 pub fn verify_manifests(context: &Context<'_>, flags: &VerifyManifests, report: &mut Report) -> Result<()> {
+    report.again = context.again(&["verify-manifests", "--fix"], &flags.image, flags.mend);
     let pinned = context.pins.release().clone();
     let mut images = Images::open(context, &flags.image, &Wanted::Number(pinned.clone()))?;
     report.images = images.origins();

@@ -13,6 +13,7 @@ use crate::edge::term::Term;
 use crate::fault::{Fault, Result};
 use crate::flags::{BumpCoreos, Globals, ImageFlags, MendFlags, Wanted};
 use crate::report::Report;
+use crate::report::again::quoted;
 use crate::usr::elf::DlopenPriority;
 
 /// Bytes a second that the server sends: about half a second for an image, so that its bar can be seen.
@@ -112,12 +113,6 @@ impl Stage {
 
 fn bad_example(word: BadWord) -> Fault {
     Fault::failed("the example is broken").because(word)
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:".contains(c);
-    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 /// The thread of `edge::signals` ends the process, and removes the scratch copy before it does.

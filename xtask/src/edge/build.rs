@@ -10,6 +10,7 @@ use xshell::{Cmd, Shell, cmd};
 
 use crate::coreos::{Board, Flavor, SystemdVersion};
 use crate::fault::{Fault, OrFault, Result};
+use crate::report::again::quoted;
 
 /// A build to be made.
 #[derive(Debug, Clone)]
@@ -268,15 +269,6 @@ fn sorted_names(directory: &Path) -> Vec<String> {
     names
 }
 
-/// One word for a POSIX shell.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=+,@%".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 /// A value that make takes from the environment: it expands what looks like a variable.
 fn dollars(text: &str) -> String {
     text.replace('$', "$$")
@@ -287,9 +279,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_for_shell_and_make() {
-        assert_eq!(quoted("/a/b-c.d"), "/a/b-c.d");
-        assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
+    fn words_for_make() {
         assert_eq!(dollars("'$HOME'"), "'$$HOME'");
     }
 }

@@ -1,5 +1,6 @@
 //! The options that say where an image comes from, shared by every command that reads one.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
@@ -97,5 +98,49 @@ impl ImageFlags {
             boards: matches.get_many("board").into_iter().flatten().copied().collect(),
             offline: matches.get_flag("offline"),
         }
+    }
+}
+
+/// The options again, as words of a command line.
+impl ImageFlags {
+    /// Those that say where any release comes from, and who may have signed it.
+    pub fn source(&self) -> Vec<String> {
+        let mut words = Words::default();
+        words.option("--channel", self.channel);
+        words.option("--mirror", self.mirror.as_deref());
+        words.switch("--insecure-http", self.insecure_http);
+        words.option("--signing-key", self.signing_key.as_ref().map(|path| path.display()));
+        words.option("--brand", self.brand.map(Brand::id));
+        words.0
+    }
+
+    /// Those that say which image of the release it is.
+    pub fn image(&self) -> Vec<String> {
+        let mut words = Words::default();
+        self.images.iter().for_each(|path| words.option("--image", Some(path.display())));
+        words.option("--signature", self.signature.as_ref().map(|path| path.display()));
+        words.switch("--unsigned", self.unsigned);
+        self.boards.iter().for_each(|board| words.option("--board", Some(board)));
+        words.switch("--offline", self.offline);
+        words.0
+    }
+}
+
+/// Words of a command line.
+#[derive(Default)]
+pub(super) struct Words(pub(super) Vec<String>);
+
+impl Words {
+    pub(super) fn option(&mut self, name: &str, value: Option<impl Display>) {
+        let Some(value) = value.map(|value| value.to_string()) else { return };
+        if value.starts_with('-') {
+            self.0.push(format!("{name}={value}"));
+        } else {
+            self.0.extend([name.to_owned(), value]);
+        }
+    }
+
+    pub(super) fn switch(&mut self, name: &str, on: bool) {
+        self.0.extend(on.then(|| name.to_owned()));
     }
 }

@@ -16,6 +16,7 @@ use crate::usr::elf::DlopenPriority;
 pub use crate::edge::term::ColorChoice as Color;
 pub use crate::report::Format;
 pub use image::ImageFlags;
+use image::Words;
 pub use parse::{Asked, asked, parse};
 pub use syntax::syntax;
 
@@ -60,6 +61,8 @@ pub enum Command {
     Diff(Diff),
     /// The last run's report, told again.
     Report(ReportFlags),
+    /// Lines into a manifest, and out of it.
+    EditManifest(EditManifest),
     /// What `scripts/sort-stage1-manifests.sh` does; `check` writes nothing.
     SortManifests {
         /// Exit 1 if a file would change, and write nothing.
@@ -98,6 +101,7 @@ impl Command {
             Command::Why(_) => "why",
             Command::Diff(_) => "diff",
             Command::Report(_) => "report",
+            Command::EditManifest(_) => "edit-manifest",
             Command::SortManifests { .. } => "sort-manifests",
             Command::Demo { .. } => "demo",
             Command::Completions { .. } => "completions",
@@ -170,6 +174,21 @@ impl MendFlags {
     /// The same in the words of mending.
     pub fn reach(self) -> Reach {
         Reach { dlopen: self.dlopen, drop_missing: self.drop_missing, by_names_only: false }
+    }
+
+    /// The options again, as words of a command line.
+    pub fn words(self) -> Vec<String> {
+        let mut words = Words::default();
+        words.switch("--drop-missing", self.drop_missing);
+        let level = match self.dlopen {
+            None => Some("none"),
+            Some(DlopenPriority::Required) => None,
+            Some(DlopenPriority::Recommended) => Some("recommended"),
+            Some(DlopenPriority::Suggested) => Some("all"),
+        };
+        words.option("--dlopen", level);
+        words.option("--systemd", self.systemd);
+        words.0
     }
 }
 
@@ -259,4 +278,15 @@ pub struct Diff {
 pub struct ReportFlags {
     /// Where to write it (`.md`, `.html`); `None` prints Markdown.
     pub file: Option<PathBuf>,
+}
+
+/// `edit-manifest`.
+#[derive(Debug, Clone)]
+pub struct EditManifest {
+    /// The manifest, relative to the tree or to the current directory.
+    pub file: PathBuf,
+    /// Lines to put in.
+    pub add: Vec<String>,
+    /// Lines to take out.
+    pub remove: Vec<String>,
 }

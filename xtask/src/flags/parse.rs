@@ -7,8 +7,8 @@ use clap::ArgMatches;
 use super::image::ImageFlags;
 use super::syntax::{NAMES, syntax};
 use super::{
-    BumpCoreos, Color, Command, Diff, Drawing, Fetch, Format, Globals, Invocation, MendFlags, ReportFlags,
-    Smoketest, VerifyManifests, VerifySignature, Why,
+    BumpCoreos, Color, Command, Diff, Drawing, EditManifest, Fetch, Format, Globals, Invocation, MendFlags,
+    ReportFlags, Smoketest, VerifyManifests, VerifySignature, Why,
 };
 use crate::coreos::Release;
 use crate::usr::elf::DlopenPriority;
@@ -113,6 +113,11 @@ fn command(name: &str, sub: &ArgMatches) -> Command {
             image: ImageFlags::of(sub),
         }),
         "report" => Command::Report(ReportFlags { file: sub.get_one("FILE").cloned() }),
+        "edit-manifest" => Command::EditManifest(EditManifest {
+            file: required(sub, "FILE"),
+            add: sub.get_many("add").into_iter().flatten().cloned().collect(),
+            remove: sub.get_many("remove").into_iter().flatten().cloned().collect(),
+        }),
         "sort-manifests" => Command::SortManifests { check: sub.get_flag("check") },
         "completions" => Command::Completions { shell: required(sub, "SHELL") },
         "demo" => Command::Demo { serve: sub.get_flag("serve") },
@@ -186,6 +191,7 @@ mod tests {
             "verify-signature f --signature g --signing-key k",
             "why libpam.so.0 --dot",
             "diff 991.0.0 1032.0.0",
+            "edit-manifest f --remove bin/a --add bin/b bin/c",
             "sort-manifests --check",
             "demo --serve",
             "completions bash",
@@ -211,10 +217,35 @@ mod tests {
     }
 
     #[test]
+    fn options_come_back_as_the_words_they_were() {
+        for options in [
+            "",
+            "--channel beta --mirror http://m --insecure-http --signing-key k --brand flatcar",
+            "--image a --image b --signature=-s --board arm64-usr --offline",
+            "--image a --unsigned --drop-missing --dlopen all --systemd v230",
+            "--dlopen none",
+        ] {
+            let Ok(Command::VerifyManifests(flags)) =
+                parsed(&format!("verify-manifests {options}")).map(|i| i.command)
+            else {
+                panic!("{options}");
+            };
+            let words = [flags.image.source(), flags.image.image(), flags.mend.words()].concat();
+            assert_eq!(words.join(" "), options);
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_usage() {
-        for line in
-            ["", "bump-coreos", "bump-coreos 1032", "fetch --unsigned", "why", "bump-coreos 1.2.3 --board x"]
-        {
+        for line in [
+            "",
+            "bump-coreos",
+            "bump-coreos 1032",
+            "fetch --unsigned",
+            "why",
+            "bump-coreos 1.2.3 --board x",
+            "edit-manifest f",
+        ] {
             assert!(parsed(line).is_err_and(|error| error.exit_code() == 2), "{line}");
         }
     }

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgAction, Command, value_parser};
+use clap::{Arg, ArgAction, ArgGroup, Command, value_parser};
 
 use super::{Wanted, image};
 use crate::coreos::{Release, SystemdVersion};
 
 /// The commands by name.
-pub(super) const NAMES: [&str; 11] = [
+pub(super) const NAMES: [&str; 12] = [
     "bump-coreos",
     "verify-manifests",
     "smoketest",
@@ -18,6 +18,7 @@ pub(super) const NAMES: [&str; 11] = [
     "why",
     "diff",
     "report",
+    "edit-manifest",
     "sort-manifests",
     "demo",
     "completions",
@@ -43,6 +44,7 @@ pub fn syntax() -> Command {
             why(),
             diff(),
             report(),
+            edit_manifest(),
             sort_manifests(),
             demo(),
             completions(),
@@ -186,6 +188,24 @@ fn report() -> Command {
             .value_parser(value_parser!(PathBuf))
             .help("A .md or .html file [default: Markdown on stdout]"),
     )
+}
+
+fn edit_manifest() -> Command {
+    let lines = |name, help| option(name, "PATH", help).num_args(1..).action(ArgAction::Append);
+    Command::new("edit-manifest")
+        .about("Put lines into a manifest in its order, or take lines out")
+        .after_help(
+            "Example:\n  cargo xtask edit-manifest \\\n    stage1/usr_from_kvm/manifest-amd64-usr.d/ip.manifest --add bin/ip",
+        )
+        .arg(
+            Arg::new("FILE")
+                .required(true)
+                .value_parser(value_parser!(PathBuf))
+                .help("The manifest, from the tree's root or from here"),
+        )
+        .arg(lines("add", "Lines to put in"))
+        .arg(lines("remove", "Lines to take out"))
+        .group(ArgGroup::new("lines").args(["add", "remove"]).required(true).multiple(true))
 }
 
 fn sort_manifests() -> Command {

@@ -1,21 +1,23 @@
 //! What is wrong with the manifests of a board, all of it at once.
 
+mod burden;
 mod describe;
+mod unseen;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::byname;
 use super::finding::{Finding, FindingKind, Severity};
 use super::form;
 use super::index::ImageIndex;
 use super::needs::{DlopenLevel, Needs, Unmet};
+use super::remedy::Remedy;
 use super::stage::{FlavorFiles, Home, Stage, Texts};
 use super::successor::{Fate, Surroundings, successor};
-use super::units;
-use crate::usr::elf::{DlopenNote, DlopenPriority};
 use crate::usr::facts::Facts;
+use crate::usr::link::Load;
 use crate::usr::path::UsrPath;
 use crate::usr::tree::{End, Kind};
+use burden::Loads;
 use describe::Telling;
 
 /// `e_machine` of eBPF objects, which are for every board (`EM_BPF`).
@@ -42,7 +44,8 @@ pub fn check(
     for flavor in flavors {
         let stage = Stage::of(flavor, texts, index.tree);
         let needs = Needs::of(&stage, level);
-        let mut checker = Checker { stage: &stage, texts, index, needs: &needs, findings: Vec::new() };
+        let (loads, findings) = (Loads::default(), Vec::new());
+        let mut checker = Checker { stage: &stage, texts, index, needs: &needs, loads: &loads, findings };
         checker.lines();
         checker.unmet();
         checker.versions();
@@ -54,6 +57,7 @@ pub fn check(
         }
         let new = checker.findings.into_iter().filter(|finding| told.is_new(finding, flavor));
         checked.findings.extend(new);
+        checked.unread.extend(loads.unread());
         checked.unread.extend(needs.unread);
     }
     checked.findings.sort();
@@ -86,6 +90,7 @@ struct Checker<'a, 's> {
     texts: &'s Texts<'a>,
     index: &'s ImageIndex<'a>,
     needs: &'s Needs,
+    loads: &'s Loads,
     findings: Vec<Finding>,
 }
 
@@ -150,7 +155,12 @@ impl<'a> Checker<'a, '_> {
                     let telling = Telling::unlisted(name, unmet, &lacking, home.file);
                     self.tell(FindingKind::NeedsUnlisted, home, first.as_str(), telling);
                 }
-                None => self.tell(FindingKind::NeedsNowhere, home, name, Telling::nowhere(name, unmet)),
+                None => {
+                    let lacks = |load: &Load| load.missing.iter().any(|missing| missing.name == *name);
+                    let remedy = self.giving_up(&unmet.needed_by, lacks);
+                    let telling = Telling::nowhere(name, unmet, remedy);
+                    self.tell(FindingKind::NeedsNowhere, home, name, telling);
+                }
             }
         }
     }
@@ -159,12 +169,9 @@ impl<'a> Checker<'a, '_> {
         for ((library, version), needed_by) in &self.needs.versions {
             let home = needed_by.iter().chain([library]).find_map(|path| self.stage.home(path));
             let Some(home) = home else { continue };
-            self.tell(
-                FindingKind::VersionUnsatisfied,
-                home,
-                library.as_str(),
-                Telling::version(library, version, needed_by),
-            );
+            let remedy = self.giving_up(needed_by, |_| false);
+            let telling = Telling::version(library, version, needed_by, remedy);
+            self.tell(FindingKind::VersionUnsatisfied, home, library.as_str(), telling);
         }
     }
 
@@ -185,10 +192,13 @@ impl<'a> Checker<'a, '_> {
                     if lacking.is_empty() || lacking.iter().any(|way| told.contains(way)) {
                         continue;
                     }
-                    Telling::dangling(path, target, &lacking, home.file)
+                    // A directory is not taken in for a link's sake: that would be all that is below it.
+                    let is_file = self.stage.tree.facts(end.as_str()).is_some();
+                    let remedy = if is_file { Remedy::Mend } else { self.giving_up([path], |_| false) };
+                    Telling::dangling(path, target, &lacking, home.file, remedy)
                 }
-                End::Missing(end) => Telling::dangling_in_image(path, end),
-                End::Loop => Telling::link_loop(path),
+                End::Missing(end) => Telling::dangling_in_image(path, end, self.giving_up([path], |_| false)),
+                End::Loop => Telling::link_loop(path, self.giving_up([path], |_| false)),
                 End::Root | End::Outside => continue,
             };
             self.tell(FindingKind::Dangling, home, path.as_str(), telling);
@@ -201,9 +211,9 @@ impl<'a> Checker<'a, '_> {
         for (path, facts) in self.stage.files() {
             let telling = match facts {
                 Facts::Elf(elf) if elf.dynamic && ![board.elf_machine(), EM_BPF].contains(&elf.machine) => {
-                    Telling::wrong_machine(path, elf.machine, board)
+                    Telling::wrong_machine(path, elf.machine, board, self.giving_up([path], |_| false))
                 }
-                Facts::Broken(why) => Telling::broken(path, why),
+                Facts::Broken(why) => Telling::broken(path, why, self.giving_up([path], |_| false)),
                 _ => continue,
             };
             let Some(home) = self.stage.home(path) else { continue };
@@ -212,81 +222,20 @@ impl<'a> Checker<'a, '_> {
         for (path, (needed_by, why)) in &self.needs.unfit {
             let told = matches!(self.stage.tree.facts(path.as_str()), Some(Facts::Broken(_)));
             if let Some(home) = self.stage.home(path).filter(|_| !told) {
-                self.tell(
-                    FindingKind::WrongMachine,
-                    home,
-                    path.as_str(),
-                    Telling::unfit(path, why, needed_by),
-                );
+                let remedy = self.giving_up(needed_by.iter().chain([path]), |_| false);
+                let telling = Telling::unfit(path, why, needed_by, remedy);
+                self.tell(FindingKind::WrongMachine, home, path.as_str(), telling);
             }
         }
     }
 
-    /// Programs of units and interpreters of scripts.
-    fn units(&mut self) {
-        for absent in units::programs(self.stage) {
-            let Some(home) = self.stage.home(&absent.by) else { continue };
-            let telling = Telling::unit(&absent, home.file);
-            let kind = if absent.in_image { FindingKind::NeedsUnlisted } else { FindingKind::NeedsNowhere };
-            self.tell(
-                if absent.optional { FindingKind::Advice } else { kind },
-                home,
-                absent.program.as_str(),
-                telling,
-            );
-        }
-        for absent in units::interpreters(self.stage) {
-            let Some(home) = self.stage.home(&absent.by) else { continue };
-            self.tell(
-                FindingKind::Advice,
-                home,
-                absent.program.as_str(),
-                Telling::script(&absent, home.file),
-            );
-        }
-        if let Some((there, lacking)) = units::journald_halves(self.stage)
-            && let Some(home) = self.stage.home(&there)
-        {
-            self.tell(
-                FindingKind::NeedsUnlisted,
-                home,
-                lacking.as_str(),
-                Telling::journald(&there, &lacking, home.file),
-            );
-        }
-    }
-
-    fn loaded_by_name(&mut self, level: DlopenPriority) {
-        let of_stem = |stem: &str| self.index.of_stem(stem).into_iter().cloned().collect();
-        for found in byname::advice(self.stage, of_stem) {
-            let (Some(home), Some(first)) = (self.stage.home(&found.by), found.libraries.first()) else {
-                continue;
-            };
-            self.tell(FindingKind::Advice, home, first.as_str(), Telling::by_name(&found, home.file));
-        }
-        for (path, facts) in self.stage.files() {
-            let Facts::Elf(elf) = facts else { continue };
-            let Some(home) = self.stage.home(path) else { continue };
-            let held = |note: &&DlopenNote| {
-                note.sonames
-                    .iter()
-                    .any(|name| self.stage.present.iter().any(|present| present.name() == name))
-            };
-            let in_image = |note: &DlopenNote| {
-                note.sonames
-                    .iter()
-                    .find_map(|name| self.index.named(name).first().map(|path| (*path).clone()))
-            };
-            let notes: Vec<(UsrPath, &DlopenNote)> = elf
-                .dlopen
-                .iter()
-                .filter(|note| note.priority > level && !held(note))
-                .filter_map(|note| in_image(note).map(|library| (library, note)))
-                .collect();
-            if let Some((first, _)) = notes.first() {
-                self.tell(FindingKind::Advice, home, first.as_str(), Telling::notes(path, &notes, home.file));
-            }
-        }
+    /// The lines to give up for files that cannot be had, with those of all that cannot work without them.
+    fn giving_up<'p>(
+        &self,
+        seeds: impl IntoIterator<Item = &'p UsrPath>,
+        lacks: impl Fn(&Load) -> bool,
+    ) -> Remedy {
+        self.loads.giving_up(seeds, lacks, self.stage, self.texts)
     }
 
     fn tell(&mut self, kind: FindingKind, home: Home<'_>, path: &str, telling: Telling) {
@@ -301,7 +250,7 @@ impl<'a> Checker<'a, '_> {
             needed_by: telling.needed_by,
             candidates: telling.candidates,
             message: telling.message,
-            hint: telling.hint,
+            remedy: telling.remedy,
         });
     }
 }

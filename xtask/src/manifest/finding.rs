@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::remedy::Remedy;
 use crate::coreos::{Board, Flavor};
 
 /// What is wrong with a line of a manifest, or with its absence.
@@ -93,8 +94,8 @@ pub struct Finding {
     pub candidates: Vec<String>,
     /// What is wrong, in words, and why.
     pub message: String,
-    /// The command that mends it.
-    pub hint: String,
+    /// What mends it.
+    pub remedy: Remedy,
 }
 
 /// What a fix does to the lines of a manifest.

@@ -13,6 +13,7 @@ pub mod library;
 pub mod mend;
 pub mod needs;
 pub mod order;
+pub mod remedy;
 pub mod stage;
 pub mod successor;
 pub mod text;

@@ -95,7 +95,7 @@ fn is_doubtful(object: &Object) -> bool {
 }
 
 /// The loader with `LD_LIBRARY_PATH` as rkt sets it (stage1 `init.go`).
-fn loader<'s>(stage: &'s Stage<'_>, present: Option<&'s BTreeSet<UsrPath>>) -> Loader<'s> {
+pub(super) fn loader<'s>(stage: &'s Stage<'_>, present: Option<&'s BTreeSet<UsrPath>>) -> Loader<'s> {
     Loader::new(stage.tree, stage.of.board, Loader::systemd_directories(stage.tree), present)
 }
 

@@ -75,6 +75,7 @@ pub fn bump(before: &Stage1Sources, request: &Request, trees: &Trees<'_>) -> Res
         ensure_settled(&after, &indexes, request.reach)?;
         (findings, unread) = check_all(&after, &indexes, request.reach.dlopen);
         offer_additions(&mut findings, &fixes);
+        take_in(&mut findings, &after);
     }
     Ok(Bump {
         release: (pins.release().clone(), request.release.clone()),
@@ -113,16 +114,29 @@ pub fn verify(
     let indexes = trees.iter().map(|(&board, tree)| (board, ImageIndex::of(tree))).collect();
     let (mut findings, unread) = check_all(sources, &indexes, request.reach.dlopen);
     findings.extend(stale(sources, request, systemd, trees)?);
+    take_in(&mut findings, sources);
     Ok((findings, unread))
 }
 
-/// Findings with their lines counted in `on_disk`, for a plan that is not written.
-pub fn relocated(mut findings: Vec<Finding>, on_disk: &Stage1Sources) -> Vec<Finding> {
-    let texts = texts(on_disk);
+/// What lies outside the tree is not written: a copy of it in the tree is.
+fn take_in(findings: &mut [Finding], sources: &Stage1Sources) {
+    for finding in findings {
+        if let Some(link) = sources.outside.get(&finding.file) {
+            finding.remedy = finding.remedy.clone().behind(link);
+        }
+    }
+}
+
+/// Findings of `after` with their lines counted in `on_disk`, for a plan that is not written.
+pub fn relocated(mut findings: Vec<Finding>, after: &Stage1Sources, on_disk: &Stage1Sources) -> Vec<Finding> {
+    let (planned, texts) = (texts(after), texts(on_disk));
     for finding in &mut findings {
         let Some(text) = texts.get(&finding.file) else { continue };
         let named = |line: &str| text.entries().find(|(_, other)| *other == line).map(|(at, _)| at + 1);
-        finding.line = named(&finding.path).or_else(|| finding.needed_by.iter().find_map(|by| named(by)));
+        let told =
+            || Some(planned.get(&finding.file)?.lines().get(finding.line?.checked_sub(1)?)?.text.as_str());
+        let needed = || finding.needed_by.iter().find_map(|by| named(by));
+        finding.line = named(&finding.path).or_else(needed).or_else(|| named(told()?));
     }
     findings
 }
@@ -179,7 +193,7 @@ fn mend_all(
         Draft::of_files(sources.manifests.iter().map(|(file, bytes)| (file.as_str(), bytes.as_slice())));
     drafts
         .iter_mut()
-        .filter(|(file, _)| sources.outside.contains(*file))
+        .filter(|(file, _)| sources.outside.contains_key(*file))
         .for_each(|(_, draft)| draft.freeze());
     let mut unread = Unread::new();
     for (&board, index) in indexes {

@@ -43,14 +43,15 @@ impl EditPlan {
     /// Whether every file that changes may be written.
     ///
     /// # Errors
-    /// Names the first that is a link to a place outside the tree.
-    pub fn stays_inside(&self, before: &Stage1Sources) -> Result<()> {
-        match self.edits.iter().find(|edit| before.outside.contains(&edit.path)) {
+    /// Names the first that lies outside the tree, and says with `again` how it is taken in.
+    pub fn stays_inside(&self, before: &Stage1Sources, hint: impl Fn(&str) -> String) -> Result<()> {
+        let outside = |edit: &FileEdit| Some((edit.path.clone(), before.outside.get(&edit.path)?));
+        match self.edits.iter().find_map(outside) {
             None => Ok(()),
-            Some(FileEdit { path, .. }) => {
-                Err(Fault::failed(format!("{path} would change, and is a link to a place outside the tree"))
-                    .hint(format!("put a file in the tree in place of the link: cp --remove-destination \"$(realpath {path})\" {path}")))
-            }
+            Some((path, link)) => Err(Fault::failed(format!(
+                "{path} would change, and {link} is a link to a place outside the tree"
+            ))
+            .hint(hint(link))),
         }
     }
 

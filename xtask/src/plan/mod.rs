@@ -3,6 +3,7 @@
 pub mod bump;
 pub mod common_mk;
 pub mod edit;
+pub mod lines;
 pub mod sort;
 pub mod sources;
 mod stale;

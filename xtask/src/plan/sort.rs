@@ -19,7 +19,7 @@ pub fn sort(sources: &Stage1Sources) -> (Stage1Sources, Vec<Fix>) {
     for (file, bytes) in &mut after.manifests {
         let is_regular =
             sources.listings.iter().any(|listing| listing.file == *file && listing.listed_as == *file);
-        if !is_regular || sources.outside.contains(file) {
+        if !is_regular || sources.outside.contains_key(file) {
             continue;
         }
         let text = ManifestText::parse(bytes);

@@ -19,9 +19,9 @@ pub struct Stage1Sources {
     pub manifests: BTreeMap<String, Vec<u8>>,
     /// Every file of every manifest directory, symlinks included.
     pub listings: Vec<Listing>,
-    /// Paths of [`Stage1Sources::files`] that are links to places outside the tree, at the path of the link: they
-    /// are read, and never written.
-    pub outside: BTreeSet<String>,
+    /// The files above that lie outside the tree, by the path that leads to them, each with the link that leads out:
+    /// the file itself, or a folder above it. They are read, and never written.
+    pub outside: BTreeMap<String, String>,
 }
 
 impl Default for Stage1Sources {
@@ -31,7 +31,7 @@ impl Default for Stage1Sources {
             common_mk_path: COMMON_MK.to_owned(),
             manifests: BTreeMap::new(),
             listings: Vec::new(),
-            outside: BTreeSet::new(),
+            outside: BTreeMap::new(),
         }
     }
 }

@@ -6,6 +6,7 @@ use super::sources::Stage1Sources;
 use crate::coreos::{Flavor, SystemdVersion};
 use crate::fault::Result;
 use crate::manifest::finding::{Finding, FindingKind, Severity};
+use crate::manifest::remedy::Remedy;
 use crate::usr::name;
 
 /// A finding for each value of coreos-common.mk that is not what it should be for these images.
@@ -20,8 +21,7 @@ pub(super) fn stale(
         return Ok(Vec::new());
     };
     let text = name::from_bytes(&sources.common_mk);
-    let found =
-        [stale_systemd(&pins, request, systemd), stale_brand(&pins, request), stale_channel(&pins, request)];
+    let found = [stale_systemd(&pins, systemd), stale_brand(&pins, request), stale_channel(&pins, request)];
     let finding = |stale: Stale| Finding {
         file: sources.common_mk_path.clone(),
         line: Some(pins.line(stale.variable)),
@@ -33,7 +33,7 @@ pub(super) fn stale(
         needed_by: Vec::new(),
         candidates: vec![stale.candidate],
         message: stale.message,
-        hint: stale.hint,
+        remedy: Remedy::Mend,
     };
     Ok(found.into_iter().flatten().map(finding).collect())
 }
@@ -42,17 +42,14 @@ struct Stale {
     variable: &'static str,
     candidate: String,
     message: String,
-    hint: String,
 }
 
 /// Stage1 decides by the version what systemd can do.
-fn stale_systemd(pins: &CommonMk, request: &Request, systemd: SystemdVersion) -> Option<Stale> {
-    let given = request.systemd.map_or_else(String::new, |given| format!(" --systemd {given}"));
+fn stale_systemd(pins: &CommonMk, systemd: SystemdVersion) -> Option<Stale> {
     (pins.systemd() != systemd).then(|| Stale {
         variable: SYSTEMD,
         candidate: systemd.to_string(),
         message: format!("{SYSTEMD} is {}, and the image has systemd {systemd}", pins.systemd()),
-        hint: format!("cargo xtask verify-manifests --fix{given}"),
     })
 }
 
@@ -62,7 +59,6 @@ fn stale_brand(pins: &CommonMk, request: &Request) -> Option<Stale> {
         variable: URL,
         candidate: brand.to_string(),
         message: format!("{URL} does not name {brand}, which was asked for"),
-        hint: format!("cargo xtask verify-manifests --fix --brand {}", brand.id()),
     })
 }
 
@@ -73,6 +69,5 @@ fn stale_channel(pins: &CommonMk, request: &Request) -> Option<Stale> {
         variable: URL,
         candidate: found.to_string(),
         message: format!("{URL} names the {pinned} channel, and {} is taken from {found}", request.release),
-        hint: format!("cargo xtask verify-manifests --fix --channel {found}"),
     })
 }

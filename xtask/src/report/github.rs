@@ -8,7 +8,7 @@ use crate::usr::name;
 /// One annotation a finding, failed check or error, then the summary.
 pub fn render(report: &Report) -> String {
     let mut out = String::new();
-    for line in report.findings.iter().map(one_finding) {
+    for line in report.findings.iter().map(|finding| one_finding(finding, &report.hint(finding))) {
         out.push_str(&line);
     }
     for check in report.checks.iter().filter(|check| check.outcome == Outcome::Fail) {
@@ -35,7 +35,7 @@ pub fn render(report: &Report) -> String {
     name::readable(&out).into_owned()
 }
 
-fn one_finding(finding: &Finding) -> String {
+fn one_finding(finding: &Finding, hint: &str) -> String {
     let level = match finding.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
@@ -46,10 +46,7 @@ fn one_finding(finding: &Finding) -> String {
     if let Some(line) = &line {
         properties.push(("line", line));
     }
-    let mut message = format!("{}: {}", finding.path, finding.message);
-    if !finding.hint.is_empty() {
-        message.push_str(&format!("\nhint: {}", finding.hint));
-    }
+    let message = format!("{}: {}\nhint: {hint}", finding.path, finding.message);
     annotation(level, &properties, &message)
 }
 
@@ -91,10 +88,12 @@ mod tests {
         let mut report = sample::bump();
         report.findings[0].file = "a,b:c%d".into();
         report.findings[0].message = "100 %\r\n::warning::x".into();
-        report.findings[0].hint = String::new();
         let text = render(&report);
         let first = text.lines().next().unwrap_or_default();
-        assert_eq!(first, "::error file=a%2Cb%3Ac%25d,line=1::bin/systemctl: 100 %25%0D%0A::warning::x");
+        assert_eq!(
+            first,
+            "::error file=a%2Cb%3Ac%25d,line=1::bin/systemctl: 100 %25%0D%0A::warning::x%0Ahint: cargo xtask verify-manifests --fix --drop-missing"
+        );
     }
 
     #[test]

@@ -35,7 +35,7 @@ fn whole(report: &Report) -> Value {
         "systemd": report.systemd.as_ref().map(|(from, to)| json!({ "from": from.to_string(), "to": to.to_string() })),
         "images": report.images.iter().map(image).collect::<Vec<_>>(),
         "fixes": report.fixes.iter().map(fix).collect::<Vec<_>>(),
-        "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
+        "findings": report.findings.iter().map(|one| finding(one, &report.hint(one))).collect::<Vec<_>>(),
         "edits": report.plan.edits.iter().map(|edit| json!({ "file": edit.path, "diff": edit.diff() })).collect::<Vec<_>>(),
         "error": report.error.as_ref().map(error),
     });
@@ -77,7 +77,7 @@ fn fix(fix: &Fix) -> Value {
     value
 }
 
-fn finding(finding: &Finding) -> Value {
+fn finding(finding: &Finding, hint: &str) -> Value {
     json!({
         "kind": finding.kind.id(),
         "severity": finding.severity.id(),
@@ -89,7 +89,7 @@ fn finding(finding: &Finding) -> Value {
         "needed_by": finding.needed_by,
         "candidates": finding.candidates,
         "message": finding.message,
-        "hint": finding.hint,
+        "hint": hint,
     })
 }
 

@@ -75,7 +75,8 @@ fn left_over(report: &Report) -> String {
     let advice = report.findings.iter().filter(|finding| finding.severity == Severity::Advice);
     let items = |findings: Vec<&Finding>, mark: &str| -> String {
         let more = more(findings.len());
-        findings.into_iter().take(MAX_ROWS).map(|finding| item(finding, mark)).collect::<String>() + &more
+        let shown = findings.into_iter().take(MAX_ROWS);
+        shown.map(|finding| item(finding, mark, &report.hint(finding))).collect::<String>() + &more
     };
     let mut out = String::new();
     let open = items(open.collect(), "- [ ] ");
@@ -89,15 +90,12 @@ fn left_over(report: &Report) -> String {
     out
 }
 
-fn item(finding: &Finding, mark: &str) -> String {
+fn item(finding: &Finding, mark: &str, hint: &str) -> String {
     let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
     let place = code(&format!("{}{line}", finding.file));
     let kind = format!("**{}** ({})", finding.kind.id(), finding.board);
-    let hint = match finding.hint.as_str() {
-        "" => String::new(),
-        hint => format!(" Hint: {}", code(hint)),
-    };
-    format!("{mark}{kind} {}: {}. {place}{hint}\n", code(&finding.path), inline(&finding.message))
+    let (path, message, hint) = (code(&finding.path), inline(&finding.message), code(hint));
+    format!("{mark}{kind} {path}: {message}. {place} Hint: {hint}\n")
 }
 
 fn changed(report: &Report) -> String {

@@ -1,5 +1,6 @@
 //! How a run is told: one [`Report`], several faces.
 
+pub mod again;
 pub mod changes;
 pub mod commit;
 pub mod github;
@@ -18,6 +19,8 @@ pub(crate) mod sample;
 mod summary;
 
 use std::collections::BTreeMap;
+
+use again::Again;
 
 use crate::coreos::{Board, Channel, Release, SystemdVersion};
 use crate::fault::{Fault, FaultKind};
@@ -53,6 +56,8 @@ pub struct Report {
     pub systemd: Option<(SystemdVersion, SystemdVersion)>,
     /// The images that were read, one a board.
     pub images: Vec<ImageOrigin>,
+    /// How the run was called, which its hints repeat.
+    pub again: Again,
     /// What was mended.
     pub fixes: Vec<Fix>,
     /// What is left.
@@ -146,6 +151,11 @@ impl Report {
             None if self.check && !self.plan.is_empty() => 1,
             None => 0,
         }
+    }
+
+    /// The command that mends a finding of this run.
+    pub fn hint(&self, finding: &Finding) -> String {
+        self.again.hint(&finding.remedy)
     }
 
     /// The word for the outcome in JSON.

@@ -7,6 +7,7 @@ use super::sizes::{ManifestSizes, PathSize};
 use super::{Check, ImageOrigin, Outcome, Report, Signer};
 use crate::coreos::{Board, Channel, Flavor, Release, SystemdVersion};
 use crate::manifest::finding::{Finding, FindingKind, Fix, FixKind, Severity};
+use crate::manifest::remedy::Remedy;
 use crate::plan::edit::{EditPlan, FileEdit};
 use crate::plan::sources::COMMON_MK;
 
@@ -72,7 +73,7 @@ pub(crate) fn bump() -> Report {
             needed_by: ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec(),
             candidates: Vec::new(),
             message: "bin/systemctl is not in the image of 1032.0.0".into(),
-            hint: "cargo xtask verify-manifests --fix --drop-missing".into(),
+            remedy: Remedy::DropMissing,
         }],
         images: vec![ImageOrigin {
             board: Board::Amd64,

@@ -21,7 +21,7 @@ pub fn render(report: &Report) -> Styled {
         out.line(Tone::Plain, "");
     }
     for finding in &report.findings {
-        out.append(one_finding(finding));
+        out.append(one_finding(finding, &report.hint(finding)));
     }
     out.append(checks(&report.checks));
     if let Some((tone, line)) = summary(report) {
@@ -48,7 +48,7 @@ pub fn fault(fault: &Fault) -> Styled {
 }
 
 /// `FILE:LINE: severity[kind] PATH`, and below it why and the command that mends it.
-fn one_finding(finding: &Finding) -> Styled {
+fn one_finding(finding: &Finding, hint: &str) -> Styled {
     let mut out = Styled::of(Tone::Strong, place(finding));
     let kind =
         if finding.kind == FindingKind::Advice { String::new() } else { format!("[{}]", finding.kind.id()) };
@@ -57,9 +57,7 @@ fn one_finding(finding: &Finding) -> Styled {
     out.line(Tone::Plain, format!("    {}", finding.message));
     list(&mut out, "needed by", &finding.needed_by);
     list(&mut out, "the image has", &finding.candidates);
-    if !finding.hint.is_empty() {
-        out.append(hint_line("    ", &finding.hint));
-    }
+    out.append(hint_line("    ", hint));
     out
 }
 

@@ -83,7 +83,7 @@ fn the_guides_example() {
 #[test]
 fn a_manifest_outside_the_tree_is_never_mended_and_its_needs_are_told() {
     let mut sources = sources();
-    sources.outside.insert(SYSTEMD.to_owned());
+    sources.outside.insert(SYSTEMD.to_owned(), SYSTEMD.to_owned());
     let bump = planned(&sources, &example::image_after().unwrap());
     assert_eq!(bump.after.manifests, sources.manifests);
     let told: Vec<&str> = bump.findings.iter().map(|finding| finding.path.as_str()).collect();
@@ -114,7 +114,7 @@ fn findings_of_a_plan_that_is_not_written_count_lines_on_disk() {
         |bytes: &[u8], line: usize| String::from_utf8_lossy(bytes).lines().nth(line - 1).map(str::to_owned);
     let gone = Some("lib64/systemd/systemd-bootchart".to_owned());
     assert_eq!(text(&bump.after.manifests[SYSTEMD], line(&bump.findings)[0]), gone);
-    let relocated = relocated(bump.findings, &sources);
+    let relocated = relocated(bump.findings, &bump.after, &sources);
     assert_eq!(text(&sources.manifests[SYSTEMD], line(&relocated)[0]), gone);
 }
 

@@ -1,5 +1,7 @@
 //! What `verify-manifests` finds when one thing is wrong: the breakages that a list of files can cause.
 
+mod remedies;
+
 use std::collections::BTreeMap;
 
 use expect_test::{Expect, expect};
@@ -7,9 +9,10 @@ use xtask::coreos::{Board, Brand, Channel, SystemdVersion};
 use xtask::demo::example;
 use xtask::demo::factory::elf::ElfStub;
 use xtask::demo::factory::image::Image;
-use xtask::manifest::finding::Severity;
+use xtask::manifest::finding::Finding;
 use xtask::manifest::mend::Reach;
 use xtask::plan::bump::{Request, bump, verify};
+use xtask::report::again::Again;
 use xtask::usr::elf::DlopenPriority;
 
 use crate::bump::{SYSTEMD, sources};
@@ -27,6 +30,21 @@ fn finds_at(
     change: impl FnOnce(Image) -> Image,
     expected: &Expect,
 ) {
+    let told: String = findings(level, left_out, change)
+        .iter()
+        .map(|f| {
+            let file = f.file.rsplit('/').next().unwrap();
+            format!("{} {} {file} {}: {}\n", f.severity.id(), f.kind.id(), f.path, f.message)
+        })
+        .collect();
+    expected.assert_eq(&told);
+}
+
+fn findings(
+    level: Option<DlopenPriority>,
+    left_out: &[&str],
+    change: impl FnOnce(Image) -> Image,
+) -> Vec<Finding> {
     let mut sources = sources();
     for bytes in sources.manifests.values_mut() {
         let text = String::from_utf8(bytes.clone()).unwrap();
@@ -37,15 +55,7 @@ fn finds_at(
     let request = request(level, None);
     let (findings, unread) = verify(&sources, &request, &BTreeMap::from([(Board::Amd64, &tree)])).unwrap();
     assert!(unread.is_empty());
-    let told: String = findings
-        .iter()
-        .map(|f| {
-            assert!(f.severity == Severity::Advice || !f.hint.is_empty());
-            let file = f.file.rsplit('/').next().unwrap();
-            format!("{} {} {file} {}: {}\n", f.severity.id(), f.kind.id(), f.path, f.message)
-        })
-        .collect();
-    expected.assert_eq(&told);
+    findings
 }
 
 /// The release that the tree pins, found on a channel.
@@ -72,7 +82,7 @@ fn pins_that_the_images_belie() {
         told += &format!("{} finding\n", findings.len());
         for f in findings {
             told += &format!("{}:{} {} {}\n", f.file, f.line.unwrap(), f.severity.id(), f.path);
-            told += &format!("  {}\n  {}\n", f.message, f.hint);
+            told += &format!("  {}\n  {}\n", f.message, Again::default().hint(&f.remedy));
         }
         let fixed = bump(&sources, &asked, &trees).unwrap();
         assert_eq!(verify(&fixed.after, &asked, &trees).unwrap().0, []);
@@ -82,15 +92,15 @@ fn pins_that_the_images_belie() {
         1 finding
         stage1/usr_from_coreos/coreos-common.mk:10 warning CCN_IMG_URL := https://alpha.release.core-os.net/$(RKT_STAGE1_COREOS_BOARD)/$(CCN_IMG_RELEASE)/coreos_production_pxe_image.cpio.gz
           CCN_IMG_URL names the alpha channel, and 991.0.0 is taken from stable
-          cargo xtask verify-manifests --fix --channel stable
+          cargo xtask verify-manifests --fix
         1 finding
         stage1/usr_from_coreos/coreos-common.mk:10 warning CCN_IMG_URL := https://alpha.release.core-os.net/$(RKT_STAGE1_COREOS_BOARD)/$(CCN_IMG_RELEASE)/coreos_production_pxe_image.cpio.gz
           CCN_IMG_URL does not name Flatcar, which was asked for
-          cargo xtask verify-manifests --fix --brand flatcar
+          cargo xtask verify-manifests --fix
         1 finding
         stage1/usr_from_coreos/coreos-common.mk:6 warning CCN_SYSTEMD_VERSION := v225
           CCN_SYSTEMD_VERSION is v225, and the image has systemd v230
-          cargo xtask verify-manifests --fix --systemd v230
+          cargo xtask verify-manifests --fix
     "#]].assert_eq(&told);
 }
 

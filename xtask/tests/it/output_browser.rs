@@ -6,6 +6,7 @@ use std::process::Command;
 
 use xtask::coreos::{Board, Flavor};
 use xtask::manifest::finding::{Finding, FindingKind, Fix, FixKind, Severity};
+use xtask::manifest::remedy::Remedy;
 use xtask::plan::edit::{EditPlan, FileEdit};
 use xtask::report::needs::Need;
 use xtask::report::sizes::{ManifestSizes, PathSize};
@@ -48,7 +49,7 @@ fn report(changes: usize) -> Report {
         needed_by: vec![],
         candidates: vec![],
         message: format!("{} is not in the image, and nothing took its place", old(n)),
-        hint: "cargo xtask verify-manifests --fix --drop-missing".into(),
+        remedy: Remedy::DropMissing,
     };
     let lines =
         |one: &dyn Fn(usize) -> String| (0..changes).map(one).collect::<Vec<_>>().join("\n").into_bytes();

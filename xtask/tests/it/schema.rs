@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use xtask::coreos::{Board, Flavor};
 use xtask::fault::Fault;
 use xtask::manifest::finding::{Finding, FindingKind, Fix, FixKind, Severity};
+use xtask::manifest::remedy::Remedy;
 use xtask::plan::edit::{EditPlan, FileEdit};
 use xtask::report::{Check, ImageOrigin, Outcome, Report, Signer, json::document};
 
@@ -131,7 +132,7 @@ fn full() -> Report {
             needed_by: vec!["bin/x".into()],
             candidates: vec![],
             message: "nowhere".into(),
-            hint: "cargo xtask why libx.so.1".into(),
+            remedy: Remedy::OtherRelease,
         }],
         plan: EditPlan {
             edits: vec![FileEdit { path: file, before: b"a\n".to_vec(), after: b"b\n".to_vec() }],

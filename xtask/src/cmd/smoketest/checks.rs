@@ -2,18 +2,27 @@
 
 use crate::cmd::context::Context;
 use crate::coreos::{Board, Flavor};
+use crate::manifest::remedy::Remedy;
 use crate::manifest::text::ManifestText;
+use crate::report::again::Again;
 use crate::report::{Check, Outcome};
 
 /// Every check so far.
 pub(super) struct Checks<'a> {
     context: &'a Context<'a>,
+    again: Again,
     all: Vec<Check>,
 }
 
 impl<'a> Checks<'a> {
-    pub(super) fn new(context: &'a Context<'a>) -> Checks<'a> {
-        Checks { context, all: Vec::new() }
+    /// `again` is the check of the manifests that mends what is found.
+    pub(super) fn new(context: &'a Context<'a>, again: Again) -> Checks<'a> {
+        Checks { context, again, all: Vec::new() }
+    }
+
+    /// The last line of a message: the command that mends it.
+    pub(super) fn hint(&self, remedy: &Remedy) -> String {
+        format!("hint: {}", self.again.hint(remedy))
     }
 
     pub(super) fn into_inner(self) -> Vec<Check> {

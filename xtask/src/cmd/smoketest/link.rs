@@ -8,6 +8,7 @@ use crate::cmd::context::Context;
 use crate::edge::loader::{self, LinkCheck, Linked};
 use crate::fault::Result;
 use crate::manifest::finding::{Finding, Severity};
+use crate::manifest::remedy::Remedy;
 use crate::usr::path::UsrPath;
 
 /// Asks the loader; one check a file, and one that sums them up. `findings` are those of the check of the manifests,
@@ -60,14 +61,10 @@ fn tell(context: &Context<'_>, subject: &Subject, linked: &Linked, checks: &mut 
     }
     let homes = checks::manifests(context, board, flavor, Some(file));
     let home = homes.first().cloned().unwrap_or_else(|| checks::home_of(context, board, flavor, file));
-    checks.fail(
-        "link",
-        file,
-        format!(
-            "{problems}\n{board} {flavor}: {home} lists {file} and lacks what it needs\n\
-             hint: cargo xtask verify-manifests --fix"
-        ),
-    );
+    let hint = checks.hint(&Remedy::Mend);
+    let message =
+        format!("{problems}\n{board} {flavor}: {home} lists {file} and lacks what it needs\n{hint}");
+    checks.fail("link", file, message);
 }
 
 /// Where the real loader and the check of the manifests contradict each other: one of them is wrong, and a person

@@ -14,6 +14,7 @@ use crate::edge::build::{Build, BuiltRootfs, Kind};
 use crate::edge::rootfs::Rootfs;
 use crate::fault::{OrFault, Result};
 use crate::flags::{ImageFlags, MendFlags, Smoketest, VerifyManifests};
+use crate::manifest::remedy::Remedy;
 use crate::report::Report;
 use crate::usr::elf::DlopenPriority;
 use checks::Checks;
@@ -38,8 +39,10 @@ pub fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut Report) 
     let release = context.pins.release().clone();
     report.release = Some((release.clone(), release));
     report.systemd = Some((context.pins.systemd(), context.pins.systemd()));
+    let check = static_check(flags);
+    report.again = context.again(&["verify-manifests", "--fix"], &check.image, check.mend);
     if !flags.no_static && flags.rootfs.is_none() {
-        verify_manifests(context, &static_check(flags), report)?;
+        verify_manifests(context, &check, report)?;
     }
     let build = Build {
         tree: context.tree.root(),
@@ -49,7 +52,7 @@ pub fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut Report) 
         make: context.settings.make.as_deref(),
         configure: context.settings.configure.as_deref(),
     };
-    let mut checks = Checks::new(context);
+    let mut checks = Checks::new(context, report.again.clone());
     let outcome = carry_out(context, flags, &build, &report.findings, &mut checks);
     report.checks = checks.into_inner();
     outcome
@@ -113,11 +116,8 @@ fn built(context: &Context<'_>, build: &Build<'_>, checks: &mut Checks<'_>) -> R
     match built.failure {
         None => checks.pass("build", what, format!("{:.1} s, {log}", built.took.as_secs_f64())),
         Some(tail) => {
-            checks.fail(
-                "build",
-                what,
-                format!("{tail}\nall of it: {log}\nhint: cargo xtask verify-manifests --fix"),
-            );
+            let hint = checks.hint(&Remedy::Mend);
+            checks.fail("build", what, format!("{tail}\nall of it: {log}\n{hint}"));
             return Ok(false);
         }
     }
@@ -157,29 +157,16 @@ fn given(build: &Build<'_>, path: &Path) -> Result<Subject> {
     Ok(Subject { rootfs, flavor, squashfs: None, rkt: None, work })
 }
 
-/// The options of this command that `fetch` knows too, as words.
+/// The options of this command that `fetch` knows too, as words that hold in any directory. The build names the board.
 fn fetch_options(image: &ImageFlags) -> Result<Vec<String>> {
-    let mut words = Vec::new();
-    let mut option = |name: &str, value: Option<String>| {
-        words.extend(value.map(|value| format!("--{name}={value}")));
+    let absolute =
+        |path: &PathBuf| std::path::absolute(path).or_fault(|| format!("cannot place {}", path.display()));
+    let image = ImageFlags {
+        signing_key: image.signing_key.as_ref().map(absolute).transpose()?,
+        signature: image.signature.as_ref().map(absolute).transpose()?,
+        images: image.images.iter().map(absolute).collect::<Result<_>>()?,
+        boards: Vec::new(),
+        ..image.clone()
     };
-    let absolute = |path: &PathBuf| -> Result<String> {
-        let path = std::path::absolute(path).or_fault(|| format!("cannot place {}", path.display()))?;
-        Ok(path.to_string_lossy().into_owned())
-    };
-    option("channel", image.channel.map(|channel| channel.to_string()));
-    option("mirror", image.mirror.clone());
-    option("brand", image.brand.map(|brand| brand.id().to_owned()));
-    option("signing-key", image.signing_key.as_ref().map(absolute).transpose()?);
-    option("signature", image.signature.as_ref().map(absolute).transpose()?);
-    for path in &image.images {
-        option("image", Some(absolute(path)?));
-    }
-    let switches = [
-        ("--insecure-http", image.insecure_http),
-        ("--unsigned", image.unsigned),
-        ("--offline", image.offline),
-    ];
-    words.extend(switches.into_iter().filter(|(_, on)| *on).map(|(name, _)| name.to_owned()));
-    Ok(words)
+    Ok([image.source(), image.image()].concat())
 }

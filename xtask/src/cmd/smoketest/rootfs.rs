@@ -7,6 +7,7 @@ use super::checks::{self, Checks};
 use crate::cmd::context::Context;
 use crate::edge::rootfs::compare;
 use crate::fault::Result;
+use crate::manifest::remedy::Remedy;
 use crate::usr::path::UsrPath;
 use crate::usr::tree::{End, Kind};
 
@@ -19,7 +20,7 @@ pub(super) fn check(context: &Context<'_>, subject: &Subject, checks: &mut Check
         .collect();
     let mut bad = missing(subject, &listed);
     bad.extend(extra(subject, &listed));
-    bad.extend(dangling(context, subject, &listed));
+    bad.extend(dangling(context, subject, &listed, checks));
     if let Some(squashfs) = subject.squashfs.as_ref().filter(|path| path.is_file()) {
         let differences = compare::with_image(&subject.rootfs, squashfs)?;
         bad.extend(differences.into_iter().map(|(path, how)| (path.to_string(), how)));
@@ -75,6 +76,7 @@ fn dangling(
     context: &Context<'_>,
     subject: &Subject,
     listed: &BTreeMap<UsrPath, String>,
+    checks: &Checks<'_>,
 ) -> Vec<(String, String)> {
     let tree = &subject.rootfs.tree;
     let links = tree.iter().filter(|(_, node)| matches!(node.kind, Kind::Symlink(_)));
@@ -87,11 +89,9 @@ fn dangling(
             };
             let home = || checks::home_of(context, subject.rootfs.board, &subject.flavor, &lost);
             let file = listed.get(path).cloned().unwrap_or_else(home);
-            let message = format!(
-                "it leads to {lost}, which is not in the root filesystem: {file} lacks that line\n\
-                 hint: cargo xtask verify-manifests --fix"
-            );
-            Some((path.to_string(), message))
+            let message =
+                format!("it leads to {lost}, which is not in the root filesystem: {file} lacks that line");
+            Some((path.to_string(), format!("{message}\n{}", checks.hint(&Remedy::Mend))))
         })
         .collect()
 }

@@ -11,6 +11,7 @@ use crate::edge::boot::rkt::{GUIDES_APP, RktRun};
 use crate::edge::boot::{Boot, Verdict, diagnosis::Lack, nspawn, rkt, vm};
 use crate::fault::{Fault, OrFault, Result};
 use crate::flags::Smoketest;
+use crate::manifest::remedy::Remedy;
 
 /// Runs every root filesystem of this machine's board.
 ///
@@ -43,7 +44,7 @@ pub(super) fn check(
                 ran = true;
                 let mut message = format!("{why} ({road})\n");
                 for lack in &missing {
-                    message.push_str(&lacking(context, subject, lack));
+                    message.push_str(&lacking(context, subject, lack, checks));
                 }
                 for line in tail {
                     message.push_str(&format!("  | {line}\n"));
@@ -88,16 +89,11 @@ fn systemd(subject: &Subject) -> Option<SystemdVersion> {
     fs::read_to_string(subject.rootfs.path.join("systemd-version")).ok()?.trim().parse().ok()
 }
 
-fn lacking(context: &Context<'_>, subject: &Subject, lack: &Lack) -> String {
+fn lacking(context: &Context<'_>, subject: &Subject, lack: &Lack, checks: &Checks<'_>) -> String {
     let Lack { what, why } = lack;
     let (board, flavor): (Board, _) = (subject.rootfs.board, &subject.flavor);
     let file = checks::home_of(context, board, flavor, what);
-    if what.contains(".so") || !what.contains('/') {
-        return format!(
-            "{what} is missing ({why}): {file} lacks it\nhint: cargo xtask verify-manifests --fix\n"
-        );
-    }
-    format!(
-        "{what} is missing ({why}): {file} lacks it\nhint: echo {what} >> {file} && cargo xtask sort-manifests\n"
-    )
+    let is_needed = what.contains(".so") || !what.contains('/');
+    let remedy = if is_needed { Remedy::Mend } else { Remedy::add(&file, [what]) };
+    format!("{what} is missing ({why}): {file} lacks it\n{}\n", checks.hint(&remedy))
 }

@@ -275,9 +275,10 @@ fn links_are_not_replaced_and_lead_nowhere_new() {
     assert!(fault.message.contains("never written through"), "{fault}");
     assert_eq!(fs::read(&outside).unwrap(), b"bin/sshd\n");
     let read = tree(fixture.root()).read().unwrap();
-    assert!(read.sources.outside.contains("stage1/usr_from_kvm/manifest-amd64-usr.d/sshd.manifest"));
+    assert!(read.sources.outside.contains_key("stage1/usr_from_kvm/manifest-amd64-usr.d/sshd.manifest"));
     let plan = EditPlan::between(&read.sources, &changed(&read.sources));
-    assert!(plan.stays_inside(&read.sources).is_err());
+    let fault = plan.stays_inside(&read.sources, |link| format!("own {link}")).unwrap_err();
+    assert!(fault.hint.is_some_and(|hint| hint.ends_with("sshd.manifest")));
 }
 
 #[test]

@@ -105,7 +105,7 @@ impl Reader<'_> {
         let key = match relative(self.root, &real) {
             Some(inside) => self.once(inside, &real)?,
             None => {
-                self.read.sources.outside.insert(name.clone());
+                self.read.sources.outside.insert(name.clone(), way_out(self.root, &name));
                 name
             }
         };
@@ -142,6 +142,16 @@ impl Reader<'_> {
                 .hint("the build reads everything in a manifest directory: rename it, or move it elsewhere")
         })
     }
+}
+
+/// The link that leads a path out of the tree: the file itself, or a folder above it.
+fn way_out(root: &Path, path: &str) -> String {
+    let leads_out =
+        |part: &&Path| fs::canonicalize(root.join(part)).is_ok_and(|real| !real.starts_with(root));
+    let mut parts: Vec<&Path> = Path::new(path).ancestors().collect();
+    parts.reverse();
+    let link = parts.iter().find(|part| leads_out(part)).and_then(|part| part.to_str());
+    link.unwrap_or(path).to_owned()
 }
 
 /// Device and inode: two names with the same are one file.

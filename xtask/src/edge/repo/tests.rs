@@ -108,9 +108,22 @@ fn a_linked_common_mk_has_its_real_path_and_only_outside_the_tree_is_outside() {
         symlink(target, &link).unwrap();
         let sources = fixture.read().unwrap().sources;
         assert_eq!(sources.common_mk_path, path);
-        assert_eq!(sources.outside.contains(COMMON_MK), outside);
+        assert_eq!(sources.outside.contains_key(COMMON_MK), outside);
         assert_eq!(sources.files().next().unwrap(), (path, fs::read(&link).unwrap().as_slice()));
     }
+}
+
+#[test]
+fn what_lies_outside_the_tree_is_told_by_the_link_that_leads_there() {
+    let fixture = Fixture::new(&[BASH]);
+    let elsewhere = Fixture::new(&[KVM_BASH]);
+    let folder = Path::new(KVM_BASH).parent().unwrap().to_str().unwrap();
+    fs::create_dir_all(fixture.path(folder).parent().unwrap()).unwrap();
+    symlink(elsewhere.path(folder), fixture.path(folder)).unwrap();
+    let file = BASH.replace("bash", "other");
+    symlink(elsewhere.path(KVM_BASH), fixture.path(&file)).unwrap();
+    let outside = fixture.read().unwrap().sources.outside;
+    assert_eq!(outside, [(file.clone(), file), (KVM_BASH.to_owned(), folder.to_owned())].into());
 }
 
 #[test]

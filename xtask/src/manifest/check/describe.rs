@@ -7,26 +7,26 @@ use crate::manifest::byname::ByName;
 use crate::manifest::finding::Severity;
 use crate::manifest::form::Stray;
 use crate::manifest::needs::{Asking, Unmet};
+use crate::manifest::remedy::Remedy;
 use crate::manifest::successor::{Fate, Successor};
 use crate::manifest::units::Absent;
 use crate::usr::elf::DlopenNote;
 use crate::usr::path::UsrPath;
 
-const FIX: &str = "cargo xtask verify-manifests --fix";
-
 /// What a finding says, apart from where it is.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Telling {
     pub(super) severity: Option<Severity>,
     pub(super) needed_by: Vec<String>,
     pub(super) candidates: Vec<String>,
     pub(super) message: String,
-    pub(super) hint: String,
+    pub(super) remedy: Remedy,
 }
 
 impl Telling {
-    fn new(message: String, hint: impl Into<String>) -> Telling {
-        Telling { message, hint: hint.into(), ..Telling::default() }
+    fn new(message: String, remedy: Remedy) -> Telling {
+        let (needed_by, candidates) = (Vec::new(), Vec::new());
+        Telling { severity: None, needed_by, candidates, message, remedy }
     }
 
     fn by<'p>(mut self, paths: impl IntoIterator<Item = &'p UsrPath>) -> Telling {
@@ -45,33 +45,30 @@ impl Telling {
     }
 
     pub(super) fn stray(stray: &Stray) -> Telling {
-        let mut telling = Telling::new(stray.because.clone(), FIX);
+        let mut telling = Telling::new(stray.because.clone(), Remedy::Mend);
         telling.candidates.extend(stray.becomes.clone());
         telling
     }
 
     pub(super) fn outside() -> Telling {
-        Telling::new(
-            "the path leaves /usr, so no file of the image can be meant".into(),
-            format!("{FIX} --drop-missing"),
-        )
+        Telling::new("the path leaves /usr, so no file of the image can be meant".into(), Remedy::DropMissing)
     }
 
     pub(super) fn successor(path: &UsrPath, found: &Successor, file: &str) -> Telling {
         let missing = format!("{path} is not in the image");
         match &found.fate {
             Fate::Renamed(to) | Fate::Moved(to) => {
-                Telling::new(format!("{missing}; {to} took its place: {}", found.because), FIX).or([to])
+                let message = format!("{missing}; {to} took its place: {}", found.because);
+                Telling::new(message, Remedy::Mend).or([to])
             }
-            Fate::Pointless => Telling::new(format!("{path} is pointless: {}", found.because), FIX),
+            Fate::Pointless => Telling::new(format!("{path} is pointless: {}", found.because), Remedy::Mend),
             Fate::Several(candidates) => {
                 let choice = candidates.first().unwrap_or(path);
-                Telling::new(format!("{missing}: {}", found.because), replace(path, choice, file))
-                    .or(candidates)
+                let remedy = Remedy::replace(file, path.as_str(), choice.as_str());
+                Telling::new(format!("{missing}: {}", found.because), remedy).or(candidates)
             }
             Fate::Gone(candidates) => {
-                Telling::new(format!("{missing}: {}", found.because), format!("{FIX} --drop-missing"))
-                    .or(candidates)
+                Telling::new(format!("{missing}: {}", found.because), Remedy::DropMissing).or(candidates)
             }
         }
     }
@@ -79,7 +76,7 @@ impl Telling {
     pub(super) fn moved(line: &str, from: &UsrPath, to: &UsrPath, lines: usize) -> Telling {
         let more =
             if lines == 1 { line.to_owned() } else { format!("{line} and {} more of {from}", lines - 1) };
-        Telling::new(format!("{more} moved: the image has them in {to}"), FIX).or([to])
+        Telling::new(format!("{more} moved: the image has them in {to}"), Remedy::Mend).or([to])
     }
 
     pub(super) fn unlisted(name: &str, unmet: &Unmet, lacking: &[&UsrPath], file: &str) -> Telling {
@@ -91,94 +88,96 @@ impl Telling {
         let has = lacking.iter().map(|path| path.as_str()).collect::<Vec<_>>().join(" and ");
         let message =
             format!("{} {what}; the image has {has}, which {file} does not list", needs(&unmet.needed_by));
-        Telling::new(message, FIX).by(&unmet.needed_by).or(lacking.iter().copied())
+        Telling::new(message, Remedy::Mend).by(&unmet.needed_by).or(lacking.iter().copied())
     }
 
-    pub(super) fn nowhere(name: &str, unmet: &Unmet) -> Telling {
+    pub(super) fn nowhere(name: &str, unmet: &Unmet, remedy: Remedy) -> Telling {
         let looked =
             if unmet.searched.is_empty() { "the whole image".to_owned() } else { unmet.searched.join(", ") };
         let message =
             format!("{} {name}, which is nowhere in the image (looked in {looked})", needs(&unmet.needed_by));
-        Telling::new(message, format!("cargo xtask why {name}")).by(&unmet.needed_by)
+        Telling::new(message, remedy).by(&unmet.needed_by)
     }
 
-    pub(super) fn version(library: &UsrPath, version: &str, needed_by: &BTreeSet<UsrPath>) -> Telling {
+    pub(super) fn version(
+        library: &UsrPath,
+        version: &str,
+        needed_by: &BTreeSet<UsrPath>,
+        remedy: Remedy,
+    ) -> Telling {
         let message =
             format!("{} version {version} of {library}, which does not define it", needs(needed_by));
-        Telling::new(message, format!("cargo xtask why {library}")).by(needed_by)
+        Telling::new(message, remedy).by(needed_by)
     }
 
-    pub(super) fn dangling(path: &UsrPath, target: &str, lacking: &[&UsrPath], file: &str) -> Telling {
+    pub(super) fn dangling(
+        path: &UsrPath,
+        target: &str,
+        lacking: &[&UsrPath],
+        file: &str,
+        remedy: Remedy,
+    ) -> Telling {
         let names = lacking.iter().map(|path| path.as_str()).collect::<Vec<_>>().join(" and ");
         let message = format!("{path} is a link to {target}, and {file} does not list {names}");
-        Telling::new(message, FIX).by([path]).or(lacking.iter().copied())
+        Telling::new(message, remedy).by([path]).or(lacking.iter().copied())
     }
 
-    pub(super) fn dangling_in_image(path: &UsrPath, end: &UsrPath) -> Telling {
-        Telling::new(
-            format!("{path} leads to {end}, which is not in the image"),
-            format!("cargo xtask why {path}"),
-        )
+    pub(super) fn dangling_in_image(path: &UsrPath, end: &UsrPath, remedy: Remedy) -> Telling {
+        Telling::new(format!("{path} leads to {end}, which is not in the image"), remedy)
     }
 
-    pub(super) fn link_loop(path: &UsrPath) -> Telling {
-        Telling::new(
-            format!("{path} leads round in circles: more than 40 links"),
-            format!("cargo xtask why {path}"),
-        )
+    pub(super) fn link_loop(path: &UsrPath, remedy: Remedy) -> Telling {
+        Telling::new(format!("{path} leads round in circles: more than 40 links"), remedy)
     }
 
-    pub(super) fn wrong_machine(path: &UsrPath, machine: u16, board: Board) -> Telling {
+    pub(super) fn wrong_machine(path: &UsrPath, machine: u16, board: Board, remedy: Remedy) -> Telling {
         let message = format!(
             "{path} is for ELF machine {machine}; {board} is {} ({})",
             board.elf_machine(),
             board.machine()
         );
-        Telling::new(message, format!("cargo xtask why {path}"))
+        Telling::new(message, remedy)
     }
 
-    pub(super) fn unfit(path: &UsrPath, why: &str, needed_by: &BTreeSet<UsrPath>) -> Telling {
+    pub(super) fn unfit(path: &UsrPath, why: &str, needed_by: &BTreeSet<UsrPath>, remedy: Remedy) -> Telling {
         let message = format!("{} {path}, which cannot be loaded: {why}", needs(needed_by));
-        Telling::new(message, format!("cargo xtask why {path}")).by(needed_by)
+        Telling::new(message, remedy).by(needed_by)
     }
 
-    pub(super) fn broken(path: &UsrPath, why: &str) -> Telling {
-        Telling::new(
-            format!("{path} starts as an ELF file and cannot be read as one: {why}"),
-            format!("cargo xtask why {path}"),
-        )
+    pub(super) fn broken(path: &UsrPath, why: &str, remedy: Remedy) -> Telling {
+        Telling::new(format!("{path} starts as an ELF file and cannot be read as one: {why}"), remedy)
     }
 
     pub(super) fn unit(absent: &Absent, file: &str) -> Telling {
-        let message = if absent.in_image {
-            format!("{} says {:?}, and {} is not listed", absent.by, absent.says, absent.program)
-        } else {
-            format!("{} says {:?}, and {} is not in the image", absent.by, absent.says, absent.program)
-        };
+        Telling::of_unit(absent, "listed", Remedy::add(file, [&absent.program]))
+    }
+
+    pub(super) fn unit_without_program(absent: &Absent, remedy: Remedy) -> Telling {
+        Telling::of_unit(absent, "in the image", remedy)
+    }
+
+    fn of_unit(absent: &Absent, not: &str, remedy: Remedy) -> Telling {
+        let message = format!("{} says {:?}, and {} is not {not}", absent.by, absent.says, absent.program);
         let severity = if absent.optional { Severity::Advice } else { Severity::Warning };
-        Telling::new(message, list(std::slice::from_ref(&absent.program), file))
-            .by([&absent.by])
-            .severity(severity)
+        Telling::new(message, remedy).by([&absent.by]).severity(severity)
     }
 
     pub(super) fn script(absent: &Absent, file: &str) -> Telling {
         let message =
             format!("{} starts with {:?}, and {} is not listed", absent.by, absent.says, absent.program);
-        Telling::new(message, list(std::slice::from_ref(&absent.program), file)).by([&absent.by])
+        Telling::new(message, Remedy::add(file, [&absent.program])).by([&absent.by])
     }
 
     pub(super) fn journald(there: &UsrPath, lacking: &UsrPath, file: &str) -> Telling {
         let message =
             format!("{there} is listed without {lacking}: nothing that a unit prints would be seen");
-        Telling::new(message, list(std::slice::from_ref(lacking), file))
-            .by([there])
-            .severity(Severity::Warning)
+        Telling::new(message, Remedy::add(file, [lacking])).by([there]).severity(Severity::Warning)
     }
 
     pub(super) fn by_name(found: &ByName, file: &str) -> Telling {
         let message =
             format!("{} may load {} by name: {}", found.by, joined(&found.libraries), found.because);
-        Telling::new(message, list(&found.libraries, file)).by([&found.by]).or(&found.libraries)
+        Telling::new(message, Remedy::add(file, &found.libraries)).by([&found.by]).or(&found.libraries)
     }
 
     pub(super) fn notes(path: &UsrPath, notes: &[(UsrPath, &DlopenNote)], file: &str) -> Telling {
@@ -188,7 +187,7 @@ impl Telling {
         let message =
             format!("{path} may load by name {}", notes.iter().map(what).collect::<Vec<_>>().join(", "));
         let libraries: Vec<UsrPath> = notes.iter().map(|(library, _)| library.clone()).collect();
-        Telling::new(message, list(&libraries, file)).by([path]).or(&libraries)
+        Telling::new(message, Remedy::add(file, &libraries)).by([path]).or(&libraries)
     }
 }
 
@@ -198,21 +197,6 @@ fn texts<'p>(paths: impl IntoIterator<Item = &'p UsrPath>) -> Vec<String> {
 
 fn joined(paths: &[UsrPath]) -> String {
     paths.iter().map(UsrPath::as_str).collect::<Vec<_>>().join(", ")
-}
-
-/// The command that adds lines where only a person can tell whether they are wanted.
-fn list(paths: &[UsrPath], file: &str) -> String {
-    let lines = paths.iter().map(UsrPath::as_str).collect::<Vec<_>>().join(" ");
-    format!(
-        "printf '%s\\n' {lines} >>{file} && cargo xtask sort-manifests && cargo xtask verify-manifests --fix"
-    )
-}
-
-/// The command that puts another path in a line's place, where only a person can tell which.
-fn replace(path: &UsrPath, choice: &UsrPath, file: &str) -> String {
-    format!(
-        "sed -i 's|^{path}$|{choice}|' {file} && cargo xtask sort-manifests && cargo xtask verify-manifests --fix"
-    )
 }
 
 fn needs(consumers: &BTreeSet<UsrPath>) -> String {

@@ -103,7 +103,7 @@ fn findings(report: &Report) -> String {
                 path(&finding.path),
                 text(&finding.message),
                 text(&format!("{}{line}", short(&finding.file))),
-                path(&finding.hint),
+                path(&report.hint(finding)),
             ]
         })
         .collect();

@@ -1,0 +1,72 @@
+//! What no ELF header tells: programs of units, interpreters of scripts, libraries that are loaded by name.
+
+use super::Checker;
+use super::describe::Telling;
+use crate::manifest::byname;
+use crate::manifest::finding::FindingKind;
+use crate::manifest::units;
+use crate::usr::elf::{DlopenNote, DlopenPriority};
+use crate::usr::facts::Facts;
+use crate::usr::path::UsrPath;
+
+impl Checker<'_, '_> {
+    /// Programs of units and interpreters of scripts.
+    pub(super) fn units(&mut self) {
+        for absent in units::programs(self.stage) {
+            let Some(by) = self.stage.home(&absent.by) else { continue };
+            let (home, telling) = if absent.in_image {
+                (by, Telling::unit(&absent, by.file))
+            } else {
+                let nothing = |_: &_| false;
+                (by, Telling::unit_without_program(&absent, self.giving_up([&absent.by], nothing)))
+            };
+            let kind = if absent.in_image { FindingKind::NeedsUnlisted } else { FindingKind::NeedsNowhere };
+            let kind = if absent.optional { FindingKind::Advice } else { kind };
+            self.tell(kind, home, absent.program.as_str(), telling);
+        }
+        for absent in units::interpreters(self.stage) {
+            let Some(home) = self.stage.home(&absent.by) else { continue };
+            let telling = Telling::script(&absent, home.file);
+            self.tell(FindingKind::Advice, home, absent.program.as_str(), telling);
+        }
+        if let Some((there, lacking)) = units::journald_halves(self.stage)
+            && let Some(home) = self.stage.home(&there)
+        {
+            let telling = Telling::journald(&there, &lacking, home.file);
+            self.tell(FindingKind::NeedsUnlisted, home, lacking.as_str(), telling);
+        }
+    }
+
+    pub(super) fn loaded_by_name(&mut self, level: DlopenPriority) {
+        let of_stem = |stem: &str| self.index.of_stem(stem).into_iter().cloned().collect();
+        for found in byname::advice(self.stage, of_stem) {
+            let (Some(home), Some(first)) = (self.stage.home(&found.by), found.libraries.first()) else {
+                continue;
+            };
+            self.tell(FindingKind::Advice, home, first.as_str(), Telling::by_name(&found, home.file));
+        }
+        for (path, facts) in self.stage.files() {
+            let Facts::Elf(elf) = facts else { continue };
+            let Some(home) = self.stage.home(path) else { continue };
+            let held = |note: &&DlopenNote| {
+                note.sonames
+                    .iter()
+                    .any(|name| self.stage.present.iter().any(|present| present.name() == name))
+            };
+            let in_image = |note: &DlopenNote| {
+                note.sonames
+                    .iter()
+                    .find_map(|name| self.index.named(name).first().map(|path| (*path).clone()))
+            };
+            let notes: Vec<(UsrPath, &DlopenNote)> = elf
+                .dlopen
+                .iter()
+                .filter(|note| note.priority > level && !held(note))
+                .filter_map(|note| in_image(note).map(|library| (library, note)))
+                .collect();
+            if let Some((first, _)) = notes.first() {
+                self.tell(FindingKind::Advice, home, first.as_str(), Telling::notes(path, &notes, home.file));
+            }
+        }
+    }
+}
