@@ -116,6 +116,21 @@ impl<'a> Stage<'a> {
         self.homes.get(path).copied()
     }
 
+    /// The line that a file belongs beside: the last one before it of the manifest that lists most of its directory, of
+    /// several `preferred`. `None` where no manifest lists anything there.
+    pub fn neighbour(&self, path: &UsrPath, preferred: &str) -> Option<Home<'a>> {
+        let beside = || {
+            let same = self.present.iter().filter(|other| other.parent() == path.parent());
+            same.filter_map(|other| Some((other, self.home(other)?)))
+        };
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        beside().for_each(|(_, home)| *counts.entry(home.file).or_default() += 1);
+        let (file, _) = counts.into_iter().max_by_key(|(file, count)| (*count, *file == preferred))?;
+        let of_file = || beside().filter(|(_, home)| home.file == file);
+        let before = of_file().rfind(|(other, _)| *other < path);
+        before.or_else(|| of_file().next()).map(|(_, home)| home)
+    }
+
     /// Whether a node will be in the built tree: extracted, or a directory above something extracted.
     pub fn holds(&self, path: &UsrPath) -> bool {
         self.present.contains(path) || self.is_above_listed(path)

@@ -159,8 +159,8 @@ fn journald_is_left_out_and_its_unit_is_not() {
         &["lib64/systemd/systemd-journald"],
         |image| image,
         &expect![[r#"
-        warning needs-unlisted journald.manifest lib64/systemd/systemd-journald: lib64/systemd/system/systemd-journald.service is listed without lib64/systemd/systemd-journald: nothing that a unit prints would be seen
-    "#]],
+            warning needs-unlisted systemd.manifest lib64/systemd/systemd-journald: lib64/systemd/system/systemd-journald.service is listed without lib64/systemd/systemd-journald: nothing that a unit prints would be seen
+        "#]],
     );
 }
 
@@ -170,8 +170,8 @@ fn journalds_unit_is_left_out() {
         &["lib64/systemd/system/systemd-journald.service"],
         |image| image,
         &expect![[r#"
-        warning needs-unlisted systemd.manifest lib64/systemd/system/systemd-journald.service: lib64/systemd/systemd-journald is listed without lib64/systemd/system/systemd-journald.service: nothing that a unit prints would be seen
-    "#]],
+            warning needs-unlisted journald.manifest lib64/systemd/system/systemd-journald.service: lib64/systemd/systemd-journald is listed without lib64/systemd/system/systemd-journald.service: nothing that a unit prints would be seen
+        "#]],
     );
 }
 
@@ -286,8 +286,8 @@ fn a_unit_whose_program_is_not_listed() {
         &[],
         change,
         &expect![[r#"
-        warning needs-unlisted journald.manifest bin/logger: lib64/systemd/system/syslog.socket says "ExecStart=/usr/bin/logger -x", and bin/logger is not listed
-    "#]],
+            warning needs-unlisted systemd.manifest bin/logger: lib64/systemd/system/syslog.socket says "ExecStart=/usr/bin/logger -x", and bin/logger is not listed
+        "#]],
     );
     assert!(example::listed().contains(&unit) && sources().manifests.contains_key(JOURNALD));
 }

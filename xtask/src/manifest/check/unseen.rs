@@ -4,18 +4,20 @@ use super::Checker;
 use super::describe::Telling;
 use crate::manifest::byname;
 use crate::manifest::finding::FindingKind;
+use crate::manifest::stage::Home;
 use crate::manifest::units;
 use crate::usr::elf::{DlopenNote, DlopenPriority};
 use crate::usr::facts::Facts;
 use crate::usr::path::UsrPath;
 
-impl Checker<'_, '_> {
+impl<'a> Checker<'a, '_> {
     /// Programs of units and interpreters of scripts.
     pub(super) fn units(&mut self) {
         for absent in units::programs(self.stage) {
             let Some(by) = self.stage.home(&absent.by) else { continue };
             let (home, telling) = if absent.in_image {
-                (by, Telling::unit(&absent, by.file))
+                let home = self.beside_its_like(&absent.program, by);
+                (home, Telling::unit(&absent, home.file))
             } else {
                 let nothing = |_: &_| false;
                 (by, Telling::unit_without_program(&absent, self.giving_up([&absent.by], nothing)))
@@ -30,11 +32,18 @@ impl Checker<'_, '_> {
             self.tell(FindingKind::Advice, home, absent.program.as_str(), telling);
         }
         if let Some((there, lacking)) = units::journald_halves(self.stage)
-            && let Some(home) = self.stage.home(&there)
+            && let Some(by) = self.stage.home(&there)
         {
+            let home = self.beside_its_like(&lacking, by);
             let telling = Telling::journald(&there, &lacking, home.file);
             self.tell(FindingKind::NeedsUnlisted, home, lacking.as_str(), telling);
         }
+    }
+
+    /// Where a file belongs that is needed by another of its own kind or not: to the manifest that lists most of its
+    /// directory, else to that of what needs it. The line is that of the neighbour.
+    fn beside_its_like(&self, path: &UsrPath, needed_by: Home<'a>) -> Home<'a> {
+        self.stage.neighbour(path, needed_by.file).unwrap_or(needed_by)
     }
 
     pub(super) fn loaded_by_name(&mut self, level: DlopenPriority) {
