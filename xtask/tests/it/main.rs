@@ -23,6 +23,7 @@ mod docs_man;
 mod docs_screens;
 mod documents;
 mod e2e;
+mod hints;
 mod hostile;
 mod http;
 mod http_nginx;
