@@ -195,7 +195,8 @@ fn local<'t>(road: Road<'t>, flags: &ImageFlags, mut asked: Asked) -> Result<Ima
                 "{} and {} are both for {board}",
                 other.origin.source,
                 path.display()
-            )));
+            ))
+            .hint("give one --image a board: leave one of them out"));
         }
     }
     if let Some(lacking) = asked.boards.iter().find(|board| !opened.contains_key(board)) {

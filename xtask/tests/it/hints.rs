@@ -214,6 +214,15 @@ fn what_lies_outside_the_tree_is_taken_in() {
 }
 
 #[test]
+fn two_images_of_one_board_are_one_too_many() {
+    let bench = Bench::new();
+    let line = "cargo xtask verify-manifests --signing-key ../key --image ../991.0.0 --image ../991.0.0";
+    let done = bench.sh(&bench.tree(), line);
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.code() == Some(2) && said.contains("hint: give one --image a board"), "{said}");
+}
+
+#[test]
 fn what_the_image_cannot_give_is_given_up() {
     let bench = Bench::new();
     let hints =

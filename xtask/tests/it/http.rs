@@ -101,6 +101,9 @@ fn lasting_troubles_end_at_once() {
     assert_eq!(outcome(&server, None), Err("missing".to_owned()));
     server.trouble(PATH, usize::MAX, Trouble::Redirect(format!("/{PATH}")));
     assert!(outcome(&server, None).unwrap_err().contains("redirected more than 10 times"));
+    let url = format!("{}/{PATH}", server.url());
+    let fault = client().get(&url, MOST_IMAGE, None, &Silent).err().unwrap();
+    assert!(fault.hint.unwrap().contains("--mirror URL"));
 }
 
 #[test]

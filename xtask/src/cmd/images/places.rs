@@ -55,7 +55,9 @@ impl<'a> Places<'a> {
         found: Option<Channel>,
     ) -> Result<ReleaseDir> {
         if let Some(mirror) = &self.mirror {
-            return ReleaseDir::below(mirror, board, release, self.brand.pxe_image());
+            return ReleaseDir::below(mirror, board, release, self.brand.pxe_image()).map_err(|fault| {
+                fault.hint("give the folder that has the boards in it: --mirror https://HOST/FOLDER")
+            });
         }
         let channel = self.channel.or(found);
         if self.moves {

@@ -16,6 +16,9 @@ use crate::fault::{Fault, Result};
 /// Redirects that are followed, as browsers and curl do about.
 const MOST_REDIRECTS: usize = 10;
 
+/// Where a server goes in circles, another one helps.
+const OTHER_MIRROR: &str = "name another mirror: --mirror URL";
+
 /// What the environment and the command line say about connections.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
@@ -108,12 +111,14 @@ impl Client {
             }
             let location = answer.headers().get("location").and_then(|value| value.to_str().ok());
             let Some(location) = location else {
-                return Err(Trouble::lasting(Fault::failed(format!("{at} is redirected to nowhere"))));
+                let fault = Fault::failed(format!("{at} is redirected to nowhere"));
+                return Err(Trouble::lasting(fault.hint(OTHER_MIRROR)));
             };
             at = address.follow(location);
             before = Some(address);
         }
-        Err(Trouble::lasting(Fault::failed(format!("{url} is redirected more than {MOST_REDIRECTS} times"))))
+        let fault = Fault::failed(format!("{url} is redirected more than {MOST_REDIRECTS} times"));
+        Err(Trouble::lasting(fault.hint(OTHER_MIRROR)))
     }
 
     fn allow(&self, url: &str, address: &Address, before: Option<&Address>) -> Result<()> {

@@ -59,6 +59,9 @@ impl Unpacked {
     }
 }
 
+/// What to do about a file that is something else, or a part.
+const PXE_IMAGE: &str = "give the PXE image, all of it: …_production_pxe_image.cpio.gz";
+
 /// Reads the archive to its end.
 ///
 /// # Errors
@@ -92,10 +95,8 @@ fn read_archives(stream: &mut Gunzip<'_>, scratch: &Scratch) -> Result<Unpacked>
             source = entry.finish().map_err(|error| not_cpio(&error))?;
         }
     }
-    let squashfs = found.ok_or_else(|| {
-        Fault::failed(format!("the archive holds no {MEMBER}"))
-            .hint("give the PXE image, …_production_pxe_image.cpio.gz")
-    })?;
+    let squashfs =
+        found.ok_or_else(|| Fault::failed(format!("the archive holds no {MEMBER}")).hint(PXE_IMAGE))?;
     Ok(Unpacked { squashfs, inflated: stream.inflated() })
 }
 
@@ -149,6 +150,7 @@ fn not_cpio(error: &io::Error) -> Fault {
         Some(gzip) => Fault::failed(gzip.to_string()),
         None => Fault::failed("what is gzipped is no whole cpio archive (newc)").because(error),
     }
+    .hint(PXE_IMAGE)
 }
 
 fn too_large(most: u64) -> Fault {

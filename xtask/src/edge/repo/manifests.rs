@@ -10,6 +10,7 @@ use super::TreeRead;
 use crate::coreos::{Board, Flavor};
 use crate::fault::{Fault, OrFault, Result};
 use crate::plan::sources::{COMMON_MK, Listing};
+use crate::report::again::quoted;
 
 /// No manifest is larger; rkt's largest has 4 KiB.
 const MAX_SIZE: u64 = 16 << 20;
@@ -100,7 +101,10 @@ impl Reader<'_> {
         let name = self.name(path)?;
         let real = fs::canonicalize(path).map_err(|error| {
             let target = fs::read_link(path).map_or(String::new(), |to| format!(" to {}", to.display()));
-            Fault::failed(format!("{name} is a link{target} that leads nowhere")).because(error)
+            let word = quoted(&path.to_string_lossy());
+            Fault::failed(format!("{name} is a link{target}, and that is no file"))
+                .because(error)
+                .hint(format!("lead it to a file, ln -sf FILE {word}, or take it away: rm {word}"))
         })?;
         let key = match relative(self.root, &real) {
             Some(inside) => self.once(inside, &real)?,

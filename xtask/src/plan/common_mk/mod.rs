@@ -23,6 +23,9 @@ pub const URL: &str = "CCN_IMG_URL";
 /// The variable that the build sets to the board; the URL refers to it.
 const BOARD: &str = "RKT_STAGE1_COREOS_BOARD";
 
+/// What a URL may look like, for who has to write one.
+const EXAMPLE_URL: &str = "https://alpha.release.core-os.net/$(RKT_STAGE1_COREOS_BOARD)/$(CCN_IMG_RELEASE)/coreos_production_pxe_image.cpio.gz";
+
 /// coreos-common.mk, read.
 ///
 /// Invariant: each of the three variables has exactly one assignment outside conditionals; release and systemd
@@ -52,11 +55,12 @@ impl CommonMk {
     /// URL; a file that make would not read. Each names the variable and the lines.
     pub fn parse(text: &[u8]) -> Result<CommonMk> {
         let assignments = makefile::assignments(text)
-            .map_err(|bad| Fault::failed(format!("{COMMON_MK}:{}: {}", bad.line, bad.what)))?;
+            .map_err(|bad| Fault::failed(format!("{COMMON_MK}:{}: {}", bad.line, bad.what)))
+            .map_err(|fault| fault.hint("mend the file: make would stop there too"))?;
         let read = CommonMk {
-            release: pinned(text, &assignments, RELEASE)?,
-            systemd: pinned(text, &assignments, SYSTEMD)?,
-            url: pinned(text, &assignments, URL)?,
+            release: pinned(text, &assignments, RELEASE, "1032.0.0")?,
+            systemd: pinned(text, &assignments, SYSTEMD, "v229")?,
+            url: pinned(text, &assignments, URL, EXAMPLE_URL)?,
             text: text.to_vec(),
             assignments,
         };
@@ -105,13 +109,17 @@ impl CommonMk {
                 Fault::failed(format!("{at} uses $({name}), which has no value here"))
                     .hint(format!("write the value of $({name}) out, or assign it above {URL}"))
             }
-            Unexpandable::Loop(name) => Fault::failed(format!("{at} uses $({name}), which needs itself")),
-            Unexpandable::NotText => Fault::failed(format!("{at} is not UTF-8")),
+            Unexpandable::Loop(name) => Fault::failed(format!("{at} uses $({name}), which needs itself"))
+                .hint(format!("write the value of $({name}) out")),
+            Unexpandable::NotText => {
+                Fault::failed(format!("{at} is not UTF-8")).hint(write_it_as(URL, EXAMPLE_URL))
+            }
         })?;
         let host = Host::of(&url).map(|host| url[host.0].to_owned()).unwrap_or_default();
         let blank = |byte: u8| byte.is_ascii_whitespace() || byte.is_ascii_control();
         if host.is_empty() || url.bytes().any(blank) {
-            return Err(Fault::failed(format!("{at} is {url:?}: expected an http or https URL")));
+            return Err(Fault::failed(format!("{at} is {url:?}: expected an http or https URL"))
+                .hint(write_it_as(URL, EXAMPLE_URL)));
         }
         Ok(url)
     }
@@ -225,7 +233,7 @@ impl CommonMk {
 }
 
 /// The one value of a variable outside conditionals.
-fn pinned<T>(text: &[u8], assignments: &[Assignment], name: &str) -> Result<Pinned<T>>
+fn pinned<T>(text: &[u8], assignments: &[Assignment], name: &str, example: &str) -> Result<Pinned<T>>
 where
     T: FromStr<Err: Display>,
 {
@@ -233,11 +241,22 @@ where
     let [one] = outside.as_slice() else { return Err(not_one(name, assignments, &outside)) };
     let at = format!("{COMMON_MK}:{}: {name}", one.line);
     if matches!(one.operator, Operator::Append | Operator::Shell | Operator::Define) {
-        return Err(Fault::failed(format!("{at} is not assigned with :=, = or ?=")));
+        return Err(
+            Fault::failed(format!("{at} is not assigned with :=, = or ?=")).hint(write_it_as(name, example))
+        );
     }
     let value = String::from_utf8_lossy(&text[one.value.clone()]).into_owned();
-    let value = value.parse().map_err(|bad: T::Err| Fault::failed(at).because(bad))?;
+    // Quotes are part of a value to make.
+    let bare = value.trim_matches(['"', '\'']);
+    let meant = if bare.parse::<T>().is_ok() { bare } else { example };
+    let value =
+        value.parse().map_err(|bad: T::Err| Fault::failed(at).because(bad).hint(write_it_as(name, meant)))?;
     Ok(Pinned { value, span: one.value.clone(), line: one.line })
+}
+
+/// The line that a value should stand on.
+fn write_it_as(name: &str, value: &str) -> String {
+    format!("write it on one line, without quotes: {name} := {value}")
 }
 
 fn not_one(name: &str, assignments: &[Assignment], outside: &[&Assignment]) -> Fault {

@@ -99,19 +99,25 @@ fn none_or_two_outside_conditionals_are_named_with_their_lines() {
 
 #[test]
 fn values_that_are_none() {
-    for (systemd, release, url, says) in [
-        ("v1", "\"1.0.0\"", PLAIN_URL, "is not a release"),
-        ("v1", "current", PLAIN_URL, "is not a release"),
-        ("v1", "$(X)", PLAIN_URL, "is not a release"),
-        ("229", "1.0.0", PLAIN_URL, "is not a systemd version"),
-        ("v1", "1.0.0", "ftp://x/y", "expected an http or https URL"),
-        ("v1", "1.0.0", "https://x/a b", "expected an http or https URL"),
-        ("v1", "1.0.0", "https://x/$(NOPE)/y", "uses $(NOPE), which has no value here"),
-        ("v1", "1.0.0", "", "expected an http or https URL"),
+    for (systemd, release, url, says, hint) in [
+        ("v1", "\"1.0.0\"", PLAIN_URL, "is not a release", ": CCN_IMG_RELEASE := 1.0.0"),
+        ("v1", "current", PLAIN_URL, "is not a release", ": CCN_IMG_RELEASE := 1032.0.0"),
+        ("v1", "$(X)", PLAIN_URL, "is not a release", ": CCN_IMG_RELEASE := 1032.0.0"),
+        ("v1", "", PLAIN_URL, "is not a release", ": CCN_IMG_RELEASE := 1032.0.0"),
+        ("229", "1.0.0", PLAIN_URL, "is not a systemd version", ": CCN_SYSTEMD_VERSION := v229"),
+        ("v1", "1.0.0", "ftp://x/y", "expected an http or https URL", ": CCN_IMG_URL := https://"),
+        ("v1", "1.0.0", "https://x/a b", "expected an http or https URL", ": CCN_IMG_URL := https://"),
+        ("v1", "1.0.0", "https://x/$(NOPE)/y", "uses $(NOPE), which has no value here", "write the value"),
+        ("v1", "1.0.0", "", "expected an http or https URL", ": CCN_IMG_URL := https://"),
     ] {
         let text = file(systemd, release, url);
         assert!(fault(&text).contains(says), "{text}: {}", fault(&text));
+        let hinted = CommonMk::parse(text.as_bytes()).unwrap_err().hint.unwrap();
+        assert!(hinted.contains(hint), "{text}: {hinted}");
     }
+    let appended = file("v1", "1.0.0", PLAIN_URL).replace(&format!("{RELEASE} :="), &format!("{RELEASE} +="));
+    let hinted = CommonMk::parse(appended.as_bytes()).unwrap_err().hint.unwrap();
+    assert!(hinted.ends_with("CCN_IMG_RELEASE := 1032.0.0"), "{hinted}");
 }
 
 #[test]
