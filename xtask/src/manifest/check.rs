@@ -17,7 +17,7 @@ use crate::usr::facts::Facts;
 use crate::usr::link::Load;
 use crate::usr::path::UsrPath;
 use crate::usr::tree::{End, Kind};
-use burden::Loads;
+use burden::Ties;
 use describe::Telling;
 
 /// `e_machine` of eBPF objects, which are for every board (`EM_BPF`).
@@ -44,8 +44,8 @@ pub fn check(
     for flavor in flavors {
         let stage = Stage::of(flavor, texts, index.tree);
         let needs = Needs::of(&stage, level);
-        let (loads, findings) = (Loads::default(), Vec::new());
-        let mut checker = Checker { stage: &stage, texts, index, needs: &needs, loads: &loads, findings };
+        let (ties, findings) = (Ties::default(), Vec::new());
+        let mut checker = Checker { stage: &stage, texts, index, needs: &needs, ties: &ties, findings };
         checker.lines();
         checker.unmet();
         checker.versions();
@@ -57,7 +57,7 @@ pub fn check(
         }
         let new = checker.findings.into_iter().filter(|finding| told.is_new(finding, flavor));
         checked.findings.extend(new);
-        checked.unread.extend(loads.unread());
+        checked.unread.extend(ties.unread());
         checked.unread.extend(needs.unread);
     }
     checked.findings.sort();
@@ -90,7 +90,7 @@ struct Checker<'a, 's> {
     texts: &'s Texts<'a>,
     index: &'s ImageIndex<'a>,
     needs: &'s Needs,
-    loads: &'s Loads,
+    ties: &'s Ties,
     findings: Vec<Finding>,
 }
 
@@ -235,7 +235,7 @@ impl<'a> Checker<'a, '_> {
         seeds: impl IntoIterator<Item = &'p UsrPath>,
         lacks: impl Fn(&Load) -> bool,
     ) -> Remedy {
-        self.loads.giving_up(seeds, lacks, self.stage, self.texts)
+        self.ties.giving_up(seeds, lacks, self.stage, self.texts)
     }
 
     fn tell(&mut self, kind: FindingKind, home: Home<'_>, path: &str, telling: Telling) {
