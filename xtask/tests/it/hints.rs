@@ -207,6 +207,8 @@ fn what_lies_outside_the_tree_is_taken_in() {
         assert!(!bench.follow(&bench.scene.home(), line).is_empty(), "{outside}");
         assert_eq!((before(&elsewhere), before(&elsewhere.join("ip.manifest"))), held, "{outside}");
         assert!(!bench.tree().join(&outside).is_symlink());
+        // The manifests that both flavors share are still shared.
+        assert!(outside == KVM || bench.tree().join(KVM).join("systemd.manifest").is_symlink());
     }
 }
 

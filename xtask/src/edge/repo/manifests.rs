@@ -148,14 +148,26 @@ impl Reader<'_> {
     }
 }
 
-/// The link that leads a path out of the tree: the file itself, or a folder above it.
+/// The link that leads a path out of the tree: the file itself, or a folder above it, or what that leads to in turn.
 fn way_out(root: &Path, path: &str) -> String {
-    let leads_out =
-        |part: &&Path| fs::canonicalize(root.join(part)).is_ok_and(|real| !real.starts_with(root));
-    let mut parts: Vec<&Path> = Path::new(path).ancestors().collect();
-    parts.reverse();
-    let link = parts.iter().find(|part| leads_out(part)).and_then(|part| part.to_str());
-    link.unwrap_or(path).to_owned()
+    let leads_out = |part: &Path| fs::canonicalize(root.join(part)).is_ok_and(|real| !real.starts_with(root));
+    let mut link = PathBuf::from(path);
+    // Links in a row: the kernel follows no more than 40.
+    for _ in 0..40 {
+        let parts: Vec<PathBuf> = link.ancestors().map(Path::to_owned).collect();
+        link = parts.into_iter().rev().find(|part| leads_out(part)).unwrap_or(link);
+        let Some(next) = target(root, &link) else { break };
+        link = next;
+    }
+    link.to_str().unwrap_or(path).to_owned()
+}
+
+/// What a link leads to, where that is in the tree, relative to it.
+fn target(root: &Path, link: &Path) -> Option<PathBuf> {
+    let link = root.join(link);
+    let target = link.parent()?.join(fs::read_link(&link).ok()?);
+    let folder = fs::canonicalize(target.parent()?).ok()?;
+    Some(folder.join(target.file_name()?).strip_prefix(root).ok()?.to_owned())
 }
 
 /// Device and inode: two names with the same are one file.

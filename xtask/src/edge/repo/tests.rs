@@ -122,8 +122,11 @@ fn what_lies_outside_the_tree_is_told_by_the_link_that_leads_there() {
     symlink(elsewhere.path(folder), fixture.path(folder)).unwrap();
     let file = BASH.replace("bash", "other");
     symlink(elsewhere.path(KVM_BASH), fixture.path(&file)).unwrap();
+    let twice = BASH.replace("bash", "twice");
+    symlink("other.manifest", fixture.path(&twice)).unwrap();
     let outside = fixture.read().unwrap().sources.outside;
-    assert_eq!(outside, [(file.clone(), file), (KVM_BASH.to_owned(), folder.to_owned())].into());
+    let expected = [(twice, file.clone()), (file.clone(), file), (KVM_BASH.to_owned(), folder.to_owned())];
+    assert_eq!(outside, expected.into());
 }
 
 #[test]
