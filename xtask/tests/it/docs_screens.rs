@@ -59,6 +59,9 @@ impl Served {
         };
         let places = regex::Regex::new(r"http://127\.0\.0\.1:[0-9]+").unwrap();
         let said = places.replace_all(&said, "http://127.0.0.1:8000");
+        // Where a machine is busy, a line now and then tells how far it is; no screen shows one.
+        let progress = regex::Regex::new(r"(?m)^[a-z]+ +[^\n]*B/s(, [0-9]+ s left)?\n").unwrap();
+        let said = progress.replace_all(&said, "");
         let said = said.replace(&format!("{}/", self.temporary.path().display()), "");
         format!("$ cargo xtask {arguments}\n{said}{code}")
     }
