@@ -5,6 +5,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The result of everything that can be stopped by the outside world.
 pub type Result<T> = std::result::Result<T, Fault>;
@@ -103,6 +104,16 @@ impl<T, E: std::error::Error> OrFault<T> for std::result::Result<T, E> {
             fault
         })
     }
+}
+
+/// Runs code that is not ours on bytes that may mean harm: a panic in it comes out as a fault.
+///
+/// # Errors
+/// It panicked; the cause is what it said.
+pub fn isolated<T>(what: &str, run: impl FnOnce() -> T) -> Result<T> {
+    // Whatever the closure was building is dropped with it, so nothing half made is seen afterwards.
+    catch_unwind(AssertUnwindSafe(run))
+        .map_err(|panic| Fault::of_panic(format!("{what} gave up on these bytes"), panic.as_ref()))
 }
 
 #[cfg(test)]

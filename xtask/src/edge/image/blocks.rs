@@ -11,7 +11,7 @@ use backhand::compression::CompressionAction;
 
 use super::compressors::Compressors;
 use super::tables::{Layout, Stored, Tables, broken, told};
-use crate::fault::Result;
+use crate::fault::{Result, isolated};
 
 /// One reader of file contents; every thread has its own.
 pub(super) struct Blocks<'a> {
@@ -104,8 +104,7 @@ impl<'a> Blocks<'a> {
             // The decompressors fill the room there is; what is left out of a larger block is noticed by its length.
             block.reserve_exact(self.tables.block_size as usize);
             let inflate = || Compressors.decompress(bytes, block, self.tables.compressor);
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(inflate))
-                .map_err(|panic| super::pass::panicked("the decompressor", panic.as_ref()))?
+            isolated("the decompressor", inflate)?
                 .map_err(|error| broken("a block does not decompress").because(told(&error)))?;
         }
         if self.block.len() > self.tables.block_size as usize {

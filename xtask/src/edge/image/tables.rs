@@ -14,7 +14,7 @@ use backhand::compression::Compressor;
 use backhand::v4::inode::{Inode, InodeInner};
 
 use super::compressors;
-use crate::fault::{Fault, OrFault, Result};
+use crate::fault::{Fault, OrFault, Result, isolated};
 use crate::usr::facts::Facts;
 use crate::usr::name;
 use crate::usr::path::UsrPath;
@@ -82,8 +82,7 @@ pub(super) fn read(file: &File) -> Result<Tables> {
         let reader = BufReader::with_capacity(64 * 1024, file);
         Squashfs::from_reader_with_offset_and_kind(reader, 0, compressors::kind())
     };
-    let squashfs = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
-        .map_err(|panic| super::pass::panicked("the squashfs reader", panic.as_ref()))?
+    let squashfs = isolated("the squashfs reader", read)?
         .map_err(|error| broken("its tables cannot be read").because(told(&error)))?;
     Walk { squashfs: &squashfs, tree: UsrTree::new(), files: Vec::new() }.run().map(|(tree, mut files)| {
         files.sort_by(|one, other| one.0.cmp(&other.0));

@@ -5,7 +5,7 @@ use pgp::packet::{PacketHeader, PublicKey};
 use pgp::types::{Tag, VerifyingKey};
 use ring::digest::{SHA256, digest};
 
-use crate::fault::{Fault, Result};
+use crate::fault::{Fault, Result, isolated};
 
 use super::armor;
 use super::hash::Hash;
@@ -301,7 +301,9 @@ impl Key {
         // A subkey's body reads as a primary key's does; only the mathematics is wanted of it.
         let header = PacketHeader::new_fixed(Tag::PublicKey, length);
         let mut rest = body;
-        let mathematics = PublicKey::try_from_reader(header, &mut rest)
+        let read = isolated("the OpenPGP reader", || PublicKey::try_from_reader(header, &mut rest));
+        let mathematics = read
+            .map_err(|fault| fault.to_string())?
             .map_err(|error| format!("a key in it is malformed: {error}"))?;
         if !rest.is_empty() {
             return Err("a key in it has trailing bytes".to_owned());
@@ -343,7 +345,8 @@ impl Key {
         signature.version == self.version
             && self.signs_as(signature.key_algorithm)
             && digest.starts_with(&signature.digest_start)
-            && self.mathematics.verify(hash, digest, &signature.value).is_ok()
+            && isolated("the OpenPGP mathematics", || self.mathematics.verify(hash, digest, &signature.value))
+                .is_ok_and(|verified| verified.is_ok())
     }
 
     /// Algorithms 1 and 3 are both RSA.
