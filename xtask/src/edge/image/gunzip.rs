@@ -7,6 +7,7 @@ use std::sync::Arc;
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::chunks::{Chunk, Chunks};
+use super::unpack::Limits;
 
 /// The first bytes of each gzip member (RFC 1952, 2.3.1).
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -21,7 +22,7 @@ pub(super) struct Gunzip<'a> {
     before: u64,
     member: Option<Decompress>,
     inflated: u64,
-    most: u64,
+    limits: Limits,
 }
 
 /// What is wrong with the stream; carried by the [`io::Error`] that [`Gunzip`] gives.
@@ -41,14 +42,9 @@ fn bad(message: impl Into<String>) -> io::Error {
 }
 
 impl<'a> Gunzip<'a> {
-    /// Inflates to at most `most` bytes; one more is an error.
-    pub(super) fn new(chunks: &'a Chunks, most: u64) -> Gunzip<'a> {
-        Gunzip { chunks, chunk: None, at: 0, before: 0, member: None, inflated: 0, most }
-    }
-
-    /// How many bytes came out so far.
-    pub(super) fn inflated(&self) -> u64 {
-        self.inflated
+    /// Inflates as far as the limits allow for what was read; one byte more is an error.
+    pub(super) fn new(chunks: &'a Chunks, limits: Limits) -> Gunzip<'a> {
+        Gunzip { chunks, chunk: None, at: 0, before: 0, member: None, inflated: 0, limits }
     }
 
     /// The compressed bytes that are there and not used yet; waits for more, empty at the end of the stream.
@@ -145,8 +141,10 @@ impl Read for Gunzip<'_> {
         }
         let produced = self.inflate(out)?;
         self.inflated += produced as u64;
-        if self.inflated > self.most {
-            return Err(bad(format!("it inflates to more than {} MiB", self.most >> 20)));
+        let most = self.limits.for_compressed(self.before + self.at as u64);
+        if self.inflated > most {
+            let why = if most < self.limits.most { ", which its size does not explain" } else { "" };
+            return Err(bad(format!("it inflates to more than {} MiB{why}", most >> 20)));
         }
         Ok(produced)
     }

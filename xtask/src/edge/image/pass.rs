@@ -104,17 +104,15 @@ pub fn pass<W: Watch>(source: impl Read, watch: W, content: Content) -> Result<P
     thread::scope(|scope| {
         let watching = scope.spawn(move || watched(&to_watch, watch));
         let digesting = to_digest.map(|chunks| scope.spawn(move || digested(&chunks)));
-        let unpacking = to_unpack.map(|(chunks, scratch, limits)| {
-            (scope.spawn(move || unpack(&chunks, &scratch, limits)), limits)
-        });
+        let unpacking =
+            to_unpack.map(|(chunks, scratch, limits)| scope.spawn(move || unpack(&chunks, &scratch, limits)));
         let read = distributor.run(source);
         let watch = joined(watching, "the signature check")?;
         let digest = digesting.map(|thread| joined(thread, "the digest")).transpose()?;
-        let unpacked = unpacking.map(|(thread, limits)| (joined(thread, "the unpacking"), limits));
+        let squashfs = unpacking.map(|thread| joined(thread, "the unpacking").flatten());
         let length = read.map_err(fault_in)?;
         let digest = digest.or_else(|| watch.sha256().map(Digest));
         let digest = digest.ok_or_else(|| Fault::failed("the signature check lost its hash"))?;
-        let squashfs = unpacked.map(|(unpacked, limits)| unpacked?.and_then(|u| u.within(limits, length)));
         Ok(Passed { watch, digest, length, squashfs })
     })
 }

@@ -32,49 +32,29 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// At most 64 MiB more than four times the compressed size, and never more than [`Limits::most`]. A real image
-    /// hardly shrinks at all, since what is in it is compressed already.
-    fn for_compressed(self, size: u64) -> u64 {
+    /// At most 64 MiB more than four times the compressed bytes that were read so far, and never more than
+    /// [`Limits::most`]. A real image hardly shrinks at all, since what is in it is compressed already.
+    pub(super) fn for_compressed(self, size: u64) -> u64 {
         self.most.min(size.saturating_mul(4).saturating_add(64 * MIB))
-    }
-}
-
-/// What came out of the archive.
-#[derive(Debug)]
-pub(super) struct Unpacked {
-    /// The squashfs file, in a file without a name.
-    pub(super) squashfs: File,
-    /// Bytes of the whole archive, inflated.
-    inflated: u64,
-}
-
-impl Unpacked {
-    /// Holds the archive against the size that it had compressed.
-    pub(super) fn within(self, limits: Limits, compressed: u64) -> Result<File> {
-        let most = limits.for_compressed(compressed);
-        if self.inflated > most {
-            return Err(too_large(most));
-        }
-        Ok(self.squashfs)
     }
 }
 
 /// What to do about a file that is something else, or a part.
 const PXE_IMAGE: &str = "give the PXE image, all of it: …_production_pxe_image.cpio.gz";
 
-/// Reads the archive to its end.
+/// Reads the archive to its end, and gives the squashfs in it, in a file without a name.
 ///
 /// # Errors
 /// The stream is no gzip, the archive no cpio, either is cut short or followed by something else; there is no
 /// `usr.squashfs`, or more than one; a limit is passed; the scratch file cannot be written.
-pub(super) fn unpack(chunks: &Chunks, scratch: &Scratch, limits: Limits) -> Result<Unpacked> {
-    let done = read_archives(&mut Gunzip::new(chunks, limits.most), scratch);
+pub(super) fn unpack(chunks: &Chunks, scratch: &Scratch, limits: Limits) -> Result<File> {
+    let done = read_archives(&mut Gunzip::new(chunks, limits), scratch);
     // The other consumers wait for this one: let the rest of the stream pass whatever was wrong.
     chunks.for_each(|_| ());
     done
 }
 
-fn read_archives(stream: &mut Gunzip<'_>, scratch: &Scratch) -> Result<Unpacked> {
+fn read_archives(stream: &mut Gunzip<'_>, scratch: &Scratch) -> Result<File> {
     let mut found = None;
     let mut buffer = vec![0; 256 * 1024];
     let left = Cell::new(u64::MAX);
@@ -95,9 +75,7 @@ fn read_archives(stream: &mut Gunzip<'_>, scratch: &Scratch) -> Result<Unpacked>
             source = entry.finish().map_err(|error| not_cpio(&error))?;
         }
     }
-    let squashfs =
-        found.ok_or_else(|| Fault::failed(format!("the archive holds no {MEMBER}")).hint(PXE_IMAGE))?;
-    Ok(Unpacked { squashfs, inflated: stream.inflated() })
+    found.ok_or_else(|| Fault::failed(format!("the archive holds no {MEMBER}")).hint(PXE_IMAGE))
 }
 
 /// The first byte of the next archive, past the zero bytes that pad the one before; `None` at the end.
@@ -151,10 +129,6 @@ fn not_cpio(error: &io::Error) -> Fault {
         None => Fault::failed("what is gzipped is no whole cpio archive (newc)").because(error),
     }
     .hint(PXE_IMAGE)
-}
-
-fn too_large(most: u64) -> Fault {
-    Fault::failed(format!("it inflates to more than {} MiB, which its size does not explain", most / MIB))
 }
 
 /// Puts one byte back in front of a stream, and ends it where a header would be longer than any real one.
