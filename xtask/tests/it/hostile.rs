@@ -1,6 +1,7 @@
 //! Bytes that mean harm: the entry points of `fuzz/`, fed with sound files that were damaged, and images that are
 //! well-formed and absurd.
 
+mod forged;
 mod images;
 mod seeds;
 

@@ -10,6 +10,7 @@ mod compressors;
 mod gunzip;
 pub mod pass;
 mod scratch;
+mod superblock;
 mod tables;
 mod unpack;
 mod usr_image;

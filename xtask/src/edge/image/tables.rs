@@ -7,25 +7,25 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufReader, Seek};
-use std::os::unix::fs::FileExt;
 
 use backhand::Squashfs;
 use backhand::compression::Compressor;
 use backhand::v4::inode::{Inode, InodeInner};
 
 use super::compressors;
+use super::superblock::{self, MOST_NODES};
 use crate::fault::{Fault, OrFault, Result, isolated};
 use crate::usr::facts::Facts;
 use crate::usr::name;
 use crate::usr::path::UsrPath;
 use crate::usr::tree::{Kind, Node, UsrTree};
 
-/// Nodes of the largest image that is read; a real one has about 20,000.
-const MOST_NODES: u32 = 1_000_000;
 /// Directories below one another; with the shortest names that is `PATH_MAX`.
 const MOST_DEPTH: usize = 2048;
-/// The squashfs superblock's magic, `hsqs` (Linux `fs/squashfs/squashfs_fs.h`).
-const MAGIC: [u8; 4] = *b"hsqs";
+/// Bytes of all paths together; a real image has about 1 MiB.
+const MOST_PATH_BYTES: usize = 32 << 20;
+/// Blocks of all files together; a real image has a few thousand.
+const MOST_BLOCKS: usize = 1 << 20;
 /// Of [`Layout::fragment`]: none.
 const NO_FRAGMENT: u32 = 0xffff_ffff;
 
@@ -74,17 +74,18 @@ pub(super) struct Tables {
 /// # Errors
 /// It is no squashfs 4.0, its compressor is not one of ours, or its tables are broken.
 pub(super) fn read(file: &File) -> Result<Tables> {
-    check_superblock(file)?;
+    superblock::check(file)?;
     let mut file = file.try_clone().or_fault(|| "cannot open the unpacked image a second time")?;
     // It was written a moment ago, and stands at its end.
     file.rewind().or_fault(|| "cannot go back to the start of the unpacked image")?;
     let read = || {
         let reader = BufReader::with_capacity(64 * 1024, file);
-        Squashfs::from_reader_with_offset_and_kind(reader, 0, compressors::kind())
+        Squashfs::from_reader_with_offset_and_kind(reader, 0, compressors::kind_of_tables())
     };
     let squashfs = isolated("the squashfs reader", read)?
         .map_err(|error| broken("its tables cannot be read").because(told(&error)))?;
-    Walk { squashfs: &squashfs, tree: UsrTree::new(), files: Vec::new() }.run().map(|(tree, mut files)| {
+    let walk = Walk { squashfs: &squashfs, tree: UsrTree::new(), files: Vec::new(), taken: Taken::default() };
+    walk.run().map(|(tree, mut files)| {
         files.sort_by(|one, other| one.0.cmp(&other.0));
         let fragments =
             squashfs.fragments.iter().flatten().map(|f| (f.start, Stored::from(&f.size))).collect();
@@ -106,55 +107,47 @@ pub(super) fn broken(what: impl std::fmt::Display) -> Fault {
     Fault::failed(format!("usr.squashfs is broken: {what}"))
 }
 
-/// Looks at the superblock before the crate does, to name what it only stumbles over.
-fn check_superblock(file: &File) -> Result<()> {
-    let mut block = [0; 96];
-    file.read_exact_at(&mut block, 0).map_err(|_| broken("it is shorter than a superblock"))?;
-    let u16_at = |at: usize| u16::from_le_bytes([block[at], block[at + 1]]);
-    let u64_at = |at: usize| (0..8).rev().fold(0u64, |value, byte| value << 8 | u64::from(block[at + byte]));
-    if block[..4] != MAGIC {
-        return Err(broken("it does not start with the magic of squashfs"));
-    }
-    if (u16_at(28), u16_at(30)) != (4, 0) {
-        return Err(Fault::failed(format!(
-            "usr.squashfs is of version {}.{}, expected 4.0",
-            u16_at(28),
-            u16_at(30)
-        )));
-    }
-    if let Some(name) = match u16_at(20) {
-        1 | 4 | 5 | 6 => None,
-        2 => Some("lzma"),
-        3 => Some("lzo"),
-        _ => Some("a compressor without a name"),
-    } {
-        return Err(Fault::failed(format!(
-            "usr.squashfs is compressed with {name}; gzip, xz, lz4 and zstd are known"
-        ))
-        .hint("make the image anew with mksquashfs -comp gzip"));
-    }
-    let inodes = u32::from_le_bytes([block[4], block[5], block[6], block[7]]);
-    if inodes > MOST_NODES {
-        return Err(broken(format!("it says that it holds {inodes} nodes")));
-    }
-    // A table of 8 KiB blocks can inflate a hundredfold: hold its stored size to what its nodes can need.
-    let length = file.metadata().or_fault(|| "cannot look at the unpacked image")?.len();
-    let most = u64::from(inodes) * 128 + length / 256 + 64 * 1024;
-    let (inode_table, dir_table, fragment_table) = (u64_at(64), u64_at(72), u64_at(80));
-    let dir_end = if fragment_table == u64::MAX { u64_at(48) } else { fragment_table };
-    for (name, from, to) in [("inode", inode_table, dir_table), ("directory", dir_table, dir_end)] {
-        if to.checked_sub(from).is_none_or(|size| size > most) {
-            return Err(broken(format!("its {name} table goes from byte {from} to byte {to}")));
-        }
-    }
-    Ok(())
-}
-
 /// The walk through the directories, from the root down.
 struct Walk<'a> {
     squashfs: &'a Squashfs<'static>,
     tree: UsrTree,
     files: Vec<(UsrPath, Layout)>,
+    taken: Taken,
+}
+
+/// What the walk has used up: names and blocks may stand in the tables once and be led to a thousand times.
+#[derive(Default)]
+struct Taken {
+    listings: usize,
+    nodes: u32,
+    path_bytes: usize,
+    blocks: usize,
+}
+
+impl Taken {
+    fn listing(&mut self, bytes: usize, table: usize) -> Result<()> {
+        self.listings += bytes;
+        if self.listings > table {
+            return Err(broken("two directories have the same list of names"));
+        }
+        Ok(())
+    }
+
+    fn node(&mut self, path: &UsrPath, blocks: usize) -> Result<()> {
+        self.nodes += 1;
+        self.path_bytes += path.as_str().len();
+        self.blocks += blocks;
+        if self.nodes > MOST_NODES {
+            return Err(broken(format!("it holds more than {MOST_NODES} names")));
+        }
+        if self.path_bytes > MOST_PATH_BYTES {
+            return Err(broken(format!("its paths have more than {} MiB", MOST_PATH_BYTES >> 20)));
+        }
+        if self.blocks > MOST_BLOCKS {
+            return Err(broken(format!("its files have more than {MOST_BLOCKS} blocks")));
+        }
+        Ok(())
+    }
 }
 
 /// One name in a directory.
@@ -172,7 +165,9 @@ impl Walk<'_> {
             if depth > MOST_DEPTH || !seen.insert(inode.header.inode_number) {
                 return Err(broken("a directory contains itself"));
             }
-            for entry in entries(self.squashfs, inode)? {
+            let listing = listing(self.squashfs, inode)?;
+            self.taken.listing(listing.len(), self.squashfs.dir_blocks.1.len())?;
+            for entry in entries(listing)? {
                 let child = match &path {
                     None => UsrPath::new(&entry.name).map_err(|_| broken("a name is no name"))?,
                     Some(parent) => UsrPath::join(parent, &entry.name),
@@ -180,7 +175,7 @@ impl Walk<'_> {
                 let Some(inode) = self.squashfs.inodes.get(&entry.inode) else {
                     return Err(broken(format!("{child} has no inode")));
                 };
-                self.insert(child.clone(), inode);
+                self.insert(child.clone(), inode)?;
                 if matches!(inode.inner, InodeInner::BasicDirectory(_) | InodeInner::ExtendedDirectory(_)) {
                     todo.push((Some(child), depth + 1, inode));
                 }
@@ -189,7 +184,13 @@ impl Walk<'_> {
         Ok((self.tree, self.files))
     }
 
-    fn insert(&mut self, path: UsrPath, inode: &Inode) {
+    fn insert(&mut self, path: UsrPath, inode: &Inode) -> Result<()> {
+        let blocks = match &inode.inner {
+            InodeInner::BasicFile(file) => file.block_sizes.len(),
+            InodeInner::ExtendedFile(file) => file.block_sizes.len(),
+            _ => 0,
+        };
+        self.taken.node(&path, blocks)?;
         let text = |target: &[u8]| Kind::Symlink(name::from_bytes(target).into_owned());
         let kind = match &inode.inner {
             InodeInner::BasicFile(f) => self.file(
@@ -210,6 +211,7 @@ impl Walk<'_> {
             _ => Kind::Special,
         };
         self.tree.insert(path, Node { mode: inode.header.permissions & 0o7777, kind });
+        Ok(())
     }
 
     fn file(
@@ -226,8 +228,8 @@ impl Walk<'_> {
     }
 }
 
-/// The names in a directory (`squashfs_dir_header` and `squashfs_dir_entry` of Linux `squashfs_fs.h`).
-fn entries<'a>(squashfs: &'a Squashfs<'static>, directory: &Inode) -> Result<Vec<DirEntry<'a>>> {
+/// The bytes of the directory table in which the names of one directory lie.
+fn listing<'a>(squashfs: &'a Squashfs<'static>, directory: &Inode) -> Result<&'a [u8]> {
     let (block, offset, size) = match &directory.inner {
         InodeInner::BasicDirectory(d) => (d.block_index, d.block_offset, u32::from(d.file_size)),
         InodeInner::ExtendedDirectory(d) => (d.block_index, d.block_offset, d.file_size),
@@ -236,15 +238,19 @@ fn entries<'a>(squashfs: &'a Squashfs<'static>, directory: &Inode) -> Result<Vec
     // The size counts 3 bytes for the names "." and "..", which are not stored.
     let size = size.saturating_sub(3) as usize;
     if size == 0 {
-        return Ok(Vec::new());
+        return Ok(&[]);
     }
-    let cut = || broken("a directory lies outside of its table");
     let (starts, table) = &squashfs.dir_blocks;
-    let start = *starts.get(&u64::from(block)).ok_or_else(cut)? as usize + usize::from(offset);
-    let mut bytes = table.get(start..).and_then(|rest| rest.get(..size)).ok_or_else(cut)?;
+    let start = starts.get(&u64::from(block)).map(|start| *start as usize + usize::from(offset));
+    let listing = start.and_then(|start| table.get(start..)).and_then(|rest| rest.get(..size));
+    listing.ok_or_else(|| broken("a directory lies outside of its table"))
+}
+
+/// The names in a directory (`squashfs_dir_header` and `squashfs_dir_entry` of Linux `squashfs_fs.h`).
+fn entries(mut bytes: &[u8]) -> Result<Vec<DirEntry<'_>>> {
     let mut found = Vec::new();
     while !bytes.is_empty() {
-        let header = take(&mut bytes, 12).ok_or_else(cut)?;
+        let header = take(&mut bytes, 12).ok_or_else(|| broken("a directory is cut short"))?;
         let (count, base) = (u32_at(header, 0), u32_at(header, 8));
         for _ in 0..=count {
             found.push(entry(&mut bytes, base).ok_or_else(|| broken("a directory entry is no entry"))?);

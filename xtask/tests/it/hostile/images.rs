@@ -31,7 +31,7 @@ fn alone() {
 }
 
 /// Reads an image in a process of its own, within these bounds.
-fn read_within(name: &str, image: &[u8], time: Duration, mebibytes: u64) {
+pub(super) fn read_within(name: &str, image: &[u8], time: Duration, mebibytes: u64) {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("image");
     fs::write(&path, image).unwrap();
@@ -55,7 +55,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     gzip.finish().unwrap()
 }
 
-fn around(squashfs: &[u8]) -> Vec<u8> {
+pub(super) fn around(squashfs: &[u8]) -> Vec<u8> {
     gzip(&pack::archive(&[("usr.squashfs", squashfs)]).unwrap())
 }
 
