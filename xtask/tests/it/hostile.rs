@@ -110,6 +110,20 @@ fn signatures_do_no_harm() {
     check("signature_file", 1500);
 }
 
+/// Looking each of them up among those before it took minutes.
+#[test]
+fn a_certificate_of_800_000_user_ids() {
+    let mut bytes = seeds::of("signature_file").swap_remove(2);
+    (0..800_000u32).for_each(|id| bytes.extend([0xcd, 3, id as u8, (id >> 8) as u8, (id >> 16) as u8]));
+    feed("user ids", entry_points::signature_file, &bytes, 0);
+}
+
+#[test]
+fn a_file_of_500_signatures() {
+    let signature = seeds::of("signature_file").swap_remove(0);
+    feed("signatures", entry_points::signature_file, &signature.repeat(500), 0);
+}
+
 #[test]
 fn images_do_no_harm() {
     check("gzip_stream", 150);

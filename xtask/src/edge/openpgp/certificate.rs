@@ -1,5 +1,7 @@
 //! OpenPGP certificates (transferable public keys, RFC 9580, 10.1): read and grouped, nothing believed yet.
 
+use std::collections::HashSet;
+
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{PacketHeader, PublicKey};
 use pgp::types::{Tag, VerifyingKey};
@@ -15,6 +17,10 @@ use super::trust::Fingerprint;
 
 /// A file with certificates larger than this is refused: key servers can be flooded.
 const MAX_SIZE: usize = 4 * 1024 * 1024;
+/// Keys, and user ids, in one file. A vendor's certificate has about ten subkeys, and a key of an old kind takes
+/// milliseconds to read.
+const MOST_KEYS: usize = 128;
+const MOST_USER_IDS: usize = 1024;
 /// The signature type of a key revocation (RFC 9580, 5.2.1.11).
 pub(super) const KEY_REVOCATION: u8 = 0x20;
 
@@ -73,6 +79,7 @@ impl Certificate {
         };
         let mut certificates: Vec<Certificate> = Vec::new();
         let mut place = Place::Nowhere;
+        hold_to_limits(&binary, source)?;
         for packet in packets(&binary) {
             let Ok(packet) = packet else {
                 let what =
@@ -212,8 +219,22 @@ impl Certificate {
 }
 
 fn join(ours: &mut Vec<SignaturePacket>, theirs: &[SignaturePacket]) {
-    let new: Vec<_> = theirs.iter().filter(|their| !ours.contains(their)).cloned().collect();
+    let known: HashSet<&[u8]> = ours.iter().map(|our| &our.octets[..]).collect();
+    let new: Vec<_> = theirs.iter().filter(|their| !known.contains(&their.octets[..])).cloned().collect();
     ours.extend(new);
+}
+
+/// Refuses a file with more keys or user ids than anybody's, before one of them is looked at.
+fn hold_to_limits(binary: &[u8], source: &str) -> Result<()> {
+    let count = |tags: &[u8]| packets(binary).flatten().filter(|packet| tags.contains(&packet.tag)).count();
+    let (keys, user_ids) = (count(&[tag::PUBLIC_KEY, tag::PUBLIC_SUBKEY]), count(&[tag::USER_ID]));
+    if keys > MOST_KEYS || user_ids > MOST_USER_IDS {
+        return Err(Fault::failed(format!(
+            "{source} has {keys} keys and {user_ids} user ids: expected one certificate, or a few"
+        ))
+        .hint("export the signing key alone, for example with `gpg --armor --export FINGERPRINT`"));
+    }
+    Ok(())
 }
 
 /// Copies of one certificate as one, in the order of first sight.

@@ -12,6 +12,8 @@ use super::{armor, packet};
 
 /// A `.sig` larger than this is none.
 const MAX_SIZE: usize = 64 * 1024;
+/// Signatures in one `.sig`: a vendor's has one, and while a key is replaced, two. Each costs mathematics.
+const MOST_SIGNATURES: usize = 16;
 
 /// The signatures of a `.sig` file, framed and read, not yet judged.
 #[derive(Debug, Clone)]
@@ -54,6 +56,13 @@ impl DetachedSignature {
             return Err(Fault::refused(format!(
                 "{source} has {} bytes: a detached signature has at most {MAX_SIZE}",
                 bytes.len()
+            ))
+            .hint("use the `.sig` file that stands beside the file on the release server"));
+        }
+        let count = packets(&unarmored).count();
+        if count > MOST_SIGNATURES {
+            return Err(Fault::refused(format!(
+                "{source} has {count} packets: a detached signature has at most {MOST_SIGNATURES} signatures"
             ))
             .hint("use the `.sig` file that stands beside the file on the release server"));
         }
