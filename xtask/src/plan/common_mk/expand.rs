@@ -1,5 +1,6 @@
 //! What a variable holds when the file has been read, with its references expanded as GNU make does.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use super::lines::reference_end;
@@ -7,6 +8,9 @@ use super::makefile::{Assignment, Operator};
 
 /// A chain of references longer than this is taken for a loop.
 const MAX_DEPTH: usize = 32;
+/// The references of one file, and the bytes that they put in. A variable that doubles another, thirty times over,
+/// wants a gigabyte; a real file does with a few hundred bytes.
+const MAX_EXPANDED: usize = 1 << 20;
 
 /// Why a text cannot be expanded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +19,8 @@ pub(super) enum Unexpandable {
     Unknown(String),
     /// The variable needs itself.
     Loop(String),
+    /// With this variable the file's values become larger than [`MAX_EXPANDED`].
+    TooLong(String),
     /// The value is not UTF-8.
     NotText,
 }
@@ -28,14 +34,18 @@ struct Variable {
 }
 
 /// The variables of a makefile; assignments that a conditional decides are left out.
-pub(super) struct Variables(BTreeMap<String, Variable>);
+pub(super) struct Variables {
+    known: BTreeMap<String, Variable>,
+    /// How much may still be put in, of [`MAX_EXPANDED`].
+    left: Cell<usize>,
+}
 
 impl Variables {
     /// Reads the assignments in order, with `given` set before the first.
     pub(super) fn of(text: &[u8], assignments: &[Assignment], given: &[(&str, &str)]) -> Variables {
         let simple = |value: &&str| Variable { text: Ok((*value).to_owned()), recursive: false };
-        let mut variables =
-            Variables(given.iter().map(|(name, value)| ((*name).to_owned(), simple(value))).collect());
+        let known = given.iter().map(|(name, value)| ((*name).to_owned(), simple(value))).collect();
+        let mut variables = Variables { known, left: Cell::new(MAX_EXPANDED) };
         for assignment in assignments.iter().filter(|a| !a.conditional) {
             variables.assign(assignment, &text[assignment.value.clone()]);
         }
@@ -45,7 +55,7 @@ impl Variables {
     fn assign(&mut self, assignment: &Assignment, value: &[u8]) {
         let name = &assignment.name;
         let raw: Expanded = std::str::from_utf8(value).map(join_lines).map_err(|_| Unexpandable::NotText);
-        let old = self.0.get(name);
+        let old = self.known.get(name);
         let variable = match assignment.operator {
             Operator::Default if old.is_some() => return,
             Operator::Simple => Variable { text: raw.and_then(|text| self.expand(&text)), recursive: false },
@@ -61,7 +71,7 @@ impl Variables {
                 Variable { text: Err(Unexpandable::Unknown(name.clone())), recursive: false }
             }
         };
-        self.0.insert(name.clone(), variable);
+        self.known.insert(name.clone(), variable);
     }
 
     /// The value of a variable.
@@ -78,8 +88,10 @@ impl Variables {
         if depth == MAX_DEPTH {
             return Err(Unexpandable::Loop(name.to_owned()));
         }
-        let variable = self.0.get(name).ok_or_else(|| Unexpandable::Unknown(name.to_owned()))?;
+        let variable = self.known.get(name).ok_or_else(|| Unexpandable::Unknown(name.to_owned()))?;
         let text = variable.text.clone()?;
+        let left = self.left.get().checked_sub(text.len() + 1);
+        self.left.set(left.ok_or_else(|| Unexpandable::TooLong(name.to_owned()))?);
         if variable.recursive { self.expand_at(&text, depth + 1) } else { Ok(text) }
     }
 
@@ -140,6 +152,17 @@ mod tests {
             ("B := a \\\n  b \\\n c\n", "a b c"),
         ] {
             assert_eq!(value(text, "B").as_deref(), Ok(expanded), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_variable_that_doubles_another_thirty_times_is_given_up() {
+        for (operator, leaf) in [(":=", "x"), ("=", "x"), ("=", "")] {
+            let mut text = format!("A0 {operator} {leaf}\n");
+            for number in 0..30 {
+                text += &format!("A{} {operator} $(A{number})$(A{number})\n", number + 1);
+            }
+            assert!(matches!(value(&text, "A30"), Err(Unexpandable::TooLong(_))), "{operator} {leaf}");
         }
     }
 

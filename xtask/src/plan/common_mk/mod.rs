@@ -111,6 +111,10 @@ impl CommonMk {
             }
             Unexpandable::Loop(name) => Fault::failed(format!("{at} uses $({name}), which needs itself"))
                 .hint(format!("write the value of $({name}) out")),
+            Unexpandable::TooLong(name) => {
+                Fault::failed(format!("{at} uses $({name}), which grows beyond all measure"))
+                    .hint(format!("write the value of $({name}) out"))
+            }
             Unexpandable::NotText => {
                 Fault::failed(format!("{at} is not UTF-8")).hint(write_it_as(URL, EXAMPLE_URL))
             }
