@@ -10,8 +10,11 @@ use super::path::UsrPath;
 use super::tree::{Kind, Node, UsrTree};
 use crate::coreos::SystemdVersion;
 
+/// Directories below one another in a list; a real one has about fifteen. Each of them may have to be put in.
+const MAX_DEPTH: usize = 64;
+
 /// The tree below `/usr` that a contents list describes. No file has facts to be read. Lines of another shape and
-/// paths outside of `/usr` are passed over.
+/// paths outside of `/usr` are passed over, and so are paths deeper than any real one.
 pub fn parse_contents(text: &str) -> UsrTree {
     let mut tree = UsrTree::new();
     for (path, node) in text.lines().filter_map(entry) {
@@ -37,6 +40,9 @@ fn entry(line: &str) -> Option<(UsrPath, Node)> {
         None => (rest.strip_suffix(" ->").unwrap_or(rest), ""),
     };
     let inside = path.strip_prefix("./usr/").or_else(|| path.strip_prefix("/usr/"))?;
+    if inside.split('/').count() > MAX_DEPTH {
+        return None;
+    }
     let kind = match mode.as_bytes().first()? {
         b'-' => Kind::File { size, facts: Facts::Plain },
         b'd' => Kind::Directory,
@@ -100,6 +106,15 @@ nonsense
                 "lib64/systemd/systemd 755 File { size: 99192, facts: Plain }",
             ]
         );
+    }
+
+    #[test]
+    fn a_line_of_thirty_thousand_directories_is_passed_over() {
+        let line = format!(
+            "-rw-r--r--  1 root    root          1 2026-08-01 00:00 ./usr/{}x\n",
+            "d/".repeat(30_000)
+        );
+        assert_eq!(parse_contents(&line).iter().count(), 0);
     }
 
     #[test]
