@@ -11,9 +11,9 @@ const OWNER: &[u8] = b"FDO";
 const NOTE_TYPE: u32 = 0x407c_0c0a;
 
 /// The notes of one file that are looked at; real files have fewer than ten.
-const MAX_NOTES: usize = 4096;
+const MAX_NOTES: usize = 256;
 /// The bytes of JSON of one file that are read; libsystemd-shared of systemd 257 has 4 KiB.
-const MAX_JSON: usize = 1 << 18;
+const MAX_JSON: usize = 1 << 15;
 
 /// Every entry, in the order of the file. The loader does not read these notes, so one that cannot be read does
 /// not make the file a broken one: it is passed over.

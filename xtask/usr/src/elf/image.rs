@@ -10,8 +10,9 @@ use super::windows::Windows;
 use super::{ElfInfo, MAGIC, VersionNeed, dlopen};
 use crate::name;
 
-/// The bytes of names, and 16 for each, that are kept of one file. glibc's largest library needs 2 KiB of names.
-const NAME_BUDGET: usize = 1 << 20;
+/// The bytes of names, and 16 for each, that are kept of one file. glibc's largest library needs 2 KiB of names, and
+/// a thousand files may be kept at once.
+const NAME_BUDGET: usize = 1 << 16;
 /// The entries of a dynamic section or of a version chain that are looked at.
 const MAX_ENTRIES: usize = 1 << 16;
 /// `PATH_MAX` of Linux: a longer name cannot be opened.
