@@ -3,13 +3,14 @@
 //! cargo-fuzz feeds them from `fuzz_targets/`, and `cargo test` from `tests/it/hostile.rs`.
 
 use std::io::{Cursor, Write};
+use std::sync::LazyLock;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use xtask::coreos::{Board, SystemdVersion};
 use xtask::demo::factory::pack;
 use xtask::edge::image::{Digest, Scratch, Unsigned, VerifiedImage};
-use xtask::edge::openpgp::{Certificate, DetachedSignature, TrustPolicy, Verification};
+use xtask::edge::openpgp::{Certificate, DetachedSignature, TrustPolicy, Verdicts, Verification};
 use xtask::manifest::order::Order;
 use xtask::manifest::text::ManifestText;
 use xtask::plan::common_mk::CommonMk;
@@ -19,6 +20,16 @@ use xtask::usr::facts;
 use xtask::usr::identity::{Identity, files_to_read, parse_os_release};
 use xtask::usr::path::UsrPath;
 use xtask::usr::tree::UsrTree;
+
+/// A certificate and a signature among the fixtures.
+macro_rules! known {
+    ($certificate:literal, $signature:literal) => {
+        (
+            include_bytes!(concat!("../tests/fixtures/openpgp/", $certificate)),
+            include_bytes!(concat!("../tests/fixtures/openpgp/", $signature)),
+        )
+    };
+}
 
 /// Takes whatever bytes there are.
 pub(crate) type EntryPoint = fn(&[u8]);
@@ -119,15 +130,43 @@ pub(crate) fn tree_text(bytes: &[u8]) {
     }
 }
 
-/// A `.sig` before both vendors' pins, and the same bytes as a certificate.
+/// The time of judgement, late in 2023.
+const NOW: u64 = 1_700_000_000;
+
+/// Certificates with keys of every kind that signs, and a signature by each.
+pub(crate) const KNOWN: [(&[u8], &[u8]); 5] = [
+    known!("plain.pgp", "no-issuer.sig"),
+    known!("rsa.pgp", "rsa-sha256.sig"),
+    known!("gpg-nistp256.pgp", "gpg-nistp256.sig"),
+    known!("gpg-ed25519.pgp", "gpg-ed25519.sig"),
+    known!("v6.pgp", "v6.sig"),
+];
+static CERTIFICATES: LazyLock<Vec<Certificate>> = LazyLock::new(|| {
+    let read = |(certificate, _): &(&[u8], &[u8])| Certificate::parse(certificate, "known").ok();
+    KNOWN.iter().filter_map(read).collect()
+});
+
+/// A `.sig` before both vendors' pins and before keys that did sign, and the same bytes as a certificate that is
+/// trusted, before signatures that others made.
 pub(crate) fn signature_file(bytes: &[u8]) {
-    let policy = TrustPolicy::vendors(1_700_000_000);
-    let certificates = Certificate::parse_all(bytes, "bytes").unwrap_or_default();
+    let own = Certificate::parse_all(bytes, "bytes").unwrap_or_default();
     if let Ok(signature) = DetachedSignature::parse(bytes, "bytes") {
-        let mut verification = Verification::begin(&signature, &certificates, &policy);
-        verification.update(b"data");
-        assert!(verification.finish().good().is_none(), "bytes of nobody's are signed by a vendor");
+        let vendors = verdicts(&signature, &own, &TrustPolicy::vendors(NOW));
+        assert!(vendors.good().is_none(), "bytes of nobody's are signed by a vendor");
+        let _any = verdicts(&signature, &CERTIFICATES, &TrustPolicy::of_certificates(&CERTIFICATES, NOW));
     }
+    if !own.is_empty() {
+        let policy = TrustPolicy::of_certificates(&own, NOW);
+        let known =
+            KNOWN.iter().filter_map(|(_, signature)| DetachedSignature::parse(signature, "known").ok());
+        known.for_each(|signature| drop(verdicts(&signature, &own, &policy)));
+    }
+}
+
+fn verdicts(signature: &DetachedSignature, certificates: &[Certificate], policy: &TrustPolicy) -> Verdicts {
+    let mut verification = Verification::begin(signature, certificates, policy);
+    verification.update(include_bytes!("../tests/fixtures/openpgp/signed-file"));
+    verification.finish()
 }
 
 /// A `.cpio.gz` as it comes.

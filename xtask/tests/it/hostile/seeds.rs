@@ -1,7 +1,9 @@
 //! Sound inputs, at least two for each entry point, and inputs that once did harm.
 
-use std::io::Write;
+use std::io::{Cursor, Write};
 
+use backhand::compression::Compressor;
+use backhand::{FilesystemCompressor, FilesystemWriter, NodeHeader};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use xtask::coreos::{Board, Brand};
@@ -11,6 +13,10 @@ use xtask::demo::factory::image::Image;
 use xtask::demo::factory::pack;
 use xtask::usr::elf::DlopenPriority;
 
+use super::entry_points;
+
+const ZSTD: &[u8] = include_bytes!("../../fixtures/squashfs/zstd.squashfs");
+const LZ4: &[u8] = include_bytes!("../../fixtures/squashfs/lz4.squashfs");
 const COMMON_MK: &[u8] = include_bytes!("../../../../stage1/usr_from_coreos/coreos-common.mk");
 const SYSTEMD: &[u8] =
     include_bytes!("../../../../stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest");
@@ -44,7 +50,9 @@ pub(super) fn of(name: &str) -> Vec<Vec<u8>> {
         "cpio_stream" => {
             images().iter().map(|i| pack::archive(&[("usr.squashfs", &pack::squashfs(i).unwrap())]).unwrap()).collect()
         }
-        "squashfs_file" => images().iter().map(|image| pack::squashfs(image).unwrap()).collect(),
+        "squashfs_file" => {
+            images().iter().map(|image| pack::squashfs(image).unwrap()).chain(every_compressor()).collect()
+        }
         other => panic!("no seeds for {other}"),
     }
 }
@@ -90,6 +98,25 @@ fn images() -> Vec<Image> {
     Board::ALL.map(image).to_vec()
 }
 
+/// A whole block, a tail, a hole and a link, by each compressor.
+fn every_compressor() -> impl Iterator<Item = Vec<u8>> {
+    let written = [Compressor::Gzip, Compressor::Xz].into_iter().map(|compressor| {
+        let mut writer = FilesystemWriter::default();
+        writer.set_compressor(FilesystemCompressor::new(compressor, None).unwrap());
+        writer.set_block_size(4096);
+        let header = NodeHeader { permissions: 0o755, ..NodeHeader::default() };
+        writer.push_dir("lib", header).unwrap();
+        let program = [ElfStub::program(Board::Amd64).needs(["libc.so.6"]).bytes(), vec![0; 9000]].concat();
+        writer.push_file(Cursor::new(program), "lib/program", header).unwrap();
+        writer.push_file(Cursor::new(b"ID=coreos\n".repeat(7)), "lib/os-release", header).unwrap();
+        writer.push_symlink("lib", "lib64", header).unwrap();
+        let mut bytes = Cursor::new(Vec::new());
+        writer.write(&mut bytes).unwrap();
+        bytes.into_inner()
+    });
+    written.chain([ZSTD.to_vec(), LZ4.to_vec()])
+}
+
 /// The lines of a text form between its first and its last.
 fn tree_body(image: &Image) -> String {
     let text = image.tree().to_text();
@@ -111,4 +138,11 @@ fn signatures() -> Vec<Vec<u8>> {
         gzip.finish().unwrap(),
         b"<!DOCTYPE html><html></html>".to_vec(),
     ]
+    .into_iter()
+    .chain(
+        entry_points::KNOWN
+            .into_iter()
+            .flat_map(|(certificate, signature)| [certificate.to_vec(), signature.to_vec()]),
+    )
+    .collect()
 }
