@@ -97,7 +97,8 @@ fn reading(bench: &Bench) {
     bench.run("inflate and cpio, 64 MiB", || {
         pass(packed.as_slice(), (), Reading::Image(scratch.clone(), Limits::default())).unwrap()
     });
-    let proved = || VerifiedImage::prove("bench", packed.as_slice(), Proving::Unsigned, &scratch).unwrap();
+    let proved =
+        || VerifiedImage::prove("bench", packed.as_slice(), None, Proving::Unsigned, &scratch).unwrap();
     bench.run("the same, and the tables of the squashfs", || proved().open().unwrap().tree().len());
 }
 

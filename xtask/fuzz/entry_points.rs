@@ -172,7 +172,9 @@ fn verdicts(signature: &DetachedSignature, certificates: &[Certificate], policy:
 /// A `.cpio.gz` as it comes.
 pub(crate) fn gzip_stream(bytes: &[u8]) {
     let scratch = Scratch::in_folder(&std::env::temp_dir());
-    let Ok(proved) = VerifiedImage::prove("bytes", Cursor::new(bytes), Unsigned, &scratch) else { return };
+    let Ok(proved) = VerifiedImage::prove("bytes", Cursor::new(bytes), None, Unsigned, &scratch) else {
+        return;
+    };
     let Ok(mut image) = proved.open() else { return };
     let identity = files_to_read(image.tree());
     let some: Vec<UsrPath> =

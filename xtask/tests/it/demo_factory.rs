@@ -90,7 +90,7 @@ fn the_packed_image_reads_as_its_description() {
         let image = image(Brand::CoreOs, board).program("lib64/systemd/systemd-logind", &["libz.so.1"]);
         let packed = pack::pxe_image(&image).unwrap();
         let scratch = Scratch::in_folder(folder.path());
-        let proved = VerifiedImage::prove("here", packed.as_slice(), Unsigned, &scratch).unwrap();
+        let proved = VerifiedImage::prove("here", packed.as_slice(), None, Unsigned, &scratch).unwrap();
         let mut read = proved.open().unwrap();
         let files: Vec<UsrPath> = read.tree().iter().map(|(path, _)| path.clone()).collect();
         read.read_facts(&files).unwrap();

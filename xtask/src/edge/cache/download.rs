@@ -109,7 +109,8 @@ impl Road<'_> {
         partial.rewind().or_fault(|| "cannot read the download that was begun")?;
         begun.note(download.resume_after(0).as_ref())?;
         progress.advance(held);
-        let proved = self.prove(url, Stored { partial, held, download: &mut download }, proving);
+        let total = download.total();
+        let proved = self.prove(url, Stored { partial, held, download: &mut download }, total, proving);
         progress.finish();
         match proved {
             Ok(verified) => Ok(Attempt::Proved(verified)),

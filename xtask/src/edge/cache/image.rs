@@ -92,7 +92,8 @@ impl Image {
     ) -> Result<Image> {
         let before = Stamp::of(file)?;
         let progress = road.term.progress("verify", Some(before.size()));
-        let verified = road.prove(&source, Metered { inner: file, progress: progress.as_ref() }, proving);
+        let stream = Metered { inner: file, progress: progress.as_ref() };
+        let verified = road.prove(&source, stream, Some(before.size()), proving);
         progress.finish();
         let verified = verified?;
         // A file that changes under way, or did a moment ago, may look the same and not be it.

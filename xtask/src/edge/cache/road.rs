@@ -89,11 +89,17 @@ impl Road<'_> {
         }
     }
 
-    /// One pass over a stream.
-    pub(super) fn prove(&self, source: &str, stream: impl Read, proving: Proving) -> Result<VerifiedImage> {
+    /// One pass over a stream, of whose length in bytes `size` tells.
+    pub(super) fn prove(
+        &self,
+        source: &str,
+        stream: impl Read,
+        size: Option<u64>,
+        proving: Proving,
+    ) -> Result<VerifiedImage> {
         // A cache that cannot be written costs time in the next run, not the result of this one.
         let scratch = self.cache.scratch().unwrap_or_else(|_| Scratch::in_folder(&std::env::temp_dir()));
-        VerifiedImage::prove(source, stream, proving, &scratch)
+        VerifiedImage::prove(source, stream, size, proving, &scratch)
     }
 
     /// What a kept tree must have been made of and under.

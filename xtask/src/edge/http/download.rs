@@ -128,6 +128,11 @@ impl Download<'_> {
         self.at
     }
 
+    /// The length of the whole file in bytes, where the server has told it.
+    pub fn total(&self) -> Option<u64> {
+        self.total
+    }
+
     /// What a later run needs to go on with this file, once so many bytes of it are kept.
     pub fn resume_after(&self, at: u64) -> Option<Resume> {
         self.validator.clone().map(|validator| Resume { at, total: self.total, validator })

@@ -141,7 +141,7 @@ impl Read for Gunzip<'_> {
         }
         let produced = self.inflate(out)?;
         self.inflated += produced as u64;
-        let most = self.limits.for_compressed(self.before + self.at as u64);
+        let most = self.limits.after(self.before + self.at as u64);
         if self.inflated > most {
             let why = if most < self.limits.most { ", which its size does not explain" } else { "" };
             return Err(bad(format!("it inflates to more than {} MiB{why}", most >> 20)));

@@ -23,18 +23,22 @@ const MIB: u64 = 1 << 20;
 pub struct Limits {
     /// Bytes, whatever the compressed size.
     pub most: u64,
+    /// The compressed size in bytes, where it is known before it was read.
+    pub size: Option<u64>,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { most: 2048 * MIB }
+        Limits { most: 2048 * MIB, size: None }
     }
 }
 
 impl Limits {
-    /// At most 64 MiB more than four times the compressed bytes that were read so far, and never more than
-    /// [`Limits::most`]. A real image hardly shrinks at all, since what is in it is compressed already.
-    pub(super) fn for_compressed(self, size: u64) -> u64 {
+    /// At most 64 MiB more than four times the compressed size, or, where that is not known, than four times the bytes
+    /// that were read so far; and never more than [`Limits::most`]. A real image hardly shrinks at all, since what is in
+    /// it is compressed already.
+    pub(super) fn after(self, read: u64) -> u64 {
+        let size = self.size.unwrap_or(read).max(read);
         self.most.min(size.saturating_mul(4).saturating_add(64 * MIB))
     }
 }

@@ -98,7 +98,8 @@ pub struct VerifiedImage {
 }
 
 impl VerifiedImage {
-    /// Reads the `.cpio.gz` from `stream`, which came from `source` (a URL or path), and proves it.
+    /// Reads the `.cpio.gz` from `stream`, which came from `source` (a URL or path), and proves it. `size` is its length
+    /// in bytes, where that is known before.
     ///
     /// # Errors
     /// The stream breaks off; the signature does not hold (it is judged before anything in the image is); there is
@@ -106,10 +107,11 @@ impl VerifiedImage {
     pub fn prove(
         source: &str,
         stream: impl Read,
+        size: Option<u64>,
         proving: impl Into<Proving>,
         scratch: &Scratch,
     ) -> Result<VerifiedImage> {
-        let content = Content::Image(scratch.clone(), Limits::default());
+        let content = Content::Image(scratch.clone(), Limits { size, ..Limits::default() });
         let passed = pass(stream, proving.into(), content).map_err(|fault| about(source, fault))?;
         let proved = passed.watch.judge().map_err(|fault| about(source, fault))?;
         let squashfs = passed.squashfs.unwrap_or_else(|| Err(Fault::failed("it was not unpacked")));

@@ -153,8 +153,8 @@ fn a_file_of_many_blocks_under_a_thousand_names() {
 /// The first block is there, of the rest it says that they are zeros.
 #[test]
 fn programs_of_400_mib_that_are_not_there() {
-    let mut forged = Forged::default();
-    forged.data = [b"\x7fELF\x02\x01\x01".to_vec(), vec![0; BLOCK as usize - 7]].concat();
+    let data = [b"\x7fELF\x02\x01\x01".to_vec(), vec![0; BLOCK as usize - 7]].concat();
+    let mut forged = Forged { data, ..Forged::default() };
     let blocks: Vec<u32> = std::iter::once(BLOCK as u32 | 1 << 24).chain([0; 3199]).collect();
     let programs: Vec<_> =
         (0..4).map(|number| (forged.file(3200 * BLOCK, &blocks), format!("{number}"))).collect();

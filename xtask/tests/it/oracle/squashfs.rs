@@ -83,7 +83,7 @@ fn ours(squashfs: &[u8]) -> BTreeMap<String, String> {
     gzip.write_all(&archive).unwrap();
     let archive = gzip.finish().unwrap();
     let scratch = Scratch::in_folder(home.path());
-    let proved = VerifiedImage::prove("a test", Cursor::new(archive), Unsigned, &scratch).unwrap();
+    let proved = VerifiedImage::prove("a test", Cursor::new(archive), None, Unsigned, &scratch).unwrap();
     by_us(proved.open().unwrap().tree())
 }
 
