@@ -6,6 +6,8 @@ use std::process::Command;
 use tempfile::TempDir;
 use xtask::edge::git::{commit, ensure_clean};
 
+use crate::e2e::executable;
+
 const MANIFEST: &str = "stage1/a b.manifest";
 const OTHER: &str = "README";
 
@@ -100,8 +102,7 @@ fn a_hook_that_says_no_is_told() {
     let root = folder.path();
     let hook = root.join(".git/hooks/pre-commit");
     std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
-    std::fs::write(&hook, "#!/bin/sh\necho not today >&2\nexit 1\n").unwrap();
-    std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    executable(&hook, "#!/bin/sh\necho not today >&2\nexit 1\n");
     write(root, MANIFEST, "lib\nbin/x\n");
     let fault = commit(root, &[MANIFEST], "x").unwrap_err();
     assert!(fault.causes.iter().any(|cause| cause.contains("not today")), "{fault}");

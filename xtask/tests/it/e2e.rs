@@ -48,6 +48,16 @@ pub(crate) fn script(name: &str, arguments: &[&str]) {
     assert!(done.status.success(), "{name} {arguments:?}: {}: {said}", done.status);
 }
 
+/// Makes a script that can be run. A process of its own writes it: where this one has it open, what another test starts
+/// meanwhile has it open too, and Linux runs no file that is open for writing (execve(2), ETXTBSY).
+pub(crate) fn executable(path: &Path, text: &str) {
+    let made = Command::new("sh")
+        .args(["-c", "printf %s \"$1\" > \"$0\" && chmod 755 \"$0\""])
+        .args([path.as_os_str(), text.as_ref()])
+        .status();
+    assert!(made.unwrap().success(), "{}", path.display());
+}
+
 /// A directory that serves as a mirror, with both releases.
 pub(crate) fn releases() -> &'static Path {
     static RELEASES: OnceLock<PathBuf> = OnceLock::new();

@@ -1,7 +1,7 @@
 //! The command in a hint mends what it stands below: each is run by a shell, where and as the finding was told.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
@@ -11,6 +11,7 @@ use xtask::demo::example;
 use xtask::demo::factory::certificate::Certificate;
 use xtask::demo::factory::pack;
 
+use crate::e2e::executable;
 use crate::scene::Scene;
 
 const COREOS: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d";
@@ -42,8 +43,7 @@ impl Bench {
         fs::write(bench.path("poor.sig"), &POOR.1).unwrap();
         fs::create_dir(bench.path("bin")).unwrap();
         let tool = env!("CARGO_BIN_EXE_xtask");
-        fs::write(bench.path("bin/cargo"), format!("#!/bin/sh\nshift\nexec '{tool}' \"$@\"\n")).unwrap();
-        fs::set_permissions(bench.path("bin/cargo"), fs::Permissions::from_mode(0o755)).unwrap();
+        executable(&bench.path("bin/cargo"), &format!("#!/bin/sh\nshift\nexec '{tool}' \"$@\"\n"));
         bench
     }
 

@@ -2,9 +2,9 @@
 //! rkt was seen to behave with a wrong stage1.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 use super::{BOOKWORM, Bench, Ran, end_to_end};
+use crate::e2e::executable;
 
 /// rkt's own build as far as the tool can see it: the names of its files, options and results.
 const CONFIGURE: &str = r#"#!/bin/sh
@@ -31,11 +31,7 @@ clean:
 
 fn with_rkt(rkt: &str) -> Bench {
     let bench = Bench::new(BOOKWORM);
-    let put = |name: &str, text: &str| {
-        let path = bench.tree().join(name);
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    };
+    let put = |name: &str, text: &str| executable(&bench.tree().join(name), text);
     put("autogen.sh", "#!/bin/sh\ntouch autogen.done\n");
     put("configure.ac", "AC_INIT([rkt], [1.30.0])\n");
     put("configure", CONFIGURE);
