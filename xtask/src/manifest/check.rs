@@ -6,7 +6,7 @@ mod unseen;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::finding::{Finding, FindingKind, Severity};
+use super::finding::{Finding, FindingKind};
 use super::form;
 use super::index::ImageIndex;
 use super::needs::{DlopenLevel, Needs, Unmet};
@@ -297,13 +297,5 @@ pub(super) fn responsible<'a>(
         if consumers.is_empty() {
             return None;
         }
-    }
-}
-
-/// Advice is worth knowing; everything else waits for a person.
-impl Finding {
-    /// Whether it makes the command exit with 1.
-    pub fn is_open(&self) -> bool {
-        self.severity != Severity::Advice
     }
 }

@@ -156,13 +156,6 @@ pub struct VersionError {
     pub needed_by: UsrPath,
 }
 
-impl Load {
-    /// Whether the loader would be content.
-    pub fn links(&self) -> bool {
-        self.missing.is_empty() && self.broken.is_empty() && self.version_errors.is_empty()
-    }
-}
-
 impl<'a> Loader<'a> {
     /// A loader for the files of `tree`. `library_path` is `LD_LIBRARY_PATH`. With `present`, only these paths exist,
     /// as in the root filesystem that is built from the manifests: a file is there if it and every symlink on its
