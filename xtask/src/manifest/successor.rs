@@ -61,7 +61,7 @@ pub fn successor(path: &UsrPath, around: &Surroundings<'_>) -> Option<Successor>
 
 /// A line like `lib` named a link once; where it is a directory now, it would take in all of it.
 fn swallowing(path: &UsrPath, around: &Surroundings<'_>) -> Successor {
-    let below = around.index.tree.below(path).count();
+    let below = around.index.tree.below(path).filter(|(_, node)| node.kind != Kind::Directory).count();
     Successor {
         fate: Fate::Pointless,
         because: format!(
