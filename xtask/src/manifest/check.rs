@@ -114,22 +114,16 @@ impl<'a> Checker<'a, '_> {
                     self.tell(FindingKind::Missing, home, line, Telling::outside());
                     continue;
                 };
-                match successor(&path, &around) {
-                    None => {}
-                    Some(found) => match (&found.fate, path.parent()) {
-                        (Fate::Moved(to), Some(from)) if to.parent().is_some() => {
-                            moved
-                                .entry((from, to.parent().unwrap_or_else(|| to.clone())))
-                                .or_default()
-                                .push(at);
-                        }
-                        _ => self.tell(
-                            kind_of(&found.fate, &path, self.index),
-                            home,
-                            line,
-                            Telling::successor(&path, &found, file),
-                        ),
-                    },
+                let Some(found) = successor(&path, &around) else { continue };
+                let moved_to = if let Fate::Moved(to) = &found.fate { to.parent() } else { None };
+                match (path.parent(), moved_to) {
+                    (Some(from), Some(to)) => moved.entry((from, to)).or_default().push(at),
+                    _ => self.tell(
+                        kind_of(&found.fate, &path, self.index),
+                        home,
+                        line,
+                        Telling::successor(&path, &found, file),
+                    ),
                 }
             }
             for ((from, to), lines) in moved {
