@@ -1,5 +1,6 @@
 //! What `verify-manifests` finds when one thing is wrong: the breakages that a list of files can cause.
 
+mod lines;
 mod remedies;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,83 @@
+//! At which line each mistake is told.
+
+use std::collections::BTreeMap;
+
+use expect_test::{Expect, expect};
+use xtask::coreos::Board;
+use xtask::demo::example;
+use xtask::demo::factory::image::Image;
+use xtask::plan::bump::verify;
+use xtask::usr::elf::DlopenPriority;
+
+use super::request;
+use crate::bump::{SYSTEMD, sources};
+
+/// The guide's tree with these lines at the end of systemd.manifest, from line 117 on, against its image after
+/// `change`.
+fn finds(added: &str, change: impl FnOnce(Image) -> Image, expected: &Expect) {
+    let mut sources = sources();
+    sources.manifests.get_mut(SYSTEMD).unwrap().extend(added.bytes());
+    let tree = change(example::image_before().unwrap()).tree();
+    let request = request(Some(DlopenPriority::Required), None);
+    let (findings, unread) = verify(&sources, &request, &BTreeMap::from([(Board::Amd64, &tree)])).unwrap();
+    assert!(unread.is_empty());
+    let told = findings.iter().map(|f| {
+        assert_eq!(f.file, SYSTEMD);
+        format!("{} {} {}: {}\n", f.line.unwrap(), f.severity.id(), f.kind.id(), f.message)
+    });
+    expected.assert_eq(&told.collect::<String>());
+}
+
+#[test]
+fn each_line_is_told_by_its_own_number() {
+    finds(
+        "/bin/logger\nlib64/gone\n../etc/passwd\nlib64/twin\nshare\n",
+        |image| {
+            let image = image.program("bin/logger", &["libc.so.6"]).without("lib64/libpcre.so");
+            image.text("lib64/one/twin", "one").text("lib64/other/twin", "other")
+        },
+        &expect![[r#"
+            64 error missing: lib64/libpcre.so is pointless: the image has no link of this name any more; programs load libpcre.so.1
+            117 warning tidy: paths are relative to /usr, without a leading slash
+            118 error missing: lib64/gone is not in the image: the image has no file of this name, and none whose name tells that it took its place
+            119 error missing: the path leaves /usr, so no file of the image can be meant
+            120 error missing: lib64/twin is not in the image: the image has several files of this name
+            121 warning tidy: share is pointless: share is a directory in this image; listed, it would take in all 3 files below it
+        "#]],
+    );
+}
+
+#[test]
+fn what_moved_together_is_told_once() {
+    finds(
+        "bin/mount\nlib64/old/a\nlib64/old/b\n",
+        |image| image.text("lib64/new/a", "a").text("lib64/new/b", "b"),
+        &expect![[r#"
+            117 warning tidy: the line is there already
+            118 error missing: lib64/old/a and 1 more of lib64/old moved: the image has them in lib64/new
+        "#]],
+    );
+}
+
+#[test]
+fn a_listed_link_that_leads_nowhere() {
+    finds(
+        "",
+        |image| image.link("bin/mount", "none").link("bin/systemctl", "systemctl"),
+        &expect![[r#"
+        3 error dangling: bin/mount leads to bin/none, which is not in the image
+        4 error dangling: bin/systemctl leads round in circles: more than 40 links
+    "#]],
+    );
+}
+
+#[test]
+fn a_file_that_only_begins_as_elf() {
+    finds(
+        "",
+        |image| image.text("bin/mount", "\u{7f}ELF\u{2}\u{1}\u{1}"),
+        &expect![[r#"
+        3 error wrong-machine: bin/mount starts as an ELF file and cannot be read as one: Invalid ELF header size or alignment
+    "#]],
+    );
+}
