@@ -83,6 +83,34 @@ fn sbin_became_a_link_to_bin() {
 }
 
 #[test]
+fn what_lies_in_no_directory_of_programs_moves_with_its_directory_alone() {
+    Row::amd64()
+        .lists("coreos/a", &["share/old/a", "share/gone/a"])
+        .has(|image| image.text("share/new/a", "a").link("share/old", "new"))
+        .gives(&expect![[r#"
+            move   coreos/amd64/a share/old/a -> share/new/a
+            LEFT   missing coreos/amd64/a:2 share/gone/a
+        "#]]);
+}
+
+#[test]
+fn a_name_found_elsewhere_is_the_same_thing_unless_it_is_a_unit_or_no_library_or_program() {
+    Row::amd64()
+        .lists("coreos/a", &["lib64/old/tool", "lib64/systemd/system/x.service", "share/bash"])
+        .has(|image| {
+            image
+                .program("bin/bash", &["libc.so.6"])
+                .text("lib64/new/tool", "a")
+                .text("lib64/systemd/user/x.service", "[Service]\n")
+        })
+        .gives(&expect![[r#"
+            move   coreos/amd64/a lib64/old/tool -> lib64/new/tool
+            LEFT   missing coreos/amd64/a:2 lib64/systemd/system/x.service candidates lib64/systemd/user/x.service
+            LEFT   missing coreos/amd64/a:3 share/bash candidates bin/bash
+        "#]]);
+}
+
+#[test]
 fn the_older_manifest_d_is_amd64() {
     Row::amd64()
         .lists("coreos/systemd", &["bin/nspawn", "lib64/libz.so.1", "lib64/libz.so.1.2.7"])

@@ -179,3 +179,62 @@ fn the_soname_link_of_a_listed_real_file_is_added_where_a_program_needs_it() {
             add    coreos/amd64/a lib64/libz.so.1
         "#]]);
 }
+
+#[test]
+fn a_library_is_judged_in_the_programs_that_load_it() {
+    Row::amd64()
+        .lists("coreos/a", &["lib64/own/libcore.so.1", "lib64/own/libshared.so.1", "libexec/x"])
+        .has(|image| {
+            let x = ElfStub::program(Board::Amd64).needs(["libcore.so.1"]).runpath("/usr/lib64/own");
+            image
+                .elf("libexec/x", x.needs(["libshared.so.1"]))
+                .library("lib64/own/libcore.so.1", "libcore.so.1", &["libshared.so.1"])
+                .library("lib64/own/libshared.so.1", "libshared.so.1", &["libc.so.6"])
+        })
+        .gives(&expect![[""]]);
+}
+
+#[test]
+fn a_need_that_is_met_in_another_directory_than_the_images_is_met() {
+    Row::amd64()
+        .lists("coreos/a", &["bin/x", "lib64/libz.so.1", "lib64/x86_64-linux-gnu/liby.so.1"])
+        .has(|image| {
+            image
+                .program("bin/x", &["libz.so.1", "liby.so.1", "libc.so.6"])
+                .library("lib64/libz.so.1", "libz.so.1", &["libc.so.6"])
+                .library("lib64/systemd/libz.so.1", "libz.so.1", &["libc.so.6"])
+                .library("lib64/x86_64-linux-gnu/liby.so.1", "liby.so.1", &["libc.so.6"])
+        })
+        .gives(&expect![[""]]);
+    // Nor does it come in with a library that is added and needs it too.
+    Row::amd64()
+        .lists("coreos/a", &["bin/x", "lib64/libb.so.1", "lib64/libz.so.1"])
+        .has(|image| {
+            image
+                .program("bin/x", &["liba.so.1", "libb.so.1", "libc.so.6"])
+                .library("lib64/liba.so.1", "liba.so.1", &["libz.so.1"])
+                .library("lib64/libb.so.1", "libb.so.1", &["libz.so.1"])
+                .library("lib64/libz.so.1", "libz.so.1", &["libc.so.6"])
+                .library("lib64/systemd/libz.so.1", "libz.so.1", &["libc.so.6"])
+        })
+        .gives(&expect![[r#"
+            add    coreos/amd64/a lib64/liba.so.1
+        "#]]);
+}
+
+#[test]
+fn the_link_of_a_directory_that_the_loader_searches_is_added() {
+    Row::amd64()
+        .lists("coreos/a", &["bin/x", "lib64/libz.so.1"])
+        .has(|image| {
+            let loader = ElfStub::library(Board::Amd64, "ld-linux-x86-64.so.2");
+            image
+                .elf("lib64/ld-linux-x86-64.so.2", loader.system_dirs(["/lib/x86_64-linux-gnu/"]))
+                .link("lib64/x86_64-linux-gnu", ".")
+                .program("bin/x", &["libz.so.1", "libc.so.6"])
+                .library("lib64/libz.so.1", "libz.so.1", &["libc.so.6"])
+        })
+        .gives(&expect![[r#"
+            add    coreos/amd64/a lib64/x86_64-linux-gnu
+        "#]]);
+}

@@ -177,3 +177,23 @@ fn of_several_the_link_that_is_listed_tells_the_right_one() {
             rename coreos/amd64/a lib64/libfoo.so.1.0 -> lib64/libfoo.so.1.1
         "#]]);
 }
+
+#[test]
+fn a_real_file_follows_the_soname_that_its_name_begins_with() {
+    Row::amd64()
+        .lists(
+            "coreos/a",
+            &["lib64/libfoo.so.1", "lib64/libfoo.so.1.0", "lib64/libfoo.so.2", "lib64/libfoo.so.2.0"],
+        )
+        .has(|image| {
+            image.library("lib64/libfoo.so.1.1", "libfoo.so.1", &["libc.so.6"]).library(
+                "lib64/libfoo.so.2.1",
+                "libfoo.so.2",
+                &["libc.so.6"],
+            )
+        })
+        .gives(&expect![[r#"
+            rename coreos/amd64/a lib64/libfoo.so.1.0 -> lib64/libfoo.so.1.1
+            rename coreos/amd64/a lib64/libfoo.so.2.0 -> lib64/libfoo.so.2.1
+        "#]]);
+}

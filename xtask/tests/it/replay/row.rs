@@ -21,6 +21,7 @@ pub(super) struct Row {
     sources: Stage1Sources,
     images: BTreeMap<Board, Image>,
     drop_missing: bool,
+    by_names_only: bool,
     brand: Option<Brand>,
 }
 
@@ -47,7 +48,7 @@ impl Row {
     pub(super) fn empty(images: impl IntoIterator<Item = Image>) -> Row {
         let sources = Stage1Sources { common_mk: MK.as_bytes().to_vec(), ..Stage1Sources::default() };
         let images = images.into_iter().map(|image| (image.board(), image)).collect();
-        Row { sources, images, drop_missing: false, brand: None }
+        Row { sources, images, drop_missing: false, by_names_only: false, brand: None }
     }
 
     fn of(brand: Brand, boards: &[Board]) -> Row {
@@ -138,6 +139,13 @@ impl Row {
         self
     }
 
+    /// As `--preview`.
+    #[must_use]
+    pub(super) fn by_names_only(mut self) -> Row {
+        self.by_names_only = true;
+        self
+    }
+
     /// As `--brand`.
     #[must_use]
     pub(super) fn to(mut self, brand: Brand) -> Row {
@@ -201,7 +209,7 @@ impl Row {
             reach: Reach {
                 dlopen: Some(DlopenPriority::Required),
                 drop_missing: self.drop_missing,
-                by_names_only: false,
+                by_names_only: self.by_names_only,
             },
         };
         let trees = trees.iter().map(|(board, tree)| (*board, tree)).collect();

@@ -47,6 +47,70 @@ fn what_a_note_says_is_required_is_added_and_what_it_suggests_is_not() {
 }
 
 #[test]
+fn what_a_note_says_is_required_and_the_image_lacks_is_left() {
+    Row::amd64()
+        .lists("coreos/a", &["bin/x"])
+        .has(|image| {
+            let x = ElfStub::program(Board::Amd64).needs(["libc.so.6"]);
+            let x = x.dlopens("libgone.so.1", "gone", DlopenPriority::Required);
+            image.elf("bin/x", x.dlopens("libidn2.so.0", "idn", DlopenPriority::Suggested))
+        })
+        .gives(&expect![[r#"
+            LEFT   needs-nowhere coreos/amd64/a:1 libgone.so.1 needed by bin/x
+        "#]]);
+}
+
+#[test]
+fn the_program_through_which_systemd_starts_every_service_is_added() {
+    Row::amd64()
+        .lists("coreos/systemd", &["bin/systemd", "lib64/systemd/systemd", "lib64/systemd/systemd-udevd"])
+        .has(|image| {
+            image
+                .program("bin/systemd", &["libc.so.6"])
+                .program("bin/systemd-executor", &["libc.so.6"])
+                .program("lib64/systemd/systemd-executor", &["libc.so.6"])
+                .program("lib64/systemd/systemd-udevd", &["libc.so.6"])
+        })
+        .gives(&expect![[r#"
+            add    coreos/amd64/systemd lib64/systemd/systemd-executor
+        "#]]);
+}
+
+#[test]
+fn of_several_the_one_that_a_note_says_is_required_takes_the_place() {
+    Row::amd64()
+        .lists("coreos/a", &["bin/x", "lib64/libfoo.so.1"])
+        .has(|image| {
+            let x = ElfStub::program(Board::Amd64).needs(["libc.so.6"]);
+            image
+                .elf("bin/x", x.dlopens("libfoo.so.3", "foo", DlopenPriority::Required))
+                .library("lib64/libfoo.so.2", "libfoo.so.2", &["libc.so.6"])
+                .library("lib64/libfoo.so.3", "libfoo.so.3", &["libc.so.6"])
+        })
+        .gives(&expect![[r#"
+            rename coreos/amd64/a lib64/libfoo.so.1 -> lib64/libfoo.so.3
+        "#]]);
+}
+
+#[test]
+fn a_line_goes_that_an_addition_makes_pointless() {
+    Row::amd64()
+        .lists("coreos/a", &["bin/x", "lib64/libfoo.so.1.0"])
+        .has(|image| {
+            let x = ElfStub::program(Board::Amd64).needs(["libc.so.6"]);
+            image
+                .elf("bin/x", x.dlopens("libfoo.so.1", "foo", DlopenPriority::Required))
+                .library("lib64/libfoo.so.1.1", "libfoo.so.1", &["libc.so.6"])
+                .library("lib64/libfoo.so.2.0", "libfoo.so.2", &["libc.so.6"])
+        })
+        .gives(&expect![[r#"
+            add    coreos/amd64/a lib64/libfoo.so.1
+            add    coreos/amd64/a lib64/libfoo.so.1.1
+            drop   coreos/amd64/a lib64/libfoo.so.1.0
+        "#]]);
+}
+
+#[test]
 fn journald_and_its_unit_go_together() {
     let unit = "[Service]\nExecStart=/usr/lib/systemd/systemd-journald\n";
     Row::amd64()

@@ -110,6 +110,22 @@ fn what_is_added_elsewhere_lets_no_library_go() {
 }
 
 #[test]
+fn names_alone_do_not_tell_that_nothing_needs_a_library() {
+    let row = || {
+        Row::amd64()
+            .lists("coreos/a", &["lib64/libpcre.so.1", "lib64/libpcre2-8.so.0"])
+            .has(|image| image.library("lib64/libpcre2-8.so.0.11.0", "libpcre2-8.so.0", &["libc.so.6"]))
+    };
+    row().gives(&expect![[r#"
+        rename coreos/amd64/a lib64/libpcre.so.1 -> lib64/libpcre2-8.so.0.11.0
+    "#]]);
+    row().by_names_only().gives(&expect![[r#"
+        add    coreos/amd64/a lib64/libpcre2-8.so.0.11.0
+        LEFT   missing coreos/amd64/a:1 lib64/libpcre.so.1
+    "#]]);
+}
+
+#[test]
 fn another_stem_is_told_by_the_needs_where_it_is_the_old_one_with_a_version() {
     Row::amd64()
         .lists(
