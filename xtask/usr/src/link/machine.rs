@@ -4,15 +4,13 @@ use crate::coreos::Board;
 use crate::elf::ElfInfo;
 
 /// The paths under which programs of a machine ask for glibc's loader, as in its ABI list.
-pub(super) fn usual_loaders(info: &ElfInfo, board: Board) -> &'static [&'static str] {
+pub(super) fn usual_loaders(info: &ElfInfo) -> &'static [&'static str] {
     match (info.machine, info.is_64) {
         (62, true) => &["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-x86-64.so.2"],
         (183, true) => &["/lib/ld-linux-aarch64.so.1", "/lib64/ld-linux-aarch64.so.1"],
-        (62, false) => &["/libx32/ld-linux-x32.so.2"],
         (3, _) => &["/lib/ld-linux.so.2"],
         (40, _) => &["/lib/ld-linux-armhf.so.3", "/lib/ld-linux.so.3"],
-        _ if board == Board::Amd64 => &["/lib64/ld-linux-x86-64.so.2"],
-        _ => &["/lib/ld-linux-aarch64.so.1"],
+        _ => &[],
     }
 }
 

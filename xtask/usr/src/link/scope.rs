@@ -122,7 +122,7 @@ impl<'l, 'a> Scope<'l, 'a> {
                 }
                 hit.map(|hit| (interp.clone(), hit))
             }
-            None => usual_loaders(root, self.loader.board)
+            None => usual_loaders(root)
                 .iter()
                 .find_map(|path| self.loader.at_path(path).map(|hit| ((*path).to_owned(), hit))),
         };

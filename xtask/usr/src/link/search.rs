@@ -26,7 +26,7 @@ enum DirectoryEnd {
     /// The root of the image, `/usr`.
     Root,
     Node(UsrPath),
-    /// There is no such directory in what is present.
+    /// There is no such directory.
     Nowhere,
 }
 
@@ -120,7 +120,6 @@ impl Loader<'_> {
         }
         let resolved = self.tree.resolve_rootfs(text);
         let end = match resolved.end {
-            _ if !resolved.links.iter().all(|link| self.is_present(link)) => DirectoryEnd::Nowhere,
             End::Root => DirectoryEnd::Root,
             End::Node(path) => DirectoryEnd::Node(path),
             _ => DirectoryEnd::Nowhere,
