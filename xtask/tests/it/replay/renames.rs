@@ -197,3 +197,19 @@ fn a_real_file_follows_the_soname_that_its_name_begins_with() {
             rename coreos/amd64/a lib64/libfoo.so.2.0 -> lib64/libfoo.so.2.1
         "#]]);
 }
+
+#[test]
+fn of_several_the_one_in_the_same_directory_is_taken() {
+    Row::amd64()
+        .lists("coreos/a", &["lib64/libfoo.so.1.0"])
+        .has(|image| {
+            image.library("lib64/libfoo.so.1.1", "libfoo.so.1.1", &["libc.so.6"]).library(
+                "lib64/systemd/libfoo.so.1.2",
+                "libfoo.so.1.2",
+                &["libc.so.6"],
+            )
+        })
+        .gives(&expect![[r#"
+            rename coreos/amd64/a lib64/libfoo.so.1.0 -> lib64/libfoo.so.1.1
+        "#]]);
+}

@@ -27,10 +27,11 @@ fn a_program_that_was_replaced_has_candidates() {
 #[test]
 fn drop_missing_drops_it() {
     Row::amd64()
-        .lists("coreos/systemd", &["bin/systemctl", "lib64/systemd/systemd-bootchart"])
+        .lists("coreos/systemd", &["bin/systemctl", "lib64/libitm.so.1", "lib64/systemd/systemd-bootchart"])
         .has(|image| image.program("bin/systemctl", &["libc.so.6"]))
         .drop_missing()
         .gives(&expect![[r#"
+            drop   coreos/amd64/systemd lib64/libitm.so.1
             drop   coreos/amd64/systemd lib64/systemd/systemd-bootchart
         "#]]);
 }
@@ -69,6 +70,16 @@ fn from_glibc_2_34_on_the_soname_is_the_file() {
             drop   coreos/amd64/a lib64/libpthread.so
             drop   coreos/amd64/a lib64/libdl-2.33.so
             drop   coreos/amd64/a lib64/libpthread-2.33.so
+        "#]]);
+}
+
+#[test]
+fn a_library_that_bears_no_version_any_more_is_one_line() {
+    Row::amd64()
+        .lists("coreos/a", &["lib64/libown.so", "lib64/libown.so.1.2"])
+        .has(|image| image.library("lib64/libown.so", "libown.so", &["libc.so.6"]))
+        .gives(&expect![[r#"
+            drop   coreos/amd64/a lib64/libown.so.1.2
         "#]]);
 }
 
