@@ -132,3 +132,19 @@ impl TrustPolicy {
         self.pins.iter().find(|pin| pin.primary == *primary)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_is_all_of_its_digits() {
+        let spaced = "0x0412 7d0b fabe c887 1ffb  2cce 50e0 8855 93d2 dcb4";
+        assert_eq!(spaced.parse().map(|read: Fingerprint| read.to_string()).ok().as_deref(), Some(COREOS));
+        let (v4, v6) = (Fingerprint(COREOS.to_owned()), Fingerprint("0123456789ABCDEF".repeat(4)));
+        assert_eq!([v4.key_id(), v6.key_id()], ["50E0885593D2DCB4", "0123456789ABCDEF"]);
+        for other in ["", "50E0885593D2DCB4", &COREOS[1..], &COREOS.replace('0', "O")] {
+            assert!(other.parse::<Fingerprint>().is_err(), "{other}");
+        }
+    }
+}

@@ -218,3 +218,19 @@ pub(super) fn refused(broken: Broken, key: Option<&Candidate>, signed_at: Option
     let hint = hint(broken.rule);
     verdict(Verdict::Refused, broken.rule, key, signed_at, broken.message, hint)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::signature::DetachedSignature;
+    use super::*;
+
+    #[test]
+    fn bytes_with_the_mark_of_an_attack_are_refused() {
+        let good = include_bytes!("../../../tests/fixtures/openpgp/good.sig");
+        let read = DetachedSignature::parse(good, "good.sig").unwrap();
+        let verdict = closed(read.signatures[0].as_ref().unwrap(), 0, &[], None);
+        assert_eq!((verdict.verdict, verdict.rule), (Verdict::Refused, "collision"));
+        assert_eq!(verdict.hint.as_deref(), Some("take another release, and tell the vendor"));
+    }
+}
