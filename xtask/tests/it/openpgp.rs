@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use expect_test::expect;
 use regex::Regex;
 use xtask::cmd::verify_signature;
 use xtask::edge::openpgp::{Certificate, DetachedSignature, Keyring, Pin, SHA1_ENDS, TrustPolicy};
@@ -112,6 +113,100 @@ fn each_refusal_names_its_key_and_what_to_do() {
     }
 }
 
+/// What a person reads, once for every rule, every type of signature, and every hash that does not count.
+#[test]
+fn refusals_in_full() {
+    let mut told = String::new();
+    for row in [
+        "plain value-spoiled.sig own",
+        "plain type-text.sig own",
+        "plain type-standalone.sig own",
+        "plain type-certification.sig own",
+        "plain type-binding.sig own",
+        "plain type-key.sig own",
+        "plain type-revocation.sig own",
+        "plain type-timestamp.sig own",
+        "plain type-confirmation.sig own",
+        "plain type-unknown.sig own",
+        "plain two-dates.sig own",
+        "plain undated.sig own",
+        "plain future.sig own",
+        "rsa rsa-sha1.sig own",
+        "rsa rsa-md5.sig sha1",
+        "rsa rsa-ripemd160.sig sha1",
+        "rsa rsa-sha224.sig sha1",
+        "other by-other.sig plain.pgp",
+        "unbound good.sig own",
+        "binding-spoiled good.sig own",
+        "rsa-sha1 rsa-sha256.sig own",
+        "revoked-compromised good.sig own",
+        "plain by-other.sig own",
+        "expired key-id-only.sig other.pgp",
+        "other key-id-only.sig own",
+        "expired unknown-then-good.sig own",
+    ] {
+        let fault = case(&format!("{row} 3 - -: ")).run().error.unwrap();
+        told += &format!("{row}: {}\n", fault.message.replace(fixture("").to_str().unwrap(), ""));
+        fault.causes.iter().for_each(|cause| told += &format!("  because: {cause}\n"));
+        told += &format!("  hint: {}\n", fault.hint.unwrap());
+    }
+    expect![[r#"
+        plain value-spoiled.sig own: the signature value-spoiled.sig is refused (bad-signature): key CB63FCCBB84CD67520C471393E816FEC5E4702EF did not make it over these bytes: the file, or the signature, was changed
+          hint: download the file and its signature again; when it fails again, take another mirror or another release
+        plain type-text.sig own: the signature type-text.sig by CB63FCCBB84CD67520C471393E816FEC5E4702EF is refused (type): it is a signature of type 0x01 (over a text, with line ends changed): expected type 0x00, over a binary document
+          hint: sign again with `gpg --detach-sign`, or take the `.sig` of the release server
+        plain type-standalone.sig own: the signature type-standalone.sig by CB63FCCBB84CD67520C471393E816FEC5E4702EF is refused (type): it is a signature of type 0x02 (standalone): expected type 0x00, over a binary document
+          hint: sign again with `gpg --detach-sign`, or take the `.sig` of the release server
+        plain type-certification.sig own: the signature type-certification.sig by CB63FCCBB84CD67520C471393E816FEC5E4702EF is refused (type): it is a signature of type 0x13 (certifies a user id): expected type 0x00, over a binary document
+          hint: sign again with `gpg --detach-sign`, or take the `.sig` of the release server
+        plain type-binding.sig own: the signature type-binding.sig by CB63FCCBB84CD67520C471393E816FEC5E4702EF is refused (type): it is a signature of type 0x18 (binds a subkey): expected type 0x00, over a binary document
+          hint: sign again with `gpg --detach-sign`, or take the `.sig` of the release server
+        plain type-key.sig own: the signature type-key.sig by CB63FCCBB84CD67520C471393E816FEC5E4702EF is refused (type): it is a signature of type 0x1F (over a key): expected type 0x00, over a binary document
+          hint: sign again with `gpg --detach-sign`, or take the `.sig` of the release server
+        plain type-revocation.sig own: the signature type-revocation.sig by CB63FCCBB84CD67520C471393E816FEC5E4702EF is refused (type): it is a signature of type 0x20 (revokes): expected type 0x00, over a binary document
+          hint: sign again with `gpg --detach-sign`, or take the `.sig` of the release server
+        plain type-timestamp.sig own: the signature type-timestamp.sig by CB63FCCBB84CD67520C471393E816FEC5E4702EF is refused (type): it is a signature of type 0x40 (a timestamp): expected type 0x00, over a binary document
+          hint: sign again with `gpg --detach-sign`, or take the `.sig` of the release server
+        plain type-confirmation.sig own: the signature type-confirmation.sig by CB63FCCBB84CD67520C471393E816FEC5E4702EF is refused (type): it is a signature of type 0x50 (confirms another signature): expected type 0x00, over a binary document
+          hint: sign again with `gpg --detach-sign`, or take the `.sig` of the release server
+        plain type-unknown.sig own: the signature type-unknown.sig by CB63FCCBB84CD67520C471393E816FEC5E4702EF is refused (type): it is a signature of type 0x60 (of no known meaning): expected type 0x00, over a binary document
+          hint: sign again with `gpg --detach-sign`, or take the `.sig` of the release server
+        plain two-dates.sig own: the signature two-dates.sig is refused (malformed): it is malformed: its subpackets of type 2 contradict themselves
+          hint: download the file and its signature again; when it fails again, take another mirror or another release
+        plain undated.sig own: the signature undated.sig by CB63FCCBB84CD67520C471393E816FEC5E4702EF is refused (no-date): it does not say when it was made
+          hint: sign again with `gpg --detach-sign`, or take the `.sig` of the release server
+        plain future.sig own: the signature future.sig by CB63FCCBB84CD67520C471393E816FEC5E4702EF is refused (future): it says it was made on 2090-01-01, which is in the future
+          hint: compare this machine's clock with another's
+        rsa rsa-sha1.sig own: the signature rsa-sha1.sig by B1E5AFFC7F69C0C6A8240C0AF74D3A214728CD7C is refused (hash): it is made with SHA-1, which does not count under Throwaway <throwaway@example.org>
+          hint: take a release that is signed with SHA-256 or better
+        rsa rsa-md5.sig sha1: the signature rsa-md5.sig by B1E5AFFC7F69C0C6A8240C0AF74D3A214728CD7C is refused (hash): it is made with MD5, which does not count
+          hint: take a release that is signed with SHA-256 or better
+        rsa rsa-ripemd160.sig sha1: the signature rsa-ripemd160.sig by B1E5AFFC7F69C0C6A8240C0AF74D3A214728CD7C is refused (hash): it is made with RIPEMD-160, which does not count
+          hint: take a release that is signed with SHA-256 or better
+        rsa rsa-sha224.sig sha1: the signature rsa-sha224.sig by B1E5AFFC7F69C0C6A8240C0AF74D3A214728CD7C is refused (hash): it is made with SHA-224, which does not count
+          hint: take a release that is signed with SHA-256 or better
+        other by-other.sig plain.pgp: the signature by-other.sig is refused (not-pinned): key 215BDBB86496A4B0C2323799AD79B3698D62AF0F belongs to primary key 215BDBB86496A4B0C2323799AD79B3698D62AF0F, which is not trusted
+          hint: for a mirror or a build of your own, name its certificate: --signing-key FILE
+        unbound good.sig own: the signature good.sig is refused (binding): subkey CB63FCCBB84CD67520C471393E816FEC5E4702EF is not bound to primary key BC6132FAFE7AD15D21C66819BB43B709D751C39E: it has no binding signature
+          hint: check the certificate; for a mirror or a build of your own, sign again with a key that may sign files
+        binding-spoiled good.sig own: the signature good.sig is refused (binding): subkey CB63FCCBB84CD67520C471393E816FEC5E4702EF is not bound to primary key BC6132FAFE7AD15D21C66819BB43B709D751C39E: no binding signature on it holds
+          hint: check the certificate; for a mirror or a build of your own, sign again with a key that may sign files
+        rsa-sha1 rsa-sha256.sig own: the signature rsa-sha256.sig is refused (binding): subkey B1E5AFFC7F69C0C6A8240C0AF74D3A214728CD7C is not bound to primary key F774BBE22B2A29F7C6D15EC13089926EEFBAD193: its binding is made with SHA-1, which does not count
+          hint: check the certificate; for a mirror or a build of your own, sign again with a key that may sign files
+        revoked-compromised good.sig own: the signature good.sig is refused (subkey-revoked): subkey CB63FCCBB84CD67520C471393E816FEC5E4702EF was revoked on 2021-01-01 (reason: the key was compromised), which voids every signature it ever made
+          hint: take another release: a revoked key is not accepted, on any option
+        plain by-other.sig own: the signature by-other.sig is refused (unknown-key): it is by 215BDBB86496A4B0C2323799AD79B3698D62AF0F, and no certificate at hand has that key; trusted are Throwaway <throwaway@example.org> (BC6132FAFE7AD15D21C66819BB43B709D751C39E)
+          hint: for a mirror or a build of your own, name its certificate: --signing-key FILE
+        expired key-id-only.sig other.pgp: the signature key-id-only.sig is refused (not-pinned): key CB63FCCBB84CD67520C471393E816FEC5E4702EF belongs to primary key BC6132FAFE7AD15D21C66819BB43B709D751C39E, which is not trusted
+          hint: for a mirror or a build of your own, name its certificate: --signing-key FILE
+        other key-id-only.sig own: the signature key-id-only.sig is refused (unknown-key): it is by 3E816FEC5E4702EF, and no certificate at hand has that key; trusted are Other (215BDBB86496A4B0C2323799AD79B3698D62AF0F)
+          hint: for a mirror or a build of your own, name its certificate: --signing-key FILE
+        expired unknown-then-good.sig own: the signature unknown-then-good.sig is refused (signing-key-expired): subkey CB63FCCBB84CD67520C471393E816FEC5E4702EF had expired on 2020-05-01, before this signature of 2020-06-01
+          because: another signature in it (unknown-key): it is by 215BDBB86496A4B0C2323799AD79B3698D62AF0F, and no certificate at hand has that key; trusted are Throwaway <throwaway@example.org> (BC6132FAFE7AD15D21C66819BB43B709D751C39E)
+          hint: check the certificate; for a mirror or a build of your own, sign again with a key that may sign files
+    "#]].assert_eq(&told);
+}
+
 #[test]
 fn what_is_no_signature_is_told_by_its_looks() {
     for (name, looks) in [
@@ -125,23 +220,66 @@ fn what_is_no_signature_is_told_by_its_looks() {
         ("text.sig", "plain text"),
         ("noise.sig", "random bytes"),
         ("certificate.sig", "an OpenPGP certificate"),
+        ("secret.pgp", "an OpenPGP secret key"),
     ] {
         let fault = DetachedSignature::parse(&fs::read(fixture(name)).unwrap(), name).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Failed);
+        assert!(fault.message.contains(looks), "{fault}");
+    }
+    // What begins as a signature does, or is too large to be a message, and what has no fixture.
+    let large = fs::read(fixture("compressed.sig")).unwrap().repeat(1000);
+    for (bytes, looks) in [
+        (&b"\xc2\x05Hello"[..], "random bytes"),
+        (b"\xc2\xffHello, hello", "random bytes"),
+        (b"\xc2", "random bytes"),
+        (&large, "random bytes"),
+        (b"\xfd7zXZ\0", "compressed data"),
+        (b"\x28\xb5\x2f\xfd\0", "compressed data"),
+        (b" \n", "a blank file"),
+    ] {
+        let fault = DetachedSignature::parse(bytes, "noise.sig").unwrap_err();
         assert_eq!(fault.kind, FaultKind::Failed);
         assert!(fault.message.contains(looks), "{fault}");
     }
 }
 
 #[test]
+fn what_is_no_certificate_is_told_by_its_looks() {
+    let plain = fs::read(fixture("plain.pgp")).unwrap();
+    let filled = |size: usize| {
+        let filler = vec![0; size - plain.len() - 6];
+        [&plain[..], b"\xfc\xff", &u32::try_from(filler.len()).unwrap().to_be_bytes(), &filler].concat()
+    };
+    assert!(Certificate::parse(&filled(4 << 20), "plain.pgp").is_ok());
+    for (bytes, says) in [
+        (filled((4 << 20) + 1), "a certificate has far fewer"),
+        (fs::read(fixture("two.pgp")).unwrap(), "holds 2 certificates: expected one"),
+        (fs::read(fixture("secret.pgp")).unwrap(), "a secret-key export"),
+        (fs::read(fixture("secret-armored.pgp")).unwrap(), "a secret-key export"),
+        (fs::read(fixture("good.sig")).unwrap(), "it does not begin with a public key"),
+        (Vec::new(), "an empty file"),
+    ] {
+        let fault = Certificate::parse(&bytes, "given.pgp").unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Failed);
+        assert!(fault.message.contains(says), "{fault}");
+    }
+}
+
+#[test]
 fn a_sig_of_more_than_64_kib_is_refused() {
     let good = fs::read(fixture("good.sig")).unwrap();
-    let many = 64 * 1024 / good.len();
+    let filled = |size: usize| {
+        let old = vec![3; size - good.len() - 6];
+        [&good[..], b"\xc2\xff", &u32::try_from(old.len()).unwrap().to_be_bytes(), &old].concat()
+    };
+    assert!(DetachedSignature::parse(&filled(64 * 1024), "within.sig").is_ok());
+    let fault = DetachedSignature::parse(&filled(64 * 1024 + 1), "beyond.sig").unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Refused);
+    assert!(fault.message.contains("at most 65536"), "{fault}");
     assert!(DetachedSignature::parse(&good.repeat(16), "within.sig").is_ok());
-    for (count, told) in [(17, "at most 16"), (many, "at most 16"), (many + 1, "at most 65536")] {
-        let fault = DetachedSignature::parse(&good.repeat(count), "beyond.sig").unwrap_err();
-        assert_eq!(fault.kind, FaultKind::Refused);
-        assert!(fault.message.contains(told), "{fault}");
-    }
+    let fault = DetachedSignature::parse(&good.repeat(17), "beyond.sig").unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Refused);
+    assert!(fault.message.contains("at most 16"), "{fault}");
 }
 
 /// The first octets of shattered-1.pdf (Stevens and others, 2017), which bear the mark of the attack on SHA-1.

@@ -144,3 +144,18 @@ fn no_address_is_asked_twice_in_a_run() {
     verify(&keyring(&[&dead, &alive], folder.path()), "by-other.sig", true).unwrap();
     assert_eq!(dead.requests().len(), 2);
 }
+
+#[test]
+fn why_no_newer_certificate_could_be_got_is_told_where_one_might_help() {
+    let (plain, folder) = (certificate("plain.pgp"), TempDir::new().unwrap());
+    let server = server(&plain, "revoked-compromised.pgp");
+    let verdicts = |signature| verify(&keyring(&[&server], folder.path()), signature, true).unwrap();
+    assert_eq!(rule(&verdicts("good.sig")), "subkey-revoked");
+
+    server.remove(&format!("vks/v1/by-fingerprint/{}", plain.fingerprint()));
+    let causes = |signature| verdicts(signature).into_signer().unwrap_err().causes;
+    let unknown = causes("by-other.sig");
+    assert!(unknown.len() == 1 && unknown[0].contains("is not there"), "{unknown:?}");
+    let refused = causes("unknown-then-good.sig");
+    assert!(refused.len() == 1 && refused[0].starts_with("another signature in it"), "{refused:?}");
+}

@@ -54,6 +54,7 @@ fn the_built_in_certificates_are_the_pinned_ones() {
     ];
     let at_hand = vendors().at_hand();
     assert!(subkeys.iter().all(|subkey| at_hand.iter().any(|certificate| certificate.has_key(subkey))));
+    assert!(at_hand[0].has_key(COREOS) && !at_hand[0].has_key(FLATCAR));
 }
 
 #[test]
