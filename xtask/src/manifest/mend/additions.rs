@@ -63,9 +63,10 @@ fn needed(name: &str, unmet: &Unmet, stage: &Stage<'_>, needs: &Needs) -> Option
         Asking::Dlopen(feature) => format!("{direct} loads {name} by name, for {feature}"),
         Asking::Exec(source) => format!("{direct} starts {name} ({source})"),
     };
+    // A loader is asked for by its path.
+    let asked = name.rsplit('/').next().unwrap_or(name);
     let lines = unmet.chain.iter().filter(|path| !stage.present.contains(*path)).map(|path| {
-        let leads = path.name() != name && unmet.chain.len() > 1;
-        let because = if leads { format!("{asks}, which leads to it") } else { asks.clone() };
+        let because = if path.name() == asked { asks.clone() } else { format!("{asks}, which leads to it") };
         (path.clone(), because)
     });
     Some(Addition { file: home.file.to_owned(), lines: lines.collect() })
