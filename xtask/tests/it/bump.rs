@@ -73,11 +73,32 @@ fn the_guides_example() {
             "+lib64/libpam.so.0.84.1",
         ]
     );
+    let reasons: Vec<&str> = bump.fixes.iter().map(|fix| fix.because.as_str()).collect();
+    assert_eq!(
+        reasons,
+        [
+            "lib64/systemd/systemd needs libpam.so.0",
+            "this manifest keeps the links that name no version; it leads to lib64/libpam.so.0",
+            "lib64/systemd/systemd needs libpam.so.0, which leads to it",
+        ]
+    );
     assert_eq!(bump.findings, []);
     assert!(bump.unread.is_empty());
     let again = planned(&bump.after, &example::image_after().unwrap());
     assert_eq!(again.after, bump.after);
     assert_eq!(again.fixes, []);
+}
+
+#[test]
+fn a_file_that_is_needed_by_its_path_is_added_for_that() {
+    let mut sources = sources();
+    for bytes in sources.manifests.values_mut() {
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        *bytes = text.replace("lib64/ld-linux-x86-64.so.2\n", "").into_bytes();
+    }
+    let bump = planned(&sources, &example::image_before().unwrap());
+    let reasons: Vec<&str> = bump.fixes.iter().map(|fix| fix.because.as_str()).collect();
+    assert_eq!(reasons, ["bin/bash needs /lib64/ld-linux-x86-64.so.2"]);
 }
 
 #[test]

@@ -27,6 +27,22 @@ fn a_new_need_comes_as_a_whole_chain() {
 }
 
 #[test]
+fn a_dev_link_to_another_version_does_not_come_with_it() {
+    Row::amd64()
+        .lists("coreos/a", &["bin/x", "lib64/libcap.so", "lib64/libcap.so.2"])
+        .has(|image| {
+            image
+                .library_with_dev("lib64/libcap.so.2", "libcap.so.2", &["libc.so.6"])
+                .library("lib64/libpam.so.0", "libpam.so.0", &["libc.so.6"])
+                .library_with_dev("lib64/libpam.so.1", "libpam.so.1", &["libc.so.6"])
+                .program("bin/x", &["libcap.so.2", "libpam.so.0", "libc.so.6"])
+        })
+        .gives(&expect![[r#"
+            add    coreos/amd64/a lib64/libpam.so.0
+        "#]]);
+}
+
+#[test]
 fn a_manifest_without_dev_links_gets_none() {
     Row::amd64()
         .lists("kvm/sshd", &["lib64/libz.so.1", "lib64/libz.so.1.2.8", "sbin/sshd"])

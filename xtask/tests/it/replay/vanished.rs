@@ -1,6 +1,9 @@
 //! Bucket D of the history and what is like it: paths that are gone, and lines that say nothing any more.
 
 use expect_test::expect;
+use xtask::coreos::Board;
+use xtask::demo::factory::elf::ElfStub;
+use xtask::usr::elf::DlopenPriority;
 
 use super::row::Row;
 
@@ -118,6 +121,36 @@ fn what_is_added_elsewhere_lets_no_library_go() {
         LEFT   missing coreos/amd64/a:4 lib64/libvanished.so.1 candidates lib64/libpam.so.0
     "#
     ]]);
+}
+
+#[test]
+fn a_vanished_library_that_is_loaded_by_name_is_left() {
+    Row::amd64()
+        .lists(
+            "coreos/a",
+            &[
+                "bin/x",
+                "lib64/libidn.so.11",
+                "lib64/libidn2.so.0",
+                "lib64/libnss_files.so.2",
+                "lib64/libpcre.so.1",
+            ],
+        )
+        .has(|image| {
+            let x = ElfStub::program(Board::Amd64).needs(["libnss_files2.so.0", "libpcre2-8.so.0"]);
+            image
+                .elf("bin/x", x.dlopens("libidn.so.11", "idn", DlopenPriority::Suggested))
+                .library("lib64/libidn2.so.0.3", "libidn2.so.0", &["libc.so.6"])
+                .library("lib64/libnss_files2.so.0", "libnss_files2.so.0", &["libc.so.6"])
+                .library("lib64/libpcre2-8.so.0", "libpcre2-8.so.0", &["libc.so.6"])
+        })
+        .gives(&expect![[r#"
+            add    coreos/amd64/a lib64/libnss_files2.so.0
+            add    coreos/amd64/a lib64/libidn2.so.0.3
+            rename coreos/amd64/a lib64/libpcre.so.1 -> lib64/libpcre2-8.so.0
+            LEFT   missing coreos/amd64/a:2 lib64/libidn.so.11 candidates lib64/libnss_files2.so.0
+            LEFT   missing coreos/amd64/a:5 lib64/libnss_files.so.2 candidates lib64/libnss_files2.so.0
+        "#]]);
 }
 
 #[test]
