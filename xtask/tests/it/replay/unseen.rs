@@ -74,6 +74,14 @@ fn the_program_through_which_systemd_starts_every_service_is_added() {
         .gives(&expect![[r#"
             add    coreos/amd64/systemd lib64/systemd/systemd-executor
         "#]]);
+    Row::amd64()
+        .lists("coreos/systemd", &["lib64/systemd/systemd-udevd"])
+        .has(|image| {
+            image
+                .program("lib64/systemd/systemd-executor", &["libc.so.6"])
+                .program("lib64/systemd/systemd-udevd", &["libc.so.6"])
+        })
+        .gives(&expect![[""]]);
 }
 
 #[test]
