@@ -149,18 +149,15 @@ median() { awk -v field="$2" '{ print $field }' "$1" | sort -n | awk '{ all[NR] 
 [ -e "$work/sha256.sig" ] || sign SHA256 "$image" "$work/sha256.sig"
 [ -e "$tree" ] || make_tree
 (cd "$here" && cargo build --quiet)
-ours() {
-  local from=$1 of=$2 signature=$3
-  "$here/target/debug/xtask" --repo "$from" verify-manifests --image "$of" --signature "$signature" --signing-key "$work/signing-key.asc"
-}
 export XTASK_CACHE_DIR=$work/cache
-export -f guide ours
-export work image tree board here
+export -f guide
+export work image tree board
 # Runs ours with nothing cached, then once more, and notes both.
 cold_and_warm() {
+  local ours=("$here/target/debug/xtask" --repo "$2" verify-manifests --image "$3" --signature "$4" --signing-key "$work/signing-key.asc")
   rm -rf "$XTASK_CACHE_DIR"
-  timed "$work/times.$1" bash -c 'ours "$@"' ours "$2" "$3" "$4"
-  timed "$work/times.$1-again" bash -c 'ours "$@"' ours "$2" "$3" "$4"
+  timed "$work/times.$1" "${ours[@]}"
+  timed "$work/times.$1-again" "${ours[@]}"
 }
 
 rm -f "$work"/times.*

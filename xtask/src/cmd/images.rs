@@ -16,6 +16,8 @@ use crate::fault::{Fault, Result};
 use crate::flags::{ImageFlags, Wanted};
 use crate::plan::bump::{Trees, Unread};
 use crate::report::{ImageOrigin, Signer};
+use crate::usr::names::needed_and_unread;
+use crate::usr::path::UsrPath;
 use asked::Asked;
 pub(super) use places::{Places, road};
 pub(super) use remote::latest;
@@ -131,15 +133,23 @@ impl<'t> Images<'t> {
                 self.road.term.detail("settled", format!("in round {round}: nothing more is to be read"));
                 return Ok(seen);
             }
-            for (board, paths) in &unread {
-                self.road.term.detail("reading", format!("round {round}: {} files of {board}", paths.len()));
-                paths.iter().for_each(|path| self.road.term.trace("reading", path));
-                if let Some(opened) = self.opened.get_mut(board) {
-                    opened.image.read_facts(&self.road, paths)?;
-                }
+            for (board, paths) in unread {
+                self.read(board, paths.into_iter().collect(), round)?;
             }
         }
         Err(Fault::failed(format!("the needs of the listed files do not end after {MAX_ROUNDS} rounds")))
+    }
+
+    /// Reads files, and at once what they need by name: a look at thousands of lines costs more than a library too many.
+    fn read(&mut self, board: Board, mut paths: Vec<UsrPath>, round: usize) -> Result<()> {
+        let Some(opened) = self.opened.get_mut(&board) else { return Ok(()) };
+        while !paths.is_empty() {
+            self.road.term.detail("reading", format!("round {round}: {} files of {board}", paths.len()));
+            paths.iter().for_each(|path| self.road.term.trace("reading", path));
+            opened.image.read_facts(&self.road, &paths)?;
+            paths = needed_and_unread(opened.image.tree(), &paths);
+        }
+        Ok(())
     }
 
     /// The path of each image, proved once more from the bytes that lie there.
