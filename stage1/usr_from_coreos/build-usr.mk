@@ -26,12 +26,14 @@ $$(UFC_$(1)_LIST): FORCE
 $$(UFC_$(1)_SYSTEMD): FORCE
 	@echo '$$(CCN_SYSTEMD_VERSION)' | { $$(call write_if_changed,$$@); }
 
+# What is missing is told in one piece: flavors are built side by side.
 $$(UFC_$(1)_STAMP): $$(UFC_$(1)_LIST) $$(UFC_$(1)_SYSTEMD) $$(CCN_SQUASHFS) $$(CCN_LIST)
 	@missing=$$$$(comm -23 $$(UFC_$(1)_LIST) $$(CCN_LIST)); \
 	if [ -n "$$$$missing" ]; then \
-		{ echo 'flavor $(1), board $$(RKT_STAGE1_COREOS_BOARD): listed in a manifest, but not in the image of $$(CCN_IMG_RELEASE):'; \
+		told=$$$$(echo 'flavor $(1), board $$(RKT_STAGE1_COREOS_BOARD): listed in a manifest, but not in the image of $$(CCN_IMG_RELEASE):'; \
 		sed 's/^/  /' <<< "$$$$missing"; \
-		echo 'hint: cargo xtask verify-manifests --fix --drop-missing'; } >&2; exit 1; fi
+		echo 'hint: cargo xtask verify-manifests --fix --drop-missing'); \
+		cat <<< "$$$$told" >&2; exit 1; fi
 	@echo '  ROOTFS    $$(RKT_STAGE1_COREOS_BOARD) $(1)'
 	@rm -rf $$(UFC_$(1)_ROOTFS) $$(UFC_$(1)_ROOTFS).new
 	@mkdir -p $$(UFC_$(1)_ROOTFS).new

@@ -92,13 +92,22 @@ fn a_listed_path_that_the_image_does_not_have_fails_the_build() {
     let bench = Bench::new(BOOKWORM);
     let manifest = bench.tree().join("stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest");
     let text = std::fs::read_to_string(&manifest).unwrap();
-    std::fs::write(&manifest, text + "lib64/libkmod.so.2.3.7\n").unwrap();
+    std::fs::write(&manifest, text + "lib64/libkmod.so.2.3.7\nlib64/libkmod.so.2.3.8\n").unwrap();
     let ran = bench.run(BOOKWORM, &["smoketest", "--no-static"]);
     ran.assert_code(1);
     let failed = ran.checks("fail");
     let named = failed.iter().find(|check| check.starts_with("build ")).unwrap();
     // Nothing took its place: mending alone would leave it.
     assert!(named.contains("lib64/libkmod.so.2.3.7") && named.contains("--drop-missing"), "{named}");
+    // Both flavors list it and are built side by side; each tells its own in one piece.
+    let log = std::fs::read_to_string(bench.tree().join("stage1/build-smoketest/build.log")).unwrap();
+    let lines: Vec<&str> = log.lines().collect();
+    let pieces = lines.windows(4).filter(|piece| {
+        piece[0].starts_with("flavor ")
+            && piece[1..3] == ["  lib64/libkmod.so.2.3.7", "  lib64/libkmod.so.2.3.8"]
+            && piece[3].starts_with("hint: ")
+    });
+    assert_eq!(pieces.count(), lines.iter().filter(|line| line.starts_with("flavor ")).count(), "{log}");
 }
 
 /// With the check of the manifests, it and the loader say the same.
