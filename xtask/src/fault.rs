@@ -50,10 +50,10 @@ impl Fault {
         Fault::failed(message).because(text.unwrap_or("it panicked, and gave no reason"))
     }
 
-    /// Adds the innermost cause known so far.
+    /// Adds the innermost cause known so far. Errors of some crates have no text: they tell nothing, and are left out.
     #[must_use]
     pub fn because(mut self, cause: impl fmt::Display) -> Fault {
-        self.causes.push(cause.to_string());
+        self.causes.extend(Some(cause.to_string()).filter(|text| !text.is_empty()));
         self
     }
 

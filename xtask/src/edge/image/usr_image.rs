@@ -1,17 +1,20 @@
 //! A verified squashfs as a tree: every node at once, the content of single files when they are asked for.
 
 use std::fs::File;
+use std::io::Read;
 use std::thread;
 
 use super::blocks::Blocks;
 use super::tables::{self, Layout, Tables};
-use crate::fault::Result;
+use crate::fault::{OrFault, Result};
 use crate::usr::facts::{self, Facts};
 use crate::usr::path::UsrPath;
 use crate::usr::tree::UsrTree;
 
 /// Fewer bytes than this are read faster than a thread starts.
 const WORTH_A_THREAD: u64 = 2 << 20;
+/// How much of a file is held against its copy at once.
+const PIECE: u64 = 1 << 20;
 /// Threads that read facts; each holds one file and a few blocks in memory.
 const MOST_THREADS: usize = 4;
 
@@ -29,6 +32,15 @@ impl UsrImage {
     pub(super) fn open(squashfs: File) -> Result<UsrImage> {
         let tables = tables::read(&squashfs)?;
         Ok(UsrImage { squashfs, tables })
+    }
+
+    /// Opens the squashfs that a build left behind, to hold against it what was built of it. The build had it from
+    /// [`VerifiedImage`](super::VerifiedImage); nothing that is read here is kept.
+    ///
+    /// # Errors
+    /// See [`tables::read`].
+    pub fn left_by_a_build(squashfs: File) -> Result<UsrImage> {
+        UsrImage::open(squashfs)
     }
 
     /// Every node; the files that [`UsrImage::read_facts`] was not asked for are [`Facts::Unread`].
@@ -51,19 +63,42 @@ impl UsrImage {
     /// # Errors
     /// The image is broken where the file lies.
     pub fn read_facts<'p>(&mut self, paths: impl IntoIterator<Item = &'p UsrPath>) -> Result<()> {
-        let mut wanted: Vec<(&UsrPath, &Layout)> = paths
-            .into_iter()
-            .filter(|path| self.tables.tree.facts(path.as_str()) == Some(&Facts::Unread))
-            .filter_map(|path| self.layout(path))
-            .collect();
-        // In the order in which they lie, so that each block of tail ends is inflated once.
-        wanted.sort_by_key(|(path, layout)| (layout.fragment, layout.start, *path));
-        wanted.dedup_by_key(|(path, _)| *path);
+        let is_unread = |path: &&UsrPath| self.tables.tree.facts(path.as_str()) == Some(&Facts::Unread);
+        let wanted = self.in_order(paths.into_iter().filter(is_unread));
         let read = self.read_side_by_side(&wanted)?;
         for (path, facts) in read {
             self.tables.tree.set_facts(&path, facts);
         }
         Ok(())
+    }
+
+    /// Those of these regular files that have other bytes than their copies, which `open` gives.
+    ///
+    /// # Errors
+    /// The image is broken where a file lies, or a copy cannot be read.
+    pub fn unlike<'p, R: Read>(
+        &self,
+        paths: impl IntoIterator<Item = &'p UsrPath>,
+        mut open: impl FnMut(&UsrPath) -> Result<R>,
+    ) -> Result<Vec<UsrPath>> {
+        let files = self.in_order(paths);
+        let mut blocks = Blocks::new(&self.squashfs, &self.tables);
+        let mut unlike = Vec::new();
+        for (path, layout) in files {
+            let is_same = is_same(&mut blocks, layout, open(path)?);
+            if !is_same.map_err(|fault| fault.while_doing(format!("cannot read {path}")))? {
+                unlike.push(path.clone());
+            }
+        }
+        Ok(unlike)
+    }
+
+    /// Where these files lie, each once, in the order in which they lie: so each block of tail ends is inflated once.
+    fn in_order<'p>(&self, paths: impl IntoIterator<Item = &'p UsrPath>) -> Vec<(&UsrPath, &Layout)> {
+        let mut files: Vec<_> = paths.into_iter().filter_map(|path| self.layout(path)).collect();
+        files.sort_by_key(|(path, layout)| (layout.fragment, layout.start, *path));
+        files.dedup_by_key(|(path, _)| *path);
+        files
     }
 
     /// The bytes of the regular file at this path from the first of these places up to the second, or its end.
@@ -108,6 +143,26 @@ impl UsrImage {
             read.push((path.clone(), facts));
         }
         Ok(read)
+    }
+}
+
+/// Whether a copy has the bytes of a file, and no more.
+fn is_same(blocks: &mut Blocks<'_>, layout: &Layout, mut copy: impl Read) -> Result<bool> {
+    let mut buffer = Vec::new();
+    let mut at = 0;
+    loop {
+        let end = layout.size.min(at + PIECE);
+        buffer.clear();
+        // Past the end of the file one byte more is asked for: there is none.
+        let count = (end - at).max(1);
+        copy.by_ref().take(count).read_to_end(&mut buffer).or_fault(|| "the copy cannot be read")?;
+        if buffer != blocks.read(layout, at..end)? {
+            return Ok(false);
+        }
+        if at == layout.size {
+            return Ok(true);
+        }
+        at = end;
     }
 }
 
