@@ -4,8 +4,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Output;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use xshell::{Cmd, Shell, cmd};
 
 use crate::coreos::{Board, Flavor, SystemdVersion};
@@ -166,27 +168,14 @@ impl Build<'_> {
     /// A proved image of a board.
     fn image(&self, shell: &Shell, board: Board) -> Result<PathBuf> {
         let program = std::env::current_exe().or_fault(|| "cannot tell which program this is")?;
-        let (tree, fetch, board) = (self.tree, &self.fetch, board.id());
-        let output = cmd!(shell, "{program} -q --repo {tree} fetch --board {board} {fetch...}")
-            .quiet()
-            .ignore_status()
-            .output()
-            .or_fault(|| "cannot run xtask fetch")?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        let what = said.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        let fault = |make: fn(String) -> Fault| {
-            let causes = said.lines().filter_map(|line| line.trim().strip_prefix("caused by: "));
-            causes.fold(make(what.clone()), |fault, cause| fault.because(cause))
-        };
-        match output.status.code() {
-            Some(0) => {
-                let path =
-                    String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned();
-                Ok(PathBuf::from(path))
-            }
-            Some(3) => Err(fault(Fault::refused)),
-            _ => Err(fault(Fault::failed)),
-        }
+        let (tree, options, board) = (self.tree, &self.fetch, board.id());
+        let output =
+            cmd!(shell, "{program} -q --format json --repo {tree} fetch --board {board} {options...}")
+                .quiet()
+                .ignore_status()
+                .output()
+                .or_fault(|| "cannot run xtask fetch")?;
+        fetched(&output)
     }
 
     /// Every root filesystem of the last build of a board.
@@ -214,8 +203,7 @@ impl Build<'_> {
             return Err(Fault::failed(format!(
                 "no root filesystem of {board} was built: there is no build-*/aci-for-FLAVOR-flavor/rootfs in {}",
                 self.tree.display()
-            ))
-            .hint("cargo xtask smoketest"));
+            )));
         }
         Ok(found)
     }
@@ -261,6 +249,28 @@ impl Record {
     }
 }
 
+/// The image that `xtask fetch` told of, or its error, whole.
+fn fetched(output: &Output) -> Result<PathBuf> {
+    let document: Value = serde_json::from_slice(&output.stdout).map_err(|_| {
+        let said = String::from_utf8_lossy(&output.stderr);
+        Fault::failed(format!("xtask fetch ended with {}", output.status))
+            .because(said.lines().next().unwrap_or_default())
+    })?;
+    if let Some(path) = document["files"][0]["path"].as_str() {
+        return Ok(PathBuf::from(path));
+    }
+    let error = &document["error"];
+    let message = error["message"].as_str().unwrap_or("xtask fetch told of no image");
+    let refused = output.status.code() == Some(3);
+    let fault = if refused { Fault::refused(message) } else { Fault::failed(message) };
+    let causes = error["causes"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let fault = causes.fold(fault, |fault, cause| fault.because(cause));
+    Err(match error["hint"].as_str() {
+        Some(hint) => fault.hint(hint),
+        None => fault,
+    })
+}
+
 fn sorted_names(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let mut names: Vec<String> =
@@ -275,8 +285,44 @@ fn dollars(text: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
     use super::*;
+
+    #[test]
+    fn what_fetch_says_is_told_whole() {
+        let refused = Fault::refused("a.gz: bad").because("one").because("two");
+        let hinted = refused.clone().hint("cargo xtask verify-signature a.gz");
+        for (code, stdout, stderr, told) in [
+            (
+                0,
+                r#"{"files":[{"board":"amd64-usr","path":"/a b.gz"}],"error":null}"#,
+                "",
+                Ok("/a b.gz".into()),
+            ),
+            (
+                3,
+                r#"{"error":{"message":"a.gz: bad","causes":["one","two"],"hint":"cargo xtask verify-signature a.gz"}}"#,
+                "",
+                Err(hinted),
+            ),
+            (3, r#"{"error":{"message":"a.gz: bad","causes":["one","two"],"hint":null}}"#, "", Err(refused)),
+            (2, r#"{"error":{"message":"no","causes":[],"hint":null}}"#, "", Err(Fault::failed("no"))),
+            (
+                101,
+                "",
+                "it broke\nhere\n",
+                Err(Fault::failed("xtask fetch ended with exit status: 101").because("it broke")),
+            ),
+        ] {
+            let status = ExitStatus::from_raw(code << 8);
+            let output = Output { status, stdout: stdout.into(), stderr: stderr.into() };
+            assert_eq!(fetched(&output), told, "{stdout}");
+        }
+    }
 
     #[test]
     fn words_for_make() {

@@ -217,6 +217,26 @@ pub struct Smoketest {
     pub app: Option<String>,
 }
 
+impl Smoketest {
+    /// How long the run may take where nobody says it, in seconds.
+    const SECONDS: u64 = 60;
+
+    /// The options again, but for those of the image, as words of a command line.
+    pub fn words(&self) -> Vec<String> {
+        let mut words = Words::default();
+        words.switch("--no-build", self.no_build);
+        words.switch("--no-static", self.no_static);
+        words.switch("--no-link", self.no_link);
+        words.switch("--no-run", self.no_run);
+        words.switch("--vm", self.vm);
+        words.option("--rootfs", self.rootfs.as_ref().map(|path| path.display()));
+        words.option("--jobs", self.jobs);
+        words.option("--timeout", Some(self.timeout).filter(|&seconds| seconds != Smoketest::SECONDS));
+        words.option("--app", self.app.as_deref());
+        words.0
+    }
+}
+
 /// `fetch`.
 #[derive(Debug, Clone)]
 pub struct Fetch {

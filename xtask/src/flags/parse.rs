@@ -202,6 +202,18 @@ mod tests {
     }
 
     #[test]
+    fn a_smoketest_s_options_are_told_again() {
+        for line in [
+            "smoketest",
+            "smoketest --no-build --no-static --no-link --no-run --vm --rootfs d --jobs 2 --timeout 5 --app x.aci",
+            "smoketest --no-run",
+        ] {
+            let Command::Smoketest(flags) = parsed(line).unwrap().command else { panic!("{line}") };
+            assert_eq!([vec!["smoketest".to_owned()], flags.words()].concat().join(" "), line);
+        }
+    }
+
+    #[test]
     fn what_a_bad_line_asks_for_is_told_all_the_same() {
         for (line, format, command) in [
             ("--format json bump-coreos 1.2", Format::Json, "bump-coreos"),

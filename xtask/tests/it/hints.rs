@@ -177,6 +177,20 @@ fn a_bump_that_only_said_what_it_would_do_is_asked_to_do_it() {
 }
 
 #[test]
+fn a_smoketest_that_misses_its_build_is_asked_for_it() {
+    let bench = Bench::new();
+    let line = "cargo xtask --repo 'my tree' --format json smoketest --no-build --no-static --no-run --jobs 1 --image 991.0.0 \
+                --signing-key key";
+    let output = bench.sh(&bench.scene.home(), line);
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(
+        document["error"]["hint"],
+        "cargo xtask --repo 'my tree' smoketest --no-static --no-run --jobs 1 --signing-key key --image 991.0.0"
+    );
+}
+
+#[test]
 fn a_version_that_was_given_is_given_again() {
     let bench = Bench::new();
     let line = "cargo xtask verify-manifests --systemd v230 --image ../991.0.0 --signing-key ../key";

@@ -73,7 +73,9 @@ fn carry_out(
             } else if !built(context, build, checks)? {
                 return Ok(());
             }
-            found(build)?
+            found(build).map_err(|fault| {
+                if flags.no_build { fault.hint(build_first(context, flags)) } else { fault }
+            })?
         }
     };
     for subject in &subjects {
@@ -92,6 +94,18 @@ fn carry_out(
         return Ok(());
     }
     run::check(context, &subjects, flags, checks)
+}
+
+/// This run, and its build before it.
+fn build_first(context: &Context<'_>, flags: &Smoketest) -> String {
+    again(context, &Smoketest { no_build: false, ..flags.clone() })
+}
+
+/// The command line of a smoketest, called as this run was.
+fn again(context: &Context<'_>, flags: &Smoketest) -> String {
+    let mut again = context.again(&["smoketest"], &flags.image, static_check(flags).mend);
+    again.command.extend(flags.words());
+    again.hint(&Remedy::Mend)
 }
 
 fn static_check(flags: &Smoketest) -> VerifyManifests {

@@ -62,7 +62,8 @@ pub(super) fn check(
         return Ok(());
     }
     let reason = reasons.pop().unwrap_or_else(|| "no root filesystem of this machine's board".into());
-    Err(Fault::failed("the stage1 was not run").because(reason).hint("cargo xtask smoketest --no-run"))
+    let without = Smoketest { no_run: true, ..flags.clone() };
+    Err(Fault::failed("the stage1 was not run").because(reason).hint(super::again(context, &without)))
 }
 
 fn one(subject: &Subject, flags: &Smoketest) -> Result<Verdict> {
