@@ -2,6 +2,7 @@
 //!
 //! A tree with `autogen.sh` and `configure.ac` is rkt's; any other is built by `stage1/Makefile`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -19,12 +20,10 @@ use crate::report::again::quoted;
 pub struct Build<'a> {
     /// The tree, absolute.
     pub tree: &'a Path,
-    /// The boards to build.
-    pub boards: &'a [Board],
+    /// The boards to build, each with its options for `xtask fetch`, which both builds get their image from.
+    pub boards: BTreeMap<Board, Vec<String>>,
     /// The systemd that coreos-common.mk names.
     pub systemd: SystemdVersion,
-    /// Options for `xtask fetch`, which both builds get their image from.
-    pub fetch: Vec<String>,
     /// Arguments for `make` in place of the usual ones.
     pub make: Option<&'a [String]>,
     /// Arguments for rkt's `configure` in place of the usual ones.
@@ -104,9 +103,9 @@ impl Build<'_> {
     }
 
     fn stage1(&self, shell: &Shell, record: &mut Record) -> Result<Option<String>> {
-        let (tool, fetch) =
-            (self.tool()?, self.fetch.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "));
-        for board in self.boards {
+        let tool = self.tool()?;
+        for (board, fetch) in &self.boards {
+            let fetch = fetch.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
             let board_is = format!("RKT_STAGE1_COREOS_BOARD={board}");
             let arguments = self.make_arguments();
             let clean = cmd!(shell, "make -C stage1 {board_is} clean");
@@ -126,7 +125,7 @@ impl Build<'_> {
     }
 
     fn rkt(&self, shell: &Shell, record: &mut Record) -> Result<Option<String>> {
-        let Some(board) = self.boards.iter().find(|board| board.machine() == std::env::consts::ARCH) else {
+        let Some(board) = self.boards.keys().find(|board| board.machine() == std::env::consts::ARCH) else {
             return Err(Fault::failed("rkt's own build makes the board of this machine only"));
         };
         let image = self.image(shell, *board)?;
@@ -168,7 +167,7 @@ impl Build<'_> {
     /// A proved image of a board.
     fn image(&self, shell: &Shell, board: Board) -> Result<PathBuf> {
         let program = std::env::current_exe().or_fault(|| "cannot tell which program this is")?;
-        let (tree, options, board) = (self.tree, &self.fetch, board.id());
+        let (tree, options, board) = (self.tree, self.boards.get(&board).into_iter().flatten(), board.id());
         let output =
             cmd!(shell, "{program} -q --format json --repo {tree} fetch --board {board} {options...}")
                 .quiet()

@@ -5,17 +5,19 @@ mod link;
 mod rootfs;
 mod run;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::context::Context;
+use super::images::Images;
 use super::verify_manifests::verify_manifests;
-use crate::coreos::Flavor;
+use crate::coreos::{Board, Flavor};
 use crate::edge::build::{Build, BuiltRootfs, Kind};
 use crate::edge::rootfs::Rootfs;
 use crate::fault::{OrFault, Result};
-use crate::flags::{ImageFlags, MendFlags, Smoketest, VerifyManifests};
+use crate::flags::{ImageFlags, MendFlags, Smoketest, VerifyManifests, Wanted};
 use crate::manifest::remedy::Remedy;
-use crate::report::Report;
+use crate::report::{ImageOrigin, Report};
 use crate::usr::elf::DlopenPriority;
 use checks::Checks;
 
@@ -44,11 +46,16 @@ pub fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut Report) 
     if !flags.no_static && flags.rootfs.is_none() {
         verify_manifests(context, &check, report)?;
     }
+    if flags.image.images.len() > 1 && report.images.is_empty() && builds(flags) {
+        let images = Images::open(context, &flags.image, &Wanted::Number(context.pins.release().clone()))?;
+        report.images = images.origins();
+        images.keep();
+    }
+    let options = |board: Board| Ok((board, fetch_options(&flags.image, board, &report.images)?));
     let build = Build {
         tree: context.tree.root(),
-        boards: &boards,
+        boards: boards.into_iter().map(options).collect::<Result<BTreeMap<_, _>>>()?,
         systemd: context.pins.systemd(),
-        fetch: fetch_options(&flags.image)?,
         make: context.settings.make.as_deref(),
         configure: context.settings.configure.as_deref(),
     };
@@ -94,6 +101,11 @@ fn carry_out(
         return Ok(());
     }
     run::check(context, &subjects, flags, checks)
+}
+
+/// Whether this run builds.
+fn builds(flags: &Smoketest) -> bool {
+    !flags.no_build && flags.rootfs.is_none()
 }
 
 /// This run, and its build before it.
@@ -142,7 +154,7 @@ fn built(context: &Context<'_>, build: &Build<'_>, checks: &mut Checks<'_>) -> R
 
 fn found(build: &Build<'_>) -> Result<Vec<Subject>> {
     let mut subjects = Vec::new();
-    for &board in build.boards {
+    for &board in build.boards.keys() {
         for BuiltRootfs { path, flavor, squashfs, rkt } in build.rootfses(board)? {
             let work = build.log_directory()?.join(format!("{board}-{flavor}"));
             subjects.push(Subject {
@@ -173,16 +185,55 @@ fn given(build: &Build<'_>, path: &Path) -> Result<Subject> {
     Ok(Subject { rootfs, flavor, squashfs: None, rkt: None, work })
 }
 
-/// The options of this command that `fetch` knows too, as words that hold in any directory. The build names the board.
-fn fetch_options(image: &ImageFlags) -> Result<Vec<String>> {
+/// The options of this command that `fetch` knows too, as words that hold in any directory, with the one image of
+/// several that is for this board. The build names the board.
+fn fetch_options(image: &ImageFlags, board: Board, origins: &[ImageOrigin]) -> Result<Vec<String>> {
     let absolute =
         |path: &PathBuf| std::path::absolute(path).or_fault(|| format!("cannot place {}", path.display()));
+    let is_for_board = |path: &&PathBuf| {
+        let source = path.display().to_string();
+        image.images.len() == 1
+            || origins.iter().any(|origin| origin.board == board && origin.source == source)
+    };
     let image = ImageFlags {
         signing_key: image.signing_key.as_ref().map(absolute).transpose()?,
         signature: image.signature.as_ref().map(absolute).transpose()?,
-        images: image.images.iter().map(absolute).collect::<Result<_>>()?,
+        images: image.images.iter().filter(is_for_board).map(absolute).collect::<Result<_>>()?,
         boards: Vec::new(),
         ..image.clone()
     };
     Ok([image.source(), image.image()].concat())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_board_is_built_from_the_image_that_is_for_it() {
+        let origin = |board, source: &str| ImageOrigin {
+            board,
+            source: source.into(),
+            digest: String::new(),
+            signature: None,
+            os_release: BTreeMap::new(),
+        };
+        let origins = [origin(Board::Amd64, "/i/b.gz"), origin(Board::Arm64, "/i/a.gz")];
+        let flags = |images: &[&str]| ImageFlags {
+            images: images.iter().map(PathBuf::from).collect(),
+            offline: true,
+            ..Default::default()
+        };
+        let several = flags(&["/i/a.gz", "/i/b.gz"]);
+        for (flags, board, origins, options) in [
+            (&several, Board::Amd64, &origins[..], "--image /i/b.gz --offline"),
+            (&several, Board::Arm64, &origins, "--image /i/a.gz --offline"),
+            // A single one is for the board that is built, or fetch says that it is not.
+            (&flags(&["/i/a.gz"]), Board::Amd64, &[], "--image /i/a.gz --offline"),
+            (&flags(&[]), Board::Amd64, &[], "--offline"),
+        ] {
+            assert_eq!(fetch_options(flags, board, origins).unwrap().join(" "), options);
+        }
+    }
 }
