@@ -11,6 +11,7 @@ mod search;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod unreached;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ use super::path::UsrPath;
 use super::tree::{End, UsrTree};
 use crate::coreos::Board;
 use search::{Directory, Place};
+pub use unreached::{BrokenWay, Unreached};
 
 /// The loader of one image, or of the root filesystem that was built from it.
 ///

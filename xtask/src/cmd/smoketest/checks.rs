@@ -122,3 +122,9 @@ pub(super) fn home_of(context: &Context<'_>, board: Board, flavor: &Flavor, path
     let named = files.iter().find(|file| file.ends_with(&format!("/{word}.manifest")));
     named.or(files.first()).cloned().unwrap_or_else(|| format!("stage1/usr_from_{flavor}/manifest-{board}.d"))
 }
+
+/// The manifest that lists a path, else the one that it would stand in.
+pub(super) fn home_beside(context: &Context<'_>, board: Board, flavor: &Flavor, path: &str) -> String {
+    let homes = manifests(context, board, flavor, Some(path));
+    homes.into_iter().next().unwrap_or_else(|| home_of(context, board, flavor, path))
+}

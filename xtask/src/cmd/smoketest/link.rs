@@ -59,9 +59,12 @@ fn tell(context: &Context<'_>, subject: &Subject, linked: &Linked, checks: &mut 
             format!("{board} {flavor}: alone, {problems}; it links where it is loaded, by {programs}");
         return checks.pass_quietly("link", file, message);
     }
-    let homes = checks::manifests(context, board, flavor, Some(file));
-    let home = homes.first().cloned().unwrap_or_else(|| checks::home_of(context, board, flavor, file));
-    let hint = checks.hint(&Remedy::Mend);
+    let home = checks::home_beside(context, board, flavor, file);
+    let remedy = match &linked.links[..] {
+        [] => Remedy::Mend,
+        links => Remedy::add(&home, links.iter().map(UsrPath::as_str)),
+    };
+    let hint = checks.hint(&remedy);
     let message =
         format!("{problems}\n{board} {flavor}: {home} lists {file} and lacks what it needs\n{hint}");
     checks.fail("link", file, message);

@@ -12,6 +12,7 @@ use crate::edge::boot::{Boot, Verdict, diagnosis::Lack, nspawn, rkt, vm};
 use crate::fault::{Fault, OrFault, Result};
 use crate::flags::Smoketest;
 use crate::manifest::remedy::Remedy;
+use crate::usr::link::{BrokenWay, Unreached};
 
 /// Runs every root filesystem of this machine's board.
 ///
@@ -91,10 +92,32 @@ fn systemd(subject: &Subject) -> Option<SystemdVersion> {
 }
 
 fn lacking(context: &Context<'_>, subject: &Subject, lack: &Lack, checks: &Checks<'_>) -> String {
-    let Lack { what, why } = lack;
+    let Lack { what, why, there } = lack;
     let (board, flavor): (Board, _) = (subject.rootfs.board, &subject.flavor);
+    if let Some(there) = there {
+        return unreached(context, subject, lack, there, checks);
+    }
     let file = checks::home_of(context, board, flavor, what);
     let is_needed = what.contains(".so") || !what.contains('/');
     let remedy = if is_needed { Remedy::Mend } else { Remedy::add(&file, [what]) };
     format!("{what} is missing ({why}): {file} lacks it\n{}\n", checks.hint(&remedy))
+}
+
+/// What is there and was not found, and the link that is not there.
+fn unreached(
+    context: &Context<'_>,
+    subject: &Subject,
+    Lack { what, why, .. }: &Lack,
+    Unreached { file, way }: &Unreached,
+    checks: &Checks<'_>,
+) -> String {
+    let Some(BrokenWay { directory, link }) = way else {
+        return format!("{what} was not found ({why}), and it is there: {file}\n");
+    };
+    let home = checks::home_beside(context, subject.rootfs.board, &subject.flavor, file.as_str());
+    let hint = checks.hint(&Remedy::add(&home, [link.as_str()]));
+    format!(
+        "{what} was not found ({why}): it is {file}, and {directory} leads there through {link} only: {home} lacks \
+         that\n{hint}\n"
+    )
 }

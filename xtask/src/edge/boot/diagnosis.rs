@@ -3,16 +3,26 @@
 use std::collections::BTreeSet;
 
 use crate::coreos::{Board, SystemdVersion};
+use crate::edge::loader::process_one;
 use crate::edge::rootfs::Rootfs;
+use crate::usr::link::Unreached;
 use crate::usr::path::UsrPath;
 
-/// One thing that is not in the root filesystem.
+/// One thing that is not in the root filesystem, or was not found there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lack {
     /// A path below `/usr`, or the name of a library.
     pub what: String,
     /// What it would be for, or who asked for it.
     pub why: String,
+    /// The root filesystem has it, and who asked for it did not find it.
+    pub there: Option<Unreached>,
+}
+
+impl Lack {
+    fn new(what: impl Into<String>, why: impl Into<String>) -> Lack {
+        Lack { what: what.into(), why: why.into(), there: None }
+    }
 }
 
 /// systemd starts each service through a program of its own from here on (NEWS of 255).
@@ -25,7 +35,7 @@ pub fn not_startable(rootfs: &Rootfs) -> Vec<Lack> {
 
 /// What a boot that stayed silent lacks: from its words, and from what every boot needs.
 pub fn of_boot(rootfs: &Rootfs, systemd: Option<SystemdVersion>, lines: &[String]) -> Vec<Lack> {
-    let complaints = lines.iter().filter_map(|line| complaint(line));
+    let complaints = lines.iter().filter_map(|line| unfound(rootfs, line).or_else(|| complaint(line)));
     let spelled = |lack: Lack| Lack { what: as_listed(rootfs, &lack.what), ..lack };
     let mut lacks: BTreeSet<Lack> = complaints.map(spelled).collect();
     let mut needs = vec![
@@ -39,7 +49,7 @@ pub fn of_boot(rootfs: &Rootfs, systemd: Option<SystemdVersion>, lines: &[String
     }
     lacks.extend(lacking(rootfs, &needs));
     if rootfs.first_of(&["bin/bash", "bin/sh"]).is_none() {
-        lacks.insert(Lack { what: "bin/bash".into(), why: "the app is a shell".into() });
+        lacks.insert(Lack::new("bin/bash", "the app is a shell"));
     }
     // One reason a thing is enough.
     let mut seen = BTreeSet::new();
@@ -73,7 +83,7 @@ fn lacking(rootfs: &Rootfs, needs: &[(&str, &str)]) -> Vec<Lack> {
         rootfs.first_of(&[&format!("lib/systemd/{file}"), &format!("lib64/systemd/{file}")]).is_some()
     };
     let absent = needs.iter().filter(|(file, _)| !is_there(file));
-    absent.map(|(file, why)| Lack { what: format!("{home}/{file}"), why: (*why).to_owned() }).collect()
+    absent.map(|(file, why)| Lack::new(format!("{home}/{file}"), *why)).collect()
 }
 
 fn loader(rootfs: &Rootfs) -> Option<Lack> {
@@ -82,15 +92,27 @@ fn loader(rootfs: &Rootfs) -> Option<Lack> {
         Board::Arm64 => "lib/ld-linux-aarch64.so.1",
     };
     let there = rootfs.first_of(&[path]).is_some();
-    (!there).then(|| Lack { what: path.to_owned(), why: "every program is started by it".into() })
+    (!there).then(|| Lack::new(path, "every program is started by it"))
+}
+
+/// A library that a line of the console says is missing, and that is there.
+fn unfound(rootfs: &Rootfs, line: &str) -> Option<Lack> {
+    let (who, name) = unloaded(line)?;
+    let there = process_one::unreached(rootfs, &UsrPath::of_rootfs(who).ok()?, name)?;
+    Some(Lack { there: Some(there), ..complaint(line)? })
+}
+
+/// The program, and the library that its loader did not find.
+fn unloaded(line: &str) -> Option<(&str, &str)> {
+    let (who, rest) = line.split_once(": error while loading shared libraries: ")?;
+    Some((who.rsplit(' ').next().unwrap_or(who), rest.split(':').next()?))
 }
 
 /// What one line of the console says is missing. The texts are glibc's, systemd's and the shell's.
 fn complaint(line: &str) -> Option<Lack> {
-    let lack = |what: &str, why: &str| Some(Lack { what: what.to_owned(), why: why.to_owned() });
-    if let Some((who, rest)) = line.split_once(": error while loading shared libraries: ") {
-        let who = who.rsplit(' ').next().unwrap_or(who);
-        return lack(rest.split(':').next()?, &format!("{who} needs it"));
+    let lack = |what: &str, why: &str| Some(Lack::new(what, why));
+    if let Some((who, name)) = unloaded(line) {
+        return lack(name, &format!("{who} needs it"));
     }
     for marker in [
         "Unable to locate executable '",

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use super::LIBRARY_PATH;
+use super::{LIBRARY_PATH, Way};
 use crate::coreos::Board;
 use crate::edge::rootfs::Rootfs;
 use crate::usr::path::UsrPath;
@@ -66,7 +66,7 @@ impl Means {
 
     /// The command that lists what one file loads. Options alone reach the loader: its variables would reach
     /// `chroot` as well.
-    pub(super) fn command(&self, rootfs: &Rootfs, loader: &UsrPath, file: &UsrPath) -> Command {
+    pub(super) fn command(&self, rootfs: &Rootfs, loader: &UsrPath, file: &UsrPath, way: Way) -> Command {
         let (root, loader) = (&rootfs.path, format!("/usr/{loader}"));
         let mut command = match self {
             Means::UserNamespace => {
@@ -90,7 +90,10 @@ impl Means {
                 chroot
             }
         };
-        command.args(["--library-path", LIBRARY_PATH, "--list"]).arg(format!("/usr/{file}"));
+        if way == Way::LibraryPath {
+            command.args(["--library-path", LIBRARY_PATH]);
+        }
+        command.arg("--list").arg(format!("/usr/{file}"));
         // Nothing of the caller's (LD_PRELOAD, LD_DEBUG) may have a say; the answers are read in English.
         command.env_clear().env("PATH", PATH).env("LC_ALL", "C").stdin(Stdio::null());
         command

@@ -1,10 +1,12 @@
 //! The real loader, in a chroot of the built root filesystem.
 //!
 //! Every program and library is asked by itself, several at once. What the loader says is read in [`output`]; a
-//! library that fails alone is forgiven where every program that loads it links.
+//! library that fails alone is forgiven where every program that loads it links. What becomes process 1 is asked twice
+//! ([`process_one`]).
 
 mod means;
 pub mod output;
+pub mod process_one;
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +41,8 @@ pub struct Linked {
     pub problems: Vec<String>,
     /// It fails alone, and the programs named here, all that load it, link.
     pub forgiven: Vec<UsrPath>,
+    /// Links that are not there, and would make what is there be found.
+    pub links: Vec<UsrPath>,
     /// What the loader would load, as paths of the root filesystem.
     loads: Vec<UsrPath>,
 }
@@ -59,15 +63,24 @@ pub fn check(rootfs: &Rootfs, jobs: usize) -> Result<LinkCheck> {
     let means = Means::find(rootfs);
     let files: Vec<&UsrPath> = rootfs.linked_files().collect();
     let mut linked = match &means {
-        Means::Graph(_) => files.iter().map(|file| by_graph(rootfs, file)).collect(),
+        Means::Graph(_) => files.iter().map(|file| ask(rootfs, &means, file)).collect::<Result<_>>()?,
         means => ask_all(rootfs, means, &files, jobs)?,
     };
     forgive(rootfs, &mut linked);
     Ok(LinkCheck { means, took: started.elapsed(), files: linked })
 }
 
+/// Where the loader looks beside the paths that are in the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// In [`LIBRARY_PATH`], as nearly everything in a stage1 is started.
+    LibraryPath,
+    /// Nowhere.
+    Bare,
+}
+
 /// Where rkt's `LD_LIBRARY_PATH` leads, and the loader's own directories of this layout.
-pub const LIBRARY_PATH: &str = "/usr/lib:/usr/lib64:/usr/lib/systemd:/usr/lib64/systemd";
+const LIBRARY_PATH: &str = "/usr/lib:/usr/lib64:/usr/lib/systemd:/usr/lib64/systemd";
 
 fn ask_all(rootfs: &Rootfs, means: &Means, files: &[&UsrPath], jobs: usize) -> Result<Vec<Linked>> {
     let next = AtomicUsize::new(0);
@@ -86,8 +99,28 @@ fn ask_all(rootfs: &Rootfs, means: &Means, files: &[&UsrPath], jobs: usize) -> R
     Ok(linked)
 }
 
+/// Asks about one file, in each way in which it is started.
 fn ask(rootfs: &Rootfs, means: &Means, file: &UsrPath) -> Result<Linked> {
-    let answer = |problems, loads| Linked { file: file.clone(), problems, forgiven: Vec::new(), loads };
+    let mut linked = ask_once(rootfs, means, file, Way::LibraryPath)?;
+    if process_one::is(rootfs, file) {
+        let (problems, links) = process_one::problems(rootfs, means, file, &linked.problems)?;
+        linked.problems.extend(problems);
+        linked.links = links;
+    }
+    Ok(linked)
+}
+
+fn ask_once(rootfs: &Rootfs, means: &Means, file: &UsrPath, way: Way) -> Result<Linked> {
+    if matches!(means, Means::Graph(_)) {
+        return Ok(by_graph(rootfs, file, way));
+    }
+    let answer = |problems, loads| Linked {
+        file: file.clone(),
+        problems,
+        forgiven: Vec::new(),
+        links: Vec::new(),
+        loads,
+    };
     let interpreter = match rootfs.tree.facts(file.as_str()) {
         Some(Facts::Broken(why)) => return Ok(answer(vec![why.clone()], Vec::new())),
         Some(Facts::Elf(info)) => info.interp.clone(),
@@ -105,13 +138,13 @@ fn ask(rootfs: &Rootfs, means: &Means, file: &UsrPath) -> Result<Linked> {
         return Ok(answer(Vec::new(), Vec::new()));
     }
     let output = means
-        .command(rootfs, &loader, file)
+        .command(rootfs, &loader, file, way)
         .output()
         .or_fault(|| format!("cannot ask the loader {loader}"))?;
     let mut said = output::read(&output);
     if !said.problems.is_empty() {
         // The loader stops at the first library that is missing; the graph names the others.
-        let graph = by_graph(rootfs, file).problems;
+        let graph = by_graph(rootfs, file, way).problems;
         let is_new = |problem: &String| !said.problems.contains(problem);
         let others: Vec<String> = graph.into_iter().filter(is_new).collect();
         said.problems.extend(others);
@@ -151,8 +184,11 @@ fn by_name(rootfs: &Rootfs, file: &UsrPath) -> Vec<String> {
 }
 
 /// The graph's answer, for machines that cannot run the loader.
-fn by_graph(rootfs: &Rootfs, file: &UsrPath) -> Linked {
-    let directories = link::Loader::systemd_directories(&rootfs.tree);
+fn by_graph(rootfs: &Rootfs, file: &UsrPath, way: Way) -> Linked {
+    let directories = match way {
+        Way::LibraryPath => link::Loader::systemd_directories(&rootfs.tree),
+        Way::Bare => Vec::new(),
+    };
     let load = link::Loader::new(&rootfs.tree, rootfs.board, directories, None).load(file);
     let missing = load.missing.iter().map(|gap| format!("{} is not found", gap.name));
     let broken = load.broken.iter().map(|unfit| format!("{} cannot be loaded: {}", unfit.path, unfit.why));
@@ -162,6 +198,7 @@ fn by_graph(rootfs: &Rootfs, file: &UsrPath) -> Linked {
         file: file.clone(),
         problems: missing.chain(broken).chain(versions).collect(),
         forgiven: Vec::new(),
+        links: Vec::new(),
         loads: load.objects.into_iter().map(|object| object.path).collect(),
     }
 }

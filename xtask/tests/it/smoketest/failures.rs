@@ -1,7 +1,7 @@
 //! Each way in which a wrong stage1 was seen to show itself, or not to: one thing is left out of the manifests, the
 //! check of the manifests is skipped, and the run must fail and name the thing.
 
-use super::{BOOKWORM, Bench, end_to_end};
+use super::{BOOKWORM, Bench, TRIXIE, end_to_end};
 
 /// What is left out, what must be named, and the checks that must say so.
 struct Row {
@@ -108,6 +108,26 @@ fn a_listed_path_that_the_image_does_not_have_fails_the_build() {
             && piece[3].starts_with("hint: ")
     });
     assert_eq!(pieces.count(), lines.iter().filter(|line| line.starts_with("flavor ")).count(), "{log}");
+}
+
+/// Debian's systemd reaches its own library through a link of a directory, and process 1 has no LD_LIBRARY_PATH.
+#[test]
+fn the_link_on_the_way_of_process_1_is_named() {
+    if !end_to_end() {
+        return;
+    }
+    let bench = Bench::new(TRIXIE);
+    const LINK: &str = "lib64/x86_64-linux-gnu";
+    assert!(bench.leave_out(|line| line == LINK) > 0);
+    let ran = bench.run(TRIXIE, &["smoketest", "--no-static", "--timeout", "10"]);
+    ran.assert_code(1);
+    let failed = ran.checks("fail");
+    for check in ["link lib64/systemd/systemd", "run amd64-usr coreos"] {
+        let line =
+            failed.iter().find(|line| line.starts_with(check)).unwrap_or_else(|| panic!("{failed:#?}"));
+        assert!(line.contains(&format!("systemd.manifest --add {LINK}")), "{line}");
+        assert!(!line.contains(".so is missing"), "{line}");
+    }
 }
 
 /// With the check of the manifests, it and the loader say the same.

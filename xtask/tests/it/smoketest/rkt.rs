@@ -68,14 +68,20 @@ fn every_way_in_which_rkt_fails_is_seen() {
     if !end_to_end() {
         return;
     }
-    let missing = "libpam.so.0: cannot open shared object file: No such file or directory";
+    let missing = "libgone.so.0: cannot open shared object file: No such file or directory";
+    let there = missing.replace("libgone", "libpam");
     let rows = [
         (
             format!(
                 "echo '/usr/lib/systemd/systemd: error while loading shared libraries: {missing}'; exit 127\n"
             ),
             "rkt ended with 127",
-            "libpam.so.0 is missing",
+            "libgone.so.0 is missing",
+        ),
+        (
+            format!("echo '/bin/bash: error while loading shared libraries: {there}'; exit 127\n"),
+            "rkt ended with 127",
+            "libpam.so.0 was not found (/bin/bash needs it), and it is there: lib64/libpam.so.0",
         ),
         (
             "echo 'failed to execute \"stage1/rootfs/usr/lib/ld-linux-x86-64.so.2\"' >&2; exit 254\n"
@@ -91,7 +97,7 @@ fn every_way_in_which_rkt_fails_is_seen() {
         (
             format!("echo '/bin/bash: error while loading shared libraries: {missing}'; exit 0\n"),
             "rkt ended with 0, and the token did not come back",
-            "libpam.so.0 is missing",
+            "libgone.so.0 is missing",
         ),
         (
             "echo 'Mounting \"/run/systemd/journal\"'; while :; do sleep 1; done\n".to_owned(),

@@ -1,7 +1,7 @@
 //! What programs of a sound image do not meet.
 
-use super::super::Loader;
-use super::{image, load, told};
+use super::super::{BrokenWay, Loader, Unreached};
+use super::{LOADER, image, load, told};
 use crate::coreos::Board;
 use crate::path::UsrPath;
 
@@ -114,5 +114,39 @@ fn a_hostile_chain_ends() {
     assert_eq!(chain(1023), []);
     for length in [1024, 4000] {
         assert_eq!(chain(length)[0].why, "more than 1024 objects are loaded for it");
+    }
+}
+
+/// Debian's systemd: its RUNPATH goes through the triplet, which the image has as a link to where it is.
+#[test]
+fn what_is_there_and_not_found_tells_the_link_on_its_way() {
+    let systemd = format!(
+        "{LOADER}
+        lib64/systemd/systemd elf interp=/lib64/ld-linux-x86-64.so.2 needed=libcore.so,libz.so.1 \
+         runpath=/usr/lib/none,/usr/lib/x86_64-linux-gnu/systemd"
+    );
+    for (rest, told) in [
+        ("lib64/x86_64-linux-gnu -> .\nlib64/systemd/libcore.so elf soname=libcore.so", ""),
+        (
+            "lib64/systemd/libcore.so elf soname=libcore.so",
+            "libcore.so: lib64/systemd/libcore.so, /usr/lib/x86_64-linux-gnu/systemd (RUNPATH of \
+             lib64/systemd/systemd) lacks lib64/x86_64-linux-gnu\n",
+        ),
+        // Nothing tells that a link would lead there.
+        ("lib64/private/libcore.so elf soname=libcore.so", "libcore.so: lib64/private/libcore.so\n"),
+        ("", "libcore.so: nowhere\n"),
+        ("lib64/systemd/libcore.so -> libcore.so.1", "libcore.so: nowhere\n"),
+    ] {
+        let tree = image(&format!("{systemd}\nlib64/libz.so.1 elf soname=libz.so.1\n{rest}"));
+        let loader = Loader::new(&tree, Board::Amd64, Vec::new(), None);
+        let missing = loader.load(&UsrPath::new("lib64/systemd/systemd").unwrap()).missing;
+        let lines = missing.iter().map(|missing| match loader.unreached(missing) {
+            None => format!("{}: nowhere\n", missing.name),
+            Some(Unreached { file, way: None }) => format!("{}: {file}\n", missing.name),
+            Some(Unreached { file, way: Some(BrokenWay { directory, link }) }) => {
+                format!("{}: {file}, {directory} lacks {link}\n", missing.name)
+            }
+        });
+        assert_eq!(lines.collect::<String>(), told, "{rest}");
     }
 }
