@@ -32,6 +32,9 @@ pub struct Unmet {
     pub searched: Vec<String>,
     /// How it is asked for.
     pub by: Asking,
+    /// Where the stage has it all the same, and `chain` is what makes that certain: how it is found now, and how the
+    /// image's own loader finds it.
+    pub instead_of: Option<(How, How)>,
 }
 
 /// How a file asks for another.
@@ -66,7 +69,9 @@ impl Needs {
         let mut survey = Survey {
             stage,
             built: loader(stage, Some(&stage.present)),
+            bare_built: bare_loader(stage, Some(&stage.present)),
             image: loader(stage, None),
+            bare_image: bare_loader(stage, None),
             loaded: BTreeSet::new(),
             needs: Needs::default(),
         };
@@ -88,15 +93,30 @@ impl Needs {
     }
 }
 
-/// Found where the board has its libraries, and where the image's own loader is not known to look: it may have been
-/// meant to be found through a link that the stage lacks, such as Debian's `lib64/x86_64-linux-gnu`.
+/// Found in a way that may not be there when the program starts. The image's own loader is not known to search the
+/// board's directory, and a stage1 has no cache for ld.so.conf. `LD_LIBRARY_PATH` is what rkt gives its own stage1: PID 1
+/// of the booted one has none. The library may have been meant to be found through a link that the stage lacks, such as
+/// Debian's `lib64/x86_64-linux-gnu`.
 fn is_doubtful(object: &Object) -> bool {
-    matches!(object.how, How::BoardDefault(_))
+    matches!(object.how, How::BoardDefault(_) | How::LdSoConf(_) | How::LibraryPath(_))
+}
+
+/// Whether the image's own loader surely finds what a load found in a doubtful way. By `LD_LIBRARY_PATH` a library is
+/// often found in front of another of its name, so there it must be the same file.
+fn is_sure_of(doubted: &Object, known: &Object) -> bool {
+    known.name_asked == doubted.name_asked
+        && !is_doubtful(known)
+        && (known.path == doubted.path || !matches!(doubted.how, How::LibraryPath(_)))
 }
 
 /// The loader with `LD_LIBRARY_PATH` as rkt sets it (stage1 `init.go`).
 pub(super) fn loader<'s>(stage: &'s Stage<'_>, present: Option<&'s BTreeSet<UsrPath>>) -> Loader<'s> {
     Loader::new(stage.tree, stage.of.board, Loader::systemd_directories(stage.tree), present)
+}
+
+/// The loader as a program has it that was started without `LD_LIBRARY_PATH`.
+fn bare_loader<'s>(stage: &'s Stage<'_>, present: Option<&'s BTreeSet<UsrPath>>) -> Loader<'s> {
+    Loader::new(stage.tree, stage.of.board, Vec::new(), present)
 }
 
 fn is_program(stage: &Stage<'_>, path: &UsrPath) -> bool {
@@ -105,10 +125,12 @@ fn is_program(stage: &Stage<'_>, path: &UsrPath) -> bool {
 
 struct Survey<'a, 's> {
     stage: &'s Stage<'a>,
-    /// The loader in the built root filesystem.
+    /// The loader in the built root filesystem, with `LD_LIBRARY_PATH` and without.
     built: Loader<'s>,
-    /// The loader in the whole image.
+    bare_built: Loader<'s>,
+    /// The loader in the whole image, likewise.
     image: Loader<'s>,
+    bare_image: Loader<'s>,
     /// What programs load.
     loaded: BTreeSet<UsrPath>,
     needs: Needs,
@@ -138,9 +160,10 @@ impl<'a, 's> Survey<'a, 's> {
             let told = self.needs.unfit.entry(unfit.path.clone());
             told.or_insert_with(|| (BTreeSet::new(), unfit.why.clone())).0.insert(unfit.needed_by.clone());
         }
-        if !load.missing.is_empty() || load.objects.iter().any(is_doubtful) {
+        if !load.missing.is_empty() {
             self.provide(root, &load);
         }
+        self.make_sure(root, &load);
         self.loaded.extend(load.objects.into_iter().map(|object| object.path));
     }
 
@@ -155,12 +178,7 @@ impl<'a, 's> Survey<'a, 's> {
         }
         let mut lacking: BTreeSet<&UsrPath> = BTreeSet::new();
         for object in &image.objects {
-            let asked = built.missing.iter().any(|missing| missing.name == object.name_asked)
-                || (!is_doubtful(object)
-                    && built
-                        .objects
-                        .iter()
-                        .any(|known| known.name_asked == object.name_asked && is_doubtful(known)));
+            let asked = built.missing.iter().any(|missing| missing.name == object.name_asked);
             let follows = lacking.contains(&object.needed_by)
                 && !built.objects.iter().any(|known| known.name_asked == object.name_asked);
             let chain = chain_of(&object.links, &object.path);
@@ -170,13 +188,43 @@ impl<'a, 's> Survey<'a, 's> {
             lacking.insert(&object.path);
             let unmet = self.needs.unmet.entry(object.name_asked.clone()).or_default();
             unmet.needed_by.insert(object.needed_by.clone());
-            unmet.chain = chain;
+            (unmet.chain, unmet.instead_of) = (chain, None);
         }
         for missing in &image.missing {
             if lacking.contains(&missing.needed_by) {
                 let unmet = self.needs.unmet.entry(missing.name.clone()).or_default();
                 unmet.needed_by.insert(missing.needed_by.clone());
                 unmet.searched.clone_from(&missing.searched);
+            }
+        }
+    }
+
+    /// Finds what the stage lacks for the image's own loader to find what a load found in a doubtful way.
+    fn make_sure(&mut self, root: &UsrPath, built: &Load) {
+        let mut doubted: Vec<&Object> = built.objects.iter().filter(|object| is_doubtful(object)).collect();
+        if !doubted.is_empty() {
+            let bare = self.bare_built.load(root);
+            self.needs.unread.extend(bare.unread.iter().cloned());
+            doubted.retain(|object| !bare.objects.iter().any(|known| is_sure_of(object, known)));
+        }
+        if doubted.is_empty() {
+            return;
+        }
+        let loads = [&self.image, &self.bare_image].map(|loader| loader.load(root));
+        self.needs.unread.extend(loads.iter().flat_map(|load| load.unread.iter().cloned()));
+        for object in doubted {
+            let mut sure = loads.iter().flat_map(|load| &load.objects);
+            let Some(sure) = sure.find(|known| is_sure_of(object, known)) else { continue };
+            let chain = chain_of(&sure.links, &sure.path);
+            if chain.iter().all(|path| self.stage.present.contains(path)) {
+                continue;
+            }
+            let unmet = self.needs.unmet.entry(object.name_asked.clone()).or_default();
+            unmet.needed_by.insert(object.needed_by.clone());
+            // The first one will do, and what another program does not find at all says more.
+            if unmet.chain.is_empty() {
+                unmet.chain = chain;
+                unmet.instead_of = Some((object.how.clone(), sure.how.clone()));
             }
         }
     }

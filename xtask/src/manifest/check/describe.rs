@@ -86,8 +86,14 @@ impl Telling {
             Asking::Exec(source) => format!("{name}, which it starts ({source})"),
         };
         let has = lacking.iter().map(|path| path.as_str()).collect::<Vec<_>>().join(" and ");
-        let message =
-            format!("{} {what}; the image has {has}, which {file} does not list", needs(&unmet.needed_by));
+        let needs = needs(&unmet.needed_by);
+        let message = match &unmet.instead_of {
+            None => format!("{needs} {what}; the image has {has}, which {file} does not list"),
+            Some((now, sure)) => format!(
+                "{needs} {what}; {sure} leads to it through {has}, which {file} does not list, and without that \
+                 only {now} does"
+            ),
+        };
         Telling::new(message, Remedy::Mend).by(&unmet.needed_by).or(lacking.iter().copied())
     }
 

@@ -66,7 +66,11 @@ fn needed(name: &str, unmet: &Unmet, stage: &Stage<'_>, needs: &Needs) -> Option
     // A loader is asked for by its path.
     let asked = name.rsplit('/').next().unwrap_or(name);
     let lines = unmet.chain.iter().filter(|path| !stage.present.contains(*path)).map(|path| {
-        let because = if path.name() == asked { asks.clone() } else { format!("{asks}, which leads to it") };
+        let because = match &unmet.instead_of {
+            _ if path.name() == asked => asks.clone(),
+            None => format!("{asks}, which leads to it"),
+            Some((now, sure)) => format!("{asks}: {sure} finds it through this, else only {now} does"),
+        };
         (path.clone(), because)
     });
     Some(Addition { file: home.file.to_owned(), lines: lines.collect() })

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use expect_test::{Expect, expect};
 use xtask::coreos::Board;
 use xtask::demo::example;
+use xtask::demo::factory::elf::ElfStub;
 use xtask::demo::factory::image::Image;
 use xtask::plan::bump::verify;
 use xtask::usr::elf::DlopenPriority;
@@ -44,6 +45,27 @@ fn each_line_is_told_by_its_own_number() {
             120 error missing: lib64/twin is not in the image: the image has several files of this name
             121 warning tidy: share is pointless: share is a directory in this image; listed, it would take in all 3 files below it
         "#]],
+    );
+}
+
+/// rkt's LD_LIBRARY_PATH is not there for PID 1, and its RUNPATH leads through a link.
+#[test]
+fn a_link_that_a_runpath_needs() {
+    let change = |image: Image| {
+        let systemd = ElfStub::program(Board::Amd64).needs(["libcore.so", "libc.so.6"]);
+        let systemd = systemd.runpath("/usr/lib/multiarch/systemd").systemd_version("225");
+        image.link("lib64/multiarch", ".").elf("lib64/systemd/systemd", systemd).library(
+            "lib64/systemd/libcore.so",
+            "libcore.so",
+            &["libc.so.6"],
+        )
+    };
+    finds(
+        "lib64/systemd/libcore.so\n",
+        change,
+        &expect![[r#"
+        85 error needs-unlisted: lib64/systemd/systemd needs libcore.so; RUNPATH of lib64/systemd/systemd leads to it through lib64/multiarch, which stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest does not list, and without that only LD_LIBRARY_PATH lib/systemd does
+    "#]],
     );
 }
 

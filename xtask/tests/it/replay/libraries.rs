@@ -254,3 +254,34 @@ fn the_link_of_a_directory_that_the_loader_searches_is_added() {
             add    coreos/amd64/a lib64/x86_64-linux-gnu
         "#]]);
 }
+
+/// rkt gives LD_LIBRARY_PATH to its own stage1 alone: where PID 1 found a library by nothing else, it exited with 127.
+#[test]
+fn the_link_through_which_a_runpath_finds_what_else_only_ld_library_path_finds_is_added() {
+    let debian = |lines: &[&str], runpath: &str| {
+        let mut listed = vec!["lib64/systemd/libcore.so", "lib64/systemd/systemd"];
+        listed.extend(lines);
+        let systemd = ElfStub::program(Board::Amd64).needs(["libcore.so", "libc.so.6"]);
+        let systemd = systemd.runpath(runpath).systemd_version("257");
+        Row::amd64().lists("coreos/systemd", &listed).has(|image| {
+            image.link("lib64/x86_64-linux-gnu", ".").elf("lib64/systemd/systemd", systemd).library(
+                "lib64/systemd/libcore.so",
+                "libcore.so",
+                &["libc.so.6"],
+            )
+        })
+    };
+    let multiarch = "/usr/lib/x86_64-linux-gnu/systemd";
+    debian(&[], multiarch).gives(&expect![[r#"
+        add    coreos/amd64/systemd lib64/x86_64-linux-gnu
+    "#]]);
+    debian(&["lib64/x86_64-linux-gnu"], multiarch).gives(&expect![[""]]);
+    // Where another directory of the RUNPATH leads there, or none does, nothing is lacking.
+    debian(&[], &format!("{multiarch}:/usr/lib/systemd")).gives(&expect![[""]]);
+    debian(&[], "/usr/lib/systemd").gives(&expect![[""]]);
+    debian(&[], "/usr/lib/elsewhere").gives(&expect![[""]]);
+    // Another file of that name is not what was found.
+    debian(&[], "/usr/lib/other")
+        .has(|image| image.library("lib64/other/libcore.so", "libcore.so", &["libc.so.6"]))
+        .gives(&expect![[""]]);
+}
