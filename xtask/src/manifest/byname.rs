@@ -1,6 +1,6 @@
 //! Libraries that are loaded by name and leave no trace in DT_NEEDED: a table for images without `.note.dlopen`.
 
-use super::library::LibraryName;
+use super::library::{LibraryName, Shape};
 use super::stage::Stage;
 use crate::usr::facts::Facts;
 use crate::usr::path::UsrPath;
@@ -110,10 +110,13 @@ pub fn advice(stage: &Stage<'_>, of_stem: impl Fn(&str) -> Vec<UsrPath>) -> Vec<
     let mut advice: Vec<ByName> = Vec::new();
     for row in TABLE.iter().filter(|row| !(says_itself && row.source.starts_with("systemd"))) {
         let Some((by, _)) = stage.files().find(|(path, _)| is_named(path, row.loader)) else { continue };
-        let loadable = |path: &UsrPath, stem: &str| !path.name().ends_with(".so") || stem.starts_with("pam_");
-        let lacking = row.loads.iter().filter(|stem| !stage.present.iter().any(|path| is_named(path, stem)));
-        let mut libraries: Vec<UsrPath> =
-            lacking.filter_map(|stem| of_stem(stem).into_iter().find(|path| loadable(path, stem))).collect();
+        let is_met = |stem: &str| {
+            stage.present.iter().any(|path| is_named(path, stem) && is_asked_for(path, stem, stage))
+        };
+        let lacking = row.loads.iter().filter(|stem| !is_met(stem));
+        let mut libraries: Vec<UsrPath> = lacking
+            .filter_map(|stem| of_stem(stem).into_iter().find(|path| is_asked_for(path, stem, stage)))
+            .collect();
         libraries.retain(|library| !advice.iter().any(|known| known.libraries.contains(library)));
         if !libraries.is_empty() {
             let because = format!("{} ({})", row.what_for, row.source);
@@ -121,6 +124,17 @@ pub fn advice(stage: &Stage<'_>, of_stem: impl Fn(&str) -> Vec<UsrPath>) -> Vec<
         }
     }
     advice
+}
+
+/// Whether `dlopen` asks by this name: for a library by its soname, for a PAM module by that of its file. The file behind
+/// a soname is of no use without it.
+fn is_asked_for(path: &UsrPath, stem: &str, stage: &Stage<'_>) -> bool {
+    let end = stage.tree.resolve(path).end;
+    match end.node().and_then(|file| stage.tree.facts(file.as_str())) {
+        _ if stem.starts_with("pam_") => true,
+        Some(Facts::Elf(elf)) if elf.soname.is_some() => elf.soname.as_deref() == Some(path.name()),
+        _ => LibraryName::parse(path.name()).is_some_and(|name| matches!(name.shape, Shape::Soname(_))),
+    }
 }
 
 /// Whether a library of this stem is loaded by name by something in the table: nothing needs it that a file shows.

@@ -275,6 +275,14 @@ fn a_library_that_nothing_shows_is_advice() {
         "#]],
     );
     finds_at(None, &nss, |image| image, &expect![""]);
+    // The file alone does not answer to its soname.
+    finds(
+        &nss[..1],
+        |image| image,
+        &expect![[r#"
+        advice advice bash.manifest lib64/libnss_files.so.2: lib64/libc-2.21.so may load lib64/libnss_files.so.2 by name: users, groups and hosts of /etc; without it User= and Group= fail with 217 and 216 (nsswitch.conf(5); rkt#3714)
+    "#]],
+    );
 }
 
 #[test]
