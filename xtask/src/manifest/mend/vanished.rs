@@ -8,6 +8,7 @@ use crate::manifest::finding::{Finding, FindingKind, Fix, FixKind};
 use crate::manifest::index::ImageIndex;
 use crate::manifest::library::{LibraryName, Shape};
 use crate::manifest::successor::{Fate, Successor, Surroundings, successor};
+use crate::usr::facts::Facts;
 use crate::usr::path::UsrPath;
 
 impl Mend<'_> {
@@ -23,7 +24,7 @@ impl Mend<'_> {
                 if self.asked.contains(name.stem) || is_loaded_by_name(name.stem) {
                     continue;
                 }
-                if let Some(heir) = heir_among_additions(&path, draft) {
+                if let Some(heir) = heir_among_additions(&path, draft, self.index) {
                     let because =
                         format!("{} is needed now, and the image has no {}", heir.name(), path.name());
                     draft.rename(path.as_str(), heir.as_str(), FixKind::Rename, &because);
@@ -91,8 +92,9 @@ fn additions_of(draft: &Draft) -> impl Iterator<Item = UsrPath> + '_ {
 }
 
 /// The addition that takes a vanished line's place: of the same stem, or else of that stem with a version. It is the
-/// only one of the same shape, or the only one at all.
-fn heir_among_additions(path: &UsrPath, draft: &Draft) -> Option<UsrPath> {
+/// only one of the same shape, or the only one at all, if that is soname and file in one: the file behind a soname does
+/// not stand in for it, nor the soname for the file.
+fn heir_among_additions(path: &UsrPath, draft: &Draft, index: &ImageIndex<'_>) -> Option<UsrPath> {
     let name = LibraryName::parse(path.name())?;
     let with_stem = |is_heir: &dyn Fn(&str) -> bool| -> Vec<UsrPath> {
         additions_of(draft)
@@ -109,9 +111,13 @@ fn heir_among_additions(path: &UsrPath, draft: &Draft) -> Option<UsrPath> {
     let alike: Vec<&UsrPath> = heirs.iter().filter(is_alike).collect();
     match (alike.as_slice(), heirs.as_slice()) {
         ([only], _) => Some((*only).clone()),
-        ([], [only]) if name.shape != Shape::Dev => Some(only.clone()),
+        ([], [only]) if name.shape != Shape::Dev && is_its_own_soname(only, index) => Some(only.clone()),
         _ => None,
     }
+}
+
+fn is_its_own_soname(path: &UsrPath, index: &ImageIndex<'_>) -> bool {
+    matches!(index.tree.facts(path.as_str()), Some(Facts::Elf(elf)) if elf.soname.as_deref() == Some(path.name()))
 }
 
 /// What the soname of this stem became, where this mending found that out.

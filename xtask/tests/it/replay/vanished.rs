@@ -157,16 +157,50 @@ fn a_vanished_library_that_is_loaded_by_name_is_left() {
 fn names_alone_do_not_tell_that_nothing_needs_a_library() {
     let row = || {
         Row::amd64()
-            .lists("coreos/a", &["lib64/libpcre.so.1", "lib64/libpcre2-8.so.0"])
-            .has(|image| image.library("lib64/libpcre2-8.so.0.11.0", "libpcre2-8.so.0", &["libc.so.6"]))
+            .lists("coreos/a", &["lib64/libpcre.so.1", "lib64/libpcre2-8.so"])
+            .has(|image| image.library_with_dev("lib64/libpcre2-8.so.0", "libpcre2-8.so.0", &["libc.so.6"]))
     };
     row().gives(&expect![[r#"
-        rename coreos/amd64/a lib64/libpcre.so.1 -> lib64/libpcre2-8.so.0.11.0
+        rename coreos/amd64/a lib64/libpcre.so.1 -> lib64/libpcre2-8.so.0
     "#]]);
     row().by_names_only().gives(&expect![[r#"
-        add    coreos/amd64/a lib64/libpcre2-8.so.0.11.0
-        LEFT   missing coreos/amd64/a:1 lib64/libpcre.so.1
+        add    coreos/amd64/a lib64/libpcre2-8.so.0
+        LEFT   missing coreos/amd64/a:1 lib64/libpcre.so.1 candidates lib64/libpcre2-8.so.0
     "#]]);
+}
+
+/// A soname's line once became that of the file behind another soname, which was listed already.
+#[test]
+fn a_soname_becomes_a_soname_and_a_file_a_file() {
+    let image = |image: xtask::demo::factory::image::Image| {
+        image.library("lib64/libpcre2-8.so.0.11.0", "libpcre2-8.so.0", &["libc.so.6"])
+    };
+    Row::amd64().lists("coreos/a", &["lib64/libpcre.so.1", "lib64/libpcre2-8.so.0"]).has(image).gives(
+        &expect![[r#"
+            add    coreos/amd64/a lib64/libpcre2-8.so.0.11.0
+            LEFT   missing coreos/amd64/a:1 lib64/libpcre.so.1
+        "#]],
+    );
+    Row::amd64()
+        .lists("coreos/a", &["bin/x", "lib64/libpcre.so.1.2.4", "lib64/libpcre2-8.so.0.11.0"])
+        .has(|of| image(of).program("bin/x", &["libpcre2-8.so.0", "libc.so.6"]))
+        .gives(&expect![[r#"
+            add    coreos/amd64/a lib64/libpcre2-8.so.0
+            LEFT   missing coreos/amd64/a:2 lib64/libpcre.so.1.2.4
+        "#]]);
+    // Where the soname is the file, it is both.
+    Row::amd64()
+        .lists("coreos/a", &["bin/x", "lib64/libpcre.so.1.2.4"])
+        .has(|image| {
+            image.program("bin/x", &["libpcre2-8.so.0", "libc.so.6"]).library(
+                "lib64/libpcre2-8.so.0",
+                "libpcre2-8.so.0",
+                &["libc.so.6"],
+            )
+        })
+        .gives(&expect![[r#"
+            rename coreos/amd64/a lib64/libpcre.so.1.2.4 -> lib64/libpcre2-8.so.0
+        "#]]);
 }
 
 #[test]
