@@ -44,8 +44,9 @@ pub fn check(
     for flavor in flavors {
         let stage = Stage::of(flavor, texts, index.tree);
         let needs = Needs::of(&stage, level);
-        let (ties, findings) = (Ties::default(), Vec::new());
-        let mut checker = Checker { stage: &stage, texts, index, needs: &needs, ties: &ties, findings };
+        let (ties, findings) = (Ties::default(), &mut checked.findings);
+        let (told, ties) = (&mut told, &ties);
+        let mut checker = Checker { stage: &stage, texts, index, needs: &needs, ties, told, findings };
         checker.lines();
         checker.unmet();
         checker.versions();
@@ -55,8 +56,6 @@ pub fn check(
         if let Some(level) = level {
             checker.loaded_by_name(level);
         }
-        let new = checker.findings.into_iter().filter(|finding| told.is_new(finding, flavor));
-        checked.findings.extend(new);
         checked.unread.extend(ties.unread());
         checked.unread.extend(needs.unread);
     }
@@ -69,19 +68,30 @@ pub fn check(
 struct Told {
     lines: BTreeSet<(String, FindingKind, Option<usize>, String)>,
     /// Paths that lack a line, and the manifests that were named for them.
-    lacking: BTreeMap<String, BTreeSet<String>>,
+    named: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Told {
     /// A line that two flavors share is one line, and a line that one manifest of a flavor gets serves all of it.
     fn is_new(&mut self, finding: &Finding, flavor: &FlavorFiles) -> bool {
         if finding.kind == FindingKind::NeedsUnlisted {
-            let named = self.lacking.entry(finding.path.clone()).or_default();
-            let served = named.iter().any(|file| flavor.files.contains(file));
-            named.insert(finding.file.clone());
+            let served = self.serves(&finding.path, flavor, |_| true);
+            for path in finding.candidates.iter().chain([&finding.path]) {
+                self.names(path, &finding.file);
+            }
             return !served;
         }
         self.lines.insert((finding.file.clone(), finding.kind, finding.line, finding.path.clone()))
+    }
+
+    /// Whether a flavor has the path by a line that was asked for before, in such a manifest.
+    fn serves(&self, path: &str, flavor: &FlavorFiles, is_such: impl Fn(&str) -> bool) -> bool {
+        let mut named = self.named.get(path).into_iter().flatten();
+        named.any(|file| flavor.files.contains(file) && is_such(file))
+    }
+
+    fn names(&mut self, path: &str, file: &str) {
+        self.named.entry(path.to_owned()).or_default().insert(file.to_owned());
     }
 }
 
@@ -91,7 +101,8 @@ struct Checker<'a, 's> {
     index: &'s ImageIndex<'a>,
     needs: &'s Needs,
     ties: &'s Ties,
-    findings: Vec<Finding>,
+    told: &'s mut Told,
+    findings: &'s mut Vec<Finding>,
 }
 
 impl<'a> Checker<'a, '_> {
@@ -233,7 +244,7 @@ impl<'a> Checker<'a, '_> {
     }
 
     fn tell(&mut self, kind: FindingKind, home: Home<'_>, path: &str, telling: Telling) {
-        self.findings.push(Finding {
+        let finding = Finding {
             file: home.file.to_owned(),
             line: Some(home.line),
             kind,
@@ -245,7 +256,10 @@ impl<'a> Checker<'a, '_> {
             candidates: telling.candidates,
             message: telling.message,
             remedy: telling.remedy,
-        });
+        };
+        if self.told.is_new(&finding, self.stage.of) {
+            self.findings.push(finding);
+        }
     }
 }
 

@@ -48,11 +48,12 @@ impl<'a> Checker<'a, '_> {
 
     pub(super) fn loaded_by_name(&mut self, level: DlopenPriority) {
         let of_stem = |stem: &str| self.index.of_stem(stem).into_iter().cloned().collect();
-        for found in byname::advice(self.stage, of_stem) {
-            let (Some(home), Some(first)) = (self.stage.home(&found.by), found.libraries.first()) else {
-                continue;
-            };
-            self.tell(FindingKind::Advice, home, first.as_str(), Telling::by_name(&found, home.file));
+        for mut found in byname::advice(self.stage, of_stem) {
+            let Some(home) = self.stage.home(&found.by) else { continue };
+            found.libraries.retain(|library| self.offers(library, home));
+            if let Some(first) = found.libraries.first() {
+                self.tell(FindingKind::Advice, home, first.as_str(), Telling::by_name(&found, home.file));
+            }
         }
         for (path, facts) in self.stage.files() {
             let Facts::Elf(elf) = facts else { continue };
@@ -72,10 +73,20 @@ impl<'a> Checker<'a, '_> {
                 .iter()
                 .filter(|note| note.priority > level && !held(note))
                 .filter_map(|note| in_image(note).map(|library| (library, note)))
+                .filter(|(library, _)| self.offers(library, home))
                 .collect();
             if let Some((first, _)) = notes.first() {
                 self.tell(FindingKind::Advice, home, first.as_str(), Telling::notes(path, &notes, home.file));
             }
         }
+    }
+
+    /// Offers a library to one manifest of a flavor, unless it was offered to another one: a line there serves it all.
+    fn offers(&mut self, library: &UsrPath, home: Home<'_>) -> bool {
+        let elsewhere = self.told.serves(library.as_str(), self.stage.of, |file| file != home.file);
+        if !elsewhere {
+            self.told.names(library.as_str(), home.file);
+        }
+        !elsewhere
     }
 }

@@ -1,6 +1,8 @@
 //! The commands that mend what is found.
 
 use expect_test::{Expect, expect};
+use xtask::coreos::Board;
+use xtask::demo::factory::elf::ElfStub;
 use xtask::demo::factory::image::Image;
 use xtask::report::again::Again;
 use xtask::usr::elf::DlopenPriority;
@@ -117,6 +119,32 @@ fn of_several_candidates_one_is_put_in_the_line_s_place() {
         lib64/libz.so.1.2.8: edit-manifest coreos/systemd.manifest --remove lib64/libz.so.1.2.8 --add lib64/libz.so.2.0 && verify-manifests --fix
         libz.so.1: edit-manifest coreos/systemd.manifest --remove lib64/libkmod.so lib64/libkmod.so.2 lib64/libkmod.so.2.2.11 lib64/systemd/systemd-udevd && edit-manifest kvm/sshd.manifest --remove bin/ssh-keygen lib64/libcrypto.so.1.0.0 sbin/sshd
         lib64/libz.so.1.2.8: edit-manifest kvm/sshd.manifest --remove lib64/libz.so.1.2.8 --add lib64/libz.so.2.0 && verify-manifests --fix
+    "#]],
+    );
+}
+
+/// The guide's kvm lists coreos's systemd.manifest by a link: a line that is told for there serves kvm as well. It was
+/// once told for kvm's own sshd.manifest too, and who pasted both commands had it twice.
+#[test]
+fn a_library_that_two_flavors_may_load_is_told_for_the_manifest_that_both_have() {
+    let change = |image: Image| {
+        let loads = || {
+            let program = ElfStub::program(Board::Amd64).needs(["libc.so.6"]);
+            program.dlopens("libtss2.so.0", "tpm", DlopenPriority::Recommended)
+        };
+        let sshd = loads().dlopens("libown.so.0", "keys", DlopenPriority::Recommended);
+        image
+            .elf("bin/systemd-nspawn", loads())
+            .elf("sbin/sshd", sshd)
+            .library("lib64/libtss2.so.0", "libtss2.so.0", &["libc.so.6"])
+            .library("lib64/libown.so.0", "libown.so.0", &["libc.so.6"])
+    };
+    mended_by(
+        &[],
+        change,
+        &expect![[r#"
+        lib64/libtss2.so.0: edit-manifest coreos/systemd.manifest --add lib64/libtss2.so.0 && verify-manifests --fix
+        lib64/libown.so.0: edit-manifest kvm/sshd.manifest --add lib64/libown.so.0 && verify-manifests --fix
     "#]],
     );
 }
