@@ -23,7 +23,7 @@ pub fn edit(sources: &Stage1Sources, asked: &LineEdit) -> Result<(Stage1Sources,
         }
     }
     for line in &asked.add {
-        let path = UsrPath::of_rootfs(line).map_err(|why| {
+        let path = one_path(line).map_err(|why| {
             Fault::failed(format!("{line:?} is no path of the image"))
                 .because(why)
                 .hint("give it relative to /usr: bin/ip")
@@ -36,6 +36,25 @@ pub fn edit(sources: &Stage1Sources, asked: &LineEdit) -> Result<(Stage1Sources,
     }
     Ok((after, fixes))
 }
+
+/// The one path of the image that a person means. A line that the check would find out of form is not put in.
+fn one_path(line: &str) -> std::result::Result<UsrPath, String> {
+    if line.contains(['\n', '\r']) {
+        return Err("it has a line break, and a manifest has one path a line".into());
+    }
+    let below = |path: UsrPath| path.as_str().strip_prefix("usr/").map_or(Ok(path.clone()), UsrPath::new);
+    let path = UsrPath::of_rootfs(line.trim()).and_then(below).map_err(|why| why.to_string())?;
+    if path.as_str().starts_with('#') {
+        return Err("a line that starts with # is a comment".into());
+    }
+    if path.parent().is_none() && !ROOT.contains(&path.as_str()) {
+        return Err("it lacks its directory".into());
+    }
+    Ok(path)
+}
+
+/// What lies at the root of `/usr` itself: directories, and links to them (file-hierarchy(7)). No file does.
+const ROOT: [&str; 9] = ["bin", "include", "lib", "lib32", "lib64", "libexec", "sbin", "share", "src"];
 
 /// The key of a manifest, by its own path or by that of a link to it.
 fn real_name<'s>(sources: &'s Stage1Sources, file: &str) -> Result<&'s str> {
@@ -98,6 +117,9 @@ mod tests {
             // A line out of form is taken out as it stands, each time it is there.
             ("/bin/ip\nbin/b\n/bin/ip\n", &[], &["/bin/ip"], "bin/b\n"),
             ("bin/a\n", &["bin/a"], &["bin/b"], "bin/a\n"),
+            // As people write paths, and a link at the root of /usr.
+            ("bin/a\n", &["usr/bin/b", " bin/c ", "./usr//bin/d"], &[], "bin/a\nbin/b\nbin/c\nbin/d\n"),
+            ("bin/a\n", &["/lib", "usr/lib64"], &[], "bin/a\nlib\nlib64\n"),
         ] {
             let (bytes, fixes) = edited(before.as_bytes(), LINK, add, remove).unwrap();
             assert_eq!(String::from_utf8_lossy(&bytes), after, "{before:?} + {add:?} - {remove:?}");
@@ -111,6 +133,12 @@ mod tests {
             ("a.manifest", "bin/a", "stage1/usr_from_coreos"),
             (FILE, "../etc/x", "bin/ip"),
             (FILE, "/etc/x", "bin/ip"),
+            (FILE, "bin/b\nbin/c", "bin/ip"),
+            (FILE, "bin/b\r", "bin/ip"),
+            (FILE, "#x", "bin/ip"),
+            (FILE, "./#bin/x", "bin/ip"),
+            (FILE, "ip", "bin/ip"),
+            (FILE, "/usr/ip", "bin/ip"),
         ] {
             let fault = edited(b"bin/a\n", file, &[add], &[]).unwrap_err();
             assert!(fault.hint.as_ref().is_some_and(|hint| hint.contains(about)), "{fault:?}");
