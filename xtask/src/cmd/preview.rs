@@ -13,8 +13,10 @@ use crate::flags::{BumpCoreos, Wanted};
 use crate::manifest::mend::Reach;
 use crate::plan::bump::{Request, bump, relocated};
 use crate::plan::edit::EditPlan;
+use crate::plan::systemd::agreed;
 use crate::report::Report;
 use crate::usr::contents::{parse_contents, systemd_of_packages};
+use crate::usr::identity;
 use crate::usr::tree::UsrTree;
 
 /// Plans a bump from file and package lists: which listed paths vanish, move or get another name, and the version of
@@ -42,7 +44,8 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
         lists.insert(board, Lists::get(&road, &places, board, &others, &release)?);
     }
     let channel = lists.values().find_map(|list| list.dir.channel());
-    let systemd = flags.mend.systemd.or_else(|| lists.values().find_map(|list| list.systemd));
+    let told = lists.iter().map(|(&board, list)| (board, list.systemd.clone()));
+    let systemd = Some(agreed(flags.mend.systemd, told)?);
     let reach = Reach { by_names_only: true, ..flags.mend.reach() };
     let request = Request { release, channel, brand: flags.image.brand, systemd, reach };
     let trees = lists.iter().map(|(&board, list)| (board, &list.tree)).collect();
@@ -66,7 +69,8 @@ libraries need is not known before the image is read, so lines may still be adde
 struct Lists {
     dir: ReleaseDir,
     tree: UsrTree,
-    systemd: Option<SystemdVersion>,
+    /// By the names of its files, else by the package; or why neither tells.
+    systemd: std::result::Result<SystemdVersion, String>,
 }
 
 impl Lists {
@@ -84,11 +88,10 @@ impl Lists {
             let packages = road.list(&dir.file(places.brand.packages_list()))?;
             road.term.stage("verified", format!("{url}: signed {} by {}", signer.signed_at, signer.subkey));
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            return Ok(Lists {
-                dir: dir.clone(),
-                tree: parse_contents(&text(&contents)),
-                systemd: packages.and_then(|(packages, _)| systemd_of_packages(&text(&packages))),
-            });
+            let tree = parse_contents(&text(&contents));
+            let package = || packages.and_then(|(packages, _)| systemd_of_packages(&text(&packages)));
+            let systemd = identity::systemd_version(&tree).or_else(|why| package().ok_or(why));
+            return Ok(Lists { dir: dir.clone(), tree, systemd });
         }
         Err(places.not_there(release, board, others, &all))
     }

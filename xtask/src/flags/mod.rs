@@ -166,7 +166,7 @@ pub struct MendFlags {
     pub drop_missing: bool,
     /// The least priority of `.note.dlopen` entries that count as needs; `None` counts none and gives no advice.
     pub dlopen: Option<DlopenPriority>,
-    /// The systemd version, where the image does not tell it.
+    /// The systemd version, where the images do not tell one.
     pub systemd: Option<SystemdVersion>,
 }
 

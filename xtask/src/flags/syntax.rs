@@ -242,7 +242,7 @@ fn mending() -> Vec<Arg> {
         option("dlopen", "LEVEL", "Which .note.dlopen entries count as needs")
             .value_parser(PossibleValuesParser::new(["none", "required", "recommended", "all"]))
             .default_value("required"),
-        option("systemd", "vN", "The systemd version, where the image does not tell")
+        option("systemd", "vN", "The systemd version, where the images do not tell one")
             .value_parser(|text: &str| text.parse::<SystemdVersion>()),
     ]
 }

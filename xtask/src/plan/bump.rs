@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::common_mk::CommonMk;
 use super::sources::Stage1Sources;
 use super::stale::stale;
+use super::systemd::agreed;
 use crate::coreos::{Board, Brand, Channel, Release, SystemdVersion};
 use crate::fault::{Fault, Result};
 use crate::manifest::check::check;
@@ -34,7 +35,7 @@ pub struct Request {
     pub channel: Option<Channel>,
     /// The vendor to move to.
     pub brand: Option<Brand>,
-    /// The systemd version, where the image does not tell it.
+    /// The systemd version, where the images do not tell one.
     pub systemd: Option<SystemdVersion>,
     /// How far mending goes.
     pub reach: Reach,
@@ -60,7 +61,7 @@ pub struct Bump {
 /// Plans a bump. Mending twice must change nothing; a plan that does not settle is a fault, never written.
 ///
 /// # Errors
-/// A coreos-common.mk that cannot be edited; images that do not tell their systemd version, or disagree on it.
+/// A coreos-common.mk that cannot be edited; no one version of systemd, as [`agreed`] has it.
 pub fn bump(before: &Stage1Sources, request: &Request, trees: &Trees<'_>) -> Result<Bump> {
     let pins = CommonMk::parse(&before.common_mk)?;
     let systemd = systemd_version(request.systemd, trees)?;
@@ -141,29 +142,9 @@ pub fn relocated(mut findings: Vec<Finding>, after: &Stage1Sources, on_disk: &St
     findings
 }
 
-/// The version of every image, which must be one: the sources pin one for all boards.
+/// The version that the images tell, or that was given where they do not.
 fn systemd_version(given: Option<SystemdVersion>, trees: &Trees<'_>) -> Result<SystemdVersion> {
-    if let Some(given) = given {
-        return Ok(given);
-    }
-    let mut told: Option<(Board, SystemdVersion)> = None;
-    for (&board, tree) in trees {
-        let version = identity::systemd_version(tree).map_err(|why| {
-            Fault::failed(format!("the {board} image does not tell its systemd version"))
-                .because(why)
-                .hint("give it on the command line: --systemd vN")
-        })?;
-        match told {
-            Some((other, known)) if known != version => {
-                return Err(Fault::failed(format!(
-                    "the {other} image has systemd {known}, the {board} image {version}"
-                ))
-                .hint("bump one board at a time with --board, or give the version: --systemd vN"));
-            }
-            _ => told = Some((board, version)),
-        }
-    }
-    told.map(|(_, version)| version).ok_or_else(|| Fault::failed("no board has an image"))
+    agreed(given, trees.iter().map(|(&board, tree)| (board, identity::systemd_version(tree))))
 }
 
 fn pinned(mut pins: CommonMk, request: &Request, systemd: SystemdVersion) -> Result<CommonMk> {

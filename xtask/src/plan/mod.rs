@@ -7,3 +7,4 @@ pub mod lines;
 pub mod sort;
 pub mod sources;
 mod stale;
+pub mod systemd;

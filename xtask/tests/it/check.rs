@@ -13,6 +13,7 @@ use xtask::demo::factory::image::Image;
 use xtask::manifest::finding::Finding;
 use xtask::manifest::mend::Reach;
 use xtask::plan::bump::{Request, bump, verify};
+use xtask::plan::common_mk::CommonMk;
 use xtask::report::again::Again;
 use xtask::usr::elf::DlopenPriority;
 
@@ -68,17 +69,20 @@ fn request(dlopen: Option<DlopenPriority>, channel: Option<Channel>) -> Request 
 /// What `--fix` would edit in coreos-common.mk, the check tells.
 #[test]
 fn pins_that_the_images_belie() {
-    let sources = sources();
     let tree = example::image_before().unwrap().tree();
     let trees = BTreeMap::from([(Board::Amd64, &tree)]);
     let mut told = String::new();
-    for (channel, brand, systemd) in [
-        (Some(Channel::Alpha), Some(Brand::CoreOs), None),
-        (Some(Channel::Stable), None, None),
-        (None, Some(Brand::Flatcar), None),
-        (None, None, Some(SystemdVersion(230))),
+    for (channel, brand, pinned) in [
+        (Some(Channel::Alpha), Some(Brand::CoreOs), SystemdVersion(225)),
+        (Some(Channel::Stable), None, SystemdVersion(225)),
+        (None, Some(Brand::Flatcar), SystemdVersion(225)),
+        (None, None, SystemdVersion(230)),
     ] {
-        let asked = Request { brand, systemd, ..request(None, channel) };
+        let mut sources = sources();
+        let mut pins = CommonMk::parse(&sources.common_mk).unwrap();
+        pins.set_systemd(pinned).unwrap();
+        sources.common_mk = pins.as_bytes().to_vec();
+        let asked = Request { brand, ..request(None, channel) };
         let (findings, _) = verify(&sources, &asked, &trees).unwrap();
         told += &format!("{} finding\n", findings.len());
         for f in findings {
@@ -99,8 +103,8 @@ fn pins_that_the_images_belie() {
           CCN_IMG_URL does not name Flatcar, which was asked for
           cargo xtask verify-manifests --fix
         1 finding
-        stage1/usr_from_coreos/coreos-common.mk:6 warning CCN_SYSTEMD_VERSION := v225
-          CCN_SYSTEMD_VERSION is v225, and the image has systemd v230
+        stage1/usr_from_coreos/coreos-common.mk:6 warning CCN_SYSTEMD_VERSION := v230
+          CCN_SYSTEMD_VERSION is v230, and the image has systemd v225
           cargo xtask verify-manifests --fix
     "#]].assert_eq(&told);
 }

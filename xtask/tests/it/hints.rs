@@ -9,6 +9,8 @@ use std::sync::LazyLock;
 use serde_json::Value;
 use xtask::demo::example;
 use xtask::demo::factory::certificate::Certificate;
+use xtask::demo::factory::elf::ElfStub;
+use xtask::demo::factory::image::Image;
 use xtask::demo::factory::pack;
 
 use crate::e2e::executable;
@@ -25,10 +27,21 @@ static POOR: LazyLock<(Vec<u8>, Vec<u8>)> = LazyLock::new(|| {
         .program("bin/mount", &["libgone.so.1"])
         .program("lib64/systemd/systemd-sleep", &["libgone.so.1"])
         .link("lib64/systemd/systemd-shutdown", "nowhere");
-    let image = pack::pxe_image(&image).unwrap();
+    signed(&image)
+});
+
+/// 991.0.0 and its signature, where nothing tells the version of systemd.
+static MUTE: LazyLock<(Vec<u8>, Vec<u8>)> = LazyLock::new(|| {
+    let image = example::image_before().unwrap();
+    let systemd = ElfStub::program(image.board());
+    signed(&image.elf("lib64/systemd/systemd", systemd))
+});
+
+fn signed(image: &Image) -> (Vec<u8>, Vec<u8>) {
+    let image = pack::pxe_image(image).unwrap();
     let signature = Certificate::throwaway(5).unwrap().sign(&image).unwrap();
     (image, signature)
-});
+}
 
 /// The guide's tree in a folder with a blank in its name, and a shell that knows `cargo xtask`.
 struct Bench {
@@ -193,10 +206,28 @@ fn a_smoketest_that_misses_its_build_is_asked_for_it() {
 #[test]
 fn a_version_that_was_given_is_given_again() {
     let bench = Bench::new();
-    let line = "cargo xtask verify-manifests --systemd v230 --image ../991.0.0 --signing-key ../key";
+    fs::write(bench.path("mute"), &MUTE.0).unwrap();
+    fs::write(bench.path("mute.sig"), &MUTE.1).unwrap();
+    let line = "cargo xtask verify-manifests --systemd v230 --image ../mute --signing-key ../key";
     let hints = bench.follow(&bench.tree(), line);
     assert_eq!(hints.len(), 1, "{hints:#?}");
     assert!(fs::read_to_string(bench.tree().join(xtask::plan::sources::COMMON_MK)).unwrap().contains("v230"));
+}
+
+#[test]
+fn a_version_that_contradicts_the_image_is_refused() {
+    let bench = Bench::new();
+    for (line, release) in [("bump-coreos 1032.0.0 --dry-run", "1032.0.0"), ("verify-manifests", "991.0.0")] {
+        for (given, code) in [("v999", 2), (if release == "991.0.0" { "v225" } else { "v229" }, 0)] {
+            let line =
+                format!("cargo xtask {line} --systemd {given} --image ../{release} --signing-key ../key");
+            let done = bench.sh(&bench.tree(), &line);
+            let said = String::from_utf8_lossy(&done.stderr);
+            assert_eq!(done.status.code(), Some(code), "{line}: {said}");
+            let told = format!("--systemd {given} was given") + "\n  hint: leave --systemd out";
+            assert_eq!(said.contains(&told), code == 2, "{line}: {said}");
+        }
+    }
 }
 
 #[test]
