@@ -31,7 +31,7 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
         // What cannot be pinned need not be brought.
         context.pins.clone().set_release(release)?;
     }
-    let mut images = Images::open(context, &flags.image, &flags.release)?;
+    let mut images = Images::open(context, &flags.image, flags.mend, &flags.release)?;
     report.again = again(context, flags, &images.release);
     report.images = images.origins();
     images.one_channel()?;

@@ -6,7 +6,7 @@ use super::context::Context;
 use super::images::Images;
 use crate::coreos::Release;
 use crate::fault::{Fault, Result};
-use crate::flags::{Diff, ImageFlags, Wanted};
+use crate::flags::{Diff, ImageFlags, MendFlags, Wanted};
 use crate::plan::bump::Unread;
 use crate::report::Report;
 use crate::report::changes::{Changes, compare, document, render};
@@ -18,7 +18,7 @@ use crate::report::changes::{Changes, compare, document, render};
 pub fn diff(context: &Context<'_>, flags: &Diff, report: &mut Report) -> Result<()> {
     let (of_old, of_new) = halves(&flags.image)?;
     let open = |release: &Release, flags: &ImageFlags| {
-        Images::open(context, flags, &Wanted::Number(release.clone()))
+        Images::open(context, flags, MendFlags::default(), &Wanted::Number(release.clone()))
     };
     let (mut old, mut new) = (open(&flags.from, &of_old)?, open(&flags.to, &of_new)?);
     report.images = [old.origins(), new.origins()].concat();

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::context::Context;
 use super::images::Images;
 use crate::fault::Result;
-use crate::flags::{Fetch, Wanted};
+use crate::flags::{Fetch, MendFlags, Wanted};
 use crate::report::Report;
 
 /// Brings the image of every board, and tells where each lies.
@@ -15,7 +15,7 @@ use crate::report::Report;
 pub fn fetch(context: &Context<'_>, flags: &Fetch, report: &mut Report) -> Result<()> {
     let pinned = context.pins.release();
     let wanted = flags.release.clone().unwrap_or_else(|| Wanted::Number(pinned.clone()));
-    let images = Images::open(context, &flags.image, &wanted)?;
+    let images = Images::open(context, &flags.image, MendFlags::default(), &wanted)?;
     report.images = images.origins();
     report.channel = images.channel.or(context.pins.channel());
     report.release = Some((pinned.clone(), images.release.clone()));

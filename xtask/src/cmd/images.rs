@@ -13,7 +13,7 @@ use crate::coreos::{Board, Channel, Release};
 use crate::edge::cache::{Image, Road};
 use crate::edge::term::Term;
 use crate::fault::{Fault, Result};
-use crate::flags::{ImageFlags, Wanted};
+use crate::flags::{ImageFlags, MendFlags, Wanted};
 use crate::plan::bump::{Trees, Unread};
 use crate::report::{ImageOrigin, Signer};
 use crate::usr::names::needed_and_unread;
@@ -44,11 +44,16 @@ struct Opened {
 }
 
 impl<'t> Images<'t> {
-    /// Brings an image for every board of the run.
+    /// Brings an image for every board of the run; `mend` is for what the hints of an error repeat.
     ///
     /// # Errors
     /// An image is not to be had, is not trusted, or is not of the release, brand or board that was asked for.
-    pub(super) fn open(context: &Context<'t>, flags: &ImageFlags, wanted: &Wanted) -> Result<Images<'t>> {
+    pub(super) fn open(
+        context: &Context<'t>,
+        flags: &ImageFlags,
+        mend: MendFlags,
+        wanted: &Wanted,
+    ) -> Result<Images<'t>> {
         let road = road(context, flags)?;
         let boards = context.boards(flags)?;
         let release = match wanted {
@@ -61,9 +66,10 @@ impl<'t> Images<'t> {
             boards,
             listed: context.sources.boards().into_iter().collect(),
             remote: flags.images.is_empty(),
+            again: context.again(&["bump-coreos"], flags, mend),
         };
         let mut images = if flags.images.is_empty() {
-            remote(road, &Places::of(context, flags), asked)?
+            remote(road, &Places::of(context, flags, mend), asked)?
         } else {
             local(road, flags, asked)?
         };
@@ -91,7 +97,7 @@ impl<'t> Images<'t> {
             brand: None,
             ..flags.clone()
         };
-        Images::open(context, &flags, &Wanted::Number(pinned.clone())).ok()
+        Images::open(context, &flags, MendFlags::default(), &Wanted::Number(pinned.clone())).ok()
     }
 
     /// That the boards were found on one channel: the pinned URL has room for no more.

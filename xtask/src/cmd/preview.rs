@@ -31,7 +31,7 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
         ));
     }
     report.dry_run = true;
-    let (road, places) = (road(context, &flags.image)?, Places::of(context, &flags.image));
+    let (road, places) = (road(context, &flags.image)?, Places::of(context, &flags.image, flags.mend));
     let boards = context.boards(&flags.image)?;
     let release = match &flags.release {
         Wanted::Number(release) => release.clone(),

@@ -15,7 +15,7 @@ use crate::report::Report;
 pub fn verify_manifests(context: &Context<'_>, flags: &VerifyManifests, report: &mut Report) -> Result<()> {
     report.again = context.again(&["verify-manifests", "--fix"], &flags.image, flags.mend);
     let pinned = context.pins.release().clone();
-    let mut images = Images::open(context, &flags.image, &Wanted::Number(pinned.clone()))?;
+    let mut images = Images::open(context, &flags.image, flags.mend, &Wanted::Number(pinned.clone()))?;
     report.images = images.origins();
     images.one_channel()?;
     report.channel = images.channel.or(context.pins.channel());

@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::images::Images;
 use crate::fault::{Fault, Result};
-use crate::flags::{Drawing, Wanted, Why};
+use crate::flags::{Drawing, MendFlags, Wanted, Why};
 use crate::plan::bump::Trees;
 use crate::report::styled::{Styled, Tone};
 use crate::report::{Report, why};
@@ -13,7 +13,8 @@ use crate::report::{Report, why};
 /// # Errors
 /// Whatever keeps the images away; a subject that no image has and nothing asks for.
 pub fn why(context: &Context<'_>, flags: &Why, report: &mut Report) -> Result<()> {
-    let mut images = Images::open(context, &flags.image, &Wanted::Number(context.pins.release().clone()))?;
+    let wanted = Wanted::Number(context.pins.release().clone());
+    let mut images = Images::open(context, &flags.image, MendFlags::default(), &wanted)?;
     report.images = images.origins();
     let answer = images.settle(|trees| Ok(why::why(&flags.subject, &context.sources, trees)))?;
     report.extra.insert("why", why::document(&answer));

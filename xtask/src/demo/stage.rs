@@ -14,7 +14,6 @@ use crate::fault::{Fault, Result};
 use crate::flags::{BumpCoreos, Globals, ImageFlags, MendFlags, Wanted};
 use crate::report::Report;
 use crate::report::again::quoted;
-use crate::usr::elf::DlopenPriority;
 
 /// Bytes a second that the server sends: about half a second for an image, so that its bar can be seen.
 const SPEED: u64 = 3 << 20;
@@ -82,7 +81,7 @@ impl Stage {
                 signing_key: Some(self.scratch.signing_key()),
                 ..ImageFlags::default()
             },
-            mend: MendFlags { drop_missing: false, dlopen: Some(DlopenPriority::Required), systemd: None },
+            mend: MendFlags::default(),
             dry_run: false,
             check: false,
             preview: false,

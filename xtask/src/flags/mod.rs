@@ -170,6 +170,12 @@ pub struct MendFlags {
     pub systemd: Option<SystemdVersion>,
 }
 
+impl Default for MendFlags {
+    fn default() -> MendFlags {
+        MendFlags { drop_missing: false, dlopen: Some(DlopenPriority::Required), systemd: None }
+    }
+}
+
 impl MendFlags {
     /// The same in the words of mending.
     pub fn reach(self) -> Reach {

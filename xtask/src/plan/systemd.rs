@@ -89,6 +89,7 @@ mod tests {
             999 for 252   -: the amd64-usr image has systemd v252, and --systemd v999 was given
             999 for   - 252: the arm64-usr image has systemd v252, and --systemd v999 was given
             999 for   -   -: v999
-        "#]].assert_eq(&said);
+        "#]]
+        .assert_eq(&said);
     }
 }

@@ -1,5 +1,6 @@
 //! How a run was called, so that the commands that mend what it found are called in the same way.
 
+use crate::coreos::Release;
 use crate::manifest::remedy::{LineEdit, Remedy};
 
 /// The parts of a command line that a hint repeats.
@@ -42,6 +43,12 @@ impl Again {
             Remedy::OtherRelease => self.tool(words(["bump-coreos", "latest"]).iter().chain(&self.source)),
             Remedy::Own { link, then } => format!("{} && {}", self.own(link), self.hint(then)),
         }
+    }
+
+    /// The bump to another release than was asked for, with what it was asked for.
+    pub fn bump(&self, release: &Release) -> String {
+        let bump = words(["bump-coreos", release.as_str()]);
+        self.tool(bump.iter().chain(&self.source).chain(&self.options))
     }
 
     fn mend(&self) -> String {

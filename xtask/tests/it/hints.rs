@@ -215,6 +215,22 @@ fn a_version_that_was_given_is_given_again() {
 }
 
 #[test]
+fn another_release_than_was_asked_for_is_bumped_to_as_the_run_was_called() {
+    let bench = Bench::new();
+    for asked in ["verify-manifests", "bump-coreos 1031.0.0 --dry-run"] {
+        let options = "--signing-key key --image 1032.0.0";
+        let line = format!("cargo xtask --repo 'my tree' {asked} --dlopen all {options} --format json");
+        let refused = bench.sh(&bench.scene.home(), &line);
+        let document: Value = serde_json::from_slice(&refused.stdout).unwrap();
+        let hint = document["error"]["hint"].as_str().unwrap();
+        let bump = format!("cargo xtask --repo 'my tree' bump-coreos 1032.0.0 {options} --dlopen all");
+        assert_eq!(hint, format!("if 1032.0.0 is what you want: {bump}"));
+        let done = bench.sh(&bench.scene.home(), &format!("{bump} --dry-run"));
+        assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+}
+
+#[test]
 fn a_version_that_contradicts_the_image_is_refused() {
     let bench = Bench::new();
     for (line, release) in [("bump-coreos 1032.0.0 --dry-run", "1032.0.0"), ("verify-manifests", "991.0.0")] {

@@ -3,6 +3,7 @@
 use crate::coreos::{Board, Brand, Release};
 use crate::edge::cache::{Image, Road};
 use crate::fault::{Fault, Result};
+use crate::report::again::Again;
 use crate::usr::identity::{self, Identity};
 
 /// The image that was asked for.
@@ -16,6 +17,8 @@ pub(super) struct Asked {
     pub(super) listed: Vec<Board>,
     /// Whether a server chose the image, by the URL, and not the user.
     pub(super) remote: bool,
+    /// How the run was called, which the hints repeat.
+    pub(super) again: Again,
 }
 
 impl Asked {
@@ -48,7 +51,7 @@ impl Asked {
         };
         if let Some(asked) = self.release.as_ref().filter(|asked| **asked != release) {
             return Err(refused(&format!("release {release}"), &format!("release {asked}"))
-                .hint(format!("if {release} is what you want: cargo xtask bump-coreos {release}")));
+                .hint(format!("if {release} is what you want: {}", self.again.bump(&release))));
         }
         match told.board {
             Some(board) if self.boards.contains(&board) => Ok((board, release)),

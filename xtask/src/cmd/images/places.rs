@@ -6,8 +6,10 @@ use crate::coreos::{Board, Brand, Channel, Release};
 use crate::edge::cache::{Cache, Road};
 use crate::edge::http::{ReleaseDir, Rules};
 use crate::fault::{Fault, Result};
-use crate::flags::ImageFlags;
+use crate::flags::{ImageFlags, MendFlags};
+use crate::manifest::remedy::Remedy;
 use crate::plan::common_mk::CommonMk;
+use crate::report::again::Again;
 
 /// The road to images for a command that works on a tree.
 pub(in crate::cmd) fn road<'t>(context: &Context<'t>, flags: &ImageFlags) -> Result<Road<'t>> {
@@ -33,16 +35,19 @@ pub(in crate::cmd) struct Places<'a> {
     channel: Option<Channel>,
     /// The tree goes to another vendor than its URL names.
     moves: bool,
+    /// How the run was called, which the hints repeat.
+    again: Again,
 }
 
 impl<'a> Places<'a> {
-    pub(in crate::cmd) fn of(context: &'a Context<'_>, flags: &ImageFlags) -> Places<'a> {
+    pub(in crate::cmd) fn of(context: &'a Context<'_>, flags: &ImageFlags, mend: MendFlags) -> Places<'a> {
         Places {
             pins: &context.pins,
             brand: context.brand(flags),
             mirror: flags.mirror.clone().or_else(|| context.settings.mirror.clone()),
             channel: flags.channel,
             moves: flags.brand.is_some_and(|asked| context.pins.brand() != Some(asked)),
+            again: context.again(&["bump-coreos"], flags, mend),
         }
     }
 
@@ -114,7 +119,8 @@ impl<'a> Places<'a> {
                 format!("{channel} may not have it: leave --channel out to ask them all")
             }
             (None, None) => {
-                "check the number, or ask for the newest one: cargo xtask bump-coreos latest".to_owned()
+                let newest = self.again.hint(&Remedy::OtherRelease);
+                format!("check the number, or ask for the newest one: {newest}")
             }
         };
         let rest: String = others.iter().map(|other| format!(" --board {other}")).collect();

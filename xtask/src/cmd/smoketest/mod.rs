@@ -18,7 +18,6 @@ use crate::fault::{OrFault, Result};
 use crate::flags::{ImageFlags, MendFlags, Smoketest, VerifyManifests, Wanted};
 use crate::manifest::remedy::Remedy;
 use crate::report::{ImageOrigin, Report};
-use crate::usr::elf::DlopenPriority;
 use checks::Checks;
 
 /// One root filesystem under test, and what belongs to it.
@@ -47,7 +46,12 @@ pub fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut Report) 
         verify_manifests(context, &check, report)?;
     }
     if flags.image.images.len() > 1 && report.images.is_empty() && builds(flags) {
-        let images = Images::open(context, &flags.image, &Wanted::Number(context.pins.release().clone()))?;
+        let images = Images::open(
+            context,
+            &flags.image,
+            MendFlags::default(),
+            &Wanted::Number(context.pins.release().clone()),
+        )?;
         report.images = images.origins();
         images.keep();
     }
@@ -121,12 +125,7 @@ fn again(context: &Context<'_>, flags: &Smoketest) -> String {
 }
 
 fn static_check(flags: &Smoketest) -> VerifyManifests {
-    VerifyManifests {
-        image: flags.image.clone(),
-        mend: MendFlags { drop_missing: false, dlopen: Some(DlopenPriority::Required), systemd: None },
-        fix: false,
-        report: None,
-    }
+    VerifyManifests { image: flags.image.clone(), mend: MendFlags::default(), fix: false, report: None }
 }
 
 /// Builds; whether that went well.
