@@ -13,16 +13,14 @@ pub fn render(report: &Report) -> String {
     }
     for check in report.checks.iter().filter(|check| check.outcome == Outcome::Fail) {
         let title = format!("{} {}", check.name, check.subject);
-        out.push_str(&annotation("error", &[("title", &title)], &check.message));
+        let place = check.file.as_deref().map(|file| place(file, check.line));
+        let properties = place.into_iter().flatten().chain([("title", title)]).collect::<Vec<_>>();
+        out.push_str(&annotation("error", &properties, &check.message));
     }
     if let Some(fault) = &report.error {
         let hint = fault.hint.iter().map(|hint| format!("\nhint: {hint}"));
         let message = std::iter::once(fault.to_string()).chain(hint).collect::<String>();
-        out.push_str(&annotation(
-            "error",
-            &[("title", &format!("cargo xtask {}", report.command))],
-            &message,
-        ));
+        out.push_str(&annotation("error", &[("title", format!("cargo xtask {}", report.command))], &message));
     }
     out.push_str(&report.drawing.to_string());
     // A line of ours that begins with "::" would be a command too; the lines below begin with words.
@@ -41,16 +39,16 @@ fn one_finding(finding: &Finding, hint: &str) -> String {
         Severity::Warning => "warning",
         Severity::Advice => "notice",
     };
-    let line = finding.line.map(|line| line.to_string());
-    let mut properties = vec![("file", finding.file.as_str())];
-    if let Some(line) = &line {
-        properties.push(("line", line));
-    }
     let message = format!("{}: {}\nhint: {hint}", finding.path, finding.message);
-    annotation(level, &properties, &message)
+    annotation(level, &place(&finding.file, finding.line), &message)
 }
 
-fn annotation(level: &str, properties: &[(&str, &str)], message: &str) -> String {
+/// A place that is known by its file alone, a line that is not on disk yet, is shown at the top of it.
+fn place(file: &str, line: Option<usize>) -> [(&'static str, String); 2] {
+    [("file", file.to_owned()), ("line", line.unwrap_or(1).to_string())]
+}
+
+fn annotation(level: &str, properties: &[(&str, String)], message: &str) -> String {
     let properties: Vec<String> =
         properties.iter().map(|(name, value)| format!("{name}={}", property(value))).collect();
     format!("::{level} {}::{}\n", properties.join(","), data(message))
@@ -81,6 +79,19 @@ mod tests {
             2 files changed for 1032.0.0 (1 added, 1 renamed); 1 error is left for a person
         "#]]
         .assert_eq(&render(&sample::bump()));
+    }
+
+    /// GitHub shows an annotation in a diff by its file and line.
+    #[test]
+    fn what_has_a_manifest_and_no_line_on_disk_is_at_its_top() {
+        let mut report = sample::bump();
+        report.findings[0].line = None;
+        report.checks = sample::smoketest().checks;
+        expect![[r#"
+            ::error file=stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest,line=1::bin/systemctl: bin/systemctl is not in the image of 1032.0.0%0Ahint: cargo xtask verify-manifests --fix --drop-missing
+            ::error file=stage1/usr_from_coreos/manifest-amd64-usr.d/bash.manifest,line=1,title=link bin/bash::libtinfo.so.6 is not found%0Ahint: cargo xtask verify-manifests --fix
+            1 check failed of 5 (1 skipped)
+        "#]].assert_eq(&render(&report));
     }
 
     #[test]

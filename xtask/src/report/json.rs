@@ -42,6 +42,7 @@ fn whole(report: &Report) -> Value {
     if report.command == "smoketest" {
         document["checks"] = report.checks.iter().map(|check| json!({
             "name": check.name, "subject": check.subject, "outcome": check.outcome.id(), "message": check.message,
+            "file": check.file, "line": check.line,
         })).collect();
     }
     if !report.sizes.is_empty() {

@@ -123,6 +123,9 @@ pub(crate) fn smoketest() -> Report {
         subject: subject.into(),
         outcome,
         message: message.into(),
+        file: (outcome == Outcome::Fail)
+            .then(|| "stage1/usr_from_coreos/manifest-amd64-usr.d/bash.manifest".into()),
+        line: None,
     };
     Report {
         command: "smoketest",

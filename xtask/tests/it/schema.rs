@@ -154,6 +154,8 @@ fn runs() -> Vec<Report> {
             subject: "bin/x".into(),
             outcome: Outcome::Skip,
             message: "".into(),
+            file: Some("stage1/x.manifest".into()),
+            line: Some(7),
         }],
         ..Report::default()
     };

@@ -38,7 +38,7 @@ impl<'a> Checks<'a> {
     ) {
         let (subject, message) = (subject.into(), message.into());
         self.context.term.stage("passed", format!("{name} {subject}: {message}"));
-        self.all.push(Check { name, subject, outcome: Outcome::Pass, message });
+        self.push(name, subject, Outcome::Pass, message);
     }
 
     /// One of many that passed.
@@ -48,30 +48,34 @@ impl<'a> Checks<'a> {
         subject: impl Into<String>,
         message: impl Into<String>,
     ) {
-        self.all.push(Check {
-            name,
-            subject: subject.into(),
-            outcome: Outcome::Pass,
-            message: message.into(),
-        });
+        self.push(name, subject.into(), Outcome::Pass, message.into());
     }
 
+    /// `file` is the manifest that lists the subject, or would.
     pub(super) fn fail(
         &mut self,
         name: &'static str,
         subject: impl Into<String>,
+        file: Option<String>,
         message: impl Into<String>,
     ) {
         let (subject, message) = (subject.into(), message.into());
         let first = message.lines().next().unwrap_or_default();
         self.context.term.warn(format!("{name} {subject}: {first}"));
-        self.all.push(Check { name, subject, outcome: Outcome::Fail, message });
+        let listed = file.as_ref().map(|file| text(self.context, file));
+        let line =
+            listed.and_then(|text| text.entries().find(|(_, line)| *line == subject).map(|(at, _)| at + 1));
+        self.all.push(Check { name, subject, outcome: Outcome::Fail, message, file, line });
     }
 
     pub(super) fn skip(&mut self, name: &'static str, subject: impl Into<String>, reason: impl Into<String>) {
         let (subject, message) = (subject.into(), reason.into());
         self.context.term.stage("skipped", format!("{name} {subject}: {message}"));
-        self.all.push(Check { name, subject, outcome: Outcome::Skip, message });
+        self.push(name, subject, Outcome::Skip, message);
+    }
+
+    fn push(&mut self, name: &'static str, subject: String, outcome: Outcome, message: String) {
+        self.all.push(Check { name, subject, outcome, message, file: None, line: None });
     }
 }
 
@@ -86,26 +90,20 @@ pub(super) fn manifests(
     let of_flavor = listings.filter(|listing| listing.board == board && listing.flavor == *flavor);
     let lists = |file: &String| {
         let Some(path) = path else { return true };
-        let text = context
-            .sources
-            .manifests
-            .get(file)
-            .map_or_else(|| ManifestText::parse(b""), |bytes| ManifestText::parse(bytes));
-        text.entries().any(|(_, entry)| entry == path)
+        text(context, file).entries().any(|(_, entry)| entry == path)
     };
     of_flavor.map(|listing| listing.file.clone()).filter(lists).collect()
+}
+
+fn text(context: &Context<'_>, file: &str) -> ManifestText {
+    ManifestText::parse(context.sources.manifests.get(file).map_or(&[][..], Vec::as_slice))
 }
 
 /// The lines of a flavor's manifests, each with the manifest that has it.
 pub(super) fn entries(context: &Context<'_>, board: Board, flavor: &Flavor) -> Vec<(String, String)> {
     let files = manifests(context, board, flavor, None);
     let of_file = |file: String| {
-        let text = context
-            .sources
-            .manifests
-            .get(&file)
-            .map_or_else(|| ManifestText::parse(b""), |bytes| ManifestText::parse(bytes));
-        text.entries().map(|(_, entry)| (entry.to_owned(), file.clone())).collect::<Vec<_>>()
+        text(context, &file).entries().map(|(_, entry)| (entry.to_owned(), file.clone())).collect::<Vec<_>>()
     };
     files.into_iter().flat_map(of_file).collect()
 }

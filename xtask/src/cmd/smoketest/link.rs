@@ -38,10 +38,10 @@ pub(super) fn check(
     } else {
         context.term.warn(format!("link {board} {flavor}: {sum}"));
     }
-    for (path, message) in
-        findings.map(|findings| disagreements(subject, &linked, findings)).unwrap_or_default()
-    {
-        checks.fail("link", path, message);
+    let disagreements =
+        findings.map(|findings| disagreements(context, subject, &linked, findings)).unwrap_or_default();
+    for (path, file, message) in disagreements {
+        checks.fail("link", path, Some(file), message);
     }
     Ok(())
 }
@@ -67,12 +67,17 @@ fn tell(context: &Context<'_>, subject: &Subject, linked: &Linked, checks: &mut 
     let hint = checks.hint(&remedy);
     let message =
         format!("{problems}\n{board} {flavor}: {home} lists {file} and lacks what it needs\n{hint}");
-    checks.fail("link", file, message);
+    checks.fail("link", file, Some(home), message);
 }
 
 /// Where the real loader and the check of the manifests contradict each other: one of them is wrong, and a person
-/// must know.
-fn disagreements(subject: &Subject, linked: &LinkCheck, findings: &[Finding]) -> Vec<(String, String)> {
+/// must know. The path, its manifest, and what each says.
+fn disagreements(
+    context: &Context<'_>,
+    subject: &Subject,
+    linked: &LinkCheck,
+    findings: &[Finding],
+) -> Vec<(String, String, String)> {
     let (board, flavor) = (subject.rootfs.board, &subject.flavor);
     // A line that two flavors share is told once, for the first of them: it may be the reason in the other as well.
     let of_board: Vec<&Finding> = findings
@@ -92,7 +97,7 @@ fn disagreements(subject: &Subject, linked: &LinkCheck, findings: &[Finding]) ->
              {board} {flavor}; please report it, with {}",
             subject.rootfs.path.display()
         );
-        (file.file.to_string(), message)
+        (file.file.to_string(), checks::home_beside(context, subject.rootfs.board, &subject.flavor, file.file.as_str()), message)
     });
     let links =
         |by: &String| linked.files.iter().any(|file| file.file.as_str() == by && file.problems.is_empty());
@@ -104,7 +109,7 @@ fn disagreements(subject: &Subject, linked: &LinkCheck, findings: &[Finding]) ->
              {board} {flavor}",
             finding.message
         );
-        all_link.then(|| (finding.path.clone(), message))
+        all_link.then(|| (finding.path.clone(), finding.file.clone(), message))
     });
     unknown.chain(unfounded).collect()
 }

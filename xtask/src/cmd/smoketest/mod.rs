@@ -144,7 +144,7 @@ fn built(context: &Context<'_>, build: &Build<'_>, checks: &mut Checks<'_>) -> R
             // This tree's build and rkt's say it with these words; mending finds no successor for all of them.
             let is_missing = ["not in the image", "missing from"].iter().any(|words| tail.contains(words));
             let hint = checks.hint(if is_missing { &Remedy::DropMissing } else { &Remedy::Mend });
-            checks.fail("build", what, format!("{tail}\nall of it: {log}\n{hint}"));
+            checks.fail("build", what, None, format!("{tail}\nall of it: {log}\n{hint}"));
             return Ok(false);
         }
     }

@@ -30,9 +30,11 @@ pub(super) fn check(context: &Context<'_>, subject: &Subject, checks: &mut Check
         checks.pass("rootfs", what, format!("{} paths, as listed and as in the image", listed.len()));
     }
     for (path, message) in bad {
+        let file = listed.get(path.as_str()).cloned();
         checks.fail(
             "rootfs",
             path,
+            file,
             format!("{message}\n{board} {flavor}, in {}", subject.rootfs.path.display()),
         );
     }

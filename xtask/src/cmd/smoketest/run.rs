@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Subject;
 use super::checks::{self, Checks};
 use crate::cmd::context::Context;
-use crate::coreos::{Board, SystemdVersion};
+use crate::coreos::SystemdVersion;
 use crate::edge::boot::rkt::{GUIDES_APP, RktRun};
 use crate::edge::boot::{Boot, Verdict, diagnosis::Lack, nspawn, rkt, vm};
 use crate::fault::{Fault, OrFault, Result};
@@ -51,7 +51,8 @@ pub(super) fn check(
                     message.push_str(&format!("  | {line}\n"));
                 }
                 message.push_str(&format!("all of it: {}", log.display()));
-                checks.fail("run", what, message);
+                let file = missing.first().map(|lack| home(context, subject, lack));
+                checks.fail("run", what, file, message);
             }
             Verdict::Impossible(reason) => {
                 checks.skip("run", what, reason.clone());
@@ -91,13 +92,21 @@ fn systemd(subject: &Subject) -> Option<SystemdVersion> {
     fs::read_to_string(subject.rootfs.path.join("systemd-version")).ok()?.trim().parse().ok()
 }
 
+/// The manifest that lacks it.
+fn home(context: &Context<'_>, subject: &Subject, lack: &Lack) -> String {
+    let (board, flavor) = (subject.rootfs.board, &subject.flavor);
+    match &lack.there {
+        Some(there) => checks::home_beside(context, board, flavor, there.file.as_str()),
+        None => checks::home_of(context, board, flavor, &lack.what),
+    }
+}
+
 fn lacking(context: &Context<'_>, subject: &Subject, lack: &Lack, checks: &Checks<'_>) -> String {
     let Lack { what, why, there } = lack;
-    let (board, flavor): (Board, _) = (subject.rootfs.board, &subject.flavor);
     if let Some(there) = there {
         return unreached(context, subject, lack, there, checks);
     }
-    let file = checks::home_of(context, board, flavor, what);
+    let file = home(context, subject, lack);
     let is_needed = what.contains(".so") || !what.contains('/');
     let remedy = if is_needed { Remedy::Mend } else { Remedy::add(&file, [what]) };
     format!("{what} is missing ({why}): {file} lacks it\n{}\n", checks.hint(&remedy))
@@ -107,14 +116,15 @@ fn lacking(context: &Context<'_>, subject: &Subject, lack: &Lack, checks: &Check
 fn unreached(
     context: &Context<'_>,
     subject: &Subject,
-    Lack { what, why, .. }: &Lack,
+    lack: &Lack,
     Unreached { file, way }: &Unreached,
     checks: &Checks<'_>,
 ) -> String {
+    let Lack { what, why, .. } = lack;
     let Some(BrokenWay { directory, link }) = way else {
         return format!("{what} was not found ({why}), and it is there: {file}\n");
     };
-    let home = checks::home_beside(context, subject.rootfs.board, &subject.flavor, file.as_str());
+    let home = home(context, subject, lack);
     let hint = checks.hint(&Remedy::add(&home, [link.as_str()]));
     format!(
         "{what} was not found ({why}): it is {file}, and {directory} leads there through {link} only: {home} lacks \
