@@ -82,9 +82,9 @@ impl Lists {
         release: &Release,
     ) -> Result<Lists> {
         let all = places.all(&places.first(board, release, None)?);
-        for dir in &all {
-            let url = dir.file(places.brand.contents_list());
-            let Some((contents, signer)) = road.list(&url)? else { continue };
+        let urls: Vec<String> = all.iter().map(|dir| dir.file(places.brand.contents_list())).collect();
+        for (dir, url) in all.iter().zip(&urls) {
+            let Some((contents, signer)) = road.list(url)? else { continue };
             let packages = road.list(&dir.file(places.brand.packages_list()))?;
             road.term.stage("verified", format!("{url}: signed {} by {}", signer.signed_at, signer.subkey));
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -93,6 +93,8 @@ impl Lists {
             let systemd = identity::systemd_version(&tree).or_else(|why| package().ok_or(why));
             return Ok(Lists { dir: dir.clone(), tree, systemd });
         }
-        Err(places.not_there(release, board, others, &all))
+        let fault = places.not_there(("list of contents", &urls), release, board, others);
+        let hint = fault.hint.map(|hint| format!("leave --preview out, for what the image tells, or {hint}"));
+        Err(Fault { hint, ..fault })
     }
 }

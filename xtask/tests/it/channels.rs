@@ -177,6 +177,26 @@ fn boards_on_different_channels_are_an_error_and_a_board_without_an_image_is_nam
     assert!(message(&lacking).contains("--board amd64-usr"), "{lacking}");
 }
 
+#[test]
+fn what_is_nowhere_is_named_with_the_command_that_asks_for_the_newest() {
+    let scene = Scene::new(&[("alpha", &[]), ("beta", &[]), ("stable", &[])]);
+    let tree = scene.tree().display().to_string();
+    for (option, lacking, file, way_on) in [
+        ("", "image", "pxe_image.cpio.gz is not there", "check the number"),
+        ("--preview", "list of contents", "image_contents.txt is not there", "leave --preview out"),
+    ] {
+        let (document, _) = scene.run(&format!("bump-coreos 1032.0.0 --signing-key key.asc {option}"));
+        assert_eq!(document["exit_code"], 2, "{document}");
+        let told = message(&document);
+        let newest =
+            format!("cargo xtask --repo {tree} bump-coreos latest --insecure-http --signing-key key.asc");
+        let lacking = format!("there is no {lacking} of 1032.0.0 for amd64-usr");
+        for words in [&lacking, file, way_on, &newest] {
+            assert!(told.contains(words), "{words}: {told}");
+        }
+    }
+}
+
 /// What the message says can be done, can be done.
 #[test]
 fn an_image_for_another_board_is_told_with_what_the_tree_has() {

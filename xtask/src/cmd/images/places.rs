@@ -103,16 +103,16 @@ impl<'a> Places<'a> {
             .hint("leave --channel out, or run it once without --offline"))
     }
 
-    /// None of the places has the release for this board; `others` are the further boards of the run.
+    /// None of `urls` has what is wanted of the release for this board; `others` are the further boards of the run.
     pub(in crate::cmd) fn not_there(
         &self,
+        (wanted, urls): (&str, &[String]),
         release: &Release,
         board: Board,
         others: &[Board],
-        places: &[ReleaseDir],
     ) -> Fault {
-        let asked = places.iter().map(|place| format!("{} is not there", place.image()));
-        let fault = Fault::failed(format!("there is no image of {release} for {board}"));
+        let asked = urls.iter().map(|url| format!("{url} is not there"));
+        let fault = Fault::failed(format!("there is no {wanted} of {release} for {board}"));
         let way_on = match (&self.mirror, self.channel) {
             (Some(_), _) => "check the mirror's layout: MIRROR/BOARD/RELEASE/FILE".to_owned(),
             (None, Some(channel)) => {

@@ -61,7 +61,8 @@ impl Search<'_, '_> {
         let Some(image) = found else {
             let others: Vec<Board> =
                 self.asked.boards.iter().copied().filter(|other| *other != board).collect();
-            return Err(places.not_there(release, board, &others, &all));
+            let urls: Vec<String> = all.iter().map(ReleaseDir::image).collect();
+            return Err(places.not_there(("image", &urls), release, board, &others));
         };
         let dir = ReleaseDir::of_image(&image.origin().source)?;
         if dir != first && road.client.is_offline() {
