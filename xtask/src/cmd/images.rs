@@ -229,8 +229,9 @@ impl Opened {
     fn tell(&self, term: &Term) {
         let ImageOrigin { board, digest, signature, .. } = &self.origin;
         term.detail("image", format!("{board}: {digest}, {} nodes", self.image.tree().iter().count()));
-        if let Some(Signer { primary, subkey, signed_at, .. }) = signature {
-            term.detail("signed", format!("{signed_at} by {primary}, subkey {subkey}"));
+        if let Some(signer) = signature {
+            let Signer { primary, subkey, signed_at, .. } = signer;
+            term.detail("signed", format!("{signed_at} by {primary}, {} {subkey}", signer.key()));
         }
     }
 
@@ -251,11 +252,36 @@ impl Opened {
 
 /// Who signed an image, for people.
 fn sentence(origin: &ImageOrigin) -> String {
-    let Some(Signer { primary, subkey, signed_at, name }) = &origin.signature else {
+    let Some(signer) = &origin.signature else {
         return format!("{}: not signed, and --unsigned accepts that", origin.source);
     };
+    let Signer { primary, subkey, signed_at, name } = signer;
     let name = name.as_deref().unwrap_or(primary);
     let short = subkey.get(subkey.len().saturating_sub(8)..).unwrap_or(subkey);
     let on = signed_at.get(..10).unwrap_or(signed_at);
-    format!("{}: {name}, signed {on} by subkey {short}", origin.source)
+    format!("{}: {name}, signed {on} by {} {short}", origin.source, signer.key())
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn the_key_that_signed_is_called_what_it_is() {
+        let mut told = String::new();
+        for mut origin in sample::bump().images {
+            told += &(sentence(&origin) + "\n");
+            if let Some(signer) = &mut origin.signature {
+                signer.subkey = signer.primary.clone();
+            }
+            told += &(sentence(&origin) + "\n");
+        }
+        expect![[r#"
+            https://alpha.release.core-os.net/amd64-usr/1032.0.0/x.cpio.gz: CoreOS Buildbot <buildbot@coreos.com>, signed 2016-04-28 by subkey 1CB5FA26
+            https://alpha.release.core-os.net/amd64-usr/1032.0.0/x.cpio.gz: CoreOS Buildbot <buildbot@coreos.com>, signed 2016-04-28 by primary key 93D2DCB4
+        "#]].assert_eq(&told);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Report, short};
+use super::{Report, Signer, short};
 use crate::coreos::Brand;
 use crate::manifest::finding::{Fix, FixKind};
 use crate::usr::name;
@@ -27,8 +27,8 @@ pub fn message(report: &Report) -> String {
     for image in &report.images {
         let _ = write!(out, "\nImage of {}: {}\n{}\n", image.board, image.source, image.digest);
         if let Some(signer) = &image.signature {
-            let _ =
-                writeln!(out, "signed {} by {} (subkey {})", signer.signed_at, signer.primary, signer.subkey);
+            let Signer { primary, subkey, signed_at, .. } = signer;
+            let _ = writeln!(out, "signed {signed_at} by {primary} ({} {subkey})", signer.key());
         }
     }
     name::readable(&out).into_owned()

@@ -177,7 +177,7 @@ fn provenance(report: &Report) -> String {
                 |signer| {
                     let name =
                         signer.name.as_deref().map(|name| format!("{} ", inline(name))).unwrap_or_default();
-                    format!("{name}{} by subkey {}", code(&signer.primary), code(&signer.subkey))
+                    format!("{name}{} by {} {}", code(&signer.primary), signer.key(), code(&signer.subkey))
                 },
             ),
             signer.map(|signer| signer.signed_at.clone()).unwrap_or_default(),

@@ -108,6 +108,13 @@ pub struct Signer {
     pub name: Option<String>,
 }
 
+impl Signer {
+    /// What the key that signed is called: a primary key may sign as well as its subkeys.
+    pub fn key(&self) -> &'static str {
+        if self.subkey == self.primary { "primary key" } else { "subkey" }
+    }
+}
+
 /// One check of `smoketest`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
