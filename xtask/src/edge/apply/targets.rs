@@ -1,6 +1,7 @@
 //! What a plan replaces: the real files, looked at once more before anything is written.
 
 use std::fs::{self, Metadata, OpenOptions};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -8,6 +9,7 @@ use super::journal::may_be_replaced;
 use crate::edge::repo;
 use crate::fault::{Fault, OrFault, Result};
 use crate::plan::edit::{EditPlan, FileEdit};
+use crate::report::again::quoted;
 
 /// A file to replace.
 #[derive(Debug)]
@@ -73,7 +75,9 @@ fn look_at(root: &Path, edit: &FileEdit) -> Result<Metadata> {
         .hint(format!("chmod u+w {}", path.display())));
     }
     // A rename asks the directory alone: the file, and a read-only file system, are asked here.
-    OpenOptions::new().append(true).open(&path).or_fault(|| format!("{} may not be written", edit.path))?;
+    if let Err(error) = OpenOptions::new().append(true).open(&path) {
+        return Err(unwritable(&edit.path, &path, &error));
+    }
     let found = fs::read(&path).or_fault(|| format!("cannot read {}", path.display()))?;
     if found != edit.before {
         return Err(Fault::failed(format!("{} was changed by someone else since it was read", edit.path))
@@ -81,4 +85,41 @@ fn look_at(root: &Path, edit: &FileEdit) -> Result<Metadata> {
             .hint("run the command again"));
     }
     Ok(metadata)
+}
+
+/// The mode would let somebody write, and the system does not let us.
+fn unwritable(name: &str, path: &Path, error: &io::Error) -> Fault {
+    let path = quoted(&path.display().to_string());
+    Fault::failed(format!("{name} may not be written")).because(error).hint(match error.kind() {
+        ErrorKind::PermissionDenied => {
+            format!("run it as the owner of the file, whom this names: ls -l {path}")
+        }
+        ErrorKind::ReadOnlyFilesystem => {
+            format!("work on a tree that is mounted for writing; this one: findmnt -T {path}")
+        }
+        _ => format!("see what is there: ls -l {path}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_not_to_write_has_a_way_on() {
+        for (kind, hint) in [
+            (
+                ErrorKind::PermissionDenied,
+                "run it as the owner of the file, whom this names: ls -l '/my tree/f'",
+            ),
+            (
+                ErrorKind::ReadOnlyFilesystem,
+                "work on a tree that is mounted for writing; this one: findmnt -T '/my tree/f'",
+            ),
+            (ErrorKind::ExecutableFileBusy, "see what is there: ls -l '/my tree/f'"),
+        ] {
+            let fault = unwritable("f", Path::new("/my tree/f"), &kind.into());
+            assert_eq!((fault.message.as_str(), fault.hint.as_deref()), ("f may not be written", Some(hint)));
+        }
+    }
 }
