@@ -261,6 +261,16 @@ fn what_is_refused_leaves_nothing_behind() {
 }
 
 #[test]
+fn what_is_nowhere_leaves_no_folder() {
+    let site = Site::new();
+    let nowhere = site.mirror(&[]).url();
+    assert!(!site.shelf().exists());
+    let _ = site.road().release(&site.wanted_at(&[&nowhere]), &any);
+    assert!(site.road_with(true, "key.asc").release(&site.wanted(), &any).is_err());
+    assert!(!site.shelf().exists());
+}
+
+#[test]
 fn offline_takes_what_is_there() {
     let site = Site::new();
     let offline = site.road_with(true, "key.asc");

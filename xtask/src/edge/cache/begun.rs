@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use super::folder::private_folder;
 use super::shelf::Shelf;
 use crate::edge::http::Resume;
 use crate::edge::term::Term;
@@ -20,6 +21,7 @@ pub(super) struct Begun {
 impl Begun {
     /// Waits until nobody else downloads for this shelf.
     pub(super) fn lock(shelf: &Shelf, term: &Term) -> Result<Begun> {
+        private_folder(&shelf.folder)?;
         let path = shelf.folder.join("lock");
         let about = || format!("cannot lock {}", path.display());
         let lock = private(OpenOptions::new().write(true).create(true)).open(&path).or_fault(about)?;

@@ -54,10 +54,15 @@ impl Cache {
     /// # Errors
     /// It cannot be made, or others may write to the cache.
     pub fn folder(&self, below: impl AsRef<Path>) -> Result<PathBuf> {
-        self.claim()?;
-        let path = self.root.join(below);
+        let path = self.place(below)?;
         private_folder(&path)?;
         Ok(path)
+    }
+
+    /// The path of a folder that may not be there yet, and that nobody else writes to.
+    pub(super) fn place(&self, below: impl AsRef<Path>) -> Result<PathBuf> {
+        self.claim()?;
+        Ok(self.root.join(below))
     }
 
     /// Where bytes lie that are not proved yet.
@@ -88,7 +93,8 @@ impl Cache {
     }
 }
 
-fn private_folder(path: &Path) -> Result<()> {
+/// Makes a folder of the cache, and those above it.
+pub(super) fn private_folder(path: &Path) -> Result<()> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)

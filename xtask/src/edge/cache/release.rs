@@ -79,7 +79,13 @@ impl Road<'_> {
             }
         }
         let first = urls.first().map(String::as_str).unwrap_or_default();
-        Err(refused.unwrap_or_else(|| self.client.offline(first)))
+        let unknown = images.iter().find(|kept| kept.origins.is_empty());
+        Err(refused.unwrap_or_else(|| {
+            unknown.iter().fold(self.client.offline(first), |fault, kept| {
+                let lost = kept.noted_in();
+                fault.because(format!("an image is kept, and {} does not tell from where", lost.display()))
+            })
+        }))
     }
 
     /// The image at one URL: one that is known to come from there, else what the server has now.

@@ -2,16 +2,18 @@
 
 use std::cmp::Reverse;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::folder::Cache;
 use super::release::Wanted;
 use super::signature::{self, beside};
+use crate::edge::http::ReleaseDir;
 use crate::edge::image::Digest;
 use crate::fault::{OrFault, Result};
 
-/// One folder. What is read here needs no lock: an image appears by one rename, after what stands beside it.
+/// One folder, made when there is something to put into it. What is read here needs no lock: an image appears by one rename, after what stands beside it.
 pub(super) struct Shelf {
     pub(super) folder: PathBuf,
     /// The name of the image's file.
@@ -29,6 +31,11 @@ pub(super) struct OnShelf {
 }
 
 impl OnShelf {
+    /// The file that has the origins.
+    pub(super) fn noted_in(&self) -> PathBuf {
+        origins(&self.image)
+    }
+
     pub(super) fn is_from(&self, url: &str) -> bool {
         self.origins.iter().any(|origin| origin == url)
     }
@@ -38,19 +45,25 @@ impl Shelf {
     pub(super) fn of(cache: &Cache, wanted: &Wanted) -> Result<Shelf> {
         let Wanted { brand, board, release, .. } = wanted;
         let below: PathBuf = ["releases", brand.id(), board.id(), release.as_str()].iter().collect();
-        Ok(Shelf { folder: cache.folder(below)?, image: brand.pxe_image() })
+        Ok(Shelf { folder: cache.place(below)?, image: brand.pxe_image() })
     }
 
     /// Every image that was put here, the newest first.
     pub(super) fn images(&self) -> Result<Vec<OnShelf>> {
         let about = || format!("cannot read {}", self.folder.display());
         let mut found = Vec::new();
-        for entry in fs::read_dir(&self.folder).or_fault(about)? {
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(found),
+            entries => entries.or_fault(about)?,
+        };
+        for entry in entries {
             let image = entry.or_fault(about)?.path().join(self.image);
             let Ok(placed) = fs::metadata(&image).and_then(|found| found.modified()) else { continue };
             if let Some(signature) = signature::read(&beside(&image))? {
                 let origins = fs::read_to_string(origins(&image)).unwrap_or_default();
-                let origins = origins.lines().map(str::to_owned).collect();
+                // What is no address was not written here.
+                let origins = origins.lines().filter(|line| ReleaseDir::of_image(line).is_ok());
+                let origins = origins.map(str::to_owned).collect();
                 found.push(OnShelf { image, signature, origins, placed });
             }
         }

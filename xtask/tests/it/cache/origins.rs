@@ -55,6 +55,25 @@ fn offline_any_origin_will_do_and_is_told() {
 }
 
 #[test]
+fn an_image_of_unknown_origin_is_told_and_is_known_again_once_it_was_asked_for() {
+    let site = Site::new();
+    let from = site.fetch().with_file_name("from");
+    let own = site.server.url();
+    for lost in [None, Some("nonsense\n"), Some("")] {
+        match lost {
+            None => fs::remove_file(&from).unwrap(),
+            Some(text) => fs::write(&from, text).unwrap(),
+        }
+        let fault = source(&site, true, &[&own]).unwrap_err();
+        let told = format!("an image is kept, and {} does not tell from where", from.display());
+        assert!(fault.causes.contains(&told), "{fault}");
+        assert!(source(&site, false, &[&own]).unwrap().is_some());
+        assert!(source(&site, true, &[&own]).unwrap().is_some());
+    }
+    assert_eq!(site.downloads(), 1 + 3, "the head of each answer, and no more");
+}
+
+#[test]
 fn an_address_that_may_not_be_asked_is_not_answered_from_the_cache() {
     let site = Site::new();
     site.fetch();
