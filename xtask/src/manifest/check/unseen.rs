@@ -81,8 +81,12 @@ impl<'a> Checker<'a, '_> {
         }
     }
 
-    /// Offers a library to one manifest of a flavor, unless it was offered to another one: a line there serves it all.
+    /// Offers a library to one manifest of a flavor, unless it was offered to another one: a line there serves it all. What
+    /// a file needs by `DT_NEEDED` too is told as a need.
     fn offers(&mut self, library: &UsrPath, home: Home<'_>) -> bool {
+        if self.needs.unmet.values().any(|unmet| unmet.chain.contains(library)) {
+            return false;
+        }
         let elsewhere = self.told.serves(library.as_str(), self.stage.of, |file| file != home.file);
         if !elsewhere {
             self.told.names(library.as_str(), home.file);
