@@ -1,5 +1,6 @@
 //! One commit of exactly the files that a bump changed (git, through xshell).
 
+use std::fs;
 use std::path::Path;
 
 use xshell::{Shell, cmd};
@@ -60,9 +61,17 @@ fn names(entries: &[&str], separator: &str) -> String {
 /// When git refuses, as a hook may: nothing is committed then.
 pub fn commit(root: &Path, files: &[&str], message: &str) -> Result<String> {
     let git = Git::at(root)?;
-    let arguments = with_files(&["commit", "--quiet", "--only", "--file=-"], files);
-    git.run_with(&arguments, message)
-        .map_err(|fault| fault.while_doing("git did not commit the change, so nothing is changed"))
+    // A file, not standard input: a hook may say no before git has read that, and what it said would be lost in a
+    // broken pipe.
+    let place = git.run(&["rev-parse", "--git-path", "XTASK_COMMIT_MSG"])?;
+    let file = root.join(place.trim_end());
+    let about = || format!("cannot write the message of the commit to {}", file.display());
+    fs::write(&file, message).or_fault(about)?;
+    let from = format!("--file={}", place.trim_end());
+    let made = git.run(&with_files(&["commit", "--quiet", "--only", &from], files));
+    // One that stays is written over by the next.
+    let _ = fs::remove_file(&file);
+    made.map_err(|fault| fault.while_doing("git did not commit the change, so nothing is changed"))
         .map_err(|fault| fault.hint("mend what git says and run it again, or leave --commit out"))?;
     // The commit is made, whatever it is called.
     Ok(git
@@ -86,16 +95,11 @@ impl Git<'_> {
     }
 
     fn run(&self, arguments: &[&str]) -> Result<String> {
-        self.run_with(arguments, "")
-    }
-
-    fn run_with(&self, arguments: &[&str], stdin: &str) -> Result<String> {
         let root = self.root;
         // A file name is a file name, whatever signs it holds.
         let git = cmd!(self.shell, "git --literal-pathspecs -C {root} {arguments...}");
         let output = git
             .quiet()
-            .stdin(stdin)
             .ignore_status()
             .output()
             .or_fault(|| "git does not start")
