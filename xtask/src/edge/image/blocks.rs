@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 
 use backhand::compression::CompressionAction;
 
-use super::compressors::Compressors;
+use super::compressors::BLOCKS;
 use super::tables::{Layout, Stored, Tables, broken, told};
 use crate::fault::{Result, isolated};
 
@@ -103,7 +103,7 @@ impl<'a> Blocks<'a> {
         if stored.compressed {
             // The decompressors fill the room there is; what is left out of a larger block is noticed by its length.
             block.reserve_exact(self.tables.block_size as usize);
-            let inflate = || Compressors.decompress(bytes, block, self.tables.compressor);
+            let inflate = || BLOCKS.decompress(bytes, block, self.tables.compressor);
             isolated("the decompressor", inflate)?
                 .map_err(|error| broken("a block does not decompress").because(told(&error)))?;
         }

@@ -8,45 +8,25 @@ use backhand::kind::Kind;
 use backhand::{BackhandError, FilesystemCompressor, MAX_BLOCK_SIZE, SuperBlock};
 use ruzstd::decoding::FrameDecoder;
 
-/// Inflates blocks; it never writes any.
-pub(super) struct Compressors;
-
 /// A block of a table, inflated (`SQUASHFS_METADATA_SIZE` in Linux `fs/squashfs/squashfs_fs.h`).
 pub(super) const TABLE_BLOCK: usize = 8192;
 
+/// Inflates the blocks of files.
+pub(super) static BLOCKS: Inflater = Inflater { most: MAX_BLOCK_SIZE as usize };
+/// Inflates the blocks of tables.
+static TABLES: Inflater = Inflater { most: TABLE_BLOCK };
+
 /// What the squashfs reader is told of us: it reads nothing but tables.
 pub(super) fn kind_of_tables() -> Kind {
-    Kind::new_v4(&TableBlocks)
+    Kind::new_v4(&TABLES)
 }
 
-/// Inflates the blocks of tables, none to more than a block holds: gzip and xz would let one grow to 4 MiB and more.
-struct TableBlocks;
-
-impl CompressionAction for TableBlocks {
-    type Error = BackhandError;
-    type Compressor = Compressor;
-    type FilesystemCompressor = FilesystemCompressor;
-    type SuperBlock = SuperBlock;
-
-    fn decompress(
-        &self,
-        bytes: &[u8],
-        out: &mut Vec<u8>,
-        compressor: Compressor,
-    ) -> Result<(), BackhandError> {
-        Compressors.decompress(bytes, out, compressor)?;
-        if out.len() > TABLE_BLOCK {
-            return Err(BackhandError::CorruptedOrInvalidSquashfs);
-        }
-        Ok(())
-    }
-
-    fn compress(&self, bytes: &[u8], fc: FilesystemCompressor, size: u32) -> Result<Vec<u8>, BackhandError> {
-        Compressors.compress(bytes, fc, size)
-    }
+/// Inflates blocks, none to more than so many bytes: gzip and xz would let one grow to 4 MiB and more. It writes none.
+pub(super) struct Inflater {
+    most: usize,
 }
 
-impl CompressionAction for Compressors {
+impl CompressionAction for Inflater {
     type Error = BackhandError;
     type Compressor = Compressor;
     type FilesystemCompressor = FilesystemCompressor;
@@ -66,10 +46,11 @@ impl CompressionAction for Compressors {
                 decoder.set_max_window_size(u64::from(MAX_BLOCK_SIZE));
                 decoder
                     .decode_all_to_vec(bytes, out)
-                    .map_err(|error| BackhandError::StdIo(std::io::Error::other(error.to_string())))
+                    .map_err(|error| BackhandError::StdIo(std::io::Error::other(error.to_string())))?;
             }
-            other => DefaultCompressor.decompress(bytes, out, other),
+            other => DefaultCompressor.decompress(bytes, out, other)?,
         }
+        if out.len() > self.most { Err(BackhandError::CorruptedOrInvalidSquashfs) } else { Ok(()) }
     }
 
     fn compress(&self, _: &[u8], fc: FilesystemCompressor, _: u32) -> Result<Vec<u8>, BackhandError> {
