@@ -85,7 +85,7 @@ make_tree() {
   local programs=()
   for name in bash mount ip ls cat cp mv chmod chown ssh-keygen findmnt lsblk kmod udevadm; do programs+=("/usr/bin/$name"); done
   for path in /usr/bin/systemd-* /usr/bin/*ctl /usr/lib/systemd/systemd*; do
-    if [ -f "$path" ] && [ -x "$path" ]; then programs+=("$path"); fi
+    if [ -f "$path" ] && [ -x "$path" ] && [ ! -L "$path" ]; then programs+=("$path"); fi
   done
   {
     for path in "${programs[@]}"; do
@@ -112,7 +112,7 @@ chain() {
   while :; do
     echo "$path"
     [ -L "$path" ] || break
-    path=$(cd "$(dirname "$path")" && realpath -ms "$(readlink "$path")")
+    path=$(cd "$(dirname "$path")" && realpath -ms "$(readlink "$path")" | sed 's|^/lib|/usr/lib|')
   done
 }
 
