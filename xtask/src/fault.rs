@@ -50,6 +50,11 @@ impl Fault {
         Fault::failed(message).because(text.unwrap_or("it panicked, and gave no reason"))
     }
 
+    /// The same of code that read bytes which may mean harm.
+    pub fn gave_up(what: &str, panic: &(dyn Any + Send)) -> Fault {
+        Fault::of_panic(format!("{what} gave up on these bytes"), panic)
+    }
+
     /// Adds the innermost cause known so far. Errors of some crates have no text: they tell nothing, and are left out.
     #[must_use]
     pub fn because(mut self, cause: impl fmt::Display) -> Fault {
@@ -112,8 +117,7 @@ impl<T, E: std::error::Error> OrFault<T> for std::result::Result<T, E> {
 /// It panicked; the cause is what it said.
 pub fn isolated<T>(what: &str, run: impl FnOnce() -> T) -> Result<T> {
     // Whatever the closure was building is dropped with it, so nothing half made is seen afterwards.
-    catch_unwind(AssertUnwindSafe(run))
-        .map_err(|panic| Fault::of_panic(format!("{what} gave up on these bytes"), panic.as_ref()))
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| Fault::gave_up(what, &*panic))
 }
 
 #[cfg(test)]

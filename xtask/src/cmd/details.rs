@@ -27,6 +27,9 @@ pub fn tell_trust(term: &Term, keyring: &Keyring) {
 
 /// Tells what was read of a tree.
 pub(super) fn tell_tree(term: &Term, tree: &Tree, sources: &Stage1Sources, pins: &CommonMk) {
+    if !term.is_verbose() {
+        return;
+    }
     let lines = |bytes: &[u8]| bytes.split_inclusive(|byte| *byte == b'\n').count();
     let all: usize = sources.manifests.values().map(|bytes| lines(bytes)).sum();
     let boards: Vec<&str> = sources.boards().into_iter().map(Board::id).collect();

@@ -228,7 +228,7 @@ impl Opened {
     /// What tells this image from any other, and who answers for it.
     fn tell(&self, term: &Term) {
         let ImageOrigin { board, digest, signature, .. } = &self.origin;
-        term.detail("image", format!("{board}: {digest}, {} nodes", self.image.tree().iter().count()));
+        term.detail("image", format!("{board}: {digest}, {} nodes", self.image.tree().len()));
         if let Some(signer) = signature {
             let Signer { primary, subkey, signed_at, .. } = signer;
             term.detail("signed", format!("{signed_at} by {primary}, {} {subkey}", signer.key()));

@@ -129,11 +129,6 @@ fn digested(chunks: &Chunks) -> Digest {
 }
 
 /// The result of a thread; a panic in it, of a crate that met bytes it did not expect, is a fault like any other.
-fn joined<T>(thread: ScopedJoinHandle<'_, T>, what: &str) -> Result<T> {
-    thread.join().map_err(|panic| panicked(what, panic.as_ref()))
-}
-
-/// A caught panic as a fault.
-pub(super) fn panicked(what: &str, panic: &(dyn std::any::Any + Send)) -> Fault {
-    Fault::of_panic(format!("{what} gave up on these bytes"), panic)
+pub(super) fn joined<T>(thread: ScopedJoinHandle<'_, T>, what: &str) -> Result<T> {
+    thread.join().map_err(|panic| Fault::gave_up(what, &*panic))
 }

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::thread;
 
 use super::blocks::Blocks;
+use super::pass::joined;
 use super::tables::{self, Layout, Tables};
 use crate::fault::{OrFault, Result};
 use crate::usr::facts::{self, Facts};
@@ -125,10 +126,7 @@ impl UsrImage {
                 parts.into_iter().map(|part| scope.spawn(move || self.read_in_order(part))).collect();
             let mut all = Vec::with_capacity(wanted.len());
             for part in reading {
-                let part = part.join();
-                all.extend(
-                    part.map_err(|panic| super::pass::panicked("reading the image", panic.as_ref()))??,
-                );
+                all.extend(joined(part, "reading the image")??);
             }
             Ok(all)
         })
