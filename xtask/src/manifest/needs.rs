@@ -139,14 +139,10 @@ struct Survey<'a, 's> {
 impl<'a, 's> Survey<'a, 's> {
     fn roots(&mut self) -> impl Iterator<Item = &'s UsrPath> + use<'a, 's> {
         let stage = self.stage;
-        let board = stage.of.board;
         self.needs.unread.extend(
             stage.files().filter(|(_, facts)| **facts == Facts::Unread).map(|(path, _)| path.clone()),
         );
-        stage.files().filter_map(move |(path, facts)| match facts {
-            Facts::Elf(elf) if elf.dynamic && elf.machine == board.elf_machine() => Some(path),
-            _ => None,
-        })
+        stage.loadable()
     }
 
     fn load(&mut self, root: &UsrPath) {
@@ -160,15 +156,13 @@ impl<'a, 's> Survey<'a, 's> {
             let told = self.needs.unfit.entry(unfit.path.clone());
             told.or_insert_with(|| (BTreeSet::new(), unfit.why.clone())).0.insert(unfit.needed_by.clone());
         }
-        if !load.missing.is_empty() {
-            self.provide(root, &load);
-        }
-        self.make_sure(root, &load);
+        let image = (!load.missing.is_empty()).then(|| self.provide(root, &load));
+        self.make_sure(root, &load, image);
         self.loaded.extend(load.objects.into_iter().map(|object| object.path));
     }
 
-    /// Finds in the whole image what a load lacks in the stage, with what that lacks in turn.
-    fn provide(&mut self, root: &UsrPath, built: &Load) {
+    /// Finds in the whole image what a load lacks in the stage, with what that lacks in turn; the load in the image.
+    fn provide(&mut self, root: &UsrPath, built: &Load) -> Load {
         let image = self.image.load(root);
         self.needs.unread.extend(image.unread.iter().cloned());
         for missing in &built.missing {
@@ -197,10 +191,12 @@ impl<'a, 's> Survey<'a, 's> {
                 unmet.searched.clone_from(&missing.searched);
             }
         }
+        image
     }
 
-    /// Finds what the stage lacks for the image's own loader to find what a load found in a doubtful way.
-    fn make_sure(&mut self, root: &UsrPath, built: &Load) {
+    /// Finds what the stage lacks for the image's own loader to find what a load found in a doubtful way. `image` is the
+    /// load in the image, where there was one already.
+    fn make_sure(&mut self, root: &UsrPath, built: &Load, image: Option<Load>) {
         let mut doubted: Vec<&Object> = built.objects.iter().filter(|object| is_doubtful(object)).collect();
         if !doubted.is_empty() {
             let bare = self.bare_built.load(root);
@@ -210,7 +206,7 @@ impl<'a, 's> Survey<'a, 's> {
         if doubted.is_empty() {
             return;
         }
-        let loads = [&self.image, &self.bare_image].map(|loader| loader.load(root));
+        let loads = [image.unwrap_or_else(|| self.image.load(root)), self.bare_image.load(root)];
         self.needs.unread.extend(loads.iter().flat_map(|load| load.unread.iter().cloned()));
         for object in doubted {
             let mut sure = loads.iter().flat_map(|load| &load.objects);

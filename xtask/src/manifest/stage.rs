@@ -144,6 +144,15 @@ impl<'a> Stage<'a> {
             .is_some_and(|path| path.is_within(directory))
     }
 
+    /// The programs and libraries of the stage that a loader of its board loads something for, in byte order.
+    pub fn loadable(&self) -> impl Iterator<Item = &UsrPath> {
+        let machine = self.of.board.elf_machine();
+        self.files().filter_map(move |(path, facts)| match facts {
+            Facts::Elf(elf) if elf.dynamic && elf.machine == machine => Some(path),
+            _ => None,
+        })
+    }
+
     /// The regular files of the stage with what is known of them, in byte order.
     pub fn files(&self) -> impl Iterator<Item = (&UsrPath, &'a Facts)> {
         self.present.iter().filter_map(|path| self.tree.facts(path.as_str()).map(|facts| (path, facts)))

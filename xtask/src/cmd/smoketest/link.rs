@@ -97,7 +97,8 @@ fn disagreements(
              {board} {flavor}; please report it, with {}",
             subject.rootfs.path.display()
         );
-        (file.file.to_string(), checks::home_beside(context, subject.rootfs.board, &subject.flavor, file.file.as_str()), message)
+        let home = checks::home_beside(context, board, flavor, file.file.as_str());
+        (file.file.to_string(), home, message)
     });
     let links =
         |by: &String| linked.files.iter().any(|file| file.file.as_str() == by && file.problems.is_empty());

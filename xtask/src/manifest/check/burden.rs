@@ -7,7 +7,6 @@ use crate::manifest::needs::loader;
 use crate::manifest::remedy::Remedy;
 use crate::manifest::stage::{Home, Stage, Texts};
 use crate::manifest::units::started_by;
-use crate::usr::facts::Facts;
 use crate::usr::link::Load;
 use crate::usr::path::UsrPath;
 
@@ -27,10 +26,6 @@ struct Found {
 impl Found {
     fn of(stage: &Stage<'_>) -> Found {
         let image = loader(stage, None);
-        let machine = stage.of.board.elf_machine();
-        let elves = stage
-            .files()
-            .filter(|(_, facts)| matches!(facts, Facts::Elf(elf) if elf.dynamic && elf.machine == machine));
         let starter = |path: &UsrPath| {
             let programs: Vec<UsrPath> =
                 started_by(stage.tree, path).into_iter().map(|(_, program)| program).collect();
@@ -42,7 +37,7 @@ impl Found {
             Some((path.clone(), end.clone()))
         };
         Found {
-            loads: elves.map(|(path, _)| (path.clone(), image.load(path))).collect(),
+            loads: stage.loadable().map(|path| (path.clone(), image.load(path))).collect(),
             starters: stage.present.iter().filter_map(starter).collect(),
             links: stage.present.iter().filter_map(link).collect(),
         }
