@@ -16,3 +16,4 @@ pub mod rootfs;
 pub mod settings;
 pub mod signals;
 pub mod term;
+mod whole;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::cache::sweep::{is_gone, sweep};
 use super::image::Digest;
+use crate::edge::whole;
 use crate::fault::{Fault, OrFault, Result};
 use crate::report::{Report, html, json, markdown};
 
@@ -104,9 +105,7 @@ pub fn keep(cache: &Path, tree: &Path, report: &Report) -> Result<()> {
     for face in Face::ALL {
         let path = folder.join(face.file_name());
         // A reader, and a second run at the same time, see a whole report or the one before.
-        let fresh = folder.join(format!(".{}.{}", face.file_name(), std::process::id()));
-        fs::write(&fresh, face.render(report))
-            .and_then(|()| fs::rename(&fresh, &path))
+        whole::write(&path, face.render(report))
             .or_fault(|| format!("{} cannot be written", path.display()))?;
     }
     let note = folder.join(TREE);

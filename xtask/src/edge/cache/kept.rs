@@ -21,6 +21,7 @@ use super::folder::Cache;
 use super::stamp::Stamp;
 use super::sweep::{is_gone, sweep};
 use crate::edge::image::Digest;
+use crate::edge::whole;
 use crate::fault::{OrFault, Result};
 use crate::usr::tree::UsrTree;
 
@@ -97,9 +98,7 @@ pub(super) fn store(cache: &Cache, path: &Path, terms: &Terms, kept: &Kept) -> R
     }
     let check = Digest::of(head.as_bytes()).hex();
     let text = format!("{head}\ncheck {check}\n\n{}", kept.tree.to_text());
-    let staged = place.with_extension(std::process::id().to_string());
-    let about = || format!("cannot keep the tree in {}", place.display());
-    fs::write(&staged, text).and_then(|()| fs::rename(&staged, &place)).or_fault(about)?;
+    whole::write(&place, text).or_fault(|| format!("cannot keep the tree in {}", place.display()))?;
     sweep(&cache.folder("trees")?, |tree| image_of(tree).is_some_and(|image| is_gone(&image)));
     Ok(())
 }

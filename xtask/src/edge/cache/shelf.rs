@@ -11,6 +11,7 @@ use super::release::Wanted;
 use super::signature::{self, beside};
 use crate::edge::http::ReleaseDir;
 use crate::edge::image::Digest;
+use crate::edge::whole;
 use crate::fault::{OrFault, Result};
 
 /// One folder, made when there is something to put into it. What is read here needs no lock: an image appears by one rename, after what stands beside it.
@@ -112,9 +113,6 @@ fn note(image: &Path, mut known: Vec<String>, url: &str) -> Result<()> {
     write_whole(&origins(image), (known.join("\n") + "\n").as_bytes())
 }
 
-/// Written beside and renamed, so that another process sees the old text or the new one.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let staged = path.with_extension(format!("{}.new", std::process::id()));
-    let about = || format!("cannot write {}", path.display());
-    fs::write(&staged, bytes).and_then(|()| fs::rename(&staged, path)).or_fault(about)
+    whole::write(path, bytes).or_fault(|| format!("cannot write {}", path.display()))
 }

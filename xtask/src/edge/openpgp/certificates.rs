@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::coreos::Brand;
+use crate::edge::whole;
 use crate::fault::{Fault, OrFault, Result};
 
 use super::certificate::Certificate;
@@ -201,11 +202,9 @@ impl Keyring {
     /// Written beside and renamed, so that another process sees the old copy or the new one, whole.
     fn keep(&self, pin: &Pin, certificate: &Certificate) -> Result<()> {
         let (Some(folder), Some(path)) = (&self.folder, self.file_of(pin)) else { return Ok(()) };
-        let staged = folder.join(format!(".{}.{}", pin.primary, std::process::id()));
         let message = || format!("cannot keep the certificate in {}", path.display());
         DirBuilder::new().recursive(true).mode(0o700).create(folder).or_fault(message)?;
-        fs::write(&staged, certificate.bytes()).or_fault(message)?;
-        fs::rename(&staged, &path).or_fault(message)
+        whole::write(&path, certificate.bytes()).or_fault(message)
     }
 
     fn none_offline(&self) -> Fault {
