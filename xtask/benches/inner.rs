@@ -14,19 +14,20 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use xtask::coreos::{Board, Brand, Flavor, SystemdVersion};
+use coreos_types::release::{Board, Brand, Flavor, SystemdVersion};
+use manifest::mend::Reach;
+use manifest::plan::bump::{Request, bump, verify};
+use manifest::plan::sources::Stage1Sources;
+use manifest::stage::Listing;
+use openpgp_policy::{Certificate, DetachedSignature, Pin, SHA1_ENDS, TrustPolicy};
+use pxe_image::{Content as Reading, Limits, Proving, Scratch, VerifiedImage, pass::pass};
+use release_fixture::image::{Content, Image};
+use release_fixture::pack;
+use usr::elf::DlopenPriority;
+use usr::link::Loader;
+use usr::tree::UsrTree;
 use xtask::demo::example;
-use xtask::demo::factory::image::{Content, Image};
-use xtask::demo::factory::pack;
-use xtask::edge::image::{Content as Reading, Limits, Proving, Scratch, VerifiedImage, pass::pass};
-use xtask::edge::openpgp::{Certificate, DetachedSignature, Keyring, Pin, SHA1_ENDS, TrustPolicy};
-use xtask::manifest::mend::Reach;
-use xtask::manifest::stage::Listing;
-use xtask::plan::bump::{Request, bump, verify};
-use xtask::plan::sources::Stage1Sources;
-use xtask::usr::elf::DlopenPriority;
-use xtask::usr::link::Loader;
-use xtask::usr::tree::UsrTree;
+use xtask::keyring::Keyring;
 
 fn main() {
     let only: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
@@ -164,7 +165,7 @@ fn wide(programs: usize) -> Image {
 fn listing(tree: &UsrTree) -> Stage1Sources {
     let file = "stage1/usr_from_coreos/manifest-amd64-usr.d/wide.manifest".to_owned();
     let paths = tree.iter().filter(|(path, node)| {
-        node.kind != xtask::usr::tree::Kind::Directory
+        node.kind != usr::tree::Kind::Directory
             && !path.as_str().contains("0.so.1")
             && path.parent().is_some()
     });

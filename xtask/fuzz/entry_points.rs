@@ -5,21 +5,21 @@
 use std::io::{Cursor, Write};
 use std::sync::LazyLock;
 
+use coreos_types::release::{Board, SystemdVersion};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use xtask::coreos::{Board, SystemdVersion};
-use xtask::demo::factory::pack;
-use xtask::edge::image::{Digest, Scratch, Unsigned, VerifiedImage};
-use xtask::edge::openpgp::{Certificate, DetachedSignature, TrustPolicy, Verdicts, Verification};
-use xtask::manifest::order::Order;
-use xtask::manifest::text::ManifestText;
-use xtask::plan::common_mk::CommonMk;
-use xtask::usr::contents::{parse_contents, systemd_of_packages};
-use xtask::usr::elf;
-use xtask::usr::facts;
-use xtask::usr::identity::{Identity, files_to_read, parse_os_release};
-use xtask::usr::path::UsrPath;
-use xtask::usr::tree::UsrTree;
+use manifest::order::Order;
+use manifest::plan::common_mk::CommonMk;
+use manifest::text::ManifestText;
+use openpgp_policy::{Certificate, DetachedSignature, TrustPolicy, Verdicts, Verification};
+use pxe_image::{Digest, Scratch, Unsigned, VerifiedImage};
+use release_fixture::pack;
+use usr::contents::{parse_contents, systemd_of_packages};
+use usr::elf;
+use usr::facts;
+use usr::identity::{Identity, files_to_read, parse_os_release};
+use usr::path::UsrPath;
+use usr::tree::UsrTree;
 
 /// A certificate and a signature among the fixtures.
 macro_rules! known {

@@ -1,30 +1,24 @@
-//! Keeps the operating-system image pinned in an rkt-style tree honest.
+//! The program behind `cargo xtask`: all of its input and output.
 //!
-//! The modules stand in storeys; a file uses only what stands above it in this list, and nothing above
-//! [`edge`] touches the world: no file system, network, process, environment, clock or print.
-//!
-//! `bump-coreos` as data passing through: [`flags`] reads the command line; [`edge::repo`] reads the tree into
-//! [`plan::sources::Stage1Sources`]; [`edge::http`], [`edge::openpgp`] and [`edge::cache`] bring a proved image,
-//! which [`edge::image`] turns into a [`usr::tree::UsrTree`]; the pure storeys make fixes and findings of both;
-//! [`edge::apply`] puts the difference on disk, all of it or nothing; [`report`] tells it.
-#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "unit tests make files and take the time"))]
+//! [`cli`] parses the command line, [`run`] dispatches to one of [`commands`]; the libraries below `xtask/crates`
+//! decide.
+#![allow(clippy::disallowed_methods, reason = "input and output are the business of this crate")]
 
-pub mod fault;
-
-pub use usr::coreos;
-
-pub use usr;
-
-pub mod manifest;
-pub mod plan;
-
-pub mod report;
-
-pub mod edge;
-
-pub mod flags;
-
-pub mod cmd;
+pub mod atomic_file;
+pub mod cache;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod context;
 pub mod demo;
-
+pub mod git;
+pub mod http;
+pub mod images;
+pub mod keyring;
+pub mod repo;
+pub mod report;
 pub mod run;
+pub mod signals;
+pub mod smoketest;
+pub mod terminal;
+pub mod verbose;

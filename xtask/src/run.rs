@@ -1,16 +1,19 @@
 //! Runs a command and tells what it did.
 
-use crate::cmd::{
-    self, Context, bump_coreos, completions, diff, edit_manifest, fetch, smoketest, sort_manifests,
-    verify_manifests, verify_signature, why,
+use crate::cache::Cache;
+use crate::cli::{Asked, Color, Command, Format, Globals, Invocation};
+use crate::commands::{
+    self, bump_coreos, completions, diff, edit_manifest, fetch, sort_manifests, verify_manifests,
+    verify_signature, why,
 };
-use crate::edge::cache::Cache;
-use crate::edge::http::Rules;
-use crate::edge::settings::Settings;
-use crate::edge::term::{Term, Verbosity};
-use crate::fault::{Fault, Result};
-use crate::flags::{Asked, Color, Command, Format, Globals, Invocation};
+use crate::config::Settings;
+use crate::context::Context;
+use crate::http::Rules;
 use crate::report::Report;
+use crate::smoketest::smoketest;
+use crate::terminal::{Term, Verbosity};
+use crate::verbose;
+use coreos_types::error::{Error, Result};
 
 /// Runs a command, tells what it did, and gives the exit code of the contract.
 pub fn run(invocation: &Invocation) -> u8 {
@@ -54,28 +57,28 @@ pub fn nothing(instead: &clap::Error, asked: Asked) -> u8 {
     }
 }
 
-fn usage(error: &clap::Error, command: &str) -> Fault {
+fn usage(error: &clap::Error, command: &str) -> Error {
     let text = error.to_string();
     // clap's own last line says what our hint says.
     let said = |line: &&str| !line.is_empty() && !line.starts_with("For more information");
     let mut lines = text.lines().map(str::trim).filter(said);
     let first = lines.next().unwrap_or_default();
     let help = ["cargo xtask", command, "--help"].into_iter().filter(|word| !word.is_empty());
-    let fault = Fault::failed(first.strip_prefix("error: ").unwrap_or(first))
-        .hint(help.collect::<Vec<_>>().join(" "));
-    lines.fold(fault, Fault::because)
+    let fault = Error::failed(first.strip_prefix("error: ").unwrap_or(first))
+        .with_hint(help.collect::<Vec<_>>().join(" "));
+    lines.fold(fault, Error::with_cause)
 }
 
 fn carry_out(term: &Term, invocation: &Invocation, report: &mut Report) -> Result<()> {
     let context = || Context::of(term, &invocation.globals);
     match &invocation.command {
         Command::BumpCoreos(flags) => {
-            cmd::told(&context()?, flags.report.as_deref(), report, |context, report| {
+            commands::told(&context()?, flags.report.as_deref(), report, |context, report| {
                 bump_coreos(context, flags, report)
             })
         }
         Command::VerifyManifests(flags) => {
-            cmd::told(&context()?, flags.report.as_deref(), report, |context, report| {
+            commands::told(&context()?, flags.report.as_deref(), report, |context, report| {
                 verify_manifests(context, flags, report)
             })
         }
@@ -85,8 +88,8 @@ fn carry_out(term: &Term, invocation: &Invocation, report: &mut Report) -> Resul
             // Without a home there is no cache, and what is fetched serves this run alone.
             let folder = Cache::of_environment().ok().map(|cache| cache.certificates());
             let keyring = Settings::read()?.keyring(None, flags.signing_key.as_deref(), folder)?;
-            cmd::tell_trust(term, &keyring);
-            let client = cmd::client(term, Rules { offline: flags.offline, ..Rules::from_environment() });
+            verbose::tell_trust(term, &keyring);
+            let client = verbose::client(term, Rules { offline: flags.offline, ..Rules::from_environment() });
             let fetch = |url: &str| client.get_certificate(url);
             *report = verify_signature::run(flags, &keyring, (!flags.offline).then_some(&fetch));
             Ok(())
@@ -95,7 +98,7 @@ fn carry_out(term: &Term, invocation: &Invocation, report: &mut Report) -> Resul
         Command::SortManifests { check } => sort_manifests(term, &invocation.globals, *check, report),
         Command::Why(flags) => why(&context()?, flags, report),
         Command::Diff(flags) => diff(&context()?, flags, report),
-        Command::Report(flags) => cmd::report(&context()?, flags, report),
+        Command::Report(flags) => commands::report(&context()?, flags, report),
         Command::Completions { shell } => {
             completions(*shell, report);
             Ok(())

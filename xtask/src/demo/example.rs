@@ -2,9 +2,9 @@
 //!
 //! It is built in, so that it stays what it is when this repository's own stage1 has moved on.
 
-use super::factory::image::Image;
-use super::factory::listed::with_listed;
-use crate::coreos::{BadWord, Board, Brand};
+use coreos_types::release::{BadWord, Board, Brand};
+use release_fixture::image::Image;
+use release_fixture::listed::with_listed;
 
 /// The release that the tree is at, with its systemd.
 pub const BEFORE: (&str, &str) = ("991.0.0", "225");
@@ -84,7 +84,7 @@ fn image((release, systemd): (&str, &str), needs_libpam: &[&str]) -> Result<Imag
         needs(path).iter().copied().chain(libpam).map(str::to_owned).collect()
     });
     // The rest of an image, as far as it gives a download its size: bytes that gzip cannot shrink.
-    Ok(image.put("share/filler", super::factory::image::Content::Bytes(noise(1 << 20))))
+    Ok(image.put("share/filler", release_fixture::image::Content::Bytes(noise(1 << 20))))
 }
 
 /// What a file needs, in the order of its `DT_NEEDED`.

@@ -5,8 +5,8 @@ use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 
 use super::example;
-use crate::edge::signals;
-use crate::fault::{OrFault, Result};
+use crate::signals;
+use coreos_types::error::{Result, ResultExt};
 
 /// The scratch copy of the example's tree, its signing key, and a cache.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl Scratch {
         fs::DirBuilder::new()
             .mode(0o700)
             .create(&path)
-            .or_fault(|| format!("cannot make {}", path.display()))?;
+            .with_context(|| format!("cannot make {}", path.display()))?;
         let scratch = Scratch { root: signals::Scratch::at(path) };
         for (path, content) in example::FILES.into_iter().chain(example::MAKEFILES) {
             put(&scratch.tree().join(path), |path| fs::write(path, content))?;
@@ -57,5 +57,5 @@ fn put(path: &Path, write: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<
     let directory = path.parent().unwrap_or(path);
     fs::create_dir_all(directory)
         .and_then(|()| write(path))
-        .or_fault(|| format!("cannot write {}", path.display()))
+        .with_context(|| format!("cannot write {}", path.display()))
 }

@@ -1,19 +1,20 @@
 //! `cargo xtask demo`: the guide's own example against a release server of our own.
 
 use super::example;
-use super::factory::certificate::Certificate;
-use super::factory::release::{Site, publish};
 use super::scratch::Scratch;
-use super::server::Server;
-use crate::cmd::{Context, bump_coreos};
-use crate::coreos::BadWord;
-use crate::edge::cache::Cache;
-use crate::edge::settings::Settings;
-use crate::edge::term::Term;
-use crate::fault::{Fault, Result};
-use crate::flags::{BumpCoreos, Globals, ImageFlags, MendFlags, Wanted};
+use crate::cache::Cache;
+use crate::cli::{BumpCoreos, Globals, ImageFlags, MendFlags, Wanted};
+use crate::commands::bump_coreos;
+use crate::config::Settings;
+use crate::context::Context;
 use crate::report::Report;
-use crate::report::again::quoted;
+use crate::terminal::Term;
+use coreos_types::error::{Error, Result};
+use coreos_types::release::BadWord;
+use coreos_types::shell::quote;
+use release_fixture::certificate::Certificate;
+use release_fixture::release::{Site, publish};
+use release_fixture::server::Server;
 
 /// Bytes a second that the server sends: about half a second for an image, so that its bar can be seen.
 const SPEED: u64 = 3 << 20;
@@ -94,8 +95,8 @@ impl Stage {
     /// The card's three commands, ready to paste.
     fn tell_commands(&self, report: &mut Report) {
         let (tree, key) = (self.scratch.tree(), self.scratch.signing_key());
-        let tree = quoted(&tree.to_string_lossy());
-        let from = format!("--mirror {} --signing-key {}", self.server.url(), quoted(&key.to_string_lossy()));
+        let tree = quote(&tree.to_string_lossy());
+        let from = format!("--mirror {} --signing-key {}", self.server.url(), quote(&key.to_string_lossy()));
         let commands = vec![
             format!("cargo xtask --repo {tree} bump-coreos {} {from}", example::AFTER.0),
             format!("cargo xtask --repo {tree} verify-manifests {from}"),
@@ -110,8 +111,8 @@ impl Stage {
     }
 }
 
-fn bad_example(word: BadWord) -> Fault {
-    Fault::failed("the example is broken").because(word)
+fn bad_example(word: BadWord) -> Error {
+    Error::failed("the example is broken").with_cause(word)
 }
 
 /// The thread of `edge::signals` ends the process, and removes the scratch copy before it does.

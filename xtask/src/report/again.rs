@@ -1,7 +1,8 @@
 //! How a run was called, so that the commands that mend what it found are called in the same way.
 
-use crate::coreos::Release;
-use crate::manifest::remedy::{LineEdit, Remedy};
+use coreos_types::release::Release;
+use coreos_types::shell::quote;
+use manifest::remedy::{LineEdit, Remedy};
 
 /// The parts of a command line that a hint repeats.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +72,7 @@ impl Again {
     fn own(&self, link: &str) -> String {
         let path = |suffix: &str| {
             let root = self.root.as_ref().map_or_else(String::new, |root| format!("{root}/"));
-            quoted(&format!("{root}{link}{suffix}"))
+            quote(&format!("{root}{link}{suffix}"))
         };
         let (there, copy) = (path(""), path(".own"));
         format!("cp -RL {there} {copy} && rm {there} && mv {copy} {there}")
@@ -82,7 +83,7 @@ impl Again {
         let repo = self.repo.iter().flat_map(|repo| ["--repo", repo.as_str()]);
         for word in repo.chain(words.into_iter().map(String::as_str)) {
             line.push(' ');
-            line.push_str(&quoted(word));
+            line.push_str(&quote(word));
         }
         line
     }
@@ -94,26 +95,11 @@ fn words<const N: usize>(words: [&str; N]) -> Vec<String> {
     words.map(str::to_owned).to_vec()
 }
 
-/// One word for a POSIX shell.
-pub fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=+,@%".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const FILE: &str = "stage1/d/a.manifest";
-
-    #[test]
-    fn words_for_a_shell() {
-        assert_eq!(quoted("/a/b-c.d"), "/a/b-c.d");
-        assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
-    }
 
     #[test]
     fn a_hint_repeats_how_the_run_was_called() {

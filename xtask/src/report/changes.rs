@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use super::sizes::{bytes, change};
 use super::styled::{Styled, Tone};
 use super::summary::count;
-use crate::coreos::Board;
-use crate::manifest::stage::{FlavorFiles, Stage};
-use crate::manifest::text::ManifestText;
-use crate::plan::sources::Stage1Sources;
-use crate::usr::facts::Facts;
-use crate::usr::link::Loader;
-use crate::usr::path::UsrPath;
-use crate::usr::tree::{Kind, Node, UsrTree};
+use coreos_types::release::Board;
+use manifest::plan::sources::Stage1Sources;
+use manifest::stage::{FlavorFiles, Stage};
+use manifest::text::ManifestText;
+use usr::facts::Facts;
+use usr::link::Loader;
+use usr::path::UsrPath;
+use usr::tree::{Kind, Node, UsrTree};
 
 /// What differs on one board.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -220,9 +220,9 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
-    use crate::coreos::Flavor;
-    use crate::plan::sources::Listing;
-    use crate::usr::elf::ElfInfo;
+    use coreos_types::release::Flavor;
+    use manifest::plan::sources::Listing;
+    use usr::elf::ElfInfo;
 
     fn image(files: &[(&str, u64, &[&str])], links: &[(&str, &str)]) -> UsrTree {
         let mut tree = UsrTree::new();

@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
-use super::{Report, Signer, short};
-use crate::coreos::Brand;
-use crate::manifest::finding::{Fix, FixKind};
-use crate::usr::name;
+use super::{Report, short};
+use coreos_types::provenance::Signer;
+use coreos_types::release::Brand;
+use manifest::finding::{Fix, FixKind};
+use usr::name;
 
 /// Subject, blank line, and the fixes by kind.
 pub fn message(report: &Report) -> String {

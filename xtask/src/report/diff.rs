@@ -2,9 +2,9 @@
 
 use super::Report;
 use super::styled::{Styled, Tone};
-use crate::manifest::finding::Fix;
-use crate::plan::edit::FileEdit;
-use crate::usr::name;
+use manifest::finding::Fix;
+use manifest::plan::edit::FileEdit;
+use usr::name;
 
 /// The diff of one file. Its `+` and `-` lines end in `    # reason`; without those it is what git shows.
 pub(super) fn annotated(report: &Report, edit: &FileEdit) -> Styled {

@@ -2,8 +2,8 @@
 
 use super::summary::summary;
 use super::{Outcome, Report};
-use crate::manifest::finding::{Finding, Severity};
-use crate::usr::name;
+use manifest::finding::{Finding, Severity};
+use usr::name;
 
 /// One annotation a finding, failed check or error, then the summary.
 pub fn render(report: &Report) -> String {
@@ -69,8 +69,8 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
-    use crate::fault::Fault;
     use crate::report::sample;
+    use coreos_types::error::Error;
 
     #[test]
     fn findings_then_the_summary() {
@@ -111,7 +111,7 @@ mod tests {
     fn an_error_is_an_annotation_too() {
         let report = Report {
             command: "fetch",
-            error: Some(Fault::failed("no such host").because("dns").hint("--mirror URL")),
+            error: Some(Error::failed("no such host").with_cause("dns").with_hint("--mirror URL")),
             ..Report::default()
         };
         assert_eq!(

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use super::needs::Need;
 use super::sizes::ManifestSizes;
 use super::{ImageOrigin, Report};
-use crate::fault::Fault;
-use crate::manifest::finding::{Finding, Fix};
-use crate::usr::name;
+use coreos_types::error::Error;
+use manifest::finding::{Finding, Fix};
+use usr::name;
 
 /// The whole document. Strings of JSON hold no bytes: one that is no UTF-8 stands as `\xNN` in every place.
 pub fn document(report: &Report) -> Value {
@@ -109,6 +109,6 @@ fn need(need: &Need) -> Value {
     json!({ "board": need.board.id(), "from": need.from, "to": need.to, "name": need.name })
 }
 
-fn error(fault: &Fault) -> Value {
+fn error(fault: &Error) -> Value {
     json!({ "message": fault.message, "causes": fault.causes, "hint": fault.hint })
 }

@@ -4,8 +4,8 @@ use super::needs::Need;
 use super::sizes::{change, libraries, maybe, rootfs, total};
 use super::summary::{count, fix_counts, left};
 use super::{Report, short};
-use crate::manifest::finding::{Finding, Severity};
-use crate::usr::name;
+use manifest::finding::{Finding, Severity};
+use usr::name;
 
 /// GitHub takes bodies of up to 65,536 characters; the diff, which the pull request shows anyway, goes first.
 const MAX_CHARS: usize = 60_000;
@@ -153,15 +153,15 @@ fn mermaid(needs: &[Need]) -> String {
                 nodes.push(path);
                 nodes.len() - 1
             });
-            format!("n{at}[\"{}\"]", quoted(path))
+            format!("n{at}[\"{}\"]", quote(path))
         });
-        out.push_str(&format!("  {from} -->|\"{}\"| {to}\n", quoted(&need.name)));
+        out.push_str(&format!("  {from} -->|\"{}\"| {to}\n", quote(&need.name)));
     }
     out
 }
 
 /// Inside a quoted mermaid text.
-fn quoted(text: &str) -> String {
+fn quote(text: &str) -> String {
     text.replace('#', "#35;").replace('"', "#quot;")
 }
 

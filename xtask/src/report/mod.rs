@@ -22,10 +22,11 @@ use std::collections::BTreeMap;
 
 use again::Again;
 
-use crate::coreos::{Board, Channel, Release, SystemdVersion};
-use crate::fault::{Fault, FaultKind};
-use crate::manifest::finding::{Finding, Fix, Severity};
-use crate::plan::edit::EditPlan;
+use coreos_types::error::{Error, ErrorKind};
+use coreos_types::provenance::Signer;
+use coreos_types::release::{Board, Channel, Release, SystemdVersion};
+use manifest::finding::{Finding, Fix, Severity};
+use manifest::plan::edit::EditPlan;
 
 /// `--format`: the face that a run's result gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -77,7 +78,7 @@ pub struct Report {
     /// Keys that one command alone adds to the JSON document.
     pub extra: BTreeMap<&'static str, serde_json::Value>,
     /// What stopped the work.
-    pub error: Option<Fault>,
+    pub error: Option<Error>,
 }
 
 /// Where an image came from and who signed it.
@@ -93,26 +94,6 @@ pub struct ImageOrigin {
     pub signature: Option<Signer>,
     /// The variables of its os-release.
     pub os_release: BTreeMap<String, String>,
-}
-
-/// Who signed a file. Fingerprints are upper-case hex.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signer {
-    /// The primary key, which is what trust is pinned to.
-    pub primary: String,
-    /// The key that made the signature.
-    pub subkey: String,
-    /// When, RFC 3339 in UTC.
-    pub signed_at: String,
-    /// The first user id of the certificate, where it has one.
-    pub name: Option<String>,
-}
-
-impl Signer {
-    /// What the key that signed is called: a primary key may sign as well as its subkeys.
-    pub fn key(&self) -> &'static str {
-        if self.subkey == self.primary { "primary key" } else { "subkey" }
-    }
 }
 
 /// One check of `smoketest`.
@@ -156,7 +137,7 @@ impl Report {
     /// The exit code of the contract: 0 done, 1 findings left, 2 failed, 3 refused.
     pub fn exit_code(&self) -> u8 {
         match &self.error {
-            Some(Fault { kind: FaultKind::Refused, .. }) => 3,
+            Some(Error { kind: ErrorKind::Refused, .. }) => 3,
             Some(_) => 2,
             None if self.has_open_findings() => 1,
             None if self.check && !self.plan.is_empty() => 1,

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::coreos::Board;
-use crate::manifest::finding::{Fix, FixKind};
-use crate::plan::bump::Trees;
-use crate::plan::sources::Stage1Sources;
-use crate::usr::facts::Facts;
-use crate::usr::name;
-use crate::usr::path::UsrPath;
-use crate::usr::tree::{Kind, UsrTree};
+use coreos_types::release::Board;
+use manifest::finding::{Fix, FixKind};
+use manifest::plan::bump::Trees;
+use manifest::plan::sources::Stage1Sources;
+use usr::facts::Facts;
+use usr::name;
+use usr::path::UsrPath;
+use usr::tree::{Kind, UsrTree};
 
 /// One edge: a listed path and an added one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,10 +79,10 @@ fn asks_for(tree: &UsrTree, line: &str) -> Vec<(String, String)> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::coreos::Flavor;
-    use crate::plan::sources::Listing;
-    use crate::usr::elf::ElfInfo;
-    use crate::usr::tree::Node;
+    use coreos_types::release::Flavor;
+    use manifest::plan::sources::Listing;
+    use usr::elf::ElfInfo;
+    use usr::tree::Node;
 
     #[test]
     fn the_soname_and_the_links_to_the_real_file() {

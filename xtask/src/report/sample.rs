@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use super::needs::Need;
 use super::sizes::{ManifestSizes, PathSize};
 use super::{Check, ImageOrigin, Outcome, Report, Signer};
-use crate::coreos::{Board, Channel, Flavor, Release, SystemdVersion};
-use crate::manifest::finding::{Finding, FindingKind, Fix, FixKind, Severity};
-use crate::manifest::remedy::Remedy;
-use crate::plan::edit::{EditPlan, FileEdit};
-use crate::plan::sources::COMMON_MK;
+use coreos_types::release::{Board, Channel, Flavor, Release, SystemdVersion};
+use manifest::finding::{Finding, FindingKind, Fix, FixKind, Severity};
+use manifest::plan::edit::{EditPlan, FileEdit};
+use manifest::plan::sources::COMMON_MK;
+use manifest::remedy::Remedy;
 
 const MANIFEST: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest";
 

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Report;
-use crate::coreos::{Board, Flavor};
-use crate::manifest::finding::FixKind;
-use crate::plan::bump::Trees;
-use crate::plan::sources::Stage1Sources;
-use crate::usr::name;
-use crate::usr::path::UsrPath;
-use crate::usr::tree::{Kind, UsrTree};
+use coreos_types::release::{Board, Flavor};
+use manifest::finding::FixKind;
+use manifest::plan::bump::Trees;
+use manifest::plan::sources::Stage1Sources;
+use usr::name;
+use usr::path::UsrPath;
+use usr::tree::{Kind, UsrTree};
 
 /// The paths of one manifest on one board.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -202,9 +202,9 @@ pub(super) fn change(before: Option<u64>, after: Option<u64>) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::plan::sources::Listing;
-    use crate::usr::facts::Facts;
-    use crate::usr::tree::Node;
+    use manifest::plan::sources::Listing;
+    use usr::facts::Facts;
+    use usr::tree::Node;
 
     fn tree(files: &[(&str, u64)], links: &[(&str, &str)]) -> UsrTree {
         let mut tree = UsrTree::new();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::usr::name;
+use usr::name;
 
 /// What a piece of text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,7 +2,7 @@
 
 use super::styled::Tone;
 use super::{Outcome, Report};
-use crate::manifest::finding::{FixKind, Severity};
+use manifest::finding::{FixKind, Severity};
 
 /// The line and how it ended; `None` where a command's output speaks for itself, or where an error does.
 pub(super) fn summary(report: &Report) -> Option<(Tone, String)> {

@@ -4,8 +4,8 @@ use super::diff::annotated;
 use super::styled::{Styled, Tone};
 use super::summary::summary;
 use super::{Check, Outcome, Report};
-use crate::fault::Fault;
-use crate::manifest::finding::{Finding, FindingKind, Severity};
+use coreos_types::error::Error;
+use manifest::finding::{Finding, FindingKind, Severity};
 
 /// The whole report. What stopped the work is not in it: that goes to standard error, see [`fault`].
 pub fn render(report: &Report) -> Styled {
@@ -34,7 +34,7 @@ pub fn render(report: &Report) -> Styled {
 }
 
 /// An error as it stands on standard error: message, causes, hint.
-pub fn fault(fault: &Fault) -> Styled {
+pub fn fault(fault: &Error) -> Styled {
     let mut out = Styled::of(Tone::Error, "error: ");
     out.line(Tone::Strong, &fault.message);
     for cause in &fault.causes {
@@ -170,9 +170,9 @@ mod tests {
 
     #[test]
     fn a_fault_tells_message_causes_and_hint() {
-        let fault_ = Fault::refused("pxe.img is not trusted")
-            .because("signed by an unknown key")
-            .hint("cargo xtask fetch --signing-key FILE");
+        let fault_ = Error::refused("pxe.img is not trusted")
+            .with_cause("signed by an unknown key")
+            .with_hint("cargo xtask fetch --signing-key FILE");
         expect![[r#"
             error: pxe.img is not trusted
               caused by: signed by an unknown key

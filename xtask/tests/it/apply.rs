@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use xtask::edge::repo::Tree;
-use xtask::plan::edit::EditPlan;
-use xtask::plan::sources::{COMMON_MK, Stage1Sources};
+use manifest::plan::edit::EditPlan;
+use manifest::plan::sources::{COMMON_MK, Stage1Sources};
+use xtask::repo::Tree;
 
 use crate::e2e::end_to_end;
 

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use xtask::coreos::{Board, Flavor};
+use coreos_types::release::{Board, Flavor};
+use manifest::finding::Finding;
+use manifest::mend::Reach;
+use manifest::plan::bump::{Bump, Request, bump, relocated};
+use manifest::plan::edit::EditPlan;
+use manifest::plan::sources::{COMMON_MK, Stage1Sources};
+use manifest::stage::Listing;
+use release_fixture::image::Image;
+use usr::elf::DlopenPriority;
 use xtask::demo::example;
-use xtask::demo::factory::image::Image;
-use xtask::manifest::finding::Finding;
-use xtask::manifest::mend::Reach;
-use xtask::manifest::stage::Listing;
-use xtask::plan::bump::{Bump, Request, bump, relocated};
-use xtask::plan::edit::EditPlan;
-use xtask::plan::sources::{COMMON_MK, Stage1Sources};
-use xtask::usr::elf::DlopenPriority;
 
 pub(crate) const SYSTEMD: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest";
 

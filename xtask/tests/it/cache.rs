@@ -9,13 +9,13 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 
-use xtask::coreos::Brand;
-use xtask::demo::factory::certificate::Certificate;
-use xtask::demo::server::Trouble;
-use xtask::edge::cache::Image;
-use xtask::fault::{FaultKind, Result};
-use xtask::usr::facts::Facts;
-use xtask::usr::path::UsrPath;
+use coreos_types::error::{ErrorKind, Result};
+use coreos_types::release::Brand;
+use release_fixture::certificate::Certificate;
+use release_fixture::server::Trouble;
+use usr::facts::Facts;
+use usr::path::UsrPath;
+use xtask::cache::Image;
 
 use self::site::{Site, any, beside, settle};
 
@@ -51,7 +51,7 @@ fn holds_an_image(site: &Site) -> bool {
 
 fn refused(image: Result<Image>) -> String {
     let fault = image.map(|_| ()).unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Refused, "{fault}");
+    assert_eq!(fault.kind, ErrorKind::Refused, "{fault}");
     fault.to_string()
 }
 
@@ -183,7 +183,7 @@ fn a_download_that_broke_off_goes_on_in_the_next_run() {
     site.server.trouble(IMAGE, 1, Trouble::CutAfter(5000));
     site.server.trouble(IMAGE, 3, Trouble::Status(503, None));
     let fault = road.release(&site.wanted(), &any).map(|_| ()).unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Failed, "{fault}");
+    assert_eq!(fault.kind, ErrorKind::Failed, "{fault}");
     assert!(fault.to_string().contains("503"), "{fault}");
     assert!(!holds_an_image(&site), "{:?}", files(&site.shelf()));
     assert!(files(&site.shelf()).iter().any(|name| name.ends_with(".cpio.gz.partial")));
@@ -248,7 +248,7 @@ fn what_is_refused_leaves_nothing_behind() {
 
     site.server.put(&format!("{IMAGE}.sig"), b"<html>sign in</html>".to_vec());
     let fault = road.release(&site.wanted(), &any).map(|_| ()).unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Failed);
+    assert_eq!(fault.kind, ErrorKind::Failed);
     assert!(fault.to_string().contains("HTML"), "{fault}");
 
     site.server.remove(&format!("{IMAGE}.sig"));
@@ -349,7 +349,7 @@ fn bytes_are_proved_again_before_they_are_handed_on() {
     let mut bent = good.clone();
     bent[50] ^= 1;
     fs::write(&path, bent).unwrap();
-    assert_eq!(image.hand_on(&road).unwrap_err().kind, FaultKind::Refused);
+    assert_eq!(image.hand_on(&road).unwrap_err().kind, ErrorKind::Refused);
     // The next run does not take it either, and gets it again.
     assert_eq!(site.fetch(), path);
     assert_eq!(fs::read(&path).unwrap(), good);
@@ -366,7 +366,7 @@ fn latest_is_read_from_a_signed_file() {
     let text = b"COREOS_BUILD=1032\nCOREOS_VERSION=1032.0.0+x\nCOREOS_VERSION_ID=1032.0.0\n".to_vec();
     let current = "amd64-usr/current/version.txt";
     site.server.put(current, text.clone());
-    assert_eq!(road.latest(&dir, Brand::CoreOs).unwrap_err().kind, FaultKind::Refused);
+    assert_eq!(road.latest(&dir, Brand::CoreOs).unwrap_err().kind, ErrorKind::Refused);
     site.server.put(&format!("{current}.sig"), site.certificate.sign(&text).unwrap());
     assert_eq!(road.latest(&dir, Brand::CoreOs).unwrap().as_str(), "1032.0.0");
     assert!(road.latest(&dir, Brand::Flatcar).is_err());

@@ -7,14 +7,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use coreos_types::release::{Board, Brand};
+use release_fixture::certificate::Certificate;
+use release_fixture::image::Image;
+use release_fixture::release::{Site, publish};
+use release_fixture::server::Server;
 use serde_json::Value;
 use tempfile::TempDir;
-use xtask::coreos::{Board, Brand};
 use xtask::demo::example;
-use xtask::demo::factory::certificate::Certificate;
-use xtask::demo::factory::image::Image;
-use xtask::demo::factory::release::{Site, publish};
-use xtask::demo::server::Server;
 
 use self::hosts::Proxy;
 

@@ -5,17 +5,17 @@ mod remedies;
 
 use std::collections::BTreeMap;
 
+use coreos_types::release::{Board, Brand, Channel, SystemdVersion};
 use expect_test::{Expect, expect};
-use xtask::coreos::{Board, Brand, Channel, SystemdVersion};
+use manifest::finding::Finding;
+use manifest::mend::Reach;
+use manifest::plan::bump::{Request, bump, verify};
+use manifest::plan::common_mk::CommonMk;
+use release_fixture::elf::ElfStub;
+use release_fixture::image::Image;
+use usr::elf::DlopenPriority;
 use xtask::demo::example;
-use xtask::demo::factory::elf::ElfStub;
-use xtask::demo::factory::image::Image;
-use xtask::manifest::finding::Finding;
-use xtask::manifest::mend::Reach;
-use xtask::plan::bump::{Request, bump, verify};
-use xtask::plan::common_mk::CommonMk;
 use xtask::report::again::Again;
-use xtask::usr::elf::DlopenPriority;
 
 use crate::bump::{SYSTEMD, sources};
 

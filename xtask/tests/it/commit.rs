@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempDir;
-use xtask::edge::git::{commit, ensure_clean};
+use xtask::git::{commit, ensure_clean};
 
 use crate::e2e::executable;
 

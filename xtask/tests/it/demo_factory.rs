@@ -1,16 +1,16 @@
 //! The release factory makes what it describes.
 
-use xtask::coreos::{Board, Brand};
-use xtask::demo::factory::certificate::{Certificate, Dates, MADE_AT};
-use xtask::demo::factory::elf::ElfStub;
-use xtask::demo::factory::image::Image;
-use xtask::demo::factory::pack;
-use xtask::demo::factory::release::{Site, publish};
-use xtask::edge::image::{Scratch, Unsigned, VerifiedImage};
-use xtask::usr::elf::{self, DlopenPriority};
-use xtask::usr::facts::Facts;
-use xtask::usr::identity::{self, Identity};
-use xtask::usr::path::UsrPath;
+use coreos_types::release::{Board, Brand};
+use pxe_image::{Scratch, Unsigned, VerifiedImage};
+use release_fixture::certificate::{Certificate, Dates, MADE_AT};
+use release_fixture::elf::ElfStub;
+use release_fixture::image::Image;
+use release_fixture::pack;
+use release_fixture::release::{Site, publish};
+use usr::elf::{self, DlopenPriority};
+use usr::facts::Facts;
+use usr::identity::{self, Identity};
+use usr::path::UsrPath;
 
 fn image(brand: Brand, board: Board) -> Image {
     let image = Image::new(brand, board, &"1032.0.0".parse().unwrap(), "229");

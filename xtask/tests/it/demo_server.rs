@@ -3,8 +3,8 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use xtask::demo::factory::release::Site;
-use xtask::demo::server::{Server, Trouble};
+use release_fixture::release::Site;
+use release_fixture::server::{Server, Trouble};
 
 /// Status, head and body of one request.
 fn ask(server: &Server, request: &str) -> (u16, String, Vec<u8>) {

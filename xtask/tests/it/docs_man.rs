@@ -2,7 +2,7 @@
 
 use clap::{Arg, Command};
 use expect_test::expect_file;
-use xtask::flags::syntax;
+use xtask::cli::syntax;
 
 #[test]
 fn the_manual_page_says_what_the_help_says() {

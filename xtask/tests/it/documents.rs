@@ -1,8 +1,8 @@
 //! The JSON document of every command, run on the guide's tree with its images, holds to the schema.
 
+use coreos_types::release::Board;
+use release_fixture::elf::ElfStub;
 use serde_json::Value;
-use xtask::coreos::Board;
-use xtask::demo::factory::elf::ElfStub;
 
 use crate::docs_man::commands;
 use crate::scene::{SYSTEMD, Scene};

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
+use release_fixture::certificate::Certificate;
+use release_fixture::elf::ElfStub;
+use release_fixture::image::Image;
+use release_fixture::pack;
 use serde_json::Value;
 use xtask::demo::example;
-use xtask::demo::factory::certificate::Certificate;
-use xtask::demo::factory::elf::ElfStub;
-use xtask::demo::factory::image::Image;
-use xtask::demo::factory::pack;
 
 use crate::e2e::executable;
 use crate::scene::Scene;
@@ -211,7 +211,9 @@ fn a_version_that_was_given_is_given_again() {
     let line = "cargo xtask verify-manifests --systemd v230 --image ../mute --signing-key ../key";
     let hints = bench.follow(&bench.tree(), line);
     assert_eq!(hints.len(), 1, "{hints:#?}");
-    assert!(fs::read_to_string(bench.tree().join(xtask::plan::sources::COMMON_MK)).unwrap().contains("v230"));
+    assert!(
+        fs::read_to_string(bench.tree().join(manifest::plan::sources::COMMON_MK)).unwrap().contains("v230")
+    );
 }
 
 #[test]

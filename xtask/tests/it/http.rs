@@ -3,9 +3,9 @@
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-use xtask::demo::server::{Server, Trouble};
-use xtask::edge::http::{Client, MOST_IMAGE, MOST_SIGNATURE, Patience, Resume, Rules};
-use xtask::edge::term::Silent;
+use release_fixture::server::{Server, Trouble};
+use xtask::http::{Client, MOST_IMAGE, MOST_SIGNATURE, Patience, Resume, Rules};
+use xtask::terminal::Silent;
 
 const PATH: &str = "amd64-usr/1032.0.0/coreos_production_pxe_image.cpio.gz";
 

@@ -8,8 +8,8 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use xtask::edge::http::{Client, MOST_IMAGE, MOST_LIST, Patience, Resume, Rules};
-use xtask::edge::term::Silent;
+use xtask::http::{Client, MOST_IMAGE, MOST_LIST, Patience, Resume, Rules};
+use xtask::terminal::Silent;
 
 use crate::e2e::end_to_end;
 

@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use coreos_types::error::{Error, ErrorKind, Result};
 use expect_test::expect;
+use openpgp_policy::{Certificate, DetachedSignature, Pin, SHA1_ENDS, TrustPolicy};
 use regex::Regex;
-use xtask::cmd::verify_signature;
-use xtask::edge::openpgp::{Certificate, DetachedSignature, Keyring, Pin, SHA1_ENDS, TrustPolicy};
-use xtask::fault::{Fault, FaultKind, Result};
-use xtask::flags::VerifySignature;
+use xtask::cli::VerifySignature;
+use xtask::commands::verify_signature;
+use xtask::keyring::Keyring;
 use xtask::report::Report;
 
 /// 2026-01-01T12:00:00Z, the moment of judgement.
@@ -66,7 +67,7 @@ impl Case {
             return Ok(of_file);
         }
         // Other pins come through the cache, as a vendor's do.
-        let bytes = fs::read(&path).map_err(|error| Fault::failed(error.to_string()))?;
+        let bytes = fs::read(&path).map_err(|error| Error::failed(error.to_string()))?;
         let given = Certificate::parse(&bytes, "the fixture")?;
         let trusted = match self.pin.as_str() {
             "sha1" => given.fingerprint().clone(),
@@ -223,7 +224,7 @@ fn what_is_no_signature_is_told_by_its_looks() {
         ("secret.pgp", "an OpenPGP secret key"),
     ] {
         let fault = DetachedSignature::parse(&fs::read(fixture(name)).unwrap(), name).unwrap_err();
-        assert_eq!(fault.kind, FaultKind::Failed);
+        assert_eq!(fault.kind, ErrorKind::Failed);
         assert!(fault.message.contains(looks), "{fault}");
     }
     // What begins as a signature does, or is too large to be a message, and what has no fixture.
@@ -238,7 +239,7 @@ fn what_is_no_signature_is_told_by_its_looks() {
         (b" \n", "a blank file"),
     ] {
         let fault = DetachedSignature::parse(bytes, "noise.sig").unwrap_err();
-        assert_eq!(fault.kind, FaultKind::Failed);
+        assert_eq!(fault.kind, ErrorKind::Failed);
         assert!(fault.message.contains(looks), "{fault}");
     }
 }
@@ -260,7 +261,7 @@ fn what_is_no_certificate_is_told_by_its_looks() {
         (Vec::new(), "an empty file"),
     ] {
         let fault = Certificate::parse(&bytes, "given.pgp").unwrap_err();
-        assert_eq!(fault.kind, FaultKind::Failed);
+        assert_eq!(fault.kind, ErrorKind::Failed);
         assert!(fault.message.contains(says), "{fault}");
     }
 }
@@ -274,11 +275,11 @@ fn a_sig_of_more_than_64_kib_is_refused() {
     };
     assert!(DetachedSignature::parse(&filled(64 * 1024), "within.sig").is_ok());
     let fault = DetachedSignature::parse(&filled(64 * 1024 + 1), "beyond.sig").unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Refused);
+    assert_eq!(fault.kind, ErrorKind::Refused);
     assert!(fault.message.contains("at most 65536"), "{fault}");
     assert!(DetachedSignature::parse(&good.repeat(16), "within.sig").is_ok());
     let fault = DetachedSignature::parse(&good.repeat(17), "beyond.sig").unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Refused);
+    assert_eq!(fault.kind, ErrorKind::Refused);
     assert!(fault.message.contains("at most 16"), "{fault}");
 }
 

@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::Path;
 
+use coreos_types::error::{Error, ErrorKind, Result};
+use openpgp_policy::{Certificate, DetachedSignature, Pin, TrustPolicy, Verdicts};
+use release_fixture::server::Server;
 use tempfile::TempDir;
-use xtask::demo::server::Server;
-use xtask::edge::http::{Client, MOST_LIST, Rules};
-use xtask::edge::openpgp::{Certificate, DetachedSignature, Keyring, Pin, TrustPolicy, Verdicts};
-use xtask::fault::{Fault, FaultKind, Result};
+use xtask::http::{Client, MOST_LIST, Rules};
+use xtask::keyring::Keyring;
 
 use crate::openpgp::{NOW, fixture};
 
@@ -32,7 +33,7 @@ fn keyring(servers: &[&Server], folder: &Path) -> Keyring {
 fn verify(keyring: &Keyring, signature: &str, online: bool) -> Result<Verdicts> {
     let client = Client::new(Rules::default());
     let fetch = |url: &str| {
-        client.get_small(url, MOST_LIST)?.ok_or_else(|| Fault::failed(format!("{url} is not there")))
+        client.get_small(url, MOST_LIST)?.ok_or_else(|| Error::failed(format!("{url} is not there")))
     };
     let signature = DetachedSignature::parse(&fs::read(fixture(signature)).unwrap(), signature).unwrap();
     let mut verification = keyring.open(&signature, if online { Some(&fetch) } else { None })?;
@@ -60,7 +61,7 @@ fn another_primary_key_under_the_asked_name_is_turned_away() {
     let (plain, folder) = (certificate("plain.pgp"), TempDir::new().unwrap());
     let liar = server(&plain, "other.pgp");
     let fault = verify(&keyring(&[&liar], folder.path()), "good.sig", true).err().unwrap();
-    assert_eq!(fault.kind, FaultKind::Failed);
+    assert_eq!(fault.kind, ErrorKind::Failed);
     let other = certificate("other.pgp");
     assert!(fault.causes[0].contains(other.fingerprint().as_str()), "{fault}");
     assert!(fault.causes[0].contains(plain.fingerprint().as_str()), "{fault}");
@@ -92,7 +93,7 @@ fn offline_or_unreachable_says_what_is_missing() {
     let server = server(&plain, "plain.pgp");
     let keyring = keyring(&[&server], folder.path());
     let fault = verify(&keyring, "good.sig", false).err().unwrap();
-    assert_eq!(fault.kind, FaultKind::Failed);
+    assert_eq!(fault.kind, ErrorKind::Failed);
     assert!(fault.message.contains(plain.fingerprint().as_str()), "{fault}");
     assert!(fault.hint.unwrap().contains("--signing-key"));
 
@@ -126,7 +127,7 @@ fn a_key_that_no_server_has_stays_unknown() {
     let server = server(&plain, "plain.pgp");
     let verdicts = verify(&keyring(&[&server], folder.path()), "by-other.sig", true).unwrap();
     assert_eq!(rule(&verdicts), "unknown-key");
-    assert_eq!(verdicts.into_signer().unwrap_err().kind, FaultKind::Refused);
+    assert_eq!(verdicts.into_signer().unwrap_err().kind, ErrorKind::Refused);
 }
 
 /// The kept image asks first, then its download; neither a refusal nor an answer is asked for again.

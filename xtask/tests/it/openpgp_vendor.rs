@@ -4,12 +4,13 @@
 
 use std::fs;
 
-use xtask::cmd::verify_signature;
-use xtask::coreos::Brand;
-use xtask::edge::openpgp::{
-    COREOS, Certificate, DetachedSignature, FLATCAR, Keyring, Pin, TrustPolicy, Verdict, Verification,
+use coreos_types::release::Brand;
+use openpgp_policy::{
+    COREOS, Certificate, DetachedSignature, FLATCAR, Pin, TrustPolicy, Verdict, Verification,
 };
-use xtask::flags::VerifySignature;
+use xtask::cli::VerifySignature;
+use xtask::commands::verify_signature;
+use xtask::keyring::Keyring;
 use xtask::report::Report;
 
 use crate::openpgp::{NOW, fixture};

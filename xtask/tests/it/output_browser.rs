@@ -4,13 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use xtask::coreos::{Board, Flavor};
-use xtask::manifest::finding::{Finding, FindingKind, Fix, FixKind, Severity};
-use xtask::manifest::remedy::Remedy;
-use xtask::plan::edit::{EditPlan, FileEdit};
+use coreos_types::provenance::Signer;
+use coreos_types::release::{Board, Flavor};
+use manifest::finding::{Finding, FindingKind, Fix, FixKind, Severity};
+use manifest::plan::edit::{EditPlan, FileEdit};
+use manifest::remedy::Remedy;
 use xtask::report::needs::Need;
 use xtask::report::sizes::{ManifestSizes, PathSize};
-use xtask::report::{ImageOrigin, Report, Signer, html};
+use xtask::report::{ImageOrigin, Report, html};
 
 use crate::e2e::end_to_end;
 

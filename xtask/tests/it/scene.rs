@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
+use release_fixture::certificate::Certificate;
+use release_fixture::pack;
 use serde_json::Value;
 use xtask::demo::example;
-use xtask::demo::factory::certificate::Certificate;
-use xtask::demo::factory::pack;
 
 /// A tree of its own, with a cache of its own.
 pub(crate) struct Scene {

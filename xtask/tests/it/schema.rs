@@ -1,12 +1,13 @@
 //! `docs/report.schema.json` holds for what the tool prints, and says no to what it must not print.
 
+use coreos_types::error::Error;
+use coreos_types::provenance::Signer;
+use coreos_types::release::{Board, Flavor};
+use manifest::finding::{Finding, FindingKind, Fix, FixKind, Severity};
+use manifest::plan::edit::{EditPlan, FileEdit};
+use manifest::remedy::Remedy;
 use serde_json::{Value, json};
-use xtask::coreos::{Board, Flavor};
-use xtask::fault::Fault;
-use xtask::manifest::finding::{Finding, FindingKind, Fix, FixKind, Severity};
-use xtask::manifest::remedy::Remedy;
-use xtask::plan::edit::{EditPlan, FileEdit};
-use xtask::report::{Check, ImageOrigin, Outcome, Report, Signer, json::document};
+use xtask::report::{Check, ImageOrigin, Outcome, Report, json::document};
 
 /// The JSON Schema of a run's document.
 pub(crate) fn schema() -> Value {
@@ -144,7 +145,7 @@ fn full() -> Report {
 fn runs() -> Vec<Report> {
     let refused = Report {
         command: "fetch",
-        error: Some(Fault::refused("no").because("why").hint("cargo xtask")),
+        error: Some(Error::refused("no").with_cause("why").with_hint("cargo xtask")),
         ..Report::default()
     };
     let tested = Report {

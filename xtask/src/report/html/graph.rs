@@ -111,7 +111,7 @@ fn columns(needs: &[Need]) -> Vec<Vec<&str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::coreos::Board;
+    use coreos_types::release::Board;
 
     fn need(from: &str, to: &str) -> Need {
         Need { board: Board::Amd64, from: from.into(), to: to.into(), name: "x".into() }

@@ -11,8 +11,8 @@ use self::table::{Cell, chip, number, path, table, text};
 use super::sizes::{libraries, maybe};
 use super::summary::{count, fix_counts, left};
 use super::{Report, short};
-use crate::manifest::finding::{FixKind, Severity};
-use crate::usr::name;
+use manifest::finding::{FixKind, Severity};
+use usr::name;
 
 /// The whole page.
 pub fn render(report: &Report) -> String {

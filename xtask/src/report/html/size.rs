@@ -6,9 +6,9 @@ use std::fmt::Write;
 use super::escape;
 use super::table::{Cell, number, table, text};
 use super::treemap::{Tile, squarify};
-use crate::manifest::finding::FixKind;
 use crate::report::sizes::{ManifestSizes, Total, bytes, change, maybe, rootfs, total};
 use crate::report::{Report, short};
+use manifest::finding::FixKind;
 
 /// The table by manifest and flavor, and the treemap.
 pub(super) fn section(report: &Report) -> String {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Absent, BoardWhy, Edge, Place, Why};
 use crate::report::styled::{Styled, Tone};
-use crate::usr::path::UsrPath;
+use usr::path::UsrPath;
 
 /// A tree: where it is listed, and who needs it, up to what nothing needs. `(*)` marks what was shown above.
 pub fn tree(why: &Why) -> Styled {

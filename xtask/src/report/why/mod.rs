@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use self::draw::{document, dot, mermaid, tree};
 use self::survey::Survey;
-use crate::coreos::Board;
-use crate::plan::bump::{Trees, Unread};
-use crate::plan::sources::Stage1Sources;
-use crate::usr::path::UsrPath;
-use crate::usr::tree::{End, Kind, UsrTree};
+use coreos_types::release::Board;
+use manifest::plan::bump::{Trees, Unread};
+use manifest::plan::sources::Stage1Sources;
+use usr::path::UsrPath;
+use usr::tree::{End, Kind, UsrTree};
 
 /// The answer, one a board.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

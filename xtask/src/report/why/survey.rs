@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Edge, Missing, Place};
-use crate::coreos::Board;
-use crate::manifest::stage::{FlavorFiles, Stage, Texts};
-use crate::manifest::text::ManifestText;
-use crate::manifest::units::started_by;
-use crate::plan::sources::Stage1Sources;
-use crate::usr::facts::Facts;
-use crate::usr::link::{How, Load, Loader};
-use crate::usr::path::UsrPath;
-use crate::usr::tree::UsrTree;
+use coreos_types::release::Board;
+use manifest::plan::sources::Stage1Sources;
+use manifest::stage::{FlavorFiles, Stage, Texts};
+use manifest::text::ManifestText;
+use manifest::units::started_by;
+use usr::facts::Facts;
+use usr::link::{How, Load, Loader};
+use usr::path::UsrPath;
+use usr::tree::UsrTree;
 
 /// What a board's manifests list, and what that needs.
 #[derive(Debug, Default)]

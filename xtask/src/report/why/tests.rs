@@ -4,11 +4,11 @@
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::coreos::Flavor;
-use crate::plan::sources::Listing;
-use crate::usr::elf::ElfInfo;
-use crate::usr::facts::Facts;
-use crate::usr::tree::Node;
+use coreos_types::release::Flavor;
+use manifest::plan::sources::Listing;
+use usr::elf::ElfInfo;
+use usr::facts::Facts;
+use usr::tree::Node;
 
 const FILE: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest";
 

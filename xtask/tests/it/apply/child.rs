@@ -14,7 +14,7 @@ const TREE: &str = "XTASK_TEST_TREE";
 #[test]
 fn writes() {
     let Some(root) = std::env::var_os(TREE) else { return };
-    xtask::edge::signals::watch().unwrap();
+    xtask::signals::watch().unwrap();
     // strace counts the calls of each thread: none of libtest's shall have the number of one of ours.
     for _ in 0..64 {
         File::create("/dev/null").unwrap().write_all(b".").unwrap();
@@ -22,7 +22,7 @@ fn writes() {
     let plan = plan_of(Path::new(&root));
     let mut byte = [0];
     let _until_told = std::io::stdin().read(&mut byte);
-    if let Err(fault) = xtask::edge::apply::apply(&tree(Path::new(&root)), &plan) {
+    if let Err(fault) = xtask::repo::transaction::apply(&tree(Path::new(&root)), &plan) {
         panic!("FAULT {fault}");
     }
 }

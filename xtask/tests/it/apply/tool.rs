@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 
+use manifest::plan::sources::COMMON_MK;
 use xtask::demo::example;
-use xtask::plan::sources::COMMON_MK;
 
 use super::{Files, end_to_end, files_of};
 use crate::scene::Scene;

@@ -4,18 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use coreos_types::error::Result;
+use coreos_types::release::{Board, Brand, Release};
+use release_fixture::certificate::Certificate;
+use release_fixture::release;
+use release_fixture::server::Server;
 use tempfile::TempDir;
-use xtask::coreos::{Board, Brand, Release};
+use xtask::cache::{Cache, Image, Road, Wanted};
 use xtask::demo::example;
-use xtask::demo::factory::certificate::Certificate;
-use xtask::demo::factory::release;
-use xtask::demo::server::Server;
-use xtask::edge::cache::{Cache, Image, Road, Wanted};
-use xtask::edge::http::{Client, MOST_IMAGE, Patience, ReleaseDir, Rules};
-use xtask::edge::openpgp::Keyring;
-use xtask::edge::term::{ColorChoice, Term, Verbosity};
-use xtask::fault::Result;
+use xtask::http::{Client, MOST_IMAGE, Patience, ReleaseDir, Rules};
+use xtask::keyring::Keyring;
 use xtask::report::Format;
+use xtask::terminal::{ColorChoice, Term, Verbosity};
 
 use super::IMAGE;
 
@@ -30,7 +30,7 @@ pub(super) struct Site {
 impl Site {
     pub(super) fn new() -> Site {
         let certificate = Certificate::throwaway(7).unwrap();
-        let mut site = xtask::demo::factory::release::Site::new();
+        let mut site = release_fixture::release::Site::new();
         release::publish(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join("key.asc"), certificate.armored().unwrap()).unwrap();

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
-use xtask::demo::server::Server;
+use release_fixture::server::Server;
 
 pub(super) struct Proxy {
     port: u16,

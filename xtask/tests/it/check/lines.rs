@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use coreos_types::release::Board;
 use expect_test::{Expect, expect};
-use xtask::coreos::Board;
+use manifest::plan::bump::verify;
+use release_fixture::elf::ElfStub;
+use release_fixture::image::Image;
+use usr::elf::DlopenPriority;
 use xtask::demo::example;
-use xtask::demo::factory::elf::ElfStub;
-use xtask::demo::factory::image::Image;
-use xtask::plan::bump::verify;
-use xtask::usr::elf::DlopenPriority;
 
 use super::request;
 use crate::bump::{SYSTEMD, sources};

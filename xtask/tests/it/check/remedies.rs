@@ -1,11 +1,11 @@
 //! The commands that mend what is found.
 
+use coreos_types::release::Board;
 use expect_test::{Expect, expect};
-use xtask::coreos::Board;
-use xtask::demo::factory::elf::ElfStub;
-use xtask::demo::factory::image::Image;
+use release_fixture::elf::ElfStub;
+use release_fixture::image::Image;
+use usr::elf::DlopenPriority;
 use xtask::report::again::Again;
-use xtask::usr::elf::DlopenPriority;
 
 use super::findings;
 

@@ -8,11 +8,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use coreos_types::release::{Board, Brand};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use xtask::coreos::{Board, Brand};
-use xtask::demo::factory::image::Image;
-use xtask::demo::factory::pack;
+use release_fixture::image::Image;
+use release_fixture::pack;
 
 use super::entry_points;
 

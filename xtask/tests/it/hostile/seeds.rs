@@ -4,14 +4,14 @@ use std::io::{Cursor, Write};
 
 use backhand::compression::Compressor;
 use backhand::{FilesystemCompressor, FilesystemWriter, NodeHeader};
+use coreos_types::release::{Board, Brand};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use xtask::coreos::{Board, Brand};
-use xtask::demo::factory::certificate::Certificate;
-use xtask::demo::factory::elf::ElfStub;
-use xtask::demo::factory::image::Image;
-use xtask::demo::factory::pack;
-use xtask::usr::elf::DlopenPriority;
+use release_fixture::certificate::Certificate;
+use release_fixture::elf::ElfStub;
+use release_fixture::image::Image;
+use release_fixture::pack;
+use usr::elf::DlopenPriority;
 
 use super::entry_points;
 

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use xtask::usr::elf::{self, ElfInfo};
-use xtask::usr::facts::{self, Facts};
-use xtask::usr::path::UsrPath;
+use usr::elf::{self, ElfInfo};
+use usr::facts::{self, Facts};
+use usr::path::UsrPath;
 
 use super::release::{Release, tree_of};
 use super::{end_to_end, output};

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use xtask::demo::factory::certificate::Certificate as Maker;
-use xtask::edge::openpgp::{Certificate, DetachedSignature, TrustPolicy, Verdict, Verification};
+use openpgp_policy::{Certificate, DetachedSignature, TrustPolicy, Verdict, Verification};
+use release_fixture::certificate::Certificate as Maker;
 
 use super::{end_to_end, output};
 

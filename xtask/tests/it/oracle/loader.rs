@@ -6,11 +6,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use xtask::coreos::Board;
-use xtask::usr::facts::Facts;
-use xtask::usr::link::{Load, Loader};
-use xtask::usr::path::UsrPath;
-use xtask::usr::tree::UsrTree;
+use coreos_types::release::Board;
+use usr::facts::Facts;
+use usr::link::{Load, Loader};
+use usr::path::UsrPath;
+use usr::tree::UsrTree;
 
 use super::end_to_end;
 use super::release::{Release, tree_of};

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use xtask::coreos::{Board, Brand, Channel, SystemdVersion};
-use xtask::plan::common_mk::CommonMk;
+use coreos_types::release::{Board, Brand, Channel, SystemdVersion};
+use manifest::plan::common_mk::CommonMk;
 
 use super::{end_to_end, output};
 use crate::chance::Chance;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use xtask::plan::edit::FileEdit;
+use manifest::plan::edit::FileEdit;
 
 use crate::e2e::is_there;
 

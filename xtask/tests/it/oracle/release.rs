@@ -6,10 +6,10 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use xtask::usr::facts;
-use xtask::usr::name;
-use xtask::usr::path::UsrPath;
-use xtask::usr::tree::{Kind, Node, UsrTree};
+use usr::facts;
+use usr::name;
+use usr::path::UsrPath;
+use usr::tree::{Kind, Node, UsrTree};
 
 use super::output;
 use crate::e2e::releases;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use xtask::manifest::order::compare_en_us;
+use manifest::order::compare_en_us;
 
 use super::{end_to_end, output};
 

@@ -8,9 +8,9 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use xtask::demo::factory::pack;
-use xtask::edge::image::{Scratch, Unsigned, VerifiedImage};
-use xtask::usr::tree::{Kind, UsrTree};
+use pxe_image::{Scratch, Unsigned, VerifiedImage};
+use release_fixture::pack;
+use usr::tree::{Kind, UsrTree};
 
 use super::{end_to_end, output};
 
@@ -38,7 +38,7 @@ fn by_unsquashfs(image: &Path) -> BTreeMap<String, String> {
 
 /// The same of our tree.
 fn by_us(tree: &UsrTree) -> BTreeMap<String, String> {
-    let told = |node: &xtask::usr::tree::Node| match &node.kind {
+    let told = |node: &usr::tree::Node| match &node.kind {
         Kind::File { size, .. } => format!("-{} {size}", letters(node.mode)),
         Kind::Directory => format!("d{}", letters(node.mode)),
         Kind::Symlink(target) => format!("l{} {target}", letters(node.mode)),

@@ -7,9 +7,9 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
+use coreos_types::release::Board;
 use expect_test::expect;
-use xtask::coreos::Board;
-use xtask::manifest::order::compare_en_us;
+use manifest::order::compare_en_us;
 
 use super::lists::{Lists, sorted};
 use super::row::{lines, path_of, shown};

@@ -1,9 +1,9 @@
 //! A tree of CoreOS moves to a Flatcar of today in one bump.
 
+use coreos_types::release::{Board, Brand};
 use expect_test::expect;
-use xtask::coreos::{Board, Brand};
-use xtask::demo::factory::elf::ElfStub;
-use xtask::demo::factory::image::Image;
+use release_fixture::elf::ElfStub;
+use release_fixture::image::Image;
 
 use super::lists::Lists;
 use super::row::shown;

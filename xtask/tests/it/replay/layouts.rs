@@ -3,7 +3,7 @@
 use expect_test::expect;
 
 use super::row::Row;
-use xtask::coreos::Board;
+use coreos_types::release::Board;
 
 #[test]
 fn on_arm64_libraries_and_systemd_lie_in_different_directories() {

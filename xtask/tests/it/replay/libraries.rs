@@ -3,8 +3,8 @@
 use expect_test::expect;
 
 use super::row::Row;
-use xtask::coreos::Board;
-use xtask::demo::factory::elf::ElfStub;
+use coreos_types::release::Board;
+use release_fixture::elf::ElfStub;
 
 #[test]
 fn a_new_need_comes_as_a_whole_chain() {

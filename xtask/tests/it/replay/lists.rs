@@ -3,10 +3,10 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use xtask::coreos::{Board, Brand};
+use coreos_types::release::{Board, Brand};
+use release_fixture::image::Image;
+use release_fixture::listed::with_listed;
 use xtask::demo::example::FILES;
-use xtask::demo::factory::image::Image;
-use xtask::demo::factory::listed::with_listed;
 
 use super::row::Row;
 

@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use coreos_types::release::{Board, Brand, Channel, Flavor, Release};
 use expect_test::Expect;
-use xtask::coreos::{Board, Brand, Channel, Flavor, Release};
-use xtask::demo::factory::elf::ElfStub;
-use xtask::demo::factory::image::Image;
-use xtask::demo::factory::listed::loader;
-use xtask::manifest::finding::{Finding, Fix, Severity};
-use xtask::manifest::mend::Reach;
-use xtask::plan::bump::{Bump, Request};
-use xtask::plan::sources::{Listing, Stage1Sources};
-use xtask::usr::elf::DlopenPriority;
-use xtask::usr::path::UsrPath;
-use xtask::usr::tree::{End, UsrTree};
+use manifest::finding::{Finding, Fix, Severity};
+use manifest::mend::Reach;
+use manifest::plan::bump::{Bump, Request};
+use manifest::plan::sources::{Listing, Stage1Sources};
+use release_fixture::elf::ElfStub;
+use release_fixture::image::Image;
+use release_fixture::listed::loader;
+use usr::elf::DlopenPriority;
+use usr::path::UsrPath;
+use usr::tree::{End, UsrTree};
 
 /// A row under construction.
 pub(super) struct Row {
@@ -214,7 +214,7 @@ impl Row {
         };
         let trees = trees.iter().map(|(board, tree)| (*board, tree)).collect();
         let bump =
-            xtask::plan::bump::bump(sources, &request, &trees).unwrap_or_else(|fault| panic!("{fault}"));
+            manifest::plan::bump::bump(sources, &request, &trees).unwrap_or_else(|fault| panic!("{fault}"));
         assert!(bump.unread.is_empty(), "the factory's trees are read whole: {:?}", bump.unread);
         bump
     }

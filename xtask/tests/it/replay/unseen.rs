@@ -1,9 +1,9 @@
 //! What `DT_NEEDED` does not show: symbol versions, notes, units, directories, machines.
 
+use coreos_types::release::Board;
 use expect_test::expect;
-use xtask::coreos::Board;
-use xtask::demo::factory::elf::ElfStub;
-use xtask::usr::elf::DlopenPriority;
+use release_fixture::elf::ElfStub;
+use usr::elf::DlopenPriority;
 
 use super::row::Row;
 

@@ -1,9 +1,9 @@
 //! Bucket D of the history and what is like it: paths that are gone, and lines that say nothing any more.
 
+use coreos_types::release::Board;
 use expect_test::expect;
-use xtask::coreos::Board;
-use xtask::demo::factory::elf::ElfStub;
-use xtask::usr::elf::DlopenPriority;
+use release_fixture::elf::ElfStub;
+use usr::elf::DlopenPriority;
 
 use super::row::Row;
 
@@ -98,7 +98,7 @@ fn a_library_without_consumers_that_vanished_is_left() {
 /// the next from one where something unrelated was.
 #[test]
 fn what_is_added_elsewhere_lets_no_library_go() {
-    let libpam = |image: xtask::demo::factory::image::Image| {
+    let libpam = |image: release_fixture::image::Image| {
         image.program("bin/login", &["libpam.so.0", "libc.so.6"]).library(
             "lib64/libpam.so.0.84.1",
             "libpam.so.0",
@@ -172,7 +172,7 @@ fn names_alone_do_not_tell_that_nothing_needs_a_library() {
 /// A soname's line once became that of the file behind another soname, which was listed already.
 #[test]
 fn a_soname_becomes_a_soname_and_a_file_a_file() {
-    let image = |image: xtask::demo::factory::image::Image| {
+    let image = |image: release_fixture::image::Image| {
         image.library("lib64/libpcre2-8.so.0.11.0", "libpcre2-8.so.0", &["libc.so.6"])
     };
     Row::amd64().lists("coreos/a", &["lib64/libpcre.so.1", "lib64/libpcre2-8.so.0"]).has(image).gives(

@@ -1,0 +1,309 @@
+//! What is wrong with the manifests of a board, all of it at once.
+
+mod burden;
+mod describe;
+mod unseen;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::finding::{Finding, FindingKind};
+use super::form;
+use super::index::ImageIndex;
+use super::needs::{DlopenLevel, Needs, Unmet};
+use super::remedy::Remedy;
+use super::stage::{FlavorFiles, Home, Stage, Texts};
+use super::successor::{Fate, Surroundings, successor};
+use burden::Ties;
+use describe::Telling;
+use usr::facts::Facts;
+use usr::link::Load;
+use usr::path::UsrPath;
+use usr::tree::{End, Kind};
+
+/// `e_machine` of eBPF objects, which are for every board (`EM_BPF`).
+const EM_BPF: u16 = 247;
+
+/// What a check found.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// Everything that is wrong, in order of file and line.
+    pub findings: Vec<Finding>,
+    /// Files whose content has to be read before this is the whole truth.
+    pub unread: BTreeSet<UsrPath>,
+}
+
+/// Checks every flavor of a board against its image.
+pub fn check(
+    flavors: &[FlavorFiles],
+    texts: &Texts<'_>,
+    index: &ImageIndex<'_>,
+    level: DlopenLevel,
+) -> Checked {
+    let mut checked = Checked::default();
+    let mut told = Told::default();
+    for flavor in flavors {
+        let stage = Stage::of(flavor, texts, index.tree);
+        let needs = Needs::of(&stage, level);
+        let (ties, findings) = (Ties::default(), &mut checked.findings);
+        let (told, ties) = (&mut told, &ties);
+        let mut checker = Checker { stage: &stage, texts, index, needs: &needs, ties, told, findings };
+        checker.lines();
+        checker.unmet();
+        checker.versions();
+        checker.links();
+        checker.files();
+        checker.units();
+        if let Some(level) = level {
+            checker.loaded_by_name(level);
+        }
+        checked.unread.extend(ties.unread());
+        checked.unread.extend(needs.unread);
+    }
+    checked.findings.sort();
+    checked
+}
+
+/// What was told already.
+#[derive(Default)]
+struct Told {
+    lines: BTreeSet<(String, FindingKind, Option<usize>, String)>,
+    /// Paths that lack a line, and the manifests that were named for them.
+    named: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Told {
+    /// A line that two flavors share is one line, and a line that one manifest of a flavor gets serves all of it.
+    fn is_new(&mut self, finding: &Finding, flavor: &FlavorFiles) -> bool {
+        if finding.kind == FindingKind::NeedsUnlisted {
+            let served = self.serves(&finding.path, flavor, |_| true);
+            for path in finding.candidates.iter().chain([&finding.path]) {
+                self.names(path, &finding.file);
+            }
+            return !served;
+        }
+        self.lines.insert((finding.file.clone(), finding.kind, finding.line, finding.path.clone()))
+    }
+
+    /// Whether a flavor has the path by a line that was asked for before, in such a manifest.
+    fn serves(&self, path: &str, flavor: &FlavorFiles, is_such: impl Fn(&str) -> bool) -> bool {
+        let mut named = self.named.get(path).into_iter().flatten();
+        named.any(|file| flavor.files.contains(file) && is_such(file))
+    }
+
+    fn names(&mut self, path: &str, file: &str) {
+        self.named.entry(path.to_owned()).or_default().insert(file.to_owned());
+    }
+}
+
+struct Checker<'a, 's> {
+    stage: &'s Stage<'a>,
+    texts: &'s Texts<'a>,
+    index: &'s ImageIndex<'a>,
+    needs: &'s Needs,
+    ties: &'s Ties,
+    told: &'s mut Told,
+    findings: &'s mut Vec<Finding>,
+}
+
+impl<'a> Checker<'a, '_> {
+    /// Each line for itself: its form, and whether the image has what it names.
+    fn lines(&mut self) {
+        let wanted = self.needs.unmet.keys().cloned().collect();
+        for file in &self.stage.of.files {
+            let Some((&file, text)) = self.texts.get_key_value(file.as_str()) else { continue };
+            let strays = form::strays(text, self.index);
+            for stray in &strays {
+                let home = Home { file, line: stray.index + 1 };
+                self.tell(FindingKind::Tidy, home, &stray.line, Telling::stray(stray));
+            }
+            let listed = listed_paths(text.entries().map(|(_, line)| line), self.index);
+            let around = Surroundings { index: self.index, listed: &listed, wanted: &wanted };
+            let mut moved: BTreeMap<(UsrPath, UsrPath), Vec<usize>> = BTreeMap::new();
+            for (at, line) in text.entries().filter(|(at, _)| strays.iter().all(|stray| stray.index != *at)) {
+                let home = Home { file, line: at + 1 };
+                let Ok(path) = UsrPath::new(line) else {
+                    self.tell(FindingKind::Missing, home, line, Telling::outside());
+                    continue;
+                };
+                let Some(found) = successor(&path, &around) else { continue };
+                let moved_to = if let Fate::Moved(to) = &found.fate { to.parent() } else { None };
+                match (path.parent(), moved_to) {
+                    (Some(from), Some(to)) => moved.entry((from, to)).or_default().push(at),
+                    _ => self.tell(
+                        kind_of(&found.fate, &path, self.index),
+                        home,
+                        line,
+                        Telling::successor(&path, &found, file),
+                    ),
+                }
+            }
+            for ((from, to), lines) in moved {
+                let Some(first) = lines.first().and_then(|&at| text.lines().get(at)) else { continue };
+                let home = Home { file, line: lines[0] + 1 };
+                self.tell(
+                    FindingKind::Missing,
+                    home,
+                    &first.text,
+                    Telling::moved(&first.text, &from, &to, lines.len()),
+                );
+            }
+        }
+    }
+
+    fn unmet(&mut self) {
+        for (name, unmet) in &self.needs.unmet {
+            let Some((home, _)) = responsible(unmet, self.needs, self.stage) else { continue };
+            let lacking: Vec<&UsrPath> =
+                unmet.chain.iter().filter(|path| !self.stage.present.contains(*path)).collect();
+            match lacking.first() {
+                Some(first) => {
+                    let telling = Telling::unlisted(name, unmet, &lacking, home.file);
+                    self.tell(FindingKind::NeedsUnlisted, home, first.as_str(), telling);
+                }
+                None => {
+                    let lacks = |load: &Load| load.missing.iter().any(|missing| missing.name == *name);
+                    let remedy = self.giving_up(&unmet.needed_by, lacks);
+                    let telling = Telling::nowhere(name, unmet, remedy);
+                    self.tell(FindingKind::NeedsNowhere, home, name, telling);
+                }
+            }
+        }
+    }
+
+    fn versions(&mut self) {
+        for ((library, version), needed_by) in &self.needs.versions {
+            let home = needed_by.iter().chain([library]).find_map(|path| self.stage.home(path));
+            let Some(home) = home else { continue };
+            let remedy = self.giving_up(needed_by, |_| false);
+            let telling = Telling::version(library, version, needed_by, remedy);
+            self.tell(FindingKind::VersionUnsatisfied, home, library.as_str(), telling);
+        }
+    }
+
+    /// Listed links whose target the built tree will not hold.
+    fn links(&mut self) {
+        let told: BTreeSet<&UsrPath> = self.needs.unmet.values().flat_map(|unmet| &unmet.chain).collect();
+        for path in &self.stage.present {
+            let Some(Kind::Symlink(target)) = self.stage.tree.get(path.as_str()).map(|node| &node.kind)
+            else {
+                continue;
+            };
+            let Some(home) = self.stage.home(path) else { continue };
+            let resolved = self.stage.tree.resolve(path);
+            let telling = match &resolved.end {
+                End::Node(end) => {
+                    let ways = resolved.links.iter().chain([end]);
+                    let lacking: Vec<&UsrPath> = ways.filter(|way| !self.stage.holds(way)).collect();
+                    if lacking.is_empty() || lacking.iter().any(|way| told.contains(way)) {
+                        continue;
+                    }
+                    // A directory is not taken in for a link's sake: that would be all that is below it.
+                    let is_file = self.stage.tree.facts(end.as_str()).is_some();
+                    let remedy = if is_file { Remedy::Mend } else { self.giving_up([path], |_| false) };
+                    Telling::dangling(path, target, &lacking, home.file, remedy)
+                }
+                End::Missing(end) => Telling::dangling_in_image(path, end, self.giving_up([path], |_| false)),
+                End::Loop => Telling::link_loop(path, self.giving_up([path], |_| false)),
+                End::Root | End::Outside => continue,
+            };
+            self.tell(FindingKind::Dangling, home, path.as_str(), telling);
+        }
+    }
+
+    /// Files that cannot work on this board.
+    fn files(&mut self) {
+        let board = self.stage.of.board;
+        for (path, facts) in self.stage.files() {
+            let telling = match facts {
+                Facts::Elf(elf) if elf.dynamic && ![board.elf_machine(), EM_BPF].contains(&elf.machine) => {
+                    Telling::wrong_machine(path, elf.machine, board, self.giving_up([path], |_| false))
+                }
+                Facts::Broken(why) => Telling::broken(path, why, self.giving_up([path], |_| false)),
+                _ => continue,
+            };
+            let Some(home) = self.stage.home(path) else { continue };
+            self.tell(FindingKind::WrongMachine, home, path.as_str(), telling);
+        }
+        for (path, (needed_by, why)) in &self.needs.unfit {
+            let told = matches!(self.stage.tree.facts(path.as_str()), Some(Facts::Broken(_)));
+            if let Some(home) = self.stage.home(path).filter(|_| !told) {
+                let remedy = self.giving_up(needed_by.iter().chain([path]), |_| false);
+                let telling = Telling::unfit(path, why, needed_by, remedy);
+                self.tell(FindingKind::WrongMachine, home, path.as_str(), telling);
+            }
+        }
+    }
+
+    /// The lines to give up for files that cannot be had, with those of all that cannot work without them.
+    fn giving_up<'p>(
+        &self,
+        seeds: impl IntoIterator<Item = &'p UsrPath>,
+        lacks: impl Fn(&Load) -> bool,
+    ) -> Remedy {
+        self.ties.giving_up(seeds, lacks, self.stage, self.texts)
+    }
+
+    fn tell(&mut self, kind: FindingKind, home: Home<'_>, path: &str, telling: Telling) {
+        let finding = Finding {
+            file: home.file.to_owned(),
+            line: Some(home.line),
+            kind,
+            severity: telling.severity.unwrap_or(kind.severity()),
+            board: self.stage.of.board,
+            flavor: self.stage.of.flavor.clone(),
+            path: path.to_owned(),
+            needed_by: telling.needed_by,
+            candidates: telling.candidates,
+            message: telling.message,
+            remedy: telling.remedy,
+        };
+        if self.told.is_new(&finding, self.stage.of) {
+            self.findings.push(finding);
+        }
+    }
+}
+
+/// A line that has become pointless but is in the image is no missing one.
+fn kind_of(fate: &Fate, path: &UsrPath, index: &ImageIndex<'_>) -> FindingKind {
+    if *fate == Fate::Pointless && index.tree.get(path.as_str()).is_some() {
+        FindingKind::Tidy
+    } else {
+        FindingKind::Missing
+    }
+}
+
+/// The lines that name a node of the image.
+pub(super) fn listed_paths<'t>(
+    lines: impl Iterator<Item = &'t str>,
+    index: &ImageIndex<'_>,
+) -> BTreeSet<UsrPath> {
+    lines
+        .filter_map(|line| UsrPath::new(line).ok())
+        .filter(|path| index.tree.get(path.as_str()).is_some())
+        .collect()
+}
+
+/// The line that an unmet need is to be met beside: that of the most direct consumer, the first by name.
+pub(super) fn responsible<'a>(
+    unmet: &Unmet,
+    needs: &Needs,
+    stage: &Stage<'a>,
+) -> Option<(Home<'a>, UsrPath)> {
+    let mut asked: BTreeSet<UsrPath> = BTreeSet::new();
+    let mut consumers: BTreeSet<UsrPath> = unmet.needed_by.clone();
+    loop {
+        if let Some(found) = consumers.iter().find_map(|path| Some((stage.home(path)?, path.clone()))) {
+            return Some(found);
+        }
+        asked.append(&mut consumers.clone());
+        let above =
+            needs.unmet.values().filter(|other| other.chain.iter().any(|path| consumers.contains(path)));
+        consumers = above
+            .flat_map(|other| other.needed_by.iter().cloned())
+            .filter(|path| !asked.contains(path))
+            .collect();
+        if consumers.is_empty() {
+            return None;
+        }
+    }
+}

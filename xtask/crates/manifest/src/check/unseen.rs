@@ -1,0 +1,96 @@
+//! What no ELF header tells: programs of units, interpreters of scripts, libraries that are loaded by name.
+
+use super::Checker;
+use super::describe::Telling;
+use crate::byname;
+use crate::finding::FindingKind;
+use crate::stage::Home;
+use crate::units;
+use usr::elf::{DlopenNote, DlopenPriority};
+use usr::facts::Facts;
+use usr::path::UsrPath;
+
+impl<'a> Checker<'a, '_> {
+    /// Programs of units and interpreters of scripts.
+    pub(super) fn units(&mut self) {
+        for absent in units::programs(self.stage) {
+            let Some(by) = self.stage.home(&absent.by) else { continue };
+            let (home, telling) = if absent.in_image {
+                let home = self.beside_its_like(&absent.program, by);
+                (home, Telling::unit(&absent, home.file))
+            } else {
+                let nothing = |_: &_| false;
+                (by, Telling::unit_without_program(&absent, self.giving_up([&absent.by], nothing)))
+            };
+            let kind = if absent.in_image { FindingKind::NeedsUnlisted } else { FindingKind::NeedsNowhere };
+            let kind = if absent.optional { FindingKind::Advice } else { kind };
+            self.tell(kind, home, absent.program.as_str(), telling);
+        }
+        for absent in units::interpreters(self.stage) {
+            let Some(home) = self.stage.home(&absent.by) else { continue };
+            let telling = Telling::script(&absent, home.file);
+            self.tell(FindingKind::Advice, home, absent.program.as_str(), telling);
+        }
+        if let Some((there, lacking)) = units::journald_halves(self.stage)
+            && let Some(by) = self.stage.home(&there)
+        {
+            let home = self.beside_its_like(&lacking, by);
+            let telling = Telling::journald(&there, &lacking, home.file);
+            self.tell(FindingKind::NeedsUnlisted, home, lacking.as_str(), telling);
+        }
+    }
+
+    /// Where a file belongs that is needed by another of its own kind or not: to the manifest that lists most of its
+    /// directory, else to that of what needs it. The line is that of the neighbour.
+    fn beside_its_like(&self, path: &UsrPath, needed_by: Home<'a>) -> Home<'a> {
+        self.stage.neighbour(path, needed_by.file).unwrap_or(needed_by)
+    }
+
+    pub(super) fn loaded_by_name(&mut self, level: DlopenPriority) {
+        let of_stem = |stem: &str| self.index.of_stem(stem).into_iter().cloned().collect();
+        for mut found in byname::advice(self.stage, of_stem) {
+            let Some(home) = self.stage.home(&found.by) else { continue };
+            found.libraries.retain(|library| self.offers(library, home));
+            if let Some(first) = found.libraries.first() {
+                self.tell(FindingKind::Advice, home, first.as_str(), Telling::by_name(&found, home.file));
+            }
+        }
+        for (path, facts) in self.stage.files() {
+            let Facts::Elf(elf) = facts else { continue };
+            let Some(home) = self.stage.home(path) else { continue };
+            let held = |note: &&DlopenNote| {
+                note.sonames
+                    .iter()
+                    .any(|name| self.stage.present.iter().any(|present| present.name() == name))
+            };
+            let in_image = |note: &DlopenNote| {
+                note.sonames
+                    .iter()
+                    .find_map(|name| self.index.named(name).first().map(|path| (*path).clone()))
+            };
+            let notes: Vec<(UsrPath, &DlopenNote)> = elf
+                .dlopen
+                .iter()
+                .filter(|note| note.priority > level && !held(note))
+                .filter_map(|note| in_image(note).map(|library| (library, note)))
+                .filter(|(library, _)| self.offers(library, home))
+                .collect();
+            if let Some((first, _)) = notes.first() {
+                self.tell(FindingKind::Advice, home, first.as_str(), Telling::notes(path, &notes, home.file));
+            }
+        }
+    }
+
+    /// Offers a library to one manifest of a flavor, unless it was offered to another one: a line there serves it all. What
+    /// a file needs by `DT_NEEDED` too is told as a need.
+    fn offers(&mut self, library: &UsrPath, home: Home<'_>) -> bool {
+        if self.needs.unmet.values().any(|unmet| unmet.chain.contains(library)) {
+            return false;
+        }
+        let elsewhere = self.told.serves(library.as_str(), self.stage.of, |file| file != home.file);
+        if !elsewhere {
+            self.told.names(library.as_str(), home.file);
+        }
+        !elsewhere
+    }
+}

@@ -1,0 +1,138 @@
+//! Lines of libraries that vanished without a successor of their own, and lines that nobody wants to keep.
+
+use super::{Mend, listed, rank};
+use crate::byname::is_loaded_by_name;
+use crate::check::listed_paths;
+use crate::draft::Draft;
+use crate::finding::{Finding, FindingKind, Fix, FixKind};
+use crate::index::ImageIndex;
+use crate::library::{LibraryName, Shape};
+use crate::successor::{Fate, Successor, Surroundings, successor};
+use usr::facts::Facts;
+use usr::path::UsrPath;
+
+impl Mend<'_> {
+    /// Gives vanished libraries the name of what was added in their place.
+    ///
+    /// That something else was added does not tell that a library is no longer wanted: only a name that speaks of the
+    /// old one does. What files load by name stays for a person: its loss is the loss of a feature.
+    pub(super) fn replaced(&mut self) {
+        for file in &self.files {
+            let Some(draft) = self.drafts.get_mut(file) else { continue };
+            for path in vanished(draft, self.index) {
+                let Some(name) = LibraryName::parse(path.name()) else { continue };
+                if self.asked.contains(name.stem) || is_loaded_by_name(name.stem) {
+                    continue;
+                }
+                if let Some(heir) = heir_among_additions(&path, draft, self.index) {
+                    let because =
+                        format!("{} is needed now, and the image has no {}", heir.name(), path.name());
+                    draft.rename(path.as_str(), heir.as_str(), FixKind::Rename, &because);
+                } else if name.shape == Shape::Dev
+                    && let Some(heir) = heir_of_stem(name.stem, draft)
+                {
+                    let because = format!(
+                        "{heir} took the place of {}, and no link that names no version leads to it",
+                        name.stem
+                    );
+                    draft.drop_line(path.as_str(), FixKind::Drop, &because);
+                }
+            }
+        }
+    }
+
+    /// `--drop-missing`.
+    pub(super) fn drop_vanished(&mut self) {
+        for file in &self.files {
+            let Some(draft) = self.drafts.get_mut(file) else { continue };
+            let listed = listed_paths(draft.text().entries().map(|(_, line)| line), self.index);
+            let around = Surroundings { index: self.index, listed: &listed, wanted: &self.asked };
+            let is_gone = |line: &str| match UsrPath::new(line) {
+                Ok(path) => matches!(successor(&path, &around), Some(Successor { fate: Fate::Gone(_), .. })),
+                Err(_) => true,
+            };
+            let entries = draft.text().entries().filter(|(_, line)| is_gone(line));
+            let gone: Vec<String> = entries.map(|(_, line)| line.to_owned()).collect();
+            for line in gone {
+                draft.drop_line(&line, FixKind::Drop, "it is not in the image, and --drop-missing was given");
+            }
+        }
+    }
+}
+
+/// The entries of a draft that the image does not have, sonames first.
+fn vanished(draft: &Draft, index: &ImageIndex<'_>) -> Vec<UsrPath> {
+    let mut gone = listed(draft);
+    gone.retain(|path| index.tree.get(path.as_str()).is_none());
+    gone.sort_by_cached_key(|path| (rank(path), path.clone()));
+    gone
+}
+
+/// Names, for each library that vanished and has no candidate, what was added of its kind to the same manifest: one of
+/// them may be its successor by another name, as `libtinfo` is that of `libncurses`, and no image tells which.
+pub fn offer_additions(findings: &mut [Finding], fixes: &[Fix]) {
+    for finding in findings.iter_mut().filter(|finding| finding.kind == FindingKind::Missing) {
+        let Some(name) = finding.path.rsplit('/').next().and_then(LibraryName::parse) else { continue };
+        let added = fixes.iter().filter(|fix| fix.kind == FixKind::Add && fix.file == finding.file);
+        let alike = added.filter_map(|fix| fix.to.as_deref()).filter(|line| {
+            line.rsplit('/')
+                .next()
+                .and_then(LibraryName::parse)
+                .is_some_and(|new| new.shape.is_like(name.shape))
+        });
+        if finding.candidates.is_empty() {
+            finding.candidates.extend(alike.map(str::to_owned));
+        }
+    }
+}
+
+fn additions_of(draft: &Draft) -> impl Iterator<Item = UsrPath> + '_ {
+    let added = draft.fixes().iter().filter(|fix| fix.kind == FixKind::Add);
+    added.filter_map(|fix| UsrPath::new(fix.to.as_deref()?).ok())
+}
+
+/// The addition that takes a vanished line's place: of the same stem, or else of that stem with a version. It is the
+/// only one of the same shape, or the only one at all, if that is soname and file in one: the file behind a soname does
+/// not stand in for it, nor the soname for the file.
+fn heir_among_additions(path: &UsrPath, draft: &Draft, index: &ImageIndex<'_>) -> Option<UsrPath> {
+    let name = LibraryName::parse(path.name())?;
+    let with_stem = |is_heir: &dyn Fn(&str) -> bool| -> Vec<UsrPath> {
+        additions_of(draft)
+            .filter(|added| LibraryName::parse(added.name()).is_some_and(|other| is_heir(other.stem)))
+            .collect()
+    };
+    let mut heirs = with_stem(&|stem| stem == name.stem);
+    if heirs.is_empty() {
+        heirs = with_stem(&|stem| is_version_of(stem, name.stem));
+    }
+    let is_alike = |heir: &&UsrPath| {
+        LibraryName::parse(heir.name()).is_some_and(|other| other.shape.is_like(name.shape))
+    };
+    let alike: Vec<&UsrPath> = heirs.iter().filter(is_alike).collect();
+    match (alike.as_slice(), heirs.as_slice()) {
+        ([only], _) => Some((*only).clone()),
+        ([], [only]) if name.shape != Shape::Dev && is_its_own_soname(only, index) => Some(only.clone()),
+        _ => None,
+    }
+}
+
+fn is_its_own_soname(path: &UsrPath, index: &ImageIndex<'_>) -> bool {
+    matches!(index.tree.facts(path.as_str()), Some(Facts::Elf(elf)) if elf.soname.as_deref() == Some(path.name()))
+}
+
+/// What the soname of this stem became, where this mending found that out.
+fn heir_of_stem(stem: &str, draft: &Draft) -> Option<UsrPath> {
+    let is_soname = |line: &str| {
+        let name = line.rsplit('/').next().and_then(LibraryName::parse);
+        name.is_some_and(|name| name.stem == stem && matches!(name.shape, Shape::Soname(_)))
+    };
+    let renamed = draft.fixes().iter().find(|fix| fix.from.as_deref().is_some_and(is_soname))?;
+    UsrPath::new(renamed.to.as_deref()?).ok()
+}
+
+/// `libpcre2-8` is a `libpcre`, `libfuse3` a `libfuse`; `libzstd` is no `libz`.
+fn is_version_of(stem: &str, of: &str) -> bool {
+    let rest = stem.strip_prefix(of).unwrap_or_default();
+    rest.contains(|c: char| c.is_ascii_digit())
+        && rest.chars().all(|c| c.is_ascii_digit() || "-.".contains(c))
+}

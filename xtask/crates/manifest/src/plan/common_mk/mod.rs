@@ -1,0 +1,309 @@
+//! coreos-common.mk: read and set its `CCN_*` variables in text, and leave every other byte alone.
+
+mod expand;
+mod lines;
+mod makefile;
+
+use std::fmt::Display;
+use std::ops::Range;
+use std::str::FromStr;
+
+use self::expand::{Unexpandable, Variables};
+use self::makefile::{Assignment, Operator};
+use super::sources::COMMON_MK;
+use coreos_types::error::{Error, Result};
+use coreos_types::release::{Board, Brand, Channel, Release, SystemdVersion};
+
+/// The variable with the release.
+pub const RELEASE: &str = "CCN_IMG_RELEASE";
+/// The variable with the version of systemd.
+pub const SYSTEMD: &str = "CCN_SYSTEMD_VERSION";
+/// The variable with the URL of the PXE image.
+pub const URL: &str = "CCN_IMG_URL";
+/// The variable that the build sets to the board; the URL refers to it.
+const BOARD: &str = "RKT_STAGE1_COREOS_BOARD";
+
+/// What a URL may look like, for who has to write one.
+const EXAMPLE_URL: &str = "https://alpha.release.core-os.net/$(RKT_STAGE1_COREOS_BOARD)/$(CCN_IMG_RELEASE)/coreos_production_pxe_image.cpio.gz";
+
+/// coreos-common.mk, read.
+///
+/// Invariant: each of the three variables has exactly one assignment outside conditionals; release and systemd
+/// version are written out there, and the URL expands for every board.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommonMk {
+    text: Vec<u8>,
+    assignments: Vec<Assignment>,
+    release: Pinned<Release>,
+    systemd: Pinned<SystemdVersion>,
+    url: Pinned<String>,
+}
+
+/// A value and the bytes that hold it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Pinned<T> {
+    value: T,
+    span: Range<usize>,
+    line: usize,
+}
+
+impl CommonMk {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// A variable with no assignment, or with two, outside conditionals; a value that is no release, version or
+    /// URL; a file that make would not read. Each names the variable and the lines.
+    pub fn parse(text: &[u8]) -> Result<CommonMk> {
+        let assignments = makefile::assignments(text)
+            .map_err(|bad| Error::failed(format!("{COMMON_MK}:{}: {}", bad.line, bad.what)))
+            .map_err(|fault| fault.with_hint("mend the file: make would stop there too"))?;
+        let read = CommonMk {
+            release: pinned(text, &assignments, RELEASE, "1032.0.0")?,
+            systemd: pinned(text, &assignments, SYSTEMD, "v229")?,
+            url: pinned(text, &assignments, URL, EXAMPLE_URL)?,
+            text: text.to_vec(),
+            assignments,
+        };
+        Board::ALL.into_iter().try_for_each(|board| read.url(board).map(drop))?;
+        Ok(read)
+    }
+
+    /// The file, byte for byte.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// The pinned release.
+    pub fn release(&self) -> &Release {
+        &self.release.value
+    }
+
+    /// The version of systemd that it is said to hold.
+    pub fn systemd(&self) -> SystemdVersion {
+        self.systemd.value
+    }
+
+    /// The line that assigns one of the three variables, from 1.
+    pub fn line(&self, variable: &str) -> usize {
+        match variable {
+            RELEASE => self.release.line,
+            SYSTEMD => self.systemd.line,
+            _ => self.url.line,
+        }
+    }
+
+    /// The URL as written, make variables and all.
+    pub fn url_as_written(&self) -> &str {
+        &self.url.value
+    }
+
+    /// The URL of the image for a board, every make variable expanded as GNU make would at this point of the file.
+    ///
+    /// # Errors
+    /// A variable that the file does not assign, or a result that is no `http` or `https` URL.
+    pub fn url(&self, board: Board) -> Result<String> {
+        let variables = Variables::of(&self.text, &self.assignments, &[(BOARD, board.id())]);
+        let at = format!("{COMMON_MK}:{}: {URL}", self.url.line);
+        let url = variables.value(URL).map_err(|why| match why {
+            Unexpandable::Unknown(name) => {
+                Error::failed(format!("{at} uses $({name}), which has no value here"))
+                    .with_hint(format!("write the value of $({name}) out, or assign it above {URL}"))
+            }
+            Unexpandable::Loop(name) => Error::failed(format!("{at} uses $({name}), which needs itself"))
+                .with_hint(format!("write the value of $({name}) out")),
+            Unexpandable::TooLong(name) => {
+                Error::failed(format!("{at} uses $({name}), which grows beyond all measure"))
+                    .with_hint(format!("write the value of $({name}) out"))
+            }
+            Unexpandable::NotText => {
+                Error::failed(format!("{at} is not UTF-8")).with_hint(write_it_as(URL, EXAMPLE_URL))
+            }
+        })?;
+        let host = Host::of(&url).map(|host| url[host.0].to_owned()).unwrap_or_default();
+        let blank = |byte: u8| byte.is_ascii_whitespace() || byte.is_ascii_control();
+        if host.is_empty() || url.bytes().any(blank) {
+            return Err(Error::failed(format!("{at} is {url:?}: expected an http or https URL"))
+                .with_hint(write_it_as(URL, EXAMPLE_URL)));
+        }
+        Ok(url)
+    }
+
+    /// The channel that the URL's host names; `None` on a host that is no vendor's.
+    pub fn channel(&self) -> Option<Channel> {
+        self.vendor_host().and_then(|(_, channel)| channel)
+    }
+
+    /// The brand that the URL's host names, or else its file name.
+    pub fn brand(&self) -> Option<Brand> {
+        let by_file = |brand: &Brand| self.url.value.rsplit('/').next() == Some(brand.pxe_image());
+        self.vendor_host().map(|(brand, _)| brand).or_else(|| Brand::ALL.into_iter().find(by_file))
+    }
+
+    /// Pins another release.
+    ///
+    /// # Errors
+    /// The URL does not change with the release: what a build gets would stay what it is.
+    pub fn set_release(&mut self, release: &Release) -> Result<()> {
+        let mut moved = self.clone();
+        moved.splice(self.release.span.clone(), release.as_str())?;
+        if *release != self.release.value && moved.url(Board::Amd64)? == self.url(Board::Amd64)? {
+            let why = format!("it does not use $({RELEASE}), and would stay as it is for {release}");
+            return Err(self.url_fault(why));
+        }
+        *self = moved;
+        Ok(())
+    }
+
+    /// Says another version of systemd.
+    ///
+    /// # Errors
+    /// None that a file which was read can give.
+    pub fn set_systemd(&mut self, version: SystemdVersion) -> Result<()> {
+        self.splice(self.systemd.span.clone(), &version.to_string())
+    }
+
+    /// Changes the word of the URL that names the channel, and nothing else.
+    ///
+    /// # Errors
+    /// The host is no vendor's, is not written out, or the brand has no such channel.
+    pub fn set_url_channel(&mut self, channel: Channel) -> Result<()> {
+        if self.channel() == Some(channel) {
+            return Ok(());
+        }
+        let brand = self.brand().ok_or_else(|| self.not_a_vendors_host())?;
+        self.set_host(brand, channel)
+    }
+
+    /// Moves the URL to the other vendor: host and file name change, make variables and channel stay.
+    ///
+    /// # Errors
+    /// The host is no vendor's or is not written out, the file has a name of its own, or the other brand has no
+    /// such channel.
+    pub fn set_brand(&mut self, brand: Brand) -> Result<()> {
+        let Some((old, channel)) = self.vendor_host() else { return Err(self.not_a_vendors_host()) };
+        if old == brand && self.url.value.ends_with(brand.pxe_image()) {
+            return Ok(());
+        }
+        let channel = channel.ok_or_else(|| self.not_a_vendors_host())?;
+        let file = Brand::ALL.into_iter().map(Brand::pxe_image).find(|file| self.url.value.ends_with(file));
+        let Some(file) = file else {
+            return Err(self.url_fault(format!("its file is not {:?}", old.pxe_image())));
+        };
+        let end = self.url.span.end;
+        let mut moved = self.clone();
+        // From the back to the front, so that the first change does not move the second.
+        moved.splice(end - file.len()..end, brand.pxe_image())?;
+        moved.set_host(brand, channel)?;
+        *self = moved;
+        Ok(())
+    }
+
+    fn set_host(&mut self, brand: Brand, channel: Channel) -> Result<()> {
+        if !brand.channels().contains(&channel) {
+            return Err(Error::failed(format!("{brand} has no {channel} channel"))
+                .with_hint(format!("name one of its channels with --channel: {}", names(brand.channels()))));
+        }
+        let written =
+            |host: &Host| host.vendor(&self.url.value).is_some_and(|(_, channel)| channel.is_some());
+        let host = Host::of(&self.url.value).filter(written).ok_or_else(|| self.not_a_vendors_host())?.0;
+        let span = self.url.span.start + host.start..self.url.span.start + host.end;
+        self.splice(span, &format!("{channel}.{}", brand.release_domain()))
+    }
+
+    /// Brand and channel of the host, once expanded.
+    fn vendor_host(&self) -> Option<(Brand, Option<Channel>)> {
+        let url = self.url(Board::Amd64).ok()?;
+        Host::of(&url)?.vendor(&url)
+    }
+
+    fn not_a_vendors_host(&self) -> Error {
+        let shapes = Brand::ALL.map(|brand| format!("CHANNEL.{}", brand.release_domain())).join(" or ");
+        self.url_fault(format!("its host is not written out as {shapes}"))
+    }
+
+    fn url_fault(&self, why: String) -> Error {
+        let (line, url) = (self.url.line, &self.url.value);
+        Error::failed(format!("{COMMON_MK}:{line}: cannot edit {URL} := {url}"))
+            .with_cause(why)
+            .with_hint(format!("edit {URL} by hand, then run the command again"))
+    }
+
+    fn splice(&mut self, span: Range<usize>, value: &str) -> Result<()> {
+        let mut text = self.text.clone();
+        text.splice(span, value.bytes());
+        *self = CommonMk::parse(&text)?;
+        Ok(())
+    }
+}
+
+/// The one value of a variable outside conditionals.
+fn pinned<T>(text: &[u8], assignments: &[Assignment], name: &str, example: &str) -> Result<Pinned<T>>
+where
+    T: FromStr<Err: Display>,
+{
+    let outside: Vec<&Assignment> = assignments.iter().filter(|a| a.name == name && !a.conditional).collect();
+    let [one] = outside.as_slice() else { return Err(not_one(name, assignments, &outside)) };
+    let at = format!("{COMMON_MK}:{}: {name}", one.line);
+    if matches!(one.operator, Operator::Append | Operator::Shell | Operator::Define) {
+        return Err(Error::failed(format!("{at} is not assigned with :=, = or ?="))
+            .with_hint(write_it_as(name, example)));
+    }
+    let value = String::from_utf8_lossy(&text[one.value.clone()]).into_owned();
+    // Quotes are part of a value to make.
+    let bare = value.trim_matches(['"', '\'']);
+    let meant = if bare.parse::<T>().is_ok() { bare } else { example };
+    let value = value
+        .parse()
+        .map_err(|bad: T::Err| Error::failed(at).with_cause(bad).with_hint(write_it_as(name, meant)))?;
+    Ok(Pinned { value, span: one.value.clone(), line: one.line })
+}
+
+/// The line that a value should stand on.
+fn write_it_as(name: &str, value: &str) -> String {
+    format!("write it on one line, without quotes: {name} := {value}")
+}
+
+fn not_one(name: &str, assignments: &[Assignment], outside: &[&Assignment]) -> Error {
+    let lines = |of: &mut dyn Iterator<Item = &Assignment>| {
+        of.map(|a| a.line.to_string()).collect::<Vec<_>>().join(", ")
+    };
+    if outside.is_empty() {
+        let inside = lines(&mut assignments.iter().filter(|a| a.name == name));
+        let seen = if inside.is_empty() { String::new() } else { format!(" (inside: lines {inside})") };
+        Error::failed(format!(
+            "{COMMON_MK}: {name} has no assignment outside conditionals{seen}: expected one"
+        ))
+        .with_hint(format!("add a line with {name} := …"))
+    } else {
+        let (count, lines) = (outside.len(), lines(&mut outside.iter().copied()));
+        Error::failed(format!(
+            "{COMMON_MK}: {name} has {count} assignments outside conditionals, at lines {lines}: expected one"
+        ))
+        .with_hint(format!("keep one of the lines {lines}"))
+    }
+}
+
+fn names(channels: &[Channel]) -> String {
+    channels.iter().map(|channel| channel.id()).collect::<Vec<_>>().join(", ")
+}
+
+/// The bytes of a URL that are its host.
+struct Host(Range<usize>);
+
+impl Host {
+    fn of(url: &str) -> Option<Host> {
+        let start = ["https://", "http://"].into_iter().find(|scheme| url.starts_with(scheme))?.len();
+        let end = url[start..].find(['/', ':', '?', '#']).map_or(url.len(), |at| start + at);
+        Some(Host(start..end))
+    }
+
+    fn vendor(&self, url: &str) -> Option<(Brand, Option<Channel>)> {
+        let host = &url[self.0.clone()];
+        let (channel, domain) = host.split_once('.')?;
+        let brand = Brand::ALL.into_iter().find(|brand| brand.release_domain() == domain)?;
+        Some((brand, channel.parse().ok()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! The file of this tree, rkt's shape with its include guard, and what people do to such files.
+
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+const OURS: &[u8] = include_bytes!("../../../../../../stage1/usr_from_coreos/coreos-common.mk");
+
+/// A file with these three values.
+fn file(systemd: &str, release: &str, url: &str) -> String {
+    format!("{SYSTEMD} := {systemd}\n{RELEASE} := {release}\n{URL} := {url}\n")
+}
+
+const PLAIN_URL: &str = "https://alpha.release.core-os.net/$(RKT_STAGE1_COREOS_BOARD)/$(CCN_IMG_RELEASE)/coreos_production_pxe_image.cpio.gz";
+
+fn read(text: &str) -> CommonMk {
+    CommonMk::parse(text.as_bytes()).unwrap()
+}
+
+fn fault(text: &str) -> String {
+    CommonMk::parse(text.as_bytes()).unwrap_err().to_string()
+}
+
+#[test]
+fn this_tree() {
+    let mk = CommonMk::parse(OURS).unwrap();
+    assert_eq!(mk.as_bytes(), OURS);
+    assert_eq!(mk.channel(), Some(Channel::Alpha));
+    assert_eq!(mk.brand(), Some(Brand::CoreOs));
+    let release = mk.release();
+    assert_eq!(
+        mk.url(Board::Arm64).unwrap(),
+        format!("https://alpha.release.core-os.net/arm64-usr/{release}/coreos_production_pxe_image.cpio.gz")
+    );
+}
+
+#[test]
+fn only_the_value_bytes_change() {
+    let text = format!(
+        "# c\r\nifndef _G_\r\n_G_ := x\r\n{SYSTEMD}\t=\tv225  # why\r\n{RELEASE}::=\\\r\n  991.0.0 \r\n{URL} ?= {PLAIN_URL}\r\n\
+         ifneq ($(X),)\r\n{SYSTEMD} := $(X)\r\nendif\r\n\u{e9}: b\r\n\t{RELEASE} := no\r\nendif\r\n"
+    );
+    let mut mk = read(&text);
+    mk.set_release(&"1032.0.0".parse().unwrap()).unwrap();
+    mk.set_systemd(SystemdVersion(229)).unwrap();
+    mk.set_url_channel(Channel::Stable).unwrap();
+    let expected = text.replace("991.0.0", "1032.0.0").replace("v225", "v229").replace("//alpha", "//stable");
+    assert_eq!(String::from_utf8(mk.as_bytes().to_vec()).unwrap(), expected);
+    assert_eq!((mk.release().as_str(), mk.systemd()), ("1032.0.0", SystemdVersion(229)));
+    assert_eq!(mk.channel(), Some(Channel::Stable));
+}
+
+/// A URL that stays where it is would go on to name the old image.
+#[test]
+fn a_url_without_the_release_is_not_bumped() {
+    for url in [PLAIN_URL.replace("$(CCN_IMG_RELEASE)", "991.0.0"), "https://m.example/x.cpio.gz".to_owned()]
+    {
+        let mut mk = read(&file("v225", "991.0.0", &url));
+        mk.set_release(&"991.0.0".parse().unwrap()).unwrap();
+        let before = mk.clone();
+        let fault = mk.set_release(&"1032.0.0".parse().unwrap()).unwrap_err();
+        let told = fault.to_string();
+        assert!(told.contains(&url) && told.contains("does not use $(CCN_IMG_RELEASE)"), "{told}");
+        assert_eq!(mk, before);
+    }
+}
+
+#[test]
+fn the_brand_moves_host_and_file_and_no_variable() {
+    let mut mk = read(&file("v225", "991.0.0", PLAIN_URL));
+    mk.set_brand(Brand::Flatcar).unwrap();
+    let moved = PLAIN_URL.replace("core-os.net", "flatcar-linux.net").replace("/coreos_", "/flatcar_");
+    assert_eq!(mk.url_as_written(), moved);
+    assert_eq!(mk.brand(), Some(Brand::Flatcar));
+    mk.set_url_channel(Channel::Lts).unwrap();
+    assert!(mk.set_brand(Brand::CoreOs).unwrap_err().hint.unwrap().ends_with(": alpha, beta, stable"));
+    assert!(mk.set_brand(Brand::CoreOs).unwrap_err().to_string().contains("CoreOS has no lts channel"));
+    assert_eq!(mk.brand(), Some(Brand::Flatcar));
+    mk.set_url_channel(Channel::Alpha).unwrap();
+    mk.set_brand(Brand::CoreOs).unwrap();
+    assert_eq!(mk.url_as_written(), PLAIN_URL);
+}
+
+#[test]
+fn none_or_two_outside_conditionals_are_named_with_their_lines() {
+    let good = file("v1", "1.0.0", PLAIN_URL);
+    assert!(
+        fault(&format!("{good}{RELEASE} = 2.0.0\n"))
+            .contains("CCN_IMG_RELEASE has 2 assignments outside conditionals, at lines 2, 4")
+    );
+    assert!(fault(&format!("{good}export {RELEASE} += x\n")).contains("at lines 2, 4"));
+    assert!(fault(&good.replace(RELEASE, "CCN_OTHER")).contains("CCN_IMG_RELEASE has no assignment"));
+    let inside = format!("ifdef X\n{good}endif\n");
+    assert!(
+        fault(&inside).contains("CCN_IMG_RELEASE has no assignment outside conditionals (inside: lines 3)")
+    );
+    assert!(fault("").contains("CCN_IMG_RELEASE"));
+}
+
+#[test]
+fn values_that_are_none() {
+    for (systemd, release, url, says, hint) in [
+        ("v1", "\"1.0.0\"", PLAIN_URL, "is not a release", ": CCN_IMG_RELEASE := 1.0.0"),
+        ("v1", "current", PLAIN_URL, "is not a release", ": CCN_IMG_RELEASE := 1032.0.0"),
+        ("v1", "$(X)", PLAIN_URL, "is not a release", ": CCN_IMG_RELEASE := 1032.0.0"),
+        ("v1", "", PLAIN_URL, "is not a release", ": CCN_IMG_RELEASE := 1032.0.0"),
+        ("229", "1.0.0", PLAIN_URL, "is not a systemd version", ": CCN_SYSTEMD_VERSION := v229"),
+        ("v1", "1.0.0", "ftp://x/y", "expected an http or https URL", ": CCN_IMG_URL := https://"),
+        ("v1", "1.0.0", "https://x/a b", "expected an http or https URL", ": CCN_IMG_URL := https://"),
+        ("v1", "1.0.0", "https://x/$(NOPE)/y", "uses $(NOPE), which has no value here", "write the value"),
+        ("v1", "1.0.0", "", "expected an http or https URL", ": CCN_IMG_URL := https://"),
+    ] {
+        let text = file(systemd, release, url);
+        assert!(fault(&text).contains(says), "{text}: {}", fault(&text));
+        let hinted = CommonMk::parse(text.as_bytes()).unwrap_err().hint.unwrap();
+        assert!(hinted.contains(hint), "{text}: {hinted}");
+    }
+    let appended = file("v1", "1.0.0", PLAIN_URL).replace(&format!("{RELEASE} :="), &format!("{RELEASE} +="));
+    let hinted = CommonMk::parse(appended.as_bytes()).unwrap_err().hint.unwrap();
+    assert!(hinted.ends_with("CCN_IMG_RELEASE := 1032.0.0"), "{hinted}");
+}
+
+#[test]
+fn a_host_of_ones_own_is_read_and_not_edited() {
+    let mut mk = read(&file(
+        "v1",
+        "1.0.0",
+        "http://mirror.example/$(CCN_IMG_RELEASE)/flatcar_production_pxe_image.cpio.gz",
+    ));
+    assert_eq!((mk.channel(), mk.brand()), (None, Some(Brand::Flatcar)));
+    let before = mk.clone();
+    assert!(
+        mk.set_url_channel(Channel::Beta).unwrap_err().to_string().contains("its host is not written out")
+    );
+    assert!(mk.set_brand(Brand::CoreOs).is_err());
+    assert_eq!(mk, before);
+    let by_variable = format!(
+        "CCN_CHANNEL := beta\n{}",
+        file("v1", "1.0.0", &PLAIN_URL.replace("alpha", "$(CCN_CHANNEL)"))
+    );
+    let mut mk = read(&by_variable);
+    assert_eq!(mk.channel(), Some(Channel::Beta));
+    mk.set_url_channel(Channel::Beta).unwrap();
+    assert!(mk.set_url_channel(Channel::Alpha).is_err());
+}
+
+#[test]
+fn the_brand_it_has_is_no_change_unless_the_file_has_another_name() {
+    let mut mk = read(&file("v1", "1.0.0", PLAIN_URL));
+    let before = mk.clone();
+    mk.set_brand(Brand::CoreOs).unwrap();
+    assert_eq!(mk, before);
+    let mut of_both = read(&file("v1", "1.0.0", &PLAIN_URL.replace("/coreos_", "/flatcar_")));
+    of_both.set_brand(Brand::CoreOs).unwrap();
+    assert_eq!(of_both.url_as_written(), PLAIN_URL);
+    let mut own = read(&file("v1", "1.0.0", &PLAIN_URL.replace("/coreos_", "/my_own_")));
+    assert!(own.set_brand(Brand::CoreOs).unwrap_err().to_string().contains("its file is not"));
+}

@@ -1,0 +1,50 @@
+//! Everything of a tree that a bump may change, read once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use crate::stage::Listing;
+use coreos_types::release::Board;
+
+/// coreos-common.mk, where a tree keeps its release, relative to the tree.
+pub const COMMON_MK: &str = "stage1/usr_from_coreos/coreos-common.mk";
+
+/// The files of a tree as bytes, and who lists which manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage1Sources {
+    /// The content of coreos-common.mk.
+    pub common_mk: Vec<u8>,
+    /// Its real path relative to the tree: [`COMMON_MK`], or where a link there leads to.
+    pub common_mk_path: String,
+    /// The content of each manifest by its real path relative to the tree: a symlinked manifest is here once.
+    pub manifests: BTreeMap<String, Vec<u8>>,
+    /// Every file of every manifest directory, symlinks included.
+    pub listings: Vec<Listing>,
+    /// The files above that lie outside the tree, by the path that leads to them, each with the link that leads out:
+    /// the file itself, or a folder above it. They are read, and never written.
+    pub outside: BTreeMap<String, String>,
+}
+
+impl Default for Stage1Sources {
+    fn default() -> Stage1Sources {
+        Stage1Sources {
+            common_mk: Vec::new(),
+            common_mk_path: COMMON_MK.to_owned(),
+            manifests: BTreeMap::new(),
+            listings: Vec::new(),
+            outside: BTreeMap::new(),
+        }
+    }
+}
+
+impl Stage1Sources {
+    /// The boards that have a manifest directory.
+    pub fn boards(&self) -> BTreeSet<Board> {
+        self.listings.iter().map(|listing| listing.board).collect()
+    }
+
+    /// Every file by its real path relative to the tree, coreos-common.mk first.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        std::iter::once((self.common_mk_path.as_str(), self.common_mk.as_slice()))
+            .chain(self.manifests.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())))
+    }
+}

@@ -1,0 +1,311 @@
+//! Signature packets of versions 4 and 6 (RFC 9580, 5.2.3), and the file that holds nothing else: a `.sig`.
+
+use pgp::types::{Mpi, SignatureBytes};
+
+use coreos_types::error::{Error, Result};
+
+use super::hash::Hash;
+use super::packet::{Broken, Fields, packets, tag};
+use super::subpacket::{self, Subpacket, kind};
+use super::trust::{Fingerprint, hex};
+use super::{armor, packet};
+
+/// A `.sig` larger than this is none.
+const MAX_SIZE: usize = 64 * 1024;
+/// Signatures in one `.sig`: a vendor's has one, and while a key is replaced, two. Each costs mathematics.
+const MOST_SIGNATURES: usize = 16;
+
+/// The signatures of a `.sig` file, framed and read, not yet judged.
+#[derive(Debug, Clone)]
+pub struct DetachedSignature {
+    pub(super) source: String,
+    pub(super) signatures: Vec<Read>,
+}
+
+/// A signature packet as read: one that could not be read is refused on its own, and another beside it may hold.
+pub(super) type Read = std::result::Result<SignaturePacket, Unreadable>;
+
+impl DetachedSignature {
+    /// Reads a `.sig`, binary or armored; `source` is the path or URL that messages name.
+    ///
+    /// # Errors
+    /// Failed (2) for what is no OpenPGP signature, with what it looks like; refused (3) for what is one in a form
+    /// that must not count: inline or cleartext messages, trailing octets, other packets beside it, cut off.
+    pub fn parse(bytes: &[u8], source: &str) -> Result<DetachedSignature> {
+        let unarmored = match armor::label(bytes).as_deref() {
+            Some("SIGNATURE") => armored_signature(bytes, source)?,
+            Some("SIGNED MESSAGE") => return Err(not_detached(source, "a cleartext-signed message")),
+            Some("MESSAGE") => return Err(not_detached(source, "an OpenPGP message")),
+            Some(label) => return Err(no_signature(source, &format!("an armored PGP {label}"))),
+            None => bytes.to_vec(),
+        };
+        let first = packets(&unarmored).next();
+        match first {
+            None => return Err(no_signature(source, "an empty file")),
+            Some(Ok(packet::Packet { tag: tag::SIGNATURE, body })) if may_be_signature(body) => {}
+            Some(Err(Broken::CutOff { tag: tag::SIGNATURE }))
+                if unarmored.get(1..).is_some_and(has_version) =>
+            {
+                return Err(Error::refused(format!("{source} is a signature that is cut off"))
+                    .with_hint("download the signature again"));
+            }
+            Some(Ok(packet)) => return Err(other_packet(source, packet.tag, bytes)),
+            Some(Err(_)) => return Err(no_signature(source, looks_like(bytes))),
+        }
+        if bytes.len() > MAX_SIZE {
+            return Err(Error::refused(format!(
+                "{source} has {} bytes: a detached signature has at most {MAX_SIZE}",
+                bytes.len()
+            ))
+            .with_hint("use the `.sig` file that stands beside the file on the release server"));
+        }
+        let count = packets(&unarmored).count();
+        if count > MOST_SIGNATURES {
+            return Err(Error::refused(format!(
+                "{source} has {count} packets: a detached signature has at most {MOST_SIGNATURES} signatures"
+            ))
+            .with_hint("use the `.sig` file that stands beside the file on the release server"));
+        }
+        let signatures = packets(&unarmored).map(|packet| match packet {
+            Ok(packet::Packet { tag: tag::SIGNATURE, body }) => Ok(SignaturePacket::parse(body)),
+            Ok(_) => Err(not_detached(source, "a signature with other OpenPGP packets beside it")),
+            Err(_) => Err(not_detached(source, "a signature with trailing bytes")),
+        });
+        Ok(DetachedSignature { source: source.to_owned(), signatures: signatures.collect::<Result<_>>()? })
+    }
+}
+
+fn armored_signature(bytes: &[u8], source: &str) -> Result<Vec<u8>> {
+    let armored = armor::parse(bytes).map_err(|error| {
+        Error::refused(format!("{source} cannot be read: {error}")).with_hint("download the signature again")
+    })?;
+    if armored.has_stray_text || armored.blocks.iter().any(|block| block.label != "SIGNATURE") {
+        return Err(not_detached(source, "an armored signature with trailing bytes"));
+    }
+    Ok(armored.blocks.into_iter().flat_map(|block| block.bytes).collect())
+}
+
+fn may_be_signature(body: &[u8]) -> bool {
+    body.first().is_some_and(|version| matches!(version, 2..=6))
+}
+
+/// Whether a version octet stands where a signature packet's header (its first octet taken off) would put it.
+fn has_version(after_tag: &[u8]) -> bool {
+    (1..=5).any(|at| after_tag.get(at).is_some_and(|version| matches!(version, 3..=6)))
+}
+
+fn not_detached(source: &str, what: &str) -> Error {
+    Error::refused(format!("{source} is {what}: expected one detached signature and nothing else"))
+        .with_hint("use the `.sig` file that stands beside the file on the release server")
+}
+
+fn no_signature(source: &str, looks_like: &str) -> Error {
+    Error::failed(format!("{source} is no OpenPGP signature: it looks like {looks_like}"))
+        .with_hint("check the address, or download the signature again")
+}
+
+fn other_packet(source: &str, tag: u8, bytes: &[u8]) -> Error {
+    match tag {
+        tag::ONE_PASS_SIGNATURE | tag::LITERAL => not_detached(source, "an inline-signed message"),
+        tag::COMPRESSED if bytes.len() <= MAX_SIZE => not_detached(source, "a compressed OpenPGP message"),
+        tag::PUBLIC_KEY | tag::PUBLIC_SUBKEY => no_signature(source, "an OpenPGP certificate"),
+        tag::SECRET_KEY | tag::SECRET_SUBKEY => no_signature(source, "an OpenPGP secret key"),
+        _ => no_signature(source, looks_like(bytes)),
+    }
+}
+
+/// What a file that is no OpenPGP at all seems to be, from its first bytes.
+pub(super) fn looks_like(bytes: &[u8]) -> &'static str {
+    let start = String::from_utf8_lossy(&bytes[..bytes.len().min(512)]).to_ascii_lowercase();
+    let start = start.trim_start_matches('\u{feff}').trim_start();
+    match bytes {
+        [] => "an empty file",
+        [0x1f, 0x8b, ..] => "gzip data, perhaps the image itself",
+        [0xfd, b'7', b'z', b'X', b'Z', ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => "compressed data",
+        _ if start.starts_with("<!doctype html") || start.contains("<html") => "an HTML page",
+        _ if start.starts_with("<?xml") => "an XML document, such as a storage server's error",
+        _ if start.starts_with('{') || start.starts_with('[') => "a JSON document",
+        _ if bytes.iter().all(|byte| *byte == 0) => "a file of zeros",
+        _ if start.is_empty() => "a blank file",
+        _ if !start.contains(|c: char| c == '\u{fffd}' || c.is_control() && !c.is_whitespace()) => {
+            "plain text"
+        }
+        _ => "random bytes",
+    }
+}
+
+/// Why one signature packet cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    /// It has a version that we do not accept.
+    Version(u8),
+    /// What is wrong with it.
+    Malformed(String),
+}
+
+/// One signature packet of version 4 or 6.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SignaturePacket {
+    pub(super) version: u8,
+    /// The signature type (RFC 9580, 5.2.1): 0x00 for a binary document, 0x18 for a subkey binding, …
+    pub(super) kind: u8,
+    pub(super) key_algorithm: u8,
+    /// The hash algorithm's number; [`SignaturePacket::hash`] has those that may count.
+    pub(super) hash_number: u8,
+    pub(super) hashed: Vec<Subpacket>,
+    pub(super) unhashed: Vec<Subpacket>,
+    /// The packet's body as it came.
+    pub(super) octets: Vec<u8>,
+    /// How many of them, up to the end of the hashed subpackets, are hashed.
+    hashed_length: usize,
+    pub(super) digest_start: [u8; 2],
+    /// Hashed before anything else; version 6 only.
+    pub(super) salt: Vec<u8>,
+    pub(super) value: SignatureBytes,
+}
+
+impl SignaturePacket {
+    /// Reads a packet's body.
+    pub(super) fn parse(body: &[u8]) -> Read {
+        let cut_off = || Unreadable::Malformed("it is cut off".to_owned());
+        let mut fields = Fields(body);
+        let version = fields.octet().ok_or_else(cut_off)?;
+        if !matches!(version, 4 | 6) {
+            return Err(Unreadable::Version(version));
+        }
+        let packet = SignaturePacket::fields(version, body, &mut fields).ok_or_else(cut_off)??;
+        if !fields.0.is_empty() {
+            return Err(Unreadable::Malformed(format!("{} bytes trail its last field", fields.0.len())));
+        }
+        if let Some(kind) = subpacket::contradiction(&packet.hashed) {
+            return Err(Unreadable::Malformed(format!(
+                "its subpackets of type {kind} contradict themselves"
+            )));
+        }
+        let fits = |hash: Hash| hash.salt_length() == Some(packet.salt.len());
+        if version == 6 && packet.hash().is_some_and(|hash| !fits(hash)) {
+            return Err(Unreadable::Malformed("its salt has the wrong length".to_owned()));
+        }
+        Ok(packet)
+    }
+
+    /// `None`: cut off.
+    fn fields(version: u8, body: &[u8], fields: &mut Fields<'_>) -> Option<Read> {
+        let (kind, key_algorithm, hash_number) = (fields.octet()?, fields.octet()?, fields.octet()?);
+        let width = if version == 6 { 4 } else { 2 };
+        let length = usize::try_from(fields.number(width)?).ok()?;
+        let hashed = fields.take(length)?;
+        let hashed_length = 4 + width + length;
+        let length = usize::try_from(fields.number(width)?).ok()?;
+        let unhashed = fields.take(length)?;
+        let digest_start = fields.take(2)?.try_into().ok()?;
+        let salt_length = if version == 6 { fields.octet()? } else { 0 };
+        let salt = fields.take(usize::from(salt_length))?.to_vec();
+        let (Some(hashed), Some(unhashed)) = (subpacket::parse(hashed), subpacket::parse(unhashed)) else {
+            return Some(Err(Unreadable::Malformed("its subpackets overlap".to_owned())));
+        };
+        let Some(value) = value(key_algorithm, fields)? else {
+            return Some(Err(Unreadable::Malformed(format!(
+                "public-key algorithm {key_algorithm} does not sign"
+            ))));
+        };
+        Some(Ok(SignaturePacket {
+            version,
+            kind,
+            key_algorithm,
+            hash_number,
+            hashed,
+            unhashed,
+            octets: body.to_vec(),
+            hashed_length,
+            digest_start,
+            salt,
+            value,
+        }))
+    }
+
+    /// The hash algorithm, when it is one that may count.
+    pub(super) fn hash(&self) -> Option<Hash> {
+        Hash::from_number(self.hash_number)
+    }
+
+    /// What is hashed after the signed octets (RFC 9580, 5.2.4).
+    pub(super) fn trailer(&self) -> Vec<u8> {
+        let length = u32::try_from(self.hashed_length).unwrap_or(u32::MAX);
+        [&self.octets[..self.hashed_length], &[self.version, 0xff], &length.to_be_bytes()].concat()
+    }
+
+    fn hashed_of(&self, kind: u8) -> Option<&Subpacket> {
+        self.hashed.iter().find(|packet| packet.kind == kind)
+    }
+
+    fn both(&self, kind: u8) -> impl Iterator<Item = &Subpacket> {
+        self.hashed.iter().chain(&self.unhashed).filter(move |packet| packet.kind == kind)
+    }
+
+    /// When it was made, Unix seconds.
+    pub(super) fn created(&self) -> Option<u64> {
+        self.hashed_of(kind::CREATED)?.number()
+    }
+
+    /// When the signature itself expires.
+    pub(super) fn expires(&self) -> Option<u64> {
+        let seconds = self.hashed_of(kind::EXPIRES)?.number().filter(|seconds| *seconds > 0)?;
+        Some(self.created()? + seconds)
+    }
+
+    /// Seconds from a key's creation to its expiry, as this self-signature says.
+    pub(super) fn key_lifetime(&self) -> Option<u64> {
+        self.hashed_of(kind::KEY_EXPIRES)?.number().filter(|seconds| *seconds > 0)
+    }
+
+    /// The first octet of the key flags (RFC 9580, 5.2.3.29); `None` without the subpacket.
+    pub(super) fn key_flags(&self) -> Option<u8> {
+        Some(self.hashed_of(kind::KEY_FLAGS)?.data.first().copied().unwrap_or(0))
+    }
+
+    /// The revocation reason's code and text.
+    pub(super) fn revocation_reason(&self) -> Option<(u8, String)> {
+        let (&code, text) = self.hashed_of(kind::REVOCATION_REASON)?.data.split_first()?;
+        Some((code, String::from_utf8_lossy(text).into_owned()))
+    }
+
+    /// The embedded signatures; they prove themselves, so either area will do.
+    pub(super) fn embedded(&self) -> impl Iterator<Item = Read> {
+        self.both(kind::EMBEDDED).map(|packet| SignaturePacket::parse(&packet.data))
+    }
+
+    /// Issuer fingerprints, each with its key version.
+    pub(super) fn issuer_fingerprints(&self) -> Vec<(u8, Fingerprint)> {
+        self.both(kind::ISSUER_FINGERPRINT)
+            .filter_map(|packet| packet.data.split_first())
+            .map(|(version, octets)| (*version, Fingerprint::from_bytes(octets)))
+            .collect()
+    }
+
+    /// Issuer key IDs, upper-case hex; the all-zero ID of an anonymous signer is none.
+    pub(super) fn issuer_key_ids(&self) -> Vec<String> {
+        self.both(kind::ISSUER)
+            .map(|packet| hex(&packet.data))
+            .filter(|id| id.chars().any(|digit| digit != '0'))
+            .collect()
+    }
+
+    /// The first critical subpacket that nobody here knows, in words.
+    pub(super) fn unknown_critical(&self) -> Option<String> {
+        self.hashed.iter().chain(&self.unhashed).find_map(Subpacket::unknown_critical)
+    }
+}
+
+/// The signature value's fields (RFC 9580, 5.2.3.1 to 5.2.3.5). Outer `None`: cut off; inner: no signing algorithm.
+fn value(key_algorithm: u8, fields: &mut Fields<'_>) -> Option<Option<SignatureBytes>> {
+    let integers = match key_algorithm {
+        1 | 3 => 1,
+        17 | 19 | 22 => 2,
+        27 => return Some(Some(SignatureBytes::Native(fields.take(64)?.to_vec().into()))),
+        28 => return Some(Some(SignatureBytes::Native(fields.take(114)?.to_vec().into()))),
+        _ => return Some(None),
+    };
+    let integers: Option<Vec<Mpi>> = (0..integers).map(|_| fields.integer().map(Mpi::from_slice)).collect();
+    Some(Some(SignatureBytes::Mpis(integers?)))
+}

@@ -1,0 +1,317 @@
+//! What a certificate says of one of its keys at a moment: bound, allowed to sign, alive, not revoked.
+
+use super::certificate::{Certificate, KEY_REVOCATION, Key, Subkey};
+use super::hash;
+use super::signature::SignaturePacket;
+use super::trust::{CLOCK_SKEW, Pin};
+use coreos_types::calendar::date;
+
+/// Signature types (RFC 9580, 5.2.1).
+mod kind {
+    pub(super) const SUBKEY_BINDING: u8 = 0x18;
+    pub(super) const PRIMARY_BINDING: u8 = 0x19;
+    pub(super) const DIRECT: u8 = 0x1f;
+    pub(super) const SUBKEY_REVOCATION: u8 = 0x28;
+}
+
+const FLAG_SIGN: u8 = 0x02;
+
+/// A rule that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Broken {
+    /// The rule's name in reports.
+    pub(super) rule: &'static str,
+    /// What is so, naming the keys.
+    pub(super) message: String,
+}
+
+impl Broken {
+    pub(super) fn new(rule: &'static str, message: String) -> Broken {
+        Broken { rule, message }
+    }
+}
+
+/// What holds of a key that may sign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// When the key was made.
+    pub(super) from: u64,
+    /// When it expires, by the self-signature that governs.
+    pub(super) until: Option<u64>,
+    /// When it, or its primary key, was superseded or retired, and how that is called.
+    pub(super) retired: Option<(u64, &'static str)>,
+}
+
+/// A certificate under its pin at a time of judgement.
+pub(super) struct Holder<'a> {
+    pub(super) certificate: &'a Certificate,
+    pub(super) pin: &'a Pin,
+    /// The time of judgement, Unix seconds.
+    pub(super) now: u64,
+}
+
+impl Holder<'_> {
+    /// Judges `key` as the maker of a file signature at moment `at`. The first rule that does not hold is named;
+    /// hard revocations come first, because they void everything else.
+    pub(super) fn standing(&self, key: &Key, at: u64) -> Result<Standing, Broken> {
+        let primary = &self.certificate.primary;
+        let retired =
+            self.revocation("primary-revoked", "primary key", primary, &self.primary_revocations(), at)?;
+        match self.certificate.subkeys.iter().find(|subkey| subkey.key.fingerprint == key.fingerprint) {
+            None => self.primary_standing(at, retired),
+            Some(subkey) => self.subkey_standing(subkey, at, retired),
+        }
+    }
+
+    fn primary_standing(&self, at: u64, retired: Retired) -> Result<Standing, Broken> {
+        let primary = &self.certificate.primary;
+        let until = self.primary_life("signing-key-expired", at)?;
+        let governing = self.primary_self_signatures(at);
+        let flags = governing.iter().find_map(|signature| signature.key_flags());
+        if flags.is_none_or(|flags| flags & FLAG_SIGN == 0) {
+            let message =
+                format!("primary key {} is not marked as one that signs files", primary.fingerprint);
+            return Err(Broken::new("key-flags", message));
+        }
+        Ok(Standing { from: primary.created, until, retired })
+    }
+
+    fn subkey_standing(&self, subkey: &Subkey, at: u64, retired: Retired) -> Result<Standing, Broken> {
+        let key = &subkey.key;
+        let revocations = self.subkey_revocations(subkey);
+        let own = self.revocation("subkey-revoked", "subkey", key, &revocations, at)?;
+        self.primary_life("primary-expired", at)?;
+        let binding = self.binding(subkey, at)?;
+        if binding.key_flags().is_none_or(|flags| flags & FLAG_SIGN == 0) {
+            let message = format!("subkey {} is not marked as one that signs files", key.fingerprint);
+            return Err(Broken::new("key-flags", message));
+        }
+        self.back_signature(subkey, binding)?;
+        let until = life("signing-key-expired", "subkey", key, binding.key_lifetime(), at)?;
+        Ok(Standing { from: key.created, until, retired: own.or(retired) })
+    }
+
+    /// The primary key's own life, from the newest of its self-signatures at that moment.
+    fn primary_life(&self, rule: &'static str, at: u64) -> Result<Option<u64>, Broken> {
+        let lifetimes =
+            self.primary_self_signatures(at).into_iter().filter_map(SignaturePacket::key_lifetime);
+        life(rule, "primary key", &self.certificate.primary, lifetimes.min(), at)
+    }
+
+    /// The governing certification over user ids, and the governing direct signature.
+    fn primary_self_signatures(&self, at: u64) -> Vec<&SignaturePacket> {
+        let key = self.certificate.primary.framed();
+        let direct = self.certificate.direct.iter().filter(|signature| {
+            signature.kind == kind::DIRECT && self.is_valid(&self.certificate.primary, signature, &[&key])
+        });
+        let over_ids = self.certificate.user_ids.iter().flat_map(|user_id| {
+            let length = (user_id.text.len() as u32).to_be_bytes();
+            let framed = [&[0xb4][..], &length, &user_id.text].concat();
+            let key = key.clone();
+            user_id.signatures.iter().filter(move |signature| {
+                (0x10..=0x13).contains(&signature.kind)
+                    && self.is_valid(&self.certificate.primary, signature, &[&key, &framed])
+            })
+        });
+        governing(over_ids.collect(), at).into_iter().chain(governing(direct.collect(), at)).collect()
+    }
+
+    /// The binding that governs a subkey at that moment.
+    fn binding<'s>(&self, subkey: &'s Subkey, at: u64) -> Result<&'s SignaturePacket, Broken> {
+        let primary = &self.certificate.primary;
+        let parts = [&primary.framed()[..], &subkey.key.framed()];
+        let bindings: Vec<_> =
+            subkey.signatures.iter().filter(|one| one.kind == kind::SUBKEY_BINDING).collect();
+        let valid =
+            bindings.iter().copied().filter(|binding| self.is_valid(primary, binding, &parts)).collect();
+        governing(valid, at).ok_or_else(|| {
+            let why = match bindings.iter().find(|binding| !self.allows_hash(binding)) {
+                Some(weak) => {
+                    format!("its binding is made with {}, which does not count", hash::name(weak.hash_number))
+                }
+                None if bindings.is_empty() => "it has no binding signature".to_owned(),
+                None => "no binding signature on it holds".to_owned(),
+            };
+            let message = format!(
+                "subkey {} is not bound to primary key {}: {why}",
+                subkey.key.fingerprint, primary.fingerprint
+            );
+            Broken::new("binding", message)
+        })
+    }
+
+    /// The subkey's consent: without it anyone could claim a stranger's signing key as a subkey of his own.
+    fn back_signature(&self, subkey: &Subkey, binding: &SignaturePacket) -> Result<(), Broken> {
+        let parts = [&self.certificate.primary.framed()[..], &subkey.key.framed()];
+        let holds = binding.embedded().flatten().any(|embedded| {
+            embedded.kind == kind::PRIMARY_BINDING && self.is_valid(&subkey.key, &embedded, &parts)
+        });
+        if holds {
+            return Ok(());
+        }
+        let found = if binding.embedded().next().is_some() { "does not hold" } else { "is missing" };
+        let message = format!(
+            "subkey {} never agreed to belong to primary key {}: its back-signature {found}",
+            subkey.key.fingerprint, self.certificate.primary.fingerprint
+        );
+        Err(Broken::new("back-signature", message))
+    }
+
+    /// A self-signature, binding or back-signature that counts: mathematics, hash, date, nothing unknown in it.
+    fn is_valid(&self, signer: &Key, signature: &SignaturePacket, parts: &[&[u8]]) -> bool {
+        signature.created().is_some_and(|created| created <= self.now.saturating_add(CLOCK_SKEW))
+            && self.allows_hash(signature)
+            && signature.unknown_critical().is_none()
+            && signer.verifies_over(signature, parts)
+    }
+
+    fn allows_hash(&self, signature: &SignaturePacket) -> bool {
+        signature.hash().is_some_and(|hash| hash != hash::Hash::Sha1 || self.pin.sha1_until.is_some())
+    }
+
+    /// Revocations count whatever their hash: to overlook one would be the laxer mistake.
+    fn primary_revocations(&self) -> Vec<Revocation> {
+        let primary = &self.certificate.primary;
+        let direct = self.certificate.direct.iter().filter(|one| one.kind == KEY_REVOCATION);
+        let valid = direct.filter(|one| primary.verifies_over(one, &[&primary.framed()]));
+        valid.map(Revocation::new).collect()
+    }
+
+    fn subkey_revocations(&self, subkey: &Subkey) -> Vec<Revocation> {
+        let primary = &self.certificate.primary;
+        let parts = [&primary.framed()[..], &subkey.key.framed()];
+        let all = subkey.signatures.iter().filter(|one| one.kind == kind::SUBKEY_REVOCATION);
+        all.filter(|one| primary.verifies_over(one, &parts)).map(Revocation::new).collect()
+    }
+
+    fn revocation(
+        &self,
+        rule: &'static str,
+        what: &str,
+        key: &Key,
+        revocations: &[Revocation],
+        at: u64,
+    ) -> Result<Retired, Broken> {
+        let known = KNOWN_REVOKED.iter().find(|known| known.key == key.fingerprint.as_str());
+        if let Some(known) = known {
+            return Err(Broken::new(rule, known.message.to_owned()));
+        }
+        if let Some(hard) = revocations.iter().find(|revocation| revocation.is_hard) {
+            let message = format!(
+                "{what} {} was revoked on {} ({}), which voids every signature it ever made",
+                key.fingerprint,
+                date(hard.at),
+                hard.reason
+            );
+            return Err(Broken::new(rule, message));
+        }
+        let Some(first) = revocations.iter().min_by_key(|revocation| revocation.at) else { return Ok(None) };
+        if first.at <= at {
+            let message = format!(
+                "{what} {} was {} on {}, before this signature of {}",
+                key.fingerprint,
+                first.reason,
+                date(first.at),
+                date(at)
+            );
+            return Err(Broken::new(rule, message));
+        }
+        Ok(Some((first.at, first.reason)))
+    }
+}
+
+type Retired = Option<(u64, &'static str)>;
+
+/// A revocation that the primary key made.
+struct Revocation {
+    at: u64,
+    is_hard: bool,
+    reason: &'static str,
+}
+
+impl Revocation {
+    /// Only "superseded" and "retired" leave older signatures standing; any other reason, known or not, and none
+    /// at all, may mean that the key is in strange hands (RFC 9580, 5.2.3.31).
+    fn new(signature: &SignaturePacket) -> Revocation {
+        let (is_hard, reason) = match signature.revocation_reason() {
+            Some((1, _)) => (false, "superseded"),
+            Some((3, _)) => (false, "retired"),
+            Some((2, _)) => (true, "reason: the key was compromised"),
+            Some((0, _)) | None => (true, "no reason given"),
+            Some(_) => (true, "for a reason that this program does not know"),
+        };
+        Revocation { at: signature.created().unwrap_or(0), is_hard, reason }
+    }
+}
+
+/// The self-signature that governs at a moment: the newest that was in force then. Where all that are left were
+/// made later, the oldest: gpg drops the old binding when a key's life is extended.
+fn governing(mut signatures: Vec<&SignaturePacket>, at: u64) -> Option<&SignaturePacket> {
+    signatures.sort_by_key(|signature| signature.created());
+    let in_force = |signature: &&&SignaturePacket| signature.expires().is_none_or(|end| at < end);
+    let (until_then, later): (Vec<_>, Vec<_>) =
+        signatures.iter().partition(|signature| signature.created().is_some_and(|created| created <= at));
+    match until_then.is_empty() {
+        true => later.first().copied(),
+        false => until_then.iter().rev().copied().find(|signature| in_force(&signature)),
+    }
+}
+
+/// When a key expires, once it is sure that it lived at that moment.
+fn life(
+    rule: &'static str,
+    what: &str,
+    key: &Key,
+    lifetime: Option<u64>,
+    at: u64,
+) -> Result<Option<u64>, Broken> {
+    if at < key.created {
+        let message = format!(
+            "it says it was made on {}, before {what} {} was, on {}",
+            date(at),
+            key.fingerprint,
+            date(key.created)
+        );
+        return Err(Broken::new("before-key", message));
+    }
+    let until = lifetime.map(|lifetime| key.created + lifetime);
+    match until {
+        Some(until) if until <= at => {
+            let message = format!(
+                "{what} {} had expired on {}, before this signature of {}",
+                key.fingerprint,
+                date(until),
+                date(at)
+            );
+            Err(Broken::new(rule, message))
+        }
+        _ => Ok(until),
+    }
+}
+
+/// A vendor's subkey that is known to be revoked, whatever an old copy of the certificate says.
+struct Known {
+    key: &'static str,
+    message: &'static str,
+}
+
+const KNOWN_REVOKED: [Known; 3] = [
+    // coreos/init#202: "used to sign releases 1045 and 1047 but nothing else".
+    Known {
+        key: "A5FA42549745ABBC7B827E368633FB13B58844F1",
+        message: "subkey A5FA42549745ABBC7B827E368633FB13B58844F1 signed the CoreOS releases 1045 and 1047 alone, and \
+                  was revoked on 2016-05-16 to void them: those two releases are withdrawn",
+    },
+    Known {
+        key: "1E100DD7A677A6F9A532C9F9B51DE377064D542D",
+        message: "subkey 1E100DD7A677A6F9A532C9F9B51DE377064D542D, which signed Flatcar's first releases, was revoked \
+                  as compromised on 2018-03-14, when the next took its place: whatever the cause, what it signed no \
+                  longer counts",
+    },
+    Known {
+        key: "A621F1DA96C93C639506832D603443A1D0FC498C",
+        message: "subkey A621F1DA96C93C639506832D603443A1D0FC498C, which signed Flatcar's releases of March to September \
+                  2018, was revoked as compromised on 2018-09-26, when the next took its place: whatever the cause, \
+                  what it signed no longer counts",
+    },
+];

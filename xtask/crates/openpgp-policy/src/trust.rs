@@ -1,0 +1,150 @@
+//! Whom to trust: primary keys by fingerprint, and since when SHA-1 is over.
+
+use std::fmt;
+use std::str::FromStr;
+
+use coreos_types::error::{Error, Result};
+use coreos_types::release::Brand;
+
+use super::Certificate;
+
+/// The primary key of CoreOS Container Linux, rsa4096, 2013-09-06.
+pub const COREOS: &str = "04127D0BFABEC8871FFB2CCE50E0885593D2DCB4";
+/// The primary key of Flatcar Container Linux, rsa4096, 2018-02-26.
+pub const FLATCAR: &str = "F88CFEDEFF29A5B4D9523864E25D9AED0593B34A";
+/// 2018-01-01T00:00:00Z: CoreOS signed with SHA-1 until some time in 2017.
+pub const SHA1_ENDS: u64 = 1_514_764_800;
+/// Seconds by which the signer's clock may be ahead of ours.
+pub const CLOCK_SKEW: u64 = 24 * 60 * 60;
+
+/// The fingerprint of a key, upper-case hex: 40 digits for version 4, 64 for version 6.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint(String);
+
+impl Fingerprint {
+    /// From the octets that were computed from a key packet.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Fingerprint {
+        Fingerprint(hex(bytes))
+    }
+
+    /// The hex digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The key ID that people compare: the last 16 digits of a version 4 fingerprint, the first 16 of a version 6
+    /// one (RFC 9580, 5.5.4).
+    pub fn key_id(&self) -> &str {
+        if self.0.len() == 64 { &self.0[..16] } else { &self.0[self.0.len() - 16..] }
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = Error;
+    /// Reads 40 or 64 hex digits in either case; blanks and a leading `0x` are allowed, a short key ID is not.
+    fn from_str(text: &str) -> Result<Fingerprint> {
+        let bare = text.trim().trim_start_matches("0x");
+        let digits: String = bare.chars().filter(|c| !c.is_whitespace()).collect();
+        if matches!(digits.len(), 40 | 64) && digits.chars().all(|c| c.is_ascii_hexdigit()) {
+            return Ok(Fingerprint(digits.to_ascii_uppercase()));
+        }
+        Err(Error::failed(format!(
+            "{text:?} is not a primary key's fingerprint: expected 40 or 64 hex digits, a key ID is not enough"
+        )))
+    }
+}
+
+/// Octets as upper-case hex.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
+}
+
+/// A primary key that is trusted, and what is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pin {
+    /// Fingerprint of the primary key; nothing else of a certificate is believed before it matches.
+    pub primary: Fingerprint,
+    /// How messages call its owner.
+    pub name: String,
+    /// The vendor whose releases it signs; `None` for a key of the user's own.
+    pub brand: Option<Brand>,
+    /// SHA-1 counts in this certificate, and in file signatures made before this moment (Unix seconds).
+    /// `None`: SHA-1 never counts.
+    pub sha1_until: Option<u64>,
+}
+
+impl Pin {
+    /// The built-in pin of a vendor.
+    pub fn vendor(brand: Brand) -> Pin {
+        let (primary, sha1_until) = match brand {
+            Brand::CoreOs => (COREOS, Some(SHA1_ENDS)),
+            Brand::Flatcar => (FLATCAR, None),
+        };
+        let name = format!("the {} image signing key", brand.name());
+        Pin { primary: Fingerprint(primary.to_owned()), name, brand: Some(brand), sha1_until }
+    }
+
+    /// A pin for any other primary key. Where it is a vendor's after all, it is that vendor's pin: SHA-1 goes by
+    /// the fingerprint, wherever the certificate comes from.
+    pub fn new(primary: Fingerprint, name: impl Into<String>) -> Pin {
+        let vendor = Brand::ALL.into_iter().map(Pin::vendor).find(|pin| pin.primary == primary);
+        vendor.unwrap_or_else(|| Pin { primary, name: name.into(), brand: None, sha1_until: None })
+    }
+}
+
+/// Everything that a verdict depends on besides the bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustPolicy {
+    /// The primary keys that count.
+    pub pins: Vec<Pin>,
+    /// The time of judgement, Unix seconds.
+    pub now: u64,
+}
+
+impl TrustPolicy {
+    /// Trusts both vendors' keys.
+    pub fn vendors(now: u64) -> TrustPolicy {
+        TrustPolicy { pins: Brand::ALL.into_iter().map(Pin::vendor).collect(), now }
+    }
+
+    /// Trusts one vendor's key.
+    pub fn vendor(brand: Brand, now: u64) -> TrustPolicy {
+        TrustPolicy { pins: vec![Pin::vendor(brand)], now }
+    }
+
+    /// Trusts exactly these certificates, as `--signing-key FILE` asks.
+    pub fn of_certificates(certificates: &[Certificate], now: u64) -> TrustPolicy {
+        let pins = certificates.iter().map(|certificate| {
+            let name = certificate.name().unwrap_or("the given signing key");
+            Pin::new(certificate.fingerprint().clone(), name)
+        });
+        TrustPolicy { pins: pins.collect(), now }
+    }
+
+    /// The pin of a primary key.
+    pub fn pin(&self, primary: &Fingerprint) -> Option<&Pin> {
+        self.pins.iter().find(|pin| pin.primary == *primary)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_is_all_of_its_digits() {
+        let spaced = "0x0412 7d0b fabe c887 1ffb  2cce 50e0 8855 93d2 dcb4";
+        assert_eq!(spaced.parse().map(|read: Fingerprint| read.to_string()).ok().as_deref(), Some(COREOS));
+        let (v4, v6) = (Fingerprint(COREOS.to_owned()), Fingerprint("0123456789ABCDEF".repeat(4)));
+        assert_eq!([v4.key_id(), v6.key_id()], ["50E0885593D2DCB4", "0123456789ABCDEF"]);
+        for other in ["", "50E0885593D2DCB4", &COREOS[1..], &COREOS.replace('0', "O")] {
+            assert!(other.parse::<Fingerprint>().is_err(), "{other}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! A file without a name, for bytes that nobody may use yet.
+
+#![allow(clippy::disallowed_methods, reason = "the one place of this crate that makes a file")]
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use coreos_types::error::{Result, ResultExt};
+
+/// `O_TMPFILE` of Linux (open(2)) on x86_64 and aarch64: `__O_TMPFILE | O_DIRECTORY`.
+const O_TMPFILE: i32 = 0o20_000_000 | if cfg!(target_arch = "aarch64") { 0o40_000 } else { 0o200_000 };
+
+/// A folder in which files without names are made.
+///
+/// Such a file is gone when the last handle closes, whatever ends the process.
+#[derive(Debug, Clone)]
+pub struct Scratch {
+    folder: PathBuf,
+}
+
+impl Scratch {
+    /// Files will lie on the file system of `folder`, which is there.
+    pub fn in_folder(folder: &Path) -> Scratch {
+        Scratch { folder: folder.to_owned() }
+    }
+
+    /// Opens a new empty file for reading and writing.
+    ///
+    /// # Errors
+    /// The folder is missing, not writable, or its file system is full.
+    pub fn file(&self) -> Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).mode(0o600);
+        match options.clone().custom_flags(O_TMPFILE).open(&self.folder) {
+            Ok(file) => Ok(file),
+            // Network and older overlay file systems have no O_TMPFILE.
+            Err(_) => self.named_for_an_instant(&options),
+        }
+    }
+
+    fn named_for_an_instant(&self, options: &OpenOptions) -> Result<File> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = self.folder.join(format!(".unverified-{}-{number}", std::process::id()));
+        let cannot = || format!("cannot make a temporary file in {}", self.folder.display());
+        let file = options.clone().create_new(true).open(&path).with_context(cannot)?;
+        std::fs::remove_file(&path).with_context(cannot)?;
+        Ok(file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Seek, Write};
+
+    fn check(file: Result<File>, folder: &Path) {
+        let mut file = file.unwrap_or_else(|fault| panic!("{fault}"));
+        let mut text = String::new();
+        let worked =
+            file.write_all(b"x").and_then(|()| file.rewind()).and_then(|()| file.read_to_string(&mut text));
+        assert!(worked.is_ok() && text == "x");
+        assert!(std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none()), "it has a name");
+    }
+
+    #[test]
+    fn scratch_files_have_no_name() {
+        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+        let scratch = Scratch::in_folder(folder.path());
+        check(scratch.file(), folder.path());
+        check(scratch.named_for_an_instant(OpenOptions::new().read(true).write(true)), folder.path());
+    }
+}

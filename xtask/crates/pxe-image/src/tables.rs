@@ -1,0 +1,281 @@
+//! The inode and directory tables of a squashfs: every node, and where the bytes of each file lie.
+//!
+//! The crate reads and inflates the tables. The walk through the directories is ours: it needs no recursion, so
+//! that no nesting can exhaust the stack, and it holds names to what Linux allows.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{BufReader, Seek};
+
+use backhand::Squashfs;
+use backhand::compression::Compressor;
+use backhand::v4::inode::{Inode, InodeInner};
+
+use super::compressors;
+use super::superblock::{self, MOST_NODES};
+use coreos_types::error::{Error, Result, ResultExt, catch_panic};
+use usr::facts::Facts;
+use usr::name;
+use usr::path::UsrPath;
+use usr::tree::{Kind, Node, UsrTree};
+
+/// Directories below one another; with the shortest names that is `PATH_MAX`.
+const MOST_DEPTH: usize = 2048;
+/// Bytes of all paths together; a real image has about 1 MiB.
+const MOST_PATH_BYTES: usize = 32 << 20;
+/// Blocks of all files together; a real image has a few thousand.
+const MOST_BLOCKS: usize = 1 << 20;
+/// Of [`Layout::fragment`]: none.
+const NO_FRAGMENT: u32 = 0xffff_ffff;
+
+/// Where the bytes of one regular file lie.
+#[derive(Debug, Clone)]
+pub(super) struct Layout {
+    /// Where its first block starts, in bytes from the start of the squashfs.
+    pub(super) start: u64,
+    /// The stored size of each block; 0 is a hole of zero bytes.
+    pub(super) blocks: Box<[Stored]>,
+    /// The block of tail ends that its tail lies in, and where in there.
+    pub(super) fragment: Option<(u32, u32)>,
+    /// Its size in bytes.
+    pub(super) size: u64,
+}
+
+/// The stored size of a block, and whether it is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stored {
+    pub(super) size: u32,
+    pub(super) compressed: bool,
+}
+
+impl From<&backhand::DataSize> for Stored {
+    fn from(size: &backhand::DataSize) -> Stored {
+        Stored { size: size.size(), compressed: !size.uncompressed() }
+    }
+}
+
+/// Everything the tables say.
+pub(super) struct Tables {
+    /// Every node, with no file read yet.
+    pub(super) tree: UsrTree,
+    /// The layout of each regular file, in byte order of the paths.
+    pub(super) files: Vec<(UsrPath, Layout)>,
+    /// Blocks of tail ends: where each starts and how it is stored.
+    pub(super) fragments: Vec<(u64, Stored)>,
+    /// Bytes in a whole block.
+    pub(super) block_size: u32,
+    /// How blocks are compressed.
+    pub(super) compressor: Compressor,
+}
+
+/// Reads the tables.
+///
+/// # Errors
+/// It is no squashfs 4.0, its compressor is not one of ours, or its tables are broken.
+pub(super) fn read(file: &File) -> Result<Tables> {
+    superblock::check(file)?;
+    let mut file = file.try_clone().with_context(|| "cannot open the unpacked image a second time")?;
+    // It was written a moment ago, and stands at its end.
+    file.rewind().with_context(|| "cannot go back to the start of the unpacked image")?;
+    let read = || {
+        let reader = BufReader::with_capacity(64 * 1024, file);
+        Squashfs::from_reader_with_offset_and_kind(reader, 0, compressors::kind_of_tables())
+    };
+    let squashfs = catch_panic("the squashfs reader", read)?
+        .map_err(|error| broken("its tables cannot be read").with_cause(told(&error)))?;
+    let walk = Walk { squashfs: &squashfs, tree: UsrTree::new(), files: Vec::new(), taken: Taken::default() };
+    walk.run().map(|(tree, mut files)| {
+        files.sort_by(|one, other| one.0.cmp(&other.0));
+        let fragments =
+            squashfs.fragments.iter().flatten().map(|f| (f.start, Stored::from(&f.size))).collect();
+        let (block_size, compressor) = (squashfs.superblock.block_size, squashfs.superblock.compressor);
+        Tables { tree, files, fragments, block_size, compressor }
+    })
+}
+
+/// The crate's errors have no text unless a logging crate is built for it.
+pub(super) fn told(error: &backhand::BackhandError) -> String {
+    match error {
+        backhand::BackhandError::StdIo(error) => error.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// A squashfs whose content contradicts itself.
+pub(super) fn broken(what: impl std::fmt::Display) -> Error {
+    Error::failed(format!("usr.squashfs is broken: {what}"))
+}
+
+/// The walk through the directories, from the root down.
+struct Walk<'a> {
+    squashfs: &'a Squashfs<'static>,
+    tree: UsrTree,
+    files: Vec<(UsrPath, Layout)>,
+    taken: Taken,
+}
+
+/// What the walk has used up: names and blocks may stand in the tables once and be led to a thousand times.
+#[derive(Default)]
+struct Taken {
+    listings: usize,
+    nodes: u32,
+    path_bytes: usize,
+    blocks: usize,
+}
+
+impl Taken {
+    fn listing(&mut self, bytes: usize, table: usize) -> Result<()> {
+        self.listings += bytes;
+        if self.listings > table {
+            return Err(broken("two directories have the same list of names"));
+        }
+        Ok(())
+    }
+
+    fn node(&mut self, path: &UsrPath, blocks: usize) -> Result<()> {
+        self.nodes += 1;
+        self.path_bytes += path.as_str().len();
+        self.blocks += blocks;
+        if self.nodes > MOST_NODES {
+            return Err(broken(format!("it holds more than {MOST_NODES} names")));
+        }
+        if self.path_bytes > MOST_PATH_BYTES {
+            return Err(broken(format!("its paths have more than {} MiB", MOST_PATH_BYTES >> 20)));
+        }
+        if self.blocks > MOST_BLOCKS {
+            return Err(broken(format!("its files have more than {MOST_BLOCKS} blocks")));
+        }
+        Ok(())
+    }
+}
+
+/// One name in a directory.
+struct DirEntry<'a> {
+    inode: u32,
+    name: Cow<'a, str>,
+}
+
+impl Walk<'_> {
+    fn run(mut self) -> Result<(UsrTree, Vec<(UsrPath, Layout)>)> {
+        let mut todo = vec![(None, 0, &self.squashfs.root_inode)];
+        let mut seen = HashSet::new();
+        while let Some((path, depth, inode)) = todo.pop() {
+            // Linux keeps one name for a directory; a second one can only be a way round.
+            if depth > MOST_DEPTH || !seen.insert(inode.header.inode_number) {
+                return Err(broken("a directory contains itself"));
+            }
+            let listing = listing(self.squashfs, inode)?;
+            self.taken.listing(listing.len(), self.squashfs.dir_blocks.1.len())?;
+            for entry in entries(listing)? {
+                let child = match &path {
+                    None => UsrPath::new(&entry.name).map_err(|_| broken("a name is no name"))?,
+                    Some(parent) => UsrPath::join(parent, &entry.name),
+                };
+                let Some(inode) = self.squashfs.inodes.get(&entry.inode) else {
+                    return Err(broken(format!("{child} has no inode")));
+                };
+                self.insert(child.clone(), inode)?;
+                if matches!(inode.inner, InodeInner::BasicDirectory(_) | InodeInner::ExtendedDirectory(_)) {
+                    todo.push((Some(child), depth + 1, inode));
+                }
+            }
+        }
+        Ok((self.tree, self.files))
+    }
+
+    fn insert(&mut self, path: UsrPath, inode: &Inode) -> Result<()> {
+        let blocks = match &inode.inner {
+            InodeInner::BasicFile(file) => file.block_sizes.len(),
+            InodeInner::ExtendedFile(file) => file.block_sizes.len(),
+            _ => 0,
+        };
+        self.taken.node(&path, blocks)?;
+        let text = |target: &[u8]| Kind::Symlink(name::from_bytes(target).into_owned());
+        let kind = match &inode.inner {
+            InodeInner::BasicFile(f) => self.file(
+                &path,
+                (u64::from(f.blocks_start), u64::from(f.file_size)),
+                &f.block_sizes,
+                (f.frag_index, f.block_offset),
+            ),
+            InodeInner::ExtendedFile(f) => self.file(
+                &path,
+                (f.blocks_start, f.file_size),
+                &f.block_sizes,
+                (f.frag_index, f.block_offset),
+            ),
+            InodeInner::BasicSymlink(link) => text(&link.target_path),
+            InodeInner::ExtendedSymlink(link) => text(&link.target_path),
+            InodeInner::BasicDirectory(_) | InodeInner::ExtendedDirectory(_) => Kind::Directory,
+            _ => Kind::Special,
+        };
+        self.tree.insert(path, Node { mode: inode.header.permissions & 0o7777, kind });
+        Ok(())
+    }
+
+    fn file(
+        &mut self,
+        path: &UsrPath,
+        (start, size): (u64, u64),
+        blocks: &[backhand::DataSize],
+        (index, offset): (u32, u32),
+    ) -> Kind {
+        let blocks = blocks.iter().map(Stored::from).collect();
+        let fragment = (index != NO_FRAGMENT).then_some((index, offset));
+        self.files.push((path.clone(), Layout { start, blocks, fragment, size }));
+        Kind::File { size, facts: Facts::Unread }
+    }
+}
+
+/// The bytes of the directory table in which the names of one directory lie.
+fn listing<'a>(squashfs: &'a Squashfs<'static>, directory: &Inode) -> Result<&'a [u8]> {
+    let (block, offset, size) = match &directory.inner {
+        InodeInner::BasicDirectory(d) => (d.block_index, d.block_offset, u32::from(d.file_size)),
+        InodeInner::ExtendedDirectory(d) => (d.block_index, d.block_offset, d.file_size),
+        _ => return Err(broken("its root is no directory")),
+    };
+    // The size counts 3 bytes for the names "." and "..", which are not stored.
+    let size = size.saturating_sub(3) as usize;
+    if size == 0 {
+        return Ok(&[]);
+    }
+    let (starts, table) = &squashfs.dir_blocks;
+    let start = starts.get(&u64::from(block)).map(|start| *start as usize + usize::from(offset));
+    let listing = start.and_then(|start| table.get(start..)).and_then(|rest| rest.get(..size));
+    listing.ok_or_else(|| broken("a directory lies outside of its table"))
+}
+
+/// The names in a directory (`squashfs_dir_header` and `squashfs_dir_entry` of Linux `squashfs_fs.h`).
+fn entries(mut bytes: &[u8]) -> Result<Vec<DirEntry<'_>>> {
+    let mut found = Vec::new();
+    while !bytes.is_empty() {
+        let header = take(&mut bytes, 12).ok_or_else(|| broken("a directory is cut short"))?;
+        let (count, base) = (u32_at(header, 0), u32_at(header, 8));
+        for _ in 0..=count {
+            found.push(entry(&mut bytes, base).ok_or_else(|| broken("a directory entry is no entry"))?);
+        }
+    }
+    Ok(found)
+}
+
+fn entry<'a>(bytes: &mut &'a [u8], base: u32) -> Option<DirEntry<'a>> {
+    let fixed = take(bytes, 8)?;
+    let offset = i16::from_le_bytes([fixed[2], fixed[3]]);
+    let length = usize::from(u16::from_le_bytes([fixed[6], fixed[7]])) + 1;
+    let name = take(bytes, length)?;
+    let plain =
+        !matches!(name, b"" | b"." | b"..") && !name.contains(&b'/') && !name.contains(&0) && length <= 255;
+    let inode = base.checked_add_signed(i32::from(offset))?;
+    plain.then(|| DirEntry { inode, name: name::from_bytes(name) })
+}
+
+fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
+    let (front, rest) = bytes.split_at_checked(count)?;
+    *bytes = rest;
+    Some(front)
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    (0..4).rev().fold(0, |value, byte| value << 8 | u32::from(bytes[at + byte]))
+}

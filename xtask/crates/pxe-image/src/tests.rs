@@ -1,0 +1,314 @@
+//! The whole road from a stream to a tree, over images made here.
+
+use std::collections::BTreeSet;
+use std::io::{Cursor, Read, Seek, Write};
+
+use backhand::compression::Compressor;
+use backhand::{FilesystemCompressor, FilesystemWriter, NodeHeader};
+use expect_test::expect;
+
+use super::pass::{Content, Digest, Watch, pass};
+use super::{Limits, Scratch, UsrImage};
+use coreos_types::error::Result;
+use usr::path::UsrPath;
+use usr::tree::{Kind, Node};
+
+fn squashfs(compressor: Compressor, files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut writer = FilesystemWriter::default();
+    writer.set_compressor(FilesystemCompressor::new(compressor, None).unwrap());
+    let header = NodeHeader { permissions: 0o644, ..NodeHeader::default() };
+    let folders: BTreeSet<&str> =
+        files.iter().filter_map(|(path, _)| Some(path.rsplit_once('/')?.0)).collect();
+    for folder in folders {
+        writer.push_dir(folder, NodeHeader { permissions: 0o755, ..header }).unwrap();
+    }
+    for (path, bytes) in files {
+        writer.push_file(Cursor::new(bytes.to_vec()), path, header).unwrap();
+    }
+    writer.push_symlink("lib", "lib64", NodeHeader { permissions: 0o777, ..header }).unwrap();
+    let mut out = Cursor::new(Vec::new());
+    writer.write(&mut out).unwrap();
+    out.into_inner()
+}
+
+fn cpio(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (name, bytes) in members {
+        let builder = cpio::newc::Builder::new(name).mode(0o100_644);
+        let mut member = builder.write(&mut out, bytes.len() as u32);
+        member.write_all(bytes).unwrap();
+        member.finish().unwrap();
+    }
+    cpio::newc::trailer(&mut out).unwrap();
+    out
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Bytes that do not compress, the same each time.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 88_172_645_463_325_252_u64;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    };
+    std::iter::repeat_with(next).take(length).collect()
+}
+
+/// The squashfs that a pass takes out of a stream.
+fn unpacked(stream: impl Read) -> Result<Vec<u8>> {
+    unpacked_within(stream, Limits::default())
+}
+
+fn unpacked_within(stream: impl Read, limits: Limits) -> Result<Vec<u8>> {
+    let folder = tempfile::tempdir().unwrap();
+    let passed = pass(stream, (), Content::Image(Scratch::in_folder(folder.path()), limits))?;
+    let mut bytes = Vec::new();
+    let mut file = passed.squashfs.unwrap()?;
+    file.rewind().unwrap();
+    file.read_to_end(&mut bytes).unwrap();
+    Ok(bytes)
+}
+
+fn fault_of(stream: &[u8]) -> String {
+    unpacked(stream).map(|bytes| format!("{} bytes", bytes.len())).unwrap_or_else(|fault| fault.to_string())
+}
+
+#[test]
+fn one_pass_shows_every_byte_to_everyone() {
+    #[derive(Default)]
+    struct Seen(Vec<u8>);
+    impl Watch for Seen {
+        fn update(&mut self, bytes: &[u8]) {
+            self.0.extend_from_slice(bytes);
+        }
+    }
+    let image = noise(3_000_001);
+    let archive = gzip(&cpio(&[(".", b""), ("etc", b""), ("./usr.squashfs", &image)]));
+    let folder = tempfile::tempdir().unwrap();
+    let content = Content::Image(Scratch::in_folder(folder.path()), Limits::default());
+    let passed = pass(archive.as_slice(), Seen::default(), content).unwrap();
+    assert_eq!(passed.watch.0, archive);
+    assert_eq!(passed.length, archive.len() as u64);
+    assert_eq!(passed.digest, Digest::of(&archive));
+    assert_eq!(Digest::from_hex(&passed.digest.hex()), Some(passed.digest));
+    assert_eq!(unpacked(archive.as_slice()), Ok(image));
+}
+
+#[test]
+fn a_hash_that_comes_with_the_signature_is_the_digest() {
+    struct Hashing(ring::digest::Context);
+    impl Watch for Hashing {
+        fn update(&mut self, bytes: &[u8]) {
+            self.0.update(bytes);
+        }
+        fn sha256(&self) -> Option<[u8; 32]> {
+            self.0.clone().finish().as_ref().try_into().ok()
+        }
+    }
+    let bytes = noise(1_000_003);
+    let watch = Hashing(ring::digest::Context::new(&ring::digest::SHA256));
+    let passed = pass(bytes.as_slice(), watch, Content::Opaque).unwrap();
+    assert_eq!((passed.digest, passed.length), (Digest::of(&bytes), 1_000_003));
+}
+
+#[test]
+fn appended_archives_and_padding_are_read_past() {
+    let image = noise(70_000);
+    let own = cpio(&[("usr/share/oem/x", b"mine")]);
+    let vendor = cpio(&[("usr.squashfs", &image)]);
+    let padded = [vendor.as_slice(), &[0; 300]].concat();
+    for stream in [
+        [gzip(&vendor), gzip(&own)].concat(),
+        gzip(&[padded.as_slice(), &own].concat()),
+        [gzip(&padded), vec![0; 700]].concat(),
+    ] {
+        assert_eq!(unpacked(stream.as_slice()).as_ref(), Ok(&image));
+    }
+}
+
+#[test]
+fn streams_that_are_no_image() {
+    let image = noise(70_000);
+    let whole = gzip(&cpio(&[("usr.squashfs", &image)]));
+    let second = gzip(&cpio(&[("usr.squashfs", b"mine")]));
+    let bent = {
+        let mut bent = whole.clone();
+        let at = bent.len() - 6;
+        bent[at] ^= 1;
+        bent
+    };
+    let cut_cpio = gzip(&cpio(&[("usr.squashfs", &image)])[..40_000]);
+    // A member whose size is divisible by four needs no padding: the crate itself notices nothing.
+    let cut_at_end = gzip(&cpio(&[("usr.squashfs", &image)])[..124 + 69_000]);
+    let long_name = gzip(&cpio(&[(&"x".repeat(9000), b""), ("usr.squashfs", &image)]));
+    let cases: [(&str, &[u8]); 12] = [
+        ("empty", b""),
+        ("html", b"<!DOCTYPE html><title>404</title>"),
+        ("cut", &whole[..whole.len() / 2]),
+        ("cut in the trailer", &whole[..whole.len() - 3]),
+        ("checksum", &bent),
+        ("garbage behind", &[&whole[..], b"garbage"].concat()),
+        ("two images", &[&whole[..], &second].concat()),
+        ("no image", &gzip(&cpio(&[("x", b"y")]))),
+        ("no cpio", &gzip(b"hello, this is some text that is no archive at all, though it is long enough")),
+        ("cut cpio", &cut_cpio),
+        ("cut at the end", &cut_at_end),
+        ("long name", &long_name),
+    ];
+    let told: Vec<String> =
+        cases.iter().map(|(name, stream)| format!("{name}: {}\n", fault_of(stream))).collect();
+    expect![[r#"
+        empty: it is empty
+        html: it is no gzip file: it starts with "<!DOCTYPE ht"
+        cut: it ends in the middle, after 36960 bytes
+        cut in the trailer: it ends in the middle, after 73918 bytes
+        checksum: it does not inflate near byte 73911: incorrect data check
+        garbage behind: after byte 73921, where the gzip stream ends, comes something else
+        two images: the archive holds usr.squashfs twice
+        no image: the archive holds no usr.squashfs
+        no cpio: what is gzipped is no whole cpio archive (newc): Invalid magic number
+        cut cpio: the archive is cut short: 39876 of 70000 bytes of usr.squashfs are there
+        cut at the end: the archive is cut short: 69000 of 70000 bytes of usr.squashfs are there
+        long name: what is gzipped is no whole cpio archive (newc): Truncated entry name
+    "#]]
+    .assert_eq(&told.concat());
+}
+
+#[test]
+fn bombs_stop_at_the_limit() {
+    let bomb = gzip(&vec![0; 24 << 20]);
+    let within = |most: u64| {
+        unpacked_within(bomb.as_slice(), Limits { most: most << 20, ..Limits::default() })
+            .map(|b| b.len())
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(within(8).contains("more than 8 MiB"), "{}", within(8));
+    // 80 MiB out of some kilobytes, in an archive that is sound otherwise.
+    let bloated = gzip(&cpio(&[("usr.squashfs", &vec![0; 80 << 20])]));
+    let fault = unpacked(bloated.as_slice()).map(|b| b.len()).unwrap_err();
+    assert!(fault.to_string().contains("which its size does not explain"), "{fault}");
+    assert!(fault.hint.as_ref().is_some_and(|hint| hint.contains("PXE image")), "{fault:?}");
+    // A file that says beforehand how long it is may begin with what shrinks well.
+    let long = [bloated.as_slice(), &gzip(&cpio(&[("filler", &noise(5 << 20))]))].concat();
+    assert!(unpacked(long.as_slice()).is_err());
+    let limits = Limits { size: Some(long.len() as u64), ..Limits::default() };
+    assert_eq!(unpacked_within(long.as_slice(), limits).map(|squashfs| squashfs.len()), Ok(80 << 20));
+}
+
+fn image_of(bytes: &[u8]) -> Result<UsrImage> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = Scratch::in_folder(folder.path()).file()?;
+    file.write_all(bytes).unwrap();
+    UsrImage::open(file)
+}
+
+/// Every node of an image and what was read of it, a line each.
+fn told_of(mut image: UsrImage) -> String {
+    let paths: Vec<UsrPath> = image.tree().iter().map(|(path, _)| path.clone()).collect();
+    image.read_facts(&paths).unwrap();
+    let line = |path: &UsrPath, node: &Node| match &node.kind {
+        Kind::File { size, facts } => format!("{:o} {path} {size} {facts:?}\n", node.mode),
+        other => format!("{:o} {path} {other:?}\n", node.mode),
+    };
+    image.tree().iter().map(|(path, node)| line(path, node)).collect()
+}
+
+#[test]
+fn every_compressor_gives_the_same_tree() {
+    // What tests/fixtures/squashfs/make.sh packs.
+    let lines = "the same line again\n".repeat(20_000);
+    let zeros = vec![0; 400_000];
+    let files: [(&str, &[u8]); 5] = [
+        ("lib/os-release", b"ID=coreos\n"),
+        ("bin/script", b"#!/bin/sh\nexit\n"),
+        ("share/lines", lines.as_bytes()),
+        ("share/zeros", &zeros),
+        ("share/empty", b""),
+    ];
+    let ours = [Compressor::Gzip, Compressor::Xz].map(|compressor| squashfs(compressor, &files));
+    let theirs = [
+        &include_bytes!("../../../tests/fixtures/squashfs/zstd.squashfs")[..],
+        &include_bytes!("../../../tests/fixtures/squashfs/lz4.squashfs")[..],
+    ];
+    let told: Vec<String> =
+        ours.iter().map(Vec::as_slice).chain(theirs).map(|bytes| told_of(image_of(bytes).unwrap())).collect();
+    expect![[r#"
+        755 bin Directory
+        644 bin/script 15 Script("/bin/sh")
+        755 lib Directory
+        644 lib/os-release 10 Text("ID=coreos\n")
+        777 lib64 Symlink("lib")
+        755 share Directory
+        644 share/empty 0 Plain
+        644 share/lines 400000 Plain
+        644 share/zeros 400000 Plain
+    "#]]
+    .assert_eq(&told[0]);
+    assert!(told.iter().all(|other| *other == told[0]), "{told:?}");
+    for image in ours.iter().map(Vec::as_slice).chain(theirs) {
+        let image = image_of(image).unwrap();
+        let content = |path| image.content(&UsrPath::new(path).unwrap(), 0, u64::MAX).unwrap();
+        assert!(content("share/lines") == lines.as_bytes() && content("share/zeros") == zeros);
+    }
+}
+
+#[test]
+fn contents_are_whole() {
+    let files: Vec<(String, Vec<u8>)> = [0, 1, 4095, 65_536, 131_071, 131_072, 131_073, 300_000, 1_000_003]
+        .into_iter()
+        .map(|size| (format!("f{size}"), noise(size).iter().map(|byte| byte % 16).collect()))
+        .collect();
+    let borrowed: Vec<(&str, &[u8])> =
+        files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())).collect();
+    let image = image_of(&squashfs(Compressor::Gzip, &borrowed)).unwrap();
+    for (path, bytes) in &files {
+        let read = |from, to| image.content(&UsrPath::new(path).unwrap(), from, to).unwrap();
+        assert!(read(0, u64::MAX) == *bytes, "{path}");
+        for (from, to) in
+            [(0, 70_000), (70_000, 131_073), (131_071, 131_074), (131_072, 300_000), (299_999, 700_000)]
+        {
+            let (first, past) = (bytes.len().min(from), bytes.len().min(to));
+            assert!(read(first as u64, to as u64) == bytes[first..past], "{path} {from} {to}");
+        }
+    }
+}
+
+#[test]
+fn broken_squashfs_is_an_error_and_no_panic() {
+    let good =
+        squashfs(Compressor::Gzip, &[("lib/os-release", b"ID=coreos\n"), ("bin/noise", &noise(200_000))]);
+    let told = |bytes: &[u8]| match image_of(bytes) {
+        Ok(mut image) => {
+            let paths: Vec<UsrPath> = image.tree().iter().map(|(path, _)| path.clone()).collect();
+            image.read_facts(&paths).map_or_else(|fault| fault.to_string(), |()| "fine".to_owned())
+        }
+        Err(fault) => fault.to_string(),
+    };
+    assert_eq!(told(&good), "fine");
+    let with = |at: usize, byte: u8| {
+        let mut bytes = good.clone();
+        bytes[at] = byte;
+        told(&bytes)
+    };
+    expect![[r#"
+        usr.squashfs is broken: it is shorter than a superblock
+        usr.squashfs is broken: it does not start with the magic of squashfs
+        usr.squashfs is of version 3.0, expected 4.0
+        usr.squashfs is compressed with lzo; gzip, xz, lz4 and zstd are known
+        usr.squashfs is compressed with a compressor without a name; gzip, xz, lz4 and zstd are known"#]]
+    .assert_eq(&[told(b"hsqs"), with(0, b'X'), with(28, 3), with(20, 3), with(20, 9)].join("\n"));
+    let bent = |at: &usize| with(*at, good[*at] ^ 0x55) != "fine";
+    let worse = (0..96).chain(good.len() - 500..good.len()).filter(bent).count();
+    assert!(worse > 100, "{worse}");
+    for length in (0..good.len() - 4096).step_by(997) {
+        assert_ne!(told(&good[..length]), "fine", "{length}");
+    }
+}

@@ -1,0 +1,164 @@
+//! An image whose signature holds: the only thing that trees are read from.
+
+use std::fs::File;
+use std::io::Read;
+
+use super::pass::{Content, Digest, Watch, pass};
+use super::scratch::Scratch;
+use super::unpack::Limits;
+use super::usr_image::UsrImage;
+use coreos_types::error::{Error, Result};
+use coreos_types::provenance::Signer;
+use openpgp_policy::Verification;
+
+impl Watch for Verification {
+    fn update(&mut self, bytes: &[u8]) {
+        Verification::update(self, bytes);
+    }
+
+    fn sha256(&self) -> Option<[u8; 32]> {
+        Verification::sha256(self)
+    }
+}
+
+/// What will have to be proved of the bytes.
+pub enum Proving {
+    /// A signature, judged already in all that needs no data.
+    Signed(Box<Verification>),
+    /// `--unsigned`: nothing, since there is no signature, on the user's own word.
+    Unsigned,
+}
+
+/// What stands in place of a verification where there is no signature.
+#[derive(Debug, Clone, Copy)]
+pub struct Unsigned;
+
+impl From<Unsigned> for Proving {
+    fn from(_: Unsigned) -> Proving {
+        Proving::Unsigned
+    }
+}
+
+impl From<Verification> for Proving {
+    fn from(verification: Verification) -> Proving {
+        Proving::Signed(Box::new(verification))
+    }
+}
+
+impl Watch for Proving {
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Proving::Signed(verification) => verification.update(bytes),
+            Proving::Unsigned => {}
+        }
+    }
+
+    fn sha256(&self) -> Option<[u8; 32]> {
+        match self {
+            Proving::Signed(verification) => verification.sha256(),
+            Proving::Unsigned => None,
+        }
+    }
+}
+
+/// What was proved of some bytes.
+pub struct Proved {
+    /// Who signed them; `None` under `--unsigned`.
+    pub signer: Option<Signer>,
+    /// What they were hashed to, for each signature that was open.
+    pub hashes: Vec<Option<Vec<u8>>>,
+}
+
+impl Proving {
+    /// The judgement over the bytes that were seen.
+    ///
+    /// # Errors
+    /// Refused (3): no signature holds.
+    pub fn judge(self) -> Result<Proved> {
+        match self {
+            Proving::Signed(verification) => {
+                let hashes = verification.hashes();
+                let signer = verification.finish().into_signer()?;
+                Ok(Proved { signer: Some(signer), hashes })
+            }
+            Proving::Unsigned => Ok(Proved { signer: None, hashes: Vec::new() }),
+        }
+    }
+}
+
+/// An image that was read once and proved in that reading. Nothing else makes one.
+#[derive(Debug)]
+pub struct VerifiedImage {
+    source: String,
+    digest: Digest,
+    length: u64,
+    signer: Option<Signer>,
+    hashes: Vec<Option<Vec<u8>>>,
+    squashfs: File,
+}
+
+impl VerifiedImage {
+    /// Reads the `.cpio.gz` from `stream`, which came from `source` (a URL or path), and proves it. `size` is its length
+    /// in bytes, where that is known before.
+    ///
+    /// # Errors
+    /// The stream breaks off; the signature does not hold (it is judged before anything in the image is); there is
+    /// no sound image in the stream.
+    pub fn prove(
+        source: &str,
+        stream: impl Read,
+        size: Option<u64>,
+        proving: impl Into<Proving>,
+        scratch: &Scratch,
+    ) -> Result<VerifiedImage> {
+        let content = Content::Image(scratch.clone(), Limits { size, ..Limits::default() });
+        let passed = pass(stream, proving.into(), content).map_err(|fault| about(source, fault))?;
+        let proved = passed.watch.judge().map_err(|fault| about(source, fault))?;
+        let squashfs = passed.squashfs.unwrap_or_else(|| Err(Error::failed("it was not unpacked")));
+        Ok(VerifiedImage {
+            source: source.to_owned(),
+            digest: passed.digest,
+            length: passed.length,
+            signer: proved.signer,
+            hashes: proved.hashes,
+            squashfs: squashfs.map_err(|fault| about(source, fault))?,
+        })
+    }
+
+    /// The URL or path it came from.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The digest of the `.cpio.gz`.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Bytes of the `.cpio.gz`.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Who signed it; `None` under `--unsigned`.
+    pub fn signer(&self) -> Option<&Signer> {
+        self.signer.as_ref()
+    }
+
+    /// What its bytes were hashed to, for each signature that was open: enough to judge them again without it.
+    pub fn hashes(&self) -> &[Option<Vec<u8>>] {
+        &self.hashes
+    }
+
+    /// Reads its tables.
+    ///
+    /// # Errors
+    /// The squashfs is broken, or of a kind that is not read.
+    pub fn open(self) -> Result<UsrImage> {
+        UsrImage::open(self.squashfs).map_err(|fault| about(&self.source, fault))
+    }
+}
+
+fn about(source: &str, fault: Error) -> Error {
+    fault.context(format!("cannot use the image {source}"))
+}

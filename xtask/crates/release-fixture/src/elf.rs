@@ -1,0 +1,148 @@
+//! Stub ELF files with true dynamic sections: what the loader reads is there, code is not.
+//!
+//! One `PT_LOAD` maps the whole file at address 0, so that each address is a file offset. The section headers are
+//! there for people: `readelf -V` reads nothing without them.
+
+use coreos_types::release::Board;
+use usr::elf::{DlopenNote, DlopenPriority, ElfInfo, VersionNeed};
+
+mod bytes;
+mod form;
+mod tables;
+
+/// Describes one stub. Everything is kept as the [`ElfInfo`] that a reader of the bytes must find.
+#[derive(Debug, Clone)]
+pub struct ElfStub {
+    info: ElfInfo,
+}
+
+impl ElfStub {
+    /// A library of a board with a soname.
+    pub fn library(board: Board, soname: &str) -> ElfStub {
+        let mut stub = ElfStub::bare(board);
+        stub.info.soname = Some(soname.to_owned());
+        stub
+    }
+
+    /// A program of a board, with the loader that the board's programs ask for.
+    pub fn program(board: Board) -> ElfStub {
+        ElfStub::bare(board).interp(match board {
+            Board::Amd64 => "/lib64/ld-linux-x86-64.so.2",
+            Board::Arm64 => "/lib/ld-linux-aarch64.so.1",
+        })
+    }
+
+    /// A program that is linked statically: it has no dynamic section and needs nothing.
+    pub fn static_program(board: Board) -> ElfStub {
+        let mut stub = ElfStub::bare(board);
+        stub.info.dynamic = false;
+        stub
+    }
+
+    /// A stub that says exactly this.
+    pub fn of(info: ElfInfo) -> ElfStub {
+        ElfStub { info }
+    }
+
+    fn bare(board: Board) -> ElfStub {
+        let machine = board.elf_machine();
+        ElfStub { info: ElfInfo { is_64: true, machine, dynamic: true, ..ElfInfo::default() } }
+    }
+
+    /// Adds `DT_NEEDED` entries, in this order.
+    #[must_use]
+    pub fn needs<'a>(mut self, sonames: impl IntoIterator<Item = &'a str>) -> ElfStub {
+        self.info.needed.extend(sonames.into_iter().map(str::to_owned));
+        self
+    }
+
+    /// Sets `PT_INTERP`.
+    #[must_use]
+    pub fn interp(mut self, loader: &str) -> ElfStub {
+        self.info.interp = Some(loader.to_owned());
+        self
+    }
+
+    /// Sets `DT_RPATH`, directories joined by colons.
+    #[must_use]
+    pub fn rpath(mut self, directories: &str) -> ElfStub {
+        self.info.rpath = directories.split(':').map(str::to_owned).collect();
+        self
+    }
+
+    /// Sets `DT_RUNPATH`, directories joined by colons.
+    #[must_use]
+    pub fn runpath(mut self, directories: &str) -> ElfStub {
+        self.info.runpath = directories.split(':').map(str::to_owned).collect();
+        self
+    }
+
+    /// Adds a version that is needed of a library (`DT_VERNEED`).
+    #[must_use]
+    pub fn needs_version(mut self, library: &str, version: &str) -> ElfStub {
+        let (library, version) = (library.to_owned(), version.to_owned());
+        self.info.version_needs.push(VersionNeed { library, version, weak: false });
+        self
+    }
+
+    /// Adds versions that it defines (`DT_VERDEF`); the base one, named as the library, comes with the first.
+    #[must_use]
+    pub fn defines<'a>(mut self, versions: impl IntoIterator<Item = &'a str>) -> ElfStub {
+        if self.info.version_defs.is_empty() {
+            self.info.version_defs.extend(self.info.soname.clone());
+        }
+        self.info.version_defs.extend(versions.into_iter().map(str::to_owned));
+        self
+    }
+
+    /// Adds a `.note.dlopen` entry.
+    #[must_use]
+    pub fn dlopens(mut self, soname: &str, feature: &str, priority: DlopenPriority) -> ElfStub {
+        self.info.dlopen.push(DlopenNote {
+            sonames: vec![soname.to_owned()],
+            feature: feature.to_owned(),
+            description: format!("{feature} by {soname}"),
+            priority,
+        });
+        self
+    }
+
+    /// Makes it a 32-bit file of this machine (gABI `e_machine`; 3 is `EM_386`, 40 `EM_ARM`).
+    #[must_use]
+    pub fn for_32_bit(mut self, machine: u16) -> ElfStub {
+        self.info.is_64 = false;
+        self.info.machine = machine;
+        self
+    }
+
+    /// Sets `DF_1_NODEFLIB`: the default directories are not searched for its needs.
+    #[must_use]
+    pub fn no_default_dirs(mut self) -> ElfStub {
+        self.info.no_default_dirs = true;
+        self
+    }
+
+    /// Makes it a loader with these directories built in, spelled `/usr/lib64/`.
+    #[must_use]
+    pub fn system_dirs<'a>(mut self, directories: impl IntoIterator<Item = &'a str>) -> ElfStub {
+        self.info.system_dirs = directories.into_iter().map(str::to_owned).collect();
+        self
+    }
+
+    /// Puts a systemd version into its text, `229` or `252.39-1`.
+    #[must_use]
+    pub fn systemd_version(mut self, version: &str) -> ElfStub {
+        self.info.systemd_version = Some(version.to_owned());
+        self
+    }
+
+    /// What a reader of [`ElfStub::bytes`] must find.
+    pub fn info(&self) -> &ElfInfo {
+        &self.info
+    }
+
+    /// The file.
+    pub fn bytes(&self) -> Vec<u8> {
+        bytes::write(&self.info)
+    }
+}

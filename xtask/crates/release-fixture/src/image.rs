@@ -1,0 +1,198 @@
+//! An image as data: what a release has below `/usr`.
+
+use std::collections::BTreeMap;
+
+use super::elf::ElfStub;
+use super::side_files;
+use coreos_types::release::{Board, Brand, Release};
+use usr::facts;
+use usr::path::UsrPath;
+use usr::tree::{Kind, Node, UsrTree};
+
+/// One image. Paths are relative to `/usr`; through a directory symlink (`lib` on amd64) nothing is put.
+#[derive(Debug, Clone)]
+pub struct Image {
+    pub(super) brand: Brand,
+    pub(super) board: Board,
+    pub(super) release: Release,
+    /// systemd as the list of packages writes it, `229` or `252.39`.
+    pub(super) systemd: String,
+    pub(super) files: BTreeMap<UsrPath, Content>,
+}
+
+/// One file of an image.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// A stub ELF file.
+    Elf(Box<ElfStub>),
+    /// Any other regular file.
+    Bytes(Vec<u8>),
+    /// A symlink and its target.
+    Link(String),
+    /// A directory that is there even if nothing is in it.
+    Directory,
+}
+
+impl Image {
+    /// An image in the layout that its brand had for this board, with the files that say what it is.
+    ///
+    /// CoreOS on amd64 had `lib` as a symlink to `lib64`; Flatcar today has a real `lib`, and `sbin` as a symlink
+    /// to `bin`. systemd itself is no part of it: `systemd` is the version that `lib*/systemd/systemd` shows once
+    /// it is put in with [`Image::program`].
+    pub fn new(brand: Brand, board: Board, release: &Release, systemd: &str) -> Image {
+        let (release, systemd) = (release.clone(), systemd.to_owned());
+        let mut image = Image { brand, board, release, systemd, files: BTreeMap::new() };
+        match (brand, board) {
+            (Brand::CoreOs, Board::Amd64) => image = image.link("lib", "lib64"),
+            (Brand::CoreOs, Board::Arm64) => {}
+            (Brand::Flatcar, _) => image = image.link("sbin", "bin"),
+        }
+        let lib = image.lib();
+        for (path, text) in side_files::identity(&image, lib) {
+            image = image.text(&path, &text);
+        }
+        image
+    }
+
+    /// Puts a file in, or replaces it. A path that is none inside of `/usr` is left out.
+    #[must_use]
+    pub fn put(mut self, path: &str, content: Content) -> Image {
+        if let Ok(path) = UsrPath::new(path) {
+            self.files.insert(path, content);
+        }
+        self
+    }
+
+    /// Takes a file out again.
+    #[must_use]
+    pub fn without(mut self, path: &str) -> Image {
+        self.files.remove(path);
+        self
+    }
+
+    /// A stub ELF file.
+    #[must_use]
+    pub fn elf(self, path: &str, stub: ElfStub) -> Image {
+        self.put(path, Content::Elf(Box::new(stub)))
+    }
+
+    /// A symlink.
+    #[must_use]
+    pub fn link(self, path: &str, target: &str) -> Image {
+        self.put(path, Content::Link(target.to_owned()))
+    }
+
+    /// A directory.
+    #[must_use]
+    pub fn directory(self, path: &str) -> Image {
+        self.put(path, Content::Directory)
+    }
+
+    /// A text file: a unit, a script, ld.so.conf.
+    #[must_use]
+    pub fn text(self, path: &str, text: &str) -> Image {
+        self.put(path, Content::Bytes(text.as_bytes().to_vec()))
+    }
+
+    /// A program that needs these libraries. systemd's own binary also carries the image's systemd version.
+    #[must_use]
+    pub fn program(self, path: &str, needs: &[&str]) -> Image {
+        let mut stub = ElfStub::program(self.board).needs(needs.iter().copied());
+        if path.ends_with("/systemd/systemd") {
+            stub = stub.systemd_version(&self.systemd);
+        }
+        self.elf(path, stub)
+    }
+
+    /// A library as the linker leaves it: the real file at `path`, which needs `needs`, and beside it the link
+    /// `soname` to it, unless the real file has that name itself.
+    #[must_use]
+    pub fn library(self, path: &str, soname: &str, needs: &[&str]) -> Image {
+        let (directory, real) = path.rsplit_once('/').unwrap_or(("", path));
+        let stub = ElfStub::library(self.board, soname).needs(needs.iter().copied());
+        let image = if real == soname { self } else { self.link_in(directory, soname, real) };
+        image.elf(path, stub)
+    }
+
+    /// A library with the dev link too: `libz.so -> libz.so.1 -> libz.so.1.2.11`.
+    #[must_use]
+    pub fn library_with_dev(self, path: &str, soname: &str, needs: &[&str]) -> Image {
+        let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+        let dev = soname.split_once(".so").map_or(soname, |(stem, _)| stem);
+        self.link_in(directory, &format!("{dev}.so"), soname).library(path, soname, needs)
+    }
+
+    fn link_in(self, directory: &str, name: &str, target: &str) -> Image {
+        self.link(&format!("{directory}/{name}"), target)
+    }
+
+    /// The directory that systemd and os-release are really in.
+    pub fn lib(&self) -> &'static str {
+        match (self.brand, self.board) {
+            (Brand::CoreOs, Board::Amd64) => "lib64",
+            _ => "lib",
+        }
+    }
+
+    /// Its board.
+    pub fn board(&self) -> Board {
+        self.board
+    }
+
+    /// Its release.
+    pub fn release(&self) -> &Release {
+        &self.release
+    }
+
+    /// Whether something is described at this path.
+    pub fn has(&self, path: &str) -> bool {
+        self.files.contains_key(path)
+    }
+
+    /// Every file, by path.
+    pub fn files(&self) -> impl Iterator<Item = (&UsrPath, &Content)> {
+        self.files.iter()
+    }
+
+    /// The tree that a reader of the packed image must find, every file of it read, without packing it.
+    pub fn tree(&self) -> UsrTree {
+        let mut tree = UsrTree::new();
+        for (path, content) in &self.files {
+            tree.insert(path.clone(), content.node(path));
+        }
+        tree
+    }
+}
+
+impl Content {
+    /// The bytes of a regular file.
+    pub(super) fn bytes(&self) -> Option<Vec<u8>> {
+        match self {
+            Content::Elf(stub) => Some(stub.bytes()),
+            Content::Bytes(bytes) => Some(bytes.clone()),
+            Content::Link(_) | Content::Directory => None,
+        }
+    }
+
+    /// Permission bits, as a build would set them.
+    pub(super) fn mode(&self) -> u16 {
+        match self {
+            Content::Elf(_) | Content::Directory => 0o755,
+            Content::Bytes(bytes) if bytes.starts_with(b"#!") => 0o755,
+            Content::Bytes(_) => 0o644,
+            Content::Link(_) => 0o777,
+        }
+    }
+
+    fn node(&self, path: &UsrPath) -> Node {
+        let kind = match self {
+            Content::Elf(_) | Content::Bytes(_) => {
+                let bytes = self.bytes().unwrap_or_default();
+                Kind::File { size: bytes.len() as u64, facts: facts::read(path, &bytes) }
+            }
+            Content::Link(target) => Kind::Symlink(target.clone()),
+            Content::Directory => Kind::Directory,
+        };
+        Node { mode: self.mode(), kind }
+    }
+}

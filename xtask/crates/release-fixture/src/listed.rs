@@ -1,0 +1,197 @@
+//! An image made of a list of its paths: what each file is and which links lead to it is told by the names.
+
+use std::collections::BTreeSet;
+
+use super::elf::ElfStub;
+use super::image::Image;
+use coreos_types::release::Board;
+
+/// Puts every listed path into an image; `needs` tells what an ELF file of this path needs.
+///
+/// Programs are what lies in `bin`, `sbin` and a `systemd` directory; units what lies deeper in the latter. Libraries
+/// are chains: `libz.so -> libz.so.1 -> libz.so.1.2.8`, `libc.so.6 -> libc-2.21.so`. The directories that systemd
+/// ships empty are directories. A path that the image has already is left as it is.
+#[must_use]
+pub fn with_listed(mut image: Image, paths: &[&str], needs: impl Fn(&str) -> Vec<String>) -> Image {
+    let listed: BTreeSet<&str> = paths.iter().copied().collect();
+    for path in &listed {
+        if image.has(path) {
+            continue;
+        }
+        image = match Guess::of(path, &listed) {
+            Guess::Link(target) => image.link(path, &target),
+            Guess::Library(soname) => {
+                let stub = ElfStub::library(image.board(), &soname);
+                image.elf(path, with_needs(stub, &needs(path)))
+            }
+            Guess::Loader => {
+                let stub = ElfStub::library(image.board(), loader(image.board()));
+                image.elf(path, stub.system_dirs(["/lib64/", "/usr/lib64/"]))
+            }
+            Guess::Program => {
+                let needs = needs(path);
+                image.program(path, &needs.iter().map(String::as_str).collect::<Vec<_>>())
+            }
+            Guess::Unit => image.text(path, "[Unit]\n"),
+            Guess::Directory => image.directory(path),
+        };
+    }
+    image
+}
+
+fn with_needs(stub: ElfStub, needs: &[String]) -> ElfStub {
+    stub.needs(needs.iter().map(String::as_str))
+}
+
+/// The soname of the loader of a board.
+pub fn loader(board: Board) -> &'static str {
+    match board {
+        Board::Amd64 => "ld-linux-x86-64.so.2",
+        Board::Arm64 => "ld-linux-aarch64.so.1",
+    }
+}
+
+/// What a path is, by its name and its neighbours.
+enum Guess {
+    Link(String),
+    Library(String),
+    Loader,
+    Program,
+    Unit,
+    Directory,
+}
+
+impl Guess {
+    fn of(path: &str, listed: &BTreeSet<&str>) -> Guess {
+        let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+        if let Some(so) = SharedObject::parse(name) {
+            let neighbours =
+                listed.iter().filter_map(|other| other.strip_prefix(directory)?.strip_prefix('/'));
+            return so
+                .guess(neighbours.filter_map(SharedObject::parse).filter(|other| other.stem == so.stem));
+        }
+        let systemd = directory.ends_with("/systemd");
+        match name {
+            "system-sleep" | "system-shutdown" | "system-generators" | "user-generators" => Guess::Directory,
+            _ if directory.is_empty() => Guess::Directory,
+            _ if systemd || directory.ends_with("bin") => Guess::Program,
+            _ => Guess::Unit,
+        }
+    }
+}
+
+/// The name of a shared object: `libc-2.21.so`, `libz.so`, `libz.so.1.2.8`, `ld-linux-x86-64.so.2`.
+#[derive(Clone, Copy)]
+struct SharedObject<'a> {
+    name: &'a str,
+    /// `libc`, `libz`, `ld`.
+    stem: &'a str,
+    /// glibc's own version in front of `.so`.
+    release: &'a str,
+    /// What follows `.so.`.
+    version: &'a str,
+}
+
+impl<'a> SharedObject<'a> {
+    fn parse(name: &'a str) -> Option<SharedObject<'a>> {
+        let at = name.find(".so")?;
+        let version = match name[at + 3..].strip_prefix('.') {
+            Some(version) => version,
+            None if name.len() == at + 3 => "",
+            None => return None,
+        };
+        let before = &name[..at];
+        let digits = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
+        let (stem, release) = match before.rsplit_once('-') {
+            _ if before.starts_with("ld-linux") => ("ld", ""),
+            Some((stem, release)) if digits(release) && stem != "libsystemd-shared" => (stem, release),
+            _ => (before, ""),
+        };
+        Some(SharedObject { name, stem, release, version })
+    }
+
+    /// Which of the same stem this one leads to; the real file is what leads nowhere.
+    fn guess(self, family: impl Iterator<Item = SharedObject<'a>>) -> Guess {
+        let family: Vec<SharedObject<'a>> = family.collect();
+        let real_of = |soname: SharedObject<'a>| {
+            let longer = |other: &&SharedObject<'a>| {
+                !other.release.is_empty() || other.version.starts_with(&format!("{}.", soname.version))
+            };
+            family.iter().filter(longer).max_by_key(|other| (other.release.len(), other.version.len()))
+        };
+        if self.release.is_empty()
+            && !self.version.is_empty()
+            && let Some(real) = real_of(self)
+        {
+            return Guess::Link(real.name.to_owned());
+        }
+        let sonames = family.iter().filter(|other| other.release.is_empty() && !other.version.is_empty());
+        let soname = match self.version {
+            "" => sonames.min_by_key(|other| other.version.len()),
+            _ => sonames
+                .filter(|other| {
+                    self.version == other.version || self.version.starts_with(&format!("{}.", other.version))
+                })
+                .min_by_key(|other| other.version.len()),
+        };
+        match soname {
+            Some(soname) if self.release.is_empty() && self.version.is_empty() => {
+                Guess::Link(soname.name.to_owned())
+            }
+            _ if self.stem == "ld" => Guess::Loader,
+            soname => Guess::Library(soname.map_or(self.name, |soname| soname.name).to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Guess, SharedObject};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_tell_what_a_path_is() {
+        let listed: BTreeSet<&str> = [
+            "lib64/ld-2.21.so",
+            "lib64/ld-linux-x86-64.so.2",
+            "lib64/libc-2.21.so",
+            "lib64/libc.so.6",
+            "lib64/libdl.so",
+            "lib64/libdl.so.2",
+            "lib64/libdl-2.21.so",
+            "lib64/libz.so.1",
+            "lib64/libz.so.1.2.8",
+            "lib64/libselinux.so",
+            "lib64/libselinux.so.1",
+            "lib64/systemd/libsystemd-shared-231.so",
+        ]
+        .into();
+        let shown = |path| match Guess::of(path, &listed) {
+            Guess::Link(target) => format!("-> {target}"),
+            Guess::Library(soname) => format!("library {soname}"),
+            Guess::Loader => String::from("loader"),
+            Guess::Program => String::from("program"),
+            Guess::Unit => String::from("unit"),
+            Guess::Directory => String::from("directory"),
+        };
+        for (path, what) in [
+            ("lib64/ld-2.21.so", "loader"),
+            ("lib64/ld-linux-x86-64.so.2", "-> ld-2.21.so"),
+            ("lib64/libc-2.21.so", "library libc.so.6"),
+            ("lib64/libc.so.6", "-> libc-2.21.so"),
+            ("lib64/libdl.so", "-> libdl.so.2"),
+            ("lib64/libz.so.1", "-> libz.so.1.2.8"),
+            ("lib64/libz.so.1.2.8", "library libz.so.1"),
+            ("lib64/libselinux.so", "-> libselinux.so.1"),
+            ("lib64/libselinux.so.1", "library libselinux.so.1"),
+            ("lib64/systemd/libsystemd-shared-231.so", "library libsystemd-shared-231.so"),
+            ("lib64/systemd/systemd-logind", "program"),
+            ("lib64/systemd/system-sleep", "directory"),
+            ("lib64/systemd/system/syslog.socket", "unit"),
+            ("sbin/sshd", "program"),
+        ] {
+            assert_eq!(shown(path), what, "{path}");
+        }
+        assert!(SharedObject::parse("ld.so.conf").is_some_and(|so| so.version == "conf"));
+    }
+}

@@ -1,0 +1,94 @@
+//! squashfs in cpio in gzip, as the vendors pack a PXE image.
+
+use std::io::{Cursor, Write};
+
+use backhand::compression::Compressor;
+use backhand::kind::{Kind, LE_V4_0};
+use backhand::{FilesystemCompressor, FilesystemWriter, NodeHeader};
+use cpio::newc::{Builder, ModeFileType, trailer};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::image::{Content, Image};
+use coreos_types::error::{Result, ResultExt};
+
+/// The time of every file, so that the same description makes the same bytes: 2016-04-29 01:29 UTC.
+const MADE_AT: u32 = 1_461_893_340;
+
+/// The whole PXE image: `pack(description) = gzip(cpio(., etc, usr.squashfs))`.
+///
+/// # Errors
+/// A description that is no file system: a file below a file, say.
+pub fn pxe_image(image: &Image) -> Result<Vec<u8>> {
+    let archive = archive(&[("usr.squashfs", &squashfs(image)?)])?;
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(&archive).and_then(|()| gzip.finish()).with_context(|| "cannot gzip the image")
+}
+
+/// A cpio archive in the newc format with `.`, an empty `etc` and these members.
+///
+/// # Errors
+/// A member of 4 GiB or more, which the format cannot hold.
+pub fn archive(members: &[(&str, &[u8])]) -> Result<Vec<u8>> {
+    let mut archive = Vec::new();
+    let failed = || "cannot write the cpio archive";
+    for (index, directory) in [".", "etc"].iter().enumerate() {
+        let entry = Builder::new(directory).ino(index as u32 + 1).mode(0o755).nlink(2).mtime(MADE_AT);
+        let entry = entry.set_mode_file_type(ModeFileType::Directory);
+        entry.write(&mut archive, 0).finish().with_context(failed)?;
+    }
+    for (index, (name, bytes)) in members.iter().enumerate() {
+        let size = u32::try_from(bytes.len()).with_context(failed)?;
+        let entry = Builder::new(name).ino(index as u32 + 3).mode(0o644).mtime(MADE_AT);
+        let mut writer = entry.set_mode_file_type(ModeFileType::Regular).write(&mut archive, size);
+        writer.write_all(bytes).and_then(|()| writer.finish().map(drop)).with_context(failed)?;
+    }
+    trailer(&mut archive).with_context(failed)?;
+    // GNU cpio fills its last block of 512 bytes.
+    archive.resize(archive.len().next_multiple_of(512), 0);
+    Ok(archive)
+}
+
+/// The file system that is `/usr`: gzip, blocks of 128 KiB, everything owned by root.
+///
+/// # Errors
+/// As [`pxe_image`].
+pub fn squashfs(image: &Image) -> Result<Vec<u8>> {
+    let failed = || "cannot write the squashfs image";
+    let mut writer = FilesystemWriter::default();
+    writer.set_kind(Kind::from_const(LE_V4_0).or_fault_text(failed)?);
+    writer.set_compressor(FilesystemCompressor::new(Compressor::Gzip, None).with_context(failed)?);
+    writer.set_time(MADE_AT);
+    writer.set_root_mode(0o755);
+    for (path, content) in image.files() {
+        if let Some(parent) = path.parent() {
+            writer.push_dir_all(parent.as_str(), header(0o755)).with_context(failed)?;
+        }
+        let (path, header) = (path.as_str(), header(content.mode()));
+        match content {
+            Content::Link(target) => writer.push_symlink(target, path, header),
+            Content::Directory => writer.push_dir_all(path, header),
+            Content::Elf(stub) => writer.push_file(Cursor::new(stub.bytes()), path, header),
+            Content::Bytes(bytes) => writer.push_file(Cursor::new(bytes.clone()), path, header),
+        }
+        .with_context(|| format!("cannot put {path} into the squashfs image"))?;
+    }
+    let mut bytes = Cursor::new(Vec::new());
+    writer.write(&mut bytes).with_context(failed)?;
+    Ok(bytes.into_inner())
+}
+
+fn header(permissions: u16) -> NodeHeader {
+    NodeHeader { permissions, uid: 0, gid: 0, mtime: MADE_AT }
+}
+
+/// For errors of backhand that are plain text.
+trait OrFaultText<T> {
+    fn or_fault_text(self, message: impl FnOnce() -> &'static str) -> Result<T>;
+}
+
+impl<T> OrFaultText<T> for std::result::Result<T, String> {
+    fn or_fault_text(self, message: impl FnOnce() -> &'static str) -> Result<T> {
+        self.map_err(|cause| coreos_types::error::Error::failed(message()).with_cause(cause))
+    }
+}

@@ -1,0 +1,37 @@
+//! A release as a server holds it: every file and its detached signature.
+
+use std::collections::BTreeMap;
+
+use super::certificate::Certificate;
+use super::image::Image;
+use super::{pack, side_files};
+use coreos_types::error::Result;
+
+/// The files of a release server by their path below the server's root, `amd64-usr/1032.0.0/version.txt`.
+pub type Site = BTreeMap<String, Vec<u8>>;
+
+/// Puts an image on the site: the PXE image, `version.txt`, the lists of files and packages, and a `.sig` for each.
+///
+/// # Errors
+/// As [`pack::pxe_image`] and [`Certificate::sign`].
+pub fn publish(site: &mut Site, image: &Image, certificate: &Certificate) -> Result<()> {
+    for (name, bytes) in files(image)? {
+        let path = format!("{}/{}/{name}", image.board(), image.release());
+        site.insert(format!("{path}.sig"), certificate.sign(&bytes)?);
+        site.insert(path, bytes);
+    }
+    Ok(())
+}
+
+/// The files of one release directory by name, without signatures.
+///
+/// # Errors
+/// As [`pack::pxe_image`].
+pub fn files(image: &Image) -> Result<Vec<(&'static str, Vec<u8>)>> {
+    Ok(vec![
+        (image.brand.pxe_image(), pack::pxe_image(image)?),
+        ("version.txt", side_files::version_txt(image).into_bytes()),
+        (image.brand.contents_list(), side_files::contents(image).into_bytes()),
+        (image.brand.packages_list(), side_files::packages(image).into_bytes()),
+    ])
+}

@@ -1,0 +1,170 @@
+//! A release server on loopback: HTTP/1.1 (RFC 9110, RFC 9112) as far as a download needs it.
+//!
+//! GET and HEAD, one request a connection, ranges with `If-Range`, `ETag` and `Last-Modified`. What a test scripts
+//! with [`Server::trouble`] goes wrong on purpose; see [`Trouble`].
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use self::answer::Exchange;
+pub use self::request::Request;
+pub use self::trouble::Trouble;
+use super::release::Site;
+use coreos_types::error::{Result, ResultExt};
+
+mod answer;
+mod request;
+mod trouble;
+
+/// A server that runs until it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    state: Arc<State>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+/// What the threads of a server share.
+#[derive(Debug)]
+struct State {
+    stop: AtomicBool,
+    content: Mutex<Content>,
+}
+
+#[derive(Debug)]
+struct Content {
+    site: Site,
+    /// What goes wrong with a path next: how many times more, and what.
+    troubles: BTreeMap<String, VecDeque<(usize, Trouble)>>,
+    requests: Vec<Request>,
+    /// Bytes a second for every body.
+    speed: Option<u64>,
+}
+
+impl Server {
+    /// Serves a site on a free port of 127.0.0.1.
+    ///
+    /// # Errors
+    /// No port or no thread is to be had.
+    pub fn start(site: Site) -> Result<Server> {
+        let failed = || "cannot start the release server on 127.0.0.1";
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).with_context(failed)?;
+        let address = listener.local_addr().with_context(failed)?;
+        let content = Content { site, troubles: BTreeMap::new(), requests: Vec::new(), speed: None };
+        let state = Arc::new(State { stop: AtomicBool::new(false), content: Mutex::new(content) });
+        let shared = Arc::clone(&state);
+        let accepting = std::thread::Builder::new()
+            .name(String::from("release-server"))
+            .spawn(move || accept(&listener, &shared))
+            .with_context(failed)?;
+        Ok(Server { address, state, accepting: Some(accepting) })
+    }
+
+    /// What goes in front of `/BOARD/RELEASE/FILE`: `http://127.0.0.1:PORT`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Puts a file on the site, or replaces it; its `ETag` and `Last-Modified` change with its bytes.
+    pub fn put(&self, path: &str, bytes: Vec<u8>) {
+        self.state.content().site.insert(path.to_owned(), bytes);
+    }
+
+    /// Takes a file off the site.
+    pub fn remove(&self, path: &str) {
+        self.state.content().site.remove(path);
+    }
+
+    /// Lets the next `times` requests for a path go wrong (`usize::MAX`: all of them), after what was asked for
+    /// this path before.
+    pub fn trouble(&self, path: &str, times: usize, trouble: Trouble) {
+        self.state.content().troubles.entry(path.to_owned()).or_default().push_back((times, trouble));
+    }
+
+    /// Sends every body no faster than this many bytes a second.
+    pub fn slow_down(&self, bytes_per_second: u64) {
+        self.state.content().speed = Some(bytes_per_second);
+    }
+
+    /// Every request so far, in order.
+    pub fn requests(&self) -> Vec<Request> {
+        self.state.content().requests.clone()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.state.stop.store(true, Ordering::SeqCst);
+        // Wakes the thread that waits for a connection.
+        drop(TcpStream::connect(self.address));
+        if let Some(thread) = self.accepting.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+impl State {
+    fn content(&self) -> MutexGuard<'_, Content> {
+        // A test that panics while it holds the lock has failed already.
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+
+    /// Sleeps, but no longer than the server lives.
+    fn sleep(&self, time: Duration) {
+        const STEP: Duration = Duration::from_millis(10);
+        let mut left = time;
+        while !left.is_zero() && !self.stopped() {
+            let step = left.min(STEP);
+            std::thread::sleep(step);
+            left -= step;
+        }
+    }
+}
+
+impl Content {
+    fn next_trouble(&mut self, path: &str) -> Option<Trouble> {
+        let queue = self.troubles.get_mut(path)?;
+        let (times, trouble) = queue.front_mut()?;
+        let trouble = trouble.clone();
+        *times = if *times == usize::MAX { usize::MAX } else { times.saturating_sub(1) };
+        if *times == 0 {
+            queue.pop_front();
+        }
+        Some(trouble)
+    }
+}
+
+fn accept(listener: &TcpListener, state: &Arc<State>) {
+    for stream in listener.incoming() {
+        if state.stopped() {
+            return;
+        }
+        let (Ok(stream), state) = (stream, Arc::clone(state)) else { continue };
+        // A client that goes away in the middle is no concern of the server's.
+        std::thread::spawn(move || drop(serve(stream, &state)));
+    }
+}
+
+fn serve(stream: TcpStream, state: &State) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    stream.set_nodelay(true)?;
+    let Some(request) = Request::read(&stream)? else { return Ok(()) };
+    let (trouble, bytes, speed) = {
+        let mut content = state.content();
+        content.requests.push(request.clone());
+        let trouble = content.next_trouble(&request.path);
+        if let Some(Trouble::ChangeEntity(bytes)) = &trouble {
+            content.site.insert(request.path.clone(), bytes.clone());
+        }
+        (trouble, content.site.get(&request.path).cloned(), content.speed)
+    };
+    Exchange { stream, request: &request, state, speed }.answer(bytes, trouble)
+}

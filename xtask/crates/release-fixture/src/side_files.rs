@@ -1,0 +1,118 @@
+//! The texts in and beside an image that say what it is, in the shapes that CoreOS and Flatcar gave them.
+
+use super::image::{Content, Image};
+use coreos_types::release::{Brand, Release};
+
+/// The first CoreOS release whose os-release names the board (March 2017).
+const BOARD_IN_OS_RELEASE_SINCE: u32 = 1353;
+
+/// The files below `/usr` that name brand, release and board.
+pub(super) fn identity(image: &Image, lib: &str) -> Vec<(String, String)> {
+    let id = image.brand.id();
+    vec![
+        (format!("{lib}/os-release"), os_release(image)),
+        (format!("share/{id}/release"), release_file(image)),
+        (format!("share/{id}/update.conf"), String::from("GROUP=alpha\n")),
+        (String::from(".noupdate"), String::new()),
+    ]
+}
+
+fn os_release(image: &Image) -> String {
+    let (id, version) = (image.brand.id(), &image.release);
+    let name = match image.brand {
+        Brand::CoreOs => "CoreOS",
+        Brand::Flatcar => "Flatcar Container Linux by Kinvolk",
+    };
+    let mut text = format!(
+        "NAME=\"{name}\"\nID={id}\nVERSION={version}\nVERSION_ID={number}\nBUILD_ID=\nPRETTY_NAME=\"{name} {version}\"\n",
+        number = version_id(version),
+    );
+    if image.brand == Brand::Flatcar {
+        text.push_str("ID_LIKE=coreos\n");
+    }
+    if image.brand == Brand::Flatcar || major(version) >= BOARD_IN_OS_RELEASE_SINCE {
+        text.push_str(&format!("{}_BOARD=\"{}\"\n", image.brand.variable_prefix(), image.board));
+    }
+    text
+}
+
+fn release_file(image: &Image) -> String {
+    let prefix = image.brand.variable_prefix();
+    format!(
+        "{prefix}_RELEASE_VERSION={}\n{prefix}_RELEASE_BOARD={}\n{prefix}_RELEASE_APPID={{00000000-0000-0000-0000-000000000000}}\n",
+        image.release, image.board,
+    )
+}
+
+/// The release without a developer build's suffix.
+fn version_id(release: &Release) -> &str {
+    release.as_str().split(['+', '-']).next().unwrap_or(release.as_str())
+}
+
+fn major(release: &Release) -> u32 {
+    release.as_str().split('.').next().and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+/// `version.txt`: shell assignments (coreos/scripts `build_image`).
+pub(super) fn version_txt(image: &Image) -> String {
+    let prefix = image.brand.variable_prefix();
+    let version = version_id(&image.release);
+    let mut numbers = version.split('.');
+    let mut next = || numbers.next().unwrap_or("0");
+    format!(
+        "{prefix}_BUILD={}\n{prefix}_BRANCH={}\n{prefix}_PATCH={}\n{prefix}_VERSION={}\n{prefix}_VERSION_ID={version}\n\
+         {prefix}_BUILD_ID=\"\"\n{prefix}_SDK_VERSION={version}\n",
+        next(),
+        next(),
+        next(),
+        image.release,
+    )
+}
+
+/// The list of files, `find -printf '%M %2n %-7u %-7g %7s %TY-%Tm-%Td %TH:%TM ./%P -> %l'` over the disk image
+/// (`build_library/build_image_util.sh`): `/usr` lies below `./usr`, and lines that are no symlink end in ` -> `.
+pub(super) fn contents(image: &Image) -> String {
+    let mut directories: Vec<String> = vec![String::from("usr")];
+    let mut lines = Vec::new();
+    for (path, content) in image.files() {
+        let parents = std::iter::successors(path.parent(), |parent| parent.parent());
+        directories.extend(parents.map(|parent| format!("usr/{parent}")));
+        match content {
+            Content::Directory => directories.push(format!("usr/{path}")),
+            Content::Link(target) => {
+                lines.push((format!("usr/{path}"), line("lrwxrwxrwx", target.len(), path.as_str(), target)));
+            }
+            Content::Elf(_) | Content::Bytes(_) => {
+                let mode = if content.mode() == 0o755 { "-rwxr-xr-x" } else { "-rw-r--r--" };
+                let size = content.bytes().map_or(0, |bytes| bytes.len());
+                lines.push((format!("usr/{path}"), line(mode, size, path.as_str(), "")));
+            }
+        }
+    }
+    directories.sort();
+    directories.dedup();
+    for directory in directories {
+        let below_usr = directory.strip_prefix("usr/").unwrap_or("");
+        let text = line("drwxr-xr-x", 4096, below_usr, "");
+        lines.push((directory, text));
+    }
+    lines.sort();
+    lines.into_iter().map(|(_, text)| text).collect()
+}
+
+fn line(mode: &str, size: usize, path: &str, target: &str) -> String {
+    let slash = if path.is_empty() { "" } else { "/" };
+    format!("{mode}  1 root    root    {size:>7} 2016-04-29 01:29 ./usr{slash}{path} -> {target}\n")
+}
+
+/// The list of packages, `category/name-version::repository`, sorted (`write_packages`).
+pub(super) fn packages(image: &Image) -> String {
+    let repository = match image.brand {
+        Brand::CoreOs => "coreos",
+        Brand::Flatcar => "portage-stable",
+    };
+    format!(
+        "app-shells/bash-4.3_p42::{repository}\nsys-apps/systemd-{}::{repository}\nsys-libs/glibc-2.21-r2::{repository}\n",
+        image.systemd,
+    )
+}

@@ -1,0 +1,243 @@
+//! Which release, board and systemd version the image says it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::facts::Facts;
+use super::path::UsrPath;
+use super::tree::UsrTree;
+use coreos_types::release::{Board, Brand, Release, SystemdVersion};
+
+/// What an image says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Identity {
+    /// The vendor, by `ID` of os-release.
+    pub brand: Option<Brand>,
+    /// The release, by `VERSION` of os-release, else `VERSION_ID`.
+    pub release: Option<Release>,
+    /// The board; see [`Identity::of`].
+    pub board: Option<Board>,
+    /// Every variable of `lib/os-release`; empty where the image has none.
+    pub os_release: BTreeMap<String, String>,
+}
+
+impl Identity {
+    /// Reads the identity from the tree's texts, which must have been read ([`files_to_read`]).
+    ///
+    /// The board is `COREOS_BOARD` or `FLATCAR_BOARD` of os-release, else `COREOS_RELEASE_BOARD` or
+    /// `FLATCAR_RELEASE_BOARD` of `share/{coreos,flatcar}/release`, else the machine of most ELF files.
+    pub fn of(tree: &UsrTree) -> Identity {
+        let os_release = text_at(tree, "lib/os-release").map(parse_os_release).unwrap_or_default();
+        let value = |key: &str| os_release.get(key).map(String::as_str);
+        let release_in = |key: &str| value(key)?.split_whitespace().next()?.parse().ok();
+        let board_in_os_release = Brand::ALL
+            .iter()
+            .find_map(|brand| value(&format!("{}_BOARD", brand.variable_prefix()))?.parse().ok());
+        Identity {
+            brand: value("ID").and_then(|id| id.parse().ok()),
+            release: release_in("VERSION").or_else(|| release_in("VERSION_ID")),
+            board: board_in_os_release.or_else(|| board_of_release_file(tree)).or_else(|| board_of_elf(tree)),
+            os_release,
+        }
+    }
+}
+
+/// The files whose facts [`Identity::of`] and [`systemd_version`] ask for.
+pub fn files_to_read(tree: &UsrTree) -> Vec<UsrPath> {
+    let fixed = ["lib/os-release", "share/coreos/release", "share/flatcar/release"];
+    let fixed = fixed.iter().filter_map(|path| file_at(tree, path));
+    let by_name = tree.iter().map(|(path, _)| path).filter(|path| is_systemd(path) || is_loader(path));
+    let mut paths: Vec<UsrPath> = fixed.chain(by_name.cloned()).collect();
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+/// The variables of an os-release file (os-release(5)): assignments as a shell reads them, the last one counts.
+/// What is no assignment is passed over.
+pub fn parse_os_release(text: &str) -> BTreeMap<String, String> {
+    let mut variables = BTreeMap::new();
+    for line in text.lines() {
+        let line = line.trim();
+        let Some((key, value)) = line.split_once('=') else { continue };
+        let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if key.is_empty() || !key.chars().all(good) || key.starts_with(|c: char| c.is_ascii_digit()) {
+            continue;
+        }
+        if let Some(value) = unquote(value) {
+            variables.insert(key.to_owned(), value);
+        }
+    }
+    variables
+}
+
+/// The systemd version: the number in the name of `libsystemd-shared-NNN.so`, else the version in the text of the
+/// `systemd` program (v229 and older have no such library). Where both are there they must agree.
+///
+/// # Errors
+/// What was found where, when it is nothing or contradicts itself.
+pub fn systemd_version(tree: &UsrTree) -> Result<SystemdVersion, String> {
+    let mut found: BTreeSet<(u32, String)> = BTreeSet::new();
+    for (path, _) in tree.iter() {
+        if let Some(number) = shared_library_version(path.name()) {
+            found.insert((number, path.to_string()));
+        }
+        if is_systemd(path)
+            && let Some(Facts::Elf(info)) = tree.facts(path.as_str())
+            && let Some(number) = info.systemd_version.as_deref().and_then(leading_number)
+        {
+            found.insert((number, path.to_string()));
+        }
+    }
+    let mut numbers = found.iter().map(|(number, _)| *number);
+    match numbers.next() {
+        Some(number) if numbers.all(|other| other == number) => Ok(SystemdVersion(number)),
+        None => Err("the image has no libsystemd-shared, and no version in the text of systemd".into()),
+        Some(_) => {
+            let each: Vec<String> =
+                found.iter().map(|(number, path)| format!("v{number} by {path}")).collect();
+            Err(format!("the image contradicts itself about the version of systemd: {}", each.join(", ")))
+        }
+    }
+}
+
+fn shared_library_version(name: &str) -> Option<u32> {
+    let rest = name.strip_prefix("libsystemd-shared-")?;
+    rest.contains(".so").then(|| leading_number(rest)).flatten()
+}
+
+fn leading_number(text: &str) -> Option<u32> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    text[..end].parse().ok()
+}
+
+/// `lib/systemd/systemd`, in whichever library directory.
+fn is_systemd(path: &UsrPath) -> bool {
+    path.as_str().starts_with("lib") && path.as_str().ends_with("/systemd/systemd")
+}
+
+fn is_loader(path: &UsrPath) -> bool {
+    path.as_str().starts_with("lib") && path.name().starts_with("ld-")
+}
+
+fn file_at(tree: &UsrTree, path: &str) -> Option<UsrPath> {
+    tree.resolve(&UsrPath::new(path).ok()?).end.node().cloned()
+}
+
+fn text_at<'a>(tree: &'a UsrTree, path: &str) -> Option<&'a str> {
+    match tree.facts(file_at(tree, path)?.as_str()) {
+        Some(Facts::Text(text)) => Some(text),
+        _ => None,
+    }
+}
+
+fn board_of_release_file(tree: &UsrTree) -> Option<Board> {
+    Brand::ALL.iter().find_map(|brand| {
+        let text = text_at(tree, &format!("share/{}/release", brand.id()))?;
+        parse_os_release(text).get(&format!("{}_RELEASE_BOARD", brand.variable_prefix()))?.parse().ok()
+    })
+}
+
+fn board_of_elf(tree: &UsrTree) -> Option<Board> {
+    let machines = tree.iter().filter_map(|(path, _)| match tree.facts(path.as_str()) {
+        Some(Facts::Elf(info)) if info.is_64 => Some(info.machine),
+        _ => None,
+    });
+    let mut counts: BTreeMap<u16, usize> = BTreeMap::new();
+    machines.for_each(|machine| *counts.entry(machine).or_default() += 1);
+    let (&machine, _) = counts.iter().max_by_key(|(_, count)| **count)?;
+    Board::ALL.into_iter().find(|board| board.elf_machine() == machine)
+}
+
+/// A value as a shell reads it: single and double quotes, backslash escapes, and a comment after a blank. `None`
+/// for a quote that does not end.
+fn unquote(text: &str) -> Option<String> {
+    let mut value = String::new();
+    let mut quote = None;
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '\'' | '"') => quote = Some(c),
+            (None, ' ' | '\t') => break,
+            (None, '\\') => value.extend(rest.next()),
+            (Some('"'), '\\') => match rest.next()? {
+                escaped @ ('"' | '\\' | '$' | '`') => value.push(escaped),
+                other => value.extend(['\\', other]),
+            },
+            (_, c) => value.push(c),
+        }
+    }
+    quote.is_none().then_some(value)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::elf::ElfInfo;
+    use super::super::tree::{Kind, Node};
+    use super::*;
+
+    fn tree(nodes: &[(&str, Facts)]) -> UsrTree {
+        let mut tree = UsrTree::new();
+        for (path, facts) in nodes {
+            let kind = Kind::File { size: 1, facts: facts.clone() };
+            tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o755, kind });
+        }
+        tree
+    }
+
+    fn elf(machine: u16, systemd: Option<&str>) -> Facts {
+        let systemd_version = systemd.map(str::to_owned);
+        Facts::Elf(Box::new(ElfInfo { is_64: true, machine, systemd_version, ..ElfInfo::default() }))
+    }
+
+    #[test]
+    fn os_release_is_read_as_a_shell_reads_it() {
+        let text = "# comment\nNAME=\"Container Linux by \\\"CoreOS\\\"\"\nID='coreos'\n VERSION_ID=1032.0.0 # x\n\
+                    BAD KEY=1\nOPEN=\"x\n1X=2\nID_LIKE=a\\ b\nEMPTY=\n";
+        let read = parse_os_release(text);
+        let all: Vec<String> = read.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        assert_eq!(
+            all,
+            [
+                "EMPTY=",
+                "ID=coreos",
+                "ID_LIKE=a b",
+                "NAME=Container Linux by \"CoreOS\"",
+                "VERSION_ID=1032.0.0"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_board_is_told_by_os_release_then_the_release_file_then_the_machines() {
+        let os_release =
+            Facts::Text("ID=flatcar\nVERSION=4799.0.0+nightly-1\nFLATCAR_BOARD=arm64-usr\n".into());
+        let release = Facts::Text("COREOS_RELEASE_BOARD=amd64-usr\n".into());
+        let full = tree(&[("lib/os-release", os_release), ("share/coreos/release", release.clone())]);
+        let identity = Identity::of(&full);
+        assert_eq!((identity.brand, identity.board), (Some(Brand::Flatcar), Some(Board::Arm64)));
+        assert_eq!(identity.release.unwrap().as_str(), "4799.0.0+nightly-1");
+        let no_board = tree(&[("share/coreos/release", release), ("bin/x", elf(183, None))]);
+        assert_eq!(Identity::of(&no_board).board, Some(Board::Amd64));
+        let only_elf =
+            tree(&[("bin/x", elf(183, None)), ("bin/y", elf(183, None)), ("bin/z", elf(62, None))]);
+        assert_eq!(Identity::of(&only_elf).board, Some(Board::Arm64));
+        assert_eq!(Identity::of(&UsrTree::new()), Identity::default());
+    }
+
+    #[test]
+    fn systemd_is_told_by_its_library_and_its_program_which_must_agree() {
+        let version = |nodes: &[(&str, Facts)]| systemd_version(&tree(nodes)).map(|v| v.to_string());
+        let shared = |name| (name, Facts::Plain);
+        assert_eq!(version(&[shared("lib64/systemd/libsystemd-shared-233.so")]), Ok("v233".into()));
+        assert_eq!(version(&[shared("lib/systemd/libsystemd-shared-257.9-1.so")]), Ok("v257".into()));
+        assert_eq!(version(&[("lib64/systemd/systemd", elf(62, Some("229")))]), Ok("v229".into()));
+        assert_eq!(version(&[("lib/systemd/systemd", elf(62, Some("257~rc1")))]), Ok("v257".into()));
+        let both =
+            [shared("lib/systemd/libsystemd-shared-252.so"), ("lib/systemd/systemd", elf(62, Some("257")))];
+        let why = version(&both).unwrap_err();
+        assert!(why.contains("v252 by lib/systemd/libsystemd-shared-252.so"), "{why}");
+        assert!(version(&[shared("lib/libsystemd.so.0")]).is_err());
+    }
+}

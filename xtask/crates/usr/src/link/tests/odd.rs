@@ -1,0 +1,152 @@
+//! What programs of a sound image do not meet.
+
+use super::super::{BrokenWay, Loader, Unreached};
+use super::{LOADER, image, load, told};
+use crate::path::UsrPath;
+use coreos_types::release::Board;
+
+#[test]
+fn a_loader_that_is_none_stops_programs_and_no_library() {
+    let tree = image(
+        "lib64/ld-linux-x86-64.so.2 broken
+        bin/p elf interp=/lib64/ld-linux-x86-64.so.2
+        lib64/libx.so elf",
+    );
+    assert_eq!(told(&load(&tree, "bin/p")), "lib64/ld-linux-x86-64.so.2 unfit for bin/p: it is cut off\n");
+    assert_eq!(told(&load(&tree, "lib64/libx.so")), "");
+}
+
+#[test]
+fn what_is_no_program_is_found_and_needs_nothing() {
+    let tree = image("bin/s -> script\nbin/script text #!/bin/sh\nbin/unread unread");
+    let root = |path: &str| {
+        let found = load(&tree, path);
+        assert!(found.objects.is_empty() && found.missing.is_empty());
+        found.root.map(|(links, file)| (links.len(), file.to_string()))
+    };
+    assert_eq!(root("bin/s"), Some((1, "bin/script".to_owned())));
+    assert_eq!([root("bin/unread"), root("bin/none")], [None, None]);
+}
+
+#[test]
+fn a_file_that_is_asked_for_by_two_names_has_the_links_of_both() {
+    let tree = image(
+        "bin/p elf needed=libz.so,libz.so.1
+        lib64/libz.so -> libz.so.1
+        lib64/libz.so.1 -> libz.so.1.2
+        lib64/libz.so.1.2 elf
+        bin/q elf needed=libz.so.1,libz.so",
+    );
+    let links = |root| load(&tree, root).objects[0].links.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(links("bin/p"), ["lib64/libz.so", "lib64/libz.so.1"]);
+    assert_eq!(links("bin/q"), ["lib64/libz.so.1", "lib64/libz.so"]);
+}
+
+#[test]
+fn a_name_that_is_nowhere_says_where_it_was_looked_for() {
+    let tree = image(
+        "etc/ld.so.conf text /usr/conf
+        lib64/systemd/x plain
+        bin/p elf needed=liba.so,libr.so rpath=/usr/one,/usr/two
+        one/liba.so elf needed=libb.so,libgone.so rpath=/usr/two
+        one/libb.so elf needed=libgone.so,,..,. runpath=/usr/three
+        libr.so elf
+        bin/r elf needed=libr.so,libgone.so runpath=/usr",
+    );
+    let searched = |root: &str| {
+        told(&load(&tree, root))
+            .replace("/usr/lib64 /usr/lib64/x86_64-linux-gnu /usr/lib /usr/lib/x86_64-linux-gnu", "DEFAULT")
+    };
+    expect_test::expect![[r#"
+        liba.so = one/liba.so (RPATH of bin/p) []
+        libb.so = one/libb.so (RPATH of bin/p) []
+        libr.so missing for bin/p: /usr/one (RPATH of bin/p) /usr/two (RPATH of bin/p) /usr/lib64/systemd (LD_LIBRARY_PATH) DEFAULT /usr/conf (ld.so.conf)
+        libgone.so missing for one/liba.so: /usr/two (RPATH of one/liba.so) /usr/one (RPATH of bin/p) /usr/lib64/systemd (LD_LIBRARY_PATH) DEFAULT /usr/conf (ld.so.conf)
+         missing for one/libb.so: /usr/lib64/systemd (LD_LIBRARY_PATH) /usr/three (RUNPATH of one/libb.so) DEFAULT /usr/conf (ld.so.conf)
+        .. missing for one/libb.so: /usr/lib64/systemd (LD_LIBRARY_PATH) /usr/three (RUNPATH of one/libb.so) DEFAULT /usr/conf (ld.so.conf)
+        . missing for one/libb.so: /usr/lib64/systemd (LD_LIBRARY_PATH) /usr/three (RUNPATH of one/libb.so) DEFAULT /usr/conf (ld.so.conf)
+    "#]].assert_eq(&searched("bin/p"));
+    expect_test::expect![[r#"
+        libr.so = libr.so (RUNPATH of bin/r) []
+        libgone.so missing for bin/r: /usr/lib64/systemd (LD_LIBRARY_PATH) /usr (RUNPATH of bin/r) DEFAULT /usr/conf (ld.so.conf)
+    "#]].assert_eq(&searched("bin/r"));
+}
+
+#[test]
+fn a_library_alone_is_loaded_by_the_loader_of_its_machine() {
+    let (amd64, arm64) = (Board::Amd64, Board::Arm64);
+    for (machine, bits, board, platform, loader) in [
+        (62, 64, arm64, "x86_64", "lib64/ld-linux-x86-64.so.2"),
+        (62, 64, amd64, "x86_64", "lib/ld-linux-x86-64.so.2"),
+        (183, 64, amd64, "aarch64", "lib/ld-linux-aarch64.so.1"),
+        (183, 64, arm64, "aarch64", "lib64/ld-linux-aarch64.so.1"),
+        (3, 32, amd64, "i386", "lib/ld-linux.so.2"),
+        (40, 32, arm64, "aarch64", "lib/ld-linux-armhf.so.3"),
+        (40, 32, arm64, "aarch64", "lib/ld-linux.so.3"),
+    ] {
+        let of = format!("machine={machine} bits={bits}");
+        let tree = image(&format!(
+            "{loader} elf {of} dirs=/usr/own/
+            lib64/liba.so elf {of} needed=libb.so,libc.so rpath=/usr/opt/$PLATFORM
+            own/libb.so elf {of}
+            opt/{platform}/libc.so elf {of}"
+        ));
+        let loaded =
+            Loader::new(&tree, board, Vec::new(), None).load(&UsrPath::new("lib64/liba.so").unwrap());
+        let found = format!(
+            "libb.so = own/libb.so (default directory /usr/own) []\n\
+             libc.so = opt/{platform}/libc.so (RPATH of lib64/liba.so) []\n"
+        );
+        assert_eq!(told(&loaded), found, "{of} {loader}");
+    }
+}
+
+#[test]
+fn a_hostile_chain_ends() {
+    let chain = |length: usize| {
+        let mut text = String::from("bin/a elf rpath=/usr/d0 needed=lib1.so\n");
+        for at in 1..=length {
+            text +=
+                &format!("lib64/lib{at}.so elf rpath=/usr/d{at} needed=lib{}.so\nd{at}/x plain\n", at + 1);
+        }
+        load(&image(&text), "bin/a").broken
+    };
+    assert_eq!(chain(1023), []);
+    for length in [1024, 4000] {
+        assert_eq!(chain(length)[0].why, "more than 1024 objects are loaded for it");
+    }
+}
+
+/// Debian's systemd: its RUNPATH goes through the triplet, which the image has as a link to where it is.
+#[test]
+fn what_is_there_and_not_found_tells_the_link_on_its_way() {
+    let systemd = format!(
+        "{LOADER}
+        lib64/systemd/systemd elf interp=/lib64/ld-linux-x86-64.so.2 needed=libcore.so,libz.so.1 \
+         runpath=/usr/lib/none,/usr/lib/x86_64-linux-gnu/systemd"
+    );
+    for (rest, told) in [
+        ("lib64/x86_64-linux-gnu -> .\nlib64/systemd/libcore.so elf soname=libcore.so", ""),
+        (
+            "lib64/systemd/libcore.so elf soname=libcore.so",
+            "libcore.so: lib64/systemd/libcore.so, /usr/lib/x86_64-linux-gnu/systemd (RUNPATH of \
+             lib64/systemd/systemd) lacks lib64/x86_64-linux-gnu\n",
+        ),
+        // Nothing tells that a link would lead there.
+        ("lib64/private/libcore.so elf soname=libcore.so", "libcore.so: lib64/private/libcore.so\n"),
+        ("", "libcore.so: nowhere\n"),
+        ("lib64/systemd/libcore.so -> libcore.so.1", "libcore.so: nowhere\n"),
+    ] {
+        let tree = image(&format!("{systemd}\nlib64/libz.so.1 elf soname=libz.so.1\n{rest}"));
+        let loader = Loader::new(&tree, Board::Amd64, Vec::new(), None);
+        let missing = loader.load(&UsrPath::new("lib64/systemd/systemd").unwrap()).missing;
+        let lines = missing.iter().map(|missing| match loader.unreached(missing) {
+            None => format!("{}: nowhere\n", missing.name),
+            Some(Unreached { file, way: None }) => format!("{}: {file}\n", missing.name),
+            Some(Unreached { file, way: Some(BrokenWay { directory, link }) }) => {
+                format!("{}: {file}, {directory} lacks {link}\n", missing.name)
+            }
+        });
+        assert_eq!(lines.collect::<String>(), told, "{rest}");
+    }
+}

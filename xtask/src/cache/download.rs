@@ -1,0 +1,157 @@
+//! Gets an image over the network: proved as it comes, stored as it comes, and kept when it is what was asked for.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+
+use super::begun::Begun;
+use super::image::Image;
+use super::release::Judge;
+use super::road::{Proving, Road};
+use super::shelf::{OnShelf, Shelf};
+use super::stamp::Stamp;
+use crate::http::{Download, MOST_IMAGE, Resume};
+use coreos_types::error::{Error, ErrorKind, Result, ResultExt};
+use pxe_image::VerifiedImage;
+
+/// Once with what is there, once after the file changed under way, once from zero after a bad signature.
+const ATTEMPTS: usize = 3;
+
+/// What one download came to.
+enum Attempt {
+    Proved(VerifiedImage),
+    Missing,
+    /// It has to begin from the start, and why.
+    Again(Error),
+}
+
+impl Road<'_> {
+    /// Downloads the image at `url`, unless another process did while this one waited for it; `known` is what was
+    /// kept before.
+    pub(super) fn download(
+        &self,
+        shelf: &Shelf,
+        known: &[OnShelf],
+        url: &str,
+        signature: &[u8],
+        judge: Judge<'_>,
+    ) -> Result<Option<Image>> {
+        // A verdict that stands without the data needs no download.
+        let mut proving = self.proving(url, Some(signature))?;
+        let begun = Begun::lock(shelf, self.term)?;
+        let fresh = shelf.images()?.into_iter().find(|kept| kept.is_from(url) && !known.contains(kept));
+        if let Some(image) = fresh.and_then(|kept| self.taken(&kept, url, judge).ok()) {
+            return Ok(Some(image));
+        }
+        let (mut partial, mut resume) = begun.open()?;
+        let mut last = None;
+        for _ in 0..ATTEMPTS {
+            match self.attempt(&begun, url, &mut partial, resume.take().as_ref(), proving)? {
+                Attempt::Proved(verified) => {
+                    return self.keep(shelf, &begun, &partial, verified, signature, judge).map(Some);
+                }
+                Attempt::Missing => {
+                    begun.discard();
+                    return Ok(None);
+                }
+                Attempt::Again(fault) => {
+                    last = Some(fault);
+                    proving = self.proving(url, Some(signature))?;
+                }
+            }
+        }
+        Err(last.unwrap_or_else(|| Error::failed(format!("cannot get {url}"))))
+    }
+
+    /// Puts a proved download on the shelf, if it is what was asked for.
+    fn keep(
+        &self,
+        shelf: &Shelf,
+        begun: &Begun,
+        partial: &File,
+        verified: VerifiedImage,
+        signature: &[u8],
+        judge: Judge<'_>,
+    ) -> Result<Image> {
+        let (digest, url) = (verified.digest(), verified.source().to_owned());
+        let path = shelf.place(digest);
+        let mut image = Image::of_verified(path.clone(), Some(signature.to_vec()), verified, None)?;
+        if let Err(fault) = judge(&mut image) {
+            if fault.kind == ErrorKind::Refused {
+                begun.discard();
+            }
+            return Err(fault);
+        }
+        partial.sync_data().with_context(|| "cannot write the download to disk")?;
+        shelf.put(begun.path(), digest, signature, &url)?;
+        begun.discard();
+        let placed = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+        image.lies(self.terms(Stamp::of(&placed)?, Some(signature)));
+        Ok(image)
+    }
+
+    /// One download, from where the last one stopped if that can be, proved as it comes.
+    fn attempt(
+        &self,
+        begun: &Begun,
+        url: &str,
+        partial: &mut File,
+        resume: Option<&Resume>,
+        proving: Proving,
+    ) -> Result<Attempt> {
+        let progress = self.term.progress("download", None);
+        let Some(mut download) = self.client.get(url, MOST_IMAGE, resume, progress.as_ref())? else {
+            return Ok(Attempt::Missing);
+        };
+        let held = download.at();
+        if held == 0 {
+            partial.set_len(0).with_context(|| "cannot begin the download anew")?;
+        }
+        partial.rewind().with_context(|| "cannot read the download that was begun")?;
+        begun.note(download.resume_after(0).as_ref())?;
+        progress.advance(held);
+        let total = download.total();
+        let proved = self.prove(url, Stored { partial, held, download: &mut download }, total, proving);
+        progress.finish();
+        match proved {
+            Ok(verified) => Ok(Attempt::Proved(verified)),
+            Err(fault) if download.must_restart() => Ok(Attempt::Again(fault)),
+            Err(fault) if fault.kind == ErrorKind::Refused && held > 0 => {
+                self.term.warn(format!("{fault}; getting it once more from the start"));
+                Ok(Attempt::Again(fault))
+            }
+            Err(fault) => {
+                if fault.kind == ErrorKind::Refused {
+                    begun.discard();
+                }
+                Err(fault)
+            }
+        }
+    }
+}
+
+/// What is there of a download, then the rest of it, which is stored as it comes.
+struct Stored<'d, 'c> {
+    partial: &'d mut File,
+    /// Bytes of the partial file still to be read.
+    held: u64,
+    download: &'d mut Download<'c>,
+}
+
+impl Read for Stored<'_, '_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.held > 0 {
+            let most = usize::try_from(self.held).map_or(out.len(), |held| out.len().min(held));
+            let count = self.partial.read(&mut out[..most])?;
+            self.held = if count == 0 { 0 } else { self.held - count as u64 };
+            if count > 0 {
+                return Ok(count);
+            }
+        }
+        let count = self.download.read(out)?;
+        let stored =
+            self.partial.write_all(&out[..count]).with_context(|| "cannot store the download in the cache");
+        let hint = "free some space, or set XTASK_CACHE_DIR to a larger file system";
+        stored.map_err(|fault| io::Error::other(fault.with_hint(hint)))?;
+        Ok(count)
+    }
+}

@@ -1,0 +1,31 @@
+//! Keeps images, signatures, certificates and text forms between runs, and is the only road to a verified image.
+//!
+//! ```text
+//! ROOT/certificates/FINGERPRINT.pgp
+//! ROOT/releases/BRAND/BOARD/RELEASE/lock
+//!                                  /IMAGE.partial, IMAGE.partial.state     a download that is not done
+//!                                  /DIGEST/IMAGE, IMAGE.sig                one that was proved
+//!                                  /DIGEST/from                            the URLs that served it
+//! ROOT/trees/NAME                                                         the text form of an image's tree
+//! ```
+//!
+//! [`Road`] leads from a release, or from a file, to an [`Image`]. An image that was read before is not read again
+//! as long as it is the same file under the same trust ([`kept`]); its signature is judged again all the same.
+
+mod begun;
+mod download;
+mod folder;
+mod image;
+mod kept;
+pub mod last_report;
+mod release;
+mod road;
+mod shelf;
+pub mod signature;
+mod stamp;
+pub(super) mod sweep;
+
+pub use folder::Cache;
+pub use image::{Image, Origin};
+pub use release::{Judge, Wanted};
+pub use road::Road;

@@ -1,0 +1,144 @@
+//! From a release's number to its proved image: out of the cache, else over the network.
+
+use super::image::Image;
+use super::road::{Road, no_signature};
+use super::shelf::{OnShelf, Shelf};
+use crate::http::{MOST_IMAGE, MOST_SIGNATURE, ReleaseDir};
+use crate::terminal::Silent;
+use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::release::{Board, Brand, Release};
+
+/// The image that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its vendor.
+    pub brand: Brand,
+    /// Its board.
+    pub board: Board,
+    /// Its release.
+    pub release: Release,
+    /// Where it may lie, in the order in which they are asked.
+    pub places: Vec<ReleaseDir>,
+}
+
+/// Holds a proved image against what was asked for: a wrong one may be signed as well as any. What is refused here
+/// is not kept.
+pub type Judge<'j> = &'j dyn Fn(&mut Image) -> Result<()>;
+
+impl Road<'_> {
+    /// The image of a release, from the first of its places that has it; `None` where none has. Its origin is the URL
+    /// that served it. A kept image answers for the URLs that it is known to come from, and offline for any.
+    ///
+    /// # Errors
+    /// It cannot be got, or is refused.
+    pub fn release(&self, wanted: &Wanted, judge: Judge<'_>) -> Result<Option<Image>> {
+        let shelf = Shelf::of(&self.cache, wanted)?;
+        let urls = wanted.places.iter().map(ReleaseDir::image);
+        if self.client.is_offline() {
+            return self.kept(&shelf, &urls.collect::<Vec<_>>(), judge).map(Some);
+        }
+        for url in urls {
+            if let Some(image) = self.at_url(&shelf, &url, judge)? {
+                return Ok(Some(image));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The channel's newest release, from its `version.txt`, whose signature counts like any other's.
+    ///
+    /// # Errors
+    /// It cannot be got, is not signed, or names no release.
+    pub fn latest(&self, dir: &ReleaseDir, brand: Brand) -> Result<Release> {
+        let url = dir.current().file("version.txt");
+        let (bytes, _) = self.list(&url)?.ok_or_else(|| {
+            Error::failed(format!("there is no {url}"))
+                .with_hint("name the release by its number instead of latest")
+        })?;
+        let text = String::from_utf8_lossy(&bytes);
+        let key = format!("{}_VERSION_ID=", brand.variable_prefix());
+        let value = text.lines().find_map(|line| line.strip_prefix(&key));
+        let value = value.ok_or_else(|| Error::failed(format!("{url} has no line {key}…")))?;
+        value.trim_matches('"').parse().with_context(|| format!("cannot use {url}"))
+    }
+
+    /// A kept image, from where it would be looked for first if that may be, else from anywhere.
+    fn kept(&self, shelf: &Shelf, urls: &[String], judge: Judge<'_>) -> Result<Image> {
+        urls.iter().try_for_each(|url| self.client.may_ask(url))?;
+        let images = shelf.images()?;
+        let asked = urls
+            .iter()
+            .flat_map(|url| images.iter().filter(|kept| kept.is_from(url)).map(move |kept| (kept, url)));
+        let others = images.iter().filter(|kept| !urls.iter().any(|url| kept.is_from(url)));
+        let others = others.filter_map(|kept| kept.origins.last().map(|url| (kept, url)));
+        let mut refused = None;
+        for (kept, url) in asked.chain(others) {
+            match self.taken(kept, url, judge) {
+                Ok(image) => return Ok(image),
+                Err(fault) => refused = Some(fault),
+            }
+        }
+        let first = urls.first().map(String::as_str).unwrap_or_default();
+        let unknown = images.iter().find(|kept| kept.origins.is_empty());
+        Err(refused.unwrap_or_else(|| {
+            unknown.iter().fold(self.client.offline(first), |fault, kept| {
+                let lost = kept.noted_in();
+                fault.with_cause(format!("an image is kept, and {} does not tell from where", lost.display()))
+            })
+        }))
+    }
+
+    /// The image at one URL: one that is known to come from there, else what the server has now.
+    fn at_url(&self, shelf: &Shelf, url: &str, judge: Judge<'_>) -> Result<Option<Image>> {
+        self.client.may_ask(url)?;
+        let images = shelf.images()?;
+        if !images.iter().any(|kept| kept.is_from(url)) {
+            self.term.detail("cache", format!("{url}: no image is kept from there"));
+        }
+        for kept in images.iter().filter(|kept| kept.is_from(url)) {
+            match self.taken(kept, url, judge) {
+                Ok(image) => return Ok(Some(image)),
+                Err(fault) => self.term.warn(format!("{fault}; getting it again")),
+            }
+        }
+        let signature = self.client.get_small(&format!("{url}.sig"), MOST_SIGNATURE);
+        let signature =
+            signature.map_err(|fault| match images.iter().find_map(|kept| kept.origins.last()) {
+                Some(other) => {
+                    fault.with_cause(format!("the cache has the image from {other}: --offline takes it"))
+                }
+                None => fault,
+            })?;
+        let Some(signature) = signature else {
+            // A release that is not there has no signature either; an image without one is refused.
+            return if self.has(url)? { Err(no_signature(url)) } else { Ok(None) };
+        };
+        for kept in images.iter().filter(|kept| !kept.is_from(url) && kept.signature == signature) {
+            if !self.has(url)? {
+                return Ok(None);
+            }
+            match self.taken(kept, url, judge) {
+                Ok(image) => {
+                    if let Err(fault) = shelf.also_from(kept, url) {
+                        self.term.detail("cache", fault);
+                    }
+                    return Ok(Some(image));
+                }
+                Err(fault) => self.term.warn(format!("{fault}; getting it again")),
+            }
+        }
+        self.download(shelf, &images, url, &signature, judge)
+    }
+
+    /// Whether the server has the file, by the head of its answer.
+    fn has(&self, url: &str) -> Result<bool> {
+        Ok(self.client.get(url, MOST_IMAGE, None, &Silent)?.is_some())
+    }
+
+    /// A kept image as the one at `url`, proved and held against what was asked for.
+    pub(super) fn taken(&self, kept: &OnShelf, url: &str, judge: Judge<'_>) -> Result<Image> {
+        let mut image = Image::at(self, kept.image.clone(), url.to_owned(), Some(kept.signature.clone()))?;
+        judge(&mut image)?;
+        Ok(image)
+    }
+}

@@ -1,0 +1,145 @@
+//! `bump-coreos RELEASE|latest`: from a release number to a mended tree.
+
+use super::preview::preview;
+use crate::cli::{BumpCoreos, Wanted};
+use crate::context::Context;
+use crate::git;
+use crate::images::Images;
+use crate::repo::transaction;
+use crate::report::again::Again;
+use crate::report::commit::message;
+use crate::report::sizes::{self, Moment};
+use crate::report::{Report, needs};
+use coreos_types::error::Result;
+use coreos_types::release::Release;
+use manifest::finding::Fix;
+use manifest::plan::bump::{Request, bump, relocated};
+use manifest::plan::edit::EditPlan;
+use manifest::plan::sources::Stage1Sources;
+use manifest::remedy::Remedy;
+
+/// Brings the images, plans the bump, and writes it unless asked not to.
+///
+/// # Errors
+/// Whatever stops the work. `report` holds what was known by then, and the tree is as it was.
+pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Report) -> Result<()> {
+    report.dry_run = flags.dry_run || flags.check;
+    report.check = flags.check;
+    if flags.preview {
+        return preview(context, flags, report);
+    }
+    if let Wanted::Number(release) = &flags.release {
+        // What cannot be pinned need not be brought.
+        context.pins.clone().set_release(release)?;
+    }
+    let mut images = Images::open(context, &flags.image, flags.mend, &flags.release)?;
+    report.again = again(context, flags, &images.release);
+    report.images = images.origins();
+    images.one_channel()?;
+    warn_of_unchecked(context, &images);
+    report.channel = images.channel.or(context.pins.channel());
+    let request = Request {
+        release: images.release.clone(),
+        channel: images.channel,
+        brand: flags.image.brand,
+        systemd: flags.mend.systemd,
+        reach: flags.mend.reach(),
+    };
+    let old = flags.report.as_ref().and_then(|_| Images::before(context, &flags.image, &images.release));
+    let done = mend_and_apply(context, &mut images, old.as_ref(), &request, flags.commit, report);
+    images.keep();
+    done
+}
+
+/// What mends a bump's findings is the bump itself, to the release that it was, and not only said.
+pub(super) fn again(context: &Context<'_>, flags: &BumpCoreos, release: &Release) -> Again {
+    context.again(&["bump-coreos", release.as_str()], &flags.image, flags.mend)
+}
+
+/// One release is pinned for every board: a board that was left out goes along unseen.
+fn warn_of_unchecked(context: &Context<'_>, images: &Images<'_>) {
+    let seen = images.trees();
+    for board in context.sources.boards().iter().filter(|board| !seen.contains_key(board)) {
+        context
+            .term
+            .warn(format!("{board} moves to {} too, and its manifests were not checked", images.release));
+    }
+}
+
+/// The road that `bump-coreos` and `verify-manifests --fix` share.
+pub(super) fn mend_and_apply(
+    context: &Context<'_>,
+    images: &mut Images<'_>,
+    old: Option<&Images<'_>>,
+    request: &Request,
+    commit: bool,
+    report: &mut Report,
+) -> Result<()> {
+    let bump = images.settle(|trees| {
+        let bump = bump(&context.sources, request, trees)?;
+        let unread = bump.unread.clone();
+        Ok((bump, unread))
+    })?;
+    let plan = EditPlan::between(&context.sources, &bump.after);
+    plan.stays_inside(&context.sources, |link| report.again.hint(&Remedy::Mend.behind(link)))?;
+    let files: Vec<String> = plan.edits.iter().map(|edit| edit.path.clone()).collect();
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    let commit = commit && !files.is_empty() && !report.dry_run;
+    if commit {
+        git::ensure_clean(context.tree.root(), &files)?;
+    }
+    report.release = Some(bump.release);
+    report.systemd = Some(bump.systemd);
+    report.plan = plan;
+    weigh(context, &bump.after, images, old, &bump.fixes, report);
+    report.fixes = bump.fixes;
+    report.findings =
+        if report.dry_run { relocated(bump.findings, &bump.after, &context.sources) } else { bump.findings };
+    if report.dry_run {
+        // A dry run ends as the real one would; `--check` asks no more than whether something would change.
+        return if report.check { Ok(()) } else { transaction::rehearse(&context.tree, &report.plan) };
+    }
+    let done = write(context, &report.plan, commit.then(|| message(report)), &files);
+    if done.is_err() {
+        // The tree is as it was: nothing was mended, and what is left was not looked for.
+        (report.plan, report.fixes, report.findings) = Default::default();
+    }
+    done
+}
+
+/// Writes the plan, and commits it where there is a message. A commit that git refuses takes the files back, so that
+/// the same command does the same again.
+fn write(context: &Context<'_>, plan: &EditPlan, message: Option<String>, files: &[&str]) -> Result<()> {
+    transaction::apply(&context.tree, plan)?;
+    for edit in &plan.edits {
+        context.term.detail("wrote", format!("{}: {} bytes", edit.path, edit.after.len()));
+    }
+    let Some(message) = message else { return Ok(()) };
+    match git::commit(context.tree.root(), files, &message) {
+        Ok(name) => {
+            context.term.stage("committed", name);
+            Ok(())
+        }
+        Err(fault) => {
+            transaction::apply(&context.tree, &plan.reversed())?;
+            Err(fault)
+        }
+    }
+}
+
+/// Fills in what reports say of sizes and of who needs what was added. `old` has the images of the release before.
+pub(super) fn weigh(
+    context: &Context<'_>,
+    after: &Stage1Sources,
+    images: &Images,
+    old: Option<&Images>,
+    fixes: &[Fix],
+    report: &mut Report,
+) {
+    let (trees, old) = (images.trees(), old.map(Images::trees).unwrap_or_default());
+    report.sizes = sizes::compare(
+        Moment { sources: &context.sources, trees: &old },
+        Moment { sources: after, trees: &trees },
+    );
+    report.needs = needs::of_added(fixes, after, &trees);
+}

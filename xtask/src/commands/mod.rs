@@ -1,0 +1,23 @@
+//! One file a command: the only place where edge and core meet.
+
+mod bump_coreos;
+mod completions;
+mod diff;
+mod edit_manifest;
+mod fetch;
+mod preview;
+mod report;
+mod sort_manifests;
+mod verify_manifests;
+pub mod verify_signature;
+mod why;
+
+pub use bump_coreos::bump_coreos;
+pub use completions::completions;
+pub use diff::diff;
+pub use edit_manifest::edit_manifest;
+pub use fetch::fetch;
+pub use report::{report, told};
+pub use sort_manifests::sort_manifests;
+pub use verify_manifests::verify_manifests;
+pub use why::why;

@@ -1,0 +1,100 @@
+//! `bump-coreos --preview`: what a release's signed lists tell of a bump, without its image.
+
+use std::collections::BTreeMap;
+
+use super::bump_coreos::again;
+use crate::cache::Road;
+use crate::cli::{BumpCoreos, Wanted};
+use crate::context::Context;
+use crate::http::ReleaseDir;
+use crate::images::{Places, latest, road};
+use crate::report::Report;
+use coreos_types::error::{Error, Result};
+use coreos_types::release::{Board, Release, SystemdVersion};
+use manifest::mend::Reach;
+use manifest::plan::bump::{Request, bump, relocated};
+use manifest::plan::edit::EditPlan;
+use manifest::plan::systemd::agreed;
+use usr::contents::{parse_contents, systemd_of_packages};
+use usr::identity;
+use usr::tree::UsrTree;
+
+/// Plans a bump from file and package lists: which listed paths vanish, move or get another name, and the version of
+/// systemd. Nothing is written.
+///
+/// # Errors
+/// The lists are not to be had, or not trusted.
+pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Report) -> Result<()> {
+    if !flags.image.images.is_empty() {
+        return Err(Error::failed("--preview works without an image").with_hint(
+            "leave --preview out: with --image everything can be checked, and --dry-run writes nothing",
+        ));
+    }
+    report.dry_run = true;
+    let (road, places) = (road(context, &flags.image)?, Places::of(context, &flags.image, flags.mend));
+    let boards = context.boards(&flags.image)?;
+    let release = match &flags.release {
+        Wanted::Number(release) => release.clone(),
+        Wanted::Latest => latest(&road, &places, boards.first().copied().unwrap_or(Board::Amd64))?,
+    };
+    report.again = again(context, flags, &release);
+    let mut lists: BTreeMap<Board, Lists> = BTreeMap::new();
+    for &board in &boards {
+        let others: Vec<Board> = boards.iter().copied().filter(|other| *other != board).collect();
+        lists.insert(board, Lists::get(&road, &places, board, &others, &release)?);
+    }
+    let channel = lists.values().find_map(|list| list.dir.channel());
+    let told = lists.iter().map(|(&board, list)| (board, list.systemd.clone()));
+    let systemd = Some(agreed(flags.mend.systemd, told)?);
+    let reach = Reach { by_names_only: true, ..flags.mend.reach() };
+    let request = Request { release, channel, brand: flags.image.brand, systemd, reach };
+    let trees = lists.iter().map(|(&board, list)| (board, &list.tree)).collect();
+    let bump = bump(&context.sources, &request, &trees)?;
+    report.channel = channel.or(context.pins.channel());
+    report.release = Some(bump.release);
+    report.systemd = Some(bump.systemd);
+    report.plan = EditPlan::between(&context.sources, &bump.after);
+    report.fixes = bump.fixes;
+    report.findings = relocated(bump.findings, &bump.after, &context.sources);
+    report.extra.insert("preview", serde_json::json!(true));
+    report.output.push(LIMITS.to_owned());
+    Ok(())
+}
+
+const LIMITS: &str = "\
+A preview, from the signed lists of files and packages of the release. They tell names only: what programs and
+libraries need is not known before the image is read, so lines may still be added. Nothing is written.";
+
+/// What a release publishes of one board's image.
+struct Lists {
+    dir: ReleaseDir,
+    tree: UsrTree,
+    /// By the names of its files, else by the package; or why neither tells.
+    systemd: std::result::Result<SystemdVersion, String>,
+}
+
+impl Lists {
+    fn get(
+        road: &Road<'_>,
+        places: &Places<'_>,
+        board: Board,
+        others: &[Board],
+        release: &Release,
+    ) -> Result<Lists> {
+        let all = places.all(&places.first(board, release, None)?);
+        let urls: Vec<String> = all.iter().map(|dir| dir.file(places.brand.contents_list())).collect();
+        for (dir, url) in all.iter().zip(&urls) {
+            let Some((contents, signer)) = road.list(url)? else { continue };
+            let packages = road.list(&dir.file(places.brand.packages_list()))?;
+            road.term.stage("verified", format!("{url}: signed {} by {}", signer.signed_at, signer.subkey));
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let tree = parse_contents(&text(&contents));
+            let package = || packages.and_then(|(packages, _)| systemd_of_packages(&text(&packages)));
+            let systemd = identity::systemd_version(&tree).or_else(|why| package().ok_or(why));
+            return Ok(Lists { dir: dir.clone(), tree, systemd });
+        }
+        let fault = places.not_there(("list of contents", &urls), release, board, others);
+        let hint = fault.hint.map(|hint| format!("leave --preview out, for what the image tells, or {hint}"));
+        Err(Error { hint, ..fault })
+    }
+}

@@ -1,0 +1,31 @@
+//! `sort-manifests`: what `scripts/sort-stage1-manifests.sh` does.
+
+use std::env;
+
+use crate::cli::Globals;
+use crate::repo::Tree;
+use crate::repo::transaction;
+use crate::report::Report;
+use crate::terminal::Term;
+use coreos_types::error::{Result, ResultExt};
+use manifest::plan::edit::EditPlan;
+use manifest::plan::sort::sort;
+
+/// Puts the manifests of the tree in order; with `check` it only says what would change.
+///
+/// # Errors
+/// There is no tree, or it cannot be read or written.
+pub fn sort_manifests(term: &Term, globals: &Globals, check: bool, report: &mut Report) -> Result<()> {
+    (report.dry_run, report.check) = (check, check);
+    let here = env::current_dir().with_context(|| "cannot tell the current directory")?;
+    let tree = Tree::find(globals.repo.as_deref(), &here)?;
+    let read = tree.read()?;
+    read.notes.iter().for_each(|note| term.warn(note));
+    let (after, fixes) = sort(&read.sources);
+    report.plan = EditPlan::between(&read.sources, &after);
+    report.fixes = fixes;
+    if check {
+        return Ok(());
+    }
+    transaction::apply(&tree, &report.plan).inspect_err(|_| (report.plan, report.fixes) = Default::default())
+}

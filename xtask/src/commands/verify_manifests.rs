@@ -1,0 +1,41 @@
+//! `verify-manifests`: the check alone, against the pinned release; with `--fix`, what `bump-coreos` would mend.
+
+use super::bump_coreos::{mend_and_apply, weigh};
+use crate::cli::{VerifyManifests, Wanted};
+use crate::context::Context;
+use crate::images::Images;
+use crate::report::Report;
+use coreos_types::error::Result;
+use manifest::plan::bump::{Request, verify};
+
+/// Checks every manifest of the tree.
+///
+/// # Errors
+/// Whatever stops the work.
+pub fn verify_manifests(context: &Context<'_>, flags: &VerifyManifests, report: &mut Report) -> Result<()> {
+    report.again = context.again(&["verify-manifests", "--fix"], &flags.image, flags.mend);
+    let pinned = context.pins.release().clone();
+    let mut images = Images::open(context, &flags.image, flags.mend, &Wanted::Number(pinned.clone()))?;
+    report.images = images.origins();
+    images.one_channel()?;
+    report.channel = images.channel.or(context.pins.channel());
+    report.release = Some((pinned.clone(), pinned.clone()));
+    let mend = flags.mend;
+    let request = Request {
+        release: pinned,
+        channel: images.channel,
+        brand: flags.image.brand,
+        systemd: mend.systemd,
+        reach: mend.reach(),
+    };
+    if flags.fix {
+        let done = mend_and_apply(context, &mut images, None, &request, false, report);
+        images.keep();
+        return done;
+    }
+    report.systemd = Some((context.pins.systemd(), context.pins.systemd()));
+    report.findings = images.settle(|trees| verify(&context.sources, &request, trees))?;
+    weigh(context, &context.sources, &images, Some(&images), &[], report);
+    images.keep();
+    Ok(())
+}

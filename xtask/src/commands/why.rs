@@ -1,0 +1,45 @@
+//! `why PATH|SONAME`: who lists it and who needs it.
+
+use crate::cli::{Drawing, MendFlags, Wanted, Why};
+use crate::context::Context;
+use crate::images::Images;
+use crate::report::styled::{Styled, Tone};
+use crate::report::{Report, why};
+use coreos_types::error::{Error, Result};
+use manifest::plan::bump::Trees;
+
+/// Answers from the images of the pinned release.
+///
+/// # Errors
+/// Whatever keeps the images away; a subject that no image has and nothing asks for.
+pub fn why(context: &Context<'_>, flags: &Why, report: &mut Report) -> Result<()> {
+    let wanted = Wanted::Number(context.pins.release().clone());
+    let mut images = Images::open(context, &flags.image, MendFlags::default(), &wanted)?;
+    report.images = images.origins();
+    let answer = images.settle(|trees| Ok(why::why(&flags.subject, &context.sources, trees)))?;
+    report.extra.insert("why", why::document(&answer));
+    if answer.boards.iter().all(why::BoardWhy::is_unknown) {
+        return Err(unknown(&flags.subject, &images.trees()));
+    }
+    images.keep();
+    report.drawing = match flags.drawing {
+        Drawing::Tree => why::tree(&answer),
+        Drawing::Dot => Styled::of(Tone::Plain, why::dot(&answer)),
+        Drawing::Mermaid => Styled::of(Tone::Plain, why::mermaid(&answer)),
+    };
+    Ok(())
+}
+
+/// Says what is there under a similar name.
+fn unknown(subject: &str, trees: &Trees<'_>) -> Error {
+    let fault =
+        Error::failed(format!("{subject} is not in the image, and nothing that is listed asks for it"));
+    let name = subject.rsplit('/').next().unwrap_or(subject);
+    let stem = name.split(".so").next().unwrap_or(name);
+    let similar = trees.values().flat_map(|tree| tree.iter()).map(|(path, _)| path);
+    let similar = similar.filter(|path| !stem.is_empty() && path.name().starts_with(stem));
+    match similar.take(1).next() {
+        Some(path) => fault.with_hint(format!("cargo xtask why {path}")),
+        None => fault.with_hint("name a path relative to /usr, or a soname: cargo xtask why libc.so.6"),
+    }
+}

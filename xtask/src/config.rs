@@ -1,0 +1,144 @@
+//! What the environment and the tool's own workspace say about where images come from and who is trusted.
+//!
+//! Only the workspace that this tool was built in is read. A tree given by `--repo` cannot say whom to trust.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use toml_edit::{DocumentMut, Item};
+
+use openpgp_policy::{Fingerprint, Pin, TrustPolicy};
+
+use crate::keyring::Keyring;
+use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::release::Brand;
+
+/// `[workspace.metadata.stage1]` under the environment's `XTASK_*`.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// `mirror`, `XTASK_MIRROR`.
+    pub mirror: Option<String>,
+    /// `signing-key`, `XTASK_SIGNING_KEY`: a certificate in place of the pinned keys.
+    pub signing_key: Option<PathBuf>,
+    /// `pins`: fingerprints of further primary keys that are trusted.
+    pub pins: Vec<String>,
+    /// `key-servers`: where certificates are asked for, in place of the vendors and the usual servers.
+    pub key_servers: Option<Vec<String>>,
+    /// `configure`: arguments for a tree's own `configure`, in place of the usual ones.
+    pub configure: Option<Vec<String>>,
+    /// `make`: arguments for `make`, in place of the usual ones.
+    pub make: Option<Vec<String>>,
+}
+
+/// The workspace that this tool was built in.
+fn own_workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+impl Settings {
+    /// Reads the workspace's Cargo.toml, then the environment, which comes first.
+    ///
+    /// # Errors
+    /// A Cargo.toml that is none, or a value of another type than expected.
+    pub fn read() -> Result<Settings> {
+        let path = own_workspace().join("Cargo.toml");
+        let mut settings = match fs::read_to_string(&path) {
+            Ok(text) => Settings::parse(&text)
+                .map_err(|why| Error::failed(format!("cannot use {}", path.display())).with_cause(why))?,
+            // A tool that was moved away from its workspace has no settings of its own.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Settings::default(),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        };
+        settings.signing_key = settings.signing_key.map(|key| own_workspace().join(key));
+        let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+        settings.mirror = variable("XTASK_MIRROR").or(settings.mirror);
+        settings.signing_key = variable("XTASK_SIGNING_KEY").map(PathBuf::from).or(settings.signing_key);
+        Ok(settings)
+    }
+
+    fn parse(text: &str) -> std::result::Result<Settings, String> {
+        let document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| error.to_string())?;
+        let item = |key: &str| document.get("workspace")?.get("metadata")?.get("stage1")?.get(key);
+        let text = |key: &str| item(key).map(|value| string(key, value)).transpose();
+        let texts = |key: &str| item(key).map(|value| strings(key, value)).transpose();
+        Ok(Settings {
+            mirror: text("mirror")?,
+            signing_key: text("signing-key")?.map(PathBuf::from),
+            pins: texts("pins")?.unwrap_or_default(),
+            key_servers: texts("key-servers")?,
+            configure: texts("configure")?,
+            make: texts("make")?,
+        })
+    }
+
+    /// The keys that count: those of `signing_key` alone, else the vendor's of this brand (of every brand, where none
+    /// is asked for) and the further pins.
+    ///
+    /// # Errors
+    /// A certificate that cannot be read, or a pin that is no fingerprint.
+    pub fn keyring(
+        &self,
+        brand: Option<Brand>,
+        signing_key: Option<&Path>,
+        folder: Option<PathBuf>,
+    ) -> Result<Keyring> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
+        if let Some(path) = signing_key.or(self.signing_key.as_deref()) {
+            return Keyring::of_file(path, now);
+        }
+        let mut policy =
+            brand.map_or_else(|| TrustPolicy::vendors(now), |brand| TrustPolicy::vendor(brand, now));
+        for pin in &self.pins {
+            let primary: Fingerprint = pin.parse().map_err(|why: Error| {
+                Error::failed(format!("pins of [workspace.metadata.stage1] has {pin:?}"))
+                    .with_cause(why.to_string())
+            })?;
+            policy.pins.push(Pin::new(primary, "pinned in Cargo.toml"));
+        }
+        let keyring = Keyring::new(policy, folder);
+        Ok(match &self.key_servers {
+            Some(servers) => keyring.with_servers(servers.clone()),
+            None => keyring,
+        })
+    }
+}
+
+fn string(key: &str, value: &Item) -> std::result::Result<String, String> {
+    value
+        .as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| format!("stage1.{key} is a {}, expected a string", value.type_name()))
+}
+
+fn strings(key: &str, value: &Item) -> std::result::Result<Vec<String>, String> {
+    let found = || format!("stage1.{key} is a {}, expected an array of strings", value.type_name());
+    let array = value.as_array().ok_or_else(found)?;
+    array.iter().map(|one| one.as_str().map(str::to_owned).ok_or_else(found)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_the_workspace() {
+        let text = "[workspace.metadata.stage1]\nmirror = \"http://127.0.0.1:1\"\nsigning-key = \"k.asc\"\npins = [\"AB\"]\n";
+        let settings = Settings::parse(text).unwrap_or_default();
+        assert_eq!(settings.mirror.as_deref(), Some("http://127.0.0.1:1"));
+        assert_eq!(settings.signing_key.as_deref(), Some(Path::new("k.asc")));
+        assert_eq!(settings.pins, ["AB"]);
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_named() {
+        let told = Settings::parse("[workspace.metadata.stage1]\nmirror = 1\n").err();
+        assert_eq!(told.as_deref(), Some("stage1.mirror is a integer, expected a string"));
+    }
+
+    #[test]
+    fn this_workspace_reads() {
+        assert!(Settings::read().is_ok());
+    }
+}

@@ -1,0 +1,101 @@
+//! What every command that works on a tree starts from.
+
+use std::env;
+use std::path::PathBuf;
+
+use crate::cache::Cache;
+use crate::cli::{Globals, ImageFlags, MendFlags};
+use crate::config::Settings;
+use crate::repo::Tree;
+use crate::report::again::Again;
+use crate::terminal::Term;
+use crate::verbose::tell_tree;
+use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::release::{Board, Brand};
+use manifest::plan::common_mk::CommonMk;
+use manifest::plan::sources::Stage1Sources;
+
+/// A tree as it was read, and what is said about where its images come from.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// Where everything is said.
+    pub term: &'a Term,
+    /// The environment and the tool's own workspace.
+    pub settings: Settings,
+    /// Where images are kept, in place of the user's own cache.
+    pub cache: Option<Cache>,
+    /// The current directory.
+    pub here: PathBuf,
+    /// `--repo DIR`.
+    pub repo: Option<PathBuf>,
+    /// The tree.
+    pub tree: Tree,
+    /// Its sources.
+    pub sources: Stage1Sources,
+    /// The values of its coreos-common.mk.
+    pub pins: CommonMk,
+}
+
+impl<'a> Context<'a> {
+    /// Finds and reads the tree. A run that was killed is finished first, and that is said.
+    ///
+    /// # Errors
+    /// There is no tree, or it cannot be read.
+    pub fn of(term: &'a Term, globals: &Globals) -> Result<Context<'a>> {
+        let here = env::current_dir().with_context(|| "cannot tell the current directory")?;
+        let tree = Tree::find(globals.repo.as_deref(), &here)?;
+        let read = tree.read()?;
+        for note in &read.notes {
+            term.warn(note);
+        }
+        let pins = CommonMk::parse(&read.sources.common_mk)?;
+        tell_tree(term, &tree, &read.sources, &pins);
+        let (settings, repo) = (Settings::read()?, globals.repo.clone());
+        Ok(Context { term, settings, cache: None, here, repo, tree, sources: read.sources, pins })
+    }
+
+    /// How a command without options of its own is called again.
+    pub fn bare(&self) -> Again {
+        let is_here = self.here.canonicalize().is_ok_and(|here| here == self.tree.root());
+        Again {
+            repo: self.repo.as_ref().map(|repo| repo.display().to_string()),
+            root: (!is_here).then(|| self.tree.root().display().to_string()),
+            ..Again::default()
+        }
+    }
+
+    /// How `command`, with these options, is called again.
+    pub fn again(&self, command: &[&str], image: &ImageFlags, mend: MendFlags) -> Again {
+        Again {
+            command: command.iter().map(|word| (*word).to_owned()).collect(),
+            source: image.source(),
+            options: [image.image(), mend.words()].concat(),
+            ..self.bare()
+        }
+    }
+
+    /// The vendor whose images are wanted: as asked for, else as the pinned URL says, else CoreOS.
+    pub fn brand(&self, flags: &ImageFlags) -> Brand {
+        flags.brand.or(self.pins.brand()).unwrap_or(Brand::CoreOs)
+    }
+
+    /// The boards of a run: those asked for, else every one that has manifests.
+    ///
+    /// # Errors
+    /// A board was asked for that has no manifests, or the tree has none at all.
+    pub fn boards(&self, flags: &ImageFlags) -> Result<Vec<Board>> {
+        let there = self.sources.boards();
+        if there.is_empty() {
+            return Err(Error::failed(format!("{} has no manifests", self.tree.root().display()))
+                .with_cause("expected files in stage1/usr_from_*/manifest-BOARD.d"));
+        }
+        if let Some(board) = flags.boards.iter().find(|board| !there.contains(board)) {
+            return Err(Error::failed(format!("{board} has no manifests: there is no manifest-{board}.d"))
+                .with_hint("leave --board out, or name one of the tree's boards"));
+        }
+        Ok(there
+            .into_iter()
+            .filter(|board| flags.boards.is_empty() || flags.boards.contains(board))
+            .collect())
+    }
+}

@@ -1,0 +1,26 @@
+//! Gets files: limits, retries, resume, proxies.
+//!
+//! A [`Client`] opens a [`Download`], which is a plain reader: whatever breaks on the way is mended inside of it
+//! ([`patience`]), by asking for the rest of the same entity ([`answer`]). What cannot be mended is told in words
+//! ([`told`]). Where files lie is [`ReleaseDir`]'s to know.
+
+mod address;
+mod answer;
+mod client;
+mod download;
+mod patience;
+mod place;
+mod roots;
+mod told;
+
+pub use client::{Client, Rules};
+pub use download::{Download, Resume};
+pub use patience::Patience;
+pub use place::ReleaseDir;
+
+/// The most bytes that a detached signature may have.
+pub const MOST_SIGNATURE: u64 = 64 << 10;
+/// The most bytes that a list, `version.txt` or a certificate may have.
+pub const MOST_LIST: u64 = 64 << 20;
+/// The most bytes that an image may have: it inflates to at most as many.
+pub const MOST_IMAGE: u64 = 2 << 30;

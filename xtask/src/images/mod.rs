@@ -1,0 +1,288 @@
+//! The images of a run, one a board: brought, proved, and held against what was asked for.
+
+mod asked;
+mod places;
+mod remote;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::thread;
+
+use crate::cache::{Image, Road};
+use crate::cli::{ImageFlags, MendFlags, Wanted};
+use crate::context::Context;
+use crate::report::ImageOrigin;
+use crate::terminal::Term;
+use asked::Asked;
+use coreos_types::error::{Error, Result};
+use coreos_types::provenance::Signer;
+use coreos_types::release::{Board, Channel, Release};
+use manifest::plan::bump::{Trees, Unread};
+pub(super) use places::{Places, road};
+pub(super) use remote::latest;
+use remote::remote;
+use usr::names::needed_and_unread;
+use usr::path::UsrPath;
+
+/// More rounds of reading than any chain of needs is deep.
+const MAX_ROUNDS: usize = 64;
+
+/// The images of a run.
+pub(super) struct Images<'t> {
+    /// The release that every one of them is.
+    pub(super) release: Release,
+    /// The channel it was found on, or asked for from.
+    pub(super) channel: Option<Channel>,
+    road: Road<'t>,
+    opened: BTreeMap<Board, Opened>,
+}
+
+struct Opened {
+    image: Image,
+    origin: ImageOrigin,
+    /// The channel that the image came from, where its URL names one.
+    channel: Option<Channel>,
+}
+
+impl<'t> Images<'t> {
+    /// Brings an image for every board of the run; `mend` is for what the hints of an error repeat.
+    ///
+    /// # Errors
+    /// An image is not to be had, is not trusted, or is not of the release, brand or board that was asked for.
+    pub(super) fn open(
+        context: &Context<'t>,
+        flags: &ImageFlags,
+        mend: MendFlags,
+        wanted: &Wanted,
+    ) -> Result<Images<'t>> {
+        let road = road(context, flags)?;
+        let boards = context.boards(flags)?;
+        let release = match wanted {
+            Wanted::Number(release) => Some(release.clone()),
+            Wanted::Latest => None,
+        };
+        let asked = Asked {
+            brand: context.brand(flags),
+            release,
+            boards,
+            listed: context.sources.boards().into_iter().collect(),
+            remote: flags.images.is_empty(),
+            again: context.again(&["bump-coreos"], flags, mend),
+        };
+        let mut images = if flags.images.is_empty() {
+            remote(road, &Places::of(context, flags, mend), asked)?
+        } else {
+            local(road, flags, asked)?
+        };
+        images.channel = flags.channel.or(images.channel);
+        for opened in images.opened.values() {
+            context.term.stage("verified", sentence(&opened.origin));
+            opened.tell(context.term);
+        }
+        Ok(images)
+    }
+
+    /// The images that the tree pins before a bump, where the cache has them: for a report's sizes, so none is worth
+    /// a download, and none is an error.
+    pub(super) fn before(context: &Context<'t>, flags: &ImageFlags, now: &Release) -> Option<Images<'t>> {
+        let pinned = context.pins.release();
+        if pinned == now {
+            return None;
+        }
+        let flags = ImageFlags {
+            offline: true,
+            images: Vec::new(),
+            signature: None,
+            unsigned: false,
+            channel: None,
+            brand: None,
+            ..flags.clone()
+        };
+        Images::open(context, &flags, MendFlags::default(), &Wanted::Number(pinned.clone())).ok()
+    }
+
+    /// That the boards were found on one channel: the pinned URL has room for no more.
+    ///
+    /// # Errors
+    /// They were found on several.
+    pub(super) fn one_channel(&self) -> Result<()> {
+        let mut told = self.opened.iter().filter_map(|(board, opened)| Some((board, opened.channel?)));
+        let Some((first, channel)) = told.next() else { return Ok(()) };
+        let Some((other, elsewhere)) = told.find(|(_, elsewhere)| *elsewhere != channel) else {
+            return Ok(());
+        };
+        let release = &self.release;
+        Err(Error::failed(format!("{release} is on {channel} for {first}, and on {elsewhere} for {other}"))
+            .with_cause("the URL in coreos-common.mk names one channel for every board")
+            .with_hint(format!(
+                "name a channel that has both (--channel CHANNEL), or leave one out: --board {first}"
+            )))
+    }
+
+    /// The trees as far as they were read.
+    pub(super) fn trees(&self) -> Trees<'_> {
+        self.opened.iter().map(|(&board, opened)| (board, opened.image.tree())).collect()
+    }
+
+    /// Where each image came from.
+    pub(super) fn origins(&self) -> Vec<ImageOrigin> {
+        self.opened.values().map(|opened| opened.origin.clone()).collect()
+    }
+
+    /// Looks at the trees again and again, and reads in between what the look could not do without.
+    ///
+    /// # Errors
+    /// Those of the look; an image that is broken where a file lies.
+    pub(super) fn settle<T>(&mut self, mut look: impl FnMut(&Trees<'_>) -> Result<(T, Unread)>) -> Result<T> {
+        for round in 1..=MAX_ROUNDS {
+            let (seen, unread) = look(&self.trees())?;
+            if unread.is_empty() {
+                self.road.term.detail("settled", format!("in round {round}: nothing more is to be read"));
+                return Ok(seen);
+            }
+            for (board, paths) in unread {
+                self.read(board, paths.into_iter().collect(), round)?;
+            }
+        }
+        Err(Error::failed(format!("the needs of the listed files do not end after {MAX_ROUNDS} rounds")))
+    }
+
+    /// Reads files, and at once what they need by name: a look at thousands of lines costs more than a library too many.
+    fn read(&mut self, board: Board, mut paths: Vec<UsrPath>, round: usize) -> Result<()> {
+        let Some(opened) = self.opened.get_mut(&board) else { return Ok(()) };
+        while !paths.is_empty() {
+            self.road.term.detail("reading", format!("round {round}: {} files of {board}", paths.len()));
+            paths.iter().for_each(|path| self.road.term.trace("reading", path));
+            opened.image.read_facts(&self.road, &paths)?;
+            paths = needed_and_unread(opened.image.tree(), &paths);
+        }
+        Ok(())
+    }
+
+    /// The path of each image, proved once more from the bytes that lie there.
+    ///
+    /// # Errors
+    /// An image is no longer what was proved.
+    pub(super) fn hand_on(&self) -> Result<Vec<(Board, PathBuf)>> {
+        let paths = self
+            .opened
+            .iter()
+            .map(|(&board, opened)| Ok((board, opened.image.hand_on(&self.road)?.to_owned())));
+        paths.collect()
+    }
+
+    /// Keeps what was read of the images for the next run. A cache that takes nothing costs time, not the result.
+    pub(super) fn keep(self) {
+        for opened in self.opened.into_values() {
+            if let Err(fault) = opened.image.finish(&self.road) {
+                self.road.term.detail("cache", fault);
+            }
+        }
+    }
+}
+
+/// Does the same for each, a thread each where there are several; the results in the order of the items.
+fn side_by_side<I: Sync, T: Send>(items: &[I], bring: impl Fn(&I) -> Result<T> + Sync) -> Vec<Result<T>> {
+    if let [only] = items {
+        return vec![bring(only)];
+    }
+    thread::scope(|scope| {
+        let threads: Vec<_> = items.iter().map(|item| scope.spawn(|| bring(item))).collect();
+        let joined = |thread: thread::ScopedJoinHandle<'_, _>| {
+            thread.join().unwrap_or_else(|panic| Err(Error::from_panic("bringing an image failed", &*panic)))
+        };
+        threads.into_iter().map(joined).collect()
+    })
+}
+
+/// Opens every `--image`.
+fn local<'t>(road: Road<'t>, flags: &ImageFlags, mut asked: Asked) -> Result<Images<'t>> {
+    if flags.signature.is_some() && flags.images.len() > 1 {
+        return Err(Error::failed("--signature goes with a single --image")
+            .with_hint("lay each image's signature beside it, as FILE.sig"));
+    }
+    let proved =
+        side_by_side(&flags.images, |path| road.local(path, flags.signature.as_deref(), flags.unsigned));
+    let mut opened: BTreeMap<Board, Opened> = BTreeMap::new();
+    for (path, image) in flags.images.iter().zip(proved) {
+        let (board, release, image) = Opened::of(image?, &road, &asked)?;
+        asked.release.get_or_insert(release);
+        if let Some(other) = opened.insert(board, image) {
+            return Err(Error::failed(format!(
+                "{} and {} are both for {board}",
+                other.origin.source,
+                path.display()
+            ))
+            .with_hint("give one --image a board: leave one of them out"));
+        }
+    }
+    if let Some(lacking) = asked.boards.iter().find(|board| !opened.contains_key(board)) {
+        let there = opened.keys().map(|board| format!("--board {board}")).collect::<Vec<_>>().join(" ");
+        return Err(Error::failed(format!("{lacking} has manifests and no --image"))
+            .with_hint(format!("give its image too (--image FILE again), or leave it out: {there}")));
+    }
+    let release = asked.release.ok_or_else(|| Error::failed("no --image was given"))?;
+    Ok(Images { release, channel: None, road, opened })
+}
+
+impl Opened {
+    /// What tells this image from any other, and who answers for it.
+    fn tell(&self, term: &Term) {
+        let ImageOrigin { board, digest, signature, .. } = &self.origin;
+        term.detail("image", format!("{board}: {digest}, {} nodes", self.image.tree().len()));
+        if let Some(signer) = signature {
+            let Signer { primary, subkey, signed_at, .. } = signer;
+            term.detail("signed", format!("{signed_at} by {primary}, {} {subkey}", signer.key()));
+        }
+    }
+
+    /// Reads what an image says of itself, and holds it against what was asked for.
+    fn of(mut image: Image, road: &Road<'_>, asked: &Asked) -> Result<(Board, Release, Opened)> {
+        let (board, release, identity) = asked.hold(road, &mut image)?;
+        let told = image.origin().clone();
+        let origin = ImageOrigin {
+            board,
+            source: told.source,
+            digest: told.digest.to_string(),
+            signature: told.signer,
+            os_release: identity.os_release,
+        };
+        Ok((board, release, Opened { image, origin, channel: None }))
+    }
+}
+
+/// Who signed an image, for people.
+fn sentence(origin: &ImageOrigin) -> String {
+    let Some(signer) = &origin.signature else {
+        return format!("{}: not signed, and --unsigned accepts that", origin.source);
+    };
+    let Signer { primary, subkey, signed_at, name } = signer;
+    let name = name.as_deref().unwrap_or(primary);
+    let short = subkey.get(subkey.len().saturating_sub(8)..).unwrap_or(subkey);
+    let on = signed_at.get(..10).unwrap_or(signed_at);
+    format!("{}: {name}, signed {on} by {} {short}", origin.source, signer.key())
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn the_key_that_signed_is_called_what_it_is() {
+        let mut told = String::new();
+        for mut origin in sample::bump().images {
+            told += &(sentence(&origin) + "\n");
+            if let Some(signer) = &mut origin.signature {
+                signer.subkey = signer.primary.clone();
+            }
+            told += &(sentence(&origin) + "\n");
+        }
+        expect![[r#"
+            https://alpha.release.core-os.net/amd64-usr/1032.0.0/x.cpio.gz: CoreOS Buildbot <buildbot@coreos.com>, signed 2016-04-28 by subkey 1CB5FA26
+            https://alpha.release.core-os.net/amd64-usr/1032.0.0/x.cpio.gz: CoreOS Buildbot <buildbot@coreos.com>, signed 2016-04-28 by primary key 93D2DCB4
+        "#]].assert_eq(&told);
+    }
+}

@@ -1,0 +1,77 @@
+//! Images that are brought: out of the cache, else from where the release lies.
+
+use std::collections::BTreeMap;
+
+use super::asked::Asked;
+use super::places::Places;
+use super::{Images, Opened, side_by_side};
+use crate::cache::{Road, Wanted};
+use crate::http::ReleaseDir;
+use coreos_types::error::Result;
+use coreos_types::release::{Board, Channel, Release};
+
+/// Brings the image of every board, side by side. They are to be on one channel, the first board's: one that was found on
+/// another is looked for there once more.
+pub(super) fn remote<'t>(road: Road<'t>, places: &Places<'_>, asked: Asked) -> Result<Images<'t>> {
+    let release = match &asked.release {
+        Some(release) => release.clone(),
+        None => latest(&road, places, asked.boards.first().copied().unwrap_or(Board::Amd64))?,
+    };
+    let search = Search { road: &road, places, asked, release: &release };
+    let boards = &search.asked.boards;
+    let brought = side_by_side(boards, |board| search.bring(*board, None));
+    let mut opened: BTreeMap<Board, Opened> = BTreeMap::new();
+    let mut channel = None;
+    for (&board, mut image) in boards.iter().zip(brought) {
+        let found = image.as_ref().map_or(None, |image| image.channel);
+        if channel.is_some() && found.is_some() && found != channel {
+            image = search.bring(board, channel);
+        }
+        channel = channel.or(found);
+        opened.insert(board, image?);
+    }
+    Ok(Images { release, channel, road, opened })
+}
+
+/// The release that the channel calls current; a release that is there is then taken from its numbered directory.
+pub(crate) fn latest(road: &Road<'_>, places: &Places<'_>, board: Board) -> Result<Release> {
+    let any = places.any_release();
+    let release = road.latest(&places.first(board, &any, None)?, places.brand)?;
+    road.term.stage("latest", &release);
+    Ok(release)
+}
+
+/// One release that is looked for, board by board.
+struct Search<'s, 't> {
+    road: &'s Road<'t>,
+    places: &'s Places<'s>,
+    asked: Asked,
+    release: &'s Release,
+}
+
+impl Search<'_, '_> {
+    /// The image for a board; `channel` is where another board's image was found.
+    fn bring(&self, board: Board, channel: Option<Channel>) -> Result<Opened> {
+        let Search { road, places, release, .. } = *self;
+        let first = places.first(board, release, channel)?;
+        let all = places.all(&first);
+        let wanted = Wanted { brand: places.brand, board, release: release.clone(), places: all.clone() };
+        let asked = Asked { release: Some(release.clone()), boards: vec![board], ..self.asked.clone() };
+        let found = road.release(&wanted, &|image| asked.hold(road, image).map(drop))?;
+        let Some(image) = found else {
+            let others: Vec<Board> =
+                self.asked.boards.iter().copied().filter(|other| *other != board).collect();
+            let urls: Vec<String> = all.iter().map(ReleaseDir::image).collect();
+            return Err(places.not_there(("image", &urls), release, board, &others));
+        };
+        let dir = ReleaseDir::of_image(&image.origin().source)?;
+        if dir != first && road.client.is_offline() {
+            places.allows(release, &dir)?;
+            road.term.stage("kept", format!("{release} from {dir}"));
+        } else if dir != first {
+            road.term.stage("found", format!("{release} at {dir}, not at {first}"));
+        }
+        let (_, _, opened) = Opened::of(image, road, &asked)?;
+        Ok(Opened { channel: dir.channel(), ..opened })
+    }
+}

@@ -1,0 +1,256 @@
+//! Where certificates come from, and the one object that carries trust through a run: the [`Keyring`].
+//!
+//! A `--signing-key` file stands alone. Otherwise the copies in the cache and in the program are taken together;
+//! when a signature names a key that they lack, the vendor's address and then the key servers are asked, and what
+//! they send is kept only when the fingerprint computed from it is the pin. So a vendor's new yearly subkey needs
+//! no new release of this program.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::atomic_file;
+use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::release::Brand;
+
+use openpgp_policy::{Certificate, DetachedSignature, Pin, TrustPolicy, Verification};
+
+/// Gets the small file behind a URL: the network, as a value.
+pub type Fetch<'a> = &'a dyn Fn(&str) -> Result<Vec<u8>>;
+
+/// Key servers in the order they are asked; `{fingerprint}` is replaced by the pin's 40 or 64 hex digits.
+pub const KEY_SERVERS: [&str; 2] = [
+    "https://keys.openpgp.org/vks/v1/by-fingerprint/{fingerprint}",
+    "https://keyserver.ubuntu.com/pks/lookup?op=get&options=mr&search=0x{fingerprint}",
+];
+
+/// After so long without the key that is wanted no further server is asked.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Whom to trust in this run, and where their certificates are.
+#[derive(Debug, Clone)]
+pub struct Keyring {
+    policy: TrustPolicy,
+    /// Where not empty, nothing else is read or asked.
+    given: Vec<Certificate>,
+    /// The cache's folder for certificates.
+    folder: Option<PathBuf>,
+    vendor_addresses: bool,
+    servers: Vec<String>,
+    answers: Arc<Mutex<Answers>>,
+}
+
+/// What the addresses sent in this run: none is asked twice, and all of them together have [`PATIENCE`].
+#[derive(Debug, Default)]
+struct Answers {
+    by_address: BTreeMap<String, Result<Certificate>>,
+    spent: Duration,
+}
+
+impl Keyring {
+    /// Trusts the policy's pins; `folder` keeps what was fetched.
+    pub fn new(policy: TrustPolicy, folder: Option<PathBuf>) -> Keyring {
+        let servers = KEY_SERVERS.iter().map(ToString::to_string).collect();
+        let answers = Arc::default();
+        Keyring { policy, given: Vec::new(), folder, vendor_addresses: true, servers, answers }
+    }
+
+    /// Trusts the certificates of a file and nothing else.
+    ///
+    /// # Errors
+    /// Failed (2) when the file is not there, is no certificate, or holds a secret key.
+    pub fn of_file(path: &Path, now: u64) -> Result<Keyring> {
+        let source = path.display().to_string();
+        let bytes = fs::read(path).with_context(|| format!("cannot read the signing key {source}"))?;
+        let given = Certificate::parse_all(&bytes, &source)?;
+        let policy = TrustPolicy::of_certificates(&given, now);
+        Ok(Keyring::holding(policy, given))
+    }
+
+    /// Trusts the policy's pins by these certificates and no others.
+    pub fn holding(policy: TrustPolicy, given: Vec<Certificate>) -> Keyring {
+        Keyring { given, ..Keyring::new(policy, None) }
+    }
+
+    /// Asks these addresses and no vendor's; for configuration and for tests.
+    #[must_use]
+    pub fn with_servers(mut self, servers: Vec<String>) -> Keyring {
+        self.servers = servers;
+        self.vendor_addresses = false;
+        self
+    }
+
+    /// The rules that this keyring judges by.
+    pub fn policy(&self) -> &TrustPolicy {
+        &self.policy
+    }
+
+    /// The certificates that are here without asking anyone: given ones, else cached and built-in ones as one.
+    /// A cached copy that cannot be read counts as none; it is written anew when the next one is fetched.
+    pub fn at_hand(&self) -> Vec<Certificate> {
+        if !self.given.is_empty() {
+            return self.given.clone();
+        }
+        self.policy.pins.iter().filter_map(|pin| self.at_hand_for(pin)).collect()
+    }
+
+    /// Judges what needs no data, with the certificates at hand; when a signature names a key that they lack and
+    /// `fetch` is there (`None` is `--offline`), with what the key servers add.
+    ///
+    /// # Errors
+    /// Failed (2) when there is no certificate at hand and none can be got.
+    pub fn open(&self, signature: &DetachedSignature, fetch: Option<Fetch<'_>>) -> Result<Verification> {
+        let mut certificates = self.at_hand();
+        let mut verification = Verification::begin(signature, &certificates, &self.policy);
+        let Some(fetch) = fetch.filter(|_| self.given.is_empty()) else {
+            return match certificates.is_empty() {
+                true => Err(self.none_offline()),
+                false => Ok(verification),
+            };
+        };
+        let mut causes = Vec::new();
+        // Held while others are asked: what another thread wants to know is answered along with it.
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        for (pin, address) in self.addresses() {
+            if verification.unknown_keys().is_empty() || verification.needs_data() {
+                break;
+            }
+            if answers.spent > PATIENCE && !answers.by_address.contains_key(&address) {
+                causes.push(format!(
+                    "{address} and what comes after it was not asked: it took too long already"
+                ));
+                break;
+            }
+            match answers.of(&address, || self.refreshed(pin, &address, fetch)) {
+                Ok(certificate) => {
+                    certificates.retain(|old| old.fingerprint() != certificate.fingerprint());
+                    certificates.push(certificate);
+                    verification = Verification::begin(signature, &certificates, &self.policy);
+                }
+                Err(fault) => causes.push(fault.to_string()),
+            }
+        }
+        if certificates.is_empty() && verification.has_unknown_key() {
+            return Err(causes.into_iter().fold(no_certificate(&self.policy), Error::with_cause));
+        }
+        verification.not_asked(causes);
+        Ok(verification)
+    }
+
+    /// Every address to ask, a pin at a time.
+    fn addresses(&self) -> Vec<(&Pin, String)> {
+        let of_pin = |pin| {
+            let servers = self.servers.iter().map(|server| expand(server, pin));
+            let vendor =
+                pin.brand.filter(|_| self.vendor_addresses).map(|brand| vendor_address(brand).to_owned());
+            vendor.into_iter().chain(servers).map(move |address| (pin, address)).collect::<Vec<_>>()
+        };
+        self.policy.pins.iter().flat_map(of_pin).collect()
+    }
+
+    fn at_hand_for(&self, pin: &Pin) -> Option<Certificate> {
+        let cached = self.cached(pin);
+        let built_in =
+            pin.brand.and_then(built_in).filter(|certificate| *certificate.fingerprint() == pin.primary);
+        match (cached, built_in) {
+            (Some(mut cached), Some(built_in)) => {
+                cached.merge(&built_in);
+                Some(cached)
+            }
+            (cached, built_in) => cached.or(built_in),
+        }
+    }
+
+    fn cached(&self, pin: &Pin) -> Option<Certificate> {
+        let path = self.file_of(pin)?;
+        let bytes = fs::read(&path).ok()?;
+        let certificate = Certificate::parse(&bytes, &path.display().to_string()).ok()?;
+        (*certificate.fingerprint() == pin.primary).then_some(certificate)
+    }
+
+    fn file_of(&self, pin: &Pin) -> Option<PathBuf> {
+        Some(self.folder.as_ref()?.join(format!("{}.pgp", pin.primary)))
+    }
+
+    /// Asks one address and joins what it sends to what is at hand: a server may leave out user ids or old
+    /// bindings, and no revocation that was once seen is forgotten.
+    fn refreshed(&self, pin: &Pin, address: &str, fetch: Fetch<'_>) -> Result<Certificate> {
+        let bytes = fetch(address)?;
+        let fetched = Certificate::parse(&bytes, address)?;
+        if *fetched.fingerprint() != pin.primary {
+            return Err(Error::refused(format!(
+                "{address} sent the certificate of {}: expected {}",
+                fetched.fingerprint(),
+                pin.primary
+            )));
+        }
+        let mut certificate = fetched;
+        if let Some(known) = self.at_hand_for(pin) {
+            certificate.merge(&known);
+        }
+        // One that cannot be kept serves this run all the same.
+        let _unkept = self.keep(pin, &certificate);
+        Ok(certificate)
+    }
+
+    /// Written beside and renamed, so that another process sees the old copy or the new one, whole.
+    fn keep(&self, pin: &Pin, certificate: &Certificate) -> Result<()> {
+        let (Some(folder), Some(path)) = (&self.folder, self.file_of(pin)) else { return Ok(()) };
+        let message = || format!("cannot keep the certificate in {}", path.display());
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(message)?;
+        atomic_file::write(&path, certificate.bytes()).with_context(message)
+    }
+
+    fn none_offline(&self) -> Error {
+        no_certificate(&self.policy)
+            .with_hint("run it once without --offline, or name the certificate: --signing-key FILE")
+    }
+}
+
+impl Answers {
+    /// What an address sent before, else what it sends now.
+    fn of(&mut self, address: &str, ask: impl FnOnce() -> Result<Certificate>) -> Result<Certificate> {
+        if let Some(answer) = self.by_address.get(address) {
+            return answer.clone();
+        }
+        let begun = Instant::now();
+        let answer = ask();
+        self.spent += begun.elapsed();
+        self.by_address.insert(address.to_owned(), answer.clone());
+        answer
+    }
+}
+
+fn no_certificate(policy: &TrustPolicy) -> Error {
+    let wanted: Vec<_> = policy.pins.iter().map(|pin| format!("{} ({})", pin.name, pin.primary)).collect();
+    let fault = Error::failed(format!("there is no certificate at hand for {}", wanted.join(" or ")));
+    match policy.pins.is_empty() {
+        true => Error::failed("no signing key is trusted"),
+        false => fault,
+    }
+}
+
+fn expand(server: &str, pin: &Pin) -> String {
+    server.replace("{fingerprint}", pin.primary.as_str())
+}
+
+/// Where the vendor publishes its certificate.
+fn vendor_address(brand: Brand) -> &'static str {
+    match brand {
+        Brand::CoreOs => "https://coreos.com/security/image-signing-key/CoreOS_Image_Signing_Key.asc",
+        Brand::Flatcar => "https://www.flatcar.org/security/image-signing-key/Flatcar_Image_Signing_Key.asc",
+    }
+}
+
+/// The copy of a vendor's certificate that the program carries: public keys, with every subkey up to 2019 (CoreOS,
+/// which then ended) and to March 2027 (Flatcar).
+fn built_in(brand: Brand) -> Option<Certificate> {
+    let bytes: &[u8] = match brand {
+        Brand::CoreOs => include_bytes!("certificates/coreos.asc"),
+        Brand::Flatcar => include_bytes!("certificates/flatcar.asc"),
+    };
+    Certificate::parse(bytes, "the built-in certificate").ok()
+}

@@ -1,0 +1,88 @@
+//! Finds the tree, and reads what a bump may change.
+
+mod manifests;
+pub mod transaction;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use self::transaction::TreeLock;
+use coreos_types::error::{Error, Result, ResultExt};
+use manifest::plan::sources::{COMMON_MK, Stage1Sources};
+
+pub(crate) use self::manifests::other_names;
+
+/// An rkt-style tree on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tree {
+    root: PathBuf,
+}
+
+/// A tree that was read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TreeRead {
+    /// What it holds.
+    pub sources: Stage1Sources,
+    /// What the reader should be told on stderr: an interrupted run that was finished, directories left out.
+    pub notes: Vec<String>,
+}
+
+impl Tree {
+    /// The tree at `repo` (`--repo DIR`), or else the nearest one above `current_directory`.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn find(repo: Option<&Path>, current_directory: &Path) -> Result<Tree> {
+        match repo {
+            Some(directory) => {
+                let root = fs::canonicalize(current_directory.join(directory))
+                    .with_context(|| format!("cannot open the tree {}", directory.display()))
+                    .map_err(|fault| fault.with_hint("name the tree's folder: --repo DIR"))?;
+                let tree = Tree { root };
+                if tree.is_one() { Ok(tree) } else { Err(tree.is_none()) }
+            }
+            None => {
+                let start = fs::canonicalize(current_directory)
+                    .with_context(|| format!("cannot open {}", current_directory.display()))?;
+                let mut above = start.ancestors().map(|root| Tree { root: root.to_owned() });
+                above.find(Tree::is_one).ok_or_else(|| {
+                    Error::failed(format!("no tree with {COMMON_MK} at or above {}", start.display()))
+                        .with_hint("cargo xtask --repo DIR …")
+                })
+            }
+        }
+    }
+
+    /// Its root, absolute and without symlinks.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Reads coreos-common.mk and every manifest, as no other run is writing; an interrupted run is finished first.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or something in a manifest directory that is no manifest.
+    pub fn read(&self) -> Result<TreeRead> {
+        let mended = transaction::mend(&self.root)?;
+        let _nobody_writes = TreeLock::shared(&self.root)?;
+        let mut read = manifests::read(&self.root)?;
+        read.notes.splice(0..0, mended);
+        Ok(read)
+    }
+
+    fn is_one(&self) -> bool {
+        self.root.join(COMMON_MK).is_file()
+    }
+
+    fn is_none(&self) -> Error {
+        let fault =
+            Error::failed(format!("{} is no rkt-style tree: {COMMON_MK} is not there", self.root.display()));
+        match self.root.ancestors().skip(1).map(|root| Tree { root: root.to_owned() }).find(Tree::is_one) {
+            Some(above) => fault.with_hint(format!("cargo xtask --repo {} …", above.root.display())),
+            None => fault,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+//! The shapes of rkt's trees over the years, and what people leave in manifest directories.
+
+#![allow(clippy::unwrap_used)]
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+
+use super::*;
+use coreos_types::release::Board;
+
+struct Fixture(tempfile::TempDir);
+
+impl Fixture {
+    fn new(files: &[&str]) -> Fixture {
+        let fixture = Fixture(tempfile::tempdir().unwrap());
+        fixture.put(COMMON_MK);
+        files.iter().for_each(|file| fixture.put(file));
+        fixture
+    }
+
+    fn put(&self, file: &str) {
+        let path = self.path(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, format!("{file}\n")).unwrap();
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.0.path().join(file)
+    }
+
+    fn read(&self) -> Result<TreeRead> {
+        Tree::find(Some(self.0.path()), Path::new("/")).unwrap().read()
+    }
+
+    fn fault(&self) -> String {
+        self.read().unwrap_err().to_string()
+    }
+}
+
+const BASH: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/bash.manifest";
+const KVM_BASH: &str = "stage1/usr_from_kvm/manifest-amd64-usr.d/bash.manifest";
+
+#[test]
+fn the_tree_is_found_from_below_and_only_where_it_is_named() {
+    let fixture = Fixture::new(&[BASH]);
+    let root = fs::canonicalize(fixture.0.path()).unwrap();
+    let below = root.join("stage1/usr_from_coreos");
+    assert_eq!(Tree::find(None, &below).unwrap().root(), root);
+    assert_eq!(Tree::find(Some(Path::new("../..")), &below).unwrap().root(), root);
+    let fault = Tree::find(Some(Path::new(".")), &below).unwrap_err();
+    assert!(fault.message.contains("is no rkt-style tree") && fault.hint.unwrap().contains("--repo /"));
+    assert!(Tree::find(None, Path::new("/")).is_err());
+    assert!(Tree::find(Some(Path::new("nowhere")), &below).is_err());
+}
+
+#[test]
+fn every_file_counts_and_a_symlinked_one_is_read_once() {
+    let fixture = Fixture::new(&[
+        BASH,
+        "stage1/usr_from_coreos/manifest-arm64-usr.d/notes~",
+        "stage1/usr_from_coreos/manifest-amd64-usr.d/.hidden",
+        "stage1/usr_from_kvm/manifest-amd64-usr.d/ip.manifest",
+        "stage1/usr_from_src/README",
+        "stage1/common/manifest-amd64-usr.d/not-a-flavor",
+        "stage1/usr_from_coreos/manifest-ppc64-usr.d/x",
+    ]);
+    symlink("../../usr_from_coreos/manifest-amd64-usr.d/bash.manifest", fixture.path(KVM_BASH)).unwrap();
+    let TreeRead { sources, notes } = fixture.read().unwrap();
+    let shown: Vec<String> = sources
+        .listings
+        .iter()
+        .map(|l| {
+            format!(
+                "{} {} {} {}",
+                l.board,
+                l.flavor,
+                l.listed_as.rsplit('/').next().unwrap(),
+                l.file == l.listed_as
+            )
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "amd64-usr coreos bash.manifest true",
+            "arm64-usr coreos notes~ true",
+            "amd64-usr kvm bash.manifest false",
+            "amd64-usr kvm ip.manifest true",
+        ]
+    );
+    assert_eq!(sources.manifests.len(), 3);
+    assert_eq!(sources.manifests[BASH], format!("{BASH}\n").into_bytes());
+    assert!(sources.outside.is_empty());
+    assert_eq!(notes.len(), 1);
+    assert!(notes[0].contains("manifest-ppc64-usr.d is left out"), "{notes:?}");
+}
+
+#[test]
+fn a_linked_common_mk_has_its_real_path_and_only_outside_the_tree_is_outside() {
+    let fixture = Fixture::new(&[BASH, "stage1/real.mk"]);
+    let elsewhere = tempfile::NamedTempFile::new().unwrap();
+    let link = fixture.path(COMMON_MK);
+    for (target, path, outside) in
+        [(Path::new("../real.mk"), "stage1/real.mk", false), (elsewhere.path(), COMMON_MK, true)]
+    {
+        fs::remove_file(&link).unwrap();
+        symlink(target, &link).unwrap();
+        let sources = fixture.read().unwrap().sources;
+        assert_eq!(sources.common_mk_path, path);
+        assert_eq!(sources.outside.contains_key(COMMON_MK), outside);
+        assert_eq!(sources.files().next().unwrap(), (path, fs::read(&link).unwrap().as_slice()));
+    }
+}
+
+#[test]
+fn what_lies_outside_the_tree_is_told_by_the_link_that_leads_there() {
+    let fixture = Fixture::new(&[BASH]);
+    let elsewhere = Fixture::new(&[KVM_BASH]);
+    let folder = Path::new(KVM_BASH).parent().unwrap().to_str().unwrap();
+    fs::create_dir_all(fixture.path(folder).parent().unwrap()).unwrap();
+    symlink(elsewhere.path(folder), fixture.path(folder)).unwrap();
+    let file = BASH.replace("bash", "other");
+    symlink(elsewhere.path(KVM_BASH), fixture.path(&file)).unwrap();
+    let twice = BASH.replace("bash", "twice");
+    symlink("other.manifest", fixture.path(&twice)).unwrap();
+    let outside = fixture.read().unwrap().sources.outside;
+    let expected = [(twice, file.clone()), (file.clone(), file), (KVM_BASH.to_owned(), folder.to_owned())];
+    assert_eq!(outside, expected.into());
+}
+
+#[test]
+fn the_old_directory_is_amd64_and_two_of_a_board_are_settled_or_refused() {
+    let old = "stage1/usr_from_coreos/manifest.d/bash.manifest";
+    let fixture = Fixture::new(&[old]);
+    let listing = fixture.read().unwrap().sources.listings.remove(0);
+    assert_eq!((listing.board, listing.file.as_str()), (Board::Amd64, old));
+    fixture.put(BASH);
+    assert!(fixture.fault().contains("are both there"), "{}", fixture.fault());
+    fs::remove_file(fixture.path(old)).unwrap();
+    assert_eq!(fixture.read().unwrap().sources.listings[0].file, BASH);
+    let directory = fixture.path("stage1/usr_from_coreos/manifest.d");
+    fs::remove_dir(&directory).unwrap();
+    symlink("manifest-amd64-usr.d", &directory).unwrap();
+    assert_eq!(fixture.read().unwrap().sources.listings.len(), 1);
+}
+
+#[test]
+fn what_is_no_manifest_is_named() {
+    let fixture = Fixture::new(&[BASH]);
+    let directory = fixture.path("stage1/usr_from_coreos/manifest-amd64-usr.d");
+    fs::create_dir(directory.join("sub")).unwrap();
+    assert!(fixture.fault().contains("manifest-amd64-usr.d/sub is a directory"), "{}", fixture.fault());
+    fs::remove_dir(directory.join("sub")).unwrap();
+    symlink("gone.manifest", directory.join("broken")).unwrap();
+    assert!(
+        fixture.fault().contains("broken is a link to gone.manifest, and that is no file"),
+        "{}",
+        fixture.fault()
+    );
+    assert!(fixture.read().unwrap_err().hint.unwrap().contains("rm /"));
+    fs::remove_file(directory.join("broken")).unwrap();
+    symlink("loop", directory.join("loop")).unwrap();
+    assert!(fixture.fault().contains("that is no file"), "{}", fixture.fault());
+    fs::remove_file(directory.join("loop")).unwrap();
+    let odd = directory.join(OsStr::from_bytes(b"\xff.manifest"));
+    fs::write(&odd, "x").unwrap();
+    assert!(fixture.fault().contains("not UTF-8"), "{}", fixture.fault());
+    fs::remove_file(odd).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(directory.join("s")).unwrap();
+    assert!(fixture.fault().contains("s is no regular file"), "{}", fixture.fault());
+}
+
+#[test]
+fn a_tree_without_manifests_says_so() {
+    assert!(Fixture::new(&["stage1/usr_from_coreos/x"]).fault().contains("no manifest in"));
+}

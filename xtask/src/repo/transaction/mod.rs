@@ -1,0 +1,127 @@
+//! Puts an edit plan on disk, all of it or nothing.
+//!
+//! Everything is written into a staging folder first and synced. One rename makes the journal valid; from then on
+//! the run is decided, and whoever finds the journal can finish it. Then the files are renamed into place. When a
+//! rename fails, the journal is replaced by the one of the way back, and carried through in the same manner. So a
+//! tree with a journal can always be made whole, and a tree without one is whole.
+
+mod disk;
+mod journal;
+mod lock;
+mod staging;
+mod targets;
+
+use std::path::Path;
+
+use self::disk::Disk;
+pub(crate) use self::lock::TreeLock;
+use self::staging::Staging;
+use super::Tree;
+use crate::signals;
+use coreos_types::error::{Error, Result};
+use manifest::plan::edit::EditPlan;
+
+/// Writes every file of the plan, or none. A signal that arrives meanwhile waits until it is done.
+///
+/// # Errors
+/// A file changed since it was read, may not be written or leads out of the tree, or the disk failed: nothing has
+/// changed then. Where the disk failed so that not even the way back was open, the message says so, and the next
+/// command that reads the tree finishes it.
+pub fn apply(tree: &Tree, plan: &EditPlan) -> Result<()> {
+    apply_on(&Disk::default(), tree.root(), plan)
+}
+
+/// Looks at every file as [`apply`] would before it writes anything, and writes nothing.
+///
+/// # Errors
+/// Those of [`apply`] that can be told beforehand.
+pub fn rehearse(tree: &Tree, plan: &EditPlan) -> Result<()> {
+    if plan.is_empty() {
+        return Ok(());
+    }
+    Staging::of(&Disk::default(), tree.root()).ensure_free()?;
+    targets::of_plan(tree.root(), plan).map(drop)
+}
+
+/// Finishes what a killed run had begun, and says what it did. Reading a tree starts with this.
+///
+/// # Errors
+/// A file was changed since, the journal is none of ours, or the disk failed.
+pub(crate) fn mend(root: &Path) -> Result<Option<String>> {
+    mend_on(&Disk::default(), root)
+}
+
+fn apply_on(disk: &Disk, root: &Path, plan: &EditPlan) -> Result<()> {
+    if plan.is_empty() {
+        return Ok(());
+    }
+    let _lock = TreeLock::exclusive(root)?;
+    signals::uninterrupted(|| {
+        let staging = Staging::of(disk, root);
+        mend_alone(&staging)?;
+        staging.ensure_free()?;
+        let targets = targets::of_plan(root, plan)?;
+        let staged = staging.fill(&targets).and_then(|journal| staging.decide("forward").map(|()| journal));
+        let done = staged.and_then(|journal| staging.carry_through(&journal));
+        match done {
+            // The tree is whole; a folder that will not go is the next run's to clear.
+            Ok(()) => {
+                let _left_over = staging.clear();
+                Ok(())
+            }
+            Err(fault) => Err(take_back(&staging, fault)),
+        }
+    })
+}
+
+/// Undoes what was done before `fault`, and tells how that went.
+fn take_back(staging: &Staging, fault: Error) -> Error {
+    let undo = || match staging.journal()? {
+        None => Ok(()),
+        Some(_) => {
+            staging.decide("back")?;
+            staging.journal()?.map_or(Ok(()), |back| staging.carry_through(&back))
+        }
+    };
+    match undo() {
+        Ok(()) => {
+            // As above: what is left in the folder says nothing any more.
+            let _left_over = staging.clear();
+            fault.with_cause("nothing was changed")
+        }
+        Err(second) => fault
+            .with_cause(format!("taking it back failed too: {second}"))
+            .with_cause("the next command that reads the tree finishes it"),
+    }
+}
+
+fn mend_on(disk: &Disk, root: &Path) -> Result<Option<String>> {
+    let staging = Staging::of(disk, root);
+    if !staging.is_there()? {
+        return Ok(None);
+    }
+    let _lock = TreeLock::exclusive(root)?;
+    signals::uninterrupted(|| mend_alone(&staging))
+}
+
+/// Carries a journal through and clears the folder, with the lock held: nobody else is at work in it.
+fn mend_alone(staging: &Staging) -> Result<Option<String>> {
+    if !staging.is_there()? {
+        return Ok(None);
+    }
+    let Some(journal) = staging.journal()? else {
+        let left = |path: std::path::PathBuf| format!("{} is left: it is none of ours", path.display());
+        return Ok(staging.clear()?.map(left));
+    };
+    staging.carry_through(&journal).map_err(|fault| {
+        let mut fault = fault.context("cannot finish what an interrupted run had begun");
+        fault.hint = Some(format!("to keep the files as they are now: rm -r {}", staging.folder().display()));
+        fault
+    })?;
+    staging.clear()?;
+    let files: Vec<&str> = journal.entries.iter().map(|entry| entry.path.as_str()).collect();
+    Ok(Some(format!("finished what an interrupted run had begun: {}", files.join(", "))))
+}
+
+#[cfg(test)]
+mod tests;

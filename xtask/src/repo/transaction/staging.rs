@@ -1,0 +1,190 @@
+//! The staging folder: where the new files wait, and where an interrupted run is picked up.
+//!
+//! It lies at the tree's root, on the tree's file system, and holds `new.N` and `old.N` for each file, the
+//! journal of the way there (`forward`) and of the way back (`back`), and, once the run is decided, `journal`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::disk::Disk;
+use super::journal::{Entry, Journal, is_ours, new_name, old_name, sha256};
+use super::targets::Target;
+use coreos_types::error::{Error, Result, ResultExt};
+
+/// The folder's name at the root of the tree.
+const FOLDER: &str = ".xtask-staging";
+
+/// A journal is small; a larger file is none.
+const MAX_JOURNAL: u64 = 1 << 20;
+
+/// The staging folder of a tree, there or not.
+pub(super) struct Staging<'a> {
+    disk: &'a Disk,
+    root: &'a Path,
+    folder: PathBuf,
+}
+
+/// Where a file of a journal stands.
+enum Standing {
+    /// It holds what the journal says to replace.
+    Before,
+    /// It has been replaced.
+    After,
+}
+
+impl<'a> Staging<'a> {
+    pub(super) fn of(disk: &'a Disk, root: &'a Path) -> Staging<'a> {
+        Staging { disk, root, folder: root.join(FOLDER) }
+    }
+
+    /// Where it is.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether there is such a folder.
+    ///
+    /// # Errors
+    /// Something else has its name.
+    pub(super) fn is_there(&self) -> Result<bool> {
+        match fs::symlink_metadata(&self.folder) {
+            Ok(what) if what.is_dir() => Ok(true),
+            Ok(_) => Err(Error::failed(format!("{} is no directory", self.folder.display()))
+                .with_hint(format!("remove {}: only this program makes it", self.folder.display()))),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Writes every file twice, as it shall be and as it is, and both journals; the tree is not touched yet.
+    pub(super) fn fill(&self, targets: &[Target]) -> Result<Journal> {
+        self.disk.create_dir(&self.folder)?;
+        // Seen by no `git status`, whatever the tree's own rules are.
+        self.disk.write_new(&self.folder.join(".gitignore"), b"*\n", None)?;
+        for (index, target) in targets.iter().enumerate() {
+            self.stage(&new_name(index), &target.after, target, target.same_file.map(new_name))?;
+            self.stage(&old_name(index), &target.before, target, target.same_file.map(old_name))?;
+        }
+        let entry = |(index, target): (usize, &Target)| Entry {
+            before: sha256(&target.before),
+            after: sha256(&target.after),
+            staged: new_name(index),
+            path: target.path.clone(),
+        };
+        let journal = Journal { entries: targets.iter().enumerate().map(entry).collect() };
+        self.disk.write_new(&self.folder.join("forward"), journal.print().as_bytes(), None)?;
+        self.disk.write_new(&self.folder.join("back"), journal.reversed().print().as_bytes(), None)?;
+        self.disk.sync_dir(&self.folder)?;
+        self.disk.sync_dir(self.root)?;
+        Ok(journal)
+    }
+
+    fn stage(&self, name: &str, bytes: &[u8], target: &Target, linked_to: Option<String>) -> Result<()> {
+        match linked_to {
+            Some(first) => self.disk.hard_link(&self.folder.join(first), &self.folder.join(name)),
+            None => self.disk.write_new(&self.folder.join(name), bytes, Some(&target.metadata)),
+        }
+    }
+
+    /// From here on the run is decided: `forward` or `back` becomes the journal, whatever it was.
+    pub(super) fn decide(&self, way: &str) -> Result<()> {
+        self.disk.rename(&self.folder.join(way), &self.folder.join("journal"))?;
+        self.disk.sync_dir(&self.folder)
+    }
+
+    /// The journal of a run that was decided, here or in another process.
+    pub(super) fn journal(&self) -> Result<Option<Journal>> {
+        let path = self.folder.join("journal");
+        match fs::symlink_metadata(&path) {
+            Err(_) => return Ok(None),
+            Ok(what) if what.is_file() && what.len() <= MAX_JOURNAL => {}
+            Ok(_) => return Err(self.cannot_obey("it is no journal of this program")),
+        }
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        Journal::parse(&text).map(Some).ok_or_else(|| self.cannot_obey("it is no journal of this program"))
+    }
+
+    /// Makes every replacement of the journal that is not made yet. Nothing is replaced unless every file holds
+    /// what it held before or shall hold after.
+    pub(super) fn carry_through(&self, journal: &Journal) -> Result<()> {
+        let standings =
+            journal.entries.iter().map(|entry| self.standing(entry)).collect::<Result<Vec<_>>>()?;
+        let mut directories = BTreeSet::new();
+        for (entry, standing) in journal.entries.iter().zip(standings) {
+            let path = self.root.join(&entry.path);
+            if matches!(standing, Standing::Before) {
+                self.disk.rename(&self.folder.join(&entry.staged), &path)?;
+            }
+            directories.extend(path.parent().map(Path::to_owned));
+        }
+        directories.iter().try_for_each(|directory| self.disk.sync_dir(directory))
+    }
+
+    fn standing(&self, entry: &Entry) -> Result<Standing> {
+        let path = self.root.join(&entry.path);
+        let real = fs::canonicalize(&path).with_context(|| format!("cannot find {}", path.display()))?;
+        if real != path {
+            return Err(self.changed(&entry.path, "it is a link now"));
+        }
+        let found = sha256(&fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
+        if found == entry.after {
+            return Ok(Standing::After);
+        }
+        if found != entry.before {
+            return Err(self.changed(&entry.path, "it was changed by someone else"));
+        }
+        let staged = self.folder.join(&entry.staged);
+        let regular = fs::symlink_metadata(&staged).is_ok_and(|what| what.is_file());
+        let bytes = fs::read(&staged).with_context(|| format!("cannot read {}", staged.display()))?;
+        if !regular || sha256(&bytes) != entry.after {
+            return Err(self.cannot_obey(format!("{} does not hold what it says", entry.staged)));
+        }
+        Ok(Standing::Before)
+    }
+
+    fn changed(&self, path: &str, how: &str) -> Error {
+        Error::failed(format!("{path} cannot be replaced: {how}")).with_hint("run the command again")
+    }
+
+    fn cannot_obey(&self, why: impl std::fmt::Display) -> Error {
+        Error::failed(format!("cannot carry through the journal in {}", self.folder.display()))
+            .with_cause(why)
+    }
+
+    /// Removes what this program put here, the journal first: without it the rest says nothing. Gives what somebody
+    /// else put here, and leaves the folder then.
+    pub(super) fn clear(&self) -> Result<Option<PathBuf>> {
+        self.disk.remove_file(&self.folder.join("journal"))?;
+        let (ours, foreign) = self.contents()?;
+        ours.iter().try_for_each(|path| self.disk.remove_file(path))?;
+        match foreign {
+            None => self.disk.remove_dir(&self.folder).map(|()| None),
+            foreign => Ok(foreign),
+        }
+    }
+
+    /// Makes sure that nothing of somebody else's lies where a run is to write.
+    pub(super) fn ensure_free(&self) -> Result<()> {
+        let foreign = if self.is_there()? { self.contents()?.1 } else { None };
+        match foreign {
+            None => Ok(()),
+            Some(foreign) => {
+                Err(Error::failed(format!("cannot stage: {} is none of ours", foreign.display()))
+                    .with_cause("the folder is for what waits to be put in place, and is emptied")
+                    .with_hint("move it elsewhere, then run the command again"))
+            }
+        }
+    }
+
+    /// The files that this program put here, and the first thing that somebody else did.
+    fn contents(&self) -> Result<(Vec<PathBuf>, Option<PathBuf>)> {
+        let names =
+            fs::read_dir(&self.folder).with_context(|| format!("cannot read {}", self.folder.display()))?;
+        let (ours, foreign): (Vec<_>, Vec<_>) = names.flatten().partition(|entry| {
+            entry.file_name().to_str().is_some_and(is_ours)
+                && entry.file_type().is_ok_and(|what| what.is_file())
+        });
+        let paths = |entries: &[fs::DirEntry]| entries.iter().map(fs::DirEntry::path).collect::<Vec<_>>();
+        Ok((paths(&ours), paths(&foreign).into_iter().min()))
+    }
+}

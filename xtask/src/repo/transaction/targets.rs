@@ -1,0 +1,125 @@
+//! What a plan replaces: the real files, looked at once more before anything is written.
+
+use std::fs::{self, Metadata, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::journal::may_be_replaced;
+use crate::repo;
+use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::shell::quote;
+use manifest::plan::edit::{EditPlan, FileEdit};
+
+/// A file to replace.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// Its real path relative to the tree.
+    pub(super) path: String,
+    /// What it holds.
+    pub(super) before: Vec<u8>,
+    /// What it shall hold.
+    pub(super) after: Vec<u8>,
+    /// Its mode, owner and group, which its successor takes.
+    pub(super) metadata: Metadata,
+    /// The target, by its place in the list, of which this is another hard link; they stay one file.
+    pub(super) same_file: Option<usize>,
+}
+
+/// Every file that the plan replaces. A file with several names in the tree is a target for each of its names.
+///
+/// # Errors
+/// A file that is not what the plan was made from, is a link, leads out of the tree, or may not be written.
+pub(super) fn of_plan(root: &Path, plan: &EditPlan) -> Result<Vec<Target>> {
+    let mut targets: Vec<Target> = Vec::new();
+    for edit in &plan.edits {
+        let metadata = look_at(root, edit)?;
+        let first = targets.len();
+        let names =
+            if metadata.nlink() > 1 { repo::other_names(root, &edit.path, &metadata)? } else { Vec::new() };
+        let target = |path: &str, same_file| Target {
+            path: path.to_owned(),
+            before: edit.before.clone(),
+            after: edit.after.clone(),
+            metadata: metadata.clone(),
+            same_file,
+        };
+        targets.push(target(&edit.path, None));
+        targets.extend(names.iter().map(|name| target(name, Some(first))));
+    }
+    Ok(targets)
+}
+
+fn look_at(root: &Path, edit: &FileEdit) -> Result<Metadata> {
+    if !may_be_replaced(&edit.path) {
+        return Err(Error::failed(format!("{:?} is no place for a manifest", edit.path)).with_cause(
+            "an interrupted run could not be finished there: expected one line, and no .git on the way",
+        ));
+    }
+    let path = root.join(&edit.path);
+    let real = fs::canonicalize(&path).with_context(|| format!("cannot find {}", path.display()))?;
+    if real != path {
+        return Err(Error::failed(format!(
+            "{} is a link to {}: it is never written through",
+            edit.path,
+            real.display()
+        )));
+    }
+    let metadata = fs::metadata(&path).with_context(|| format!("cannot look at {}", path.display()))?;
+    if metadata.mode() & 0o222 == 0 {
+        let mode = metadata.mode() & 0o7777;
+        return Err(Error::failed(format!(
+            "{} may not be written: nobody has a write permission (mode {mode:o})",
+            edit.path
+        ))
+        .with_hint(format!("chmod u+w {}", path.display())));
+    }
+    // A rename asks the directory alone: the file, and a read-only file system, are asked here.
+    if let Err(error) = OpenOptions::new().append(true).open(&path) {
+        return Err(unwritable(&edit.path, &path, &error));
+    }
+    let found = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    if found != edit.before {
+        return Err(Error::failed(format!("{} was changed by someone else since it was read", edit.path))
+            .with_cause("nothing was written")
+            .with_hint("run the command again"));
+    }
+    Ok(metadata)
+}
+
+/// The mode would let somebody write, and the system does not let us.
+fn unwritable(name: &str, path: &Path, error: &io::Error) -> Error {
+    let path = quote(&path.display().to_string());
+    Error::failed(format!("{name} may not be written")).with_cause(error).with_hint(match error.kind() {
+        ErrorKind::PermissionDenied => {
+            format!("run it as the owner of the file, whom this names: ls -l {path}")
+        }
+        ErrorKind::ReadOnlyFilesystem => {
+            format!("work on a tree that is mounted for writing; this one: findmnt -T {path}")
+        }
+        _ => format!("see what is there: ls -l {path}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_not_to_write_has_a_way_on() {
+        for (kind, hint) in [
+            (
+                ErrorKind::PermissionDenied,
+                "run it as the owner of the file, whom this names: ls -l '/my tree/f'",
+            ),
+            (
+                ErrorKind::ReadOnlyFilesystem,
+                "work on a tree that is mounted for writing; this one: findmnt -T '/my tree/f'",
+            ),
+            (ErrorKind::ExecutableFileBusy, "see what is there: ls -l '/my tree/f'"),
+        ] {
+            let fault = unwritable("f", Path::new("/my tree/f"), &kind.into());
+            assert_eq!((fault.message.as_str(), fault.hint.as_deref()), ("f may not be written", Some(hint)));
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The files that are laid over a root filesystem for its boot: an app unit, and where its words go.
+
+use coreos_types::release::SystemdVersion;
+
+/// The unit that is started in place of a default target.
+pub const APP: &str = "xtask-smoketest.service";
+
+/// What the app must be heard to say. It stands nowhere in this form: the shell computes it.
+pub fn token(nonce: &str) -> String {
+    format!("smoketest-42-{nonce}")
+}
+
+/// Path below the root, and content. A bash of the root filesystem prints the token to the journal, which forwards
+/// it to the console; then the machine is told to power off.
+///
+/// The token passes through journald alone: a stage1 without a working journald stays silent.
+pub fn files(systemd: Option<SystemdVersion>, nonce: &str, tools: Tools) -> Vec<(&'static str, String)> {
+    let mut app = format!(
+        "[Unit]\n\
+         Description=The app of the smoke test\n\
+         DefaultDependencies=no\n\
+         Requires=systemd-journald.service\n\
+         After=systemd-journald.service systemd-journald.socket systemd-journald-dev-log.socket\n\
+         SuccessAction=poweroff-force\n\
+         FailureAction=poweroff-force\n\
+         \n\
+         [Service]\n\
+         Type=oneshot\n\
+         StandardInput=null\n\
+         StandardOutput=journal\n\
+         StandardError=journal\n\
+         SyslogIdentifier=app\n\
+         ExecStart={} -c 'echo smoketest-$$((6 * 7))-{nonce}'\n",
+        tools.shell
+    );
+    if tools.journalctl {
+        // What was said is on the console before the power goes.
+        app.push_str("ExecStart=-/usr/bin/journalctl --sync\n");
+    }
+    if systemd.is_some_and(|version| version.0 < SUCCESS_ACTION_SINCE) {
+        app.push_str("ExecStopPost=-/usr/bin/systemctl --force --force poweroff\n");
+    }
+    vec![
+        ("etc/systemd/system/xtask-smoketest.service", app),
+        (
+            "etc/systemd/journald.conf",
+            "[Journal]\nStorage=volatile\nForwardToConsole=yes\nMaxLevelConsole=debug\n".to_owned(),
+        ),
+        // systemd-nspawn starts nothing without it.
+        ("etc/os-release", "ID=stage1\nNAME=stage1\n".to_owned()),
+        ("etc/machine-id", format!("{:0>32}\n", "5e40")),
+        ("etc/passwd", "root:x:0:0:root:/:/usr/bin/bash\n".to_owned()),
+        ("etc/group", "root:x:0:\n".to_owned()),
+    ]
+}
+
+/// The version of systemd that first knew `SuccessAction=` (NEWS of 236).
+const SUCCESS_ACTION_SINCE: u32 = 236;
+
+/// What the root filesystem has to offer to the app.
+#[derive(Debug, Clone, Copy)]
+pub struct Tools {
+    /// A shell, as an absolute path.
+    pub shell: &'static str,
+    /// `bin/journalctl` is there.
+    pub journalctl: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_stands_in_no_file() {
+        let tools = Tools { shell: "/usr/bin/bash", journalctl: true };
+        for (path, text) in files(Some(SystemdVersion(252)), "abc", tools) {
+            assert!(!text.contains(&token("abc")), "{path}");
+        }
+    }
+
+    #[test]
+    fn an_old_systemd_is_told_to_power_off() {
+        let tools = Tools { shell: "/usr/bin/bash", journalctl: false };
+        let unit = |version| files(Some(SystemdVersion(version)), "abc", tools).swap_remove(0).1;
+        assert!(unit(229).contains("ExecStopPost=-/usr/bin/systemctl --force --force poweroff"));
+        assert!(!unit(252).contains("ExecStopPost") && !unit(252).contains("journalctl"));
+    }
+}

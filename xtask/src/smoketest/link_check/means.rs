@@ -1,0 +1,133 @@
+//! How the loader is asked: as root, in a user namespace, through sudo, emulated, or not at all.
+
+use std::fmt;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use super::{LIBRARY_PATH, Way};
+use crate::smoketest::rootfs::Rootfs;
+use coreos_types::release::Board;
+use usr::path::UsrPath;
+
+/// How the loader is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Means {
+    /// `chroot`, as root.
+    Chroot,
+    /// `unshare --map-root-user --root`, as anybody.
+    UserNamespace,
+    /// `sudo -n chroot`.
+    Sudo,
+    /// This program of qemu-user, for a foreign board.
+    Emulated(PathBuf),
+    /// It is not: the graph answers in its place; why.
+    Graph(String),
+}
+
+impl fmt::Display for Means {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Means::Chroot => f.write_str("the real loader in a chroot, as root"),
+            Means::UserNamespace => f.write_str("the real loader in a chroot, in a user namespace"),
+            Means::Sudo => f.write_str("the real loader in a chroot, by sudo"),
+            Means::Emulated(program) => write!(f, "the real loader, emulated by {}", program.display()),
+            Means::Graph(why) => write!(f, "the link graph, not the real loader: {why}"),
+        }
+    }
+}
+
+impl Means {
+    /// The best that this machine and user can do.
+    pub(super) fn find(rootfs: &Rootfs) -> Means {
+        if rootfs.board.machine() != std::env::consts::ARCH {
+            let machine = rootfs.board.machine();
+            let names = [format!("qemu-{machine}-static"), format!("qemu-{machine}")];
+            return match names.iter().find_map(|name| on_path(name)) {
+                Some(program) => Means::Emulated(program),
+                None => Means::Graph(format!(
+                    "{} is a foreign board, and {} is not installed",
+                    rootfs.board, names[0]
+                )),
+            };
+        }
+        if is_root() {
+            return Means::Chroot;
+        }
+        if succeeds(Command::new("unshare").args(["--map-root-user", "true"])) {
+            return Means::UserNamespace;
+        }
+        if succeeds(Command::new("sudo").args(["-n", "true"])) {
+            return Means::Sudo;
+        }
+        Means::Graph("neither root, nor user namespaces, nor sudo without a password".into())
+    }
+
+    /// The command that lists what one file loads. Options alone reach the loader: its variables would reach
+    /// `chroot` as well.
+    pub(super) fn command(&self, rootfs: &Rootfs, loader: &UsrPath, file: &UsrPath, way: Way) -> Command {
+        let (root, loader) = (&rootfs.path, format!("/usr/{loader}"));
+        let mut command = match self {
+            Means::UserNamespace => {
+                let mut unshare = Command::new("unshare");
+                unshare.arg("--map-root-user").arg(format!("--root={}", root.display())).arg(loader);
+                unshare
+            }
+            Means::Sudo => {
+                let mut sudo = Command::new("sudo");
+                sudo.args(["-n", "chroot"]).arg(root).arg(loader);
+                sudo
+            }
+            Means::Emulated(program) => {
+                let mut emulate = Command::new(program);
+                emulate.arg("-L").arg(root).arg(format!("{}{loader}", root.display()));
+                emulate
+            }
+            Means::Chroot | Means::Graph(_) => {
+                let mut chroot = Command::new("chroot");
+                chroot.arg(root).arg(loader);
+                chroot
+            }
+        };
+        if way == Way::LibraryPath {
+            command.args(["--library-path", LIBRARY_PATH]);
+        }
+        command.arg("--list").arg(format!("/usr/{file}"));
+        // Nothing of the caller's (LD_PRELOAD, LD_DEBUG) may have a say; the answers are read in English.
+        command.env_clear().env("PATH", PATH).env("LC_ALL", "C").stdin(Stdio::null());
+        command
+    }
+}
+
+/// Where `chroot` and `unshare` are, whatever the caller's environment.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Whether this process is root.
+pub fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}
+
+/// A program on `PATH`.
+pub fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let with_sbin = std::env::split_paths(&path).chain(std::env::split_paths(PATH));
+    with_sbin.map(|directory| directory.join(name)).find(|program| program.is_file())
+}
+
+/// The loader that programs of a board ask for.
+pub(super) fn loader_name(board: Board) -> &'static str {
+    match board {
+        Board::Amd64 => "/lib64/ld-linux-x86-64.so.2",
+        Board::Arm64 => "/lib/ld-linux-aarch64.so.1",
+    }
+}
+
+pub(super) fn board_loader(rootfs: &Rootfs) -> Option<UsrPath> {
+    UsrPath::of_rootfs(loader_name(rootfs.board)).ok()
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
+}

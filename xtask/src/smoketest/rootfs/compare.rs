@@ -1,0 +1,145 @@
+//! Holds the files of a built root filesystem against the image that they came from, byte by byte.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+
+use super::Rootfs;
+use crate::smoketest::link_check::is_root;
+use coreos_types::error::{Result, ResultExt};
+use pxe_image::UsrImage;
+use usr::path::UsrPath;
+use usr::tree::{Kind, Node};
+
+/// What is not as in the image: the path, and how it differs.
+pub type Differences = BTreeMap<UsrPath, String>;
+
+/// Compares kind, mode, link target and content of everything in `rootfs` with the `usr.squashfs` at `squashfs`.
+///
+/// # Errors
+/// An image or a file of the root filesystem that cannot be read.
+pub fn with_image(rootfs: &Rootfs, squashfs: &Path) -> Result<Differences> {
+    let unreadable = || format!("cannot read {}", squashfs.display());
+    let file = File::open(squashfs).with_context(unreadable)?;
+    let image = UsrImage::left_by_a_build(file).map_err(|fault| fault.context(unreadable()))?;
+    let mut differences = Differences::new();
+    let mut same_so_far = Vec::new();
+    for (path, built) in rootfs.tree.iter() {
+        match difference(image.tree().get(path.as_str()), built) {
+            Some(difference) => _ = differences.insert(path.clone(), difference),
+            None => same_so_far.push(path),
+        }
+    }
+    let open =
+        |path: &UsrPath| File::open(rootfs.on_disk(path)).with_context(|| format!("cannot read {path}"));
+    let unlike = image.unlike(same_so_far, open).map_err(|fault| {
+        fault.context(format!("cannot compare {} with {}", rootfs.path.display(), squashfs.display()))
+    })?;
+    differences.extend(unlike.into_iter().map(|path| (path, OTHER_BYTES.to_owned())));
+    Ok(differences)
+}
+
+const OTHER_BYTES: &str = "has other bytes than in the image";
+
+/// How a node differs, as far as its bytes need not be read for that.
+fn difference(there: Option<&Node>, built: &Node) -> Option<String> {
+    let Some(there) = there else { return Some("is not in the image".to_owned()) };
+    match (&there.kind, &built.kind) {
+        (Kind::Directory, Kind::Directory) => None,
+        (Kind::Symlink(there), Kind::Symlink(target)) => {
+            (there != target).then(|| format!("links to {target}, in the image to {there}"))
+        }
+        (Kind::File { .. }, Kind::File { .. }) if other_mode(there.mode, built.mode) => {
+            Some(format!("has mode {:04o}, in the image {:04o}", built.mode, there.mode))
+        }
+        (Kind::File { size: there, .. }, Kind::File { size, .. }) => {
+            (there != size).then(|| OTHER_BYTES.to_owned())
+        }
+        _ => Some("is of another kind than in the image".to_owned()),
+    }
+}
+
+/// unsquashfs gives setuid and setgid bits to root's files only.
+fn other_mode(there: u16, here: u16) -> bool {
+    let kept = if is_root() { 0o7777 } else { 0o1777 };
+    there & kept != here & kept
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::fs;
+
+    use expect_test::expect;
+
+    use super::*;
+    use coreos_types::release::Board;
+    use usr::facts::Facts;
+
+    /// What tests/fixtures/squashfs/make.sh packs, on disk.
+    fn rootfs(home: &Path) -> Rootfs {
+        let lines = "the same line again\n".repeat(20_000);
+        let mut rootfs = Rootfs { path: home.to_owned(), board: Board::Amd64, tree: Default::default() };
+        let mut put =
+            |path: &str, mode, kind| rootfs.tree.insert(UsrPath::new(path).unwrap(), Node { mode, kind });
+        for directory in ["bin", "lib", "share"] {
+            fs::create_dir_all(home.join("usr").join(directory)).unwrap();
+            put(directory, 0o755, Kind::Directory);
+        }
+        for (path, bytes) in [
+            ("lib/os-release", &b"ID=coreos\n"[..]),
+            ("bin/script", b"#!/bin/sh\nexit\n"),
+            ("share/lines", lines.as_bytes()),
+            ("share/zeros", &[0; 400_000]),
+            ("share/empty", b""),
+        ] {
+            fs::write(home.join("usr").join(path), bytes).unwrap();
+            put(path, 0o644, Kind::File { size: bytes.len() as u64, facts: Facts::Plain });
+        }
+        put("lib64", 0o777, Kind::Symlink("lib".into()));
+        rootfs
+    }
+
+    fn told(rootfs: &Rootfs, image: &str) -> String {
+        let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/squashfs").join(image);
+        let differences = with_image(rootfs, &image).unwrap();
+        differences.iter().map(|(path, how)| format!("{path} {how}\n")).collect()
+    }
+
+    #[test]
+    fn images_of_every_compressor_are_compared() {
+        let home = tempfile::tempdir().unwrap();
+        let mut rootfs = rootfs(home.path());
+        for image in ["zstd.squashfs", "lz4.squashfs"] {
+            assert_eq!(told(&rootfs, image), "");
+        }
+        let other = "the same line again\n".repeat(19_999) + "the same line agaim\n";
+        fs::write(rootfs.path.join("usr/share/lines"), other).unwrap();
+        let mut put =
+            |path: &str, mode, kind| rootfs.tree.insert(UsrPath::new(path).unwrap(), Node { mode, kind });
+        put("share/empty", 0o644, Kind::File { size: 1, facts: Facts::Plain });
+        put("bin/script", 0o755, Kind::File { size: 15, facts: Facts::Plain });
+        put("lib64", 0o777, Kind::Symlink("lib32".into()));
+        put("lib/os-release", 0o644, Kind::Directory);
+        put("bin/more", 0o755, Kind::Directory);
+        expect![[r#"
+            bin/more is not in the image
+            bin/script has mode 0755, in the image 0644
+            lib/os-release is of another kind than in the image
+            lib64 links to lib32, in the image to lib
+            share/empty has other bytes than in the image
+            share/lines has other bytes than in the image
+        "#]]
+        .assert_eq(&told(&rootfs, "zstd.squashfs"));
+    }
+
+    #[test]
+    fn an_image_that_cannot_be_read_says_why() {
+        let home = tempfile::tempdir().unwrap();
+        let image = home.path().join("usr.squashfs");
+        fs::write(&image, [b'x'; 200]).unwrap();
+        let fault = with_image(&rootfs(home.path()), &image).unwrap_err();
+        assert!(fault.message.starts_with("cannot read ") && fault.message.ends_with("usr.squashfs"));
+        assert_eq!(fault.causes, ["usr.squashfs is broken: it does not start with the magic of squashfs"]);
+    }
+}

@@ -1,0 +1,294 @@
+//! Progress, colour, and the only print.
+//!
+//! Standard output carries the result of a command, standard error everything said on the way. Colour and bars
+//! are for terminals; `NO_COLOR`, `CI` and `TERM=dumb` turn them off (<https://no-color.org>).
+
+mod meter;
+mod paint;
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::time::Instant;
+
+use indicatif::{MultiProgress, ProgressDrawTarget};
+
+pub use self::meter::{Progress, Silent};
+use crate::report::styled::{Styled, Tone};
+use crate::report::{Format, Report, github, json, text};
+use crate::signals;
+use coreos_types::error::{Error, Result, ResultExt};
+
+/// How much is said on standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Verbosity {
+    /// `-q`: warnings and errors.
+    Quiet,
+    /// Each stage and its progress.
+    #[default]
+    Normal,
+    /// `-v`: what was read, asked and decided on the way, too, and when.
+    Verbose,
+    /// `-vv`: that of each file.
+    Everything,
+}
+
+impl Verbosity {
+    /// The level that counts `-v` up and `-q` down from 0.
+    pub fn of(level: i8) -> Verbosity {
+        match level {
+            ..0 => Verbosity::Quiet,
+            0 => Verbosity::Normal,
+            1 => Verbosity::Verbose,
+            2.. => Verbosity::Everything,
+        }
+    }
+}
+
+/// `--color`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ColorChoice {
+    /// Where a terminal reads it and nothing in the environment speaks against it.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What the outside says about who reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Surroundings {
+    stdout_terminal: bool,
+    stderr_terminal: bool,
+    /// `NO_COLOR` is set and not empty.
+    no_color: bool,
+    /// `CI` is set to something that is not "no", or the terminal is a dumb one.
+    plain: bool,
+}
+
+impl Surroundings {
+    fn read() -> Surroundings {
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        Surroundings {
+            stdout_terminal: io::stdout().is_terminal(),
+            stderr_terminal: io::stderr().is_terminal(),
+            no_color: set("NO_COLOR").is_some(),
+            plain: set("CI").is_some_and(|value| value != "0" && value != "false")
+                || set("TERM").is_some_and(|value| value == "dumb"),
+        }
+    }
+
+    fn colors(self, choice: ColorChoice, terminal: bool) -> bool {
+        match choice {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => terminal && !self.no_color && !self.plain,
+        }
+    }
+}
+
+/// Where everything is said. One a process, handed down by reference; a clone says it in the same place.
+#[derive(Debug, Clone)]
+pub struct Term {
+    format: Format,
+    verbosity: Verbosity,
+    color_stdout: bool,
+    color_stderr: bool,
+    /// What `-v` tells the time from.
+    started: Instant,
+    /// Bars are drawn: standard error is a terminal that can.
+    bars: Option<MultiProgress>,
+}
+
+impl Term {
+    /// A terminal as the flags and the environment want it.
+    pub fn new(format: Format, color: ColorChoice, verbosity: Verbosity) -> Term {
+        Term::within(Surroundings::read(), format, color, verbosity)
+    }
+
+    fn within(around: Surroundings, format: Format, color: ColorChoice, verbosity: Verbosity) -> Term {
+        let bars = around.stderr_terminal && !around.plain && verbosity != Verbosity::Quiet;
+        Term {
+            format,
+            verbosity,
+            started: Instant::now(),
+            color_stdout: around.colors(color, around.stdout_terminal) && format == Format::Text,
+            color_stderr: around.colors(color, around.stderr_terminal),
+            bars: bars.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr())),
+        }
+    }
+
+    /// The face that the result gets.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Whether `-v` was given.
+    pub fn is_verbose(&self) -> bool {
+        self.verbosity >= Verbosity::Verbose
+    }
+
+    /// A line that stays: `verified  CoreOS Buildbot …`. `word` is one verb, the result of the stage.
+    pub fn stage(&self, word: &str, what: impl fmt::Display) {
+        if self.verbosity > Verbosity::Quiet {
+            self.say(Tone::Good, word, &what);
+        }
+    }
+
+    /// Like [`Term::stage`], under `-v` only.
+    pub fn detail(&self, word: &str, what: impl fmt::Display) {
+        if self.is_verbose() {
+            self.say(Tone::Faint, word, &what);
+        }
+    }
+
+    /// Like [`Term::detail`], under `-vv` only.
+    pub fn trace(&self, word: &str, what: impl fmt::Display) {
+        if self.verbosity == Verbosity::Everything {
+            self.say(Tone::Faint, word, &what);
+        }
+    }
+
+    /// Something that does not stop the work and that a person should know, whatever the verbosity.
+    pub fn warn(&self, what: impl fmt::Display) {
+        self.say(Tone::Warning, "warning", &what);
+    }
+
+    /// Starts to show how far a long step is. `label` is one verb, `fetching`; `total` is in bytes, where known.
+    pub fn progress(&self, label: &str, total: Option<u64>) -> Box<dyn Progress> {
+        match (&self.bars, self.verbosity) {
+            (_, Verbosity::Quiet) => Box::new(Silent),
+            (Some(bars), _) => Box::new(meter::Bar::start(bars, label, total)),
+            (None, _) => Box::new(meter::Lines::start(label, total)),
+        }
+    }
+
+    /// Tells a run in the chosen format: the result on standard output, what stopped it on standard error.
+    ///
+    /// # Errors
+    /// When standard output takes no more, for another reason than that its reader has gone.
+    pub fn tell(&self, report: &Report) -> Result<()> {
+        match self.format {
+            Format::Text => self.result(&text::render(report))?,
+            format => print(&document(format, report))?,
+        }
+        if let Some(fault) = &report.error {
+            self.fault(fault);
+        }
+        Ok(())
+    }
+
+    /// What a script is told in place of the result when a signal ends the run before. `report` is what is known.
+    pub fn prepare_last_word(&self, report: Report) {
+        let format = self.format;
+        if format == Format::Text {
+            return;
+        }
+        signals::prepare_last_word(Box::new(move |signal| {
+            let fault = Error::failed(format!("ended by {signal} before it could tell what it did"))
+                .with_cause("the tree is whole: as it was, or as the finished change left it")
+                .with_hint("run the command again");
+            // Nobody is left to be told that it cannot be written.
+            let _ = write(&document(format, &Report { error: Some(fault), ..report }));
+        }));
+    }
+
+    /// Writes a result to standard output.
+    ///
+    /// # Errors
+    /// As [`Term::tell`].
+    pub fn result(&self, text: &Styled) -> Result<()> {
+        print(&paint::paint(text, self.color_stdout))
+    }
+
+    /// What stopped the work, why, and what mends it.
+    pub fn fault(&self, fault: &Error) {
+        self.diagnose(&text::fault(fault));
+    }
+
+    fn say(&self, tone: Tone, word: &str, what: &dyn fmt::Display) {
+        let mut line = Styled::of(tone, format!("{word:<9}"));
+        line.push(Tone::Plain, format!(" {what}"));
+        if self.is_verbose() {
+            line.push(Tone::Faint, format!("  [{:.3} s]", self.started.elapsed().as_secs_f64()));
+        }
+        line.line(Tone::Plain, "");
+        self.diagnose(&line);
+    }
+
+    fn diagnose(&self, text: &Styled) {
+        let painted = paint::paint(text, self.color_stderr);
+        match &self.bars {
+            Some(bars) => bars.suspend(|| meter::to_stderr(&painted)),
+            None => meter::to_stderr(&painted),
+        }
+    }
+}
+
+/// The result as a script reads it; for people there is [`text::render`].
+fn document(format: Format, report: &Report) -> String {
+    match format {
+        Format::Json => format!("{:#}\n", json::document(report)),
+        Format::Github => github::render(report),
+        Format::Text => text::render(report).to_string(),
+    }
+}
+
+fn print(text: &str) -> Result<()> {
+    match signals::instead_of_last_word(|| write(text)) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.with_context(|| "standard output takes no more"),
+    }
+}
+
+fn write(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour_follows_choice_then_environment_then_terminal() {
+        let terminal =
+            Surroundings { stdout_terminal: true, stderr_terminal: true, ..Surroundings::default() };
+        let pipe = Surroundings::default();
+        let no_color = Surroundings { no_color: true, ..terminal };
+        let plain = Surroundings { plain: true, ..terminal };
+        for (around, choice, colored) in [
+            (terminal, ColorChoice::Auto, true),
+            (pipe, ColorChoice::Auto, false),
+            (no_color, ColorChoice::Auto, false),
+            (plain, ColorChoice::Auto, false),
+            (no_color, ColorChoice::Always, true),
+            (pipe, ColorChoice::Always, true),
+            (terminal, ColorChoice::Never, false),
+        ] {
+            let term = Term::within(around, Format::Text, choice, Verbosity::Normal);
+            assert_eq!((term.color_stdout, term.color_stderr), (colored, colored), "{around:?} {choice:?}");
+        }
+    }
+
+    #[test]
+    fn a_document_has_no_colour_even_on_a_terminal() {
+        let terminal =
+            Surroundings { stdout_terminal: true, stderr_terminal: true, ..Surroundings::default() };
+        let term = Term::within(terminal, Format::Json, ColorChoice::Always, Verbosity::Normal);
+        assert!(!term.color_stdout && term.color_stderr);
+    }
+
+    #[test]
+    fn bars_are_for_terminals() {
+        let terminal = Surroundings { stderr_terminal: true, ..Surroundings::default() };
+        let bars = |around, verbosity| {
+            Term::within(around, Format::Text, ColorChoice::Auto, verbosity).bars.is_some()
+        };
+        assert!(bars(terminal, Verbosity::Normal));
+        assert!(!bars(terminal, Verbosity::Quiet));
+        assert!(!bars(Surroundings { plain: true, ..terminal }, Verbosity::Normal));
+        assert!(!bars(Surroundings::default(), Verbosity::Verbose));
+    }
+}

@@ -1,0 +1,43 @@
+//! What `-v` tells of the way: what was read, whom to trust, what was asked.
+
+use crate::http::{Client, Rules};
+use crate::keyring::Keyring;
+use crate::repo::Tree;
+use crate::terminal::Term;
+use coreos_types::release::Board;
+use manifest::plan::common_mk::CommonMk;
+use manifest::plan::sources::Stage1Sources;
+
+/// A client that tells of each request and its answer.
+pub fn client(term: &Term, rules: Rules) -> Client {
+    let term = term.clone();
+    Client::new(rules).telling(move |what| term.detail("asked", what))
+}
+
+/// Tells whose signatures count.
+pub fn tell_trust(term: &Term, keyring: &Keyring) {
+    if !term.is_verbose() {
+        return;
+    }
+    for certificate in keyring.at_hand() {
+        let (fingerprint, name) = (certificate.fingerprint(), certificate.name().unwrap_or("no name"));
+        term.detail("trusted", format!("{fingerprint}, {name}"));
+    }
+}
+
+/// Tells what was read of a tree.
+pub(super) fn tell_tree(term: &Term, tree: &Tree, sources: &Stage1Sources, pins: &CommonMk) {
+    if !term.is_verbose() {
+        return;
+    }
+    let lines = |bytes: &[u8]| bytes.split_inclusive(|byte| *byte == b'\n').count();
+    let all: usize = sources.manifests.values().map(|bytes| lines(bytes)).sum();
+    let boards: Vec<&str> = sources.boards().into_iter().map(Board::id).collect();
+    let (root, count, boards) = (tree.root().display(), sources.manifests.len(), boards.join(" and "));
+    term.detail("tree", format!("{root}: {count} manifests of {all} lines for {boards}"));
+    let (release, systemd, url) = (pins.release(), pins.systemd(), pins.url_as_written());
+    term.detail("pinned", format!("{release} with systemd {systemd}, at {url}"));
+    for (path, bytes) in &sources.manifests {
+        term.trace("manifest", format!("{path}: {} lines", lines(bytes)));
+    }
+}
