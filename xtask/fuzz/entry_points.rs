@@ -8,15 +8,15 @@ use std::sync::LazyLock;
 use coreos_types::release::{Board, SystemdVersion};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use manifest::order::Order;
+use manifest::sort_order::Order;
 use manifest::plan::common_mk::CommonMk;
-use manifest::text::ManifestText;
+use manifest::file::ManifestText;
 use openpgp_policy::{Certificate, DetachedSignature, TrustPolicy, Verdicts, Verification};
 use pxe_image::{Digest, Scratch, Unsigned, VerifiedImage};
 use release_fixture::pack;
-use usr::contents::{parse_contents, systemd_of_packages};
+use usr::contents_list::{parse_contents, systemd_of_packages};
 use usr::elf;
-use usr::facts;
+use usr::file_info;
 use usr::identity::{Identity, files_to_read, parse_os_release};
 use usr::path::UsrPath;
 use usr::tree::UsrTree;
@@ -76,7 +76,7 @@ pub(crate) fn common_mk(bytes: &[u8]) {
 pub(crate) fn elf_file(bytes: &[u8]) {
     let _info = elf::parse(bytes);
     if let Ok(path) = UsrPath::new("lib64/systemd/libsystemd-shared-257.so") {
-        let _facts = facts::read(&path, bytes);
+        let _facts = file_info::read(&path, bytes);
     }
 }
 

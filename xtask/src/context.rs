@@ -7,7 +7,7 @@ use crate::cache::Cache;
 use crate::cli::{Globals, ImageFlags, MendFlags};
 use crate::config::Settings;
 use crate::repo::Tree;
-use crate::report::again::Again;
+use crate::report::invocation::Again;
 use crate::terminal::Term;
 use crate::verbose::tell_tree;
 use coreos_types::error::{Error, Result, ResultExt};

@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 
-use super::begun::Begun;
+use super::partial::Begun;
 use super::image::Image;
 use super::release::Judge;
-use super::road::{Proving, Road};
-use super::shelf::{OnShelf, Shelf};
-use super::stamp::Stamp;
+use super::image_store::{Proving, Road};
+use super::release_cache::{OnShelf, Shelf};
+use super::file_id::Stamp;
 use crate::http::{Download, MOST_IMAGE, Resume};
 use coreos_types::error::{Error, ErrorKind, Result, ResultExt};
 use pxe_image::VerifiedImage;

@@ -4,14 +4,14 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::kept::{self, Kept, Terms};
-use super::road::{Proving, Road};
-use super::stamp::Stamp;
+use super::tree_cache::{self, Kept, Terms};
+use super::image_store::{Proving, Road};
+use super::file_id::Stamp;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::provenance::Signer;
-use pxe_image::pass::{Content, pass};
+use pxe_image::ingest::{Content, pass};
 use pxe_image::{Digest, UsrImage};
-use usr::facts::Facts;
+use usr::file_info::Facts;
 use usr::path::UsrPath;
 use usr::tree::UsrTree;
 
@@ -55,8 +55,8 @@ impl Image {
         let file = open(&path)?;
         let stamp = Stamp::of(&file)?;
         let terms = road.terms(stamp, signature.as_deref());
-        let place = kept::place(&road.cache, &path).map_err(|_| "the cache cannot be used");
-        let why_not = match place.and_then(|place| kept::load(&place, &terms)) {
+        let place = tree_cache::place(&road.cache, &path).map_err(|_| "the cache cannot be used");
+        let why_not = match place.and_then(|place| tree_cache::load(&place, &terms)) {
             Ok(kept) => match road.signer_of_kept(&source, signature.as_deref(), &kept)? {
                 Some(signer) => {
                     road.term.detail("cache", format!("{source}: its tree is kept from an earlier run"));
@@ -214,7 +214,7 @@ impl Image {
         };
         let Some(terms) = self.terms.filter(|_| self.grown) else { return Ok((self.origin, tree)) };
         let kept = Kept { digest: self.origin.digest, hashes: self.hashes, tree };
-        kept::store(&road.cache, &self.path, &terms, &kept)?;
+        tree_cache::store(&road.cache, &self.path, &terms, &kept)?;
         Ok((self.origin, kept.tree))
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::sweep::{is_gone, sweep};
+use super::prune::{is_gone, sweep};
 use crate::atomic_file;
 use crate::report::{Report, html, json, markdown};
 use coreos_types::error::{Error, Result, ResultExt};
@@ -147,16 +147,16 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
-    use crate::report::sample;
+    use crate::report::fixtures;
 
     #[test]
     fn each_tree_has_its_own_last_run() {
         let cache = tempfile::tempdir().unwrap();
         let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        keep(cache.path(), one.path(), &sample::smoketest()).unwrap();
-        keep(cache.path(), one.path(), &sample::bump()).unwrap();
+        keep(cache.path(), one.path(), &fixtures::smoketest()).unwrap();
+        keep(cache.path(), one.path(), &fixtures::bump()).unwrap();
         let told = recall(cache.path(), one.path(), Face::Markdown).unwrap();
-        assert_eq!(told, markdown::render(&sample::bump()));
+        assert_eq!(told, markdown::render(&fixtures::bump()));
         let fault = recall(cache.path(), other.path(), Face::Html).unwrap_err();
         assert!(fault.message.contains(&other.path().display().to_string()), "{fault}");
         let files = fs::read_dir(folder(cache.path(), one.path())).unwrap().count();
@@ -169,12 +169,12 @@ mod tests {
         let trees = [(); 4].map(|()| tempfile::tempdir().unwrap());
         let [kept, gone, old, last] = trees.each_ref().map(tempfile::TempDir::path);
         for tree in [kept, gone, old] {
-            keep(cache.path(), tree, &sample::bump()).unwrap();
+            keep(cache.path(), tree, &fixtures::bump()).unwrap();
         }
         fs::remove_dir(gone).unwrap();
         let long_ago = SystemTime::now() - Duration::from_secs(31 * 24 * 3600);
         fs::File::open(folder(cache.path(), old)).unwrap().set_modified(long_ago).unwrap();
-        keep(cache.path(), last, &sample::bump()).unwrap();
+        keep(cache.path(), last, &fixtures::bump()).unwrap();
         let there = [kept, gone, old, last].map(|tree| recall(cache.path(), tree, Face::Html).is_ok());
         assert_eq!(there, [true, false, false, true]);
     }

@@ -12,20 +12,20 @@
 //! [`Road`] leads from a release, or from a file, to an [`Image`]. An image that was read before is not read again
 //! as long as it is the same file under the same trust ([`kept`]); its signature is judged again all the same.
 
-mod begun;
+mod partial;
 mod download;
-mod folder;
+mod dir;
 mod image;
-mod kept;
+mod tree_cache;
 pub mod last_report;
 mod release;
-mod road;
-mod shelf;
-pub mod signature;
-mod stamp;
-pub(super) mod sweep;
+mod image_store;
+mod release_cache;
+pub mod sig_file;
+mod file_id;
+pub(super) mod prune;
 
-pub use folder::Cache;
+pub use dir::Cache;
 pub use image::{Image, Origin};
 pub use release::{Judge, Wanted};
-pub use road::Road;
+pub use image_store::Road;

@@ -1,8 +1,8 @@
 //! From a release's number to its proved image: out of the cache, else over the network.
 
 use super::image::Image;
-use super::road::{Road, no_signature};
-use super::shelf::{OnShelf, Shelf};
+use super::image_store::{Road, no_signature};
+use super::release_cache::{OnShelf, Shelf};
 use crate::http::{MOST_IMAGE, MOST_SIGNATURE, ReleaseDir};
 use crate::terminal::Silent;
 use coreos_types::error::{Error, Result, ResultExt};

@@ -6,17 +6,17 @@ use crate::context::Context;
 use crate::git;
 use crate::images::Images;
 use crate::repo::transaction;
-use crate::report::again::Again;
+use crate::report::invocation::Again;
 use crate::report::commit::message;
 use crate::report::sizes::{self, Moment};
-use crate::report::{Report, needs};
+use crate::report::{Report, added_dependencies};
 use coreos_types::error::Result;
 use coreos_types::release::Release;
 use manifest::finding::Fix;
 use manifest::plan::bump::{Request, bump, relocated};
-use manifest::plan::edit::EditPlan;
+use manifest::plan::file_edits::EditPlan;
 use manifest::plan::sources::Stage1Sources;
-use manifest::remedy::Remedy;
+use manifest::suggestion::Remedy;
 
 /// Brings the images, plans the bump, and writes it unless asked not to.
 ///
@@ -141,5 +141,5 @@ pub(super) fn weigh(
         Moment { sources: &context.sources, trees: &old },
         Moment { sources: after, trees: &trees },
     );
-    report.needs = needs::of_added(fixes, after, &trees);
+    report.needs = added_dependencies::of_added(fixes, after, &trees);
 }

@@ -6,7 +6,7 @@ use crate::cli::{Diff, ImageFlags, MendFlags, Wanted};
 use crate::context::Context;
 use crate::images::Images;
 use crate::report::Report;
-use crate::report::changes::{Changes, compare, document, render};
+use crate::report::image_diff::{Changes, compare, document, render};
 use coreos_types::error::{Error, Result};
 use coreos_types::release::Release;
 use manifest::plan::bump::Unread;

@@ -7,9 +7,9 @@ use crate::context::Context;
 use crate::repo::transaction;
 use crate::report::Report;
 use coreos_types::error::Result;
-use manifest::plan::edit::EditPlan;
-use manifest::plan::lines::edit;
-use manifest::remedy::{LineEdit, Remedy};
+use manifest::plan::file_edits::EditPlan;
+use manifest::plan::edit_manifest::edit;
+use manifest::suggestion::{LineEdit, Remedy};
 
 /// Edits one manifest of the tree.
 ///

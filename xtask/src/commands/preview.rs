@@ -13,9 +13,9 @@ use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Release, SystemdVersion};
 use manifest::mend::Reach;
 use manifest::plan::bump::{Request, bump, relocated};
-use manifest::plan::edit::EditPlan;
-use manifest::plan::systemd::agreed;
-use usr::contents::{parse_contents, systemd_of_packages};
+use manifest::plan::file_edits::EditPlan;
+use manifest::plan::systemd_version::agreed;
+use usr::contents_list::{parse_contents, systemd_of_packages};
 use usr::identity;
 use usr::tree::UsrTree;
 

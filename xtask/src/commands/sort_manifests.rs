@@ -8,8 +8,8 @@ use crate::repo::transaction;
 use crate::report::Report;
 use crate::terminal::Term;
 use coreos_types::error::{Result, ResultExt};
-use manifest::plan::edit::EditPlan;
-use manifest::plan::sort::sort;
+use manifest::plan::file_edits::EditPlan;
+use manifest::plan::sort_manifests::sort;
 
 /// Puts the manifests of the tree in order; with `check` it only says what would change.
 ///

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::cache::signature;
+use crate::cache::sig_file;
 use openpgp_policy::{DetachedSignature, SignatureVerdict, Verdicts, Verification};
 
 use crate::cli::VerifySignature;
@@ -44,9 +44,9 @@ fn verdicts(flags: &VerifySignature, keyring: &Keyring, fetch: Option<Fetch<'_>>
 }
 
 fn read_signature(flags: &VerifySignature) -> Result<DetachedSignature> {
-    let path = flags.signature.clone().unwrap_or_else(|| signature::beside(&flags.file));
-    let bytes = signature::read(&path)?.ok_or_else(|| {
-        signature::missing(path.display())
+    let path = flags.signature.clone().unwrap_or_else(|| sig_file::beside(&flags.file));
+    let bytes = sig_file::read(&path)?.ok_or_else(|| {
+        sig_file::missing(path.display())
             .with_hint("download the `.sig` that stands beside the file, or name it: --signature FILE")
     })?;
     DetachedSignature::parse(&bytes, &path.display().to_string())

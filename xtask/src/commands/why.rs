@@ -3,7 +3,7 @@
 use crate::cli::{Drawing, MendFlags, Wanted, Why};
 use crate::context::Context;
 use crate::images::Images;
-use crate::report::styled::{Styled, Tone};
+use crate::report::styled_text::{Styled, Tone};
 use crate::report::{Report, why};
 use coreos_types::error::{Error, Result};
 use manifest::plan::bump::Trees;

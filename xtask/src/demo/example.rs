@@ -4,7 +4,7 @@
 
 use coreos_types::release::{BadWord, Board, Brand};
 use release_fixture::image::Image;
-use release_fixture::listed::with_listed;
+use release_fixture::from_paths::with_listed;
 
 /// The release that the tree is at, with its systemd.
 pub const BEFORE: (&str, &str) = ("991.0.0", "225");

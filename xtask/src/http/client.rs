@@ -6,11 +6,11 @@ use std::time::{Duration, Instant, SystemTime};
 use ureq::http::Response;
 use ureq::{Agent, Body};
 
-use super::address::Address;
+use super::url::Address;
 use super::download::Resume;
-use super::patience::{Patience, retry_after};
-use super::roots;
-use super::told::{Attempt, Trouble, trouble};
+use super::retry::{Patience, retry_after};
+use super::tls;
+use super::error::{Attempt, Trouble, trouble};
 use coreos_types::error::{Error, Result};
 
 /// Redirects that are followed, as browsers and curl do about.
@@ -190,7 +190,7 @@ impl Client {
             // A body that was encoded on the way has neither the signature's bytes nor the ranges of the file.
             .accept_encoding("identity");
         if address.secure {
-            config = config.tls_config(roots::tls(self.rules.certificates.clone())?);
+            config = config.tls_config(tls::tls(self.rules.certificates.clone())?);
         }
         if address.is_loopback() {
             config = config.proxy(None);

@@ -4,11 +4,11 @@ use std::io::{self, Read};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::address::Address;
-use super::answer::{self, Meaning, Why, meaning};
+use super::url::Address;
+use super::response::{self, Meaning, Why, meaning};
 use super::client::Client;
-use super::patience::Patience;
-use super::told::{Attempt, Trouble, io_trouble};
+use super::retry::Patience;
+use super::error::{Attempt, Trouble, io_trouble};
 use crate::terminal::Progress;
 use coreos_types::error::error_from_io;
 use coreos_types::error::{Error, Result};
@@ -196,8 +196,8 @@ impl Download<'_> {
                 _ => Ok(0),
             };
         }
-        if self.at == 0 && answer::looks_like_html(&out[..count]) {
-            return Err(Trouble::lasting(answer::html(&self.url)));
+        if self.at == 0 && response::looks_like_html(&out[..count]) {
+            return Err(Trouble::lasting(response::html(&self.url)));
         }
         self.at += count as u64;
         self.hold_to_limit(self.at).map_err(Trouble::lasting)?;

@@ -4,19 +4,19 @@
 //! ([`patience`]), by asking for the rest of the same entity ([`answer`]). What cannot be mended is told in words
 //! ([`told`]). Where files lie is [`ReleaseDir`]'s to know.
 
-mod address;
-mod answer;
+mod url;
+mod response;
 mod client;
 mod download;
-mod patience;
-mod place;
-mod roots;
-mod told;
+mod retry;
+mod release_dir;
+mod tls;
+mod error;
 
 pub use client::{Client, Rules};
 pub use download::{Download, Resume};
-pub use patience::Patience;
-pub use place::ReleaseDir;
+pub use retry::Patience;
+pub use release_dir::ReleaseDir;
 
 /// The most bytes that a detached signature may have.
 pub const MOST_SIGNATURE: u64 = 64 << 10;

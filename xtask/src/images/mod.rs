@@ -1,7 +1,7 @@
 //! The images of a run, one a board: brought, proved, and held against what was asked for.
 
-mod asked;
-mod places;
+mod expected;
+mod locations;
 mod remote;
 
 use std::collections::BTreeMap;
@@ -13,15 +13,15 @@ use crate::cli::{ImageFlags, MendFlags, Wanted};
 use crate::context::Context;
 use crate::report::ImageOrigin;
 use crate::terminal::Term;
-use asked::Asked;
+use expected::Asked;
 use coreos_types::error::{Error, Result};
 use coreos_types::provenance::Signer;
 use coreos_types::release::{Board, Channel, Release};
 use manifest::plan::bump::{Trees, Unread};
-pub(super) use places::{Places, road};
+pub(super) use locations::{Places, road};
 pub(super) use remote::latest;
 use remote::remote;
-use usr::names::needed_and_unread;
+use usr::name_index::needed_and_unread;
 use usr::path::UsrPath;
 
 /// More rounds of reading than any chain of needs is deep.
@@ -268,12 +268,12 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
-    use crate::report::sample;
+    use crate::report::fixtures;
 
     #[test]
     fn the_key_that_signed_is_called_what_it_is() {
         let mut told = String::new();
-        for mut origin in sample::bump().images {
+        for mut origin in fixtures::bump().images {
             told += &(sentence(&origin) + "\n");
             if let Some(signer) = &mut origin.signature {
                 signer.subkey = signer.primary.clone();

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::asked::Asked;
-use super::places::Places;
+use super::expected::Asked;
+use super::locations::Places;
 use super::{Images, Opened, side_by_side};
 use crate::cache::{Road, Wanted};
 use crate::http::ReleaseDir;

@@ -6,7 +6,7 @@ use super::{Report, short};
 use coreos_types::provenance::Signer;
 use coreos_types::release::Brand;
 use manifest::finding::{Fix, FixKind};
-use usr::name;
+use usr::lossless_text;
 
 /// Subject, blank line, and the fixes by kind.
 pub fn message(report: &Report) -> String {
@@ -32,7 +32,7 @@ pub fn message(report: &Report) -> String {
             let _ = writeln!(out, "signed {signed_at} by {primary} ({} {subkey})", signer.key());
         }
     }
-    name::readable(&out).into_owned()
+    lossless_text::readable(&out).into_owned()
 }
 
 /// `stage1: update to CoreOS 1032.0.0 and systemd v229`.
@@ -72,7 +72,7 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
-    use crate::report::sample;
+    use crate::report::fixtures;
 
     #[test]
     fn subject_and_fixes_by_kind() {
@@ -88,12 +88,12 @@ mod tests {
             Image of amd64-usr: https://alpha.release.core-os.net/amd64-usr/1032.0.0/x.cpio.gz
             sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a
             signed 2016-04-28T10:00:00Z by 04127D0BFABEC8871FFB2CCE50E0885593D2DCB4 (subkey DBFC52DBB963767AD20BA90807FA9ED31CB5FA26)
-        "#]].assert_eq(&message(&sample::bump()));
+        "#]].assert_eq(&message(&fixtures::bump()));
     }
 
     #[test]
     fn a_systemd_that_stays_is_not_in_the_subject() {
-        let mut report = sample::bump();
+        let mut report = fixtures::bump();
         report.systemd = report.systemd.map(|(from, _)| (from, from));
         report.images[0].os_release.insert("ID".into(), "flatcar".into());
         assert_eq!(subject(&report), "stage1: update to Flatcar 1032.0.0");

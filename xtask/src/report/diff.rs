@@ -1,16 +1,16 @@
 //! A unified diff with the reason of each change at the line's side.
 
 use super::Report;
-use super::styled::{Styled, Tone};
+use super::styled_text::{Styled, Tone};
 use manifest::finding::Fix;
-use manifest::plan::edit::FileEdit;
-use usr::name;
+use manifest::plan::file_edits::FileEdit;
+use usr::lossless_text;
 
 /// The diff of one file. Its `+` and `-` lines end in `    # reason`; without those it is what git shows.
 pub(super) fn annotated(report: &Report, edit: &FileEdit) -> Styled {
     let diff = edit.diff();
     // As `Styled` will have it, so that columns fit; a fix is compared in the same form.
-    let diff = name::readable(&diff);
+    let diff = lossless_text::readable(&diff);
     let lines: Vec<&str> = diff.lines().collect();
     let reasons = Reasons::of(report, edit, &lines);
     let column = lines
@@ -72,8 +72,8 @@ impl Reasons {
 
 /// The line that carries a fix's reason: the new one where the diff shows it, else the old one.
 fn side(fix: &Fix, lines: &[&str]) -> Option<String> {
-    let new = fix.to.as_ref().map(|to| format!("+{}", name::readable(to)));
-    let old = fix.from.as_ref().map(|from| format!("-{}", name::readable(from)));
+    let new = fix.to.as_ref().map(|to| format!("+{}", lossless_text::readable(to)));
+    let old = fix.from.as_ref().map(|from| format!("-{}", lossless_text::readable(from)));
     [new, old].into_iter().flatten().find(|line| lines.contains(&line.as_str()))
 }
 

@@ -3,7 +3,7 @@
 use super::summary::summary;
 use super::{Outcome, Report};
 use manifest::finding::{Finding, Severity};
-use usr::name;
+use usr::lossless_text;
 
 /// One annotation a finding, failed check or error, then the summary.
 pub fn render(report: &Report) -> String {
@@ -30,7 +30,7 @@ pub fn render(report: &Report) -> String {
         out.push_str(line);
         out.push('\n');
     }
-    name::readable(&out).into_owned()
+    lossless_text::readable(&out).into_owned()
 }
 
 fn one_finding(finding: &Finding, hint: &str) -> String {
@@ -69,7 +69,7 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
-    use crate::report::sample;
+    use crate::report::fixtures;
     use coreos_types::error::Error;
 
     #[test]
@@ -78,15 +78,15 @@ mod tests {
             ::error file=stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest,line=1::bin/systemctl: bin/systemctl is not in the image of 1032.0.0%0Ahint: cargo xtask verify-manifests --fix --drop-missing
             2 files changed for 1032.0.0 (1 added, 1 renamed); 1 error is left for a person
         "#]]
-        .assert_eq(&render(&sample::bump()));
+        .assert_eq(&render(&fixtures::bump()));
     }
 
     /// GitHub shows an annotation in a diff by its file and line.
     #[test]
     fn what_has_a_manifest_and_no_line_on_disk_is_at_its_top() {
-        let mut report = sample::bump();
+        let mut report = fixtures::bump();
         report.findings[0].line = None;
-        report.checks = sample::smoketest().checks;
+        report.checks = fixtures::smoketest().checks;
         expect![[r#"
             ::error file=stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest,line=1::bin/systemctl: bin/systemctl is not in the image of 1032.0.0%0Ahint: cargo xtask verify-manifests --fix --drop-missing
             ::error file=stage1/usr_from_coreos/manifest-amd64-usr.d/bash.manifest,line=1,title=link bin/bash::libtinfo.so.6 is not found%0Ahint: cargo xtask verify-manifests --fix
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn what_could_be_read_as_syntax_is_escaped() {
-        let mut report = sample::bump();
+        let mut report = fixtures::bump();
         report.findings[0].file = "a,b:c%d".into();
         report.findings[0].message = "100 %\r\n::warning::x".into();
         let text = render(&report);

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::needs::Need;
+use super::added_dependencies::Need;
 use super::sizes::ManifestSizes;
 use super::{ImageOrigin, Report};
 use coreos_types::error::Error;
 use manifest::finding::{Finding, Fix};
-use usr::name;
+use usr::lossless_text;
 
 /// The whole document. Strings of JSON hold no bytes: one that is no UTF-8 stands as `\xNN` in every place.
 pub fn document(report: &Report) -> Value {
@@ -16,7 +16,7 @@ pub fn document(report: &Report) -> Value {
 
 fn portable(value: Value) -> Value {
     match value {
-        Value::String(text) => Value::String(name::portable(&text).into_owned()),
+        Value::String(text) => Value::String(lossless_text::portable(&text).into_owned()),
         Value::Array(values) => values.into_iter().map(portable).collect(),
         Value::Object(entries) => entries.into_iter().map(|(key, value)| (key, portable(value))).collect(),
         other => other,

@@ -1,11 +1,11 @@
 //! The report as Markdown fit for the body of a pull request (GitHub's dialect, mermaid included).
 
-use super::needs::Need;
+use super::added_dependencies::Need;
 use super::sizes::{change, libraries, maybe, rootfs, total};
 use super::summary::{count, fix_counts, left};
 use super::{Report, short};
 use manifest::finding::{Finding, Severity};
-use usr::name;
+use usr::lossless_text;
 
 /// GitHub takes bodies of up to 65,536 characters; the diff, which the pull request shows anyway, goes first.
 const MAX_CHARS: usize = 60_000;
@@ -22,9 +22,9 @@ pub fn render(report: &Report) -> String {
         out.push_str(&section);
     }
     out.push_str(&provenance(report));
-    let mut out = name::readable(&out).into_owned();
+    let mut out = lossless_text::readable(&out).into_owned();
     let diff = diff(report);
-    let diff = name::readable(&diff);
+    let diff = lossless_text::readable(&diff);
     if out.chars().count() + diff.chars().count() <= MAX_CHARS {
         out.push_str(&diff);
     }
@@ -249,7 +249,7 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
-    use crate::report::sample;
+    use crate::report::fixtures;
 
     #[test]
     fn a_bump_as_the_body_of_a_pull_request() {
@@ -317,7 +317,7 @@ mod tests {
             ```
 
             </details>
-        "###]].assert_eq(&render(&sample::bump()));
+        "###]].assert_eq(&render(&fixtures::bump()));
     }
 
     #[test]
@@ -329,7 +329,7 @@ mod tests {
 
     #[test]
     fn a_body_of_300_changes_fits() {
-        let report = sample::with_changes(300);
+        let report = fixtures::with_changes(300);
         let body = render(&report);
         assert!(body.chars().count() < 65_536, "{}", body.chars().count());
         assert!(body.contains("… and 100 more."));

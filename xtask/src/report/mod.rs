@@ -1,32 +1,32 @@
 //! How a run is told: one [`Report`], several faces.
 
-pub mod again;
-pub mod changes;
+pub mod invocation;
+pub mod image_diff;
 pub mod commit;
 pub mod github;
 pub mod html;
 pub mod json;
 pub mod markdown;
-pub mod needs;
+pub mod added_dependencies;
 pub mod sizes;
-pub mod styled;
+pub mod styled_text;
 pub mod text;
 pub mod why;
 
 mod diff;
 #[cfg(test)]
-pub(crate) mod sample;
+pub(crate) mod fixtures;
 mod summary;
 
 use std::collections::BTreeMap;
 
-use again::Again;
+use invocation::Again;
 
 use coreos_types::error::{Error, ErrorKind};
 use coreos_types::provenance::Signer;
 use coreos_types::release::{Board, Channel, Release, SystemdVersion};
 use manifest::finding::{Finding, Fix, Severity};
-use manifest::plan::edit::EditPlan;
+use manifest::plan::file_edits::EditPlan;
 
 /// `--format`: the face that a run's result gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -67,14 +67,14 @@ pub struct Report {
     pub plan: EditPlan,
     /// The bytes of every listed path, by manifest ([`sizes::compare`]).
     pub sizes: Vec<sizes::ManifestSizes>,
-    /// Who needs what was added ([`needs::of_added`]).
-    pub needs: Vec<needs::Need>,
+    /// Who needs what was added ([`added_dependencies::of_added`]).
+    pub needs: Vec<added_dependencies::Need>,
     /// What smoketest checked.
     pub checks: Vec<Check>,
     /// What a face prints ahead of everything else (`fetch`: the path, `why`: the tree).
     pub output: Vec<String>,
     /// The same with tones, behind `output`.
-    pub drawing: styled::Styled,
+    pub drawing: styled_text::Styled,
     /// Keys that one command alone adds to the JSON document.
     pub extra: BTreeMap<&'static str, serde_json::Value>,
     /// What stopped the work.

@@ -7,7 +7,7 @@ use coreos_types::release::{Board, Flavor};
 use manifest::finding::FixKind;
 use manifest::plan::bump::Trees;
 use manifest::plan::sources::Stage1Sources;
-use usr::name;
+use usr::lossless_text;
 use usr::path::UsrPath;
 use usr::tree::{Kind, UsrTree};
 
@@ -66,7 +66,7 @@ pub fn compare(before: Moment<'_>, after: Moment<'_>) -> Vec<ManifestSizes> {
 /// The size of each line of one manifest.
 fn sizes(moment: Moment<'_>, board: Board, file: &str) -> BTreeMap<String, Option<u64>> {
     let tree = moment.trees.get(&board);
-    let text = moment.sources.manifests.get(file).map(|bytes| name::from_bytes(bytes));
+    let text = moment.sources.manifests.get(file).map(|bytes| lossless_text::from_bytes(bytes));
     text.iter()
         .flat_map(|text| text.lines())
         .map(str::trim)
@@ -203,7 +203,7 @@ pub(super) fn change(before: Option<u64>, after: Option<u64>) -> String {
 mod tests {
     use super::*;
     use manifest::plan::sources::Listing;
-    use usr::facts::Facts;
+    use usr::file_info::Facts;
     use usr::tree::Node;
 
     fn tree(files: &[(&str, u64)], links: &[(&str, &str)]) -> UsrTree {

@@ -1,6 +1,6 @@
 //! The one line at the end: what was done, what is left, what comes next.
 
-use super::styled::Tone;
+use super::styled_text::Tone;
 use super::{Outcome, Report};
 use manifest::finding::{FixKind, Severity};
 

@@ -1,7 +1,7 @@
 //! The report for a person at a terminal: the diff with its reasons, what is left, one line that sums it up.
 
 use super::diff::annotated;
-use super::styled::{Styled, Tone};
+use super::styled_text::{Styled, Tone};
 use super::summary::summary;
 use super::{Check, Outcome, Report};
 use coreos_types::error::Error;
@@ -137,7 +137,7 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
-    use crate::report::sample;
+    use crate::report::fixtures;
 
     #[test]
     fn a_bump_is_a_diff_with_reasons_and_one_line() {
@@ -165,7 +165,7 @@ mod tests {
 
             2 files changed for 1032.0.0 (1 added, 1 renamed); 1 error is left for a person
         "#]]
-        .assert_eq(&render(&sample::bump()).to_string());
+        .assert_eq(&render(&fixtures::bump()).to_string());
     }
 
     #[test]
@@ -194,6 +194,6 @@ mod tests {
 
             1 check failed of 5 (1 skipped)
         "#]]
-        .assert_eq(&render(&sample::smoketest()).to_string());
+        .assert_eq(&render(&fixtures::smoketest()).to_string());
     }
 }

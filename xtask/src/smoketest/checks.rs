@@ -1,11 +1,11 @@
 //! The checks of a run as they come in: told on the way, kept for the report.
 
 use crate::context::Context;
-use crate::report::again::Again;
+use crate::report::invocation::Again;
 use crate::report::{Check, Outcome};
 use coreos_types::release::{Board, Flavor};
-use manifest::remedy::Remedy;
-use manifest::text::ManifestText;
+use manifest::suggestion::Remedy;
+use manifest::file::ManifestText;
 
 /// Every check so far.
 pub(super) struct Checks<'a> {

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::smoketest::link_check::{self, LinkCheck, Linked};
 use coreos_types::error::Result;
 use manifest::finding::{Finding, Severity};
-use manifest::remedy::Remedy;
+use manifest::suggestion::Remedy;
 use usr::path::UsrPath;
 
 /// Asks the loader; one check a file, and one that sums them up. `findings` are those of the check of the manifests,

@@ -22,7 +22,7 @@ use crate::smoketest::rootfs::Rootfs;
 use checks::Checks;
 use coreos_types::error::{Result, ResultExt};
 use coreos_types::release::{Board, Flavor};
-use manifest::remedy::Remedy;
+use manifest::suggestion::Remedy;
 
 /// One root filesystem under test, and what belongs to it.
 struct Subject {

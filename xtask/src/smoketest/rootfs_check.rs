@@ -7,7 +7,7 @@ use super::checks::{self, Checks};
 use crate::context::Context;
 use crate::smoketest::rootfs::compare;
 use coreos_types::error::Result;
-use manifest::remedy::Remedy;
+use manifest::suggestion::Remedy;
 use usr::path::UsrPath;
 use usr::tree::{End, Kind};
 

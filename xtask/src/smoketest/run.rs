@@ -11,8 +11,8 @@ use crate::smoketest::boot::rkt::{GUIDES_APP, RktRun};
 use crate::smoketest::boot::{Boot, Verdict, diagnosis::Lack, nspawn, rkt, vm};
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::release::SystemdVersion;
-use manifest::remedy::Remedy;
-use usr::link::{BrokenWay, Unreached};
+use manifest::suggestion::Remedy;
+use usr::ldso::{BrokenWay, Unreached};
 
 /// Runs every root filesystem of this machine's board.
 ///

@@ -3,8 +3,8 @@
 //! Standard output carries the result of a command, standard error everything said on the way. Colour and bars
 //! are for terminals; `NO_COLOR`, `CI` and `TERM=dumb` turn them off (<https://no-color.org>).
 
-mod meter;
-mod paint;
+mod progress;
+mod ansi;
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -12,8 +12,8 @@ use std::time::Instant;
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 
-pub use self::meter::{Progress, Silent};
-use crate::report::styled::{Styled, Tone};
+pub use self::progress::{Progress, Silent};
+use crate::report::styled_text::{Styled, Tone};
 use crate::report::{Format, Report, github, json, text};
 use crate::signals;
 use coreos_types::error::{Error, Result, ResultExt};
@@ -159,8 +159,8 @@ impl Term {
     pub fn progress(&self, label: &str, total: Option<u64>) -> Box<dyn Progress> {
         match (&self.bars, self.verbosity) {
             (_, Verbosity::Quiet) => Box::new(Silent),
-            (Some(bars), _) => Box::new(meter::Bar::start(bars, label, total)),
-            (None, _) => Box::new(meter::Lines::start(label, total)),
+            (Some(bars), _) => Box::new(progress::Bar::start(bars, label, total)),
+            (None, _) => Box::new(progress::Lines::start(label, total)),
         }
     }
 
@@ -199,7 +199,7 @@ impl Term {
     /// # Errors
     /// As [`Term::tell`].
     pub fn result(&self, text: &Styled) -> Result<()> {
-        print(&paint::paint(text, self.color_stdout))
+        print(&ansi::paint(text, self.color_stdout))
     }
 
     /// What stopped the work, why, and what mends it.
@@ -218,10 +218,10 @@ impl Term {
     }
 
     fn diagnose(&self, text: &Styled) {
-        let painted = paint::paint(text, self.color_stderr);
+        let painted = ansi::paint(text, self.color_stderr);
         match &self.bars {
-            Some(bars) => bars.suspend(|| meter::to_stderr(&painted)),
-            None => meter::to_stderr(&painted),
+            Some(bars) => bars.suspend(|| progress::to_stderr(&painted)),
+            None => progress::to_stderr(&painted),
         }
     }
 }

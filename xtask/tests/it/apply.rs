@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use manifest::plan::edit::EditPlan;
+use manifest::plan::file_edits::EditPlan;
 use manifest::plan::sources::{COMMON_MK, Stage1Sources};
 use xtask::repo::Tree;
 

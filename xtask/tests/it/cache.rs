@@ -13,7 +13,7 @@ use coreos_types::error::{ErrorKind, Result};
 use coreos_types::release::Brand;
 use release_fixture::certificate::Certificate;
 use release_fixture::server::Trouble;
-use usr::facts::Facts;
+use usr::file_info::Facts;
 use usr::path::UsrPath;
 use xtask::cache::Image;
 

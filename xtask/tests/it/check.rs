@@ -15,7 +15,7 @@ use release_fixture::elf::ElfStub;
 use release_fixture::image::Image;
 use usr::elf::DlopenPriority;
 use xtask::demo::example;
-use xtask::report::again::Again;
+use xtask::report::invocation::Again;
 
 use crate::bump::{SYSTEMD, sources};
 

@@ -8,7 +8,7 @@ use release_fixture::image::Image;
 use release_fixture::pack;
 use release_fixture::release::{Site, publish};
 use usr::elf::{self, DlopenPriority};
-use usr::facts::Facts;
+use usr::file_info::Facts;
 use usr::identity::{self, Identity};
 use usr::path::UsrPath;
 

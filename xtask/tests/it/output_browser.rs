@@ -7,9 +7,9 @@ use std::process::Command;
 use coreos_types::provenance::Signer;
 use coreos_types::release::{Board, Flavor};
 use manifest::finding::{Finding, FindingKind, Fix, FixKind, Severity};
-use manifest::plan::edit::{EditPlan, FileEdit};
-use manifest::remedy::Remedy;
-use xtask::report::needs::Need;
+use manifest::plan::file_edits::{EditPlan, FileEdit};
+use manifest::suggestion::Remedy;
+use xtask::report::added_dependencies::Need;
 use xtask::report::sizes::{ManifestSizes, PathSize};
 use xtask::report::{ImageOrigin, Report, html};
 

@@ -4,8 +4,8 @@ use coreos_types::error::Error;
 use coreos_types::provenance::Signer;
 use coreos_types::release::{Board, Flavor};
 use manifest::finding::{Finding, FindingKind, Fix, FixKind, Severity};
-use manifest::plan::edit::{EditPlan, FileEdit};
-use manifest::remedy::Remedy;
+use manifest::plan::file_edits::{EditPlan, FileEdit};
+use manifest::suggestion::Remedy;
 use serde_json::{Value, json};
 use xtask::report::{Check, ImageOrigin, Outcome, Report, json::document};
 

@@ -1,22 +1,22 @@
 //! What is wrong with the manifests of a board, all of it at once.
 
-mod burden;
+mod dependents;
 mod describe;
 mod unseen;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{Finding, FindingKind};
-use super::form;
-use super::index::ImageIndex;
-use super::needs::{DlopenLevel, Needs, Unmet};
-use super::remedy::Remedy;
-use super::stage::{FlavorFiles, Home, Stage, Texts};
-use super::successor::{Fate, Surroundings, successor};
-use burden::Ties;
+use super::malformed_line;
+use super::image_index::ImageIndex;
+use super::dependencies::{DlopenLevel, Needs, Unmet};
+use super::suggestion::Remedy;
+use super::selection::{FlavorFiles, Home, Stage, Texts};
+use super::replacement::{Fate, Surroundings, successor};
+use dependents::Ties;
 use describe::Telling;
-use usr::facts::Facts;
-use usr::link::Load;
+use usr::file_info::Facts;
+use usr::ldso::Load;
 use usr::path::UsrPath;
 use usr::tree::{End, Kind};
 
@@ -111,7 +111,7 @@ impl<'a> Checker<'a, '_> {
         let wanted = self.needs.unmet.keys().cloned().collect();
         for file in &self.stage.of.files {
             let Some((&file, text)) = self.texts.get_key_value(file.as_str()) else { continue };
-            let strays = form::strays(text, self.index);
+            let strays = malformed_line::strays(text, self.index);
             for stray in &strays {
                 let home = Home { file, line: stray.index + 1 };
                 self.tell(FindingKind::Tidy, home, &stray.line, Telling::stray(stray));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::remedy::Remedy;
+use super::suggestion::Remedy;
 use coreos_types::release::{Board, Flavor};
 
 /// What is wrong with a line of a manifest, or with its absence.

@@ -4,19 +4,19 @@
 //! the manifests, and what it leaves is what [`check`] then finds.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "unit tests make files and take the time"))]
 
-pub mod byname;
+pub mod known_dlopens;
 pub mod check;
-pub mod draft;
+pub mod editor;
 pub mod finding;
-pub mod form;
-pub mod index;
-pub mod library;
+pub mod malformed_line;
+pub mod image_index;
+pub mod library_name;
 pub mod mend;
-pub mod needs;
-pub mod order;
+pub mod dependencies;
+pub mod sort_order;
 pub mod plan;
-pub mod remedy;
-pub mod stage;
-pub mod successor;
-pub mod text;
-pub mod units;
+pub mod suggestion;
+pub mod selection;
+pub mod replacement;
+pub mod file;
+pub mod exec_references;

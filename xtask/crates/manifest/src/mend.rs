@@ -6,16 +6,16 @@ mod vanished;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::listed_paths;
-use super::draft::Draft;
+use super::editor::Draft;
 use super::finding::FixKind;
-use super::form;
-use super::index::ImageIndex;
-use super::library::{LibraryName, Shape};
-use super::needs::{DlopenLevel, Needs};
-use super::stage::{FlavorFiles, Stage, Texts};
-use super::successor::{Fate, Surroundings, successor};
+use super::malformed_line;
+use super::image_index::ImageIndex;
+use super::library_name::{LibraryName, Shape};
+use super::dependencies::{DlopenLevel, Needs};
+use super::selection::{FlavorFiles, Stage, Texts};
+use super::replacement::{Fate, Surroundings, successor};
 use additions::{Addition, Habits};
-use usr::facts::Facts;
+use usr::file_info::Facts;
 use usr::path::UsrPath;
 pub use vanished::offer_additions;
 
@@ -97,7 +97,7 @@ impl Mend<'_> {
     fn tidy(&mut self) {
         for file in &self.files {
             let Some(draft) = self.drafts.get_mut(file) else { continue };
-            let strays = form::strays(draft.text(), self.index);
+            let strays = malformed_line::strays(draft.text(), self.index);
             // From the last line up, so that the indices stay right; rewriting moves lines, so it comes last.
             for stray in strays.iter().rev().filter(|stray| stray.becomes.is_none()) {
                 draft.drop_at(stray.index, &stray.because);

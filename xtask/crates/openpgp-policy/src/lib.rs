@@ -12,17 +12,17 @@
 mod armor;
 mod certificate;
 mod hash;
-mod judge;
+mod policy;
 mod packet;
 mod signature;
-mod standing;
+mod key_validity;
 mod subpacket;
 mod trust;
-mod verdict;
+mod result;
 mod verify;
 
 pub use certificate::Certificate;
 pub use signature::DetachedSignature;
 pub use trust::{CLOCK_SKEW, COREOS, FLATCAR, Fingerprint, Pin, SHA1_ENDS, TrustPolicy};
-pub use verdict::{SignatureVerdict, Verdict, Verdicts};
+pub use result::{SignatureVerdict, Verdict, Verdicts};
 pub use verify::Verification;

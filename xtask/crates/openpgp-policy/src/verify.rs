@@ -2,10 +2,10 @@
 
 use super::certificate::{Certificate, merged};
 use super::hash::{Hash, Hasher};
-use super::judge::{Judged, judge};
+use super::policy::{Judged, judge};
 use super::signature::DetachedSignature;
 use super::trust::TrustPolicy;
-use super::verdict::{Verdicts, closed, refused, unknown};
+use super::result::{Verdicts, closed, refused, unknown};
 
 /// A verification under way. It owns all that it needs, so it can be fed from a thread of its own.
 pub struct Verification {

@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 
 use backhand::compression::CompressionAction;
 
-use super::compressors::BLOCKS;
+use super::decompress::BLOCKS;
 use super::tables::{Layout, Stored, Tables, broken, told};
 use coreos_types::error::{Result, catch_panic};
 

@@ -5,21 +5,21 @@
 //! then [`UsrImage`] opens it.
 
 mod blocks;
-mod chunks;
-mod compressors;
-mod gunzip;
-pub mod pass;
-mod scratch;
+mod broadcast;
+mod decompress;
+mod gzip;
+pub mod ingest;
+mod temp_file;
 mod superblock;
 mod tables;
-mod unpack;
-mod usr_image;
+mod extract;
+mod usr_squashfs;
 mod verified;
 
-pub use pass::{Content, Digest, Passed, Watch};
-pub use scratch::Scratch;
-pub use unpack::Limits;
-pub use usr_image::UsrImage;
+pub use ingest::{Content, Digest, Passed, Watch};
+pub use temp_file::Scratch;
+pub use extract::Limits;
+pub use usr_squashfs::UsrImage;
 pub use verified::{Proving, Unsigned, VerifiedImage};
 
 #[cfg(test)]

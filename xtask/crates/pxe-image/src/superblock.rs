@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use super::compressors::TABLE_BLOCK;
+use super::decompress::TABLE_BLOCK;
 use super::tables::broken;
 use coreos_types::error::{Error, Result, ResultExt};
 

@@ -12,11 +12,11 @@ use backhand::Squashfs;
 use backhand::compression::Compressor;
 use backhand::v4::inode::{Inode, InodeInner};
 
-use super::compressors;
+use super::decompress;
 use super::superblock::{self, MOST_NODES};
 use coreos_types::error::{Error, Result, ResultExt, catch_panic};
-use usr::facts::Facts;
-use usr::name;
+use usr::file_info::Facts;
+use usr::lossless_text;
 use usr::path::UsrPath;
 use usr::tree::{Kind, Node, UsrTree};
 
@@ -80,7 +80,7 @@ pub(super) fn read(file: &File) -> Result<Tables> {
     file.rewind().with_context(|| "cannot go back to the start of the unpacked image")?;
     let read = || {
         let reader = BufReader::with_capacity(64 * 1024, file);
-        Squashfs::from_reader_with_offset_and_kind(reader, 0, compressors::kind_of_tables())
+        Squashfs::from_reader_with_offset_and_kind(reader, 0, decompress::kind_of_tables())
     };
     let squashfs = catch_panic("the squashfs reader", read)?
         .map_err(|error| broken("its tables cannot be read").with_cause(told(&error)))?;
@@ -191,7 +191,7 @@ impl Walk<'_> {
             _ => 0,
         };
         self.taken.node(&path, blocks)?;
-        let text = |target: &[u8]| Kind::Symlink(name::from_bytes(target).into_owned());
+        let text = |target: &[u8]| Kind::Symlink(lossless_text::from_bytes(target).into_owned());
         let kind = match &inode.inner {
             InodeInner::BasicFile(f) => self.file(
                 &path,
@@ -267,7 +267,7 @@ fn entry<'a>(bytes: &mut &'a [u8], base: u32) -> Option<DirEntry<'a>> {
     let plain =
         !matches!(name, b"" | b"." | b"..") && !name.contains(&b'/') && !name.contains(&0) && length <= 255;
     let inode = base.checked_add_signed(i32::from(offset))?;
-    plain.then(|| DirEntry { inode, name: name::from_bytes(name) })
+    plain.then(|| DirEntry { inode, name: lossless_text::from_bytes(name) })
 }
 
 fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {

@@ -7,7 +7,7 @@ use backhand::compression::Compressor;
 use backhand::{FilesystemCompressor, FilesystemWriter, NodeHeader};
 use expect_test::expect;
 
-use super::pass::{Content, Digest, Watch, pass};
+use super::ingest::{Content, Digest, Watch, pass};
 use super::{Limits, Scratch, UsrImage};
 use coreos_types::error::Result;
 use usr::path::UsrPath;

@@ -3,10 +3,10 @@
 use std::fs::File;
 use std::io::Read;
 
-use super::pass::{Content, Digest, Watch, pass};
-use super::scratch::Scratch;
-use super::unpack::Limits;
-use super::usr_image::UsrImage;
+use super::ingest::{Content, Digest, Watch, pass};
+use super::temp_file::Scratch;
+use super::extract::Limits;
+use super::usr_squashfs::UsrImage;
 use coreos_types::error::{Error, Result};
 use coreos_types::provenance::Signer;
 use openpgp_policy::Verification;

@@ -6,8 +6,8 @@
 use coreos_types::release::Board;
 use usr::elf::{DlopenNote, DlopenPriority, ElfInfo, VersionNeed};
 
-mod bytes;
-mod form;
+mod writer;
+mod encoding;
 mod tables;
 
 /// Describes one stub. Everything is kept as the [`ElfInfo`] that a reader of the bytes must find.
@@ -143,6 +143,6 @@ impl ElfStub {
 
     /// The file.
     pub fn bytes(&self) -> Vec<u8> {
-        bytes::write(&self.info)
+        writer::write(&self.info)
     }
 }

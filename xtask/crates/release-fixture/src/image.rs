@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::elf::ElfStub;
-use super::side_files;
+use super::metadata_files;
 use coreos_types::release::{Board, Brand, Release};
-use usr::facts;
+use usr::file_info;
 use usr::path::UsrPath;
 use usr::tree::{Kind, Node, UsrTree};
 
@@ -48,7 +48,7 @@ impl Image {
             (Brand::Flatcar, _) => image = image.link("sbin", "bin"),
         }
         let lib = image.lib();
-        for (path, text) in side_files::identity(&image, lib) {
+        for (path, text) in metadata_files::identity(&image, lib) {
             image = image.text(&path, &text);
         }
         image
@@ -188,7 +188,7 @@ impl Content {
         let kind = match self {
             Content::Elf(_) | Content::Bytes(_) => {
                 let bytes = self.bytes().unwrap_or_default();
-                Kind::File { size: bytes.len() as u64, facts: facts::read(path, &bytes) }
+                Kind::File { size: bytes.len() as u64, facts: file_info::read(path, &bytes) }
             }
             Content::Link(target) => Kind::Symlink(target.clone()),
             Content::Directory => Kind::Directory,

@@ -8,8 +8,8 @@
 pub mod certificate;
 pub mod elf;
 pub mod image;
-pub mod listed;
+pub mod from_paths;
 pub mod pack;
 pub mod release;
 pub mod server;
-mod side_files;
+mod metadata_files;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::certificate::Certificate;
 use super::image::Image;
-use super::{pack, side_files};
+use super::{metadata_files, pack};
 use coreos_types::error::Result;
 
 /// The files of a release server by their path below the server's root, `amd64-usr/1032.0.0/version.txt`.
@@ -30,8 +30,8 @@ pub fn publish(site: &mut Site, image: &Image, certificate: &Certificate) -> Res
 pub fn files(image: &Image) -> Result<Vec<(&'static str, Vec<u8>)>> {
     Ok(vec![
         (image.brand.pxe_image(), pack::pxe_image(image)?),
-        ("version.txt", side_files::version_txt(image).into_bytes()),
-        (image.brand.contents_list(), side_files::contents(image).into_bytes()),
-        (image.brand.packages_list(), side_files::packages(image).into_bytes()),
+        ("version.txt", metadata_files::version_txt(image).into_bytes()),
+        (image.brand.contents_list(), metadata_files::contents(image).into_bytes()),
+        (image.brand.packages_list(), metadata_files::packages(image).into_bytes()),
     ])
 }

@@ -10,15 +10,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use self::answer::Exchange;
+use self::response::Exchange;
 pub use self::request::Request;
-pub use self::trouble::Trouble;
+pub use self::misbehavior::Trouble;
 use super::release::Site;
 use coreos_types::error::{Result, ResultExt};
 
-mod answer;
+mod response;
 mod request;
-mod trouble;
+mod misbehavior;
 
 /// A server that runs until it is dropped.
 #[derive(Debug)]

@@ -1,10 +1,10 @@
 //! What an ELF file says to the loader (System V gABI, "Dynamic Linking"; LSB, "Symbol Versioning").
 
-mod dlopen;
-mod image;
-pub(crate) mod windows;
+mod dlopen_note;
+mod parse;
+pub(crate) mod partial_file;
 
-use windows::Windows;
+use partial_file::Windows;
 
 /// What the loader reads of one ELF file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -91,20 +91,20 @@ pub const MAGIC: &[u8; 4] = b"\x7fELF";
 
 /// Reads an ELF file as the loader does: program headers and `PT_DYNAMIC`, addresses through `PT_LOAD`; section
 /// headers serve only for a `.note.dlopen` that no `PT_NOTE` covers. [`ElfInfo::system_dirs`] and
-/// [`ElfInfo::systemd_version`] are left for [`super::facts::read`].
+/// [`ElfInfo::systemd_version`] are left for [`super::file_info::read`].
 ///
 /// Time and memory are bounded whatever the bytes: a file that claims more names than any real one is an error.
 ///
 /// # Errors
 /// What is wrong with the file, in words.
 pub fn parse(bytes: &[u8]) -> Result<ElfInfo, String> {
-    image::parse(&Windows::whole(bytes))
+    parse::parse(&Windows::whole(bytes))
 }
 
 /// The same of a file of which only some windows were read: the answer, or the part of the file that has to be read
 /// before there is one.
 pub(crate) fn parse_windows(file: &Windows) -> Result<Result<ElfInfo, String>, std::ops::Range<u64>> {
-    let parsed = image::parse(file);
+    let parsed = parse::parse(file);
     match file.missed() {
         Some(_) if file.is_too_much() => Ok(Err("its tables lie all over the file".to_owned())),
         Some(part) => Err(part),

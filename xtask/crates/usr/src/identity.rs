@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::facts::Facts;
+use super::file_info::Facts;
 use super::path::UsrPath;
 use super::tree::UsrTree;
 use coreos_types::release::{Board, Brand, Release, SystemdVersion};

@@ -5,15 +5,15 @@
 //! crate, which every path of a 23,000-node image passes through, without paying for the rest.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "unit tests make files and take the time"))]
 
-pub mod name;
+pub mod lossless_text;
 pub mod path;
 
 pub mod elf;
 
-pub mod facts;
+pub mod file_info;
 pub mod tree;
 
-pub mod contents;
+pub mod contents_list;
 pub mod identity;
-pub mod link;
-pub mod names;
+pub mod ldso;
+pub mod name_index;

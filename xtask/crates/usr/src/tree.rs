@@ -1,16 +1,16 @@
 //! The files of an image: a tree of nodes, and how a path resolves in it.
 
-mod text;
-mod walk;
+mod serialize;
+mod resolve;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 
-use super::facts::Facts;
+use super::file_info::Facts;
 use super::path::UsrPath;
-use walk::{Place, Walk};
+use resolve::{Place, Walk};
 
 /// Every node of an image, by its path relative to `/usr`. The root directory itself is no node.
 ///

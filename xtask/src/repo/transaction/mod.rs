@@ -19,7 +19,7 @@ use self::staging::Staging;
 use super::Tree;
 use crate::signals;
 use coreos_types::error::{Error, Result};
-use manifest::plan::edit::EditPlan;
+use manifest::plan::file_edits::EditPlan;
 
 /// Writes every file of the plan, or none. A signal that arrives meanwhile waits until it is done.
 ///

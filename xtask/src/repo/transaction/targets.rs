@@ -9,7 +9,7 @@ use super::journal::may_be_replaced;
 use crate::repo;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::shell::quote;
-use manifest::plan::edit::{EditPlan, FileEdit};
+use manifest::plan::file_edits::{EditPlan, FileEdit};
 
 /// A file to replace.
 #[derive(Debug)]

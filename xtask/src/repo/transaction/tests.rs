@@ -87,7 +87,7 @@ impl Fixture {
         files
     }
 
-    fn expected(&self, side: fn(&manifest::plan::edit::FileEdit) -> &[u8]) -> Files {
+    fn expected(&self, side: fn(&manifest::plan::file_edits::FileEdit) -> &[u8]) -> Files {
         let mut files: Files =
             self.plan.edits.iter().map(|edit| (self.root().join(&edit.path), side(edit).to_vec())).collect();
         let bash = files[&self.root().join(COREOS).join("bash.manifest")].clone();
@@ -308,7 +308,7 @@ fn two_runs_at_once_do_not_mix() {
                 .plan
                 .edits
                 .iter()
-                .map(|edit| manifest::plan::edit::FileEdit { after: b"other\n".to_vec(), ..edit.clone() })
+                .map(|edit| manifest::plan::file_edits::FileEdit { after: b"other\n".to_vec(), ..edit.clone() })
                 .collect(),
         };
         let (mine, theirs) = std::thread::scope(|scope| {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::escape;
-use crate::report::needs::Need;
+use crate::report::added_dependencies::Need;
 
 /// Of a monospaced letter of 12 px.
 const LETTER: usize = 8;

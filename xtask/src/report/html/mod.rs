@@ -12,7 +12,7 @@ use super::sizes::{libraries, maybe};
 use super::summary::{count, fix_counts, left};
 use super::{Report, short};
 use manifest::finding::{FixKind, Severity};
-use usr::name;
+use usr::lossless_text;
 
 /// The whole page.
 pub fn render(report: &Report) -> String {
@@ -39,7 +39,7 @@ pub fn render(report: &Report) -> String {
     }
     out.push_str(&diff(report));
     let _ = write!(out, "<script>\n{}</script>\n</body>\n</html>\n", include_str!("page.js"));
-    name::readable(&out).into_owned()
+    lossless_text::readable(&out).into_owned()
 }
 
 fn title(report: &Report) -> String {
@@ -230,11 +230,11 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::report::fixtures;
 
     #[test]
     fn the_page_is_whole_and_asks_nobody() {
-        let page = render(&sample::bump());
+        let page = render(&fixtures::bump());
         for part in ["<h2>What changed and why", "<svg", "class=\"treemap\"", "<h2>Provenance", "</html>"] {
             assert!(page.contains(part), "{part}");
         }
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn nothing_of_a_text_is_markup() {
-        let mut report = sample::bump();
+        let mut report = fixtures::bump();
         report.fixes[0].because = "<script>alert('1')</script>".into();
         report.fixes[0].to = Some("\"><img>".into());
         report.sizes[0].paths[0].path = "\"><img>".into();

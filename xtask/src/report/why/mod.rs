@@ -1,11 +1,11 @@
 //! Who lists a path, who needs it, and how the loader finds it.
 
-mod draw;
+mod render;
 mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use self::draw::{document, dot, mermaid, tree};
+pub use self::render::{document, dot, mermaid, tree};
 use self::survey::Survey;
 use coreos_types::release::Board;
 use manifest::plan::bump::{Trees, Unread};

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Edge, Missing, Place};
 use coreos_types::release::Board;
 use manifest::plan::sources::Stage1Sources;
-use manifest::stage::{FlavorFiles, Stage, Texts};
-use manifest::text::ManifestText;
-use manifest::units::started_by;
-use usr::facts::Facts;
-use usr::link::{How, Load, Loader};
+use manifest::selection::{FlavorFiles, Stage, Texts};
+use manifest::file::ManifestText;
+use manifest::exec_references::started_by;
+use usr::file_info::Facts;
+use usr::ldso::{How, Load, Loader};
 use usr::path::UsrPath;
 use usr::tree::UsrTree;
 

@@ -7,7 +7,7 @@ use super::*;
 use coreos_types::release::Flavor;
 use manifest::plan::sources::Listing;
 use usr::elf::ElfInfo;
-use usr::facts::Facts;
+use usr::file_info::Facts;
 use usr::tree::Node;
 
 const FILE: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest";

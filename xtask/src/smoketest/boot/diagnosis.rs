@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::smoketest::link_check::process_one;
+use crate::smoketest::link_check::pid1;
 use crate::smoketest::rootfs::Rootfs;
 use coreos_types::release::{Board, SystemdVersion};
-use usr::link::Unreached;
+use usr::ldso::Unreached;
 use usr::path::UsrPath;
 
 /// One thing that is not in the root filesystem, or was not found there.
@@ -98,7 +98,7 @@ fn loader(rootfs: &Rootfs) -> Option<Lack> {
 /// A library that a line of the console says is missing, and that is there.
 fn unfound(rootfs: &Rootfs, line: &str) -> Option<Lack> {
     let (who, name) = unloaded(line)?;
-    let there = process_one::unreached(rootfs, &UsrPath::of_rootfs(who).ok()?, name)?;
+    let there = pid1::unreached(rootfs, &UsrPath::of_rootfs(who).ok()?, name)?;
     Some(Lack { there: Some(there), ..complaint(line)? })
 }
 

@@ -4,21 +4,21 @@
 //! library that fails alone is forgiven where every program that loads it links. What becomes process 1 is asked twice
 //! ([`process_one`]).
 
-mod means;
+mod runner;
 pub mod output;
-pub mod process_one;
+pub mod pid1;
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-pub use self::means::{Means, is_root, on_path};
+pub use self::runner::{Means, is_root, on_path};
 use super::rootfs::Rootfs;
 use coreos_types::error::{Error, Result, ResultExt};
 use usr::elf::DlopenPriority;
-use usr::facts::Facts;
-use usr::link;
+use usr::file_info::Facts;
+use usr::ldso;
 use usr::path::UsrPath;
 
 /// What the loader said of every file.
@@ -102,8 +102,8 @@ fn ask_all(rootfs: &Rootfs, means: &Means, files: &[&UsrPath], jobs: usize) -> R
 /// Asks about one file, in each way in which it is started.
 fn ask(rootfs: &Rootfs, means: &Means, file: &UsrPath) -> Result<Linked> {
     let mut linked = ask_once(rootfs, means, file, Way::LibraryPath)?;
-    if process_one::is(rootfs, file) {
-        let (problems, links) = process_one::problems(rootfs, means, file, &linked.problems)?;
+    if pid1::is(rootfs, file) {
+        let (problems, links) = pid1::problems(rootfs, means, file, &linked.problems)?;
         linked.problems.extend(problems);
         linked.links = links;
     }
@@ -128,7 +128,7 @@ fn ask_once(rootfs: &Rootfs, means: &Means, file: &UsrPath, way: Way) -> Result<
     };
     let loader = match interpreter {
         Some(path) => UsrPath::of_rootfs(&path).ok(),
-        None => means::board_loader(rootfs),
+        None => runner::board_loader(rootfs),
     };
     let Some(loader) = loader.filter(|path| is_file(rootfs, path)) else {
         let name = interpreter_name(rootfs, file);
@@ -159,7 +159,7 @@ fn interpreter_name(rootfs: &Rootfs, file: &UsrPath) -> String {
         Some(Facts::Elf(info)) => info.interp.clone(),
         _ => None,
     }
-    .unwrap_or_else(|| means::loader_name(rootfs.board).to_owned())
+    .unwrap_or_else(|| runner::loader_name(rootfs.board).to_owned())
 }
 
 fn is_file(rootfs: &Rootfs, path: &UsrPath) -> bool {
@@ -186,10 +186,10 @@ fn by_name(rootfs: &Rootfs, file: &UsrPath) -> Vec<String> {
 /// The graph's answer, for machines that cannot run the loader.
 fn by_graph(rootfs: &Rootfs, file: &UsrPath, way: Way) -> Linked {
     let directories = match way {
-        Way::LibraryPath => link::Loader::systemd_directories(&rootfs.tree),
+        Way::LibraryPath => ldso::Loader::systemd_directories(&rootfs.tree),
         Way::Bare => Vec::new(),
     };
-    let load = link::Loader::new(&rootfs.tree, rootfs.board, directories, None).load(file);
+    let load = ldso::Loader::new(&rootfs.tree, rootfs.board, directories, None).load(file);
     let missing = load.missing.iter().map(|gap| format!("{} is not found", gap.name));
     let broken = load.broken.iter().map(|unfit| format!("{} cannot be loaded: {}", unfit.path, unfit.why));
     let versions =

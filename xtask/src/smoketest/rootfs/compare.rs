@@ -74,7 +74,7 @@ mod tests {
 
     use super::*;
     use coreos_types::release::Board;
-    use usr::facts::Facts;
+    use usr::file_info::Facts;
 
     /// What tests/fixtures/squashfs/make.sh packs, on disk.
     fn rootfs(home: &Path) -> Rootfs {

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::release::Board;
-use usr::facts::{self, Facts};
-use usr::name;
+use usr::file_info::{self, Facts};
+use usr::lossless_text;
 use usr::path::UsrPath;
 use usr::tree::{Kind, Node, UsrTree};
 
@@ -76,7 +76,7 @@ fn walk(directory: &Path, inside: &str, tree: &mut UsrTree) -> Result<()> {
     let unreadable = || format!("cannot read {}", directory.display());
     for entry in fs::read_dir(directory).with_context(unreadable)? {
         let entry = entry.with_context(unreadable)?;
-        let text = format!("{inside}{}", name::from_bytes(entry.file_name().as_bytes()));
+        let text = format!("{inside}{}", lossless_text::from_bytes(entry.file_name().as_bytes()));
         let Ok(path) = UsrPath::new(&text) else { continue };
         let at = entry.path();
         let unreadable = || format!("cannot read {}", at.display());
@@ -85,10 +85,10 @@ fn walk(directory: &Path, inside: &str, tree: &mut UsrTree) -> Result<()> {
             Kind::Directory
         } else if metadata.is_symlink() {
             let target = fs::read_link(&at).with_context(unreadable)?;
-            Kind::Symlink(name::from_bytes(target.as_os_str().as_bytes()).into_owned())
+            Kind::Symlink(lossless_text::from_bytes(target.as_os_str().as_bytes()).into_owned())
         } else if metadata.is_file() {
             let bytes = fs::read(&at).with_context(unreadable)?;
-            Kind::File { size: metadata.len(), facts: facts::read(&path, &bytes) }
+            Kind::File { size: metadata.len(), facts: file_info::read(&path, &bytes) }
         } else {
             Kind::Special
         };

@@ -5,7 +5,7 @@ use expect_test::{Expect, expect};
 use release_fixture::elf::ElfStub;
 use release_fixture::image::Image;
 use usr::elf::DlopenPriority;
-use xtask::report::again::Again;
+use xtask::report::invocation::Again;
 
 use super::findings;
 

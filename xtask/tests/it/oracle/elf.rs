@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use usr::elf::{self, ElfInfo};
-use usr::facts::{self, Facts};
+use usr::file_info::{self, Facts};
 use usr::path::UsrPath;
 
 use super::release::{Release, tree_of};
@@ -110,7 +110,7 @@ fn readelf_says_what_we_say() {
     for path in &files {
         let bytes = fs::read(path).unwrap();
         // As images are read: by parts. What is read whole must say the same.
-        let parts = match facts::read(&UsrPath::new("x").unwrap(), &bytes) {
+        let parts = match file_info::read(&UsrPath::new("x").unwrap(), &bytes) {
             // The loader's own constants are in no header.
             Facts::Elf(info) => Ok(ElfInfo { system_dirs: Vec::new(), ..*info }),
             other => Err(format!("{other:?}")),

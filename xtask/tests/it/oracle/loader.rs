@@ -7,8 +7,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use coreos_types::release::Board;
-use usr::facts::Facts;
-use usr::link::{Load, Loader};
+use usr::file_info::Facts;
+use usr::ldso::{Load, Loader};
 use usr::path::UsrPath;
 use usr::tree::UsrTree;
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use manifest::plan::edit::FileEdit;
+use manifest::plan::file_edits::FileEdit;
 
 use crate::e2e::is_there;
 

@@ -6,8 +6,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use usr::facts;
-use usr::name;
+use usr::file_info;
+use usr::lossless_text;
 use usr::path::UsrPath;
 use usr::tree::{Kind, Node, UsrTree};
 
@@ -62,11 +62,11 @@ pub(super) fn tree_of(usr: &Path) -> UsrTree {
         for entry in fs::read_dir(&directory).unwrap().flatten() {
             let full = entry.path();
             let below = full.strip_prefix(usr).unwrap();
-            let Ok(path) = UsrPath::new(&name::from_bytes(below.as_os_str().as_bytes())) else { continue };
+            let Ok(path) = UsrPath::new(&lossless_text::from_bytes(below.as_os_str().as_bytes())) else { continue };
             let Ok(what) = fs::symlink_metadata(&full) else { continue };
             let kind = if what.is_symlink() {
                 let target = fs::read_link(&full).unwrap();
-                Kind::Symlink(name::from_bytes(target.as_os_str().as_bytes()).into_owned())
+                Kind::Symlink(lossless_text::from_bytes(target.as_os_str().as_bytes()).into_owned())
             } else if what.is_dir() {
                 todo.push(full);
                 Kind::Directory
@@ -74,7 +74,7 @@ pub(super) fn tree_of(usr: &Path) -> UsrTree {
                 let worth =
                     ["bin", "sbin", "lib", "lib64", "libexec"].iter().any(|top| below.starts_with(top));
                 let bytes = if worth { fs::read(&full).unwrap_or_default() } else { Vec::new() };
-                Kind::File { size: what.len(), facts: facts::read(&path, &bytes) }
+                Kind::File { size: what.len(), facts: file_info::read(&path, &bytes) }
             } else {
                 Kind::Special
             };

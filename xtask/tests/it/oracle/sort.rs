@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use manifest::order::compare_en_us;
+use manifest::sort_order::compare_en_us;
 
 use super::{end_to_end, output};
 

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use coreos_types::release::Board;
 use expect_test::expect;
-use manifest::order::compare_en_us;
+use manifest::sort_order::compare_en_us;
 
 use super::lists::{Lists, sorted};
 use super::row::{lines, path_of, shown};

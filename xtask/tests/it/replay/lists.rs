@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use coreos_types::release::{Board, Brand};
 use release_fixture::image::Image;
-use release_fixture::listed::with_listed;
+use release_fixture::from_paths::with_listed;
 use xtask::demo::example::FILES;
 
 use super::row::Row;

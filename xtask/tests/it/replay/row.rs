@@ -11,7 +11,7 @@ use manifest::plan::bump::{Bump, Request};
 use manifest::plan::sources::{Listing, Stage1Sources};
 use release_fixture::elf::ElfStub;
 use release_fixture::image::Image;
-use release_fixture::listed::loader;
+use release_fixture::from_paths::loader;
 use usr::elf::DlopenPriority;
 use usr::path::UsrPath;
 use usr::tree::{End, UsrTree};

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::byname::ByName;
+use crate::known_dlopens::ByName;
 use crate::finding::Severity;
-use crate::form::Stray;
-use crate::needs::{Asking, Unmet};
-use crate::remedy::Remedy;
-use crate::successor::{Fate, Successor};
-use crate::units::Absent;
+use crate::malformed_line::Stray;
+use crate::dependencies::{Asking, Unmet};
+use crate::suggestion::Remedy;
+use crate::replacement::{Fate, Successor};
+use crate::exec_references::Absent;
 use coreos_types::release::Board;
 use usr::elf::DlopenNote;
 use usr::path::UsrPath;

@@ -2,18 +2,18 @@
 
 use super::Checker;
 use super::describe::Telling;
-use crate::byname;
+use crate::known_dlopens;
 use crate::finding::FindingKind;
-use crate::stage::Home;
-use crate::units;
+use crate::selection::Home;
+use crate::exec_references;
 use usr::elf::{DlopenNote, DlopenPriority};
-use usr::facts::Facts;
+use usr::file_info::Facts;
 use usr::path::UsrPath;
 
 impl<'a> Checker<'a, '_> {
     /// Programs of units and interpreters of scripts.
     pub(super) fn units(&mut self) {
-        for absent in units::programs(self.stage) {
+        for absent in exec_references::programs(self.stage) {
             let Some(by) = self.stage.home(&absent.by) else { continue };
             let (home, telling) = if absent.in_image {
                 let home = self.beside_its_like(&absent.program, by);
@@ -26,12 +26,12 @@ impl<'a> Checker<'a, '_> {
             let kind = if absent.optional { FindingKind::Advice } else { kind };
             self.tell(kind, home, absent.program.as_str(), telling);
         }
-        for absent in units::interpreters(self.stage) {
+        for absent in exec_references::interpreters(self.stage) {
             let Some(home) = self.stage.home(&absent.by) else { continue };
             let telling = Telling::script(&absent, home.file);
             self.tell(FindingKind::Advice, home, absent.program.as_str(), telling);
         }
-        if let Some((there, lacking)) = units::journald_halves(self.stage)
+        if let Some((there, lacking)) = exec_references::journald_halves(self.stage)
             && let Some(by) = self.stage.home(&there)
         {
             let home = self.beside_its_like(&lacking, by);
@@ -48,7 +48,7 @@ impl<'a> Checker<'a, '_> {
 
     pub(super) fn loaded_by_name(&mut self, level: DlopenPriority) {
         let of_stem = |stem: &str| self.index.of_stem(stem).into_iter().cloned().collect();
-        for mut found in byname::advice(self.stage, of_stem) {
+        for mut found in known_dlopens::advice(self.stage, of_stem) {
             let Some(home) = self.stage.home(&found.by) else { continue };
             found.libraries.retain(|library| self.offers(library, home));
             if let Some(first) = found.libraries.first() {

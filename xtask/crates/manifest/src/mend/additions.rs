@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::check::responsible;
-use crate::draft::Draft;
-use crate::index::ImageIndex;
-use crate::library::{LibraryName, Shape};
-use crate::needs::{Asking, Needs, Unmet};
-use crate::stage::Stage;
+use crate::editor::Draft;
+use crate::image_index::ImageIndex;
+use crate::library_name::{LibraryName, Shape};
+use crate::dependencies::{Asking, Needs, Unmet};
+use crate::selection::Stage;
 use usr::path::UsrPath;
 use usr::tree::End;
 

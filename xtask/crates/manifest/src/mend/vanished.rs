@@ -1,14 +1,14 @@
 //! Lines of libraries that vanished without a successor of their own, and lines that nobody wants to keep.
 
 use super::{Mend, listed, rank};
-use crate::byname::is_loaded_by_name;
+use crate::known_dlopens::is_loaded_by_name;
 use crate::check::listed_paths;
-use crate::draft::Draft;
+use crate::editor::Draft;
 use crate::finding::{Finding, FindingKind, Fix, FixKind};
-use crate::index::ImageIndex;
-use crate::library::{LibraryName, Shape};
-use crate::successor::{Fate, Successor, Surroundings, successor};
-use usr::facts::Facts;
+use crate::image_index::ImageIndex;
+use crate::library_name::{LibraryName, Shape};
+use crate::replacement::{Fate, Successor, Surroundings, successor};
+use usr::file_info::Facts;
 use usr::path::UsrPath;
 
 impl Mend<'_> {

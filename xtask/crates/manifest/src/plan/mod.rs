@@ -2,9 +2,9 @@
 
 pub mod bump;
 pub mod common_mk;
-pub mod edit;
-pub mod lines;
-pub mod sort;
+pub mod file_edits;
+pub mod edit_manifest;
+pub mod sort_manifests;
 pub mod sources;
-mod stale;
-pub mod systemd;
+mod pin_mismatch;
+pub mod systemd_version;

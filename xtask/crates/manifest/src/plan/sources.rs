@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use crate::stage::Listing;
+pub use crate::selection::Listing;
 use coreos_types::release::Board;
 
 /// coreos-common.mk, where a tree keeps its release, relative to the tree.

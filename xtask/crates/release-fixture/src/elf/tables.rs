@@ -1,6 +1,6 @@
 //! The tables of symbol versions (LSB core, "Symbol Versioning") and the note of libraries loaded by name.
 
-use super::form::{Form, Strings, zero_ended};
+use super::encoding::{Form, Strings, zero_ended};
 use super::{DlopenNote, ElfInfo, VersionNeed};
 
 const VER_FLG_BASE: u16 = 1;

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use super::lines::reference_end;
+use super::logical_lines::reference_end;
 use super::makefile::{Assignment, Operator};
 
 /// A chain of references longer than this is taken for a loop.

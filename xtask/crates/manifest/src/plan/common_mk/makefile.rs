@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use regex::bytes::Regex;
 
-use super::lines::{Line, comment_start, logical_lines, reference_end, words};
+use super::logical_lines::{Line, comment_start, logical_lines, reference_end, words};
 
 /// One global assignment; target-specific variables, recipe lines and the bodies of `define` are none.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! coreos-common.mk: read and set its `CCN_*` variables in text, and leave every other byte alone.
 
 mod expand;
-mod lines;
+mod logical_lines;
 mod makefile;
 
 use std::fmt::Display;

@@ -1,0 +1,169 @@
+//! A manifest being mended: the text, and a record of each change with its reason.
+
+use std::collections::BTreeMap;
+
+use super::finding::{Fix, FixKind};
+use super::sort_order::Order;
+use super::file::ManifestText;
+
+/// A manifest and what was done to it so far. Each line of the old text takes part in at most one fix.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    file: String,
+    text: ManifestText,
+    order: Order,
+    fixes: Vec<Fix>,
+    frozen: bool,
+    changes: usize,
+}
+
+impl Draft {
+    /// Starts from files as they stand. Their orders are found once: mending must not change them. A file that is in
+    /// both orders follows the others.
+    pub fn of_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> BTreeMap<String, Draft> {
+        let mut drafts: BTreeMap<String, Draft> =
+            files.into_iter().map(|(file, bytes)| (file.to_owned(), Draft::new(file, bytes))).collect();
+        let shared = Order::shared(drafts.values().map(|draft| draft.order));
+        drafts.values_mut().for_each(|draft| draft.order = draft.order.or(shared));
+        drafts
+    }
+
+    fn new(file: &str, bytes: &[u8]) -> Draft {
+        let text = ManifestText::parse(bytes);
+        Draft {
+            file: file.to_owned(),
+            order: Order::of(&text),
+            text,
+            fixes: Vec::new(),
+            frozen: false,
+            changes: 0,
+        }
+    }
+
+    /// How often the text was changed.
+    pub fn changes(&self) -> usize {
+        self.changes
+    }
+
+    /// Lets nothing be changed from now on: what is wrong in the manifest stays for a person.
+    pub fn freeze(&mut self) {
+        self.frozen = true;
+    }
+
+    /// Whether nothing may be changed.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
+    /// The text as mended so far.
+    pub fn text(&self) -> &ManifestText {
+        &self.text
+    }
+
+    /// What was done so far.
+    pub fn fixes(&self) -> &[Fix] {
+        &self.fixes
+    }
+
+    /// Whether a line is there, verbatim.
+    pub fn has(&self, line: &str) -> bool {
+        self.position(line).is_some()
+    }
+
+    /// Adds a line where the file's order wants it; a line that is there already stays as it is.
+    pub fn add(&mut self, line: &str, because: &str) {
+        if self.frozen || self.has(line) {
+            return;
+        }
+        self.place(line);
+        self.record(FixKind::Add, None, Some(line), because);
+    }
+
+    /// Takes a line out. A line that this draft added or renamed itself leaves no trace of that.
+    pub fn drop_line(&mut self, line: &str, kind: FixKind, because: &str) {
+        let Some(at) = self.position(line).filter(|_| !self.frozen) else { return };
+        self.text.remove(at);
+        match self.take_fix_to(line) {
+            Some(Fix { from: None, .. }) => self.changes += 1,
+            Some(Fix { from: Some(first), .. }) => self.record(kind, Some(&first), None, because),
+            None => self.record(kind, Some(line), None, because),
+        }
+    }
+
+    /// Gives a line another text. Where the new text is there already, the old line goes; where this draft itself
+    /// had added the new text, the two become one rename.
+    pub fn rename(&mut self, from: &str, to: &str, kind: FixKind, because: &str) {
+        let Some(at) = self.position(from).filter(|_| !self.frozen) else { return };
+        if self.has(to) {
+            match self.take_fix_to(to) {
+                Some(Fix { from: None, .. }) => {
+                    self.text.remove(at);
+                    let first = self.take_fix_to(from).map_or_else(|| Some(from.to_owned()), |fix| fix.from);
+                    let kind = if first.is_some() { kind } else { FixKind::Add };
+                    self.record(kind, first.as_deref(), Some(to), because);
+                }
+                earlier => {
+                    self.fixes.extend(earlier);
+                    self.drop_line(from, FixKind::Drop, &format!("{because}, which is listed already"));
+                }
+            }
+            return;
+        }
+        let first = self.take_fix_to(from).map_or_else(|| Some(from.to_owned()), |fix| fix.from);
+        // A comment has no place of its own, only that above its entry.
+        if self.order == Order::Unsorted || to.starts_with('#') {
+            self.text.replace(at, to);
+        } else {
+            self.text.remove(at);
+            self.place(to);
+        }
+        let kind = if first.is_some() { kind } else { FixKind::Add };
+        self.record(kind, first.as_deref(), Some(to), because);
+    }
+
+    /// Takes the line at `index` out, for lines that are not told apart by their text: blank ones and repeats.
+    pub fn drop_at(&mut self, index: usize, because: &str) {
+        let line = self.text.lines().get(index).map(|line| line.text.clone());
+        let Some(line) = line.filter(|_| !self.frozen) else { return };
+        self.text.remove(index);
+        self.record(FixKind::Tidy, Some(&line), None, because);
+    }
+
+    fn place(&mut self, line: &str) {
+        let at = self.order.position(&self.text, line);
+        self.text.insert(at, line);
+    }
+
+    fn position(&self, line: &str) -> Option<usize> {
+        self.text.lines().iter().position(|other| other.text == line)
+    }
+
+    fn take_fix_to(&mut self, line: &str) -> Option<Fix> {
+        let at = self.fixes.iter().position(|fix| fix.to.as_deref() == Some(line))?;
+        Some(self.fixes.remove(at))
+    }
+
+    fn record(&mut self, kind: FixKind, from: Option<&str>, to: Option<&str>, because: &str) {
+        self.changes += 1;
+        self.fixes.push(Fix {
+            file: self.file.clone(),
+            kind,
+            from: from.map(str::to_owned),
+            to: to.map(str::to_owned),
+            because: because.to_owned(),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comment_that_is_put_in_form_stays_above_its_entry() {
+        let mut drafts = Draft::of_files([("f", "\u{feff}# m\nbin/a\nbin/z\n".as_bytes())]);
+        let Some(draft) = drafts.get_mut("f") else { return };
+        draft.rename("\u{feff}# m", "# m", FixKind::Tidy, "");
+        assert_eq!(draft.text().to_bytes(), b"# m\nbin/a\nbin/z\n");
+    }
+}

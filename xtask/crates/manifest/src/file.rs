@@ -1,0 +1,200 @@
+//! A manifest file and its lines, byte for byte.
+
+use usr::lossless_text;
+
+/// A manifest as it stands on disk. What is not touched comes out of [`ManifestText::to_bytes`] as it went in: line
+/// ends (also mixed ones), a missing final newline, blank lines, comments and bytes that are no UTF-8.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestText {
+    lines: Vec<Line>,
+    /// The end that a new line gets: CRLF where most lines of the file had it, else LF.
+    usual_end: LineEnd,
+}
+
+/// One line, without its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The text verbatim, blanks included; bytes that are no UTF-8 as [`name::from_bytes`] has them.
+    pub text: String,
+    end: LineEnd,
+}
+
+/// What a line is to the build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineKind {
+    /// A path.
+    Entry,
+    /// `#` and what follows; rkt's own manifests have none.
+    Comment,
+    /// Nothing, or blanks only.
+    Blank,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LineEnd {
+    Lf,
+    CrLf,
+    /// The end of the file, without a newline.
+    Nothing,
+}
+
+impl LineEnd {
+    fn bytes(self) -> &'static [u8] {
+        match self {
+            LineEnd::Lf => b"\n",
+            LineEnd::CrLf => b"\r\n",
+            LineEnd::Nothing => b"",
+        }
+    }
+}
+
+impl Line {
+    /// What it is.
+    pub fn kind(&self) -> LineKind {
+        let text = self.text.trim();
+        match text.as_bytes().first() {
+            None => LineKind::Blank,
+            Some(b'#') => LineKind::Comment,
+            Some(_) => LineKind::Entry,
+        }
+    }
+
+    /// Whether it is a path.
+    pub fn is_entry(&self) -> bool {
+        self.kind() == LineKind::Entry
+    }
+}
+
+impl ManifestText {
+    /// Splits a file into lines. Nothing is refused.
+    pub fn parse(bytes: &[u8]) -> ManifestText {
+        let lines = bytes.split_inclusive(|&byte| byte == b'\n').map(|line| {
+            let (text, end) = match line {
+                [text @ .., b'\r', b'\n'] => (text, LineEnd::CrLf),
+                [text @ .., b'\n'] => (text, LineEnd::Lf),
+                text => (text, LineEnd::Nothing),
+            };
+            Line { text: lossless_text::from_bytes(text).into_owned(), end }
+        });
+        let lines: Vec<Line> = lines.collect();
+        let count = |end| lines.iter().filter(|line| line.end == end).count();
+        let crlf = count(LineEnd::CrLf) > count(LineEnd::Lf);
+        ManifestText { lines, usual_end: if crlf { LineEnd::CrLf } else { LineEnd::Lf } }
+    }
+
+    /// The file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.lines.iter().map(|line| line.text.len() + 2).sum());
+        for line in &self.lines {
+            bytes.extend_from_slice(&lossless_text::to_bytes(&line.text));
+            bytes.extend_from_slice(line.end.bytes());
+        }
+        bytes
+    }
+
+    /// Every line in order; the number that people count by is the index and one.
+    pub fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    /// The paths with their indices, verbatim.
+    pub fn entries(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.lines
+            .iter()
+            .enumerate()
+            .filter(|(_, line)| line.is_entry())
+            .map(|(at, line)| (at, line.text.as_str()))
+    }
+
+    /// Puts a line before the one at `index`, or behind the last for the number of lines, with the line end that
+    /// the file uses. A file without a final newline stays without one.
+    pub fn insert(&mut self, index: usize, text: &str) {
+        let index = index.min(self.lines.len());
+        let usual = self.usual_end;
+        let mut end = usual;
+        if index == self.lines.len()
+            && let Some(last) = self.lines.last_mut()
+            && last.end == LineEnd::Nothing
+        {
+            last.end = usual;
+            end = LineEnd::Nothing;
+        }
+        self.lines.insert(index, Line { text: text.to_owned(), end });
+    }
+
+    /// Gives the line at `index` another text; its end stays. An index past the last line changes nothing.
+    pub fn replace(&mut self, index: usize, text: &str) {
+        if let Some(line) = self.lines.get_mut(index) {
+            text.clone_into(&mut line.text);
+        }
+    }
+
+    /// Takes the line at `index` out, and leaves every other line as it is.
+    pub fn remove(&mut self, index: usize) {
+        if index < self.lines.len() {
+            self.lines.remove(index);
+        }
+    }
+
+    /// Replaces all lines, each with the line end that the file uses.
+    pub fn set_lines<'a>(&mut self, texts: impl IntoIterator<Item = &'a str>) {
+        let end = self.usual_end;
+        self.lines = texts.into_iter().map(|text| Line { text: text.to_owned(), end }).collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_file_comes_back_as_it_was() {
+        for bytes in [
+            &b""[..],
+            b"\n",
+            b"bin/a\nbin/b\n",
+            b"bin/a\r\nbin/b\r\n",
+            b"bin/a\nbin/b\r\nbin/c",
+            b"\n\n# note\n bin/a \n\r\n",
+            b"caf\xe9\n\xff",
+            b"a\rb\n\r\r\n",
+        ] {
+            assert_eq!(ManifestText::parse(bytes).to_bytes(), bytes, "{}", String::from_utf8_lossy(bytes));
+        }
+    }
+
+    #[test]
+    fn edits_keep_the_line_ends_of_the_file() {
+        for (before, after) in [
+            (&b"a\nb\n"[..], &b"a\nX\nb\nZ\n"[..]),
+            (b"a\r\nb\r\n", b"a\r\nX\r\nb\r\nZ\r\n"),
+            (b"a\nb", b"a\nX\nb\nZ"),
+            (b"a\r\nb", b"a\r\nX\r\nb\r\nZ"),
+        ] {
+            let mut text = ManifestText::parse(before);
+            text.insert(1, "X");
+            text.insert(3, "Z");
+            assert_eq!(text.to_bytes(), after);
+            text.remove(3);
+            text.remove(1);
+            // The line that was the last is left as it is, with the newline that it got.
+            let kept =
+                [before.trim_ascii_end(), if before.contains(&b'\r') { b"\r\n" } else { b"\n" }].concat();
+            assert_eq!(text.to_bytes(), kept);
+        }
+        let mut empty = ManifestText::parse(b"");
+        empty.insert(7, "x");
+        assert_eq!(empty.to_bytes(), b"x\n");
+        empty.replace(0, "y");
+        empty.replace(1, "z");
+        empty.remove(1);
+        assert_eq!(empty.to_bytes(), b"y\n");
+    }
+
+    #[test]
+    fn entries_are_what_is_neither_blank_nor_comment() {
+        let text = ManifestText::parse(b"# c\n\nbin/a\n \t\n #d\n/bin/ip\n");
+        assert_eq!(text.entries().collect::<Vec<_>>(), [(2, "bin/a"), (5, "/bin/ip")]);
+        assert_eq!(text.lines()[3].kind(), LineKind::Blank);
+    }
+}

@@ -1,0 +1,127 @@
+//! The difference between two [`Stage1Sources`], as file edits and unified diffs.
+
+use similar::TextDiff;
+
+use super::sources::Stage1Sources;
+use coreos_types::error::{Error, Result};
+use usr::lossless_text;
+
+/// What has to be written to go from one state of the sources to another.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EditPlan {
+    /// One entry a changed file, coreos-common.mk first, then by path.
+    pub edits: Vec<FileEdit>,
+}
+
+/// One file before and after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileEdit {
+    /// The real path relative to the tree, `/`-separated.
+    pub path: String,
+    /// What the file must hold for the edit to be right.
+    pub before: Vec<u8>,
+    /// What it shall hold.
+    pub after: Vec<u8>,
+}
+
+impl EditPlan {
+    /// The files that differ. Both states have the same files: a bump makes and deletes none.
+    pub fn between(before: &Stage1Sources, after: &Stage1Sources) -> EditPlan {
+        let edits = before
+            .files()
+            .zip(after.files())
+            .filter(|((_, old), (_, new))| old != new)
+            .map(|((path, old), (_, new))| FileEdit {
+                path: path.to_owned(),
+                before: old.to_vec(),
+                after: new.to_vec(),
+            })
+            .collect();
+        EditPlan { edits }
+    }
+
+    /// Whether every file that changes may be written.
+    ///
+    /// # Errors
+    /// Names the first that lies outside the tree, and says with `again` how it is taken in.
+    pub fn stays_inside(&self, before: &Stage1Sources, hint: impl Fn(&str) -> String) -> Result<()> {
+        let outside = |edit: &FileEdit| Some((edit.path.clone(), before.outside.get(&edit.path)?));
+        match self.edits.iter().find_map(outside) {
+            None => Ok(()),
+            Some((path, link)) => Err(Error::failed(format!(
+                "{path} would change, and {link} is a link to a place outside the tree"
+            ))
+            .with_hint(hint(link))),
+        }
+    }
+
+    /// The way back.
+    #[must_use]
+    pub fn reversed(&self) -> EditPlan {
+        let back = |edit: &FileEdit| FileEdit {
+            path: edit.path.clone(),
+            before: edit.after.clone(),
+            after: edit.before.clone(),
+        };
+        EditPlan { edits: self.edits.iter().map(back).collect() }
+    }
+
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.edits.is_empty()
+    }
+}
+
+impl FileEdit {
+    /// A unified diff with three lines of context, with `a/` and `b/` before the path as git writes it. A line ends
+    /// in `\n` and nowhere else, as patch(1) reads it; bytes that are no UTF-8 stand as [`name::from_bytes`] has them.
+    pub fn diff(&self) -> String {
+        let (old, new) = (lossless_text::from_bytes(&self.before), lossless_text::from_bytes(&self.after));
+        let (old, new) = (lines(&old), lines(&new));
+        // patch(1) takes a name to end at its first blank, unless a tab ends it.
+        let end = if self.path.contains(' ') { "\t" } else { "" };
+        let mut out = format!("--- a/{0}{end}\n+++ b/{0}{end}\n", self.path);
+        let diff = TextDiff::from_slices(&old, &new);
+        for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
+            out.push_str(&format!("{}\n", hunk.header()));
+            for change in hunk.iter_changes() {
+                out.push_str(&format!("{}{}", change.tag(), change.value()));
+                if !change.value().ends_with('\n') {
+                    out.push_str("\n\\ No newline at end of file\n");
+                }
+            }
+        }
+        out
+    }
+}
+
+fn lines(text: &str) -> Vec<&str> {
+    text.split_inclusive('\n').collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    #[test]
+    fn a_line_ends_in_a_newline_alone() {
+        let edit = FileEdit {
+            path: "stage1/x".to_owned(),
+            before: b"bin/a\rbin/b\nlib64/c\r\nbin/d\r".to_vec(),
+            after: b"bin/a\rbin/b\nlib64/e\r\nbin/d\r".to_vec(),
+        };
+        expect![[r#"
+            --- a/stage1/x
+            +++ b/stage1/x
+            @@ -1,3 +1,3 @@
+             bin/a\rbin/b
+            -lib64/c\r
+            +lib64/e\r
+             bin/d\r
+            \ No newline at end of file
+        "#]]
+        .assert_eq(&edit.diff().replace('\r', "\\r"));
+    }
+}

@@ -1,0 +1,97 @@
+//! The manifests in order: what `sort-manifests` changes.
+
+use std::collections::BTreeMap;
+
+use similar::{Algorithm, DiffOp, capture_diff_slices};
+
+use super::sources::Stage1Sources;
+use crate::finding::{Fix, FixKind};
+use crate::sort_order;
+use crate::file::ManifestText;
+
+/// The sources with every manifest in order, and each changed line with its reason.
+///
+/// A manifest is sorted where it is a regular file of a manifest directory; what is only linked to from there is
+/// skipped.
+pub fn sort(sources: &Stage1Sources) -> (Stage1Sources, Vec<Fix>) {
+    let mut after = sources.clone();
+    let mut fixes = Vec::new();
+    for (file, bytes) in &mut after.manifests {
+        let is_regular =
+            sources.listings.iter().any(|listing| listing.file == *file && listing.listed_as == *file);
+        if !is_regular || sources.outside.contains_key(file) {
+            continue;
+        }
+        let text = ManifestText::parse(bytes);
+        if let Some(sorted) = sort_order::sorted(&text) {
+            fixes.extend(changed_lines(file, &text, &sorted));
+            *bytes = sorted.to_bytes();
+        }
+    }
+    (after, fixes)
+}
+
+/// One fix a line that is not where it was.
+fn changed_lines(file: &str, before: &ManifestText, after: &ManifestText) -> Vec<Fix> {
+    let texts = |text: &ManifestText| text.lines().iter().map(|line| line.text.clone()).collect::<Vec<_>>();
+    let (old, new) = (texts(before), texts(after));
+    let (mut gone, mut come) = (Vec::new(), BTreeMap::<&str, usize>::new());
+    for op in capture_diff_slices(Algorithm::Myers, &old, &new) {
+        if !matches!(op, DiffOp::Equal { .. }) {
+            gone.extend(&old[op.old_range()]);
+            new[op.new_range()].iter().for_each(|line| *come.entry(line).or_default() += 1);
+        }
+    }
+    let fix = |line: &String| {
+        let moved = come.get_mut(line.as_str()).filter(|count| **count > 0);
+        let (kind, to, because) = match moved {
+            Some(count) => {
+                *count -= 1;
+                (FixKind::Move, Some(line.clone()), "the file is put in byte order")
+            }
+            None if line.trim().is_empty() => (FixKind::Tidy, None, "the line is blank"),
+            None => (FixKind::Tidy, None, "the line is there already"),
+        };
+        Fix { file: file.to_owned(), kind, from: Some(line.clone()), to, because: because.to_owned() }
+    };
+    gone.into_iter().map(fix).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::sources::Listing;
+    use coreos_types::release::{Board, Flavor};
+
+    #[test]
+    fn each_changed_line_has_its_reason_and_links_are_skipped() {
+        let mut sources = Stage1Sources::default();
+        let flavor = Flavor::of_directory("usr_from_coreos");
+        for (listed_as, file) in [("d/a", "d/a"), ("d/b", "d/b"), ("d/link", "elsewhere")] {
+            sources.manifests.insert(file.to_owned(), b"bin/b\nbin/a\n\nbin/b\n".to_vec());
+            sources.listings.extend(flavor.clone().map(|flavor| Listing {
+                board: Board::Amd64,
+                flavor,
+                listed_as: listed_as.to_owned(),
+                file: file.to_owned(),
+            }));
+        }
+        sources.manifests.insert("d/b".to_owned(), b"bin/a\r\nbin/b".to_vec());
+        let (after, fixes) = sort(&sources);
+        assert_eq!(after.manifests["d/a"], b"bin/a\nbin/b\n");
+        assert_eq!(after.manifests["d/b"], sources.manifests["d/b"]);
+        assert_eq!(after.manifests["elsewhere"], sources.manifests["elsewhere"]);
+        let told = |fixes: &[Fix]| -> Vec<_> {
+            fixes.iter().map(|fix| (fix.kind, fix.from.clone().unwrap_or_default(), fix.to.clone())).collect()
+        };
+        assert_eq!(
+            told(&fixes),
+            [(FixKind::Tidy, "bin/b".to_owned(), None), (FixKind::Tidy, String::new(), None)]
+        );
+        let (one, other) = (ManifestText::parse(b"c\na\nb\n"), ManifestText::parse(b"a\nb\nc\n"));
+        assert_eq!(
+            told(&changed_lines("x", &one, &other)),
+            [(FixKind::Move, "c".to_owned(), Some("c".to_owned()))]
+        );
+    }
+}

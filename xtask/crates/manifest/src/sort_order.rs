@@ -1,0 +1,268 @@
+//! The order a manifest is kept in, and where a new line belongs.
+//!
+//! rkt's manifests are in the order of `sort` in the locale `en_US.UTF-8`; a tree that was sorted on a machine without
+//! that locale is in byte order. A file stays in the order it is in.
+
+mod en_us;
+
+use std::cmp::Ordering;
+
+use super::malformed_line::BYTE_ORDER_MARK;
+use super::file::{Line, LineKind, ManifestText};
+pub use en_us::compare as compare_en_us;
+
+/// The order of a manifest's entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// By bytes, as `LC_ALL=C sort` does.
+    Bytes,
+    /// As `LC_ALL=en_US.UTF-8 sort` does with glibc.
+    EnUs,
+    /// In both at once; [`Order::or`] says which of them counts where they part.
+    Both,
+    /// In neither.
+    Unsorted,
+}
+
+impl Order {
+    /// The order that the entries of a text are in; blank lines and comments do not count.
+    pub fn of(text: &ManifestText) -> Order {
+        Order::of_lines(text.lines().iter().filter(|line| line.is_entry()))
+    }
+
+    fn of_lines<'a>(lines: impl Iterator<Item = &'a Line> + Clone) -> Order {
+        let sorted = |compare: fn(&str, &str) -> Ordering| {
+            let pairs = lines.clone().zip(lines.clone().skip(1));
+            pairs.into_iter().all(|(one, next)| compare(path(one), path(next)).is_le())
+        };
+        match (sorted(by_bytes), sorted(compare_en_us)) {
+            (true, true) => Order::Both,
+            (true, false) => Order::Bytes,
+            (false, true) => Order::EnUs,
+            (false, false) => Order::Unsorted,
+        }
+    }
+
+    /// The order that the files of a tree share: en_US.UTF-8, unless there are files in byte order alone and none in
+    /// en_US.UTF-8 alone.
+    pub fn shared(orders: impl IntoIterator<Item = Order>) -> Order {
+        let mut bytes = false;
+        for order in orders {
+            match order {
+                Order::EnUs => return Order::EnUs,
+                Order::Bytes => bytes = true,
+                Order::Both | Order::Unsorted => {}
+            }
+        }
+        if bytes { Order::Bytes } else { Order::EnUs }
+    }
+
+    /// `shared` for a file that is in both orders; any other stays as it is.
+    #[must_use]
+    pub fn or(self, shared: Order) -> Order {
+        if self == Order::Both { shared } else { self }
+    }
+
+    /// The index at which a new line belongs. In a file that is in no order it is beside its nearest relative: the
+    /// entry that shares the most of its beginning, in the same directory; without one, behind the last entry.
+    pub fn position(self, text: &ManifestText, line: &str) -> usize {
+        match self {
+            Order::Bytes => behind_smaller(text.lines(), line, by_bytes),
+            Order::EnUs | Order::Both => behind_smaller(text.lines(), line, compare_en_us),
+            Order::Unsorted => beside_relative(text, line),
+        }
+    }
+}
+
+/// What `sort-manifests` makes of a file: blank lines and repeats go, and lines that are in neither order are put in
+/// byte order. `None` where nothing is to be done; then the file is not touched, whatever its line ends.
+pub fn sorted(text: &ManifestText) -> Option<ManifestText> {
+    let full = |line: &&Line| line.kind() != LineKind::Blank;
+    if Order::of_lines(text.lines().iter().filter(full)) == Order::Unsorted {
+        let mut lines: Vec<&str> = text.lines().iter().filter(full).map(|line| line.text.as_str()).collect();
+        lines.sort_unstable_by(|one, other| by_bytes(one, other));
+        lines.dedup();
+        let mut after = text.clone();
+        after.set_lines(lines);
+        return Some(after);
+    }
+    let mut after = text.clone();
+    for at in (0..text.lines().len()).rev() {
+        let line = &text.lines()[at];
+        // In either order equal lines stand together, blank lines between them aside.
+        let repeats = || text.lines()[..at].iter().rfind(full).is_some_and(|before| before.text == line.text);
+        if !full(&line) || repeats() {
+            after.remove(at);
+        }
+    }
+    (after != *text).then_some(after)
+}
+
+/// The bytes of a line, not the characters that stand for foreign ones, are what `sort` compares.
+fn by_bytes(one: &str, other: &str) -> Ordering {
+    if one.is_ascii() && other.is_ascii() {
+        return one.cmp(other);
+    }
+    usr::lossless_text::to_bytes(one).cmp(&usr::lossless_text::to_bytes(other))
+}
+
+/// What counts of a line: a byte-order mark is no part of it, and goes when the file is tidied.
+fn path(line: &Line) -> &str {
+    line.text.trim_start_matches(BYTE_ORDER_MARK)
+}
+
+/// The index behind the last entry that is not greater, by bisection; comments stay above the entry that follows.
+fn behind_smaller(lines: &[Line], line: &str, compare: fn(&str, &str) -> Ordering) -> usize {
+    let (mut low, mut high) = (0, lines.len());
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let Some(entry) = (middle..high).find(|&at| lines[at].is_entry()) else {
+            high = middle;
+            continue;
+        };
+        if compare(path(&lines[entry]), line).is_le() {
+            low = entry + 1;
+        } else {
+            high = middle;
+        }
+    }
+    match lines[..low].iter().rposition(Line::is_entry) {
+        Some(last) => last + 1,
+        // Nothing is smaller: the line goes before the first entry.
+        None => lines.iter().position(Line::is_entry).unwrap_or(lines.len()),
+    }
+}
+
+fn beside_relative(text: &ManifestText, line: &str) -> usize {
+    let directory_of = |path: &str| path.rfind('/').map_or(0, |slash| slash + 1);
+    let directory = directory_of(line);
+    let mut best: Option<Relative<'_>> = None;
+    for (at, entry) in text.entries() {
+        let shared = line.bytes().zip(entry.bytes()).take_while(|(one, other)| one == other).count();
+        let relative = Relative { at, entry, shared };
+        let same_directory = shared >= directory && directory_of(entry) == directory;
+        if same_directory && best.as_ref().is_none_or(|best| relative.is_nearer(best, line)) {
+            best = Some(relative);
+        }
+    }
+    match best {
+        Some(Relative { at, entry, .. }) => at + usize::from(entry < line),
+        None => text.lines().iter().rposition(Line::is_entry).map_or(text.lines().len(), |last| last + 1),
+    }
+}
+
+/// An entry in the directory of a new line, and how many bytes the two share from the start.
+struct Relative<'a> {
+    at: usize,
+    entry: &'a str,
+    shared: usize,
+}
+
+impl Relative<'_> {
+    /// Of entries that share equally much: the greatest that is smaller than the line, else the smallest; so a row
+    /// of new lines comes out in order.
+    fn is_nearer(&self, best: &Relative<'_>, line: &str) -> bool {
+        match (self.shared.cmp(&best.shared), self.entry < line, best.entry < line) {
+            (Ordering::Equal, true, true) => self.entry >= best.entry,
+            (Ordering::Equal, false, false) => self.entry < best.entry,
+            (Ordering::Equal, smaller, _) => smaller,
+            (order, ..) => order.is_gt(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> ManifestText {
+        ManifestText::parse(text.as_bytes())
+    }
+
+    fn with(text: &str, lines: &[&str]) -> String {
+        let mut text = parse(text);
+        let order = Order::of(&text);
+        for line in lines {
+            text.insert(order.position(&text, line), line);
+        }
+        String::from_utf8_lossy(&text.to_bytes()).into_owned()
+    }
+
+    #[test]
+    fn the_order_of_a_file_is_told_by_its_entries() {
+        for (text, order) in [
+            ("lib64/libc.so.6\nlib64/libcryptsetup.so\n", Order::Bytes),
+            ("lib64/libcryptsetup.so\nlib64/libc.so.6\n", Order::EnUs),
+            ("# z\nbin/a\n\nbin/b\n", Order::Both),
+            ("", Order::Both),
+            ("bin/b\nbin/a\n", Order::Unsorted),
+        ] {
+            assert_eq!(Order::of(&parse(text)), order, "{text:?}");
+        }
+        assert_eq!(Order::shared([Order::Both, Order::Bytes]), Order::Bytes);
+        assert_eq!(Order::shared([Order::Bytes, Order::EnUs]), Order::EnUs);
+        assert_eq!(Order::shared([Order::Unsorted]), Order::EnUs);
+        assert_eq!(Order::Both.or(Order::Bytes), Order::Bytes);
+        assert_eq!(Order::Unsorted.or(Order::Bytes), Order::Unsorted);
+    }
+
+    #[test]
+    fn a_new_line_keeps_the_order() {
+        for (before, line, after) in [
+            ("a/b\na/d\n", "a/c", "a/b\na/c\na/d\n"),
+            ("a/b\na/d\n", "a/a", "a/a\na/b\na/d\n"),
+            ("\u{feff}a/b\na/d\n", "a/c", "\u{feff}a/b\na/c\na/d\n"),
+            ("a/b\na/d\n", "a/e", "a/b\na/d\na/e\n"),
+            ("# head\na/b\n# about d\na/d\n\n", "a/c", "# head\na/b\na/c\n# about d\na/d\n\n"),
+            ("# head\na/b\n\n", "a/a", "# head\na/a\na/b\n\n"),
+            ("# head\na/b\n\n", "a/c", "# head\na/b\na/c\n\n"),
+            ("", "a/a", "a/a\n"),
+            (
+                "l/libcryptsetup.so\nl/libc.so.6\n",
+                "l/libd.so",
+                "l/libcryptsetup.so\nl/libc.so.6\nl/libd.so\n",
+            ),
+            (
+                "l/libc.so.6\nl/libcryptsetup.so\n",
+                "l/libc.so.7",
+                "l/libc.so.6\nl/libc.so.7\nl/libcryptsetup.so\n",
+            ),
+        ] {
+            assert_eq!(with(before, &[line]), after, "{line} in {before:?}");
+        }
+    }
+
+    #[test]
+    fn in_no_order_a_line_stands_beside_its_relative() {
+        let text = "bin/z\nlib64/libpam.so.0\nbin/a\nlib64/libz.so.1\n";
+        for (lines, after) in [
+            (
+                &["lib64/libpam.so.0.84"][..],
+                "bin/z\nlib64/libpam.so.0\nlib64/libpam.so.0.84\nbin/a\nlib64/libz.so.1\n",
+            ),
+            (&["lib64/libpam.so"], "bin/z\nlib64/libpam.so\nlib64/libpam.so.0\nbin/a\nlib64/libz.so.1\n"),
+            (&["etc/x"], "bin/z\nlib64/libpam.so.0\nbin/a\nlib64/libz.so.1\netc/x\n"),
+            (&["bin/b", "bin/c"], "bin/z\nlib64/libpam.so.0\nbin/a\nbin/b\nbin/c\nlib64/libz.so.1\n"),
+        ] {
+            assert_eq!(with(text, lines), after, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn sorting_touches_only_what_is_in_neither_order() {
+        let sorted =
+            |text: &str| sorted(&parse(text)).map(|t| String::from_utf8_lossy(&t.to_bytes()).into_owned());
+        for (before, after) in [
+            ("l/libcryptsetup.so\nl/libc.so.6", None),
+            ("l/libc.so.6\r\nl/libcryptsetup.so\r\n", None),
+            ("\u{feff}bin/a\nbin/b\n", None),
+            ("b\na\n\na\n", Some("a\nb\n")),
+            ("b\r\na", Some("a\r\nb\r\n")),
+            ("a\n\na\nb\n \nb", Some("a\nb\n")),
+            ("", None),
+            ("\n\n", Some("")),
+        ] {
+            assert_eq!(sorted(before).as_deref(), after, "{before:?}");
+        }
+    }
+}

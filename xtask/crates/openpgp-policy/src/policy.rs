@@ -1,0 +1,209 @@
+//! The rules for one file signature that need no data.
+
+use super::certificate::{Certificate, Key};
+use super::hash::{self, Hash};
+use super::signature::{Read, SignaturePacket, Unreadable};
+use super::key_validity::{Broken, Holder, Standing};
+use super::trust::{CLOCK_SKEW, Pin, TrustPolicy};
+use coreos_types::calendar::date;
+
+/// The signature type of a binary document.
+const BINARY: u8 = 0x00;
+
+/// What became of one signature before the file was looked at.
+pub(super) enum Judged {
+    /// A rule does not hold; the key where it is known.
+    Refused { broken: Broken, key: Option<Box<Candidate>>, signed_at: Option<u64> },
+    /// No certificate at hand has its key.
+    Unknown { issuer: String, signed_at: u64 },
+    /// Every rule holds but the mathematics, which wants the file; several keys only where key IDs collide.
+    Open { signature: Box<SignaturePacket>, hash: Hash, signed_at: u64, candidates: Vec<Candidate> },
+}
+
+/// A key that may have made the signature.
+#[derive(Clone)]
+pub(super) struct Candidate {
+    pub(super) key: Key,
+    pub(super) primary: String,
+    pub(super) owner: String,
+    /// `None` while a rule does not hold.
+    pub(super) standing: Option<Standing>,
+}
+
+/// Judges everything that needs no data, in the order: form, date, hash, key, then the key's standing.
+pub(super) fn judge(read: &Read, certificates: &[Certificate], policy: &TrustPolicy) -> Judged {
+    let signature = match read {
+        Ok(signature) => signature,
+        Err(unreadable) => return Judged::Refused { broken: form(unreadable), key: None, signed_at: None },
+    };
+    let keys = issuers(signature, certificates);
+    let refused = |broken: Broken| {
+        // Which of several keys it would be, only the mathematics can tell.
+        let sole = if let [(certificate, key)] = keys[..] {
+            Some(candidate(certificate, key, policy))
+        } else {
+            None
+        };
+        Judged::Refused { broken, key: sole.map(Box::new), signed_at: signature.created() }
+    };
+    let (signed_at, hash) = match own_rules(signature, policy) {
+        Ok(found) => found,
+        Err(broken) => return refused(broken),
+    };
+    if keys.is_empty() {
+        return Judged::Unknown { issuer: issuer(signature), signed_at };
+    }
+    let mut candidates = Vec::new();
+    let mut first_broken = None;
+    for &(certificate, key) in &keys {
+        let pin = policy.pin(certificate.fingerprint());
+        let mut candidate = candidate(certificate, key, policy);
+        match standing(signature, hash, signed_at, &Place { certificate, key, pin, now: policy.now }) {
+            Ok(standing) => {
+                candidate.standing = Some(standing);
+                candidates.push(candidate);
+            }
+            Err(broken) => {
+                first_broken.get_or_insert((broken, candidate));
+            }
+        }
+    }
+    match first_broken {
+        Some((broken, key)) if candidates.is_empty() => {
+            Judged::Refused { broken, key: Some(Box::new(key)), signed_at: Some(signed_at) }
+        }
+        _ => Judged::Open { signature: Box::new(signature.clone()), hash, signed_at, candidates },
+    }
+}
+
+fn candidate(certificate: &Certificate, key: &Key, policy: &TrustPolicy) -> Candidate {
+    let pinned = policy.pin(certificate.fingerprint()).map(|pin| pin.name.clone());
+    Candidate {
+        key: key.clone(),
+        primary: certificate.fingerprint().to_string(),
+        owner: pinned.or(certificate.name().map(str::to_owned)).unwrap_or_default(),
+        standing: None,
+    }
+}
+
+fn form(unreadable: &Unreadable) -> Broken {
+    match unreadable {
+        Unreadable::Version(version) => {
+            Broken::new("version", format!("it is a signature of version {version}: expected version 4 or 6"))
+        }
+        Unreadable::Malformed(why) => Broken::new("malformed", format!("it is malformed: {why}")),
+    }
+}
+
+/// The rules that the signature packet breaks by itself; otherwise when it was made, and its hash.
+fn own_rules(signature: &SignaturePacket, policy: &TrustPolicy) -> Result<(u64, Hash), Broken> {
+    if signature.kind != BINARY {
+        let message = format!(
+            "it is a signature of type 0x{:02X} ({}): expected type 0x00, over a binary document",
+            signature.kind,
+            type_name(signature.kind)
+        );
+        return Err(Broken::new("type", message));
+    }
+    if let Some(what) = signature.unknown_critical() {
+        return Err(Broken::new(
+            "critical-subpacket",
+            format!("it has {what}, which is not understood here"),
+        ));
+    }
+    let Some(created) = signature.created() else {
+        return Err(Broken::new("no-date", "it does not say when it was made".to_owned()));
+    };
+    if created > policy.now.saturating_add(CLOCK_SKEW) {
+        let message = format!("it says it was made on {}, which is in the future", date(created));
+        return Err(Broken::new("future", message));
+    }
+    if let Some(end) = signature.expires().filter(|end| *end <= policy.now) {
+        let message = format!("it was made on {} to hold until {} only", date(created), date(end));
+        return Err(Broken::new("signature-expired", message));
+    }
+    match signature.hash() {
+        Some(hash) => Ok((created, hash)),
+        None => Err(weak_hash(signature, "")),
+    }
+}
+
+struct Place<'a> {
+    certificate: &'a Certificate,
+    key: &'a Key,
+    pin: Option<&'a Pin>,
+    now: u64,
+}
+
+/// The rules that take the key and its certificate.
+fn standing(signature: &SignaturePacket, hash: Hash, at: u64, place: &Place<'_>) -> Result<Standing, Broken> {
+    let Place { certificate, key, .. } = *place;
+    let Some(pin) = place.pin else {
+        let message = format!(
+            "key {} belongs to primary key {}, which is not trusted",
+            key.fingerprint,
+            certificate.fingerprint()
+        );
+        return Err(Broken::new("not-pinned", message));
+    };
+    if signature.version != key.version {
+        let message = format!(
+            "it is of version {} and key {} of version {}: they must be the same",
+            signature.version, key.fingerprint, key.version
+        );
+        return Err(Broken::new("version", message));
+    }
+    let standing = Holder { certificate, pin, now: place.now }.standing(key, at)?;
+    match (hash, pin.sha1_until) {
+        (Hash::Sha1, None) => Err(weak_hash(signature, &format!(" under {}", pin.name))),
+        (Hash::Sha1, Some(end)) if at >= end => {
+            Err(weak_hash(signature, &format!(" under {} from {} on", pin.name, date(end))))
+        }
+        _ => Ok(standing),
+    }
+}
+
+fn weak_hash(signature: &SignaturePacket, limit: &str) -> Broken {
+    let message =
+        format!("it is made with {}, which does not count{limit}", hash::name(signature.hash_number));
+    Broken::new("hash", message)
+}
+
+/// The keys that the signature names; where it names none, every key of its version.
+fn issuers<'a>(
+    signature: &SignaturePacket,
+    certificates: &'a [Certificate],
+) -> Vec<(&'a Certificate, &'a Key)> {
+    let (fingerprints, ids) = (signature.issuer_fingerprints(), signature.issuer_key_ids());
+    let is_named = |key: &Key| match (fingerprints.is_empty(), ids.is_empty()) {
+        (false, _) => fingerprints.iter().any(|(_, fingerprint)| *fingerprint == key.fingerprint),
+        (true, false) => ids.iter().any(|id| id == key.fingerprint.key_id()),
+        (true, true) => key.version == signature.version,
+    };
+    let all =
+        certificates.iter().flat_map(|certificate| certificate.keys().map(move |key| (certificate, key)));
+    all.filter(|(_, key)| is_named(key)).collect()
+}
+
+/// The issuer as the signature names it.
+fn issuer(signature: &SignaturePacket) -> String {
+    let fingerprint =
+        signature.issuer_fingerprints().into_iter().next().map(|(_, fingerprint)| fingerprint.to_string());
+    fingerprint
+        .or_else(|| signature.issuer_key_ids().into_iter().next())
+        .unwrap_or_else(|| "no key it names".to_owned())
+}
+
+fn type_name(kind: u8) -> &'static str {
+    match kind {
+        0x01 => "over a text, with line ends changed",
+        0x02 => "standalone",
+        0x10..=0x13 => "certifies a user id",
+        0x18 | 0x19 => "binds a subkey",
+        0x1f => "over a key",
+        0x20 | 0x28 | 0x30 => "revokes",
+        0x40 => "a timestamp",
+        0x50 => "confirms another signature",
+        _ => "of no known meaning",
+    }
+}

@@ -1,0 +1,236 @@
+//! The verdicts on the signatures of a file, in words.
+
+use coreos_types::error::{Error, Result};
+use coreos_types::provenance::Signer;
+
+use super::policy::Candidate;
+use super::signature::SignaturePacket;
+use super::key_validity::Broken;
+use coreos_types::calendar::{date, rfc3339};
+
+/// The outcome for every signature of a `.sig`, in its order.
+#[derive(Debug, Clone)]
+pub struct Verdicts {
+    pub(super) source: String,
+    /// Why no newer certificate could be got.
+    pub(super) unasked: Vec<String>,
+    /// At least one, unless the `.sig` had none.
+    pub signatures: Vec<SignatureVerdict>,
+}
+
+/// What is to be thought of one signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It counts.
+    Good,
+    /// A rule does not hold.
+    Refused,
+    /// No certificate at hand has its key; a newer certificate may.
+    UnknownKey,
+}
+
+impl Verdict {
+    /// The word in JSON.
+    pub fn id(self) -> &'static str {
+        match self {
+            Verdict::Good => "good",
+            Verdict::Refused => "refused",
+            Verdict::UnknownKey => "unknown-key",
+        }
+    }
+}
+
+/// The verdict on one signature. Fingerprints are upper-case hex.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignatureVerdict {
+    /// The outcome.
+    pub verdict: Verdict,
+    /// The rule that decided it; the table of them stands in SECURITY.md.
+    pub rule: &'static str,
+    /// The primary key of the certificate that has the signing key.
+    pub signed_by: Option<String>,
+    /// The key that signed, or says it did: a fingerprint, or a key ID where the signature has no more.
+    pub signing_subkey: Option<String>,
+    /// When it says it was made, RFC 3339.
+    pub signed_at: Option<String>,
+    /// How messages call the signer.
+    pub name: Option<String>,
+    /// One sentence without its subject: what is so, and why.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Verdicts {
+    /// The good signature, when there is one: one is enough.
+    pub fn good(&self) -> Option<&SignatureVerdict> {
+        self.signatures.iter().find(|signature| signature.verdict == Verdict::Good)
+    }
+
+    /// Who signed.
+    ///
+    /// # Errors
+    /// Refused (3): names the rule, the keys and what to do; further signatures stand as causes.
+    pub fn into_signer(self) -> Result<Signer> {
+        if let Some(good) = self.good() {
+            return Ok(Signer {
+                primary: good.signed_by.clone().unwrap_or_default(),
+                subkey: good.signing_subkey.clone().unwrap_or_default(),
+                signed_at: good.signed_at.clone().unwrap_or_default(),
+                name: good.name.clone(),
+            });
+        }
+        let first = self.signatures.iter().find(|signature| signature.verdict == Verdict::Refused);
+        let Some(first) = first.or(self.signatures.first()) else {
+            return Err(Error::refused(format!("{} holds no signature", self.source)));
+        };
+        let mut fault = Error::refused(first.sentence(&self.source));
+        for other in self.signatures.iter().filter(|other| *other != first) {
+            fault = fault.with_cause(format!("another signature in it ({}): {}", other.rule, other.message));
+        }
+        if first.verdict == Verdict::UnknownKey {
+            fault = self.unasked.iter().fold(fault, Error::with_cause);
+        }
+        Err(match &first.hint {
+            Some(hint) => fault.with_hint(hint.clone()),
+            None => fault,
+        })
+    }
+}
+
+impl SignatureVerdict {
+    /// The refusal in full; it names the key even where the rule has nothing to do with it.
+    fn sentence(&self, source: &str) -> String {
+        let key = self.signing_subkey.as_deref().filter(|key| !self.message.contains(key));
+        let by = key.map(|key| format!(" by {key}")).unwrap_or_default();
+        format!("the signature {source}{by} is refused ({}): {}", self.rule, self.message)
+    }
+}
+
+/// The verdict once every rule holds and the file is hashed; no digest: the bytes bear the mark of an attack.
+pub(super) fn closed(
+    signature: &SignaturePacket,
+    signed_at: u64,
+    candidates: &[Candidate],
+    digest: Option<&[u8]>,
+) -> SignatureVerdict {
+    let Some(digest) = digest else {
+        let message = "the file bears the mark of a SHA-1 collision attack".to_owned();
+        let hint = hint("collision");
+        return verdict(Verdict::Refused, "collision", candidates.first(), Some(signed_at), message, hint);
+    };
+    match candidates.iter().find(|candidate| candidate.key.verifies(signature, digest)) {
+        Some(maker) => {
+            verdict(Verdict::Good, "good", Some(maker), Some(signed_at), praise(maker, signed_at), None)
+        }
+        None => {
+            let key = candidates.first().map(|one| one.key.fingerprint.to_string()).unwrap_or_default();
+            let message = format!(
+                "key {key} did not make it over these bytes: the file, or the signature, was changed"
+            );
+            let hint = hint("bad-signature");
+            verdict(Verdict::Refused, "bad-signature", candidates.first(), Some(signed_at), message, hint)
+        }
+    }
+}
+
+/// Says plainly that a key that is over by now signed while it lived.
+fn praise(maker: &Candidate, signed_at: u64) -> String {
+    let key = &maker.key.fingerprint;
+    let kind = if key.as_str() == maker.primary { "primary key" } else { "subkey" };
+    let mut said = format!("signed {}, inside the {kind}'s validity", date(signed_at));
+    if let Some(standing) = &maker.standing {
+        match standing.until {
+            Some(until) => said += &format!(" ({} to {})", date(standing.from), date(until)),
+            None => said += &format!(" (from {}, without end)", date(standing.from)),
+        }
+        if let Some((at, how)) = standing.retired {
+            said += &format!("; {how} since {}", date(at));
+        }
+    }
+    said + &format!(", by {kind} {key} of {}", maker.owner)
+}
+
+/// A verdict with the key where it is known.
+fn verdict(
+    verdict: Verdict,
+    rule: &'static str,
+    key: Option<&Candidate>,
+    signed_at: Option<u64>,
+    message: String,
+    hint: Option<&str>,
+) -> SignatureVerdict {
+    SignatureVerdict {
+        verdict,
+        rule,
+        signed_by: key.map(|key| key.primary.clone()),
+        signing_subkey: key.map(|key| key.key.fingerprint.to_string()),
+        signed_at: signed_at.map(rfc3339),
+        name: key.map(|key| key.owner.clone()),
+        message,
+        hint: hint.map(str::to_owned),
+    }
+}
+
+/// The verdict on a signature whose key no certificate at hand has.
+pub(super) fn unknown(issuer: String, signed_at: u64, trusted: &str) -> SignatureVerdict {
+    SignatureVerdict {
+        verdict: Verdict::UnknownKey,
+        rule: "unknown-key",
+        signed_by: None,
+        message: format!("it is by {issuer}, and no certificate at hand has that key; trusted are {trusted}"),
+        signing_subkey: Some(issuer),
+        signed_at: Some(rfc3339(signed_at)),
+        name: None,
+        hint: Some(
+            "for a mirror or a build of your own, name its certificate: --signing-key FILE".to_owned(),
+        ),
+    }
+}
+
+/// What to do when that rule does not hold.
+fn hint(rule: &str) -> Option<&'static str> {
+    Some(match rule {
+        "bad-signature" | "malformed" => {
+            "download the file and its signature again; when it fails again, take another mirror or another release"
+        }
+        "collision" => "take another release, and tell the vendor",
+        "subkey-revoked" | "primary-revoked" => {
+            "take another release: a revoked key is not accepted, on any option"
+        }
+        "future" => "compare this machine's clock with another's",
+        "hash" => "take a release that is signed with SHA-256 or better",
+        "not-pinned" => "for a mirror or a build of your own, name its certificate: --signing-key FILE",
+        "binding"
+        | "back-signature"
+        | "key-flags"
+        | "signing-key-expired"
+        | "primary-expired"
+        | "before-key" => {
+            "check the certificate; for a mirror or a build of your own, sign again with a key that may sign files"
+        }
+        _ => "sign again with `gpg --detach-sign`, or take the `.sig` of the release server",
+    })
+}
+
+/// The verdict where a rule does not hold.
+pub(super) fn refused(broken: Broken, key: Option<&Candidate>, signed_at: Option<u64>) -> SignatureVerdict {
+    let hint = hint(broken.rule);
+    verdict(Verdict::Refused, broken.rule, key, signed_at, broken.message, hint)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::signature::DetachedSignature;
+    use super::*;
+
+    #[test]
+    fn bytes_with_the_mark_of_an_attack_are_refused() {
+        let good = include_bytes!("../../../tests/fixtures/openpgp/good.sig");
+        let read = DetachedSignature::parse(good, "good.sig").unwrap();
+        let verdict = closed(read.signatures[0].as_ref().unwrap(), 0, &[], None);
+        assert_eq!((verdict.verdict, verdict.rule), (Verdict::Refused, "collision"));
+        assert_eq!(verdict.hint.as_deref(), Some("take another release, and tell the vendor"));
+    }
+}

@@ -1,0 +1,151 @@
+//! Inflates a chunked gzip stream, several members included, and notices what does not belong to it (RFC 1952).
+
+use std::fmt;
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use flate2::{Decompress, FlushDecompress, Status};
+
+use super::broadcast::{Chunk, Chunks};
+use super::extract::Limits;
+
+/// The first bytes of each gzip member (RFC 1952, 2.3.1).
+const MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// Inflates what comes through [`Chunks`]; checks the checksum and length of every member.
+pub(super) struct Gunzip<'a> {
+    chunks: &'a Chunks,
+    chunk: Option<Arc<Chunk>>,
+    /// How far the chunk is used.
+    at: usize,
+    /// Compressed bytes in chunks before this one.
+    before: u64,
+    member: Option<Decompress>,
+    inflated: u64,
+    limits: Limits,
+}
+
+/// What is wrong with the stream; carried by the [`io::Error`] that [`Gunzip`] gives.
+#[derive(Debug)]
+pub(super) struct BadGzip(pub(super) String);
+
+impl fmt::Display for BadGzip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadGzip {}
+
+fn bad(message: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, BadGzip(message.into()))
+}
+
+impl<'a> Gunzip<'a> {
+    /// Inflates as far as the limits allow for what was read; one byte more is an error.
+    pub(super) fn new(chunks: &'a Chunks, limits: Limits) -> Gunzip<'a> {
+        Gunzip { chunks, chunk: None, at: 0, before: 0, member: None, inflated: 0, limits }
+    }
+
+    /// The compressed bytes that are there and not used yet; waits for more, empty at the end of the stream.
+    fn input(&mut self) -> &[u8] {
+        while self.chunk.as_ref().is_none_or(|chunk| self.at == chunk.len()) {
+            if let Some(chunk) = self.chunk.take() {
+                self.before += chunk.len() as u64;
+                self.chunks.done_with(chunk);
+            }
+            self.at = 0;
+            self.chunk = self.chunks.next();
+            if self.chunk.is_none() {
+                return &[];
+            }
+        }
+        self.chunk.as_ref().map_or(&[], |chunk| &chunk[self.at..])
+    }
+
+    /// Opens the next member, or says that the stream ends here, as it should, on zero bytes or none.
+    fn next_member(&mut self) -> io::Result<bool> {
+        let first = self.before == 0 && self.at == 0;
+        let mut zeros = false;
+        loop {
+            let at = self.before + self.at as u64;
+            let Some(&byte) = self.input().first() else {
+                return if first { Err(bad("it is empty")) } else { Ok(false) };
+            };
+            match byte {
+                0 if !first => {
+                    zeros = true;
+                    self.at += 1;
+                }
+                byte if byte == MAGIC[0] && !zeros => {
+                    self.member = Some(Decompress::new_gzip(15));
+                    return Ok(true);
+                }
+                _ if first => {
+                    return Err(bad(format!("it is no gzip file: it starts with {}", shown(self.input()))));
+                }
+                _ => {
+                    return Err(bad(format!(
+                        "after byte {at}, where the gzip stream ends, comes something else"
+                    )));
+                }
+            }
+        }
+    }
+
+    fn inflate(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if self.member.is_none() && !self.next_member()? {
+                return Ok(0);
+            }
+            let at_end = self.input().is_empty();
+            let (Some(member), input) =
+                (&mut self.member, self.chunk.as_ref().map_or(&[][..], |c| &c[self.at..]))
+            else {
+                return Ok(0);
+            };
+            let (was_in, was_out) = (member.total_in(), member.total_out());
+            let status = member.decompress(input, out, FlushDecompress::None).map_err(|error| {
+                let why = error.message().map_or_else(|| "bad data".to_owned(), str::to_owned);
+                bad(format!("it does not inflate near byte {}: {why}", self.before + self.at as u64))
+            })?;
+            self.at += (member.total_in() - was_in) as usize;
+            let produced = (member.total_out() - was_out) as usize;
+            match status {
+                Status::StreamEnd => self.member = None,
+                Status::Ok | Status::BufError if produced == 0 && at_end => {
+                    return Err(bad(format!("it ends in the middle, after {} bytes", self.before)));
+                }
+                Status::Ok | Status::BufError => {}
+            }
+            if produced > 0 {
+                return Ok(produced);
+            }
+        }
+    }
+}
+
+/// The first bytes of something, for people.
+fn shown(bytes: &[u8]) -> String {
+    let head = &bytes[..bytes.len().min(12)];
+    match std::str::from_utf8(head) {
+        Ok(text) if !text.chars().any(char::is_control) => format!("{text:?}"),
+        _ => head.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" "),
+    }
+}
+
+impl Read for Gunzip<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if out.is_empty() {
+            return Ok(0);
+        }
+        let produced = self.inflate(out)?;
+        self.inflated += produced as u64;
+        let most = self.limits.after(self.before + self.at as u64);
+        if self.inflated > most {
+            let why = if most < self.limits.most { ", which its size does not explain" } else { "" };
+            return Err(bad(format!("it inflates to more than {} MiB{why}", most >> 20)));
+        }
+        Ok(produced)
+    }
+}

@@ -1,0 +1,127 @@
+//! The lists of an image's files and packages that a release publishes beside it.
+//!
+//! `…_image_contents.txt` is what `find -printf '%M %2n %-7u %-7g %7s %TY-%Tm-%Td %TH:%TM ./%P -> %l'` prints from
+//! the image's root (flatcar/scripts `build_library/build_image_util.sh`); `…_image_packages.txt` has a
+//! `category/package-version::repository` a line. They describe the disk image, whose `/usr` is very nearly that of
+//! the PXE image, and say nothing of what is in a file.
+
+use super::file_info::Facts;
+use super::path::UsrPath;
+use super::tree::{Kind, Node, UsrTree};
+use coreos_types::release::SystemdVersion;
+
+/// Directories below one another in a list; a real one has about fifteen. Each of them may have to be put in.
+const MAX_DEPTH: usize = 64;
+
+/// The tree below `/usr` that a contents list describes. No file has facts to be read. Lines of another shape and
+/// paths outside of `/usr` are passed over, and so are paths deeper than any real one.
+pub fn parse_contents(text: &str) -> UsrTree {
+    let mut tree = UsrTree::new();
+    for (path, node) in text.lines().filter_map(entry) {
+        tree.insert(path, node);
+    }
+    tree
+}
+
+fn entry(line: &str) -> Option<(UsrPath, Node)> {
+    let (mode, rest) = line.split_once(' ')?;
+    // Links, user, group, size, date and time stand before the path, which may hold blanks itself.
+    let mut rest = rest.trim_start();
+    let mut size = 0;
+    for field in 0..6 {
+        let (word, tail) = rest.split_once(' ')?;
+        if field == 3 {
+            size = word.parse().ok()?;
+        }
+        rest = tail.trim_start();
+    }
+    let (path, target) = match rest.split_once(" -> ") {
+        Some((path, target)) => (path, target),
+        None => (rest.strip_suffix(" ->").unwrap_or(rest), ""),
+    };
+    let inside = path.strip_prefix("./usr/").or_else(|| path.strip_prefix("/usr/"))?;
+    if inside.split('/').count() > MAX_DEPTH {
+        return None;
+    }
+    let kind = match mode.as_bytes().first()? {
+        b'-' => Kind::File { size, facts: Facts::Plain },
+        b'd' => Kind::Directory,
+        b'l' => Kind::Symlink(target.to_owned()),
+        _ => Kind::Special,
+    };
+    Some((UsrPath::new(inside).ok()?, Node { mode: permissions(mode.get(1..)?), kind }))
+}
+
+/// The bits of `rwxr-xr-x`, with `s`, `S`, `t` and `T` in the places of `x`.
+fn permissions(text: &str) -> u16 {
+    let mut bits = 0;
+    for (at, letter) in text.bytes().take(9).enumerate() {
+        let bit = 0o400 >> at;
+        let special = [0o4000, 0o2000, 0o1000][at / 3];
+        bits |= match letter {
+            b'-' => 0,
+            b's' | b't' => bit | special,
+            b'S' | b'T' => special,
+            _ => bit,
+        };
+    }
+    bits
+}
+
+/// The major version of systemd in a packages list; `None` where the list has no systemd.
+pub fn systemd_of_packages(text: &str) -> Option<SystemdVersion> {
+    text.lines().find_map(|line| {
+        let version = line.trim().strip_prefix("sys-apps/systemd-")?;
+        let digits = version.split(|c: char| !c.is_ascii_digit()).next()?;
+        digits.parse().ok().map(SystemdVersion)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: &str = "\
+drwxr-xr-x  2 root    root       4096 2026-08-01 00:00 ./usr/lib64
+-rwxr-xr-x  1 root    root      99192 2026-08-01 00:00 ./usr/lib64/systemd/systemd
+-rwsr-xr-x  1 root    root        100 2026-08-01 00:00 ./usr/bin/sudo it ->
+lrwxrwxrwx  1 root    root          5 2026-08-01 00:00 ./usr/lib -> lib64
+-rw-r--r--  1 root    root          1 2026-08-01 00:00 ./boot/vmlinuz
+nonsense
+";
+
+    #[test]
+    fn a_contents_list_is_a_tree() {
+        let tree = parse_contents(LIST);
+        let lines: Vec<String> =
+            tree.iter().map(|(path, node)| format!("{path} {:o} {:?}", node.mode, node.kind)).collect();
+        assert_eq!(
+            lines,
+            [
+                "bin 755 Directory",
+                "bin/sudo it 4755 File { size: 100, facts: Plain }",
+                "lib 777 Symlink(\"lib64\")",
+                "lib64 755 Directory",
+                "lib64/systemd 755 Directory",
+                "lib64/systemd/systemd 755 File { size: 99192, facts: Plain }",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_line_of_thirty_thousand_directories_is_passed_over() {
+        let line = format!(
+            "-rw-r--r--  1 root    root          1 2026-08-01 00:00 ./usr/{}x\n",
+            "d/".repeat(30_000)
+        );
+        assert_eq!(parse_contents(&line).iter().count(), 0);
+    }
+
+    #[test]
+    fn the_package_tells_the_version() {
+        let version = |text| systemd_of_packages(text).map(|version| version.0);
+        assert_eq!(version("a/b-1::x\nsys-apps/systemd-212-r8::coreos\n"), Some(212));
+        assert_eq!(version("sys-apps/systemd-257.9::portage-stable"), Some(257));
+        assert_eq!(version("sys-apps/systemd-utils-1::x"), None);
+    }
+}

@@ -1,0 +1,285 @@
+//! The dynamic section through the program headers, for both classes and both byte orders.
+
+use object::elf::{self, FileHeader32, FileHeader64, Verdaux, Verdef, Vernaux, Verneed};
+use object::endian::Endianness;
+use object::pod::Pod;
+use object::read::ReadRef;
+use object::read::elf::{Dyn, FileHeader, ProgramHeader};
+
+use super::partial_file::Windows;
+use super::{ElfInfo, MAGIC, VersionNeed, dlopen_note};
+use crate::lossless_text;
+
+/// The bytes of names, and 16 for each, that are kept of one file. glibc's largest library needs 2 KiB of names, and
+/// a thousand files may be kept at once.
+const NAME_BUDGET: usize = 1 << 16;
+/// The entries of a dynamic section or of a version chain that are looked at.
+const MAX_ENTRIES: usize = 1 << 16;
+/// `PATH_MAX` of Linux: a longer name cannot be opened.
+const MAX_NAME: usize = 4096;
+
+/// See [`super::parse`]. An error may be for want of a window: see [`Windows::missed`].
+pub(super) fn parse(file: &Windows) -> Result<ElfInfo, String> {
+    let size = file.len().unwrap_or_default();
+    match file.read_bytes_at(0, size.min(5)) {
+        Ok([magic @ .., class]) if magic == MAGIC && *class == elf::ELFCLASS32.0 => {
+            Image::<FileHeader32<Endianness>>::open(file)?.info()
+        }
+        Ok([magic @ .., class]) if magic == MAGIC && *class == elf::ELFCLASS64.0 => {
+            Image::<FileHeader64<Endianness>>::open(file)?.info()
+        }
+        Ok([magic @ .., class]) if magic == MAGIC => {
+            Err(format!("ELF class {class} is neither 32-bit (1) nor 64-bit (2)"))
+        }
+        Ok(start) if start == MAGIC => Err(format!("it ends after {size} bytes")),
+        _ => Err("it does not start with the ELF magic".into()),
+    }
+}
+
+/// One file whose headers are sound.
+struct Image<'a, E: FileHeader> {
+    file: &'a Windows,
+    header: &'a E,
+    endian: E::Endian,
+    segments: &'a [E::ProgramHeader],
+    budget: usize,
+}
+
+/// A part of the file, from an offset to the end of its segment or table.
+#[derive(Clone, Copy)]
+struct Part {
+    offset: u64,
+    size: u64,
+}
+
+/// The entries of the dynamic section that matter here; of a tag given twice the last counts, as for the loader.
+#[derive(Default)]
+struct Dynamic {
+    strtab: u64,
+    strsz: Option<u64>,
+    needed: Vec<u64>,
+    soname: Option<u64>,
+    rpath: Option<u64>,
+    runpath: Option<u64>,
+    flags_1: u64,
+    verneed: Option<u64>,
+    verdef: Option<u64>,
+}
+
+impl<'a, E: FileHeader<Endian = Endianness>> Image<'a, E> {
+    fn open(file: &'a Windows) -> Result<Self, String> {
+        let header = E::parse(file).map_err(|error| error.to_string())?;
+        let endian = header.endian().map_err(|error| error.to_string())?;
+        let segments = header.program_headers(endian, file).map_err(|error| error.to_string())?;
+        Ok(Image { file, header, endian, segments, budget: NAME_BUDGET })
+    }
+
+    fn info(mut self) -> Result<ElfInfo, String> {
+        let mut info = ElfInfo {
+            is_64: self.header.is_class_64(),
+            big_endian: self.header.is_big_endian(),
+            machine: self.header.e_machine(self.endian).0,
+            interp: self.interp()?,
+            ..ElfInfo::default()
+        };
+        if let Some(dynamic) = self.dynamic()? {
+            info.dynamic = true;
+            self.read_dynamic(&dynamic, &mut info)?;
+        }
+        info.dlopen = dlopen_note::notes(self.header, self.endian, self.segments, self.file);
+        Ok(info)
+    }
+
+    fn interp(&mut self) -> Result<Option<String>, String> {
+        let Some(segment) = self.segments.iter().find(|s| s.p_type(self.endian) == elf::PT_INTERP) else {
+            return Ok(None);
+        };
+        let part = self.of_segment(segment).ok_or("PT_INTERP lies outside of the file")?;
+        self.string(part, 0, "PT_INTERP").map(Some)
+    }
+
+    /// The dynamic section: `None` without `PT_DYNAMIC`, and in files of debug data, where it has no bytes.
+    fn dynamic(&self) -> Result<Option<Dynamic>, String> {
+        // Of several the loader takes the last.
+        let Some(segment) = self.segments.iter().rfind(|s| s.p_type(self.endian) == elf::PT_DYNAMIC) else {
+            return Ok(None);
+        };
+        let size: u64 = segment.p_filesz(self.endian).into();
+        if size == 0 {
+            return Ok(None);
+        }
+        let part = match self.at_address(segment.p_vaddr(self.endian).into()) {
+            Ok(part) => Part { size: part.size.min(size), ..part },
+            Err(_) => self.of_segment(segment).ok_or("PT_DYNAMIC lies outside of the file")?,
+        };
+        // One more than is looked at: that tells a section that does not end.
+        let count = (part.size / size_of::<E::Dyn>() as u64).min(MAX_ENTRIES as u64 + 1) as usize;
+        let entries: &[E::Dyn] = self
+            .file
+            .read_slice_at(part.offset, count)
+            .map_err(|()| "the dynamic section cannot be read".to_owned())?;
+        let mut dynamic = Dynamic::default();
+        for (seen, entry) in entries.iter().enumerate() {
+            let value = entry.val(self.endian);
+            match entry.tag(self.endian) {
+                elf::DT_NULL => break,
+                _ if seen == MAX_ENTRIES => return Err("the dynamic section does not end".into()),
+                elf::DT_STRTAB => dynamic.strtab = value,
+                elf::DT_STRSZ => dynamic.strsz = Some(value),
+                elf::DT_NEEDED => dynamic.needed.push(value),
+                elf::DT_SONAME => dynamic.soname = Some(value),
+                elf::DT_RPATH => dynamic.rpath = Some(value),
+                elf::DT_RUNPATH => dynamic.runpath = Some(value),
+                elf::DT_FLAGS_1 => dynamic.flags_1 = value,
+                elf::DT_VERNEED => dynamic.verneed = Some(value),
+                elf::DT_VERDEF => dynamic.verdef = Some(value),
+                _ => {}
+            }
+        }
+        Ok(Some(dynamic))
+    }
+
+    fn read_dynamic(&mut self, dynamic: &Dynamic, info: &mut ElfInfo) -> Result<(), String> {
+        info.no_default_dirs = dynamic.flags_1 & elf::DF_1_NODEFLIB.0 != 0;
+        let named = [dynamic.soname, dynamic.rpath, dynamic.runpath, dynamic.verneed, dynamic.verdef];
+        if dynamic.needed.is_empty() && named.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        let strings = self.at_address(dynamic.strtab).map_err(|why| format!("DT_STRTAB {why}"))?;
+        let strings = Part { size: strings.size.min(dynamic.strsz.unwrap_or(u64::MAX)), ..strings };
+
+        for &offset in &dynamic.needed {
+            info.needed.push(self.string(strings, offset, "DT_NEEDED")?);
+        }
+        if let Some(offset) = dynamic.soname {
+            info.soname = Some(self.string(strings, offset, "DT_SONAME")?);
+        }
+        if let Some(offset) = dynamic.rpath {
+            info.rpath = search_path(&self.string(strings, offset, "DT_RPATH")?);
+        }
+        if let Some(offset) = dynamic.runpath {
+            info.runpath = search_path(&self.string(strings, offset, "DT_RUNPATH")?);
+        }
+        if let Some(address) = dynamic.verneed {
+            let table = self.at_address(address).map_err(|why| format!("DT_VERNEED {why}"))?;
+            info.version_needs = self.version_needs(table, strings)?;
+        }
+        if let Some(address) = dynamic.verdef {
+            let table = self.at_address(address).map_err(|why| format!("DT_VERDEF {why}"))?;
+            info.version_defs = self.version_defs(table, strings)?;
+        }
+        Ok(())
+    }
+
+    /// The chain of `Verneed` records; like the loader it goes by `vn_next`, not by `DT_VERNEEDNUM`.
+    fn version_needs(&mut self, table: Part, strings: Part) -> Result<Vec<VersionNeed>, String> {
+        let mut needs = Vec::new();
+        let mut at = 0;
+        loop {
+            let need: &Verneed<Endianness> = self.record(table, at, "DT_VERNEED")?;
+            let library =
+                self.string(strings, need.vn_file.get(self.endian).into(), "a DT_VERNEED library")?;
+            let mut aux_at = step(at, need.vn_aux.get(self.endian))?;
+            loop {
+                let aux: &Vernaux<Endianness> = self.record(table, aux_at, "DT_VERNEED")?;
+                let version =
+                    self.string(strings, aux.vna_name.get(self.endian).into(), "a needed version")?;
+                let weak = aux.vna_flags.get(self.endian).0 & elf::VER_FLG_WEAK.0 != 0;
+                // The library's name is kept once more with each of its versions.
+                self.spend(library.len())?;
+                needs.push(VersionNeed { library: library.clone(), version, weak });
+                match aux.vna_next.get(self.endian) {
+                    0 => break,
+                    next => aux_at = step(aux_at, next)?,
+                }
+            }
+            match need.vn_next.get(self.endian) {
+                0 => return Ok(needs),
+                next => at = step(at, next)?,
+            }
+        }
+    }
+
+    /// The chain of `Verdef` records; the first `Verdaux` of each holds its name, the others its parents.
+    fn version_defs(&mut self, table: Part, strings: Part) -> Result<Vec<String>, String> {
+        let mut defs = Vec::new();
+        let mut at = 0;
+        loop {
+            let def: &Verdef<Endianness> = self.record(table, at, "DT_VERDEF")?;
+            let aux_at = step(at, def.vd_aux.get(self.endian))?;
+            let aux: &Verdaux<Endianness> = self.record(table, aux_at, "DT_VERDEF")?;
+            defs.push(self.string(strings, aux.vda_name.get(self.endian).into(), "a defined version")?);
+            match def.vd_next.get(self.endian) {
+                0 => return Ok(defs),
+                next => at = step(at, next)?,
+            }
+        }
+    }
+
+    /// What stands at a virtual address, to the end of its segment.
+    fn at_address(&self, address: u64) -> Result<Part, String> {
+        let found =
+            self.segments.iter().filter(|segment| segment.p_type(self.endian) == elf::PT_LOAD).find_map(
+                |segment| {
+                    let inside = address.checked_sub(segment.p_vaddr(self.endian).into())?;
+                    let (offset, size) = segment.file_range(self.endian);
+                    if inside >= size {
+                        return None;
+                    }
+                    let start = offset.checked_add(inside)?;
+                    let end = offset.saturating_add(size).min(self.size());
+                    Some(Part { offset: start, size: end.checked_sub(start)? })
+                },
+            );
+        found.ok_or_else(|| format!("points to {address:#x}, which no loaded segment of the file holds"))
+    }
+
+    /// The bytes of a segment; `None` where they are not all in the file.
+    fn of_segment(&self, segment: &E::ProgramHeader) -> Option<Part> {
+        let (offset, size) = segment.file_range(self.endian);
+        offset.checked_add(size).filter(|end| *end <= self.size()).map(|_| Part { offset, size })
+    }
+
+    fn size(&self) -> u64 {
+        self.file.len().unwrap_or_default()
+    }
+
+    /// A NUL-terminated string of `table`, paid for from the budget.
+    fn string(&mut self, table: Part, offset: u64, what: &str) -> Result<String, String> {
+        let Some(left) = table.size.checked_sub(offset) else {
+            return Err(format!("{what} names offset {offset:#x}, past its string table"));
+        };
+        let start = table.offset.saturating_add(offset);
+        let window = start..start.saturating_add(left.min(MAX_NAME as u64));
+        let Ok(bytes) = self.file.read_bytes_at_until(window, 0) else {
+            return Err(format!("{what} names a string without an end at offset {offset:#x}"));
+        };
+        self.spend(bytes.len() + 16)?;
+        Ok(lossless_text::from_bytes(bytes).into_owned())
+    }
+
+    fn record<T: Pod>(&self, table: Part, at: usize, what: &str) -> Result<&'a T, String> {
+        let end = (at as u64).checked_add(size_of::<T>() as u64).filter(|end| *end <= table.size);
+        let offset = end.and_then(|_| table.offset.checked_add(at as u64));
+        offset
+            .and_then(|offset| self.file.read_at(offset).ok())
+            .ok_or_else(|| format!("{what} runs out of its segment"))
+    }
+
+    fn spend(&mut self, cost: usize) -> Result<(), String> {
+        let left = self.budget.checked_sub(cost);
+        self.budget = left.ok_or_else(|| format!("it holds more than {NAME_BUDGET} bytes of names"))?;
+        Ok(())
+    }
+}
+
+fn step(at: usize, by: u32) -> Result<usize, String> {
+    usize::try_from(by)
+        .ok()
+        .and_then(|by| at.checked_add(by))
+        .ok_or_else(|| "a version chain overflows".to_owned())
+}
+
+fn search_path(text: &str) -> Vec<String> {
+    if text.is_empty() { Vec::new() } else { text.split(':').map(str::to_owned).collect() }
+}

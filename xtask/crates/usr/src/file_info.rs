@@ -1,0 +1,264 @@
+//! What is kept of a file's content: the few facts that checks ask for, never the bytes.
+
+use std::convert::Infallible;
+use std::ops::Range;
+
+use super::elf::partial_file::Windows;
+use super::elf::{self, ElfInfo};
+use super::lossless_text;
+use super::path::UsrPath;
+
+/// The facts of one regular file. A file whose content nobody asked for yet is [`Facts::Unread`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Facts {
+    /// Nobody has read it yet.
+    #[default]
+    Unread,
+    /// An ELF file.
+    Elf(Box<ElfInfo>),
+    /// It starts with `#!`: the interpreter's path, as written there.
+    Script(String),
+    /// A text that checks read whole: os-release and its kin, units, ld.so.conf.
+    Text(String),
+    /// Nothing of the above.
+    Plain,
+    /// An ELF magic, and behind it nothing that can be read; why.
+    Broken(String),
+}
+
+/// A text that is longer is none of those that checks read.
+pub const MAX_TEXT: usize = 64 << 10;
+
+/// What is read of every file: more than the longest text, so that a longer one is told, and mostly all of the headers.
+const FIRST: u64 = 128 << 10;
+
+/// The largest file that is searched for constants; real loaders and systemds are a tenth of it.
+const MAX_SEARCHED: u64 = 32 << 20;
+
+/// What checks may ask of the file at `path`, whose whole content is `bytes`.
+pub fn read(path: &UsrPath, bytes: &[u8]) -> Facts {
+    let part = |range: Range<u64>| {
+        let inside = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+        Ok::<_, Infallible>(bytes[inside(range.start)..inside(range.end)].to_vec())
+    };
+    match read_parts(path, bytes.len() as u64, part) {
+        Ok(facts) => facts,
+        Err(never) => match never {},
+    }
+}
+
+/// The same of a file of `size` bytes, of which `fetch` gives the parts that are asked for: the start, and of an ELF
+/// file what the loader would look at.
+///
+/// # Errors
+/// Those of `fetch`.
+pub fn read_parts<E>(
+    path: &UsrPath,
+    size: u64,
+    mut fetch: impl FnMut(Range<u64>) -> Result<Vec<u8>, E>,
+) -> Result<Facts, E> {
+    let start = fetch(0..size.min(FIRST))?;
+    if !start.starts_with(elf::MAGIC) {
+        return Ok(of_text(path, &start));
+    }
+    let mut windows = Windows::of(size);
+    windows.add(0, start);
+    let parsed = loop {
+        match elf::parse_windows(&windows) {
+            Ok(parsed) => break parsed,
+            Err(part) => windows.add(part.start, fetch(part)?),
+        }
+    };
+    match parsed {
+        Ok(mut info) => {
+            if has_constants(path, &info) && size <= MAX_SEARCHED {
+                add_constants(path, &fetch(0..size)?, &mut info);
+            }
+            Ok(Facts::Elf(Box::new(info)))
+        }
+        Err(why) => Ok(Facts::Broken(why)),
+    }
+}
+
+/// What checks may ask of a file that is no ELF file, of which these are the first bytes.
+fn of_text(path: &UsrPath, bytes: &[u8]) -> Facts {
+    if let Some(interpreter) = script_interpreter(bytes) {
+        return Facts::Script(interpreter);
+    }
+    if is_text(path) && bytes.len() <= MAX_TEXT {
+        return Facts::Text(lossless_text::from_bytes(bytes).into_owned());
+    }
+    Facts::Plain
+}
+
+/// Whether checks read the file at this path as a text: what tells the release and board, `ld.so.conf`, and units
+/// with their drop-ins.
+pub fn is_text(path: &UsrPath) -> bool {
+    match path.as_str() {
+        "lib/os-release" | "lib64/os-release" | "share/coreos/release" | "share/flatcar/release" => true,
+        text if text.starts_with("etc/ld.so.conf") => true,
+        text => {
+            let inside = |scope: &str| text.split_once(scope).is_some_and(|(above, _)| !above.is_empty());
+            inside("/systemd/system/") || inside("/systemd/user/")
+        }
+    }
+}
+
+/// Linux reads as many bytes of the first line (`execve(2)`, `BINPRM_BUF_SIZE`).
+const MAX_SHEBANG: usize = 256;
+
+fn script_interpreter(bytes: &[u8]) -> Option<String> {
+    let rest = bytes.strip_prefix(b"#!")?;
+    let rest = &rest[..rest.len().min(MAX_SHEBANG)];
+    let line = rest.split(|&byte| byte == b'\n').next()?;
+    let word = line.split(|&byte| matches!(byte, b' ' | b'\t' | b'\r' | 0)).find(|word| !word.is_empty())?;
+    Some(lossless_text::from_bytes(word).into_owned())
+}
+
+/// Whether no header tells all: the text of the loader and of systemd holds constants.
+fn has_constants(path: &UsrPath, info: &ElfInfo) -> bool {
+    is_loader(path, info) || is_systemd(path)
+}
+
+fn add_constants(path: &UsrPath, bytes: &[u8], info: &mut ElfInfo) {
+    if is_loader(path, info) {
+        info.system_dirs = system_dirs(bytes);
+    }
+    if is_systemd(path) {
+        info.systemd_version = systemd_version(bytes);
+    }
+}
+
+fn is_loader(path: &UsrPath, info: &ElfInfo) -> bool {
+    let named = |name: &str| ["ld-", "ld.so", "ld64.so"].iter().any(|start| name.starts_with(start));
+    info.interp.is_none() && (named(path.name()) || info.soname.as_deref().is_some_and(named))
+}
+
+/// Its libraries have the version in their names, and take long to look through.
+fn is_systemd(path: &UsrPath) -> bool {
+    path.name() == "systemd"
+}
+
+/// The directories built into glibc's loader (`elf/dl-load.c`, `system_dirs`): NUL-terminated absolute paths one
+/// behind the other, each with a slash at its end. The longest such run of library directories is taken.
+fn system_dirs(bytes: &[u8]) -> Vec<String> {
+    let mut best: Vec<String> = Vec::new();
+    let mut at = 0;
+    // Plain indexing: iterator adapters cost ten times as much without optimisation.
+    while at + 1 < bytes.len() {
+        if bytes[at] != b'/' || (at > 0 && bytes[at - 1] != 0) {
+            at += 1;
+            continue;
+        }
+        let mut run = Vec::new();
+        while let Some((directory, next)) = library_directory(bytes, at) {
+            run.push(directory);
+            at = next;
+        }
+        if run.is_empty() {
+            at += 1;
+        }
+        if run.len() > best.len() {
+            best = run;
+        }
+    }
+    best
+}
+
+/// The library directory that starts at `at`, and where the next one would.
+fn library_directory(bytes: &[u8], at: usize) -> Option<(String, usize)> {
+    let window = &bytes[at..bytes.len().min(at + 256)];
+    let length = window.iter().position(|&byte| byte == 0)?;
+    let text = std::str::from_utf8(&window[..length]).ok()?;
+    let inner = text.strip_prefix('/')?.strip_suffix('/')?;
+    let library = inner.rsplit('/').take(2).any(|component| component.starts_with("lib"));
+    (library && !inner.contains(|c: char| c.is_whitespace())).then(|| (text.to_owned(), at + length + 1))
+}
+
+/// The version in `systemd 252 (252.39-1)`, `systemd 229 running in …`, or `systemd 229` as a text of its own.
+fn systemd_version(bytes: &[u8]) -> Option<String> {
+    const NEEDLE: &[u8] = b"systemd ";
+    let mut at = NEEDLE.len();
+    while at < bytes.len() {
+        if bytes[at - 1] == b' ' && bytes[at].is_ascii_digit() && bytes[..at].ends_with(NEEDLE) {
+            let window = &bytes[at..bytes.len().min(at + 160)];
+            if let Some(version) = version_at(window) {
+                return Some(version);
+            }
+        }
+        at += 1;
+    }
+    None
+}
+
+fn version_at(window: &[u8]) -> Option<String> {
+    let word = |bytes: &[u8]| -> String {
+        let plain = |byte: &&u8| byte.is_ascii_alphanumeric() || b".~+-_".contains(byte);
+        bytes.iter().take_while(plain).map(|&byte| char::from(byte)).collect()
+    };
+    let version = word(window);
+    let rest = &window[version.len()..];
+    if let Some(detailed) = rest.strip_prefix(b" (").map(word).filter(|text| text.starts_with(&version)) {
+        return Some(detailed);
+    }
+    (rest.starts_with(b" running in") || matches!(rest.first(), None | Some(0 | b'\n'))).then_some(version)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> UsrPath {
+        UsrPath::new(text).unwrap()
+    }
+
+    #[test]
+    fn a_file_is_told_by_its_bytes_first_and_its_path_second() {
+        let facts = |at: &str, bytes: &[u8]| read(&path(at), bytes);
+        assert_eq!(facts("bin/x", b"#! /bin/sh -e\n"), Facts::Script("/bin/sh".into()));
+        assert_eq!(facts("bin/x", b"#!/usr/bin/env python3\n"), Facts::Script("/usr/bin/env".into()));
+        assert_eq!(facts("bin/x", b"#!\n/bin/sh"), Facts::Plain);
+        assert_eq!(facts("lib64/os-release", b"ID=coreos\n"), Facts::Text("ID=coreos\n".into()));
+        assert_eq!(facts("lib/systemd/system/a.service.d/b.conf", b"x"), Facts::Text("x".into()));
+        assert_eq!(facts("share/doc/x", b"x"), Facts::Plain);
+        assert_eq!(facts("lib/systemd/system/a.service", &vec![b'x'; MAX_TEXT + 1]), Facts::Plain);
+        assert!(matches!(facts("lib/x.so", b"\x7fELF"), Facts::Broken(_)));
+    }
+
+    #[test]
+    fn a_program_is_read_by_the_parts_that_the_loader_looks_at() {
+        let bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let mut fetched = 0;
+        let facts = read_parts(&path("bin/x"), bytes.len() as u64, |part| {
+            fetched += part.end - part.start;
+            Ok::<_, ()>(bytes[part.start as usize..part.end as usize].to_vec())
+        });
+        assert_eq!(facts, Ok(Facts::Elf(Box::new(elf::parse(&bytes).unwrap()))));
+        assert!(fetched < bytes.len() as u64 / 2, "{fetched} of {}", bytes.len());
+        assert_eq!(read_parts(&path("bin/x"), 10, |_| Err("broken")), Err("broken"));
+    }
+
+    #[test]
+    fn the_directories_of_a_loader_are_a_run_of_texts() {
+        let bytes = b"\0/proc/self/\0x/lib/\0/lib64/\0/usr/lib64/\0/etc/ld.so.cache\0/lib/\0";
+        assert_eq!(system_dirs(bytes), ["/lib64/", "/usr/lib64/"]);
+        assert_eq!(system_dirs(b"/lib/x86_64-linux-gnu/\0/lib/\0"), ["/lib/x86_64-linux-gnu/", "/lib/"]);
+        assert_eq!(system_dirs(b"\0/usr/lib/"), [""; 0]);
+    }
+
+    #[test]
+    fn the_version_of_systemd_in_its_three_shapes() {
+        for (text, version) in [
+            (&b"xsystemd 229 running in %ssystem mode"[..], Some("229")),
+            (b"\0systemd 225\0", Some("225")),
+            (b"Manager: systemd 252 (252.39-1~deb12u2)\0", Some("252.39-1~deb12u2")),
+            (b"systemd 257~rc1 running in", Some("257~rc1")),
+            (b"systemd 205 or newer\0systemd 233\0", Some("233")),
+            (b"systemd is\0", None),
+            (b"", None),
+        ] {
+            assert_eq!(systemd_version(text).as_deref(), version, "{}", String::from_utf8_lossy(text));
+        }
+    }
+}

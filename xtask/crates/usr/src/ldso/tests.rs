@@ -1,0 +1,324 @@
+#![allow(clippy::unwrap_used)]
+
+mod odd;
+
+use std::collections::BTreeSet;
+
+use super::{Load, Loader};
+use crate::elf::{ElfInfo, VersionNeed};
+use crate::file_info::Facts;
+use crate::path::UsrPath;
+use crate::tree::{Kind, Node, UsrTree};
+use coreos_types::release::Board;
+
+/// An image a line a node: `PATH -> TARGET`, or `PATH elf KEY=VALUE…` with the keys `needed`, `soname`, `rpath`,
+/// `runpath`, `interp`, `dirs`, `needs` (`LIBRARY:VERSION`, `?` behind a weak one), `defs`, `machine`, `bits`, lists
+/// split at commas; or `PATH plain`, `PATH unread`.
+fn image(text: &str) -> UsrTree {
+    let mut tree = UsrTree::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let (path, rest) = line.split_once(' ').unwrap();
+        let kind = match rest.split_once(' ').unwrap_or((rest, "")) {
+            ("->", target) => Kind::Symlink(target.to_owned()),
+            ("elf", keys) => Kind::File { size: 1, facts: Facts::Elf(Box::new(elf(keys))) },
+            ("plain", _) => Kind::File { size: 1, facts: Facts::Plain },
+            ("broken", _) => Kind::File { size: 1, facts: Facts::Broken("it is cut off".to_owned()) },
+            ("unread", _) => Kind::File { size: 1, facts: Facts::Unread },
+            ("text", text) => Kind::File { size: 1, facts: Facts::Text(text.replace('|', "\n")) },
+            _ => panic!("{line}"),
+        };
+        tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o755, kind });
+    }
+    tree
+}
+
+fn elf(keys: &str) -> ElfInfo {
+    let mut info = ElfInfo { is_64: true, machine: 62, dynamic: true, ..ElfInfo::default() };
+    for (key, value) in keys.split_whitespace().map(|word| word.split_once('=').unwrap()) {
+        let list = || value.split(',').map(str::to_owned).collect::<Vec<_>>();
+        match key {
+            "needed" => info.needed = list(),
+            "soname" => info.soname = Some(value.to_owned()),
+            "interp" => info.interp = Some(value.to_owned()),
+            "rpath" => info.rpath = list(),
+            "runpath" => info.runpath = list(),
+            "dirs" => info.system_dirs = list(),
+            "defs" => info.version_defs = list(),
+            "machine" => info.machine = value.parse().unwrap(),
+            "bits" => info.is_64 = value == "64",
+            "needs" => {
+                let need = |text: String| {
+                    let (library, version) = text.split_once(':').unwrap();
+                    let weak = version.ends_with('?');
+                    let version = version.trim_end_matches('?').to_owned();
+                    VersionNeed { library: library.to_owned(), version, weak }
+                };
+                info.version_needs = list().into_iter().map(need).collect();
+            }
+            _ => panic!("{key}"),
+        }
+    }
+    info
+}
+
+fn load(tree: &UsrTree, root: &str) -> Load {
+    let library_path = Loader::systemd_directories(tree);
+    Loader::new(tree, Board::Amd64, library_path, None).load(&UsrPath::new(root).unwrap())
+}
+
+/// Every object, `NAME = PATH (HOW) [LINKS]`, then what went wrong.
+fn told(load: &Load) -> String {
+    let mut out = String::new();
+    for object in &load.objects {
+        let links: Vec<&str> = object.links.iter().map(UsrPath::as_str).collect();
+        out += &format!("{} = {} ({}) {links:?}\n", object.name_asked, object.path, object.how);
+    }
+    for missing in &load.missing {
+        out +=
+            &format!("{} missing for {}: {}\n", missing.name, missing.needed_by, missing.searched.join(" "));
+    }
+    for unfit in load.wrong_machine.iter().chain(&load.broken) {
+        out += &format!("{} unfit for {}: {}\n", unfit.path, unfit.needed_by, unfit.why);
+    }
+    for error in &load.version_errors {
+        out += &format!("{} lacks {} for {}\n", error.library, error.version, error.needed_by);
+    }
+    load.unread.iter().for_each(|path| out += &format!("{path} unread\n"));
+    out
+}
+
+const LOADER: &str = "
+    lib -> lib64
+    lib64/ld-linux-x86-64.so.2 -> ld-2.21.so
+    lib64/ld-2.21.so elf soname=ld-linux-x86-64.so.2 dirs=/lib64/,/usr/lib64/ defs=ld-linux-x86-64.so.2,GLIBC_2.3
+    lib64/libc.so.6 -> libc-2.21.so
+    lib64/libc-2.21.so elf soname=libc.so.6 needed=ld-linux-x86-64.so.2 defs=libc.so.6,GLIBC_2.2.5 needs=ld-linux-x86-64.so.2:GLIBC_2.3
+";
+
+#[test]
+fn a_program_with_its_chain_of_links() {
+    let tree = image(&format!(
+        "{LOADER}
+        bin/a elf interp=/lib64/ld-linux-x86-64.so.2 needed=libz.so.1,libc.so.6
+        lib64/libz.so.1 -> libz.so.1.2.8
+        lib64/libz.so.1.2.8 elf soname=libz.so.1 needed=libc.so.6"
+    ));
+    let loaded = load(&tree, "bin/a");
+    expect_test::expect![[r#"
+        /lib64/ld-linux-x86-64.so.2 = lib64/ld-2.21.so (interpreter) ["lib64/ld-linux-x86-64.so.2"]
+        libz.so.1 = lib64/libz.so.1.2.8 (default directory /lib64) ["lib64/libz.so.1"]
+        libc.so.6 = lib64/libc-2.21.so (default directory /lib64) ["lib64/libc.so.6"]
+    "#]]
+    .assert_eq(&told(&loaded));
+    let needs: Vec<_> =
+        loaded.needs.iter().map(|n| (n.needed_by.as_str(), n.name.as_str(), n.object)).collect();
+    assert_eq!(
+        needs,
+        [
+            ("bin/a", "libz.so.1", Some(1)),
+            ("bin/a", "libc.so.6", Some(2)),
+            ("lib64/libz.so.1.2.8", "libc.so.6", Some(2)),
+            ("lib64/libc-2.21.so", "ld-linux-x86-64.so.2", Some(0)),
+        ]
+    );
+}
+
+#[test]
+fn a_library_without_runpath_finds_what_its_program_has_loaded() {
+    let tree = image(&format!(
+        "{LOADER}
+        libexec/private/prog elf interp=/lib64/ld-linux-x86-64.so.2 needed=libcore.so,libshared.so runpath=/usr/lib/private
+        lib64/private/libcore.so elf soname=libcore.so needed=libshared.so
+        lib64/private/libshared.so elf soname=libshared.so needed=libc.so.6"
+    ));
+    expect_test::expect![[r#"
+        /lib64/ld-linux-x86-64.so.2 = lib64/ld-2.21.so (interpreter) ["lib64/ld-linux-x86-64.so.2"]
+        libcore.so = lib64/private/libcore.so (RUNPATH of libexec/private/prog) ["lib"]
+        libshared.so = lib64/private/libshared.so (RUNPATH of libexec/private/prog) ["lib"]
+        libc.so.6 = lib64/libc-2.21.so (default directory /lib64) ["lib64/libc.so.6"]
+    "#]]
+    .assert_eq(&told(&load(&tree, "libexec/private/prog")));
+    expect_test::expect![[r#"
+        libshared.so missing for lib64/private/libcore.so: /lib64 /usr/lib64 /usr/lib64/x86_64-linux-gnu /usr/lib /usr/lib/x86_64-linux-gnu
+    "#]]
+    .assert_eq(&told(&load(&tree, "lib64/private/libcore.so")));
+}
+
+#[test]
+fn rpath_reaches_down_the_chain_and_runpath_does_not() {
+    let tree = |kind: &str| {
+        image(&format!(
+            "{LOADER}
+            opt/bin/p elf interp=/lib64/ld-linux-x86-64.so.2 needed=liba.so {kind}=$ORIGIN/../${{LIB}}
+            opt/lib64/liba.so elf needed=libb.so
+            opt/lib64/libb.so elf soname=libb.so"
+        ))
+    };
+    expect_test::expect![[r#"
+        /lib64/ld-linux-x86-64.so.2 = lib64/ld-2.21.so (interpreter) ["lib64/ld-linux-x86-64.so.2"]
+        liba.so = opt/lib64/liba.so (RPATH of opt/bin/p) []
+        libb.so = opt/lib64/libb.so (RPATH of opt/bin/p) []
+    "#]]
+    .assert_eq(&told(&load(&tree("rpath"), "opt/bin/p")));
+    assert_eq!(load(&tree("runpath"), "opt/bin/p").missing[0].name, "libb.so");
+    // A library's own RUNPATH switches the RPATH of its loaders off.
+    let mut both = tree("rpath");
+    both.set_facts(
+        &UsrPath::new("opt/lib64/liba.so").unwrap(),
+        Facts::Elf(Box::new(elf("needed=libb.so runpath=/usr/nowhere"))),
+    );
+    assert_eq!(load(&both, "opt/bin/p").missing[0].name, "libb.so");
+}
+
+#[test]
+fn library_path_stands_between_rpath_and_runpath() {
+    for (kind, from) in [("rpath", "opt/libx.so"), ("runpath", "lib64/systemd/libx.so")] {
+        let tree = image(&format!(
+            "{LOADER}
+            bin/p elf interp=/lib64/ld-linux-x86-64.so.2 needed=libx.so {kind}=/usr/opt
+            opt/libx.so elf
+            lib64/systemd/libx.so elf
+            lib64/libx.so elf"
+        ));
+        assert_eq!(load(&tree, "bin/p").objects[1].path.as_str(), from);
+    }
+}
+
+#[test]
+fn other_machines_are_passed_over_and_broken_files_are_not() {
+    let tree = image(&format!(
+        "{LOADER}
+        bin/p elf interp=/lib64/ld-linux-x86-64.so.2 needed=libx.so,liby.so,libz.so runpath=/usr/opt
+        opt/libx.so elf machine=3
+        lib64/libx.so elf
+        opt/liby.so plain
+        lib64/liby.so elf
+        lib64/libz.so broken"
+    ));
+    expect_test::expect![[r#"
+        /lib64/ld-linux-x86-64.so.2 = lib64/ld-2.21.so (interpreter) ["lib64/ld-linux-x86-64.so.2"]
+        libx.so = lib64/libx.so (default directory /lib64) []
+        liby.so = opt/liby.so (RUNPATH of bin/p) []
+        libz.so = lib64/libz.so (default directory /lib64) []
+        opt/libx.so unfit for bin/p: it is for machine 3, not 62
+        opt/liby.so unfit for bin/p: it is no ELF file
+        lib64/libz.so unfit for bin/p: it is cut off
+    "#]]
+    .assert_eq(&told(&load(&tree, "bin/p")));
+}
+
+#[test]
+fn a_version_that_is_not_defined_stops_the_loader_unless_weak() {
+    let tree = image(&format!(
+        "{LOADER}
+        bin/p elf interp=/lib64/ld-linux-x86-64.so.2 needed=libc.so.6,libn.so needs=libc.so.6:GLIBC_2.38,libc.so.6:GLIBC_2.99?,libc.so.6:GLIBC_2.2.5,libn.so:ANY
+        lib64/libn.so elf"
+    ));
+    let loaded = load(&tree, "bin/p");
+    assert!(
+        told(&loaded).ends_with("\nlib64/libc-2.21.so lacks GLIBC_2.38 for bin/p\n"),
+        "{}",
+        told(&loaded)
+    );
+    assert_eq!(loaded.version_errors.len(), 1);
+}
+
+#[test]
+fn only_what_is_present_is_found() {
+    let tree = image(&format!(
+        "{LOADER}
+        bin/a elf interp=/lib64/ld-linux-x86-64.so.2 needed=libz.so.1 runpath=/usr/lib/x
+        lib64/x/libz.so.1 -> libz.so.1.2.8
+        lib64/x/libz.so.1.2.8 elf"
+    ));
+    let all = [
+        "lib64/ld-linux-x86-64.so.2",
+        "lib64/ld-2.21.so",
+        "lib",
+        "lib64/x/libz.so.1",
+        "lib64/x/libz.so.1.2.8",
+    ];
+    let missing = |without: &str| {
+        let present: BTreeSet<UsrPath> =
+            all.iter().filter(|path| **path != without).map(|path| UsrPath::new(path).unwrap()).collect();
+        let loader = Loader::new(&tree, Board::Amd64, Vec::new(), Some(&present));
+        let load = loader.load(&UsrPath::new("bin/a").unwrap());
+        load.missing.iter().map(|missing| missing.name.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(missing("nothing"), [""; 0]);
+    assert_eq!(missing("lib64/ld-2.21.so"), ["/lib64/ld-linux-x86-64.so.2"]);
+    for without in ["lib", "lib64/x/libz.so.1", "lib64/x/libz.so.1.2.8"] {
+        assert_eq!(missing(without), ["libz.so.1"], "{without}");
+    }
+}
+
+#[test]
+fn what_is_unread_is_asked_for() {
+    let tree = image(&format!(
+        "{LOADER}
+        bin/a elf interp=/lib64/ld-linux-x86-64.so.2 needed=libq.so,libc.so.6
+        lib64/libq.so unread
+        bin/b unread"
+    ));
+    let unread = |root| load(&tree, root).unread.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(unread("bin/a"), ["lib64/libq.so"]);
+    assert_eq!(unread("bin/b"), ["bin/b"]);
+}
+
+#[test]
+fn multiarch_directories_lead_through_links() {
+    let tree = image(
+        "lib -> lib64
+        lib64/x86_64-linux-gnu -> .
+        lib64/ld-linux-x86-64.so.2 elf soname=ld-linux-x86-64.so.2 dirs=/lib/x86_64-linux-gnu/,/usr/lib/x86_64-linux-gnu/,/lib/,/usr/lib/
+        bin/a elf interp=/lib64/ld-linux-x86-64.so.2 needed=libz.so.1,libhw.so
+        lib64/libz.so.1 elf
+        lib64/glibc-hwcaps/x86-64-v3/libhw.so elf
+        lib64/libalone.so elf needed=ld-linux-x86-64.so.2",
+    );
+    expect_test::expect![[r#"
+        /lib64/ld-linux-x86-64.so.2 = lib64/ld-linux-x86-64.so.2 (interpreter) []
+        libz.so.1 = lib64/libz.so.1 (default directory /lib/x86_64-linux-gnu) ["lib", "lib64/x86_64-linux-gnu"]
+        libhw.so = lib64/glibc-hwcaps/x86-64-v3/libhw.so (default directory /lib/x86_64-linux-gnu) ["lib", "lib64/x86_64-linux-gnu"]
+    "#]]
+    .assert_eq(&told(&load(&tree, "bin/a")));
+    expect_test::expect![[r#"
+        ld-linux-x86-64.so.2 = lib64/ld-linux-x86-64.so.2 (interpreter) []
+    "#]]
+    .assert_eq(&told(&load(&tree, "lib64/libalone.so")));
+}
+
+#[test]
+fn directories_the_loader_may_not_know_come_last() {
+    let tree = image(
+        "lib64/ld-linux-x86-64.so.2 elf dirs=/lib64/
+        etc/ld.so.conf text # where else|/usr/opt/lib|include /etc/ld.so.conf.d/*.conf
+        bin/a elf interp=/lib64/ld-linux-x86-64.so.2 needed=libl.so,libo.so
+        lib/libl.so elf
+        opt/lib/libo.so elf",
+    );
+    expect_test::expect![[r#"
+        /lib64/ld-linux-x86-64.so.2 = lib64/ld-linux-x86-64.so.2 (interpreter) []
+        libl.so = lib/libl.so (the board's directory /usr/lib) []
+        libo.so = opt/lib/libo.so (ld.so.conf directory /usr/opt/lib) []
+    "#]]
+    .assert_eq(&told(&load(&tree, "bin/a")));
+}
+
+#[test]
+fn an_unread_ld_so_conf_is_asked_for() {
+    let mut tree = image(&format!(
+        "{LOADER}
+        bin/a elf interp=/lib64/ld-linux-x86-64.so.2 needed=libc.so.6
+        etc/ld.so.conf unread
+        etc/ld.so.conf.d/x.conf unread"
+    ));
+    let unread =
+        |tree: &UsrTree| load(tree, "bin/a").unread.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(unread(&tree), ["etc/ld.so.conf"]);
+    tree.set_facts(
+        &UsrPath::new("etc/ld.so.conf").unwrap(),
+        Facts::Text("include ld.so.conf.d/*.conf\n".into()),
+    );
+    assert_eq!(unread(&tree), ["etc/ld.so.conf.d/x.conf"]);
+}

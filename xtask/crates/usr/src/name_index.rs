@@ -1,0 +1,119 @@
+//! Every path of some directories by its last component: what bears a name, and what bears one that starts so.
+
+use std::collections::{BTreeSet, HashSet};
+
+use super::file_info::Facts;
+use super::path::UsrPath;
+use super::tree::UsrTree;
+
+/// The files that nobody has read yet and that bear a name which these files need, whichever directory they lie in: what
+/// the loader will most likely ask for next.
+pub fn needed_and_unread(tree: &UsrTree, files: &[UsrPath]) -> Vec<UsrPath> {
+    let needed: HashSet<&str> = files
+        .iter()
+        .filter_map(|path| match tree.facts(path.as_str()) {
+            Some(Facts::Elf(info)) => Some(&info.needed),
+            _ => None,
+        })
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    let bearers = tree.iter().map(|(path, _)| path).filter(|path| needed.contains(path.name()));
+    let unread = |path: &UsrPath| tree.facts(path.as_str()) == Some(&Facts::Unread);
+    let found: BTreeSet<UsrPath> =
+        bearers.filter_map(|path| tree.resolve(path).end.node().cloned()).filter(unread).collect();
+    found.into_iter().collect()
+}
+
+/// The nodes below some directories of an image, in order of their names.
+#[derive(Debug)]
+pub struct Names<'a> {
+    /// Sorted; of one name the paths are in byte order.
+    sorted: Vec<(&'a str, &'a UsrPath)>,
+}
+
+impl<'a> Names<'a> {
+    /// The names of all nodes below `directories`, and of these themselves; each is a first component (`lib64`).
+    pub fn below(tree: &'a UsrTree, directories: &[&str]) -> Names<'a> {
+        let mut sorted = Vec::new();
+        for (path, _) in tree.iter() {
+            let first = path.as_str().split('/').next().unwrap_or_default();
+            if directories.contains(&first) {
+                sorted.push((path.name(), path));
+            }
+        }
+        // Stable: the tree's order of the paths stays within each name.
+        sorted.sort_by_key(|(name, _)| *name);
+        Names { sorted }
+    }
+
+    /// Every path whose last component is `name`, in byte order.
+    pub fn named(&self, name: &str) -> Vec<&'a UsrPath> {
+        self.from(name).take_while(|(known, _)| *known == name).map(|(_, path)| path).collect()
+    }
+
+    /// Every path whose last component starts with `start`, in byte order of the components.
+    pub fn starting_with(&self, start: &str) -> Vec<&'a UsrPath> {
+        self.from(start).take_while(|(known, _)| known.starts_with(start)).map(|(_, path)| path).collect()
+    }
+
+    /// Every name, in byte order; one that several paths bear comes as often.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a UsrPath)> {
+        self.sorted.iter().copied()
+    }
+
+    fn from(&self, first: &str) -> impl Iterator<Item = (&'a str, &'a UsrPath)> {
+        let at = self.sorted.partition_point(|(known, _)| *known < first);
+        self.sorted[at..].iter().copied()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::elf::ElfInfo;
+    use super::super::tree::{Kind, Node};
+    use super::*;
+
+    #[test]
+    fn what_is_needed_is_found_behind_its_links() {
+        let mut tree = UsrTree::new();
+        let mut put = |path: &str, kind| tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o755, kind });
+        let needed = ["liba.so.1", "libb.so.1", "gone.so"].map(str::to_owned).to_vec();
+        let program = Facts::Elf(Box::new(ElfInfo { needed, ..ElfInfo::default() }));
+        put("bin/x", Kind::File { size: 1, facts: program });
+        put("lib64/liba.so.1", Kind::Symlink("liba.so.1.2".to_owned()));
+        put("lib64/liba.so.1.2", Kind::File { size: 1, facts: Facts::Unread });
+        put("lib64/libb.so.1", Kind::File { size: 1, facts: Facts::Plain });
+        put("lib64/libc.so.6", Kind::File { size: 1, facts: Facts::Unread });
+        let path = |text| UsrPath::new(text).unwrap();
+        assert_eq!(needed_and_unread(&tree, &[path("bin/x")]), [path("lib64/liba.so.1.2")]);
+        assert_eq!(needed_and_unread(&tree, &[path("lib64/libb.so.1"), path("bin/none")]), []);
+    }
+
+    fn texts<'a>(paths: &[&'a UsrPath]) -> Vec<&'a str> {
+        paths.iter().map(|path| path.as_str()).collect()
+    }
+
+    #[test]
+    fn names_are_found_whole_and_by_their_start() {
+        let mut tree = UsrTree::new();
+        for path in [
+            "lib64/libz.so.1",
+            "lib/libz.so.1",
+            "lib64/libz.so",
+            "bin/zsh",
+            "share/libz.so",
+            "lib/x/libzip.so",
+        ] {
+            tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o644, kind: Kind::Special });
+        }
+        let names = Names::below(&tree, &["bin", "lib", "lib64"]);
+        assert_eq!(texts(&names.named("libz.so.1")), ["lib/libz.so.1", "lib64/libz.so.1"]);
+        assert_eq!(texts(&names.named("libz.so")), ["lib64/libz.so"]);
+        assert_eq!(names.named("libz"), [] as [&UsrPath; 0]);
+        let libz = ["lib64/libz.so", "lib/libz.so.1", "lib64/libz.so.1", "lib/x/libzip.so"];
+        assert_eq!(texts(&names.starting_with("libz")), libz);
+        assert_eq!(names.iter().map(|(name, _)| name).filter(|name| *name == "lib64").count(), 1);
+    }
+}

@@ -1,0 +1,133 @@
+//! The road to a proved file: what is asked, whose signature counts, and who is told how far it is.
+
+use std::io::Read;
+use std::path::Path;
+
+use super::dir::Cache;
+use super::image::Image;
+use super::tree_cache::{Kept, Terms};
+use super::sig_file;
+use super::file_id::Stamp;
+use crate::http::{Client, MOST_LIST, MOST_SIGNATURE};
+use openpgp_policy::{DetachedSignature, Verification};
+use pxe_image::{Digest, Scratch, VerifiedImage};
+
+use crate::keyring::{Fetch, Keyring};
+use crate::terminal::Term;
+use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::provenance::Signer;
+
+pub(super) use pxe_image::Proving;
+
+/// What every way to a file shares. It may be used from several threads at once.
+pub struct Road<'t> {
+    /// Where things are kept.
+    pub cache: Cache,
+    /// Who asks.
+    pub client: Client,
+    /// Whose signatures count.
+    pub keyring: Keyring,
+    /// Who is told.
+    pub term: &'t Term,
+}
+
+impl Road<'_> {
+    /// A PXE image on this machine. Its signature is at `signature`, else beside it with `.sig` at its end; with
+    /// `unsigned` it may have none.
+    ///
+    /// # Errors
+    /// The image or its signature cannot be read, or does not hold; refused where there is no signature.
+    pub fn local(&self, image: &Path, signature: Option<&Path>, unsigned: bool) -> Result<Image> {
+        let place = signature.map_or_else(|| sig_file::beside(image), Path::to_owned);
+        let path = image
+            .canonicalize()
+            .with_context(|| format!("cannot find the image {}", image.display()))
+            .map_err(|fault| fault.with_hint("name a PXE image on this machine: --image FILE"))?;
+        if !path.is_file() {
+            return Err(Error::failed(format!("{} is no file: expected a PXE image", image.display()))
+                .with_hint("name the .cpio.gz itself: --image FILE"));
+        }
+        let bytes = sig_file::read(&place)?;
+        if bytes.is_none() && !unsigned {
+            return Err(sig_file::missing(place.display()).with_hint(
+                "--signature FILE names it where it is elsewhere; --unsigned accepts an image that has none",
+            ));
+        }
+        Image::at(self, path, image.display().to_string(), bytes)
+    }
+
+    /// A small signed file of a release, with who signed it; `None` where there is no such file.
+    ///
+    /// # Errors
+    /// It cannot be got, or its signature does not hold or is not there.
+    pub fn list(&self, url: &str) -> Result<Option<(Vec<u8>, Signer)>> {
+        let Some(bytes) = self.client.get_small(url, MOST_LIST)? else { return Ok(None) };
+        let signature = self.client.get_small(&format!("{url}.sig"), MOST_SIGNATURE)?;
+        let mut verification = self.verification(url, &signature.ok_or_else(|| no_signature(url))?)?;
+        verification.update(&bytes);
+        verification.finish().into_signer().map(|signer| Some((bytes, signer)))
+    }
+
+    /// Opens the signature of `source`, with newer certificates where it names a key that no one at hand has.
+    pub(super) fn verification(&self, source: &str, signature: &[u8]) -> Result<Verification> {
+        let signature = DetachedSignature::parse(signature, &format!("{source}.sig"))?;
+        let fetch = |url: &str| self.client.get_certificate(url);
+        let fetch: Option<Fetch<'_>> = if self.client.is_offline() { None } else { Some(&fetch) };
+        self.keyring.open(&signature, fetch)
+    }
+
+    /// What the bytes of `source` have to show.
+    pub(super) fn proving(&self, source: &str, signature: Option<&[u8]>) -> Result<Proving> {
+        let Some(signature) = signature else { return Ok(Proving::Unsigned) };
+        let verification = self.verification(source, signature)?;
+        if verification.needs_data() {
+            Ok(verification.into())
+        } else {
+            // The verdict stands whatever the bytes are: they need not be read, nor downloaded.
+            verification
+                .finish()
+                .into_signer()
+                .and_then(|_| Err(Error::refused(format!("{source} is not signed"))))
+        }
+    }
+
+    /// One pass over a stream, of whose length in bytes `size` tells.
+    pub(super) fn prove(
+        &self,
+        source: &str,
+        stream: impl Read,
+        size: Option<u64>,
+        proving: Proving,
+    ) -> Result<VerifiedImage> {
+        // A cache that cannot be written costs time in the next run, not the result of this one.
+        let scratch = self.cache.scratch().unwrap_or_else(|_| Scratch::in_folder(&std::env::temp_dir()));
+        VerifiedImage::prove(source, stream, size, proving, &scratch)
+    }
+
+    /// What a kept tree must have been made of and under.
+    pub(super) fn terms(&self, stamp: Stamp, signature: Option<&[u8]>) -> Terms {
+        let certificates: Vec<u8> =
+            self.keyring.at_hand().iter().flat_map(|certificate| certificate.bytes().to_vec()).collect();
+        Terms { stamp, signature: signature.map(Digest::of), certificates: Digest::of(&certificates) }
+    }
+
+    /// Judges the signature again over what the image's bytes were hashed to; the outer `None` where it does not
+    /// hold, and the bytes must tell why.
+    pub(super) fn signer_of_kept(
+        &self,
+        source: &str,
+        signature: Option<&[u8]>,
+        kept: &Kept,
+    ) -> Result<Option<Option<Signer>>> {
+        let Some(signature) = signature else { return Ok(Some(None)) };
+        let parsed = DetachedSignature::parse(signature, &format!("{source}.sig"))?;
+        let verdicts = self.keyring.open(&parsed, None)?.finish_with(&kept.hashes);
+        Ok(verdicts.into_signer().ok().map(Some))
+    }
+}
+
+/// The signature of a file on a server is missing.
+pub(super) fn no_signature(url: &str) -> Error {
+    sig_file::missing(format!("{url}.sig"))
+        .with_hint("name a mirror that has the signatures too: --mirror URL")
+}

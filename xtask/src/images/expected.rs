@@ -1,0 +1,82 @@
+//! What an image has to be: a wrong image may be signed as well as any.
+
+use crate::cache::{Image, Road};
+use crate::report::invocation::Again;
+use coreos_types::error::{Error, Result};
+use coreos_types::release::{Board, Brand, Release};
+use usr::identity::{self, Identity};
+
+/// The image that was asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    pub(super) brand: Brand,
+    /// `None` takes any release.
+    pub(super) release: Option<Release>,
+    pub(super) boards: Vec<Board>,
+    /// The boards that the tree has manifests for.
+    pub(super) listed: Vec<Board>,
+    /// Whether a server chose the image, by the URL, and not the user.
+    pub(super) remote: bool,
+    /// How the run was called, which the hints repeat.
+    pub(super) again: Again,
+}
+
+impl Asked {
+    /// Reads what an image says of itself, and holds it against what was asked for.
+    pub(super) fn hold(&self, road: &Road<'_>, image: &mut Image) -> Result<(Board, Release, Identity)> {
+        let files = identity::files_to_read(image.tree());
+        image.read_facts(road, &files)?;
+        let identity = Identity::of(image.tree());
+        let (board, release) = self.judge(&image.origin().source, &identity)?;
+        Ok((board, release, identity))
+    }
+
+    fn judge(&self, source: &str, told: &Identity) -> Result<(Board, Release)> {
+        let refused =
+            |found: &str, asked: &str| Error::refused(format!("{source} is {found}: {asked} was asked for"));
+        match told.brand {
+            Some(brand) if brand == self.brand => {}
+            Some(brand) => {
+                let fault = refused(&format!("a {brand} image"), &format!("a {} image", self.brand));
+                return Err(
+                    fault.with_hint(format!("to move the tree to {brand}, add --brand {}", brand.id()))
+                );
+            }
+            None => {
+                let fault = refused("of no known vendor", &format!("a {} image", self.brand));
+                return Err(fault.with_cause("ID of its lib/os-release is neither coreos nor flatcar"));
+            }
+        }
+        let Some(release) = told.release.clone() else {
+            return Err(refused("of no known release", "one that says which it is")
+                .with_cause("its lib/os-release has no VERSION"));
+        };
+        if let Some(asked) = self.release.as_ref().filter(|asked| **asked != release) {
+            return Err(refused(&format!("release {release}"), &format!("release {asked}"))
+                .with_hint(format!("if {release} is what you want: {}", self.again.bump(&release))));
+        }
+        match told.board {
+            Some(board) if self.boards.contains(&board) => Ok((board, release)),
+            found => {
+                let boards = self.boards.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
+                let found =
+                    found.map_or_else(|| "for no known board".to_owned(), |board| format!("for {board}"));
+                Err(self.with_way_on(refused(&found, &boards), told.board))
+            }
+        }
+    }
+
+    fn with_way_on(&self, fault: Error, found: Option<Board>) -> Error {
+        match found {
+            None => fault.with_cause("neither its release files nor its programs tell the board"),
+            Some(_) if self.remote => fault
+                .with_hint("the server has another image in this place: name another mirror (--mirror URL)"),
+            Some(board) if self.listed.contains(&board) => {
+                fault.with_hint(format!("if {board} is what you want: --board {board}"))
+            }
+            Some(board) => fault
+                .with_cause(format!("the tree has no manifests for {board}: there is no manifest-{board}.d"))
+                .with_hint("name the image of a board that has manifests: --image FILE"),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Who needs what was added: the edges of a small graph.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use coreos_types::release::Board;
+use manifest::finding::{Fix, FixKind};
+use manifest::plan::bump::Trees;
+use manifest::plan::sources::Stage1Sources;
+use usr::file_info::Facts;
+use usr::lossless_text;
+use usr::path::UsrPath;
+use usr::tree::{Kind, UsrTree};
+
+/// One edge: a listed path and an added one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Need {
+    /// The board it was seen on.
+    pub board: Board,
+    /// The path that needs, relative to /usr.
+    pub from: String,
+    /// The path that is needed.
+    pub to: String,
+    /// What it is asked for as: a soname, or `link` where `from` is a symlink to it.
+    pub name: String,
+}
+
+/// The needs of what `fixes` added to `after`, read from `DT_NEEDED` and the symlinks of the images.
+pub fn of_added(fixes: &[Fix], after: &Stage1Sources, trees: &Trees<'_>) -> Vec<Need> {
+    let mut needs = BTreeSet::new();
+    for (&board, &tree) in trees {
+        let files: BTreeSet<&str> = after
+            .listings
+            .iter()
+            .filter(|listing| listing.board == board)
+            .map(|listing| listing.file.as_str())
+            .collect();
+        let added: BTreeMap<&str, &str> = fixes
+            .iter()
+            .filter(|fix| fix.kind == FixKind::Add && files.contains(fix.file.as_str()))
+            .filter_map(|fix| fix.to.as_deref())
+            .map(|path| (path.rsplit('/').next().unwrap_or(path), path))
+            .collect();
+        for path in files.iter().filter_map(|file| after.manifests.get(*file)).flat_map(|bytes| lines(bytes))
+        {
+            for (name, to) in asks_for(tree, &path) {
+                if let Some(to) = added.get(to.as_str()).filter(|to| **to != path) {
+                    needs.insert(Need { board, from: path.clone(), to: (*to).to_owned(), name });
+                }
+            }
+        }
+    }
+    needs.into_iter().collect()
+}
+
+fn lines(bytes: &[u8]) -> Vec<String> {
+    lossless_text::from_bytes(bytes).lines().map(|line| line.trim().to_owned()).collect()
+}
+
+/// What a path asks for: how, and the last component of the path that answers.
+fn asks_for(tree: &UsrTree, line: &str) -> Vec<(String, String)> {
+    let Ok(path) = UsrPath::new(line) else { return Vec::new() };
+    let place = match path.parent() {
+        Some(parent) => tree.resolve(&parent).end.node().map(|directory| directory.join(path.name())),
+        None => Some(path),
+    };
+    match place.and_then(|place| tree.get(place.as_str())).map(|node| &node.kind) {
+        Some(Kind::Symlink(target)) => {
+            let name = target.rsplit('/').next().unwrap_or(target);
+            vec![("link".to_owned(), name.to_owned())]
+        }
+        Some(Kind::File { facts: Facts::Elf(elf), .. }) => {
+            elf.needed.iter().map(|needed| (needed.clone(), needed.clone())).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use coreos_types::release::Flavor;
+    use manifest::plan::sources::Listing;
+    use usr::elf::ElfInfo;
+    use usr::tree::Node;
+
+    #[test]
+    fn the_soname_and_the_links_to_the_real_file() {
+        let mut tree = UsrTree::new();
+        let mut put = |path: &str, kind| tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o755, kind });
+        let elf = |needed: &[&str]| Kind::File {
+            size: 1,
+            facts: Facts::Elf(Box::new(ElfInfo {
+                needed: needed.iter().map(|n| (*n).to_owned()).collect(),
+                ..ElfInfo::default()
+            })),
+        };
+        put("lib64/systemd/systemd", elf(&["libpam.so.0", "libc.so.6"]));
+        put("lib64/libpam.so.0", Kind::Symlink("libpam.so.0.84.1".into()));
+        put("lib64/libpam.so.0.84.1", elf(&["libc.so.6"]));
+        let file = "stage1/usr_from_coreos/manifest-amd64-usr.d/a.manifest".to_owned();
+        let add = |to: &str| Fix {
+            file: file.clone(),
+            kind: FixKind::Add,
+            from: None,
+            to: Some(to.into()),
+            because: String::new(),
+        };
+        let sources = Stage1Sources {
+            manifests: [(
+                file.clone(),
+                b"lib64/libpam.so.0\nlib64/libpam.so.0.84.1\nlib64/systemd/systemd\n".to_vec(),
+            )]
+            .into(),
+            listings: vec![Listing {
+                board: Board::Amd64,
+                flavor: Flavor::of_directory("usr_from_coreos").unwrap(),
+                listed_as: file.clone(),
+                file: file.clone(),
+            }],
+            ..Stage1Sources::default()
+        };
+        let fixes = [add("lib64/libpam.so.0"), add("lib64/libpam.so.0.84.1")];
+        let needs = of_added(&fixes, &sources, &Trees::from([(Board::Amd64, &tree)]));
+        let edges: Vec<_> = needs.iter().map(|n| (n.from.as_str(), n.to.as_str(), n.name.as_str())).collect();
+        assert_eq!(
+            edges,
+            [
+                ("lib64/libpam.so.0", "lib64/libpam.so.0.84.1", "link"),
+                ("lib64/systemd/systemd", "lib64/libpam.so.0", "libpam.so.0"),
+            ]
+        );
+    }
+}

@@ -1,0 +1,280 @@
+//! What differs between two images, for the paths that the manifests and their closure name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::sizes::{bytes, change};
+use super::styled_text::{Styled, Tone};
+use super::summary::count;
+use coreos_types::release::Board;
+use manifest::plan::sources::Stage1Sources;
+use manifest::selection::{FlavorFiles, Stage};
+use manifest::file::ManifestText;
+use usr::file_info::Facts;
+use usr::ldso::Loader;
+use usr::path::UsrPath;
+use usr::tree::{Kind, Node, UsrTree};
+
+/// What differs on one board.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changes {
+    /// The board.
+    pub board: Board,
+    /// Paths that differ, in byte order.
+    pub rows: Vec<Row>,
+    /// How many paths do not differ in anything that is told here.
+    pub same: usize,
+}
+
+/// One path that differs: in its kind, size, link target or needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Relative to /usr.
+    pub path: UsrPath,
+    /// What it was; `None` where the old image lacks it.
+    pub before: Option<Brief>,
+    /// What it is; `None` where the new image lacks it.
+    pub after: Option<Brief>,
+    /// Names in `DT_NEEDED` that came.
+    pub new_needs: Vec<String>,
+    /// Names in `DT_NEEDED` that went.
+    pub old_needs: Vec<String>,
+}
+
+/// One node in short.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Brief {
+    /// A file and its size in bytes.
+    File(u64),
+    /// A directory.
+    Directory,
+    /// A link and its target, verbatim.
+    Link(String),
+    /// A device, socket or pipe.
+    Special,
+}
+
+/// Compares two images of a board. While the sets are not empty, those files of the old and of the new image have to
+/// be read first.
+pub fn compare(
+    board: Board,
+    sources: &Stage1Sources,
+    old: &UsrTree,
+    new: &UsrTree,
+) -> (Changes, [BTreeSet<UsrPath>; 2]) {
+    let (mut paths, mut unread) = (BTreeSet::new(), [BTreeSet::new(), BTreeSet::new()]);
+    for (tree, unread) in [old, new].into_iter().zip(&mut unread) {
+        closure(board, sources, tree, &mut paths, unread);
+    }
+    let mut changes = Changes { board, rows: Vec::new(), same: 0 };
+    for path in paths {
+        match row(&path, old, new) {
+            Some(row) => changes.rows.push(row),
+            None => changes.same += 1,
+        }
+    }
+    (changes, unread)
+}
+
+/// Adds every path that the manifests list, with what the loader takes for it.
+fn closure(
+    board: Board,
+    sources: &Stage1Sources,
+    tree: &UsrTree,
+    paths: &mut BTreeSet<UsrPath>,
+    unread: &mut BTreeSet<UsrPath>,
+) {
+    let texts: BTreeMap<&str, ManifestText> =
+        sources.manifests.iter().map(|(file, bytes)| (file.as_str(), ManifestText::parse(bytes))).collect();
+    let texts = texts.iter().map(|(file, text)| (*file, text)).collect();
+    let loader = Loader::new(tree, board, Loader::systemd_directories(tree), None);
+    for flavor in FlavorFiles::of_board(board, &sources.listings) {
+        let stage = Stage::of(&flavor, &texts, tree);
+        for (path, facts) in stage.files() {
+            match facts {
+                Facts::Unread => {
+                    unread.insert(path.clone());
+                }
+                Facts::Elf(elf) if elf.dynamic && elf.machine == board.elf_machine() => {
+                    let load = loader.load(path);
+                    unread.extend(load.unread);
+                    for object in load.objects {
+                        paths.extend(object.links);
+                        paths.insert(object.path);
+                    }
+                }
+                _ => {}
+            }
+        }
+        paths.extend(stage.present);
+    }
+}
+
+fn row(path: &UsrPath, old: &UsrTree, new: &UsrTree) -> Option<Row> {
+    let [before, after] = [old, new].map(|tree| tree.get(path.as_str()).map(brief));
+    let [old_names, new_names] = [old, new].map(|tree| needed(tree, path));
+    let only =
+        |some: &BTreeSet<String>, others: &BTreeSet<String>| some.difference(others).cloned().collect();
+    let (mut new_needs, mut old_needs): (Vec<String>, Vec<String>) =
+        (only(&new_names, &old_names), only(&old_names, &new_names));
+    if before.is_none() || after.is_none() {
+        // All needs of what came or went would say nothing new.
+        (new_needs, old_needs) = (Vec::new(), Vec::new());
+    }
+    let differs = before != after || !new_needs.is_empty() || !old_needs.is_empty();
+    differs.then(|| Row { path: path.clone(), before, after, new_needs, old_needs })
+}
+
+fn brief(node: &Node) -> Brief {
+    match &node.kind {
+        Kind::File { size, .. } => Brief::File(*size),
+        Kind::Directory => Brief::Directory,
+        Kind::Symlink(target) => Brief::Link(target.clone()),
+        Kind::Special => Brief::Special,
+    }
+}
+
+fn needed(tree: &UsrTree, path: &UsrPath) -> BTreeSet<String> {
+    match tree.facts(path.as_str()) {
+        Some(Facts::Elf(elf)) => elf.needed.iter().cloned().collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+/// As `git diff --stat`: a line a path, then the sums.
+pub fn render(changes: &[Changes]) -> Styled {
+    let mut out = Styled::new();
+    for board in changes {
+        let width = board.rows.iter().map(|row| row.path.as_str().chars().count()).max().unwrap_or(0);
+        for row in &board.rows {
+            let (tone, mark) = match (&row.before, &row.after) {
+                (None, _) => (Tone::Added, '+'),
+                (_, None) => (Tone::Removed, '-'),
+                _ => (Tone::Plain, ' '),
+            };
+            out.push(tone, format!("{mark}{:<width$}", row.path.as_str()));
+            out.push(Tone::Faint, format!(" | {}", difference(row)));
+            row.new_needs.iter().for_each(|name| out.push(Tone::Added, format!(" +{name}")));
+            row.old_needs.iter().for_each(|name| out.push(Tone::Removed, format!(" -{name}")));
+            out.line(Tone::Plain, "");
+        }
+        let number = |test: fn(&Row) -> bool| board.rows.iter().filter(|row| test(row)).count();
+        let (came, went) = (number(|row| row.before.is_none()), number(|row| row.after.is_none()));
+        let line = format!(
+            "{}: {} changed, {came} new, {went} gone, {} the same",
+            board.board,
+            count(board.rows.len() - came - went, "path"),
+            board.same
+        );
+        out.line(Tone::Strong, line);
+    }
+    out
+}
+
+fn difference(row: &Row) -> String {
+    match (&row.before, &row.after) {
+        (Some(Brief::File(before)), Some(Brief::File(after))) if before == after => "needs".to_owned(),
+        (Some(Brief::File(before)), Some(Brief::File(after))) => {
+            format!("{} → {} ({})", bytes(*before), bytes(*after), change(Some(*before), Some(*after)))
+        }
+        (Some(before), Some(after)) => format!("{} → {}", words(before), words(after)),
+        (Some(one), None) | (None, Some(one)) => words(one),
+        (None, None) => String::new(),
+    }
+}
+
+fn words(brief: &Brief) -> String {
+    match brief {
+        Brief::File(size) => bytes(*size),
+        Brief::Directory => "directory".to_owned(),
+        Brief::Link(target) => format!("link to {target}"),
+        Brief::Special => "device, socket or pipe".to_owned(),
+    }
+}
+
+/// The key `changes` of the JSON document.
+pub fn document(changes: &[Changes]) -> Value {
+    let of_row = |row: &Row| {
+        json!({
+            "path": row.path.as_str(),
+            "before": row.before.as_ref().map(words),
+            "after": row.after.as_ref().map(words),
+            "new_needs": row.new_needs,
+            "old_needs": row.old_needs,
+        })
+    };
+    let of_board = |board: &Changes| {
+        json!({
+            "board": board.board.id(),
+            "paths": board.rows.iter().map(of_row).collect::<Vec<_>>(),
+            "same": board.same,
+        })
+    };
+    changes.iter().map(of_board).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use coreos_types::release::Flavor;
+    use manifest::plan::sources::Listing;
+    use usr::elf::ElfInfo;
+
+    fn image(files: &[(&str, u64, &[&str])], links: &[(&str, &str)]) -> UsrTree {
+        let mut tree = UsrTree::new();
+        let mut put = |path: &str, kind| tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o755, kind });
+        for (path, size, needed) in files {
+            let elf = ElfInfo {
+                is_64: true,
+                machine: 62,
+                dynamic: true,
+                needed: needed.iter().map(|name| (*name).to_owned()).collect(),
+                ..ElfInfo::default()
+            };
+            put(path, Kind::File { size: *size, facts: Facts::Elf(Box::new(elf)) });
+        }
+        links.iter().for_each(|(path, target)| put(path, Kind::Symlink((*target).to_owned())));
+        tree
+    }
+
+    #[test]
+    fn listed_paths_and_what_they_need_nothing_else() {
+        let file = "stage1/usr_from_coreos/manifest-amd64-usr.d/a.manifest";
+        let sources = Stage1Sources {
+            manifests: [(file.to_owned(), b"bin/init\nbin/same\nlib64/libz.so.1\n".to_vec())].into(),
+            listings: vec![Listing {
+                board: Board::Amd64,
+                flavor: Flavor::of_directory("usr_from_coreos").unwrap(),
+                listed_as: file.into(),
+                file: file.into(),
+            }],
+            ..Stage1Sources::default()
+        };
+        let old = image(
+            &[
+                ("bin/init", 1000, &[]),
+                ("bin/same", 5, &[]),
+                ("lib64/libz.so.1.2.8", 10, &[]),
+                ("bin/other", 1, &[]),
+            ],
+            &[("lib64/libz.so.1", "libz.so.1.2.8")],
+        );
+        let new = image(
+            &[("bin/init", 2500, &["libpam.so.0"]), ("bin/same", 5, &[]), ("lib64/libpam.so.0", 99, &[])],
+            &[("lib64/libz.so.1", "libz.so.1.2.11")],
+        );
+        let (changes, unread) = compare(Board::Amd64, &sources, &old, &new);
+        assert!(unread.iter().all(BTreeSet::is_empty));
+        expect![[r#"
+             bin/init          | 1.0 kB → 2.5 kB (+1.5 kB) +libpam.so.0
+            +lib64/libpam.so.0 | 99 B
+             lib64/libz.so.1   | link to libz.so.1.2.8 → link to libz.so.1.2.11
+            amd64-usr: 2 paths changed, 1 new, 0 gone, 1 the same
+        "#]]
+        .assert_eq(&render(&[changes]).to_string());
+    }
+}

@@ -1,0 +1,230 @@
+//! The answer as a tree like `cargo tree`, as a graph for Graphviz or mermaid, and as JSON.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::{Absent, BoardWhy, Edge, Place, Why};
+use crate::report::styled_text::{Styled, Tone};
+use usr::path::UsrPath;
+
+/// A tree: where it is listed, and who needs it, up to what nothing needs. `(*)` marks what was shown above.
+pub fn tree(why: &Why) -> Styled {
+    let mut out = Styled::new();
+    for board in &why.boards {
+        if board.is_unknown() {
+            out.push(Tone::Strong, &why.subject);
+            out.line(
+                Tone::Plain,
+                format!(" is not in the {} image, and nothing that is listed asks for it", board.board),
+            );
+        }
+        for target in &board.targets {
+            out.push(Tone::Strong, target.as_str());
+            out.line(Tone::Faint, format!(" ({})", board.board));
+            branches(&mut out, "", &of_target(board, target));
+        }
+        for (path, absent) in &board.absent {
+            out.push(Tone::Strong, path.as_str());
+            out.push(Tone::Faint, format!(" ({}): ", board.board));
+            out.line(Tone::Error, &absent.how);
+            branches(&mut out, "", &[of_absent(path, absent)]);
+        }
+        if let Some(missing) = &board.missing {
+            out.push(Tone::Strong, &why.subject);
+            out.line(Tone::Error, format!(" is not in the {} image", board.board));
+            let searched = missing.searched.iter().map(|place| leaf(Tone::Plain, place.clone())).collect();
+            let by = missing.needed_by.iter().map(|by| needer(board, by, "", &mut BTreeSet::new())).collect();
+            branches(&mut out, "", &[Branch::of("searched", searched), Branch::of("needed by", by)]);
+        }
+    }
+    out
+}
+
+struct Branch {
+    label: Styled,
+    below: Vec<Branch>,
+}
+
+impl Branch {
+    fn of(heading: &str, below: Vec<Branch>) -> Branch {
+        Branch { label: Styled::of(Tone::Advice, heading), below }
+    }
+}
+
+fn leaf(tone: Tone, text: String) -> Branch {
+    Branch { label: Styled::of(tone, text), below: Vec::new() }
+}
+
+fn of_absent(path: &UsrPath, absent: &Absent) -> Branch {
+    if absent.listed.is_empty() {
+        return Branch::of("not listed", Vec::new());
+    }
+    let mut label = Styled::of(Tone::Plain, path.as_str());
+    label.push(Tone::Faint, format!(" {}", joined(&absent.listed)));
+    Branch::of("listed", vec![Branch { label, below: Vec::new() }])
+}
+
+fn of_target(board: &BoardWhy, target: &UsrPath) -> Vec<Branch> {
+    let names = board.names.get(target).map(Vec::as_slice).unwrap_or_default();
+    let listed: Vec<Branch> = names
+        .iter()
+        .map(|name| {
+            let mut label = Styled::of(Tone::Plain, name.as_str());
+            match places(board, name) {
+                places if places.is_empty() => label.push(Tone::Faint, " [not listed]"),
+                places => label.push(Tone::Faint, format!(" {places}")),
+            }
+            Branch { label, below: Vec::new() }
+        })
+        .collect();
+    let mut shown = BTreeSet::from([target.clone()]);
+    let needed = needers(board, target, &mut shown);
+    let needed = if needed.is_empty() {
+        Branch::of("needed by nothing that is listed", needed)
+    } else {
+        Branch::of("needed by", needed)
+    };
+    vec![Branch::of("listed", listed), needed]
+}
+
+fn needers(board: &BoardWhy, target: &UsrPath, shown: &mut BTreeSet<UsrPath>) -> Vec<Branch> {
+    let edges = board.needed_by.get(target).into_iter().flatten().filter(|edge| edge.by != *target);
+    edges.map(|edge| needer(board, &edge.by, &reason(edge), shown)).collect()
+}
+
+fn needer(board: &BoardWhy, by: &UsrPath, reason: &str, shown: &mut BTreeSet<UsrPath>) -> Branch {
+    let mut label = Styled::of(Tone::Plain, by.as_str());
+    label.push(Tone::Faint, reason);
+    let places = places(board, by);
+    if places.is_empty() {
+        label.push(Tone::Warning, " [not listed]");
+    }
+    let has_more = board.needed_by.get(by).is_some_and(|edges| !edges.is_empty());
+    if !shown.insert(by.clone()) {
+        if has_more {
+            label.push(Tone::Faint, " (*)");
+        }
+        return Branch { label, below: Vec::new() };
+    }
+    Branch { label, below: needers(board, by, shown) }
+}
+
+fn reason(edge: &Edge) -> String {
+    let how = if edge.how.is_empty() { String::new() } else { format!(", {}", edge.how) };
+    format!(": {}{how}", edge.says)
+}
+
+/// `FILE:LINE`, several with commas.
+fn places(board: &BoardWhy, path: &UsrPath) -> String {
+    board.listed.get(path).map_or_else(String::new, |places| joined(places))
+}
+
+fn joined(places: &[Place]) -> String {
+    places.iter().map(|place| format!("{}:{}", place.file, place.line)).collect::<Vec<_>>().join(", ")
+}
+
+fn branches(out: &mut Styled, indent: &str, branches_: &[Branch]) {
+    for (at, branch) in branches_.iter().enumerate() {
+        let last = at + 1 == branches_.len();
+        out.push(Tone::Faint, format!("{indent}{}", if last { "└── " } else { "├── " }));
+        out.append(branch.label.clone());
+        out.line(Tone::Plain, "");
+        branches(out, &format!("{indent}{}", if last { "    " } else { "│   " }), &branch.below);
+    }
+}
+
+/// The edges from the targets up, each once.
+fn edges_above(board: &BoardWhy) -> BTreeSet<(UsrPath, &Edge)> {
+    let mut found = BTreeSet::new();
+    let mut seen: BTreeSet<&UsrPath> = board.targets.iter().collect();
+    let mut next: Vec<&UsrPath> = board.targets.iter().collect();
+    while let Some(target) = next.pop() {
+        for edge in board.needed_by.get(target).into_iter().flatten() {
+            found.insert((target.clone(), edge));
+            if seen.insert(&edge.by) {
+                next.push(&edge.by);
+            }
+        }
+    }
+    found
+}
+
+/// A graph for Graphviz (graphviz.org, "DOT Language"): an arrow from what needs to what is needed.
+pub fn dot(why: &Why) -> String {
+    let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+    let mut out = String::from("digraph why {\n  rankdir=LR;\n  node [shape=box, fontname=monospace];\n");
+    for board in &why.boards {
+        let name = |path: &UsrPath| format!("\"{}: {}\"", board.board, quoted(path.as_str()));
+        for target in &board.targets {
+            let _ = writeln!(out, "  {} [label=\"{}\", style=bold];", name(target), quoted(target.as_str()));
+        }
+        for (path, absent) in &board.absent {
+            let label = format!("{}\\n{}", quoted(path.as_str()), quoted(&absent.how));
+            let _ = writeln!(out, "  {} [label=\"{label}\", style=dashed];", name(path));
+        }
+        for (target, edge) in edges_above(board) {
+            let by = quoted(edge.by.as_str());
+            let _ = writeln!(out, "  {} [label=\"{by}\"];", name(&edge.by));
+            let label = quoted(format!("{}\n{}", edge.says, edge.how).trim_end()).replace('\n', "\\n");
+            let _ = writeln!(out, "  {} -> {} [label=\"{label}\"];", name(&edge.by), name(&target));
+        }
+    }
+    out.push_str("}\n");
+    out
+}
+
+/// A flowchart for mermaid.
+pub fn mermaid(why: &Why) -> String {
+    let quoted = |text: &str| text.replace('#', "#35;").replace('"', "#quot;");
+    let mut out = String::from("flowchart LR\n");
+    for (number, board) in why.boards.iter().enumerate() {
+        let mut nodes: Vec<UsrPath> = board.targets.iter().chain(board.absent.keys()).cloned().collect();
+        let mut node = |path: &UsrPath| {
+            let at = nodes.iter().position(|known| known == path).unwrap_or_else(|| {
+                nodes.push(path.clone());
+                nodes.len() - 1
+            });
+            format!("b{number}n{at}[\"{}\"]", quoted(path.as_str()))
+        };
+        for named in board.targets.iter().chain(board.absent.keys()) {
+            let _ = writeln!(out, "  {}", node(named));
+        }
+        for (target, edge) in edges_above(board) {
+            let (by, target) = (node(&edge.by), node(&target));
+            let _ = writeln!(out, "  {by} -->|\"{}\"| {target}", quoted(&edge.says));
+        }
+    }
+    out
+}
+
+/// The key `why` of the JSON document.
+pub fn document(why: &Why) -> Value {
+    let rows = |places: &[Place]| -> Vec<Value> {
+        places.iter().map(|place| json!({ "file": place.file, "line": place.line })).collect()
+    };
+    let places = |board: &BoardWhy, path: &UsrPath| {
+        board.listed.get(path).map_or_else(Vec::new, |places| rows(places))
+    };
+    let of_board = |board: &BoardWhy| {
+        let names = board.targets.iter().filter_map(|target| board.names.get(target)).flatten();
+        json!({
+            "board": board.board.id(),
+            "paths": board.targets.iter().map(UsrPath::as_str).collect::<Vec<_>>(),
+            "names": names.map(|name| json!({ "path": name.as_str(), "listed": places(board, name) })).collect::<Vec<_>>(),
+            "needs": edges_above(board).into_iter().map(|(target, edge)| json!({
+                "from": edge.by.as_str(), "to": target.as_str(), "name": edge.says, "how": edge.how,
+                "listed": places(board, &edge.by),
+            })).collect::<Vec<_>>(),
+            "absent": board.absent.iter().map(|(path, absent)| json!({
+                "path": path.as_str(), "how": absent.how, "listed": rows(&absent.listed),
+            })).collect::<Vec<_>>(),
+            "missing": board.missing.as_ref().map(|missing| json!({
+                "needed_by": missing.needed_by.iter().map(UsrPath::as_str).collect::<Vec<_>>(),
+                "searched": missing.searched,
+            })),
+        })
+    };
+    json!({ "subject": why.subject, "boards": why.boards.iter().map(of_board).collect::<Vec<_>>() })
+}

@@ -1,0 +1,110 @@
+//! systemd as process 1: nspawn starts it without the `LD_LIBRARY_PATH` that everything else in a stage1 has.
+
+use super::{Means, Way, ask_once};
+use crate::smoketest::rootfs::Rootfs;
+use coreos_types::error::Result;
+use usr::ldso::{self, BrokenWay, Unreached};
+use usr::path::UsrPath;
+use usr::tree::End;
+
+/// Whether a file is what becomes process 1.
+pub(super) fn is(rootfs: &Rootfs, file: &UsrPath) -> bool {
+    let leads_to_file = |text: &&str| {
+        UsrPath::new(text)
+            .is_ok_and(|path| matches!(rootfs.tree.resolve(&path).end, End::Node(end) if end == *file))
+    };
+    ["lib/systemd/systemd", "lib64/systemd/systemd"].iter().any(leads_to_file)
+}
+
+/// What is wrong without `LD_LIBRARY_PATH` and is not with it, and the links that would put it right.
+pub(super) fn problems(
+    rootfs: &Rootfs,
+    means: &Means,
+    file: &UsrPath,
+    known: &[String],
+) -> Result<(Vec<String>, Vec<UsrPath>)> {
+    let said = ask_once(rootfs, means, file, Way::Bare)?;
+    let (mut problems, mut links) = (Vec::new(), Vec::new());
+    for problem in said.problems.into_iter().filter(|problem| !known.contains(problem)) {
+        let name = problem.strip_suffix(" is not found");
+        let there = name.and_then(|name| unreached(rootfs, file, name));
+        let mut text = format!("{problem} by process 1, which has no LD_LIBRARY_PATH");
+        if let Some(Unreached { file, way }) = there {
+            text.push_str(&format!(": it is {file}"));
+            if let Some(BrokenWay { directory, link }) = way {
+                text.push_str(&format!(", and {directory} leads there through {link} only"));
+                links.push(link);
+            }
+        }
+        problems.push(text);
+    }
+    links.dedup();
+    Ok((problems, links))
+}
+
+/// The file that a program meant by a name that it did not find, where the root filesystem has one of that name.
+pub fn unreached(rootfs: &Rootfs, program: &UsrPath, name: &str) -> Option<Unreached> {
+    let loader = ldso::Loader::new(&rootfs.tree, rootfs.board, Vec::new(), None);
+    let load = loader.load(program);
+    let missing = load.missing.iter().find(|missing| missing.name == name).cloned();
+    let unknown =
+        || ldso::Missing { name: name.to_owned(), needed_by: program.clone(), searched: Vec::new() };
+    loader.unreached(&missing.unwrap_or_else(unknown))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use expect_test::expect;
+
+    use super::super::ask;
+    use super::*;
+    use coreos_types::release::Board;
+    use usr::elf::ElfInfo;
+    use usr::file_info::Facts;
+    use usr::tree::{Kind, Node, UsrTree};
+
+    /// Debian's systemd, without the link that its RUNPATH goes through.
+    fn rootfs() -> Rootfs {
+        let mut tree = UsrTree::new();
+        let mut put = |path: &str, kind| tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o755, kind });
+        let elf = |needed: &[&str], runpath: &[&str]| ElfInfo {
+            is_64: true,
+            machine: Board::Amd64.elf_machine(),
+            dynamic: true,
+            needed: needed.iter().map(|&name| name.to_owned()).collect(),
+            runpath: runpath.iter().map(|&name| name.to_owned()).collect(),
+            ..ElfInfo::default()
+        };
+        for (path, info) in [
+            ("lib64/systemd/systemd", elf(&["libcore.so"], &["/usr/lib/x86_64-linux-gnu/systemd"])),
+            ("lib64/systemd/systemd-executor", elf(&["libcore.so"], &["/usr/lib/x86_64-linux-gnu/systemd"])),
+            ("lib64/systemd/libcore.so", elf(&[], &[])),
+        ] {
+            put(path, Kind::File { size: 1, facts: Facts::Elf(Box::new(info)) });
+        }
+        put("lib", Kind::Symlink("lib64".into()));
+        Rootfs { path: "/nowhere".into(), board: Board::Amd64, tree }
+    }
+
+    #[test]
+    fn process_1_alone_misses_what_library_path_reaches() {
+        let rootfs = rootfs();
+        let graph = Means::Graph("a test".into());
+        let asked = |path: &str| ask(&rootfs, &graph, &UsrPath::new(path).unwrap()).unwrap();
+        assert_eq!(asked("lib64/systemd/systemd-executor").problems, [""; 0]);
+        let systemd = asked("lib64/systemd/systemd");
+        expect!["libcore.so is not found by process 1, which has no LD_LIBRARY_PATH: it is lib64/systemd/libcore.so, and /usr/lib/x86_64-linux-gnu/systemd (RUNPATH of lib64/systemd/systemd) leads there through lib64/x86_64-linux-gnu only"].assert_eq(&systemd.problems.join("\n"));
+        assert_eq!(systemd.links, [UsrPath::new("lib64/x86_64-linux-gnu").unwrap()]);
+    }
+
+    #[test]
+    fn a_boot_that_misses_what_is_there_is_told_so() {
+        let line = "/usr/lib/systemd/systemd: error while loading shared libraries: libcore.so: cannot open shared object \
+                    file: No such file or directory";
+        let lacks = crate::smoketest::boot::diagnosis::of_boot(&rootfs(), None, &[line.to_owned()]);
+        let lack = lacks.iter().find(|lack| lack.what == "libcore.so").unwrap();
+        let way = lack.there.as_ref().and_then(|there| there.way.as_ref()).unwrap();
+        assert_eq!(way.link.as_str(), "lib64/x86_64-linux-gnu");
+    }
+}
