@@ -15,16 +15,18 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use coreos_types::release::{Board, Brand, Flavor, SystemdVersion};
-use manifest::mend::Reach;
-use manifest::plan::bump::{Request, bump, verify};
+use manifest::mend::FixOptions;
+use manifest::plan::bump::{BumpOptions, bump, verify};
 use manifest::plan::sources::Stage1Sources;
-use manifest::selection::Listing;
+use manifest::selection::ManifestRef;
 use openpgp_policy::{Certificate, DetachedSignature, Pin, SHA1_ENDS, TrustPolicy};
-use pxe_image::{Content as Reading, Limits, Proving, Scratch, VerifiedImage, ingest::pass};
-use release_fixture::image::{Content, Image};
+use pxe_image::{
+    Content as Reading, InflateLimits, SignatureCheck, UnlinkedTempDir, VerifiedImage, ingest::pass,
+};
+use release_fixture::image::{Content, ImageSpec};
 use release_fixture::pack;
 use usr::elf::DlopenPriority;
-use usr::ldso::Loader;
+use usr::ldso::DynamicLoader;
 use usr::tree::UsrTree;
 use xtask::demo::example;
 use xtask::keyring::Keyring;
@@ -94,12 +96,13 @@ fn reading(bench: &Bench) {
     let image = example::image_before().unwrap().put("share/noise", Content::Bytes(noise(64 << 20)));
     let packed = pack::pxe_image(&image).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let scratch = Scratch::in_folder(folder.path());
+    let scratch = UnlinkedTempDir::in_folder(folder.path());
     bench.run("inflate and cpio, 64 MiB", || {
-        pass(packed.as_slice(), (), Reading::Image(scratch.clone(), Limits::default())).unwrap()
+        pass(packed.as_slice(), (), Reading::Image(scratch.clone(), InflateLimits::default())).unwrap()
     });
-    let proved =
-        || VerifiedImage::prove("bench", packed.as_slice(), None, Proving::Unsigned, &scratch).unwrap();
+    let proved = || {
+        VerifiedImage::prove("bench", packed.as_slice(), None, SignatureCheck::Unsigned, &scratch).unwrap()
+    };
     bench.run("the same, and the tables of the squashfs", || proved().open().unwrap().tree().len());
 }
 
@@ -130,25 +133,25 @@ fn looking(bench: &Bench, lines: usize) {
     let programs: Vec<_> =
         tree.iter().map(|(path, _)| path.clone()).filter(|path| path.as_str().starts_with("bin/")).collect();
     bench.run(&format!("link graph, {lines} lines"), || {
-        let loader = Loader::new(&tree, Board::Amd64, Loader::systemd_directories(&tree), None);
+        let loader = DynamicLoader::new(&tree, Board::Amd64, DynamicLoader::systemd_directories(&tree), None);
         programs.iter().map(|program| loader.load(program).objects.len()).sum::<usize>()
     });
     let level = Some(DlopenPriority::Required);
-    let request = Request {
+    let request = BumpOptions {
         release: "1032.0.0".parse().unwrap(),
         channel: None,
         brand: None,
         systemd: Some(SystemdVersion(229)),
-        reach: Reach { dlopen: level, drop_missing: false, by_names_only: false },
+        reach: FixOptions { dlopen: level, drop_missing: false, by_names_only: false },
     };
     bench.run(&format!("check, {lines} lines"), || verify(&sources, &request, &trees).unwrap());
     bench.run(&format!("check and mend, {lines} lines"), || bump(&sources, &request, &trees).unwrap());
 }
 
 /// An image with so many programs, and a library to every ten of them.
-fn wide(programs: usize) -> Image {
+fn wide(programs: usize) -> ImageSpec {
     let release = "1032.0.0".parse().unwrap();
-    let mut image = Image::new(Brand::CoreOs, Board::Amd64, &release, "229");
+    let mut image = ImageSpec::new(Brand::CoreOs, Board::Amd64, &release, "229");
     let libraries = programs.div_ceil(10);
     for at in 0..libraries {
         let soname = format!("libwide{at}.so.1");
@@ -165,13 +168,14 @@ fn wide(programs: usize) -> Image {
 fn listing(tree: &UsrTree) -> Stage1Sources {
     let file = "stage1/usr_from_coreos/manifest-amd64-usr.d/wide.manifest".to_owned();
     let paths = tree.iter().filter(|(path, node)| {
-        node.kind != usr::tree::Kind::Directory
+        node.kind != usr::tree::NodeKind::Directory
             && !path.as_str().contains("0.so.1")
             && path.parent().is_some()
     });
     let lines: String = paths.map(|(path, _)| format!("{path}\n")).collect();
-    let flavor = Flavor::of_directory("usr_from_coreos").unwrap();
-    let listings = vec![Listing { board: Board::Amd64, flavor, listed_as: file.clone(), file: file.clone() }];
+    let flavor = Flavor::from_dir_name("usr_from_coreos").unwrap();
+    let listings =
+        vec![ManifestRef { board: Board::Amd64, flavor, listed_as: file.clone(), file: file.clone() }];
     let common_mk =
         example::FILES.iter().find(|(path, _)| path.ends_with(".mk")).unwrap().1.as_bytes().to_vec();
     Stage1Sources {

@@ -8,16 +8,16 @@ use std::sync::LazyLock;
 use coreos_types::release::{Board, SystemdVersion};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use manifest::sort_order::Order;
+use manifest::file::ManifestFile;
 use manifest::plan::common_mk::CommonMk;
-use manifest::file::ManifestText;
-use openpgp_policy::{Certificate, DetachedSignature, TrustPolicy, Verdicts, Verification};
-use pxe_image::{Digest, Scratch, Unsigned, VerifiedImage};
+use manifest::sort_order::SortOrder;
+use openpgp_policy::{Certificate, DetachedSignature, TrustPolicy, Verification, VerificationResults};
+use pxe_image::{Digest, UnlinkedTempDir, Unsigned, VerifiedImage};
 use release_fixture::pack;
-use usr::contents_list::{parse_contents, systemd_of_packages};
+use usr::contents_list::{parse_contents, systemd_version_from_packages};
 use usr::elf;
 use usr::file_info;
-use usr::identity::{Identity, files_to_read, parse_os_release};
+use usr::identity::{Identity, identity_files, parse_os_release};
 use usr::path::UsrPath;
 use usr::tree::UsrTree;
 
@@ -51,12 +51,12 @@ pub(crate) const ALL: [(&str, EntryPoint); 11] = [
 
 /// A manifest is given back byte for byte, and a new line is put in without loss.
 pub(crate) fn manifest_text(bytes: &[u8]) {
-    let mut text = ManifestText::parse(bytes);
+    let mut text = ManifestFile::parse(bytes);
     assert_eq!(text.to_bytes(), bytes);
     let entries = text.entries().count();
-    let at = Order::of(&text).position(&text, "lib64/libpam.so.0");
+    let at = SortOrder::of(&text).position(&text, "lib64/libpam.so.0");
     text.insert(at, "lib64/libpam.so.0");
-    let again = ManifestText::parse(&text.to_bytes());
+    let again = ManifestFile::parse(&text.to_bytes());
     assert_eq!(again.entries().count(), entries + 1);
 }
 
@@ -112,7 +112,7 @@ pub(crate) fn contents_list(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let tree = parse_contents(&text);
     tree.iter().take(64).for_each(|(path, _)| drop(tree.resolve(path)));
-    let _version = systemd_of_packages(&text);
+    let _version = systemd_version_from_packages(&text);
 }
 
 /// The text form of a tree, with and without a checksum that holds; what is read is written the same.
@@ -163,7 +163,11 @@ pub(crate) fn signature_file(bytes: &[u8]) {
     }
 }
 
-fn verdicts(signature: &DetachedSignature, certificates: &[Certificate], policy: &TrustPolicy) -> Verdicts {
+fn verdicts(
+    signature: &DetachedSignature,
+    certificates: &[Certificate],
+    policy: &TrustPolicy,
+) -> VerificationResults {
     let mut verification = Verification::begin(signature, certificates, policy);
     verification.update(include_bytes!("../tests/fixtures/openpgp/signed-file"));
     verification.finish()
@@ -171,12 +175,12 @@ fn verdicts(signature: &DetachedSignature, certificates: &[Certificate], policy:
 
 /// A `.cpio.gz` as it comes.
 pub(crate) fn gzip_stream(bytes: &[u8]) {
-    let scratch = Scratch::in_folder(&std::env::temp_dir());
+    let scratch = UnlinkedTempDir::in_folder(&std::env::temp_dir());
     let Ok(proved) = VerifiedImage::prove("bytes", Cursor::new(bytes), None, Unsigned, &scratch) else {
         return;
     };
     let Ok(mut image) = proved.open() else { return };
-    let identity = files_to_read(image.tree());
+    let identity = identity_files(image.tree());
     let some: Vec<UsrPath> =
         image.tree().iter().take(200).map(|(path, _)| path.clone()).chain(identity).collect();
     let _facts = image.read_facts(&some);

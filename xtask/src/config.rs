@@ -17,7 +17,7 @@ use coreos_types::release::Brand;
 
 /// `[workspace.metadata.stage1]` under the environment's `XTASK_*`.
 #[derive(Debug, Clone, Default)]
-pub struct Settings {
+pub struct Config {
     /// `mirror`, `XTASK_MIRROR`.
     pub mirror: Option<String>,
     /// `signing-key`, `XTASK_SIGNING_KEY`: a certificate in place of the pinned keys.
@@ -37,18 +37,18 @@ fn own_workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-impl Settings {
+impl Config {
     /// Reads the workspace's Cargo.toml, then the environment, which comes first.
     ///
     /// # Errors
     /// A Cargo.toml that is none, or a value of another type than expected.
-    pub fn read() -> Result<Settings> {
+    pub fn read() -> Result<Config> {
         let path = own_workspace().join("Cargo.toml");
         let mut settings = match fs::read_to_string(&path) {
-            Ok(text) => Settings::parse(&text)
+            Ok(text) => Config::parse(&text)
                 .map_err(|why| Error::failed(format!("cannot use {}", path.display())).with_cause(why))?,
             // A tool that was moved away from its workspace has no settings of its own.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Settings::default(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Config::default(),
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
         };
         settings.signing_key = settings.signing_key.map(|key| own_workspace().join(key));
@@ -58,12 +58,12 @@ impl Settings {
         Ok(settings)
     }
 
-    fn parse(text: &str) -> std::result::Result<Settings, String> {
+    fn parse(text: &str) -> std::result::Result<Config, String> {
         let document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| error.to_string())?;
         let item = |key: &str| document.get("workspace")?.get("metadata")?.get("stage1")?.get(key);
         let text = |key: &str| item(key).map(|value| string(key, value)).transpose();
         let texts = |key: &str| item(key).map(|value| strings(key, value)).transpose();
-        Ok(Settings {
+        Ok(Config {
             mirror: text("mirror")?,
             signing_key: text("signing-key")?.map(PathBuf::from),
             pins: texts("pins")?.unwrap_or_default(),
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn the_table_of_the_workspace() {
         let text = "[workspace.metadata.stage1]\nmirror = \"http://127.0.0.1:1\"\nsigning-key = \"k.asc\"\npins = [\"AB\"]\n";
-        let settings = Settings::parse(text).unwrap_or_default();
+        let settings = Config::parse(text).unwrap_or_default();
         assert_eq!(settings.mirror.as_deref(), Some("http://127.0.0.1:1"));
         assert_eq!(settings.signing_key.as_deref(), Some(Path::new("k.asc")));
         assert_eq!(settings.pins, ["AB"]);
@@ -133,12 +133,12 @@ mod tests {
 
     #[test]
     fn a_value_of_another_type_is_named() {
-        let told = Settings::parse("[workspace.metadata.stage1]\nmirror = 1\n").err();
+        let told = Config::parse("[workspace.metadata.stage1]\nmirror = 1\n").err();
         assert_eq!(told.as_deref(), Some("stage1.mirror is a integer, expected a string"));
     }
 
     #[test]
     fn this_workspace_reads() {
-        assert!(Settings::read().is_ok());
+        assert!(Config::read().is_ok());
     }
 }

@@ -4,10 +4,10 @@ use std::env;
 use std::path::PathBuf;
 
 use crate::cache::Cache;
-use crate::cli::{Globals, ImageFlags, MendFlags};
-use crate::config::Settings;
-use crate::repo::Tree;
-use crate::report::invocation::Again;
+use crate::cli::{FixArgs, GlobalArgs, ImageArgs};
+use crate::config::Config;
+use crate::repo::Repo;
+use crate::report::invocation::Invocation;
 use crate::terminal::Term;
 use crate::verbose::tell_tree;
 use coreos_types::error::{Error, Result, ResultExt};
@@ -21,7 +21,7 @@ pub struct Context<'a> {
     /// Where everything is said.
     pub term: &'a Term,
     /// The environment and the tool's own workspace.
-    pub settings: Settings,
+    pub settings: Config,
     /// Where images are kept, in place of the user's own cache.
     pub cache: Option<Cache>,
     /// The current directory.
@@ -29,7 +29,7 @@ pub struct Context<'a> {
     /// `--repo DIR`.
     pub repo: Option<PathBuf>,
     /// The tree.
-    pub tree: Tree,
+    pub tree: Repo,
     /// Its sources.
     pub sources: Stage1Sources,
     /// The values of its coreos-common.mk.
@@ -41,32 +41,32 @@ impl<'a> Context<'a> {
     ///
     /// # Errors
     /// There is no tree, or it cannot be read.
-    pub fn of(term: &'a Term, globals: &Globals) -> Result<Context<'a>> {
+    pub fn of(term: &'a Term, globals: &GlobalArgs) -> Result<Context<'a>> {
         let here = env::current_dir().with_context(|| "cannot tell the current directory")?;
-        let tree = Tree::find(globals.repo.as_deref(), &here)?;
+        let tree = Repo::find(globals.repo.as_deref(), &here)?;
         let read = tree.read()?;
         for note in &read.notes {
             term.warn(note);
         }
         let pins = CommonMk::parse(&read.sources.common_mk)?;
         tell_tree(term, &tree, &read.sources, &pins);
-        let (settings, repo) = (Settings::read()?, globals.repo.clone());
+        let (settings, repo) = (Config::read()?, globals.repo.clone());
         Ok(Context { term, settings, cache: None, here, repo, tree, sources: read.sources, pins })
     }
 
     /// How a command without options of its own is called again.
-    pub fn bare(&self) -> Again {
+    pub fn bare(&self) -> Invocation {
         let is_here = self.here.canonicalize().is_ok_and(|here| here == self.tree.root());
-        Again {
+        Invocation {
             repo: self.repo.as_ref().map(|repo| repo.display().to_string()),
             root: (!is_here).then(|| self.tree.root().display().to_string()),
-            ..Again::default()
+            ..Invocation::default()
         }
     }
 
     /// How `command`, with these options, is called again.
-    pub fn again(&self, command: &[&str], image: &ImageFlags, mend: MendFlags) -> Again {
-        Again {
+    pub fn again(&self, command: &[&str], image: &ImageArgs, mend: FixArgs) -> Invocation {
+        Invocation {
             command: command.iter().map(|word| (*word).to_owned()).collect(),
             source: image.source(),
             options: [image.image(), mend.words()].concat(),
@@ -75,7 +75,7 @@ impl<'a> Context<'a> {
     }
 
     /// The vendor whose images are wanted: as asked for, else as the pinned URL says, else CoreOS.
-    pub fn brand(&self, flags: &ImageFlags) -> Brand {
+    pub fn brand(&self, flags: &ImageArgs) -> Brand {
         flags.brand.or(self.pins.brand()).unwrap_or(Brand::CoreOs)
     }
 
@@ -83,7 +83,7 @@ impl<'a> Context<'a> {
     ///
     /// # Errors
     /// A board was asked for that has no manifests, or the tree has none at all.
-    pub fn boards(&self, flags: &ImageFlags) -> Result<Vec<Board>> {
+    pub fn boards(&self, flags: &ImageArgs) -> Result<Vec<Board>> {
         let there = self.sources.boards();
         if there.is_empty() {
             return Err(Error::failed(format!("{} has no manifests", self.tree.root().display()))

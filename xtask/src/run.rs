@@ -1,14 +1,14 @@
 //! Runs a command and tells what it did.
 
 use crate::cache::Cache;
-use crate::cli::{Asked, Color, Command, Format, Globals, Invocation};
+use crate::cli::{Cli, Color, Command, Format, GlobalArgs, PartialArgs};
 use crate::commands::{
     self, bump_coreos, completions, diff, edit_manifest, fetch, sort_manifests, verify_manifests,
     verify_signature, why,
 };
-use crate::config::Settings;
+use crate::config::Config;
 use crate::context::Context;
-use crate::http::Rules;
+use crate::http::ClientConfig;
 use crate::report::Report;
 use crate::smoketest::smoketest;
 use crate::terminal::{Term, Verbosity};
@@ -16,8 +16,8 @@ use crate::verbose;
 use coreos_types::error::{Error, Result};
 
 /// Runs a command, tells what it did, and gives the exit code of the contract.
-pub fn run(invocation: &Invocation) -> u8 {
-    let Globals { format, color, verbosity, .. } = invocation.globals;
+pub fn run(invocation: &Cli) -> u8 {
+    let GlobalArgs { format, color, verbosity, .. } = invocation.globals;
     let term = Term::new(format, color, Verbosity::of(verbosity));
     let (command, dry_run) = (invocation.command.name(), invocation.command.is_dry_run());
     let mut report = Report { command, dry_run, ..Report::default() };
@@ -39,7 +39,7 @@ pub fn run(invocation: &Invocation) -> u8 {
 
 /// Tells what clap says instead of an invocation: a help text, or what is wrong with the command line, in the face
 /// that the command line asks for.
-pub fn nothing(instead: &clap::Error, asked: Asked) -> u8 {
+pub fn nothing(instead: &clap::Error, asked: PartialArgs) -> u8 {
     let is_help = instead.exit_code() == 0;
     let mut report = Report { command: asked.command, ..Report::default() };
     match asked.format {
@@ -69,7 +69,7 @@ fn usage(error: &clap::Error, command: &str) -> Error {
     lines.fold(fault, Error::with_cause)
 }
 
-fn carry_out(term: &Term, invocation: &Invocation, report: &mut Report) -> Result<()> {
+fn carry_out(term: &Term, invocation: &Cli, report: &mut Report) -> Result<()> {
     let context = || Context::of(term, &invocation.globals);
     match &invocation.command {
         Command::BumpCoreos(flags) => {
@@ -87,9 +87,12 @@ fn carry_out(term: &Term, invocation: &Invocation, report: &mut Report) -> Resul
         Command::VerifySignature(flags) => {
             // Without a home there is no cache, and what is fetched serves this run alone.
             let folder = Cache::of_environment().ok().map(|cache| cache.certificates());
-            let keyring = Settings::read()?.keyring(None, flags.signing_key.as_deref(), folder)?;
+            let keyring = Config::read()?.keyring(None, flags.signing_key.as_deref(), folder)?;
             verbose::tell_trust(term, &keyring);
-            let client = verbose::client(term, Rules { offline: flags.offline, ..Rules::from_environment() });
+            let client = verbose::client(
+                term,
+                ClientConfig { offline: flags.offline, ..ClientConfig::from_environment() },
+            );
             let fetch = |url: &str| client.get_certificate(url);
             *report = verify_signature::run(flags, &keyring, (!flags.offline).then_some(&fetch));
             Ok(())

@@ -27,7 +27,7 @@ static LAST_WORD: Mutex<Option<LastWord>> = Mutex::new(None);
 /// How long the process lives on for it: whoever reads may have stopped reading.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// From now on SIGINT, SIGTERM and SIGHUP wait for [`uninterrupted`] work, remove every [`Scratch`], and then end
+/// From now on SIGINT, SIGTERM and SIGHUP wait for [`uninterrupted`] work, remove every [`TempPath`], and then end
 /// the process as they would have without us, so that the caller sees the signal. Called once, by `main`.
 ///
 /// # Errors
@@ -87,16 +87,16 @@ fn say_last_word(signal: i32) {
 
 /// A temporary file or directory: removed when dropped, and when a signal ends the process.
 #[derive(Debug)]
-pub struct Scratch {
+pub struct TempPath {
     path: PathBuf,
 }
 
-impl Scratch {
+impl TempPath {
     /// Takes charge of a path before anything is made there; a symlink is removed, never followed.
-    pub fn at(path: impl Into<PathBuf>) -> Scratch {
+    pub fn at(path: impl Into<PathBuf>) -> TempPath {
         let path = path.into();
         hold(&SCRATCH).insert(path.clone());
-        Scratch { path }
+        TempPath { path }
     }
 
     /// The path.
@@ -113,7 +113,7 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for TempPath {
     fn drop(&mut self) {
         remove(&self.path);
         hold(&SCRATCH).remove(&self.path);
@@ -147,12 +147,12 @@ mod tests {
     fn scratch_goes_when_dropped_and_stays_when_kept() {
         let home = tempfile::tempdir().unwrap();
         let (dropped, kept) = (home.path().join("dropped"), home.path().join("kept"));
-        let scratch = Scratch::at(&dropped);
+        let scratch = TempPath::at(&dropped);
         fs::create_dir(scratch.path()).unwrap();
         fs::write(dropped.join("x"), "x").unwrap();
         drop(scratch);
         assert!(!dropped.exists());
-        let scratch = Scratch::at(&kept);
+        let scratch = TempPath::at(&kept);
         fs::write(scratch.path(), "x").unwrap();
         assert_eq!(scratch.keep(), kept);
         assert!(kept.exists());

@@ -1,15 +1,15 @@
 //! What `-v` tells of the way: what was read, whom to trust, what was asked.
 
-use crate::http::{Client, Rules};
+use crate::http::{Client, ClientConfig};
 use crate::keyring::Keyring;
-use crate::repo::Tree;
+use crate::repo::Repo;
 use crate::terminal::Term;
 use coreos_types::release::Board;
 use manifest::plan::common_mk::CommonMk;
 use manifest::plan::sources::Stage1Sources;
 
 /// A client that tells of each request and its answer.
-pub fn client(term: &Term, rules: Rules) -> Client {
+pub fn client(term: &Term, rules: ClientConfig) -> Client {
     let term = term.clone();
     Client::new(rules).telling(move |what| term.detail("asked", what))
 }
@@ -26,7 +26,7 @@ pub fn tell_trust(term: &Term, keyring: &Keyring) {
 }
 
 /// Tells what was read of a tree.
-pub(super) fn tell_tree(term: &Term, tree: &Tree, sources: &Stage1Sources, pins: &CommonMk) {
+pub(super) fn tell_tree(term: &Term, tree: &Repo, sources: &Stage1Sources, pins: &CommonMk) {
     if !term.is_verbose() {
         return;
     }

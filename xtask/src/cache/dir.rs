@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use coreos_types::error::{Error, Result, ResultExt};
-use pxe_image::Scratch;
+use pxe_image::UnlinkedTempDir;
 
 /// The cache of one user.
 #[derive(Debug, Clone)]
@@ -69,8 +69,8 @@ impl Cache {
     ///
     /// # Errors
     /// As [`Cache::folder`].
-    pub fn scratch(&self) -> Result<Scratch> {
-        Ok(Scratch::in_folder(&self.folder("")?))
+    pub fn scratch(&self) -> Result<UnlinkedTempDir> {
+        Ok(UnlinkedTempDir::in_folder(&self.folder("")?))
     }
 
     /// Makes the root, or looks whose it is: what others may write, others may forge.

@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 
-use super::partial::Begun;
-use super::image::Image;
+use super::file_id::FileId;
+use super::image::ImageHandle;
+use super::image_store::{ImageStore, SignatureCheck};
+use super::partial::PartialDownload;
 use super::release::Judge;
-use super::image_store::{Proving, Road};
-use super::release_cache::{OnShelf, Shelf};
-use super::file_id::Stamp;
+use super::release_cache::{CachedImage, ReleaseCache};
 use crate::http::{Download, MOST_IMAGE, Resume};
 use coreos_types::error::{Error, ErrorKind, Result, ResultExt};
 use pxe_image::VerifiedImage;
@@ -18,26 +18,26 @@ const ATTEMPTS: usize = 3;
 
 /// What one download came to.
 enum Attempt {
-    Proved(VerifiedImage),
+    CheckOutcome(VerifiedImage),
     Missing,
     /// It has to begin from the start, and why.
-    Again(Error),
+    Invocation(Error),
 }
 
-impl Road<'_> {
+impl ImageStore<'_> {
     /// Downloads the image at `url`, unless another process did while this one waited for it; `known` is what was
     /// kept before.
     pub(super) fn download(
         &self,
-        shelf: &Shelf,
-        known: &[OnShelf],
+        shelf: &ReleaseCache,
+        known: &[CachedImage],
         url: &str,
         signature: &[u8],
         judge: Judge<'_>,
-    ) -> Result<Option<Image>> {
+    ) -> Result<Option<ImageHandle>> {
         // A verdict that stands without the data needs no download.
         let mut proving = self.proving(url, Some(signature))?;
-        let begun = Begun::lock(shelf, self.term)?;
+        let begun = PartialDownload::lock(shelf, self.term)?;
         let fresh = shelf.images()?.into_iter().find(|kept| kept.is_from(url) && !known.contains(kept));
         if let Some(image) = fresh.and_then(|kept| self.taken(&kept, url, judge).ok()) {
             return Ok(Some(image));
@@ -46,14 +46,14 @@ impl Road<'_> {
         let mut last = None;
         for _ in 0..ATTEMPTS {
             match self.attempt(&begun, url, &mut partial, resume.take().as_ref(), proving)? {
-                Attempt::Proved(verified) => {
+                Attempt::CheckOutcome(verified) => {
                     return self.keep(shelf, &begun, &partial, verified, signature, judge).map(Some);
                 }
                 Attempt::Missing => {
                     begun.discard();
                     return Ok(None);
                 }
-                Attempt::Again(fault) => {
+                Attempt::Invocation(fault) => {
                     last = Some(fault);
                     proving = self.proving(url, Some(signature))?;
                 }
@@ -65,16 +65,16 @@ impl Road<'_> {
     /// Puts a proved download on the shelf, if it is what was asked for.
     fn keep(
         &self,
-        shelf: &Shelf,
-        begun: &Begun,
+        shelf: &ReleaseCache,
+        begun: &PartialDownload,
         partial: &File,
         verified: VerifiedImage,
         signature: &[u8],
         judge: Judge<'_>,
-    ) -> Result<Image> {
+    ) -> Result<ImageHandle> {
         let (digest, url) = (verified.digest(), verified.source().to_owned());
         let path = shelf.place(digest);
-        let mut image = Image::of_verified(path.clone(), Some(signature.to_vec()), verified, None)?;
+        let mut image = ImageHandle::of_verified(path.clone(), Some(signature.to_vec()), verified, None)?;
         if let Err(fault) = judge(&mut image) {
             if fault.kind == ErrorKind::Refused {
                 begun.discard();
@@ -85,18 +85,18 @@ impl Road<'_> {
         shelf.put(begun.path(), digest, signature, &url)?;
         begun.discard();
         let placed = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
-        image.lies(self.terms(Stamp::of(&placed)?, Some(signature)));
+        image.lies(self.terms(FileId::of(&placed)?, Some(signature)));
         Ok(image)
     }
 
     /// One download, from where the last one stopped if that can be, proved as it comes.
     fn attempt(
         &self,
-        begun: &Begun,
+        begun: &PartialDownload,
         url: &str,
         partial: &mut File,
         resume: Option<&Resume>,
-        proving: Proving,
+        proving: SignatureCheck,
     ) -> Result<Attempt> {
         let progress = self.term.progress("download", None);
         let Some(mut download) = self.client.get(url, MOST_IMAGE, resume, progress.as_ref())? else {
@@ -113,11 +113,11 @@ impl Road<'_> {
         let proved = self.prove(url, Stored { partial, held, download: &mut download }, total, proving);
         progress.finish();
         match proved {
-            Ok(verified) => Ok(Attempt::Proved(verified)),
-            Err(fault) if download.must_restart() => Ok(Attempt::Again(fault)),
+            Ok(verified) => Ok(Attempt::CheckOutcome(verified)),
+            Err(fault) if download.must_restart() => Ok(Attempt::Invocation(fault)),
             Err(fault) if fault.kind == ErrorKind::Refused && held > 0 => {
                 self.term.warn(format!("{fault}; getting it once more from the start"));
-                Ok(Attempt::Again(fault))
+                Ok(Attempt::Invocation(fault))
             }
             Err(fault) => {
                 if fault.kind == ErrorKind::Refused {

@@ -11,7 +11,7 @@ const STEP: Duration = Duration::from_millis(20);
 
 /// Device, inode, size, and the times of the last change of content and of inode, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(super) struct FileId {
     device: u64,
     inode: u64,
     size: u64,
@@ -19,15 +19,15 @@ pub(super) struct Stamp {
     changed: i128,
 }
 
-impl Stamp {
+impl FileId {
     /// Of an open file.
-    pub(super) fn of(file: &File) -> Result<Stamp> {
-        Ok(Stamp::of_metadata(&file.metadata().with_context(|| "cannot look at the image")?))
+    pub(super) fn of(file: &File) -> Result<FileId> {
+        Ok(FileId::of_metadata(&file.metadata().with_context(|| "cannot look at the image")?))
     }
 
-    fn of_metadata(found: &Metadata) -> Stamp {
+    fn of_metadata(found: &Metadata) -> FileId {
         let nanos = |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
-        Stamp {
+        FileId {
             device: found.dev(),
             inode: found.ino(),
             size: found.size(),

@@ -4,14 +4,14 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::tree_cache::{self, Kept, Terms};
-use super::image_store::{Proving, Road};
-use super::file_id::Stamp;
+use super::file_id::FileId;
+use super::image_store::{ImageStore, SignatureCheck};
+use super::tree_cache::{self, CacheKey, CachedTree};
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::provenance::Signer;
 use pxe_image::ingest::{Content, pass};
-use pxe_image::{Digest, UsrImage};
-use usr::file_info::Facts;
+use pxe_image::{Digest, UsrSquashfs};
+use usr::file_info::FileInfo;
 use usr::path::UsrPath;
 use usr::tree::UsrTree;
 
@@ -28,11 +28,11 @@ pub struct Origin {
 
 /// A proved image. What was read of it before comes from the cache; the image itself is opened, and proved from its
 /// bytes, when that is not enough.
-pub struct Image {
+pub struct ImageHandle {
     path: PathBuf,
     signature: Option<Vec<u8>>,
     origin: Origin,
-    terms: Option<Terms>,
+    terms: Option<CacheKey>,
     hashes: Vec<Option<Vec<u8>>>,
     state: State,
     /// Whether the tree holds more than what is kept.
@@ -41,19 +41,19 @@ pub struct Image {
 
 enum State {
     Read(UsrTree),
-    Open(Box<UsrImage>),
+    Open(Box<UsrSquashfs>),
 }
 
-impl Image {
+impl ImageHandle {
     /// Proves the image at `path`, from what is kept of it where that still counts, else from its bytes.
     pub(super) fn at(
-        road: &Road<'_>,
+        road: &ImageStore<'_>,
         path: PathBuf,
         source: String,
         signature: Option<Vec<u8>>,
-    ) -> Result<Image> {
+    ) -> Result<ImageHandle> {
         let file = open(&path)?;
-        let stamp = Stamp::of(&file)?;
+        let stamp = FileId::of(&file)?;
         let terms = road.terms(stamp, signature.as_deref());
         let place = tree_cache::place(&road.cache, &path).map_err(|_| "the cache cannot be used");
         let why_not = match place.and_then(|place| tree_cache::load(&place, &terms)) {
@@ -62,7 +62,7 @@ impl Image {
                     road.term.detail("cache", format!("{source}: its tree is kept from an earlier run"));
                     let origin = Origin { source, digest: kept.digest, signer };
                     let (hashes, state) = (kept.hashes, State::Read(kept.tree));
-                    return Ok(Image {
+                    return Ok(ImageHandle {
                         path,
                         signature,
                         origin,
@@ -78,28 +78,28 @@ impl Image {
         };
         road.term.detail("cache", format!("{source}: {why_not}, so all of it is read"));
         let proving = road.proving(&source, signature.as_deref())?;
-        Image::proved(road, path, source, signature, &file, proving)
+        ImageHandle::proved(road, path, source, signature, &file, proving)
     }
 
     /// Proves an open file from its bytes.
     fn proved(
-        road: &Road<'_>,
+        road: &ImageStore<'_>,
         path: PathBuf,
         source: String,
         signature: Option<Vec<u8>>,
         file: &File,
-        proving: Proving,
-    ) -> Result<Image> {
-        let before = Stamp::of(file)?;
+        proving: SignatureCheck,
+    ) -> Result<ImageHandle> {
+        let before = FileId::of(file)?;
         let progress = road.term.progress("verify", Some(before.size()));
         let stream = Metered { inner: file, progress: progress.as_ref() };
         let verified = road.prove(&source, stream, Some(before.size()), proving);
         progress.finish();
         let verified = verified?;
         // A file that changes under way, or did a moment ago, may look the same and not be it.
-        let steady = Stamp::of(file)? == before && !before.is_fresh(SystemTime::now());
+        let steady = FileId::of(file)? == before && !before.is_fresh(SystemTime::now());
         let terms = steady.then(|| road.terms(before, signature.as_deref()));
-        Image::of_verified(path, signature, verified, terms)
+        ImageHandle::of_verified(path, signature, verified, terms)
     }
 
     /// Opens what was proved in another way: in its download.
@@ -107,8 +107,8 @@ impl Image {
         path: PathBuf,
         signature: Option<Vec<u8>>,
         verified: pxe_image::VerifiedImage,
-        terms: Option<Terms>,
-    ) -> Result<Image> {
+        terms: Option<CacheKey>,
+    ) -> Result<ImageHandle> {
         let origin = Origin {
             source: verified.source().to_owned(),
             digest: verified.digest(),
@@ -116,11 +116,11 @@ impl Image {
         };
         let hashes = verified.hashes().to_vec();
         let state = State::Open(Box::new(verified.open()?));
-        Ok(Image { path, signature, origin, terms, hashes, state, grown: true })
+        Ok(ImageHandle { path, signature, origin, terms, hashes, state, grown: true })
     }
 
     /// Its file has found its place: from now on its tree may be kept.
-    pub(super) fn lies(&mut self, terms: Terms) {
+    pub(super) fn lies(&mut self, terms: CacheKey) {
         self.terms = Some(terms);
     }
 
@@ -129,7 +129,7 @@ impl Image {
         &self.origin
     }
 
-    /// Every node; files that were not asked for yet are [`Facts::Unread`].
+    /// Every node; files that were not asked for yet are [`FileInfo::Unread`].
     pub fn tree(&self) -> &UsrTree {
         match &self.state {
             State::Read(tree) => tree,
@@ -143,18 +143,18 @@ impl Image {
     /// The image is broken where they lie, or is no longer the one that was proved.
     pub fn read_facts<'p>(
         &mut self,
-        road: &Road<'_>,
+        road: &ImageStore<'_>,
         paths: impl IntoIterator<Item = &'p UsrPath>,
     ) -> Result<()> {
-        let unread = |path: &&UsrPath| self.tree().facts(path.as_str()) == Some(&Facts::Unread);
+        let unread = |path: &&UsrPath| self.tree().facts(path.as_str()) == Some(&FileInfo::Unread);
         let wanted: Vec<UsrPath> = paths.into_iter().filter(unread).cloned().collect();
         if wanted.is_empty() {
             return Ok(());
         }
         if let State::Read(tree) = &self.state {
             let known = tree.iter().map(|(path, _)| path);
-            let known =
-                known.filter(|path| tree.facts(path.as_str()).is_some_and(|facts| *facts != Facts::Unread));
+            let known = known
+                .filter(|path| tree.facts(path.as_str()).is_some_and(|facts| *facts != FileInfo::Unread));
             let known: Vec<UsrPath> = known.cloned().collect();
             self.reopen(road)?;
             self.read_open(&known)?;
@@ -171,11 +171,11 @@ impl Image {
         }
     }
 
-    fn reopen(&mut self, road: &Road<'_>) -> Result<()> {
+    fn reopen(&mut self, road: &ImageStore<'_>) -> Result<()> {
         let proving = road.proving(&self.origin.source, self.signature.as_deref())?;
         let (path, source) = (self.path.clone(), self.origin.source.clone());
         let file = open(&path)?;
-        let again = Image::proved(road, path, source, self.signature.clone(), &file, proving)?;
+        let again = ImageHandle::proved(road, path, source, self.signature.clone(), &file, proving)?;
         if again.origin.digest != self.origin.digest {
             return Err(Error::failed(format!("{} changed while it was used", self.path.display())));
         }
@@ -188,7 +188,7 @@ impl Image {
     ///
     /// # Errors
     /// It is no longer what was proved.
-    pub fn hand_on(&self, road: &Road<'_>) -> Result<&Path> {
+    pub fn hand_on(&self, road: &ImageStore<'_>) -> Result<&Path> {
         let proving = road.proving(&self.origin.source, self.signature.as_deref())?;
         let file = open(&self.path)?;
         let progress = road.term.progress("verify", file.metadata().ok().map(|found| found.len()));
@@ -207,13 +207,13 @@ impl Image {
     ///
     /// # Errors
     /// The cache cannot be written.
-    pub fn finish(self, road: &Road<'_>) -> Result<(Origin, UsrTree)> {
+    pub fn finish(self, road: &ImageStore<'_>) -> Result<(Origin, UsrTree)> {
         let tree = match self.state {
             State::Read(tree) => tree,
             State::Open(image) => image.into_tree(),
         };
         let Some(terms) = self.terms.filter(|_| self.grown) else { return Ok((self.origin, tree)) };
-        let kept = Kept { digest: self.origin.digest, hashes: self.hashes, tree };
+        let kept = CachedTree { digest: self.origin.digest, hashes: self.hashes, tree };
         tree_cache::store(&road.cache, &self.path, &terms, &kept)?;
         Ok((self.origin, kept.tree))
     }

@@ -4,23 +4,23 @@ use std::io::Read;
 use std::path::Path;
 
 use super::dir::Cache;
-use super::image::Image;
-use super::tree_cache::{Kept, Terms};
+use super::file_id::FileId;
+use super::image::ImageHandle;
 use super::sig_file;
-use super::file_id::Stamp;
+use super::tree_cache::{CacheKey, CachedTree};
 use crate::http::{Client, MOST_LIST, MOST_SIGNATURE};
 use openpgp_policy::{DetachedSignature, Verification};
-use pxe_image::{Digest, Scratch, VerifiedImage};
+use pxe_image::{Digest, UnlinkedTempDir, VerifiedImage};
 
 use crate::keyring::{Fetch, Keyring};
 use crate::terminal::Term;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::provenance::Signer;
 
-pub(super) use pxe_image::Proving;
+pub(super) use pxe_image::SignatureCheck;
 
 /// What every way to a file shares. It may be used from several threads at once.
-pub struct Road<'t> {
+pub struct ImageStore<'t> {
     /// Where things are kept.
     pub cache: Cache,
     /// Who asks.
@@ -31,13 +31,13 @@ pub struct Road<'t> {
     pub term: &'t Term,
 }
 
-impl Road<'_> {
+impl ImageStore<'_> {
     /// A PXE image on this machine. Its signature is at `signature`, else beside it with `.sig` at its end; with
     /// `unsigned` it may have none.
     ///
     /// # Errors
     /// The image or its signature cannot be read, or does not hold; refused where there is no signature.
-    pub fn local(&self, image: &Path, signature: Option<&Path>, unsigned: bool) -> Result<Image> {
+    pub fn local(&self, image: &Path, signature: Option<&Path>, unsigned: bool) -> Result<ImageHandle> {
         let place = signature.map_or_else(|| sig_file::beside(image), Path::to_owned);
         let path = image
             .canonicalize()
@@ -53,7 +53,7 @@ impl Road<'_> {
                 "--signature FILE names it where it is elsewhere; --unsigned accepts an image that has none",
             ));
         }
-        Image::at(self, path, image.display().to_string(), bytes)
+        ImageHandle::at(self, path, image.display().to_string(), bytes)
     }
 
     /// A small signed file of a release, with who signed it; `None` where there is no such file.
@@ -77,8 +77,8 @@ impl Road<'_> {
     }
 
     /// What the bytes of `source` have to show.
-    pub(super) fn proving(&self, source: &str, signature: Option<&[u8]>) -> Result<Proving> {
-        let Some(signature) = signature else { return Ok(Proving::Unsigned) };
+    pub(super) fn proving(&self, source: &str, signature: Option<&[u8]>) -> Result<SignatureCheck> {
+        let Some(signature) = signature else { return Ok(SignatureCheck::Unsigned) };
         let verification = self.verification(source, signature)?;
         if verification.needs_data() {
             Ok(verification.into())
@@ -97,18 +97,19 @@ impl Road<'_> {
         source: &str,
         stream: impl Read,
         size: Option<u64>,
-        proving: Proving,
+        proving: SignatureCheck,
     ) -> Result<VerifiedImage> {
         // A cache that cannot be written costs time in the next run, not the result of this one.
-        let scratch = self.cache.scratch().unwrap_or_else(|_| Scratch::in_folder(&std::env::temp_dir()));
+        let scratch =
+            self.cache.scratch().unwrap_or_else(|_| UnlinkedTempDir::in_folder(&std::env::temp_dir()));
         VerifiedImage::prove(source, stream, size, proving, &scratch)
     }
 
     /// What a kept tree must have been made of and under.
-    pub(super) fn terms(&self, stamp: Stamp, signature: Option<&[u8]>) -> Terms {
+    pub(super) fn terms(&self, stamp: FileId, signature: Option<&[u8]>) -> CacheKey {
         let certificates: Vec<u8> =
             self.keyring.at_hand().iter().flat_map(|certificate| certificate.bytes().to_vec()).collect();
-        Terms { stamp, signature: signature.map(Digest::of), certificates: Digest::of(&certificates) }
+        CacheKey { stamp, signature: signature.map(Digest::of), certificates: Digest::of(&certificates) }
     }
 
     /// Judges the signature again over what the image's bytes were hashed to; the outer `None` where it does not
@@ -117,7 +118,7 @@ impl Road<'_> {
         &self,
         source: &str,
         signature: Option<&[u8]>,
-        kept: &Kept,
+        kept: &CachedTree,
     ) -> Result<Option<Option<Signer>>> {
         let Some(signature) = signature else { return Ok(Some(None)) };
         let parsed = DetachedSignature::parse(signature, &format!("{source}.sig"))?;

@@ -9,23 +9,23 @@
 //! ROOT/trees/NAME                                                         the text form of an image's tree
 //! ```
 //!
-//! [`Road`] leads from a release, or from a file, to an [`Image`]. An image that was read before is not read again
+//! [`ImageStore`] leads from a release, or from a file, to an [`Image`]. An image that was read before is not read again
 //! as long as it is the same file under the same trust ([`kept`]); its signature is judged again all the same.
 
-mod partial;
-mod download;
 mod dir;
+mod download;
+mod file_id;
 mod image;
-mod tree_cache;
-pub mod last_report;
-mod release;
 mod image_store;
+pub mod last_report;
+mod partial;
+pub(super) mod prune;
+mod release;
 mod release_cache;
 pub mod sig_file;
-mod file_id;
-pub(super) mod prune;
+mod tree_cache;
 
 pub use dir::Cache;
-pub use image::{Image, Origin};
-pub use release::{Judge, Wanted};
-pub use image_store::Road;
+pub use image::{ImageHandle, Origin};
+pub use image_store::ImageStore;
+pub use release::{Judge, ReleaseRequest};

@@ -5,22 +5,22 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::dir::private_folder;
-use super::release_cache::Shelf;
+use super::release_cache::ReleaseCache;
 use crate::http::Resume;
 use crate::terminal::Term;
 use coreos_types::error::{Result, ResultExt};
 
 /// What there is of a download, and the lock on it.
-pub(super) struct Begun {
+pub(super) struct PartialDownload {
     path: PathBuf,
     /// What entity it is of.
     state: PathBuf,
     _lock: File,
 }
 
-impl Begun {
+impl PartialDownload {
     /// Waits until nobody else downloads for this shelf.
-    pub(super) fn lock(shelf: &Shelf, term: &Term) -> Result<Begun> {
+    pub(super) fn lock(shelf: &ReleaseCache, term: &Term) -> Result<PartialDownload> {
         private_folder(&shelf.folder)?;
         let path = shelf.folder.join("lock");
         let about = || format!("cannot lock {}", path.display());
@@ -30,7 +30,7 @@ impl Begun {
             lock.lock().with_context(about)?;
         }
         let file = |end: &str| shelf.folder.join(format!("{}.{end}", shelf.image));
-        Ok(Begun { path: file("partial"), state: file("partial.state"), _lock: lock })
+        Ok(PartialDownload { path: file("partial"), state: file("partial.state"), _lock: lock })
     }
 
     /// Opens what there is, and says where it can go on, if it can.

@@ -1,8 +1,8 @@
 //! From a release's number to its proved image: out of the cache, else over the network.
 
-use super::image::Image;
-use super::image_store::{Road, no_signature};
-use super::release_cache::{OnShelf, Shelf};
+use super::image::ImageHandle;
+use super::image_store::{ImageStore, no_signature};
+use super::release_cache::{CachedImage, ReleaseCache};
 use crate::http::{MOST_IMAGE, MOST_SIGNATURE, ReleaseDir};
 use crate::terminal::Silent;
 use coreos_types::error::{Error, Result, ResultExt};
@@ -10,7 +10,7 @@ use coreos_types::release::{Board, Brand, Release};
 
 /// The image that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct ReleaseRequest {
     /// Its vendor.
     pub brand: Brand,
     /// Its board.
@@ -23,16 +23,16 @@ pub struct Wanted {
 
 /// Holds a proved image against what was asked for: a wrong one may be signed as well as any. What is refused here
 /// is not kept.
-pub type Judge<'j> = &'j dyn Fn(&mut Image) -> Result<()>;
+pub type Judge<'j> = &'j dyn Fn(&mut ImageHandle) -> Result<()>;
 
-impl Road<'_> {
+impl ImageStore<'_> {
     /// The image of a release, from the first of its places that has it; `None` where none has. Its origin is the URL
     /// that served it. A kept image answers for the URLs that it is known to come from, and offline for any.
     ///
     /// # Errors
     /// It cannot be got, or is refused.
-    pub fn release(&self, wanted: &Wanted, judge: Judge<'_>) -> Result<Option<Image>> {
-        let shelf = Shelf::of(&self.cache, wanted)?;
+    pub fn release(&self, wanted: &ReleaseRequest, judge: Judge<'_>) -> Result<Option<ImageHandle>> {
+        let shelf = ReleaseCache::of(&self.cache, wanted)?;
         let urls = wanted.places.iter().map(ReleaseDir::image);
         if self.client.is_offline() {
             return self.kept(&shelf, &urls.collect::<Vec<_>>(), judge).map(Some);
@@ -63,7 +63,7 @@ impl Road<'_> {
     }
 
     /// A kept image, from where it would be looked for first if that may be, else from anywhere.
-    fn kept(&self, shelf: &Shelf, urls: &[String], judge: Judge<'_>) -> Result<Image> {
+    fn kept(&self, shelf: &ReleaseCache, urls: &[String], judge: Judge<'_>) -> Result<ImageHandle> {
         urls.iter().try_for_each(|url| self.client.may_ask(url))?;
         let images = shelf.images()?;
         let asked = urls
@@ -89,7 +89,7 @@ impl Road<'_> {
     }
 
     /// The image at one URL: one that is known to come from there, else what the server has now.
-    fn at_url(&self, shelf: &Shelf, url: &str, judge: Judge<'_>) -> Result<Option<Image>> {
+    fn at_url(&self, shelf: &ReleaseCache, url: &str, judge: Judge<'_>) -> Result<Option<ImageHandle>> {
         self.client.may_ask(url)?;
         let images = shelf.images()?;
         if !images.iter().any(|kept| kept.is_from(url)) {
@@ -136,8 +136,9 @@ impl Road<'_> {
     }
 
     /// A kept image as the one at `url`, proved and held against what was asked for.
-    pub(super) fn taken(&self, kept: &OnShelf, url: &str, judge: Judge<'_>) -> Result<Image> {
-        let mut image = Image::at(self, kept.image.clone(), url.to_owned(), Some(kept.signature.clone()))?;
+    pub(super) fn taken(&self, kept: &CachedImage, url: &str, judge: Judge<'_>) -> Result<ImageHandle> {
+        let mut image =
+            ImageHandle::at(self, kept.image.clone(), url.to_owned(), Some(kept.signature.clone()))?;
         judge(&mut image)?;
         Ok(image)
     }

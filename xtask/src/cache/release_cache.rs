@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::dir::Cache;
-use super::release::Wanted;
+use super::release::ReleaseRequest;
 use super::sig_file::{self, beside};
 use crate::atomic_file;
 use crate::http::ReleaseDir;
@@ -15,7 +15,7 @@ use coreos_types::error::{Result, ResultExt};
 use pxe_image::Digest;
 
 /// One folder, made when there is something to put into it. What is read here needs no lock: an image appears by one rename, after what stands beside it.
-pub(super) struct Shelf {
+pub(super) struct ReleaseCache {
     pub(super) folder: PathBuf,
     /// The name of the image's file.
     pub(super) image: &'static str,
@@ -23,7 +23,7 @@ pub(super) struct Shelf {
 
 /// A proved image in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct OnShelf {
+pub(super) struct CachedImage {
     pub(super) image: PathBuf,
     pub(super) signature: Vec<u8>,
     /// Every URL that served this image under this signature, the newest last.
@@ -31,7 +31,7 @@ pub(super) struct OnShelf {
     placed: SystemTime,
 }
 
-impl OnShelf {
+impl CachedImage {
     /// The file that has the origins.
     pub(super) fn noted_in(&self) -> PathBuf {
         origins(&self.image)
@@ -42,15 +42,15 @@ impl OnShelf {
     }
 }
 
-impl Shelf {
-    pub(super) fn of(cache: &Cache, wanted: &Wanted) -> Result<Shelf> {
-        let Wanted { brand, board, release, .. } = wanted;
+impl ReleaseCache {
+    pub(super) fn of(cache: &Cache, wanted: &ReleaseRequest) -> Result<ReleaseCache> {
+        let ReleaseRequest { brand, board, release, .. } = wanted;
         let below: PathBuf = ["releases", brand.id(), board.id(), release.as_str()].iter().collect();
-        Ok(Shelf { folder: cache.place(below)?, image: brand.pxe_image() })
+        Ok(ReleaseCache { folder: cache.place(below)?, image: brand.pxe_image() })
     }
 
     /// Every image that was put here, the newest first.
-    pub(super) fn images(&self) -> Result<Vec<OnShelf>> {
+    pub(super) fn images(&self) -> Result<Vec<CachedImage>> {
         let about = || format!("cannot read {}", self.folder.display());
         let mut found = Vec::new();
         let entries = match fs::read_dir(&self.folder) {
@@ -65,7 +65,7 @@ impl Shelf {
                 // What is no address was not written here.
                 let origins = origins.lines().filter(|line| ReleaseDir::of_image(line).is_ok());
                 let origins = origins.map(str::to_owned).collect();
-                found.push(OnShelf { image, signature, origins, placed });
+                found.push(CachedImage { image, signature, origins, placed });
             }
         }
         found.sort_by_key(|kept| Reverse(kept.placed));
@@ -98,7 +98,7 @@ impl Shelf {
     }
 
     /// Notes that `url` serves a kept image too. Where that cannot be written, the URL is asked again the next time.
-    pub(super) fn also_from(&self, kept: &OnShelf, url: &str) -> Result<()> {
+    pub(super) fn also_from(&self, kept: &CachedImage, url: &str) -> Result<()> {
         note(&kept.image, kept.origins.clone(), url)
     }
 }

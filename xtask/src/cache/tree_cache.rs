@@ -18,7 +18,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::dir::Cache;
-use super::file_id::Stamp;
+use super::file_id::FileId;
 use super::prune::{is_gone, sweep};
 use crate::atomic_file;
 use coreos_types::error::{Result, ResultExt};
@@ -33,9 +33,9 @@ const MOST_HEAD: u64 = 8 << 10;
 
 /// What a kept tree was made of and under.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Terms {
+pub(super) struct CacheKey {
     /// The image file.
-    pub(super) stamp: Stamp,
+    pub(super) stamp: FileId,
     /// The `.sig`; `None` only for an image that has none.
     pub(super) signature: Option<Digest>,
     /// Every certificate at hand.
@@ -43,7 +43,7 @@ pub(super) struct Terms {
 }
 
 /// A tree as it was kept.
-pub(super) struct Kept {
+pub(super) struct CachedTree {
     pub(super) digest: Digest,
     /// What each open signature's hash came to: with it the signature is proved again without the image.
     pub(super) hashes: Vec<Option<Vec<u8>>>,
@@ -57,13 +57,13 @@ pub(super) fn place(cache: &Cache, path: &Path) -> Result<PathBuf> {
 }
 
 /// What is kept at `place`, or why nothing is that counts.
-pub(super) fn load(place: &Path, terms: &Terms) -> std::result::Result<Kept, &'static str> {
+pub(super) fn load(place: &Path, terms: &CacheKey) -> std::result::Result<CachedTree, &'static str> {
     let bytes = fs::read(place).map_err(|_| "nothing is kept of it")?;
     read(&bytes, terms).unwrap_or(Err("what is kept of it is broken"))
 }
 
 /// The outer `None` is no text of ours.
-fn read(bytes: &[u8], terms: &Terms) -> Option<std::result::Result<Kept, &'static str>> {
+fn read(bytes: &[u8], terms: &CacheKey) -> Option<std::result::Result<CachedTree, &'static str>> {
     let end = bytes.windows(2).position(|two| two == b"\n\n")?;
     let head = std::str::from_utf8(&bytes[..end]).ok()?;
     let (checked, check) = head.rsplit_once("\ncheck ")?;
@@ -82,12 +82,12 @@ fn read(bytes: &[u8], terms: &Terms) -> Option<std::result::Result<Kept, &'stati
     }
     let hashes = lines.map(|line| hash(line.strip_prefix("hash ")?)).collect::<Option<Vec<_>>>()?;
     let tree = UsrTree::from_text(&bytes[end + 2..]).ok()?;
-    Some(Ok(Kept { digest, hashes, tree }))
+    Some(Ok(CachedTree { digest, hashes, tree }))
 }
 
 /// Keeps the tree of the image at `path`: written beside and renamed, so that another process sees the old one or the
 /// new one, whole. Trees whose image is gone make room.
-pub(super) fn store(cache: &Cache, path: &Path, terms: &Terms, kept: &Kept) -> Result<()> {
+pub(super) fn store(cache: &Cache, path: &Path, terms: &CacheKey, kept: &CachedTree) -> Result<()> {
     let place = place(cache, path)?;
     let file = path.to_str().filter(|path| !path.contains(char::is_control)).unwrap_or_default();
     let (image, terms) = (kept.digest.hex(), terms.lines().join("\n"));
@@ -113,7 +113,7 @@ fn image_of(tree: &Path) -> Option<PathBuf> {
     (!path.is_empty()).then(|| PathBuf::from(path))
 }
 
-impl Terms {
+impl CacheKey {
     fn lines(&self) -> [String; 3] {
         let signature = self.signature.map_or_else(|| "none".to_owned(), |digest| digest.hex());
         [

@@ -9,7 +9,7 @@ use coreos_types::release::{Board, Brand, Channel};
 
 /// Where an image comes from and who may have signed it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ImageFlags {
+pub struct ImageArgs {
     /// The channel to ask.
     pub channel: Option<Channel>,
     /// Replaces scheme, host and leading path of the URL.
@@ -83,10 +83,10 @@ impl EnvHint for Arg {
     }
 }
 
-impl ImageFlags {
-    pub(super) fn of(matches: &ArgMatches) -> ImageFlags {
+impl ImageArgs {
+    pub(super) fn of(matches: &ArgMatches) -> ImageArgs {
         let many = |name| matches.get_many(name).into_iter().flatten().cloned().collect();
-        ImageFlags {
+        ImageArgs {
             channel: matches.get_one("channel").copied(),
             mirror: matches.get_one("mirror").cloned(),
             insecure_http: matches.get_flag("insecure-http"),
@@ -102,7 +102,7 @@ impl ImageFlags {
 }
 
 /// The options again, as words of a command line.
-impl ImageFlags {
+impl ImageArgs {
     /// Those that say where any release comes from, and who may have signed it.
     pub fn source(&self) -> Vec<String> {
         let mut words = Words::default();

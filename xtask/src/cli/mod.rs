@@ -9,29 +9,29 @@ mod syntax;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use coreos_types::release::{BadWord, Release, SystemdVersion};
-use manifest::mend::Reach;
+use coreos_types::release::{ParseError, Release, SystemdVersion};
+use manifest::mend::FixOptions;
 use usr::elf::DlopenPriority;
 
 pub use crate::report::Format;
 pub use crate::terminal::ColorChoice as Color;
-pub use image::ImageFlags;
+pub use image::ImageArgs;
 use image::Words;
-pub use parse::{Asked, asked, parse};
+pub use parse::{PartialArgs, asked, parse};
 pub use syntax::syntax;
 
 /// A whole command line.
 #[derive(Debug, Clone)]
-pub struct Invocation {
+pub struct Cli {
     /// The options every command takes.
-    pub globals: Globals,
+    pub globals: GlobalArgs,
     /// What to do.
     pub command: Command,
 }
 
 /// The options every command takes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Globals {
+pub struct GlobalArgs {
     /// The tree to work on; `None` is the one that holds the current directory.
     pub repo: Option<PathBuf>,
     /// What stdout carries.
@@ -111,17 +111,17 @@ impl Command {
 
 /// A release on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
+pub enum ReleaseSpec {
     /// This one.
     Number(Release),
     /// The one that the channel calls current.
     Latest,
 }
 
-impl FromStr for Wanted {
-    type Err = BadWord;
-    fn from_str(text: &str) -> Result<Wanted, BadWord> {
-        if text == "latest" { Ok(Wanted::Latest) } else { text.parse().map(Wanted::Number) }
+impl FromStr for ReleaseSpec {
+    type Err = ParseError;
+    fn from_str(text: &str) -> Result<ReleaseSpec, ParseError> {
+        if text == "latest" { Ok(ReleaseSpec::Latest) } else { text.parse().map(ReleaseSpec::Number) }
     }
 }
 
@@ -129,11 +129,11 @@ impl FromStr for Wanted {
 #[derive(Debug, Clone)]
 pub struct BumpCoreos {
     /// The release to go to.
-    pub release: Wanted,
+    pub release: ReleaseSpec,
     /// Where the image comes from.
-    pub image: ImageFlags,
+    pub image: ImageArgs,
     /// How far mending goes.
-    pub mend: MendFlags,
+    pub mend: FixArgs,
     /// Print the diff and write nothing.
     pub dry_run: bool,
     /// As `dry_run`, and exit 1 if anything would change.
@@ -150,9 +150,9 @@ pub struct BumpCoreos {
 #[derive(Debug, Clone)]
 pub struct VerifyManifests {
     /// Where the image comes from.
-    pub image: ImageFlags,
+    pub image: ImageArgs,
     /// How far mending goes.
-    pub mend: MendFlags,
+    pub mend: FixArgs,
     /// Apply what `bump-coreos` would.
     pub fix: bool,
     /// Write a report (`.md`, `.html`).
@@ -161,7 +161,7 @@ pub struct VerifyManifests {
 
 /// How far mending goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MendFlags {
+pub struct FixArgs {
     /// Drop paths that vanished without successor.
     pub drop_missing: bool,
     /// The least priority of `.note.dlopen` entries that count as needs; `None` counts none and gives no advice.
@@ -170,16 +170,16 @@ pub struct MendFlags {
     pub systemd: Option<SystemdVersion>,
 }
 
-impl Default for MendFlags {
-    fn default() -> MendFlags {
-        MendFlags { drop_missing: false, dlopen: Some(DlopenPriority::Required), systemd: None }
+impl Default for FixArgs {
+    fn default() -> FixArgs {
+        FixArgs { drop_missing: false, dlopen: Some(DlopenPriority::Required), systemd: None }
     }
 }
 
-impl MendFlags {
+impl FixArgs {
     /// The same in the words of mending.
-    pub fn reach(self) -> Reach {
-        Reach { dlopen: self.dlopen, drop_missing: self.drop_missing, by_names_only: false }
+    pub fn reach(self) -> FixOptions {
+        FixOptions { dlopen: self.dlopen, drop_missing: self.drop_missing, by_names_only: false }
     }
 
     /// The options again, as words of a command line.
@@ -202,7 +202,7 @@ impl MendFlags {
 #[derive(Debug, Clone)]
 pub struct Smoketest {
     /// Where the image comes from.
-    pub image: ImageFlags,
+    pub image: ImageArgs,
     /// Take the root filesystem as it was built last.
     pub no_build: bool,
     /// Skip the check of the manifests.
@@ -247,9 +247,9 @@ impl Smoketest {
 #[derive(Debug, Clone)]
 pub struct Fetch {
     /// The release; `None` is the pinned one.
-    pub release: Option<Wanted>,
+    pub release: Option<ReleaseSpec>,
     /// Where the image comes from.
-    pub image: ImageFlags,
+    pub image: ImageArgs,
 }
 
 /// `verify-signature`.
@@ -271,7 +271,7 @@ pub struct Why {
     /// A path of the image or a soname.
     pub subject: String,
     /// Where the image comes from.
-    pub image: ImageFlags,
+    pub image: ImageArgs,
     /// How the tree is drawn.
     pub drawing: Drawing,
 }
@@ -296,7 +296,7 @@ pub struct Diff {
     /// The release after.
     pub to: Release,
     /// Where the images come from.
-    pub image: ImageFlags,
+    pub image: ImageArgs,
 }
 
 /// `report`.

@@ -4,10 +4,10 @@ use std::ffi::OsString;
 
 use clap::ArgMatches;
 
-use super::image::ImageFlags;
+use super::image::ImageArgs;
 use super::syntax::{NAMES, syntax};
 use super::{
-    BumpCoreos, Color, Command, Diff, Drawing, EditManifest, Fetch, Format, Globals, Invocation, MendFlags,
+    BumpCoreos, Cli, Color, Command, Diff, Drawing, EditManifest, Fetch, FixArgs, Format, GlobalArgs,
     ReportFlags, Smoketest, VerifyManifests, VerifySignature, Why,
 };
 use coreos_types::release::Release;
@@ -17,17 +17,17 @@ use usr::elf::DlopenPriority;
 ///
 /// # Errors
 /// clap's, which knows its own text and exit code; `--help` and `--version` are among them.
-pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, clap::Error> {
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let matches = syntax().try_get_matches_from(args)?;
     let Some((name, sub)) = matches.subcommand() else {
         return Err(syntax().error(clap::error::ErrorKind::MissingSubcommand, "a command is required"));
     };
-    Ok(Invocation { globals: globals(&matches), command: command(name, sub) })
+    Ok(Cli { globals: globals(&matches), command: command(name, sub) })
 }
 
 /// What a command line asks for that does not parse as a whole, or asks for help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Asked {
+pub struct PartialArgs {
     /// The face that the result gets.
     pub format: Format,
     /// The command's name; empty where there is none, or an unknown one.
@@ -35,10 +35,10 @@ pub struct Asked {
 }
 
 /// Reads as much of a command line as can be told by its words, the program's name first.
-pub fn asked(args: impl IntoIterator<Item = OsString>) -> Asked {
+pub fn asked(args: impl IntoIterator<Item = OsString>) -> PartialArgs {
     let words: Vec<String> = args.into_iter().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
     let mut words = words.iter().map(String::as_str);
-    let (mut asked, mut first) = (Asked::default(), None);
+    let (mut asked, mut first) = (PartialArgs::default(), None);
     while let Some(word) = words.next() {
         let (option, value) =
             word.split_once('=').map_or((word, None), |(option, value)| (option, Some(value)));
@@ -61,9 +61,9 @@ fn format(word: &str) -> Format {
     }
 }
 
-fn globals(matches: &ArgMatches) -> Globals {
+fn globals(matches: &ArgMatches) -> GlobalArgs {
     let word = |name| matches.get_one::<String>(name).map_or("", String::as_str);
-    Globals {
+    GlobalArgs {
         repo: matches.get_one("repo").cloned(),
         format: format(word("format")),
         color: match word("color") {
@@ -83,14 +83,14 @@ fn command(name: &str, sub: &ArgMatches) -> Command {
     match name {
         "bump-coreos" => Command::BumpCoreos(bump_coreos(sub)),
         "verify-manifests" => Command::VerifyManifests(VerifyManifests {
-            image: ImageFlags::of(sub),
+            image: ImageArgs::of(sub),
             mend: mending(sub),
             fix: sub.get_flag("fix"),
             report: sub.get_one("report").cloned(),
         }),
         "smoketest" => Command::Smoketest(smoketest(sub)),
         "fetch" => {
-            Command::Fetch(Fetch { release: sub.get_one("RELEASE").cloned(), image: ImageFlags::of(sub) })
+            Command::Fetch(Fetch { release: sub.get_one("RELEASE").cloned(), image: ImageArgs::of(sub) })
         }
         "verify-signature" => Command::VerifySignature(VerifySignature {
             file: required(sub, "FILE"),
@@ -100,7 +100,7 @@ fn command(name: &str, sub: &ArgMatches) -> Command {
         }),
         "why" => Command::Why(Why {
             subject: required(sub, "SUBJECT"),
-            image: ImageFlags::of(sub),
+            image: ImageArgs::of(sub),
             drawing: match (sub.get_flag("dot"), sub.get_flag("mermaid")) {
                 (true, _) => Drawing::Dot,
                 (_, true) => Drawing::Mermaid,
@@ -110,7 +110,7 @@ fn command(name: &str, sub: &ArgMatches) -> Command {
         "diff" => Command::Diff(Diff {
             from: required::<Release>(sub, "FROM"),
             to: required::<Release>(sub, "TO"),
-            image: ImageFlags::of(sub),
+            image: ImageArgs::of(sub),
         }),
         "report" => Command::Report(ReportFlags { file: sub.get_one("FILE").cloned() }),
         "edit-manifest" => Command::EditManifest(EditManifest {
@@ -128,7 +128,7 @@ fn command(name: &str, sub: &ArgMatches) -> Command {
 fn bump_coreos(sub: &ArgMatches) -> BumpCoreos {
     BumpCoreos {
         release: required(sub, "RELEASE"),
-        image: ImageFlags::of(sub),
+        image: ImageArgs::of(sub),
         mend: mending(sub),
         dry_run: sub.get_flag("dry-run"),
         check: sub.get_flag("check"),
@@ -140,7 +140,7 @@ fn bump_coreos(sub: &ArgMatches) -> BumpCoreos {
 
 fn smoketest(sub: &ArgMatches) -> Smoketest {
     Smoketest {
-        image: ImageFlags::of(sub),
+        image: ImageArgs::of(sub),
         no_build: sub.get_flag("no-build"),
         no_static: sub.get_flag("no-static"),
         no_link: sub.get_flag("no-link"),
@@ -153,8 +153,8 @@ fn smoketest(sub: &ArgMatches) -> Smoketest {
     }
 }
 
-fn mending(sub: &ArgMatches) -> MendFlags {
-    MendFlags {
+fn mending(sub: &ArgMatches) -> FixArgs {
+    FixArgs {
         drop_missing: sub.get_flag("drop-missing"),
         dlopen: match sub.get_one::<String>("dlopen").map_or("", String::as_str) {
             "none" => None,
@@ -175,7 +175,7 @@ fn required<T: Clone + Send + Sync + 'static>(sub: &ArgMatches, name: &str) -> T
 mod tests {
     use super::*;
 
-    fn parsed(line: &str) -> Result<Invocation, clap::Error> {
+    fn parsed(line: &str) -> Result<Cli, clap::Error> {
         parse(std::iter::once("xtask").chain(line.split_whitespace()).map(OsString::from))
     }
 
@@ -224,7 +224,7 @@ mod tests {
             ("--format xml fetch", Format::Text, "fetch"),
         ] {
             let words = std::iter::once("xtask").chain(line.split_whitespace()).map(OsString::from);
-            assert_eq!(asked(words), Asked { format, command }, "{line}");
+            assert_eq!(asked(words), PartialArgs { format, command }, "{line}");
         }
     }
 

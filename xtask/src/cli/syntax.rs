@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgGroup, Command, value_parser};
 
-use super::{Wanted, image};
+use super::{ReleaseSpec, image};
 use coreos_types::release::{Release, SystemdVersion};
 
 /// The commands by name.
@@ -252,7 +252,7 @@ fn report_arg() -> Arg {
 }
 
 fn release_arg(name: &'static str) -> Arg {
-    Arg::new(name).value_name("RELEASE|latest").value_parser(|text: &str| text.parse::<Wanted>())
+    Arg::new(name).value_name("RELEASE|latest").value_parser(|text: &str| text.parse::<ReleaseSpec>())
 }
 
 fn number_arg(name: &'static str) -> Arg {

@@ -1,22 +1,22 @@
 //! `bump-coreos RELEASE|latest`: from a release number to a mended tree.
 
 use super::preview::preview;
-use crate::cli::{BumpCoreos, Wanted};
+use crate::cli::{BumpCoreos, ReleaseSpec};
 use crate::context::Context;
 use crate::git;
-use crate::images::Images;
+use crate::images::ImageSet;
 use crate::repo::transaction;
-use crate::report::invocation::Again;
 use crate::report::commit::message;
+use crate::report::invocation::Invocation;
 use crate::report::sizes::{self, Moment};
 use crate::report::{Report, added_dependencies};
 use coreos_types::error::Result;
 use coreos_types::release::Release;
 use manifest::finding::Fix;
-use manifest::plan::bump::{Request, bump, relocated};
+use manifest::plan::bump::{BumpOptions, bump, relocated};
 use manifest::plan::file_edits::EditPlan;
 use manifest::plan::sources::Stage1Sources;
-use manifest::suggestion::Remedy;
+use manifest::suggestion::Suggestion;
 
 /// Brings the images, plans the bump, and writes it unless asked not to.
 ///
@@ -28,36 +28,36 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
     if flags.preview {
         return preview(context, flags, report);
     }
-    if let Wanted::Number(release) = &flags.release {
+    if let ReleaseSpec::Number(release) = &flags.release {
         // What cannot be pinned need not be brought.
         context.pins.clone().set_release(release)?;
     }
-    let mut images = Images::open(context, &flags.image, flags.mend, &flags.release)?;
+    let mut images = ImageSet::open(context, &flags.image, flags.mend, &flags.release)?;
     report.again = again(context, flags, &images.release);
     report.images = images.origins();
     images.one_channel()?;
     warn_of_unchecked(context, &images);
     report.channel = images.channel.or(context.pins.channel());
-    let request = Request {
+    let request = BumpOptions {
         release: images.release.clone(),
         channel: images.channel,
         brand: flags.image.brand,
         systemd: flags.mend.systemd,
         reach: flags.mend.reach(),
     };
-    let old = flags.report.as_ref().and_then(|_| Images::before(context, &flags.image, &images.release));
+    let old = flags.report.as_ref().and_then(|_| ImageSet::before(context, &flags.image, &images.release));
     let done = mend_and_apply(context, &mut images, old.as_ref(), &request, flags.commit, report);
     images.keep();
     done
 }
 
 /// What mends a bump's findings is the bump itself, to the release that it was, and not only said.
-pub(super) fn again(context: &Context<'_>, flags: &BumpCoreos, release: &Release) -> Again {
+pub(super) fn again(context: &Context<'_>, flags: &BumpCoreos, release: &Release) -> Invocation {
     context.again(&["bump-coreos", release.as_str()], &flags.image, flags.mend)
 }
 
 /// One release is pinned for every board: a board that was left out goes along unseen.
-fn warn_of_unchecked(context: &Context<'_>, images: &Images<'_>) {
+fn warn_of_unchecked(context: &Context<'_>, images: &ImageSet<'_>) {
     let seen = images.trees();
     for board in context.sources.boards().iter().filter(|board| !seen.contains_key(board)) {
         context
@@ -69,9 +69,9 @@ fn warn_of_unchecked(context: &Context<'_>, images: &Images<'_>) {
 /// The road that `bump-coreos` and `verify-manifests --fix` share.
 pub(super) fn mend_and_apply(
     context: &Context<'_>,
-    images: &mut Images<'_>,
-    old: Option<&Images<'_>>,
-    request: &Request,
+    images: &mut ImageSet<'_>,
+    old: Option<&ImageSet<'_>>,
+    request: &BumpOptions,
     commit: bool,
     report: &mut Report,
 ) -> Result<()> {
@@ -81,7 +81,7 @@ pub(super) fn mend_and_apply(
         Ok((bump, unread))
     })?;
     let plan = EditPlan::between(&context.sources, &bump.after);
-    plan.stays_inside(&context.sources, |link| report.again.hint(&Remedy::Mend.behind(link)))?;
+    plan.stays_inside(&context.sources, |link| report.again.hint(&Suggestion::Mend.behind(link)))?;
     let files: Vec<String> = plan.edits.iter().map(|edit| edit.path.clone()).collect();
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
     let commit = commit && !files.is_empty() && !report.dry_run;
@@ -131,12 +131,12 @@ fn write(context: &Context<'_>, plan: &EditPlan, message: Option<String>, files:
 pub(super) fn weigh(
     context: &Context<'_>,
     after: &Stage1Sources,
-    images: &Images,
-    old: Option<&Images>,
+    images: &ImageSet,
+    old: Option<&ImageSet>,
     fixes: &[Fix],
     report: &mut Report,
 ) {
-    let (trees, old) = (images.trees(), old.map(Images::trees).unwrap_or_default());
+    let (trees, old) = (images.trees(), old.map(ImageSet::trees).unwrap_or_default());
     report.sizes = sizes::compare(
         Moment { sources: &context.sources, trees: &old },
         Moment { sources: after, trees: &trees },

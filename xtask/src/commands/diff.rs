@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::cli::{Diff, ImageFlags, MendFlags, Wanted};
+use crate::cli::{Diff, FixArgs, ImageArgs, ReleaseSpec};
 use crate::context::Context;
-use crate::images::Images;
+use crate::images::ImageSet;
 use crate::report::Report;
-use crate::report::image_diff::{Changes, compare, document, render};
+use crate::report::image_diff::{ImageDiff, compare, document, render};
 use coreos_types::error::{Error, Result};
 use coreos_types::release::Release;
 use manifest::plan::bump::Unread;
@@ -17,8 +17,8 @@ use manifest::plan::bump::Unread;
 /// Whatever keeps the images away.
 pub fn diff(context: &Context<'_>, flags: &Diff, report: &mut Report) -> Result<()> {
     let (of_old, of_new) = halves(&flags.image)?;
-    let open = |release: &Release, flags: &ImageFlags| {
-        Images::open(context, flags, MendFlags::default(), &Wanted::Number(release.clone()))
+    let open = |release: &Release, flags: &ImageArgs| {
+        ImageSet::open(context, flags, FixArgs::default(), &ReleaseSpec::Number(release.clone()))
     };
     let (mut old, mut new) = (open(&flags.from, &of_old)?, open(&flags.to, &of_new)?);
     report.images = [old.origins(), new.origins()].concat();
@@ -32,7 +32,7 @@ pub fn diff(context: &Context<'_>, flags: &Diff, report: &mut Report) -> Result<
 }
 
 /// Each side is read as far as the comparison asks; what one side needs may show more on the other.
-fn settled(context: &Context<'_>, old: &mut Images, new: &mut Images) -> Result<Vec<Changes>> {
+fn settled(context: &Context<'_>, old: &mut ImageSet, new: &mut ImageSet) -> Result<Vec<ImageDiff>> {
     loop {
         let mut lacking = Unread::new();
         let changes = new.settle(|trees| {
@@ -60,7 +60,7 @@ fn settled(context: &Context<'_>, old: &mut Images, new: &mut Images) -> Result<
     }
 }
 
-fn halves(flags: &ImageFlags) -> Result<(ImageFlags, ImageFlags)> {
+fn halves(flags: &ImageArgs) -> Result<(ImageArgs, ImageArgs)> {
     if flags.images.is_empty() {
         return Ok((flags.clone(), flags.clone()));
     }
@@ -71,6 +71,6 @@ fn halves(flags: &ImageFlags) -> Result<(ImageFlags, ImageFlags)> {
         .with_hint("give the images of the first release first, then those of the second"));
     }
     let (old, new) = flags.images.split_at(flags.images.len() / 2);
-    let with = |images: &[std::path::PathBuf]| ImageFlags { images: images.to_vec(), ..flags.clone() };
+    let with = |images: &[std::path::PathBuf]| ImageArgs { images: images.to_vec(), ..flags.clone() };
     Ok((with(old), with(new)))
 }

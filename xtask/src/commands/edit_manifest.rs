@@ -7,9 +7,9 @@ use crate::context::Context;
 use crate::repo::transaction;
 use crate::report::Report;
 use coreos_types::error::Result;
-use manifest::plan::file_edits::EditPlan;
 use manifest::plan::edit_manifest::edit;
-use manifest::suggestion::{LineEdit, Remedy};
+use manifest::plan::file_edits::EditPlan;
+use manifest::suggestion::{LineEdit, Suggestion};
 
 /// Edits one manifest of the tree.
 ///
@@ -20,7 +20,7 @@ pub fn edit_manifest(context: &Context<'_>, flags: &EditManifest, report: &mut R
     let asked = LineEdit { file: in_tree(context, file), add: add.clone(), remove: remove.clone() };
     let (after, fixes) = edit(&context.sources, &asked)?;
     let plan = EditPlan::between(&context.sources, &after);
-    let again = |link: &str| context.bare().hint(&Remedy::Edit(vec![asked.clone()]).behind(link));
+    let again = |link: &str| context.bare().hint(&Suggestion::Edit(vec![asked.clone()]).behind(link));
     plan.stays_inside(&context.sources, again)?;
     transaction::apply(&context.tree, &plan)?;
     (report.plan, report.fixes) = (plan, fixes);

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::cli::{Fetch, MendFlags, Wanted};
+use crate::cli::{Fetch, FixArgs, ReleaseSpec};
 use crate::context::Context;
-use crate::images::Images;
+use crate::images::ImageSet;
 use crate::report::Report;
 use coreos_types::error::Result;
 
@@ -14,8 +14,8 @@ use coreos_types::error::Result;
 /// Whatever stops the work; an image that is not what was asked for, or no longer what was proved.
 pub fn fetch(context: &Context<'_>, flags: &Fetch, report: &mut Report) -> Result<()> {
     let pinned = context.pins.release();
-    let wanted = flags.release.clone().unwrap_or_else(|| Wanted::Number(pinned.clone()));
-    let images = Images::open(context, &flags.image, MendFlags::default(), &wanted)?;
+    let wanted = flags.release.clone().unwrap_or_else(|| ReleaseSpec::Number(pinned.clone()));
+    let images = ImageSet::open(context, &flags.image, FixArgs::default(), &wanted)?;
     report.images = images.origins();
     report.channel = images.channel.or(context.pins.channel());
     report.release = Some((pinned.clone(), images.release.clone()));

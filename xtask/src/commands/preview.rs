@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 
 use super::bump_coreos::again;
-use crate::cache::Road;
-use crate::cli::{BumpCoreos, Wanted};
+use crate::cache::ImageStore;
+use crate::cli::{BumpCoreos, ReleaseSpec};
 use crate::context::Context;
 use crate::http::ReleaseDir;
-use crate::images::{Places, latest, road};
+use crate::images::{ReleaseLocations, latest, road};
 use crate::report::Report;
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Release, SystemdVersion};
-use manifest::mend::Reach;
-use manifest::plan::bump::{Request, bump, relocated};
+use manifest::mend::FixOptions;
+use manifest::plan::bump::{BumpOptions, bump, relocated};
 use manifest::plan::file_edits::EditPlan;
 use manifest::plan::systemd_version::agreed;
-use usr::contents_list::{parse_contents, systemd_of_packages};
+use usr::contents_list::{parse_contents, systemd_version_from_packages};
 use usr::identity;
 use usr::tree::UsrTree;
 
@@ -31,11 +31,12 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
         ));
     }
     report.dry_run = true;
-    let (road, places) = (road(context, &flags.image)?, Places::of(context, &flags.image, flags.mend));
+    let (road, places) =
+        (road(context, &flags.image)?, ReleaseLocations::of(context, &flags.image, flags.mend));
     let boards = context.boards(&flags.image)?;
     let release = match &flags.release {
-        Wanted::Number(release) => release.clone(),
-        Wanted::Latest => latest(&road, &places, boards.first().copied().unwrap_or(Board::Amd64))?,
+        ReleaseSpec::Number(release) => release.clone(),
+        ReleaseSpec::Latest => latest(&road, &places, boards.first().copied().unwrap_or(Board::Amd64))?,
     };
     report.again = again(context, flags, &release);
     let mut lists: BTreeMap<Board, Lists> = BTreeMap::new();
@@ -46,8 +47,8 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
     let channel = lists.values().find_map(|list| list.dir.channel());
     let told = lists.iter().map(|(&board, list)| (board, list.systemd.clone()));
     let systemd = Some(agreed(flags.mend.systemd, told)?);
-    let reach = Reach { by_names_only: true, ..flags.mend.reach() };
-    let request = Request { release, channel, brand: flags.image.brand, systemd, reach };
+    let reach = FixOptions { by_names_only: true, ..flags.mend.reach() };
+    let request = BumpOptions { release, channel, brand: flags.image.brand, systemd, reach };
     let trees = lists.iter().map(|(&board, list)| (board, &list.tree)).collect();
     let bump = bump(&context.sources, &request, &trees)?;
     report.channel = channel.or(context.pins.channel());
@@ -75,8 +76,8 @@ struct Lists {
 
 impl Lists {
     fn get(
-        road: &Road<'_>,
-        places: &Places<'_>,
+        road: &ImageStore<'_>,
+        places: &ReleaseLocations<'_>,
         board: Board,
         others: &[Board],
         release: &Release,
@@ -89,7 +90,8 @@ impl Lists {
             road.term.stage("verified", format!("{url}: signed {} by {}", signer.signed_at, signer.subkey));
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             let tree = parse_contents(&text(&contents));
-            let package = || packages.and_then(|(packages, _)| systemd_of_packages(&text(&packages)));
+            let package =
+                || packages.and_then(|(packages, _)| systemd_version_from_packages(&text(&packages)));
             let systemd = identity::systemd_version(&tree).or_else(|why| package().ok_or(why));
             return Ok(Lists { dir: dir.clone(), tree, systemd });
         }

@@ -2,8 +2,8 @@
 
 use std::env;
 
-use crate::cli::Globals;
-use crate::repo::Tree;
+use crate::cli::GlobalArgs;
+use crate::repo::Repo;
 use crate::repo::transaction;
 use crate::report::Report;
 use crate::terminal::Term;
@@ -15,10 +15,10 @@ use manifest::plan::sort_manifests::sort;
 ///
 /// # Errors
 /// There is no tree, or it cannot be read or written.
-pub fn sort_manifests(term: &Term, globals: &Globals, check: bool, report: &mut Report) -> Result<()> {
+pub fn sort_manifests(term: &Term, globals: &GlobalArgs, check: bool, report: &mut Report) -> Result<()> {
     (report.dry_run, report.check) = (check, check);
     let here = env::current_dir().with_context(|| "cannot tell the current directory")?;
-    let tree = Tree::find(globals.repo.as_deref(), &here)?;
+    let tree = Repo::find(globals.repo.as_deref(), &here)?;
     let read = tree.read()?;
     read.notes.iter().for_each(|note| term.warn(note));
     let (after, fixes) = sort(&read.sources);

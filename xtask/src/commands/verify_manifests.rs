@@ -1,12 +1,12 @@
 //! `verify-manifests`: the check alone, against the pinned release; with `--fix`, what `bump-coreos` would mend.
 
 use super::bump_coreos::{mend_and_apply, weigh};
-use crate::cli::{VerifyManifests, Wanted};
+use crate::cli::{ReleaseSpec, VerifyManifests};
 use crate::context::Context;
-use crate::images::Images;
+use crate::images::ImageSet;
 use crate::report::Report;
 use coreos_types::error::Result;
-use manifest::plan::bump::{Request, verify};
+use manifest::plan::bump::{BumpOptions, verify};
 
 /// Checks every manifest of the tree.
 ///
@@ -15,13 +15,13 @@ use manifest::plan::bump::{Request, verify};
 pub fn verify_manifests(context: &Context<'_>, flags: &VerifyManifests, report: &mut Report) -> Result<()> {
     report.again = context.again(&["verify-manifests", "--fix"], &flags.image, flags.mend);
     let pinned = context.pins.release().clone();
-    let mut images = Images::open(context, &flags.image, flags.mend, &Wanted::Number(pinned.clone()))?;
+    let mut images = ImageSet::open(context, &flags.image, flags.mend, &ReleaseSpec::Number(pinned.clone()))?;
     report.images = images.origins();
     images.one_channel()?;
     report.channel = images.channel.or(context.pins.channel());
     report.release = Some((pinned.clone(), pinned.clone()));
     let mend = flags.mend;
-    let request = Request {
+    let request = BumpOptions {
         release: pinned,
         channel: images.channel,
         brand: flags.image.brand,

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::cache::sig_file;
-use openpgp_policy::{DetachedSignature, SignatureVerdict, Verdicts, Verification};
+use openpgp_policy::{DetachedSignature, SignatureResult, Verification, VerificationResults};
 
 use crate::cli::VerifySignature;
 use crate::keyring::{Fetch, Keyring};
@@ -26,7 +26,11 @@ pub fn run(flags: &VerifySignature, keyring: &Keyring, fetch: Option<Fetch<'_>>)
     report
 }
 
-fn verdicts(flags: &VerifySignature, keyring: &Keyring, fetch: Option<Fetch<'_>>) -> Result<Verdicts> {
+fn verdicts(
+    flags: &VerifySignature,
+    keyring: &Keyring,
+    fetch: Option<Fetch<'_>>,
+) -> Result<VerificationResults> {
     // The file first: a mistyped name is no matter of trust.
     let mut file =
         File::open(&flags.file).with_context(|| format!("cannot open {}", flags.file.display()))?;
@@ -64,13 +68,13 @@ fn feed(verification: &mut Verification, file: &mut File) -> std::io::Result<()>
     }
 }
 
-fn tell(report: &mut Report, file: &Path, verdicts: Verdicts) {
+fn tell(report: &mut Report, file: &Path, verdicts: VerificationResults) {
     report.extra.insert("signatures", verdicts.signatures.iter().map(row).collect());
     report.output = verdicts.signatures.iter().map(|one| sentence(file, one)).collect();
     report.error = verdicts.into_signer().err();
 }
 
-fn row(one: &SignatureVerdict) -> serde_json::Value {
+fn row(one: &SignatureResult) -> serde_json::Value {
     json!({
         "verdict": one.verdict.id(),
         "rule": one.rule,
@@ -81,6 +85,6 @@ fn row(one: &SignatureVerdict) -> serde_json::Value {
     })
 }
 
-fn sentence(file: &Path, one: &SignatureVerdict) -> String {
+fn sentence(file: &Path, one: &SignatureResult) -> String {
     format!("{}: {} signature ({}): {}", file.display(), one.verdict.id(), one.rule, one.message)
 }

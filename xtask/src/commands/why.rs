@@ -1,20 +1,20 @@
 //! `why PATH|SONAME`: who lists it and who needs it.
 
-use crate::cli::{Drawing, MendFlags, Wanted, Why};
+use crate::cli::{Drawing, FixArgs, ReleaseSpec, Why};
 use crate::context::Context;
-use crate::images::Images;
-use crate::report::styled_text::{Styled, Tone};
+use crate::images::ImageSet;
+use crate::report::styled_text::{Style, StyledText};
 use crate::report::{Report, why};
 use coreos_types::error::{Error, Result};
-use manifest::plan::bump::Trees;
+use manifest::plan::bump::ImageTrees;
 
 /// Answers from the images of the pinned release.
 ///
 /// # Errors
 /// Whatever keeps the images away; a subject that no image has and nothing asks for.
 pub fn why(context: &Context<'_>, flags: &Why, report: &mut Report) -> Result<()> {
-    let wanted = Wanted::Number(context.pins.release().clone());
-    let mut images = Images::open(context, &flags.image, MendFlags::default(), &wanted)?;
+    let wanted = ReleaseSpec::Number(context.pins.release().clone());
+    let mut images = ImageSet::open(context, &flags.image, FixArgs::default(), &wanted)?;
     report.images = images.origins();
     let answer = images.settle(|trees| Ok(why::why(&flags.subject, &context.sources, trees)))?;
     report.extra.insert("why", why::document(&answer));
@@ -24,14 +24,14 @@ pub fn why(context: &Context<'_>, flags: &Why, report: &mut Report) -> Result<()
     images.keep();
     report.drawing = match flags.drawing {
         Drawing::Tree => why::tree(&answer),
-        Drawing::Dot => Styled::of(Tone::Plain, why::dot(&answer)),
-        Drawing::Mermaid => Styled::of(Tone::Plain, why::mermaid(&answer)),
+        Drawing::Dot => StyledText::of(Style::Plain, why::dot(&answer)),
+        Drawing::Mermaid => StyledText::of(Style::Plain, why::mermaid(&answer)),
     };
     Ok(())
 }
 
 /// Says what is there under a similar name.
-fn unknown(subject: &str, trees: &Trees<'_>) -> Error {
+fn unknown(subject: &str, trees: &ImageTrees<'_>) -> Error {
     let fault =
         Error::failed(format!("{subject} is not in the image, and nothing that is listed asks for it"));
     let name = subject.rsplit('/').next().unwrap_or(subject);

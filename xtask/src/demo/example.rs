@@ -2,9 +2,9 @@
 //!
 //! It is built in, so that it stays what it is when this repository's own stage1 has moved on.
 
-use coreos_types::release::{BadWord, Board, Brand};
-use release_fixture::image::Image;
+use coreos_types::release::{Board, Brand, ParseError};
 use release_fixture::from_paths::with_listed;
+use release_fixture::image::ImageSpec;
 
 /// The release that the tree is at, with its systemd.
 pub const BEFORE: (&str, &str) = ("991.0.0", "225");
@@ -64,7 +64,7 @@ pub fn listed() -> Vec<&'static str> {
 ///
 /// # Errors
 /// None: the release is a constant.
-pub fn image_before() -> Result<Image, BadWord> {
+pub fn image_before() -> Result<ImageSpec, ParseError> {
     image(BEFORE, &[])
 }
 
@@ -72,13 +72,13 @@ pub fn image_before() -> Result<Image, BadWord> {
 ///
 /// # Errors
 /// None: the release is a constant.
-pub fn image_after() -> Result<Image, BadWord> {
+pub fn image_after() -> Result<ImageSpec, ParseError> {
     let needs_libpam = ["lib64/systemd/systemd", "lib64/systemd/systemd-logind"];
     Ok(image(AFTER, &needs_libpam)?.library_with_dev("lib64/libpam.so.0.84.1", "libpam.so.0", &["libc.so.6"]))
 }
 
-fn image((release, systemd): (&str, &str), needs_libpam: &[&str]) -> Result<Image, BadWord> {
-    let image = Image::new(Brand::CoreOs, Board::Amd64, &release.parse()?, systemd);
+fn image((release, systemd): (&str, &str), needs_libpam: &[&str]) -> Result<ImageSpec, ParseError> {
+    let image = ImageSpec::new(Brand::CoreOs, Board::Amd64, &release.parse()?, systemd);
     let image = with_listed(image, &listed(), |path| {
         let libpam = needs_libpam.contains(&path).then_some("libpam.so.0");
         needs(path).iter().copied().chain(libpam).map(str::to_owned).collect()

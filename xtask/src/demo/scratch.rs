@@ -10,23 +10,23 @@ use coreos_types::error::{Result, ResultExt};
 
 /// The scratch copy of the example's tree, its signing key, and a cache.
 #[derive(Debug)]
-pub struct Scratch {
-    root: signals::Scratch,
+pub struct DemoDir {
+    root: signals::TempPath,
 }
 
-impl Scratch {
+impl DemoDir {
     /// Writes the tree and the key.
     ///
     /// # Errors
     /// The temporary directory cannot be written.
-    pub fn make(signing_key: &str) -> Result<Scratch> {
+    pub fn make(signing_key: &str) -> Result<DemoDir> {
         let path = std::env::temp_dir().join(format!("coreos-xtask-demo-{}", std::process::id()));
         // A directory that is there already is somebody else's: it is made first, and ours only then.
         fs::DirBuilder::new()
             .mode(0o700)
             .create(&path)
             .with_context(|| format!("cannot make {}", path.display()))?;
-        let scratch = Scratch { root: signals::Scratch::at(path) };
+        let scratch = DemoDir { root: signals::TempPath::at(path) };
         for (path, content) in example::FILES.into_iter().chain(example::MAKEFILES) {
             put(&scratch.tree().join(path), |path| fs::write(path, content))?;
         }

@@ -1,18 +1,18 @@
 //! `cargo xtask demo`: the guide's own example against a release server of our own.
 
 use super::example;
-use super::scratch::Scratch;
+use super::scratch::DemoDir;
 use crate::cache::Cache;
-use crate::cli::{BumpCoreos, Globals, ImageFlags, MendFlags, Wanted};
+use crate::cli::{BumpCoreos, FixArgs, GlobalArgs, ImageArgs, ReleaseSpec};
 use crate::commands::bump_coreos;
-use crate::config::Settings;
+use crate::config::Config;
 use crate::context::Context;
 use crate::report::Report;
 use crate::terminal::Term;
 use coreos_types::error::{Error, Result};
-use coreos_types::release::BadWord;
+use coreos_types::release::ParseError;
 use coreos_types::shell::quote;
-use release_fixture::certificate::Certificate;
+use release_fixture::certificate::TestCertificate;
 use release_fixture::release::{Site, publish};
 use release_fixture::server::Server;
 
@@ -37,13 +37,13 @@ pub fn run(term: &Term, serve: bool) -> u8 {
 }
 
 /// What has to live as long as the demo.
-struct Stage {
+struct DemoSession {
     server: Server,
-    scratch: Scratch,
+    scratch: DemoDir,
 }
 
-fn play(term: &Term, serve: bool, report: &mut Report) -> Result<Stage> {
-    let stage = Stage::set()?;
+fn play(term: &Term, serve: bool, report: &mut Report) -> Result<DemoSession> {
+    let stage = DemoSession::set()?;
     if serve {
         stage.tell_commands(report);
         term.stage("serving", format!("{} until Ctrl-C", stage.server.url()));
@@ -58,31 +58,31 @@ fn play(term: &Term, serve: bool, report: &mut Report) -> Result<Stage> {
     Ok(stage)
 }
 
-impl Stage {
+impl DemoSession {
     /// Makes both releases and the tree, and starts the server.
-    fn set() -> Result<Stage> {
-        let certificate = Certificate::throwaway(1)?;
+    fn set() -> Result<DemoSession> {
+        let certificate = TestCertificate::throwaway(1)?;
         let mut site = Site::new();
         for image in [example::image_before(), example::image_after()] {
             publish(&mut site, &image.map_err(bad_example)?, &certificate)?;
         }
-        let scratch = Scratch::make(&certificate.armored()?)?;
-        Ok(Stage { server: Server::start(site)?, scratch })
+        let scratch = DemoDir::make(&certificate.armored()?)?;
+        Ok(DemoSession { server: Server::start(site)?, scratch })
     }
 
     /// The command itself, in this process.
     fn bump(&self, term: &Term, report: &mut Report) -> Result<()> {
-        let globals = Globals { repo: Some(self.scratch.tree()), ..Globals::default() };
+        let globals = GlobalArgs { repo: Some(self.scratch.tree()), ..GlobalArgs::default() };
         let cache = Some(Cache::at(&self.scratch.cache()));
-        let context = Context { settings: Settings::default(), cache, ..Context::of(term, &globals)? };
+        let context = Context { settings: Config::default(), cache, ..Context::of(term, &globals)? };
         let flags = BumpCoreos {
-            release: Wanted::Number(example::AFTER.0.parse().map_err(bad_example)?),
-            image: ImageFlags {
+            release: ReleaseSpec::Number(example::AFTER.0.parse().map_err(bad_example)?),
+            image: ImageArgs {
                 mirror: Some(self.server.url()),
                 signing_key: Some(self.scratch.signing_key()),
-                ..ImageFlags::default()
+                ..ImageArgs::default()
             },
-            mend: MendFlags::default(),
+            mend: FixArgs::default(),
             dry_run: false,
             check: false,
             preview: false,
@@ -111,7 +111,7 @@ impl Stage {
     }
 }
 
-fn bad_example(word: BadWord) -> Error {
+fn bad_example(word: ParseError) -> Error {
     Error::failed("the example is broken").with_cause(word)
 }
 

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant, SystemTime};
 use ureq::http::Response;
 use ureq::{Agent, Body};
 
-use super::url::Address;
 use super::download::Resume;
-use super::retry::{Patience, retry_after};
+use super::error::{RequestError, RequestResult, trouble};
+use super::retry::{RetryPolicy, retry_after};
 use super::tls;
-use super::error::{Attempt, Trouble, trouble};
+use super::url::Url;
 use coreos_types::error::{Error, Result};
 
 /// Redirects that are followed, as browsers and curl do about.
@@ -21,7 +21,7 @@ const OTHER_MIRROR: &str = "name another mirror: --mirror URL";
 
 /// What the environment and the command line say about connections.
 #[derive(Debug, Clone, Default)]
-pub struct Rules {
+pub struct ClientConfig {
     /// `--insecure-http`: plain http to other hosts than loopback.
     pub insecure_http: bool,
     /// `--offline`: nothing is asked at all.
@@ -29,13 +29,13 @@ pub struct Rules {
     /// The value of `SSL_CERT_FILE`.
     pub certificates: Option<std::ffi::OsString>,
     /// How long to wait.
-    pub patience: Patience,
+    pub patience: RetryPolicy,
 }
 
-impl Rules {
+impl ClientConfig {
     /// The rules of a run that was told nothing else: `SSL_CERT_FILE` names the certificates.
-    pub fn from_environment() -> Rules {
-        Rules { certificates: std::env::var_os("SSL_CERT_FILE"), ..Rules::default() }
+    pub fn from_environment() -> ClientConfig {
+        ClientConfig { certificates: std::env::var_os("SSL_CERT_FILE"), ..ClientConfig::default() }
     }
 }
 
@@ -44,7 +44,7 @@ type Ear = Box<dyn Fn(&str) + Send + Sync>;
 
 /// Makes requests; a command has one.
 pub struct Client {
-    rules: Rules,
+    rules: ClientConfig,
     ear: Option<Ear>,
     /// For https; it needs certificates, which are read when they are first needed.
     secure: OnceLock<Agent>,
@@ -53,7 +53,7 @@ pub struct Client {
 
 impl Client {
     /// A client; proxies come from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
-    pub fn new(rules: Rules) -> Client {
+    pub fn new(rules: ClientConfig) -> Client {
         Client { rules, ear: None, secure: OnceLock::new(), plain: OnceLock::new() }
     }
 
@@ -79,7 +79,7 @@ impl Client {
     /// # Errors
     /// It is no address, or plain http to another machine.
     pub fn may_ask(&self, url: &str) -> Result<()> {
-        self.allow(url, &Address::parse(url)?, None)
+        self.allow(url, &Url::parse(url)?, None)
     }
 
     /// Why a file is not to be had offline.
@@ -89,22 +89,27 @@ impl Client {
             .with_hint("run it once without --offline: what it gets is kept")
     }
 
-    pub(super) fn patience(&self) -> &Patience {
+    pub(super) fn patience(&self) -> &RetryPolicy {
         &self.rules.patience
     }
 
     /// Sends a GET for `url`, with redirects followed, and gives the answer whatever its status. The whole of it may
     /// take as long as there is time `left`.
-    pub(super) fn ask(&self, url: &str, resume: Option<&Resume>, left: Duration) -> Attempt<Response<Body>> {
+    pub(super) fn ask(
+        &self,
+        url: &str,
+        resume: Option<&Resume>,
+        left: Duration,
+    ) -> RequestResult<Response<Body>> {
         let end = Instant::now() + left;
         if self.rules.offline {
-            return Err(Trouble::lasting(self.offline(url)));
+            return Err(RequestError::lasting(self.offline(url)));
         }
         let mut at = url.to_owned();
-        let mut before: Option<Address> = None;
+        let mut before: Option<Url> = None;
         for _ in 0..=MOST_REDIRECTS {
-            let address = Address::parse(&at).map_err(Trouble::lasting)?;
-            self.allow(&at, &address, before.as_ref()).map_err(Trouble::lasting)?;
+            let address = Url::parse(&at).map_err(RequestError::lasting)?;
+            self.allow(&at, &address, before.as_ref()).map_err(RequestError::lasting)?;
             let answer = self.send(&at, &address, resume, end)?;
             if !answer.status().is_redirection() || answer.status().as_u16() == 304 {
                 return Ok(answer);
@@ -112,16 +117,16 @@ impl Client {
             let location = answer.headers().get("location").and_then(|value| value.to_str().ok());
             let Some(location) = location else {
                 let fault = Error::failed(format!("{at} is redirected to nowhere"));
-                return Err(Trouble::lasting(fault.with_hint(OTHER_MIRROR)));
+                return Err(RequestError::lasting(fault.with_hint(OTHER_MIRROR)));
             };
             at = address.follow(location);
             before = Some(address);
         }
         let fault = Error::failed(format!("{url} is redirected more than {MOST_REDIRECTS} times"));
-        Err(Trouble::lasting(fault.with_hint(OTHER_MIRROR)))
+        Err(RequestError::lasting(fault.with_hint(OTHER_MIRROR)))
     }
 
-    fn allow(&self, url: &str, address: &Address, before: Option<&Address>) -> Result<()> {
+    fn allow(&self, url: &str, address: &Url, before: Option<&Url>) -> Result<()> {
         if address.secure || address.is_loopback() && before.is_none_or(|before| !before.secure) {
             return Ok(());
         }
@@ -139,13 +144,13 @@ impl Client {
     fn send(
         &self,
         url: &str,
-        address: &Address,
+        address: &Url,
         resume: Option<&Resume>,
         end: Instant,
-    ) -> Attempt<Response<Body>> {
-        let agent = self.agent(address).map_err(Trouble::lasting)?;
+    ) -> RequestResult<Response<Body>> {
+        let agent = self.agent(address).map_err(RequestError::lasting)?;
         let left = end.saturating_duration_since(Instant::now());
-        let Patience { connect, stall, .. } = self.rules.patience.within(left);
+        let RetryPolicy { connect, stall, .. } = self.rules.patience.within(left);
         let mut request = agent
             .get(url)
             .config()
@@ -174,10 +179,10 @@ impl Client {
             Some(wait) => fault.with_cause(format!("it asks to come back in {} s", wait.as_secs())),
             None => fault,
         };
-        Err(Trouble { retry_after: asked, ..Trouble::passing(fault) })
+        Err(RequestError { retry_after: asked, ..RequestError::passing(fault) })
     }
 
-    fn agent(&self, address: &Address) -> Result<&Agent> {
+    fn agent(&self, address: &Url) -> Result<&Agent> {
         let cell = if address.secure { &self.secure } else { &self.plain };
         if let Some(agent) = cell.get() {
             return Ok(agent);

@@ -4,11 +4,11 @@ use std::io::{self, Read};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::url::Address;
-use super::response::{self, Meaning, Why, meaning};
 use super::client::Client;
-use super::retry::Patience;
-use super::error::{Attempt, Trouble, io_trouble};
+use super::error::{RequestError, RequestResult, io_trouble};
+use super::response::{self, Disposition, Why, meaning};
+use super::retry::RetryPolicy;
+use super::url::Url;
 use crate::terminal::Progress;
 use coreos_types::error::error_from_io;
 use coreos_types::error::{Error, Result};
@@ -71,14 +71,14 @@ impl Client {
         };
         loop {
             match download.open() {
-                Ok(Opened::Body) => return Ok(Some(download)),
-                Ok(Opened::Missing) => return Ok(None),
+                Ok(OpenOutcome::Body) => return Ok(Some(download)),
+                Ok(OpenOutcome::Missing) => return Ok(None),
                 // Nobody has seen a byte of it yet: the whole file is as good.
-                Ok(Opened::Restart(_)) if download.validator.is_some() => {
+                Ok(OpenOutcome::Restart(_)) if download.validator.is_some() => {
                     download.validator = None;
                     (download.at, download.total, download.gained.1) = (0, None, 0);
                 }
-                Ok(Opened::Restart(why)) => return Err(download.ended(download.broken(), why)),
+                Ok(OpenOutcome::Restart(why)) => return Err(download.ended(download.broken(), why)),
                 Err(trouble) => download.wait(trouble)?,
             }
         }
@@ -117,7 +117,7 @@ impl Client {
     }
 }
 
-enum Opened {
+enum OpenOutcome {
     Body,
     Restart(Why),
     Missing,
@@ -144,65 +144,65 @@ impl Download<'_> {
         self.restart
     }
 
-    fn open(&mut self) -> Attempt<Opened> {
+    fn open(&mut self) -> RequestResult<OpenOutcome> {
         let resume = match (self.at, &self.validator) {
             (0, _) => None,
             (_, Some(_)) => self.resume_after(self.at),
             // Nothing tells whether the file is the same as before.
             (_, None) => {
                 let why = "it names no ETag and no Last-Modified to tell the file by";
-                return Ok(Opened::Restart(Why::Unable(why.to_owned())));
+                return Ok(OpenOutcome::Restart(Why::Unable(why.to_owned())));
             }
         };
         if resume.is_some() && self.total == Some(self.at) {
             // It broke off behind the last byte: there is nothing to ask for, and the signature judges what is there.
             self.body = Some(Box::new(io::empty()));
-            return Ok(Opened::Body);
+            return Ok(OpenOutcome::Body);
         }
         let answer = self.client.ask(&self.url, resume.as_ref(), self.left())?;
         match meaning(&self.url, &answer, resume.as_ref())? {
-            Meaning::Missing => Ok(Opened::Missing),
-            Meaning::Restart(why) => Ok(Opened::Restart(why)),
-            Meaning::Bytes { total, validator } => {
+            Disposition::Missing => Ok(OpenOutcome::Missing),
+            Disposition::Restart(why) => Ok(OpenOutcome::Restart(why)),
+            Disposition::Bytes { total, validator } => {
                 let total = total.or(self.total);
                 if let Some(total) = total {
-                    self.hold_to_limit(total).map_err(Trouble::lasting)?;
+                    self.hold_to_limit(total).map_err(RequestError::lasting)?;
                     self.progress.expect(total);
                 }
                 if resume.is_none() {
                     (self.total, self.validator) = (total, validator);
                 }
                 self.body = Some(Box::new(answer.into_body().into_reader()));
-                Ok(Opened::Body)
+                Ok(OpenOutcome::Body)
             }
         }
     }
 
     /// One read from the body there is, with everything that is wrong with it told.
-    fn read_body(&mut self, out: &mut [u8]) -> Attempt<usize> {
-        let Some(body) = &mut self.body else { return Err(Trouble::passing(self.broken())) };
+    fn read_body(&mut self, out: &mut [u8]) -> RequestResult<usize> {
+        let Some(body) = &mut self.body else { return Err(RequestError::passing(self.broken())) };
         let count = match body.read(out) {
             Ok(count) => count,
             Err(error) => {
-                let address = Address::parse(&self.url).map_err(Trouble::lasting)?;
+                let address = Url::parse(&self.url).map_err(RequestError::lasting)?;
                 return Err(io_trouble(self.broken(), &address, &error));
             }
         };
         if count == 0 {
             return match self.total {
                 Some(total) if self.at < total => {
-                    Err(Trouble::passing(self.broken().with_cause("the connection ended")))
+                    Err(RequestError::passing(self.broken().with_cause("the connection ended")))
                 }
                 _ => Ok(0),
             };
         }
         if self.at == 0 && response::looks_like_html(&out[..count]) {
-            return Err(Trouble::lasting(response::html(&self.url)));
+            return Err(RequestError::lasting(response::html(&self.url)));
         }
         self.at += count as u64;
-        self.hold_to_limit(self.at).map_err(Trouble::lasting)?;
+        self.hold_to_limit(self.at).map_err(RequestError::lasting)?;
         self.progress.advance(count as u64);
-        self.count_gain().map_err(Trouble::lasting)?;
+        self.count_gain().map_err(RequestError::lasting)?;
         Ok(count)
     }
 
@@ -214,11 +214,11 @@ impl Download<'_> {
     /// Starts the fruitless time anew when enough came, and ends the download when too little does.
     fn count_gain(&mut self) -> Result<()> {
         let fruitless = self.client.patience().fruitless;
-        if self.at >= self.gained.1 + Patience::GAIN {
+        if self.at >= self.gained.1 + RetryPolicy::GAIN {
             self.gained = (Instant::now(), self.at);
             self.tries = 0;
         } else if self.gained.0.elapsed() > fruitless {
-            let slow = format!("fewer than {} bytes came in {} s", Patience::GAIN, fruitless.as_secs());
+            let slow = format!("fewer than {} bytes came in {} s", RetryPolicy::GAIN, fruitless.as_secs());
             return Err(self.broken().with_cause(slow));
         }
         Ok(())
@@ -233,7 +233,7 @@ impl Download<'_> {
     }
 
     /// Waits before another try, or gives up with what went wrong last.
-    fn wait(&mut self, trouble: Trouble) -> Result<()> {
+    fn wait(&mut self, trouble: RequestError) -> Result<()> {
         self.body = None;
         let patience = *self.client.patience();
         let left = self.left();
@@ -282,12 +282,12 @@ impl Download<'_> {
             loop {
                 self.wait(trouble)?;
                 match self.open() {
-                    Ok(Opened::Body) => break,
-                    Ok(Opened::Restart(why)) => {
+                    Ok(OpenOutcome::Body) => break,
+                    Ok(OpenOutcome::Restart(why)) => {
                         self.restart = true;
                         return Err(self.ended(broken, why));
                     }
-                    Ok(Opened::Missing) => {
+                    Ok(OpenOutcome::Missing) => {
                         return Err(Error::failed(format!(
                             "{} is gone in the middle of its download",
                             self.url

@@ -4,19 +4,19 @@
 //! ([`patience`]), by asking for the rest of the same entity ([`answer`]). What cannot be mended is told in words
 //! ([`told`]). Where files lie is [`ReleaseDir`]'s to know.
 
-mod url;
-mod response;
 mod client;
 mod download;
-mod retry;
-mod release_dir;
-mod tls;
 mod error;
+mod release_dir;
+mod response;
+mod retry;
+mod tls;
+mod url;
 
-pub use client::{Client, Rules};
+pub use client::{Client, ClientConfig};
 pub use download::{Download, Resume};
-pub use retry::Patience;
 pub use release_dir::ReleaseDir;
+pub use retry::RetryPolicy;
 
 /// The most bytes that a detached signature may have.
 pub const MOST_SIGNATURE: u64 = 64 << 10;

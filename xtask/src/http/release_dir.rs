@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::url::Address;
+use super::url::Url;
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Brand, Channel, Release};
 
@@ -24,7 +24,7 @@ impl ReleaseDir {
     /// # Errors
     /// It is no address, or has no file at its end.
     pub fn of_image(url: &str) -> Result<ReleaseDir> {
-        Address::parse(url)?;
+        Url::parse(url)?;
         match url.rsplit_once('/') {
             Some((folder, image))
                 if !image.is_empty() && folder.contains("://") && !folder.ends_with('/') =>
@@ -40,7 +40,7 @@ impl ReleaseDir {
     /// # Errors
     /// The mirror is no address.
     pub fn below(mirror: &str, board: Board, release: &Release, image: &str) -> Result<ReleaseDir> {
-        let address = Address::parse(mirror)?;
+        let address = Url::parse(mirror)?;
         let board = board.id();
         let board = if address.host == DEVELOPER_HOST { board.trim_end_matches("-usr") } else { board };
         let folder = format!("{}/{board}/{release}", mirror.trim_end_matches('/'));
@@ -69,7 +69,7 @@ impl ReleaseDir {
 
     /// The channel that the host names.
     pub fn channel(&self) -> Option<Channel> {
-        let host = Address::parse(&self.folder).ok()?.host;
+        let host = Url::parse(&self.folder).ok()?.host;
         let (first, rest) = host.split_once('.')?;
         rest.starts_with("release.").then(|| first.parse().ok()).flatten()
     }

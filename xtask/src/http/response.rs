@@ -4,11 +4,11 @@ use ureq::Body;
 use ureq::http::{HeaderMap, Response};
 
 use super::download::Resume;
-use super::error::{Attempt, Trouble};
+use super::error::{RequestError, RequestResult};
 use coreos_types::error::Error;
 
 /// What one answer means.
-pub(super) enum Meaning {
+pub(super) enum Disposition {
     /// The file, from the byte that was asked for on.
     Bytes { total: Option<u64>, validator: Option<String> },
     /// The rest of the file is not to be had: start again.
@@ -27,31 +27,35 @@ pub(super) enum Why {
 }
 
 /// Reads status and header fields (RFC 9110, sections 8, 13.1.5 and 14).
-pub(super) fn meaning(url: &str, answer: &Response<Body>, resume: Option<&Resume>) -> Attempt<Meaning> {
+pub(super) fn meaning(
+    url: &str,
+    answer: &Response<Body>,
+    resume: Option<&Resume>,
+) -> RequestResult<Disposition> {
     let headers = answer.headers();
     let validator = validator(headers);
     match (answer.status().as_u16(), resume) {
         (200, None) => {
             plain_file(url, headers)?;
-            Ok(Meaning::Bytes { total: number(headers, "content-length"), validator })
+            Ok(Disposition::Bytes { total: number(headers, "content-length"), validator })
         }
         (206, Some(resume)) => Ok(match part(headers, resume, validator.as_deref()) {
-            Ok(total) => Meaning::Bytes { total, validator },
-            Err(why) => Meaning::Restart(why),
+            Ok(total) => Disposition::Bytes { total, validator },
+            Err(why) => Disposition::Restart(why),
         }),
         // The whole file in answer to a range.
-        (200, Some(resume)) => Ok(Meaning::Restart(match validator {
+        (200, Some(resume)) => Ok(Disposition::Restart(match validator {
             Some(now) if now != resume.validator => Why::Changed,
             _ => Why::Unable("it sends the whole file when a part is asked for".to_owned()),
         })),
-        (412, Some(_)) => Ok(Meaning::Restart(Why::Changed)),
+        (412, Some(_)) => Ok(Disposition::Restart(Why::Changed)),
         // Another file would have come whole, so it is the same one, and shorter than it was said to be.
-        (416, Some(resume)) => Ok(Meaning::Restart(Why::Unable(format!("it has no byte {}", resume.at)))),
-        (404 | 410, _) => Ok(Meaning::Missing),
+        (416, Some(resume)) => Ok(Disposition::Restart(Why::Unable(format!("it has no byte {}", resume.at)))),
+        (404 | 410, _) => Ok(Disposition::Missing),
         (code, _) => {
             let fault = Error::failed(format!("cannot get {url}"))
                 .with_cause(format!("the server answered {}, expected 200 OK", answer.status()));
-            Err(Trouble::lasting(match code {
+            Err(RequestError::lasting(match code {
                 401 | 403 | 407 => {
                     fault.with_hint("look at the address; a mirror that asks who you are cannot be used")
                 }
@@ -86,15 +90,15 @@ fn part(headers: &HeaderMap, resume: &Resume, now: Option<&str>) -> Result<Optio
 }
 
 /// Refuses pages for people, and files that were encoded on the way.
-fn plain_file(url: &str, headers: &HeaderMap) -> Attempt<()> {
+fn plain_file(url: &str, headers: &HeaderMap) -> RequestResult<()> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if text("content-type").to_ascii_lowercase().starts_with("text/html") {
-        return Err(Trouble::lasting(html(url)));
+        return Err(RequestError::lasting(html(url)));
     }
     let encoding = text("content-encoding");
     // Servers that go by the name label a .gz as "encoded" without touching it; that is harmless.
     if !matches!(encoding, "" | "identity") && !url.ends_with(".gz") {
-        return Err(Trouble::lasting(
+        return Err(RequestError::lasting(
             Error::failed(format!("the server sends {url} encoded ({encoding}) though it was asked not to"))
                 .with_hint("name another mirror: --mirror URL"),
         ));

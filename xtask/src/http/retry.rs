@@ -4,12 +4,12 @@ use std::time::{Duration, SystemTime};
 
 /// The limits of a download. Each restarts when enough bytes come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
+pub struct RetryPolicy {
     /// For name, connection and TLS.
     pub connect: Duration,
     /// For the next byte of an answer.
     pub stall: Duration,
-    /// For everything, retries and waits between them, in which fewer than [`Patience::GAIN`] bytes come.
+    /// For everything, retries and waits between them, in which fewer than [`RetryPolicy::GAIN`] bytes come.
     pub fruitless: Duration,
     /// For one file as a whole.
     pub total: Duration,
@@ -19,9 +19,9 @@ pub struct Patience {
     pub retries: u32,
 }
 
-impl Default for Patience {
-    fn default() -> Patience {
-        Patience {
+impl Default for RetryPolicy {
+    fn default() -> RetryPolicy {
+        RetryPolicy {
             connect: Duration::from_secs(20),
             stall: Duration::from_secs(30),
             fruitless: Duration::from_secs(120),
@@ -32,15 +32,15 @@ impl Default for Patience {
     }
 }
 
-impl Patience {
+impl RetryPolicy {
     /// Fewer bytes than this are no gain: a server that drips one byte a second would never end.
     pub const GAIN: u64 = 32 << 10;
 
     /// The limits of one request when so much of the fruitless time is left: it ends with it.
-    pub(super) fn within(self, left: Duration) -> Patience {
+    pub(super) fn within(self, left: Duration) -> RetryPolicy {
         // Zero would be no limit, or none that a socket takes.
         let left = left.max(Duration::from_millis(1));
-        Patience { connect: self.connect.min(left), stall: self.stall.min(left), ..self }
+        RetryPolicy { connect: self.connect.min(left), stall: self.stall.min(left), ..self }
     }
 
     /// The wait before retry `number` (from 0), where the server asked for `asked`; `None` is to give up, since it
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn waits_double_until_time_is_up() {
-        let patience = Patience::default();
+        let patience = RetryPolicy::default();
         let all = Duration::from_secs(120);
         let waits: Vec<_> =
             (0..8).map(|number| patience.wait(number, None, all).map(|w| w.as_millis())).collect();

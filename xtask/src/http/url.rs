@@ -6,7 +6,7 @@ use coreos_types::error::{Error, Result};
 
 /// A parsed address, as far as it matters here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Address {
+pub(super) struct Url {
     pub(super) secure: bool,
     /// Host name or IP address, without brackets and port.
     pub(super) host: String,
@@ -16,8 +16,8 @@ pub(super) struct Address {
     path: String,
 }
 
-impl Address {
-    pub(super) fn parse(url: &str) -> Result<Address> {
+impl Url {
+    pub(super) fn parse(url: &str) -> Result<Url> {
         let odd = |why: &str| Error::failed(format!("{url} is no address to download from: {why}"));
         let (scheme, rest) = url.split_once("://").ok_or_else(|| odd("expected https://HOST/…"))?;
         let secure = match scheme.to_ascii_lowercase().as_str() {
@@ -37,7 +37,7 @@ impl Address {
             return Err(odd("it holds a character that no address has"));
         }
         let origin = format!("{scheme}://{authority}");
-        Ok(Address { secure, host: host.to_ascii_lowercase(), origin, path: path.to_owned() })
+        Ok(Url { secure, host: host.to_ascii_lowercase(), origin, path: path.to_owned() })
     }
 
     pub(super) fn is_loopback(&self) -> bool {
@@ -74,20 +74,20 @@ mod tests {
             ("http://localhost", "localhost", false, true),
             ("http://localhost.example/x", "localhost.example", false, false),
         ] {
-            let address = Address::parse(url).unwrap();
+            let address = Url::parse(url).unwrap();
             assert_eq!(
                 (address.host.as_str(), address.secure, address.is_loopback()),
                 (host, secure, loopback)
             );
         }
         for url in ["ftp://x/y", "x/y", "https:///x", "https://me@x/y", "https://x/$(A)", "https://x/a b"] {
-            assert!(Address::parse(url).is_err(), "{url}");
+            assert!(Url::parse(url).is_err(), "{url}");
         }
     }
 
     #[test]
     fn locations() {
-        let here = Address::parse("https://a.example:1/b/c/d").unwrap();
+        let here = Url::parse("https://a.example:1/b/c/d").unwrap();
         for (location, url) in [
             ("https://e.example/f", "https://e.example/f"),
             ("//e.example/f", "https://e.example/f"),

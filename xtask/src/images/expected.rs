@@ -1,14 +1,14 @@
 //! What an image has to be: a wrong image may be signed as well as any.
 
-use crate::cache::{Image, Road};
-use crate::report::invocation::Again;
+use crate::cache::{ImageHandle, ImageStore};
+use crate::report::invocation::Invocation;
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Brand, Release};
 use usr::identity::{self, Identity};
 
 /// The image that was asked for.
 #[derive(Debug, Clone)]
-pub(super) struct Asked {
+pub(super) struct ExpectedImage {
     pub(super) brand: Brand,
     /// `None` takes any release.
     pub(super) release: Option<Release>,
@@ -18,13 +18,17 @@ pub(super) struct Asked {
     /// Whether a server chose the image, by the URL, and not the user.
     pub(super) remote: bool,
     /// How the run was called, which the hints repeat.
-    pub(super) again: Again,
+    pub(super) again: Invocation,
 }
 
-impl Asked {
+impl ExpectedImage {
     /// Reads what an image says of itself, and holds it against what was asked for.
-    pub(super) fn hold(&self, road: &Road<'_>, image: &mut Image) -> Result<(Board, Release, Identity)> {
-        let files = identity::files_to_read(image.tree());
+    pub(super) fn hold(
+        &self,
+        road: &ImageStore<'_>,
+        image: &mut ImageHandle,
+    ) -> Result<(Board, Release, Identity)> {
+        let files = identity::identity_files(image.tree());
         image.read_facts(road, &files)?;
         let identity = Identity::of(image.tree());
         let (board, release) = self.judge(&image.origin().source, &identity)?;

@@ -1,34 +1,37 @@
 //! Where the files of a release lie, as the pinned URL, the flags and the settings have it.
 
-use crate::cache::{Cache, Road};
-use crate::cli::{ImageFlags, MendFlags};
+use crate::cache::{Cache, ImageStore};
+use crate::cli::{FixArgs, ImageArgs};
 use crate::context::Context;
-use crate::http::{ReleaseDir, Rules};
-use crate::report::invocation::Again;
+use crate::http::{ClientConfig, ReleaseDir};
+use crate::report::invocation::Invocation;
 use crate::verbose::{client, tell_trust};
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Brand, Channel, Release};
 use manifest::plan::common_mk::CommonMk;
-use manifest::suggestion::Remedy;
+use manifest::suggestion::Suggestion;
 
 /// The road to images for a command that works on a tree.
-pub(crate) fn road<'t>(context: &Context<'t>, flags: &ImageFlags) -> Result<Road<'t>> {
+pub(crate) fn road<'t>(context: &Context<'t>, flags: &ImageArgs) -> Result<ImageStore<'t>> {
     let cache = match &context.cache {
         Some(cache) => cache.clone(),
         None => Cache::of_environment()?,
     };
-    let rules =
-        Rules { insecure_http: flags.insecure_http, offline: flags.offline, ..Rules::from_environment() };
+    let rules = ClientConfig {
+        insecure_http: flags.insecure_http,
+        offline: flags.offline,
+        ..ClientConfig::from_environment()
+    };
     let brand = Some(context.brand(flags));
     let keyring =
         context.settings.keyring(brand, flags.signing_key.as_deref(), Some(cache.certificates()))?;
     context.term.detail("cache", cache.root().display());
     tell_trust(context.term, &keyring);
-    Ok(Road { cache, client: client(context.term, rules), keyring, term: context.term })
+    Ok(ImageStore { cache, client: client(context.term, rules), keyring, term: context.term })
 }
 
 /// Where the releases of a run lie.
-pub(crate) struct Places<'a> {
+pub(crate) struct ReleaseLocations<'a> {
     pins: &'a CommonMk,
     pub(crate) brand: Brand,
     mirror: Option<String>,
@@ -36,12 +39,12 @@ pub(crate) struct Places<'a> {
     /// The tree goes to another vendor than its URL names.
     moves: bool,
     /// How the run was called, which the hints repeat.
-    again: Again,
+    again: Invocation,
 }
 
-impl<'a> Places<'a> {
-    pub(crate) fn of(context: &'a Context<'_>, flags: &ImageFlags, mend: MendFlags) -> Places<'a> {
-        Places {
+impl<'a> ReleaseLocations<'a> {
+    pub(crate) fn of(context: &'a Context<'_>, flags: &ImageArgs, mend: FixArgs) -> ReleaseLocations<'a> {
+        ReleaseLocations {
             pins: &context.pins,
             brand: context.brand(flags),
             mirror: flags.mirror.clone().or_else(|| context.settings.mirror.clone()),
@@ -66,7 +69,7 @@ impl<'a> Places<'a> {
         }
         let channel = self.channel.or(found);
         if self.moves {
-            let channel = channel.unwrap_or(release.usual_channel());
+            let channel = channel.unwrap_or(release.likely_channel());
             return ReleaseDir::of_vendor(self.brand, channel, board, release);
         }
         let mut pins = self.pins.clone();
@@ -119,7 +122,7 @@ impl<'a> Places<'a> {
                 format!("{channel} may not have it: leave --channel out to ask them all")
             }
             (None, None) => {
-                let newest = self.again.hint(&Remedy::OtherRelease);
+                let newest = self.again.hint(&Suggestion::OtherRelease);
                 format!("check the number, or ask for the newest one: {newest}")
             }
         };

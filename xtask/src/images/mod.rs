@@ -8,17 +8,17 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::thread;
 
-use crate::cache::{Image, Road};
-use crate::cli::{ImageFlags, MendFlags, Wanted};
+use crate::cache::{ImageHandle, ImageStore};
+use crate::cli::{FixArgs, ImageArgs, ReleaseSpec};
 use crate::context::Context;
 use crate::report::ImageOrigin;
 use crate::terminal::Term;
-use expected::Asked;
 use coreos_types::error::{Error, Result};
 use coreos_types::provenance::Signer;
 use coreos_types::release::{Board, Channel, Release};
-use manifest::plan::bump::{Trees, Unread};
-pub(super) use locations::{Places, road};
+use expected::ExpectedImage;
+pub(super) use locations::{ReleaseLocations, road};
+use manifest::plan::bump::{ImageTrees, Unread};
 pub(super) use remote::latest;
 use remote::remote;
 use usr::name_index::needed_and_unread;
@@ -28,40 +28,40 @@ use usr::path::UsrPath;
 const MAX_ROUNDS: usize = 64;
 
 /// The images of a run.
-pub(super) struct Images<'t> {
+pub(super) struct ImageSet<'t> {
     /// The release that every one of them is.
     pub(super) release: Release,
     /// The channel it was found on, or asked for from.
     pub(super) channel: Option<Channel>,
-    road: Road<'t>,
-    opened: BTreeMap<Board, Opened>,
+    road: ImageStore<'t>,
+    opened: BTreeMap<Board, BoardImage>,
 }
 
-struct Opened {
-    image: Image,
+struct BoardImage {
+    image: ImageHandle,
     origin: ImageOrigin,
     /// The channel that the image came from, where its URL names one.
     channel: Option<Channel>,
 }
 
-impl<'t> Images<'t> {
+impl<'t> ImageSet<'t> {
     /// Brings an image for every board of the run; `mend` is for what the hints of an error repeat.
     ///
     /// # Errors
     /// An image is not to be had, is not trusted, or is not of the release, brand or board that was asked for.
     pub(super) fn open(
         context: &Context<'t>,
-        flags: &ImageFlags,
-        mend: MendFlags,
-        wanted: &Wanted,
-    ) -> Result<Images<'t>> {
+        flags: &ImageArgs,
+        mend: FixArgs,
+        wanted: &ReleaseSpec,
+    ) -> Result<ImageSet<'t>> {
         let road = road(context, flags)?;
         let boards = context.boards(flags)?;
         let release = match wanted {
-            Wanted::Number(release) => Some(release.clone()),
-            Wanted::Latest => None,
+            ReleaseSpec::Number(release) => Some(release.clone()),
+            ReleaseSpec::Latest => None,
         };
-        let asked = Asked {
+        let asked = ExpectedImage {
             brand: context.brand(flags),
             release,
             boards,
@@ -70,7 +70,7 @@ impl<'t> Images<'t> {
             again: context.again(&["bump-coreos"], flags, mend),
         };
         let mut images = if flags.images.is_empty() {
-            remote(road, &Places::of(context, flags, mend), asked)?
+            remote(road, &ReleaseLocations::of(context, flags, mend), asked)?
         } else {
             local(road, flags, asked)?
         };
@@ -84,12 +84,12 @@ impl<'t> Images<'t> {
 
     /// The images that the tree pins before a bump, where the cache has them: for a report's sizes, so none is worth
     /// a download, and none is an error.
-    pub(super) fn before(context: &Context<'t>, flags: &ImageFlags, now: &Release) -> Option<Images<'t>> {
+    pub(super) fn before(context: &Context<'t>, flags: &ImageArgs, now: &Release) -> Option<ImageSet<'t>> {
         let pinned = context.pins.release();
         if pinned == now {
             return None;
         }
-        let flags = ImageFlags {
+        let flags = ImageArgs {
             offline: true,
             images: Vec::new(),
             signature: None,
@@ -98,7 +98,7 @@ impl<'t> Images<'t> {
             brand: None,
             ..flags.clone()
         };
-        Images::open(context, &flags, MendFlags::default(), &Wanted::Number(pinned.clone())).ok()
+        ImageSet::open(context, &flags, FixArgs::default(), &ReleaseSpec::Number(pinned.clone())).ok()
     }
 
     /// That the boards were found on one channel: the pinned URL has room for no more.
@@ -120,7 +120,7 @@ impl<'t> Images<'t> {
     }
 
     /// The trees as far as they were read.
-    pub(super) fn trees(&self) -> Trees<'_> {
+    pub(super) fn trees(&self) -> ImageTrees<'_> {
         self.opened.iter().map(|(&board, opened)| (board, opened.image.tree())).collect()
     }
 
@@ -133,7 +133,10 @@ impl<'t> Images<'t> {
     ///
     /// # Errors
     /// Those of the look; an image that is broken where a file lies.
-    pub(super) fn settle<T>(&mut self, mut look: impl FnMut(&Trees<'_>) -> Result<(T, Unread)>) -> Result<T> {
+    pub(super) fn settle<T>(
+        &mut self,
+        mut look: impl FnMut(&ImageTrees<'_>) -> Result<(T, Unread)>,
+    ) -> Result<T> {
         for round in 1..=MAX_ROUNDS {
             let (seen, unread) = look(&self.trees())?;
             if unread.is_empty() {
@@ -196,16 +199,16 @@ fn side_by_side<I: Sync, T: Send>(items: &[I], bring: impl Fn(&I) -> Result<T> +
 }
 
 /// Opens every `--image`.
-fn local<'t>(road: Road<'t>, flags: &ImageFlags, mut asked: Asked) -> Result<Images<'t>> {
+fn local<'t>(road: ImageStore<'t>, flags: &ImageArgs, mut asked: ExpectedImage) -> Result<ImageSet<'t>> {
     if flags.signature.is_some() && flags.images.len() > 1 {
         return Err(Error::failed("--signature goes with a single --image")
             .with_hint("lay each image's signature beside it, as FILE.sig"));
     }
     let proved =
         side_by_side(&flags.images, |path| road.local(path, flags.signature.as_deref(), flags.unsigned));
-    let mut opened: BTreeMap<Board, Opened> = BTreeMap::new();
+    let mut opened: BTreeMap<Board, BoardImage> = BTreeMap::new();
     for (path, image) in flags.images.iter().zip(proved) {
-        let (board, release, image) = Opened::of(image?, &road, &asked)?;
+        let (board, release, image) = BoardImage::of(image?, &road, &asked)?;
         asked.release.get_or_insert(release);
         if let Some(other) = opened.insert(board, image) {
             return Err(Error::failed(format!(
@@ -222,10 +225,10 @@ fn local<'t>(road: Road<'t>, flags: &ImageFlags, mut asked: Asked) -> Result<Ima
             .with_hint(format!("give its image too (--image FILE again), or leave it out: {there}")));
     }
     let release = asked.release.ok_or_else(|| Error::failed("no --image was given"))?;
-    Ok(Images { release, channel: None, road, opened })
+    Ok(ImageSet { release, channel: None, road, opened })
 }
 
-impl Opened {
+impl BoardImage {
     /// What tells this image from any other, and who answers for it.
     fn tell(&self, term: &Term) {
         let ImageOrigin { board, digest, signature, .. } = &self.origin;
@@ -237,7 +240,11 @@ impl Opened {
     }
 
     /// Reads what an image says of itself, and holds it against what was asked for.
-    fn of(mut image: Image, road: &Road<'_>, asked: &Asked) -> Result<(Board, Release, Opened)> {
+    fn of(
+        mut image: ImageHandle,
+        road: &ImageStore<'_>,
+        asked: &ExpectedImage,
+    ) -> Result<(Board, Release, BoardImage)> {
         let (board, release, identity) = asked.hold(road, &mut image)?;
         let told = image.origin().clone();
         let origin = ImageOrigin {
@@ -247,7 +254,7 @@ impl Opened {
             signature: told.signer,
             os_release: identity.os_release,
         };
-        Ok((board, release, Opened { image, origin, channel: None }))
+        Ok((board, release, BoardImage { image, origin, channel: None }))
     }
 }
 

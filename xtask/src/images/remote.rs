@@ -2,17 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use super::expected::Asked;
-use super::locations::Places;
-use super::{Images, Opened, side_by_side};
-use crate::cache::{Road, Wanted};
+use super::expected::ExpectedImage;
+use super::locations::ReleaseLocations;
+use super::{BoardImage, ImageSet, side_by_side};
+use crate::cache::{ImageStore, ReleaseRequest};
 use crate::http::ReleaseDir;
 use coreos_types::error::Result;
 use coreos_types::release::{Board, Channel, Release};
 
 /// Brings the image of every board, side by side. They are to be on one channel, the first board's: one that was found on
 /// another is looked for there once more.
-pub(super) fn remote<'t>(road: Road<'t>, places: &Places<'_>, asked: Asked) -> Result<Images<'t>> {
+pub(super) fn remote<'t>(
+    road: ImageStore<'t>,
+    places: &ReleaseLocations<'_>,
+    asked: ExpectedImage,
+) -> Result<ImageSet<'t>> {
     let release = match &asked.release {
         Some(release) => release.clone(),
         None => latest(&road, places, asked.boards.first().copied().unwrap_or(Board::Amd64))?,
@@ -20,7 +24,7 @@ pub(super) fn remote<'t>(road: Road<'t>, places: &Places<'_>, asked: Asked) -> R
     let search = Search { road: &road, places, asked, release: &release };
     let boards = &search.asked.boards;
     let brought = side_by_side(boards, |board| search.bring(*board, None));
-    let mut opened: BTreeMap<Board, Opened> = BTreeMap::new();
+    let mut opened: BTreeMap<Board, BoardImage> = BTreeMap::new();
     let mut channel = None;
     for (&board, mut image) in boards.iter().zip(brought) {
         let found = image.as_ref().map_or(None, |image| image.channel);
@@ -30,11 +34,11 @@ pub(super) fn remote<'t>(road: Road<'t>, places: &Places<'_>, asked: Asked) -> R
         channel = channel.or(found);
         opened.insert(board, image?);
     }
-    Ok(Images { release, channel, road, opened })
+    Ok(ImageSet { release, channel, road, opened })
 }
 
 /// The release that the channel calls current; a release that is there is then taken from its numbered directory.
-pub(crate) fn latest(road: &Road<'_>, places: &Places<'_>, board: Board) -> Result<Release> {
+pub(crate) fn latest(road: &ImageStore<'_>, places: &ReleaseLocations<'_>, board: Board) -> Result<Release> {
     let any = places.any_release();
     let release = road.latest(&places.first(board, &any, None)?, places.brand)?;
     road.term.stage("latest", &release);
@@ -43,20 +47,22 @@ pub(crate) fn latest(road: &Road<'_>, places: &Places<'_>, board: Board) -> Resu
 
 /// One release that is looked for, board by board.
 struct Search<'s, 't> {
-    road: &'s Road<'t>,
-    places: &'s Places<'s>,
-    asked: Asked,
+    road: &'s ImageStore<'t>,
+    places: &'s ReleaseLocations<'s>,
+    asked: ExpectedImage,
     release: &'s Release,
 }
 
 impl Search<'_, '_> {
     /// The image for a board; `channel` is where another board's image was found.
-    fn bring(&self, board: Board, channel: Option<Channel>) -> Result<Opened> {
+    fn bring(&self, board: Board, channel: Option<Channel>) -> Result<BoardImage> {
         let Search { road, places, release, .. } = *self;
         let first = places.first(board, release, channel)?;
         let all = places.all(&first);
-        let wanted = Wanted { brand: places.brand, board, release: release.clone(), places: all.clone() };
-        let asked = Asked { release: Some(release.clone()), boards: vec![board], ..self.asked.clone() };
+        let wanted =
+            ReleaseRequest { brand: places.brand, board, release: release.clone(), places: all.clone() };
+        let asked =
+            ExpectedImage { release: Some(release.clone()), boards: vec![board], ..self.asked.clone() };
         let found = road.release(&wanted, &|image| asked.hold(road, image).map(drop))?;
         let Some(image) = found else {
             let others: Vec<Board> =
@@ -71,7 +77,7 @@ impl Search<'_, '_> {
         } else if dir != first {
             road.term.stage("found", format!("{release} at {dir}, not at {first}"));
         }
-        let (_, _, opened) = Opened::of(image, road, &asked)?;
-        Ok(Opened { channel: dir.channel(), ..opened })
+        let (_, _, opened) = BoardImage::of(image, road, &asked)?;
+        Ok(BoardImage { channel: dir.channel(), ..opened })
     }
 }

@@ -6,11 +6,11 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::TreeRead;
+use super::LoadedRepo;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::release::{Board, Flavor};
 use coreos_types::shell::quote;
-use manifest::plan::sources::{COMMON_MK, Listing};
+use manifest::plan::sources::{COMMON_MK, ManifestRef};
 
 /// No manifest is larger; rkt's largest has 4 KiB.
 const MAX_SIZE: u64 = 16 << 20;
@@ -19,8 +19,8 @@ const MAX_SIZE: u64 = 16 << 20;
 const OLD_DIRECTORY: &str = "manifest.d";
 
 /// Reads everything. The root is absolute and without symlinks.
-pub(super) fn read(root: &Path) -> Result<TreeRead> {
-    let mut reader = Reader { root, names: BTreeMap::new(), read: TreeRead::default() };
+pub(super) fn read(root: &Path) -> Result<LoadedRepo> {
+    let mut reader = Reader { root, names: BTreeMap::new(), read: LoadedRepo::default() };
     let (common_mk, real) = reader.place(&root.join(COMMON_MK))?;
     reader.read.sources.common_mk = reader.read_file(&real)?;
     reader.read.sources.common_mk_path = common_mk;
@@ -63,7 +63,7 @@ struct Reader<'a> {
     root: &'a Path,
     /// The key of each regular file by device and inode: a second hard link is the same manifest.
     names: BTreeMap<(u64, u64), String>,
-    read: TreeRead,
+    read: LoadedRepo,
 }
 
 impl Reader<'_> {
@@ -92,7 +92,7 @@ impl Reader<'_> {
             self.read.sources.manifests.insert(file.clone(), bytes);
         }
         let flavor = flavor.clone();
-        self.read.sources.listings.push(Listing { board, flavor, listed_as, file });
+        self.read.sources.listings.push(ManifestRef { board, flavor, listed_as, file });
         Ok(())
     }
 
@@ -184,7 +184,7 @@ fn relative(root: &Path, path: &Path) -> Option<String> {
 /// Each `stage1/usr_from_FLAVOR` that is a directory.
 fn flavors(root: &Path) -> Result<Vec<(Flavor, PathBuf)>> {
     let flavor = |path: PathBuf| {
-        let flavor = Flavor::of_directory(path.file_name()?.to_str()?)?;
+        let flavor = Flavor::from_dir_name(path.file_name()?.to_str()?)?;
         path.is_dir().then_some((flavor, path))
     };
     Ok(entries(&root.join("stage1"))?.into_iter().filter_map(flavor).collect())

@@ -14,38 +14,38 @@ pub(crate) use self::manifests::other_names;
 
 /// An rkt-style tree on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tree {
+pub struct Repo {
     root: PathBuf,
 }
 
 /// A tree that was read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TreeRead {
+pub struct LoadedRepo {
     /// What it holds.
     pub sources: Stage1Sources,
     /// What the reader should be told on stderr: an interrupted run that was finished, directories left out.
     pub notes: Vec<String>,
 }
 
-impl Tree {
+impl Repo {
     /// The tree at `repo` (`--repo DIR`), or else the nearest one above `current_directory`.
     ///
     /// # Errors
     /// There is none.
-    pub fn find(repo: Option<&Path>, current_directory: &Path) -> Result<Tree> {
+    pub fn find(repo: Option<&Path>, current_directory: &Path) -> Result<Repo> {
         match repo {
             Some(directory) => {
                 let root = fs::canonicalize(current_directory.join(directory))
                     .with_context(|| format!("cannot open the tree {}", directory.display()))
                     .map_err(|fault| fault.with_hint("name the tree's folder: --repo DIR"))?;
-                let tree = Tree { root };
+                let tree = Repo { root };
                 if tree.is_one() { Ok(tree) } else { Err(tree.is_none()) }
             }
             None => {
                 let start = fs::canonicalize(current_directory)
                     .with_context(|| format!("cannot open {}", current_directory.display()))?;
-                let mut above = start.ancestors().map(|root| Tree { root: root.to_owned() });
-                above.find(Tree::is_one).ok_or_else(|| {
+                let mut above = start.ancestors().map(|root| Repo { root: root.to_owned() });
+                above.find(Repo::is_one).ok_or_else(|| {
                     Error::failed(format!("no tree with {COMMON_MK} at or above {}", start.display()))
                         .with_hint("cargo xtask --repo DIR …")
                 })
@@ -62,7 +62,7 @@ impl Tree {
     ///
     /// # Errors
     /// A file that cannot be read, or something in a manifest directory that is no manifest.
-    pub fn read(&self) -> Result<TreeRead> {
+    pub fn read(&self) -> Result<LoadedRepo> {
         let mended = transaction::mend(&self.root)?;
         let _nobody_writes = TreeLock::shared(&self.root)?;
         let mut read = manifests::read(&self.root)?;
@@ -77,7 +77,7 @@ impl Tree {
     fn is_none(&self) -> Error {
         let fault =
             Error::failed(format!("{} is no rkt-style tree: {COMMON_MK} is not there", self.root.display()));
-        match self.root.ancestors().skip(1).map(|root| Tree { root: root.to_owned() }).find(Tree::is_one) {
+        match self.root.ancestors().skip(1).map(|root| Repo { root: root.to_owned() }).find(Repo::is_one) {
             Some(above) => fault.with_hint(format!("cargo xtask --repo {} …", above.root.display())),
             None => fault,
         }

@@ -29,8 +29,8 @@ impl Fixture {
         self.0.path().join(file)
     }
 
-    fn read(&self) -> Result<TreeRead> {
-        Tree::find(Some(self.0.path()), Path::new("/")).unwrap().read()
+    fn read(&self) -> Result<LoadedRepo> {
+        Repo::find(Some(self.0.path()), Path::new("/")).unwrap().read()
     }
 
     fn fault(&self) -> String {
@@ -46,12 +46,12 @@ fn the_tree_is_found_from_below_and_only_where_it_is_named() {
     let fixture = Fixture::new(&[BASH]);
     let root = fs::canonicalize(fixture.0.path()).unwrap();
     let below = root.join("stage1/usr_from_coreos");
-    assert_eq!(Tree::find(None, &below).unwrap().root(), root);
-    assert_eq!(Tree::find(Some(Path::new("../..")), &below).unwrap().root(), root);
-    let fault = Tree::find(Some(Path::new(".")), &below).unwrap_err();
+    assert_eq!(Repo::find(None, &below).unwrap().root(), root);
+    assert_eq!(Repo::find(Some(Path::new("../..")), &below).unwrap().root(), root);
+    let fault = Repo::find(Some(Path::new(".")), &below).unwrap_err();
     assert!(fault.message.contains("is no rkt-style tree") && fault.hint.unwrap().contains("--repo /"));
-    assert!(Tree::find(None, Path::new("/")).is_err());
-    assert!(Tree::find(Some(Path::new("nowhere")), &below).is_err());
+    assert!(Repo::find(None, Path::new("/")).is_err());
+    assert!(Repo::find(Some(Path::new("nowhere")), &below).is_err());
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn every_file_counts_and_a_symlinked_one_is_read_once() {
         "stage1/usr_from_coreos/manifest-ppc64-usr.d/x",
     ]);
     symlink("../../usr_from_coreos/manifest-amd64-usr.d/bash.manifest", fixture.path(KVM_BASH)).unwrap();
-    let TreeRead { sources, notes } = fixture.read().unwrap();
+    let LoadedRepo { sources, notes } = fixture.read().unwrap();
     let shown: Vec<String> = sources
         .listings
         .iter()

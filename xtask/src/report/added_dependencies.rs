@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use coreos_types::release::Board;
 use manifest::finding::{Fix, FixKind};
-use manifest::plan::bump::Trees;
+use manifest::plan::bump::ImageTrees;
 use manifest::plan::sources::Stage1Sources;
-use usr::file_info::Facts;
+use usr::file_info::FileInfo;
 use usr::lossless_text;
 use usr::path::UsrPath;
-use usr::tree::{Kind, UsrTree};
+use usr::tree::{NodeKind, UsrTree};
 
 /// One edge: a listed path and an added one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Need {
+pub struct DependencyEdge {
     /// The board it was seen on.
     pub board: Board,
     /// The path that needs, relative to /usr.
@@ -25,7 +25,7 @@ pub struct Need {
 }
 
 /// The needs of what `fixes` added to `after`, read from `DT_NEEDED` and the symlinks of the images.
-pub fn of_added(fixes: &[Fix], after: &Stage1Sources, trees: &Trees<'_>) -> Vec<Need> {
+pub fn of_added(fixes: &[Fix], after: &Stage1Sources, trees: &ImageTrees<'_>) -> Vec<DependencyEdge> {
     let mut needs = BTreeSet::new();
     for (&board, &tree) in trees {
         let files: BTreeSet<&str> = after
@@ -44,7 +44,7 @@ pub fn of_added(fixes: &[Fix], after: &Stage1Sources, trees: &Trees<'_>) -> Vec<
         {
             for (name, to) in asks_for(tree, &path) {
                 if let Some(to) = added.get(to.as_str()).filter(|to| **to != path) {
-                    needs.insert(Need { board, from: path.clone(), to: (*to).to_owned(), name });
+                    needs.insert(DependencyEdge { board, from: path.clone(), to: (*to).to_owned(), name });
                 }
             }
         }
@@ -64,11 +64,11 @@ fn asks_for(tree: &UsrTree, line: &str) -> Vec<(String, String)> {
         None => Some(path),
     };
     match place.and_then(|place| tree.get(place.as_str())).map(|node| &node.kind) {
-        Some(Kind::Symlink(target)) => {
+        Some(NodeKind::Symlink(target)) => {
             let name = target.rsplit('/').next().unwrap_or(target);
             vec![("link".to_owned(), name.to_owned())]
         }
-        Some(Kind::File { facts: Facts::Elf(elf), .. }) => {
+        Some(NodeKind::File { facts: FileInfo::Elf(elf), .. }) => {
             elf.needed.iter().map(|needed| (needed.clone(), needed.clone())).collect()
         }
         _ => Vec::new(),
@@ -80,7 +80,7 @@ fn asks_for(tree: &UsrTree, line: &str) -> Vec<(String, String)> {
 mod tests {
     use super::*;
     use coreos_types::release::Flavor;
-    use manifest::plan::sources::Listing;
+    use manifest::plan::sources::ManifestRef;
     use usr::elf::ElfInfo;
     use usr::tree::Node;
 
@@ -88,15 +88,15 @@ mod tests {
     fn the_soname_and_the_links_to_the_real_file() {
         let mut tree = UsrTree::new();
         let mut put = |path: &str, kind| tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o755, kind });
-        let elf = |needed: &[&str]| Kind::File {
+        let elf = |needed: &[&str]| NodeKind::File {
             size: 1,
-            facts: Facts::Elf(Box::new(ElfInfo {
+            facts: FileInfo::Elf(Box::new(ElfInfo {
                 needed: needed.iter().map(|n| (*n).to_owned()).collect(),
                 ..ElfInfo::default()
             })),
         };
         put("lib64/systemd/systemd", elf(&["libpam.so.0", "libc.so.6"]));
-        put("lib64/libpam.so.0", Kind::Symlink("libpam.so.0.84.1".into()));
+        put("lib64/libpam.so.0", NodeKind::Symlink("libpam.so.0.84.1".into()));
         put("lib64/libpam.so.0.84.1", elf(&["libc.so.6"]));
         let file = "stage1/usr_from_coreos/manifest-amd64-usr.d/a.manifest".to_owned();
         let add = |to: &str| Fix {
@@ -112,16 +112,16 @@ mod tests {
                 b"lib64/libpam.so.0\nlib64/libpam.so.0.84.1\nlib64/systemd/systemd\n".to_vec(),
             )]
             .into(),
-            listings: vec![Listing {
+            listings: vec![ManifestRef {
                 board: Board::Amd64,
-                flavor: Flavor::of_directory("usr_from_coreos").unwrap(),
+                flavor: Flavor::from_dir_name("usr_from_coreos").unwrap(),
                 listed_as: file.clone(),
                 file: file.clone(),
             }],
             ..Stage1Sources::default()
         };
         let fixes = [add("lib64/libpam.so.0"), add("lib64/libpam.so.0.84.1")];
-        let needs = of_added(&fixes, &sources, &Trees::from([(Board::Amd64, &tree)]));
+        let needs = of_added(&fixes, &sources, &ImageTrees::from([(Board::Amd64, &tree)]));
         let edges: Vec<_> = needs.iter().map(|n| (n.from.as_str(), n.to.as_str(), n.name.as_str())).collect();
         assert_eq!(
             edges,

@@ -1,13 +1,13 @@
 //! A unified diff with the reason of each change at the line's side.
 
 use super::Report;
-use super::styled_text::{Styled, Tone};
+use super::styled_text::{Style, StyledText};
 use manifest::finding::Fix;
 use manifest::plan::file_edits::FileEdit;
 use usr::lossless_text;
 
 /// The diff of one file. Its `+` and `-` lines end in `    # reason`; without those it is what git shows.
-pub(super) fn annotated(report: &Report, edit: &FileEdit) -> Styled {
+pub(super) fn annotated(report: &Report, edit: &FileEdit) -> StyledText {
     let diff = edit.diff();
     // As `Styled` will have it, so that columns fit; a fix is compared in the same form.
     let diff = lossless_text::readable(&diff);
@@ -20,14 +20,14 @@ pub(super) fn annotated(report: &Report, edit: &FileEdit) -> Styled {
         .map(|line| line.chars().count())
         .max()
         .unwrap_or(0);
-    let mut out = Styled::new();
+    let mut out = StyledText::new();
     for (number, line) in lines.iter().enumerate() {
-        let tone = if number < HEADER { Tone::Strong } else { tone(line) };
+        let tone = if number < HEADER { Style::Strong } else { tone(line) };
         match reasons.for_line(line).filter(|_| number >= HEADER) {
             Some(reason) => {
                 out.push(tone, *line);
                 let gap = " ".repeat(column - line.chars().count() + 4);
-                out.line(Tone::Faint, format!("{gap}# {reason}"));
+                out.line(Style::Faint, format!("{gap}# {reason}"));
             }
             None => out.line(tone, *line),
         }
@@ -38,12 +38,12 @@ pub(super) fn annotated(report: &Report, edit: &FileEdit) -> Styled {
 /// `---` and `+++`.
 const HEADER: usize = 2;
 
-fn tone(line: &str) -> Tone {
+fn tone(line: &str) -> Style {
     match line.as_bytes().first() {
-        Some(b'+') => Tone::Added,
-        Some(b'-') => Tone::Removed,
-        Some(b'@') => Tone::Hunk,
-        _ => Tone::Plain,
+        Some(b'+') => Style::Added,
+        Some(b'-') => Style::Removed,
+        Some(b'@') => Style::Hunk,
+        _ => Style::Plain,
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::added_dependencies::Need;
+use super::added_dependencies::DependencyEdge;
 use super::sizes::{ManifestSizes, PathSize};
 use super::{Check, ImageOrigin, Outcome, Report, Signer};
 use coreos_types::release::{Board, Channel, Flavor, Release, SystemdVersion};
 use manifest::finding::{Finding, FindingKind, Fix, FixKind, Severity};
 use manifest::plan::file_edits::{EditPlan, FileEdit};
 use manifest::plan::sources::COMMON_MK;
-use manifest::suggestion::Remedy;
+use manifest::suggestion::Suggestion;
 
 const MANIFEST: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest";
 
@@ -65,7 +65,7 @@ pub(crate) fn bump() -> Report {
         findings: vec![Finding {
             file: MANIFEST.into(),
             line: Some(1),
-            kind: FindingKind::Missing,
+            kind: FindingKind::NotFound,
             severity: Severity::Error,
             board: Board::Amd64,
             flavor: flavor(),
@@ -73,7 +73,7 @@ pub(crate) fn bump() -> Report {
             needed_by: ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec(),
             candidates: Vec::new(),
             message: "bin/systemctl is not in the image of 1032.0.0".into(),
-            remedy: Remedy::DropMissing,
+            remedy: Suggestion::DropMissing,
         }],
         images: vec![ImageOrigin {
             board: Board::Amd64,
@@ -98,7 +98,7 @@ pub(crate) fn bump() -> Report {
                 size("lib64/libz.so.1.2.8", Some(88_000), None),
             ],
         }],
-        needs: vec![Need {
+        needs: vec![DependencyEdge {
             board: Board::Amd64,
             from: "lib64/systemd/systemd".into(),
             to: "lib64/libpam.so.0".into(),
@@ -113,7 +113,7 @@ fn size(path: &str, before: Option<u64>, after: Option<u64>) -> PathSize {
 }
 
 fn flavor() -> Flavor {
-    Flavor::of_directory("usr_from_coreos").unwrap_or_else(|| unreachable!("a flavor"))
+    Flavor::from_dir_name("usr_from_coreos").unwrap_or_else(|| unreachable!("a flavor"))
 }
 
 /// A smoke test where one program does not link.

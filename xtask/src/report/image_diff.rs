@@ -5,20 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::sizes::{bytes, change};
-use super::styled_text::{Styled, Tone};
+use super::styled_text::{Style, StyledText};
 use super::summary::count;
 use coreos_types::release::Board;
+use manifest::file::ManifestFile;
 use manifest::plan::sources::Stage1Sources;
-use manifest::selection::{FlavorFiles, Stage};
-use manifest::file::ManifestText;
-use usr::file_info::Facts;
-use usr::ldso::Loader;
+use manifest::selection::{ManifestSet, Selection};
+use usr::file_info::FileInfo;
+use usr::ldso::DynamicLoader;
 use usr::path::UsrPath;
-use usr::tree::{Kind, Node, UsrTree};
+use usr::tree::{Node, NodeKind, UsrTree};
 
 /// What differs on one board.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Changes {
+pub struct ImageDiff {
     /// The board.
     pub board: Board,
     /// Paths that differ, in byte order.
@@ -62,12 +62,12 @@ pub fn compare(
     sources: &Stage1Sources,
     old: &UsrTree,
     new: &UsrTree,
-) -> (Changes, [BTreeSet<UsrPath>; 2]) {
+) -> (ImageDiff, [BTreeSet<UsrPath>; 2]) {
     let (mut paths, mut unread) = (BTreeSet::new(), [BTreeSet::new(), BTreeSet::new()]);
     for (tree, unread) in [old, new].into_iter().zip(&mut unread) {
         closure(board, sources, tree, &mut paths, unread);
     }
-    let mut changes = Changes { board, rows: Vec::new(), same: 0 };
+    let mut changes = ImageDiff { board, rows: Vec::new(), same: 0 };
     for path in paths {
         match row(&path, old, new) {
             Some(row) => changes.rows.push(row),
@@ -85,18 +85,18 @@ fn closure(
     paths: &mut BTreeSet<UsrPath>,
     unread: &mut BTreeSet<UsrPath>,
 ) {
-    let texts: BTreeMap<&str, ManifestText> =
-        sources.manifests.iter().map(|(file, bytes)| (file.as_str(), ManifestText::parse(bytes))).collect();
+    let texts: BTreeMap<&str, ManifestFile> =
+        sources.manifests.iter().map(|(file, bytes)| (file.as_str(), ManifestFile::parse(bytes))).collect();
     let texts = texts.iter().map(|(file, text)| (*file, text)).collect();
-    let loader = Loader::new(tree, board, Loader::systemd_directories(tree), None);
-    for flavor in FlavorFiles::of_board(board, &sources.listings) {
-        let stage = Stage::of(&flavor, &texts, tree);
+    let loader = DynamicLoader::new(tree, board, DynamicLoader::systemd_directories(tree), None);
+    for flavor in ManifestSet::of_board(board, &sources.listings) {
+        let stage = Selection::of(&flavor, &texts, tree);
         for (path, facts) in stage.files() {
             match facts {
-                Facts::Unread => {
+                FileInfo::Unread => {
                     unread.insert(path.clone());
                 }
-                Facts::Elf(elf) if elf.dynamic && elf.machine == board.elf_machine() => {
+                FileInfo::Elf(elf) if elf.dynamic && elf.machine == board.elf_machine() => {
                     let load = loader.load(path);
                     unread.extend(load.unread);
                     for object in load.objects {
@@ -128,36 +128,36 @@ fn row(path: &UsrPath, old: &UsrTree, new: &UsrTree) -> Option<Row> {
 
 fn brief(node: &Node) -> Brief {
     match &node.kind {
-        Kind::File { size, .. } => Brief::File(*size),
-        Kind::Directory => Brief::Directory,
-        Kind::Symlink(target) => Brief::Link(target.clone()),
-        Kind::Special => Brief::Special,
+        NodeKind::File { size, .. } => Brief::File(*size),
+        NodeKind::Directory => Brief::Directory,
+        NodeKind::Symlink(target) => Brief::Link(target.clone()),
+        NodeKind::Special => Brief::Special,
     }
 }
 
 fn needed(tree: &UsrTree, path: &UsrPath) -> BTreeSet<String> {
     match tree.facts(path.as_str()) {
-        Some(Facts::Elf(elf)) => elf.needed.iter().cloned().collect(),
+        Some(FileInfo::Elf(elf)) => elf.needed.iter().cloned().collect(),
         _ => BTreeSet::new(),
     }
 }
 
 /// As `git diff --stat`: a line a path, then the sums.
-pub fn render(changes: &[Changes]) -> Styled {
-    let mut out = Styled::new();
+pub fn render(changes: &[ImageDiff]) -> StyledText {
+    let mut out = StyledText::new();
     for board in changes {
         let width = board.rows.iter().map(|row| row.path.as_str().chars().count()).max().unwrap_or(0);
         for row in &board.rows {
             let (tone, mark) = match (&row.before, &row.after) {
-                (None, _) => (Tone::Added, '+'),
-                (_, None) => (Tone::Removed, '-'),
-                _ => (Tone::Plain, ' '),
+                (None, _) => (Style::Added, '+'),
+                (_, None) => (Style::Removed, '-'),
+                _ => (Style::Plain, ' '),
             };
             out.push(tone, format!("{mark}{:<width$}", row.path.as_str()));
-            out.push(Tone::Faint, format!(" | {}", difference(row)));
-            row.new_needs.iter().for_each(|name| out.push(Tone::Added, format!(" +{name}")));
-            row.old_needs.iter().for_each(|name| out.push(Tone::Removed, format!(" -{name}")));
-            out.line(Tone::Plain, "");
+            out.push(Style::Faint, format!(" | {}", difference(row)));
+            row.new_needs.iter().for_each(|name| out.push(Style::Added, format!(" +{name}")));
+            row.old_needs.iter().for_each(|name| out.push(Style::Removed, format!(" -{name}")));
+            out.line(Style::Plain, "");
         }
         let number = |test: fn(&Row) -> bool| board.rows.iter().filter(|row| test(row)).count();
         let (came, went) = (number(|row| row.before.is_none()), number(|row| row.after.is_none()));
@@ -167,7 +167,7 @@ pub fn render(changes: &[Changes]) -> Styled {
             count(board.rows.len() - came - went, "path"),
             board.same
         );
-        out.line(Tone::Strong, line);
+        out.line(Style::Strong, line);
     }
     out
 }
@@ -194,7 +194,7 @@ fn words(brief: &Brief) -> String {
 }
 
 /// The key `changes` of the JSON document.
-pub fn document(changes: &[Changes]) -> Value {
+pub fn document(changes: &[ImageDiff]) -> Value {
     let of_row = |row: &Row| {
         json!({
             "path": row.path.as_str(),
@@ -204,7 +204,7 @@ pub fn document(changes: &[Changes]) -> Value {
             "old_needs": row.old_needs,
         })
     };
-    let of_board = |board: &Changes| {
+    let of_board = |board: &ImageDiff| {
         json!({
             "board": board.board.id(),
             "paths": board.rows.iter().map(of_row).collect::<Vec<_>>(),
@@ -221,7 +221,7 @@ mod tests {
 
     use super::*;
     use coreos_types::release::Flavor;
-    use manifest::plan::sources::Listing;
+    use manifest::plan::sources::ManifestRef;
     use usr::elf::ElfInfo;
 
     fn image(files: &[(&str, u64, &[&str])], links: &[(&str, &str)]) -> UsrTree {
@@ -235,9 +235,9 @@ mod tests {
                 needed: needed.iter().map(|name| (*name).to_owned()).collect(),
                 ..ElfInfo::default()
             };
-            put(path, Kind::File { size: *size, facts: Facts::Elf(Box::new(elf)) });
+            put(path, NodeKind::File { size: *size, facts: FileInfo::Elf(Box::new(elf)) });
         }
-        links.iter().for_each(|(path, target)| put(path, Kind::Symlink((*target).to_owned())));
+        links.iter().for_each(|(path, target)| put(path, NodeKind::Symlink((*target).to_owned())));
         tree
     }
 
@@ -246,9 +246,9 @@ mod tests {
         let file = "stage1/usr_from_coreos/manifest-amd64-usr.d/a.manifest";
         let sources = Stage1Sources {
             manifests: [(file.to_owned(), b"bin/init\nbin/same\nlib64/libz.so.1\n".to_vec())].into(),
-            listings: vec![Listing {
+            listings: vec![ManifestRef {
                 board: Board::Amd64,
-                flavor: Flavor::of_directory("usr_from_coreos").unwrap(),
+                flavor: Flavor::from_dir_name("usr_from_coreos").unwrap(),
                 listed_as: file.into(),
                 file: file.into(),
             }],

@@ -2,11 +2,11 @@
 
 use coreos_types::release::Release;
 use coreos_types::shell::quote;
-use manifest::suggestion::{LineEdit, Remedy};
+use manifest::suggestion::{LineEdit, Suggestion};
 
 /// The parts of a command line that a hint repeats.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Again {
+pub struct Invocation {
     /// `--repo DIR`, where the tree was named.
     pub repo: Option<String>,
     /// The command that mends: `verify-manifests --fix`, `bump-coreos 1032.0.0`.
@@ -19,21 +19,21 @@ pub struct Again {
     pub root: Option<String>,
 }
 
-impl Default for Again {
-    fn default() -> Again {
+impl Default for Invocation {
+    fn default() -> Invocation {
         let command = words(["verify-manifests", "--fix"]);
-        Again { repo: None, command, source: Vec::new(), options: Vec::new(), root: None }
+        Invocation { repo: None, command, source: Vec::new(), options: Vec::new(), root: None }
     }
 }
 
-impl Again {
+impl Invocation {
     /// A remedy as a line for a POSIX shell.
-    pub fn hint(&self, remedy: &Remedy) -> String {
+    pub fn hint(&self, remedy: &Suggestion) -> String {
         match remedy {
-            Remedy::Mend => self.mend(),
-            Remedy::DropMissing if self.options.iter().any(|word| word == DROP) => self.mend(),
-            Remedy::DropMissing => format!("{} {DROP}", self.mend()),
-            Remedy::Edit(edits) => {
+            Suggestion::Mend => self.mend(),
+            Suggestion::DropMissing if self.options.iter().any(|word| word == DROP) => self.mend(),
+            Suggestion::DropMissing => format!("{} {DROP}", self.mend()),
+            Suggestion::Edit(edits) => {
                 let mut commands: Vec<String> = edits.iter().map(|edit| self.edit(edit)).collect();
                 // What is new may need something in turn.
                 if edits.iter().any(|edit| !edit.add.is_empty()) {
@@ -41,8 +41,10 @@ impl Again {
                 }
                 commands.join(" && ")
             }
-            Remedy::OtherRelease => self.tool(words(["bump-coreos", "latest"]).iter().chain(&self.source)),
-            Remedy::Own { link, then } => format!("{} && {}", self.own(link), self.hint(then)),
+            Suggestion::OtherRelease => {
+                self.tool(words(["bump-coreos", "latest"]).iter().chain(&self.source))
+            }
+            Suggestion::Own { link, then } => format!("{} && {}", self.own(link), self.hint(then)),
         }
     }
 
@@ -103,31 +105,31 @@ mod tests {
 
     #[test]
     fn a_hint_repeats_how_the_run_was_called() {
-        let verify = Again::default();
-        let bump = Again {
+        let verify = Invocation::default();
+        let bump = Invocation {
             repo: Some("my tree".into()),
             command: words(["bump-coreos", "1032.0.0"]),
             source: words(["--mirror", "http://[::1]/"]),
             options: words(["--image", "a b.gz"]),
             root: Some("/home/me/my tree".into()),
         };
-        let removal = Remedy::remove([(FILE, "bin/x"), ("stage1/e", "lib64/y"), (FILE, "bin/x")]);
+        let removal = Suggestion::remove([(FILE, "bin/x"), ("stage1/e", "lib64/y"), (FILE, "bin/x")]);
         for (again, remedy, hint) in [
-            (&verify, Remedy::Mend, "cargo xtask verify-manifests --fix"),
-            (&verify, Remedy::DropMissing, "cargo xtask verify-manifests --fix --drop-missing"),
+            (&verify, Suggestion::Mend, "cargo xtask verify-manifests --fix"),
+            (&verify, Suggestion::DropMissing, "cargo xtask verify-manifests --fix --drop-missing"),
             (
                 &bump,
-                Remedy::DropMissing,
+                Suggestion::DropMissing,
                 "cargo xtask --repo 'my tree' bump-coreos 1032.0.0 --mirror 'http://[::1]/' --image 'a b.gz' --drop-missing",
             ),
             (
                 &verify,
-                Remedy::add(FILE, ["bin/x", "bin/a b"]),
+                Suggestion::add(FILE, ["bin/x", "bin/a b"]),
                 "cargo xtask edit-manifest stage1/d/a.manifest --add bin/x 'bin/a b' && cargo xtask verify-manifests --fix",
             ),
             (
                 &verify,
-                Remedy::replace(FILE, "bin/x", "bin/y"),
+                Suggestion::replace(FILE, "bin/x", "bin/y"),
                 "cargo xtask edit-manifest stage1/d/a.manifest --remove bin/x --add bin/y && cargo xtask verify-manifests --fix",
             ),
             (
@@ -137,17 +139,17 @@ mod tests {
             ),
             (
                 &bump,
-                Remedy::OtherRelease,
+                Suggestion::OtherRelease,
                 "cargo xtask --repo 'my tree' bump-coreos latest --mirror 'http://[::1]/'",
             ),
             (
                 &verify,
-                Remedy::Mend.behind(FILE),
+                Suggestion::Mend.behind(FILE),
                 "cp -RL stage1/d/a.manifest stage1/d/a.manifest.own && rm stage1/d/a.manifest && mv stage1/d/a.manifest.own stage1/d/a.manifest && cargo xtask verify-manifests --fix",
             ),
             (
                 &bump,
-                Remedy::Mend.behind("d"),
+                Suggestion::Mend.behind("d"),
                 "cp -RL '/home/me/my tree/d' '/home/me/my tree/d.own' && rm '/home/me/my tree/d' && mv '/home/me/my tree/d.own' '/home/me/my tree/d' && cargo xtask --repo 'my tree' bump-coreos 1032.0.0 --mirror 'http://[::1]/' --image 'a b.gz'",
             ),
         ] {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::added_dependencies::Need;
+use super::added_dependencies::DependencyEdge;
 use super::sizes::ManifestSizes;
 use super::{ImageOrigin, Report};
 use coreos_types::error::Error;
@@ -105,7 +105,7 @@ fn manifest_sizes(manifest: &ManifestSizes) -> Value {
     })
 }
 
-fn need(need: &Need) -> Value {
+fn need(need: &DependencyEdge) -> Value {
     json!({ "board": need.board.id(), "from": need.from, "to": need.to, "name": need.name })
 }
 

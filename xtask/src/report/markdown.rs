@@ -1,6 +1,6 @@
 //! The report as Markdown fit for the body of a pull request (GitHub's dialect, mermaid included).
 
-use super::added_dependencies::Need;
+use super::added_dependencies::DependencyEdge;
 use super::sizes::{change, libraries, maybe, rootfs, total};
 use super::summary::{count, fix_counts, left};
 use super::{Report, short};
@@ -144,7 +144,7 @@ fn needs(report: &Report) -> String {
 const MAX_EDGES: usize = 60;
 
 /// A left-to-right flowchart; nodes are numbered in the order they are named.
-fn mermaid(needs: &[Need]) -> String {
+fn mermaid(needs: &[DependencyEdge]) -> String {
     let mut nodes: Vec<&str> = Vec::new();
     let mut out = String::from("flowchart LR\n");
     for need in needs.iter().take(MAX_EDGES) {

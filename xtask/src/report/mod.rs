@@ -1,13 +1,13 @@
 //! How a run is told: one [`Report`], several faces.
 
-pub mod invocation;
-pub mod image_diff;
+pub mod added_dependencies;
 pub mod commit;
 pub mod github;
 pub mod html;
+pub mod image_diff;
+pub mod invocation;
 pub mod json;
 pub mod markdown;
-pub mod added_dependencies;
 pub mod sizes;
 pub mod styled_text;
 pub mod text;
@@ -20,7 +20,7 @@ mod summary;
 
 use std::collections::BTreeMap;
 
-use invocation::Again;
+use invocation::Invocation;
 
 use coreos_types::error::{Error, ErrorKind};
 use coreos_types::provenance::Signer;
@@ -58,7 +58,7 @@ pub struct Report {
     /// The images that were read, one a board.
     pub images: Vec<ImageOrigin>,
     /// How the run was called, which its hints repeat.
-    pub again: Again,
+    pub again: Invocation,
     /// What was mended.
     pub fixes: Vec<Fix>,
     /// What is left.
@@ -68,13 +68,13 @@ pub struct Report {
     /// The bytes of every listed path, by manifest ([`sizes::compare`]).
     pub sizes: Vec<sizes::ManifestSizes>,
     /// Who needs what was added ([`added_dependencies::of_added`]).
-    pub needs: Vec<added_dependencies::Need>,
+    pub needs: Vec<added_dependencies::DependencyEdge>,
     /// What smoketest checked.
     pub checks: Vec<Check>,
     /// What a face prints ahead of everything else (`fetch`: the path, `why`: the tree).
     pub output: Vec<String>,
     /// The same with tones, behind `output`.
-    pub drawing: styled_text::Styled,
+    pub drawing: styled_text::StyledText,
     /// Keys that one command alone adds to the JSON document.
     pub extra: BTreeMap<&'static str, serde_json::Value>,
     /// What stopped the work.

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Report;
 use coreos_types::release::{Board, Flavor};
 use manifest::finding::FixKind;
-use manifest::plan::bump::Trees;
+use manifest::plan::bump::ImageTrees;
 use manifest::plan::sources::Stage1Sources;
 use usr::lossless_text;
 use usr::path::UsrPath;
-use usr::tree::{Kind, UsrTree};
+use usr::tree::{NodeKind, UsrTree};
 
 /// The paths of one manifest on one board.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub struct Moment<'a> {
     /// coreos-common.mk and the manifests.
     pub sources: &'a Stage1Sources,
     /// The images.
-    pub trees: &'a Trees<'a>,
+    pub trees: &'a ImageTrees<'a>,
 }
 
 /// The sizes of two moments, by board and manifest.
@@ -83,15 +83,15 @@ fn size(tree: &UsrTree, line: &str) -> Option<u64> {
         None => path,
     };
     match &tree.get(place.as_str())?.kind {
-        Kind::File { size, .. } => Some(*size),
-        Kind::Directory => Some(tree.below(&place).map(|(_, node)| own_size(&node.kind)).sum()),
-        Kind::Symlink(_) | Kind::Special => Some(0),
+        NodeKind::File { size, .. } => Some(*size),
+        NodeKind::Directory => Some(tree.below(&place).map(|(_, node)| own_size(&node.kind)).sum()),
+        NodeKind::Symlink(_) | NodeKind::Special => Some(0),
     }
 }
 
-fn own_size(kind: &Kind) -> u64 {
+fn own_size(kind: &NodeKind) -> u64 {
     match kind {
-        Kind::File { size, .. } => *size,
+        NodeKind::File { size, .. } => *size,
         _ => 0,
     }
 }
@@ -202,22 +202,24 @@ pub(super) fn change(before: Option<u64>, after: Option<u64>) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use manifest::plan::sources::Listing;
-    use usr::file_info::Facts;
+    use manifest::plan::sources::ManifestRef;
+    use usr::file_info::FileInfo;
     use usr::tree::Node;
 
     fn tree(files: &[(&str, u64)], links: &[(&str, &str)]) -> UsrTree {
         let mut tree = UsrTree::new();
         let mut put = |path: &str, kind| tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o755, kind });
-        files.iter().for_each(|(path, size)| put(path, Kind::File { size: *size, facts: Facts::Plain }));
-        links.iter().for_each(|(path, target)| put(path, Kind::Symlink((*target).to_owned())));
+        files
+            .iter()
+            .for_each(|(path, size)| put(path, NodeKind::File { size: *size, facts: FileInfo::Other }));
+        links.iter().for_each(|(path, target)| put(path, NodeKind::Symlink((*target).to_owned())));
         tree
     }
 
     fn sources(lines: &str) -> Stage1Sources {
-        let listing = |flavor: &str| Listing {
+        let listing = |flavor: &str| ManifestRef {
             board: Board::Amd64,
-            flavor: Flavor::of_directory(flavor).unwrap(),
+            flavor: Flavor::from_dir_name(flavor).unwrap(),
             listed_as: format!("stage1/{flavor}/manifest-amd64-usr.d/a.manifest"),
             file: "stage1/usr_from_coreos/manifest-amd64-usr.d/a.manifest".into(),
         };
@@ -233,7 +235,7 @@ mod tests {
         let (old, new) = (sources("lib\nlib64/a.so.1\nlib64/d\n"), sources("lib\nlib/b.so.1\nlib64/d\n"));
         let files = [("lib64/a.so.1", 10), ("lib64/b.so.1", 30), ("lib64/d/x", 1), ("lib64/d/y", 2)];
         let tree = tree(&files, &[("lib", "lib64")]);
-        let trees = Trees::from([(Board::Amd64, &tree)]);
+        let trees = ImageTrees::from([(Board::Amd64, &tree)]);
         let compared =
             compare(Moment { sources: &old, trees: &trees }, Moment { sources: &new, trees: &trees });
         let rows: Vec<_> =
@@ -258,7 +260,7 @@ mod tests {
     fn an_image_that_is_not_at_hand_has_no_size() {
         let lines = sources("bin/x\n");
         let image = tree(&[("bin/x", 5)], &[]);
-        let (none, new) = (Trees::new(), Trees::from([(Board::Amd64, &image)]));
+        let (none, new) = (ImageTrees::new(), ImageTrees::from([(Board::Amd64, &image)]));
         let compared =
             compare(Moment { sources: &lines, trees: &none }, Moment { sources: &lines, trees: &new });
         assert_eq!(total(&compared[0]), Total { before: None, after: Some(5) });

@@ -6,7 +6,7 @@ use usr::lossless_text;
 
 /// What a piece of text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Tone {
+pub enum Style {
     /// Text.
     Plain,
     /// What a reader looks for first: a file name, a heading.
@@ -29,27 +29,27 @@ pub enum Tone {
     Advice,
 }
 
-/// Text in pieces, each with its [`Tone`], and nothing in it that only programs can read ([`name::readable`]).
+/// Text in pieces, each with its [`Style`], and nothing in it that only programs can read ([`name::readable`]).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Styled {
-    pieces: Vec<(Tone, String)>,
+pub struct StyledText {
+    pieces: Vec<(Style, String)>,
 }
 
-impl Styled {
+impl StyledText {
     /// No text.
-    pub fn new() -> Styled {
-        Styled::default()
+    pub fn new() -> StyledText {
+        StyledText::default()
     }
 
     /// Text of one tone.
-    pub fn of(tone: Tone, text: impl Into<String>) -> Styled {
-        let mut styled = Styled::new();
+    pub fn of(tone: Style, text: impl Into<String>) -> StyledText {
+        let mut styled = StyledText::new();
         styled.push(tone, text);
         styled
     }
 
     /// Adds a piece.
-    pub fn push(&mut self, tone: Tone, text: impl Into<String>) {
+    pub fn push(&mut self, tone: Style, text: impl Into<String>) {
         let text = text.into();
         if !text.is_empty() {
             self.pieces.push((tone, lossless_text::readable(&text).into_owned()));
@@ -57,18 +57,18 @@ impl Styled {
     }
 
     /// Adds a piece and ends the line.
-    pub fn line(&mut self, tone: Tone, text: impl Into<String>) {
+    pub fn line(&mut self, tone: Style, text: impl Into<String>) {
         self.push(tone, text);
-        self.push(Tone::Plain, "\n");
+        self.push(Style::Plain, "\n");
     }
 
     /// Adds other text as it is.
-    pub fn append(&mut self, other: Styled) {
+    pub fn append(&mut self, other: StyledText) {
         self.pieces.extend(other.pieces);
     }
 
     /// The pieces in order; none is empty.
-    pub fn pieces(&self) -> impl Iterator<Item = (Tone, &str)> {
+    pub fn pieces(&self) -> impl Iterator<Item = (Style, &str)> {
         self.pieces.iter().map(|(tone, text)| (*tone, text.as_str()))
     }
 
@@ -79,7 +79,7 @@ impl Styled {
 }
 
 /// The text alone.
-impl fmt::Display for Styled {
+impl fmt::Display for StyledText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.pieces.iter().try_for_each(|(_, text)| f.write_str(text))
     }

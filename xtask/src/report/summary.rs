@@ -1,11 +1,11 @@
 //! The one line at the end: what was done, what is left, what comes next.
 
-use super::styled_text::Tone;
+use super::styled_text::Style;
 use super::{Outcome, Report};
 use manifest::finding::{FixKind, Severity};
 
 /// The line and how it ended; `None` where a command's output speaks for itself, or where an error does.
-pub(super) fn summary(report: &Report) -> Option<(Tone, String)> {
+pub(super) fn summary(report: &Report) -> Option<(Style, String)> {
     if report.error.is_some() {
         return None;
     }
@@ -42,11 +42,11 @@ fn next(report: &Report) -> &'static str {
     }
 }
 
-fn tone(report: &Report) -> Tone {
+fn tone(report: &Report) -> Style {
     match (report.has_open_findings(), report.findings.iter().any(|f| f.severity == Severity::Error)) {
-        (_, true) => Tone::Error,
-        (true, _) => Tone::Warning,
-        _ => Tone::Good,
+        (_, true) => Style::Error,
+        (true, _) => Style::Warning,
+        _ => Style::Good,
     }
 }
 
@@ -103,14 +103,14 @@ pub(super) fn left(report: &Report) -> String {
     }
 }
 
-fn checks(report: &Report) -> (Tone, String) {
+fn checks(report: &Report) -> (Style, String) {
     let number = |outcome| report.checks.iter().filter(|check| check.outcome == outcome).count();
     let (failed, skipped) = (number(Outcome::Fail), number(Outcome::Skip));
     let skips = if skipped > 0 { format!(" ({skipped} skipped)") } else { String::new() };
     let all = report.checks.len();
     match failed {
-        0 => (Tone::Good, format!("{} passed{skips}", count(all - skipped, "check"))),
-        _ => (Tone::Error, format!("{} failed of {all}{skips}", count(failed, "check"))),
+        0 => (Style::Good, format!("{} passed{skips}", count(all - skipped, "check"))),
+        _ => (Style::Error, format!("{} failed of {all}{skips}", count(failed, "check"))),
     }
 }
 

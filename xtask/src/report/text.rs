@@ -1,24 +1,24 @@
 //! The report for a person at a terminal: the diff with its reasons, what is left, one line that sums it up.
 
 use super::diff::annotated;
-use super::styled_text::{Styled, Tone};
+use super::styled_text::{Style, StyledText};
 use super::summary::summary;
 use super::{Check, Outcome, Report};
 use coreos_types::error::Error;
 use manifest::finding::{Finding, FindingKind, Severity};
 
 /// The whole report. What stopped the work is not in it: that goes to standard error, see [`fault`].
-pub fn render(report: &Report) -> Styled {
-    let mut out = Styled::new();
+pub fn render(report: &Report) -> StyledText {
+    let mut out = StyledText::new();
     for line in &report.output {
-        out.line(Tone::Plain, line);
+        out.line(Style::Plain, line);
     }
     out.append(report.drawing.clone());
     for edit in &report.plan.edits {
         out.append(annotated(report, edit));
     }
     if !report.plan.is_empty() && !report.findings.is_empty() {
-        out.line(Tone::Plain, "");
+        out.line(Style::Plain, "");
     }
     for finding in &report.findings {
         out.append(one_finding(finding, &report.hint(finding)));
@@ -26,7 +26,7 @@ pub fn render(report: &Report) -> Styled {
     out.append(checks(&report.checks));
     if let Some((tone, line)) = summary(report) {
         if !report.plan.is_empty() || !report.findings.is_empty() || !report.checks.is_empty() {
-            out.line(Tone::Plain, "");
+            out.line(Style::Plain, "");
         }
         out.line(tone, line);
     }
@@ -34,12 +34,12 @@ pub fn render(report: &Report) -> Styled {
 }
 
 /// An error as it stands on standard error: message, causes, hint.
-pub fn fault(fault: &Error) -> Styled {
-    let mut out = Styled::of(Tone::Error, "error: ");
-    out.line(Tone::Strong, &fault.message);
+pub fn fault(fault: &Error) -> StyledText {
+    let mut out = StyledText::of(Style::Error, "error: ");
+    out.line(Style::Strong, &fault.message);
     for cause in &fault.causes {
-        out.push(Tone::Faint, "  caused by: ");
-        out.line(Tone::Plain, cause);
+        out.push(Style::Faint, "  caused by: ");
+        out.line(Style::Plain, cause);
     }
     if let Some(hint) = &fault.hint {
         out.append(hint_line("  ", hint));
@@ -48,13 +48,13 @@ pub fn fault(fault: &Error) -> Styled {
 }
 
 /// `FILE:LINE: severity[kind] PATH`, and below it why and the command that mends it.
-fn one_finding(finding: &Finding, hint: &str) -> Styled {
-    let mut out = Styled::of(Tone::Strong, place(finding));
+fn one_finding(finding: &Finding, hint: &str) -> StyledText {
+    let mut out = StyledText::of(Style::Strong, place(finding));
     let kind =
         if finding.kind == FindingKind::Advice { String::new() } else { format!("[{}]", finding.kind.id()) };
     out.push(tone_of(finding.severity), format!(" {}{kind}", finding.severity.id()));
-    out.line(Tone::Plain, format!(" {}", finding.path));
-    out.line(Tone::Plain, format!("    {}", finding.message));
+    out.line(Style::Plain, format!(" {}", finding.path));
+    out.line(Style::Plain, format!("    {}", finding.message));
     list(&mut out, "needed by", &finding.needed_by);
     list(&mut out, "the image has", &finding.candidates);
     out.append(hint_line("    ", hint));
@@ -71,7 +71,7 @@ fn place(finding: &Finding) -> String {
 /// Names beyond this many say no more to a reader than their number.
 const NAMES_SHOWN: usize = 4;
 
-fn list(out: &mut Styled, label: &str, names: &[String]) {
+fn list(out: &mut StyledText, label: &str, names: &[String]) {
     if names.is_empty() {
         return;
     }
@@ -80,26 +80,26 @@ fn list(out: &mut Styled, label: &str, names: &[String]) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    out.line(Tone::Faint, format!("    {label}: {shown}{more}"));
+    out.line(Style::Faint, format!("    {label}: {shown}{more}"));
 }
 
-fn hint_line(indent: &str, hint: &str) -> Styled {
-    let mut out = Styled::of(Tone::Advice, format!("{indent}hint:"));
-    out.line(Tone::Plain, format!(" {hint}"));
+fn hint_line(indent: &str, hint: &str) -> StyledText {
+    let mut out = StyledText::of(Style::Advice, format!("{indent}hint:"));
+    out.line(Style::Plain, format!(" {hint}"));
     out
 }
 
-pub(super) fn tone_of(severity: Severity) -> Tone {
+pub(super) fn tone_of(severity: Severity) -> Style {
     match severity {
-        Severity::Error => Tone::Error,
-        Severity::Warning => Tone::Warning,
-        Severity::Advice => Tone::Advice,
+        Severity::Error => Style::Error,
+        Severity::Warning => Style::Warning,
+        Severity::Advice => Style::Advice,
     }
 }
 
 /// Each check that did not pass, and a count of those that did, in the order they were made.
-fn checks(checks: &[Check]) -> Styled {
-    let mut out = Styled::new();
+fn checks(checks: &[Check]) -> StyledText {
+    let mut out = StyledText::new();
     let mut names: Vec<&str> = Vec::new();
     for check in checks {
         if !names.contains(&check.name) {
@@ -110,12 +110,12 @@ fn checks(checks: &[Check]) -> Styled {
         let of_name = || checks.iter().filter(|check| check.name == name);
         for check in of_name().filter(|check| check.outcome != Outcome::Pass) {
             let (tone, word) = match check.outcome {
-                Outcome::Fail => (Tone::Error, "FAIL"),
-                _ => (Tone::Warning, "skip"),
+                Outcome::Fail => (Style::Error, "FAIL"),
+                _ => (Style::Warning, "skip"),
             };
             out.push(tone, word);
-            out.line(Tone::Plain, format!(" {name:<7} {}", check.subject));
-            check.message.lines().for_each(|line| out.line(Tone::Plain, format!("    {line}")));
+            out.line(Style::Plain, format!(" {name:<7} {}", check.subject));
+            check.message.lines().for_each(|line| out.line(Style::Plain, format!("    {line}")));
         }
         let passed: Vec<&Check> = of_name().filter(|check| check.outcome == Outcome::Pass).collect();
         match passed.as_slice() {
@@ -127,9 +127,9 @@ fn checks(checks: &[Check]) -> Styled {
     out
 }
 
-fn passed_line(out: &mut Styled, name: &str, what: &str) {
-    out.push(Tone::Good, "pass");
-    out.line(Tone::Plain, format!(" {name:<7} {}", what.trim_end()));
+fn passed_line(out: &mut StyledText, name: &str, what: &str) {
+    out.push(Style::Good, "pass");
+    out.line(Style::Plain, format!(" {name:<7} {}", what.trim_end()));
 }
 
 #[cfg(test)]

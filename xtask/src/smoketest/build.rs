@@ -32,7 +32,7 @@ pub struct Build<'a> {
 
 /// Which build a tree has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum BuildSystem {
     /// `stage1/Makefile`.
     Stage1,
     /// rkt's autotools.
@@ -67,16 +67,16 @@ pub struct BuiltRootfs {
 
 impl Build<'_> {
     /// Which build the tree has.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> BuildSystem {
         let is_rkt = ["autogen.sh", "configure.ac"].iter().all(|file| self.tree.join(file).is_file());
-        if is_rkt { Kind::Rkt } else { Kind::Stage1 }
+        if is_rkt { BuildSystem::Rkt } else { BuildSystem::Stage1 }
     }
 
     /// A directory of the build that `make clean` leaves alone, for logs.
     pub fn log_directory(&self) -> Result<PathBuf> {
         let directory = match self.kind() {
-            Kind::Stage1 => self.tree.join("stage1/build-smoketest"),
-            Kind::Rkt => self.tree.join("build-rkt-smoketest"),
+            BuildSystem::Stage1 => self.tree.join("stage1/build-smoketest"),
+            BuildSystem::Rkt => self.tree.join("build-rkt-smoketest"),
         };
         fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
         Ok(directory)
@@ -94,8 +94,8 @@ impl Build<'_> {
         shell.set_var("LC_ALL", "C");
         let mut record = Record { text: String::new(), commands: Vec::new() };
         let failure = match self.kind() {
-            Kind::Stage1 => self.stage1(&shell, &mut record),
-            Kind::Rkt => self.rkt(&shell, &mut record),
+            BuildSystem::Stage1 => self.stage1(&shell, &mut record),
+            BuildSystem::Rkt => self.rkt(&shell, &mut record),
         }?;
         let log = self.log_directory()?.join("build.log");
         fs::write(&log, &record.text).with_context(|| format!("cannot write {}", log.display()))?;
@@ -187,7 +187,7 @@ impl Build<'_> {
             for name in sorted_names(&home) {
                 let flavor = name.strip_prefix("aci-for-").and_then(|rest| rest.strip_suffix("-flavor"));
                 let path = home.join(&name).join("rootfs");
-                let Some(flavor) = flavor.and_then(|word| Flavor::of_directory(&format!("usr_from_{word}")))
+                let Some(flavor) = flavor.and_then(|word| Flavor::from_dir_name(&format!("usr_from_{word}")))
                 else {
                     continue;
                 };
@@ -209,8 +209,8 @@ impl Build<'_> {
 
     fn build_directories(&self, board: Board) -> Vec<PathBuf> {
         match self.kind() {
-            Kind::Stage1 => vec![self.tree.join(format!("stage1/build-{board}"))],
-            Kind::Rkt => sorted_names(self.tree)
+            BuildSystem::Stage1 => vec![self.tree.join(format!("stage1/build-{board}"))],
+            BuildSystem::Rkt => sorted_names(self.tree)
                 .into_iter()
                 .filter(|name| name.starts_with("build-rkt-"))
                 .map(|name| self.tree.join(name))

@@ -1,27 +1,27 @@
 //! The checks of a run as they come in: told on the way, kept for the report.
 
 use crate::context::Context;
-use crate::report::invocation::Again;
+use crate::report::invocation::Invocation;
 use crate::report::{Check, Outcome};
 use coreos_types::release::{Board, Flavor};
-use manifest::suggestion::Remedy;
-use manifest::file::ManifestText;
+use manifest::file::ManifestFile;
+use manifest::suggestion::Suggestion;
 
 /// Every check so far.
 pub(super) struct Checks<'a> {
     context: &'a Context<'a>,
-    again: Again,
+    again: Invocation,
     all: Vec<Check>,
 }
 
 impl<'a> Checks<'a> {
     /// `again` is the check of the manifests that mends what is found.
-    pub(super) fn new(context: &'a Context<'a>, again: Again) -> Checks<'a> {
+    pub(super) fn new(context: &'a Context<'a>, again: Invocation) -> Checks<'a> {
         Checks { context, again, all: Vec::new() }
     }
 
     /// The last line of a message: the command that mends it.
-    pub(super) fn hint(&self, remedy: &Remedy) -> String {
+    pub(super) fn hint(&self, remedy: &Suggestion) -> String {
         format!("hint: {}", self.again.hint(remedy))
     }
 
@@ -95,8 +95,8 @@ pub(super) fn manifests(
     of_flavor.map(|listing| listing.file.clone()).filter(lists).collect()
 }
 
-fn text(context: &Context<'_>, file: &str) -> ManifestText {
-    ManifestText::parse(context.sources.manifests.get(file).map_or(&[][..], Vec::as_slice))
+fn text(context: &Context<'_>, file: &str) -> ManifestFile {
+    ManifestFile::parse(context.sources.manifests.get(file).map_or(&[][..], Vec::as_slice))
 }
 
 /// The lines of a flavor's manifests, each with the manifest that has it.

@@ -5,10 +5,10 @@ use std::thread::available_parallelism;
 use super::Subject;
 use super::checks::{self, Checks};
 use crate::context::Context;
-use crate::smoketest::link_check::{self, LinkCheck, Linked};
+use crate::smoketest::link_check::{self, LinkCheck, LinkResult};
 use coreos_types::error::Result;
 use manifest::finding::{Finding, Severity};
-use manifest::suggestion::Remedy;
+use manifest::suggestion::Suggestion;
 use usr::path::UsrPath;
 
 /// Asks the loader; one check a file, and one that sums them up. `findings` are those of the check of the manifests,
@@ -46,7 +46,7 @@ pub(super) fn check(
     Ok(())
 }
 
-fn tell(context: &Context<'_>, subject: &Subject, linked: &Linked, checks: &mut Checks<'_>) {
+fn tell(context: &Context<'_>, subject: &Subject, linked: &LinkResult, checks: &mut Checks<'_>) {
     let (board, flavor) = (subject.rootfs.board, &subject.flavor);
     let file = linked.file.as_str();
     if linked.problems.is_empty() {
@@ -61,8 +61,8 @@ fn tell(context: &Context<'_>, subject: &Subject, linked: &Linked, checks: &mut 
     }
     let home = checks::home_beside(context, board, flavor, file);
     let remedy = match &linked.links[..] {
-        [] => Remedy::Mend,
-        links => Remedy::add(&home, links.iter().map(UsrPath::as_str)),
+        [] => Suggestion::Mend,
+        links => Suggestion::add(&home, links.iter().map(UsrPath::as_str)),
     };
     let hint = checks.hint(&remedy);
     let message =
@@ -84,7 +84,7 @@ fn disagreements(
         .iter()
         .filter(|finding| finding.board == board && finding.severity == Severity::Error)
         .collect();
-    let knew = |file: &Linked| {
+    let knew = |file: &LinkResult| {
         let path = file.file.as_str();
         // One finding stands for a whole chain of needs: any that is open may be the reason.
         of_board.iter().any(|finding| finding.path == path || finding.needed_by.iter().any(|by| by == path))

@@ -12,17 +12,17 @@ mod run;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::cli::{ImageFlags, MendFlags, Smoketest, VerifyManifests, Wanted};
+use crate::cli::{FixArgs, ImageArgs, ReleaseSpec, Smoketest, VerifyManifests};
 use crate::commands::verify_manifests;
 use crate::context::Context;
-use crate::images::Images;
+use crate::images::ImageSet;
 use crate::report::{ImageOrigin, Report};
-use crate::smoketest::build::{Build, BuiltRootfs, Kind};
+use crate::smoketest::build::{Build, BuildSystem, BuiltRootfs};
 use crate::smoketest::rootfs::Rootfs;
 use checks::Checks;
 use coreos_types::error::{Result, ResultExt};
 use coreos_types::release::{Board, Flavor};
-use manifest::suggestion::Remedy;
+use manifest::suggestion::Suggestion;
 
 /// One root filesystem under test, and what belongs to it.
 struct Subject {
@@ -50,11 +50,11 @@ pub fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut Report) 
         verify_manifests(context, &check, report)?;
     }
     if flags.image.images.len() > 1 && report.images.is_empty() && builds(flags) {
-        let images = Images::open(
+        let images = ImageSet::open(
             context,
             &flags.image,
-            MendFlags::default(),
-            &Wanted::Number(context.pins.release().clone()),
+            FixArgs::default(),
+            &ReleaseSpec::Number(context.pins.release().clone()),
         )?;
         report.images = images.origins();
         images.keep();
@@ -125,18 +125,18 @@ fn build_first(context: &Context<'_>, flags: &Smoketest) -> String {
 fn again(context: &Context<'_>, flags: &Smoketest) -> String {
     let mut again = context.again(&["smoketest"], &flags.image, static_check(flags).mend);
     again.command.extend(flags.words());
-    again.hint(&Remedy::Mend)
+    again.hint(&Suggestion::Mend)
 }
 
 fn static_check(flags: &Smoketest) -> VerifyManifests {
-    VerifyManifests { image: flags.image.clone(), mend: MendFlags::default(), fix: false, report: None }
+    VerifyManifests { image: flags.image.clone(), mend: FixArgs::default(), fix: false, report: None }
 }
 
 /// Builds; whether that went well.
 fn built(context: &Context<'_>, build: &Build<'_>, checks: &mut Checks<'_>) -> Result<bool> {
     let what = match build.kind() {
-        Kind::Stage1 => "make -C stage1",
-        Kind::Rkt => "autogen.sh, configure, make",
+        BuildSystem::Stage1 => "make -C stage1",
+        BuildSystem::Rkt => "autogen.sh, configure, make",
     };
     context.term.stage("building", format!("clean, by {what} ([workspace.metadata.stage1] can change it)"));
     let built = build.run()?;
@@ -147,7 +147,7 @@ fn built(context: &Context<'_>, build: &Build<'_>, checks: &mut Checks<'_>) -> R
         Some(tail) => {
             // This tree's build and rkt's say it with these words; mending finds no successor for all of them.
             let is_missing = ["not in the image", "missing from"].iter().any(|words| tail.contains(words));
-            let hint = checks.hint(if is_missing { &Remedy::DropMissing } else { &Remedy::Mend });
+            let hint = checks.hint(if is_missing { &Suggestion::DropMissing } else { &Suggestion::Mend });
             checks.fail("build", what, None, format!("{tail}\nall of it: {log}\n{hint}"));
             return Ok(false);
         }
@@ -169,7 +169,7 @@ fn found(build: &Build<'_>) -> Result<Vec<Subject>> {
             });
         }
         // rkt's own build makes one board, whatever is asked for.
-        if build.kind() == Kind::Rkt {
+        if build.kind() == BuildSystem::Rkt {
             break;
         }
     }
@@ -181,8 +181,8 @@ fn given(build: &Build<'_>, path: &Path) -> Result<Subject> {
     let rootfs = Rootfs::read(path)?;
     let word = std::fs::read_link(rootfs.path.join("flavor")).ok();
     let word = word.as_deref().and_then(Path::to_str).unwrap_or("coreos");
-    let flavor = Flavor::of_directory(&format!("usr_from_{word}"))
-        .or_else(|| Flavor::of_directory("usr_from_coreos"))
+    let flavor = Flavor::from_dir_name(&format!("usr_from_{word}"))
+        .or_else(|| Flavor::from_dir_name("usr_from_coreos"))
         .ok_or_else(|| coreos_types::error::Error::failed(format!("{} has no flavor", path.display())))?;
     let work = build.log_directory()?.join("given");
     Ok(Subject { rootfs, flavor, squashfs: None, rkt: None, work })
@@ -190,7 +190,7 @@ fn given(build: &Build<'_>, path: &Path) -> Result<Subject> {
 
 /// The options of this command that `fetch` knows too, as words that hold in any directory, with the one image of
 /// several that is for this board. The build names the board.
-fn fetch_options(image: &ImageFlags, board: Board, origins: &[ImageOrigin]) -> Result<Vec<String>> {
+fn fetch_options(image: &ImageArgs, board: Board, origins: &[ImageOrigin]) -> Result<Vec<String>> {
     let absolute = |path: &PathBuf| {
         std::path::absolute(path).with_context(|| format!("cannot place {}", path.display()))
     };
@@ -199,7 +199,7 @@ fn fetch_options(image: &ImageFlags, board: Board, origins: &[ImageOrigin]) -> R
         image.images.len() == 1
             || origins.iter().any(|origin| origin.board == board && origin.source == source)
     };
-    let image = ImageFlags {
+    let image = ImageArgs {
         signing_key: image.signing_key.as_ref().map(absolute).transpose()?,
         signature: image.signature.as_ref().map(absolute).transpose()?,
         images: image.images.iter().filter(is_for_board).map(absolute).collect::<Result<_>>()?,
@@ -224,7 +224,7 @@ mod tests {
             os_release: BTreeMap::new(),
         };
         let origins = [origin(Board::Amd64, "/i/b.gz"), origin(Board::Arm64, "/i/a.gz")];
-        let flags = |images: &[&str]| ImageFlags {
+        let flags = |images: &[&str]| ImageArgs {
             images: images.iter().map(PathBuf::from).collect(),
             offline: true,
             ..Default::default()

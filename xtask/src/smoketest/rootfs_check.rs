@@ -7,9 +7,9 @@ use super::checks::{self, Checks};
 use crate::context::Context;
 use crate::smoketest::rootfs::compare;
 use coreos_types::error::Result;
-use manifest::suggestion::Remedy;
+use manifest::suggestion::Suggestion;
 use usr::path::UsrPath;
-use usr::tree::{End, Kind};
+use usr::tree::{NodeKind, Target};
 
 /// Checks it: what is listed and missing, what is there unlisted, links that lead nowhere, and every byte.
 pub(super) fn check(context: &Context<'_>, subject: &Subject, checks: &mut Checks<'_>) -> Result<()> {
@@ -81,19 +81,19 @@ fn dangling(
     checks: &Checks<'_>,
 ) -> Vec<(String, String)> {
     let tree = &subject.rootfs.tree;
-    let links = tree.iter().filter(|(_, node)| matches!(node.kind, Kind::Symlink(_)));
+    let links = tree.iter().filter(|(_, node)| matches!(node.kind, NodeKind::Symlink(_)));
     links
         .filter_map(|(path, _)| {
             let lost = match tree.resolve(path).end {
-                End::Missing(lost) => lost.to_string(),
-                End::Loop => "itself".to_owned(),
+                Target::Missing(lost) => lost.to_string(),
+                Target::TooManySymlinks => "itself".to_owned(),
                 _ => return None,
             };
             let home = || checks::home_of(context, subject.rootfs.board, &subject.flavor, &lost);
             let file = listed.get(path).cloned().unwrap_or_else(home);
             let message =
                 format!("it leads to {lost}, which is not in the root filesystem: {file} lacks that line");
-            Some((path.to_string(), format!("{message}\n{}", checks.hint(&Remedy::Mend))))
+            Some((path.to_string(), format!("{message}\n{}", checks.hint(&Suggestion::Mend))))
         })
         .collect()
 }

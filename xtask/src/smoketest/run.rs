@@ -8,11 +8,11 @@ use super::checks::{self, Checks};
 use crate::cli::Smoketest;
 use crate::context::Context;
 use crate::smoketest::boot::rkt::{GUIDES_APP, RktRun};
-use crate::smoketest::boot::{Boot, Verdict, diagnosis::Lack, nspawn, rkt, vm};
+use crate::smoketest::boot::{Boot, Verdict, diagnosis::MissingItem, nspawn, rkt, vm};
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::release::SystemdVersion;
-use manifest::suggestion::Remedy;
-use usr::ldso::{BrokenWay, Unreached};
+use manifest::suggestion::Suggestion;
+use usr::ldso::{MissingSymlink, UnreachableLibrary};
 
 /// Runs every root filesystem of this machine's board.
 ///
@@ -93,7 +93,7 @@ fn systemd(subject: &Subject) -> Option<SystemdVersion> {
 }
 
 /// The manifest that lacks it.
-fn home(context: &Context<'_>, subject: &Subject, lack: &Lack) -> String {
+fn home(context: &Context<'_>, subject: &Subject, lack: &MissingItem) -> String {
     let (board, flavor) = (subject.rootfs.board, &subject.flavor);
     match &lack.there {
         Some(there) => checks::home_beside(context, board, flavor, there.file.as_str()),
@@ -101,14 +101,14 @@ fn home(context: &Context<'_>, subject: &Subject, lack: &Lack) -> String {
     }
 }
 
-fn lacking(context: &Context<'_>, subject: &Subject, lack: &Lack, checks: &Checks<'_>) -> String {
-    let Lack { what, why, there } = lack;
+fn lacking(context: &Context<'_>, subject: &Subject, lack: &MissingItem, checks: &Checks<'_>) -> String {
+    let MissingItem { what, why, there } = lack;
     if let Some(there) = there {
         return unreached(context, subject, lack, there, checks);
     }
     let file = home(context, subject, lack);
     let is_needed = what.contains(".so") || !what.contains('/');
-    let remedy = if is_needed { Remedy::Mend } else { Remedy::add(&file, [what]) };
+    let remedy = if is_needed { Suggestion::Mend } else { Suggestion::add(&file, [what]) };
     format!("{what} is missing ({why}): {file} lacks it\n{}\n", checks.hint(&remedy))
 }
 
@@ -116,16 +116,16 @@ fn lacking(context: &Context<'_>, subject: &Subject, lack: &Lack, checks: &Check
 fn unreached(
     context: &Context<'_>,
     subject: &Subject,
-    lack: &Lack,
-    Unreached { file, way }: &Unreached,
+    lack: &MissingItem,
+    UnreachableLibrary { file, way }: &UnreachableLibrary,
     checks: &Checks<'_>,
 ) -> String {
-    let Lack { what, why, .. } = lack;
-    let Some(BrokenWay { directory, link }) = way else {
+    let MissingItem { what, why, .. } = lack;
+    let Some(MissingSymlink { directory, link }) = way else {
         return format!("{what} was not found ({why}), and it is there: {file}\n");
     };
     let home = home(context, subject, lack);
-    let hint = checks.hint(&Remedy::add(&home, [link.as_str()]));
+    let hint = checks.hint(&Suggestion::add(&home, [link.as_str()]));
     format!(
         "{what} was not found ({why}): it is {file}, and {directory} leads there through {link} only: {home} lacks \
          that\n{hint}\n"

@@ -1,11 +1,11 @@
 //! What a tone looks like: ANSI "select graphic rendition" (ECMA-48 8.3.117), the eight basic colours only.
 
-use crate::report::styled_text::{Styled, Tone};
+use crate::report::styled_text::{Style, StyledText};
 
 const RESET: &str = "\x1b[0m";
 
 /// The text with colours, or as it is.
-pub(super) fn paint(text: &Styled, colored: bool) -> String {
+pub(super) fn paint(text: &StyledText, colored: bool) -> String {
     if !colored {
         return text.to_string();
     }
@@ -23,18 +23,18 @@ pub(super) fn paint(text: &Styled, colored: bool) -> String {
     out
 }
 
-fn code(tone: Tone) -> Option<&'static str> {
+fn code(tone: Style) -> Option<&'static str> {
     match tone {
-        Tone::Plain => None,
-        Tone::Strong => Some("\x1b[1m"),
-        Tone::Faint => Some("\x1b[2m"),
-        Tone::Removed => Some("\x1b[31m"),
-        Tone::Added => Some("\x1b[32m"),
-        Tone::Hunk => Some("\x1b[36m"),
-        Tone::Good => Some("\x1b[1;32m"),
-        Tone::Error => Some("\x1b[1;31m"),
-        Tone::Warning => Some("\x1b[1;33m"),
-        Tone::Advice => Some("\x1b[1;36m"),
+        Style::Plain => None,
+        Style::Strong => Some("\x1b[1m"),
+        Style::Faint => Some("\x1b[2m"),
+        Style::Removed => Some("\x1b[31m"),
+        Style::Added => Some("\x1b[32m"),
+        Style::Hunk => Some("\x1b[36m"),
+        Style::Good => Some("\x1b[1;32m"),
+        Style::Error => Some("\x1b[1;31m"),
+        Style::Warning => Some("\x1b[1;33m"),
+        Style::Advice => Some("\x1b[1;36m"),
     }
 }
 
@@ -44,8 +44,8 @@ mod tests {
 
     #[test]
     fn only_pieces_that_mean_something_are_painted() {
-        let mut text = Styled::of(Tone::Added, "+lib64/libpam.so.0");
-        text.line(Tone::Plain, " plain");
+        let mut text = StyledText::of(Style::Added, "+lib64/libpam.so.0");
+        text.line(Style::Plain, " plain");
         assert_eq!(paint(&text, true), "\x1b[32m+lib64/libpam.so.0\x1b[0m plain\n");
         assert_eq!(paint(&text, false), "+lib64/libpam.so.0 plain\n");
     }

@@ -3,8 +3,8 @@
 //! Standard output carries the result of a command, standard error everything said on the way. Colour and bars
 //! are for terminals; `NO_COLOR`, `CI` and `TERM=dumb` turn them off (<https://no-color.org>).
 
-mod progress;
 mod ansi;
+mod progress;
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -13,7 +13,7 @@ use std::time::Instant;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 
 pub use self::progress::{Progress, Silent};
-use crate::report::styled_text::{Styled, Tone};
+use crate::report::styled_text::{Style, StyledText};
 use crate::report::{Format, Report, github, json, text};
 use crate::signals;
 use coreos_types::error::{Error, Result, ResultExt};
@@ -58,7 +58,7 @@ pub enum ColorChoice {
 
 /// What the outside says about who reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Surroundings {
+struct ReplacementContext {
     stdout_terminal: bool,
     stderr_terminal: bool,
     /// `NO_COLOR` is set and not empty.
@@ -67,10 +67,10 @@ struct Surroundings {
     plain: bool,
 }
 
-impl Surroundings {
-    fn read() -> Surroundings {
+impl ReplacementContext {
+    fn read() -> ReplacementContext {
         let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-        Surroundings {
+        ReplacementContext {
             stdout_terminal: io::stdout().is_terminal(),
             stderr_terminal: io::stderr().is_terminal(),
             no_color: set("NO_COLOR").is_some(),
@@ -104,10 +104,10 @@ pub struct Term {
 impl Term {
     /// A terminal as the flags and the environment want it.
     pub fn new(format: Format, color: ColorChoice, verbosity: Verbosity) -> Term {
-        Term::within(Surroundings::read(), format, color, verbosity)
+        Term::within(ReplacementContext::read(), format, color, verbosity)
     }
 
-    fn within(around: Surroundings, format: Format, color: ColorChoice, verbosity: Verbosity) -> Term {
+    fn within(around: ReplacementContext, format: Format, color: ColorChoice, verbosity: Verbosity) -> Term {
         let bars = around.stderr_terminal && !around.plain && verbosity != Verbosity::Quiet;
         Term {
             format,
@@ -132,27 +132,27 @@ impl Term {
     /// A line that stays: `verified  CoreOS Buildbot …`. `word` is one verb, the result of the stage.
     pub fn stage(&self, word: &str, what: impl fmt::Display) {
         if self.verbosity > Verbosity::Quiet {
-            self.say(Tone::Good, word, &what);
+            self.say(Style::Good, word, &what);
         }
     }
 
     /// Like [`Term::stage`], under `-v` only.
     pub fn detail(&self, word: &str, what: impl fmt::Display) {
         if self.is_verbose() {
-            self.say(Tone::Faint, word, &what);
+            self.say(Style::Faint, word, &what);
         }
     }
 
     /// Like [`Term::detail`], under `-vv` only.
     pub fn trace(&self, word: &str, what: impl fmt::Display) {
         if self.verbosity == Verbosity::Everything {
-            self.say(Tone::Faint, word, &what);
+            self.say(Style::Faint, word, &what);
         }
     }
 
     /// Something that does not stop the work and that a person should know, whatever the verbosity.
     pub fn warn(&self, what: impl fmt::Display) {
-        self.say(Tone::Warning, "warning", &what);
+        self.say(Style::Warning, "warning", &what);
     }
 
     /// Starts to show how far a long step is. `label` is one verb, `fetching`; `total` is in bytes, where known.
@@ -198,7 +198,7 @@ impl Term {
     ///
     /// # Errors
     /// As [`Term::tell`].
-    pub fn result(&self, text: &Styled) -> Result<()> {
+    pub fn result(&self, text: &StyledText) -> Result<()> {
         print(&ansi::paint(text, self.color_stdout))
     }
 
@@ -207,17 +207,17 @@ impl Term {
         self.diagnose(&text::fault(fault));
     }
 
-    fn say(&self, tone: Tone, word: &str, what: &dyn fmt::Display) {
-        let mut line = Styled::of(tone, format!("{word:<9}"));
-        line.push(Tone::Plain, format!(" {what}"));
+    fn say(&self, tone: Style, word: &str, what: &dyn fmt::Display) {
+        let mut line = StyledText::of(tone, format!("{word:<9}"));
+        line.push(Style::Plain, format!(" {what}"));
         if self.is_verbose() {
-            line.push(Tone::Faint, format!("  [{:.3} s]", self.started.elapsed().as_secs_f64()));
+            line.push(Style::Faint, format!("  [{:.3} s]", self.started.elapsed().as_secs_f64()));
         }
-        line.line(Tone::Plain, "");
+        line.line(Style::Plain, "");
         self.diagnose(&line);
     }
 
-    fn diagnose(&self, text: &Styled) {
+    fn diagnose(&self, text: &StyledText) {
         let painted = ansi::paint(text, self.color_stderr);
         match &self.bars {
             Some(bars) => bars.suspend(|| progress::to_stderr(&painted)),
@@ -253,11 +253,14 @@ mod tests {
 
     #[test]
     fn colour_follows_choice_then_environment_then_terminal() {
-        let terminal =
-            Surroundings { stdout_terminal: true, stderr_terminal: true, ..Surroundings::default() };
-        let pipe = Surroundings::default();
-        let no_color = Surroundings { no_color: true, ..terminal };
-        let plain = Surroundings { plain: true, ..terminal };
+        let terminal = ReplacementContext {
+            stdout_terminal: true,
+            stderr_terminal: true,
+            ..ReplacementContext::default()
+        };
+        let pipe = ReplacementContext::default();
+        let no_color = ReplacementContext { no_color: true, ..terminal };
+        let plain = ReplacementContext { plain: true, ..terminal };
         for (around, choice, colored) in [
             (terminal, ColorChoice::Auto, true),
             (pipe, ColorChoice::Auto, false),
@@ -274,21 +277,24 @@ mod tests {
 
     #[test]
     fn a_document_has_no_colour_even_on_a_terminal() {
-        let terminal =
-            Surroundings { stdout_terminal: true, stderr_terminal: true, ..Surroundings::default() };
+        let terminal = ReplacementContext {
+            stdout_terminal: true,
+            stderr_terminal: true,
+            ..ReplacementContext::default()
+        };
         let term = Term::within(terminal, Format::Json, ColorChoice::Always, Verbosity::Normal);
         assert!(!term.color_stdout && term.color_stderr);
     }
 
     #[test]
     fn bars_are_for_terminals() {
-        let terminal = Surroundings { stderr_terminal: true, ..Surroundings::default() };
+        let terminal = ReplacementContext { stderr_terminal: true, ..ReplacementContext::default() };
         let bars = |around, verbosity| {
             Term::within(around, Format::Text, ColorChoice::Auto, verbosity).bars.is_some()
         };
         assert!(bars(terminal, Verbosity::Normal));
         assert!(!bars(terminal, Verbosity::Quiet));
-        assert!(!bars(Surroundings { plain: true, ..terminal }, Verbosity::Normal));
-        assert!(!bars(Surroundings::default(), Verbosity::Verbose));
+        assert!(!bars(ReplacementContext { plain: true, ..terminal }, Verbosity::Normal));
+        assert!(!bars(ReplacementContext::default(), Verbosity::Verbose));
     }
 }

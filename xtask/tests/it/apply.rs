@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use manifest::plan::file_edits::EditPlan;
 use manifest::plan::sources::{COMMON_MK, Stage1Sources};
-use xtask::repo::Tree;
+use xtask::repo::Repo;
 
 use crate::e2e::end_to_end;
 
@@ -88,8 +88,8 @@ impl Fixture {
     }
 }
 
-fn tree(root: &Path) -> Tree {
-    Tree::find(Some(root), Path::new("/")).unwrap()
+fn tree(root: &Path) -> Repo {
+    Repo::find(Some(root), Path::new("/")).unwrap()
 }
 
 /// The plan that changes every file of the tree.

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use coreos_types::release::{Board, Flavor};
 use manifest::finding::Finding;
-use manifest::mend::Reach;
-use manifest::plan::bump::{Bump, Request, bump, relocated};
+use manifest::mend::FixOptions;
+use manifest::plan::bump::{BumpOptions, BumpPlan, bump, relocated};
 use manifest::plan::file_edits::EditPlan;
 use manifest::plan::sources::{COMMON_MK, Stage1Sources};
-use manifest::selection::Listing;
-use release_fixture::image::Image;
+use manifest::selection::ManifestRef;
+use release_fixture::image::ImageSpec;
 use usr::elf::DlopenPriority;
 use xtask::demo::example;
 
@@ -19,9 +19,9 @@ pub(crate) const SYSTEMD: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/sy
 pub(crate) fn sources() -> Stage1Sources {
     let mut sources = Stage1Sources::default();
     let mut list = |path: &str, real: &str| {
-        let flavor = Flavor::of_directory(path.split('/').nth(1).unwrap()).unwrap();
+        let flavor = Flavor::from_dir_name(path.split('/').nth(1).unwrap()).unwrap();
         let (listed_as, file) = (path.to_owned(), real.to_owned());
-        sources.listings.push(Listing { board: Board::Amd64, flavor, listed_as, file });
+        sources.listings.push(ManifestRef { board: Board::Amd64, flavor, listed_as, file });
     };
     for (path, _) in example::FILES.iter().filter(|(path, _)| *path != COMMON_MK) {
         list(path, path);
@@ -38,13 +38,17 @@ pub(crate) fn sources() -> Stage1Sources {
     sources
 }
 
-fn planned(sources: &Stage1Sources, image: &Image) -> Bump {
-    let request = Request {
+fn planned(sources: &Stage1Sources, image: &ImageSpec) -> BumpPlan {
+    let request = BumpOptions {
         release: image.release().clone(),
         channel: None,
         brand: None,
         systemd: None,
-        reach: Reach { dlopen: Some(DlopenPriority::Required), drop_missing: false, by_names_only: false },
+        reach: FixOptions {
+            dlopen: Some(DlopenPriority::Required),
+            drop_missing: false,
+            by_names_only: false,
+        },
     };
     let tree = image.tree();
     bump(sources, &request, &BTreeMap::from([(Board::Amd64, &tree)])).unwrap()
@@ -170,12 +174,16 @@ fn drop_missing_leaves_what_has_several_successors() {
     let image = example::image_before().unwrap();
     let image = image.text("lib64/a/twin", "a").text("lib64/b/twin", "b");
     let tree = image.tree();
-    let request = Request {
+    let request = BumpOptions {
         release: image.release().clone(),
         channel: None,
         brand: None,
         systemd: None,
-        reach: Reach { dlopen: Some(DlopenPriority::Required), drop_missing: true, by_names_only: false },
+        reach: FixOptions {
+            dlopen: Some(DlopenPriority::Required),
+            drop_missing: true,
+            by_names_only: false,
+        },
     };
     let bump = bump(&sources, &request, &BTreeMap::from([(Board::Amd64, &tree)])).unwrap();
     let left: Vec<(&str, usize)> =

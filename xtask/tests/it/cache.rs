@@ -11,11 +11,11 @@ use std::time::{Duration, SystemTime};
 
 use coreos_types::error::{ErrorKind, Result};
 use coreos_types::release::Brand;
-use release_fixture::certificate::Certificate;
-use release_fixture::server::Trouble;
-use usr::file_info::Facts;
+use release_fixture::certificate::TestCertificate;
+use release_fixture::server::Misbehavior;
+use usr::file_info::FileInfo;
 use usr::path::UsrPath;
-use xtask::cache::Image;
+use xtask::cache::ImageHandle;
 
 use self::site::{Site, any, beside, settle};
 
@@ -49,7 +49,7 @@ fn holds_an_image(site: &Site) -> bool {
     files(&site.shelf()).iter().any(|path| path.ends_with(".cpio.gz"))
 }
 
-fn refused(image: Result<Image>) -> String {
+fn refused(image: Result<ImageHandle>) -> String {
     let fault = image.map(|_| ()).unwrap_err();
     assert_eq!(fault.kind, ErrorKind::Refused, "{fault}");
     fault.to_string()
@@ -61,9 +61,9 @@ fn a_release_is_downloaded_once() {
     let road = site.road();
     let mut first = road.release(&site.wanted(), &any).unwrap().unwrap();
     assert_eq!(first.origin().signer.as_ref().unwrap().primary, site.certificate.fingerprint());
-    assert_eq!(first.tree().facts("bin/bash"), Some(&Facts::Unread));
+    assert_eq!(first.tree().facts("bin/bash"), Some(&FileInfo::Unread));
     first.read_facts(&road, &bash()).unwrap();
-    assert!(matches!(first.tree().facts("bin/bash"), Some(Facts::Elf(_))));
+    assert!(matches!(first.tree().facts("bin/bash"), Some(FileInfo::Elf(_))));
     let (origin, tree) = first.finish(&road).unwrap();
     let requests = site.server.requests().len();
 
@@ -85,14 +85,17 @@ fn what_was_not_read_before_is_read_from_the_image_again() {
     first.read_facts(&road, &bash()).unwrap();
     first.finish(&road).unwrap();
     let mut second = road.local(&image, None, false).unwrap();
-    assert!(matches!(second.tree().facts("bin/bash"), Some(Facts::Elf(_))));
+    assert!(matches!(second.tree().facts("bin/bash"), Some(FileInfo::Elf(_))));
     let more = [UsrPath::new("lib64/systemd/systemd").unwrap()];
     second.read_facts(&road, &more).unwrap();
-    assert!(matches!(second.tree().facts("bin/bash"), Some(Facts::Elf(_))), "what was known is known still");
-    assert!(matches!(second.tree().facts(more[0].as_str()), Some(Facts::Elf(_))));
+    assert!(
+        matches!(second.tree().facts("bin/bash"), Some(FileInfo::Elf(_))),
+        "what was known is known still"
+    );
+    assert!(matches!(second.tree().facts(more[0].as_str()), Some(FileInfo::Elf(_))));
     second.finish(&road).unwrap();
     let third = road.local(&image, None, false).unwrap();
-    assert!(matches!(third.tree().facts(more[0].as_str()), Some(Facts::Elf(_))));
+    assert!(matches!(third.tree().facts(more[0].as_str()), Some(FileInfo::Elf(_))));
 }
 
 #[test]
@@ -108,7 +111,7 @@ fn a_kept_tree_counts_for_the_same_file_alone() {
     };
     let is_kept = || {
         let again = road.local(&image, None, false).unwrap();
-        again.tree().facts("bin/bash") != Some(&Facts::Unread)
+        again.tree().facts("bin/bash") != Some(&FileInfo::Unread)
     };
     keep();
     assert!(is_kept());
@@ -144,7 +147,7 @@ fn trust_is_judged_on_each_run() {
     road.local(&image, None, false).unwrap().finish(&road).unwrap();
     assert!(road.local(&image, None, false).is_ok());
 
-    let stranger = Certificate::throwaway(8).unwrap();
+    let stranger = TestCertificate::throwaway(8).unwrap();
     fs::write(site.home.path().join("stranger.asc"), stranger.armored().unwrap()).unwrap();
     assert!(
         refused(site.road_with(false, "stranger.asc").local(&image, None, false)).contains("unknown-key")
@@ -180,8 +183,8 @@ fn unsigned_serves_unsigned_alone() {
 fn a_download_that_broke_off_goes_on_in_the_next_run() {
     let site = Site::new();
     let road = site.road();
-    site.server.trouble(IMAGE, 1, Trouble::CutAfter(5000));
-    site.server.trouble(IMAGE, 3, Trouble::Status(503, None));
+    site.server.trouble(IMAGE, 1, Misbehavior::CutAfter(5000));
+    site.server.trouble(IMAGE, 3, Misbehavior::Status(503, None));
     let fault = road.release(&site.wanted(), &any).map(|_| ()).unwrap_err();
     assert_eq!(fault.kind, ErrorKind::Failed, "{fault}");
     assert!(fault.to_string().contains("503"), "{fault}");
@@ -201,8 +204,8 @@ fn a_download_that_broke_off_goes_on_in_the_next_run() {
 fn a_resumed_download_with_a_bad_signature_starts_once_from_zero() {
     let site = Site::new();
     let road = site.road();
-    site.server.trouble(IMAGE, 1, Trouble::CutAfter(5000));
-    site.server.trouble(IMAGE, 3, Trouble::Status(503, None));
+    site.server.trouble(IMAGE, 1, Misbehavior::CutAfter(5000));
+    site.server.trouble(IMAGE, 3, Misbehavior::Status(503, None));
     assert!(road.release(&site.wanted(), &any).is_err());
     let partial = site.shelf().join("coreos_production_pxe_image.cpio.gz.partial");
     let mut bytes = fs::read(&partial).unwrap();
@@ -217,9 +220,9 @@ fn a_resumed_download_with_a_bad_signature_starts_once_from_zero() {
 fn an_image_that_changes_under_way_is_begun_anew() {
     let site = Site::new();
     let whole = { fs::read(site.fetch()).unwrap() };
-    for trouble in [Trouble::IgnoreRange, Trouble::WrongRange(3), Trouble::ChangeEntity(whole)] {
+    for trouble in [Misbehavior::IgnoreRange, Misbehavior::WrongRange(3), Misbehavior::ChangeEntity(whole)] {
         let site = Site::new();
-        site.server.trouble(IMAGE, 1, Trouble::CutAfter(5000));
+        site.server.trouble(IMAGE, 1, Misbehavior::CutAfter(5000));
         site.server.trouble(IMAGE, 1, trouble.clone());
         assert!(site.road().release(&site.wanted(), &any).is_ok_and(|image| image.is_some()), "{trouble:?}");
     }
@@ -241,7 +244,7 @@ fn what_is_refused_leaves_nothing_behind() {
     assert!(files(&site.cache().join("trees")).is_empty());
 
     let before = site.downloads();
-    let stranger = Certificate::throwaway(8).unwrap();
+    let stranger = TestCertificate::throwaway(8).unwrap();
     site.server.put(&format!("{IMAGE}.sig"), stranger.sign(b"").unwrap());
     assert!(refused(road.release(&site.wanted(), &any).map(Option::unwrap)).contains("unknown-key"));
     assert_eq!(site.downloads(), before, "a verdict that stands needs no download");

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use coreos_types::release::{Board, Brand};
-use release_fixture::certificate::Certificate;
-use release_fixture::image::Image;
+use release_fixture::certificate::TestCertificate;
+use release_fixture::image::ImageSpec;
 use release_fixture::release::{Site, publish};
 use release_fixture::server::Server;
 use serde_json::Value;
@@ -23,16 +23,16 @@ const COMMON_MK: &str = "stage1/usr_from_coreos/coreos-common.mk";
 /// A tree that pins alpha by plain http, a server for each channel, and an empty cache.
 struct Scene {
     home: TempDir,
-    certificate: Certificate,
+    certificate: TestCertificate,
     proxy: Proxy,
 }
 
 impl Scene {
-    fn new(channels: &[(&str, &[Image])]) -> Scene {
+    fn new(channels: &[(&str, &[ImageSpec])]) -> Scene {
         let home = TempDir::new().unwrap();
-        let certificate = Certificate::throwaway(7).unwrap();
+        let certificate = TestCertificate::throwaway(7).unwrap();
         fs::write(home.path().join("key.asc"), certificate.armored().unwrap()).unwrap();
-        let server = |images: &[Image]| {
+        let server = |images: &[ImageSpec]| {
             let mut site = Site::new();
             images.iter().for_each(|image| publish(&mut site, image, &certificate).unwrap());
             Server::start(site).unwrap()
@@ -104,14 +104,14 @@ impl Scene {
     }
 }
 
-fn after() -> Image {
+fn after() -> ImageSpec {
     example::image_after().unwrap()
 }
 
 /// As much of an image as tells what it is.
-fn for_arm64() -> Image {
+fn for_arm64() -> ImageSpec {
     let release = example::AFTER.0.parse().unwrap();
-    Image::new(Brand::CoreOs, Board::Arm64, &release, example::AFTER.1).program("bin/bash", &[])
+    ImageSpec::new(Brand::CoreOs, Board::Arm64, &release, example::AFTER.1).program("bin/bash", &[])
 }
 
 fn message(document: &Value) -> String {

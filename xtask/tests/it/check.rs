@@ -8,28 +8,28 @@ use std::collections::BTreeMap;
 use coreos_types::release::{Board, Brand, Channel, SystemdVersion};
 use expect_test::{Expect, expect};
 use manifest::finding::Finding;
-use manifest::mend::Reach;
-use manifest::plan::bump::{Request, bump, verify};
+use manifest::mend::FixOptions;
+use manifest::plan::bump::{BumpOptions, bump, verify};
 use manifest::plan::common_mk::CommonMk;
 use release_fixture::elf::ElfStub;
-use release_fixture::image::Image;
+use release_fixture::image::ImageSpec;
 use usr::elf::DlopenPriority;
 use xtask::demo::example;
-use xtask::report::invocation::Again;
+use xtask::report::invocation::Invocation;
 
 use crate::bump::{SYSTEMD, sources};
 
 const JOURNALD: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/journald.manifest";
 
 /// The guide's tree without the lines `left_out`, against its image after `change`.
-fn finds(left_out: &[&str], change: impl FnOnce(Image) -> Image, expected: &Expect) {
+fn finds(left_out: &[&str], change: impl FnOnce(ImageSpec) -> ImageSpec, expected: &Expect) {
     finds_at(Some(DlopenPriority::Required), left_out, change, expected);
 }
 
 fn finds_at(
     level: Option<DlopenPriority>,
     left_out: &[&str],
-    change: impl FnOnce(Image) -> Image,
+    change: impl FnOnce(ImageSpec) -> ImageSpec,
     expected: &Expect,
 ) {
     let told: String = findings(level, left_out, change)
@@ -45,7 +45,7 @@ fn finds_at(
 fn findings(
     level: Option<DlopenPriority>,
     left_out: &[&str],
-    change: impl FnOnce(Image) -> Image,
+    change: impl FnOnce(ImageSpec) -> ImageSpec,
 ) -> Vec<Finding> {
     let mut sources = sources();
     for bytes in sources.manifests.values_mut() {
@@ -61,9 +61,9 @@ fn findings(
 }
 
 /// The release that the tree pins, found on a channel.
-fn request(dlopen: Option<DlopenPriority>, channel: Option<Channel>) -> Request {
-    let reach = Reach { dlopen, drop_missing: false, by_names_only: false };
-    Request { release: example::BEFORE.0.parse().unwrap(), channel, brand: None, systemd: None, reach }
+fn request(dlopen: Option<DlopenPriority>, channel: Option<Channel>) -> BumpOptions {
+    let reach = FixOptions { dlopen, drop_missing: false, by_names_only: false };
+    BumpOptions { release: example::BEFORE.0.parse().unwrap(), channel, brand: None, systemd: None, reach }
 }
 
 /// What `--fix` would edit in coreos-common.mk, the check tells.
@@ -82,12 +82,12 @@ fn pins_that_the_images_belie() {
         let mut pins = CommonMk::parse(&sources.common_mk).unwrap();
         pins.set_systemd(pinned).unwrap();
         sources.common_mk = pins.as_bytes().to_vec();
-        let asked = Request { brand, ..request(None, channel) };
+        let asked = BumpOptions { brand, ..request(None, channel) };
         let (findings, _) = verify(&sources, &asked, &trees).unwrap();
         told += &format!("{} finding\n", findings.len());
         for f in findings {
             told += &format!("{}:{} {} {}\n", f.file, f.line.unwrap(), f.severity.id(), f.path);
-            told += &format!("  {}\n  {}\n", f.message, Again::default().hint(&f.remedy));
+            told += &format!("  {}\n  {}\n", f.message, Invocation::default().hint(&f.remedy));
         }
         let fixed = bump(&sources, &asked, &trees).unwrap();
         assert_eq!(verify(&fixed.after, &asked, &trees).unwrap().0, []);
@@ -183,7 +183,8 @@ fn journalds_unit_is_left_out() {
 #[test]
 fn a_listed_link_whose_target_is_not_listed() {
     let udevd = "lib64/systemd/systemd-udevd";
-    let change = |image: Image| image.link(udevd, "../../bin/udevadm").program("bin/udevadm", &["libc.so.6"]);
+    let change =
+        |image: ImageSpec| image.link(udevd, "../../bin/udevadm").program("bin/udevadm", &["libc.so.6"]);
     finds(
         &[],
         change,
@@ -195,7 +196,7 @@ fn a_listed_link_whose_target_is_not_listed() {
 
 #[test]
 fn the_link_of_a_directory_is_left_out() {
-    let interp = |image: Image| {
+    let interp = |image: ImageSpec| {
         image.elf(
             "bin/mount",
             ElfStub::program(Board::Amd64).interp("/lib/ld-linux-x86-64.so.2").needs(["libc.so.6"]),
@@ -212,7 +213,7 @@ fn the_link_of_a_directory_is_left_out() {
 
 #[test]
 fn a_symbol_version_that_the_library_does_not_define() {
-    let change = |image: Image| {
+    let change = |image: ImageSpec| {
         let libz = ElfStub::library(Board::Amd64, "libz.so.1").defines(["ZLIB_1.2.0"]).needs(["libc.so.6"]);
         let program =
             ElfStub::program(Board::Amd64).needs(["libz.so.1"]).needs_version("libz.so.1", "ZLIB_1.2.9");
@@ -229,7 +230,8 @@ fn a_symbol_version_that_the_library_does_not_define() {
 
 #[test]
 fn a_file_for_another_machine() {
-    let change = |image: Image| image.elf("bin/mount", ElfStub::program(Board::Arm64).needs(["libc.so.6"]));
+    let change =
+        |image: ImageSpec| image.elf("bin/mount", ElfStub::program(Board::Arm64).needs(["libc.so.6"]));
     finds(
         &[],
         change,
@@ -242,7 +244,7 @@ fn a_file_for_another_machine() {
 #[test]
 fn a_library_loaded_by_name_counts_by_its_priority() {
     let change = |priority| {
-        move |image: Image| {
+        move |image: ImageSpec| {
             let nspawn = ElfStub::program(Board::Amd64).needs(["libc.so.6"]);
             image.elf("bin/systemd-nspawn", nspawn.dlopens("libtss2.so.0", "tpm", priority)).library(
                 "lib64/libtss2.so.0",
@@ -292,7 +294,7 @@ fn a_library_that_nothing_shows_is_advice() {
 #[test]
 fn a_unit_whose_program_is_not_listed() {
     let unit = "lib64/systemd/system/syslog.socket";
-    let change = |image: Image| {
+    let change = |image: ImageSpec| {
         image.text(unit, "[Service]\nExecStart=/usr/bin/logger -x\n").program("bin/logger", &["libc.so.6"])
     };
     finds(
@@ -307,8 +309,9 @@ fn a_unit_whose_program_is_not_listed() {
 
 #[test]
 fn a_script_whose_interpreter_is_not_listed() {
-    let change =
-        |image: Image| image.text("bin/mount", "#!/usr/bin/perl -w\n").program("bin/perl", &["libc.so.6"]);
+    let change = |image: ImageSpec| {
+        image.text("bin/mount", "#!/usr/bin/perl -w\n").program("bin/perl", &["libc.so.6"])
+    };
     finds(
         &[],
         change,
@@ -321,7 +324,7 @@ fn a_script_whose_interpreter_is_not_listed() {
 
 #[test]
 fn a_library_that_is_no_elf_file() {
-    let change = |image: Image| image.text("lib64/libmount.so.1.1.0", "garbage");
+    let change = |image: ImageSpec| image.text("lib64/libmount.so.1.1.0", "garbage");
     finds(
         &[],
         change,

@@ -1,19 +1,19 @@
 //! The release factory makes what it describes.
 
 use coreos_types::release::{Board, Brand};
-use pxe_image::{Scratch, Unsigned, VerifiedImage};
-use release_fixture::certificate::{Certificate, Dates, MADE_AT};
+use pxe_image::{UnlinkedTempDir, Unsigned, VerifiedImage};
+use release_fixture::certificate::{Dates, MADE_AT, TestCertificate};
 use release_fixture::elf::ElfStub;
-use release_fixture::image::Image;
+use release_fixture::image::ImageSpec;
 use release_fixture::pack;
 use release_fixture::release::{Site, publish};
 use usr::elf::{self, DlopenPriority};
-use usr::file_info::Facts;
+use usr::file_info::FileInfo;
 use usr::identity::{self, Identity};
 use usr::path::UsrPath;
 
-fn image(brand: Brand, board: Board) -> Image {
-    let image = Image::new(brand, board, &"1032.0.0".parse().unwrap(), "229");
+fn image(brand: Brand, board: Board) -> ImageSpec {
+    let image = ImageSpec::new(brand, board, &"1032.0.0".parse().unwrap(), "229");
     let lib = image.lib();
     image
         .program(&format!("{lib}/systemd/systemd"), &["libc.so.6"])
@@ -29,7 +29,7 @@ fn a_stub_reads_as_it_was_described() {
         ElfStub::program(Board::Amd64)
             .needs(["libc.so.6", "libz.so.1"])
             .runpath("/usr/lib64/systemd:$ORIGIN"),
-        ElfStub::program(Board::Arm64).needs(["libc.so.6"]).rpath("/usr/lib64").no_default_dirs(),
+        ElfStub::program(Board::Arm64).needs(["libc.so.6"]).rpath("/usr/lib64").nodeflib(),
         ElfStub::static_program(Board::Arm64),
         ElfStub::library(Board::Amd64, "libx.so.1").for_32_bit(3).defines(["X_1"]).needs(["libc.so.6"]),
         ElfStub::library(Board::Amd64, "libsystemd-shared-257.so")
@@ -52,13 +52,13 @@ fn an_image_knows_what_it_is_on_every_brand_and_board() {
         assert_eq!((identity.brand, identity.board), (Some(brand), Some(board)));
         assert_eq!(identity.release.unwrap().as_str(), "1032.0.0");
         assert_eq!(identity::systemd_version(&tree).unwrap().to_string(), "v229");
-        assert_eq!(tree.facts("bin/script"), Some(&Facts::Script("/bin/sh".into())));
+        assert_eq!(tree.facts("bin/script"), Some(&FileInfo::Script("/bin/sh".into())));
     }
 }
 
 #[test]
 fn a_site_has_every_file_with_its_signature_and_always_the_same_bytes() {
-    let certificate = Certificate::throwaway(1).unwrap();
+    let certificate = TestCertificate::throwaway(1).unwrap();
     let site = || {
         let mut site = Site::new();
         publish(&mut site, &image(Brand::CoreOs, Board::Amd64), &certificate).unwrap();
@@ -89,7 +89,7 @@ fn the_packed_image_reads_as_its_description() {
     for board in Board::ALL {
         let image = image(Brand::CoreOs, board).program("lib64/systemd/systemd-logind", &["libz.so.1"]);
         let packed = pack::pxe_image(&image).unwrap();
-        let scratch = Scratch::in_folder(folder.path());
+        let scratch = UnlinkedTempDir::in_folder(folder.path());
         let proved = VerifiedImage::prove("here", packed.as_slice(), None, Unsigned, &scratch).unwrap();
         let mut read = proved.open().unwrap();
         let files: Vec<UsrPath> = read.tree().iter().map(|(path, _)| path.clone()).collect();
@@ -100,10 +100,10 @@ fn the_packed_image_reads_as_its_description() {
 
 #[test]
 fn certificates_of_different_seeds_and_dates_differ() {
-    let one = Certificate::throwaway(1).unwrap();
-    let other = Certificate::throwaway(2).unwrap();
+    let one = TestCertificate::throwaway(1).unwrap();
+    let other = TestCertificate::throwaway(2).unwrap();
     let dates = Dates { made_at: MADE_AT, subkey_valid_for: Some(86_400) };
-    let short_lived = Certificate::with_dates(1, dates).unwrap();
+    let short_lived = TestCertificate::with_dates(1, dates).unwrap();
     assert_ne!(one.fingerprint(), other.fingerprint());
     assert_eq!(one.subkey_fingerprint(), short_lived.subkey_fingerprint());
     assert_ne!(one.binary().unwrap(), short_lived.binary().unwrap());

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use release_fixture::release::Site;
-use release_fixture::server::{Server, Trouble};
+use release_fixture::server::{Misbehavior, Server};
 
 /// Status, head and body of one request.
 fn ask(server: &Server, request: &str) -> (u16, String, Vec<u8>) {
@@ -60,12 +60,12 @@ fn ranges_hold_only_for_the_same_file() {
 #[test]
 fn scripted_troubles_come_in_order_and_end() {
     let server = server();
-    server.trouble("a/b+c", 2, Trouble::Status(503, Some(String::from("1"))));
-    server.trouble("a/b+c", 1, Trouble::CutAfter(3));
-    server.trouble("a/b+c", 1, Trouble::Html);
-    server.trouble("a/b+c", 1, Trouble::Redirect(String::from("/elsewhere")));
-    server.trouble("a/b+c", 1, Trouble::ChangeEntity(b"new".to_vec()));
-    server.trouble("a/b+c", 1, Trouble::WrongLength(99));
+    server.trouble("a/b+c", 2, Misbehavior::Status(503, Some(String::from("1"))));
+    server.trouble("a/b+c", 1, Misbehavior::CutAfter(3));
+    server.trouble("a/b+c", 1, Misbehavior::Html);
+    server.trouble("a/b+c", 1, Misbehavior::Redirect(String::from("/elsewhere")));
+    server.trouble("a/b+c", 1, Misbehavior::ChangeEntity(b"new".to_vec()));
+    server.trouble("a/b+c", 1, Misbehavior::WrongLength(99));
     let (status, head, _) = ask(&server, GET);
     assert!(status == 503 && head.contains("Retry-After: 1"), "{head}");
     assert_eq!(ask(&server, GET).0, 503);
@@ -80,7 +80,7 @@ fn scripted_troubles_come_in_order_and_end() {
 #[test]
 fn a_stall_ends_with_the_server() {
     let server = server();
-    server.trouble("a/b+c", 1, Trouble::StallAfter(2));
+    server.trouble("a/b+c", 1, Misbehavior::StallAfter(2));
     let mut stream = TcpStream::connect(server.url().strip_prefix("http://").unwrap()).unwrap();
     stream.write_all(b"GET /a/b+c HTTP/1.1\r\n\r\n").unwrap();
     stream.set_read_timeout(Some(std::time::Duration::from_millis(200))).unwrap();

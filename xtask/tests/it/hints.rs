@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
-use release_fixture::certificate::Certificate;
+use release_fixture::certificate::TestCertificate;
 use release_fixture::elf::ElfStub;
-use release_fixture::image::Image;
+use release_fixture::image::ImageSpec;
 use release_fixture::pack;
 use serde_json::Value;
 use xtask::demo::example;
@@ -37,9 +37,9 @@ static MUTE: LazyLock<(Vec<u8>, Vec<u8>)> = LazyLock::new(|| {
     signed(&image.elf("lib64/systemd/systemd", systemd))
 });
 
-fn signed(image: &Image) -> (Vec<u8>, Vec<u8>) {
+fn signed(image: &ImageSpec) -> (Vec<u8>, Vec<u8>) {
     let image = pack::pxe_image(image).unwrap();
-    let signature = Certificate::throwaway(5).unwrap().sign(&image).unwrap();
+    let signature = TestCertificate::throwaway(5).unwrap().sign(&image).unwrap();
     (image, signature)
 }
 

@@ -3,8 +3,8 @@
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-use release_fixture::server::{Server, Trouble};
-use xtask::http::{Client, MOST_IMAGE, MOST_SIGNATURE, Patience, Resume, Rules};
+use release_fixture::server::{Misbehavior, Server};
+use xtask::http::{Client, ClientConfig, MOST_IMAGE, MOST_SIGNATURE, Resume, RetryPolicy};
 use xtask::terminal::Silent;
 
 const PATH: &str = "amd64-usr/1032.0.0/coreos_production_pxe_image.cpio.gz";
@@ -20,14 +20,14 @@ fn server() -> Server {
 
 /// A client that loses patience a hundred times sooner than ours.
 fn client() -> Client {
-    let patience = Patience {
+    let patience = RetryPolicy {
         connect: Duration::from_secs(2),
         stall: Duration::from_millis(300),
         fruitless: Duration::from_millis(1500),
         first_wait: Duration::from_millis(5),
-        ..Patience::default()
+        ..RetryPolicy::default()
     };
-    Client::new(Rules { patience, ..Rules::default() })
+    Client::new(ClientConfig { patience, ..ClientConfig::default() })
 }
 
 /// What a download gives: the bytes, or what went wrong; `restart: ` in front says that it must begin again.
@@ -49,7 +49,7 @@ fn outcome(server: &Server, resume: Option<&Resume>) -> Result<Vec<u8>, String> 
     }
 }
 
-fn with(troubles: &[Trouble]) -> (Result<Vec<u8>, String>, Server) {
+fn with(troubles: &[Misbehavior]) -> (Result<Vec<u8>, String>, Server) {
     let server = server();
     for trouble in troubles {
         server.trouble(PATH, 1, trouble.clone());
@@ -60,11 +60,11 @@ fn with(troubles: &[Trouble]) -> (Result<Vec<u8>, String>, Server) {
 #[test]
 fn passing_troubles_are_waited_out() {
     for trouble in [
-        Trouble::Status(408, None),
-        Trouble::Status(429, Some("0".to_owned())),
-        Trouble::Status(500, None),
-        Trouble::Status(503, Some("Thu, 01 Jan 1970 00:00:00 GMT".to_owned())),
-        Trouble::Wait(Duration::from_millis(600)),
+        Misbehavior::Status(408, None),
+        Misbehavior::Status(429, Some("0".to_owned())),
+        Misbehavior::Status(500, None),
+        Misbehavior::Status(503, Some("Thu, 01 Jan 1970 00:00:00 GMT".to_owned())),
+        Misbehavior::Wait(Duration::from_millis(600)),
     ] {
         let (outcome, server) = with(&[trouble.clone(), trouble.clone()]);
         assert!(outcome == Ok(file()), "{trouble:?}: {:?}", outcome.map(|bytes| bytes.len()));
@@ -75,9 +75,9 @@ fn passing_troubles_are_waited_out() {
 #[test]
 fn retry_after_is_honoured_and_not_beyond_patience() {
     let begin = Instant::now();
-    let (outcome, _server) = with(&[Trouble::Status(429, Some("1".to_owned()))]);
+    let (outcome, _server) = with(&[Misbehavior::Status(429, Some("1".to_owned()))]);
     assert!(outcome == Ok(file()) && begin.elapsed() >= Duration::from_secs(1));
-    let (outcome, server) = with(&[Trouble::Status(503, Some("3600".to_owned()))]);
+    let (outcome, server) = with(&[Misbehavior::Status(503, Some("3600".to_owned()))]);
     let fault = outcome.unwrap_err();
     assert!(fault.contains("503 Service Unavailable: it asks to come back in 3600 s"), "{fault}");
     assert_eq!(server.requests().len(), 1);
@@ -86,10 +86,10 @@ fn retry_after_is_honoured_and_not_beyond_patience() {
 #[test]
 fn lasting_troubles_end_at_once() {
     for (trouble, words) in [
-        (Trouble::Status(403, None), "the server answered 403 Forbidden"),
-        (Trouble::Html, "the server sent an HTML page in place of"),
-        (Trouble::Redirect("http://mirror.example/x".to_owned()), "plain http is for this machine alone"),
-        (Trouble::Redirect("ftp://mirror.example/x".to_owned()), "no address to download from"),
+        (Misbehavior::Status(403, None), "the server answered 403 Forbidden"),
+        (Misbehavior::Html, "the server sent an HTML page in place of"),
+        (Misbehavior::Redirect("http://mirror.example/x".to_owned()), "plain http is for this machine alone"),
+        (Misbehavior::Redirect("ftp://mirror.example/x".to_owned()), "no address to download from"),
     ] {
         let (outcome, server) = with(std::slice::from_ref(&trouble));
         let fault = outcome.unwrap_err();
@@ -99,7 +99,7 @@ fn lasting_troubles_end_at_once() {
     let server = server();
     server.remove(PATH);
     assert_eq!(outcome(&server, None), Err("missing".to_owned()));
-    server.trouble(PATH, usize::MAX, Trouble::Redirect(format!("/{PATH}")));
+    server.trouble(PATH, usize::MAX, Misbehavior::Redirect(format!("/{PATH}")));
     assert!(outcome(&server, None).unwrap_err().contains("redirected more than 10 times"));
     let url = format!("{}/{PATH}", server.url());
     let fault = client().get(&url, MOST_IMAGE, None, &Silent).err().unwrap();
@@ -110,10 +110,10 @@ fn lasting_troubles_end_at_once() {
 fn patience_ends() {
     let begin = Instant::now();
     let server = server();
-    server.trouble(PATH, usize::MAX, Trouble::Status(500, None));
+    server.trouble(PATH, usize::MAX, Misbehavior::Status(500, None));
     let fault = outcome(&server, None).unwrap_err();
     assert!(fault.contains("500") && fault.contains("more tries were in vain"), "{fault}");
-    server.trouble(PATH, 1, Trouble::Status(500, None));
+    server.trouble(PATH, 1, Misbehavior::Status(500, None));
     let dripping = Server::start([(PATH.to_owned(), file())].into()).unwrap();
     dripping.slow_down(1000);
     let fault = outcome(&dripping, None).unwrap_err();
@@ -127,8 +127,11 @@ fn patience_ends() {
 
 #[test]
 fn broken_connections_go_on_from_where_they_broke() {
-    for trouble in [Trouble::CutAfter(100_000), Trouble::StallAfter(100_000), Trouble::CutAfter(299_999)] {
-        let (outcome, server) = with(&[trouble.clone(), Trouble::CutAfter(0), Trouble::Status(503, None)]);
+    for trouble in
+        [Misbehavior::CutAfter(100_000), Misbehavior::StallAfter(100_000), Misbehavior::CutAfter(299_999)]
+    {
+        let (outcome, server) =
+            with(&[trouble.clone(), Misbehavior::CutAfter(0), Misbehavior::Status(503, None)]);
         assert!(outcome == Ok(file()), "{trouble:?}: {:?}", outcome.map(|bytes| bytes.len()));
         let requests = server.requests();
         assert_eq!(requests.len(), 4, "{trouble:?}");
@@ -147,28 +150,32 @@ fn what_cannot_be_continued_starts_again_and_says_why() {
     let unable = "the server cannot go on from there: ";
     for (first, then, words) in [
         (
-            Trouble::CutAfter(100_000),
-            Trouble::IgnoreRange,
+            Misbehavior::CutAfter(100_000),
+            Misbehavior::IgnoreRange,
             "it sends the whole file when a part is asked for",
         ),
         (
-            Trouble::CutAfter(100_000),
-            Trouble::WrongRange(7),
+            Misbehavior::CutAfter(100_000),
+            Misbehavior::WrongRange(7),
             "it answers with Content-Range bytes 7-299999/300000, expected bytes 100000-299999/300000",
         ),
-        (Trouble::CutUnnamed(100_000), Trouble::NoValidators, "it names no ETag and no Last-Modified"),
+        (
+            Misbehavior::CutUnnamed(100_000),
+            Misbehavior::NoValidators,
+            "it names no ETag and no Last-Modified",
+        ),
     ] {
         let fault = with(&[first, then]).0.map(|bytes| bytes.len()).unwrap_err();
         assert!(fault.starts_with(&format!("restart: {broke_off}")), "{fault}");
         assert!(fault.contains(&format!("{unable}{words}")), "{fault}");
     }
-    for trouble in [Trouble::ChangeEntity(other), Trouble::ChangeEntity(vec![1; 50_000])] {
-        let (outcome, _server) = with(&[Trouble::CutAfter(100_000), trouble.clone()]);
+    for trouble in [Misbehavior::ChangeEntity(other), Misbehavior::ChangeEntity(vec![1; 50_000])] {
+        let (outcome, _server) = with(&[Misbehavior::CutAfter(100_000), trouble.clone()]);
         let changes = format!("restart: /{PATH} changes while it is downloaded");
         assert_eq!(outcome.map(|bytes| bytes.len()), Err(changes), "{trouble:?}");
     }
     let server = server();
-    server.trouble(PATH, 1, Trouble::WrongLength(400_000));
+    server.trouble(PATH, 1, Misbehavior::WrongLength(400_000));
     let fault = outcome(&server, None).map(|bytes| bytes.len()).unwrap_err();
     assert!(
         fault.contains("after 300000 of 400000 bytes") && fault.contains("it has no byte 300000"),
@@ -180,13 +187,13 @@ fn what_cannot_be_continued_starts_again_and_says_why() {
 #[test]
 fn a_server_that_never_answers_is_left_when_patience_ends() {
     let server = server();
-    server.trouble(PATH, 1, Trouble::Wait(Duration::from_secs(20)));
-    let patience = Patience {
+    server.trouble(PATH, 1, Misbehavior::Wait(Duration::from_secs(20)));
+    let patience = RetryPolicy {
         stall: Duration::from_secs(3600),
         fruitless: Duration::from_millis(400),
-        ..Patience::default()
+        ..RetryPolicy::default()
     };
-    let client = Client::new(Rules { patience, ..Rules::default() });
+    let client = Client::new(ClientConfig { patience, ..ClientConfig::default() });
     let fault = client.get_small(&format!("{}/{PATH}", server.url()), MOST_IMAGE).unwrap_err().to_string();
     assert!(fault.contains("no answer in time"), "{fault}");
 }
@@ -201,7 +208,7 @@ fn an_earlier_download_is_taken_up_or_begun_anew() {
     drop(first);
     assert_eq!(resume.total, Some(300_000));
     assert!(outcome(&server, Some(&resume)).as_deref() == Ok(&file()[120_000..]));
-    for trouble in [Trouble::IgnoreRange, Trouble::WrongRange(7)] {
+    for trouble in [Misbehavior::IgnoreRange, Misbehavior::WrongRange(7)] {
         server.trouble(PATH, 1, trouble);
         assert!(outcome(&server, Some(&resume)) == Ok(file()));
     }
@@ -215,11 +222,11 @@ fn an_earlier_download_is_taken_up_or_begun_anew() {
 #[test]
 fn odd_servers_are_understood() {
     for trouble in [
-        Trouble::NoLength,
-        Trouble::NoValidators,
-        Trouble::GzipEncoding,
-        Trouble::Redirect("/elsewhere".to_owned()),
-        Trouble::Slow(2_000_000),
+        Misbehavior::NoLength,
+        Misbehavior::NoValidators,
+        Misbehavior::GzipEncoding,
+        Misbehavior::Redirect("/elsewhere".to_owned()),
+        Misbehavior::Slow(2_000_000),
     ] {
         let server = server();
         server.put("elsewhere", file());
@@ -241,20 +248,20 @@ fn small_files_have_limits() {
     assert_eq!(get("y.sig"), Ok(None));
     server.put("x.sig", vec![1; (64 << 10) + 1]);
     assert!(get("x.sig").unwrap_err().contains("expected at most 65536"));
-    server.trouble("x.sig", 1, Trouble::NoLength);
+    server.trouble("x.sig", 1, Misbehavior::NoLength);
     assert!(get("x.sig").unwrap_err().contains("expected at most 65536"));
-    server.trouble("x.sig", 1, Trouble::GzipEncoding);
+    server.trouble("x.sig", 1, Misbehavior::GzipEncoding);
     assert!(get("x.sig").unwrap_err().contains("encoded (gzip)"));
 }
 
 #[test]
 fn addresses_that_are_not_asked() {
-    let ask = |rules: Rules, url: &str| Client::new(rules).get_small(url, 1).unwrap_err().to_string();
-    let fault = ask(Rules::default(), "http://mirror.example/x");
+    let ask = |rules: ClientConfig, url: &str| Client::new(rules).get_small(url, 1).unwrap_err().to_string();
+    let fault = ask(ClientConfig::default(), "http://mirror.example/x");
     assert!(fault.contains("plain http is for this machine alone"), "{fault}");
-    let fault = ask(Rules { offline: true, ..Rules::default() }, "https://mirror.example/x");
+    let fault = ask(ClientConfig { offline: true, ..ClientConfig::default() }, "https://mirror.example/x");
     assert!(fault.contains("--offline"), "{fault}");
-    let rules = Rules { certificates: Some("/nonexistent/ca.pem".into()), ..Rules::default() };
+    let rules = ClientConfig { certificates: Some("/nonexistent/ca.pem".into()), ..ClientConfig::default() };
     let fault = ask(rules, "https://mirror.example/x");
     assert!(fault.contains("cannot read the certificates of /nonexistent/ca.pem"), "{fault}");
 }

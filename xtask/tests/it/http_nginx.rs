@@ -8,7 +8,7 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use xtask::http::{Client, MOST_IMAGE, MOST_LIST, Patience, Resume, Rules};
+use xtask::http::{Client, ClientConfig, MOST_IMAGE, MOST_LIST, Resume, RetryPolicy};
 use xtask::terminal::Silent;
 
 use crate::e2e::end_to_end;
@@ -63,9 +63,10 @@ impl Nginx {
     }
 
     fn client(&self, authority: Option<&str>) -> Client {
-        let patience = Patience { first_wait: Duration::from_millis(10), retries: 2, ..Patience::default() };
+        let patience =
+            RetryPolicy { first_wait: Duration::from_millis(10), retries: 2, ..RetryPolicy::default() };
         let certificates = authority.map(|name| self.home.path().join(name).into());
-        Client::new(Rules { certificates, patience, ..Rules::default() })
+        Client::new(ClientConfig { certificates, patience, ..ClientConfig::default() })
     }
 }
 

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use coreos_types::error::{Error, ErrorKind, Result};
-use openpgp_policy::{Certificate, DetachedSignature, Pin, TrustPolicy, Verdicts};
+use openpgp_policy::{Certificate, DetachedSignature, Pin, TrustPolicy, VerificationResults};
 use release_fixture::server::Server;
 use tempfile::TempDir;
-use xtask::http::{Client, MOST_LIST, Rules};
+use xtask::http::{Client, ClientConfig, MOST_LIST};
 use xtask::keyring::Keyring;
 
 use crate::openpgp::{NOW, fixture};
@@ -30,8 +30,8 @@ fn keyring(servers: &[&Server], folder: &Path) -> Keyring {
     Keyring::new(policy, Some(folder.to_owned())).with_servers(addresses.collect())
 }
 
-fn verify(keyring: &Keyring, signature: &str, online: bool) -> Result<Verdicts> {
-    let client = Client::new(Rules::default());
+fn verify(keyring: &Keyring, signature: &str, online: bool) -> Result<VerificationResults> {
+    let client = Client::new(ClientConfig::default());
     let fetch = |url: &str| {
         client.get_small(url, MOST_LIST)?.ok_or_else(|| Error::failed(format!("{url} is not there")))
     };
@@ -41,7 +41,7 @@ fn verify(keyring: &Keyring, signature: &str, online: bool) -> Result<Verdicts> 
     Ok(verification.finish())
 }
 
-fn rule(verdicts: &Verdicts) -> &'static str {
+fn rule(verdicts: &VerificationResults) -> &'static str {
     verdicts.signatures[0].rule
 }
 

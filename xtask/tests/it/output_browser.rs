@@ -8,8 +8,8 @@ use coreos_types::provenance::Signer;
 use coreos_types::release::{Board, Flavor};
 use manifest::finding::{Finding, FindingKind, Fix, FixKind, Severity};
 use manifest::plan::file_edits::{EditPlan, FileEdit};
-use manifest::suggestion::Remedy;
-use xtask::report::added_dependencies::Need;
+use manifest::suggestion::Suggestion;
+use xtask::report::added_dependencies::DependencyEdge;
 use xtask::report::sizes::{ManifestSizes, PathSize};
 use xtask::report::{ImageOrigin, Report, html};
 
@@ -36,21 +36,21 @@ fn report(changes: usize) -> Report {
     let manifest = |file: &str, paths: Vec<PathSize>| ManifestSizes {
         board: Board::Amd64,
         file: file.into(),
-        flavors: vec![Flavor::of_directory("usr_from_coreos").unwrap()],
+        flavors: vec![Flavor::from_dir_name("usr_from_coreos").unwrap()],
         paths,
     };
     let finding = |n: usize| Finding {
         file: FILE.into(),
         line: Some(n + 1),
-        kind: FindingKind::Missing,
+        kind: FindingKind::NotFound,
         severity: Severity::Error,
         board: Board::Amd64,
-        flavor: Flavor::of_directory("usr_from_coreos").unwrap(),
+        flavor: Flavor::from_dir_name("usr_from_coreos").unwrap(),
         path: old(n),
         needed_by: vec![],
         candidates: vec![],
         message: format!("{} is not in the image, and nothing took its place", old(n)),
-        remedy: Remedy::DropMissing,
+        remedy: Suggestion::DropMissing,
     };
     let lines =
         |one: &dyn Fn(usize) -> String| (0..changes).map(one).collect::<Vec<_>>().join("\n").into_bytes();
@@ -83,7 +83,7 @@ fn report(changes: usize) -> Report {
             manifest("stage1/usr_from_kvm/manifest-amd64-usr.d/sshd.manifest", (0..9).map(path).collect()),
         ],
         needs: (0..changes)
-            .map(|n| Need {
+            .map(|n| DependencyEdge {
                 board: Board::Amd64,
                 from: format!("lib64/systemd/systemd-helper-{}", n % 20),
                 to: library(n),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
-use release_fixture::certificate::Certificate;
+use release_fixture::certificate::TestCertificate;
 use release_fixture::pack;
 use serde_json::Value;
 use xtask::demo::example;
@@ -19,7 +19,7 @@ pub(crate) struct Scene {
 fn beside() -> &'static [(String, Vec<u8>)] {
     static FILES: OnceLock<Vec<(String, Vec<u8>)>> = OnceLock::new();
     FILES.get_or_init(|| {
-        let maker = Certificate::throwaway(5).unwrap();
+        let maker = TestCertificate::throwaway(5).unwrap();
         let mut files = vec![("key".to_owned(), maker.binary().unwrap())];
         for (release, image) in
             [(example::BEFORE.0, example::image_before()), (example::AFTER.0, example::image_after())]

@@ -5,7 +5,7 @@ use coreos_types::provenance::Signer;
 use coreos_types::release::{Board, Flavor};
 use manifest::finding::{Finding, FindingKind, Fix, FixKind, Severity};
 use manifest::plan::file_edits::{EditPlan, FileEdit};
-use manifest::suggestion::Remedy;
+use manifest::suggestion::Suggestion;
 use serde_json::{Value, json};
 use xtask::report::{Check, ImageOrigin, Outcome, Report, json::document};
 
@@ -128,12 +128,12 @@ fn full() -> Report {
             kind: FindingKind::NeedsNowhere,
             severity: Severity::Error,
             board: Board::Amd64,
-            flavor: Flavor::of_directory("usr_from_kvm").unwrap(),
+            flavor: Flavor::from_dir_name("usr_from_kvm").unwrap(),
             path: "libx.so.1".into(),
             needed_by: vec!["bin/x".into()],
             candidates: vec![],
             message: "nowhere".into(),
-            remedy: Remedy::OtherRelease,
+            remedy: Suggestion::OtherRelease,
         }],
         plan: EditPlan {
             edits: vec![FileEdit { path: file, before: b"a\n".to_vec(), after: b"b\n".to_vec() }],

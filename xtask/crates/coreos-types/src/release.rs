@@ -8,19 +8,19 @@ use std::str::FromStr;
 
 /// A word of the command line or of a file that is not one of ours, and what would have been.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadWord {
+pub struct ParseError {
     what: &'static str,
     found: String,
     expected: &'static str,
 }
 
-impl fmt::Display for BadWord {
+impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} is not a {}: expected {}", self.found, self.what, self.expected)
     }
 }
 
-impl std::error::Error for BadWord {}
+impl std::error::Error for ParseError {}
 
 /// The vendor of an image: names, hosts and the file name follow from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,9 +107,9 @@ impl fmt::Display for Brand {
 }
 
 impl FromStr for Brand {
-    type Err = BadWord;
-    fn from_str(text: &str) -> Result<Brand, BadWord> {
-        Brand::ALL.into_iter().find(|brand| brand.id() == text).ok_or_else(|| BadWord {
+    type Err = ParseError;
+    fn from_str(text: &str) -> Result<Brand, ParseError> {
+        Brand::ALL.into_iter().find(|brand| brand.id() == text).ok_or_else(|| ParseError {
             what: "brand",
             found: text.to_owned(),
             expected: "coreos or flatcar",
@@ -149,9 +149,9 @@ impl fmt::Display for Channel {
 }
 
 impl FromStr for Channel {
-    type Err = BadWord;
-    fn from_str(text: &str) -> Result<Channel, BadWord> {
-        Channel::ALL.into_iter().find(|channel| channel.id() == text).ok_or_else(|| BadWord {
+    type Err = ParseError;
+    fn from_str(text: &str) -> Result<Channel, ParseError> {
+        Channel::ALL.into_iter().find(|channel| channel.id() == text).ok_or_else(|| ParseError {
             what: "channel",
             found: text.to_owned(),
             expected: "alpha, beta, stable or lts",
@@ -204,9 +204,9 @@ impl fmt::Display for Board {
 }
 
 impl FromStr for Board {
-    type Err = BadWord;
-    fn from_str(text: &str) -> Result<Board, BadWord> {
-        Board::ALL.into_iter().find(|board| board.id() == text).ok_or_else(|| BadWord {
+    type Err = ParseError;
+    fn from_str(text: &str) -> Result<Board, ParseError> {
+        Board::ALL.into_iter().find(|board| board.id() == text).ok_or_else(|| ParseError {
             what: "board",
             found: text.to_owned(),
             expected: "amd64-usr or arm64-usr",
@@ -226,7 +226,7 @@ impl Release {
 
     /// The channel that Flatcar tells by the second number (flatcar/scripts `image_changes.sh`); a promoted
     /// release keeps its number, so this is a first guess.
-    pub fn usual_channel(&self) -> Channel {
+    pub fn likely_channel(&self) -> Channel {
         match self.0.split('.').nth(1) {
             Some("1") => Channel::Beta,
             Some("2") => Channel::Stable,
@@ -243,8 +243,8 @@ impl fmt::Display for Release {
 }
 
 impl FromStr for Release {
-    type Err = BadWord;
-    fn from_str(text: &str) -> Result<Release, BadWord> {
+    type Err = ParseError;
+    fn from_str(text: &str) -> Result<Release, ParseError> {
         let (numbers, suffix) = match text.find(['+', '-']) {
             Some(at) => (&text[..at], &text[at + 1..]),
             None => (text, "x"),
@@ -256,7 +256,7 @@ impl FromStr for Release {
             && !suffix.is_empty()
             && suffix.bytes().all(plain)
             && !suffix.contains("..");
-        good.then(|| Release(text.to_owned())).ok_or_else(|| BadWord {
+        good.then(|| Release(text.to_owned())).ok_or_else(|| ParseError {
             what: "release",
             found: text.to_owned(),
             expected: "three numbers like 1032.0.0",
@@ -270,7 +270,7 @@ pub struct Flavor(String);
 
 impl Flavor {
     /// The flavor of a directory below `stage1/`, or `None` where the directory holds no flavor.
-    pub fn of_directory(name: &str) -> Option<Flavor> {
+    pub fn from_dir_name(name: &str) -> Option<Flavor> {
         name.strip_prefix("usr_from_").filter(|rest| !rest.is_empty()).map(|rest| Flavor(rest.to_owned()))
     }
 
@@ -297,9 +297,9 @@ impl fmt::Display for SystemdVersion {
 }
 
 impl FromStr for SystemdVersion {
-    type Err = BadWord;
-    fn from_str(text: &str) -> Result<SystemdVersion, BadWord> {
-        let bad = || BadWord {
+    type Err = ParseError;
+    fn from_str(text: &str) -> Result<SystemdVersion, ParseError> {
+        let bad = || ParseError {
             what: "systemd version",
             found: text.to_owned(),
             expected: "v and a number, like v229",

@@ -6,19 +6,19 @@ mod unseen;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::dependencies::{DependencyReport, MinDlopenPriority, Unresolved};
 use super::finding::{Finding, FindingKind};
-use super::malformed_line;
 use super::image_index::ImageIndex;
-use super::dependencies::{DlopenLevel, Needs, Unmet};
-use super::suggestion::Remedy;
-use super::selection::{FlavorFiles, Home, Stage, Texts};
-use super::replacement::{Fate, Surroundings, successor};
+use super::malformed_line;
+use super::replacement::{Outcome, ReplacementContext, successor};
+use super::selection::{Location, ManifestSet, ManifestsByPath, Selection};
+use super::suggestion::Suggestion;
 use dependents::Ties;
 use describe::Telling;
-use usr::file_info::Facts;
-use usr::ldso::Load;
+use usr::file_info::FileInfo;
+use usr::ldso::LoadResult;
 use usr::path::UsrPath;
-use usr::tree::{End, Kind};
+use usr::tree::{NodeKind, Target};
 
 /// `e_machine` of eBPF objects, which are for every board (`EM_BPF`).
 const EM_BPF: u16 = 247;
@@ -34,16 +34,16 @@ pub struct Checked {
 
 /// Checks every flavor of a board against its image.
 pub fn check(
-    flavors: &[FlavorFiles],
-    texts: &Texts<'_>,
+    flavors: &[ManifestSet],
+    texts: &ManifestsByPath<'_>,
     index: &ImageIndex<'_>,
-    level: DlopenLevel,
+    level: MinDlopenPriority,
 ) -> Checked {
     let mut checked = Checked::default();
     let mut told = Told::default();
     for flavor in flavors {
-        let stage = Stage::of(flavor, texts, index.tree);
-        let needs = Needs::of(&stage, level);
+        let stage = Selection::of(flavor, texts, index.tree);
+        let needs = DependencyReport::of(&stage, level);
         let (ties, findings) = (Ties::default(), &mut checked.findings);
         let (told, ties) = (&mut told, &ties);
         let mut checker = Checker { stage: &stage, texts, index, needs: &needs, ties, told, findings };
@@ -73,7 +73,7 @@ struct Told {
 
 impl Told {
     /// A line that two flavors share is one line, and a line that one manifest of a flavor gets serves all of it.
-    fn is_new(&mut self, finding: &Finding, flavor: &FlavorFiles) -> bool {
+    fn is_new(&mut self, finding: &Finding, flavor: &ManifestSet) -> bool {
         if finding.kind == FindingKind::NeedsUnlisted {
             let served = self.serves(&finding.path, flavor, |_| true);
             for path in finding.candidates.iter().chain([&finding.path]) {
@@ -85,7 +85,7 @@ impl Told {
     }
 
     /// Whether a flavor has the path by a line that was asked for before, in such a manifest.
-    fn serves(&self, path: &str, flavor: &FlavorFiles, is_such: impl Fn(&str) -> bool) -> bool {
+    fn serves(&self, path: &str, flavor: &ManifestSet, is_such: impl Fn(&str) -> bool) -> bool {
         let mut named = self.named.get(path).into_iter().flatten();
         named.any(|file| flavor.files.contains(file) && is_such(file))
     }
@@ -96,10 +96,10 @@ impl Told {
 }
 
 struct Checker<'a, 's> {
-    stage: &'s Stage<'a>,
-    texts: &'s Texts<'a>,
+    stage: &'s Selection<'a>,
+    texts: &'s ManifestsByPath<'a>,
     index: &'s ImageIndex<'a>,
-    needs: &'s Needs,
+    needs: &'s DependencyReport,
     ties: &'s Ties,
     told: &'s mut Told,
     findings: &'s mut Vec<Finding>,
@@ -113,20 +113,20 @@ impl<'a> Checker<'a, '_> {
             let Some((&file, text)) = self.texts.get_key_value(file.as_str()) else { continue };
             let strays = malformed_line::strays(text, self.index);
             for stray in &strays {
-                let home = Home { file, line: stray.index + 1 };
+                let home = Location { file, line: stray.index + 1 };
                 self.tell(FindingKind::Tidy, home, &stray.line, Telling::stray(stray));
             }
             let listed = listed_paths(text.entries().map(|(_, line)| line), self.index);
-            let around = Surroundings { index: self.index, listed: &listed, wanted: &wanted };
+            let around = ReplacementContext { index: self.index, listed: &listed, wanted: &wanted };
             let mut moved: BTreeMap<(UsrPath, UsrPath), Vec<usize>> = BTreeMap::new();
             for (at, line) in text.entries().filter(|(at, _)| strays.iter().all(|stray| stray.index != *at)) {
-                let home = Home { file, line: at + 1 };
+                let home = Location { file, line: at + 1 };
                 let Ok(path) = UsrPath::new(line) else {
-                    self.tell(FindingKind::Missing, home, line, Telling::outside());
+                    self.tell(FindingKind::NotFound, home, line, Telling::outside());
                     continue;
                 };
                 let Some(found) = successor(&path, &around) else { continue };
-                let moved_to = if let Fate::Moved(to) = &found.fate { to.parent() } else { None };
+                let moved_to = if let Outcome::Moved(to) = &found.fate { to.parent() } else { None };
                 match (path.parent(), moved_to) {
                     (Some(from), Some(to)) => moved.entry((from, to)).or_default().push(at),
                     _ => self.tell(
@@ -139,9 +139,9 @@ impl<'a> Checker<'a, '_> {
             }
             for ((from, to), lines) in moved {
                 let Some(first) = lines.first().and_then(|&at| text.lines().get(at)) else { continue };
-                let home = Home { file, line: lines[0] + 1 };
+                let home = Location { file, line: lines[0] + 1 };
                 self.tell(
-                    FindingKind::Missing,
+                    FindingKind::NotFound,
                     home,
                     &first.text,
                     Telling::moved(&first.text, &from, &to, lines.len()),
@@ -161,7 +161,7 @@ impl<'a> Checker<'a, '_> {
                     self.tell(FindingKind::NeedsUnlisted, home, first.as_str(), telling);
                 }
                 None => {
-                    let lacks = |load: &Load| load.missing.iter().any(|missing| missing.name == *name);
+                    let lacks = |load: &LoadResult| load.missing.iter().any(|missing| missing.name == *name);
                     let remedy = self.giving_up(&unmet.needed_by, lacks);
                     let telling = Telling::nowhere(name, unmet, remedy);
                     self.tell(FindingKind::NeedsNowhere, home, name, telling);
@@ -184,14 +184,14 @@ impl<'a> Checker<'a, '_> {
     fn links(&mut self) {
         let told: BTreeSet<&UsrPath> = self.needs.unmet.values().flat_map(|unmet| &unmet.chain).collect();
         for path in &self.stage.present {
-            let Some(Kind::Symlink(target)) = self.stage.tree.get(path.as_str()).map(|node| &node.kind)
+            let Some(NodeKind::Symlink(target)) = self.stage.tree.get(path.as_str()).map(|node| &node.kind)
             else {
                 continue;
             };
             let Some(home) = self.stage.home(path) else { continue };
             let resolved = self.stage.tree.resolve(path);
             let telling = match &resolved.end {
-                End::Node(end) => {
+                Target::Node(end) => {
                     let ways = resolved.links.iter().chain([end]);
                     let lacking: Vec<&UsrPath> = ways.filter(|way| !self.stage.holds(way)).collect();
                     if lacking.is_empty() || lacking.iter().any(|way| told.contains(way)) {
@@ -199,12 +199,14 @@ impl<'a> Checker<'a, '_> {
                     }
                     // A directory is not taken in for a link's sake: that would be all that is below it.
                     let is_file = self.stage.tree.facts(end.as_str()).is_some();
-                    let remedy = if is_file { Remedy::Mend } else { self.giving_up([path], |_| false) };
+                    let remedy = if is_file { Suggestion::Mend } else { self.giving_up([path], |_| false) };
                     Telling::dangling(path, target, &lacking, home.file, remedy)
                 }
-                End::Missing(end) => Telling::dangling_in_image(path, end, self.giving_up([path], |_| false)),
-                End::Loop => Telling::link_loop(path, self.giving_up([path], |_| false)),
-                End::Root | End::Outside => continue,
+                Target::Missing(end) => {
+                    Telling::dangling_in_image(path, end, self.giving_up([path], |_| false))
+                }
+                Target::TooManySymlinks => Telling::link_loop(path, self.giving_up([path], |_| false)),
+                Target::UsrRoot | Target::OutsideUsr => continue,
             };
             self.tell(FindingKind::Dangling, home, path.as_str(), telling);
         }
@@ -215,17 +217,19 @@ impl<'a> Checker<'a, '_> {
         let board = self.stage.of.board;
         for (path, facts) in self.stage.files() {
             let telling = match facts {
-                Facts::Elf(elf) if elf.dynamic && ![board.elf_machine(), EM_BPF].contains(&elf.machine) => {
+                FileInfo::Elf(elf)
+                    if elf.dynamic && ![board.elf_machine(), EM_BPF].contains(&elf.machine) =>
+                {
                     Telling::wrong_machine(path, elf.machine, board, self.giving_up([path], |_| false))
                 }
-                Facts::Broken(why) => Telling::broken(path, why, self.giving_up([path], |_| false)),
+                FileInfo::MalformedElf(why) => Telling::broken(path, why, self.giving_up([path], |_| false)),
                 _ => continue,
             };
             let Some(home) = self.stage.home(path) else { continue };
             self.tell(FindingKind::WrongMachine, home, path.as_str(), telling);
         }
         for (path, (needed_by, why)) in &self.needs.unfit {
-            let told = matches!(self.stage.tree.facts(path.as_str()), Some(Facts::Broken(_)));
+            let told = matches!(self.stage.tree.facts(path.as_str()), Some(FileInfo::MalformedElf(_)));
             if let Some(home) = self.stage.home(path).filter(|_| !told) {
                 let remedy = self.giving_up(needed_by.iter().chain([path]), |_| false);
                 let telling = Telling::unfit(path, why, needed_by, remedy);
@@ -238,12 +242,12 @@ impl<'a> Checker<'a, '_> {
     fn giving_up<'p>(
         &self,
         seeds: impl IntoIterator<Item = &'p UsrPath>,
-        lacks: impl Fn(&Load) -> bool,
-    ) -> Remedy {
+        lacks: impl Fn(&LoadResult) -> bool,
+    ) -> Suggestion {
         self.ties.giving_up(seeds, lacks, self.stage, self.texts)
     }
 
-    fn tell(&mut self, kind: FindingKind, home: Home<'_>, path: &str, telling: Telling) {
+    fn tell(&mut self, kind: FindingKind, home: Location<'_>, path: &str, telling: Telling) {
         let finding = Finding {
             file: home.file.to_owned(),
             line: Some(home.line),
@@ -264,11 +268,11 @@ impl<'a> Checker<'a, '_> {
 }
 
 /// A line that has become pointless but is in the image is no missing one.
-fn kind_of(fate: &Fate, path: &UsrPath, index: &ImageIndex<'_>) -> FindingKind {
-    if *fate == Fate::Pointless && index.tree.get(path.as_str()).is_some() {
+fn kind_of(fate: &Outcome, path: &UsrPath, index: &ImageIndex<'_>) -> FindingKind {
+    if *fate == Outcome::Pointless && index.tree.get(path.as_str()).is_some() {
         FindingKind::Tidy
     } else {
-        FindingKind::Missing
+        FindingKind::NotFound
     }
 }
 
@@ -285,10 +289,10 @@ pub(super) fn listed_paths<'t>(
 
 /// The line that an unmet need is to be met beside: that of the most direct consumer, the first by name.
 pub(super) fn responsible<'a>(
-    unmet: &Unmet,
-    needs: &Needs,
-    stage: &Stage<'a>,
-) -> Option<(Home<'a>, UsrPath)> {
+    unmet: &Unresolved,
+    needs: &DependencyReport,
+    stage: &Selection<'a>,
+) -> Option<(Location<'a>, UsrPath)> {
     let mut asked: BTreeSet<UsrPath> = BTreeSet::new();
     let mut consumers: BTreeSet<UsrPath> = unmet.needed_by.clone();
     loop {

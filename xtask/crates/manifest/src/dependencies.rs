@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::selection::Stage;
+use super::selection::Selection;
 use usr::elf::DlopenPriority;
-use usr::file_info::Facts;
-use usr::ldso::{How, Load, Loader, Object};
+use usr::file_info::FileInfo;
+use usr::ldso::{DynamicLoader, FoundVia, LoadResult, Object};
 use usr::path::UsrPath;
 
 /// Everything the loader would complain about, over all programs and libraries of a stage.
 #[derive(Debug, Default)]
-pub struct Needs {
+pub struct DependencyReport {
     /// Needs that the stage does not meet, by what was asked for.
-    pub unmet: BTreeMap<String, Unmet>,
+    pub unmet: BTreeMap<String, Unresolved>,
     /// Symbol versions that the library found does not define: (library, version) to who needs it.
     pub versions: BTreeMap<(UsrPath, String), BTreeSet<UsrPath>>,
     /// Files that bear a needed name and cannot be loaded: who asked for each, and why not.
@@ -23,7 +23,7 @@ pub struct Needs {
 
 /// One need that a stage does not meet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Unmet {
+pub struct Unresolved {
     /// Who asks for it directly: files of the stage, or files that the stage lacks as well.
     pub needed_by: BTreeSet<UsrPath>,
     /// What the image has for it: every link on the way, then the file. Empty where the image has nothing.
@@ -31,15 +31,15 @@ pub struct Unmet {
     /// Where the loader looked.
     pub searched: Vec<String>,
     /// How it is asked for.
-    pub by: Asking,
+    pub by: DependencyKind,
     /// Where the stage has it all the same, and `chain` is what makes that certain: how it is found now, and how the
     /// image's own loader finds it.
-    pub instead_of: Option<(How, How)>,
+    pub instead_of: Option<(FoundVia, FoundVia)>,
 }
 
 /// How a file asks for another.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Asking {
+pub enum DependencyKind {
     /// By `DT_NEEDED` or `PT_INTERP`.
     #[default]
     Link,
@@ -58,14 +58,14 @@ const STARTED: &[(&str, &str, &str)] = &[(
 )];
 
 /// Which `.note.dlopen` entries count as needs: those of at least this priority; `None` counts none.
-pub type DlopenLevel = Option<DlopenPriority>;
+pub type MinDlopenPriority = Option<DlopenPriority>;
 
-impl Needs {
+impl DependencyReport {
     /// Asks the loader's model for every ELF file of the stage.
     ///
     /// A library that some program of the stage loads is judged there, where its program's RUNPATH may help it; any
     /// other is judged as if it were loaded alone, as `dlopen` would.
-    pub fn of(stage: &Stage<'_>, level: DlopenLevel) -> Needs {
+    pub fn of(stage: &Selection<'_>, level: MinDlopenPriority) -> DependencyReport {
         let mut survey = Survey {
             stage,
             built: loader(stage, Some(&stage.present)),
@@ -73,7 +73,7 @@ impl Needs {
             image: loader(stage, None),
             bare_image: bare_loader(stage, None),
             loaded: BTreeSet::new(),
-            needs: Needs::default(),
+            needs: DependencyReport::default(),
         };
         let (programs, libraries): (Vec<&UsrPath>, Vec<&UsrPath>) =
             survey.roots().partition(|path| is_program(stage, path));
@@ -98,49 +98,52 @@ impl Needs {
 /// of the booted one has none. The library may have been meant to be found through a link that the stage lacks, such as
 /// Debian's `lib64/x86_64-linux-gnu`.
 fn is_doubtful(object: &Object) -> bool {
-    matches!(object.how, How::BoardDefault(_) | How::LdSoConf(_) | How::LibraryPath(_))
+    matches!(object.how, FoundVia::BoardDefault(_) | FoundVia::LdSoConf(_) | FoundVia::LibraryPath(_))
 }
 
 /// Whether the image's own loader surely finds what a load found in a doubtful way. By `LD_LIBRARY_PATH` a library is
 /// often found in front of another of its name, so there it must be the same file.
 fn is_sure_of(doubted: &Object, known: &Object) -> bool {
-    known.name_asked == doubted.name_asked
+    known.requested_name == doubted.requested_name
         && !is_doubtful(known)
-        && (known.path == doubted.path || !matches!(doubted.how, How::LibraryPath(_)))
+        && (known.path == doubted.path || !matches!(doubted.how, FoundVia::LibraryPath(_)))
 }
 
 /// The loader with `LD_LIBRARY_PATH` as rkt sets it (stage1 `init.go`).
-pub(super) fn loader<'s>(stage: &'s Stage<'_>, present: Option<&'s BTreeSet<UsrPath>>) -> Loader<'s> {
-    Loader::new(stage.tree, stage.of.board, Loader::systemd_directories(stage.tree), present)
+pub(super) fn loader<'s>(
+    stage: &'s Selection<'_>,
+    present: Option<&'s BTreeSet<UsrPath>>,
+) -> DynamicLoader<'s> {
+    DynamicLoader::new(stage.tree, stage.of.board, DynamicLoader::systemd_directories(stage.tree), present)
 }
 
 /// The loader as a program has it that was started without `LD_LIBRARY_PATH`.
-fn bare_loader<'s>(stage: &'s Stage<'_>, present: Option<&'s BTreeSet<UsrPath>>) -> Loader<'s> {
-    Loader::new(stage.tree, stage.of.board, Vec::new(), present)
+fn bare_loader<'s>(stage: &'s Selection<'_>, present: Option<&'s BTreeSet<UsrPath>>) -> DynamicLoader<'s> {
+    DynamicLoader::new(stage.tree, stage.of.board, Vec::new(), present)
 }
 
-fn is_program(stage: &Stage<'_>, path: &UsrPath) -> bool {
-    matches!(stage.tree.facts(path.as_str()), Some(Facts::Elf(elf)) if elf.interp.is_some() && elf.soname.is_none())
+fn is_program(stage: &Selection<'_>, path: &UsrPath) -> bool {
+    matches!(stage.tree.facts(path.as_str()), Some(FileInfo::Elf(elf)) if elf.interp.is_some() && elf.soname.is_none())
 }
 
 struct Survey<'a, 's> {
-    stage: &'s Stage<'a>,
+    stage: &'s Selection<'a>,
     /// The loader in the built root filesystem, with `LD_LIBRARY_PATH` and without.
-    built: Loader<'s>,
-    bare_built: Loader<'s>,
+    built: DynamicLoader<'s>,
+    bare_built: DynamicLoader<'s>,
     /// The loader in the whole image, likewise.
-    image: Loader<'s>,
-    bare_image: Loader<'s>,
+    image: DynamicLoader<'s>,
+    bare_image: DynamicLoader<'s>,
     /// What programs load.
     loaded: BTreeSet<UsrPath>,
-    needs: Needs,
+    needs: DependencyReport,
 }
 
 impl<'a, 's> Survey<'a, 's> {
     fn roots(&mut self) -> impl Iterator<Item = &'s UsrPath> + use<'a, 's> {
         let stage = self.stage;
         self.needs.unread.extend(
-            stage.files().filter(|(_, facts)| **facts == Facts::Unread).map(|(path, _)| path.clone()),
+            stage.files().filter(|(_, facts)| **facts == FileInfo::Unread).map(|(path, _)| path.clone()),
         );
         stage.loadable()
     }
@@ -162,7 +165,7 @@ impl<'a, 's> Survey<'a, 's> {
     }
 
     /// Finds in the whole image what a load lacks in the stage, with what that lacks in turn; the load in the image.
-    fn provide(&mut self, root: &UsrPath, built: &Load) -> Load {
+    fn provide(&mut self, root: &UsrPath, built: &LoadResult) -> LoadResult {
         let image = self.image.load(root);
         self.needs.unread.extend(image.unread.iter().cloned());
         for missing in &built.missing {
@@ -172,15 +175,15 @@ impl<'a, 's> Survey<'a, 's> {
         }
         let mut lacking: BTreeSet<&UsrPath> = BTreeSet::new();
         for object in &image.objects {
-            let asked = built.missing.iter().any(|missing| missing.name == object.name_asked);
+            let asked = built.missing.iter().any(|missing| missing.name == object.requested_name);
             let follows = lacking.contains(&object.needed_by)
-                && !built.objects.iter().any(|known| known.name_asked == object.name_asked);
+                && !built.objects.iter().any(|known| known.requested_name == object.requested_name);
             let chain = chain_of(&object.links, &object.path);
             if !(asked || follows) || chain.iter().all(|path| self.stage.present.contains(path)) {
                 continue;
             }
             lacking.insert(&object.path);
-            let unmet = self.needs.unmet.entry(object.name_asked.clone()).or_default();
+            let unmet = self.needs.unmet.entry(object.requested_name.clone()).or_default();
             unmet.needed_by.insert(object.needed_by.clone());
             (unmet.chain, unmet.instead_of) = (chain, None);
         }
@@ -196,7 +199,7 @@ impl<'a, 's> Survey<'a, 's> {
 
     /// Finds what the stage lacks for the image's own loader to find what a load found in a doubtful way. `image` is the
     /// load in the image, where there was one already.
-    fn make_sure(&mut self, root: &UsrPath, built: &Load, image: Option<Load>) {
+    fn make_sure(&mut self, root: &UsrPath, built: &LoadResult, image: Option<LoadResult>) {
         let mut doubted: Vec<&Object> = built.objects.iter().filter(|object| is_doubtful(object)).collect();
         if !doubted.is_empty() {
             let bare = self.bare_built.load(root);
@@ -215,7 +218,7 @@ impl<'a, 's> Survey<'a, 's> {
             if chain.iter().all(|path| self.stage.present.contains(path)) {
                 continue;
             }
-            let unmet = self.needs.unmet.entry(object.name_asked.clone()).or_default();
+            let unmet = self.needs.unmet.entry(object.requested_name.clone()).or_default();
             unmet.needed_by.insert(object.needed_by.clone());
             // The first one will do, and what another program does not find at all says more.
             if unmet.chain.is_empty() {
@@ -238,7 +241,7 @@ impl<'a, 's> Survey<'a, 's> {
                 }
                 let unmet = self.needs.unmet.entry((*program).to_owned()).or_default();
                 unmet.needed_by.insert(path.clone());
-                unmet.by = Asking::Exec(source);
+                unmet.by = DependencyKind::Exec(source);
                 unmet.chain = vec![started];
             }
         }
@@ -247,7 +250,7 @@ impl<'a, 's> Survey<'a, 's> {
     /// Counts the first soname of each `.note.dlopen` entry that the image has, where the stage has none of them.
     fn dlopened(&mut self, level: DlopenPriority) {
         for (path, facts) in self.stage.files() {
-            let Facts::Elf(elf) = facts else { continue };
+            let FileInfo::Elf(elf) = facts else { continue };
             for note in elf.dlopen.iter().filter(|note| note.priority <= level) {
                 if note.sonames.iter().any(|name| self.built.dlopen(path, name).is_some()) {
                     continue;
@@ -264,7 +267,7 @@ impl<'a, 's> Survey<'a, 's> {
                 }
                 let unmet = self.needs.unmet.entry(name.clone()).or_default();
                 unmet.needed_by.insert(path.clone());
-                unmet.by = Asking::Dlopen(note.feature.clone());
+                unmet.by = DependencyKind::Dlopen(note.feature.clone());
                 if let Some((_, found)) = in_image {
                     unmet.chain = chain_of(&found.links, &found.path);
                 }

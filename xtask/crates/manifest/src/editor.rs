@@ -2,37 +2,41 @@
 
 use std::collections::BTreeMap;
 
+use super::file::ManifestFile;
 use super::finding::{Fix, FixKind};
-use super::sort_order::Order;
-use super::file::ManifestText;
+use super::sort_order::SortOrder;
 
 /// A manifest and what was done to it so far. Each line of the old text takes part in at most one fix.
 #[derive(Debug, Clone)]
-pub struct Draft {
+pub struct ManifestEditor {
     file: String,
-    text: ManifestText,
-    order: Order,
+    text: ManifestFile,
+    order: SortOrder,
     fixes: Vec<Fix>,
     frozen: bool,
     changes: usize,
 }
 
-impl Draft {
+impl ManifestEditor {
     /// Starts from files as they stand. Their orders are found once: mending must not change them. A file that is in
     /// both orders follows the others.
-    pub fn of_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> BTreeMap<String, Draft> {
-        let mut drafts: BTreeMap<String, Draft> =
-            files.into_iter().map(|(file, bytes)| (file.to_owned(), Draft::new(file, bytes))).collect();
-        let shared = Order::shared(drafts.values().map(|draft| draft.order));
+    pub fn of_files<'a>(
+        files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+    ) -> BTreeMap<String, ManifestEditor> {
+        let mut drafts: BTreeMap<String, ManifestEditor> = files
+            .into_iter()
+            .map(|(file, bytes)| (file.to_owned(), ManifestEditor::new(file, bytes)))
+            .collect();
+        let shared = SortOrder::shared(drafts.values().map(|draft| draft.order));
         drafts.values_mut().for_each(|draft| draft.order = draft.order.or(shared));
         drafts
     }
 
-    fn new(file: &str, bytes: &[u8]) -> Draft {
-        let text = ManifestText::parse(bytes);
-        Draft {
+    fn new(file: &str, bytes: &[u8]) -> ManifestEditor {
+        let text = ManifestFile::parse(bytes);
+        ManifestEditor {
             file: file.to_owned(),
-            order: Order::of(&text),
+            order: SortOrder::of(&text),
             text,
             fixes: Vec::new(),
             frozen: false,
@@ -56,7 +60,7 @@ impl Draft {
     }
 
     /// The text as mended so far.
-    pub fn text(&self) -> &ManifestText {
+    pub fn text(&self) -> &ManifestFile {
         &self.text
     }
 
@@ -111,7 +115,7 @@ impl Draft {
         }
         let first = self.take_fix_to(from).map_or_else(|| Some(from.to_owned()), |fix| fix.from);
         // A comment has no place of its own, only that above its entry.
-        if self.order == Order::Unsorted || to.starts_with('#') {
+        if self.order == SortOrder::Unsorted || to.starts_with('#') {
             self.text.replace(at, to);
         } else {
             self.text.remove(at);
@@ -161,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_comment_that_is_put_in_form_stays_above_its_entry() {
-        let mut drafts = Draft::of_files([("f", "\u{feff}# m\nbin/a\nbin/z\n".as_bytes())]);
+        let mut drafts = ManifestEditor::of_files([("f", "\u{feff}# m\nbin/a\nbin/z\n".as_bytes())]);
         let Some(draft) = drafts.get_mut("f") else { return };
         draft.rename("\u{feff}# m", "# m", FixKind::Tidy, "");
         assert_eq!(draft.text().to_bytes(), b"# m\nbin/a\nbin/z\n");

@@ -1,13 +1,13 @@
 //! Programs that listed units start, and interpreters that listed scripts name.
 
-use super::selection::Stage;
-use usr::file_info::Facts;
+use super::selection::Selection;
+use usr::file_info::FileInfo;
 use usr::path::UsrPath;
-use usr::tree::{End, UsrTree};
+use usr::tree::{Target, UsrTree};
 
 /// A program that something in the stage starts and the stage does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Absent {
+pub struct MissingExecutable {
     /// The listed unit or script.
     pub by: UsrPath,
     /// The line of it that names the program, or `#!` and the interpreter.
@@ -21,14 +21,15 @@ pub struct Absent {
 }
 
 /// Programs of `Exec…=` lines (systemd.service(5)) that the stage does not hold.
-pub fn programs(stage: &Stage<'_>) -> Vec<Absent> {
+pub fn programs(stage: &Selection<'_>) -> Vec<MissingExecutable> {
     let mut absent = Vec::new();
     for (unit, facts) in stage.files().filter(|(path, _)| is_unit(path)) {
-        let Facts::Text(text) = facts else { continue };
+        let FileInfo::Text(text) = facts else { continue };
         for (line, command) in exec_lines(text) {
             let optional = command.prefixes.contains('-');
             absent.extend(
-                lacking(stage, unit, line, command.program).map(|found| Absent { optional, ..found }),
+                lacking(stage, unit, line, command.program)
+                    .map(|found| MissingExecutable { optional, ..found }),
             );
         }
     }
@@ -36,10 +37,10 @@ pub fn programs(stage: &Stage<'_>) -> Vec<Absent> {
 }
 
 /// `#!` interpreters (execve(2)) of listed scripts that the stage does not hold.
-pub fn interpreters(stage: &Stage<'_>) -> Vec<Absent> {
+pub fn interpreters(stage: &Selection<'_>) -> Vec<MissingExecutable> {
     let mut absent = Vec::new();
     for (script, facts) in stage.files() {
-        let Facts::Script(interpreter) = facts else { continue };
+        let FileInfo::Script(interpreter) = facts else { continue };
         let mut words = interpreter.split_whitespace();
         let Some(program) = words.next() else { continue };
         let by_env = if program.ends_with("/env") { words.find(|word| !word.starts_with('-')) } else { None };
@@ -53,10 +54,10 @@ pub fn interpreters(stage: &Stage<'_>) -> Vec<Absent> {
 /// The programs that one unit or script of an image starts, each with the words that say so.
 pub fn started_by(tree: &UsrTree, path: &UsrPath) -> Vec<(String, UsrPath)> {
     let said: Vec<(String, &str)> = match tree.facts(path.as_str()) {
-        Some(Facts::Text(text)) if is_unit(path) => {
+        Some(FileInfo::Text(text)) if is_unit(path) => {
             exec_lines(text).map(|(line, command)| (line.to_owned(), command.program)).collect()
         }
-        Some(Facts::Script(interpreter)) => {
+        Some(FileInfo::Script(interpreter)) => {
             let program = interpreter.split_whitespace().next();
             program.map(|program| (format!("#!{interpreter}"), program)).into_iter().collect()
         }
@@ -67,7 +68,7 @@ pub fn started_by(tree: &UsrTree, path: &UsrPath) -> Vec<(String, UsrPath)> {
 }
 
 /// `systemd-journald` without its unit, or the unit without its program: nothing that a unit starts is ever seen.
-pub fn journald_halves(stage: &Stage<'_>) -> Option<(UsrPath, UsrPath)> {
+pub fn journald_halves(stage: &Selection<'_>) -> Option<(UsrPath, UsrPath)> {
     let path = |of: &UsrPath, suffix: &str| of.as_str().ends_with(suffix);
     let listed = |suffix: &str| stage.present.iter().find(|present| path(present, suffix)).cloned();
     let in_image = |suffix: &str| stage.tree.iter().map(|(at, _)| at).find(|at| path(at, suffix)).cloned();
@@ -113,28 +114,28 @@ fn exec_lines(text: &str) -> impl Iterator<Item = (&str, Command<'_>)> {
     })
 }
 
-fn lacking(stage: &Stage<'_>, by: &UsrPath, says: &str, program: &str) -> Option<Absent> {
+fn lacking(stage: &Selection<'_>, by: &UsrPath, says: &str, program: &str) -> Option<MissingExecutable> {
     let path = locate(stage.tree, program)?;
     let resolved = stage.tree.resolve(&path);
     let held = |end: &UsrPath| {
         stage.present.contains(end) && resolved.links.iter().all(|link| stage.present.contains(link))
     };
     let (program, in_image) = match &resolved.end {
-        End::Node(end) if held(end) => return None,
-        End::Node(end) => {
+        Target::Node(end) if held(end) => return None,
+        Target::Node(end) => {
             let mut ways = resolved.links.iter().chain([end]);
             (ways.find(|way| !stage.present.contains(*way)).unwrap_or(end).clone(), true)
         }
-        End::Missing(end) => (end.clone(), false),
-        End::Root | End::Outside | End::Loop => return None,
+        Target::Missing(end) => (end.clone(), false),
+        Target::UsrRoot | Target::OutsideUsr | Target::TooManySymlinks => return None,
     };
-    Some(Absent { by: by.clone(), says: says.to_owned(), program, in_image, optional: false })
+    Some(MissingExecutable { by: by.clone(), says: says.to_owned(), program, in_image, optional: false })
 }
 
 /// A program by absolute path, or by name as systemd.exec(5) and env(1) search it.
 fn locate(tree: &UsrTree, program: &str) -> Option<UsrPath> {
     if program.starts_with('/') {
-        return UsrPath::of_rootfs(program).ok();
+        return UsrPath::from_rootfs_path(program).ok();
     }
     ["bin", "sbin"]
         .into_iter()

@@ -2,10 +2,10 @@
 
 use usr::lossless_text;
 
-/// A manifest as it stands on disk. What is not touched comes out of [`ManifestText::to_bytes`] as it went in: line
+/// A manifest as it stands on disk. What is not touched comes out of [`ManifestFile::to_bytes`] as it went in: line
 /// ends (also mixed ones), a missing final newline, blank lines, comments and bytes that are no UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ManifestText {
+pub struct ManifestFile {
     lines: Vec<Line>,
     /// The end that a new line gets: CRLF where most lines of the file had it, else LF.
     usual_end: LineEnd,
@@ -65,9 +65,9 @@ impl Line {
     }
 }
 
-impl ManifestText {
+impl ManifestFile {
     /// Splits a file into lines. Nothing is refused.
-    pub fn parse(bytes: &[u8]) -> ManifestText {
+    pub fn parse(bytes: &[u8]) -> ManifestFile {
         let lines = bytes.split_inclusive(|&byte| byte == b'\n').map(|line| {
             let (text, end) = match line {
                 [text @ .., b'\r', b'\n'] => (text, LineEnd::CrLf),
@@ -79,7 +79,7 @@ impl ManifestText {
         let lines: Vec<Line> = lines.collect();
         let count = |end| lines.iter().filter(|line| line.end == end).count();
         let crlf = count(LineEnd::CrLf) > count(LineEnd::Lf);
-        ManifestText { lines, usual_end: if crlf { LineEnd::CrLf } else { LineEnd::Lf } }
+        ManifestFile { lines, usual_end: if crlf { LineEnd::CrLf } else { LineEnd::Lf } }
     }
 
     /// The file.
@@ -159,7 +159,7 @@ mod tests {
             b"caf\xe9\n\xff",
             b"a\rb\n\r\r\n",
         ] {
-            assert_eq!(ManifestText::parse(bytes).to_bytes(), bytes, "{}", String::from_utf8_lossy(bytes));
+            assert_eq!(ManifestFile::parse(bytes).to_bytes(), bytes, "{}", String::from_utf8_lossy(bytes));
         }
     }
 
@@ -171,7 +171,7 @@ mod tests {
             (b"a\nb", b"a\nX\nb\nZ"),
             (b"a\r\nb", b"a\r\nX\r\nb\r\nZ"),
         ] {
-            let mut text = ManifestText::parse(before);
+            let mut text = ManifestFile::parse(before);
             text.insert(1, "X");
             text.insert(3, "Z");
             assert_eq!(text.to_bytes(), after);
@@ -182,7 +182,7 @@ mod tests {
                 [before.trim_ascii_end(), if before.contains(&b'\r') { b"\r\n" } else { b"\n" }].concat();
             assert_eq!(text.to_bytes(), kept);
         }
-        let mut empty = ManifestText::parse(b"");
+        let mut empty = ManifestFile::parse(b"");
         empty.insert(7, "x");
         assert_eq!(empty.to_bytes(), b"x\n");
         empty.replace(0, "y");
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn entries_are_what_is_neither_blank_nor_comment() {
-        let text = ManifestText::parse(b"# c\n\nbin/a\n \t\n #d\n/bin/ip\n");
+        let text = ManifestFile::parse(b"# c\n\nbin/a\n \t\n #d\n/bin/ip\n");
         assert_eq!(text.entries().collect::<Vec<_>>(), [(2, "bin/a"), (5, "/bin/ip")]);
         assert_eq!(text.lines()[3].kind(), LineKind::Blank);
     }

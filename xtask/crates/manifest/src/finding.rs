@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use super::suggestion::Remedy;
+use super::suggestion::Suggestion;
 use coreos_types::release::{Board, Flavor};
 
 /// What is wrong with a line of a manifest, or with its absence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FindingKind {
     /// A listed path is not in the image.
-    Missing,
+    NotFound,
     /// A listed symlink leads to something that is not listed, or not in the image.
     Dangling,
     /// A listed file needs a file that the image has and no manifest of the flavor lists.
@@ -30,7 +30,7 @@ impl FindingKind {
     /// The word in JSON.
     pub fn id(self) -> &'static str {
         match self {
-            FindingKind::Missing => "missing",
+            FindingKind::NotFound => "missing",
             FindingKind::Dangling => "dangling",
             FindingKind::NeedsUnlisted => "needs-unlisted",
             FindingKind::NeedsNowhere => "needs-nowhere",
@@ -95,7 +95,7 @@ pub struct Finding {
     /// What is wrong, in words, and why.
     pub message: String,
     /// What mends it.
-    pub remedy: Remedy,
+    pub remedy: Suggestion,
 }
 
 /// What a fix does to the lines of a manifest.

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::library_name::LibraryName;
-use usr::name_index::Names;
+use usr::name_index::NameIndex;
 use usr::path::UsrPath;
-use usr::tree::{Kind, UsrTree};
+use usr::tree::{NodeKind, UsrTree};
 
 /// What kind of directory a path lies in: successors are looked for among their like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,13 +37,13 @@ const DIRECTORIES: &[&str] = &["bin", "sbin", "lib", "lib64", "libexec"];
 pub struct ImageIndex<'a> {
     /// The image.
     pub tree: &'a UsrTree,
-    names: Names<'a>,
+    names: NameIndex<'a>,
 }
 
 impl<'a> ImageIndex<'a> {
     /// Indexes `bin`, `sbin` and the library directories.
     pub fn of(tree: &'a UsrTree) -> ImageIndex<'a> {
-        ImageIndex { tree, names: Names::below(tree, DIRECTORIES) }
+        ImageIndex { tree, names: NameIndex::below(tree, DIRECTORIES) }
     }
 
     /// Every node of this name, in byte order.
@@ -65,12 +65,12 @@ impl<'a> ImageIndex<'a> {
 
     /// Whether a node is a regular file.
     pub fn is_file(&self, path: &UsrPath) -> bool {
-        matches!(self.tree.get(path.as_str()).map(|node| &node.kind), Some(Kind::File { .. }))
+        matches!(self.tree.get(path.as_str()).map(|node| &node.kind), Some(NodeKind::File { .. }))
     }
 
     /// Whether a node is a symbolic link.
     pub fn is_link(&self, path: &UsrPath) -> bool {
-        matches!(self.tree.get(path.as_str()).map(|node| &node.kind), Some(Kind::Symlink(_)))
+        matches!(self.tree.get(path.as_str()).map(|node| &node.kind), Some(NodeKind::Symlink(_)))
     }
 
     /// Programs and helpers whose name has every word of `name`, for people to choose from: what became of

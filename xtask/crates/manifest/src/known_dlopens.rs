@@ -1,12 +1,12 @@
 //! Libraries that are loaded by name and leave no trace in DT_NEEDED: a table for images without `.note.dlopen`.
 
-use super::library_name::{LibraryName, Shape};
-use super::selection::Stage;
-use usr::file_info::Facts;
+use super::library_name::{LibraryName, NameKind};
+use super::selection::Selection;
+use usr::file_info::FileInfo;
 use usr::path::UsrPath;
 
 /// One row: when a file of this name is listed, these libraries may be asked for.
-struct Row {
+struct KnownDlopen {
     /// The file that loads, by name; a library by its stem.
     loader: &'static str,
     /// The stems it may load.
@@ -18,74 +18,74 @@ struct Row {
 }
 
 /// What glibc, systemd and PAM load by name. systemd from v256 on says so itself in `.note.dlopen`.
-const TABLE: &[Row] = &[
-    Row {
+const TABLE: &[KnownDlopen] = &[
+    KnownDlopen {
         loader: "libc",
         loads: &["libnss_files"],
         what_for: "users, groups and hosts of /etc; without it User= and Group= fail with 217 and 216",
         source: "nsswitch.conf(5); rkt#3714",
     },
-    Row {
+    KnownDlopen {
         loader: "libpthread",
         loads: &["libgcc_s"],
         what_for: "unwinding in pthread_cancel and pthread_exit",
         source: "glibc sysdeps/nptl/unwind-forcedunwind.c",
     },
-    Row {
+    KnownDlopen {
         loader: "libc",
         loads: &["libgcc_s"],
         what_for: "unwinding in pthread_cancel, pthread_exit and backtrace",
         source: "glibc misc/unwind-link.c",
     },
-    Row {
+    KnownDlopen {
         loader: "systemd-cryptsetup",
         loads: &["libcryptsetup", "libtss2-esys", "libfido2"],
         what_for: "unlocking encrypted volumes",
         source: "systemd src/shared/cryptsetup-util.c",
     },
-    Row {
+    KnownDlopen {
         loader: "systemd-repart",
         loads: &["libcryptsetup", "libfdisk"],
         what_for: "making encrypted partitions",
         source: "systemd src/shared/cryptsetup-util.c",
     },
-    Row {
+    KnownDlopen {
         loader: "systemd-nspawn",
         loads: &["libcryptsetup", "libseccomp"],
         what_for: "images with verity, system call filters",
         source: "systemd src/shared/dissect-image.c",
     },
-    Row {
+    KnownDlopen {
         loader: "systemd-coredump",
         loads: &["libdw", "libelf"],
         what_for: "stack traces of core dumps",
         source: "systemd src/shared/elf-util.c",
     },
-    Row {
+    KnownDlopen {
         loader: "journalctl",
         loads: &["libqrencode", "libpcre2-8"],
         what_for: "sealing keys as QR code, --grep",
         source: "systemd src/shared/qrcode-util.c, pcre2-util.c",
     },
-    Row {
+    KnownDlopen {
         loader: "systemd-resolved",
         loads: &["libidn2", "libidn"],
         what_for: "international domain names",
         source: "systemd src/shared/idn-util.c",
     },
-    Row {
+    KnownDlopen {
         loader: "systemd-udevd",
         loads: &["libkmod"],
         what_for: "loading kernel modules",
         source: "systemd src/shared/module-util.c",
     },
-    Row {
+    KnownDlopen {
         loader: "systemd-networkd",
         loads: &["libip4tc", "libxtables"],
         what_for: "masquerading by iptables",
         source: "systemd src/shared/firewall-util-iptables.c",
     },
-    Row {
+    KnownDlopen {
         loader: "libpam",
         loads: &["pam_unix", "pam_deny", "pam_permit", "pam_env", "pam_systemd"],
         what_for: "the modules that /etc/pam.d names",
@@ -95,7 +95,7 @@ const TABLE: &[Row] = &[
 
 /// A library that a listed file may load by name and the stage does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ByName {
+pub struct DlopenHint {
     /// The listed file that may load it.
     pub by: UsrPath,
     /// The libraries in the image.
@@ -105,9 +105,9 @@ pub struct ByName {
 }
 
 /// Rows of the table that a stage does not meet, where the image could.
-pub fn advice(stage: &Stage<'_>, of_stem: impl Fn(&str) -> Vec<UsrPath>) -> Vec<ByName> {
+pub fn advice(stage: &Selection<'_>, of_stem: impl Fn(&str) -> Vec<UsrPath>) -> Vec<DlopenHint> {
     let says_itself = has_notes(stage);
-    let mut advice: Vec<ByName> = Vec::new();
+    let mut advice: Vec<DlopenHint> = Vec::new();
     for row in TABLE.iter().filter(|row| !(says_itself && row.source.starts_with("systemd"))) {
         let Some((by, _)) = stage.files().find(|(path, _)| is_named(path, row.loader)) else { continue };
         let is_met = |stem: &str| {
@@ -120,7 +120,7 @@ pub fn advice(stage: &Stage<'_>, of_stem: impl Fn(&str) -> Vec<UsrPath>) -> Vec<
         libraries.retain(|library| !advice.iter().any(|known| known.libraries.contains(library)));
         if !libraries.is_empty() {
             let because = format!("{} ({})", row.what_for, row.source);
-            advice.push(ByName { by: by.clone(), libraries, because });
+            advice.push(DlopenHint { by: by.clone(), libraries, because });
         }
     }
     advice
@@ -128,12 +128,12 @@ pub fn advice(stage: &Stage<'_>, of_stem: impl Fn(&str) -> Vec<UsrPath>) -> Vec<
 
 /// Whether `dlopen` asks by this name: for a library by its soname, for a PAM module by that of its file. The file behind
 /// a soname is of no use without it.
-fn is_asked_for(path: &UsrPath, stem: &str, stage: &Stage<'_>) -> bool {
+fn is_asked_for(path: &UsrPath, stem: &str, stage: &Selection<'_>) -> bool {
     let end = stage.tree.resolve(path).end;
     match end.node().and_then(|file| stage.tree.facts(file.as_str())) {
         _ if stem.starts_with("pam_") => true,
-        Some(Facts::Elf(elf)) if elf.soname.is_some() => elf.soname.as_deref() == Some(path.name()),
-        _ => LibraryName::parse(path.name()).is_some_and(|name| matches!(name.shape, Shape::Soname(_))),
+        Some(FileInfo::Elf(elf)) if elf.soname.is_some() => elf.soname.as_deref() == Some(path.name()),
+        _ => LibraryName::parse(path.name()).is_some_and(|name| matches!(name.shape, NameKind::Soname(_))),
     }
 }
 
@@ -143,8 +143,8 @@ pub fn is_loaded_by_name(stem: &str) -> bool {
 }
 
 /// A systemd that says itself what it loads: the table would only repeat it.
-fn has_notes(stage: &Stage<'_>) -> bool {
-    stage.files().any(|(_, facts)| matches!(facts, Facts::Elf(elf) if !elf.dlopen.is_empty()))
+fn has_notes(stage: &Selection<'_>) -> bool {
+    stage.files().any(|(_, facts)| matches!(facts, FileInfo::Elf(elf) if !elf.dlopen.is_empty()))
 }
 
 fn is_named(path: &UsrPath, name: &str) -> bool {

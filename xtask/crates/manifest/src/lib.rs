@@ -4,19 +4,19 @@
 //! the manifests, and what it leaves is what [`check`] then finds.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "unit tests make files and take the time"))]
 
-pub mod known_dlopens;
 pub mod check;
-pub mod editor;
-pub mod finding;
-pub mod malformed_line;
-pub mod image_index;
-pub mod library_name;
-pub mod mend;
 pub mod dependencies;
-pub mod sort_order;
-pub mod plan;
-pub mod suggestion;
-pub mod selection;
-pub mod replacement;
-pub mod file;
+pub mod editor;
 pub mod exec_references;
+pub mod file;
+pub mod finding;
+pub mod image_index;
+pub mod known_dlopens;
+pub mod library_name;
+pub mod malformed_line;
+pub mod mend;
+pub mod plan;
+pub mod replacement;
+pub mod selection;
+pub mod sort_order;
+pub mod suggestion;

@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
+use super::file::{LineKind, ManifestFile};
 use super::image_index::{ImageIndex, Room};
 use super::library_name::LibraryName;
-use super::file::{LineKind, ManifestText};
 use usr::path::UsrPath;
 
 /// What some editors put at the start of a file to say that it is UTF-8; two files in one have it in the middle.
@@ -12,7 +12,7 @@ pub const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// A line out of form, and how it is put right.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stray {
+pub struct MalformedLine {
     /// The line's index, counted from 0.
     pub index: usize,
     /// The line verbatim.
@@ -24,7 +24,7 @@ pub struct Stray {
 }
 
 /// Every line out of form: behind a byte-order mark, blank, repeated, with a leading slash or a stray blank, without its directory.
-pub fn strays(text: &ManifestText, index: &ImageIndex<'_>) -> Vec<Stray> {
+pub fn strays(text: &ManifestFile, index: &ImageIndex<'_>) -> Vec<MalformedLine> {
     let mut seen: HashSet<&str> = HashSet::new();
     let mut strays = Vec::new();
     for (at, line) in text.lines().iter().enumerate() {
@@ -39,7 +39,7 @@ pub fn strays(text: &ManifestText, index: &ImageIndex<'_>) -> Vec<Stray> {
             LineKind::Entry => formed(&line.text, index).map(|(path, why)| (Some(path), why)),
         };
         if let Some((becomes, because)) = because {
-            strays.push(Stray { index: at, line: line.text.clone(), becomes, because });
+            strays.push(MalformedLine { index: at, line: line.text.clone(), becomes, because });
         }
     }
     strays
@@ -57,7 +57,7 @@ fn formed(line: &str, index: &ImageIndex<'_>) -> Option<(String, String)> {
     if index.tree.get(line).is_some() {
         return None;
     }
-    let path = UsrPath::of_rootfs(line.trim()).ok()?;
+    let path = UsrPath::from_rootfs_path(line.trim()).ok()?;
     if path.parent().is_none() {
         return with_directory(&path, index);
     }

@@ -6,24 +6,24 @@ mod vanished;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::listed_paths;
-use super::editor::Draft;
+use super::dependencies::{DependencyReport, MinDlopenPriority};
+use super::editor::ManifestEditor;
 use super::finding::FixKind;
-use super::malformed_line;
 use super::image_index::ImageIndex;
-use super::library_name::{LibraryName, Shape};
-use super::dependencies::{DlopenLevel, Needs};
-use super::selection::{FlavorFiles, Stage, Texts};
-use super::replacement::{Fate, Surroundings, successor};
+use super::library_name::{LibraryName, NameKind};
+use super::malformed_line;
+use super::replacement::{Outcome, ReplacementContext, successor};
+use super::selection::{ManifestSet, ManifestsByPath, Selection};
 use additions::{Addition, Habits};
-use usr::file_info::Facts;
+use usr::file_info::FileInfo;
 use usr::path::UsrPath;
 pub use vanished::offer_additions;
 
 /// How far mending goes.
 #[derive(Debug, Clone, Copy)]
-pub struct Reach {
+pub struct FixOptions {
     /// Which `.note.dlopen` entries count as needs.
-    pub dlopen: DlopenLevel,
+    pub dlopen: MinDlopenPriority,
     /// Drop paths that vanished without successor.
     pub drop_missing: bool,
     /// Nothing is known of what files need: nothing may be concluded from needs that are not there.
@@ -34,15 +34,15 @@ pub struct Reach {
 const MAX_ROUNDS: usize = 32;
 
 /// The manifests under repair, by real path.
-pub type Drafts = BTreeMap<String, Draft>;
+pub type ManifestEditors = BTreeMap<String, ManifestEditor>;
 
 /// Mends every manifest of a board's flavors. Returns the files whose content has to be read first: while there are
 /// any, the drafts are not to be relied on.
 pub fn mend(
-    flavors: &[FlavorFiles],
-    drafts: &mut Drafts,
+    flavors: &[ManifestSet],
+    drafts: &mut ManifestEditors,
     index: &ImageIndex<'_>,
-    reach: Reach,
+    reach: FixOptions,
 ) -> BTreeSet<UsrPath> {
     let files = flavors.iter().flat_map(|flavor| flavor.files.iter().cloned()).collect();
     let mut board =
@@ -63,12 +63,12 @@ pub fn mend(
 }
 
 struct Mend<'a> {
-    flavors: &'a [FlavorFiles],
+    flavors: &'a [ManifestSet],
     /// The manifests of these flavors, each once.
     files: BTreeSet<String>,
-    drafts: &'a mut Drafts,
+    drafts: &'a mut ManifestEditors,
     index: &'a ImageIndex<'a>,
-    reach: Reach,
+    reach: FixOptions,
     unread: BTreeSet<UsrPath>,
     /// The stems that listed files asked for when nothing more could be added: unmet needs, and what they say in
     /// `.note.dlopen` that they load.
@@ -91,7 +91,7 @@ impl Mend<'_> {
 
     /// How often anything was changed so far.
     fn changes(&self) -> usize {
-        self.drafts.values().map(Draft::changes).sum()
+        self.drafts.values().map(ManifestEditor::changes).sum()
     }
 
     fn tidy(&mut self) {
@@ -119,17 +119,17 @@ impl Mend<'_> {
             lines.sort_by_cached_key(|path| (rank(path), path.clone()));
             let mut listed = listed_paths(draft.text().entries().map(|(_, line)| line), self.index);
             for path in lines {
-                let around = Surroundings { index: self.index, listed: &listed, wanted };
+                let around = ReplacementContext { index: self.index, listed: &listed, wanted };
                 let Some(found) = successor(&path, &around) else { continue };
                 let line = path.as_str();
                 match &found.fate {
-                    Fate::Renamed(to) => draft.rename(line, to.as_str(), FixKind::Rename, &found.because),
-                    Fate::Moved(to) => draft.rename(line, to.as_str(), FixKind::Move, &found.because),
-                    Fate::Pointless => draft.drop_line(line, FixKind::Drop, &found.because),
-                    Fate::Several(_) | Fate::Gone(_) => continue,
+                    Outcome::Renamed(to) => draft.rename(line, to.as_str(), FixKind::Rename, &found.because),
+                    Outcome::Moved(to) => draft.rename(line, to.as_str(), FixKind::Move, &found.because),
+                    Outcome::Pointless => draft.drop_line(line, FixKind::Drop, &found.because),
+                    Outcome::Several(_) | Outcome::Gone(_) => continue,
                 }
                 listed.remove(&path);
-                if let Fate::Renamed(to) | Fate::Moved(to) = found.fate {
+                if let Outcome::Renamed(to) | Outcome::Moved(to) = found.fate {
                     listed.insert(to);
                 }
             }
@@ -151,11 +151,15 @@ impl Mend<'_> {
     }
 
     /// Looks at a flavor as its drafts stand now.
-    fn look<T>(&mut self, flavor: &FlavorFiles, look: impl FnOnce(&Stage<'_>, &Needs) -> T) -> T {
-        let texts: Texts<'_> =
+    fn look<T>(
+        &mut self,
+        flavor: &ManifestSet,
+        look: impl FnOnce(&Selection<'_>, &DependencyReport) -> T,
+    ) -> T {
+        let texts: ManifestsByPath<'_> =
             self.drafts.iter().map(|(file, draft)| (file.as_str(), draft.text())).collect();
-        let stage = Stage::of(flavor, &texts, self.index.tree);
-        let needs = Needs::of(&stage, self.reach.dlopen);
+        let stage = Selection::of(flavor, &texts, self.index.tree);
+        let needs = DependencyReport::of(&stage, self.reach.dlopen);
         let seen = look(&stage, &needs);
         self.unread.extend(needs.unread);
         seen
@@ -183,9 +187,9 @@ impl Mend<'_> {
     }
 }
 
-fn asked_stems(stage: &Stage<'_>, needs: &Needs) -> Vec<String> {
+fn asked_stems(stage: &Selection<'_>, needs: &DependencyReport) -> Vec<String> {
     let elves = stage.files().filter_map(|(_, facts)| match facts {
-        Facts::Elf(elf) => Some(elf),
+        FileInfo::Elf(elf) => Some(elf),
         _ => None,
     });
     let noted = elves.flat_map(|elf| &elf.dlopen).flat_map(|note| &note.sonames);
@@ -194,15 +198,15 @@ fn asked_stems(stage: &Stage<'_>, needs: &Needs) -> Vec<String> {
 }
 
 /// The lines of a draft that are paths as they are written.
-fn listed(draft: &Draft) -> Vec<UsrPath> {
+fn listed(draft: &ManifestEditor) -> Vec<UsrPath> {
     let paths = draft.text().entries().filter_map(|(_, line)| Some((line, UsrPath::new(line).ok()?)));
     paths.filter(|(line, path)| path.as_str() == *line).map(|(_, path)| path).collect()
 }
 
 fn rank(path: &UsrPath) -> u8 {
     match LibraryName::parse(path.name()).map(|name| name.shape) {
-        Some(Shape::Soname(_)) => 0,
-        Some(Shape::Dev) => 1,
+        Some(NameKind::Soname(_)) => 0,
+        Some(NameKind::Dev) => 1,
         Some(_) => 2,
         None => 3,
     }

@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Included, Unbounded};
 
-use super::file::ManifestText;
+use super::file::ManifestFile;
 use coreos_types::release::{Board, Flavor};
-use usr::file_info::Facts;
+use usr::file_info::FileInfo;
 use usr::path::UsrPath;
-use usr::tree::{Kind, UsrTree};
+use usr::tree::{NodeKind, UsrTree};
 
 /// One file of one manifest directory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Listing {
+pub struct ManifestRef {
     /// The board of the directory: `manifest-BOARD.d`, or `manifest.d` for amd64-usr.
     pub board: Board,
     /// The flavor of the directory above it.
@@ -23,11 +23,11 @@ pub struct Listing {
 }
 
 /// The manifests by their real path.
-pub type Texts<'a> = BTreeMap<&'a str, &'a ManifestText>;
+pub type ManifestsByPath<'a> = BTreeMap<&'a str, &'a ManifestFile>;
 
 /// A board and flavor, and the manifests that make it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FlavorFiles {
+pub struct ManifestSet {
     /// The board.
     pub board: Board,
     /// The flavor.
@@ -38,13 +38,13 @@ pub struct FlavorFiles {
     borrowed: usize,
 }
 
-impl FlavorFiles {
+impl ManifestSet {
     /// The flavors of a board. One that borrows manifests of another comes behind it: what both need is then
     /// listed where it serves both.
-    pub fn of_board(board: Board, listings: &[Listing]) -> Vec<FlavorFiles> {
-        let mut flavors: BTreeMap<&Flavor, FlavorFiles> = BTreeMap::new();
+    pub fn of_board(board: Board, listings: &[ManifestRef]) -> Vec<ManifestSet> {
+        let mut flavors: BTreeMap<&Flavor, ManifestSet> = BTreeMap::new();
         for listing in listings.iter().filter(|listing| listing.board == board) {
-            let flavor = flavors.entry(&listing.flavor).or_insert_with(|| FlavorFiles {
+            let flavor = flavors.entry(&listing.flavor).or_insert_with(|| ManifestSet {
                 board,
                 flavor: listing.flavor.clone(),
                 files: BTreeSet::new(),
@@ -53,7 +53,7 @@ impl FlavorFiles {
             flavor.files.insert(listing.file.clone());
             flavor.borrowed += usize::from(listing.file != listing.listed_as);
         }
-        let mut flavors: Vec<FlavorFiles> = flavors.into_values().collect();
+        let mut flavors: Vec<ManifestSet> = flavors.into_values().collect();
         flavors.sort_by_key(|flavor| flavor.borrowed);
         flavors
     }
@@ -61,37 +61,37 @@ impl FlavorFiles {
 
 /// The stage1 that a flavor's manifests make of an image.
 #[derive(Debug)]
-pub struct Stage<'a> {
+pub struct Selection<'a> {
     /// The image.
     pub tree: &'a UsrTree,
     /// The board and flavor.
-    pub of: &'a FlavorFiles,
+    pub of: &'a ManifestSet,
     /// Every node that the build would extract, directories listed taken with what is below them.
     pub present: BTreeSet<UsrPath>,
     /// Who lists each node of `present`.
-    homes: BTreeMap<UsrPath, Home<'a>>,
+    homes: BTreeMap<UsrPath, Location<'a>>,
 }
 
 /// The line that lists a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Home<'a> {
+pub struct Location<'a> {
     /// The manifest, at its real path.
     pub file: &'a str,
     /// The line, counted from 1.
     pub line: usize,
 }
 
-impl<'a> Stage<'a> {
+impl<'a> Selection<'a> {
     /// Reads the manifests of a flavor against an image. Lines that name no node of the image are passed over.
-    pub fn of(of: &'a FlavorFiles, texts: &Texts<'a>, tree: &'a UsrTree) -> Stage<'a> {
-        let mut stage = Stage { tree, of, present: BTreeSet::new(), homes: BTreeMap::new() };
-        let mut directories: Vec<(UsrPath, Home<'a>)> = Vec::new();
+    pub fn of(of: &'a ManifestSet, texts: &ManifestsByPath<'a>, tree: &'a UsrTree) -> Selection<'a> {
+        let mut stage = Selection { tree, of, present: BTreeSet::new(), homes: BTreeMap::new() };
+        let mut directories: Vec<(UsrPath, Location<'a>)> = Vec::new();
         for file in &of.files {
             let Some((&file, text)) = texts.get_key_value(file.as_str()) else { continue };
             for (index, line) in text.entries() {
                 let (Ok(path), Some(node)) = (UsrPath::new(line), tree.get(line)) else { continue };
-                let home = Home { file, line: index + 1 };
-                if node.kind == Kind::Directory {
+                let home = Location { file, line: index + 1 };
+                if node.kind == NodeKind::Directory {
                     directories.push((path.clone(), home));
                 }
                 stage.take(path, home);
@@ -106,19 +106,19 @@ impl<'a> Stage<'a> {
         stage
     }
 
-    fn take(&mut self, path: UsrPath, home: Home<'a>) {
+    fn take(&mut self, path: UsrPath, home: Location<'a>) {
         self.homes.entry(path.clone()).or_insert(home);
         self.present.insert(path);
     }
 
     /// The line that lists a node, or the directory above it.
-    pub fn home(&self, path: &UsrPath) -> Option<Home<'a>> {
+    pub fn home(&self, path: &UsrPath) -> Option<Location<'a>> {
         self.homes.get(path).copied()
     }
 
     /// The line that a file belongs beside: the last one before it of the manifest that lists most of its directory, of
     /// several `preferred`. `None` where no manifest lists anything there.
-    pub fn neighbour(&self, path: &UsrPath, preferred: &str) -> Option<Home<'a>> {
+    pub fn neighbour(&self, path: &UsrPath, preferred: &str) -> Option<Location<'a>> {
         let beside = || {
             let same = self.present.iter().filter(|other| other.parent() == path.parent());
             same.filter_map(|other| Some((other, self.home(other)?)))
@@ -148,13 +148,13 @@ impl<'a> Stage<'a> {
     pub fn loadable(&self) -> impl Iterator<Item = &UsrPath> {
         let machine = self.of.board.elf_machine();
         self.files().filter_map(move |(path, facts)| match facts {
-            Facts::Elf(elf) if elf.dynamic && elf.machine == machine => Some(path),
+            FileInfo::Elf(elf) if elf.dynamic && elf.machine == machine => Some(path),
             _ => None,
         })
     }
 
     /// The regular files of the stage with what is known of them, in byte order.
-    pub fn files(&self) -> impl Iterator<Item = (&UsrPath, &'a Facts)> {
+    pub fn files(&self) -> impl Iterator<Item = (&UsrPath, &'a FileInfo)> {
         self.present.iter().filter_map(|path| self.tree.facts(path.as_str()).map(|facts| (path, facts)))
     }
 }

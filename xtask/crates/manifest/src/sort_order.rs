@@ -7,78 +7,78 @@ mod en_us;
 
 use std::cmp::Ordering;
 
+use super::file::{Line, LineKind, ManifestFile};
 use super::malformed_line::BYTE_ORDER_MARK;
-use super::file::{Line, LineKind, ManifestText};
 pub use en_us::compare as compare_en_us;
 
 /// The order of a manifest's entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub enum SortOrder {
     /// By bytes, as `LC_ALL=C sort` does.
     Bytes,
     /// As `LC_ALL=en_US.UTF-8 sort` does with glibc.
     EnUs,
-    /// In both at once; [`Order::or`] says which of them counts where they part.
+    /// In both at once; [`SortOrder::or`] says which of them counts where they part.
     Both,
     /// In neither.
     Unsorted,
 }
 
-impl Order {
+impl SortOrder {
     /// The order that the entries of a text are in; blank lines and comments do not count.
-    pub fn of(text: &ManifestText) -> Order {
-        Order::of_lines(text.lines().iter().filter(|line| line.is_entry()))
+    pub fn of(text: &ManifestFile) -> SortOrder {
+        SortOrder::of_lines(text.lines().iter().filter(|line| line.is_entry()))
     }
 
-    fn of_lines<'a>(lines: impl Iterator<Item = &'a Line> + Clone) -> Order {
+    fn of_lines<'a>(lines: impl Iterator<Item = &'a Line> + Clone) -> SortOrder {
         let sorted = |compare: fn(&str, &str) -> Ordering| {
             let pairs = lines.clone().zip(lines.clone().skip(1));
             pairs.into_iter().all(|(one, next)| compare(path(one), path(next)).is_le())
         };
         match (sorted(by_bytes), sorted(compare_en_us)) {
-            (true, true) => Order::Both,
-            (true, false) => Order::Bytes,
-            (false, true) => Order::EnUs,
-            (false, false) => Order::Unsorted,
+            (true, true) => SortOrder::Both,
+            (true, false) => SortOrder::Bytes,
+            (false, true) => SortOrder::EnUs,
+            (false, false) => SortOrder::Unsorted,
         }
     }
 
     /// The order that the files of a tree share: en_US.UTF-8, unless there are files in byte order alone and none in
     /// en_US.UTF-8 alone.
-    pub fn shared(orders: impl IntoIterator<Item = Order>) -> Order {
+    pub fn shared(orders: impl IntoIterator<Item = SortOrder>) -> SortOrder {
         let mut bytes = false;
         for order in orders {
             match order {
-                Order::EnUs => return Order::EnUs,
-                Order::Bytes => bytes = true,
-                Order::Both | Order::Unsorted => {}
+                SortOrder::EnUs => return SortOrder::EnUs,
+                SortOrder::Bytes => bytes = true,
+                SortOrder::Both | SortOrder::Unsorted => {}
             }
         }
-        if bytes { Order::Bytes } else { Order::EnUs }
+        if bytes { SortOrder::Bytes } else { SortOrder::EnUs }
     }
 
     /// `shared` for a file that is in both orders; any other stays as it is.
     #[must_use]
-    pub fn or(self, shared: Order) -> Order {
-        if self == Order::Both { shared } else { self }
+    pub fn or(self, shared: SortOrder) -> SortOrder {
+        if self == SortOrder::Both { shared } else { self }
     }
 
     /// The index at which a new line belongs. In a file that is in no order it is beside its nearest relative: the
     /// entry that shares the most of its beginning, in the same directory; without one, behind the last entry.
-    pub fn position(self, text: &ManifestText, line: &str) -> usize {
+    pub fn position(self, text: &ManifestFile, line: &str) -> usize {
         match self {
-            Order::Bytes => behind_smaller(text.lines(), line, by_bytes),
-            Order::EnUs | Order::Both => behind_smaller(text.lines(), line, compare_en_us),
-            Order::Unsorted => beside_relative(text, line),
+            SortOrder::Bytes => behind_smaller(text.lines(), line, by_bytes),
+            SortOrder::EnUs | SortOrder::Both => behind_smaller(text.lines(), line, compare_en_us),
+            SortOrder::Unsorted => beside_relative(text, line),
         }
     }
 }
 
 /// What `sort-manifests` makes of a file: blank lines and repeats go, and lines that are in neither order are put in
 /// byte order. `None` where nothing is to be done; then the file is not touched, whatever its line ends.
-pub fn sorted(text: &ManifestText) -> Option<ManifestText> {
+pub fn sorted(text: &ManifestFile) -> Option<ManifestFile> {
     let full = |line: &&Line| line.kind() != LineKind::Blank;
-    if Order::of_lines(text.lines().iter().filter(full)) == Order::Unsorted {
+    if SortOrder::of_lines(text.lines().iter().filter(full)) == SortOrder::Unsorted {
         let mut lines: Vec<&str> = text.lines().iter().filter(full).map(|line| line.text.as_str()).collect();
         lines.sort_unstable_by(|one, other| by_bytes(one, other));
         lines.dedup();
@@ -133,7 +133,7 @@ fn behind_smaller(lines: &[Line], line: &str, compare: fn(&str, &str) -> Orderin
     }
 }
 
-fn beside_relative(text: &ManifestText, line: &str) -> usize {
+fn beside_relative(text: &ManifestFile, line: &str) -> usize {
     let directory_of = |path: &str| path.rfind('/').map_or(0, |slash| slash + 1);
     let directory = directory_of(line);
     let mut best: Option<Relative<'_>> = None;
@@ -175,13 +175,13 @@ impl Relative<'_> {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> ManifestText {
-        ManifestText::parse(text.as_bytes())
+    fn parse(text: &str) -> ManifestFile {
+        ManifestFile::parse(text.as_bytes())
     }
 
     fn with(text: &str, lines: &[&str]) -> String {
         let mut text = parse(text);
-        let order = Order::of(&text);
+        let order = SortOrder::of(&text);
         for line in lines {
             text.insert(order.position(&text, line), line);
         }
@@ -191,19 +191,19 @@ mod tests {
     #[test]
     fn the_order_of_a_file_is_told_by_its_entries() {
         for (text, order) in [
-            ("lib64/libc.so.6\nlib64/libcryptsetup.so\n", Order::Bytes),
-            ("lib64/libcryptsetup.so\nlib64/libc.so.6\n", Order::EnUs),
-            ("# z\nbin/a\n\nbin/b\n", Order::Both),
-            ("", Order::Both),
-            ("bin/b\nbin/a\n", Order::Unsorted),
+            ("lib64/libc.so.6\nlib64/libcryptsetup.so\n", SortOrder::Bytes),
+            ("lib64/libcryptsetup.so\nlib64/libc.so.6\n", SortOrder::EnUs),
+            ("# z\nbin/a\n\nbin/b\n", SortOrder::Both),
+            ("", SortOrder::Both),
+            ("bin/b\nbin/a\n", SortOrder::Unsorted),
         ] {
-            assert_eq!(Order::of(&parse(text)), order, "{text:?}");
+            assert_eq!(SortOrder::of(&parse(text)), order, "{text:?}");
         }
-        assert_eq!(Order::shared([Order::Both, Order::Bytes]), Order::Bytes);
-        assert_eq!(Order::shared([Order::Bytes, Order::EnUs]), Order::EnUs);
-        assert_eq!(Order::shared([Order::Unsorted]), Order::EnUs);
-        assert_eq!(Order::Both.or(Order::Bytes), Order::Bytes);
-        assert_eq!(Order::Unsorted.or(Order::Bytes), Order::Unsorted);
+        assert_eq!(SortOrder::shared([SortOrder::Both, SortOrder::Bytes]), SortOrder::Bytes);
+        assert_eq!(SortOrder::shared([SortOrder::Bytes, SortOrder::EnUs]), SortOrder::EnUs);
+        assert_eq!(SortOrder::shared([SortOrder::Unsorted]), SortOrder::EnUs);
+        assert_eq!(SortOrder::Both.or(SortOrder::Bytes), SortOrder::Bytes);
+        assert_eq!(SortOrder::Unsorted.or(SortOrder::Bytes), SortOrder::Unsorted);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// What a person does about a finding, or has done.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Remedy {
+pub enum Suggestion {
     /// Let the manifests be mended.
     Mend,
     /// The same, where lines may go that vanished without successor.
@@ -18,7 +18,7 @@ pub enum Remedy {
         /// The file, or a folder above it, relative to the tree.
         link: String,
         /// What is left to do then.
-        then: Box<Remedy>,
+        then: Box<Suggestion>,
     },
 }
 
@@ -33,21 +33,21 @@ pub struct LineEdit {
     pub remove: Vec<String>,
 }
 
-impl Remedy {
+impl Suggestion {
     /// Lines to put into one manifest.
-    pub fn add<T: ToString>(file: &str, lines: impl IntoIterator<Item = T>) -> Remedy {
+    pub fn add<T: ToString>(file: &str, lines: impl IntoIterator<Item = T>) -> Suggestion {
         let add = lines.into_iter().map(|line| line.to_string()).collect();
-        Remedy::Edit(vec![LineEdit { file: file.to_owned(), add, remove: Vec::new() }])
+        Suggestion::Edit(vec![LineEdit { file: file.to_owned(), add, remove: Vec::new() }])
     }
 
     /// One line in the place of another.
-    pub fn replace(file: &str, old: &str, new: &str) -> Remedy {
+    pub fn replace(file: &str, old: &str, new: &str) -> Suggestion {
         let (add, remove) = (vec![new.to_owned()], vec![old.to_owned()]);
-        Remedy::Edit(vec![LineEdit { file: file.to_owned(), add, remove }])
+        Suggestion::Edit(vec![LineEdit { file: file.to_owned(), add, remove }])
     }
 
     /// Lines to take out, each with its manifest.
-    pub fn remove<'l>(lines: impl IntoIterator<Item = (&'l str, &'l str)>) -> Remedy {
+    pub fn remove<'l>(lines: impl IntoIterator<Item = (&'l str, &'l str)>) -> Suggestion {
         let mut by_file: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for (file, line) in lines {
             let lines = by_file.entry(file).or_default();
@@ -57,12 +57,12 @@ impl Remedy {
         }
         let edit =
             |(file, remove): (&str, Vec<String>)| LineEdit { file: file.to_owned(), add: Vec::new(), remove };
-        Remedy::Edit(by_file.into_iter().map(edit).collect())
+        Suggestion::Edit(by_file.into_iter().map(edit).collect())
     }
 
     /// The same for a manifest that `link` leads out of the tree to.
     #[must_use]
-    pub fn behind(self, link: &str) -> Remedy {
-        Remedy::Own { link: link.to_owned(), then: Box::new(self) }
+    pub fn behind(self, link: &str) -> Suggestion {
+        Suggestion::Own { link: link.to_owned(), then: Box::new(self) }
     }
 }

@@ -33,7 +33,7 @@ impl Broken {
 
 /// What holds of a key that may sign.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct KeyValidity {
     /// When the key was made.
     pub(super) from: u64,
     /// When it expires, by the self-signature that governs.
@@ -53,7 +53,7 @@ pub(super) struct Holder<'a> {
 impl Holder<'_> {
     /// Judges `key` as the maker of a file signature at moment `at`. The first rule that does not hold is named;
     /// hard revocations come first, because they void everything else.
-    pub(super) fn standing(&self, key: &Key, at: u64) -> Result<Standing, Broken> {
+    pub(super) fn standing(&self, key: &Key, at: u64) -> Result<KeyValidity, Broken> {
         let primary = &self.certificate.primary;
         let retired =
             self.revocation("primary-revoked", "primary key", primary, &self.primary_revocations(), at)?;
@@ -63,7 +63,7 @@ impl Holder<'_> {
         }
     }
 
-    fn primary_standing(&self, at: u64, retired: Retired) -> Result<Standing, Broken> {
+    fn primary_standing(&self, at: u64, retired: Retired) -> Result<KeyValidity, Broken> {
         let primary = &self.certificate.primary;
         let until = self.primary_life("signing-key-expired", at)?;
         let governing = self.primary_self_signatures(at);
@@ -73,10 +73,10 @@ impl Holder<'_> {
                 format!("primary key {} is not marked as one that signs files", primary.fingerprint);
             return Err(Broken::new("key-flags", message));
         }
-        Ok(Standing { from: primary.created, until, retired })
+        Ok(KeyValidity { from: primary.created, until, retired })
     }
 
-    fn subkey_standing(&self, subkey: &Subkey, at: u64, retired: Retired) -> Result<Standing, Broken> {
+    fn subkey_standing(&self, subkey: &Subkey, at: u64, retired: Retired) -> Result<KeyValidity, Broken> {
         let key = &subkey.key;
         let revocations = self.subkey_revocations(subkey);
         let own = self.revocation("subkey-revoked", "subkey", key, &revocations, at)?;
@@ -88,7 +88,7 @@ impl Holder<'_> {
         }
         self.back_signature(subkey, binding)?;
         let until = life("signing-key-expired", "subkey", key, binding.key_lifetime(), at)?;
-        Ok(Standing { from: key.created, until, retired: own.or(retired) })
+        Ok(KeyValidity { from: key.created, until, retired: own.or(retired) })
     }
 
     /// The primary key's own life, from the newest of its self-signatures at that moment.

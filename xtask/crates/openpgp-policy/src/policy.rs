@@ -2,8 +2,8 @@
 
 use super::certificate::{Certificate, Key};
 use super::hash::{self, Hash};
-use super::signature::{Read, SignaturePacket, Unreadable};
-use super::key_validity::{Broken, Holder, Standing};
+use super::key_validity::{Broken, Holder, KeyValidity};
+use super::signature::{Read, SignaturePacket, SignatureParseError};
 use super::trust::{CLOCK_SKEW, Pin, TrustPolicy};
 use coreos_types::calendar::date;
 
@@ -11,7 +11,7 @@ use coreos_types::calendar::date;
 const BINARY: u8 = 0x00;
 
 /// What became of one signature before the file was looked at.
-pub(super) enum Judged {
+pub(super) enum Evaluation {
     /// A rule does not hold; the key where it is known.
     Refused { broken: Broken, key: Option<Box<Candidate>>, signed_at: Option<u64> },
     /// No certificate at hand has its key.
@@ -27,14 +27,16 @@ pub(super) struct Candidate {
     pub(super) primary: String,
     pub(super) owner: String,
     /// `None` while a rule does not hold.
-    pub(super) standing: Option<Standing>,
+    pub(super) standing: Option<KeyValidity>,
 }
 
 /// Judges everything that needs no data, in the order: form, date, hash, key, then the key's standing.
-pub(super) fn judge(read: &Read, certificates: &[Certificate], policy: &TrustPolicy) -> Judged {
+pub(super) fn judge(read: &Read, certificates: &[Certificate], policy: &TrustPolicy) -> Evaluation {
     let signature = match read {
         Ok(signature) => signature,
-        Err(unreadable) => return Judged::Refused { broken: form(unreadable), key: None, signed_at: None },
+        Err(unreadable) => {
+            return Evaluation::Refused { broken: form(unreadable), key: None, signed_at: None };
+        }
     };
     let keys = issuers(signature, certificates);
     let refused = |broken: Broken| {
@@ -44,14 +46,14 @@ pub(super) fn judge(read: &Read, certificates: &[Certificate], policy: &TrustPol
         } else {
             None
         };
-        Judged::Refused { broken, key: sole.map(Box::new), signed_at: signature.created() }
+        Evaluation::Refused { broken, key: sole.map(Box::new), signed_at: signature.created() }
     };
     let (signed_at, hash) = match own_rules(signature, policy) {
         Ok(found) => found,
         Err(broken) => return refused(broken),
     };
     if keys.is_empty() {
-        return Judged::Unknown { issuer: issuer(signature), signed_at };
+        return Evaluation::Unknown { issuer: issuer(signature), signed_at };
     }
     let mut candidates = Vec::new();
     let mut first_broken = None;
@@ -70,9 +72,9 @@ pub(super) fn judge(read: &Read, certificates: &[Certificate], policy: &TrustPol
     }
     match first_broken {
         Some((broken, key)) if candidates.is_empty() => {
-            Judged::Refused { broken, key: Some(Box::new(key)), signed_at: Some(signed_at) }
+            Evaluation::Refused { broken, key: Some(Box::new(key)), signed_at: Some(signed_at) }
         }
-        _ => Judged::Open { signature: Box::new(signature.clone()), hash, signed_at, candidates },
+        _ => Evaluation::Open { signature: Box::new(signature.clone()), hash, signed_at, candidates },
     }
 }
 
@@ -86,12 +88,12 @@ fn candidate(certificate: &Certificate, key: &Key, policy: &TrustPolicy) -> Cand
     }
 }
 
-fn form(unreadable: &Unreadable) -> Broken {
+fn form(unreadable: &SignatureParseError) -> Broken {
     match unreadable {
-        Unreadable::Version(version) => {
+        SignatureParseError::Version(version) => {
             Broken::new("version", format!("it is a signature of version {version}: expected version 4 or 6"))
         }
-        Unreadable::Malformed(why) => Broken::new("malformed", format!("it is malformed: {why}")),
+        SignatureParseError::Malformed(why) => Broken::new("malformed", format!("it is malformed: {why}")),
     }
 }
 
@@ -136,7 +138,12 @@ struct Place<'a> {
 }
 
 /// The rules that take the key and its certificate.
-fn standing(signature: &SignaturePacket, hash: Hash, at: u64, place: &Place<'_>) -> Result<Standing, Broken> {
+fn standing(
+    signature: &SignaturePacket,
+    hash: Hash,
+    at: u64,
+    place: &Place<'_>,
+) -> Result<KeyValidity, Broken> {
     let Place { certificate, key, .. } = *place;
     let Some(pin) = place.pin else {
         let message = format!(

@@ -3,19 +3,19 @@
 use coreos_types::error::{Error, Result};
 use coreos_types::provenance::Signer;
 
+use super::key_validity::Broken;
 use super::policy::Candidate;
 use super::signature::SignaturePacket;
-use super::key_validity::Broken;
 use coreos_types::calendar::{date, rfc3339};
 
 /// The outcome for every signature of a `.sig`, in its order.
 #[derive(Debug, Clone)]
-pub struct Verdicts {
+pub struct VerificationResults {
     pub(super) source: String,
     /// Why no newer certificate could be got.
     pub(super) unasked: Vec<String>,
     /// At least one, unless the `.sig` had none.
-    pub signatures: Vec<SignatureVerdict>,
+    pub signatures: Vec<SignatureResult>,
 }
 
 /// What is to be thought of one signature.
@@ -42,7 +42,7 @@ impl Verdict {
 
 /// The verdict on one signature. Fingerprints are upper-case hex.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignatureVerdict {
+pub struct SignatureResult {
     /// The outcome.
     pub verdict: Verdict,
     /// The rule that decided it; the table of them stands in SECURITY.md.
@@ -61,9 +61,9 @@ pub struct SignatureVerdict {
     pub hint: Option<String>,
 }
 
-impl Verdicts {
+impl VerificationResults {
     /// The good signature, when there is one: one is enough.
-    pub fn good(&self) -> Option<&SignatureVerdict> {
+    pub fn good(&self) -> Option<&SignatureResult> {
         self.signatures.iter().find(|signature| signature.verdict == Verdict::Good)
     }
 
@@ -98,7 +98,7 @@ impl Verdicts {
     }
 }
 
-impl SignatureVerdict {
+impl SignatureResult {
     /// The refusal in full; it names the key even where the rule has nothing to do with it.
     fn sentence(&self, source: &str) -> String {
         let key = self.signing_subkey.as_deref().filter(|key| !self.message.contains(key));
@@ -113,7 +113,7 @@ pub(super) fn closed(
     signed_at: u64,
     candidates: &[Candidate],
     digest: Option<&[u8]>,
-) -> SignatureVerdict {
+) -> SignatureResult {
     let Some(digest) = digest else {
         let message = "the file bears the mark of a SHA-1 collision attack".to_owned();
         let hint = hint("collision");
@@ -159,8 +159,8 @@ fn verdict(
     signed_at: Option<u64>,
     message: String,
     hint: Option<&str>,
-) -> SignatureVerdict {
-    SignatureVerdict {
+) -> SignatureResult {
+    SignatureResult {
         verdict,
         rule,
         signed_by: key.map(|key| key.primary.clone()),
@@ -173,8 +173,8 @@ fn verdict(
 }
 
 /// The verdict on a signature whose key no certificate at hand has.
-pub(super) fn unknown(issuer: String, signed_at: u64, trusted: &str) -> SignatureVerdict {
-    SignatureVerdict {
+pub(super) fn unknown(issuer: String, signed_at: u64, trusted: &str) -> SignatureResult {
+    SignatureResult {
         verdict: Verdict::UnknownKey,
         rule: "unknown-key",
         signed_by: None,
@@ -214,7 +214,7 @@ fn hint(rule: &str) -> Option<&'static str> {
 }
 
 /// The verdict where a rule does not hold.
-pub(super) fn refused(broken: Broken, key: Option<&Candidate>, signed_at: Option<u64>) -> SignatureVerdict {
+pub(super) fn refused(broken: Broken, key: Option<&Candidate>, signed_at: Option<u64>) -> SignatureResult {
     let hint = hint(broken.rule);
     verdict(Verdict::Refused, broken.rule, key, signed_at, broken.message, hint)
 }

@@ -23,7 +23,7 @@ pub struct DetachedSignature {
 }
 
 /// A signature packet as read: one that could not be read is refused on its own, and another beside it may hold.
-pub(super) type Read = std::result::Result<SignaturePacket, Unreadable>;
+pub(super) type Read = std::result::Result<SignaturePacket, SignatureParseError>;
 
 impl DetachedSignature {
     /// Reads a `.sig`, binary or armored; `source` is the path or URL that messages name.
@@ -136,7 +136,7 @@ pub(super) fn looks_like(bytes: &[u8]) -> &'static str {
 
 /// Why one signature packet cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Unreadable {
+pub(super) enum SignatureParseError {
     /// It has a version that we do not accept.
     Version(u8),
     /// What is wrong with it.
@@ -167,24 +167,27 @@ pub(super) struct SignaturePacket {
 impl SignaturePacket {
     /// Reads a packet's body.
     pub(super) fn parse(body: &[u8]) -> Read {
-        let cut_off = || Unreadable::Malformed("it is cut off".to_owned());
+        let cut_off = || SignatureParseError::Malformed("it is cut off".to_owned());
         let mut fields = Fields(body);
         let version = fields.octet().ok_or_else(cut_off)?;
         if !matches!(version, 4 | 6) {
-            return Err(Unreadable::Version(version));
+            return Err(SignatureParseError::Version(version));
         }
         let packet = SignaturePacket::fields(version, body, &mut fields).ok_or_else(cut_off)??;
         if !fields.0.is_empty() {
-            return Err(Unreadable::Malformed(format!("{} bytes trail its last field", fields.0.len())));
+            return Err(SignatureParseError::Malformed(format!(
+                "{} bytes trail its last field",
+                fields.0.len()
+            )));
         }
         if let Some(kind) = subpacket::contradiction(&packet.hashed) {
-            return Err(Unreadable::Malformed(format!(
+            return Err(SignatureParseError::Malformed(format!(
                 "its subpackets of type {kind} contradict themselves"
             )));
         }
         let fits = |hash: Hash| hash.salt_length() == Some(packet.salt.len());
         if version == 6 && packet.hash().is_some_and(|hash| !fits(hash)) {
-            return Err(Unreadable::Malformed("its salt has the wrong length".to_owned()));
+            return Err(SignatureParseError::Malformed("its salt has the wrong length".to_owned()));
         }
         Ok(packet)
     }
@@ -202,10 +205,10 @@ impl SignaturePacket {
         let salt_length = if version == 6 { fields.octet()? } else { 0 };
         let salt = fields.take(usize::from(salt_length))?.to_vec();
         let (Some(hashed), Some(unhashed)) = (subpacket::parse(hashed), subpacket::parse(unhashed)) else {
-            return Some(Err(Unreadable::Malformed("its subpackets overlap".to_owned())));
+            return Some(Err(SignatureParseError::Malformed("its subpackets overlap".to_owned())));
         };
         let Some(value) = value(key_algorithm, fields)? else {
-            return Some(Err(Unreadable::Malformed(format!(
+            return Some(Err(SignatureParseError::Malformed(format!(
                 "public-key algorithm {key_algorithm} does not sign"
             ))));
         };

@@ -2,16 +2,16 @@
 
 use super::certificate::{Certificate, merged};
 use super::hash::{Hash, Hasher};
-use super::policy::{Judged, judge};
+use super::policy::{Evaluation, judge};
+use super::result::{VerificationResults, closed, refused, unknown};
 use super::signature::DetachedSignature;
 use super::trust::TrustPolicy;
-use super::result::{Verdicts, closed, refused, unknown};
 
 /// A verification under way. It owns all that it needs, so it can be fed from a thread of its own.
 pub struct Verification {
     source: String,
     trusted: String,
-    judged: Vec<Judged>,
+    judged: Vec<Evaluation>,
     /// One hash for each algorithm and salt that an open signature needs.
     hashers: Vec<(Hash, Vec<u8>, Hasher)>,
     /// Why no newer certificate could be got.
@@ -30,7 +30,7 @@ impl Verification {
             signature.signatures.iter().map(|read| judge(read, &certificates, policy)).collect();
         let mut hashers: Vec<(Hash, Vec<u8>, Hasher)> = Vec::new();
         for one in &judged {
-            let Judged::Open { signature, hash, .. } = one else { continue };
+            let Evaluation::Open { signature, hash, .. } = one else { continue };
             if !hashers.iter().any(|(known, salt, _)| known == hash && *salt == signature.salt) {
                 let mut hasher = hash.begin();
                 hasher.update(&signature.salt);
@@ -56,7 +56,7 @@ impl Verification {
     /// The keys, as fingerprints or key IDs, that no certificate at hand has. A newer certificate may have them.
     pub fn unknown_keys(&self) -> Vec<&str> {
         let unknown = self.judged.iter().filter_map(|judged| match judged {
-            Judged::Unknown { issuer, .. } => Some(issuer.as_str()),
+            Evaluation::Unknown { issuer, .. } => Some(issuer.as_str()),
             _ => None,
         });
         unknown.collect()
@@ -64,7 +64,7 @@ impl Verification {
 
     /// Whether no certificate at hand has the key of one of the signatures.
     pub fn has_unknown_key(&self) -> bool {
-        self.judged.iter().any(|judged| matches!(judged, Judged::Unknown { .. }))
+        self.judged.iter().any(|judged| matches!(judged, Evaluation::Unknown { .. }))
     }
 
     /// Adds why a newer certificate could not be got, for the case that one is needed.
@@ -87,8 +87,8 @@ impl Verification {
     /// What was taken in hashes to, with the trailer of each open signature, in the order of the signatures; `None`
     /// for those that are not open, and for bytes that bear the mark of a SHA-1 collision attack.
     pub fn hashes(&self) -> Vec<Option<Vec<u8>>> {
-        let hash_of = |judged: &Judged| {
-            let Judged::Open { signature, hash, .. } = judged else { return None };
+        let hash_of = |judged: &Evaluation| {
+            let Evaluation::Open { signature, hash, .. } = judged else { return None };
             let (_, _, hasher) =
                 self.hashers.iter().find(|(known, salt, _)| known == hash && *salt == signature.salt)?;
             let mut hasher = hasher.clone();
@@ -99,23 +99,23 @@ impl Verification {
     }
 
     /// Does the mathematics over what was taken in.
-    pub fn finish(self) -> Verdicts {
+    pub fn finish(self) -> VerificationResults {
         let hashes = self.hashes();
         self.finish_with(&hashes)
     }
 
     /// Does the mathematics over bytes that were taken in before, by another verification of the same signatures
     /// that gave these [`Verification::hashes`].
-    pub fn finish_with(self, hashes: &[Option<Vec<u8>>]) -> Verdicts {
+    pub fn finish_with(self, hashes: &[Option<Vec<u8>>]) -> VerificationResults {
         let Verification { source, trusted, judged, unasked, .. } = self;
         let verdicts = judged.into_iter().enumerate().map(|(number, judged)| match judged {
-            Judged::Refused { broken, key, signed_at } => refused(broken, key.as_deref(), signed_at),
-            Judged::Unknown { issuer, signed_at } => unknown(issuer, signed_at, &trusted),
-            Judged::Open { signature, signed_at, candidates, .. } => {
+            Evaluation::Refused { broken, key, signed_at } => refused(broken, key.as_deref(), signed_at),
+            Evaluation::Unknown { issuer, signed_at } => unknown(issuer, signed_at, &trusted),
+            Evaluation::Open { signature, signed_at, candidates, .. } => {
                 let hash = hashes.get(number).and_then(Option::as_deref);
                 closed(&signature, signed_at, &candidates, hash)
             }
         });
-        Verdicts { signatures: verdicts.collect(), source, unasked }
+        VerificationResults { signatures: verdicts.collect(), source, unasked }
     }
 }

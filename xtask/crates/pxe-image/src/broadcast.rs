@@ -29,30 +29,30 @@ impl Deref for Chunk {
 }
 
 /// The reading end, which fills chunks and hands them out.
-pub(super) struct Distributor {
+pub(super) struct Broadcaster {
     consumers: Vec<SyncSender<Arc<Chunk>>>,
     used: Receiver<Chunk>,
     give_back: Sender<Chunk>,
 }
 
 /// One consumer's end.
-pub(super) struct Chunks {
+pub(super) struct ChunkReceiver {
     incoming: Receiver<Arc<Chunk>>,
     give_back: Sender<Chunk>,
 }
 
-impl Distributor {
+impl Broadcaster {
     /// A distributor nobody listens to yet.
-    pub(super) fn new() -> Distributor {
+    pub(super) fn new() -> Broadcaster {
         let (give_back, used) = channel();
-        Distributor { consumers: Vec::new(), used, give_back }
+        Broadcaster { consumers: Vec::new(), used, give_back }
     }
 
     /// Adds a consumer; it sees every byte from the start.
-    pub(super) fn consumer(&mut self) -> Chunks {
+    pub(super) fn consumer(&mut self) -> ChunkReceiver {
         let (sender, incoming) = sync_channel(LAG);
         self.consumers.push(sender);
-        Chunks { incoming, give_back: self.give_back.clone() }
+        ChunkReceiver { incoming, give_back: self.give_back.clone() }
     }
 
     /// Reads to the end and hands everything out; how many bytes there were. The consumers see the end when this
@@ -94,7 +94,7 @@ fn fill(source: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
     Ok(length)
 }
 
-impl Chunks {
+impl ChunkReceiver {
     /// Calls `use_chunk` with each chunk in turn, to the end of the stream.
     pub(super) fn for_each(&self, mut use_chunk: impl FnMut(&[u8])) {
         while let Some(chunk) = self.next() {
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn every_consumer_sees_every_byte() {
         let text: Vec<u8> = (0..3 * CHUNK + 17).map(|n| (n / 7) as u8).collect();
-        let mut distributor = Distributor::new();
+        let mut distributor = Broadcaster::new();
         let consumers = [distributor.consumer(), distributor.consumer()];
         std::thread::scope(|scope| {
             let seen = consumers.map(|chunks| {

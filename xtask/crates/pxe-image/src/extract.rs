@@ -7,9 +7,9 @@ use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read, Write};
 
-use super::broadcast::Chunks;
-use super::gzip::{BadGzip, Gunzip};
-use super::temp_file::Scratch;
+use super::broadcast::ChunkReceiver;
+use super::gzip::{GzipError, GzipReader};
+use super::temp_file::UnlinkedTempDir;
 use coreos_types::error::{Error, Result, ResultExt};
 
 /// The member that is the image's `/usr`.
@@ -20,22 +20,22 @@ const MIB: u64 = 1 << 20;
 
 /// How large an image may become when it is inflated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct InflateLimits {
     /// Bytes, whatever the compressed size.
     pub most: u64,
     /// The compressed size in bytes, where it is known before it was read.
     pub size: Option<u64>,
 }
 
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits { most: 2048 * MIB, size: None }
+impl Default for InflateLimits {
+    fn default() -> InflateLimits {
+        InflateLimits { most: 2048 * MIB, size: None }
     }
 }
 
-impl Limits {
+impl InflateLimits {
     /// At most 64 MiB more than four times the compressed size, or, where that is not known, than four times the bytes
-    /// that were read so far; and never more than [`Limits::most`]. A real image hardly shrinks at all, since what is in
+    /// that were read so far; and never more than [`InflateLimits::most`]. A real image hardly shrinks at all, since what is in
     /// it is compressed already.
     pub(super) fn after(self, read: u64) -> u64 {
         let size = self.size.unwrap_or(read).max(read);
@@ -51,14 +51,18 @@ const PXE_IMAGE: &str = "give the PXE image, all of it: …_production_pxe_image
 /// # Errors
 /// The stream is no gzip, the archive no cpio, either is cut short or followed by something else; there is no
 /// `usr.squashfs`, or more than one; a limit is passed; the scratch file cannot be written.
-pub(super) fn unpack(chunks: &Chunks, scratch: &Scratch, limits: Limits) -> Result<File> {
-    let done = read_archives(&mut Gunzip::new(chunks, limits), scratch);
+pub(super) fn unpack(
+    chunks: &ChunkReceiver,
+    scratch: &UnlinkedTempDir,
+    limits: InflateLimits,
+) -> Result<File> {
+    let done = read_archives(&mut GzipReader::new(chunks, limits), scratch);
     // The other consumers wait for this one: let the rest of the stream pass whatever was wrong.
     chunks.for_each(|_| ());
     done
 }
 
-fn read_archives(stream: &mut Gunzip<'_>, scratch: &Scratch) -> Result<File> {
+fn read_archives(stream: &mut GzipReader<'_>, scratch: &UnlinkedTempDir) -> Result<File> {
     let mut found = None;
     let mut buffer = vec![0; 256 * 1024];
     let left = Cell::new(u64::MAX);
@@ -83,7 +87,7 @@ fn read_archives(stream: &mut Gunzip<'_>, scratch: &Scratch) -> Result<File> {
 }
 
 /// The first byte of the next archive, past the zero bytes that pad the one before; `None` at the end.
-fn next_archive(stream: &mut Gunzip<'_>) -> Result<Option<u8>> {
+fn next_archive(stream: &mut GzipReader<'_>) -> Result<Option<u8>> {
     let mut byte = [0];
     while stream.read(&mut byte).map_err(|error| not_cpio(&error))? == 1 {
         if byte[0] != 0 {
@@ -128,7 +132,7 @@ fn copy_entry<R: Read>(
 }
 
 fn not_cpio(error: &io::Error) -> Error {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<BadGzip>()) {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<GzipError>()) {
         Some(gzip) => Error::failed(gzip.to_string()),
         None => Error::failed("what is gzipped is no whole cpio archive (newc)").with_cause(error),
     }
@@ -138,7 +142,7 @@ fn not_cpio(error: &io::Error) -> Error {
 /// Puts one byte back in front of a stream, and ends it where a header would be longer than any real one.
 struct Metered<'a, 'b> {
     head: Option<u8>,
-    inner: &'a mut Gunzip<'b>,
+    inner: &'a mut GzipReader<'b>,
     left: &'a Cell<u64>,
 }
 

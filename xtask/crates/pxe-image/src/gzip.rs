@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::broadcast::{Chunk, Chunks};
-use super::extract::Limits;
+use super::broadcast::{Chunk, ChunkReceiver};
+use super::extract::InflateLimits;
 
 /// The first bytes of each gzip member (RFC 1952, 2.3.1).
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// Inflates what comes through [`Chunks`]; checks the checksum and length of every member.
-pub(super) struct Gunzip<'a> {
-    chunks: &'a Chunks,
+/// Inflates what comes through [`ChunkReceiver`]; checks the checksum and length of every member.
+pub(super) struct GzipReader<'a> {
+    chunks: &'a ChunkReceiver,
     chunk: Option<Arc<Chunk>>,
     /// How far the chunk is used.
     at: usize,
@@ -22,29 +22,29 @@ pub(super) struct Gunzip<'a> {
     before: u64,
     member: Option<Decompress>,
     inflated: u64,
-    limits: Limits,
+    limits: InflateLimits,
 }
 
-/// What is wrong with the stream; carried by the [`io::Error`] that [`Gunzip`] gives.
+/// What is wrong with the stream; carried by the [`io::Error`] that [`GzipReader`] gives.
 #[derive(Debug)]
-pub(super) struct BadGzip(pub(super) String);
+pub(super) struct GzipError(pub(super) String);
 
-impl fmt::Display for BadGzip {
+impl fmt::Display for GzipError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for BadGzip {}
+impl std::error::Error for GzipError {}
 
 fn bad(message: impl Into<String>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, BadGzip(message.into()))
+    io::Error::new(io::ErrorKind::InvalidData, GzipError(message.into()))
 }
 
-impl<'a> Gunzip<'a> {
+impl<'a> GzipReader<'a> {
     /// Inflates as far as the limits allow for what was read; one byte more is an error.
-    pub(super) fn new(chunks: &'a Chunks, limits: Limits) -> Gunzip<'a> {
-        Gunzip { chunks, chunk: None, at: 0, before: 0, member: None, inflated: 0, limits }
+    pub(super) fn new(chunks: &'a ChunkReceiver, limits: InflateLimits) -> GzipReader<'a> {
+        GzipReader { chunks, chunk: None, at: 0, before: 0, member: None, inflated: 0, limits }
     }
 
     /// The compressed bytes that are there and not used yet; waits for more, empty at the end of the stream.
@@ -134,7 +134,7 @@ fn shown(bytes: &[u8]) -> String {
     }
 }
 
-impl Read for Gunzip<'_> {
+impl Read for GzipReader<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if out.is_empty() {
             return Ok(0);

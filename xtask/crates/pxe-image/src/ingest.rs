@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::Read;
 use std::thread::{self, ScopedJoinHandle};
 
-use super::broadcast::{Chunks, Distributor};
-use super::temp_file::Scratch;
-use super::extract::{Limits, unpack};
+use super::broadcast::{Broadcaster, ChunkReceiver};
+use super::extract::{InflateLimits, unpack};
+use super::temp_file::UnlinkedTempDir;
 use coreos_types::error::error_from_io;
 use coreos_types::error::{Error, Result};
 
@@ -68,7 +68,7 @@ impl std::fmt::Display for Digest {
 
 /// What a pass over a whole file found. Nothing of it is trusted before the signature was judged.
 #[derive(Debug)]
-pub struct Passed<W> {
+pub struct Ingested<W> {
     /// The signature's hash, which has seen every byte.
     pub watch: W,
     /// The digest of the file.
@@ -84,7 +84,7 @@ pub struct Passed<W> {
 #[derive(Debug, Clone)]
 pub enum Content {
     /// It is a PXE image: its `usr.squashfs` goes to a file without a name.
-    Image(Scratch, Limits),
+    Image(UnlinkedTempDir, InflateLimits),
     /// It is some other file of a release: only its bytes are proved.
     Opaque,
 }
@@ -93,8 +93,8 @@ pub enum Content {
 ///
 /// # Errors
 /// Only those of `source` itself.
-pub fn pass<W: Watch>(source: impl Read, watch: W, content: Content) -> Result<Passed<W>> {
-    let mut distributor = Distributor::new();
+pub fn pass<W: Watch>(source: impl Read, watch: W, content: Content) -> Result<Ingested<W>> {
+    let mut distributor = Broadcaster::new();
     let to_watch = distributor.consumer();
     let to_digest = watch.sha256().is_none().then(|| distributor.consumer());
     let to_unpack = match content {
@@ -113,16 +113,16 @@ pub fn pass<W: Watch>(source: impl Read, watch: W, content: Content) -> Result<P
         let length = read.map_err(error_from_io)?;
         let digest = digest.or_else(|| watch.sha256().map(Digest));
         let digest = digest.ok_or_else(|| Error::failed("the signature check lost its hash"))?;
-        Ok(Passed { watch, digest, length, squashfs })
+        Ok(Ingested { watch, digest, length, squashfs })
     })
 }
 
-fn watched<W: Watch>(chunks: &Chunks, mut watch: W) -> W {
+fn watched<W: Watch>(chunks: &ChunkReceiver, mut watch: W) -> W {
     chunks.for_each(|chunk| watch.update(chunk));
     watch
 }
 
-fn digested(chunks: &Chunks) -> Digest {
+fn digested(chunks: &ChunkReceiver) -> Digest {
     let mut context = ring::digest::Context::new(&ring::digest::SHA256);
     chunks.for_each(|chunk| context.update(chunk));
     Digest::from_ring(&context.finish())

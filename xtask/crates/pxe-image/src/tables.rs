@@ -15,10 +15,10 @@ use backhand::v4::inode::{Inode, InodeInner};
 use super::decompress;
 use super::superblock::{self, MOST_NODES};
 use coreos_types::error::{Error, Result, ResultExt, catch_panic};
-use usr::file_info::Facts;
+use usr::file_info::FileInfo;
 use usr::lossless_text;
 use usr::path::UsrPath;
-use usr::tree::{Kind, Node, UsrTree};
+use usr::tree::{Node, NodeKind, UsrTree};
 
 /// Directories below one another; with the shortest names that is `PATH_MAX`.
 const MOST_DEPTH: usize = 2048;
@@ -191,7 +191,7 @@ impl Walk<'_> {
             _ => 0,
         };
         self.taken.node(&path, blocks)?;
-        let text = |target: &[u8]| Kind::Symlink(lossless_text::from_bytes(target).into_owned());
+        let text = |target: &[u8]| NodeKind::Symlink(lossless_text::from_bytes(target).into_owned());
         let kind = match &inode.inner {
             InodeInner::BasicFile(f) => self.file(
                 &path,
@@ -207,8 +207,8 @@ impl Walk<'_> {
             ),
             InodeInner::BasicSymlink(link) => text(&link.target_path),
             InodeInner::ExtendedSymlink(link) => text(&link.target_path),
-            InodeInner::BasicDirectory(_) | InodeInner::ExtendedDirectory(_) => Kind::Directory,
-            _ => Kind::Special,
+            InodeInner::BasicDirectory(_) | InodeInner::ExtendedDirectory(_) => NodeKind::Directory,
+            _ => NodeKind::Special,
         };
         self.tree.insert(path, Node { mode: inode.header.permissions & 0o7777, kind });
         Ok(())
@@ -220,11 +220,11 @@ impl Walk<'_> {
         (start, size): (u64, u64),
         blocks: &[backhand::DataSize],
         (index, offset): (u32, u32),
-    ) -> Kind {
+    ) -> NodeKind {
         let blocks = blocks.iter().map(Stored::from).collect();
         let fragment = (index != NO_FRAGMENT).then_some((index, offset));
         self.files.push((path.clone(), Layout { start, blocks, fragment, size }));
-        Kind::File { size, facts: Facts::Unread }
+        NodeKind::File { size, facts: FileInfo::Unread }
     }
 }
 

@@ -16,14 +16,14 @@ const O_TMPFILE: i32 = 0o20_000_000 | if cfg!(target_arch = "aarch64") { 0o40_00
 ///
 /// Such a file is gone when the last handle closes, whatever ends the process.
 #[derive(Debug, Clone)]
-pub struct Scratch {
+pub struct UnlinkedTempDir {
     folder: PathBuf,
 }
 
-impl Scratch {
+impl UnlinkedTempDir {
     /// Files will lie on the file system of `folder`, which is there.
-    pub fn in_folder(folder: &Path) -> Scratch {
-        Scratch { folder: folder.to_owned() }
+    pub fn in_folder(folder: &Path) -> UnlinkedTempDir {
+        UnlinkedTempDir { folder: folder.to_owned() }
     }
 
     /// Opens a new empty file for reading and writing.
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn scratch_files_have_no_name() {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
-        let scratch = Scratch::in_folder(folder.path());
+        let scratch = UnlinkedTempDir::in_folder(folder.path());
         check(scratch.file(), folder.path());
         check(scratch.named_for_an_instant(OpenOptions::new().read(true).write(true)), folder.path());
     }

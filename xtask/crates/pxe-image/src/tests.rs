@@ -8,10 +8,10 @@ use backhand::{FilesystemCompressor, FilesystemWriter, NodeHeader};
 use expect_test::expect;
 
 use super::ingest::{Content, Digest, Watch, pass};
-use super::{Limits, Scratch, UsrImage};
+use super::{InflateLimits, UnlinkedTempDir, UsrSquashfs};
 use coreos_types::error::Result;
 use usr::path::UsrPath;
-use usr::tree::{Kind, Node};
+use usr::tree::{Node, NodeKind};
 
 fn squashfs(compressor: Compressor, files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut writer = FilesystemWriter::default();
@@ -63,12 +63,12 @@ fn noise(length: usize) -> Vec<u8> {
 
 /// The squashfs that a pass takes out of a stream.
 fn unpacked(stream: impl Read) -> Result<Vec<u8>> {
-    unpacked_within(stream, Limits::default())
+    unpacked_within(stream, InflateLimits::default())
 }
 
-fn unpacked_within(stream: impl Read, limits: Limits) -> Result<Vec<u8>> {
+fn unpacked_within(stream: impl Read, limits: InflateLimits) -> Result<Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
-    let passed = pass(stream, (), Content::Image(Scratch::in_folder(folder.path()), limits))?;
+    let passed = pass(stream, (), Content::Image(UnlinkedTempDir::in_folder(folder.path()), limits))?;
     let mut bytes = Vec::new();
     let mut file = passed.squashfs.unwrap()?;
     file.rewind().unwrap();
@@ -92,7 +92,7 @@ fn one_pass_shows_every_byte_to_everyone() {
     let image = noise(3_000_001);
     let archive = gzip(&cpio(&[(".", b""), ("etc", b""), ("./usr.squashfs", &image)]));
     let folder = tempfile::tempdir().unwrap();
-    let content = Content::Image(Scratch::in_folder(folder.path()), Limits::default());
+    let content = Content::Image(UnlinkedTempDir::in_folder(folder.path()), InflateLimits::default());
     let passed = pass(archive.as_slice(), Seen::default(), content).unwrap();
     assert_eq!(passed.watch.0, archive);
     assert_eq!(passed.length, archive.len() as u64);
@@ -185,7 +185,7 @@ fn streams_that_are_no_image() {
 fn bombs_stop_at_the_limit() {
     let bomb = gzip(&vec![0; 24 << 20]);
     let within = |most: u64| {
-        unpacked_within(bomb.as_slice(), Limits { most: most << 20, ..Limits::default() })
+        unpacked_within(bomb.as_slice(), InflateLimits { most: most << 20, ..InflateLimits::default() })
             .map(|b| b.len())
             .unwrap_err()
             .to_string()
@@ -199,23 +199,23 @@ fn bombs_stop_at_the_limit() {
     // A file that says beforehand how long it is may begin with what shrinks well.
     let long = [bloated.as_slice(), &gzip(&cpio(&[("filler", &noise(5 << 20))]))].concat();
     assert!(unpacked(long.as_slice()).is_err());
-    let limits = Limits { size: Some(long.len() as u64), ..Limits::default() };
+    let limits = InflateLimits { size: Some(long.len() as u64), ..InflateLimits::default() };
     assert_eq!(unpacked_within(long.as_slice(), limits).map(|squashfs| squashfs.len()), Ok(80 << 20));
 }
 
-fn image_of(bytes: &[u8]) -> Result<UsrImage> {
+fn image_of(bytes: &[u8]) -> Result<UsrSquashfs> {
     let folder = tempfile::tempdir().unwrap();
-    let mut file = Scratch::in_folder(folder.path()).file()?;
+    let mut file = UnlinkedTempDir::in_folder(folder.path()).file()?;
     file.write_all(bytes).unwrap();
-    UsrImage::open(file)
+    UsrSquashfs::open(file)
 }
 
 /// Every node of an image and what was read of it, a line each.
-fn told_of(mut image: UsrImage) -> String {
+fn told_of(mut image: UsrSquashfs) -> String {
     let paths: Vec<UsrPath> = image.tree().iter().map(|(path, _)| path.clone()).collect();
     image.read_facts(&paths).unwrap();
     let line = |path: &UsrPath, node: &Node| match &node.kind {
-        Kind::File { size, facts } => format!("{:o} {path} {size} {facts:?}\n", node.mode),
+        NodeKind::File { size, facts } => format!("{:o} {path} {size} {facts:?}\n", node.mode),
         other => format!("{:o} {path} {other:?}\n", node.mode),
     };
     image.tree().iter().map(|(path, node)| line(path, node)).collect()
@@ -247,9 +247,9 @@ fn every_compressor_gives_the_same_tree() {
         644 lib/os-release 10 Text("ID=coreos\n")
         777 lib64 Symlink("lib")
         755 share Directory
-        644 share/empty 0 Plain
-        644 share/lines 400000 Plain
-        644 share/zeros 400000 Plain
+        644 share/empty 0 Other
+        644 share/lines 400000 Other
+        644 share/zeros 400000 Other
     "#]]
     .assert_eq(&told[0]);
     assert!(told.iter().all(|other| *other == told[0]), "{told:?}");

@@ -8,7 +8,7 @@ use super::blocks::Blocks;
 use super::ingest::joined;
 use super::tables::{self, Layout, Tables};
 use coreos_types::error::{Result, ResultExt};
-use usr::file_info::{self, Facts};
+use usr::file_info::{self, FileInfo};
 use usr::path::UsrPath;
 use usr::tree::UsrTree;
 
@@ -20,19 +20,19 @@ const PIECE: u64 = 1 << 20;
 const MOST_THREADS: usize = 4;
 
 /// A squashfs file that was proved, and the tree of what is in it.
-pub struct UsrImage {
+pub struct UsrSquashfs {
     squashfs: File,
     tables: Tables,
 }
 
-impl UsrImage {
+impl UsrSquashfs {
     /// Opens a squashfs. Callers come here with a [`VerifiedImage`](super::VerifiedImage) only.
     ///
     /// # Errors
     /// See [`tables::read`].
-    pub(super) fn open(squashfs: File) -> Result<UsrImage> {
+    pub(super) fn open(squashfs: File) -> Result<UsrSquashfs> {
         let tables = tables::read(&squashfs)?;
-        Ok(UsrImage { squashfs, tables })
+        Ok(UsrSquashfs { squashfs, tables })
     }
 
     /// Opens the squashfs that a build left behind, to hold against it what was built of it. The build had it from
@@ -40,18 +40,18 @@ impl UsrImage {
     ///
     /// # Errors
     /// See [`tables::read`].
-    pub fn left_by_a_build(squashfs: File) -> Result<UsrImage> {
-        UsrImage::open(squashfs)
+    pub fn left_by_a_build(squashfs: File) -> Result<UsrSquashfs> {
+        UsrSquashfs::open(squashfs)
     }
 
-    /// Every node; the files that [`UsrImage::read_facts`] was not asked for are [`Facts::Unread`].
+    /// Every node; the files that [`UsrSquashfs::read_facts`] was not asked for are [`FileInfo::Unread`].
     pub fn tree(&self) -> &UsrTree {
         &self.tables.tree
     }
 
     /// The tree with what was read so far, once nothing more is needed of the image.
     pub fn into_tree(self) -> UsrTree {
-        let UsrImage { squashfs, tables } = self;
+        let UsrSquashfs { squashfs, tables } = self;
         // The file has no name: closing it frees its pages, which takes tens of milliseconds that nobody need wait for.
         // Where no thread can be had, it is closed here.
         let _ = thread::Builder::new().spawn(move || drop(squashfs));
@@ -64,11 +64,11 @@ impl UsrImage {
     /// # Errors
     /// The image is broken where the file lies.
     pub fn read_facts<'p>(&mut self, paths: impl IntoIterator<Item = &'p UsrPath>) -> Result<()> {
-        let is_unread = |path: &&UsrPath| self.tables.tree.facts(path.as_str()) == Some(&Facts::Unread);
+        let is_unread = |path: &&UsrPath| self.tables.tree.facts(path.as_str()) == Some(&FileInfo::Unread);
         let wanted = self.in_order(paths.into_iter().filter(is_unread));
         let read = self.read_side_by_side(&wanted)?;
         for (path, facts) in read {
-            self.tables.tree.set_facts(&path, facts);
+            self.tables.tree.set_file_info(&path, facts);
         }
         Ok(())
     }
@@ -114,7 +114,7 @@ impl UsrImage {
         self.tables.files.get(at).map(|(path, layout)| (path, layout))
     }
 
-    fn read_side_by_side(&self, wanted: &[(&UsrPath, &Layout)]) -> Result<Vec<(UsrPath, Facts)>> {
+    fn read_side_by_side(&self, wanted: &[(&UsrPath, &Layout)]) -> Result<Vec<(UsrPath, FileInfo)>> {
         let bytes: u64 = wanted.iter().map(|(_, layout)| layout.size).sum();
         let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
         if threads == 1 || bytes < WORTH_A_THREAD {
@@ -132,7 +132,7 @@ impl UsrImage {
         })
     }
 
-    fn read_in_order(&self, wanted: &[(&UsrPath, &Layout)]) -> Result<Vec<(UsrPath, Facts)>> {
+    fn read_in_order(&self, wanted: &[(&UsrPath, &Layout)]) -> Result<Vec<(UsrPath, FileInfo)>> {
         let mut blocks = Blocks::new(&self.squashfs, &self.tables);
         let mut read = Vec::with_capacity(wanted.len());
         for &(path, layout) in wanted {

@@ -3,10 +3,10 @@
 use std::fs::File;
 use std::io::Read;
 
+use super::extract::InflateLimits;
 use super::ingest::{Content, Digest, Watch, pass};
-use super::temp_file::Scratch;
-use super::extract::Limits;
-use super::usr_squashfs::UsrImage;
+use super::temp_file::UnlinkedTempDir;
+use super::usr_squashfs::UsrSquashfs;
 use coreos_types::error::{Error, Result};
 use coreos_types::provenance::Signer;
 use openpgp_policy::Verification;
@@ -22,7 +22,7 @@ impl Watch for Verification {
 }
 
 /// What will have to be proved of the bytes.
-pub enum Proving {
+pub enum SignatureCheck {
     /// A signature, judged already in all that needs no data.
     Signed(Box<Verification>),
     /// `--unsigned`: nothing, since there is no signature, on the user's own word.
@@ -33,55 +33,55 @@ pub enum Proving {
 #[derive(Debug, Clone, Copy)]
 pub struct Unsigned;
 
-impl From<Unsigned> for Proving {
-    fn from(_: Unsigned) -> Proving {
-        Proving::Unsigned
+impl From<Unsigned> for SignatureCheck {
+    fn from(_: Unsigned) -> SignatureCheck {
+        SignatureCheck::Unsigned
     }
 }
 
-impl From<Verification> for Proving {
-    fn from(verification: Verification) -> Proving {
-        Proving::Signed(Box::new(verification))
+impl From<Verification> for SignatureCheck {
+    fn from(verification: Verification) -> SignatureCheck {
+        SignatureCheck::Signed(Box::new(verification))
     }
 }
 
-impl Watch for Proving {
+impl Watch for SignatureCheck {
     fn update(&mut self, bytes: &[u8]) {
         match self {
-            Proving::Signed(verification) => verification.update(bytes),
-            Proving::Unsigned => {}
+            SignatureCheck::Signed(verification) => verification.update(bytes),
+            SignatureCheck::Unsigned => {}
         }
     }
 
     fn sha256(&self) -> Option<[u8; 32]> {
         match self {
-            Proving::Signed(verification) => verification.sha256(),
-            Proving::Unsigned => None,
+            SignatureCheck::Signed(verification) => verification.sha256(),
+            SignatureCheck::Unsigned => None,
         }
     }
 }
 
 /// What was proved of some bytes.
-pub struct Proved {
+pub struct CheckOutcome {
     /// Who signed them; `None` under `--unsigned`.
     pub signer: Option<Signer>,
     /// What they were hashed to, for each signature that was open.
     pub hashes: Vec<Option<Vec<u8>>>,
 }
 
-impl Proving {
+impl SignatureCheck {
     /// The judgement over the bytes that were seen.
     ///
     /// # Errors
     /// Refused (3): no signature holds.
-    pub fn judge(self) -> Result<Proved> {
+    pub fn judge(self) -> Result<CheckOutcome> {
         match self {
-            Proving::Signed(verification) => {
+            SignatureCheck::Signed(verification) => {
                 let hashes = verification.hashes();
                 let signer = verification.finish().into_signer()?;
-                Ok(Proved { signer: Some(signer), hashes })
+                Ok(CheckOutcome { signer: Some(signer), hashes })
             }
-            Proving::Unsigned => Ok(Proved { signer: None, hashes: Vec::new() }),
+            SignatureCheck::Unsigned => Ok(CheckOutcome { signer: None, hashes: Vec::new() }),
         }
     }
 }
@@ -108,10 +108,10 @@ impl VerifiedImage {
         source: &str,
         stream: impl Read,
         size: Option<u64>,
-        proving: impl Into<Proving>,
-        scratch: &Scratch,
+        proving: impl Into<SignatureCheck>,
+        scratch: &UnlinkedTempDir,
     ) -> Result<VerifiedImage> {
-        let content = Content::Image(scratch.clone(), Limits { size, ..Limits::default() });
+        let content = Content::Image(scratch.clone(), InflateLimits { size, ..InflateLimits::default() });
         let passed = pass(stream, proving.into(), content).map_err(|fault| about(source, fault))?;
         let proved = passed.watch.judge().map_err(|fault| about(source, fault))?;
         let squashfs = passed.squashfs.unwrap_or_else(|| Err(Error::failed("it was not unpacked")));
@@ -154,8 +154,8 @@ impl VerifiedImage {
     ///
     /// # Errors
     /// The squashfs is broken, or of a kind that is not read.
-    pub fn open(self) -> Result<UsrImage> {
-        UsrImage::open(self.squashfs).map_err(|fault| about(&self.source, fault))
+    pub fn open(self) -> Result<UsrSquashfs> {
+        UsrSquashfs::open(self.squashfs).map_err(|fault| about(&self.source, fault))
     }
 }
 

@@ -21,14 +21,14 @@ use pgp::types::{
 
 use coreos_types::error::{Result, ResultExt};
 
-/// 2016-01-01 00:00 UTC, when the keys of [`Certificate::throwaway`] were made.
+/// 2016-01-01 00:00 UTC, when the keys of [`TestCertificate::throwaway`] were made.
 pub const MADE_AT: u32 = 1_451_606_400;
-/// 2016-04-30 00:00 UTC, when [`Certificate::sign`] signs: after 991.0.0 and 1032.0.0.
+/// 2016-04-30 00:00 UTC, when [`TestCertificate::sign`] signs: after 991.0.0 and 1032.0.0.
 pub const SIGNED_AT: u32 = 1_461_974_400;
 
 /// A certificate with the keys to sign.
 #[derive(Debug)]
-pub struct Certificate {
+pub struct TestCertificate {
     primary: SecretKey,
     subkey: SecretSubkey,
     public: SignedPublicKey,
@@ -43,24 +43,24 @@ pub struct Dates {
     pub subkey_valid_for: Option<u32>,
 }
 
-impl Certificate {
+impl TestCertificate {
     /// A certificate made on [`MADE_AT`] that never expires. Another seed is another vendor.
     ///
     /// # Errors
     /// None that a seed can cause; the OpenPGP library may refuse its own packets.
-    pub fn throwaway(seed: u8) -> Result<Certificate> {
-        Certificate::with_dates(seed, Dates { made_at: MADE_AT, subkey_valid_for: None })
+    pub fn throwaway(seed: u8) -> Result<TestCertificate> {
+        TestCertificate::with_dates(seed, Dates { made_at: MADE_AT, subkey_valid_for: None })
     }
 
     /// A certificate with these dates.
     ///
     /// # Errors
-    /// As [`Certificate::throwaway`].
-    pub fn with_dates(seed: u8, dates: Dates) -> Result<Certificate> {
-        Certificate::build(seed, dates).with_context(|| "cannot make the throwaway certificate")
+    /// As [`TestCertificate::throwaway`].
+    pub fn with_dates(seed: u8, dates: Dates) -> Result<TestCertificate> {
+        TestCertificate::build(seed, dates).with_context(|| "cannot make the throwaway certificate")
     }
 
-    fn build(seed: u8, dates: Dates) -> pgp::errors::Result<Certificate> {
+    fn build(seed: u8, dates: Dates) -> pgp::errors::Result<TestCertificate> {
         let made_at = Timestamp::from_secs(dates.made_at);
         let (inner, secret) = key_material([seed; 32], made_at)?;
         let primary = SecretKey::new(PublicKey::from_inner(inner)?, secret)?;
@@ -90,13 +90,13 @@ impl Certificate {
             SignedKeyDetails::new(vec![], vec![], vec![user.into_signed(certified)], vec![]),
             vec![SignedPublicSubKey::new(subkey.public_key().clone(), vec![binding])],
         );
-        Ok(Certificate { primary, subkey, public })
+        Ok(TestCertificate { primary, subkey, public })
     }
 
     /// The certificate as an armored file.
     ///
     /// # Errors
-    /// As [`Certificate::throwaway`].
+    /// As [`TestCertificate::throwaway`].
     pub fn armored(&self) -> Result<String> {
         self.public.to_armored_string(ArmorOptions::default()).with_context(|| "cannot armor the certificate")
     }
@@ -104,7 +104,7 @@ impl Certificate {
     /// The certificate as a binary file.
     ///
     /// # Errors
-    /// As [`Certificate::throwaway`].
+    /// As [`TestCertificate::throwaway`].
     pub fn binary(&self) -> Result<Vec<u8>> {
         self.public.to_bytes().with_context(|| "cannot write the certificate")
     }
@@ -112,7 +112,7 @@ impl Certificate {
     /// A detached binary signature by the subkey, made on [`SIGNED_AT`].
     ///
     /// # Errors
-    /// As [`Certificate::throwaway`].
+    /// As [`TestCertificate::throwaway`].
     pub fn sign(&self, data: &[u8]) -> Result<Vec<u8>> {
         self.sign_at(data, SIGNED_AT)
     }
@@ -120,7 +120,7 @@ impl Certificate {
     /// A detached binary signature by the subkey, made at this second since 1970.
     ///
     /// # Errors
-    /// As [`Certificate::throwaway`].
+    /// As [`TestCertificate::throwaway`].
     pub fn sign_at(&self, data: &[u8], seconds: u32) -> Result<Vec<u8>> {
         signature_of(&self.subkey, SignatureType::Binary, seconds)
             .and_then(|config| config.sign(&self.subkey, &Password::empty(), data))

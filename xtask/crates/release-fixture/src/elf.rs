@@ -6,9 +6,9 @@
 use coreos_types::release::Board;
 use usr::elf::{DlopenNote, DlopenPriority, ElfInfo, VersionNeed};
 
-mod writer;
 mod encoding;
 mod tables;
+mod writer;
 
 /// Describes one stub. Everything is kept as the [`ElfInfo`] that a reader of the bytes must find.
 #[derive(Debug, Clone)]
@@ -81,17 +81,17 @@ impl ElfStub {
     #[must_use]
     pub fn needs_version(mut self, library: &str, version: &str) -> ElfStub {
         let (library, version) = (library.to_owned(), version.to_owned());
-        self.info.version_needs.push(VersionNeed { library, version, weak: false });
+        self.info.verneed.push(VersionNeed { library, version, weak: false });
         self
     }
 
     /// Adds versions that it defines (`DT_VERDEF`); the base one, named as the library, comes with the first.
     #[must_use]
     pub fn defines<'a>(mut self, versions: impl IntoIterator<Item = &'a str>) -> ElfStub {
-        if self.info.version_defs.is_empty() {
-            self.info.version_defs.extend(self.info.soname.clone());
+        if self.info.verdef.is_empty() {
+            self.info.verdef.extend(self.info.soname.clone());
         }
-        self.info.version_defs.extend(versions.into_iter().map(str::to_owned));
+        self.info.verdef.extend(versions.into_iter().map(str::to_owned));
         self
     }
 
@@ -117,8 +117,8 @@ impl ElfStub {
 
     /// Sets `DF_1_NODEFLIB`: the default directories are not searched for its needs.
     #[must_use]
-    pub fn no_default_dirs(mut self) -> ElfStub {
-        self.info.no_default_dirs = true;
+    pub fn nodeflib(mut self) -> ElfStub {
+        self.info.nodeflib = true;
         self
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::elf::ElfStub;
-use super::image::Image;
+use super::image::ImageSpec;
 use coreos_types::release::Board;
 
 /// Puts every listed path into an image; `needs` tells what an ELF file of this path needs.
@@ -12,7 +12,7 @@ use coreos_types::release::Board;
 /// are chains: `libz.so -> libz.so.1 -> libz.so.1.2.8`, `libc.so.6 -> libc-2.21.so`. The directories that systemd
 /// ships empty are directories. A path that the image has already is left as it is.
 #[must_use]
-pub fn with_listed(mut image: Image, paths: &[&str], needs: impl Fn(&str) -> Vec<String>) -> Image {
+pub fn with_listed(mut image: ImageSpec, paths: &[&str], needs: impl Fn(&str) -> Vec<String>) -> ImageSpec {
     let listed: BTreeSet<&str> = paths.iter().copied().collect();
     for path in &listed {
         if image.has(path) {
@@ -24,7 +24,7 @@ pub fn with_listed(mut image: Image, paths: &[&str], needs: impl Fn(&str) -> Vec
                 let stub = ElfStub::library(image.board(), &soname);
                 image.elf(path, with_needs(stub, &needs(path)))
             }
-            Guess::Loader => {
+            Guess::DynamicLoader => {
                 let stub = ElfStub::library(image.board(), loader(image.board()));
                 image.elf(path, stub.system_dirs(["/lib64/", "/usr/lib64/"]))
             }
@@ -55,7 +55,7 @@ pub fn loader(board: Board) -> &'static str {
 enum Guess {
     Link(String),
     Library(String),
-    Loader,
+    DynamicLoader,
     Program,
     Unit,
     Directory,
@@ -138,7 +138,7 @@ impl<'a> SharedObject<'a> {
             Some(soname) if self.release.is_empty() && self.version.is_empty() => {
                 Guess::Link(soname.name.to_owned())
             }
-            _ if self.stem == "ld" => Guess::Loader,
+            _ if self.stem == "ld" => Guess::DynamicLoader,
             soname => Guess::Library(soname.map_or(self.name, |soname| soname.name).to_owned()),
         }
     }
@@ -169,7 +169,7 @@ mod tests {
         let shown = |path| match Guess::of(path, &listed) {
             Guess::Link(target) => format!("-> {target}"),
             Guess::Library(soname) => format!("library {soname}"),
-            Guess::Loader => String::from("loader"),
+            Guess::DynamicLoader => String::from("loader"),
             Guess::Program => String::from("program"),
             Guess::Unit => String::from("unit"),
             Guess::Directory => String::from("directory"),

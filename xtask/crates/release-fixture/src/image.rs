@@ -7,11 +7,11 @@ use super::metadata_files;
 use coreos_types::release::{Board, Brand, Release};
 use usr::file_info;
 use usr::path::UsrPath;
-use usr::tree::{Kind, Node, UsrTree};
+use usr::tree::{Node, NodeKind, UsrTree};
 
 /// One image. Paths are relative to `/usr`; through a directory symlink (`lib` on amd64) nothing is put.
 #[derive(Debug, Clone)]
-pub struct Image {
+pub struct ImageSpec {
     pub(super) brand: Brand,
     pub(super) board: Board,
     pub(super) release: Release,
@@ -33,15 +33,15 @@ pub enum Content {
     Directory,
 }
 
-impl Image {
+impl ImageSpec {
     /// An image in the layout that its brand had for this board, with the files that say what it is.
     ///
     /// CoreOS on amd64 had `lib` as a symlink to `lib64`; Flatcar today has a real `lib`, and `sbin` as a symlink
     /// to `bin`. systemd itself is no part of it: `systemd` is the version that `lib*/systemd/systemd` shows once
-    /// it is put in with [`Image::program`].
-    pub fn new(brand: Brand, board: Board, release: &Release, systemd: &str) -> Image {
+    /// it is put in with [`ImageSpec::program`].
+    pub fn new(brand: Brand, board: Board, release: &Release, systemd: &str) -> ImageSpec {
         let (release, systemd) = (release.clone(), systemd.to_owned());
-        let mut image = Image { brand, board, release, systemd, files: BTreeMap::new() };
+        let mut image = ImageSpec { brand, board, release, systemd, files: BTreeMap::new() };
         match (brand, board) {
             (Brand::CoreOs, Board::Amd64) => image = image.link("lib", "lib64"),
             (Brand::CoreOs, Board::Arm64) => {}
@@ -56,7 +56,7 @@ impl Image {
 
     /// Puts a file in, or replaces it. A path that is none inside of `/usr` is left out.
     #[must_use]
-    pub fn put(mut self, path: &str, content: Content) -> Image {
+    pub fn put(mut self, path: &str, content: Content) -> ImageSpec {
         if let Ok(path) = UsrPath::new(path) {
             self.files.insert(path, content);
         }
@@ -65,38 +65,38 @@ impl Image {
 
     /// Takes a file out again.
     #[must_use]
-    pub fn without(mut self, path: &str) -> Image {
+    pub fn without(mut self, path: &str) -> ImageSpec {
         self.files.remove(path);
         self
     }
 
     /// A stub ELF file.
     #[must_use]
-    pub fn elf(self, path: &str, stub: ElfStub) -> Image {
+    pub fn elf(self, path: &str, stub: ElfStub) -> ImageSpec {
         self.put(path, Content::Elf(Box::new(stub)))
     }
 
     /// A symlink.
     #[must_use]
-    pub fn link(self, path: &str, target: &str) -> Image {
+    pub fn link(self, path: &str, target: &str) -> ImageSpec {
         self.put(path, Content::Link(target.to_owned()))
     }
 
     /// A directory.
     #[must_use]
-    pub fn directory(self, path: &str) -> Image {
+    pub fn directory(self, path: &str) -> ImageSpec {
         self.put(path, Content::Directory)
     }
 
     /// A text file: a unit, a script, ld.so.conf.
     #[must_use]
-    pub fn text(self, path: &str, text: &str) -> Image {
+    pub fn text(self, path: &str, text: &str) -> ImageSpec {
         self.put(path, Content::Bytes(text.as_bytes().to_vec()))
     }
 
     /// A program that needs these libraries. systemd's own binary also carries the image's systemd version.
     #[must_use]
-    pub fn program(self, path: &str, needs: &[&str]) -> Image {
+    pub fn program(self, path: &str, needs: &[&str]) -> ImageSpec {
         let mut stub = ElfStub::program(self.board).needs(needs.iter().copied());
         if path.ends_with("/systemd/systemd") {
             stub = stub.systemd_version(&self.systemd);
@@ -107,7 +107,7 @@ impl Image {
     /// A library as the linker leaves it: the real file at `path`, which needs `needs`, and beside it the link
     /// `soname` to it, unless the real file has that name itself.
     #[must_use]
-    pub fn library(self, path: &str, soname: &str, needs: &[&str]) -> Image {
+    pub fn library(self, path: &str, soname: &str, needs: &[&str]) -> ImageSpec {
         let (directory, real) = path.rsplit_once('/').unwrap_or(("", path));
         let stub = ElfStub::library(self.board, soname).needs(needs.iter().copied());
         let image = if real == soname { self } else { self.link_in(directory, soname, real) };
@@ -116,13 +116,13 @@ impl Image {
 
     /// A library with the dev link too: `libz.so -> libz.so.1 -> libz.so.1.2.11`.
     #[must_use]
-    pub fn library_with_dev(self, path: &str, soname: &str, needs: &[&str]) -> Image {
+    pub fn library_with_dev(self, path: &str, soname: &str, needs: &[&str]) -> ImageSpec {
         let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
         let dev = soname.split_once(".so").map_or(soname, |(stem, _)| stem);
         self.link_in(directory, &format!("{dev}.so"), soname).library(path, soname, needs)
     }
 
-    fn link_in(self, directory: &str, name: &str, target: &str) -> Image {
+    fn link_in(self, directory: &str, name: &str, target: &str) -> ImageSpec {
         self.link(&format!("{directory}/{name}"), target)
     }
 
@@ -188,10 +188,10 @@ impl Content {
         let kind = match self {
             Content::Elf(_) | Content::Bytes(_) => {
                 let bytes = self.bytes().unwrap_or_default();
-                Kind::File { size: bytes.len() as u64, facts: file_info::read(path, &bytes) }
+                NodeKind::File { size: bytes.len() as u64, facts: file_info::read(path, &bytes) }
             }
-            Content::Link(target) => Kind::Symlink(target.clone()),
-            Content::Directory => Kind::Directory,
+            Content::Link(target) => NodeKind::Symlink(target.clone()),
+            Content::Directory => NodeKind::Directory,
         };
         Node { mode: self.mode(), kind }
     }

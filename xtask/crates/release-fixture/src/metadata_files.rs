@@ -1,13 +1,13 @@
 //! The texts in and beside an image that say what it is, in the shapes that CoreOS and Flatcar gave them.
 
-use super::image::{Content, Image};
+use super::image::{Content, ImageSpec};
 use coreos_types::release::{Brand, Release};
 
 /// The first CoreOS release whose os-release names the board (March 2017).
 const BOARD_IN_OS_RELEASE_SINCE: u32 = 1353;
 
 /// The files below `/usr` that name brand, release and board.
-pub(super) fn identity(image: &Image, lib: &str) -> Vec<(String, String)> {
+pub(super) fn identity(image: &ImageSpec, lib: &str) -> Vec<(String, String)> {
     let id = image.brand.id();
     vec![
         (format!("{lib}/os-release"), os_release(image)),
@@ -17,7 +17,7 @@ pub(super) fn identity(image: &Image, lib: &str) -> Vec<(String, String)> {
     ]
 }
 
-fn os_release(image: &Image) -> String {
+fn os_release(image: &ImageSpec) -> String {
     let (id, version) = (image.brand.id(), &image.release);
     let name = match image.brand {
         Brand::CoreOs => "CoreOS",
@@ -36,7 +36,7 @@ fn os_release(image: &Image) -> String {
     text
 }
 
-fn release_file(image: &Image) -> String {
+fn release_file(image: &ImageSpec) -> String {
     let prefix = image.brand.variable_prefix();
     format!(
         "{prefix}_RELEASE_VERSION={}\n{prefix}_RELEASE_BOARD={}\n{prefix}_RELEASE_APPID={{00000000-0000-0000-0000-000000000000}}\n",
@@ -54,7 +54,7 @@ fn major(release: &Release) -> u32 {
 }
 
 /// `version.txt`: shell assignments (coreos/scripts `build_image`).
-pub(super) fn version_txt(image: &Image) -> String {
+pub(super) fn version_txt(image: &ImageSpec) -> String {
     let prefix = image.brand.variable_prefix();
     let version = version_id(&image.release);
     let mut numbers = version.split('.');
@@ -71,7 +71,7 @@ pub(super) fn version_txt(image: &Image) -> String {
 
 /// The list of files, `find -printf '%M %2n %-7u %-7g %7s %TY-%Tm-%Td %TH:%TM ./%P -> %l'` over the disk image
 /// (`build_library/build_image_util.sh`): `/usr` lies below `./usr`, and lines that are no symlink end in ` -> `.
-pub(super) fn contents(image: &Image) -> String {
+pub(super) fn contents(image: &ImageSpec) -> String {
     let mut directories: Vec<String> = vec![String::from("usr")];
     let mut lines = Vec::new();
     for (path, content) in image.files() {
@@ -106,7 +106,7 @@ fn line(mode: &str, size: usize, path: &str, target: &str) -> String {
 }
 
 /// The list of packages, `category/name-version::repository`, sorted (`write_packages`).
-pub(super) fn packages(image: &Image) -> String {
+pub(super) fn packages(image: &ImageSpec) -> String {
     let repository = match image.brand {
         Brand::CoreOs => "coreos",
         Brand::Flatcar => "portage-stable",

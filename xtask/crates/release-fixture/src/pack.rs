@@ -9,7 +9,7 @@ use cpio::newc::{Builder, ModeFileType, trailer};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::image::{Content, Image};
+use super::image::{Content, ImageSpec};
 use coreos_types::error::{Result, ResultExt};
 
 /// The time of every file, so that the same description makes the same bytes: 2016-04-29 01:29 UTC.
@@ -19,7 +19,7 @@ const MADE_AT: u32 = 1_461_893_340;
 ///
 /// # Errors
 /// A description that is no file system: a file below a file, say.
-pub fn pxe_image(image: &Image) -> Result<Vec<u8>> {
+pub fn pxe_image(image: &ImageSpec) -> Result<Vec<u8>> {
     let archive = archive(&[("usr.squashfs", &squashfs(image)?)])?;
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
     gzip.write_all(&archive).and_then(|()| gzip.finish()).with_context(|| "cannot gzip the image")
@@ -53,7 +53,7 @@ pub fn archive(members: &[(&str, &[u8])]) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// As [`pxe_image`].
-pub fn squashfs(image: &Image) -> Result<Vec<u8>> {
+pub fn squashfs(image: &ImageSpec) -> Result<Vec<u8>> {
     let failed = || "cannot write the squashfs image";
     let mut writer = FilesystemWriter::default();
     writer.set_kind(Kind::from_const(LE_V4_0).or_fault_text(failed)?);

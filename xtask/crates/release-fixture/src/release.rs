@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::certificate::Certificate;
-use super::image::Image;
+use super::certificate::TestCertificate;
+use super::image::ImageSpec;
 use super::{metadata_files, pack};
 use coreos_types::error::Result;
 
@@ -13,8 +13,8 @@ pub type Site = BTreeMap<String, Vec<u8>>;
 /// Puts an image on the site: the PXE image, `version.txt`, the lists of files and packages, and a `.sig` for each.
 ///
 /// # Errors
-/// As [`pack::pxe_image`] and [`Certificate::sign`].
-pub fn publish(site: &mut Site, image: &Image, certificate: &Certificate) -> Result<()> {
+/// As [`pack::pxe_image`] and [`TestCertificate::sign`].
+pub fn publish(site: &mut Site, image: &ImageSpec, certificate: &TestCertificate) -> Result<()> {
     for (name, bytes) in files(image)? {
         let path = format!("{}/{}/{name}", image.board(), image.release());
         site.insert(format!("{path}.sig"), certificate.sign(&bytes)?);
@@ -27,7 +27,7 @@ pub fn publish(site: &mut Site, image: &Image, certificate: &Certificate) -> Res
 ///
 /// # Errors
 /// As [`pack::pxe_image`].
-pub fn files(image: &Image) -> Result<Vec<(&'static str, Vec<u8>)>> {
+pub fn files(image: &ImageSpec) -> Result<Vec<(&'static str, Vec<u8>)>> {
     Ok(vec![
         (image.brand.pxe_image(), pack::pxe_image(image)?),
         ("version.txt", metadata_files::version_txt(image).into_bytes()),

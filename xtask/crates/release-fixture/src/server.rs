@@ -1,7 +1,7 @@
 //! A release server on loopback: HTTP/1.1 (RFC 9110, RFC 9112) as far as a download needs it.
 //!
 //! GET and HEAD, one request a connection, ranges with `If-Range`, `ETag` and `Last-Modified`. What a test scripts
-//! with [`Server::trouble`] goes wrong on purpose; see [`Trouble`].
+//! with [`Server::trouble`] goes wrong on purpose; see [`Misbehavior`].
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -10,15 +10,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use self::response::Exchange;
+pub use self::misbehavior::Misbehavior;
 pub use self::request::Request;
-pub use self::misbehavior::Trouble;
+use self::response::Exchange;
 use super::release::Site;
 use coreos_types::error::{Result, ResultExt};
 
-mod response;
-mod request;
 mod misbehavior;
+mod request;
+mod response;
 
 /// A server that runs until it is dropped.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ struct State {
 struct Content {
     site: Site,
     /// What goes wrong with a path next: how many times more, and what.
-    troubles: BTreeMap<String, VecDeque<(usize, Trouble)>>,
+    troubles: BTreeMap<String, VecDeque<(usize, Misbehavior)>>,
     requests: Vec<Request>,
     /// Bytes a second for every body.
     speed: Option<u64>,
@@ -81,7 +81,7 @@ impl Server {
 
     /// Lets the next `times` requests for a path go wrong (`usize::MAX`: all of them), after what was asked for
     /// this path before.
-    pub fn trouble(&self, path: &str, times: usize, trouble: Trouble) {
+    pub fn trouble(&self, path: &str, times: usize, trouble: Misbehavior) {
         self.state.content().troubles.entry(path.to_owned()).or_default().push_back((times, trouble));
     }
 
@@ -130,7 +130,7 @@ impl State {
 }
 
 impl Content {
-    fn next_trouble(&mut self, path: &str) -> Option<Trouble> {
+    fn next_trouble(&mut self, path: &str) -> Option<Misbehavior> {
         let queue = self.troubles.get_mut(path)?;
         let (times, trouble) = queue.front_mut()?;
         let trouble = trouble.clone();
@@ -161,7 +161,7 @@ fn serve(stream: TcpStream, state: &State) -> std::io::Result<()> {
         let mut content = state.content();
         content.requests.push(request.clone());
         let trouble = content.next_trouble(&request.path);
-        if let Some(Trouble::ChangeEntity(bytes)) = &trouble {
+        if let Some(Misbehavior::ChangeEntity(bytes)) = &trouble {
             content.site.insert(request.path.clone(), bytes.clone());
         }
         (trouble, content.site.get(&request.path).cloned(), content.speed)

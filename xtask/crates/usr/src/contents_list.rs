@@ -5,9 +5,9 @@
 //! `category/package-version::repository` a line. They describe the disk image, whose `/usr` is very nearly that of
 //! the PXE image, and say nothing of what is in a file.
 
-use super::file_info::Facts;
+use super::file_info::FileInfo;
 use super::path::UsrPath;
-use super::tree::{Kind, Node, UsrTree};
+use super::tree::{Node, NodeKind, UsrTree};
 use coreos_types::release::SystemdVersion;
 
 /// Directories below one another in a list; a real one has about fifteen. Each of them may have to be put in.
@@ -44,10 +44,10 @@ fn entry(line: &str) -> Option<(UsrPath, Node)> {
         return None;
     }
     let kind = match mode.as_bytes().first()? {
-        b'-' => Kind::File { size, facts: Facts::Plain },
-        b'd' => Kind::Directory,
-        b'l' => Kind::Symlink(target.to_owned()),
-        _ => Kind::Special,
+        b'-' => NodeKind::File { size, facts: FileInfo::Other },
+        b'd' => NodeKind::Directory,
+        b'l' => NodeKind::Symlink(target.to_owned()),
+        _ => NodeKind::Special,
     };
     Some((UsrPath::new(inside).ok()?, Node { mode: permissions(mode.get(1..)?), kind }))
 }
@@ -69,7 +69,7 @@ fn permissions(text: &str) -> u16 {
 }
 
 /// The major version of systemd in a packages list; `None` where the list has no systemd.
-pub fn systemd_of_packages(text: &str) -> Option<SystemdVersion> {
+pub fn systemd_version_from_packages(text: &str) -> Option<SystemdVersion> {
     text.lines().find_map(|line| {
         let version = line.trim().strip_prefix("sys-apps/systemd-")?;
         let digits = version.split(|c: char| !c.is_ascii_digit()).next()?;
@@ -99,11 +99,11 @@ nonsense
             lines,
             [
                 "bin 755 Directory",
-                "bin/sudo it 4755 File { size: 100, facts: Plain }",
+                "bin/sudo it 4755 File { size: 100, facts: Other }",
                 "lib 777 Symlink(\"lib64\")",
                 "lib64 755 Directory",
                 "lib64/systemd 755 Directory",
-                "lib64/systemd/systemd 755 File { size: 99192, facts: Plain }",
+                "lib64/systemd/systemd 755 File { size: 99192, facts: Other }",
             ]
         );
     }
@@ -119,7 +119,7 @@ nonsense
 
     #[test]
     fn the_package_tells_the_version() {
-        let version = |text| systemd_of_packages(text).map(|version| version.0);
+        let version = |text| systemd_version_from_packages(text).map(|version| version.0);
         assert_eq!(version("a/b-1::x\nsys-apps/systemd-212-r8::coreos\n"), Some(212));
         assert_eq!(version("sys-apps/systemd-257.9::portage-stable"), Some(257));
         assert_eq!(version("sys-apps/systemd-utils-1::x"), None);

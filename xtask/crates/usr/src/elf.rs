@@ -4,7 +4,7 @@ mod dlopen_note;
 mod parse;
 pub(crate) mod partial_file;
 
-use partial_file::Windows;
+use partial_file::PartialFile;
 
 /// What the loader reads of one ELF file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -26,12 +26,12 @@ pub struct ElfInfo {
     /// `DT_RUNPATH`, split at colons.
     pub runpath: Vec<String>,
     /// `DF_1_NODEFLIB`: the default directories are not searched for its needs.
-    pub no_default_dirs: bool,
+    pub nodeflib: bool,
     /// `DT_VERNEED`: by library name, the symbol versions needed of it and whether each is weak.
-    pub version_needs: Vec<VersionNeed>,
+    pub verneed: Vec<VersionNeed>,
     /// `DT_VERDEF`: the symbol versions it defines, the base one included. Empty where it has no such table:
     /// the loader then lets every need pass.
-    pub version_defs: Vec<String>,
+    pub verdef: Vec<String>,
     /// `.note.dlopen` entries.
     pub dlopen: Vec<DlopenNote>,
     /// Has a dynamic section at all: a static program needs nothing.
@@ -98,12 +98,12 @@ pub const MAGIC: &[u8; 4] = b"\x7fELF";
 /// # Errors
 /// What is wrong with the file, in words.
 pub fn parse(bytes: &[u8]) -> Result<ElfInfo, String> {
-    parse::parse(&Windows::whole(bytes))
+    parse::parse(&PartialFile::whole(bytes))
 }
 
 /// The same of a file of which only some windows were read: the answer, or the part of the file that has to be read
 /// before there is one.
-pub(crate) fn parse_windows(file: &Windows) -> Result<Result<ElfInfo, String>, std::ops::Range<u64>> {
+pub(crate) fn parse_windows(file: &PartialFile) -> Result<Result<ElfInfo, String>, std::ops::Range<u64>> {
     let parsed = parse::parse(file);
     match file.missed() {
         Some(_) if file.is_too_much() => Ok(Err("its tables lie all over the file".to_owned())),

@@ -3,14 +3,14 @@
 use std::convert::Infallible;
 use std::ops::Range;
 
-use super::elf::partial_file::Windows;
+use super::elf::partial_file::PartialFile;
 use super::elf::{self, ElfInfo};
 use super::lossless_text;
 use super::path::UsrPath;
 
-/// The facts of one regular file. A file whose content nobody asked for yet is [`Facts::Unread`].
+/// The facts of one regular file. A file whose content nobody asked for yet is [`FileInfo::Unread`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Facts {
+pub enum FileInfo {
     /// Nobody has read it yet.
     #[default]
     Unread,
@@ -21,9 +21,9 @@ pub enum Facts {
     /// A text that checks read whole: os-release and its kin, units, ld.so.conf.
     Text(String),
     /// Nothing of the above.
-    Plain,
+    Other,
     /// An ELF magic, and behind it nothing that can be read; why.
-    Broken(String),
+    MalformedElf(String),
 }
 
 /// A text that is longer is none of those that checks read.
@@ -36,7 +36,7 @@ const FIRST: u64 = 128 << 10;
 const MAX_SEARCHED: u64 = 32 << 20;
 
 /// What checks may ask of the file at `path`, whose whole content is `bytes`.
-pub fn read(path: &UsrPath, bytes: &[u8]) -> Facts {
+pub fn read(path: &UsrPath, bytes: &[u8]) -> FileInfo {
     let part = |range: Range<u64>| {
         let inside = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
         Ok::<_, Infallible>(bytes[inside(range.start)..inside(range.end)].to_vec())
@@ -56,12 +56,12 @@ pub fn read_parts<E>(
     path: &UsrPath,
     size: u64,
     mut fetch: impl FnMut(Range<u64>) -> Result<Vec<u8>, E>,
-) -> Result<Facts, E> {
+) -> Result<FileInfo, E> {
     let start = fetch(0..size.min(FIRST))?;
     if !start.starts_with(elf::MAGIC) {
         return Ok(of_text(path, &start));
     }
-    let mut windows = Windows::of(size);
+    let mut windows = PartialFile::of(size);
     windows.add(0, start);
     let parsed = loop {
         match elf::parse_windows(&windows) {
@@ -74,21 +74,21 @@ pub fn read_parts<E>(
             if has_constants(path, &info) && size <= MAX_SEARCHED {
                 add_constants(path, &fetch(0..size)?, &mut info);
             }
-            Ok(Facts::Elf(Box::new(info)))
+            Ok(FileInfo::Elf(Box::new(info)))
         }
-        Err(why) => Ok(Facts::Broken(why)),
+        Err(why) => Ok(FileInfo::MalformedElf(why)),
     }
 }
 
 /// What checks may ask of a file that is no ELF file, of which these are the first bytes.
-fn of_text(path: &UsrPath, bytes: &[u8]) -> Facts {
+fn of_text(path: &UsrPath, bytes: &[u8]) -> FileInfo {
     if let Some(interpreter) = script_interpreter(bytes) {
-        return Facts::Script(interpreter);
+        return FileInfo::Script(interpreter);
     }
     if is_text(path) && bytes.len() <= MAX_TEXT {
-        return Facts::Text(lossless_text::from_bytes(bytes).into_owned());
+        return FileInfo::Text(lossless_text::from_bytes(bytes).into_owned());
     }
-    Facts::Plain
+    FileInfo::Other
 }
 
 /// Whether checks read the file at this path as a text: what tells the release and board, `ld.so.conf`, and units
@@ -216,14 +216,14 @@ mod tests {
     #[test]
     fn a_file_is_told_by_its_bytes_first_and_its_path_second() {
         let facts = |at: &str, bytes: &[u8]| read(&path(at), bytes);
-        assert_eq!(facts("bin/x", b"#! /bin/sh -e\n"), Facts::Script("/bin/sh".into()));
-        assert_eq!(facts("bin/x", b"#!/usr/bin/env python3\n"), Facts::Script("/usr/bin/env".into()));
-        assert_eq!(facts("bin/x", b"#!\n/bin/sh"), Facts::Plain);
-        assert_eq!(facts("lib64/os-release", b"ID=coreos\n"), Facts::Text("ID=coreos\n".into()));
-        assert_eq!(facts("lib/systemd/system/a.service.d/b.conf", b"x"), Facts::Text("x".into()));
-        assert_eq!(facts("share/doc/x", b"x"), Facts::Plain);
-        assert_eq!(facts("lib/systemd/system/a.service", &vec![b'x'; MAX_TEXT + 1]), Facts::Plain);
-        assert!(matches!(facts("lib/x.so", b"\x7fELF"), Facts::Broken(_)));
+        assert_eq!(facts("bin/x", b"#! /bin/sh -e\n"), FileInfo::Script("/bin/sh".into()));
+        assert_eq!(facts("bin/x", b"#!/usr/bin/env python3\n"), FileInfo::Script("/usr/bin/env".into()));
+        assert_eq!(facts("bin/x", b"#!\n/bin/sh"), FileInfo::Other);
+        assert_eq!(facts("lib64/os-release", b"ID=coreos\n"), FileInfo::Text("ID=coreos\n".into()));
+        assert_eq!(facts("lib/systemd/system/a.service.d/b.conf", b"x"), FileInfo::Text("x".into()));
+        assert_eq!(facts("share/doc/x", b"x"), FileInfo::Other);
+        assert_eq!(facts("lib/systemd/system/a.service", &vec![b'x'; MAX_TEXT + 1]), FileInfo::Other);
+        assert!(matches!(facts("lib/x.so", b"\x7fELF"), FileInfo::MalformedElf(_)));
     }
 
     #[test]
@@ -234,7 +234,7 @@ mod tests {
             fetched += part.end - part.start;
             Ok::<_, ()>(bytes[part.start as usize..part.end as usize].to_vec())
         });
-        assert_eq!(facts, Ok(Facts::Elf(Box::new(elf::parse(&bytes).unwrap()))));
+        assert_eq!(facts, Ok(FileInfo::Elf(Box::new(elf::parse(&bytes).unwrap()))));
         assert!(fetched < bytes.len() as u64 / 2, "{fetched} of {}", bytes.len());
         assert_eq!(read_parts(&path("bin/x"), 10, |_| Err("broken")), Err("broken"));
     }

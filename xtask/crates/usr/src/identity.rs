@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::file_info::Facts;
+use super::file_info::FileInfo;
 use super::path::UsrPath;
 use super::tree::UsrTree;
 use coreos_types::release::{Board, Brand, Release, SystemdVersion};
@@ -21,7 +21,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Reads the identity from the tree's texts, which must have been read ([`files_to_read`]).
+    /// Reads the identity from the tree's texts, which must have been read ([`identity_files`]).
     ///
     /// The board is `COREOS_BOARD` or `FLATCAR_BOARD` of os-release, else `COREOS_RELEASE_BOARD` or
     /// `FLATCAR_RELEASE_BOARD` of `share/{coreos,flatcar}/release`, else the machine of most ELF files.
@@ -42,7 +42,7 @@ impl Identity {
 }
 
 /// The files whose facts [`Identity::of`] and [`systemd_version`] ask for.
-pub fn files_to_read(tree: &UsrTree) -> Vec<UsrPath> {
+pub fn identity_files(tree: &UsrTree) -> Vec<UsrPath> {
     let fixed = ["lib/os-release", "share/coreos/release", "share/flatcar/release"];
     let fixed = fixed.iter().filter_map(|path| file_at(tree, path));
     let by_name = tree.iter().map(|(path, _)| path).filter(|path| is_systemd(path) || is_loader(path));
@@ -82,7 +82,7 @@ pub fn systemd_version(tree: &UsrTree) -> Result<SystemdVersion, String> {
             found.insert((number, path.to_string()));
         }
         if is_systemd(path)
-            && let Some(Facts::Elf(info)) = tree.facts(path.as_str())
+            && let Some(FileInfo::Elf(info)) = tree.facts(path.as_str())
             && let Some(number) = info.systemd_version.as_deref().and_then(leading_number)
         {
             found.insert((number, path.to_string()));
@@ -125,7 +125,7 @@ fn file_at(tree: &UsrTree, path: &str) -> Option<UsrPath> {
 
 fn text_at<'a>(tree: &'a UsrTree, path: &str) -> Option<&'a str> {
     match tree.facts(file_at(tree, path)?.as_str()) {
-        Some(Facts::Text(text)) => Some(text),
+        Some(FileInfo::Text(text)) => Some(text),
         _ => None,
     }
 }
@@ -139,7 +139,7 @@ fn board_of_release_file(tree: &UsrTree) -> Option<Board> {
 
 fn board_of_elf(tree: &UsrTree) -> Option<Board> {
     let machines = tree.iter().filter_map(|(path, _)| match tree.facts(path.as_str()) {
-        Some(Facts::Elf(info)) if info.is_64 => Some(info.machine),
+        Some(FileInfo::Elf(info)) if info.is_64 => Some(info.machine),
         _ => None,
     });
     let mut counts: BTreeMap<u16, usize> = BTreeMap::new();
@@ -174,21 +174,21 @@ fn unquote(text: &str) -> Option<String> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::elf::ElfInfo;
-    use super::super::tree::{Kind, Node};
+    use super::super::tree::{Node, NodeKind};
     use super::*;
 
-    fn tree(nodes: &[(&str, Facts)]) -> UsrTree {
+    fn tree(nodes: &[(&str, FileInfo)]) -> UsrTree {
         let mut tree = UsrTree::new();
         for (path, facts) in nodes {
-            let kind = Kind::File { size: 1, facts: facts.clone() };
+            let kind = NodeKind::File { size: 1, facts: facts.clone() };
             tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o755, kind });
         }
         tree
     }
 
-    fn elf(machine: u16, systemd: Option<&str>) -> Facts {
+    fn elf(machine: u16, systemd: Option<&str>) -> FileInfo {
         let systemd_version = systemd.map(str::to_owned);
-        Facts::Elf(Box::new(ElfInfo { is_64: true, machine, systemd_version, ..ElfInfo::default() }))
+        FileInfo::Elf(Box::new(ElfInfo { is_64: true, machine, systemd_version, ..ElfInfo::default() }))
     }
 
     #[test]
@@ -212,8 +212,8 @@ mod tests {
     #[test]
     fn the_board_is_told_by_os_release_then_the_release_file_then_the_machines() {
         let os_release =
-            Facts::Text("ID=flatcar\nVERSION=4799.0.0+nightly-1\nFLATCAR_BOARD=arm64-usr\n".into());
-        let release = Facts::Text("COREOS_RELEASE_BOARD=amd64-usr\n".into());
+            FileInfo::Text("ID=flatcar\nVERSION=4799.0.0+nightly-1\nFLATCAR_BOARD=arm64-usr\n".into());
+        let release = FileInfo::Text("COREOS_RELEASE_BOARD=amd64-usr\n".into());
         let full = tree(&[("lib/os-release", os_release), ("share/coreos/release", release.clone())]);
         let identity = Identity::of(&full);
         assert_eq!((identity.brand, identity.board), (Some(Brand::Flatcar), Some(Board::Arm64)));
@@ -228,8 +228,8 @@ mod tests {
 
     #[test]
     fn systemd_is_told_by_its_library_and_its_program_which_must_agree() {
-        let version = |nodes: &[(&str, Facts)]| systemd_version(&tree(nodes)).map(|v| v.to_string());
-        let shared = |name| (name, Facts::Plain);
+        let version = |nodes: &[(&str, FileInfo)]| systemd_version(&tree(nodes)).map(|v| v.to_string());
+        let shared = |name| (name, FileInfo::Other);
         assert_eq!(version(&[shared("lib64/systemd/libsystemd-shared-233.so")]), Ok("v233".into()));
         assert_eq!(version(&[shared("lib/systemd/libsystemd-shared-257.9-1.so")]), Ok("v257".into()));
         assert_eq!(version(&[("lib64/systemd/systemd", elf(62, Some("229")))]), Ok("v229".into()));

@@ -4,13 +4,13 @@
 //! loaded before answers to is not searched again; that is how a library without a RUNPATH of its own finds what
 //! only its program's RUNPATH reaches. A stage1 has no `ld.so.cache`, so none is modelled.
 
-mod ld_so_conf;
 mod arch;
+mod dst;
+mod ld_so_conf;
 mod load;
 mod search_path;
 #[cfg(test)]
 mod tests;
-mod dst;
 mod unreachable;
 
 use std::cell::RefCell;
@@ -18,17 +18,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
 
-use super::file_info::Facts;
+use super::file_info::FileInfo;
 use super::path::UsrPath;
-use super::tree::{End, UsrTree};
+use super::tree::{Target, UsrTree};
 use coreos_types::release::Board;
-use search_path::{Directory, Place};
-pub use unreachable::{BrokenWay, Unreached};
+use search_path::{Directory, SearchDir};
+pub use unreachable::{MissingSymlink, UnreachableLibrary};
 
 /// The loader of one image, or of the root filesystem that was built from it.
 ///
 /// It keeps what it found between calls, so that many programs cost little more than one.
-pub struct Loader<'a> {
+pub struct DynamicLoader<'a> {
     tree: &'a UsrTree,
     board: Board,
     library_path: Vec<UsrPath>,
@@ -38,25 +38,25 @@ pub struct Loader<'a> {
 }
 
 /// The default directories by the loader's path and the machine.
-type Defaults = BTreeMap<(Option<UsrPath>, &'static str), Rc<[Place]>>;
+type Defaults = BTreeMap<(Option<UsrPath>, &'static str), Rc<[SearchDir]>>;
 
 /// What one program or library loads.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Load {
+pub struct LoadResult {
     /// The symlinks on the way to the file that was asked about, and the file; `None` where there is no such file,
-    /// or where its facts are [`Facts::Unread`].
+    /// or where its facts are [`FileInfo::Unread`].
     pub root: Option<(Vec<UsrPath>, UsrPath)>,
     /// Every object in the order of loading, without the root itself; the interpreter comes first.
     pub objects: Vec<Object>,
     /// Every `DT_NEEDED` of the root and of the objects, in the order of asking.
-    pub needs: Vec<Need>,
+    pub needs: Vec<NeededEntry>,
     /// Names that were found nowhere.
-    pub missing: Vec<Missing>,
+    pub missing: Vec<NotFound>,
     /// Files that bear a needed name and were passed over, as the loader does, because they are for another
     /// machine or class.
-    pub wrong_machine: Vec<Unfit>,
+    pub wrong_machine: Vec<Rejected>,
     /// Files that bear a needed name and that the loader would stop at: no ELF file, or a broken one.
-    pub broken: Vec<Unfit>,
+    pub broken: Vec<Rejected>,
     /// Symbol versions that the library found does not define: the loader would stop.
     pub version_errors: Vec<VersionError>,
     /// Files that must be read before the answer is whole: read them, and ask again.
@@ -69,18 +69,18 @@ pub struct Object {
     /// The regular file.
     pub path: UsrPath,
     /// The name by which it was first asked for, as in `DT_NEEDED` or `PT_INTERP`.
-    pub name_asked: String,
+    pub requested_name: String,
     /// The symlinks that were followed on the way, links of directories (`lib`) included, in order.
     pub links: Vec<UsrPath>,
     /// Who first asked for it.
     pub needed_by: UsrPath,
     /// How it was found.
-    pub how: How,
+    pub how: FoundVia,
 }
 
 /// How an object was found.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum How {
+pub enum FoundVia {
     /// It is the program's `PT_INTERP`, or the loader itself.
     Interp,
     /// The name holds a slash: a path.
@@ -99,35 +99,35 @@ pub enum How {
     LdSoConf(String),
 }
 
-impl fmt::Display for How {
+impl fmt::Display for FoundVia {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            How::Interp => f.write_str("interpreter"),
-            How::Path => f.write_str("path"),
-            How::RpathOf(object) => write!(f, "RPATH of {object}"),
-            How::RunpathOf(object) => write!(f, "RUNPATH of {object}"),
-            How::LibraryPath(directory) => write!(f, "LD_LIBRARY_PATH {directory}"),
-            How::Default(directory) => write!(f, "default directory {directory}"),
-            How::BoardDefault(directory) => write!(f, "the board's directory {directory}"),
-            How::LdSoConf(directory) => write!(f, "ld.so.conf directory {directory}"),
+            FoundVia::Interp => f.write_str("interpreter"),
+            FoundVia::Path => f.write_str("path"),
+            FoundVia::RpathOf(object) => write!(f, "RPATH of {object}"),
+            FoundVia::RunpathOf(object) => write!(f, "RUNPATH of {object}"),
+            FoundVia::LibraryPath(directory) => write!(f, "LD_LIBRARY_PATH {directory}"),
+            FoundVia::Default(directory) => write!(f, "default directory {directory}"),
+            FoundVia::BoardDefault(directory) => write!(f, "the board's directory {directory}"),
+            FoundVia::LdSoConf(directory) => write!(f, "ld.so.conf directory {directory}"),
         }
     }
 }
 
 /// One `DT_NEEDED` and its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Need {
+pub struct NeededEntry {
     /// Who asks.
     pub needed_by: UsrPath,
     /// For what.
     pub name: String,
-    /// The index in [`Load::objects`]; `None` where it is missing, or is the root itself.
+    /// The index in [`LoadResult::objects`]; `None` where it is missing, or is the root itself.
     pub object: Option<usize>,
 }
 
 /// A name that was found nowhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Missing {
+pub struct NotFound {
     /// As in `DT_NEEDED` or `PT_INTERP`.
     pub name: String,
     /// Who first asked for it.
@@ -138,7 +138,7 @@ pub struct Missing {
 
 /// A file that bears the name and cannot be loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unfit {
+pub struct Rejected {
     /// The file.
     pub path: UsrPath,
     /// Who asked for it.
@@ -158,7 +158,7 @@ pub struct VersionError {
     pub needed_by: UsrPath,
 }
 
-impl<'a> Loader<'a> {
+impl<'a> DynamicLoader<'a> {
     /// A loader for the files of `tree`. `library_path` is `LD_LIBRARY_PATH`. With `present`, only these paths exist,
     /// as in the root filesystem that is built from the manifests: a file is there if it and every symlink on its
     /// way are in the set; directories need not be.
@@ -167,8 +167,8 @@ impl<'a> Loader<'a> {
         board: Board,
         library_path: Vec<UsrPath>,
         present: Option<&'a BTreeSet<UsrPath>>,
-    ) -> Loader<'a> {
-        Loader {
+    ) -> DynamicLoader<'a> {
+        DynamicLoader {
             tree,
             board,
             library_path,
@@ -181,25 +181,25 @@ impl<'a> Loader<'a> {
     /// What the loader does when `root` is started, or, for a library, when it is loaded alone.
     ///
     /// A root that is no dynamic ELF file needs nothing.
-    pub fn load(&self, root: &UsrPath) -> Load {
+    pub fn load(&self, root: &UsrPath) -> LoadResult {
         let resolved = self.tree.resolve(root);
-        let End::Node(path) = resolved.end else { return Load::default() };
+        let Target::Node(path) = resolved.end else { return LoadResult::default() };
         match self.tree.facts(path.as_str()) {
-            Some(Facts::Unread) => Load { unread: vec![path], ..Load::default() },
-            Some(Facts::Elf(info)) => {
+            Some(FileInfo::Unread) => LoadResult { unread: vec![path], ..LoadResult::default() },
+            Some(FileInfo::Elf(info)) => {
                 let mut load = load::Scope::of(self, &path, info).run();
                 load.root = Some((resolved.links, path));
                 load
             }
-            _ => Load { root: Some((resolved.links, path)), ..Load::default() },
+            _ => LoadResult { root: Some((resolved.links, path)), ..LoadResult::default() },
         }
     }
 
     /// What `dlopen(name)` in `by` finds (dlopen(3)), apart from what its program may have loaded before.
     pub fn dlopen(&self, by: &UsrPath, name: &str) -> Option<Object> {
-        let Some(Facts::Elf(info)) = self.tree.facts(by.as_str()) else { return None };
+        let Some(FileInfo::Elf(info)) = self.tree.facts(by.as_str()) else { return None };
         let load = load::Scope::of(self, by, info).ask(name);
-        load.objects.into_iter().find(|object| object.name_asked == name)
+        load.objects.into_iter().find(|object| object.requested_name == name)
     }
 
     /// The systemd directories that rkt puts into `LD_LIBRARY_PATH`: `lib64/systemd` and `lib/systemd`, those of
@@ -210,7 +210,7 @@ impl<'a> Loader<'a> {
             .iter()
             .filter_map(|text| UsrPath::new(text).ok())
             .filter(|path| match tree.resolve(path).end {
-                End::Node(real) => seen.insert(real),
+                Target::Node(real) => seen.insert(real),
                 _ => false,
             })
             .collect()

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::file_info::Facts;
+use super::file_info::FileInfo;
 use super::path::UsrPath;
 use super::tree::UsrTree;
 
@@ -12,14 +12,14 @@ pub fn needed_and_unread(tree: &UsrTree, files: &[UsrPath]) -> Vec<UsrPath> {
     let needed: HashSet<&str> = files
         .iter()
         .filter_map(|path| match tree.facts(path.as_str()) {
-            Some(Facts::Elf(info)) => Some(&info.needed),
+            Some(FileInfo::Elf(info)) => Some(&info.needed),
             _ => None,
         })
         .flatten()
         .map(String::as_str)
         .collect();
     let bearers = tree.iter().map(|(path, _)| path).filter(|path| needed.contains(path.name()));
-    let unread = |path: &UsrPath| tree.facts(path.as_str()) == Some(&Facts::Unread);
+    let unread = |path: &UsrPath| tree.facts(path.as_str()) == Some(&FileInfo::Unread);
     let found: BTreeSet<UsrPath> =
         bearers.filter_map(|path| tree.resolve(path).end.node().cloned()).filter(unread).collect();
     found.into_iter().collect()
@@ -27,14 +27,14 @@ pub fn needed_and_unread(tree: &UsrTree, files: &[UsrPath]) -> Vec<UsrPath> {
 
 /// The nodes below some directories of an image, in order of their names.
 #[derive(Debug)]
-pub struct Names<'a> {
+pub struct NameIndex<'a> {
     /// Sorted; of one name the paths are in byte order.
     sorted: Vec<(&'a str, &'a UsrPath)>,
 }
 
-impl<'a> Names<'a> {
+impl<'a> NameIndex<'a> {
     /// The names of all nodes below `directories`, and of these themselves; each is a first component (`lib64`).
-    pub fn below(tree: &'a UsrTree, directories: &[&str]) -> Names<'a> {
+    pub fn below(tree: &'a UsrTree, directories: &[&str]) -> NameIndex<'a> {
         let mut sorted = Vec::new();
         for (path, _) in tree.iter() {
             let first = path.as_str().split('/').next().unwrap_or_default();
@@ -44,7 +44,7 @@ impl<'a> Names<'a> {
         }
         // Stable: the tree's order of the paths stays within each name.
         sorted.sort_by_key(|(name, _)| *name);
-        Names { sorted }
+        NameIndex { sorted }
     }
 
     /// Every path whose last component is `name`, in byte order.
@@ -72,7 +72,7 @@ impl<'a> Names<'a> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::elf::ElfInfo;
-    use super::super::tree::{Kind, Node};
+    use super::super::tree::{Node, NodeKind};
     use super::*;
 
     #[test]
@@ -80,12 +80,12 @@ mod tests {
         let mut tree = UsrTree::new();
         let mut put = |path: &str, kind| tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o755, kind });
         let needed = ["liba.so.1", "libb.so.1", "gone.so"].map(str::to_owned).to_vec();
-        let program = Facts::Elf(Box::new(ElfInfo { needed, ..ElfInfo::default() }));
-        put("bin/x", Kind::File { size: 1, facts: program });
-        put("lib64/liba.so.1", Kind::Symlink("liba.so.1.2".to_owned()));
-        put("lib64/liba.so.1.2", Kind::File { size: 1, facts: Facts::Unread });
-        put("lib64/libb.so.1", Kind::File { size: 1, facts: Facts::Plain });
-        put("lib64/libc.so.6", Kind::File { size: 1, facts: Facts::Unread });
+        let program = FileInfo::Elf(Box::new(ElfInfo { needed, ..ElfInfo::default() }));
+        put("bin/x", NodeKind::File { size: 1, facts: program });
+        put("lib64/liba.so.1", NodeKind::Symlink("liba.so.1.2".to_owned()));
+        put("lib64/liba.so.1.2", NodeKind::File { size: 1, facts: FileInfo::Unread });
+        put("lib64/libb.so.1", NodeKind::File { size: 1, facts: FileInfo::Other });
+        put("lib64/libc.so.6", NodeKind::File { size: 1, facts: FileInfo::Unread });
         let path = |text| UsrPath::new(text).unwrap();
         assert_eq!(needed_and_unread(&tree, &[path("bin/x")]), [path("lib64/liba.so.1.2")]);
         assert_eq!(needed_and_unread(&tree, &[path("lib64/libb.so.1"), path("bin/none")]), []);
@@ -106,9 +106,9 @@ mod tests {
             "share/libz.so",
             "lib/x/libzip.so",
         ] {
-            tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o644, kind: Kind::Special });
+            tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o644, kind: NodeKind::Special });
         }
-        let names = Names::below(&tree, &["bin", "lib", "lib64"]);
+        let names = NameIndex::below(&tree, &["bin", "lib", "lib64"]);
         assert_eq!(texts(&names.named("libz.so.1")), ["lib/libz.so.1", "lib64/libz.so.1"]);
         assert_eq!(texts(&names.named("libz.so")), ["lib64/libz.so"]);
         assert_eq!(names.named("libz"), [] as [&UsrPath; 0]);

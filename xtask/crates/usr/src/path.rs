@@ -11,18 +11,18 @@ pub struct UsrPath(String);
 
 /// Why a text is no path inside the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BadPath {
+pub enum PathError {
     /// Nothing is left after normalisation.
     Empty,
     /// It points outside of `/usr` (`/etc/x`, `../x`).
     LeavesUsr,
 }
 
-impl fmt::Display for BadPath {
+impl fmt::Display for PathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            BadPath::Empty => "no path is left after normalisation",
-            BadPath::LeavesUsr => "the path leaves /usr",
+            PathError::Empty => "no path is left after normalisation",
+            PathError::LeavesUsr => "the path leaves /usr",
         })
     }
 }
@@ -31,8 +31,8 @@ impl UsrPath {
     /// Normalises a path: `lib64/x`, `./lib64/x`, `/usr/lib64/x` and `lib64//./x` are the same; `..` goes up.
     ///
     /// # Errors
-    /// [`BadPath::LeavesUsr`] for other absolute paths and for `..` above the root.
-    pub fn new(text: &str) -> Result<UsrPath, BadPath> {
+    /// [`PathError::LeavesUsr`] for other absolute paths and for `..` above the root.
+    pub fn new(text: &str) -> Result<UsrPath, PathError> {
         match text.strip_prefix('/') {
             Some(absolute) => UsrPath::below_root(absolute),
             None => UsrPath::normalise(text),
@@ -40,7 +40,7 @@ impl UsrPath {
     }
 
     /// The path that `text` is already, if it is one in normal form. Costs no more than a look at each byte.
-    pub fn of_normal(text: &str) -> Option<UsrPath> {
+    pub fn from_normalized(text: &str) -> Option<UsrPath> {
         let bytes = text.as_bytes();
         let (mut at, mut start) = (0, 0);
         // Plain indexing: iterator adapters cost ten times as much without optimisation, and a tree has many paths.
@@ -59,7 +59,7 @@ impl UsrPath {
     }
 
     /// A path that the caller has seen to be in normal form.
-    pub(super) fn known_normal(text: String) -> UsrPath {
+    pub(super) fn from_normalized_unchecked(text: String) -> UsrPath {
         UsrPath(text)
     }
 
@@ -68,7 +68,7 @@ impl UsrPath {
     ///
     /// # Errors
     /// As [`UsrPath::new`].
-    pub fn of_rootfs(text: &str) -> Result<UsrPath, BadPath> {
+    pub fn from_rootfs_path(text: &str) -> Result<UsrPath, PathError> {
         let merged = |first: &str| matches!(first, "bin" | "lib" | "lib64" | "sbin");
         match text.strip_prefix('/') {
             Some(rest) if merged(rest.trim_start_matches('/').split('/').next().unwrap_or("")) => {
@@ -78,30 +78,30 @@ impl UsrPath {
         }
     }
 
-    fn below_root(absolute: &str) -> Result<UsrPath, BadPath> {
+    fn below_root(absolute: &str) -> Result<UsrPath, PathError> {
         let mut rest = absolute.trim_start_matches('/');
         while let Some(next) = rest.strip_prefix("./") {
             rest = next.trim_start_matches('/');
         }
         match rest.strip_prefix("usr") {
-            Some("") => Err(BadPath::Empty),
+            Some("") => Err(PathError::Empty),
             Some(inner) if inner.starts_with('/') => UsrPath::normalise(inner),
-            _ => Err(BadPath::LeavesUsr),
+            _ => Err(PathError::LeavesUsr),
         }
     }
 
-    fn normalise(text: &str) -> Result<UsrPath, BadPath> {
+    fn normalise(text: &str) -> Result<UsrPath, PathError> {
         let mut parts: Vec<&str> = Vec::new();
         for part in text.split('/') {
             match part {
                 "" | "." => {}
                 ".." => {
-                    parts.pop().ok_or(BadPath::LeavesUsr)?;
+                    parts.pop().ok_or(PathError::LeavesUsr)?;
                 }
                 name => parts.push(name),
             }
         }
-        if parts.is_empty() { Err(BadPath::Empty) } else { Ok(UsrPath(parts.join("/"))) }
+        if parts.is_empty() { Err(PathError::Empty) } else { Ok(UsrPath(parts.join("/"))) }
     }
 
     /// The path as text, `lib64/libz.so.1`.
@@ -172,18 +172,18 @@ mod tests {
             ("lib/", "lib"),
         ] {
             assert_eq!(UsrPath::new(text).map(|p| p.to_string()), Ok(path.to_owned()), "{text}");
-            assert_eq!(UsrPath::of_normal(path).map(|p| p.to_string()), Some(path.to_owned()));
-            assert_eq!(UsrPath::of_normal(text).is_some(), text == path, "{text}");
+            assert_eq!(UsrPath::from_normalized(path).map(|p| p.to_string()), Some(path.to_owned()));
+            assert_eq!(UsrPath::from_normalized(text).is_some(), text == path, "{text}");
         }
     }
 
     #[test]
     fn texts_that_leave_it() {
         for text in ["/etc/passwd", "../x", "lib/../../x", "/usrlocal/x", "/bin/ip"] {
-            assert_eq!(UsrPath::new(text), Err(BadPath::LeavesUsr), "{text}");
+            assert_eq!(UsrPath::new(text), Err(PathError::LeavesUsr), "{text}");
         }
         for text in ["", ".", "/usr", "/usr/", "lib/.."] {
-            assert_eq!(UsrPath::new(text), Err(BadPath::Empty), "{text}");
+            assert_eq!(UsrPath::new(text), Err(PathError::Empty), "{text}");
         }
     }
 }

@@ -1,14 +1,14 @@
 //! The files of an image: a tree of nodes, and how a path resolves in it.
 
-mod serialize;
 mod resolve;
+mod serialize;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 
-use super::file_info::Facts;
+use super::file_info::FileInfo;
 use super::path::UsrPath;
 use resolve::{Place, Walk};
 
@@ -26,18 +26,18 @@ pub struct Node {
     /// Permission bits with setuid, setgid and sticky (`st_mode & 0o7777`).
     pub mode: u16,
     /// What it is.
-    pub kind: Kind,
+    pub kind: NodeKind,
 }
 
 /// What a node is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
+pub enum NodeKind {
     /// A regular file.
     File {
         /// Its size in bytes.
         size: u64,
         /// What is known of its content.
-        facts: Facts,
+        facts: FileInfo,
     },
     /// A directory.
     Directory,
@@ -49,33 +49,33 @@ pub enum Kind {
 
 /// Where a path leads when every symlink on the way is followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resolved {
+pub struct Resolution {
     /// The symlinks that were followed, in order; each must be listed for the path to work in a stage1.
     pub links: Vec<UsrPath>,
     /// Where they lead.
-    pub end: End,
+    pub end: Target,
 }
 
 /// The end of a resolved path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
+pub enum Target {
     /// A node that is no symlink.
     Node(UsrPath),
     /// The root of the image, `/usr` itself.
-    Root,
+    UsrRoot,
     /// No such node; the path that is missing, with all links before it followed.
     Missing(UsrPath),
     /// A link or `..` leaves `/usr`.
-    Outside,
+    OutsideUsr,
     /// More links than Linux follows (`path_resolution(7)`: 40), or more components than any real path has.
-    Loop,
+    TooManySymlinks,
 }
 
-impl End {
+impl Target {
     /// The node, where there is one.
     pub fn node(&self) -> Option<&UsrPath> {
         match self {
-            End::Node(path) => Some(path),
+            Target::Node(path) => Some(path),
             _ => None,
         }
     }
@@ -93,7 +93,7 @@ impl UsrTree {
         // What is above a node that is there, is there as well.
         while let Some(directory) = above.take_if(|directory| !self.nodes.contains_key(directory)) {
             above = directory.parent();
-            self.nodes.insert(directory, Node { mode: 0o755, kind: Kind::Directory });
+            self.nodes.insert(directory, Node { mode: 0o755, kind: NodeKind::Directory });
         }
         self.nodes.insert(path, node);
     }
@@ -104,16 +104,16 @@ impl UsrTree {
     }
 
     /// What is known of the content of the regular file at exactly this path.
-    pub fn facts(&self, path: &str) -> Option<&Facts> {
+    pub fn facts(&self, path: &str) -> Option<&FileInfo> {
         match &self.nodes.get(path)?.kind {
-            Kind::File { facts, .. } => Some(facts),
+            NodeKind::File { facts, .. } => Some(facts),
             _ => None,
         }
     }
 
     /// Keeps what was read of a regular file; a path that is no regular file is left alone.
-    pub fn set_facts(&mut self, path: &UsrPath, read: Facts) {
-        if let Some(Node { kind: Kind::File { facts, .. }, .. }) = self.nodes.get_mut(path) {
+    pub fn set_file_info(&mut self, path: &UsrPath, read: FileInfo) {
+        if let Some(Node { kind: NodeKind::File { facts, .. }, .. }) = self.nodes.get_mut(path) {
             *facts = read;
         }
     }
@@ -144,13 +144,13 @@ impl UsrTree {
     }
 
     /// Follows a path as the kernel does, component by component (`path_resolution(7)`).
-    pub fn resolve(&self, path: &UsrPath) -> Resolved {
+    pub fn resolve(&self, path: &UsrPath) -> Resolution {
         Walk::new(self, Place::Usr).run(path.as_str())
     }
 
     /// Follows a path as a program of the built root filesystem names it: `/usr/x`, and `/lib/x` through the link
-    /// that the root has into `/usr`. Unlike [`UsrPath::of_rootfs`] it goes up by `..` only where links have led.
-    pub fn resolve_rootfs(&self, path: &str) -> Resolved {
+    /// that the root has into `/usr`. Unlike [`UsrPath::from_rootfs_path`] it goes up by `..` only where links have led.
+    pub fn resolve_rootfs(&self, path: &str) -> Resolution {
         Walk::new(self, Place::Above).run(path)
     }
 }

@@ -16,7 +16,7 @@ use std::path::Path;
 use self::disk::Disk;
 pub(crate) use self::lock::TreeLock;
 use self::staging::Staging;
-use super::Tree;
+use super::Repo;
 use crate::signals;
 use coreos_types::error::{Error, Result};
 use manifest::plan::file_edits::EditPlan;
@@ -27,7 +27,7 @@ use manifest::plan::file_edits::EditPlan;
 /// A file changed since it was read, may not be written or leads out of the tree, or the disk failed: nothing has
 /// changed then. Where the disk failed so that not even the way back was open, the message says so, and the next
 /// command that reads the tree finishes it.
-pub fn apply(tree: &Tree, plan: &EditPlan) -> Result<()> {
+pub fn apply(tree: &Repo, plan: &EditPlan) -> Result<()> {
     apply_on(&Disk::default(), tree.root(), plan)
 }
 
@@ -35,7 +35,7 @@ pub fn apply(tree: &Tree, plan: &EditPlan) -> Result<()> {
 ///
 /// # Errors
 /// Those of [`apply`] that can be told beforehand.
-pub fn rehearse(tree: &Tree, plan: &EditPlan) -> Result<()> {
+pub fn rehearse(tree: &Repo, plan: &EditPlan) -> Result<()> {
     if plan.is_empty() {
         return Ok(());
     }

@@ -26,7 +26,7 @@ pub(super) struct Staging<'a> {
 }
 
 /// Where a file of a journal stands.
-enum Standing {
+enum KeyValidity {
     /// It holds what the journal says to replace.
     Before,
     /// It has been replaced.
@@ -112,7 +112,7 @@ impl<'a> Staging<'a> {
         let mut directories = BTreeSet::new();
         for (entry, standing) in journal.entries.iter().zip(standings) {
             let path = self.root.join(&entry.path);
-            if matches!(standing, Standing::Before) {
+            if matches!(standing, KeyValidity::Before) {
                 self.disk.rename(&self.folder.join(&entry.staged), &path)?;
             }
             directories.extend(path.parent().map(Path::to_owned));
@@ -120,7 +120,7 @@ impl<'a> Staging<'a> {
         directories.iter().try_for_each(|directory| self.disk.sync_dir(directory))
     }
 
-    fn standing(&self, entry: &Entry) -> Result<Standing> {
+    fn standing(&self, entry: &Entry) -> Result<KeyValidity> {
         let path = self.root.join(&entry.path);
         let real = fs::canonicalize(&path).with_context(|| format!("cannot find {}", path.display()))?;
         if real != path {
@@ -128,7 +128,7 @@ impl<'a> Staging<'a> {
         }
         let found = sha256(&fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
         if found == entry.after {
-            return Ok(Standing::After);
+            return Ok(KeyValidity::After);
         }
         if found != entry.before {
             return Err(self.changed(&entry.path, "it was changed by someone else"));
@@ -139,7 +139,7 @@ impl<'a> Staging<'a> {
         if !regular || sha256(&bytes) != entry.after {
             return Err(self.cannot_obey(format!("{} does not hold what it says", entry.staged)));
         }
-        Ok(Standing::Before)
+        Ok(KeyValidity::Before)
     }
 
     fn changed(&self, path: &str, how: &str) -> Error {

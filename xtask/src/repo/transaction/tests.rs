@@ -112,8 +112,8 @@ impl Fixture {
     }
 }
 
-fn tree(root: &Path) -> Tree {
-    Tree::find(Some(root), Path::new("/")).unwrap()
+fn tree(root: &Path) -> Repo {
+    Repo::find(Some(root), Path::new("/")).unwrap()
 }
 
 fn changed(before: &Stage1Sources) -> Stage1Sources {
@@ -308,7 +308,10 @@ fn two_runs_at_once_do_not_mix() {
                 .plan
                 .edits
                 .iter()
-                .map(|edit| manifest::plan::file_edits::FileEdit { after: b"other\n".to_vec(), ..edit.clone() })
+                .map(|edit| manifest::plan::file_edits::FileEdit {
+                    after: b"other\n".to_vec(),
+                    ..edit.clone()
+                })
                 .collect(),
         };
         let (mine, theirs) = std::thread::scope(|scope| {

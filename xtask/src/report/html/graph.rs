@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::escape;
-use crate::report::added_dependencies::Need;
+use crate::report::added_dependencies::DependencyEdge;
 
 /// Of a monospaced letter of 12 px.
 const LETTER: usize = 8;
@@ -13,7 +13,7 @@ const BOX: usize = 22;
 const GAP: usize = 90;
 
 /// The drawing, in its natural size: a reader scrolls, letters stay legible.
-pub(super) fn svg(needs: &[Need]) -> String {
+pub(super) fn svg(needs: &[DependencyEdge]) -> String {
     let columns = columns(needs);
     let mut places: BTreeMap<&str, (usize, usize, usize)> = BTreeMap::new();
     let mut x = 1;
@@ -52,7 +52,7 @@ pub(super) fn svg(needs: &[Need]) -> String {
     out
 }
 
-fn edge(out: &mut String, need: &Need, from: (usize, usize, usize), to: (usize, usize, usize)) {
+fn edge(out: &mut String, need: &DependencyEdge, from: (usize, usize, usize), to: (usize, usize, usize)) {
     let (x1, y1) = (from.0 + from.2, from.1 + BOX / 2);
     let (x2, y2) = (to.0, to.1 + BOX / 2);
     let middle = (x1 + x2) / 2;
@@ -68,7 +68,7 @@ fn edge(out: &mut String, need: &Need, from: (usize, usize, usize), to: (usize, 
 }
 
 /// The nodes by their distance from those that nothing needs; within a column, near to what they hang on.
-fn columns(needs: &[Need]) -> Vec<Vec<&str>> {
+fn columns(needs: &[DependencyEdge]) -> Vec<Vec<&str>> {
     let mut depth: BTreeMap<&str, usize> = BTreeMap::new();
     for need in needs {
         depth.insert(&need.from, 0);
@@ -113,8 +113,8 @@ mod tests {
     use super::*;
     use coreos_types::release::Board;
 
-    fn need(from: &str, to: &str) -> Need {
-        Need { board: Board::Amd64, from: from.into(), to: to.into(), name: "x".into() }
+    fn need(from: &str, to: &str) -> DependencyEdge {
+        DependencyEdge { board: Board::Amd64, from: from.into(), to: to.into(), name: "x".into() }
     }
 
     #[test]

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use self::render::{document, dot, mermaid, tree};
 use self::survey::Survey;
 use coreos_types::release::Board;
-use manifest::plan::bump::{Trees, Unread};
+use manifest::plan::bump::{ImageTrees, Unread};
 use manifest::plan::sources::Stage1Sources;
 use usr::path::UsrPath;
-use usr::tree::{End, Kind, UsrTree};
+use usr::tree::{NodeKind, Target, UsrTree};
 
 /// The answer, one a board.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -38,7 +38,7 @@ pub struct BoardWhy {
     /// Paths that the subject names, and that lead to nothing in the image: listed there, or links of the image.
     pub absent: BTreeMap<UsrPath, Absent>,
     /// The subject as a name that listed files ask for and the image does not have.
-    pub missing: Option<Missing>,
+    pub missing: Option<BrokenPath>,
 }
 
 /// A line of a manifest.
@@ -72,7 +72,7 @@ pub struct Absent {
 
 /// A name that was found nowhere.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Missing {
+pub struct BrokenPath {
     /// Who asks for it.
     pub needed_by: BTreeSet<UsrPath>,
     /// Where it was looked for.
@@ -87,7 +87,7 @@ impl BoardWhy {
 }
 
 /// Answers for every board. While the second value is not empty, those files have to be read first.
-pub fn why(subject: &str, sources: &Stage1Sources, trees: &Trees<'_>) -> (Why, Unread) {
+pub fn why(subject: &str, sources: &Stage1Sources, trees: &ImageTrees<'_>) -> (Why, Unread) {
     let mut unread = Unread::new();
     let mut answer = Why { subject: subject.to_owned(), boards: Vec::new() };
     for (&board, &tree) in trees {
@@ -124,15 +124,15 @@ fn named(
     for path in paths(subject, tree, lines) {
         let listed = lines.get(&path).cloned().unwrap_or_default();
         let how = match tree.resolve(&path).end {
-            End::Node(node) => {
+            Target::Node(node) => {
                 files.insert(node);
                 continue;
             }
-            End::Missing(end) if end == path && listed.is_empty() => continue,
-            End::Missing(end) if end == path => "not in the image".to_owned(),
-            End::Missing(end) => format!("leads to {end}, which is not in the image"),
-            End::Root | End::Outside => "leads out of the image".to_owned(),
-            End::Loop => "leads in a circle".to_owned(),
+            Target::Missing(end) if end == path && listed.is_empty() => continue,
+            Target::Missing(end) if end == path => "not in the image".to_owned(),
+            Target::Missing(end) => format!("leads to {end}, which is not in the image"),
+            Target::UsrRoot | Target::OutsideUsr => "leads out of the image".to_owned(),
+            Target::TooManySymlinks => "leads in a circle".to_owned(),
         };
         absent.insert(path, Absent { how, listed });
     }
@@ -142,7 +142,7 @@ fn named(
 /// The one path that is given, or all of the image and the manifests that bear a name.
 fn paths(subject: &str, tree: &UsrTree, lines: &BTreeMap<UsrPath, Vec<Place>>) -> BTreeSet<UsrPath> {
     if subject.contains('/') {
-        return UsrPath::of_rootfs(subject).or_else(|_| UsrPath::new(subject)).into_iter().collect();
+        return UsrPath::from_rootfs_path(subject).or_else(|_| UsrPath::new(subject)).into_iter().collect();
     }
     let known = tree.iter().map(|(path, _)| path).chain(lines.keys());
     known.filter(|path| path.name() == subject).cloned().collect()
@@ -153,7 +153,7 @@ fn names_of(target: &UsrPath, tree: &UsrTree) -> Vec<UsrPath> {
     let leads_there = |path: &UsrPath| tree.resolve(path).end.node() == Some(target);
     tree.iter()
         .filter(|(path, node)| {
-            *path == target || (matches!(node.kind, Kind::Symlink(_)) && leads_there(path))
+            *path == target || (matches!(node.kind, NodeKind::Symlink(_)) && leads_there(path))
         })
         .map(|(path, _)| path.clone())
         .collect()

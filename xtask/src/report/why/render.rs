@@ -6,35 +6,35 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::{Absent, BoardWhy, Edge, Place, Why};
-use crate::report::styled_text::{Styled, Tone};
+use crate::report::styled_text::{Style, StyledText};
 use usr::path::UsrPath;
 
 /// A tree: where it is listed, and who needs it, up to what nothing needs. `(*)` marks what was shown above.
-pub fn tree(why: &Why) -> Styled {
-    let mut out = Styled::new();
+pub fn tree(why: &Why) -> StyledText {
+    let mut out = StyledText::new();
     for board in &why.boards {
         if board.is_unknown() {
-            out.push(Tone::Strong, &why.subject);
+            out.push(Style::Strong, &why.subject);
             out.line(
-                Tone::Plain,
+                Style::Plain,
                 format!(" is not in the {} image, and nothing that is listed asks for it", board.board),
             );
         }
         for target in &board.targets {
-            out.push(Tone::Strong, target.as_str());
-            out.line(Tone::Faint, format!(" ({})", board.board));
+            out.push(Style::Strong, target.as_str());
+            out.line(Style::Faint, format!(" ({})", board.board));
             branches(&mut out, "", &of_target(board, target));
         }
         for (path, absent) in &board.absent {
-            out.push(Tone::Strong, path.as_str());
-            out.push(Tone::Faint, format!(" ({}): ", board.board));
-            out.line(Tone::Error, &absent.how);
+            out.push(Style::Strong, path.as_str());
+            out.push(Style::Faint, format!(" ({}): ", board.board));
+            out.line(Style::Error, &absent.how);
             branches(&mut out, "", &[of_absent(path, absent)]);
         }
         if let Some(missing) = &board.missing {
-            out.push(Tone::Strong, &why.subject);
-            out.line(Tone::Error, format!(" is not in the {} image", board.board));
-            let searched = missing.searched.iter().map(|place| leaf(Tone::Plain, place.clone())).collect();
+            out.push(Style::Strong, &why.subject);
+            out.line(Style::Error, format!(" is not in the {} image", board.board));
+            let searched = missing.searched.iter().map(|place| leaf(Style::Plain, place.clone())).collect();
             let by = missing.needed_by.iter().map(|by| needer(board, by, "", &mut BTreeSet::new())).collect();
             branches(&mut out, "", &[Branch::of("searched", searched), Branch::of("needed by", by)]);
         }
@@ -43,26 +43,26 @@ pub fn tree(why: &Why) -> Styled {
 }
 
 struct Branch {
-    label: Styled,
+    label: StyledText,
     below: Vec<Branch>,
 }
 
 impl Branch {
     fn of(heading: &str, below: Vec<Branch>) -> Branch {
-        Branch { label: Styled::of(Tone::Advice, heading), below }
+        Branch { label: StyledText::of(Style::Advice, heading), below }
     }
 }
 
-fn leaf(tone: Tone, text: String) -> Branch {
-    Branch { label: Styled::of(tone, text), below: Vec::new() }
+fn leaf(tone: Style, text: String) -> Branch {
+    Branch { label: StyledText::of(tone, text), below: Vec::new() }
 }
 
 fn of_absent(path: &UsrPath, absent: &Absent) -> Branch {
     if absent.listed.is_empty() {
         return Branch::of("not listed", Vec::new());
     }
-    let mut label = Styled::of(Tone::Plain, path.as_str());
-    label.push(Tone::Faint, format!(" {}", joined(&absent.listed)));
+    let mut label = StyledText::of(Style::Plain, path.as_str());
+    label.push(Style::Faint, format!(" {}", joined(&absent.listed)));
     Branch::of("listed", vec![Branch { label, below: Vec::new() }])
 }
 
@@ -71,10 +71,10 @@ fn of_target(board: &BoardWhy, target: &UsrPath) -> Vec<Branch> {
     let listed: Vec<Branch> = names
         .iter()
         .map(|name| {
-            let mut label = Styled::of(Tone::Plain, name.as_str());
+            let mut label = StyledText::of(Style::Plain, name.as_str());
             match places(board, name) {
-                places if places.is_empty() => label.push(Tone::Faint, " [not listed]"),
-                places => label.push(Tone::Faint, format!(" {places}")),
+                places if places.is_empty() => label.push(Style::Faint, " [not listed]"),
+                places => label.push(Style::Faint, format!(" {places}")),
             }
             Branch { label, below: Vec::new() }
         })
@@ -95,16 +95,16 @@ fn needers(board: &BoardWhy, target: &UsrPath, shown: &mut BTreeSet<UsrPath>) ->
 }
 
 fn needer(board: &BoardWhy, by: &UsrPath, reason: &str, shown: &mut BTreeSet<UsrPath>) -> Branch {
-    let mut label = Styled::of(Tone::Plain, by.as_str());
-    label.push(Tone::Faint, reason);
+    let mut label = StyledText::of(Style::Plain, by.as_str());
+    label.push(Style::Faint, reason);
     let places = places(board, by);
     if places.is_empty() {
-        label.push(Tone::Warning, " [not listed]");
+        label.push(Style::Warning, " [not listed]");
     }
     let has_more = board.needed_by.get(by).is_some_and(|edges| !edges.is_empty());
     if !shown.insert(by.clone()) {
         if has_more {
-            label.push(Tone::Faint, " (*)");
+            label.push(Style::Faint, " (*)");
         }
         return Branch { label, below: Vec::new() };
     }
@@ -125,12 +125,12 @@ fn joined(places: &[Place]) -> String {
     places.iter().map(|place| format!("{}:{}", place.file, place.line)).collect::<Vec<_>>().join(", ")
 }
 
-fn branches(out: &mut Styled, indent: &str, branches_: &[Branch]) {
+fn branches(out: &mut StyledText, indent: &str, branches_: &[Branch]) {
     for (at, branch) in branches_.iter().enumerate() {
         let last = at + 1 == branches_.len();
-        out.push(Tone::Faint, format!("{indent}{}", if last { "└── " } else { "├── " }));
+        out.push(Style::Faint, format!("{indent}{}", if last { "└── " } else { "├── " }));
         out.append(branch.label.clone());
-        out.line(Tone::Plain, "");
+        out.line(Style::Plain, "");
         branches(out, &format!("{indent}{}", if last { "    " } else { "│   " }), &branch.below);
     }
 }

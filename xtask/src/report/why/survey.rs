@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Edge, Missing, Place};
+use super::{BrokenPath, Edge, Place};
 use coreos_types::release::Board;
-use manifest::plan::sources::Stage1Sources;
-use manifest::selection::{FlavorFiles, Stage, Texts};
-use manifest::file::ManifestText;
 use manifest::exec_references::started_by;
-use usr::file_info::Facts;
-use usr::ldso::{How, Load, Loader};
+use manifest::file::ManifestFile;
+use manifest::plan::sources::Stage1Sources;
+use manifest::selection::{ManifestSet, ManifestsByPath, Selection};
+use usr::file_info::FileInfo;
+use usr::ldso::{DynamicLoader, FoundVia, LoadResult};
 use usr::path::UsrPath;
 use usr::tree::UsrTree;
 
@@ -23,7 +23,7 @@ pub(super) struct Survey {
     /// Who needs each file.
     pub(super) needed_by: BTreeMap<UsrPath, BTreeSet<Edge>>,
     /// Names that the image does not have.
-    pub(super) missing: BTreeMap<String, Missing>,
+    pub(super) missing: BTreeMap<String, BrokenPath>,
     /// Files to be read before this is whole.
     pub(super) unread: BTreeSet<UsrPath>,
 }
@@ -32,13 +32,13 @@ impl Survey {
     pub(super) fn of(board: Board, sources: &Stage1Sources, tree: &UsrTree) -> Survey {
         let mut survey = Survey::default();
         let present = survey.list(board, sources, tree);
-        let loader = Loader::new(tree, board, Loader::systemd_directories(tree), None);
+        let loader = DynamicLoader::new(tree, board, DynamicLoader::systemd_directories(tree), None);
         for path in &present {
             match tree.facts(path.as_str()) {
-                Some(Facts::Unread) => {
+                Some(FileInfo::Unread) => {
                     survey.unread.insert(path.clone());
                 }
-                Some(Facts::Elf(elf)) if elf.dynamic && elf.machine == board.elf_machine() => {
+                Some(FileInfo::Elf(elf)) if elf.dynamic && elf.machine == board.elf_machine() => {
                     survey.link(&loader.load(path));
                 }
                 _ => {}
@@ -52,16 +52,16 @@ impl Survey {
     }
 
     fn list(&mut self, board: Board, sources: &Stage1Sources, tree: &UsrTree) -> BTreeSet<UsrPath> {
-        let texts: BTreeMap<&str, ManifestText> = sources
+        let texts: BTreeMap<&str, ManifestFile> = sources
             .manifests
             .iter()
-            .map(|(file, bytes)| (file.as_str(), ManifestText::parse(bytes)))
+            .map(|(file, bytes)| (file.as_str(), ManifestFile::parse(bytes)))
             .collect();
-        let texts: Texts<'_> = texts.iter().map(|(file, text)| (*file, text)).collect();
+        let texts: ManifestsByPath<'_> = texts.iter().map(|(file, text)| (*file, text)).collect();
         let mut present = BTreeSet::new();
-        for flavor in FlavorFiles::of_board(board, &sources.listings) {
+        for flavor in ManifestSet::of_board(board, &sources.listings) {
             self.note_lines(&flavor, &texts);
-            let stage = Stage::of(&flavor, &texts, tree);
+            let stage = Selection::of(&flavor, &texts, tree);
             for path in &stage.present {
                 let Some(home) = stage.home(path) else { continue };
                 let places = self.listed.entry(path.clone()).or_default();
@@ -75,7 +75,7 @@ impl Survey {
         present
     }
 
-    fn note_lines(&mut self, flavor: &FlavorFiles, texts: &Texts<'_>) {
+    fn note_lines(&mut self, flavor: &ManifestSet, texts: &ManifestsByPath<'_>) {
         for file in &flavor.files {
             for (index, line) in texts.get(file.as_str()).into_iter().flat_map(|text| text.entries()) {
                 let Ok(path) = UsrPath::new(line) else { continue };
@@ -88,7 +88,7 @@ impl Survey {
         }
     }
 
-    fn link(&mut self, load: &Load) {
+    fn link(&mut self, load: &LoadResult) {
         for need in &load.needs {
             if let Some(object) = need.object.and_then(|at| load.objects.get(at)) {
                 let edge =
@@ -96,10 +96,10 @@ impl Survey {
                 self.needed_by.entry(object.path.clone()).or_default().insert(edge);
             }
         }
-        for object in load.objects.iter().filter(|object| object.how == How::Interp) {
+        for object in load.objects.iter().filter(|object| object.how == FoundVia::Interp) {
             let edge = Edge {
                 by: object.needed_by.clone(),
-                says: object.name_asked.clone(),
+                says: object.requested_name.clone(),
                 how: object.how.to_string(),
             };
             self.needed_by.entry(object.path.clone()).or_default().insert(edge);

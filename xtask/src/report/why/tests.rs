@@ -5,9 +5,9 @@ use expect_test::{Expect, expect};
 
 use super::*;
 use coreos_types::release::Flavor;
-use manifest::plan::sources::Listing;
+use manifest::plan::sources::ManifestRef;
 use usr::elf::ElfInfo;
-use usr::file_info::Facts;
+use usr::file_info::FileInfo;
 use usr::tree::Node;
 
 const FILE: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest";
@@ -15,9 +15,9 @@ const FILE: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest
 fn image() -> UsrTree {
     let mut tree = UsrTree::new();
     let mut put = |path: &str, kind| tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o755, kind });
-    let elf = |soname: Option<&str>, needed: &[&str]| Kind::File {
+    let elf = |soname: Option<&str>, needed: &[&str]| NodeKind::File {
         size: 1,
-        facts: Facts::Elf(Box::new(ElfInfo {
+        facts: FileInfo::Elf(Box::new(ElfInfo {
             is_64: true,
             machine: 62,
             dynamic: true,
@@ -27,15 +27,15 @@ fn image() -> UsrTree {
         })),
     };
     put("bin/login", elf(None, &["libmisc.so.1", "libpam.so.0"]));
-    put("bin/lost", Kind::Symlink("../sbin/lost".into()));
+    put("bin/lost", NodeKind::Symlink("../sbin/lost".into()));
     put("bin/odd", elf(None, &["libnowhere.so.1"]));
     put("lib64/libmisc.so.1", elf(Some("libmisc.so.1"), &["libpam.so.0"]));
-    put("lib64/libpam.so", Kind::Symlink("libpam.so.0".into()));
-    put("lib64/libpam.so.0", Kind::Symlink("libpam.so.0.84.1".into()));
+    put("lib64/libpam.so", NodeKind::Symlink("libpam.so.0".into()));
+    put("lib64/libpam.so.0", NodeKind::Symlink("libpam.so.0.84.1".into()));
     put("lib64/libpam.so.0.84.1", elf(Some("libpam.so.0"), &[]));
     put(
         "lib64/systemd/system/login.service",
-        Kind::File { size: 1, facts: Facts::Text("[Service]\nExecStart=/usr/bin/login -p\n".into()) },
+        NodeKind::File { size: 1, facts: FileInfo::Text("[Service]\nExecStart=/usr/bin/login -p\n".into()) },
     );
     tree
 }
@@ -45,9 +45,9 @@ fn sources() -> Stage1Sources {
                  lib64/systemd/system/login.service\n";
     Stage1Sources {
         manifests: [(FILE.to_owned(), lines.as_bytes().to_vec())].into(),
-        listings: vec![Listing {
+        listings: vec![ManifestRef {
             board: Board::Amd64,
-            flavor: Flavor::of_directory("usr_from_coreos").unwrap(),
+            flavor: Flavor::from_dir_name("usr_from_coreos").unwrap(),
             listed_as: FILE.into(),
             file: FILE.into(),
         }],
@@ -57,7 +57,7 @@ fn sources() -> Stage1Sources {
 
 fn answer(subject: &str) -> Why {
     let image = image();
-    let (why, unread) = why(subject, &sources(), &Trees::from([(Board::Amd64, &image)]));
+    let (why, unread) = why(subject, &sources(), &ImageTrees::from([(Board::Amd64, &image)]));
     assert!(unread.is_empty());
     why
 }
@@ -210,7 +210,7 @@ fn a_document() {
 #[test]
 fn a_file_that_was_not_read_is_asked_for() {
     let mut image = image();
-    image.set_facts(&UsrPath::new("bin/odd").unwrap(), Facts::Unread);
-    let (_, unread) = why("bin/odd", &sources(), &Trees::from([(Board::Amd64, &image)]));
+    image.set_file_info(&UsrPath::new("bin/odd").unwrap(), FileInfo::Unread);
+    let (_, unread) = why("bin/odd", &sources(), &ImageTrees::from([(Board::Amd64, &image)]));
     assert_eq!(unread[&Board::Amd64].len(), 1);
 }

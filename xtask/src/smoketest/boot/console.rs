@@ -11,7 +11,7 @@ use coreos_types::error::{Error, Result, ResultExt};
 
 /// What was heard.
 #[derive(Debug, Clone)]
-pub(super) struct Heard {
+pub(super) struct ConsoleLog {
     /// Every line, without control sequences.
     pub lines: Vec<String>,
     /// Whether one of them held the token.
@@ -22,7 +22,7 @@ pub(super) struct Heard {
     pub took: Duration,
 }
 
-impl Heard {
+impl ConsoleLog {
     /// The last lines that say something.
     pub(super) fn last_lines(&self, count: usize) -> Vec<&str> {
         let said: Vec<&str> =
@@ -39,7 +39,7 @@ const GRACE: Duration = Duration::from_secs(15);
 ///
 /// # Errors
 /// A command that cannot be started, a log that cannot be written, a child that outlives its life line.
-pub(super) fn listen(command: &mut Command, token: &str, limit: Duration, log: &Path) -> Result<Heard> {
+pub(super) fn listen(command: &mut Command, token: &str, limit: Duration, log: &Path) -> Result<ConsoleLog> {
     let started = Instant::now();
     let mut log_file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
     let name = command.get_program().to_string_lossy().into_owned();
@@ -50,7 +50,7 @@ pub(super) fn listen(command: &mut Command, token: &str, limit: Duration, log: &
         .spawn()
         .with_context(|| format!("cannot run {name}"))?;
     let lines = reader(&mut child);
-    let mut heard = Heard { lines: Vec::new(), token: false, status: None, took: Duration::ZERO };
+    let mut heard = ConsoleLog { lines: Vec::new(), token: false, status: None, took: Duration::ZERO };
     let mut take = |line: String| -> Result<()> {
         writeln!(log_file, "{line}").with_context(|| format!("cannot write {}", log.display()))?;
         heard.token |= line.contains(token);

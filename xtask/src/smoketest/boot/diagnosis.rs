@@ -5,23 +5,23 @@ use std::collections::BTreeSet;
 use crate::smoketest::link_check::pid1;
 use crate::smoketest::rootfs::Rootfs;
 use coreos_types::release::{Board, SystemdVersion};
-use usr::ldso::Unreached;
+use usr::ldso::UnreachableLibrary;
 use usr::path::UsrPath;
 
 /// One thing that is not in the root filesystem, or was not found there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Lack {
+pub struct MissingItem {
     /// A path below `/usr`, or the name of a library.
     pub what: String,
     /// What it would be for, or who asked for it.
     pub why: String,
     /// The root filesystem has it, and who asked for it did not find it.
-    pub there: Option<Unreached>,
+    pub there: Option<UnreachableLibrary>,
 }
 
-impl Lack {
-    fn new(what: impl Into<String>, why: impl Into<String>) -> Lack {
-        Lack { what: what.into(), why: why.into(), there: None }
+impl MissingItem {
+    fn new(what: impl Into<String>, why: impl Into<String>) -> MissingItem {
+        MissingItem { what: what.into(), why: why.into(), there: None }
     }
 }
 
@@ -29,15 +29,15 @@ impl Lack {
 const EXECUTOR_SINCE: u32 = 255;
 
 /// Without these nothing starts.
-pub fn not_startable(rootfs: &Rootfs) -> Vec<Lack> {
+pub fn not_startable(rootfs: &Rootfs) -> Vec<MissingItem> {
     lacking(rootfs, &[("systemd", "it is process 1")]).into_iter().chain(loader(rootfs)).collect()
 }
 
 /// What a boot that stayed silent lacks: from its words, and from what every boot needs.
-pub fn of_boot(rootfs: &Rootfs, systemd: Option<SystemdVersion>, lines: &[String]) -> Vec<Lack> {
+pub fn of_boot(rootfs: &Rootfs, systemd: Option<SystemdVersion>, lines: &[String]) -> Vec<MissingItem> {
     let complaints = lines.iter().filter_map(|line| unfound(rootfs, line).or_else(|| complaint(line)));
-    let spelled = |lack: Lack| Lack { what: as_listed(rootfs, &lack.what), ..lack };
-    let mut lacks: BTreeSet<Lack> = complaints.map(spelled).collect();
+    let spelled = |lack: MissingItem| MissingItem { what: as_listed(rootfs, &lack.what), ..lack };
+    let mut lacks: BTreeSet<MissingItem> = complaints.map(spelled).collect();
     let mut needs = vec![
         ("systemd-journald", "all output goes through it"),
         ("system/systemd-journald.service", "it starts systemd-journald"),
@@ -49,7 +49,7 @@ pub fn of_boot(rootfs: &Rootfs, systemd: Option<SystemdVersion>, lines: &[String
     }
     lacks.extend(lacking(rootfs, &needs));
     if rootfs.first_of(&["bin/bash", "bin/sh"]).is_none() {
-        lacks.insert(Lack::new("bin/bash", "the app is a shell"));
+        lacks.insert(MissingItem::new("bin/bash", "the app is a shell"));
     }
     // One reason a thing is enough.
     let mut seen = BTreeSet::new();
@@ -74,7 +74,7 @@ fn as_listed(rootfs: &Rootfs, what: &str) -> String {
 }
 
 /// Those files of systemd's directory that are not there.
-fn lacking(rootfs: &Rootfs, needs: &[(&str, &str)]) -> Vec<Lack> {
+fn lacking(rootfs: &Rootfs, needs: &[(&str, &str)]) -> Vec<MissingItem> {
     let home = match rootfs.board {
         Board::Amd64 => "lib64/systemd",
         Board::Arm64 => "lib/systemd",
@@ -83,23 +83,23 @@ fn lacking(rootfs: &Rootfs, needs: &[(&str, &str)]) -> Vec<Lack> {
         rootfs.first_of(&[&format!("lib/systemd/{file}"), &format!("lib64/systemd/{file}")]).is_some()
     };
     let absent = needs.iter().filter(|(file, _)| !is_there(file));
-    absent.map(|(file, why)| Lack::new(format!("{home}/{file}"), *why)).collect()
+    absent.map(|(file, why)| MissingItem::new(format!("{home}/{file}"), *why)).collect()
 }
 
-fn loader(rootfs: &Rootfs) -> Option<Lack> {
+fn loader(rootfs: &Rootfs) -> Option<MissingItem> {
     let path = match rootfs.board {
         Board::Amd64 => "lib64/ld-linux-x86-64.so.2",
         Board::Arm64 => "lib/ld-linux-aarch64.so.1",
     };
     let there = rootfs.first_of(&[path]).is_some();
-    (!there).then(|| Lack::new(path, "every program is started by it"))
+    (!there).then(|| MissingItem::new(path, "every program is started by it"))
 }
 
 /// A library that a line of the console says is missing, and that is there.
-fn unfound(rootfs: &Rootfs, line: &str) -> Option<Lack> {
+fn unfound(rootfs: &Rootfs, line: &str) -> Option<MissingItem> {
     let (who, name) = unloaded(line)?;
-    let there = pid1::unreached(rootfs, &UsrPath::of_rootfs(who).ok()?, name)?;
-    Some(Lack { there: Some(there), ..complaint(line)? })
+    let there = pid1::unreached(rootfs, &UsrPath::from_rootfs_path(who).ok()?, name)?;
+    Some(MissingItem { there: Some(there), ..complaint(line)? })
 }
 
 /// The program, and the library that its loader did not find.
@@ -109,8 +109,8 @@ fn unloaded(line: &str) -> Option<(&str, &str)> {
 }
 
 /// What one line of the console says is missing. The texts are glibc's, systemd's and the shell's.
-fn complaint(line: &str) -> Option<Lack> {
-    let lack = |what: &str, why: &str| Some(Lack::new(what, why));
+fn complaint(line: &str) -> Option<MissingItem> {
+    let lack = |what: &str, why: &str| Some(MissingItem::new(what, why));
     if let Some((who, name)) = unloaded(line) {
         return lack(name, &format!("{who} needs it"));
     }
@@ -124,7 +124,8 @@ fn complaint(line: &str) -> Option<Lack> {
             && line.contains("No such file or directory")
         {
             let path = rest.split([':', '\'', ',', ' ']).next()?;
-            let what = UsrPath::of_rootfs(path).map_or_else(|_| path.to_owned(), |path| path.to_string());
+            let what =
+                UsrPath::from_rootfs_path(path).map_or_else(|_| path.to_owned(), |path| path.to_string());
             return lack(&what, "it was to be started");
         }
     }

@@ -14,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use self::console::Heard;
+use self::console::ConsoleLog;
 use self::units::Tools;
 use super::rootfs::Rootfs;
 use coreos_types::error::{Result, ResultExt};
@@ -50,7 +50,7 @@ pub enum Verdict {
         /// What happened in its place.
         why: String,
         /// What is missing, as far as that can be told.
-        missing: Vec<diagnosis::Lack>,
+        missing: Vec<diagnosis::MissingItem>,
         /// The last lines of the console.
         tail: Vec<String>,
         /// The whole console.
@@ -96,7 +96,7 @@ impl Boot<'_> {
         Ok(home)
     }
 
-    fn judge(&self, road: String, heard: &Heard) -> Verdict {
+    fn judge(&self, road: String, heard: &ConsoleLog) -> Verdict {
         let ended = heard.status.is_some();
         if heard.token && ended {
             return Verdict::Token { road, took: heard.took };

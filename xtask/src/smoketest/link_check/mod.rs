@@ -4,20 +4,20 @@
 //! library that fails alone is forgiven where every program that loads it links. What becomes process 1 is asked twice
 //! ([`process_one`]).
 
-mod runner;
 pub mod output;
 pub mod pid1;
+mod runner;
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-pub use self::runner::{Means, is_root, on_path};
+pub use self::runner::{LoaderRunner, is_root, on_path};
 use super::rootfs::Rootfs;
 use coreos_types::error::{Error, Result, ResultExt};
 use usr::elf::DlopenPriority;
-use usr::file_info::Facts;
+use usr::file_info::FileInfo;
 use usr::ldso;
 use usr::path::UsrPath;
 
@@ -25,16 +25,16 @@ use usr::path::UsrPath;
 #[derive(Debug, Clone)]
 pub struct LinkCheck {
     /// How it was asked.
-    pub means: Means,
+    pub means: LoaderRunner,
     /// How long all of it took.
     pub took: Duration,
     /// Every file that was asked about, in byte order of the paths.
-    pub files: Vec<Linked>,
+    pub files: Vec<LinkResult>,
 }
 
 /// What the loader said of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Linked {
+pub struct LinkResult {
     /// The program or library.
     pub file: UsrPath,
     /// What is wrong; empty where it links.
@@ -47,7 +47,7 @@ pub struct Linked {
     loads: Vec<UsrPath>,
 }
 
-impl Linked {
+impl LinkResult {
     /// Whether it links, by itself or through its programs.
     pub fn is_good(&self) -> bool {
         self.problems.is_empty() || !self.forgiven.is_empty()
@@ -60,10 +60,12 @@ impl Linked {
 /// A tool that is missing, or that stops.
 pub fn check(rootfs: &Rootfs, jobs: usize) -> Result<LinkCheck> {
     let started = Instant::now();
-    let means = Means::find(rootfs);
+    let means = LoaderRunner::find(rootfs);
     let files: Vec<&UsrPath> = rootfs.linked_files().collect();
     let mut linked = match &means {
-        Means::Graph(_) => files.iter().map(|file| ask(rootfs, &means, file)).collect::<Result<_>>()?,
+        LoaderRunner::Graph(_) => {
+            files.iter().map(|file| ask(rootfs, &means, file)).collect::<Result<_>>()?
+        }
         means => ask_all(rootfs, means, &files, jobs)?,
     };
     forgive(rootfs, &mut linked);
@@ -82,14 +84,19 @@ enum Way {
 /// Where rkt's `LD_LIBRARY_PATH` leads, and the loader's own directories of this layout.
 const LIBRARY_PATH: &str = "/usr/lib:/usr/lib64:/usr/lib/systemd:/usr/lib64/systemd";
 
-fn ask_all(rootfs: &Rootfs, means: &Means, files: &[&UsrPath], jobs: usize) -> Result<Vec<Linked>> {
+fn ask_all(
+    rootfs: &Rootfs,
+    means: &LoaderRunner,
+    files: &[&UsrPath],
+    jobs: usize,
+) -> Result<Vec<LinkResult>> {
     let next = AtomicUsize::new(0);
-    let work = || -> Result<Vec<Linked>> {
+    let work = || -> Result<Vec<LinkResult>> {
         let mine = std::iter::from_fn(|| files.get(next.fetch_add(1, Ordering::Relaxed)));
         mine.map(|file| ask(rootfs, means, file)).collect()
     };
     // Every thread is waited for before the first answer is looked at: one that panicked unseen would end the process.
-    let answers: Vec<Result<Vec<Linked>>> = std::thread::scope(|scope| {
+    let answers: Vec<Result<Vec<LinkResult>>> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..jobs.clamp(1, 64)).map(|_| scope.spawn(work)).collect();
         let answer = |panic: Box<dyn Any + Send>| Err(Error::from_panic("asking the loader failed", &*panic));
         workers.into_iter().map(|worker| worker.join().unwrap_or_else(answer)).collect()
@@ -100,7 +107,7 @@ fn ask_all(rootfs: &Rootfs, means: &Means, files: &[&UsrPath], jobs: usize) -> R
 }
 
 /// Asks about one file, in each way in which it is started.
-fn ask(rootfs: &Rootfs, means: &Means, file: &UsrPath) -> Result<Linked> {
+fn ask(rootfs: &Rootfs, means: &LoaderRunner, file: &UsrPath) -> Result<LinkResult> {
     let mut linked = ask_once(rootfs, means, file, Way::LibraryPath)?;
     if pid1::is(rootfs, file) {
         let (problems, links) = pid1::problems(rootfs, means, file, &linked.problems)?;
@@ -110,11 +117,11 @@ fn ask(rootfs: &Rootfs, means: &Means, file: &UsrPath) -> Result<Linked> {
     Ok(linked)
 }
 
-fn ask_once(rootfs: &Rootfs, means: &Means, file: &UsrPath, way: Way) -> Result<Linked> {
-    if matches!(means, Means::Graph(_)) {
+fn ask_once(rootfs: &Rootfs, means: &LoaderRunner, file: &UsrPath, way: Way) -> Result<LinkResult> {
+    if matches!(means, LoaderRunner::Graph(_)) {
         return Ok(by_graph(rootfs, file, way));
     }
-    let answer = |problems, loads| Linked {
+    let answer = |problems, loads| LinkResult {
         file: file.clone(),
         problems,
         forgiven: Vec::new(),
@@ -122,12 +129,12 @@ fn ask_once(rootfs: &Rootfs, means: &Means, file: &UsrPath, way: Way) -> Result<
         loads,
     };
     let interpreter = match rootfs.tree.facts(file.as_str()) {
-        Some(Facts::Broken(why)) => return Ok(answer(vec![why.clone()], Vec::new())),
-        Some(Facts::Elf(info)) => info.interp.clone(),
+        Some(FileInfo::MalformedElf(why)) => return Ok(answer(vec![why.clone()], Vec::new())),
+        Some(FileInfo::Elf(info)) => info.interp.clone(),
         _ => None,
     };
     let loader = match interpreter {
-        Some(path) => UsrPath::of_rootfs(&path).ok(),
+        Some(path) => UsrPath::from_rootfs_path(&path).ok(),
         None => runner::board_loader(rootfs),
     };
     let Some(loader) = loader.filter(|path| is_file(rootfs, path)) else {
@@ -156,7 +163,7 @@ fn ask_once(rootfs: &Rootfs, means: &Means, file: &UsrPath, way: Way) -> Result<
 
 fn interpreter_name(rootfs: &Rootfs, file: &UsrPath) -> String {
     match rootfs.tree.facts(file.as_str()) {
-        Some(Facts::Elf(info)) => info.interp.clone(),
+        Some(FileInfo::Elf(info)) => info.interp.clone(),
         _ => None,
     }
     .unwrap_or_else(|| runner::loader_name(rootfs.board).to_owned())
@@ -167,12 +174,12 @@ fn is_file(rootfs: &Rootfs, path: &UsrPath) -> bool {
 }
 
 fn real_path(rootfs: &Rootfs, path: &str) -> Option<UsrPath> {
-    rootfs.tree.resolve(&UsrPath::of_rootfs(path).ok()?).end.node().cloned()
+    rootfs.tree.resolve(&UsrPath::from_rootfs_path(path).ok()?).end.node().cloned()
 }
 
 /// Libraries that the file says it loads by name and cannot do without (`.note.dlopen`), and that are nowhere here.
 fn by_name(rootfs: &Rootfs, file: &UsrPath) -> Vec<String> {
-    let Some(Facts::Elf(info)) = rootfs.tree.facts(file.as_str()) else { return Vec::new() };
+    let Some(FileInfo::Elf(info)) = rootfs.tree.facts(file.as_str()) else { return Vec::new() };
     let is_here = |soname: &String| rootfs.tree.iter().any(|(path, _)| path.name() == soname);
     let required = info.dlopen.iter().filter(|note| note.priority == DlopenPriority::Required);
     required
@@ -184,17 +191,17 @@ fn by_name(rootfs: &Rootfs, file: &UsrPath) -> Vec<String> {
 }
 
 /// The graph's answer, for machines that cannot run the loader.
-fn by_graph(rootfs: &Rootfs, file: &UsrPath, way: Way) -> Linked {
+fn by_graph(rootfs: &Rootfs, file: &UsrPath, way: Way) -> LinkResult {
     let directories = match way {
-        Way::LibraryPath => ldso::Loader::systemd_directories(&rootfs.tree),
+        Way::LibraryPath => ldso::DynamicLoader::systemd_directories(&rootfs.tree),
         Way::Bare => Vec::new(),
     };
-    let load = ldso::Loader::new(&rootfs.tree, rootfs.board, directories, None).load(file);
+    let load = ldso::DynamicLoader::new(&rootfs.tree, rootfs.board, directories, None).load(file);
     let missing = load.missing.iter().map(|gap| format!("{} is not found", gap.name));
     let broken = load.broken.iter().map(|unfit| format!("{} cannot be loaded: {}", unfit.path, unfit.why));
     let versions =
         load.version_errors.iter().map(|gap| format!("{} has no version {}", gap.library, gap.version));
-    Linked {
+    LinkResult {
         file: file.clone(),
         problems: missing.chain(broken).chain(versions).collect(),
         forgiven: Vec::new(),
@@ -204,8 +211,8 @@ fn by_graph(rootfs: &Rootfs, file: &UsrPath, way: Way) -> Linked {
 }
 
 /// Libraries that fail alone and have programs that load them, all of which link.
-fn forgive(rootfs: &Rootfs, linked: &mut [Linked]) {
-    let is_program = |file: &UsrPath| matches!(rootfs.tree.facts(file.as_str()), Some(Facts::Elf(info)) if info.interp.is_some());
+fn forgive(rootfs: &Rootfs, linked: &mut [LinkResult]) {
+    let is_program = |file: &UsrPath| matches!(rootfs.tree.facts(file.as_str()), Some(FileInfo::Elf(info)) if info.interp.is_some());
     let mut loaders: BTreeMap<UsrPath, Vec<UsrPath>> = BTreeMap::new();
     let mut broken: BTreeSet<UsrPath> = BTreeSet::new();
     for program in linked.iter().filter(|one| is_program(&one.file)) {

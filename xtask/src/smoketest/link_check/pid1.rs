@@ -1,17 +1,17 @@
 //! systemd as process 1: nspawn starts it without the `LD_LIBRARY_PATH` that everything else in a stage1 has.
 
-use super::{Means, Way, ask_once};
+use super::{LoaderRunner, Way, ask_once};
 use crate::smoketest::rootfs::Rootfs;
 use coreos_types::error::Result;
-use usr::ldso::{self, BrokenWay, Unreached};
+use usr::ldso::{self, MissingSymlink, UnreachableLibrary};
 use usr::path::UsrPath;
-use usr::tree::End;
+use usr::tree::Target;
 
 /// Whether a file is what becomes process 1.
 pub(super) fn is(rootfs: &Rootfs, file: &UsrPath) -> bool {
     let leads_to_file = |text: &&str| {
         UsrPath::new(text)
-            .is_ok_and(|path| matches!(rootfs.tree.resolve(&path).end, End::Node(end) if end == *file))
+            .is_ok_and(|path| matches!(rootfs.tree.resolve(&path).end, Target::Node(end) if end == *file))
     };
     ["lib/systemd/systemd", "lib64/systemd/systemd"].iter().any(leads_to_file)
 }
@@ -19,7 +19,7 @@ pub(super) fn is(rootfs: &Rootfs, file: &UsrPath) -> bool {
 /// What is wrong without `LD_LIBRARY_PATH` and is not with it, and the links that would put it right.
 pub(super) fn problems(
     rootfs: &Rootfs,
-    means: &Means,
+    means: &LoaderRunner,
     file: &UsrPath,
     known: &[String],
 ) -> Result<(Vec<String>, Vec<UsrPath>)> {
@@ -29,9 +29,9 @@ pub(super) fn problems(
         let name = problem.strip_suffix(" is not found");
         let there = name.and_then(|name| unreached(rootfs, file, name));
         let mut text = format!("{problem} by process 1, which has no LD_LIBRARY_PATH");
-        if let Some(Unreached { file, way }) = there {
+        if let Some(UnreachableLibrary { file, way }) = there {
             text.push_str(&format!(": it is {file}"));
-            if let Some(BrokenWay { directory, link }) = way {
+            if let Some(MissingSymlink { directory, link }) = way {
                 text.push_str(&format!(", and {directory} leads there through {link} only"));
                 links.push(link);
             }
@@ -43,12 +43,12 @@ pub(super) fn problems(
 }
 
 /// The file that a program meant by a name that it did not find, where the root filesystem has one of that name.
-pub fn unreached(rootfs: &Rootfs, program: &UsrPath, name: &str) -> Option<Unreached> {
-    let loader = ldso::Loader::new(&rootfs.tree, rootfs.board, Vec::new(), None);
+pub fn unreached(rootfs: &Rootfs, program: &UsrPath, name: &str) -> Option<UnreachableLibrary> {
+    let loader = ldso::DynamicLoader::new(&rootfs.tree, rootfs.board, Vec::new(), None);
     let load = loader.load(program);
     let missing = load.missing.iter().find(|missing| missing.name == name).cloned();
     let unknown =
-        || ldso::Missing { name: name.to_owned(), needed_by: program.clone(), searched: Vec::new() };
+        || ldso::NotFound { name: name.to_owned(), needed_by: program.clone(), searched: Vec::new() };
     loader.unreached(&missing.unwrap_or_else(unknown))
 }
 
@@ -61,8 +61,8 @@ mod tests {
     use super::*;
     use coreos_types::release::Board;
     use usr::elf::ElfInfo;
-    use usr::file_info::Facts;
-    use usr::tree::{Kind, Node, UsrTree};
+    use usr::file_info::FileInfo;
+    use usr::tree::{Node, NodeKind, UsrTree};
 
     /// Debian's systemd, without the link that its RUNPATH goes through.
     fn rootfs() -> Rootfs {
@@ -81,16 +81,16 @@ mod tests {
             ("lib64/systemd/systemd-executor", elf(&["libcore.so"], &["/usr/lib/x86_64-linux-gnu/systemd"])),
             ("lib64/systemd/libcore.so", elf(&[], &[])),
         ] {
-            put(path, Kind::File { size: 1, facts: Facts::Elf(Box::new(info)) });
+            put(path, NodeKind::File { size: 1, facts: FileInfo::Elf(Box::new(info)) });
         }
-        put("lib", Kind::Symlink("lib64".into()));
+        put("lib", NodeKind::Symlink("lib64".into()));
         Rootfs { path: "/nowhere".into(), board: Board::Amd64, tree }
     }
 
     #[test]
     fn process_1_alone_misses_what_library_path_reaches() {
         let rootfs = rootfs();
-        let graph = Means::Graph("a test".into());
+        let graph = LoaderRunner::Graph("a test".into());
         let asked = |path: &str| ask(&rootfs, &graph, &UsrPath::new(path).unwrap()).unwrap();
         assert_eq!(asked("lib64/systemd/systemd-executor").problems, [""; 0]);
         let systemd = asked("lib64/systemd/systemd");

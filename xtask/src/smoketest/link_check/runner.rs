@@ -13,7 +13,7 @@ use usr::path::UsrPath;
 
 /// How the loader is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Means {
+pub enum LoaderRunner {
     /// `chroot`, as root.
     Chroot,
     /// `unshare --map-root-user --root`, as anybody.
@@ -26,42 +26,44 @@ pub enum Means {
     Graph(String),
 }
 
-impl fmt::Display for Means {
+impl fmt::Display for LoaderRunner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Means::Chroot => f.write_str("the real loader in a chroot, as root"),
-            Means::UserNamespace => f.write_str("the real loader in a chroot, in a user namespace"),
-            Means::Sudo => f.write_str("the real loader in a chroot, by sudo"),
-            Means::Emulated(program) => write!(f, "the real loader, emulated by {}", program.display()),
-            Means::Graph(why) => write!(f, "the link graph, not the real loader: {why}"),
+            LoaderRunner::Chroot => f.write_str("the real loader in a chroot, as root"),
+            LoaderRunner::UserNamespace => f.write_str("the real loader in a chroot, in a user namespace"),
+            LoaderRunner::Sudo => f.write_str("the real loader in a chroot, by sudo"),
+            LoaderRunner::Emulated(program) => {
+                write!(f, "the real loader, emulated by {}", program.display())
+            }
+            LoaderRunner::Graph(why) => write!(f, "the link graph, not the real loader: {why}"),
         }
     }
 }
 
-impl Means {
+impl LoaderRunner {
     /// The best that this machine and user can do.
-    pub(super) fn find(rootfs: &Rootfs) -> Means {
+    pub(super) fn find(rootfs: &Rootfs) -> LoaderRunner {
         if rootfs.board.machine() != std::env::consts::ARCH {
             let machine = rootfs.board.machine();
             let names = [format!("qemu-{machine}-static"), format!("qemu-{machine}")];
             return match names.iter().find_map(|name| on_path(name)) {
-                Some(program) => Means::Emulated(program),
-                None => Means::Graph(format!(
+                Some(program) => LoaderRunner::Emulated(program),
+                None => LoaderRunner::Graph(format!(
                     "{} is a foreign board, and {} is not installed",
                     rootfs.board, names[0]
                 )),
             };
         }
         if is_root() {
-            return Means::Chroot;
+            return LoaderRunner::Chroot;
         }
         if succeeds(Command::new("unshare").args(["--map-root-user", "true"])) {
-            return Means::UserNamespace;
+            return LoaderRunner::UserNamespace;
         }
         if succeeds(Command::new("sudo").args(["-n", "true"])) {
-            return Means::Sudo;
+            return LoaderRunner::Sudo;
         }
-        Means::Graph("neither root, nor user namespaces, nor sudo without a password".into())
+        LoaderRunner::Graph("neither root, nor user namespaces, nor sudo without a password".into())
     }
 
     /// The command that lists what one file loads. Options alone reach the loader: its variables would reach
@@ -69,22 +71,22 @@ impl Means {
     pub(super) fn command(&self, rootfs: &Rootfs, loader: &UsrPath, file: &UsrPath, way: Way) -> Command {
         let (root, loader) = (&rootfs.path, format!("/usr/{loader}"));
         let mut command = match self {
-            Means::UserNamespace => {
+            LoaderRunner::UserNamespace => {
                 let mut unshare = Command::new("unshare");
                 unshare.arg("--map-root-user").arg(format!("--root={}", root.display())).arg(loader);
                 unshare
             }
-            Means::Sudo => {
+            LoaderRunner::Sudo => {
                 let mut sudo = Command::new("sudo");
                 sudo.args(["-n", "chroot"]).arg(root).arg(loader);
                 sudo
             }
-            Means::Emulated(program) => {
+            LoaderRunner::Emulated(program) => {
                 let mut emulate = Command::new(program);
                 emulate.arg("-L").arg(root).arg(format!("{}{loader}", root.display()));
                 emulate
             }
-            Means::Chroot | Means::Graph(_) => {
+            LoaderRunner::Chroot | LoaderRunner::Graph(_) => {
                 let mut chroot = Command::new("chroot");
                 chroot.arg(root).arg(loader);
                 chroot
@@ -124,7 +126,7 @@ pub(super) fn loader_name(board: Board) -> &'static str {
 }
 
 pub(super) fn board_loader(rootfs: &Rootfs) -> Option<UsrPath> {
-    UsrPath::of_rootfs(loader_name(rootfs.board)).ok()
+    UsrPath::from_rootfs_path(loader_name(rootfs.board)).ok()
 }
 
 fn succeeds(command: &mut Command) -> bool {

@@ -7,9 +7,9 @@ use std::path::Path;
 use super::Rootfs;
 use crate::smoketest::link_check::is_root;
 use coreos_types::error::{Result, ResultExt};
-use pxe_image::UsrImage;
+use pxe_image::UsrSquashfs;
 use usr::path::UsrPath;
-use usr::tree::{Kind, Node};
+use usr::tree::{Node, NodeKind};
 
 /// What is not as in the image: the path, and how it differs.
 pub type Differences = BTreeMap<UsrPath, String>;
@@ -21,7 +21,7 @@ pub type Differences = BTreeMap<UsrPath, String>;
 pub fn with_image(rootfs: &Rootfs, squashfs: &Path) -> Result<Differences> {
     let unreadable = || format!("cannot read {}", squashfs.display());
     let file = File::open(squashfs).with_context(unreadable)?;
-    let image = UsrImage::left_by_a_build(file).map_err(|fault| fault.context(unreadable()))?;
+    let image = UsrSquashfs::left_by_a_build(file).map_err(|fault| fault.context(unreadable()))?;
     let mut differences = Differences::new();
     let mut same_so_far = Vec::new();
     for (path, built) in rootfs.tree.iter() {
@@ -45,14 +45,14 @@ const OTHER_BYTES: &str = "has other bytes than in the image";
 fn difference(there: Option<&Node>, built: &Node) -> Option<String> {
     let Some(there) = there else { return Some("is not in the image".to_owned()) };
     match (&there.kind, &built.kind) {
-        (Kind::Directory, Kind::Directory) => None,
-        (Kind::Symlink(there), Kind::Symlink(target)) => {
+        (NodeKind::Directory, NodeKind::Directory) => None,
+        (NodeKind::Symlink(there), NodeKind::Symlink(target)) => {
             (there != target).then(|| format!("links to {target}, in the image to {there}"))
         }
-        (Kind::File { .. }, Kind::File { .. }) if other_mode(there.mode, built.mode) => {
+        (NodeKind::File { .. }, NodeKind::File { .. }) if other_mode(there.mode, built.mode) => {
             Some(format!("has mode {:04o}, in the image {:04o}", built.mode, there.mode))
         }
-        (Kind::File { size: there, .. }, Kind::File { size, .. }) => {
+        (NodeKind::File { size: there, .. }, NodeKind::File { size, .. }) => {
             (there != size).then(|| OTHER_BYTES.to_owned())
         }
         _ => Some("is of another kind than in the image".to_owned()),
@@ -74,7 +74,7 @@ mod tests {
 
     use super::*;
     use coreos_types::release::Board;
-    use usr::file_info::Facts;
+    use usr::file_info::FileInfo;
 
     /// What tests/fixtures/squashfs/make.sh packs, on disk.
     fn rootfs(home: &Path) -> Rootfs {
@@ -84,7 +84,7 @@ mod tests {
             |path: &str, mode, kind| rootfs.tree.insert(UsrPath::new(path).unwrap(), Node { mode, kind });
         for directory in ["bin", "lib", "share"] {
             fs::create_dir_all(home.join("usr").join(directory)).unwrap();
-            put(directory, 0o755, Kind::Directory);
+            put(directory, 0o755, NodeKind::Directory);
         }
         for (path, bytes) in [
             ("lib/os-release", &b"ID=coreos\n"[..]),
@@ -94,9 +94,9 @@ mod tests {
             ("share/empty", b""),
         ] {
             fs::write(home.join("usr").join(path), bytes).unwrap();
-            put(path, 0o644, Kind::File { size: bytes.len() as u64, facts: Facts::Plain });
+            put(path, 0o644, NodeKind::File { size: bytes.len() as u64, facts: FileInfo::Other });
         }
-        put("lib64", 0o777, Kind::Symlink("lib".into()));
+        put("lib64", 0o777, NodeKind::Symlink("lib".into()));
         rootfs
     }
 
@@ -117,11 +117,11 @@ mod tests {
         fs::write(rootfs.path.join("usr/share/lines"), other).unwrap();
         let mut put =
             |path: &str, mode, kind| rootfs.tree.insert(UsrPath::new(path).unwrap(), Node { mode, kind });
-        put("share/empty", 0o644, Kind::File { size: 1, facts: Facts::Plain });
-        put("bin/script", 0o755, Kind::File { size: 15, facts: Facts::Plain });
-        put("lib64", 0o777, Kind::Symlink("lib32".into()));
-        put("lib/os-release", 0o644, Kind::Directory);
-        put("bin/more", 0o755, Kind::Directory);
+        put("share/empty", 0o644, NodeKind::File { size: 1, facts: FileInfo::Other });
+        put("bin/script", 0o755, NodeKind::File { size: 15, facts: FileInfo::Other });
+        put("lib64", 0o777, NodeKind::Symlink("lib32".into()));
+        put("lib/os-release", 0o644, NodeKind::Directory);
+        put("bin/more", 0o755, NodeKind::Directory);
         expect![[r#"
             bin/more is not in the image
             bin/script has mode 0755, in the image 0644

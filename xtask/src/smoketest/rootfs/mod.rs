@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::release::Board;
-use usr::file_info::{self, Facts};
+use usr::file_info::{self, FileInfo};
 use usr::lossless_text;
 use usr::path::UsrPath;
-use usr::tree::{Kind, Node, UsrTree};
+use usr::tree::{Node, NodeKind, UsrTree};
 
 /// A root filesystem on disk, read whole.
 #[derive(Debug, Clone)]
@@ -56,8 +56,8 @@ impl Rootfs {
     /// Every ELF file that the loader has something to do with: a program or a library with a dynamic section.
     pub fn linked_files(&self) -> impl Iterator<Item = &UsrPath> {
         self.tree.iter().filter_map(|(path, node)| match &node.kind {
-            Kind::File { facts: Facts::Elf(info), .. } if info.dynamic => Some(path),
-            Kind::File { facts: Facts::Broken(_), .. } => Some(path),
+            NodeKind::File { facts: FileInfo::Elf(info), .. } if info.dynamic => Some(path),
+            NodeKind::File { facts: FileInfo::MalformedElf(_), .. } => Some(path),
             _ => None,
         })
     }
@@ -82,17 +82,17 @@ fn walk(directory: &Path, inside: &str, tree: &mut UsrTree) -> Result<()> {
         let unreadable = || format!("cannot read {}", at.display());
         let metadata = fs::symlink_metadata(&at).with_context(unreadable)?;
         let kind = if metadata.is_dir() {
-            Kind::Directory
+            NodeKind::Directory
         } else if metadata.is_symlink() {
             let target = fs::read_link(&at).with_context(unreadable)?;
-            Kind::Symlink(lossless_text::from_bytes(target.as_os_str().as_bytes()).into_owned())
+            NodeKind::Symlink(lossless_text::from_bytes(target.as_os_str().as_bytes()).into_owned())
         } else if metadata.is_file() {
             let bytes = fs::read(&at).with_context(unreadable)?;
-            Kind::File { size: metadata.len(), facts: file_info::read(&path, &bytes) }
+            NodeKind::File { size: metadata.len(), facts: file_info::read(&path, &bytes) }
         } else {
-            Kind::Special
+            NodeKind::Special
         };
-        let is_directory = kind == Kind::Directory;
+        let is_directory = kind == NodeKind::Directory;
         let mode = u16::try_from(metadata.permissions().mode() & 0o7777).unwrap_or_default();
         tree.insert(path, Node { mode, kind });
         if is_directory {
@@ -106,7 +106,7 @@ fn walk(directory: &Path, inside: &str, tree: &mut UsrTree) -> Result<()> {
 fn board_of(tree: &UsrTree) -> Option<Board> {
     let files = |board: &Board| {
         let machine = board.elf_machine();
-        let is_of = |node: &Node| matches!(&node.kind, Kind::File { facts: Facts::Elf(info), .. } if info.machine == machine);
+        let is_of = |node: &Node| matches!(&node.kind, NodeKind::File { facts: FileInfo::Elf(info), .. } if info.machine == machine);
         tree.iter().filter(|(_, node)| is_of(node)).count()
     };
     Board::ALL.into_iter().max_by_key(files).filter(|board| files(board) > 0)

@@ -15,17 +15,17 @@ use crate::scene::Scene;
 const DECIDING: &str = "mkdir,rename,fsync,unlink,rmdir";
 
 /// The guide's tree, with something amiss in each manifest.
-struct Bump(Scene);
+struct BumpPlan(Scene);
 
-impl Bump {
-    fn new() -> Bump {
+impl BumpPlan {
+    fn new() -> BumpPlan {
         let scene = Scene::new();
         for (path, content) in example::FILES.iter().filter(|(path, _)| path.ends_with(".manifest")) {
             // A line twice: every manifest has its fix.
             let twice = content.lines().next().map_or(String::new(), |line| format!("{line}\n"));
             scene.put(path, (twice + content).as_bytes());
         }
-        Bump(scene)
+        BumpPlan(scene)
     }
 
     fn bump(&self, wrapper: &[&str]) -> Output {
@@ -41,7 +41,7 @@ impl Bump {
 }
 
 /// The deciding calls of a whole run that touch the tree: name, and number among its thread's.
-fn calls(bump: &Bump) -> Vec<(String, usize)> {
+fn calls(bump: &BumpPlan) -> Vec<(String, usize)> {
     let log = tempfile::NamedTempFile::new().unwrap();
     let (trace, path) = (format!("trace={DECIDING}"), log.path().to_str().unwrap().to_owned());
     let done = bump.bump(&["strace", "-f", "-y", "-o", &path, "-e", &trace]);
@@ -67,7 +67,7 @@ fn a_bump_that_is_ended_anywhere_leaves_a_whole_tree() {
     if !end_to_end() {
         return;
     }
-    let done = Bump::new();
+    let done = BumpPlan::new();
     let before = done.files();
     let calls = calls(&done);
     let after = done.files();
@@ -80,7 +80,7 @@ fn a_bump_that_is_ended_anywhere_leaves_a_whole_tree() {
     let mut ended = BTreeMap::new();
     for (name, number) in calls {
         for what in ["signal=KILL", "error=EIO", "error=ENOSPC"] {
-            let bump = Bump::new();
+            let bump = BumpPlan::new();
             let when = format!("{name} number {number} gets {what}");
             let (trace, inject) =
                 (format!("trace={DECIDING}"), format!("inject={name}:{what}:when={number}"));

@@ -3,8 +3,8 @@
 use std::fs;
 
 use coreos_types::error::{Error, Result};
-use release_fixture::certificate::Certificate;
-use xtask::cache::Image;
+use release_fixture::certificate::TestCertificate;
+use xtask::cache::ImageHandle;
 
 use super::site::{Site, any};
 use super::{IMAGE, files, holds_an_image, refused};
@@ -91,7 +91,7 @@ fn another_signature_is_another_image_until_it_was_downloaded() {
     let whole = fs::read(site.fetch()).unwrap();
     let signed_anew = site.mirror(&[IMAGE]);
     let url = signed_anew.url();
-    signed_anew.put(SIGNATURE, Certificate::throwaway(8).unwrap().sign(&whole).unwrap());
+    signed_anew.put(SIGNATURE, TestCertificate::throwaway(8).unwrap().sign(&whole).unwrap());
     assert!(
         refused(site.road().release(&site.wanted_at(&[&url]), &any).map(Option::unwrap))
             .contains("unknown-key")
@@ -107,7 +107,7 @@ fn another_signature_is_another_image_until_it_was_downloaded() {
 fn what_was_not_asked_for_is_not_kept() {
     let site = Site::new();
     let road = site.road();
-    let wrong = |_: &mut Image| -> Result<()> { Err(Error::refused("it is release 990.0.0")) };
+    let wrong = |_: &mut ImageHandle| -> Result<()> { Err(Error::refused("it is release 990.0.0")) };
     assert!(refused(road.release(&site.wanted(), &wrong).map(Option::unwrap)).contains("990.0.0"));
     assert!(!holds_an_image(&site) && files(&site.shelf()) == ["lock"], "{:?}", files(&site.shelf()));
     assert!(road.release(&site.wanted(), &any).unwrap().is_some());

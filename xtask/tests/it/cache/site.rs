@@ -6,13 +6,13 @@ use std::time::{Duration, SystemTime};
 
 use coreos_types::error::Result;
 use coreos_types::release::{Board, Brand, Release};
-use release_fixture::certificate::Certificate;
+use release_fixture::certificate::TestCertificate;
 use release_fixture::release;
 use release_fixture::server::Server;
 use tempfile::TempDir;
-use xtask::cache::{Cache, Image, Road, Wanted};
+use xtask::cache::{Cache, ImageHandle, ImageStore, ReleaseRequest};
 use xtask::demo::example;
-use xtask::http::{Client, MOST_IMAGE, Patience, ReleaseDir, Rules};
+use xtask::http::{Client, ClientConfig, MOST_IMAGE, ReleaseDir, RetryPolicy};
 use xtask::keyring::Keyring;
 use xtask::report::Format;
 use xtask::terminal::{ColorChoice, Term, Verbosity};
@@ -23,13 +23,13 @@ use super::IMAGE;
 pub(super) struct Site {
     pub(super) home: TempDir,
     pub(super) server: Server,
-    pub(super) certificate: Certificate,
+    pub(super) certificate: TestCertificate,
     pub(super) term: Term,
 }
 
 impl Site {
     pub(super) fn new() -> Site {
-        let certificate = Certificate::throwaway(7).unwrap();
+        let certificate = TestCertificate::throwaway(7).unwrap();
         let mut site = release_fixture::release::Site::new();
         release::publish(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
         let home = tempfile::tempdir().unwrap();
@@ -42,38 +42,38 @@ impl Site {
         self.home.path().join("cache")
     }
 
-    pub(super) fn road(&self) -> Road<'_> {
+    pub(super) fn road(&self) -> ImageStore<'_> {
         self.road_with(false, "key.asc")
     }
 
-    pub(super) fn road_with(&self, offline: bool, key: &str) -> Road<'_> {
-        let patience = Patience {
+    pub(super) fn road_with(&self, offline: bool, key: &str) -> ImageStore<'_> {
+        let patience = RetryPolicy {
             stall: Duration::from_millis(500),
             fruitless: Duration::from_secs(2),
             first_wait: Duration::from_millis(2),
             retries: 3,
-            ..Patience::default()
+            ..RetryPolicy::default()
         };
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-        Road {
+        ImageStore {
             cache: Cache::at(&self.cache()),
-            client: Client::new(Rules { offline, patience, ..Rules::default() }),
+            client: Client::new(ClientConfig { offline, patience, ..ClientConfig::default() }),
             keyring: Keyring::of_file(&self.home.path().join(key), now).unwrap(),
             term: &self.term,
         }
     }
 
-    pub(super) fn wanted(&self) -> Wanted {
+    pub(super) fn wanted(&self) -> ReleaseRequest {
         self.wanted_at(&[&self.server.url()])
     }
 
     /// The same release at other mirrors.
-    pub(super) fn wanted_at(&self, mirrors: &[&str]) -> Wanted {
+    pub(super) fn wanted_at(&self, mirrors: &[&str]) -> ReleaseRequest {
         let release: Release = "991.0.0".parse().unwrap();
         let image = Brand::CoreOs.pxe_image();
         let place = |mirror: &&str| ReleaseDir::below(mirror, Board::Amd64, &release, image).unwrap();
         let places = mirrors.iter().map(place).collect();
-        Wanted { brand: Brand::CoreOs, board: Board::Amd64, release, places }
+        ReleaseRequest { brand: Brand::CoreOs, board: Board::Amd64, release, places }
     }
 
     /// Another server, with the files of this one's site of which `has` is told.
@@ -114,7 +114,7 @@ impl Site {
 
 /// Takes any image for the one that was asked for.
 #[allow(clippy::unnecessary_wraps, reason = "a judge may refuse")]
-pub(super) fn any(_: &mut Image) -> Result<()> {
+pub(super) fn any(_: &mut ImageHandle) -> Result<()> {
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use coreos_types::release::Board;
 use expect_test::{Expect, expect};
 use manifest::plan::bump::verify;
 use release_fixture::elf::ElfStub;
-use release_fixture::image::Image;
+use release_fixture::image::ImageSpec;
 use usr::elf::DlopenPriority;
 use xtask::demo::example;
 
@@ -15,7 +15,7 @@ use crate::bump::{SYSTEMD, sources};
 
 /// The guide's tree with these lines at the end of systemd.manifest, from line 117 on, against its image after
 /// `change`.
-fn finds(added: &str, change: impl FnOnce(Image) -> Image, expected: &Expect) {
+fn finds(added: &str, change: impl FnOnce(ImageSpec) -> ImageSpec, expected: &Expect) {
     let mut sources = sources();
     sources.manifests.get_mut(SYSTEMD).unwrap().extend(added.bytes());
     let tree = change(example::image_before().unwrap()).tree();
@@ -51,7 +51,7 @@ fn each_line_is_told_by_its_own_number() {
 /// rkt's LD_LIBRARY_PATH is not there for PID 1, and its RUNPATH leads through a link.
 #[test]
 fn a_link_that_a_runpath_needs() {
-    let change = |image: Image| {
+    let change = |image: ImageSpec| {
         let systemd = ElfStub::program(Board::Amd64).needs(["libcore.so", "libc.so.6"]);
         let systemd = systemd.runpath("/usr/lib/multiarch/systemd").systemd_version("225");
         image.link("lib64/multiarch", ".").elf("lib64/systemd/systemd", systemd).library(

@@ -3,21 +3,21 @@
 use coreos_types::release::Board;
 use expect_test::{Expect, expect};
 use release_fixture::elf::ElfStub;
-use release_fixture::image::Image;
+use release_fixture::image::ImageSpec;
 use usr::elf::DlopenPriority;
-use xtask::report::invocation::Again;
+use xtask::report::invocation::Invocation;
 
 use super::findings;
 
 /// The commands that mend what is found in the guide's tree, against its image after `change`.
-fn mended_by(left_out: &[&str], change: impl FnOnce(Image) -> Image, expected: &Expect) {
+fn mended_by(left_out: &[&str], change: impl FnOnce(ImageSpec) -> ImageSpec, expected: &Expect) {
     let findings = findings(Some(DlopenPriority::Required), left_out, change);
     let short = |hint: String| {
         hint.replace("stage1/usr_from_", "").replace("manifest-amd64-usr.d/", "").replace("cargo xtask ", "")
     };
     let told: String = findings
         .iter()
-        .map(|finding| format!("{}: {}\n", finding.path, short(Again::default().hint(&finding.remedy))))
+        .map(|finding| format!("{}: {}\n", finding.path, short(Invocation::default().hint(&finding.remedy))))
         .collect();
     expected.assert_eq(&told);
 }
@@ -25,7 +25,7 @@ fn mended_by(left_out: &[&str], change: impl FnOnce(Image) -> Image, expected: &
 #[test]
 fn what_cannot_be_had_takes_along_all_that_cannot_work_without_it() {
     // A program that needs it, its unit, a library in between with its link, and a program that needs that library.
-    let change = |image: Image| {
+    let change = |image: ImageSpec| {
         image
             .program("bin/mount", &["libmount.so.1", "libc.so.6"])
             .library("lib64/libmount.so.1.1.0", "libmount.so.1", &["libgone.so.1", "libc.so.6"])
@@ -46,7 +46,7 @@ fn what_cannot_be_had_takes_along_all_that_cannot_work_without_it() {
 
 #[test]
 fn without_the_first_process_another_release_is_wanted() {
-    let change = |image: Image| image.program("lib64/systemd/systemd", &["libgone.so.1", "libc.so.6"]);
+    let change = |image: ImageSpec| image.program("lib64/systemd/systemd", &["libgone.so.1", "libc.so.6"]);
     mended_by(
         &[],
         change,
@@ -74,7 +74,7 @@ fn a_link_that_leads_nowhere_goes_and_one_that_leads_to_a_file_gets_it() {
     "#]],
     );
     let to_file =
-        |image: Image| image.link(sleep, "../../bin/udevadm").program("bin/udevadm", &["libc.so.6"]);
+        |image: ImageSpec| image.link(sleep, "../../bin/udevadm").program("bin/udevadm", &["libc.so.6"]);
     mended_by(
         &[],
         to_file,
@@ -82,7 +82,8 @@ fn a_link_that_leads_nowhere_goes_and_one_that_leads_to_a_file_gets_it() {
         lib64/systemd/systemd-sleep: verify-manifests --fix
     "#]],
     );
-    let to_folder = |image: Image| image.link(sleep, "../../share/zoneinfo").text("share/zoneinfo/UTC", "x");
+    let to_folder =
+        |image: ImageSpec| image.link(sleep, "../../share/zoneinfo").text("share/zoneinfo/UTC", "x");
     mended_by(
         &[],
         to_folder,
@@ -95,7 +96,7 @@ fn a_link_that_leads_nowhere_goes_and_one_that_leads_to_a_file_gets_it() {
 #[test]
 fn a_unit_whose_program_is_not_in_the_image_goes() {
     let unit = "lib64/systemd/system/syslog.socket";
-    let change = |image: Image| image.text(unit, "[Service]\nExecStart=/usr/bin/logger -x\n");
+    let change = |image: ImageSpec| image.text(unit, "[Service]\nExecStart=/usr/bin/logger -x\n");
     mended_by(
         &[],
         change,
@@ -107,7 +108,7 @@ fn a_unit_whose_program_is_not_in_the_image_goes() {
 
 #[test]
 fn of_several_candidates_one_is_put_in_the_line_s_place() {
-    let change = |image: Image| {
+    let change = |image: ImageSpec| {
         let image = image.without("lib64/libz.so.1.2.8").without("lib64/libz.so.1").without("lib64/libz.so");
         image.library("lib64/libz.so.2.0", "libz.so.2", &[]).library("lib64/libz.so.3.0", "libz.so.3", &[])
     };
@@ -127,7 +128,7 @@ fn of_several_candidates_one_is_put_in_the_line_s_place() {
 /// once told for kvm's own sshd.manifest too, and who pasted both commands had it twice.
 #[test]
 fn a_library_that_two_flavors_may_load_is_told_for_the_manifest_that_both_have() {
-    let change = |image: Image| {
+    let change = |image: ImageSpec| {
         let loads = || {
             let program = ElfStub::program(Board::Amd64).needs(["libc.so.6"]);
             program.dlopens("libtss2.so.0", "tpm", DlopenPriority::Recommended)

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use coreos_types::release::{Board, Brand};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use release_fixture::image::Image;
+use release_fixture::image::ImageSpec;
 use release_fixture::pack;
 
 use super::entry_points;
@@ -59,8 +59,8 @@ pub(super) fn around(squashfs: &[u8]) -> Vec<u8> {
     gzip(&pack::archive(&[("usr.squashfs", squashfs)]).unwrap())
 }
 
-fn empty() -> Image {
-    Image::new(Brand::CoreOs, Board::Amd64, &"1.0.0".parse().unwrap(), "229")
+fn empty() -> ImageSpec {
+    ImageSpec::new(Brand::CoreOs, Board::Amd64, &"1.0.0".parse().unwrap(), "229")
 }
 
 #[test]

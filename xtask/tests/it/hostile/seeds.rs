@@ -7,9 +7,9 @@ use backhand::{FilesystemCompressor, FilesystemWriter, NodeHeader};
 use coreos_types::release::{Board, Brand};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use release_fixture::certificate::Certificate;
+use release_fixture::certificate::TestCertificate;
 use release_fixture::elf::ElfStub;
-use release_fixture::image::Image;
+use release_fixture::image::ImageSpec;
 use release_fixture::pack;
 use usr::elf::DlopenPriority;
 
@@ -82,9 +82,9 @@ fn elf() -> Vec<Vec<u8>> {
     [library, program, small, ElfStub::static_program(Board::Amd64)].iter().map(ElfStub::bytes).collect()
 }
 
-pub(super) fn image(board: Board) -> Image {
+pub(super) fn image(board: Board) -> ImageSpec {
     let lib = if board == Board::Amd64 { "lib64" } else { "lib" };
-    Image::new(Brand::CoreOs, board, &"1032.0.0".parse().unwrap(), "229")
+    ImageSpec::new(Brand::CoreOs, board, &"1032.0.0".parse().unwrap(), "229")
         .library_with_dev(&format!("{lib}/libz.so.1.2.8"), "libz.so.1", &["libc.so.6"])
         .program("bin/bash", &["libc.so.6", "libz.so.1"])
         .link("bin/sh", "bash")
@@ -94,7 +94,7 @@ pub(super) fn image(board: Board) -> Image {
         .text("share/text", &"text\n".repeat(4000))
 }
 
-fn images() -> Vec<Image> {
+fn images() -> Vec<ImageSpec> {
     Board::ALL.map(image).to_vec()
 }
 
@@ -118,14 +118,14 @@ fn every_compressor() -> impl Iterator<Item = Vec<u8>> {
 }
 
 /// The lines of a text form between its first and its last.
-fn tree_body(image: &Image) -> String {
+fn tree_body(image: &ImageSpec) -> String {
     let text = image.tree().to_text();
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     lines[1..lines.len() - 1].concat()
 }
 
 fn signatures() -> Vec<Vec<u8>> {
-    let certificate = Certificate::throwaway(1).unwrap();
+    let certificate = TestCertificate::throwaway(1).unwrap();
     let signature = certificate.sign(b"data").unwrap();
     let both = [certificate.binary().unwrap(), signature.clone()].concat();
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());

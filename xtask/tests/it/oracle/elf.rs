@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use usr::elf::{self, ElfInfo};
-use usr::file_info::{self, Facts};
+use usr::file_info::{self, FileInfo};
 use usr::path::UsrPath;
 
 use super::release::{Release, tree_of};
@@ -92,9 +92,9 @@ fn compare(path: &Path, info: &ElfInfo) -> Vec<String> {
         interpreter.map(str::to_owned).into_iter().collect(),
     );
     let ours: BTreeSet<String> =
-        info.version_needs.iter().map(|need| format!("{}: {}", need.library, need.version)).collect();
+        info.verneed.iter().map(|need| format!("{}: {}", need.library, need.version)).collect();
     same("version needs", ours.into_iter().collect(), needs.into_iter().collect());
-    let ours: BTreeSet<String> = info.version_defs.iter().cloned().collect();
+    let ours: BTreeSet<String> = info.verdef.iter().cloned().collect();
     same("version definitions", ours.into_iter().collect(), definitions.into_iter().collect());
     wrong
 }
@@ -112,7 +112,7 @@ fn readelf_says_what_we_say() {
         // As images are read: by parts. What is read whole must say the same.
         let parts = match file_info::read(&UsrPath::new("x").unwrap(), &bytes) {
             // The loader's own constants are in no header.
-            Facts::Elf(info) => Ok(ElfInfo { system_dirs: Vec::new(), ..*info }),
+            FileInfo::Elf(info) => Ok(ElfInfo { system_dirs: Vec::new(), ..*info }),
             other => Err(format!("{other:?}")),
         };
         match elf::parse(&bytes) {
@@ -163,7 +163,7 @@ fn the_files_of_real_releases_read_as_readelf_and_objcopy_read_them() {
         for (path, _) in tree.iter() {
             let full = release.usr().join(path.as_str());
             match tree.facts(path.as_str()) {
-                Some(Facts::Elf(info)) => {
+                Some(FileInfo::Elf(info)) => {
                     files += 1;
                     wrong.extend(compare(&full, info));
                     let ours: Vec<&String> = info.dlopen.iter().flat_map(|note| &note.sonames).collect();
@@ -173,7 +173,7 @@ fn the_files_of_real_releases_read_as_readelf_and_objcopy_read_them() {
                         wrong.push(format!("{path}: dlopen: {ours:?}, the section holds {theirs:?}"));
                     }
                 }
-                Some(Facts::Broken(why)) => wrong.push(format!("{path}: {why}")),
+                Some(FileInfo::MalformedElf(why)) => wrong.push(format!("{path}: {why}")),
                 _ => {}
             }
         }

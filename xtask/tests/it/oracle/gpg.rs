@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use openpgp_policy::{Certificate, DetachedSignature, TrustPolicy, Verdict, Verification};
-use release_fixture::certificate::Certificate as Maker;
+use release_fixture::certificate::TestCertificate as Maker;
 
 use super::{end_to_end, output};
 

@@ -7,8 +7,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use coreos_types::release::Board;
-use usr::file_info::Facts;
-use usr::ldso::{Load, Loader};
+use usr::file_info::FileInfo;
+use usr::ldso::{DynamicLoader, LoadResult};
 use usr::path::UsrPath;
 use usr::tree::UsrTree;
 
@@ -64,9 +64,9 @@ fn left_out(name: &str) -> bool {
 }
 
 /// The same of our answer.
-fn ours(load: &Load) -> (Found, BTreeSet<String>) {
+fn ours(load: &LoadResult) -> (Found, BTreeSet<String>) {
     let objects =
-        load.objects.iter().map(|object| (object.name_asked.clone(), Some(object.path.to_string())));
+        load.objects.iter().map(|object| (object.requested_name.clone(), Some(object.path.to_string())));
     let missing = load.missing.iter().map(|missing| (missing.name.clone(), None));
     let found = objects.chain(missing).filter(|(name, _)| !left_out(name)).collect();
     (found, load.version_errors.iter().map(|error| error.version.clone()).collect())
@@ -95,10 +95,10 @@ impl Image<'_> {
     /// Compares every dynamic file; how many, and what differs.
     fn compare(&self, library_path: &[UsrPath]) -> (usize, Vec<String>, Duration) {
         let joined = library_path.iter().map(|path| format!("/usr/{path}")).collect::<Vec<_>>().join(":");
-        let model = Loader::new(self.tree, Board::Amd64, library_path.to_vec(), self.present);
+        let model = DynamicLoader::new(self.tree, Board::Amd64, library_path.to_vec(), self.present);
         let (mut compared, mut wrong, mut spent) = (0, Vec::new(), Duration::ZERO);
         for (path, _) in self.tree.iter() {
-            let Some(Facts::Elf(info)) = self.tree.facts(path.as_str()) else { continue };
+            let Some(FileInfo::Elf(info)) = self.tree.facts(path.as_str()) else { continue };
             if self.present.is_some_and(|present| !present.contains(path))
                 || !info.is_64
                 || info.machine != Board::Amd64.elf_machine()
@@ -132,7 +132,7 @@ impl Image<'_> {
 
     /// With `LD_LIBRARY_PATH` as rkt sets it, and without.
     fn compare_both(&self, what: &str) {
-        for library_path in [Loader::systemd_directories(self.tree), Vec::new()] {
+        for library_path in [DynamicLoader::systemd_directories(self.tree), Vec::new()] {
             let (compared, wrong, spent) = self.compare(&library_path);
             eprintln!(
                 "{what}: {compared} files with LD_LIBRARY_PATH {library_path:?}, {} differ, our part {spent:?}",

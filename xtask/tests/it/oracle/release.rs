@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use usr::file_info;
 use usr::lossless_text;
 use usr::path::UsrPath;
-use usr::tree::{Kind, Node, UsrTree};
+use usr::tree::{Node, NodeKind, UsrTree};
 
 use super::output;
 use crate::e2e::releases;
@@ -62,21 +62,23 @@ pub(super) fn tree_of(usr: &Path) -> UsrTree {
         for entry in fs::read_dir(&directory).unwrap().flatten() {
             let full = entry.path();
             let below = full.strip_prefix(usr).unwrap();
-            let Ok(path) = UsrPath::new(&lossless_text::from_bytes(below.as_os_str().as_bytes())) else { continue };
+            let Ok(path) = UsrPath::new(&lossless_text::from_bytes(below.as_os_str().as_bytes())) else {
+                continue;
+            };
             let Ok(what) = fs::symlink_metadata(&full) else { continue };
             let kind = if what.is_symlink() {
                 let target = fs::read_link(&full).unwrap();
-                Kind::Symlink(lossless_text::from_bytes(target.as_os_str().as_bytes()).into_owned())
+                NodeKind::Symlink(lossless_text::from_bytes(target.as_os_str().as_bytes()).into_owned())
             } else if what.is_dir() {
                 todo.push(full);
-                Kind::Directory
+                NodeKind::Directory
             } else if what.is_file() {
                 let worth =
                     ["bin", "sbin", "lib", "lib64", "libexec"].iter().any(|top| below.starts_with(top));
                 let bytes = if worth { fs::read(&full).unwrap_or_default() } else { Vec::new() };
-                Kind::File { size: what.len(), facts: file_info::read(&path, &bytes) }
+                NodeKind::File { size: what.len(), facts: file_info::read(&path, &bytes) }
             } else {
-                Kind::Special
+                NodeKind::Special
             };
             tree.insert(path, Node { mode: (what.permissions().mode() & 0o7777) as u16, kind });
         }

@@ -8,9 +8,9 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use pxe_image::{Scratch, Unsigned, VerifiedImage};
+use pxe_image::{UnlinkedTempDir, Unsigned, VerifiedImage};
 use release_fixture::pack;
-use usr::tree::{Kind, UsrTree};
+use usr::tree::{NodeKind, UsrTree};
 
 use super::{end_to_end, output};
 
@@ -39,10 +39,10 @@ fn by_unsquashfs(image: &Path) -> BTreeMap<String, String> {
 /// The same of our tree.
 fn by_us(tree: &UsrTree) -> BTreeMap<String, String> {
     let told = |node: &usr::tree::Node| match &node.kind {
-        Kind::File { size, .. } => format!("-{} {size}", letters(node.mode)),
-        Kind::Directory => format!("d{}", letters(node.mode)),
-        Kind::Symlink(target) => format!("l{} {target}", letters(node.mode)),
-        Kind::Special => "special".to_owned(),
+        NodeKind::File { size, .. } => format!("-{} {size}", letters(node.mode)),
+        NodeKind::Directory => format!("d{}", letters(node.mode)),
+        NodeKind::Symlink(target) => format!("l{} {target}", letters(node.mode)),
+        NodeKind::Special => "special".to_owned(),
     };
     tree.iter().map(|(path, node)| (path.to_string(), told(node))).collect()
 }
@@ -82,7 +82,7 @@ fn ours(squashfs: &[u8]) -> BTreeMap<String, String> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
     gzip.write_all(&archive).unwrap();
     let archive = gzip.finish().unwrap();
-    let scratch = Scratch::in_folder(home.path());
+    let scratch = UnlinkedTempDir::in_folder(home.path());
     let proved = VerifiedImage::prove("a test", Cursor::new(archive), None, Unsigned, &scratch).unwrap();
     by_us(proved.open().unwrap().tree())
 }

@@ -3,7 +3,7 @@
 use coreos_types::release::{Board, Brand};
 use expect_test::expect;
 use release_fixture::elf::ElfStub;
-use release_fixture::image::Image;
+use release_fixture::image::ImageSpec;
 
 use super::lists::Lists;
 use super::row::shown;
@@ -56,10 +56,10 @@ const GONE: [&str; 5] = [
     "systemd-vconsole-setup",
 ];
 
-fn flatcar(lists: &Lists) -> Image {
+fn flatcar(lists: &Lists) -> ImageSpec {
     let board = Board::Amd64;
     let loader = ElfStub::library(board, "ld-linux-x86-64.so.2").system_dirs(["/lib64/", "/usr/lib64/"]);
-    let mut image = Image::new(Brand::Flatcar, board, &"1097.0.0".parse().unwrap(), "257.9")
+    let mut image = ImageSpec::new(Brand::Flatcar, board, &"1097.0.0".parse().unwrap(), "257.9")
         .elf("lib64/ld-linux-x86-64.so.2", loader);
     for soname in GLIBC {
         image = image.library(&format!("lib64/{soname}"), soname, &[]);
@@ -97,7 +97,7 @@ fn is_library(path: &str) -> bool {
     path.ends_with(".so") || path.contains(".so.")
 }
 
-fn program(image: Image, path: &str) -> Image {
+fn program(image: ImageSpec, path: &str) -> ImageSpec {
     let board = image.board();
     let private = ["libsystemd-core-257.so", "libsystemd-shared-257.so", "libselinux.so.1", "libc.so.6"];
     let needs: &[&str] = match path.rsplit('/').next().unwrap() {

@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use coreos_types::release::{Board, Brand};
-use release_fixture::image::Image;
 use release_fixture::from_paths::with_listed;
+use release_fixture::image::ImageSpec;
 use xtask::demo::example::FILES;
 
 use super::row::Row;
@@ -85,10 +85,10 @@ impl Lists {
     }
 
     /// The image that has exactly what is listed for a board.
-    pub(super) fn image(&self, board: Board, systemd: &str) -> Image {
+    pub(super) fn image(&self, board: Board, systemd: &str) -> ImageSpec {
         let mine = || self.0.iter().filter(|((of, _), _)| *of == board).map(|(_, paths)| paths);
         let all: Vec<&str> = mine().flatten().map(String::as_str).collect();
-        let image = Image::new(Brand::CoreOs, board, &"1097.0.0".parse().unwrap(), systemd);
+        let image = ImageSpec::new(Brand::CoreOs, board, &"1097.0.0".parse().unwrap(), systemd);
         with_listed(image, &all, |path| {
             let library = path.contains(".so");
             let list = mine().find(|paths| !library && paths.contains(path));
@@ -99,7 +99,7 @@ impl Lists {
 
     pub(super) fn row(
         &self,
-        images: impl IntoIterator<Item = Image>,
+        images: impl IntoIterator<Item = ImageSpec>,
         order: fn(&str, &str) -> Ordering,
     ) -> Row {
         let mut row = Row::empty(images);

@@ -6,20 +6,20 @@ use std::fmt::Write;
 use coreos_types::release::{Board, Brand, Channel, Flavor, Release};
 use expect_test::Expect;
 use manifest::finding::{Finding, Fix, Severity};
-use manifest::mend::Reach;
-use manifest::plan::bump::{Bump, Request};
-use manifest::plan::sources::{Listing, Stage1Sources};
+use manifest::mend::FixOptions;
+use manifest::plan::bump::{BumpOptions, BumpPlan};
+use manifest::plan::sources::{ManifestRef, Stage1Sources};
 use release_fixture::elf::ElfStub;
-use release_fixture::image::Image;
 use release_fixture::from_paths::loader;
+use release_fixture::image::ImageSpec;
 use usr::elf::DlopenPriority;
 use usr::path::UsrPath;
-use usr::tree::{End, UsrTree};
+use usr::tree::{Target, UsrTree};
 
 /// A row under construction.
 pub(super) struct Row {
     sources: Stage1Sources,
-    images: BTreeMap<Board, Image>,
+    images: BTreeMap<Board, ImageSpec>,
     drop_missing: bool,
     by_names_only: bool,
     brand: Option<Brand>,
@@ -45,7 +45,7 @@ impl Row {
     }
 
     /// A tree without a manifest, and these images.
-    pub(super) fn empty(images: impl IntoIterator<Item = Image>) -> Row {
+    pub(super) fn empty(images: impl IntoIterator<Item = ImageSpec>) -> Row {
         let sources = Stage1Sources { common_mk: MK.as_bytes().to_vec(), ..Stage1Sources::default() };
         let images = images.into_iter().map(|image| (image.board(), image)).collect();
         Row { sources, images, drop_missing: false, by_names_only: false, brand: None }
@@ -55,7 +55,7 @@ impl Row {
         let mut row = Row::empty([]);
         for &board in boards {
             let release: Release = "1097.0.0".parse().unwrap();
-            let image = Image::new(brand, board, &release, "229");
+            let image = ImageSpec::new(brand, board, &release, "229");
             let loader_at = match board {
                 Board::Amd64 => "lib64",
                 Board::Arm64 => "lib",
@@ -80,7 +80,7 @@ impl Row {
 
     /// Changes the image of a board.
     #[must_use]
-    pub(super) fn image(mut self, board: Board, change: impl FnOnce(Image) -> Image) -> Row {
+    pub(super) fn image(mut self, board: Board, change: impl FnOnce(ImageSpec) -> ImageSpec) -> Row {
         let image = self.images.remove(&board).unwrap();
         self.images.insert(board, change(image));
         self
@@ -88,7 +88,7 @@ impl Row {
 
     /// Changes the image of amd64-usr.
     #[must_use]
-    pub(super) fn has(self, change: impl FnOnce(Image) -> Image) -> Row {
+    pub(super) fn has(self, change: impl FnOnce(ImageSpec) -> ImageSpec) -> Row {
         self.image(Board::Amd64, change)
     }
 
@@ -182,7 +182,7 @@ impl Row {
     }
 
     /// Bumps, and proves what holds for every bump.
-    pub(super) fn proved(self) -> Bump {
+    pub(super) fn proved(self) -> BumpPlan {
         let trees: BTreeMap<Board, UsrTree> =
             self.images.iter().map(|(board, image)| (*board, image.tree())).collect();
         let bumped = self.bump(&self.sources, &trees);
@@ -193,20 +193,20 @@ impl Row {
         assert_eq!(again.fixes, [], "a second bump changes nothing");
         assert_eq!(again.after, bumped.after);
         // What the first bump added is no longer told apart from what was there.
-        let left = |bumped: &Bump| {
+        let left = |bumped: &BumpPlan| {
             bumped.findings.iter().map(|f| (f.file.clone(), f.line, f.path.clone())).collect::<Vec<_>>()
         };
         assert_eq!(left(&again), left(&bumped));
         bumped
     }
 
-    fn bump(&self, sources: &Stage1Sources, trees: &BTreeMap<Board, UsrTree>) -> Bump {
-        let request = Request {
+    fn bump(&self, sources: &Stage1Sources, trees: &BTreeMap<Board, UsrTree>) -> BumpPlan {
+        let request = BumpOptions {
             release: "1097.0.0".parse().unwrap(),
             channel: Some(Channel::Alpha),
             brand: self.brand,
             systemd: None,
-            reach: Reach {
+            reach: FixOptions {
                 dlopen: Some(DlopenPriority::Required),
                 drop_missing: self.drop_missing,
                 by_names_only: self.by_names_only,
@@ -224,9 +224,9 @@ pub(super) fn path_of(board: Board, flavor: &str, name: &str) -> String {
     format!("stage1/usr_from_{flavor}/manifest-{board}.d/{name}.manifest")
 }
 
-fn listing(board: Board, flavor: &str, listed_as: &str, file: &str) -> Listing {
-    let flavor = Flavor::of_directory(&format!("usr_from_{flavor}")).unwrap();
-    Listing { board, flavor, listed_as: listed_as.to_owned(), file: file.to_owned() }
+fn listing(board: Board, flavor: &str, listed_as: &str, file: &str) -> ManifestRef {
+    let flavor = Flavor::from_dir_name(&format!("usr_from_{flavor}")).unwrap();
+    ManifestRef { board, flavor, listed_as: listed_as.to_owned(), file: file.to_owned() }
 }
 
 pub(super) fn lines(bytes: &[u8]) -> Vec<&str> {
@@ -257,7 +257,7 @@ fn prove_in_image(fixes: &[Fix], trees: &BTreeMap<Board, UsrTree>) {
         });
         for (_, tree) in found {
             let there = tree.resolve(&UsrPath::new(to).unwrap()).end;
-            assert!(matches!(there, End::Node(_)), "{}: {to} is not in the image: {there:?}", fix.file);
+            assert!(matches!(there, Target::Node(_)), "{}: {to} is not in the image: {there:?}", fix.file);
         }
     }
 }
@@ -297,7 +297,7 @@ pub(super) fn shown(fixes: &[Fix], findings: &[Finding]) -> String {
 }
 
 /// An image whose systemd has this version and these needs.
-pub(super) fn systemd_of(image: Image, version: &str, needs: &[&str]) -> Image {
+pub(super) fn systemd_of(image: ImageSpec, version: &str, needs: &[&str]) -> ImageSpec {
     let path = format!("{}/systemd/systemd", image.lib());
     let runpath = format!("/usr/{}/systemd", image.lib());
     let stub = ElfStub::program(image.board())

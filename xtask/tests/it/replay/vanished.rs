@@ -98,7 +98,7 @@ fn a_library_without_consumers_that_vanished_is_left() {
 /// the next from one where something unrelated was.
 #[test]
 fn what_is_added_elsewhere_lets_no_library_go() {
-    let libpam = |image: release_fixture::image::Image| {
+    let libpam = |image: release_fixture::image::ImageSpec| {
         image.program("bin/login", &["libpam.so.0", "libc.so.6"]).library(
             "lib64/libpam.so.0.84.1",
             "libpam.so.0",
@@ -172,7 +172,7 @@ fn names_alone_do_not_tell_that_nothing_needs_a_library() {
 /// A soname's line once became that of the file behind another soname, which was listed already.
 #[test]
 fn a_soname_becomes_a_soname_and_a_file_a_file() {
-    let image = |image: release_fixture::image::Image| {
+    let image = |image: release_fixture::image::ImageSpec| {
         image.library("lib64/libpcre2-8.so.0.11.0", "libpcre2-8.so.0", &["libc.so.6"])
     };
     Row::amd64().lists("coreos/a", &["lib64/libpcre.so.1", "lib64/libpcre2-8.so.0"]).has(image).gives(

@@ -4,10 +4,10 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use crate::dependencies::loader;
-use crate::suggestion::Remedy;
-use crate::selection::{Home, Stage, Texts};
 use crate::exec_references::started_by;
-use usr::ldso::Load;
+use crate::selection::{Location, ManifestsByPath, Selection};
+use crate::suggestion::Suggestion;
+use usr::ldso::LoadResult;
 use usr::path::UsrPath;
 
 /// Who cannot do without whom in a stage; found when it is first asked for.
@@ -16,7 +16,7 @@ pub(super) struct Ties(OnceCell<Found>);
 
 struct Found {
     /// What each listed program and library would load if everything in the image were listed.
-    loads: Vec<(UsrPath, Load)>,
+    loads: Vec<(UsrPath, LoadResult)>,
     /// Listed units and scripts, each with the programs that it starts.
     starters: Vec<(UsrPath, Vec<UsrPath>)>,
     /// Listed links, each with what it leads to.
@@ -24,7 +24,7 @@ struct Found {
 }
 
 impl Found {
-    fn of(stage: &Stage<'_>) -> Found {
+    fn of(stage: &Selection<'_>) -> Found {
         let image = loader(stage, None);
         let starter = |path: &UsrPath| {
             let programs: Vec<UsrPath> =
@@ -55,10 +55,10 @@ impl Ties {
     pub(super) fn giving_up<'p>(
         &self,
         seeds: impl IntoIterator<Item = &'p UsrPath>,
-        lacks: impl Fn(&Load) -> bool,
-        stage: &Stage<'_>,
-        texts: &Texts<'_>,
-    ) -> Remedy {
+        lacks: impl Fn(&LoadResult) -> bool,
+        stage: &Selection<'_>,
+        texts: &ManifestsByPath<'_>,
+    ) -> Suggestion {
         let mut given_up: BTreeSet<UsrPath> = seeds.into_iter().cloned().collect();
         let found = self.0.get_or_init(|| Found::of(stage));
         let loads = found.loads.iter().filter(|(_, load)| {
@@ -68,7 +68,7 @@ impl Ties {
         given_up.extend(burdened.into_iter().cloned());
         // Without process 1 there is no stage1 at all.
         if given_up.iter().any(|path| path.as_str().ends_with("/systemd/systemd")) {
-            return Remedy::OtherRelease;
+            return Suggestion::OtherRelease;
         }
         // A unit without its program and a link without its target would be the next findings.
         let starters =
@@ -83,16 +83,16 @@ impl Ties {
 }
 
 /// The lines that list these paths, in every manifest of the flavor; for what a listed directory takes in, its line.
-fn lines_of(paths: &BTreeSet<UsrPath>, stage: &Stage<'_>, texts: &Texts<'_>) -> Remedy {
-    let homes: BTreeSet<Home<'_>> = paths.iter().filter_map(|path| stage.home(path)).collect();
+fn lines_of(paths: &BTreeSet<UsrPath>, stage: &Selection<'_>, texts: &ManifestsByPath<'_>) -> Suggestion {
+    let homes: BTreeSet<Location<'_>> = paths.iter().filter_map(|path| stage.home(path)).collect();
     let mut lines: Vec<(&str, &str)> = Vec::new();
     for file in &stage.of.files {
         let Some((&file, text)) = texts.get_key_value(file.as_str()) else { continue };
         let entries = text.entries().filter(|&(at, line)| {
-            homes.contains(&Home { file, line: at + 1 })
+            homes.contains(&Location { file, line: at + 1 })
                 || UsrPath::new(line).is_ok_and(|path| paths.contains(&path))
         });
         lines.extend(entries.map(|(_, line)| (file, line)));
     }
-    Remedy::remove(lines)
+    Suggestion::remove(lines)
 }

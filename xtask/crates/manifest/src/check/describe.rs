@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::known_dlopens::ByName;
+use crate::dependencies::{DependencyKind, Unresolved};
+use crate::exec_references::MissingExecutable;
 use crate::finding::Severity;
-use crate::malformed_line::Stray;
-use crate::dependencies::{Asking, Unmet};
-use crate::suggestion::Remedy;
-use crate::replacement::{Fate, Successor};
-use crate::exec_references::Absent;
+use crate::known_dlopens::DlopenHint;
+use crate::malformed_line::MalformedLine;
+use crate::replacement::{Outcome, Replacement};
+use crate::suggestion::Suggestion;
 use coreos_types::release::Board;
 use usr::elf::DlopenNote;
 use usr::path::UsrPath;
@@ -20,11 +20,11 @@ pub(super) struct Telling {
     pub(super) needed_by: Vec<String>,
     pub(super) candidates: Vec<String>,
     pub(super) message: String,
-    pub(super) remedy: Remedy,
+    pub(super) remedy: Suggestion,
 }
 
 impl Telling {
-    fn new(message: String, remedy: Remedy) -> Telling {
+    fn new(message: String, remedy: Suggestion) -> Telling {
         let (needed_by, candidates) = (Vec::new(), Vec::new());
         Telling { severity: None, needed_by, candidates, message, remedy }
     }
@@ -44,31 +44,36 @@ impl Telling {
         self
     }
 
-    pub(super) fn stray(stray: &Stray) -> Telling {
-        let mut telling = Telling::new(stray.because.clone(), Remedy::Mend);
+    pub(super) fn stray(stray: &MalformedLine) -> Telling {
+        let mut telling = Telling::new(stray.because.clone(), Suggestion::Mend);
         telling.candidates.extend(stray.becomes.clone());
         telling
     }
 
     pub(super) fn outside() -> Telling {
-        Telling::new("the path leaves /usr, so no file of the image can be meant".into(), Remedy::DropMissing)
+        Telling::new(
+            "the path leaves /usr, so no file of the image can be meant".into(),
+            Suggestion::DropMissing,
+        )
     }
 
-    pub(super) fn successor(path: &UsrPath, found: &Successor, file: &str) -> Telling {
+    pub(super) fn successor(path: &UsrPath, found: &Replacement, file: &str) -> Telling {
         let missing = format!("{path} is not in the image");
         match &found.fate {
-            Fate::Renamed(to) | Fate::Moved(to) => {
+            Outcome::Renamed(to) | Outcome::Moved(to) => {
                 let message = format!("{missing}; {to} took its place: {}", found.because);
-                Telling::new(message, Remedy::Mend).or([to])
+                Telling::new(message, Suggestion::Mend).or([to])
             }
-            Fate::Pointless => Telling::new(format!("{path} is pointless: {}", found.because), Remedy::Mend),
-            Fate::Several(candidates) => {
+            Outcome::Pointless => {
+                Telling::new(format!("{path} is pointless: {}", found.because), Suggestion::Mend)
+            }
+            Outcome::Several(candidates) => {
                 let choice = candidates.first().unwrap_or(path);
-                let remedy = Remedy::replace(file, path.as_str(), choice.as_str());
+                let remedy = Suggestion::replace(file, path.as_str(), choice.as_str());
                 Telling::new(format!("{missing}: {}", found.because), remedy).or(candidates)
             }
-            Fate::Gone(candidates) => {
-                Telling::new(format!("{missing}: {}", found.because), Remedy::DropMissing).or(candidates)
+            Outcome::Gone(candidates) => {
+                Telling::new(format!("{missing}: {}", found.because), Suggestion::DropMissing).or(candidates)
             }
         }
     }
@@ -76,14 +81,14 @@ impl Telling {
     pub(super) fn moved(line: &str, from: &UsrPath, to: &UsrPath, lines: usize) -> Telling {
         let more =
             if lines == 1 { line.to_owned() } else { format!("{line} and {} more of {from}", lines - 1) };
-        Telling::new(format!("{more} moved: the image has them in {to}"), Remedy::Mend).or([to])
+        Telling::new(format!("{more} moved: the image has them in {to}"), Suggestion::Mend).or([to])
     }
 
-    pub(super) fn unlisted(name: &str, unmet: &Unmet, lacking: &[&UsrPath], file: &str) -> Telling {
+    pub(super) fn unlisted(name: &str, unmet: &Unresolved, lacking: &[&UsrPath], file: &str) -> Telling {
         let what = match &unmet.by {
-            Asking::Link => name.to_owned(),
-            Asking::Dlopen(feature) => format!("{name}, loaded by name for {feature}"),
-            Asking::Exec(source) => format!("{name}, which it starts ({source})"),
+            DependencyKind::Link => name.to_owned(),
+            DependencyKind::Dlopen(feature) => format!("{name}, loaded by name for {feature}"),
+            DependencyKind::Exec(source) => format!("{name}, which it starts ({source})"),
         };
         let has = lacking.iter().map(|path| path.as_str()).collect::<Vec<_>>().join(" and ");
         let needs = needs(&unmet.needed_by);
@@ -94,10 +99,10 @@ impl Telling {
                  only {now} does"
             ),
         };
-        Telling::new(message, Remedy::Mend).by(&unmet.needed_by).or(lacking.iter().copied())
+        Telling::new(message, Suggestion::Mend).by(&unmet.needed_by).or(lacking.iter().copied())
     }
 
-    pub(super) fn nowhere(name: &str, unmet: &Unmet, remedy: Remedy) -> Telling {
+    pub(super) fn nowhere(name: &str, unmet: &Unresolved, remedy: Suggestion) -> Telling {
         let looked =
             if unmet.searched.is_empty() { "the whole image".to_owned() } else { unmet.searched.join(", ") };
         let message =
@@ -109,7 +114,7 @@ impl Telling {
         library: &UsrPath,
         version: &str,
         needed_by: &BTreeSet<UsrPath>,
-        remedy: Remedy,
+        remedy: Suggestion,
     ) -> Telling {
         let message =
             format!("{} version {version} of {library}, which does not define it", needs(needed_by));
@@ -121,22 +126,22 @@ impl Telling {
         target: &str,
         lacking: &[&UsrPath],
         file: &str,
-        remedy: Remedy,
+        remedy: Suggestion,
     ) -> Telling {
         let names = lacking.iter().map(|path| path.as_str()).collect::<Vec<_>>().join(" and ");
         let message = format!("{path} is a link to {target}, and {file} does not list {names}");
         Telling::new(message, remedy).by([path]).or(lacking.iter().copied())
     }
 
-    pub(super) fn dangling_in_image(path: &UsrPath, end: &UsrPath, remedy: Remedy) -> Telling {
+    pub(super) fn dangling_in_image(path: &UsrPath, end: &UsrPath, remedy: Suggestion) -> Telling {
         Telling::new(format!("{path} leads to {end}, which is not in the image"), remedy)
     }
 
-    pub(super) fn link_loop(path: &UsrPath, remedy: Remedy) -> Telling {
+    pub(super) fn link_loop(path: &UsrPath, remedy: Suggestion) -> Telling {
         Telling::new(format!("{path} leads round in circles: more than 40 links"), remedy)
     }
 
-    pub(super) fn wrong_machine(path: &UsrPath, machine: u16, board: Board, remedy: Remedy) -> Telling {
+    pub(super) fn wrong_machine(path: &UsrPath, machine: u16, board: Board, remedy: Suggestion) -> Telling {
         let message = format!(
             "{path} is for ELF machine {machine}; {board} is {} ({})",
             board.elf_machine(),
@@ -145,45 +150,50 @@ impl Telling {
         Telling::new(message, remedy)
     }
 
-    pub(super) fn unfit(path: &UsrPath, why: &str, needed_by: &BTreeSet<UsrPath>, remedy: Remedy) -> Telling {
+    pub(super) fn unfit(
+        path: &UsrPath,
+        why: &str,
+        needed_by: &BTreeSet<UsrPath>,
+        remedy: Suggestion,
+    ) -> Telling {
         let message = format!("{} {path}, which cannot be loaded: {why}", needs(needed_by));
         Telling::new(message, remedy).by(needed_by)
     }
 
-    pub(super) fn broken(path: &UsrPath, why: &str, remedy: Remedy) -> Telling {
+    pub(super) fn broken(path: &UsrPath, why: &str, remedy: Suggestion) -> Telling {
         Telling::new(format!("{path} starts as an ELF file and cannot be read as one: {why}"), remedy)
     }
 
-    pub(super) fn unit(absent: &Absent, file: &str) -> Telling {
-        Telling::of_unit(absent, "listed", Remedy::add(file, [&absent.program]))
+    pub(super) fn unit(absent: &MissingExecutable, file: &str) -> Telling {
+        Telling::of_unit(absent, "listed", Suggestion::add(file, [&absent.program]))
     }
 
-    pub(super) fn unit_without_program(absent: &Absent, remedy: Remedy) -> Telling {
+    pub(super) fn unit_without_program(absent: &MissingExecutable, remedy: Suggestion) -> Telling {
         Telling::of_unit(absent, "in the image", remedy)
     }
 
-    fn of_unit(absent: &Absent, not: &str, remedy: Remedy) -> Telling {
+    fn of_unit(absent: &MissingExecutable, not: &str, remedy: Suggestion) -> Telling {
         let message = format!("{} says {:?}, and {} is not {not}", absent.by, absent.says, absent.program);
         let severity = if absent.optional { Severity::Advice } else { Severity::Warning };
         Telling::new(message, remedy).by([&absent.by]).severity(severity)
     }
 
-    pub(super) fn script(absent: &Absent, file: &str) -> Telling {
+    pub(super) fn script(absent: &MissingExecutable, file: &str) -> Telling {
         let message =
             format!("{} starts with {:?}, and {} is not listed", absent.by, absent.says, absent.program);
-        Telling::new(message, Remedy::add(file, [&absent.program])).by([&absent.by])
+        Telling::new(message, Suggestion::add(file, [&absent.program])).by([&absent.by])
     }
 
     pub(super) fn journald(there: &UsrPath, lacking: &UsrPath, file: &str) -> Telling {
         let message =
             format!("{there} is listed without {lacking}: nothing that a unit prints would be seen");
-        Telling::new(message, Remedy::add(file, [lacking])).by([there]).severity(Severity::Warning)
+        Telling::new(message, Suggestion::add(file, [lacking])).by([there]).severity(Severity::Warning)
     }
 
-    pub(super) fn by_name(found: &ByName, file: &str) -> Telling {
+    pub(super) fn by_name(found: &DlopenHint, file: &str) -> Telling {
         let message =
             format!("{} may load {} by name: {}", found.by, joined(&found.libraries), found.because);
-        Telling::new(message, Remedy::add(file, &found.libraries)).by([&found.by]).or(&found.libraries)
+        Telling::new(message, Suggestion::add(file, &found.libraries)).by([&found.by]).or(&found.libraries)
     }
 
     pub(super) fn notes(path: &UsrPath, notes: &[(UsrPath, &DlopenNote)], file: &str) -> Telling {
@@ -193,7 +203,7 @@ impl Telling {
         let message =
             format!("{path} may load by name {}", notes.iter().map(what).collect::<Vec<_>>().join(", "));
         let libraries: Vec<UsrPath> = notes.iter().map(|(library, _)| library.clone()).collect();
-        Telling::new(message, Remedy::add(file, &libraries)).by([path]).or(&libraries)
+        Telling::new(message, Suggestion::add(file, &libraries)).by([path]).or(&libraries)
     }
 }
 

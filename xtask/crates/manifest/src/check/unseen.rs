@@ -2,12 +2,12 @@
 
 use super::Checker;
 use super::describe::Telling;
-use crate::known_dlopens;
-use crate::finding::FindingKind;
-use crate::selection::Home;
 use crate::exec_references;
+use crate::finding::FindingKind;
+use crate::known_dlopens;
+use crate::selection::Location;
 use usr::elf::{DlopenNote, DlopenPriority};
-use usr::file_info::Facts;
+use usr::file_info::FileInfo;
 use usr::path::UsrPath;
 
 impl<'a> Checker<'a, '_> {
@@ -42,7 +42,7 @@ impl<'a> Checker<'a, '_> {
 
     /// Where a file belongs that is needed by another of its own kind or not: to the manifest that lists most of its
     /// directory, else to that of what needs it. The line is that of the neighbour.
-    fn beside_its_like(&self, path: &UsrPath, needed_by: Home<'a>) -> Home<'a> {
+    fn beside_its_like(&self, path: &UsrPath, needed_by: Location<'a>) -> Location<'a> {
         self.stage.neighbour(path, needed_by.file).unwrap_or(needed_by)
     }
 
@@ -56,7 +56,7 @@ impl<'a> Checker<'a, '_> {
             }
         }
         for (path, facts) in self.stage.files() {
-            let Facts::Elf(elf) = facts else { continue };
+            let FileInfo::Elf(elf) = facts else { continue };
             let Some(home) = self.stage.home(path) else { continue };
             let held = |note: &&DlopenNote| {
                 note.sonames
@@ -83,7 +83,7 @@ impl<'a> Checker<'a, '_> {
 
     /// Offers a library to one manifest of a flavor, unless it was offered to another one: a line there serves it all. What
     /// a file needs by `DT_NEEDED` too is told as a need.
-    fn offers(&mut self, library: &UsrPath, home: Home<'_>) -> bool {
+    fn offers(&mut self, library: &UsrPath, home: Location<'_>) -> bool {
         if self.needs.unmet.values().any(|unmet| unmet.chain.contains(library)) {
             return false;
         }

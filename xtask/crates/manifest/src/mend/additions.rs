@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::check::responsible;
-use crate::editor::Draft;
+use crate::dependencies::{DependencyKind, DependencyReport, Unresolved};
+use crate::editor::ManifestEditor;
 use crate::image_index::ImageIndex;
-use crate::library_name::{LibraryName, Shape};
-use crate::dependencies::{Asking, Needs, Unmet};
-use crate::selection::Stage;
+use crate::library_name::{LibraryName, NameKind};
+use crate::selection::Selection;
 use usr::path::UsrPath;
-use usr::tree::End;
+use usr::tree::Target;
 
 /// Lines to add to one manifest, each with its reason.
 pub(super) struct Addition {
@@ -22,7 +22,7 @@ pub(super) type Habits = BTreeMap<String, bool>;
 
 impl Addition {
     /// Everything that the files of a stage need and the image has, and the files that its links lead to.
-    pub(super) fn all_of(stage: &Stage<'_>, needs: &Needs) -> Vec<Addition> {
+    pub(super) fn all_of(stage: &Selection<'_>, needs: &DependencyReport) -> Vec<Addition> {
         let needed = needs.unmet.iter().filter_map(|(name, unmet)| needed(name, unmet, stage, needs));
         let linked = stage.present.iter().filter_map(|path| link_target(path, stage));
         needed.chain(linked).collect()
@@ -32,7 +32,7 @@ impl Addition {
     /// what was added to any manifest of the flavor before: one line serves all of it.
     pub(super) fn add_to(
         &self,
-        draft: &mut Draft,
+        draft: &mut ManifestEditor,
         index: &ImageIndex<'_>,
         habits: &mut Habits,
         added: &mut BTreeSet<UsrPath>,
@@ -55,13 +55,18 @@ impl Addition {
 }
 
 /// Whole chains: every link on the way, and the file.
-fn needed(name: &str, unmet: &Unmet, stage: &Stage<'_>, needs: &Needs) -> Option<Addition> {
+fn needed(
+    name: &str,
+    unmet: &Unresolved,
+    stage: &Selection<'_>,
+    needs: &DependencyReport,
+) -> Option<Addition> {
     let (home, consumer) = responsible(unmet, needs, stage)?;
     let direct = unmet.needed_by.iter().next().unwrap_or(&consumer);
     let asks = match &unmet.by {
-        Asking::Link => format!("{direct} needs {name}"),
-        Asking::Dlopen(feature) => format!("{direct} loads {name} by name, for {feature}"),
-        Asking::Exec(source) => format!("{direct} starts {name} ({source})"),
+        DependencyKind::Link => format!("{direct} needs {name}"),
+        DependencyKind::Dlopen(feature) => format!("{direct} loads {name} by name, for {feature}"),
+        DependencyKind::Exec(source) => format!("{direct} starts {name} ({source})"),
     };
     // A loader is asked for by its path.
     let asked = name.rsplit('/').next().unwrap_or(name);
@@ -77,10 +82,10 @@ fn needed(name: &str, unmet: &Unmet, stage: &Stage<'_>, needs: &Needs) -> Option
 }
 
 /// The file behind a listed link: without it the link dangles. A directory is not taken in for a link's sake.
-fn link_target(path: &UsrPath, stage: &Stage<'_>) -> Option<Addition> {
+fn link_target(path: &UsrPath, stage: &Selection<'_>) -> Option<Addition> {
     let home = stage.home(path)?;
     let resolved = stage.tree.resolve(path);
-    let End::Node(end) = &resolved.end else { return None };
+    let Target::Node(end) = &resolved.end else { return None };
     stage.tree.facts(end.as_str())?;
     let lacking = resolved.links.iter().chain([end]).filter(|way| !stage.present.contains(*way));
     let lines: Vec<(UsrPath, String)> =
@@ -90,17 +95,17 @@ fn link_target(path: &UsrPath, stage: &Stage<'_>) -> Option<Addition> {
 
 /// `libX.so` beside a soname or real file, where the image has it and it leads to the same file.
 fn dev_link(path: &UsrPath, index: &ImageIndex<'_>) -> Option<UsrPath> {
-    let name = LibraryName::parse(path.name()).filter(|name| name.shape != Shape::Dev)?;
+    let name = LibraryName::parse(path.name()).filter(|name| name.shape != NameKind::Dev)?;
     let dev = path.parent()?.join(&format!("{}.so", name.stem));
     let leads = index.is_link(&dev) && index.tree.resolve(&dev).end == index.tree.resolve(path).end;
     leads.then_some(dev)
 }
 
 /// Whether a manifest lists the version-less link of most libraries that have one: its habit decides for new ones.
-fn keeps_dev_links(draft: &Draft, index: &ImageIndex<'_>) -> bool {
+fn keeps_dev_links(draft: &ManifestEditor, index: &ImageIndex<'_>) -> bool {
     let lines: HashSet<&str> = draft.text().entries().map(|(_, line)| line).collect();
     let is_soname = |path: &UsrPath| {
-        LibraryName::parse(path.name()).is_some_and(|name| matches!(name.shape, Shape::Soname(_)))
+        LibraryName::parse(path.name()).is_some_and(|name| matches!(name.shape, NameKind::Soname(_)))
     };
     let sonames = lines.iter().filter_map(|line| UsrPath::new(line).ok()).filter(is_soname);
     let dev_links: Vec<UsrPath> = sonames.filter_map(|path| dev_link(&path, index)).collect();

@@ -1,14 +1,14 @@
 //! Lines of libraries that vanished without a successor of their own, and lines that nobody wants to keep.
 
 use super::{Mend, listed, rank};
-use crate::known_dlopens::is_loaded_by_name;
 use crate::check::listed_paths;
-use crate::editor::Draft;
+use crate::editor::ManifestEditor;
 use crate::finding::{Finding, FindingKind, Fix, FixKind};
 use crate::image_index::ImageIndex;
-use crate::library_name::{LibraryName, Shape};
-use crate::replacement::{Fate, Successor, Surroundings, successor};
-use usr::file_info::Facts;
+use crate::known_dlopens::is_loaded_by_name;
+use crate::library_name::{LibraryName, NameKind};
+use crate::replacement::{Outcome, Replacement, ReplacementContext, successor};
+use usr::file_info::FileInfo;
 use usr::path::UsrPath;
 
 impl Mend<'_> {
@@ -28,7 +28,7 @@ impl Mend<'_> {
                     let because =
                         format!("{} is needed now, and the image has no {}", heir.name(), path.name());
                     draft.rename(path.as_str(), heir.as_str(), FixKind::Rename, &because);
-                } else if name.shape == Shape::Dev
+                } else if name.shape == NameKind::Dev
                     && let Some(heir) = heir_of_stem(name.stem, draft)
                 {
                     let because = format!(
@@ -46,9 +46,11 @@ impl Mend<'_> {
         for file in &self.files {
             let Some(draft) = self.drafts.get_mut(file) else { continue };
             let listed = listed_paths(draft.text().entries().map(|(_, line)| line), self.index);
-            let around = Surroundings { index: self.index, listed: &listed, wanted: &self.asked };
+            let around = ReplacementContext { index: self.index, listed: &listed, wanted: &self.asked };
             let is_gone = |line: &str| match UsrPath::new(line) {
-                Ok(path) => matches!(successor(&path, &around), Some(Successor { fate: Fate::Gone(_), .. })),
+                Ok(path) => {
+                    matches!(successor(&path, &around), Some(Replacement { fate: Outcome::Gone(_), .. }))
+                }
                 Err(_) => true,
             };
             let entries = draft.text().entries().filter(|(_, line)| is_gone(line));
@@ -61,7 +63,7 @@ impl Mend<'_> {
 }
 
 /// The entries of a draft that the image does not have, sonames first.
-fn vanished(draft: &Draft, index: &ImageIndex<'_>) -> Vec<UsrPath> {
+fn vanished(draft: &ManifestEditor, index: &ImageIndex<'_>) -> Vec<UsrPath> {
     let mut gone = listed(draft);
     gone.retain(|path| index.tree.get(path.as_str()).is_none());
     gone.sort_by_cached_key(|path| (rank(path), path.clone()));
@@ -71,7 +73,7 @@ fn vanished(draft: &Draft, index: &ImageIndex<'_>) -> Vec<UsrPath> {
 /// Names, for each library that vanished and has no candidate, what was added of its kind to the same manifest: one of
 /// them may be its successor by another name, as `libtinfo` is that of `libncurses`, and no image tells which.
 pub fn offer_additions(findings: &mut [Finding], fixes: &[Fix]) {
-    for finding in findings.iter_mut().filter(|finding| finding.kind == FindingKind::Missing) {
+    for finding in findings.iter_mut().filter(|finding| finding.kind == FindingKind::NotFound) {
         let Some(name) = finding.path.rsplit('/').next().and_then(LibraryName::parse) else { continue };
         let added = fixes.iter().filter(|fix| fix.kind == FixKind::Add && fix.file == finding.file);
         let alike = added.filter_map(|fix| fix.to.as_deref()).filter(|line| {
@@ -86,7 +88,7 @@ pub fn offer_additions(findings: &mut [Finding], fixes: &[Fix]) {
     }
 }
 
-fn additions_of(draft: &Draft) -> impl Iterator<Item = UsrPath> + '_ {
+fn additions_of(draft: &ManifestEditor) -> impl Iterator<Item = UsrPath> + '_ {
     let added = draft.fixes().iter().filter(|fix| fix.kind == FixKind::Add);
     added.filter_map(|fix| UsrPath::new(fix.to.as_deref()?).ok())
 }
@@ -94,7 +96,7 @@ fn additions_of(draft: &Draft) -> impl Iterator<Item = UsrPath> + '_ {
 /// The addition that takes a vanished line's place: of the same stem, or else of that stem with a version. It is the
 /// only one of the same shape, or the only one at all, if that is soname and file in one: the file behind a soname does
 /// not stand in for it, nor the soname for the file.
-fn heir_among_additions(path: &UsrPath, draft: &Draft, index: &ImageIndex<'_>) -> Option<UsrPath> {
+fn heir_among_additions(path: &UsrPath, draft: &ManifestEditor, index: &ImageIndex<'_>) -> Option<UsrPath> {
     let name = LibraryName::parse(path.name())?;
     let with_stem = |is_heir: &dyn Fn(&str) -> bool| -> Vec<UsrPath> {
         additions_of(draft)
@@ -111,20 +113,20 @@ fn heir_among_additions(path: &UsrPath, draft: &Draft, index: &ImageIndex<'_>) -
     let alike: Vec<&UsrPath> = heirs.iter().filter(is_alike).collect();
     match (alike.as_slice(), heirs.as_slice()) {
         ([only], _) => Some((*only).clone()),
-        ([], [only]) if name.shape != Shape::Dev && is_its_own_soname(only, index) => Some(only.clone()),
+        ([], [only]) if name.shape != NameKind::Dev && is_its_own_soname(only, index) => Some(only.clone()),
         _ => None,
     }
 }
 
 fn is_its_own_soname(path: &UsrPath, index: &ImageIndex<'_>) -> bool {
-    matches!(index.tree.facts(path.as_str()), Some(Facts::Elf(elf)) if elf.soname.as_deref() == Some(path.name()))
+    matches!(index.tree.facts(path.as_str()), Some(FileInfo::Elf(elf)) if elf.soname.as_deref() == Some(path.name()))
 }
 
 /// What the soname of this stem became, where this mending found that out.
-fn heir_of_stem(stem: &str, draft: &Draft) -> Option<UsrPath> {
+fn heir_of_stem(stem: &str, draft: &ManifestEditor) -> Option<UsrPath> {
     let is_soname = |line: &str| {
         let name = line.rsplit('/').next().and_then(LibraryName::parse);
-        name.is_some_and(|name| name.stem == stem && matches!(name.shape, Shape::Soname(_)))
+        name.is_some_and(|name| name.stem == stem && matches!(name.shape, NameKind::Soname(_)))
     };
     let renamed = draft.fixes().iter().find(|fix| fix.from.as_deref().is_some_and(is_soname))?;
     UsrPath::new(renamed.to.as_deref()?).ok()

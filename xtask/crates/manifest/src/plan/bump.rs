@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::common_mk::CommonMk;
-use super::sources::Stage1Sources;
 use super::pin_mismatch::stale;
+use super::sources::Stage1Sources;
 use super::systemd_version::agreed;
 use crate::check::check;
-use crate::editor::Draft;
+use crate::dependencies::MinDlopenPriority;
+use crate::editor::ManifestEditor;
+use crate::file::ManifestFile;
 use crate::finding::{Finding, Fix};
 use crate::image_index::ImageIndex;
-use crate::mend::{Drafts, Reach, mend, offer_additions};
-use crate::dependencies::DlopenLevel;
-use crate::selection::{FlavorFiles, Texts};
-use crate::file::ManifestText;
+use crate::mend::{FixOptions, ManifestEditors, mend, offer_additions};
+use crate::selection::{ManifestSet, ManifestsByPath};
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Brand, Channel, Release, SystemdVersion};
 use usr::identity;
@@ -21,14 +21,14 @@ use usr::path::UsrPath;
 use usr::tree::UsrTree;
 
 /// The images of a run, by board.
-pub type Trees<'a> = BTreeMap<Board, &'a UsrTree>;
+pub type ImageTrees<'a> = BTreeMap<Board, &'a UsrTree>;
 
 /// Files to be read before a result can be relied on, by board.
 pub type Unread = BTreeMap<Board, BTreeSet<UsrPath>>;
 
 /// What is asked of the tree.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct BumpOptions {
     /// The release to pin.
     pub release: Release,
     /// The channel that has it, where that is known.
@@ -38,12 +38,12 @@ pub struct Request {
     /// The systemd version, where the images do not tell one.
     pub systemd: Option<SystemdVersion>,
     /// How far mending goes.
-    pub reach: Reach,
+    pub reach: FixOptions,
 }
 
 /// What becomes of the tree.
 #[derive(Debug, Clone)]
-pub struct Bump {
+pub struct BumpPlan {
     /// The sources as they shall be.
     pub after: Stage1Sources,
     /// The pinned release before and after.
@@ -62,7 +62,7 @@ pub struct Bump {
 ///
 /// # Errors
 /// A coreos-common.mk that cannot be edited; no one version of systemd, as [`agreed`] has it.
-pub fn bump(before: &Stage1Sources, request: &Request, trees: &Trees<'_>) -> Result<Bump> {
+pub fn bump(before: &Stage1Sources, request: &BumpOptions, trees: &ImageTrees<'_>) -> Result<BumpPlan> {
     let pins = CommonMk::parse(&before.common_mk)?;
     let systemd = systemd_version(request.systemd, trees)?;
     let mut after = before.clone();
@@ -78,7 +78,7 @@ pub fn bump(before: &Stage1Sources, request: &Request, trees: &Trees<'_>) -> Res
         offer_additions(&mut findings, &fixes);
         take_in(&mut findings, &after);
     }
-    Ok(Bump {
+    Ok(BumpPlan {
         release: (pins.release().clone(), request.release.clone()),
         systemd: (pins.systemd(), systemd),
         after,
@@ -92,7 +92,7 @@ pub fn bump(before: &Stage1Sources, request: &Request, trees: &Trees<'_>) -> Res
 fn ensure_settled(
     after: &Stage1Sources,
     indexes: &BTreeMap<Board, ImageIndex<'_>>,
-    reach: Reach,
+    reach: FixOptions,
 ) -> Result<()> {
     let mut again = after.clone();
     let (more, _) = mend_all(&mut again, indexes, reach);
@@ -108,8 +108,8 @@ fn ensure_settled(
 /// As [`bump`].
 pub fn verify(
     sources: &Stage1Sources,
-    request: &Request,
-    trees: &Trees<'_>,
+    request: &BumpOptions,
+    trees: &ImageTrees<'_>,
 ) -> Result<(Vec<Finding>, Unread)> {
     let systemd = systemd_version(request.systemd, trees)?;
     let indexes = trees.iter().map(|(&board, tree)| (board, ImageIndex::of(tree))).collect();
@@ -143,11 +143,11 @@ pub fn relocated(mut findings: Vec<Finding>, after: &Stage1Sources, on_disk: &St
 }
 
 /// The version that the images tell, or that was given where they do not.
-fn systemd_version(given: Option<SystemdVersion>, trees: &Trees<'_>) -> Result<SystemdVersion> {
+fn systemd_version(given: Option<SystemdVersion>, trees: &ImageTrees<'_>) -> Result<SystemdVersion> {
     agreed(given, trees.iter().map(|(&board, tree)| (board, identity::systemd_version(tree))))
 }
 
-fn pinned(mut pins: CommonMk, request: &Request, systemd: SystemdVersion) -> Result<CommonMk> {
+fn pinned(mut pins: CommonMk, request: &BumpOptions, systemd: SystemdVersion) -> Result<CommonMk> {
     if let Some(brand) = request.brand.filter(|brand| pins.brand() != Some(*brand)) {
         pins.set_brand(brand)?;
     }
@@ -168,17 +168,18 @@ fn pinned(mut pins: CommonMk, request: &Request, systemd: SystemdVersion) -> Res
 fn mend_all(
     sources: &mut Stage1Sources,
     indexes: &BTreeMap<Board, ImageIndex<'_>>,
-    reach: Reach,
+    reach: FixOptions,
 ) -> (Vec<Fix>, Unread) {
-    let mut drafts: Drafts =
-        Draft::of_files(sources.manifests.iter().map(|(file, bytes)| (file.as_str(), bytes.as_slice())));
+    let mut drafts: ManifestEditors = ManifestEditor::of_files(
+        sources.manifests.iter().map(|(file, bytes)| (file.as_str(), bytes.as_slice())),
+    );
     drafts
         .iter_mut()
         .filter(|(file, _)| sources.outside.contains_key(*file))
         .for_each(|(_, draft)| draft.freeze());
     let mut unread = Unread::new();
     for (&board, index) in indexes {
-        let flavors = FlavorFiles::of_board(board, &sources.listings);
+        let flavors = ManifestSet::of_board(board, &sources.listings);
         unread.insert(board, mend(&flavors, &mut drafts, index, reach));
     }
     let mut fixes: Vec<Fix> = Vec::new();
@@ -195,14 +196,14 @@ fn mend_all(
 fn check_all(
     sources: &Stage1Sources,
     indexes: &BTreeMap<Board, ImageIndex<'_>>,
-    level: DlopenLevel,
+    level: MinDlopenPriority,
 ) -> (Vec<Finding>, Unread) {
     let texts = texts(sources);
-    let by_file: Texts<'_> = texts.iter().map(|(file, text)| (file.as_str(), text)).collect();
+    let by_file: ManifestsByPath<'_> = texts.iter().map(|(file, text)| (file.as_str(), text)).collect();
     let mut findings = Vec::new();
     let mut unread = Unread::new();
     for (&board, index) in indexes {
-        let flavors = FlavorFiles::of_board(board, &sources.listings);
+        let flavors = ManifestSet::of_board(board, &sources.listings);
         let checked = check(&flavors, &by_file, index, level);
         findings.extend(checked.findings);
         unread.insert(board, checked.unread);
@@ -211,6 +212,6 @@ fn check_all(
     (findings, unread)
 }
 
-fn texts(sources: &Stage1Sources) -> BTreeMap<String, ManifestText> {
-    sources.manifests.iter().map(|(file, bytes)| (file.clone(), ManifestText::parse(bytes))).collect()
+fn texts(sources: &Stage1Sources) -> BTreeMap<String, ManifestFile> {
+    sources.manifests.iter().map(|(file, bytes)| (file.clone(), ManifestFile::parse(bytes))).collect()
 }

@@ -1,7 +1,7 @@
 //! Lines put into a manifest and taken out of it as a person asks: what `edit-manifest` changes.
 
 use super::sources::Stage1Sources;
-use crate::editor::Draft;
+use crate::editor::ManifestEditor;
 use crate::finding::{Fix, FixKind};
 use crate::suggestion::LineEdit;
 use coreos_types::error::{Error, Result};
@@ -16,7 +16,9 @@ pub fn edit(sources: &Stage1Sources, asked: &LineEdit) -> Result<(Stage1Sources,
     let (mut after, file) = (sources.clone(), real_name(sources, &asked.file)?);
     // All of them, because a file that is in both orders follows the others.
     let files = sources.manifests.iter().map(|(file, bytes)| (file.as_str(), bytes.as_slice()));
-    let Some(mut draft) = Draft::of_files(files).remove(file) else { return Ok((after, Vec::new())) };
+    let Some(mut draft) = ManifestEditor::of_files(files).remove(file) else {
+        return Ok((after, Vec::new()));
+    };
     for line in &asked.remove {
         while draft.has(line) {
             draft.drop_line(line, FixKind::Drop, "as was asked for");
@@ -43,7 +45,7 @@ fn one_path(line: &str) -> std::result::Result<UsrPath, String> {
         return Err("it has a line break, and a manifest has one path a line".into());
     }
     let below = |path: UsrPath| path.as_str().strip_prefix("usr/").map_or(Ok(path.clone()), UsrPath::new);
-    let path = UsrPath::of_rootfs(line.trim()).and_then(below).map_err(|why| why.to_string())?;
+    let path = UsrPath::from_rootfs_path(line.trim()).and_then(below).map_err(|why| why.to_string())?;
     if path.as_str().starts_with('#') {
         return Err("a line that starts with # is a comment".into());
     }
@@ -76,7 +78,7 @@ fn real_name<'s>(sources: &'s Stage1Sources, file: &str) -> Result<&'s str> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::plan::sources::Listing;
+    use crate::plan::sources::ManifestRef;
     use coreos_types::release::{Board, Flavor};
 
     const FILE: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/a.manifest";
@@ -86,9 +88,9 @@ mod tests {
         let mut sources = Stage1Sources::default();
         sources.manifests.insert(FILE.to_owned(), before.to_vec());
         for listed_as in [FILE, LINK] {
-            let flavor = Flavor::of_directory(listed_as.split('/').nth(1).unwrap()).unwrap();
+            let flavor = Flavor::from_dir_name(listed_as.split('/').nth(1).unwrap()).unwrap();
             let (listed_as, file) = (listed_as.to_owned(), FILE.to_owned());
-            sources.listings.push(Listing { board: Board::Amd64, flavor, listed_as, file });
+            sources.listings.push(ManifestRef { board: Board::Amd64, flavor, listed_as, file });
         }
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         let asked = LineEdit { file: file.to_owned(), add: words(add), remove: words(remove) };

@@ -2,9 +2,9 @@
 
 pub mod bump;
 pub mod common_mk;
-pub mod file_edits;
 pub mod edit_manifest;
+pub mod file_edits;
+mod pin_mismatch;
 pub mod sort_manifests;
 pub mod sources;
-mod pin_mismatch;
 pub mod systemd_version;

@@ -1,10 +1,10 @@
 //! What coreos-common.mk pins and the images belie: what `--fix` would edit there, as findings.
 
-use super::bump::{Request, Trees};
+use super::bump::{BumpOptions, ImageTrees};
 use super::common_mk::{CommonMk, SYSTEMD, URL};
 use super::sources::Stage1Sources;
 use crate::finding::{Finding, FindingKind, Severity};
-use crate::suggestion::Remedy;
+use crate::suggestion::Suggestion;
 use coreos_types::error::Result;
 use coreos_types::release::{Flavor, SystemdVersion};
 use usr::lossless_text;
@@ -12,12 +12,12 @@ use usr::lossless_text;
 /// A finding for each value of coreos-common.mk that is not what it should be for these images.
 pub(super) fn stale(
     sources: &Stage1Sources,
-    request: &Request,
+    request: &BumpOptions,
     systemd: SystemdVersion,
-    trees: &Trees<'_>,
+    trees: &ImageTrees<'_>,
 ) -> Result<Vec<Finding>> {
     let pins = CommonMk::parse(&sources.common_mk)?;
-    let (Some(&board), Some(flavor)) = (trees.keys().next(), Flavor::of_directory("usr_from_coreos")) else {
+    let (Some(&board), Some(flavor)) = (trees.keys().next(), Flavor::from_dir_name("usr_from_coreos")) else {
         return Ok(Vec::new());
     };
     let text = lossless_text::from_bytes(&sources.common_mk);
@@ -33,7 +33,7 @@ pub(super) fn stale(
         needed_by: Vec::new(),
         candidates: vec![stale.candidate],
         message: stale.message,
-        remedy: Remedy::Mend,
+        remedy: Suggestion::Mend,
     };
     Ok(found.into_iter().flatten().map(finding).collect())
 }
@@ -53,7 +53,7 @@ fn stale_systemd(pins: &CommonMk, systemd: SystemdVersion) -> Option<Stale> {
     })
 }
 
-fn stale_brand(pins: &CommonMk, request: &Request) -> Option<Stale> {
+fn stale_brand(pins: &CommonMk, request: &BumpOptions) -> Option<Stale> {
     let brand = request.brand.filter(|brand| pins.brand() != Some(*brand))?;
     Some(Stale {
         variable: URL,
@@ -63,7 +63,7 @@ fn stale_brand(pins: &CommonMk, request: &Request) -> Option<Stale> {
 }
 
 /// A build would look for the image on the channel that the URL names.
-fn stale_channel(pins: &CommonMk, request: &Request) -> Option<Stale> {
+fn stale_channel(pins: &CommonMk, request: &BumpOptions) -> Option<Stale> {
     let (pinned, found) = (pins.channel()?, request.channel?);
     (pinned != found).then(|| Stale {
         variable: URL,

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
 use super::sources::Stage1Sources;
+use crate::file::ManifestFile;
 use crate::finding::{Fix, FixKind};
 use crate::sort_order;
-use crate::file::ManifestText;
 
 /// The sources with every manifest in order, and each changed line with its reason.
 ///
@@ -22,7 +22,7 @@ pub fn sort(sources: &Stage1Sources) -> (Stage1Sources, Vec<Fix>) {
         if !is_regular || sources.outside.contains_key(file) {
             continue;
         }
-        let text = ManifestText::parse(bytes);
+        let text = ManifestFile::parse(bytes);
         if let Some(sorted) = sort_order::sorted(&text) {
             fixes.extend(changed_lines(file, &text, &sorted));
             *bytes = sorted.to_bytes();
@@ -32,8 +32,8 @@ pub fn sort(sources: &Stage1Sources) -> (Stage1Sources, Vec<Fix>) {
 }
 
 /// One fix a line that is not where it was.
-fn changed_lines(file: &str, before: &ManifestText, after: &ManifestText) -> Vec<Fix> {
-    let texts = |text: &ManifestText| text.lines().iter().map(|line| line.text.clone()).collect::<Vec<_>>();
+fn changed_lines(file: &str, before: &ManifestFile, after: &ManifestFile) -> Vec<Fix> {
+    let texts = |text: &ManifestFile| text.lines().iter().map(|line| line.text.clone()).collect::<Vec<_>>();
     let (old, new) = (texts(before), texts(after));
     let (mut gone, mut come) = (Vec::new(), BTreeMap::<&str, usize>::new());
     for op in capture_diff_slices(Algorithm::Myers, &old, &new) {
@@ -60,16 +60,16 @@ fn changed_lines(file: &str, before: &ManifestText, after: &ManifestText) -> Vec
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::sources::Listing;
+    use crate::plan::sources::ManifestRef;
     use coreos_types::release::{Board, Flavor};
 
     #[test]
     fn each_changed_line_has_its_reason_and_links_are_skipped() {
         let mut sources = Stage1Sources::default();
-        let flavor = Flavor::of_directory("usr_from_coreos");
+        let flavor = Flavor::from_dir_name("usr_from_coreos");
         for (listed_as, file) in [("d/a", "d/a"), ("d/b", "d/b"), ("d/link", "elsewhere")] {
             sources.manifests.insert(file.to_owned(), b"bin/b\nbin/a\n\nbin/b\n".to_vec());
-            sources.listings.extend(flavor.clone().map(|flavor| Listing {
+            sources.listings.extend(flavor.clone().map(|flavor| ManifestRef {
                 board: Board::Amd64,
                 flavor,
                 listed_as: listed_as.to_owned(),
@@ -88,7 +88,7 @@ mod tests {
             told(&fixes),
             [(FixKind::Tidy, "bin/b".to_owned(), None), (FixKind::Tidy, String::new(), None)]
         );
-        let (one, other) = (ManifestText::parse(b"c\na\nb\n"), ManifestText::parse(b"a\nb\nc\n"));
+        let (one, other) = (ManifestFile::parse(b"c\na\nb\n"), ManifestFile::parse(b"a\nb\nc\n"));
         assert_eq!(
             told(&changed_lines("x", &one, &other)),
             [(FixKind::Move, "c".to_owned(), Some("c".to_owned()))]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use crate::selection::Listing;
+pub use crate::selection::ManifestRef;
 use coreos_types::release::Board;
 
 /// coreos-common.mk, where a tree keeps its release, relative to the tree.
@@ -18,7 +18,7 @@ pub struct Stage1Sources {
     /// The content of each manifest by its real path relative to the tree: a symlinked manifest is here once.
     pub manifests: BTreeMap<String, Vec<u8>>,
     /// Every file of every manifest directory, symlinks included.
-    pub listings: Vec<Listing>,
+    pub listings: Vec<ManifestRef>,
     /// The files above that lie outside the tree, by the path that leads to them, each with the link that leads out:
     /// the file itself, or a folder above it. They are read, and never written.
     pub outside: BTreeMap<String, String>,

@@ -10,8 +10,8 @@ const NT_FDO_DLOPEN: u32 = 0x407c_0c0a;
 
 impl Form {
     /// `Verdef`, each with its one `Verdaux`; the first is the base.
-    pub(super) fn version_defs(self, info: &ElfInfo, strings: &mut Strings) -> (Vec<u8>, u32) {
-        let names = &info.version_defs;
+    pub(super) fn verdef(self, info: &ElfInfo, strings: &mut Strings) -> (Vec<u8>, u32) {
+        let names = &info.verdef;
         let mut bytes = Vec::new();
         for (index, name) in names.iter().enumerate() {
             let flags = if index == 0 { VER_FLG_BASE } else { 0 };
@@ -27,7 +27,7 @@ impl Form {
     }
 
     /// `Verneed` a library, each followed by one `Vernaux` a version.
-    pub(super) fn version_needs(self, needs: &[VersionNeed], strings: &mut Strings) -> (Vec<u8>, u32) {
+    pub(super) fn verneed(self, needs: &[VersionNeed], strings: &mut Strings) -> (Vec<u8>, u32) {
         let mut libraries: Vec<&str> = Vec::new();
         for need in needs {
             if !libraries.contains(&need.library.as_str()) {

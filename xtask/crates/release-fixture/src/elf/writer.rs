@@ -84,12 +84,12 @@ fn contents(info: &ElfInfo, form: Form, strings: &mut Strings) -> Vec<Section> {
         let mut symbols = Section::new(".dynsym", SHT_DYNSYM, vec![0; form.symbol_size()]);
         symbols.entry_size = form.symbol_size() as u64;
         sections.push(symbols.linked(".dynstr", 1));
-        if !info.version_defs.is_empty() {
-            let (bytes, count) = form.version_defs(info, strings);
+        if !info.verdef.is_empty() {
+            let (bytes, count) = form.verdef(info, strings);
             sections.push(Section::new(".gnu.version_d", SHT_GNU_VERDEF, bytes).linked(".dynstr", count));
         }
-        if !info.version_needs.is_empty() {
-            let (bytes, count) = form.version_needs(&info.version_needs, strings);
+        if !info.verneed.is_empty() {
+            let (bytes, count) = form.verneed(&info.verneed, strings);
             sections.push(Section::new(".gnu.version_r", SHT_GNU_VERNEED, bytes).linked(".dynstr", count));
         }
     }
@@ -181,7 +181,7 @@ impl Form {
                 entries.push((tag, strings.at(&directories.join(":"))));
             }
         }
-        if info.no_default_dirs {
+        if info.nodeflib {
             entries.push((DT_FLAGS_1, DF_1_NODEFLIB));
         }
         for (name, at, number) in

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// One answer that is not as it should be. Each stands for something that release servers, caches or proxies do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trouble {
+pub enum Misbehavior {
     /// A status with a short text, and `Retry-After` where it is given.
     Status(u16, Option<String>),
     /// The connection ends after so many bytes of the body.

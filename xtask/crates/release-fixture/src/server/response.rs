@@ -5,7 +5,7 @@ use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use super::{Request, State, Trouble};
+use super::{Misbehavior, Request, State};
 
 /// A connection with the request that came over it.
 pub(super) struct Exchange<'a> {
@@ -30,20 +30,20 @@ const HTML: &[u8] =
 
 impl Exchange<'_> {
     /// Sends the answer: `bytes` is the file, `None` a 404.
-    pub(super) fn answer(&self, bytes: Option<Vec<u8>>, trouble: Option<Trouble>) -> std::io::Result<()> {
+    pub(super) fn answer(&self, bytes: Option<Vec<u8>>, trouble: Option<Misbehavior>) -> std::io::Result<()> {
         match &trouble {
-            Some(Trouble::Wait(time)) => self.state.sleep(*time),
-            Some(Trouble::Status(status, retry_after)) => {
+            Some(Misbehavior::Wait(time)) => self.state.sleep(*time),
+            Some(Misbehavior::Status(status, retry_after)) => {
                 let mut answer = Answer::text(*status, b"out of order\n");
                 answer.headers.extend(retry_after.clone().map(|after| ("Retry-After", after)));
                 return self.send(&answer, trouble.as_ref());
             }
-            Some(Trouble::Redirect(url)) => {
+            Some(Misbehavior::Redirect(url)) => {
                 let mut answer = Answer::text(302, b"elsewhere\n");
                 answer.headers.push(("Location", url.clone()));
                 return self.send(&answer, trouble.as_ref());
             }
-            Some(Trouble::Html) => {
+            Some(Misbehavior::Html) => {
                 let mut answer = Answer::text(200, HTML);
                 answer.headers.push(("Content-Type", String::from("text/html; charset=utf-8")));
                 return self.send(&answer, trouble.as_ref());
@@ -60,20 +60,20 @@ impl Exchange<'_> {
     }
 
     /// The file, or the part of it that a range asks for (RFC 9110, sections 13.1.5 and 14.2).
-    fn file<'b>(&self, bytes: &'b [u8], trouble: Option<&Trouble>) -> Answer<'b> {
+    fn file<'b>(&self, bytes: &'b [u8], trouble: Option<&Misbehavior>) -> Answer<'b> {
         let (etag, modified) = validators(bytes);
         let mut answer =
             Answer { status: 200, headers: Vec::new(), body: bytes, length: Some(bytes.len() as u64) };
         let total = bytes.len() as u64;
         let same = self.request.header("if-range").is_none_or(|seen| seen == etag || seen == modified);
-        let ignored = trouble == Some(&Trouble::IgnoreRange);
+        let ignored = trouble == Some(&Misbehavior::IgnoreRange);
         match self.request.range_from().filter(|_| same && !ignored) {
             Some(from) if from >= total => {
                 answer = Answer::text(416, b"past the end\n");
                 answer.headers.push(("Content-Range", format!("bytes */{total}")));
             }
             Some(from) => {
-                let said = if let Some(Trouble::WrongRange(said)) = trouble { *said } else { from };
+                let said = if let Some(Misbehavior::WrongRange(said)) = trouble { *said } else { from };
                 answer.status = 206;
                 answer.body = &bytes[from as usize..];
                 answer.length = Some(total - from);
@@ -83,31 +83,33 @@ impl Exchange<'_> {
         }
         answer.headers.push(("Content-Type", String::from("application/octet-stream")));
         answer.headers.push(("Accept-Ranges", String::from("bytes")));
-        if !matches!(trouble, Some(Trouble::NoValidators | Trouble::CutUnnamed(_))) {
+        if !matches!(trouble, Some(Misbehavior::NoValidators | Misbehavior::CutUnnamed(_))) {
             answer.headers.extend([("ETag", etag), ("Last-Modified", modified)]);
         }
         match trouble {
-            Some(Trouble::WrongLength(length)) => answer.length = Some(*length),
-            Some(Trouble::NoLength) => answer.length = None,
-            Some(Trouble::GzipEncoding) => answer.headers.push(("Content-Encoding", String::from("gzip"))),
+            Some(Misbehavior::WrongLength(length)) => answer.length = Some(*length),
+            Some(Misbehavior::NoLength) => answer.length = None,
+            Some(Misbehavior::GzipEncoding) => {
+                answer.headers.push(("Content-Encoding", String::from("gzip")))
+            }
             _ => {}
         }
         answer
     }
 
-    fn send(&self, answer: &Answer<'_>, trouble: Option<&Trouble>) -> std::io::Result<()> {
+    fn send(&self, answer: &Answer<'_>, trouble: Option<&Misbehavior>) -> std::io::Result<()> {
         let mut stream = &self.stream;
         stream.write_all(answer.head().as_bytes())?;
         if self.request.method == "HEAD" {
             return stream.flush();
         }
-        let speed = if let Some(Trouble::Slow(speed)) = trouble { Some(*speed) } else { self.speed };
+        let speed = if let Some(Misbehavior::Slow(speed)) = trouble { Some(*speed) } else { self.speed };
         match trouble {
-            Some(Trouble::CutAfter(count) | Trouble::CutUnnamed(count)) => {
+            Some(Misbehavior::CutAfter(count) | Misbehavior::CutUnnamed(count)) => {
                 self.write(first(answer.body, *count), speed)?;
                 return stream.shutdown(Shutdown::Both);
             }
-            Some(Trouble::StallAfter(count)) => {
+            Some(Misbehavior::StallAfter(count)) => {
                 self.write(first(answer.body, *count), speed)?;
                 self.state.sleep(Duration::from_secs(3600));
             }

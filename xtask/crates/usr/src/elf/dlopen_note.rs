@@ -3,7 +3,7 @@
 use object::endian::Endianness;
 use object::read::elf::{FileHeader, NoteIterator, ProgramHeader, SectionHeader};
 
-use super::partial_file::Windows;
+use super::partial_file::PartialFile;
 use super::{DlopenNote, DlopenPriority};
 
 /// The note's owner and type (systemd `docs/ELF_DLOPEN_METADATA.md`).
@@ -21,7 +21,7 @@ pub(super) fn notes<E: FileHeader<Endian = Endianness>>(
     header: &E,
     endian: Endianness,
     segments: &[E::ProgramHeader],
-    file: &Windows,
+    file: &PartialFile,
 ) -> Vec<DlopenNote> {
     let mut found = Found::default();
     for segment in segments {

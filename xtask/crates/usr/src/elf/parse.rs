@@ -6,7 +6,7 @@ use object::pod::Pod;
 use object::read::ReadRef;
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 
-use super::partial_file::Windows;
+use super::partial_file::PartialFile;
 use super::{ElfInfo, MAGIC, VersionNeed, dlopen_note};
 use crate::lossless_text;
 
@@ -18,15 +18,15 @@ const MAX_ENTRIES: usize = 1 << 16;
 /// `PATH_MAX` of Linux: a longer name cannot be opened.
 const MAX_NAME: usize = 4096;
 
-/// See [`super::parse`]. An error may be for want of a window: see [`Windows::missed`].
-pub(super) fn parse(file: &Windows) -> Result<ElfInfo, String> {
+/// See [`super::parse`]. An error may be for want of a window: see [`PartialFile::missed`].
+pub(super) fn parse(file: &PartialFile) -> Result<ElfInfo, String> {
     let size = file.len().unwrap_or_default();
     match file.read_bytes_at(0, size.min(5)) {
         Ok([magic @ .., class]) if magic == MAGIC && *class == elf::ELFCLASS32.0 => {
-            Image::<FileHeader32<Endianness>>::open(file)?.info()
+            ElfFile::<FileHeader32<Endianness>>::open(file)?.info()
         }
         Ok([magic @ .., class]) if magic == MAGIC && *class == elf::ELFCLASS64.0 => {
-            Image::<FileHeader64<Endianness>>::open(file)?.info()
+            ElfFile::<FileHeader64<Endianness>>::open(file)?.info()
         }
         Ok([magic @ .., class]) if magic == MAGIC => {
             Err(format!("ELF class {class} is neither 32-bit (1) nor 64-bit (2)"))
@@ -37,8 +37,8 @@ pub(super) fn parse(file: &Windows) -> Result<ElfInfo, String> {
 }
 
 /// One file whose headers are sound.
-struct Image<'a, E: FileHeader> {
-    file: &'a Windows,
+struct ElfFile<'a, E: FileHeader> {
+    file: &'a PartialFile,
     header: &'a E,
     endian: E::Endian,
     segments: &'a [E::ProgramHeader],
@@ -66,12 +66,12 @@ struct Dynamic {
     verdef: Option<u64>,
 }
 
-impl<'a, E: FileHeader<Endian = Endianness>> Image<'a, E> {
-    fn open(file: &'a Windows) -> Result<Self, String> {
+impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
+    fn open(file: &'a PartialFile) -> Result<Self, String> {
         let header = E::parse(file).map_err(|error| error.to_string())?;
         let endian = header.endian().map_err(|error| error.to_string())?;
         let segments = header.program_headers(endian, file).map_err(|error| error.to_string())?;
-        Ok(Image { file, header, endian, segments, budget: NAME_BUDGET })
+        Ok(ElfFile { file, header, endian, segments, budget: NAME_BUDGET })
     }
 
     fn info(mut self) -> Result<ElfInfo, String> {
@@ -140,7 +140,7 @@ impl<'a, E: FileHeader<Endian = Endianness>> Image<'a, E> {
     }
 
     fn read_dynamic(&mut self, dynamic: &Dynamic, info: &mut ElfInfo) -> Result<(), String> {
-        info.no_default_dirs = dynamic.flags_1 & elf::DF_1_NODEFLIB.0 != 0;
+        info.nodeflib = dynamic.flags_1 & elf::DF_1_NODEFLIB.0 != 0;
         let named = [dynamic.soname, dynamic.rpath, dynamic.runpath, dynamic.verneed, dynamic.verdef];
         if dynamic.needed.is_empty() && named.iter().all(Option::is_none) {
             return Ok(());
@@ -162,17 +162,17 @@ impl<'a, E: FileHeader<Endian = Endianness>> Image<'a, E> {
         }
         if let Some(address) = dynamic.verneed {
             let table = self.at_address(address).map_err(|why| format!("DT_VERNEED {why}"))?;
-            info.version_needs = self.version_needs(table, strings)?;
+            info.verneed = self.verneed(table, strings)?;
         }
         if let Some(address) = dynamic.verdef {
             let table = self.at_address(address).map_err(|why| format!("DT_VERDEF {why}"))?;
-            info.version_defs = self.version_defs(table, strings)?;
+            info.verdef = self.verdef(table, strings)?;
         }
         Ok(())
     }
 
     /// The chain of `Verneed` records; like the loader it goes by `vn_next`, not by `DT_VERNEEDNUM`.
-    fn version_needs(&mut self, table: Part, strings: Part) -> Result<Vec<VersionNeed>, String> {
+    fn verneed(&mut self, table: Part, strings: Part) -> Result<Vec<VersionNeed>, String> {
         let mut needs = Vec::new();
         let mut at = 0;
         loop {
@@ -201,7 +201,7 @@ impl<'a, E: FileHeader<Endian = Endianness>> Image<'a, E> {
     }
 
     /// The chain of `Verdef` records; the first `Verdaux` of each holds its name, the others its parents.
-    fn version_defs(&mut self, table: Part, strings: Part) -> Result<Vec<String>, String> {
+    fn verdef(&mut self, table: Part, strings: Part) -> Result<Vec<String>, String> {
         let mut defs = Vec::new();
         let mut at = 0;
         loop {

@@ -20,21 +20,21 @@ const MAX_TOTAL: u64 = 32 << 20;
 ///
 /// A parser that looks at a part that is not there gets an error, and the part is noted: add it, and parse again.
 #[derive(Debug)]
-pub(crate) struct Windows {
+pub(crate) struct PartialFile {
     size: u64,
     read: Vec<(u64, Vec<u8>)>,
     missed: Cell<Option<(u64, u64)>>,
 }
 
-impl Windows {
+impl PartialFile {
     /// A file of `size` bytes, none of which was read yet.
-    pub(crate) fn of(size: u64) -> Windows {
-        Windows { size, read: Vec::new(), missed: Cell::new(None) }
+    pub(crate) fn of(size: u64) -> PartialFile {
+        PartialFile { size, read: Vec::new(), missed: Cell::new(None) }
     }
 
     /// A file that is there whole.
-    pub(crate) fn whole(bytes: &[u8]) -> Windows {
-        Windows { size: bytes.len() as u64, read: vec![(0, bytes.to_vec())], missed: Cell::new(None) }
+    pub(crate) fn whole(bytes: &[u8]) -> PartialFile {
+        PartialFile { size: bytes.len() as u64, read: vec![(0, bytes.to_vec())], missed: Cell::new(None) }
     }
 
     /// Puts in the bytes from `start` on, which a parser missed.
@@ -71,7 +71,7 @@ impl Windows {
     }
 }
 
-impl<'a> ReadRef<'a> for &'a Windows {
+impl<'a> ReadRef<'a> for &'a PartialFile {
     fn len(self) -> Result<u64, ()> {
         Ok(self.size)
     }
@@ -110,7 +110,7 @@ mod tests {
         let size = 3 * GRID + 10;
         let file: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
         let part = |range: Range<u64>| file[range.start as usize..range.end as usize].to_vec();
-        let mut windows = Windows::of(size);
+        let mut windows = PartialFile::of(size);
         assert_eq!((&windows).read_bytes_at(5, 4), Err(()));
         assert_eq!(windows.missed(), Some(0..GRID));
         windows.add(0, part(0..GRID));
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_string_that_may_go_on_behind_its_window_is_missed() {
-        let mut windows = Windows::of(2 * GRID);
+        let mut windows = PartialFile::of(2 * GRID);
         windows.add(0, vec![b'x'; GRID as usize]);
         // Within the range that the caller allows there is no end, whatever comes behind it.
         assert_eq!((&windows).read_bytes_at_until(5..9, 0), Err(()));

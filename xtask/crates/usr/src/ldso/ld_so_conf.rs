@@ -1,7 +1,7 @@
 //! `etc/ld.so.conf` of an image (ldconfig(8)).
 
-use super::Loader;
-use crate::file_info::Facts;
+use super::DynamicLoader;
+use crate::file_info::FileInfo;
 use crate::path::UsrPath;
 
 /// The file, and the directory that its `include` lines name by custom.
@@ -11,12 +11,12 @@ const PARTS: &str = "etc/ld.so.conf.d";
 /// Directories beyond which a file is hostile.
 const MAX_DIRECTORIES: usize = 512;
 
-impl Loader<'_> {
+impl DynamicLoader<'_> {
     /// The absolute directories that the files name. An `include` line stands for every file of `etc/ld.so.conf.d`,
     /// in byte order.
     pub(super) fn conf_directories(&self) -> Vec<String> {
         let texts = self.conf_files().into_iter().filter_map(|path| match self.tree.facts(path.as_str()) {
-            Some(Facts::Text(text)) => Some(text),
+            Some(FileInfo::Text(text)) => Some(text),
             _ => None,
         });
         let absolute = |line: &str| {
@@ -28,7 +28,7 @@ impl Loader<'_> {
 
     /// Those of the files that nobody has read yet.
     pub(super) fn unread_conf(&self) -> Vec<UsrPath> {
-        let unread = |path: &UsrPath| self.tree.facts(path.as_str()) == Some(&Facts::Unread);
+        let unread = |path: &UsrPath| self.tree.facts(path.as_str()) == Some(&FileInfo::Unread);
         self.conf_files().into_iter().filter(unread).collect()
     }
 
@@ -36,8 +36,8 @@ impl Loader<'_> {
     fn conf_files(&self) -> Vec<UsrPath> {
         let (Ok(main), Ok(parts)) = (UsrPath::new(MAIN), UsrPath::new(PARTS)) else { return Vec::new() };
         let includes = match self.tree.facts(MAIN) {
-            Some(Facts::Text(text)) => text.lines().any(|line| line.trim_start().starts_with("include")),
-            Some(Facts::Unread) => false,
+            Some(FileInfo::Text(text)) => text.lines().any(|line| line.trim_start().starts_with("include")),
+            Some(FileInfo::Unread) => false,
             _ => return Vec::new(),
         };
         let included = self.tree.below(&parts).map(|(path, _)| path.clone()).filter(|_| includes);

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::arch::{platform, usual_loaders};
-use super::search_path::{Hit, Place};
 use super::dst::Tokens;
-use super::{How, Load, Loader, Missing, Need, Object, Unfit, VersionError};
+use super::search_path::{Hit, SearchDir};
+use super::{DynamicLoader, FoundVia, LoadResult, NeededEntry, NotFound, Object, Rejected, VersionError};
 use crate::elf::ElfInfo;
-use crate::file_info::Facts;
+use crate::file_info::FileInfo;
 use crate::path::UsrPath;
 
 /// The objects of one scope, and the places of one search path, beyond which an image is hostile. What a program of a
@@ -18,7 +18,7 @@ const MAX_PLACES: usize = 64;
 
 /// The objects in the order of loading; index 0 is the root.
 pub(super) struct Scope<'l, 'a> {
-    loader: &'l Loader<'a>,
+    loader: &'l DynamicLoader<'a>,
     loaded: Vec<Loaded<'a>>,
     /// By path, and by every name an object answers to: the name it was asked by, and its soname.
     by_path: BTreeMap<UsrPath, usize>,
@@ -27,11 +27,11 @@ pub(super) struct Scope<'l, 'a> {
     gone: BTreeSet<String>,
     /// The loader, until somebody asks for it by its soname.
     idle_interpreter: Option<(Rc<Hit>, &'a ElfInfo)>,
-    library_places: Vec<Place>,
-    default_places: Rc<[Place]>,
+    library_places: Vec<SearchDir>,
+    default_places: Rc<[SearchDir]>,
     lib: String,
     platform: &'static str,
-    load: Load,
+    load: LoadResult,
 }
 
 struct Loaded<'a> {
@@ -45,7 +45,7 @@ struct Loaded<'a> {
 }
 
 /// What a candidate turned out to be.
-enum Verdict<'a> {
+enum Compatibility<'a> {
     Fits(Option<&'a ElfInfo>),
     /// Passed over.
     OtherMachine(String),
@@ -54,7 +54,7 @@ enum Verdict<'a> {
 }
 
 impl<'l, 'a> Scope<'l, 'a> {
-    pub(super) fn of(loader: &'l Loader<'a>, root: &UsrPath, info: &'a ElfInfo) -> Scope<'l, 'a> {
+    pub(super) fn of(loader: &'l DynamicLoader<'a>, root: &UsrPath, info: &'a ElfInfo) -> Scope<'l, 'a> {
         let platform = platform(info, loader.board);
         let origin = root.parent().map_or("/usr".to_owned(), |directory| format!("/usr/{directory}"));
         let mut scope = Scope {
@@ -68,7 +68,7 @@ impl<'l, 'a> Scope<'l, 'a> {
             default_places: Rc::new([]),
             lib: "lib64".to_owned(),
             platform,
-            load: Load::default(),
+            load: LoadResult::default(),
         };
         if let Some(soname) = &info.soname {
             scope.by_name.insert(soname.clone(), 0);
@@ -76,7 +76,7 @@ impl<'l, 'a> Scope<'l, 'a> {
         scope
     }
 
-    pub(super) fn run(mut self) -> Load {
+    pub(super) fn run(mut self) -> LoadResult {
         let Some(root) = self.loaded[0].info.filter(|info| info.dynamic || info.interp.is_some()) else {
             return self.load;
         };
@@ -87,7 +87,7 @@ impl<'l, 'a> Scope<'l, 'a> {
             if self.loaded.len() > MAX_OBJECTS {
                 let why = format!("more than {MAX_OBJECTS} objects are loaded for it");
                 let path = self.loaded[0].path.clone();
-                self.load.broken.push(Unfit { needed_by: path.clone(), path, why });
+                self.load.broken.push(Rejected { needed_by: path.clone(), path, why });
                 break;
             }
             let needed = self.loaded[at].info.map(|info| info.needed.as_slice()).unwrap_or_default();
@@ -102,7 +102,7 @@ impl<'l, 'a> Scope<'l, 'a> {
     }
 
     /// Looks for one name on behalf of the root, as `dlopen` would.
-    pub(super) fn ask(mut self, name: &str) -> Load {
+    pub(super) fn ask(mut self, name: &str) -> LoadResult {
         if let Some(root) = self.loaded[0].info {
             self.load.unread = self.loader.unread_conf();
             self.start_interpreter(root);
@@ -132,16 +132,16 @@ impl<'l, 'a> Scope<'l, 'a> {
         };
         let mut built = None;
         match self.judge(&hit) {
-            Verdict::Fits(info) => {
+            Compatibility::Fits(info) => {
                 built = info;
                 // A program has it loaded from the start; a library once somebody asks for it.
                 if root.interp.is_some() {
-                    self.add(&name, &hit, info, 0, How::Interp);
+                    self.add(&name, &hit, info, 0, FoundVia::Interp);
                 } else {
                     self.idle_interpreter = info.map(|info| (Rc::clone(&hit), info));
                 }
             }
-            Verdict::OtherMachine(why) | Verdict::Broken(why) if root.interp.is_some() => {
+            Compatibility::OtherMachine(why) | Compatibility::Broken(why) if root.interp.is_some() => {
                 self.load.broken.push(self.unfit(&hit, 0, why));
             }
             _ => {}
@@ -153,7 +153,7 @@ impl<'l, 'a> Scope<'l, 'a> {
         self.default_places = self.loader.default_places(built.map(|info| (&hit.path, info)), self.platform);
     }
 
-    fn need(&mut self, by: usize, name: &str, places: &[Place]) {
+    fn need(&mut self, by: usize, name: &str, places: &[SearchDir]) {
         if self.gone.contains(name) {
             self.note_need(by, name, None);
             return;
@@ -165,7 +165,7 @@ impl<'l, 'a> Scope<'l, 'a> {
         if let Some((hit, info)) =
             self.idle_interpreter.take_if(|(_, info)| info.soname.as_deref() == Some(name))
         {
-            let index = self.add(name, &hit, Some(info), by, How::Interp);
+            let index = self.add(name, &hit, Some(info), by, FoundVia::Interp);
             self.note_need(by, name, Some(index));
             return;
         }
@@ -174,7 +174,7 @@ impl<'l, 'a> Scope<'l, 'a> {
         let found = if expanded.contains('/') {
             searched.push(expanded.clone());
             let hit = self.loader.at_path(&expanded).filter(|_| expanded.starts_with('/'));
-            hit.map(|hit| (hit, How::Path))
+            hit.map(|hit| (hit, FoundVia::Path))
                 .and_then(|(hit, how)| self.try_hit(&hit, by).map(|info| (hit, info, how)))
         } else {
             self.search(by, &expanded, places, &mut searched)
@@ -194,11 +194,11 @@ impl<'l, 'a> Scope<'l, 'a> {
         &mut self,
         by: usize,
         name: &str,
-        places: &[Place],
+        places: &[SearchDir],
         searched: &mut Vec<String>,
-    ) -> Option<(Rc<Hit>, Option<&'a ElfInfo>, How)> {
+    ) -> Option<(Rc<Hit>, Option<&'a ElfInfo>, FoundVia)> {
         let defaults = Rc::clone(&self.default_places);
-        let no_defaults = self.loaded[by].info.is_some_and(|info| info.no_default_dirs);
+        let no_defaults = self.loaded[by].info.is_some_and(|info| info.nodeflib);
         let defaults = if no_defaults { &[][..] } else { &defaults[..] };
         for place in places.iter().chain(defaults) {
             if let Some(hit) = self.loader.look_in(&place.directory, name)
@@ -207,7 +207,7 @@ impl<'l, 'a> Scope<'l, 'a> {
                 return Some((hit, info, place.how.clone()));
             }
         }
-        searched.extend(places.iter().chain(defaults).filter_map(Place::told));
+        searched.extend(places.iter().chain(defaults).filter_map(SearchDir::told));
         None
     }
 
@@ -215,15 +215,15 @@ impl<'l, 'a> Scope<'l, 'a> {
     #[allow(clippy::option_option)]
     fn try_hit(&mut self, hit: &Rc<Hit>, by: usize) -> Option<Option<&'a ElfInfo>> {
         match self.judge(hit) {
-            Verdict::Fits(info) => Some(info),
-            Verdict::OtherMachine(why) => {
+            Compatibility::Fits(info) => Some(info),
+            Compatibility::OtherMachine(why) => {
                 let unfit = self.unfit(hit, by, why);
                 if !self.load.wrong_machine.contains(&unfit) {
                     self.load.wrong_machine.push(unfit);
                 }
                 None
             }
-            Verdict::Broken(why) => {
+            Compatibility::Broken(why) => {
                 let unfit = self.unfit(hit, by, why);
                 self.load.broken.push(unfit);
                 // The loader stops here: that the name is also found further on does not help. It counts as
@@ -233,30 +233,40 @@ impl<'l, 'a> Scope<'l, 'a> {
         }
     }
 
-    fn judge(&mut self, hit: &Rc<Hit>) -> Verdict<'a> {
-        let Some(root) = self.loaded[0].info else { return Verdict::Fits(None) };
+    fn judge(&mut self, hit: &Rc<Hit>) -> Compatibility<'a> {
+        let Some(root) = self.loaded[0].info else { return Compatibility::Fits(None) };
         match self.loader.tree.facts(hit.path.as_str()) {
-            Some(Facts::Elf(info)) => {
+            Some(FileInfo::Elf(info)) => {
                 let same = |a: &ElfInfo| (a.is_64, a.big_endian, a.machine);
                 if same(info) == same(root) {
-                    Verdict::Fits(Some(info))
+                    Compatibility::Fits(Some(info))
                 } else {
-                    Verdict::OtherMachine(format!("it is for machine {}, not {}", info.machine, root.machine))
+                    Compatibility::OtherMachine(format!(
+                        "it is for machine {}, not {}",
+                        info.machine, root.machine
+                    ))
                 }
             }
-            Some(Facts::Unread) => {
+            Some(FileInfo::Unread) => {
                 if !self.load.unread.contains(&hit.path) {
                     self.load.unread.push(hit.path.clone());
                 }
-                Verdict::Fits(None)
+                Compatibility::Fits(None)
             }
-            Some(Facts::Broken(why)) => Verdict::Broken(why.clone()),
-            _ => Verdict::Broken("it is no ELF file".to_owned()),
+            Some(FileInfo::MalformedElf(why)) => Compatibility::Broken(why.clone()),
+            _ => Compatibility::Broken("it is no ELF file".to_owned()),
         }
     }
 
     /// Puts a found file into the scope, or finds it there: the loader knows a file again by its inode.
-    fn add(&mut self, name: &str, hit: &Rc<Hit>, info: Option<&'a ElfInfo>, by: usize, how: How) -> usize {
+    fn add(
+        &mut self,
+        name: &str,
+        hit: &Rc<Hit>,
+        info: Option<&'a ElfInfo>,
+        by: usize,
+        how: FoundVia,
+    ) -> usize {
         if let Some(&known) = self.by_path.get(&hit.path) {
             self.by_name.entry(name.to_owned()).or_insert(known);
             if let Some(object) = known.checked_sub(1).and_then(|at| self.load.objects.get_mut(at)) {
@@ -280,7 +290,7 @@ impl<'l, 'a> Scope<'l, 'a> {
         });
         self.load.objects.push(Object {
             path: hit.path.clone(),
-            name_asked: name.to_owned(),
+            requested_name: name.to_owned(),
             links: hit.links.clone(),
             needed_by: self.loaded[by].path.clone(),
             how,
@@ -290,16 +300,16 @@ impl<'l, 'a> Scope<'l, 'a> {
 
     /// The places before the default ones, in the order of ld.so(8): RPATH of the object and of those that loaded
     /// it, unless the object has a RUNPATH; `LD_LIBRARY_PATH`; RUNPATH of the object.
-    fn own_places(&self, by: usize) -> Vec<Place> {
+    fn own_places(&self, by: usize) -> Vec<SearchDir> {
         let mut places = self.rpath_places(by);
         places.extend(self.library_places.iter().cloned());
         if let Some(info) = self.loaded[by].info {
-            places.extend(self.expand(by, &info.runpath, How::RunpathOf));
+            places.extend(self.expand(by, &info.runpath, FoundVia::RunpathOf));
         }
         places
     }
 
-    fn rpath_places(&self, by: usize) -> Vec<Place> {
+    fn rpath_places(&self, by: usize) -> Vec<SearchDir> {
         if self.loaded[by].info.is_some_and(|info| !info.runpath.is_empty()) {
             return Vec::new();
         }
@@ -307,9 +317,9 @@ impl<'l, 'a> Scope<'l, 'a> {
         let mut next = Some(by);
         while let Some(at) = next {
             if let Some(info) = self.loaded[at].info.filter(|info| info.runpath.is_empty()) {
-                let more = self.expand(at, &info.rpath, How::RpathOf);
-                let fresh = |place: &Place| !places.iter().any(|known: &Place| known.is_at(place));
-                let more: Vec<Place> = more.into_iter().filter(fresh).collect();
+                let more = self.expand(at, &info.rpath, FoundVia::RpathOf);
+                let fresh = |place: &SearchDir| !places.iter().any(|known: &SearchDir| known.is_at(place));
+                let more: Vec<SearchDir> = more.into_iter().filter(fresh).collect();
                 places.extend(more);
             }
             next = self.loaded[at].loaded_by.filter(|_| places.len() < MAX_PLACES);
@@ -318,13 +328,13 @@ impl<'l, 'a> Scope<'l, 'a> {
     }
 
     /// The absolute directories of a search path; others count from the working directory, which nobody knows.
-    fn expand(&self, of: usize, path: &[String], how: fn(UsrPath) -> How) -> Vec<Place> {
+    fn expand(&self, of: usize, path: &[String], how: fn(UsrPath) -> FoundVia) -> Vec<SearchDir> {
         let tokens = self.tokens(of);
         path.iter()
             .map(|element| tokens.expand(element))
             .filter(|directory| directory.starts_with('/'))
             .take(MAX_PLACES)
-            .map(|directory| Place {
+            .map(|directory| SearchDir {
                 directory: self.loader.directory(&directory),
                 how: how(self.loaded[of].path.clone()),
             })
@@ -338,27 +348,27 @@ impl<'l, 'a> Scope<'l, 'a> {
     fn miss(&mut self, name: &str, by: usize, searched: Vec<String>) {
         self.gone.insert(name.to_owned());
         let needed_by = self.loaded[by].path.clone();
-        self.load.missing.push(Missing { name: name.to_owned(), needed_by, searched });
+        self.load.missing.push(NotFound { name: name.to_owned(), needed_by, searched });
     }
 
     fn note_need(&mut self, by: usize, name: &str, loaded: Option<usize>) {
         let needed_by = self.loaded[by].path.clone();
         let object = loaded.and_then(|index| index.checked_sub(1));
-        self.load.needs.push(Need { needed_by, name: name.to_owned(), object });
+        self.load.needs.push(NeededEntry { needed_by, name: name.to_owned(), object });
     }
 
-    fn unfit(&self, hit: &Rc<Hit>, by: usize, why: String) -> Unfit {
-        Unfit { path: hit.path.clone(), needed_by: self.loaded[by].path.clone(), why }
+    fn unfit(&self, hit: &Rc<Hit>, by: usize, why: String) -> Rejected {
+        Rejected { path: hit.path.clone(), needed_by: self.loaded[by].path.clone(), why }
     }
 
     /// glibc's `_dl_check_map_versions`: a library without any version definition lets every need pass, and so does
     /// a weak need.
     fn check_versions(&mut self) {
         for object in &self.loaded {
-            for need in object.info.map(|info| info.version_needs.as_slice()).unwrap_or_default() {
+            for need in object.info.map(|info| info.verneed.as_slice()).unwrap_or_default() {
                 let Some(&provider) = self.by_name.get(&need.library) else { continue };
                 let provider = &self.loaded[provider];
-                let Some(defs) = provider.info.map(|info| info.version_defs.as_slice()) else { continue };
+                let Some(defs) = provider.info.map(|info| info.verdef.as_slice()) else { continue };
                 if need.weak || defs.is_empty() || defs.contains(&need.version) {
                     continue;
                 }

@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::{How, Loader};
+use super::{DynamicLoader, FoundVia};
 use crate::elf::ElfInfo;
 use crate::path::UsrPath;
-use crate::tree::{End, Kind};
+use crate::tree::{NodeKind, Target};
 use coreos_types::release::Board;
 
 /// A directory of a search path, with all links on the way to it followed.
@@ -41,14 +41,14 @@ pub(super) struct Hit {
 
 /// One place of a search path.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct SearchDir {
     pub(super) directory: Rc<Directory>,
-    pub(super) how: How,
+    pub(super) how: FoundVia,
 }
 
-impl Place {
+impl SearchDir {
     /// Whether the two are one directory, by its text.
-    pub(super) fn is_at(&self, other: &Place) -> bool {
+    pub(super) fn is_at(&self, other: &SearchDir) -> bool {
         Rc::ptr_eq(&self.directory, &other.directory)
     }
 
@@ -57,15 +57,15 @@ impl Place {
         let text = &self.directory.text;
         match &self.how {
             _ if text.contains("/glibc-hwcaps/") => None,
-            How::RpathOf(_) | How::RunpathOf(_) => Some(format!("{text} ({})", self.how)),
-            How::LibraryPath(_) => Some(format!("{text} (LD_LIBRARY_PATH)")),
-            How::LdSoConf(_) => Some(format!("{text} (ld.so.conf)")),
+            FoundVia::RpathOf(_) | FoundVia::RunpathOf(_) => Some(format!("{text} ({})", self.how)),
+            FoundVia::LibraryPath(_) => Some(format!("{text} (LD_LIBRARY_PATH)")),
+            FoundVia::LdSoConf(_) => Some(format!("{text} (ld.so.conf)")),
             _ => Some(text.clone()),
         }
     }
 }
 
-impl Loader<'_> {
+impl DynamicLoader<'_> {
     /// The file called `name` in a directory, if what is present has it. `name` is one component.
     pub(super) fn look_in(&self, directory: &Directory, name: &str) -> Option<Rc<Hit>> {
         if matches!(directory.end, DirectoryEnd::Nowhere) {
@@ -101,14 +101,14 @@ impl Loader<'_> {
         };
         let mut links = found.links.clone();
         let end = match self.tree.get(path.as_str())?.kind {
-            Kind::Symlink(_) => {
+            NodeKind::Symlink(_) => {
                 let resolved = self.tree.resolve(&path);
                 links.extend(resolved.links);
                 resolved.end.node()?.clone()
             }
             _ => path,
         };
-        let is_file = matches!(self.tree.get(end.as_str())?.kind, Kind::File { .. });
+        let is_file = matches!(self.tree.get(end.as_str())?.kind, NodeKind::File { .. });
         let there = is_file && self.is_present(&end) && links.iter().all(|link| self.is_present(link));
         there.then(|| Hit { path: end, links, origin: found.text.clone() })
     }
@@ -120,8 +120,8 @@ impl Loader<'_> {
         }
         let resolved = self.tree.resolve_rootfs(text);
         let end = match resolved.end {
-            End::Root => DirectoryEnd::Root,
-            End::Node(path) => DirectoryEnd::Node(path),
+            Target::UsrRoot => DirectoryEnd::Root,
+            Target::Node(path) => DirectoryEnd::Node(path),
             _ => DirectoryEnd::Nowhere,
         };
         let hits = RefCell::default();
@@ -131,12 +131,12 @@ impl Loader<'_> {
     }
 
     /// `LD_LIBRARY_PATH` as places.
-    pub(super) fn library_places(&self) -> Vec<Place> {
+    pub(super) fn library_places(&self) -> Vec<SearchDir> {
         self.library_path
             .iter()
-            .map(|path| Place {
+            .map(|path| SearchDir {
                 directory: self.directory(&format!("/usr/{path}")),
-                how: How::LibraryPath(path.clone()),
+                how: FoundVia::LibraryPath(path.clone()),
             })
             .collect()
     }
@@ -147,41 +147,41 @@ impl Loader<'_> {
         &self,
         loader: Option<(&UsrPath, &ElfInfo)>,
         machine: &'static str,
-    ) -> Rc<[Place]> {
+    ) -> Rc<[SearchDir]> {
         let key = (loader.map(|(path, _)| path.clone()), machine);
         if let Some(known) = self.defaults.borrow().get(&key) {
             return Rc::clone(known);
         }
-        let mut listed: Vec<(String, How)> = Vec::new();
-        let mut add = |directory: String, how: fn(String) -> How| {
+        let mut listed: Vec<(String, FoundVia)> = Vec::new();
+        let mut add = |directory: String, how: fn(String) -> FoundVia| {
             let directory = directory.trim_end_matches('/').to_owned();
             if !directory.is_empty() && !listed.iter().any(|(known, _)| *known == directory) {
                 listed.push((directory.clone(), how(directory)));
             }
         };
         let built_in = loader.map(|(_, info)| info.system_dirs.as_slice()).unwrap_or_default();
-        built_in.iter().for_each(|directory| add(directory.clone(), How::Default));
+        built_in.iter().for_each(|directory| add(directory.clone(), FoundVia::Default));
         for library in ["lib64", "lib"] {
-            add(format!("/usr/{library}"), How::BoardDefault);
-            add(format!("/usr/{library}/{machine}-linux-gnu"), How::BoardDefault);
+            add(format!("/usr/{library}"), FoundVia::BoardDefault);
+            add(format!("/usr/{library}/{machine}-linux-gnu"), FoundVia::BoardDefault);
         }
-        self.conf_directories().into_iter().for_each(|directory| add(directory, How::LdSoConf));
+        self.conf_directories().into_iter().for_each(|directory| add(directory, FoundVia::LdSoConf));
         let places =
             listed.into_iter().flat_map(|(directory, how)| self.with_hwcaps(&directory, how, machine));
-        let places: Rc<[Place]> = places.collect();
+        let places: Rc<[SearchDir]> = places.collect();
         self.defaults.borrow_mut().insert(key, Rc::clone(&places));
         places
     }
 
     /// A directory, and behind it its subdirectories for newer processors. The loader prefers the best that its
     /// processor knows; here the plain directory comes first, because it serves every processor.
-    fn with_hwcaps(&self, directory: &str, how: How, machine: &str) -> Vec<Place> {
+    fn with_hwcaps(&self, directory: &str, how: FoundVia, machine: &str) -> Vec<SearchDir> {
         let levels: &[&str] =
             if machine == Board::Amd64.machine() { &["x86-64-v2", "x86-64-v3", "x86-64-v4"] } else { &[] };
         let below = levels.iter().map(|level| format!("{directory}/glibc-hwcaps/{level}"));
         std::iter::once(directory.to_owned())
             .chain(below)
-            .map(|text| Place { directory: self.directory(&text), how: how.clone() })
+            .map(|text| SearchDir { directory: self.directory(&text), how: how.clone() })
             .collect()
     }
 }

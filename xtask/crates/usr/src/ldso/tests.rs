@@ -4,11 +4,11 @@ mod odd;
 
 use std::collections::BTreeSet;
 
-use super::{Load, Loader};
+use super::{DynamicLoader, LoadResult};
 use crate::elf::{ElfInfo, VersionNeed};
-use crate::file_info::Facts;
+use crate::file_info::FileInfo;
 use crate::path::UsrPath;
-use crate::tree::{Kind, Node, UsrTree};
+use crate::tree::{Node, NodeKind, UsrTree};
 use coreos_types::release::Board;
 
 /// An image a line a node: `PATH -> TARGET`, or `PATH elf KEY=VALUE…` with the keys `needed`, `soname`, `rpath`,
@@ -19,12 +19,14 @@ fn image(text: &str) -> UsrTree {
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (path, rest) = line.split_once(' ').unwrap();
         let kind = match rest.split_once(' ').unwrap_or((rest, "")) {
-            ("->", target) => Kind::Symlink(target.to_owned()),
-            ("elf", keys) => Kind::File { size: 1, facts: Facts::Elf(Box::new(elf(keys))) },
-            ("plain", _) => Kind::File { size: 1, facts: Facts::Plain },
-            ("broken", _) => Kind::File { size: 1, facts: Facts::Broken("it is cut off".to_owned()) },
-            ("unread", _) => Kind::File { size: 1, facts: Facts::Unread },
-            ("text", text) => Kind::File { size: 1, facts: Facts::Text(text.replace('|', "\n")) },
+            ("->", target) => NodeKind::Symlink(target.to_owned()),
+            ("elf", keys) => NodeKind::File { size: 1, facts: FileInfo::Elf(Box::new(elf(keys))) },
+            ("plain", _) => NodeKind::File { size: 1, facts: FileInfo::Other },
+            ("broken", _) => {
+                NodeKind::File { size: 1, facts: FileInfo::MalformedElf("it is cut off".to_owned()) }
+            }
+            ("unread", _) => NodeKind::File { size: 1, facts: FileInfo::Unread },
+            ("text", text) => NodeKind::File { size: 1, facts: FileInfo::Text(text.replace('|', "\n")) },
             _ => panic!("{line}"),
         };
         tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o755, kind });
@@ -43,7 +45,7 @@ fn elf(keys: &str) -> ElfInfo {
             "rpath" => info.rpath = list(),
             "runpath" => info.runpath = list(),
             "dirs" => info.system_dirs = list(),
-            "defs" => info.version_defs = list(),
+            "defs" => info.verdef = list(),
             "machine" => info.machine = value.parse().unwrap(),
             "bits" => info.is_64 = value == "64",
             "needs" => {
@@ -53,7 +55,7 @@ fn elf(keys: &str) -> ElfInfo {
                     let version = version.trim_end_matches('?').to_owned();
                     VersionNeed { library: library.to_owned(), version, weak }
                 };
-                info.version_needs = list().into_iter().map(need).collect();
+                info.verneed = list().into_iter().map(need).collect();
             }
             _ => panic!("{key}"),
         }
@@ -61,17 +63,17 @@ fn elf(keys: &str) -> ElfInfo {
     info
 }
 
-fn load(tree: &UsrTree, root: &str) -> Load {
-    let library_path = Loader::systemd_directories(tree);
-    Loader::new(tree, Board::Amd64, library_path, None).load(&UsrPath::new(root).unwrap())
+fn load(tree: &UsrTree, root: &str) -> LoadResult {
+    let library_path = DynamicLoader::systemd_directories(tree);
+    DynamicLoader::new(tree, Board::Amd64, library_path, None).load(&UsrPath::new(root).unwrap())
 }
 
 /// Every object, `NAME = PATH (HOW) [LINKS]`, then what went wrong.
-fn told(load: &Load) -> String {
+fn told(load: &LoadResult) -> String {
     let mut out = String::new();
     for object in &load.objects {
         let links: Vec<&str> = object.links.iter().map(UsrPath::as_str).collect();
-        out += &format!("{} = {} ({}) {links:?}\n", object.name_asked, object.path, object.how);
+        out += &format!("{} = {} ({}) {links:?}\n", object.requested_name, object.path, object.how);
     }
     for missing in &load.missing {
         out +=
@@ -163,9 +165,9 @@ fn rpath_reaches_down_the_chain_and_runpath_does_not() {
     assert_eq!(load(&tree("runpath"), "opt/bin/p").missing[0].name, "libb.so");
     // A library's own RUNPATH switches the RPATH of its loaders off.
     let mut both = tree("rpath");
-    both.set_facts(
+    both.set_file_info(
         &UsrPath::new("opt/lib64/liba.so").unwrap(),
-        Facts::Elf(Box::new(elf("needed=libb.so runpath=/usr/nowhere"))),
+        FileInfo::Elf(Box::new(elf("needed=libb.so runpath=/usr/nowhere"))),
     );
     assert_eq!(load(&both, "opt/bin/p").missing[0].name, "libb.so");
 }
@@ -241,7 +243,7 @@ fn only_what_is_present_is_found() {
     let missing = |without: &str| {
         let present: BTreeSet<UsrPath> =
             all.iter().filter(|path| **path != without).map(|path| UsrPath::new(path).unwrap()).collect();
-        let loader = Loader::new(&tree, Board::Amd64, Vec::new(), Some(&present));
+        let loader = DynamicLoader::new(&tree, Board::Amd64, Vec::new(), Some(&present));
         let load = loader.load(&UsrPath::new("bin/a").unwrap());
         load.missing.iter().map(|missing| missing.name.clone()).collect::<Vec<_>>()
     };
@@ -316,9 +318,9 @@ fn an_unread_ld_so_conf_is_asked_for() {
     let unread =
         |tree: &UsrTree| load(tree, "bin/a").unread.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(unread(&tree), ["etc/ld.so.conf"]);
-    tree.set_facts(
+    tree.set_file_info(
         &UsrPath::new("etc/ld.so.conf").unwrap(),
-        Facts::Text("include ld.so.conf.d/*.conf\n".into()),
+        FileInfo::Text("include ld.so.conf.d/*.conf\n".into()),
     );
     assert_eq!(unread(&tree), ["etc/ld.so.conf.d/x.conf"]);
 }

@@ -1,36 +1,36 @@
 //! A library that is there and is not found: the way to it leads through a link that is not.
 
-use super::{Loader, Missing};
+use super::{DynamicLoader, NotFound};
 use crate::path::UsrPath;
-use crate::tree::{End, Kind, Node};
+use crate::tree::{Node, NodeKind, Target};
 
 /// A file that bears the name that was looked for, outside of every directory that was searched.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Unreached {
+pub struct UnreachableLibrary {
     /// Where it is.
     pub file: UsrPath,
     /// The way by which it would have been found, where one of those that were searched breaks off.
-    pub way: Option<BrokenWay>,
+    pub way: Option<MissingSymlink>,
 }
 
 /// A directory of a search path that would lead to the file, were it not for one link.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct BrokenWay {
-    /// The directory, and whose search path it is in, as [`Missing::searched`] has it.
+pub struct MissingSymlink {
+    /// The directory, and whose search path it is in, as [`NotFound::searched`] has it.
     pub directory: String,
     /// The link that is not there.
     pub link: UsrPath,
 }
 
-impl Loader<'_> {
+impl DynamicLoader<'_> {
     /// The file of this tree that a missing name means; `None` where none bears the name.
     ///
     /// A directory that is searched and not there is taken for the way if what of it lies behind the gap is how the
     /// file's own directory ends: `lib/TRIPLET/systemd` leads to `lib64/systemd` if `TRIPLET` is a link to `.`.
-    pub fn unreached(&self, missing: &Missing) -> Option<Unreached> {
+    pub fn unreached(&self, missing: &NotFound) -> Option<UnreachableLibrary> {
         let is_file = |path: &UsrPath| match self.tree.resolve(path).end {
-            End::Node(end) => {
-                matches!(self.tree.get(end.as_str()), Some(Node { kind: Kind::File { .. }, .. }))
+            Target::Node(end) => {
+                matches!(self.tree.get(end.as_str()), Some(Node { kind: NodeKind::File { .. }, .. }))
             }
             _ => false,
         };
@@ -39,16 +39,16 @@ impl Loader<'_> {
             paths.filter(|path| path.name() == missing.name && is_file(path)).collect();
         let broken = missing.searched.iter().find_map(|searched| {
             let directory = searched.split(" (").next().unwrap_or(searched);
-            let End::Missing(lost) = self.tree.resolve_rootfs(directory).end else { return None };
+            let Target::Missing(lost) = self.tree.resolve_rootfs(directory).end else { return None };
             let link = self.gap(&lost);
             let behind = lost.as_str().strip_prefix(link.as_str()).filter(|rest| !rest.is_empty())?;
             let file =
                 files.iter().find(|file| file.as_str().ends_with(&format!("{behind}/{}", missing.name)))?;
-            Some(((*file).clone(), BrokenWay { directory: searched.clone(), link }))
+            Some(((*file).clone(), MissingSymlink { directory: searched.clone(), link }))
         });
         match broken {
-            Some((file, way)) => Some(Unreached { file, way: Some(way) }),
-            None => files.first().map(|&file| Unreached { file: file.clone(), way: None }),
+            Some((file, way)) => Some(UnreachableLibrary { file, way: Some(way) }),
+            None => files.first().map(|&file| UnreachableLibrary { file: file.clone(), way: None }),
         }
     }
 

@@ -1,6 +1,6 @@
 //! One path resolution, component by component (`path_resolution(7)`).
 
-use super::{End, Kind, Resolved, UsrTree};
+use super::{NodeKind, Resolution, Target, UsrTree};
 use crate::path::UsrPath;
 
 /// Linux's limit of links followed in one resolution (`path_resolution(7)`).
@@ -32,14 +32,14 @@ impl<'a> Walk<'a> {
         Walk { tree, links: Vec::new(), todo: Vec::new(), here }
     }
 
-    pub(super) fn run<'p>(self, path: &'p str) -> Resolved
+    pub(super) fn run<'p>(self, path: &'p str) -> Resolution
     where
         'a: 'p,
     {
         let mut walk: Walk<'p> = self;
         walk.push(path);
         let end = walk.walk();
-        Resolved { links: walk.links, end }
+        Resolution { links: walk.links, end }
     }
 
     fn push(&mut self, path: &'a str) {
@@ -49,12 +49,12 @@ impl<'a> Walk<'a> {
         self.todo.extend(path.rsplit('/').filter(|component| !matches!(*component, "" | ".")));
     }
 
-    fn walk(&mut self) -> End {
+    fn walk(&mut self) -> Target {
         let mut steps = 0;
         while let Some(component) = self.todo.pop() {
             steps += 1;
             if steps > MAX_STEPS {
-                return End::Loop;
+                return Target::TooManySymlinks;
             }
             let next = match (&self.here, component) {
                 (Place::Above, "..") => continue,
@@ -76,23 +76,23 @@ impl<'a> Walk<'a> {
                 (Place::Usr, name) => UsrPath::new(name).ok(),
                 (Place::In(directory), name) => Some(directory.join(name)),
             };
-            let Some(next) = next else { return End::Outside };
+            let Some(next) = next else { return Target::OutsideUsr };
             if let Some(end) = self.step(next) {
                 return end;
             }
         }
         match std::mem::replace(&mut self.here, Place::Usr) {
-            Place::Above => End::Outside,
-            Place::Usr => End::Root,
-            Place::In(path) => End::Node(path),
+            Place::Above => Target::OutsideUsr,
+            Place::Usr => Target::UsrRoot,
+            Place::In(path) => Target::Node(path),
         }
     }
 
     /// Goes to `next`, or says why the walk ends there.
-    fn step(&mut self, next: UsrPath) -> Option<End> {
+    fn step(&mut self, next: UsrPath) -> Option<Target> {
         match self.tree.nodes.get(&next).map(|node| &node.kind) {
-            Some(Kind::Symlink(_)) if self.links.len() == MAX_LINKS => Some(End::Loop),
-            Some(Kind::Symlink(target)) => {
+            Some(NodeKind::Symlink(_)) if self.links.len() == MAX_LINKS => Some(Target::TooManySymlinks),
+            Some(NodeKind::Symlink(target)) => {
                 // A relative target counts from the directory of the link, also where the link itself was
                 // reached through one of the root's links.
                 self.here = next.parent().map_or(Place::Usr, Place::In);
@@ -100,7 +100,7 @@ impl<'a> Walk<'a> {
                 self.push(target);
                 None
             }
-            Some(Kind::Directory) => {
+            Some(NodeKind::Directory) => {
                 self.here = Place::In(next);
                 None
             }
@@ -109,7 +109,7 @@ impl<'a> Walk<'a> {
                 None
             }
             // A file where a directory was expected is as good as missing.
-            Some(_) | None => Some(End::Missing(self.missing(next))),
+            Some(_) | None => Some(Target::Missing(self.missing(next))),
         }
     }
 

@@ -20,8 +20,8 @@ use std::collections::BTreeMap;
 
 use ring::digest::{SHA256, digest};
 
-use super::{Kind, Node, UsrTree};
-use crate::file_info::Facts;
+use super::{Node, NodeKind, UsrTree};
+use crate::file_info::FileInfo;
 use crate::path::UsrPath;
 
 /// The first line; the number goes up whenever what is kept of a file changes.
@@ -84,12 +84,12 @@ impl<'a> Reader<'a> {
         let mode = mode.filter(|mode| *mode <= 0o7777).ok_or("the mode is no octal number up to 7777")?;
         let path = fields.value("the path")?;
         let kind = match letter {
-            "d" => Kind::Directory,
-            "s" => Kind::Special,
-            "l" => Kind::Symlink(fields.value("the target")?.into_owned()),
+            "d" => NodeKind::Directory,
+            "s" => NodeKind::Special,
+            "l" => NodeKind::Symlink(fields.value("the target")?.into_owned()),
             "f" => {
                 let size = fields.next().and_then(|size| number(size, 10)).ok_or("the size is no number")?;
-                Kind::File { size, facts: read_facts(fields)? }
+                NodeKind::File { size, facts: read_facts(fields)? }
             }
             other => return Err(format!("{other:?} is no kind of node")),
         };
@@ -113,13 +113,13 @@ impl<'a> Reader<'a> {
             at -= 1;
         }
         if at > 0 && text[..at - 1] == *self.directory && !matches!(&bytes[at..], b"" | b"." | b"..") {
-            return Ok(UsrPath::known_normal(text.into_owned()));
+            return Ok(UsrPath::from_normalized_unchecked(text.into_owned()));
         }
-        let path = UsrPath::of_normal(&text).ok_or_else(|| format!("{text:?} is no path"))?;
+        let path = UsrPath::from_normalized(&text).ok_or_else(|| format!("{text:?} is no path"))?;
         if at > 0 {
             let directory = &text[..at - 1];
             let found = self.nodes.binary_search_by(|(known, _)| known.as_str().cmp(directory));
-            if !found.is_ok_and(|found| self.nodes[found].1.kind == Kind::Directory) {
+            if !found.is_ok_and(|found| self.nodes[found].1.kind == NodeKind::Directory) {
                 return Err(format!("the directory of {text:?} is missing"));
             }
             if let Cow::Borrowed(text) = text {
@@ -137,42 +137,42 @@ fn checksum_line(bytes: &[u8]) -> String {
 
 fn push_node(text: &mut String, path: &UsrPath, node: &Node) {
     let letter = match &node.kind {
-        Kind::Directory => 'd',
-        Kind::Symlink(_) => 'l',
-        Kind::File { .. } => 'f',
-        Kind::Special => 's',
+        NodeKind::Directory => 'd',
+        NodeKind::Symlink(_) => 'l',
+        NodeKind::File { .. } => 'f',
+        NodeKind::Special => 's',
     };
     text.push(letter);
     push_number(text, u64::from(node.mode), 8);
     push_field(text, "", path.as_str());
     match &node.kind {
-        Kind::Symlink(target) => push_field(text, "", target),
-        Kind::File { size, facts } => {
+        NodeKind::Symlink(target) => push_field(text, "", target),
+        NodeKind::File { size, facts } => {
             push_number(text, *size, 10);
             push_facts(text, facts);
         }
-        Kind::Directory | Kind::Special => {}
+        NodeKind::Directory | NodeKind::Special => {}
     }
     text.push('\n');
 }
 
-fn push_facts(text: &mut String, facts: &Facts) {
+fn push_facts(text: &mut String, facts: &FileInfo) {
     match facts {
-        Facts::Unread => text.push_str("\tu"),
-        Facts::Plain => text.push_str("\tp"),
-        Facts::Broken(why) => {
+        FileInfo::Unread => text.push_str("\tu"),
+        FileInfo::Other => text.push_str("\tp"),
+        FileInfo::MalformedElf(why) => {
             text.push_str("\tb");
             push_field(text, "", why);
         }
-        Facts::Script(interpreter) => {
+        FileInfo::Script(interpreter) => {
             text.push_str("\ti");
             push_field(text, "", interpreter);
         }
-        Facts::Text(content) => {
+        FileInfo::Text(content) => {
             text.push_str("\tt");
             push_field(text, "", content);
         }
-        Facts::Elf(info) => {
+        FileInfo::Elf(info) => {
             text.push_str("\te");
             elf::push(text, info);
         }
@@ -216,15 +216,15 @@ fn push_field(text: &mut String, tag: &str, value: &str) {
     text.push_str(&value[start..]);
 }
 
-fn read_facts(fields: &mut Fields<'_>) -> Result<Facts, String> {
+fn read_facts(fields: &mut Fields<'_>) -> Result<FileInfo, String> {
     let letter = fields.next().ok_or("the facts are missing")?;
     match letter {
-        "u" => Ok(Facts::Unread),
-        "p" => Ok(Facts::Plain),
-        "b" => Ok(Facts::Broken(fields.value("a value")?.into_owned())),
-        "i" => Ok(Facts::Script(fields.value("a value")?.into_owned())),
-        "t" => Ok(Facts::Text(fields.value("a value")?.into_owned())),
-        "e" => elf::read(fields).map(|info| Facts::Elf(Box::new(info))),
+        "u" => Ok(FileInfo::Unread),
+        "p" => Ok(FileInfo::Other),
+        "b" => Ok(FileInfo::MalformedElf(fields.value("a value")?.into_owned())),
+        "i" => Ok(FileInfo::Script(fields.value("a value")?.into_owned())),
+        "t" => Ok(FileInfo::Text(fields.value("a value")?.into_owned())),
+        "e" => elf::read(fields).map(|info| FileInfo::Elf(Box::new(info))),
         other => Err(format!("{other:?} is no kind of facts")),
     }
 }

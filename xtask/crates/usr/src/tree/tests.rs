@@ -7,20 +7,20 @@ fn tree(nodes: &[(&str, &str)]) -> UsrTree {
     let mut tree = UsrTree::new();
     for (path, target) in nodes {
         let kind = match *target {
-            "" => Kind::File { size: 0, facts: Facts::Plain },
-            "/" => Kind::Directory,
-            target => Kind::Symlink(target.to_owned()),
+            "" => NodeKind::File { size: 0, facts: FileInfo::Other },
+            "/" => NodeKind::Directory,
+            target => NodeKind::Symlink(target.to_owned()),
         };
         tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o644, kind });
     }
     tree
 }
 
-fn told(resolved: &Resolved) -> String {
+fn told(resolved: &Resolution) -> String {
     let links: Vec<&str> = resolved.links.iter().map(UsrPath::as_str).collect();
     let end = match &resolved.end {
-        End::Node(path) => path.to_string(),
-        End::Missing(path) => format!("missing {path}"),
+        Target::Node(path) => path.to_string(),
+        Target::Missing(path) => format!("missing {path}"),
         other => format!("{other:?}"),
     };
     format!("[{}] {end}", links.join(" "))
@@ -54,15 +54,15 @@ fn a_path_is_walked_and_not_shortened_as_text() {
         ("over", "[over lib64/libz.so.1] lib64/libz.so.1.2"),
         ("root", "[root lib] lib64/libz.so.1.2"),
         ("self/bin/a", "[self] bin/a"),
-        ("self", "[self] Root"),
-        ("out", "[out] Outside"),
+        ("self", "[self] UsrRoot"),
+        ("out", "[out] OutsideUsr"),
         ("bin/dangling", "[bin/dangling] missing bin/gone/x"),
         ("bin/a/b", "[] missing bin/a/b"),
         ("none/x", "[] missing none/x"),
     ] {
         assert_eq!(told(&tree.resolve(&UsrPath::new(path).unwrap())), expected, "{path}");
     }
-    assert_eq!(tree.resolve(&UsrPath::new("loop").unwrap()).end, End::Loop);
+    assert_eq!(tree.resolve(&UsrPath::new("loop").unwrap()).end, Target::TooManySymlinks);
 }
 
 #[test]
@@ -74,9 +74,9 @@ fn the_root_filesystem_has_links_beside_usr() {
         ("//usr/./lib/x/../ld.so", "[lib] lib64/ld.so"),
         ("/usr/../lib64/ld.so", "[] lib64/ld.so"),
         ("/../usr/lib64/ld.so", "[] lib64/ld.so"),
-        ("/etc/ld.so.cache", "[] Outside"),
-        ("/", "[] Outside"),
-        ("/usr/", "[] Root"),
+        ("/etc/ld.so.cache", "[] OutsideUsr"),
+        ("/", "[] OutsideUsr"),
+        ("/usr/", "[] UsrRoot"),
     ] {
         assert_eq!(told(&tree.resolve_rootfs(path)), expected, "{path}");
     }
@@ -93,7 +93,7 @@ fn the_text_form_comes_back_as_the_tree_it_was() {
         interp: Some("/lib64/ld.so".into()),
         needed: vec!["libc.so.6".into(), "li\\b".into()],
         runpath: vec![String::new(), "/usr/lib".into()],
-        version_needs: ["a", "a", "b"]
+        verneed: ["a", "a", "b"]
             .into_iter()
             .map(|library| VersionNeed {
                 library: library.into(),
@@ -101,7 +101,7 @@ fn the_text_form_comes_back_as_the_tree_it_was() {
                 weak: library == "b",
             })
             .collect(),
-        version_defs: vec!["X".into()],
+        verdef: vec!["X".into()],
         dlopen: vec![DlopenNote {
             sonames: vec!["libq.so".into()],
             feature: "f".into(),
@@ -111,18 +111,18 @@ fn the_text_form_comes_back_as_the_tree_it_was() {
         ..ElfInfo::default()
     };
     let facts = [
-        Facts::Elf(Box::new(elf)),
-        Facts::Elf(Box::default()),
-        Facts::Unread,
-        Facts::Script("/bin/sh".into()),
-        Facts::Text("[Unit]\n".into()),
-        Facts::Broken("why".into()),
+        FileInfo::Elf(Box::new(elf)),
+        FileInfo::Elf(Box::default()),
+        FileInfo::Unread,
+        FileInfo::Script("/bin/sh".into()),
+        FileInfo::Text("[Unit]\n".into()),
+        FileInfo::MalformedElf("why".into()),
     ];
     for (at, facts) in facts.into_iter().enumerate() {
-        let kind = Kind::File { size: 1 << 40, facts };
+        let kind = NodeKind::File { size: 1 << 40, facts };
         tree.insert(UsrPath::new(&format!("bin/{at}")).unwrap(), Node { mode: 0o4755, kind });
     }
-    tree.insert(UsrPath::new("dev").unwrap(), Node { mode: 0o600, kind: Kind::Special });
+    tree.insert(UsrPath::new("dev").unwrap(), Node { mode: 0o600, kind: NodeKind::Special });
     let text = tree.to_text();
     assert_eq!(UsrTree::from_text(text.as_bytes()).as_ref(), Ok(&tree));
     assert_eq!(UsrTree::from_text(UsrTree::new().to_text().as_bytes()), Ok(UsrTree::new()));

@@ -14,7 +14,7 @@ const MAX_EXPANDED: usize = 1 << 20;
 
 /// Why a text cannot be expanded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Unexpandable {
+pub(super) enum ExpandError {
     /// The file gives this variable no value outside conditionals, or it is a make function.
     Unknown(String),
     /// The variable needs itself.
@@ -25,7 +25,7 @@ pub(super) enum Unexpandable {
     NotText,
 }
 
-type Expanded = Result<String, Unexpandable>;
+type Expanded = Result<String, ExpandError>;
 
 /// One variable: its text, and whether that is still to be expanded on use.
 struct Variable {
@@ -54,7 +54,7 @@ impl Variables {
 
     fn assign(&mut self, assignment: &Assignment, value: &[u8]) {
         let name = &assignment.name;
-        let raw: Expanded = std::str::from_utf8(value).map(join_lines).map_err(|_| Unexpandable::NotText);
+        let raw: Expanded = std::str::from_utf8(value).map(join_lines).map_err(|_| ExpandError::NotText);
         let old = self.known.get(name);
         let variable = match assignment.operator {
             Operator::Default if old.is_some() => return,
@@ -68,7 +68,7 @@ impl Variables {
                 Variable { text, recursive }
             }
             Operator::Shell | Operator::Define => {
-                Variable { text: Err(Unexpandable::Unknown(name.clone())), recursive: false }
+                Variable { text: Err(ExpandError::Unknown(name.clone())), recursive: false }
             }
         };
         self.known.insert(name.clone(), variable);
@@ -86,12 +86,12 @@ impl Variables {
 
     fn value_at(&self, name: &str, depth: usize) -> Expanded {
         if depth == MAX_DEPTH {
-            return Err(Unexpandable::Loop(name.to_owned()));
+            return Err(ExpandError::Loop(name.to_owned()));
         }
-        let variable = self.known.get(name).ok_or_else(|| Unexpandable::Unknown(name.to_owned()))?;
+        let variable = self.known.get(name).ok_or_else(|| ExpandError::Unknown(name.to_owned()))?;
         let text = variable.text.clone()?;
         let left = self.left.get().checked_sub(text.len() + 1);
-        self.left.set(left.ok_or_else(|| Unexpandable::TooLong(name.to_owned()))?);
+        self.left.set(left.ok_or_else(|| ExpandError::TooLong(name.to_owned()))?);
         if variable.recursive { self.expand_at(&text, depth + 1) } else { Ok(text) }
     }
 
@@ -102,7 +102,7 @@ impl Variables {
             out.push_str(&rest[..at]);
             let end = reference_end(rest.as_bytes(), at);
             let Some(reference) = rest.get(at..end) else {
-                return Err(Unexpandable::Unknown(rest[at..].to_owned()));
+                return Err(ExpandError::Unknown(rest[at..].to_owned()));
             };
             let name = reference[1..].trim_matches(['(', ')', '{', '}']);
             if name == "$" {
@@ -162,18 +162,18 @@ mod tests {
             for number in 0..30 {
                 text += &format!("A{} {operator} $(A{number})$(A{number})\n", number + 1);
             }
-            assert!(matches!(value(&text, "A30"), Err(Unexpandable::TooLong(_))), "{operator} {leaf}");
+            assert!(matches!(value(&text, "A30"), Err(ExpandError::TooLong(_))), "{operator} {leaf}");
         }
     }
 
     #[test]
     fn what_cannot_be_known_is_named() {
-        let unknown = |name: &str| Err(Unexpandable::Unknown(name.into()));
+        let unknown = |name: &str| Err(ExpandError::Unknown(name.into()));
         assert_eq!(value("B := $(A)\nA := late\n", "B"), unknown("A"));
         assert_eq!(value("B := $(shell date)\n", "B"), unknown("shell date"));
         assert_eq!(value("B != date\n", "B"), unknown("B"));
         assert_eq!(value("ifdef X\nB := 1\nendif\n", "B"), unknown("B"));
-        assert_eq!(value("B = $(B)\n", "B"), Err(Unexpandable::Loop("B".into())));
+        assert_eq!(value("B = $(B)\n", "B"), Err(ExpandError::Loop("B".into())));
         assert_eq!(value("B := $(A\n", "B"), unknown("A"));
         assert_eq!(value("B := $é\n", "B"), unknown("$é"));
     }

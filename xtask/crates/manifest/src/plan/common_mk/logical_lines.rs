@@ -1,7 +1,7 @@
 //! The logical lines of a makefile, and where comments and variable references in them end.
 
 /// One line with its continuations.
-pub(super) struct Line {
+pub(super) struct LogicalLine {
     /// Its first line, counted from 1.
     pub(super) number: usize,
     /// Its first byte in the text.
@@ -11,8 +11,8 @@ pub(super) struct Line {
 }
 
 /// A newline after an odd number of backslashes joins two lines; a CR before a newline is part of it.
-pub(super) fn logical_lines(text: &[u8]) -> Vec<Line> {
-    let mut lines: Vec<Line> = Vec::new();
+pub(super) fn logical_lines(text: &[u8]) -> Vec<LogicalLine> {
+    let mut lines: Vec<LogicalLine> = Vec::new();
     let mut joins = false;
     let mut start = 0;
     for (index, physical) in text.split_inclusive(|&byte| byte == b'\n').enumerate() {
@@ -25,7 +25,7 @@ pub(super) fn logical_lines(text: &[u8]) -> Vec<Line> {
         flat[content - usize::from(continued)..].fill(b' ');
         match lines.last_mut() {
             Some(open) if joins => open.flat.extend(flat),
-            _ => lines.push(Line { number: index + 1, start, flat }),
+            _ => lines.push(LogicalLine { number: index + 1, start, flat }),
         }
         joins = continued;
         start += physical.len();

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use regex::bytes::Regex;
 
-use super::logical_lines::{Line, comment_start, logical_lines, reference_end, words};
+use super::logical_lines::{LogicalLine, comment_start, logical_lines, reference_end, words};
 
 /// One global assignment; target-specific variables, recipe lines and the bodies of `define` are none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,13 +44,13 @@ pub(super) enum Operator {
 
 /// Why a text is no makefile, and on which line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct BadMakefile {
+pub(super) struct SyntaxError {
     pub(super) line: usize,
     pub(super) what: &'static str,
 }
 
 /// Every global assignment, in order.
-pub(super) fn assignments(text: &[u8]) -> Result<Vec<Assignment>, BadMakefile> {
+pub(super) fn assignments(text: &[u8]) -> Result<Vec<Assignment>, SyntaxError> {
     let mut reader = Reader::default();
     for line in logical_lines(text) {
         reader.read(&line)?;
@@ -82,7 +82,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn read(&mut self, line: &Line) -> Result<(), BadMakefile> {
+    fn read(&mut self, line: &LogicalLine) -> Result<(), SyntaxError> {
         let recipe = line.flat.first() == Some(&b'\t');
         if !self.defines.is_empty() {
             if !recipe {
@@ -116,7 +116,7 @@ impl Reader {
         Ok(())
     }
 
-    fn read_in_define(&mut self, line: &Line) {
+    fn read_in_define(&mut self, line: &LogicalLine) {
         match words(&line.flat).next() {
             Some(b"define") => self.defines.push(line.number),
             Some(b"endef") => drop(self.defines.pop()),
@@ -125,7 +125,7 @@ impl Reader {
     }
 
     /// Whether the line is a conditional directive.
-    fn read_conditional(&mut self, text: &[u8], line: usize) -> Result<bool, BadMakefile> {
+    fn read_conditional(&mut self, text: &[u8], line: usize) -> Result<bool, SyntaxError> {
         let word = words(text).next().unwrap_or_default();
         if assignment(text).is_some() {
             return Ok(false);
@@ -140,14 +140,14 @@ impl Reader {
             b"else" => {
                 let innermost = self.open.last().copied();
                 let at =
-                    innermost.ok_or(BadMakefile { line, what: "else without a conditional before it" })?;
+                    innermost.ok_or(SyntaxError { line, what: "else without a conditional before it" })?;
                 self.conditionals[at].has_else = true;
             }
             b"endif" => {
                 let at = self
                     .open
                     .pop()
-                    .ok_or(BadMakefile { line, what: "endif without a conditional before it" })?;
+                    .ok_or(SyntaxError { line, what: "endif without a conditional before it" })?;
                 self.conditionals[at].closed = self.statements;
             }
             _ => return Ok(false),
@@ -155,12 +155,12 @@ impl Reader {
         Ok(true)
     }
 
-    fn finish(self) -> Result<Vec<Assignment>, BadMakefile> {
+    fn finish(self) -> Result<Vec<Assignment>, SyntaxError> {
         if let Some(&line) = self.defines.first() {
-            return Err(BadMakefile { line, what: "define without endef" });
+            return Err(SyntaxError { line, what: "define without endef" });
         }
         if let Some(&at) = self.open.first() {
-            return Err(BadMakefile { line: self.conditionals[at].line, what: "conditional without endif" });
+            return Err(SyntaxError { line: self.conditionals[at].line, what: "conditional without endif" });
         }
         let guards = self.guards_the_file();
         let decided = |around: &[usize]| around.iter().any(|&at| !(guards && at == 0));

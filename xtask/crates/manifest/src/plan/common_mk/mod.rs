@@ -8,7 +8,7 @@ use std::fmt::Display;
 use std::ops::Range;
 use std::str::FromStr;
 
-use self::expand::{Unexpandable, Variables};
+use self::expand::{ExpandError, Variables};
 use self::makefile::{Assignment, Operator};
 use super::sources::COMMON_MK;
 use coreos_types::error::{Error, Result};
@@ -105,17 +105,17 @@ impl CommonMk {
         let variables = Variables::of(&self.text, &self.assignments, &[(BOARD, board.id())]);
         let at = format!("{COMMON_MK}:{}: {URL}", self.url.line);
         let url = variables.value(URL).map_err(|why| match why {
-            Unexpandable::Unknown(name) => {
+            ExpandError::Unknown(name) => {
                 Error::failed(format!("{at} uses $({name}), which has no value here"))
                     .with_hint(format!("write the value of $({name}) out, or assign it above {URL}"))
             }
-            Unexpandable::Loop(name) => Error::failed(format!("{at} uses $({name}), which needs itself"))
+            ExpandError::Loop(name) => Error::failed(format!("{at} uses $({name}), which needs itself"))
                 .with_hint(format!("write the value of $({name}) out")),
-            Unexpandable::TooLong(name) => {
+            ExpandError::TooLong(name) => {
                 Error::failed(format!("{at} uses $({name}), which grows beyond all measure"))
                     .with_hint(format!("write the value of $({name}) out"))
             }
-            Unexpandable::NotText => {
+            ExpandError::NotText => {
                 Error::failed(format!("{at} is not UTF-8")).with_hint(write_it_as(URL, EXAMPLE_URL))
             }
         })?;

@@ -1,6 +1,6 @@
 //! What programs of a sound image do not meet.
 
-use super::super::{BrokenWay, Loader, Unreached};
+use super::super::{DynamicLoader, MissingSymlink, UnreachableLibrary};
 use super::{LOADER, image, load, told};
 use crate::path::UsrPath;
 use coreos_types::release::Board;
@@ -92,7 +92,7 @@ fn a_library_alone_is_loaded_by_the_loader_of_its_machine() {
             opt/{platform}/libc.so elf {of}"
         ));
         let loaded =
-            Loader::new(&tree, board, Vec::new(), None).load(&UsrPath::new("lib64/liba.so").unwrap());
+            DynamicLoader::new(&tree, board, Vec::new(), None).load(&UsrPath::new("lib64/liba.so").unwrap());
         let found = format!(
             "libb.so = own/libb.so (default directory /usr/own) []\n\
              libc.so = opt/{platform}/libc.so (RPATH of lib64/liba.so) []\n"
@@ -138,12 +138,12 @@ fn what_is_there_and_not_found_tells_the_link_on_its_way() {
         ("lib64/systemd/libcore.so -> libcore.so.1", "libcore.so: nowhere\n"),
     ] {
         let tree = image(&format!("{systemd}\nlib64/libz.so.1 elf soname=libz.so.1\n{rest}"));
-        let loader = Loader::new(&tree, Board::Amd64, Vec::new(), None);
+        let loader = DynamicLoader::new(&tree, Board::Amd64, Vec::new(), None);
         let missing = loader.load(&UsrPath::new("lib64/systemd/systemd").unwrap()).missing;
         let lines = missing.iter().map(|missing| match loader.unreached(missing) {
             None => format!("{}: nowhere\n", missing.name),
-            Some(Unreached { file, way: None }) => format!("{}: {file}\n", missing.name),
-            Some(Unreached { file, way: Some(BrokenWay { directory, link }) }) => {
+            Some(UnreachableLibrary { file, way: None }) => format!("{}: {file}\n", missing.name),
+            Some(UnreachableLibrary { file, way: Some(MissingSymlink { directory, link }) }) => {
                 format!("{}: {file}, {directory} lacks {link}\n", missing.name)
             }
         });

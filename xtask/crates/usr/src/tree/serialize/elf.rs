@@ -11,7 +11,7 @@ use crate::elf::{DlopenNote, DlopenPriority, ElfInfo, VersionNeed};
 pub(super) fn push(text: &mut String, info: &ElfInfo) {
     let (bits, order) = (if info.is_64 { 64 } else { 32 }, if info.big_endian { 'b' } else { 'l' });
     text.push_str(&format!("\t{bits}{order}{}", info.machine));
-    for (flag, set) in [("\ty", info.dynamic), ("\tx", info.no_default_dirs)] {
+    for (flag, set) in [("\ty", info.dynamic), ("\tx", info.nodeflib)] {
         text.push_str(if set { flag } else { "" });
     }
     let one = |value: &Option<String>| value.iter().cloned().collect::<Vec<_>>();
@@ -21,14 +21,14 @@ pub(super) fn push(text: &mut String, info: &ElfInfo) {
         ("N", &info.needed),
         ("R", &info.rpath),
         ("P", &info.runpath),
-        ("D", &info.version_defs),
+        ("D", &info.verdef),
         ("B", &info.system_dirs),
         ("Z", &one(&info.systemd_version)),
     ] {
         values.iter().for_each(|value| push_field(text, tag, value));
     }
     let mut library = None;
-    for need in &info.version_needs {
+    for need in &info.verneed {
         if library != Some(&need.library) {
             push_field(text, "V", &need.library);
             library = Some(&need.library);
@@ -58,19 +58,19 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Result<ElfInfo, String> {
         let value = if fields.escaped { unescape(rest)?.into_owned() } else { rest.to_owned() };
         match tag {
             b'y' => info.dynamic = true,
-            b'x' => info.no_default_dirs = true,
+            b'x' => info.nodeflib = true,
             b'I' => info.interp = Some(value),
             b'S' => info.soname = Some(value),
             b'N' => info.needed.push(value),
             b'R' => info.rpath.push(value),
             b'P' => info.runpath.push(value),
-            b'D' => info.version_defs.push(value),
+            b'D' => info.verdef.push(value),
             b'B' => info.system_dirs.push(value),
             b'Z' => info.systemd_version = Some(value),
             b'V' => library = value,
             b'v' | b'w' => {
                 let need = VersionNeed { library: library.clone(), version: value, weak: tag == b'w' };
-                info.version_needs.push(need);
+                info.verneed.push(need);
             }
             b'L' => info.dlopen.push(note(&value)?),
             b'T' => last_note(&mut info)?.description = value,
