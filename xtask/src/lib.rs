@@ -21,4 +21,5 @@ pub mod run;
 pub mod signals;
 pub mod smoketest;
 pub mod terminal;
+pub mod trusted_owners;
 pub mod verbose;

@@ -1,0 +1,193 @@
+//! Which owners of files are trusted: one rule for the tree, the tool's own `Cargo.toml`, a journal and the cache.
+//!
+//! Trusted are the user, root, and, when running as root, the user of `SUDO_UID`. A tree of somebody else is trusted
+//! when its path is in git's global or system `safe.directory`, or is passed by `--trust-tree` (`XTASK_TRUST_TREE`).
+//! A file that others may write is trusted no more than they are. Reading and checking a tree needs no trust; building
+//! it, running its code, and using its settings or its journal do.
+
+mod accounts;
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::{self, Metadata};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use self::accounts::Accounts;
+use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::shell::quote;
+
+/// How deep [`TrustedOwners::check_tree`] looks: down to the manifest directories of each flavor.
+const MAX_DEPTH: usize = 3;
+
+/// The users whose files are trusted, and the trees that are trusted whoever owns them.
+#[derive(Debug, Clone)]
+pub struct TrustedOwners {
+    user: u32,
+    sudo_user: Option<u32>,
+    /// From `--trust-tree` and `XTASK_TRUST_TREE`.
+    trees: Vec<PathBuf>,
+    accounts: Accounts,
+    /// git's list, read when a tree of somebody else is met.
+    safe_directories: OnceLock<Vec<PathBuf>>,
+}
+
+/// The effective user ID of this process: the owner of its entry in /proc (proc(5)). `None` without /proc.
+pub fn effective_uid() -> Option<u32> {
+    fs::metadata("/proc/self").ok().map(|process| process.uid())
+}
+
+impl TrustedOwners {
+    /// The owners that this process trusts, with the trees of `XTASK_TRUST_TREE` (separated by colons) and `trees`.
+    pub fn from_env(trees: &[PathBuf]) -> TrustedOwners {
+        // Without /proc no owner but root is trusted.
+        let user = effective_uid();
+        let sudo_user =
+            env::var("SUDO_UID").ok().filter(|_| user == Some(0)).and_then(|uid| uid.parse().ok());
+        let given = env::var_os("XTASK_TRUST_TREE").unwrap_or_default();
+        let given = env::split_paths(&given).filter(|path| !path.as_os_str().is_empty());
+        let trees = given.chain(trees.iter().cloned()).filter_map(|path| fs::canonicalize(path).ok());
+        TrustedOwners {
+            user: user.unwrap_or(0),
+            sudo_user,
+            trees: trees.collect(),
+            accounts: Accounts::read(),
+            safe_directories: OnceLock::new(),
+        }
+    }
+
+    /// Whether files of this user are trusted.
+    pub fn is_trusted(&self, uid: u32) -> bool {
+        uid == self.user || uid == 0 || self.sudo_user == Some(uid)
+    }
+
+    /// Whether somebody other than the owner may write to a file: by the world's bit, or by that of a group that is
+    /// not the owner's private one.
+    pub fn is_writable_by_others(&self, file: &Metadata) -> bool {
+        // The mode of a symlink means nothing (symlink(7)).
+        let writable = |bit| !file.is_symlink() && file.mode() & bit != 0;
+        writable(0o002) || writable(0o020) && !self.accounts.is_private_group(file.uid(), file.gid())
+    }
+
+    /// Checks that a tree may be built, and its code run: its root, and what is in it down to the manifest
+    /// directories, belongs to trusted owners, and nobody else may write there.
+    ///
+    /// # Errors
+    /// Failed (2), with the first path that is not trusted and the command that trusts the tree.
+    pub fn check_tree(&self, root: &Path) -> Result<()> {
+        if self.is_listed(root) {
+            return Ok(());
+        }
+        match self.find_distrusted(root, MAX_DEPTH) {
+            None => Ok(()),
+            Some((path, reason)) => Err(distrusted(root, &path, &reason)),
+        }
+    }
+
+    /// Checks one file of a tree, such as a journal: the file and the directories above it up to the tree's root.
+    ///
+    /// # Errors
+    /// As [`TrustedOwners::check_tree`]; also when a file cannot be examined.
+    pub fn check_file(&self, root: &Path, path: &Path) -> Result<()> {
+        if self.is_listed(root) {
+            return Ok(());
+        }
+        for part in path.ancestors().take_while(|part| part.starts_with(root)) {
+            let found =
+                fs::symlink_metadata(part).with_context(|| format!("cannot examine {}", part.display()))?;
+            if let Some(reason) = self.distrust(&found) {
+                return Err(distrusted(root, part, &reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// Why a file is not trusted, `None` when it is.
+    fn distrust(&self, file: &Metadata) -> Option<String> {
+        if !self.is_trusted(file.uid()) {
+            return Some(format!("is owned by {}", self.accounts.describe(file.uid())));
+        }
+        self.is_writable_by_others(file)
+            .then(|| format!("is writable by others (mode {:04o})", file.mode() & 0o7777))
+    }
+
+    /// The first path at or below `path` that is not trusted. Build output and git's own directory are left out: a
+    /// root filesystem holds files of many users, and git checks the owner of its directory itself.
+    fn find_distrusted(&self, path: &Path, depth: usize) -> Option<(PathBuf, String)> {
+        let found = fs::symlink_metadata(path).ok()?;
+        if let Some(reason) = self.distrust(&found) {
+            return Some((path.to_owned(), reason));
+        }
+        if depth == 0 || !found.is_dir() {
+            return None;
+        }
+        let mut entries: Vec<PathBuf> =
+            fs::read_dir(path).ok()?.flatten().map(|entry| entry.path()).collect();
+        entries.sort();
+        let is_output = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with("build-") || name == ".git" || name == "target"
+        };
+        entries.iter().filter(|path| !is_output(path)).find_map(|path| self.find_distrusted(path, depth - 1))
+    }
+
+    /// Whether a tree is trusted by name.
+    fn is_listed(&self, root: &Path) -> bool {
+        let root = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
+        self.trees.contains(&root) || {
+            let safe = self.safe_directories.get_or_init(read_safe_directories);
+            safe.iter().any(|value| is_match(value, &root))
+        }
+    }
+}
+
+fn distrusted(root: &Path, path: &Path, reason: &str) -> Error {
+    let root = root.display().to_string();
+    Error::failed(format!("the tree {root} is not trusted: {} {reason}", path.display()))
+        .with_cause(format!("set XTASK_TRUST_TREE={} to trust it for one run", quote(&root)))
+        .with_hint(format!("git config --global --add safe.directory {}", quote(&root)))
+}
+
+/// Whether a value of `safe.directory` names a directory: its path, `*`, or a path that ends in `/*` (git-config(1)).
+fn is_match(value: &Path, directory: &Path) -> bool {
+    if value == Path::new("*") {
+        return true;
+    }
+    match value.file_name().filter(|name| *name == "*").and_then(|_| value.parent()) {
+        Some(above) => directory != above && directory.starts_with(above),
+        None => value == directory || fs::canonicalize(value).is_ok_and(|real| real == directory),
+    }
+}
+
+/// git's `safe.directory` from the system's and the user's configuration, never from the tree's; empty without git.
+fn read_safe_directories() -> Vec<PathBuf> {
+    let read = |scope: &str| {
+        let mut git = Command::new("git");
+        // Not the current directory: it may be a repository of somebody else.
+        git.current_dir("/").args(["config", scope, "--null", "--get-all", "safe.directory"]);
+        git.stdin(Stdio::null()).output().map(|output| output.stdout).unwrap_or_default()
+    };
+    parse_safe_directories(&[read("--system"), read("--global")].concat(), env::var_os("HOME"))
+}
+
+/// Reads values that end in a zero byte. An empty value clears those before it.
+fn parse_safe_directories(values: &[u8], home: Option<OsString>) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    for value in
+        values.split(|byte| *byte == 0).collect::<Vec<_>>().split_last().map_or(&[][..], |(_, all)| all)
+    {
+        let path = PathBuf::from(OsString::from_vec(value.to_vec()));
+        match (path.strip_prefix("~"), &home) {
+            _ if value.is_empty() => paths.clear(),
+            (Ok(below), Some(home)) => paths.push(Path::new(home).join(below)),
+            _ => paths.push(path),
+        }
+    }
+    paths
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! Users and groups of this system, as far as passwd(5) and group(5) name them.
+
+use std::fs;
+
+/// `/etc/passwd` and `/etc/group`.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Accounts {
+    passwd: String,
+    group: String,
+}
+
+impl Accounts {
+    /// The accounts of this system; files that cannot be read count as empty.
+    pub(super) fn read() -> Accounts {
+        let text = |path| fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        Accounts::new(text("/etc/passwd").unwrap_or_default(), text("/etc/group").unwrap_or_default())
+    }
+
+    /// Accounts from the text of the two files.
+    pub(super) fn new(passwd: impl Into<String>, group: impl Into<String>) -> Accounts {
+        Accounts { passwd: passwd.into(), group: group.into() }
+    }
+
+    /// Whether a group is a user's private one: the user's primary group (for users that passwd does not name: the
+    /// group of the same number), which has no other member and is nobody else's primary group.
+    pub(super) fn is_private_group(&self, uid: u32, gid: u32) -> bool {
+        let number = |field: Option<&str>| field.and_then(|text| text.parse::<u32>().ok());
+        let users: Vec<(&str, Option<u32>, Option<u32>)> = lines(&self.passwd)
+            .map(|fields| {
+                (
+                    fields.first().copied().unwrap_or_default(),
+                    number(fields.get(2).copied()),
+                    number(fields.get(3).copied()),
+                )
+            })
+            .collect();
+        let own: Vec<&str> = users.iter().filter(|user| user.1 == Some(uid)).map(|user| user.0).collect();
+        let primary = users.iter().find(|user| user.1 == Some(uid)).map_or(Some(uid), |user| user.2);
+        let is_shared = users.iter().any(|user| user.1 != Some(uid) && user.2 == Some(gid));
+        let members = lines(&self.group)
+            .filter(|fields| number(fields.get(2).copied()) == Some(gid))
+            .flat_map(|fields| {
+                fields.get(3).copied().unwrap_or_default().split(',').map(str::trim).collect::<Vec<_>>()
+            })
+            .any(|member| !member.is_empty() && !own.contains(&member));
+        primary == Some(gid) && !is_shared && !members
+    }
+
+    /// `user alice (1000)`, or `user 1000` where passwd does not name the user.
+    pub(super) fn describe(&self, uid: u32) -> String {
+        let name =
+            lines(&self.passwd).find(|fields| fields.get(2).and_then(|text| text.parse().ok()) == Some(uid));
+        match name.and_then(|fields| fields.first().copied()) {
+            Some(name) => format!("user {} ({uid})", name.escape_default()),
+            None => format!("user {uid}"),
+        }
+    }
+}
+
+fn lines(text: &str) -> impl Iterator<Item = Vec<&str>> {
+    text.lines().map(|line| line.split(':').collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn private_group_has_no_other_user() {
+        let passwd = "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/:/\nbob:x:1001:1001::/:/\neve:x:1002:100::/:/\njoe:x:1003:100::/:/\n";
+        let group = "root:x:0:\nann:x:1000:ann\nbob:x:1001:ann\nusers:x:100:\ndevs:x:50:ann,bob\n";
+        let accounts = Accounts::new(passwd, group);
+        let table = [
+            ("root and its group", 0, 0, true),
+            ("a group of the user alone", 1000, 1000, true),
+            ("a group with another member", 1001, 1001, false),
+            ("a primary group that two users share", 1002, 100, false),
+            ("a group that is not the primary one", 1000, 50, false),
+            ("an unknown user and the group of that number", 4711, 4711, true),
+            ("an unknown user and another group", 4711, 4712, false),
+            ("an unknown user and the group of a known user", 4711, 1000, false),
+        ];
+        for (what, uid, gid, expected) in table {
+            assert_eq!(accounts.is_private_group(uid, gid), expected, "{what}");
+        }
+        assert_eq!(accounts.describe(1000), "user ann (1000)");
+        assert_eq!(accounts.describe(7), "user 7");
+    }
+}
