@@ -3,6 +3,7 @@
 pub mod boot;
 pub mod build;
 mod checks;
+mod host;
 mod link;
 pub mod link_check;
 pub mod rootfs;

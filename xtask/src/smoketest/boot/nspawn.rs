@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{Boot, Verdict, console, nonce, units};
-use crate::smoketest::link_check::{is_root, on_path};
+use crate::smoketest::host::{find_in_path, is_root};
 use coreos_types::error::{Result, ResultExt};
 
 /// The text of the supervisor.
@@ -54,7 +54,7 @@ pub(super) fn impossible() -> Option<String> {
         return Some("not root; cargo xtask smoketest --vm needs no root".into());
     }
     let tools = ["setsid", "unshare", "setpriv", "script", "mount", "chroot"];
-    let lacking: Vec<&str> = tools.into_iter().filter(|tool| on_path(tool).is_none()).collect();
+    let lacking: Vec<&str> = tools.into_iter().filter(|tool| find_in_path(tool).is_none()).collect();
     (!lacking.is_empty()).then(|| format!("not installed: {} (util-linux, bsdutils)", lacking.join(", ")))
 }
 

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::{Boot, LIFE_LINE, Verdict, console, nonce, units};
-use crate::smoketest::link_check::on_path;
+use crate::smoketest::host::find_in_path;
 use coreos_types::error::{Error, Result, ResultExt};
 
 /// The variable that names the kernel, where none is installed in the usual places.
@@ -21,10 +21,10 @@ pub const KERNEL_VARIABLE: &str = "XTASK_VM_KERNEL";
 pub fn run(boot: &Boot<'_>) -> Result<Verdict> {
     let machine = boot.rootfs.board.machine();
     let qemu = format!("qemu-system-{machine}");
-    if on_path(&qemu).is_none() {
+    if find_in_path(&qemu).is_none() {
         return Ok(Verdict::Impossible(format!("{qemu} is not installed")));
     }
-    if on_path("cpio").is_none() {
+    if find_in_path("cpio").is_none() {
         return Ok(Verdict::Impossible("cpio is not installed".into()));
     }
     let Some(kernel) = kernel() else {

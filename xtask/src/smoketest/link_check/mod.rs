@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-pub use self::runner::{LoaderRunner, is_root, on_path};
+pub use self::runner::LoaderRunner;
 use super::rootfs::Rootfs;
 use coreos_types::error::{Error, Result, ResultExt};
 use usr::elf::DlopenPriority;

@@ -1,12 +1,11 @@
 //! How the loader is asked: as root, in a user namespace, through sudo, emulated, or not at all.
 
 use std::fmt;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use super::{LIBRARY_PATH, Way};
+use crate::smoketest::host::{PATH, find_in_path, is_root};
 use crate::smoketest::rootfs::Rootfs;
 use coreos_types::release::Board;
 use usr::path::UsrPath;
@@ -46,7 +45,7 @@ impl LoaderRunner {
         if rootfs.board.machine() != std::env::consts::ARCH {
             let machine = rootfs.board.machine();
             let names = [format!("qemu-{machine}-static"), format!("qemu-{machine}")];
-            return match names.iter().find_map(|name| on_path(name)) {
+            return match names.iter().find_map(|name| find_in_path(name)) {
                 Some(program) => LoaderRunner::Emulated(program),
                 None => LoaderRunner::Graph(format!(
                     "{} is a foreign board, and {} is not installed",
@@ -100,21 +99,6 @@ impl LoaderRunner {
         command.env_clear().env("PATH", PATH).env("LC_ALL", "C").stdin(Stdio::null());
         command
     }
-}
-
-/// Where `chroot` and `unshare` are, whatever the caller's environment.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// Whether this process is root.
-pub fn is_root() -> bool {
-    fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
-}
-
-/// A program on `PATH`.
-pub fn on_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let with_sbin = std::env::split_paths(&path).chain(std::env::split_paths(PATH));
-    with_sbin.map(|directory| directory.join(name)).find(|program| program.is_file())
 }
 
 /// The loader that programs of a board ask for.

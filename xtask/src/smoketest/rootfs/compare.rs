@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::Path;
 
 use super::Rootfs;
-use crate::smoketest::link_check::is_root;
+use crate::smoketest::host::is_root;
 use coreos_types::error::{Result, ResultExt};
 use pxe_image::UsrSquashfs;
 use usr::path::UsrPath;
