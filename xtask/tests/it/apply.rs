@@ -1,7 +1,7 @@
 //! All or nothing, with real processes: killed at random moments, killed and failed at each system call that
 //! writes, interrupted by signals, and two at once. And what it writes where a tree has links.
 //!
-//! The process that writes is this test binary, told by a variable to run [`child::writes`] alone.
+//! The process that writes is this test binary, which runs [`child::child_writes_the_plan`] alone.
 
 mod child;
 mod kill;
@@ -16,8 +16,6 @@ use std::path::{Path, PathBuf};
 use manifest::plan::file_edits::EditPlan;
 use manifest::plan::sources::{COMMON_MK, Stage1Sources};
 use xtask::repo::Repo;
-
-use crate::e2e::end_to_end;
 
 const KVM: &str = "stage1/usr_from_kvm/manifest-amd64-usr.d";
 const COREOS: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d";

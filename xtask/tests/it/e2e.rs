@@ -1,39 +1,21 @@
-//! What the end-to-end tests stand on: real programs, and releases that are made of Debian's.
+//! Helpers of the end-to-end tests: scripts, and releases that are made from Debian packages.
 //!
-//! `XTASK_E2E=1` asks for them; then a program that is missing is a failure. `XTASK_E2E_RELEASES` names a directory
-//! with releases that were made before; else they are made below `target/`, which wants root and a Debian mirror.
+//! A test that needs a program besides cargo, git and the basic Unix tools, root, or Debian releases is `#[ignore]`d
+//! with that reason; `cargo test -- --include-ignored` runs all. `XTASK_E2E=1` makes the tests that repeat something
+//! at random repeat it more often. `XTASK_E2E_RELEASES` is a directory with releases that exist already; otherwise
+//! they are made below `target/`, which needs root and a Debian mirror.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The releases of the tests: Debian 12 and 13, in CoreOS's clothes.
+/// Release numbers of the images made from Debian 12 and 13.
 pub(crate) const BOOKWORM: &str = "2520.0.0";
 pub(crate) const TRIXIE: &str = "2570.0.0";
 
-/// Whether the end-to-end tests are asked for.
-pub(crate) fn is_asked_for() -> bool {
+/// Whether `XTASK_E2E=1` requests many repetitions.
+pub(crate) fn is_long_run() -> bool {
     std::env::var_os("XTASK_E2E").is_some_and(|value| value == "1")
-}
-
-/// The same, and it says so when they are not.
-pub(crate) fn end_to_end() -> bool {
-    let asked = is_asked_for();
-    if !asked {
-        eprintln!("SKIPPED: set XTASK_E2E=1 to run this; some of it wants root");
-    }
-    asked
-}
-
-/// Whether a program is there that a test can do without when no end-to-end tests are asked for.
-pub(crate) fn is_there(program: &str) -> bool {
-    let found = std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()));
-    assert!(found || !is_asked_for(), "there is no {program}");
-    if !found {
-        eprintln!("SKIPPED: there is no {program} here");
-    }
-    found
 }
 
 /// The root of the workspace.

@@ -12,7 +12,7 @@ use std::panic::catch_unwind;
 use std::time::{Duration, Instant};
 
 use crate::chance::Chance;
-use crate::e2e::is_asked_for;
+use crate::e2e::is_long_run;
 
 /// No input of the size of these may take longer, on a busy machine and unoptimised.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -80,7 +80,7 @@ fn check(name: &str, times: usize) {
         feed(name, entry_point, seed, number);
     }
     let mut chance = Chance::new(11);
-    let more = if is_asked_for() { 40 } else { 1 };
+    let more = if is_long_run() { 40 } else { 1 };
     for number in 100..100 + times * more {
         feed(name, entry_point, &damage(&mut chance, &seeds), number);
     }
@@ -131,15 +131,17 @@ fn images_do_no_harm() {
     check("squashfs_file", 250);
 }
 
-/// Writes the seeds where cargo-fuzz looks for them: `XTASK_SEEDS=xtask/fuzz/corpus cargo test seeds_are`.
+/// Writes the seeds for cargo-fuzz to `$XTASK_SEEDS`: `XTASK_SEEDS=xtask/fuzz/corpus cargo test seeds_are_written`.
 #[test]
-fn seeds_are_written_where_they_are_asked_for() {
-    let Some(folder) = std::env::var_os("XTASK_SEEDS") else { return };
+fn seeds_are_written_for_each_entry_point() {
+    let home = tempfile::tempdir().unwrap();
+    let corpus = std::env::var_os("XTASK_SEEDS").map_or(home.path().to_owned(), Into::into);
     for (name, _) in entry_points::ALL {
-        let folder = std::path::Path::new(&folder).join(name);
+        let folder = corpus.join(name);
         std::fs::create_dir_all(&folder).unwrap();
         for (number, seed) in seeds::of(name).iter().enumerate() {
             std::fs::write(folder.join(format!("seed-{number}")), seed).unwrap();
         }
+        assert!(std::fs::read_dir(&folder).unwrap().count() > 1, "{name}");
     }
 }

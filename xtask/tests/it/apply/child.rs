@@ -5,29 +5,38 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-use super::{plan_of, tree};
+use super::{Fixture, plan_of, tree};
 
-/// The tree to write to; without it the test below is none.
+/// Environment variable with the tree to write to. A process that has it is a child of another test.
 const TREE: &str = "XTASK_TEST_TREE";
 
-/// Waits for a byte, so that its parent can choose the moment, then writes.
+/// In a child: waits for a byte, so that its parent can choose the moment, then writes. Otherwise starts such a child.
 #[test]
-fn writes() {
-    let Some(root) = std::env::var_os(TREE) else { return };
+fn child_writes_the_plan() {
+    if let Some(root) = std::env::var_os(TREE) {
+        return write(Path::new(&root));
+    }
+    let fixture = Fixture::new();
+    let done = command(&[], fixture.root()).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(fixture.state(), Ok("after"));
+}
+
+fn write(root: &Path) {
     xtask::signals::watch().unwrap();
     // strace counts the calls of each thread: none of libtest's shall have the number of one of ours.
     for _ in 0..64 {
         File::create("/dev/null").unwrap().write_all(b".").unwrap();
     }
-    let plan = plan_of(Path::new(&root));
+    let plan = plan_of(root);
     let mut byte = [0];
     let _until_told = std::io::stdin().read(&mut byte);
-    if let Err(fault) = xtask::repo::transaction::apply(&tree(Path::new(&root)), &plan) {
+    if let Err(fault) = xtask::repo::transaction::apply(&tree(root), &plan) {
         panic!("FAULT {fault}");
     }
 }
 
-/// The command that runs [`writes`], under `wrapper` if there is one.
+/// The command that runs [`child_writes_the_plan`] on `root`, under `wrapper` if there is one.
 pub(super) fn command(wrapper: &[&str], root: &Path) -> Command {
     let me = std::env::current_exe().unwrap();
     let mut command = match wrapper {
@@ -38,8 +47,8 @@ pub(super) fn command(wrapper: &[&str], root: &Path) -> Command {
             command
         }
     };
-    command.args(["--exact", "apply::child::writes", "--nocapture", "--test-threads=1"]);
-    command.env(TREE, root).env("RUST_BACKTRACE", "0").env_remove("XTASK_E2E");
+    command.args(["--exact", "apply::child::child_writes_the_plan", "--nocapture", "--test-threads=1"]);
+    command.env(TREE, root).env("RUST_BACKTRACE", "0");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

@@ -5,8 +5,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdout, Command};
 use std::time::{Duration, Instant};
 
-use super::{Fixture, child, end_to_end};
+use super::{Fixture, child};
 use crate::chance::Chance;
+use crate::e2e::is_long_run;
 
 /// A moment within the usual time of a run.
 fn moment(chance: &mut Chance, usual: Duration) -> Duration {
@@ -36,7 +37,7 @@ fn wait_until_it_runs(child: &mut Child) -> Lines<BufReader<ChildStdout>> {
 
 #[test]
 fn killed_at_random_moments_the_tree_is_whole_after_the_next_command() {
-    let times = if end_to_end() { 200 } else { 30 };
+    let times = if is_long_run() { 200 } else { 30 };
     let (usual, mut chance) = (usual_time(), Chance::new(1));
     let (mut before, mut after, mut mended) = (0, 0, 0);
     for time in 0..times {
@@ -62,7 +63,7 @@ fn killed_at_random_moments_the_tree_is_whole_after_the_next_command() {
 
 #[test]
 fn a_signal_leaves_the_tree_whole_at_once_and_ends_the_run() {
-    let times = if end_to_end() { 100 } else { 15 };
+    let times = if is_long_run() { 100 } else { 15 };
     let (usual, mut chance) = (usual_time(), Chance::new(2));
     for time in 0..times {
         let fixture = Fixture::new();

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use manifest::sort_order::compare_en_us;
 
-use super::{end_to_end, output};
+use super::output;
 
 /// A linear congruential generator (Knuth's constants): the same lines on each run.
 struct Random(u64);
@@ -37,10 +37,8 @@ fn sort(locales: &Path, lines: &[String]) -> Vec<String> {
 }
 
 #[test]
+#[ignore = "needs localedef and the sources of the en_US locale"]
 fn sort_in_en_us_puts_lines_where_we_put_them() {
-    if !end_to_end() {
-        return;
-    }
     let locales = tempfile::tempdir().unwrap();
     let made = locales.path().join("en_US.UTF-8");
     output("localedef", &["-i", "en_US", "-f", "UTF-8", made.to_str().unwrap()]);

@@ -12,7 +12,7 @@ use pxe_image::{UnlinkedTempDir, Unsigned, VerifiedImage};
 use release_fixture::pack;
 use usr::tree::{NodeKind, UsrTree};
 
-use super::{end_to_end, output};
+use super::output;
 
 /// Mode, size or target of each path, as `unsquashfs -lls` prints it.
 fn by_unsquashfs(image: &Path) -> BTreeMap<String, String> {
@@ -88,10 +88,8 @@ fn ours(squashfs: &[u8]) -> BTreeMap<String, String> {
 }
 
 #[test]
+#[ignore = "needs mksquashfs and unsquashfs"]
 fn unsquashfs_lists_what_we_list_whatever_the_compressor() {
-    if !end_to_end() {
-        return;
-    }
     let home = tempfile::tempdir().unwrap();
     let root = home.path().join("usr");
     fs::create_dir(&root).unwrap();
