@@ -1,0 +1,293 @@
+//! Security fixes in the release notes that Flatcar publishes as `releases.json`.
+//!
+//! The file is not signed, so what it says is a hint. It is an object from release to entry; an entry's
+//! `release_notes` is Markdown with sections `_Changes since **CHANNEL RELEASE**_`, lists below `Security fixes:` that
+//! name a package and its CVEs, and lists below `Updates:` that link the upstream change logs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use coreos_types::error::{Error, Result};
+use coreos_types::release::{Flavor, Release};
+use serde_json::Value;
+
+use crate::changes::PackageUsage;
+use crate::package::short_name;
+
+/// Largest file that is read; in 2026-11 it has 13 MB.
+pub const MAX_LEN: u64 = 64 << 20;
+
+/// Most releases that one comparison follows.
+const MAX_STEPS: usize = 1_000;
+
+/// Names of the release notes whose package has another name (flatcar/scripts).
+const ALIASES: [(&str, &str); 2] = [("linux", "coreos-kernel"), ("linux kernel", "coreos-kernel")];
+
+/// The release notes of a vendor.
+#[derive(Debug, Default)]
+pub struct ReleaseNotes {
+    sections: BTreeMap<String, Vec<Section>>,
+}
+
+/// The changes of a release since an older one.
+#[derive(Debug, Default, Clone)]
+struct Section {
+    since: Option<Release>,
+    fixes: BTreeMap<String, BTreeSet<String>>,
+    links: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// Security fixes between two releases.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Advisories {
+    /// Identifiers (CVE, GHSA) by package, as the notes name it.
+    pub fixes: BTreeMap<String, BTreeSet<String>>,
+    /// Links to upstream change logs by package.
+    pub links: BTreeMap<String, BTreeSet<String>>,
+    /// Why the fixes may be too many or too few; `None` if the notes cover exactly the two releases.
+    pub caveat: Option<String>,
+}
+
+/// Fixes of a package of which the stage1 takes a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelevantFix {
+    /// Package, as the image names it.
+    pub package: String,
+    /// Identifiers, sorted.
+    pub ids: BTreeSet<String>,
+    /// Links to upstream change logs.
+    pub links: BTreeSet<String>,
+    /// Flavors that take a path of the package.
+    pub flavors: BTreeSet<Flavor>,
+}
+
+impl ReleaseNotes {
+    /// Parses `releases.json`; entries and lines of another form are skipped.
+    ///
+    /// # Errors
+    /// It is not a JSON object.
+    pub fn parse(json: &[u8]) -> Result<ReleaseNotes> {
+        let invalid = || Error::failed("the release notes are not a JSON object of releases");
+        let value: Value = serde_json::from_slice(json).map_err(|error| invalid().with_cause(error))?;
+        let entries = value.as_object().ok_or_else(invalid)?;
+        let notes = |entry: &Value| entry["release_notes"].as_str().map(parse_notes);
+        let sections = entries.iter().filter_map(|(release, entry)| Some((release.clone(), notes(entry)?)));
+        Ok(ReleaseNotes { sections: sections.collect() })
+    }
+
+    /// Collects the fixes from `from` (exclusive) to `to` (inclusive).
+    ///
+    /// Notes name the release that they compare with, so they are followed from `to` backwards: each step takes the
+    /// section that reaches furthest back without passing `from`.
+    pub fn between(&self, from: &Release, to: &Release) -> Advisories {
+        let mut found = Advisories::default();
+        let mut current = to.clone();
+        for _ in 0..MAX_STEPS {
+            if numbers(&current) <= numbers(from) {
+                return found;
+            }
+            let sections = self.sections.get(current.as_str()).map(Vec::as_slice).unwrap_or_default();
+            let base = |section: &&Section| section.since.as_ref().map(numbers);
+            let reaches = |section: &&Section| base(section) >= Some(numbers(from));
+            let within = sections.iter().filter(reaches).min_by_key(base);
+            let Some(section) = within.or_else(|| sections.iter().max_by_key(base)) else {
+                found.caveat = Some(format!("there are no release notes of {current}"));
+                return found;
+            };
+            merge(&mut found.fixes, &section.fixes);
+            merge(&mut found.links, &section.links);
+            match &section.since {
+                Some(since) if numbers(since) < numbers(&current) => {
+                    if numbers(since) < numbers(from) {
+                        found.caveat = Some(format!(
+                            "the notes of {current} begin at {since}, so older fixes are counted too"
+                        ));
+                    }
+                    current = since.clone();
+                }
+                _ => {
+                    found.caveat = Some(format!("the notes of {current} name no older release"));
+                    return found;
+                }
+            }
+        }
+        found
+    }
+}
+
+impl Advisories {
+    /// Number of fixes: distinct identifiers per package.
+    pub fn count(&self) -> usize {
+        self.fixes.values().map(BTreeSet::len).sum()
+    }
+
+    /// The fixes in packages of which the stage1 takes a path.
+    pub fn relevant(&self, usage: &PackageUsage<'_>) -> Vec<RelevantFix> {
+        let mut relevant = Vec::new();
+        for (&package, (_, flavors)) in usage {
+            for (name, ids) in self.fixes.iter().filter(|(name, _)| names_package(name, package)) {
+                let links = self.links.get(name).cloned().unwrap_or_default();
+                relevant.push(RelevantFix {
+                    package: package.to_owned(),
+                    ids: ids.clone(),
+                    links,
+                    flavors: flavors.clone(),
+                });
+            }
+        }
+        relevant
+    }
+}
+
+/// Whether the release notes mean `package` (`category/name`) by `name`.
+fn names_package(name: &str, package: &str) -> bool {
+    let (name, short) = (name.to_ascii_lowercase(), short_name(package).to_ascii_lowercase());
+    name == short || ALIASES.iter().any(|&(alias, real)| alias == name && real == short)
+}
+
+fn merge(into: &mut BTreeMap<String, BTreeSet<String>>, from: &BTreeMap<String, BTreeSet<String>>) {
+    for (key, values) in from {
+        into.entry(key.clone()).or_default().extend(values.iter().cloned());
+    }
+}
+
+/// Which list of the notes a line belongs to.
+#[derive(PartialEq)]
+enum List {
+    SecurityFixes,
+    Updates,
+    Other,
+}
+
+fn parse_notes(notes: &str) -> Vec<Section> {
+    let mut sections = vec![Section::default()];
+    let mut list = List::Other;
+    for line in notes.lines().map(str::trim) {
+        let heading = line.trim_start_matches('#').trim_matches(['*', ' ', ':']).to_ascii_lowercase();
+        if let Some(since) = line.trim_matches('_').strip_prefix("Changes since") {
+            sections.push(Section { since: release_in(since), ..Section::default() });
+            list = List::Other;
+        } else if line.starts_with('#') || heading == "security fixes" || heading == "updates" {
+            list = match heading.as_str() {
+                "security fixes" => List::SecurityFixes,
+                "updates" => List::Updates,
+                _ => List::Other,
+            };
+        } else if let Some(item) = line.strip_prefix(['-', '*']) {
+            let (Some(section), Some((package, links))) = (sections.last_mut(), parse_item(item)) else {
+                continue;
+            };
+            match list {
+                List::SecurityFixes => {
+                    let ids = links.into_iter().map(|(text, _)| text).filter(|text| is_identifier(text));
+                    section.fixes.entry(package).or_default().extend(ids);
+                }
+                List::Updates => {
+                    let is_web = |url: &String| url.starts_with("https://") || url.starts_with("http://");
+                    let urls = links.into_iter().map(|(_, url)| url).filter(is_web);
+                    section.links.entry(package).or_default().extend(urls);
+                }
+                List::Other => {}
+            }
+        }
+    }
+    sections.retain(|section| section.since.is_some() || !section.fixes.is_empty());
+    sections
+}
+
+/// The parts of a release number, which compare as numbers.
+fn numbers(release: &Release) -> Vec<u64> {
+    release
+        .as_str()
+        .split(|c: char| !c.is_ascii_digit())
+        .map_while(|part| part.parse().ok())
+        .take(3)
+        .collect()
+}
+
+/// The release in `**Stable 4593.2.4**`.
+fn release_in(text: &str) -> Option<Release> {
+    let mut words = text.split(|c: char| c.is_whitespace() || c == '*' || c == '_');
+    words.find(|word| word.contains('.') && word.starts_with(|c: char| c.is_ascii_digit()))?.parse().ok()
+}
+
+/// Package and links, as (text, URL), of `openssh ([CVE-1](https://…), [CVE-2](https://…))`.
+fn parse_item(item: &str) -> Option<(String, Vec<(String, String)>)> {
+    let (name, rest) = item.split_once('(')?;
+    let name = name.trim();
+    (!name.is_empty() && name.len() <= 100).then_some(())?;
+    let mut links = Vec::new();
+    for part in rest.split('[').skip(1) {
+        let Some((text, target)) = part.split_once("](") else { continue };
+        let url = target.split(')').next().unwrap_or_default();
+        links.push((text.to_owned(), url.to_owned()));
+    }
+    Some((name.to_owned(), links))
+}
+
+/// Whether a link's text is the identifier of a fix, such as `CVE-2026-1234` or `gnupg-2026-01`: one printable word.
+fn is_identifier(text: &str) -> bool {
+    (3..=60).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOTES: &str = r##"{
+        "3.2.0": {"release_notes": "_Changes since **Stable 2.2.0**_\n\n #### Security fixes:\n\n - Linux ([CVE-2026-1](https://n/1), [CVE-2026-2](https://n/2))\n - pam ([CVE-2026-3](https://n/3))\n#### Updates:\n- pam ([1.7](https://p/1.7))\n_Changes since **Beta 3.1.0**_\n#### Security fixes:\n- Linux ([CVE-2026-2](https://n/2))\n"},
+        "2.2.0": {"release_notes": "_Changes since **Stable 2.1.0**_\n#### Security fixes:\n- pam ([CVE-2025-9](x), [see there](y))\n- OpenSSH ([GHSA-aaaa-bbbb](y))\n"},
+        "current": {"channel": "stable"}, "odd": 7
+    }"##;
+
+    fn release(text: &str) -> Release {
+        text.parse().unwrap()
+    }
+
+    fn between(from: &str, to: &str) -> (usize, Option<String>) {
+        let found = ReleaseNotes::parse(NOTES.as_bytes()).unwrap().between(&release(from), &release(to));
+        (found.count(), found.caveat)
+    }
+
+    #[test]
+    fn notes_are_followed_to_the_old_release() {
+        assert_eq!(between("2.2.0", "3.2.0"), (3, None));
+        assert_eq!(between("3.1.0", "3.2.0"), (1, None), "the beta section is enough");
+        assert_eq!(between("2.1.0", "3.2.0"), (5, None));
+        assert_eq!(between("3.2.0", "3.2.0"), (0, None));
+        let caveat = |text: &str| Some(text.to_owned());
+        assert_eq!(between("1.0.0", "3.2.0"), (5, caveat("there are no release notes of 2.1.0")));
+        let older = "the notes of 2.2.0 begin at 2.1.0, so older fixes are counted too";
+        assert_eq!(between("2.1.5", "2.2.0"), (2, caveat(older)));
+    }
+
+    #[test]
+    fn fixes_concern_the_packages_that_are_taken() {
+        let kvm = Flavor::from_dir_name("usr_from_kvm").unwrap();
+        let usage: PackageUsage<'_> =
+            [("sys-libs/pam", vec![]), ("net-misc/openssh", vec![]), ("a/linux-pam", vec![])]
+                .map(|(name, paths)| (name, (paths, BTreeSet::from([kvm.clone()]))))
+                .into();
+        let found =
+            ReleaseNotes::parse(NOTES.as_bytes()).unwrap().between(&release("2.1.0"), &release("3.2.0"));
+        let rows: Vec<String> = found
+            .relevant(&usage)
+            .iter()
+            .map(|fix| format!("{} {:?} {:?}", fix.package, fix.ids, fix.links))
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                r#"net-misc/openssh {"GHSA-aaaa-bbbb"} {}"#,
+                r#"sys-libs/pam {"CVE-2025-9", "CVE-2026-3"} {"https://p/1.7"}"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn other_json_is_an_error() {
+        for json in ["", "[]", "{", "7"] {
+            assert!(ReleaseNotes::parse(json.as_bytes()).is_err(), "{json}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The list of packages that a release publishes: `category/name-version::repository`, one per line.
+
+use crate::Package;
+
+/// Most packages that are read from one list; Flatcar 4593 has about 400.
+const MAX_PACKAGES: usize = 20_000;
+
+/// Parses the list; lines of another form are skipped.
+pub fn parse_packages(text: &str) -> Vec<Package> {
+    text.lines().filter_map(|line| Package::parse(line.trim())).take(MAX_PACKAGES).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn list_lines_are_packages() {
+        let list =
+            "acct-group/root-0::portage-stable\n\nnonsense\nsys-libs/glibc-2.41-r4::portage-stable\r\n";
+        let found: Vec<String> = parse_packages(list)
+            .iter()
+            .map(|package| format!("{} {}", package.name, package.version))
+            .collect();
+        assert_eq!(found, ["acct-group/root 0", "sys-libs/glibc 2.41-r4"]);
+    }
+}
