@@ -31,7 +31,7 @@ pub(super) fn check(
         "{good} of {} files link, {:.2} s ({})",
         linked.files.len(),
         linked.took.as_secs_f64(),
-        linked.means
+        linked.runner
     );
     if good == linked.files.len() {
         checks.pass("link", format!("{board} {flavor}"), sum);
@@ -54,7 +54,7 @@ fn tell(context: &Context<'_>, subject: &Subject, linked: &LinkResult, checks: &
     }
     let problems = linked.problems.join("; ");
     if linked.is_good() {
-        let programs = linked.forgiven.iter().map(UsrPath::as_str).collect::<Vec<_>>().join(", ");
+        let programs = linked.satisfied_by.iter().map(UsrPath::as_str).collect::<Vec<_>>().join(", ");
         let message =
             format!("{board} {flavor}: alone, {problems}; it links where it is loaded, by {programs}");
         return checks.pass_quietly("link", file, message);

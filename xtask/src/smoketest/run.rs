@@ -7,8 +7,8 @@ use super::Subject;
 use super::checks::{self, Checks};
 use crate::cli::Smoketest;
 use crate::context::Context;
-use crate::smoketest::boot::rkt::{GUIDES_APP, RktRun};
-use crate::smoketest::boot::{Boot, Verdict, diagnosis::MissingItem, nspawn, rkt, vm};
+use crate::smoketest::boot::rkt::{DEFAULT_APP, RktRun};
+use crate::smoketest::boot::{Boot, BootOutcome, diagnosis::MissingItem, nspawn, rkt, vm};
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::release::SystemdVersion;
 use manifest::suggestion::Suggestion;
@@ -37,13 +37,17 @@ pub(super) fn check(
             continue;
         }
         match one(subject, flags)? {
-            Verdict::Token { road, took } => {
+            BootOutcome::Passed { method, took } => {
                 ran = true;
-                checks.pass("run", what, format!("{road}: the token came back, {:.1} s", took.as_secs_f64()));
+                checks.pass(
+                    "run",
+                    what,
+                    format!("{method}: the token came back, {:.1} s", took.as_secs_f64()),
+                );
             }
-            Verdict::Silent { road, why, missing, tail, log } => {
+            BootOutcome::Failed { method, why, missing, tail, log } => {
                 ran = true;
-                let mut message = format!("{why} ({road})\n");
+                let mut message = format!("{why} ({method})\n");
                 for lack in &missing {
                     message.push_str(&lacking(context, subject, lack, checks));
                 }
@@ -54,7 +58,7 @@ pub(super) fn check(
                 let file = missing.first().map(|lack| home(context, subject, lack));
                 checks.fail("run", what, file, message);
             }
-            Verdict::Impossible(reason) => {
+            BootOutcome::Unsupported(reason) => {
                 checks.skip("run", what, reason.clone());
                 reasons.push(reason);
             }
@@ -68,12 +72,12 @@ pub(super) fn check(
     Err(Error::failed("the stage1 was not run").with_cause(reason).with_hint(super::again(context, &without)))
 }
 
-fn one(subject: &Subject, flags: &Smoketest) -> Result<Verdict> {
+fn one(subject: &Subject, flags: &Smoketest) -> Result<BootOutcome> {
     let work = &subject.work;
     fs::create_dir_all(work).with_context(|| format!("cannot make {}", work.display()))?;
     let limit = Duration::from_secs(flags.timeout);
     if let Some(program) = subject.rkt.as_deref().filter(|_| !flags.vm) {
-        let app = flags.app.as_deref().unwrap_or(GUIDES_APP);
+        let app = flags.app.as_deref().unwrap_or(DEFAULT_APP);
         return rkt::run(&RktRun {
             rkt: program,
             app,
@@ -95,14 +99,14 @@ fn systemd(subject: &Subject) -> Option<SystemdVersion> {
 /// The manifest that lacks it.
 fn home(context: &Context<'_>, subject: &Subject, lack: &MissingItem) -> String {
     let (board, flavor) = (subject.rootfs.board, &subject.flavor);
-    match &lack.there {
+    match &lack.found_at {
         Some(there) => checks::home_beside(context, board, flavor, there.file.as_str()),
         None => checks::home_of(context, board, flavor, &lack.what),
     }
 }
 
 fn lacking(context: &Context<'_>, subject: &Subject, lack: &MissingItem, checks: &Checks<'_>) -> String {
-    let MissingItem { what, why, there } = lack;
+    let MissingItem { what, why, found_at: there } = lack;
     if let Some(there) = there {
         return unreached(context, subject, lack, there, checks);
     }

@@ -15,7 +15,7 @@ pub(super) struct ConsoleLog {
     /// Every line, without control sequences.
     pub lines: Vec<String>,
     /// Whether one of them held the token.
-    pub token: bool,
+    pub marker_seen: bool,
     /// How it ended by itself; `None` where time was up.
     pub status: Option<ExitStatus>,
     /// From the start to the end.
@@ -39,7 +39,12 @@ const GRACE: Duration = Duration::from_secs(15);
 ///
 /// # Errors
 /// A command that cannot be started, a log that cannot be written, a child that outlives its life line.
-pub(super) fn listen(command: &mut Command, token: &str, limit: Duration, log: &Path) -> Result<ConsoleLog> {
+pub(super) fn run_until_exit(
+    command: &mut Command,
+    token: &str,
+    limit: Duration,
+    log: &Path,
+) -> Result<ConsoleLog> {
     let started = Instant::now();
     let mut log_file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
     let name = command.get_program().to_string_lossy().into_owned();
@@ -50,10 +55,10 @@ pub(super) fn listen(command: &mut Command, token: &str, limit: Duration, log: &
         .spawn()
         .with_context(|| format!("cannot run {name}"))?;
     let lines = reader(&mut child);
-    let mut heard = ConsoleLog { lines: Vec::new(), token: false, status: None, took: Duration::ZERO };
+    let mut heard = ConsoleLog { lines: Vec::new(), marker_seen: false, status: None, took: Duration::ZERO };
     let mut take = |line: String| -> Result<()> {
         writeln!(log_file, "{line}").with_context(|| format!("cannot write {}", log.display()))?;
-        heard.token |= line.contains(token);
+        heard.marker_seen |= line.contains(token);
         heard.lines.push(line);
         Ok(())
     };
@@ -102,7 +107,7 @@ fn reader(child: &mut Child) -> Receiver<String> {
             let mut bytes = Vec::new();
             while stdout.read_until(b'\n', &mut bytes).is_ok_and(|read| read > 0) {
                 // The terminal shows the NUL that it was sent first.
-                let line = plain(&String::from_utf8_lossy(&bytes)).trim_start_matches("^@").to_owned();
+                let line = strip_ansi(&String::from_utf8_lossy(&bytes)).trim_start_matches("^@").to_owned();
                 bytes.clear();
                 if sender.send(line).is_err() {
                     break;
@@ -114,7 +119,7 @@ fn reader(child: &mut Child) -> Receiver<String> {
 }
 
 /// A console line without control sequences (ECMA-48: CSI and OSC) and control characters.
-fn plain(line: &str) -> String {
+fn strip_ansi(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     let mut chars = line.chars().peekable();
     while let Some(c) = chars.next() {
@@ -145,23 +150,23 @@ mod tests {
 
     #[test]
     fn control_sequences_are_no_text() {
-        assert_eq!(plain("\u{1b}[0;1;31mred\u{1b}[0m\r\n"), "red");
-        assert_eq!(plain("\u{1b}]8;;file://x\u{1b}\\link\u{1b}]8;;\u{7}."), "link.");
-        assert_eq!(plain("a\tb\u{0}\u{1b}"), "a b");
+        assert_eq!(strip_ansi("\u{1b}[0;1;31mred\u{1b}[0m\r\n"), "red");
+        assert_eq!(strip_ansi("\u{1b}]8;;file://x\u{1b}\\link\u{1b}]8;;\u{7}."), "link.");
+        assert_eq!(strip_ansi("a\tb\u{0}\u{1b}"), "a b");
     }
 
     #[test]
     fn a_token_is_heard_and_the_end_is_known() {
         let home = tempfile::tempdir().unwrap();
         let log = home.path().join("log");
-        let heard = listen(
+        let heard = run_until_exit(
             Command::new("sh").args(["-c", "echo a; echo token; exit 3"]),
             "token",
             Duration::from_secs(10),
             &log,
         )
         .unwrap();
-        assert!(heard.token);
+        assert!(heard.marker_seen);
         assert_eq!(heard.status.and_then(|status| status.code()), Some(3));
         assert_eq!(std::fs::read_to_string(log).unwrap(), "a\ntoken\n");
     }
@@ -169,14 +174,14 @@ mod tests {
     #[test]
     fn a_hang_ends_when_the_life_line_is_cut() {
         let home = tempfile::tempdir().unwrap();
-        let heard = listen(
+        let heard = run_until_exit(
             Command::new("sh").args(["-c", "echo a; read x; echo cut"]),
             "token",
             Duration::from_millis(300),
             &home.path().join("log"),
         )
         .unwrap();
-        assert_eq!((heard.status.is_none(), heard.token), (true, false));
+        assert_eq!((heard.status.is_none(), heard.marker_seen), (true, false));
         assert_eq!(heard.lines[0], "a");
     }
 }

@@ -16,12 +16,12 @@ pub struct MissingItem {
     /// What it would be for, or who asked for it.
     pub why: String,
     /// The root filesystem has it, and who asked for it did not find it.
-    pub there: Option<UnreachableLibrary>,
+    pub found_at: Option<UnreachableLibrary>,
 }
 
 impl MissingItem {
     fn new(what: impl Into<String>, why: impl Into<String>) -> MissingItem {
-        MissingItem { what: what.into(), why: why.into(), there: None }
+        MissingItem { what: what.into(), why: why.into(), found_at: None }
     }
 }
 
@@ -29,14 +29,15 @@ impl MissingItem {
 const EXECUTOR_SINCE: u32 = 255;
 
 /// Without these nothing starts.
-pub fn not_startable(rootfs: &Rootfs) -> Vec<MissingItem> {
-    lacking(rootfs, &[("systemd", "it is process 1")]).into_iter().chain(loader(rootfs)).collect()
+pub fn missing_essentials(rootfs: &Rootfs) -> Vec<MissingItem> {
+    missing_files(rootfs, &[("systemd", "it is process 1")]).into_iter().chain(loader(rootfs)).collect()
 }
 
 /// What a boot that stayed silent lacks: from its words, and from what every boot needs.
-pub fn of_boot(rootfs: &Rootfs, systemd: Option<SystemdVersion>, lines: &[String]) -> Vec<MissingItem> {
-    let complaints = lines.iter().filter_map(|line| unfound(rootfs, line).or_else(|| complaint(line)));
-    let spelled = |lack: MissingItem| MissingItem { what: as_listed(rootfs, &lack.what), ..lack };
+pub fn diagnose(rootfs: &Rootfs, systemd: Option<SystemdVersion>, lines: &[String]) -> Vec<MissingItem> {
+    let complaints =
+        lines.iter().filter_map(|line| find_unreached(rootfs, line).or_else(|| parse_complaint(line)));
+    let spelled = |lack: MissingItem| MissingItem { what: manifest_path(rootfs, &lack.what), ..lack };
     let mut lacks: BTreeSet<MissingItem> = complaints.map(spelled).collect();
     let mut needs = vec![
         ("systemd-journald", "all output goes through it"),
@@ -47,7 +48,7 @@ pub fn of_boot(rootfs: &Rootfs, systemd: Option<SystemdVersion>, lines: &[String
     if systemd.is_none_or(|version| version.0 >= EXECUTOR_SINCE) {
         needs.push(("systemd-executor", "systemd 255 and later start every service through it"));
     }
-    lacks.extend(lacking(rootfs, &needs));
+    lacks.extend(missing_files(rootfs, &needs));
     if rootfs.first_of(&["bin/bash", "bin/sh"]).is_none() {
         lacks.insert(MissingItem::new("bin/bash", "the app is a shell"));
     }
@@ -64,7 +65,7 @@ pub fn of_boot(rootfs: &Rootfs, systemd: Option<SystemdVersion>, lines: &[String
 }
 
 /// The path as manifests write it: with the links on the way to its directory followed.
-fn as_listed(rootfs: &Rootfs, what: &str) -> String {
+fn manifest_path(rootfs: &Rootfs, what: &str) -> String {
     let spelled = || {
         let path = UsrPath::new(what).ok()?;
         let directory = rootfs.tree.resolve(&path.parent()?).end.node()?.clone();
@@ -74,7 +75,7 @@ fn as_listed(rootfs: &Rootfs, what: &str) -> String {
 }
 
 /// Those files of systemd's directory that are not there.
-fn lacking(rootfs: &Rootfs, needs: &[(&str, &str)]) -> Vec<MissingItem> {
+fn missing_files(rootfs: &Rootfs, needs: &[(&str, &str)]) -> Vec<MissingItem> {
     let home = match rootfs.board {
         Board::Amd64 => "lib64/systemd",
         Board::Arm64 => "lib/systemd",
@@ -96,22 +97,22 @@ fn loader(rootfs: &Rootfs) -> Option<MissingItem> {
 }
 
 /// A library that a line of the console says is missing, and that is there.
-fn unfound(rootfs: &Rootfs, line: &str) -> Option<MissingItem> {
-    let (who, name) = unloaded(line)?;
-    let there = pid1::unreached(rootfs, &UsrPath::from_rootfs_path(who).ok()?, name)?;
-    Some(MissingItem { there: Some(there), ..complaint(line)? })
+fn find_unreached(rootfs: &Rootfs, line: &str) -> Option<MissingItem> {
+    let (who, name) = parse_loader_error(line)?;
+    let there = pid1::find_unreached(rootfs, &UsrPath::from_rootfs_path(who).ok()?, name)?;
+    Some(MissingItem { found_at: Some(there), ..parse_complaint(line)? })
 }
 
 /// The program, and the library that its loader did not find.
-fn unloaded(line: &str) -> Option<(&str, &str)> {
+fn parse_loader_error(line: &str) -> Option<(&str, &str)> {
     let (who, rest) = line.split_once(": error while loading shared libraries: ")?;
     Some((who.rsplit(' ').next().unwrap_or(who), rest.split(':').next()?))
 }
 
 /// What one line of the console says is missing. The texts are glibc's, systemd's and the shell's.
-fn complaint(line: &str) -> Option<MissingItem> {
+fn parse_complaint(line: &str) -> Option<MissingItem> {
     let lack = |what: &str, why: &str| Some(MissingItem::new(what, why));
-    if let Some((who, name)) = unloaded(line) {
+    if let Some((who, name)) = parse_loader_error(line) {
         return lack(name, &format!("{who} needs it"));
     }
     for marker in [
@@ -164,7 +165,7 @@ mod tests {
             ),
             ("Startup finished in 59ms.", None),
         ] {
-            assert_eq!(complaint(line).map(|lack| lack.what).as_deref(), what, "{line}");
+            assert_eq!(parse_complaint(line).map(|lack| lack.what).as_deref(), what, "{line}");
         }
     }
 }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use self::console::ConsoleLog;
-use self::units::Tools;
+use self::units::GuestTools;
 use super::rootfs::Rootfs;
 use coreos_types::error::{Result, ResultExt};
 use coreos_types::release::SystemdVersion;
@@ -35,18 +35,18 @@ pub struct Boot<'a> {
 
 /// How it went.
 #[derive(Debug, Clone)]
-pub enum Verdict {
+pub enum BootOutcome {
     /// The token came back.
-    Token {
-        /// On which road.
-        road: String,
+    Passed {
+        /// On which method.
+        method: String,
         /// From start to end.
         took: Duration,
     },
     /// It did not.
-    Silent {
-        /// On which road.
-        road: String,
+    Failed {
+        /// On which method.
+        method: String,
         /// What happened in its place.
         why: String,
         /// What is missing, as far as that can be told.
@@ -57,15 +57,15 @@ pub enum Verdict {
         log: PathBuf,
     },
     /// This machine or user cannot; why.
-    Impossible(String),
+    Unsupported(String),
 }
 
 impl Boot<'_> {
     /// What of the essentials is not there at all: a boot cannot even be tried.
-    fn cannot_start(&self) -> Option<Verdict> {
-        let missing = diagnosis::not_startable(self.rootfs);
-        (!missing.is_empty()).then(|| Verdict::Silent {
-            road: "boot".into(),
+    fn cannot_start(&self) -> Option<BootOutcome> {
+        let missing = diagnosis::missing_essentials(self.rootfs);
+        (!missing.is_empty()).then(|| BootOutcome::Failed {
+            method: "boot".into(),
             why: "the boot cannot start".into(),
             missing,
             tail: Vec::new(),
@@ -78,17 +78,17 @@ impl Boot<'_> {
     }
 
     /// Writes the files that are laid over the root filesystem.
-    fn lay_out(&self, nonce: &str) -> Result<PathBuf> {
+    fn write_overlay(&self, nonce: &str) -> Result<PathBuf> {
         let home = self.work.join("files");
         if home.exists() {
             fs::remove_dir_all(&home).with_context(|| format!("cannot remove {}", home.display()))?;
         }
         let shell = self.rootfs.first_of(&["bin/bash", "bin/sh"]).unwrap_or("bin/bash");
-        let tools = Tools {
+        let tools = GuestTools {
             shell: if shell == "bin/sh" { "/usr/bin/sh" } else { "/usr/bin/bash" },
             journalctl: self.rootfs.first_of(&["bin/journalctl"]).is_some(),
         };
-        for (path, text) in units::files(self.systemd, nonce, tools) {
+        for (path, text) in units::overlay_files(self.systemd, nonce, tools) {
             let path = home.join(path);
             let made = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, text));
             made.with_context(|| format!("cannot write {}", path.display()))?;
@@ -96,22 +96,22 @@ impl Boot<'_> {
         Ok(home)
     }
 
-    fn judge(&self, road: String, heard: &ConsoleLog) -> Verdict {
+    fn judge(&self, method: String, heard: &ConsoleLog) -> BootOutcome {
         let ended = heard.status.is_some();
-        if heard.token && ended {
-            return Verdict::Token { road, took: heard.took };
+        if heard.marker_seen && ended {
+            return BootOutcome::Passed { method, took: heard.took };
         }
-        let why = match (heard.token, heard.status) {
+        let why = match (heard.marker_seen, heard.status) {
             (true, _) => {
                 format!("the token came back, but there was no end within {} s", self.limit.as_secs())
             }
             (false, None) => format!("no token and no end within {} s", self.limit.as_secs()),
             (false, Some(status)) => format!("it ended ({status}), and the token did not come back"),
         };
-        Verdict::Silent {
-            road,
+        BootOutcome::Failed {
+            method,
             why,
-            missing: diagnosis::of_boot(self.rootfs, self.systemd, &heard.lines),
+            missing: diagnosis::diagnose(self.rootfs, self.systemd, &heard.lines),
             tail: heard.last_lines(8).into_iter().map(str::to_owned).collect(),
             log: self.log(),
         }
@@ -125,7 +125,7 @@ fn nonce() -> String {
 }
 
 /// Runs its arguments with a life line: at the end of standard input they are killed.
-const LIFE_LINE: &str = r#"exec 3<&0
+const KILL_ON_STDIN_EOF: &str = r#"exec 3<&0
 "$@" < /dev/null 3<&- 2>&1 &
 command=$!
 { while read -r _; do :; done; kill -KILL $command; } <&3 > /dev/null 2>&1 &

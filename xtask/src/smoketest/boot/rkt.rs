@@ -6,14 +6,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::nspawn::{impossible, setup_reason, supervised};
-use super::{Verdict, console, diagnosis, nonce, units};
+use super::nspawn::{setup_failure, supervisor_command, unsupported_reason};
+use super::{BootOutcome, console, diagnosis, nonce, units};
 use crate::smoketest::rootfs::Rootfs;
 use coreos_types::error::{Result, ResultExt};
 use coreos_types::release::SystemdVersion;
 
 /// The image that the guide runs.
-pub const GUIDES_APP: &str = "quay.io/coreos/alpine-sh";
+pub const DEFAULT_APP: &str = "quay.io/coreos/alpine-sh";
 
 /// One run of rkt.
 #[derive(Debug, Clone, Copy)]
@@ -36,9 +36,9 @@ pub struct RktRun<'a> {
 ///
 /// # Errors
 /// What stops the work on this side; a run that fails is a verdict.
-pub fn run(of: &RktRun<'_>) -> Result<Verdict> {
-    if let Some(reason) = impossible() {
-        return Ok(Verdict::Impossible(reason));
+pub fn run(of: &RktRun<'_>) -> Result<BootOutcome> {
+    if let Some(reason) = unsupported_reason() {
+        return Ok(BootOutcome::Unsupported(reason));
     }
     let nonce = nonce();
     let data = of.work.join("rkt-data");
@@ -47,30 +47,30 @@ pub fn run(of: &RktRun<'_>) -> Result<Verdict> {
     // rkt is at home in the old hierarchy where the machine has it.
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let hierarchy = if groups.contains("name=systemd") { "v1" } else { "v2" };
-    let mut command = supervised(&data, hierarchy);
+    let mut command = supervisor_command(&data, hierarchy);
     command.env("BOOT_RUN", command_line(of, &data, &nonce));
-    let heard = console::listen(&mut command, &units::token(&nonce), of.limit, &log);
+    let heard = console::run_until_exit(&mut command, &units::marker(&nonce), of.limit, &log);
     let _ = fs::remove_dir_all(&data);
     let heard = heard?;
-    let road = format!("rkt run {}", of.app);
+    let method = format!("rkt run {}", of.app);
     let status = heard.status;
     if status.and_then(|status| status.code()) == Some(75) {
-        return Ok(Verdict::Impossible(setup_reason(&heard.lines)));
+        return Ok(BootOutcome::Unsupported(setup_failure(&heard.lines)));
     }
-    if heard.token && status.is_some_and(|status| status.success()) {
-        return Ok(Verdict::Token { road, took: heard.took });
+    if heard.marker_seen && status.is_some_and(|status| status.success()) {
+        return Ok(BootOutcome::Passed { method, took: heard.took });
     }
     let why = match status {
         None => format!("rkt did not end within {} s", of.limit.as_secs()),
-        Some(status) if heard.token => {
+        Some(status) if heard.marker_seen => {
             format!("the token came back, and then rkt ended with {}", code(status))
         }
         Some(status) => format!("rkt ended with {}, and the token did not come back", code(status)),
     };
-    Ok(Verdict::Silent {
-        road,
+    Ok(BootOutcome::Failed {
+        method,
         why,
-        missing: diagnosis::of_boot(of.rootfs, of.systemd, &heard.lines),
+        missing: diagnosis::diagnose(of.rootfs, of.systemd, &heard.lines),
         tail: heard.last_lines(8).into_iter().map(str::to_owned).collect(),
         log,
     })

@@ -3,10 +3,10 @@
 use coreos_types::release::SystemdVersion;
 
 /// The unit that is started in place of a default target.
-pub const APP: &str = "xtask-smoketest.service";
+pub const APP_UNIT: &str = "xtask-smoketest.service";
 
 /// What the app must be heard to say. It stands nowhere in this form: the shell computes it.
-pub fn token(nonce: &str) -> String {
+pub fn marker(nonce: &str) -> String {
     format!("smoketest-42-{nonce}")
 }
 
@@ -14,7 +14,11 @@ pub fn token(nonce: &str) -> String {
 /// it to the console; then the machine is told to power off.
 ///
 /// The token passes through journald alone: a stage1 without a working journald stays silent.
-pub fn files(systemd: Option<SystemdVersion>, nonce: &str, tools: Tools) -> Vec<(&'static str, String)> {
+pub fn overlay_files(
+    systemd: Option<SystemdVersion>,
+    nonce: &str,
+    tools: GuestTools,
+) -> Vec<(&'static str, String)> {
     let mut app = format!(
         "[Unit]\n\
          Description=The app of the smoke test\n\
@@ -59,7 +63,7 @@ const SUCCESS_ACTION_SINCE: u32 = 236;
 
 /// What the root filesystem has to offer to the app.
 #[derive(Debug, Clone, Copy)]
-pub struct Tools {
+pub struct GuestTools {
     /// A shell, as an absolute path.
     pub shell: &'static str,
     /// `bin/journalctl` is there.
@@ -72,16 +76,16 @@ mod tests {
 
     #[test]
     fn the_token_stands_in_no_file() {
-        let tools = Tools { shell: "/usr/bin/bash", journalctl: true };
-        for (path, text) in files(Some(SystemdVersion(252)), "abc", tools) {
-            assert!(!text.contains(&token("abc")), "{path}");
+        let tools = GuestTools { shell: "/usr/bin/bash", journalctl: true };
+        for (path, text) in overlay_files(Some(SystemdVersion(252)), "abc", tools) {
+            assert!(!text.contains(&marker("abc")), "{path}");
         }
     }
 
     #[test]
     fn an_old_systemd_is_told_to_power_off() {
-        let tools = Tools { shell: "/usr/bin/bash", journalctl: false };
-        let unit = |version| files(Some(SystemdVersion(version)), "abc", tools).swap_remove(0).1;
+        let tools = GuestTools { shell: "/usr/bin/bash", journalctl: false };
+        let unit = |version| overlay_files(Some(SystemdVersion(version)), "abc", tools).swap_remove(0).1;
         assert!(unit(229).contains("ExecStopPost=-/usr/bin/systemctl --force --force poweroff"));
         assert!(!unit(252).contains("ExecStopPost") && !unit(252).contains("journalctl"));
     }

@@ -1,10 +1,10 @@
 //! The real loader, in a chroot of the built root filesystem.
 //!
-//! Every program and library is asked by itself, several at once. What the loader says is read in [`output`]; a
-//! library that fails alone is forgiven where every program that loads it links. What becomes process 1 is asked twice
-//! ([`process_one`]).
+//! Every program and library is asked by itself, several at once. What the loader says is read in [`loader_output`]; a
+//! library that fails alone is satisfied_by where every program that resolved it links. What becomes process 1 is asked twice
+//! ([`pid1`]).
 
-pub mod output;
+pub mod loader_output;
 pub mod pid1;
 mod runner;
 
@@ -25,7 +25,7 @@ use usr::path::UsrPath;
 #[derive(Debug, Clone)]
 pub struct LinkCheck {
     /// How it was asked.
-    pub means: LoaderRunner,
+    pub runner: LoaderRunner,
     /// How long all of it took.
     pub took: Duration,
     /// Every file that was asked about, in byte order of the paths.
@@ -40,17 +40,17 @@ pub struct LinkResult {
     /// What is wrong; empty where it links.
     pub problems: Vec<String>,
     /// It fails alone, and the programs named here, all that load it, link.
-    pub forgiven: Vec<UsrPath>,
+    pub satisfied_by: Vec<UsrPath>,
     /// Links that are not there, and would make what is there be found.
     pub links: Vec<UsrPath>,
     /// What the loader would load, as paths of the root filesystem.
-    loads: Vec<UsrPath>,
+    resolved: Vec<UsrPath>,
 }
 
 impl LinkResult {
     /// Whether it links, by itself or through its programs.
     pub fn is_good(&self) -> bool {
-        self.problems.is_empty() || !self.forgiven.is_empty()
+        self.problems.is_empty() || !self.satisfied_by.is_empty()
     }
 }
 
@@ -60,40 +60,40 @@ impl LinkResult {
 /// A tool that is missing, or that stops.
 pub fn check(rootfs: &Rootfs, jobs: usize) -> Result<LinkCheck> {
     let started = Instant::now();
-    let means = LoaderRunner::find(rootfs);
+    let runner = LoaderRunner::detect(rootfs);
     let files: Vec<&UsrPath> = rootfs.linked_files().collect();
-    let mut linked = match &means {
-        LoaderRunner::Graph(_) => {
-            files.iter().map(|file| ask(rootfs, &means, file)).collect::<Result<_>>()?
+    let mut linked = match &runner {
+        LoaderRunner::Simulated(_) => {
+            files.iter().map(|file| check_file(rootfs, &runner, file)).collect::<Result<_>>()?
         }
-        means => ask_all(rootfs, means, &files, jobs)?,
+        runner => check_parallel(rootfs, runner, &files, jobs)?,
     };
-    forgive(rootfs, &mut linked);
-    Ok(LinkCheck { means, took: started.elapsed(), files: linked })
+    excuse_indirect(rootfs, &mut linked);
+    Ok(LinkCheck { runner, took: started.elapsed(), files: linked })
 }
 
 /// Where the loader looks beside the paths that are in the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum SearchMode {
     /// In [`LIBRARY_PATH`], as nearly everything in a stage1 is started.
     LibraryPath,
     /// Nowhere.
-    Bare,
+    DefaultPath,
 }
 
 /// Where rkt's `LD_LIBRARY_PATH` leads, and the loader's own directories of this layout.
 const LIBRARY_PATH: &str = "/usr/lib:/usr/lib64:/usr/lib/systemd:/usr/lib64/systemd";
 
-fn ask_all(
+fn check_parallel(
     rootfs: &Rootfs,
-    means: &LoaderRunner,
+    runner: &LoaderRunner,
     files: &[&UsrPath],
     jobs: usize,
 ) -> Result<Vec<LinkResult>> {
     let next = AtomicUsize::new(0);
     let work = || -> Result<Vec<LinkResult>> {
         let mine = std::iter::from_fn(|| files.get(next.fetch_add(1, Ordering::Relaxed)));
-        mine.map(|file| ask(rootfs, means, file)).collect()
+        mine.map(|file| check_file(rootfs, runner, file)).collect()
     };
     // Every thread is waited for before the first answer is looked at: one that panicked unseen would end the process.
     let answers: Vec<Result<Vec<LinkResult>>> = std::thread::scope(|scope| {
@@ -107,26 +107,26 @@ fn ask_all(
 }
 
 /// Asks about one file, in each way in which it is started.
-fn ask(rootfs: &Rootfs, means: &LoaderRunner, file: &UsrPath) -> Result<LinkResult> {
-    let mut linked = ask_once(rootfs, means, file, Way::LibraryPath)?;
-    if pid1::is(rootfs, file) {
-        let (problems, links) = pid1::problems(rootfs, means, file, &linked.problems)?;
+fn check_file(rootfs: &Rootfs, runner: &LoaderRunner, file: &UsrPath) -> Result<LinkResult> {
+    let mut linked = run_loader(rootfs, runner, file, SearchMode::LibraryPath)?;
+    if pid1::is_pid1(rootfs, file) {
+        let (problems, links) = pid1::check_pid1(rootfs, runner, file, &linked.problems)?;
         linked.problems.extend(problems);
         linked.links = links;
     }
     Ok(linked)
 }
 
-fn ask_once(rootfs: &Rootfs, means: &LoaderRunner, file: &UsrPath, way: Way) -> Result<LinkResult> {
-    if matches!(means, LoaderRunner::Graph(_)) {
-        return Ok(by_graph(rootfs, file, way));
+fn run_loader(rootfs: &Rootfs, runner: &LoaderRunner, file: &UsrPath, way: SearchMode) -> Result<LinkResult> {
+    if matches!(runner, LoaderRunner::Simulated(_)) {
+        return Ok(simulate(rootfs, file, way));
     }
-    let answer = |problems, loads| LinkResult {
+    let answer = |problems, resolved| LinkResult {
         file: file.clone(),
         problems,
-        forgiven: Vec::new(),
+        satisfied_by: Vec::new(),
         links: Vec::new(),
-        loads,
+        resolved,
     };
     let interpreter = match rootfs.tree.facts(file.as_str()) {
         Some(FileInfo::MalformedElf(why)) => return Ok(answer(vec![why.clone()], Vec::new())),
@@ -144,21 +144,21 @@ fn ask_once(rootfs: &Rootfs, means: &LoaderRunner, file: &UsrPath, way: Way) -> 
     if rootfs.tree.resolve(&loader).end.node() == Some(file) {
         return Ok(answer(Vec::new(), Vec::new()));
     }
-    let output = means
+    let output = runner
         .command(rootfs, &loader, file, way)
         .output()
         .with_context(|| format!("cannot ask the loader {loader}"))?;
-    let mut said = output::read(&output);
+    let mut said = loader_output::from_output(&output);
     if !said.problems.is_empty() {
         // The loader stops at the first library that is missing; the graph names the others.
-        let graph = by_graph(rootfs, file, way).problems;
+        let graph = simulate(rootfs, file, way).problems;
         let is_new = |problem: &String| !said.problems.contains(problem);
         let others: Vec<String> = graph.into_iter().filter(is_new).collect();
         said.problems.extend(others);
     }
-    said.problems.extend(by_name(rootfs, file));
-    let loads = said.loads.iter().filter_map(|path| real_path(rootfs, path)).collect();
-    Ok(answer(said.problems, loads))
+    said.problems.extend(missing_dlopen(rootfs, file));
+    let resolved = said.resolved.iter().filter_map(|path| real_path(rootfs, path)).collect();
+    Ok(answer(said.problems, resolved))
 }
 
 fn interpreter_name(rootfs: &Rootfs, file: &UsrPath) -> String {
@@ -177,8 +177,8 @@ fn real_path(rootfs: &Rootfs, path: &str) -> Option<UsrPath> {
     rootfs.tree.resolve(&UsrPath::from_rootfs_path(path).ok()?).end.node().cloned()
 }
 
-/// Libraries that the file says it loads by name and cannot do without (`.note.dlopen`), and that are nowhere here.
-fn by_name(rootfs: &Rootfs, file: &UsrPath) -> Vec<String> {
+/// Libraries that the file says it resolved by name and cannot do without (`.note.dlopen`), and that are nowhere here.
+fn missing_dlopen(rootfs: &Rootfs, file: &UsrPath) -> Vec<String> {
     let Some(FileInfo::Elf(info)) = rootfs.tree.facts(file.as_str()) else { return Vec::new() };
     let is_here = |soname: &String| rootfs.tree.iter().any(|(path, _)| path.name() == soname);
     let required = info.dlopen.iter().filter(|note| note.priority == DlopenPriority::Required);
@@ -191,10 +191,10 @@ fn by_name(rootfs: &Rootfs, file: &UsrPath) -> Vec<String> {
 }
 
 /// The graph's answer, for machines that cannot run the loader.
-fn by_graph(rootfs: &Rootfs, file: &UsrPath, way: Way) -> LinkResult {
+fn simulate(rootfs: &Rootfs, file: &UsrPath, way: SearchMode) -> LinkResult {
     let directories = match way {
-        Way::LibraryPath => ldso::DynamicLoader::systemd_directories(&rootfs.tree),
-        Way::Bare => Vec::new(),
+        SearchMode::LibraryPath => ldso::DynamicLoader::systemd_directories(&rootfs.tree),
+        SearchMode::DefaultPath => Vec::new(),
     };
     let load = ldso::DynamicLoader::new(&rootfs.tree, rootfs.board, directories, None).load(file);
     let missing = load.missing.iter().map(|gap| format!("{} is not found", gap.name));
@@ -204,14 +204,14 @@ fn by_graph(rootfs: &Rootfs, file: &UsrPath, way: Way) -> LinkResult {
     LinkResult {
         file: file.clone(),
         problems: missing.chain(broken).chain(versions).collect(),
-        forgiven: Vec::new(),
+        satisfied_by: Vec::new(),
         links: Vec::new(),
-        loads: load.objects.into_iter().map(|object| object.path).collect(),
+        resolved: load.objects.into_iter().map(|object| object.path).collect(),
     }
 }
 
 /// Libraries that fail alone and have programs that load them, all of which link.
-fn forgive(rootfs: &Rootfs, linked: &mut [LinkResult]) {
+fn excuse_indirect(rootfs: &Rootfs, linked: &mut [LinkResult]) {
     let is_program = |file: &UsrPath| matches!(rootfs.tree.facts(file.as_str()), Some(FileInfo::Elf(info)) if info.interp.is_some());
     let mut loaders: BTreeMap<UsrPath, Vec<UsrPath>> = BTreeMap::new();
     let mut broken: BTreeSet<UsrPath> = BTreeSet::new();
@@ -219,7 +219,7 @@ fn forgive(rootfs: &Rootfs, linked: &mut [LinkResult]) {
         if !program.problems.is_empty() {
             broken.insert(program.file.clone());
         }
-        for library in &program.loads {
+        for library in &program.resolved {
             loaders.entry(library.clone()).or_default().push(program.file.clone());
         }
     }
@@ -227,7 +227,7 @@ fn forgive(rootfs: &Rootfs, linked: &mut [LinkResult]) {
         if let Some(programs) = loaders.get(&library.file)
             && programs.iter().all(|program| !broken.contains(program))
         {
-            library.forgiven.clone_from(programs);
+            library.satisfied_by.clone_from(programs);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! systemd as process 1: nspawn starts it without the `LD_LIBRARY_PATH` that everything else in a stage1 has.
 
-use super::{LoaderRunner, Way, ask_once};
+use super::{LoaderRunner, SearchMode, run_loader};
 use crate::smoketest::rootfs::Rootfs;
 use coreos_types::error::Result;
 use usr::ldso::{self, MissingSymlink, UnreachableLibrary};
@@ -8,7 +8,7 @@ use usr::path::UsrPath;
 use usr::tree::Target;
 
 /// Whether a file is what becomes process 1.
-pub(super) fn is(rootfs: &Rootfs, file: &UsrPath) -> bool {
+pub(super) fn is_pid1(rootfs: &Rootfs, file: &UsrPath) -> bool {
     let leads_to_file = |text: &&str| {
         UsrPath::new(text)
             .is_ok_and(|path| matches!(rootfs.tree.resolve(&path).end, Target::Node(end) if end == *file))
@@ -17,17 +17,17 @@ pub(super) fn is(rootfs: &Rootfs, file: &UsrPath) -> bool {
 }
 
 /// What is wrong without `LD_LIBRARY_PATH` and is not with it, and the links that would put it right.
-pub(super) fn problems(
+pub(super) fn check_pid1(
     rootfs: &Rootfs,
-    means: &LoaderRunner,
+    runner: &LoaderRunner,
     file: &UsrPath,
     known: &[String],
 ) -> Result<(Vec<String>, Vec<UsrPath>)> {
-    let said = ask_once(rootfs, means, file, Way::Bare)?;
+    let said = run_loader(rootfs, runner, file, SearchMode::DefaultPath)?;
     let (mut problems, mut links) = (Vec::new(), Vec::new());
     for problem in said.problems.into_iter().filter(|problem| !known.contains(problem)) {
         let name = problem.strip_suffix(" is not found");
-        let there = name.and_then(|name| unreached(rootfs, file, name));
+        let there = name.and_then(|name| find_unreached(rootfs, file, name));
         let mut text = format!("{problem} by process 1, which has no LD_LIBRARY_PATH");
         if let Some(UnreachableLibrary { file, way }) = there {
             text.push_str(&format!(": it is {file}"));
@@ -43,7 +43,7 @@ pub(super) fn problems(
 }
 
 /// The file that a program meant by a name that it did not find, where the root filesystem has one of that name.
-pub fn unreached(rootfs: &Rootfs, program: &UsrPath, name: &str) -> Option<UnreachableLibrary> {
+pub fn find_unreached(rootfs: &Rootfs, program: &UsrPath, name: &str) -> Option<UnreachableLibrary> {
     let loader = ldso::DynamicLoader::new(&rootfs.tree, rootfs.board, Vec::new(), None);
     let load = loader.load(program);
     let missing = load.missing.iter().find(|missing| missing.name == name).cloned();
@@ -57,7 +57,7 @@ pub fn unreached(rootfs: &Rootfs, program: &UsrPath, name: &str) -> Option<Unrea
 mod tests {
     use expect_test::expect;
 
-    use super::super::ask;
+    use super::super::check_file;
     use super::*;
     use coreos_types::release::Board;
     use usr::elf::ElfInfo;
@@ -90,8 +90,8 @@ mod tests {
     #[test]
     fn process_1_alone_misses_what_library_path_reaches() {
         let rootfs = rootfs();
-        let graph = LoaderRunner::Graph("a test".into());
-        let asked = |path: &str| ask(&rootfs, &graph, &UsrPath::new(path).unwrap()).unwrap();
+        let graph = LoaderRunner::Simulated("a test".into());
+        let asked = |path: &str| check_file(&rootfs, &graph, &UsrPath::new(path).unwrap()).unwrap();
         assert_eq!(asked("lib64/systemd/systemd-executor").problems, [""; 0]);
         let systemd = asked("lib64/systemd/systemd");
         expect!["libcore.so is not found by process 1, which has no LD_LIBRARY_PATH: it is lib64/systemd/libcore.so, and /usr/lib/x86_64-linux-gnu/systemd (RUNPATH of lib64/systemd/systemd) leads there through lib64/x86_64-linux-gnu only"].assert_eq(&systemd.problems.join("\n"));
@@ -102,9 +102,9 @@ mod tests {
     fn a_boot_that_misses_what_is_there_is_told_so() {
         let line = "/usr/lib/systemd/systemd: error while loading shared libraries: libcore.so: cannot open shared object \
                     file: No such file or directory";
-        let lacks = crate::smoketest::boot::diagnosis::of_boot(&rootfs(), None, &[line.to_owned()]);
+        let lacks = crate::smoketest::boot::diagnosis::diagnose(&rootfs(), None, &[line.to_owned()]);
         let lack = lacks.iter().find(|lack| lack.what == "libcore.so").unwrap();
-        let way = lack.there.as_ref().and_then(|there| there.way.as_ref()).unwrap();
+        let way = lack.found_at.as_ref().and_then(|there| there.way.as_ref()).unwrap();
         assert_eq!(way.link.as_str(), "lib64/x86_64-linux-gnu");
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use super::{LIBRARY_PATH, Way};
+use super::{LIBRARY_PATH, SearchMode};
 use crate::smoketest::host::{PATH, find_in_path, is_root};
 use crate::smoketest::rootfs::Rootfs;
 use coreos_types::release::Board;
@@ -20,9 +20,9 @@ pub enum LoaderRunner {
     /// `sudo -n chroot`.
     Sudo,
     /// This program of qemu-user, for a foreign board.
-    Emulated(PathBuf),
+    Qemu(PathBuf),
     /// It is not: the graph answers in its place; why.
-    Graph(String),
+    Simulated(String),
 }
 
 impl fmt::Display for LoaderRunner {
@@ -31,23 +31,23 @@ impl fmt::Display for LoaderRunner {
             LoaderRunner::Chroot => f.write_str("the real loader in a chroot, as root"),
             LoaderRunner::UserNamespace => f.write_str("the real loader in a chroot, in a user namespace"),
             LoaderRunner::Sudo => f.write_str("the real loader in a chroot, by sudo"),
-            LoaderRunner::Emulated(program) => {
+            LoaderRunner::Qemu(program) => {
                 write!(f, "the real loader, emulated by {}", program.display())
             }
-            LoaderRunner::Graph(why) => write!(f, "the link graph, not the real loader: {why}"),
+            LoaderRunner::Simulated(why) => write!(f, "the link graph, not the real loader: {why}"),
         }
     }
 }
 
 impl LoaderRunner {
     /// The best that this machine and user can do.
-    pub(super) fn find(rootfs: &Rootfs) -> LoaderRunner {
+    pub(super) fn detect(rootfs: &Rootfs) -> LoaderRunner {
         if rootfs.board.machine() != std::env::consts::ARCH {
             let machine = rootfs.board.machine();
             let names = [format!("qemu-{machine}-static"), format!("qemu-{machine}")];
             return match names.iter().find_map(|name| find_in_path(name)) {
-                Some(program) => LoaderRunner::Emulated(program),
-                None => LoaderRunner::Graph(format!(
+                Some(program) => LoaderRunner::Qemu(program),
+                None => LoaderRunner::Simulated(format!(
                     "{} is a foreign board, and {} is not installed",
                     rootfs.board, names[0]
                 )),
@@ -62,12 +62,18 @@ impl LoaderRunner {
         if succeeds(Command::new("sudo").args(["-n", "true"])) {
             return LoaderRunner::Sudo;
         }
-        LoaderRunner::Graph("neither root, nor user namespaces, nor sudo without a password".into())
+        LoaderRunner::Simulated("neither root, nor user namespaces, nor sudo without a password".into())
     }
 
-    /// The command that lists what one file loads. Options alone reach the loader: its variables would reach
+    /// The command that lists what one file resolved. Options alone reach the loader: its variables would reach
     /// `chroot` as well.
-    pub(super) fn command(&self, rootfs: &Rootfs, loader: &UsrPath, file: &UsrPath, way: Way) -> Command {
+    pub(super) fn command(
+        &self,
+        rootfs: &Rootfs,
+        loader: &UsrPath,
+        file: &UsrPath,
+        way: SearchMode,
+    ) -> Command {
         let (root, loader) = (&rootfs.path, format!("/usr/{loader}"));
         let mut command = match self {
             LoaderRunner::UserNamespace => {
@@ -80,18 +86,18 @@ impl LoaderRunner {
                 sudo.args(["-n", "chroot"]).arg(root).arg(loader);
                 sudo
             }
-            LoaderRunner::Emulated(program) => {
+            LoaderRunner::Qemu(program) => {
                 let mut emulate = Command::new(program);
                 emulate.arg("-L").arg(root).arg(format!("{}{loader}", root.display()));
                 emulate
             }
-            LoaderRunner::Chroot | LoaderRunner::Graph(_) => {
+            LoaderRunner::Chroot | LoaderRunner::Simulated(_) => {
                 let mut chroot = Command::new("chroot");
                 chroot.arg(root).arg(loader);
                 chroot
             }
         };
-        if way == Way::LibraryPath {
+        if way == SearchMode::LibraryPath {
             command.args(["--library-path", LIBRARY_PATH]);
         }
         command.arg("--list").arg(format!("/usr/{file}"));

@@ -8,16 +8,16 @@ use regex::Regex;
 
 /// What the loader said of one file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Said {
-    /// The absolute paths that it loads.
-    pub loads: Vec<String>,
+pub struct LoaderOutput {
+    /// The absolute paths that it resolved.
+    pub resolved: Vec<String>,
     /// What is wrong, each once.
     pub problems: Vec<String>,
 }
 
 /// Reads a whole answer. A loader that ends badly without a word has a problem of its own.
-pub(super) fn read(output: &Output) -> Said {
-    let mut said = said(&String::from_utf8_lossy(&output.stdout), &String::from_utf8_lossy(&output.stderr));
+pub(super) fn from_output(output: &Output) -> LoaderOutput {
+    let mut said = parse(&String::from_utf8_lossy(&output.stdout), &String::from_utf8_lossy(&output.stderr));
     if said.problems.is_empty() && !output.status.success() {
         let last = String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or("no word").to_owned();
         said.problems.push(format!("the loader ended with {}: {last}", output.status));
@@ -29,8 +29,8 @@ pub(super) fn read(output: &Output) -> Said {
 ///
 /// A missing library is `X => not found` or `P: error while loading shared libraries: X: cannot open …`; a missing
 /// version is `P: L: version 'V' not found (required by O)`, on standard error and with exit status 0.
-pub fn said(stdout: &str, stderr: &str) -> Said {
-    let mut said = Said::default();
+pub fn parse(stdout: &str, stderr: &str) -> LoaderOutput {
+    let mut said = LoaderOutput::default();
     let mut problems = BTreeSet::new();
     let lines = stdout.lines().chain(stderr.lines());
     for found in lines.filter_map(|line| LINE.as_ref()?.captures(line)) {
@@ -38,7 +38,7 @@ pub fn said(stdout: &str, stderr: &str) -> Said {
         if let Some(name) = group("absent").or_else(|| group("unopened")) {
             problems.insert(format!("{name} is not found"));
         }
-        said.loads.extend(group("path"));
+        said.resolved.extend(group("path"));
         problems.extend(group("other").or_else(|| group("version")).or_else(|| group("symbol")));
     }
     said.problems.extend(problems);
@@ -67,30 +67,30 @@ mod tests {
     fn a_file_that_links_names_what_it_loads() {
         let text = "\tlinux-vdso.so.1 (0x00007f)\n\tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f)\n\
                     \t/lib64/ld-linux-x86-64.so.2 => /usr/lib64/ld-linux-x86-64.so.2 (0x00007f)\n";
-        let said = said(text, "");
-        assert_eq!(said.loads, ["/lib/x86_64-linux-gnu/libc.so.6", "/usr/lib64/ld-linux-x86-64.so.2"]);
+        let said = parse(text, "");
+        assert_eq!(said.resolved, ["/lib/x86_64-linux-gnu/libc.so.6", "/usr/lib64/ld-linux-x86-64.so.2"]);
         assert_eq!(said.problems, [""; 0]);
-        assert_eq!(super::said("\tstatically linked\n", ""), Said::default());
+        assert_eq!(super::parse("\tstatically linked\n", ""), LoaderOutput::default());
     }
 
     #[test]
     fn a_missing_library_is_named_once() {
         let error = "/usr/lib/systemd/systemd: error while loading shared libraries: libpam.so.0: cannot open \
                      shared object file: No such file or directory\n";
-        assert_eq!(said("", error).problems, ["libpam.so.0 is not found"]);
-        assert_eq!(said("\tlibpam.so.0 => not found\n", error).problems, ["libpam.so.0 is not found"]);
+        assert_eq!(parse("", error).problems, ["libpam.so.0 is not found"]);
+        assert_eq!(parse("\tlibpam.so.0 => not found\n", error).problems, ["libpam.so.0 is not found"]);
     }
 
     #[test]
     fn a_missing_version_is_a_problem_although_the_loader_ends_well() {
         let error = "/usr/bin/b: /lib64/libc.so.6: version `GLIBC_2.38' not found (required by /usr/bin/b)\n";
         let problem = "/lib64/libc.so.6: version `GLIBC_2.38' not found (required by /usr/bin/b)";
-        assert_eq!(said("\tlibc.so.6 => /lib64/libc.so.6 (0x7)\n", error).problems, [problem]);
+        assert_eq!(parse("\tlibc.so.6 => /lib64/libc.so.6 (0x7)\n", error).problems, [problem]);
     }
 
     #[test]
     fn other_words_of_the_loader_are_kept() {
         let error = "x: error while loading shared libraries: /lib64/libz.so.1: file too short";
-        assert_eq!(said("", error).problems, ["/lib64/libz.so.1: file too short"]);
+        assert_eq!(parse("", error).problems, ["/lib64/libz.so.1: file too short"]);
     }
 }
