@@ -4,7 +4,7 @@ use std::env;
 use std::path::PathBuf;
 
 use crate::cache::Cache;
-use crate::cli::{FixArgs, GlobalArgs, ImageArgs};
+use crate::cli::{Cli, GivenArgs, ImageArgs};
 use crate::config::Config;
 use crate::repo::Repo;
 use crate::report::invocation::Invocation;
@@ -14,6 +14,7 @@ use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::release::{Board, Brand};
 use manifest::plan::common_mk::CommonMk;
 use manifest::plan::sources::Stage1Sources;
+use manifest::suggestion::Suggestion;
 
 /// A tree as it was read, and what is said about where its images come from.
 #[derive(Debug)]
@@ -28,6 +29,10 @@ pub struct Context<'a> {
     pub here: PathBuf,
     /// `--repo DIR`.
     pub repo: Option<PathBuf>,
+    /// The command's name.
+    pub command: &'static str,
+    /// The arguments of the command, for hints.
+    pub given: GivenArgs,
     /// The tree.
     pub tree: Repo,
     /// Its sources.
@@ -41,20 +46,30 @@ impl<'a> Context<'a> {
     ///
     /// # Errors
     /// There is no tree, or it cannot be read.
-    pub fn of(term: &'a Term, globals: &GlobalArgs) -> Result<Context<'a>> {
+    pub fn load(term: &'a Term, cli: &Cli) -> Result<Context<'a>> {
         let here = env::current_dir().with_context(|| "cannot tell the current directory")?;
-        let tree = Repo::find(globals.repo.as_deref(), &here)?;
+        let tree = Repo::find(cli.globals.repo.as_deref(), &here)?;
         let read = tree.read()?;
         for note in &read.notes {
             term.warn(note);
         }
         let pins = CommonMk::parse(&read.sources.common_mk)?;
         tell_tree(term, &tree, &read.sources, &pins);
-        let (settings, repo) = (Config::read()?, globals.repo.clone());
-        Ok(Context { term, settings, cache: None, here, repo, tree, sources: read.sources, pins })
+        Ok(Context {
+            term,
+            settings: Config::read()?,
+            cache: None,
+            here,
+            repo: cli.globals.repo.clone(),
+            command: cli.command.name(),
+            given: cli.given.clone(),
+            tree,
+            sources: read.sources,
+            pins,
+        })
     }
 
-    /// How a command without options of its own is called again.
+    /// The command line of a command without the options of this run, in hints.
     pub fn bare(&self) -> Invocation {
         let is_here = self.here.canonicalize().is_ok_and(|here| here == self.tree.root());
         Invocation {
@@ -64,14 +79,23 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// How `command`, with these options, is called again.
-    pub fn again(&self, command: &[&str], image: &ImageArgs, mend: FixArgs) -> Invocation {
+    /// The command line of `command` in hints, with the options of this run that say where images come from and
+    /// how far fixing goes.
+    pub fn replay(&self, command: &[&str]) -> Invocation {
         Invocation {
             command: command.iter().map(|word| (*word).to_owned()).collect(),
-            source: image.source(),
-            options: [image.image(), mend.words()].concat(),
+            source: self.given.source(),
+            options: self.given.scope(),
             ..self.bare()
         }
+    }
+
+    /// The command line of this run for a POSIX shell, with the option `with` and without those of `without`, which
+    /// are names of fields of the command's arguments.
+    pub fn rerun(&self, with: Option<&str>, without: &[&str]) -> String {
+        let command = [vec![self.command.to_owned()], self.given.without(without)].concat();
+        let command = command.into_iter().chain(with.map(str::to_owned)).collect();
+        Invocation { command, ..self.bare() }.hint(&Suggestion::Mend)
     }
 
     /// The vendor whose images are wanted: as asked for, else as the pinned URL says, else CoreOS.

@@ -6,12 +6,8 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // Where no handler can be set, a signal ends us at once, and the next run finishes what it finds.
     let _unwatched = xtask::signals::watch();
-    let invocation = match xtask::cli::parse(std::env::args_os()) {
-        Ok(invocation) => invocation,
-        Err(instead) => {
-            let asked = xtask::cli::asked(std::env::args_os());
-            return ExitCode::from(xtask::run::nothing(&instead, asked));
-        }
-    };
-    ExitCode::from(xtask::run::run(&invocation))
+    ExitCode::from(match xtask::cli::parse(std::env::args_os()) {
+        Ok(cli) => xtask::run::run(&cli),
+        Err(error) => xtask::run::report_usage(&error, xtask::cli::parse_partially(std::env::args_os())),
+    })
 }

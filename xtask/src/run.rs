@@ -1,7 +1,7 @@
-//! Runs a command and tells what it did.
+//! Runs a command and prints its report.
 
 use crate::cache::Cache;
-use crate::cli::{Cli, Color, Command, Format, GlobalArgs, PartialArgs};
+use crate::cli::{Cli, Color, Command, Format, PartialArgs};
 use crate::commands::{
     self, bump_coreos, completions, diff, edit_manifest, fetch, sort_manifests, verify_manifests,
     verify_signature, why,
@@ -15,17 +15,16 @@ use crate::terminal::{Term, Verbosity};
 use crate::verbose;
 use coreos_types::error::{Error, Result};
 
-/// Runs a command, tells what it did, and gives the exit code of the contract.
-pub fn run(invocation: &Cli) -> u8 {
-    let GlobalArgs { format, color, verbosity, .. } = invocation.globals;
-    let term = Term::new(format, color, Verbosity::of(verbosity));
-    let (command, dry_run) = (invocation.command.name(), invocation.command.is_dry_run());
+/// Runs a command, prints its report, and returns the exit code of the contract.
+pub fn run(cli: &Cli) -> u8 {
+    let term = Term::new(cli.globals.format, cli.globals.color, Verbosity::of(cli.globals.verbosity()));
+    let (command, dry_run) = (cli.command.name().to_owned(), cli.command.is_dry_run());
     let mut report = Report { command, dry_run, ..Report::default() };
     term.prepare_last_word(report.clone());
-    if let Command::Demo { serve } = invocation.command {
-        return crate::demo::run(&term, serve);
+    if let Command::Demo(args) = &cli.command {
+        return crate::demo::run(&term, args.serve, report);
     }
-    if let Err(fault) = carry_out(&term, invocation, &mut report) {
+    if let Err(fault) = dispatch(&term, cli, &mut report) {
         report.error = Some(fault);
     }
     match term.tell(&report) {
@@ -37,31 +36,30 @@ pub fn run(invocation: &Cli) -> u8 {
     }
 }
 
-/// Tells what clap says instead of an invocation: a help text, or what is wrong with the command line, in the face
-/// that the command line asks for.
-pub fn nothing(instead: &clap::Error, asked: PartialArgs) -> u8 {
-    let is_help = instead.exit_code() == 0;
-    let mut report = Report { command: asked.command, ..Report::default() };
-    match asked.format {
-        Format::Json if is_help => drop(report.extra.insert("help", instead.to_string().into())),
-        Format::Json | Format::Github if !is_help => report.error = Some(usage(instead, asked.command)),
+/// Prints a help text, or what is wrong with the command line, in the format that the command line names.
+pub fn report_usage(usage: &clap::Error, args: PartialArgs) -> u8 {
+    let is_help = usage.exit_code() == 0;
+    let mut report = Report { command: args.command, ..Report::default() };
+    match args.format {
+        Format::Json if is_help => drop(report.extra.insert("help", usage.to_string().into())),
+        Format::Json | Format::Github if !is_help => report.error = Some(usage_error(usage, &report.command)),
         _ => {
             // clap knows which of stdout and stderr a text belongs to; a closed pipe is no error.
-            let _ = instead.print();
-            return u8::try_from(instead.exit_code()).unwrap_or(2);
+            let _ = usage.print();
+            return u8::try_from(usage.exit_code()).unwrap_or(2);
         }
     }
-    match Term::new(asked.format, Color::Never, Verbosity::Quiet).tell(&report) {
+    match Term::new(args.format, Color::Never, Verbosity::Quiet).tell(&report) {
         Ok(()) => report.exit_code(),
         Err(_) => 2,
     }
 }
 
-fn usage(error: &clap::Error, command: &str) -> Error {
+fn usage_error(error: &clap::Error, command: &str) -> Error {
     let text = error.to_string();
-    // clap's own last line says what our hint says.
-    let said = |line: &&str| !line.is_empty() && !line.starts_with("For more information");
-    let mut lines = text.lines().map(str::trim).filter(said);
+    // The hint replaces clap's last line.
+    let is_kept = |line: &&str| !line.is_empty() && !line.starts_with("For more information");
+    let mut lines = text.lines().map(str::trim).filter(is_kept);
     let first = lines.next().unwrap_or_default();
     let help = ["cargo xtask", command, "--help"].into_iter().filter(|word| !word.is_empty());
     let fault = Error::failed(first.strip_prefix("error: ").unwrap_or(first))
@@ -69,9 +67,9 @@ fn usage(error: &clap::Error, command: &str) -> Error {
     lines.fold(fault, Error::with_cause)
 }
 
-fn carry_out(term: &Term, invocation: &Cli, report: &mut Report) -> Result<()> {
-    let context = || Context::of(term, &invocation.globals);
-    match &invocation.command {
+fn dispatch(term: &Term, cli: &Cli, report: &mut Report) -> Result<()> {
+    let context = || Context::load(term, cli);
+    match &cli.command {
         Command::BumpCoreos(flags) => {
             commands::told(&context()?, flags.report.as_deref(), report, |context, report| {
                 bump_coreos(context, flags, report)
@@ -98,15 +96,15 @@ fn carry_out(term: &Term, invocation: &Cli, report: &mut Report) -> Result<()> {
             Ok(())
         }
         Command::EditManifest(flags) => edit_manifest(&context()?, flags, report),
-        Command::SortManifests { check } => sort_manifests(term, &invocation.globals, *check, report),
+        Command::SortManifests(args) => sort_manifests(term, &cli.globals, args.check, report),
         Command::Why(flags) => why(&context()?, flags, report),
         Command::Diff(flags) => diff(&context()?, flags, report),
         Command::Report(flags) => commands::report(&context()?, flags, report),
-        Command::Completions { shell } => {
-            completions(*shell, report);
+        Command::Completions(args) => {
+            completions(args.shell, report);
             Ok(())
         }
-        // It tells what it does as it goes; `run` has played it.
-        Command::Demo { .. } => Ok(()),
+        // `run` does it: its report is printed while the server still runs.
+        Command::Demo(_) => Ok(()),
     }
 }

@@ -32,8 +32,8 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
         // What cannot be pinned need not be brought.
         context.pins.clone().set_release(release)?;
     }
-    let mut images = ImageSet::open(context, &flags.image, flags.mend, &flags.release)?;
-    report.again = again(context, flags, &images.release);
+    let mut images = ImageSet::open(context, &flags.image, &flags.release)?;
+    report.again = again(context, &images.release);
     report.images = images.origins();
     images.one_channel()?;
     warn_of_unchecked(context, &images);
@@ -42,8 +42,8 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
         release: images.release.clone(),
         channel: images.channel,
         brand: flags.image.brand,
-        systemd: flags.mend.systemd,
-        reach: flags.mend.reach(),
+        systemd: flags.fix_args.systemd,
+        reach: flags.fix_args.to_options(),
     };
     let old = flags.report.as_ref().and_then(|_| ImageSet::before(context, &flags.image, &images.release));
     let done = mend_and_apply(context, &mut images, old.as_ref(), &request, flags.commit, report);
@@ -52,8 +52,8 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
 }
 
 /// What mends a bump's findings is the bump itself, to the release that it was, and not only said.
-pub(super) fn again(context: &Context<'_>, flags: &BumpCoreos, release: &Release) -> Invocation {
-    context.again(&["bump-coreos", release.as_str()], &flags.image, flags.mend)
+pub(super) fn again(context: &Context<'_>, release: &Release) -> Invocation {
+    context.replay(&["bump-coreos", release.as_str()])
 }
 
 /// One release is pinned for every board: a board that was left out goes along unseen.

@@ -8,7 +8,7 @@ use crate::report::Report;
 /// Tells the completions of `shell` as the report's output.
 pub fn completions(shell: Shell, report: &mut Report) {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut cli::syntax(), "xtask", &mut script);
+    clap_complete::generate(shell, &mut cli::command(), "xtask", &mut script);
     let script = String::from_utf8_lossy(&script).into_owned() + behind_cargo(shell);
     report.extra.insert("script", script.as_str().into());
     report.output.push(script);

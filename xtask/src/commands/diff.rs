@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::cli::{Diff, FixArgs, ImageArgs, ReleaseSpec};
+use crate::cli::{Diff, ImageArgs, ReleaseSpec};
 use crate::context::Context;
 use crate::images::ImageSet;
 use crate::report::Report;
@@ -18,7 +18,7 @@ use manifest::plan::bump::Unread;
 pub fn diff(context: &Context<'_>, flags: &Diff, report: &mut Report) -> Result<()> {
     let (of_old, of_new) = halves(&flags.image)?;
     let open = |release: &Release, flags: &ImageArgs| {
-        ImageSet::open(context, flags, FixArgs::default(), &ReleaseSpec::Number(release.clone()))
+        ImageSet::open(context, flags, &ReleaseSpec::Number(release.clone()))
     };
     let (mut old, mut new) = (open(&flags.from, &of_old)?, open(&flags.to, &of_new)?);
     report.images = [old.origins(), new.origins()].concat();

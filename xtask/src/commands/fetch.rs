@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::cli::{Fetch, FixArgs, ReleaseSpec};
+use crate::cli::{Fetch, ReleaseSpec};
 use crate::context::Context;
 use crate::images::ImageSet;
 use crate::report::Report;
@@ -15,7 +15,7 @@ use coreos_types::error::Result;
 pub fn fetch(context: &Context<'_>, flags: &Fetch, report: &mut Report) -> Result<()> {
     let pinned = context.pins.release();
     let wanted = flags.release.clone().unwrap_or_else(|| ReleaseSpec::Number(pinned.clone()));
-    let images = ImageSet::open(context, &flags.image, FixArgs::default(), &wanted)?;
+    let images = ImageSet::open(context, &flags.image, &wanted)?;
     report.images = images.origins();
     report.channel = images.channel.or(context.pins.channel());
     report.release = Some((pinned.clone(), images.release.clone()));

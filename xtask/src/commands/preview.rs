@@ -31,14 +31,13 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
         ));
     }
     report.dry_run = true;
-    let (road, places) =
-        (road(context, &flags.image)?, ReleaseLocations::of(context, &flags.image, flags.mend));
+    let (road, places) = (road(context, &flags.image)?, ReleaseLocations::of(context, &flags.image));
     let boards = context.boards(&flags.image)?;
     let release = match &flags.release {
         ReleaseSpec::Number(release) => release.clone(),
         ReleaseSpec::Latest => latest(&road, &places, boards.first().copied().unwrap_or(Board::Amd64))?,
     };
-    report.again = again(context, flags, &release);
+    report.again = again(context, &release);
     let mut lists: BTreeMap<Board, Lists> = BTreeMap::new();
     for &board in &boards {
         let others: Vec<Board> = boards.iter().copied().filter(|other| *other != board).collect();
@@ -46,8 +45,8 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
     }
     let channel = lists.values().find_map(|list| list.dir.channel());
     let told = lists.iter().map(|(&board, list)| (board, list.systemd.clone()));
-    let systemd = Some(agreed(flags.mend.systemd, told)?);
-    let reach = FixOptions { by_names_only: true, ..flags.mend.reach() };
+    let systemd = Some(agreed(flags.fix_args.systemd, told)?);
+    let reach = FixOptions { by_names_only: true, ..flags.fix_args.to_options() };
     let request = BumpOptions { release, channel, brand: flags.image.brand, systemd, reach };
     let trees = lists.iter().map(|(&board, list)| (board, &list.tree)).collect();
     let bump = bump(&context.sources, &request, &trees)?;

@@ -13,20 +13,19 @@ use manifest::plan::bump::{BumpOptions, verify};
 /// # Errors
 /// Whatever stops the work.
 pub fn verify_manifests(context: &Context<'_>, flags: &VerifyManifests, report: &mut Report) -> Result<()> {
-    report.again = context.again(&["verify-manifests", "--fix"], &flags.image, flags.mend);
+    report.again = context.replay(&["verify-manifests", "--fix"]);
     let pinned = context.pins.release().clone();
-    let mut images = ImageSet::open(context, &flags.image, flags.mend, &ReleaseSpec::Number(pinned.clone()))?;
+    let mut images = ImageSet::open(context, &flags.image, &ReleaseSpec::Number(pinned.clone()))?;
     report.images = images.origins();
     images.one_channel()?;
     report.channel = images.channel.or(context.pins.channel());
     report.release = Some((pinned.clone(), pinned.clone()));
-    let mend = flags.mend;
     let request = BumpOptions {
         release: pinned,
         channel: images.channel,
         brand: flags.image.brand,
-        systemd: mend.systemd,
-        reach: mend.reach(),
+        systemd: flags.fix_args.systemd,
+        reach: flags.fix_args.to_options(),
     };
     if flags.fix {
         let done = mend_and_apply(context, &mut images, None, &request, false, report);

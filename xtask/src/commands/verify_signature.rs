@@ -17,7 +17,7 @@ use coreos_types::error::{Error, Result, ResultExt};
 /// Verifies a file's detached signature. `keyring` is the vendors', or `--signing-key`'s; `fetch` gets newer
 /// certificates, `None` under `--offline`.
 pub fn run(flags: &VerifySignature, keyring: &Keyring, fetch: Option<Fetch<'_>>) -> Report {
-    let mut report = Report { command: "verify-signature", ..Report::default() };
+    let mut report = Report { command: "verify-signature".into(), ..Report::default() };
     report.extra.insert("signatures", json!([]));
     match verdicts(flags, keyring, fetch) {
         Ok(verdicts) => tell(&mut report, &flags.file, verdicts),

@@ -1,6 +1,6 @@
 //! `why PATH|SONAME`: who lists it and who needs it.
 
-use crate::cli::{Drawing, FixArgs, ReleaseSpec, Why};
+use crate::cli::{Drawing, ReleaseSpec, Why};
 use crate::context::Context;
 use crate::images::ImageSet;
 use crate::report::styled_text::{Style, StyledText};
@@ -14,7 +14,7 @@ use manifest::plan::bump::ImageTrees;
 /// Whatever keeps the images away; a subject that no image has and nothing asks for.
 pub fn why(context: &Context<'_>, flags: &Why, report: &mut Report) -> Result<()> {
     let wanted = ReleaseSpec::Number(context.pins.release().clone());
-    let mut images = ImageSet::open(context, &flags.image, FixArgs::default(), &wanted)?;
+    let mut images = ImageSet::open(context, &flags.image, &wanted)?;
     report.images = images.origins();
     let answer = images.settle(|trees| Ok(why::why(&flags.subject, &context.sources, trees)))?;
     report.extra.insert("why", why::document(&answer));
@@ -22,7 +22,7 @@ pub fn why(context: &Context<'_>, flags: &Why, report: &mut Report) -> Result<()
         return Err(unknown(&flags.subject, &images.trees()));
     }
     images.keep();
-    report.drawing = match flags.drawing {
+    report.drawing = match flags.drawing() {
         Drawing::Tree => why::tree(&answer),
         Drawing::Dot => StyledText::of(Style::Plain, why::dot(&answer)),
         Drawing::Mermaid => StyledText::of(Style::Plain, why::mermaid(&answer)),

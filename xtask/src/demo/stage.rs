@@ -1,16 +1,17 @@
 //! `cargo xtask demo`: the guide's own example against a release server of our own.
 
+use std::ffi::OsString;
+
 use super::example;
 use super::scratch::DemoDir;
 use crate::cache::Cache;
-use crate::cli::{BumpCoreos, FixArgs, GlobalArgs, ImageArgs, ReleaseSpec};
+use crate::cli::{self, Command};
 use crate::commands::bump_coreos;
 use crate::config::Config;
 use crate::context::Context;
 use crate::report::Report;
 use crate::terminal::Term;
 use coreos_types::error::{Error, Result};
-use coreos_types::release::ParseError;
 use coreos_types::shell::quote;
 use release_fixture::certificate::TestCertificate;
 use release_fixture::release::{Site, publish};
@@ -20,8 +21,7 @@ use release_fixture::server::Server;
 const SPEED: u64 = 3 << 20;
 
 /// Runs the example, or with `serve` keeps tree and server up until a signal comes. Gives the exit code.
-pub fn run(term: &Term, serve: bool) -> u8 {
-    let mut report = Report { command: "demo", ..Report::default() };
+pub fn run(term: &Term, serve: bool, mut report: Report) -> u8 {
     let stage = play(term, serve, &mut report);
     if let Err(fault) = &stage {
         report.error = Some(fault.clone());
@@ -72,24 +72,15 @@ impl DemoSession {
 
     /// The command itself, in this process.
     fn bump(&self, term: &Term, report: &mut Report) -> Result<()> {
-        let globals = GlobalArgs { repo: Some(self.scratch.tree()), ..GlobalArgs::default() };
+        let (tree, key) = (self.scratch.tree().into_os_string(), self.scratch.signing_key().into_os_string());
+        let words = ["xtask", "bump-coreos", example::AFTER.0, "--mirror", &self.server.url()];
+        let words = words.map(OsString::from).into_iter();
+        let options = [OsString::from("--signing-key"), key, OsString::from("--repo"), tree];
+        let cli = cli::parse(words.chain(options)).map_err(bad_example)?;
+        let Command::BumpCoreos(flags) = &cli.command else { return Ok(()) };
         let cache = Some(Cache::at(&self.scratch.cache()));
-        let context = Context { settings: Config::default(), cache, ..Context::of(term, &globals)? };
-        let flags = BumpCoreos {
-            release: ReleaseSpec::Number(example::AFTER.0.parse().map_err(bad_example)?),
-            image: ImageArgs {
-                mirror: Some(self.server.url()),
-                signing_key: Some(self.scratch.signing_key()),
-                ..ImageArgs::default()
-            },
-            mend: FixArgs::default(),
-            dry_run: false,
-            check: false,
-            preview: false,
-            report: None,
-            commit: false,
-        };
-        bump_coreos(&context, &flags, report)
+        let context = Context { settings: Config::default(), cache, ..Context::load(term, &cli)? };
+        bump_coreos(&context, flags, report)
     }
 
     /// The card's three commands, ready to paste.
@@ -111,8 +102,8 @@ impl DemoSession {
     }
 }
 
-fn bad_example(word: ParseError) -> Error {
-    Error::failed("the example is broken").with_cause(word)
+fn bad_example(error: impl std::fmt::Display) -> Error {
+    Error::failed("the example is broken").with_cause(error)
 }
 
 /// The thread of `edge::signals` ends the process, and removes the scratch copy before it does.

@@ -1,7 +1,7 @@
 //! Where the files of a release lie, as the pinned URL, the flags and the settings have it.
 
 use crate::cache::{Cache, ImageStore};
-use crate::cli::{FixArgs, ImageArgs};
+use crate::cli::ImageArgs;
 use crate::context::Context;
 use crate::http::{ClientConfig, ReleaseDir};
 use crate::report::invocation::Invocation;
@@ -43,14 +43,14 @@ pub(crate) struct ReleaseLocations<'a> {
 }
 
 impl<'a> ReleaseLocations<'a> {
-    pub(crate) fn of(context: &'a Context<'_>, flags: &ImageArgs, mend: FixArgs) -> ReleaseLocations<'a> {
+    pub(crate) fn of(context: &'a Context<'_>, flags: &ImageArgs) -> ReleaseLocations<'a> {
         ReleaseLocations {
             pins: &context.pins,
             brand: context.brand(flags),
             mirror: flags.mirror.clone().or_else(|| context.settings.mirror.clone()),
             channel: flags.channel,
             moves: flags.brand.is_some_and(|asked| context.pins.brand() != Some(asked)),
-            again: context.again(&["bump-coreos"], flags, mend),
+            again: context.replay(&["bump-coreos"]),
         }
     }
 

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::thread;
 
 use crate::cache::{ImageHandle, ImageStore};
-use crate::cli::{FixArgs, ImageArgs, ReleaseSpec};
+use crate::cli::{ImageArgs, ReleaseSpec};
 use crate::context::Context;
 use crate::report::ImageOrigin;
 use crate::terminal::Term;
@@ -45,14 +45,13 @@ struct BoardImage {
 }
 
 impl<'t> ImageSet<'t> {
-    /// Brings an image for every board of the run; `mend` is for what the hints of an error repeat.
+    /// Opens an image for every board of the run.
     ///
     /// # Errors
     /// An image is not to be had, is not trusted, or is not of the release, brand or board that was asked for.
     pub(super) fn open(
         context: &Context<'t>,
         flags: &ImageArgs,
-        mend: FixArgs,
         wanted: &ReleaseSpec,
     ) -> Result<ImageSet<'t>> {
         let road = road(context, flags)?;
@@ -67,10 +66,10 @@ impl<'t> ImageSet<'t> {
             boards,
             listed: context.sources.boards().into_iter().collect(),
             remote: flags.images.is_empty(),
-            again: context.again(&["bump-coreos"], flags, mend),
+            again: context.replay(&["bump-coreos"]),
         };
         let mut images = if flags.images.is_empty() {
-            remote(road, &ReleaseLocations::of(context, flags, mend), asked)?
+            remote(road, &ReleaseLocations::of(context, flags), asked)?
         } else {
             local(road, flags, asked)?
         };
@@ -98,7 +97,7 @@ impl<'t> ImageSet<'t> {
             brand: None,
             ..flags.clone()
         };
-        ImageSet::open(context, &flags, FixArgs::default(), &ReleaseSpec::Number(pinned.clone())).ok()
+        ImageSet::open(context, &flags, &ReleaseSpec::Number(pinned.clone())).ok()
     }
 
     /// That the boards were found on one channel: the pinned URL has room for no more.

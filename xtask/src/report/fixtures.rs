@@ -35,7 +35,7 @@ pub(crate) fn bump() -> Report {
         after: after.into(),
     };
     Report {
-        command: "bump-coreos",
+        command: "bump-coreos".into(),
         release: Some((release("991.0.0"), release("1032.0.0"))),
         channel: Some(Channel::Alpha),
         systemd: Some((SystemdVersion(225), SystemdVersion(229))),
@@ -128,7 +128,7 @@ pub(crate) fn smoketest() -> Report {
         line: None,
     };
     Report {
-        command: "smoketest",
+        command: "smoketest".into(),
         checks: vec![
             check("build", "3 flavors", Outcome::Pass, ""),
             check(

@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn an_error_is_an_annotation_too() {
         let report = Report {
-            command: "fetch",
+            command: "fetch".into(),
             error: Some(Error::failed("no such host").with_cause("dns").with_hint("--mirror URL")),
             ..Report::default()
         };

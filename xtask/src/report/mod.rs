@@ -29,9 +29,9 @@ use manifest::finding::{Finding, Fix, Severity};
 use manifest::plan::file_edits::EditPlan;
 
 /// `--format`: the face that a run's result gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Format {
-    /// For a person at a terminal.
+    /// Text for a terminal.
     #[default]
     Text,
     /// One JSON document.
@@ -44,7 +44,7 @@ pub enum Format {
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     /// The command's name as typed.
-    pub command: &'static str,
+    pub command: String,
     /// Nothing was written, on request.
     pub dry_run: bool,
     /// `--check`: edits alone make exit code 1.

@@ -13,7 +13,7 @@ mod run;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::cli::{FixArgs, ImageArgs, ReleaseSpec, Smoketest, VerifyManifests};
+use crate::cli::{FixArgs, GivenArgs, ImageArgs, ReleaseSpec, Smoketest, VerifyManifests};
 use crate::commands::verify_manifests;
 use crate::context::Context;
 use crate::images::ImageSet;
@@ -46,21 +46,18 @@ pub fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut Report) 
     report.release = Some((release.clone(), release));
     report.systemd = Some((context.pins.systemd(), context.pins.systemd()));
     let check = static_check(flags);
-    report.again = context.again(&["verify-manifests", "--fix"], &check.image, check.mend);
+    report.again = context.replay(&["verify-manifests", "--fix"]);
     if !flags.no_static && flags.rootfs.is_none() {
         verify_manifests(context, &check, report)?;
     }
     if flags.image.images.len() > 1 && report.images.is_empty() && builds(flags) {
-        let images = ImageSet::open(
-            context,
-            &flags.image,
-            FixArgs::default(),
-            &ReleaseSpec::Number(context.pins.release().clone()),
-        )?;
+        let images =
+            ImageSet::open(context, &flags.image, &ReleaseSpec::Number(context.pins.release().clone()))?;
         report.images = images.origins();
         images.keep();
     }
-    let options = |board: Board| Ok((board, fetch_options(&flags.image, board, &report.images)?));
+    let options =
+        |board: Board| Ok((board, fetch_options(&context.given, &flags.image, board, &report.images)?));
     let build = Build {
         tree: context.tree.root(),
         boards: boards.into_iter().map(options).collect::<Result<BTreeMap<_, _>>>()?,
@@ -90,7 +87,7 @@ fn carry_out(
                 return Ok(());
             }
             found(build).map_err(|fault| {
-                if flags.no_build { fault.with_hint(build_first(context, flags)) } else { fault }
+                if flags.no_build { fault.with_hint(context.rerun(None, &["no_build"])) } else { fault }
             })?
         }
     };
@@ -103,7 +100,7 @@ fn carry_out(
             continue;
         }
         let static_findings = (!flags.no_static && flags.rootfs.is_none()).then_some(findings);
-        link::check(context, subject, flags.jobs, static_findings, checks)?;
+        link::check(context, subject, flags.jobs.map(usize::from), static_findings, checks)?;
     }
     if flags.no_run {
         checks.skip("run", "boot", "--no-run");
@@ -117,20 +114,8 @@ fn builds(flags: &Smoketest) -> bool {
     !flags.no_build && flags.rootfs.is_none()
 }
 
-/// This run, and its build before it.
-fn build_first(context: &Context<'_>, flags: &Smoketest) -> String {
-    again(context, &Smoketest { no_build: false, ..flags.clone() })
-}
-
-/// The command line of a smoketest, called as this run was.
-fn again(context: &Context<'_>, flags: &Smoketest) -> String {
-    let mut again = context.again(&["smoketest"], &flags.image, static_check(flags).mend);
-    again.command.extend(flags.words());
-    again.hint(&Suggestion::Mend)
-}
-
 fn static_check(flags: &Smoketest) -> VerifyManifests {
-    VerifyManifests { image: flags.image.clone(), mend: FixArgs::default(), fix: false, report: None }
+    VerifyManifests { image: flags.image.clone(), fix_args: FixArgs::default(), fix: false, report: None }
 }
 
 /// Builds; whether that went well.
@@ -191,23 +176,28 @@ fn given(build: &Build<'_>, path: &Path) -> Result<Subject> {
 
 /// The options of this command that `fetch` knows too, as words that hold in any directory, with the one image of
 /// several that is for this board. The build names the board.
-fn fetch_options(image: &ImageArgs, board: Board, origins: &[ImageOrigin]) -> Result<Vec<String>> {
-    let absolute = |path: &PathBuf| {
-        std::path::absolute(path).with_context(|| format!("cannot place {}", path.display()))
+fn fetch_options(
+    given: &GivenArgs,
+    image: &ImageArgs,
+    board: Board,
+    origins: &[ImageOrigin],
+) -> Result<Vec<String>> {
+    let mut words = given.image_without(&["signing_key", "signature", "images", "boards"]);
+    let mut push_absolute = |name: &str, path: &PathBuf| {
+        let absolute =
+            std::path::absolute(path).with_context(|| format!("cannot place {}", path.display()))?;
+        words.extend([name.to_owned(), absolute.display().to_string()]);
+        Ok(())
     };
     let is_for_board = |path: &&PathBuf| {
         let source = path.display().to_string();
         image.images.len() == 1
             || origins.iter().any(|origin| origin.board == board && origin.source == source)
     };
-    let image = ImageArgs {
-        signing_key: image.signing_key.as_ref().map(absolute).transpose()?,
-        signature: image.signature.as_ref().map(absolute).transpose()?,
-        images: image.images.iter().filter(is_for_board).map(absolute).collect::<Result<_>>()?,
-        boards: Vec::new(),
-        ..image.clone()
-    };
-    Ok([image.source(), image.image()].concat())
+    image.signing_key.iter().try_for_each(|path| push_absolute("--signing-key", path))?;
+    image.images.iter().filter(is_for_board).try_for_each(|path| push_absolute("--image", path))?;
+    image.signature.iter().try_for_each(|path| push_absolute("--signature", path))?;
+    Ok(words)
 }
 
 #[cfg(test)]
@@ -225,20 +215,19 @@ mod tests {
             os_release: BTreeMap::new(),
         };
         let origins = [origin(Board::Amd64, "/i/b.gz"), origin(Board::Arm64, "/i/a.gz")];
-        let flags = |images: &[&str]| ImageArgs {
-            images: images.iter().map(PathBuf::from).collect(),
-            offline: true,
-            ..Default::default()
-        };
-        let several = flags(&["/i/a.gz", "/i/b.gz"]);
-        for (flags, board, origins, options) in [
-            (&several, Board::Amd64, &origins[..], "--image /i/b.gz --offline"),
-            (&several, Board::Arm64, &origins, "--image /i/a.gz --offline"),
+        let several = "--image /i/a.gz --image /i/b.gz";
+        for (images, board, origins, options) in [
+            (several, Board::Amd64, &origins[..], "--offline --image /i/b.gz"),
+            (several, Board::Arm64, &origins, "--offline --image /i/a.gz"),
             // A single one is for the board that is built, or fetch says that it is not.
-            (&flags(&["/i/a.gz"]), Board::Amd64, &[], "--image /i/a.gz --offline"),
-            (&flags(&[]), Board::Amd64, &[], "--offline"),
+            ("--image /i/a.gz", Board::Amd64, &[], "--offline --image /i/a.gz"),
+            ("", Board::Amd64, &[], "--offline"),
         ] {
-            assert_eq!(fetch_options(flags, board, origins).unwrap().join(" "), options);
+            let line = format!("xtask smoketest --board amd64-usr --offline {images}");
+            let cli = crate::cli::parse(line.split_whitespace().map(Into::into)).unwrap();
+            let crate::cli::Command::Smoketest(flags) = cli.command else { panic!("{line}") };
+            let words = fetch_options(&cli.given, &flags.image, board, origins).unwrap();
+            assert_eq!(words.join(" "), options);
         }
     }
 }

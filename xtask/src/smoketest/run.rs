@@ -68,8 +68,9 @@ pub(super) fn check(
         return Ok(());
     }
     let reason = reasons.pop().unwrap_or_else(|| "no root filesystem of this machine's board".into());
-    let without = Smoketest { no_run: true, ..flags.clone() };
-    Err(Error::failed("the stage1 was not run").with_cause(reason).with_hint(super::again(context, &without)))
+    Err(Error::failed("the stage1 was not run")
+        .with_cause(reason)
+        .with_hint(context.rerun(Some("--no-run"), &["no_run"])))
 }
 
 fn one(subject: &Subject, flags: &Smoketest) -> Result<BootOutcome> {

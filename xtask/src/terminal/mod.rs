@@ -45,9 +45,9 @@ impl Verbosity {
 }
 
 /// `--color`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum ColorChoice {
-    /// Where a terminal reads it and nothing in the environment speaks against it.
+    /// On a terminal, unless NO_COLOR or CI is set.
     #[default]
     Auto,
     /// Always.

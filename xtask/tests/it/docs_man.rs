@@ -2,7 +2,7 @@
 
 use clap::{Arg, Command};
 use expect_test::expect_file;
-use xtask::cli::syntax;
+use xtask::cli::command;
 
 #[test]
 fn the_manual_page_says_what_the_help_says() {
@@ -11,27 +11,27 @@ fn the_manual_page_says_what_the_help_says() {
 
 /// The commands by name.
 pub(crate) fn commands() -> Vec<String> {
-    syntax().get_subcommands().map(|command| command.get_name().to_owned()).collect()
+    command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
 }
 
 fn page() -> String {
-    let mut syntax = syntax();
-    syntax.build();
+    let mut command = command();
+    command.build();
     let mut out = String::from(
         ".\\\" Made by xtask/tests/it/docs_man.rs from the command line itself; do not edit.\n.TH CARGO\\-XTASK 1\n",
     );
     out.push_str(&format!(
         ".SH NAME\ncargo\\-xtask \\- {}\n",
-        roff(&lower(&syntax.get_about().unwrap().to_string()))
+        roff(&lower(&command.get_about().unwrap().to_string()))
     ));
     out.push_str(".SH SYNOPSIS\n.B cargo xtask\n[\\fIoptions\\fR] \\fIcommand\\fR [\\fIarguments\\fR]\n");
     out.push_str(".SH OPTIONS\n");
-    syntax.get_arguments().filter(|arg| is_shown(arg)).for_each(|arg| out.push_str(&argument(arg)));
+    command.get_arguments().filter(|arg| is_shown(arg)).for_each(|arg| out.push_str(&argument(arg)));
     out.push_str(".SH COMMANDS\n");
-    for command in syntax.get_subcommands().filter(|command| command.get_name() != "help") {
+    for command in command.get_subcommands().filter(|command| command.get_name() != "help") {
         out.push_str(&one(command));
     }
-    out.push_str(&format!(".SH EXIT STATUS\n{}\n", roff(&syntax.get_after_help().unwrap().to_string())));
+    out.push_str(&format!(".SH EXIT STATUS\n{}\n", roff(&command.get_after_help().unwrap().to_string())));
     out.push_str(ENVIRONMENT);
     out
 }

@@ -53,7 +53,7 @@ fn report(changes: usize) -> Report {
     let lines =
         |one: &dyn Fn(usize) -> String| (0..changes).map(one).collect::<Vec<_>>().join("\n").into_bytes();
     Report {
-        command: "bump-coreos",
+        command: "bump-coreos".into(),
         release: Some(("991.0.0".parse().unwrap(), "1032.0.0".parse().unwrap())),
         channel: Some("alpha".parse().unwrap()),
         systemd: Some(("v225".parse().unwrap(), "v229".parse().unwrap())),

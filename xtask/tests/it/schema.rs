@@ -99,7 +99,7 @@ fn is(value: &Value, name: &str) -> bool {
 fn full() -> Report {
     let file = "stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest".to_owned();
     Report {
-        command: "bump-coreos",
+        command: "bump-coreos".into(),
         release: Some(("991.0.0".parse().unwrap(), "1032.0.0".parse().unwrap())),
         channel: Some("alpha".parse().unwrap()),
         systemd: Some(("v225".parse().unwrap(), "v229".parse().unwrap())),
@@ -144,12 +144,12 @@ fn full() -> Report {
 
 fn runs() -> Vec<Report> {
     let refused = Report {
-        command: "fetch",
+        command: "fetch".into(),
         error: Some(Error::refused("no").with_cause("why").with_hint("cargo xtask")),
         ..Report::default()
     };
     let tested = Report {
-        command: "smoketest",
+        command: "smoketest".into(),
         checks: vec![Check {
             name: "link",
             subject: "bin/x".into(),

@@ -1,0 +1,280 @@
+//! The arguments of each command.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum, value_parser};
+
+use super::{ImageArgs, ReleaseSpec};
+use coreos_types::release::{Release, SystemdVersion};
+use manifest::mend::FixOptions;
+use usr::elf::DlopenPriority;
+
+/// `bump-coreos`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  cargo xtask bump-coreos 1032.0.0
+  cargo xtask bump-coreos latest --channel stable --commit
+  cargo xtask bump-coreos 4081.2.0 --brand flatcar --dry-run")]
+pub struct BumpCoreos {
+    /// Release number, or latest.
+    #[arg(value_name = "RELEASE|latest")]
+    pub release: ReleaseSpec,
+    /// Print the diff, write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// As --dry-run; exit 1 if anything would change.
+    #[arg(long)]
+    pub check: bool,
+    /// Work from the signed file lists, without the image.
+    #[arg(long)]
+    pub preview: bool,
+    /// Write a report: .md or .html.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Make one git commit of the changed files.
+    #[arg(long, conflicts_with_all = ["dry_run", "check", "preview"])]
+    pub commit: bool,
+    /// How far fixing goes.
+    #[command(flatten)]
+    pub fix_args: FixArgs,
+    /// Where the image comes from.
+    #[command(flatten)]
+    pub image: ImageArgs,
+}
+
+/// `verify-manifests`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  cargo xtask verify-manifests
+  cargo xtask verify-manifests --fix --image my.cpio.gz")]
+pub struct VerifyManifests {
+    /// Apply what bump-coreos would.
+    #[arg(long)]
+    pub fix: bool,
+    /// Write a report: .md or .html.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// How far fixing goes.
+    #[command(flatten)]
+    pub fix_args: FixArgs,
+    /// Where the image comes from.
+    #[command(flatten)]
+    pub image: ImageArgs,
+}
+
+/// How far fixing goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Args)]
+pub struct FixArgs {
+    /// Remove lines whose file is gone without replacement.
+    #[arg(long)]
+    pub drop_missing: bool,
+    /// Which .note.dlopen entries count as dependencies.
+    #[arg(long, value_name = "LEVEL", value_enum, default_value = "required")]
+    pub dlopen: DlopenLevel,
+    /// systemd version, where the images do not show one.
+    #[arg(long, value_name = "vN")]
+    pub systemd: Option<SystemdVersion>,
+}
+
+/// `--dlopen`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum DlopenLevel {
+    /// None, and no advice either.
+    None,
+    /// Those without which the file does not work.
+    #[default]
+    Required,
+    /// Those too without which it lacks a usual feature.
+    Recommended,
+    /// Every one.
+    All,
+}
+
+impl FixArgs {
+    /// The same for the planner.
+    pub fn to_options(self) -> FixOptions {
+        let dlopen = match self.dlopen {
+            DlopenLevel::None => None,
+            DlopenLevel::Required => Some(DlopenPriority::Required),
+            DlopenLevel::Recommended => Some(DlopenPriority::Recommended),
+            DlopenLevel::All => Some(DlopenPriority::Suggested),
+        };
+        FixOptions { dlopen, drop_missing: self.drop_missing, by_names_only: false }
+    }
+}
+
+/// `smoketest`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  cargo xtask smoketest
+  cargo xtask smoketest --no-build --vm --timeout 120")]
+pub struct Smoketest {
+    /// Use what was built last.
+    #[arg(long)]
+    pub no_build: bool,
+    /// Skip the check of the manifests.
+    #[arg(long)]
+    pub no_static: bool,
+    /// Skip the link check with the real loader.
+    #[arg(long)]
+    pub no_link: bool,
+    /// Build and link only.
+    #[arg(long)]
+    pub no_run: bool,
+    /// Boot in a virtual machine (qemu).
+    #[arg(long)]
+    pub vm: bool,
+    /// Check this root filesystem, build nothing.
+    #[arg(long, value_name = "DIR")]
+    pub rootfs: Option<PathBuf>,
+    /// Number of link checks at once.
+    #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// How long the run may take.
+    #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..), default_value = "60")]
+    pub timeout: u64,
+    /// What rkt runs: a docker reference or an .aci file.
+    #[arg(long, value_name = "IMAGE")]
+    pub app: Option<String>,
+    /// Where the image comes from.
+    #[command(flatten)]
+    pub image: ImageArgs,
+}
+
+/// `fetch`.
+#[derive(Debug, Clone, Args)]
+pub struct Fetch {
+    /// Release number, or latest [default: the pinned one].
+    #[arg(value_name = "RELEASE|latest")]
+    pub release: Option<ReleaseSpec>,
+    /// Where the image comes from.
+    #[command(flatten)]
+    pub image: ImageArgs,
+}
+
+/// `verify-signature`.
+#[derive(Debug, Clone, Args)]
+pub struct VerifySignature {
+    /// The signed file.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Detached signature [default: FILE.sig].
+    #[arg(long, value_name = "FILE")]
+    pub signature: Option<PathBuf>,
+    /// Trust this certificate [env: XTASK_SIGNING_KEY].
+    #[arg(long, value_name = "FILE")]
+    pub signing_key: Option<PathBuf>,
+    /// Use the cache only, no network.
+    #[arg(long)]
+    pub offline: bool,
+}
+
+/// `why`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  cargo xtask why libpam.so.0
+  cargo xtask why lib64/libpam.so.0.84.1 --mermaid")]
+pub struct Why {
+    /// Path in the image, or soname.
+    #[arg(value_name = "PATH|SONAME")]
+    pub subject: String,
+    /// Print a graph for Graphviz.
+    #[arg(long, conflicts_with = "mermaid")]
+    pub dot: bool,
+    /// Print a graph for Mermaid.
+    #[arg(long)]
+    pub mermaid: bool,
+    /// Where the image comes from.
+    #[command(flatten)]
+    pub image: ImageArgs,
+}
+
+/// What `why` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Drawing {
+    /// A tree as of `cargo tree`.
+    #[default]
+    Tree,
+    /// A graph for Graphviz.
+    Dot,
+    /// A graph for Mermaid.
+    Mermaid,
+}
+
+impl Why {
+    /// What is printed.
+    pub fn drawing(&self) -> Drawing {
+        match (self.dot, self.mermaid) {
+            (true, _) => Drawing::Dot,
+            (_, true) => Drawing::Mermaid,
+            _ => Drawing::Tree,
+        }
+    }
+}
+
+/// `diff`.
+#[derive(Debug, Clone, Args)]
+pub struct Diff {
+    /// The old release.
+    #[arg(value_name = "FROM")]
+    pub from: Release,
+    /// The new release.
+    #[arg(value_name = "TO")]
+    pub to: Release,
+    /// Where the images come from.
+    #[command(flatten)]
+    pub image: ImageArgs,
+}
+
+/// `report`.
+#[derive(Debug, Clone, Args)]
+pub struct ReportFlags {
+    /// A .md or .html file [default: Markdown on stdout].
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// `edit-manifest`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Example:
+  cargo xtask edit-manifest \\
+    stage1/usr_from_kvm/manifest-amd64-usr.d/ip.manifest --add bin/ip")]
+pub struct EditManifest {
+    /// The manifest, relative to the tree's root or to here.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Lines to add.
+    #[arg(long, value_name = "PATH", num_args = 1.., required_unless_present = "remove")]
+    pub add: Vec<String>,
+    /// Lines to remove.
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub remove: Vec<String>,
+}
+
+/// `sort-manifests`.
+#[derive(Debug, Clone, Args)]
+pub struct SortManifests {
+    /// Write nothing; exit 1 if a file would change.
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// `demo`.
+#[derive(Debug, Clone, Args)]
+pub struct Demo {
+    /// Keep tree and server up; print commands to paste.
+    #[arg(long)]
+    pub serve: bool,
+}
+
+/// `completions`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Install:
+  cargo xtask completions bash > ~/.xtask-completion
+  # and in ~/.bashrc (or ~/.zshrc, after compinit): source ~/.xtask-completion
+  cargo xtask completions fish > ~/.config/fish/conf.d/xtask.fish")]
+pub struct Completions {
+    /// Your shell.
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
