@@ -179,12 +179,13 @@ pub(crate) fn gzip_stream(bytes: &[u8]) {
     let Ok(proved) = VerifiedImage::prove("bytes", Cursor::new(bytes), None, Unsigned, &scratch) else {
         return;
     };
-    let Ok(mut image) = proved.open() else { return };
+    let Ok(image) = proved.open() else { return };
     let identity = identity_files(image.tree());
     let some: Vec<UsrPath> =
         image.tree().iter().take(200).map(|(path, _)| path.clone()).chain(identity).collect();
-    let _facts = image.read_facts(&some);
     let tree = image.into_tree();
+    tree.read_ahead(&some);
+    let _error = tree.read_error();
     some.iter().for_each(|path| drop(tree.resolve(path)));
     assert_eq!(UsrTree::from_text(tree.to_text().as_bytes()).as_ref(), Ok(&tree));
 }

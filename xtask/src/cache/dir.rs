@@ -73,6 +73,12 @@ impl Cache {
         Ok(UnlinkedTempDir::in_folder(&self.folder("")?))
     }
 
+    /// [`Cache::scratch`], or the system's directory for temporary files: a cache that cannot be written costs time in the
+    /// next run, not the result of this one.
+    pub(super) fn scratch_or_temp(&self) -> UnlinkedTempDir {
+        self.scratch().unwrap_or_else(|_| UnlinkedTempDir::in_folder(&std::env::temp_dir()))
+    }
+
     /// Makes the root, or looks whose it is: what others may write, others may forge.
     fn claim(&self) -> Result<()> {
         private_folder(&self.root)?;

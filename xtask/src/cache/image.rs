@@ -2,17 +2,18 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::file_id::FileId;
+use super::image_reader::{ImageReader, Metered, UnopenedImage, changed, open};
 use super::image_store::{ImageStore, SignatureCheck};
 use super::tree_cache::{self, CacheKey, CachedTree};
-use coreos_types::error::{Error, Result, ResultExt};
+use crate::terminal::Term;
+use coreos_types::error::Result;
 use coreos_types::provenance::Signer;
+use pxe_image::Digest;
 use pxe_image::ingest::{Content, pass};
-use pxe_image::{Digest, UsrSquashfs};
-use usr::file_info::FileInfo;
-use usr::path::UsrPath;
 use usr::tree::UsrTree;
 
 /// Where an image came from, and who answers for it.
@@ -34,14 +35,10 @@ pub struct ImageHandle {
     origin: Origin,
     terms: Option<CacheKey>,
     hashes: Vec<Option<Vec<u8>>>,
-    state: State,
-    /// Whether the tree holds more than what is kept.
-    grown: bool,
-}
-
-enum State {
-    Read(UsrTree),
-    Open(Box<UsrSquashfs>),
+    tree: UsrTree,
+    reader: Arc<ImageReader>,
+    /// Whether the tree came from the cache.
+    is_cached: bool,
 }
 
 impl ImageHandle {
@@ -60,17 +57,7 @@ impl ImageHandle {
             Ok(kept) => match road.signer_of_kept(&source, signature.as_deref(), &kept)? {
                 Some(signer) => {
                     road.term.detail("cache", format!("{source}: its tree is kept from an earlier run"));
-                    let origin = Origin { source, digest: kept.digest, signer };
-                    let (hashes, state) = (kept.hashes, State::Read(kept.tree));
-                    return Ok(ImageHandle {
-                        path,
-                        signature,
-                        origin,
-                        terms: Some(terms),
-                        hashes,
-                        state,
-                        grown: false,
-                    });
+                    return Ok(ImageHandle::of_kept(road, path, source, signature, (terms, kept), signer));
                 }
                 None => "its signature holds no more",
             },
@@ -79,6 +66,34 @@ impl ImageHandle {
         road.term.detail("cache", format!("{source}: {why_not}, so all of it is read"));
         let proving = road.proving(&source, signature.as_deref())?;
         ImageHandle::proved(road, path, source, signature, &file, proving)
+    }
+
+    fn of_kept(
+        road: &ImageStore<'_>,
+        path: PathBuf,
+        source: String,
+        signature: Option<Vec<u8>>,
+        (terms, kept): (CacheKey, CachedTree),
+        signer: Option<Signer>,
+    ) -> ImageHandle {
+        let unopened = UnopenedImage {
+            path: path.clone(),
+            digest: kept.digest,
+            signature: signature.clone(),
+            keyring: road.keyring.clone(),
+            cache: road.cache.clone(),
+        };
+        let reader = Arc::new(ImageReader::with_unopened(road.term, &source, unopened));
+        ImageHandle {
+            path,
+            signature,
+            origin: Origin { source, digest: kept.digest, signer },
+            terms: Some(terms),
+            hashes: kept.hashes,
+            tree: kept.tree.with_reader(reader.clone()),
+            reader,
+            is_cached: true,
+        }
     }
 
     /// Proves an open file from its bytes.
@@ -99,11 +114,12 @@ impl ImageHandle {
         // A file that changes under way, or did a moment ago, may look the same and not be it.
         let steady = FileId::of(file)? == before && !before.is_fresh(SystemTime::now());
         let terms = steady.then(|| road.terms(before, signature.as_deref()));
-        ImageHandle::of_verified(path, signature, verified, terms)
+        ImageHandle::of_verified(road.term, path, signature, verified, terms)
     }
 
     /// Opens what was proved in another way: in its download.
     pub(super) fn of_verified(
+        term: &Term,
         path: PathBuf,
         signature: Option<Vec<u8>>,
         verified: pxe_image::VerifiedImage,
@@ -115,8 +131,11 @@ impl ImageHandle {
             signer: verified.signer().cloned(),
         };
         let hashes = verified.hashes().to_vec();
-        let state = State::Open(Box::new(verified.open()?));
-        Ok(ImageHandle { path, signature, origin, terms, hashes, state, grown: true })
+        let mut image = verified.open()?;
+        let tree = image.take_tree();
+        let reader = Arc::new(ImageReader::new(term, &origin.source, image));
+        let tree = tree.with_reader(reader.clone());
+        Ok(ImageHandle { path, signature, origin, terms, hashes, tree, reader, is_cached: false })
     }
 
     /// Its file has found its place: from now on its tree may be kept.
@@ -129,58 +148,9 @@ impl ImageHandle {
         &self.origin
     }
 
-    /// Every node; files that were not asked for yet are [`FileInfo::Unread`].
+    /// Every node. The content of files is read on demand.
     pub fn tree(&self) -> &UsrTree {
-        match &self.state {
-            State::Read(tree) => tree,
-            State::Open(image) => image.tree(),
-        }
-    }
-
-    /// Makes sure that what checks may ask of the files at these paths is in the tree.
-    ///
-    /// # Errors
-    /// The image is broken where they lie, or is no longer the one that was proved.
-    pub fn read_facts<'p>(
-        &mut self,
-        road: &ImageStore<'_>,
-        paths: impl IntoIterator<Item = &'p UsrPath>,
-    ) -> Result<()> {
-        let unread = |path: &&UsrPath| self.tree().facts(path.as_str()) == Some(&FileInfo::Unread);
-        let wanted: Vec<UsrPath> = paths.into_iter().filter(unread).cloned().collect();
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        if let State::Read(tree) = &self.state {
-            let known = tree.iter().map(|(path, _)| path);
-            let known = known
-                .filter(|path| tree.facts(path.as_str()).is_some_and(|facts| *facts != FileInfo::Unread));
-            let known: Vec<UsrPath> = known.cloned().collect();
-            self.reopen(road)?;
-            self.read_open(&known)?;
-        }
-        self.read_open(&wanted)?;
-        self.grown = true;
-        Ok(())
-    }
-
-    fn read_open(&mut self, paths: &[UsrPath]) -> Result<()> {
-        match &mut self.state {
-            State::Open(image) => image.read_facts(paths),
-            State::Read(_) => Ok(()),
-        }
-    }
-
-    fn reopen(&mut self, road: &ImageStore<'_>) -> Result<()> {
-        let proving = road.proving(&self.origin.source, self.signature.as_deref())?;
-        let (path, source) = (self.path.clone(), self.origin.source.clone());
-        let file = open(&path)?;
-        let again = ImageHandle::proved(road, path, source, self.signature.clone(), &file, proving)?;
-        if again.origin.digest != self.origin.digest {
-            return Err(Error::failed(format!("{} changed while it was used", self.path.display())));
-        }
-        *self = again;
-        Ok(())
+        &self.tree
     }
 
     /// The path of the `.cpio.gz`, for those who take its bytes from there: its signature is proved once more, from
@@ -198,7 +168,7 @@ impl ImageHandle {
         let passed = passed?;
         passed.watch.judge()?;
         if passed.digest != self.origin.digest {
-            return Err(Error::failed(format!("{} changed while it was used", self.path.display())));
+            return Err(changed(&self.path));
         }
         Ok(&self.path)
     }
@@ -208,35 +178,13 @@ impl ImageHandle {
     /// # Errors
     /// The cache cannot be written.
     pub fn finish(self, road: &ImageStore<'_>) -> Result<(Origin, UsrTree)> {
-        let tree = match self.state {
-            State::Read(tree) => tree,
-            State::Open(image) => image.into_tree(),
-        };
-        let Some(terms) = self.terms.filter(|_| self.grown) else { return Ok((self.origin, tree)) };
+        // Closes the image, where nothing else has its reader.
+        let has_news = !self.is_cached || self.reader.has_read();
+        drop(self.reader);
+        let tree = self.tree.without_reader();
+        let Some(terms) = self.terms.filter(|_| has_news) else { return Ok((self.origin, tree)) };
         let kept = CachedTree { digest: self.origin.digest, hashes: self.hashes, tree };
         tree_cache::store(&road.cache, &self.path, &terms, &kept)?;
         Ok((self.origin, kept.tree))
-    }
-}
-
-fn open(path: &Path) -> Result<File> {
-    let file = File::open(path).with_context(|| format!("cannot open the image {}", path.display()))?;
-    if file.metadata().is_ok_and(|found| found.is_dir()) {
-        return Err(Error::failed(format!("{} is a folder, expected a PXE image", path.display())));
-    }
-    Ok(file)
-}
-
-/// Counts what is read.
-pub(super) struct Metered<'p, R> {
-    pub(super) inner: R,
-    pub(super) progress: &'p dyn crate::terminal::Progress,
-}
-
-impl<R: std::io::Read> std::io::Read for Metered<'_, R> {
-    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.inner.read(out)?;
-        self.progress.advance(count as u64);
-        Ok(count)
     }
 }

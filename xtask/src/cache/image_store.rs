@@ -10,7 +10,7 @@ use super::sig_file;
 use super::tree_cache::{CacheKey, CachedTree};
 use crate::http::{Client, MOST_LIST, MOST_SIGNATURE};
 use openpgp_policy::{DetachedSignature, Verification};
-use pxe_image::{Digest, UnlinkedTempDir, VerifiedImage};
+use pxe_image::{Digest, VerifiedImage};
 
 use crate::keyring::{Fetch, Keyring};
 use crate::terminal::Term;
@@ -99,10 +99,7 @@ impl ImageStore<'_> {
         size: Option<u64>,
         proving: SignatureCheck,
     ) -> Result<VerifiedImage> {
-        // A cache that cannot be written costs time in the next run, not the result of this one.
-        let scratch =
-            self.cache.scratch().unwrap_or_else(|_| UnlinkedTempDir::in_folder(&std::env::temp_dir()));
-        VerifiedImage::prove(source, stream, size, proving, &scratch)
+        VerifiedImage::prove(source, stream, size, proving, &self.cache.scratch_or_temp())
     }
 
     /// What a kept tree must have been made of and under.

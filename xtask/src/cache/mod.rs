@@ -16,6 +16,7 @@ mod dir;
 mod download;
 mod file_id;
 mod image;
+mod image_reader;
 mod image_store;
 pub mod last_report;
 mod partial;

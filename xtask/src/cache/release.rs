@@ -23,7 +23,7 @@ pub struct ReleaseRequest {
 
 /// Holds a proved image against what was asked for: a wrong one may be signed as well as any. What is refused here
 /// is not kept.
-pub type Judge<'j> = &'j dyn Fn(&mut ImageHandle) -> Result<()>;
+pub type Judge<'j> = &'j dyn Fn(&ImageHandle) -> Result<()>;
 
 impl ImageStore<'_> {
     /// The image of a release, from the first of its places that has it; `None` where none has. Its origin is the URL

@@ -32,7 +32,7 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
         // What cannot be pinned need not be brought.
         context.pins.clone().set_release(release)?;
     }
-    let mut images = ImageSet::open(context, &flags.image, &flags.release)?;
+    let images = ImageSet::open(context, &flags.image, &flags.release)?;
     report.again = again(context, &images.release);
     report.images = images.origins();
     images.one_channel()?;
@@ -46,7 +46,7 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
         reach: flags.fix_args.to_options(),
     };
     let old = flags.report.as_ref().and_then(|_| ImageSet::before(context, &flags.image, &images.release));
-    let done = mend_and_apply(context, &mut images, old.as_ref(), &request, flags.commit, report);
+    let done = mend_and_apply(context, &images, old.as_ref(), &request, flags.commit, report);
     images.keep();
     done
 }
@@ -69,17 +69,13 @@ fn warn_of_unchecked(context: &Context<'_>, images: &ImageSet<'_>) {
 /// The road that `bump-coreos` and `verify-manifests --fix` share.
 pub(super) fn mend_and_apply(
     context: &Context<'_>,
-    images: &mut ImageSet<'_>,
+    images: &ImageSet<'_>,
     old: Option<&ImageSet<'_>>,
     request: &BumpOptions,
     commit: bool,
     report: &mut Report,
 ) -> Result<()> {
-    let bump = images.settle(|trees| {
-        let bump = bump(&context.sources, request, trees)?;
-        let unread = bump.unread.clone();
-        Ok((bump, unread))
-    })?;
+    let bump = bump(&context.sources, request, &images.trees())?;
     let plan = EditPlan::between(&context.sources, &bump.after);
     plan.stays_inside(&context.sources, |link| report.again.hint(&Suggestion::Mend.behind(link)))?;
     let files: Vec<String> = plan.edits.iter().map(|edit| edit.path.clone()).collect();

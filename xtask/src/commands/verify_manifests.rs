@@ -15,7 +15,7 @@ use manifest::plan::bump::{BumpOptions, verify};
 pub fn verify_manifests(context: &Context<'_>, flags: &VerifyManifests, report: &mut Report) -> Result<()> {
     report.again = context.replay(&["verify-manifests", "--fix"]);
     let pinned = context.pins.release().clone();
-    let mut images = ImageSet::open(context, &flags.image, &ReleaseSpec::Number(pinned.clone()))?;
+    let images = ImageSet::open(context, &flags.image, &ReleaseSpec::Number(pinned.clone()))?;
     report.images = images.origins();
     images.one_channel()?;
     report.channel = images.channel.or(context.pins.channel());
@@ -28,12 +28,12 @@ pub fn verify_manifests(context: &Context<'_>, flags: &VerifyManifests, report: 
         reach: flags.fix_args.to_options(),
     };
     if flags.fix {
-        let done = mend_and_apply(context, &mut images, None, &request, false, report);
+        let done = mend_and_apply(context, &images, None, &request, false, report);
         images.keep();
         return done;
     }
     report.systemd = Some((context.pins.systemd(), context.pins.systemd()));
-    report.findings = images.settle(|trees| verify(&context.sources, &request, trees))?;
+    report.findings = verify(&context.sources, &request, &images.trees())?;
     weigh(context, &context.sources, &images, Some(&images), &[], report);
     images.keep();
     Ok(())

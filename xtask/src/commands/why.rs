@@ -14,9 +14,10 @@ use manifest::plan::bump::ImageTrees;
 /// Whatever keeps the images away; a subject that no image has and nothing asks for.
 pub fn why(context: &Context<'_>, flags: &Why, report: &mut Report) -> Result<()> {
     let wanted = ReleaseSpec::Number(context.pins.release().clone());
-    let mut images = ImageSet::open(context, &flags.image, &wanted)?;
+    let images = ImageSet::open(context, &flags.image, &wanted)?;
     report.images = images.origins();
-    let answer = images.settle(|trees| Ok(why::why(&flags.subject, &context.sources, trees)))?;
+    let answer = why::why(&flags.subject, &context.sources, &images.trees());
+    images.read_error()?;
     report.extra.insert("why", why::document(&answer));
     if answer.boards.iter().all(why::BoardWhy::is_unknown) {
         return Err(unknown(&flags.subject, &images.trees()));

@@ -1,6 +1,6 @@
 //! What an image has to be: a wrong image may be signed as well as any.
 
-use crate::cache::{ImageHandle, ImageStore};
+use crate::cache::ImageHandle;
 use crate::report::invocation::Invocation;
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Brand, Release};
@@ -23,14 +23,11 @@ pub(super) struct ExpectedImage {
 
 impl ExpectedImage {
     /// Reads what an image says of itself, and holds it against what was asked for.
-    pub(super) fn hold(
-        &self,
-        road: &ImageStore<'_>,
-        image: &mut ImageHandle,
-    ) -> Result<(Board, Release, Identity)> {
-        let files = identity::identity_files(image.tree());
-        image.read_facts(road, &files)?;
-        let identity = Identity::of(image.tree());
+    pub(super) fn hold(&self, image: &ImageHandle) -> Result<(Board, Release, Identity)> {
+        let tree = image.tree();
+        tree.read_ahead(&identity::identity_files(tree));
+        let identity = Identity::of(tree);
+        tree.read_error()?;
         let (board, release) = self.judge(&image.origin().source, &identity)?;
         Ok((board, release, identity))
     }

@@ -18,14 +18,9 @@ use coreos_types::provenance::Signer;
 use coreos_types::release::{Board, Channel, Release};
 use expected::ExpectedImage;
 pub(super) use locations::{ReleaseLocations, road};
-use manifest::plan::bump::{ImageTrees, Unread};
+use manifest::plan::bump::ImageTrees;
 pub(super) use remote::latest;
 use remote::remote;
-use usr::name_index::needed_and_unread;
-use usr::path::UsrPath;
-
-/// More rounds of reading than any chain of needs is deep.
-const MAX_ROUNDS: usize = 64;
 
 /// The images of a run.
 pub(super) struct ImageSet<'t> {
@@ -118,7 +113,7 @@ impl<'t> ImageSet<'t> {
             )))
     }
 
-    /// The trees as far as they were read.
+    /// The trees, which read the content of their files on demand.
     pub(super) fn trees(&self) -> ImageTrees<'_> {
         self.opened.iter().map(|(&board, opened)| (board, opened.image.tree())).collect()
     }
@@ -128,37 +123,12 @@ impl<'t> ImageSet<'t> {
         self.opened.values().map(|opened| opened.origin.clone()).collect()
     }
 
-    /// Looks at the trees again and again, and reads in between what the look could not do without.
+    /// The first error that reading a file of an image met.
     ///
     /// # Errors
-    /// Those of the look; an image that is broken where a file lies.
-    pub(super) fn settle<T>(
-        &mut self,
-        mut look: impl FnMut(&ImageTrees<'_>) -> Result<(T, Unread)>,
-    ) -> Result<T> {
-        for round in 1..=MAX_ROUNDS {
-            let (seen, unread) = look(&self.trees())?;
-            if unread.is_empty() {
-                self.road.term.detail("settled", format!("in round {round}: nothing more is to be read"));
-                return Ok(seen);
-            }
-            for (board, paths) in unread {
-                self.read(board, paths.into_iter().collect(), round)?;
-            }
-        }
-        Err(Error::failed(format!("the needs of the listed files do not end after {MAX_ROUNDS} rounds")))
-    }
-
-    /// Reads files, and at once what they need by name: a look at thousands of lines costs more than a library too many.
-    fn read(&mut self, board: Board, mut paths: Vec<UsrPath>, round: usize) -> Result<()> {
-        let Some(opened) = self.opened.get_mut(&board) else { return Ok(()) };
-        while !paths.is_empty() {
-            self.road.term.detail("reading", format!("round {round}: {} files of {board}", paths.len()));
-            paths.iter().for_each(|path| self.road.term.trace("reading", path));
-            opened.image.read_facts(&self.road, &paths)?;
-            paths = needed_and_unread(opened.image.tree(), &paths);
-        }
-        Ok(())
+    /// That error: what was concluded from the trees is not to be relied on.
+    pub(super) fn read_error(&self) -> Result<()> {
+        self.trees().values().try_for_each(|tree| tree.read_error())
     }
 
     /// The path of each image, proved once more from the bytes that lie there.
@@ -207,7 +177,7 @@ fn local<'t>(road: ImageStore<'t>, flags: &ImageArgs, mut asked: ExpectedImage) 
         side_by_side(&flags.images, |path| road.local(path, flags.signature.as_deref(), flags.unsigned));
     let mut opened: BTreeMap<Board, BoardImage> = BTreeMap::new();
     for (path, image) in flags.images.iter().zip(proved) {
-        let (board, release, image) = BoardImage::of(image?, &road, &asked)?;
+        let (board, release, image) = BoardImage::of(image?, &asked)?;
         asked.release.get_or_insert(release);
         if let Some(other) = opened.insert(board, image) {
             return Err(Error::failed(format!(
@@ -239,12 +209,8 @@ impl BoardImage {
     }
 
     /// Reads what an image says of itself, and holds it against what was asked for.
-    fn of(
-        mut image: ImageHandle,
-        road: &ImageStore<'_>,
-        asked: &ExpectedImage,
-    ) -> Result<(Board, Release, BoardImage)> {
-        let (board, release, identity) = asked.hold(road, &mut image)?;
+    fn of(image: ImageHandle, asked: &ExpectedImage) -> Result<(Board, Release, BoardImage)> {
+        let (board, release, identity) = asked.hold(&image)?;
         let told = image.origin().clone();
         let origin = ImageOrigin {
             board,

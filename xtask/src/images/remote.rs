@@ -63,7 +63,7 @@ impl Search<'_, '_> {
             ReleaseRequest { brand: places.brand, board, release: release.clone(), places: all.clone() };
         let asked =
             ExpectedImage { release: Some(release.clone()), boards: vec![board], ..self.asked.clone() };
-        let found = road.release(&wanted, &|image| asked.hold(road, image).map(drop))?;
+        let found = road.release(&wanted, &|image| asked.hold(image).map(drop))?;
         let Some(image) = found else {
             let others: Vec<Board> =
                 self.asked.boards.iter().copied().filter(|other| *other != board).collect();
@@ -77,7 +77,7 @@ impl Search<'_, '_> {
         } else if dir != first {
             road.term.stage("found", format!("{release} at {dir}, not at {first}"));
         }
-        let (_, _, opened) = BoardImage::of(image, road, &asked)?;
+        let (_, _, opened) = BoardImage::of(image, &asked)?;
         Ok(BoardImage { channel: dir.channel(), ..opened })
     }
 }

@@ -63,15 +63,18 @@ fn asks_for(tree: &UsrTree, line: &str) -> Vec<(String, String)> {
         Some(parent) => tree.resolve(&parent).end.node().map(|directory| directory.join(path.name())),
         None => Some(path),
     };
-    match place.and_then(|place| tree.get(place.as_str())).map(|node| &node.kind) {
+    let Some(place) = place else { return Vec::new() };
+    match tree.get(place.as_str()).map(|node| &node.kind) {
         Some(NodeKind::Symlink(target)) => {
             let name = target.rsplit('/').next().unwrap_or(target);
             vec![("link".to_owned(), name.to_owned())]
         }
-        Some(NodeKind::File { facts: FileInfo::Elf(elf), .. }) => {
-            elf.needed.iter().map(|needed| (needed.clone(), needed.clone())).collect()
-        }
-        _ => Vec::new(),
+        _ => match tree.file_info(place.as_str()) {
+            Some(FileInfo::Elf(elf)) => {
+                elf.needed.iter().map(|needed| (needed.clone(), needed.clone())).collect()
+            }
+            _ => Vec::new(),
+        },
     }
 }
 
@@ -88,12 +91,14 @@ mod tests {
     fn the_soname_and_the_links_to_the_real_file() {
         let mut tree = UsrTree::new();
         let mut put = |path: &str, kind| tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o755, kind });
-        let elf = |needed: &[&str]| NodeKind::File {
-            size: 1,
-            facts: FileInfo::Elf(Box::new(ElfInfo {
-                needed: needed.iter().map(|n| (*n).to_owned()).collect(),
-                ..ElfInfo::default()
-            })),
+        let elf = |needed: &[&str]| {
+            NodeKind::file(
+                1,
+                FileInfo::Elf(Box::new(ElfInfo {
+                    needed: needed.iter().map(|n| (*n).to_owned()).collect(),
+                    ..ElfInfo::default()
+                })),
+            )
         };
         put("lib64/systemd/systemd", elf(&["libpam.so.0", "libc.so.6"]));
         put("lib64/libpam.so.0", NodeKind::Symlink("libpam.so.0.84.1".into()));

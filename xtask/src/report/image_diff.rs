@@ -55,18 +55,14 @@ pub enum Brief {
     Special,
 }
 
-/// Compares two images of a board. While the sets are not empty, those files of the old and of the new image have to
-/// be read first.
-pub fn compare(
-    board: Board,
-    sources: &Stage1Sources,
-    old: &UsrTree,
-    new: &UsrTree,
-) -> (ImageDiff, [BTreeSet<UsrPath>; 2]) {
-    let (mut paths, mut unread) = (BTreeSet::new(), [BTreeSet::new(), BTreeSet::new()]);
-    for (tree, unread) in [old, new].into_iter().zip(&mut unread) {
-        closure(board, sources, tree, &mut paths, unread);
+/// Compares two images of a board.
+pub fn compare(board: Board, sources: &Stage1Sources, old: &UsrTree, new: &UsrTree) -> ImageDiff {
+    let mut paths = BTreeSet::new();
+    for tree in [old, new] {
+        closure(board, sources, tree, &mut paths);
     }
+    // What only one image selects is compared in both.
+    [old, new].into_iter().for_each(|tree| tree.read_ahead(&paths));
     let mut changes = ImageDiff { board, rows: Vec::new(), same: 0 };
     for path in paths {
         match row(&path, old, new) {
@@ -74,17 +70,11 @@ pub fn compare(
             None => changes.same += 1,
         }
     }
-    (changes, unread)
+    changes
 }
 
 /// Adds every path that the manifests list, with what the loader takes for it.
-fn closure(
-    board: Board,
-    sources: &Stage1Sources,
-    tree: &UsrTree,
-    paths: &mut BTreeSet<UsrPath>,
-    unread: &mut BTreeSet<UsrPath>,
-) {
+fn closure(board: Board, sources: &Stage1Sources, tree: &UsrTree, paths: &mut BTreeSet<UsrPath>) {
     let texts: BTreeMap<&str, ManifestFile> =
         sources.manifests.iter().map(|(file, bytes)| (file.as_str(), ManifestFile::parse(bytes))).collect();
     let texts = texts.iter().map(|(file, text)| (*file, text)).collect();
@@ -93,12 +83,8 @@ fn closure(
         let stage = Selection::of(&flavor, &texts, tree);
         for (path, facts) in stage.files() {
             match facts {
-                FileInfo::Unread => {
-                    unread.insert(path.clone());
-                }
                 FileInfo::Elf(elf) if elf.dynamic && elf.machine == board.elf_machine() => {
                     let load = loader.load(path);
-                    unread.extend(load.unread);
                     for object in load.objects {
                         paths.extend(object.links);
                         paths.insert(object.path);
@@ -136,7 +122,7 @@ fn brief(node: &Node) -> Brief {
 }
 
 fn needed(tree: &UsrTree, path: &UsrPath) -> BTreeSet<String> {
-    match tree.facts(path.as_str()) {
+    match tree.file_info(path.as_str()) {
         Some(FileInfo::Elf(elf)) => elf.needed.iter().cloned().collect(),
         _ => BTreeSet::new(),
     }
@@ -235,7 +221,7 @@ mod tests {
                 needed: needed.iter().map(|name| (*name).to_owned()).collect(),
                 ..ElfInfo::default()
             };
-            put(path, NodeKind::File { size: *size, facts: FileInfo::Elf(Box::new(elf)) });
+            put(path, NodeKind::file(*size, FileInfo::Elf(Box::new(elf))));
         }
         links.iter().for_each(|(path, target)| put(path, NodeKind::Symlink((*target).to_owned())));
         tree
@@ -267,8 +253,7 @@ mod tests {
             &[("bin/init", 2500, &["libpam.so.0"]), ("bin/same", 5, &[]), ("lib64/libpam.so.0", 99, &[])],
             &[("lib64/libz.so.1", "libz.so.1.2.11")],
         );
-        let (changes, unread) = compare(Board::Amd64, &sources, &old, &new);
-        assert!(unread.iter().all(BTreeSet::is_empty));
+        let changes = compare(Board::Amd64, &sources, &old, &new);
         expect![[r#"
              bin/init          | 1.0 kB → 2.5 kB (+1.5 kB) +libpam.so.0
             +lib64/libpam.so.0 | 99 B

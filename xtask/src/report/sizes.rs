@@ -209,9 +209,7 @@ mod tests {
     fn tree(files: &[(&str, u64)], links: &[(&str, &str)]) -> UsrTree {
         let mut tree = UsrTree::new();
         let mut put = |path: &str, kind| tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o755, kind });
-        files
-            .iter()
-            .for_each(|(path, size)| put(path, NodeKind::File { size: *size, facts: FileInfo::Other }));
+        files.iter().for_each(|(path, size)| put(path, NodeKind::file(*size, FileInfo::Other)));
         links.iter().for_each(|(path, target)| put(path, NodeKind::Symlink((*target).to_owned())));
         tree
     }

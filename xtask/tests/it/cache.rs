@@ -59,11 +59,10 @@ fn refused(image: Result<ImageHandle>) -> String {
 fn a_release_is_downloaded_once() {
     let site = Site::new();
     let road = site.road();
-    let mut first = road.release(&site.wanted(), &any).unwrap().unwrap();
+    let first = road.release(&site.wanted(), &any).unwrap().unwrap();
     assert_eq!(first.origin().signer.as_ref().unwrap().primary, site.certificate.fingerprint());
-    assert_eq!(first.tree().facts("bin/bash"), Some(&FileInfo::Unread));
-    first.read_facts(&road, &bash()).unwrap();
-    assert!(matches!(first.tree().facts("bin/bash"), Some(FileInfo::Elf(_))));
+    assert_eq!(first.tree().known_file_info("bin/bash"), None);
+    assert!(matches!(first.tree().file_info("bin/bash"), Some(FileInfo::Elf(_))));
     let (origin, tree) = first.finish(&road).unwrap();
     let requests = site.server.requests().len();
 
@@ -81,21 +80,22 @@ fn what_was_not_read_before_is_read_from_the_image_again() {
     let site = Site::new();
     let road = site.road();
     let image = site.local();
-    let mut first = road.local(&image, None, false).unwrap();
-    first.read_facts(&road, &bash()).unwrap();
+    let first = road.local(&image, None, false).unwrap();
+    first.tree().read_ahead(&bash());
     first.finish(&road).unwrap();
-    let mut second = road.local(&image, None, false).unwrap();
-    assert!(matches!(second.tree().facts("bin/bash"), Some(FileInfo::Elf(_))));
+    let second = road.local(&image, None, false).unwrap();
+    assert!(matches!(second.tree().known_file_info("bin/bash"), Some(FileInfo::Elf(_))));
     let more = [UsrPath::new("lib64/systemd/systemd").unwrap()];
-    second.read_facts(&road, &more).unwrap();
+    second.tree().read_ahead(&more);
+    second.tree().read_error().unwrap();
     assert!(
-        matches!(second.tree().facts("bin/bash"), Some(FileInfo::Elf(_))),
+        matches!(second.tree().known_file_info("bin/bash"), Some(FileInfo::Elf(_))),
         "what was known is known still"
     );
-    assert!(matches!(second.tree().facts(more[0].as_str()), Some(FileInfo::Elf(_))));
+    assert!(matches!(second.tree().known_file_info(more[0].as_str()), Some(FileInfo::Elf(_))));
     second.finish(&road).unwrap();
     let third = road.local(&image, None, false).unwrap();
-    assert!(matches!(third.tree().facts(more[0].as_str()), Some(FileInfo::Elf(_))));
+    assert!(matches!(third.tree().known_file_info(more[0].as_str()), Some(FileInfo::Elf(_))));
 }
 
 #[test]
@@ -105,13 +105,13 @@ fn a_kept_tree_counts_for_the_same_file_alone() {
     let image = site.local();
     let keep = || {
         settle();
-        let mut read = road.local(&image, None, false).unwrap();
-        read.read_facts(&road, &bash()).unwrap();
+        let read = road.local(&image, None, false).unwrap();
+        read.tree().read_ahead(&bash());
         read.finish(&road).unwrap();
     };
     let is_kept = || {
         let again = road.local(&image, None, false).unwrap();
-        again.tree().facts("bin/bash") != Some(&FileInfo::Unread)
+        again.tree().known_file_info("bin/bash").is_some()
     };
     keep();
     assert!(is_kept());

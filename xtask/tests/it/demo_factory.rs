@@ -10,7 +10,6 @@ use release_fixture::release::{Site, publish};
 use usr::elf::{self, DlopenPriority};
 use usr::file_info::FileInfo;
 use usr::identity::{self, Identity};
-use usr::path::UsrPath;
 
 fn image(brand: Brand, board: Board) -> ImageSpec {
     let image = ImageSpec::new(brand, board, &"1032.0.0".parse().unwrap(), "229");
@@ -52,7 +51,7 @@ fn an_image_knows_what_it_is_on_every_brand_and_board() {
         assert_eq!((identity.brand, identity.board), (Some(brand), Some(board)));
         assert_eq!(identity.release.unwrap().as_str(), "1032.0.0");
         assert_eq!(identity::systemd_version(&tree).unwrap().to_string(), "v229");
-        assert_eq!(tree.facts("bin/script"), Some(&FileInfo::Script("/bin/sh".into())));
+        assert_eq!(tree.file_info("bin/script"), Some(&FileInfo::Script("/bin/sh".into())));
     }
 }
 
@@ -91,10 +90,10 @@ fn the_packed_image_reads_as_its_description() {
         let packed = pack::pxe_image(&image).unwrap();
         let scratch = UnlinkedTempDir::in_folder(folder.path());
         let proved = VerifiedImage::prove("here", packed.as_slice(), None, Unsigned, &scratch).unwrap();
-        let mut read = proved.open().unwrap();
-        let files: Vec<UsrPath> = read.tree().iter().map(|(path, _)| path.clone()).collect();
-        read.read_facts(&files).unwrap();
-        assert_eq!(read.tree(), &image.tree());
+        let read = proved.open().unwrap().into_tree();
+        read.read_ahead(read.iter().map(|(path, _)| path));
+        read.read_error().unwrap();
+        assert_eq!(read, image.tree());
     }
 }
 

@@ -23,29 +23,20 @@ use usr::tree::{NodeKind, Target};
 /// `e_machine` of eBPF objects, which are for every board (`EM_BPF`).
 const EM_BPF: u16 = 247;
 
-/// What a check found.
-#[derive(Debug, Default)]
-pub struct Checked {
-    /// Everything that is wrong, in order of file and line.
-    pub findings: Vec<Finding>,
-    /// Files whose content has to be read before this is the whole truth.
-    pub unread: BTreeSet<UsrPath>,
-}
-
-/// Checks every flavor of a board against its image.
+/// Checks every flavor of a board against its image. Returns everything that is wrong, in order of file and line.
 pub fn check(
     flavors: &[ManifestSet],
     texts: &ManifestsByPath<'_>,
     index: &ImageIndex<'_>,
     level: MinDlopenPriority,
-) -> Checked {
-    let mut checked = Checked::default();
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
     let mut told = Told::default();
     for flavor in flavors {
         let stage = Selection::of(flavor, texts, index.tree);
         let needs = DependencyReport::of(&stage, level);
-        let (ties, findings) = (Ties::default(), &mut checked.findings);
-        let (told, ties) = (&mut told, &ties);
+        let ties = Ties::default();
+        let (told, ties, findings) = (&mut told, &ties, &mut findings);
         let mut checker = Checker { stage: &stage, texts, index, needs: &needs, ties, told, findings };
         checker.lines();
         checker.unmet();
@@ -56,11 +47,9 @@ pub fn check(
         if let Some(level) = level {
             checker.loaded_by_name(level);
         }
-        checked.unread.extend(ties.unread());
-        checked.unread.extend(needs.unread);
     }
-    checked.findings.sort();
-    checked
+    findings.sort();
+    findings
 }
 
 /// What was told already.
@@ -198,7 +187,7 @@ impl<'a> Checker<'a, '_> {
                         continue;
                     }
                     // A directory is not taken in for a link's sake: that would be all that is below it.
-                    let is_file = self.stage.tree.facts(end.as_str()).is_some();
+                    let is_file = self.stage.tree.file_info(end.as_str()).is_some();
                     let remedy = if is_file { Suggestion::Mend } else { self.giving_up([path], |_| false) };
                     Telling::dangling(path, target, &lacking, home.file, remedy)
                 }
@@ -229,7 +218,7 @@ impl<'a> Checker<'a, '_> {
             self.tell(FindingKind::WrongMachine, home, path.as_str(), telling);
         }
         for (path, (needed_by, why)) in &self.needs.unfit {
-            let told = matches!(self.stage.tree.facts(path.as_str()), Some(FileInfo::MalformedElf(_)));
+            let told = matches!(self.stage.tree.file_info(path.as_str()), Some(FileInfo::MalformedElf(_)));
             if let Some(home) = self.stage.home(path).filter(|_| !told) {
                 let remedy = self.giving_up(needed_by.iter().chain([path]), |_| false);
                 let telling = Telling::unfit(path, why, needed_by, remedy);

@@ -17,8 +17,6 @@ pub struct DependencyReport {
     pub versions: BTreeMap<(UsrPath, String), BTreeSet<UsrPath>>,
     /// Files that bear a needed name and cannot be loaded: who asked for each, and why not.
     pub unfit: BTreeMap<UsrPath, (BTreeSet<UsrPath>, String)>,
-    /// Files whose content has to be read before this is the whole truth.
-    pub unread: BTreeSet<UsrPath>,
 }
 
 /// One need that a stage does not meet.
@@ -76,7 +74,7 @@ impl DependencyReport {
             needs: DependencyReport::default(),
         };
         let (programs, libraries): (Vec<&UsrPath>, Vec<&UsrPath>) =
-            survey.roots().partition(|path| is_program(stage, path));
+            stage.loadable().partition(|path| is_program(stage, path));
         for program in programs {
             survey.load(program);
         }
@@ -123,7 +121,7 @@ fn bare_loader<'s>(stage: &'s Selection<'_>, present: Option<&'s BTreeSet<UsrPat
 }
 
 fn is_program(stage: &Selection<'_>, path: &UsrPath) -> bool {
-    matches!(stage.tree.facts(path.as_str()), Some(FileInfo::Elf(elf)) if elf.interp.is_some() && elf.soname.is_none())
+    matches!(stage.tree.file_info(path.as_str()), Some(FileInfo::Elf(elf)) if elf.interp.is_some() && elf.soname.is_none())
 }
 
 struct Survey<'a, 's> {
@@ -140,17 +138,8 @@ struct Survey<'a, 's> {
 }
 
 impl<'a, 's> Survey<'a, 's> {
-    fn roots(&mut self) -> impl Iterator<Item = &'s UsrPath> + use<'a, 's> {
-        let stage = self.stage;
-        self.needs.unread.extend(
-            stage.files().filter(|(_, facts)| **facts == FileInfo::Unread).map(|(path, _)| path.clone()),
-        );
-        stage.loadable()
-    }
-
     fn load(&mut self, root: &UsrPath) {
         let load = self.built.load(root);
-        self.needs.unread.extend(load.unread.iter().cloned());
         for error in &load.version_errors {
             let key = (error.library.clone(), error.version.clone());
             self.needs.versions.entry(key).or_default().insert(error.needed_by.clone());
@@ -167,7 +156,6 @@ impl<'a, 's> Survey<'a, 's> {
     /// Finds in the whole image what a load lacks in the stage, with what that lacks in turn; the load in the image.
     fn provide(&mut self, root: &UsrPath, built: &LoadResult) -> LoadResult {
         let image = self.image.load(root);
-        self.needs.unread.extend(image.unread.iter().cloned());
         for missing in &built.missing {
             let unmet = self.needs.unmet.entry(missing.name.clone()).or_default();
             unmet.needed_by.insert(missing.needed_by.clone());
@@ -203,14 +191,12 @@ impl<'a, 's> Survey<'a, 's> {
         let mut doubted: Vec<&Object> = built.objects.iter().filter(|object| is_doubtful(object)).collect();
         if !doubted.is_empty() {
             let bare = self.bare_built.load(root);
-            self.needs.unread.extend(bare.unread.iter().cloned());
             doubted.retain(|object| !bare.objects.iter().any(|known| is_sure_of(object, known)));
         }
         if doubted.is_empty() {
             return;
         }
         let loads = [image.unwrap_or_else(|| self.image.load(root)), self.bare_image.load(root)];
-        self.needs.unread.extend(loads.iter().flat_map(|load| load.unread.iter().cloned()));
         for object in doubted {
             let mut sure = loads.iter().flat_map(|load| &load.objects);
             let Some(sure) = sure.find(|known| is_sure_of(object, known)) else { continue };
@@ -235,7 +221,8 @@ impl<'a, 's> Survey<'a, 's> {
         for path in self.stage.present.iter().filter(in_systemd) {
             for (_, program, source) in STARTED.iter().filter(|(by, ..)| path.name() == *by) {
                 let Some(started) = path.parent().map(|directory| directory.join(program)) else { continue };
-                if self.stage.tree.facts(started.as_str()).is_none() || self.stage.present.contains(&started)
+                if self.stage.tree.file_info(started.as_str()).is_none()
+                    || self.stage.present.contains(&started)
                 {
                     continue;
                 }

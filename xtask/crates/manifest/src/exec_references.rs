@@ -53,7 +53,7 @@ pub fn interpreters(stage: &Selection<'_>) -> Vec<MissingExecutable> {
 
 /// The programs that one unit or script of an image starts, each with the words that say so.
 pub fn started_by(tree: &UsrTree, path: &UsrPath) -> Vec<(String, UsrPath)> {
-    let said: Vec<(String, &str)> = match tree.facts(path.as_str()) {
+    let said: Vec<(String, &str)> = match tree.file_info(path.as_str()) {
         Some(FileInfo::Text(text)) if is_unit(path) => {
             exec_lines(text).map(|(line, command)| (line.to_owned(), command.program)).collect()
         }

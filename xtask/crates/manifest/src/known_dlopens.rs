@@ -130,7 +130,7 @@ pub fn advice(stage: &Selection<'_>, of_stem: impl Fn(&str) -> Vec<UsrPath>) -> 
 /// a soname is of no use without it.
 fn is_asked_for(path: &UsrPath, stem: &str, stage: &Selection<'_>) -> bool {
     let end = stage.tree.resolve(path).end;
-    match end.node().and_then(|file| stage.tree.facts(file.as_str())) {
+    match end.node().and_then(|file| stage.tree.file_info(file.as_str())) {
         _ if stem.starts_with("pam_") => true,
         Some(FileInfo::Elf(elf)) if elf.soname.is_some() => elf.soname.as_deref() == Some(path.name()),
         _ => LibraryName::parse(path.name()).is_some_and(|name| matches!(name.shape, NameKind::Soname(_))),

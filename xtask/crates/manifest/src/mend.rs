@@ -36,30 +36,27 @@ const MAX_ROUNDS: usize = 32;
 /// The manifests under repair, by real path.
 pub type ManifestEditors = BTreeMap<String, ManifestEditor>;
 
-/// Mends every manifest of a board's flavors. Returns the files whose content has to be read first: while there are
-/// any, the drafts are not to be relied on.
+/// Mends every manifest of a board's flavors.
 pub fn mend(
     flavors: &[ManifestSet],
     drafts: &mut ManifestEditors,
     index: &ImageIndex<'_>,
     reach: FixOptions,
-) -> BTreeSet<UsrPath> {
+) {
     let files = flavors.iter().flat_map(|flavor| flavor.files.iter().cloned()).collect();
-    let mut board =
-        Mend { flavors, files, drafts, index, reach, unread: BTreeSet::new(), asked: BTreeSet::new() };
+    let mut board = Mend { flavors, files, drafts, index, reach, asked: BTreeSet::new() };
     board.tidy();
     // What was added may make an old line pointless, and what an old line became may need something in turn.
     for _ in 0..MAX_ROUNDS {
         let before = board.changes();
         board.round();
-        if !board.unread.is_empty() || board.changes() == before {
+        if board.changes() == before {
             break;
         }
     }
-    if board.unread.is_empty() && reach.drop_missing {
+    if reach.drop_missing {
         board.drop_vanished();
     }
-    board.unread
 }
 
 struct Mend<'a> {
@@ -69,7 +66,6 @@ struct Mend<'a> {
     drafts: &'a mut ManifestEditors,
     index: &'a ImageIndex<'a>,
     reach: FixOptions,
-    unread: BTreeSet<UsrPath>,
     /// The stems that listed files asked for when nothing more could be added: unmet needs, and what they say in
     /// `.note.dlopen` that they load.
     asked: BTreeSet<String>,
@@ -84,7 +80,7 @@ impl Mend<'_> {
             self.successors(&wanted);
         }
         self.additions();
-        if self.unread.is_empty() && !self.reach.by_names_only && self.has_vanished() {
+        if !self.reach.by_names_only && self.has_vanished() {
             self.replaced();
         }
     }
@@ -160,9 +156,7 @@ impl Mend<'_> {
             self.drafts.iter().map(|(file, draft)| (file.as_str(), draft.text())).collect();
         let stage = Selection::of(flavor, &texts, self.index.tree);
         let needs = DependencyReport::of(&stage, self.reach.dlopen);
-        let seen = look(&stage, &needs);
-        self.unread.extend(needs.unread);
-        seen
+        look(&stage, &needs)
     }
 
     /// Adds what listed files need, until nothing that can be added is lacking.

@@ -82,7 +82,8 @@ pub struct Location<'a> {
 }
 
 impl<'a> Selection<'a> {
-    /// Reads the manifests of a flavor against an image. Lines that name no node of the image are passed over.
+    /// Reads the manifests of a flavor against an image. Lines that name no node of the image are passed over. The
+    /// selected files are read in one batch.
     pub fn of(of: &'a ManifestSet, texts: &ManifestsByPath<'a>, tree: &'a UsrTree) -> Selection<'a> {
         let mut stage = Selection { tree, of, present: BTreeSet::new(), homes: BTreeMap::new() };
         let mut directories: Vec<(UsrPath, Location<'a>)> = Vec::new();
@@ -103,6 +104,7 @@ impl<'a> Selection<'a> {
                 stage.take(below.clone(), home);
             }
         }
+        tree.read_ahead(&stage.present);
         stage
     }
 
@@ -155,6 +157,6 @@ impl<'a> Selection<'a> {
 
     /// The regular files of the stage with what is known of them, in byte order.
     pub fn files(&self) -> impl Iterator<Item = (&UsrPath, &'a FileInfo)> {
-        self.present.iter().filter_map(|path| self.tree.facts(path.as_str()).map(|facts| (path, facts)))
+        self.present.iter().filter_map(|path| self.tree.file_info(path.as_str()).map(|facts| (path, facts)))
     }
 }

@@ -158,7 +158,7 @@ mod tests {
     fn tree() -> UsrTree {
         let mut tree = UsrTree::new();
         let mut put = |path: &str, kind| tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o755, kind });
-        let file = || NodeKind::File { size: 1, facts: FileInfo::Other };
+        let file = || NodeKind::file(1, FileInfo::Other);
         put("lib", NodeKind::Symlink("lib64".to_owned()));
         put("lib64/libpam.so.0", NodeKind::Symlink("libpam.so.0.85.1".to_owned()));
         put("lib64/libpam.so.0.85.1", file());

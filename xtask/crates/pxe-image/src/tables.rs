@@ -15,7 +15,6 @@ use backhand::v4::inode::{Inode, InodeInner};
 use super::decompress;
 use super::superblock::{self, MOST_NODES};
 use coreos_types::error::{Error, Result, ResultExt, catch_panic};
-use usr::file_info::FileInfo;
 use usr::lossless_text;
 use usr::path::UsrPath;
 use usr::tree::{Node, NodeKind, UsrTree};
@@ -224,7 +223,7 @@ impl Walk<'_> {
         let blocks = blocks.iter().map(Stored::from).collect();
         let fragment = (index != NO_FRAGMENT).then_some((index, offset));
         self.files.push((path.clone(), Layout { start, blocks, fragment, size }));
-        NodeKind::File { size, facts: FileInfo::Unread }
+        NodeKind::unread_file(size)
     }
 }
 

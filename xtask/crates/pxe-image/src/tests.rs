@@ -211,14 +211,18 @@ fn image_of(bytes: &[u8]) -> Result<UsrSquashfs> {
 }
 
 /// Every node of an image and what was read of it, a line each.
-fn told_of(mut image: UsrSquashfs) -> String {
-    let paths: Vec<UsrPath> = image.tree().iter().map(|(path, _)| path.clone()).collect();
-    image.read_facts(&paths).unwrap();
+fn told_of(image: UsrSquashfs) -> String {
+    let tree = image.into_tree();
+    tree.read_ahead(tree.iter().map(|(path, _)| path));
     let line = |path: &UsrPath, node: &Node| match &node.kind {
-        NodeKind::File { size, facts } => format!("{:o} {path} {size} {facts:?}\n", node.mode),
+        NodeKind::File { size, .. } => {
+            format!("{:o} {path} {size} {:?}\n", node.mode, tree.file_info(path.as_str()).unwrap())
+        }
         other => format!("{:o} {path} {other:?}\n", node.mode),
     };
-    image.tree().iter().map(|(path, node)| line(path, node)).collect()
+    let text = tree.iter().map(|(path, node)| line(path, node)).collect();
+    tree.read_error().unwrap();
+    text
 }
 
 #[test]
@@ -286,9 +290,10 @@ fn broken_squashfs_is_an_error_and_no_panic() {
     let good =
         squashfs(Compressor::Gzip, &[("lib/os-release", b"ID=coreos\n"), ("bin/noise", &noise(200_000))]);
     let told = |bytes: &[u8]| match image_of(bytes) {
-        Ok(mut image) => {
-            let paths: Vec<UsrPath> = image.tree().iter().map(|(path, _)| path.clone()).collect();
-            image.read_facts(&paths).map_or_else(|fault| fault.to_string(), |()| "fine".to_owned())
+        Ok(image) => {
+            let tree = image.into_tree();
+            tree.read_ahead(tree.iter().map(|(path, _)| path));
+            tree.read_error().map_or_else(|fault| fault.to_string(), |()| "fine".to_owned())
         }
         Err(fault) => fault.to_string(),
     };

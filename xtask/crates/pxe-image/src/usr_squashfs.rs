@@ -2,13 +2,14 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::sync::Arc;
 use std::thread;
 
 use super::blocks::Blocks;
 use super::ingest::joined;
 use super::tables::{self, Layout, Tables};
 use coreos_types::error::{Result, ResultExt};
-use usr::file_info::{self, FileInfo};
+use usr::file_info::{self, FileInfo, FileReader};
 use usr::path::UsrPath;
 use usr::tree::UsrTree;
 
@@ -21,7 +22,8 @@ const MOST_THREADS: usize = 4;
 
 /// A squashfs file that was proved, and the tree of what is in it.
 pub struct UsrSquashfs {
-    squashfs: File,
+    /// Taken on drop alone.
+    squashfs: Option<File>,
     tables: Tables,
 }
 
@@ -32,7 +34,7 @@ impl UsrSquashfs {
     /// See [`tables::read`].
     pub(super) fn open(squashfs: File) -> Result<UsrSquashfs> {
         let tables = tables::read(&squashfs)?;
-        Ok(UsrSquashfs { squashfs, tables })
+        Ok(UsrSquashfs { squashfs: Some(squashfs), tables })
     }
 
     /// Opens the squashfs that a build left behind, to hold against it what was built of it. The build had it from
@@ -44,33 +46,24 @@ impl UsrSquashfs {
         UsrSquashfs::open(squashfs)
     }
 
-    /// Every node; the files that [`UsrSquashfs::read_facts`] was not asked for are [`FileInfo::Unread`].
+    /// Every node. The tree reads no files on demand; [`UsrSquashfs::into_tree`] gives one that does.
     pub fn tree(&self) -> &UsrTree {
         &self.tables.tree
     }
 
-    /// The tree with what was read so far, once nothing more is needed of the image.
-    pub fn into_tree(self) -> UsrTree {
-        let UsrSquashfs { squashfs, tables } = self;
-        // The file has no name: closing it frees its pages, which takes tens of milliseconds that nobody need wait for.
-        // Where no thread can be had, it is closed here.
-        let _ = thread::Builder::new().spawn(move || drop(squashfs));
-        tables.tree
+    /// The tree, which reads the content of its files from the squashfs on demand.
+    pub fn into_tree(mut self) -> UsrTree {
+        self.take_tree().with_reader(Arc::new(self))
     }
 
-    /// Reads of each file at these paths what checks may ask of it. Paths that are no regular files, and files that
-    /// were read before, are passed over.
-    ///
-    /// # Errors
-    /// The image is broken where the file lies.
-    pub fn read_facts<'p>(&mut self, paths: impl IntoIterator<Item = &'p UsrPath>) -> Result<()> {
-        let is_unread = |path: &&UsrPath| self.tables.tree.facts(path.as_str()) == Some(&FileInfo::Unread);
-        let wanted = self.in_order(paths.into_iter().filter(is_unread));
-        let read = self.read_side_by_side(&wanted)?;
-        for (path, facts) in read {
-            self.tables.tree.set_file_info(&path, facts);
-        }
-        Ok(())
+    /// The tree without a reader. What is left of the image serves as the reader of another tree of the same image.
+    pub fn take_tree(&mut self) -> UsrTree {
+        std::mem::take(&mut self.tables.tree)
+    }
+
+    fn blocks(&self) -> Result<Blocks<'_>> {
+        let squashfs = self.squashfs.as_ref().ok_or_else(|| tables::broken("it is closed"))?;
+        Ok(Blocks::new(squashfs, &self.tables))
     }
 
     /// Those of these regular files that have other bytes than their copies, which `open` gives.
@@ -83,7 +76,7 @@ impl UsrSquashfs {
         mut open: impl FnMut(&UsrPath) -> Result<R>,
     ) -> Result<Vec<UsrPath>> {
         let files = self.in_order(paths);
-        let mut blocks = Blocks::new(&self.squashfs, &self.tables);
+        let mut blocks = self.blocks()?;
         let mut unlike = Vec::new();
         for (path, layout) in files {
             let is_same = is_same(&mut blocks, layout, open(path)?);
@@ -106,7 +99,7 @@ impl UsrSquashfs {
     #[cfg(test)]
     pub(super) fn content(&self, path: &UsrPath, from: u64, to: u64) -> Result<Vec<u8>> {
         let (_, layout) = self.layout(path).ok_or_else(|| tables::broken("there is no such file"))?;
-        Blocks::new(&self.squashfs, &self.tables).read(layout, from..layout.size.min(to))
+        self.blocks()?.read(layout, from..layout.size.min(to))
     }
 
     fn layout(&self, path: &UsrPath) -> Option<(&UsrPath, &Layout)> {
@@ -133,7 +126,7 @@ impl UsrSquashfs {
     }
 
     fn read_in_order(&self, wanted: &[(&UsrPath, &Layout)]) -> Result<Vec<(UsrPath, FileInfo)>> {
-        let mut blocks = Blocks::new(&self.squashfs, &self.tables);
+        let mut blocks = self.blocks()?;
         let mut read = Vec::with_capacity(wanted.len());
         for &(path, layout) in wanted {
             let facts = file_info::read_parts(path, layout.size, |part| blocks.read(layout, part))
@@ -141,6 +134,22 @@ impl UsrSquashfs {
             read.push((path.clone(), facts));
         }
         Ok(read)
+    }
+}
+
+impl FileReader for UsrSquashfs {
+    /// Paths that are no regular files of the image are passed over.
+    fn read(&self, paths: &[UsrPath]) -> Result<Vec<(UsrPath, FileInfo)>> {
+        self.read_side_by_side(&self.in_order(paths))
+    }
+}
+
+impl Drop for UsrSquashfs {
+    /// The file has no name: closing it frees its pages, which takes tens of milliseconds that nobody need wait for.
+    /// If no thread can be started, it is closed here.
+    fn drop(&mut self) {
+        let squashfs = self.squashfs.take();
+        let _ = thread::Builder::new().spawn(move || drop(squashfs));
     }
 }
 

@@ -188,7 +188,7 @@ impl Content {
         let kind = match self {
             Content::Elf(_) | Content::Bytes(_) => {
                 let bytes = self.bytes().unwrap_or_default();
-                NodeKind::File { size: bytes.len() as u64, facts: file_info::read(path, &bytes) }
+                NodeKind::file(bytes.len() as u64, file_info::read(path, &bytes))
             }
             Content::Link(target) => NodeKind::Symlink(target.clone()),
             Content::Directory => NodeKind::Directory,

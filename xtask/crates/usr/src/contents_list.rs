@@ -44,7 +44,7 @@ fn entry(line: &str) -> Option<(UsrPath, Node)> {
         return None;
     }
     let kind = match mode.as_bytes().first()? {
-        b'-' => NodeKind::File { size, facts: FileInfo::Other },
+        b'-' => NodeKind::file(size, FileInfo::Other),
         b'd' => NodeKind::Directory,
         b'l' => NodeKind::Symlink(target.to_owned()),
         _ => NodeKind::Special,
@@ -99,11 +99,11 @@ nonsense
             lines,
             [
                 "bin 755 Directory",
-                "bin/sudo it 4755 File { size: 100, facts: Other }",
+                "bin/sudo it 4755 File { size: 100, info: OnceLock(Other) }",
                 "lib 777 Symlink(\"lib64\")",
                 "lib64 755 Directory",
                 "lib64/systemd 755 Directory",
-                "lib64/systemd/systemd 755 File { size: 99192, facts: Other }",
+                "lib64/systemd/systemd 755 File { size: 99192, info: OnceLock(Other) }",
             ]
         );
     }

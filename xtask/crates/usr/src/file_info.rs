@@ -7,13 +7,20 @@ use super::elf::partial_file::PartialFile;
 use super::elf::{self, ElfInfo};
 use super::lossless_text;
 use super::path::UsrPath;
+use coreos_types::error::Result;
 
-/// The facts of one regular file. A file whose content nobody asked for yet is [`FileInfo::Unread`].
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// Reads files of an image for a [`UsrTree`](super::tree::UsrTree), which asks for each file once.
+pub trait FileReader: Send + Sync {
+    /// The content infos of these regular files, in any order.
+    ///
+    /// # Errors
+    /// The image is broken where one of the files is, or cannot be read.
+    fn read(&self, paths: &[UsrPath]) -> Result<Vec<(UsrPath, FileInfo)>>;
+}
+
+/// The content info of one regular file.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileInfo {
-    /// Nobody has read it yet.
-    #[default]
-    Unread,
     /// An ELF file.
     Elf(Box<ElfInfo>),
     /// It starts with `#!`: the interpreter's path, as written there.
@@ -55,8 +62,8 @@ pub fn read(path: &UsrPath, bytes: &[u8]) -> FileInfo {
 pub fn read_parts<E>(
     path: &UsrPath,
     size: u64,
-    mut fetch: impl FnMut(Range<u64>) -> Result<Vec<u8>, E>,
-) -> Result<FileInfo, E> {
+    mut fetch: impl FnMut(Range<u64>) -> std::result::Result<Vec<u8>, E>,
+) -> std::result::Result<FileInfo, E> {
     let start = fetch(0..size.min(FIRST))?;
     if !start.starts_with(elf::MAGIC) {
         return Ok(of_text(path, &start));

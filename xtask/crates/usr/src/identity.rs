@@ -21,10 +21,10 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Reads the identity from the tree's texts, which must have been read ([`identity_files`]).
+    /// Reads the identity from the files of [`identity_files`].
     ///
     /// The board is `COREOS_BOARD` or `FLATCAR_BOARD` of os-release, else `COREOS_RELEASE_BOARD` or
-    /// `FLATCAR_RELEASE_BOARD` of `share/{coreos,flatcar}/release`, else the machine of most ELF files.
+    /// `FLATCAR_RELEASE_BOARD` of `share/{coreos,flatcar}/release`, else the machine of the loaders and of systemd.
     pub fn of(tree: &UsrTree) -> Identity {
         let os_release = text_at(tree, "lib/os-release").map(parse_os_release).unwrap_or_default();
         let value = |key: &str| os_release.get(key).map(String::as_str);
@@ -41,7 +41,7 @@ impl Identity {
     }
 }
 
-/// The files whose facts [`Identity::of`] and [`systemd_version`] ask for.
+/// The files that [`Identity::of`] and [`systemd_version`] read.
 pub fn identity_files(tree: &UsrTree) -> Vec<UsrPath> {
     let fixed = ["lib/os-release", "share/coreos/release", "share/flatcar/release"];
     let fixed = fixed.iter().filter_map(|path| file_at(tree, path));
@@ -82,7 +82,7 @@ pub fn systemd_version(tree: &UsrTree) -> Result<SystemdVersion, String> {
             found.insert((number, path.to_string()));
         }
         if is_systemd(path)
-            && let Some(FileInfo::Elf(info)) = tree.facts(path.as_str())
+            && let Some(FileInfo::Elf(info)) = tree.file_info(path.as_str())
             && let Some(number) = info.systemd_version.as_deref().and_then(leading_number)
         {
             found.insert((number, path.to_string()));
@@ -124,7 +124,7 @@ fn file_at(tree: &UsrTree, path: &str) -> Option<UsrPath> {
 }
 
 fn text_at<'a>(tree: &'a UsrTree, path: &str) -> Option<&'a str> {
-    match tree.facts(file_at(tree, path)?.as_str()) {
+    match tree.file_info(file_at(tree, path)?.as_str()) {
         Some(FileInfo::Text(text)) => Some(text),
         _ => None,
     }
@@ -138,7 +138,8 @@ fn board_of_release_file(tree: &UsrTree) -> Option<Board> {
 }
 
 fn board_of_elf(tree: &UsrTree) -> Option<Board> {
-    let machines = tree.iter().filter_map(|(path, _)| match tree.facts(path.as_str()) {
+    let files = identity_files(tree);
+    let machines = files.iter().filter_map(|path| match tree.file_info(path.as_str()) {
         Some(FileInfo::Elf(info)) if info.is_64 => Some(info.machine),
         _ => None,
     });
@@ -180,7 +181,7 @@ mod tests {
     fn tree(nodes: &[(&str, FileInfo)]) -> UsrTree {
         let mut tree = UsrTree::new();
         for (path, facts) in nodes {
-            let kind = NodeKind::File { size: 1, facts: facts.clone() };
+            let kind = NodeKind::file(1, facts.clone());
             tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o755, kind });
         }
         tree
@@ -220,8 +221,11 @@ mod tests {
         assert_eq!(identity.release.unwrap().as_str(), "4799.0.0+nightly-1");
         let no_board = tree(&[("share/coreos/release", release), ("bin/x", elf(183, None))]);
         assert_eq!(Identity::of(&no_board).board, Some(Board::Amd64));
-        let only_elf =
-            tree(&[("bin/x", elf(183, None)), ("bin/y", elf(183, None)), ("bin/z", elf(62, None))]);
+        let only_elf = tree(&[
+            ("lib/ld-linux-aarch64.so.1", elf(183, None)),
+            ("lib/systemd/systemd", elf(183, None)),
+            ("lib64/ld-2.21.so", elf(62, None)),
+        ]);
         assert_eq!(Identity::of(&only_elf).board, Some(Board::Arm64));
         assert_eq!(Identity::of(&UsrTree::new()), Identity::default());
     }

@@ -43,8 +43,7 @@ type Defaults = BTreeMap<(Option<UsrPath>, &'static str), Rc<[SearchDir]>>;
 /// What one program or library loads.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LoadResult {
-    /// The symlinks on the way to the file that was asked about, and the file; `None` where there is no such file,
-    /// or where its facts are [`FileInfo::Unread`].
+    /// The symlinks on the way to the file that was asked about, and the file; `None` where there is no such file.
     pub root: Option<(Vec<UsrPath>, UsrPath)>,
     /// Every object in the order of loading, without the root itself; the interpreter comes first.
     pub objects: Vec<Object>,
@@ -59,8 +58,6 @@ pub struct LoadResult {
     pub broken: Vec<Rejected>,
     /// Symbol versions that the library found does not define: the loader would stop.
     pub version_errors: Vec<VersionError>,
-    /// Files that must be read before the answer is whole: read them, and ask again.
-    pub unread: Vec<UsrPath>,
 }
 
 /// One object that was loaded.
@@ -184,8 +181,7 @@ impl<'a> DynamicLoader<'a> {
     pub fn load(&self, root: &UsrPath) -> LoadResult {
         let resolved = self.tree.resolve(root);
         let Target::Node(path) = resolved.end else { return LoadResult::default() };
-        match self.tree.facts(path.as_str()) {
-            Some(FileInfo::Unread) => LoadResult { unread: vec![path], ..LoadResult::default() },
+        match self.tree.file_info(path.as_str()) {
             Some(FileInfo::Elf(info)) => {
                 let mut load = load::Scope::of(self, &path, info).run();
                 load.root = Some((resolved.links, path));
@@ -197,7 +193,7 @@ impl<'a> DynamicLoader<'a> {
 
     /// What `dlopen(name)` in `by` finds (dlopen(3)), apart from what its program may have loaded before.
     pub fn dlopen(&self, by: &UsrPath, name: &str) -> Option<Object> {
-        let Some(FileInfo::Elf(info)) = self.tree.facts(by.as_str()) else { return None };
+        let Some(FileInfo::Elf(info)) = self.tree.file_info(by.as_str()) else { return None };
         let load = load::Scope::of(self, by, info).ask(name);
         load.objects.into_iter().find(|object| object.requested_name == name)
     }

@@ -1,29 +1,7 @@
 //! Every path of some directories by its last component: what bears a name, and what bears one that starts so.
 
-use std::collections::{BTreeSet, HashSet};
-
-use super::file_info::FileInfo;
 use super::path::UsrPath;
 use super::tree::UsrTree;
-
-/// The files that nobody has read yet and that bear a name which these files need, whichever directory they lie in: what
-/// the loader will most likely ask for next.
-pub fn needed_and_unread(tree: &UsrTree, files: &[UsrPath]) -> Vec<UsrPath> {
-    let needed: HashSet<&str> = files
-        .iter()
-        .filter_map(|path| match tree.facts(path.as_str()) {
-            Some(FileInfo::Elf(info)) => Some(&info.needed),
-            _ => None,
-        })
-        .flatten()
-        .map(String::as_str)
-        .collect();
-    let bearers = tree.iter().map(|(path, _)| path).filter(|path| needed.contains(path.name()));
-    let unread = |path: &UsrPath| tree.facts(path.as_str()) == Some(&FileInfo::Unread);
-    let found: BTreeSet<UsrPath> =
-        bearers.filter_map(|path| tree.resolve(path).end.node().cloned()).filter(unread).collect();
-    found.into_iter().collect()
-}
 
 /// The nodes below some directories of an image, in order of their names.
 #[derive(Debug)]
@@ -71,25 +49,8 @@ impl<'a> NameIndex<'a> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::elf::ElfInfo;
     use super::super::tree::{Node, NodeKind};
     use super::*;
-
-    #[test]
-    fn what_is_needed_is_found_behind_its_links() {
-        let mut tree = UsrTree::new();
-        let mut put = |path: &str, kind| tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o755, kind });
-        let needed = ["liba.so.1", "libb.so.1", "gone.so"].map(str::to_owned).to_vec();
-        let program = FileInfo::Elf(Box::new(ElfInfo { needed, ..ElfInfo::default() }));
-        put("bin/x", NodeKind::File { size: 1, facts: program });
-        put("lib64/liba.so.1", NodeKind::Symlink("liba.so.1.2".to_owned()));
-        put("lib64/liba.so.1.2", NodeKind::File { size: 1, facts: FileInfo::Unread });
-        put("lib64/libb.so.1", NodeKind::File { size: 1, facts: FileInfo::Other });
-        put("lib64/libc.so.6", NodeKind::File { size: 1, facts: FileInfo::Unread });
-        let path = |text| UsrPath::new(text).unwrap();
-        assert_eq!(needed_and_unread(&tree, &[path("bin/x")]), [path("lib64/liba.so.1.2")]);
-        assert_eq!(needed_and_unread(&tree, &[path("lib64/libb.so.1"), path("bin/none")]), []);
-    }
 
     fn texts<'a>(paths: &[&'a UsrPath]) -> Vec<&'a str> {
         paths.iter().map(|path| path.as_str()).collect()

@@ -6,18 +6,42 @@ mod serialize;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 
-use super::file_info::FileInfo;
+use super::file_info::{FileInfo, FileReader};
 use super::path::UsrPath;
+use coreos_types::error::{Error, Result};
 use resolve::{Place, Walk};
 
 /// Every node of an image, by its path relative to `/usr`. The root directory itself is no node.
 ///
+/// The content of a file is read on demand: [`UsrTree::file_info`] asks the tree's [`FileReader`] the first time, and
+/// the tree keeps the answer. Two trees are equal if their nodes are, whatever reads them.
+///
 /// Invariant: the parent of each node is a directory node, or the root.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, Default)]
 pub struct UsrTree {
     nodes: BTreeMap<UsrPath, Node>,
+    /// Reads the files that were not read yet.
+    reader: Option<Arc<dyn FileReader>>,
+    /// The first error of the reader; nothing is read after it.
+    read_error: OnceLock<Error>,
+}
+
+impl PartialEq for UsrTree {
+    fn eq(&self, other: &UsrTree) -> bool {
+        self.nodes == other.nodes
+    }
+}
+
+impl Eq for UsrTree {}
+
+impl fmt::Debug for UsrTree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("UsrTree").field(&self.nodes).finish()
+    }
 }
 
 /// One inode of the image.
@@ -36,8 +60,8 @@ pub enum NodeKind {
     File {
         /// Its size in bytes.
         size: u64,
-        /// What is known of its content.
-        facts: FileInfo,
+        /// What was read of its content so far; see [`UsrTree::file_info`].
+        info: OnceLock<FileInfo>,
     },
     /// A directory.
     Directory,
@@ -71,6 +95,26 @@ pub enum Target {
     TooManySymlinks,
 }
 
+impl NodeKind {
+    /// A regular file of `size` bytes whose content is known.
+    pub fn file(size: u64, info: FileInfo) -> NodeKind {
+        NodeKind::File { size, info: OnceLock::from(info) }
+    }
+
+    /// A regular file of `size` bytes that was not read yet.
+    pub fn unread_file(size: u64) -> NodeKind {
+        NodeKind::File { size, info: OnceLock::new() }
+    }
+
+    /// Whether this is a regular file.
+    pub fn is_file(&self) -> bool {
+        matches!(self, NodeKind::File { .. })
+    }
+}
+
+/// The info of a file that cannot be read: [`UsrTree::read_error`] has the reason.
+static UNREADABLE: FileInfo = FileInfo::Other;
+
 impl Target {
     /// The node, where there is one.
     pub fn node(&self) -> Option<&UsrPath> {
@@ -103,18 +147,108 @@ impl UsrTree {
         self.nodes.get(path)
     }
 
-    /// What is known of the content of the regular file at exactly this path.
-    pub fn facts(&self, path: &str) -> Option<&FileInfo> {
+    /// The content info of the regular file at exactly this path; `None` for any other path. A file that was not read
+    /// yet is read now. A file that cannot be read counts as [`FileInfo::Other`]; [`UsrTree::read_error`] then has the
+    /// reason, and every caller that writes something has to raise it first.
+    pub fn file_info(&self, path: &str) -> Option<&FileInfo> {
+        let (path, node) = self.nodes.get_key_value(path)?;
+        let NodeKind::File { info, .. } = &node.kind else { return None };
+        if info.get().is_none() {
+            self.read(std::slice::from_ref(path));
+        }
+        Some(info.get().unwrap_or(&UNREADABLE))
+    }
+
+    /// The content info of the regular file at exactly this path, if it was read before.
+    pub fn known_file_info(&self, path: &str) -> Option<&FileInfo> {
         match &self.nodes.get(path)?.kind {
-            NodeKind::File { facts, .. } => Some(facts),
+            NodeKind::File { info, .. } => info.get(),
             _ => None,
         }
     }
 
-    /// Keeps what was read of a regular file; a path that is no regular file is left alone.
-    pub fn set_file_info(&mut self, path: &UsrPath, read: FileInfo) {
-        if let Some(Node { kind: NodeKind::File { facts, .. }, .. }) = self.nodes.get_mut(path) {
-            *facts = read;
+    /// Replaces the content info of a regular file; any other path is ignored.
+    pub fn set_file_info(&mut self, path: &UsrPath, new: FileInfo) {
+        if let Some(Node { kind: NodeKind::File { info, .. }, .. }) = self.nodes.get_mut(path) {
+            *info = OnceLock::from(new);
+        }
+    }
+
+    /// The tree with a reader for the files that were not read yet.
+    #[must_use]
+    pub fn with_reader(mut self, reader: Arc<dyn FileReader>) -> UsrTree {
+        self.reader = Some(reader);
+        self
+    }
+
+    /// The tree with what was read so far, and without its reader: the reader's files are closed.
+    #[must_use]
+    pub fn without_reader(mut self) -> UsrTree {
+        self.reader = None;
+        self
+    }
+
+    /// Whether files can be read on demand.
+    pub fn has_reader(&self) -> bool {
+        self.reader.is_some()
+    }
+
+    /// The first error that reading a file on demand met.
+    ///
+    /// # Errors
+    /// That error: what was concluded from the tree since is not to be relied on.
+    pub fn read_error(&self) -> Result<()> {
+        self.read_error.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    /// Reads those of these files that were not read yet, in one batch, and then, batch by batch, the libraries that
+    /// they name in `DT_NEEDED`, whichever directory these are in: what the loader will most likely ask for next.
+    pub fn read_ahead<'p>(&self, paths: impl IntoIterator<Item = &'p UsrPath>) {
+        if self.reader.is_none() {
+            return;
+        }
+        let is_unread = |path: &UsrPath| self.is_unread(path);
+        let mut batch: Vec<UsrPath> = paths.into_iter().filter(|path| is_unread(path)).cloned().collect();
+        while !batch.is_empty() && self.read(&batch) {
+            let needed: HashSet<&str> = batch.iter().flat_map(|path| self.needed(path)).collect();
+            let named = self.nodes.keys().filter(|path| needed.contains(path.name()));
+            let files = named.filter_map(|path| self.resolve(path).end.node().cloned());
+            batch = files.filter(is_unread).collect::<BTreeSet<_>>().into_iter().collect();
+        }
+    }
+
+    fn is_unread(&self, path: &UsrPath) -> bool {
+        let kind = self.nodes.get(path).map(|node| &node.kind);
+        matches!(kind, Some(NodeKind::File { info, .. }) if info.get().is_none())
+    }
+
+    /// The `DT_NEEDED` names of a file that was read.
+    fn needed(&self, path: &UsrPath) -> impl Iterator<Item = &str> {
+        let needed = match self.known_file_info(path.as_str()) {
+            Some(FileInfo::Elf(info)) => info.needed.as_slice(),
+            _ => &[],
+        };
+        needed.iter().map(String::as_str)
+    }
+
+    /// Reads files that were not read yet; `false` if that failed, now or before.
+    fn read(&self, paths: &[UsrPath]) -> bool {
+        let Some(reader) = self.reader.as_ref().filter(|_| self.read_error.get().is_none()) else {
+            return false;
+        };
+        match reader.read(paths) {
+            Ok(read) => {
+                for (path, new) in read {
+                    if let Some(Node { kind: NodeKind::File { info, .. }, .. }) = self.nodes.get(&path) {
+                        info.get_or_init(|| new);
+                    }
+                }
+                true
+            }
+            Err(error) => {
+                self.read_error.get_or_init(|| error);
+                false
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use self::render::{document, dot, mermaid, tree};
 use self::survey::Survey;
 use coreos_types::release::Board;
-use manifest::plan::bump::{ImageTrees, Unread};
+use manifest::plan::bump::ImageTrees;
 use manifest::plan::sources::Stage1Sources;
 use usr::path::UsrPath;
 use usr::tree::{NodeKind, Target, UsrTree};
@@ -86,18 +86,14 @@ impl BoardWhy {
     }
 }
 
-/// Answers for every board. While the second value is not empty, those files have to be read first.
-pub fn why(subject: &str, sources: &Stage1Sources, trees: &ImageTrees<'_>) -> (Why, Unread) {
-    let mut unread = Unread::new();
+/// Answers for every board.
+pub fn why(subject: &str, sources: &Stage1Sources, trees: &ImageTrees<'_>) -> Why {
     let mut answer = Why { subject: subject.to_owned(), boards: Vec::new() };
     for (&board, &tree) in trees {
         let survey = Survey::of(board, sources, tree);
         answer.boards.push(of_board(subject, board, tree, &survey));
-        if !survey.unread.is_empty() {
-            unread.insert(board, survey.unread);
-        }
     }
-    (answer, unread)
+    answer
 }
 
 fn of_board(subject: &str, board: Board, tree: &UsrTree, survey: &Survey) -> BoardWhy {

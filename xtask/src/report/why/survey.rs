@@ -24,8 +24,6 @@ pub(super) struct Survey {
     pub(super) needed_by: BTreeMap<UsrPath, BTreeSet<Edge>>,
     /// Names that the image does not have.
     pub(super) missing: BTreeMap<String, BrokenPath>,
-    /// Files to be read before this is whole.
-    pub(super) unread: BTreeSet<UsrPath>,
 }
 
 impl Survey {
@@ -34,10 +32,7 @@ impl Survey {
         let present = survey.list(board, sources, tree);
         let loader = DynamicLoader::new(tree, board, DynamicLoader::systemd_directories(tree), None);
         for path in &present {
-            match tree.facts(path.as_str()) {
-                Some(FileInfo::Unread) => {
-                    survey.unread.insert(path.clone());
-                }
+            match tree.file_info(path.as_str()) {
                 Some(FileInfo::Elf(elf)) if elf.dynamic && elf.machine == board.elf_machine() => {
                     survey.link(&loader.load(path));
                 }
@@ -109,6 +104,5 @@ impl Survey {
             known.needed_by.insert(missing.needed_by.clone());
             known.searched.clone_from(&missing.searched);
         }
-        self.unread.extend(load.unread.iter().cloned());
     }
 }

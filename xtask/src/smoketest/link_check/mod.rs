@@ -128,7 +128,7 @@ fn run_loader(rootfs: &Rootfs, runner: &LoaderRunner, file: &UsrPath, way: Searc
         links: Vec::new(),
         resolved,
     };
-    let interpreter = match rootfs.tree.facts(file.as_str()) {
+    let interpreter = match rootfs.tree.file_info(file.as_str()) {
         Some(FileInfo::MalformedElf(why)) => return Ok(answer(vec![why.clone()], Vec::new())),
         Some(FileInfo::Elf(info)) => info.interp.clone(),
         _ => None,
@@ -162,7 +162,7 @@ fn run_loader(rootfs: &Rootfs, runner: &LoaderRunner, file: &UsrPath, way: Searc
 }
 
 fn interpreter_name(rootfs: &Rootfs, file: &UsrPath) -> String {
-    match rootfs.tree.facts(file.as_str()) {
+    match rootfs.tree.file_info(file.as_str()) {
         Some(FileInfo::Elf(info)) => info.interp.clone(),
         _ => None,
     }
@@ -170,7 +170,7 @@ fn interpreter_name(rootfs: &Rootfs, file: &UsrPath) -> String {
 }
 
 fn is_file(rootfs: &Rootfs, path: &UsrPath) -> bool {
-    rootfs.tree.resolve(path).end.node().is_some_and(|end| rootfs.tree.facts(end.as_str()).is_some())
+    rootfs.tree.resolve(path).end.node().is_some_and(|end| rootfs.tree.file_info(end.as_str()).is_some())
 }
 
 fn real_path(rootfs: &Rootfs, path: &str) -> Option<UsrPath> {
@@ -179,7 +179,7 @@ fn real_path(rootfs: &Rootfs, path: &str) -> Option<UsrPath> {
 
 /// Libraries that the file says it resolved by name and cannot do without (`.note.dlopen`), and that are nowhere here.
 fn missing_dlopen(rootfs: &Rootfs, file: &UsrPath) -> Vec<String> {
-    let Some(FileInfo::Elf(info)) = rootfs.tree.facts(file.as_str()) else { return Vec::new() };
+    let Some(FileInfo::Elf(info)) = rootfs.tree.file_info(file.as_str()) else { return Vec::new() };
     let is_here = |soname: &String| rootfs.tree.iter().any(|(path, _)| path.name() == soname);
     let required = info.dlopen.iter().filter(|note| note.priority == DlopenPriority::Required);
     required
@@ -212,7 +212,7 @@ fn simulate(rootfs: &Rootfs, file: &UsrPath, way: SearchMode) -> LinkResult {
 
 /// Libraries that fail alone and have programs that load them, all of which link.
 fn excuse_indirect(rootfs: &Rootfs, linked: &mut [LinkResult]) {
-    let is_program = |file: &UsrPath| matches!(rootfs.tree.facts(file.as_str()), Some(FileInfo::Elf(info)) if info.interp.is_some());
+    let is_program = |file: &UsrPath| matches!(rootfs.tree.file_info(file.as_str()), Some(FileInfo::Elf(info)) if info.interp.is_some());
     let mut loaders: BTreeMap<UsrPath, Vec<UsrPath>> = BTreeMap::new();
     let mut broken: BTreeSet<UsrPath> = BTreeSet::new();
     for program in linked.iter().filter(|one| is_program(&one.file)) {

@@ -81,7 +81,7 @@ mod tests {
             ("lib64/systemd/systemd-executor", elf(&["libcore.so"], &["/usr/lib/x86_64-linux-gnu/systemd"])),
             ("lib64/systemd/libcore.so", elf(&[], &[])),
         ] {
-            put(path, NodeKind::File { size: 1, facts: FileInfo::Elf(Box::new(info)) });
+            put(path, NodeKind::file(1, FileInfo::Elf(Box::new(info))));
         }
         put("lib", NodeKind::Symlink("lib64".into()));
         Rootfs { path: "/nowhere".into(), board: Board::Amd64, tree }

@@ -94,7 +94,7 @@ mod tests {
             ("share/empty", b""),
         ] {
             fs::write(home.join("usr").join(path), bytes).unwrap();
-            put(path, 0o644, NodeKind::File { size: bytes.len() as u64, facts: FileInfo::Other });
+            put(path, 0o644, NodeKind::file(bytes.len() as u64, FileInfo::Other));
         }
         put("lib64", 0o777, NodeKind::Symlink("lib".into()));
         rootfs
@@ -117,8 +117,8 @@ mod tests {
         fs::write(rootfs.path.join("usr/share/lines"), other).unwrap();
         let mut put =
             |path: &str, mode, kind| rootfs.tree.insert(UsrPath::new(path).unwrap(), Node { mode, kind });
-        put("share/empty", 0o644, NodeKind::File { size: 1, facts: FileInfo::Other });
-        put("bin/script", 0o755, NodeKind::File { size: 15, facts: FileInfo::Other });
+        put("share/empty", 0o644, NodeKind::file(1, FileInfo::Other));
+        put("bin/script", 0o755, NodeKind::file(15, FileInfo::Other));
         put("lib64", 0o777, NodeKind::Symlink("lib32".into()));
         put("lib/os-release", 0o644, NodeKind::Directory);
         put("bin/more", 0o755, NodeKind::Directory);

@@ -55,10 +55,10 @@ impl Rootfs {
 
     /// Every ELF file that the loader has something to do with: a program or a library with a dynamic section.
     pub fn linked_files(&self) -> impl Iterator<Item = &UsrPath> {
-        self.tree.iter().filter_map(|(path, node)| match &node.kind {
-            NodeKind::File { facts: FileInfo::Elf(info), .. } if info.dynamic => Some(path),
-            NodeKind::File { facts: FileInfo::MalformedElf(_), .. } => Some(path),
-            _ => None,
+        self.tree.iter().map(|(path, _)| path).filter(|path| match self.tree.file_info(path.as_str()) {
+            Some(FileInfo::Elf(info)) => info.dynamic,
+            Some(FileInfo::MalformedElf(_)) => true,
+            _ => false,
         })
     }
 
@@ -66,7 +66,11 @@ impl Rootfs {
     pub fn first_of<'p>(&self, paths: &[&'p str]) -> Option<&'p str> {
         paths.iter().copied().find(|text| {
             UsrPath::new(text).is_ok_and(|path| {
-                self.tree.resolve(&path).end.node().is_some_and(|end| self.tree.facts(end.as_str()).is_some())
+                self.tree
+                    .resolve(&path)
+                    .end
+                    .node()
+                    .is_some_and(|end| self.tree.file_info(end.as_str()).is_some())
             })
         })
     }
@@ -88,7 +92,7 @@ fn walk(directory: &Path, inside: &str, tree: &mut UsrTree) -> Result<()> {
             NodeKind::Symlink(lossless_text::from_bytes(target.as_os_str().as_bytes()).into_owned())
         } else if metadata.is_file() {
             let bytes = fs::read(&at).with_context(unreadable)?;
-            NodeKind::File { size: metadata.len(), facts: file_info::read(&path, &bytes) }
+            NodeKind::file(metadata.len(), file_info::read(&path, &bytes))
         } else {
             NodeKind::Special
         };
@@ -106,8 +110,8 @@ fn walk(directory: &Path, inside: &str, tree: &mut UsrTree) -> Result<()> {
 fn board_of(tree: &UsrTree) -> Option<Board> {
     let files = |board: &Board| {
         let machine = board.elf_machine();
-        let is_of = |node: &Node| matches!(&node.kind, NodeKind::File { facts: FileInfo::Elf(info), .. } if info.machine == machine);
-        tree.iter().filter(|(_, node)| is_of(node)).count()
+        let is_of = |path: &UsrPath| matches!(tree.file_info(path.as_str()), Some(FileInfo::Elf(info)) if info.machine == machine);
+        tree.iter().filter(|(path, _)| is_of(path)).count()
     };
     Board::ALL.into_iter().max_by_key(files).filter(|board| files(board) > 0)
 }

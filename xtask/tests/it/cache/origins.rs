@@ -107,7 +107,7 @@ fn another_signature_is_another_image_until_it_was_downloaded() {
 fn what_was_not_asked_for_is_not_kept() {
     let site = Site::new();
     let road = site.road();
-    let wrong = |_: &mut ImageHandle| -> Result<()> { Err(Error::refused("it is release 990.0.0")) };
+    let wrong = |_: &ImageHandle| -> Result<()> { Err(Error::refused("it is release 990.0.0")) };
     assert!(refused(road.release(&site.wanted(), &wrong).map(Option::unwrap)).contains("990.0.0"));
     assert!(!holds_an_image(&site) && files(&site.shelf()) == ["lock"], "{:?}", files(&site.shelf()));
     assert!(road.release(&site.wanted(), &any).unwrap().is_some());

@@ -158,7 +158,7 @@ fn the_files_of_real_releases_read_as_readelf_and_objcopy_read_them() {
         let (mut wrong, mut files, mut noted) = (Vec::new(), 0, 0);
         for (path, _) in tree.iter() {
             let full = release.usr().join(path.as_str());
-            match tree.facts(path.as_str()) {
+            match tree.file_info(path.as_str()) {
                 Some(FileInfo::Elf(info)) => {
                     files += 1;
                     wrong.extend(compare(&full, info));

@@ -76,7 +76,7 @@ pub(super) fn tree_of(usr: &Path) -> UsrTree {
                 let worth =
                     ["bin", "sbin", "lib", "lib64", "libexec"].iter().any(|top| below.starts_with(top));
                 let bytes = if worth { fs::read(&full).unwrap_or_default() } else { Vec::new() };
-                NodeKind::File { size: what.len(), facts: file_info::read(&path, &bytes) }
+                NodeKind::file(what.len(), file_info::read(&path, &bytes))
             } else {
                 NodeKind::Special
             };

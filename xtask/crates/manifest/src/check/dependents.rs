@@ -45,12 +45,6 @@ impl Found {
 }
 
 impl Ties {
-    /// Files that have to be read before this is the whole truth.
-    pub(super) fn unread(&self) -> impl Iterator<Item = UsrPath> + '_ {
-        let loads = self.0.get().into_iter().flat_map(|found| &found.loads);
-        loads.flat_map(|(_, load)| load.unread.iter().cloned())
-    }
-
     /// The lines to give up for `seeds`, and for what loads one of them or `lacks` something.
     pub(super) fn giving_up<'p>(
         &self,

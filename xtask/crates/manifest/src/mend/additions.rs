@@ -86,7 +86,7 @@ fn link_target(path: &UsrPath, stage: &Selection<'_>) -> Option<Addition> {
     let home = stage.home(path)?;
     let resolved = stage.tree.resolve(path);
     let Target::Node(end) = &resolved.end else { return None };
-    stage.tree.facts(end.as_str())?;
+    stage.tree.file_info(end.as_str())?;
     let lacking = resolved.links.iter().chain([end]).filter(|way| !stage.present.contains(*way));
     let lines: Vec<(UsrPath, String)> =
         lacking.map(|way| (way.clone(), format!("{path} is a link that leads to it"))).collect();

@@ -119,7 +119,7 @@ fn heir_among_additions(path: &UsrPath, draft: &ManifestEditor, index: &ImageInd
 }
 
 fn is_its_own_soname(path: &UsrPath, index: &ImageIndex<'_>) -> bool {
-    matches!(index.tree.facts(path.as_str()), Some(FileInfo::Elf(elf)) if elf.soname.as_deref() == Some(path.name()))
+    matches!(index.tree.file_info(path.as_str()), Some(FileInfo::Elf(elf)) if elf.soname.as_deref() == Some(path.name()))
 }
 
 /// What the soname of this stem became, where this mending found that out.

@@ -1,6 +1,6 @@
 //! From sources, a request and the images to what the sources shall be, and what is left for a person.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::common_mk::CommonMk;
 use super::pin_mismatch::stale;
@@ -17,14 +17,10 @@ use crate::selection::{ManifestSet, ManifestsByPath};
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Brand, Channel, Release, SystemdVersion};
 use usr::identity;
-use usr::path::UsrPath;
 use usr::tree::UsrTree;
 
 /// The images of a run, by board.
 pub type ImageTrees<'a> = BTreeMap<Board, &'a UsrTree>;
-
-/// Files to be read before a result can be relied on, by board.
-pub type Unread = BTreeMap<Board, BTreeSet<UsrPath>>;
 
 /// What is asked of the tree.
 #[derive(Debug, Clone)]
@@ -54,14 +50,13 @@ pub struct BumpPlan {
     pub fixes: Vec<Fix>,
     /// What is left, with lines counted in `after`.
     pub findings: Vec<Finding>,
-    /// While this is not empty, everything else is provisional.
-    pub unread: Unread,
 }
 
 /// Plans a bump. Mending twice must change nothing; a plan that does not settle is a fault, never written.
 ///
 /// # Errors
-/// A coreos-common.mk that cannot be edited; no one version of systemd, as [`agreed`] has it.
+/// A coreos-common.mk that cannot be edited; no one version of systemd, as [`agreed`] has it; an image that is broken
+/// where a file is.
 pub fn bump(before: &Stage1Sources, request: &BumpOptions, trees: &ImageTrees<'_>) -> Result<BumpPlan> {
     let pins = CommonMk::parse(&before.common_mk)?;
     let systemd = systemd_version(request.systemd, trees)?;
@@ -70,21 +65,18 @@ pub fn bump(before: &Stage1Sources, request: &BumpOptions, trees: &ImageTrees<'_
     let indexes: BTreeMap<Board, ImageIndex<'_>> =
         trees.iter().map(|(&board, tree)| (board, ImageIndex::of(tree))).collect();
 
-    let (fixes, mut unread) = mend_all(&mut after, &indexes, request.reach);
-    let mut findings = Vec::new();
-    if unread.is_empty() {
-        ensure_settled(&after, &indexes, request.reach)?;
-        (findings, unread) = check_all(&after, &indexes, request.reach.dlopen);
-        offer_additions(&mut findings, &fixes);
-        take_in(&mut findings, &after);
-    }
+    let fixes = mend_all(&mut after, &indexes, request.reach);
+    ensure_settled(&after, &indexes, request.reach)?;
+    let mut findings = check_all(&after, &indexes, request.reach.dlopen);
+    offer_additions(&mut findings, &fixes);
+    take_in(&mut findings, &after);
+    ensure_read(trees)?;
     Ok(BumpPlan {
         release: (pins.release().clone(), request.release.clone()),
         systemd: (pins.systemd(), systemd),
         after,
         fixes,
         findings,
-        unread,
     })
 }
 
@@ -95,7 +87,7 @@ fn ensure_settled(
     reach: FixOptions,
 ) -> Result<()> {
     let mut again = after.clone();
-    let (more, _) = mend_all(&mut again, indexes, reach);
+    let more = mend_all(&mut again, indexes, reach);
     let Some(fix) = more.first().filter(|_| again != *after) else { return Ok(()) };
     Err(Error::failed("mending the manifests does not settle")
         .with_cause(format!("a second pass would change {} again: {}", fix.file, fix.because))
@@ -110,13 +102,19 @@ pub fn verify(
     sources: &Stage1Sources,
     request: &BumpOptions,
     trees: &ImageTrees<'_>,
-) -> Result<(Vec<Finding>, Unread)> {
+) -> Result<Vec<Finding>> {
     let systemd = systemd_version(request.systemd, trees)?;
     let indexes = trees.iter().map(|(&board, tree)| (board, ImageIndex::of(tree))).collect();
-    let (mut findings, unread) = check_all(sources, &indexes, request.reach.dlopen);
+    let mut findings = check_all(sources, &indexes, request.reach.dlopen);
     findings.extend(stale(sources, request, systemd, trees)?);
     take_in(&mut findings, sources);
-    Ok((findings, unread))
+    ensure_read(trees)?;
+    Ok(findings)
+}
+
+/// Raises the error of a file that could not be read: what was concluded without it is not to be relied on.
+fn ensure_read(trees: &ImageTrees<'_>) -> Result<()> {
+    trees.values().try_for_each(|tree| tree.read_error())
 }
 
 /// What lies outside the tree is not written: a copy of it in the tree is.
@@ -169,7 +167,7 @@ fn mend_all(
     sources: &mut Stage1Sources,
     indexes: &BTreeMap<Board, ImageIndex<'_>>,
     reach: FixOptions,
-) -> (Vec<Fix>, Unread) {
+) -> Vec<Fix> {
     let mut drafts: ManifestEditors = ManifestEditor::of_files(
         sources.manifests.iter().map(|(file, bytes)| (file.as_str(), bytes.as_slice())),
     );
@@ -177,10 +175,9 @@ fn mend_all(
         .iter_mut()
         .filter(|(file, _)| sources.outside.contains_key(*file))
         .for_each(|(_, draft)| draft.freeze());
-    let mut unread = Unread::new();
     for (&board, index) in indexes {
         let flavors = ManifestSet::of_board(board, &sources.listings);
-        unread.insert(board, mend(&flavors, &mut drafts, index, reach));
+        mend(&flavors, &mut drafts, index, reach);
     }
     let mut fixes: Vec<Fix> = Vec::new();
     for (file, draft) in drafts {
@@ -189,27 +186,22 @@ fn mend_all(
             sources.manifests.insert(file, draft.text().to_bytes());
         }
     }
-    unread.retain(|_, paths| !paths.is_empty());
-    (fixes, unread)
+    fixes
 }
 
 fn check_all(
     sources: &Stage1Sources,
     indexes: &BTreeMap<Board, ImageIndex<'_>>,
     level: MinDlopenPriority,
-) -> (Vec<Finding>, Unread) {
+) -> Vec<Finding> {
     let texts = texts(sources);
     let by_file: ManifestsByPath<'_> = texts.iter().map(|(file, text)| (file.as_str(), text)).collect();
     let mut findings = Vec::new();
-    let mut unread = Unread::new();
     for (&board, index) in indexes {
         let flavors = ManifestSet::of_board(board, &sources.listings);
-        let checked = check(&flavors, &by_file, index, level);
-        findings.extend(checked.findings);
-        unread.insert(board, checked.unread);
+        findings.extend(check(&flavors, &by_file, index, level));
     }
-    unread.retain(|_, paths| !paths.is_empty());
-    (findings, unread)
+    findings
 }
 
 fn texts(sources: &Stage1Sources) -> BTreeMap<String, ManifestFile> {

@@ -36,7 +36,7 @@ pub(super) struct Scope<'l, 'a> {
 
 struct Loaded<'a> {
     path: UsrPath,
-    /// `None` while the file is unread.
+    /// `None` for a file that the loader stops at.
     info: Option<&'a ElfInfo>,
     /// The directory for `$ORIGIN`, absolute.
     origin: String,
@@ -80,7 +80,6 @@ impl<'l, 'a> Scope<'l, 'a> {
         let Some(root) = self.loaded[0].info.filter(|info| info.dynamic || info.interp.is_some()) else {
             return self.load;
         };
-        self.load.unread = self.loader.unread_conf();
         self.start_interpreter(root);
         let mut at = 0;
         while at < self.loaded.len() {
@@ -104,7 +103,6 @@ impl<'l, 'a> Scope<'l, 'a> {
     /// Looks for one name on behalf of the root, as `dlopen` would.
     pub(super) fn ask(mut self, name: &str) -> LoadResult {
         if let Some(root) = self.loaded[0].info {
-            self.load.unread = self.loader.unread_conf();
             self.start_interpreter(root);
             let places = self.own_places(0);
             self.need(0, name, &places);
@@ -235,7 +233,7 @@ impl<'l, 'a> Scope<'l, 'a> {
 
     fn judge(&mut self, hit: &Rc<Hit>) -> Compatibility<'a> {
         let Some(root) = self.loaded[0].info else { return Compatibility::Fits(None) };
-        match self.loader.tree.facts(hit.path.as_str()) {
+        match self.loader.tree.file_info(hit.path.as_str()) {
             Some(FileInfo::Elf(info)) => {
                 let same = |a: &ElfInfo| (a.is_64, a.big_endian, a.machine);
                 if same(info) == same(root) {
@@ -246,12 +244,6 @@ impl<'l, 'a> Scope<'l, 'a> {
                         info.machine, root.machine
                     ))
                 }
-            }
-            Some(FileInfo::Unread) => {
-                if !self.load.unread.contains(&hit.path) {
-                    self.load.unread.push(hit.path.clone());
-                }
-                Compatibility::Fits(None)
             }
             Some(FileInfo::MalformedElf(why)) => Compatibility::Broken(why.clone()),
             _ => Compatibility::Broken("it is no ELF file".to_owned()),

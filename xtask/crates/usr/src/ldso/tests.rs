@@ -13,20 +13,17 @@ use coreos_types::release::Board;
 
 /// An image a line a node: `PATH -> TARGET`, or `PATH elf KEY=VALUE…` with the keys `needed`, `soname`, `rpath`,
 /// `runpath`, `interp`, `dirs`, `needs` (`LIBRARY:VERSION`, `?` behind a weak one), `defs`, `machine`, `bits`, lists
-/// split at commas; or `PATH plain`, `PATH unread`.
+/// split at commas; or `PATH plain`.
 fn image(text: &str) -> UsrTree {
     let mut tree = UsrTree::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (path, rest) = line.split_once(' ').unwrap();
         let kind = match rest.split_once(' ').unwrap_or((rest, "")) {
             ("->", target) => NodeKind::Symlink(target.to_owned()),
-            ("elf", keys) => NodeKind::File { size: 1, facts: FileInfo::Elf(Box::new(elf(keys))) },
-            ("plain", _) => NodeKind::File { size: 1, facts: FileInfo::Other },
-            ("broken", _) => {
-                NodeKind::File { size: 1, facts: FileInfo::MalformedElf("it is cut off".to_owned()) }
-            }
-            ("unread", _) => NodeKind::File { size: 1, facts: FileInfo::Unread },
-            ("text", text) => NodeKind::File { size: 1, facts: FileInfo::Text(text.replace('|', "\n")) },
+            ("elf", keys) => NodeKind::file(1, FileInfo::Elf(Box::new(elf(keys)))),
+            ("plain", _) => NodeKind::file(1, FileInfo::Other),
+            ("broken", _) => NodeKind::file(1, FileInfo::MalformedElf("it is cut off".to_owned())),
+            ("text", text) => NodeKind::file(1, FileInfo::Text(text.replace('|', "\n"))),
             _ => panic!("{line}"),
         };
         tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o755, kind });
@@ -85,7 +82,6 @@ fn told(load: &LoadResult) -> String {
     for error in &load.version_errors {
         out += &format!("{} lacks {} for {}\n", error.library, error.version, error.needed_by);
     }
-    load.unread.iter().for_each(|path| out += &format!("{path} unread\n"));
     out
 }
 
@@ -255,19 +251,6 @@ fn only_what_is_present_is_found() {
 }
 
 #[test]
-fn what_is_unread_is_asked_for() {
-    let tree = image(&format!(
-        "{LOADER}
-        bin/a elf interp=/lib64/ld-linux-x86-64.so.2 needed=libq.so,libc.so.6
-        lib64/libq.so unread
-        bin/b unread"
-    ));
-    let unread = |root| load(&tree, root).unread.iter().map(ToString::to_string).collect::<Vec<_>>();
-    assert_eq!(unread("bin/a"), ["lib64/libq.so"]);
-    assert_eq!(unread("bin/b"), ["bin/b"]);
-}
-
-#[test]
 fn multiarch_directories_lead_through_links() {
     let tree = image(
         "lib -> lib64
@@ -305,22 +288,4 @@ fn directories_the_loader_may_not_know_come_last() {
         libo.so = opt/lib/libo.so (ld.so.conf directory /usr/opt/lib) []
     "#]]
     .assert_eq(&told(&load(&tree, "bin/a")));
-}
-
-#[test]
-fn an_unread_ld_so_conf_is_asked_for() {
-    let mut tree = image(&format!(
-        "{LOADER}
-        bin/a elf interp=/lib64/ld-linux-x86-64.so.2 needed=libc.so.6
-        etc/ld.so.conf unread
-        etc/ld.so.conf.d/x.conf unread"
-    ));
-    let unread =
-        |tree: &UsrTree| load(tree, "bin/a").unread.iter().map(ToString::to_string).collect::<Vec<_>>();
-    assert_eq!(unread(&tree), ["etc/ld.so.conf"]);
-    tree.set_file_info(
-        &UsrPath::new("etc/ld.so.conf").unwrap(),
-        FileInfo::Text("include ld.so.conf.d/*.conf\n".into()),
-    );
-    assert_eq!(unread(&tree), ["etc/ld.so.conf.d/x.conf"]);
 }

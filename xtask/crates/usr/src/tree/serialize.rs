@@ -17,6 +17,7 @@ mod elf;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use ring::digest::{SHA256, digest};
 
@@ -64,7 +65,7 @@ impl UsrTree {
             let line = reader.nodes.len() + 2;
             reader.node().map_err(|why| format!("line {line}: {why}"))?;
         }
-        Ok(UsrTree { nodes: BTreeMap::from_iter(reader.nodes) })
+        Ok(UsrTree { nodes: BTreeMap::from_iter(reader.nodes), ..UsrTree::default() })
     }
 }
 
@@ -89,7 +90,7 @@ impl<'a> Reader<'a> {
             "l" => NodeKind::Symlink(fields.value("the target")?.into_owned()),
             "f" => {
                 let size = fields.next().and_then(|size| number(size, 10)).ok_or("the size is no number")?;
-                NodeKind::File { size, facts: read_facts(fields)? }
+                NodeKind::File { size, info: read_info(fields)?.map(OnceLock::from).unwrap_or_default() }
             }
             other => return Err(format!("{other:?} is no kind of node")),
         };
@@ -147,18 +148,20 @@ fn push_node(text: &mut String, path: &UsrPath, node: &Node) {
     push_field(text, "", path.as_str());
     match &node.kind {
         NodeKind::Symlink(target) => push_field(text, "", target),
-        NodeKind::File { size, facts } => {
+        NodeKind::File { size, info } => {
             push_number(text, *size, 10);
-            push_facts(text, facts);
+            match info.get() {
+                Some(info) => push_info(text, info),
+                None => text.push_str("\tu"),
+            }
         }
         NodeKind::Directory | NodeKind::Special => {}
     }
     text.push('\n');
 }
 
-fn push_facts(text: &mut String, facts: &FileInfo) {
-    match facts {
-        FileInfo::Unread => text.push_str("\tu"),
+fn push_info(text: &mut String, info: &FileInfo) {
+    match info {
         FileInfo::Other => text.push_str("\tp"),
         FileInfo::MalformedElf(why) => {
             text.push_str("\tb");
@@ -216,17 +219,19 @@ fn push_field(text: &mut String, tag: &str, value: &str) {
     text.push_str(&value[start..]);
 }
 
-fn read_facts(fields: &mut Fields<'_>) -> Result<FileInfo, String> {
-    let letter = fields.next().ok_or("the facts are missing")?;
-    match letter {
-        "u" => Ok(FileInfo::Unread),
+/// The content info of a file; `None` for a file that was not read.
+fn read_info(fields: &mut Fields<'_>) -> Result<Option<FileInfo>, String> {
+    let letter = fields.next().ok_or("the file info is missing")?;
+    let info = match letter {
+        "u" => return Ok(None),
         "p" => Ok(FileInfo::Other),
         "b" => Ok(FileInfo::MalformedElf(fields.value("a value")?.into_owned())),
         "i" => Ok(FileInfo::Script(fields.value("a value")?.into_owned())),
         "t" => Ok(FileInfo::Text(fields.value("a value")?.into_owned())),
         "e" => elf::read(fields).map(|info| FileInfo::Elf(Box::new(info))),
-        other => Err(format!("{other:?} is no kind of facts")),
-    }
+        other => Err(format!("{other:?} is no kind of file info")),
+    };
+    info.map(Some)
 }
 
 /// The fields of one line after the other. Plain indexing, and one look at each byte: a tree has 23,000 lines, and

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Mutex;
+
 use super::*;
 use crate::elf::{DlopenNote, DlopenPriority, ElfInfo, VersionNeed};
 
@@ -7,7 +9,7 @@ fn tree(nodes: &[(&str, &str)]) -> UsrTree {
     let mut tree = UsrTree::new();
     for (path, target) in nodes {
         let kind = match *target {
-            "" => NodeKind::File { size: 0, facts: FileInfo::Other },
+            "" => NodeKind::file(0, FileInfo::Other),
             "/" => NodeKind::Directory,
             target => NodeKind::Symlink(target.to_owned()),
         };
@@ -113,15 +115,16 @@ fn the_text_form_comes_back_as_the_tree_it_was() {
     let facts = [
         FileInfo::Elf(Box::new(elf)),
         FileInfo::Elf(Box::default()),
-        FileInfo::Unread,
         FileInfo::Script("/bin/sh".into()),
         FileInfo::Text("[Unit]\n".into()),
         FileInfo::MalformedElf("why".into()),
     ];
     for (at, facts) in facts.into_iter().enumerate() {
-        let kind = NodeKind::File { size: 1 << 40, facts };
+        let kind = NodeKind::file(1 << 40, facts);
         tree.insert(UsrPath::new(&format!("bin/{at}")).unwrap(), Node { mode: 0o4755, kind });
     }
+    let unread = Node { mode: 0o644, kind: NodeKind::unread_file(7) };
+    tree.insert(UsrPath::new("bin/unread").unwrap(), unread);
     tree.insert(UsrPath::new("dev").unwrap(), Node { mode: 0o600, kind: NodeKind::Special });
     let text = tree.to_text();
     assert_eq!(UsrTree::from_text(text.as_bytes()).as_ref(), Ok(&tree));
@@ -162,4 +165,58 @@ fn a_damaged_text_is_an_error_that_says_where() {
     ] {
         assert_eq!(error(&sealed(body)), why, "{body:?}");
     }
+}
+
+/// Answers with files that need `lib64/libz.so.1`, and counts the batches; `bin/broken` is an error.
+#[derive(Default)]
+struct CountingReader(Mutex<Vec<Vec<String>>>);
+
+impl FileReader for CountingReader {
+    fn read(&self, paths: &[UsrPath]) -> Result<Vec<(UsrPath, FileInfo)>> {
+        self.0.lock().unwrap().push(paths.iter().map(ToString::to_string).collect());
+        if paths.iter().any(|path| path.name() == "broken") {
+            return Err(Error::failed("the image is broken"));
+        }
+        let needed = vec!["libz.so.1".to_owned()];
+        let info = FileInfo::Elf(Box::new(ElfInfo { needed, ..ElfInfo::default() }));
+        Ok(paths.iter().map(|path| (path.clone(), info.clone())).collect())
+    }
+}
+
+fn unread_tree() -> (UsrTree, Arc<CountingReader>) {
+    let mut tree = UsrTree::new();
+    for path in ["bin/a", "bin/b", "bin/broken", "lib64/libz.so.1.3"] {
+        let node = Node { mode: 0o755, kind: NodeKind::unread_file(1) };
+        tree.insert(UsrPath::new(path).unwrap(), node);
+    }
+    let link = Node { mode: 0o777, kind: NodeKind::Symlink("libz.so.1.3".to_owned()) };
+    tree.insert(UsrPath::new("lib64/libz.so.1").unwrap(), link);
+    let reader = Arc::new(CountingReader::default());
+    (tree.with_reader(reader.clone()), reader)
+}
+
+#[test]
+fn files_are_read_once_and_with_their_libraries() {
+    let (tree, reader) = unread_tree();
+    assert_eq!(tree.known_file_info("bin/a"), None);
+    assert_eq!(tree.file_info("lib64/libz.so.1"), None, "a symlink has no content");
+    let paths = ["bin/a", "bin/b", "lib64", "none"].map(|path| UsrPath::new(path).unwrap());
+    tree.read_ahead(&paths);
+    tree.read_ahead(&paths);
+    assert!(tree.file_info("bin/a").is_some() && tree.file_info("lib64/libz.so.1.3").is_some());
+    assert_eq!(*reader.0.lock().unwrap(), [vec!["bin/a", "bin/b"], vec!["lib64/libz.so.1.3"]]);
+    let cached = UsrTree::from_text(tree.to_text().as_bytes()).unwrap();
+    assert_eq!(cached.known_file_info("bin/a"), tree.known_file_info("bin/a"));
+    assert_eq!(cached.known_file_info("bin/broken"), None);
+}
+
+#[test]
+fn the_first_read_error_is_kept() {
+    let (tree, reader) = unread_tree();
+    assert_eq!(tree.read_error(), Ok(()));
+    assert_eq!(tree.file_info("bin/broken"), Some(&FileInfo::Other));
+    assert_eq!(tree.file_info("bin/a"), Some(&FileInfo::Other));
+    assert_eq!(tree.read_error(), Err(Error::failed("the image is broken")));
+    assert_eq!(reader.0.lock().unwrap().len(), 1, "nothing is read after an error");
+    assert_eq!(tree.known_file_info("bin/broken"), None, "a cache does not keep what could not be read");
 }
