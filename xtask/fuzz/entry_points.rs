@@ -118,7 +118,7 @@ pub(crate) fn contents_list(bytes: &[u8]) {
 /// The text form of a tree, with and without a checksum that holds; what is read is written the same.
 pub(crate) fn tree_text(bytes: &[u8]) {
     let _refused = UsrTree::from_text(bytes);
-    let mut whole = b"usr-tree 1\n".to_vec();
+    let mut whole = b"usr-tree 2\n".to_vec();
     whole.extend(bytes);
     let checksum = format!("sha256 {}\n", Digest::of(&whole).hex().trim_start_matches("sha256:"));
     whole.extend(checksum.bytes());

@@ -10,7 +10,7 @@
 //! hash HEX | -                     one a signature: what the image's bytes were hashed to
 //! check DIGEST-OF-THESE-LINES
 //!
-//! usr-tree 1 …
+//! usr-tree 2 …
 //! ```
 
 use std::fs::{self, File};

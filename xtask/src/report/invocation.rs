@@ -41,6 +41,10 @@ impl Invocation {
                 }
                 commands.join(" && ")
             }
+            Suggestion::HideFile(file) => {
+                let (directory, name) = file.rsplit_once('/').unwrap_or((".", file));
+                format!("mv {} {}", self.in_tree(file), self.in_tree(&format!("{directory}/.{name}")))
+            }
             Suggestion::OtherRelease => {
                 self.tool(words(["bump-coreos", "latest"]).iter().chain(&self.source))
             }
@@ -69,14 +73,16 @@ impl Invocation {
         self.tool(&words)
     }
 
+    /// A path of the tree as a word for the shell.
+    fn in_tree(&self, path: &str) -> String {
+        let root = self.root.as_ref().map_or_else(String::new, |root| format!("{root}/"));
+        quote(&format!("{root}{path}"))
+    }
+
     /// Puts a copy in the place of a link, file or folder. Links in a folder become copies as well: they were made for
     /// the place that it is in.
     fn own(&self, link: &str) -> String {
-        let path = |suffix: &str| {
-            let root = self.root.as_ref().map_or_else(String::new, |root| format!("{root}/"));
-            quote(&format!("{root}{link}{suffix}"))
-        };
-        let (there, copy) = (path(""), path(".own"));
+        let (there, copy) = (self.in_tree(link), self.in_tree(&format!("{link}.own")));
         format!("cp -RL {there} {copy} && rm {there} && mv {copy} {there}")
     }
 

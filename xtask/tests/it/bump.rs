@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use coreos_types::release::{Board, Flavor};
-use manifest::finding::Finding;
+use manifest::finding::{Finding, FixKind};
 use manifest::mend::FixOptions;
 use manifest::plan::bump::{BumpOptions, BumpPlan, bump, relocated};
 use manifest::plan::file_edits::EditPlan;
@@ -13,6 +13,7 @@ use release_fixture::image::ImageSpec;
 use usr::elf::DlopenPriority;
 use xtask::demo::example;
 
+const BASH: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/bash.manifest";
 pub(crate) const SYSTEMD: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest";
 
 /// The guide's tree at 991.0.0.
@@ -114,17 +115,17 @@ fn a_manifest_outside_the_tree_is_never_mended_and_its_needs_are_told() {
     assert_eq!(told, ["lib64/libpam.so.0"]);
 }
 
+/// rkt's build joins the manifests with cat and sort, and compares each line with the image's paths.
 #[test]
-fn line_ends_and_comments_stay_as_they_are() {
+fn lines_that_the_build_refuses_are_fixed() {
     let mut sources = sources();
-    let text = String::from_utf8(sources.manifests[SYSTEMD].clone()).unwrap();
-    let text = format!("# ours\r\n{}", text.replace('\n', "\r\n"));
-    sources.manifests.insert(SYSTEMD.to_owned(), text.clone().into_bytes());
-    let bump = planned(&sources, &example::image_after().unwrap());
-    let after = String::from_utf8(bump.after.manifests[SYSTEMD].clone()).unwrap();
-    assert!(after.starts_with("# ours\r\n"));
-    assert!(after.lines().all(|line| !line.contains('\r')) && !after.replace("\r\n", "").contains('\n'));
-    assert_eq!(after.replace("lib64/libpam.so\r\nlib64/libpam.so.0\r\nlib64/libpam.so.0.84.1\r\n", ""), text);
+    let text = String::from_utf8(sources.manifests[BASH].clone()).unwrap();
+    let refused = format!("# ours\r\n{}", text.trim_end().replace('\n', "\r\n"));
+    sources.manifests.insert(BASH.to_owned(), refused.into_bytes());
+    let bump = planned(&sources, &example::image_before().unwrap());
+    assert_eq!(String::from_utf8_lossy(&bump.after.manifests[BASH]), text);
+    assert_eq!(bump.findings, []);
+    assert!(bump.fixes.iter().all(|fix| fix.kind == FixKind::Tidy && fix.file == BASH), "{:#?}", bump.fixes);
 }
 
 #[test]
@@ -169,9 +170,10 @@ fn mending_goes_on_until_nothing_moves() {
 fn drop_missing_leaves_what_has_several_successors() {
     let mut sources = sources();
     let text = String::from_utf8(sources.manifests[SYSTEMD].clone()).unwrap();
-    sources.manifests.insert(SYSTEMD.to_owned(), format!("{text}lib64/systemd/twin\n").into_bytes());
+    sources.manifests.insert(SYSTEMD.to_owned(), format!("{text}lib64/libtwin.so.1\n").into_bytes());
     let image = example::image_before().unwrap();
-    let image = image.text("lib64/a/twin", "a").text("lib64/b/twin", "b");
+    let image = image.library("lib64/libtwin.so.2", "libtwin.so.2", &[]);
+    let image = image.library("lib64/libtwin.so.3", "libtwin.so.3", &[]);
     let tree = image.tree();
     let request = BumpOptions {
         release: image.release().clone(),
@@ -187,5 +189,5 @@ fn drop_missing_leaves_what_has_several_successors() {
     let bump = bump(&sources, &request, &BTreeMap::from([(Board::Amd64, &tree)])).unwrap();
     let left: Vec<(&str, usize)> =
         bump.findings.iter().map(|f| (f.path.as_str(), f.candidates.len())).collect();
-    assert_eq!(left, [("lib64/systemd/twin", 2)]);
+    assert_eq!(left, [("lib64/libtwin.so.1", 2)]);
 }

@@ -7,10 +7,11 @@ mod unseen;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::dependencies::{DependencyReport, MinDlopenPriority, Unresolved};
-use super::finding::{Finding, FindingKind};
+use super::file::ManifestFile;
+use super::finding::{Finding, FindingKind, Severity};
 use super::image_index::ImageIndex;
 use super::malformed_line;
-use super::replacement::{Outcome, ReplacementContext, successor};
+use super::replacement::{MovedDirectories, Outcome, ReplacementContext, find_replacement};
 use super::selection::{Location, ManifestSet, ManifestsByPath, Selection};
 use super::suggestion::Suggestion;
 use dependents::Ties;
@@ -98,15 +99,27 @@ impl<'a> Checker<'a, '_> {
     /// Each line for itself: its form, and whether the image has what it names.
     fn lines(&mut self) {
         let wanted = self.needs.unmet.keys().cloned().collect();
+        let files = || self.stage.of.files.iter().filter_map(|file| self.texts.get(file.as_str()));
+        let lines = || files().flat_map(|text| text.entries().map(|(_, line)| line));
+        let on_board = listed_paths(lines(), self.index);
+        let moved_directories = MovedDirectories::find(lines(), self.index);
+        self.file_names();
         for file in &self.stage.of.files {
             let Some((&file, text)) = self.texts.get_key_value(file.as_str()) else { continue };
+            self.line_ends(file, text);
             let strays = malformed_line::strays(text, self.index);
             for stray in &strays {
                 let home = Location { file, line: stray.index + 1 };
                 self.tell(FindingKind::Tidy, home, &stray.line, Telling::stray(stray));
             }
             let listed = listed_paths(text.entries().map(|(_, line)| line), self.index);
-            let around = ReplacementContext { index: self.index, listed: &listed, wanted: &wanted };
+            let around = ReplacementContext {
+                index: self.index,
+                listed: &listed,
+                listed_on_board: &on_board,
+                moved_directories: &moved_directories,
+                unresolved_sonames: &wanted,
+            };
             let mut moved: BTreeMap<(UsrPath, UsrPath), Vec<usize>> = BTreeMap::new();
             for (at, line) in text.entries().filter(|(at, _)| strays.iter().all(|stray| stray.index != *at)) {
                 let home = Location { file, line: at + 1 };
@@ -114,12 +127,15 @@ impl<'a> Checker<'a, '_> {
                     self.tell(FindingKind::NotFound, home, line, Telling::outside());
                     continue;
                 };
-                let Some(found) = successor(&path, &around) else { continue };
-                let moved_to = if let Outcome::Moved(to) = &found.fate { to.parent() } else { None };
+                let Some(found) = find_replacement(&path, &around) else {
+                    self.directory(&path, home);
+                    continue;
+                };
+                let moved_to = if let Outcome::Moved(to) = &found.outcome { to.parent() } else { None };
                 match (path.parent(), moved_to) {
                     (Some(from), Some(to)) => moved.entry((from, to)).or_default().push(at),
                     _ => self.tell(
-                        kind_of(&found.fate, &path, self.index),
+                        kind_of(&found.outcome, &path, self.index),
                         home,
                         line,
                         Telling::successor(&path, &found, file),
@@ -136,6 +152,65 @@ impl<'a> Checker<'a, '_> {
                     Telling::moved(&first.text, &from, &to, lines.len()),
                 );
             }
+        }
+    }
+
+    /// Line ends that the build reads in another way than a person does.
+    fn line_ends(&mut self, file: &'a str, text: &ManifestFile) {
+        let mut crlf = text.lines().iter().enumerate().filter(|(_, line)| line.has_crlf());
+        if let Some((at, first)) = crlf.next() {
+            let location = Location { file, line: at + 1 };
+            let message = format!("{} {}", 1 + crlf.count(), malformed_line::CRLF);
+            self.tell(FindingKind::Tidy, location, &first.text, Telling::new(message, Suggestion::Mend));
+        }
+        if text.lacks_final_newline()
+            && self.stage.of.is_followed(file)
+            && let Some(last) = text.lines().last()
+        {
+            let location = Location { file, line: text.lines().len() };
+            let telling = Telling::new(malformed_line::NO_FINAL_NEWLINE.to_owned(), Suggestion::Mend);
+            self.tell(FindingKind::Tidy, location, &last.text, telling);
+        }
+    }
+
+    /// Files that editors and patch(1) left: the build takes every file of the directory that is not hidden.
+    fn file_names(&mut self) {
+        for (listed_as, _) in self.stage.of.listed_as() {
+            if malformed_line::is_leftover(listed_as) {
+                let finding = Finding {
+                    file: listed_as.to_owned(),
+                    line: None,
+                    kind: FindingKind::Advice,
+                    severity: Severity::Advice,
+                    board: self.stage.of.board,
+                    flavor: self.stage.of.flavor.clone(),
+                    path: listed_as.to_owned(),
+                    needed_by: Vec::new(),
+                    candidates: Vec::new(),
+                    message: "the name is that of a backup or of an editor's file, and the build reads every file of \
+                              this directory that is not hidden"
+                        .to_owned(),
+                    remedy: Suggestion::HideFile(listed_as.to_owned()),
+                };
+                if self.told.is_new(&finding, self.stage.of) {
+                    self.findings.push(finding);
+                }
+            }
+        }
+    }
+
+    /// A listed directory adds everything below it. Where its name is that of a file, that is hardly wanted.
+    fn directory(&mut self, path: &UsrPath, location: Location<'a>) {
+        if self.stage.tree.get(path.as_str()).is_none_or(|node| node.kind != NodeKind::Directory) {
+            return;
+        }
+        let below = self.stage.tree.below(path).filter(|(_, node)| node.kind != NodeKind::Directory).count();
+        let kind = if malformed_line::is_file_name(path) { FindingKind::Tidy } else { FindingKind::Advice };
+        let message =
+            format!("{path} is a directory in this image: the line adds all {below} files below it");
+        let remedy = Suggestion::remove([(location.file, path.as_str())]);
+        if below > 0 {
+            self.tell(kind, location, path.as_str(), Telling::new(message, remedy));
         }
     }
 
@@ -258,7 +333,7 @@ impl<'a> Checker<'a, '_> {
 
 /// A line that has become pointless but is in the image is no missing one.
 fn kind_of(fate: &Outcome, path: &UsrPath, index: &ImageIndex<'_>) -> FindingKind {
-    if *fate == Outcome::Pointless && index.tree.get(path.as_str()).is_some() {
+    if *fate == Outcome::Redundant && index.tree.get(path.as_str()).is_some() {
         FindingKind::Tidy
     } else {
         FindingKind::NotFound

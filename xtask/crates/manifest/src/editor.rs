@@ -133,6 +133,32 @@ impl ManifestEditor {
         self.record(FixKind::Tidy, Some(&line), None, because);
     }
 
+    /// Ends every line in a line feed alone, as the build reads them.
+    pub fn convert_to_lf(&mut self, because: &str) {
+        if self.frozen {
+            return;
+        }
+        let crlf: Vec<String> =
+            self.text.lines().iter().filter(|line| line.has_crlf()).map(|line| line.text.clone()).collect();
+        self.text.convert_to_lf();
+        for line in crlf {
+            self.record(FixKind::Tidy, Some(&format!("{line}\r")), Some(&line), because);
+        }
+    }
+
+    /// Ends the last line with a newline.
+    pub fn add_final_newline(&mut self, because: &str) {
+        let Some(last) = self.text.lines().last().map(|line| line.text.clone()) else { return };
+        if self.frozen || !self.text.lacks_final_newline() {
+            return;
+        }
+        self.text.add_final_newline();
+        match self.take_fix_to(&last) {
+            Some(fix) => self.fixes.push(fix),
+            None => self.record(FixKind::Tidy, Some(&last), Some(&last), because),
+        }
+    }
+
     fn place(&mut self, line: &str) {
         let at = self.order.position(&self.text, line);
         self.text.insert(at, line);
@@ -156,18 +182,5 @@ impl ManifestEditor {
             to: to.map(str::to_owned),
             because: because.to_owned(),
         });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_comment_that_is_put_in_form_stays_above_its_entry() {
-        let mut drafts = ManifestEditor::of_files([("f", "\u{feff}# m\nbin/a\nbin/z\n".as_bytes())]);
-        let Some(draft) = drafts.get_mut("f") else { return };
-        draft.rename("\u{feff}# m", "# m", FixKind::Tidy, "");
-        assert_eq!(draft.text().to_bytes(), b"# m\nbin/a\nbin/z\n");
     }
 }

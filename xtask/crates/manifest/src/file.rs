@@ -59,6 +59,11 @@ impl Line {
         }
     }
 
+    /// Whether the line ends in CRLF.
+    pub fn has_crlf(&self) -> bool {
+        self.end == LineEnd::CrLf
+    }
+
     /// Whether it is a path.
     pub fn is_entry(&self) -> bool {
         self.kind() == LineKind::Entry
@@ -134,6 +139,27 @@ impl ManifestFile {
         if index < self.lines.len() {
             self.lines.remove(index);
         }
+    }
+
+    /// Whether the last line has no newline at its end.
+    pub fn lacks_final_newline(&self) -> bool {
+        self.lines.last().is_some_and(|line| line.end == LineEnd::Nothing)
+    }
+
+    /// Ends the last line with a newline.
+    pub fn add_final_newline(&mut self) {
+        if let Some(last) = self.lines.last_mut().filter(|line| line.end == LineEnd::Nothing) {
+            last.end = self.usual_end;
+        }
+    }
+
+    /// Ends every line that ends in CRLF with a line feed alone.
+    pub fn convert_to_lf(&mut self) {
+        self.usual_end = LineEnd::Lf;
+        self.lines
+            .iter_mut()
+            .filter(|line| line.end == LineEnd::CrLf)
+            .for_each(|line| line.end = LineEnd::Lf);
     }
 
     /// Replaces all lines, each with the line end that the file uses.

@@ -1,66 +1,130 @@
-//! The image's programs and libraries by name and by stem, to find what took a vanished path's place.
+//! The image's programs and libraries by name and by stem, to find replacements of missing paths.
 
 use std::collections::BTreeSet;
 
-use super::library_name::LibraryName;
+use super::library_name::{LibraryName, NameKind};
+use usr::file_info::FileInfo;
 use usr::name_index::NameIndex;
 use usr::path::UsrPath;
 use usr::tree::{NodeKind, UsrTree};
 
-/// What kind of directory a path lies in: successors are looked for among their like.
+/// The class of a path's directory: a replacement is searched among paths of the same class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Room {
+pub enum PathClass {
     /// `bin`, `sbin`.
     Programs,
-    /// `lib`, `lib64` and below.
+    /// `lib`, `lib64`, `libexec` and below.
     Libraries,
     /// `share` and the rest.
     Other,
 }
 
-impl Room {
-    /// The room of a path, by its first component.
-    pub fn of(path: &UsrPath) -> Room {
+impl PathClass {
+    /// The class of a path, by its first component.
+    pub fn from_path(path: &UsrPath) -> PathClass {
         match path.components().next() {
-            Some("bin" | "sbin") => Room::Programs,
-            Some("lib" | "lib64" | "libexec") => Room::Libraries,
-            _ => Room::Other,
+            Some("bin" | "sbin") => PathClass::Programs,
+            Some("lib" | "lib64" | "libexec") => PathClass::Libraries,
+            _ => PathClass::Other,
         }
     }
 }
 
-/// Where programs and libraries lie; nothing below `share` is a successor of anything.
+/// The first components of programs and libraries; nothing below `share` is a replacement of anything.
 const DIRECTORIES: &[&str] = &["bin", "sbin", "lib", "lib64", "libexec"];
 
-/// An image, indexed for successor searches. Made once an image.
+/// A person chooses from no more candidates.
+const MAX_CANDIDATES: usize = 5;
+
+/// Where programs are searched by name.
+const PROGRAM_DIRECTORIES: &[&str] = &["bin", "sbin"];
+/// Where every board's loader, or the `LD_LIBRARY_PATH` that rkt sets, searches libraries.
+const LIBRARY_DIRECTORIES: &[&str] = &["lib64", "lib", "lib/systemd", "lib64/systemd"];
+
+/// The paths of an image by name and by library stem. Built once per image.
 #[derive(Debug)]
 pub struct ImageIndex<'a> {
     /// The image.
     pub tree: &'a UsrTree,
     names: NameIndex<'a>,
+    library_directories: BTreeSet<UsrPath>,
 }
 
 impl<'a> ImageIndex<'a> {
     /// Indexes `bin`, `sbin` and the library directories.
-    pub fn of(tree: &'a UsrTree) -> ImageIndex<'a> {
-        ImageIndex { tree, names: NameIndex::below(tree, DIRECTORIES) }
+    pub fn new(tree: &'a UsrTree) -> ImageIndex<'a> {
+        let names = NameIndex::below(tree, DIRECTORIES);
+        let loaders =
+            names.starting_with("ld").into_iter().filter_map(|path| match tree.file_info(path.as_str()) {
+                Some(FileInfo::Elf(elf)) => Some(elf.system_dirs.iter().map(String::as_str)),
+                _ => None,
+            });
+        let fixed = LIBRARY_DIRECTORIES.iter().filter_map(|path| UsrPath::new(path).ok());
+        let built_in = loaders.flatten().filter_map(|path| UsrPath::from_rootfs_path(path).ok());
+        let resolved = |path: UsrPath| tree.resolve(&path).end.node().cloned();
+        let library_directories = fixed.chain(built_in).filter_map(resolved).collect();
+        ImageIndex { tree, names, library_directories }
     }
 
     /// Every node of this name, in byte order.
-    pub fn named(&self, name: &str) -> Vec<&'a UsrPath> {
+    pub fn get(&self, name: &str) -> Vec<&'a UsrPath> {
         self.names.named(name)
     }
 
-    /// Every library of this stem, file or link, in byte order.
-    pub fn of_stem(&self, stem: &str) -> Vec<&'a UsrPath> {
-        // A name starts with its stem, and asking that first keeps most names whole.
+    /// Every path with the name of a library of this stem, file or symlink, in byte order. No file is read for it.
+    pub fn libraries_with_stem(&self, stem: &str) -> Vec<&'a UsrPath> {
+        // A name starts with its stem; that comparison comes first because it excludes most names.
         let mut found = self.names.starting_with(stem);
         found.retain(|path| {
             LibraryName::parse(path.name()).is_some_and(|library| library.stem == stem)
-                && (self.is_file(path) || self.is_link(path))
+                && (self.is_file(path) || self.is_symlink(path))
         });
         found.sort();
         found
+    }
+
+    /// Parses a file name. A version before `.so` belongs to the stem where the image has libraries of that stem:
+    /// `libglib-2.0.so` is then the linker name of `libglib-2.0.so.0`.
+    pub fn library_name<'n>(&self, name: &'n str) -> Option<LibraryName<'n>> {
+        let parsed = LibraryName::parse(name)?;
+        if !matches!(parsed.kind, NameKind::DashedRealName(_)) {
+            return Some(parsed);
+        }
+        let linker_name =
+            LibraryName::parse_linker_name(name).filter(|linker| self.has_soname_of(linker.stem));
+        Some(linker_name.unwrap_or(parsed))
+    }
+
+    /// Whether the image has `STEM.so.N`, whatever the version.
+    fn has_soname_of(&self, stem: &str) -> bool {
+        let libraries = self.libraries_with_stem(stem);
+        libraries
+            .iter()
+            .any(|path| LibraryName::parse(path.name()).is_some_and(|name| name.kind != NameKind::LinkerName))
+    }
+
+    /// Whether a path is, or points to, a file that can be a shared library: an ELF file, or any file of a tree that knows
+    /// names only. A symlink whose target the image does not have can be one, too.
+    pub fn is_library(&self, path: &UsrPath) -> bool {
+        let target = self.tree.resolve(path).end;
+        let Some(file) = target.node() else { return self.is_symlink(path) };
+        if !self.is_file(file) {
+            return false;
+        }
+        let knows_names_only = !self.tree.has_reader() && self.tree.known_file_info(file.as_str()).is_none();
+        let info = self.tree.file_info(file.as_str());
+        knows_names_only || matches!(info, Some(FileInfo::Elf(_) | FileInfo::MalformedElf(_)))
+    }
+
+    /// Whether programs of this directory are found by name.
+    pub fn is_program_directory(&self, directory: &UsrPath) -> bool {
+        PROGRAM_DIRECTORIES.contains(&directory.as_str())
+    }
+
+    /// Whether the loader searches this directory for every program: one of the default directories, those built into
+    /// the image's loader, and `lib*/systemd`, which rkt adds to `LD_LIBRARY_PATH`.
+    pub fn is_library_directory(&self, directory: &UsrPath) -> bool {
+        self.library_directories.contains(directory)
     }
 
     /// Whether a node is a regular file.
@@ -69,22 +133,40 @@ impl<'a> ImageIndex<'a> {
     }
 
     /// Whether a node is a symbolic link.
-    pub fn is_link(&self, path: &UsrPath) -> bool {
+    pub fn is_symlink(&self, path: &UsrPath) -> bool {
         matches!(self.tree.get(path.as_str()).map(|node| &node.kind), Some(NodeKind::Symlink(_)))
     }
 
-    /// Programs and helpers whose name has every word of `name`, for people to choose from: what became of
-    /// `systemd-activate` may be `systemd-socket-activate`.
-    pub fn akin(&self, name: &str) -> Vec<&'a UsrPath> {
+    /// Paths that may replace one that is missing, for a person to choose from: libraries of the same stem, files of the
+    /// same name, else programs whose name has every word of it (`systemd-socket-activate` for `systemd-activate`).
+    pub fn similar_names(&self, path: &UsrPath) -> Vec<&'a UsrPath> {
+        let name = path.name();
+        let library = LibraryName::parse(name);
+        let mut similar: Vec<&'a UsrPath> = match &library {
+            Some(library) => {
+                let all = self.libraries_with_stem(library.stem);
+                all.into_iter().filter(|other| self.is_library(other)).take(MAX_CANDIDATES).collect()
+            }
+            None => self
+                .get(name)
+                .into_iter()
+                .filter(|other| PathClass::from_path(other) != PathClass::Other)
+                .collect(),
+        };
+        if similar.is_empty() && library.is_none() {
+            similar = self.with_words_of(name);
+        }
+        similar.sort();
+        similar.truncate(MAX_CANDIDATES);
+        similar
+    }
+
+    fn with_words_of(&self, name: &str) -> Vec<&'a UsrPath> {
         let words: BTreeSet<&str> = name.split(['-', '_', '.']).collect();
         if words.len() < 2 {
             return Vec::new();
         }
         let has_all = |other: &str| words.is_subset(&other.split(['-', '_', '.']).collect());
-        let mut akin: Vec<&UsrPath> =
-            self.names.iter().filter(|(other, _)| has_all(other)).map(|(_, path)| path).collect();
-        akin.sort();
-        akin.truncate(5);
-        akin
+        self.names.iter().filter(|(other, _)| has_all(other)).map(|(_, path)| path).collect()
     }
 }

@@ -133,7 +133,7 @@ fn is_asked_for(path: &UsrPath, stem: &str, stage: &Selection<'_>) -> bool {
     match end.node().and_then(|file| stage.tree.file_info(file.as_str())) {
         _ if stem.starts_with("pam_") => true,
         Some(FileInfo::Elf(elf)) if elf.soname.is_some() => elf.soname.as_deref() == Some(path.name()),
-        _ => LibraryName::parse(path.name()).is_some_and(|name| matches!(name.shape, NameKind::Soname(_))),
+        _ => LibraryName::parse(path.name()).is_some_and(|name| matches!(name.kind, NameKind::Soname(_))),
     }
 }
 

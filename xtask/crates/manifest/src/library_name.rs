@@ -1,87 +1,177 @@
-//! The name of a shared library: stem, and how its version is written.
+//! File names of shared libraries: stem, kind of name, and version.
 
-/// A library's file name, taken apart. `libz.so.1.2.8` has stem `libz`, `libc-2.21.so` has stem `libc`.
+use std::cmp::Ordering;
+
+/// The parts of a library's file name. `libz.so.1.2.8` has stem `libz`, `libc-2.21.so` has stem `libc`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LibraryName<'a> {
-    /// What stays the same from one version to the next.
+    /// The part that stays the same from one version to the next.
     pub stem: &'a str,
-    /// How the version is written.
-    pub shape: NameKind<'a>,
+    /// The kind of name, with its version.
+    pub kind: NameKind<'a>,
 }
 
-/// How a version is written in a file name.
+/// The kinds of names of one library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NameKind<'a> {
-    /// `.so.N`: what the loader asks for. Mostly a link, at times the file itself.
+    /// `.so.N`: the name in `DT_NEEDED`. Mostly a symlink, at times the file itself.
     Soname(&'a str),
-    /// `.so`: what the linker asks for at build time.
-    Dev,
-    /// `.so.X.Y[.Z]`: the file behind a soname.
-    Dotted(&'a str),
-    /// `-2.21.so`, `-231.so`: glibc's and systemd's way.
-    Dashed(&'a str),
+    /// `.so`: the name that the link editor searches at build time.
+    LinkerName,
+    /// `.so.X.Y[.Z]`: the file that a soname points to.
+    RealName(&'a str),
+    /// `-2.21.so`, `-231.so`: the real names of glibc and systemd.
+    DashedRealName(&'a str),
 }
 
 impl<'a> NameKind<'a> {
-    /// Whether two names of the same stem can be the same thing in two releases.
-    pub fn is_like(self, other: NameKind<'_>) -> bool {
+    /// Whether both are of one kind, whatever the version.
+    pub fn same_kind(self, other: NameKind<'_>) -> bool {
         std::mem::discriminant(&self) == std::mem::discriminant(&other)
     }
 
-    /// Whether a library of this version can have come after the other: written alike, and not older.
-    pub fn follows(self, before: NameKind<'_>) -> bool {
-        self.is_like(before) && numbers(self.version()) >= numbers(before.version())
+    /// Whether a name of this kind and version can replace the other: the same kind, and not older.
+    pub fn can_replace(self, old: NameKind<'_>) -> bool {
+        self.same_kind(old) && compare_versions(self.version(), old.version()).is_ge()
+    }
+
+    /// Whether a file of this name belongs to the soname `.so.SONAME`: `.so.2.0.1` belongs to `.so.2` and not to
+    /// `.so.1`; a version before `.so` says nothing about the soname.
+    pub fn belongs_to_soname(self, soname: &str) -> bool {
+        match self {
+            NameKind::RealName(version) => {
+                version.strip_prefix(soname).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            }
+            NameKind::DashedRealName(_) => true,
+            NameKind::Soname(_) | NameKind::LinkerName => false,
+        }
     }
 
     fn version(self) -> &'a str {
         match self {
-            NameKind::Dev => "",
-            NameKind::Soname(version) | NameKind::Dotted(version) | NameKind::Dashed(version) => version,
+            NameKind::LinkerName => "",
+            NameKind::Soname(version) | NameKind::RealName(version) | NameKind::DashedRealName(version) => {
+                version
+            }
         }
     }
 
-    /// Whether a name of this shape usually is the file behind a link.
-    pub fn is_real(self) -> bool {
-        matches!(self, NameKind::Dotted(_) | NameKind::Dashed(_))
+    /// Whether a name of this kind usually is the file that a symlink points to.
+    pub fn is_real_name(self) -> bool {
+        matches!(self, NameKind::RealName(_) | NameKind::DashedRealName(_))
     }
 }
 
 impl<'a> LibraryName<'a> {
-    /// Takes a file name apart; `None` for what is no library by its name.
+    /// Parses a file name; `None` for a name that is not a library's, such as those of the files that accompany one
+    /// (`libstdc++.so.6.0.33-gdb.py`, `libcrypto.so.3.hmac`, `libc.so.6.debug`).
     pub fn parse(name: &'a str) -> Option<LibraryName<'a>> {
-        let (stem, shape) = match name.strip_suffix(".so") {
-            Some(base) => dashed(base).unwrap_or((base, NameKind::Dev)),
+        if name.starts_with('.') {
+            return None;
+        }
+        let (stem, kind) = match name.strip_suffix(".so") {
+            Some(base) => dashed(base).unwrap_or((base, NameKind::LinkerName)),
             None => {
-                let (stem, version) = name.split_once(".so.").filter(|(_, v)| v.starts_with(digit))?;
-                (
-                    stem,
-                    if version.contains('.') { NameKind::Dotted(version) } else { NameKind::Soname(version) },
-                )
+                let (stem, version) =
+                    name.split_once(".so.").filter(|(_, version)| is_soname_version(version))?;
+                let kind = if version.contains('.') {
+                    NameKind::RealName(version)
+                } else {
+                    NameKind::Soname(version)
+                };
+                (stem, kind)
             }
         };
-        (!stem.is_empty()).then_some(LibraryName { stem: loader_stem(stem), shape })
+        (!stem.is_empty()).then_some(LibraryName { stem: loader_stem(stem), kind })
+    }
+
+    /// Parses `STEM.so` as a linker name, a version before `.so` taken for a part of the stem: `libglib-2.0.so` is the
+    /// linker name of `libglib-2.0.so.0`. The name alone does not tell it from a real name like `libc-2.21.so`.
+    pub fn parse_linker_name(name: &'a str) -> Option<LibraryName<'a>> {
+        let stem = name.strip_suffix(".so").filter(|stem| !stem.is_empty() && !stem.starts_with('.'))?;
+        Some(LibraryName { stem, kind: NameKind::LinkerName })
+    }
+
+    /// Whether libraries of the two stems can be releases of one library: `libpcre2-8` and `libpcre`, `libfuse3` and
+    /// `libfuse`; not `libzstd` and `libz`.
+    pub fn is_same_family(one: &str, other: &str) -> bool {
+        let family =
+            |stem: &str| stem.trim_end_matches(|c: char| c.is_ascii_digit() || "-._".contains(c)).len();
+        one[..family(one)] == other[..family(other)]
     }
 }
 
-/// `libc-2.21`: the version behind a dash is dotted or has three digits, since in `libpcre2-8` the 8 belongs to the
+/// `libc-2.21`: the version after a dash is dotted or has three digits, since in `libpcre2-8` the 8 belongs to the
 /// stem.
 fn dashed(base: &str) -> Option<(&str, NameKind<'_>)> {
     let is_version = |text: &str| {
-        let rest = text.trim_start_matches(digit);
+        let rest = text.trim_start_matches(is_digit);
         let digits = text.len() - rest.len();
-        digits >= 3 || (digits > 0 && rest.strip_prefix('.').is_some_and(|minor| minor.starts_with(digit)))
+        digits >= 3 || (digits > 0 && rest.strip_prefix('.').is_some_and(|minor| minor.starts_with(is_digit)))
     };
     let at = base.match_indices('-').map(|(at, _)| at).find(|&at| at > 0 && is_version(&base[at + 1..]))?;
-    Some((&base[..at], NameKind::Dashed(&base[at + 1..])))
+    Some((&base[..at], NameKind::DashedRealName(&base[at + 1..])))
 }
 
-fn digit(c: char) -> bool {
+/// Whether the text after `.so.` is a version: numbers between dots, each with at most a short suffix (`1.0.2k`,
+/// `5.0rc1`), and a distribution's revision (`1.2-3`).
+fn is_soname_version(text: &str) -> bool {
+    let is_number = |part: &str| {
+        let suffix = part.trim_start_matches(is_digit);
+        let letters = suffix.trim_end_matches(is_digit);
+        suffix.len() < part.len()
+            && letters.len() <= 1 + usize::from(letters == "rc") + 3 * usize::from(letters == "beta")
+            && letters.chars().all(|c| c.is_ascii_lowercase())
+    };
+    text.split(['.', '-', '~', '+']).all(is_number)
+}
+
+fn is_digit(c: char) -> bool {
     c.is_ascii_digit()
 }
 
-/// The numbers of a version, in order; `1.02.1` is 1, 2, 1.
-fn numbers(version: &str) -> Vec<u64> {
-    version.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
+/// Compares versions as Debian does (deb-version(7)): numbers as numbers, `~` before the end of the text, letters
+/// before other characters. Words for a version before the final one (`rc`, `beta`, …) count as `~`.
+pub fn compare_versions(one: &str, other: &str) -> Ordering {
+    let (mut one, mut other) = (one, other);
+    loop {
+        let (text, text_other) =
+            (take_while(&mut one, |c| !is_digit(c)), take_while(&mut other, |c| !is_digit(c)));
+        let order = compare_text(text, text_other);
+        if order.is_ne() || (one.is_empty() && other.is_empty()) {
+            return order;
+        }
+        let (number, number_other) = (take_while(&mut one, is_digit), take_while(&mut other, is_digit));
+        let (number, number_other) = (number.trim_start_matches('0'), number_other.trim_start_matches('0'));
+        let order = number.len().cmp(&number_other.len()).then_with(|| number.cmp(number_other));
+        if order.is_ne() {
+            return order;
+        }
+    }
+}
+
+fn take_while<'a>(text: &mut &'a str, keep: impl Fn(char) -> bool) -> &'a str {
+    let (taken, rest) = text.split_at(text.find(|c| !keep(c)).unwrap_or(text.len()));
+    *text = rest;
+    taken
+}
+
+/// Compares the parts of two versions between numbers.
+fn compare_text(one: &str, other: &str) -> Ordering {
+    const BEFORE_FINAL: [&str; 5] = ["alpha", "beta", "pre", "rc", "dev"];
+    let weights = |text: &str| -> Vec<u32> {
+        let word = text.trim_start_matches(['-', '.', '_', '~']);
+        let early = BEFORE_FINAL.iter().any(|early| word.starts_with(early));
+        let text = if early { format!("~{word}") } else { text.to_owned() };
+        let weight = |c: char| match c {
+            '~' => 0,
+            c if c.is_ascii_alphabetic() => u32::from(c) + 1,
+            c => u32::from(c) + 256,
+        };
+        // The end of the text comes after `~` and before everything else.
+        text.chars().map(weight).chain([1]).collect()
+    };
+    weights(one).cmp(&weights(other))
 }
 
 /// glibc's loader is `ld-linux-x86-64.so.2` to programs and was `ld-2.21.so` on disk.
@@ -94,38 +184,130 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_older_version_does_not_follow() {
-        let follows = |new: &str, old: &str| match (LibraryName::parse(new), LibraryName::parse(old)) {
-            (Some(new), Some(old)) => new.shape.follows(old.shape),
+    fn older_version_cannot_replace() {
+        let can_replace = |new: &str, old: &str| match (LibraryName::parse(new), LibraryName::parse(old)) {
+            (Some(new), Some(old)) => new.kind.can_replace(old.kind),
             _ => false,
         };
-        assert!(follows("libgcrypt.so.20", "libgcrypt.so.11"));
-        assert!(follows("libz.so.1.2.11", "libz.so.1.2.8"));
-        assert!(follows("libc-2.23.so", "libc-2.21.so"));
-        assert!(!follows("libnsl.so.1", "libnsl.so.2"));
-        assert!(!follows("libz.so.1", "libz.so.1.2.8"));
+        assert!(can_replace("libgcrypt.so.20", "libgcrypt.so.11"));
+        assert!(can_replace("libz.so.1.2.11", "libz.so.1.2.8"));
+        assert!(can_replace("libc-2.23.so", "libc-2.21.so"));
+        assert!(can_replace("libsystemd-shared-258.so", "libsystemd-shared-258~rc1.so"));
+        assert!(!can_replace("libsystemd-shared-258~rc1.so", "libsystemd-shared-258.so"));
+        assert!(!can_replace("libnsl.so.1", "libnsl.so.2"));
+        assert!(!can_replace("libz.so.1", "libz.so.1.2.8"));
+    }
+
+    #[test]
+    fn versions_are_ordered_as_by_dpkg() {
+        let ascending = [
+            "1.0.2",
+            "1.0.2k",
+            "1.0.2-1",
+            "1.0.10",
+            "2",
+            "2.1",
+            "252.39-1~deb12u1",
+            "252.39-1~deb12u2",
+            "252.39-1",
+            "257~rc1",
+            "257",
+            "257.9",
+            "258~rc1",
+            "258-rc2",
+            "258",
+            "258.1-1~bpo13+1",
+            "258.1-1",
+            "258.1-1+deb13u1",
+        ];
+        for (at, one) in ascending.iter().enumerate() {
+            for (other_at, other) in ascending.iter().enumerate() {
+                assert_eq!(compare_versions(one, other), at.cmp(&other_at), "{one} {other}");
+            }
+        }
+        assert_eq!(compare_versions("1.02.1", "1.2.1"), Ordering::Equal);
+    }
+
+    #[test]
+    fn real_name_belongs_to_its_own_soname() {
+        for (name, soname, expected) in [
+            ("libnsl.so.2.0.1", "2", true),
+            ("libnsl.so.2.0.1", "1", false),
+            ("libnsl.so.2.0.1", "2.0", true),
+            ("libgcrypt.so.20.1", "2", false),
+            ("libc-2.21.so", "6", true),
+            ("libc.so.6", "6", false),
+        ] {
+            let belongs = LibraryName::parse(name).is_some_and(|name| name.kind.belongs_to_soname(soname));
+            assert_eq!(belongs, expected, "{name} {soname}");
+        }
+    }
+
+    #[test]
+    fn family_is_the_stem_without_its_number() {
+        for (one, other, expected) in [
+            ("libpcre2-8", "libpcre", true),
+            ("libfuse3", "libfuse", true),
+            ("libz", "libzstd", false),
+            ("libargon2", "libz", false),
+            ("libitm", "libcrypt", false),
+            ("libcrypto", "libcrypt", false),
+        ] {
+            assert_eq!(LibraryName::is_same_family(one, other), expected, "{one} {other}");
+        }
     }
 
     #[test]
     fn names_of_rkt_s_manifests() {
-        for (name, stem, shape) in [
-            ("libc-2.21.so", "libc", NameKind::Dashed("2.21")),
-            ("libsystemd-shared-231.so", "libsystemd-shared", NameKind::Dashed("231")),
-            ("libsystemd-shared-257.9.so", "libsystemd-shared", NameKind::Dashed("257.9")),
-            ("libz.so.1.2.8", "libz", NameKind::Dotted("1.2.8")),
+        for (name, stem, kind) in [
+            ("libc-2.21.so", "libc", NameKind::DashedRealName("2.21")),
+            ("libsystemd-shared-231.so", "libsystemd-shared", NameKind::DashedRealName("231")),
+            ("libsystemd-shared-257.9.so", "libsystemd-shared", NameKind::DashedRealName("257.9")),
+            (
+                "libsystemd-shared-252.39-1~deb12u2.so",
+                "libsystemd-shared",
+                NameKind::DashedRealName("252.39-1~deb12u2"),
+            ),
+            ("libz.so.1.2.8", "libz", NameKind::RealName("1.2.8")),
             ("libz.so.1", "libz", NameKind::Soname("1")),
-            ("libz.so", "libz", NameKind::Dev),
-            ("libpcre2-8.so", "libpcre2-8", NameKind::Dev),
-            ("libpcre2-8.so.0.11.2", "libpcre2-8", NameKind::Dotted("0.11.2")),
-            ("libcrypto.so.1.0.0", "libcrypto", NameKind::Dotted("1.0.0")),
+            ("libz.so", "libz", NameKind::LinkerName),
+            ("libpcre2-8.so", "libpcre2-8", NameKind::LinkerName),
+            ("libpcre2-8.so.0.11.2", "libpcre2-8", NameKind::RealName("0.11.2")),
+            ("libglib-2.0.so.0", "libglib-2.0", NameKind::Soname("0")),
+            ("libcrypto.so.1.0.0", "libcrypto", NameKind::RealName("1.0.0")),
+            ("libcrypto.so.1.0.2k", "libcrypto", NameKind::RealName("1.0.2k")),
+            ("libx.so.5.0rc1", "libx", NameKind::RealName("5.0rc1")),
             ("ld-linux-x86-64.so.2", "ld", NameKind::Soname("2")),
-            ("ld-2.21.so", "ld", NameKind::Dashed("2.21")),
-            ("libgssapi_krb5.so.2.2", "libgssapi_krb5", NameKind::Dotted("2.2")),
-            ("libnss_files-2.21.so", "libnss_files", NameKind::Dashed("2.21")),
+            ("ld-2.21.so", "ld", NameKind::DashedRealName("2.21")),
+            ("libgssapi_krb5.so.2.2", "libgssapi_krb5", NameKind::RealName("2.2")),
+            ("libnss_files-2.21.so", "libnss_files", NameKind::DashedRealName("2.21")),
         ] {
-            assert_eq!(LibraryName::parse(name), Some(LibraryName { stem, shape }), "{name}");
+            assert_eq!(LibraryName::parse(name), Some(LibraryName { stem, kind }), "{name}");
         }
-        for name in ["bash", "systemd-journald.socket", "ld.so.conf.d", "x.sock"] {
+        let glib = LibraryName { stem: "libglib-2.0", kind: NameKind::LinkerName };
+        assert_eq!(LibraryName::parse_linker_name("libglib-2.0.so"), Some(glib));
+    }
+
+    #[test]
+    fn accompanying_file_is_not_a_library() {
+        for name in [
+            "bash",
+            "systemd-journald.socket",
+            "ld.so.conf.d",
+            "x.sock",
+            "libstdc++.so.6.0.33-gdb.py",
+            "libguile-3.0.so.1.6.0-gdb.scm",
+            "libcrypto.so.3.2.1.hmac",
+            ".libcrypto.so.3.hmac",
+            ".libz.so",
+            "libc.so.6.debug",
+            "libx.so.1.2.gz",
+            "libx.so.1.orig",
+            "libx.so.1~",
+            "libx.so.1.2_debug",
+            "libx.so.",
+            "libx.so.1..2",
+        ] {
             assert_eq!(LibraryName::parse(name), None, "{name}");
         }
     }

@@ -12,7 +12,7 @@ use super::finding::FixKind;
 use super::image_index::ImageIndex;
 use super::library_name::{LibraryName, NameKind};
 use super::malformed_line;
-use super::replacement::{Outcome, ReplacementContext, successor};
+use super::replacement::{MovedDirectories, Outcome, ReplacementContext, find_replacement};
 use super::selection::{ManifestSet, ManifestsByPath, Selection};
 use additions::{Addition, Habits};
 use usr::file_info::FileInfo;
@@ -93,6 +93,10 @@ impl Mend<'_> {
     fn tidy(&mut self) {
         for file in &self.files {
             let Some(draft) = self.drafts.get_mut(file) else { continue };
+            draft.convert_to_lf(malformed_line::CRLF);
+            if self.flavors.iter().any(|flavor| flavor.is_followed(file)) {
+                draft.add_final_newline(malformed_line::NO_FINAL_NEWLINE);
+            }
             let strays = malformed_line::strays(draft.text(), self.index);
             // From the last line up, so that the indices stay right; rewriting moves lines, so it comes last.
             for stray in strays.iter().rev().filter(|stray| stray.becomes.is_none()) {
@@ -108,6 +112,8 @@ impl Mend<'_> {
 
     /// Gives each line that is not in the image the name that took its place.
     fn successors(&mut self, wanted: &BTreeSet<String>) {
+        let mut on_board = self.listed_on_board();
+        let moved_directories = self.moved_directories();
         for file in &self.files {
             let Some(draft) = self.drafts.get_mut(file) else { continue };
             let mut lines = listed(draft);
@@ -115,21 +121,43 @@ impl Mend<'_> {
             lines.sort_by_cached_key(|path| (rank(path), path.clone()));
             let mut listed = listed_paths(draft.text().entries().map(|(_, line)| line), self.index);
             for path in lines {
-                let around = ReplacementContext { index: self.index, listed: &listed, wanted };
-                let Some(found) = successor(&path, &around) else { continue };
+                let around = ReplacementContext {
+                    index: self.index,
+                    listed: &listed,
+                    listed_on_board: &on_board,
+                    moved_directories: &moved_directories,
+                    unresolved_sonames: wanted,
+                };
+                let Some(found) = find_replacement(&path, &around) else { continue };
                 let line = path.as_str();
-                match &found.fate {
-                    Outcome::Renamed(to) => draft.rename(line, to.as_str(), FixKind::Rename, &found.because),
-                    Outcome::Moved(to) => draft.rename(line, to.as_str(), FixKind::Move, &found.because),
-                    Outcome::Pointless => draft.drop_line(line, FixKind::Drop, &found.because),
-                    Outcome::Several(_) | Outcome::Gone(_) => continue,
+                match &found.outcome {
+                    Outcome::Renamed(to) => draft.rename(line, to.as_str(), FixKind::Rename, &found.reason),
+                    Outcome::Moved(to) => draft.rename(line, to.as_str(), FixKind::Move, &found.reason),
+                    Outcome::Redundant => draft.drop_line(line, FixKind::Drop, &found.reason),
+                    Outcome::Ambiguous(_) | Outcome::NotFound(_) => continue,
                 }
                 listed.remove(&path);
-                if let Outcome::Renamed(to) | Outcome::Moved(to) = found.fate {
+                if let Outcome::Renamed(to) | Outcome::Moved(to) = found.outcome {
+                    on_board.insert(to.clone());
                     listed.insert(to);
                 }
             }
         }
+    }
+
+    /// The entries of every manifest of the board that are in the image.
+    fn listed_on_board(&self) -> BTreeSet<UsrPath> {
+        listed_paths(self.board_lines(), self.index)
+    }
+
+    fn moved_directories(&self) -> MovedDirectories {
+        MovedDirectories::find(self.board_lines(), self.index)
+    }
+
+    /// The entries of every manifest of the board.
+    fn board_lines(&self) -> impl Iterator<Item = &str> {
+        let drafts = self.files.iter().filter_map(|file| self.drafts.get(file));
+        drafts.flat_map(|draft| draft.text().entries().map(|(_, line)| line))
     }
 
     fn has_vanished(&self) -> bool {
@@ -198,9 +226,9 @@ fn listed(draft: &ManifestEditor) -> Vec<UsrPath> {
 }
 
 fn rank(path: &UsrPath) -> u8 {
-    match LibraryName::parse(path.name()).map(|name| name.shape) {
+    match LibraryName::parse(path.name()).map(|name| name.kind) {
         Some(NameKind::Soname(_)) => 0,
-        Some(NameKind::Dev) => 1,
+        Some(NameKind::LinkerName) => 1,
         Some(_) => 2,
         None => 3,
     }

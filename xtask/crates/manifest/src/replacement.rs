@@ -1,214 +1,329 @@
-//! What became of a listed path that is not in the image under its name.
+//! Replacements of listed paths that are not in the image under their name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::image_index::{ImageIndex, Room};
+use super::image_index::{ImageIndex, PathClass};
 use super::library_name::{LibraryName, NameKind};
 use usr::path::UsrPath;
 use usr::tree::{NodeKind, Target};
 
-/// What to do with a line, and why.
+/// What to do with a line, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replacement {
-    /// What became of it.
-    pub fate: Outcome,
-    /// Why, so that a reader can check it in the image.
-    pub because: String,
+    /// What to do.
+    pub outcome: Outcome,
+    /// The reason, so that a reader can check it in the image.
+    pub reason: String,
 }
 
-/// What became of a path.
+/// What happened to a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It has another name now.
+    /// The file has another name now.
     Renamed(UsrPath),
-    /// It is in another directory now, under the same name.
+    /// The file is in another directory now, under the same name.
     Moved(UsrPath),
-    /// The line has become pointless.
-    Pointless,
-    /// Several could have come of it, and nothing tells which.
-    Several(Vec<UsrPath>),
-    /// Nothing came of it; these have names that come near.
-    Gone(Vec<UsrPath>),
+    /// The line has no purpose any more.
+    Redundant,
+    /// Several paths can be the replacement, and the image does not decide which.
+    Ambiguous(Vec<UsrPath>),
+    /// No replacement; these paths have similar names.
+    NotFound(Vec<UsrPath>),
 }
 
-/// What is known beside the path itself.
+/// The surroundings of a path that decide about its replacement.
 #[derive(Debug)]
 pub struct ReplacementContext<'a> {
     /// The image.
     pub index: &'a ImageIndex<'a>,
-    /// The paths of the same manifest, as far as they are in the image.
+    /// The entries of the same manifest that are in the image.
     pub listed: &'a BTreeSet<UsrPath>,
+    /// The entries of every manifest of the board that are in the image: one library has one answer in all of them.
+    pub listed_on_board: &'a BTreeSet<UsrPath>,
+    /// Directories that were moved as a whole.
+    pub moved_directories: &'a MovedDirectories,
     /// Sonames that listed files need and do not find: they decide among several candidates.
-    pub wanted: &'a BTreeSet<String>,
+    pub unresolved_sonames: &'a BTreeSet<String>,
 }
 
-/// What became of `path`, or `None` where it is in the image as listed.
-pub fn successor(path: &UsrPath, around: &ReplacementContext<'_>) -> Option<Replacement> {
-    if let Some(node) = around.index.tree.get(path.as_str()) {
-        return (path.parent().is_none() && node.kind == NodeKind::Directory)
-            .then(|| swallowing(path, around));
+/// Directories that the image does not have any more, with the one directory that has all their listed files. A single
+/// file is no evidence of a directory's move.
+#[derive(Debug, Default)]
+pub struct MovedDirectories(BTreeMap<UsrPath, UsrPath>);
+
+impl MovedDirectories {
+    /// Compares the entries of a board's manifests with its image.
+    pub fn find<'l>(lines: impl Iterator<Item = &'l str>, index: &ImageIndex<'_>) -> MovedDirectories {
+        let mut names: BTreeMap<UsrPath, BTreeSet<String>> = BTreeMap::new();
+        for path in
+            lines.filter(|line| index.tree.get(line).is_none()).filter_map(|line| UsrPath::new(line).ok())
+        {
+            if let Some(directory) =
+                path.parent().filter(|directory| index.tree.get(directory.as_str()).is_none())
+            {
+                names.entry(directory).or_default().insert(path.name().to_owned());
+            }
+        }
+        let moved = |(from, names): (UsrPath, BTreeSet<String>)| {
+            let candidates = index.get(names.first()?).into_iter().filter_map(UsrPath::parent);
+            let mut candidates = candidates.filter(|to| {
+                PathClass::from_path(to) == PathClass::from_path(&from)
+                    && names.iter().all(|name| index.tree.get(to.join(name).as_str()).is_some())
+            });
+            let to = candidates.next().filter(|_| names.len() > 1)?;
+            candidates.next().is_none().then_some((from, to))
+        };
+        MovedDirectories(names.into_iter().filter_map(moved).collect())
     }
-    let found = through_links(path, around)
-        .or_else(|| behind_listed_name(path, around))
-        .or_else(|| moved(path, around))
-        .or_else(|| same_stem(path, around))
-        .or_else(|| dev_link_gone(path, around));
+}
+
+/// Finds the replacement of `path`; `None` for a path that is in the image as listed.
+pub fn find_replacement(path: &UsrPath, context: &ReplacementContext<'_>) -> Option<Replacement> {
+    if let Some(node) = context.index.tree.get(path.as_str()) {
+        return (path.parent().is_none() && node.kind == NodeKind::Directory)
+            .then(|| top_level_directory(path, context));
+    }
+    let found = via_directory_symlink(path, context)
+        .or_else(|| via_soname_symlink(path, context))
+        .or_else(|| same_name_elsewhere(path, context))
+        .or_else(|| same_stem(path, context))
+        .or_else(|| linker_name_dropped(path, context));
     Some(found.unwrap_or_else(|| Replacement {
-        fate: Outcome::Gone(around.index.akin(path.name()).into_iter().cloned().collect()),
-        because:
-            "the image has no file of this name, and none whose name tells that it took its place".to_owned(),
+        outcome: Outcome::NotFound(context.index.similar_names(path).into_iter().cloned().collect()),
+        reason: "the image has no file of this name, and none that is certain to replace it".to_owned(),
     }))
 }
 
-/// A line like `lib` named a link once; where it is a directory now, it would take in all of it.
-fn swallowing(path: &UsrPath, around: &ReplacementContext<'_>) -> Replacement {
-    let below = around.index.tree.below(path).filter(|(_, node)| node.kind != NodeKind::Directory).count();
+/// A line like `lib` named a symlink once; where it is a directory now, it would add everything below it.
+fn top_level_directory(path: &UsrPath, context: &ReplacementContext<'_>) -> Replacement {
+    let below = context.index.tree.below(path).filter(|(_, node)| node.kind != NodeKind::Directory).count();
     Replacement {
-        fate: Outcome::Pointless,
-        because: format!(
-            "{path} is a directory in this image; listed, it would take in all {below} files below it"
+        outcome: Outcome::Redundant,
+        reason: format!(
+            "{path} is a directory in this image; listed, it would add all {below} files below it"
         ),
     }
 }
 
-/// A directory on the way is a link: unsquashfs knows the file by its real path only.
-fn through_links(path: &UsrPath, around: &ReplacementContext<'_>) -> Option<Replacement> {
-    // The last component must not be followed, it may be a link that is listed for itself.
-    let resolved = around.index.tree.resolve(&path.parent()?);
+/// A directory of the path is a symlink: unsquashfs knows the file by its real path only.
+fn via_directory_symlink(path: &UsrPath, context: &ReplacementContext<'_>) -> Option<Replacement> {
+    // The last component is not followed: it may be a symlink that is listed for itself.
+    let resolved = context.index.tree.resolve(&path.parent()?);
     let Target::Node(directory) = resolved.end else { return None };
-    let there = directory.join(path.name());
+    let real = directory.join(path.name());
     let link = resolved.links.first()?;
-    around.index.tree.get(there.as_str())?;
-    Some(arrived(there, &format!("{link} is a link to {directory}"), around, Outcome::Moved))
+    context.index.tree.get(real.as_str())?;
+    let target = match context.index.tree.get(link.as_str()).map(|node| &node.kind) {
+        Some(NodeKind::Symlink(target)) => target.as_str(),
+        _ => directory.as_str(),
+    };
+    Some(unless_listed(real, &format!("{link} is a symlink to {target}"), context, Outcome::Moved))
 }
 
-/// `libz.so.1.2.8` where the manifest lists `libz.so.1`: the link itself tells what is behind it now.
-fn behind_listed_name(path: &UsrPath, around: &ReplacementContext<'_>) -> Option<Replacement> {
-    let name = LibraryName::parse(path.name()).filter(|name| name.shape.is_real())?;
-    let mut doors: Vec<&UsrPath> = around
-        .listed
-        .iter()
-        .filter(|other| other.parent() == path.parent() && is_door(other, &name))
-        .collect();
-    // `libfoo.so.1.2` belongs to `libfoo.so.1` before it belongs to any other soname of the stem.
-    doors.sort_by_key(|door| !path.name().starts_with(&format!("{}.", door.name())));
-    let door = doors.into_iter().next()?;
-    if around.index.is_file(door) {
+/// `libz.so.1.2.8` where the manifest lists `libz.so.1`: the symlink itself shows the present real name.
+fn via_soname_symlink(path: &UsrPath, context: &ReplacementContext<'_>) -> Option<Replacement> {
+    let name = context.index.library_name(path.name()).filter(|name| name.kind.is_real_name())?;
+    let soname = sonames_of(name.stem, &path.parent()?, context).find(|other| is_soname_for(other, &name))?;
+    if context.index.is_file(soname) {
         return Some(Replacement {
-            fate: Outcome::Pointless,
-            because: format!("{door} is the file itself in this image"),
+            outcome: Outcome::Redundant,
+            reason: format!("{soname} is the file itself in this image"),
         });
     }
-    let real = around.index.tree.resolve(door).end.node()?.clone();
-    Some(arrived(
-        real.clone(),
-        &format!("{door} leads to {} in this image", real.name()),
-        around,
-        Outcome::Renamed,
-    ))
+    let real = context.index.tree.resolve(soname).end.node()?.clone();
+    let reason = format!("{soname} points to {} in this image", real.name());
+    Some(unless_listed(real, &reason, context, Outcome::Renamed))
 }
 
-fn is_door(other: &UsrPath, name: &LibraryName<'_>) -> bool {
-    LibraryName::parse(other.name())
-        .is_some_and(|other| other.stem == name.stem && matches!(other.shape, NameKind::Soname(_)))
+fn is_soname_for(other: &UsrPath, name: &LibraryName<'_>) -> bool {
+    LibraryName::parse(other.name()).is_some_and(|other| {
+        other.stem == name.stem
+            && matches!(other.kind, NameKind::Soname(version) if name.kind.belongs_to_soname(version))
+    })
 }
 
-/// The same name in another directory that the image uses now.
-fn moved(path: &UsrPath, around: &ReplacementContext<'_>) -> Option<Replacement> {
-    let tail = |of: &UsrPath| of.as_str().split_once('/').map(|(_, tail)| tail.to_owned());
-    let named = around.index.named(path.name());
-    let same_tail: Vec<&&UsrPath> =
-        named.iter().filter(|other| Room::of(other) == Room::of(path) && tail(other) == tail(path)).collect();
-    let there = match (same_tail.as_slice(), named.as_slice()) {
-        ([only], _) => only,
-        ([], [only]) if !is_unit(path) && Room::of(path) != Room::Other => only,
-        ([], []) => return None,
-        _ => return Some(open(named.iter().copied(), "the image has several files of this name")),
+/// The same name in another directory that is used in the same way.
+fn same_name_elsewhere(path: &UsrPath, context: &ReplacementContext<'_>) -> Option<Replacement> {
+    let mut candidates = context.index.get(path.name());
+    candidates.retain(|other| PathClass::from_path(other) == PathClass::from_path(path));
+    if candidates.iter().any(|other| has_same_tail(path, other)) {
+        candidates.retain(|other| has_same_tail(path, other));
+    } else {
+        candidates.retain(|other| is_plausible_move(path, other, context));
+    }
+    let real = match candidates.as_slice() {
+        [] => return None,
+        [only] => *only,
+        _ => return Some(ambiguous(candidates.into_iter(), "the image has several files of this name")),
     };
-    let directory = there.parent().map_or_else(|| "/usr".to_owned(), |parent| parent.to_string());
-    Some(arrived((*there).clone(), &format!("it is in {directory} in this image"), around, Outcome::Moved))
+    let directory = real.parent().map_or_else(|| "/usr".to_owned(), |parent| parent.to_string());
+    Some(unless_listed(real.clone(), &format!("it is in {directory} in this image"), context, Outcome::Moved))
 }
 
-/// A unit of the same name elsewhere is another unit (`system/` and `user/` hold the same names).
+/// Whether two paths differ in the first component only: `lib/systemd/x` and `lib64/systemd/x`.
+fn has_same_tail(one: &UsrPath, other: &UsrPath) -> bool {
+    let tail = |path: &UsrPath| path.as_str().split_once('/').map(|(_, tail)| tail.to_owned());
+    tail(one) == tail(other)
+}
+
+/// Whether a file of the same name in another directory is the same file, moved. Programs move between program
+/// directories, libraries into directories that the loader searches, and any file together with its directory. A file
+/// elsewhere is another file of that name (`lib/klibc/bin/mount`).
+fn is_plausible_move(old: &UsrPath, new: &UsrPath, context: &ReplacementContext<'_>) -> bool {
+    let index = context.index;
+    let (Some(from), Some(to)) = (old.parent(), new.parent()) else { return false };
+    // Of two units of one name, one is for the system manager and one for users.
+    if is_unit(old) {
+        return false;
+    }
+    let is_shared_library = LibraryName::parse(old.name()).is_some()
+        && ["lib", "ld"].iter().any(|start| old.name().starts_with(start));
+    index.is_program_directory(&from) && index.is_program_directory(&to)
+        || is_shared_library && index.is_library_directory(&to)
+        || context.moved_directories.0.get(&from) == Some(&to)
+        || is_moved_directory(&from, &to, index)
+}
+
+/// Whether the image has the directory `to` in place of `from`: `from` is gone, and both have the same name, a version
+/// at its end aside.
+fn is_moved_directory(from: &UsrPath, to: &UsrPath, index: &ImageIndex<'_>) -> bool {
+    const GENERIC: [&str; 6] = ["bin", "sbin", "lib", "lib64", "libexec", "share"];
+    let base = |path: &UsrPath| {
+        let name = path.name();
+        name.trim_end_matches(|c: char| c.is_ascii_digit() || "-._".contains(c)).to_owned()
+    };
+    !GENERIC.contains(&from.name())
+        && !base(from).is_empty()
+        && base(from) == base(to)
+        && index.tree.get(from.as_str()).is_none()
+}
+
 fn is_unit(path: &UsrPath) -> bool {
     path.as_str().contains("/systemd/system/") || path.as_str().contains("/systemd/user/")
 }
 
-/// The one library of the same stem and shape; among several, the one that is needed.
-fn same_stem(path: &UsrPath, around: &ReplacementContext<'_>) -> Option<Replacement> {
-    let name = LibraryName::parse(path.name()).filter(|name| name.shape != NameKind::Dev)?;
-    let follows =
-        |other: &&&UsrPath| LibraryName::parse(other.name()).is_some_and(|o| o.shape.follows(name.shape));
-    let all = around.index.of_stem(name.stem);
-    let mut candidates: Vec<&&UsrPath> =
-        all.iter().filter(follows).filter(|o| o.parent() == path.parent()).collect();
+/// The one library of the same stem and kind of name that is not older; among several, the one that is needed.
+fn same_stem(path: &UsrPath, context: &ReplacementContext<'_>) -> Option<Replacement> {
+    let index = context.index;
+    let name = index.library_name(path.name()).filter(|name| name.kind != NameKind::LinkerName)?;
+    let all = index.libraries_with_stem(name.stem);
+    let can_replace = |other: &&&UsrPath| {
+        index.library_name(other.name()).is_some_and(|other| other.kind.can_replace(name.kind))
+            && index.is_library(other)
+    };
+    let newer: Vec<&UsrPath> = all.iter().filter(can_replace).copied().collect();
+    let directory = path.parent();
+    let mut candidates: Vec<&UsrPath> =
+        newer.iter().copied().filter(|other| other.parent() == directory).collect();
     if candidates.is_empty() {
-        candidates = all.iter().filter(follows).collect();
+        let is_used_alike = |other: &UsrPath| {
+            let (Some(to), Some(from)) = (other.parent(), &directory) else { return false };
+            index.is_library_directory(&to) || has_same_tail(from, &to)
+        };
+        candidates = newer.into_iter().filter(|other| is_used_alike(other)).collect();
     }
-    if candidates.is_empty() && name.shape.is_real() {
-        return stem_without_real_file(&name, &all, around);
+    if candidates.is_empty() && name.kind.is_real_name() {
+        return real_name_dropped(&name, &all, context);
     }
-    let needed: Vec<&&&UsrPath> =
-        candidates.iter().filter(|other| around.wanted.contains(other.name())).collect();
-    match (candidates.as_slice(), needed.as_slice()) {
-        ([only], _) => {
-            let reason = format!("the image's one {} of this kind is {}", name.stem, only.name());
-            Some(arrived((**only).clone(), &reason, around, Outcome::Renamed))
-        }
-        (_, [only]) => {
-            let reason =
-                format!("of the image's several {}, {} is the one that is needed", name.stem, only.name());
-            Some(arrived((***only).clone(), &reason, around, Outcome::Renamed))
-        }
-        ([], _) => None,
-        _ => Some(open(
-            candidates.into_iter().copied(),
-            "the image has several of this stem, and nothing tells which is meant",
-        )),
+    if let [only] = candidates.as_slice() {
+        let reason = format!("the image's one {} of this kind is {}", name.stem, only.name());
+        return Some(unless_listed((*only).clone(), &reason, context, Outcome::Renamed));
     }
+    let needed: Vec<&&UsrPath> =
+        candidates.iter().filter(|other| context.unresolved_sonames.contains(other.name())).collect();
+    if let [only] = needed.as_slice() {
+        let reason =
+            format!("of the image's several {}, {} is the one that is needed", name.stem, only.name());
+        return Some(unless_listed((**only).clone(), &reason, context, Outcome::Renamed));
+    }
+    let pointed_to: Vec<&&UsrPath> =
+        candidates.iter().filter(|other| has_listed_soname(other, name.stem, context)).collect();
+    if let [only] = pointed_to.as_slice() {
+        let reason =
+            format!("of the image's several {}, a listed symlink points to {}", name.stem, only.name());
+        return Some(unless_listed((**only).clone(), &reason, context, Outcome::Renamed));
+    }
+    (!candidates.is_empty()).then(|| {
+        ambiguous(candidates.into_iter(), "the image has several of this stem, and nothing decides which")
+    })
 }
 
-/// glibc 2.34 and later have no `libpthread-2.31.so` behind `libpthread.so.0`.
-fn stem_without_real_file(
+/// Whether a listed soname of the stem points to a file.
+fn has_listed_soname(file: &UsrPath, stem: &str, context: &ReplacementContext<'_>) -> bool {
+    let Some(directory) = file.parent() else { return false };
+    sonames_of(stem, &directory, context)
+        .filter(|soname| *soname != file && context.index.is_symlink(soname))
+        .any(|soname| context.index.tree.resolve(soname).end.node() == Some(file))
+}
+
+/// The listed versioned names of a stem in a directory.
+fn sonames_of<'a>(
+    stem: &str,
+    directory: &UsrPath,
+    context: &ReplacementContext<'a>,
+) -> impl Iterator<Item = &'a UsrPath> {
+    // glibc's loader has another stem on disk than for programs.
+    let file = if stem == "ld" { "ld-linux".to_owned() } else { format!("{stem}.so.") };
+    let first = directory.join(&file);
+    let listed = context.listed_on_board.range(first.clone()..);
+    listed.take_while(move |path| path.as_str().starts_with(first.as_str()))
+}
+
+/// glibc 2.34 and later have no `libpthread-2.31.so` that `libpthread.so.0` points to.
+fn real_name_dropped(
     name: &LibraryName<'_>,
     all: &[&UsrPath],
-    around: &ReplacementContext<'_>,
+    context: &ReplacementContext<'_>,
 ) -> Option<Replacement> {
-    let file = all.iter().find(|other| around.listed.contains(**other) && around.index.is_file(other))?;
+    // A file without any version in its name has no soname of its own that could be another one.
+    let is_plain = |other: &UsrPath| {
+        LibraryName::parse(other.name()).is_some_and(|other| other.kind == NameKind::LinkerName)
+    };
+    let is_the_file = |other: &&&UsrPath| {
+        context.listed_on_board.contains(**other)
+            && context.index.is_file(other)
+            && (is_plain(other) || is_soname_for(other, name))
+    };
+    let file = all.iter().find(is_the_file)?;
     Some(Replacement {
-        fate: Outcome::Pointless,
-        because: format!(
+        outcome: Outcome::Redundant,
+        reason: format!(
             "{file} is the file itself in this image; {} has no versioned name any more",
             name.stem
         ),
     })
 }
 
-fn dev_link_gone(path: &UsrPath, around: &ReplacementContext<'_>) -> Option<Replacement> {
-    let name = LibraryName::parse(path.name()).filter(|name| name.shape == NameKind::Dev)?;
-    let kept = around.index.of_stem(name.stem).into_iter().find(|other| !other.name().ends_with(".so"))?;
+fn linker_name_dropped(path: &UsrPath, context: &ReplacementContext<'_>) -> Option<Replacement> {
+    let name = context.index.library_name(path.name()).filter(|name| name.kind == NameKind::LinkerName)?;
+    let libraries = context.index.libraries_with_stem(name.stem);
+    let is_versioned = |other: &&UsrPath| !other.name().ends_with(".so") && context.index.is_library(other);
+    let kept = libraries.into_iter().find(is_versioned)?;
     Some(Replacement {
-        fate: Outcome::Pointless,
-        because: format!("the image has no link of this name any more; programs load {}", kept.name()),
+        outcome: Outcome::Redundant,
+        reason: format!("the image has no symlink of this name any more; programs load {}", kept.name()),
     })
 }
 
-/// A successor that the manifest lists already makes the old line pointless.
-fn arrived(
-    there: UsrPath,
+/// A replacement that the manifest lists already makes the old line redundant.
+fn unless_listed(
+    real: UsrPath,
     reason: &str,
-    around: &ReplacementContext<'_>,
-    fate: fn(UsrPath) -> Outcome,
+    context: &ReplacementContext<'_>,
+    outcome: fn(UsrPath) -> Outcome,
 ) -> Replacement {
-    if around.listed.contains(&there) {
+    if context.listed.contains(&real) {
         return Replacement {
-            fate: Outcome::Pointless,
-            because: format!("{reason}, which is listed already"),
+            outcome: Outcome::Redundant,
+            reason: format!("{reason}, which is listed already"),
         };
     }
-    Replacement { fate: fate(there), because: reason.to_owned() }
+    Replacement { outcome: outcome(real), reason: reason.to_owned() }
 }
 
-fn open<'a>(candidates: impl Iterator<Item = &'a UsrPath>, because: &str) -> Replacement {
-    Replacement { fate: Outcome::Several(candidates.cloned().collect()), because: because.to_owned() }
+fn ambiguous<'a>(candidates: impl Iterator<Item = &'a UsrPath>, reason: &str) -> Replacement {
+    Replacement { outcome: Outcome::Ambiguous(candidates.cloned().collect()), reason: reason.to_owned() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,6 +34,9 @@ pub struct ManifestSet {
     pub flavor: Flavor,
     /// The real paths of its manifests, its own and the symlinked ones.
     pub files: BTreeSet<String>,
+    /// The files of the manifest directory by their path there, which is the order in which the build joins them; each
+    /// with its real path.
+    listed_as: BTreeMap<String, String>,
     /// How many of them are reached by symlink.
     borrowed: usize,
 }
@@ -48,14 +51,27 @@ impl ManifestSet {
                 board,
                 flavor: listing.flavor.clone(),
                 files: BTreeSet::new(),
+                listed_as: BTreeMap::new(),
                 borrowed: 0,
             });
             flavor.files.insert(listing.file.clone());
+            flavor.listed_as.insert(listing.listed_as.clone(), listing.file.clone());
             flavor.borrowed += usize::from(listing.file != listing.listed_as);
         }
         let mut flavors: Vec<ManifestSet> = flavors.into_values().collect();
         flavors.sort_by_key(|flavor| flavor.borrowed);
         flavors
+    }
+
+    /// Whether the build writes another manifest after this one, a real path.
+    pub fn is_followed(&self, file: &str) -> bool {
+        let mut behind = self.listed_as.values().skip_while(|other| *other != file);
+        behind.any(|other| other != file)
+    }
+
+    /// The paths of the manifest directory's files, each with the real path, in the order in which the build joins them.
+    pub fn listed_as(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.listed_as.iter().map(|(listed_as, file)| (listed_as.as_str(), file.as_str()))
     }
 }
 

@@ -11,6 +11,8 @@ pub enum Suggestion {
     DropMissing,
     /// Put lines in and take lines out, where only a person can tell whether that is wanted.
     Edit(Vec<LineEdit>),
+    /// Hide a file of a manifest directory, relative to the tree: the build passes over names that start with a dot.
+    HideFile(String),
     /// No line of a manifest does it: take another release.
     OtherRelease,
     /// A link leads out of the tree, and what it leads to is never written: first put a copy in its place.

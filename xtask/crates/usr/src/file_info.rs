@@ -23,7 +23,8 @@ pub trait FileReader: Send + Sync {
 pub enum FileInfo {
     /// An ELF file.
     Elf(Box<ElfInfo>),
-    /// It starts with `#!`: the interpreter's path, as written there.
+    /// A script: the text after `#!` on its first line, as the kernel reads it (execve(2)), without blanks around it.
+    /// A carriage return is kept: to the kernel it is a part of the interpreter's name or of its argument.
     Script(String),
     /// A text that checks read whole: os-release and its kin, units, ld.so.conf.
     Text(String),
@@ -117,9 +118,11 @@ const MAX_SHEBANG: usize = 256;
 fn script_interpreter(bytes: &[u8]) -> Option<String> {
     let rest = bytes.strip_prefix(b"#!")?;
     let rest = &rest[..rest.len().min(MAX_SHEBANG)];
-    let line = rest.split(|&byte| byte == b'\n').next()?;
-    let word = line.split(|&byte| matches!(byte, b' ' | b'\t' | b'\r' | 0)).find(|word| !word.is_empty())?;
-    Some(lossless_text::from_bytes(word).into_owned())
+    let line = rest.split(|&byte| matches!(byte, b'\n' | 0)).next()?;
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = line.iter().position(|byte| !is_blank(byte))?;
+    let end = line.iter().rposition(|byte| !is_blank(byte))?;
+    Some(lossless_text::from_bytes(&line[start..=end]).into_owned())
 }
 
 /// Whether no header tells all: the text of the loader and of systemd holds constants.
@@ -223,8 +226,11 @@ mod tests {
     #[test]
     fn a_file_is_told_by_its_bytes_first_and_its_path_second() {
         let facts = |at: &str, bytes: &[u8]| read(&path(at), bytes);
-        assert_eq!(facts("bin/x", b"#! /bin/sh -e\n"), FileInfo::Script("/bin/sh".into()));
-        assert_eq!(facts("bin/x", b"#!/usr/bin/env python3\n"), FileInfo::Script("/usr/bin/env".into()));
+        assert_eq!(facts("bin/x", b"#! /bin/sh -e \n"), FileInfo::Script("/bin/sh -e".into()));
+        assert_eq!(
+            facts("bin/x", b"#!/usr/bin/env python3\r\n"),
+            FileInfo::Script("/usr/bin/env python3\r".into())
+        );
         assert_eq!(facts("bin/x", b"#!\n/bin/sh"), FileInfo::Other);
         assert_eq!(facts("lib64/os-release", b"ID=coreos\n"), FileInfo::Text("ID=coreos\n".into()));
         assert_eq!(facts("lib/systemd/system/a.service.d/b.conf", b"x"), FileInfo::Text("x".into()));

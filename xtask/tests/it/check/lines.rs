@@ -37,12 +37,12 @@ fn each_line_is_told_by_its_own_number() {
             image.text("lib64/one/twin", "one").text("lib64/other/twin", "other")
         },
         &expect![[r#"
-            64 error missing: lib64/libpcre.so is pointless: the image has no link of this name any more; programs load libpcre.so.1
+            64 error missing: lib64/libpcre.so is pointless: the image has no symlink of this name any more; programs load libpcre.so.1
             117 warning tidy: paths are relative to /usr, without a leading slash
-            118 error missing: lib64/gone is not in the image: the image has no file of this name, and none whose name tells that it took its place
+            118 error missing: lib64/gone is not in the image: the image has no file of this name, and none that is certain to replace it
             119 error missing: the path leaves /usr, so no file of the image can be meant
-            120 error missing: lib64/twin is not in the image: the image has several files of this name
-            121 warning tidy: share is pointless: share is a directory in this image; listed, it would take in all 3 files below it
+            120 error missing: lib64/twin is not in the image: the image has no file of this name, and none that is certain to replace it
+            121 warning tidy: share is pointless: share is a directory in this image; listed, it would add all 3 files below it
         "#]],
     );
 }

@@ -104,7 +104,7 @@ fn a_name_found_elsewhere_is_the_same_thing_unless_it_is_a_unit_or_no_library_or
                 .text("lib64/systemd/user/x.service", "[Service]\n")
         })
         .gives(&expect![[r#"
-            move   coreos/amd64/a lib64/old/tool -> lib64/new/tool
+            LEFT   missing coreos/amd64/a:1 lib64/old/tool candidates lib64/new/tool
             LEFT   missing coreos/amd64/a:2 lib64/systemd/system/x.service candidates lib64/systemd/user/x.service
             LEFT   missing coreos/amd64/a:3 share/bash candidates bin/bash
         "#]]);

@@ -24,7 +24,7 @@ pub(super) struct Telling {
 }
 
 impl Telling {
-    fn new(message: String, remedy: Suggestion) -> Telling {
+    pub(super) fn new(message: String, remedy: Suggestion) -> Telling {
         let (needed_by, candidates) = (Vec::new(), Vec::new());
         Telling { severity: None, needed_by, candidates, message, remedy }
     }
@@ -59,21 +59,21 @@ impl Telling {
 
     pub(super) fn successor(path: &UsrPath, found: &Replacement, file: &str) -> Telling {
         let missing = format!("{path} is not in the image");
-        match &found.fate {
+        match &found.outcome {
             Outcome::Renamed(to) | Outcome::Moved(to) => {
-                let message = format!("{missing}; {to} took its place: {}", found.because);
+                let message = format!("{missing}; {to} took its place: {}", found.reason);
                 Telling::new(message, Suggestion::Mend).or([to])
             }
-            Outcome::Pointless => {
-                Telling::new(format!("{path} is pointless: {}", found.because), Suggestion::Mend)
+            Outcome::Redundant => {
+                Telling::new(format!("{path} is pointless: {}", found.reason), Suggestion::Mend)
             }
-            Outcome::Several(candidates) => {
+            Outcome::Ambiguous(candidates) => {
                 let choice = candidates.first().unwrap_or(path);
                 let remedy = Suggestion::replace(file, path.as_str(), choice.as_str());
-                Telling::new(format!("{missing}: {}", found.because), remedy).or(candidates)
+                Telling::new(format!("{missing}: {}", found.reason), remedy).or(candidates)
             }
-            Outcome::Gone(candidates) => {
-                Telling::new(format!("{missing}: {}", found.because), Suggestion::DropMissing).or(candidates)
+            Outcome::NotFound(candidates) => {
+                Telling::new(format!("{missing}: {}", found.reason), Suggestion::DropMissing).or(candidates)
             }
         }
     }

@@ -47,7 +47,7 @@ impl<'a> Checker<'a, '_> {
     }
 
     pub(super) fn loaded_by_name(&mut self, level: DlopenPriority) {
-        let of_stem = |stem: &str| self.index.of_stem(stem).into_iter().cloned().collect();
+        let of_stem = |stem: &str| self.index.libraries_with_stem(stem).into_iter().cloned().collect();
         for mut found in known_dlopens::advice(self.stage, of_stem) {
             let Some(home) = self.stage.home(&found.by) else { continue };
             found.libraries.retain(|library| self.offers(library, home));
@@ -64,9 +64,7 @@ impl<'a> Checker<'a, '_> {
                     .any(|name| self.stage.present.iter().any(|present| present.name() == name))
             };
             let in_image = |note: &DlopenNote| {
-                note.sonames
-                    .iter()
-                    .find_map(|name| self.index.named(name).first().map(|path| (*path).clone()))
+                note.sonames.iter().find_map(|name| self.index.get(name).first().map(|path| (*path).clone()))
             };
             let notes: Vec<(UsrPath, &DlopenNote)> = elf
                 .dlopen

@@ -95,9 +95,9 @@ fn link_target(path: &UsrPath, stage: &Selection<'_>) -> Option<Addition> {
 
 /// `libX.so` beside a soname or real file, where the image has it and it leads to the same file.
 fn dev_link(path: &UsrPath, index: &ImageIndex<'_>) -> Option<UsrPath> {
-    let name = LibraryName::parse(path.name()).filter(|name| name.shape != NameKind::Dev)?;
+    let name = LibraryName::parse(path.name()).filter(|name| name.kind != NameKind::LinkerName)?;
     let dev = path.parent()?.join(&format!("{}.so", name.stem));
-    let leads = index.is_link(&dev) && index.tree.resolve(&dev).end == index.tree.resolve(path).end;
+    let leads = index.is_symlink(&dev) && index.tree.resolve(&dev).end == index.tree.resolve(path).end;
     leads.then_some(dev)
 }
 
@@ -105,7 +105,7 @@ fn dev_link(path: &UsrPath, index: &ImageIndex<'_>) -> Option<UsrPath> {
 fn keeps_dev_links(draft: &ManifestEditor, index: &ImageIndex<'_>) -> bool {
     let lines: HashSet<&str> = draft.text().entries().map(|(_, line)| line).collect();
     let is_soname = |path: &UsrPath| {
-        LibraryName::parse(path.name()).is_some_and(|name| matches!(name.shape, NameKind::Soname(_)))
+        LibraryName::parse(path.name()).is_some_and(|name| matches!(name.kind, NameKind::Soname(_)))
     };
     let sonames = lines.iter().filter_map(|line| UsrPath::new(line).ok()).filter(is_soname);
     let dev_links: Vec<UsrPath> = sonames.filter_map(|path| dev_link(&path, index)).collect();

@@ -1,5 +1,7 @@
 //! Lines of libraries that vanished without a successor of their own, and lines that nobody wants to keep.
 
+use std::collections::BTreeMap;
+
 use super::{Mend, listed, rank};
 use crate::check::listed_paths;
 use crate::editor::ManifestEditor;
@@ -7,7 +9,7 @@ use crate::finding::{Finding, FindingKind, Fix, FixKind};
 use crate::image_index::ImageIndex;
 use crate::known_dlopens::is_loaded_by_name;
 use crate::library_name::{LibraryName, NameKind};
-use crate::replacement::{Outcome, Replacement, ReplacementContext, successor};
+use crate::replacement::{Outcome, Replacement, ReplacementContext, find_replacement};
 use usr::file_info::FileInfo;
 use usr::path::UsrPath;
 
@@ -17,6 +19,29 @@ impl Mend<'_> {
     /// That something else was added does not tell that a library is no longer wanted: only a name that speaks of the
     /// old one does. What files load by name stays for a person: its loss is the loss of a feature.
     pub(super) fn replaced(&mut self) {
+        self.replaced_by_additions();
+        self.replaced_elsewhere();
+    }
+
+    /// One library has one answer: what another manifest of the run calls it now is its name here too.
+    fn replaced_elsewhere(&mut self) {
+        let renames =
+            self.drafts.values().flat_map(ManifestEditor::fixes).filter(|fix| fix.kind == FixKind::Rename);
+        let answers: BTreeMap<String, (String, String)> = renames
+            .filter_map(|fix| Some((fix.from.clone()?, (fix.to.clone()?, fix.because.clone()))))
+            .filter(|(_, (to, _))| self.index.tree.get(to).is_some())
+            .collect();
+        for file in &self.files {
+            let Some(draft) = self.drafts.get_mut(file) else { continue };
+            for path in vanished(draft, self.index) {
+                if let Some((to, because)) = answers.get(path.as_str()) {
+                    draft.rename(path.as_str(), to, FixKind::Rename, because);
+                }
+            }
+        }
+    }
+
+    fn replaced_by_additions(&mut self) {
         for file in &self.files {
             let Some(draft) = self.drafts.get_mut(file) else { continue };
             for path in vanished(draft, self.index) {
@@ -28,7 +53,7 @@ impl Mend<'_> {
                     let because =
                         format!("{} is needed now, and the image has no {}", heir.name(), path.name());
                     draft.rename(path.as_str(), heir.as_str(), FixKind::Rename, &because);
-                } else if name.shape == NameKind::Dev
+                } else if name.kind == NameKind::LinkerName
                     && let Some(heir) = heir_of_stem(name.stem, draft)
                 {
                     let because = format!(
@@ -43,13 +68,24 @@ impl Mend<'_> {
 
     /// `--drop-missing`.
     pub(super) fn drop_vanished(&mut self) {
+        let on_board = self.listed_on_board();
+        let moved_directories = self.moved_directories();
         for file in &self.files {
             let Some(draft) = self.drafts.get_mut(file) else { continue };
             let listed = listed_paths(draft.text().entries().map(|(_, line)| line), self.index);
-            let around = ReplacementContext { index: self.index, listed: &listed, wanted: &self.asked };
+            let around = ReplacementContext {
+                index: self.index,
+                listed: &listed,
+                listed_on_board: &on_board,
+                moved_directories: &moved_directories,
+                unresolved_sonames: &self.asked,
+            };
             let is_gone = |line: &str| match UsrPath::new(line) {
                 Ok(path) => {
-                    matches!(successor(&path, &around), Some(Replacement { fate: Outcome::Gone(_), .. }))
+                    matches!(
+                        find_replacement(&path, &around),
+                        Some(Replacement { outcome: Outcome::NotFound(_), .. })
+                    )
                 }
                 Err(_) => true,
             };
@@ -70,17 +106,16 @@ fn vanished(draft: &ManifestEditor, index: &ImageIndex<'_>) -> Vec<UsrPath> {
     gone
 }
 
-/// Names, for each library that vanished and has no candidate, what was added of its kind to the same manifest: one of
-/// them may be its successor by another name, as `libtinfo` is that of `libncurses`, and no image tells which.
+/// Adds candidates to each missing library without one: libraries of the same family and kind of name that were added
+/// to the same manifest.
 pub fn offer_additions(findings: &mut [Finding], fixes: &[Fix]) {
     for finding in findings.iter_mut().filter(|finding| finding.kind == FindingKind::NotFound) {
         let Some(name) = finding.path.rsplit('/').next().and_then(LibraryName::parse) else { continue };
         let added = fixes.iter().filter(|fix| fix.kind == FixKind::Add && fix.file == finding.file);
         let alike = added.filter_map(|fix| fix.to.as_deref()).filter(|line| {
-            line.rsplit('/')
-                .next()
-                .and_then(LibraryName::parse)
-                .is_some_and(|new| new.shape.is_like(name.shape))
+            line.rsplit('/').next().and_then(LibraryName::parse).is_some_and(|new| {
+                new.kind.same_kind(name.kind) && LibraryName::is_same_family(new.stem, name.stem)
+            })
         });
         if finding.candidates.is_empty() {
             finding.candidates.extend(alike.map(str::to_owned));
@@ -108,12 +143,14 @@ fn heir_among_additions(path: &UsrPath, draft: &ManifestEditor, index: &ImageInd
         heirs = with_stem(&|stem| is_version_of(stem, name.stem));
     }
     let is_alike = |heir: &&UsrPath| {
-        LibraryName::parse(heir.name()).is_some_and(|other| other.shape.is_like(name.shape))
+        LibraryName::parse(heir.name()).is_some_and(|other| other.kind.same_kind(name.kind))
     };
     let alike: Vec<&UsrPath> = heirs.iter().filter(is_alike).collect();
     match (alike.as_slice(), heirs.as_slice()) {
         ([only], _) => Some((*only).clone()),
-        ([], [only]) if name.shape != NameKind::Dev && is_its_own_soname(only, index) => Some(only.clone()),
+        ([], [only]) if name.kind != NameKind::LinkerName && is_its_own_soname(only, index) => {
+            Some(only.clone())
+        }
         _ => None,
     }
 }
@@ -126,7 +163,7 @@ fn is_its_own_soname(path: &UsrPath, index: &ImageIndex<'_>) -> bool {
 fn heir_of_stem(stem: &str, draft: &ManifestEditor) -> Option<UsrPath> {
     let is_soname = |line: &str| {
         let name = line.rsplit('/').next().and_then(LibraryName::parse);
-        name.is_some_and(|name| name.stem == stem && matches!(name.shape, NameKind::Soname(_)))
+        name.is_some_and(|name| name.stem == stem && matches!(name.kind, NameKind::Soname(_)))
     };
     let renamed = draft.fixes().iter().find(|fix| fix.from.as_deref().is_some_and(is_soname))?;
     UsrPath::new(renamed.to.as_deref()?).ok()

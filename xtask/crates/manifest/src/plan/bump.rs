@@ -63,7 +63,7 @@ pub fn bump(before: &Stage1Sources, request: &BumpOptions, trees: &ImageTrees<'_
     let mut after = before.clone();
     after.common_mk = pinned(pins.clone(), request, systemd)?.as_bytes().to_vec();
     let indexes: BTreeMap<Board, ImageIndex<'_>> =
-        trees.iter().map(|(&board, tree)| (board, ImageIndex::of(tree))).collect();
+        trees.iter().map(|(&board, tree)| (board, ImageIndex::new(tree))).collect();
 
     let fixes = mend_all(&mut after, &indexes, request.reach);
     ensure_settled(&after, &indexes, request.reach)?;
@@ -104,7 +104,7 @@ pub fn verify(
     trees: &ImageTrees<'_>,
 ) -> Result<Vec<Finding>> {
     let systemd = systemd_version(request.systemd, trees)?;
-    let indexes = trees.iter().map(|(&board, tree)| (board, ImageIndex::of(tree))).collect();
+    let indexes = trees.iter().map(|(&board, tree)| (board, ImageIndex::new(tree))).collect();
     let mut findings = check_all(sources, &indexes, request.reach.dlopen);
     findings.extend(stale(sources, request, systemd, trees)?);
     take_in(&mut findings, sources);

@@ -1,7 +1,7 @@
 //! The text form of a tree: one line a node, fit for a cache and for a reader.
 //!
 //! ```text
-//! usr-tree 1
+//! usr-tree 2
 //! d   755  lib64
 //! l   777  lib64/libz.so.1   libz.so.1.2.8
 //! f   755  lib64/libz.so.1.2.8   92160   e   64l62   y   Slibz.so.1   Nlibc.so.6
@@ -26,7 +26,7 @@ use crate::file_info::FileInfo;
 use crate::path::UsrPath;
 
 /// The first line; the number goes up whenever what is kept of a file changes.
-const HEADER: &str = "usr-tree 1\n";
+const HEADER: &str = "usr-tree 2\n";
 const CHECKSUM: &str = "sha256 ";
 /// The last line: the word, 64 digits, a newline.
 const CHECKSUM_LENGTH: usize = CHECKSUM.len() + 64 + 1;

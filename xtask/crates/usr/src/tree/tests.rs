@@ -133,7 +133,7 @@ fn the_text_form_comes_back_as_the_tree_it_was() {
 
 /// Puts the right checksum under a body.
 fn sealed(body: &str) -> Vec<u8> {
-    let text = format!("usr-tree 1\n{body}");
+    let text = format!("usr-tree 2\n{body}");
     let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
     let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{text}sha256 {hex}\n").into_bytes()
@@ -142,8 +142,8 @@ fn sealed(body: &str) -> Vec<u8> {
 #[test]
 fn a_damaged_text_is_an_error_that_says_where() {
     let error = |bytes: &[u8]| UsrTree::from_text(bytes).unwrap_err();
-    assert_eq!(error(b""), "it does not start with \"usr-tree 1\"");
-    assert_eq!(error(b"usr-tree 1\n"), "it ends before its checksum");
+    assert_eq!(error(b""), "it does not start with \"usr-tree 2\"");
+    assert_eq!(error(b"usr-tree 2\n"), "it ends before its checksum");
     let mut flipped = tree(&[("bin/a", "")]).to_text().into_bytes();
     flipped[20] ^= 1;
     assert_eq!(error(&flipped), "its checksum does not hold");
