@@ -15,6 +15,7 @@ pub mod git;
 pub mod http;
 pub mod images;
 pub mod keyring;
+pub mod release_dir;
 pub mod repo;
 pub mod report;
 pub mod run;

@@ -87,10 +87,8 @@ fn dispatch(term: &Term, cli: &Cli, report: &mut Report) -> Result<()> {
             let folder = Cache::of_environment().ok().map(|cache| cache.certificates());
             let keyring = Config::read()?.keyring(None, flags.signing_key.as_deref(), folder)?;
             verbose::tell_trust(term, &keyring);
-            let client = verbose::client(
-                term,
-                ClientConfig { offline: flags.offline, ..ClientConfig::from_environment() },
-            );
+            let client =
+                verbose::client(term, ClientConfig { offline: flags.offline, ..ClientConfig::from_env() });
             let fetch = |url: &str| client.get_certificate(url);
             *report = verify_signature::run(flags, &keyring, (!flags.offline).then_some(&fetch));
             Ok(())

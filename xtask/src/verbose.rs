@@ -1,6 +1,6 @@
 //! What `-v` tells of the way: what was read, whom to trust, what was asked.
 
-use crate::http::{Client, ClientConfig};
+use crate::http::{Client, ClientConfig, Event, redact};
 use crate::keyring::Keyring;
 use crate::repo::Repo;
 use crate::terminal::Term;
@@ -8,10 +8,13 @@ use coreos_types::release::Board;
 use manifest::plan::common_mk::CommonMk;
 use manifest::plan::sources::Stage1Sources;
 
-/// A client that tells of each request and its answer.
-pub fn client(term: &Term, rules: ClientConfig) -> Client {
+/// A client that prints each retry, and under `-v` each response.
+pub fn client(term: &Term, config: ClientConfig) -> Client {
     let term = term.clone();
-    Client::new(rules).telling(move |what| term.detail("asked", what))
+    Client::new(config).with_logger(move |event| match event {
+        Event::Response(response) => term.detail("response", response),
+        Event::Retry(failure) => term.stage("retry", failure),
+    })
 }
 
 /// Tells whose signatures count.
@@ -35,7 +38,7 @@ pub(super) fn tell_tree(term: &Term, tree: &Repo, sources: &Stage1Sources, pins:
     let boards: Vec<&str> = sources.boards().into_iter().map(Board::id).collect();
     let (root, count, boards) = (tree.root().display(), sources.manifests.len(), boards.join(" and "));
     term.detail("tree", format!("{root}: {count} manifests of {all} lines for {boards}"));
-    let (release, systemd, url) = (pins.release(), pins.systemd(), pins.url_as_written());
+    let (release, systemd, url) = (pins.release(), pins.systemd(), redact(pins.url_as_written()));
     term.detail("pinned", format!("{release} with systemd {systemd}, at {url}"));
     for (path, bytes) in &sources.manifests {
         term.trace("manifest", format!("{path}: {} lines", lines(bytes)));

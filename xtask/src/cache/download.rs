@@ -9,7 +9,7 @@ use super::image_store::{ImageStore, SignatureCheck};
 use super::partial::PartialDownload;
 use super::release::Judge;
 use super::release_cache::{CachedImage, ReleaseCache};
-use crate::http::{Download, MOST_IMAGE, Resume};
+use crate::http::{Download, MAX_IMAGE_LEN, ResumePoint};
 use coreos_types::error::{Error, ErrorKind, Result, ResultExt};
 use pxe_image::VerifiedImage;
 
@@ -96,11 +96,11 @@ impl ImageStore<'_> {
         begun: &PartialDownload,
         url: &str,
         partial: &mut File,
-        resume: Option<&Resume>,
+        resume: Option<&ResumePoint>,
         proving: SignatureCheck,
     ) -> Result<Attempt> {
         let progress = self.term.progress("download", None);
-        let Some(mut download) = self.client.get(url, MOST_IMAGE, resume, progress.as_ref())? else {
+        let Some(mut download) = self.client.get(url, MAX_IMAGE_LEN, resume, progress.as_ref())? else {
             return Ok(Attempt::Missing);
         };
         let held = download.at();

@@ -8,7 +8,7 @@ use super::file_id::FileId;
 use super::image::ImageHandle;
 use super::sig_file;
 use super::tree_cache::{CacheKey, CachedTree};
-use crate::http::{Client, MOST_LIST, MOST_SIGNATURE};
+use crate::http::{Client, MAX_LIST_LEN, MAX_SIGNATURE_LEN};
 use openpgp_policy::{DetachedSignature, Verification};
 use pxe_image::{Digest, VerifiedImage};
 
@@ -61,8 +61,8 @@ impl ImageStore<'_> {
     /// # Errors
     /// It cannot be got, or its signature does not hold or is not there.
     pub fn list(&self, url: &str) -> Result<Option<(Vec<u8>, Signer)>> {
-        let Some(bytes) = self.client.get_small(url, MOST_LIST)? else { return Ok(None) };
-        let signature = self.client.get_small(&format!("{url}.sig"), MOST_SIGNATURE)?;
+        let Some(bytes) = self.client.get_bytes(url, MAX_LIST_LEN)? else { return Ok(None) };
+        let signature = self.client.get_bytes(&format!("{url}.sig"), MAX_SIGNATURE_LEN)?;
         let mut verification = self.verification(url, &signature.ok_or_else(|| no_signature(url))?)?;
         verification.update(&bytes);
         verification.finish().into_signer().map(|signer| Some((bytes, signer)))

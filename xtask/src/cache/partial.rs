@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::dir::private_folder;
 use super::release_cache::ReleaseCache;
-use crate::http::Resume;
+use crate::http::ResumePoint;
 use crate::terminal::Term;
 use coreos_types::error::{Result, ResultExt};
 
@@ -34,7 +34,7 @@ impl PartialDownload {
     }
 
     /// Opens what there is, and says where it can go on, if it can.
-    pub(super) fn open(&self) -> Result<(File, Option<Resume>)> {
+    pub(super) fn open(&self) -> Result<(File, Option<ResumePoint>)> {
         let about = || format!("cannot open {}", self.path.display());
         let file = private(OpenOptions::new().read(true).write(true).create(true))
             .open(&self.path)
@@ -43,16 +43,15 @@ impl PartialDownload {
         let state = fs::read_to_string(&self.state).unwrap_or_default();
         let mut lines = state.lines();
         let total = lines.next().and_then(|line| line.parse().ok());
-        let resume = lines.next().filter(|line| !line.is_empty() && length > 0).map(|validator| Resume {
-            at: length,
-            total,
-            validator: validator.to_owned(),
-        });
+        let resume = lines
+            .next()
+            .filter(|line| !line.is_empty() && length > 0)
+            .map(|validator| ResumePoint { at: length, total, validator: validator.to_owned() });
         Ok((file, resume))
     }
 
     /// Notes what entity it is of.
-    pub(super) fn note(&self, resume: Option<&Resume>) -> Result<()> {
+    pub(super) fn note(&self, resume: Option<&ResumePoint>) -> Result<()> {
         let text = resume.map_or_else(String::new, |resume| {
             let total = resume.total.map(|total| total.to_string()).unwrap_or_default();
             format!("{total}\n{}\n", resume.validator)

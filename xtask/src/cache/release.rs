@@ -3,7 +3,8 @@
 use super::image::ImageHandle;
 use super::image_store::{ImageStore, no_signature};
 use super::release_cache::{CachedImage, ReleaseCache};
-use crate::http::{MOST_IMAGE, MOST_SIGNATURE, ReleaseDir};
+use crate::http::{MAX_IMAGE_LEN, MAX_SIGNATURE_LEN};
+use crate::release_dir::ReleaseDir;
 use crate::terminal::Silent;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::release::{Board, Brand, Release};
@@ -33,7 +34,7 @@ impl ImageStore<'_> {
     /// It cannot be got, or is refused.
     pub fn release(&self, wanted: &ReleaseRequest, judge: Judge<'_>) -> Result<Option<ImageHandle>> {
         let shelf = ReleaseCache::of(&self.cache, wanted)?;
-        let urls = wanted.places.iter().map(ReleaseDir::image);
+        let urls = wanted.places.iter().map(ReleaseDir::image_url);
         if self.client.is_offline() {
             return self.kept(&shelf, &urls.collect::<Vec<_>>(), judge).map(Some);
         }
@@ -50,7 +51,7 @@ impl ImageStore<'_> {
     /// # Errors
     /// It cannot be got, is not signed, or names no release.
     pub fn latest(&self, dir: &ReleaseDir, brand: Brand) -> Result<Release> {
-        let url = dir.current().file("version.txt");
+        let url = dir.current().file_url("version.txt");
         let (bytes, _) = self.list(&url)?.ok_or_else(|| {
             Error::failed(format!("there is no {url}"))
                 .with_hint("name the release by its number instead of latest")
@@ -64,7 +65,7 @@ impl ImageStore<'_> {
 
     /// A kept image, from where it would be looked for first if that may be, else from anywhere.
     fn kept(&self, shelf: &ReleaseCache, urls: &[String], judge: Judge<'_>) -> Result<ImageHandle> {
-        urls.iter().try_for_each(|url| self.client.may_ask(url))?;
+        urls.iter().try_for_each(|url| self.client.check_url(url))?;
         let images = shelf.images()?;
         let asked = urls
             .iter()
@@ -81,7 +82,7 @@ impl ImageStore<'_> {
         let first = urls.first().map(String::as_str).unwrap_or_default();
         let unknown = images.iter().find(|kept| kept.origins.is_empty());
         Err(refused.unwrap_or_else(|| {
-            unknown.iter().fold(self.client.offline(first), |fault, kept| {
+            unknown.iter().fold(self.client.offline_error(first), |fault, kept| {
                 let lost = kept.noted_in();
                 fault.with_cause(format!("an image is kept, and {} does not tell from where", lost.display()))
             })
@@ -90,7 +91,7 @@ impl ImageStore<'_> {
 
     /// The image at one URL: one that is known to come from there, else what the server has now.
     fn at_url(&self, shelf: &ReleaseCache, url: &str, judge: Judge<'_>) -> Result<Option<ImageHandle>> {
-        self.client.may_ask(url)?;
+        self.client.check_url(url)?;
         let images = shelf.images()?;
         if !images.iter().any(|kept| kept.is_from(url)) {
             self.term.detail("cache", format!("{url}: no image is kept from there"));
@@ -101,7 +102,7 @@ impl ImageStore<'_> {
                 Err(fault) => self.term.warn(format!("{fault}; getting it again")),
             }
         }
-        let signature = self.client.get_small(&format!("{url}.sig"), MOST_SIGNATURE);
+        let signature = self.client.get_bytes(&format!("{url}.sig"), MAX_SIGNATURE_LEN);
         let signature =
             signature.map_err(|fault| match images.iter().find_map(|kept| kept.origins.last()) {
                 Some(other) => {
@@ -132,7 +133,7 @@ impl ImageStore<'_> {
 
     /// Whether the server has the file, by the head of its answer.
     fn has(&self, url: &str) -> Result<bool> {
-        Ok(self.client.get(url, MOST_IMAGE, None, &Silent)?.is_some())
+        Ok(self.client.get(url, MAX_IMAGE_LEN, None, &Silent)?.is_some())
     }
 
     /// A kept image as the one at `url`, proved and held against what was asked for.

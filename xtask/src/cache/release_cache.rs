@@ -10,7 +10,7 @@ use super::dir::Cache;
 use super::release::ReleaseRequest;
 use super::sig_file::{self, beside};
 use crate::atomic_file;
-use crate::http::ReleaseDir;
+use crate::release_dir::ReleaseDir;
 use coreos_types::error::{Result, ResultExt};
 use pxe_image::Digest;
 
@@ -63,7 +63,7 @@ impl ReleaseCache {
             if let Some(signature) = sig_file::read(&beside(&image))? {
                 let origins = fs::read_to_string(origins(&image)).unwrap_or_default();
                 // What is no address was not written here.
-                let origins = origins.lines().filter(|line| ReleaseDir::of_image(line).is_ok());
+                let origins = origins.lines().filter(|line| ReleaseDir::from_image_url(line).is_ok());
                 let origins = origins.map(str::to_owned).collect();
                 found.push(CachedImage { image, signature, origins, placed });
             }

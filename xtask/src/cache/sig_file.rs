@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use crate::http::MOST_SIGNATURE;
+use crate::http::MAX_SIGNATURE_LEN;
 use coreos_types::error::{Error, Result, ResultExt};
 
 /// `FILE.sig`.
@@ -27,7 +27,7 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     };
     let mut bytes = Vec::new();
     // One byte more than any signature may have shows that it is too long, without reading an image.
-    file.take(MOST_SIGNATURE + 1).read_to_end(&mut bytes).with_context(about)?;
+    file.take(MAX_SIGNATURE_LEN + 1).read_to_end(&mut bytes).with_context(about)?;
     Ok(Some(bytes))
 }
 

@@ -6,8 +6,8 @@ use super::bump_coreos::again;
 use crate::cache::ImageStore;
 use crate::cli::{BumpCoreos, ReleaseSpec};
 use crate::context::Context;
-use crate::http::ReleaseDir;
 use crate::images::{ReleaseLocations, latest, road};
+use crate::release_dir::ReleaseDir;
 use crate::report::Report;
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Release, SystemdVersion};
@@ -82,10 +82,10 @@ impl Lists {
         release: &Release,
     ) -> Result<Lists> {
         let all = places.all(&places.first(board, release, None)?);
-        let urls: Vec<String> = all.iter().map(|dir| dir.file(places.brand.contents_list())).collect();
+        let urls: Vec<String> = all.iter().map(|dir| dir.file_url(places.brand.contents_list())).collect();
         for (dir, url) in all.iter().zip(&urls) {
             let Some((contents, signer)) = road.list(url)? else { continue };
-            let packages = road.list(&dir.file(places.brand.packages_list()))?;
+            let packages = road.list(&dir.file_url(places.brand.packages_list()))?;
             road.term.stage("verified", format!("{url}: signed {} by {}", signer.signed_at, signer.subkey));
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             let tree = parse_contents(&text(&contents));

@@ -1,213 +1,297 @@
-//! Asks: one request with its redirects, under the rules for addresses.
+//! One request with its redirects, under the rules for URLs.
 
-use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
 use ureq::http::Response;
+use ureq::tls::TlsConfig;
+use ureq::unversioned::transport::{Connector, DefaultConnector};
 use ureq::{Agent, Body};
 
-use super::download::Resume;
-use super::error::{RequestError, RequestResult, trouble};
-use super::retry::{RetryPolicy, retry_after};
-use super::tls;
+use super::address::{CheckedResolver, is_private_name};
+use super::error::{RequestError, RequestResult, Route, not_public};
+use super::proxy::{ProxyConfig, ProxyServer};
+use super::resume::ResumePoint;
+use super::retry::{RetryPolicy, parse_retry_after};
+use super::tls::{self, CaBundle};
+use super::transport::{Deadline, Guard};
 use super::url::Url;
 use coreos_types::error::{Error, Result};
 
-/// Redirects that are followed, as browsers and curl do about.
-const MOST_REDIRECTS: usize = 10;
+/// Redirects that are followed; curl follows 50, browsers 20.
+const MAX_REDIRECTS: usize = 10;
 
-/// Where a server goes in circles, another one helps.
-const OTHER_MIRROR: &str = "name another mirror: --mirror URL";
+/// A hint where a server sends requests around.
+const OTHER_MIRROR: &str = "use another mirror: --mirror URL";
 
 /// What the environment and the command line say about connections.
 #[derive(Debug, Clone, Default)]
 pub struct ClientConfig {
     /// `--insecure-http`: plain http to other hosts than loopback.
     pub insecure_http: bool,
-    /// `--offline`: nothing is asked at all.
+    /// `--offline`: no request is made.
     pub offline: bool,
-    /// The value of `SSL_CERT_FILE`.
-    pub certificates: Option<std::ffi::OsString>,
-    /// How long to wait.
-    pub patience: RetryPolicy,
+    /// The certificates that TLS trusts.
+    pub ca_bundle: CaBundle,
+    /// Proxies.
+    pub proxies: ProxyConfig,
+    /// Time limits.
+    pub retry: RetryPolicy,
+    /// Where the URL came from a tree of somebody else: the hosts that the user trusts. A redirect to any other host
+    /// must not lead to a loopback or private address.
+    pub trusted_hosts: Option<Vec<String>>,
 }
 
 impl ClientConfig {
-    /// The rules of a run that was told nothing else: `SSL_CERT_FILE` names the certificates.
-    pub fn from_environment() -> ClientConfig {
-        ClientConfig { certificates: std::env::var_os("SSL_CERT_FILE"), ..ClientConfig::default() }
+    /// The configuration of a run without options: certificates and proxies of the environment.
+    pub fn from_env() -> ClientConfig {
+        ClientConfig {
+            ca_bundle: CaBundle::from_env(),
+            proxies: ProxyConfig::from_env(),
+            ..ClientConfig::default()
+        }
     }
 }
 
-/// Who is told of each answer.
-type Ear = Box<dyn Fn(&str) + Send + Sync>;
+/// Something that a client reports on the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A response, for `-v`.
+    Response(String),
+    /// A request failed and is repeated in a moment.
+    Retry(String),
+}
+
+/// Receives each [`Event`].
+type Logger = Box<dyn Fn(Event) + Send + Sync>;
 
 /// Makes requests; a command has one.
 pub struct Client {
-    rules: ClientConfig,
-    ear: Option<Ear>,
-    /// For https; it needs certificates, which are read when they are first needed.
-    secure: OnceLock<Agent>,
-    plain: OnceLock<Agent>,
+    config: ClientConfig,
+    logger: Option<Logger>,
+    /// Certificates are read when they are first needed.
+    tls: std::sync::OnceLock<TlsConfig>,
+}
+
+/// A response, the deadline of its connection, and where it came from.
+pub(super) struct Received {
+    pub(super) response: Response<Body>,
+    pub(super) deadline: Deadline,
+    pub(super) route: Route,
 }
 
 impl Client {
-    /// A client; proxies come from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
-    pub fn new(rules: ClientConfig) -> Client {
-        Client { rules, ear: None, secure: OnceLock::new(), plain: OnceLock::new() }
+    /// Creates a client.
+    pub fn new(config: ClientConfig) -> Client {
+        Client { config, logger: None, tls: std::sync::OnceLock::new() }
     }
 
-    /// Tells `ear` of each request and what came of it.
+    /// Reports each response and retry to `logger`.
     #[must_use]
-    pub fn telling(self, ear: impl Fn(&str) + Send + Sync + 'static) -> Client {
-        Client { ear: Some(Box::new(ear)), ..self }
+    pub fn with_logger(self, logger: impl Fn(Event) + Send + Sync + 'static) -> Client {
+        Client { logger: Some(Box::new(logger)), ..self }
     }
 
-    pub(super) fn tell(&self, what: impl FnOnce() -> String) {
-        if let Some(ear) = &self.ear {
-            ear(&what());
+    pub(super) fn log(&self, event: impl FnOnce() -> Event) {
+        if let Some(logger) = &self.logger {
+            logger(event());
         }
     }
 
-    /// Whether nothing may be asked.
+    /// Whether no request may be made.
     pub fn is_offline(&self) -> bool {
-        self.rules.offline
+        self.config.offline
     }
 
-    /// Holds an address against the rules, without asking it.
+    /// Checks a URL against the rules, without a request.
     ///
     /// # Errors
-    /// It is no address, or plain http to another machine.
-    pub fn may_ask(&self, url: &str) -> Result<()> {
-        self.allow(url, &Url::parse(url)?, None)
+    /// It is not valid, or plain http to another machine.
+    pub fn check_url(&self, url: &str) -> Result<()> {
+        self.check_scheme(&Url::parse(url)?, None)
     }
 
-    /// Why a file is not to be had offline.
-    pub fn offline(&self, url: &str) -> Error {
-        Error::failed(format!("cannot get {url}"))
-            .with_cause("--offline leaves the network alone")
-            .with_hint("run it once without --offline: what it gets is kept")
+    /// Why a file is not available offline.
+    pub fn offline_error(&self, url: &str) -> Error {
+        Error::failed(format!("cannot download {url}"))
+            .with_cause("--offline allows no request, and the cache does not have it")
+            .with_hint("run it once without --offline: downloads are cached")
     }
 
-    pub(super) fn patience(&self) -> &RetryPolicy {
-        &self.rules.patience
+    pub(super) fn retry_policy(&self) -> &RetryPolicy {
+        &self.config.retry
     }
 
-    /// Sends a GET for `url`, with redirects followed, and gives the answer whatever its status. The whole of it may
-    /// take as long as there is time `left`.
-    pub(super) fn ask(
+    /// Sends a GET for `url` and follows redirects; gives the response whatever its status. Each hop has the time of
+    /// `policy`, and all of them together have `left`.
+    pub(super) fn request(
         &self,
         url: &str,
-        resume: Option<&Resume>,
+        resume: Option<&ResumePoint>,
+        policy: RetryPolicy,
         left: Duration,
-    ) -> RequestResult<Response<Body>> {
+    ) -> RequestResult<Received> {
         let end = Instant::now() + left;
-        if self.rules.offline {
-            return Err(RequestError::lasting(self.offline(url)));
+        if self.config.offline {
+            return Err(RequestError::permanent(self.offline_error(url)));
         }
-        let mut at = url.to_owned();
-        let mut before: Option<Url> = None;
-        for _ in 0..=MOST_REDIRECTS {
-            let address = Url::parse(&at).map_err(RequestError::lasting)?;
-            self.allow(&at, &address, before.as_ref()).map_err(RequestError::lasting)?;
-            let answer = self.send(&at, &address, resume, end)?;
-            if !answer.status().is_redirection() || answer.status().as_u16() == 304 {
-                return Ok(answer);
+        let first = Url::parse(url).map_err(RequestError::permanent)?;
+        let mut next = first.clone().with_plus_encoded();
+        let mut previous: Option<Url> = None;
+        for _ in 0..=MAX_REDIRECTS {
+            let public_only = self.check_hop(&next, previous.as_ref()).map_err(RequestError::permanent)?;
+            let policy = policy.capped_at(end.saturating_duration_since(Instant::now()));
+            let received = self.send(next, resume, policy, public_only)?;
+            let status = received.response.status();
+            if !status.is_redirection() || status.as_u16() == 304 {
+                return Ok(received);
             }
-            let location = answer.headers().get("location").and_then(|value| value.to_str().ok());
-            let Some(location) = location else {
-                let fault = Error::failed(format!("{at} is redirected to nowhere"));
-                return Err(RequestError::lasting(fault.with_hint(OTHER_MIRROR)));
+            let current = &received.route.url;
+            let Some(location) = received.response.headers().get("location") else {
+                let error = Error::failed(format!("{current} redirects without a Location"));
+                return Err(RequestError::permanent(error.with_hint(OTHER_MIRROR)));
             };
-            at = address.follow(location);
-            before = Some(address);
+            next = current
+                .join(location.as_bytes())
+                .map_err(|error| error.context(format!("{current} redirects to an invalid URL")))
+                .map_err(RequestError::permanent)?;
+            previous = Some(received.route.url);
         }
-        let fault = Error::failed(format!("{url} is redirected more than {MOST_REDIRECTS} times"));
-        Err(RequestError::lasting(fault.with_hint(OTHER_MIRROR)))
+        let error = Error::failed(format!("{first} redirects more than {MAX_REDIRECTS} times"));
+        Err(RequestError::permanent(error.with_hint(OTHER_MIRROR)))
     }
 
-    fn allow(&self, url: &str, address: &Url, before: Option<&Url>) -> Result<()> {
-        if address.secure || address.is_loopback() && before.is_none_or(|before| !before.secure) {
+    /// Checks the URL of one hop; whether its host must have public addresses only.
+    fn check_hop(&self, url: &Url, previous: Option<&Url>) -> Result<bool> {
+        self.check_scheme(url, previous)?;
+        let is_trusted = |hosts: &Vec<String>| hosts.iter().any(|host| host == url.host());
+        let public_only =
+            previous.is_some() && self.config.trusted_hosts.as_ref().is_some_and(|hosts| !is_trusted(hosts));
+        if public_only && is_private_name(url.host()) {
+            return Err(not_public(Error::failed(format!("refusing the redirect to {url}")).with_cause(
+                "the URL comes from the tree of --repo, which must not lead to loopback or private addresses",
+            )));
+        }
+        Ok(public_only)
+    }
+
+    fn check_scheme(&self, url: &Url, previous: Option<&Url>) -> Result<()> {
+        let from_https = previous.is_some_and(Url::is_https);
+        if url.is_https() || url.is_loopback() && !from_https {
             return Ok(());
         }
-        if before.is_some_and(|before| before.secure) {
+        if from_https {
             return Err(Error::failed(format!("refusing the redirect from https to {url}"))
-                .with_hint("name a mirror that stays on https: --mirror URL"));
+                .with_hint("use a mirror that stays on https: --mirror URL"));
         }
-        if self.rules.insecure_http {
+        if self.config.insecure_http {
             return Ok(());
         }
-        Err(Error::failed(format!("refusing {url}: plain http is for this machine alone"))
-            .with_hint("use https, or allow it with --insecure-http: the signature is checked all the same"))
+        Err(Error::failed(format!("refusing {url}: plain http is for loopback only"))
+            .with_hint("use https, or allow it with --insecure-http: signatures are verified all the same"))
     }
 
     fn send(
         &self,
-        url: &str,
-        address: &Url,
-        resume: Option<&Resume>,
-        end: Instant,
-    ) -> RequestResult<Response<Body>> {
-        let agent = self.agent(address).map_err(RequestError::lasting)?;
-        let left = end.saturating_duration_since(Instant::now());
-        let RetryPolicy { connect, stall, .. } = self.rules.patience.within(left);
-        let mut request = agent
-            .get(url)
-            .config()
-            .timeout_resolve(Some(connect))
-            .timeout_connect(Some(connect))
-            .timeout_recv_response(Some(stall))
-            .timeout_per_read(Some(stall))
-            .timeout_per_write(Some(stall))
-            .build();
+        url: Url,
+        resume: Option<&ResumePoint>,
+        policy: RetryPolicy,
+        public_only: bool,
+    ) -> RequestResult<Received> {
+        let proxy = self.config.proxies.for_url(&url).map_err(RequestError::permanent)?;
+        let forwarded = proxy.as_ref().and_then(|proxy| proxy.forwarding_origin(&url));
+        let deadline = Deadline::new(policy.overhead_timeout);
+        let guard =
+            Guard { deadline: deadline.clone(), absolute_form: forwarded.as_ref().map(|_| url.origin()) };
+        let public_host = public_only.then(|| url.host().to_owned());
+        let agent = self
+            .agent(
+                &url,
+                proxy.as_ref().filter(|_| forwarded.is_none()),
+                forwarded.as_deref(),
+                policy,
+                guard,
+                public_host,
+            )
+            .map_err(RequestError::permanent)?;
+        let target = format!("{}{}", forwarded.clone().unwrap_or_else(|| url.origin()), url.path_and_query());
+        let mut request = agent.get(target);
+        if forwarded.is_some() {
+            request = request.header("Host", url.authority());
+            if let Some(value) = proxy.as_ref().and_then(ProxyServer::authorization) {
+                request = request.header("Proxy-Authorization", value);
+            }
+        }
         if let Some(resume) = resume {
             request = request
                 .header("Range", format!("bytes={}-", resume.at))
                 .header("If-Range", &resume.validator);
         }
-        let answer = request.call().map_err(|error| trouble(url, address, &error))?;
-        let status = answer.status();
-        self.tell(|| told(url, &answer, resume));
-        if !matches!(status.as_u16(), 408 | 429 | 500..) {
-            return Ok(answer);
+        let route = Route { url, proxy: proxy.map(|proxy| proxy.shown) };
+        let response = request.call().map_err(|error| RequestError::from_ureq(&route, &error))?;
+        self.log(|| Event::Response(describe(&route.url, &response, resume)));
+        match response.status().as_u16() {
+            // Those that curl --retry repeats, and what Cloudflare answers for an origin that is down.
+            408 | 429 | 500 | 502..=504 | 520..=524 => Err(busy(&route, &response)),
+            _ => Ok(Received { response, deadline, route }),
         }
-        let asked = answer.headers().get("retry-after").and_then(|value| value.to_str().ok());
-        let asked = asked.and_then(|value| retry_after(value, SystemTime::now()));
-        let fault =
-            Error::failed(format!("cannot get {url}")).with_cause(format!("the server answered {status}"));
-        let fault = match asked {
-            Some(wait) => fault.with_cause(format!("it asks to come back in {} s", wait.as_secs())),
-            None => fault,
-        };
-        Err(RequestError { retry_after: asked, ..RequestError::passing(fault) })
     }
 
-    fn agent(&self, address: &Url) -> Result<&Agent> {
-        let cell = if address.secure { &self.secure } else { &self.plain };
-        if let Some(agent) = cell.get() {
-            return Ok(agent);
-        }
+    /// An agent for one request, with a connection of its own.
+    fn agent(
+        &self,
+        url: &Url,
+        tunnel: Option<&ProxyServer>,
+        forwarded: Option<&str>,
+        policy: RetryPolicy,
+        guard: Guard,
+        public_host: Option<String>,
+    ) -> Result<Agent> {
+        let RetryPolicy { connect_timeout, read_timeout, .. } = policy;
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .user_agent(concat!("coreos-xtask/", env!("CARGO_PKG_VERSION")))
             // A body that was encoded on the way has neither the signature's bytes nor the ranges of the file.
-            .accept_encoding("identity");
-        if address.secure {
-            config = config.tls_config(tls::tls(self.rules.certificates.clone())?);
+            .accept_encoding("identity")
+            .proxy(tunnel.map(|server| server.proxy.clone()))
+            .timeout_resolve(Some(connect_timeout))
+            .timeout_connect(Some(connect_timeout))
+            .timeout_per_read(Some(read_timeout))
+            .timeout_per_write(Some(read_timeout));
+        let to_https_proxy =
+            tunnel.is_some_and(|server| server.proxy.protocol() == ureq::ProxyProtocol::Https);
+        if url.is_https() || to_https_proxy || forwarded.is_some_and(|origin| origin.starts_with("https:")) {
+            config = config.tls_config(self.tls()?);
         }
-        if address.is_loopback() {
-            config = config.proxy(None);
+        let resolver = CheckedResolver::new(public_host);
+        Ok(Agent::with_parts(config.build(), DefaultConnector::new().chain(guard), resolver))
+    }
+
+    fn tls(&self) -> Result<TlsConfig> {
+        if let Some(config) = self.tls.get() {
+            return Ok(config.clone());
         }
-        Ok(cell.get_or_init(|| config.build().new_agent()))
+        let config = tls::config(&self.config.ca_bundle)?;
+        Ok(self.tls.get_or_init(|| config).clone())
     }
 }
 
+/// The error of a server that asks to come back later.
+fn busy(route: &Route, response: &Response<Body>) -> RequestError {
+    let asked = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
+    let retry_after = asked.and_then(|value| parse_retry_after(value, SystemTime::now()));
+    let mut error = route.error().with_cause(format!("the server responded {}", response.status()));
+    if let Some(wait) = retry_after {
+        error = error.with_cause(format!("it requests to retry after {} s", wait.as_secs()));
+    }
+    RequestError { retry_after, ..RequestError::transient(error) }
+}
+
 /// `URL: 206 Partial Content, 3000 bytes from byte 1000 on`.
-fn told(url: &str, answer: &Response<Body>, resume: Option<&Resume>) -> String {
-    let length = answer.headers().get("content-length").and_then(|value| value.to_str().ok());
+fn describe(url: &Url, response: &Response<Body>, resume: Option<&ResumePoint>) -> String {
+    let length = response.headers().get("content-length").and_then(|value| value.to_str().ok());
     let length = length.map_or_else(|| "of unknown length".to_owned(), |bytes| format!("{bytes} bytes"));
     let from = resume.map_or_else(String::new, |resume| format!(" from byte {} on", resume.at));
-    format!("{url}: {}, {length}{from}", answer.status())
+    format!("{url}: {}, {length}{from}", response.status())
 }

@@ -1,145 +1,177 @@
-//! One file as a reader: what breaks on the way is asked for again, from where it broke.
+//! One file as a reader: a connection that breaks is retried, from the byte at which it broke.
 
 use std::io::{self, Read};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::client::Client;
-use super::error::{RequestError, RequestResult, io_trouble};
-use super::response::{self, Disposition, Why, meaning};
-use super::retry::RetryPolicy;
+use super::client::{Client, Event};
+use super::error::{RequestError, RequestResult, Route};
+use super::response::{self, BodyHeaders, Disposition, RestartReason, classify};
+use super::resume::ResumePoint;
+use super::retry::{RateMeter, RetryPolicy};
+use super::transport::Deadline;
 use super::url::Url;
-use crate::terminal::Progress;
-use coreos_types::error::error_from_io;
-use coreos_types::error::{Error, Result};
+use crate::terminal::{Progress, Silent};
+use coreos_types::error::{Error, Result, error_from_io};
 
-/// Where an earlier download of the same entity stopped.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resume {
-    /// Bytes that are there.
-    pub at: u64,
-    /// Bytes of the whole file, where the server said so.
-    pub total: Option<u64>,
-    /// The strong `ETag` or the `Last-Modified` of that entity.
-    pub validator: String,
-}
-
-/// A file on its way.
+/// A file that is being downloaded.
 pub struct Download<'c> {
     client: &'c Client,
     url: String,
-    most: u64,
+    /// The URL without secrets, for messages.
+    shown: String,
+    max_len: u64,
+    policy: RetryPolicy,
     progress: &'c dyn Progress,
-    body: Option<Box<dyn Read + Send>>,
+    body: Option<OpenBody>,
     at: u64,
     total: Option<u64>,
     validator: Option<String>,
     started: Instant,
-    /// When, and with how many bytes, it last got on.
-    gained: (Instant, u64),
-    tries: u32,
+    /// When the last byte came.
+    last_progress: Instant,
+    rate: RateMeter,
+    retries: u32,
+    /// Bytes that were there when `retries` was last reset.
+    retries_reset_at: u64,
     restart: bool,
 }
 
+/// A response whose body is being read.
+struct OpenBody {
+    reader: Box<dyn Read + Send>,
+    deadline: Deadline,
+    route: Route,
+    /// First byte of this response.
+    first: u64,
+    /// The byte after its last one, where it is a part of the file.
+    part_end: Option<u64>,
+}
+
 impl Client {
-    /// Opens a file for reading, at most `most` bytes of it, from where `resume` says; `None` where the server has
-    /// no such file.
+    /// Opens a file for reading, at most `max_len` bytes of it, from `resume` on; `None` where the server has no such
+    /// file.
     ///
     /// # Errors
-    /// The server cannot be reached, refuses, or sends something else in the file's place, and goes on to do so.
+    /// The server cannot be reached, refuses, or sends something else, after retries.
     pub fn get<'c>(
         &'c self,
         url: &str,
-        most: u64,
-        resume: Option<&Resume>,
+        max_len: u64,
+        resume: Option<&ResumePoint>,
         progress: &'c dyn Progress,
     ) -> Result<Option<Download<'c>>> {
-        let now = Instant::now();
-        let mut download = Download {
-            client: self,
-            url: url.to_owned(),
-            most,
-            progress,
-            body: None,
-            at: resume.map_or(0, |resume| resume.at),
-            total: resume.and_then(|resume| resume.total),
-            validator: resume.map(|resume| resume.validator.clone()),
-            started: now,
-            gained: (now, resume.map_or(0, |resume| resume.at)),
-            tries: 0,
-            restart: false,
-        };
-        loop {
-            match download.open() {
-                Ok(OpenOutcome::Body) => return Ok(Some(download)),
-                Ok(OpenOutcome::Missing) => return Ok(None),
-                // Nobody has seen a byte of it yet: the whole file is as good.
-                Ok(OpenOutcome::Restart(_)) if download.validator.is_some() => {
-                    download.validator = None;
-                    (download.at, download.total, download.gained.1) = (0, None, 0);
-                }
-                Ok(OpenOutcome::Restart(why)) => return Err(download.ended(download.broken(), why)),
-                Err(trouble) => download.wait(trouble)?,
-            }
-        }
+        Download::start(self, url, max_len, *self.retry_policy(), resume, progress)
     }
 
-    /// Gets a whole small file; `None` where there is none.
+    /// Downloads a whole small file; `None` where there is none.
     ///
     /// # Errors
     /// As [`Client::get`].
-    pub fn get_small(&self, url: &str, most: u64) -> Result<Option<Vec<u8>>> {
-        // A small file that broke off, and could not go on, is asked for once more.
-        let mut tries = 0;
+    pub fn get_bytes(&self, url: &str, max_len: u64) -> Result<Option<Vec<u8>>> {
+        self.get_bytes_within(url, max_len, *self.retry_policy())
+    }
+
+    /// Downloads an OpenPGP certificate from a vendor's URL or a key server. A server that does not respond takes a
+    /// share of the time, so that the next one is still asked.
+    ///
+    /// # Errors
+    /// As [`Client::get`], or there is none.
+    pub fn get_certificate(&self, url: &str) -> Result<Vec<u8>> {
+        let policy = self.retry_policy().for_one_of_several();
+        let found = self.get_bytes_within(url, super::MAX_CERTIFICATE_LEN, policy)?;
+        found.ok_or_else(|| Error::failed(format!("{} has no certificate", super::redact(url))))
+    }
+
+    fn get_bytes_within(&self, url: &str, max_len: u64, policy: RetryPolicy) -> Result<Option<Vec<u8>>> {
+        // A small file that was interrupted and cannot be resumed is requested once more.
+        let mut attempts = 0;
         loop {
-            tries += 1;
-            let Some(mut download) = self.get(url, most, None, &crate::terminal::Silent)? else {
+            attempts += 1;
+            let Some(mut download) = Download::start(self, url, max_len, policy, None, &Silent)? else {
                 return Ok(None);
             };
             let mut bytes = Vec::new();
             match download.read_to_end(&mut bytes) {
                 Ok(_) => return Ok(Some(bytes)),
-                Err(_) if download.must_restart() && tries < 2 => {}
+                Err(_) if download.must_restart() && attempts < 2 => {}
                 Err(error) => return Err(error_from_io(error)),
             }
         }
     }
 }
 
-impl Client {
-    /// Gets an OpenPGP certificate from a vendor's address or a key server.
-    ///
-    /// # Errors
-    /// As [`Client::get`], or there is none.
-    pub fn get_certificate(&self, url: &str) -> Result<Vec<u8>> {
-        let found = self.get_small(url, super::MOST_LIST)?;
-        found.ok_or_else(|| Error::failed(format!("{url} has no certificate")))
+enum OpenOutcome {
+    Body,
+    Restart(RestartReason),
+    NotFound,
+}
+
+impl<'c> Download<'c> {
+    fn start(
+        client: &'c Client,
+        url: &str,
+        max_len: u64,
+        policy: RetryPolicy,
+        resume: Option<&ResumePoint>,
+        progress: &'c dyn Progress,
+    ) -> Result<Option<Download<'c>>> {
+        let now = Instant::now();
+        let at = resume.map_or(0, |resume| resume.at);
+        let mut download = Download {
+            client,
+            url: url.to_owned(),
+            shown: Url::parse(url)?.to_string(),
+            max_len,
+            policy,
+            progress,
+            body: None,
+            at,
+            total: resume.and_then(|resume| resume.total),
+            validator: resume.map(|resume| resume.validator.clone()),
+            started: now,
+            last_progress: now,
+            rate: RateMeter::new(policy.rate_window, now, at),
+            retries: 0,
+            retries_reset_at: at,
+            restart: false,
+        };
+        loop {
+            match download.open() {
+                Ok(OpenOutcome::Body) => return Ok(Some(download)),
+                Ok(OpenOutcome::NotFound) => return Ok(None),
+                // No byte was handed out yet: the whole file serves as well.
+                Ok(OpenOutcome::Restart(_)) if download.validator.is_some() => {
+                    (download.at, download.total, download.validator, download.retries_reset_at) =
+                        (0, None, None, 0);
+                    download.rate = RateMeter::new(policy.rate_window, Instant::now(), 0);
+                }
+                Ok(OpenOutcome::Restart(reason)) => {
+                    return Err(download.restart_error(download.interrupted(), reason));
+                }
+                Err(failure) => download.back_off(failure)?,
+            }
+        }
     }
 }
 
-enum OpenOutcome {
-    Body,
-    Restart(Why),
-    Missing,
-}
-
 impl Download<'_> {
-    /// Where the next byte lies: after opening, how much of a resumed file holds.
+    /// The next byte: after opening, how much of a resumed file is still valid.
     pub fn at(&self) -> u64 {
         self.at
     }
 
-    /// The length of the whole file in bytes, where the server has told it.
+    /// The length of the whole file in bytes, where the server named it.
     pub fn total(&self) -> Option<u64> {
         self.total
     }
 
-    /// What a later run needs to go on with this file, once so many bytes of it are kept.
-    pub fn resume_after(&self, at: u64) -> Option<Resume> {
-        self.validator.clone().map(|validator| Resume { at, total: self.total, validator })
+    /// What a later run needs to continue after byte `at`.
+    pub fn resume_after(&self, at: u64) -> Option<ResumePoint> {
+        self.validator.clone().map(|validator| ResumePoint { at, total: self.total, validator })
     }
 
-    /// Whether reading failed because the rest cannot be had as it was: the reader must begin from the start.
+    /// Whether reading failed because the rest of this entity is not available: the reader must start again.
     pub fn must_restart(&self) -> bool {
         self.restart
     }
@@ -148,155 +180,191 @@ impl Download<'_> {
         let resume = match (self.at, &self.validator) {
             (0, _) => None,
             (_, Some(_)) => self.resume_after(self.at),
-            // Nothing tells whether the file is the same as before.
+            // Nothing identifies the file.
             (_, None) => {
-                let why = "it names no ETag and no Last-Modified to tell the file by";
-                return Ok(OpenOutcome::Restart(Why::Unable(why.to_owned())));
+                let why = "it sends no ETag and no Last-Modified that identify the file";
+                return Ok(OpenOutcome::Restart(RestartReason::RangeUnsupported(why.to_owned())));
             }
         };
         if resume.is_some() && self.total == Some(self.at) {
-            // It broke off behind the last byte: there is nothing to ask for, and the signature judges what is there.
-            self.body = Some(Box::new(io::empty()));
+            // It was interrupted after the last byte: the signature decides on what is there.
+            self.body = None;
             return Ok(OpenOutcome::Body);
         }
-        let answer = self.client.ask(&self.url, resume.as_ref(), self.left())?;
-        match meaning(&self.url, &answer, resume.as_ref())? {
-            Disposition::Missing => Ok(OpenOutcome::Missing),
-            Disposition::Restart(why) => Ok(OpenOutcome::Restart(why)),
-            Disposition::Bytes { total, validator } => {
+        let received = self.client.request(&self.url, resume.as_ref(), self.policy, self.time_left())?;
+        match classify(&self.shown, &received.response, resume.as_ref())? {
+            Disposition::NotFound => Ok(OpenOutcome::NotFound),
+            Disposition::Restart(reason) => Ok(OpenOutcome::Restart(reason)),
+            Disposition::Body(BodyHeaders { total, part_end, validator }) => {
                 let total = total.or(self.total);
                 if let Some(total) = total {
-                    self.hold_to_limit(total).map_err(RequestError::lasting)?;
+                    self.check_limit(total).map_err(RequestError::permanent)?;
                     self.progress.expect(total);
                 }
                 if resume.is_none() {
                     (self.total, self.validator) = (total, validator);
                 }
-                self.body = Some(Box::new(answer.into_body().into_reader()));
+                let reader = Box::new(received.response.into_body().into_reader());
+                let (deadline, route) = (received.deadline, received.route);
+                self.body = Some(OpenBody { reader, deadline, route, first: self.at, part_end });
                 Ok(OpenOutcome::Body)
             }
         }
     }
 
-    /// One read from the body there is, with everything that is wrong with it told.
+    /// One read from the open body.
     fn read_body(&mut self, out: &mut [u8]) -> RequestResult<usize> {
-        let Some(body) = &mut self.body else { return Err(RequestError::passing(self.broken())) };
-        let count = match body.read(out) {
-            Ok(count) => count,
-            Err(error) => {
-                let address = Url::parse(&self.url).map_err(RequestError::lasting)?;
-                return Err(io_trouble(self.broken(), &address, &error));
+        let limit = self.policy.overhead_timeout.min(self.time_left());
+        let count = match &mut self.body {
+            Some(body) => {
+                body.deadline.set_for_body(limit);
+                body.reader.read(out)
             }
+            None => Ok(0),
+        };
+        let count = match (count, &self.body) {
+            (Ok(count), _) => count,
+            (Err(error), Some(body)) => {
+                return Err(RequestError::from_io(self.interrupted(), &body.route, &error));
+            }
+            (Err(error), None) => return Err(RequestError::transient(self.interrupted().with_cause(error))),
         };
         if count == 0 {
             return match self.total {
                 Some(total) if self.at < total => {
-                    Err(RequestError::passing(self.broken().with_cause("the connection ended")))
+                    Err(RequestError::transient(self.interrupted().with_cause("the connection was closed")))
                 }
                 _ => Ok(0),
             };
         }
         if self.at == 0 && response::looks_like_html(&out[..count]) {
-            return Err(RequestError::lasting(response::html(&self.url)));
+            return Err(RequestError::permanent(response::html_error(&self.shown)));
         }
         self.at += count as u64;
-        self.hold_to_limit(self.at).map_err(RequestError::lasting)?;
+        self.last_progress = Instant::now();
+        self.check_limit(self.at).map_err(RequestError::permanent)?;
         self.progress.advance(count as u64);
-        self.count_gain().map_err(RequestError::lasting)?;
+        if self.at >= self.retries_reset_at + RetryPolicy::MIN_PROGRESS {
+            (self.retries, self.retries_reset_at) = (0, self.at);
+        }
+        self.check_rate().map_err(RequestError::permanent)?;
         Ok(count)
     }
 
-    fn broken(&self) -> Error {
+    fn interrupted(&self) -> Error {
         let of = self.total.map_or_else(String::new, |total| format!(" of {total}"));
-        Error::failed(format!("the download of {} broke off after {}{of} bytes", self.url, self.at))
+        Error::failed(format!("the download of {} was interrupted after {}{of} bytes", self.shown, self.at))
     }
 
-    /// Starts the fruitless time anew when enough came, and ends the download when too little does.
-    fn count_gain(&mut self) -> Result<()> {
-        let fruitless = self.client.patience().fruitless;
-        if self.at >= self.gained.1 + RetryPolicy::GAIN {
-            self.gained = (Instant::now(), self.at);
-            self.tries = 0;
-        } else if self.gained.0.elapsed() > fruitless {
-            let slow = format!("fewer than {} bytes came in {} s", RetryPolicy::GAIN, fruitless.as_secs());
-            return Err(self.broken().with_cause(slow));
+    /// Ends a download that is too slow, or takes longer than its total limit.
+    fn check_rate(&mut self) -> Result<()> {
+        let now = Instant::now();
+        if self.rate.is_too_slow(now, self.at) {
+            let (rate, window) = (RetryPolicy::MIN_RATE, self.policy.rate_window.as_secs_f64());
+            let slow = format!("it averaged below {rate} bytes/s for {window:.0} s");
+            return Err(self.interrupted().with_cause(slow).with_hint(
+                "run the command again to continue, or download from another mirror: --mirror URL",
+            ));
         }
-        Ok(())
+        match self.policy.total_timeout {
+            Some(limit) if now.saturating_duration_since(self.started) > limit => {
+                let late = format!("it took longer than {:.0} s", limit.as_secs_f64());
+                Err(self.interrupted().with_cause(late))
+            }
+            _ => Ok(()),
+        }
     }
 
-    fn hold_to_limit(&self, length: u64) -> Result<()> {
-        if length <= self.most {
+    fn check_limit(&self, length: u64) -> Result<()> {
+        if length <= self.max_len {
             return Ok(());
         }
-        Err(Error::failed(format!("{} has {length} bytes or more, expected at most {}", self.url, self.most))
-            .with_hint("look at the address: this is not the file that it should be"))
+        Err(Error::failed(format!(
+            "{} has {length} bytes or more, expected at most {}",
+            self.shown, self.max_len
+        ))
+        .with_hint("check the URL: this is not the expected file"))
     }
 
-    /// Waits before another try, or gives up with what went wrong last.
-    fn wait(&mut self, trouble: RequestError) -> Result<()> {
+    /// Waits before another try, or gives up with the last error.
+    fn back_off(&mut self, failure: RequestError) -> Result<()> {
         self.body = None;
-        let patience = *self.client.patience();
-        let left = self.left();
-        let spent = self.started.elapsed() > patience.total;
-        match patience.wait(self.tries, trouble.retry_after, left).filter(|_| trouble.passing && !spent) {
+        self.check_rate()?;
+        let RequestError { error, is_transient, retry_after } = failure;
+        let wait = self.policy.backoff(self.retries, retry_after, self.time_left()).filter(|_| is_transient);
+        match wait {
             Some(wait) => {
-                self.tries += 1;
-                self.client.tell(|| format!("{}, again in {:.1} s", trouble.fault, wait.as_secs_f64()));
+                self.retries += 1;
+                let (number, most) = (self.retries, self.policy.max_retries);
+                let seconds = wait.as_secs_f64();
+                self.client
+                    .log(|| Event::Retry(format!("{error}, retrying in {seconds} s ({number} of {most})")));
                 sleep(wait);
                 Ok(())
             }
-            None if self.tries == 0 => Err(trouble.fault),
-            None => Err(trouble
-                .fault
-                .with_cause(format!("{} more tries were in vain", self.tries))
-                .with_hint("try again later, or get the same files elsewhere: --mirror URL")),
+            None if self.retries == 0 => Err(error),
+            None => Err(error
+                .with_cause(format!("gave up after {} attempts", self.retries + 1))
+                .with_hint("try again later, or download from another mirror: --mirror URL")),
         }
     }
 
-    /// How much longer it may go on without a gain.
-    fn left(&self) -> Duration {
-        self.client.patience().fruitless.saturating_sub(self.gained.0.elapsed())
+    /// How much longer it may go on without a byte.
+    fn time_left(&self) -> Duration {
+        let left = self.policy.progress_timeout.saturating_sub(self.last_progress.elapsed());
+        let total = self.policy.total_timeout.map(|limit| limit.saturating_sub(self.started.elapsed()));
+        total.map_or(left, |total| total.min(left))
     }
 
-    /// The end of a download that broke off with `fault` and cannot go on from there.
-    fn ended(&self, fault: Error, why: Why) -> Error {
-        match why {
-            Why::Changed => Error::failed(format!("{} changes while it is downloaded", self.url))
-                .with_hint("try again later"),
-            Why::Unable(why) => {
-                fault.with_cause(format!("the server cannot go on from there: {why}")).with_hint(
-                    "get the same files elsewhere: --mirror URL, or --image FILE with one that you have",
+    /// The error of a download that was interrupted with `error` and cannot continue.
+    fn restart_error(&self, error: Error, reason: RestartReason) -> Error {
+        match reason {
+            RestartReason::Changed => {
+                Error::failed(format!("{} changed while it was downloaded", self.shown))
+                    .with_hint("try again later")
+            }
+            RestartReason::RangeUnsupported(why) => {
+                error.with_cause(format!("the server cannot continue from there: {why}")).with_hint(
+                    "download from another mirror: --mirror URL, or use --image FILE with an image you have",
                 )
             }
         }
     }
 
-    fn read_or_mend(&mut self, out: &mut [u8]) -> Result<usize> {
+    fn read_with_retry(&mut self, out: &mut [u8]) -> Result<usize> {
         loop {
-            let mut trouble = match self.read_body(out) {
+            let mut failure = match self.read_body(out) {
                 Ok(count) => return Ok(count),
-                Err(trouble) => trouble,
+                Err(failure) => failure,
             };
-            // What broke it off; the troubles of going on come on top of that.
-            let broken = trouble.fault.clone();
+            // What interrupted it; failures to continue come on top of that.
+            let interrupted = failure.error.clone();
+            // A server may send less than the requested range (RFC 9110, section 14.2); the next part follows.
+            let mut is_next_part = self.is_at_end_of_part();
             loop {
-                self.wait(trouble)?;
+                if !std::mem::take(&mut is_next_part) {
+                    self.back_off(failure)?;
+                }
                 match self.open() {
                     Ok(OpenOutcome::Body) => break,
-                    Ok(OpenOutcome::Restart(why)) => {
+                    Ok(OpenOutcome::Restart(reason)) => {
                         self.restart = true;
-                        return Err(self.ended(broken, why));
+                        return Err(self.restart_error(interrupted, reason));
                     }
-                    Ok(OpenOutcome::Missing) => {
-                        return Err(Error::failed(format!(
-                            "{} is gone in the middle of its download",
-                            self.url
-                        )));
+                    Ok(OpenOutcome::NotFound) => {
+                        return Err(Error::failed(format!("{} was removed during its download", self.shown)));
                     }
-                    Err(next) => trouble = next,
+                    Err(next) => failure = next,
                 }
             }
         }
+    }
+
+    /// Whether the open response was a part of the file that is worth a request, and came whole.
+    fn is_at_end_of_part(&self) -> bool {
+        self.body.as_ref().is_some_and(|body| {
+            body.part_end == Some(self.at) && self.at - body.first >= RetryPolicy::MIN_PROGRESS
+        })
     }
 }
 
@@ -305,6 +373,6 @@ impl Read for Download<'_> {
         if out.is_empty() {
             return Ok(0);
         }
-        self.read_or_mend(out).map_err(io::Error::other)
+        self.read_with_retry(out).map_err(io::Error::other)
     }
 }

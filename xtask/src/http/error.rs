@@ -1,82 +1,173 @@
-//! What went wrong with a request, in words, and whether another try may help.
+//! What went wrong with a request, with a hint, and whether a retry may help.
 
+use std::io;
 use std::time::Duration;
 
+use rustls::CertificateError;
+use ureq::Timeout;
+
+use super::address::NotPublic;
 use super::url::Url;
 use coreos_types::error::Error;
 use coreos_types::release::Brand;
 
-/// One request that did not give what was asked for.
+/// Where one request goes, for messages.
+pub(super) struct Route {
+    pub(super) url: Url,
+    /// The variable that names the proxy in between.
+    pub(super) proxy: Option<String>,
+}
+
+impl Route {
+    /// The error of a failed request, still without its cause.
+    pub(super) fn error(&self) -> Error {
+        let error = Error::failed(format!("cannot download {}", self.url));
+        match &self.proxy {
+            Some(proxy) => error.with_cause(format!("through the proxy of {proxy}")),
+            None => error,
+        }
+    }
+}
+
+/// One failed request.
 #[derive(Debug)]
 pub(super) struct RequestError {
-    pub(super) fault: Error,
+    pub(super) error: Error,
     /// Whether it may work a moment later.
-    pub(super) passing: bool,
-    /// How long the server asks to wait.
+    pub(super) is_transient: bool,
+    /// The server's `Retry-After`.
     pub(super) retry_after: Option<Duration>,
 }
 
-/// What one try gives.
+/// The result of one request.
 pub(super) type RequestResult<T> = std::result::Result<T, RequestError>;
 
 impl RequestError {
-    pub(super) fn lasting(fault: Error) -> RequestError {
-        RequestError { fault, passing: false, retry_after: None }
+    pub(super) fn permanent(error: Error) -> RequestError {
+        RequestError { error, is_transient: false, retry_after: None }
     }
 
-    pub(super) fn passing(fault: Error) -> RequestError {
-        RequestError { fault, passing: true, retry_after: None }
+    pub(super) fn transient(error: Error) -> RequestError {
+        RequestError { error, is_transient: true, retry_after: None }
     }
-}
 
-/// The trouble behind an error of the HTTP library.
-pub(super) fn trouble(url: &str, address: &Url, error: &ureq::Error) -> RequestError {
-    let fault = Error::failed(format!("cannot get {url}"));
-    match error {
-        ureq::Error::HostNotFound => RequestError::lasting(unknown_host(fault, address)),
-        ureq::Error::Io(io) => io_trouble(fault, address, io),
-        ureq::Error::Timeout(limit) => {
-            RequestError::passing(fault.with_cause(format!("no answer in time ({limit})")))
+    /// Converts an error of the HTTP library.
+    pub(super) fn from_ureq(route: &Route, error: &ureq::Error) -> RequestError {
+        let failed = route.error();
+        match error {
+            ureq::Error::HostNotFound => RequestError::permanent(unknown_host(failed, route)),
+            ureq::Error::Io(io) => RequestError::from_io(failed, route, io),
+            ureq::Error::Timeout(limit) => {
+                RequestError::transient(failed.with_cause(describe_timeout(*limit)))
+            }
+            ureq::Error::ConnectionFailed => RequestError::transient(failed.with_cause(error)),
+            // A malformed response is malformed the next time, too; a connection that ended is `Io`.
+            ureq::Error::Protocol(_) | ureq::Error::BodyStalled | ureq::Error::LargeResponseHeader(..) => {
+                RequestError::permanent(
+                    failed
+                        .with_cause(format!("the response is not valid HTTP: {error}"))
+                        .with_hint("check the URL, or use another mirror: --mirror URL"),
+                )
+            }
+            ureq::Error::ConnectProxyFailed(why) => {
+                RequestError::permanent(failed.with_cause(why).with_hint(CHECK_PROXY))
+            }
+            ureq::Error::InvalidProxyUrl => {
+                RequestError::permanent(failed.with_cause(error).with_hint(CHECK_PROXY))
+            }
+            ureq::Error::Rustls(tls) => RequestError::permanent(tls_error(failed, tls)),
+            ureq::Error::Other(other) if other.is::<NotPublic>() => {
+                RequestError::permanent(not_public(failed.with_cause(other)))
+            }
+            other => RequestError::permanent(failed.with_cause(other)),
         }
-        ureq::Error::ConnectionFailed | ureq::Error::Protocol(_) | ureq::Error::BodyStalled => {
-            RequestError::passing(fault.with_cause(error))
+    }
+
+    /// Converts an error of the connection, in the middle of a body too.
+    pub(super) fn from_io(failed: Error, route: &Route, error: &io::Error) -> RequestError {
+        let inner = error.get_ref();
+        if let Some(tls) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            return RequestError::permanent(tls_error(failed, tls));
         }
-        ureq::Error::ConnectProxyFailed(_) | ureq::Error::InvalidProxyUrl => RequestError::lasting(
-            fault.with_cause(error).with_hint("look at HTTPS_PROXY, ALL_PROXY and NO_PROXY"),
-        ),
-        ureq::Error::Rustls(tls) => RequestError::lasting(untrusted(fault.with_cause(tls))),
-        other => RequestError::lasting(fault.with_cause(other)),
+        if let Some(ureq::Error::Timeout(limit)) = inner.and_then(|inner| inner.downcast_ref()) {
+            return RequestError::transient(failed.with_cause(describe_timeout(*limit)));
+        }
+        if let Some(protocol @ (ureq::Error::Protocol(_) | ureq::Error::BodyStalled)) =
+            inner.and_then(|inner| inner.downcast_ref())
+        {
+            return RequestError::permanent(
+                failed
+                    .with_cause(format!("the response is not valid HTTP: {protocol}"))
+                    .with_hint("use another mirror: --mirror URL"),
+            );
+        }
+        let text = error.to_string();
+        // The standard library passes on getaddrinfo(3)'s text without its code.
+        if text.contains("failed to lookup address") {
+            return match text.contains("Temporary failure") || text.contains("Try again") {
+                true => RequestError::transient(unknown_host(failed, route).with_cause(text)),
+                false => RequestError::permanent(unknown_host(failed, route)),
+            };
+        }
+        RequestError::transient(failed.with_cause(text))
     }
 }
 
-/// The trouble behind an error in the middle of a body.
-pub(super) fn io_trouble(fault: Error, address: &Url, error: &std::io::Error) -> RequestError {
-    let inner = error.get_ref();
-    if let Some(tls) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        return RequestError::lasting(untrusted(fault.with_cause(tls)));
-    }
-    let text = error.to_string();
-    // The standard library gives getaddrinfo's text and no code of its own.
-    if text.contains("failed to lookup address") {
-        return match text.contains("Temporary failure") {
-            true => RequestError::passing(unknown_host(fault, address).with_cause(text)),
-            false => RequestError::lasting(unknown_host(fault, address)),
-        };
-    }
-    RequestError::passing(fault.with_cause(text))
+const CHECK_PROXY: &str = "check https_proxy, http_proxy, all_proxy and no_proxy";
+
+/// The error for a redirect to an address that is not public.
+pub(super) fn not_public(error: Error) -> Error {
+    error.with_hint("if this host is trusted, name it: --allow-host HOST")
 }
 
-fn untrusted(fault: Error) -> Error {
-    fault.with_hint("where a proxy or mirror has a certificate of its own, set SSL_CERT_FILE to a PEM bundle with its issuer")
+fn describe_timeout(limit: Timeout) -> &'static str {
+    match limit {
+        Timeout::Resolve => "no answer from DNS in time",
+        Timeout::Connect => "no connection in time",
+        Timeout::RecvResponse => "no response in time",
+        Timeout::RecvBody | Timeout::PerRead => "no data in time",
+        _ => "no progress in time",
+    }
 }
 
-fn unknown_host(fault: Error, address: &Url) -> Error {
-    let fault = fault.with_cause(format!("no such host: {}", address.host));
-    if !address.host.ends_with(Brand::CoreOs.release_domain()) {
-        return fault
-            .with_hint("look at the name, and at the network; --mirror URL gets the same files elsewhere");
+fn tls_error(failed: Error, error: &rustls::Error) -> Error {
+    let failed = failed.with_cause(error);
+    let issuer = "if a proxy or mirror has a certificate of its own, set SSL_CERT_FILE to a PEM file with its issuer, \
+                  or SSL_CERT_DIR to a directory";
+    failed.with_hint(match error {
+        rustls::Error::InvalidCertificate(error) => match error {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "the server's certificate has expired: renew it, or use another mirror: --mirror URL; check this \
+                 machine's clock, too"
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "the server's certificate is not valid yet: check this machine's clock"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "the server's certificate is for another host name: use a name that it has in --mirror URL"
+            }
+            CertificateError::UnknownIssuer => issuer,
+            other if other.to_string().contains("CaUsedAsEndEntity") => {
+                "the server uses a CA certificate as its own: issue one for the server with \
+                 basicConstraints=CA:FALSE, signed by that CA"
+            }
+            _ => issuer,
+        },
+        rustls::Error::InvalidMessage(_) => "the server does not speak TLS on this port: check the port, or use http://",
+        _ => issuer,
+    })
+}
+
+fn unknown_host(failed: Error, route: &Route) -> Error {
+    if route.proxy.is_some() {
+        return failed.with_cause("no such host").with_hint(CHECK_PROXY);
     }
-    fault.with_cause("CoreOS Container Linux ended in 2020 and its release servers are gone").with_hint(
+    let host = route.url.host();
+    let error = failed.with_cause(format!("no such host: {host}"));
+    if !host.ends_with(Brand::CoreOs.release_domain()) {
+        return error.with_hint("check the name and the network, or use another mirror: --mirror URL");
+    }
+    error.with_cause("CoreOS Container Linux ended in 2020 and its release servers are gone").with_hint(
         "--mirror URL with a copy of the releases, --image FILE with an image you have, or --brand flatcar for Flatcar, \
          which continues it",
     )
@@ -85,23 +176,24 @@ fn unknown_host(fault: Error, address: &Url) -> Error {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::io;
-
     use super::*;
 
     #[test]
-    fn a_host_that_is_gone_is_told_with_the_ways_on() {
+    fn unknown_hosts_have_a_hint_that_works() {
         let unknown = io::Error::other("failed to lookup address information: Name or service not known");
-        let told = |host: &str| {
-            let address = Url::parse(&format!("https://{host}/x")).unwrap();
-            io_trouble(Error::failed("cannot get it"), &address, &unknown)
+        let convert = |host: &str| {
+            let route = Route { url: Url::parse(&format!("https://{host}/x")).unwrap(), proxy: None };
+            RequestError::from_io(route.error(), &route, &unknown)
         };
-        let coreos = told("alpha.release.core-os.net");
-        assert!(!coreos.passing);
-        assert!(coreos.fault.to_string().contains("its release servers are gone"), "{}", coreos.fault);
-        let hint = coreos.fault.hint.unwrap();
+        let coreos = convert("alpha.release.core-os.net");
+        assert!(!coreos.is_transient);
+        assert!(coreos.error.to_string().contains("its release servers are gone"), "{}", coreos.error);
+        let hint = coreos.error.hint.unwrap();
         assert!(["--mirror", "--image", "--brand flatcar"].iter().all(|word| hint.contains(word)), "{hint}");
-        let other = told("mirror.example").fault;
-        assert_eq!(other.to_string(), "cannot get it: no such host: mirror.example");
+        let other = convert("mirror.example").error;
+        assert_eq!(
+            other.to_string(),
+            "cannot download https://mirror.example/x: no such host: mirror.example"
+        );
     }
 }

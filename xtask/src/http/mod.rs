@@ -1,26 +1,34 @@
-//! Gets files: limits, retries, resume, proxies.
+//! Downloads over HTTP: proxies, redirects, TLS, retries and resumption.
 //!
-//! A [`Client`] opens a [`Download`], which is a plain reader: whatever breaks on the way is mended inside of it
-//! ([`patience`]), by asking for the rest of the same entity ([`answer`]). What cannot be mended is told in words
-//! ([`told`]). Where files lie is [`ReleaseDir`]'s to know.
+//! A [`Client`] opens a [`Download`], which is a plain reader: a connection that breaks is retried inside of it
+//! ([`retry`]), by requesting the rest of the same entity ([`response`]). A failure that lasts becomes an error with
+//! a hint ([`error`]).
 
+mod address;
 mod client;
 mod download;
 mod error;
-mod release_dir;
+mod proxy;
 mod response;
+mod resume;
 mod retry;
 mod tls;
+mod transport;
 mod url;
 
-pub use client::{Client, ClientConfig};
-pub use download::{Download, Resume};
-pub use release_dir::ReleaseDir;
+pub use client::{Client, ClientConfig, Event};
+pub use download::Download;
+pub use proxy::{ProxyConfig, ProxyVariable};
+pub use resume::ResumePoint;
 pub use retry::RetryPolicy;
+pub use tls::CaBundle;
+pub use url::{Url, redact};
 
-/// The most bytes that a detached signature may have.
-pub const MOST_SIGNATURE: u64 = 64 << 10;
-/// The most bytes that a list, `version.txt` or a certificate may have.
-pub const MOST_LIST: u64 = 64 << 20;
-/// The most bytes that an image may have: it inflates to at most as many.
-pub const MOST_IMAGE: u64 = 2 << 30;
+/// Limit of a detached signature, in bytes.
+pub const MAX_SIGNATURE_LEN: u64 = 64 << 10;
+/// Limit of an OpenPGP certificate from a server, in bytes.
+pub const MAX_CERTIFICATE_LEN: u64 = 4 << 20;
+/// Limit of a list or `version.txt`, in bytes.
+pub const MAX_LIST_LEN: u64 = 64 << 20;
+/// Limit of an image, in bytes: it inflates to at most as many.
+pub const MAX_IMAGE_LEN: u64 = 2 << 30;

@@ -1,115 +1,161 @@
-//! Whether an answer is the file that was asked for, and from which byte on.
+//! Whether a response is the requested file, and which part of it.
 
 use ureq::Body;
 use ureq::http::{HeaderMap, Response};
 
-use super::download::Resume;
 use super::error::{RequestError, RequestResult};
+use super::resume::ResumePoint;
 use coreos_types::error::Error;
 
-/// What one answer means.
+/// What a response means for the download.
 pub(super) enum Disposition {
-    /// The file, from the byte that was asked for on.
-    Bytes { total: Option<u64>, validator: Option<String> },
-    /// The rest of the file is not to be had: start again.
-    Restart(Why),
+    /// The file, from the requested byte on.
+    Body(BodyHeaders),
+    /// The rest of the file is not available: start again.
+    Restart(RestartReason),
     /// There is no such file.
-    Missing,
+    NotFound,
 }
 
-/// Why a download cannot go on from where it broke off.
+/// What the header section says of the file.
+pub(super) struct BodyHeaders {
+    /// Length of the whole file.
+    pub(super) total: Option<u64>,
+    /// The byte after the last one of this response, where it is a part of the file.
+    pub(super) part_end: Option<u64>,
+    /// The strong `ETag` or the `Last-Modified`.
+    pub(super) validator: Option<String>,
+}
+
+/// Why a download cannot continue from where it was interrupted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Why {
+pub(super) enum RestartReason {
     /// The server has another file under this name by now.
     Changed,
-    /// The server cannot send this part of the file, or gives nothing to tell by that it is the same file.
-    Unable(String),
+    /// The server does not send this part of the file, or names nothing that identifies the file.
+    RangeUnsupported(String),
 }
 
-/// Reads status and header fields (RFC 9110, sections 8, 13.1.5 and 14).
-pub(super) fn meaning(
+/// A hint where a server does what no mirror should.
+const OTHER_MIRROR: &str = "use another mirror: --mirror URL";
+
+/// Reads status and header fields (RFC 9110, sections 8, 13.1.5 and 14). `url` is for messages.
+pub(super) fn classify(
     url: &str,
-    answer: &Response<Body>,
-    resume: Option<&Resume>,
+    response: &Response<Body>,
+    resume: Option<&ResumePoint>,
 ) -> RequestResult<Disposition> {
-    let headers = answer.headers();
+    let headers = response.headers();
     let validator = validator(headers);
-    match (answer.status().as_u16(), resume) {
-        (200, None) => {
-            plain_file(url, headers)?;
-            Ok(Disposition::Bytes { total: number(headers, "content-length"), validator })
+    match (response.status().as_u16(), resume) {
+        (200 | 203, None) => {
+            check_content_headers(url, headers)?;
+            let total = parse_len(headers, "content-length");
+            Ok(Disposition::Body(BodyHeaders { total, part_end: None, validator }))
         }
-        (206, Some(resume)) => Ok(match part(headers, resume, validator.as_deref()) {
-            Ok(total) => Disposition::Bytes { total, validator },
-            Err(why) => Disposition::Restart(why),
+        (206, None) => {
+            check_content_headers(url, headers)?;
+            let total = check_whole(url, headers)?;
+            Ok(Disposition::Body(BodyHeaders { total, part_end: None, validator }))
+        }
+        (206, Some(resume)) => Ok(match check_content_range(headers, resume, validator.as_deref()) {
+            Ok(range) => {
+                let part_end = range.last.checked_add(1);
+                Disposition::Body(BodyHeaders { total: range.total, part_end, validator })
+            }
+            Err(reason) => Disposition::Restart(reason),
         }),
-        // The whole file in answer to a range.
-        (200, Some(resume)) => Ok(Disposition::Restart(match validator {
-            Some(now) if now != resume.validator => Why::Changed,
-            _ => Why::Unable("it sends the whole file when a part is asked for".to_owned()),
+        // The whole file in response to a range.
+        (200 | 203, Some(resume)) => Ok(Disposition::Restart(match validator {
+            Some(now) if now != resume.validator => RestartReason::Changed,
+            _ => {
+                RestartReason::RangeUnsupported("it sends the whole file when a part is requested".to_owned())
+            }
         })),
-        (412, Some(_)) => Ok(Disposition::Restart(Why::Changed)),
+        (412, Some(_)) => Ok(Disposition::Restart(RestartReason::Changed)),
         // Another file would have come whole, so it is the same one, and shorter than it was said to be.
-        (416, Some(resume)) => Ok(Disposition::Restart(Why::Unable(format!("it has no byte {}", resume.at)))),
-        (404 | 410, _) => Ok(Disposition::Missing),
-        (code, _) => {
-            let fault = Error::failed(format!("cannot get {url}"))
-                .with_cause(format!("the server answered {}, expected 200 OK", answer.status()));
-            Err(RequestError::lasting(match code {
-                401 | 403 | 407 => {
-                    fault.with_hint("look at the address; a mirror that asks who you are cannot be used")
-                }
-                _ => fault,
-            }))
+        (416, Some(resume)) => {
+            Ok(Disposition::Restart(RestartReason::RangeUnsupported(format!("it has no byte {}", resume.at))))
+        }
+        (404 | 410, _) => Ok(Disposition::NotFound),
+        (code, _) => Err(RequestError::permanent(unexpected_status(url, code, response))),
+    }
+}
+
+fn unexpected_status(url: &str, code: u16, response: &Response<Body>) -> Error {
+    let error = Error::failed(format!("cannot download {url}"))
+        .with_cause(format!("the server responded {}, expected 200 OK", response.status()));
+    error.with_hint(match code {
+        407 => "the proxy requires a user name and a password: https_proxy=http://USER:PASSWORD@HOST:PORT",
+        401 | 403 => "check the URL; a mirror that requires a login cannot be used",
+        _ => "check the URL, or use another mirror: --mirror URL",
+    })
+}
+
+/// The length of a file that came as 206 though no part was requested, if all of it came (RFC 9110, section 15.3.7).
+fn check_whole(url: &str, headers: &HeaderMap) -> RequestResult<Option<u64>> {
+    let text = headers.get("content-range").and_then(|value| value.to_str().ok());
+    match text.and_then(parse_content_range) {
+        Some(ContentRange { first: 0, last, total: Some(total) }) if last + 1 == total => Ok(Some(total)),
+        _ => {
+            let found = text.unwrap_or("no Content-Range");
+            let error =
+                Error::failed(format!("the server sent a part of {url} ({found}), expected the whole file"));
+            Err(RequestError::permanent(error.with_hint(OTHER_MIRROR)))
         }
     }
 }
 
-/// The whole length that a partial answer tells, if it is the part that was asked for.
-fn part(headers: &HeaderMap, resume: &Resume, now: Option<&str>) -> Result<Option<u64>, Why> {
+/// The range of a partial response, if it continues from the resume point.
+fn check_content_range(
+    headers: &HeaderMap,
+    resume: &ResumePoint,
+    now: Option<&str>,
+) -> Result<ContentRange, RestartReason> {
     if now.is_some_and(|now| now != resume.validator) {
-        return Err(Why::Changed);
+        return Err(RestartReason::Changed);
     }
     let text = headers.get("content-range").and_then(|value| value.to_str().ok());
-    match text.and_then(content_range) {
-        Some((first, total))
-            if first == resume.at && resume.total.is_none_or(|known| Some(known) == total) =>
-        {
-            Ok(total)
+    let is_same = |total: Option<u64>| resume.total.is_none() || total.is_none() || resume.total == total;
+    match text.and_then(parse_content_range) {
+        Some(range) if range.first == resume.at && is_same(range.total) => {
+            let total = range.total.or(resume.total);
+            if total.is_none_or(|total| range.last < total) {
+                return Ok(ContentRange { total, ..range });
+            }
         }
-        _ => {
-            let length = resume.total.map_or_else(|| "*".to_owned(), |total| total.to_string());
-            let last = resume.total.map_or_else(String::new, |total| total.saturating_sub(1).to_string());
-            Err(Why::Unable(format!(
-                "it answers with Content-Range {}, expected bytes {}-{last}/{length}",
-                text.unwrap_or("(none)"),
-                resume.at
-            )))
-        }
+        _ => {}
     }
+    let length = resume.total.map_or_else(|| "LENGTH".to_owned(), |total| total.to_string());
+    let last = resume.total.map_or_else(String::new, |total| total.saturating_sub(1).to_string());
+    Err(RestartReason::RangeUnsupported(format!(
+        "it responds with Content-Range {}, expected bytes {}-{last}/{length}",
+        text.unwrap_or("(none)"),
+        resume.at
+    )))
 }
 
-/// Refuses pages for people, and files that were encoded on the way.
-fn plain_file(url: &str, headers: &HeaderMap) -> RequestResult<()> {
+/// Refuses web pages, and files that were encoded on the way.
+fn check_content_headers(url: &str, headers: &HeaderMap) -> RequestResult<()> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if text("content-type").to_ascii_lowercase().starts_with("text/html") {
-        return Err(RequestError::lasting(html(url)));
+        return Err(RequestError::permanent(html_error(url)));
     }
     let encoding = text("content-encoding");
     // Servers that go by the name label a .gz as "encoded" without touching it; that is harmless.
     if !matches!(encoding, "" | "identity") && !url.ends_with(".gz") {
-        return Err(RequestError::lasting(
-            Error::failed(format!("the server sends {url} encoded ({encoding}) though it was asked not to"))
-                .with_hint("name another mirror: --mirror URL"),
+        return Err(RequestError::permanent(
+            Error::failed(format!("the server sent {url} with Content-Encoding {encoding}, expected none"))
+                .with_hint(OTHER_MIRROR),
         ));
     }
     Ok(())
 }
 
-/// The fault for a page where a file was expected.
-pub(super) fn html(url: &str) -> Error {
-    Error::failed(format!("the server sent an HTML page in place of {url}")).with_hint(
-        "open the address in a browser: it may be a sign-in page of this network, or an error page of the mirror",
+/// The error for a web page where a file was expected.
+pub(super) fn html_error(url: &str) -> Error {
+    Error::failed(format!("the server sent an HTML page instead of {url}")).with_hint(
+        "open the URL in a browser: it may be a sign-in page of this network, or an error page of the mirror",
     )
 }
 
@@ -121,24 +167,32 @@ pub(super) fn looks_like_html(bytes: &[u8]) -> bool {
     starts(b"<!doctype html") || starts(b"<html") || starts(b"<head")
 }
 
-/// What names this state of the file: a strong `ETag`, else `Last-Modified`.
+/// What identifies this state of the file: a strong `ETag`, else `Last-Modified`.
 fn validator(headers: &HeaderMap) -> Option<String> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     text("etag").filter(|etag| etag.starts_with('"')).or_else(|| text("last-modified"))
 }
 
-fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+fn parse_len(headers: &HeaderMap, name: &str) -> Option<u64> {
     headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 
-/// The first byte and the whole length of `bytes 5-9/10`; `*` is an unknown length.
-fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
+/// `bytes FIRST-LAST/TOTAL`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct ContentRange {
+    first: u64,
+    last: u64,
+    /// `None` is `*`, an unknown length.
+    total: Option<u64>,
+}
+
+fn parse_content_range(text: &str) -> Option<ContentRange> {
     let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.split_once('-')?;
     let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
     let total = if total == "*" { None } else { Some(total.parse().ok()?) };
-    let whole = total.is_none_or(|total| last.checked_add(1) == Some(total));
-    (first <= last && whole).then_some((first, total))
+    let is_inside = last < u64::MAX && total.is_none_or(|total| last < total);
+    (first <= last && is_inside).then_some(ContentRange { first, last, total })
 }
 
 #[cfg(test)]
@@ -146,16 +200,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges() {
-        assert_eq!(content_range("bytes 5-9/10"), Some((5, Some(10))));
-        assert_eq!(content_range("bytes 5-9/*"), Some((5, None)));
-        for odd in ["bytes 5-8/10", "bytes 9-5/10", "bytes */10", "5-9/10", "bytes 5-9/x"] {
-            assert_eq!(content_range(odd), None, "{odd}");
+    fn content_ranges_are_parsed() {
+        let range = |first, last, total| Some(ContentRange { first, last, total });
+        assert_eq!(parse_content_range("bytes 5-9/10"), range(5, 9, Some(10)));
+        assert_eq!(parse_content_range("bytes 5-8/10"), range(5, 8, Some(10)));
+        assert_eq!(parse_content_range("bytes 5-9/*"), range(5, 9, None));
+        for odd in [
+            "bytes 9-5/10",
+            "bytes 5-10/10",
+            "bytes */10",
+            "5-9/10",
+            "bytes 5-9/x",
+            "bytes 0-18446744073709551615/*",
+        ] {
+            assert_eq!(parse_content_range(odd), None, "{odd}");
         }
     }
 
     #[test]
-    fn html_is_told_by_its_start() {
+    fn html_is_recognized_by_its_start() {
         assert!(looks_like_html(b"\n <!DOCTYPE HTML PUBLIC"));
         assert!(looks_like_html(b"\xef\xbb\xbf<html>"));
         assert!(!looks_like_html(b"\x1f\x8b"));

@@ -1,71 +1,136 @@
-//! How long to wait, and when to give up.
+//! How long to wait for a server, and when to retry or give up.
 
-use std::time::{Duration, SystemTime};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant, SystemTime};
 
-/// The limits of a download. Each restarts when enough bytes come.
+/// The time limits of a download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// For name, connection and TLS.
-    pub connect: Duration,
-    /// For the next byte of an answer.
-    pub stall: Duration,
-    /// For everything, retries and waits between them, in which fewer than [`RetryPolicy::GAIN`] bytes come.
-    pub fruitless: Duration,
-    /// For one file as a whole.
-    pub total: Duration,
+    /// For DNS, connection and TLS handshake together.
+    pub connect_timeout: Duration,
+    /// For the next byte.
+    pub read_timeout: Duration,
+    /// For the header section as a whole, and for anything else that brings no byte of the file: chunk extensions,
+    /// trailers.
+    pub overhead_timeout: Duration,
+    /// For retries and the waits between them, without a byte of the file gained.
+    pub progress_timeout: Duration,
+    /// A download that averages below [`RetryPolicy::MIN_RATE`] over this time ends.
+    pub rate_window: Duration,
+    /// For one file as a whole. `None`: as long as it makes progress.
+    pub total_timeout: Option<Duration>,
     /// Before the first retry; each further wait is twice as long.
-    pub first_wait: Duration,
-    /// Retries in a row in which nothing comes.
-    pub retries: u32,
+    pub initial_backoff: Duration,
+    /// Retries in a row in which fewer than [`RetryPolicy::MIN_PROGRESS`] bytes come.
+    pub max_retries: u32,
 }
 
 impl Default for RetryPolicy {
     fn default() -> RetryPolicy {
         RetryPolicy {
-            connect: Duration::from_secs(20),
-            stall: Duration::from_secs(30),
-            fruitless: Duration::from_secs(120),
-            total: Duration::from_secs(4 * 3600),
-            first_wait: Duration::from_millis(500),
-            retries: 6,
+            connect_timeout: Duration::from_secs(20),
+            read_timeout: Duration::from_secs(30),
+            overhead_timeout: Duration::from_secs(60),
+            progress_timeout: Duration::from_secs(120),
+            rate_window: Duration::from_secs(600),
+            total_timeout: None,
+            initial_backoff: Duration::from_millis(500),
+            max_retries: 6,
         }
     }
 }
 
 impl RetryPolicy {
-    /// Fewer bytes than this are no gain: a server that drips one byte a second would never end.
-    pub const GAIN: u64 = 32 << 10;
+    /// Bytes that reset the count of retries.
+    pub const MIN_PROGRESS: u64 = 32 << 10;
+    /// Bytes a second.
+    pub const MIN_RATE: u64 = 1 << 10;
 
-    /// The limits of one request when so much of the fruitless time is left: it ends with it.
-    pub(super) fn within(self, left: Duration) -> RetryPolicy {
-        // Zero would be no limit, or none that a socket takes.
-        let left = left.max(Duration::from_millis(1));
-        RetryPolicy { connect: self.connect.min(left), stall: self.stall.min(left), ..self }
+    /// The limits for one of several servers that have the same small file: a dead one takes a share of the time of
+    /// them all.
+    pub(super) fn for_one_of_several(self) -> RetryPolicy {
+        let share = Duration::from_secs(15);
+        RetryPolicy {
+            connect_timeout: self.connect_timeout.min(share / 2),
+            progress_timeout: self.progress_timeout.min(share),
+            total_timeout: Some(self.total_timeout.unwrap_or(share).min(share)),
+            max_retries: self.max_retries.min(1),
+            ..self
+        }
     }
 
-    /// The wait before retry `number` (from 0), where the server asked for `asked`; `None` is to give up, since it
-    /// is the last one or would outlast what is `left` of the fruitless time.
-    pub(super) fn wait(&self, number: u32, asked: Option<Duration>, left: Duration) -> Option<Duration> {
-        if number >= self.retries {
+    /// The limits of one request while `left` remains.
+    pub(super) fn capped_at(self, left: Duration) -> RetryPolicy {
+        // Sockets do not take zero.
+        let left = left.max(Duration::from_millis(1));
+        RetryPolicy {
+            connect_timeout: self.connect_timeout.min(left),
+            read_timeout: self.read_timeout.min(left),
+            overhead_timeout: self.overhead_timeout.min(left),
+            ..self
+        }
+    }
+
+    /// The wait before retry `number` (from 0), at least as long as the server's `Retry-After`; `None` where it is
+    /// one retry too many, or the wait would outlast what is `left` of the progress timeout.
+    pub(super) fn backoff(
+        &self,
+        number: u32,
+        retry_after: Option<Duration>,
+        left: Duration,
+    ) -> Option<Duration> {
+        if number >= self.max_retries {
             return None;
         }
-        let own = self.first_wait.saturating_mul(1 << number.min(16));
-        let wait = asked.map_or(own, |asked| asked.max(self.first_wait));
+        let own = self.initial_backoff.saturating_mul(1 << number.min(16));
+        let wait = retry_after.map_or(own, |asked| asked.max(self.initial_backoff));
         (wait < left).then_some(wait)
     }
 }
 
-/// What `Retry-After` asks for: seconds, or a date (RFC 9110, section 10.2.3).
-pub(super) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+/// The average rate of a download over a sliding window.
+#[derive(Debug)]
+pub(super) struct RateMeter {
+    window: Duration,
+    /// Times and the bytes that were there, about 60 to a window, the oldest first.
+    marks: VecDeque<(Instant, u64)>,
+}
+
+impl RateMeter {
+    pub(super) fn new(window: Duration, now: Instant, bytes: u64) -> RateMeter {
+        RateMeter { window, marks: [(now, bytes)].into() }
+    }
+
+    /// Whether the window before `now`, when `bytes` are there, is full and averages below
+    /// [`RetryPolicy::MIN_RATE`].
+    pub(super) fn is_too_slow(&mut self, now: Instant, bytes: u64) -> bool {
+        let age = |mark: &(Instant, u64)| now.saturating_duration_since(mark.0);
+        if self.marks.back().is_none_or(|mark| age(mark) >= self.window / 60) {
+            self.marks.push_back((now, bytes));
+        }
+        while self.marks.get(1).is_some_and(|second| age(second) >= self.window) {
+            self.marks.pop_front();
+        }
+        self.marks.front().is_some_and(|first| {
+            let elapsed = age(first);
+            elapsed >= self.window
+                && (bytes.saturating_sub(first.1) as f64)
+                    < elapsed.as_secs_f64() * RetryPolicy::MIN_RATE as f64
+        })
+    }
+}
+
+/// The value of `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3).
+pub(super) fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse() {
         return Some(Duration::from_secs(seconds));
     }
     let now = now.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-    Some(Duration::from_secs(http_date(value.trim())?).saturating_sub(now))
+    Some(Duration::from_secs(parse_http_date(value.trim())?).saturating_sub(now))
 }
 
 /// Seconds since 1970 of `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7; the obsolete forms are not read).
-fn http_date(text: &str) -> Option<u64> {
+fn parse_http_date(text: &str) -> Option<u64> {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let (_, rest) = text.split_once(", ")?;
@@ -87,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates() {
+    fn http_dates_are_parsed() {
         for (text, seconds) in [
             ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777)),
             ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
@@ -96,22 +161,54 @@ mod tests {
             ("soon", None),
             ("Sun, 06 Foo 1994 08:49:37 GMT", None),
         ] {
-            assert_eq!(http_date(text), seconds, "{text}");
+            assert_eq!(parse_http_date(text), seconds, "{text}");
         }
     }
 
     #[test]
-    fn waits_double_until_time_is_up() {
-        let patience = RetryPolicy::default();
+    fn backoff_doubles_until_time_is_up() {
+        let policy = RetryPolicy::default();
         let all = Duration::from_secs(120);
         let waits: Vec<_> =
-            (0..8).map(|number| patience.wait(number, None, all).map(|w| w.as_millis())).collect();
+            (0..8).map(|number| policy.backoff(number, None, all).map(|w| w.as_millis())).collect();
         let expected = [Some(500), Some(1000), Some(2000), Some(4000), Some(8000), Some(16_000), None, None];
         assert_eq!(waits, expected);
-        let asked = |seconds| patience.wait(0, Some(Duration::from_secs(seconds)), all);
+        let asked = |seconds| policy.backoff(0, Some(Duration::from_secs(seconds)), all);
         assert_eq!(asked(7), Some(Duration::from_secs(7)));
         assert_eq!(asked(0), Some(Duration::from_millis(500)));
         assert_eq!(asked(600), None);
-        assert_eq!(patience.wait(3, None, Duration::from_secs(3)), None);
+        assert_eq!(policy.backoff(3, None, Duration::from_secs(3)), None);
+    }
+
+    /// Each row: bytes a second, in pieces every so many seconds, and the second in which it is too slow.
+    #[test]
+    fn rates_below_1_kib_end_after_10_minutes() {
+        for (rate, pause, end) in [
+            (1100, 1, None),
+            (1000, 1, Some(600)),
+            (375, 90, Some(630)),
+            (1100, 50, None),
+            (0, 10, Some(600)),
+        ] {
+            let begin = Instant::now();
+            let mut meter = RateMeter::new(Duration::from_secs(600), begin, 0);
+            let slow = (1..=7200_u64)
+                .step_by(1)
+                .filter(|second| second % pause == 0)
+                .find(|&second| meter.is_too_slow(begin + Duration::from_secs(second), rate * second));
+            assert_eq!(slow, end, "{rate} bytes a second, every {pause} s");
+            assert!(meter.marks.len() < 64);
+        }
+    }
+
+    /// A fast beginning does not pay for a slow end for longer than the window.
+    #[test]
+    fn rates_are_of_the_last_10_minutes() {
+        let begin = Instant::now();
+        let mut meter = RateMeter::new(Duration::from_secs(600), begin, 0);
+        let slow = (1..=7200_u64).find(|&second| {
+            meter.is_too_slow(begin + Duration::from_secs(second), 100_000 * second.min(100))
+        });
+        assert!(slow.is_some_and(|second| (690..=720).contains(&second)), "{slow:?}");
     }
 }

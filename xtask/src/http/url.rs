@@ -1,100 +1,263 @@
-//! Which addresses may be asked: https anywhere, plain http on loopback, and no way from the first to the second.
+//! URLs to download from (RFC 3986), as far as `http` and `https` use them.
 
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use coreos_types::error::{Error, Result};
 
-/// A parsed address, as far as it matters here.
+/// A parsed `http` or `https` URL without a fragment. [`fmt::Display`] leaves out the value of the query, which may
+/// be a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Url {
-    pub(super) secure: bool,
-    /// Host name or IP address, without brackets and port.
-    pub(super) host: String,
-    /// `scheme://host:port`.
-    origin: String,
-    /// From the slash on.
+pub struct Url {
+    is_https: bool,
+    /// Host name in lower case, or an IP address without brackets.
+    host: String,
+    port: Option<u16>,
+    /// From the first slash on, without dot segments.
     path: String,
+    query: Option<String>,
 }
 
+/// Characters that no URL has (RFC 3986, section 2), and `$`, which is an unexpanded make variable.
+const INVALID: &str = "\"<>\\^`{|}$";
+
+const HINT: &str = "write it as https://HOST/DIRECTORY";
+
 impl Url {
-    pub(super) fn parse(url: &str) -> Result<Url> {
-        let odd = |why: &str| Error::failed(format!("{url} is no address to download from: {why}"));
-        let (scheme, rest) = url.split_once("://").ok_or_else(|| odd("expected https://HOST/…"))?;
-        let secure = match scheme.to_ascii_lowercase().as_str() {
+    /// Parses a URL that a person wrote.
+    ///
+    /// # Errors
+    /// Another scheme, a user name, a host or port that is none. The message shows no credentials and no query.
+    pub fn parse(text: &str) -> Result<Url> {
+        let invalid =
+            |why: &str| Error::failed(format!("{} is not a valid URL: {why}", redact(text))).with_hint(HINT);
+        if text.chars().any(|c| c.is_whitespace() || c.is_control() || INVALID.contains(c)) {
+            return Err(invalid("it has a character that URLs do not have"));
+        }
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| invalid("expected https://HOST/…"))?;
+        let is_https = match scheme.to_ascii_lowercase().as_str() {
             "https" => true,
             "http" => false,
-            _ => return Err(odd("expected https")),
+            _ => return Err(invalid("expected the scheme https")),
         };
-        let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
-        let host = match authority.strip_prefix('[') {
-            Some(v6) => v6.split(']').next().unwrap_or_default(),
-            None => authority.split(':').next().unwrap_or_default(),
+        let rest = rest.split('#').next().unwrap_or_default();
+        let (authority, after) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        if authority.contains('@') {
+            return Err(invalid("user names and passwords are not supported"));
+        }
+        let (host, port) =
+            split_port(authority).ok_or_else(|| invalid("its port is not between 1 and 65535"))?;
+        let (path, query) = match after.split_once('?') {
+            Some((path, query)) => (path, Some(query.to_owned())),
+            None => (after, None),
         };
-        if host.is_empty() || authority.contains('@') {
-            return Err(odd("expected a host, and no user name"));
+        let path = if path.is_empty() { "/" } else { path };
+        if !path.is_ascii() || query.as_ref().is_some_and(|query| !query.is_ascii()) {
+            return Err(invalid("it has a character that is not ASCII: write it as %XX"));
         }
-        if url.chars().any(|c| c.is_whitespace() || c.is_control() || "\"<>\\^`{|}$".contains(c)) {
-            return Err(odd("it holds a character that no address has"));
-        }
-        let origin = format!("{scheme}://{authority}");
-        Ok(Url { secure, host: host.to_ascii_lowercase(), origin, path: path.to_owned() })
+        let host = parse_host(host).map_err(invalid)?;
+        Ok(Url { is_https, host, port, path: remove_dot_segments(path), query })
     }
 
-    pub(super) fn is_loopback(&self) -> bool {
+    /// Whether the scheme is `https`.
+    pub fn is_https(&self) -> bool {
+        self.is_https
+    }
+
+    /// Host name in lower case, or an IP address without brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port, where the URL names another than that of its scheme.
+    pub fn port(&self) -> Option<u16> {
+        self.port.filter(|port| *port != if self.is_https { 443 } else { 80 })
+    }
+
+    /// Whether there is a query.
+    pub fn has_query(&self) -> bool {
+        self.query.is_some()
+    }
+
+    /// Whether the host is this machine by its name or address.
+    pub fn is_loopback(&self) -> bool {
         self.host == "localhost" || self.host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
     }
 
-    /// Where a `Location` header leads (RFC 3986, section 5.2, without the dots that no server sends).
-    pub(super) fn follow(&self, location: &str) -> String {
-        if location.contains("://") {
-            location.to_owned()
-        } else if let Some(rest) = location.strip_prefix("//") {
-            let scheme = if self.secure { "https" } else { "http" };
-            format!("{scheme}://{rest}")
-        } else if location.starts_with('/') {
-            format!("{}{location}", self.origin)
-        } else {
-            let folder = self.path.split('?').next().and_then(|path| path.rfind('/').map(|at| &path[..=at]));
-            format!("{}{}{location}", self.origin, folder.unwrap_or("/"))
+    /// `HOST` or `HOST:PORT`, with brackets around an IPv6 address.
+    pub(super) fn authority(&self) -> String {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        self.port().map_or(host.clone(), |port| format!("{host}:{port}"))
+    }
+
+    /// `SCHEME://AUTHORITY`.
+    pub(super) fn origin(&self) -> String {
+        format!("{}://{}", if self.is_https { "https" } else { "http" }, self.authority())
+    }
+
+    /// Path and query, as they are sent.
+    pub(super) fn path_and_query(&self) -> String {
+        self.query.as_ref().map_or(self.path.clone(), |query| format!("{}?{query}", self.path))
+    }
+
+    /// Writes `+` in the path as `%2B`: object stores read a bare one as a blank.
+    pub(super) fn with_plus_encoded(mut self) -> Url {
+        self.path = self.path.replace('+', "%2B");
+        self
+    }
+
+    /// Resolves a `Location` header (RFC 3986, section 5.2). Bytes that URLs do not have, blanks and raw UTF-8 among
+    /// them, are percent-encoded first, as curl and browsers do.
+    ///
+    /// # Errors
+    /// As [`Url::parse`].
+    pub(super) fn join(&self, location: &[u8]) -> Result<Url> {
+        let location = percent_encode(location.trim_ascii());
+        let reference = location.split('#').next().unwrap_or_default();
+        let scheme = if self.is_https { "https" } else { "http" };
+        if has_scheme(reference) {
+            return Url::parse(reference);
+        }
+        if let Some(rest) = reference.strip_prefix("//") {
+            return Url::parse(&format!("{scheme}://{rest}"));
+        }
+        let (path, query) = match reference.split_once('?') {
+            Some((path, query)) => (path, Some(query.to_owned())),
+            None => (reference, None),
+        };
+        let (path, query) = match path {
+            "" => (self.path.clone(), query.or_else(|| self.query.clone())),
+            path if path.starts_with('/') => (path.to_owned(), query),
+            path => (format!("{}/{path}", self.path.rsplit_once('/').map_or("", |(base, _)| base)), query),
+        };
+        Ok(Url { path: remove_dot_segments(&path), query, ..self.clone() })
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let query = if self.has_query() { "?…" } else { "" };
+        write!(f, "{}{}{query}", self.origin(), self.path)
+    }
+}
+
+/// A text that may be a URL, without user name, password and query, to be printed.
+pub fn redact(text: &str) -> String {
+    let (shown, query) = match text.split_once('?') {
+        Some((shown, _)) => (shown, "?…"),
+        None => (text, ""),
+    };
+    let (scheme, rest) = shown.split_once("://").map_or(("", shown), |(scheme, rest)| (scheme, rest));
+    // The last @ of the whole text, since a password may have a slash.
+    let rest = rest.rsplit_once('@').map_or(rest.to_owned(), |(_, rest)| format!("***@{rest}"));
+    let separator = if shown.contains("://") { "://" } else { "" };
+    format!("{scheme}{separator}{rest}{query}").escape_debug().to_string()
+}
+
+/// Splits `HOST:PORT`; `None` where the port is not a port. An empty one is the scheme's own.
+fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
+    let from = authority.rfind(']').unwrap_or(0);
+    let Some(colon) = authority[from..].find(':') else { return Some((authority, None)) };
+    let (host, port) = (&authority[..from + colon], &authority[from + colon + 1..]);
+    match port {
+        "" => Some((host, None)),
+        port if port.bytes().all(|b| b.is_ascii_digit()) => {
+            port.parse().ok().filter(|port| *port != 0).map(|port| (host, Some(port)))
+        }
+        _ => None,
+    }
+}
+
+fn parse_host(host: &str) -> std::result::Result<String, &'static str> {
+    if let Some(v6) = host.strip_prefix('[') {
+        let v6 = v6.strip_suffix(']').and_then(|v6| v6.parse::<Ipv6Addr>().ok());
+        // An IPv4-mapped address is the IPv4 address.
+        return v6.map(|v6| v6.to_canonical().to_string()).ok_or("its IPv6 address is not valid");
+    }
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    if !host.is_ascii() {
+        return Err("its host is not ASCII: write it in its ASCII form, xn--…");
+    }
+    let is_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+    if host.is_empty() || !host.bytes().all(is_name) {
+        return Err("expected a host name or an IP address");
+    }
+    let last = host.rsplit('.').next().unwrap_or_default();
+    if last.starts_with(|c: char| c.is_ascii_digit()) && parse_number(last).is_some() {
+        return parse_ipv4(&host).map(|ip| ip.to_string()).ok_or("its IPv4 address is not valid");
+    }
+    Ok(host)
+}
+
+/// An IPv4 address in the forms that inet_aton(3) takes: `127.1`, `0x7f000001`, `017700000001`.
+fn parse_ipv4(text: &str) -> Option<Ipv4Addr> {
+    let parts: Vec<u32> = text.split('.').map(parse_number).collect::<Option<_>>()?;
+    let (last, first) = parts.split_last()?;
+    if first.len() > 3 || first.iter().any(|part| *part > 255) {
+        return None;
+    }
+    let room = 8 * (4 - first.len() as u32);
+    if room < 32 && *last >> room != 0 {
+        return None;
+    }
+    let head = first.iter().enumerate().fold(0, |sum, (at, part)| sum | part << (24 - 8 * at));
+    Some(Ipv4Addr::from(head | last))
+}
+
+/// A decimal, octal (`0…`) or hexadecimal (`0x…`) number, as inet_aton(3) reads it.
+fn parse_number(text: &str) -> Option<u32> {
+    let (digits, radix) = match text.strip_prefix("0x") {
+        Some(digits) => (digits, 16),
+        None if text.len() > 1 && text.starts_with('0') => (&text[1..], 8),
+        None => (text, 10),
+    };
+    if radix == 16 && digits.is_empty() {
+        return Some(0);
+    }
+    digits.bytes().all(|b| b.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, radix).ok()).flatten()
+}
+
+/// Whether a reference is absolute: `SCHEME:` comes before any slash or question mark.
+fn has_scheme(reference: &str) -> bool {
+    let Some((scheme, _)) = reference.split_once(':') else { return false };
+    let is_scheme = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+    scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.bytes().all(is_scheme)
+}
+
+fn percent_encode(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for &byte in bytes {
+        let is_valid = byte.is_ascii_graphic() && (byte == b'$' || !INVALID.contains(char::from(byte)));
+        match is_valid {
+            true => text.push(char::from(byte)),
+            false => text.push_str(&format!("%{byte:02X}")),
         }
     }
+    // A dollar sign is valid in URLs; `parse` refuses it for what people write.
+    text.replace('$', "%24")
+}
+
+/// Removes `.` and `..` (RFC 3986, section 5.2.4).
+fn remove_dot_segments(path: &str) -> String {
+    let mut output: Vec<&str> = Vec::new();
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    for (at, segment) in segments.iter().enumerate() {
+        let is_last = at + 1 == segments.len();
+        match *segment {
+            "." | ".." => {
+                if *segment == ".." {
+                    output.pop();
+                }
+                if is_last {
+                    output.push("");
+                }
+            }
+            segment => output.push(segment),
+        }
+    }
+    format!("/{}", output.join("/"))
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hosts() {
-        for (url, host, secure, loopback) in [
-            ("https://Alpha.release.core-os.net/x", "alpha.release.core-os.net", true, false),
-            ("http://127.0.0.1:8080/x", "127.0.0.1", false, true),
-            ("http://[::1]:8080/x", "::1", false, true),
-            ("http://localhost", "localhost", false, true),
-            ("http://localhost.example/x", "localhost.example", false, false),
-        ] {
-            let address = Url::parse(url).unwrap();
-            assert_eq!(
-                (address.host.as_str(), address.secure, address.is_loopback()),
-                (host, secure, loopback)
-            );
-        }
-        for url in ["ftp://x/y", "x/y", "https:///x", "https://me@x/y", "https://x/$(A)", "https://x/a b"] {
-            assert!(Url::parse(url).is_err(), "{url}");
-        }
-    }
-
-    #[test]
-    fn locations() {
-        let here = Url::parse("https://a.example:1/b/c/d").unwrap();
-        for (location, url) in [
-            ("https://e.example/f", "https://e.example/f"),
-            ("//e.example/f", "https://e.example/f"),
-            ("/f", "https://a.example:1/f"),
-            ("f", "https://a.example:1/b/c/f"),
-        ] {
-            assert_eq!(here.follow(location), url);
-        }
-    }
-}
+#[path = "url_tests.rs"]
+mod tests;

@@ -3,7 +3,8 @@
 use crate::cache::{Cache, ImageStore};
 use crate::cli::ImageArgs;
 use crate::context::Context;
-use crate::http::{ClientConfig, ReleaseDir};
+use crate::http::ClientConfig;
+use crate::release_dir::ReleaseDir;
 use crate::report::invocation::Invocation;
 use crate::verbose::{client, tell_trust};
 use coreos_types::error::{Error, Result};
@@ -20,7 +21,7 @@ pub(crate) fn road<'t>(context: &Context<'t>, flags: &ImageArgs) -> Result<Image
     let rules = ClientConfig {
         insecure_http: flags.insecure_http,
         offline: flags.offline,
-        ..ClientConfig::from_environment()
+        ..ClientConfig::from_env()
     };
     let brand = Some(context.brand(flags));
     let keyring =
@@ -63,19 +64,19 @@ impl<'a> ReleaseLocations<'a> {
         found: Option<Channel>,
     ) -> Result<ReleaseDir> {
         if let Some(mirror) = &self.mirror {
-            return ReleaseDir::below(mirror, board, release, self.brand.pxe_image()).map_err(|fault| {
-                fault.with_hint("give the folder that has the boards in it: --mirror https://HOST/FOLDER")
-            });
+            let hint = "pass the directory that has the boards: --mirror https://HOST/DIRECTORY";
+            return ReleaseDir::from_mirror(mirror, board, release, self.brand.pxe_image())
+                .map_err(|error| Error { hint: Some(hint.to_owned()), ..error });
         }
         let channel = self.channel.or(found);
         if self.moves {
             let channel = channel.unwrap_or(release.likely_channel());
-            return ReleaseDir::of_vendor(self.brand, channel, board, release);
+            return ReleaseDir::from_vendor(self.brand, channel, board, release);
         }
         let mut pins = self.pins.clone();
         pins.set_release(release)?;
-        let pinned = ReleaseDir::of_image(&pins.url(board)?)?;
-        Ok(channel.and_then(|channel| pinned.on_channel(channel)).unwrap_or(pinned))
+        let pinned = ReleaseDir::from_image_url(&pins.url(board)?)?;
+        Ok(channel.and_then(|channel| pinned.with_channel(channel)).unwrap_or(pinned))
     }
 
     /// A release whose directory has the others beside it.
@@ -91,7 +92,7 @@ impl<'a> ReleaseLocations<'a> {
             && let Some(asked) = first.channel()
         {
             let others = self.brand.channels().iter().filter(|other| **other != asked);
-            places.extend(others.filter_map(|other| first.on_channel(*other)));
+            places.extend(others.filter_map(|other| first.with_channel(*other)));
         }
         places
     }

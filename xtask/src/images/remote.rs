@@ -6,7 +6,7 @@ use super::expected::ExpectedImage;
 use super::locations::ReleaseLocations;
 use super::{BoardImage, ImageSet, side_by_side};
 use crate::cache::{ImageStore, ReleaseRequest};
-use crate::http::ReleaseDir;
+use crate::release_dir::ReleaseDir;
 use coreos_types::error::Result;
 use coreos_types::release::{Board, Channel, Release};
 
@@ -67,10 +67,10 @@ impl Search<'_, '_> {
         let Some(image) = found else {
             let others: Vec<Board> =
                 self.asked.boards.iter().copied().filter(|other| *other != board).collect();
-            let urls: Vec<String> = all.iter().map(ReleaseDir::image).collect();
+            let urls: Vec<String> = all.iter().map(ReleaseDir::image_url).collect();
             return Err(places.not_there(("image", &urls), release, board, &others));
         };
-        let dir = ReleaseDir::of_image(&image.origin().source)?;
+        let dir = ReleaseDir::from_image_url(&image.origin().source)?;
         if dir != first && road.client.is_offline() {
             places.allows(release, &dir)?;
             road.term.stage("kept", format!("{release} from {dir}"));

@@ -8,7 +8,7 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use xtask::http::{Client, ClientConfig, MOST_IMAGE, MOST_LIST, Resume, RetryPolicy};
+use xtask::http::{CaBundle, Client, ClientConfig, MAX_IMAGE_LEN, MAX_LIST_LEN, ResumePoint, RetryPolicy};
 use xtask::terminal::Silent;
 
 /// An nginx that ends with the test, with a certificate authority of its own.
@@ -61,10 +61,14 @@ impl Nginx {
     }
 
     fn client(&self, authority: Option<&str>) -> Client {
-        let patience =
-            RetryPolicy { first_wait: Duration::from_millis(10), retries: 2, ..RetryPolicy::default() };
-        let certificates = authority.map(|name| self.home.path().join(name).into());
-        Client::new(ClientConfig { certificates, patience, ..ClientConfig::default() })
+        let retry = RetryPolicy {
+            initial_backoff: Duration::from_millis(10),
+            max_retries: 2,
+            ..RetryPolicy::default()
+        };
+        let ca_bundle =
+            CaBundle { file: authority.map(|name| self.home.path().join(name).into()), dir: None };
+        Client::new(ClientConfig { ca_bundle, retry, ..ClientConfig::default() })
     }
 }
 
@@ -120,8 +124,8 @@ fn file() -> Vec<u8> {
     (0..500_000_u32).flat_map(u32::to_le_bytes).collect()
 }
 
-fn whole(client: &Client, url: &str, resume: Option<&Resume>) -> Result<Vec<u8>, String> {
-    let download = client.get(url, MOST_IMAGE, resume, &Silent).map_err(|fault| fault.to_string())?;
+fn whole(client: &Client, url: &str, resume: Option<&ResumePoint>) -> Result<Vec<u8>, String> {
+    let download = client.get(url, MAX_IMAGE_LEN, resume, &Silent).map_err(|fault| fault.to_string())?;
     let mut bytes = Vec::new();
     download.ok_or("missing")?.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     Ok(bytes)
@@ -133,7 +137,7 @@ fn nginx_serves_ranges_and_names_entities() {
     let nginx = Nginx::start();
     let client = nginx.client(None);
     let url = nginx.plain(FILE);
-    let first = client.get(&url, MOST_IMAGE, None, &Silent).unwrap().unwrap();
+    let first = client.get(&url, MAX_IMAGE_LEN, None, &Silent).unwrap().unwrap();
     let resume = first.resume_after(700_000).unwrap();
     drop(first);
     assert_eq!(resume.total, Some(2_000_000));
@@ -150,11 +154,11 @@ fn nginx_serves_ranges_and_names_entities() {
 fn nginx_is_not_asked_to_encode() {
     let nginx = Nginx::start();
     let client = nginx.client(None);
-    let list = client.get_small(&nginx.plain(LIST), MOST_LIST).unwrap().unwrap();
+    let list = client.get_bytes(&nginx.plain(LIST), MAX_LIST_LEN).unwrap().unwrap();
     assert!(list == "./usr/bin/bash\n".repeat(5000).as_bytes());
     assert!(whole(&client, &nginx.plain(&format!("labelled/{FILE}")), None) == Ok(file()));
     let fault =
-        client.get_small(&nginx.plain(&format!("labelled/{LIST}")), MOST_LIST).unwrap_err().to_string();
+        client.get_bytes(&nginx.plain(&format!("labelled/{LIST}")), MAX_LIST_LEN).unwrap_err().to_string();
     assert!(fault.contains("encoded (gzip)"), "{fault}");
 }
 
@@ -168,7 +172,7 @@ fn nginx_with_an_authority_of_its_own() {
     let fault = whole(&trusting, &nginx.secure("down/"), None).unwrap_err();
     assert!(fault.contains("refusing the redirect from https to http://"), "{fault}");
     let wary = nginx.client(Some("stranger.pem"));
-    let fault = wary.get_small(&nginx.secure(LIST), MOST_LIST).unwrap_err();
+    let fault = wary.get_bytes(&nginx.secure(LIST), MAX_LIST_LEN).unwrap_err();
     assert!(fault.hint.as_deref().is_some_and(|hint| hint.contains("SSL_CERT_FILE")), "{fault}");
     assert!(fault.to_string().contains("certificate"), "{fault}");
 }

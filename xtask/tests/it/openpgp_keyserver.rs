@@ -7,7 +7,7 @@ use coreos_types::error::{Error, ErrorKind, Result};
 use openpgp_policy::{Certificate, DetachedSignature, Pin, TrustPolicy, VerificationResults};
 use release_fixture::server::Server;
 use tempfile::TempDir;
-use xtask::http::{Client, ClientConfig, MOST_LIST};
+use xtask::http::{Client, ClientConfig, MAX_LIST_LEN};
 use xtask::keyring::Keyring;
 
 use crate::openpgp::{NOW, fixture};
@@ -33,7 +33,7 @@ fn keyring(servers: &[&Server], folder: &Path) -> Keyring {
 fn verify(keyring: &Keyring, signature: &str, online: bool) -> Result<VerificationResults> {
     let client = Client::new(ClientConfig::default());
     let fetch = |url: &str| {
-        client.get_small(url, MOST_LIST)?.ok_or_else(|| Error::failed(format!("{url} is not there")))
+        client.get_bytes(url, MAX_LIST_LEN)?.ok_or_else(|| Error::failed(format!("{url} is not there")))
     };
     let signature = DetachedSignature::parse(&fs::read(fixture(signature)).unwrap(), signature).unwrap();
     let mut verification = keyring.open(&signature, if online { Some(&fetch) } else { None })?;

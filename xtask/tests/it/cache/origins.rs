@@ -78,7 +78,7 @@ fn an_address_that_may_not_be_asked_is_not_answered_from_the_cache() {
     let site = Site::new();
     site.fetch();
     let fault = source(&site, false, &["http://mirror.example"]).unwrap_err();
-    assert!(fault.to_string().contains("plain http is for this machine alone"), "{fault}");
+    assert!(fault.to_string().contains("plain http is for loopback only"), "{fault}");
     let silent = { site.mirror(&[]) }.url();
     let fault = source(&site, false, &[&silent]).unwrap_err();
     assert!(fault.to_string().contains("refused"), "{fault}");

@@ -12,8 +12,9 @@ use release_fixture::server::Server;
 use tempfile::TempDir;
 use xtask::cache::{Cache, ImageHandle, ImageStore, ReleaseRequest};
 use xtask::demo::example;
-use xtask::http::{Client, ClientConfig, MOST_IMAGE, ReleaseDir, RetryPolicy};
+use xtask::http::{Client, ClientConfig, MAX_IMAGE_LEN, RetryPolicy};
 use xtask::keyring::Keyring;
+use xtask::release_dir::ReleaseDir;
 use xtask::report::Format;
 use xtask::terminal::{ColorChoice, Term, Verbosity};
 
@@ -47,17 +48,17 @@ impl Site {
     }
 
     pub(super) fn road_with(&self, offline: bool, key: &str) -> ImageStore<'_> {
-        let patience = RetryPolicy {
-            stall: Duration::from_millis(500),
-            fruitless: Duration::from_secs(2),
-            first_wait: Duration::from_millis(2),
-            retries: 3,
+        let retry = RetryPolicy {
+            read_timeout: Duration::from_millis(500),
+            progress_timeout: Duration::from_secs(2),
+            initial_backoff: Duration::from_millis(2),
+            max_retries: 3,
             ..RetryPolicy::default()
         };
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
         ImageStore {
             cache: Cache::at(&self.cache()),
-            client: Client::new(ClientConfig { offline, patience, ..ClientConfig::default() }),
+            client: Client::new(ClientConfig { offline, retry, ..ClientConfig::default() }),
             keyring: Keyring::of_file(&self.home.path().join(key), now).unwrap(),
             term: &self.term,
         }
@@ -71,7 +72,7 @@ impl Site {
     pub(super) fn wanted_at(&self, mirrors: &[&str]) -> ReleaseRequest {
         let release: Release = "991.0.0".parse().unwrap();
         let image = Brand::CoreOs.pxe_image();
-        let place = |mirror: &&str| ReleaseDir::below(mirror, Board::Amd64, &release, image).unwrap();
+        let place = |mirror: &&str| ReleaseDir::from_mirror(mirror, Board::Amd64, &release, image).unwrap();
         let places = mirrors.iter().map(place).collect();
         ReleaseRequest { brand: Brand::CoreOs, board: Board::Amd64, release, places }
     }
@@ -80,7 +81,7 @@ impl Site {
     pub(super) fn mirror(&self, has: &[&str]) -> Server {
         let get = |path: &&str| {
             let url = format!("{}/{path}", self.server.url());
-            ((*path).to_owned(), self.road().client.get_small(&url, MOST_IMAGE).unwrap().unwrap())
+            ((*path).to_owned(), self.road().client.get_bytes(&url, MAX_IMAGE_LEN).unwrap().unwrap())
         };
         Server::start(has.iter().map(get).collect()).unwrap()
     }

@@ -38,7 +38,7 @@ impl Proxy {
     }
 }
 
-/// Answers `CONNECT HOST:PORT`, and passes on what comes from either side.
+/// Forwards `GET http://HOST/PATH`, and passes on the response.
 fn lead(client: &TcpStream, servers: &BTreeMap<String, Server>) -> Option<()> {
     let mut reader = BufReader::new(client.try_clone().ok()?);
     let mut head = String::new();
@@ -47,16 +47,12 @@ fn lead(client: &TcpStream, servers: &BTreeMap<String, Server>) -> Option<()> {
             return None;
         }
     }
-    let host = head.strip_prefix("CONNECT ")?.split(':').next()?;
+    let (host, rest) = head.strip_prefix("GET http://")?.split_once('/')?;
     let Some(server) = servers.get(host) else {
         return (&mut &*client).write_all(b"HTTP/1.1 502 no such host\r\n\r\n").ok();
     };
     let server = TcpStream::connect(server.url().strip_prefix("http://")?).ok()?;
-    (&mut &*client).write_all(b"HTTP/1.1 200 OK\r\n\r\n").ok()?;
-    let to_server = server.try_clone().ok()?;
-    thread::spawn(move || {
-        let _ = copy(&mut reader, &mut &to_server);
-    });
+    (&mut &server).write_all(format!("GET /{rest}").as_bytes()).ok()?;
     let _ = copy(&mut &server, &mut &*client);
     client.shutdown(Shutdown::Both).ok()
 }

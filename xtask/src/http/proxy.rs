@@ -1,0 +1,194 @@
+//! Proxies from the environment, as curl(1) reads them.
+//!
+//! `https_proxy` or `HTTPS_PROXY` is for https, `http_proxy` (in lower case only) for http, `all_proxy` or `ALL_PROXY`
+//! for both; the hosts of `no_proxy` or `NO_PROXY` are contacted directly. An empty variable is not set.
+
+use std::env;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ureq::Proxy;
+
+use super::url::{Url, redact};
+use coreos_types::error::{Error, Result};
+
+/// The proxy variables of the environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProxyConfig {
+    /// Of http.
+    pub http: Option<ProxyVariable>,
+    /// Of https.
+    pub https: Option<ProxyVariable>,
+    /// Of both, where they have none of their own.
+    pub all: Option<ProxyVariable>,
+    /// Hosts that are contacted directly.
+    pub no_proxy: String,
+}
+
+/// A variable that names a proxy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxyVariable {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value, which may hold a password.
+    pub value: String,
+}
+
+/// A proxy that a request goes through.
+#[derive(Debug, Clone)]
+pub(super) struct ProxyServer {
+    pub(super) proxy: Proxy,
+    /// `VARIABLE=URL` without credentials, for messages.
+    pub(super) shown: String,
+    /// `http` or `https`, where it is an HTTP proxy; the other is SOCKS.
+    http_scheme: Option<&'static str>,
+    authority: String,
+}
+
+impl ProxyConfig {
+    /// Reads the environment.
+    pub fn from_env() -> ProxyConfig {
+        ProxyConfig::from_lookup(|name| env::var(name).ok())
+    }
+
+    fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> ProxyConfig {
+        let set = |name: &&'static str| lookup(name).filter(|value| !value.is_empty());
+        let first = |names: &[&'static str]| {
+            names.iter().find_map(|name| set(name).map(|value| ProxyVariable { name, value }))
+        };
+        ProxyConfig {
+            // `HTTP_PROXY` is what CGI makes of a header that a client sends (CVE-2016-5385).
+            http: first(&["http_proxy"]),
+            https: first(&["https_proxy", "HTTPS_PROXY"]),
+            all: first(&["all_proxy", "ALL_PROXY"]),
+            no_proxy: first(&["no_proxy", "NO_PROXY"]).map(|list| list.value).unwrap_or_default(),
+        }
+    }
+
+    /// The proxy for a URL; `None` is a direct connection. Loopback is always direct.
+    ///
+    /// # Errors
+    /// The variable that this URL would use has a value that names no proxy.
+    pub(super) fn for_url(&self, url: &Url) -> Result<Option<ProxyServer>> {
+        let own = if url.is_https() { &self.https } else { &self.http };
+        match own.as_ref().or(self.all.as_ref()) {
+            Some(variable) if !url.is_loopback() && !is_no_proxy(url.host(), &self.no_proxy) => {
+                variable.parse().map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+impl ProxyVariable {
+    fn parse(&self) -> Result<ProxyServer> {
+        let shown = format!("{}={}", self.name, redact(&self.value));
+        let invalid = |why: &str| {
+            Error::failed(format!("{shown} does not name a proxy that can be used: {why}")).with_hint(
+                format!(
+                    "set {} to http://HOST:PORT, https://HOST:PORT or socks5h://HOST:PORT, or unset it",
+                    self.name
+                ),
+            )
+        };
+        let value = self.value.trim();
+        let (scheme, rest) = value.split_once("://").unwrap_or(("http", value));
+        let scheme = scheme.to_ascii_lowercase();
+        // As curl has it: `socks` is SOCKS4, and a proxy without a port has 1080.
+        let (scheme, http_scheme, port) = match scheme.as_str() {
+            "http" => ("http", Some("http"), 1080),
+            "https" => ("https", Some("https"), 443),
+            "socks" | "socks4" => ("socks4", None, 1080),
+            "socks4a" | "socks5" | "socks5h" => (scheme.as_str(), None, 1080),
+            _ => return Err(invalid("its scheme is none of http, https, socks4, socks4a, socks5, socks5h")),
+        };
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let (userinfo, host) =
+            authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
+        // The parts of a proxy's URL are those of any other; curl ignores a path, too.
+        let parsed = Url::parse(&format!("https://{host}")).ok().filter(|_| !path.starts_with("//"));
+        let parsed = parsed.ok_or_else(|| invalid("expected HOST:PORT"))?;
+        let port = explicit_port(host).unwrap_or(port);
+        let name = if parsed.host().contains(':') {
+            format!("[{}]", parsed.host())
+        } else {
+            parsed.host().to_owned()
+        };
+        let authority = format!("{name}:{port}");
+        let userinfo = userinfo.map(|user| format!("{user}@")).unwrap_or_default();
+        let proxy = Proxy::new(&format!("{scheme}://{userinfo}{authority}"));
+        let proxy = proxy.map_err(|_| invalid("expected SCHEME://USER:PASSWORD@HOST:PORT"))?;
+        Ok(ProxyServer { proxy, shown, http_scheme, authority })
+    }
+}
+
+impl ProxyServer {
+    /// Where a request for `url` is sent as a whole, to be forwarded; `None` where the proxy makes a tunnel instead
+    /// (`CONNECT`, SOCKS).
+    pub(super) fn forwarding_origin(&self, url: &Url) -> Option<String> {
+        self.http_scheme.filter(|_| !url.is_https()).map(|scheme| format!("{scheme}://{}", self.authority))
+    }
+
+    /// The credentials of the proxy's URL as a header value (RFC 7617).
+    pub(super) fn authorization(&self) -> Option<String> {
+        use base64::Engine;
+        let user = self.proxy.username()?;
+        let text = format!("{user}:{}", self.proxy.password().unwrap_or_default());
+        Some(format!("Basic {}", base64::prelude::BASE64_STANDARD.encode(text)))
+    }
+}
+
+/// The port after the host, as written: 443 too.
+fn explicit_port(authority: &str) -> Option<u16> {
+    authority[authority.rfind(']').unwrap_or(0)..].rsplit_once(':')?.1.parse().ok()
+}
+
+/// Whether `no_proxy` names a host, as curl has it: separated by commas or blanks; a name stands for itself and all
+/// below it, with or without a dot in front; addresses are compared as such, in CIDR notation too; `*` alone is
+/// everything. Ports and other wildcards are not supported.
+fn is_no_proxy(host: &str, list: &str) -> bool {
+    if list.trim() == "*" {
+        return true;
+    }
+    let is_separator = |c: char| c == ',' || c == ' ' || c == '\t';
+    let mut entries = list.split(is_separator).filter(|entry| !entry.is_empty());
+    match host.parse::<IpAddr>() {
+        Ok(address) => entries.any(|entry| is_in_network(address, entry)),
+        Err(_) => entries.any(|entry| {
+            let entry = entry.strip_suffix('.').unwrap_or(entry).to_ascii_lowercase();
+            let entry = entry.strip_prefix('.').unwrap_or(&entry);
+            let above = host.strip_suffix(entry);
+            !entry.is_empty() && above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
+        }),
+    }
+}
+
+/// Whether `ADDRESS` or `ADDRESS/BITS` holds an address. As in curl, no bits or 0 is the address alone.
+fn is_in_network(address: IpAddr, entry: &str) -> bool {
+    let (network, bits) = match entry.split_once('/') {
+        Some((network, bits)) => (network, leading_number(bits)),
+        None => (entry, 0),
+    };
+    match address {
+        IpAddr::V4(address) => network.parse::<Ipv4Addr>().is_ok_and(|network| {
+            let shift = if bits == 0 { 0 } else { 32_u32.saturating_sub(bits) };
+            bits <= 32 && (address.to_bits() ^ network.to_bits()) >> shift == 0
+        }),
+        IpAddr::V6(address) => {
+            let network = network.trim_start_matches('[').trim_end_matches(']');
+            network.parse::<Ipv6Addr>().is_ok_and(|network| {
+                let shift = if bits == 0 { 0 } else { 128_u32.saturating_sub(bits) };
+                bits <= 128 && (address.to_bits() ^ network.to_bits()) >> shift == 0
+            })
+        }
+    }
+}
+
+/// As atoi(3): the digits at the start, 0 where there are none.
+fn leading_number(text: &str) -> u32 {
+    let digits: String = text.trim_start().chars().take_while(char::is_ascii_digit).collect();
+    if digits.is_empty() { 0 } else { digits.parse().unwrap_or(u32::MAX) }
+}
+
+#[cfg(test)]
+#[path = "proxy_tests.rs"]
+mod tests;
