@@ -4,6 +4,10 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Before the first thread: rights are dropped thread by thread.
+    if let Some(code) = xtask::smoketest::sandbox::inner::call(std::env::args_os()) {
+        return code;
+    }
     // Where no handler can be set, a signal ends us at once, and the next run finishes what it finds.
     let _unwatched = xtask::signals::watch();
     ExitCode::from(match xtask::cli::parse(std::env::args_os()) {

@@ -5,8 +5,8 @@ use std::thread::available_parallelism;
 use super::Subject;
 use super::checks::{self, Checks};
 use crate::context::Context;
-use crate::smoketest::link_check::{self, LinkCheck, LinkResult};
-use coreos_types::error::Result;
+use crate::smoketest::link_check::{self, LinkCheck, LinkOutcome, LinkResult};
+use coreos_types::error::{Error, Result};
 use manifest::finding::{Finding, Severity};
 use manifest::suggestion::Suggestion;
 use usr::path::UsrPath;
@@ -21,8 +21,22 @@ pub(super) fn check(
     checks: &mut Checks<'_>,
 ) -> Result<()> {
     let jobs = jobs.or_else(|| available_parallelism().ok().map(usize::from)).unwrap_or(1);
-    let linked = link_check::check(&subject.rootfs, jobs)?;
     let (board, flavor) = (subject.rootfs.board, &subject.flavor);
+    let linked = match link_check::check(&subject.rootfs, jobs)? {
+        LinkOutcome::Checked(linked) => linked,
+        LinkOutcome::LoaderFailed(failure) => {
+            checks.fail("link", failure.loader.as_str(), None, format!("the loader {}", failure.reason));
+            return Ok(());
+        }
+        LinkOutcome::Unconfined(reason) => {
+            checks.skip("link", format!("{board} {flavor}"), reason.clone());
+            return Err(Error::failed(
+                "the link check was not run: the image's loader cannot be confined here",
+            )
+            .with_cause(reason)
+            .with_hint(context.rerun(Some("--no-link"), &[])));
+        }
+    };
     let good = linked.files.iter().filter(|file| file.is_good()).count();
     for file in &linked.files {
         tell(context, subject, file, checks);

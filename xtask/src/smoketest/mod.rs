@@ -9,6 +9,7 @@ pub mod link_check;
 pub mod rootfs;
 mod rootfs_check;
 mod run;
+pub mod sandbox;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

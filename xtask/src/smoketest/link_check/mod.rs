@@ -1,11 +1,12 @@
-//! The real loader, in a chroot of the built root filesystem.
+//! Links every program and library of a root filesystem with its own loader, confined ([`super::sandbox`]).
 //!
-//! Every program and library is asked by itself, several at once. What the loader says is read in [`loader_output`]; a
-//! library that fails alone is satisfied_by where every program that resolved it links. What becomes process 1 is asked twice
-//! ([`pid1`]).
+//! The loader lists what each file loads (`ld.so --list`), for several files at once. [`loader_output`] parses what it
+//! prints; a library that fails alone is excused where every program that loads it links. Process 1 is checked twice
+//! ([`pid1`]). A loader that crashes or hangs is one failure, not one per file ([`progress`]).
 
 pub mod loader_output;
 pub mod pid1;
+mod progress;
 mod runner;
 
 use std::any::Any;
@@ -13,152 +14,174 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+pub use self::progress::LoaderFailure;
+use self::progress::Progress;
 pub use self::runner::LoaderRunner;
 use super::rootfs::Rootfs;
-use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::error::{Error, Result};
 use usr::elf::DlopenPriority;
 use usr::file_info::FileInfo;
 use usr::ldso;
 use usr::path::UsrPath;
 
-/// What the loader said of every file.
+/// The outcome of a link check.
+#[derive(Debug, Clone)]
+pub enum LinkOutcome {
+    /// Every file was checked.
+    Checked(LinkCheck),
+    /// The loader itself fails, so no file could be checked.
+    LoaderFailed(LoaderFailure),
+    /// Nothing was run, because this machine or user cannot confine the loader; the reason.
+    Unconfined(String),
+}
+
+/// The results of all files.
 #[derive(Debug, Clone)]
 pub struct LinkCheck {
-    /// How it was asked.
+    /// How the loader was run.
     pub runner: LoaderRunner,
-    /// How long all of it took.
+    /// Duration of the whole check.
     pub took: Duration,
-    /// Every file that was asked about, in byte order of the paths.
+    /// Every checked file, in byte order of the paths.
     pub files: Vec<LinkResult>,
 }
 
-/// What the loader said of one file.
+/// The result of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkResult {
     /// The program or library.
     pub file: UsrPath,
     /// What is wrong; empty where it links.
     pub problems: Vec<String>,
-    /// It fails alone, and the programs named here, all that load it, link.
+    /// The programs that load it, where it fails alone and all of them link.
     pub satisfied_by: Vec<UsrPath>,
-    /// Links that are not there, and would make what is there be found.
+    /// Missing links through which existing libraries would be found.
     pub links: Vec<UsrPath>,
     /// What the loader would load, as paths of the root filesystem.
     resolved: Vec<UsrPath>,
 }
 
 impl LinkResult {
+    fn new(file: &UsrPath, problems: Vec<String>, resolved: Vec<UsrPath>) -> LinkResult {
+        LinkResult { file: file.clone(), problems, satisfied_by: Vec::new(), links: Vec::new(), resolved }
+    }
+
     /// Whether it links, by itself or through its programs.
     pub fn is_good(&self) -> bool {
         self.problems.is_empty() || !self.satisfied_by.is_empty()
     }
 }
 
-/// Asks the loader about every program and library of a root filesystem, `jobs` at once.
+/// Checks every program and library of a root filesystem, `jobs` at once.
 ///
 /// # Errors
-/// A tool that is missing, or that stops.
-pub fn check(rootfs: &Rootfs, jobs: usize) -> Result<LinkCheck> {
+/// A sandbox that worked at first and cannot be set up again.
+pub fn check(rootfs: &Rootfs, jobs: usize) -> Result<LinkOutcome> {
     let started = Instant::now();
-    let runner = LoaderRunner::detect(rootfs);
-    let files: Vec<&UsrPath> = rootfs.linked_files().collect();
-    let mut linked = match &runner {
-        LoaderRunner::Simulated(_) => {
-            files.iter().map(|file| check_file(rootfs, &runner, file)).collect::<Result<_>>()?
-        }
-        runner => check_parallel(rootfs, runner, &files, jobs)?,
+    let runner = match LoaderRunner::detect(rootfs) {
+        Ok(runner) => runner,
+        Err(reason) => return Ok(LinkOutcome::Unconfined(reason)),
     };
-    excuse_indirect(rootfs, &mut linked);
-    Ok(LinkCheck { runner, took: started.elapsed(), files: linked })
+    let progress = Progress::new();
+    let files: Vec<&UsrPath> = rootfs.linked_files().collect();
+    let checker = Checker { rootfs, runner: &runner, progress: &progress };
+    let mut files = checker.check_parallel(&files, jobs)?;
+    if let Some(failure) = progress.failure() {
+        return Ok(LinkOutcome::LoaderFailed(failure));
+    }
+    excuse_indirect(rootfs, &mut files);
+    Ok(LinkOutcome::Checked(LinkCheck { runner, took: started.elapsed(), files }))
 }
 
-/// Where the loader looks beside the paths that are in the files.
+/// The directories that the loader searches in addition to those that the files name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SearchMode {
-    /// In [`LIBRARY_PATH`], as nearly everything in a stage1 is started.
+    /// [`LIBRARY_PATH`], with which nearly everything in a stage1 is started.
     LibraryPath,
-    /// Nowhere.
+    /// None.
     DefaultPath,
 }
 
-/// Where rkt's `LD_LIBRARY_PATH` leads, and the loader's own directories of this layout.
+/// The directories of rkt's `LD_LIBRARY_PATH`, and the loader's own of this layout.
 const LIBRARY_PATH: &str = "/usr/lib:/usr/lib64:/usr/lib/systemd:/usr/lib64/systemd";
+/// Most files that are checked at once.
+const MAX_JOBS: usize = 64;
 
-fn check_parallel(
-    rootfs: &Rootfs,
-    runner: &LoaderRunner,
-    files: &[&UsrPath],
-    jobs: usize,
-) -> Result<Vec<LinkResult>> {
-    let next = AtomicUsize::new(0);
-    let work = || -> Result<Vec<LinkResult>> {
-        let mine = std::iter::from_fn(|| files.get(next.fetch_add(1, Ordering::Relaxed)));
-        mine.map(|file| check_file(rootfs, runner, file)).collect()
-    };
-    // Every thread is waited for before the first answer is looked at: one that panicked unseen would end the process.
-    let answers: Vec<Result<Vec<LinkResult>>> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..jobs.clamp(1, 64)).map(|_| scope.spawn(work)).collect();
-        let answer = |panic: Box<dyn Any + Send>| Err(Error::from_panic("asking the loader failed", &*panic));
-        workers.into_iter().map(|worker| worker.join().unwrap_or_else(answer)).collect()
-    });
-    let mut linked = answers.into_iter().collect::<Result<Vec<_>>>()?.concat();
-    linked.sort_by(|one, other| one.file.cmp(&other.file));
-    Ok(linked)
+/// What every check of a file needs.
+#[derive(Clone, Copy)]
+struct Checker<'a> {
+    rootfs: &'a Rootfs,
+    runner: &'a LoaderRunner,
+    progress: &'a Progress,
 }
 
-/// Asks about one file, in each way in which it is started.
-fn check_file(rootfs: &Rootfs, runner: &LoaderRunner, file: &UsrPath) -> Result<LinkResult> {
-    let mut linked = run_loader(rootfs, runner, file, SearchMode::LibraryPath)?;
-    if pid1::is_pid1(rootfs, file) {
-        let (problems, links) = pid1::check_pid1(rootfs, runner, file, &linked.problems)?;
-        linked.problems.extend(problems);
-        linked.links = links;
+impl Checker<'_> {
+    fn check_parallel(self, files: &[&UsrPath], jobs: usize) -> Result<Vec<LinkResult>> {
+        let next = AtomicUsize::new(0);
+        let work = || -> Result<Vec<LinkResult>> {
+            let mine = std::iter::from_fn(|| files.get(next.fetch_add(1, Ordering::Relaxed)));
+            mine.take_while(|_| self.progress.failure().is_none()).map(|file| self.check_file(file)).collect()
+        };
+        // Every thread is joined before the first result is examined: scope() itself panics after an unseen panic.
+        let results: Vec<Result<Vec<LinkResult>>> = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..jobs.clamp(1, MAX_JOBS)).map(|_| scope.spawn(work)).collect();
+            let from_panic =
+                |panic: Box<dyn Any + Send>| Err(Error::from_panic("the link check failed", &*panic));
+            workers.into_iter().map(|worker| worker.join().unwrap_or_else(from_panic)).collect()
+        });
+        let mut linked = results.into_iter().collect::<Result<Vec<_>>>()?.concat();
+        linked.sort_by(|one, other| one.file.cmp(&other.file));
+        Ok(linked)
     }
-    Ok(linked)
-}
 
-fn run_loader(rootfs: &Rootfs, runner: &LoaderRunner, file: &UsrPath, way: SearchMode) -> Result<LinkResult> {
-    if matches!(runner, LoaderRunner::Simulated(_)) {
-        return Ok(simulate(rootfs, file, way));
+    /// Checks one file in each mode in which it is started.
+    fn check_file(self, file: &UsrPath) -> Result<LinkResult> {
+        let mut linked = self.run_loader(file, SearchMode::LibraryPath)?;
+        if pid1::is_pid1(self.rootfs, file) {
+            let (problems, links) = pid1::check_pid1(self, file, &linked.problems)?;
+            linked.problems.extend(problems);
+            linked.links = links;
+        }
+        Ok(linked)
     }
-    let answer = |problems, resolved| LinkResult {
-        file: file.clone(),
-        problems,
-        satisfied_by: Vec::new(),
-        links: Vec::new(),
-        resolved,
-    };
-    let interpreter = match rootfs.tree.file_info(file.as_str()) {
-        Some(FileInfo::MalformedElf(why)) => return Ok(answer(vec![why.clone()], Vec::new())),
-        Some(FileInfo::Elf(info)) => info.interp.clone(),
-        _ => None,
-    };
-    let loader = match interpreter {
-        Some(path) => UsrPath::from_rootfs_path(&path).ok(),
-        None => runner::board_loader(rootfs),
-    };
-    let Some(loader) = loader.filter(|path| is_file(rootfs, path)) else {
-        let name = interpreter_name(rootfs, file);
-        return Ok(answer(vec![format!("its loader {name} is not in the root filesystem")], Vec::new()));
-    };
-    if rootfs.tree.resolve(&loader).end.node() == Some(file) {
-        return Ok(answer(Vec::new(), Vec::new()));
+
+    fn run_loader(self, file: &UsrPath, mode: SearchMode) -> Result<LinkResult> {
+        let Checker { rootfs, runner, progress } = self;
+        if matches!(runner, LoaderRunner::Simulated(_)) {
+            return Ok(simulate(rootfs, file, mode));
+        }
+        let interpreter = match rootfs.tree.file_info(file.as_str()) {
+            Some(FileInfo::MalformedElf(why)) => {
+                return Ok(LinkResult::new(file, vec![why.clone()], Vec::new()));
+            }
+            Some(FileInfo::Elf(info)) => info.interp.clone(),
+            _ => None,
+        };
+        let loader = match interpreter {
+            Some(path) => UsrPath::from_rootfs_path(&path).ok(),
+            None => runner::board_loader(rootfs),
+        };
+        let Some(loader) = loader.filter(|path| is_file(rootfs, path)) else {
+            let problem =
+                format!("its loader {} is not in the root filesystem", interpreter_name(rootfs, file));
+            return Ok(LinkResult::new(file, vec![problem], Vec::new()));
+        };
+        if rootfs.tree.resolve(&loader).end.node() == Some(file) {
+            return Ok(LinkResult::new(file, Vec::new(), Vec::new()));
+        }
+        let output = runner.list(&loader, file, mode)?;
+        progress.add(&loader, file, output.failure);
+        let mut problems = output.problems;
+        if !problems.is_empty() {
+            // The loader stops at the first missing library; the model of the loader names the others.
+            let others = simulate(rootfs, file, mode).problems;
+            let others: Vec<String> = others.into_iter().filter(|other| !problems.contains(other)).collect();
+            problems.extend(others);
+        }
+        problems.extend(missing_dlopen(rootfs, file));
+        let resolved = output.resolved.iter().filter_map(|path| real_path(rootfs, path)).collect();
+        Ok(LinkResult::new(file, problems, resolved))
     }
-    let output = runner
-        .command(rootfs, &loader, file, way)
-        .output()
-        .with_context(|| format!("cannot ask the loader {loader}"))?;
-    let mut said = loader_output::from_output(&output);
-    if !said.problems.is_empty() {
-        // The loader stops at the first library that is missing; the graph names the others.
-        let graph = simulate(rootfs, file, way).problems;
-        let is_new = |problem: &String| !said.problems.contains(problem);
-        let others: Vec<String> = graph.into_iter().filter(is_new).collect();
-        said.problems.extend(others);
-    }
-    said.problems.extend(missing_dlopen(rootfs, file));
-    let resolved = said.resolved.iter().filter_map(|path| real_path(rootfs, path)).collect();
-    Ok(answer(said.problems, resolved))
 }
 
 fn interpreter_name(rootfs: &Rootfs, file: &UsrPath) -> String {
@@ -185,14 +208,14 @@ fn missing_dlopen(rootfs: &Rootfs, file: &UsrPath) -> Vec<String> {
     required
         .filter(|note| !note.sonames.iter().any(is_here))
         .map(|note| {
-            format!("{} is not found (loaded by name for {})", note.sonames.join(" or "), note.feature)
+            format!("{} is not found (loaded with dlopen for {})", note.sonames.join(" or "), note.feature)
         })
         .collect()
 }
 
-/// The graph's answer, for machines that cannot run the loader.
-fn simulate(rootfs: &Rootfs, file: &UsrPath, way: SearchMode) -> LinkResult {
-    let directories = match way {
+/// The result by the model of the loader.
+fn simulate(rootfs: &Rootfs, file: &UsrPath, mode: SearchMode) -> LinkResult {
+    let directories = match mode {
         SearchMode::LibraryPath => ldso::DynamicLoader::systemd_directories(&rootfs.tree),
         SearchMode::DefaultPath => Vec::new(),
     };
@@ -201,16 +224,11 @@ fn simulate(rootfs: &Rootfs, file: &UsrPath, way: SearchMode) -> LinkResult {
     let broken = load.broken.iter().map(|unfit| format!("{} cannot be loaded: {}", unfit.path, unfit.why));
     let versions =
         load.version_errors.iter().map(|gap| format!("{} has no version {}", gap.library, gap.version));
-    LinkResult {
-        file: file.clone(),
-        problems: missing.chain(broken).chain(versions).collect(),
-        satisfied_by: Vec::new(),
-        links: Vec::new(),
-        resolved: load.objects.into_iter().map(|object| object.path).collect(),
-    }
+    let resolved = load.objects.into_iter().map(|object| object.path).collect();
+    LinkResult::new(file, missing.chain(broken).chain(versions).collect(), resolved)
 }
 
-/// Libraries that fail alone and have programs that load them, all of which link.
+/// Excuses libraries that fail alone and have programs that load them, all of which link.
 fn excuse_indirect(rootfs: &Rootfs, linked: &mut [LinkResult]) {
     let is_program = |file: &UsrPath| matches!(rootfs.tree.file_info(file.as_str()), Some(FileInfo::Elf(info)) if info.interp.is_some());
     let mut loaders: BTreeMap<UsrPath, Vec<UsrPath>> = BTreeMap::new();

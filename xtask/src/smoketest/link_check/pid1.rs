@@ -1,13 +1,13 @@
 //! systemd as process 1: nspawn starts it without the `LD_LIBRARY_PATH` that everything else in a stage1 has.
 
-use super::{LoaderRunner, SearchMode, run_loader};
+use super::{Checker, SearchMode};
 use crate::smoketest::rootfs::Rootfs;
 use coreos_types::error::Result;
 use usr::ldso::{self, MissingSymlink, UnreachableLibrary};
 use usr::path::UsrPath;
 use usr::tree::Target;
 
-/// Whether a file is what becomes process 1.
+/// Whether a file becomes process 1.
 pub(super) fn is_pid1(rootfs: &Rootfs, file: &UsrPath) -> bool {
     let leads_to_file = |text: &&str| {
         UsrPath::new(text)
@@ -16,23 +16,22 @@ pub(super) fn is_pid1(rootfs: &Rootfs, file: &UsrPath) -> bool {
     ["lib/systemd/systemd", "lib64/systemd/systemd"].iter().any(leads_to_file)
 }
 
-/// What is wrong without `LD_LIBRARY_PATH` and is not with it, and the links that would put it right.
+/// Problems without `LD_LIBRARY_PATH` that `known` does not have, and the missing links that would fix them.
 pub(super) fn check_pid1(
-    rootfs: &Rootfs,
-    runner: &LoaderRunner,
+    checker: Checker<'_>,
     file: &UsrPath,
     known: &[String],
 ) -> Result<(Vec<String>, Vec<UsrPath>)> {
-    let said = run_loader(rootfs, runner, file, SearchMode::DefaultPath)?;
+    let result = checker.run_loader(file, SearchMode::DefaultPath)?;
     let (mut problems, mut links) = (Vec::new(), Vec::new());
-    for problem in said.problems.into_iter().filter(|problem| !known.contains(problem)) {
+    for problem in result.problems.into_iter().filter(|problem| !known.contains(problem)) {
         let name = problem.strip_suffix(" is not found");
-        let there = name.and_then(|name| find_unreached(rootfs, file, name));
+        let found_at = name.and_then(|name| find_unreached(checker.rootfs, file, name));
         let mut text = format!("{problem} by process 1, which has no LD_LIBRARY_PATH");
-        if let Some(UnreachableLibrary { file, way }) = there {
-            text.push_str(&format!(": it is {file}"));
+        if let Some(UnreachableLibrary { file, way }) = found_at {
+            text.push_str(&format!(": the file is {file}"));
             if let Some(MissingSymlink { directory, link }) = way {
-                text.push_str(&format!(", and {directory} leads there through {link} only"));
+                text.push_str(&format!(", and {directory} resolves to its directory through {link} only"));
                 links.push(link);
             }
         }
@@ -42,7 +41,7 @@ pub(super) fn check_pid1(
     Ok((problems, links))
 }
 
-/// The file that a program meant by a name that it did not find, where the root filesystem has one of that name.
+/// The library that a program did not find, where the root filesystem has a file of that name; else `None`.
 pub fn find_unreached(rootfs: &Rootfs, program: &UsrPath, name: &str) -> Option<UnreachableLibrary> {
     let loader = ldso::DynamicLoader::new(&rootfs.tree, rootfs.board, Vec::new(), None);
     let load = loader.load(program);
@@ -57,7 +56,8 @@ pub fn find_unreached(rootfs: &Rootfs, program: &UsrPath, name: &str) -> Option<
 mod tests {
     use expect_test::expect;
 
-    use super::super::check_file;
+    use super::super::LoaderRunner;
+    use super::super::progress::Progress;
     use super::*;
     use coreos_types::release::Board;
     use usr::elf::ElfInfo;
@@ -88,18 +88,19 @@ mod tests {
     }
 
     #[test]
-    fn process_1_alone_misses_what_library_path_reaches() {
+    fn pid1_misses_what_only_library_path_reaches() {
         let rootfs = rootfs();
-        let graph = LoaderRunner::Simulated("a test".into());
-        let asked = |path: &str| check_file(&rootfs, &graph, &UsrPath::new(path).unwrap()).unwrap();
-        assert_eq!(asked("lib64/systemd/systemd-executor").problems, [""; 0]);
-        let systemd = asked("lib64/systemd/systemd");
-        expect!["libcore.so is not found by process 1, which has no LD_LIBRARY_PATH: it is lib64/systemd/libcore.so, and /usr/lib/x86_64-linux-gnu/systemd (RUNPATH of lib64/systemd/systemd) leads there through lib64/x86_64-linux-gnu only"].assert_eq(&systemd.problems.join("\n"));
+        let (runner, progress) = (LoaderRunner::Simulated("a test".into()), Progress::new());
+        let checker = Checker { rootfs: &rootfs, runner: &runner, progress: &progress };
+        let check = |path: &str| checker.check_file(&UsrPath::new(path).unwrap()).unwrap();
+        assert_eq!(check("lib64/systemd/systemd-executor").problems, [""; 0]);
+        let systemd = check("lib64/systemd/systemd");
+        expect!["libcore.so is not found by process 1, which has no LD_LIBRARY_PATH: the file is lib64/systemd/libcore.so, and /usr/lib/x86_64-linux-gnu/systemd (RUNPATH of lib64/systemd/systemd) resolves to its directory through lib64/x86_64-linux-gnu only"].assert_eq(&systemd.problems.join("\n"));
         assert_eq!(systemd.links, [UsrPath::new("lib64/x86_64-linux-gnu").unwrap()]);
     }
 
     #[test]
-    fn a_boot_that_misses_what_is_there_is_told_so() {
+    fn boot_that_misses_a_present_library_names_link() {
         let line = "/usr/lib/systemd/systemd: error while loading shared libraries: libcore.so: cannot open shared object \
                     file: No such file or directory";
         let lacks = crate::smoketest::boot::diagnosis::diagnose(&rootfs(), None, &[line.to_owned()]);

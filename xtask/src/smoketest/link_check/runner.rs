@@ -1,113 +1,97 @@
-//! How the loader is asked: as root, in a user namespace, through sudo, emulated, or not at all.
+//! How the loader is run: natively or emulated, always confined; or simulated, where it is for a foreign machine.
 
 use std::fmt;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
 
+use super::loader_output::LoaderOutput;
 use super::{LIBRARY_PATH, SearchMode};
-use crate::smoketest::host::{PATH, find_in_path, is_root};
+use crate::smoketest::host::find_in_path;
 use crate::smoketest::rootfs::Rootfs;
+use crate::smoketest::sandbox::Sandbox;
+use coreos_types::error::Result;
 use coreos_types::release::Board;
 use usr::path::UsrPath;
+use usr::tree::NodeKind;
 
-/// How the loader is asked.
+/// How the loader is run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoaderRunner {
-    /// `chroot`, as root.
-    Chroot,
-    /// `unshare --map-root-user --root`, as anybody.
-    UserNamespace,
-    /// `sudo -n chroot`.
-    Sudo,
-    /// This program of qemu-user, for a foreign board.
-    Qemu(PathBuf),
-    /// It is not: the graph answers in its place; why.
+    /// On this machine.
+    Native(Sandbox),
+    /// By this program of qemu-user, for a foreign board.
+    Qemu(PathBuf, Sandbox),
+    /// Not at all: the model of the loader answers; the reason.
     Simulated(String),
 }
 
 impl fmt::Display for LoaderRunner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            LoaderRunner::Chroot => f.write_str("the real loader in a chroot, as root"),
-            LoaderRunner::UserNamespace => f.write_str("the real loader in a chroot, in a user namespace"),
-            LoaderRunner::Sudo => f.write_str("the real loader in a chroot, by sudo"),
-            LoaderRunner::Qemu(program) => {
-                write!(f, "the real loader, emulated by {}", program.display())
+            LoaderRunner::Native(sandbox) => write!(f, "the image's loader, {}", sandbox.describe()),
+            LoaderRunner::Qemu(program, sandbox) => {
+                write!(f, "the image's loader, emulated by {}, {}", program.display(), sandbox.describe())
             }
-            LoaderRunner::Simulated(why) => write!(f, "the link graph, not the real loader: {why}"),
+            LoaderRunner::Simulated(reason) => write!(f, "a model of the loader, not the loader: {reason}"),
         }
     }
 }
 
 impl LoaderRunner {
-    /// The best that this machine and user can do.
-    pub(super) fn detect(rootfs: &Rootfs) -> LoaderRunner {
-        if rootfs.board.machine() != std::env::consts::ARCH {
-            let machine = rootfs.board.machine();
-            let names = [format!("qemu-{machine}-static"), format!("qemu-{machine}")];
-            return match names.iter().find_map(|name| find_in_path(name)) {
-                Some(program) => LoaderRunner::Qemu(program),
-                None => LoaderRunner::Simulated(format!(
-                    "{} is a foreign board, and {} is not installed",
-                    rootfs.board, names[0]
-                )),
-            };
+    /// The best runner of this machine and user.
+    ///
+    /// # Errors
+    /// The reason why the loader, which this machine could run, cannot be confined.
+    pub(super) fn detect(rootfs: &Rootfs) -> std::result::Result<LoaderRunner, String> {
+        let machine = rootfs.board.machine();
+        if machine == std::env::consts::ARCH {
+            let sandbox = Sandbox::detect(&rootfs.path, None, unreadable_files(rootfs))?;
+            return Ok(LoaderRunner::Native(sandbox));
         }
-        if is_root() {
-            return LoaderRunner::Chroot;
-        }
-        if succeeds(Command::new("unshare").args(["--map-root-user", "true"])) {
-            return LoaderRunner::UserNamespace;
-        }
-        if succeeds(Command::new("sudo").args(["-n", "true"])) {
-            return LoaderRunner::Sudo;
-        }
-        LoaderRunner::Simulated("neither root, nor user namespaces, nor sudo without a password".into())
+        let names = [format!("qemu-{machine}-static"), format!("qemu-{machine}")];
+        let Some(program) = names.iter().filter_map(|name| find_in_path(name)).find(|path| is_static(path))
+        else {
+            return Ok(LoaderRunner::Simulated(format!(
+                "{} is a foreign board, and no static {} is installed",
+                rootfs.board, names[0]
+            )));
+        };
+        let sandbox = Sandbox::detect(&rootfs.path, Some(program.clone()), unreadable_files(rootfs))?;
+        Ok(LoaderRunner::Qemu(program, sandbox))
     }
 
-    /// The command that lists what one file resolved. Options alone reach the loader: its variables would reach
-    /// `chroot` as well.
-    pub(super) fn command(
-        &self,
-        rootfs: &Rootfs,
-        loader: &UsrPath,
-        file: &UsrPath,
-        way: SearchMode,
-    ) -> Command {
-        let (root, loader) = (&rootfs.path, format!("/usr/{loader}"));
-        let mut command = match self {
-            LoaderRunner::UserNamespace => {
-                let mut unshare = Command::new("unshare");
-                unshare.arg("--map-root-user").arg(format!("--root={}", root.display())).arg(loader);
-                unshare
-            }
-            LoaderRunner::Sudo => {
-                let mut sudo = Command::new("sudo");
-                sudo.args(["-n", "chroot"]).arg(root).arg(loader);
-                sudo
-            }
-            LoaderRunner::Qemu(program) => {
-                let mut emulate = Command::new(program);
-                emulate.arg("-L").arg(root).arg(format!("{}{loader}", root.display()));
-                emulate
-            }
-            LoaderRunner::Chroot | LoaderRunner::Simulated(_) => {
-                let mut chroot = Command::new("chroot");
-                chroot.arg(root).arg(loader);
-                chroot
-            }
+    /// Lists what one file loads (`ld.so --list`, ld.so(8)). Options alone reach the loader: its environment is empty.
+    pub(super) fn list(&self, loader: &UsrPath, file: &UsrPath, mode: SearchMode) -> Result<LoaderOutput> {
+        let sandbox = match self {
+            LoaderRunner::Native(sandbox) | LoaderRunner::Qemu(_, sandbox) => sandbox,
+            LoaderRunner::Simulated(_) => return Ok(LoaderOutput::default()),
         };
-        if way == SearchMode::LibraryPath {
-            command.args(["--library-path", LIBRARY_PATH]);
+        let mut command = vec![format!("/usr/{loader}")];
+        if mode == SearchMode::LibraryPath {
+            command.extend(["--library-path".to_owned(), LIBRARY_PATH.to_owned()]);
         }
-        command.arg("--list").arg(format!("/usr/{file}"));
-        // Nothing of the caller's (LD_PRELOAD, LD_DEBUG) may have a say; the answers are read in English.
-        command.env_clear().env("PATH", PATH).env("LC_ALL", "C").stdin(Stdio::null());
-        command
+        command.extend(["--list".to_owned(), format!("/usr/{file}")]);
+        Ok(LoaderOutput::from_run(&sandbox.run(&command)?))
     }
 }
 
-/// The loader that programs of a board ask for.
+/// ELF files that their owner alone may read, as sudo is: the confined loader reads copies.
+fn unreadable_files(rootfs: &Rootfs) -> Vec<String> {
+    let is_unreadable = |path: &&UsrPath| {
+        rootfs
+            .tree
+            .get(path.as_str())
+            .is_some_and(|node| matches!(node.kind, NodeKind::File { .. }) && node.mode & 0o004 == 0)
+    };
+    rootfs.linked_files().filter(is_unreadable).map(ToString::to_string).collect()
+}
+
+/// Whether a program needs no loader of its own, and so runs in any root directory.
+fn is_static(program: &Path) -> bool {
+    std::fs::read(program)
+        .is_ok_and(|bytes| matches!(usr::elf::parse(&bytes), Ok(info) if info.interp.is_none()))
+}
+
+/// The loader that programs of a board name.
 pub(super) fn loader_name(board: Board) -> &'static str {
     match board {
         Board::Amd64 => "/lib64/ld-linux-x86-64.so.2",
@@ -117,9 +101,4 @@ pub(super) fn loader_name(board: Board) -> &'static str {
 
 pub(super) fn board_loader(rootfs: &Rootfs) -> Option<UsrPath> {
     UsrPath::from_rootfs_path(loader_name(rootfs.board)).ok()
-}
-
-fn succeeds(command: &mut Command) -> bool {
-    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    quiet.status().is_ok_and(|status| status.success())
 }

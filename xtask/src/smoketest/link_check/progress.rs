@@ -1,0 +1,115 @@
+//! Whether the loader itself works: what it did with the files so far.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::smoketest::sandbox::End;
+use usr::path::UsrPath;
+
+/// Longest check of one root filesystem.
+const MAX_CHECK_TIME: Duration = Duration::from_secs(180);
+/// Files for which a loader may hang or print without end before no other file is tried.
+const MAX_HANGS: usize = 2;
+/// Files for which a loader may crash before no other file is tried, where it has worked for none.
+const MAX_CRASHES: usize = 3;
+
+/// A loader that crashes, hangs, or cannot be executed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoaderFailure {
+    /// The loader.
+    pub loader: UsrPath,
+    /// What happened, with the file that was linked.
+    pub reason: String,
+    /// The kernel cannot execute it, or it crashes at once: it has no code of a loader.
+    pub is_stub: bool,
+}
+
+/// Counts of what the loader did.
+#[derive(Debug)]
+pub(super) struct Progress {
+    deadline: Instant,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    good: usize,
+    crashes: usize,
+    hangs: usize,
+    first: Option<LoaderFailure>,
+    last: Option<UsrPath>,
+}
+
+impl Progress {
+    pub(super) fn new() -> Progress {
+        Progress { deadline: Instant::now() + MAX_CHECK_TIME, counts: Mutex::default() }
+    }
+
+    /// Counts one run; `end` where it was no orderly one.
+    pub(super) fn add(&self, loader: &UsrPath, file: &UsrPath, end: Option<End>) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.last = Some(loader.clone());
+        let Some(end) = end else {
+            counts.good += 1;
+            return;
+        };
+        let is_stub = matches!(end, End::Killed(_) | End::NotExecutable);
+        if is_stub {
+            counts.crashes += 1;
+        } else {
+            counts.hangs += 1;
+        }
+        let reason = format!("{end} (linking {file})");
+        counts.first.get_or_insert(LoaderFailure { loader: loader.clone(), reason, is_stub });
+    }
+
+    /// The failure of the loader, as soon as it is certain.
+    pub(super) fn failure(&self) -> Option<LoaderFailure> {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.hangs >= MAX_HANGS || counts.good == 0 && counts.crashes + counts.hangs >= MAX_CRASHES {
+            return counts.first.clone();
+        }
+        let is_late = Instant::now() > self.deadline;
+        let late = |loader: &UsrPath| LoaderFailure {
+            loader: loader.clone(),
+            reason: format!("did not link all files within {} s", MAX_CHECK_TIME.as_secs()),
+            is_stub: false,
+        };
+        counts.last.as_ref().filter(|_| is_late).map(late)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn failure(ends: &[Option<End>]) -> Option<String> {
+        let path = |text: &str| UsrPath::new(text).unwrap();
+        let progress = Progress::new();
+        for (number, end) in ends.iter().enumerate() {
+            progress.add(&path("lib64/ld.so"), &path(&format!("bin/{number}")), *end);
+        }
+        progress.failure().map(|failure| failure.reason)
+    }
+
+    #[test]
+    fn a_loader_that_never_works_is_one_failure() {
+        let segv = Some(End::Killed(11));
+        assert_eq!(failure(&[segv; 2]), None);
+        assert_eq!(failure(&[segv; 3]).unwrap(), "was killed by SIGSEGV (linking bin/0)");
+        assert_eq!(
+            failure(&[segv, segv, Some(End::NotExecutable)]).unwrap(),
+            "was killed by SIGSEGV (linking bin/0)"
+        );
+        assert_eq!(failure(&[None, segv, segv, segv, segv]), None);
+    }
+
+    #[test]
+    fn a_loader_that_hangs_is_stopped() {
+        let hang = Some(End::TimedOut);
+        assert_eq!(failure(&[None, hang, None, None, None]), None);
+        assert_eq!(failure(&[None, hang, None, hang]).unwrap(), "did not end within 10 s (linking bin/1)");
+        assert!(failure(&[None, Some(End::TooMuchOutput), hang]).unwrap().starts_with("printed more than"));
+    }
+}

@@ -1,0 +1,291 @@
+//! The side of the sandbox that runs in its namespaces: makes the root directory, drops all rights, starts the program.
+//!
+//! This is an internal entry point of the program ([`call`]); `--help` does not list it. It refuses to work in the
+//! user namespace of its caller, where it would change mounts of the machine.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
+use rustix::process::{Resource, Rlimit};
+use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid};
+
+use super::Sandbox;
+use super::user::UserMap;
+
+/// The first argument of this entry point.
+const COMMAND: &str = "__sandbox";
+/// The exit code of a set-up that failed.
+const EXIT_SETUP_FAILED: u8 = 125;
+/// The exit code where the kernel cannot execute the program (env(1)).
+pub(super) const EXIT_NOT_EXECUTABLE: i32 = 126;
+/// Directories and links of the root filesystem that the loader may search, apart from `usr`.
+const TOP_LEVEL: [&str; 7] = ["bin", "etc", "lib", "lib32", "lib64", "libx32", "sbin"];
+/// Where the emulator is mounted.
+const EMULATOR: &str = ".emulator";
+
+/// Most address space of a confined program, in bytes.
+const MAX_ADDRESS_SPACE: u64 = 2 << 30;
+/// Most private writable memory of a confined program, in bytes.
+const MAX_DATA: u64 = 512 << 20;
+/// Most processor time, in seconds.
+const MAX_CPU_TIME: u64 = 20;
+/// Most processes and threads of an emulator; a program that runs natively is alone.
+const MAX_EMULATOR_THREADS: u64 = 16;
+
+type Result<T> = std::result::Result<T, String>;
+
+/// Adds what was done to an error.
+trait Context<T> {
+    fn context(self, what: impl Display) -> Result<T>;
+}
+
+impl<T, E: Display> Context<T> for std::result::Result<T, E> {
+    fn context(self, what: impl Display) -> Result<T> {
+        self.map_err(|error| format!("{what}: {error}"))
+    }
+}
+
+/// The arguments of this entry point.
+pub(super) fn arguments(sandbox: &Sandbox, program: &[String]) -> Vec<OsString> {
+    let namespace = fs::read_link("/proc/self/ns/user").unwrap_or_default();
+    let uid = match sandbox.user {
+        UserMap::Unprivileged(uid) => uid.to_string(),
+        UserMap::Caller => String::new(),
+    };
+    let mut words =
+        vec![COMMAND.into(), namespace.into_os_string(), uid.into(), sandbox.rootfs.clone().into()];
+    words.push(sandbox.emulator.clone().unwrap_or_default().into());
+    words.push(sandbox.unreadable.len().to_string().into());
+    words.extend(sandbox.unreadable.iter().map(OsString::from));
+    words.extend(program.iter().map(OsString::from));
+    words
+}
+
+/// Runs this entry point if the command line calls for it; returns only if it fails, or if there is no program.
+/// `None` for any other command line.
+pub fn call(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
+    let mut arguments = arguments.into_iter().skip(1);
+    if arguments.next()?.as_bytes() != COMMAND.as_bytes() {
+        return None;
+    }
+    let code = match start(&arguments.collect::<Vec<_>>()) {
+        Ok(None) => 0,
+        Ok(Some(error)) => {
+            let _ = writeln!(io::stderr(), "{error}");
+            EXIT_NOT_EXECUTABLE as u8
+        }
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "{error}");
+            EXIT_SETUP_FAILED
+        }
+    };
+    Some(ExitCode::from(code))
+}
+
+/// The parsed command line of this entry point.
+struct Request {
+    uid: Option<u32>,
+    rootfs: PathBuf,
+    emulator: Option<PathBuf>,
+    unreadable: Vec<OsString>,
+    program: Vec<OsString>,
+}
+
+impl Request {
+    fn parse(words: &[OsString]) -> Result<Request> {
+        let [namespace, uid, rootfs, emulator, count, rest @ ..] = words else {
+            return Err("too few arguments".into());
+        };
+        if fs::read_link("/proc/self/ns/user").context("cannot read /proc/self/ns/user")?.as_os_str()
+            == namespace
+        {
+            return Err("not in a user namespace of its own".into());
+        }
+        let number = |word: &OsString| word.to_str().and_then(|word| word.parse().ok());
+        let count = number(count).filter(|count| *count as usize <= rest.len()).ok_or("invalid count")?;
+        let (unreadable, program) = rest.split_at(count as usize);
+        Ok(Request {
+            uid: number(uid),
+            rootfs: rootfs.into(),
+            emulator: (!emulator.is_empty()).then(|| emulator.into()),
+            unreadable: unreadable.to_vec(),
+            program: program.to_vec(),
+        })
+    }
+}
+
+/// Sets everything up and executes the program; the error with which that failed, `None` without a program.
+fn start(words: &[OsString]) -> Result<Option<io::Error>> {
+    let request = Request::parse(words)?;
+    limit_namespaces();
+    make_root(&request)?;
+    rustix::process::setsid().context("cannot start a session")?;
+    drop_rights(request.uid)?;
+    limit_resources(request.emulator.is_some())?;
+    shake_hands()?;
+    let Some((program, arguments)) = request.program.split_first() else { return Ok(None) };
+    let mut command = match request.emulator {
+        None => Command::new(program),
+        Some(_) => Command::new(Path::new("/").join(EMULATOR)),
+    };
+    if request.emulator.is_some() {
+        command.arg(program);
+    }
+    let error = command.args(arguments).env_clear().env("LC_ALL", "C").exec();
+    Ok(Some(error))
+}
+
+/// No user namespaces below this one, and no System V objects: both could hold memory that no limit of a process
+/// counts. Kernels that do not let a namespace set this have it set to their defaults.
+fn limit_namespaces() {
+    for file in ["user/max_user_namespaces", "kernel/shmmni", "kernel/msgmni"] {
+        let _ = fs::write(Path::new("/proc/sys").join(file), "0");
+    }
+}
+
+/// A directory or link of the root filesystem, opened before anything is mounted.
+enum Entry {
+    Directory(OwnedFd),
+    Link(OsString),
+}
+
+/// Makes the root directory, an empty read-only file system with `usr` in it, and detaches everything else.
+fn make_root(request: &Request) -> Result<()> {
+    let usr = open(&request.rootfs.join("usr"), OFlags::DIRECTORY | OFlags::NOFOLLOW)?;
+    let emulator = request.emulator.as_deref().map(|path| open(path, OFlags::empty())).transpose()?;
+    let mut entries = Vec::new();
+    for name in TOP_LEVEL {
+        let path = request.rootfs.join(name);
+        if let Ok(target) = fs::read_link(&path) {
+            entries.push((name, Entry::Link(target.into_os_string())));
+        } else if path.is_dir() {
+            entries.push((name, Entry::Directory(open(&path, OFlags::DIRECTORY | OFlags::NOFOLLOW)?)));
+        }
+    }
+    let root = &request.rootfs;
+    rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .context("cannot make mounts private")?;
+    rustix::mount::mount(
+        "tmpfs",
+        root,
+        "tmpfs",
+        MountFlags::NOSUID | MountFlags::NODEV,
+        c"mode=755,size=512m",
+    )
+    .context("cannot mount a tmpfs")?;
+    entries.push(("usr", Entry::Directory(usr)));
+    for (name, entry) in entries {
+        let path = root.join(name);
+        match entry {
+            Entry::Link(target) => symlink(target, path).context("cannot make a link")?,
+            Entry::Directory(directory) => {
+                fs::create_dir(&path).context("cannot make a directory")?;
+                bind(&directory, &path)?;
+            }
+        }
+    }
+    if let Some(emulator) = emulator {
+        fs::write(root.join(EMULATOR), "").context("cannot make a file")?;
+        bind(&emulator, &root.join(EMULATOR))?;
+    }
+    for (number, path) in request.unreadable.iter().enumerate() {
+        copy(&root.join("usr").join(path), &root.join(format!(".copy-{number}")))?;
+    }
+    pivot(root)
+}
+
+fn open(path: &Path, flags: OFlags) -> Result<OwnedFd> {
+    rustix::fs::open(path, flags | OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+        .context(format_args!("cannot open {}", path.display()))
+}
+
+/// Mounts an open file or directory read-only.
+fn bind(file: &OwnedFd, target: &Path) -> Result<()> {
+    let source = format!("/proc/self/fd/{}", file.as_raw_fd());
+    rustix::mount::mount_bind(source, target)
+        .and_then(|()| {
+            let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+            rustix::mount::mount_remount(target, flags, c"")
+        })
+        .context(format_args!("cannot mount {}", target.display()))
+}
+
+/// Puts a copy that everybody can read over a file.
+fn copy(path: &Path, copy: &Path) -> Result<()> {
+    let copied =
+        fs::copy(path, copy).and_then(|_| fs::set_permissions(copy, fs::Permissions::from_mode(0o555)));
+    copied.context(format_args!("cannot copy {}", path.display()))?;
+    bind(&open(copy, OFlags::NOFOLLOW)?, path)
+}
+
+/// Makes a directory the root, and detaches the old one (pivot_root(2), "pivot_root(".", ".")").
+pub(super) fn pivot(root: &Path) -> Result<()> {
+    rustix::process::chdir(root).context("cannot enter the root directory")?;
+    rustix::process::pivot_root(".", ".").context("cannot change the root directory")?;
+    rustix::mount::unmount(".", UnmountFlags::DETACH).context("cannot detach the old root directory")?;
+    rustix::process::chdir("/").context("cannot enter the root directory")?;
+    let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+    rustix::mount::mount_remount("/", flags, c"").context("cannot make the root directory read-only")
+}
+
+/// Gives up the user and all capabilities, for good.
+fn drop_rights(uid: Option<u32>) -> Result<()> {
+    for bit in 0..64 {
+        // The first one that the kernel does not know ends the list.
+        if rustix::thread::remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << bit))
+            .is_err()
+        {
+            break;
+        }
+    }
+    let _ = rustix::thread::clear_ambient_capability_set();
+    if let Some(uid) = uid {
+        let (user, group) = (Uid::from_raw(uid), Gid::from_raw(uid));
+        rustix::thread::set_thread_groups(&[]).context("cannot drop groups")?;
+        rustix::thread::set_thread_res_gid(group, group, group).context("cannot change the group")?;
+        rustix::thread::set_thread_res_uid(user, user, user).context("cannot change the user")?;
+    }
+    let none = CapabilitySet::empty();
+    let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    rustix::thread::set_capabilities(None, sets).context("cannot drop capabilities")?;
+    rustix::thread::set_no_new_privs(true).context("cannot set no_new_privs")
+}
+
+fn limit_resources(emulated: bool) -> Result<()> {
+    let native = |limit: u64| (!emulated).then_some(limit);
+    for (resource, limit) in [
+        // No file can be written, not even on a file system in memory; pipes are no files.
+        (Resource::Fsize, Some(0)),
+        (Resource::Core, Some(0)),
+        (Resource::Memlock, Some(0)),
+        (Resource::Msgqueue, Some(0)),
+        (Resource::Nofile, Some(64)),
+        (Resource::Cpu, Some(MAX_CPU_TIME)),
+        (Resource::Data, Some(MAX_DATA)),
+        (Resource::As, native(MAX_ADDRESS_SPACE)),
+        (Resource::Nproc, Some(if emulated { MAX_EMULATOR_THREADS } else { 1 })),
+    ] {
+        let lowered = Rlimit { current: limit, maximum: limit };
+        if limit.is_some() {
+            rustix::process::setrlimit(resource, lowered).context("cannot set a limit")?;
+        }
+    }
+    Ok(())
+}
+
+/// Waits until the host has seen that all is set up.
+fn shake_hands() -> Result<()> {
+    let mut stdout = io::stdout();
+    stdout.write_all(b"\n").and_then(|()| stdout.flush()).context("cannot reach the host")?;
+    io::stdin().read_exact(&mut [0]).context("the host has ended")
+}

@@ -1,0 +1,283 @@
+//! Runs one program of an untrusted root filesystem without any right on this machine.
+//!
+//! The program gets user, mount, pid, network, ipc, uts and cgroup namespaces of its own, a root directory that holds
+//! the read-only `/usr` alone (pivot_root(2)), no capabilities, `no_new_privs`, and an unprivileged user ID where the
+//! caller is root. Its time, output, memory and number of processes are bounded. It is killed when this process ends.
+//!
+//! util-linux makes the namespaces; then this program, called again as [`inner`], does what only a process inside of
+//! them can do. Both sides shake hands over pipes: the host writes the user map when the namespaces exist, and the
+//! program starts when the host has seen that all is set up. A host that was killed before that never answers.
+
+pub mod inner;
+mod user;
+
+use std::fmt;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use self::user::UserMap;
+use super::host::{PATH, find_in_path};
+use coreos_types::error::{Error, Result, ResultExt};
+
+/// Longest run of one program.
+pub const MAX_RUN_TIME: Duration = Duration::from_secs(10);
+/// Most bytes on standard output and standard error together.
+pub const MAX_OUTPUT_LEN: usize = 1 << 20;
+/// Longest wait for the namespaces.
+const SETUP_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What process 1 of the sandbox runs: it waits for the user map, and dies with `unshare`. The shell stays the parent,
+/// so that a change of user (which clears the death signal, prctl(2)) cannot detach the program.
+const INIT: &str = r#"echo; read -r _ || exit 125; "$@"; exit $?"#;
+
+/// How programs of one root filesystem are confined on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sandbox {
+    /// This program.
+    tool: PathBuf,
+    rootfs: PathBuf,
+    user: UserMap,
+    /// The static qemu that runs programs of a foreign machine.
+    emulator: Option<PathBuf>,
+    /// Files below `usr` that only root can read: the program sees copies.
+    unreadable: Vec<String>,
+}
+
+/// The end of a run, and what the program printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// How it ended.
+    pub end: End,
+    /// Standard output.
+    pub stdout: Vec<u8>,
+    /// Standard error.
+    pub stderr: Vec<u8>,
+}
+
+/// How a confined program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It exited with this code.
+    Exited(i32),
+    /// A signal ended it.
+    Killed(i32),
+    /// The kernel could not execute it.
+    NotExecutable,
+    /// It was killed after [`MAX_RUN_TIME`].
+    TimedOut,
+    /// It was killed after [`MAX_OUTPUT_LEN`].
+    TooMuchOutput,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            End::Exited(code) => write!(f, "exited with {code}"),
+            End::Killed(signal) => {
+                let name = signal_hook::low_level::signal_name(*signal);
+                write!(f, "was killed by {}", name.map_or_else(|| signal.to_string(), str::to_owned))
+            }
+            End::NotExecutable => f.write_str("cannot be executed"),
+            End::TimedOut => write!(f, "did not end within {} s", MAX_RUN_TIME.as_secs()),
+            End::TooMuchOutput => write!(f, "printed more than {} KiB", MAX_OUTPUT_LEN >> 10),
+        }
+    }
+}
+
+impl Sandbox {
+    /// The sandbox for a root filesystem, tried once with no program in it.
+    ///
+    /// # Errors
+    /// The reason why this machine or user cannot confine a program.
+    pub fn detect(
+        rootfs: &Path,
+        emulator: Option<PathBuf>,
+        unreadable: Vec<String>,
+    ) -> std::result::Result<Sandbox, String> {
+        let missing: Vec<&str> =
+            ["unshare", "setpriv"].into_iter().filter(|tool| find_in_path(tool).is_none()).collect();
+        if !missing.is_empty() {
+            return Err(format!("not installed: {} (util-linux)", missing.join(", ")));
+        }
+        let tool = std::env::current_exe().map_err(|error| format!("cannot locate this program: {error}"))?;
+        let user = UserMap::of_process();
+        let unreadable = if user.is_root() { unreadable } else { Vec::new() };
+        let mut sandbox = Sandbox { tool, rootfs: rootfs.to_owned(), user, emulator, unreadable };
+        let mut probe = sandbox.run(&[]);
+        if probe.is_err() && sandbox.user.is_root() {
+            // In a container with few user IDs root may still have user namespaces as everybody has.
+            sandbox.user = UserMap::Caller;
+            sandbox.unreadable.clear();
+            probe = sandbox.run(&[]).or(probe);
+        }
+        match probe {
+            Ok(_) => Ok(sandbox),
+            Err(error) => Err(error.causes.last().cloned().unwrap_or(error.message)),
+        }
+    }
+
+    /// A phrase for reports.
+    pub fn describe(&self) -> String {
+        let user = match self.user {
+            UserMap::Unprivileged(uid) => format!("user ID {uid}"),
+            UserMap::Caller => "a user namespace".to_owned(),
+        };
+        format!("confined, {user}")
+    }
+
+    /// Runs a program, an absolute path in the root filesystem, with its arguments. No arguments at all sets the
+    /// sandbox up and ends.
+    ///
+    /// # Errors
+    /// The sandbox cannot be set up; what the program does is no error.
+    pub fn run(&self, arguments: &[String]) -> Result<Finished> {
+        let mut child = self.command(arguments).spawn().with_context(|| "cannot run setpriv")?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let (sender, chunks) = sync_channel(4);
+        spawn_reader(stdout, false, sender.clone());
+        spawn_reader(stderr, true, sender);
+        let mut run =
+            Run { user: &self.user, stdin: child.stdin.take(), phase: Phase::Namespaces, output: Vec::new() };
+        let mut stderr = Vec::new();
+        let stopped = run.collect(child.id(), &chunks, &mut stderr);
+        if !matches!(stopped, Ok(None)) {
+            let _ = child.kill();
+        }
+        drop((chunks, run.stdin.take()));
+        let status = wait(&mut child)?;
+        let end = match stopped? {
+            Some(end) => end,
+            None if run.phase != Phase::Program => return Err(setup_error(status, &stderr)),
+            None => from_status(status),
+        };
+        Ok(Finished { end, stdout: run.output, stderr })
+    }
+
+    fn command(&self, arguments: &[String]) -> Command {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "unshare", "--user"]);
+        if self.user == UserMap::Caller {
+            command.arg("--map-root-user");
+        }
+        command.args(["--mount", "--propagation", "private", "--pid", "--net", "--ipc", "--uts", "--cgroup"]);
+        command.args(["--fork", "--kill-child", "--", "sh", "-c", INIT, "sandbox"]).arg(&self.tool);
+        command.args(inner::arguments(self, arguments));
+        // Nothing of the caller's environment (LD_PRELOAD, LD_DEBUG) reaches the program.
+        command.env_clear().env("PATH", PATH).env("LC_ALL", "C");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+}
+
+/// How far the set-up is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Until the first line: the namespaces are made.
+    Namespaces,
+    /// Until the second line: the root directory is made, rights are dropped.
+    Inner,
+    /// All output from here on is the program's.
+    Program,
+}
+
+/// A run as seen from outside.
+struct Run<'a> {
+    user: &'a UserMap,
+    stdin: Option<ChildStdin>,
+    phase: Phase,
+    output: Vec<u8>,
+}
+
+impl Run<'_> {
+    /// Collects output until both streams end (`None`), or until a limit is reached.
+    fn collect(
+        &mut self,
+        pid: u32,
+        chunks: &Receiver<(bool, Vec<u8>)>,
+        stderr: &mut Vec<u8>,
+    ) -> Result<Option<End>> {
+        let mut deadline = Instant::now() + SETUP_TIMEOUT;
+        loop {
+            match chunks.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok((true, bytes)) => stderr.extend(bytes),
+                Ok((false, bytes)) => self.output.extend(bytes),
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) if self.phase == Phase::Program => {
+                    return Ok(Some(End::TimedOut));
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(Error::failed("the sandbox was not set up in time"));
+                }
+            }
+            if self.output.len() + stderr.len() > MAX_OUTPUT_LEN {
+                return Ok(Some(End::TooMuchOutput));
+            }
+            while self.phase != Phase::Program
+                && let Some(end) = self.output.iter().position(|byte| *byte == b'\n')
+            {
+                self.output.drain(..=end);
+                self.advance(pid)?;
+                deadline =
+                    Instant::now() + if self.phase == Phase::Program { MAX_RUN_TIME } else { SETUP_TIMEOUT };
+            }
+        }
+    }
+
+    /// Answers a line of the set-up.
+    fn advance(&mut self, pid: u32) -> Result<()> {
+        self.phase = match self.phase {
+            Phase::Namespaces => {
+                self.user.write(pid).with_context(|| "cannot map user IDs")?;
+                Phase::Inner
+            }
+            Phase::Inner | Phase::Program => Phase::Program,
+        };
+        let stdin = self.stdin.as_mut();
+        // A set-up that has failed meanwhile says so on standard error.
+        let _ = stdin.map(|stdin| stdin.write_all(b"\n").and_then(|()| stdin.flush()));
+        if self.phase == Phase::Program {
+            self.stdin = None;
+        }
+        Ok(())
+    }
+}
+
+/// Passes on what a stream brings until it ends or nobody listens.
+fn spawn_reader(
+    stream: Option<impl Read + Send + 'static>,
+    is_stderr: bool,
+    sender: SyncSender<(bool, Vec<u8>)>,
+) {
+    let Some(mut stream) = stream else { return };
+    std::thread::spawn(move || {
+        let mut buffer = [0; 16 << 10];
+        while let Ok(len) = stream.read(&mut buffer)
+            && len > 0
+            && sender.send((is_stderr, buffer[..len].to_vec())).is_ok()
+        {}
+    });
+}
+
+/// `unshare` ends with its child, and its child with the namespace.
+fn wait(child: &mut Child) -> Result<ExitStatus> {
+    child.wait().with_context(|| "cannot wait for the sandbox")
+}
+
+fn setup_error(status: ExitStatus, stderr: &[u8]) -> Error {
+    let text = String::from_utf8_lossy(stderr);
+    let cause = text.lines().rfind(|line| !line.trim().is_empty()).map(str::to_owned);
+    Error::failed("the sandbox cannot be set up").with_cause(cause.unwrap_or_else(|| status.to_string()))
+}
+
+/// The shell in the sandbox passes a signal on as 128 and its number (sh(1)).
+fn from_status(status: ExitStatus) -> End {
+    match status.code() {
+        Some(inner::EXIT_NOT_EXECUTABLE) => End::NotExecutable,
+        Some(code) if code > 128 => End::Killed(code - 128),
+        Some(code) => End::Exited(code),
+        None => End::Killed(std::os::unix::process::ExitStatusExt::signal(&status).unwrap_or_default()),
+    }
+}
