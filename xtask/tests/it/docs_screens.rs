@@ -1,5 +1,5 @@
 //! What the documents show was really run: the screens are made anew by each run of the tests, from the demo's own
-//! tree and server, and compared. `scripts/screens.sh` puts them on disk.
+//! tree and server, and compared. `scripts/update-docs-output.sh` puts them on disk.
 
 mod svg;
 

@@ -48,7 +48,7 @@ pub(crate) fn releases() -> &'static Path {
             .map_or_else(|| workspace().join("target/e2e-releases"), PathBuf::from);
         for (suite, release) in [("bookworm", BOOKWORM), ("trixie", TRIXIE)] {
             if !home.join("amd64-usr").join(release).is_dir() {
-                script("debian-release.sh", &[suite, release, home.to_str().unwrap()]);
+                script("make-debian-release.sh", &[suite, release, home.to_str().unwrap()]);
             }
         }
         home

@@ -27,6 +27,7 @@ mod hints;
 mod hostile;
 mod http;
 mod http_nginx;
+mod nightly;
 mod openpgp;
 mod openpgp_gpg;
 mod openpgp_keyserver;

@@ -1,4 +1,4 @@
-//! `smoketest` on real files: releases made of Debian suites by `scripts/debian-release.sh`, root filesystems that
+//! `smoketest` on real files: releases made of Debian suites by `scripts/make-debian-release.sh`, root filesystems that
 //! make builds, the real loader, and boots. They need root.
 //!
 //! The releases are those of [`crate::e2e`].
@@ -33,7 +33,7 @@ impl Bench {
             let trees = tempfile::tempdir().unwrap();
             for release in [BOOKWORM, TRIXIE] {
                 let (releases, tree) = (releases().to_str().unwrap(), trees.path().join(release));
-                script("series-tree.sh", &[releases, release, tree.to_str().unwrap()]);
+                script("make-debian-tree.sh", &[releases, release, tree.to_str().unwrap()]);
             }
             trees
         });

@@ -1,4 +1,4 @@
-//! Releases that `scripts/debian-release.sh` made, unpacked by the tools of the guide.
+//! Releases that `scripts/make-debian-release.sh` made, unpacked by the tools of the guide.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Makes a release directory, as a CoreOS release server would hold it, from a Debian suite.
 #
-#   scripts/debian-release.sh SUITE RELEASE OUTDIR [--board amd64-usr|arm64-usr]
+#   scripts/make-debian-release.sh SUITE RELEASE OUTDIR [--board amd64-usr|arm64-usr]
 #
 # It gives the tool real input: programs, libraries, symbol versions and links that nobody here invented, packed
 # by mksquashfs, GNU cpio, gzip and gpg, so that nothing of ours makes what we read. OUTDIR serves as a mirror:
@@ -14,7 +14,7 @@
 # not there. DEBIAN_MIRROR takes the place of the mirror that apt uses.
 set -euo pipefail
 
-fail() { echo "debian-release.sh: $*" >&2; exit 2; }
+fail() { echo "make-debian-release.sh: $*" >&2; exit 2; }
 
 positional=() board=amd64-usr
 while [ $# -gt 0 ]; do
@@ -25,7 +25,7 @@ while [ $# -gt 0 ]; do
     *) positional+=("$1"); shift ;;
   esac
 done
-[ ${#positional[@]} -eq 3 ] || fail "usage: debian-release.sh SUITE RELEASE OUTDIR [--board amd64-usr|arm64-usr]"
+[ ${#positional[@]} -eq 3 ] || fail "usage: make-debian-release.sh SUITE RELEASE OUTDIR [--board amd64-usr|arm64-usr]"
 suite=${positional[0]} release=${positional[1]} outdir=${positional[2]}
 [[ $release =~ ^[0-9]+\.[0-9]+\.[0-9]+$ ]] || fail "$release is not a release: expected three numbers like 2520.0.0"
 case $board in

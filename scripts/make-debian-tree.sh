@@ -1,15 +1,15 @@
 #!/bin/bash
-# Makes an rkt-style tree whose manifests fit one release that scripts/debian-release.sh made.
+# Makes an rkt-style tree whose manifests fit one release that scripts/make-debian-release.sh made.
 #
-#   scripts/series-tree.sh RELEASES RELEASE TREE [--board amd64-usr|arm64-usr]...
+#   scripts/make-debian-tree.sh RELEASES RELEASE TREE [--board amd64-usr|arm64-usr]...
 #
-# RELEASES is the OUTDIR of debian-release.sh; TREE must not exist, unless it gets a further board. Nothing of the
+# RELEASES is the OUTDIR of make-debian-release.sh; TREE must not exist, unless it gets a further board. Nothing of the
 # tool is asked: the programs come from Debian's own package lists, the libraries from readelf, and the real loader,
 # in a chroot of exactly the listed files, says whether all of it links (a foreign board is not asked: said so).
 # It wants root, for the chroot.
 set -euo pipefail
 
-fail() { echo "series-tree.sh: $*" >&2; exit 2; }
+fail() { echo "make-debian-tree.sh: $*" >&2; exit 2; }
 
 boards=() positional=()
 while [ $# -gt 0 ]; do
@@ -19,7 +19,7 @@ while [ $# -gt 0 ]; do
     *) positional+=("$1"); shift ;;
   esac
 done
-[ ${#positional[@]} -eq 3 ] || fail "usage: series-tree.sh RELEASES RELEASE TREE [--board BOARD]..."
+[ ${#positional[@]} -eq 3 ] || fail "usage: make-debian-tree.sh RELEASES RELEASE TREE [--board BOARD]..."
 [ ${#boards[@]} -gt 0 ] || boards=(amd64-usr)
 releases=${positional[0]} release=${positional[1]} tree=${positional[2]}
 here=$(cd "$(dirname "$0")/.." && pwd)

@@ -1,0 +1,284 @@
+//! `scripts/nightly-bump.sh` with the real tool and git, a release server on loopback, and a stub of gh(1) that records its calls.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use release_fixture::certificate::TestCertificate;
+use release_fixture::release::{Site, publish};
+use release_fixture::server::Server;
+use xtask::demo::example;
+
+use crate::e2e::{executable, workspace};
+use crate::scene::Scene;
+
+/// Output of a smoke test that tries to leave its code block and to run workflow commands.
+const HOSTILE: &str = "FAIL link bin/x\n```\n# INJECTED @octocat\n````\n![x](https://evil.example)\n::set-env name=A::b\n##[error]x\n\u{1b}[2J\u{202e}end\n";
+
+/// A repository at 991.0.0 with an origin, a server that has both releases, and stubs of cargo and gh.
+struct Nightly {
+    scene: Scene,
+    server: Server,
+}
+
+struct Ran {
+    code: i32,
+    output: String,
+}
+
+impl Nightly {
+    fn new() -> Nightly {
+        let certificate = TestCertificate::throwaway(5).unwrap();
+        let mut site = Site::new();
+        publish(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
+        publish(&mut site, &example::image_after().unwrap(), &certificate).unwrap();
+        for suffix in ["", ".sig"] {
+            let version = site[&format!("amd64-usr/1032.0.0/version.txt{suffix}")].clone();
+            site.insert(format!("amd64-usr/current/version.txt{suffix}"), version);
+        }
+        let nightly = Nightly { scene: Scene::new(), server: Server::start(site).unwrap() };
+        let home = nightly.home();
+        fs::write(home.join("key"), certificate.armored().unwrap()).unwrap();
+        fs::create_dir(home.join("bin")).unwrap();
+        executable(
+            &home.join("bin/cargo"),
+            &format!(
+                "#!/bin/sh\necho \"cargo $*\" >> {log}\n[ \"$4\" != smoketest ] || {{ cat {home}/smoketest; exit $(cat {home}/code); }}\nshift\nexec {tool} \"$@\"\n",
+                log = nightly.log().display(),
+                home = home.display(),
+                tool = env!("CARGO_BIN_EXE_xtask")
+            ),
+        );
+        executable(
+            &home.join("bin/gh"),
+            &format!(
+                "#!/bin/sh\necho \"gh $*\" >> {log}\ncase \"$1 $2\" in\n'pr list') cat {home}/open ;;\n'pr create') echo https://github.example/o/r/pull/9 ;;\nesac\n\
+                 while [ $# -gt 0 ]; do [ \"$1\" != --body-file ] || cp \"$2\" {home}/body.md; shift; done\n",
+                log = nightly.log().display(),
+                home = home.display()
+            ),
+        );
+        fs::write(home.join("smoketest"), HOSTILE).unwrap();
+        fs::write(home.join("code"), "0\n").unwrap();
+        fs::write(home.join("open"), "").unwrap();
+        let script = nightly.scene.tree().join("scripts/nightly-bump.sh");
+        fs::create_dir(script.parent().unwrap()).unwrap();
+        fs::copy(workspace().join("scripts/nightly-bump.sh"), &script).unwrap();
+        nightly.git(&["init", "--quiet", "--initial-branch=main"]);
+        nightly.git(&["add", "."]);
+        nightly.git(&["commit", "--quiet", "--message=first"]);
+        let origin = home.join("origin.git").display().to_string();
+        nightly.git(&["init", "--quiet", "--bare", &origin]);
+        nightly.git(&["remote", "add", "origin", &origin]);
+        nightly
+    }
+
+    fn home(&self) -> PathBuf {
+        self.scene.home()
+    }
+
+    fn log(&self) -> PathBuf {
+        self.home().join("calls")
+    }
+
+    fn command(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        let path = format!("{}:{}", self.home().join("bin").display(), std::env::var("PATH").unwrap());
+        command.args(arguments).current_dir(self.scene.tree()).env("PATH", path).env("HOME", self.home());
+        for name in ["GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"] {
+            command.env(name, "bot@example.org");
+        }
+        command.env("XTASK_CACHE_DIR", self.home().join("cache")).stdin(Stdio::null());
+        for name in ["XTASK_MIRROR", "XTASK_SIGNING_KEY", "GITHUB_ACTIONS", "GITHUB_OUTPUT"] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    fn git(&self, arguments: &[&str]) -> String {
+        let output = self.command(Path::new("git"), arguments).output().unwrap();
+        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+
+    /// Runs the script with the options of the mirror behind `--`.
+    fn run(&self, arguments: &[&str]) -> Ran {
+        let key = self.home().join("key").display().to_string();
+        let url = self.server.url();
+        let tail = ["--", "--mirror", &url, "--signing-key", &key, "--drop-missing"];
+        self.run_exactly(&[arguments, &tail].concat(), false)
+    }
+
+    fn run_exactly(&self, arguments: &[&str], in_actions: bool) -> Ran {
+        let mut command = self.command(&self.scene.tree().join("scripts/nightly-bump.sh"), arguments);
+        if in_actions {
+            command.env("GITHUB_ACTIONS", "true").env("GITHUB_OUTPUT", self.home().join("outputs"));
+        }
+        let output = command.output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        Ran { code: output.status.code().unwrap(), output: String::from_utf8_lossy(&text).into_owned() }
+    }
+
+    /// The recorded calls of a program, and forgets all.
+    fn calls(&self, program: &str) -> Vec<String> {
+        let log = fs::read_to_string(self.log()).unwrap_or_default();
+        log.lines().filter_map(|line| line.strip_prefix(program)).map(|line| line.trim().to_owned()).collect()
+    }
+
+    fn forget_calls(&self) {
+        fs::write(self.log(), "").unwrap();
+    }
+}
+
+#[test]
+#[ignore = "needs bash and GNU coreutils"]
+fn nightly_bump_help_prints_usage() {
+    let nightly = Nightly::new();
+    for option in ["-h", "--help"] {
+        let ran = nightly.run_exactly(&[option], false);
+        assert!(ran.code == 0 && ran.output.contains("Usage: scripts/nightly-bump.sh"), "{}", ran.output);
+    }
+    let ran = nightly.run_exactly(&["--pussh"], false);
+    assert!(
+        ran.code == 2 && ran.output.contains("--pussh") && ran.output.contains("--help"),
+        "{}",
+        ran.output
+    );
+}
+
+#[test]
+#[ignore = "needs bash and GNU coreutils"]
+fn nightly_bump_opens_one_pull_request() {
+    let nightly = Nightly::new();
+    fs::write(nightly.home().join("open"), "3 bump/800.0.0\n4 bump/1040.0.0\n5 feature\n").unwrap();
+    let ran = nightly.run(&["--push"]);
+    assert_eq!(ran.code, 0, "{}", ran.output);
+    assert_eq!(nightly.git(&["branch", "--show-current"]), "main");
+    assert_eq!(nightly.git(&["status", "--porcelain"]), "");
+    let gh = nightly.calls("gh");
+    assert_eq!(gh.len(), 3, "{gh:?}");
+    assert!(gh[0].starts_with("pr list --state open"), "{gh:?}");
+    let title = "--title stage1: update to CoreOS 1032.0.0 and systemd v229";
+    assert!(gh[1].starts_with("pr create --head bump/1032.0.0") && gh[1].contains(title), "{gh:?}");
+    assert_eq!(gh[2], "pr close 3 --comment Replaced by #9.", "newer ones and other branches stay");
+    // The options of the mirror reach both commands, those of bump-coreos it alone.
+    let cargo = nightly.calls("cargo");
+    assert_eq!(cargo.len(), 2, "{cargo:?}");
+    assert!(
+        cargo.iter().all(|call| call.contains("--mirror http://127.0.0.1") && call.contains("--signing-key"))
+    );
+    assert!(cargo[0].contains("--drop-missing") && !cargo[1].contains("--drop-missing"), "{cargo:?}");
+    assert!(nightly.git(&["ls-remote", "origin"]).contains("refs/heads/bump/1032.0.0"));
+    nightly.assert_body();
+}
+
+impl Nightly {
+    /// The hostile output is one code block, and nothing stands behind it but its end.
+    fn assert_body(&self) {
+        let body = fs::read_to_string(self.home().join("body.md")).unwrap();
+        let (_, block) = body.split_once("\n`````\n").unwrap_or_else(|| panic!("{body}"));
+        let (text, rest) = block.split_once("\n`````\n").unwrap_or_else(|| panic!("{body}"));
+        assert!(text.contains("# INJECTED") && text.contains("[2Jend"), "{text}");
+        assert_eq!(rest, "\n</details>\n");
+    }
+}
+
+#[test]
+#[ignore = "needs bash and GNU coreutils"]
+fn nightly_bump_updates_its_pull_request() {
+    let nightly = Nightly::new();
+    assert_eq!(nightly.run(&["--push"]).code, 0);
+    nightly.forget_calls();
+    fs::write(nightly.home().join("open"), "7 bump/1032.0.0\n").unwrap();
+    fs::write(nightly.home().join("code"), "1\n").unwrap();
+    // The base moved on: the same release is proposed again, on top of it.
+    fs::write(nightly.scene.tree().join("README"), "new\n").unwrap();
+    nightly.git(&["add", "."]);
+    nightly.git(&["commit", "--quiet", "--message=second"]);
+    nightly.git(&["branch", "--quiet", "-D", "bump/1032.0.0"]);
+    let ran = nightly.run(&["--push"]);
+    assert_eq!(ran.code, 1, "the smoke test failed\n{}", ran.output);
+    let gh = nightly.calls("gh");
+    assert_eq!(gh.len(), 2, "{gh:?}");
+    assert!(gh[1].starts_with("pr edit 7 --title stage1: update to CoreOS 1032.0.0"), "{gh:?}");
+    let pushed = nightly.git(&["ls-remote", "origin", "refs/heads/bump/1032.0.0"]);
+    assert!(pushed.starts_with(&nightly.git(&["rev-parse", "bump/1032.0.0"])), "{pushed}");
+    // A person's commit on the branch is not lost.
+    nightly.git(&["checkout", "--quiet", "bump/1032.0.0"]);
+    fs::write(nightly.scene.tree().join("README"), "mine\n").unwrap();
+    nightly.git(&["commit", "--quiet", "--all", "--message=mine"]);
+    nightly.git(&["push", "--quiet", "origin", "bump/1032.0.0"]);
+    nightly.git(&["checkout", "--quiet", "main"]);
+    let ran = nightly.run(&["--push"]);
+    assert!(ran.code == 2 && ran.output.contains("has commits of its own"), "{}", ran.output);
+    nightly.git(&["branch", "--quiet", "-D", "bump/1032.0.0"]);
+    let ran = nightly.run(&["--push"]);
+    assert!(ran.code == 2 && ran.output.contains("on origin has commits of somebody else"), "{}", ran.output);
+}
+
+#[test]
+#[ignore = "needs bash and GNU coreutils"]
+fn nightly_bump_without_a_newer_release_does_nothing() {
+    let nightly = Nightly::new();
+    assert_eq!(nightly.run(&["--push"]).code, 0);
+    nightly.git(&["merge", "--quiet", "--ff-only", "bump/1032.0.0"]);
+    nightly.git(&["branch", "--quiet", "-D", "bump/1032.0.0"]);
+    nightly.forget_calls();
+    let ran = nightly.run(&["--push"]);
+    assert!(ran.code == 0 && ran.output.contains("nothing to do"), "{}", ran.output);
+    assert_eq!(nightly.calls("gh"), [""; 0]);
+    assert_eq!(nightly.git(&["branch", "--format=%(refname:short)"]), "main");
+}
+
+/// The jobs of the workflow: each step alone, with what the ones before it left.
+#[test]
+#[ignore = "needs bash and GNU coreutils"]
+fn nightly_bump_steps_hand_over_checked_results() {
+    let nightly = Nightly::new();
+    let state = nightly.home().join("state").display().to_string();
+    let (url, key) = (nightly.server.url(), nightly.home().join("key").display().to_string());
+    let tail = ["--", "--mirror", &url, "--signing-key", &key];
+    let step = |arguments: &[&str]| {
+        nightly.run_exactly(&[&["--state", &state, "--step"], arguments, &tail].concat(), true)
+    };
+    let ran = step(&["bump"]);
+    assert_eq!(ran.code, 0, "{}", ran.output);
+    nightly.assert_commands_are_stopped(&ran.output);
+    let outputs = fs::read_to_string(nightly.home().join("outputs")).unwrap();
+    let checksum = outputs.lines().find_map(|line| line.strip_prefix("checksum=")).unwrap().to_owned();
+    assert!(outputs.contains("release=1032.0.0\n"), "{outputs}");
+    let ran = step(&["test"]);
+    assert_eq!(ran.code, 0, "{}", ran.output);
+    nightly.assert_commands_are_stopped(&ran.output);
+    nightly.git(&["branch", "--quiet", "-D", "bump/1032.0.0"]);
+    // What another job put in the place of the report is not proposed.
+    let report = Path::new(&state).join("report.md");
+    let text = fs::read(&report).unwrap();
+    fs::write(&report, "other").unwrap();
+    let ran = step(&["propose", "--checksum", &checksum]);
+    assert!(ran.code == 2 && ran.output.contains("not those of the bump step"), "{}", ran.output);
+    fs::write(&report, text).unwrap();
+    let ran = step(&["propose", "--checksum", &checksum]);
+    assert_eq!(ran.code, 0, "{}", ran.output);
+    assert!(nightly.calls("gh").iter().any(|call| call.starts_with("pr create")));
+    nightly.assert_body();
+}
+
+impl Nightly {
+    /// No line between `::stop-commands::` and its end is one that the runner obeys.
+    fn assert_commands_are_stopped(&self, output: &str) {
+        let mut token: Option<String> = None;
+        for line in output.lines().map(str::trim_start) {
+            match &token {
+                Some(end) if line == format!("::{end}::") => token = None,
+                Some(_) => {}
+                None => {
+                    assert!(!line.starts_with("##["), "{line}");
+                    token = line.strip_prefix("::stop-commands::").map(str::to_owned);
+                    assert!(token.is_some() || !line.starts_with("::"), "{line}");
+                }
+            }
+        }
+        assert_eq!(token, None);
+    }
+}
