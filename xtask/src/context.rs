@@ -1,5 +1,6 @@
 //! What every command that works on a tree starts from.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::path::PathBuf;
 
@@ -14,7 +15,6 @@ use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::release::{Board, Brand};
 use manifest::plan::common_mk::CommonMk;
 use manifest::plan::sources::Stage1Sources;
-use manifest::suggestion::Suggestion;
 
 /// A tree as it was read, and what is said about where its images come from.
 #[derive(Debug)]
@@ -85,7 +85,8 @@ impl<'a> Context<'a> {
         Invocation {
             command: command.iter().map(|word| (*word).to_owned()).collect(),
             source: self.given.source(),
-            options: self.given.scope(),
+            image: self.given.image(),
+            fix: self.given.fix(),
             ..self.bare()
         }
     }
@@ -93,9 +94,14 @@ impl<'a> Context<'a> {
     /// The command line of this run for a POSIX shell, with the option `with` and without those of `without`, which
     /// are names of fields of the command's arguments.
     pub fn rerun(&self, with: Option<&str>, without: &[&str]) -> String {
-        let command = [vec![self.command.to_owned()], self.given.without(without)].concat();
-        let command = command.into_iter().chain(with.map(str::to_owned)).collect();
-        Invocation { command, ..self.bare() }.hint(&Suggestion::Mend)
+        let words = [vec![self.command.to_owned()], self.given.without(without)].concat();
+        let words: Vec<String> = words.into_iter().chain(with.map(str::to_owned)).collect();
+        self.bare().command_line(&words)
+    }
+
+    /// How many flavors have manifests.
+    pub fn flavors(&self) -> usize {
+        self.sources.listings.iter().map(|listing| &listing.flavor).collect::<BTreeSet<_>>().len()
     }
 
     /// The vendor whose images are wanted: as asked for, else as the pinned URL says, else CoreOS.

@@ -62,7 +62,7 @@ fn usage_error(error: &clap::Error, command: &str) -> Error {
     let mut lines = text.lines().map(str::trim).filter(is_kept);
     let first = lines.next().unwrap_or_default();
     let help = ["cargo xtask", command, "--help"].into_iter().filter(|word| !word.is_empty());
-    let fault = Error::failed(first.strip_prefix("error: ").unwrap_or(first))
+    let fault = Error::usage(first.strip_prefix("error: ").unwrap_or(first))
         .with_hint(help.collect::<Vec<_>>().join(" "));
     lines.fold(fault, Error::with_cause)
 }

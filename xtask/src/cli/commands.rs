@@ -43,14 +43,20 @@ pub struct BumpCoreos {
 }
 
 /// `verify-manifests`.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(after_help = "Examples:
   cargo xtask verify-manifests
   cargo xtask verify-manifests --fix --image my.cpio.gz")]
 pub struct VerifyManifests {
-    /// Apply what bump-coreos would.
+    /// Fix what bump-coreos would.
     #[arg(long)]
     pub fix: bool,
+    /// With --fix: print the diff, write nothing.
+    #[arg(long, requires = "fix")]
+    pub dry_run: bool,
+    /// As --dry-run; exit 1 if anything would change.
+    #[arg(long, requires = "fix")]
+    pub check: bool,
     /// Write a report: .md or .html.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,

@@ -47,11 +47,14 @@ impl GivenArgs {
         self.select(|arg| arg.group == "ImageArgs" && !ImageArgs::OF_ONE_IMAGE.contains(&arg.id.as_str()))
     }
 
-    /// The other options that decide what is found: the image, the boards, how far fixing goes.
-    pub fn scope(&self) -> Vec<String> {
-        let image =
-            self.select(|arg| arg.group == "ImageArgs" && ImageArgs::OF_ONE_IMAGE.contains(&arg.id.as_str()));
-        [image, self.select(|arg| arg.group == "FixArgs")].concat()
+    /// Options that select the image of a release.
+    pub fn image(&self) -> Vec<String> {
+        self.select(|arg| arg.group == "ImageArgs" && ImageArgs::OF_ONE_IMAGE.contains(&arg.id.as_str()))
+    }
+
+    /// Options that say how far fixing goes.
+    pub fn fix(&self) -> Vec<String> {
+        self.select(|arg| arg.group == "FixArgs")
     }
 
     /// All arguments but those of `without`, which are names of fields.

@@ -106,6 +106,7 @@ impl Command {
     pub fn is_dry_run(&self) -> bool {
         match self {
             Command::BumpCoreos(args) => args.dry_run || args.check || args.preview,
+            Command::VerifyManifests(args) => args.dry_run || args.check,
             Command::SortManifests(args) => args.check,
             _ => false,
         }

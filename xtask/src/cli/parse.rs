@@ -128,20 +128,18 @@ mod tests {
     }
 
     #[test]
-    fn given_args_select_source_and_scope() {
-        for (source, scope) in [
-            ("", ""),
-            ("--channel beta --mirror http://m --insecure-http --signing-key k --brand flatcar", ""),
-            ("", "--image a --image b --signature=-s --board arm64-usr --offline"),
-            ("", "--image a --unsigned --drop-missing --dlopen all --systemd v230"),
-            ("--mirror m", "--board amd64-usr --dlopen none"),
+    fn given_args_select_source_image_and_fix() {
+        for (source, image, fix) in [
+            ("", "", ""),
+            ("--channel beta --mirror http://m --insecure-http --signing-key k --brand flatcar", "", ""),
+            ("", "--image a --image b --signature=-s --board arm64-usr --offline", ""),
+            ("", "--image a --unsigned", "--drop-missing --dlopen all --systemd v230"),
+            ("--mirror m", "--board amd64-usr", "--dlopen none"),
         ] {
             for command in ["verify-manifests --fix", "bump-coreos 1.2.3 --check"] {
-                let cli = parse_line(&format!("-v {command} {scope} {source} --format json")).unwrap();
-                assert_eq!(
-                    (cli.given.source().join(" "), cli.given.scope().join(" ")),
-                    (source.into(), scope.into())
-                );
+                let cli = parse_line(&format!("-v {command} {fix} {image} {source} --format json")).unwrap();
+                let given = [cli.given.source(), cli.given.image(), cli.given.fix()];
+                assert_eq!(given.map(|words| words.join(" ")), [source, image, fix]);
             }
         }
     }

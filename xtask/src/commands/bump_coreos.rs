@@ -25,6 +25,7 @@ use manifest::suggestion::Suggestion;
 pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Report) -> Result<()> {
     report.dry_run = flags.dry_run || flags.check;
     report.check = flags.check;
+    report.flavors = context.flavors();
     if flags.preview {
         return preview(context, flags, report);
     }

@@ -13,6 +13,9 @@ use manifest::plan::bump::{BumpOptions, verify};
 /// # Errors
 /// Whatever stops the work.
 pub fn verify_manifests(context: &Context<'_>, flags: &VerifyManifests, report: &mut Report) -> Result<()> {
+    report.dry_run = flags.dry_run || flags.check;
+    report.check = flags.check;
+    report.flavors = context.flavors();
     report.again = context.replay(&["verify-manifests", "--fix"]);
     let pinned = context.pins.release().clone();
     let images = ImageSet::open(context, &flags.image, &ReleaseSpec::Number(pinned.clone()))?;

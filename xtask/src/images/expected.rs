@@ -54,7 +54,7 @@ impl ExpectedImage {
         };
         if let Some(asked) = self.release.as_ref().filter(|asked| **asked != release) {
             return Err(refused(&format!("release {release}"), &format!("release {asked}"))
-                .with_hint(format!("if {release} is what you want: {}", self.again.bump(&release))));
+                .with_hint(format!("if {release} is what you want: {}", self.again.bump_command(&release))));
         }
         match told.board {
             Some(board) if self.boards.contains(&board) => Ok((board, release)),

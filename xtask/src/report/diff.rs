@@ -1,4 +1,8 @@
-//! A unified diff with the reason of each change at the line's side.
+//! Unified diffs of the files that change, with the reason of each change.
+//!
+//! Off a terminal a diff is what git and patch(1) apply, byte for byte: the reasons are comments before its header.
+//! Only a file whose lines hold control characters is a comment as a whole. On a terminal each reason is at the side of
+//! its line.
 
 use super::Report;
 use super::styled_text::{Style, StyledText};
@@ -6,40 +10,78 @@ use manifest::finding::Fix;
 use manifest::plan::file_edits::FileEdit;
 use usr::lossless_text;
 
-/// The diff of one file. Its `+` and `-` lines end in `    # reason`; without those it is what git shows.
-pub(super) fn annotated(report: &Report, edit: &FileEdit) -> StyledText {
+/// The diff of one file as it can be applied, after its reasons.
+pub(super) fn applicable(report: &Report, edit: &FileEdit) -> StyledText {
     let diff = edit.diff();
-    // As `Styled` will have it, so that columns fit; a fix is compared in the same form.
-    let diff = lossless_text::readable(&diff);
-    let lines: Vec<&str> = diff.lines().collect();
-    let reasons = Reasons::of(report, edit, &lines);
-    let column = lines
-        .iter()
-        .skip(HEADER)
+    let lines: Vec<&str> = diff.split_terminator('\n').collect();
+    let reasons = Reasons::new(report, edit, &lines);
+    let mut out = StyledText::new();
+    for line in lines.iter().skip(HEADER) {
+        if let Some(reason) = reasons.for_line(line) {
+            out.line(Style::Faint, lossless_text::one_line(&comment(line, reason)));
+        }
+    }
+    // Output that is piped may still reach a terminal, which would obey what an image or a tree put into a name.
+    if lines.iter().any(|line| lossless_text::has_unsafe_chars(line.strip_suffix('\r').unwrap_or(line))) {
+        out.line(
+            Style::Faint,
+            "# this diff has control characters and cannot be applied (--format json has it)",
+        );
+        lines.iter().for_each(|line| out.line(Style::Plain, format!("# {}", lossless_text::one_line(line))));
+        return out;
+    }
+    for (number, line) in lines.iter().enumerate() {
+        out.push_verbatim(style(number, line), format!("{line}\n"));
+    }
+    out
+}
+
+/// The diff of one file for a terminal of `width` columns. A reason that does not fit at the side of its line is above it.
+pub(super) fn annotated(report: &Report, edit: &FileEdit, width: usize) -> StyledText {
+    let diff = edit.diff();
+    let lines: Vec<&str> = diff.split_terminator('\n').collect();
+    let reasons = Reasons::new(report, edit, &lines);
+    let columns = |line: &str| lossless_text::one_line(line).chars().count();
+    let column = (lines.iter().skip(HEADER))
         .filter(|line| reasons.for_line(line).is_some())
-        .map(|line| line.chars().count())
+        .map(|line| columns(line))
         .max()
         .unwrap_or(0);
     let mut out = StyledText::new();
     for (number, line) in lines.iter().enumerate() {
-        let tone = if number < HEADER { Style::Strong } else { tone(line) };
+        let shown = lossless_text::one_line(line);
         match reasons.for_line(line).filter(|_| number >= HEADER) {
-            Some(reason) => {
-                out.push(tone, *line);
-                let gap = " ".repeat(column - line.chars().count() + 4);
-                out.line(Style::Faint, format!("{gap}# {reason}"));
+            Some(reason) if column + GAP + 2 + columns(reason) <= width => {
+                out.push(style(number, line), shown);
+                out.line(Style::Faint, format!("{:gap$}# {reason}", "", gap = column - columns(line) + GAP));
             }
-            None => out.line(tone, *line),
+            Some(reason) => {
+                out.line(Style::Faint, format!(" # {reason}"));
+                out.line(style(number, line), shown);
+            }
+            None => out.line(style(number, line), shown),
         }
     }
     out
 }
 
+/// `# add lib64/libz.so.1: bin/ip needs libz.so.1`: no line of a comment looks like one of a diff.
+fn comment(line: &str, reason: &str) -> String {
+    let line = line.get(1..).unwrap_or_default().trim_end_matches('\r');
+    match reason.split_once(": ") {
+        Some((kind, because)) if !kind.contains(' ') => format!("# {kind} {line}: {because}"),
+        _ => format!("# {line}: {reason}"),
+    }
+}
+
 /// `---` and `+++`.
 const HEADER: usize = 2;
+/// Columns between a line and its reason.
+const GAP: usize = 4;
 
-fn tone(line: &str) -> Style {
+fn style(number: usize, line: &str) -> Style {
     match line.as_bytes().first() {
+        _ if number < HEADER => Style::Strong,
         Some(b'+') => Style::Added,
         Some(b'-') => Style::Removed,
         Some(b'@') => Style::Hunk,
@@ -51,12 +93,12 @@ fn tone(line: &str) -> Style {
 struct Reasons(Vec<(String, String)>);
 
 impl Reasons {
-    fn of(report: &Report, edit: &FileEdit, lines: &[&str]) -> Reasons {
+    fn new(report: &Report, edit: &FileEdit, lines: &[&str]) -> Reasons {
         let mut found: Vec<(String, String)> = report
             .fixes
             .iter()
             .filter(|fix| fix.file == edit.path)
-            .filter_map(|fix| Some((side(fix, lines)?, format!("{}: {}", fix.kind, fix.because))))
+            .filter_map(|fix| Some((changed_line(fix, lines)?, format!("{}: {}", fix.kind, fix.because))))
             .collect();
         // Every changed line of a manifest has its fix: what changes without one is coreos-common.mk.
         if found.is_empty() {
@@ -71,10 +113,13 @@ impl Reasons {
 }
 
 /// The line that carries a fix's reason: the new one where the diff shows it, else the old one.
-fn side(fix: &Fix, lines: &[&str]) -> Option<String> {
-    let new = fix.to.as_ref().map(|to| format!("+{}", lossless_text::readable(to)));
-    let old = fix.from.as_ref().map(|from| format!("-{}", lossless_text::readable(from)));
-    [new, old].into_iter().flatten().find(|line| lines.contains(&line.as_str()))
+fn changed_line(fix: &Fix, lines: &[&str]) -> Option<String> {
+    let new = fix.to.as_ref().map(|to| format!("+{to}"));
+    let old = fix.from.as_ref().map(|from| format!("-{from}"));
+    // A line of the file may end in CR, which is no part of the path.
+    let is_line = |line: &&str, wanted: &str| line.strip_suffix('\r').unwrap_or(line) == wanted;
+    let find = |wanted: String| lines.iter().find(|line| is_line(line, &wanted)).map(ToString::to_string);
+    [new, old].into_iter().flatten().find_map(find)
 }
 
 /// Why a line of coreos-common.mk gets its new value.
@@ -83,12 +128,97 @@ fn assignment(report: &Report, line: &str) -> Option<String> {
         line.strip_prefix('+')?.split_once(|c: char| c == ':' || c == '=' || c.is_whitespace())?;
     let (_, to) = report.release.as_ref()?;
     match name {
-        "CCN_SYSTEMD_VERSION" => Some(format!("the systemd of the image of {to}")),
+        "CCN_SYSTEMD_VERSION" => Some(format!("systemd version in the image of {to}")),
         "CCN_IMG_RELEASE" => Some(match report.channel {
-            Some(channel) => format!("the release that was asked for, on the {channel} channel"),
-            None => "the release that was asked for".to_owned(),
+            Some(channel) => format!("requested release ({channel} channel)"),
+            None => "requested release".to_owned(),
         }),
-        "CCN_IMG_URL" => Some(format!("where {to} was found")),
+        "CCN_IMG_URL" => Some(format!("where release {to} was found")),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::report::fixtures;
+
+    fn terminal(width: usize) -> String {
+        let report = fixtures::bump();
+        report.plan.edits.iter().map(|edit| annotated(&report, edit, width).to_string()).collect()
+    }
+
+    #[test]
+    fn reasons_are_at_the_side_where_they_fit() {
+        expect![[r#"
+            --- a/stage1/usr_from_coreos/coreos-common.mk
+            +++ b/stage1/usr_from_coreos/coreos-common.mk
+            @@ -1,2 +1,2 @@
+            -CCN_SYSTEMD_VERSION := v225
+            -CCN_IMG_RELEASE := 991.0.0
+            +CCN_SYSTEMD_VERSION := v229    # systemd version in the image of 1032.0.0
+            +CCN_IMG_RELEASE := 1032.0.0    # requested release (alpha channel)
+            --- a/stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest
+            +++ b/stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest
+            @@ -1,3 +1,4 @@
+             bin/systemctl
+             lib64/libmount.so.1
+            -lib64/libz.so.1.2.8
+            +lib64/libpam.so.0       # add: lib64/systemd/systemd needs libpam.so.0
+            +lib64/libz.so.1.2.11    # rename: libz.so.1 points to it now
+        "#]]
+        .assert_eq(&terminal(80));
+    }
+
+    #[test]
+    fn reasons_are_above_where_the_terminal_is_narrow() {
+        let text = terminal(70);
+        assert!(
+            text.contains("\n # systemd version in the image of 1032.0.0\n+CCN_SYSTEMD_VERSION := v229\n"),
+            "{text}"
+        );
+        assert!(text.contains("+lib64/libz.so.1.2.11    # rename: libz.so.1 points to it now\n"), "{text}");
+    }
+
+    #[test]
+    fn diff_with_control_characters_is_a_comment() {
+        let report = fixtures::bump();
+        for line in ["bin/\u{1b}[2K", "bin/a\rb", "bin/\u{202e}"] {
+            let mut edit = report.plan.edits[1].clone();
+            edit.after.extend(format!("{line}\n").bytes());
+            let text = applicable(&report, &edit).to_string();
+            assert!(text.lines().all(|line| line.starts_with("# ")), "{text}");
+            assert!(!lossless_text::has_unsafe_chars(&text), "{text}");
+        }
+    }
+
+    #[test]
+    fn crlf_and_foreign_bytes_are_printed_as_they_are() {
+        let report = fixtures::bump();
+        let mut edit = report.plan.edits[1].clone();
+        edit.after.extend(b"bin/\xe9\r\n");
+        let bytes: Vec<u8> =
+            applicable(&report, &edit).pieces().flat_map(|(_, piece)| piece.into_owned()).collect();
+        assert!(bytes.windows(8).any(|part| part.starts_with(b"+bin/\xe9\r\n")));
+    }
+
+    #[test]
+    fn applicable_diff_has_reasons_before_the_header() {
+        let report = fixtures::bump();
+        expect![[r#"
+            # add lib64/libpam.so.0: lib64/systemd/systemd needs libpam.so.0
+            # rename lib64/libz.so.1.2.11: libz.so.1 points to it now
+            --- a/stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest
+            +++ b/stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest
+            @@ -1,3 +1,4 @@
+             bin/systemctl
+             lib64/libmount.so.1
+            -lib64/libz.so.1.2.8
+            +lib64/libpam.so.0
+            +lib64/libz.so.1.2.11
+        "#]]
+        .assert_eq(&applicable(&report, &report.plan.edits[1]).to_string());
     }
 }

@@ -1,43 +1,51 @@
-//! How a run was called, so that the commands that mend what it found are called in the same way.
+//! The command line of a run, so that the commands in its hints repeat its options.
 
 use coreos_types::release::Release;
-use coreos_types::shell::quote;
+use coreos_types::shell::{quote, quote_path};
 use manifest::suggestion::{LineEdit, Suggestion};
 
 /// The parts of a command line that a hint repeats.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invocation {
-    /// `--repo DIR`, where the tree was named.
+    /// `--repo DIR`, where it was given.
     pub repo: Option<String>,
-    /// The command that mends: `verify-manifests --fix`, `bump-coreos 1032.0.0`.
+    /// The command that fixes what was found: `verify-manifests --fix`, `bump-coreos 1032.0.0`.
     pub command: Vec<String>,
-    /// The options that say where any release comes from, and who signs it.
+    /// The options that say where any release comes from, and which keys are trusted.
     pub source: Vec<String>,
-    /// The other options that decide what is found: the image, the boards, how far mending goes.
-    pub options: Vec<String>,
-    /// How the tree is reached from the current directory; `None` where it is the current directory.
+    /// The options that select the image: files, boards, `--offline`.
+    pub image: Vec<String>,
+    /// The options that say how far fixing goes.
+    pub fix: Vec<String>,
+    /// The tree's root; `None` where it is the current directory.
     pub root: Option<String>,
 }
 
 impl Default for Invocation {
     fn default() -> Invocation {
-        let command = words(["verify-manifests", "--fix"]);
-        Invocation { repo: None, command, source: Vec::new(), options: Vec::new(), root: None }
+        Invocation {
+            repo: None,
+            command: words(["verify-manifests", "--fix"]),
+            source: Vec::new(),
+            image: Vec::new(),
+            fix: Vec::new(),
+            root: None,
+        }
     }
 }
 
 impl Invocation {
-    /// A remedy as a line for a POSIX shell.
-    pub fn hint(&self, remedy: &Suggestion) -> String {
-        match remedy {
-            Suggestion::Mend => self.mend(),
-            Suggestion::DropMissing if self.options.iter().any(|word| word == DROP) => self.mend(),
-            Suggestion::DropMissing => format!("{} {DROP}", self.mend()),
+    /// A suggestion as a line for a POSIX shell.
+    pub fn hint(&self, suggestion: &Suggestion) -> String {
+        match suggestion {
+            Suggestion::Mend => self.fix_command(),
+            Suggestion::DropMissing if self.fix.iter().any(|word| word == DROP) => self.fix_command(),
+            Suggestion::DropMissing => format!("{} {DROP}", self.fix_command()),
             Suggestion::Edit(edits) => {
-                let mut commands: Vec<String> = edits.iter().map(|edit| self.edit(edit)).collect();
-                // What is new may need something in turn.
+                let mut commands: Vec<String> = edits.iter().map(|edit| self.edit_command(edit)).collect();
+                // What is new may have dependencies in turn.
                 if edits.iter().any(|edit| !edit.add.is_empty()) {
-                    commands.push(self.mend());
+                    commands.push(self.fix_command());
                 }
                 commands.join(" && ")
             }
@@ -46,58 +54,70 @@ impl Invocation {
                 format!("mv {} {}", self.in_tree(file), self.in_tree(&format!("{directory}/.{name}")))
             }
             Suggestion::OtherRelease => {
-                self.tool(words(["bump-coreos", "latest"]).iter().chain(&self.source))
+                self.command_line(words(["bump-coreos", "latest"]).iter().chain(&self.source))
             }
-            Suggestion::Own { link, then } => format!("{} && {}", self.own(link), self.hint(then)),
+            Suggestion::Own { link, then } => format!("{} && {}", self.copy_commands(link), self.hint(then)),
         }
     }
 
-    /// The bump to another release than was asked for, with what it was asked for.
-    pub fn bump(&self, release: &Release) -> String {
+    /// The command that fixes what was found, with the options of this run.
+    pub fn fix_command(&self) -> String {
+        self.command_line(self.command.iter().chain(&self.source).chain(&self.image).chain(&self.fix))
+    }
+
+    /// The bump to another release than the requested one, with the options of this run.
+    pub fn bump_command(&self, release: &Release) -> String {
         let bump = words(["bump-coreos", release.as_str()]);
-        self.tool(bump.iter().chain(&self.source).chain(&self.options))
+        self.command_line(bump.iter().chain(&self.source).chain(&self.image).chain(&self.fix))
     }
 
-    fn mend(&self) -> String {
-        self.tool(self.command.iter().chain(&self.source).chain(&self.options))
+    /// The smoke test of the image of this run.
+    pub fn smoketest_command(&self) -> String {
+        self.command_line(words(["smoketest"]).iter().chain(&self.source).chain(&self.image))
     }
 
-    fn edit(&self, LineEdit { file, add, remove }: &LineEdit) -> String {
+    /// `cargo xtask` with these arguments, for the tree of this run, as a line for a POSIX shell.
+    pub fn command_line<'w>(&'w self, arguments: impl IntoIterator<Item = &'w String>) -> String {
+        let repo = self.repo.iter().flat_map(|repo| option("--repo", repo));
+        let words = words(["cargo", "xtask"]).into_iter().chain(repo).chain(arguments.into_iter().cloned());
+        words.map(|word| quote(&word)).collect::<Vec<_>>().join(" ")
+    }
+
+    fn edit_command(&self, LineEdit { file, add, remove }: &LineEdit) -> String {
         let mut words = words(["edit-manifest", file]);
-        for (option, lines) in [("--remove", remove), ("--add", add)] {
-            if !lines.is_empty() {
-                words.push(option.to_owned());
-                words.extend(lines.iter().cloned());
+        for (name, lines) in [("--remove", remove), ("--add", add)] {
+            // A value that looks like an option is one only behind `=`.
+            let (hyphenated, plain): (Vec<&String>, Vec<&String>) =
+                lines.iter().partition(|line| line.starts_with('-'));
+            words.extend(hyphenated.into_iter().flat_map(|line| option(name, line)));
+            if !plain.is_empty() {
+                words.push(name.to_owned());
+                words.extend(plain.into_iter().cloned());
             }
         }
-        self.tool(&words)
+        self.command_line(&words)
     }
 
     /// A path of the tree as a word for the shell.
     fn in_tree(&self, path: &str) -> String {
         let root = self.root.as_ref().map_or_else(String::new, |root| format!("{root}/"));
-        quote(&format!("{root}{path}"))
+        quote_path(&format!("{root}{path}"))
     }
 
-    /// Puts a copy in the place of a link, file or folder. Links in a folder become copies as well: they were made for
-    /// the place that it is in.
-    fn own(&self, link: &str) -> String {
+    /// Replaces a link by a copy of the file or directory that it points to. Links in a directory become copies as
+    /// well: their targets are relative to the place of the original.
+    fn copy_commands(&self, link: &str) -> String {
         let (there, copy) = (self.in_tree(link), self.in_tree(&format!("{link}.own")));
         format!("cp -RL {there} {copy} && rm {there} && mv {copy} {there}")
-    }
-
-    fn tool<'w>(&'w self, words: impl IntoIterator<Item = &'w String>) -> String {
-        let mut line = "cargo xtask".to_owned();
-        let repo = self.repo.iter().flat_map(|repo| ["--repo", repo.as_str()]);
-        for word in repo.chain(words.into_iter().map(String::as_str)) {
-            line.push(' ');
-            line.push_str(&quote(word));
-        }
-        line
     }
 }
 
 const DROP: &str = "--drop-missing";
+
+/// An option with its value: `--name VALUE`, or `--name=VALUE` where the value looks like an option.
+fn option(name: &str, value: &str) -> Vec<String> {
+    if value.starts_with('-') { vec![format!("{name}={value}")] } else { words([name, value]).to_vec() }
+}
 
 fn words<const N: usize>(words: [&str; N]) -> Vec<String> {
     words.map(str::to_owned).to_vec()
@@ -110,17 +130,18 @@ mod tests {
     const FILE: &str = "stage1/d/a.manifest";
 
     #[test]
-    fn a_hint_repeats_how_the_run_was_called() {
+    fn hint_repeats_the_options_of_the_run() {
         let verify = Invocation::default();
         let bump = Invocation {
             repo: Some("my tree".into()),
             command: words(["bump-coreos", "1032.0.0"]),
             source: words(["--mirror", "http://[::1]/"]),
-            options: words(["--image", "a b.gz"]),
+            image: words(["--image", "a b.gz"]),
+            fix: Vec::new(),
             root: Some("/home/me/my tree".into()),
         };
         let removal = Suggestion::remove([(FILE, "bin/x"), ("stage1/e", "lib64/y"), (FILE, "bin/x")]);
-        for (again, remedy, hint) in [
+        for (invocation, suggestion, hint) in [
             (&verify, Suggestion::Mend, "cargo xtask verify-manifests --fix"),
             (&verify, Suggestion::DropMissing, "cargo xtask verify-manifests --fix --drop-missing"),
             (
@@ -144,6 +165,11 @@ mod tests {
                 "cargo xtask edit-manifest stage1/d/a.manifest --remove bin/x && cargo xtask edit-manifest stage1/e --remove lib64/y",
             ),
             (
+                &verify,
+                Suggestion::remove([(FILE, "-x"), (FILE, "--fix"), (FILE, "bin/x")]),
+                "cargo xtask edit-manifest stage1/d/a.manifest --remove=-x --remove=--fix --remove bin/x",
+            ),
+            (
                 &bump,
                 Suggestion::OtherRelease,
                 "cargo xtask --repo 'my tree' bump-coreos latest --mirror 'http://[::1]/'",
@@ -159,7 +185,7 @@ mod tests {
                 "cp -RL '/home/me/my tree/d' '/home/me/my tree/d.own' && rm '/home/me/my tree/d' && mv '/home/me/my tree/d.own' '/home/me/my tree/d' && cargo xtask --repo 'my tree' bump-coreos 1032.0.0 --mirror 'http://[::1]/' --image 'a b.gz'",
             ),
         ] {
-            assert_eq!(again.hint(&remedy), hint);
+            assert_eq!(invocation.hint(&suggestion), hint);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::added_dependencies::DependencyEdge;
 use super::sizes::{change, libraries, maybe, rootfs, total};
-use super::summary::{count, fix_counts, left};
+use super::summary::{count, fix_counts, remaining};
 use super::{Report, short};
 use manifest::finding::{Finding, Severity};
 use usr::lossless_text;
@@ -55,7 +55,7 @@ fn heading(report: &Report) -> String {
         out.push_str(&format!(
             "{} {verb}{kinds}; {}.\n",
             count(report.plan.edits.len(), "file"),
-            left(report)
+            remaining(report)
         ));
     }
     out
@@ -256,7 +256,7 @@ mod tests {
         expect![[r###"
             ## stage1: 991.0.0 → 1032.0.0
 
-            Channel alpha. systemd v225 → v229. 2 files changed (1 added, 1 renamed); 1 error is left for a person.
+            Channel alpha. systemd v225 → v229. 2 files changed (1 added, 1 renamed); 1 problem (1 error), 1 fixable with --fix --drop-missing.
 
             ### Left for a person
 

@@ -16,6 +16,7 @@ pub mod why;
 mod diff;
 #[cfg(test)]
 pub(crate) mod fixtures;
+mod problems;
 mod summary;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ use coreos_types::provenance::Signer;
 use coreos_types::release::{Board, Channel, Release, SystemdVersion};
 use manifest::finding::{Finding, Fix, Severity};
 use manifest::plan::file_edits::EditPlan;
+use manifest::suggestion::Suggestion;
 
 /// `--format`: the face that a run's result gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -57,8 +59,10 @@ pub struct Report {
     pub systemd: Option<(SystemdVersion, SystemdVersion)>,
     /// The images that were read, one a board.
     pub images: Vec<ImageOrigin>,
-    /// How the run was called, which its hints repeat.
+    /// The command line of the run, which its hints repeat.
     pub again: Invocation,
+    /// How many flavors the tree has.
+    pub flavors: usize,
     /// What was mended.
     pub fixes: Vec<Fix>,
     /// What is left.
@@ -158,6 +162,16 @@ impl Report {
             2 => "failed",
             _ => "refused",
         }
+    }
+
+    /// Whether `--fix` would fix a finding.
+    pub fn is_fixable(&self, finding: &Finding) -> bool {
+        finding.remedy == Suggestion::Mend
+    }
+
+    /// Whether the release's lists of names stood in for its image.
+    fn is_preview(&self) -> bool {
+        self.extra.contains_key("preview")
     }
 
     fn has_open_findings(&self) -> bool {

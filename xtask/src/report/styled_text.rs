@@ -1,10 +1,11 @@
-//! Text that knows what each piece of it means; what a meaning looks like is settled where it is printed.
+//! Text in pieces with a style each; how a style looks is decided where the text is printed.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use usr::lossless_text;
 
-/// What a piece of text is.
+/// The meaning of a piece of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Style {
     /// Text.
@@ -13,13 +14,13 @@ pub enum Style {
     Strong,
     /// What a reader may skip: reasons, context, paths that were searched.
     Faint,
-    /// A line that goes.
+    /// A line that is removed.
     Removed,
-    /// A line that comes.
+    /// A line that is added.
     Added,
     /// `@@ -1,3 +1,4 @@`.
     Hunk,
-    /// It went well.
+    /// Success.
     Good,
     /// Something of severity error.
     Error,
@@ -29,7 +30,8 @@ pub enum Style {
     Advice,
 }
 
-/// Text in pieces, each with its [`Style`], and nothing in it that only programs can read ([`name::readable`]).
+/// Text in pieces, each with its [`Style`]. What a terminal would obey is escaped ([`lossless_text::readable`]), but
+/// for pieces that were added verbatim.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StyledText {
     pieces: Vec<(Style, String)>,
@@ -41,35 +43,40 @@ impl StyledText {
         StyledText::default()
     }
 
-    /// Text of one tone.
-    pub fn of(tone: Style, text: impl Into<String>) -> StyledText {
+    /// Text of one style.
+    pub fn of(style: Style, text: impl Into<String>) -> StyledText {
         let mut styled = StyledText::new();
-        styled.push(tone, text);
+        styled.push(style, text);
         styled
     }
 
     /// Adds a piece.
-    pub fn push(&mut self, tone: Style, text: impl Into<String>) {
+    pub fn push(&mut self, style: Style, text: impl Into<String>) {
         let text = text.into();
         if !text.is_empty() {
-            self.pieces.push((tone, lossless_text::readable(&text).into_owned()));
+            self.pieces.push((style, lossless_text::readable(&text).into_owned()));
         }
     }
 
+    /// Adds a piece without escaping, for output that a program reads.
+    pub fn push_verbatim(&mut self, style: Style, text: impl Into<String>) {
+        self.pieces.push((style, text.into()));
+    }
+
     /// Adds a piece and ends the line.
-    pub fn line(&mut self, tone: Style, text: impl Into<String>) {
-        self.push(tone, text);
+    pub fn line(&mut self, style: Style, text: impl Into<String>) {
+        self.push(style, text);
         self.push(Style::Plain, "\n");
     }
 
-    /// Adds other text as it is.
+    /// Adds other text.
     pub fn append(&mut self, other: StyledText) {
         self.pieces.extend(other.pieces);
     }
 
-    /// The pieces in order; none is empty.
-    pub fn pieces(&self) -> impl Iterator<Item = (Style, &str)> {
-        self.pieces.iter().map(|(tone, text)| (*tone, text.as_str()))
+    /// The pieces in order, each as the bytes to print.
+    pub fn pieces(&self) -> impl Iterator<Item = (Style, Cow<'_, [u8]>)> {
+        self.pieces.iter().map(|(style, text)| (*style, lossless_text::to_bytes(text)))
     }
 
     /// Whether there is no text.

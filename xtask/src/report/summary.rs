@@ -1,10 +1,12 @@
-//! The one line at the end: what was done, what is left, what comes next.
+//! The last line of a run's text: what was done, what remains, what comes next.
 
+use super::problems::Counts;
+pub(super) use super::problems::count;
 use super::styled_text::Style;
 use super::{Outcome, Report};
 use manifest::finding::{FixKind, Severity};
 
-/// The line and how it ended; `None` where a command's output speaks for itself, or where an error does.
+/// The line and its style; `None` where a command's output or an error says all.
 pub(super) fn summary(report: &Report) -> Option<(Style, String)> {
     if report.error.is_some() {
         return None;
@@ -12,48 +14,53 @@ pub(super) fn summary(report: &Report) -> Option<(Style, String)> {
     if !report.checks.is_empty() {
         return Some(checks(report));
     }
-    let says = !report.output.is_empty() || !report.drawing.is_empty();
-    if says && report.plan.is_empty() && report.findings.is_empty() {
+    let has_output = !report.output.is_empty() || !report.drawing.is_empty();
+    if has_output && report.plan.is_empty() && report.findings.is_empty() {
         return None;
     }
-    Some((tone(report), format!("{}{}", sentence(report), next(report))))
+    Some((style(report), format!("{}{}", result(report), next(report))))
 }
 
-fn sentence(report: &Report) -> String {
+fn result(report: &Report) -> String {
     match &report.release {
         Some((_, to)) if report.command == "verify-manifests" && report.plan.is_empty() => {
-            if report.has_open_findings() {
-                format!("the manifests do not fit {to}: {}", left(report))
-            } else {
-                format!("the manifests fit {to}; {}", left(report))
-            }
+            let verb = if report.has_open_findings() { "do not match" } else { "match" };
+            format!("the manifests {verb} release {to}: {}", remaining(report))
         }
-        _ => format!("{}; {}", changes(report), left(report)),
+        _ if report.is_preview() => {
+            format!("{}; {}; dependencies were not checked", changes(report), remaining(report))
+        }
+        _ => format!("{}; {}", changes(report), remaining(report)),
     }
 }
 
-/// What a person does next, where that is plain.
-fn next(report: &Report) -> &'static str {
-    let moved = report.command == "bump-coreos" && !report.plan.is_empty();
-    match (moved, report.has_open_findings()) {
-        (true, false) if report.dry_run => "; to write it, leave the option out",
-        (true, false) => "; next: cargo xtask smoketest",
-        _ => "",
+/// The next command, where there is one.
+fn next(report: &Report) -> String {
+    if report.has_open_findings() || report.plan.is_empty() {
+        return String::new();
+    }
+    match report.command.as_str() {
+        "bump-coreos" | "verify-manifests" if report.dry_run => {
+            format!("\nto apply: {}", report.again.fix_command())
+        }
+        "bump-coreos" => format!("\nnext: {}", report.again.smoketest_command()),
+        _ => String::new(),
     }
 }
 
-fn tone(report: &Report) -> Style {
+fn style(report: &Report) -> Style {
     match (report.has_open_findings(), report.findings.iter().any(|f| f.severity == Severity::Error)) {
         (_, true) => Style::Error,
         (true, _) => Style::Warning,
+        _ if report.is_preview() => Style::Plain,
         _ => Style::Good,
     }
 }
 
-/// `2 files changed for 1032.0.0 (3 added)`.
+/// `2 files changed for release 1032.0.0 (3 added)`.
 fn changes(report: &Report) -> String {
     let release = match &report.release {
-        Some((_, to)) => format!(" for {to}"),
+        Some((_, to)) => format!(" for release {to}"),
         None => String::new(),
     };
     let files = report.plan.edits.len();
@@ -74,7 +81,7 @@ pub(super) fn fix_counts(report: &Report) -> String {
         (FixKind::Add, "added"),
         (FixKind::Rename, "renamed"),
         (FixKind::Move, "moved"),
-        (FixKind::Drop, "dropped"),
+        (FixKind::Drop, "removed"),
         (FixKind::Tidy, "tidied"),
     ]
     .into_iter()
@@ -85,21 +92,14 @@ pub(super) fn fix_counts(report: &Report) -> String {
     .join(", ")
 }
 
-/// `1 error and 2 warnings are left for a person`.
-pub(super) fn left(report: &Report) -> String {
-    let number = |severity| report.findings.iter().filter(|f| f.severity == severity).count();
-    let (errors, warnings, advice) =
-        (number(Severity::Error), number(Severity::Warning), number(Severity::Advice));
-    let open = match (errors, warnings) {
-        (0, 0) => "nothing is left to do by hand".to_owned(),
-        (0, _) => format!("{} left for a person", are(warnings, "warning")),
-        (_, 0) => format!("{} left for a person", are(errors, "error")),
-        _ => format!("{} and {} left for a person", count(errors, "error"), are(warnings, "warning")),
-    };
-    match advice {
-        0 => open,
-        1 => format!("{open}; 1 piece of advice"),
-        _ => format!("{open}; {advice} pieces of advice"),
+/// `4 problems (3 errors, 1 warning), 3 fixable with --fix; 2 suggestions`.
+pub(super) fn remaining(report: &Report) -> String {
+    let counts = Counts::new(report).describe();
+    // Lists of names do not show what programs need.
+    if report.is_preview() {
+        counts.replacen("no problems", "no problems seen in the lists", 1)
+    } else {
+        counts
     }
 }
 
@@ -110,15 +110,6 @@ fn checks(report: &Report) -> (Style, String) {
     let all = report.checks.len();
     match failed {
         0 => (Style::Good, format!("{} passed{skips}", count(all - skipped, "check"))),
-        _ => (Style::Error, format!("{} failed of {all}{skips}", count(failed, "check"))),
+        _ => (Style::Error, format!("{failed} of {} failed{skips}", count(all, "check"))),
     }
-}
-
-/// `1 file`, `2 files`.
-pub(super) fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
-}
-
-fn are(number: usize, noun: &str) -> String {
-    format!("{} {}", count(number, noun), if number == 1 { "is" } else { "are" })
 }

@@ -1,63 +1,131 @@
-//! The report for a person at a terminal: the diff with its reasons, what is left, one line that sums it up.
+//! The report as text: the diff with its reasons, what remains, one line that sums it up.
 
-use super::diff::annotated;
+use super::diff::{annotated, applicable};
+use super::problems::{Problem, problems};
 use super::styled_text::{Style, StyledText};
 use super::summary::summary;
 use super::{Check, Outcome, Report};
 use coreos_types::error::Error;
 use manifest::finding::{Finding, FindingKind, Severity};
 
-/// The whole report. What stopped the work is not in it: that goes to standard error, see [`fault`].
-pub fn render(report: &Report) -> StyledText {
+/// How text is laid out for its reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Layout {
+    /// The columns of the terminal; `None` where standard output is not one, and diffs are to be applied.
+    pub width: Option<usize>,
+    /// Nothing but problems and the output of the command (`-q`).
+    pub problems_only: bool,
+    /// Long lists are not cut (`-v`).
+    pub complete: bool,
+}
+
+/// The whole report, but for the error: that goes to standard error, see [`error`].
+pub fn render(report: &Report, layout: Layout) -> StyledText {
     let mut out = StyledText::new();
     for line in &report.output {
         out.line(Style::Plain, line);
     }
     out.append(report.drawing.clone());
-    for edit in &report.plan.edits {
-        out.append(annotated(report, edit));
+    if !layout.problems_only {
+        for edit in &report.plan.edits {
+            out.append(match layout.width {
+                Some(width) => annotated(report, edit, width),
+                None => applicable(report, edit),
+            });
+        }
     }
-    if !report.plan.is_empty() && !report.findings.is_empty() {
+    let has_diff = !report.plan.is_empty() && !layout.problems_only;
+    if has_diff && !report.findings.is_empty() {
         out.line(Style::Plain, "");
     }
-    for finding in &report.findings {
-        out.append(one_finding(finding, &report.hint(finding)));
-    }
-    out.append(checks(&report.checks));
-    if let Some((tone, line)) = summary(report) {
+    out.append(findings(report, layout));
+    out.append(checks(&report.checks, layout));
+    if let Some((style, line)) = summary(report).filter(|_| !layout.problems_only) {
         if !report.plan.is_empty() || !report.findings.is_empty() || !report.checks.is_empty() {
             out.line(Style::Plain, "");
         }
-        out.line(tone, line);
+        out.line(style, line);
     }
     out
 }
 
-/// An error as it stands on standard error: message, causes, hint.
-pub fn fault(fault: &Error) -> StyledText {
+/// An error for standard error: message, causes, hint.
+pub fn error(error: &Error) -> StyledText {
     let mut out = StyledText::of(Style::Error, "error: ");
-    out.line(Style::Strong, &fault.message);
-    for cause in &fault.causes {
+    out.line(Style::Strong, indented(&error.message));
+    for cause in &error.causes {
         out.push(Style::Faint, "  caused by: ");
-        out.line(Style::Plain, cause);
+        out.line(Style::Plain, indented(cause));
     }
-    if let Some(hint) = &fault.hint {
+    if let Some(hint) = &error.hint {
         out.append(hint_line("  ", hint));
     }
     out
 }
 
-/// `FILE:LINE: severity[kind] PATH`, and below it why and the command that mends it.
-fn one_finding(finding: &Finding, hint: &str) -> StyledText {
+/// Text whose further lines cannot be taken for lines of their own.
+fn indented(text: &str) -> String {
+    text.replace('\n', "\n    ")
+}
+
+/// Problems of one hint beyond this many are counted, not shown.
+const MAX_SHOWN: usize = 10;
+
+/// The problems, those with the same hint together, and the hint once.
+fn findings(report: &Report, layout: Layout) -> StyledText {
+    let all = problems(report);
+    let is_shown =
+        |problem: &&Problem<'_>| !layout.problems_only || problem.main.severity != Severity::Advice;
+    let mut groups: Vec<(String, Vec<&Problem<'_>>)> = Vec::new();
+    for problem in all.iter().filter(is_shown) {
+        let hint = report.hint(problem.main);
+        match groups.iter_mut().find(|(known, _)| *known == hint) {
+            Some((_, group)) => group.push(problem),
+            None => groups.push((hint, vec![problem])),
+        }
+    }
+    let mut out = StyledText::new();
+    for (hint, group) in groups {
+        let shown = if layout.complete { group.len() } else { MAX_SHOWN };
+        for problem in group.iter().take(shown) {
+            out.append(one_problem(problem, report.flavors > 1, layout));
+        }
+        let more = group.len().saturating_sub(shown);
+        if more > 0 {
+            out.line(Style::Faint, format!("… and {more} more (-v shows all)"));
+        }
+        if group.len() > 1 {
+            out.line(Style::Faint, format!("    one command for these {}:", group.len()));
+        }
+        out.append(hint_line("    ", &hint));
+    }
+    out
+}
+
+/// `FILE:LINE: severity[kind] PATH`, and below it why.
+fn one_problem(problem: &Problem<'_>, has_flavors: bool, layout: Layout) -> StyledText {
+    let finding = problem.main;
     let mut out = StyledText::of(Style::Strong, place(finding));
     let kind =
         if finding.kind == FindingKind::Advice { String::new() } else { format!("[{}]", finding.kind.id()) };
-    out.push(tone_of(finding.severity), format!(" {}{kind}", finding.severity.id()));
-    out.line(Style::Plain, format!(" {}", finding.path));
-    out.line(Style::Plain, format!("    {}", finding.message));
-    list(&mut out, "needed by", &finding.needed_by);
-    list(&mut out, "the image has", &finding.candidates);
-    out.append(hint_line("    ", hint));
+    out.push(style_of(finding.severity), format!(" {}{kind}", finding.severity.id()));
+    out.push(Style::Plain, format!(" {}", finding.path));
+    if has_flavors {
+        out.push(Style::Faint, format!(" ({})", problem.flavors.join(", ")));
+    }
+    out.line(Style::Plain, "");
+    out.line(Style::Plain, wrap(&finding.message, layout.width, "    "));
+    let main_has_needs = !finding.needed_by.iter().all(|by| finding.message.contains(by.as_str()));
+    if main_has_needs {
+        list(&mut out, "needed by", &finding.needed_by);
+    }
+    if !finding.candidates.iter().all(|candidate| finding.message.contains(candidate.as_str())) {
+        list(&mut out, "candidates", &finding.candidates);
+    }
+    for related in &problem.related {
+        let line = related.line.map_or_else(String::new, |line| format!("line {line}: "));
+        out.line(Style::Faint, wrap(&format!("also: {line}{}", related.message), layout.width, "    "));
+    }
     out
 }
 
@@ -68,15 +136,15 @@ fn place(finding: &Finding) -> String {
     }
 }
 
-/// Names beyond this many say no more to a reader than their number.
-const NAMES_SHOWN: usize = 4;
+/// Names beyond this many are counted, not shown.
+const MAX_NAMES: usize = 4;
 
 fn list(out: &mut StyledText, label: &str, names: &[String]) {
     if names.is_empty() {
         return;
     }
-    let shown = names.iter().take(NAMES_SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
-    let more = match names.len().saturating_sub(NAMES_SHOWN) {
+    let shown = names.iter().take(MAX_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = match names.len().saturating_sub(MAX_NAMES) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
@@ -85,11 +153,32 @@ fn list(out: &mut StyledText, label: &str, names: &[String]) {
 
 fn hint_line(indent: &str, hint: &str) -> StyledText {
     let mut out = StyledText::of(Style::Advice, format!("{indent}hint:"));
-    out.line(Style::Plain, format!(" {hint}"));
+    out.line(Style::Plain, format!(" {}", indented(hint)));
     out
 }
 
-pub(super) fn tone_of(severity: Severity) -> Style {
+/// Fills lines of a terminal, each after `indent`; off a terminal the text is one line.
+fn wrap(text: &str, width: Option<usize>, indent: &str) -> String {
+    let width = width.unwrap_or(usize::MAX);
+    let mut out = indent.to_owned();
+    let mut column = indent.len();
+    for (number, word) in text.split_whitespace().enumerate() {
+        let length = word.chars().count();
+        if number > 0 && column + 1 + length > width {
+            out.push('\n');
+            out.push_str(indent);
+            column = indent.len();
+        } else if number > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += length;
+    }
+    out
+}
+
+pub(super) fn style_of(severity: Severity) -> Style {
     match severity {
         Severity::Error => Style::Error,
         Severity::Warning => Style::Warning,
@@ -98,7 +187,7 @@ pub(super) fn tone_of(severity: Severity) -> Style {
 }
 
 /// Each check that did not pass, and a count of those that did, in the order they were made.
-fn checks(checks: &[Check]) -> StyledText {
+fn checks(checks: &[Check], layout: Layout) -> StyledText {
     let mut out = StyledText::new();
     let mut names: Vec<&str> = Vec::new();
     for check in checks {
@@ -109,16 +198,18 @@ fn checks(checks: &[Check]) -> StyledText {
     for name in names {
         let of_name = || checks.iter().filter(|check| check.name == name);
         for check in of_name().filter(|check| check.outcome != Outcome::Pass) {
-            let (tone, word) = match check.outcome {
+            let (style, word) = match check.outcome {
                 Outcome::Fail => (Style::Error, "FAIL"),
+                _ if layout.problems_only => continue,
                 _ => (Style::Warning, "skip"),
             };
-            out.push(tone, word);
+            out.push(style, word);
             out.line(Style::Plain, format!(" {name:<7} {}", check.subject));
             check.message.lines().for_each(|line| out.line(Style::Plain, format!("    {line}")));
         }
         let passed: Vec<&Check> = of_name().filter(|check| check.outcome == Outcome::Pass).collect();
         match passed.as_slice() {
+            _ if layout.problems_only => {}
             [] => {}
             [one] => passed_line(&mut out, name, &format!("{}  {}", one.subject, one.message)),
             many => passed_line(&mut out, name, &format!("{} passed", many.len())),
@@ -139,50 +230,72 @@ mod tests {
     use super::*;
     use crate::report::fixtures;
 
-    #[test]
-    fn a_bump_is_a_diff_with_reasons_and_one_line() {
-        expect![[r#"
-            --- a/stage1/usr_from_coreos/coreos-common.mk
-            +++ b/stage1/usr_from_coreos/coreos-common.mk
-            @@ -1,2 +1,2 @@
-            -CCN_SYSTEMD_VERSION := v225
-            -CCN_IMG_RELEASE := 991.0.0
-            +CCN_SYSTEMD_VERSION := v229    # the systemd of the image of 1032.0.0
-            +CCN_IMG_RELEASE := 1032.0.0    # the release that was asked for, on the alpha channel
-            --- a/stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest
-            +++ b/stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest
-            @@ -1,3 +1,4 @@
-             bin/systemctl
-             lib64/libmount.so.1
-            -lib64/libz.so.1.2.8
-            +lib64/libpam.so.0       # add: lib64/systemd/systemd needs libpam.so.0
-            +lib64/libz.so.1.2.11    # rename: libz.so.1 points to it now
+    const TERMINAL: Layout = Layout { width: Some(80), problems_only: false, complete: false };
 
+    #[test]
+    fn bump_on_a_terminal() {
+        let text = render(&fixtures::bump(), TERMINAL).to_string();
+        let (_, after_diff) = text.split_once("\n\n").unwrap();
+        expect![[r#"
             stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest:1: error[missing] bin/systemctl
                 bin/systemctl is not in the image of 1032.0.0
                 needed by: a, b, c, d and 1 more
                 hint: cargo xtask verify-manifests --fix --drop-missing
 
-            2 files changed for 1032.0.0 (1 added, 1 renamed); 1 error is left for a person
+            2 files changed for release 1032.0.0 (1 added, 1 renamed); 1 problem (1 error), 1 fixable with --fix --drop-missing
         "#]]
-        .assert_eq(&render(&fixtures::bump()).to_string());
+        .assert_eq(after_diff);
     }
 
     #[test]
-    fn a_fault_tells_message_causes_and_hint() {
-        let fault_ = Error::refused("pxe.img is not trusted")
-            .with_cause("signed by an unknown key")
+    fn quiet_run_prints_problems_only() {
+        let layout = Layout { problems_only: true, ..TERMINAL };
+        let mut report = fixtures::bump();
+        assert!(
+            render(&report, layout).to_string().starts_with("stage1/usr_from_coreos/manifest-amd64-usr.d/")
+        );
+        report.findings[0].severity = Severity::Advice;
+        assert!(render(&report, layout).is_empty());
+        assert_eq!(render(&fixtures::smoketest(), layout).to_string().lines().count(), 3);
+    }
+
+    #[test]
+    fn problems_of_one_hint_are_grouped_and_cut() {
+        let mut report = fixtures::bump();
+        let finding = report.findings[0].clone();
+        report.findings = (1..=25)
+            .map(|line| Finding { line: Some(line), path: format!("bin/p{line}"), ..finding.clone() })
+            .collect();
+        let text = render(&report, Layout::default()).to_string();
+        assert_eq!(text.matches("error[missing]").count(), MAX_SHOWN);
+        assert_eq!(text.matches("one command for these 25:\n    hint: cargo xtask").count(), 1);
+        assert!(text.contains("\n… and 15 more (-v shows all)\n"), "{text}");
+        let all = render(&report, Layout { complete: true, ..Layout::default() }).to_string();
+        assert_eq!(all.matches("error[missing]").count(), 25);
+    }
+
+    #[test]
+    fn flavor_is_named_where_the_tree_has_several() {
+        let report = Report { flavors: 2, ..fixtures::bump() };
+        assert!(render(&report, TERMINAL).to_string().contains("error[missing] bin/systemctl (coreos)\n"));
+    }
+
+    #[test]
+    fn error_has_message_causes_and_hint() {
+        let untrusted = Error::refused("pxe.img is not trusted")
+            .with_cause("signed by\nan unknown key")
             .with_hint("cargo xtask fetch --signing-key FILE");
         expect![[r#"
             error: pxe.img is not trusted
-              caused by: signed by an unknown key
+              caused by: signed by
+                an unknown key
               hint: cargo xtask fetch --signing-key FILE
         "#]]
-        .assert_eq(&fault(&fault_).to_string());
+        .assert_eq(&error(&untrusted).to_string());
     }
 
     #[test]
-    fn failed_checks_stand_alone_and_passed_ones_are_counted() {
+    fn failed_checks_are_shown_and_passed_ones_counted() {
         expect![[r#"
             pass build   3 flavors
             FAIL link    bin/bash
@@ -192,8 +305,15 @@ mod tests {
             skip run     coreos
                 --no-run
 
-            1 check failed of 5 (1 skipped)
+            1 of 5 checks failed (1 skipped)
         "#]]
-        .assert_eq(&render(&fixtures::smoketest()).to_string());
+        .assert_eq(&render(&fixtures::smoketest(), TERMINAL).to_string());
+    }
+
+    #[test]
+    fn message_is_wrapped_on_a_terminal() {
+        assert_eq!(wrap("aa bb cc dd", Some(8), "  "), "  aa bb\n  cc dd");
+        assert_eq!(wrap("aa bb cc dd", None, "  "), "  aa bb cc dd");
+        assert_eq!(wrap("", Some(8), "  "), "  ");
     }
 }

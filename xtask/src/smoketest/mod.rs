@@ -116,7 +116,7 @@ fn builds(flags: &Smoketest) -> bool {
 }
 
 fn static_check(flags: &Smoketest) -> VerifyManifests {
-    VerifyManifests { image: flags.image.clone(), fix_args: FixArgs::default(), fix: false, report: None }
+    VerifyManifests { image: flags.image.clone(), fix_args: FixArgs::default(), ..Default::default() }
 }
 
 /// Builds; whether that went well.

@@ -1,30 +1,30 @@
-//! What a tone looks like: ANSI "select graphic rendition" (ECMA-48 8.3.117), the eight basic colours only.
+//! How a style looks: ANSI "select graphic rendition" (ECMA-48 8.3.117), the eight basic colours only.
 
 use crate::report::styled_text::{Style, StyledText};
 
 const RESET: &str = "\x1b[0m";
 
 /// The text with colours, or as it is.
-pub(super) fn paint(text: &StyledText, colored: bool) -> String {
-    if !colored {
-        return text.to_string();
-    }
-    let mut out = String::new();
-    for (tone, piece) in text.pieces() {
-        match code(tone) {
+pub(super) fn paint(text: &StyledText, colored: bool) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (style, piece) in text.pieces() {
+        match code(style).filter(|_| colored) {
             Some(code) => {
-                out.push_str(code);
-                out.push_str(piece);
-                out.push_str(RESET);
+                // A colour that is left on at the end of a line would also paint what a program prints there.
+                let (line, end) = match piece.strip_suffix(b"\n") {
+                    Some(line) => (line, &b"\n"[..]),
+                    None => (&piece[..], &b""[..]),
+                };
+                [code.as_bytes(), line, RESET.as_bytes(), end].iter().for_each(|part| out.extend(*part));
             }
-            None => out.push_str(piece),
+            None => out.extend(&*piece),
         }
     }
     out
 }
 
-fn code(tone: Style) -> Option<&'static str> {
-    match tone {
+fn code(style: Style) -> Option<&'static str> {
+    match style {
         Style::Plain => None,
         Style::Strong => Some("\x1b[1m"),
         Style::Faint => Some("\x1b[2m"),
@@ -43,10 +43,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_pieces_that_mean_something_are_painted() {
+    fn styled_pieces_are_painted() {
         let mut text = StyledText::of(Style::Added, "+lib64/libpam.so.0");
         text.line(Style::Plain, " plain");
-        assert_eq!(paint(&text, true), "\x1b[32m+lib64/libpam.so.0\x1b[0m plain\n");
-        assert_eq!(paint(&text, false), "+lib64/libpam.so.0 plain\n");
+        text.push_verbatim(Style::Removed, "-bin/\u{10ffe9}\n");
+        assert_eq!(
+            paint(&text, true),
+            b"\x1b[32m+lib64/libpam.so.0\x1b[0m plain\n\x1b[31m-bin/\xe9\x1b[0m\n"
+        );
+        assert_eq!(paint(&text, false), b"+lib64/libpam.so.0 plain\n-bin/\xe9\n");
     }
 }

@@ -14,6 +14,7 @@ use indicatif::{MultiProgress, ProgressDrawTarget};
 
 pub use self::progress::{Progress, Silent};
 use crate::report::styled_text::{Style, StyledText};
+use crate::report::text::Layout;
 use crate::report::{Format, Report, github, json, text};
 use crate::signals;
 use coreos_types::error::{Error, Result, ResultExt};
@@ -93,6 +94,8 @@ impl ReplacementContext {
 pub struct Term {
     format: Format,
     verbosity: Verbosity,
+    /// Columns of standard output, where it is a terminal.
+    width: Option<usize>,
     color_stdout: bool,
     color_stderr: bool,
     /// What `-v` tells the time from.
@@ -113,6 +116,7 @@ impl Term {
             format,
             verbosity,
             started: Instant::now(),
+            width: around.stdout_terminal.then(columns),
             color_stdout: around.colors(color, around.stdout_terminal) && format == Format::Text,
             color_stderr: around.colors(color, around.stderr_terminal),
             bars: bars.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr())),
@@ -122,6 +126,14 @@ impl Term {
     /// The face that the result gets.
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    fn layout(&self) -> Layout {
+        Layout {
+            width: self.width,
+            problems_only: self.verbosity == Verbosity::Quiet,
+            complete: self.is_verbose(),
+        }
     }
 
     /// Whether `-v` was given.
@@ -170,8 +182,8 @@ impl Term {
     /// When standard output takes no more, for another reason than that its reader has gone.
     pub fn tell(&self, report: &Report) -> Result<()> {
         match self.format {
-            Format::Text => self.result(&text::render(report))?,
-            format => print(&document(format, report))?,
+            Format::Text => self.result(&text::render(report, self.layout()))?,
+            format => print(document(format, report).as_bytes())?,
         }
         if let Some(fault) = &report.error {
             self.fault(fault);
@@ -190,7 +202,7 @@ impl Term {
                 .with_cause("the tree is whole: as it was, or as the finished change left it")
                 .with_hint("run the command again");
             // Nobody is left to be told that it cannot be written.
-            let _ = write(&document(format, &Report { error: Some(fault), ..report }));
+            let _ = write(document(format, &Report { error: Some(fault), ..report }).as_bytes());
         }));
     }
 
@@ -204,12 +216,13 @@ impl Term {
 
     /// What stopped the work, why, and what mends it.
     pub fn fault(&self, fault: &Error) {
-        self.diagnose(&text::fault(fault));
+        self.diagnose(&text::error(fault));
     }
 
     fn say(&self, tone: Style, word: &str, what: &dyn fmt::Display) {
         let mut line = StyledText::of(tone, format!("{word:<9}"));
-        line.push(Style::Plain, format!(" {what}"));
+        // A further line must not look like a message of its own.
+        line.push(Style::Plain, format!(" {what}").replace('\n', "\n          "));
         if self.is_verbose() {
             line.push(Style::Faint, format!("  [{:.3} s]", self.started.elapsed().as_secs_f64()));
         }
@@ -226,25 +239,30 @@ impl Term {
     }
 }
 
+/// The width of the terminal; a terminal that does not know it has the usual one.
+fn columns() -> usize {
+    console::Term::stdout().size_checked().map_or(80, |(_, columns)| usize::from(columns))
+}
+
 /// The result as a script reads it; for people there is [`text::render`].
 fn document(format: Format, report: &Report) -> String {
     match format {
         Format::Json => format!("{:#}\n", json::document(report)),
         Format::Github => github::render(report),
-        Format::Text => text::render(report).to_string(),
+        Format::Text => text::render(report, Layout::default()).to_string(),
     }
 }
 
-fn print(text: &str) -> Result<()> {
+fn print(text: &[u8]) -> Result<()> {
     match signals::instead_of_last_word(|| write(text)) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other.with_context(|| "standard output takes no more"),
     }
 }
 
-fn write(text: &str) -> io::Result<()> {
+fn write(text: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+    stdout.write_all(text).and_then(|()| stdout.flush())
 }
 
 #[cfg(test)]

@@ -107,7 +107,7 @@ impl Lines {
         let now = Instant::now();
         if now.duration_since(state.last_line) >= PAUSE {
             state.last_line = now;
-            to_stderr(&line(&self.label, &state, now.duration_since(self.started)));
+            to_stderr(line(&self.label, &state, now.duration_since(self.started)).as_bytes());
         }
     }
 }
@@ -138,9 +138,9 @@ impl Progress for Lines {
 }
 
 /// Writes to standard error; where nobody takes it there is nobody to tell.
-pub(super) fn to_stderr(text: &str) {
+pub(super) fn to_stderr(text: &[u8]) {
     let mut stderr = io::stderr().lock();
-    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+    let _ = stderr.write_all(text).and_then(|()| stderr.flush());
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod completions;
 mod demo_command;
 mod demo_factory;
 mod demo_server;
+mod diff_applies;
 mod docs_man;
 mod docs_screens;
 mod documents;

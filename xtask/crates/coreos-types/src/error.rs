@@ -13,10 +13,23 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// Why the work stopped, as the exit code tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// It could not be done: usage, network, I/O, a missing tool, a broken file (exit code 2).
+    /// The command line is wrong (exit code 2).
+    Usage,
+    /// Network, I/O, a missing tool, a malformed file (exit code 2).
     Failed,
     /// The image or its signature is not trusted, or is not what was asked for (exit code 3).
     Refused,
+}
+
+impl ErrorKind {
+    /// The word in JSON.
+    pub fn id(self) -> &'static str {
+        match self {
+            ErrorKind::Usage => "usage",
+            ErrorKind::Failed => "failed",
+            ErrorKind::Refused => "refused",
+        }
+    }
 }
 
 /// One error with its chain of causes, outermost first, and a hint.
@@ -33,6 +46,11 @@ pub struct Error {
 }
 
 impl Error {
+    /// The command line is wrong (exit code 2).
+    pub fn usage(message: impl Into<String>) -> Error {
+        Error { kind: ErrorKind::Usage, ..Error::failed(message) }
+    }
+
     /// Something could not be done (exit code 2).
     pub fn failed(message: impl Into<String>) -> Error {
         Error { kind: ErrorKind::Failed, message: message.into(), causes: Vec::new(), hint: None }

@@ -9,6 +9,11 @@ pub fn quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
+/// Quotes a path for a command that takes options: one that begins with `-` gets `./` in front.
+pub fn quote_path(path: &str) -> String {
+    if path.starts_with('-') { quote(&format!("./{path}")) } else { quote(path) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -17,5 +22,7 @@ mod tests {
     fn quote_plain_and_special_words() {
         assert_eq!(quote("/a/b-c.d"), "/a/b-c.d");
         assert_eq!(quote("it's $HOME"), r"'it'\''s $HOME'");
+        assert_eq!(quote_path("-rf x"), "'./-rf x'");
+        assert_eq!(quote_path("/a"), "/a");
     }
 }

@@ -37,14 +37,36 @@ pub fn portable(text: &str) -> Cow<'_, str> {
     if is_plain(text) { Cow::Borrowed(text) } else { Cow::Owned(shown(text, |_| false)) }
 }
 
-/// The text for people: foreign bytes as `\xNN`, and so are control characters, which a terminal would obey; line
-/// ends and tabs stay.
+/// The text for terminals and pages: foreign bytes as `\xNN`, and so are characters that a terminal obeys or that
+/// change how text looks ([`is_unsafe`]). Line feeds and tabs stay.
 pub fn readable(text: &str) -> Cow<'_, str> {
-    let obeyed = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
-    if is_plain(text) && !text.contains(obeyed) {
+    escape_chars(text, is_unsafe)
+}
+
+/// As [`readable`], in one line: a line feed is escaped too.
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    escape_chars(text, |c| c == '\n' || is_unsafe(c))
+}
+
+/// Whether text has characters that forge other text on a terminal; [`readable`] and [`one_line`] escape them.
+pub fn has_unsafe_chars(text: &str) -> bool {
+    text.contains(is_unsafe)
+}
+
+fn escape_chars(text: &str, is_escaped: fn(char) -> bool) -> Cow<'_, str> {
+    if is_plain(text) && !text.contains(is_escaped) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(shown(text, obeyed))
+    Cow::Owned(shown(text, is_escaped))
+}
+
+/// Whether a character can forge text: controls, the carriage return among them, separators of lines and paragraphs,
+/// and what orders or hides other characters (Unicode Standard Annex 9, and UTR 36, section 2.5).
+fn is_unsafe(c: char) -> bool {
+    (c.is_control() && !matches!(c, '\n' | '\t'))
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 fn shown(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
@@ -52,8 +74,13 @@ fn shown(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
     for c in text.chars() {
         match foreign_byte(c) {
             Some(byte) => out.push_str(&format!("\\x{byte:02x}")),
-            None if is_escaped(c) => out.push_str(&format!("\\x{:02x}", u32::from(c))),
-            None => out.push(c),
+            None if !is_escaped(c) => out.push(c),
+            None => match c {
+                '\n' => out.push_str("\\n"),
+                '\r' => out.push_str("\\r"),
+                c if c.is_ascii() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+                c => out.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
+            },
         }
     }
     out
@@ -107,10 +134,19 @@ mod tests {
     }
 
     #[test]
-    fn foreign_bytes_are_written_out_and_for_people_control_characters_too() {
+    fn readable_text_has_no_controls() {
         let text = from_bytes(b"caf\xe9\tx\x1b[2J\r\n").into_owned();
         assert_eq!(portable(&text), "caf\\xe9\tx\u{1b}[2J\r\n");
-        assert_eq!(readable(&text), "caf\\xe9\tx\\x1b[2J\r\n");
-        assert_eq!(readable("caf\u{e9}"), "caf\u{e9}");
+        assert_eq!(readable(&text), "caf\\xe9\tx\\x1b[2J\\r\n");
+        assert_eq!(one_line(&text), "caf\\xe9\tx\\x1b[2J\\r\\n");
+        assert_eq!(readable("caf\u{e9} \u{1f600}"), "caf\u{e9} \u{1f600}");
+    }
+
+    #[test]
+    fn readable_text_has_no_bidi_or_line_separators() {
+        assert_eq!(
+            readable("a\u{202e}b\u{2066}c\u{2028}d\u{85}e\u{200b}f"),
+            "a\\u{202e}b\\u{2066}c\\u{2028}d\\u{85}e\\u{200b}f"
+        );
     }
 }

@@ -9,7 +9,7 @@ use std::fmt::Write;
 
 use self::table::{Cell, chip, number, path, table, text};
 use super::sizes::{libraries, maybe};
-use super::summary::{count, fix_counts, left};
+use super::summary::{count, fix_counts, remaining};
 use super::{Report, short};
 use manifest::finding::{FixKind, Severity};
 use usr::lossless_text;
@@ -60,7 +60,7 @@ fn head(report: &Report, title: &str) -> String {
     let verb = if report.dry_run { "would change" } else { "changed" };
     let mut facts = vec![format!("{} {verb}", count(report.plan.edits.len(), "file"))];
     facts.extend(Some(fix_counts(report)).filter(|counts| !counts.is_empty()));
-    facts.push(left(report));
+    facts.push(remaining(report));
     match report.error {
         None => out.push_str(&escape(&format!("{}.", facts.join("; ")))),
         Some(_) => out.push_str("It stopped before its end."),

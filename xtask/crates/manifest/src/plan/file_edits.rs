@@ -78,9 +78,7 @@ impl FileEdit {
     pub fn diff(&self) -> String {
         let (old, new) = (lossless_text::from_bytes(&self.before), lossless_text::from_bytes(&self.after));
         let (old, new) = (lines(&old), lines(&new));
-        // patch(1) takes a name to end at its first blank, unless a tab ends it.
-        let end = if self.path.contains(' ') { "\t" } else { "" };
-        let mut out = format!("--- a/{0}{end}\n+++ b/{0}{end}\n", self.path);
+        let mut out = format!("--- {}\n+++ {}\n", header_name("a", &self.path), header_name("b", &self.path));
         let diff = TextDiff::from_slices(&old, &new);
         for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
             out.push_str(&format!("{}\n", hunk.header()));
@@ -95,6 +93,23 @@ impl FileEdit {
     }
 }
 
+/// A file name as git and patch(1) read it: quoted as in C where it has control characters, quotes or backslashes.
+fn header_name(side: &str, path: &str) -> String {
+    if !path.contains(|c: char| c.is_ascii_control() || matches!(c, '"' | '\\')) {
+        // patch(1) takes a name to end at its first blank, unless a tab ends it.
+        return format!("{side}/{path}{}", if path.contains(' ') { "\t" } else { "" });
+    }
+    let mut out = format!("\"{side}/");
+    for &byte in lossless_text::to_bytes(path).iter() {
+        match byte {
+            b'"' | b'\\' => out.extend(['\\', char::from(byte)]),
+            b' '..=b'~' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("\\{byte:03o}")),
+        }
+    }
+    out + "\""
+}
+
 fn lines(text: &str) -> Vec<&str> {
     text.split_inclusive('\n').collect()
 }
@@ -104,6 +119,19 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
+
+    #[test]
+    fn header_names_are_quoted_as_git_reads_them() {
+        for (path, name) in [
+            ("stage1/a", "a/stage1/a"),
+            ("stage1/a b", "a/stage1/a b\t"),
+            ("stage1/a\tb", r#""a/stage1/a\011b""#),
+            ("stage1/a\"b\\c d\u{e9}", r#""a/stage1/a\"b\\c d\303\251""#),
+            ("stage1/caf\u{e9}", "a/stage1/caf\u{e9}"),
+        ] {
+            assert_eq!(header_name("a", path), name);
+        }
+    }
 
     #[test]
     fn a_line_ends_in_a_newline_alone() {

@@ -1,0 +1,226 @@
+//! Findings grouped by their cause, and how many there are.
+
+use manifest::finding::{Finding, FindingKind, Severity};
+use manifest::suggestion::Suggestion;
+
+use super::Report;
+
+/// Findings that have one cause, and that one change fixes: a renamed library is missing under its old name, its
+/// symlink dangles, and programs need the new file.
+#[derive(Debug)]
+pub(super) struct Problem<'r> {
+    /// The finding that names the cause.
+    pub(super) main: &'r Finding,
+    /// What else was found because of it.
+    pub(super) related: Vec<&'r Finding>,
+    /// The flavors that it concerns.
+    pub(super) flavors: Vec<&'r str>,
+}
+
+impl Problem<'_> {
+    /// Whether `--fix` fixes all of it.
+    pub(super) fn is_fixable(&self) -> bool {
+        self.all().all(|finding| finding.remedy == Suggestion::Mend)
+    }
+
+    /// Whether `--fix --drop-missing` fixes what `--fix` does not.
+    fn is_droppable(&self) -> bool {
+        !self.is_fixable()
+            && self.all().all(|finding| matches!(finding.remedy, Suggestion::Mend | Suggestion::DropMissing))
+    }
+
+    fn severity(&self) -> Severity {
+        self.all().map(|finding| finding.severity).min().unwrap_or(self.main.severity)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Finding> {
+        std::iter::once(self.main).chain(self.related.iter().copied())
+    }
+}
+
+/// The findings of a report by cause, in their order.
+pub(super) fn problems(report: &Report) -> Vec<Problem<'_>> {
+    let mut problems: Vec<Problem<'_>> = Vec::new();
+    let (mains, others): (Vec<&Finding>, Vec<&Finding>) =
+        report.findings.iter().partition(|finding| !is_consequence(finding));
+    for finding in mains.into_iter().chain(others) {
+        let flavor = finding.flavor.as_str();
+        if let Some(same) = problems.iter_mut().find(|problem| is_same(problem.main, finding)) {
+            if !same.flavors.contains(&flavor) {
+                same.flavors.push(flavor);
+            }
+        } else if let Some(cause) = problems.iter_mut().find(|problem| causes(problem.main, finding)) {
+            if !cause.flavors.contains(&flavor) {
+                cause.flavors.push(flavor);
+            }
+            cause.related.push(finding);
+        } else {
+            problems.push(Problem { main: finding, related: Vec::new(), flavors: vec![flavor] });
+        }
+    }
+    problems.sort_by_key(|problem| report.findings.iter().position(|finding| finding == problem.main));
+    problems
+}
+
+/// Whether a rename may have made the finding.
+fn is_consequence(finding: &Finding) -> bool {
+    matches!(finding.kind, FindingKind::Dangling | FindingKind::NeedsUnlisted)
+}
+
+/// Whether two findings differ in the flavor alone.
+fn is_same(one: &Finding, other: &Finding) -> bool {
+    let key = |finding: &Finding| {
+        (finding.kind, finding.file.clone(), finding.line, finding.path.clone(), finding.message.clone())
+    };
+    one.board == other.board && key(one) == key(other)
+}
+
+/// Whether `missing`, a listed file that the image does not have, made `finding`: under its new name the file is what
+/// other lines need, or its soname is missing too.
+fn causes(missing: &Finding, finding: &Finding) -> bool {
+    let is_same_file = (missing.board, &missing.file) == (finding.board, &finding.file);
+    if missing.kind != FindingKind::NotFound || !is_same_file {
+        return false;
+    }
+    match missing.candidates.as_slice() {
+        [new] => is_consequence(finding) && finding.candidates.contains(new),
+        [] => {
+            finding.kind == FindingKind::NotFound
+                && finding.candidates.is_empty()
+                && finding.remedy == missing.remedy
+                && missing.path.contains(".so")
+                && finding.path.strip_prefix(&missing.path).is_some_and(|rest| rest.starts_with('.'))
+        }
+        _ => false,
+    }
+}
+
+/// How many problems there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    errors: usize,
+    warnings: usize,
+    suggestions: usize,
+    fixable: usize,
+    droppable: usize,
+}
+
+impl Counts {
+    pub(super) fn new(report: &Report) -> Counts {
+        let mut counts = Counts::default();
+        for problem in problems(report) {
+            match problem.severity() {
+                Severity::Error => counts.errors += 1,
+                Severity::Warning => counts.warnings += 1,
+                Severity::Advice => {
+                    counts.suggestions += 1;
+                    continue;
+                }
+            }
+            counts.fixable += usize::from(problem.is_fixable());
+            counts.droppable += usize::from(problem.is_droppable());
+        }
+        counts
+    }
+
+    /// `4 problems (3 errors, 1 warning), 3 fixable with --fix; 2 suggestions`, or `no problems`.
+    pub(super) fn describe(self) -> String {
+        let mut out = match self.errors + self.warnings {
+            0 => "no problems".to_owned(),
+            all => format!("{} ({})", count(all, "problem"), self.by_severity()),
+        };
+        if self.fixable > 0 {
+            out.push_str(&format!(", {} fixable with --fix", self.fixable));
+        }
+        if self.droppable > 0 {
+            let word = if self.fixable > 0 { "more" } else { "fixable" };
+            out.push_str(&format!(", {} {word} with --fix --drop-missing", self.droppable));
+        }
+        if self.suggestions > 0 {
+            out.push_str(&format!("; {}", count(self.suggestions, "suggestion")));
+        }
+        out
+    }
+
+    fn by_severity(self) -> String {
+        let severities = [(self.errors, "error"), (self.warnings, "warning")];
+        let some = severities.into_iter().filter(|(number, _)| *number > 0);
+        some.map(|(number, noun)| count(number, noun)).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// `1 file`, `2 files`.
+pub(super) fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixtures;
+
+    fn finding(kind: FindingKind, path: &str, candidates: &[&str], remedy: Suggestion) -> Finding {
+        let mut finding = fixtures::bump().findings.remove(0);
+        (finding.kind, finding.severity) = (kind, kind.severity());
+        (finding.path, finding.message, finding.remedy) = (path.into(), format!("{path} is wrong"), remedy);
+        finding.candidates = candidates.iter().map(|&path| path.to_owned()).collect();
+        finding
+    }
+
+    fn describe(findings: &[Finding]) -> String {
+        Counts::new(&Report { findings: findings.to_vec(), ..Report::default() }).describe()
+    }
+
+    #[test]
+    fn renamed_library_is_one_problem() {
+        let findings = [
+            finding(FindingKind::NeedsUnlisted, "lib64/z.so.2", &["lib64/z.so.2"], Suggestion::Mend),
+            finding(FindingKind::Dangling, "lib64/z.so", &["lib64/z.so.2"], Suggestion::Mend),
+            finding(FindingKind::NotFound, "lib64/z.so.1", &["lib64/z.so.2"], Suggestion::Mend),
+        ];
+        assert_eq!(describe(&findings), "1 problem (1 error), 1 fixable with --fix");
+        let report = Report { findings: findings.to_vec(), ..Report::default() };
+        let problems = problems(&report);
+        assert_eq!((problems.len(), problems[0].related.len()), (1, 2));
+        assert_eq!(problems[0].main.path, "lib64/z.so.1");
+    }
+
+    #[test]
+    fn soname_and_real_file_that_are_gone_are_one_problem() {
+        let gone = |path| finding(FindingKind::NotFound, path, &[], Suggestion::DropMissing);
+        let findings = [gone("lib64/z.so.1"), gone("lib64/z.so.1.2"), gone("lib64/z.so.12")];
+        assert_eq!(describe(&findings), "2 problems (2 errors), 2 fixable with --fix --drop-missing");
+    }
+
+    #[test]
+    fn counts_by_severity_and_by_fix() {
+        let rename = finding(FindingKind::NotFound, "a", &["b"], Suggestion::Mend);
+        let gone = finding(FindingKind::NotFound, "c", &[], Suggestion::DropMissing);
+        let unit = finding(FindingKind::Tidy, "d", &[], Suggestion::add("f", ["d"]));
+        let advice = finding(FindingKind::Advice, "e", &["e"], Suggestion::add("f", ["e"]));
+        for (findings, text) in [
+            (vec![], "no problems"),
+            (vec![advice.clone()], "no problems; 1 suggestion"),
+            (vec![gone.clone()], "1 problem (1 error), 1 fixable with --fix --drop-missing"),
+            (vec![rename.clone(), unit.clone()], "2 problems (1 error, 1 warning), 1 fixable with --fix"),
+            (
+                vec![rename, gone, unit, advice],
+                "3 problems (2 errors, 1 warning), 1 fixable with --fix, 1 more with --fix --drop-missing; 1 suggestion",
+            ),
+        ] {
+            assert_eq!(describe(&findings), text);
+        }
+    }
+
+    #[test]
+    fn same_advice_in_two_flavors_is_one_suggestion() {
+        let coreos = finding(FindingKind::Advice, "e", &["e"], Suggestion::Mend);
+        let kvm = Finding {
+            flavor: coreos_types::release::Flavor::from_dir_name("usr_from_kvm").unwrap(),
+            ..coreos.clone()
+        };
+        let report = Report { findings: vec![coreos, kvm], ..Report::default() };
+        assert_eq!(problems(&report)[0].flavors, ["coreos", "kvm"]);
+        assert_eq!(Counts::new(&report).describe(), "no problems; 1 suggestion");
+    }
+}
