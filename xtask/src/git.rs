@@ -6,6 +6,19 @@ use std::path::Path;
 use xshell::{Shell, cmd};
 
 use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::shell::quote;
+
+/// Makes sure that there is a repository to commit to.
+///
+/// # Errors
+/// The tree is not inside a git repository, or git does not start.
+pub fn ensure_repository(root: &Path) -> Result<()> {
+    Git::at(root)?
+        .run(&["rev-parse", "--show-toplevel"])
+        .map_err(|fault| fault.context(format!("{} is not inside a git repository", root.display())))
+        .map_err(|fault| fault.with_hint("omit --commit"))?;
+    Ok(())
+}
 
 /// Makes sure, before anything is written, that [`commit`] can work and will hold nothing of anyone else.
 ///
@@ -13,17 +26,15 @@ use coreos_types::error::{Error, Result, ResultExt};
 /// When the tree is in no git checkout, a merge is under way, git knows no author, or one of `files` (relative to
 /// `root`) has changes of its own or is not tracked.
 pub fn ensure_clean(root: &Path, files: &[&str]) -> Result<()> {
+    ensure_repository(root)?;
     let git = Git::at(root)?;
-    git.run(&["rev-parse", "--show-toplevel"])
-        .map_err(|fault| fault.context(format!("{} is in no git checkout", root.display())))
-        .map_err(|fault| fault.with_hint("leave --commit out"))?;
     if git.run(&["rev-parse", "--quiet", "--verify", "MERGE_HEAD"]).is_ok() {
         return Err(Error::failed("a merge is under way, and git commits no single files in one")
             .with_hint("git merge --continue, or git merge --abort"));
     }
     for who in ["GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"] {
         git.run(&["var", who])
-            .map_err(|fault| fault.context("git does not know who commits"))
+            .map_err(|fault| fault.context("git user.name and user.email are not set"))
             .map_err(|fault| fault.with_hint("git config user.name NAME; git config user.email ADDRESS"))?;
     }
     let status = ["status", "--porcelain=v1", "--no-renames", "--untracked-files=all", "--ignored", "-z"];
@@ -36,26 +47,34 @@ pub fn ensure_clean(root: &Path, files: &[&str]) -> Result<()> {
         // A stash leaves alone what git does not know, so the way out is another one.
         let force = if entry.starts_with("!!") { " --force" } else { "" };
         return Err(Error::failed(format!(
-            "--commit cannot commit {}: git does not know it",
+            "--commit cannot commit {}: git does not track it",
             names(&unknown, ", ")
         ))
         .with_cause("a bump's commit holds exactly what the bump changed, not a whole file")
         .with_hint(format!(
-            "git add{force} {0} && git commit {0}, or leave --commit out",
-            names(&unknown, " ")
+            "git add{force} -- {0} && git commit -- {0}, or omit --commit",
+            quoted_names(&unknown)
         )));
     }
     if changed.is_empty() {
         return Ok(());
     }
-    Err(Error::failed(format!("--commit would take in other changes of {}", names(&changed, ", ")))
-        .with_cause("a bump's commit holds exactly what the bump changed")
-        .with_hint(format!("git stash push {}", names(&changed, " "))))
+    Err(Error::failed(format!(
+        "{} has uncommitted changes, which --commit would include",
+        names(&changed, ", ")
+    ))
+    .with_cause("a bump's commit holds exactly what the bump changed")
+    .with_hint(format!("git stash push -- {}", quoted_names(&changed))))
 }
 
 /// The paths of the entries of `git status`: each has two letters and a blank in front.
 fn names(entries: &[&str], separator: &str) -> String {
     entries.iter().filter_map(|entry| entry.get(3..)).collect::<Vec<_>>().join(separator)
+}
+
+/// The paths as words for a POSIX shell.
+fn quoted_names(entries: &[&str]) -> String {
+    entries.iter().filter_map(|entry| entry.get(3..)).map(quote).collect::<Vec<_>>().join(" ")
 }
 
 /// Commits exactly `files` (relative to `root`), whatever else is staged, and returns the commit's short name.
@@ -75,7 +94,7 @@ pub fn commit(root: &Path, files: &[&str], message: &str) -> Result<String> {
     // One that stays is written over by the next.
     let _ = fs::remove_file(&file);
     made.map_err(|fault| fault.context("git did not commit the change, so nothing is changed"))
-        .map_err(|fault| fault.with_hint("mend what git says and run it again, or leave --commit out"))?;
+        .map_err(|fault| fault.with_hint("fix the git error and retry, or omit --commit"))?;
     // The commit is made, whatever it is called.
     Ok(git
         .run(&["rev-parse", "--short", "HEAD"])
@@ -106,7 +125,7 @@ impl Git<'_> {
             .ignore_status()
             .output()
             .with_context(|| "git does not start")
-            .map_err(|fault| fault.with_hint("install git, or leave --commit out"))?;
+            .map_err(|fault| fault.with_hint("install git, or omit --commit"))?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }

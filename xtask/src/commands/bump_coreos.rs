@@ -29,6 +29,10 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
     if flags.preview {
         return preview(context, flags, report);
     }
+    if flags.commit {
+        // Before anything is downloaded.
+        git::ensure_repository(context.tree.root())?;
+    }
     if let ReleaseSpec::Number(release) = &flags.release {
         // What cannot be pinned need not be brought.
         context.pins.clone().set_release(release)?;

@@ -20,7 +20,7 @@ pub fn why(context: &Context<'_>, flags: &Why, report: &mut Report) -> Result<()
     images.read_error()?;
     report.extra.insert("why", why::document(&answer));
     if answer.boards.iter().all(why::BoardWhy::is_unknown) {
-        return Err(unknown(&flags.subject, &images.trees()));
+        return Err(unknown(context, &flags.subject, &images.trees()));
     }
     images.keep();
     report.drawing = match flags.drawing() {
@@ -31,16 +31,15 @@ pub fn why(context: &Context<'_>, flags: &Why, report: &mut Report) -> Result<()
     Ok(())
 }
 
-/// Says what is there under a similar name.
-fn unknown(subject: &str, trees: &ImageTrees<'_>) -> Error {
-    let fault =
-        Error::failed(format!("{subject} is not in the image, and nothing that is listed asks for it"));
+/// The error for a subject that is nowhere, with a similar name of the image as its hint.
+fn unknown(context: &Context<'_>, subject: &str, trees: &ImageTrees<'_>) -> Error {
+    let fault = Error::failed(format!("{subject} is not in the image, and no listed file needs it"));
     let name = subject.rsplit('/').next().unwrap_or(subject);
     let stem = name.split(".so").next().unwrap_or(name);
     let similar = trees.values().flat_map(|tree| tree.iter()).map(|(path, _)| path);
     let similar = similar.filter(|path| !stem.is_empty() && path.name().starts_with(stem));
     match similar.take(1).next() {
-        Some(path) => fault.with_hint(format!("cargo xtask why {path}")),
-        None => fault.with_hint("name a path relative to /usr, or a soname: cargo xtask why libc.so.6"),
+        Some(path) => fault.with_hint(context.replay(&["why"]).command_about(path.as_str())),
+        None => fault.with_hint("use a path relative to /usr, or a soname: cargo xtask why libc.so.6"),
     }
 }

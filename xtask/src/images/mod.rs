@@ -226,13 +226,12 @@ impl BoardImage {
 /// Who signed an image, for people.
 fn sentence(origin: &ImageOrigin) -> String {
     let Some(signer) = &origin.signature else {
-        return format!("{}: not signed, and --unsigned accepts that", origin.source);
+        return format!("{}: not signed (accepted because of --unsigned)", origin.source);
     };
     let Signer { primary, subkey, signed_at, name } = signer;
     let name = name.as_deref().unwrap_or(primary);
-    let short = subkey.get(subkey.len().saturating_sub(8)..).unwrap_or(subkey);
     let on = signed_at.get(..10).unwrap_or(signed_at);
-    format!("{}: {name}, signed {on} by {} {short}", origin.source, signer.key())
+    format!("{}: {name}, signed {on} by {} {subkey}", origin.source, signer.key())
 }
 
 #[cfg(test)]
@@ -253,8 +252,8 @@ mod tests {
             told += &(sentence(&origin) + "\n");
         }
         expect![[r#"
-            https://alpha.release.core-os.net/amd64-usr/1032.0.0/x.cpio.gz: CoreOS Buildbot <buildbot@coreos.com>, signed 2016-04-28 by subkey 1CB5FA26
-            https://alpha.release.core-os.net/amd64-usr/1032.0.0/x.cpio.gz: CoreOS Buildbot <buildbot@coreos.com>, signed 2016-04-28 by primary key 93D2DCB4
+            https://alpha.release.core-os.net/amd64-usr/1032.0.0/x.cpio.gz: CoreOS Buildbot <buildbot@coreos.com>, signed 2016-04-28 by subkey DBFC52DBB963767AD20BA90807FA9ED31CB5FA26
+            https://alpha.release.core-os.net/amd64-usr/1032.0.0/x.cpio.gz: CoreOS Buildbot <buildbot@coreos.com>, signed 2016-04-28 by primary key 04127D0BFABEC8871FFB2CCE50E0885593D2DCB4
         "#]].assert_eq(&told);
     }
 }

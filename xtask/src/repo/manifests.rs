@@ -231,11 +231,14 @@ fn settle_amd64(found: &mut Vec<(Board, PathBuf)>) -> Result<()> {
         found.retain(|(_, path)| path != new);
     } else {
         return Err(Error::failed(format!(
-            "{} and {} are both there: the build takes one",
+            "{} and {} both exist, but the build uses only one",
             new.display(),
             old.display()
         ))
-        .with_hint(format!("remove the one that the build does not take, most likely {}", old.display())));
+        .with_hint(format!(
+            "remove the one that the build does not use, most likely: rm -r {}",
+            quote(&old.display().to_string())
+        )));
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use self::transaction::TreeLock;
 use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::shell::quote;
 use manifest::plan::sources::{COMMON_MK, Stage1Sources};
 
 pub(crate) use self::manifests::other_names;
@@ -37,7 +38,7 @@ impl Repo {
             Some(directory) => {
                 let root = fs::canonicalize(current_directory.join(directory))
                     .with_context(|| format!("cannot open the tree {}", directory.display()))
-                    .map_err(|fault| fault.with_hint("name the tree's folder: --repo DIR"))?;
+                    .map_err(|fault| fault.with_hint("pass the tree's root: --repo DIR"))?;
                 let tree = Repo { root };
                 if tree.is_one() { Ok(tree) } else { Err(tree.is_none()) }
             }
@@ -47,7 +48,7 @@ impl Repo {
                 let mut above = start.ancestors().map(|root| Repo { root: root.to_owned() });
                 above.find(Repo::is_one).ok_or_else(|| {
                     Error::failed(format!("no tree with {COMMON_MK} at or above {}", start.display()))
-                        .with_hint("cargo xtask --repo DIR …")
+                        .with_hint("run inside an rkt-style tree, or pass --repo DIR; to try the tool: cargo xtask demo")
                 })
             }
         }
@@ -76,10 +77,13 @@ impl Repo {
 
     fn is_none(&self) -> Error {
         let fault =
-            Error::failed(format!("{} is no rkt-style tree: {COMMON_MK} is not there", self.root.display()));
+            Error::failed(format!("{} is not an rkt-style tree: {COMMON_MK} not found", self.root.display()));
         match self.root.ancestors().skip(1).map(|root| Repo { root: root.to_owned() }).find(Repo::is_one) {
-            Some(above) => fault.with_hint(format!("cargo xtask --repo {} …", above.root.display())),
-            None => fault,
+            Some(above) => fault.with_hint(format!(
+                "pass the tree's root: --repo {}",
+                quote(&above.root.display().to_string())
+            )),
+            None => fault.with_hint("run inside an rkt-style tree, or pass --repo DIR"),
         }
     }
 }

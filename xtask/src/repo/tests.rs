@@ -49,7 +49,7 @@ fn the_tree_is_found_from_below_and_only_where_it_is_named() {
     assert_eq!(Repo::find(None, &below).unwrap().root(), root);
     assert_eq!(Repo::find(Some(Path::new("../..")), &below).unwrap().root(), root);
     let fault = Repo::find(Some(Path::new(".")), &below).unwrap_err();
-    assert!(fault.message.contains("is no rkt-style tree") && fault.hint.unwrap().contains("--repo /"));
+    assert!(fault.message.contains("is not an rkt-style tree") && fault.hint.unwrap().contains("--repo /"));
     assert!(Repo::find(None, Path::new("/")).is_err());
     assert!(Repo::find(Some(Path::new("nowhere")), &below).is_err());
 }
@@ -136,7 +136,7 @@ fn the_old_directory_is_amd64_and_two_of_a_board_are_settled_or_refused() {
     let listing = fixture.read().unwrap().sources.listings.remove(0);
     assert_eq!((listing.board, listing.file.as_str()), (Board::Amd64, old));
     fixture.put(BASH);
-    assert!(fixture.fault().contains("are both there"), "{}", fixture.fault());
+    assert!(fixture.fault().contains("both exist"), "{}", fixture.fault());
     fs::remove_file(fixture.path(old)).unwrap();
     assert_eq!(fixture.read().unwrap().sources.listings[0].file, BASH);
     let directory = fixture.path("stage1/usr_from_coreos/manifest.d");

@@ -71,6 +71,16 @@ impl Invocation {
         self.command_line(bump.iter().chain(&self.source).chain(&self.image).chain(&self.fix))
     }
 
+    /// The command with the options that say where images come from, and a positional argument.
+    pub fn command_about(&self, argument: &str) -> String {
+        let argument = if argument.starts_with('-') {
+            words(["--", argument]).to_vec()
+        } else {
+            vec![argument.to_owned()]
+        };
+        self.command_line(self.command.iter().chain(&self.source).chain(&self.image).chain(&argument))
+    }
+
     /// The smoke test of the image of this run.
     pub fn smoketest_command(&self) -> String {
         self.command_line(words(["smoketest"]).iter().chain(&self.source).chain(&self.image))

@@ -73,9 +73,10 @@ fn other_changes_of_those_files_are_refused() {
 fn a_file_that_git_does_not_know_is_refused() {
     let folder = checkout();
     let root = folder.path();
-    for (ignore, hint) in
-        [("", "git add new && git commit new"), ("new\n", "git add --force new && git commit new")]
-    {
+    for (ignore, hint) in [
+        ("", "git add -- new && git commit -- new"),
+        ("new\n", "git add --force -- new && git commit -- new"),
+    ] {
         write(root, ".gitignore", ignore);
         write(root, "new", "x\n");
         let fault = ensure_clean(root, &["new"]).unwrap_err();
@@ -90,10 +91,10 @@ fn a_file_that_git_does_not_know_is_refused() {
 }
 
 #[test]
-fn a_folder_without_git_is_named() {
+fn directory_without_git_is_an_error() {
     let folder = TempDir::new().unwrap();
     let fault = ensure_clean(folder.path(), &[MANIFEST]).unwrap_err();
-    assert!(fault.message.contains("in no git checkout"), "{fault}");
+    assert!(fault.message.contains("is not inside a git repository"), "{fault}");
 }
 
 #[test]

@@ -302,7 +302,7 @@ fn a_manifest_is_named_from_the_root_or_from_here_and_no_other_file_is() {
     let text = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
     for (file, code) in [("ip.manifest", 0), ("./bash.manifest", 0), ("../../../../key", 2), ("Makefile", 2)]
     {
-        let line = format!("cargo xtask edit-manifest {file} --add /usr/bin/new --remove bin/old");
+        let line = format!("cargo xtask edit-manifest {file} --add /usr/bin/new");
         let done = bench.sh(&folder, &line);
         assert_eq!(done.status.code(), Some(code), "{line}: {}", String::from_utf8_lossy(&done.stderr));
     }

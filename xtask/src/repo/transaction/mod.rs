@@ -19,6 +19,7 @@ use self::staging::Staging;
 use super::Repo;
 use crate::signals;
 use coreos_types::error::{Error, Result};
+use coreos_types::shell::quote;
 use manifest::plan::file_edits::EditPlan;
 
 /// Writes every file of the plan, or none. A signal that arrives meanwhile waits until it is done.
@@ -115,7 +116,10 @@ fn mend_alone(staging: &Staging) -> Result<Option<String>> {
     };
     staging.carry_through(&journal).map_err(|fault| {
         let mut fault = fault.context("cannot finish what an interrupted run had begun");
-        fault.hint = Some(format!("to keep the files as they are now: rm -r {}", staging.folder().display()));
+        fault.hint = Some(format!(
+            "to keep the files as they are now: rm -r {}",
+            quote(&staging.folder().display().to_string())
+        ));
         fault
     })?;
     staging.clear()?;

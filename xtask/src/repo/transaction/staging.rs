@@ -11,6 +11,7 @@ use super::disk::Disk;
 use super::journal::{Entry, Journal, is_ours, new_name, old_name, sha256};
 use super::targets::Target;
 use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::shell::quote;
 
 /// The folder's name at the root of the tree.
 const FOLDER: &str = ".xtask-staging";
@@ -50,8 +51,8 @@ impl<'a> Staging<'a> {
     pub(super) fn is_there(&self) -> Result<bool> {
         match fs::symlink_metadata(&self.folder) {
             Ok(what) if what.is_dir() => Ok(true),
-            Ok(_) => Err(Error::failed(format!("{} is no directory", self.folder.display()))
-                .with_hint(format!("remove {}: only this program makes it", self.folder.display()))),
+            Ok(_) => Err(Error::failed(format!("{} is not a directory", self.folder.display()))
+                .with_hint(format!("remove it: rm {}", quote(&self.folder.display().to_string())))),
             Err(_) => Ok(false),
         }
     }

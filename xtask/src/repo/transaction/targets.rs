@@ -72,7 +72,7 @@ fn look_at(root: &Path, edit: &FileEdit) -> Result<Metadata> {
             "{} may not be written: nobody has a write permission (mode {mode:o})",
             edit.path
         ))
-        .with_hint(format!("chmod u+w {}", path.display())));
+        .with_hint(format!("chmod u+w {}", quote(&path.display().to_string()))));
     }
     // A rename asks the directory alone: the file, and a read-only file system, are asked here.
     if let Err(error) = OpenOptions::new().append(true).open(&path) {

@@ -352,7 +352,7 @@ fn a_staging_folder_that_is_none_of_ours_is_not_entered() {
     let fixture = Fixture::new();
     let staging = fixture.root().join(".xtask-staging");
     symlink("/etc", &staging).unwrap();
-    assert!(fixture.mended().unwrap_err().message.contains("is no directory"));
+    assert!(fixture.mended().unwrap_err().message.contains("is not a directory"));
     fs::remove_file(&staging).unwrap();
     fs::create_dir(&staging).unwrap();
     fs::write(staging.join("journal"), "stage1/x\n").unwrap();

@@ -1,4 +1,4 @@
-//! The answer as a tree like `cargo tree`, as a graph for Graphviz or mermaid, and as JSON.
+//! The answer of `why` as a tree like `cargo tree`, as a graph for Graphviz or Mermaid, and as JSON.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -9,7 +9,7 @@ use super::{Absent, BoardWhy, Edge, Place, Why};
 use crate::report::styled_text::{Style, StyledText};
 use usr::path::UsrPath;
 
-/// A tree: where it is listed, and who needs it, up to what nothing needs. `(*)` marks what was shown above.
+/// A tree: where the file is listed, and its dependents, transitively. `(*)` marks a file that was shown above.
 pub fn tree(why: &Why) -> StyledText {
     let mut out = StyledText::new();
     for board in &why.boards {
@@ -17,7 +17,7 @@ pub fn tree(why: &Why) -> StyledText {
             out.push(Style::Strong, &why.subject);
             out.line(
                 Style::Plain,
-                format!(" is not in the {} image, and nothing that is listed asks for it", board.board),
+                format!(" is not in the {} image, and no listed file needs it", board.board),
             );
         }
         for target in &board.targets {
@@ -53,40 +53,39 @@ impl Branch {
     }
 }
 
-fn leaf(tone: Style, text: String) -> Branch {
-    Branch { label: StyledText::of(tone, text), below: Vec::new() }
+fn leaf(style: Style, text: String) -> Branch {
+    Branch { label: StyledText::of(style, text), below: Vec::new() }
 }
 
 fn of_absent(path: &UsrPath, absent: &Absent) -> Branch {
     if absent.listed.is_empty() {
         return Branch::of("not listed", Vec::new());
     }
+    Branch::of("listed", vec![listed_at(path, &joined(&absent.listed))])
+}
+
+/// `PATH (FILE:LINE)`.
+fn listed_at(path: &UsrPath, places: &str) -> Branch {
     let mut label = StyledText::of(Style::Plain, path.as_str());
-    label.push(Style::Faint, format!(" {}", joined(&absent.listed)));
-    Branch::of("listed", vec![Branch { label, below: Vec::new() }])
+    label.push(Style::Faint, format!(" ({places})"));
+    Branch { label, below: Vec::new() }
 }
 
 fn of_target(board: &BoardWhy, target: &UsrPath) -> Vec<Branch> {
     let names = board.names.get(target).map(Vec::as_slice).unwrap_or_default();
-    let listed: Vec<Branch> = names
-        .iter()
-        .map(|name| {
-            let mut label = StyledText::of(Style::Plain, name.as_str());
-            match places(board, name) {
-                places if places.is_empty() => label.push(Style::Faint, " [not listed]"),
-                places => label.push(Style::Faint, format!(" {places}")),
-            }
-            Branch { label, below: Vec::new() }
-        })
-        .collect();
+    let (listed, unlisted): (Vec<&UsrPath>, Vec<&UsrPath>) =
+        names.iter().partition(|name| !places(board, name).is_empty());
+    let listed = listed.into_iter().map(|name| listed_at(name, &places(board, name))).collect::<Vec<_>>();
+    let unlisted = unlisted.into_iter().map(|name| leaf(Style::Plain, name.to_string())).collect::<Vec<_>>();
     let mut shown = BTreeSet::from([target.clone()]);
     let needed = needers(board, target, &mut shown);
     let needed = if needed.is_empty() {
-        Branch::of("needed by nothing that is listed", needed)
+        Branch::of("needed by no listed file", needed)
     } else {
         Branch::of("needed by", needed)
     };
-    vec![Branch::of("listed", listed), needed]
+    let branches = [Branch::of("listed", listed), Branch::of("not listed", unlisted)];
+    branches.into_iter().filter(|branch| !branch.below.is_empty()).chain([needed]).collect()
 }
 
 fn needers(board: &BoardWhy, target: &UsrPath, shown: &mut BTreeSet<UsrPath>) -> Vec<Branch> {

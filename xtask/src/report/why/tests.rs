@@ -73,9 +73,10 @@ fn a_soname_and_all_that_hangs_on_it() {
         expect![[r#"
             lib64/libpam.so.0.84.1 (amd64-usr)
             ├── listed
-            │   ├── lib64/libpam.so [not listed]
-            │   ├── lib64/libpam.so.0 M:5
-            │   └── lib64/libpam.so.0.84.1 M:6
+            │   ├── lib64/libpam.so.0 (M:5)
+            │   └── lib64/libpam.so.0.84.1 (M:6)
+            ├── not listed
+            │   └── lib64/libpam.so
             └── needed by
                 ├── bin/login: libpam.so.0, the board's directory /usr/lib64
                 │   └── lib64/systemd/system/login.service: ExecStart=/usr/bin/login -p
@@ -109,7 +110,7 @@ fn a_name_that_nobody_knows() {
     check(
         tree(&answer("libother.so.1")),
         expect![[r#"
-            libother.so.1 is not in the amd64-usr image, and nothing that is listed asks for it
+            libother.so.1 is not in the amd64-usr image, and no listed file needs it
         "#]],
     );
 }
@@ -121,7 +122,7 @@ fn a_line_that_names_nothing_is_told_with_its_place() {
         expect![[r#"
             bin/gone (amd64-usr): not in the image
             └── listed
-                └── bin/gone M:1
+                └── bin/gone (M:1)
         "#]],
     );
     check(

@@ -5,13 +5,14 @@ use crate::editor::ManifestEditor;
 use crate::finding::{Fix, FixKind};
 use crate::suggestion::LineEdit;
 use coreos_types::error::{Error, Result};
+use usr::lossless_text;
 use usr::path::UsrPath;
 
-/// The sources with one manifest edited, and each changed line with its reason. A line that is there already, or gone
-/// already, changes nothing: what is asked for is a state.
+/// The sources with one manifest edited, and each changed line with its reason. A line to add that is listed already
+/// changes nothing.
 ///
 /// # Errors
-/// The manifest is none of the tree's, or a new line is no path below `/usr`.
+/// The manifest is not one of the tree's, a line to remove is not listed, or a new line is not a path below `/usr`.
 pub fn edit(sources: &Stage1Sources, asked: &LineEdit) -> Result<(Stage1Sources, Vec<Fix>)> {
     let (mut after, file) = (sources.clone(), real_name(sources, &asked.file)?);
     // All of them, because a file that is in both orders follows the others.
@@ -19,9 +20,17 @@ pub fn edit(sources: &Stage1Sources, asked: &LineEdit) -> Result<(Stage1Sources,
     let Some(mut draft) = ManifestEditor::of_files(files).remove(file) else {
         return Ok((after, Vec::new()));
     };
+    if let Some(line) = asked.remove.iter().find(|line| !draft.has(line)) {
+        let similar = similar_lines(&sources.manifests[file], line);
+        let hint =
+            if similar.is_empty() { "check the path".to_owned() } else { format!("it lists {similar}") };
+        return Err(Error::failed(format!("{} does not list {line}", asked.file))
+            .with_cause("nothing was changed")
+            .with_hint(hint));
+    }
     for line in &asked.remove {
         while draft.has(line) {
-            draft.drop_line(line, FixKind::Drop, "as was asked for");
+            draft.drop_line(line, FixKind::Drop, "requested on the command line");
         }
     }
     for line in &asked.add {
@@ -30,13 +39,24 @@ pub fn edit(sources: &Stage1Sources, asked: &LineEdit) -> Result<(Stage1Sources,
                 .with_cause(why)
                 .with_hint("give it relative to /usr: bin/ip")
         })?;
-        draft.add(path.as_str(), "as was asked for");
+        draft.add(path.as_str(), "requested on the command line");
     }
     let fixes = draft.fixes().to_vec();
     if !fixes.is_empty() {
         after.manifests.insert(file.to_owned(), draft.text().to_bytes());
     }
     Ok((after, fixes))
+}
+
+/// Up to three lines with a similar file name.
+fn similar_lines(manifest: &[u8], wanted: &str) -> String {
+    let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+    let (text, wanted) = (lossless_text::from_bytes(manifest), name(wanted));
+    let is_similar = |line: &&str| {
+        let name = name(line);
+        !name.is_empty() && !wanted.is_empty() && (name.contains(&wanted) || wanted.contains(&name))
+    };
+    text.lines().filter(is_similar).take(3).collect::<Vec<_>>().join(", ")
 }
 
 /// The one path of the image that a person means. A line that the check would find out of form is not put in.
@@ -118,7 +138,7 @@ mod tests {
             ("bin/a\r\nbin/c\r\n", &["bin/b", "/usr/bin/d"], &["bin/a"], "bin/b\r\nbin/c\r\nbin/d\r\n"),
             // A line out of form is taken out as it stands, each time it is there.
             ("/bin/ip\nbin/b\n/bin/ip\n", &[], &["/bin/ip"], "bin/b\n"),
-            ("bin/a\n", &["bin/a"], &["bin/b"], "bin/a\n"),
+            ("bin/a\n", &["bin/a"], &[], "bin/a\n"),
             // As people write paths, and a link at the root of /usr.
             ("bin/a\n", &["usr/bin/b", " bin/c ", "./usr//bin/d"], &[], "bin/a\nbin/b\nbin/c\nbin/d\n"),
             ("bin/a\n", &["/lib", "usr/lib64"], &[], "bin/a\nlib\nlib64\n"),
@@ -126,6 +146,15 @@ mod tests {
             let (bytes, fixes) = edited(before.as_bytes(), LINK, add, remove).unwrap();
             assert_eq!(String::from_utf8_lossy(&bytes), after, "{before:?} + {add:?} - {remove:?}");
             assert_eq!(fixes == 0, before == after);
+        }
+    }
+
+    #[test]
+    fn removing_an_unlisted_line_is_an_error() {
+        for (line, hint) in [("sbin/ip", "it lists bin/ip"), ("bin/x y", "check the path")] {
+            let error = edited(b"bin/a\nbin/ip\n", FILE, &["bin/d"], &["bin/a", line]).unwrap_err();
+            assert_eq!(error.message, format!("{FILE} does not list {line}"));
+            assert_eq!(error.hint.as_deref(), Some(hint));
         }
     }
 
