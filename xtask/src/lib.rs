@@ -14,6 +14,7 @@ pub mod demo;
 pub mod git;
 pub mod http;
 pub mod images;
+mod inventory;
 pub mod keyring;
 pub mod release_dir;
 pub mod repo;

@@ -93,6 +93,7 @@ fn dispatch(term: &Term, cli: &Cli, report: &mut Report) -> Result<()> {
             *report = verify_signature::run(flags, &keyring, (!flags.offline).then_some(&fetch));
             Ok(())
         }
+        Command::Sbom(args) => commands::sbom(&context()?, args, report),
         Command::EditManifest(flags) => edit_manifest(&context()?, flags, report),
         Command::SortManifests(args) => sort_manifests(term, &cli.globals, args.check, report),
         Command::Why(flags) => why(&context()?, flags, report),

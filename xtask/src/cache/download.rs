@@ -74,8 +74,14 @@ impl ImageStore<'_> {
     ) -> Result<ImageHandle> {
         let (digest, url) = (verified.digest(), verified.source().to_owned());
         let path = shelf.place(digest);
-        let mut image =
-            ImageHandle::of_verified(self.term, path.clone(), Some(signature.to_vec()), verified, None)?;
+        let mut image = ImageHandle::of_verified(
+            self.term,
+            &self.cache,
+            path.clone(),
+            Some(signature.to_vec()),
+            verified,
+            None,
+        )?;
         if let Err(fault) = judge(&mut image) {
             if fault.kind == ErrorKind::Refused {
                 begun.discard();

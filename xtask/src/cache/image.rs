@@ -2,18 +2,22 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
+use super::dir::Cache;
 use super::file_id::FileId;
 use super::image_reader::{ImageReader, Metered, UnopenedImage, changed, open};
 use super::image_store::{ImageStore, SignatureCheck};
+use super::package_cache;
 use super::tree_cache::{self, CacheKey, CachedTree};
 use crate::terminal::Term;
 use coreos_types::error::Result;
 use coreos_types::provenance::Signer;
+use packages::PackageSet;
 use pxe_image::Digest;
 use pxe_image::ingest::{Content, pass};
+use usr::path::UsrPath;
 use usr::tree::UsrTree;
 
 /// Where an image came from, and who answers for it.
@@ -37,6 +41,8 @@ pub struct ImageHandle {
     hashes: Vec<Option<Vec<u8>>>,
     tree: UsrTree,
     reader: Arc<ImageReader>,
+    packages: OnceLock<PackageSet>,
+    cache: Cache,
     /// Whether the tree came from the cache.
     is_cached: bool,
 }
@@ -92,6 +98,8 @@ impl ImageHandle {
             hashes: kept.hashes,
             tree: kept.tree.with_reader(reader.clone()),
             reader,
+            packages: OnceLock::new(),
+            cache: road.cache.clone(),
             is_cached: true,
         }
     }
@@ -114,12 +122,13 @@ impl ImageHandle {
         // A file that changes under way, or did a moment ago, may look the same and not be it.
         let steady = FileId::of(file)? == before && !before.is_fresh(SystemTime::now());
         let terms = steady.then(|| road.terms(before, signature.as_deref()));
-        ImageHandle::of_verified(road.term, path, signature, verified, terms)
+        ImageHandle::of_verified(road.term, &road.cache, path, signature, verified, terms)
     }
 
     /// Opens what was proved in another way: in its download.
     pub(super) fn of_verified(
         term: &Term,
+        cache: &Cache,
         path: PathBuf,
         signature: Option<Vec<u8>>,
         verified: pxe_image::VerifiedImage,
@@ -133,9 +142,21 @@ impl ImageHandle {
         let hashes = verified.hashes().to_vec();
         let mut image = verified.open()?;
         let tree = image.take_tree();
+        let packages = OnceLock::from(package_cache::read(term, &image, &tree));
         let reader = Arc::new(ImageReader::new(term, &origin.source, image));
         let tree = tree.with_reader(reader.clone());
-        Ok(ImageHandle { path, signature, origin, terms, hashes, tree, reader, is_cached: false })
+        Ok(ImageHandle {
+            path,
+            signature,
+            origin,
+            terms,
+            hashes,
+            tree,
+            reader,
+            packages,
+            cache: cache.clone(),
+            is_cached: false,
+        })
     }
 
     /// Its file has found its place: from now on its tree may be kept.
@@ -151,6 +172,25 @@ impl ImageHandle {
     /// Every node. The content of files is read on demand.
     pub fn tree(&self) -> &UsrTree {
         &self.tree
+    }
+
+    /// The packages of the image and the files that they own; empty if the image does not name them.
+    pub fn packages(&self) -> &PackageSet {
+        self.packages.get_or_init(|| {
+            package_cache::load(&self.cache, &self.path, self.origin.digest).unwrap_or_default()
+        })
+    }
+
+    /// Passes the content of these regular files to `visit` in pieces; see [`pxe_image::UsrSquashfs::for_each_piece`].
+    ///
+    /// # Errors
+    /// The image is no longer the one that was verified, or is malformed where one of the files is.
+    pub fn for_each_piece<'p>(
+        &self,
+        paths: impl IntoIterator<Item = &'p UsrPath>,
+        visit: impl FnMut(&UsrPath, &[u8]),
+    ) -> Result<()> {
+        self.reader.image()?.for_each_piece(paths, visit)
     }
 
     /// The path of the `.cpio.gz`, for those who take its bytes from there: its signature is proved once more, from
@@ -183,6 +223,10 @@ impl ImageHandle {
         drop(self.reader);
         let tree = self.tree.without_reader();
         let Some(terms) = self.terms.filter(|_| has_news) else { return Ok((self.origin, tree)) };
+        if let Some(packages) = self.packages.get().filter(|packages| !self.is_cached && !packages.is_empty())
+        {
+            package_cache::store(&road.cache, &self.path, self.origin.digest, packages)?;
+        }
         let kept = CachedTree { digest: self.origin.digest, hashes: self.hashes, tree };
         tree_cache::store(&road.cache, &self.path, &terms, &kept)?;
         Ok((self.origin, kept.tree))

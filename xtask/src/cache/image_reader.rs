@@ -63,6 +63,14 @@ impl ImageReader {
         self.has_read.load(Ordering::Relaxed)
     }
 
+    /// The image, which is verified and opened now if it was not before.
+    ///
+    /// # Errors
+    /// It is no longer the image that was verified.
+    pub(super) fn image(&self) -> Result<&UsrSquashfs> {
+        self.image.get_or_init(|| self.open()).as_ref().map_err(Error::clone)
+    }
+
     fn open(&self) -> Result<UsrSquashfs> {
         let Some(image) = &self.unopened else {
             return Err(Error::failed(format!("{} is not open", self.source)));
@@ -103,8 +111,7 @@ impl FileReader for ImageReader {
     fn read(&self, paths: &[UsrPath]) -> Result<Vec<(UsrPath, FileInfo)>> {
         self.term.detail("reading", format!("{}: {} files", self.source, paths.len()));
         paths.iter().for_each(|path| self.term.trace("reading", path));
-        let image = self.image.get_or_init(|| self.open()).as_ref().map_err(Error::clone)?;
-        let read = image.read(paths)?;
+        let read = self.image()?.read(paths)?;
         self.has_read.store(true, Ordering::Relaxed);
         Ok(read)
     }

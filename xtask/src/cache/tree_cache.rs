@@ -1,7 +1,7 @@
 //! The text form of an image's tree in the cache, and what must be the same for it to count.
 //!
 //! ```text
-//! image-tree 2
+//! image-tree 3
 //! file PATH                        empty where the path is no plain text
 //! image DIGEST
 //! stamp DEVICE INODE SIZE MODIFIED CHANGED
@@ -25,9 +25,9 @@ use coreos_types::error::{Result, ResultExt};
 use pxe_image::Digest;
 use usr::tree::UsrTree;
 
-const HEADER: &str = "image-tree 2";
+const HEADER: &str = "image-tree 3";
 
-const FILE: &str = "file ";
+pub(super) const FILE: &str = "file ";
 /// The header and the longest path.
 const MOST_HEAD: u64 = 8 << 10;
 
@@ -105,7 +105,7 @@ pub(super) fn store(cache: &Cache, path: &Path, terms: &CacheKey, kept: &CachedT
 }
 
 /// The image that a kept tree is of.
-fn image_of(tree: &Path) -> Option<PathBuf> {
+pub(super) fn image_of(tree: &Path) -> Option<PathBuf> {
     let mut head = Vec::new();
     File::open(tree).ok()?.take(MOST_HEAD).read_to_end(&mut head).ok()?;
     let head = head.split(|byte| *byte == b'\n').nth(1)?;

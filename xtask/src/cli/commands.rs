@@ -68,6 +68,35 @@ pub struct VerifyManifests {
     pub image: ImageArgs,
 }
 
+/// `sbom`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  cargo xtask sbom --output stage1.spdx.json
+  cargo xtask sbom --sbom-format cyclonedx --flavor coreos")]
+pub struct Sbom {
+    /// Format of the document: SPDX 2.3 or CycloneDX 1.6, in JSON.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "spdx")]
+    pub sbom_format: SbomFormat,
+    /// Write the document to FILE instead of standard output.
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Flavor to include (repeatable) [default: all].
+    #[arg(long = "flavor", value_name = "NAME")]
+    pub flavors: Vec<String>,
+    /// Where the image comes from.
+    #[command(flatten)]
+    pub image: ImageArgs,
+}
+
+/// `--sbom-format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SbomFormat {
+    /// SPDX 2.3.
+    Spdx,
+    /// CycloneDX 1.6.
+    Cyclonedx,
+}
+
 /// How far fixing goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Args)]
 pub struct FixArgs {

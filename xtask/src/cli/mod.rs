@@ -19,7 +19,7 @@ pub use crate::report::Format;
 pub use crate::terminal::ColorChoice as Color;
 pub use commands::{
     BumpCoreos, Completions, Demo, Diff, DlopenLevel, Drawing, EditManifest, Fetch, FixArgs, ReportFlags,
-    Smoketest, SortManifests, VerifyManifests, VerifySignature, Why,
+    Sbom, SbomFormat, Smoketest, SortManifests, VerifyManifests, VerifySignature, Why,
 };
 pub use given::GivenArgs;
 pub use image::ImageArgs;
@@ -89,6 +89,8 @@ pub enum Command {
     Why(Why),
     /// Show what changed between two releases for this tree.
     Diff(Diff),
+    /// Print the software bill of materials of the flavors.
+    Sbom(Sbom),
     /// Print the last bump or check as a report.
     Report(ReportFlags),
     /// Add lines to a manifest in its order, or remove lines.
@@ -123,6 +125,7 @@ impl Command {
             Command::Why(_) => "why",
             Command::Diff(_) => "diff",
             Command::Report(_) => "report",
+            Command::Sbom(_) => "sbom",
             Command::EditManifest(_) => "edit-manifest",
             Command::SortManifests(_) => "sort-manifests",
             Command::Demo(_) => "demo",

@@ -97,6 +97,7 @@ mod tests {
         "verify-signature f --signature g --signing-key k",
         "why libpam.so.0 --dot",
         "diff 991.0.0 1032.0.0",
+        "sbom --sbom-format cyclonedx --flavor coreos --output f",
         "report",
         "edit-manifest f --remove bin/a --add bin/b bin/c",
         "edit-manifest f --add bin/b",

@@ -3,6 +3,7 @@
 use crate::cli::{Diff, ImageArgs, ReleaseSpec};
 use crate::context::Context;
 use crate::images::ImageSet;
+use crate::inventory::changes_between;
 use crate::report::Report;
 use crate::report::image_diff::{ImageDiff, compare, document, render};
 use coreos_types::error::{Error, Result};
@@ -24,6 +25,7 @@ pub fn diff(context: &Context<'_>, flags: &Diff, report: &mut Report) -> Result<
     let both = new.trees().into_iter().filter_map(|(board, tree)| Some((board, *before.get(&board)?, tree)));
     let changes: Vec<ImageDiff> =
         both.map(|(board, before, tree)| compare(board, &context.sources, before, tree)).collect();
+    report.packages = changes_between((&old, &context.sources), (&new, &context.sources));
     old.read_error()?;
     new.read_error()?;
     old.keep();

@@ -65,7 +65,7 @@ pub fn listed() -> Vec<&'static str> {
 /// # Errors
 /// None: the release is a constant.
 pub fn image_before() -> Result<ImageSpec, ParseError> {
-    image(BEFORE, &[])
+    Ok(image(BEFORE, &[])?.with_package_database())
 }
 
 /// The image of 1032.0.0, where systemd asks for libpam.
@@ -74,7 +74,9 @@ pub fn image_before() -> Result<ImageSpec, ParseError> {
 /// None: the release is a constant.
 pub fn image_after() -> Result<ImageSpec, ParseError> {
     let needs_libpam = ["lib64/systemd/systemd", "lib64/systemd/systemd-logind"];
-    Ok(image(AFTER, &needs_libpam)?.library_with_dev("lib64/libpam.so.0.84.1", "libpam.so.0", &["libc.so.6"]))
+    let image = image(AFTER, &needs_libpam)?;
+    let image = image.library_with_dev("lib64/libpam.so.0.84.1", "libpam.so.0", &["libc.so.6"]);
+    Ok(image.with_package_database())
 }
 
 fn image((release, systemd): (&str, &str), needs_libpam: &[&str]) -> Result<ImageSpec, ParseError> {

@@ -17,17 +17,19 @@ use coreos_types::error::{Error, Result};
 use coreos_types::provenance::Signer;
 use coreos_types::release::{Board, Channel, Release};
 use expected::ExpectedImage;
-pub(super) use locations::{ReleaseLocations, road};
+pub(crate) use locations::{ReleaseLocations, road};
 use manifest::plan::bump::ImageTrees;
-pub(super) use remote::latest;
+use packages::PackageSet;
+pub(crate) use remote::latest;
 use remote::remote;
+use usr::path::UsrPath;
 
 /// The images of a run.
-pub(super) struct ImageSet<'t> {
+pub(crate) struct ImageSet<'t> {
     /// The release that every one of them is.
-    pub(super) release: Release,
+    pub(crate) release: Release,
     /// The channel it was found on, or asked for from.
-    pub(super) channel: Option<Channel>,
+    pub(crate) channel: Option<Channel>,
     road: ImageStore<'t>,
     opened: BTreeMap<Board, BoardImage>,
 }
@@ -44,7 +46,7 @@ impl<'t> ImageSet<'t> {
     ///
     /// # Errors
     /// An image is not to be had, is not trusted, or is not of the release, brand or board that was asked for.
-    pub(super) fn open(
+    pub(crate) fn open(
         context: &Context<'t>,
         flags: &ImageArgs,
         wanted: &ReleaseSpec,
@@ -78,7 +80,7 @@ impl<'t> ImageSet<'t> {
 
     /// The images that the tree pins before a bump, where the cache has them: for a report's sizes, so none is worth
     /// a download, and none is an error.
-    pub(super) fn before(context: &Context<'t>, flags: &ImageArgs, now: &Release) -> Option<ImageSet<'t>> {
+    pub(crate) fn before(context: &Context<'t>, flags: &ImageArgs, now: &Release) -> Option<ImageSet<'t>> {
         let pinned = context.pins.release();
         if pinned == now {
             return None;
@@ -99,7 +101,7 @@ impl<'t> ImageSet<'t> {
     ///
     /// # Errors
     /// They were found on several.
-    pub(super) fn one_channel(&self) -> Result<()> {
+    pub(crate) fn one_channel(&self) -> Result<()> {
         let mut told = self.opened.iter().filter_map(|(board, opened)| Some((board, opened.channel?)));
         let Some((first, channel)) = told.next() else { return Ok(()) };
         let Some((other, elsewhere)) = told.find(|(_, elsewhere)| *elsewhere != channel) else {
@@ -114,12 +116,30 @@ impl<'t> ImageSet<'t> {
     }
 
     /// The trees, which read the content of their files on demand.
-    pub(super) fn trees(&self) -> ImageTrees<'_> {
+    pub(crate) fn trees(&self) -> ImageTrees<'_> {
         self.opened.iter().map(|(&board, opened)| (board, opened.image.tree())).collect()
     }
 
+    /// The packages of a board's image and the files that they own; `None` for a board that is not of this run.
+    pub(crate) fn packages(&self, board: Board) -> Option<&PackageSet> {
+        Some(self.opened.get(&board)?.image.packages())
+    }
+
+    /// Passes the content of regular files of a board's image to `visit`, in pieces.
+    ///
+    /// # Errors
+    /// The image is no longer the one that was verified, or is malformed where one of the files is.
+    pub(crate) fn for_each_piece<'p>(
+        &self,
+        board: Board,
+        paths: impl IntoIterator<Item = &'p UsrPath>,
+        visit: impl FnMut(&UsrPath, &[u8]),
+    ) -> Result<()> {
+        self.opened.get(&board).map_or(Ok(()), |opened| opened.image.for_each_piece(paths, visit))
+    }
+
     /// Where each image came from.
-    pub(super) fn origins(&self) -> Vec<ImageOrigin> {
+    pub(crate) fn origins(&self) -> Vec<ImageOrigin> {
         self.opened.values().map(|opened| opened.origin.clone()).collect()
     }
 
@@ -127,7 +147,7 @@ impl<'t> ImageSet<'t> {
     ///
     /// # Errors
     /// That error: what was concluded from the trees is not to be relied on.
-    pub(super) fn read_error(&self) -> Result<()> {
+    pub(crate) fn read_error(&self) -> Result<()> {
         self.trees().values().try_for_each(|tree| tree.read_error())
     }
 
@@ -135,7 +155,7 @@ impl<'t> ImageSet<'t> {
     ///
     /// # Errors
     /// An image is no longer what was proved.
-    pub(super) fn hand_on(&self) -> Result<Vec<(Board, PathBuf)>> {
+    pub(crate) fn hand_on(&self) -> Result<Vec<(Board, PathBuf)>> {
         let paths = self
             .opened
             .iter()
@@ -144,7 +164,7 @@ impl<'t> ImageSet<'t> {
     }
 
     /// Keeps what was read of the images for the next run. A cache that takes nothing costs time, not the result.
-    pub(super) fn keep(self) {
+    pub(crate) fn keep(self) {
         for opened in self.opened.into_values() {
             if let Err(fault) = opened.image.finish(&self.road) {
                 self.road.term.detail("cache", fault);

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::added_dependencies::DependencyEdge;
+use super::package_changes;
 use super::sizes::ManifestSizes;
 use super::{ImageOrigin, Report};
 use coreos_types::error::Error;
@@ -48,6 +49,9 @@ fn whole(report: &Report) -> Value {
     if !report.sizes.is_empty() {
         document["sizes"] = report.sizes.iter().map(manifest_sizes).collect();
         document["needs"] = report.needs.iter().map(need).collect();
+    }
+    if let Some(changes) = &report.packages {
+        document["packages"] = package_changes::to_json(changes);
     }
     for (key, value) in &report.extra {
         document[*key] = value.clone();

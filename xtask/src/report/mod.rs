@@ -8,6 +8,7 @@ pub mod image_diff;
 pub mod invocation;
 pub mod json;
 pub mod markdown;
+pub mod package_changes;
 pub mod sizes;
 pub mod styled_text;
 pub mod text;
@@ -29,6 +30,7 @@ use coreos_types::release::{Board, Channel, Release, SystemdVersion};
 use manifest::finding::{Finding, Fix, Severity};
 use manifest::plan::file_edits::EditPlan;
 use manifest::suggestion::Suggestion;
+use packages::changes::PackageChange;
 
 /// `--format`: the face that a run's result gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -73,6 +75,8 @@ pub struct Report {
     pub sizes: Vec<sizes::ManifestSizes>,
     /// Who needs what was added ([`added_dependencies::of_added`]).
     pub needs: Vec<added_dependencies::DependencyEdge>,
+    /// Package changes between the two releases; `None` if they are not known.
+    pub packages: Option<Vec<PackageChange>>,
     /// What smoketest checked.
     pub checks: Vec<Check>,
     /// What a face prints ahead of everything else (`fetch`: the path, `why`: the tree).

@@ -1,6 +1,7 @@
 //! The report as text: the diff with its reasons, what remains, one line that sums it up.
 
 use super::diff::{annotated, applicable};
+use super::package_changes;
 use super::problems::{Problem, problems};
 use super::styled_text::{Style, StyledText};
 use super::summary::summary;
@@ -40,6 +41,9 @@ pub fn render(report: &Report, layout: Layout) -> StyledText {
     }
     out.append(findings(report, layout));
     out.append(checks(&report.checks, layout));
+    if !layout.problems_only {
+        out.append(package_changes::render(report.packages.as_deref().unwrap_or_default()));
+    }
     if let Some((style, line)) = summary(report).filter(|_| !layout.problems_only) {
         if !report.plan.is_empty() || !report.findings.is_empty() || !report.checks.is_empty() {
             out.line(Style::Plain, "");

@@ -8,7 +8,7 @@ use std::thread;
 use super::blocks::Blocks;
 use super::ingest::joined;
 use super::tables::{self, Layout, Tables};
-use coreos_types::error::{Result, ResultExt};
+use coreos_types::error::{Error, Result, ResultExt};
 use usr::file_info::{self, FileInfo, FileReader};
 use usr::path::UsrPath;
 use usr::tree::UsrTree;
@@ -85,6 +85,38 @@ impl UsrSquashfs {
             }
         }
         Ok(unlike)
+    }
+
+    /// The whole content of the regular file at `path`; `None` if the image has no such file.
+    ///
+    /// # Errors
+    /// It is larger than `max` bytes, or the image is malformed there.
+    pub fn read_file(&self, path: &UsrPath, max: u64) -> Result<Option<Vec<u8>>> {
+        let Some((_, layout)) = self.layout(path) else { return Ok(None) };
+        if layout.size > max {
+            return Err(Error::failed(format!("{path} has {} bytes, expected at most {max}", layout.size)));
+        }
+        self.blocks()?.read(layout, 0..layout.size).map(Some)
+    }
+
+    /// Passes the content of these regular files to `visit` in pieces of at most 1 MiB, file after file; an empty file
+    /// is one empty piece. Paths that are no regular files of the image are skipped.
+    ///
+    /// # Errors
+    /// The image is malformed where one of the files is.
+    pub fn for_each_piece<'p>(
+        &self,
+        paths: impl IntoIterator<Item = &'p UsrPath>,
+        mut visit: impl FnMut(&UsrPath, &[u8]),
+    ) -> Result<()> {
+        let mut blocks = self.blocks()?;
+        for (path, layout) in self.in_order(paths) {
+            let starts = (0..layout.size.max(1)).step_by(PIECE as usize);
+            for start in starts {
+                visit(path, &blocks.read(layout, start..layout.size.min(start + PIECE))?);
+            }
+        }
+        Ok(())
     }
 
     /// Where these files lie, each once, in the order in which they lie: so each block of tail ends is inflated once.

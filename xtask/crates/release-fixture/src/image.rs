@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::elf::ElfStub;
-use super::metadata_files;
+use super::{metadata_files, package_database};
 use coreos_types::release::{Board, Brand, Release};
 use usr::file_info;
 use usr::path::UsrPath;
@@ -124,6 +124,25 @@ impl ImageSpec {
 
     fn link_in(self, directory: &str, name: &str, target: &str) -> ImageSpec {
         self.link(&format!("{directory}/{name}"), target)
+    }
+
+    /// Adds the database of the packages that own the image's programs, libraries and units, each guessed from its
+    /// name. The list of packages beside the image names the same ones.
+    #[must_use]
+    pub fn with_package_database(self) -> ImageSpec {
+        let bytes = package_database::compressed(&self.files_and_targets(), &self.systemd);
+        self.put(package_database::PATH, Content::Bytes(bytes))
+    }
+
+    /// Every file and symlink, with the target of a symlink.
+    pub(super) fn files_and_targets(&self) -> Vec<package_database::File<'_>> {
+        self.files
+            .iter()
+            .map(|(path, content)| match content {
+                Content::Link(target) => (path, Some(target.as_str())),
+                _ => (path, None),
+            })
+            .collect()
     }
 
     /// The directory that systemd and os-release are really in.

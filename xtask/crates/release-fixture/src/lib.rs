@@ -11,5 +11,6 @@ pub mod from_paths;
 pub mod image;
 mod metadata_files;
 pub mod pack;
+mod package_database;
 pub mod release;
 pub mod server;

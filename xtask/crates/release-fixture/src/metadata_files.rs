@@ -1,6 +1,9 @@
 //! The texts in and beside an image that say what it is, in the shapes that CoreOS and Flatcar gave them.
 
+use std::collections::BTreeSet;
+
 use super::image::{Content, ImageSpec};
+use super::package_database;
 use coreos_types::release::{Brand, Release};
 
 /// The first CoreOS release whose os-release names the board (March 2017).
@@ -111,8 +114,13 @@ pub(super) fn packages(image: &ImageSpec) -> String {
         Brand::CoreOs => "coreos",
         Brand::Flatcar => "portage-stable",
     };
-    format!(
-        "app-shells/bash-4.3_p42::{repository}\nsys-apps/systemd-{}::{repository}\nsys-libs/glibc-2.21-r2::{repository}\n",
-        image.systemd,
-    )
+    let fixed =
+        [("app-shells/bash", "4.3_p42"), ("sys-apps/systemd", &image.systemd), ("sys-libs/glibc", "2.21-r2")];
+    let fixed = fixed.map(|(name, version)| (name.to_owned(), version.to_owned()));
+    let all: BTreeSet<(String, String)> =
+        package_database::packages(&image.files_and_targets(), &image.systemd)
+            .into_keys()
+            .chain(fixed)
+            .collect();
+    all.iter().map(|(name, version)| format!("{name}-{version}::{repository}\n")).collect()
 }

@@ -42,7 +42,7 @@ fn each_line_is_told_by_its_own_number() {
             118 error missing: lib64/gone is not in the image: the image has no file of this name, and none that is certain to replace it
             119 error missing: the path leaves /usr, so no file of the image can be meant
             120 error missing: lib64/twin is not in the image: the image has no file of this name, and none that is certain to replace it
-            121 warning tidy: share is pointless: share is a directory in this image; listed, it would add all 3 files below it
+            121 warning tidy: share is pointless: share is a directory in this image; listed, it would add all 4 files below it
         "#]],
     );
 }

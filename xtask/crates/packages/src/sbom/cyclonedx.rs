@@ -1,77 +1,92 @@
 //! CycloneDX 1.6 in JSON (ECMA-424 and <https://cyclonedx.org/docs/1.6/json/>).
 
+use coreos_types::release::Flavor;
 use serde_json::{Value, json};
 use usr::path::UsrPath;
 
-use super::{Bom, Entry, package_url, split_digest};
+use super::{BoardBom, Entry, Source, created, package_url, split_digest};
 use crate::Package;
 
-/// The document: the stage1 as the root component, its packages with their files, and files without an owner.
-pub(super) fn document(bom: &Bom<'_>) -> Value {
-    let owned = bom.owned();
-    let mut components: Vec<Value> = vec![image(bom)];
-    components.extend(owned.iter().map(|(package, paths)| component(bom, package, paths)));
-    let orphans = bom.entries.keys().filter(|path| bom.packages.owner(path).is_none());
-    components.extend(orphans.filter_map(|path| file(bom, path)));
+/// The document: the flavors, the images, the packages with their files, and files without an owner.
+pub(super) fn document(boards: &[BoardBom<'_>], tool_version: &str) -> Value {
+    let mut components: Vec<Value> = Vec::new();
+    let mut dependencies: Vec<Value> = Vec::new();
+    for bom in boards {
+        components.extend(bom.flavors.keys().map(|flavor| flavor_component(bom, flavor)));
+        components.push(image(bom.source));
+        let owned = bom.owned();
+        components.extend(owned.values().map(|(package, paths)| component(bom, package, paths)));
+        let orphans = bom.entries.keys().filter(|path| bom.packages.owner(path).is_none());
+        components.extend(orphans.filter_map(|path| file(bom, path)));
+        dependencies.extend(bom.flavors.iter().map(|(flavor, taken)| {
+            let mut refs = vec![format!("image-{}", bom.source.board)];
+            let taken = |paths: &[&UsrPath]| paths.iter().any(|path| taken.contains(*path));
+            let packages = owned.values().filter(|(_, paths)| taken(paths));
+            refs.extend(packages.map(|(package, _)| package_url(package, bom.source.board)));
+            json!({"ref": bom.flavor_name(flavor), "dependsOn": refs})
+        }));
+    }
+    let names = boards.iter().flat_map(|bom| bom.flavors.keys().map(|flavor| bom.flavor_name(flavor)));
+    dependencies.push(json!({"ref": "stage1", "dependsOn": names.collect::<Vec<_>>()}));
+    let release = boards.first().map_or("", |bom| bom.source.release.as_str());
     json!({
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
         "version": 1,
         "metadata": {
-            "timestamp": bom.created(),
-            "tools": {"components": [{"type": "application", "name": "cargo-xtask", "version": bom.tool_version}]},
-            "component": {
-                "type": "container",
-                "bom-ref": "stage1",
-                "name": bom.name(),
-                "version": bom.source.release.as_str(),
-            },
+            "timestamp": created(boards),
+            "tools": {"components": [{"type": "application", "name": "cargo-xtask", "version": tool_version}]},
+            "component": {"type": "container", "bom-ref": "stage1", "name": "stage1", "version": release},
         },
         "components": components,
-        "dependencies": dependencies(&owned),
+        "dependencies": dependencies,
     })
 }
 
-/// The stage1 depends on its image and on the packages that it takes files of.
-fn dependencies(owned: &std::collections::BTreeMap<&Package, Vec<&UsrPath>>) -> Value {
-    let mut refs = vec!["image".to_owned()];
-    refs.extend(owned.keys().map(|package| package_url(package)));
-    json!([{"ref": "stage1", "dependsOn": refs}])
+fn flavor_component(bom: &BoardBom<'_>, flavor: &Flavor) -> Value {
+    json!({
+        "type": "container",
+        "bom-ref": bom.flavor_name(flavor),
+        "name": bom.flavor_name(flavor),
+        "version": bom.source.release.as_str(),
+    })
 }
 
-fn image(bom: &Bom<'_>) -> Value {
-    let source = bom.source;
+fn image(source: &Source) -> Value {
     let (_, algorithm, hex) = split_digest(&source.digest);
-    let mut image = json!({
-        "type": "operating-system",
-        "bom-ref": "image",
-        "name": source.vendor,
-        "version": source.release.as_str(),
-        "hashes": [{"alg": algorithm, "content": hex}],
-        "externalReferences": [{"type": "distribution", "url": source.location}],
-        "properties": [{"name": "coreos-xtask:board", "value": source.board.id()}],
-    });
-    if let (Some(signer), Some(properties)) = (&source.signer, image["properties"].as_array_mut()) {
-        let property =
-            |name: &str, value: &str| json!({"name": format!("coreos-xtask:{name}"), "value": value});
+    let mut properties = vec![property("board", source.board.id())];
+    if let Some(signer) = &source.signer {
         properties.push(property("signed-by", &signer.primary));
         properties.push(property("signing-subkey", &signer.subkey));
         properties.push(property("signed-at", &signer.signed_at));
     }
-    image
+    json!({
+        "type": "operating-system",
+        "bom-ref": format!("image-{}", source.board),
+        "name": source.vendor,
+        "version": source.release.as_str(),
+        "hashes": [{"alg": algorithm, "content": hex}],
+        "externalReferences": [{"type": "distribution", "url": source.location}],
+        "properties": properties,
+    })
 }
 
-fn component(bom: &Bom<'_>, package: &Package, paths: &[&UsrPath]) -> Value {
+fn property(name: &str, value: &str) -> Value {
+    json!({"name": format!("coreos-xtask:{name}"), "value": value})
+}
+
+fn component(bom: &BoardBom<'_>, package: &Package, paths: &[&UsrPath]) -> Value {
     let files: Vec<Value> = paths.iter().filter_map(|path| file(bom, path)).collect();
     let licenses: Vec<Value> =
         package.licenses.iter().map(|name| json!({"license": {"name": name}})).collect();
+    let url = package_url(package, bom.source.board);
     let mut component = json!({
         "type": "library",
-        "bom-ref": package_url(package),
+        "bom-ref": url,
         "name": package.name,
         "version": package.version,
-        "purl": package_url(package),
+        "purl": url,
     });
     if !licenses.is_empty() {
         component["licenses"] = licenses.into();
@@ -85,15 +100,19 @@ fn component(bom: &Bom<'_>, package: &Package, paths: &[&UsrPath]) -> Value {
     component
 }
 
-/// A regular file; `None` for a link.
-fn file(bom: &Bom<'_>, path: &UsrPath) -> Option<Value> {
+/// A regular file with the flavors that take it; `None` for a link.
+fn file(bom: &BoardBom<'_>, path: &UsrPath) -> Option<Value> {
     match bom.entries.get(path)? {
-        Entry::File { sha256, .. } => Some(json!({
-            "type": "file",
-            "bom-ref": format!("file:usr/{path}"),
-            "name": format!("usr/{path}"),
-            "hashes": [{"alg": "SHA-256", "content": sha256}],
-        })),
+        Entry::File { sha256, .. } => {
+            let flavors: Vec<&str> = bom.flavors_with(&[path]).iter().map(|flavor| flavor.as_str()).collect();
+            Some(json!({
+                "type": "file",
+                "bom-ref": format!("file:{}:usr/{path}", bom.source.board),
+                "name": format!("usr/{path}"),
+                "hashes": [{"alg": "SHA-256", "content": sha256}],
+                "properties": [property("flavors", &flavors.join(","))],
+            }))
+        }
         Entry::Symlink(_) => None,
     }
 }

@@ -1,9 +1,9 @@
-//! Bill of materials of one flavor: what it is made of, where that came from, and under which licences.
+//! Bill of materials of the flavors: what it is made of, where that came from, and under which licences.
 
 mod cyclonedx;
 mod spdx;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use coreos_types::provenance::Signer;
 use coreos_types::release::{Board, Flavor, Release};
@@ -52,51 +52,58 @@ pub enum Entry {
     Symlink(String),
 }
 
-/// Everything that a bill of materials of one flavor says.
+/// The part of a bill of materials that comes out of one image.
 #[derive(Debug, Clone)]
-pub struct Bom<'a> {
-    /// The flavor of the stage1.
-    pub flavor: &'a Flavor,
+pub struct BoardBom<'a> {
     /// The image.
     pub source: &'a Source,
-    /// The files and links that the flavor takes.
+    /// The files and links that any flavor takes.
     pub entries: &'a BTreeMap<UsrPath, Entry>,
+    /// The paths that each flavor takes.
+    pub flavors: &'a BTreeMap<Flavor, BTreeSet<UsrPath>>,
     /// The packages of the image, with owners.
     pub packages: &'a PackageSet,
-    /// Version of this tool.
-    pub tool_version: &'a str,
 }
 
-/// Renders a bill of materials; the same input gives the same bytes, and the text ends in a newline.
+/// Renders a bill of materials of the flavors of all boards; the same input gives the same bytes, and the text ends in
+/// a newline. `tool_version` is the version of this tool.
 ///
-/// The creation time is that of the image's signature, or the start of 1970 for an unsigned image.
-pub fn render(bom: &Bom<'_>, format: Format) -> String {
+/// The creation time is that of the newest signature of an image, or the start of 1970 without any.
+pub fn render(boards: &[BoardBom<'_>], tool_version: &str, format: Format) -> String {
     let document: Value = match format {
-        Format::Spdx => spdx::document(bom),
-        Format::CycloneDx => cyclonedx::document(bom),
+        Format::Spdx => spdx::document(boards, tool_version),
+        Format::CycloneDx => cyclonedx::document(boards, tool_version),
     };
     format!("{document:#}\n")
 }
 
-impl Bom<'_> {
-    fn created(&self) -> &str {
-        self.source.signer.as_ref().map_or("1970-01-01T00:00:00Z", |signer| signer.signed_at.as_str())
+fn created<'a>(boards: &'a [BoardBom<'_>]) -> &'a str {
+    let signed = boards.iter().filter_map(|board| Some(board.source.signer.as_ref()?.signed_at.as_str()));
+    signed.max().unwrap_or("1970-01-01T00:00:00Z")
+}
+
+impl BoardBom<'_> {
+    /// Name of a flavor's component, `stage1-coreos-amd64-usr`.
+    fn flavor_name(&self, flavor: &Flavor) -> String {
+        format!("stage1-{flavor}-{}", self.source.board)
     }
 
-    /// Name of the document and of the root component, `stage1-coreos-amd64-usr`.
-    fn name(&self) -> String {
-        format!("stage1-{}-{}", self.flavor, self.source.board)
-    }
-
-    /// The packages of which the flavor takes a path, sorted, each with these paths.
-    fn owned(&self) -> BTreeMap<&Package, Vec<&UsrPath>> {
-        let mut owned: BTreeMap<&Package, Vec<&UsrPath>> = BTreeMap::new();
+    /// The packages of which any flavor takes a path, by name and version, each with these paths.
+    fn owned(&self) -> BTreeMap<(&str, &str), (&Package, Vec<&UsrPath>)> {
+        let mut owned: BTreeMap<_, (&Package, Vec<&UsrPath>)> = BTreeMap::new();
         for path in self.entries.keys() {
             if let Some(package) = self.packages.owner(path) {
-                owned.entry(package).or_default().push(path);
+                let key = (package.name.as_str(), package.version.as_str());
+                owned.entry(key).or_insert_with(|| (package, Vec::new())).1.push(path);
             }
         }
         owned
+    }
+
+    /// Flavors that take one of these paths.
+    fn flavors_with(&self, paths: &[&UsrPath]) -> Vec<&Flavor> {
+        let takes = |taken: &BTreeSet<UsrPath>| paths.iter().any(|path| taken.contains(*path));
+        self.flavors.iter().filter(|(_, taken)| takes(taken)).map(|(flavor, _)| flavor).collect()
     }
 }
 
@@ -110,7 +117,7 @@ fn split_digest(digest: &str) -> (&'static str, &'static str, &str) {
 }
 
 /// The part of a package URL for a package of the image (purl specification, type `ebuild`).
-fn package_url(package: &Package) -> String {
+fn package_url(package: &Package, board: Board) -> String {
     let encode = |text: &str| {
         let mut encoded = String::new();
         for byte in text.bytes() {
@@ -123,7 +130,7 @@ fn package_url(package: &Package) -> String {
         }
         encoded
     };
-    format!("pkg:ebuild/{}@{}", encode(&package.name), encode(&package.version))
+    format!("pkg:ebuild/{}@{}?arch={board}", encode(&package.name), encode(&package.version))
 }
 
 #[cfg(test)]

@@ -1,47 +1,23 @@
 //! SPDX 2.3 in JSON (ISO/IEC 5962 and <https://spdx.github.io/spdx-spec/v2.3/>).
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use serde_json::{Value, json};
 
-use super::{Bom, Entry, package_url, split_digest};
+use coreos_types::release::Flavor;
+use usr::path::UsrPath;
+
+use super::{BoardBom, Entry, Source, created, package_url, split_digest};
 use crate::Package;
 
-/// The document: the stage1 as a package that contains files, the image that it was cut out of, and the packages
-/// that own the files.
-pub(super) fn document(bom: &Bom<'_>) -> Value {
-    let owned = bom.owned();
-    let mut files = Vec::new();
-    let mut links = vec![
-        relationship("SPDXRef-DOCUMENT", "DESCRIBES", ROOT),
-        relationship(ROOT, "GENERATED_FROM", IMAGE),
-    ];
-    let mut ids = std::collections::BTreeMap::new();
-    for (number, (path, entry)) in bom.entries.iter().enumerate() {
-        let Entry::File { sha256, sha1 } = entry else { continue };
-        let id = format!("SPDXRef-File-{number}");
-        files.push(json!({
-            "SPDXID": id,
-            "fileName": format!("./usr/{path}"),
-            "checksums": [checksum("SHA1", sha1), checksum("SHA256", sha256)],
-            "licenseConcluded": "NOASSERTION",
-            "licenseInfoInFiles": ["NOASSERTION"],
-            "copyrightText": "NOASSERTION",
-        }));
-        links.push(relationship(ROOT, "CONTAINS", &id));
-        ids.insert(path, id);
-    }
-    let mut packages = vec![root(bom), image(bom)];
-    let mut licenses = std::collections::BTreeSet::new();
-    for (number, (package, paths)) in owned.iter().enumerate() {
-        let id = format!("SPDXRef-Package-{number}");
-        packages.push(component(bom, package, &id));
-        links.push(relationship(ROOT, "CONTAINS", &id));
-        links.extend(
-            paths.iter().filter_map(|path| Some(relationship(ids.get(*path)?, "GENERATED_FROM", &id))),
-        );
-        licenses.extend(package.licenses.iter().cloned());
-    }
-    let licenses: Vec<Value> = licenses
+/// The document: each flavor as a package that contains files, the image that it is taken from, and the packages that
+/// the files come from.
+pub(super) fn document(boards: &[BoardBom<'_>], tool_version: &str) -> Value {
+    let mut parts = Parts::default();
+    boards.iter().for_each(|board| parts.add_board(board));
+    let licenses: Vec<Value> = parts
+        .licenses
         .iter()
         .map(|name| json!({"licenseId": license_ref(name), "name": name, "extractedText": extracted_text(name)}))
         .collect();
@@ -49,15 +25,15 @@ pub(super) fn document(bom: &Bom<'_>) -> Value {
         "spdxVersion": "SPDX-2.3",
         "dataLicense": "CC0-1.0",
         "SPDXID": "SPDXRef-DOCUMENT",
-        "name": bom.name(),
-        "documentNamespace": namespace(bom),
+        "name": "stage1",
+        "documentNamespace": namespace(boards),
         "creationInfo": {
-            "created": bom.created(),
-            "creators": [format!("Tool: cargo-xtask-{}", bom.tool_version)],
+            "created": created(boards),
+            "creators": [format!("Tool: cargo-xtask-{tool_version}")],
         },
-        "packages": packages,
-        "files": files,
-        "relationships": links,
+        "packages": parts.packages,
+        "files": parts.files,
+        "relationships": parts.links,
     });
     if !licenses.is_empty() {
         document["hasExtractedLicensingInfos"] = licenses.into();
@@ -65,8 +41,57 @@ pub(super) fn document(bom: &Bom<'_>) -> Value {
     document
 }
 
-const ROOT: &str = "SPDXRef-Stage1";
-const IMAGE: &str = "SPDXRef-Image";
+#[derive(Default)]
+struct Parts {
+    packages: Vec<Value>,
+    files: Vec<Value>,
+    links: Vec<Value>,
+    licenses: BTreeSet<String>,
+}
+
+impl Parts {
+    fn add_board(&mut self, bom: &BoardBom<'_>) {
+        let board = bom.source.board;
+        let image_id = format!("SPDXRef-Image-{board}");
+        self.packages.push(image(bom.source, &image_id));
+        let mut ids: BTreeMap<&UsrPath, String> = BTreeMap::new();
+        for (path, entry) in bom.entries {
+            let Entry::File { sha256, sha1 } = entry else { continue };
+            let id = format!("SPDXRef-File-{board}-{}", ids.len());
+            self.files.push(json!({
+                "SPDXID": id,
+                "fileName": format!("./usr/{path}"),
+                "checksums": [checksum("SHA1", sha1), checksum("SHA256", sha256)],
+                "licenseConcluded": "NOASSERTION",
+                "licenseInfoInFiles": ["NOASSERTION"],
+                "copyrightText": "NOASSERTION",
+            }));
+            ids.insert(path, id);
+        }
+        for (flavor, taken) in bom.flavors {
+            let id = format!("SPDXRef-{}", bom.flavor_name(flavor));
+            self.packages.push(flavor_package(bom, flavor, taken, &id));
+            self.links.push(relationship("SPDXRef-DOCUMENT", "DESCRIBES", &id));
+            self.links.push(relationship(&id, "GENERATED_FROM", &image_id));
+            let files = taken.iter().filter_map(|path| ids.get(path));
+            self.links.extend(files.map(|file| relationship(&id, "CONTAINS", file)));
+        }
+        for (number, (package, paths)) in bom.owned().into_values().enumerate() {
+            let id = format!("SPDXRef-Package-{board}-{number}");
+            self.packages.push(component(bom.source, package, &id));
+            self.licenses.extend(package.licenses.iter().cloned());
+            for flavor in bom.flavors_with(&paths) {
+                self.links.push(relationship(
+                    &format!("SPDXRef-{}", bom.flavor_name(flavor)),
+                    "CONTAINS",
+                    &id,
+                ));
+            }
+            let files = paths.iter().filter_map(|path| ids.get(*path));
+            self.links.extend(files.map(|file| relationship(file, "GENERATED_FROM", &id)));
+        }
+    }
+}
 
 fn relationship(from: &str, kind: &str, to: &str) -> Value {
     json!({"spdxElementId": from, "relationshipType": kind, "relatedSpdxElement": to})
@@ -76,21 +101,24 @@ fn checksum(algorithm: &str, value: &str) -> Value {
     json!({"algorithm": algorithm, "checksumValue": value})
 }
 
-/// A namespace that no other document shares: it names the image by its digest.
-fn namespace(bom: &Bom<'_>) -> String {
-    let (_, _, hex) = split_digest(&bom.source.digest);
-    format!("urn:coreos-xtask:{}:{}:{hex}", bom.name(), bom.source.release)
+/// A namespace that no other document shares: it names the images by their digests and the flavors.
+fn namespace(boards: &[BoardBom<'_>]) -> String {
+    let parts = boards.iter().map(|bom| {
+        let names: Vec<String> = bom.flavors.keys().map(|flavor| bom.flavor_name(flavor)).collect();
+        format!("{}:{}", names.join("+"), split_digest(&bom.source.digest).2)
+    });
+    format!("urn:coreos-xtask:{}", parts.collect::<Vec<_>>().join(":"))
 }
 
-fn root(bom: &Bom<'_>) -> Value {
+fn flavor_package(bom: &BoardBom<'_>, flavor: &Flavor, taken: &BTreeSet<UsrPath>, id: &str) -> Value {
     json!({
-        "SPDXID": ROOT,
-        "name": bom.name(),
+        "SPDXID": id,
+        "name": bom.flavor_name(flavor),
         "versionInfo": bom.source.release.as_str(),
         "supplier": "Organization: local build",
         "downloadLocation": "NOASSERTION",
         "filesAnalyzed": true,
-        "packageVerificationCode": {"packageVerificationCodeValue": verification_code(bom)},
+        "packageVerificationCode": {"packageVerificationCodeValue": verification_code(bom, taken)},
         "licenseConcluded": "NOASSERTION",
         "licenseDeclared": "NOASSERTION",
         "copyrightText": "NOASSERTION",
@@ -98,12 +126,11 @@ fn root(bom: &Bom<'_>) -> Value {
     })
 }
 
-fn image(bom: &Bom<'_>) -> Value {
-    let source = bom.source;
+fn image(source: &Source, id: &str) -> Value {
     let (algorithm, _, hex) = split_digest(&source.digest);
     let is_url = source.location.starts_with("https://") || source.location.starts_with("http://");
     let mut image = json!({
-        "SPDXID": IMAGE,
+        "SPDXID": id,
         "name": format!("{} {} image", source.vendor, source.board),
         "versionInfo": source.release.as_str(),
         "supplier": format!("Organization: {}", source.vendor),
@@ -123,12 +150,11 @@ fn image(bom: &Bom<'_>) -> Value {
     image
 }
 
-/// SHA-1 over the sorted SHA-1 values of all files (SPDX 2.3, section 7.9).
-fn verification_code(bom: &Bom<'_>) -> String {
-    let mut sums: Vec<&str> = bom
-        .entries
-        .values()
-        .filter_map(|entry| match entry {
+/// SHA-1 over the sorted SHA-1 values of the files of a flavor (SPDX 2.3, section 7.9).
+fn verification_code(bom: &BoardBom<'_>, taken: &BTreeSet<UsrPath>) -> String {
+    let mut sums: Vec<&str> = taken
+        .iter()
+        .filter_map(|path| match bom.entries.get(path)? {
             Entry::File { sha1, .. } => Some(sha1.as_str()),
             Entry::Symlink(_) => None,
         })
@@ -138,14 +164,14 @@ fn verification_code(bom: &Bom<'_>) -> String {
     code.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn component(bom: &Bom<'_>, package: &Package, id: &str) -> Value {
+fn component(source: &Source, package: &Package, id: &str) -> Value {
     let declared: Vec<String> = package.licenses.iter().map(|name| license_ref(name)).collect();
     let declared = if declared.is_empty() { "NOASSERTION".to_owned() } else { declared.join(" AND ") };
     let mut component = json!({
         "SPDXID": id,
         "name": package.name,
         "versionInfo": package.version,
-        "supplier": format!("Organization: {}", bom.source.vendor),
+        "supplier": format!("Organization: {}", source.vendor),
         "downloadLocation": "NOASSERTION",
         "filesAnalyzed": false,
         "licenseConcluded": "NOASSERTION",
@@ -154,7 +180,7 @@ fn component(bom: &Bom<'_>, package: &Package, id: &str) -> Value {
         "externalRefs": [{
             "referenceCategory": "PACKAGE-MANAGER",
             "referenceType": "purl",
-            "referenceLocator": package_url(package),
+            "referenceLocator": package_url(package, source.board),
         }],
     });
     if let Some(homepage) = &package.homepage {

@@ -33,15 +33,12 @@ fn bom(format: Format) -> Value {
         signer: Some(signer),
     };
     let flavor = Flavor::from_dir_name("usr_from_coreos").unwrap();
-    let bom = Bom {
-        flavor: &flavor,
-        source: &source,
-        entries: &entries.into(),
-        packages: &packages(),
-        tool_version: "0.1.0",
-    };
-    assert_eq!(render(&bom, format), render(&bom, format), "deterministic");
-    serde_json::from_str(&render(&bom, format)).unwrap()
+    let entries: BTreeMap<UsrPath, Entry> = entries.into();
+    let flavors = BTreeMap::from([(flavor, entries.keys().cloned().collect())]);
+    let board = BoardBom { source: &source, entries: &entries, flavors: &flavors, packages: &packages() };
+    let text = render(std::slice::from_ref(&board), "0.1.0", format);
+    assert_eq!(text, render(&[board], "0.1.0", format), "deterministic");
+    serde_json::from_str(&text).unwrap()
 }
 
 #[test]
@@ -53,13 +50,14 @@ fn spdx_lists_files_owners_and_licences() {
     assert_eq!(names("files", "fileName"), ["./usr/bin/own", "./usr/lib64/libpam.so.0.85.1"]);
     assert_eq!(
         names("packages", "name"),
-        ["stage1-coreos-amd64-usr", "Flatcar Container Linux amd64-usr image", "sys-libs/pam"]
+        ["Flatcar Container Linux amd64-usr image", "stage1-coreos-amd64-usr", "sys-libs/pam"]
     );
     assert_eq!(document["packages"][2]["licenseDeclared"], "LicenseRef-BSD AND LicenseRef-GPL-2--or-later");
     assert_eq!(names("hasExtractedLicensingInfos", "name"), ["BSD", "GPL-2+"]);
     assert_eq!(document["creationInfo"]["created"], "2026-01-02T03:04:05Z");
     let contains = document["relationships"].as_array().unwrap().iter().any(|link| {
-        link["spdxElementId"] == "SPDXRef-File-2" && link["relatedSpdxElement"] == "SPDXRef-Package-0"
+        link["spdxElementId"] == "SPDXRef-File-amd64-usr-1"
+            && link["relatedSpdxElement"] == "SPDXRef-Package-amd64-usr-0"
     });
     assert!(contains, "the file names its package");
 }
@@ -69,8 +67,8 @@ fn cyclonedx_nests_files_in_packages() {
     let document = bom(Format::CycloneDx);
     let components = document["components"].as_array().unwrap();
     let names: Vec<&str> = components.iter().map(|c| c["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["Flatcar Container Linux", "sys-libs/pam", "usr/bin/own"]);
-    assert_eq!(components[1]["purl"], "pkg:ebuild/sys-libs/pam@1.6.1%2Bx");
-    assert_eq!(components[1]["components"][0]["name"], "usr/lib64/libpam.so.0.85.1");
-    assert_eq!(components[0]["hashes"][0]["alg"], "SHA-512");
+    assert_eq!(names, ["stage1-coreos-amd64-usr", "Flatcar Container Linux", "sys-libs/pam", "usr/bin/own"]);
+    assert_eq!(components[2]["purl"], "pkg:ebuild/sys-libs/pam@1.6.1%2Bx?arch=amd64-usr");
+    assert_eq!(components[2]["components"][0]["name"], "usr/lib64/libpam.so.0.85.1");
+    assert_eq!(components[1]["hashes"][0]["alg"], "SHA-512");
 }

@@ -1,0 +1,121 @@
+//! `share/licenses/licenses.json.bz2`, in which a Flatcar image names its packages and the files that they own
+//! (flatcar/scripts, `write_licenses`).
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use bzip2::Compression;
+use bzip2::write::BzEncoder;
+use serde_json::json;
+use usr::path::UsrPath;
+
+/// The file below `/usr`.
+pub(super) const PATH: &str = "share/licenses/licenses.json.bz2";
+
+/// Libraries that glibc installs, by stem.
+const GLIBC: [&str; 13] = [
+    "ld",
+    "ld-linux-x86-64",
+    "ld-linux-aarch64",
+    "libc",
+    "libcrypt",
+    "libdl",
+    "libnsl",
+    "libnss_compat",
+    "libnss_files",
+    "libpthread",
+    "libresolv",
+    "librt",
+    "libutil",
+];
+
+/// Programs and the package that has them.
+const PROGRAMS: [(&str, &str, &str); 8] = [
+    ("bash", "app-shells/bash", "4.3_p42"),
+    ("chmod", "sys-apps/coreutils", "8.24"),
+    ("chown", "sys-apps/coreutils", "8.24"),
+    ("coredumpctl", "sys-apps/systemd", ""),
+    ("ip", "sys-apps/iproute2", "4.4.0"),
+    ("mount", "sys-apps/util-linux", "2.26.2"),
+    ("ssh-keygen", "net-misc/openssh", "7.2_p2"),
+    ("sshd", "net-misc/openssh", "7.2_p2"),
+];
+
+/// A path of an image, with the target of a symlink.
+pub(super) type File<'a> = (&'a UsrPath, Option<&'a str>);
+
+/// Version of a package by its category and name, and the paths that it owns.
+type Packages<'a> = BTreeMap<(String, String), Vec<File<'a>>>;
+
+/// The packages of an image as (category and name, version), with the paths that they own, guessed from their names.
+pub(super) fn packages<'a>(files: &[File<'a>], systemd: &str) -> Packages<'a> {
+    let mut versions: BTreeMap<&str, &str> = BTreeMap::new();
+    let regular = files.iter().filter(|(_, target)| target.is_none());
+    for (stem, version) in regular.filter_map(|(path, _)| library(path.name())) {
+        let known = versions.entry(stem).or_default();
+        *known = (*known).max(version);
+    }
+    let mut packages = Packages::new();
+    for &(path, target) in files {
+        let package = match library(path.name()) {
+            Some((stem, _)) if GLIBC.contains(&stem) => {
+                Some(("sys-libs/glibc".to_owned(), "2.21-r2".to_owned()))
+            }
+            Some((stem, _)) => {
+                let version = versions.get(stem).filter(|version| !version.is_empty()).unwrap_or(&"1");
+                Some((
+                    format!("sys-libs/{}", stem.strip_prefix("lib").unwrap_or(stem)),
+                    (*version).to_owned(),
+                ))
+            }
+            None => program(path, systemd),
+        };
+        if let Some(package) = package {
+            packages.entry(package).or_default().push((path, target));
+        }
+    }
+    packages
+}
+
+fn program(path: &UsrPath, systemd: &str) -> Option<(String, String)> {
+    if let Some((_, package, version)) = PROGRAMS.iter().find(|(name, ..)| *name == path.name()) {
+        let version = if version.is_empty() { systemd } else { version };
+        return Some(((*package).to_owned(), version.to_owned()));
+    }
+    let is_systemd = path.as_str().contains("systemd") || path.name().ends_with("ctl");
+    is_systemd.then(|| ("sys-apps/systemd".to_owned(), systemd.to_owned()))
+}
+
+/// Stem and version of a library's name: `libpam`, `0.84.1` of `libpam.so.0.84.1`; `libc`, `2.21` of `libc-2.21.so`.
+fn library(name: &str) -> Option<(&str, &str)> {
+    let (stem, version) = name.split_once(".so")?;
+    let version = version.strip_prefix('.').unwrap_or(version);
+    let starts_version = |(_, version): &(&str, &str)| version.starts_with(|c: char| c.is_ascii_digit());
+    Some(stem.rsplit_once('-').filter(starts_version).unwrap_or((stem, version)))
+}
+
+/// The compressed database of these files.
+pub(super) fn compressed(files: &[File<'_>], systemd: &str) -> Vec<u8> {
+    let entry = |((name, version), files): ((String, String), Vec<File<'_>>)| {
+        let line = |(path, target): &File<'_>| match target {
+            Some(target) => format!("/usr/{path} -> {target}\n"),
+            None => format!("/usr/{path} d41d8cd98f00b204e9800998ecf8427e\n"),
+        };
+        json!({
+            "project": format!("{name}-{version}::coreos"),
+            "licenses": ["LGPL-2.1+"],
+            "description": "",
+            "homepage": "",
+            "source": "",
+            "files": files.iter().map(line).collect::<String>(),
+        })
+    };
+    compress(&packages(files, systemd).into_iter().map(entry).collect::<serde_json::Value>().to_string())
+}
+
+fn compress(text: &str) -> Vec<u8> {
+    let mut encoder = BzEncoder::new(Vec::new(), Compression::fast());
+    // Writing to memory does not fail.
+    let _ = encoder.write_all(text.as_bytes());
+    encoder.finish().unwrap_or_default()
+}

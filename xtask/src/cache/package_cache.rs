@@ -1,0 +1,65 @@
+//! The packages of an image in the cache, in a file of the same name as its tree.
+//!
+//! ```text
+//! image-packages 1
+//! file PATH
+//! image DIGEST
+//!
+//! packages 1 …
+//! ```
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::dir::Cache;
+use super::prune::{is_gone, sweep};
+use super::tree_cache::{self, FILE, image_of};
+use crate::atomic_file;
+use crate::terminal::Term;
+use coreos_types::error::{Result, ResultExt};
+use packages::{PackageSet, licenses};
+use pxe_image::{Digest, UsrSquashfs};
+use usr::path::UsrPath;
+use usr::tree::UsrTree;
+
+const HEADER: &str = "image-packages 1";
+
+/// Reads the packages out of an open image; empty if it does not name them.
+///
+/// What a package database says decides nothing, so a malformed one is a warning.
+pub(super) fn read(term: &Term, image: &UsrSquashfs, tree: &UsrTree) -> PackageSet {
+    let read = || -> Result<Option<PackageSet>> {
+        let Ok(path) = UsrPath::new(licenses::PATH) else { return Ok(None) };
+        let bytes = image.read_file(&path, licenses::MAX_COMPRESSED)?;
+        bytes.map(|bytes| licenses::read_packages(bytes.as_slice(), tree)).transpose()
+    };
+    read()
+        .unwrap_or_else(|error| {
+            term.warn(format!("the packages of the image are not known: {error}"));
+            None
+        })
+        .unwrap_or_default()
+}
+
+/// The stored packages of the image at `path`; `None` if there are none of an image with this digest.
+pub(super) fn load(cache: &Cache, path: &Path, digest: Digest) -> Option<PackageSet> {
+    let text = fs::read_to_string(file(cache, path).ok()?).ok()?;
+    let (head, packages) = text.split_once("\n\n")?;
+    let is_same = head.strip_prefix(HEADER)?.ends_with(&format!("\nimage {}", digest.hex()));
+    is_same.then(|| PackageSet::from_text(packages)).flatten()
+}
+
+/// Stores the packages of the image at `path`.
+pub(super) fn store(cache: &Cache, path: &Path, digest: Digest, packages: &PackageSet) -> Result<()> {
+    let file = file(cache, path)?;
+    let image = path.to_str().filter(|path| !path.contains(char::is_control)).unwrap_or_default();
+    let text = format!("{HEADER}\n{FILE}{image}\nimage {}\n\n{}", digest.hex(), packages.to_text());
+    atomic_file::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    sweep(&cache.folder("packages")?, |file| image_of(file).is_some_and(|image| is_gone(&image)));
+    Ok(())
+}
+
+fn file(cache: &Cache, path: &Path) -> Result<PathBuf> {
+    let tree = tree_cache::place(cache, path)?;
+    Ok(cache.folder("packages")?.join(tree.file_name().unwrap_or_default()))
+}

@@ -1,0 +1,97 @@
+//! Package changes as text and JSON.
+
+use serde_json::{Value, json};
+
+use super::styled_text::{Style, StyledText};
+use super::summary::count;
+use packages::changes::PackageChange;
+
+/// The changes of packages of which the stage1 takes a file, one per line, then the number of the others.
+pub fn render(changes: &[PackageChange]) -> StyledText {
+    let mut out = StyledText::new();
+    let (taken, others): (Vec<_>, Vec<_>) = changes.iter().partition(|change| !change.taken.is_empty());
+    if changes.is_empty() {
+        return out;
+    }
+    let line = match (taken.len(), others.len()) {
+        (0, others) => {
+            format!("packages: {} changed, none of which stage1 takes a file", count(others, "package"))
+        }
+        (taken, 0) => format!("packages: {} changed of which stage1 takes files", count(taken, "package")),
+        (taken, others) => format!(
+            "packages: {} changed of which stage1 takes files, and {others} of which it takes none",
+            count(taken, "package")
+        ),
+    };
+    out.line(Style::Strong, line);
+    let width = taken.iter().map(|change| change.name.chars().count()).max().unwrap_or(0);
+    for change in taken {
+        out.push(Style::Plain, format!("  {:<width$}  {}", change.name, versions(change)));
+        let flavors: Vec<&str> = change.flavors.iter().map(|flavor| flavor.as_str()).collect();
+        let files = count(change.taken.len(), "file");
+        out.line(Style::Faint, format!("  {files} in {}", flavors.join(", ")));
+    }
+    out
+}
+
+/// `1.5.3 -> 1.6.1`, `new 1.6.1` or `1.5.3 removed`.
+pub fn versions(change: &PackageChange) -> String {
+    match (&change.from, &change.to) {
+        (Some(from), Some(to)) => format!("{from} -> {to}"),
+        (None, Some(to)) => format!("new {to}"),
+        (Some(from), None) => format!("{from} removed"),
+        (None, None) => String::new(),
+    }
+}
+
+/// The key `packages` of the JSON document.
+pub fn to_json(changes: &[PackageChange]) -> Value {
+    let change = |change: &PackageChange| {
+        json!({
+            "name": change.name,
+            "from": change.from,
+            "to": change.to,
+            "taken": change.taken.iter().map(|path| path.as_str()).collect::<Vec<_>>(),
+            "flavors": change.flavors.iter().map(|flavor| flavor.as_str()).collect::<Vec<_>>(),
+        })
+    };
+    changes.iter().map(change).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use coreos_types::release::Flavor;
+    use expect_test::expect;
+    use usr::path::UsrPath;
+
+    use super::*;
+
+    #[test]
+    fn taken_packages_are_listed_and_others_counted() {
+        let change = |name: &str, from: Option<&str>, to: Option<&str>, taken: &[&str]| PackageChange {
+            name: name.to_owned(),
+            from: from.map(str::to_owned),
+            to: to.map(str::to_owned),
+            taken: taken.iter().map(|path| UsrPath::new(path).unwrap()).collect(),
+            flavors: BTreeSet::from([Flavor::from_dir_name("usr_from_kvm").unwrap()]),
+        };
+        let changes = [
+            change("net-misc/openssh", Some("9.7_p1"), Some("9.8_p1"), &["sbin/sshd"]),
+            change("sys-libs/pam", None, Some("1.6.1"), &["lib64/libpam.so", "lib64/libpam.so.0"]),
+            change("app-misc/other", Some("1"), None, &[]),
+        ];
+        expect![[r#"
+            packages: 2 packages changed of which stage1 takes files, and 1 of which it takes none
+              net-misc/openssh  9.7_p1 -> 9.8_p1  1 file in kvm
+              sys-libs/pam      new 1.6.1  2 files in kvm
+        "#]]
+        .assert_eq(&render(&changes).to_string());
+        expect![[r#"
+            packages: 1 package changed, none of which stage1 takes a file
+        "#]]
+        .assert_eq(&render(&changes[2..]).to_string());
+        assert_eq!(to_json(&changes[..1])[0]["taken"], json!(["sbin/sshd"]));
+    }
+}
