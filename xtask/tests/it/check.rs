@@ -327,7 +327,7 @@ fn a_library_that_is_no_elf_file() {
         &[],
         change,
         &expect![[r#"
-        error wrong-machine systemd.manifest lib64/libmount.so.1.1.0: bin/mount needs lib64/libmount.so.1.1.0, which cannot be loaded: it is no ELF file
-    "#]],
+            error wrong-machine systemd.manifest lib64/libmount.so.1.1.0: bin/mount needs lib64/libmount.so.1.1.0, which cannot be loaded: it is not an ELF file
+        "#]],
     );
 }

@@ -28,7 +28,8 @@ fn a_stub_reads_as_it_was_described() {
         ElfStub::program(Board::Amd64)
             .needs(["libc.so.6", "libz.so.1"])
             .runpath("/usr/lib64/systemd:$ORIGIN"),
-        ElfStub::program(Board::Arm64).needs(["libc.so.6"]).rpath("/usr/lib64").nodeflib(),
+        ElfStub::program(Board::Arm64).needs(["libc.so.6"]).rpath("/usr/lib64").runpath("").nodeflib(),
+        ElfStub::library(Board::Amd64, "libf.so").filter("liba.so").needs(["libb.so"]).auxiliary("libc.so"),
         ElfStub::static_program(Board::Arm64),
         ElfStub::library(Board::Amd64, "libx.so.1").for_32_bit(3).defines(["X_1"]).needs(["libc.so.6"]),
         ElfStub::library(Board::Amd64, "libsystemd-shared-257.so")

@@ -4,7 +4,7 @@
 //! there for people: `readelf -V` reads nothing without them.
 
 use coreos_types::release::Board;
-use usr::elf::{DlopenNote, DlopenPriority, ElfInfo, VersionNeed};
+use usr::elf::{DlopenNote, DlopenPriority, ElfInfo, Filter, FilterKind, VersionNeed};
 
 mod encoding;
 mod tables;
@@ -70,10 +70,11 @@ impl ElfStub {
         self
     }
 
-    /// Sets `DT_RUNPATH`, directories joined by colons.
+    /// Sets `DT_RUNPATH`, directories joined by colons; an empty text is an entry without directories.
     #[must_use]
     pub fn runpath(mut self, directories: &str) -> ElfStub {
-        self.info.runpath = directories.split(':').map(str::to_owned).collect();
+        let directories = directories.split(':').filter(|_| !directories.is_empty());
+        self.info.runpath = Some(directories.map(str::to_owned).collect());
         self
     }
 
@@ -126,6 +127,32 @@ impl ElfStub {
     #[must_use]
     pub fn system_dirs<'a>(mut self, directories: impl IntoIterator<Item = &'a str>) -> ElfStub {
         self.info.system_dirs = directories.into_iter().map(str::to_owned).collect();
+        self.info.legacy_hwcaps = true;
+        self
+    }
+
+    /// Makes the loader one of glibc 2.37 or later.
+    #[must_use]
+    pub fn without_legacy_hwcaps(mut self) -> ElfStub {
+        self.info.legacy_hwcaps = false;
+        self
+    }
+
+    /// Adds a `DT_FILTER` entry behind the needed libraries so far.
+    #[must_use]
+    pub fn filter(self, soname: &str) -> ElfStub {
+        self.with_filter(soname, FilterKind::Filter)
+    }
+
+    /// Adds a `DT_AUXILIARY` entry behind the needed libraries so far.
+    #[must_use]
+    pub fn auxiliary(self, soname: &str) -> ElfStub {
+        self.with_filter(soname, FilterKind::Auxiliary)
+    }
+
+    fn with_filter(mut self, soname: &str, kind: FilterKind) -> ElfStub {
+        let position = self.info.needed.len();
+        self.info.filters.push(Filter { name: soname.to_owned(), kind, position });
         self
     }
 

@@ -23,8 +23,10 @@ pub struct ElfInfo {
     pub needed: Vec<String>,
     /// `DT_RPATH`, split at colons; an empty element is the working directory.
     pub rpath: Vec<String>,
-    /// `DT_RUNPATH`, split at colons.
-    pub runpath: Vec<String>,
+    /// `DT_RUNPATH`, split at colons; `Some` of no directories for an empty one, which still disables `DT_RPATH`.
+    pub runpath: Option<Vec<String>>,
+    /// `DT_FILTER` and `DT_AUXILIARY`, in order.
+    pub filters: Vec<Filter>,
     /// `DF_1_NODEFLIB`: the default directories are not searched for its needs.
     pub nodeflib: bool,
     /// `DT_VERNEED`: by library name, the symbol versions needed of it and whether each is weak.
@@ -36,10 +38,34 @@ pub struct ElfInfo {
     pub dlopen: Vec<DlopenNote>,
     /// Has a dynamic section at all: a static program needs nothing.
     pub dynamic: bool,
+    /// The reason why the loader stops at this file where it is needed, whatever the machine.
+    pub unloadable: Option<String>,
     /// Of a loader (`ld-linux*.so.*`): the directories built into it, as it spells them (`/usr/lib64/`).
     pub system_dirs: Vec<String>,
+    /// Of a loader: whether it searches the subdirectories of old glibc, `tls` and `x86_64`.
+    pub legacy_hwcaps: bool,
     /// Of the `systemd` program: the version string in its text (`229`, `252.39-1`).
     pub systemd_version: Option<String>,
+}
+
+/// A library that serves symbols in place of this one (gABI; ld(1) `--filter`, `--auxiliary`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filter {
+    /// The name.
+    pub name: String,
+    /// Whether the library may be missing.
+    pub kind: FilterKind,
+    /// How many `DT_NEEDED` entries are in front of it.
+    pub position: usize,
+}
+
+/// The two kinds of filters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FilterKind {
+    /// `DT_FILTER`: the loader stops if the library is missing.
+    Filter,
+    /// `DT_AUXILIARY`: the loader does without it.
+    Auxiliary,
 }
 
 /// One version needed of one library.
@@ -73,6 +99,13 @@ pub enum DlopenPriority {
     Required,
     Recommended,
     Suggested,
+}
+
+impl ElfInfo {
+    /// Whether the loader looks for other files on its behalf.
+    pub fn has_dependencies(&self) -> bool {
+        !self.needed.is_empty() || !self.filters.is_empty()
+    }
 }
 
 impl DlopenPriority {

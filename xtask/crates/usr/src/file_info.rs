@@ -40,6 +40,9 @@ pub const MAX_TEXT: usize = 64 << 10;
 /// What is read of every file: more than the longest text, so that a longer one is told, and mostly all of the headers.
 const FIRST: u64 = 128 << 10;
 
+/// The directories of one loader. glibc has two to four.
+const MAX_SYSTEM_DIRS: usize = 64;
+
 /// The largest file that is searched for constants; real loaders and systemds are a tenth of it.
 const MAX_SEARCHED: u64 = 32 << 20;
 
@@ -133,6 +136,7 @@ fn has_constants(path: &UsrPath, info: &ElfInfo) -> bool {
 fn add_constants(path: &UsrPath, bytes: &[u8], info: &mut ElfInfo) {
     if is_loader(path, info) {
         info.system_dirs = system_dirs(bytes);
+        info.legacy_hwcaps = has_legacy_hwcaps(bytes);
     }
     if is_systemd(path) {
         info.systemd_version = systemd_version(bytes);
@@ -162,7 +166,9 @@ fn system_dirs(bytes: &[u8]) -> Vec<String> {
         }
         let mut run = Vec::new();
         while let Some((directory, next)) = library_directory(bytes, at) {
-            run.push(directory);
+            if run.len() < MAX_SYSTEM_DIRS {
+                run.push(directory);
+            }
             at = next;
         }
         if run.is_empty() {
@@ -173,6 +179,24 @@ fn system_dirs(bytes: &[u8]) -> Vec<String> {
         }
     }
     best
+}
+
+/// Whether a loader is of glibc before 2.37, which searches `tls` and `x86_64` below each directory. From 2.33 on a loader
+/// knows `glibc-hwcaps`, and up to 2.36 its `--help` has a heading for the other subdirectories.
+fn has_legacy_hwcaps(bytes: &[u8]) -> bool {
+    !contains(bytes, b"glibc-hwcaps") || contains(bytes, b"Legacy HWCAP subdirectories")
+}
+
+fn contains(bytes: &[u8], needle: &[u8]) -> bool {
+    // As above: plain indexing, and the rest of the needle only behind its first byte.
+    let mut at = 0;
+    while at + needle.len() <= bytes.len() {
+        if bytes[at] == needle[0] && &bytes[at..at + needle.len()] == needle {
+            return true;
+        }
+        at += 1;
+    }
+    false
 }
 
 /// The library directory that starts at `at`, and where the next one would.

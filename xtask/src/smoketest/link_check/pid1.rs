@@ -73,7 +73,7 @@ mod tests {
             machine: Board::Amd64.elf_machine(),
             dynamic: true,
             needed: needed.iter().map(|&name| name.to_owned()).collect(),
-            runpath: runpath.iter().map(|&name| name.to_owned()).collect(),
+            runpath: Some(runpath.iter().map(|&name| name.to_owned()).collect()),
             ..ElfInfo::default()
         };
         for (path, info) in [

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use usr::elf::{self, ElfInfo};
+use usr::elf::{self, ElfInfo, FilterKind};
 use usr::file_info::{self, FileInfo};
 use usr::path::UsrPath;
 
@@ -82,9 +82,15 @@ fn compare(path: &Path, info: &ElfInfo) -> Vec<String> {
             .collect::<Vec<_>>()
     };
     same("NEEDED", info.needed.clone(), theirs("NEEDED"));
+    let filters = |kind: FilterKind| {
+        let of_kind = info.filters.iter().filter(|filter| filter.kind == kind);
+        of_kind.map(|filter| filter.name.clone()).collect::<Vec<_>>()
+    };
+    same("FILTER", filters(FilterKind::Filter), theirs("FILTER"));
+    same("AUXILIARY", filters(FilterKind::Auxiliary), theirs("AUXILIARY"));
     same("SONAME", info.soname.iter().cloned().collect(), theirs("SONAME"));
     same("RPATH", info.rpath.clone(), split("RPATH"));
-    same("RUNPATH", info.runpath.clone(), split("RUNPATH"));
+    same("RUNPATH", info.runpath.clone().unwrap_or_default(), split("RUNPATH"));
     let interpreter = dynamic.split_once("interpreter: ").and_then(|(_, rest)| rest.split(']').next());
     same(
         "interpreter",
@@ -110,7 +116,7 @@ fn readelf_says_what_we_say() {
         // As images are read: by parts. What is read whole must say the same.
         let parts = match file_info::read(&UsrPath::new("x").unwrap(), &bytes) {
             // The loader's own constants are in no header.
-            FileInfo::Elf(info) => Ok(ElfInfo { system_dirs: Vec::new(), ..*info }),
+            FileInfo::Elf(info) => Ok(ElfInfo { system_dirs: Vec::new(), legacy_hwcaps: false, ..*info }),
             other => Err(format!("{other:?}")),
         };
         match elf::parse(&bytes) {

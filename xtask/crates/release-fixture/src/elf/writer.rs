@@ -1,7 +1,7 @@
 //! The bytes of a stub (System V gABI, chapters 4 and 5).
 
-use super::ElfInfo;
 use super::encoding::{Form, Strings, zero_ended};
+use super::{ElfInfo, FilterKind};
 
 const PT_LOAD: u32 = 1;
 const PT_DYNAMIC: u32 = 2;
@@ -24,6 +24,8 @@ const DT_SYMENT: u64 = 11;
 const DT_SONAME: u64 = 14;
 const DT_RPATH: u64 = 15;
 const DT_RUNPATH: u64 = 29;
+const DT_AUXILIARY: u64 = 0x7fff_fffd;
+const DT_FILTER: u64 = 0x7fff_ffff;
 const DT_FLAGS_1: u64 = 0x6fff_fffb;
 const DT_VERDEF: u64 = 0x6fff_fffc;
 const DT_VERDEFNUM: u64 = 0x6fff_fffd;
@@ -100,6 +102,10 @@ fn contents(info: &ElfInfo, form: Form, strings: &mut Strings) -> Vec<Section> {
 /// as `systemd --version` prints it.
 fn texts(info: &ElfInfo) -> Vec<u8> {
     let mut text: Vec<u8> = info.system_dirs.iter().flat_map(|directory| zero_ended(directory)).collect();
+    if !info.system_dirs.is_empty() && !info.legacy_hwcaps {
+        text.push(0);
+        text.extend(zero_ended("glibc-hwcaps"));
+    }
     if let Some(version) = &info.systemd_version {
         text.push(0);
         text.extend(zero_ended(&format!("systemd {version}")));
@@ -173,13 +179,18 @@ impl Form {
         strings: &mut Strings,
         address: impl Fn(&str) -> u64,
     ) -> Vec<u8> {
-        let mut entries: Vec<(u64, u64)> =
-            info.needed.iter().map(|soname| (DT_NEEDED, strings.at(soname))).collect();
-        entries.extend(info.soname.iter().map(|soname| (DT_SONAME, strings.at(soname))));
-        for (tag, directories) in [(DT_RPATH, &info.rpath), (DT_RUNPATH, &info.runpath)] {
-            if !directories.is_empty() {
-                entries.push((tag, strings.at(&directories.join(":"))));
+        let mut entries: Vec<(u64, u64)> = Vec::new();
+        for position in 0..=info.needed.len() {
+            for filter in info.filters.iter().filter(|filter| filter.position == position) {
+                let tag = if filter.kind == FilterKind::Filter { DT_FILTER } else { DT_AUXILIARY };
+                entries.push((tag, strings.at(&filter.name)));
             }
+            entries.extend(info.needed.get(position).map(|soname| (DT_NEEDED, strings.at(soname))));
+        }
+        entries.extend(info.soname.iter().map(|soname| (DT_SONAME, strings.at(soname))));
+        let rpath = Some(&info.rpath).filter(|directories| !directories.is_empty());
+        for (tag, directories) in [(DT_RPATH, rpath), (DT_RUNPATH, info.runpath.as_ref())] {
+            entries.extend(directories.map(|directories| (tag, strings.at(&directories.join(":")))));
         }
         if info.nodeflib {
             entries.push((DT_FLAGS_1, DF_1_NODEFLIB));

@@ -7,7 +7,7 @@ use object::read::ReadRef;
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 
 use super::partial_file::PartialFile;
-use super::{ElfInfo, MAGIC, VersionNeed, dlopen_note};
+use super::{ElfInfo, Filter, FilterKind, MAGIC, VersionNeed, dlopen_note};
 use crate::lossless_text;
 
 /// The bytes of names, and 16 for each, that are kept of one file. glibc's largest library needs 2 KiB of names, and
@@ -58,6 +58,8 @@ struct Dynamic {
     strtab: u64,
     strsz: Option<u64>,
     needed: Vec<u64>,
+    /// With the number of needed entries in front.
+    filters: Vec<(u64, FilterKind, usize)>,
     soname: Option<u64>,
     rpath: Option<u64>,
     runpath: Option<u64>,
@@ -80,6 +82,7 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
             big_endian: self.header.is_big_endian(),
             machine: self.header.e_machine(self.endian).0,
             interp: self.interp()?,
+            unloadable: self.unloadable(),
             ..ElfInfo::default()
         };
         if let Some(dynamic) = self.dynamic()? {
@@ -88,6 +91,19 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
         }
         info.dlopen = dlopen_note::notes(self.header, self.endian, self.segments, self.file);
         Ok(info)
+    }
+
+    /// glibc `open_verify`: what makes the loader stop at a file of its own class and machine.
+    fn unloadable(&self) -> Option<String> {
+        let kind = self.header.e_type(self.endian);
+        let abi = self.header.e_ident().os_abi;
+        if kind != elf::ET_DYN && kind != elf::ET_EXEC {
+            Some(format!("its ELF type is {}, not a program or shared library", kind.0))
+        } else if abi != elf::ELFOSABI_NONE && abi != elf::ELFOSABI_GNU {
+            Some(format!("its ELF OS ABI is {}, not that of Linux", abi.0))
+        } else {
+            None
+        }
     }
 
     fn interp(&mut self) -> Result<Option<String>, String> {
@@ -127,6 +143,10 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
                 elf::DT_STRTAB => dynamic.strtab = value,
                 elf::DT_STRSZ => dynamic.strsz = Some(value),
                 elf::DT_NEEDED => dynamic.needed.push(value),
+                elf::DT_FILTER => dynamic.filters.push((value, FilterKind::Filter, dynamic.needed.len())),
+                elf::DT_AUXILIARY => {
+                    dynamic.filters.push((value, FilterKind::Auxiliary, dynamic.needed.len()));
+                }
                 elf::DT_SONAME => dynamic.soname = Some(value),
                 elf::DT_RPATH => dynamic.rpath = Some(value),
                 elf::DT_RUNPATH => dynamic.runpath = Some(value),
@@ -142,7 +162,7 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
     fn read_dynamic(&mut self, dynamic: &Dynamic, info: &mut ElfInfo) -> Result<(), String> {
         info.nodeflib = dynamic.flags_1 & elf::DF_1_NODEFLIB.0 != 0;
         let named = [dynamic.soname, dynamic.rpath, dynamic.runpath, dynamic.verneed, dynamic.verdef];
-        if dynamic.needed.is_empty() && named.iter().all(Option::is_none) {
+        if dynamic.needed.is_empty() && dynamic.filters.is_empty() && named.iter().all(Option::is_none) {
             return Ok(());
         }
         let strings = self.at_address(dynamic.strtab).map_err(|why| format!("DT_STRTAB {why}"))?;
@@ -151,6 +171,10 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
         for &offset in &dynamic.needed {
             info.needed.push(self.string(strings, offset, "DT_NEEDED")?);
         }
+        for &(offset, kind, position) in &dynamic.filters {
+            let name = self.string(strings, offset, "DT_FILTER")?;
+            info.filters.push(Filter { name, kind, position });
+        }
         if let Some(offset) = dynamic.soname {
             info.soname = Some(self.string(strings, offset, "DT_SONAME")?);
         }
@@ -158,7 +182,7 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
             info.rpath = search_path(&self.string(strings, offset, "DT_RPATH")?);
         }
         if let Some(offset) = dynamic.runpath {
-            info.runpath = search_path(&self.string(strings, offset, "DT_RUNPATH")?);
+            info.runpath = Some(search_path(&self.string(strings, offset, "DT_RUNPATH")?));
         }
         if let Some(address) = dynamic.verneed {
             let table = self.at_address(address).map_err(|why| format!("DT_VERNEED {why}"))?;

@@ -1,10 +1,10 @@
-//! What depends on the machine that a file is for.
+//! Facts about architectures: interpreter paths and `$PLATFORM`.
 
 use crate::elf::ElfInfo;
 use coreos_types::release::Board;
 
-/// The paths under which programs of a machine ask for glibc's loader, as in its ABI list.
-pub(super) fn usual_loaders(info: &ElfInfo) -> &'static [&'static str] {
+/// The `PT_INTERP` paths of glibc's loader for a machine, as in its ABI list.
+pub(super) fn interpreter_paths(info: &ElfInfo) -> &'static [&'static str] {
     match (info.machine, info.is_64) {
         (62, true) => &["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-x86-64.so.2"],
         (183, true) => &["/lib/ld-linux-aarch64.so.1", "/lib64/ld-linux-aarch64.so.1"],
@@ -14,7 +14,7 @@ pub(super) fn usual_loaders(info: &ElfInfo) -> &'static [&'static str] {
     }
 }
 
-/// `$PLATFORM`, and the machine in multiarch names.
+/// The value of `$PLATFORM`, which is also the machine in multiarch names.
 pub(super) fn platform(info: &ElfInfo, board: Board) -> &'static str {
     match info.machine {
         62 => "x86_64",

@@ -4,39 +4,108 @@ use super::DynamicLoader;
 use crate::file_info::FileInfo;
 use crate::path::UsrPath;
 
-/// The file, and the directory that its `include` lines name by custom.
 const MAIN: &str = "etc/ld.so.conf";
-const PARTS: &str = "etc/ld.so.conf.d";
 
-/// Directories beyond which a file is hostile.
-const MAX_DIRECTORIES: usize = 512;
+/// The directories and the files of one configuration. Real ones have a tenth of that.
+const MAX_DIRECTORIES: usize = 64;
+const MAX_FILES: usize = 64;
 
 impl DynamicLoader<'_> {
-    /// The absolute directories that the files name. An `include` line stands for every file of `etc/ld.so.conf.d`,
-    /// in byte order.
+    /// The absolute directories that `etc/ld.so.conf` and the files that it includes name, in order.
     pub(super) fn conf_directories(&self) -> Vec<String> {
-        let texts =
-            self.conf_files().into_iter().filter_map(|path| match self.tree.file_info(path.as_str()) {
-                Some(FileInfo::Text(text)) => Some(text),
-                _ => None,
-            });
-        let absolute = |line: &str| {
-            let line = line.split('#').next().unwrap_or_default().trim();
-            line.starts_with('/').then(|| line.to_owned())
-        };
-        texts.flat_map(|text| text.lines()).filter_map(absolute).take(MAX_DIRECTORIES).collect()
+        let (mut directories, mut files) = (Vec::new(), 0);
+        if let Ok(main) = UsrPath::new(MAIN) {
+            self.read_conf(&main, &mut directories, &mut files);
+        }
+        directories
     }
 
-    /// The main file behind those it includes, as far as the image has them.
-    fn conf_files(&self) -> Vec<UsrPath> {
-        let (Ok(main), Ok(parts)) = (UsrPath::new(MAIN), UsrPath::new(PARTS)) else { return Vec::new() };
-        let includes = match self.tree.file_info(MAIN) {
-            Some(FileInfo::Text(text)) => text.lines().any(|line| line.trim_start().starts_with("include")),
-            _ => return Vec::new(),
+    fn read_conf(&self, file: &UsrPath, directories: &mut Vec<String>, files: &mut usize) {
+        *files += 1;
+        let Some(FileInfo::Text(text)) = self.tree.file_info(file.as_str()).filter(|_| *files <= MAX_FILES)
+        else {
+            return;
         };
-        let included = self.tree.below(&parts).map(|(path, _)| path.clone()).filter(|_| includes);
-        let mut files: Vec<UsrPath> = included.collect();
-        files.push(main);
-        files
+        for line in text.lines() {
+            let line = line.split('#').next().unwrap_or_default().trim();
+            if let Some(patterns) = line.strip_prefix("include").filter(|rest| rest.starts_with([' ', '\t']))
+            {
+                for pattern in patterns.split_whitespace() {
+                    let included = self.matching_files(file, pattern);
+                    included.iter().for_each(|path| self.read_conf(path, directories, files));
+                }
+            } else if line.starts_with('/') && directories.len() < MAX_DIRECTORIES {
+                directories.push(line.to_owned());
+            }
+        }
+    }
+
+    /// The files that an `include` pattern matches, in byte order. The pattern is absolute, where `/etc` is the image's
+    /// `etc`, or relative to the directory of the file that has it; `*` and `?` count in its last component.
+    fn matching_files(&self, file: &UsrPath, pattern: &str) -> Vec<UsrPath> {
+        let absolute = match pattern.strip_prefix('/') {
+            Some(absolute) => absolute.strip_prefix("usr/").unwrap_or(absolute).to_owned(),
+            None => {
+                file.parent().map_or_else(|| pattern.to_owned(), |directory| format!("{directory}/{pattern}"))
+            }
+        };
+        let Some((directory, glob)) = absolute.rsplit_once('/') else { return Vec::new() };
+        let Ok(directory) = UsrPath::new(directory) else { return Vec::new() };
+        let below = self.tree.below(&directory).map(|(path, _)| path);
+        let direct = below.filter(|path| path.parent().as_ref() == Some(&directory));
+        let is_match = |path: &&UsrPath| {
+            let is_hidden = path.name().starts_with('.') && !glob.starts_with('.');
+            !is_hidden && matches_glob(path.name().as_bytes(), glob.as_bytes())
+        };
+        direct.filter(is_match).take(MAX_FILES).cloned().collect()
+    }
+}
+
+/// Whether a name matches a glob(7) pattern of `*` and `?`.
+fn matches_glob(name: &[u8], glob: &[u8]) -> bool {
+    let (mut at, mut in_glob) = (0, 0);
+    // Where to go on if what follows the last `*` does not match.
+    let mut retry: Option<(usize, usize)> = None;
+    while at < name.len() {
+        match glob.get(in_glob) {
+            Some(b'*') => {
+                retry = Some((at, in_glob));
+                in_glob += 1;
+            }
+            Some(&wanted) if wanted == b'?' || wanted == name[at] => {
+                at += 1;
+                in_glob += 1;
+            }
+            _ => match &mut retry {
+                Some((start, star)) => {
+                    *start += 1;
+                    (at, in_glob) = (*start, *star + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    glob[in_glob..].iter().all(|&rest| rest == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_match_as_in_a_shell() {
+        for (name, glob, matches) in [
+            ("x.conf", "*.conf", true),
+            ("x.conf.disabled", "*.conf", false),
+            (".conf", "*.conf", true),
+            ("a.conf", "?.conf", true),
+            ("ab.conf", "?.conf", false),
+            ("aXbXc", "a*b*c", true),
+            ("a", "a**", true),
+            ("", "*", true),
+            ("b", "a", false),
+        ] {
+            assert_eq!(matches_glob(name.as_bytes(), glob.as_bytes()), matches, "{name} {glob}");
+        }
     }
 }

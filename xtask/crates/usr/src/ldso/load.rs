@@ -1,375 +1,330 @@
-//! One program or library and everything that is loaded for it.
+//! The link map of one program or library: the objects that are loaded for it (glibc `elf/dl-load.c`, `dl-deps.c`).
+
+mod search_path;
+mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::arch::{platform, usual_loaders};
-use super::dst::Tokens;
-use super::search_path::{Hit, SearchDir};
-use super::{DynamicLoader, FoundVia, LoadResult, NeededEntry, NotFound, Object, Rejected, VersionError};
-use crate::elf::ElfInfo;
-use crate::file_info::FileInfo;
+use super::arch::{interpreter_paths, platform};
+use super::search_path::{Candidate, SearchDir};
+use super::{DynamicLoader, FoundVia, LoadResult, NeededEntry, NotFound, Object, Rejected};
+use crate::elf::{ElfInfo, FilterKind};
 use crate::path::UsrPath;
+use verify::Compatibility;
 
-/// The objects of one scope, and the places of one search path, beyond which an image is hostile. What a program of a
-/// real image loads is an order of magnitude below.
+/// The objects of one link map. A program of a real image loads a tenth of that.
 const MAX_OBJECTS: usize = 1024;
-const MAX_PLACES: usize = 64;
 
 /// The objects in the order of loading; index 0 is the root.
-pub(super) struct Scope<'l, 'a> {
+pub(super) struct LinkMap<'l, 'a> {
     loader: &'l DynamicLoader<'a>,
-    loaded: Vec<Loaded<'a>>,
-    /// By path, and by every name an object answers to: the name it was asked by, and its soname.
+    root: &'a ElfInfo,
+    entries: Vec<MapEntry<'a>>,
     by_path: BTreeMap<UsrPath, usize>,
+    /// By every name that an object answers to: the names that it was requested by, and its soname.
     by_name: BTreeMap<String, usize>,
-    /// Names already known to be missing: the loader would have stopped at the first.
-    gone: BTreeSet<String>,
-    /// The loader, until somebody asks for it by its soname.
-    idle_interpreter: Option<(Rc<Hit>, &'a ElfInfo)>,
-    library_places: Vec<SearchDir>,
-    default_places: Rc<[SearchDir]>,
+    /// Names that are known to be missing: the loader would have stopped at the first.
+    not_found: BTreeSet<String>,
+    /// The interpreter of a library that is loaded alone: an object once a dependency names it.
+    unrequested_interpreter: Option<(Rc<Candidate>, &'a ElfInfo)>,
+    /// Whether the root runs in secure-execution mode (ld.so(8)): it is set-user-ID or set-group-ID.
+    is_secure: bool,
+    has_legacy_hwcaps: bool,
+    env_dirs: Rc<[SearchDir]>,
+    default_dirs: Rc<[SearchDir]>,
     lib: String,
     platform: &'static str,
-    load: LoadResult,
+    result: LoadResult,
 }
 
-struct Loaded<'a> {
+struct MapEntry<'a> {
     path: UsrPath,
     /// `None` for a file that the loader stops at.
     info: Option<&'a ElfInfo>,
     /// The directory for `$ORIGIN`, absolute.
     origin: String,
-    /// Who loaded it; the root has nobody.
+    /// The object that loaded it; `None` for the root.
     loaded_by: Option<usize>,
+    /// The RPATH directories of this object and of those that loaded it, once they are known.
+    rpath_dirs: Option<Rc<[SearchDir]>>,
+    /// Whether its dependencies were loaded.
+    is_done: bool,
 }
 
-/// What a candidate turned out to be.
-enum Compatibility<'a> {
-    Fits(Option<&'a ElfInfo>),
-    /// Passed over.
-    OtherMachine(String),
-    /// The loader stops.
-    Broken(String),
-}
-
-impl<'l, 'a> Scope<'l, 'a> {
-    pub(super) fn of(loader: &'l DynamicLoader<'a>, root: &UsrPath, info: &'a ElfInfo) -> Scope<'l, 'a> {
-        let platform = platform(info, loader.board);
-        let origin = root.parent().map_or("/usr".to_owned(), |directory| format!("/usr/{directory}"));
-        let mut scope = Scope {
+impl<'l, 'a> LinkMap<'l, 'a> {
+    pub(super) fn new(loader: &'l DynamicLoader<'a>, path: &UsrPath, root: &'a ElfInfo) -> LinkMap<'l, 'a> {
+        let origin = path.parent().map_or("/usr".to_owned(), |directory| format!("/usr/{directory}"));
+        let mode = loader.tree.get(path.as_str()).map_or(0, |node| node.mode);
+        let mut map = LinkMap {
             loader,
-            loaded: vec![Loaded { path: root.clone(), info: Some(info), origin, loaded_by: None }],
-            by_path: BTreeMap::from([(root.clone(), 0)]),
+            root,
+            entries: Vec::new(),
+            by_path: BTreeMap::from([(path.clone(), 0)]),
             by_name: BTreeMap::new(),
-            gone: BTreeSet::new(),
-            idle_interpreter: None,
-            library_places: loader.library_places(),
-            default_places: Rc::new([]),
+            not_found: BTreeSet::new(),
+            unrequested_interpreter: None,
+            is_secure: root.interp.is_some() && mode & 0o6000 != 0,
+            has_legacy_hwcaps: false,
+            env_dirs: Rc::new([]),
+            default_dirs: Rc::new([]),
             lib: "lib64".to_owned(),
-            platform,
-            load: LoadResult::default(),
+            platform: platform(root, loader.board),
+            result: LoadResult::default(),
         };
-        if let Some(soname) = &info.soname {
-            scope.by_name.insert(soname.clone(), 0);
+        map.entries.push(MapEntry {
+            path: path.clone(),
+            info: Some(root),
+            origin,
+            loaded_by: None,
+            rpath_dirs: None,
+            is_done: false,
+        });
+        if let Some(soname) = &root.soname {
+            map.by_name.insert(soname.clone(), 0);
         }
-        scope
+        map
     }
 
-    pub(super) fn run(mut self) -> LoadResult {
-        let Some(root) = self.loaded[0].info.filter(|info| info.dynamic || info.interp.is_some()) else {
-            return self.load;
-        };
-        self.start_interpreter(root);
+    pub(super) fn load(mut self) -> LoadResult {
+        if !self.root.dynamic && self.root.interp.is_none() {
+            return self.result;
+        }
+        self.load_interpreter();
+        // The search list. The loader puts the filtees of an object in front of it, and goes on with them.
+        let mut list: Vec<usize> = (0..self.entries.len()).collect();
         let mut at = 0;
-        while at < self.loaded.len() {
-            if self.loaded.len() > MAX_OBJECTS {
+        while let Some(&index) = list.get(at) {
+            if self.entries.len() > MAX_OBJECTS {
                 let why = format!("more than {MAX_OBJECTS} objects are loaded for it");
-                let path = self.loaded[0].path.clone();
-                self.load.broken.push(Rejected { needed_by: path.clone(), path, why });
+                let path = self.entries[0].path.clone();
+                self.result.broken.push(Rejected { needed_by: path.clone(), path, why });
                 break;
             }
-            let needed = self.loaded[at].info.map(|info| info.needed.as_slice()).unwrap_or_default();
-            let places = if needed.is_empty() { Vec::new() } else { self.own_places(at) };
-            for name in needed {
-                self.need(at, name, &places);
+            self.load_dependencies(index, &mut list, at);
+            while list.get(at).is_some_and(|&index| self.entries[index].is_done) {
+                at += 1;
             }
-            at += 1;
         }
         self.check_versions();
-        self.load
+        self.result
     }
 
-    /// Looks for one name on behalf of the root, as `dlopen` would.
-    pub(super) fn ask(mut self, name: &str) -> LoadResult {
-        if let Some(root) = self.loaded[0].info {
-            self.start_interpreter(root);
-            let places = self.own_places(0);
-            self.need(0, name, &places);
+    /// Loads the dependencies of one object in the order of its dynamic section (glibc `_dl_map_object_deps`).
+    fn load_dependencies(&mut self, index: usize, list: &mut Vec<usize>, at: usize) {
+        self.entries[index].is_done = true;
+        let Some(info) = self.entries[index].info.filter(|info| info.has_dependencies()) else { return };
+        let dirs = self.object_search_path(index);
+        let (mut filters, mut insert_at) = (info.filters.iter().peekable(), at);
+        for position in 0..=info.needed.len() {
+            while let Some(filter) = filters.next_if(|filter| filter.position <= position) {
+                let known = self.entries.len();
+                let is_optional = filter.kind == FilterKind::Auxiliary;
+                let Some(loaded) = self.load_needed(index, &filter.name, &dirs, is_optional) else {
+                    continue;
+                };
+                match list.iter().position(|&listed| listed == loaded) {
+                    Some(late) if late > insert_at => _ = list.remove(late),
+                    Some(_) => continue,
+                    None if loaded < known => continue,
+                    None => {}
+                }
+                list.insert(insert_at, loaded);
+                insert_at += 1;
+            }
+            let Some(name) = info.needed.get(position) else { break };
+            let known = self.entries.len();
+            if let Some(loaded) = self.load_needed(index, name, &dirs, false)
+                && loaded >= known
+            {
+                list.push(loaded);
+            }
         }
-        self.load
+    }
+
+    /// Looks for one name on behalf of the root, as dlopen(3) does.
+    pub(super) fn dlopen(mut self, name: &str) -> LoadResult {
+        self.load_interpreter();
+        let dirs = self.object_search_path(0);
+        self.load_needed(0, name, &dirs, false);
+        self.result
     }
 
     /// Loads `PT_INTERP`; for a library, finds the loader that programs of its machine have, for its directories.
-    fn start_interpreter(&mut self, root: &'a ElfInfo) {
-        let found = match &root.interp {
+    fn load_interpreter(&mut self) {
+        let found = match &self.root.interp {
             Some(interp) => {
-                let hit = self.loader.at_path(interp);
-                if hit.is_none() {
-                    self.miss(interp, 0, vec![interp.clone()]);
+                let candidate = self.loader.at_path(interp);
+                if candidate.is_none() {
+                    self.record_not_found(interp, 0, vec![interp.clone()]);
                 }
-                hit.map(|hit| (interp.clone(), hit))
+                candidate.map(|candidate| (interp.as_str(), candidate))
             }
-            None => usual_loaders(root)
+            None => interpreter_paths(self.root)
                 .iter()
-                .find_map(|path| self.loader.at_path(path).map(|hit| ((*path).to_owned(), hit))),
+                .find_map(|path| self.loader.at_path(path).map(|candidate| (*path, candidate))),
         };
-        let Some((name, hit)) = found else {
-            self.default_places = self.loader.default_places(None, self.platform);
-            return;
-        };
-        let mut built = None;
-        match self.judge(&hit) {
-            Compatibility::Fits(info) => {
-                built = info;
-                // A program has it loaded from the start; a library once somebody asks for it.
-                if root.interp.is_some() {
-                    self.add(&name, &hit, info, 0, FoundVia::Interp);
-                } else {
-                    self.idle_interpreter = info.map(|info| (Rc::clone(&hit), info));
+        let mut interpreter = None;
+        if let Some((name, candidate)) = found {
+            match self.verify(&candidate) {
+                Compatibility::Compatible(info) => {
+                    interpreter = Some((candidate.path.clone(), info));
+                    // A program has it loaded from the start; a library once a dependency names it.
+                    if self.root.interp.is_some() {
+                        self.add(name, &candidate, Some(info), 0, FoundVia::Interp);
+                    } else {
+                        self.unrequested_interpreter = Some((candidate, info));
+                    }
                 }
+                Compatibility::Skipped(why) | Compatibility::Fatal(why) if self.root.interp.is_some() => {
+                    self.result.broken.push(self.rejected(&candidate, 0, why));
+                }
+                _ => {}
             }
-            Compatibility::OtherMachine(why) | Compatibility::Broken(why) if root.interp.is_some() => {
-                self.load.broken.push(self.unfit(&hit, 0, why));
-            }
-            _ => {}
         }
-        if let Some(first) = built.and_then(|info| info.system_dirs.first()) {
+        if let Some(first) = interpreter.as_ref().and_then(|(_, info)| info.system_dirs.first()) {
             let relative = first.trim_matches('/');
             self.lib = relative.strip_prefix("usr/").unwrap_or(relative).to_owned();
         }
-        self.default_places = self.loader.default_places(built.map(|info| (&hit.path, info)), self.platform);
+        self.has_legacy_hwcaps = interpreter.as_ref().is_some_and(|(_, info)| info.legacy_hwcaps);
+        let known = interpreter.as_ref().map(|(path, info)| (path, *info));
+        self.default_dirs = self.loader.default_dirs(known, self.platform);
+        if !self.is_secure {
+            let dirs = self.loader.env_dirs();
+            self.env_dirs = self.with_hwcaps(dirs).into();
+        }
     }
 
-    fn need(&mut self, by: usize, name: &str, places: &[SearchDir]) {
-        if self.gone.contains(name) {
-            self.note_need(by, name, None);
-            return;
+    /// Finds the object that a name resolves to, or loads it.
+    fn load_needed(&mut self, by: usize, name: &str, dirs: &[SearchDir], is_optional: bool) -> Option<usize> {
+        // glibc expands a name before it compares it with others.
+        let expanded;
+        let name = if name.contains('$') {
+            expanded = self.tokens(by).expand(name);
+            &expanded
+        } else {
+            name
+        };
+        if self.not_found.contains(name) {
+            self.record_needed(by, name, None);
+            return None;
         }
         if let Some(&known) = self.by_name.get(name) {
-            self.note_need(by, name, Some(known));
-            return;
+            self.record_needed(by, name, Some(known));
+            return Some(known);
         }
-        if let Some((hit, info)) =
-            self.idle_interpreter.take_if(|(_, info)| info.soname.as_deref() == Some(name))
-        {
-            let index = self.add(name, &hit, Some(info), by, FoundVia::Interp);
-            self.note_need(by, name, Some(index));
-            return;
+        let has_soname = |(_, info): &mut (Rc<Candidate>, &'a ElfInfo)| info.soname.as_deref() == Some(name);
+        if let Some((candidate, info)) = self.unrequested_interpreter.take_if(has_soname) {
+            let index = self.add(name, &candidate, Some(info), by, FoundVia::Interp);
+            self.record_needed(by, name, Some(index));
+            return Some(index);
         }
-        let expanded = if name.contains('$') { self.tokens(by).expand(name) } else { name.to_owned() };
+        let rejected_before = self.result.broken.len();
         let mut searched = Vec::new();
-        let found = if expanded.contains('/') {
-            searched.push(expanded.clone());
-            let hit = self.loader.at_path(&expanded).filter(|_| expanded.starts_with('/'));
-            hit.map(|hit| (hit, FoundVia::Path))
-                .and_then(|(hit, how)| self.try_hit(&hit, by).map(|info| (hit, info, how)))
+        let found = if name.contains('/') {
+            searched.push(name.to_owned());
+            let candidate = self.loader.at_path(name).filter(|_| name.starts_with('/'));
+            candidate.and_then(|candidate| {
+                let info = self.try_candidate(&candidate, by)?;
+                Some((candidate, info, FoundVia::Path))
+            })
         } else {
-            self.search(by, &expanded, places, &mut searched)
+            self.search(by, name, dirs, &mut searched)
         };
+        if is_optional && !found.as_ref().is_some_and(|(_, info, _)| info.is_some()) {
+            self.result.broken.truncate(rejected_before);
+            return None;
+        }
         let index = match found {
-            Some((hit, info, how)) => Some(self.add(name, &hit, info, by, how)),
+            Some((candidate, info, how)) => Some(self.add(name, &candidate, info, by, how)),
             None => {
-                self.miss(name, by, searched);
+                self.record_not_found(name, by, searched);
                 None
             }
         };
-        self.note_need(by, name, index);
+        self.record_needed(by, name, index);
+        index
     }
 
-    /// The first place that has a file of this name which can be loaded.
+    /// The first file of this name in a search path that the loader does not skip.
     fn search(
         &mut self,
         by: usize,
         name: &str,
-        places: &[SearchDir],
+        dirs: &[SearchDir],
         searched: &mut Vec<String>,
-    ) -> Option<(Rc<Hit>, Option<&'a ElfInfo>, FoundVia)> {
-        let defaults = Rc::clone(&self.default_places);
-        let no_defaults = self.loaded[by].info.is_some_and(|info| info.nodeflib);
-        let defaults = if no_defaults { &[][..] } else { &defaults[..] };
-        for place in places.iter().chain(defaults) {
-            if let Some(hit) = self.loader.look_in(&place.directory, name)
-                && let Some(info) = self.try_hit(&hit, by)
+    ) -> Option<(Rc<Candidate>, Option<&'a ElfInfo>, FoundVia)> {
+        let defaults = Rc::clone(&self.default_dirs);
+        let nodeflib = self.entries[by].info.is_some_and(|info| info.nodeflib);
+        let defaults = if nodeflib { &[][..] } else { &defaults[..] };
+        for dir in dirs.iter().chain(defaults) {
+            if let Some(candidate) = self.loader.lookup(&dir.directory, name)
+                && let Some(info) = self.try_candidate(&candidate, by)
             {
-                return Some((hit, info, place.how.clone()));
+                return Some((candidate, info, dir.how.clone()));
             }
         }
-        searched.extend(places.iter().chain(defaults).filter_map(SearchDir::told));
+        searched.extend(dirs.iter().chain(defaults).filter_map(SearchDir::describe));
         None
     }
 
-    /// The candidate's facts if it can be loaded; else it is noted why not.
-    #[allow(clippy::option_option)]
-    fn try_hit(&mut self, hit: &Rc<Hit>, by: usize) -> Option<Option<&'a ElfInfo>> {
-        match self.judge(hit) {
-            Compatibility::Fits(info) => Some(info),
-            Compatibility::OtherMachine(why) => {
-                let unfit = self.unfit(hit, by, why);
-                if !self.load.wrong_machine.contains(&unfit) {
-                    self.load.wrong_machine.push(unfit);
-                }
-                None
-            }
-            Compatibility::Broken(why) => {
-                let unfit = self.unfit(hit, by, why);
-                self.load.broken.push(unfit);
-                // The loader stops here: that the name is also found further on does not help. It counts as
-                // loaded, without needs.
-                Some(None)
-            }
-        }
-    }
-
-    fn judge(&mut self, hit: &Rc<Hit>) -> Compatibility<'a> {
-        let Some(root) = self.loaded[0].info else { return Compatibility::Fits(None) };
-        match self.loader.tree.file_info(hit.path.as_str()) {
-            Some(FileInfo::Elf(info)) => {
-                let same = |a: &ElfInfo| (a.is_64, a.big_endian, a.machine);
-                if same(info) == same(root) {
-                    Compatibility::Fits(Some(info))
-                } else {
-                    Compatibility::OtherMachine(format!(
-                        "it is for machine {}, not {}",
-                        info.machine, root.machine
-                    ))
-                }
-            }
-            Some(FileInfo::MalformedElf(why)) => Compatibility::Broken(why.clone()),
-            _ => Compatibility::Broken("it is no ELF file".to_owned()),
-        }
-    }
-
-    /// Puts a found file into the scope, or finds it there: the loader knows a file again by its inode.
+    /// Adds a file to the map, or finds it there: the loader recognizes a file by its inode.
     fn add(
         &mut self,
         name: &str,
-        hit: &Rc<Hit>,
+        candidate: &Rc<Candidate>,
         info: Option<&'a ElfInfo>,
         by: usize,
         how: FoundVia,
     ) -> usize {
-        if let Some(&known) = self.by_path.get(&hit.path) {
+        if let Some(&known) = self.by_path.get(&candidate.path) {
             self.by_name.entry(name.to_owned()).or_insert(known);
-            if let Some(object) = known.checked_sub(1).and_then(|at| self.load.objects.get_mut(at)) {
-                let fresh: Vec<UsrPath> =
-                    hit.links.iter().filter(|link| !object.links.contains(link)).cloned().collect();
-                object.links.extend(fresh);
+            if let Some(object) = known.checked_sub(1).and_then(|at| self.result.objects.get_mut(at)) {
+                for link in &candidate.links {
+                    if !object.links.contains(link) {
+                        object.links.push(link.clone());
+                    }
+                }
             }
             return known;
         }
-        let index = self.loaded.len();
-        self.by_path.insert(hit.path.clone(), index);
+        let index = self.entries.len();
+        self.by_path.insert(candidate.path.clone(), index);
         self.by_name.entry(name.to_owned()).or_insert(index);
         if let Some(soname) = info.and_then(|info| info.soname.as_ref()) {
             self.by_name.entry(soname.clone()).or_insert(index);
         }
-        self.loaded.push(Loaded {
-            path: hit.path.clone(),
-            info,
-            origin: hit.origin.clone(),
-            loaded_by: Some(by),
-        });
-        self.load.objects.push(Object {
-            path: hit.path.clone(),
+        self.result.objects.push(Object {
+            path: candidate.path.clone(),
             requested_name: name.to_owned(),
-            links: hit.links.clone(),
-            needed_by: self.loaded[by].path.clone(),
+            links: candidate.links.clone(),
+            needed_by: self.entries[by].path.clone(),
             how,
+        });
+        self.entries.push(MapEntry {
+            path: candidate.path.clone(),
+            info,
+            origin: candidate.origin.clone(),
+            loaded_by: Some(by),
+            rpath_dirs: None,
+            is_done: false,
         });
         index
     }
 
-    /// The places before the default ones, in the order of ld.so(8): RPATH of the object and of those that loaded
-    /// it, unless the object has a RUNPATH; `LD_LIBRARY_PATH`; RUNPATH of the object.
-    fn own_places(&self, by: usize) -> Vec<SearchDir> {
-        let mut places = self.rpath_places(by);
-        places.extend(self.library_places.iter().cloned());
-        if let Some(info) = self.loaded[by].info {
-            places.extend(self.expand(by, &info.runpath, FoundVia::RunpathOf));
-        }
-        places
+    fn record_not_found(&mut self, name: &str, by: usize, searched: Vec<String>) {
+        self.not_found.insert(name.to_owned());
+        let needed_by = self.entries[by].path.clone();
+        self.result.missing.push(NotFound { name: name.to_owned(), needed_by, searched });
     }
 
-    fn rpath_places(&self, by: usize) -> Vec<SearchDir> {
-        if self.loaded[by].info.is_some_and(|info| !info.runpath.is_empty()) {
-            return Vec::new();
-        }
-        let mut places = Vec::new();
-        let mut next = Some(by);
-        while let Some(at) = next {
-            if let Some(info) = self.loaded[at].info.filter(|info| info.runpath.is_empty()) {
-                let more = self.expand(at, &info.rpath, FoundVia::RpathOf);
-                let fresh = |place: &SearchDir| !places.iter().any(|known: &SearchDir| known.is_at(place));
-                let more: Vec<SearchDir> = more.into_iter().filter(fresh).collect();
-                places.extend(more);
-            }
-            next = self.loaded[at].loaded_by.filter(|_| places.len() < MAX_PLACES);
-        }
-        places
+    fn record_needed(&mut self, by: usize, name: &str, entry: Option<usize>) {
+        let needed_by = self.entries[by].path.clone();
+        let object = entry.and_then(|index| index.checked_sub(1));
+        self.result.needs.push(NeededEntry { needed_by, name: name.to_owned(), object });
     }
 
-    /// The absolute directories of a search path; others count from the working directory, which nobody knows.
-    fn expand(&self, of: usize, path: &[String], how: fn(UsrPath) -> FoundVia) -> Vec<SearchDir> {
-        let tokens = self.tokens(of);
-        path.iter()
-            .map(|element| tokens.expand(element))
-            .filter(|directory| directory.starts_with('/'))
-            .take(MAX_PLACES)
-            .map(|directory| SearchDir {
-                directory: self.loader.directory(&directory),
-                how: how(self.loaded[of].path.clone()),
-            })
-            .collect()
-    }
-
-    fn tokens(&self, of: usize) -> Tokens<'_> {
-        Tokens { origin: &self.loaded[of].origin, lib: &self.lib, platform: self.platform }
-    }
-
-    fn miss(&mut self, name: &str, by: usize, searched: Vec<String>) {
-        self.gone.insert(name.to_owned());
-        let needed_by = self.loaded[by].path.clone();
-        self.load.missing.push(NotFound { name: name.to_owned(), needed_by, searched });
-    }
-
-    fn note_need(&mut self, by: usize, name: &str, loaded: Option<usize>) {
-        let needed_by = self.loaded[by].path.clone();
-        let object = loaded.and_then(|index| index.checked_sub(1));
-        self.load.needs.push(NeededEntry { needed_by, name: name.to_owned(), object });
-    }
-
-    fn unfit(&self, hit: &Rc<Hit>, by: usize, why: String) -> Rejected {
-        Rejected { path: hit.path.clone(), needed_by: self.loaded[by].path.clone(), why }
-    }
-
-    /// glibc's `_dl_check_map_versions`: a library without any version definition lets every need pass, and so does
-    /// a weak need.
-    fn check_versions(&mut self) {
-        for object in &self.loaded {
-            for need in object.info.map(|info| info.verneed.as_slice()).unwrap_or_default() {
-                let Some(&provider) = self.by_name.get(&need.library) else { continue };
-                let provider = &self.loaded[provider];
-                let Some(defs) = provider.info.map(|info| info.verdef.as_slice()) else { continue };
-                if need.weak || defs.is_empty() || defs.contains(&need.version) {
-                    continue;
-                }
-                self.load.version_errors.push(VersionError {
-                    library: provider.path.clone(),
-                    version: need.version.clone(),
-                    needed_by: object.path.clone(),
-                });
-            }
-        }
+    fn rejected(&self, candidate: &Candidate, by: usize, why: String) -> Rejected {
+        Rejected { path: candidate.path.clone(), needed_by: self.entries[by].path.clone(), why }
     }
 }

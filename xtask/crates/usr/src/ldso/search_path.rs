@@ -1,4 +1,4 @@
-//! Where a name is looked for: one directory, and the lists of directories.
+//! Search paths: lists of directories, and the lookup of a name in one of them.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -8,38 +8,38 @@ use super::{DynamicLoader, FoundVia};
 use crate::elf::ElfInfo;
 use crate::path::UsrPath;
 use crate::tree::{NodeKind, Target};
-use coreos_types::release::Board;
 
-/// A directory of a search path, with all links on the way to it followed.
+/// A directory of a search path, with all symlinks on the way to it followed.
 #[derive(Debug)]
 pub(super) struct Directory {
-    /// Absolute, as a program in the root filesystem names it.
+    /// The absolute path, as a program in the root filesystem names it.
     text: String,
     links: Vec<UsrPath>,
-    end: DirectoryEnd,
-    /// What was looked for in it before.
-    hits: RefCell<BTreeMap<String, Option<Rc<Hit>>>>,
+    target: DirTarget,
+    /// A subdirectory for some processors of another directory.
+    is_hwcaps: bool,
+    /// Earlier lookups in it.
+    candidates: RefCell<BTreeMap<String, Option<Rc<Candidate>>>>,
 }
 
 #[derive(Debug)]
-enum DirectoryEnd {
+enum DirTarget {
     /// The root of the image, `/usr`.
-    Root,
+    UsrRoot,
     Node(UsrPath),
-    /// There is no such directory.
-    Nowhere,
+    Missing,
 }
 
-/// A file that bears the name that was looked for; not yet judged.
+/// A file of the requested name, before its content is checked.
 #[derive(Debug)]
-pub(super) struct Hit {
+pub(super) struct Candidate {
     pub(super) path: UsrPath,
     pub(super) links: Vec<UsrPath>,
-    /// The directory it was found in, absolute, links not followed: its `$ORIGIN`.
+    /// The directory it was found in, absolute, symlinks not followed: its `$ORIGIN`.
     pub(super) origin: String,
 }
 
-/// One place of a search path.
+/// One directory of a search path, and the search path that it is of.
 #[derive(Debug, Clone)]
 pub(super) struct SearchDir {
     pub(super) directory: Rc<Directory>,
@@ -47,16 +47,16 @@ pub(super) struct SearchDir {
 }
 
 impl SearchDir {
-    /// Whether the two are one directory, by its text.
+    /// Whether the two are the same directory, by its path.
     pub(super) fn is_at(&self, other: &SearchDir) -> bool {
         Rc::ptr_eq(&self.directory, &other.directory)
     }
 
-    /// For a person who asks where a name was looked for; `None` for what follows from another place.
-    pub(super) fn told(&self) -> Option<String> {
+    /// The form in lists of searched directories; `None` for a subdirectory for some processors.
+    pub(super) fn describe(&self) -> Option<String> {
         let text = &self.directory.text;
         match &self.how {
-            _ if text.contains("/glibc-hwcaps/") => None,
+            _ if self.directory.is_hwcaps => None,
             FoundVia::RpathOf(_) | FoundVia::RunpathOf(_) => Some(format!("{text} ({})", self.how)),
             FoundVia::LibraryPath(_) => Some(format!("{text} (LD_LIBRARY_PATH)")),
             FoundVia::LdSoConf(_) => Some(format!("{text} (ld.so.conf)")),
@@ -65,39 +65,49 @@ impl SearchDir {
     }
 }
 
+impl SearchDir {
+    fn exists(&self) -> bool {
+        !matches!(self.directory.target, DirTarget::Missing)
+    }
+
+    /// The directory, if it is built into the loader.
+    pub(super) fn built_in(&self) -> Option<&str> {
+        matches!(self.how, FoundVia::Default(_)).then_some(self.directory.text.as_str())
+    }
+}
+
 impl DynamicLoader<'_> {
-    /// The file called `name` in a directory, if what is present has it. `name` is one component.
-    pub(super) fn look_in(&self, directory: &Directory, name: &str) -> Option<Rc<Hit>> {
-        if matches!(directory.end, DirectoryEnd::Nowhere) {
+    /// The file of this name in a directory, if it is visible. `name` is one component.
+    pub(super) fn lookup(&self, directory: &Directory, name: &str) -> Option<Rc<Candidate>> {
+        if matches!(directory.target, DirTarget::Missing) {
             return None;
         }
-        if let Some(known) = directory.hits.borrow().get(name) {
+        if let Some(known) = directory.candidates.borrow().get(name) {
             return known.clone();
         }
-        let hit = self.find(directory, name).map(Rc::new);
-        directory.hits.borrow_mut().insert(name.to_owned(), hit.clone());
-        hit
+        let candidate = self.find(directory, name).map(Rc::new);
+        directory.candidates.borrow_mut().insert(name.to_owned(), candidate.clone());
+        candidate
     }
 
     /// The file at an absolute path of the root filesystem.
-    pub(super) fn at_path(&self, path: &str) -> Option<Rc<Hit>> {
+    pub(super) fn at_path(&self, path: &str) -> Option<Rc<Candidate>> {
         let (directory, name) = path.rsplit_once('/')?;
-        self.look_in(&self.directory(if directory.is_empty() { "/" } else { directory }), name)
+        self.lookup(&self.directory(if directory.is_empty() { "/" } else { directory }), name)
     }
 
-    /// Whether a path is in the image, and among what is present.
-    pub(super) fn is_present(&self, path: &UsrPath) -> bool {
-        self.present.is_none_or(|present| present.contains(path))
+    fn is_visible(&self, path: &UsrPath) -> bool {
+        self.visible.is_none_or(|visible| visible.contains(path))
     }
 
-    fn find(&self, found: &Directory, name: &str) -> Option<Hit> {
+    fn find(&self, found: &Directory, name: &str) -> Option<Candidate> {
         if matches!(name, "" | "." | "..") || name.contains('/') {
             return None;
         }
-        let path = match &found.end {
-            DirectoryEnd::Root => UsrPath::new(name).ok()?,
-            DirectoryEnd::Node(node) => node.join(name),
-            DirectoryEnd::Nowhere => return None,
+        let path = match &found.target {
+            DirTarget::UsrRoot => UsrPath::new(name).ok()?,
+            DirTarget::Node(node) => node.join(name),
+            DirTarget::Missing => return None,
         };
         let mut links = found.links.clone();
         let end = match self.tree.get(path.as_str())?.kind {
@@ -108,30 +118,42 @@ impl DynamicLoader<'_> {
             }
             _ => path,
         };
-        let is_file = matches!(self.tree.get(end.as_str())?.kind, NodeKind::File { .. });
-        let there = is_file && self.is_present(&end) && links.iter().all(|link| self.is_present(link));
-        there.then(|| Hit { path: end, links, origin: found.text.clone() })
+        let is_file = self.tree.get(end.as_str())?.kind.is_file();
+        let is_visible = is_file && self.is_visible(&end) && links.iter().all(|link| self.is_visible(link));
+        is_visible.then(|| Candidate { path: end, links, origin: found.text.clone() })
     }
 
     /// The directory at an absolute path of the root filesystem.
     pub(super) fn directory(&self, text: &str) -> Rc<Directory> {
+        self.search_dir(text, false)
+    }
+
+    fn search_dir(&self, text: &str, is_hwcaps: bool) -> Rc<Directory> {
+        // The loader joins a name with the path as it is written, but for slashes at its end.
+        let text = if text.ends_with('/') { text.trim_end_matches('/') } else { text };
+        let text = if text.is_empty() { "/" } else { text };
         if let Some(known) = self.directories.borrow().get(text) {
             return Rc::clone(known);
         }
         let resolved = self.tree.resolve_rootfs(text);
-        let end = match resolved.end {
-            Target::UsrRoot => DirectoryEnd::Root,
-            Target::Node(path) => DirectoryEnd::Node(path),
-            _ => DirectoryEnd::Nowhere,
+        let target = match resolved.end {
+            Target::UsrRoot => DirTarget::UsrRoot,
+            Target::Node(path) => DirTarget::Node(path),
+            _ => DirTarget::Missing,
         };
-        let hits = RefCell::default();
-        let directory = Rc::new(Directory { text: text.to_owned(), links: resolved.links, end, hits });
+        let directory = Rc::new(Directory {
+            text: text.to_owned(),
+            links: resolved.links,
+            target,
+            is_hwcaps,
+            candidates: RefCell::default(),
+        });
         self.directories.borrow_mut().insert(text.to_owned(), Rc::clone(&directory));
         directory
     }
 
-    /// `LD_LIBRARY_PATH` as places.
-    pub(super) fn library_places(&self) -> Vec<SearchDir> {
+    /// The directories of `LD_LIBRARY_PATH`.
+    pub(super) fn env_dirs(&self) -> Vec<SearchDir> {
         self.library_path
             .iter()
             .map(|path| SearchDir {
@@ -141,9 +163,9 @@ impl DynamicLoader<'_> {
             .collect()
     }
 
-    /// The default directories in order: those built into the image's loader, then the board's, then those of the
-    /// image's `etc/ld.so.conf`; each with its `glibc-hwcaps` below it, which a processor may or may not use.
-    pub(super) fn default_places(
+    /// The default directories in order: those built into the image's loader, the board's, and those of the image's
+    /// `etc/ld.so.conf`.
+    pub(super) fn default_dirs(
         &self,
         loader: Option<(&UsrPath, &ElfInfo)>,
         machine: &'static str,
@@ -166,22 +188,27 @@ impl DynamicLoader<'_> {
             add(format!("/usr/{library}/{machine}-linux-gnu"), FoundVia::BoardDefault);
         }
         self.conf_directories().into_iter().for_each(|directory| add(directory, FoundVia::LdSoConf));
-        let places =
-            listed.into_iter().flat_map(|(directory, how)| self.with_hwcaps(&directory, how, machine));
-        let places: Rc<[SearchDir]> = places.collect();
-        self.defaults.borrow_mut().insert(key, Rc::clone(&places));
-        places
+        let dirs = listed.into_iter().map(|(text, how)| SearchDir { directory: self.directory(&text), how });
+        let has_legacy_hwcaps = loader.is_some_and(|(_, info)| info.legacy_hwcaps);
+        let dirs: Vec<SearchDir> = dirs.collect();
+        let dirs = if has_legacy_hwcaps { self.with_legacy_hwcaps(dirs, machine) } else { dirs };
+        let dirs: Rc<[SearchDir]> = dirs.into();
+        self.defaults.borrow_mut().insert(key, Rc::clone(&dirs));
+        dirs
     }
 
-    /// A directory, and behind it its subdirectories for newer processors. The loader prefers the best that its
-    /// processor knows; here the plain directory comes first, because it serves every processor.
-    fn with_hwcaps(&self, directory: &str, how: FoundVia, machine: &str) -> Vec<SearchDir> {
-        let levels: &[&str] =
-            if machine == Board::Amd64.machine() { &["x86-64-v2", "x86-64-v3", "x86-64-v4"] } else { &[] };
-        let below = levels.iter().map(|level| format!("{directory}/glibc-hwcaps/{level}"));
-        std::iter::once(directory.to_owned())
-            .chain(below)
-            .map(|text| SearchDir { directory: self.directory(&text), how: how.clone() })
-            .collect()
+    /// Each directory behind those of its subdirectories that glibc before 2.37 searches on every processor
+    /// (`_dl_important_hwcaps`).
+    pub(super) fn with_legacy_hwcaps(&self, dirs: Vec<SearchDir>, machine: &str) -> Vec<SearchDir> {
+        let subdirectories = [format!("tls/{machine}"), "tls".to_owned(), machine.to_owned()];
+        let with_subdirectories = |dir: SearchDir| {
+            let below = |name: &String| SearchDir {
+                directory: self.search_dir(&format!("{}/{name}", dir.directory.text), true),
+                how: dir.how.clone(),
+            };
+            let below: Vec<SearchDir> = subdirectories.iter().map(below).collect();
+            below.into_iter().filter(SearchDir::exists).chain([dir])
+        };
+        dirs.into_iter().flat_map(with_subdirectories).collect()
     }
 }

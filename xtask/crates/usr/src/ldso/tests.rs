@@ -1,19 +1,21 @@
 #![allow(clippy::unwrap_used)]
 
+mod glibc;
 mod odd;
 
 use std::collections::BTreeSet;
 
 use super::{DynamicLoader, LoadResult};
-use crate::elf::{ElfInfo, VersionNeed};
+use crate::elf::{ElfInfo, Filter, FilterKind, VersionNeed};
 use crate::file_info::FileInfo;
 use crate::path::UsrPath;
 use crate::tree::{Node, NodeKind, UsrTree};
 use coreos_types::release::Board;
 
 /// An image a line a node: `PATH -> TARGET`, or `PATH elf KEY=VALUE…` with the keys `needed`, `soname`, `rpath`,
-/// `runpath`, `interp`, `dirs`, `needs` (`LIBRARY:VERSION`, `?` behind a weak one), `defs`, `machine`, `bits`, lists
-/// split at commas; or `PATH plain`.
+/// `runpath`, `filter`, `auxiliary`, `interp`, `dirs`, `needs` (`LIBRARY:VERSION`, `?` behind a weak one), `defs`,
+/// `machine`, `bits`, `order`, `type`, `dynamic`, `hwcaps`, lists split at commas; or `PATH plain`. A mode may stand behind the
+/// path: `bin/su:4755`.
 fn image(text: &str) -> UsrTree {
     let mut tree = UsrTree::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -26,7 +28,9 @@ fn image(text: &str) -> UsrTree {
             ("text", text) => NodeKind::file(1, FileInfo::Text(text.replace('|', "\n"))),
             _ => panic!("{line}"),
         };
-        tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o755, kind });
+        let (path, mode) = path.split_once(':').unwrap_or((path, "755"));
+        let mode = u16::from_str_radix(mode, 8).unwrap();
+        tree.insert(UsrPath::new(path).unwrap(), Node { mode, kind });
     }
     tree
 }
@@ -40,7 +44,16 @@ fn elf(keys: &str) -> ElfInfo {
             "soname" => info.soname = Some(value.to_owned()),
             "interp" => info.interp = Some(value.to_owned()),
             "rpath" => info.rpath = list(),
-            "runpath" => info.runpath = list(),
+            "runpath" => info.runpath = Some(list().into_iter().filter(|dir| !dir.is_empty()).collect()),
+            "filter" | "auxiliary" => {
+                let kind = if key == "filter" { FilterKind::Filter } else { FilterKind::Auxiliary };
+                let position = info.needed.len();
+                info.filters.extend(list().into_iter().map(|name| Filter { name, kind, position }));
+            }
+            "hwcaps" => info.legacy_hwcaps = value == "legacy",
+            "order" => info.big_endian = value == "big",
+            "type" => info.unloadable = Some(format!("its ELF type is {value}")),
+            "dynamic" => info.dynamic = value == "yes",
             "dirs" => info.system_dirs = list(),
             "defs" => info.verdef = list(),
             "machine" => info.machine = value.parse().unwrap(),
@@ -199,7 +212,7 @@ fn other_machines_are_passed_over_and_broken_files_are_not() {
         liby.so = opt/liby.so (RUNPATH of bin/p) []
         libz.so = lib64/libz.so (default directory /lib64) []
         opt/libx.so unfit for bin/p: it is for machine 3, not 62
-        opt/liby.so unfit for bin/p: it is no ELF file
+        opt/liby.so unfit for bin/p: it is not an ELF file
         lib64/libz.so unfit for bin/p: it is cut off
     "#]]
     .assert_eq(&told(&load(&tree, "bin/p")));
@@ -264,7 +277,7 @@ fn multiarch_directories_lead_through_links() {
     expect_test::expect![[r#"
         /lib64/ld-linux-x86-64.so.2 = lib64/ld-linux-x86-64.so.2 (interpreter) []
         libz.so.1 = lib64/libz.so.1 (default directory /lib/x86_64-linux-gnu) ["lib", "lib64/x86_64-linux-gnu"]
-        libhw.so = lib64/glibc-hwcaps/x86-64-v3/libhw.so (default directory /lib/x86_64-linux-gnu) ["lib", "lib64/x86_64-linux-gnu"]
+        libhw.so missing for bin/a: /lib/x86_64-linux-gnu /usr/lib/x86_64-linux-gnu /lib /usr/lib /usr/lib64 /usr/lib64/x86_64-linux-gnu
     "#]]
     .assert_eq(&told(&load(&tree, "bin/a")));
     expect_test::expect![[r#"

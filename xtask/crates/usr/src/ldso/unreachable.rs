@@ -1,32 +1,32 @@
-//! A library that is there and is not found: the way to it leads through a link that is not.
+//! The reason why the loader misses a library that exists: the search path to it goes through a missing symlink.
 
 use super::{DynamicLoader, NotFound};
 use crate::path::UsrPath;
 use crate::tree::{Node, NodeKind, Target};
 
-/// A file that bears the name that was looked for, outside of every directory that was searched.
+/// A file of a missing name, outside of every searched directory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnreachableLibrary {
-    /// Where it is.
+    /// The file.
     pub file: UsrPath,
-    /// The way by which it would have been found, where one of those that were searched breaks off.
+    /// The missing symlink through which a searched directory would lead to it.
     pub way: Option<MissingSymlink>,
 }
 
-/// A directory of a search path that would lead to the file, were it not for one link.
+/// A directory of a search path that would be the file's, if one symlink existed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MissingSymlink {
-    /// The directory, and whose search path it is in, as [`NotFound::searched`] has it.
+    /// The directory with its search path, as in [`NotFound::searched`].
     pub directory: String,
-    /// The link that is not there.
+    /// The missing symlink.
     pub link: UsrPath,
 }
 
 impl DynamicLoader<'_> {
-    /// The file of this tree that a missing name means; `None` where none bears the name.
+    /// The file of this tree that a missing name means; `None` if no file has the name.
     ///
-    /// A directory that is searched and not there is taken for the way if what of it lies behind the gap is how the
-    /// file's own directory ends: `lib/TRIPLET/systemd` leads to `lib64/systemd` if `TRIPLET` is a link to `.`.
+    /// A missing search directory explains the miss if its path below the first missing component is a suffix of the
+    /// file's directory: `lib/TRIPLET/systemd` is `lib64/systemd` if `TRIPLET` is a symlink to `.`.
     pub fn unreached(&self, missing: &NotFound) -> Option<UnreachableLibrary> {
         let is_file = |path: &UsrPath| match self.tree.resolve(path).end {
             Target::Node(end) => {
@@ -40,7 +40,7 @@ impl DynamicLoader<'_> {
         let broken = missing.searched.iter().find_map(|searched| {
             let directory = searched.split(" (").next().unwrap_or(searched);
             let Target::Missing(lost) = self.tree.resolve_rootfs(directory).end else { return None };
-            let link = self.gap(&lost);
+            let link = self.first_missing_component(&lost);
             let behind = lost.as_str().strip_prefix(link.as_str()).filter(|rest| !rest.is_empty())?;
             let file =
                 files.iter().find(|file| file.as_str().ends_with(&format!("{behind}/{}", missing.name)))?;
@@ -52,8 +52,8 @@ impl DynamicLoader<'_> {
         }
     }
 
-    /// The first component of a path that is not there.
-    fn gap(&self, lost: &UsrPath) -> UsrPath {
+    /// The path up to its first component that does not exist.
+    fn first_missing_component(&self, lost: &UsrPath) -> UsrPath {
         let is_absent = |path: &UsrPath| self.tree.get(path.as_str()).is_none();
         let above = std::iter::successors(lost.parent(), UsrPath::parent);
         above.take_while(is_absent).last().unwrap_or_else(|| lost.clone())

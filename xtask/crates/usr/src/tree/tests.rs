@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::elf::{DlopenNote, DlopenPriority, ElfInfo, VersionNeed};
+use crate::elf::{DlopenNote, DlopenPriority, ElfInfo, Filter, FilterKind, VersionNeed};
 
 fn tree(nodes: &[(&str, &str)]) -> UsrTree {
     let mut tree = UsrTree::new();
@@ -94,7 +94,13 @@ fn the_text_form_comes_back_as_the_tree_it_was() {
         dynamic: true,
         interp: Some("/lib64/ld.so".into()),
         needed: vec!["libc.so.6".into(), "li\\b".into()],
-        runpath: vec![String::new(), "/usr/lib".into()],
+        runpath: Some(vec![String::new(), "/usr/lib".into()]),
+        filters: vec![
+            Filter { name: "libf.so".into(), kind: FilterKind::Filter, position: 1 },
+            Filter { name: "a b\t".into(), kind: FilterKind::Auxiliary, position: 0 },
+        ],
+        unloadable: Some("why".into()),
+        legacy_hwcaps: true,
         verneed: ["a", "a", "b"]
             .into_iter()
             .map(|library| VersionNeed {
@@ -115,6 +121,7 @@ fn the_text_form_comes_back_as_the_tree_it_was() {
     let facts = [
         FileInfo::Elf(Box::new(elf)),
         FileInfo::Elf(Box::default()),
+        FileInfo::Elf(Box::new(ElfInfo { runpath: Some(Vec::new()), ..ElfInfo::default() })),
         FileInfo::Script("/bin/sh".into()),
         FileInfo::Text("[Unit]\n".into()),
         FileInfo::MalformedElf("why".into()),

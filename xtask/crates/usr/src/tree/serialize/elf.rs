@@ -1,31 +1,42 @@
 //! The fields of an ELF file: first class, byte order and machine (`64l62`), then one letter and a value each.
 //!
-//! `y` dynamic, `x` no default directories, `I` interpreter, `S` soname, `N` needed, `R` rpath, `P` runpath, `D` a
-//! defined version, `B` a built-in directory, `Z` the systemd version. `V` names a library and `v` or `w` (weak) the
+//! `y` dynamic, `x` no default directories, `h` legacy hwcaps, `U` the reason why the loader stops at it, `I`
+//! interpreter, `S` soname, `N` needed, `F` a filter and `G` an auxiliary filter with its position, `R` rpath, `r` an
+//! empty runpath, `P` runpath, `D` a defined version, `B` a built-in directory, `Z` the systemd version. `V` names a library and `v` or `w` (weak) the
 //! versions needed of it. `L` starts a dlopen note with its priority (`r`, `c`, `s`) and feature; `T` is its
 //! description and `A` a soname of it.
 
 use super::{Fields, number, push_field, unescape};
-use crate::elf::{DlopenNote, DlopenPriority, ElfInfo, VersionNeed};
+use crate::elf::{DlopenNote, DlopenPriority, ElfInfo, Filter, FilterKind, VersionNeed};
 
 pub(super) fn push(text: &mut String, info: &ElfInfo) {
     let (bits, order) = (if info.is_64 { 64 } else { 32 }, if info.big_endian { 'b' } else { 'l' });
     text.push_str(&format!("\t{bits}{order}{}", info.machine));
-    for (flag, set) in [("\ty", info.dynamic), ("\tx", info.nodeflib)] {
+    for (flag, set) in [
+        ("\ty", info.dynamic),
+        ("\tx", info.nodeflib),
+        ("\th", info.legacy_hwcaps),
+        ("\tr", info.runpath.as_ref().is_some_and(Vec::is_empty)),
+    ] {
         text.push_str(if set { flag } else { "" });
     }
     let one = |value: &Option<String>| value.iter().cloned().collect::<Vec<_>>();
     for (tag, values) in [
+        ("U", &one(&info.unloadable)),
         ("I", &one(&info.interp)),
         ("S", &one(&info.soname)),
         ("N", &info.needed),
         ("R", &info.rpath),
-        ("P", &info.runpath),
+        ("P", info.runpath.as_ref().unwrap_or(&Vec::new())),
         ("D", &info.verdef),
         ("B", &info.system_dirs),
         ("Z", &one(&info.systemd_version)),
     ] {
         values.iter().for_each(|value| push_field(text, tag, value));
+    }
+    for filter in &info.filters {
+        let tag = if filter.kind == FilterKind::Filter { "F" } else { "G" };
+        push_field(text, tag, &format!("{} {}", filter.position, filter.name));
     }
     let mut library = None;
     for need in &info.verneed {
@@ -63,7 +74,12 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Result<ElfInfo, String> {
             b'S' => info.soname = Some(value),
             b'N' => info.needed.push(value),
             b'R' => info.rpath.push(value),
-            b'P' => info.runpath.push(value),
+            b'P' => info.runpath.get_or_insert_default().push(value),
+            b'r' => info.runpath = Some(Vec::new()),
+            b'h' => info.legacy_hwcaps = true,
+            b'U' => info.unloadable = Some(value),
+            b'F' => info.filters.push(filter(&value, FilterKind::Filter)?),
+            b'G' => info.filters.push(filter(&value, FilterKind::Auxiliary)?),
             b'D' => info.verdef.push(value),
             b'B' => info.system_dirs.push(value),
             b'Z' => info.systemd_version = Some(value),
@@ -96,6 +112,13 @@ fn identity(field: &str) -> Option<ElfInfo> {
     };
     let machine = number(machine, 10).and_then(|machine| u16::try_from(machine).ok())?;
     Some(ElfInfo { is_64, big_endian, machine, ..ElfInfo::default() })
+}
+
+fn filter(value: &str, kind: FilterKind) -> Result<Filter, String> {
+    let split = value.split_once(' ').and_then(|(position, name)| Some((number(position, 10)?, name)));
+    let (position, name) = split.ok_or_else(|| format!("{value:?} starts with no position"))?;
+    let position = usize::try_from(position).map_err(|error| error.to_string())?;
+    Ok(Filter { name: name.to_owned(), kind, position })
 }
 
 fn note(value: &str) -> Result<DlopenNote, String> {

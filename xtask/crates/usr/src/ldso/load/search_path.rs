@@ -1,0 +1,109 @@
+//! The search path of one object: RPATH, `LD_LIBRARY_PATH` and RUNPATH, as ld.so(8) orders them.
+
+use std::rc::Rc;
+
+use super::super::FoundVia;
+use super::super::dst::Tokens;
+use super::super::search_path::SearchDir;
+use super::LinkMap;
+use crate::path::UsrPath;
+
+/// The directories of one search path. Real ones have a tenth of that.
+const MAX_DIRS: usize = 64;
+
+impl LinkMap<'_, '_> {
+    /// The directories before the default ones, in the order of ld.so(8): RPATH of the object and of those that
+    /// loaded it, unless the object has a RUNPATH; `LD_LIBRARY_PATH`; RUNPATH of the object.
+    pub(super) fn object_search_path(&mut self, by: usize) -> Vec<SearchDir> {
+        let runpath = self.entries[by].info.and_then(|info| info.runpath.as_ref());
+        let mut dirs = if runpath.is_some() { Vec::new() } else { self.rpath_dirs(by).to_vec() };
+        dirs.extend(self.env_dirs.iter().cloned());
+        if let Some(runpath) = runpath {
+            dirs.extend(self.expand(by, runpath, FoundVia::RunpathOf));
+        }
+        dirs
+    }
+
+    /// The RPATH directories of an object and of those that loaded it. The RPATH of an object with a RUNPATH, an empty one
+    /// included, does not count.
+    fn rpath_dirs(&mut self, of: usize) -> Rc<[SearchDir]> {
+        let mut chain = vec![of];
+        let known = loop {
+            let entry = &self.entries[chain[chain.len() - 1]];
+            match (&entry.rpath_dirs, entry.loaded_by) {
+                (Some(known), _) => {
+                    chain.pop();
+                    break Rc::clone(known);
+                }
+                (None, Some(loader)) => chain.push(loader),
+                (None, None) => break Rc::new([]),
+            }
+        };
+        // From the one nearest to the root down, so that each takes over what its loader has.
+        chain.into_iter().rev().fold(known, |above, index| {
+            let info = self.entries[index].info;
+            let rpath = info.filter(|info| info.runpath.is_none()).map_or(&[][..], |info| &info.rpath);
+            let dirs = if rpath.is_empty() {
+                above
+            } else {
+                let mut dirs = self.expand(index, rpath, FoundVia::RpathOf);
+                for dir in above.iter() {
+                    if dirs.len() < MAX_DIRS && !dirs.iter().any(|known| known.is_at(dir)) {
+                        dirs.push(dir.clone());
+                    }
+                }
+                dirs.into()
+            };
+            self.entries[index].rpath_dirs = Some(Rc::clone(&dirs));
+            dirs
+        })
+    }
+
+    /// The absolute directories of a search path; others are relative to the unknown working directory.
+    fn expand(&self, of: usize, path: &[String], how: fn(UsrPath) -> FoundVia) -> Vec<SearchDir> {
+        let tokens = self.tokens(of);
+        let is_trusted = |element: &str, expanded: &str| {
+            // ld.so(8): in secure-execution mode $ORIGIN of the program has to lead into a system directory.
+            !(self.is_secure && of == 0 && element.contains("ORIGIN")) || self.is_system_dir(expanded)
+        };
+        let mut dirs: Vec<SearchDir> = Vec::new();
+        for element in path.iter().take(MAX_DIRS) {
+            let expanded = tokens.expand(element);
+            if !expanded.starts_with('/') || !is_trusted(element, &expanded) {
+                continue;
+            }
+            let dir = SearchDir {
+                directory: self.loader.directory(&expanded),
+                how: how(self.entries[of].path.clone()),
+            };
+            if !dirs.iter().any(|known| known.is_at(&dir)) {
+                dirs.push(dir);
+            }
+        }
+        self.with_hwcaps(dirs)
+    }
+
+    fn is_system_dir(&self, directory: &str) -> bool {
+        let mut components: Vec<&str> = Vec::new();
+        for component in directory.split('/') {
+            match component {
+                "" | "." => {}
+                ".." => _ = components.pop(),
+                other => components.push(other),
+            }
+        }
+        let normalized = format!("/{}", components.join("/"));
+        let is_within = |trusted: &str| {
+            normalized.strip_prefix(trusted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.default_dirs.iter().filter_map(SearchDir::built_in).any(is_within)
+    }
+
+    pub(super) fn with_hwcaps(&self, dirs: Vec<SearchDir>) -> Vec<SearchDir> {
+        if self.has_legacy_hwcaps { self.loader.with_legacy_hwcaps(dirs, self.platform) } else { dirs }
+    }
+
+    pub(super) fn tokens(&self, of: usize) -> Tokens<'_> {
+        Tokens { origin: &self.entries[of].origin, lib: &self.lib, platform: self.platform }
+    }
+}

@@ -1,0 +1,103 @@
+//! What makes the loader skip a file, or stop at it (glibc `open_verify`, `_dl_check_map_versions`).
+
+use std::collections::{BTreeMap, HashSet};
+use std::rc::Rc;
+
+use super::super::VersionError;
+use super::super::search_path::Candidate;
+use super::LinkMap;
+use crate::elf::ElfInfo;
+use crate::file_info::FileInfo;
+
+/// What the loader does with a candidate (glibc `open_verify`).
+pub(super) enum Compatibility<'a> {
+    Compatible(&'a ElfInfo),
+    /// It goes on to the next directory.
+    Skipped(String),
+    /// It stops.
+    Fatal(String),
+}
+
+impl<'a> LinkMap<'_, 'a> {
+    /// The candidate's info if it is loaded, `Some(None)` if the loader stops at it, `None` if the loader skips it.
+    #[allow(clippy::option_option)]
+    pub(super) fn try_candidate(
+        &mut self,
+        candidate: &Rc<Candidate>,
+        by: usize,
+    ) -> Option<Option<&'a ElfInfo>> {
+        match self.verify(candidate) {
+            Compatibility::Compatible(info) => Some(Some(info)),
+            Compatibility::Skipped(why) => {
+                let rejected = self.rejected(candidate, by, why);
+                if !self.result.wrong_machine.contains(&rejected) {
+                    self.result.wrong_machine.push(rejected);
+                }
+                None
+            }
+            Compatibility::Fatal(why) => {
+                let rejected = self.rejected(candidate, by, why);
+                self.result.broken.push(rejected);
+                // A file of this name in a later directory does not help. This one counts as loaded, without
+                // dependencies.
+                Some(None)
+            }
+        }
+    }
+
+    /// glibc `open_verify`: another class or machine is skipped, anything else that is wrong stops the loader.
+    pub(super) fn verify(&self, candidate: &Candidate) -> Compatibility<'a> {
+        let root = self.root;
+        match self.loader.tree.file_info(candidate.path.as_str()) {
+            Some(FileInfo::Elf(info)) => {
+                let bits = |info: &ElfInfo| if info.is_64 { 64 } else { 32 };
+                let order = |info: &ElfInfo| if info.big_endian { "big-endian" } else { "little-endian" };
+                if info.is_64 != root.is_64 {
+                    Compatibility::Skipped(format!("it is a {}-bit file, not {}-bit", bits(info), bits(root)))
+                } else if info.big_endian != root.big_endian {
+                    Compatibility::Fatal(format!("it is {}, not {}", order(info), order(root)))
+                } else if info.machine != root.machine {
+                    Compatibility::Skipped(format!(
+                        "it is for machine {}, not {}",
+                        info.machine, root.machine
+                    ))
+                } else if let Some(why) = &info.unloadable {
+                    Compatibility::Fatal(why.clone())
+                } else if !info.dynamic {
+                    Compatibility::Fatal("it has no dynamic section".to_owned())
+                } else {
+                    Compatibility::Compatible(info)
+                }
+            }
+            Some(FileInfo::MalformedElf(why)) => Compatibility::Fatal(why.clone()),
+            _ => Compatibility::Fatal("it is not an ELF file".to_owned()),
+        }
+    }
+
+    /// glibc `_dl_check_map_versions`: a library without any version definition satisfies every need, and a weak need
+    /// is only a warning.
+    pub(super) fn check_versions(&mut self) {
+        let mut defined: BTreeMap<usize, HashSet<&str>> = BTreeMap::new();
+        for object in &self.entries {
+            for need in object.info.map_or(&[][..], |info| &info.verneed) {
+                let Some(&provider) = self.by_name.get(&need.library) else { continue };
+                let Some(definitions) = self.entries[provider].info.map(|info| &info.verdef) else {
+                    continue;
+                };
+                if need.weak || definitions.is_empty() {
+                    continue;
+                }
+                let names = defined
+                    .entry(provider)
+                    .or_insert_with(|| definitions.iter().map(String::as_str).collect());
+                if !names.contains(need.version.as_str()) {
+                    self.result.version_errors.push(VersionError {
+                        library: self.entries[provider].path.clone(),
+                        version: need.version.clone(),
+                        needed_by: object.path.clone(),
+                    });
+                }
+            }
+        }
+    }
+}
