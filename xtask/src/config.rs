@@ -14,6 +14,7 @@ use openpgp_policy::{Fingerprint, Pin, TrustPolicy};
 use crate::keyring::Keyring;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::release::Brand;
+use coreos_types::shell;
 
 /// `[workspace.metadata.stage1]` under the environment's `XTASK_*`.
 #[derive(Debug, Clone, Default)]
@@ -26,10 +27,10 @@ pub struct Config {
     pub pins: Vec<String>,
     /// `key-servers`: where certificates are asked for, in place of the vendors and the usual servers.
     pub key_servers: Option<Vec<String>>,
-    /// `configure`: arguments for a tree's own `configure`, in place of the usual ones.
-    pub configure: Option<Vec<String>>,
-    /// `make`: arguments for `make`, in place of the usual ones.
-    pub make: Option<Vec<String>>,
+    /// `configure`, then `XTASK_CONFIGURE`: arguments added to those of rkt's `configure`.
+    pub configure: Vec<String>,
+    /// `make`, then `XTASK_MAKE`: arguments added to those of `make` and `make clean`.
+    pub make: Vec<String>,
 }
 
 /// The workspace that this tool was built in.
@@ -55,6 +56,15 @@ impl Config {
         let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
         settings.mirror = variable("XTASK_MIRROR").or(settings.mirror);
         settings.signing_key = variable("XTASK_SIGNING_KEY").map(PathBuf::from).or(settings.signing_key);
+        for (name, arguments) in
+            [("XTASK_CONFIGURE", &mut settings.configure), ("XTASK_MAKE", &mut settings.make)]
+        {
+            let words = shell::split(&variable(name).unwrap_or_default());
+            arguments.extend(words.ok_or_else(|| {
+                Error::failed(format!("{name} has a quote without an end"))
+                    .with_cause("it is split into words as a shell splits them, without expansions")
+            })?);
+        }
         Ok(settings)
     }
 
@@ -68,8 +78,8 @@ impl Config {
             signing_key: text("signing-key")?.map(PathBuf::from),
             pins: texts("pins")?.unwrap_or_default(),
             key_servers: texts("key-servers")?,
-            configure: texts("configure")?,
-            make: texts("make")?,
+            configure: texts("configure")?.unwrap_or_default(),
+            make: texts("make")?.unwrap_or_default(),
         })
     }
 

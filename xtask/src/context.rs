@@ -91,11 +91,11 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The command line of this run for a POSIX shell, with the option `with` and without those of `without`, which
-    /// are names of fields of the command's arguments.
-    pub fn rerun(&self, with: Option<&str>, without: &[&str]) -> String {
+    /// The command line of this run for a POSIX shell, with the words `with` and without the options of `without`,
+    /// which are names of fields of the command's arguments.
+    pub fn rerun(&self, with: &[&str], without: &[&str]) -> String {
         let words = [vec![self.command.to_owned()], self.given.without(without)].concat();
-        let words: Vec<String> = words.into_iter().chain(with.map(str::to_owned)).collect();
+        let words: Vec<String> = words.into_iter().chain(with.iter().map(|&word| word.to_owned())).collect();
         self.bare().command_line(&words)
     }
 

@@ -171,6 +171,15 @@ pub struct Smoketest {
     /// What rkt runs: a docker reference or an .aci file.
     #[arg(long, value_name = "IMAGE")]
     pub app: Option<String>,
+    /// Build and test this flavor [default: all that have manifests].
+    #[arg(long = "flavor", value_name = "NAME")]
+    pub flavors: Vec<String>,
+    /// Add an argument to rkt's configure [env: XTASK_CONFIGURE].
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    pub configure: Vec<String>,
+    /// Add an argument to make and make clean [env: XTASK_MAKE].
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    pub make: Vec<String>,
     /// Where the image comes from.
     #[command(flatten)]
     pub image: ImageArgs,

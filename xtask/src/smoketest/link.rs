@@ -1,141 +1,148 @@
-//! Whether every program and library of a root filesystem links, and whether the check of the manifests knew.
+//! Whether every program and library of a root filesystem links, and whether the check of the manifests agrees.
 
+use std::collections::BTreeMap;
 use std::thread::available_parallelism;
 
-use super::Subject;
-use super::checks::{self, Checks};
+use super::RootfsUnderTest;
+use super::check_log::{self, CheckLog};
 use crate::context::Context;
-use crate::smoketest::link_check::{self, LinkCheck, LinkOutcome, LinkResult};
+use crate::smoketest::link_check::{self, LinkCheck, LinkOutcome, LinkResult, LoaderRunner};
 use coreos_types::error::{Error, Result};
 use manifest::finding::{Finding, Severity};
 use manifest::suggestion::Suggestion;
 use usr::path::UsrPath;
 
-/// Asks the loader; one check a file, and one that sums them up. `findings` are those of the check of the manifests,
-/// where it was made.
+/// Runs the loader on every file: one check for each that links, one for each problem, and a sum. `findings` are those
+/// of the check of the manifests, where it was made for this root filesystem.
 pub(super) fn check(
     context: &Context<'_>,
-    subject: &Subject,
+    tested: &RootfsUnderTest,
     jobs: Option<usize>,
     findings: Option<&[Finding]>,
-    checks: &mut Checks<'_>,
+    checks: &mut CheckLog<'_>,
 ) -> Result<()> {
     let jobs = jobs.or_else(|| available_parallelism().ok().map(usize::from)).unwrap_or(1);
-    let (board, flavor) = (subject.rootfs.board, &subject.flavor);
-    let linked = match link_check::check(&subject.rootfs, jobs)? {
+    let name = tested.name();
+    let linked = match link_check::check(&tested.rootfs, jobs)? {
         LinkOutcome::Checked(linked) => linked,
         LinkOutcome::LoaderFailed(failure) => {
             checks.fail("link", failure.loader.as_str(), None, format!("the loader {}", failure.reason));
             return Ok(());
         }
         LinkOutcome::Unconfined(reason) => {
-            checks.skip("link", format!("{board} {flavor}"), reason.clone());
+            checks.skip("link", name, reason.clone());
             return Err(Error::failed(
                 "the link check was not run: the image's loader cannot be confined here",
             )
             .with_cause(reason)
-            .with_hint(context.rerun(Some("--no-link"), &[])));
+            .with_hint(context.rerun(&["--no-link"], &[])));
         }
     };
     let good = linked.files.iter().filter(|file| file.is_good()).count();
-    for file in &linked.files {
-        tell(context, subject, file, checks);
-    }
-    let sum = format!(
-        "{good} of {} files link, {:.2} s ({})",
-        linked.files.len(),
-        linked.took.as_secs_f64(),
-        linked.runner
-    );
+    linked.files.iter().filter(|file| file.is_good()).for_each(|file| record_good(&name, file, checks));
+    record_problems(context, tested, &linked, checks);
+    let seconds = linked.took.as_secs_f64();
+    let sum = format!("{good} of {} files link, {seconds:.2} s ({})", linked.files.len(), linked.runner);
     if good == linked.files.len() {
-        checks.pass("link", format!("{board} {flavor}"), sum);
+        checks.pass("link", name, sum);
     } else {
-        context.term.warn(format!("link {board} {flavor}: {sum}"));
+        context.term.warn(format!("link {name}: {sum}"));
     }
-    let disagreements =
-        findings.map(|findings| disagreements(context, subject, &linked, findings)).unwrap_or_default();
-    for (path, file, message) in disagreements {
-        checks.fail("link", path, Some(file), message);
+    if let Some(findings) = findings.filter(|_| !matches!(linked.runner, LoaderRunner::Simulated(_))) {
+        record_disagreements(context, tested, &linked, findings, checks);
     }
     Ok(())
 }
 
-fn tell(context: &Context<'_>, subject: &Subject, linked: &LinkResult, checks: &mut Checks<'_>) {
-    let (board, flavor) = (subject.rootfs.board, &subject.flavor);
+fn record_good(name: &str, linked: &LinkResult, checks: &mut CheckLog<'_>) {
     let file = linked.file.as_str();
     if linked.problems.is_empty() {
-        return checks.pass_quietly("link", file, format!("{board} {flavor}"));
+        return checks.pass_quietly("link", file, name);
     }
+    let programs = linked.satisfied_by.iter().map(UsrPath::as_str).collect::<Vec<_>>().join(", ");
     let problems = linked.problems.join("; ");
-    if linked.is_good() {
-        let programs = linked.satisfied_by.iter().map(UsrPath::as_str).collect::<Vec<_>>().join(", ");
-        let message =
-            format!("{board} {flavor}: alone, {problems}; it links where it is loaded, by {programs}");
-        return checks.pass_quietly("link", file, message);
-    }
-    let home = checks::home_beside(context, board, flavor, file);
-    let remedy = match &linked.links[..] {
-        [] => Suggestion::Mend,
-        links => Suggestion::add(&home, links.iter().map(UsrPath::as_str)),
-    };
-    let hint = checks.hint(&remedy);
-    let message =
-        format!("{problems}\n{board} {flavor}: {home} lists {file} and lacks what it needs\n{hint}");
-    checks.fail("link", file, Some(home), message);
+    let message = format!("{name}: alone, {problems}; it links where it is loaded, by {programs}");
+    checks.pass_quietly("link", file, message);
 }
 
-/// Where the real loader and the check of the manifests contradict each other: one of them is wrong, and a person
-/// must know. The path, its manifest, and what each says.
-fn disagreements(
+/// The files that do not link, by problem: one cause has one message, however many files it stops.
+fn record_problems(
     context: &Context<'_>,
-    subject: &Subject,
+    tested: &RootfsUnderTest,
+    linked: &LinkCheck,
+    checks: &mut CheckLog<'_>,
+) {
+    let mut by_problem: BTreeMap<&str, Vec<&LinkResult>> = BTreeMap::new();
+    for file in linked.files.iter().filter(|file| !file.is_good()) {
+        for problem in &file.problems {
+            by_problem.entry(problem).or_default().push(file);
+        }
+    }
+    for (problem, files) in by_problem {
+        let first = files[0].file.as_str();
+        let manifest = check_log::listing_manifest(context, tested.rootfs.board, &tested.flavor, first);
+        let links = files.iter().flat_map(|file| &file.links).map(UsrPath::as_str);
+        let links: Vec<&str> = links.filter(|link| problem.contains(*link)).collect();
+        let hint = match &links[..] {
+            // No line of a manifest makes a crash go away.
+            _ if is_crash(problem) => String::new(),
+            [] => format!("\n{}", checks.hint(&Suggestion::Mend)),
+            links => format!("\n{}", checks.hint(&Suggestion::add(&manifest, links.iter().copied()))),
+        };
+        let paths: Vec<&str> = files.iter().map(|file| file.file.as_str()).collect();
+        let others = check_log::and_others(&paths[1..]);
+        let name = tested.name();
+        let message = format!("{problem}{others}\n{name}: {manifest} lists {first}{hint}");
+        checks.fail("link", first, Some(manifest), message);
+    }
+}
+
+/// Whether a problem is that the loader itself failed.
+fn is_crash(problem: &str) -> bool {
+    problem.starts_with("the loader ")
+}
+
+/// Where the loader does not find what the check of the manifests says is there: one of the two is wrong.
+fn record_disagreements(
+    context: &Context<'_>,
+    tested: &RootfsUnderTest,
     linked: &LinkCheck,
     findings: &[Finding],
-) -> Vec<(String, String, String)> {
-    let (board, flavor) = (subject.rootfs.board, &subject.flavor);
-    // A line that two flavors share is told once, for the first of them: it may be the reason in the other as well.
-    let of_board: Vec<&Finding> = findings
-        .iter()
-        .filter(|finding| finding.board == board && finding.severity == Severity::Error)
-        .collect();
-    let knew = |file: &LinkResult| {
+    checks: &mut CheckLog<'_>,
+) {
+    // A line that two flavors share has one finding, for the first of them.
+    let of_board = |finding: &&Finding| finding.board == tested.rootfs.board;
+    let errors: Vec<&Finding> =
+        findings.iter().filter(of_board).filter(|finding| finding.severity == Severity::Error).collect();
+    let is_known = |file: &LinkResult, problem: &String| {
         let path = file.file.as_str();
-        // One finding stands for a whole chain of needs: any that is open may be the reason.
-        of_board.iter().any(|finding| finding.path == path || finding.needed_by.iter().any(|by| by == path))
-            || file.problems.iter().all(|problem| of_board.iter().any(|finding| speaks_of(finding, problem)))
+        let is_about =
+            |finding: &&Finding| finding.path == path || finding.needed_by.iter().any(|by| by == path);
+        errors.iter().any(|finding| is_about(finding) || mentions(finding, problem))
     };
-    let unknown = linked.files.iter().filter(|file| !file.is_good() && !knew(file)).map(|file| {
-        let said = file.problems.join("; ");
+    let mut by_problem: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for file in linked.files.iter().filter(|file| !file.is_good()) {
+        for problem in file.problems.iter().filter(|problem| !is_crash(problem) && !is_known(file, problem)) {
+            by_problem.entry(problem).or_default().push(file.file.as_str());
+        }
+    }
+    for (problem, paths) in by_problem {
+        let manifest = check_log::listing_manifest(context, tested.rootfs.board, &tested.flavor, paths[0]);
+        let others = check_log::and_others(&paths[1..]);
         let message = format!(
-            "the loader and verify-manifests disagree: the loader says {said}, verify-manifests found nothing\n\
-             {board} {flavor}; please report it, with {}",
-            subject.rootfs.path.display()
+            "the loader and verify-manifests disagree: the loader says {problem}, verify-manifests found nothing{others}\n\
+             {}; please report it, with {}",
+            tested.name(),
+            tested.rootfs.path.display()
         );
-        let home = checks::home_beside(context, board, flavor, file.file.as_str());
-        (file.file.to_string(), home, message)
-    });
-    let links =
-        |by: &String| linked.files.iter().any(|file| file.file.as_str() == by && file.problems.is_empty());
-    let of_flavor = of_board.iter().filter(|finding| finding.flavor == *flavor && is_about_links(finding));
-    let unfounded = of_flavor.filter_map(|finding| {
-        let all_link = !finding.needed_by.is_empty() && finding.needed_by.iter().all(links);
-        let message = format!(
-            "the loader and verify-manifests disagree: verify-manifests says {}, the loader links all that need it\n\
-             {board} {flavor}",
-            finding.message
-        );
-        all_link.then(|| (finding.path.clone(), finding.file.clone(), message))
-    });
-    unknown.chain(unfounded).collect()
+        checks.fail("link", paths[0], Some(manifest), message);
+    }
 }
 
-fn speaks_of(finding: &Finding, problem: &str) -> bool {
+/// Whether a finding is about the library that a problem names first.
+fn mentions(finding: &Finding, problem: &str) -> bool {
     let name = problem.split(' ').next().unwrap_or(problem);
     finding.path.ends_with(name)
         || finding.message.contains(name)
         || finding.candidates.iter().any(|candidate| candidate.ends_with(name))
-}
-
-fn is_about_links(finding: &Finding) -> bool {
-    matches!(finding.kind.id(), "needs-unlisted" | "needs-nowhere" | "version-unsatisfied")
 }

@@ -1,234 +1,219 @@
-//! `smoketest`: build it clean, hold it against the lists, link all of it, and boot it.
+//! `smoketest`: clean build, comparison of the result with manifests and image, link check, and run.
 
 pub mod boot;
-pub mod build;
-mod checks;
+mod build;
+mod check_log;
 mod host;
 mod link;
 pub mod link_check;
 pub mod rootfs;
 mod rootfs_check;
 mod run;
+mod run_build;
 pub mod sandbox;
+mod stubs;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::cli::{FixArgs, GivenArgs, ImageArgs, ReleaseSpec, Smoketest, VerifyManifests};
+use crate::cli::{ReleaseSpec, Smoketest, VerifyManifests};
 use crate::commands::verify_manifests;
 use crate::context::Context;
 use crate::images::ImageSet;
-use crate::report::{ImageOrigin, Report};
-use crate::smoketest::build::{Build, BuildSystem, BuiltRootfs};
+use crate::report::Report;
+use crate::smoketest::build::{Build, BuiltRootfs};
 use crate::smoketest::rootfs::Rootfs;
-use checks::Checks;
-use coreos_types::error::{Result, ResultExt};
+use check_log::CheckLog;
+use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Flavor};
+use manifest::finding::Severity;
 use manifest::suggestion::Suggestion;
 
 /// One root filesystem under test, and what belongs to it.
-struct Subject {
+struct RootfsUnderTest {
+    /// All of it: what boots, and where the loader runs.
     rootfs: Rootfs,
+    /// What came from the image alone, where the build lays files of its own over that.
+    image_files: Option<Rootfs>,
     flavor: Flavor,
-    /// The image it was cut out of, where the build left it.
+    /// The unpacked image, where the build left it.
     squashfs: Option<PathBuf>,
     rkt: Option<PathBuf>,
     /// For logs, and for what a boot writes.
     work: PathBuf,
 }
 
-/// Runs every check that was not left out.
+impl RootfsUnderTest {
+    fn name(&self) -> String {
+        format!("{} {}", self.rootfs.board, self.flavor)
+    }
+}
+
+/// Runs every check that the options do not leave out. Errors in the manifests end it before the build, unless
+/// `--no-static` leaves them out.
 ///
 /// # Errors
-/// Whatever stops the work; also that nothing could be run, unless that was not wanted.
+/// Whatever stops the work; also that no root filesystem could be run, without `--no-run`.
 pub fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut Report) -> Result<()> {
     let boards = context.boards(&flags.image)?;
     let release = context.pins.release().clone();
     report.release = Some((release.clone(), release));
     report.systemd = Some((context.pins.systemd(), context.pins.systemd()));
-    let check = static_check(flags);
+    let static_check = VerifyManifests { image: flags.image.clone(), ..VerifyManifests::default() };
     report.again = context.replay(&["verify-manifests", "--fix"]);
-    if !flags.no_static && flags.rootfs.is_none() {
-        verify_manifests(context, &check, report)?;
-    }
-    if flags.image.images.len() > 1 && report.images.is_empty() && builds(flags) {
-        let images =
-            ImageSet::open(context, &flags.image, &ReleaseSpec::Number(context.pins.release().clone()))?;
-        report.images = images.origins();
-        images.keep();
-    }
-    let options =
-        |board: Board| Ok((board, fetch_options(&context.given, &flags.image, board, &report.images)?));
     let build = Build {
         tree: context.tree.root(),
-        boards: boards.into_iter().map(options).collect::<Result<BTreeMap<_, _>>>()?,
+        flavors: boards.iter().map(|&board| (board, flavors(context, board))).collect(),
+        boards,
+        selected: selected_flavors(flags)?,
         systemd: context.pins.systemd(),
-        make: context.settings.make.as_deref(),
-        configure: context.settings.configure.as_deref(),
+        configure: [&context.settings.configure[..], &flags.configure].concat(),
+        make: [&context.settings.make[..], &flags.make].concat(),
     };
-    let mut checks = Checks::new(context, report.again.clone());
-    let outcome = carry_out(context, flags, &build, &report.findings, &mut checks);
+    build.check_flavors()?;
+    let is_static = !flags.no_static && flags.rootfs.is_none();
+    if is_static {
+        verify_manifests(context, &static_check, report)?;
+    }
+    let mut checks = CheckLog::new(context, report.again.clone());
+    let errors = report.findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+    let outcome = if errors > 0 {
+        skip_after_errors(context, flags, errors, &mut checks);
+        Ok(())
+    } else {
+        run_checks(context, flags, &build, is_static, report, &mut checks)
+    };
     report.checks = checks.into_inner();
     outcome
 }
 
-fn carry_out(
+/// The flavors of `--flavor`.
+fn selected_flavors(flags: &Smoketest) -> Result<Vec<Flavor>> {
+    let parse = |word: &String| {
+        let is_name = word.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+        let flavor = Flavor::from_dir_name(&format!("usr_from_{word}")).filter(|_| is_name);
+        flavor.ok_or_else(|| Error::failed(format!("--flavor {word}: not the name of a flavor")))
+    };
+    flags.flavors.iter().map(parse).collect()
+}
+
+fn flavors(context: &Context<'_>, board: Board) -> BTreeSet<Flavor> {
+    let listings = context.sources.listings.iter().filter(|listing| listing.board == board);
+    listings.map(|listing| listing.flavor.clone()).collect()
+}
+
+/// Says once why nothing is built, and how to go on.
+fn skip_after_errors(context: &Context<'_>, flags: &Smoketest, errors: usize, checks: &mut CheckLog<'_>) {
+    let noun = if errors == 1 { "1 error" } else { &format!("{errors} errors") };
+    let anyway = context.rerun(&["--no-static"], &["no_static"]);
+    let fix = checks.hint(&Suggestion::Mend);
+    let name = if flags.no_build { "link" } else { "build" };
+    checks.skip(name, "stage1", format!("the manifests have {noun}: nothing is built or run before they are fixed\n{fix}\nto go on without fixing them: {anyway}"));
+}
+
+fn run_checks(
     context: &Context<'_>,
     flags: &Smoketest,
     build: &Build<'_>,
-    findings: &[manifest::finding::Finding],
-    checks: &mut Checks<'_>,
+    is_static: bool,
+    report: &mut Report,
+    checks: &mut CheckLog<'_>,
 ) -> Result<()> {
-    let subjects = match &flags.rootfs {
-        Some(path) => vec![given(build, path)?],
+    let tested = match &flags.rootfs {
+        Some(path) => vec![load_rootfs(build, path)?],
         None => {
             if flags.no_build {
                 checks.skip("build", "make", "--no-build");
-            } else if !built(context, build, checks)? {
-                return Ok(());
+            } else {
+                let images = open_images(context, flags, build, report)?;
+                if !run_build::run(context, build, &images, checks)? {
+                    return Ok(());
+                }
             }
-            found(build).map_err(|fault| {
-                if flags.no_build { fault.with_hint(context.rerun(None, &["no_build"])) } else { fault }
+            find_rootfses(build, checks).map_err(|error| {
+                if flags.no_build { error.with_hint(context.rerun(&[], &["no_build"])) } else { error }
             })?
         }
     };
-    for subject in &subjects {
-        if flags.rootfs.is_none() {
-            rootfs_check::check(context, subject, checks)?;
-        }
+    if !(flags.no_link && flags.no_run) {
+        tested.iter().try_for_each(|tested| stubs::check(context, tested))?;
+    }
+    let findings = is_static.then_some(&report.findings[..]);
+    for tested in &tested {
+        let is_as_built = flags.rootfs.is_some() || rootfs_check::check(context, tested, checks)?;
         if flags.no_link {
-            checks.skip("link", subject.flavor.to_string(), "--no-link");
+            checks.skip("link", tested.flavor.to_string(), "--no-link");
             continue;
         }
-        let static_findings = (!flags.no_static && flags.rootfs.is_none()).then_some(findings);
-        link::check(context, subject, flags.jobs.map(usize::from), static_findings, checks)?;
+        link::check(context, tested, flags.jobs.map(usize::from), findings.filter(|_| is_as_built), checks)?;
     }
     if flags.no_run {
         checks.skip("run", "boot", "--no-run");
         return Ok(());
     }
-    run::check(context, &subjects, flags, checks)
+    run::check(context, &tested, flags, checks)
 }
 
-/// Whether this run builds.
-fn builds(flags: &Smoketest) -> bool {
-    !flags.no_build && flags.rootfs.is_none()
-}
-
-fn static_check(flags: &Smoketest) -> VerifyManifests {
-    VerifyManifests { image: flags.image.clone(), fix_args: FixArgs::default(), ..Default::default() }
-}
-
-/// Builds; whether that went well.
-fn built(context: &Context<'_>, build: &Build<'_>, checks: &mut Checks<'_>) -> Result<bool> {
-    let what = match build.kind() {
-        BuildSystem::Stage1 => "make -C stage1",
-        BuildSystem::Rkt => "autogen.sh, configure, make",
-    };
-    context.term.stage("building", format!("clean, by {what} ([workspace.metadata.stage1] can change it)"));
-    let built = build.run()?;
-    built.commands.iter().for_each(|command| context.term.detail("ran", command));
-    let log = built.log.display();
-    match built.failure {
-        None => checks.pass("build", what, format!("{:.1} s, {log}", built.took.as_secs_f64())),
-        Some(tail) => {
-            // This tree's build and rkt's say it with these words; mending finds no successor for all of them.
-            let is_missing = ["not in the image", "missing from"].iter().any(|words| tail.contains(words));
-            let hint = checks.hint(if is_missing { &Suggestion::DropMissing } else { &Suggestion::Mend });
-            checks.fail("build", what, None, format!("{tail}\nall of it: {log}\n{hint}"));
-            return Ok(false);
-        }
+/// The images of the boards that are built, verified again from their bytes on disk.
+fn open_images(
+    context: &Context<'_>,
+    flags: &Smoketest,
+    build: &Build<'_>,
+    report: &mut Report,
+) -> Result<BTreeMap<Board, PathBuf>> {
+    let pinned = ReleaseSpec::Number(context.pins.release().clone());
+    let images = ImageSet::open(context, &flags.image, &pinned)?;
+    if report.images.is_empty() {
+        report.images = images.origins();
     }
-    Ok(true)
+    let boards = build.boards();
+    let paths = images.hand_on()?.into_iter().filter(|(board, _)| boards.contains(board)).collect();
+    images.keep();
+    Ok(paths)
 }
 
-fn found(build: &Build<'_>) -> Result<Vec<Subject>> {
-    let mut subjects = Vec::new();
-    for &board in build.boards.keys() {
-        for BuiltRootfs { path, flavor, squashfs, rkt } in build.rootfses(board)? {
+/// What the last build left, each flavor of each board. A flavor that has manifests and was not built is named.
+fn find_rootfses(build: &Build<'_>, checks: &mut CheckLog<'_>) -> Result<Vec<RootfsUnderTest>> {
+    let mut tested = Vec::new();
+    for board in build.boards() {
+        let built = build.built_rootfses(board)?;
+        for flavor in build.flavors(board) {
+            if !built.iter().any(|rootfs| rootfs.flavor == flavor) {
+                checks.skip("rootfs", format!("{board} {flavor}"), "the build made no root filesystem of it");
+            }
+        }
+        for BuiltRootfs { path, flavor, image_rootfs, squashfs, rkt } in built {
             let work = build.log_directory()?.join(format!("{board}-{flavor}"));
-            subjects.push(Subject {
-                rootfs: Rootfs::read(&path)?,
-                flavor,
-                squashfs: Some(squashfs),
-                rkt,
-                work,
-            });
-        }
-        // rkt's own build makes one board, whatever is asked for.
-        if build.kind() == BuildSystem::Rkt {
-            break;
+            let (rootfs, image_files) = read_rootfs(&path, image_rootfs.as_deref())?;
+            tested.push(RootfsUnderTest { rootfs, image_files, flavor, squashfs: Some(squashfs), rkt, work });
         }
     }
-    Ok(subjects)
+    if tested.is_empty() {
+        return Err(Error::failed("rkt's build makes the board of this machine only")
+            .with_hint("leave --board out, or use the stage1 build of a tree without autogen.sh"));
+    }
+    Ok(tested)
 }
 
-/// A root filesystem from elsewhere; its flavor is where its `flavor` link points.
-fn given(build: &Build<'_>, path: &Path) -> Result<Subject> {
+fn read_rootfs(path: &Path, image_rootfs: Option<&Path>) -> Result<(Rootfs, Option<Rootfs>)> {
     let rootfs = Rootfs::read(path)?;
-    let word = std::fs::read_link(rootfs.path.join("flavor")).ok();
-    let word = word.as_deref().and_then(Path::to_str).unwrap_or("coreos");
+    let image_files = image_rootfs.map(Rootfs::read).transpose()?;
+    let rootfs = match &image_files {
+        Some(image_files) => rootfs.with_image_files(image_files),
+        None => rootfs,
+    };
+    Ok((rootfs, image_files))
+}
+
+/// The root filesystem of `--rootfs`; its flavor is where its `flavor` link points.
+fn load_rootfs(build: &Build<'_>, path: &Path) -> Result<RootfsUnderTest> {
+    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let (rootfs, image_files) = read_rootfs(&path, build::image_rootfs(&path).as_deref())?;
+    let link = std::fs::read_link(rootfs.path.join("flavor")).ok();
+    let word = link.as_deref().and_then(Path::to_str).unwrap_or("coreos");
     let flavor = Flavor::from_dir_name(&format!("usr_from_{word}"))
         .or_else(|| Flavor::from_dir_name("usr_from_coreos"))
-        .ok_or_else(|| coreos_types::error::Error::failed(format!("{} has no flavor", path.display())))?;
+        .ok_or_else(|| Error::failed(format!("{} has no flavor", path.display())))?;
     let work = build.log_directory()?.join("given");
-    Ok(Subject { rootfs, flavor, squashfs: None, rkt: None, work })
-}
-
-/// The options of this command that `fetch` knows too, as words that hold in any directory, with the one image of
-/// several that is for this board. The build names the board.
-fn fetch_options(
-    given: &GivenArgs,
-    image: &ImageArgs,
-    board: Board,
-    origins: &[ImageOrigin],
-) -> Result<Vec<String>> {
-    let mut words = given.image_without(&["signing_key", "signature", "images", "boards"]);
-    let mut push_absolute = |name: &str, path: &PathBuf| {
-        let absolute =
-            std::path::absolute(path).with_context(|| format!("cannot place {}", path.display()))?;
-        words.extend([name.to_owned(), absolute.display().to_string()]);
-        Ok(())
-    };
-    let is_for_board = |path: &&PathBuf| {
-        let source = path.display().to_string();
-        image.images.len() == 1
-            || origins.iter().any(|origin| origin.board == board && origin.source == source)
-    };
-    image.signing_key.iter().try_for_each(|path| push_absolute("--signing-key", path))?;
-    image.images.iter().filter(is_for_board).try_for_each(|path| push_absolute("--image", path))?;
-    image.signature.iter().try_for_each(|path| push_absolute("--signature", path))?;
-    Ok(words)
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_board_is_built_from_the_image_that_is_for_it() {
-        let origin = |board, source: &str| ImageOrigin {
-            board,
-            source: source.into(),
-            digest: String::new(),
-            signature: None,
-            os_release: BTreeMap::new(),
-        };
-        let origins = [origin(Board::Amd64, "/i/b.gz"), origin(Board::Arm64, "/i/a.gz")];
-        let several = "--image /i/a.gz --image /i/b.gz";
-        for (images, board, origins, options) in [
-            (several, Board::Amd64, &origins[..], "--offline --image /i/b.gz"),
-            (several, Board::Arm64, &origins, "--offline --image /i/a.gz"),
-            // A single one is for the board that is built, or fetch says that it is not.
-            ("--image /i/a.gz", Board::Amd64, &[], "--offline --image /i/a.gz"),
-            ("", Board::Amd64, &[], "--offline"),
-        ] {
-            let line = format!("xtask smoketest --board amd64-usr --offline {images}");
-            let cli = crate::cli::parse(line.split_whitespace().map(Into::into)).unwrap();
-            let crate::cli::Command::Smoketest(flags) = cli.command else { panic!("{line}") };
-            let words = fetch_options(&cli.given, &flags.image, board, origins).unwrap();
-            assert_eq!(words.join(" "), options);
-        }
-    }
+    Ok(RootfsUnderTest { rootfs, image_files, flavor, squashfs: None, rkt: None, work })
 }

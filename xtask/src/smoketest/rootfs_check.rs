@@ -1,9 +1,9 @@
-//! Whether a built root filesystem is what the manifests list, and no more, as the image has it.
+//! Compares a built root filesystem with manifests and image: missing, unlisted, dangling, differing files.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Subject;
-use super::checks::{self, Checks};
+use super::RootfsUnderTest;
+use super::check_log::{self, CheckLog};
 use crate::context::Context;
 use crate::smoketest::rootfs::compare;
 use coreos_types::error::Result;
@@ -11,51 +11,75 @@ use manifest::suggestion::Suggestion;
 use usr::path::UsrPath;
 use usr::tree::{NodeKind, Target};
 
-/// Checks it: what is listed and missing, what is there unlisted, links that lead nowhere, and every byte.
-pub(super) fn check(context: &Context<'_>, subject: &Subject, checks: &mut Checks<'_>) -> Result<()> {
-    let (board, flavor) = (subject.rootfs.board, &subject.flavor);
-    let listed: BTreeMap<UsrPath, String> = checks::entries(context, board, flavor)
-        .into_iter()
-        .filter_map(|(line, file)| Some((UsrPath::new(&line).ok()?, file)))
-        .collect();
-    let mut bad = missing(subject, &listed);
-    bad.extend(extra(subject, &listed));
-    bad.extend(dangling(context, subject, &listed, checks));
-    if let Some(squashfs) = subject.squashfs.as_ref().filter(|path| path.is_file()) {
-        let differences = compare::with_image(&subject.rootfs, squashfs)?;
-        bad.extend(differences.into_iter().map(|(path, how)| (path.to_string(), how)));
+/// The manifest of each listed path.
+type Listed = BTreeMap<UsrPath, String>;
+
+/// What is wrong with one path.
+struct Mismatch {
+    path: String,
+    message: String,
+    hint: Option<String>,
+}
+
+/// Compares what came from the image; returns whether nothing differs.
+///
+/// # Errors
+/// The image that the build unpacked cannot be read.
+pub(super) fn check(
+    context: &Context<'_>,
+    tested: &RootfsUnderTest,
+    checks: &mut CheckLog<'_>,
+) -> Result<bool> {
+    let taken = tested.image_files.as_ref().unwrap_or(&tested.rootfs);
+    let entries = check_log::entries(context, taken.board, &tested.flavor).into_iter();
+    let listed: Listed = entries.filter_map(|(line, file)| Some((UsrPath::new(&line).ok()?, file))).collect();
+    let mut mismatches = missing(context, tested, &listed);
+    mismatches.extend(unlisted(tested, &listed));
+    mismatches.extend(dangling(context, tested, &listed, checks));
+    if let Some(squashfs) = tested.squashfs.as_ref().filter(|path| path.is_file()) {
+        let differences = compare::compare_with_image(taken, squashfs)?;
+        let mismatch =
+            |(path, message): (UsrPath, String)| Mismatch { path: path.to_string(), message, hint: None };
+        mismatches.extend(differences.into_iter().map(mismatch));
     }
-    let what = format!("{board} {flavor}");
-    if bad.is_empty() {
-        checks.pass("rootfs", what, format!("{} paths, as listed and as in the image", listed.len()));
-    }
-    for (path, message) in bad {
-        let file = listed.get(path.as_str()).cloned();
-        checks.fail(
+    if mismatches.is_empty() {
+        checks.pass(
             "rootfs",
-            path,
-            file,
-            format!("{message}\n{board} {flavor}, in {}", subject.rootfs.path.display()),
+            tested.name(),
+            format!("{} paths, as listed and as in the image", listed.len()),
         );
+        return Ok(true);
     }
-    Ok(())
+    let place = format!("{}, in {}", tested.name(), taken.path.display());
+    let mut by_message: BTreeMap<(String, Option<String>), Vec<String>> = BTreeMap::new();
+    for Mismatch { path, message, hint } in mismatches {
+        by_message.entry((message, hint)).or_default().push(path);
+    }
+    for ((message, hint), paths) in by_message {
+        let file = listed.get(paths[0].as_str()).cloned();
+        let others = check_log::and_others(&paths[1..]);
+        let hint = hint.map_or_else(String::new, |hint| format!("\n{hint}"));
+        checks.fail("rootfs", &paths[0], file, format!("{message}{others}\n{place}{hint}"));
+    }
+    Ok(false)
 }
 
-fn missing(subject: &Subject, listed: &BTreeMap<UsrPath, String>) -> Vec<(String, String)> {
-    let absent = listed.iter().filter(|(path, _)| subject.rootfs.tree.get(path.as_str()).is_none());
-    absent
-        .map(|(path, file)| {
-            (
-                path.to_string(),
-                format!("{file} lists it, and the build left it out\nhint: make -C stage1 clean"),
-            )
-        })
-        .collect()
+fn missing(context: &Context<'_>, tested: &RootfsUnderTest, listed: &Listed) -> Vec<Mismatch> {
+    let taken = tested.image_files.as_ref().unwrap_or(&tested.rootfs);
+    let absent = listed.iter().filter(|(path, _)| taken.tree.get(path.as_str()).is_none());
+    let hint = format!("hint: {}", context.rerun(&[], &["no_build"]));
+    let mismatch = |(path, file): (&UsrPath, &String)| Mismatch {
+        path: path.to_string(),
+        message: format!("listed in {file}, and the root filesystem does not have it"),
+        hint: Some(hint.clone()),
+    };
+    absent.map(mismatch).collect()
 }
 
-/// What no manifest lists. The directories above a listed path come with it, and so may the content of a listed
+/// Paths that no manifest lists. The directories above a listed path come with it, and so may the content of a listed
 /// directory (`unsquashfs -ef`).
-fn extra(subject: &Subject, listed: &BTreeMap<UsrPath, String>) -> Vec<(String, String)> {
+fn unlisted(tested: &RootfsUnderTest, listed: &Listed) -> Vec<Mismatch> {
+    let taken = tested.image_files.as_ref().unwrap_or(&tested.rootfs);
     let mut above: BTreeSet<UsrPath> = BTreeSet::new();
     for path in listed.keys() {
         let mut parent = path.parent();
@@ -67,33 +91,42 @@ fn extra(subject: &Subject, listed: &BTreeMap<UsrPath, String>) -> Vec<(String, 
     let is_inside = |path: &UsrPath| {
         std::iter::successors(path.parent(), UsrPath::parent).any(|directory| listed.contains_key(&directory))
     };
-    let tree = subject.rootfs.tree.iter();
-    tree.filter(|(path, _)| !listed.contains_key(*path) && !above.contains(*path) && !is_inside(path))
-        .map(|(path, _)| (path.to_string(), "it is there, and no manifest lists it".to_owned()))
+    let paths = taken.tree.iter().map(|(path, _)| path);
+    let unlisted =
+        paths.filter(|path| !listed.contains_key(*path) && !above.contains(*path) && !is_inside(path));
+    let message = "it is there, and no manifest lists it";
+    unlisted
+        .map(|path| Mismatch { path: path.to_string(), message: message.to_owned(), hint: None })
         .collect()
 }
 
-/// Links whose end is not in the root filesystem. What leads out of `/usr` is the pod's business.
+/// Links whose target is not in the root filesystem. A target outside of `/usr` is the business of the pod.
 fn dangling(
     context: &Context<'_>,
-    subject: &Subject,
-    listed: &BTreeMap<UsrPath, String>,
-    checks: &Checks<'_>,
-) -> Vec<(String, String)> {
-    let tree = &subject.rootfs.tree;
-    let links = tree.iter().filter(|(_, node)| matches!(node.kind, NodeKind::Symlink(_)));
+    tested: &RootfsUnderTest,
+    listed: &Listed,
+    checks: &CheckLog<'_>,
+) -> Vec<Mismatch> {
+    let tree = &tested.rootfs.tree;
+    let is_link = |node| matches!(node, &NodeKind::Symlink(_));
+    let links =
+        tree.iter().filter(|(path, node)| is_link(&node.kind) && !tested.rootfs.build_files.contains(*path));
     links
         .filter_map(|(path, _)| {
-            let lost = match tree.resolve(path).end {
-                Target::Missing(lost) => lost.to_string(),
+            let target = match tree.resolve(path).end {
+                Target::Missing(missing) => missing.to_string(),
                 Target::TooManySymlinks => "itself".to_owned(),
                 _ => return None,
             };
-            let home = || checks::home_of(context, subject.rootfs.board, &subject.flavor, &lost);
-            let file = listed.get(path).cloned().unwrap_or_else(home);
-            let message =
-                format!("it leads to {lost}, which is not in the root filesystem: {file} lacks that line");
-            Some((path.to_string(), format!("{message}\n{}", checks.hint(&Suggestion::Mend))))
+            let manifest = || check_log::manifest_for(context, tested.rootfs.board, &tested.flavor, &target);
+            let file = listed.get(path).cloned().unwrap_or_else(manifest);
+            Some(Mismatch {
+                path: path.to_string(),
+                message: format!(
+                    "dangling link: {target} is not in the root filesystem, and {file} does not list it"
+                ),
+                hint: Some(checks.hint(&Suggestion::Mend)),
+            })
         })
         .collect()
 }

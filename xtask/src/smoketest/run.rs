@@ -1,13 +1,13 @@
-//! Whether it runs: `rkt run` where the build made rkt, else a boot of the stage1 itself.
+//! Whether a root filesystem runs: `rkt run` where the build made rkt, else a boot of the stage1 itself.
 
 use std::fs;
 use std::time::Duration;
 
-use super::Subject;
-use super::checks::{self, Checks};
+use super::RootfsUnderTest;
+use super::check_log::{self, CheckLog};
 use crate::cli::Smoketest;
 use crate::context::Context;
-use crate::smoketest::boot::rkt::{DEFAULT_APP, RktRun};
+use crate::smoketest::boot::rkt::RktRun;
 use crate::smoketest::boot::{Boot, BootOutcome, diagnosis::MissingItem, nspawn, rkt, vm};
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::release::SystemdVersion;
@@ -20,42 +20,42 @@ use usr::ldso::{MissingSymlink, UnreachableLibrary};
 /// What stops the work, and that nothing could be run at all.
 pub(super) fn check(
     context: &Context<'_>,
-    subjects: &[Subject],
+    rootfses: &[RootfsUnderTest],
     flags: &Smoketest,
-    checks: &mut Checks<'_>,
+    checks: &mut CheckLog<'_>,
 ) -> Result<()> {
     let (mut ran, mut reasons) = (false, Vec::new());
-    for subject in subjects {
-        let (board, flavor) = (subject.rootfs.board, &subject.flavor);
-        let what = format!("{board} {flavor}");
+    for tested in rootfses {
+        let (board, flavor) = (tested.rootfs.board, &tested.flavor);
+        let what = tested.name();
         if board.machine() != std::env::consts::ARCH {
-            checks.skip("run", what, "a foreign board");
+            checks.skip("run", what, "a board of another machine");
             continue;
         }
-        if subject.rkt.is_some() && !flags.vm && flavor.as_str() != "coreos" {
+        if tested.rkt.is_some() && !flags.vm && flavor.as_str() != "coreos" {
             checks.skip("run", what, "rkt runs the coreos flavor; --vm boots this one");
             continue;
         }
-        match one(subject, flags)? {
+        match run_once(tested, flags)? {
             BootOutcome::Passed { method, took } => {
                 ran = true;
                 checks.pass(
                     "run",
                     what,
-                    format!("{method}: the token came back, {:.1} s", took.as_secs_f64()),
+                    format!("{method}: the marker was printed, {:.1} s", took.as_secs_f64()),
                 );
             }
             BootOutcome::Failed { method, why, missing, tail, log } => {
                 ran = true;
                 let mut message = format!("{why} ({method})\n");
-                for lack in &missing {
-                    message.push_str(&lacking(context, subject, lack, checks));
+                for item in &missing {
+                    message.push_str(&describe_missing(context, tested, item, checks));
                 }
                 for line in tail {
                     message.push_str(&format!("  | {line}\n"));
                 }
-                message.push_str(&format!("all of it: {}", log.display()));
-                let file = missing.first().map(|lack| home(context, subject, lack));
+                message.push_str(&format!("full log: {}", log.display()));
+                let file = missing.first().map(|item| manifest_of(context, tested, item));
                 checks.fail("run", what, file, message);
             }
             BootOutcome::Unsupported(reason) => {
@@ -70,69 +70,56 @@ pub(super) fn check(
     let reason = reasons.pop().unwrap_or_else(|| "no root filesystem of this machine's board".into());
     Err(Error::failed("the stage1 was not run")
         .with_cause(reason)
-        .with_hint(context.rerun(Some("--no-run"), &["no_run"])))
+        .with_hint(context.rerun(&["--no-run"], &["no_run"])))
 }
 
-fn one(subject: &Subject, flags: &Smoketest) -> Result<BootOutcome> {
-    let work = &subject.work;
-    fs::create_dir_all(work).with_context(|| format!("cannot make {}", work.display()))?;
-    let limit = Duration::from_secs(flags.timeout);
-    if let Some(program) = subject.rkt.as_deref().filter(|_| !flags.vm) {
-        let app = flags.app.as_deref().unwrap_or(DEFAULT_APP);
-        return rkt::run(&RktRun {
-            rkt: program,
-            app,
-            rootfs: &subject.rootfs,
-            systemd: systemd(subject),
-            work,
-            limit,
-        });
+fn run_once(tested: &RootfsUnderTest, flags: &Smoketest) -> Result<BootOutcome> {
+    let work = &tested.work;
+    fs::create_dir_all(work).with_context(|| format!("cannot create {}", work.display()))?;
+    let (rootfs, systemd, limit) = (&tested.rootfs, systemd(tested), Duration::from_secs(flags.timeout));
+    if let Some(rkt) = tested.rkt.as_deref().filter(|_| !flags.vm) {
+        return rkt::run(&RktRun { rkt, app: flags.app.as_deref(), rootfs, systemd, work, limit });
     }
-    let boot = Boot { rootfs: &subject.rootfs, systemd: systemd(subject), work, limit };
+    let boot = Boot { rootfs, systemd, work, limit };
     if flags.vm { vm::run(&boot) } else { nspawn::run(&boot) }
 }
 
-/// The systemd in the root filesystem, as the build wrote it down.
-fn systemd(subject: &Subject) -> Option<SystemdVersion> {
-    fs::read_to_string(subject.rootfs.path.join("systemd-version")).ok()?.trim().parse().ok()
+/// The systemd version in the root filesystem, as the build wrote it down.
+fn systemd(tested: &RootfsUnderTest) -> Option<SystemdVersion> {
+    fs::read_to_string(tested.rootfs.path.join("systemd-version")).ok()?.trim().parse().ok()
 }
 
-/// The manifest that lacks it.
-fn home(context: &Context<'_>, subject: &Subject, lack: &MissingItem) -> String {
-    let (board, flavor) = (subject.rootfs.board, &subject.flavor);
-    match &lack.found_at {
-        Some(there) => checks::home_beside(context, board, flavor, there.file.as_str()),
-        None => checks::home_of(context, board, flavor, &lack.what),
+/// The manifest that should list the item.
+fn manifest_of(context: &Context<'_>, tested: &RootfsUnderTest, item: &MissingItem) -> String {
+    let (board, flavor) = (tested.rootfs.board, &tested.flavor);
+    match &item.found_at {
+        Some(found) => check_log::listing_manifest(context, board, flavor, found.file.as_str()),
+        None => check_log::manifest_for(context, board, flavor, &item.what),
     }
 }
 
-fn lacking(context: &Context<'_>, subject: &Subject, lack: &MissingItem, checks: &Checks<'_>) -> String {
-    let MissingItem { what, why, found_at: there } = lack;
-    if let Some(there) = there {
-        return unreached(context, subject, lack, there, checks);
-    }
-    let file = home(context, subject, lack);
-    let is_needed = what.contains(".so") || !what.contains('/');
-    let remedy = if is_needed { Suggestion::Mend } else { Suggestion::add(&file, [what]) };
-    format!("{what} is missing ({why}): {file} lacks it\n{}\n", checks.hint(&remedy))
-}
-
-/// What is there and was not found, and the link that is not there.
-fn unreached(
+fn describe_missing(
     context: &Context<'_>,
-    subject: &Subject,
-    lack: &MissingItem,
-    UnreachableLibrary { file, way }: &UnreachableLibrary,
-    checks: &Checks<'_>,
+    tested: &RootfsUnderTest,
+    item: &MissingItem,
+    checks: &CheckLog<'_>,
 ) -> String {
-    let MissingItem { what, why, .. } = lack;
+    let MissingItem { what, why, found_at } = item;
+    let manifest = manifest_of(context, tested, item);
+    let Some(UnreachableLibrary { file, way }) = found_at else {
+        let is_needed = what.contains(".so") || !what.contains('/');
+        let suggestion = if is_needed { Suggestion::Mend } else { Suggestion::add(&manifest, [what]) };
+        return format!(
+            "{what} is missing ({why}): {manifest} does not list it\n{}\n",
+            checks.hint(&suggestion)
+        );
+    };
     let Some(MissingSymlink { directory, link }) = way else {
         return format!("{what} was not found ({why}), and it is there: {file}\n");
     };
-    let home = home(context, subject, lack);
-    let hint = checks.hint(&Suggestion::add(&home, [link.as_str()]));
+    let hint = checks.hint(&Suggestion::add(&manifest, [link.as_str()]));
     format!(
-        "{what} was not found ({why}): it is {file}, and {directory} leads there through {link} only: {home} lacks \
-         that\n{hint}\n"
+        "{what} was not found ({why}): it is {file}, which {directory} reaches only through {link}: {manifest} does not \
+         list that\n{hint}\n"
     )
 }

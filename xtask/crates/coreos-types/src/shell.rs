@@ -1,4 +1,4 @@
-//! Quoting for commands that are printed, so that they can be pasted into a POSIX shell.
+//! Words of a POSIX shell: quoted for commands that are printed, and split as the shell splits them.
 
 /// Quotes one word for a POSIX shell; a word of plain characters stays as it is.
 pub fn quote(word: &str) -> String {
@@ -14,9 +14,72 @@ pub fn quote_path(path: &str) -> String {
     if path.starts_with('-') { quote(&format!("./{path}")) } else { quote(path) }
 }
 
+/// Splits a text into words as a POSIX shell does, by blanks, quotes and backslashes (XCU 2.2); nothing is expanded.
+/// `None` where a quote has no end.
+pub fn split(text: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            ' ' | '\t' | '\n' => words.extend(word.take()),
+            '\\' => match chars.next()? {
+                '\n' => {}
+                escaped => word.get_or_insert_default().push(escaped),
+            },
+            '\'' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match chars.next()? {
+                        '\'' => break,
+                        c => word.push(c),
+                    }
+                }
+            }
+            '"' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match chars.next()? {
+                        '"' => break,
+                        '\\' => match chars.next_if(|c| "$`\"\\\n".contains(*c)) {
+                            Some('\n') => {}
+                            escaped => word.push(escaped.unwrap_or('\\')),
+                        },
+                        c => word.push(c),
+                    }
+                }
+            }
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    Some(words)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn split_reads_what_quote_writes() {
+        for (text, words) in [
+            ("", Some(&[][..])),
+            (" -j2\tV=3\n", Some(&["-j2", "V=3"])),
+            (r"-j2 '_MISC_CTS_SPACE_=$() '", Some(&["-j2", "_MISC_CTS_SPACE_=$() "])),
+            (r#"CFLAGS="-O2 -g" x"y"'z'"#, Some(&["CFLAGS=-O2 -g", "xyz"])),
+            (r#"a\ b "\$x \" \a" ''"#, Some(&["a b", r#"$x " \a"#, ""])),
+            ("a\\\nb", Some(&["ab"])),
+            ("'open", None),
+            (r#""open\""#, None),
+            (r"open\", None),
+        ] {
+            let words = words.map(|words| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>());
+            assert_eq!(split(text), words, "{text}");
+        }
+        let words = ["it's", "", "a b\n", "$(x)", "\"\\"];
+        let line = words.map(quote).join(" ");
+        assert_eq!(split(&line).as_deref(), Some(&words.map(str::to_owned)[..]));
+    }
 
     #[test]
     fn quote_plain_and_special_words() {

@@ -84,7 +84,7 @@ mod tests {
             put(path, NodeKind::file(1, FileInfo::Elf(Box::new(info))));
         }
         put("lib", NodeKind::Symlink("lib64".into()));
-        Rootfs { path: "/nowhere".into(), board: Board::Amd64, tree }
+        Rootfs { path: "/nowhere".into(), board: Board::Amd64, tree, build_files: Default::default() }
     }
 
     #[test]

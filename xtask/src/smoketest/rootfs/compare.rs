@@ -1,4 +1,4 @@
-//! Holds the files of a built root filesystem against the image that they came from, byte by byte.
+//! Compares the files of a built root filesystem with the image that they came from, byte by byte.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,29 +11,29 @@ use pxe_image::UsrSquashfs;
 use usr::path::UsrPath;
 use usr::tree::{Node, NodeKind};
 
-/// What is not as in the image: the path, and how it differs.
+/// Paths that differ from the image, each with how it differs.
 pub type Differences = BTreeMap<UsrPath, String>;
 
 /// Compares kind, mode, link target and content of everything in `rootfs` with the `usr.squashfs` at `squashfs`.
 ///
 /// # Errors
 /// An image or a file of the root filesystem that cannot be read.
-pub fn with_image(rootfs: &Rootfs, squashfs: &Path) -> Result<Differences> {
+pub fn compare_with_image(rootfs: &Rootfs, squashfs: &Path) -> Result<Differences> {
     let unreadable = || format!("cannot read {}", squashfs.display());
     let file = File::open(squashfs).with_context(unreadable)?;
-    let image = UsrSquashfs::left_by_a_build(file).map_err(|fault| fault.context(unreadable()))?;
+    let image = UsrSquashfs::left_by_a_build(file).map_err(|error| error.context(unreadable()))?;
     let mut differences = Differences::new();
-    let mut same_so_far = Vec::new();
+    let mut same_metadata = Vec::new();
     for (path, built) in rootfs.tree.iter() {
         match difference(image.tree().get(path.as_str()), built) {
             Some(difference) => _ = differences.insert(path.clone(), difference),
-            None => same_so_far.push(path),
+            None => same_metadata.push(path),
         }
     }
     let open =
         |path: &UsrPath| File::open(rootfs.on_disk(path)).with_context(|| format!("cannot read {path}"));
-    let unlike = image.unlike(same_so_far, open).map_err(|fault| {
-        fault.context(format!("cannot compare {} with {}", rootfs.path.display(), squashfs.display()))
+    let unlike = image.unlike(same_metadata, open).map_err(|error| {
+        error.context(format!("cannot compare {} with {}", rootfs.path.display(), squashfs.display()))
     })?;
     differences.extend(unlike.into_iter().map(|path| (path, OTHER_BYTES.to_owned())));
     Ok(differences)
@@ -41,28 +41,28 @@ pub fn with_image(rootfs: &Rootfs, squashfs: &Path) -> Result<Differences> {
 
 const OTHER_BYTES: &str = "has other bytes than in the image";
 
-/// How a node differs, as far as its bytes need not be read for that.
-fn difference(there: Option<&Node>, built: &Node) -> Option<String> {
-    let Some(there) = there else { return Some("is not in the image".to_owned()) };
-    match (&there.kind, &built.kind) {
+/// How a node differs from the image, without reading its content; `None` where that has to be compared.
+fn difference(image: Option<&Node>, built: &Node) -> Option<String> {
+    let Some(image) = image else { return Some("is not in the image".to_owned()) };
+    match (&image.kind, &built.kind) {
         (NodeKind::Directory, NodeKind::Directory) => None,
-        (NodeKind::Symlink(there), NodeKind::Symlink(target)) => {
-            (there != target).then(|| format!("links to {target}, in the image to {there}"))
+        (NodeKind::Symlink(expected), NodeKind::Symlink(target)) => {
+            (expected != target).then(|| format!("links to {target}, in the image to {expected}"))
         }
-        (NodeKind::File { .. }, NodeKind::File { .. }) if other_mode(there.mode, built.mode) => {
-            Some(format!("has mode {:04o}, in the image {:04o}", built.mode, there.mode))
+        (NodeKind::File { .. }, NodeKind::File { .. }) if has_other_mode(image.mode, built.mode) => {
+            Some(format!("has mode {:04o}, in the image {:04o}", built.mode, image.mode))
         }
-        (NodeKind::File { size: there, .. }, NodeKind::File { size, .. }) => {
-            (there != size).then(|| OTHER_BYTES.to_owned())
+        (NodeKind::File { size: expected, .. }, NodeKind::File { size, .. }) => {
+            (expected != size).then(|| OTHER_BYTES.to_owned())
         }
-        _ => Some("is of another kind than in the image".to_owned()),
+        _ => Some("has another file type than in the image".to_owned()),
     }
 }
 
-/// unsquashfs gives setuid and setgid bits to root's files only.
-fn other_mode(there: u16, here: u16) -> bool {
+/// Whether the modes differ in a bit that unsquashfs restores: it gives setuid and setgid bits to root's files only.
+fn has_other_mode(image: u16, built: u16) -> bool {
     let kept = if is_root() { 0o7777 } else { 0o1777 };
-    there & kept != here & kept
+    image & kept != built & kept
 }
 
 #[cfg(test)]
@@ -79,7 +79,12 @@ mod tests {
     /// What tests/fixtures/squashfs/make.sh packs, on disk.
     fn rootfs(home: &Path) -> Rootfs {
         let lines = "the same line again\n".repeat(20_000);
-        let mut rootfs = Rootfs { path: home.to_owned(), board: Board::Amd64, tree: Default::default() };
+        let mut rootfs = Rootfs {
+            path: home.to_owned(),
+            board: Board::Amd64,
+            tree: Default::default(),
+            build_files: Default::default(),
+        };
         let mut put =
             |path: &str, mode, kind| rootfs.tree.insert(UsrPath::new(path).unwrap(), Node { mode, kind });
         for directory in ["bin", "lib", "share"] {
@@ -100,18 +105,18 @@ mod tests {
         rootfs
     }
 
-    fn told(rootfs: &Rootfs, image: &str) -> String {
+    fn render(rootfs: &Rootfs, image: &str) -> String {
         let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/squashfs").join(image);
-        let differences = with_image(rootfs, &image).unwrap();
+        let differences = compare_with_image(rootfs, &image).unwrap();
         differences.iter().map(|(path, how)| format!("{path} {how}\n")).collect()
     }
 
     #[test]
-    fn images_of_every_compressor_are_compared() {
+    fn zstd_and_lz4_images_are_compared() {
         let home = tempfile::tempdir().unwrap();
         let mut rootfs = rootfs(home.path());
         for image in ["zstd.squashfs", "lz4.squashfs"] {
-            assert_eq!(told(&rootfs, image), "");
+            assert_eq!(render(&rootfs, image), "");
         }
         let other = "the same line again\n".repeat(19_999) + "the same line agaim\n";
         fs::write(rootfs.path.join("usr/share/lines"), other).unwrap();
@@ -125,21 +130,21 @@ mod tests {
         expect![[r#"
             bin/more is not in the image
             bin/script has mode 0755, in the image 0644
-            lib/os-release is of another kind than in the image
+            lib/os-release has another file type than in the image
             lib64 links to lib32, in the image to lib
             share/empty has other bytes than in the image
             share/lines has other bytes than in the image
         "#]]
-        .assert_eq(&told(&rootfs, "zstd.squashfs"));
+        .assert_eq(&render(&rootfs, "zstd.squashfs"));
     }
 
     #[test]
-    fn an_image_that_cannot_be_read_says_why() {
+    fn broken_image_is_an_error() {
         let home = tempfile::tempdir().unwrap();
         let image = home.path().join("usr.squashfs");
         fs::write(&image, [b'x'; 200]).unwrap();
-        let fault = with_image(&rootfs(home.path()), &image).unwrap_err();
-        assert!(fault.message.starts_with("cannot read ") && fault.message.ends_with("usr.squashfs"));
-        assert_eq!(fault.causes, ["usr.squashfs is broken: it does not start with the magic of squashfs"]);
+        let error = compare_with_image(&rootfs(home.path()), &image).unwrap_err();
+        assert!(error.message.starts_with("cannot read ") && error.message.ends_with("usr.squashfs"));
+        assert_eq!(error.causes, ["usr.squashfs is broken: it does not start with the magic of squashfs"]);
     }
 }

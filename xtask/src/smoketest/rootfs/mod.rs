@@ -1,7 +1,8 @@
-//! A root filesystem that was built: what is in it, as the same words that the image has.
+//! A built root filesystem as a tree of its `usr`, in the form that the tree of an image has.
 
 pub mod compare;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
@@ -14,19 +15,21 @@ use usr::lossless_text;
 use usr::path::UsrPath;
 use usr::tree::{Node, NodeKind, UsrTree};
 
-/// A root filesystem on disk, read whole.
+/// A root filesystem on disk.
 #[derive(Debug, Clone)]
 pub struct Rootfs {
-    /// Where it is, absolute.
+    /// Its absolute path.
     pub path: PathBuf,
-    /// The machine that its programs are for.
+    /// The board of most of its ELF files.
     pub board: Board,
-    /// What lies below its `usr`, every file's facts read.
+    /// Everything below its `usr`; the facts of every file are read.
     pub tree: UsrTree,
+    /// Files below its `usr` that are not as they were taken from the image: the build's own.
+    pub build_files: BTreeSet<UsrPath>,
 }
 
 impl Rootfs {
-    /// Reads what lies below `path/usr`.
+    /// Reads everything below `path/usr`.
     ///
     /// # Errors
     /// No such directory, a file that cannot be read, or no ELF file of a machine that a board has.
@@ -36,7 +39,7 @@ impl Rootfs {
         let usr = path.join("usr");
         if !usr.is_dir() {
             return Err(Error::failed(format!(
-                "{} is no root filesystem of a stage1: it has no usr",
+                "{} is not the root filesystem of a stage1: it has no usr directory",
                 path.display()
             ))
             .with_hint("cargo xtask smoketest --rootfs BUILDDIR/aci-for-FLAVOR-flavor/rootfs"));
@@ -44,25 +47,35 @@ impl Rootfs {
         let mut tree = UsrTree::new();
         walk(&usr, "", &mut tree)?;
         let board = board_of(&tree)
-            .ok_or_else(|| Error::failed(format!("{} holds no ELF file of a known board", path.display())))?;
-        Ok(Rootfs { path, board, tree })
+            .ok_or_else(|| Error::failed(format!("{} has no ELF file of a known board", path.display())))?;
+        Ok(Rootfs { path, board, tree, build_files: BTreeSet::new() })
     }
 
-    /// The place of a path on this machine.
+    /// The same root filesystem; what differs from `image_files`, the files that the build took from the image, is the
+    /// build's own.
+    pub fn with_image_files(mut self, image_files: &Rootfs) -> Rootfs {
+        let is_taken = |path: &UsrPath, node: &Node| image_files.tree.get(path.as_str()) == Some(node);
+        let own = self.tree.iter().filter(|(path, node)| !is_taken(path, node));
+        self.build_files = own.map(|(path, _)| path.clone()).collect();
+        self
+    }
+
+    /// The path of a file on this machine.
     pub fn on_disk(&self, path: &UsrPath) -> PathBuf {
         self.path.join("usr").join(path.as_str())
     }
 
-    /// Every ELF file that the loader has something to do with: a program or a library with a dynamic section.
+    /// Every ELF file with a dynamic section that is from the image: what the build added may be linked for the host.
     pub fn linked_files(&self) -> impl Iterator<Item = &UsrPath> {
-        self.tree.iter().map(|(path, _)| path).filter(|path| match self.tree.file_info(path.as_str()) {
+        let paths = self.tree.iter().map(|(path, _)| path).filter(|path| !self.build_files.contains(*path));
+        paths.filter(|path| match self.tree.file_info(path.as_str()) {
             Some(FileInfo::Elf(info)) => info.dynamic,
             Some(FileInfo::MalformedElf(_)) => true,
             _ => false,
         })
     }
 
-    /// The first of some paths that leads to a file here, as it was asked for.
+    /// The first of some paths that resolves to a file.
     pub fn first_of<'p>(&self, paths: &[&'p str]) -> Option<&'p str> {
         paths.iter().copied().find(|text| {
             UsrPath::new(text).is_ok_and(|path| {
@@ -76,22 +89,22 @@ impl Rootfs {
     }
 }
 
-fn walk(directory: &Path, inside: &str, tree: &mut UsrTree) -> Result<()> {
+fn walk(directory: &Path, prefix: &str, tree: &mut UsrTree) -> Result<()> {
     let unreadable = || format!("cannot read {}", directory.display());
     for entry in fs::read_dir(directory).with_context(unreadable)? {
         let entry = entry.with_context(unreadable)?;
-        let text = format!("{inside}{}", lossless_text::from_bytes(entry.file_name().as_bytes()));
+        let text = format!("{prefix}{}", lossless_text::from_bytes(entry.file_name().as_bytes()));
         let Ok(path) = UsrPath::new(&text) else { continue };
-        let at = entry.path();
-        let unreadable = || format!("cannot read {}", at.display());
-        let metadata = fs::symlink_metadata(&at).with_context(unreadable)?;
+        let file = entry.path();
+        let unreadable = || format!("cannot read {}", file.display());
+        let metadata = fs::symlink_metadata(&file).with_context(unreadable)?;
         let kind = if metadata.is_dir() {
             NodeKind::Directory
         } else if metadata.is_symlink() {
-            let target = fs::read_link(&at).with_context(unreadable)?;
+            let target = fs::read_link(&file).with_context(unreadable)?;
             NodeKind::Symlink(lossless_text::from_bytes(target.as_os_str().as_bytes()).into_owned())
         } else if metadata.is_file() {
-            let bytes = fs::read(&at).with_context(unreadable)?;
+            let bytes = fs::read(&file).with_context(unreadable)?;
             NodeKind::file(metadata.len(), file_info::read(&path, &bytes))
         } else {
             NodeKind::Special
@@ -100,18 +113,18 @@ fn walk(directory: &Path, inside: &str, tree: &mut UsrTree) -> Result<()> {
         let mode = u16::try_from(metadata.permissions().mode() & 0o7777).unwrap_or_default();
         tree.insert(path, Node { mode, kind });
         if is_directory {
-            walk(&at, &format!("{text}/"), tree)?;
+            walk(&file, &format!("{text}/"), tree)?;
         }
     }
     Ok(())
 }
 
-/// The board of most of its ELF files.
+/// The board of most of the ELF files.
 fn board_of(tree: &UsrTree) -> Option<Board> {
-    let files = |board: &Board| {
+    let count = |board: &Board| {
         let machine = board.elf_machine();
-        let is_of = |path: &UsrPath| matches!(tree.file_info(path.as_str()), Some(FileInfo::Elf(info)) if info.machine == machine);
-        tree.iter().filter(|(path, _)| is_of(path)).count()
+        let has_machine = |path: &UsrPath| matches!(tree.file_info(path.as_str()), Some(FileInfo::Elf(info)) if info.machine == machine);
+        tree.iter().filter(|(path, _)| has_machine(path)).count()
     };
-    Board::ALL.into_iter().max_by_key(files).filter(|board| files(board) > 0)
+    Board::ALL.into_iter().max_by_key(count).filter(|board| count(board) > 0)
 }

@@ -11,14 +11,14 @@ use super::{BOOKWORM, Bench};
 
 /// What a boot could leave: processes that know its directory, mounts, cgroups.
 #[derive(Debug, PartialEq, Eq)]
-struct Traces {
-    processes: BTreeSet<String>,
+pub(super) struct Traces {
+    pub(super) processes: BTreeSet<String>,
     mounts: String,
-    cgroups: BTreeSet<PathBuf>,
+    pub(super) cgroups: BTreeSet<PathBuf>,
 }
 
 impl Traces {
-    fn of(home: &Path) -> Traces {
+    pub(super) fn of(home: &Path) -> Traces {
         let home = home.to_str().unwrap();
         let knows = |process: &PathBuf| {
             let text =
@@ -45,7 +45,7 @@ fn directories(at: &Path, into: &mut BTreeSet<PathBuf>) {
     }
 }
 
-fn until(what: &str, mut is: impl FnMut() -> bool) {
+pub(super) fn until(what: &str, mut is: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !is() {
         assert!(Instant::now() < deadline, "{what}");
@@ -62,8 +62,8 @@ fn a_killed_run_leaves_no_process_mount_or_cgroup() {
     bench.run(BOOKWORM, &["smoketest", "--no-static", "--no-run"]).assert_code(0);
     let before = Traces::of(bench.home.path());
     let run = || -> Child {
-        let mut command =
-            bench.command(BOOKWORM, &["smoketest", "--no-build", "--no-static", "--timeout", "60"]);
+        let mut command = bench
+            .command(BOOKWORM, &["smoketest", "--no-build", "--no-static", "--no-link", "--timeout", "60"]);
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     };
     let mut child = run();

@@ -1,69 +1,196 @@
-//! The road with rkt, by a stand-in: a tree with rkt's own build files, whose make brings a program that behaves as
-//! rkt was seen to behave with a wrong stage1.
+//! rkt's own build and `rkt run`, with a stand-in: a tree with the files of rkt's build, whose make brings a program
+//! that wants what rkt wants, and behaves as rkt was seen to behave with a wrong stage1.
 
 use std::fs;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
-use super::{BOOKWORM, Bench, Ran};
+use super::killed::{Traces, until};
+use super::{BOOKWORM, Bench, Ran, TRIXIE};
 use crate::e2e::executable;
 
-/// rkt's own build as far as the tool can see it: the names of its files, options and results.
+/// rkt's configure as far as the tool can see it: an image by its last option, and its systemd.
 const CONFIGURE: &str = r#"#!/bin/sh
 set -e
 for option; do
   case $option in
+    --with-stage1-flavors=*) flavors=${option#*=} ;;
     --with-coreos-local-pxe-image-path=*) image=${option#*=} ;;
     --with-coreos-local-pxe-image-systemd-version=*) version=${option#*=} ;;
+    --without-anything) echo "configure: error: *** TPM is enabled, but could not find required development files" >&2; exit 1 ;;
   esac
 done
-[ -f "$image" ] && [ "$version" = v252 ]
-printf 'IMAGE := %s\n' "$image" > config.mk
+[ -f "$image" ]
+printf 'IMAGE := %s\nFLAVORS := %s\n' "$image" "$flavors" > config.mk
+printf '%s\n' "$*" > configured
+printf '%s\n' "$version" "$GO111MODULE" >> configured
 "#;
 
+/// As rkt's: the files of the image by themselves, and the root filesystem with files of the build's own over them.
 const MAKEFILE: &str = r#"include config.mk
-B := build-rkt-1.30.0
+RKT_VERSION := 1.30.0
+B := build-rkt-$(RKT_VERSION)
 all:
-	$(MAKE) -C stage1 RKT_STAGE1_COREOS_BOARD=amd64-usr BUILDDIR=$(CURDIR)/$(B) XTASK="$(CURDIR)/image $(IMAGE)"
+	echo "make $(EXTRA)" >> made
+	[ -z "$(findstring kvm,$(FLAVORS))" ] || [ -n "$(NETWORK)" ] || $(MAKE) -f stage1/usr_from_kvm/kernel.mk
+	$(MAKE) -C stage1 RKT_STAGE1_COREOS_BOARD=amd64-usr RKT_STAGE1_FLAVORS=$(FLAVORS) BUILDDIR=$(CURDIR)/$(B) \
+	  XTASK="$(CURDIR)/image $(IMAGE)"
 	mkdir -p $(B)/target/bin
 	cp rkt.sh $(B)/target/bin/rkt
+	echo stage1 > $(B)/target/bin/stage1-coreos.aci
+	mkdir -p $(B)/tmp/usr_from_coreos/cbu
+	cp -a $(B)/aci-for-coreos-flavor/rootfs $(B)/tmp/usr_from_coreos/cbu/rootfs
+	mkdir -p $(B)/aci-for-coreos-flavor/rootfs/usr/lib64/rkt/plugins/net
+	cp --remove-destination /bin/true $(B)/aci-for-coreos-flavor/rootfs/usr/lib64/rkt/plugins/net/bridge
+	echo '[Unit]' > $(B)/aci-for-coreos-flavor/rootfs/usr/lib64/systemd/system/iomux@.service
 clean:
+	echo "clean $(EXTRA)" >> made
 	rm -rf $(B)
 "#;
 
-fn with_rkt(rkt: &str) -> Bench {
-    let bench = Bench::new(BOOKWORM);
-    let put = |name: &str, text: &str| executable(&bench.tree().join(name), text);
-    put("autogen.sh", "#!/bin/sh\ntouch autogen.done\n");
+/// As rkt's: quiet, and known by the exit status of wget alone.
+const KERNEL: &str =
+    "URL := https://kernel.invalid/linux.tar.xz\nlinux.tar.xz:\n\t@sh -c 'exit 4' wget --quiet \"$(URL)\"\n";
+
+fn with_rkt(release: &str, rkt: &str) -> Bench {
+    let bench = Bench::new(release);
+    let tree = bench.tree();
+    let put = |name: &str, text: &str| executable(&tree.join(name), text);
+    put("autogen.sh", "#!/bin/sh\ntouch autogen.done\necho changed > config.guess\n");
     put("configure.ac", "AC_INIT([rkt], [1.30.0])\n");
     put("configure", CONFIGURE);
     put("Makefile", MAKEFILE);
     put("image", "#!/bin/sh\necho \"$1\"\n");
-    put("rkt.sh", &format!("#!/bin/sh\n{rkt}"));
+    put("rkt.sh", &format!("#!/bin/sh\n{WANTS}{rkt}"));
+    put("config.guess", "of the checkout\n");
+    fs::write(tree.join("stage1/usr_from_kvm/kernel.mk"), KERNEL).unwrap();
+    for words in [&["init", "-q"][..], &["add", "config.guess", "configure.ac"]] {
+        assert!(Command::new("git").arg("-C").arg(&tree).args(words).status().unwrap().success());
+    }
     bench
 }
 
-fn run(rkt: &str) -> Ran {
-    with_rkt(rkt).run(BOOKWORM, &["smoketest", "--no-static", "--timeout", "5", "--app", "/app.aci"])
-}
+/// What rkt wants of its surroundings, with the words that it has where it does not get that. Needs from `stat` that
+/// field 6 is the session.
+const WANTS: &str = r#"
+fail() { echo "$*" >&2; exit 254; }
+[ "$(cut -d' ' -f6 /proc/$$/stat)" = $$ ] || fail "Failed to open system bus: No such file or directory"
+[ -d /run/systemd/system ] && [ ! -e /run/dbus ] || fail "Failed to open system bus: No such file or directory"
+own=$(grep -E '^0::|name=systemd' /proc/self/cgroup | grep service || true)
+case $own in *.service) ;; *) fail "error calling sd_pid_get_unit: no data available" ;; esac
+! grep -q '\.service' /proc/1/cgroup || fail "error calling sd_pid_get_unit: no data available"
+[ ! -e /sys/fs/cgroup/unified ] || fail "error calling sd_pid_get_unit: no data available"
+[ -f "$(dirname "$0")/stage1-coreos.aci" ] || fail "stage1-coreos.aci: no such file or directory"
+case " $* " in *" --stage1-path="*) fail "stage1-coreos.aci.asc: no such file or directory" ;; esac
+case " $* " in *" --net=host "*) ;; *) fail "failed to locate iptables" ;; esac
+case " $* " in *" --insecure-options=image run "*) ;; *) fail ".aci.asc: no such file or directory" ;; esac
+# What rkt and systemd-nspawn make: groups in every hierarchy.
+for procs in $(find /sys/fs/cgroup -path '*.service/cgroup.procs'); do mkdir -p "${procs%/*}/payload"; done
+echo "$*" > "$(dirname "$0")/arguments"
+"#;
 
 /// What rkt does when all is well: the last argument is what the app's shell runs.
-const GOOD: &str =
-    "echo \"$*\" > \"$(dirname \"$0\")/arguments\"\nfor last; do :; done\nexec sh -c \"$last\"\n";
+const GOOD: &str = "for last; do :; done\nsh -c \"$last\"\n";
 
-#[test]
-#[ignore = "needs root, make and Debian releases"]
-fn rkts_own_build_is_driven_and_its_rkt_is_run() {
-    let bench = with_rkt(GOOD);
-    let ran = bench.run(BOOKWORM, &["smoketest", "--no-static", "--timeout", "5"]);
-    ran.assert_code(0);
-    assert!(bench.tree().join("autogen.done").exists());
-    let arguments = fs::read_to_string(bench.tree().join("build-rkt-1.30.0/target/bin/arguments")).unwrap();
-    assert!(arguments.contains("run quay.io/coreos/alpine-sh --exec=/bin/sh"), "{arguments}");
-    assert!(ran.checks("pass").iter().any(|check| check.contains("the token came back")));
+const OPTIONS: [&str; 5] = ["smoketest", "--no-static", "--timeout", "5", "--flavor=coreos"];
+
+/// What runs of rkt could leave; boots of other tests have other names.
+fn traces(bench: &Bench) -> Traces {
+    let mut traces = Traces::of(bench.home.path());
+    traces.cgroups.retain(|path| path.to_string_lossy().contains(".service"));
+    traces
+}
+
+/// One test at a time looks at the cgroups.
+static CGROUPS: Mutex<()> = Mutex::new(());
+
+fn run(rkt: &str) -> Ran {
+    with_rkt(BOOKWORM, rkt).run(BOOKWORM, &OPTIONS)
 }
 
 #[test]
 #[ignore = "needs root, make and Debian releases"]
-fn every_way_in_which_rkt_fails_is_seen() {
+fn rkt_is_built_and_runs_what_it_needs() {
+    let _alone = CGROUPS.lock().unwrap_or_else(PoisonError::into_inner);
+    for release in [BOOKWORM, TRIXIE] {
+        let bench = with_rkt(release, GOOD);
+        let before = traces(&bench);
+        // A directory of another version is not judged.
+        fs::create_dir_all(bench.tree().join("build-rkt-1.29.0/aci-for-coreos-flavor/rootfs/usr")).unwrap();
+        let options = [
+            "--configure=--with-x",
+            "--make=EXTRA=more",
+            "--configure=--with-coreos-local-pxe-image-path=/no",
+        ];
+        let ran = bench.run(release, &[&OPTIONS[..], &options].concat());
+        ran.assert_code(0);
+        let read = |name: &str| fs::read_to_string(bench.tree().join(name)).unwrap();
+        assert!(bench.tree().join("autogen.done").exists());
+        assert_eq!(read("config.guess"), "of the checkout\n");
+        assert!(ran.stderr.contains("config.guess"), "{}", ran.stderr);
+        assert_eq!(read("made"), "clean more\nmake more\n");
+        let configured = read("configured");
+        assert!(configured.starts_with("--with-stage1-flavors=coreos --with-x "), "{configured}");
+        assert!(configured.ends_with("\noff\n"), "{configured}");
+        let passed = ran.checks("pass");
+        assert!(passed.iter().any(|check| check.contains("the marker was printed")), "{passed:#?}");
+        assert!(passed.iter().all(|check| !check.contains("plugins/net")), "{passed:#?}");
+        assert_eq!(traces(&bench), before);
+    }
+}
+
+#[test]
+#[ignore = "needs root, make and Debian releases"]
+fn killed_rkt_run_leaves_nothing() {
+    let _alone = CGROUPS.lock().unwrap_or_else(PoisonError::into_inner);
+    let bench = with_rkt(BOOKWORM, "while :; do sleep 1; done\n");
+    bench.run(BOOKWORM, &[&OPTIONS[..], &["--no-run"]].concat()).assert_code(0);
+    let before = traces(&bench);
+    for victim in ["tool", "supervisor"] {
+        let arguments =
+            ["smoketest", "--no-static", "--no-build", "--no-link", "--timeout", "60", "--flavor=coreos"];
+        let mut command = bench.command(BOOKWORM, &arguments);
+        let mut tool = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        until("rkt starts", || {
+            let now = traces(&bench);
+            now.cgroups.iter().any(|path| path.ends_with("payload")) && now.processes.len() > 3
+        });
+        match victim {
+            "tool" => tool.kill().unwrap(),
+            _ => {
+                let children = ["-KILL", "-P", &tool.id().to_string()];
+                assert!(Command::new("pkill").args(children).status().unwrap().success());
+            }
+        }
+        tool.wait().unwrap();
+        until(victim, || traces(&bench) == before);
+    }
+}
+
+#[test]
+#[ignore = "needs root, make and Debian releases"]
+fn failed_build_names_its_cause() {
+    let bench = with_rkt(BOOKWORM, GOOD);
+    let rows = [
+        (&["--configure=--without-anything", "--flavor=coreos"][..], 1, "--configure=--disable-tpm"),
+        (&[], 2, "the build of flavor kvm downloads https://kernel.invalid/linux.tar.xz"),
+    ];
+    for (options, code, named) in rows {
+        let ran = bench.run(BOOKWORM, &[&["smoketest", "--no-static"], options].concat());
+        ran.assert_code(code);
+        let failed = ran.checks("fail").join("\n");
+        let error = ran.document["error"].to_string();
+        assert!(failed.contains("build.log") && !failed.contains("verify-manifests"), "{failed}");
+        assert!(failed.contains(named) || error.contains(named), "{failed} {error}");
+        assert!(code == 1 || error.contains("--flavor coreos"), "{error}");
+    }
+    assert!(bench.tree().join("build-rkt-smoketest/build.log").is_file());
+}
+
+#[test]
+#[ignore = "needs root, make and Debian releases"]
+fn failed_rkt_run_names_its_cause() {
+    let _alone = CGROUPS.lock().unwrap_or_else(PoisonError::into_inner);
     let missing = "libgone.so.0: cannot open shared object file: No such file or directory";
     let there = missing.replace("libgone", "libpam");
     let rows = [
@@ -87,12 +214,17 @@ fn every_way_in_which_rkt_fails_is_seen() {
         ),
         (
             "echo 'Failed to connect to /run/systemd/journal/io.systemd.journal'; exit 0\n".to_owned(),
-            "rkt ended with 0, and the token did not come back",
+            "rkt ended with 0, and the marker was not printed",
             "io.systemd.journal",
         ),
         (
             format!("echo '/bin/bash: error while loading shared libraries: {missing}'; exit 0\n"),
-            "rkt ended with 0, and the token did not come back",
+            "rkt ended with 0, and the marker was not printed",
+            "libgone.so.0 is missing",
+        ),
+        (
+            format!("echo '/bin/bash: error while loading shared libraries: {missing}'\n{GOOD}"),
+            "the marker was printed, and a program of the stage1 did not start",
             "libgone.so.0 is missing",
         ),
         (
@@ -100,17 +232,14 @@ fn every_way_in_which_rkt_fails_is_seen() {
             "rkt did not end within 5 s",
             "/run/systemd/journal",
         ),
-        (format!("({GOOD}); exit 1\n"), "the token came back, and then rkt ended with 1", "smoketest-42-"),
+        (format!("({GOOD}); exit 1\n"), "the marker was printed, and then rkt ended with 1", "smoketest-42-"),
     ];
     for (rkt, why, named) in rows {
         let ran = run(&rkt);
         ran.assert_code(1);
         let failed = ran.checks("fail");
-        let of_run: Vec<&String> = failed.iter().filter(|check| check.starts_with("run ")).collect();
-        assert_eq!(of_run.len(), 1, "{rkt}");
-        assert!(
-            of_run.iter().all(|check| check.contains(why) && check.contains(named)),
-            "{rkt}: {of_run:#?}"
-        );
+        let runs: Vec<&String> = failed.iter().filter(|check| check.starts_with("run ")).collect();
+        assert_eq!(runs.len(), 1, "{rkt}: {failed:#?}");
+        assert!(runs.iter().all(|check| check.contains(why) && check.contains(named)), "{rkt}: {runs:#?}");
     }
 }

@@ -1,0 +1,159 @@
+//! rkt's build: `autogen.sh`, `configure`, `make clean`, `make`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::checkout::TrackedFiles;
+use super::log::{BuildLog, FailedCommand};
+use super::{Build, FLAVORS_OPTION, join};
+use coreos_types::error::{Error, Result};
+use coreos_types::release::Board;
+
+/// GNU make 4.3 and later add no space to an empty variable with `+=`. rkt makes a space that way and separates the
+/// flavors by it; a variable on the command line stays as it is.
+const SPACE_VARIABLE: &str = "_MISC_CTS_SPACE_";
+
+/// Features that rkt's `configure` wants libraries of the host for, and that no run here needs: built where the
+/// libraries are there.
+const OPTIONAL_FEATURES: [&str; 2] = ["tpm", "sdjournal"];
+
+impl Build<'_> {
+    /// Runs all steps; also returns the files of the checkout that were restored afterwards.
+    pub(super) fn run_autotools(
+        &self,
+        images: &BTreeMap<Board, PathBuf>,
+        log: &mut BuildLog,
+    ) -> Result<(Option<FailedCommand>, Vec<String>)> {
+        let Some((board, image)) = images.iter().find(|(board, _)| board.machine() == std::env::consts::ARCH)
+        else {
+            let machine = std::env::consts::ARCH;
+            return Err(Error::failed(format!(
+                "rkt's build makes the board of this machine ({machine}) only"
+            )));
+        };
+        let tracked = TrackedFiles::read(self.tree);
+        let failed = self.run_steps(*board, image, log);
+        let restored = tracked.restore(self.tree)?;
+        Ok((failed?, restored))
+    }
+
+    fn run_steps(&self, board: Board, image: &Path, log: &mut BuildLog) -> Result<Option<FailedCommand>> {
+        let mut configure = self.go_command("./configure");
+        configure.args(self.configure_arguments(board, image));
+        let make = |target: &[&str]| {
+            let mut make = self.go_command("make");
+            make.args(self.make_arguments()).args(self.space_argument()).args(target);
+            make
+        };
+        for step in [self.go_command("./autogen.sh"), configure, make(&["clean"]), make(&[])] {
+            if let Some(failed) = log.run(step)? {
+                return Ok(Some(failed));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The arguments of `configure`. The image that was verified comes last: no other argument replaces it.
+    fn configure_arguments(&self, board: Board, image: &Path) -> Vec<String> {
+        let mut arguments = vec![format!("{FLAVORS_OPTION}{}", join(&self.flavors(board)))];
+        let text = fs::read_to_string(self.tree.join("configure.ac")).unwrap_or_default();
+        let known = OPTIONAL_FEATURES.iter().filter(|name| text.contains(&format!("AC_ARG_ENABLE([{name}]")));
+        arguments.extend(known.map(|name| format!("--enable-{name}=auto")));
+        arguments.extend(self.configure.iter().cloned());
+        arguments.push(format!("--with-coreos-local-pxe-image-path={}", image.display()));
+        arguments.push(format!("--with-coreos-local-pxe-image-systemd-version={}", self.systemd));
+        arguments
+    }
+
+    /// A command with `GO111MODULE=off` where the environment leaves that open and the tree is no Go module: it can be
+    /// built in a GOPATH only.
+    fn go_command(&self, program: &str) -> Command {
+        let mut command = self.command(program);
+        if std::env::var_os("GO111MODULE").is_none() && !self.tree.join("go.mod").exists() {
+            command.env("GO111MODULE", "off");
+        }
+        command
+    }
+
+    /// The argument that keeps the list of flavors apart under GNU make 4.3 and later, where the tree needs it and no
+    /// argument has it.
+    fn space_argument(&self) -> Option<String> {
+        let makefile = fs::read_to_string(self.tree.join("makelib/misc.mk")).unwrap_or_default();
+        let is_given = self.make.iter().any(|word| word.starts_with(SPACE_VARIABLE));
+        (makefile.contains(SPACE_VARIABLE) && !is_given).then(|| format!("{SPACE_VARIABLE}=$() "))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use coreos_types::release::{Flavor, SystemdVersion};
+
+    use super::*;
+
+    fn build<'a>(tree: &'a Path, selected: &[&str], configure: &[&str]) -> Build<'a> {
+        let flavor = |word: &&str| Flavor::from_dir_name(&format!("usr_from_{word}")).unwrap();
+        Build {
+            tree,
+            boards: vec![Board::Amd64],
+            flavors: BTreeMap::from([(Board::Amd64, ["coreos", "kvm"].iter().map(flavor).collect())]),
+            selected: selected.iter().map(flavor).collect(),
+            systemd: SystemdVersion(252),
+            configure: configure.iter().map(|&word| word.to_owned()).collect(),
+            make: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn image_options_follow_all_other_arguments() {
+        let home = tempfile::tempdir().unwrap();
+        for name in ["autogen.sh", "configure.ac"] {
+            fs::write(home.path().join(name), "").unwrap();
+        }
+        let image =
+            "--with-coreos-local-pxe-image-path=/i.gz --with-coreos-local-pxe-image-systemd-version=v252";
+        for (selected, configure, expected) in [
+            (&[][..], &[][..], "--with-stage1-flavors=coreos,kvm"),
+            (&["coreos"], &[], "--with-stage1-flavors=coreos"),
+            (&[], &["--disable-tpm"], "--with-stage1-flavors=coreos,kvm --disable-tpm"),
+            (
+                &["kvm"],
+                &["--with-coreos-local-pxe-image-path=/other"],
+                "--with-stage1-flavors=kvm --with-coreos-local-pxe-image-path=/other",
+            ),
+            // The argument decides which flavors are expected, as `configure` takes the last one.
+            (
+                &[],
+                &["--with-stage1-flavors=coreos,fly"],
+                "--with-stage1-flavors=coreos --with-stage1-flavors=coreos,fly",
+            ),
+        ] {
+            let build = build(home.path(), selected, configure);
+            let arguments = build.configure_arguments(Board::Amd64, Path::new("/i.gz")).join(" ");
+            assert_eq!(arguments, format!("{expected} {image}"));
+        }
+    }
+
+    #[test]
+    fn known_features_are_optional() {
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join("configure.ac"), "AC_ARG_ENABLE([tpm],\n").unwrap();
+        let arguments =
+            build(home.path(), &[], &["--disable-tpm"]).configure_arguments(Board::Amd64, Path::new("/i"));
+        assert_eq!(arguments[1..3], ["--enable-tpm=auto", "--disable-tpm"]);
+    }
+
+    #[test]
+    fn space_variable_is_added_where_the_tree_uses_it() {
+        let home = tempfile::tempdir().unwrap();
+        let mut build = build(home.path(), &[], &[]);
+        assert_eq!(build.space_argument(), None);
+        fs::create_dir(home.path().join("makelib")).unwrap();
+        fs::write(home.path().join("makelib/misc.mk"), "\t$(eval _MISC_CTS_SPACE_ += ) \\\n").unwrap();
+        assert_eq!(build.space_argument().as_deref(), Some("_MISC_CTS_SPACE_=$() "));
+        build.make = vec!["_MISC_CTS_SPACE_=x".into()];
+        assert_eq!(build.space_argument(), None);
+    }
+}

@@ -1,0 +1,240 @@
+//! Why a build failed, as far as its output tells, and what helps.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitStatus;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::Build;
+use super::log::FailedCommand;
+
+/// A build that failed.
+#[derive(Debug, Clone)]
+pub(in crate::smoketest) struct BuildFailure {
+    /// The command that failed, as a line for a shell.
+    pub command: String,
+    /// Its exit status.
+    pub status: ExitStatus,
+    /// The last lines that it printed.
+    pub last_lines: String,
+    /// Why it failed.
+    pub cause: Cause,
+}
+
+/// Why a build failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::smoketest) enum Cause {
+    /// A manifest lists a path that the image does not have.
+    PathNotInImage,
+    /// A program is not installed.
+    ProgramNotInstalled(String),
+    /// `configure` stopped with this message.
+    Configure(String),
+    /// A download failed.
+    Network {
+        /// The URL or host, where the output names one.
+        url: Option<String>,
+        /// The flavor whose build downloads it.
+        flavor: Option<String>,
+    },
+    /// Go looked for a module in a tree that has none.
+    GoModules,
+    /// GNU make 4.3 or later joined the names of the flavors.
+    FlavorsJoined,
+    /// The build directory of an earlier build is in the way.
+    StaleBuild,
+    /// The output does not tell.
+    Unknown,
+}
+
+/// How many of the last lines are shown.
+const LAST_LINES: usize = 30;
+
+impl BuildFailure {
+    /// Finds the cause in the output of the command that failed.
+    pub(super) fn diagnose(build: &Build<'_>, failed: FailedCommand) -> BuildFailure {
+        let FailedCommand { command, status, output } = failed;
+        let lines: Vec<&str> = output.lines().filter(|line| !line.trim().is_empty()).collect();
+        let last_lines = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
+        let flavors: Vec<String> =
+            build.flavors.values().flatten().map(|flavor| flavor.as_str().to_owned()).collect();
+        let cause = diagnose(build.tree, &flavors, &output);
+        BuildFailure { command, status, last_lines, cause }
+    }
+}
+
+fn diagnose(tree: &Path, flavors: &[String], output: &str) -> Cause {
+    // This tree's build and rkt's name the paths that are listed and missing with these words.
+    if output.contains("not in the image") || output.contains("are missing from") {
+        return Cause::PathNotInImage;
+    }
+    if output.contains("go.mod file not found") || output.contains("cannot find main module") {
+        return Cause::GoModules;
+    }
+    let joined = |name: &str| {
+        !flavors.iter().any(|flavor| flavor == name) && flavors.iter().any(|f| name.starts_with(f.as_str()))
+    };
+    let names = MAKEFILE.iter().flat_map(|regex| regex.captures_iter(output));
+    if names.into_iter().any(|found| joined(&found[1])) {
+        return Cause::FlavorsJoined;
+    }
+    if let Some(network) = network(tree, flavors, output) {
+        return network;
+    }
+    let first = |regex: &Option<Regex>| {
+        let found = regex.as_ref()?.captures(output)?;
+        found.iter().skip(1).flatten().next().map(|group| group.as_str().trim().to_owned())
+    };
+    if let Some(program) = first(&NOT_INSTALLED) {
+        return Cause::ProgramNotInstalled(program);
+    }
+    if let Some(message) = first(&CONFIGURE) {
+        return Cause::Configure(message);
+    }
+    if output.contains("No rule to make target") {
+        return Cause::StaleBuild;
+    }
+    Cause::Unknown
+}
+
+/// A download that failed: by the words of the program, or, where it was quiet, by its exit status in a recipe that
+/// downloads.
+fn network(tree: &Path, flavors: &[String], output: &str) -> Option<Cause> {
+    let recipe = RECIPE.as_ref()?.captures(output);
+    let makefile = recipe.as_ref().map(|found| &found[1]);
+    let text = makefile.and_then(|path| fs::read_to_string(tree.join(path)).ok()).unwrap_or_default();
+    let downloads = ["wget ", "curl ", "git clone", "git fetch"].iter().any(|program| text.contains(program));
+    let status = recipe.as_ref().map_or("", |found| &found[2]);
+    let is_quiet_failure = downloads && NETWORK_STATUS.contains(&status);
+    if !is_quiet_failure && !NETWORK_WORDS.iter().any(|words| output.contains(words)) {
+        return None;
+    }
+    let url = URL.as_ref()?;
+    let last_url = |text: &str| url.find_iter(text).last().map(|found| found.as_str().to_owned());
+    let of_recipe = makefile.and_then(|path| path.strip_prefix("stage1/usr_from_")?.split('/').next());
+    let of_url = last_url(output).and_then(|url| flavor_that_downloads(tree, flavors, &url));
+    Some(Cause::Network {
+        url: last_url(output).or_else(|| last_url(&text)),
+        flavor: of_recipe.map(str::to_owned).or(of_url),
+    })
+}
+
+/// The flavor that has the host of a URL in one of its makefiles.
+fn flavor_that_downloads(tree: &Path, flavors: &[String], url: &str) -> Option<String> {
+    let host = url.split('/').nth(2)?;
+    let names = |flavor: &&String| {
+        let entries =
+            fs::read_dir(tree.join(format!("stage1/usr_from_{flavor}"))).into_iter().flatten().flatten();
+        let mut makefiles =
+            entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "mk"));
+        makefiles.any(|path| fs::read_to_string(path).is_ok_and(|text| text.contains(host)))
+    };
+    flavors.iter().find(names).cloned()
+}
+
+/// What curl, git, Go and wget print where a host cannot be reached.
+const NETWORK_WORDS: &[&str] = &[
+    "Could not resolve host",
+    "unable to resolve host",
+    "Temporary failure in name resolution",
+    "Name or service not known",
+    "Network is unreachable",
+    "No route to host",
+    "failed: Connection refused",
+    "Failed to connect to",
+    "Could not connect to server",
+    "failed: Connection timed out",
+    "no such host",
+];
+
+/// Exit statuses of wget (4 network, 8 server error), curl (6, 7, 22, 28, 35, 56) and git (128).
+const NETWORK_STATUS: &[&str] = &["4", "8", "6", "7", "22", "28", "35", "56", "128"];
+
+/// The makefile of a recipe that failed, and its exit status.
+static RECIPE: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"\*\*\* \[([^\]:]+):[0-9]+: [^\]]+\] Error ([0-9]+)").ok());
+/// A makefile of a flavor that make did not find; the name of the flavor.
+static MAKEFILE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"stage1/usr_from_([a-z0-9]+)/usr_from_[a-z0-9]+\.mk: No such file or directory").ok()
+});
+static URL: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"https?://[^ \t\n'"`)]+"#).ok());
+/// The words of shells, env, make, configure and `stage1/Makefile` for a program that is not there.
+static NOT_INSTALLED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r"(?mx)
+        ^[^\n]*:\ (?:line\ [0-9]+:\ |[0-9]+:\ )?([A-Za-z0-9_./+-]+):\ (?:command\ )?not\ found$
+        | ^(?:env|/usr/bin/env):\ [\x27\x22‘]?([A-Za-z0-9_./+-]+)[\x27\x22’]?:\ No\ such\ file\ or\ directory$
+        | ^make(?:\[[0-9]+\])?:\ ([A-Za-z0-9_+-]+):\ No\ such\ file\ or\ directory$
+        | ^([A-Za-z0-9_+-]+)\ is\ not\ installed
+        | configure:\ error:\ (?:\*\*\*\ )?(?:required\ program\ )?[\x27\x22]?([A-Za-z0-9_+-]+)[\x27\x22]?\ (?:is\ )?not\ found",
+    )
+    .ok()
+});
+static CONFIGURE: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?m)^configure: error: (?:\*\*\* )?(.+)$").ok());
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn output_tells_the_cause() {
+        let home = tempfile::tempdir().unwrap();
+        let kvm = home.path().join("stage1/usr_from_kvm");
+        fs::create_dir_all(&kvm).unwrap();
+        fs::write(
+            kvm.join("kernel.mk"),
+            "URL := https://kernel.test/linux.tar.xz\nx:\n\twget --quiet \"$(URL)\"\n",
+        )
+        .unwrap();
+        let program = |name: &str| Cause::ProgramNotInstalled(name.into());
+        let network = |url: Option<&str>, flavor: Option<&str>| Cause::Network {
+            url: url.map(str::to_owned),
+            flavor: flavor.map(str::to_owned),
+        };
+        let kernel = Some("https://kernel.test/linux.tar.xz");
+        for (output, cause) in [
+            (
+                "Files listed in m/manifest.txt are missing from t/usr.squashfs:\nlib64/libkmod.so.2.3.7",
+                Cause::PathNotInImage,
+            ),
+            ("flavor kvm: 1 listed path is not in the image:\n  bin/x", Cause::PathNotInImage),
+            (
+                "tools/x.go:1:2: no required module provides package a/b: go.mod file not found in current directory",
+                Cause::GoModules,
+            ),
+            (
+                "stage1/rootfs.mk:20: stage1/usr_from_coreoskvm/usr_from_coreoskvm.mk: No such file or directory\nmake: *** No rule to make target 'x'.",
+                Cause::FlavorsJoined,
+            ),
+            (
+                "make: *** [stage1/usr_from_kvm/kernel.mk:3: /b/linux.tar.xz] Error 4",
+                network(kernel, Some("kvm")),
+            ),
+            (
+                "--  https://kernel.test/linux.tar.xz\nwget: unable to resolve host address ‘kernel.test’",
+                network(kernel, Some("kvm")),
+            ),
+            ("fatal: unable to access: Could not resolve host: git.test", network(None, None)),
+            ("./autogen.sh: line 5: aclocal: command not found", program("aclocal")),
+            ("/bin/sh: 1: mksquashfs: not found", program("mksquashfs")),
+            ("env: ‘bash’: No such file or directory", program("bash")),
+            ("make: pkg-config: No such file or directory", program("pkg-config")),
+            ("unsquashfs is not installed (squashfs-tools)", program("unsquashfs")),
+            ("configure: error: *** wget not found", program("wget")),
+            (
+                "configure: error: *** TPM is enabled, but could not find required development files",
+                Cause::Configure("TPM is enabled, but could not find required development files".into()),
+            ),
+            ("make: *** No rule to make target 'a', needed by 'b'.  Stop.", Cause::StaleBuild),
+            ("x.c:1: error: expected ';'\nmake: *** [Makefile:3: x.o] Error 1", Cause::Unknown),
+            // A compiler that ends with 4 downloads nothing.
+            ("make: *** [Makefile:3: x.o] Error 4", Cause::Unknown),
+        ] {
+            assert_eq!(diagnose(home.path(), &["coreos".into(), "kvm".into()], output), cause, "{output}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Commands of a build, one after the other, with their output in one file.
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::shell::quote;
+
+/// The log of one build.
+pub(super) struct BuildLog {
+    pub(super) path: PathBuf,
+    /// The commands that ran, as lines for a shell.
+    pub(super) commands: Vec<String>,
+    file: File,
+}
+
+/// A command that failed.
+#[derive(Debug, Clone)]
+pub(super) struct FailedCommand {
+    /// The command, as a line for a shell.
+    pub(super) command: String,
+    pub(super) status: ExitStatus,
+    /// The end of what the command printed, at most [`MAX_OUTPUT`] bytes.
+    pub(super) output: String,
+}
+
+/// How much of a failed command's output is read for its diagnosis.
+const MAX_OUTPUT: u64 = 256 * 1024;
+
+/// How long one command may take.
+const MAX_TIME: Duration = Duration::from_secs(4 * 3600);
+
+/// Runs its arguments in the process group of this shell. At the end of standard input the group is killed: the
+/// command has ended, or this program has, in whatever way.
+const KILL_GROUP_ON_STDIN_EOF: &str = r#"exec 3<&0
+"$@" < /dev/null 3<&- &
+command=$!
+{ while read -r _; do :; done; kill -KILL 0; } <&3 > /dev/null 2>&1 &
+wait $command"#;
+
+impl BuildLog {
+    /// Creates the log; one of an earlier run is replaced, and a symlink in its place is not followed.
+    pub(super) fn create(path: PathBuf) -> Result<BuildLog> {
+        let cannot_write = || format!("cannot write {}", path.display());
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(cannot_write);
+            }
+            _ => {}
+        }
+        let file = File::options().read(true).append(true).create_new(true).open(&path);
+        let file = file.with_context(cannot_write)?;
+        Ok(BuildLog { path, commands: Vec::new(), file })
+    }
+
+    /// Runs a command without standard input to its end; returns it where it fails.
+    ///
+    /// # Errors
+    /// The program is not installed or cannot be started, or the log cannot be written.
+    pub(super) fn run(&mut self, command: Command) -> Result<Option<FailedCommand>> {
+        let line = shell_line(&command);
+        let cannot_write = || format!("cannot write {}", self.path.display());
+        writeln!(self.file, "$ {line}").with_context(cannot_write)?;
+        let start = self.file.stream_position().with_context(cannot_write)?;
+        let output = || self.file.try_clone().with_context(cannot_write);
+        let mut shell = supervised(&command);
+        shell.stdin(Stdio::piped()).stdout(output()?).stderr(output()?);
+        let mut child = shell.spawn().with_context(|| format!("cannot run {line}"))?;
+        // `Child::wait` would close it.
+        let lifeline = child.stdin.take();
+        let deadline = Instant::now() + MAX_TIME;
+        let status = loop {
+            if let Some(status) = child.try_wait().with_context(|| format!("cannot wait for {line}"))? {
+                break status;
+            }
+            if Instant::now() > deadline {
+                drop(lifeline);
+                let _ = child.wait();
+                return Err(Error::failed(format!(
+                    "{line} did not end within {} h",
+                    MAX_TIME.as_secs() / 3600
+                )));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        drop(lifeline);
+        self.commands.push(line.clone());
+        if status.success() {
+            return Ok(None);
+        }
+        Ok(Some(FailedCommand { command: line, status, output: self.read_from(start)? }))
+    }
+
+    /// The end of the log, from `start` on at most.
+    fn read_from(&mut self, start: u64) -> Result<String> {
+        let mut read = || -> std::io::Result<Vec<u8>> {
+            let end = self.file.seek(SeekFrom::End(0))?;
+            self.file.seek(SeekFrom::Start(start.max(end.saturating_sub(MAX_OUTPUT))))?;
+            let mut bytes = Vec::new();
+            (&mut self.file).take(MAX_OUTPUT).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        let bytes = read().with_context(|| format!("cannot read {}", self.path.display()))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+/// The same command below a shell that ends it when this program ends.
+fn supervised(command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", KILL_GROUP_ON_STDIN_EOF, "build"]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        shell.current_dir(directory);
+    }
+    shell.process_group(0);
+    shell
+}
+
+/// The command as a line for a shell, without its environment.
+fn shell_line(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| quote(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn failed_command_returns_its_own_output() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("build.log");
+        fs::write(&path, "of an earlier run\n").unwrap();
+        let mut log = BuildLog::create(path.clone()).unwrap();
+        assert!(log.run(sh("echo first")).unwrap().is_none());
+        let failed = log.run(sh("cat; echo second; echo third >&2; exit 3")).unwrap().unwrap();
+        assert_eq!((failed.status.code(), failed.output.as_str()), (Some(3), "second\nthird\n"));
+        let text = fs::read_to_string(path).unwrap();
+        assert_eq!(
+            text,
+            "$ sh -c 'echo first'\nfirst\n$ sh -c 'cat; echo second; echo third >&2; exit 3'\nsecond\nthird\n"
+        );
+    }
+
+    #[test]
+    fn background_processes_end_with_their_command() {
+        let home = tempfile::tempdir().unwrap();
+        let mut log = BuildLog::create(home.path().join("build.log")).unwrap();
+        let pid = home.path().join("pid");
+        assert!(log.run(sh(&format!("sleep 1000 & echo $! > {}", pid.display()))).unwrap().is_none());
+        let process = PathBuf::from("/proc").join(fs::read_to_string(pid).unwrap().trim());
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let is_running = || fs::read_to_string(process.join("stat")).is_ok_and(|stat| !stat.contains(") Z "));
+        while is_running() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert!(!is_running());
+    }
+
+    #[test]
+    fn symlink_in_place_of_the_log_is_replaced() {
+        let home = tempfile::tempdir().unwrap();
+        let (link, other) = (home.path().join("build.log"), home.path().join("other"));
+        std::os::unix::fs::symlink(&other, &link).unwrap();
+        BuildLog::create(link).unwrap();
+        assert!(!other.exists());
+    }
+}

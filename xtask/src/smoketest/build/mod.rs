@@ -1,0 +1,195 @@
+//! The tree's own build: clean, then everything.
+//!
+//! A tree with `autogen.sh` and `configure.ac` is built by rkt's autotools ([`autotools`]); any other by
+//! `stage1/Makefile`. Both get the path of an image that this process has verified.
+
+mod autotools;
+mod checkout;
+mod failure;
+mod log;
+mod output;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::release::{Board, Flavor, SystemdVersion};
+
+pub(super) use self::failure::{BuildFailure, Cause};
+use self::log::BuildLog;
+pub(super) use self::output::{BuiltRootfs, image_rootfs};
+
+/// What is built, of which tree, and how.
+#[derive(Debug, Clone)]
+pub(super) struct Build<'a> {
+    /// The tree, absolute.
+    pub tree: &'a Path,
+    /// The boards to build.
+    pub boards: Vec<Board>,
+    /// The flavors that have manifests, by board.
+    pub flavors: BTreeMap<Board, BTreeSet<Flavor>>,
+    /// The flavors that `--flavor` selects; empty selects all.
+    pub selected: Vec<Flavor>,
+    /// The systemd version in coreos-common.mk.
+    pub systemd: SystemdVersion,
+    /// Further arguments for rkt's `configure`.
+    pub configure: Vec<String>,
+    /// Further arguments for `make` and `make clean`.
+    pub make: Vec<String>,
+}
+
+/// The build system of a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BuildSystem {
+    /// `stage1/Makefile`.
+    Stage1,
+    /// rkt's autotools.
+    Autotools,
+}
+
+/// The result of a build.
+#[derive(Debug, Clone)]
+pub(super) struct BuildOutcome {
+    /// The commands that ran, for people.
+    pub commands: Vec<String>,
+    /// `None` where every command succeeded.
+    pub failure: Option<BuildFailure>,
+    /// The file with the output of all commands.
+    pub log: PathBuf,
+    /// Wall-clock time.
+    pub took: Duration,
+    /// Files of the checkout that the build changed and that were restored.
+    pub restored: Vec<String>,
+}
+
+/// `--with-stage1-flavors`, the option of rkt's `configure`.
+const FLAVORS_OPTION: &str = "--with-stage1-flavors=";
+
+impl Build<'_> {
+    /// The build system of the tree.
+    pub(super) fn system(&self) -> BuildSystem {
+        let is_rkt = ["autogen.sh", "configure.ac"].iter().all(|file| self.tree.join(file).is_file());
+        if is_rkt { BuildSystem::Autotools } else { BuildSystem::Stage1 }
+    }
+
+    /// The boards that one run builds: rkt's build makes the board of this machine only.
+    pub(super) fn boards(&self) -> Vec<Board> {
+        match self.system() {
+            BuildSystem::Stage1 => self.boards.clone(),
+            BuildSystem::Autotools => {
+                let is_native = |board: &&Board| board.machine() == std::env::consts::ARCH;
+                self.boards.iter().filter(is_native).copied().collect()
+            }
+        }
+    }
+
+    /// The flavors to build for a board: those of `--flavor`, else those of a `--with-stage1-flavors` among the
+    /// arguments, else all that have manifests.
+    pub(super) fn flavors(&self, board: Board) -> Vec<Flavor> {
+        let known = self.flavors.get(&board).into_iter().flatten();
+        if !self.selected.is_empty() {
+            return known.filter(|flavor| self.selected.contains(flavor)).cloned().collect();
+        }
+        let configured = self.configure.iter().rev().find_map(|word| word.strip_prefix(FLAVORS_OPTION));
+        let configured = configured.filter(|_| self.system() == BuildSystem::Autotools);
+        let is_built = |flavor: &&Flavor| {
+            configured.is_none_or(|list| list.split(',').any(|word| word == flavor.as_str()))
+        };
+        known.filter(is_built).cloned().collect()
+    }
+
+    /// Checks that every selected flavor has manifests for some board.
+    ///
+    /// # Errors
+    /// A flavor has none.
+    pub(super) fn check_flavors(&self) -> Result<()> {
+        let known: BTreeSet<&Flavor> = self.flavors.values().flatten().collect();
+        let Some(unknown) = self.selected.iter().find(|flavor| !known.contains(flavor)) else {
+            return Ok(());
+        };
+        let known: Vec<&str> = known.into_iter().map(Flavor::as_str).collect();
+        Err(Error::failed(format!(
+            "--flavor {unknown}: the tree has no manifests in stage1/usr_from_{unknown}"
+        ))
+        .with_hint(format!("use one of the tree's flavors: {}", known.join(", "))))
+    }
+
+    /// A directory that `make clean` does not remove, for logs and for what a boot writes.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub(super) fn log_directory(&self) -> Result<PathBuf> {
+        let directory = match self.system() {
+            BuildSystem::Stage1 => self.tree.join("stage1/build-smoketest"),
+            BuildSystem::Autotools => self.tree.join("build-rkt-smoketest"),
+        };
+        fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
+        Ok(directory)
+    }
+
+    /// Cleans, then builds everything. `images` are verified images, by board.
+    ///
+    /// # Errors
+    /// A command cannot be started, or the log cannot be written. A build that fails is no error here:
+    /// [`BuildOutcome::failure`].
+    pub(super) fn run(&self, images: &BTreeMap<Board, PathBuf>) -> Result<BuildOutcome> {
+        let started = Instant::now();
+        let mut log = BuildLog::create(self.log_directory()?.join("build.log"))?;
+        let (failure, restored) = match self.system() {
+            BuildSystem::Stage1 => (self.run_stage1_makefile(images, &mut log)?, Vec::new()),
+            BuildSystem::Autotools => self.run_autotools(images, &mut log)?,
+        };
+        let failure = failure.map(|output| BuildFailure::diagnose(self, output));
+        let BuildLog { path, commands, .. } = log;
+        Ok(BuildOutcome { commands, failure, log: path, took: started.elapsed(), restored })
+    }
+
+    fn run_stage1_makefile(
+        &self,
+        images: &BTreeMap<Board, PathBuf>,
+        log: &mut BuildLog,
+    ) -> Result<Option<log::FailedCommand>> {
+        for (board, image) in images {
+            let flavors = self.flavors(*board);
+            let make = |target: &[&str]| {
+                let mut make = self.command("make");
+                make.args(["-C", "stage1"]).arg(format!("RKT_STAGE1_COREOS_BOARD={board}"));
+                if !self.selected.is_empty() {
+                    make.arg(format!("RKT_STAGE1_FLAVORS={}", join(&flavors)));
+                }
+                make.args(self.make_arguments()).args(target);
+                make.env("XTASK", PRINT_IMAGE).env("XTASK_FETCH_FLAGS", "").env("XTASK_IMAGE", image);
+                make
+            };
+            for target in [&["clean"][..], &[]] {
+                if let Some(failed) = log.run(make(target))? {
+                    return Ok(Some(failed));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// A command in the tree; the environment is passed on, messages are in English.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(self.tree).env("LC_ALL", "C");
+        command
+    }
+
+    fn make_arguments(&self) -> Vec<String> {
+        [&["-j2".to_owned()], &self.make[..]].concat()
+    }
+}
+
+/// What `stage1/Makefile` runs in place of `cargo xtask fetch`: it prints the path of the image that was verified. The
+/// path is in the environment, so no quoting of it can fail; make reads `$$` as one `$`.
+const PRINT_IMAGE: &str = r#"sh -c 'printf "%s\n" "$$XTASK_IMAGE"' xtask"#;
+
+/// Flavors as rkt writes a list of them.
+fn join(flavors: &[Flavor]) -> String {
+    flavors.iter().map(Flavor::as_str).collect::<Vec<_>>().join(",")
+}

@@ -1,0 +1,112 @@
+//! What a build left in its build directory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::{Build, BuildSystem};
+use coreos_types::error::{Error, Result};
+use coreos_types::release::{Board, Flavor};
+
+/// One root filesystem in a build directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::smoketest) struct BuiltRootfs {
+    /// The root filesystem of the flavor.
+    pub path: PathBuf,
+    /// Its flavor.
+    pub flavor: Flavor,
+    /// What came from the image alone, where the build keeps that: rkt lays files of its own over it.
+    pub image_rootfs: Option<PathBuf>,
+    /// The image as the build unpacked it.
+    pub squashfs: PathBuf,
+    /// The rkt program of the same build.
+    pub rkt: Option<PathBuf>,
+}
+
+/// The directory with the files that rkt's build took from the image for the root filesystem at `path`, which is
+/// `BUILDDIR/aci-for-FLAVOR-flavor/rootfs`.
+pub(in crate::smoketest) fn image_rootfs(path: &Path) -> Option<PathBuf> {
+    let directory = path.parent()?;
+    let flavor = flavor_of(directory.file_name()?.to_str()?)?;
+    let rootfs = directory.parent()?.join(format!("tmp/usr_from_{flavor}/cbu/rootfs"));
+    Some(rootfs).filter(|rootfs| rootfs.join("usr").is_dir())
+}
+
+/// The flavor in `aci-for-FLAVOR-flavor`.
+fn flavor_of(name: &str) -> Option<Flavor> {
+    let word = name.strip_prefix("aci-for-").and_then(|rest| rest.strip_suffix("-flavor"))?;
+    Flavor::from_dir_name(&format!("usr_from_{word}"))
+}
+
+impl Build<'_> {
+    /// The root filesystems of the selected flavors in the build directory of a board.
+    ///
+    /// # Errors
+    /// The directory has none.
+    pub(in crate::smoketest) fn built_rootfses(&self, board: Board) -> Result<Vec<BuiltRootfs>> {
+        let directory = self.build_directory(board);
+        let mut found = Vec::new();
+        for flavor in self.flavors(board) {
+            let path = directory.join(format!("aci-for-{flavor}-flavor/rootfs"));
+            if path.join("usr").is_dir() {
+                found.push(BuiltRootfs {
+                    image_rootfs: image_rootfs(&path),
+                    path,
+                    flavor,
+                    squashfs: directory.join("tmp/coreos-common/usr.squashfs"),
+                    rkt: Some(directory.join("target/bin/rkt")).filter(|rkt| rkt.is_file()),
+                });
+            }
+        }
+        if found.is_empty() {
+            return Err(Error::failed(format!(
+                "no root filesystem of {board} was built: {} has no aci-for-FLAVOR-flavor/rootfs",
+                directory.display()
+            )));
+        }
+        Ok(found)
+    }
+
+    /// The build directory of a board. rkt names it after its version; others may be left from other versions.
+    fn build_directory(&self, board: Board) -> PathBuf {
+        if self.system() == BuildSystem::Stage1 {
+            return self.tree.join(format!("stage1/build-{board}"));
+        }
+        let given = self.make.iter().rev().find_map(|word| word.strip_prefix("BUILDDIR="));
+        if let Some(directory) = given.map(str::to_owned).or_else(|| std::env::var("BUILDDIR").ok()) {
+            return self.tree.join(directory);
+        }
+        let all: Vec<PathBuf> = build_rkt_directories(self.tree);
+        let configured =
+            self.configured_version().map(|version| self.tree.join(format!("build-rkt-{version}")));
+        let newest = || all.iter().max_by_key(|directory| built_at(directory)).cloned();
+        configured
+            .filter(|directory| all.contains(directory))
+            .or_else(newest)
+            .unwrap_or_else(|| self.tree.join("build-rkt-VERSION"))
+    }
+
+    /// The version that `configure` wrote into the Makefile.
+    fn configured_version(&self) -> Option<String> {
+        let makefile = fs::read_to_string(self.tree.join("Makefile")).ok()?;
+        let line = makefile.lines().find_map(|line| line.strip_prefix("RKT_VERSION := "))?;
+        Some(line.trim().to_owned())
+    }
+}
+
+fn build_rkt_directories(tree: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(tree).into_iter().flatten().flatten();
+    let is_build = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("build-rkt-") && name != "build-rkt-smoketest"
+    };
+    entries.map(|entry| entry.path()).filter(is_build).collect()
+}
+
+/// When the newest root filesystem of a build directory was made.
+fn built_at(directory: &Path) -> Option<SystemTime> {
+    let entries = fs::read_dir(directory).ok()?.flatten();
+    let is_flavor = |name: &str| flavor_of(name).is_some();
+    let rootfses = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_flavor));
+    rootfses.filter_map(|entry| fs::metadata(entry.path().join("rootfs")).ok()?.modified().ok()).max()
+}

@@ -1,0 +1,139 @@
+//! The build as a check: runs it, and explains a failure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use super::build::{Build, BuildFailure, BuildSystem, Cause};
+use super::check_log::CheckLog;
+use crate::context::Context;
+use coreos_types::error::{Error, Result};
+use coreos_types::release::Board;
+use manifest::suggestion::Suggestion;
+
+/// Builds from verified images; returns whether that succeeded. A failure that no change of the tree can help is also
+/// an error: a missing program or network, and a flavor that cannot be built without it.
+///
+/// # Errors
+/// The build cannot be started; a program or the network is missing.
+pub(super) fn run(
+    context: &Context<'_>,
+    build: &Build<'_>,
+    images: &BTreeMap<Board, PathBuf>,
+    checks: &mut CheckLog<'_>,
+) -> Result<bool> {
+    let steps = match build.system() {
+        BuildSystem::Stage1 => "make -C stage1",
+        BuildSystem::Autotools => "autogen.sh, configure, make",
+    };
+    if build.system() == BuildSystem::Stage1 && !build.configure.is_empty() {
+        context.term.warn("arguments for configure have no effect: the tree has no configure.ac");
+    }
+    context.term.stage("building", format!("clean, with {steps}"));
+    let outcome = build.run(images)?;
+    outcome.commands.iter().for_each(|command| context.term.detail("ran", command));
+    if !outcome.restored.is_empty() {
+        let files = outcome.restored.join(", ");
+        context.term.stage("restored", format!("{files}: the build had changed them in the checkout"));
+    }
+    let log = outcome.log.display();
+    let Some(failure) = outcome.failure else {
+        checks.pass("build", steps, format!("{:.1} s, log: {log}", outcome.took.as_secs_f64()));
+        return Ok(true);
+    };
+    let BuildFailure { command, status, last_lines, cause } = &failure;
+    let (why, hint) = explain(context, build, cause, checks);
+    let mut message = format!("{command} failed ({status})");
+    if let Some(why) = &why {
+        message.push_str(&format!(": {why}"));
+    }
+    message.push('\n');
+    last_lines.lines().for_each(|line| message.push_str(&format!("  | {line}\n")));
+    message.push_str(&format!("full log: {log}"));
+    let is_outside = matches!(cause, Cause::ProgramNotInstalled(_) | Cause::Network { .. });
+    if let Some(hint) = hint.as_ref().filter(|_| !is_outside) {
+        message.push_str(&format!("\nhint: {hint}"));
+    }
+    checks.fail("build", steps, None, message);
+    match (why.filter(|_| is_outside), hint) {
+        (Some(why), Some(hint)) => Err(Error::failed(why).with_hint(hint)),
+        (Some(why), None) => Err(Error::failed(why)),
+        (None, _) => Ok(false),
+    }
+}
+
+/// Why the build failed, and what to do, as far as that is known.
+fn explain(
+    context: &Context<'_>,
+    build: &Build<'_>,
+    cause: &Cause,
+    checks: &CheckLog<'_>,
+) -> (Option<String>, Option<String>) {
+    let this_run = || context.rerun(&[], &[]);
+    match cause {
+        Cause::PathNotInImage => (
+            Some("a manifest lists a path that the image does not have".into()),
+            Some(checks.command(&Suggestion::DropMissing)),
+        ),
+        Cause::ProgramNotInstalled(program) => (
+            Some(format!("the build needs {program}, which is not installed")),
+            Some(format!("install {program}, then: {}", this_run())),
+        ),
+        Cause::Configure(message) => {
+            let option = configure_option(message).unwrap_or("--disable-FEATURE");
+            let hint =
+                format!("install what configure misses, or turn the feature off with --configure={option}");
+            (Some(message.clone()), Some(hint))
+        }
+        Cause::Network { url, flavor } => {
+            let url = url.as_deref().unwrap_or("a file");
+            let others = flavor.as_ref().map(|flavor| without_flavor(context, build, flavor));
+            let why = match flavor {
+                Some(flavor) => format!("the build of flavor {flavor} downloads {url}, and that failed"),
+                None => format!("the build downloads {url}, and that failed"),
+            };
+            (
+                Some(why),
+                Some(others.flatten().unwrap_or_else(|| {
+                    "connect to the network, or set the proxy variables of the environment".into()
+                })),
+            )
+        }
+        Cause::GoModules => (
+            Some("Go looked for a module, and the tree is older than Go modules".into()),
+            Some(format!("GO111MODULE=off {}", this_run())),
+        ),
+        Cause::FlavorsJoined => (
+            Some("GNU make 4.3 or later joined the names of the flavors".into()),
+            Some(context.rerun(&["--make", "_MISC_CTS_SPACE_=$() "], &[])),
+        ),
+        Cause::StaleBuild => (
+            Some("files of an earlier build may be in the way".into()),
+            Some(match build.system() {
+                BuildSystem::Stage1 => format!("make -C {}/stage1 clean", build.tree.display()),
+                BuildSystem::Autotools => {
+                    format!("remove {}/build-rkt-*, then: {}", build.tree.display(), this_run())
+                }
+            }),
+        ),
+        Cause::Unknown => (None, None),
+    }
+}
+
+/// The option of rkt's `configure` that turns off the feature of its message.
+fn configure_option(message: &str) -> Option<&'static str> {
+    match message {
+        _ if message.starts_with("TPM ") => Some("--disable-tpm"),
+        _ if message.starts_with("Host systemd-journal") => Some("--disable-sdjournal"),
+        _ => None,
+    }
+}
+
+/// This run with all flavors but one; `None` where that leaves none.
+fn without_flavor(context: &Context<'_>, build: &Build<'_>, flavor: &str) -> Option<String> {
+    let boards = build.boards();
+    let built = boards.iter().flat_map(|&board| build.flavors(board));
+    let others: BTreeSet<String> =
+        built.map(|built| built.to_string()).filter(|other| other != flavor).collect();
+    let options: Vec<&str> = others.iter().flat_map(|other| ["--flavor", other]).collect();
+    (!options.is_empty()).then(|| context.rerun(&options, &["flavors"]))
+}
