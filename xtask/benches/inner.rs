@@ -19,7 +19,7 @@ use manifest::mend::FixOptions;
 use manifest::plan::bump::{BumpOptions, bump, verify};
 use manifest::plan::sources::Stage1Sources;
 use manifest::selection::ManifestRef;
-use openpgp_policy::{Certificate, DetachedSignature, Pin, SHA1_ENDS, TrustPolicy};
+use openpgp_policy::{Certificate, DetachedSignature, Pin, SHA1_CUTOFF, TrustPolicy};
 use pxe_image::{
     Content as Reading, InflateLimits, SignatureCheck, UnlinkedTempDir, VerifiedImage, ingest::pass,
 };
@@ -78,15 +78,15 @@ fn hashing(bench: &Bench) {
     ] {
         let certificate = Certificate::parse(&fixture(certificate), certificate).unwrap();
         let pin =
-            Pin { sha1_until: Some(SHA1_ENDS), ..Pin::new(certificate.fingerprint().clone(), "a bench") };
+            Pin { sha1_until: Some(SHA1_CUTOFF), ..Pin::new(certificate.fingerprint().clone(), "a bench") };
         let policy = TrustPolicy { pins: vec![pin], now: 1_767_268_800 };
         let signature = DetachedSignature::parse(&fixture(signature), signature).unwrap();
-        let keyring = Keyring::holding(policy, vec![certificate]);
+        let keyring = Keyring::from_certificates(policy, vec![certificate]);
         bench.run(&format!("{hash} of a signature, 64 MiB"), || {
-            let mut verification = keyring.open(&signature, None).unwrap();
+            let mut verification = keyring.begin_verification(&signature, None).unwrap();
             assert!(verification.needs_data(), "{hash}");
             verification.update(&bytes);
-            verification.hashes()
+            verification.digests()
         });
     }
 }

@@ -151,12 +151,12 @@ static CERTIFICATES: LazyLock<Vec<Certificate>> = LazyLock::new(|| {
 pub(crate) fn signature_file(bytes: &[u8]) {
     let own = Certificate::parse_all(bytes, "bytes").unwrap_or_default();
     if let Ok(signature) = DetachedSignature::parse(bytes, "bytes") {
-        let vendors = verdicts(&signature, &own, &TrustPolicy::vendors(NOW));
+        let vendors = verdicts(&signature, &own, &TrustPolicy::for_all_vendors(NOW));
         assert!(vendors.good().is_none(), "bytes of nobody's are signed by a vendor");
-        let _any = verdicts(&signature, &CERTIFICATES, &TrustPolicy::of_certificates(&CERTIFICATES, NOW));
+        let _any = verdicts(&signature, &CERTIFICATES, &TrustPolicy::from_certificates(&CERTIFICATES, NOW));
     }
     if !own.is_empty() {
-        let policy = TrustPolicy::of_certificates(&own, NOW);
+        let policy = TrustPolicy::from_certificates(&own, NOW);
         let known =
             KNOWN.iter().filter_map(|(_, signature)| DetachedSignature::parse(signature, "known").ok());
         known.for_each(|signature| drop(verdicts(&signature, &own, &policy)));
@@ -168,7 +168,7 @@ fn verdicts(
     certificates: &[Certificate],
     policy: &TrustPolicy,
 ) -> VerificationResults {
-    let mut verification = Verification::begin(signature, certificates, policy);
+    let mut verification = Verification::new(signature, certificates, policy);
     verification.update(include_bytes!("../tests/fixtures/openpgp/signed-file"));
     verification.finish()
 }

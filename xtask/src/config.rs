@@ -96,10 +96,10 @@ impl Config {
     ) -> Result<Keyring> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
         if let Some(path) = signing_key.or(self.signing_key.as_deref()) {
-            return Keyring::of_file(path, now);
+            return Keyring::from_file(path, now);
         }
-        let mut policy =
-            brand.map_or_else(|| TrustPolicy::vendors(now), |brand| TrustPolicy::vendor(brand, now));
+        let mut policy = brand
+            .map_or_else(|| TrustPolicy::for_all_vendors(now), |brand| TrustPolicy::for_vendor(brand, now));
         for pin in &self.pins {
             let primary: Fingerprint = pin.parse().map_err(|why: Error| {
                 Error::failed(format!("pins of [workspace.metadata.stage1] has {pin:?}"))

@@ -22,7 +22,7 @@ pub fn tell_trust(term: &Term, keyring: &Keyring) {
     if !term.is_verbose() {
         return;
     }
-    for certificate in keyring.at_hand() {
+    for certificate in keyring.local_certificates() {
         let (fingerprint, name) = (certificate.fingerprint(), certificate.name().unwrap_or("no name"));
         term.detail("trusted", format!("{fingerprint}, {name}"));
     }

@@ -12,7 +12,7 @@ use crate::http::{Client, MAX_LIST_LEN, MAX_SIGNATURE_LEN};
 use openpgp_policy::{DetachedSignature, Verification};
 use pxe_image::{Digest, VerifiedImage};
 
-use crate::keyring::{Fetch, Keyring};
+use crate::keyring::{FetchFn, Keyring};
 use crate::terminal::Term;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::provenance::Signer;
@@ -72,8 +72,8 @@ impl ImageStore<'_> {
     pub(super) fn verification(&self, source: &str, signature: &[u8]) -> Result<Verification> {
         let signature = DetachedSignature::parse(signature, &format!("{source}.sig"))?;
         let fetch = |url: &str| self.client.get_certificate(url);
-        let fetch: Option<Fetch<'_>> = if self.client.is_offline() { None } else { Some(&fetch) };
-        self.keyring.open(&signature, fetch)
+        let fetch: Option<FetchFn<'_>> = if self.client.is_offline() { None } else { Some(&fetch) };
+        self.keyring.begin_verification(&signature, fetch)
     }
 
     /// What the bytes of `source` have to show.
@@ -104,8 +104,12 @@ impl ImageStore<'_> {
 
     /// What a kept tree must have been made of and under.
     pub(super) fn terms(&self, stamp: FileId, signature: Option<&[u8]>) -> CacheKey {
-        let certificates: Vec<u8> =
-            self.keyring.at_hand().iter().flat_map(|certificate| certificate.bytes().to_vec()).collect();
+        let certificates: Vec<u8> = self
+            .keyring
+            .local_certificates()
+            .iter()
+            .flat_map(|certificate| certificate.to_bytes().to_vec())
+            .collect();
         CacheKey { stamp, signature: signature.map(Digest::of), certificates: Digest::of(&certificates) }
     }
 
@@ -119,7 +123,7 @@ impl ImageStore<'_> {
     ) -> Result<Option<Option<Signer>>> {
         let Some(signature) = signature else { return Ok(Some(None)) };
         let parsed = DetachedSignature::parse(signature, &format!("{source}.sig"))?;
-        let verdicts = self.keyring.open(&parsed, None)?.finish_with(&kept.hashes);
+        let verdicts = self.keyring.begin_verification(&parsed, None)?.finish_with_digests(&kept.hashes);
         Ok(verdicts.into_signer().ok().map(Some))
     }
 }

@@ -10,13 +10,13 @@ use crate::cache::sig_file;
 use openpgp_policy::{DetachedSignature, SignatureResult, Verification, VerificationResults};
 
 use crate::cli::VerifySignature;
-use crate::keyring::{Fetch, Keyring};
+use crate::keyring::{FetchFn, Keyring};
 use crate::report::Report;
 use coreos_types::error::{Error, Result, ResultExt};
 
 /// Verifies a file's detached signature. `keyring` is the vendors', or `--signing-key`'s; `fetch` gets newer
 /// certificates, `None` under `--offline`.
-pub fn run(flags: &VerifySignature, keyring: &Keyring, fetch: Option<Fetch<'_>>) -> Report {
+pub fn run(flags: &VerifySignature, keyring: &Keyring, fetch: Option<FetchFn<'_>>) -> Report {
     let mut report = Report { command: "verify-signature".into(), ..Report::default() };
     report.extra.insert("signatures", json!([]));
     match verdicts(flags, keyring, fetch) {
@@ -29,7 +29,7 @@ pub fn run(flags: &VerifySignature, keyring: &Keyring, fetch: Option<Fetch<'_>>)
 fn verdicts(
     flags: &VerifySignature,
     keyring: &Keyring,
-    fetch: Option<Fetch<'_>>,
+    fetch: Option<FetchFn<'_>>,
 ) -> Result<VerificationResults> {
     // The file first: a mistyped name is no matter of trust.
     let mut file =
@@ -39,7 +39,7 @@ fn verdicts(
             .with_hint("cargo xtask verify-signature FILE"));
     }
     let signature = read_signature(flags)?;
-    let mut verification = keyring.open(&signature, fetch)?;
+    let mut verification = keyring.begin_verification(&signature, fetch)?;
     if verification.needs_data() {
         feed(&mut verification, &mut file)
             .with_context(|| format!("cannot read {}", flags.file.display()))?;

@@ -19,7 +19,7 @@ use coreos_types::release::Brand;
 use openpgp_policy::{Certificate, DetachedSignature, Pin, TrustPolicy, Verification};
 
 /// Gets the small file behind a URL: the network, as a value.
-pub type Fetch<'a> = &'a dyn Fn(&str) -> Result<Vec<u8>>;
+pub type FetchFn<'a> = &'a dyn Fn(&str) -> Result<Vec<u8>>;
 
 /// Key servers in the order they are asked; `{fingerprint}` is replaced by the pin's 40 or 64 hex digits.
 pub const KEY_SERVERS: [&str; 2] = [
@@ -28,51 +28,51 @@ pub const KEY_SERVERS: [&str; 2] = [
 ];
 
 /// After so long without the key that is wanted no further server is asked.
-const PATIENCE: Duration = Duration::from_secs(60);
+const REFRESH_BUDGET: Duration = Duration::from_secs(60);
 
 /// Whom to trust in this run, and where their certificates are.
 #[derive(Debug, Clone)]
 pub struct Keyring {
     policy: TrustPolicy,
     /// Where not empty, nothing else is read or asked.
-    given: Vec<Certificate>,
-    /// The cache's folder for certificates.
-    folder: Option<PathBuf>,
+    explicit: Vec<Certificate>,
+    /// The cache's directory for certificates.
+    directory: Option<PathBuf>,
     vendor_addresses: bool,
     servers: Vec<String>,
-    answers: Arc<Mutex<Answers>>,
+    answers: Arc<Mutex<RefreshCache>>,
 }
 
-/// What the addresses sent in this run: none is asked twice, and all of them together have [`PATIENCE`].
+/// What the addresses sent in this run: none is asked twice, and all of them together have [`REFRESH_BUDGET`].
 #[derive(Debug, Default)]
-struct Answers {
+struct RefreshCache {
     by_address: BTreeMap<String, Result<Certificate>>,
     spent: Duration,
 }
 
 impl Keyring {
-    /// Trusts the policy's pins; `folder` keeps what was fetched.
-    pub fn new(policy: TrustPolicy, folder: Option<PathBuf>) -> Keyring {
+    /// Trusts the policy's pins; `directory` keeps what was fetched.
+    pub fn new(policy: TrustPolicy, directory: Option<PathBuf>) -> Keyring {
         let servers = KEY_SERVERS.iter().map(ToString::to_string).collect();
         let answers = Arc::default();
-        Keyring { policy, given: Vec::new(), folder, vendor_addresses: true, servers, answers }
+        Keyring { policy, explicit: Vec::new(), directory, vendor_addresses: true, servers, answers }
     }
 
     /// Trusts the certificates of a file and nothing else.
     ///
     /// # Errors
     /// Failed (2) when the file is not there, is no certificate, or holds a secret key.
-    pub fn of_file(path: &Path, now: u64) -> Result<Keyring> {
+    pub fn from_file(path: &Path, now: u64) -> Result<Keyring> {
         let source = path.display().to_string();
         let bytes = fs::read(path).with_context(|| format!("cannot read the signing key {source}"))?;
-        let given = Certificate::parse_all(&bytes, &source)?;
-        let policy = TrustPolicy::of_certificates(&given, now);
-        Ok(Keyring::holding(policy, given))
+        let explicit = Certificate::parse_all(&bytes, &source)?;
+        let policy = TrustPolicy::from_certificates(&explicit, now);
+        Ok(Keyring::from_certificates(policy, explicit))
     }
 
     /// Trusts the policy's pins by these certificates and no others.
-    pub fn holding(policy: TrustPolicy, given: Vec<Certificate>) -> Keyring {
-        Keyring { given, ..Keyring::new(policy, None) }
+    pub fn from_certificates(policy: TrustPolicy, explicit: Vec<Certificate>) -> Keyring {
+        Keyring { explicit, ..Keyring::new(policy, None) }
     }
 
     /// Asks these addresses and no vendor's; for configuration and for tests.
@@ -90,11 +90,11 @@ impl Keyring {
 
     /// The certificates that are here without asking anyone: given ones, else cached and built-in ones as one.
     /// A cached copy that cannot be read counts as none; it is written anew when the next one is fetched.
-    pub fn at_hand(&self) -> Vec<Certificate> {
-        if !self.given.is_empty() {
-            return self.given.clone();
+    pub fn local_certificates(&self) -> Vec<Certificate> {
+        if !self.explicit.is_empty() {
+            return self.explicit.clone();
         }
-        self.policy.pins.iter().filter_map(|pin| self.at_hand_for(pin)).collect()
+        self.policy.pins.iter().filter_map(|pin| self.local_certificate(pin)).collect()
     }
 
     /// Judges what needs no data, with the certificates at hand; when a signature names a key that they lack and
@@ -102,10 +102,14 @@ impl Keyring {
     ///
     /// # Errors
     /// Failed (2) when there is no certificate at hand and none can be got.
-    pub fn open(&self, signature: &DetachedSignature, fetch: Option<Fetch<'_>>) -> Result<Verification> {
-        let mut certificates = self.at_hand();
-        let mut verification = Verification::begin(signature, &certificates, &self.policy);
-        let Some(fetch) = fetch.filter(|_| self.given.is_empty()) else {
+    pub fn begin_verification(
+        &self,
+        signature: &DetachedSignature,
+        fetch: Option<FetchFn<'_>>,
+    ) -> Result<Verification> {
+        let mut certificates = self.local_certificates();
+        let mut verification = Verification::new(signature, &certificates, &self.policy);
+        let Some(fetch) = fetch.filter(|_| self.explicit.is_empty()) else {
             return match certificates.is_empty() {
                 true => Err(self.none_offline()),
                 false => Ok(verification),
@@ -118,17 +122,17 @@ impl Keyring {
             if verification.unknown_keys().is_empty() || verification.needs_data() {
                 break;
             }
-            if answers.spent > PATIENCE && !answers.by_address.contains_key(&address) {
+            if answers.spent > REFRESH_BUDGET && !answers.by_address.contains_key(&address) {
                 causes.push(format!(
                     "{address} and what comes after it was not asked: it took too long already"
                 ));
                 break;
             }
-            match answers.of(&address, || self.refreshed(pin, &address, fetch)) {
+            match answers.get_or_fetch(&address, || self.refresh(pin, &address, fetch)) {
                 Ok(certificate) => {
                     certificates.retain(|old| old.fingerprint() != certificate.fingerprint());
                     certificates.push(certificate);
-                    verification = Verification::begin(signature, &certificates, &self.policy);
+                    verification = Verification::new(signature, &certificates, &self.policy);
                 }
                 Err(fault) => causes.push(fault.to_string()),
             }
@@ -136,14 +140,14 @@ impl Keyring {
         if certificates.is_empty() && verification.has_unknown_key() {
             return Err(causes.into_iter().fold(no_certificate(&self.policy), Error::with_cause));
         }
-        verification.not_asked(causes);
+        verification.set_refresh_errors(causes);
         Ok(verification)
     }
 
     /// Every address to ask, a pin at a time.
     fn addresses(&self) -> Vec<(&Pin, String)> {
         let of_pin = |pin| {
-            let servers = self.servers.iter().map(|server| expand(server, pin));
+            let servers = self.servers.iter().map(|server| server_url(server, pin));
             let vendor =
                 pin.brand.filter(|_| self.vendor_addresses).map(|brand| vendor_address(brand).to_owned());
             vendor.into_iter().chain(servers).map(move |address| (pin, address)).collect::<Vec<_>>()
@@ -151,10 +155,10 @@ impl Keyring {
         self.policy.pins.iter().flat_map(of_pin).collect()
     }
 
-    fn at_hand_for(&self, pin: &Pin) -> Option<Certificate> {
+    fn local_certificate(&self, pin: &Pin) -> Option<Certificate> {
         let cached = self.cached(pin);
         let built_in =
-            pin.brand.and_then(built_in).filter(|certificate| *certificate.fingerprint() == pin.primary);
+            pin.brand.and_then(built_in).filter(|certificate| *certificate.fingerprint() == pin.fingerprint);
         match (cached, built_in) {
             (Some(mut cached), Some(built_in)) => {
                 cached.merge(&built_in);
@@ -165,43 +169,43 @@ impl Keyring {
     }
 
     fn cached(&self, pin: &Pin) -> Option<Certificate> {
-        let path = self.file_of(pin)?;
+        let path = self.cache_path(pin)?;
         let bytes = fs::read(&path).ok()?;
         let certificate = Certificate::parse(&bytes, &path.display().to_string()).ok()?;
-        (*certificate.fingerprint() == pin.primary).then_some(certificate)
+        (*certificate.fingerprint() == pin.fingerprint).then_some(certificate)
     }
 
-    fn file_of(&self, pin: &Pin) -> Option<PathBuf> {
-        Some(self.folder.as_ref()?.join(format!("{}.pgp", pin.primary)))
+    fn cache_path(&self, pin: &Pin) -> Option<PathBuf> {
+        Some(self.directory.as_ref()?.join(format!("{}.pgp", pin.fingerprint)))
     }
 
     /// Asks one address and joins what it sends to what is at hand: a server may leave out user ids or old
     /// bindings, and no revocation that was once seen is forgotten.
-    fn refreshed(&self, pin: &Pin, address: &str, fetch: Fetch<'_>) -> Result<Certificate> {
+    fn refresh(&self, pin: &Pin, address: &str, fetch: FetchFn<'_>) -> Result<Certificate> {
         let bytes = fetch(address)?;
         let fetched = Certificate::parse(&bytes, address)?;
-        if *fetched.fingerprint() != pin.primary {
+        if *fetched.fingerprint() != pin.fingerprint {
             return Err(Error::refused(format!(
                 "{address} sent the certificate of {}: expected {}",
                 fetched.fingerprint(),
-                pin.primary
+                pin.fingerprint
             )));
         }
         let mut certificate = fetched;
-        if let Some(known) = self.at_hand_for(pin) {
+        if let Some(known) = self.local_certificate(pin) {
             certificate.merge(&known);
         }
         // One that cannot be kept serves this run all the same.
-        let _unkept = self.keep(pin, &certificate);
+        let _unkept = self.store(pin, &certificate);
         Ok(certificate)
     }
 
     /// Written beside and renamed, so that another process sees the old copy or the new one, whole.
-    fn keep(&self, pin: &Pin, certificate: &Certificate) -> Result<()> {
-        let (Some(folder), Some(path)) = (&self.folder, self.file_of(pin)) else { return Ok(()) };
+    fn store(&self, pin: &Pin, certificate: &Certificate) -> Result<()> {
+        let (Some(directory), Some(path)) = (&self.directory, self.cache_path(pin)) else { return Ok(()) };
         let message = || format!("cannot keep the certificate in {}", path.display());
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(message)?;
-        atomic_file::write(&path, certificate.bytes()).with_context(message)
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).with_context(message)?;
+        atomic_file::write(&path, certificate.to_bytes()).with_context(message)
     }
 
     fn none_offline(&self) -> Error {
@@ -210,9 +214,13 @@ impl Keyring {
     }
 }
 
-impl Answers {
+impl RefreshCache {
     /// What an address sent before, else what it sends now.
-    fn of(&mut self, address: &str, ask: impl FnOnce() -> Result<Certificate>) -> Result<Certificate> {
+    fn get_or_fetch(
+        &mut self,
+        address: &str,
+        ask: impl FnOnce() -> Result<Certificate>,
+    ) -> Result<Certificate> {
         if let Some(answer) = self.by_address.get(address) {
             return answer.clone();
         }
@@ -225,7 +233,8 @@ impl Answers {
 }
 
 fn no_certificate(policy: &TrustPolicy) -> Error {
-    let wanted: Vec<_> = policy.pins.iter().map(|pin| format!("{} ({})", pin.name, pin.primary)).collect();
+    let wanted: Vec<_> =
+        policy.pins.iter().map(|pin| format!("{} ({})", pin.name, pin.fingerprint)).collect();
     let fault = Error::failed(format!("there is no certificate at hand for {}", wanted.join(" or ")));
     match policy.pins.is_empty() {
         true => Error::failed("no signing key is trusted"),
@@ -233,8 +242,8 @@ fn no_certificate(policy: &TrustPolicy) -> Error {
     }
 }
 
-fn expand(server: &str, pin: &Pin) -> String {
-    server.replace("{fingerprint}", pin.primary.as_str())
+fn server_url(server: &str, pin: &Pin) -> String {
+    server.replace("{fingerprint}", pin.fingerprint.as_str())
 }
 
 /// Where the vendor publishes its certificate.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use coreos_types::error::{Error, ErrorKind, Result};
 use expect_test::expect;
-use openpgp_policy::{Certificate, DetachedSignature, Pin, SHA1_ENDS, TrustPolicy};
+use openpgp_policy::{Certificate, DetachedSignature, Pin, SHA1_CUTOFF, TrustPolicy};
 use regex::Regex;
 use xtask::cli::VerifySignature;
 use xtask::commands::verify_signature;
@@ -62,7 +62,7 @@ impl Case {
 
     fn keyring(&self) -> Result<Keyring> {
         let path = fixture(&format!("{}.pgp", self.certificate));
-        let of_file = Keyring::of_file(&path, NOW)?;
+        let of_file = Keyring::from_file(&path, NOW)?;
         if self.pin == "own" {
             return Ok(of_file);
         }
@@ -73,9 +73,9 @@ impl Case {
             "sha1" => given.fingerprint().clone(),
             other => Certificate::parse(&fs::read(fixture(other)).unwrap(), other)?.fingerprint().clone(),
         };
-        let sha1_until = (self.pin == "sha1").then_some(SHA1_ENDS);
+        let sha1_until = (self.pin == "sha1").then_some(SHA1_CUTOFF);
         let pin = Pin { sha1_until, ..Pin::new(trusted, "a throwaway key") };
-        Ok(Keyring::holding(TrustPolicy { pins: vec![pin], now: NOW }, vec![given]))
+        Ok(Keyring::from_certificates(TrustPolicy { pins: vec![pin], now: NOW }, vec![given]))
     }
 }
 
@@ -290,7 +290,7 @@ fn bytes_with_the_mark_of_a_collision_attack_are_refused() {
     let signature = fs::read(fixture(&case.signature)).unwrap();
     let signature = DetachedSignature::parse(&signature, &case.signature).unwrap();
     let rule = |bytes: &[u8]| {
-        let mut verification = case.keyring().unwrap().open(&signature, None).unwrap();
+        let mut verification = case.keyring().unwrap().begin_verification(&signature, None).unwrap();
         verification.update(bytes);
         verification.finish().signatures[0].rule
     };

@@ -36,7 +36,8 @@ fn verify(keyring: &Keyring, signature: &str, online: bool) -> Result<Verificati
         client.get_bytes(url, MAX_LIST_LEN)?.ok_or_else(|| Error::failed(format!("{url} is not there")))
     };
     let signature = DetachedSignature::parse(&fs::read(fixture(signature)).unwrap(), signature).unwrap();
-    let mut verification = keyring.open(&signature, if online { Some(&fetch) } else { None })?;
+    let mut verification =
+        keyring.begin_verification(&signature, if online { Some(&fetch) } else { None })?;
     verification.update(&fs::read(fixture("signed-file")).unwrap());
     Ok(verification.finish())
 }
@@ -118,7 +119,7 @@ fn a_spoiled_copy_in_the_cache_counts_as_none() {
     fs::write(&kept, b"half a cert").unwrap();
     let keyring = keyring(&[&server], folder.path());
     assert_eq!(rule(&verify(&keyring, "good.sig", true).unwrap()), "good");
-    assert_eq!(fs::read(&kept).unwrap(), plain.bytes());
+    assert_eq!(fs::read(&kept).unwrap(), plain.to_bytes());
 }
 
 #[test]

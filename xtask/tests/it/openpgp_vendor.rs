@@ -6,7 +6,7 @@ use std::fs;
 
 use coreos_types::release::Brand;
 use openpgp_policy::{
-    COREOS, Certificate, DetachedSignature, FLATCAR, Pin, TrustPolicy, Verdict, Verification,
+    COREOS, Certificate, DetachedSignature, FLATCAR, Pin, SignatureStatus, TrustPolicy, Verification,
 };
 use xtask::cli::VerifySignature;
 use xtask::commands::verify_signature;
@@ -17,7 +17,7 @@ use crate::openpgp::{NOW, fixture};
 
 /// Certificates that the program carries, and the network left alone.
 fn vendors() -> Keyring {
-    Keyring::new(TrustPolicy::vendors(NOW), None)
+    Keyring::new(TrustPolicy::for_all_vendors(NOW), None)
 }
 
 fn verify(name: &str, keyring: &Keyring) -> Report {
@@ -32,7 +32,8 @@ fn verify(name: &str, keyring: &Keyring) -> Report {
 
 #[test]
 fn the_built_in_certificates_are_the_pinned_ones() {
-    let keys: Vec<_> = vendors().at_hand().iter().map(|one| one.fingerprint().to_string()).collect();
+    let keys: Vec<_> =
+        vendors().local_certificates().iter().map(|one| one.fingerprint().to_string()).collect();
     assert_eq!(keys, [COREOS, FLATCAR]);
     let subkeys = [
         "B42942E2EC8E6AA9A7826913A541ECB274E7E361",
@@ -53,7 +54,7 @@ fn the_built_in_certificates_are_the_pinned_ones() {
         "E9426D8B67E35DF476BD048185F7C8868837E271",
         "52F145DFD00BBDCD928CBB5A32DA80F91EF52974",
     ];
-    let at_hand = vendors().at_hand();
+    let at_hand = vendors().local_certificates();
     assert!(subkeys.iter().all(|subkey| at_hand.iter().any(|certificate| certificate.has_key(subkey))));
     assert!(at_hand[0].has_key(COREOS) && !at_hand[0].has_key(FLATCAR));
 }
@@ -101,10 +102,10 @@ fn releases_1045_and_1047_are_refused_by_name_whatever_the_certificate_says() {
     let body = [&[4, 0, 1, 8, 0, 6, 5, 2][..], &created, &[0, 10, 9, 16], &key_id, &[0, 0, 0, 8, 1]].concat();
     let packet = [&[0xc2, u8::try_from(body.len()).unwrap()], &body[..]].concat();
     let signature = DetachedSignature::parse(&packet, "x.sig").unwrap();
-    let verification = vendors().open(&signature, None).unwrap();
+    let verification = vendors().begin_verification(&signature, None).unwrap();
     assert!(!verification.needs_data(), "the image need not be downloaded");
     let verdict = verification.finish().signatures.remove(0);
-    assert_eq!((verdict.verdict, verdict.rule), (Verdict::Refused, "subkey-revoked"));
+    assert_eq!((verdict.verdict, verdict.rule), (SignatureStatus::Refused, "subkey-revoked"));
     assert!(
         verdict.message.contains("signed the CoreOS releases 1045 and 1047 alone"),
         "{}",
@@ -114,18 +115,19 @@ fn releases_1045_and_1047_are_refused_by_name_whatever_the_certificate_says() {
 
 #[test]
 fn sha1_goes_by_the_primary_keys_fingerprint_wherever_the_certificate_comes_from() {
-    let certificates = vendors().at_hand();
-    let given = TrustPolicy::of_certificates(&certificates[..1], NOW);
-    assert_eq!(given.pins, [Pin::vendor(Brand::CoreOs)]);
+    let certificates = vendors().local_certificates();
+    let given = TrustPolicy::from_certificates(&certificates[..1], NOW);
+    assert_eq!(given.pins, [Pin::for_vendor(Brand::CoreOs)]);
     // Under a pin without the exception, the same signature by the same certificate is refused.
-    let strict = TrustPolicy { pins: vec![Pin { sha1_until: None, ..Pin::vendor(Brand::CoreOs) }], now: NOW };
-    let report = verify("coreos-2015-E5676EFC", &Keyring::holding(strict, certificates));
+    let strict =
+        TrustPolicy { pins: vec![Pin { sha1_until: None, ..Pin::for_vendor(Brand::CoreOs) }], now: NOW };
+    let report = verify("coreos-2015-E5676EFC", &Keyring::from_certificates(strict, certificates));
     assert_eq!(report.extra["signatures"][0]["rule"], "binding");
 }
 
 #[test]
 fn one_vendors_signature_does_not_pass_for_the_others() {
-    let keyring = Keyring::new(TrustPolicy::vendor(Brand::Flatcar, NOW), None);
+    let keyring = Keyring::new(TrustPolicy::for_vendor(Brand::Flatcar, NOW), None);
     let report = verify("coreos-2019-67B3CA0E", &keyring);
     assert_eq!(report.exit_code(), 3);
     assert_eq!(report.extra["signatures"][0]["verdict"], "unknown-key");
@@ -133,9 +135,9 @@ fn one_vendors_signature_does_not_pass_for_the_others() {
 
 #[test]
 fn what_a_keyring_keeps_reads_back_as_the_same_certificate() {
-    for certificate in vendors().at_hand() {
-        let again = Certificate::parse(&certificate.bytes(), "again").unwrap();
-        assert_eq!(again.bytes(), certificate.bytes());
+    for certificate in vendors().local_certificates() {
+        let again = Certificate::parse(&certificate.to_bytes(), "again").unwrap();
+        assert_eq!(again.to_bytes(), certificate.to_bytes());
     }
 }
 
@@ -144,6 +146,7 @@ fn a_verification_may_go_to_another_thread() {
     fn is_send<T: Send>(_: &T) {}
     let bytes = fs::read(fixture("vendor/coreos-2019-67B3CA0E.sig")).unwrap();
     let signature = DetachedSignature::parse(&bytes, "version.txt.sig").unwrap();
-    let verification = Verification::begin(&signature, &vendors().at_hand(), &TrustPolicy::vendors(NOW));
+    let verification =
+        Verification::new(&signature, &vendors().local_certificates(), &TrustPolicy::for_all_vendors(NOW));
     is_send(&verification);
 }

@@ -11,16 +11,16 @@ use coreos_types::error::{Error, Result, catch_panic};
 
 use super::armor;
 use super::hash::Hash;
-use super::packet::{Fields, Packet, packets, tag};
-use super::signature::{SignaturePacket, looks_like};
+use super::packet::{FieldReader, Packet, packets, tag};
+use super::signature::{SignaturePacket, sniff};
 use super::trust::Fingerprint;
 
 /// A file with certificates larger than this is refused: key servers can be flooded.
 const MAX_SIZE: usize = 4 * 1024 * 1024;
 /// Keys, and user ids, in one file. A vendor's certificate has about ten subkeys, and a key of an old kind takes
 /// milliseconds to read.
-const MOST_KEYS: usize = 128;
-const MOST_USER_IDS: usize = 1024;
+const MAX_KEYS: usize = 128;
+const MAX_USER_IDS: usize = 1024;
 /// The signature type of a key revocation (RFC 9580, 5.2.1.11).
 pub(super) const KEY_REVOCATION: u8 = 0x20;
 
@@ -74,34 +74,35 @@ impl Certificate {
             )));
         }
         let binary = match armor::label(bytes) {
-            Some(label) => unarmored(bytes, &label, source)?,
+            Some(label) => dearmor(bytes, &label, source)?,
             None => bytes.to_vec(),
         };
         let mut certificates: Vec<Certificate> = Vec::new();
-        let mut place = Place::Nowhere;
-        hold_to_limits(&binary, source)?;
+        let mut component = Component::Nowhere;
+        check_limits(&binary, source)?;
         for packet in packets(&binary) {
             let Ok(packet) = packet else {
                 let what =
-                    if certificates.is_empty() { looks_like(bytes) } else { "a certificate that is cut off" };
+                    if certificates.is_empty() { sniff(bytes) } else { "a certificate that is cut off" };
                 return Err(unreadable(source, &format!("it looks like {what}")));
             };
             match packet.tag {
                 tag::SECRET_KEY | tag::SECRET_SUBKEY => return Err(secret(source)),
                 tag::PUBLIC_KEY => {
-                    certificates
-                        .push(Certificate::begin(packet.body).map_err(|why| unreadable(source, &why))?);
-                    place = Place::Primary;
+                    certificates.push(
+                        Certificate::from_primary(packet.body).map_err(|why| unreadable(source, &why))?,
+                    );
+                    component = Component::Primary;
                 }
                 _ => match certificates.last_mut() {
-                    Some(certificate) => certificate.add(packet, &mut place),
+                    Some(certificate) => certificate.add(packet, &mut component),
                     None => return Err(unreadable(source, "it does not begin with a public key")),
                 },
             }
         }
         match certificates.is_empty() {
-            true => Err(unreadable(source, &format!("it looks like {}", looks_like(bytes)))),
-            false => Ok(merged(&certificates)),
+            true => Err(unreadable(source, &format!("it looks like {}", sniff(bytes)))),
+            false => Ok(merge_copies(&certificates)),
         }
     }
 
@@ -125,9 +126,9 @@ impl Certificate {
     }
 
     /// The certificate in binary form, less what could not be read: what a cache keeps, and what is part of its key.
-    pub fn bytes(&self) -> Vec<u8> {
+    pub fn to_bytes(&self) -> Vec<u8> {
         let signatures = |all: &[SignaturePacket]| -> Vec<u8> {
-            all.iter().flat_map(|signature| framed(tag::SIGNATURE, &signature.octets)).collect()
+            all.iter().flat_map(|signature| framed(tag::SIGNATURE, &signature.raw)).collect()
         };
         let mut bytes = [framed(tag::PUBLIC_KEY, &self.primary.body), signatures(&self.direct)].concat();
         for user_id in &self.user_ids {
@@ -152,53 +153,54 @@ impl Certificate {
         if self.primary.fingerprint != other.primary.fingerprint {
             return;
         }
-        join(&mut self.direct, &other.direct);
+        merge_signatures(&mut self.direct, &other.direct);
         for theirs in &other.user_ids {
             match self.user_ids.iter_mut().find(|ours| ours.text == theirs.text) {
-                Some(ours) => join(&mut ours.signatures, &theirs.signatures),
+                Some(ours) => merge_signatures(&mut ours.signatures, &theirs.signatures),
                 None => self.user_ids.push(theirs.clone()),
             }
         }
         for theirs in &other.subkeys {
             match self.subkeys.iter_mut().find(|ours| ours.key.fingerprint == theirs.key.fingerprint) {
-                Some(ours) => join(&mut ours.signatures, &theirs.signatures),
+                Some(ours) => merge_signatures(&mut ours.signatures, &theirs.signatures),
                 None => self.subkeys.push(theirs.clone()),
             }
         }
     }
 
-    fn begin(body: &[u8]) -> std::result::Result<Certificate, String> {
+    fn from_primary(body: &[u8]) -> std::result::Result<Certificate, String> {
         let primary = Key::parse(body)?;
         Ok(Certificate { primary, direct: Vec::new(), user_ids: Vec::new(), subkeys: Vec::new() })
     }
 
-    fn add(&mut self, packet: Packet<'_>, place: &mut Place) {
+    fn add(&mut self, packet: Packet<'_>, component: &mut Component) {
         match packet.tag {
-            tag::SIGNATURE => self.add_signature(packet.body, *place),
-            tag::USER_ID => *place = self.user_id_place(packet.body),
+            tag::SIGNATURE => self.add_signature(packet.body, *component),
+            tag::USER_ID => *component = self.user_id_component(packet.body),
             tag::PUBLIC_SUBKEY => {
-                *place = Key::parse(packet.body).map_or(Place::Nowhere, |key| self.subkey_place(key))
+                *component =
+                    Key::parse(packet.body).map_or(Component::Nowhere, |key| self.subkey_component(key))
             }
             // The trust packets of a keyring stand between a component and its signatures.
             tag::TRUST => {}
             // What we do not know has signatures of its own, which must not fall to the component before it.
-            _ => *place = Place::Nowhere,
+            _ => *component = Component::Nowhere,
         }
     }
 
-    /// The place of a user id; one that stands twice is one.
-    fn user_id_place(&mut self, text: &[u8]) -> Place {
+    /// The component of a user id; one that stands twice is one.
+    fn user_id_component(&mut self, text: &[u8]) -> Component {
         let known = self.user_ids.iter().position(|user_id| user_id.text == text);
-        Place::UserId(known.unwrap_or_else(|| {
+        Component::UserId(known.unwrap_or_else(|| {
             self.user_ids.push(UserId { text: text.to_vec(), signatures: Vec::new() });
             self.user_ids.len() - 1
         }))
     }
 
-    /// The place of a subkey; one that stands twice is one, so that no revocation on it goes unseen.
-    fn subkey_place(&mut self, key: Key) -> Place {
+    /// The component of a subkey; one that stands twice is one, so that no revocation on it goes unseen.
+    fn subkey_component(&mut self, key: Key) -> Component {
         let known = self.subkeys.iter().position(|subkey| subkey.key.fingerprint == key.fingerprint);
-        Place::Subkey(known.unwrap_or_else(|| {
+        Component::Subkey(known.unwrap_or_else(|| {
             self.subkeys.push(Subkey { key, signatures: Vec::new() });
             self.subkeys.len() - 1
         }))
@@ -206,29 +208,29 @@ impl Certificate {
 
     /// Signatures that cannot be read, such as those of old versions by other people, count for nothing. A key
     /// revocation counts wherever it stands: people append the one that they kept in a drawer.
-    fn add_signature(&mut self, body: &[u8], place: Place) {
+    fn add_signature(&mut self, body: &[u8], component: Component) {
         let Ok(signature) = SignaturePacket::parse(body) else { return };
-        match place {
-            _ if signature.kind == KEY_REVOCATION => self.direct.push(signature),
-            Place::Primary => self.direct.push(signature),
-            Place::UserId(at) => self.user_ids[at].signatures.push(signature),
-            Place::Subkey(at) => self.subkeys[at].signatures.push(signature),
-            Place::Nowhere => {}
+        match component {
+            _ if signature.typ == KEY_REVOCATION => self.direct.push(signature),
+            Component::Primary => self.direct.push(signature),
+            Component::UserId(at) => self.user_ids[at].signatures.push(signature),
+            Component::Subkey(at) => self.subkeys[at].signatures.push(signature),
+            Component::Nowhere => {}
         }
     }
 }
 
-fn join(ours: &mut Vec<SignaturePacket>, theirs: &[SignaturePacket]) {
-    let known: HashSet<&[u8]> = ours.iter().map(|our| &our.octets[..]).collect();
-    let new: Vec<_> = theirs.iter().filter(|their| !known.contains(&their.octets[..])).cloned().collect();
+fn merge_signatures(ours: &mut Vec<SignaturePacket>, theirs: &[SignaturePacket]) {
+    let known: HashSet<&[u8]> = ours.iter().map(|our| &our.raw[..]).collect();
+    let new: Vec<_> = theirs.iter().filter(|their| !known.contains(&their.raw[..])).cloned().collect();
     ours.extend(new);
 }
 
 /// Refuses a file with more keys or user ids than anybody's, before one of them is looked at.
-fn hold_to_limits(binary: &[u8], source: &str) -> Result<()> {
+fn check_limits(binary: &[u8], source: &str) -> Result<()> {
     let count = |tags: &[u8]| packets(binary).flatten().filter(|packet| tags.contains(&packet.tag)).count();
     let (keys, user_ids) = (count(&[tag::PUBLIC_KEY, tag::PUBLIC_SUBKEY]), count(&[tag::USER_ID]));
-    if keys > MOST_KEYS || user_ids > MOST_USER_IDS {
+    if keys > MAX_KEYS || user_ids > MAX_USER_IDS {
         return Err(Error::failed(format!(
             "{source} has {keys} keys and {user_ids} user ids: expected one certificate, or a few"
         ))
@@ -238,7 +240,7 @@ fn hold_to_limits(binary: &[u8], source: &str) -> Result<()> {
 }
 
 /// Copies of one certificate as one, in the order of first sight.
-pub(super) fn merged(certificates: &[Certificate]) -> Vec<Certificate> {
+pub(super) fn merge_copies(certificates: &[Certificate]) -> Vec<Certificate> {
     let mut merged: Vec<Certificate> = Vec::new();
     for certificate in certificates {
         match merged.iter_mut().find(|known| known.fingerprint() == certificate.fingerprint()) {
@@ -251,7 +253,7 @@ pub(super) fn merged(certificates: &[Certificate]) -> Vec<Certificate> {
 
 /// What the next signature packet belongs to.
 #[derive(Clone, Copy)]
-enum Place {
+enum Component {
     Primary,
     /// The user id of this number.
     UserId(usize),
@@ -260,7 +262,7 @@ enum Place {
     Nowhere,
 }
 
-fn unarmored(bytes: &[u8], label: &str, source: &str) -> Result<Vec<u8>> {
+fn dearmor(bytes: &[u8], label: &str, source: &str) -> Result<Vec<u8>> {
     match label {
         "PUBLIC KEY BLOCK" => {}
         "PRIVATE KEY BLOCK" => return Err(secret(source)),
@@ -288,7 +290,7 @@ fn secret(source: &str) -> Error {
     )
 }
 
-/// A packet with a new-format header of five length octets.
+/// A packet with a new-format header of five length raw.
 fn framed(tag: u8, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
     [&[0xc0 | tag, 0xff][..], &length.to_be_bytes(), body].concat()
@@ -304,12 +306,12 @@ pub(super) struct Key {
     pub(super) algorithm: u8,
     /// The packet's body as it came: this is hashed.
     body: Vec<u8>,
-    mathematics: PublicKey,
+    public_key: PublicKey,
 }
 
 impl Key {
     fn parse(body: &[u8]) -> std::result::Result<Key, String> {
-        let mut fields = Fields(body);
+        let mut fields = FieldReader(body);
         let (Some(version), Some(created), Some(algorithm)) =
             (fields.octet(), fields.number(4), fields.octet())
         else {
@@ -319,11 +321,11 @@ impl Key {
             return Err(format!("it has a key of version {version}: expected version 4 or 6"));
         }
         let length = u32::try_from(body.len()).map_err(|error| error.to_string())?;
-        // A subkey's body reads as a primary key's does; only the mathematics is wanted of it.
+        // A subkey's body reads as a primary key's does; only the public_key is wanted of it.
         let header = PacketHeader::new_fixed(Tag::PublicKey, length);
         let mut rest = body;
         let read = catch_panic("the OpenPGP reader", || PublicKey::try_from_reader(header, &mut rest));
-        let mathematics = read
+        let public_key = read
             .map_err(|fault| fault.to_string())?
             .map_err(|error| format!("a key in it is malformed: {error}"))?;
         if !rest.is_empty() {
@@ -335,7 +337,7 @@ impl Key {
             created,
             algorithm,
             body: body.to_vec(),
-            mathematics,
+            public_key,
         };
         key.fingerprint =
             key.computed_fingerprint().ok_or("a key in it bears the mark of a SHA-1 collision")?;
@@ -344,15 +346,15 @@ impl Key {
 
     /// RFC 9580, 5.5.4: SHA-1 over version 4 keys, SHA-256 over version 6 keys.
     fn computed_fingerprint(&self) -> Option<Fingerprint> {
-        let framed = self.framed();
+        let hashed = self.hashed_form();
         match self.version {
-            6 => Some(Fingerprint::from_bytes(digest(&SHA256, &framed).as_ref())),
-            _ => Some(Fingerprint::from_bytes(&Hash::Sha1.digest(&[&framed])?)),
+            6 => Some(Fingerprint::from_bytes(digest(&SHA256, &hashed).as_ref())),
+            _ => Some(Fingerprint::from_bytes(&Hash::Sha1.digest(&[&hashed])?)),
         }
     }
 
     /// The key as it is hashed in signatures over it (RFC 9580, 5.2.4).
-    pub(super) fn framed(&self) -> Vec<u8> {
+    pub(super) fn hashed_form(&self) -> Vec<u8> {
         let length = self.body.len() as u32;
         match self.version {
             6 => [&[0x9b][..], &length.to_be_bytes(), &self.body].concat(),
@@ -361,26 +363,26 @@ impl Key {
     }
 
     /// Whether this key made `signature` over a digest that already covers the signature's trailer.
-    pub(super) fn verifies(&self, signature: &SignaturePacket, digest: &[u8]) -> bool {
+    pub(super) fn verify_digest(&self, signature: &SignaturePacket, digest: &[u8]) -> bool {
         let hash = HashAlgorithm::from(signature.hash_number);
         signature.version == self.version
-            && self.signs_as(signature.key_algorithm)
+            && self.has_algorithm(signature.key_algorithm)
             && digest.starts_with(&signature.digest_start)
-            && catch_panic("the OpenPGP mathematics", || {
-                self.mathematics.verify(hash, digest, &signature.value)
+            && catch_panic("the OpenPGP public_key", || {
+                self.public_key.verify(hash, digest, &signature.value)
             })
             .is_ok_and(|verified| verified.is_ok())
     }
 
     /// Algorithms 1 and 3 are both RSA.
-    fn signs_as(&self, algorithm: u8) -> bool {
+    fn has_algorithm(&self, algorithm: u8) -> bool {
         let plain = |algorithm| if algorithm == 3 { 1 } else { algorithm };
         plain(self.algorithm) == plain(algorithm)
     }
 
-    /// Whether this key made `signature` over those octets, by any hash that can be computed at all: which hashes
+    /// Whether this key made `signature` over those raw, by any hash that can be computed at all: which hashes
     /// count is for the policy to say.
-    pub(super) fn verifies_over(&self, signature: &SignaturePacket, parts: &[&[u8]]) -> bool {
+    pub(super) fn verify_parts(&self, signature: &SignaturePacket, parts: &[&[u8]]) -> bool {
         let trailer = signature.trailer();
         let all: Vec<&[u8]> =
             std::iter::once(&signature.salt[..]).chain(parts.iter().copied()).chain([&trailer[..]]).collect();
@@ -388,6 +390,6 @@ impl Key {
             Some(hash) => hash.digest(&all),
             None => HashAlgorithm::from(signature.hash_number).digest(&all.concat()).ok(),
         };
-        digest.is_some_and(|digest| self.verifies(signature, &digest))
+        digest.is_some_and(|digest| self.verify_digest(signature, &digest))
     }
 }

@@ -37,7 +37,7 @@ impl Hash {
     }
 
     /// Starts a hash.
-    pub(super) fn begin(self) -> Hasher {
+    pub(super) fn hasher(self) -> Hasher {
         match self {
             Hash::Sha1 => Hasher::Sha1(Box::default()),
             Hash::Sha256 => Hasher::Sha2(Box::new(Context::new(&SHA256))),
@@ -48,14 +48,14 @@ impl Hash {
 
     /// The digest of some octets in a row; `None` where they bear the mark of a SHA-1 collision attack.
     pub(super) fn digest(self, parts: &[&[u8]]) -> Option<Vec<u8>> {
-        let mut hasher = self.begin();
+        let mut hasher = self.hasher();
         parts.iter().for_each(|part| hasher.update(part));
         hasher.finish()
     }
 }
 
 /// How people call a hash algorithm that does not count, by its number.
-pub(super) fn name(number: u8) -> String {
+pub(super) fn display_name(number: u8) -> String {
     let known = match number {
         1 => "MD5",
         2 => "SHA-1",
@@ -112,7 +112,7 @@ mod tests {
         }
         let weak = [(12, "SHA3-256"), (13, "hash algorithm 13"), (14, "SHA3-512")];
         assert_eq!(
-            weak.map(|(number, _)| (number, name(number))),
+            weak.map(|(number, _)| (number, display_name(number))),
             weak.map(|(number, it)| (number, it.to_owned()))
         );
         assert!([1, 3, 11, 12, 14].into_iter().all(|number| Hash::from_number(number).is_none()));

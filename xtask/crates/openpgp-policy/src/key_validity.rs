@@ -18,16 +18,16 @@ const FLAG_SIGN: u8 = 0x02;
 
 /// A rule that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Broken {
+pub(super) struct Violation {
     /// The rule's name in reports.
     pub(super) rule: &'static str,
     /// What is so, naming the keys.
     pub(super) message: String,
 }
 
-impl Broken {
-    pub(super) fn new(rule: &'static str, message: String) -> Broken {
-        Broken { rule, message }
+impl Violation {
+    pub(super) fn new(rule: &'static str, message: String) -> Violation {
+        Violation { rule, message }
     }
 }
 
@@ -35,99 +35,110 @@ impl Broken {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct KeyValidity {
     /// When the key was made.
-    pub(super) from: u64,
+    pub(super) created: u64,
     /// When it expires, by the self-signature that governs.
-    pub(super) until: Option<u64>,
-    /// When it, or its primary key, was superseded or retired, and how that is called.
-    pub(super) retired: Option<(u64, &'static str)>,
+    pub(super) expires: Option<u64>,
+    /// When it, or its primary key, was superseded or soft_revocation, and how that is called.
+    pub(super) soft_revocation: Option<(u64, &'static str)>,
 }
 
 /// A certificate under its pin at a time of judgement.
-pub(super) struct Holder<'a> {
+pub(super) struct PinnedCertificate<'a> {
     pub(super) certificate: &'a Certificate,
     pub(super) pin: &'a Pin,
     /// The time of judgement, Unix seconds.
     pub(super) now: u64,
 }
 
-impl Holder<'_> {
+impl PinnedCertificate<'_> {
     /// Judges `key` as the maker of a file signature at moment `at`. The first rule that does not hold is named;
     /// hard revocations come first, because they void everything else.
-    pub(super) fn standing(&self, key: &Key, at: u64) -> Result<KeyValidity, Broken> {
+    pub(super) fn check_key(&self, key: &Key, at: u64) -> Result<KeyValidity, Violation> {
         let primary = &self.certificate.primary;
         let retired =
             self.revocation("primary-revoked", "primary key", primary, &self.primary_revocations(), at)?;
         match self.certificate.subkeys.iter().find(|subkey| subkey.key.fingerprint == key.fingerprint) {
-            None => self.primary_standing(at, retired),
-            Some(subkey) => self.subkey_standing(subkey, at, retired),
+            None => self.check_primary(at, retired),
+            Some(subkey) => self.check_subkey(subkey, at, retired),
         }
     }
 
-    fn primary_standing(&self, at: u64, retired: Retired) -> Result<KeyValidity, Broken> {
+    fn check_primary(&self, at: u64, soft_revocation: SoftRevocation) -> Result<KeyValidity, Violation> {
         let primary = &self.certificate.primary;
-        let until = self.primary_life("signing-key-expired", at)?;
+        let until = self.check_primary_lifetime("signing-key-expired", at)?;
         let governing = self.primary_self_signatures(at);
         let flags = governing.iter().find_map(|signature| signature.key_flags());
         if flags.is_none_or(|flags| flags & FLAG_SIGN == 0) {
             let message =
                 format!("primary key {} is not marked as one that signs files", primary.fingerprint);
-            return Err(Broken::new("key-flags", message));
+            return Err(Violation::new("key-flags", message));
         }
-        Ok(KeyValidity { from: primary.created, until, retired })
+        Ok(KeyValidity { created: primary.created, expires: until, soft_revocation })
     }
 
-    fn subkey_standing(&self, subkey: &Subkey, at: u64, retired: Retired) -> Result<KeyValidity, Broken> {
+    fn check_subkey(
+        &self,
+        subkey: &Subkey,
+        at: u64,
+        soft_revocation: SoftRevocation,
+    ) -> Result<KeyValidity, Violation> {
         let key = &subkey.key;
         let revocations = self.subkey_revocations(subkey);
         let own = self.revocation("subkey-revoked", "subkey", key, &revocations, at)?;
-        self.primary_life("primary-expired", at)?;
+        self.check_primary_lifetime("primary-expired", at)?;
         let binding = self.binding(subkey, at)?;
         if binding.key_flags().is_none_or(|flags| flags & FLAG_SIGN == 0) {
             let message = format!("subkey {} is not marked as one that signs files", key.fingerprint);
-            return Err(Broken::new("key-flags", message));
+            return Err(Violation::new("key-flags", message));
         }
-        self.back_signature(subkey, binding)?;
-        let until = life("signing-key-expired", "subkey", key, binding.key_lifetime(), at)?;
-        Ok(KeyValidity { from: key.created, until, retired: own.or(retired) })
+        self.check_primary_key_binding(subkey, binding)?;
+        let until = check_lifetime("signing-key-expired", "subkey", key, binding.key_lifetime(), at)?;
+        Ok(KeyValidity { created: key.created, expires: until, soft_revocation: own.or(soft_revocation) })
     }
 
     /// The primary key's own life, from the newest of its self-signatures at that moment.
-    fn primary_life(&self, rule: &'static str, at: u64) -> Result<Option<u64>, Broken> {
+    fn check_primary_lifetime(&self, rule: &'static str, at: u64) -> Result<Option<u64>, Violation> {
         let lifetimes =
             self.primary_self_signatures(at).into_iter().filter_map(SignaturePacket::key_lifetime);
-        life(rule, "primary key", &self.certificate.primary, lifetimes.min(), at)
+        check_lifetime(rule, "primary key", &self.certificate.primary, lifetimes.min(), at)
     }
 
     /// The governing certification over user ids, and the governing direct signature.
     fn primary_self_signatures(&self, at: u64) -> Vec<&SignaturePacket> {
-        let key = self.certificate.primary.framed();
+        let key = self.certificate.primary.hashed_form();
         let direct = self.certificate.direct.iter().filter(|signature| {
-            signature.kind == kind::DIRECT && self.is_valid(&self.certificate.primary, signature, &[&key])
+            signature.typ == kind::DIRECT && self.is_valid(&self.certificate.primary, signature, &[&key])
         });
         let over_ids = self.certificate.user_ids.iter().flat_map(|user_id| {
             let length = (user_id.text.len() as u32).to_be_bytes();
             let framed = [&[0xb4][..], &length, &user_id.text].concat();
             let key = key.clone();
             user_id.signatures.iter().filter(move |signature| {
-                (0x10..=0x13).contains(&signature.kind)
+                (0x10..=0x13).contains(&signature.typ)
                     && self.is_valid(&self.certificate.primary, signature, &[&key, &framed])
             })
         });
-        governing(over_ids.collect(), at).into_iter().chain(governing(direct.collect(), at)).collect()
+        active_signature(over_ids.collect(), at)
+            .into_iter()
+            .chain(active_signature(direct.collect(), at))
+            .collect()
     }
 
     /// The binding that governs a subkey at that moment.
-    fn binding<'s>(&self, subkey: &'s Subkey, at: u64) -> Result<&'s SignaturePacket, Broken> {
+    fn binding<'s>(&self, subkey: &'s Subkey, at: u64) -> Result<&'s SignaturePacket, Violation> {
         let primary = &self.certificate.primary;
-        let parts = [&primary.framed()[..], &subkey.key.framed()];
+        let parts = [&primary.hashed_form()[..], &subkey.key.hashed_form()];
         let bindings: Vec<_> =
-            subkey.signatures.iter().filter(|one| one.kind == kind::SUBKEY_BINDING).collect();
+            subkey.signatures.iter().filter(|one| one.typ == kind::SUBKEY_BINDING).collect();
         let valid =
             bindings.iter().copied().filter(|binding| self.is_valid(primary, binding, &parts)).collect();
-        governing(valid, at).ok_or_else(|| {
+        active_signature(valid, at).ok_or_else(|| {
             let why = match bindings.iter().find(|binding| !self.allows_hash(binding)) {
                 Some(weak) => {
-                    format!("its binding is made with {}, which does not count", hash::name(weak.hash_number))
+                    format!(
+                        "its binding is made with {}, which does not count",
+                        hash::display_name(weak.hash_number)
+                    )
                 }
                 None if bindings.is_empty() => "it has no binding signature".to_owned(),
                 None => "no binding signature on it holds".to_owned(),
@@ -136,15 +147,15 @@ impl Holder<'_> {
                 "subkey {} is not bound to primary key {}: {why}",
                 subkey.key.fingerprint, primary.fingerprint
             );
-            Broken::new("binding", message)
+            Violation::new("binding", message)
         })
     }
 
     /// The subkey's consent: without it anyone could claim a stranger's signing key as a subkey of his own.
-    fn back_signature(&self, subkey: &Subkey, binding: &SignaturePacket) -> Result<(), Broken> {
-        let parts = [&self.certificate.primary.framed()[..], &subkey.key.framed()];
+    fn check_primary_key_binding(&self, subkey: &Subkey, binding: &SignaturePacket) -> Result<(), Violation> {
+        let parts = [&self.certificate.primary.hashed_form()[..], &subkey.key.hashed_form()];
         let holds = binding.embedded().flatten().any(|embedded| {
-            embedded.kind == kind::PRIMARY_BINDING && self.is_valid(&subkey.key, &embedded, &parts)
+            embedded.typ == kind::PRIMARY_BINDING && self.is_valid(&subkey.key, &embedded, &parts)
         });
         if holds {
             return Ok(());
@@ -154,7 +165,7 @@ impl Holder<'_> {
             "subkey {} never agreed to belong to primary key {}: its back-signature {found}",
             subkey.key.fingerprint, self.certificate.primary.fingerprint
         );
-        Err(Broken::new("back-signature", message))
+        Err(Violation::new("back-signature", message))
     }
 
     /// A self-signature, binding or back-signature that counts: mathematics, hash, date, nothing unknown in it.
@@ -162,7 +173,7 @@ impl Holder<'_> {
         signature.created().is_some_and(|created| created <= self.now.saturating_add(CLOCK_SKEW))
             && self.allows_hash(signature)
             && signature.unknown_critical().is_none()
-            && signer.verifies_over(signature, parts)
+            && signer.verify_parts(signature, parts)
     }
 
     fn allows_hash(&self, signature: &SignaturePacket) -> bool {
@@ -172,16 +183,16 @@ impl Holder<'_> {
     /// Revocations count whatever their hash: to overlook one would be the laxer mistake.
     fn primary_revocations(&self) -> Vec<Revocation> {
         let primary = &self.certificate.primary;
-        let direct = self.certificate.direct.iter().filter(|one| one.kind == KEY_REVOCATION);
-        let valid = direct.filter(|one| primary.verifies_over(one, &[&primary.framed()]));
+        let direct = self.certificate.direct.iter().filter(|one| one.typ == KEY_REVOCATION);
+        let valid = direct.filter(|one| primary.verify_parts(one, &[&primary.hashed_form()]));
         valid.map(Revocation::new).collect()
     }
 
     fn subkey_revocations(&self, subkey: &Subkey) -> Vec<Revocation> {
         let primary = &self.certificate.primary;
-        let parts = [&primary.framed()[..], &subkey.key.framed()];
-        let all = subkey.signatures.iter().filter(|one| one.kind == kind::SUBKEY_REVOCATION);
-        all.filter(|one| primary.verifies_over(one, &parts)).map(Revocation::new).collect()
+        let parts = [&primary.hashed_form()[..], &subkey.key.hashed_form()];
+        let all = subkey.signatures.iter().filter(|one| one.typ == kind::SUBKEY_REVOCATION);
+        all.filter(|one| primary.verify_parts(one, &parts)).map(Revocation::new).collect()
     }
 
     fn revocation(
@@ -191,10 +202,10 @@ impl Holder<'_> {
         key: &Key,
         revocations: &[Revocation],
         at: u64,
-    ) -> Result<Retired, Broken> {
-        let known = KNOWN_REVOKED.iter().find(|known| known.key == key.fingerprint.as_str());
+    ) -> Result<SoftRevocation, Violation> {
+        let known = DENYLIST.iter().find(|known| known.key == key.fingerprint.as_str());
         if let Some(known) = known {
-            return Err(Broken::new(rule, known.message.to_owned()));
+            return Err(Violation::new(rule, known.message.to_owned()));
         }
         if let Some(hard) = revocations.iter().find(|revocation| revocation.is_hard) {
             let message = format!(
@@ -203,7 +214,7 @@ impl Holder<'_> {
                 date(hard.at),
                 hard.reason
             );
-            return Err(Broken::new(rule, message));
+            return Err(Violation::new(rule, message));
         }
         let Some(first) = revocations.iter().min_by_key(|revocation| revocation.at) else { return Ok(None) };
         if first.at <= at {
@@ -214,13 +225,13 @@ impl Holder<'_> {
                 date(first.at),
                 date(at)
             );
-            return Err(Broken::new(rule, message));
+            return Err(Violation::new(rule, message));
         }
         Ok(Some((first.at, first.reason)))
     }
 }
 
-type Retired = Option<(u64, &'static str)>;
+type SoftRevocation = Option<(u64, &'static str)>;
 
 /// A revocation that the primary key made.
 struct Revocation {
@@ -246,7 +257,7 @@ impl Revocation {
 
 /// The self-signature that governs at a moment: the newest that was in force then. Where all that are left were
 /// made later, the oldest: gpg drops the old binding when a key's life is extended.
-fn governing(mut signatures: Vec<&SignaturePacket>, at: u64) -> Option<&SignaturePacket> {
+fn active_signature(mut signatures: Vec<&SignaturePacket>, at: u64) -> Option<&SignaturePacket> {
     signatures.sort_by_key(|signature| signature.created());
     let in_force = |signature: &&&SignaturePacket| signature.expires().is_none_or(|end| at < end);
     let (until_then, later): (Vec<_>, Vec<_>) =
@@ -258,13 +269,13 @@ fn governing(mut signatures: Vec<&SignaturePacket>, at: u64) -> Option<&Signatur
 }
 
 /// When a key expires, once it is sure that it lived at that moment.
-fn life(
+fn check_lifetime(
     rule: &'static str,
     what: &str,
     key: &Key,
     lifetime: Option<u64>,
     at: u64,
-) -> Result<Option<u64>, Broken> {
+) -> Result<Option<u64>, Violation> {
     if at < key.created {
         let message = format!(
             "it says it was made on {}, before {what} {} was, on {}",
@@ -272,7 +283,7 @@ fn life(
             key.fingerprint,
             date(key.created)
         );
-        return Err(Broken::new("before-key", message));
+        return Err(Violation::new("before-key", message));
     }
     let until = lifetime.map(|lifetime| key.created + lifetime);
     match until {
@@ -283,32 +294,32 @@ fn life(
                 date(until),
                 date(at)
             );
-            Err(Broken::new(rule, message))
+            Err(Violation::new(rule, message))
         }
         _ => Ok(until),
     }
 }
 
 /// A vendor's subkey that is known to be revoked, whatever an old copy of the certificate says.
-struct Known {
+struct DeniedKey {
     key: &'static str,
     message: &'static str,
 }
 
-const KNOWN_REVOKED: [Known; 3] = [
+const DENYLIST: [DeniedKey; 3] = [
     // coreos/init#202: "used to sign releases 1045 and 1047 but nothing else".
-    Known {
+    DeniedKey {
         key: "A5FA42549745ABBC7B827E368633FB13B58844F1",
         message: "subkey A5FA42549745ABBC7B827E368633FB13B58844F1 signed the CoreOS releases 1045 and 1047 alone, and \
                   was revoked on 2016-05-16 to void them: those two releases are withdrawn",
     },
-    Known {
+    DeniedKey {
         key: "1E100DD7A677A6F9A532C9F9B51DE377064D542D",
         message: "subkey 1E100DD7A677A6F9A532C9F9B51DE377064D542D, which signed Flatcar's first releases, was revoked \
                   as compromised on 2018-03-14, when the next took its place: whatever the cause, what it signed no \
                   longer counts",
     },
-    Known {
+    DeniedKey {
         key: "A621F1DA96C93C639506832D603443A1D0FC498C",
         message: "subkey A621F1DA96C93C639506832D603443A1D0FC498C, which signed Flatcar's releases of March to September \
                   2018, was revoked as compromised on 2018-09-26, when the next took its place: whatever the cause, \

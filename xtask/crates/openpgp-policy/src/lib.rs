@@ -22,7 +22,7 @@ mod trust;
 mod verify;
 
 pub use certificate::Certificate;
-pub use result::{SignatureResult, Verdict, VerificationResults};
+pub use result::{SignatureResult, SignatureStatus, VerificationResults};
 pub use signature::DetachedSignature;
-pub use trust::{CLOCK_SKEW, COREOS, FLATCAR, Fingerprint, Pin, SHA1_ENDS, TrustPolicy};
+pub use trust::{CLOCK_SKEW, COREOS, FLATCAR, Fingerprint, Pin, SHA1_CUTOFF, TrustPolicy};
 pub use verify::Verification;

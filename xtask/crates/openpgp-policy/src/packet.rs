@@ -28,7 +28,7 @@ pub(super) struct Packet<'a> {
 
 /// Why the octets from some place on are no packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Broken {
+pub(super) enum FramingError {
     /// The first octet is no packet header, or the length is of a kind that this packet type must not have.
     NoHeader,
     /// The header asks for more octets than there are.
@@ -39,7 +39,7 @@ pub(super) enum Broken {
 }
 
 /// Splits octets into packets; `Err` ends the iteration.
-pub(super) fn packets(bytes: &[u8]) -> impl Iterator<Item = Result<Packet<'_>, Broken>> {
+pub(super) fn packets(bytes: &[u8]) -> impl Iterator<Item = Result<Packet<'_>, FramingError>> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -50,18 +50,18 @@ pub(super) fn packets(bytes: &[u8]) -> impl Iterator<Item = Result<Packet<'_>, B
                 rest = after;
                 Some(Ok(packet))
             }
-            Err(broken) => {
+            Err(error) => {
                 rest = &[];
-                Some(Err(broken))
+                Some(Err(error))
             }
         }
     })
 }
 
-fn first(bytes: &[u8]) -> Result<(Packet<'_>, &[u8]), Broken> {
-    let (&header, rest) = bytes.split_first().ok_or(Broken::NoHeader)?;
+fn first(bytes: &[u8]) -> Result<(Packet<'_>, &[u8]), FramingError> {
+    let (&header, rest) = bytes.split_first().ok_or(FramingError::NoHeader)?;
     if header & 0x80 == 0 {
-        return Err(Broken::NoHeader);
+        return Err(FramingError::NoHeader);
     }
     let is_new = header & 0x40 != 0;
     let tag = if is_new { header & 0x3f } else { header >> 2 & 0x0f };
@@ -71,41 +71,41 @@ fn first(bytes: &[u8]) -> Result<(Packet<'_>, &[u8]), Broken> {
         match header & 3 {
             // Of indeterminate length: all that is left. Only data packets may be so.
             3 if matches!(tag, tag::COMPRESSED | tag::LITERAL) => (rest.len(), rest),
-            3 => return Err(Broken::NoHeader),
+            3 => return Err(FramingError::NoHeader),
             power => big_endian(tag, rest, 1 << power)?,
         }
     };
     if tag == 0 {
-        return Err(Broken::NoHeader);
+        return Err(FramingError::NoHeader);
     }
-    let (body, rest) = rest.split_at_checked(length).ok_or(Broken::CutOff { tag })?;
+    let (body, rest) = rest.split_at_checked(length).ok_or(FramingError::CutOff { tag })?;
     Ok((Packet { tag, body }, rest))
 }
 
-fn new_length(tag: u8, bytes: &[u8]) -> Result<(usize, &[u8]), Broken> {
-    let (&octet, rest) = bytes.split_first().ok_or(Broken::CutOff { tag })?;
+fn new_length(tag: u8, bytes: &[u8]) -> Result<(usize, &[u8]), FramingError> {
+    let (&octet, rest) = bytes.split_first().ok_or(FramingError::CutOff { tag })?;
     match octet {
         0..=191 => Ok((usize::from(octet), rest)),
         192..=223 => {
-            let (&second, rest) = rest.split_first().ok_or(Broken::CutOff { tag })?;
+            let (&second, rest) = rest.split_first().ok_or(FramingError::CutOff { tag })?;
             Ok((((usize::from(octet) - 192) << 8) + usize::from(second) + 192, rest))
         }
         // Partial lengths are for data packets only; what follows the first part does not matter here.
         224..=254 if matches!(tag, tag::COMPRESSED | tag::LITERAL) => Ok((rest.len(), rest)),
-        224..=254 => Err(Broken::NoHeader),
+        224..=254 => Err(FramingError::NoHeader),
         255 => big_endian(tag, rest, 4),
     }
 }
 
-fn big_endian(tag: u8, bytes: &[u8], octets: usize) -> Result<(usize, &[u8]), Broken> {
-    let (length, rest) = bytes.split_at_checked(octets).ok_or(Broken::CutOff { tag })?;
+fn big_endian(tag: u8, bytes: &[u8], octets: usize) -> Result<(usize, &[u8]), FramingError> {
+    let (length, rest) = bytes.split_at_checked(octets).ok_or(FramingError::CutOff { tag })?;
     Ok((length.iter().fold(0, |sum, octet| sum << 8 | usize::from(*octet)), rest))
 }
 
 /// Takes fields off the front of a packet's body; `None` once the octets run out.
-pub(super) struct Fields<'a>(pub(super) &'a [u8]);
+pub(super) struct FieldReader<'a>(pub(super) &'a [u8]);
 
-impl<'a> Fields<'a> {
+impl<'a> FieldReader<'a> {
     /// The next `count` octets.
     pub(super) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(count)?;
@@ -125,8 +125,8 @@ impl<'a> Fields<'a> {
         Some(octet)
     }
 
-    /// A multiprecision integer's magnitude (RFC 9580, 3.2).
-    pub(super) fn integer(&mut self) -> Option<&'a [u8]> {
+    /// A multiprecision mpi's magnitude (RFC 9580, 3.2).
+    pub(super) fn mpi(&mut self) -> Option<&'a [u8]> {
         let bits = self.number(2)?;
         self.take(usize::try_from(bits.div_ceil(8)).ok()?)
     }
@@ -156,16 +156,16 @@ mod tests {
 
     #[test]
     fn ends_at_what_is_no_packet() {
-        let table: [(&[u8], Broken); 6] = [
-            (b"<html>", Broken::NoHeader),
-            (&[0x88], Broken::CutOff { tag: 2 }),
-            (&[0x88, 9, 4], Broken::CutOff { tag: 2 }),
-            (&[0x8b, 4, 0], Broken::NoHeader),
-            (&[0xc2, 0xe1, 0], Broken::NoHeader),
-            (&[0xc0, 0], Broken::NoHeader),
+        let table: [(&[u8], FramingError); 6] = [
+            (b"<html>", FramingError::NoHeader),
+            (&[0x88], FramingError::CutOff { tag: 2 }),
+            (&[0x88, 9, 4], FramingError::CutOff { tag: 2 }),
+            (&[0x8b, 4, 0], FramingError::NoHeader),
+            (&[0xc2, 0xe1, 0], FramingError::NoHeader),
+            (&[0xc0, 0], FramingError::NoHeader),
         ];
-        for (bytes, broken) in table {
-            assert_eq!(packets(bytes).collect::<Vec<_>>(), [Err(broken)]);
+        for (bytes, error) in table {
+            assert_eq!(packets(bytes).collect::<Vec<_>>(), [Err(error)]);
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::certificate::{Certificate, Key};
 use super::hash::{self, Hash};
-use super::key_validity::{Broken, Holder, KeyValidity};
-use super::signature::{Read, SignaturePacket, SignatureParseError};
+use super::key_validity::{KeyValidity, PinnedCertificate, Violation};
+use super::signature::{ParsedSignature, SignaturePacket, SignatureParseError};
 use super::trust::{CLOCK_SKEW, Pin, TrustPolicy};
 use coreos_types::calendar::date;
 
@@ -13,11 +13,11 @@ const BINARY: u8 = 0x00;
 /// What became of one signature before the file was looked at.
 pub(super) enum Evaluation {
     /// A rule does not hold; the key where it is known.
-    Refused { broken: Broken, key: Option<Box<Candidate>>, signed_at: Option<u64> },
+    Rejected { violation: Violation, key: Option<Box<Candidate>>, signed_at: Option<u64> },
     /// No certificate at hand has its key.
-    Unknown { issuer: String, signed_at: u64 },
+    UnknownIssuer { issuer: String, signed_at: u64 },
     /// Every rule holds but the mathematics, which wants the file; several keys only where key IDs collide.
-    Open { signature: Box<SignaturePacket>, hash: Hash, signed_at: u64, candidates: Vec<Candidate> },
+    NeedsData { signature: Box<SignaturePacket>, hash: Hash, signed_at: u64, candidates: Vec<Candidate> },
 }
 
 /// A key that may have made the signature.
@@ -27,54 +27,62 @@ pub(super) struct Candidate {
     pub(super) primary: String,
     pub(super) owner: String,
     /// `None` while a rule does not hold.
-    pub(super) standing: Option<KeyValidity>,
+    pub(super) validity: Option<KeyValidity>,
 }
 
-/// Judges everything that needs no data, in the order: form, date, hash, key, then the key's standing.
-pub(super) fn judge(read: &Read, certificates: &[Certificate], policy: &TrustPolicy) -> Evaluation {
+/// Judges everything that needs no data, in the order: form, date, hash, key, then the key's validity.
+pub(super) fn evaluate(
+    read: &ParsedSignature,
+    certificates: &[Certificate],
+    policy: &TrustPolicy,
+) -> Evaluation {
     let signature = match read {
         Ok(signature) => signature,
         Err(unreadable) => {
-            return Evaluation::Refused { broken: form(unreadable), key: None, signed_at: None };
+            return Evaluation::Rejected {
+                violation: format_violation(unreadable),
+                key: None,
+                signed_at: None,
+            };
         }
     };
-    let keys = issuers(signature, certificates);
-    let refused = |broken: Broken| {
+    let keys = candidate_keys(signature, certificates);
+    let rejected = |violation: Violation| {
         // Which of several keys it would be, only the mathematics can tell.
         let sole = if let [(certificate, key)] = keys[..] {
             Some(candidate(certificate, key, policy))
         } else {
             None
         };
-        Evaluation::Refused { broken, key: sole.map(Box::new), signed_at: signature.created() }
+        Evaluation::Rejected { violation, key: sole.map(Box::new), signed_at: signature.created() }
     };
-    let (signed_at, hash) = match own_rules(signature, policy) {
+    let (signed_at, hash) = match check_signature(signature, policy) {
         Ok(found) => found,
-        Err(broken) => return refused(broken),
+        Err(violation) => return rejected(violation),
     };
     if keys.is_empty() {
-        return Evaluation::Unknown { issuer: issuer(signature), signed_at };
+        return Evaluation::UnknownIssuer { issuer: issuer_id(signature), signed_at };
     }
     let mut candidates = Vec::new();
-    let mut first_broken = None;
+    let mut first_violation = None;
     for &(certificate, key) in &keys {
         let pin = policy.pin(certificate.fingerprint());
         let mut candidate = candidate(certificate, key, policy);
-        match standing(signature, hash, signed_at, &Place { certificate, key, pin, now: policy.now }) {
-            Ok(standing) => {
-                candidate.standing = Some(standing);
+        match check_key(signature, hash, signed_at, &KeyContext { certificate, key, pin, now: policy.now }) {
+            Ok(validity) => {
+                candidate.validity = Some(validity);
                 candidates.push(candidate);
             }
-            Err(broken) => {
-                first_broken.get_or_insert((broken, candidate));
+            Err(violation) => {
+                first_violation.get_or_insert((violation, candidate));
             }
         }
     }
-    match first_broken {
-        Some((broken, key)) if candidates.is_empty() => {
-            Evaluation::Refused { broken, key: Some(Box::new(key)), signed_at: Some(signed_at) }
+    match first_violation {
+        Some((violation, key)) if candidates.is_empty() => {
+            Evaluation::Rejected { violation, key: Some(Box::new(key)), signed_at: Some(signed_at) }
         }
-        _ => Evaluation::Open { signature: Box::new(signature.clone()), hash, signed_at, candidates },
+        _ => Evaluation::NeedsData { signature: Box::new(signature.clone()), hash, signed_at, candidates },
     }
 }
 
@@ -84,45 +92,46 @@ fn candidate(certificate: &Certificate, key: &Key, policy: &TrustPolicy) -> Cand
         key: key.clone(),
         primary: certificate.fingerprint().to_string(),
         owner: pinned.or(certificate.name().map(str::to_owned)).unwrap_or_default(),
-        standing: None,
+        validity: None,
     }
 }
 
-fn form(unreadable: &SignatureParseError) -> Broken {
+fn format_violation(unreadable: &SignatureParseError) -> Violation {
     match unreadable {
-        SignatureParseError::Version(version) => {
-            Broken::new("version", format!("it is a signature of version {version}: expected version 4 or 6"))
-        }
-        SignatureParseError::Malformed(why) => Broken::new("malformed", format!("it is malformed: {why}")),
+        SignatureParseError::Version(version) => Violation::new(
+            "version",
+            format!("it is a signature of version {version}: expected version 4 or 6"),
+        ),
+        SignatureParseError::Malformed(why) => Violation::new("malformed", format!("it is malformed: {why}")),
     }
 }
 
 /// The rules that the signature packet breaks by itself; otherwise when it was made, and its hash.
-fn own_rules(signature: &SignaturePacket, policy: &TrustPolicy) -> Result<(u64, Hash), Broken> {
-    if signature.kind != BINARY {
+fn check_signature(signature: &SignaturePacket, policy: &TrustPolicy) -> Result<(u64, Hash), Violation> {
+    if signature.typ != BINARY {
         let message = format!(
             "it is a signature of type 0x{:02X} ({}): expected type 0x00, over a binary document",
-            signature.kind,
-            type_name(signature.kind)
+            signature.typ,
+            type_name(signature.typ)
         );
-        return Err(Broken::new("type", message));
+        return Err(Violation::new("type", message));
     }
     if let Some(what) = signature.unknown_critical() {
-        return Err(Broken::new(
+        return Err(Violation::new(
             "critical-subpacket",
             format!("it has {what}, which is not understood here"),
         ));
     }
     let Some(created) = signature.created() else {
-        return Err(Broken::new("no-date", "it does not say when it was made".to_owned()));
+        return Err(Violation::new("no-date", "it does not say when it was made".to_owned()));
     };
     if created > policy.now.saturating_add(CLOCK_SKEW) {
         let message = format!("it says it was made on {}, which is in the future", date(created));
-        return Err(Broken::new("future", message));
+        return Err(Violation::new("future", message));
     }
     if let Some(end) = signature.expires().filter(|end| *end <= policy.now) {
         let message = format!("it was made on {} to hold until {} only", date(created), date(end));
-        return Err(Broken::new("signature-expired", message));
+        return Err(Violation::new("signature-expired", message));
     }
     match signature.hash() {
         Some(hash) => Ok((created, hash)),
@@ -130,7 +139,7 @@ fn own_rules(signature: &SignaturePacket, policy: &TrustPolicy) -> Result<(u64, 
     }
 }
 
-struct Place<'a> {
+struct KeyContext<'a> {
     certificate: &'a Certificate,
     key: &'a Key,
     pin: Option<&'a Pin>,
@@ -138,46 +147,46 @@ struct Place<'a> {
 }
 
 /// The rules that take the key and its certificate.
-fn standing(
+fn check_key(
     signature: &SignaturePacket,
     hash: Hash,
     at: u64,
-    place: &Place<'_>,
-) -> Result<KeyValidity, Broken> {
-    let Place { certificate, key, .. } = *place;
-    let Some(pin) = place.pin else {
+    context: &KeyContext<'_>,
+) -> Result<KeyValidity, Violation> {
+    let KeyContext { certificate, key, .. } = *context;
+    let Some(pin) = context.pin else {
         let message = format!(
             "key {} belongs to primary key {}, which is not trusted",
             key.fingerprint,
             certificate.fingerprint()
         );
-        return Err(Broken::new("not-pinned", message));
+        return Err(Violation::new("not-pinned", message));
     };
     if signature.version != key.version {
         let message = format!(
             "it is of version {} and key {} of version {}: they must be the same",
             signature.version, key.fingerprint, key.version
         );
-        return Err(Broken::new("version", message));
+        return Err(Violation::new("version", message));
     }
-    let standing = Holder { certificate, pin, now: place.now }.standing(key, at)?;
+    let validity = PinnedCertificate { certificate, pin, now: context.now }.check_key(key, at)?;
     match (hash, pin.sha1_until) {
         (Hash::Sha1, None) => Err(weak_hash(signature, &format!(" under {}", pin.name))),
         (Hash::Sha1, Some(end)) if at >= end => {
             Err(weak_hash(signature, &format!(" under {} from {} on", pin.name, date(end))))
         }
-        _ => Ok(standing),
+        _ => Ok(validity),
     }
 }
 
-fn weak_hash(signature: &SignaturePacket, limit: &str) -> Broken {
+fn weak_hash(signature: &SignaturePacket, limit: &str) -> Violation {
     let message =
-        format!("it is made with {}, which does not count{limit}", hash::name(signature.hash_number));
-    Broken::new("hash", message)
+        format!("it is made with {}, which does not count{limit}", hash::display_name(signature.hash_number));
+    Violation::new("hash", message)
 }
 
 /// The keys that the signature names; where it names none, every key of its version.
-fn issuers<'a>(
+fn candidate_keys<'a>(
     signature: &SignaturePacket,
     certificates: &'a [Certificate],
 ) -> Vec<(&'a Certificate, &'a Key)> {
@@ -193,7 +202,7 @@ fn issuers<'a>(
 }
 
 /// The issuer as the signature names it.
-fn issuer(signature: &SignaturePacket) -> String {
+fn issuer_id(signature: &SignaturePacket) -> String {
     let fingerprint =
         signature.issuer_fingerprints().into_iter().next().map(|(_, fingerprint)| fingerprint.to_string());
     fingerprint

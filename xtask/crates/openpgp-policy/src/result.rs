@@ -3,7 +3,7 @@
 use coreos_types::error::{Error, Result};
 use coreos_types::provenance::Signer;
 
-use super::key_validity::Broken;
+use super::key_validity::Violation;
 use super::policy::Candidate;
 use super::signature::SignaturePacket;
 use coreos_types::calendar::{date, rfc3339};
@@ -13,14 +13,14 @@ use coreos_types::calendar::{date, rfc3339};
 pub struct VerificationResults {
     pub(super) source: String,
     /// Why no newer certificate could be got.
-    pub(super) unasked: Vec<String>,
+    pub(super) refresh_errors: Vec<String>,
     /// At least one, unless the `.sig` had none.
     pub signatures: Vec<SignatureResult>,
 }
 
 /// What is to be thought of one signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum SignatureStatus {
     /// It counts.
     Good,
     /// A rule does not hold.
@@ -29,13 +29,13 @@ pub enum Verdict {
     UnknownKey,
 }
 
-impl Verdict {
+impl SignatureStatus {
     /// The word in JSON.
     pub fn id(self) -> &'static str {
         match self {
-            Verdict::Good => "good",
-            Verdict::Refused => "refused",
-            Verdict::UnknownKey => "unknown-key",
+            SignatureStatus::Good => "good",
+            SignatureStatus::Refused => "refused",
+            SignatureStatus::UnknownKey => "unknown-key",
         }
     }
 }
@@ -44,7 +44,7 @@ impl Verdict {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignatureResult {
     /// The outcome.
-    pub verdict: Verdict,
+    pub verdict: SignatureStatus,
     /// The rule that decided it; the table of them stands in SECURITY.md.
     pub rule: &'static str,
     /// The primary key of the certificate that has the signing key.
@@ -55,7 +55,7 @@ pub struct SignatureResult {
     pub signed_at: Option<String>,
     /// How messages call the signer.
     pub name: Option<String>,
-    /// One sentence without its subject: what is so, and why.
+    /// One refusal_text without its subject: what is so, and why.
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
@@ -64,7 +64,7 @@ pub struct SignatureResult {
 impl VerificationResults {
     /// The good signature, when there is one: one is enough.
     pub fn good(&self) -> Option<&SignatureResult> {
-        self.signatures.iter().find(|signature| signature.verdict == Verdict::Good)
+        self.signatures.iter().find(|signature| signature.verdict == SignatureStatus::Good)
     }
 
     /// Who signed.
@@ -80,16 +80,16 @@ impl VerificationResults {
                 name: good.name.clone(),
             });
         }
-        let first = self.signatures.iter().find(|signature| signature.verdict == Verdict::Refused);
+        let first = self.signatures.iter().find(|signature| signature.verdict == SignatureStatus::Refused);
         let Some(first) = first.or(self.signatures.first()) else {
             return Err(Error::refused(format!("{} holds no signature", self.source)));
         };
-        let mut fault = Error::refused(first.sentence(&self.source));
+        let mut fault = Error::refused(first.refusal_text(&self.source));
         for other in self.signatures.iter().filter(|other| *other != first) {
             fault = fault.with_cause(format!("another signature in it ({}): {}", other.rule, other.message));
         }
-        if first.verdict == Verdict::UnknownKey {
-            fault = self.unasked.iter().fold(fault, Error::with_cause);
+        if first.verdict == SignatureStatus::UnknownKey {
+            fault = self.refresh_errors.iter().fold(fault, Error::with_cause);
         }
         Err(match &first.hint {
             Some(hint) => fault.with_hint(hint.clone()),
@@ -100,7 +100,7 @@ impl VerificationResults {
 
 impl SignatureResult {
     /// The refusal in full; it names the key even where the rule has nothing to do with it.
-    fn sentence(&self, source: &str) -> String {
+    fn refusal_text(&self, source: &str) -> String {
         let key = self.signing_subkey.as_deref().filter(|key| !self.message.contains(key));
         let by = key.map(|key| format!(" by {key}")).unwrap_or_default();
         format!("the signature {source}{by} is refused ({}): {}", self.rule, self.message)
@@ -108,7 +108,7 @@ impl SignatureResult {
 }
 
 /// The verdict once every rule holds and the file is hashed; no digest: the bytes bear the mark of an attack.
-pub(super) fn closed(
+pub(super) fn verify_digest(
     signature: &SignaturePacket,
     signed_at: u64,
     candidates: &[Candidate],
@@ -117,34 +117,53 @@ pub(super) fn closed(
     let Some(digest) = digest else {
         let message = "the file bears the mark of a SHA-1 collision attack".to_owned();
         let hint = hint("collision");
-        return verdict(Verdict::Refused, "collision", candidates.first(), Some(signed_at), message, hint);
+        return verdict(
+            SignatureStatus::Refused,
+            "collision",
+            candidates.first(),
+            Some(signed_at),
+            message,
+            hint,
+        );
     };
-    match candidates.iter().find(|candidate| candidate.key.verifies(signature, digest)) {
-        Some(maker) => {
-            verdict(Verdict::Good, "good", Some(maker), Some(signed_at), praise(maker, signed_at), None)
-        }
+    match candidates.iter().find(|candidate| candidate.key.verify_digest(signature, digest)) {
+        Some(maker) => verdict(
+            SignatureStatus::Good,
+            "good",
+            Some(maker),
+            Some(signed_at),
+            validity_note(maker, signed_at),
+            None,
+        ),
         None => {
             let key = candidates.first().map(|one| one.key.fingerprint.to_string()).unwrap_or_default();
             let message = format!(
                 "key {key} did not make it over these bytes: the file, or the signature, was changed"
             );
             let hint = hint("bad-signature");
-            verdict(Verdict::Refused, "bad-signature", candidates.first(), Some(signed_at), message, hint)
+            verdict(
+                SignatureStatus::Refused,
+                "bad-signature",
+                candidates.first(),
+                Some(signed_at),
+                message,
+                hint,
+            )
         }
     }
 }
 
 /// Says plainly that a key that is over by now signed while it lived.
-fn praise(maker: &Candidate, signed_at: u64) -> String {
+fn validity_note(maker: &Candidate, signed_at: u64) -> String {
     let key = &maker.key.fingerprint;
     let kind = if key.as_str() == maker.primary { "primary key" } else { "subkey" };
     let mut said = format!("signed {}, inside the {kind}'s validity", date(signed_at));
-    if let Some(standing) = &maker.standing {
-        match standing.until {
-            Some(until) => said += &format!(" ({} to {})", date(standing.from), date(until)),
-            None => said += &format!(" (from {}, without end)", date(standing.from)),
+    if let Some(validity) = &maker.validity {
+        match validity.expires {
+            Some(until) => said += &format!(" ({} to {})", date(validity.created), date(until)),
+            None => said += &format!(" (from {}, without end)", date(validity.created)),
         }
-        if let Some((at, how)) = standing.retired {
+        if let Some((at, how)) = validity.soft_revocation {
             said += &format!("; {how} since {}", date(at));
         }
     }
@@ -153,7 +172,7 @@ fn praise(maker: &Candidate, signed_at: u64) -> String {
 
 /// A verdict with the key where it is known.
 fn verdict(
-    verdict: Verdict,
+    verdict: SignatureStatus,
     rule: &'static str,
     key: Option<&Candidate>,
     signed_at: Option<u64>,
@@ -173,9 +192,9 @@ fn verdict(
 }
 
 /// The verdict on a signature whose key no certificate at hand has.
-pub(super) fn unknown(issuer: String, signed_at: u64, trusted: &str) -> SignatureResult {
+pub(super) fn unknown_key(issuer: String, signed_at: u64, trusted: &str) -> SignatureResult {
     SignatureResult {
-        verdict: Verdict::UnknownKey,
+        verdict: SignatureStatus::UnknownKey,
         rule: "unknown-key",
         signed_by: None,
         message: format!("it is by {issuer}, and no certificate at hand has that key; trusted are {trusted}"),
@@ -214,9 +233,13 @@ fn hint(rule: &str) -> Option<&'static str> {
 }
 
 /// The verdict where a rule does not hold.
-pub(super) fn refused(broken: Broken, key: Option<&Candidate>, signed_at: Option<u64>) -> SignatureResult {
-    let hint = hint(broken.rule);
-    verdict(Verdict::Refused, broken.rule, key, signed_at, broken.message, hint)
+pub(super) fn rejected(
+    violation: Violation,
+    key: Option<&Candidate>,
+    signed_at: Option<u64>,
+) -> SignatureResult {
+    let hint = hint(violation.rule);
+    verdict(SignatureStatus::Refused, violation.rule, key, signed_at, violation.message, hint)
 }
 
 #[cfg(test)]
@@ -229,8 +252,8 @@ mod tests {
     fn bytes_with_the_mark_of_an_attack_are_refused() {
         let good = include_bytes!("../../../tests/fixtures/openpgp/good.sig");
         let read = DetachedSignature::parse(good, "good.sig").unwrap();
-        let verdict = closed(read.signatures[0].as_ref().unwrap(), 0, &[], None);
-        assert_eq!((verdict.verdict, verdict.rule), (Verdict::Refused, "collision"));
+        let verdict = verify_digest(read.signatures[0].as_ref().unwrap(), 0, &[], None);
+        assert_eq!((verdict.verdict, verdict.rule), (SignatureStatus::Refused, "collision"));
         assert_eq!(verdict.hint.as_deref(), Some("take another release, and tell the vendor"));
     }
 }

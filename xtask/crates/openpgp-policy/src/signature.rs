@@ -5,7 +5,7 @@ use pgp::types::{Mpi, SignatureBytes};
 use coreos_types::error::{Error, Result};
 
 use super::hash::Hash;
-use super::packet::{Broken, Fields, packets, tag};
+use super::packet::{FieldReader, FramingError, packets, tag};
 use super::subpacket::{self, Subpacket, kind};
 use super::trust::{Fingerprint, hex};
 use super::{armor, packet};
@@ -13,17 +13,17 @@ use super::{armor, packet};
 /// A `.sig` larger than this is none.
 const MAX_SIZE: usize = 64 * 1024;
 /// Signatures in one `.sig`: a vendor's has one, and while a key is replaced, two. Each costs mathematics.
-const MOST_SIGNATURES: usize = 16;
+const MAX_SIGNATURES: usize = 16;
 
 /// The signatures of a `.sig` file, framed and read, not yet judged.
 #[derive(Debug, Clone)]
 pub struct DetachedSignature {
     pub(super) source: String,
-    pub(super) signatures: Vec<Read>,
+    pub(super) signatures: Vec<ParsedSignature>,
 }
 
 /// A signature packet as read: one that could not be read is refused on its own, and another beside it may hold.
-pub(super) type Read = std::result::Result<SignaturePacket, SignatureParseError>;
+pub(super) type ParsedSignature = std::result::Result<SignaturePacket, SignatureParseError>;
 
 impl DetachedSignature {
     /// Reads a `.sig`, binary or armored; `source` is the path or URL that messages name.
@@ -43,14 +43,14 @@ impl DetachedSignature {
         match first {
             None => return Err(no_signature(source, "an empty file")),
             Some(Ok(packet::Packet { tag: tag::SIGNATURE, body })) if may_be_signature(body) => {}
-            Some(Err(Broken::CutOff { tag: tag::SIGNATURE }))
+            Some(Err(FramingError::CutOff { tag: tag::SIGNATURE }))
                 if unarmored.get(1..).is_some_and(has_version) =>
             {
                 return Err(Error::refused(format!("{source} is a signature that is cut off"))
                     .with_hint("download the signature again"));
             }
             Some(Ok(packet)) => return Err(other_packet(source, packet.tag, bytes)),
-            Some(Err(_)) => return Err(no_signature(source, looks_like(bytes))),
+            Some(Err(_)) => return Err(no_signature(source, sniff(bytes))),
         }
         if bytes.len() > MAX_SIZE {
             return Err(Error::refused(format!(
@@ -60,9 +60,9 @@ impl DetachedSignature {
             .with_hint("use the `.sig` file that stands beside the file on the release server"));
         }
         let count = packets(&unarmored).count();
-        if count > MOST_SIGNATURES {
+        if count > MAX_SIGNATURES {
             return Err(Error::refused(format!(
-                "{source} has {count} packets: a detached signature has at most {MOST_SIGNATURES} signatures"
+                "{source} has {count} packets: a detached signature has at most {MAX_SIGNATURES} signatures"
             ))
             .with_hint("use the `.sig` file that stands beside the file on the release server"));
         }
@@ -99,8 +99,8 @@ fn not_detached(source: &str, what: &str) -> Error {
         .with_hint("use the `.sig` file that stands beside the file on the release server")
 }
 
-fn no_signature(source: &str, looks_like: &str) -> Error {
-    Error::failed(format!("{source} is no OpenPGP signature: it looks like {looks_like}"))
+fn no_signature(source: &str, sniff: &str) -> Error {
+    Error::failed(format!("{source} is no OpenPGP signature: it looks like {sniff}"))
         .with_hint("check the address, or download the signature again")
 }
 
@@ -110,12 +110,12 @@ fn other_packet(source: &str, tag: u8, bytes: &[u8]) -> Error {
         tag::COMPRESSED if bytes.len() <= MAX_SIZE => not_detached(source, "a compressed OpenPGP message"),
         tag::PUBLIC_KEY | tag::PUBLIC_SUBKEY => no_signature(source, "an OpenPGP certificate"),
         tag::SECRET_KEY | tag::SECRET_SUBKEY => no_signature(source, "an OpenPGP secret key"),
-        _ => no_signature(source, looks_like(bytes)),
+        _ => no_signature(source, sniff(bytes)),
     }
 }
 
 /// What a file that is no OpenPGP at all seems to be, from its first bytes.
-pub(super) fn looks_like(bytes: &[u8]) -> &'static str {
+pub(super) fn sniff(bytes: &[u8]) -> &'static str {
     let start = String::from_utf8_lossy(&bytes[..bytes.len().min(512)]).to_ascii_lowercase();
     let start = start.trim_start_matches('\u{feff}').trim_start();
     match bytes {
@@ -148,14 +148,14 @@ pub(super) enum SignatureParseError {
 pub(super) struct SignaturePacket {
     pub(super) version: u8,
     /// The signature type (RFC 9580, 5.2.1): 0x00 for a binary document, 0x18 for a subkey binding, …
-    pub(super) kind: u8,
+    pub(super) typ: u8,
     pub(super) key_algorithm: u8,
     /// The hash algorithm's number; [`SignaturePacket::hash`] has those that may count.
     pub(super) hash_number: u8,
     pub(super) hashed: Vec<Subpacket>,
     pub(super) unhashed: Vec<Subpacket>,
     /// The packet's body as it came.
-    pub(super) octets: Vec<u8>,
+    pub(super) raw: Vec<u8>,
     /// How many of them, up to the end of the hashed subpackets, are hashed.
     hashed_length: usize,
     pub(super) digest_start: [u8; 2],
@@ -166,21 +166,21 @@ pub(super) struct SignaturePacket {
 
 impl SignaturePacket {
     /// Reads a packet's body.
-    pub(super) fn parse(body: &[u8]) -> Read {
+    pub(super) fn parse(body: &[u8]) -> ParsedSignature {
         let cut_off = || SignatureParseError::Malformed("it is cut off".to_owned());
-        let mut fields = Fields(body);
+        let mut fields = FieldReader(body);
         let version = fields.octet().ok_or_else(cut_off)?;
         if !matches!(version, 4 | 6) {
             return Err(SignatureParseError::Version(version));
         }
-        let packet = SignaturePacket::fields(version, body, &mut fields).ok_or_else(cut_off)??;
+        let packet = SignaturePacket::parse_fields(version, body, &mut fields).ok_or_else(cut_off)??;
         if !fields.0.is_empty() {
             return Err(SignatureParseError::Malformed(format!(
                 "{} bytes trail its last field",
                 fields.0.len()
             )));
         }
-        if let Some(kind) = subpacket::contradiction(&packet.hashed) {
+        if let Some(kind) = subpacket::find_conflict(&packet.hashed) {
             return Err(SignatureParseError::Malformed(format!(
                 "its subpackets of type {kind} contradict themselves"
             )));
@@ -193,8 +193,8 @@ impl SignaturePacket {
     }
 
     /// `None`: cut off.
-    fn fields(version: u8, body: &[u8], fields: &mut Fields<'_>) -> Option<Read> {
-        let (kind, key_algorithm, hash_number) = (fields.octet()?, fields.octet()?, fields.octet()?);
+    fn parse_fields(version: u8, body: &[u8], fields: &mut FieldReader<'_>) -> Option<ParsedSignature> {
+        let (typ, key_algorithm, hash_number) = (fields.octet()?, fields.octet()?, fields.octet()?);
         let width = if version == 6 { 4 } else { 2 };
         let length = usize::try_from(fields.number(width)?).ok()?;
         let hashed = fields.take(length)?;
@@ -214,12 +214,12 @@ impl SignaturePacket {
         };
         Some(Ok(SignaturePacket {
             version,
-            kind,
+            typ,
             key_algorithm,
             hash_number,
             hashed,
             unhashed,
-            octets: body.to_vec(),
+            raw: body.to_vec(),
             hashed_length,
             digest_start,
             salt,
@@ -235,52 +235,52 @@ impl SignaturePacket {
     /// What is hashed after the signed octets (RFC 9580, 5.2.4).
     pub(super) fn trailer(&self) -> Vec<u8> {
         let length = u32::try_from(self.hashed_length).unwrap_or(u32::MAX);
-        [&self.octets[..self.hashed_length], &[self.version, 0xff], &length.to_be_bytes()].concat()
+        [&self.raw[..self.hashed_length], &[self.version, 0xff], &length.to_be_bytes()].concat()
     }
 
-    fn hashed_of(&self, kind: u8) -> Option<&Subpacket> {
+    fn hashed_subpacket(&self, kind: u8) -> Option<&Subpacket> {
         self.hashed.iter().find(|packet| packet.kind == kind)
     }
 
-    fn both(&self, kind: u8) -> impl Iterator<Item = &Subpacket> {
+    fn subpackets(&self, kind: u8) -> impl Iterator<Item = &Subpacket> {
         self.hashed.iter().chain(&self.unhashed).filter(move |packet| packet.kind == kind)
     }
 
     /// When it was made, Unix seconds.
     pub(super) fn created(&self) -> Option<u64> {
-        self.hashed_of(kind::CREATED)?.number()
+        self.hashed_subpacket(kind::CREATED)?.number()
     }
 
     /// When the signature itself expires.
     pub(super) fn expires(&self) -> Option<u64> {
-        let seconds = self.hashed_of(kind::EXPIRES)?.number().filter(|seconds| *seconds > 0)?;
+        let seconds = self.hashed_subpacket(kind::EXPIRES)?.number().filter(|seconds| *seconds > 0)?;
         Some(self.created()? + seconds)
     }
 
     /// Seconds from a key's creation to its expiry, as this self-signature says.
     pub(super) fn key_lifetime(&self) -> Option<u64> {
-        self.hashed_of(kind::KEY_EXPIRES)?.number().filter(|seconds| *seconds > 0)
+        self.hashed_subpacket(kind::KEY_EXPIRES)?.number().filter(|seconds| *seconds > 0)
     }
 
     /// The first octet of the key flags (RFC 9580, 5.2.3.29); `None` without the subpacket.
     pub(super) fn key_flags(&self) -> Option<u8> {
-        Some(self.hashed_of(kind::KEY_FLAGS)?.data.first().copied().unwrap_or(0))
+        Some(self.hashed_subpacket(kind::KEY_FLAGS)?.data.first().copied().unwrap_or(0))
     }
 
     /// The revocation reason's code and text.
     pub(super) fn revocation_reason(&self) -> Option<(u8, String)> {
-        let (&code, text) = self.hashed_of(kind::REVOCATION_REASON)?.data.split_first()?;
+        let (&code, text) = self.hashed_subpacket(kind::REVOCATION_REASON)?.data.split_first()?;
         Some((code, String::from_utf8_lossy(text).into_owned()))
     }
 
     /// The embedded signatures; they prove themselves, so either area will do.
-    pub(super) fn embedded(&self) -> impl Iterator<Item = Read> {
-        self.both(kind::EMBEDDED).map(|packet| SignaturePacket::parse(&packet.data))
+    pub(super) fn embedded(&self) -> impl Iterator<Item = ParsedSignature> {
+        self.subpackets(kind::EMBEDDED).map(|packet| SignaturePacket::parse(&packet.data))
     }
 
     /// Issuer fingerprints, each with its key version.
     pub(super) fn issuer_fingerprints(&self) -> Vec<(u8, Fingerprint)> {
-        self.both(kind::ISSUER_FINGERPRINT)
+        self.subpackets(kind::ISSUER_FINGERPRINT)
             .filter_map(|packet| packet.data.split_first())
             .map(|(version, octets)| (*version, Fingerprint::from_bytes(octets)))
             .collect()
@@ -288,7 +288,7 @@ impl SignaturePacket {
 
     /// Issuer key IDs, upper-case hex; the all-zero ID of an anonymous signer is none.
     pub(super) fn issuer_key_ids(&self) -> Vec<String> {
-        self.both(kind::ISSUER)
+        self.subpackets(kind::ISSUER)
             .map(|packet| hex(&packet.data))
             .filter(|id| id.chars().any(|digit| digit != '0'))
             .collect()
@@ -301,7 +301,7 @@ impl SignaturePacket {
 }
 
 /// The signature value's fields (RFC 9580, 5.2.3.1 to 5.2.3.5). Outer `None`: cut off; inner: no signing algorithm.
-fn value(key_algorithm: u8, fields: &mut Fields<'_>) -> Option<Option<SignatureBytes>> {
+fn value(key_algorithm: u8, fields: &mut FieldReader<'_>) -> Option<Option<SignatureBytes>> {
     let integers = match key_algorithm {
         1 | 3 => 1,
         17 | 19 | 22 => 2,
@@ -309,6 +309,6 @@ fn value(key_algorithm: u8, fields: &mut Fields<'_>) -> Option<Option<SignatureB
         28 => return Some(Some(SignatureBytes::Native(fields.take(114)?.to_vec().into()))),
         _ => return Some(None),
     };
-    let integers: Option<Vec<Mpi>> = (0..integers).map(|_| fields.integer().map(Mpi::from_slice)).collect();
+    let integers: Option<Vec<Mpi>> = (0..integers).map(|_| fields.mpi().map(Mpi::from_slice)).collect();
     Some(Some(SignatureBytes::Mpis(integers?)))
 }

@@ -1,6 +1,6 @@
 //! Signature subpackets (RFC 9580, 5.2.3.7): framing, and which of them we know.
 
-use super::packet::Fields;
+use super::packet::FieldReader;
 
 /// The subpacket types that a verdict depends on.
 pub(super) mod kind {
@@ -43,7 +43,7 @@ impl Subpacket {
     }
 
     fn notation_name(&self) -> String {
-        let mut fields = Fields(&self.data);
+        let mut fields = FieldReader(&self.data);
         let length = fields
             .take(4)
             .and_then(|_flags| fields.number(2))
@@ -61,7 +61,7 @@ impl Subpacket {
 
 /// Reads a subpacket area. `None` when the lengths do not fit.
 pub(super) fn parse(area: &[u8]) -> Option<Vec<Subpacket>> {
-    let mut fields = Fields(area);
+    let mut fields = FieldReader(area);
     let mut found = Vec::new();
     while !fields.0.is_empty() {
         let length = match fields.octet()? {
@@ -76,7 +76,7 @@ pub(super) fn parse(area: &[u8]) -> Option<Vec<Subpacket>> {
 }
 
 /// The type of a subpacket that stands twice with different contents, or whose length is wrong.
-pub(super) fn contradiction(area: &[Subpacket]) -> Option<u8> {
+pub(super) fn find_conflict(area: &[Subpacket]) -> Option<u8> {
     let numbers = [kind::CREATED, kind::EXPIRES, kind::KEY_EXPIRES];
     let is_short = |packet: &&Subpacket| numbers.contains(&packet.kind) && packet.number().is_none();
     if let Some(short) = area.iter().find(is_short) {
@@ -111,9 +111,9 @@ mod tests {
     #[test]
     fn tells_contradictions_and_unknown_critical_ones() {
         let area = |bytes: &[u8]| parse(bytes).unwrap();
-        assert_eq!(contradiction(&area(&[5, 2, 0, 0, 0, 7, 5, 2, 0, 0, 0, 7])), None);
-        assert_eq!(contradiction(&area(&[5, 2, 0, 0, 0, 7, 5, 2, 0, 0, 0, 8])), Some(2));
-        assert_eq!(contradiction(&area(&[2, 9, 1])), Some(9));
+        assert_eq!(find_conflict(&area(&[5, 2, 0, 0, 0, 7, 5, 2, 0, 0, 0, 7])), None);
+        assert_eq!(find_conflict(&area(&[5, 2, 0, 0, 0, 7, 5, 2, 0, 0, 0, 8])), Some(2));
+        assert_eq!(find_conflict(&area(&[2, 9, 1])), Some(9));
         let notation = area(&[12, 0x94, 0x80, 0, 0, 0, 0, 2, 0, 1, b'a', b'b', b'c']);
         assert_eq!(notation[0].unknown_critical().unwrap(), "a critical notation \"ab\"");
         assert_eq!(area(&[2, 0xe5, 0])[0].unknown_critical().unwrap(), "a critical subpacket of type 101");

@@ -13,7 +13,7 @@ pub const COREOS: &str = "04127D0BFABEC8871FFB2CCE50E0885593D2DCB4";
 /// The primary key of Flatcar Container Linux, rsa4096, 2018-02-26.
 pub const FLATCAR: &str = "F88CFEDEFF29A5B4D9523864E25D9AED0593B34A";
 /// 2018-01-01T00:00:00Z: CoreOS signed with SHA-1 until some time in 2017.
-pub const SHA1_ENDS: u64 = 1_514_764_800;
+pub const SHA1_CUTOFF: u64 = 1_514_764_800;
 /// Seconds by which the signer's clock may be ahead of ours.
 pub const CLOCK_SKEW: u64 = 24 * 60 * 60;
 
@@ -69,7 +69,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pin {
     /// Fingerprint of the primary key; nothing else of a certificate is believed before it matches.
-    pub primary: Fingerprint,
+    pub fingerprint: Fingerprint,
     /// How messages call its owner.
     pub name: String,
     /// The vendor whose releases it signs; `None` for a key of the user's own.
@@ -81,20 +81,25 @@ pub struct Pin {
 
 impl Pin {
     /// The built-in pin of a vendor.
-    pub fn vendor(brand: Brand) -> Pin {
+    pub fn for_vendor(brand: Brand) -> Pin {
         let (primary, sha1_until) = match brand {
-            Brand::CoreOs => (COREOS, Some(SHA1_ENDS)),
+            Brand::CoreOs => (COREOS, Some(SHA1_CUTOFF)),
             Brand::Flatcar => (FLATCAR, None),
         };
         let name = format!("the {} image signing key", brand.name());
-        Pin { primary: Fingerprint(primary.to_owned()), name, brand: Some(brand), sha1_until }
+        Pin { fingerprint: Fingerprint(primary.to_owned()), name, brand: Some(brand), sha1_until }
     }
 
     /// A pin for any other primary key. Where it is a vendor's after all, it is that vendor's pin: SHA-1 goes by
     /// the fingerprint, wherever the certificate comes from.
     pub fn new(primary: Fingerprint, name: impl Into<String>) -> Pin {
-        let vendor = Brand::ALL.into_iter().map(Pin::vendor).find(|pin| pin.primary == primary);
-        vendor.unwrap_or_else(|| Pin { primary, name: name.into(), brand: None, sha1_until: None })
+        let vendor = Brand::ALL.into_iter().map(Pin::for_vendor).find(|pin| pin.fingerprint == primary);
+        vendor.unwrap_or_else(|| Pin {
+            fingerprint: primary,
+            name: name.into(),
+            brand: None,
+            sha1_until: None,
+        })
     }
 }
 
@@ -109,17 +114,17 @@ pub struct TrustPolicy {
 
 impl TrustPolicy {
     /// Trusts both vendors' keys.
-    pub fn vendors(now: u64) -> TrustPolicy {
-        TrustPolicy { pins: Brand::ALL.into_iter().map(Pin::vendor).collect(), now }
+    pub fn for_all_vendors(now: u64) -> TrustPolicy {
+        TrustPolicy { pins: Brand::ALL.into_iter().map(Pin::for_vendor).collect(), now }
     }
 
     /// Trusts one vendor's key.
-    pub fn vendor(brand: Brand, now: u64) -> TrustPolicy {
-        TrustPolicy { pins: vec![Pin::vendor(brand)], now }
+    pub fn for_vendor(brand: Brand, now: u64) -> TrustPolicy {
+        TrustPolicy { pins: vec![Pin::for_vendor(brand)], now }
     }
 
     /// Trusts exactly these certificates, as `--signing-key FILE` asks.
-    pub fn of_certificates(certificates: &[Certificate], now: u64) -> TrustPolicy {
+    pub fn from_certificates(certificates: &[Certificate], now: u64) -> TrustPolicy {
         let pins = certificates.iter().map(|certificate| {
             let name = certificate.name().unwrap_or("the given signing key");
             Pin::new(certificate.fingerprint().clone(), name)
@@ -129,7 +134,7 @@ impl TrustPolicy {
 
     /// The pin of a primary key.
     pub fn pin(&self, primary: &Fingerprint) -> Option<&Pin> {
-        self.pins.iter().find(|pin| pin.primary == *primary)
+        self.pins.iter().find(|pin| pin.fingerprint == *primary)
     }
 }
 

@@ -1,9 +1,9 @@
 //! Verification of a file: judge, hash once, then the mathematics.
 
-use super::certificate::{Certificate, merged};
+use super::certificate::{Certificate, merge_copies};
 use super::hash::{Hash, Hasher};
-use super::policy::{Evaluation, judge};
-use super::result::{VerificationResults, closed, refused, unknown};
+use super::policy::{Evaluation, evaluate};
+use super::result::{VerificationResults, rejected, unknown_key, verify_digest};
 use super::signature::DetachedSignature;
 use super::trust::TrustPolicy;
 
@@ -11,40 +11,40 @@ use super::trust::TrustPolicy;
 pub struct Verification {
     source: String,
     trusted: String,
-    judged: Vec<Evaluation>,
+    evaluations: Vec<Evaluation>,
     /// One hash for each algorithm and salt that an open signature needs.
     hashers: Vec<(Hash, Vec<u8>, Hasher)>,
     /// Why no newer certificate could be got.
-    unasked: Vec<String>,
+    refresh_errors: Vec<String>,
 }
 
 impl Verification {
     /// Judges every rule that needs no data.
-    pub fn begin(
+    pub fn new(
         signature: &DetachedSignature,
         certificates: &[Certificate],
         policy: &TrustPolicy,
     ) -> Verification {
-        let certificates = merged(certificates);
-        let judged: Vec<_> =
-            signature.signatures.iter().map(|read| judge(read, &certificates, policy)).collect();
+        let certificates = merge_copies(certificates);
+        let evaluations: Vec<_> =
+            signature.signatures.iter().map(|read| evaluate(read, &certificates, policy)).collect();
         let mut hashers: Vec<(Hash, Vec<u8>, Hasher)> = Vec::new();
-        for one in &judged {
-            let Evaluation::Open { signature, hash, .. } = one else { continue };
+        for one in &evaluations {
+            let Evaluation::NeedsData { signature, hash, .. } = one else { continue };
             if !hashers.iter().any(|(known, salt, _)| known == hash && *salt == signature.salt) {
-                let mut hasher = hash.begin();
+                let mut hasher = hash.hasher();
                 hasher.update(&signature.salt);
                 hashers.push((*hash, signature.salt.clone(), hasher));
             }
         }
         let trusted: Vec<_> =
-            policy.pins.iter().map(|pin| format!("{} ({})", pin.name, pin.primary)).collect();
+            policy.pins.iter().map(|pin| format!("{} ({})", pin.name, pin.fingerprint)).collect();
         Verification {
             source: signature.source.clone(),
             trusted: trusted.join(", "),
-            judged,
+            evaluations,
             hashers,
-            unasked: Vec::new(),
+            refresh_errors: Vec::new(),
         }
     }
 
@@ -55,8 +55,8 @@ impl Verification {
 
     /// The keys, as fingerprints or key IDs, that no certificate at hand has. A newer certificate may have them.
     pub fn unknown_keys(&self) -> Vec<&str> {
-        let unknown = self.judged.iter().filter_map(|judged| match judged {
-            Evaluation::Unknown { issuer, .. } => Some(issuer.as_str()),
+        let unknown = self.evaluations.iter().filter_map(|evaluations| match evaluations {
+            Evaluation::UnknownIssuer { issuer, .. } => Some(issuer.as_str()),
             _ => None,
         });
         unknown.collect()
@@ -64,12 +64,12 @@ impl Verification {
 
     /// Whether no certificate at hand has the key of one of the signatures.
     pub fn has_unknown_key(&self) -> bool {
-        self.judged.iter().any(|judged| matches!(judged, Evaluation::Unknown { .. }))
+        self.evaluations.iter().any(|evaluations| matches!(evaluations, Evaluation::UnknownIssuer { .. }))
     }
 
     /// Adds why a newer certificate could not be got, for the case that one is needed.
-    pub fn not_asked(&mut self, causes: Vec<String>) {
-        self.unasked = causes;
+    pub fn set_refresh_errors(&mut self, causes: Vec<String>) {
+        self.refresh_errors = causes;
     }
 
     /// Takes in the next bytes of the file.
@@ -86,36 +86,38 @@ impl Verification {
 
     /// What was taken in hashes to, with the trailer of each open signature, in the order of the signatures; `None`
     /// for those that are not open, and for bytes that bear the mark of a SHA-1 collision attack.
-    pub fn hashes(&self) -> Vec<Option<Vec<u8>>> {
-        let hash_of = |judged: &Evaluation| {
-            let Evaluation::Open { signature, hash, .. } = judged else { return None };
+    pub fn digests(&self) -> Vec<Option<Vec<u8>>> {
+        let hash_of = |evaluations: &Evaluation| {
+            let Evaluation::NeedsData { signature, hash, .. } = evaluations else { return None };
             let (_, _, hasher) =
                 self.hashers.iter().find(|(known, salt, _)| known == hash && *salt == signature.salt)?;
             let mut hasher = hasher.clone();
             hasher.update(&signature.trailer());
             hasher.finish()
         };
-        self.judged.iter().map(hash_of).collect()
+        self.evaluations.iter().map(hash_of).collect()
     }
 
     /// Does the mathematics over what was taken in.
     pub fn finish(self) -> VerificationResults {
-        let hashes = self.hashes();
-        self.finish_with(&hashes)
+        let digests = self.digests();
+        self.finish_with_digests(&digests)
     }
 
     /// Does the mathematics over bytes that were taken in before, by another verification of the same signatures
     /// that gave these [`Verification::hashes`].
-    pub fn finish_with(self, hashes: &[Option<Vec<u8>>]) -> VerificationResults {
-        let Verification { source, trusted, judged, unasked, .. } = self;
-        let verdicts = judged.into_iter().enumerate().map(|(number, judged)| match judged {
-            Evaluation::Refused { broken, key, signed_at } => refused(broken, key.as_deref(), signed_at),
-            Evaluation::Unknown { issuer, signed_at } => unknown(issuer, signed_at, &trusted),
-            Evaluation::Open { signature, signed_at, candidates, .. } => {
-                let hash = hashes.get(number).and_then(Option::as_deref);
-                closed(&signature, signed_at, &candidates, hash)
+    pub fn finish_with_digests(self, digests: &[Option<Vec<u8>>]) -> VerificationResults {
+        let Verification { source, trusted, evaluations, refresh_errors, .. } = self;
+        let verdicts = evaluations.into_iter().enumerate().map(|(number, evaluations)| match evaluations {
+            Evaluation::Rejected { violation, key, signed_at } => {
+                rejected(violation, key.as_deref(), signed_at)
+            }
+            Evaluation::UnknownIssuer { issuer, signed_at } => unknown_key(issuer, signed_at, &trusted),
+            Evaluation::NeedsData { signature, signed_at, candidates, .. } => {
+                let hash = digests.get(number).and_then(Option::as_deref);
+                verify_digest(&signature, signed_at, &candidates, hash)
             }
         });
-        VerificationResults { signatures: verdicts.collect(), source, unasked }
+        VerificationResults { signatures: verdicts.collect(), source, refresh_errors }
     }
 }

@@ -77,7 +77,7 @@ impl SignatureCheck {
     pub fn judge(self) -> Result<CheckOutcome> {
         match self {
             SignatureCheck::Signed(verification) => {
-                let hashes = verification.hashes();
+                let hashes = verification.digests();
                 let signer = verification.finish().into_signer()?;
                 Ok(CheckOutcome { signer: Some(signer), hashes })
             }

@@ -59,7 +59,7 @@ impl Site {
         ImageStore {
             cache: Cache::at(&self.cache()),
             client: Client::new(ClientConfig { offline, retry, ..ClientConfig::default() }),
-            keyring: Keyring::of_file(&self.home.path().join(key), now).unwrap(),
+            keyring: Keyring::from_file(&self.home.path().join(key), now).unwrap(),
             term: &self.term,
         }
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use openpgp_policy::{Certificate, DetachedSignature, TrustPolicy, Verdict, Verification};
+use openpgp_policy::{Certificate, DetachedSignature, SignatureStatus, TrustPolicy, Verification};
 use release_fixture::certificate::TestCertificate as Maker;
 
 use super::output;
@@ -13,11 +13,11 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-fn by_us(certificate: &[u8], signature: &[u8], data: &[u8]) -> Verdict {
+fn by_us(certificate: &[u8], signature: &[u8], data: &[u8]) -> SignatureStatus {
     let certificates = Certificate::parse_all(certificate, "a test").unwrap();
-    let policy = TrustPolicy::of_certificates(&certificates, now());
+    let policy = TrustPolicy::from_certificates(&certificates, now());
     let signature = DetachedSignature::parse(signature, "a test").unwrap();
-    let mut verification = Verification::begin(&signature, &certificates, &policy);
+    let mut verification = Verification::new(&signature, &certificates, &policy);
     verification.update(data);
     verification.finish().signatures[0].verdict
 }
@@ -48,7 +48,10 @@ fn gpgv_accepts_what_the_factory_signs() {
     fs::write(&data, b"data").unwrap();
     let [key, signature, data] = [&key, &signature, &data].map(|path| path.to_str().unwrap());
     output("gpgv", &["--keyring", key, signature, data]);
-    assert_eq!(by_us(&maker.binary().unwrap(), &maker.sign(b"data").unwrap(), b"data"), Verdict::Good);
+    assert_eq!(
+        by_us(&maker.binary().unwrap(), &maker.sign(b"data").unwrap(), b"data"),
+        SignatureStatus::Good
+    );
 }
 
 #[test]
@@ -81,9 +84,9 @@ fn what_gpg_signs_is_good_and_what_is_changed_is_not() {
             output("gpgv", &["--weak-digest", "MD5", "--keyring", key.to_str().unwrap(), path, file]);
             let (key, signature) = (fs::read(&key).unwrap(), fs::read(&signature).unwrap());
             // SHA-1 counts for no key but the CoreOS one: stricter than gpg.
-            let expected = if digest == "SHA1" { Verdict::Refused } else { Verdict::Good };
+            let expected = if digest == "SHA1" { SignatureStatus::Refused } else { SignatureStatus::Good };
             assert_eq!(by_us(&key, &signature, b"data"), expected, "{algorithm} {digest}");
-            assert_eq!(by_us(&key, &signature, b"date"), Verdict::Refused, "{algorithm} {digest}");
+            assert_eq!(by_us(&key, &signature, b"date"), SignatureStatus::Refused, "{algorithm} {digest}");
         }
     }
     let _agent = std::process::Command::new("gpgconf")
