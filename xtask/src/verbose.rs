@@ -25,6 +25,9 @@ pub fn tell_trust(term: &Term, keyring: &Keyring) {
     for certificate in keyring.local_certificates() {
         let (fingerprint, name) = (certificate.fingerprint(), certificate.name().unwrap_or("no name"));
         term.detail("trusted", format!("{fingerprint}, {name}"));
+        for subkey in certificate.fingerprints().skip(1) {
+            term.trace("trusted", format!("{subkey}, subkey of {fingerprint}"));
+        }
     }
 }
 

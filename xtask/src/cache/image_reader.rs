@@ -86,7 +86,7 @@ impl UnopenedImage {
             Some(bytes) => {
                 let signature = DetachedSignature::parse(bytes, &format!("{source}.sig"))?;
                 // Its certificate is known: the cached tree was accepted under it.
-                SignatureCheck::from(self.keyring.open(&signature, None)?)
+                SignatureCheck::from(self.keyring.begin_verification(&signature, None)?)
             }
             None => SignatureCheck::Unsigned,
         };

@@ -27,7 +27,7 @@ pub use url::{Url, redact};
 /// Limit of a detached signature, in bytes.
 pub const MAX_SIGNATURE_LEN: u64 = 64 << 10;
 /// Limit of an OpenPGP certificate from a server, in bytes.
-pub const MAX_CERTIFICATE_LEN: u64 = 4 << 20;
+pub const MAX_CERTIFICATE_LEN: u64 = 1 << 20;
 /// Limit of a list or `version.txt`, in bytes.
 pub const MAX_LIST_LEN: u64 = 64 << 20;
 /// Limit of an image, in bytes: it inflates to at most as many.

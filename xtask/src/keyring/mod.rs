@@ -183,15 +183,17 @@ impl Keyring {
     /// bindings, and no revocation that was once seen is forgotten.
     fn refresh(&self, pin: &Pin, address: &str, fetch: FetchFn<'_>) -> Result<Certificate> {
         let bytes = fetch(address)?;
-        let fetched = Certificate::parse(&bytes, address)?;
-        if *fetched.fingerprint() != pin.fingerprint {
+        let fetched = Certificate::parse_all(&bytes, address)?;
+        let sent: Vec<String> = fetched.iter().map(|one| one.fingerprint().to_string()).collect();
+        let is_pinned = |one: &Certificate| *one.fingerprint() == pin.fingerprint;
+        let Some(mut certificate) = fetched.into_iter().find(is_pinned) else {
             return Err(Error::refused(format!(
                 "{address} sent the certificate of {}: expected {}",
-                fetched.fingerprint(),
+                sent.join(" and of "),
                 pin.fingerprint
             )));
-        }
-        let mut certificate = fetched;
+        };
+        certificate.retain_verified();
         if let Some(known) = self.local_certificate(pin) {
             certificate.merge(&known);
         }

@@ -2,23 +2,17 @@
 
 use std::collections::HashSet;
 
-use pgp::crypto::hash::HashAlgorithm;
-use pgp::packet::{PacketHeader, PublicKey};
-use pgp::types::{Tag, VerifyingKey};
-use ring::digest::{SHA256, digest};
+use coreos_types::error::{Error, Result};
 
-use coreos_types::error::{Error, Result, catch_panic};
-
-use super::armor;
-use super::hash::Hash;
-use super::packet::{FieldReader, Packet, packets, tag};
+use super::certificate_file::{dearmor, secret, unreadable};
+use super::key::Key;
+use super::packet::{Packet, packets, tag};
 use super::signature::{SignaturePacket, sniff};
 use super::trust::Fingerprint;
 
 /// A file with certificates larger than this is refused: key servers can be flooded.
 const MAX_SIZE: usize = 4 * 1024 * 1024;
-/// Keys, and user ids, in one file. A vendor's certificate has about ten subkeys, and a key of an old kind takes
-/// milliseconds to read.
+/// Keys, and user IDs, in one file. A vendor's certificate has about ten subkeys.
 const MAX_KEYS: usize = 128;
 const MAX_USER_IDS: usize = 1024;
 /// The signature type of a key revocation (RFC 9580, 5.2.1.11).
@@ -40,6 +34,14 @@ pub struct Certificate {
 pub(super) struct UserId {
     pub(super) text: Vec<u8>,
     pub(super) signatures: Vec<SignaturePacket>,
+}
+
+impl UserId {
+    /// The user ID as it is hashed in certifications (RFC 9580, 5.2.4).
+    pub(super) fn hashed_form(&self) -> Vec<u8> {
+        let length = (self.text.len() as u32).to_be_bytes();
+        [&[0xb4][..], &length, &self.text].concat()
+    }
 }
 
 /// A subkey and the signatures on it: bindings (0x18) and revocations (0x28).
@@ -73,37 +75,49 @@ impl Certificate {
                 bytes.len()
             )));
         }
-        let binary = match armor::label(bytes) {
-            Some(label) => dearmor(bytes, &label, source)?,
-            None => bytes.to_vec(),
-        };
+        let binary = dearmor(bytes, source)?;
         let mut certificates: Vec<Certificate> = Vec::new();
         let mut component = Component::Nowhere;
+        // Keyrings hold old keys too: one that cannot be parsed is skipped, unless it is the only one.
+        let (mut unparsed, mut is_skipped) = (None, false);
         check_limits(&binary, source)?;
         for packet in packets(&binary) {
             let Ok(packet) = packet else {
-                let what =
-                    if certificates.is_empty() { sniff(bytes) } else { "a certificate that is cut off" };
+                let what = match certificates.is_empty() && unparsed.is_none() {
+                    true => sniff(bytes),
+                    false => "a certificate that is cut off",
+                };
                 return Err(unreadable(source, &format!("it looks like {what}")));
             };
             match packet.tag {
                 tag::SECRET_KEY | tag::SECRET_SUBKEY => return Err(secret(source)),
                 tag::PUBLIC_KEY => {
-                    certificates.push(
-                        Certificate::from_primary(packet.body).map_err(|why| unreadable(source, &why))?,
-                    );
                     component = Component::Primary;
+                    is_skipped = false;
+                    match Certificate::from_primary(packet.body) {
+                        Ok(certificate) => certificates.push(certificate),
+                        Err(why) => {
+                            is_skipped = true;
+                            unparsed.get_or_insert(why);
+                        }
+                    }
                 }
+                // RFC 9580, 5.8, 5.10 and 5.14: marker, trust and padding packets are ignored wherever they are.
+                tag::MARKER | tag::TRUST | tag::PADDING => {}
+                _ if is_skipped => {}
                 _ => match certificates.last_mut() {
                     Some(certificate) => certificate.add(packet, &mut component),
                     None => return Err(unreadable(source, "it does not begin with a public key")),
                 },
             }
         }
-        match certificates.is_empty() {
-            true => Err(unreadable(source, &format!("it looks like {}", sniff(bytes)))),
-            false => Ok(merge_copies(&certificates)),
+        if certificates.is_empty() {
+            let why = unparsed.unwrap_or_else(|| format!("it looks like {}", sniff(bytes)));
+            return Err(unreadable(source, &why));
         }
+        let mut certificates = merge_copies(&certificates);
+        certificates.iter_mut().try_for_each(|certificate| certificate.remove_implausible(source))?;
+        Ok(certificates)
     }
 
     /// The primary key's fingerprint, computed from the key itself.
@@ -118,11 +132,9 @@ impl Certificate {
         texts.find(|text| !text.chars().any(char::is_control))
     }
 
-    /// Whether it has that key, given as a fingerprint or key ID.
-    pub fn has_key(&self, fingerprint_or_id: &str) -> bool {
-        self.keys().any(|key| {
-            key.fingerprint.as_str() == fingerprint_or_id || key.fingerprint.key_id() == fingerprint_or_id
-        })
+    /// The fingerprints of the primary key and of every subkey.
+    pub fn fingerprints(&self) -> impl Iterator<Item = &Fingerprint> {
+        self.keys().map(|key| &key.fingerprint)
     }
 
     /// The certificate in binary form, less what could not be read: what a cache keeps, and what is part of its key.
@@ -170,6 +182,10 @@ impl Certificate {
 
     fn from_primary(body: &[u8]) -> std::result::Result<Certificate, String> {
         let primary = Key::parse(body)?;
+        // What the algorithm or size rules out is the policy's to name; other keys that do not parse are no keys.
+        if primary.defect().is_none_or(|defect| defect.description.starts_with("malformed")) {
+            primary.public_key().map_err(|why| format!("a key in it is malformed: {why}"))?;
+        }
         Ok(Certificate { primary, direct: Vec::new(), user_ids: Vec::new(), subkeys: Vec::new() })
     }
 
@@ -181,8 +197,6 @@ impl Certificate {
                 *component =
                     Key::parse(packet.body).map_or(Component::Nowhere, |key| self.subkey_component(key))
             }
-            // The trust packets of a keyring stand between a component and its signatures.
-            tag::TRUST => {}
             // What we do not know has signatures of its own, which must not fall to the component before it.
             _ => *component = Component::Nowhere,
         }
@@ -210,6 +224,10 @@ impl Certificate {
     /// revocation counts wherever it stands: people append the one that they kept in a drawer.
     fn add_signature(&mut self, body: &[u8], component: Component) {
         let Ok(signature) = SignaturePacket::parse(body) else { return };
+        // Third-party certifications: the policy never looks at them, and a flooded certificate has 100,000.
+        if !signature.may_be_from(&self.primary.fingerprint) {
+            return;
+        }
         match component {
             _ if signature.typ == KEY_REVOCATION => self.direct.push(signature),
             Component::Primary => self.direct.push(signature),
@@ -262,134 +280,8 @@ enum Component {
     Nowhere,
 }
 
-fn dearmor(bytes: &[u8], label: &str, source: &str) -> Result<Vec<u8>> {
-    match label {
-        "PUBLIC KEY BLOCK" => {}
-        "PRIVATE KEY BLOCK" => return Err(secret(source)),
-        other => return Err(unreadable(source, &format!("it is an armored PGP {other}"))),
-    }
-    let armored = armor::parse(bytes).map_err(|why| unreadable(source, &why))?;
-    if armored.blocks.iter().any(|block| block.label == "PRIVATE KEY BLOCK") {
-        return Err(secret(source));
-    }
-    let blocks = armored.blocks.into_iter().filter(|block| block.label == "PUBLIC KEY BLOCK");
-    Ok(blocks.flat_map(|block| block.bytes).collect())
-}
-
-fn unreadable(source: &str, why: &str) -> Error {
-    Error::failed(format!("{source} is no readable OpenPGP certificate: {why}"))
-        .with_hint("export the public key, for example with `gpg --armor --export FINGERPRINT`")
-}
-
-fn secret(source: &str) -> Error {
-    Error::failed(format!(
-        "{source} is a secret-key export: a signing key is given by its public certificate"
-    ))
-    .with_hint(
-        "export the public part with `gpg --armor --export FINGERPRINT`, and keep the secret one to yourself",
-    )
-}
-
 /// A packet with a new-format header of five length raw.
 fn framed(tag: u8, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
     [&[0xc0 | tag, 0xff][..], &length.to_be_bytes(), body].concat()
-}
-
-/// A primary key or subkey of version 4 or 6.
-#[derive(Debug, Clone)]
-pub(super) struct Key {
-    pub(super) fingerprint: Fingerprint,
-    pub(super) version: u8,
-    /// Unix seconds.
-    pub(super) created: u64,
-    pub(super) algorithm: u8,
-    /// The packet's body as it came: this is hashed.
-    body: Vec<u8>,
-    public_key: PublicKey,
-}
-
-impl Key {
-    fn parse(body: &[u8]) -> std::result::Result<Key, String> {
-        let mut fields = FieldReader(body);
-        let (Some(version), Some(created), Some(algorithm)) =
-            (fields.octet(), fields.number(4), fields.octet())
-        else {
-            return Err("a key in it is cut off".to_owned());
-        };
-        if !matches!(version, 4 | 6) {
-            return Err(format!("it has a key of version {version}: expected version 4 or 6"));
-        }
-        let length = u32::try_from(body.len()).map_err(|error| error.to_string())?;
-        // A subkey's body reads as a primary key's does; only the public_key is wanted of it.
-        let header = PacketHeader::new_fixed(Tag::PublicKey, length);
-        let mut rest = body;
-        let read = catch_panic("the OpenPGP reader", || PublicKey::try_from_reader(header, &mut rest));
-        let public_key = read
-            .map_err(|fault| fault.to_string())?
-            .map_err(|error| format!("a key in it is malformed: {error}"))?;
-        if !rest.is_empty() {
-            return Err("a key in it has trailing bytes".to_owned());
-        }
-        let mut key = Key {
-            fingerprint: Fingerprint::from_bytes(&[]),
-            version,
-            created,
-            algorithm,
-            body: body.to_vec(),
-            public_key,
-        };
-        key.fingerprint =
-            key.computed_fingerprint().ok_or("a key in it bears the mark of a SHA-1 collision")?;
-        Ok(key)
-    }
-
-    /// RFC 9580, 5.5.4: SHA-1 over version 4 keys, SHA-256 over version 6 keys.
-    fn computed_fingerprint(&self) -> Option<Fingerprint> {
-        let hashed = self.hashed_form();
-        match self.version {
-            6 => Some(Fingerprint::from_bytes(digest(&SHA256, &hashed).as_ref())),
-            _ => Some(Fingerprint::from_bytes(&Hash::Sha1.digest(&[&hashed])?)),
-        }
-    }
-
-    /// The key as it is hashed in signatures over it (RFC 9580, 5.2.4).
-    pub(super) fn hashed_form(&self) -> Vec<u8> {
-        let length = self.body.len() as u32;
-        match self.version {
-            6 => [&[0x9b][..], &length.to_be_bytes(), &self.body].concat(),
-            _ => [&[0x99][..], &length.to_be_bytes()[2..], &self.body].concat(),
-        }
-    }
-
-    /// Whether this key made `signature` over a digest that already covers the signature's trailer.
-    pub(super) fn verify_digest(&self, signature: &SignaturePacket, digest: &[u8]) -> bool {
-        let hash = HashAlgorithm::from(signature.hash_number);
-        signature.version == self.version
-            && self.has_algorithm(signature.key_algorithm)
-            && digest.starts_with(&signature.digest_start)
-            && catch_panic("the OpenPGP public_key", || {
-                self.public_key.verify(hash, digest, &signature.value)
-            })
-            .is_ok_and(|verified| verified.is_ok())
-    }
-
-    /// Algorithms 1 and 3 are both RSA.
-    fn has_algorithm(&self, algorithm: u8) -> bool {
-        let plain = |algorithm| if algorithm == 3 { 1 } else { algorithm };
-        plain(self.algorithm) == plain(algorithm)
-    }
-
-    /// Whether this key made `signature` over those raw, by any hash that can be computed at all: which hashes
-    /// count is for the policy to say.
-    pub(super) fn verify_parts(&self, signature: &SignaturePacket, parts: &[&[u8]]) -> bool {
-        let trailer = signature.trailer();
-        let all: Vec<&[u8]> =
-            std::iter::once(&signature.salt[..]).chain(parts.iter().copied()).chain([&trailer[..]]).collect();
-        let digest = match signature.hash() {
-            Some(hash) => hash.digest(&all),
-            None => HashAlgorithm::from(signature.hash_number).digest(&all.concat()).ok(),
-        };
-        digest.is_some_and(|digest| self.verify_digest(signature, &digest))
-    }
 }

@@ -1,20 +1,17 @@
 //! What a certificate says of one of its keys at a moment: bound, allowed to sign, alive, not revoked.
 
-use super::certificate::{Certificate, KEY_REVOCATION, Key, Subkey};
+use super::certificate::{Certificate, KEY_REVOCATION, Subkey};
 use super::hash;
+use super::key::Key;
+use super::self_signatures::kind;
 use super::signature::SignaturePacket;
 use super::trust::{CLOCK_SKEW, Pin};
 use coreos_types::calendar::date;
 
-/// Signature types (RFC 9580, 5.2.1).
-mod kind {
-    pub(super) const SUBKEY_BINDING: u8 = 0x18;
-    pub(super) const PRIMARY_BINDING: u8 = 0x19;
-    pub(super) const DIRECT: u8 = 0x1f;
-    pub(super) const SUBKEY_REVOCATION: u8 = 0x28;
-}
-
 const FLAG_SIGN: u8 = 0x02;
+/// Signatures embedded in a binding that are looked at: a real binding has one, and a server may add any number to the
+/// part that is not signed.
+const MAX_EMBEDDED: usize = 16;
 
 /// A rule that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +52,9 @@ impl PinnedCertificate<'_> {
     /// hard revocations come first, because they void everything else.
     pub(super) fn check_key(&self, key: &Key, at: u64) -> Result<KeyValidity, Violation> {
         let primary = &self.certificate.primary;
+        // A key that cannot be used cannot be asked for its revocations either.
+        check_defect("primary key", primary)?;
+        check_defect("key", key)?;
         let retired =
             self.revocation("primary-revoked", "primary key", primary, &self.primary_revocations(), at)?;
         match self.certificate.subkeys.iter().find(|subkey| subkey.key.fingerprint == key.fingerprint) {
@@ -110,12 +110,11 @@ impl PinnedCertificate<'_> {
             signature.typ == kind::DIRECT && self.is_valid(&self.certificate.primary, signature, &[&key])
         });
         let over_ids = self.certificate.user_ids.iter().flat_map(|user_id| {
-            let length = (user_id.text.len() as u32).to_be_bytes();
-            let framed = [&[0xb4][..], &length, &user_id.text].concat();
+            let hashed = user_id.hashed_form();
             let key = key.clone();
             user_id.signatures.iter().filter(move |signature| {
                 (0x10..=0x13).contains(&signature.typ)
-                    && self.is_valid(&self.certificate.primary, signature, &[&key, &framed])
+                    && self.is_valid(&self.certificate.primary, signature, &[&key, &hashed])
             })
         });
         active_signature(over_ids.collect(), at)
@@ -154,7 +153,7 @@ impl PinnedCertificate<'_> {
     /// The subkey's consent: without it anyone could claim a stranger's signing key as a subkey of his own.
     fn check_primary_key_binding(&self, subkey: &Subkey, binding: &SignaturePacket) -> Result<(), Violation> {
         let parts = [&self.certificate.primary.hashed_form()[..], &subkey.key.hashed_form()];
-        let holds = binding.embedded().flatten().any(|embedded| {
+        let holds = binding.embedded().take(MAX_EMBEDDED).flatten().any(|embedded| {
             embedded.typ == kind::PRIMARY_BINDING && self.is_valid(&subkey.key, &embedded, &parts)
         });
         if holds {
@@ -173,7 +172,7 @@ impl PinnedCertificate<'_> {
         signature.created().is_some_and(|created| created <= self.now.saturating_add(CLOCK_SKEW))
             && self.allows_hash(signature)
             && signature.unknown_critical().is_none()
-            && signer.verify_parts(signature, parts)
+            && is_verified(signer, signature, parts)
     }
 
     fn allows_hash(&self, signature: &SignaturePacket) -> bool {
@@ -184,7 +183,7 @@ impl PinnedCertificate<'_> {
     fn primary_revocations(&self) -> Vec<Revocation> {
         let primary = &self.certificate.primary;
         let direct = self.certificate.direct.iter().filter(|one| one.typ == KEY_REVOCATION);
-        let valid = direct.filter(|one| primary.verify_parts(one, &[&primary.hashed_form()]));
+        let valid = direct.filter(|one| is_verified(primary, one, &[&primary.hashed_form()]));
         valid.map(Revocation::new).collect()
     }
 
@@ -192,7 +191,7 @@ impl PinnedCertificate<'_> {
         let primary = &self.certificate.primary;
         let parts = [&primary.hashed_form()[..], &subkey.key.hashed_form()];
         let all = subkey.signatures.iter().filter(|one| one.typ == kind::SUBKEY_REVOCATION);
-        all.filter(|one| primary.verify_parts(one, &parts)).map(Revocation::new).collect()
+        all.filter(|one| is_verified(primary, one, &parts)).map(Revocation::new).collect()
     }
 
     fn revocation(
@@ -231,6 +230,11 @@ impl PinnedCertificate<'_> {
     }
 }
 
+/// Whether a key made a signature; each packet of a certificate is checked once.
+fn is_verified(signer: &Key, signature: &SignaturePacket, parts: &[&[u8]]) -> bool {
+    signature.is_verified.get_or_init(|| signer.verify_parts(signature, parts))
+}
+
 type SoftRevocation = Option<(u64, &'static str)>;
 
 /// A revocation that the primary key made.
@@ -265,6 +269,16 @@ fn active_signature(mut signatures: Vec<&SignaturePacket>, at: u64) -> Option<&S
     match until_then.is_empty() {
         true => later.first().copied(),
         false => until_then.iter().rev().copied().find(|signature| in_force(&signature)),
+    }
+}
+
+/// Refuses keys that are too weak, or of a kind that is not supported.
+fn check_defect(what: &str, key: &Key) -> Result<(), Violation> {
+    match key.defect() {
+        None => Ok(()),
+        Some(defect) => {
+            Err(Violation::new(defect.rule, format!("{what} {} is {}", key.fingerprint, defect.description)))
+        }
     }
 }
 

@@ -11,11 +11,14 @@
 
 mod armor;
 mod certificate;
+mod certificate_file;
 mod hash;
+mod key;
 mod key_validity;
 mod packet;
 mod policy;
 mod result;
+mod self_signatures;
 mod signature;
 mod subpacket;
 mod trust;

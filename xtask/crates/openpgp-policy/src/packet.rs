@@ -11,10 +11,12 @@ pub(super) mod tag {
     pub(in super::super) const PUBLIC_KEY: u8 = 6;
     pub(in super::super) const SECRET_SUBKEY: u8 = 7;
     pub(in super::super) const COMPRESSED: u8 = 8;
+    pub(in super::super) const MARKER: u8 = 10;
     pub(in super::super) const LITERAL: u8 = 11;
     pub(in super::super) const TRUST: u8 = 12;
     pub(in super::super) const USER_ID: u8 = 13;
     pub(in super::super) const PUBLIC_SUBKEY: u8 = 14;
+    pub(in super::super) const PADDING: u8 = 21;
 }
 
 /// One packet, framed.

@@ -1,7 +1,8 @@
 //! The rules for one file signature that need no data.
 
-use super::certificate::{Certificate, Key};
+use super::certificate::Certificate;
 use super::hash::{self, Hash};
+use super::key::Key;
 use super::key_validity::{KeyValidity, PinnedCertificate, Violation};
 use super::signature::{ParsedSignature, SignaturePacket, SignatureParseError};
 use super::trust::{CLOCK_SKEW, Pin, TrustPolicy};

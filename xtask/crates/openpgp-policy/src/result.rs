@@ -220,6 +220,12 @@ fn hint(rule: &str) -> Option<&'static str> {
         "future" => "compare this machine's clock with another's",
         "hash" => "take a release that is signed with SHA-256 or better",
         "not-pinned" => "for a mirror or a build of your own, name its certificate: --signing-key FILE",
+        "weak-key" => {
+            "take a release that is signed by a stronger key; for a build of your own, make a new key: gpg --quick-generate-key USER-ID rsa4096 sign"
+        }
+        "unsupported-key" => {
+            "for a build of your own, sign with a key of a supported kind: RSA, NIST curves or Ed25519"
+        }
         "binding"
         | "back-signature"
         | "key-flags"

@@ -1,5 +1,8 @@
 //! Signature packets of versions 4 and 6 (RFC 9580, 5.2.3), and the file that holds nothing else: a `.sig`.
 
+use std::sync::{Arc, OnceLock};
+
+use pgp::crypto::hash::HashAlgorithm;
 use pgp::types::{Mpi, SignatureBytes};
 
 use coreos_types::error::{Error, Result};
@@ -7,7 +10,7 @@ use coreos_types::error::{Error, Result};
 use super::hash::Hash;
 use super::packet::{FieldReader, FramingError, packets, tag};
 use super::subpacket::{self, Subpacket, kind};
-use super::trust::{Fingerprint, hex};
+use super::trust::Fingerprint;
 use super::{armor, packet};
 
 /// A `.sig` larger than this is none.
@@ -162,7 +165,28 @@ pub(super) struct SignaturePacket {
     /// Hashed before anything else; version 6 only.
     pub(super) salt: Vec<u8>,
     pub(super) value: SignatureBytes,
+    /// Whether the certificate's key made this signature; see [`Memo`].
+    pub(super) is_verified: Memo,
 }
+
+/// The outcome of a public-key check, shared by all copies of a signature packet in one place of a certificate, so
+/// that each is checked once in a run. Two packets are equal whatever is remembered.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Memo(Arc<OnceLock<bool>>);
+
+impl Memo {
+    pub(super) fn get_or_init(&self, check: impl FnOnce() -> bool) -> bool {
+        *self.0.get_or_init(check)
+    }
+}
+
+impl PartialEq for Memo {
+    fn eq(&self, _: &Memo) -> bool {
+        true
+    }
+}
+
+impl Eq for Memo {}
 
 impl SignaturePacket {
     /// Reads a packet's body.
@@ -224,12 +248,43 @@ impl SignaturePacket {
             digest_start,
             salt,
             value,
+            is_verified: Memo::default(),
         }))
     }
 
     /// The hash algorithm, when it is one that may count.
     pub(super) fn hash(&self) -> Option<Hash> {
         Hash::from_number(self.hash_number)
+    }
+
+    /// The hash of the signed octets and this signature's own fields; `None` for a hash that cannot be computed, and for
+    /// octets that match a known SHA-1 collision.
+    pub(super) fn digest(&self, parts: &[&[u8]]) -> Option<Vec<u8>> {
+        let trailer = self.trailer();
+        let all: Vec<&[u8]> =
+            std::iter::once(&self.salt[..]).chain(parts.iter().copied()).chain([&trailer[..]]).collect();
+        match self.hash() {
+            Some(hash) => hash.digest(&all),
+            None => HashAlgorithm::from(self.hash_number).digest(&all.concat()).ok(),
+        }
+    }
+
+    /// The octets of the first integer of the signature value.
+    pub(super) fn first_mpi_octets(&self) -> Option<usize> {
+        match &self.value {
+            SignatureBytes::Mpis(integers) => integers.first().map(Mpi::len),
+            SignatureBytes::Native(_) => None,
+        }
+    }
+
+    /// Whether the issuer subpackets, if there are any, name this key.
+    pub(super) fn may_be_from(&self, key: &Fingerprint) -> bool {
+        let (fingerprints, ids) = (self.issuer_fingerprints(), self.issuer_key_ids());
+        match (fingerprints.is_empty(), ids.is_empty()) {
+            (false, _) => fingerprints.iter().any(|(_, fingerprint)| fingerprint == key),
+            (true, false) => ids.iter().any(|id| id == key.key_id()),
+            (true, true) => true,
+        }
     }
 
     /// What is hashed after the signed octets (RFC 9580, 5.2.4).
@@ -289,7 +344,7 @@ impl SignaturePacket {
     /// Issuer key IDs, upper-case hex; the all-zero ID of an anonymous signer is none.
     pub(super) fn issuer_key_ids(&self) -> Vec<String> {
         self.subpackets(kind::ISSUER)
-            .map(|packet| hex(&packet.data))
+            .map(|packet| hex::encode_upper(&packet.data))
             .filter(|id| id.chars().any(|digit| digit != '0'))
             .collect()
     }

@@ -24,7 +24,7 @@ pub struct Fingerprint(String);
 impl Fingerprint {
     /// From the octets that were computed from a key packet.
     pub(super) fn from_bytes(bytes: &[u8]) -> Fingerprint {
-        Fingerprint(hex(bytes))
+        Fingerprint(hex::encode_upper(bytes))
     }
 
     /// The hex digits.
@@ -58,11 +58,6 @@ impl FromStr for Fingerprint {
             "{text:?} is not a primary key's fingerprint: expected 40 or 64 hex digits, a key ID is not enough"
         )))
     }
-}
-
-/// Octets as upper-case hex.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
 /// A primary key that is trusted, and what is known of it.

@@ -1,0 +1,71 @@
+//! Certificate files as people have them: armored with text around, binary, or something else that is named.
+
+use super::armor;
+use coreos_types::error::{Error, Result};
+
+/// The packets of a certificate file: of every public key block where it is armored, with any text around the blocks,
+/// as `gpg --import` reads them; else the bytes themselves.
+///
+/// # Errors
+/// Failed (2) for a secret key, for armor of another kind or that is damaged, and for files of other programs.
+pub(super) fn dearmor(bytes: &[u8], source: &str) -> Result<Vec<u8>> {
+    if let Some((what, hint)) = other_format(bytes) {
+        let error = unreadable(source, &format!("it is {what}"));
+        return Err(match hint {
+            Some(hint) => Error { hint: Some(hint.to_owned()), ..error },
+            None => error,
+        });
+    }
+    let is_binary =
+        bytes.first().is_some_and(|first| first & 0x80 != 0) && !bytes.starts_with(b"\xef\xbb\xbf");
+    if is_binary || !armor::has_block(bytes) {
+        return Ok(bytes.to_vec());
+    }
+    let armored = armor::parse(bytes).map_err(|why| unreadable(source, &why))?;
+    if armored.blocks.iter().any(|block| block.label == "PRIVATE KEY BLOCK") {
+        return Err(secret(source));
+    }
+    let (public, others): (Vec<_>, Vec<_>) =
+        armored.blocks.into_iter().partition(|block| block.label == "PUBLIC KEY BLOCK");
+    match others.first() {
+        Some(other) if public.is_empty() => {
+            Err(unreadable(source, &format!("it is an armored PGP {}", other.label.escape_debug())))
+        }
+        _ => Ok(public.into_iter().flat_map(|block| block.bytes).collect()),
+    }
+}
+
+/// A format that is no certificate file, and the command that makes one of it where there is one.
+fn other_format(bytes: &[u8]) -> Option<(&'static str, Option<&'static str>)> {
+    let starts = |start: &[u8]| bytes.starts_with(start);
+    if bytes.get(8..12) == Some(b"KBXf") {
+        let export = "gpg --no-default-keyring --keyring ./FILE.kbx --armor --export FINGERPRINT > KEY.asc";
+        return Some(("a GnuPG keybox", Some(export)));
+    }
+    if starts(b"\xff\xfe") || starts(b"\xfe\xff") || bytes.get(1) == Some(&0) && bytes.first() == Some(&b'-')
+    {
+        return Some(("UTF-16 text", Some("iconv -f UTF-16 -t UTF-8 FILE > KEY.asc")));
+    }
+    let other = if starts(b"-----BEGIN CERTIFICATE-----") {
+        "an X.509 certificate"
+    } else if starts(b"ssh-") || starts(b"-----BEGIN OPENSSH") || starts(b"---- BEGIN SSH2") {
+        "an SSH key"
+    } else if starts(b"untrusted comment:") {
+        "a minisign or signify key"
+    } else if starts(b"-----BEGIN ") && !starts(b"-----BEGIN PGP ") {
+        "a PEM file"
+    } else {
+        return None;
+    };
+    Some((other, None))
+}
+
+pub(super) fn unreadable(source: &str, why: &str) -> Error {
+    Error::failed(format!("{source} is not a readable OpenPGP certificate: {why}"))
+        .with_hint("gpg --armor --export FINGERPRINT > KEY.asc")
+}
+
+pub(super) fn secret(source: &str) -> Error {
+    Error::failed(format!("{source} is a secret-key export: expected a public certificate"))
+        .with_hint("gpg --armor --export FINGERPRINT > KEY.asc")
+}

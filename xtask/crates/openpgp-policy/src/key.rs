@@ -1,0 +1,242 @@
+//! Public keys of versions 4 and 6 (RFC 9580, 5.5.2): fingerprint, algorithm, size, and the cryptographic check.
+
+use std::sync::{Arc, OnceLock};
+
+use pgp::crypto::hash::HashAlgorithm;
+use pgp::packet::{PacketHeader, PublicKey};
+use pgp::types::{Tag, VerifyingKey};
+use ring::digest::{SHA256, digest};
+
+use super::hash::Hash;
+use super::packet::FieldReader;
+use super::signature::SignaturePacket;
+use super::trust::Fingerprint;
+use coreos_types::error::catch_panic;
+
+/// RSA and DSA keys with fewer bits are refused (NIST SP 800-131A; Sequoia's standard policy).
+const MIN_BITS: usize = 2048;
+/// RSA keys with more bits are refused: a check would take seconds. The pgp crate has the same limit.
+const MAX_BITS: usize = 16_384;
+
+/// A primary key or subkey of version 4 or 6.
+#[derive(Debug, Clone)]
+pub(super) struct Key {
+    pub(super) fingerprint: Fingerprint,
+    pub(super) version: u8,
+    /// Unix seconds.
+    pub(super) created: u64,
+    pub(super) algorithm: u8,
+    /// The packet's body as received, which is what is hashed.
+    pub(super) body: Vec<u8>,
+    /// Parsed when a signature is checked for the first time: a server may send hundreds of keys that cost
+    /// milliseconds each.
+    public_key: Arc<OnceLock<Result<PublicKey, String>>>,
+}
+
+/// Why a key cannot be used, whatever it signed: the rule, and a description of the key such as `RSA, 1024 bits`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct KeyDefect {
+    pub(super) rule: &'static str,
+    pub(super) description: String,
+}
+
+impl Key {
+    /// Parses the body of a key packet; the algorithm's own fields are read when they are needed.
+    pub(super) fn parse(body: &[u8]) -> Result<Key, String> {
+        let mut fields = FieldReader(body);
+        let (Some(version), Some(created), Some(algorithm)) =
+            (fields.octet(), fields.number(4), fields.octet())
+        else {
+            return Err("a key in it is cut off".to_owned());
+        };
+        if !matches!(version, 4 | 6) {
+            return Err(format!("it has a key of version {version}: expected version 4 or 6"));
+        }
+        let mut key = Key {
+            fingerprint: Fingerprint::from_bytes(&[]),
+            version,
+            created,
+            algorithm,
+            body: body.to_vec(),
+            public_key: Arc::default(),
+        };
+        key.fingerprint = key.computed_fingerprint().ok_or("a key in it matches a known SHA-1 collision")?;
+        Ok(key)
+    }
+
+    /// Why this key cannot be used for signatures; `None` when it can. Keys that only encrypt are left to the key flags.
+    pub(super) fn defect(&self) -> Option<KeyDefect> {
+        let defect = |rule, description| Some(KeyDefect { rule, description });
+        let unsupported = |description: String| defect("unsupported-key", description);
+        match self.algorithm {
+            1 | 3 | 17 => {
+                let (name, max) = if self.algorithm == 17 { ("DSA", 4096) } else { ("RSA", MAX_BITS) };
+                match self.first_mpi_bits() {
+                    bits if bits < MIN_BITS => {
+                        defect("weak-key", format!("{name} with {bits} bits: expected at least {MIN_BITS}"))
+                    }
+                    bits if bits > max => {
+                        unsupported(format!("{name} with {bits} bits: expected at most {max}"))
+                    }
+                    _ => None,
+                }
+            }
+            19 | 22 => {
+                let name = if self.algorithm == 19 { "ECDSA" } else { "EdDSA" };
+                match self.curve_oid().map(curve_name) {
+                    Some(Ok(_)) => None,
+                    Some(Err(curve)) => unsupported(format!("{name} on curve {curve}")),
+                    None => unsupported(format!("{name} without a curve")),
+                }
+            }
+            2 | 16 | 18 | 25..=28 => None,
+            other => unsupported(format!("public-key algorithm {other}")),
+        }
+        .or_else(|| match self.public_key() {
+            Ok(_) => None,
+            Err(why) => unsupported(format!("malformed: {why}")),
+        })
+    }
+
+    /// The algorithm's own fields.
+    fn material(&self) -> FieldReader<'_> {
+        let header = if self.version == 6 { 10 } else { 6 };
+        FieldReader(self.body.get(header..).unwrap_or_default())
+    }
+
+    /// The bits of the modulus (RSA) or prime (DSA), without leading zeros.
+    fn first_mpi_bits(&self) -> usize {
+        let magnitude = self.material().mpi().unwrap_or_default();
+        let digits = &magnitude[magnitude.iter().take_while(|octet| **octet == 0).count()..];
+        digits.first().map_or(0, |first| digits.len() * 8 - first.leading_zeros() as usize)
+    }
+
+    fn curve_oid(&self) -> Option<&[u8]> {
+        let mut fields = self.material();
+        let length = fields.octet()?;
+        fields.take(usize::from(length))
+    }
+
+    /// Whether a signature value has the size that this key makes; a forged one often has not, and costs nothing then.
+    pub(super) fn is_plausible_size(&self, signature: &SignaturePacket) -> bool {
+        let bits = self.first_mpi_bits();
+        // The chance that a real RSA value has 64 leading zero bits is 2^-64.
+        !matches!(self.algorithm, 1 | 3)
+            || signature
+                .first_mpi_octets()
+                .is_some_and(|octets| (bits.saturating_sub(64)..bits + 8).contains(&(octets * 8)))
+    }
+
+    /// RFC 9580, 5.5.4: SHA-1 over version 4 keys, SHA-256 over version 6 keys.
+    fn computed_fingerprint(&self) -> Option<Fingerprint> {
+        let hashed = self.hashed_form();
+        match self.version {
+            6 => Some(Fingerprint::from_bytes(digest(&SHA256, &hashed).as_ref())),
+            _ => Some(Fingerprint::from_bytes(&Hash::Sha1.digest(&[&hashed])?)),
+        }
+    }
+
+    /// The key as it is hashed in signatures over it (RFC 9580, 5.2.4).
+    pub(super) fn hashed_form(&self) -> Vec<u8> {
+        let length = self.body.len() as u32;
+        match self.version {
+            6 => [&[0x9b][..], &length.to_be_bytes(), &self.body].concat(),
+            _ => [&[0x99][..], &length.to_be_bytes()[2..], &self.body].concat(),
+        }
+    }
+
+    /// The key as the pgp crate reads it.
+    pub(super) fn public_key(&self) -> Result<&PublicKey, String> {
+        let parse = || {
+            let length = u32::try_from(self.body.len()).map_err(|error| error.to_string())?;
+            // A subkey's body reads as a primary key's does; only the cryptographic check is used.
+            let header = PacketHeader::new_fixed(Tag::PublicKey, length);
+            let mut rest = &self.body[..];
+            let read = catch_panic("the OpenPGP parser", || PublicKey::try_from_reader(header, &mut rest));
+            let key = read.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+            if rest.is_empty() { Ok(key) } else { Err("trailing bytes".to_owned()) }
+        };
+        self.public_key.get_or_init(parse).as_ref().map_err(Clone::clone)
+    }
+
+    /// Whether this key made `signature` over a digest that already covers the signature's trailer.
+    pub(super) fn verify_digest(&self, signature: &SignaturePacket, digest: &[u8]) -> bool {
+        let hash = HashAlgorithm::from(signature.hash_number);
+        signature.version == self.version
+            && self.has_algorithm(signature.key_algorithm)
+            && digest.starts_with(&signature.digest_start)
+            && self.is_plausible_size(signature)
+            && self.public_key().is_ok_and(|key| {
+                catch_panic("the OpenPGP check", || key.verify(hash, digest, &signature.value))
+                    .is_ok_and(|verified| verified.is_ok())
+            })
+    }
+
+    /// Algorithms 1 and 3 are both RSA.
+    fn has_algorithm(&self, algorithm: u8) -> bool {
+        let plain = |algorithm| if algorithm == 3 { 1 } else { algorithm };
+        plain(self.algorithm) == plain(algorithm)
+    }
+
+    /// Whether this key made `signature` over those octets, by any hash that can be computed: the policy decides
+    /// which hashes are accepted.
+    pub(super) fn verify_parts(&self, signature: &SignaturePacket, parts: &[&[u8]]) -> bool {
+        signature.digest(parts).is_some_and(|digest| self.verify_digest(signature, &digest))
+    }
+}
+
+/// The curve of an object identifier: `Err` for those that are not supported.
+fn curve_name(oid: &[u8]) -> Result<&'static str, String> {
+    match oid {
+        [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07] => Ok("P-256"),
+        [0x2b, 0x81, 0x04, 0x00, 0x22] => Ok("P-384"),
+        [0x2b, 0x81, 0x04, 0x00, 0x23] => Ok("P-521"),
+        [0x2b, 0x06, 0x01, 0x04, 0x01, 0xda, 0x47, 0x0f, 0x01] => Ok("Ed25519"),
+        [0x2b, 0x65, 0x71] => Err("Ed448".to_owned()),
+        [0x2b, 0x81, 0x04, 0x00, 0x0a] => Err("secp256k1".to_owned()),
+        // RFC 5639: versionOne, in the order of its curves.
+        [0x2b, 0x24, 0x03, 0x03, 0x02, 0x08, 0x01, 0x01, number @ 1..=14] => {
+            let bits = [160, 192, 224, 256, 320, 384, 512][usize::from(number - 1) / 2];
+            Err(format!("brainpoolP{bits}{}1", if number % 2 == 1 { "r" } else { "t" }))
+        }
+        other => Err(format!("with the OID {}", hex::encode(other))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn key(algorithm: u8, material: &[u8]) -> Key {
+        Key::parse(&[&[4, 0, 0, 0, 1, algorithm][..], material].concat()).unwrap()
+    }
+
+    fn mpi(bits: u16) -> Vec<u8> {
+        let mut octets = vec![0xff; usize::from(bits.div_ceil(8))];
+        octets[0] = 0xff >> ((8 - bits % 8) % 8);
+        [&bits.to_be_bytes()[..], &octets].concat()
+    }
+
+    #[test]
+    fn weak_and_unsupported_keys_are_described() {
+        let brainpool = [&[9][..], &[0x2b, 0x24, 3, 3, 2, 8, 1, 1, 7], &[0, 8, 4]].concat();
+        let table = [
+            (1, mpi(1024), "weak-key", "RSA with 1024 bits: expected at least 2048"),
+            (3, mpi(2047), "weak-key", "RSA with 2047 bits: expected at least 2048"),
+            (17, mpi(1024), "weak-key", "DSA with 1024 bits: expected at least 2048"),
+            (1, mpi(16_385), "unsupported-key", "RSA with 16385 bits: expected at most 16384"),
+            (19, brainpool, "unsupported-key", "ECDSA on curve brainpoolP256r1"),
+            (19, [&[5][..], &[0x2b, 0x81, 4, 0, 10]].concat(), "unsupported-key", "ECDSA on curve secp256k1"),
+            (22, vec![3, 1, 2, 3], "unsupported-key", "EdDSA on curve with the OID 010203"),
+            (99, Vec::new(), "unsupported-key", "public-key algorithm 99"),
+        ];
+        for (algorithm, material, rule, description) in table {
+            let defect = key(algorithm, &material).defect().unwrap();
+            assert_eq!((defect.rule, defect.description.as_str()), (rule, description));
+        }
+        // A number that claims more bits than it has.
+        let padded = [&2048_u16.to_be_bytes()[..], &[0; 255], &[1]].concat();
+        assert_eq!(key(1, &padded).defect().unwrap().rule, "weak-key");
+    }
+}

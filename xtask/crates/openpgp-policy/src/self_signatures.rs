@@ -1,0 +1,146 @@
+//! Which signatures of a certificate are worth a public-key check, and how many at most.
+//!
+//! Anyone can append packets to a certificate and send it to a key server. A real one has a few self-signatures per
+//! component; what cannot be one is removed by its issuer, type, size and the first octets of its digest, which takes
+//! no public-key check. A certificate that has more candidates left than anybody's is refused as a whole: checking
+//! them would take minutes, and dropping some could hide a revocation.
+
+use super::certificate::{Certificate, KEY_REVOCATION};
+use super::key::Key;
+use super::signature::SignaturePacket;
+use coreos_types::error::{Error, Result};
+
+/// Self-signatures on one component: the primary key, a user ID or a subkey.
+const MAX_PER_COMPONENT: usize = 64;
+/// Self-signatures in one certificate; an RSA key of 4096 bits checks about 1,000 a second.
+const MAX_TOTAL: usize = 256;
+/// Longer user IDs than gpg writes have no self-signatures here: each would be hashed again for each signature.
+const MAX_USER_ID: usize = 2048;
+
+/// Signature types (RFC 9580, 5.2.1).
+pub(super) mod kind {
+    pub(in super::super) const SUBKEY_BINDING: u8 = 0x18;
+    pub(in super::super) const PRIMARY_BINDING: u8 = 0x19;
+    pub(in super::super) const DIRECT: u8 = 0x1f;
+    pub(in super::super) const SUBKEY_REVOCATION: u8 = 0x28;
+}
+
+impl Certificate {
+    /// Removes every signature that cannot be by the primary key.
+    ///
+    /// # Errors
+    /// Failed (2) when more are left than a certificate has that was not flooded.
+    pub(super) fn remove_implausible(&mut self, source: &str) -> Result<()> {
+        let mut total = 0;
+        let mut is_flooded = false;
+        self.retain(|primary, signatures, parts| {
+            signatures.retain(|signature| {
+                primary.is_plausible_size(signature)
+                    && signature
+                        .digest(parts)
+                        .is_some_and(|digest| digest.starts_with(&signature.digest_start))
+            });
+            total += signatures.len();
+            is_flooded |= signatures.len() > MAX_PER_COMPONENT || total > MAX_TOTAL;
+            // Nothing more is worth the work.
+            if is_flooded {
+                signatures.clear();
+            }
+        });
+        match is_flooded {
+            false => Ok(()),
+            true => Err(Error::failed(format!(
+                "{source} is flooded: it has more than {MAX_PER_COMPONENT} self-signatures on one key or user ID, or \
+                 more than {MAX_TOTAL} in all"
+            ))
+            .with_hint("gpg --armor --export-options export-minimal --export FINGERPRINT > KEY.asc")),
+        }
+    }
+
+    /// Removes what the primary key did not sign: signatures, then user IDs and subkeys without one. What a key server
+    /// sent is kept in this form only.
+    pub fn retain_verified(&mut self) {
+        self.retain(|primary, signatures, parts| {
+            signatures.retain(|signature| {
+                signature.is_verified.get_or_init(|| primary.verify_parts(signature, parts))
+            });
+        });
+        self.user_ids.retain(|user_id| !user_id.signatures.is_empty());
+        self.subkeys.retain(|subkey| !subkey.signatures.is_empty());
+    }
+
+    /// Calls `retain` with the signatures of each component and the octets that they are over, those of types that
+    /// mean nothing there removed.
+    fn retain(&mut self, mut retain: impl FnMut(&Key, &mut Vec<SignaturePacket>, &[&[u8]])) {
+        let Certificate { primary, direct, user_ids, subkeys } = self;
+        let primary_key = primary.hashed_form();
+        direct.retain(|signature| matches!(signature.typ, kind::DIRECT | KEY_REVOCATION));
+        retain(primary, direct, &[&primary_key]);
+        for user_id in user_ids {
+            let is_read = user_id.text.len() <= MAX_USER_ID;
+            user_id.signatures.retain(|signature| is_read && (0x10..=0x13).contains(&signature.typ));
+            let hashed = user_id.hashed_form();
+            retain(primary, &mut user_id.signatures, &[&primary_key, &hashed]);
+        }
+        for subkey in subkeys {
+            subkey
+                .signatures
+                .retain(|signature| matches!(signature.typ, kind::SUBKEY_BINDING | kind::SUBKEY_REVOCATION));
+            retain(primary, &mut subkey.signatures, &[&primary_key, &subkey.key.hashed_form()]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// The certificate of the fixtures with `count` more self-signatures on its user ID: the real one with another
+    /// unhashed subpacket each, which keeps the digest, and with a wrong value of the right size.
+    /// As a third party's, they name another key as their issuer.
+    fn flooded(count: u16, is_third_party: bool) -> Vec<u8> {
+        let bytes = include_bytes!("../../../tests/fixtures/openpgp/rsa.pgp");
+        let mut certificate = Certificate::parse(bytes, "rsa.pgp").unwrap();
+        let real = certificate.user_ids[0].signatures[0].clone();
+        let hashed = 6 + usize::from(u16::from_be_bytes([real.raw[4], real.raw[5]]));
+        let (head, rest) = real.raw.split_at(hashed);
+        let unhashed = 2 + usize::from(u16::from_be_bytes([rest[0], rest[1]]));
+        for number in 0..count {
+            let [high, low] = number.to_be_bytes();
+            // Subpacket 101 is private.
+            let area = [0, 5, 4, 101, high, low, 0];
+            let mut value = rest[unhashed..].to_vec();
+            value[9] ^= 1;
+            let mut raw = [head, &area, &value].concat();
+            if is_third_party {
+                let named = raw.windows(3).position(|octets| octets == [22, 33, 4]).unwrap();
+                raw[named + 3..named + 23].fill(7);
+            }
+            certificate.user_ids[0].signatures.push(SignaturePacket::parse(&raw).unwrap());
+        }
+        certificate.to_bytes()
+    }
+
+    #[test]
+    fn flooded_certificate_is_refused_above_the_limit() {
+        let few = Certificate::parse(&flooded(63, false), "few").unwrap();
+        assert_eq!(few.user_ids[0].signatures.len(), 64);
+        let error = Certificate::parse(&flooded(64, false), "many").unwrap_err();
+        assert!(error.message.starts_with("many is flooded: "), "{error}");
+    }
+
+    #[test]
+    fn third_party_certifications_are_not_counted() {
+        let read = Certificate::parse(&flooded(5000, true), "signed by many").unwrap();
+        assert_eq!(read.user_ids[0].signatures.len(), 1);
+    }
+
+    #[test]
+    fn copy_of_a_server_keeps_verified_signatures_only() {
+        let mut certificate = Certificate::parse(&flooded(10, false), "forged").unwrap();
+        certificate.retain_verified();
+        assert_eq!(certificate.user_ids[0].signatures.len(), 1);
+        assert!(!certificate.subkeys.is_empty(), "genuine subkeys stay");
+    }
+}
