@@ -9,8 +9,11 @@ use std::{fs, io};
 /// Those of write(2) and rename(2); the file is then as it was.
 pub(super) fn write(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<()> {
     let staged = staged(path);
-    fs::write(&staged, bytes)?;
-    fs::rename(&staged, path)
+    let done = fs::write(&staged, bytes).and_then(|()| fs::rename(&staged, path));
+    if done.is_err() {
+        let _ = fs::remove_file(&staged);
+    }
+    done
 }
 
 fn staged(path: &Path) -> PathBuf {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use xshell::{Shell, cmd};
 
+use crate::report::source_links::SourceLinks;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::shell::quote;
 
@@ -99,6 +100,16 @@ pub fn commit(root: &Path, files: &[&str], message: &str) -> Result<String> {
     Ok(git
         .run(&["rev-parse", "--short", "HEAD"])
         .map_or_else(|_| "HEAD".to_owned(), |name| name.trim().to_owned()))
+}
+
+/// Where the tree is on the web at its current commit; `None` where git does not know, or the host is none whose pages
+/// are known.
+pub fn source_links(root: &Path) -> Option<SourceLinks> {
+    let git = Git::at(root).ok()?;
+    let remote = git.run(&["config", "--get", "remote.origin.url"]).ok()?;
+    let head = git.run(&["rev-parse", "HEAD"]).ok()?;
+    let prefix = git.run(&["rev-parse", "--show-prefix"]).ok()?;
+    SourceLinks::from_remote(&remote, head.trim(), prefix.trim_end_matches('\n'))
 }
 
 fn with_files<'a>(arguments: &[&'a str], files: &[&'a str]) -> Vec<&'a str> {

@@ -12,6 +12,7 @@ pub mod config;
 pub mod context;
 pub mod demo;
 pub mod git;
+mod github_actions;
 pub mod http;
 pub mod images;
 mod inventory;

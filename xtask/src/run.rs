@@ -8,6 +8,7 @@ use crate::commands::{
 };
 use crate::config::Config;
 use crate::context::Context;
+use crate::github_actions;
 use crate::http::ClientConfig;
 use crate::report::Report;
 use crate::smoketest::smoketest;
@@ -27,7 +28,11 @@ pub fn run(cli: &Cli) -> u8 {
     if let Err(fault) = dispatch(&term, cli, &mut report) {
         report.error = Some(fault);
     }
-    match term.tell(&report) {
+    let told = term.tell(&report).and_then(|()| match cli.globals.format {
+        Format::Github => github_actions::write(&report),
+        _ => Ok(()),
+    });
+    match told {
         Ok(()) => report.exit_code(),
         Err(fault) => {
             term.fault(&fault);
@@ -42,7 +47,9 @@ pub fn report_usage(usage: &clap::Error, args: PartialArgs) -> u8 {
     let mut report = Report { command: args.command, ..Report::default() };
     match args.format {
         Format::Json if is_help => drop(report.extra.insert("help", usage.to_string().into())),
-        Format::Json | Format::Github if !is_help => report.error = Some(usage_error(usage, &report.command)),
+        Format::Json | Format::Github | Format::Sarif if !is_help => {
+            report.error = Some(usage_error(usage, &report.command))
+        }
         _ => {
             // clap knows which of stdout and stderr a text belongs to; a closed pipe is no error.
             let _ = usage.print();
@@ -71,12 +78,12 @@ fn dispatch(term: &Term, cli: &Cli, report: &mut Report) -> Result<()> {
     let context = || Context::load(term, cli);
     match &cli.command {
         Command::BumpCoreos(flags) => {
-            commands::told(&context()?, flags.report.as_deref(), report, |context, report| {
+            commands::run_with_report(&context()?, flags.report.as_deref(), report, |context, report| {
                 bump_coreos(context, flags, report)
             })
         }
         Command::VerifyManifests(flags) => {
-            commands::told(&context()?, flags.report.as_deref(), report, |context, report| {
+            commands::run_with_report(&context()?, flags.report.as_deref(), report, |context, report| {
                 verify_manifests(context, flags, report)
             })
         }

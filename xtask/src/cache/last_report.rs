@@ -1,4 +1,4 @@
-//! Reports as files: where `--report` puts one, and the last run of each tree, which `report` tells again.
+//! Reports as files: that of `--report`, and those of the last run of each tree, which `report` prints.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -10,133 +10,163 @@ use super::prune::{is_gone, sweep};
 use crate::atomic_file;
 use crate::report::{Report, html, json, markdown};
 use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::shell::quote;
 use pxe_image::Digest;
 
-/// The folder of the cache with the last run of each tree.
+/// The directory of the cache with the last run of each tree.
 const RUNS: &str = "last-run";
-/// The file in it that tells which tree that is.
+/// The file in it with the path of the tree.
 const TREE: &str = "tree";
 
-/// A report as a file.
+/// The format of a report file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Face {
+pub enum FileFormat {
     /// `.md`.
     Markdown,
     /// `.html`.
     Html,
-    /// `.json`; kept of each run, not offered by `--report`.
+    /// `.json`; stored for each run, not available to `--report`.
     Json,
 }
 
-impl Face {
-    const ALL: [Face; 3] = [Face::Markdown, Face::Html, Face::Json];
+impl FileFormat {
+    const ALL: [FileFormat; 3] = [FileFormat::Markdown, FileFormat::Html, FileFormat::Json];
 
-    /// The face that goes with a file's extension. To be asked before a long run, not behind it.
+    /// The format for a file's extension. Call it before a long run, so that a wrong extension fails early.
     ///
     /// # Errors
-    /// When the extension is none of ours.
-    pub fn of_file(path: &Path) -> Result<Face> {
+    /// The extension is not one of a report.
+    pub fn from_path(path: &Path) -> Result<FileFormat> {
         match path.extension().and_then(|extension| extension.to_str()) {
-            Some("md" | "markdown") => Ok(Face::Markdown),
-            Some("html" | "htm") => Ok(Face::Html),
-            _ => Err(Error::failed(format!("{} is no report: expected .md or .html", path.display()))
-                .with_hint("--report report.md, or --report report.html")),
+            Some("md" | "markdown") => Ok(FileFormat::Markdown),
+            Some("html" | "htm") => Ok(FileFormat::Html),
+            _ => {
+                Err(Error::failed(format!("{} is not a report file: expected .md or .html", path.display()))
+                    .with_hint("--report report.md, or --report report.html"))
+            }
         }
     }
 
     fn file_name(self) -> &'static str {
         match self {
-            Face::Markdown => "report.md",
-            Face::Html => "report.html",
-            Face::Json => "report.json",
+            FileFormat::Markdown => "report.md",
+            FileFormat::Html => "report.html",
+            FileFormat::Json => "report.json",
         }
     }
 
     /// The text of the file.
     pub fn render(self, report: &Report) -> String {
         match self {
-            Face::Markdown => markdown::render(report),
-            Face::Html => html::render(report),
-            Face::Json => format!("{:#}\n", json::document(report)),
+            FileFormat::Markdown => markdown::render(report),
+            FileFormat::Html => html::render(report),
+            FileFormat::Json => format!("{:#}\n", json::document(report)),
         }
     }
 }
 
-/// Writes a report to a file of the user's choice.
+/// Writes a report to a file of the user.
 ///
 /// # Errors
-/// When the extension is none of ours, or the file cannot be written.
+/// The extension is not one of a report, or the file cannot be written.
 pub fn write(path: &Path, report: &Report) -> Result<()> {
-    put(path, &Face::of_file(path)?.render(report))
+    write_text(path, &FileFormat::from_path(path)?.render(report))
 }
 
-/// Makes sure, before anything else is changed, that there is a place for the report.
+/// Checks, before anything else is changed, that the report can be written to a path.
 ///
 /// # Errors
-/// The folder is not there, or the path is one itself.
-pub fn ensure_place(path: &Path) -> Result<()> {
-    let about = |why: &str| Error::failed(format!("{} cannot be written", path.display())).with_cause(why);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+/// The directory does not exist, or the path is a directory.
+pub fn check_destination(path: &Path) -> Result<()> {
+    let cannot = |why: &str| Error::failed(format!("cannot write {}", path.display())).with_cause(why);
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
     if path.is_dir() {
-        return Err(about("it is a folder, expected a file ending in .md or .html"));
+        return Err(cannot("it is a directory, expected a file ending in .md or .html"));
     }
-    if folder.is_some_and(|folder| !folder.is_dir()) {
-        return Err(
-            about("its folder is not there").with_hint("make the folder first, or name another place")
-        );
+    match directory.filter(|directory| !directory.is_dir()) {
+        None => Ok(()),
+        Some(directory) => Err(cannot("its directory does not exist")
+            .with_hint(format!("mkdir -p -- {}", quote(&directory.display().to_string())))),
     }
-    Ok(())
 }
 
-/// Writes a text to a file of the user's choice.
+/// Writes a text to a file of the user: atomically where that is a regular file or a new one, through where it is a
+/// device or a pipe. A symlink stays one.
 ///
 /// # Errors
-/// When the file cannot be written.
-pub fn put(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
+/// The file cannot be written.
+pub fn write_text(path: &Path, text: &str) -> Result<()> {
+    let target = fs::canonicalize(path);
+    let target = target.as_deref().unwrap_or(path);
+    let done = match fs::metadata(target) {
+        Ok(metadata) if !metadata.is_file() => fs::write(target, text),
+        _ => atomic_file::write(target, text),
+    };
+    done.with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Keeps a run in the cache, in every face, in place of the last one of the same tree. Those of trees that are gone
-/// make room.
+/// Stores a run in the cache in every format, in place of the last one of the same tree, and removes those of trees
+/// that do not exist any more.
 ///
 /// # Errors
-/// When the cache cannot be written; the run itself is none the worse for it.
-pub fn keep(cache: &Path, tree: &Path, report: &Report) -> Result<()> {
-    let folder = folder(cache, tree);
-    fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    for face in Face::ALL {
-        let path = folder.join(face.file_name());
+/// The cache cannot be written; the run itself is not affected.
+pub fn store(cache: &Path, tree: &Path, report: &Report) -> Result<()> {
+    let directory = run_dir(cache, tree);
+    fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
+    let files = FileFormat::ALL.map(|format| (format.file_name(), format.render(report).into_bytes()));
+    let tree_file = (TREE, tree.as_os_str().as_encoded_bytes().to_vec());
+    for (name, bytes) in files.into_iter().chain([tree_file]) {
+        let path = directory.join(name);
         // A reader, and a second run at the same time, see a whole report or the one before.
-        atomic_file::write(&path, face.render(report))
-            .with_context(|| format!("{} cannot be written", path.display()))?;
+        atomic_file::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    let note = folder.join(TREE);
-    fs::write(&note, tree.as_os_str().as_encoded_bytes())
-        .with_context(|| format!("{} cannot be written", note.display()))?;
     sweep(&cache.join(RUNS), |run| {
         fs::read(run.join(TREE)).is_ok_and(|tree| is_gone(Path::new(OsStr::from_bytes(&tree))))
     });
     Ok(())
 }
 
-/// The last run of a tree.
+/// Reads the last run of a tree.
 ///
 /// # Errors
-/// When there was none, or the cache cannot be read.
-pub fn recall(cache: &Path, tree: &Path, face: Face) -> Result<String> {
-    let path = folder(cache, tree).join(face.file_name());
-    match fs::read_to_string(&path) {
+/// There is none, it is corrupt, or the cache cannot be read.
+pub fn load(cache: &Path, tree: &Path, format: FileFormat) -> Result<String> {
+    let path = run_dir(cache, tree).join(format.file_name());
+    let text = match fs::read_to_string(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(Error::failed(format!("no run of {} is kept", tree.display()))
-                .with_cause(format!("{} is not there", path.display()))
-                .with_hint("cargo xtask verify-manifests"))
+            return Err(Error::failed(format!("there is no report of {}", tree.display()))
+                .with_cause(format!("{} does not exist", path.display()))
+                .with_hint("cargo xtask verify-manifests"));
         }
-        text => text.with_context(|| format!("{} cannot be read", path.display())),
-    }
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(corrupt(&path)),
+        text => text.with_context(|| format!("cannot read {}", path.display()))?,
+    };
+    // Each format ends in its own way; a file that was cut short does not.
+    let is_whole = match format {
+        FileFormat::Markdown => text.starts_with("## ") && text.ends_with('\n'),
+        FileFormat::Html => text.ends_with("</html>\n"),
+        FileFormat::Json => text.ends_with("}\n"),
+    };
+    if is_whole { Ok(text) } else { Err(corrupt(&path)) }
 }
 
-/// Trees that stand in different places have runs of their own.
-fn folder(cache: &Path, tree: &Path) -> PathBuf {
+/// Reads the JSON document of the last run of a tree.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_document(cache: &Path, tree: &Path) -> Result<serde_json::Value> {
+    let text = load(cache, tree, FileFormat::Json)?;
+    let path = run_dir(cache, tree).join(FileFormat::Json.file_name());
+    serde_json::from_str(&text).map_err(|error| corrupt(&path).with_cause(error))
+}
+
+fn corrupt(path: &Path) -> Error {
+    Error::failed(format!("the stored report {} is corrupt", path.display()))
+        .with_hint("cargo xtask verify-manifests writes a new one")
+}
+
+/// The directory of a tree's last run, by the digest of its path.
+fn run_dir(cache: &Path, tree: &Path) -> PathBuf {
     let digest = Digest::of(tree.as_os_str().as_encoded_bytes()).hex();
     cache.join(RUNS).join(&digest[..16])
 }
@@ -153,37 +183,81 @@ mod tests {
     fn each_tree_has_its_own_last_run() {
         let cache = tempfile::tempdir().unwrap();
         let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        keep(cache.path(), one.path(), &fixtures::smoketest()).unwrap();
-        keep(cache.path(), one.path(), &fixtures::bump()).unwrap();
-        let told = recall(cache.path(), one.path(), Face::Markdown).unwrap();
-        assert_eq!(told, markdown::render(&fixtures::bump()));
-        let fault = recall(cache.path(), other.path(), Face::Html).unwrap_err();
-        assert!(fault.message.contains(&other.path().display().to_string()), "{fault}");
-        let files = fs::read_dir(folder(cache.path(), one.path())).unwrap().count();
-        assert_eq!(files, Face::ALL.len() + 1);
+        store(cache.path(), one.path(), &fixtures::smoketest()).unwrap();
+        store(cache.path(), one.path(), &fixtures::bump()).unwrap();
+        let text = load(cache.path(), one.path(), FileFormat::Markdown).unwrap();
+        assert_eq!(text, markdown::render(&fixtures::bump()));
+        let error = load(cache.path(), other.path(), FileFormat::Html).unwrap_err();
+        assert!(error.message.contains(&other.path().display().to_string()), "{error}");
+        let files = fs::read_dir(run_dir(cache.path(), one.path())).unwrap().count();
+        assert_eq!(files, FileFormat::ALL.len() + 1);
     }
 
     #[test]
-    fn runs_of_trees_that_are_gone_or_of_long_ago_make_room() {
+    fn runs_of_removed_trees_and_old_runs_are_pruned() {
         let cache = tempfile::tempdir().unwrap();
         let trees = [(); 4].map(|()| tempfile::tempdir().unwrap());
         let [kept, gone, old, last] = trees.each_ref().map(tempfile::TempDir::path);
         for tree in [kept, gone, old] {
-            keep(cache.path(), tree, &fixtures::bump()).unwrap();
+            store(cache.path(), tree, &fixtures::bump()).unwrap();
         }
         fs::remove_dir(gone).unwrap();
         let long_ago = SystemTime::now() - Duration::from_secs(31 * 24 * 3600);
-        fs::File::open(folder(cache.path(), old)).unwrap().set_modified(long_ago).unwrap();
-        keep(cache.path(), last, &fixtures::bump()).unwrap();
-        let there = [kept, gone, old, last].map(|tree| recall(cache.path(), tree, Face::Html).is_ok());
+        fs::File::open(run_dir(cache.path(), old)).unwrap().set_modified(long_ago).unwrap();
+        store(cache.path(), last, &fixtures::bump()).unwrap();
+        let there = [kept, gone, old, last].map(|tree| load(cache.path(), tree, FileFormat::Html).is_ok());
         assert_eq!(there, [true, false, false, true]);
     }
 
     #[test]
-    fn the_extension_decides() {
-        let face = |name: &str| Face::of_file(Path::new(name)).ok();
-        assert_eq!(face("a.md"), Some(Face::Markdown));
-        assert_eq!(face("a.html"), Some(Face::Html));
-        assert_eq!([face("a.json"), face("a"), face(".md")], [None; 3]);
+    fn extension_selects_the_format() {
+        let format = |name: &str| FileFormat::from_path(Path::new(name)).ok();
+        assert_eq!(format("a.md"), Some(FileFormat::Markdown));
+        assert_eq!(format("a.html"), Some(FileFormat::Html));
+        assert_eq!([format("a.json"), format("a"), format(".md")], [None; 3]);
+    }
+
+    #[test]
+    fn corrupt_run_is_an_error() {
+        let (cache, tree) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        store(cache.path(), tree.path(), &fixtures::bump()).unwrap();
+        assert_eq!(load_document(cache.path(), tree.path()).unwrap()["command"], "bump-coreos");
+        for format in FileFormat::ALL {
+            let file = run_dir(cache.path(), tree.path()).join(format.file_name());
+            let whole = fs::read(&file).unwrap();
+            for bytes in [&whole[..whole.len() / 2], b"", b"\xff\xfe"] {
+                fs::write(&file, bytes).unwrap();
+                let error = load(cache.path(), tree.path(), format).unwrap_err();
+                assert!(error.message.contains("is corrupt") && error.hint.is_some(), "{error}");
+            }
+        }
+        let file = run_dir(cache.path(), tree.path()).join("report.json");
+        fs::write(file, "{ \"command\": }\n").unwrap();
+        assert!(load_document(cache.path(), tree.path()).is_err());
+    }
+
+    #[test]
+    fn report_file_is_replaced_atomically_and_links_stay() {
+        let home = tempfile::tempdir().unwrap();
+        let [file, link] = ["a.md", "link.md"].map(|name| home.path().join(name));
+        fs::write(&file, "old").unwrap();
+        std::os::unix::fs::symlink("a.md", &link).unwrap();
+        write_text(&link, "new").unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
+        assert!(link.is_symlink());
+        write_text(Path::new("/dev/null"), "new").unwrap();
+        assert!(!Path::new("/dev/null").is_file());
+        let error = write_text(&home.path().join("none/a.md"), "new").unwrap_err();
+        assert!(error.message.starts_with("cannot write"), "{error}");
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn destination_is_checked_before_the_run() {
+        let home = tempfile::tempdir().unwrap();
+        let error = check_destination(&home.path().join("a b/x.md")).unwrap_err();
+        assert_eq!(error.hint, Some(format!("mkdir -p -- '{}/a b'", home.path().display())));
+        assert!(check_destination(home.path()).is_err());
+        assert!(check_destination(Path::new("x.md")).is_ok());
     }
 }

@@ -31,6 +31,9 @@ pub struct BumpCoreos {
     /// Write a report: .md or .html.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// Download the pinned release for the sizes in reports.
+    #[arg(long, conflicts_with = "preview")]
+    pub compare_sizes: bool,
     /// Make one git commit of the changed files.
     #[arg(long, conflicts_with_all = ["dry_run", "check", "preview"])]
     pub commit: bool,

@@ -10,10 +10,10 @@ use crate::report::commit::message;
 use crate::report::invocation::Invocation;
 use crate::report::sizes::{self, Moment};
 use crate::report::{Report, added_dependencies};
-use coreos_types::error::Result;
+use coreos_types::error::{Error, Result};
 use coreos_types::release::Release;
 use manifest::finding::Fix;
-use manifest::plan::bump::{BumpOptions, bump, relocated};
+use manifest::plan::bump::{BumpOptions, ImageTrees, bump, relocated};
 use manifest::plan::file_edits::EditPlan;
 use manifest::plan::sources::Stage1Sources;
 use manifest::suggestion::Suggestion;
@@ -50,10 +50,24 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
         systemd: flags.fix_args.systemd,
         reach: flags.fix_args.to_options(),
     };
-    let old = flags.report.as_ref().and_then(|_| ImageSet::before(context, &flags.image, &images.release));
+    let old = ImageSet::before(context, &flags.image, &images.release, flags.compare_sizes);
+    let (old, why_not) = match old {
+        Ok(old) => (old, None),
+        Err(error) => (None, Some(no_sizes(context, &error, flags.compare_sizes))),
+    };
+    report.no_sizes_before = why_not;
     let done = mend_and_apply(context, &images, old.as_ref(), &request, flags.commit, report);
     images.keep();
     done
+}
+
+/// Why a report has no sizes of the pinned release.
+fn no_sizes(context: &Context<'_>, error: &Error, was_downloaded: bool) -> String {
+    let pinned = context.pins.release();
+    if was_downloaded {
+        return format!("the image of {pinned} is not available: {error}");
+    }
+    format!("the image of {pinned} is not in the cache; --compare-sizes downloads it")
 }
 
 /// What mends a bump's findings is the bump itself, to the release that it was, and not only said.
@@ -128,7 +142,8 @@ fn write(context: &Context<'_>, plan: &EditPlan, message: Option<String>, files:
     }
 }
 
-/// Fills in what reports say of sizes and of who needs what was added. `old` has the images of the release before.
+/// Adds sizes and the dependents of added paths to the report. `old` has the images of the release before; without it
+/// they are `images`, unless the report says that there are none.
 pub(super) fn weigh(
     context: &Context<'_>,
     after: &Stage1Sources,
@@ -137,7 +152,12 @@ pub(super) fn weigh(
     fixes: &[Fix],
     report: &mut Report,
 ) {
-    let (trees, old) = (images.trees(), old.map(ImageSet::trees).unwrap_or_default());
+    let trees = images.trees();
+    let old = match (old, &report.no_sizes_before) {
+        (Some(old), _) => old.trees(),
+        (None, Some(_)) => ImageTrees::new(),
+        (None, None) => images.trees(),
+    };
     report.sizes = sizes::compare(
         Moment { sources: &context.sources, trees: &old },
         Moment { sources: after, trees: &trees },

@@ -18,7 +18,7 @@ pub use completions::completions;
 pub use diff::diff;
 pub use edit_manifest::edit_manifest;
 pub use fetch::fetch;
-pub use report::{report, told};
+pub use report::{report, run_with_report};
 pub use sbom::sbom;
 pub use sort_manifests::sort_manifests;
 pub use verify_manifests::verify_manifests;

@@ -1,33 +1,31 @@
-//! `report`: the last run that read or changed this tree, told again.
+//! `report`: the report of the last run that read or changed this tree.
 
 use std::path::Path;
 
 use crate::cache::Cache;
-use crate::cache::last_report::{self, Face};
+use crate::cache::last_report::{self, FileFormat};
 use crate::cli::ReportFlags;
 use crate::context::Context;
+use crate::git;
 use crate::report::{Format, Report};
 use coreos_types::error::Result;
 
-/// Writes the last run's report to a file, or its Markdown (under `--format json` its document) to the output.
+/// Writes the report of the last run to a file, or its Markdown to standard output; under `--format json` its document.
 ///
 /// # Errors
-/// No run is kept, or the file cannot be written.
+/// There is no stored run, it is corrupt, or the file cannot be written.
 pub fn report(context: &Context<'_>, flags: &ReportFlags, report: &mut Report) -> Result<()> {
-    let face = match &flags.file {
-        Some(path) => Face::of_file(path)?,
-        None => Face::Markdown,
+    let format = match &flags.file {
+        Some(path) => FileFormat::from_path(path)?,
+        None => FileFormat::Markdown,
     };
     let cache = Cache::of_environment()?.folder("")?;
     let tree = context.tree.root();
-    report.extra.insert(
-        "last_run",
-        serde_json::from_str(&last_report::recall(&cache, tree, Face::Json)?).unwrap_or_default(),
-    );
-    let text = last_report::recall(&cache, tree, face)?;
+    report.extra.insert("last_run", last_report::load_document(&cache, tree)?);
+    let text = last_report::load(&cache, tree, format)?;
     match &flags.file {
         Some(path) => {
-            last_report::put(path, &text)?;
+            last_report::write_text(path, &text)?;
             context.term.stage("wrote", path.display());
         }
         None if context.term.format() == Format::Json => {}
@@ -36,35 +34,38 @@ pub fn report(context: &Context<'_>, flags: &ReportFlags, report: &mut Report) -
     Ok(())
 }
 
-/// Carries out a command, keeps what it told for [`report()`], and writes it to the file of `--report`.
+/// Runs a command, stores its report for [`report()`], and writes it to the file of `--report`.
 ///
 /// # Errors
-/// The file is no report, or cannot be written. What stopped the command itself is in the report.
-pub fn told(
+/// The file is not a report file, or cannot be written. An error of the command itself is in the report.
+pub fn run_with_report(
     context: &Context<'_>,
     file: Option<&Path>,
     report: &mut Report,
     command: impl FnOnce(&Context<'_>, &mut Report) -> Result<()>,
 ) -> Result<()> {
     if let Some(path) = file {
-        Face::of_file(path)?;
-        last_report::ensure_place(path)?;
+        FileFormat::from_path(path)?;
+        last_report::check_destination(path)?;
     }
-    if let Err(fault) = command(context, report) {
-        report.error = Some(fault);
+    if let Err(error) = command(context, report) {
+        report.error = Some(error);
     }
-    let kept = Cache::of_environment()
+    if file.is_some() || context.term.format() == Format::Github {
+        report.source_links = git::source_links(context.tree.root());
+    }
+    let stored = Cache::of_environment()
         .and_then(|cache| cache.folder(""))
-        .and_then(|folder| last_report::keep(&folder, context.tree.root(), report));
-    if let Err(fault) = kept {
-        context.term.detail("kept", format!("no report of this run: {fault}"));
+        .and_then(|directory| last_report::store(&directory, context.tree.root(), report));
+    if let Err(error) = stored {
+        context.term.detail("cached", format!("no report of this run: {error}"));
     }
     let Some(path) = file else { return Ok(()) };
     match (last_report::write(path, report), &report.error) {
         (Ok(()), _) => context.term.stage("wrote", path.display()),
-        (Err(fault), None) => return Err(fault),
-        // What stopped the command is the greater news.
-        (Err(fault), Some(_)) => context.term.warn(fault),
+        (Err(error), None) => return Err(error),
+        // The error of the command is the more important one.
+        (Err(error), Some(_)) => context.term.warn(error),
     }
     Ok(())
 }

@@ -78,15 +78,23 @@ impl<'t> ImageSet<'t> {
         Ok(images)
     }
 
-    /// The images that the tree pins before a bump, where the cache has them: for a report's sizes, so none is worth
-    /// a download, and none is an error.
-    pub(crate) fn before(context: &Context<'t>, flags: &ImageArgs, now: &Release) -> Option<ImageSet<'t>> {
+    /// The images of the pinned release before a bump to `now`, for the sizes of a report: from the cache, or under
+    /// `download` from the network. `Ok(None)` where the release stays.
+    ///
+    /// # Errors
+    /// They are not available; the bump itself does not need them.
+    pub(crate) fn before(
+        context: &Context<'t>,
+        flags: &ImageArgs,
+        now: &Release,
+        download: bool,
+    ) -> Result<Option<ImageSet<'t>>> {
         let pinned = context.pins.release();
         if pinned == now {
-            return None;
+            return Ok(None);
         }
         let flags = ImageArgs {
-            offline: true,
+            offline: flags.offline || !download,
             images: Vec::new(),
             signature: None,
             unsigned: false,
@@ -94,7 +102,7 @@ impl<'t> ImageSet<'t> {
             brand: None,
             ..flags.clone()
         };
-        ImageSet::open(context, &flags, &ReleaseSpec::Number(pinned.clone())).ok()
+        ImageSet::open(context, &flags, &ReleaseSpec::Number(pinned.clone())).map(Some)
     }
 
     /// That the boards were found on one channel: the pinned URL has room for no more.

@@ -1,4 +1,6 @@
-//! The message of the commit that `--commit` makes, in the habit of the tree's own history.
+//! The message of the commit that `--commit` makes, in the form of rkt's own history.
+//!
+//! A name from an image can add neither a line (a trailer) nor a reference that closes an issue or mentions somebody.
 
 use std::fmt::Write;
 
@@ -26,9 +28,11 @@ pub fn message(report: &Report) -> String {
         }
     }
     for image in &report.images {
-        let _ = write!(out, "\nImage of {}: {}\n{}\n", image.board, image.source, image.digest);
+        let source = plain(&image.source);
+        let _ = write!(out, "\nImage of {}: {source}\n{}\n", image.board, plain(&image.digest));
         if let Some(signer) = &image.signature {
             let Signer { primary, subkey, signed_at, .. } = signer;
+            let signed_at = plain(signed_at);
             let _ = writeln!(out, "signed {signed_at} by {primary} ({} {subkey})", signer.key());
         }
     }
@@ -64,7 +68,29 @@ fn line(out: &mut String, fix: &Fix) {
         (Some(path), None) | (None, Some(path)) => path.clone(),
         (None, None) => String::new(),
     };
-    let _ = writeln!(out, "- {}: {what} ({})", short(&fix.file), fix.because);
+    let (file, what, because) = (plain(&short(&fix.file)), plain(&what), plain(&fix.because));
+    let _ = writeln!(out, "- {file}: {what} ({because})");
+}
+
+/// Text in one line, with `@`, `#` and `GH-` escaped where GitHub would read a mention or the number of an issue. Names
+/// of units (`getty@tty1.service`) stay.
+fn plain(text: &str) -> String {
+    let text = lossless_text::one_line(text);
+    let mut out = String::new();
+    let mut last = ' ';
+    for (at, c) in text.char_indices() {
+        let next = text[at + c.len_utf8()..].chars().next();
+        let is_issue = next.is_some_and(|next| next.is_ascii_digit());
+        let is_name = !last.is_alphanumeric() && next.is_some_and(char::is_alphanumeric);
+        match c {
+            '#' if is_issue => out.push_str("\\x23"),
+            '@' if is_name => out.push_str("\\x40"),
+            '-' if is_issue && out.to_ascii_lowercase().ends_with("gh") => out.push_str("\\x2d"),
+            c => out.push(c),
+        }
+        last = c;
+    }
+    out
 }
 
 #[cfg(test)]
@@ -89,6 +115,17 @@ mod tests {
             sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a
             signed 2016-04-28T10:00:00Z by 04127D0BFABEC8871FFB2CCE50E0885593D2DCB4 (subkey DBFC52DBB963767AD20BA90807FA9ED31CB5FA26)
         "#]].assert_eq(&message(&fixtures::bump()));
+    }
+
+    #[test]
+    fn names_are_not_references_or_lines() {
+        assert_eq!(
+            plain("a\nSigned-off-by: x @octocat closes #1, o/r#2, GH-3 getty@tty1.service a#b"),
+            "a\\nSigned-off-by: x \\x40octocat closes \\x231, o/r\\x232, GH\\x2d3 getty@tty1.service a#b"
+        );
+        let mut report = fixtures::bump();
+        report.fixes[0].because = "x\n\nCloses #1\n".into();
+        assert!(!message(&report).contains("\nCloses"));
     }
 
     #[test]

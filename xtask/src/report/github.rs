@@ -5,7 +5,7 @@ use super::{Outcome, Report};
 use manifest::finding::{Finding, Severity};
 use usr::lossless_text;
 
-/// One annotation a finding, failed check or error, then the summary.
+/// One annotation per finding, failed check and error, then the output and the summary.
 pub fn render(report: &Report) -> String {
     let mut out = String::new();
     for line in report.findings.iter().map(|finding| one_finding(finding, &report.hint(finding))) {
@@ -22,15 +22,28 @@ pub fn render(report: &Report) -> String {
         let message = std::iter::once(fault.to_string()).chain(hint).collect::<String>();
         out.push_str(&annotation("error", &[("title", format!("cargo xtask {}", report.command))], &message));
     }
-    out.push_str(&report.drawing.to_string());
-    // A line of ours that begins with "::" would be a command too; the lines below begin with words.
-    for line in
-        report.output.iter().map(String::as_str).chain(summary(report).as_ref().map(|(_, s)| s.as_str()))
-    {
-        out.push_str(line);
-        out.push('\n');
+    let mut plain = report.drawing.to_string();
+    for line in report.output.iter().chain(summary(report).as_ref().map(|(_, summary)| summary)) {
+        plain.push_str(line);
+        plain.push('\n');
     }
-    lossless_text::readable(&out).into_owned()
+    let out = lossless_text::readable(&out).into_owned();
+    out + &not_commands(&lossless_text::readable(&plain))
+}
+
+/// Text of which the runner takes no line for a command: a line that begins with `::` after blanks is one, and so is
+/// `##[` anywhere in a line (actions/runner, `ActionCommand.cs`).
+fn not_commands(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.replace("##[", "#\\#[").split_inclusive('\n') {
+        let blanks = line.len() - line.trim_start().len();
+        if line[blanks..].starts_with("::") {
+            out.push_str(&format!("{}\\{}", &line[..blanks], &line[blanks..]));
+        } else {
+            out.push_str(line);
+        }
+    }
+    out
 }
 
 fn one_finding(finding: &Finding, hint: &str) -> String {
@@ -43,7 +56,7 @@ fn one_finding(finding: &Finding, hint: &str) -> String {
     annotation(level, &place(&finding.file, finding.line), &message)
 }
 
-/// A place that is known by its file alone, a line that is not on disk yet, is shown at the top of it.
+/// The properties of a place. Without a line it is the first one, since GitHub shows an annotation by file and line.
 fn place(file: &str, line: Option<usize>) -> [(&'static str, String); 2] {
     [("file", file.to_owned()), ("line", line.unwrap_or(1).to_string())]
 }
@@ -54,12 +67,12 @@ fn annotation(level: &str, properties: &[(&str, String)], message: &str) -> Stri
     format!("::{level} {}::{}\n", properties.join(","), data(message))
 }
 
-/// A message: what would end the line, and the escape character itself (actions/toolkit `command.ts`).
+/// Escapes a message: line ends and the escape character (actions/toolkit, `command.ts`).
 fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// A property's value: also what would end the value or the list.
+/// Escapes the value of a property: also the characters that end a value.
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }
@@ -83,7 +96,7 @@ mod tests {
 
     /// GitHub shows an annotation in a diff by its file and line.
     #[test]
-    fn what_has_a_manifest_and_no_line_on_disk_is_at_its_top() {
+    fn finding_without_line_is_at_line_1() {
         let mut report = fixtures::bump();
         report.findings[0].line = None;
         report.checks = fixtures::smoketest().checks;
@@ -95,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_read_as_syntax_is_escaped() {
+    fn syntax_in_names_is_escaped() {
         let mut report = fixtures::bump();
         report.findings[0].file = "a,b:c%d".into();
         report.findings[0].message = "100 %\r\n::warning::x".into();
@@ -105,6 +118,15 @@ mod tests {
             first,
             "::error file=a%2Cb%3Ac%25d,line=1::bin/systemctl: 100 %25%0D%0A::warning::x%0Ahint: cargo xtask verify-manifests --fix --drop-missing"
         );
+    }
+
+    #[test]
+    fn output_is_never_a_command() {
+        let report = Report {
+            output: vec!["::set-env name=A::b".into(), " \t::x".into(), "a ##[error]b".into(), "a::b".into()],
+            ..Report::default()
+        };
+        assert_eq!(render(&report), "\\::set-env name=A::b\n \t\\::x\na #\\#[error]b\na::b\n");
     }
 
     #[test]

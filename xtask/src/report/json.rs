@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::added_dependencies::DependencyEdge;
 use super::package_changes;
-use super::sizes::ManifestSizes;
+use super::sizes::{ManifestSizes, Size};
 use super::{ImageOrigin, Report};
 use coreos_types::error::Error;
 use manifest::finding::{Finding, Fix};
@@ -105,7 +105,7 @@ fn manifest_sizes(manifest: &ManifestSizes) -> Value {
         "file": manifest.file,
         "flavors": manifest.flavors.iter().map(|flavor| flavor.as_str()).collect::<Vec<_>>(),
         "paths": manifest.paths.iter().map(|size| json!({
-            "path": size.path, "before": size.before, "after": size.after,
+            "path": size.path, "before": size.before.map(Size::bytes), "after": size.after.map(Size::bytes),
         })).collect::<Vec<_>>(),
     })
 }

@@ -9,7 +9,9 @@ pub mod invocation;
 pub mod json;
 pub mod markdown;
 pub mod package_changes;
+pub mod sarif;
 pub mod sizes;
+pub mod source_links;
 pub mod styled_text;
 pub mod text;
 pub mod why;
@@ -42,6 +44,8 @@ pub enum Format {
     Json,
     /// Annotations of GitHub Actions.
     Github,
+    /// One SARIF 2.1.0 document.
+    Sarif,
 }
 
 /// Everything a command has to tell. Commands fill in what they know; the rest stays empty.
@@ -73,6 +77,10 @@ pub struct Report {
     pub plan: EditPlan,
     /// The bytes of every listed path, by manifest ([`sizes::compare`]).
     pub sizes: Vec<sizes::ManifestSizes>,
+    /// Why there are no sizes of the release before; `None` where there are.
+    pub no_sizes_before: Option<String>,
+    /// Where the files of the tree can be read on the web.
+    pub source_links: Option<source_links::SourceLinks>,
     /// Who needs what was added ([`added_dependencies::of_added`]).
     pub needs: Vec<added_dependencies::DependencyEdge>,
     /// Package changes between the two releases; `None` if they are not known.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Report;
 use coreos_types::release::{Board, Flavor};
-use manifest::finding::FixKind;
+use manifest::finding::Fix;
 use manifest::plan::bump::ImageTrees;
 use manifest::plan::sources::Stage1Sources;
 use usr::lossless_text;
@@ -24,18 +24,37 @@ pub struct ManifestSizes {
     pub paths: Vec<PathSize>,
 }
 
-/// One path. Links have 0 bytes, a directory stands for what is below it.
+/// One listed path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathSize {
     /// Relative to /usr.
     pub path: String,
-    /// Bytes before; `None` where it was not listed, or the old image is not at hand or lacks it.
-    pub before: Option<u64>,
-    /// Bytes after; `None` where it is not listed, or the new image lacks it.
-    pub after: Option<u64>,
+    /// Size before; `None` where it was not listed, or the old image is not available or does not have it.
+    pub before: Option<Size>,
+    /// Size after; `None` where it is not listed, or the new image does not have it.
+    pub after: Option<Size>,
 }
 
-/// The sources of one moment and the images that go with them, by board; an image that is not at hand is left out.
+/// What a listed path adds to a root filesystem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// Bytes of a file, or of all files below a directory.
+    Bytes(u64),
+    /// A symlink, which has no content of its own.
+    Link,
+}
+
+impl Size {
+    /// Bytes; 0 for a link.
+    pub fn bytes(self) -> u64 {
+        match self {
+            Size::Bytes(bytes) => bytes,
+            Size::Link => 0,
+        }
+    }
+}
+
+/// Manifests of one moment and the images that belong to them, by board; an image that is not available is left out.
 #[derive(Debug, Clone, Copy)]
 pub struct Moment<'a> {
     /// coreos-common.mk and the manifests.
@@ -53,7 +72,7 @@ pub fn compare(before: Moment<'_>, after: Moment<'_>) -> Vec<ManifestSizes> {
     let of_file = |((board, file), flavors): ((Board, &str), Vec<Flavor>)| {
         let (old, new) = (sizes(before, board, file), sizes(after, board, file));
         let all: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-        let size = |side: &BTreeMap<String, Option<u64>>, path: &str| side.get(path).copied().flatten();
+        let size = |side: &BTreeMap<String, Option<Size>>, path: &str| side.get(path).copied().flatten();
         let paths = all
             .iter()
             .map(|path| PathSize { path: (*path).clone(), before: size(&old, path), after: size(&new, path) })
@@ -64,7 +83,7 @@ pub fn compare(before: Moment<'_>, after: Moment<'_>) -> Vec<ManifestSizes> {
 }
 
 /// The size of each line of one manifest.
-fn sizes(moment: Moment<'_>, board: Board, file: &str) -> BTreeMap<String, Option<u64>> {
+fn sizes(moment: Moment<'_>, board: Board, file: &str) -> BTreeMap<String, Option<Size>> {
     let tree = moment.trees.get(&board);
     let text = moment.sources.manifests.get(file).map(|bytes| lossless_text::from_bytes(bytes));
     text.iter()
@@ -75,18 +94,19 @@ fn sizes(moment: Moment<'_>, board: Board, file: &str) -> BTreeMap<String, Optio
         .collect()
 }
 
-fn size(tree: &UsrTree, line: &str) -> Option<u64> {
+fn size(tree: &UsrTree, line: &str) -> Option<Size> {
     let path = UsrPath::new(line).ok()?;
     // The last component stays: a listed link is a link. The directories above it may be links.
     let place = match path.parent() {
         Some(parent) => tree.resolve(&parent).end.node()?.join(path.name()),
         None => path,
     };
-    match &tree.get(place.as_str())?.kind {
-        NodeKind::File { size, .. } => Some(*size),
-        NodeKind::Directory => Some(tree.below(&place).map(|(_, node)| own_size(&node.kind)).sum()),
-        NodeKind::Symlink(_) | NodeKind::Special => Some(0),
-    }
+    Some(match &tree.get(place.as_str())?.kind {
+        NodeKind::File { size, .. } => Size::Bytes(*size),
+        NodeKind::Directory => Size::Bytes(tree.below(&place).map(|(_, node)| own_size(&node.kind)).sum()),
+        NodeKind::Symlink(_) => Size::Link,
+        NodeKind::Special => Size::Bytes(0),
+    })
 }
 
 fn own_size(kind: &NodeKind) -> u64 {
@@ -96,7 +116,7 @@ fn own_size(kind: &NodeKind) -> u64 {
     }
 }
 
-/// Bytes before and after; `None` where no image of that moment is at hand.
+/// Bytes before and after; `None` where no image of that moment is available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Total {
     pub(super) before: Option<u64>,
@@ -124,9 +144,9 @@ pub(super) fn rootfs(report: &Report) -> Vec<(Board, Flavor, Total)> {
 }
 
 fn sum<'a>(paths: impl Iterator<Item = &'a PathSize>) -> Total {
-    let add = |sum: Option<u64>, size: Option<u64>| match (sum, size) {
+    let add = |sum: Option<u64>, size: Option<Size>| match (sum, size) {
         (None, None) => None,
-        (sum, size) => Some(sum.unwrap_or(0) + size.unwrap_or(0)),
+        (sum, size) => Some(sum.unwrap_or(0) + size.map_or(0, Size::bytes)),
     };
     paths.fold(Total { before: None, after: None }, |total, path| Total {
         before: add(total.before, path.before),
@@ -134,47 +154,81 @@ fn sum<'a>(paths: impl Iterator<Item = &'a PathSize>) -> Total {
     })
 }
 
-/// One library that came, went or changed its name.
+/// A library that was added, removed or replaced: its development link, soname and file together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LibraryChange<'a> {
-    pub(super) file: &'a str,
-    pub(super) kind: FixKind,
+    /// The name up to `.so`: `libpam`.
+    pub(super) name: &'a str,
+    /// The file before, without its directory; `None` for a library that was added.
     pub(super) from: Option<&'a str>,
+    /// The file after; `None` for a library that was removed.
     pub(super) to: Option<&'a str>,
-    pub(super) before: Option<u64>,
-    pub(super) after: Option<u64>,
+    /// Bytes of both files.
+    pub(super) total: Total,
+    /// The manifests that list it.
+    pub(super) files: Vec<&'a str>,
+    /// Paths that need it, by a name in `DT_NEEDED`.
+    pub(super) needed_by: Vec<&'a str>,
 }
 
-/// Every fix of a library, with the bytes of its old and new file.
+/// The libraries that fixes concern, by name.
 pub(super) fn libraries(report: &Report) -> Vec<LibraryChange<'_>> {
-    let size = |file: &str, path: Option<&str>| {
-        let manifest = report.sizes.iter().find(|manifest| manifest.file == file)?;
-        manifest.paths.iter().find(|size| Some(size.path.as_str()) == path)
+    let mut fixes: BTreeMap<&str, Vec<&Fix>> = BTreeMap::new();
+    for fix in &report.fixes {
+        let names = [&fix.to, &fix.from].into_iter().flatten();
+        if let Some(name) = names.filter_map(|path| library_name(path)).next() {
+            fixes.entry(name).or_default().push(fix);
+        }
+    }
+    fixes.into_iter().map(|(name, fixes)| library(report, name, &fixes)).collect()
+}
+
+fn library<'a>(report: &'a Report, name: &'a str, fixes: &[&'a Fix]) -> LibraryChange<'a> {
+    let files: BTreeSet<&str> = fixes.iter().map(|fix| fix.file.as_str()).collect();
+    let from: Vec<&str> = fixes.iter().filter_map(|fix| fix.from.as_deref()).collect();
+    let to: Vec<&str> = fixes.iter().filter_map(|fix| fix.to.as_deref()).collect();
+    let size = |path: &str, side: fn(&PathSize) -> Option<Size>| {
+        let manifests = report.sizes.iter().filter(|manifest| files.contains(manifest.file.as_str()));
+        manifests.flat_map(|manifest| &manifest.paths).find(|size| size.path == path).and_then(side)
     };
-    report
-        .fixes
+    let bytes = |paths: &[&str], side: fn(&PathSize) -> Option<Size>| {
+        let distinct: BTreeSet<&&str> = paths.iter().collect();
+        distinct
+            .into_iter()
+            .filter_map(|path| size(path, side))
+            .map(Size::bytes)
+            .reduce(|sum, size| sum + size)
+    };
+    // The real file has the longest name of a chain of links: libz.so, libz.so.1, libz.so.1.2.8.
+    let real = |paths: &[&'a str]| paths.iter().copied().map(base_name).max_by_key(|name| name.len());
+    let needed_by: BTreeSet<&str> = report
+        .needs
         .iter()
-        .filter(|fix| [&fix.from, &fix.to].into_iter().flatten().any(|path| is_library(path)))
-        .map(|fix| {
-            let (from, to) = (fix.from.as_deref(), fix.to.as_deref());
-            LibraryChange {
-                file: &fix.file,
-                kind: fix.kind,
-                from,
-                to,
-                before: size(&fix.file, from).and_then(|size| size.before),
-                after: size(&fix.file, to).and_then(|size| size.after),
-            }
-        })
-        .collect()
+        .filter(|need| need.name != "link" && library_name(&need.to) == Some(name))
+        .map(|need| need.from.as_str())
+        .collect();
+    LibraryChange {
+        name,
+        from: real(&from),
+        to: real(&to),
+        total: Total { before: bytes(&from, |size| size.before), after: bytes(&to, |size| size.after) },
+        files: files.into_iter().collect(),
+        needed_by: needed_by.into_iter().collect(),
+    }
 }
 
-fn is_library(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    name.ends_with(".so") || name.contains(".so.")
+fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
-/// Bytes for a reader: `640 B`, `12.3 kB`, `1.9 MB`.
+/// `libpam` of `lib64/libpam.so.0`; `None` for what is not a library.
+fn library_name(path: &str) -> Option<&str> {
+    let name = base_name(path);
+    let end = name.strip_suffix(".so").map(str::len).or_else(|| name.find(".so."))?;
+    Some(&name[..end])
+}
+
+/// Bytes with a unit: `640 B`, `12.3 kB`, `1.9 MB`.
 pub(super) fn bytes(number: u64) -> String {
     match number {
         0..=999 => format!("{number} B"),
@@ -229,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn links_weigh_nothing_and_directories_what_is_below() {
+    fn link_has_no_bytes_and_directory_has_its_files() {
         let (old, new) = (sources("lib\nlib64/a.so.1\nlib64/d\n"), sources("lib\nlib/b.so.1\nlib64/d\n"));
         let files = [("lib64/a.so.1", 10), ("lib64/b.so.1", 30), ("lib64/d/x", 1), ("lib64/d/y", 2)];
         let tree = tree(&files, &[("lib", "lib64")]);
@@ -241,10 +295,10 @@ mod tests {
         assert_eq!(
             rows,
             [
-                ("lib", Some(0), Some(0)),
-                ("lib/b.so.1", None, Some(30)),
-                ("lib64/a.so.1", Some(10), None),
-                ("lib64/d", Some(3), Some(3)),
+                ("lib", Some(Size::Link), Some(Size::Link)),
+                ("lib/b.so.1", None, Some(Size::Bytes(30))),
+                ("lib64/a.so.1", Some(Size::Bytes(10)), None),
+                ("lib64/d", Some(Size::Bytes(3)), Some(Size::Bytes(3))),
             ]
         );
         let report = Report { sizes: compared, ..Report::default() };
@@ -255,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_that_is_not_at_hand_has_no_size() {
+    fn missing_image_has_no_sizes() {
         let lines = sources("bin/x\n");
         let image = tree(&[("bin/x", 5)], &[]);
         let (none, new) = (ImageTrees::new(), ImageTrees::from([(Board::Amd64, &image)]));
@@ -265,10 +319,25 @@ mod tests {
     }
 
     #[test]
-    fn bytes_for_a_reader() {
+    fn bytes_have_units() {
         assert_eq!([640, 12_345, 1_912_345].map(bytes), ["640 B", "12.3 kB", "1.9 MB"]);
         assert_eq!(change(Some(1), Some(1001)), "+1.0 kB");
         assert_eq!(change(Some(1001), Some(1)), "-1.0 kB");
         assert_eq!(change(None, Some(1)), "–");
+    }
+
+    #[test]
+    fn links_and_file_of_a_library_are_one_change() {
+        let report = crate::report::fixtures::bump();
+        let libraries: Vec<_> = libraries(&report)
+            .into_iter()
+            .map(|library| (library.name, library.from, library.to, library.total, library.needed_by))
+            .collect();
+        let total = |before, after| Total { before, after };
+        let pam = (None, Some("libpam.so.0"), total(None, Some(55_000)), vec!["lib64/systemd/systemd"]);
+        let z = (Some("libz.so.1.2.8"), Some("libz.so.1.2.11"), total(Some(88_000), Some(100_500)), vec![]);
+        assert_eq!(libraries, [("libpam", pam.0, pam.1, pam.2, pam.3), ("libz", z.0, z.1, z.2, z.3)]);
+        assert_eq!(library_name("lib64/libfoo-1.so"), Some("libfoo-1"));
+        assert_eq!(library_name("bin/x.sort"), None);
     }
 }

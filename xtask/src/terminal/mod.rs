@@ -15,7 +15,7 @@ use indicatif::{MultiProgress, ProgressDrawTarget};
 pub use self::progress::{Progress, Silent};
 use crate::report::styled_text::{Style, StyledText};
 use crate::report::text::Layout;
-use crate::report::{Format, Report, github, json, text};
+use crate::report::{Format, Report, github, json, sarif, text};
 use crate::signals;
 use coreos_types::error::{Error, Result, ResultExt};
 
@@ -249,6 +249,7 @@ fn document(format: Format, report: &Report) -> String {
     match format {
         Format::Json => format!("{:#}\n", json::document(report)),
         Format::Github => github::render(report),
+        Format::Sarif => format!("{:#}\n", sarif::document(report)),
         Format::Text => text::render(report, Layout::default()).to_string(),
     }
 }

@@ -1,4 +1,6 @@
-//! The HTML report in a real browser, wide and narrow, with few changes and with many.
+//! The HTML report in a real browser: wide and narrow, light and dark, with few changes and with many.
+//!
+//! The pages, their screenshots and a PDF of each stay in `target/screenshots`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +12,8 @@ use manifest::finding::{Finding, FindingKind, Fix, FixKind, Severity};
 use manifest::plan::file_edits::{EditPlan, FileEdit};
 use manifest::suggestion::Suggestion;
 use xtask::report::added_dependencies::DependencyEdge;
-use xtask::report::sizes::{ManifestSizes, PathSize};
+use xtask::report::sizes::{ManifestSizes, PathSize, Size};
+use xtask::report::source_links::SourceLinks;
 use xtask::report::{ImageOrigin, Report, html};
 
 const FILE: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest";
@@ -28,8 +31,8 @@ fn report(changes: usize) -> Report {
     };
     let path = |n: usize| PathSize {
         path: library(n),
-        before: n.is_multiple_of(3).then_some(4000 + n as u64),
-        after: Some(1_900_000 / (n as u64 + 1)),
+        before: n.is_multiple_of(3).then_some(Size::Bytes(4000 + n as u64)),
+        after: Some(Size::Bytes(1_900_000 / (n as u64 + 1))),
     };
     let manifest = |file: &str, paths: Vec<PathSize>| ManifestSizes {
         board: Board::Amd64,
@@ -47,8 +50,16 @@ fn report(changes: usize) -> Report {
         path: old(n),
         needed_by: vec![],
         candidates: vec![],
-        message: format!("{} is not in the image, and nothing took its place", old(n)),
+        message: format!("{} is not in the image, and has no replacement", old(n)),
         remedy: Suggestion::DropMissing,
+    };
+    let advice = |n: usize| Finding {
+        kind: FindingKind::Advice,
+        severity: Severity::Advice,
+        message: format!("{} is loaded with dlopen(3) by lib64/systemd/systemd", library(n)),
+        path: library(n),
+        remedy: Suggestion::Mend,
+        ..finding(n)
     };
     let lines =
         |one: &dyn Fn(usize) -> String| (0..changes).map(one).collect::<Vec<_>>().join("\n").into_bytes();
@@ -72,7 +83,7 @@ fn report(changes: usize) -> Report {
             os_release: [].into(),
         }],
         fixes: (0..changes).map(fix).collect(),
-        findings: (0..changes / 100).map(finding).collect(),
+        findings: (0..changes / 100 + 2).map(finding).chain((0..5).map(advice)).collect(),
         plan: EditPlan {
             edits: vec![FileEdit { path: FILE.into(), before: lines(&old), after: lines(&library) }],
         },
@@ -88,6 +99,7 @@ fn report(changes: usize) -> Report {
                 name: format!("libexample-{n}.so.{}", n % 7),
             })
             .collect(),
+        source_links: SourceLinks::from_remote("git@github.com:example/rkt", &"0a".repeat(20), ""),
         ..Report::default()
     }
 }
@@ -103,9 +115,16 @@ impl Browser {
         String::from_utf8(output).unwrap()
     }
 
-    fn shoot(&self, page: &Path, width: usize, name: &str) {
+    fn shoot(&self, page: &Path, width: usize, scheme: &str, name: &str) {
         let to = self.folder.join(name);
-        self.run(&[format!("--screenshot={}", to.display()), format!("--window-size={width},4000")], page);
+        // The numbers of blink's PreferredColorScheme.
+        let scheme = if scheme == "dark" { 0 } else { 1 };
+        let options = [
+            format!("--screenshot={}", to.display()),
+            format!("--window-size={width},5000"),
+            format!("--blink-settings=preferredColorScheme={scheme}"),
+        ];
+        self.run(&options, page);
         assert!(to.metadata().unwrap().len() > 10_000, "{}", to.display());
     }
 
@@ -130,48 +149,79 @@ impl Browser {
 
 #[test]
 #[ignore = "needs chromium"]
-fn the_page_sorts_fits_and_is_shot() {
+fn page_sorts_fits_and_obeys_its_policy() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../screenshots");
     fs::create_dir_all(&folder).unwrap();
     let browser = Browser { folder: folder.canonicalize().unwrap() };
     for changes in [3, 300] {
         let page = browser.folder.join(format!("report-{changes}.html"));
         fs::write(&page, html::render(&report(changes))).unwrap();
-        for width in [1280, 400] {
-            // A window is never narrower than its frame; a page inside a page is as narrow as it is told to be.
+        for (width, scheme) in [(1280, "light"), (1280, "dark"), (400, "light"), (400, "dark")] {
+            // A window is never narrower than 500 pixels; a page in a frame is as narrow as the frame.
             let frame = browser.folder.join(format!("frame-{changes}-{width}.html"));
             let inside = format!(
-                "<iframe src='report-{changes}.html' style='border:0;width:{width}px;height:4000px'></iframe>"
+                "<meta name=color-scheme content='light dark'><iframe src='report-{changes}.html' style='border:0;width:{width}px;height:5000px'></iframe>"
             );
             fs::write(&frame, format!("<body style='margin:0'>{inside}")).unwrap();
-            browser.shoot(&frame, width.max(500), &format!("report-{changes}-{width}.png"));
+            browser.shoot(&frame, width.max(500), scheme, &format!("report-{changes}-{width}-{scheme}.png"));
         }
-        sorts(&browser, &page);
-        fits(&browser, &page);
+        browser.run(&[format!("--print-to-pdf={}", page.with_extension("pdf").display())], &page);
+        for width in [1280, 400] {
+            let seen = probe(&browser, &page, width);
+            let number = |key: &str| seen[key].as_u64().unwrap_or_else(|| panic!("{key} in {seen}"));
+            assert!(number("width") <= width, "wider than the screen: {seen}");
+            assert_eq!(seen["styled"], true, "the policy keeps the style out: {seen}");
+            assert_eq!(seen["tileIsPlaced"], true, "{seen}");
+            assert_eq!(number("labelsThatOverflow"), 0, "{seen}");
+            assert!(number("labels") > 5, "{seen}");
+            assert_eq!(seen["sorted"], true, "the policy keeps the script out: {seen}");
+            assert!(width == 400 || number("narrowestPath") >= 180, "{seen}");
+            let hints = (number("groups"), number("hints"));
+            assert_eq!(hints, (2, 2), "one hint per group: {seen}");
+        }
     }
 }
 
-/// The second click on a heading turns the order around.
-fn sorts(browser: &Browser, page: &Path) {
-    let click = "<script>{ const b = [...document.querySelectorAll('th button')].find(b => b.textContent === 'to');\
-                 b.click(); b.click(); }</script>";
-    let clicked = page.with_extension("clicked.html");
-    fs::write(&clicked, fs::read_to_string(page).unwrap() + click).unwrap();
-    let dom = browser.dom(&clicked);
-    let table = &dom[dom.find("What changed and why").unwrap()..];
-    let rows: Vec<&str> = table[..table.find("</table>").unwrap()].split("<tr>").skip(2).collect();
-    let last = rows.iter().position(|row| row.contains("lib64/libexample-0.so.0<")).unwrap();
-    assert_eq!(last, rows.len() - 1, "the lowest stands last: {}", rows[0]);
-}
+/// What is measured in the page, as a script of the page around it sees it: in a frame of `width` pixels.
+const PROBE: &str = r#"
+const d = f.contentDocument, all = selector => [...d.querySelectorAll(selector)];
+const table = all("h2").find(h => h.textContent === "Changes").parentElement.querySelector("table");
+const head = [...table.querySelectorAll("th button")].find(b => b.textContent === "path");
+head.click(); head.click();
+const column = [...table.tBodies[0].rows].map(row => row.cells[1].textContent);
+const falling = column.every((text, at) => at === 0 || column[at - 1].localeCompare(text, "en", { numeric: true }) >= 0);
+const labels = all(".tile span").filter(label => !label.hidden);
+const overflows = label => {
+  const inner = label.getBoundingClientRect(), outer = label.parentElement.getBoundingClientRect();
+  return inner.bottom > outer.bottom + 1 || inner.right > outer.right + 1;
+};
+const tile = all(".treemap .tile")[0].getBoundingClientRect(), map = all(".treemap")[0].getBoundingClientRect();
+out.textContent = JSON.stringify({
+  width: d.documentElement.scrollWidth,
+  styled: f.contentWindow.getComputedStyle(all(".status")[0]).display === "inline-block",
+  tileIsPlaced: tile.width > 40 && tile.height > 40 && tile.right <= map.right + 1,
+  labels: labels.length,
+  labelsThatOverflow: labels.filter(overflows).length,
+  sorted: falling && head.parentElement.getAttribute("aria-sort") === "descending",
+  narrowestPath: Math.floor(Math.min(...all(".group td:nth-child(2), .changes td:nth-child(2)").map(c => c.offsetWidth))),
+  groups: all(".group").length,
+  hints: all(".hint").length,
+});
+"#;
 
-/// Nothing is wider than a narrow screen.
-fn fits(browser: &Browser, page: &Path) {
-    let measure = "<body style='margin:0'><iframe id=f style='border:0;width:400px;height:900px'></iframe><script>\
-        f.onload = () => document.title = 'width ' + f.contentDocument.documentElement.scrollWidth;\
-        f.srcdoc = ";
+fn probe(browser: &Browser, page: &Path, width: u64) -> serde_json::Value {
     let text = serde_json::to_string(&fs::read_to_string(page).unwrap()).unwrap().replace("</", "<\\/");
-    let narrow = page.with_extension("narrow.html");
-    fs::write(&narrow, format!("{measure}{text}</script>")).unwrap();
-    let dom = browser.dom(&narrow);
-    assert!(dom.contains("<title>width 400</title>"), "{}", &dom[..dom.len().min(300)]);
+    let around = page.with_extension(format!("probe-{width}.html"));
+    fs::write(
+        &around,
+        format!(
+            "<!DOCTYPE html><pre id=out></pre><iframe id=f style='border:0;width:{width}px;height:900px'></iframe>\
+             <script>f.onload = () => {{ {PROBE} }}; f.srcdoc = {text}</script>"
+        ),
+    )
+    .unwrap();
+    let dom = browser.dom(&around);
+    let json = dom.split_once("<pre id=\"out\">").and_then(|(_, rest)| rest.split_once("</pre>"));
+    let json = json.unwrap_or_else(|| panic!("{}", &dom[..dom.len().min(400)])).0.replace("&gt;", ">");
+    serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {json}"))
 }

@@ -1,5 +1,6 @@
-//! The report as one self-contained page: no network, light and dark, wide and narrow.
+//! The report as one self-contained page: no network, light and dark, wide and narrow, and in print.
 
+mod findings;
 mod graph;
 mod size;
 mod table;
@@ -7,39 +8,56 @@ mod treemap;
 
 use std::fmt::Write;
 
-use self::table::{Cell, chip, number, path, table, text};
-use super::sizes::{libraries, maybe};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use self::table::{Cell, chip, number, path, path_with_link, paths, table, text};
+use super::sizes::{Total, change, libraries, maybe};
 use super::summary::{count, fix_counts, remaining};
-use super::{Report, short};
+use super::{ImageOrigin, Report, short};
 use manifest::finding::{FixKind, Severity};
+use pxe_image::Digest;
 use usr::lossless_text;
 
 /// The whole page.
 pub fn render(report: &Report) -> String {
     let title = escape(&title(report));
-    let mut out = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; \
-         script-src 'unsafe-inline'\">\n<title>{title}</title>\n<style>\n{}</style>\n</head>\n<body>\n",
-        include_str!("page.css")
-    );
-    out.push_str(&head(report, &title));
-    for (heading, body) in [
-        ("Left for a person", findings(report)),
-        ("What changed and why", fixes(report)),
-        ("Needs that were added", needs(report)),
+    let mut body = head(report, &title);
+    for (heading, section) in [
+        ("Problems", findings::problems_section(report)),
+        ("Suggestions", findings::suggestions_section(report)),
+        ("Changes", fixes(report)),
+        ("New dependencies", needs(report)),
         ("Libraries", library(report)),
         ("Size of the root filesystem", size::section(report)),
+        ("Size by file", size::treemap_section(report)),
         ("Provenance", provenance(report)),
     ] {
-        if !body.is_empty() {
-            let _ = write!(out, "<h2>{heading}</h2>\n{body}");
+        if !section.is_empty() {
+            let _ = write!(body, "<section>\n<h2>{heading}</h2>\n{section}</section>\n");
         }
     }
-    out.push_str(&diff(report));
-    let _ = write!(out, "<script>\n{}</script>\n</body>\n</html>\n", include_str!("page.js"));
-    lossless_text::readable(&out).into_owned()
+    body.push_str(&diff(report));
+    let style = format!("\n{}{}", include_str!("page.css"), size::treemap_style(report));
+    let script = format!("\n{}", include_str!("page.js"));
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src '{}'; script-src '{}'; \
+         base-uri 'none'; form-action 'none'\">\n<title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n{}\
+         <script>{script}</script>\n</body>\n</html>\n",
+        source_hash(&style),
+        source_hash(&script),
+        lossless_text::readable(&body)
+    )
+}
+
+/// The hash of an inline element for a policy without `unsafe-inline` (CSP Level 3, section 2.3.1).
+fn source_hash(content: &str) -> String {
+    let hex = Digest::of(content.as_bytes()).hex();
+    let byte = |at: usize| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok();
+    let bytes: Vec<u8> = (0..hex.len()).step_by(2).filter_map(byte).collect();
+    format!("sha256-{}", STANDARD.encode(bytes))
 }
 
 fn title(report: &Report) -> String {
@@ -50,68 +68,58 @@ fn title(report: &Report) -> String {
     }
 }
 
+/// The outcome in a word or two, and how it is coloured. "clean" is said of a run without any finding alone.
+fn outcome(report: &Report) -> (&'static str, &'static str) {
+    let has_problems = report.findings.iter().any(|finding| finding.severity != Severity::Advice);
+    match report.exit_code() {
+        0 if report.findings.is_empty() => ("clean", "good"),
+        0 => ("no problems", "info"),
+        1 if has_problems => ("problems", "warn"),
+        1 => ("would change", "warn"),
+        2 => ("failed", "bad"),
+        _ => ("refused", "bad"),
+    }
+}
+
 fn head(report: &Report, title: &str) -> String {
-    let class = match report.exit_code() {
-        0 => "good",
-        1 => "warn",
-        _ => "bad",
-    };
-    let mut out = format!("<h1>{title}</h1>\n<p><span class=\"status {class}\">{}</span> ", report.status());
+    let (word, class) = outcome(report);
+    let mut out = format!("<header>\n<h1>{title}</h1>\n<p><span class=\"status {class}\">{word}</span> ");
     let verb = if report.dry_run { "would change" } else { "changed" };
     let mut facts = vec![format!("{} {verb}", count(report.plan.edits.len(), "file"))];
     facts.extend(Some(fix_counts(report)).filter(|counts| !counts.is_empty()));
     facts.push(remaining(report));
     match report.error {
         None => out.push_str(&escape(&format!("{}.", facts.join("; ")))),
-        Some(_) => out.push_str("It stopped before its end."),
+        Some(_) => out.push_str("The run failed before it finished."),
     }
     out.push_str("</p>\n");
     let mut soft = vec![format!("cargo xtask {}", report.command)];
-    soft.extend(report.channel.map(|channel| format!("channel {channel}")));
+    soft.extend(report.channel.as_ref().map(|channel| format!("channel {channel}")));
     soft.extend(report.systemd.as_ref().map(|(from, to)| match from == to {
         true => format!("systemd {to}"),
         false => format!("systemd {from} → {to}"),
     }));
     soft.extend(report.dry_run.then(|| "nothing was written".to_owned()));
     let _ = writeln!(out, "<p class=\"soft\">{}</p>", escape(&soft.join(" · ")));
-    if let Some(fault) = &report.error {
-        let _ = write!(out, "<div class=\"stopped\"><p><b>{}</b></p>", escape(&fault.message));
-        fault.causes.iter().for_each(|cause| {
+    if let Some(error) = &report.error {
+        let _ = write!(out, "<div class=\"stopped\"><p><b>{}</b></p>", escape(&error.message));
+        error.causes.iter().for_each(|cause| {
             let _ = write!(out, "<p>caused by: {}</p>", escape(cause));
         });
-        fault.hint.iter().for_each(|hint| {
+        error.hint.iter().for_each(|hint| {
             let _ = write!(out, "<p>hint: <code>{}</code></p>", escape(hint));
         });
         out.push_str("</div>\n");
     }
+    out.push_str("</header>\n");
     out
 }
 
-fn findings(report: &Report) -> String {
-    let rows: Vec<Vec<Cell>> = report
-        .findings
-        .iter()
-        .map(|finding| {
-            let class = match finding.severity {
-                Severity::Error => "bad",
-                Severity::Warning => "warn",
-                Severity::Advice => "info",
-            };
-            let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
-            vec![
-                chip(finding.kind.id(), class),
-                path(&finding.path),
-                text(&finding.message),
-                text(&format!("{}{line}", short(&finding.file))),
-                path(&report.hint(finding)),
-            ]
-        })
-        .collect();
-    if rows.is_empty() {
-        String::new()
-    } else {
-        table(&["kind", "path", "what and why", "where", "hint"], &rows)
-    }
+/// A manifest and the link to it, where there is one.
+fn manifest_cell(report: &Report, file: &str, line: Option<usize>) -> Cell {
+    let number = line.map(|line| format!(":{line}")).unwrap_or_default();
+    let link = report.source_links.as_ref().map(|links| links.link(file, line));
+    path_with_link(&format!("{file}{number}"), link.as_deref())
 }
 
 fn fixes(report: &Report) -> String {
@@ -125,73 +133,105 @@ fn fixes(report: &Report) -> String {
                 FixKind::Tidy => "warn",
                 FixKind::Rename | FixKind::Move => "info",
             };
-            let side = |line: &Option<String>| path(line.as_deref().unwrap_or_default());
             vec![
                 chip(fix.kind.id(), class),
-                side(&fix.from),
-                side(&fix.to),
+                paths([&fix.from, &fix.to].into_iter().flatten().map(String::as_str)),
                 text(&fix.because),
-                text(&short(&fix.file)),
+                manifest_cell(report, &fix.file, None),
             ]
         })
         .collect();
-    if rows.is_empty() { String::new() } else { table(&["change", "from", "to", "why", "manifest"], &rows) }
+    if rows.is_empty() {
+        return String::new();
+    }
+    format!("<div class=\"changes\">\n{}</div>\n", table(&["change", "path", "why", "manifest"], &rows))
 }
+
+/// A drawing is legible up to about this many edges.
+const MAX_EDGES: usize = 60;
 
 fn needs(report: &Report) -> String {
     if report.needs.is_empty() {
         return String::new();
     }
+    let shown = &report.needs[..report.needs.len().min(MAX_EDGES)];
+    let more = match report.needs.len() - shown.len() {
+        0 => String::new(),
+        more => format!("<p class=\"soft\">… and {more} more; the table of libraries has all.</p>\n"),
+    };
     format!(
-        "<p class=\"soft\">An arrow leads from what needs to what is needed; dashed, from a link to its target.</p>\n\
-         <div class=\"scroll\">{}</div>\n",
-        graph::svg(&report.needs)
+        "<p class=\"soft\">Arrows point from a file to its dependency; dashed arrows are symlinks.</p>\n\
+         <div class=\"scroll\">{}</div>\n{more}",
+        graph::svg(shown)
     )
 }
 
+/// At most so many names of dependents in a cell.
+const MAX_NAMES: usize = 4;
+
 fn library(report: &Report) -> String {
+    let has_before = report.no_sizes_before.is_none();
     let rows: Vec<Vec<Cell>> = libraries(report)
         .into_iter()
         .map(|library| {
-            vec![
-                path(library.to.or(library.from).unwrap_or_default()),
-                text(library.kind.id()),
-                number(&maybe(library.before), library.before.map(i128::from)),
-                number(&maybe(library.after), library.after.map(i128::from)),
-                text(&short(library.file)),
-            ]
+            let total = library.total;
+            let mut names: Vec<String> = library.needed_by.iter().map(|path| (*path).to_owned()).collect();
+            if names.len() > MAX_NAMES {
+                let more = names.len() - MAX_NAMES;
+                names.truncate(MAX_NAMES);
+                names.push(format!("and {more} more"));
+            }
+            let files: Vec<String> = library.files.iter().map(|file| short(file)).collect();
+            let mut row = vec![
+                path(library.name),
+                path(library.from.unwrap_or_default()),
+                path(library.to.unwrap_or_default()),
+                number(&maybe(total.after), total.after.map(i128::from)),
+            ];
+            row.extend(has_before.then(|| {
+                let total = Total { before: Some(total.before.unwrap_or(0)), ..total };
+                number(&change(total.before, total.after), difference(total))
+            }));
+            row.extend([paths(names.iter().map(String::as_str)), text(&files.join(", "))]);
+            row
         })
         .collect();
     if rows.is_empty() {
         return String::new();
     }
-    table(&["library", "change", "before", "after", "manifest"], &rows)
+    let mut columns = vec!["library", "file before", "file after", "size"];
+    columns.extend(has_before.then_some("difference"));
+    columns.extend(["needed by", "manifest"]);
+    table(&columns, &rows)
+}
+
+fn difference(total: Total) -> Option<i128> {
+    total.after.zip(total.before).map(|(after, before)| i128::from(after) - i128::from(before))
 }
 
 fn provenance(report: &Report) -> String {
-    let rows: Vec<Vec<Cell>> = report
-        .images
-        .iter()
-        .map(|image| {
-            let signer = image.signature.as_ref();
-            let signed_by = signer.map_or_else(
-                || "not signed".to_owned(),
-                |signer| format!("{} {}", signer.name.as_deref().unwrap_or_default(), signer.primary),
-            );
-            vec![
-                text(image.board.id()),
-                path(&image.source),
-                path(&image.digest),
-                text(signed_by.trim()),
-                path(signer.map(|signer| signer.subkey.as_str()).unwrap_or_default()),
-                text(signer.map(|signer| signer.signed_at.as_str()).unwrap_or_default()),
-            ]
-        })
-        .collect();
-    if rows.is_empty() {
-        return String::new();
+    report.images.iter().map(image).collect()
+}
+
+/// A list: a table with digests and fingerprints would be wider than the page.
+fn image(image: &ImageOrigin) -> String {
+    let mut rows = vec![
+        ("board", escape(image.board.id())),
+        ("image", format!("<code>{}</code>", escape(&image.source))),
+        ("digest", format!("<code>{}</code>", escape(&image.digest))),
+    ];
+    match &image.signature {
+        None => rows.push(("signed by", "not signed".to_owned())),
+        Some(signer) => {
+            let name = signer.name.iter().map(|name| format!("{}<br>", escape(name))).collect::<String>();
+            rows.push(("signed by", format!("{name}<code>{}</code>", escape(&signer.primary))));
+            rows.push((signer.key(), format!("<code>{}</code>", escape(&signer.subkey))));
+            rows.push(("signed at", escape(&signer.signed_at)));
+        }
     }
-    table(&["board", "image", "digest", "signed by", "subkey", "signed at"], &rows)
+    let rows: String =
+        rows.iter().map(|(name, value)| format!("<dt>{name}</dt><dd>{value}</dd>\n")).collect();
+    format!("<dl>\n{rows}</dl>\n")
 }
 
 fn diff(report: &Report) -> String {
@@ -218,7 +258,7 @@ fn diff(report: &Report) -> String {
     out
 }
 
-/// Text as HTML, in attributes too.
+/// Text as HTML, also in attributes.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
@@ -228,14 +268,16 @@ fn escape(text: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::report::fixtures;
 
     #[test]
-    fn the_page_is_whole_and_asks_nobody() {
+    fn page_is_complete_and_loads_nothing() {
         let page = render(&fixtures::bump());
-        for part in ["<h2>What changed and why", "<svg", "class=\"treemap\"", "<h2>Provenance", "</html>"] {
+        for part in ["<h2>Problems", "<h2>Changes", "<svg", "class=\"treemap\"", "<h2>Provenance", "</html>"]
+        {
             assert!(page.contains(part), "{part}");
         }
         for outside in ["src=", "href=", "url(http", "@import", "fetch("] {
@@ -244,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_text_is_markup() {
+    fn names_are_not_markup() {
         let mut report = fixtures::bump();
         report.fixes[0].because = "<script>alert('1')</script>".into();
         report.fixes[0].to = Some("\"><img>".into());
@@ -252,5 +294,47 @@ mod tests {
         let page = render(&report);
         assert_eq!(page.matches("<script").count(), 1);
         assert!(!page.contains("<img"));
+    }
+
+    #[test]
+    fn policy_has_no_unsafe_inline_and_no_style_attribute() {
+        let page = render(&fixtures::bump());
+        assert!(!page.contains("unsafe-inline") && !page.contains(" style="), "{page}");
+        let style = page.split_once("<style>").and_then(|(_, rest)| rest.split_once("</style>")).unwrap().0;
+        assert!(page.contains(&format!("style-src '{}'", source_hash(style))));
+        // echo -n abc | openssl dgst -sha256 -binary | base64
+        assert_eq!(source_hash("abc"), "sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=");
+    }
+
+    #[test]
+    fn clean_is_said_of_a_run_without_findings() {
+        let mut report = fixtures::bump();
+        assert_eq!(outcome(&report).0, "problems");
+        report.findings[0].severity = Severity::Advice;
+        assert_eq!(outcome(&report).0, "no problems");
+        report.findings.clear();
+        assert_eq!(outcome(&report).0, "clean");
+        report.check = true;
+        assert_eq!(outcome(&report).0, "would change");
+    }
+
+    #[test]
+    fn manifests_link_to_their_line() {
+        let mut report = fixtures::bump();
+        let commit = "0123456789abcdef0123456789abcdef01234567";
+        report.source_links =
+            crate::report::source_links::SourceLinks::from_remote("git@github.com:o/r", commit, "");
+        let link = format!(
+            "href=\"https://github.com/o/r/blob/{commit}/stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest#L1\""
+        );
+        assert!(render(&report).contains(&link));
+    }
+
+    #[test]
+    fn sizes_before_are_left_out_with_the_reason() {
+        let mut report = fixtures::bump();
+        report.no_sizes_before = Some("the image of 991.0.0 is not in the cache".to_owned());
+        let page = render(&report);
+        assert!(page.contains("the image of 991.0.0 is not in the cache") && !page.contains(">difference<"));
     }
 }

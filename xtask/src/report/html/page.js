@@ -1,5 +1,5 @@
 "use strict";
-// Tables sort by the column that is clicked, numbers by their exact value; the search box hides rows without its words.
+// Tables sort by the column that is clicked, numbers by their exact value.
 for (const head of document.querySelectorAll("th button")) {
   head.addEventListener("click", () => {
     const cell = head.parentElement, table = cell.closest("table"), column = cell.cellIndex;
@@ -13,6 +13,7 @@ for (const head of document.querySelectorAll("th button")) {
     body.append(...rows);
   });
 }
+// A search box hides the rows that do not have all of its words.
 for (const box of document.querySelectorAll("input[type=search]")) {
   box.addEventListener("input", () => {
     const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -22,3 +23,18 @@ for (const box of document.querySelectorAll("input[type=search]")) {
     }
   });
 }
+// A label that does not fit its tile is hidden; the title of the tile has the whole path.
+const fit = () => {
+  for (const label of document.querySelectorAll(".tile span")) {
+    label.hidden = false;
+    const tile = label.parentElement;
+    label.hidden = tile.scrollHeight > tile.clientHeight + 1 || tile.scrollWidth > tile.clientWidth + 1
+      || tile.clientWidth < 28;
+  }
+};
+fit();
+addEventListener("resize", fit);
+// Everything is on paper.
+addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll("details")) details.open = true;
+});

@@ -1,52 +1,135 @@
-//! Where the bytes are: by manifest and flavor as a table, by path as a treemap.
+//! Bytes by manifest and flavor as a table, and by file as a treemap.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::escape;
 use super::table::{Cell, number, table, text};
 use super::treemap::{Tile, squarify};
-use crate::report::sizes::{ManifestSizes, Total, bytes, change, maybe, rootfs, total};
+use super::{difference, escape};
+use crate::report::sizes::{ManifestSizes, Size, Total, bytes, change, maybe, rootfs, total};
 use crate::report::{Report, short};
 use manifest::finding::FixKind;
 
-/// The table by manifest and flavor, and the treemap.
+/// The table by manifest and flavor. Without sizes of the release before, their columns are left out and the reason is given.
 pub(super) fn section(report: &Report) -> String {
     if report.sizes.is_empty() {
         return String::new();
     }
+    let has_before = report.no_sizes_before.is_none();
     let row = |what: &str, board: &str, total: Total| {
-        let difference =
-            total.after.zip(total.before).map(|(after, before)| i128::from(after) - i128::from(before));
-        vec![
-            text(what),
-            text(board),
-            number(&maybe(total.before), total.before.map(i128::from)),
-            number(&maybe(total.after), total.after.map(i128::from)),
-            number(&change(total.before, total.after), difference),
-        ]
+        let mut row = vec![text(what), text(board)];
+        row.extend(has_before.then(|| number(&maybe(total.before), total.before.map(i128::from))));
+        row.push(number(&maybe(total.after), total.after.map(i128::from)));
+        row.extend(has_before.then(|| number(&change(total.before, total.after), difference(total))));
+        row
     };
-    let manifests =
-        report.sizes.iter().map(|manifest| row(&short(&manifest.file), manifest.board.id(), total(manifest)));
     let flavors = rootfs(report)
         .into_iter()
         .map(|(board, flavor, total)| row(&format!("root filesystem of {flavor}"), board.id(), total));
-    let rows: Vec<Vec<Cell>> = manifests.chain(flavors).collect();
-    format!(
-        "{}<h2>Where the bytes are</h2>\n<p class=\"soft\">Each manifest with its paths, by bytes after. \
-         <span class=\"chip good\">added</span> <span class=\"chip info\">renamed or moved</span></p>\n{}",
-        table(&["manifest", "board", "before", "after", "change"], &rows),
-        tiles(report)
-    )
+    let manifests =
+        report.sizes.iter().map(|manifest| row(&short(&manifest.file), manifest.board.id(), total(manifest)));
+    let rows: Vec<Vec<Cell>> = flavors.chain(manifests).collect();
+    let reason = report
+        .no_sizes_before
+        .iter()
+        .map(|reason| format!("<p class=\"soft\">Sizes before are left out: {}.</p>\n", escape(reason)));
+    let columns: &[&str] = match has_before {
+        true => &["files of", "board", "before", "after", "difference"],
+        false => &["files of", "board", "size"],
+    };
+    reason.chain([table(columns, &rows)]).collect()
 }
 
-/// Wide areas look right on wide screens and bearable on narrow ones.
+/// One area per manifest, and in it one per file, as large as the bytes after the change.
+pub(super) fn treemap_section(report: &Report) -> String {
+    let areas = areas(report);
+    if areas.is_empty() {
+        return String::new();
+    }
+    let mut out = String::from(
+        "<p class=\"soft\">By bytes after the change. <span class=\"chip good\">added</span> \
+         <span class=\"chip info\">renamed or moved</span></p>\n<div class=\"treemap\">\n",
+    );
+    let mut number = 0;
+    for area in &areas {
+        let name = escape(&format!("{} {}", short(&area.manifest.file), bytes(area.size)));
+        let _ = writeln!(
+            out,
+            "<div class=\"manifest t{number}\"><b title=\"{name}\">{name}</b><div class=\"inside\">"
+        );
+        number += 1;
+        for (path, size, _) in &area.tiles {
+            let kind = area.kinds.get(path).copied().unwrap_or_default();
+            let title = escape(&format!("{path} {}", bytes(*size)));
+            let label = escape(path.rsplit('/').next().unwrap_or(path));
+            let _ = write!(
+                out,
+                "<div class=\"tile t{number} {kind}\" title=\"{title}\"><span>{label}</span></div>"
+            );
+            number += 1;
+        }
+        out.push_str("</div></div>\n");
+    }
+    out.push_str("</div>\n");
+    out
+}
+
+/// Position and size of each area, by the number in its class: the page allows no style attributes.
+pub(super) fn treemap_style(report: &Report) -> String {
+    let mut out = String::new();
+    let mut number = 0;
+    for area in areas(report) {
+        let tiles = area.tiles.iter().map(|(_, _, tile)| place(*tile, area.tile));
+        for place in [place(area.tile, AREA)].into_iter().chain(tiles) {
+            let _ = writeln!(out, ".t{number}{{{place}}}");
+            number += 1;
+        }
+    }
+    out
+}
+
+/// Shaped for wide screens, and still readable on narrow ones.
 const AREA: Tile = Tile { x: 0.0, y: 0.0, width: 160.0, height: 90.0 };
 
-fn tiles(report: &Report) -> String {
-    let kinds: BTreeMap<&str, &str> = report
+/// The area of a manifest and of its files: path, bytes, tile.
+struct Area<'a> {
+    manifest: &'a ManifestSizes,
+    size: u64,
+    tile: Tile,
+    tiles: Vec<(&'a str, u64, Tile)>,
+    kinds: BTreeMap<&'a str, &'static str>,
+}
+
+fn areas(report: &Report) -> Vec<Area<'_>> {
+    let mut manifests: Vec<(&ManifestSizes, u64)> = report
+        .sizes
+        .iter()
+        .map(|manifest| (manifest, total(manifest).after.unwrap_or(0)))
+        .filter(|(_, size)| *size > 0)
+        .collect();
+    manifests.sort_by_key(|(manifest, size)| (std::cmp::Reverse(*size), &manifest.file));
+    let sizes: Vec<f64> = manifests.iter().map(|(_, size)| *size as f64).collect();
+    let tiles = squarify(&sizes, AREA);
+    let areas = manifests.into_iter().zip(tiles);
+    areas.map(|((manifest, size), tile)| area(report, manifest, size, tile)).collect()
+}
+
+fn area<'a>(report: &'a Report, manifest: &'a ManifestSizes, size: u64, tile: Tile) -> Area<'a> {
+    let mut paths: Vec<(&str, u64)> = manifest
+        .paths
+        .iter()
+        .filter_map(|size| {
+            Some((size.path.as_str(), size.after.map(Size::bytes).filter(|bytes| *bytes > 0)?))
+        })
+        .collect();
+    paths.sort_by_key(|(path, size)| (std::cmp::Reverse(*size), *path));
+    let sizes: Vec<f64> = paths.iter().map(|(_, size)| *size as f64).collect();
+    let places = squarify(&sizes, Tile { x: 0.0, y: 0.0, ..tile });
+    let tiles = paths.into_iter().zip(places).map(|((path, size), tile)| (path, size, tile)).collect();
+    let kinds = report
         .fixes
         .iter()
+        .filter(|fix| fix.file == manifest.file)
         .filter_map(|fix| {
             let class = match fix.kind {
                 FixKind::Add => "added",
@@ -56,47 +139,7 @@ fn tiles(report: &Report) -> String {
             Some((fix.to.as_deref()?, class))
         })
         .collect();
-    let mut manifests: Vec<(&ManifestSizes, u64)> = report
-        .sizes
-        .iter()
-        .map(|manifest| (manifest, total(manifest).after.unwrap_or(0)))
-        .filter(|(_, size)| *size > 0)
-        .collect();
-    manifests.sort_by_key(|(manifest, size)| (std::cmp::Reverse(*size), &manifest.file));
-    let sizes: Vec<f64> = manifests.iter().map(|(_, size)| *size as f64).collect();
-    let mut out = String::from("<div class=\"treemap\">\n");
-    for ((manifest, size), tile) in manifests.iter().zip(squarify(&sizes, AREA)) {
-        let name = escape(&format!("{} {}", short(&manifest.file), bytes(*size)));
-        let _ = writeln!(
-            out,
-            "<div class=\"manifest\" style=\"{}\"><b title=\"{name}\">{name}</b><div class=\"inside\">",
-            place(tile, AREA)
-        );
-        inside(&mut out, manifest, tile, &kinds);
-        out.push_str("</div></div>\n");
-    }
-    out.push_str("</div>\n");
-    out
-}
-
-fn inside(out: &mut String, manifest: &ManifestSizes, area: Tile, kinds: &BTreeMap<&str, &str>) {
-    let mut paths: Vec<(&str, u64)> = manifest
-        .paths
-        .iter()
-        .filter_map(|size| Some((size.path.as_str(), size.after.filter(|s| *s > 0)?)))
-        .collect();
-    paths.sort_by_key(|(path, size)| (std::cmp::Reverse(*size), *path));
-    let sizes: Vec<f64> = paths.iter().map(|(_, size)| *size as f64).collect();
-    let origin = Tile { x: 0.0, y: 0.0, ..area };
-    for ((path, size), tile) in paths.into_iter().zip(squarify(&sizes, origin)) {
-        let class = kinds.get(path).copied().unwrap_or_default();
-        let (shown, name) =
-            (escape(&format!("{path} {}", bytes(size))), path.rsplit('/').next().unwrap_or(path));
-        // A name that cannot be read only adds to the page.
-        let label = if tile.width > 7.0 && tile.height > 3.0 { escape(name) } else { String::new() };
-        let style = place(tile, area);
-        let _ = write!(out, "<div class=\"tile {class}\" title=\"{shown}\" style=\"{style}\">{label}</div>");
-    }
+    Area { manifest, size, tile, tiles, kinds }
 }
 
 /// A tile in percent of the area around it.

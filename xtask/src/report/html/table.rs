@@ -1,10 +1,10 @@
-//! Tables that sort, and that turn into cards on a narrow screen.
+//! Tables that sort, and that become cards on a narrow screen.
 
 use std::fmt::Write;
 
 use super::escape;
 
-/// One cell: HTML that is already escaped, how it looks, and what it sorts by.
+/// One cell: escaped HTML, its class, and the value that it sorts by.
 pub(super) struct Cell {
     html: String,
     class: &'static str,
@@ -18,21 +18,41 @@ pub(super) fn text(text: &str) -> Cell {
 
 /// A path, a command, a fingerprint.
 pub(super) fn path(text: &str) -> Cell {
-    Cell { html: escape(text), class: "path", value: None }
+    Cell { html: breakable(text), class: "path", value: None }
 }
 
-/// A word on a coloured ground; `class` is one of the page's: good, bad, warn, info.
+/// Several paths, one per line; of a change, the old one and the new one.
+pub(super) fn paths<'a>(paths: impl Iterator<Item = &'a str>) -> Cell {
+    let html = paths.map(breakable).collect::<Vec<_>>().join("<br>");
+    Cell { html, class: "path", value: None }
+}
+
+/// A path that links to its page.
+pub(super) fn path_with_link(text: &str, link: Option<&str>) -> Cell {
+    let html = match link {
+        Some(link) => format!("<a href=\"{}\">{}</a>", escape(link), breakable(text)),
+        None => breakable(text),
+    };
+    Cell { html, class: "path", value: None }
+}
+
+/// A path as HTML that may break behind each slash.
+fn breakable(text: &str) -> String {
+    escape(text).replace('/', "/<wbr>")
+}
+
+/// A word on a coloured background; `class` is good, bad, warn or info.
 pub(super) fn chip(word: &str, class: &str) -> Cell {
     Cell { html: format!("<span class=\"chip {class}\">{}</span>", escape(word)), class: "", value: None }
 }
 
-/// What a reader sees of a number, and the number.
+/// A number with its unit, and its exact value.
 pub(super) fn number(shown: &str, exact: Option<i128>) -> Cell {
     let value = exact.map(|exact| exact.to_string());
     Cell { html: escape(shown), class: "number", value }
 }
 
-/// The table, with a search box above it where it is long.
+/// The table, with a search box above it where it has many rows.
 pub(super) fn table(columns: &[&str], rows: &[Vec<Cell>]) -> String {
     const LONG: usize = 12;
     const TALL: usize = 40;

@@ -1,0 +1,125 @@
+use expect_test::expect;
+
+use super::*;
+use crate::report::fixtures;
+
+#[test]
+fn bump_as_body_of_a_pull_request() {
+    expect![[r###"
+        ## stage1: 991.0.0 → 1032.0.0
+
+        Channel alpha. systemd v225 → v229. 2 files changed (1 added, 1 renamed); **1 problem (1 error), 1 fixable with --fix --drop-missing**.
+
+        - root filesystem of coreos on amd64-usr: 155.5 kB (-432.5 kB)
+
+        ### Problems
+
+        - [ ] **missing** `bin/systemctl`: bin/systemctl is not in the image of 1032.0.0 (amd64-usr, coreos) `stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest:1`
+
+          hint: `cargo xtask verify-manifests --fix --drop-missing`
+
+
+        <details><summary>Changes (2)</summary>
+
+        | change | path | why | manifest |
+        | --- | --- | --- | --- |
+        | add | `lib64/libpam.so.0` | lib64/systemd/systemd needs libpam.so.0 | coreos/systemd (amd64-usr) |
+        | rename | `lib64/libz.so.1.2.8` → `lib64/libz.so.1.2.11` | libz.so.1 points to it now | coreos/systemd (amd64-usr) |
+
+        </details>
+
+        <details><summary>New dependencies</summary>
+
+        ```mermaid
+        flowchart TB
+          n0["lib64/systemd/systemd"] -->|"libpam.so.0"| n1["lib64/libpam.so.0"]
+        ```
+
+        </details>
+
+        <details><summary>Libraries (2)</summary>
+
+        | library | file before | file after | size | difference | needed by |
+        | --- | --- | --- | --- | --- | --- |
+        | `libpam` |  | `libpam.so.0` | 55.0 kB | +55.0 kB | `lib64/systemd/systemd` |
+        | `libz` | `libz.so.1.2.8` | `libz.so.1.2.11` | 100.5 kB | +12.5 kB |  |
+
+        </details>
+
+        <details><summary>Size</summary>
+
+        | files of | board | before | after | difference |
+        | --- | --- | --- | --- | --- |
+        | **root filesystem of coreos** | amd64-usr | 588.0 kB | 155.5 kB | -432.5 kB |
+        | coreos/systemd (amd64-usr) | amd64-usr | 588.0 kB | 155.5 kB | -432.5 kB |
+
+        </details>
+
+        <details><summary>Provenance</summary>
+
+        - **amd64-usr**: `https://alpha.release.core-os.net/amd64-usr/1032.0.0/x.cpio.gz`
+          - `sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a`
+          - signed 2016-04-28T10:00:00Z by CoreOS Buildbot `<buildbot@coreos.com>`, primary key `04127D0BFABEC8871FFB2CCE50E0885593D2DCB4`, subkey `DBFC52DBB963767AD20BA90807FA9ED31CB5FA26`
+
+        </details>
+
+        <details><summary>Diff</summary>
+
+        ```diff
+        --- a/stage1/usr_from_coreos/coreos-common.mk
+        +++ b/stage1/usr_from_coreos/coreos-common.mk
+        @@ -1,2 +1,2 @@
+        -CCN_SYSTEMD_VERSION := v225
+        -CCN_IMG_RELEASE := 991.0.0
+        +CCN_SYSTEMD_VERSION := v229
+        +CCN_IMG_RELEASE := 1032.0.0
+        --- a/stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest
+        +++ b/stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest
+        @@ -1,3 +1,4 @@
+         bin/systemctl
+         lib64/libmount.so.1
+        -lib64/libz.so.1.2.8
+        +lib64/libpam.so.0
+        +lib64/libz.so.1.2.11
+        ```
+
+        </details>
+    "###]].assert_eq(&render(&fixtures::bump()));
+}
+
+#[test]
+fn hostile_names_stay_in_their_place() {
+    let hostile =
+        "x\n\n```\n# INJECTED @octocat\n![x](https://evil.example/b.png) closes #1\n</details>|<img>";
+    let mut report = fixtures::bump();
+    report.fixes[0].to = Some(hostile.into());
+    report.fixes[0].because = hostile.into();
+    (report.findings[0].path, report.findings[0].message) = (hostile.into(), hostile.into());
+    report.needs[0].to = hostile.into();
+    report.images[0].source = hostile.into();
+    let body = render(&report);
+    let lines = |start: &str| body.lines().filter(|line| line.starts_with(start)).count();
+    assert_eq!(lines("</details>"), lines("<details>"));
+    assert_eq!((lines("# "), lines("!["), lines("```")), (0, 0, 4), "{body}");
+    // Outside of code spans and code blocks nothing of it is left as it was.
+    let prose: String = body.split('`').step_by(2).collect();
+    assert!(
+        !prose.contains("@octocat") && !prose.contains("https://evil") && !prose.contains("<img>"),
+        "{prose}"
+    );
+}
+
+#[test]
+fn failed_checks_are_listed() {
+    let body = render(&fixtures::smoketest());
+    let failed = "**link** `bin/bash` `stage1/usr_from_coreos/manifest-amd64-usr.d/bash.manifest`\n\n```\nlibtinfo.so.6 is not found\n";
+    assert!(body.contains("3 passed, 1 failed, 1 skipped.") && body.contains(failed), "{body}");
+}
+
+#[test]
+fn body_of_300_changes_fits() {
+    let report = fixtures::with_changes(300);
+    let body = render(&report);
+    assert!(body.chars().count() < 65_536, "{}", body.chars().count());
+    assert!(body.contains("… and 150 more."));
+}

@@ -1,0 +1,308 @@
+//! The report as SARIF 2.1.0 (OASIS, "Static Analysis Results Interchange Format"): findings and failed checks are results.
+
+use serde_json::{Value, json};
+
+use super::source_links::encode;
+use super::{Check, Outcome, Report};
+use manifest::finding::{Finding, FindingKind, Severity};
+use manifest::plan::file_edits::FileEdit;
+use manifest::suggestion::Suggestion;
+use pxe_image::Digest;
+use usr::lossless_text;
+
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+
+/// The whole document: one run.
+pub fn document(report: &Report) -> Value {
+    let results: Vec<Value> = findings(report).chain(checks(report)).chain(edits(report)).collect();
+    let rules: Vec<Value> = RULES.iter().map(rule).collect();
+    json!({
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [{
+            "tool": { "driver": {
+                "name": "cargo-xtask",
+                "fullName": format!("cargo xtask {}", report.command).trim_end(),
+                "version": env!("CARGO_PKG_VERSION"),
+                "semanticVersion": env!("CARGO_PKG_VERSION"),
+                "rules": rules,
+            }},
+            "invocations": [invocation(report)],
+            "originalUriBaseIds": { ROOT: { "description": { "text": "The root of the source tree." } } },
+            "columnKind": "unicodeCodePoints",
+            "results": results,
+        }],
+    })
+}
+
+/// The base of all paths.
+const ROOT: &str = "SRCROOT";
+
+/// Identifier, name, level and description of each rule. Findings come first, by kind.
+const RULES: [(&str, &str, &str, &str); 14] = [
+    ("missing", "Missing", "error", "A listed path is not in the image."),
+    (
+        "dangling",
+        "Dangling",
+        "error",
+        "A listed symlink points to a file that is not listed, or not in the image.",
+    ),
+    (
+        "needs-unlisted",
+        "NeedsUnlisted",
+        "error",
+        "A listed file needs a file of the image that no manifest of the flavor lists.",
+    ),
+    ("needs-nowhere", "NeedsNowhere", "error", "A listed file needs a file that is not in the image."),
+    (
+        "version-unsatisfied",
+        "VersionUnsatisfied",
+        "error",
+        "A needed symbol version is not defined by the library that the loader finds.",
+    ),
+    ("wrong-machine", "WrongMachine", "error", "A listed ELF file is for another machine than the board."),
+    (
+        "tidy",
+        "Tidy",
+        "warning",
+        "A malformed or redundant line, or a unit and its program listed without each other.",
+    ),
+    ("advice", "Advice", "note", "A file that may be needed."),
+    ("check-build", "CheckBuild", "error", "The build failed."),
+    ("check-link", "CheckLink", "error", "A program or library does not load with the loader of the image."),
+    ("check-rootfs", "CheckRootfs", "error", "The built root filesystem differs from manifests and image."),
+    ("check-run", "CheckRun", "error", "A stage1 does not boot."),
+    ("check-other", "CheckOther", "error", "A check of the smoke test failed."),
+    ("would-change", "WouldChange", "note", "A file that the command would change."),
+];
+
+fn rule((id, name, level, description): &(&str, &str, &str, &str)) -> Value {
+    json!({
+        "id": id,
+        "name": name,
+        "shortDescription": { "text": description },
+        "defaultConfiguration": { "level": level },
+    })
+}
+
+fn result(rule: &str, level: &str, message: &str, file: &str, line: Option<usize>) -> Value {
+    let index = RULES.iter().position(|(id, ..)| *id == rule);
+    json!({
+        "ruleId": rule,
+        "ruleIndex": index,
+        "level": level,
+        "message": { "text": text(message) },
+        "locations": [{ "physicalLocation": location(file, line) }],
+    })
+}
+
+fn location(file: &str, line: Option<usize>) -> Value {
+    json!({ "artifactLocation": artifact(file), "region": { "startLine": line.unwrap_or(1) } })
+}
+
+fn artifact(file: &str) -> Value {
+    json!({ "uri": encode(file), "uriBaseId": ROOT })
+}
+
+fn text(text: &str) -> String {
+    lossless_text::readable(text).into_owned()
+}
+
+fn findings(report: &Report) -> impl Iterator<Item = Value> {
+    report.findings.iter().map(|finding| {
+        let level = match finding.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Advice => "note",
+        };
+        let hint = report.hint(finding);
+        let message = format!("{}: {}\nhint: {hint}", finding.path, finding.message);
+        let mut value = result(finding.kind.id(), level, &message, &finding.file, finding.line);
+        value["partialFingerprints"] = json!({ "finding/v1": fingerprint(finding) });
+        value["properties"] = json!({
+            "board": finding.board.id(),
+            "flavor": finding.flavor.as_str(),
+            "path": text(&finding.path),
+            "neededBy": finding.needed_by.iter().map(|by| text(by)).collect::<Vec<_>>(),
+            "candidates": finding.candidates.iter().map(|path| text(path)).collect::<Vec<_>>(),
+            "hint": text(&hint),
+        });
+        if let Some(replacement) = replacement(finding) {
+            value["fixes"] = json!([{
+                "description": { "text": text(&hint) },
+                "artifactChanges": [{ "artifactLocation": artifact(&finding.file), "replacements": [replacement] }],
+            }]);
+        }
+        value
+    })
+}
+
+/// The same for the same finding of two runs, whatever its line is.
+fn fingerprint(finding: &Finding) -> String {
+    let parts =
+        [finding.kind.id(), finding.board.id(), finding.flavor.as_str(), &finding.file, &finding.path];
+    Digest::of(parts.join("\0").as_bytes()).hex()[..32].to_owned()
+}
+
+/// The change of a line, where one line is to be removed or replaced and nothing else.
+fn replacement(finding: &Finding) -> Option<Value> {
+    let line = finding.line?;
+    match (&finding.remedy, finding.candidates.as_slice()) {
+        (Suggestion::DropMissing, []) => Some(json!({ "deletedRegion": whole_lines(line, line) })),
+        (Suggestion::Mend, [new]) if finding.kind == FindingKind::NotFound => Some(json!({
+            "deletedRegion": whole_lines(line, line),
+            "insertedContent": { "text": format!("{}\n", lossless_text::portable(new)) },
+        })),
+        _ => None,
+    }
+}
+
+fn whole_lines(first: usize, last: usize) -> Value {
+    json!({ "startLine": first, "startColumn": 1, "endLine": last + 1, "endColumn": 1 })
+}
+
+fn checks(report: &Report) -> impl Iterator<Item = Value> {
+    let is_failed = |check: &&Check| check.outcome == Outcome::Fail;
+    report.checks.iter().filter(is_failed).map(|check| {
+        let rule = match check.name {
+            "build" => "check-build",
+            "link" => "check-link",
+            "rootfs" => "check-rootfs",
+            "run" => "check-run",
+            _ => "check-other",
+        };
+        let file = check.file.as_deref().unwrap_or(manifest::plan::sources::COMMON_MK);
+        result(rule, "error", &format!("{}: {}", check.subject, check.message), file, check.line)
+    })
+}
+
+/// Under `--dry-run` and `--check`, the edits that were not written.
+fn edits(report: &Report) -> impl Iterator<Item = Value> {
+    report.plan.edits.iter().filter(|_| report.dry_run).map(|edit| {
+        let reasons: Vec<String> = report
+            .fixes
+            .iter()
+            .filter(|fix| fix.file == edit.path)
+            .map(|fix| {
+                let sides = [&fix.from, &fix.to].into_iter().flatten().cloned().collect::<Vec<_>>();
+                format!("{} {}: {}", fix.kind, sides.join(" -> "), fix.because)
+            })
+            .collect();
+        let message = match reasons.as_slice() {
+            [] => format!("{} would change", edit.path),
+            reasons => reasons.join("\n"),
+        };
+        let mut value = result("would-change", "note", &message, &edit.path, None);
+        value["fixes"] = whole_file(edit);
+        value
+    })
+}
+
+/// The file before, replaced by the file after. SARIF knows text alone: a file that is not UTF-8 has no fix.
+fn whole_file(edit: &FileEdit) -> Value {
+    let (Ok(before), Ok(after)) = (std::str::from_utf8(&edit.before), std::str::from_utf8(&edit.after))
+    else {
+        return json!([]);
+    };
+    let (lines, last) = (before.matches('\n').count(), before.rsplit('\n').next().unwrap_or_default());
+    let end = json!({ "startLine": 1, "startColumn": 1, "endLine": lines + 1, "endColumn": last.chars().count() + 1 });
+    json!([{
+        "description": { "text": "The file after the change." },
+        "artifactChanges": [{
+            "artifactLocation": artifact(&edit.path),
+            "replacements": [{ "deletedRegion": end, "insertedContent": { "text": after } }],
+        }],
+    }])
+}
+
+fn invocation(report: &Report) -> Value {
+    let notifications: Vec<Value> = report
+        .error
+        .iter()
+        .map(|error| {
+            let hint = error.hint.iter().map(|hint| format!("\nhint: {hint}"));
+            let message = std::iter::once(error.to_string()).chain(hint).collect::<String>();
+            json!({ "level": "error", "message": { "text": text(&message) } })
+        })
+        .collect();
+    json!({
+        "executionSuccessful": report.error.is_none(),
+        "exitCode": report.exit_code(),
+        "toolExecutionNotifications": notifications,
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::report::fixtures;
+    use coreos_types::error::Error;
+
+    fn run(report: &Report) -> Value {
+        document(report)["runs"][0].clone()
+    }
+
+    #[test]
+    fn finding_is_result_of_its_rule() {
+        let run = run(&fixtures::bump());
+        let result = &run["results"][0];
+        assert_eq!((&result["ruleId"], &result["level"]), (&"missing".into(), &"error".into()));
+        let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+        assert_eq!(run["tool"]["driver"]["rules"][index]["id"], "missing");
+        let place = &result["locations"][0]["physicalLocation"];
+        assert_eq!(place["region"]["startLine"], 1);
+        assert_eq!(
+            place["artifactLocation"]["uri"],
+            "stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest"
+        );
+        let replacement = &result["fixes"][0]["artifactChanges"][0]["replacements"][0];
+        assert_eq!(replacement["deletedRegion"]["endLine"], 2);
+        assert!(replacement["insertedContent"].is_null());
+        assert_eq!(run["results"].as_array().unwrap().len(), 1, "what was written is no result");
+    }
+
+    #[test]
+    fn each_kind_has_a_rule_of_its_level() {
+        for kind in [
+            FindingKind::NotFound,
+            FindingKind::Dangling,
+            FindingKind::NeedsUnlisted,
+            FindingKind::NeedsNowhere,
+            FindingKind::VersionUnsatisfied,
+            FindingKind::WrongMachine,
+            FindingKind::Tidy,
+            FindingKind::Advice,
+        ] {
+            let (_, _, level, _) = RULES.iter().find(|(id, ..)| *id == kind.id()).unwrap();
+            let severity = ["error", "warning", "note"].iter().position(|known| known == level).unwrap();
+            assert_eq!(severity, kind.severity() as usize, "{}", kind.id());
+        }
+    }
+
+    #[test]
+    fn dry_run_has_its_edits_as_fixes() {
+        let mut report = fixtures::bump();
+        report.dry_run = true;
+        let run = run(&report);
+        let results = run["results"].as_array().unwrap();
+        assert_eq!(results.len(), 3);
+        let replacement = &results[2]["fixes"][0]["artifactChanges"][0]["replacements"][0];
+        assert_eq!(
+            replacement["deletedRegion"],
+            json!({ "startLine": 1, "startColumn": 1, "endLine": 4, "endColumn": 1 })
+        );
+        assert!(replacement["insertedContent"]["text"].as_str().unwrap().contains("lib64/libpam.so.0\n"));
+    }
+
+    #[test]
+    fn error_is_a_notification() {
+        let report = Report { error: Some(Error::refused("bad").with_hint("h")), ..Report::default() };
+        let run = run(&report);
+        assert_eq!(run["invocations"][0]["executionSuccessful"], false);
+        assert_eq!(run["invocations"][0]["exitCode"], 3);
+        let message = &run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"];
+        assert_eq!(message, "bad\nhint: h");
+    }
+}
