@@ -39,48 +39,39 @@ pub fn document(report: &Report) -> Value {
 /// The base of all paths.
 const ROOT: &str = "SRCROOT";
 
-/// Identifier, name, level and description of each rule. Findings come first, by kind.
-const RULES: [(&str, &str, &str, &str); 14] = [
-    ("missing", "Missing", "error", "A listed path is not in the image."),
-    (
-        "dangling",
-        "Dangling",
-        "error",
-        "A listed symlink points to a file that is not listed, or not in the image.",
-    ),
+/// Identifier, level and description of each rule. Findings come first, by kind.
+const RULES: [(&str, &str, &str); 14] = [
+    ("missing", "error", "A listed path is not in the image."),
+    ("dangling", "error", "A listed symlink points to a file that is not listed, or not in the image."),
     (
         "needs-unlisted",
-        "NeedsUnlisted",
         "error",
         "A listed file needs a file of the image that no manifest of the flavor lists.",
     ),
-    ("needs-nowhere", "NeedsNowhere", "error", "A listed file needs a file that is not in the image."),
+    ("needs-nowhere", "error", "A listed file needs a file that is not in the image."),
     (
         "version-unsatisfied",
-        "VersionUnsatisfied",
         "error",
         "A needed symbol version is not defined by the library that the loader finds.",
     ),
-    ("wrong-machine", "WrongMachine", "error", "A listed ELF file is for another machine than the board."),
+    ("wrong-machine", "error", "A listed ELF file is for another machine than the board."),
     (
         "tidy",
-        "Tidy",
         "warning",
         "A malformed or redundant line, or a unit and its program listed without each other.",
     ),
-    ("advice", "Advice", "note", "A file that may be needed."),
-    ("check-build", "CheckBuild", "error", "The build failed."),
-    ("check-link", "CheckLink", "error", "A program or library does not load with the loader of the image."),
-    ("check-rootfs", "CheckRootfs", "error", "The built root filesystem differs from manifests and image."),
-    ("check-run", "CheckRun", "error", "A stage1 does not boot."),
-    ("check-other", "CheckOther", "error", "A check of the smoke test failed."),
-    ("would-change", "WouldChange", "note", "A file that the command would change."),
+    ("advice", "note", "A file that may be needed."),
+    ("check-build", "error", "The build failed."),
+    ("check-link", "error", "A program or library does not load with the loader of the image."),
+    ("check-rootfs", "error", "The built root filesystem differs from manifests and image."),
+    ("check-run", "error", "A stage1 does not boot."),
+    ("check-other", "error", "A check of the smoke test failed."),
+    ("would-change", "note", "A file that the command would change."),
 ];
 
-fn rule((id, name, level, description): &(&str, &str, &str, &str)) -> Value {
+fn rule((id, level, description): &(&str, &str, &str)) -> Value {
     json!({
         "id": id,
-        "name": name,
         "shortDescription": { "text": description },
         "defaultConfiguration": { "level": level },
     })
@@ -275,7 +266,7 @@ mod tests {
             FindingKind::Tidy,
             FindingKind::Advice,
         ] {
-            let (_, _, level, _) = RULES.iter().find(|(id, ..)| *id == kind.id()).unwrap();
+            let (_, level, _) = RULES.iter().find(|(id, ..)| *id == kind.id()).unwrap();
             let severity = ["error", "warning", "note"].iter().position(|known| known == level).unwrap();
             assert_eq!(severity, kind.severity() as usize, "{}", kind.id());
         }
@@ -294,6 +285,14 @@ mod tests {
             json!({ "startLine": 1, "startColumn": 1, "endLine": 4, "endColumn": 1 })
         );
         assert!(replacement["insertedContent"]["text"].as_str().unwrap().contains("lib64/libpam.so.0\n"));
+    }
+
+    #[test]
+    fn failed_check_is_a_result() {
+        let run = run(&fixtures::smoketest());
+        let results = run["results"].as_array().unwrap();
+        assert_eq!(results.len(), 1);
+        assert_eq!((&results[0]["ruleId"], &results[0]["level"]), (&"check-link".into(), &"error".into()));
     }
 
     #[test]

@@ -39,6 +39,7 @@ fn every_command_prints_one_document_after_the_schema() {
     std::fs::write(rootfs.join("true"), ElfStub::static_program(Board::Amd64).bytes()).unwrap();
     for (line, expected) in RUNS {
         let (document, code) = scene.json(line);
+        save(&format!("{line}.json"), &document);
         assert_eq!(violations(&document), Vec::<String>::new(), "{line}");
         assert_eq!(
             (code, &document["exit_code"]),
@@ -55,6 +56,45 @@ fn every_command_prints_one_document_after_the_schema() {
     let untried: Vec<String> =
         commands().into_iter().filter(|name| !RUNS.iter().any(|(line, _)| line.starts_with(name))).collect();
     assert_eq!(untried, Vec::<String>::new());
+}
+
+/// Keeps a document for a validator that somebody else wrote: `.ci/run schemas` names the directory.
+fn save(name: &str, document: &Value) {
+    if let Some(directory) = std::env::var_os("XTASK_DOCUMENTS") {
+        let name = name.replace(['/', ' '], "_");
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(std::path::Path::new(&directory).join(name), format!("{document:#}\n")).unwrap();
+    }
+}
+
+/// SARIF of clean runs, findings, edits that were not written, failed checks and errors.
+#[test]
+fn sarif_has_findings_edits_and_errors() {
+    let scene = Scene::new();
+    let result_count = |line: &str, code: i32| {
+        let output = scene.run(&format!("--format sarif {line}"));
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        save(&format!("{line}.sarif"), &document);
+        let run = &document["runs"][0];
+        assert_eq!(
+            (output.status.code(), &run["invocations"][0]["exitCode"]),
+            (Some(code), &code.into()),
+            "{line}"
+        );
+        let errors = run["invocations"][0]["toolExecutionNotifications"].as_array().unwrap().len();
+        assert_eq!(errors, usize::from(code > 1), "{line}: {run:#}");
+        run["results"].as_array().unwrap().len()
+    };
+    assert_eq!(result_count("verify-manifests --image 991.0.0", 0), 0);
+    assert_eq!(result_count("bump-coreos 1032.0.0 --image 1032.0.0 --dry-run", 0), 2);
+    assert_eq!(result_count("bump-coreos 1032.0.0 --image 991.0.0", 3), 0);
+    assert_eq!(result_count("why lib64/no/such --image 991.0.0", 2), 0);
+    assert_eq!(result_count("why", 2), 0);
+    let lines = String::from_utf8(scene.read(SYSTEMD)).unwrap();
+    let broken =
+        lines.replace("libz.so.1.2.8\n", "libz.so.1.2.7\nbin/caf\u{e9} \"x\"\n").replacen('\n', "\r\n", 1);
+    scene.put(SYSTEMD, broken.as_bytes());
+    assert!(result_count("verify-manifests --image 991.0.0", 1) > 2);
 }
 
 /// A line whose bytes are no UTF-8: JSON cannot hold it, so it has one form in every place, and in every face.
