@@ -1,15 +1,15 @@
 #!/bin/bash
-# Times the guide's way of checking an image against ours, side by side, on a big image made from this machine's /usr.
+# Compares the time of the manual procedure with that of verify-manifests, on a big image made from this machine's /usr.
 #
 #   scripts/bench-guide.sh [--work DIR] [--pairs N] [--scale]
 #
-# The guide's way is what rkt's Documentation/devel/update-coreos-stage1.md tells: gpg --verify, gunzip, cpio -i,
-# unsquashfs, then a loop over the manifests that looks for each path and asks the image's own loader what each
-# program of bin/ needs. Ours is verify-manifests with nothing cached, and once more from the cache. The image, a
-# throwaway key and a tree that fits are made once, in DIR (default: $TMPDIR/coreos-xtask-bench). The image is signed
-# twice: over SHA-512, gpg's default, and over SHA-256, which the vendors sign over. With --scale the same is run on an
-# image of four times the size and on manifests of ten times the lines. It wants Debian's squashfs-tools, cpio, gnupg,
-# openssl, isal and time, and root for the chroot.
+# The manual procedure is that of rkt's Documentation/devel/update-coreos-stage1.md: gpg --verify, gunzip, cpio -i,
+# unsquashfs, then a loop over the manifests that looks for each path and runs the loader of the image on each program
+# of bin/. verify-manifests runs with an empty cache, and again from the cache. The image, a throwaway key and a matching
+# tree are made once, in DIR (default: $TMPDIR/coreos-xtask-bench). The image is signed twice: over SHA-512, the default
+# of gpg, and over SHA-256, which the vendors use. With --scale the same runs on an image of four times the size and on
+# manifests of ten times the lines. Needs the Debian packages squashfs-tools, cpio, gnupg, openssl, isal and time, and
+# root for the chroot.
 set -euo pipefail
 export LC_ALL=C
 
@@ -27,7 +27,7 @@ done
 for tool in mksquashfs unsquashfs cpio gzip gpg openssl igzip ldd /usr/bin/time cargo; do
   command -v "$tool" > /dev/null || fail "$tool is not installed"
 done
-[ "$(id -u)" = 0 ] || fail "wants root: the guide's loop runs the loader in a chroot"
+[ "$(id -u)" = 0 ] || fail "requires root: the manual procedure runs the loader in a chroot"
 
 here=$(cd "$(dirname "$0")/.." && pwd)
 mkdir -p "$work"
@@ -76,7 +76,7 @@ make_key() {
 
 sign() { gpg --batch --quiet --yes --digest-algo "$1" --detach-sign -o "$3" "$2"; }
 
-# A tree whose manifests list systemd and what it needs, as far as this machine has it.
+# A tree with manifests that list systemd and its dependencies, as far as this machine has them.
 make_tree() {
   local manifests=$tree/stage1/usr_from_coreos/manifest-$board.d
   mkdir -p "$manifests"
@@ -106,7 +106,7 @@ make_longer() {
     > "$longer/${manifest%systemd.manifest}more.manifest"
 }
 
-# A path and every link on the way to the file behind it.
+# A path, and every link up to the file that it resolves to.
 chain() {
   local path=$1
   while :; do

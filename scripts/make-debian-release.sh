@@ -3,15 +3,15 @@
 #
 #   scripts/make-debian-release.sh SUITE RELEASE OUTDIR [--board amd64-usr|arm64-usr]
 #
-# It gives the tool real input: programs, libraries, symbol versions and links that nobody here invented, packed
-# by mksquashfs, GNU cpio, gzip and gpg, so that nothing of ours makes what we read. OUTDIR serves as a mirror:
+# Real input for the tool: programs, libraries, symbol versions and links of Debian, packed by mksquashfs, GNU cpio,
+# gzip and gpg, so that nothing of this project makes what it reads. OUTDIR can be served as a mirror:
 #
-#   OUTDIR/signing-key.asc                 the certificate: a primary key and a signing subkey, thrown away with OUTDIR
+#   OUTDIR/signing-key.asc                 the certificate: a throwaway primary key and a signing subkey
 #   OUTDIR/BOARD/RELEASE/FILE, FILE.sig    image, version.txt, list of files, list of packages
 #   OUTDIR/BOARD/RELEASE/debian-files.txt  which Debian package each file came from: PACKAGE, tab, path below /usr
 #
-# It wants root (owners and modes go into the image) and a Debian with the packages that it names when they are
-# not there. DEBIAN_MIRROR takes the place of the mirror that apt uses.
+# Requires root (owners and modes go into the image) and a Debian; missing packages are named. DEBIAN_MIRROR replaces
+# the mirror that apt uses.
 set -euo pipefail
 
 fail() { echo "make-debian-release.sh: $*" >&2; exit 2; }
@@ -19,7 +19,7 @@ fail() { echo "make-debian-release.sh: $*" >&2; exit 2; }
 positional=() board=amd64-usr
 while [ $# -gt 0 ]; do
   case $1 in
-    --board) [ $# -gt 1 ] || fail "--board wants amd64-usr or arm64-usr"; board=$2; shift 2 ;;
+    --board) [ $# -gt 1 ] || fail "--board needs amd64-usr or arm64-usr"; board=$2; shift 2 ;;
     --board=*) board=${1#--board=}; shift ;;
     -*) fail "unknown option $1" ;;
     *) positional+=("$1"); shift ;;
@@ -33,13 +33,13 @@ case $board in
   arm64-usr) arch=arm64 multiarch=aarch64-linux-gnu loader=ld-linux-aarch64.so.1 ;;
   *) fail "$board is not a board: expected amd64-usr or arm64-usr" ;;
 esac
-[ "$(id -u)" = 0 ] || fail "wants root: owners and modes go into the image"
+[ "$(id -u)" = 0 ] || fail "requires root: owners and modes go into the image"
 
-lacking=()
-need() { command -v "$1" > /dev/null || lacking+=("$2"); }
+missing=()
+need() { command -v "$1" > /dev/null || missing+=("$2"); }
 need mmdebstrap mmdebstrap; need mksquashfs squashfs-tools; need cpio cpio; need gzip gzip; need gpg gnupg
-[ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || lacking+=(debian-archive-keyring)
-[ ${#lacking[@]} -eq 0 ] || fail "not installed: ${lacking[*]} (apt-get install ${lacking[*]})"
+[ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing+=(debian-archive-keyring)
+[ ${#missing[@]} -eq 0 ] || fail "not installed: ${missing[*]} (apt-get install ${missing[*]})"
 
 mkdir -p "$outdir"
 outdir=$(cd "$outdir" && pwd)

@@ -1,12 +1,12 @@
 #!/bin/bash
-# Makes an rkt-style tree whose manifests fit one release that scripts/make-debian-release.sh made.
+# Makes an rkt-style tree with manifests that match a release made by scripts/make-debian-release.sh.
 #
 #   scripts/make-debian-tree.sh RELEASES RELEASE TREE [--board amd64-usr|arm64-usr]...
 #
-# RELEASES is the OUTDIR of make-debian-release.sh; TREE must not exist, unless it gets a further board. Nothing of the
-# tool is asked: the programs come from Debian's own package lists, the libraries from readelf, and the real loader,
-# in a chroot of exactly the listed files, says whether all of it links (a foreign board is not asked: said so).
-# It wants root, for the chroot.
+# RELEASES is the OUTDIR of make-debian-release.sh; TREE must not exist, unless it gets a further board. The tool is not
+# used: the programs come from Debian's package lists, the libraries from readelf, and the real loader, in a chroot of
+# exactly the listed files, checks that all of them link (for a foreign board that is left out, and reported).
+# Requires root, for the chroot.
 set -euo pipefail
 
 fail() { echo "make-debian-tree.sh: $*" >&2; exit 2; }
@@ -14,7 +14,7 @@ fail() { echo "make-debian-tree.sh: $*" >&2; exit 2; }
 boards=() positional=()
 while [ $# -gt 0 ]; do
   case $1 in
-    --board) [ $# -gt 1 ] || fail "--board wants amd64-usr or arm64-usr"; boards+=("$2"); shift 2 ;;
+    --board) [ $# -gt 1 ] || fail "--board needs amd64-usr or arm64-usr"; boards+=("$2"); shift 2 ;;
     -*) fail "unknown option $1" ;;
     *) positional+=("$1"); shift ;;
   esac
@@ -96,7 +96,7 @@ with_dev_link() {
   [ "$stem" = "$path" ] || [ ! -L "$image/usr/$stem.so" ] || echo "$stem.so"
 }
 
-# Where a library lies, as the board's loader and rkt's LD_LIBRARY_PATH search.
+# The directory of a library, searched as the board's loader and rkt's LD_LIBRARY_PATH do.
 find_library() {
   local directory
   for directory in lib64 lib "$units" lib64/systemd; do
@@ -127,7 +127,7 @@ closure() {
       sed -nE 's/.*\(NEEDED\).*\[(.*)\]$/\1/p; s/.*program interpreter: (.*)\]$/\1/p' || true)
     for library in $needed; do
       case $library in
-        # The interpreter is asked for by its path.
+        # The interpreter is named by its path.
         /*) todo+=("$(canonical_directory "$(dirname "${library#/}")")/${library##*/}") ;;
         *) todo+=("$(find_library "$library")") ;;
       esac
@@ -156,7 +156,7 @@ write_coreos() {
   {
     systemd_programs | spell
     for library in $by_name; do
-      # A subshell, so that a name that the image does not have is no failure.
+      # A subshell, so that a name that the image does not have does not end the script.
       (find_library "$library" 2> /dev/null) || true
     done
   } | closure > "$work/systemd"
@@ -200,15 +200,15 @@ write_common_mk() {
 }
 
 # In a chroot of exactly the listed files, every ELF file must find all of its libraries.
-prove() {
+check_links() {
   local flavor root failed=0 file count=0 output
   for flavor in coreos kvm; do
-    root=$work/$board/proof-$flavor
+    root=$work/$board/check-$flavor
     mkdir -p "$root/usr"
     cat "$tree/stage1/usr_from_$flavor/manifest-$board.d"/* | LC_ALL=C sort -u > "$work/list"
     (cd "$image/usr" && cpio --quiet -pdm "$root/usr" < "$work/list")
     ln -s usr/bin usr/lib usr/lib64 "$root/"
-    [ "$machine" = "$(uname -m)" ] || { echo "$board: a foreign board, the real loader was not asked"; continue; }
+    [ "$machine" = "$(uname -m)" ] || { echo "$board: a foreign board, not checked with the real loader"; continue; }
     while read -r file; do
       [ "$(head -c 4 "$root/usr/$file" | tr -d '\0')" = $'\x7fELF' ] || continue
       count=$((count + 1))
@@ -219,7 +219,7 @@ prove() {
         echo "$board $flavor: $file does not link: $(grep -E 'not found|error' <<< "$output" | head -n 3)"
       fi
     done < <(cd "$root/usr" && find . -type f -printf '%P\n')
-    echo "$board $flavor: $(wc -l < "$work/list") lines, $count ELF files asked, $failed do not link"
+    echo "$board $flavor: $(wc -l < "$work/list") lines, $count ELF files checked, $failed do not link"
     count=0
   done
   [ "$failed" = 0 ] || fail "the tree does not link"
@@ -235,5 +235,5 @@ for board in "${boards[@]}"; do
   write_coreos
   write_kvm
   write_common_mk
-  prove
+  check_links
 done

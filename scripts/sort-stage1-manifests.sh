@@ -1,7 +1,7 @@
 #!/bin/sh
-# Puts the manifests of stage1 in order, without duplicates and blank lines.
-# Files that are sorted already, by bytes or as en_US.UTF-8 does it, stay as
-# they are. With --check nothing is written, and exit code 1 says that it would be.
+# Sorts the manifests of stage1, and removes duplicates and blank lines.
+# Files that are sorted already, in byte order or in en_US.UTF-8 order, are not
+# changed. With --check nothing is written; exit code 1 if a file would change.
 set -eu
 cd "$(dirname "$0")/.."
 exec cargo xtask sort-manifests "$@"

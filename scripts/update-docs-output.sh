@@ -1,6 +1,6 @@
 #!/bin/bash
-# Puts what today's tool says into docs/screens and into the documents that show it, and makes the manual page anew.
-# The tests compare the same, so what is shown cannot drift from what runs.
+# Writes the output of the present tool into docs/screens and the documents that show it, and makes the manual page.
+# The tests compare the same, so that documents and program agree.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 UPDATE_EXPECT=1 cargo test --quiet --test it docs_

@@ -134,7 +134,7 @@ pub fn load(cache: &Path, tree: &Path, format: FileFormat) -> Result<String> {
     let path = run_dir(cache, tree).join(format.file_name());
     let text = match fs::read_to_string(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(Error::failed(format!("there is no report of {}", tree.display()))
+            return Err(Error::failed(format!("no stored report of {}", tree.display()))
                 .with_cause(format!("{} does not exist", path.display()))
                 .with_hint("cargo xtask verify-manifests"));
         }

@@ -162,5 +162,5 @@ pub(super) fn weigh(
         Moment { sources: &context.sources, trees: &old },
         Moment { sources: after, trees: &trees },
     );
-    report.needs = added_dependencies::of_added(fixes, after, &trees);
+    report.needs = added_dependencies::edges(fixes, after, &trees);
 }

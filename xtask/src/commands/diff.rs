@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::images::ImageSet;
 use crate::inventory::changes_between;
 use crate::report::Report;
-use crate::report::image_diff::{ImageDiff, compare, document, render};
+use crate::report::image_diff::{ImageDiff, compare, render, to_json};
 use coreos_types::error::{Error, Result};
 use coreos_types::release::Release;
 
@@ -30,7 +30,7 @@ pub fn diff(context: &Context<'_>, flags: &Diff, report: &mut Report) -> Result<
     new.read_error()?;
     old.keep();
     new.keep();
-    report.extra.insert("changes", document(&changes));
+    report.extra.insert("changes", to_json(&changes));
     report.drawing = render(&changes);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Who needs what was added: the edges of a small graph.
+//! Dependents of added paths: the edges of a small graph.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,21 +11,21 @@ use usr::lossless_text;
 use usr::path::UsrPath;
 use usr::tree::{NodeKind, UsrTree};
 
-/// One edge: a listed path and an added one.
+/// An edge from a listed path to an added one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DependencyEdge {
-    /// The board it was seen on.
+    /// The board of the image.
     pub board: Board,
-    /// The path that needs, relative to /usr.
+    /// The dependent path, relative to /usr.
     pub from: String,
-    /// The path that is needed.
+    /// The added path.
     pub to: String,
-    /// What it is asked for as: a soname, or `link` where `from` is a symlink to it.
+    /// The soname in `DT_NEEDED`, or `link` where `from` is a symlink to it.
     pub name: String,
 }
 
-/// The needs of what `fixes` added to `after`, read from `DT_NEEDED` and the symlinks of the images.
-pub fn of_added(fixes: &[Fix], after: &Stage1Sources, trees: &ImageTrees<'_>) -> Vec<DependencyEdge> {
+/// The listed paths that depend on what `fixes` added, by `DT_NEEDED` and symlinks of the images.
+pub fn edges(fixes: &[Fix], after: &Stage1Sources, trees: &ImageTrees<'_>) -> Vec<DependencyEdge> {
     let mut needs = BTreeSet::new();
     for (&board, &tree) in trees {
         let files: BTreeSet<&str> = after
@@ -42,7 +42,7 @@ pub fn of_added(fixes: &[Fix], after: &Stage1Sources, trees: &ImageTrees<'_>) ->
             .collect();
         for path in files.iter().filter_map(|file| after.manifests.get(*file)).flat_map(|bytes| lines(bytes))
         {
-            for (name, to) in asks_for(tree, &path) {
+            for (name, to) in requests(tree, &path) {
                 if let Some(to) = added.get(to.as_str()).filter(|to| **to != path) {
                     needs.insert(DependencyEdge { board, from: path.clone(), to: (*to).to_owned(), name });
                 }
@@ -56,8 +56,8 @@ fn lines(bytes: &[u8]) -> Vec<String> {
     lossless_text::from_bytes(bytes).lines().map(|line| line.trim().to_owned()).collect()
 }
 
-/// What a path asks for: how, and the last component of the path that answers.
-fn asks_for(tree: &UsrTree, line: &str) -> Vec<(String, String)> {
+/// What a path needs: the name in [`DependencyEdge::name`], and the file name of the dependency.
+fn requests(tree: &UsrTree, line: &str) -> Vec<(String, String)> {
     let Ok(path) = UsrPath::new(line) else { return Vec::new() };
     let place = match path.parent() {
         Some(parent) => tree.resolve(&parent).end.node().map(|directory| directory.join(path.name())),
@@ -88,7 +88,7 @@ mod tests {
     use usr::tree::Node;
 
     #[test]
-    fn the_soname_and_the_links_to_the_real_file() {
+    fn soname_and_symlink_are_edges() {
         let mut tree = UsrTree::new();
         let mut put = |path: &str, kind| tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o755, kind });
         let elf = |needed: &[&str]| {
@@ -126,7 +126,7 @@ mod tests {
             ..Stage1Sources::default()
         };
         let fixes = [add("lib64/libpam.so.0"), add("lib64/libpam.so.0.84.1")];
-        let needs = of_added(&fixes, &sources, &ImageTrees::from([(Board::Amd64, &tree)]));
+        let needs = edges(&fixes, &sources, &ImageTrees::from([(Board::Amd64, &tree)]));
         let edges: Vec<_> = needs.iter().map(|n| (n.from.as_str(), n.to.as_str(), n.name.as_str())).collect();
         assert_eq!(
             edges,

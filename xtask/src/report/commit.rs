@@ -47,9 +47,9 @@ fn subject(report: &Report) -> String {
             let _ = write!(out, "update to {} {to}", brand(report));
         }
         Some((_, to)) => {
-            let _ = write!(out, "mend the manifests for {} {to}", brand(report));
+            let _ = write!(out, "fix the manifests for {} {to}", brand(report));
         }
-        None => out.push_str("mend the manifests"),
+        None => out.push_str("fix the manifests"),
     }
     if let Some((_, to)) = report.systemd.filter(|(from, to)| from != to) {
         let _ = write!(out, " and systemd {to}");
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_systemd_that_stays_is_not_in_the_subject() {
+    fn unchanged_systemd_is_not_in_the_subject() {
         let mut report = fixtures::bump();
         report.systemd = report.systemd.map(|(from, _)| (from, from));
         report.images[0].os_release.insert("ID".into(), "flatcar".into());

@@ -1,4 +1,4 @@
-//! Runs that the tests of every face tell.
+//! Reports for the tests of all formats.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ fn fix(kind: FixKind, from: Option<&str>, to: Option<&str>, because: &str) -> Fi
     }
 }
 
-/// A bump with a rename, an addition and one error left.
+/// A bump with a rename, an addition and one remaining error.
 pub(crate) fn bump() -> Report {
     let edit = |path: &str, before: &str, after: &str| FileEdit {
         path: path.into(),
@@ -145,7 +145,7 @@ pub(crate) fn smoketest() -> Report {
     }
 }
 
-/// A bump whose manifests change in so many lines.
+/// A bump that changes `number` lines.
 pub(crate) fn with_changes(number: usize) -> Report {
     let mut report = bump();
     report.fixes = (0..number)

@@ -17,9 +17,9 @@ pub fn render(report: &Report) -> String {
         let properties = place.into_iter().flatten().chain([("title", title)]).collect::<Vec<_>>();
         out.push_str(&annotation("error", &properties, &check.message));
     }
-    if let Some(fault) = &report.error {
-        let hint = fault.hint.iter().map(|hint| format!("\nhint: {hint}"));
-        let message = std::iter::once(fault.to_string()).chain(hint).collect::<String>();
+    if let Some(error) = &report.error {
+        let hint = error.hint.iter().map(|hint| format!("\nhint: {hint}"));
+        let message = std::iter::once(error.to_string()).chain(hint).collect::<String>();
         out.push_str(&annotation("error", &[("title", format!("cargo xtask {}", report.command))], &message));
     }
     let mut plain = report.drawing.to_string();

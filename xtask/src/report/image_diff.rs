@@ -1,4 +1,4 @@
-//! What differs between two images, for the paths that the manifests and their closure name.
+//! Differences between two images, for the listed paths and their dependencies.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,35 +16,35 @@ use usr::ldso::DynamicLoader;
 use usr::path::UsrPath;
 use usr::tree::{Node, NodeKind, UsrTree};
 
-/// What differs on one board.
+/// Differences on one board.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageDiff {
     /// The board.
     pub board: Board,
     /// Paths that differ, in byte order.
-    pub rows: Vec<Row>,
-    /// How many paths do not differ in anything that is told here.
+    pub rows: Vec<PathChange>,
+    /// Number of paths without a difference.
     pub same: usize,
 }
 
-/// One path that differs: in its kind, size, link target or needs.
+/// A path that differs in its kind, size, link target or dependencies.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
+pub struct PathChange {
     /// Relative to /usr.
     pub path: UsrPath,
-    /// What it was; `None` where the old image lacks it.
-    pub before: Option<Brief>,
-    /// What it is; `None` where the new image lacks it.
-    pub after: Option<Brief>,
-    /// Names in `DT_NEEDED` that came.
+    /// The old node; `None` where the old image does not have the path.
+    pub before: Option<NodeSummary>,
+    /// The new node; `None` where the new image does not have the path.
+    pub after: Option<NodeSummary>,
+    /// Names added to `DT_NEEDED`.
     pub new_needs: Vec<String>,
-    /// Names in `DT_NEEDED` that went.
+    /// Names removed from `DT_NEEDED`.
     pub old_needs: Vec<String>,
 }
 
-/// One node in short.
+/// A node of an image, as far as it is compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Brief {
+pub enum NodeSummary {
     /// A file and its size in bytes.
     File(u64),
     /// A directory.
@@ -97,8 +97,8 @@ fn closure(board: Board, sources: &Stage1Sources, tree: &UsrTree, paths: &mut BT
     }
 }
 
-fn row(path: &UsrPath, old: &UsrTree, new: &UsrTree) -> Option<Row> {
-    let [before, after] = [old, new].map(|tree| tree.get(path.as_str()).map(brief));
+fn row(path: &UsrPath, old: &UsrTree, new: &UsrTree) -> Option<PathChange> {
+    let [before, after] = [old, new].map(|tree| tree.get(path.as_str()).map(summarize));
     let [old_names, new_names] = [old, new].map(|tree| needed(tree, path));
     let only =
         |some: &BTreeSet<String>, others: &BTreeSet<String>| some.difference(others).cloned().collect();
@@ -109,15 +109,15 @@ fn row(path: &UsrPath, old: &UsrTree, new: &UsrTree) -> Option<Row> {
         (new_needs, old_needs) = (Vec::new(), Vec::new());
     }
     let differs = before != after || !new_needs.is_empty() || !old_needs.is_empty();
-    differs.then(|| Row { path: path.clone(), before, after, new_needs, old_needs })
+    differs.then(|| PathChange { path: path.clone(), before, after, new_needs, old_needs })
 }
 
-fn brief(node: &Node) -> Brief {
+fn summarize(node: &Node) -> NodeSummary {
     match &node.kind {
-        NodeKind::File { size, .. } => Brief::File(*size),
-        NodeKind::Directory => Brief::Directory,
-        NodeKind::Symlink(target) => Brief::Link(target.clone()),
-        NodeKind::Special => Brief::Special,
+        NodeKind::File { size, .. } => NodeSummary::File(*size),
+        NodeKind::Directory => NodeSummary::Directory,
+        NodeKind::Symlink(target) => NodeSummary::Link(target.clone()),
+        NodeKind::Special => NodeSummary::Special,
     }
 }
 
@@ -128,29 +128,29 @@ fn needed(tree: &UsrTree, path: &UsrPath) -> BTreeSet<String> {
     }
 }
 
-/// As `git diff --stat`: a line a path, then the sums.
+/// Text like `git diff --stat`: one line per path, then the numbers.
 pub fn render(changes: &[ImageDiff]) -> StyledText {
     let mut out = StyledText::new();
     for board in changes {
         let width = board.rows.iter().map(|row| row.path.as_str().chars().count()).max().unwrap_or(0);
         for row in &board.rows {
-            let (tone, mark) = match (&row.before, &row.after) {
+            let (style, mark) = match (&row.before, &row.after) {
                 (None, _) => (Style::Added, '+'),
                 (_, None) => (Style::Removed, '-'),
                 _ => (Style::Plain, ' '),
             };
-            out.push(tone, format!("{mark}{:<width$}", row.path.as_str()));
+            out.push(style, format!("{mark}{:<width$}", row.path.as_str()));
             out.push(Style::Faint, format!(" | {}", difference(row)));
             row.new_needs.iter().for_each(|name| out.push(Style::Added, format!(" +{name}")));
             row.old_needs.iter().for_each(|name| out.push(Style::Removed, format!(" -{name}")));
             out.line(Style::Plain, "");
         }
-        let number = |test: fn(&Row) -> bool| board.rows.iter().filter(|row| test(row)).count();
-        let (came, went) = (number(|row| row.before.is_none()), number(|row| row.after.is_none()));
+        let number = |test: fn(&PathChange) -> bool| board.rows.iter().filter(|row| test(row)).count();
+        let (new, gone) = (number(|row| row.before.is_none()), number(|row| row.after.is_none()));
         let line = format!(
-            "{}: {} changed, {came} new, {went} gone, {} the same",
+            "{}: {} changed, {new} new, {gone} gone, {} the same",
             board.board,
-            count(board.rows.len() - came - went, "path"),
+            count(board.rows.len() - new - gone, "path"),
             board.same
         );
         out.line(Style::Strong, line);
@@ -158,34 +158,36 @@ pub fn render(changes: &[ImageDiff]) -> StyledText {
     out
 }
 
-fn difference(row: &Row) -> String {
+fn difference(row: &PathChange) -> String {
     match (&row.before, &row.after) {
-        (Some(Brief::File(before)), Some(Brief::File(after))) if before == after => "needs".to_owned(),
-        (Some(Brief::File(before)), Some(Brief::File(after))) => {
+        (Some(NodeSummary::File(before)), Some(NodeSummary::File(after))) if before == after => {
+            "needs".to_owned()
+        }
+        (Some(NodeSummary::File(before)), Some(NodeSummary::File(after))) => {
             format!("{} → {} ({})", bytes(*before), bytes(*after), change(Some(*before), Some(*after)))
         }
-        (Some(before), Some(after)) => format!("{} → {}", words(before), words(after)),
-        (Some(one), None) | (None, Some(one)) => words(one),
+        (Some(before), Some(after)) => format!("{} → {}", describe(before), describe(after)),
+        (Some(one), None) | (None, Some(one)) => describe(one),
         (None, None) => String::new(),
     }
 }
 
-fn words(brief: &Brief) -> String {
-    match brief {
-        Brief::File(size) => bytes(*size),
-        Brief::Directory => "directory".to_owned(),
-        Brief::Link(target) => format!("link to {target}"),
-        Brief::Special => "device, socket or pipe".to_owned(),
+fn describe(summary: &NodeSummary) -> String {
+    match summary {
+        NodeSummary::File(size) => bytes(*size),
+        NodeSummary::Directory => "directory".to_owned(),
+        NodeSummary::Link(target) => format!("link to {target}"),
+        NodeSummary::Special => "device, socket or pipe".to_owned(),
     }
 }
 
 /// The key `changes` of the JSON document.
-pub fn document(changes: &[ImageDiff]) -> Value {
-    let of_row = |row: &Row| {
+pub fn to_json(changes: &[ImageDiff]) -> Value {
+    let of_row = |row: &PathChange| {
         json!({
             "path": row.path.as_str(),
-            "before": row.before.as_ref().map(words),
-            "after": row.after.as_ref().map(words),
+            "before": row.before.as_ref().map(describe),
+            "after": row.after.as_ref().map(describe),
             "new_needs": row.new_needs,
             "old_needs": row.old_needs,
         })
@@ -228,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn listed_paths_and_what_they_need_nothing_else() {
+    fn listed_paths_and_dependencies_are_compared() {
         let file = "stage1/usr_from_coreos/manifest-amd64-usr.d/a.manifest";
         let sources = Stage1Sources {
             manifests: [(file.to_owned(), b"bin/init\nbin/same\nlib64/libz.so.1\n".to_vec())].into(),

@@ -1,4 +1,4 @@
-//! How a run is told: one [`Report`], several faces.
+//! The result of a run: one [`Report`], several output formats.
 
 pub mod added_dependencies;
 pub mod commit;
@@ -34,7 +34,7 @@ use manifest::plan::file_edits::EditPlan;
 use manifest::suggestion::Suggestion;
 use packages::changes::PackageChange;
 
-/// `--format`: the face that a run's result gets.
+/// `--format`: the output format of the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Format {
     /// Text for a terminal.
@@ -48,7 +48,7 @@ pub enum Format {
     Sarif,
 }
 
-/// Everything a command has to tell. Commands fill in what they know; the rest stays empty.
+/// The result of a command. Commands set what they know; the rest stays empty.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     /// The command's name as typed.
@@ -81,7 +81,7 @@ pub struct Report {
     pub no_sizes_before: Option<String>,
     /// Where the files of the tree can be read on the web.
     pub source_links: Option<source_links::SourceLinks>,
-    /// Who needs what was added ([`added_dependencies::of_added`]).
+    /// Who needs what was added ([`added_dependencies::edges`]).
     pub needs: Vec<added_dependencies::DependencyEdge>,
     /// Package changes between the two releases; `None` if they are not known.
     pub packages: Option<Vec<PackageChange>>,

@@ -251,7 +251,7 @@ mod tests {
         let replacement = &result["fixes"][0]["artifactChanges"][0]["replacements"][0];
         assert_eq!(replacement["deletedRegion"]["endLine"], 2);
         assert!(replacement["insertedContent"].is_null());
-        assert_eq!(run["results"].as_array().unwrap().len(), 1, "what was written is no result");
+        assert_eq!(run["results"].as_array().unwrap().len(), 1, "written edits are not results");
     }
 
     #[test]

@@ -115,6 +115,8 @@ fn v_tells_what_was_read_asked_and_decided_and_vv_of_each_file() {
         reading   coreos_production_pxe_image.cpio.gz: 1 files  [TIME]
         image     amd64-usr: sha256:HEX, N nodes  [TIME]
         signed    2016-04-30T00:00:00Z by FINGERPRINT, subkey FINGERPRINT  [TIME]
+        cache     /DEMO/cache  [TIME]
+        trusted   FINGERPRINT, Throwaway Buildbot 1 <bot@example.invalid>  [TIME]
         reading   coreos_production_pxe_image.cpio.gz: 71 files  [TIME]
         reading   coreos_production_pxe_image.cpio.gz: 11 files  [TIME]
         wrote     stage1/usr_from_coreos/coreos-common.mk: N bytes  [TIME]

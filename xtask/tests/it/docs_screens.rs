@@ -1,5 +1,5 @@
-//! What the documents show was really run: the screens are made anew by each run of the tests, from the demo's own
-//! tree and server, and compared. `scripts/update-docs-output.sh` puts them on disk.
+//! The screens in the documents are output of real runs: each test run makes them again from the tree and the server of
+//! the demo, and compares. `scripts/update-docs-output.sh` writes them.
 
 mod svg;
 
@@ -59,7 +59,7 @@ impl Served {
         };
         let places = regex::Regex::new(r"http://127\.0\.0\.1:[0-9]+").unwrap();
         let said = places.replace_all(&said, "http://127.0.0.1:8000");
-        // Where a machine is busy, a line now and then tells how far it is; no screen shows one.
+        // A slow machine prints progress lines; no screen has them.
         let progress = regex::Regex::new(r"(?m)^[a-z]+ +[^\n]*B/s(, [0-9]+ s left)?\n").unwrap();
         let said = progress.replace_all(&said, "");
         let said = said.replace(&format!("{}/", self.temporary.path().display()), "");
@@ -129,7 +129,7 @@ fn the_screens_are_what_a_run_says_today() {
     }
 }
 
-/// The document with every block behind `<!-- screen NAME -->` made anew.
+/// The document with every block after `<!-- screen NAME -->` replaced.
 fn with_screens(text: &str, screens: &[(&str, String)]) -> String {
     let block = regex::Regex::new("(?s)<!-- screen ([a-z]+) -->\n```console\n.*?```\n").unwrap();
     let fresh = |found: &regex::Captures<'_>| {

@@ -173,7 +173,7 @@ fn nightly_bump_opens_one_pull_request() {
 }
 
 impl Nightly {
-    /// The hostile output is one code block, and nothing stands behind it but its end.
+    /// The hostile output is one code block, followed by nothing but the end of the section.
     fn assert_body(&self) {
         let body = fs::read_to_string(self.home().join("body.md")).unwrap();
         let (_, block) = body.split_once("\n`````\n").unwrap_or_else(|| panic!("{body}"));
@@ -203,7 +203,7 @@ fn nightly_bump_updates_its_pull_request() {
     assert!(gh[1].starts_with("pr edit 7 --title stage1: update to CoreOS 1032.0.0"), "{gh:?}");
     let pushed = nightly.git(&["ls-remote", "origin", "refs/heads/bump/1032.0.0"]);
     assert!(pushed.starts_with(&nightly.git(&["rev-parse", "bump/1032.0.0"])), "{pushed}");
-    // A person's commit on the branch is not lost.
+    // A commit of somebody else on the branch is not lost.
     nightly.git(&["checkout", "--quiet", "bump/1032.0.0"]);
     fs::write(nightly.scene.tree().join("README"), "mine\n").unwrap();
     nightly.git(&["commit", "--quiet", "--all", "--message=mine"]);
@@ -251,7 +251,7 @@ fn nightly_bump_steps_hand_over_checked_results() {
     assert_eq!(ran.code, 0, "{}", ran.output);
     nightly.assert_commands_are_stopped(&ran.output);
     nightly.git(&["branch", "--quiet", "-D", "bump/1032.0.0"]);
-    // What another job put in the place of the report is not proposed.
+    // A report that another job replaced is not proposed.
     let report = Path::new(&state).join("report.md");
     let text = fs::read(&report).unwrap();
     fs::write(&report, "other").unwrap();

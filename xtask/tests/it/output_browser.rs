@@ -105,7 +105,7 @@ fn report(changes: usize) -> Report {
 }
 
 struct Browser {
-    folder: PathBuf,
+    directory: PathBuf,
 }
 
 impl Browser {
@@ -116,7 +116,7 @@ impl Browser {
     }
 
     fn shoot(&self, page: &Path, width: usize, scheme: &str, name: &str) {
-        let to = self.folder.join(name);
+        let to = self.directory.join(name);
         // The numbers of blink's PreferredColorScheme.
         let scheme = if scheme == "dark" { 0 } else { 1 };
         let options = [
@@ -137,7 +137,7 @@ impl Browser {
                 "--hide-scrollbars",
                 "--virtual-time-budget=2000",
             ])
-            .arg(format!("--user-data-dir={}", self.folder.join("profile").display()))
+            .arg(format!("--user-data-dir={}", self.directory.join("profile").display()))
             .args(options)
             .arg(format!("file://{}", page.display()))
             .output()
@@ -150,15 +150,15 @@ impl Browser {
 #[test]
 #[ignore = "needs chromium"]
 fn page_sorts_fits_and_obeys_its_policy() {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../screenshots");
-    fs::create_dir_all(&folder).unwrap();
-    let browser = Browser { folder: folder.canonicalize().unwrap() };
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../screenshots");
+    fs::create_dir_all(&directory).unwrap();
+    let browser = Browser { directory: directory.canonicalize().unwrap() };
     for changes in [3, 300] {
-        let page = browser.folder.join(format!("report-{changes}.html"));
+        let page = browser.directory.join(format!("report-{changes}.html"));
         fs::write(&page, html::render(&report(changes))).unwrap();
         for (width, scheme) in [(1280, "light"), (1280, "dark"), (400, "light"), (400, "dark")] {
             // A window is never narrower than 500 pixels; a page in a frame is as narrow as the frame.
-            let frame = browser.folder.join(format!("frame-{changes}-{width}.html"));
+            let frame = browser.directory.join(format!("frame-{changes}-{width}.html"));
             let inside = format!(
                 "<meta name=color-scheme content='light dark'><iframe src='report-{changes}.html' style='border:0;width:{width}px;height:5000px'></iframe>"
             );

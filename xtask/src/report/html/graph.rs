@@ -1,4 +1,4 @@
-//! The graph of needs as SVG: what needs on the left, what is needed on the right.
+//! The graph of new dependencies as SVG: dependents on the left, dependencies on the right.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -12,7 +12,7 @@ const ROW: usize = 30;
 const BOX: usize = 22;
 const GAP: usize = 90;
 
-/// The drawing, in its natural size: a reader scrolls, letters stay legible.
+/// The drawing in its natural size: it scrolls, so that letters stay legible.
 pub(super) fn svg(needs: &[DependencyEdge]) -> String {
     let columns = columns(needs);
     let mut places: BTreeMap<&str, (usize, usize, usize)> = BTreeMap::new();
@@ -28,7 +28,7 @@ pub(super) fn svg(needs: &[DependencyEdge]) -> String {
     let height = columns.iter().map(Vec::len).max().unwrap_or(0) * ROW;
     let mut out = format!(
         "<svg viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\" \
-         aria-label=\"Who needs what was added\">\n<defs><marker id=\"arrow\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" \
+         aria-label=\"New dependencies\">\n<defs><marker id=\"arrow\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" \
          markerWidth=\"8\" markerHeight=\"8\" orient=\"auto\"><path class=\"head\" d=\"M0 0 8 4 0 8z\"/></marker></defs>\n"
     );
     for need in needs {
@@ -67,25 +67,25 @@ fn edge(out: &mut String, need: &DependencyEdge, from: (usize, usize, usize), to
     );
 }
 
-/// The nodes by their distance from those that nothing needs; within a column, near to what they hang on.
+/// The nodes by their distance from those without dependents; within a column, near their dependents.
 fn columns(needs: &[DependencyEdge]) -> Vec<Vec<&str>> {
     let mut depth: BTreeMap<&str, usize> = BTreeMap::new();
     for need in needs {
         depth.insert(&need.from, 0);
         depth.insert(&need.to, 0);
     }
-    // Each round settles one more column; a cycle would go on for ever, and ends with the number of nodes.
+    // Each pass fixes one more column; the number of nodes bounds the passes, also in a cycle.
     for _ in 0..depth.len() {
-        let mut settled = true;
+        let mut is_done = true;
         for need in needs.iter().filter(|need| need.from != need.to) {
             let least = depth.get(need.from.as_str()).map_or(0, |depth| depth + 1);
             let limit = depth.len() - 1;
             if let Some(depth) = depth.get_mut(need.to.as_str()).filter(|depth| **depth < least.min(limit)) {
                 *depth = least.min(limit);
-                settled = false;
+                is_done = false;
             }
         }
-        if settled {
+        if is_done {
             break;
         }
     }
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_needed_stands_right_of_what_needs_it() {
+    fn dependency_is_right_of_its_dependents() {
         let needs = [
             need("systemd", "libpam.so.0"),
             need("libpam.so.0", "libpam.so.0.84"),

@@ -36,7 +36,7 @@ fn worst(row: &[f64], side: f64) -> f64 {
         .fold(0.0, f64::max)
 }
 
-/// Puts a row along the short side of `rest`, and returns what is left of it.
+/// Places a row along the short side of `rest`, and returns the remaining area.
 fn place(row: &[f64], rest: Tile, tiles: &mut Vec<Tile>) -> Tile {
     let sum: f64 = row.iter().sum();
     let upright = rest.width >= rest.height;
@@ -65,7 +65,7 @@ mod tests {
     const AREA: Tile = Tile { x: 0.0, y: 0.0, width: 6.0, height: 4.0 };
 
     #[test]
-    fn areas_are_in_proportion_and_fill_the_whole() {
+    fn areas_are_in_proportion_and_fill_the_area() {
         let sizes = [6.0, 6.0, 4.0, 3.0, 2.0, 2.0, 1.0];
         let tiles = squarify(&sizes, AREA);
         for (size, tile) in sizes.iter().zip(&tiles) {
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn one_size_takes_it_all_and_none_takes_nothing() {
+    fn one_size_fills_the_area() {
         assert_eq!(squarify(&[5.0], AREA), [AREA]);
         assert_eq!(squarify(&[], AREA), []);
     }
