@@ -117,7 +117,7 @@ fn root() -> PathBuf {
 }
 
 #[test]
-fn the_screens_are_what_a_run_says_today() {
+fn screens_are_the_output_of_a_run() {
     let screens = screens();
     for (name, screen) in &screens {
         expect_file![root().join(format!("docs/screens/{name}.svg"))].assert_eq(&svg::render(screen));
@@ -126,6 +126,26 @@ fn the_screens_are_what_a_run_says_today() {
         let path = root().join(document);
         let text = fs::read_to_string(&path).unwrap();
         expect_file![path].assert_eq(&with_screens(&text, &screens));
+    }
+}
+
+/// Each screen is a picture in one place, and text in at most one other.
+#[test]
+fn each_screen_is_shown_once() {
+    let documents = ["README.md", "docs/guide.md", "docs/troubleshooting.md", "docs/adopting.md"];
+    let text: String = documents.map(|document| fs::read_to_string(root().join(document)).unwrap()).concat();
+    for entry in fs::read_dir(root().join("docs/screens")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        assert_eq!(text.matches(&format!("screens/{name}.svg)")).count(), 1, "the picture of {name}");
+        assert!(text.matches(&format!("<!-- screen {name} -->")).count() <= 1, "the text of {name}");
+        let svg = fs::read_to_string(&path).unwrap();
+        let lines = svg.lines().filter(|line| line.starts_with("<text"));
+        for line in lines {
+            assert!(line.contains(" xml:space=\"preserve\""), "{line}");
+        }
+        let width = svg.split_once("viewBox=\"0 0 ").and_then(|(_, rest)| rest.split_once(' ')).unwrap().0;
+        assert!(width.parse::<usize>().unwrap() <= 820, "{name} is {width} pixels wide");
     }
 }
 
