@@ -163,7 +163,7 @@ pub(super) struct LibraryChange<'a> {
     pub(super) from: Option<&'a str>,
     /// The file after; `None` for a library that was removed.
     pub(super) to: Option<&'a str>,
-    /// Bytes of both files.
+    /// Bytes of both files; without a file before or after they are 0.
     pub(super) total: Total,
     /// The manifests that list it.
     pub(super) files: Vec<&'a str>,
@@ -211,7 +211,10 @@ fn library<'a>(report: &'a Report, name: &'a str, fixes: &[&'a Fix]) -> LibraryC
         name,
         from: real(&from),
         to: real(&to),
-        total: Total { before: bytes(&from, |size| size.before), after: bytes(&to, |size| size.after) },
+        total: Total {
+            before: if from.is_empty() { Some(0) } else { bytes(&from, |size| size.before) },
+            after: if to.is_empty() { Some(0) } else { bytes(&to, |size| size.after) },
+        },
         files: files.into_iter().collect(),
         needed_by: needed_by.into_iter().collect(),
     }
@@ -334,7 +337,7 @@ mod tests {
             .map(|library| (library.name, library.from, library.to, library.total, library.needed_by))
             .collect();
         let total = |before, after| Total { before, after };
-        let pam = (None, Some("libpam.so.0"), total(None, Some(55_000)), vec!["lib64/systemd/systemd"]);
+        let pam = (None, Some("libpam.so.0"), total(Some(0), Some(55_000)), vec!["lib64/systemd/systemd"]);
         let z = (Some("libz.so.1.2.8"), Some("libz.so.1.2.11"), total(Some(88_000), Some(100_500)), vec![]);
         assert_eq!(libraries, [("libpam", pam.0, pam.1, pam.2, pam.3), ("libz", z.0, z.1, z.2, z.3)]);
         assert_eq!(library_name("lib64/libfoo-1.so"), Some("libfoo-1"));

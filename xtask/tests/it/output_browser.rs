@@ -129,7 +129,12 @@ impl Browser {
     }
 
     fn run(&self, options: &[String], page: &Path) -> Vec<u8> {
-        let output = Command::new("chromium")
+        // Debian's name and that of the runners of GitHub Actions.
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let is_installed =
+            |name: &&str| std::env::split_paths(&path).any(|directory| directory.join(name).is_file());
+        let name = ["chromium", "chromium-browser", "google-chrome"].into_iter().find(is_installed);
+        let output = Command::new(name.expect("chromium is not installed (apt-get install chromium)"))
             .args([
                 "--headless",
                 "--no-sandbox",
@@ -141,7 +146,7 @@ impl Browser {
             .args(options)
             .arg(format!("file://{}", page.display()))
             .output()
-            .expect("chromium is not installed (apt-get install chromium)");
+            .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         output.stdout
     }
@@ -184,7 +189,9 @@ fn page_sorts_fits_and_obeys_its_policy() {
 
 /// What is measured in the page, as a script of the page around it sees it: in a frame of `width` pixels.
 const PROBE: &str = r#"
-const d = f.contentDocument, all = selector => [...d.querySelectorAll(selector)];
+const d = f.contentDocument;
+d.querySelectorAll("details").forEach(details => details.open = true);
+const all = selector => [...d.querySelectorAll(selector)];
 const table = all("h2").find(h => h.textContent === "Changes").parentElement.querySelector("table");
 const head = [...table.querySelectorAll("th button")].find(b => b.textContent === "path");
 head.click(); head.click();

@@ -13,9 +13,13 @@ pub(super) fn problems_section(report: &Report) -> String {
     section(report, |severity| severity != Severity::Advice)
 }
 
-/// Advice.
+/// Advice, folded: it changes no outcome.
 pub(super) fn suggestions_section(report: &Report) -> String {
-    section(report, |severity| severity == Severity::Advice)
+    let section = section(report, |severity| severity == Severity::Advice);
+    if section.is_empty() {
+        return section;
+    }
+    format!("<details><summary>Suggestions</summary>\n{section}</details>\n")
 }
 
 fn section(report: &Report, is_shown: impl Fn(Severity) -> bool) -> String {

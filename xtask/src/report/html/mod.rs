@@ -25,7 +25,6 @@ pub fn render(report: &Report) -> String {
     let mut body = head(report, &title);
     for (heading, section) in [
         ("Problems", findings::problems_section(report)),
-        ("Suggestions", findings::suggestions_section(report)),
         ("Changes", fixes(report)),
         ("New dependencies", needs(report)),
         ("Libraries", library(report)),
@@ -35,6 +34,9 @@ pub fn render(report: &Report) -> String {
     ] {
         if !section.is_empty() {
             let _ = write!(body, "<section>\n<h2>{heading}</h2>\n{section}</section>\n");
+        }
+        if heading == "Problems" {
+            body.push_str(&findings::suggestions_section(report));
         }
     }
     body.push_str(&diff(report));
@@ -186,12 +188,12 @@ fn library(report: &Report) -> String {
                 path(library.name),
                 path(library.from.unwrap_or_default()),
                 path(library.to.unwrap_or_default()),
-                number(&maybe(total.after), total.after.map(i128::from)),
+                number(
+                    &library.to.map_or_else(String::new, |_| maybe(total.after)),
+                    total.after.map(i128::from),
+                ),
             ];
-            row.extend(has_before.then(|| {
-                let total = Total { before: Some(total.before.unwrap_or(0)), ..total };
-                number(&change(total.before, total.after), difference(total))
-            }));
+            row.extend(has_before.then(|| number(&change(total.before, total.after), difference(total))));
             row.extend([paths(names.iter().map(String::as_str)), text(&files.join(", "))]);
             row
         })

@@ -182,6 +182,11 @@ fn changed(report: &Report) -> String {
     table("Changes", &["change", "path", "why", "manifest"], rows.collect())
 }
 
+/// The size of a file; nothing where there is no file.
+fn size_of(file: Option<&str>, bytes: Option<u64>) -> String {
+    file.map_or_else(String::new, |_| maybe(bytes))
+}
+
 /// At most so many names of dependents in a cell.
 const MAX_NAMES: usize = 4;
 
@@ -193,9 +198,13 @@ fn library(report: &Report) -> String {
         let more = library.needed_by.len().saturating_sub(MAX_NAMES);
         names.extend((more > 0).then(|| format!("and {more} more")));
         let side = |name: Option<&str>| name.map(cell_code).unwrap_or_default();
-        let mut row =
-            vec![cell_code(library.name), side(library.from), side(library.to), maybe(library.total.after)];
-        row.extend(has_before.then(|| change(Some(library.total.before.unwrap_or(0)), library.total.after)));
+        let mut row = vec![
+            cell_code(library.name),
+            side(library.from),
+            side(library.to),
+            size_of(library.to, library.total.after),
+        ];
+        row.extend(has_before.then(|| change(library.total.before, library.total.after)));
         row.push(names.join(", "));
         row
     };
