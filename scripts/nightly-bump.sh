@@ -137,9 +137,9 @@ common_options() {
 smoke_test() {
   local code=0 common
   common_options
-  cargo xtask --color never smoketest "${common[@]}" > "$scratch/smoketest.txt" 2>&1 || code=$?
+  cargo xtask --color never smoketest "${common[@]}" > "$scratch/smoketest.log" 2>&1 || code=$?
   # The last lines, without control and bidirectional characters.
-  tail -n 40 "$scratch/smoketest.txt" | tail -c 4000 | iconv -c -f UTF-8 -t UTF-8 |
+  tail -n 40 "$scratch/smoketest.log" | tail -c 4000 | iconv -c -f UTF-8 -t UTF-8 |
     LC_ALL=C tr -d '\000-\010\013-\037\177' |
     LC_ALL=C sed 's/\xe2\x80[\x8b-\x8f\xa8-\xae]//g; s/\xe2\x81[\xa6-\xa9]//g' > "$state/smoketest.txt"
   show < "$state/smoketest.txt"
@@ -149,7 +149,7 @@ smoke_test() {
 # A text as a Markdown code block that nothing in it can close.
 fenced() {
   local ticks
-  ticks=$(grep -o '`*' "$1" | awk '{ if (length > most) most = length } END { print (most < 3 ? 3 : most + 1) }')
+  ticks=$({ grep -o '`*' "$1" || true; } | awk '{ if (length > most) most = length } END { print (most < 3 ? 3 : most + 1) }')
   local fence
   fence=$(printf '%*s' "$ticks" '' | tr ' ' '`')
   printf '%s\n' "$fence"; cat "$1"; printf '\n%s\n' "$fence"
