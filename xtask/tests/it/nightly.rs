@@ -19,6 +19,8 @@ const HOSTILE: &str = "FAIL link bin/x\n```\n# INJECTED @octocat\n````\n![x](htt
 struct Nightly {
     scene: Scene,
     server: Server,
+    /// version.txt of 991.0.0, and its signature.
+    old_version: [Vec<u8>; 2],
 }
 
 struct Ran {
@@ -32,11 +34,13 @@ impl Nightly {
         let mut site = Site::new();
         publish(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
         publish(&mut site, &example::image_after().unwrap(), &certificate).unwrap();
+        let old_version =
+            ["", ".sig"].map(|suffix| site[&format!("amd64-usr/991.0.0/version.txt{suffix}")].clone());
         for suffix in ["", ".sig"] {
             let version = site[&format!("amd64-usr/1032.0.0/version.txt{suffix}")].clone();
             site.insert(format!("amd64-usr/current/version.txt{suffix}"), version);
         }
-        let nightly = Nightly { scene: Scene::new(), server: Server::start(site).unwrap() };
+        let nightly = Nightly { scene: Scene::new(), server: Server::start(site).unwrap(), old_version };
         let home = nightly.home();
         fs::write(home.join("key"), certificate.armored().unwrap()).unwrap();
         fs::create_dir(home.join("bin")).unwrap();
@@ -228,6 +232,26 @@ fn nightly_bump_without_a_newer_release_does_nothing() {
     assert!(ran.code == 0 && ran.output.contains("nothing to do"), "{}", ran.output);
     assert_eq!(nightly.calls("gh"), [""; 0]);
     assert_eq!(nightly.git(&["branch", "--format=%(refname:short)"]), "main");
+}
+
+#[test]
+#[ignore = "needs bash and GNU coreutils"]
+fn nightly_bump_never_goes_back() {
+    let nightly = Nightly::new();
+    assert_eq!(nightly.run(&["--push"]).code, 0);
+    nightly.git(&["merge", "--quiet", "--ff-only", "bump/1032.0.0"]);
+    nightly.git(&["branch", "--quiet", "-D", "bump/1032.0.0"]);
+    nightly.forget_calls();
+    for (suffix, bytes) in ["", ".sig"].iter().zip(&nightly.old_version) {
+        nightly.server.put(&format!("amd64-usr/current/version.txt{suffix}"), bytes.clone());
+    }
+    let ran = nightly.run(&["--push"]);
+    assert!(
+        ran.code == 0 && ran.output.contains("nothing to do: the pinned release is newer"),
+        "{}",
+        ran.output
+    );
+    assert_eq!(nightly.calls("gh"), [""; 0]);
 }
 
 /// The jobs of the workflow: each step alone, with what the ones before it left.
