@@ -100,7 +100,7 @@ fn unlisted(tested: &RootfsUnderTest, listed: &Listed) -> Vec<Mismatch> {
         .collect()
 }
 
-/// Links whose target is not in the root filesystem. A target outside of `/usr` is the business of the pod.
+/// Links with a target below `/usr` that is not in the root filesystem. Other targets are provided by the pod.
 fn dangling(
     context: &Context<'_>,
     tested: &RootfsUnderTest,

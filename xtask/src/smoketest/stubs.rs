@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stubs_are_told_from_programs() {
+    fn only_files_without_code_are_stubs() {
         assert!(is_stub(&ElfStub::library(Board::Amd64, "ld-linux-x86-64.so.2").bytes()));
         let program = std::fs::read("/proc/self/exe").unwrap_or_default();
         assert!(!program.is_empty() && !is_stub(&program));

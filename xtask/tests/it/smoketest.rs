@@ -118,7 +118,7 @@ impl Ran {
 
 #[test]
 #[ignore = "needs root, make and Debian releases"]
-fn a_bump_from_one_debian_to_the_next_builds_links_and_boots() {
+fn bump_between_debian_releases_builds_and_boots() {
     let bench = Bench::new(BOOKWORM);
     let before = bench.run(BOOKWORM, &["smoketest", "--timeout", "30"]);
     before.assert_code(0);
@@ -134,7 +134,7 @@ fn a_bump_from_one_debian_to_the_next_builds_links_and_boots() {
 
 #[test]
 #[ignore = "needs root, make and Debian releases"]
-fn a_clean_build_is_the_same_build_and_a_change_of_anything_is_built() {
+fn changed_manifest_or_file_is_detected() {
     let bench = Bench::new(BOOKWORM);
     bench.run(BOOKWORM, &["smoketest", "--no-static", "--no-run"]).assert_code(0);
     let rootfs = bench.tree().join("stage1/build-amd64-usr/aci-for-kvm-flavor/rootfs");
@@ -163,7 +163,7 @@ fn a_clean_build_is_the_same_build_and_a_change_of_anything_is_built() {
 
 #[test]
 #[ignore = "needs root, make and Debian releases"]
-fn an_image_that_is_not_trusted_is_not_built() {
+fn untrusted_image_is_not_built() {
     let bench = Bench::new(BOOKWORM);
     let image = bench.home.path().join("pxe.img");
     fs::copy(self::image(BOOKWORM), &image).unwrap();
@@ -183,7 +183,7 @@ fn an_image_that_is_not_trusted_is_not_built() {
 /// A user without any right: the link check works in a user namespace, the boot is left out and said so.
 #[test]
 #[ignore = "needs root, make and Debian releases"]
-fn an_ordinary_user_links_without_sudo() {
+fn ordinary_user_links_without_sudo() {
     let bench = Bench::new(BOOKWORM);
     bench.run(BOOKWORM, &["smoketest", "--no-static", "--no-run"]).assert_code(0);
     let owned = Command::new("chown").args(["-R", "nobody:"]).arg(bench.home.path()).status().unwrap();

@@ -67,8 +67,8 @@ impl Build<'_> {
         arguments
     }
 
-    /// A command with `GO111MODULE=off` where the environment leaves that open and the tree is no Go module: it can be
-    /// built in a GOPATH only.
+    /// A command with `GO111MODULE=off` where the environment does not set it and the tree has no `go.mod`: it can be built
+    /// in a GOPATH only.
     fn go_command(&self, program: &str) -> Command {
         let mut command = self.command(program);
         if std::env::var_os("GO111MODULE").is_none() && !self.tree.join("go.mod").exists() {

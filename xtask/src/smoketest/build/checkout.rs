@@ -15,7 +15,7 @@ const MAX_FILE: u64 = 1 << 20;
 pub(super) struct TrackedFiles(BTreeMap<String, Vec<u8>>);
 
 impl TrackedFiles {
-    /// Reads them. A tree that is no git checkout has none: nothing of it is restored.
+    /// Reads the files. Without a git checkout none is tracked, so none is restored.
     pub(super) fn read(tree: &Path) -> TrackedFiles {
         let names = list_tracked(tree).unwrap_or_default();
         let content = |name: String| {

@@ -1,4 +1,4 @@
-//! Why a build failed, as far as its output tells, and what helps.
+//! The cause of a failed build, found in its output.
 
 use std::fs;
 use std::path::Path;
@@ -36,7 +36,7 @@ pub(in crate::smoketest) enum Cause {
     Network {
         /// The URL or host, where the output names one.
         url: Option<String>,
-        /// The flavor whose build downloads it.
+        /// The flavor that needs the download.
         flavor: Option<String>,
     },
     /// Go looked for a module in a tree that has none.
@@ -45,7 +45,7 @@ pub(in crate::smoketest) enum Cause {
     FlavorsJoined,
     /// The build directory of an earlier build is in the way.
     StaleBuild,
-    /// The output does not tell.
+    /// Not found in the output.
     Unknown,
 }
 
@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn output_tells_the_cause() {
+    fn build_output_gives_the_cause() {
         let home = tempfile::tempdir().unwrap();
         let kvm = home.path().join("stage1/usr_from_kvm");
         fs::create_dir_all(&kvm).unwrap();

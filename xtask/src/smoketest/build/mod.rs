@@ -133,7 +133,7 @@ impl Build<'_> {
     /// Cleans, then builds everything. `images` are verified images, by board.
     ///
     /// # Errors
-    /// A command cannot be started, or the log cannot be written. A build that fails is no error here:
+    /// A command cannot be started, or the log cannot be written. A failed build is not an error here, but
     /// [`BuildOutcome::failure`].
     pub(super) fn run(&self, images: &BTreeMap<Board, PathBuf>) -> Result<BuildOutcome> {
         let started = Instant::now();

@@ -49,7 +49,7 @@ const ROWS: &[Row] = &[
         by: &["run"],
     },
     Row {
-        name: "what a link leads to (udevadm, libcryptsetup): rkt runs",
+        name: "the target of a link (udevadm, libcryptsetup): rkt runs",
         left_out: |line| line == "bin/udevadm" || line.starts_with("lib64/libcryptsetup.so.12."),
         named: "bin/udevadm",
         by: &["rootfs"],
@@ -64,7 +64,7 @@ const ROWS: &[Row] = &[
 
 #[test]
 #[ignore = "needs root, make and Debian releases"]
-fn every_row_of_failures_fails_and_is_named() {
+fn left_out_file_fails_and_is_named() {
     for row in ROWS {
         let bench = Bench::new(BOOKWORM);
         assert!(bench.leave_out(row.left_out) > 0, "{}", row.name);
@@ -84,7 +84,7 @@ fn every_row_of_failures_fails_and_is_named() {
 
 #[test]
 #[ignore = "needs root, make and Debian releases"]
-fn a_listed_path_that_the_image_does_not_have_fails_the_build() {
+fn listed_path_missing_in_image_fails_build() {
     let bench = Bench::new(BOOKWORM);
     let manifest = bench.tree().join("stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest");
     let text = std::fs::read_to_string(&manifest).unwrap();
@@ -93,9 +93,9 @@ fn a_listed_path_that_the_image_does_not_have_fails_the_build() {
     ran.assert_code(1);
     let failed = ran.checks("fail");
     let named = failed.iter().find(|check| check.starts_with("build ")).unwrap();
-    // Nothing took its place: mending alone would leave it.
+    // There is no replacement: --fix alone would leave it.
     assert!(named.contains("lib64/libkmod.so.2.3.7") && named.contains("--drop-missing"), "{named}");
-    // Both flavors list it and are built side by side; each tells its own in one piece.
+    // Both flavors list it and are built in parallel; each prints its own without a break.
     let log = std::fs::read_to_string(bench.tree().join("stage1/build-smoketest/build.log")).unwrap();
     let lines: Vec<&str> = log.lines().collect();
     let pieces = lines.windows(4).filter(|piece| {
@@ -109,7 +109,7 @@ fn a_listed_path_that_the_image_does_not_have_fails_the_build() {
 /// Debian's systemd reaches its own library through a link of a directory, and process 1 has no LD_LIBRARY_PATH.
 #[test]
 #[ignore = "needs root, make and Debian releases"]
-fn the_link_on_the_way_of_process_1_is_named() {
+fn missing_runpath_link_of_process_1_is_named() {
     let bench = Bench::new(TRIXIE);
     const LINK: &str = "lib64/x86_64-linux-gnu";
     assert!(bench.leave_out(|line| line == LINK) > 0);

@@ -1,4 +1,4 @@
-//! A boot whose tool is killed leaves nothing behind.
+//! A boot leaves nothing behind when the program is killed.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -55,7 +55,7 @@ pub(super) fn until(what: &str, mut is: impl FnMut() -> bool) {
 
 #[test]
 #[ignore = "needs root, make and Debian releases"]
-fn a_killed_run_leaves_no_process_mount_or_cgroup() {
+fn killed_boot_leaves_nothing() {
     let bench = Bench::new(BOOKWORM);
     // Without the journal's daemon a boot waits for it, and there is time to kill.
     bench.leave_out(|line| line == "lib64/systemd/systemd-journald");

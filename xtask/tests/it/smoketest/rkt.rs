@@ -1,5 +1,5 @@
-//! rkt's own build and `rkt run`, with a stand-in: a tree with the files of rkt's build, whose make brings a program
-//! that wants what rkt wants, and behaves as rkt was seen to behave with a wrong stage1.
+//! rkt's own build and `rkt run`, with a substitute for rkt: a tree with the files of its build, and a program that needs
+//! what rkt needs and fails as rkt was seen to fail with a wrong stage1.
 
 use std::fs;
 use std::process::{Command, Stdio};

@@ -1,7 +1,7 @@
 //! `rkt run` with the rkt that the build made.
 //!
 //! rkt may end with 0 and have run nothing, or never end: the marker of the app decides, and the time limit.
-//! `supervisor.sh` sets up what rkt needs (a session, a cgroup whose name ends in `.service`, one hierarchy) and takes
+//! `supervisor.sh` sets up what rkt needs (a session, a cgroup with a name in `.service`, one hierarchy) and takes
 //! it away again.
 
 mod app;
@@ -158,9 +158,9 @@ fn rkt_command(run: &RktRun<'_>, image: &Path, data: &Path, nonce: &str) -> Vec<
 
 #[derive(Debug, PartialEq, Eq)]
 enum Trust {
-    /// Nobody can have signed it: a file without a signature beside it, or an image of Docker's.
+    /// No signature exists: a file without `FILE.asc`, or a Docker image.
     Unsigned,
-    /// A file with its signature, `FILE.asc`, beside it.
+    /// A file with its signature in `FILE.asc`.
     Signed,
     /// A reference: rkt downloads the keys from the host that has the image.
     KeysOfHost,
