@@ -11,10 +11,10 @@ use coreos_types::release::Board;
 use manifest::suggestion::Suggestion;
 
 /// Builds from verified images; returns whether that succeeded. A failure that no change of the tree can help is also
-/// an error: a missing program or network, and a flavor that cannot be built without it.
+/// an error: a missing program, a failed download, a full disk.
 ///
 /// # Errors
-/// The build cannot be started; a program or the network is missing.
+/// The build cannot be started; a program, the network or space is missing.
 pub(super) fn run(
     context: &Context<'_>,
     build: &Build<'_>,
@@ -49,7 +49,7 @@ pub(super) fn run(
     message.push('\n');
     last_lines.lines().for_each(|line| message.push_str(&format!("  | {line}\n")));
     message.push_str(&format!("full log: {log}"));
-    let is_outside = matches!(cause, Cause::ProgramNotInstalled(_) | Cause::Network { .. });
+    let is_outside = matches!(cause, Cause::ProgramNotInstalled(_) | Cause::Network { .. } | Cause::NoSpace);
     if let Some(hint) = hint.as_ref().filter(|_| !is_outside) {
         message.push_str(&format!("\nhint: {hint}"));
     }
@@ -98,6 +98,10 @@ fn explain(
                 })),
             )
         }
+        Cause::NoSpace => (
+            Some("the disk is full".into()),
+            Some(format!("free space on the disk of {}", build.tree.display())),
+        ),
         Cause::GoModules => (
             Some("Go looked for a module, and the tree is older than Go modules".into()),
             Some(format!("GO111MODULE=off {}", this_run())),

@@ -39,6 +39,8 @@ pub(in crate::smoketest) enum Cause {
         /// The flavor that needs the download.
         flavor: Option<String>,
     },
+    /// The disk is full.
+    NoSpace,
     /// Go looked for a module in a tree that has none.
     GoModules,
     /// GNU make 4.3 or later joined the names of the flavors.
@@ -69,6 +71,9 @@ fn diagnose(tree: &Path, flavors: &[String], output: &str) -> Cause {
     // This tree's build and rkt's name the paths that are listed and missing with these words.
     if output.contains("not in the image") || output.contains("are missing from") {
         return Cause::PathNotInImage;
+    }
+    if output.to_ascii_lowercase().contains("no space left on device") {
+        return Cause::NoSpace;
     }
     if output.contains("go.mod file not found") || output.contains("cannot find main module") {
         return Cause::GoModules;
@@ -219,6 +224,10 @@ mod tests {
                 network(kernel, Some("kvm")),
             ),
             ("fatal: unable to access: Could not resolve host: git.test", network(None, None)),
+            (
+                "link: mapping output file failed: no space left on device\nmake: *** [a.mk:57: init] Error 2",
+                Cause::NoSpace,
+            ),
             ("./autogen.sh: line 5: aclocal: command not found", program("aclocal")),
             ("/bin/sh: 1: mksquashfs: not found", program("mksquashfs")),
             ("env: ‘bash’: No such file or directory", program("bash")),
