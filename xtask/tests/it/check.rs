@@ -151,7 +151,7 @@ fn the_loader_is_left_out() {
         &["lib64/ld-linux-x86-64.so.2"],
         |image| image,
         &expect![[r#"
-            error needs-unlisted bash.manifest lib64/ld-linux-x86-64.so.2: bin/bash and 52 more need /lib64/ld-linux-x86-64.so.2; the image has lib64/ld-linux-x86-64.so.2, which stage1/usr_from_coreos/manifest-amd64-usr.d/bash.manifest does not list
+            error needs-unlisted bash.manifest lib64/ld-linux-x86-64.so.2: bin/bash and 53 more need /lib64/ld-linux-x86-64.so.2; the image has lib64/ld-linux-x86-64.so.2, which stage1/usr_from_coreos/manifest-amd64-usr.d/bash.manifest does not list
         "#]],
     );
 }

@@ -2,6 +2,7 @@
 //!
 //! They are ignored by default, and fail where a tool is missing.
 
+mod closure;
 mod elf;
 mod gpg;
 mod loader;

@@ -9,6 +9,7 @@ mod flatcar;
 mod layouts;
 mod libraries;
 mod lists;
+mod loader;
 mod renames;
 mod row;
 mod unseen;

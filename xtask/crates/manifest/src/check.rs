@@ -45,6 +45,8 @@ pub fn check(
         checker.links();
         checker.files();
         checker.units();
+        checker.started_on_request();
+        checker.other_copies();
         if let Some(level) = level {
             checker.loaded_by_name(level);
         }
@@ -98,7 +100,7 @@ struct Checker<'a, 's> {
 impl<'a> Checker<'a, '_> {
     /// Each line for itself: its form, and whether the image has what it names.
     fn lines(&mut self) {
-        let wanted = self.needs.unmet.keys().cloned().collect();
+        let wanted = self.needs.names().cloned().collect();
         let files = || self.stage.of.files.iter().filter_map(|file| self.texts.get(file.as_str()));
         let lines = || files().flat_map(|text| text.entries().map(|(_, line)| line));
         let on_board = listed_paths(lines(), self.index);
@@ -215,7 +217,8 @@ impl<'a> Checker<'a, '_> {
     }
 
     fn unmet(&mut self) {
-        for (name, unmet) in &self.needs.unmet {
+        for unmet in &self.needs.unmet {
+            let name = &unmet.name;
             let Some((home, _)) = responsible(unmet, self.needs, self.stage) else { continue };
             let lacking: Vec<&UsrPath> =
                 unmet.chain.iter().filter(|path| !self.stage.present.contains(*path)).collect();
@@ -246,7 +249,7 @@ impl<'a> Checker<'a, '_> {
 
     /// Listed links whose target the built tree will not hold.
     fn links(&mut self) {
-        let told: BTreeSet<&UsrPath> = self.needs.unmet.values().flat_map(|unmet| &unmet.chain).collect();
+        let told: BTreeSet<&UsrPath> = self.needs.unmet.iter().flat_map(|unmet| &unmet.chain).collect();
         for path in &self.stage.present {
             let Some(NodeKind::Symlink(target)) = self.stage.tree.get(path.as_str()).map(|node| &node.kind)
             else {
@@ -365,7 +368,7 @@ pub(super) fn responsible<'a>(
         }
         asked.append(&mut consumers.clone());
         let above =
-            needs.unmet.values().filter(|other| other.chain.iter().any(|path| consumers.contains(path)));
+            needs.unmet.iter().filter(|other| other.chain.iter().any(|path| consumers.contains(path)));
         consumers = above
             .flat_map(|other| other.needed_by.iter().cloned())
             .filter(|path| !asked.contains(path))

@@ -1,110 +1,180 @@
-//! What the files of a stage need and do not find in it, and what the image has for them.
+//! The dependencies of the selected files that the selection does not satisfy, and what the image has for them.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod compare;
 
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use super::known_execs;
 use super::selection::Selection;
+use compare::Loaders;
+pub use compare::OtherCopy;
 use usr::elf::DlopenPriority;
 use usr::file_info::FileInfo;
-use usr::ldso::{DynamicLoader, FoundVia, LoadResult, Object};
+use usr::ldso::{DynamicLoader, FoundVia};
 use usr::path::UsrPath;
 
-/// Everything the loader would complain about, over all programs and libraries of a stage.
+/// Everything that the loader would complain about, over all programs and libraries of a selection.
 #[derive(Debug, Default)]
 pub struct DependencyReport {
-    /// Needs that the stage does not meet, by what was asked for.
-    pub unmet: BTreeMap<String, Unresolved>,
-    /// Symbol versions that the library found does not define: (library, version) to who needs it.
+    /// Dependencies that the selection does not satisfy, in order of name, kind and file.
+    pub unmet: Vec<Unresolved>,
+    /// Symbol versions that the library found does not define: (library, version) to the files that need it.
     pub versions: BTreeMap<(UsrPath, String), BTreeSet<UsrPath>>,
-    /// Files that bear a needed name and cannot be loaded: who asked for each, and why not.
+    /// Files of a needed name that cannot be loaded: the files that need each, and the reason.
     pub unfit: BTreeMap<UsrPath, (BTreeSet<UsrPath>, String)>,
+    /// The places in `unmet` by the file or, if the image has none, by the name.
+    index: HashMap<String, Vec<usize>>,
 }
 
-/// One need that a stage does not meet.
+/// One dependency that a selection does not satisfy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unresolved {
-    /// Who asks for it directly: files of the stage, or files that the stage lacks as well.
+    /// The name, as in `DT_NEEDED`, `PT_INTERP` or `.note.dlopen`, or of a program.
+    pub name: String,
+    /// The files that have the dependency: selected ones, or such as the selection does not have either.
     pub needed_by: BTreeSet<UsrPath>,
-    /// What the image has for it: every link on the way, then the file. Empty where the image has nothing.
+    /// What the image has for it: every symlink on the way, then the file. Empty if the image has nothing.
     pub chain: Vec<UsrPath>,
-    /// Where the loader looked.
+    /// The directories that the loader searched.
     pub searched: Vec<String>,
-    /// How it is asked for.
+    /// The kind of dependency.
     pub by: DependencyKind,
-    /// Where the stage has it all the same, and `chain` is what makes that certain: how it is found now, and how the
-    /// image's own loader finds it.
+    /// If the selection has the library, but only by a lookup that may fail when the program starts: that lookup, and
+    /// the one that `chain` enables.
     pub instead_of: Option<(FoundVia, FoundVia)>,
+    /// If the selection has another file for it that does not serve: that file, and the reason.
+    pub unsuitable: Option<(UsrPath, String)>,
 }
 
-/// How a file asks for another.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The kinds of dependencies.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DependencyKind {
-    /// By `DT_NEEDED` or `PT_INTERP`.
+    /// `DT_NEEDED`, `DT_FILTER` or `PT_INTERP`.
     #[default]
     Link,
-    /// By name when it runs, says `.note.dlopen`: for this.
+    /// dlopen(3) declared in `.note.dlopen`; the feature name.
     Dlopen(String),
-    /// By starting it: where that is written.
+    /// execve(2); the source that documents it.
     Exec(&'static str),
 }
 
-/// Programs that others cannot do without and no file of the image tells: who starts it, which program of the same
-/// directory, and where that is written.
-const STARTED: &[(&str, &str, &str)] = &[(
-    "systemd",
-    "systemd-executor",
-    "systemd src/core/executor, from v255 on every service is started through it",
-)];
-
-/// Which `.note.dlopen` entries count as needs: those of at least this priority; `None` counts none.
+/// The `.note.dlopen` entries that count as dependencies: those of at least this priority; `None` counts none.
 pub type MinDlopenPriority = Option<DlopenPriority>;
 
 impl DependencyReport {
-    /// Asks the loader's model for every ELF file of the stage.
+    /// Loads every ELF file of the selection in the model of the loader.
     ///
-    /// A library that some program of the stage loads is judged there, where its program's RUNPATH may help it; any
-    /// other is judged as if it were loaded alone, as `dlopen` would.
-    pub fn of(stage: &Selection<'_>, level: MinDlopenPriority) -> DependencyReport {
-        let mut survey = Survey {
-            stage,
-            built: loader(stage, Some(&stage.present)),
-            bare_built: bare_loader(stage, Some(&stage.present)),
-            image: loader(stage, None),
-            bare_image: bare_loader(stage, None),
-            loaded: BTreeSet::new(),
-            needs: DependencyReport::default(),
-        };
-        let (programs, libraries): (Vec<&UsrPath>, Vec<&UsrPath>) =
-            stage.loadable().partition(|path| is_program(stage, path));
-        for program in programs {
-            survey.load(program);
-        }
-        for library in libraries {
-            if !survey.loaded.contains(library) {
-                survey.load(library);
+    /// A library that some program of the selection loads is checked there, where its program's RUNPATH may help it; any
+    /// other is checked as if it were loaded alone, as dlopen(3) would.
+    pub fn of(selection: &Selection<'_>, level: MinDlopenPriority) -> DependencyReport {
+        let loaders = Loaders::new(selection);
+        let mut report = DependencyReport::default();
+        let mut loaded: BTreeSet<UsrPath> = BTreeSet::new();
+        for root in roots(selection) {
+            if is_program(selection, root) || !loaded.contains(root) {
+                loaded.extend(report.load(&loaders, root));
             }
         }
         if let Some(level) = level {
-            survey.dlopened(level);
+            report.dlopened(selection, &loaders, level);
         }
-        survey.started();
-        survey.needs
+        report.started(selection);
+        report.unmet.sort_by(|a, b| {
+            let key = |one: &Unresolved| (one.name.clone(), one.by.clone(), one.chain.clone());
+            key(a).cmp(&key(b))
+        });
+        report
+    }
+
+    /// The names of the unresolved dependencies.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        self.unmet.iter().map(|unresolved| &unresolved.name)
+    }
+
+    /// Records a dependency; one on the same file, or on a name that the image does not have, is the same one.
+    fn record(&mut self, new: Unresolved) {
+        let key = new.chain.last().map_or_else(|| format!("name {}", new.name), ToString::to_string);
+        let places = self.index.entry(key).or_default();
+        let is_same = |at: &&usize| {
+            let known = &self.unmet[**at];
+            known.by == new.by && known.chain == new.chain
+        };
+        match places.iter().find(is_same).copied() {
+            Some(at) => {
+                let known = &mut self.unmet[at];
+                known.needed_by.extend(new.needed_by);
+                // A plain dependency says more than a doubtful lookup.
+                if new.instead_of.is_none() {
+                    known.instead_of = None;
+                }
+            }
+            None => {
+                places.push(self.unmet.len());
+                self.unmet.push(new);
+            }
+        }
+    }
+
+    /// Programs that selected programs start unconditionally.
+    fn started(&mut self, selection: &Selection<'_>) {
+        for exec in known_execs::missing(selection).into_iter().filter(|exec| exec.row.is_certain) {
+            self.record(Unresolved {
+                name: exec.row.program.to_owned(),
+                needed_by: BTreeSet::from([exec.by]),
+                chain: exec.chain,
+                by: DependencyKind::Exec(exec.row.source),
+                ..Unresolved::default()
+            });
+        }
+    }
+
+    /// The first soname of each `.note.dlopen` entry that the image has, if the selection has none of them.
+    fn dlopened(&mut self, selection: &Selection<'_>, loaders: &Loaders<'_>, level: DlopenPriority) {
+        for (path, info) in selection.files() {
+            let FileInfo::Elf(elf) = info else { continue };
+            for note in elf.dlopen.iter().filter(|note| note.priority <= level) {
+                if note.sonames.iter().any(|name| loaders.satisfy_dlopen(path, name)) {
+                    continue;
+                }
+                let mut names = note.sonames.iter();
+                let found =
+                    names.find_map(|name| loaders.dlopen_in_image(path, name).map(|found| (name, found)));
+                if found.is_none() && note.priority != DlopenPriority::Required {
+                    continue;
+                }
+                let Some(name) = found.as_ref().map(|(name, _)| *name).or(note.sonames.first()) else {
+                    continue;
+                };
+                self.record(Unresolved {
+                    name: name.clone(),
+                    needed_by: BTreeSet::from([path.clone()]),
+                    chain: found.map(|(_, object)| compare::chain_of(&object)).unwrap_or_default(),
+                    by: DependencyKind::Dlopen(note.feature.clone()),
+                    ..Unresolved::default()
+                });
+            }
+        }
     }
 }
 
-/// Found in a way that may not be there when the program starts. The image's own loader is not known to search the
-/// board's directory, and a stage1 has no cache for ld.so.conf. `LD_LIBRARY_PATH` is what rkt gives its own stage1: PID 1
-/// of the booted one has none. The library may have been meant to be found through a link that the stage lacks, such as
-/// Debian's `lib64/x86_64-linux-gnu`.
-fn is_doubtful(object: &Object) -> bool {
-    matches!(object.how, FoundVia::BoardDefault(_) | FoundVia::LdSoConf(_) | FoundVia::LibraryPath(_))
-}
-
-/// Whether the image's own loader surely finds what a load found in a doubtful way. By `LD_LIBRARY_PATH` a library is
-/// often found in front of another of its name, so there it must be the same file.
-fn is_sure_of(doubted: &Object, known: &Object) -> bool {
-    known.requested_name == doubted.requested_name
-        && !is_doubtful(known)
-        && (known.path == doubted.path || !matches!(doubted.how, FoundVia::LibraryPath(_)))
+/// Programs first, then libraries that no selected file names, then the other libraries: so that a library is mostly
+/// loaded with those that need it before its own turn comes.
+fn roots<'s>(selection: &'s Selection<'_>) -> Vec<&'s UsrPath> {
+    let needed: HashSet<&str> = selection
+        .files()
+        .filter_map(|(_, info)| if let FileInfo::Elf(elf) = info { Some(elf) } else { None })
+        .flat_map(|elf| elf.needed.iter().map(String::as_str))
+        .collect();
+    let is_needed = |path: &UsrPath| match selection.tree.file_info(path.as_str()) {
+        Some(FileInfo::Elf(elf)) => {
+            needed.contains(path.name())
+                || elf.soname.as_deref().is_some_and(|soname| needed.contains(soname))
+        }
+        _ => false,
+    };
+    let mut roots: Vec<&UsrPath> = selection.loadable().collect();
+    roots.sort_by_key(|path| (!is_program(selection, path), is_needed(path)));
+    roots
 }
 
 /// The loader with `LD_LIBRARY_PATH` as rkt sets it (stage1 `init.go`).
@@ -115,161 +185,27 @@ pub(super) fn loader<'s>(
     DynamicLoader::new(stage.tree, stage.of.board, DynamicLoader::systemd_directories(stage.tree), present)
 }
 
-/// The loader as a program has it that was started without `LD_LIBRARY_PATH`.
-fn bare_loader<'s>(stage: &'s Selection<'_>, present: Option<&'s BTreeSet<UsrPath>>) -> DynamicLoader<'s> {
-    DynamicLoader::new(stage.tree, stage.of.board, Vec::new(), present)
-}
-
 fn is_program(stage: &Selection<'_>, path: &UsrPath) -> bool {
     matches!(stage.tree.file_info(path.as_str()), Some(FileInfo::Elf(elf)) if elf.interp.is_some() && elf.soname.is_none())
 }
 
-struct Survey<'a, 's> {
-    stage: &'s Selection<'a>,
-    /// The loader in the built root filesystem, with `LD_LIBRARY_PATH` and without.
-    built: DynamicLoader<'s>,
-    bare_built: DynamicLoader<'s>,
-    /// The loader in the whole image, likewise.
-    image: DynamicLoader<'s>,
-    bare_image: DynamicLoader<'s>,
-    /// What programs load.
-    loaded: BTreeSet<UsrPath>,
-    needs: DependencyReport,
-}
-
-impl<'a, 's> Survey<'a, 's> {
-    fn load(&mut self, root: &UsrPath) {
-        let load = self.built.load(root);
-        for error in &load.version_errors {
-            let key = (error.library.clone(), error.version.clone());
-            self.needs.versions.entry(key).or_default().insert(error.needed_by.clone());
-        }
-        for unfit in &load.broken {
-            let told = self.needs.unfit.entry(unfit.path.clone());
-            told.or_insert_with(|| (BTreeSet::new(), unfit.why.clone())).0.insert(unfit.needed_by.clone());
-        }
-        let image = (!load.missing.is_empty()).then(|| self.provide(root, &load));
-        self.make_sure(root, &load, image);
-        self.loaded.extend(load.objects.into_iter().map(|object| object.path));
+/// The libraries that the selection has in another copy than the image's loader takes. `has_copies` tells whether the image
+/// has several files of the name of a path.
+pub fn other_copies(selection: &Selection<'_>, has_copies: impl Fn(&UsrPath) -> bool) -> Vec<OtherCopy> {
+    let copied: HashSet<&str> = selection
+        .present
+        .iter()
+        .filter(|path| path.name().contains(".so") && has_copies(path))
+        .map(|path| path.name())
+        .collect();
+    if copied.is_empty() {
+        return Vec::new();
     }
-
-    /// Finds in the whole image what a load lacks in the stage, with what that lacks in turn; the load in the image.
-    fn provide(&mut self, root: &UsrPath, built: &LoadResult) -> LoadResult {
-        let image = self.image.load(root);
-        for missing in &built.missing {
-            let unmet = self.needs.unmet.entry(missing.name.clone()).or_default();
-            unmet.needed_by.insert(missing.needed_by.clone());
-            unmet.searched.clone_from(&missing.searched);
-        }
-        let mut lacking: BTreeSet<&UsrPath> = BTreeSet::new();
-        for object in &image.objects {
-            let asked = built.missing.iter().any(|missing| missing.name == object.requested_name);
-            let follows = lacking.contains(&object.needed_by)
-                && !built.objects.iter().any(|known| known.requested_name == object.requested_name);
-            let chain = chain_of(&object.links, &object.path);
-            if !(asked || follows) || chain.iter().all(|path| self.stage.present.contains(path)) {
-                continue;
-            }
-            lacking.insert(&object.path);
-            let unmet = self.needs.unmet.entry(object.requested_name.clone()).or_default();
-            unmet.needed_by.insert(object.needed_by.clone());
-            (unmet.chain, unmet.instead_of) = (chain, None);
-        }
-        for missing in &image.missing {
-            if lacking.contains(&missing.needed_by) {
-                let unmet = self.needs.unmet.entry(missing.name.clone()).or_default();
-                unmet.needed_by.insert(missing.needed_by.clone());
-                unmet.searched.clone_from(&missing.searched);
-            }
-        }
-        image
+    let loaders = Loaders::new(selection);
+    let copies = selection.loadable().flat_map(|root| loaders.other_copies(root, &copied));
+    let mut first: BTreeMap<(UsrPath, Vec<UsrPath>), OtherCopy> = BTreeMap::new();
+    for copy in copies {
+        first.entry((copy.selected.clone(), copy.chain.clone())).or_insert(copy);
     }
-
-    /// Finds what the stage lacks for the image's own loader to find what a load found in a doubtful way. `image` is the
-    /// load in the image, where there was one already.
-    fn make_sure(&mut self, root: &UsrPath, built: &LoadResult, image: Option<LoadResult>) {
-        let mut doubted: Vec<&Object> = built.objects.iter().filter(|object| is_doubtful(object)).collect();
-        if !doubted.is_empty() {
-            let bare = self.bare_built.load(root);
-            doubted.retain(|object| !bare.objects.iter().any(|known| is_sure_of(object, known)));
-        }
-        if doubted.is_empty() {
-            return;
-        }
-        let loads = [image.unwrap_or_else(|| self.image.load(root)), self.bare_image.load(root)];
-        for object in doubted {
-            let mut sure = loads.iter().flat_map(|load| &load.objects);
-            let Some(sure) = sure.find(|known| is_sure_of(object, known)) else { continue };
-            let chain = chain_of(&sure.links, &sure.path);
-            if chain.iter().all(|path| self.stage.present.contains(path)) {
-                continue;
-            }
-            let unmet = self.needs.unmet.entry(object.requested_name.clone()).or_default();
-            unmet.needed_by.insert(object.needed_by.clone());
-            // The first one will do, and what another program does not find at all says more.
-            if unmet.chain.is_empty() {
-                unmet.chain = chain;
-                unmet.instead_of = Some((object.how.clone(), sure.how.clone()));
-            }
-        }
-    }
-
-    /// Counts what programs of the stage start unconditionally.
-    fn started(&mut self) {
-        let in_systemd =
-            |path: &&UsrPath| path.parent().is_some_and(|directory| directory.name() == "systemd");
-        for path in self.stage.present.iter().filter(in_systemd) {
-            for (_, program, source) in STARTED.iter().filter(|(by, ..)| path.name() == *by) {
-                let Some(started) = path.parent().map(|directory| directory.join(program)) else { continue };
-                if self.stage.tree.file_info(started.as_str()).is_none()
-                    || self.stage.present.contains(&started)
-                {
-                    continue;
-                }
-                let unmet = self.needs.unmet.entry((*program).to_owned()).or_default();
-                unmet.needed_by.insert(path.clone());
-                unmet.by = DependencyKind::Exec(source);
-                unmet.chain = vec![started];
-            }
-        }
-    }
-
-    /// Counts the first soname of each `.note.dlopen` entry that the image has, where the stage has none of them.
-    fn dlopened(&mut self, level: DlopenPriority) {
-        for (path, facts) in self.stage.files() {
-            let FileInfo::Elf(elf) = facts else { continue };
-            for note in elf.dlopen.iter().filter(|note| note.priority <= level) {
-                if note.sonames.iter().any(|name| self.built.dlopen(path, name).is_some()) {
-                    continue;
-                }
-                let in_image = note
-                    .sonames
-                    .iter()
-                    .find_map(|name| self.image.dlopen(path, name).map(|found| (name, found)));
-                let Some(name) = in_image.as_ref().map(|(name, _)| *name).or(note.sonames.first()) else {
-                    continue;
-                };
-                if in_image.is_none() && note.priority != DlopenPriority::Required {
-                    continue;
-                }
-                let unmet = self.needs.unmet.entry(name.clone()).or_default();
-                unmet.needed_by.insert(path.clone());
-                unmet.by = DependencyKind::Dlopen(note.feature.clone());
-                if let Some((_, found)) = in_image {
-                    unmet.chain = chain_of(&found.links, &found.path);
-                }
-            }
-        }
-    }
-}
-
-/// The links on the way, then the file, each once.
-fn chain_of(links: &[UsrPath], file: &UsrPath) -> Vec<UsrPath> {
-    let mut chain: Vec<UsrPath> = Vec::with_capacity(links.len() + 1);
-    for path in links.iter().chain([file]) {
-        if !chain.contains(path) {
-            chain.push(path.clone());
-        }
-    }
-    chain
+    first.into_values().collect()
 }

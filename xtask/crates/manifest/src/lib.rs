@@ -12,6 +12,7 @@ pub mod file;
 pub mod finding;
 pub mod image_index;
 pub mod known_dlopens;
+pub mod known_execs;
 pub mod library_name;
 pub mod malformed_line;
 pub mod mend;

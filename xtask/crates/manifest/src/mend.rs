@@ -169,7 +169,7 @@ impl Mend<'_> {
     fn wanted(&mut self) -> BTreeSet<String> {
         let mut wanted = BTreeSet::new();
         for flavor in self.flavors {
-            wanted.extend(self.look(flavor, |_, needs| needs.unmet.keys().cloned().collect::<Vec<_>>()));
+            wanted.extend(self.look(flavor, |_, needs| needs.names().cloned().collect::<Vec<_>>()));
         }
         wanted
     }
@@ -215,7 +215,7 @@ fn asked_stems(stage: &Selection<'_>, needs: &DependencyReport) -> Vec<String> {
         _ => None,
     });
     let noted = elves.flat_map(|elf| &elf.dlopen).flat_map(|note| &note.sonames);
-    let names = needs.unmet.keys().chain(noted);
+    let names = needs.names().chain(noted);
     names.filter_map(|name| LibraryName::parse(name)).map(|name| name.stem.to_owned()).collect()
 }
 

@@ -44,6 +44,8 @@ pub struct ElfInfo {
     pub system_dirs: Vec<String>,
     /// Of a loader: whether it searches the subdirectories of old glibc, `tls` and `x86_64`.
     pub legacy_hwcaps: bool,
+    /// Of a program that is known to start others: the absolute paths of these in its text.
+    pub exec_paths: Vec<String>,
     /// Of the `systemd` program: the version string in its text (`229`, `252.39-1`).
     pub systemd_version: Option<String>,
 }

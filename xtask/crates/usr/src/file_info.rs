@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::elf::partial_file::PartialFile;
 use super::elf::{self, ElfInfo};
+use super::known_execs::started_by;
 use super::lossless_text;
 use super::path::UsrPath;
 use coreos_types::error::Result;
@@ -39,6 +40,10 @@ pub const MAX_TEXT: usize = 64 << 10;
 
 /// What is read of every file: more than the longest text, so that a longer one is told, and mostly all of the headers.
 const FIRST: u64 = 128 << 10;
+
+/// The paths of programs that are kept of one file, and their length (`PATH_MAX`).
+const MAX_EXEC_PATHS: usize = 16;
+const MAX_PATH: usize = 4096;
 
 /// The directories of one loader. glibc has two to four.
 const MAX_SYSTEM_DIRS: usize = 64;
@@ -130,7 +135,7 @@ fn script_interpreter(bytes: &[u8]) -> Option<String> {
 
 /// Whether no header tells all: the text of the loader and of systemd holds constants.
 fn has_constants(path: &UsrPath, info: &ElfInfo) -> bool {
-    is_loader(path, info) || is_systemd(path)
+    is_loader(path, info) || is_systemd(path) || started_by(path).next().is_some()
 }
 
 fn add_constants(path: &UsrPath, bytes: &[u8], info: &mut ElfInfo) {
@@ -141,6 +146,7 @@ fn add_constants(path: &UsrPath, bytes: &[u8], info: &mut ElfInfo) {
     if is_systemd(path) {
         info.systemd_version = systemd_version(bytes);
     }
+    info.exec_paths = exec_paths(path, bytes);
 }
 
 fn is_loader(path: &UsrPath, info: &ElfInfo) -> bool {
@@ -188,15 +194,19 @@ fn has_legacy_hwcaps(bytes: &[u8]) -> bool {
 }
 
 fn contains(bytes: &[u8], needle: &[u8]) -> bool {
+    position(bytes, needle).is_some()
+}
+
+fn position(bytes: &[u8], needle: &[u8]) -> Option<usize> {
     // As above: plain indexing, and the rest of the needle only behind its first byte.
     let mut at = 0;
     while at + needle.len() <= bytes.len() {
         if bytes[at] == needle[0] && &bytes[at..at + needle.len()] == needle {
-            return true;
+            return Some(at);
         }
         at += 1;
     }
-    false
+    None
 }
 
 /// The library directory that starts at `at`, and where the next one would.
@@ -207,6 +217,27 @@ fn library_directory(bytes: &[u8], at: usize) -> Option<(String, usize)> {
     let inner = text.strip_prefix('/')?.strip_suffix('/')?;
     let library = inner.rsplit('/').take(2).any(|component| component.starts_with("lib"));
     (library && !inner.contains(|c: char| c.is_whitespace())).then(|| (text.to_owned(), at + length + 1))
+}
+
+/// The absolute paths in a text whose last component is a program that this one is known to start.
+fn exec_paths(path: &UsrPath, bytes: &[u8]) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for row in started_by(path) {
+        let end = format!("/{}\0", row.program);
+        let mut at = 0;
+        while let Some(next) = position(&bytes[at..], end.as_bytes()) {
+            let stop = at + next + end.len() - 1;
+            let start = bytes[..stop].iter().rposition(|&byte| byte == 0).map_or(0, |zero| zero + 1);
+            let text = std::str::from_utf8(&bytes[start..stop]).ok().filter(|text| text.starts_with('/'));
+            if let Some(text) = text.filter(|text| text.len() <= MAX_PATH && found.len() < MAX_EXEC_PATHS)
+                && !found.iter().any(|known| known == text)
+            {
+                found.push(text.to_owned());
+            }
+            at = stop;
+        }
+    }
+    found
 }
 
 /// The version in `systemd 252 (252.39-1)`, `systemd 229 running in …`, or `systemd 229` as a text of its own.

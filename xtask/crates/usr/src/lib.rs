@@ -15,5 +15,6 @@ pub mod tree;
 
 pub mod contents_list;
 pub mod identity;
+pub mod known_execs;
 pub mod ldso;
 pub mod name_index;

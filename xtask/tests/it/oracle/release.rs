@@ -73,8 +73,9 @@ pub(super) fn tree_of(usr: &Path) -> UsrTree {
                 todo.push(full);
                 NodeKind::Directory
             } else if what.is_file() {
-                let worth =
-                    ["bin", "sbin", "lib", "lib64", "libexec"].iter().any(|top| below.starts_with(top));
+                let worth = ["bin", "sbin", "lib", "lib64", "libexec", "opt"]
+                    .iter()
+                    .any(|top| below.starts_with(top));
                 let bytes = if worth { fs::read(&full).unwrap_or_default() } else { Vec::new() };
                 NodeKind::file(what.len(), file_info::read(&path, &bytes))
             } else {

@@ -280,8 +280,10 @@ fn the_link_through_which_a_runpath_finds_what_else_only_ld_library_path_finds_i
     debian(&[], &format!("{multiarch}:/usr/lib/systemd")).gives(&expect![[""]]);
     debian(&[], "/usr/lib/systemd").gives(&expect![[""]]);
     debian(&[], "/usr/lib/elsewhere").gives(&expect![[""]]);
-    // Another file of that name is not what was found.
+    // Without LD_LIBRARY_PATH it is another file, which the loader needs as much.
     debian(&[], "/usr/lib/other")
         .has(|image| image.library("lib64/other/libcore.so", "libcore.so", &["libc.so.6"]))
-        .gives(&expect![[""]]);
+        .gives(&expect![[r#"
+            add    coreos/amd64/systemd lib64/other/libcore.so
+        "#]]);
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::dependencies::{DependencyKind, Unresolved};
+use crate::dependencies::{DependencyKind, OtherCopy, Unresolved};
 use crate::exec_references::MissingExecutable;
 use crate::finding::Severity;
 use crate::known_dlopens::DlopenHint;
+use crate::known_execs::MissingExec;
 use crate::malformed_line::MalformedLine;
 use crate::replacement::{Outcome, Replacement};
 use crate::suggestion::Suggestion;
@@ -92,9 +93,13 @@ impl Telling {
         };
         let has = lacking.iter().map(|path| path.as_str()).collect::<Vec<_>>().join(" and ");
         let needs = needs(&unmet.needed_by);
-        let message = match &unmet.instead_of {
-            None => format!("{needs} {what}; the image has {has}, which {file} does not list"),
-            Some((now, sure)) => format!(
+        let message = match (&unmet.instead_of, &unmet.unsuitable) {
+            (_, Some((other, reason))) => format!(
+                "{needs} {what}; the image's loader takes {has}, which {file} does not list, and {other} does not serve: \
+                 {reason}"
+            ),
+            (None, None) => format!("{needs} {what}; the image has {has}, which {file} does not list"),
+            (Some((now, sure)), None) => format!(
                 "{needs} {what}; {sure} leads to it through {has}, which {file} does not list, and without that \
                  only {now} does"
             ),
@@ -188,6 +193,21 @@ impl Telling {
         let message =
             format!("{there} is listed without {lacking}: nothing that a unit prints would be seen");
         Telling::new(message, Suggestion::add(file, [lacking])).by([there]).severity(Severity::Warning)
+    }
+
+    pub(super) fn started_on_request(exec: &MissingExec, file: &str) -> Telling {
+        let program = joined(&exec.chain);
+        let message = format!("{} may start {program} ({})", exec.by, exec.row.source);
+        Telling::new(message, Suggestion::add(file, &exec.chain)).by([&exec.by]).or(&exec.chain)
+    }
+
+    pub(super) fn other_copy(copy: &OtherCopy, file: &str) -> Telling {
+        let OtherCopy { selected, chain, how, needed_by } = copy;
+        let message = format!(
+            "{needed_by} loads {} in the image, by the {how}; {file} lists {selected} instead",
+            joined(chain)
+        );
+        Telling::new(message, Suggestion::add(file, chain)).by([needed_by]).or(chain)
     }
 
     pub(super) fn by_name(found: &DlopenHint, file: &str) -> Telling {

@@ -2,9 +2,11 @@
 
 use super::Checker;
 use super::describe::Telling;
+use crate::dependencies::other_copies;
 use crate::exec_references;
 use crate::finding::FindingKind;
 use crate::known_dlopens;
+use crate::known_execs;
 use crate::selection::Location;
 use usr::elf::{DlopenNote, DlopenPriority};
 use usr::file_info::FileInfo;
@@ -46,6 +48,27 @@ impl<'a> Checker<'a, '_> {
         self.stage.neighbour(path, needed_by.file).unwrap_or(needed_by)
     }
 
+    /// Programs that a selected program starts on request.
+    pub(super) fn started_on_request(&mut self) {
+        for exec in known_execs::missing(self.stage).into_iter().filter(|exec| !exec.row.is_certain) {
+            let (Some(home), Some(program)) = (self.stage.home(&exec.by), exec.chain.last()) else {
+                continue;
+            };
+            let telling = Telling::started_on_request(&exec, home.file);
+            self.tell(FindingKind::Advice, home, program.as_str(), telling);
+        }
+    }
+
+    /// Libraries of which the manifests list another copy than the image's loader takes.
+    pub(super) fn other_copies(&mut self) {
+        let has_copies = |path: &UsrPath| self.index.get(path.name()).len() > 1;
+        for copy in other_copies(self.stage, has_copies) {
+            let Some(home) = self.stage.home(&copy.selected) else { continue };
+            let path = copy.chain.last().unwrap_or(&copy.selected).clone();
+            self.tell(FindingKind::Advice, home, path.as_str(), Telling::other_copy(&copy, home.file));
+        }
+    }
+
     pub(super) fn loaded_by_name(&mut self, level: DlopenPriority) {
         let of_stem = |stem: &str| self.index.libraries_with_stem(stem).into_iter().cloned().collect();
         for mut found in known_dlopens::advice(self.stage, of_stem) {
@@ -82,7 +105,7 @@ impl<'a> Checker<'a, '_> {
     /// Offers a library to one manifest of a flavor, unless it was offered to another one: a line there serves it all. What
     /// a file needs by `DT_NEEDED` too is told as a need.
     fn offers(&mut self, library: &UsrPath, home: Location<'_>) -> bool {
-        if self.needs.unmet.values().any(|unmet| unmet.chain.contains(library)) {
+        if self.needs.unmet.iter().any(|unmet| unmet.chain.contains(library)) {
             return false;
         }
         let elsewhere = self.told.serves(library.as_str(), self.stage.of, |file| file != home.file);

@@ -23,7 +23,7 @@ pub(super) type Habits = BTreeMap<String, bool>;
 impl Addition {
     /// Everything that the files of a stage need and the image has, and the files that its links lead to.
     pub(super) fn all_of(stage: &Selection<'_>, needs: &DependencyReport) -> Vec<Addition> {
-        let needed = needs.unmet.iter().filter_map(|(name, unmet)| needed(name, unmet, stage, needs));
+        let needed = needs.unmet.iter().filter_map(|unmet| needed(unmet, stage, needs));
         let linked = stage.present.iter().filter_map(|path| link_target(path, stage));
         needed.chain(linked).collect()
     }
@@ -55,12 +55,8 @@ impl Addition {
 }
 
 /// Whole chains: every link on the way, and the file.
-fn needed(
-    name: &str,
-    unmet: &Unresolved,
-    stage: &Selection<'_>,
-    needs: &DependencyReport,
-) -> Option<Addition> {
+fn needed(unmet: &Unresolved, stage: &Selection<'_>, needs: &DependencyReport) -> Option<Addition> {
+    let name = &unmet.name;
     let (home, consumer) = responsible(unmet, needs, stage)?;
     let direct = unmet.needed_by.iter().next().unwrap_or(&consumer);
     let asks = match &unmet.by {
@@ -71,10 +67,13 @@ fn needed(
     // A loader is asked for by its path.
     let asked = name.rsplit('/').next().unwrap_or(name);
     let lines = unmet.chain.iter().filter(|path| !stage.present.contains(*path)).map(|path| {
-        let because = match &unmet.instead_of {
+        let because = match (&unmet.instead_of, &unmet.unsuitable) {
+            (_, Some((other, reason))) => format!("{asks}; {other} does not serve: {reason}"),
             _ if path.name() == asked => asks.clone(),
-            None => format!("{asks}, which leads to it"),
-            Some((now, sure)) => format!("{asks}: {sure} finds it through this, else only {now} does"),
+            (None, None) => format!("{asks}, which leads to it"),
+            (Some((now, sure)), None) => {
+                format!("{asks}: {sure} finds it through this, else only {now} does")
+            }
         };
         (path.clone(), because)
     });

@@ -2,7 +2,7 @@
 //!
 //! `y` dynamic, `x` no default directories, `h` legacy hwcaps, `U` the reason why the loader stops at it, `I`
 //! interpreter, `S` soname, `N` needed, `F` a filter and `G` an auxiliary filter with its position, `R` rpath, `r` an
-//! empty runpath, `P` runpath, `D` a defined version, `B` a built-in directory, `Z` the systemd version. `V` names a library and `v` or `w` (weak) the
+//! empty runpath, `P` runpath, `D` a defined version, `B` a built-in directory, `E` the path of a program that it starts, `Z` the systemd version. `V` names a library and `v` or `w` (weak) the
 //! versions needed of it. `L` starts a dlopen note with its priority (`r`, `c`, `s`) and feature; `T` is its
 //! description and `A` a soname of it.
 
@@ -30,6 +30,7 @@ pub(super) fn push(text: &mut String, info: &ElfInfo) {
         ("P", info.runpath.as_ref().unwrap_or(&Vec::new())),
         ("D", &info.verdef),
         ("B", &info.system_dirs),
+        ("E", &info.exec_paths),
         ("Z", &one(&info.systemd_version)),
     ] {
         values.iter().for_each(|value| push_field(text, tag, value));
@@ -82,6 +83,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Result<ElfInfo, String> {
             b'G' => info.filters.push(filter(&value, FilterKind::Auxiliary)?),
             b'D' => info.verdef.push(value),
             b'B' => info.system_dirs.push(value),
+            b'E' => info.exec_paths.push(value),
             b'Z' => info.systemd_version = Some(value),
             b'V' => library = value,
             b'v' | b'w' => {

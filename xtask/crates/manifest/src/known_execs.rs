@@ -1,0 +1,65 @@
+//! Programs that selected programs start by themselves, and that the selection does not have.
+
+use super::selection::Selection;
+use usr::file_info::FileInfo;
+use usr::known_execs::{KnownExec, started_by};
+use usr::path::UsrPath;
+use usr::tree::UsrTree;
+
+/// A program that a selected program starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingExec {
+    /// The selected program.
+    pub by: UsrPath,
+    /// The row of the table.
+    pub row: &'static KnownExec,
+    /// Every symlink on the way, then the program.
+    pub chain: Vec<UsrPath>,
+}
+
+/// The programs of the table that the image has and the selection does not.
+pub fn missing(selection: &Selection<'_>) -> Vec<MissingExec> {
+    let mut missing = Vec::new();
+    for (by, info) in selection.files() {
+        for row in started_by(by) {
+            let FileInfo::Elf(elf) = info else { continue };
+            let chains = match locate_named(selection.tree, &elf.exec_paths, row.program) {
+                Some(chains) => chains,
+                None => locate_by_name(selection.tree, by, row.program).into_iter().collect(),
+            };
+            let is_missing =
+                |chain: &Vec<UsrPath>| !chain.iter().all(|path| selection.present.contains(path));
+            let chains = chains.into_iter().filter(is_missing);
+            missing.extend(chains.map(|chain| MissingExec { by: by.clone(), row, chain }));
+        }
+    }
+    missing
+}
+
+/// The program at each path that the starter's text names; `None` if it names none.
+fn locate_named(tree: &UsrTree, paths: &[String], program: &str) -> Option<Vec<Vec<UsrPath>>> {
+    let mut named = paths.iter().filter(|path| path.rsplit('/').next() == Some(program)).peekable();
+    named.peek()?;
+    let chain = |path: &String| {
+        let resolved = tree.resolve_rootfs(path);
+        let end = resolved.end.node().filter(|end| is_program(tree, end))?.clone();
+        Some(resolved.links.into_iter().chain([end]).collect())
+    };
+    Some(named.filter_map(chain).collect())
+}
+
+/// The program beside the starter, or the only one of its name.
+fn locate_by_name(tree: &UsrTree, starter: &UsrPath, program: &str) -> Option<Vec<UsrPath>> {
+    let beside = starter.parent().map(|directory| directory.join(program));
+    if let Some(beside) = beside.filter(|path| is_program(tree, path)) {
+        return Some(vec![beside]);
+    }
+    let mut named = tree.iter().map(|(path, _)| path).filter(|path| path.name() == program);
+    let only = named.by_ref().find(|path| is_program(tree, path))?;
+    let is_ambiguous = named.any(|path| is_program(tree, path));
+    (!is_ambiguous).then(|| vec![only.clone()])
+}
+
+fn is_program(tree: &UsrTree, path: &UsrPath) -> bool {
+    tree.get(path.as_str()).is_some_and(|node| node.kind.is_file() && node.mode & 0o111 != 0)
+}

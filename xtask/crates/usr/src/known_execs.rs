@@ -1,0 +1,51 @@
+//! Programs that other programs start by themselves: no ELF header, unit or script of the image tells.
+
+use super::path::UsrPath;
+
+/// One program that starts another.
+#[derive(Debug, PartialEq, Eq)]
+pub struct KnownExec {
+    /// The end of the path of the program that starts the other.
+    pub starter: &'static str,
+    /// The file name of the program that is started.
+    pub program: &'static str,
+    /// Whether the starter does not work without it; otherwise it starts it on request only.
+    pub is_certain: bool,
+    /// The source that documents it.
+    pub source: &'static str,
+}
+
+const fn certain(starter: &'static str, program: &'static str, source: &'static str) -> KnownExec {
+    KnownExec { starter, program, is_certain: true, source }
+}
+
+const fn on_request(starter: &'static str, program: &'static str, source: &'static str) -> KnownExec {
+    KnownExec { starter, program, is_certain: false, source }
+}
+
+/// The table. A row counts only in images that have the program: older releases do without it.
+pub const KNOWN_EXECS: &[KnownExec] = &[
+    certain(
+        "systemd/systemd",
+        "systemd-executor",
+        "systemd src/core/executor, from v255 on every service is started through it",
+    ),
+    certain("sshd", "sshd-session", "OpenSSH 9.8 release notes: sshd starts it for each connection"),
+    certain("sshd", "sshd-auth", "OpenSSH 10.0 release notes: it authenticates each connection"),
+    certain("sshd-session", "sshd-auth", "OpenSSH 10.0 release notes: it authenticates each connection"),
+    certain("systemd-userdbd", "systemd-userwork", "systemd src/userdb/userdbd-manager.c"),
+    certain("systemd-nsresourced", "systemd-nsresourcework", "systemd src/nsresourced/nsresourced-manager.c"),
+    certain("systemd-mountfsd", "systemd-mountwork", "systemd src/mountfsd/mountfsd-manager.c"),
+    on_request("systemd-homed", "systemd-homework", "systemd src/home/homed-home.c"),
+    on_request("systemd-importd", "systemd-pull", "systemd src/import/importd.c"),
+    on_request("dbus-daemon", "dbus-daemon-launch-helper", "dbus bus/activation.c"),
+    on_request("agetty", "login", "util-linux term-utils/agetty.c"),
+];
+
+/// The programs that the one at this path starts.
+pub fn started_by(path: &UsrPath) -> impl Iterator<Item = &'static KnownExec> {
+    KNOWN_EXECS.iter().filter(|row| {
+        let directory = path.as_str().strip_suffix(row.starter);
+        directory.is_some_and(|directory| directory.is_empty() || directory.ends_with('/'))
+    })
+}
