@@ -12,6 +12,6 @@ fn main() -> ExitCode {
     let _unwatched = xtask::signals::watch();
     ExitCode::from(match xtask::cli::parse(std::env::args_os()) {
         Ok(cli) => xtask::run::run(&cli),
-        Err(error) => xtask::run::report_usage(&error, xtask::cli::parse_partially(std::env::args_os())),
+        Err(error) => xtask::run::report_usage(&error, std::env::args_os()),
     })
 }

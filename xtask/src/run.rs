@@ -1,7 +1,9 @@
 //! Runs a command and prints its report.
 
 use crate::cache::Cache;
-use crate::cli::{Cli, Color, Command, Format, PartialArgs};
+use std::ffi::OsString;
+
+use crate::cli::{self, Cli, Color, Command, Format};
 use crate::commands::{
     self, bump_coreos, completions, diff, edit_manifest, fetch, sort_manifests, verify_manifests,
     verify_signature, why,
@@ -42,7 +44,8 @@ pub fn run(cli: &Cli) -> u8 {
 }
 
 /// Prints a help text, or what is wrong with the command line, in the format that the command line names.
-pub fn report_usage(usage: &clap::Error, args: PartialArgs) -> u8 {
+pub fn report_usage(usage: &clap::Error, words: impl IntoIterator<Item = OsString>) -> u8 {
+    let args = cli::parse_partially(words);
     let is_help = usage.exit_code() == 0;
     let mut report = Report { command: args.command, ..Report::default() };
     match args.format {
@@ -51,9 +54,11 @@ pub fn report_usage(usage: &clap::Error, args: PartialArgs) -> u8 {
             report.error = Some(usage_error(usage, &report.command))
         }
         _ => {
-            // clap knows which of stdout and stderr a text belongs to; a closed pipe is no error.
-            let _ = usage.print();
-            return u8::try_from(usage.exit_code()).unwrap_or(2);
+            let term = Term::new(args.format, args.color, Verbosity::Normal);
+            return match term.print_usage(is_help, &cli::styled(&usage.to_string())) {
+                Ok(()) => u8::try_from(usage.exit_code()).unwrap_or(2),
+                Err(_) => 2,
+            };
         }
     }
     match Term::new(args.format, Color::Never, Verbosity::Quiet).tell(&report) {

@@ -11,7 +11,7 @@ use usr::elf::DlopenPriority;
 
 /// `bump-coreos`.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   cargo xtask bump-coreos 1032.0.0
   cargo xtask bump-coreos latest --channel stable --commit
   cargo xtask bump-coreos 4081.2.0 --brand flatcar --dry-run")]
@@ -20,21 +20,29 @@ pub struct BumpCoreos {
     #[arg(value_name = "RELEASE|latest")]
     pub release: ReleaseSpec,
     /// Print the diff, write nothing.
+    ///
+    /// Ends with the exit code of the real run. Off a terminal the diff can be piped
+    /// to git apply or patch -p1.
     #[arg(long)]
     pub dry_run: bool,
     /// As --dry-run; exit 1 if anything would change.
     #[arg(long)]
     pub check: bool,
-    /// Work from the signed file lists, without the image.
+    /// Use the signed file lists, not the image; no writes.
+    ///
+    /// Quick, and no proof: lists name files only, so the dependencies of programs
+    /// and libraries are not checked.
     #[arg(long)]
     pub preview: bool,
-    /// Write a report: .md or .html.
+    /// Write a report to FILE: .md or .html.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     /// Download the pinned release for the sizes in reports.
     #[arg(long, conflicts_with = "preview")]
     pub compare_sizes: bool,
     /// Make one git commit of the changed files.
+    ///
+    /// Needs a git repository in which these files have no other changes.
     #[arg(long, conflicts_with_all = ["dry_run", "check", "preview"])]
     pub commit: bool,
     /// How far fixing goes.
@@ -47,11 +55,13 @@ pub struct BumpCoreos {
 
 /// `verify-manifests`.
 #[derive(Debug, Clone, Default, Args)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   cargo xtask verify-manifests
   cargo xtask verify-manifests --fix --image my.cpio.gz")]
 pub struct VerifyManifests {
     /// Fix what bump-coreos would.
+    ///
+    /// Problems that need a decision remain, each with a command.
     #[arg(long)]
     pub fix: bool,
     /// With --fix: print the diff, write nothing.
@@ -60,7 +70,7 @@ pub struct VerifyManifests {
     /// As --dry-run; exit 1 if anything would change.
     #[arg(long, requires = "fix")]
     pub check: bool,
-    /// Write a report: .md or .html.
+    /// Write a report to FILE: .md or .html.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     /// How far fixing goes.
@@ -77,10 +87,19 @@ pub struct VerifyManifests {
   cargo xtask sbom --output stage1.spdx.json
   cargo xtask sbom --sbom-format cyclonedx --flavor coreos")]
 pub struct Sbom {
-    /// Format of the document: SPDX 2.3 or CycloneDX 1.6, in JSON.
-    #[arg(long, value_name = "FORMAT", value_enum, default_value = "spdx")]
+    /// spdx (2.3) or cyclonedx (1.6) [default: spdx].
+    ///
+    /// The format of the document, in JSON.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value = "spdx",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
     pub sbom_format: SbomFormat,
-    /// Write the document to FILE instead of standard output.
+    /// Write to FILE [default: standard output].
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Flavor to include (repeatable) [default: all].
@@ -103,13 +122,27 @@ pub enum SbomFormat {
 /// How far fixing goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Args)]
 pub struct FixArgs {
-    /// Remove lines whose file is gone without replacement.
+    /// Remove lines whose file is gone, without replacement.
+    ///
+    /// Without it, such lines are findings: a library may be gone because its users
+    /// are, or because it has a name that the tool does not know.
     #[arg(long)]
     pub drop_missing: bool,
-    /// Which .note.dlopen entries count as dependencies.
-    #[arg(long, value_name = "LEVEL", value_enum, default_value = "required")]
+    /// Which dlopen(3) libraries to add [default: required].
+    ///
+    /// none, required, recommended or all: the lowest priority in a program's
+    /// .note.dlopen that counts as a dependency. Libraries below it are suggestions;
+    /// with none they are not mentioned.
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        value_enum,
+        default_value = "required",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
     pub dlopen: DlopenLevel,
-    /// systemd version, where the images do not show one.
+    /// systemd version, if it cannot be detected.
     #[arg(long, value_name = "vN")]
     pub systemd: Option<SystemdVersion>,
 }
@@ -143,11 +176,11 @@ impl FixArgs {
 
 /// `smoketest`.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   cargo xtask smoketest
   cargo xtask smoketest --no-build --vm --timeout 120")]
 pub struct Smoketest {
-    /// Use what was built last.
+    /// Reuse the previous build.
     #[arg(long)]
     pub no_build: bool,
     /// Skip the check of the manifests.
@@ -156,7 +189,7 @@ pub struct Smoketest {
     /// Skip the link check with the real loader.
     #[arg(long)]
     pub no_link: bool,
-    /// Build and link only.
+    /// Build and check links only.
     #[arg(long)]
     pub no_run: bool,
     /// Boot in a virtual machine (qemu).
@@ -165,22 +198,22 @@ pub struct Smoketest {
     /// Check this root filesystem, build nothing.
     #[arg(long, value_name = "DIR")]
     pub rootfs: Option<PathBuf>,
-    /// Number of link checks at once.
+    /// Number of parallel link checks.
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
-    /// How long the run may take.
+    /// Time limit of the run.
     #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..), default_value = "60")]
     pub timeout: u64,
     /// What rkt runs: a docker reference or an .aci file.
     #[arg(long, value_name = "IMAGE")]
     pub app: Option<String>,
-    /// Build and test this flavor [default: all that have manifests].
+    /// Test this flavor (repeatable) [default: all].
     #[arg(long = "flavor", value_name = "NAME")]
     pub flavors: Vec<String>,
-    /// Add an argument to rkt's configure [env: XTASK_CONFIGURE].
+    /// Add to rkt's configure [env: XTASK_CONFIGURE].
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     pub configure: Vec<String>,
-    /// Add an argument to make and make clean [env: XTASK_MAKE].
+    /// Add to make and make clean [env: XTASK_MAKE].
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     pub make: Vec<String>,
     /// Where the image comes from.
@@ -208,7 +241,7 @@ pub struct VerifySignature {
     /// Detached signature [default: FILE.sig].
     #[arg(long, value_name = "FILE")]
     pub signature: Option<PathBuf>,
-    /// Trust this certificate [env: XTASK_SIGNING_KEY].
+    /// Trust this OpenPGP key [env: XTASK_SIGNING_KEY].
     #[arg(long, value_name = "FILE")]
     pub signing_key: Option<PathBuf>,
     /// Use the cache only, no network.
@@ -218,7 +251,7 @@ pub struct VerifySignature {
 
 /// `why`.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   cargo xtask why libpam.so.0
   cargo xtask why lib64/libpam.so.0.84.1 --mermaid")]
 pub struct Why {
@@ -283,7 +316,7 @@ pub struct ReportFlags {
 
 /// `edit-manifest`.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Example:
+#[command(after_long_help = "Example:
   cargo xtask edit-manifest \\
     stage1/usr_from_kvm/manifest-amd64-usr.d/ip.manifest --add bin/ip")]
 pub struct EditManifest {
@@ -316,7 +349,7 @@ pub struct Demo {
 
 /// `completions`.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Install:
+#[command(after_long_help = "Install:
   cargo xtask completions bash > ~/.xtask-completion
   # and in ~/.bashrc (or ~/.zshrc, after compinit): source ~/.xtask-completion
   cargo xtask completions fish > ~/.config/fish/conf.d/xtask.fish")]

@@ -2,40 +2,66 @@
 
 use std::path::PathBuf;
 
+use super::help::KnownValues;
 use coreos_types::release::{Board, Brand, Channel};
+
+/// Values that help and completions name; other values may be valid too.
+const CHANNELS: &[&str] = &["alpha", "beta", "stable", "lts"];
+const BRANDS: &[&str] = &["coreos", "flatcar"];
+const BOARDS: &[&str] = &["amd64-usr", "arm64-usr"];
 
 /// Where an image comes from and which keys are trusted.
 #[derive(Debug, Clone, PartialEq, Eq, Default, clap::Args)]
 #[command(next_help_heading = "Where the image comes from")]
 pub struct ImageArgs {
     /// Look on this channel: alpha, beta, stable, lts.
-    #[arg(long, value_name = "CHANNEL")]
+    ///
+    /// Without it, the channel that the URL in coreos-common.mk names; where that has
+    /// no such release, the others are asked.
+    #[arg(long, value_name = "CHANNEL", value_parser = KnownValues::<Channel>::new(CHANNELS), hide_possible_values = true)]
     pub channel: Option<Channel>,
     /// Download URL/BOARD/RELEASE/FILE [env: XTASK_MIRROR].
+    ///
+    /// Replaces scheme, host and leading path of the URL in coreos-common.mk. What is
+    /// downloaded is verified as ever.
     #[arg(long, value_name = "URL")]
     pub mirror: Option<String>,
-    /// Allow plain http beyond loopback.
+    /// Allow plain HTTP to other hosts than localhost.
     #[arg(long)]
     pub insecure_http: bool,
-    /// Trust this OpenPGP certificate [env: XTASK_SIGNING_KEY].
+    /// Trust this OpenPGP key [env: XTASK_SIGNING_KEY].
+    ///
+    /// Instead of the pinned keys of CoreOS and Flatcar: an OpenPGP certificate, armored or
+    /// binary.
     #[arg(long, value_name = "FILE")]
     pub signing_key: Option<PathBuf>,
-    /// Move the tree to this vendor: coreos, flatcar.
-    #[arg(long, value_name = "BRAND")]
+    /// Switch the tree to this vendor: coreos, flatcar.
+    ///
+    /// Host, file name and trusted key change with it. CoreOS ended with 2514; Flatcar
+    /// continues it from 2079 on.
+    #[arg(long, value_name = "BRAND", value_parser = KnownValues::<Brand>::new(BRANDS), hide_possible_values = true)]
     pub brand: Option<Brand>,
     /// Use a local PXE image, one per board (repeatable).
+    ///
+    /// The board and the release are read from the image; its signature is FILE.sig.
     #[arg(long = "image", value_name = "FILE")]
     pub images: Vec<PathBuf>,
     /// Signature of the local image [default: FILE.sig].
     #[arg(long, value_name = "FILE", requires = "images")]
     pub signature: Option<PathBuf>,
     /// Accept a local image that has no signature.
+    ///
+    /// With --image only. A signature that is there and invalid is never accepted.
     #[arg(long, requires = "images", conflicts_with = "signature")]
     pub unsigned: bool,
     /// amd64-usr or arm64-usr (repeatable) [default: all].
-    #[arg(long = "board", value_name = "BOARD")]
+    ///
+    /// Without it, every board that has manifests. One release is pinned for all of them.
+    #[arg(long = "board", value_name = "BOARD", value_parser = KnownValues::<Board>::new(BOARDS), hide_possible_values = true)]
     pub boards: Vec<Board>,
     /// Use the cache only, no network.
+    ///
+    /// Images and keys must be in the cache from an earlier run: cargo xtask fetch.
     #[arg(long)]
     pub offline: bool,
 }

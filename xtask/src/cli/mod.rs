@@ -5,6 +5,7 @@
 
 mod commands;
 mod given;
+mod help;
 mod image;
 mod parse;
 
@@ -22,12 +23,19 @@ pub use commands::{
     Sbom, SbomFormat, Smoketest, SortManifests, VerifyManifests, VerifySignature, Why,
 };
 pub use given::GivenArgs;
+pub use help::{command, styled};
 pub use image::ImageArgs;
-pub use parse::{PartialArgs, command, parse, parse_partially};
+pub use parse::{PartialArgs, parse, parse_partially};
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 findings remain, 2 error, 3 the image or its signature is
-refused. Whatever the code, either all files of the tree are changed or none.";
+Exit codes: 0 success, 1 problems found, 2 error, 3 untrusted image or
+signature. Changes are atomic: all files or none.
+
+First steps:
+  cargo xtask demo                      the guide's example, without network
+  cargo xtask verify-manifests          check this tree
+  cargo xtask bump-coreos 1032.0.0      move it to another release
+  cargo xtask help bump-coreos          all about a command";
 
 /// Update and check the CoreOS/Flatcar image pinned in an rkt source tree.
 #[derive(Debug, Clone, Parser)]
@@ -48,19 +56,47 @@ pub struct Cli {
 #[derive(Debug, Clone, PartialEq, Eq, Default, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub struct GlobalArgs {
-    /// Tree to work on [default: the one around here].
+    /// Path of the tree [default: the one around here].
+    ///
+    /// Without it, the tree that holds the current directory: the nearest directory above it
+    /// with stage1/usr_from_coreos/coreos-common.mk.
     #[arg(long, global = true, value_name = "DIR")]
     pub repo: Option<PathBuf>,
-    /// What stdout carries.
-    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value = "text")]
+    /// Output format: text, json, github.
+    ///
+    /// text for people; json is one document, see docs/report.schema.json; github
+    /// is annotations for GitHub Actions. Progress and errors go to standard error.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        value_enum,
+        default_value = "text",
+        hide_possible_values = true
+    )]
     pub format: Format,
-    /// When to use colours.
-    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value = "auto")]
+    /// Colorize output: auto, always, never.
+    ///
+    /// auto is on for terminals, unless NO_COLOR or CI is set or TERM is dumb.
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        value_enum,
+        default_value = "auto",
+        hide_possible_values = true
+    )]
     pub color: Color,
-    /// Log what is read and requested (-vv: each file).
+    /// Verbose output (-vv: per-file detail).
+    ///
+    /// Prints what is read, the trusted keys, each HTTP response and cache hit, with
+    /// the time; long lists are not cut.
     #[arg(long, short, global = true, action = ArgAction::Count)]
     pub verbose: u8,
-    /// Print problems only.
+    /// Print only problems.
+    ///
+    /// No diff, no suggestions, no progress and no summary; the path of fetch, the
+    /// tree of why and other requested output are printed.
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
 }
@@ -75,15 +111,22 @@ impl GlobalArgs {
 /// What to do.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Move the tree to another release and fix its manifests.
+    /// Update the tree to another release and fix its manifests.
+    ///
+    /// Downloads and verifies the image, checks every manifest against it, fixes
+    /// what has a single correct answer, and edits coreos-common.mk and the
+    /// manifests in one atomic step. Problems that need a decision are reported.
     BumpCoreos(BumpCoreos),
     /// Check every manifest against the pinned release.
+    ///
+    /// Missing files, unlisted dependencies, dangling symlinks, undefined symbol
+    /// versions, and more, for every board and flavor; with --fix they are fixed.
     VerifyManifests(VerifyManifests),
-    /// Build clean, link every file with the real loader, boot it.
+    /// Build clean, check links with the real loader, boot it.
     Smoketest(Smoketest),
     /// Download and verify into the cache; print the image's path.
     Fetch(Fetch),
-    /// Verify a release file's signature under the pinned keys.
+    /// Verify a release file's signature against the pinned keys.
     VerifySignature(VerifySignature),
     /// Show what lists a path and what needs it.
     Why(Why),
@@ -91,9 +134,9 @@ pub enum Command {
     Diff(Diff),
     /// Print the software bill of materials of the flavors.
     Sbom(Sbom),
-    /// Print the last bump or check as a report.
+    /// Write a report of the last bump-coreos or verify-manifests.
     Report(ReportFlags),
-    /// Add lines to a manifest in its order, or remove lines.
+    /// Add lines to a manifest, keeping its order, or remove lines.
     EditManifest(EditManifest),
     /// Sort the manifests and remove duplicates.
     SortManifests(SortManifests),

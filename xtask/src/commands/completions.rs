@@ -1,21 +1,42 @@
-//! `completions SHELL`: what a shell needs to complete `cargo xtask`.
+//! `completions SHELL`: prints the script with which a shell completes `cargo xtask`.
 
 use clap_complete::Shell;
 
 use crate::cli;
 use crate::report::Report;
 
-/// Tells the completions of `shell` as the report's output.
+/// Puts the script for `shell` into the report's output.
 pub fn completions(shell: Shell, report: &mut Report) {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut cli::command(), "xtask", &mut script);
-    let script = String::from_utf8_lossy(&script).into_owned() + behind_cargo(shell);
+    let script = String::from_utf8_lossy(&script).into_owned();
+    let script = if shell == Shell::Bash { commands_first(&script) } else { script } + cargo_wrapper(shell);
     report.extra.insert("script", script.as_str().into());
     report.output.push(script);
 }
 
-/// What takes the words of `cargo xtask …` to the completions of `xtask`, beside those that cargo has of its own.
-fn behind_cargo(shell: Shell) -> &'static str {
+/// clap's script offers options before commands, in the order of its lines `opts="…"`.
+fn commands_first(script: &str) -> String {
+    let mut out = String::with_capacity(script.len());
+    for line in script.split_inclusive('\n') {
+        match line
+            .trim_end()
+            .split_once("opts=\"")
+            .and_then(|(head, words)| Some((head, words.strip_suffix('"')?)))
+        {
+            Some((head, words)) => {
+                let (options, commands): (Vec<&str>, Vec<&str>) =
+                    words.split_whitespace().partition(|word| word.starts_with('-'));
+                out.push_str(&format!("{head}opts=\"{}\"\n", [commands, options].concat().join(" ")));
+            }
+            None => out.push_str(line),
+        }
+    }
+    out
+}
+
+/// The script that gives the words of `cargo xtask …` to the completions of `xtask`; cargo's own completions stay.
+fn cargo_wrapper(shell: Shell) -> &'static str {
     match shell {
         Shell::Bash => include_str!("completions/cargo.bash"),
         Shell::Zsh => include_str!("completions/cargo.zsh"),

@@ -206,6 +206,18 @@ impl Term {
         }));
     }
 
+    /// Prints a help text to standard output, or what is wrong with a command line to standard error.
+    ///
+    /// # Errors
+    /// As [`Term::tell`].
+    pub fn print_usage(&self, is_help: bool, text: &StyledText) -> Result<()> {
+        if is_help {
+            return self.result(text);
+        }
+        self.diagnose(text);
+        Ok(())
+    }
+
     /// Writes a result to standard output.
     ///
     /// # Errors

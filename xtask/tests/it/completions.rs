@@ -37,6 +37,9 @@ const LINES: &[(&str, &[&str], &str)] = &[
     ("cargo xtask bump-coreos --ch", &["--channel", "--check"], "--mirror"),
     ("cargo xtask fetch --format ", &["json", "github"], "bump-coreos"),
     ("xtask fe", &["fetch"], "why"),
+    ("cargo xtask fetch --channel ", &["alpha", "lts"], "json"),
+    ("cargo xtask fetch --board ", &["arm64-usr"], "json"),
+    ("cargo xtask bump-coreos 1.2.3 --brand ", &["coreos", "flatcar"], "json"),
 ];
 
 fn check(home: &tempfile::TempDir, shell: &[&str], program: &str) {

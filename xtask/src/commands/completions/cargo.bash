@@ -31,4 +31,6 @@ if [[ -z $_xtask_cargo_before ]]; then
     unset _xtask_loader
     _xtask_own_of_cargo
 fi
-complete -F _cargo_xtask -o bashdefault -o default cargo
+# In the order in which they are offered: commands first. Older shells sort.
+complete -F _cargo_xtask -o nosort -o bashdefault -o default cargo 2>/dev/null ||
+    complete -F _cargo_xtask -o bashdefault -o default cargo

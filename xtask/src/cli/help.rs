@@ -1,0 +1,194 @@
+//! How help looks: lines of at most 80 columns, known values of options, styles.
+
+use std::ffi::OsStr;
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+use clap::builder::{PossibleValue, TypedValueParser};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, Command, CommandFactory, Error};
+
+use super::Cli;
+use crate::report::styled_text::{Style, StyledText};
+
+/// Columns of help.
+const WIDTH: usize = 80;
+/// Columns before the text of an option in long help.
+const INDENT: usize = 10;
+
+/// The commands and options; completions and the manual page are made from it too.
+pub fn command() -> Command {
+    lay_out(Cli::command())
+}
+
+/// Fills the paragraphs of long help. clap can do it with a crate for the width of the terminal, which is not needed.
+fn lay_out(command: Command) -> Command {
+    let about = command.get_long_about().map(|text| fill(&text.to_string(), WIDTH));
+    let command = match about {
+        Some(about) => command.long_about(about),
+        None => command,
+    };
+    command.mut_args(lay_out_arg).mut_subcommands(lay_out)
+}
+
+fn lay_out_arg(arg: Arg) -> Arg {
+    match arg.get_long_help().map(|text| fill(&text.to_string(), WIDTH - INDENT)) {
+        Some(help) => arg.long_help(help),
+        None => arg,
+    }
+}
+
+/// Breaks the lines of a text at blanks.
+fn fill(text: &str, width: usize) -> String {
+    let mut out = String::new();
+    for (number, paragraph) in text.lines().enumerate() {
+        out.push_str(if number > 0 { "\n" } else { "" });
+        let mut column = 0;
+        for word in paragraph.split(' ') {
+            let length = word.chars().count();
+            let separator = match column {
+                0 => "",
+                _ if column + 1 + length > width => "\n",
+                _ => " ",
+            };
+            column = if separator == " " { column + 1 + length } else { length };
+            out.push_str(separator);
+            out.push_str(word);
+        }
+    }
+    out
+}
+
+/// A help text or usage error with styles: headings, names of options and commands, `error:`. clap's own colours cost
+/// six crates.
+pub fn styled(text: &str) -> StyledText {
+    let mut out = StyledText::new();
+    for line in text.split_inclusive('\n') {
+        let content = line.trim_end();
+        let indent = content.len() - content.trim_start().len();
+        let (style, end) =
+            if let Some(end) = ["error:", "Usage:"].iter().find(|word| content.starts_with(**word)) {
+                (if *end == "error:" { Style::Error } else { Style::Strong }, end.len())
+            } else if indent == 0 && content.ends_with(':') {
+                (Style::Strong, content.len())
+            } else if content.trim_start().starts_with(['-', '<', '[']) || is_command(content) {
+                // The name ends where the column of the texts begins.
+                (Style::Advice, content[indent..].find("  ").map_or(content.len(), |at| indent + at))
+            } else {
+                (Style::Plain, 0)
+            };
+        out.push(style, &line[..end]);
+        out.push(Style::Plain, &line[end..]);
+    }
+    out
+}
+
+/// Whether a line lists a command: `  fetch             Download …`.
+fn is_command(line: &str) -> bool {
+    line.strip_prefix("  ")
+        .and_then(|line| line.split_once("  "))
+        .is_some_and(|(name, _)| !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
+}
+
+/// Parses any value of `T`, and names the usual ones to help and completions.
+#[derive(Debug)]
+pub(super) struct KnownValues<T> {
+    names: &'static [&'static str],
+    value: PhantomData<fn() -> T>,
+}
+
+impl<T> KnownValues<T> {
+    pub(super) fn new(names: &'static [&'static str]) -> KnownValues<T> {
+        KnownValues { names, value: PhantomData }
+    }
+}
+
+impl<T> Clone for KnownValues<T> {
+    fn clone(&self) -> KnownValues<T> {
+        KnownValues::new(self.names)
+    }
+}
+
+impl<T> TypedValueParser for KnownValues<T>
+where
+    T: FromStr<Err: std::fmt::Display> + Clone + Send + Sync + 'static,
+{
+    type Value = T;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<T, Error> {
+        let text = value.to_string_lossy();
+        text.parse().map_err(|error: T::Err| {
+            let mut wrong = Error::raw(ErrorKind::ValueValidation, error).with_cmd(command);
+            if let Some(arg) = arg {
+                wrong.insert(ContextKind::InvalidArg, ContextValue::String(arg.to_string()));
+            }
+            wrong.insert(ContextKind::InvalidValue, ContextValue::String(text.into_owned()));
+            wrong
+        })
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(self.names.iter().map(PossibleValue::new)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_definition_is_valid() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn styles_of_help() {
+        let text = "Move it\n\nUsage: x [OPTIONS]\n\nOptions:\n  -h, --help  Print\n      --a <B>  C  d\n";
+        assert_eq!(styled(text).to_string(), text);
+        let pieces: Vec<(Style, String)> = styled(text)
+            .pieces()
+            .filter(|(style, _)| *style != Style::Plain)
+            .map(|(style, text)| (style, String::from_utf8_lossy(&text).into_owned()))
+            .collect();
+        let strong = |text: &str| (Style::Strong, text.to_owned());
+        let option = |text: &str| (Style::Advice, text.to_owned());
+        assert_eq!(
+            pieces,
+            [strong("Usage:"), strong("Options:"), option("  -h, --help"), option("      --a <B>")]
+        );
+        assert!(
+            is_command("  fetch     Download")
+                && !is_command("  cargo xtask fetch")
+                && !is_command("fetch  x")
+        );
+    }
+
+    #[test]
+    fn fill_breaks_at_blanks() {
+        assert_eq!(fill("aa bb cc\n\ndd", 5), "aa bb\ncc\n\ndd");
+        assert_eq!(fill("aaaaaaa b", 5), "aaaaaaa\nb");
+    }
+
+    #[test]
+    fn help_fits_80_columns() {
+        let names: Vec<String> =
+            command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+        let lines = names.iter().flat_map(|name| [vec![name.as_str(), "-h"], vec!["help", name.as_str()]]);
+        let mut wide = Vec::new();
+        for words in lines.chain([vec!["-h"], vec!["--help"]]) {
+            let arguments = [&["xtask"], &words[..]].concat();
+            let help = command().try_get_matches_from(arguments).unwrap_err().to_string();
+            let lines = help.lines().filter(|line| line.chars().count() > WIDTH);
+            wide.extend(lines.map(|line| format!("{}: {line}", words.join(" "))));
+        }
+        assert!(wide.is_empty(), "{wide:#?}");
+    }
+
+    #[test]
+    fn other_values_than_the_known_ones_are_parsed() {
+        let parser = KnownValues::<u8>::new(&["1"]);
+        assert_eq!(parser.parse_ref(&command(), None, OsStr::new("7")).unwrap(), 7);
+        let error = parser.parse_ref(&command(), None, OsStr::new("x")).unwrap_err().to_string();
+        assert!(error.contains("invalid digit"), "{error}");
+    }
+}
