@@ -12,9 +12,14 @@ use crate::report::invocation::Invocation;
 use crate::terminal::Term;
 use crate::verbose::tell_tree;
 use coreos_types::error::{Error, Result, ResultExt};
-use coreos_types::release::{Board, Brand};
+use coreos_types::release::{Board, Brand, Release};
 use manifest::plan::common_mk::CommonMk;
 use manifest::plan::sources::Stage1Sources;
+
+/// The lowest number that a release of Flatcar can have.
+const FLATCAR_FIRST: u32 = 1600;
+/// The number of the last release of CoreOS.
+const COREOS_LAST: u32 = 2514;
 
 /// A tree as it was read, and what is said about where its images come from.
 #[derive(Debug)]
@@ -107,6 +112,49 @@ impl<'a> Context<'a> {
     /// The vendor whose images are wanted: as asked for, else as the pinned URL says, else CoreOS.
     pub fn brand(&self, flags: &ImageArgs) -> Brand {
         flags.brand.or(self.pins.brand()).unwrap_or(Brand::CoreOs)
+    }
+
+    /// Makes sure that the vendor of `--brand` can have a release, before a server is asked. A mirror may have any.
+    ///
+    /// # Errors
+    /// The number is beyond the vendor's first or last release.
+    pub fn ensure_possible(&self, flags: &ImageArgs, release: &Release) -> Result<()> {
+        let has_mirror = flags.mirror.is_some() || self.settings.mirror.is_some();
+        let Some(brand) = flags.brand.filter(|_| flags.images.is_empty() && !has_mirror) else {
+            return Ok(());
+        };
+        let number: u32 = release.as_str().split('.').next().and_then(|part| part.parse().ok()).unwrap_or(0);
+        let why = match brand {
+            Brand::Flatcar if number < FLATCAR_FIRST => "Flatcar began in 2018, with releases above 1600",
+            Brand::CoreOs if number > COREOS_LAST => "CoreOS ended in 2020, with release 2514",
+            _ => return Ok(()),
+        };
+        let latest = ["bump-coreos", "latest", "--brand", Brand::Flatcar.id()].map(str::to_owned);
+        Err(Error::failed(format!("there is no {brand} release {release}"))
+            .with_cause(why)
+            .with_hint(self.bare().command_line(&latest)))
+    }
+
+    /// The hint for an error of the network. What CoreOS published is gone, so that another try does not help.
+    pub fn with_offline_hint(&self, error: Error) -> Error {
+        let is_gone = error.to_string().contains(Brand::CoreOs.release_domain())
+            && error.to_string().contains("cannot download")
+            && !error.to_string().contains("--offline");
+        if !is_gone {
+            return error;
+        }
+        let mut hint =
+            "to try the tool: cargo xtask demo; else use a copy of the releases (--mirror URL) or an image \
+                        (--image FILE)"
+                .to_owned();
+        if self.command == "bump-coreos" {
+            let latest = ["bump-coreos", "latest", "--brand", Brand::Flatcar.id()].map(str::to_owned);
+            hint.push_str(&format!(
+                "; to move to Flatcar, which continues CoreOS: {}",
+                self.bare().command_line(&latest)
+            ));
+        }
+        Error { hint: Some(hint), ..error }
     }
 
     /// The boards of a run: those asked for, else every one that has manifests.

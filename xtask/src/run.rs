@@ -17,15 +17,18 @@ use crate::smoketest::smoketest;
 use crate::terminal::{Term, Verbosity};
 use crate::verbose;
 use coreos_types::error::{Error, Result};
+use coreos_types::shell::quote;
 
 /// Runs a command, prints its report, and returns the exit code of the contract.
 pub fn run(cli: &Cli) -> u8 {
     let term = Term::new(cli.globals.format, cli.globals.color, Verbosity::of(cli.globals.verbosity()));
     let (command, dry_run) = (cli.command.name().to_owned(), cli.command.is_dry_run());
     let mut report = Report { command, dry_run, ..Report::default() };
-    term.prepare_last_word(report.clone());
+    let words = std::env::args_os().skip(1).map(|word| quote(&word.to_string_lossy()));
+    let command_line = ["cargo".to_owned(), "xtask".to_owned()].into_iter().chain(words).collect::<Vec<_>>();
+    term.prepare_last_word(report.clone(), command_line.join(" "));
     if let Command::Demo(args) = &cli.command {
-        return crate::demo::run(&term, args.serve, report);
+        return crate::demo::run(&term, args, report);
     }
     if let Err(fault) = dispatch(&term, cli, &mut report) {
         report.error = Some(fault);
@@ -93,7 +96,11 @@ fn dispatch(term: &Term, cli: &Cli, report: &mut Report) -> Result<()> {
             })
         }
         Command::Fetch(flags) => fetch(&context()?, flags, report),
-        Command::Smoketest(flags) => smoketest(&context()?, flags, report),
+        Command::Smoketest(flags) => {
+            commands::run_with_report(&context()?, None, report, |context, report| {
+                smoketest(context, flags, report)
+            })
+        }
         Command::VerifySignature(flags) => {
             // Without a home there is no cache, and what is fetched serves this run alone.
             let folder = Cache::of_environment().ok().map(|cache| cache.certificates());

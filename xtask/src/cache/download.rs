@@ -115,7 +115,7 @@ impl ImageStore<'_> {
         }
         partial.rewind().with_context(|| "cannot read the download that was begun")?;
         begun.note(download.resume_after(0).as_ref())?;
-        progress.advance(held);
+        progress.resume(held);
         let total = download.total();
         let proved = self.prove(url, Stored { partial, held, download: &mut download }, total, proving);
         progress.finish();

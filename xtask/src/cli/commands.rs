@@ -345,6 +345,11 @@ pub struct Demo {
     /// Keep tree and server up; print commands to paste.
     #[arg(long)]
     pub serve: bool,
+    /// Print the exports of the demo that is served.
+    ///
+    /// For a second terminal: eval "$(cargo xtask demo --env)".
+    #[arg(long, conflicts_with = "serve")]
+    pub env: bool,
 }
 
 /// `completions`.

@@ -37,8 +37,8 @@ pub struct ImageArgs {
     pub signing_key: Option<PathBuf>,
     /// Switch the tree to this vendor: coreos, flatcar.
     ///
-    /// Host, file name and trusted key change with it. CoreOS ended with 2514; Flatcar
-    /// continues it from 2079 on.
+    /// Host, file name and trusted key change with it. CoreOS ended in 2020
+    /// with release 2514; Flatcar continues it.
     #[arg(long, value_name = "BRAND", value_parser = KnownValues::<Brand>::new(BRANDS), hide_possible_values = true)]
     pub brand: Option<Brand>,
     /// Use a local PXE image, one per board (repeatable).

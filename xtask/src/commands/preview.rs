@@ -31,6 +31,9 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
         ));
     }
     report.dry_run = true;
+    if let ReleaseSpec::Number(release) = &flags.release {
+        context.ensure_possible(&flags.image, release)?;
+    }
     let (road, places) = (road(context, &flags.image)?, ReleaseLocations::of(context, &flags.image));
     let boards = context.boards(&flags.image)?;
     let release = match &flags.release {
@@ -41,7 +44,8 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
     let mut lists: BTreeMap<Board, Lists> = BTreeMap::new();
     for &board in &boards {
         let others: Vec<Board> = boards.iter().copied().filter(|other| *other != board).collect();
-        lists.insert(board, Lists::get(&road, &places, board, &others, &release)?);
+        let list = Lists::get(&road, &places, board, &others, &release);
+        lists.insert(board, list.map_err(|error| context.with_offline_hint(error))?);
     }
     let channel = lists.values().find_map(|list| list.dir.channel());
     let told = lists.iter().map(|(&board, list)| (board, list.systemd.clone()));
@@ -62,8 +66,8 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
 }
 
 const LIMITS: &str = "\
-A preview, from the signed lists of files and packages of the release. They tell names only: what programs and
-libraries need is not known before the image is read, so lines may still be added. Nothing is written.";
+preview from the signed lists of files and packages, which contain only names: dependencies are checked when
+the image is downloaded, so more lines may change. Nothing is written.";
 
 /// What a release publishes of one board's image.
 struct Lists {

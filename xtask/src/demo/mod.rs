@@ -1,7 +1,7 @@
-//! A release of our own making: what the demo shows and the tests live on.
+//! The guide's example as a tree and a release server of its own, for `demo` and for tests.
 
 pub mod example;
 pub mod scratch;
-mod stage;
+mod session;
 
-pub use stage::run;
+pub use session::run;

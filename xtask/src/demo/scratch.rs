@@ -1,14 +1,15 @@
-//! A directory of our own below the system's temporary directory, gone when the program ends, however it ends.
+//! The demo's directory below the system's temporary directory. It is removed when the program ends, however it ends.
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
 use super::example;
 use crate::signals;
-use coreos_types::error::{Result, ResultExt};
+use crate::trusted_owners::effective_uid;
+use coreos_types::error::{Error, Result, ResultExt};
 
-/// The scratch copy of the example's tree, its signing key, and a cache.
+/// The directory with a copy of the example's tree, its signing key, and a cache.
 #[derive(Debug)]
 pub struct DemoDir {
     root: signals::TempPath,
@@ -20,12 +21,12 @@ impl DemoDir {
     /// # Errors
     /// The temporary directory cannot be written.
     pub fn make(signing_key: &str) -> Result<DemoDir> {
-        let path = std::env::temp_dir().join(format!("coreos-xtask-demo-{}", std::process::id()));
-        // A directory that is there already is somebody else's: it is made first, and ours only then.
+        let path = std::env::temp_dir().join(format!("{PREFIX}{}", std::process::id()));
+        // A directory that exists already is somebody else's: it is created first, and only then removed at the end.
         fs::DirBuilder::new()
             .mode(0o700)
             .create(&path)
-            .with_context(|| format!("cannot make {}", path.display()))?;
+            .with_context(|| format!("cannot create {}", path.display()))?;
         let scratch = DemoDir { root: signals::TempPath::at(path) };
         for (path, content) in example::FILES.into_iter().chain(example::MAKEFILES) {
             put(&scratch.tree().join(path), |path| fs::write(path, content))?;
@@ -51,6 +52,40 @@ impl DemoDir {
     pub fn cache(&self) -> PathBuf {
         self.root.path().join("cache")
     }
+
+    /// Stores the exports for [`served_env`].
+    ///
+    /// # Errors
+    /// The directory cannot be written.
+    pub fn store_env(&self, exports: &str) -> Result<()> {
+        put(&self.root.path().join(ENV), |path| fs::write(path, exports))
+    }
+}
+
+/// The name of the directory, up to the process id.
+const PREFIX: &str = "coreos-xtask-demo-";
+/// The file with the exports, while the demo is served.
+const ENV: &str = "env";
+
+/// The exports of the demo that this user serves now; of several, the last that was started.
+///
+/// # Errors
+/// None is served.
+pub fn served_env() -> Result<String> {
+    let directories = fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
+    let served = directories.filter_map(|entry| {
+        let process: u32 = entry.file_name().to_str()?.strip_prefix(PREFIX)?.parse().ok()?;
+        let metadata = fs::symlink_metadata(entry.path()).ok()?;
+        let is_own = metadata.is_dir() && Some(metadata.uid()) == effective_uid();
+        let is_running = Path::new("/proc").join(process.to_string()).is_dir();
+        let file = entry.path().join(ENV);
+        let started = fs::metadata(&file).and_then(|file| file.modified()).ok()?;
+        (is_own && is_running).then_some((started, file))
+    });
+    let file = served.max().map(|(_, file)| file).ok_or_else(|| {
+        Error::failed("no demo is served").with_hint("in another terminal: cargo xtask demo --serve")
+    })?;
+    fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))
 }
 
 fn put(path: &Path, write: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<()> {

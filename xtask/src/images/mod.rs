@@ -66,7 +66,11 @@ impl<'t> ImageSet<'t> {
             again: context.replay(&["bump-coreos"]),
         };
         let mut images = if flags.images.is_empty() {
-            remote(road, &ReleaseLocations::of(context, flags), asked)?
+            if let Some(release) = &asked.release {
+                context.ensure_possible(flags, release)?;
+            }
+            remote(road, &ReleaseLocations::of(context, flags), asked)
+                .map_err(|error| context.with_offline_hint(error))?
         } else {
             local(road, flags, asked)?
         };

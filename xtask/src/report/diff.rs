@@ -5,7 +5,7 @@
 //! its line.
 
 use super::Report;
-use super::styled_text::{Style, StyledText};
+use super::styled_text::{Style, StyledText, wrap};
 use manifest::finding::Fix;
 use manifest::plan::file_edits::FileEdit;
 use usr::lossless_text;
@@ -56,7 +56,7 @@ pub(super) fn annotated(report: &Report, edit: &FileEdit, width: usize) -> Style
                 out.line(Style::Faint, format!("{:gap$}# {reason}", "", gap = column - columns(line) + GAP));
             }
             Some(reason) => {
-                out.line(Style::Faint, format!(" # {reason}"));
+                out.line(Style::Faint, wrap(reason, Some(width), " # "));
                 out.line(style(number, line), shown);
             }
             None => out.line(style(number, line), shown),

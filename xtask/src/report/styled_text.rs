@@ -91,3 +91,36 @@ impl fmt::Display for StyledText {
         self.pieces.iter().try_for_each(|(_, text)| f.write_str(text))
     }
 }
+
+/// Fills lines of a terminal, each after `indent`; off a terminal the text is one line.
+pub(super) fn wrap(text: &str, width: Option<usize>, indent: &str) -> String {
+    let width = width.unwrap_or(usize::MAX);
+    let mut out = indent.to_owned();
+    let mut column = indent.len();
+    for (number, word) in text.split_whitespace().enumerate() {
+        let length = word.chars().count();
+        if number > 0 && column + 1 + length > width {
+            out.push('\n');
+            out.push_str(indent);
+            column = indent.len();
+        } else if number > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += length;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_is_wrapped_on_a_terminal() {
+        assert_eq!(wrap("aa bb cc dd", Some(8), "  "), "  aa bb\n  cc dd");
+        assert_eq!(wrap("aa bb cc dd", None, "  "), "  aa bb cc dd");
+        assert_eq!(wrap("", Some(8), "  "), "  ");
+    }
+}

@@ -3,7 +3,7 @@
 use super::diff::{annotated, applicable};
 use super::package_changes;
 use super::problems::{Problem, problems};
-use super::styled_text::{Style, StyledText};
+use super::styled_text::{Style, StyledText, wrap};
 use super::summary::summary;
 use super::{Check, Outcome, Report};
 use coreos_types::error::Error;
@@ -48,7 +48,10 @@ pub fn render(report: &Report, layout: Layout) -> StyledText {
         if !report.plan.is_empty() || !report.findings.is_empty() || !report.checks.is_empty() {
             out.line(Style::Plain, "");
         }
-        out.line(style, line);
+        for (number, line) in line.lines().enumerate() {
+            // The first line is a sentence, the second a command to paste.
+            out.line(style, if number == 0 { wrap(line, layout.width, "") } else { line.to_owned() });
+        }
     }
     out
 }
@@ -161,27 +164,6 @@ fn hint_line(indent: &str, hint: &str) -> StyledText {
     out
 }
 
-/// Fills lines of a terminal, each after `indent`; off a terminal the text is one line.
-fn wrap(text: &str, width: Option<usize>, indent: &str) -> String {
-    let width = width.unwrap_or(usize::MAX);
-    let mut out = indent.to_owned();
-    let mut column = indent.len();
-    for (number, word) in text.split_whitespace().enumerate() {
-        let length = word.chars().count();
-        if number > 0 && column + 1 + length > width {
-            out.push('\n');
-            out.push_str(indent);
-            column = indent.len();
-        } else if number > 0 {
-            out.push(' ');
-            column += 1;
-        }
-        out.push_str(word);
-        column += length;
-    }
-    out
-}
-
 pub(super) fn style_of(severity: Severity) -> Style {
     match severity {
         Severity::Error => Style::Error,
@@ -246,7 +228,8 @@ mod tests {
                 needed by: a, b, c, d and 1 more
                 hint: cargo xtask verify-manifests --fix --drop-missing
 
-            2 files changed for release 1032.0.0 (1 added, 1 renamed); 1 problem (1 error), 1 fixable with --fix --drop-missing
+            2 files changed for release 1032.0.0 (1 added, 1 renamed); 1 problem (1 error),
+            1 fixable with --fix --drop-missing
         "#]]
         .assert_eq(after_diff);
     }
@@ -312,12 +295,5 @@ mod tests {
             1 of 5 checks failed (1 skipped)
         "#]]
         .assert_eq(&render(&fixtures::smoketest(), TERMINAL).to_string());
-    }
-
-    #[test]
-    fn message_is_wrapped_on_a_terminal() {
-        assert_eq!(wrap("aa bb cc dd", Some(8), "  "), "  aa bb\n  cc dd");
-        assert_eq!(wrap("aa bb cc dd", None, "  "), "  aa bb cc dd");
-        assert_eq!(wrap("", Some(8), "  "), "  ");
     }
 }

@@ -191,10 +191,13 @@ impl Term {
         Ok(())
     }
 
-    /// What a script is told in place of the result when a signal ends the run before. `report` is what is known.
-    pub fn prepare_last_word(&self, report: Report) {
+    /// Registers what is printed in place of the result if a signal ends the run: for scripts a document of `report`,
+    /// for people what remains and the command that continues, `command_line`.
+    pub fn prepare_last_word(&self, report: Report, command_line: String) {
         let format = self.format;
         if format == Format::Text {
+            let term = self.clone();
+            signals::prepare_last_word(Box::new(move |signal| term.print_interruption(signal, command_line)));
             return;
         }
         signals::prepare_last_word(Box::new(move |signal| {
@@ -216,6 +219,19 @@ impl Term {
         }
         self.diagnose(text);
         Ok(())
+    }
+
+    /// Clears the bars, and says what an interrupted run leaves behind.
+    fn print_interruption(&self, signal: &str, command_line: String) {
+        if let Some(bars) = &self.bars {
+            // A bar that is drawn once more would stay.
+            bars.set_draw_target(ProgressDrawTarget::hidden());
+            progress::to_stderr(b"\r\x1b[J");
+        }
+        let interruption = Error::failed(format!("interrupted by {signal}"))
+            .with_cause("the tree is complete: unchanged, or with the whole change; downloaded bytes stay in the cache")
+            .with_hint(format!("to continue: {command_line}"));
+        progress::to_stderr(&ansi::paint(&text::error(&interruption), self.color_stderr));
     }
 
     /// Writes a result to standard output.

@@ -1,4 +1,4 @@
-//! How far a long step is: a bar on a terminal, a line now and then elsewhere.
+//! Progress of a long step: a bar on a terminal, a line every ten seconds elsewhere.
 
 use std::io::{self, Write};
 use std::sync::Mutex;
@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 
 use indicatif::{DecimalBytes, MultiProgress, ProgressBar, ProgressStyle};
 
-/// What long work reports to. All amounts are bytes.
+/// Receives the progress of a long step. All amounts are bytes.
 pub trait Progress: Send + Sync {
-    /// How many bytes there will be, once that is known.
+    /// Sets the total, once it is known.
     fn expect(&self, total: u64);
-    /// So many more are done.
+    /// Sets what an earlier run has done: it is part of the amount, not of the rate.
+    fn resume(&self, bytes: u64);
+    /// Adds to what is done.
     fn advance(&self, bytes: u64);
-    /// Nothing more comes; the bar goes, a [`super::Term::stage`] line takes its place.
+    /// Removes the bar; a [`super::Term::stage`] line replaces it.
     fn finish(&self);
 }
 
@@ -22,6 +24,7 @@ pub struct Silent;
 
 impl Progress for Silent {
     fn expect(&self, _total: u64) {}
+    fn resume(&self, _bytes: u64) {}
     fn advance(&self, _bytes: u64) {}
     fn finish(&self) {}
 }
@@ -57,6 +60,11 @@ impl Progress for Bar {
         self.0.set_style(style(true));
     }
 
+    fn resume(&self, bytes: u64) {
+        self.0.set_position(bytes);
+        self.0.reset_eta();
+    }
+
     fn advance(&self, bytes: u64) {
         self.0.inc(bytes);
     }
@@ -66,17 +74,17 @@ impl Progress for Bar {
     }
 }
 
-/// A step that ends early leaves no half bar behind.
+/// A step that fails leaves no bar behind.
 impl Drop for Bar {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }
 }
 
-/// How long a step that is no terminal's stays silent.
+/// Time between two lines.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// A line now and then.
+/// Lines off a terminal.
 pub(super) struct Lines {
     label: String,
     started: Instant,
@@ -86,6 +94,8 @@ pub(super) struct Lines {
 #[derive(Debug, Clone, Copy)]
 struct State {
     done: u64,
+    /// Of `done`, what an earlier run did.
+    resumed: u64,
     total: Option<u64>,
     last_line: Instant,
 }
@@ -96,7 +106,7 @@ impl Lines {
         Lines {
             label: label.to_owned(),
             started: now,
-            state: Mutex::new(State { done: 0, total, last_line: now }),
+            state: Mutex::new(State { done: 0, resumed: 0, total, last_line: now }),
         }
     }
 
@@ -113,7 +123,7 @@ impl Lines {
 }
 
 fn line(label: &str, state: &State, elapsed: Duration) -> String {
-    let rate = (state.done as f64 / elapsed.as_secs_f64().max(0.001)) as u64;
+    let rate = (state.done.saturating_sub(state.resumed) as f64 / elapsed.as_secs_f64().max(0.001)) as u64;
     let of = match state.total {
         Some(total) => format!(" of {}", DecimalBytes(total)),
         None => String::new(),
@@ -130,6 +140,10 @@ impl Progress for Lines {
         self.change(|state| state.total = Some(total));
     }
 
+    fn resume(&self, bytes: u64) {
+        self.change(|state| (state.done, state.resumed) = (bytes, bytes));
+    }
+
     fn advance(&self, bytes: u64) {
         self.change(|state| state.done += bytes);
     }
@@ -137,7 +151,7 @@ impl Progress for Lines {
     fn finish(&self) {}
 }
 
-/// Writes to standard error; where nobody takes it there is nobody to tell.
+/// Writes to standard error. A failure is ignored: there is no other place to report it.
 pub(super) fn to_stderr(text: &[u8]) {
     let mut stderr = io::stderr().lock();
     let _ = stderr.write_all(text).and_then(|()| stderr.flush());
@@ -148,11 +162,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_tells_amount_rate_and_time_left() {
+    fn line_has_amount_rate_and_time_left() {
         let now = Instant::now();
-        let state = State { done: 120_000_000, total: Some(374_000_000), last_line: now };
+        let state = State { done: 120_000_000, resumed: 0, total: Some(374_000_000), last_line: now };
         let after = |state: &State| line("fetching", state, Duration::from_secs(10));
         assert_eq!(after(&state), "fetching  120.00 MB of 374.00 MB, 12.00 MB/s, 21 s left\n");
+        let resumed = State { resumed: 100_000_000, ..state };
+        assert_eq!(after(&resumed), "fetching  120.00 MB of 374.00 MB, 2.00 MB/s, 127 s left\n");
         assert_eq!(after(&State { total: None, ..state }), "fetching  120.00 MB, 12.00 MB/s\n");
         assert_eq!(after(&State { done: 0, ..state }), "fetching  0 B of 374.00 MB, 0 B/s\n");
     }

@@ -20,22 +20,38 @@ fn left_in(directory: &Path) -> Vec<String> {
 }
 
 #[test]
-fn serving_tells_three_commands_and_leaves_nothing_behind() {
-    let temporary = tempfile::tempdir().unwrap();
-    let mut serving = xtask(temporary.path(), &["demo", "--serve"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(serving.stdout.take().unwrap()).lines();
-    let commands: Vec<String> = lines.take(3).map(Result::unwrap).collect();
-    assert!(commands.iter().all(|command| command.starts_with("cargo xtask --repo ")), "{commands:?}");
-    let words: Vec<&str> = commands[0].split(' ').collect();
-    assert!(Path::new(words[3]).join("stage1/usr_from_coreos/coreos-common.mk").is_file(), "{commands:?}");
-    let kill = Command::new("kill").args(["-INT", &serving.id().to_string()]).status().unwrap();
+fn serve_leaves_nothing_behind_when_interrupted() {
+    let mut served = Served::start();
+    assert!(served.env("XTASK_DEMO").is_some_and(|tree| Path::new(&tree).join("stage1").is_dir()));
+    let kill = Command::new("kill").args(["-INT", &served.demo.id().to_string()]).status().unwrap();
     assert!(kill.success());
-    assert!(!serving.wait().unwrap().success());
-    assert_eq!(left_in(temporary.path()), [""; 0]);
+    assert!(!served.demo.wait().unwrap().success());
+    assert_eq!(left_in(served.temporary.path()), [""; 0]);
+}
+
+#[test]
+fn env_prints_the_exports_of_the_served_demo() {
+    let served = Served::start();
+    let output = xtask(served.temporary.path(), &["demo", "--env"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(printed.lines().collect::<Vec<_>>(), served.exports());
+    let nobody = tempfile::tempdir().unwrap();
+    let output = xtask(nobody.path(), &["demo", "--env"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("hint: in another terminal: cargo xtask demo --serve")
+    );
+}
+
+#[test]
+fn served_commands_are_short_and_introduced_by_two_lines() {
+    let served = Served::start();
+    let lines = &served.lines;
+    assert!(lines[..2].iter().all(|line| line.starts_with("# ") && line.chars().count() <= 100), "{lines:?}");
+    assert!(served.commands.iter().all(|line| line.chars().count() <= 80), "{lines:?}");
 }
 
 #[test]
@@ -133,10 +149,11 @@ fn v_tells_what_was_read_asked_and_decided_and_vv_of_each_file() {
     }
 }
 
-/// `demo --serve`, and the three commands that it prints.
+/// `demo --serve`, and what it prints.
 struct Served {
     temporary: tempfile::TempDir,
     demo: Child,
+    lines: Vec<String>,
     commands: Vec<String>,
 }
 
@@ -149,14 +166,30 @@ impl Served {
             .spawn()
             .unwrap();
         let lines = BufReader::new(demo.stdout.take().unwrap()).lines();
-        let commands = lines.take(3).map(Result::unwrap).collect();
-        Served { temporary, demo, commands }
+        let lines: Vec<String> = lines.take(9).map(Result::unwrap).collect();
+        let commands = lines.iter().filter(|line| line.starts_with("cargo xtask ")).cloned().collect();
+        Served { temporary, demo, lines, commands }
     }
 
-    /// Runs a printed command: exit code and standard output.
+    fn exports(&self) -> Vec<&str> {
+        self.lines.iter().filter(|line| line.starts_with("export ")).map(String::as_str).collect()
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        let start = format!("export {name}=");
+        self.exports().into_iter().find_map(|line| line.strip_prefix(&start)).map(str::to_owned)
+    }
+
+    /// Pastes printed lines into a shell in which `cargo` is this program: exit code and standard output.
     fn paste(&self, command: &str) -> (i32, String) {
-        let words: Vec<&str> = command.strip_prefix("cargo xtask ").unwrap().split(' ').collect();
-        let output = xtask(self.temporary.path(), &words).output().unwrap();
+        let exports = self.exports().join("\n");
+        let cargo = format!("cargo() {{ shift; {} \"$@\"; }}", env!("CARGO_BIN_EXE_xtask"));
+        let output = Command::new("sh")
+            .args(["-c", &format!("{cargo}\n{exports}\n{command}")])
+            .env("TMPDIR", self.temporary.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
         (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
     }
 }

@@ -30,13 +30,14 @@ impl Served {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut card = String::new();
-        BufReader::new(demo.stdout.as_mut().unwrap()).read_line(&mut card).unwrap();
-        let behind = |option: &str| {
-            let words: Vec<&str> = card.split_whitespace().collect();
-            words[words.iter().position(|word| *word == option).unwrap() + 1].to_owned()
+        let lines: Vec<String> =
+            BufReader::new(demo.stdout.as_mut().unwrap()).lines().take(9).map(Result::unwrap).collect();
+        let export = |name: &str| {
+            let start = format!("export {name}=");
+            lines.iter().find_map(|line| line.strip_prefix(&start)).unwrap().to_owned()
         };
-        let (tree, key, mirror) = (behind("--repo").into(), behind("--signing-key"), behind("--mirror"));
+        let (tree, key, mirror) =
+            (export("XTASK_DEMO").into(), export("XTASK_SIGNING_KEY"), export("XTASK_MIRROR"));
         Served { demo, temporary, tree, key, mirror }
     }
 

@@ -36,6 +36,7 @@ mod openpgp_vendor;
 mod oracle;
 mod output;
 mod output_browser;
+mod rendered;
 mod replay;
 mod scene;
 mod schema;
