@@ -1,5 +1,6 @@
-# One flavor's root filesystem: exactly the files that its manifests list, as
-# the image has them. Included once for each flavor, with UFC_FLAVOR set.
+# One flavor's root filesystem: exactly what its manifests list, as the image has
+# it; a listed directory includes everything below it (unsquashfs -ef). Included
+# once for each flavor, with UFC_FLAVOR set.
 #
 # Recipes run after the last flavor was read: what they use is bound to the
 # target ($(1) is the flavor), never read from UFC_FLAVOR.
@@ -18,43 +19,35 @@ ifneq ($$(UFC_$(1)_MANIFESTS),)
 all: $$(UFC_$(1)_STAMP)
 endif
 
-# The union of the manifests. It is read each time, so that a manifest that
-# went away counts too, and changes only when the union does.
+# The union of the manifests, as in rkt's build: every line is a path. It is read
+# each time, so that a removed manifest counts too, and changes only when the
+# union does. verify-manifests --fix fixes CRLF, comments and blank lines.
 $$(UFC_$(1)_LIST): FORCE
-	@sed -e 's/\r$$$$//' -e '/^[[:space:]]*#/d' -e '/^[[:space:]]*$$$$/d' $$(UFC_$(1)_MANIFESTS) | sort -u | { $$(call write_if_changed,$$@); }
+	@cat $$(UFC_$(1)_MANIFESTS) | sort -u | { $$(call write_if_changed,$$@); }
 
 $$(UFC_$(1)_SYSTEMD): FORCE
 	@echo '$$(CCN_SYSTEMD_VERSION)' | { $$(call write_if_changed,$$@); }
 
-# What is missing is told in one piece: flavors are built side by side.
+# Missing paths are reported in one piece: flavors are built in parallel.
 $$(UFC_$(1)_STAMP): $$(UFC_$(1)_LIST) $$(UFC_$(1)_SYSTEMD) $$(CCN_SQUASHFS) $$(CCN_LIST)
 	@missing=$$$$(comm -23 $$(UFC_$(1)_LIST) $$(CCN_LIST)); \
 	if [ -n "$$$$missing" ]; then \
-		told=$$$$(echo 'flavor $(1), board $$(RKT_STAGE1_COREOS_BOARD): listed in a manifest, but not in the image of $$(CCN_IMG_RELEASE):'; \
+		report=$$$$(echo 'flavor $(1), board $$(RKT_STAGE1_COREOS_BOARD): listed in a manifest, but not in the image of $$(CCN_IMG_RELEASE):'; \
 		sed 's/^/  /' <<< "$$$$missing"; \
 		echo 'hint: cargo xtask verify-manifests --fix --drop-missing'); \
-		cat <<< "$$$$told" >&2; exit 1; fi
+		cat <<< "$$$$report" >&2; exit 1; fi
 	@echo '  ROOTFS    $$(RKT_STAGE1_COREOS_BOARD) $(1)'
 	@rm -rf $$(UFC_$(1)_ROOTFS) $$(UFC_$(1)_ROOTFS).new
 	@mkdir -p $$(UFC_$(1)_ROOTFS).new
 	@unsquashfs -no-progress -quiet -no-wildcards $$(UFC_XATTRS) -d $$(UFC_$(1)_ROOTFS).new/usr \
 		-ef $$(UFC_$(1)_LIST) $$(CCN_SQUASHFS) > $$(UFC_$(1)_TMP)/unsquashfs.log 2>&1 || \
 		{ cat $$(UFC_$(1)_TMP)/unsquashfs.log >&2; exit 1; }
-	@cd $$(UFC_$(1)_ROOTFS).new/usr; $$(call UFC_PRUNE,$$(UFC_$(1)_LIST))
 	@cd $$(UFC_$(1)_ROOTFS).new; for name in lib lib64 bin; do ln -s usr/$$$$name $$$$name; done; \
 		ln -s $(1) flavor; cp $$(UFC_$(1)_SYSTEMD) systemd-version
 	@mv $$(UFC_$(1)_ROOTFS).new $$(UFC_$(1)_ROOTFS)
 	@touch $$@
 
 endef
-
-# A listed directory brings its content along: what no manifest lists goes
-# again, and with it the directories that it alone had brought.
-UFC_PRUNE = \
-	find . ! -type d -printf '%P\n' | sort | comm -23 - $(1) | tr '\n' '\0' | xargs -0 -r rm -f --; \
-	sed -E ':up; p; s,/[^/]+$$$$,,; t up' $(1) | sort -u > ../keep; \
-	find . -mindepth 1 -type d -printf '%P\n' | sort | comm -23 - ../keep | sort -r | tr '\n' '\0' | \
-		xargs -0 -r rmdir --ignore-fail-on-non-empty --; rm ../keep
 
 # Only root may set attributes outside of user.*.
 UFC_XATTRS := $(if $(filter 0,$(shell id -u)),,-user-xattrs)

@@ -13,7 +13,7 @@ use crate::terminal::Term;
 use crate::verbose::tell_tree;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::release::{Board, Brand, Release};
-use manifest::plan::common_mk::CommonMk;
+use manifest::common_mk::CommonMk;
 use manifest::plan::sources::Stage1Sources;
 
 /// The lowest number that a release of Flatcar can have.
@@ -58,7 +58,7 @@ impl<'a> Context<'a> {
         for note in &read.notes {
             term.warn(note);
         }
-        let pins = CommonMk::parse(&read.sources.common_mk)?;
+        let pins = read.sources.pins()?;
         tell_tree(term, &tree, &read.sources, &pins);
         Ok(Context {
             term,

@@ -5,7 +5,7 @@ use crate::keyring::Keyring;
 use crate::repo::Repo;
 use crate::terminal::Term;
 use coreos_types::release::Board;
-use manifest::plan::common_mk::CommonMk;
+use manifest::common_mk::CommonMk;
 use manifest::plan::sources::Stage1Sources;
 
 /// A client that prints each retry, and under `-v` each response.

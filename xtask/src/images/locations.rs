@@ -9,7 +9,7 @@ use crate::report::invocation::Invocation;
 use crate::verbose::{client, tell_trust};
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Brand, Channel, Release};
-use manifest::plan::common_mk::CommonMk;
+use manifest::common_mk::CommonMk;
 use manifest::suggestion::Suggestion;
 
 /// The road to images for a command that works on a tree.

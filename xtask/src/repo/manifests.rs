@@ -10,6 +10,7 @@ use super::LoadedRepo;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::release::{Board, Flavor};
 use coreos_types::shell::quote;
+use manifest::common_mk::{CommonMk, IncludedFiles};
 use manifest::plan::sources::{COMMON_MK, ManifestRef};
 
 /// No manifest is larger; rkt's largest has 4 KiB.
@@ -23,6 +24,7 @@ pub(super) fn read(root: &Path) -> Result<LoadedRepo> {
     let mut reader = Reader { root, names: BTreeMap::new(), read: LoadedRepo::default() };
     let (common_mk, real) = reader.place(&root.join(COMMON_MK))?;
     reader.read.sources.common_mk = reader.read_file(&real)?;
+    reader.read.sources.included = included_files(root, &real, &reader.read.sources.common_mk);
     reader.read.sources.common_mk_path = common_mk;
     for (flavor, directory) in flavors(root)? {
         for (board, directory) in reader.board_directories(&directory)? {
@@ -38,6 +40,27 @@ pub(super) fn read(root: &Path) -> Result<LoadedRepo> {
         )));
     }
     Ok(reader.read)
+}
+
+/// The files of the tree that a makefile includes by a plain name: make looks below its working directory, which is the
+/// makefile's directory or the tree. A file that is not found, or is outside the tree, is left out.
+fn included_files(root: &Path, makefile: &Path, text: &[u8]) -> IncludedFiles {
+    let read = |name: &str| {
+        let directories = makefile.parent().into_iter().chain([root]);
+        let files = directories.filter_map(|directory| fs::canonicalize(directory.join(name)).ok());
+        let mut files = files.filter(|file| {
+            let is_small = |data: Metadata| data.is_file() && data.len() <= MAX_SIZE;
+            file.starts_with(root) && fs::metadata(file).is_ok_and(is_small)
+        });
+        fs::read(files.next()?).ok()
+    };
+    let is_plain = |name: &str| !name.contains(['$', '*', '?', '[', '~']);
+    let named = CommonMk::included_files(text).into_iter().filter(|(name, _)| is_plain(name));
+    let found = named.filter_map(|(name, is_optional)| {
+        let text = read(&name).or_else(|| is_optional.then(Vec::new))?;
+        Some((name, text))
+    });
+    found.collect()
 }
 
 /// The other names in the manifest directories of the file at `path`, relative to the tree.

@@ -74,6 +74,7 @@ pub(crate) fn bump() -> Report {
             candidates: Vec::new(),
             message: "bin/systemctl is not in the image of 1032.0.0".into(),
             remedy: Suggestion::DropMissing,
+            fixable: false,
         }],
         images: vec![ImageOrigin {
             board: Board::Amd64,

@@ -36,7 +36,7 @@ fn whole(report: &Report) -> Value {
         "systemd": report.systemd.as_ref().map(|(from, to)| json!({ "from": from.to_string(), "to": to.to_string() })),
         "images": report.images.iter().map(image).collect::<Vec<_>>(),
         "fixes": report.fixes.iter().map(fix).collect::<Vec<_>>(),
-        "findings": report.findings.iter().map(|one| finding(one, &report.hint(one), report.is_fixable(one))).collect::<Vec<_>>(),
+        "findings": report.findings.iter().map(|one| finding(one, &report.hint(one))).collect::<Vec<_>>(),
         "edits": report.plan.edits.iter().map(|edit| json!({ "file": edit.path, "diff": edit.diff() })).collect::<Vec<_>>(),
         "error": report.error.as_ref().map(error),
     });
@@ -82,7 +82,7 @@ fn fix(fix: &Fix) -> Value {
     value
 }
 
-fn finding(finding: &Finding, hint: &str, is_fixable: bool) -> Value {
+fn finding(finding: &Finding, hint: &str) -> Value {
     json!({
         "kind": finding.kind.id(),
         "severity": finding.severity.id(),
@@ -95,7 +95,7 @@ fn finding(finding: &Finding, hint: &str, is_fixable: bool) -> Value {
         "candidates": finding.candidates,
         "message": finding.message,
         "hint": hint,
-        "fixable": is_fixable,
+        "fixable": finding.fixable,
     })
 }
 

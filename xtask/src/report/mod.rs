@@ -31,7 +31,6 @@ use coreos_types::provenance::Signer;
 use coreos_types::release::{Board, Channel, Release, SystemdVersion};
 use manifest::finding::{Finding, Fix, Severity};
 use manifest::plan::file_edits::EditPlan;
-use manifest::suggestion::Suggestion;
 use packages::changes::PackageChange;
 
 /// `--format`: the output format of the result.
@@ -174,11 +173,6 @@ impl Report {
             2 => "failed",
             _ => "refused",
         }
-    }
-
-    /// Whether `--fix` would fix a finding.
-    pub fn is_fixable(&self, finding: &Finding) -> bool {
-        finding.remedy == Suggestion::Mend
     }
 
     /// Whether the release's lists of names stood in for its image.

@@ -1,5 +1,8 @@
 //! Findings grouped by their cause, and how many there are.
 
+use std::collections::BTreeMap;
+
+use coreos_types::release::Board;
 use manifest::finding::{Finding, FindingKind, Severity};
 use manifest::suggestion::Suggestion;
 
@@ -20,13 +23,13 @@ pub(super) struct Problem<'r> {
 impl Problem<'_> {
     /// Whether `--fix` fixes all of it.
     pub(super) fn is_fixable(&self) -> bool {
-        self.all().all(|finding| finding.remedy == Suggestion::Mend)
+        self.all().all(|finding| finding.fixable)
     }
 
     /// Whether `--fix --drop-missing` fixes what `--fix` does not.
     fn is_droppable(&self) -> bool {
         !self.is_fixable()
-            && self.all().all(|finding| matches!(finding.remedy, Suggestion::Mend | Suggestion::DropMissing))
+            && self.all().all(|finding| finding.fixable || finding.remedy == Suggestion::DropMissing)
     }
 
     fn severity(&self) -> Severity {
@@ -40,59 +43,86 @@ impl Problem<'_> {
 
 /// The findings of a report by cause, in their order.
 pub(super) fn problems(report: &Report) -> Vec<Problem<'_>> {
-    let mut problems: Vec<Problem<'_>> = Vec::new();
-    let (mains, others): (Vec<&Finding>, Vec<&Finding>) =
-        report.findings.iter().partition(|finding| !is_consequence(finding));
-    for finding in mains.into_iter().chain(others) {
+    let mut problems: Vec<(usize, Problem<'_>)> = Vec::new();
+    let mut index = ProblemIndex::default();
+    let findings = || report.findings.iter().enumerate();
+    let mains = findings().filter(|(_, finding)| !is_consequence(finding));
+    let others = findings().filter(|(_, finding)| is_consequence(finding));
+    for (position, finding) in mains.chain(others) {
         let flavor = finding.flavor.as_str();
-        if let Some(same) = problems.iter_mut().find(|problem| is_same(problem.main, finding)) {
-            if !same.flavors.contains(&flavor) {
-                same.flavors.push(flavor);
-            }
-        } else if let Some(cause) = problems.iter_mut().find(|problem| causes(problem.main, finding)) {
-            if !cause.flavors.contains(&flavor) {
-                cause.flavors.push(flavor);
-            }
-            cause.related.push(finding);
-        } else {
-            problems.push(Problem { main: finding, related: Vec::new(), flavors: vec![flavor] });
+        let same = index.same.get(&same_key(finding)).copied();
+        let Some(at) = same.or_else(|| index.cause(finding)) else {
+            index.insert(finding, problems.len());
+            problems.push((position, Problem { main: finding, related: Vec::new(), flavors: vec![flavor] }));
+            continue;
+        };
+        let problem = &mut problems[at].1;
+        if !problem.flavors.contains(&flavor) {
+            problem.flavors.push(flavor);
+        }
+        if same.is_none() {
+            problem.related.push(finding);
         }
     }
-    problems.sort_by_key(|problem| report.findings.iter().position(|finding| finding == problem.main));
-    problems
+    problems.sort_by_key(|(position, _)| *position);
+    problems.into_iter().map(|(_, problem)| problem).collect()
+}
+
+/// What distinguishes findings: two that differ in the flavor alone are one problem.
+type SameKey<'r> = (Board, FindingKind, &'r str, Option<usize>, &'r str, &'r str);
+
+fn same_key(finding: &Finding) -> SameKey<'_> {
+    (finding.board, finding.kind, &finding.file, finding.line, &finding.path, &finding.message)
+}
+
+/// The problems by what later findings are compared with. Of two problems with one key, the first counts.
+#[derive(Default)]
+struct ProblemIndex<'r> {
+    same: BTreeMap<SameKey<'r>, usize>,
+    /// Missing files with one candidate, by board, manifest and candidate.
+    renamed: BTreeMap<(Board, &'r str, &'r str), usize>,
+    /// Missing libraries without candidates, by board, manifest and path.
+    gone: BTreeMap<(Board, &'r str, &'r str), (usize, &'r Suggestion)>,
+}
+
+impl<'r> ProblemIndex<'r> {
+    fn insert(&mut self, finding: &'r Finding, at: usize) {
+        self.same.entry(same_key(finding)).or_insert(at);
+        match finding.candidates.as_slice() {
+            [new] if finding.kind == FindingKind::NotFound => {
+                self.renamed.entry((finding.board, &finding.file, new)).or_insert(at);
+            }
+            [] if finding.kind == FindingKind::NotFound && finding.path.contains(".so") => {
+                let gone = (at, &finding.remedy);
+                self.gone.entry((finding.board, &finding.file, &finding.path)).or_insert(gone);
+            }
+            _ => {}
+        }
+    }
+
+    /// The problem of a missing file that made a finding: under its new name the file is what other lines need, or its
+    /// soname is missing too.
+    fn cause(&self, finding: &Finding) -> Option<usize> {
+        if is_consequence(finding) {
+            let candidates = finding.candidates.iter();
+            return candidates
+                .filter_map(|new| self.renamed.get(&(finding.board, &finding.file, new)))
+                .min()
+                .copied();
+        }
+        if finding.kind != FindingKind::NotFound || !finding.candidates.is_empty() {
+            return None;
+        }
+        let sonames = finding.path.match_indices('.').map(|(at, _)| &finding.path[..at]);
+        let gone =
+            sonames.filter_map(|soname| self.gone.get(&(finding.board, finding.file.as_str(), soname)));
+        gone.filter(|(_, suggestion)| **suggestion == finding.remedy).map(|(at, _)| *at).min()
+    }
 }
 
 /// Whether a rename may have made the finding.
 fn is_consequence(finding: &Finding) -> bool {
     matches!(finding.kind, FindingKind::Dangling | FindingKind::NeedsUnlisted)
-}
-
-/// Whether two findings differ in the flavor alone.
-fn is_same(one: &Finding, other: &Finding) -> bool {
-    let key = |finding: &Finding| {
-        (finding.kind, finding.file.clone(), finding.line, finding.path.clone(), finding.message.clone())
-    };
-    one.board == other.board && key(one) == key(other)
-}
-
-/// Whether `missing`, a listed file that the image does not have, made `finding`: under its new name the file is what
-/// other lines need, or its soname is missing too.
-fn causes(missing: &Finding, finding: &Finding) -> bool {
-    let is_same_file = (missing.board, &missing.file) == (finding.board, &finding.file);
-    if missing.kind != FindingKind::NotFound || !is_same_file {
-        return false;
-    }
-    match missing.candidates.as_slice() {
-        [new] => is_consequence(finding) && finding.candidates.contains(new),
-        [] => {
-            finding.kind == FindingKind::NotFound
-                && finding.candidates.is_empty()
-                && finding.remedy == missing.remedy
-                && missing.path.contains(".so")
-                && finding.path.strip_prefix(&missing.path).is_some_and(|rest| rest.starts_with('.'))
-        }
-        _ => false,
-    }
 }
 
 /// How many problems there are.
@@ -163,6 +193,7 @@ mod tests {
         let mut finding = fixtures::bump().findings.remove(0);
         (finding.kind, finding.severity) = (kind, kind.severity());
         (finding.path, finding.message, finding.remedy) = (path.into(), format!("{path} is wrong"), remedy);
+        finding.fixable = finding.remedy == Suggestion::Mend;
         finding.candidates = candidates.iter().map(|&path| path.to_owned()).collect();
         finding
     }

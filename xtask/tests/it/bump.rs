@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use coreos_types::release::{Board, Flavor};
 use manifest::finding::{Finding, FixKind};
-use manifest::mend::FixOptions;
 use manifest::plan::bump::{BumpOptions, BumpPlan, bump, relocated};
 use manifest::plan::file_edits::EditPlan;
 use manifest::plan::sources::{COMMON_MK, Stage1Sources};
+use manifest::rules::driver::FixOptions;
 use manifest::selection::ManifestRef;
 use release_fixture::image::ImageSpec;
 use usr::elf::DlopenPriority;
@@ -83,8 +83,8 @@ fn the_guides_example() {
         reasons,
         [
             "lib64/systemd/systemd needs libpam.so.0",
-            "this manifest keeps the links that name no version; it leads to lib64/libpam.so.0",
-            "lib64/systemd/systemd needs libpam.so.0, which leads to it",
+            "this manifest lists symlinks without a version; it points to lib64/libpam.so.0",
+            "lib64/systemd/systemd needs libpam.so.0, which points to it",
         ]
     );
     assert_eq!(bump.findings, []);

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 use coreos_types::release::{Board, Brand, Channel, SystemdVersion};
 use expect_test::{Expect, expect};
+use manifest::common_mk::CommonMk;
 use manifest::finding::Finding;
-use manifest::mend::FixOptions;
 use manifest::plan::bump::{BumpOptions, bump, verify};
-use manifest::plan::common_mk::CommonMk;
+use manifest::rules::driver::FixOptions;
 use release_fixture::elf::ElfStub;
 use release_fixture::image::ImageSpec;
 use usr::elf::DlopenPriority;
@@ -98,7 +98,7 @@ fn pins_that_the_images_belie() {
           cargo xtask verify-manifests --fix
         1 finding
         stage1/usr_from_coreos/coreos-common.mk:10 warning CCN_IMG_URL := https://alpha.release.core-os.net/$(RKT_STAGE1_COREOS_BOARD)/$(CCN_IMG_RELEASE)/coreos_production_pxe_image.cpio.gz
-          CCN_IMG_URL does not name Flatcar, which was asked for
+          CCN_IMG_URL does not name Flatcar, which is requested
           cargo xtask verify-manifests --fix
         1 finding
         stage1/usr_from_coreos/coreos-common.mk:6 warning CCN_SYSTEMD_VERSION := v230
@@ -162,7 +162,7 @@ fn journald_is_left_out_and_its_unit_is_not() {
         &["lib64/systemd/systemd-journald"],
         |image| image,
         &expect![[r#"
-            warning needs-unlisted systemd.manifest lib64/systemd/systemd-journald: lib64/systemd/system/systemd-journald.service is listed without lib64/systemd/systemd-journald: nothing that a unit prints would be seen
+            warning needs-unlisted systemd.manifest lib64/systemd/systemd-journald: lib64/systemd/system/systemd-journald.service is listed without lib64/systemd/systemd-journald: no output of a unit would be seen
         "#]],
     );
 }
@@ -173,7 +173,7 @@ fn journalds_unit_is_left_out() {
         &["lib64/systemd/system/systemd-journald.service"],
         |image| image,
         &expect![[r#"
-            warning needs-unlisted journald.manifest lib64/systemd/system/systemd-journald.service: lib64/systemd/systemd-journald is listed without lib64/systemd/system/systemd-journald.service: nothing that a unit prints would be seen
+            warning needs-unlisted journald.manifest lib64/systemd/system/systemd-journald.service: lib64/systemd/systemd-journald is listed without lib64/systemd/system/systemd-journald.service: no output of a unit would be seen
         "#]],
     );
 }
@@ -187,8 +187,8 @@ fn a_listed_link_whose_target_is_not_listed() {
         &[],
         change,
         &expect![[r#"
-        error dangling systemd.manifest lib64/systemd/systemd-udevd: lib64/systemd/systemd-udevd is a link to ../../bin/udevadm, and stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest does not list bin/udevadm
-    "#]],
+            error dangling systemd.manifest lib64/systemd/systemd-udevd: lib64/systemd/systemd-udevd is a symlink to ../../bin/udevadm, and stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest does not list bin/udevadm
+        "#]],
     );
 }
 
@@ -255,15 +255,15 @@ fn a_library_loaded_by_name_counts_by_its_priority() {
         &[],
         change(DlopenPriority::Required),
         &expect![[r#"
-            error needs-unlisted systemd.manifest lib64/libtss2.so.0: bin/systemd-nspawn needs libtss2.so.0, loaded by name for tpm; the image has lib64/libtss2.so.0, which stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest does not list
+            error needs-unlisted systemd.manifest lib64/libtss2.so.0: bin/systemd-nspawn needs libtss2.so.0, loaded with dlopen(3) for tpm; the image has lib64/libtss2.so.0, which stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest does not list
         "#]],
     );
     finds(
         &[],
         change(DlopenPriority::Recommended),
         &expect![[r#"
-        advice advice systemd.manifest lib64/libtss2.so.0: bin/systemd-nspawn may load by name lib64/libtss2.so.0 for tpm (recommended)
-    "#]],
+            advice advice systemd.manifest lib64/libtss2.so.0: bin/systemd-nspawn may load with dlopen(3) lib64/libtss2.so.0 for tpm (recommended)
+        "#]],
     );
     finds_at(None, &[], change(DlopenPriority::Required), &expect![""]);
 }
@@ -275,7 +275,7 @@ fn a_library_that_nothing_shows_is_advice() {
         &nss,
         |image| image,
         &expect![[r#"
-            advice advice bash.manifest lib64/libnss_files.so.2: lib64/libc-2.21.so may load lib64/libnss_files.so.2 by name: users, groups and hosts of /etc; without it User= and Group= fail with 217 and 216 (nsswitch.conf(5); rkt#3714)
+            advice advice bash.manifest lib64/libnss_files.so.2: lib64/libc-2.21.so may load lib64/libnss_files.so.2 with dlopen(3): users, groups and hosts of /etc; without it User= and Group= fail with 217 and 216 (nsswitch.conf(5); rkt#3714)
         "#]],
     );
     finds_at(None, &nss, |image| image, &expect![""]);
@@ -284,8 +284,8 @@ fn a_library_that_nothing_shows_is_advice() {
         &nss[..1],
         |image| image,
         &expect![[r#"
-        advice advice bash.manifest lib64/libnss_files.so.2: lib64/libc-2.21.so may load lib64/libnss_files.so.2 by name: users, groups and hosts of /etc; without it User= and Group= fail with 217 and 216 (nsswitch.conf(5); rkt#3714)
-    "#]],
+            advice advice bash.manifest lib64/libnss_files.so.2: lib64/libc-2.21.so may load lib64/libnss_files.so.2 with dlopen(3): users, groups and hosts of /etc; without it User= and Group= fail with 217 and 216 (nsswitch.conf(5); rkt#3714)
+        "#]],
     );
 }
 
@@ -293,13 +293,13 @@ fn a_library_that_nothing_shows_is_advice() {
 fn a_unit_whose_program_is_not_listed() {
     let unit = "lib64/systemd/system/syslog.socket";
     let change = |image: ImageSpec| {
-        image.text(unit, "[Service]\nExecStart=/usr/bin/logger -x\n").program("bin/logger", &["libc.so.6"])
+        image.text(unit, "[Socket]\nExecStartPre=/usr/bin/logger -x\n").program("bin/logger", &["libc.so.6"])
     };
     finds(
         &[],
         change,
         &expect![[r#"
-            warning needs-unlisted systemd.manifest bin/logger: lib64/systemd/system/syslog.socket says "ExecStart=/usr/bin/logger -x", and bin/logger is not listed
+            warning needs-unlisted systemd.manifest bin/logger: lib64/systemd/system/syslog.socket has "ExecStartPre=/usr/bin/logger -x", and bin/logger is not listed
         "#]],
     );
     assert!(example::listed().contains(&unit) && sources().manifests.contains_key(JOURNALD));

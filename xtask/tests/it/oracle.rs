@@ -11,6 +11,7 @@ mod patch;
 mod release;
 mod sort;
 mod squashfs;
+mod systemd;
 
 use std::process::Command;
 

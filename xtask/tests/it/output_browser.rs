@@ -52,6 +52,7 @@ fn report(changes: usize) -> Report {
         candidates: vec![],
         message: format!("{} is not in the image, and has no replacement", old(n)),
         remedy: Suggestion::DropMissing,
+        fixable: false,
     };
     let advice = |n: usize| Finding {
         kind: FindingKind::Advice,

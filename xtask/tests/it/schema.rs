@@ -134,6 +134,7 @@ fn full() -> Report {
             candidates: vec![],
             message: "nowhere".into(),
             remedy: Suggestion::OtherRelease,
+            fixable: false,
         }],
         plan: EditPlan {
             edits: vec![FileEdit { path: file, before: b"a\n".to_vec(), after: b"b\n".to_vec() }],

@@ -1,6 +1,6 @@
 //! A manifest being mended: the text, and a record of each change with its reason.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::file::ManifestFile;
 use super::finding::{Fix, FixKind};
@@ -91,6 +91,29 @@ impl ManifestEditor {
             Some(Fix { from: None, .. }) => self.changes += 1,
             Some(Fix { from: Some(first), .. }) => self.record(kind, Some(&first), None, because),
             None => self.record(kind, Some(line), None, because),
+        }
+    }
+
+    /// Removes every entry that `is_one`, in one pass over the file.
+    pub fn drop_all(&mut self, is_one: impl Fn(&str) -> bool, because: &str) {
+        if self.frozen {
+            return;
+        }
+        let mut dropped = Vec::new();
+        self.text.retain(|line| {
+            let drops = line.is_entry() && is_one(&line.text);
+            dropped.extend(drops.then(|| line.text.clone()));
+            !drops
+        });
+        let produced: HashSet<String> = self.fixes.iter().filter_map(|fix| fix.to.clone()).collect();
+        for line in dropped {
+            match produced.contains(&line).then(|| self.take_fix_to(&line)).flatten() {
+                Some(Fix { from: None, .. }) => self.changes += 1,
+                Some(Fix { from: Some(first), .. }) => {
+                    self.record(FixKind::Drop, Some(&first), None, because)
+                }
+                None => self.record(FixKind::Drop, Some(&line), None, because),
+            }
         }
     }
 

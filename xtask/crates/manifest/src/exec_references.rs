@@ -1,165 +1,278 @@
-//! Programs that listed units start, and interpreters that listed scripts name.
+//! Programs that units start (systemd.service(5)), and interpreters of scripts (execve(2), env(1)).
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::selection::Selection;
+use super::shebang;
+use super::unit_file::{self, UnitCommand};
 use usr::file_info::FileInfo;
+use usr::identity;
 use usr::path::UsrPath;
-use usr::tree::{Target, UsrTree};
+use usr::tree::{NodeKind, Target, UsrTree};
 
-/// A program that something in the stage starts and the stage does not hold.
+/// The directories that are searched for a program by its name (systemd.exec(5), env(1)).
+const SEARCH_PATH: [&str; 4] = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
+
+/// A unit or script, and a program that it starts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ExecReference {
+    /// The unit, drop-in or script.
+    pub referrer: UsrPath,
+    /// Its line that names the program.
+    pub directive: String,
+    /// The paths that are tried, in order; empty for a path outside `/usr`.
+    pub candidates: Vec<UsrPath>,
+    /// The referrer is a script.
+    pub is_script: bool,
+    /// Without the program the referrer still works: the unit says so with `-`.
+    pub may_fail: bool,
+}
+
+/// A program that something listed starts and that is not listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingExecutable {
-    /// The listed unit or script.
-    pub by: UsrPath,
-    /// The line of it that names the program, or `#!` and the interpreter.
-    pub says: String,
-    /// The program, as far as it can be followed in the image.
-    pub program: UsrPath,
+    /// The reference.
+    pub reference: ExecReference,
+    /// The first path on the way to the program that is not listed, or is not in the image; the script itself, if its
+    /// interpreter is relative and nowhere.
+    pub executable: UsrPath,
     /// Whether the image has it.
     pub in_image: bool,
-    /// The unit says with `-` that it may fail.
-    pub optional: bool,
 }
 
-/// Programs of `Exec…=` lines (systemd.service(5)) that the stage does not hold.
-pub fn programs(stage: &Selection<'_>) -> Vec<MissingExecutable> {
-    let mut absent = Vec::new();
-    for (unit, facts) in stage.files().filter(|(path, _)| is_unit(path)) {
-        let FileInfo::Text(text) = facts else { continue };
-        for (line, command) in exec_lines(text) {
-            let optional = command.prefixes.contains('-');
-            absent.extend(
-                lacking(stage, unit, line, command.program)
-                    .map(|found| MissingExecutable { optional, ..found }),
-            );
+impl ExecReference {
+    /// The program in the image, whether it is listed or not.
+    pub fn target(&self, tree: &UsrTree) -> Option<UsrPath> {
+        self.candidates.iter().find_map(|path| tree.resolve(path).end.node().cloned())
+    }
+
+    /// Whether a unit does not work without the program: it may not fail, and it is started with the unit, not only when
+    /// that is stopped or reloaded.
+    pub fn is_essential(&self) -> bool {
+        !self.may_fail && !["ExecStop", "ExecReload"].iter().any(|key| self.directive.starts_with(key))
+    }
+
+    /// What is missing for the program to be found; `None` where nothing is, or where the image cannot tell.
+    fn missing(&self, selection: &Selection<'_>) -> Option<MissingExecutable> {
+        let mut first_in_image = None;
+        for path in &self.candidates {
+            let resolved = selection.tree.resolve(path);
+            match &resolved.end {
+                Target::Node(end) => {
+                    let mut way = resolved.links.iter().chain([end]);
+                    let missing = way.find(|step| !selection.present.contains(*step))?;
+                    first_in_image.get_or_insert_with(|| missing.clone());
+                }
+                Target::Missing(_) => {}
+                Target::UsrRoot | Target::OutsideUsr | Target::TooManySymlinks => return None,
+            }
+        }
+        let in_image = first_in_image.is_some();
+        let nowhere = || match self.candidates.first() {
+            Some(path) => match selection.tree.resolve(path).end {
+                Target::Missing(end) => Some(end),
+                _ => None,
+            },
+            None => self.has_relative_interpreter().then(|| self.referrer.clone()),
+        };
+        let executable = first_in_image.or_else(nowhere)?;
+        Some(MissingExecutable { reference: self.clone(), executable, in_image })
+    }
+
+    /// Whether the script's interpreter is a relative path.
+    pub fn has_relative_interpreter(&self) -> bool {
+        self.is_script && !self.directive.trim_start_matches("#!").starts_with('/')
+    }
+}
+
+/// Programs that units and scripts of a selection start and that are not in it.
+pub fn missing_executables(selection: &Selection<'_>) -> Vec<MissingExecutable> {
+    let references = scan(selection.tree, &selection.present);
+    references.iter().filter_map(|reference| reference.missing(selection)).collect()
+}
+
+/// Every program that units and scripts among these paths start. Of the drop-ins of a unit only those among the paths
+/// count.
+pub fn scan(tree: &UsrTree, paths: &BTreeSet<UsrPath>) -> Vec<ExecReference> {
+    let mut references: BTreeSet<ExecReference> = BTreeSet::new();
+    for unit_directory in UnitDirectory::find(tree, paths) {
+        references.extend(unit_directory.commands().into_iter().map(ExecReference::from));
+    }
+    for path in paths {
+        let Some(FileInfo::Script(line)) = tree.file_info(path.as_str()) else { continue };
+        references.extend(shebang::interpreters(line).into_iter().map(|found| ExecReference {
+            referrer: path.clone(),
+            directive: format!("#!{line}"),
+            candidates: candidates(&found.program, &found.search_path),
+            is_script: true,
+            may_fail: false,
+        }));
+    }
+    references.into_iter().collect()
+}
+
+impl From<UnitCommand<'_>> for ExecReference {
+    fn from(command: UnitCommand<'_>) -> ExecReference {
+        ExecReference {
+            referrer: command.fragment.clone(),
+            directive: command.directive,
+            candidates: candidates(&command.program, &command.search_path),
+            is_script: false,
+            may_fail: command.may_fail,
         }
     }
-    absent
 }
 
-/// `#!` interpreters (execve(2)) of listed scripts that the stage does not hold.
-pub fn interpreters(stage: &Selection<'_>) -> Vec<MissingExecutable> {
-    let mut absent = Vec::new();
-    for (script, facts) in stage.files() {
-        let FileInfo::Script(interpreter) = facts else { continue };
-        let mut words = interpreter.split_whitespace();
-        let Some(program) = words.next() else { continue };
-        let by_env = if program.ends_with("/env") { words.find(|word| !word.starts_with('-')) } else { None };
-        for name in std::iter::once(program).chain(by_env) {
-            absent.extend(lacking(stage, script, &format!("#!{interpreter}"), name));
+/// The paths of a program: its own, or its name in each directory of the search path.
+fn candidates(program: &str, search_path: &[String]) -> Vec<UsrPath> {
+    if program.contains('/') {
+        return UsrPath::from_rootfs_path(program).ok().into_iter().collect();
+    }
+    let default = SEARCH_PATH.map(str::to_owned);
+    let directories = if search_path.is_empty() { &default[..] } else { search_path };
+    directories
+        .iter()
+        .filter(|directory| directory.starts_with('/'))
+        .filter_map(|directory| UsrPath::from_rootfs_path(&format!("{directory}/{program}")).ok())
+        .collect()
+}
+
+/// The units of one directory that systemd reads (`lib/systemd/system`).
+struct UnitDirectory<'a> {
+    tree: &'a UsrTree,
+    /// Unit files by name.
+    units: BTreeMap<&'a str, &'a UsrPath>,
+    /// Other names of units: symlinks in the directory.
+    aliases: BTreeMap<&'a UsrPath, Vec<&'a str>>,
+    /// The drop-ins by directory (`a.service.d`) and name; `None` for one that only hides those of its name.
+    drop_ins: BTreeMap<&'a str, BTreeMap<&'a str, Option<&'a UsrPath>>>,
+}
+
+impl<'a> UnitDirectory<'a> {
+    fn find(tree: &'a UsrTree, paths: &'a BTreeSet<UsrPath>) -> Vec<UnitDirectory<'a>> {
+        let mut directories: BTreeMap<&str, UnitDirectory<'_>> = BTreeMap::new();
+        for path in paths {
+            let Some((directory, name)) = unit_name(path) else { continue };
+            let entry = directories.entry(directory).or_insert_with(|| UnitDirectory {
+                tree,
+                units: BTreeMap::new(),
+                aliases: BTreeMap::new(),
+                drop_ins: BTreeMap::new(),
+            });
+            let is_file = tree.get(path.as_str()).is_some_and(|node| node.kind.is_file());
+            let real = || tree.resolve(path).end.node().and_then(|end| paths.get(end));
+            match name.split_once('/') {
+                Some((drop_in_directory, file)) => {
+                    let is_drop_in = drop_in_directory.ends_with(".d") && file.ends_with(".conf");
+                    if is_drop_in && !file.contains('/') {
+                        entry.drop_ins.entry(drop_in_directory).or_default().insert(file, real());
+                    }
+                }
+                None if is_file => drop(entry.units.insert(name, path)),
+                None => {
+                    if let (Some(NodeKind::Symlink(_)), Some(unit)) =
+                        (tree.get(path.as_str()).map(|node| &node.kind), real())
+                    {
+                        entry.aliases.entry(unit).or_default().push(name);
+                    }
+                }
+            }
+        }
+        directories.into_values().collect()
+    }
+
+    /// The commands of every unit, and of drop-ins whose unit is not here.
+    fn commands(&self) -> Vec<UnitCommand<'a>> {
+        let systemd = identity::systemd_version(self.tree).ok();
+        let mut commands = Vec::new();
+        let mut named: BTreeSet<&str> = self.units.keys().copied().collect();
+        named.extend(self.drop_ins.keys().filter_map(|directory| directory.strip_suffix(".d")).filter(
+            |unit| {
+                // Directories for all units of a type, or of a prefix (`foo-.service.d`), are no unit's own.
+                unit.rsplit_once('.').is_some_and(|(name, _)| !name.ends_with('-'))
+            },
+        ));
+        for unit in named {
+            let mut fragments: Vec<&'a UsrPath> = self.unit_file(unit).into_iter().collect();
+            fragments.extend(self.drop_ins_of(unit));
+            let texts = fragments.into_iter().filter_map(|path| Some((path, self.text(path)?)));
+            commands.extend(unit_file::commands(unit, texts, systemd));
+        }
+        commands
+    }
+
+    fn text(&self, path: &UsrPath) -> Option<&'a str> {
+        match self.tree.file_info(path.as_str()) {
+            Some(FileInfo::Text(text)) => Some(text),
+            _ => None,
         }
     }
-    absent
+
+    /// The unit's file, or that of its template.
+    fn unit_file(&self, unit: &str) -> Option<&'a UsrPath> {
+        let template = template_name(unit);
+        self.units.get(unit).or_else(|| self.units.get(template.as_deref()?)).copied()
+    }
+
+    /// The drop-ins of a unit in the order of their names (systemd.unit(5)). Of two with one name, that of the more
+    /// specific directory counts.
+    fn drop_ins_of(&self, unit: &str) -> Vec<&'a UsrPath> {
+        let mut names = vec![unit.to_owned()];
+        let aliases = self.unit_file(unit).and_then(|file| self.aliases.get(file));
+        names.extend(aliases.into_iter().flatten().map(|alias| (*alias).to_owned()));
+        names.extend(template_name(unit));
+        let (base, suffix) = unit.rsplit_once('.').unwrap_or((unit, ""));
+        let base = base.split('@').next().unwrap_or(base);
+        let dashes = base.rmatch_indices('-').map(|(at, _)| format!("{}.{suffix}", &base[..=at]));
+        names.extend(dashes.chain([suffix.to_owned()]));
+        let mut found: BTreeMap<&str, Option<&UsrPath>> = BTreeMap::new();
+        for name in names {
+            for (file, path) in self.drop_ins.get(format!("{name}.d").as_str()).into_iter().flatten() {
+                found.entry(file).or_insert(*path);
+            }
+        }
+        found.into_values().flatten().collect()
+    }
 }
 
-/// The programs that one unit or script of an image starts, each with the words that say so.
-pub fn started_by(tree: &UsrTree, path: &UsrPath) -> Vec<(String, UsrPath)> {
-    let said: Vec<(String, &str)> = match tree.file_info(path.as_str()) {
-        Some(FileInfo::Text(text)) if is_unit(path) => {
-            exec_lines(text).map(|(line, command)| (line.to_owned(), command.program)).collect()
-        }
-        Some(FileInfo::Script(interpreter)) => {
-            let program = interpreter.split_whitespace().next();
-            program.map(|program| (format!("#!{interpreter}"), program)).into_iter().collect()
-        }
-        _ => Vec::new(),
-    };
-    let found = |program: &str| tree.resolve(&locate(tree, program)?).end.node().cloned();
-    said.into_iter().filter_map(|(says, program)| Some((says, found(program)?))).collect()
+/// `a@.service` of `a@b.service`.
+fn template_name(unit: &str) -> Option<String> {
+    let (name, suffix) = unit.rsplit_once('.')?;
+    let (prefix, instance) = name.split_once('@')?;
+    (!instance.is_empty()).then(|| format!("{prefix}@.{suffix}"))
 }
 
-/// `systemd-journald` without its unit, or the unit without its program: nothing that a unit starts is ever seen.
-pub fn journald_halves(stage: &Selection<'_>) -> Option<(UsrPath, UsrPath)> {
-    let path = |of: &UsrPath, suffix: &str| of.as_str().ends_with(suffix);
-    let listed = |suffix: &str| stage.present.iter().find(|present| path(present, suffix)).cloned();
-    let in_image = |suffix: &str| stage.tree.iter().map(|(at, _)| at).find(|at| path(at, suffix)).cloned();
+/// The directory that systemd reads, and the name of a unit or drop-in below it.
+fn unit_name(path: &UsrPath) -> Option<(&str, &str)> {
+    ["/systemd/system/", "/systemd/user/"].iter().find_map(|scope| {
+        let at = path.as_str().find(scope)? + scope.len();
+        Some(path.as_str().split_at(at))
+    })
+}
+
+/// `systemd-journald` without its unit, or the unit without its program, as (listed path, missing path): without both, no
+/// output of a unit is ever seen.
+pub fn incomplete_journald(selection: &Selection<'_>) -> Option<(UsrPath, UsrPath)> {
+    let has_end = |path: &UsrPath, suffix: &str| path.as_str().ends_with(suffix);
+    let listed = |suffix: &str| selection.present.iter().find(|present| has_end(present, suffix)).cloned();
+    let in_image =
+        |suffix: &str| selection.tree.iter().map(|(at, _)| at).find(|at| has_end(at, suffix)).cloned();
     let (program, unit) = ("/systemd/systemd-journald", "/systemd/system/systemd-journald.service");
     match (listed(program), listed(unit)) {
-        (Some(there), None) => Some((there.clone(), in_image(unit).unwrap_or_else(|| beside(&there, unit)))),
+        (Some(there), None) => {
+            Some((there.clone(), in_image(unit).unwrap_or_else(|| counterpart(&there, unit))))
+        }
         (None, Some(there)) => {
-            Some((there.clone(), in_image(program).unwrap_or_else(|| beside(&there, program))))
+            Some((there.clone(), in_image(program).unwrap_or_else(|| counterpart(&there, program))))
         }
         _ => None,
     }
 }
 
-fn beside(path: &UsrPath, suffix: &str) -> UsrPath {
+fn counterpart(path: &UsrPath, suffix: &str) -> UsrPath {
     let first = path.components().next().unwrap_or("lib");
     UsrPath::new(&format!("{first}{suffix}")).unwrap_or_else(|_| path.clone())
 }
 
-fn is_unit(path: &UsrPath) -> bool {
-    path.as_str().contains("/systemd/system/") || path.as_str().contains("/systemd/user/")
-}
-
-struct Command<'a> {
-    prefixes: &'a str,
-    program: &'a str,
-}
-
-/// The lines that start a program, and the program of each.
-fn exec_lines(text: &str) -> impl Iterator<Item = (&str, Command<'_>)> {
-    text.lines().filter_map(|line| {
-        let (key, value) = line.trim().split_once('=')?;
-        if !key.trim_end().starts_with("Exec") {
-            return None;
-        }
-        let value = value.trim_start();
-        let start = value.find(|c| !matches!(c, '-' | '@' | ':' | '+' | '!' | '|'))?;
-        let (prefixes, rest) = value.split_at(start);
-        let program = match rest.strip_prefix('"') {
-            Some(quoted) => quoted.split('"').next()?,
-            None => rest.split_whitespace().next()?,
-        };
-        (!program.contains(['%', '$'])).then_some((line.trim(), Command { prefixes, program }))
-    })
-}
-
-fn lacking(stage: &Selection<'_>, by: &UsrPath, says: &str, program: &str) -> Option<MissingExecutable> {
-    let path = locate(stage.tree, program)?;
-    let resolved = stage.tree.resolve(&path);
-    let held = |end: &UsrPath| {
-        stage.present.contains(end) && resolved.links.iter().all(|link| stage.present.contains(link))
-    };
-    let (program, in_image) = match &resolved.end {
-        Target::Node(end) if held(end) => return None,
-        Target::Node(end) => {
-            let mut ways = resolved.links.iter().chain([end]);
-            (ways.find(|way| !stage.present.contains(*way)).unwrap_or(end).clone(), true)
-        }
-        Target::Missing(end) => (end.clone(), false),
-        Target::UsrRoot | Target::OutsideUsr | Target::TooManySymlinks => return None,
-    };
-    Some(MissingExecutable { by: by.clone(), says: says.to_owned(), program, in_image, optional: false })
-}
-
-/// A program by absolute path, or by name as systemd.exec(5) and env(1) search it.
-fn locate(tree: &UsrTree, program: &str) -> Option<UsrPath> {
-    if program.starts_with('/') {
-        return UsrPath::from_rootfs_path(program).ok();
-    }
-    ["bin", "sbin"]
-        .into_iter()
-        .filter_map(|directory| UsrPath::new(&format!("{directory}/{program}")).ok())
-        .find(|path| tree.resolve(path).end.node().is_some())
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn programs_of_exec_lines() {
-        let text = "[Service]\nExecStart=/usr/lib/systemd/systemd-journald\nExecStartPre=-!/bin/mkdir -p x\n\
-                    ExecStop=\"/usr/bin/a b\" c\nExecReload=/bin/kill -HUP $MAINPID\nExecStartPost=$X\nExecStart=\nType=x\n";
-        let found: Vec<(&str, &str)> = exec_lines(text).map(|(_, c)| (c.prefixes, c.program)).collect();
-        assert_eq!(
-            found,
-            [
-                ("", "/usr/lib/systemd/systemd-journald"),
-                ("-!", "/bin/mkdir"),
-                ("", "/usr/bin/a b"),
-                ("", "/bin/kill")
-            ]
-        );
-    }
-}
+mod tests;

@@ -2,6 +2,10 @@
 
 use usr::lossless_text;
 
+/// The mark that some editors write at the start of a file to say that it is UTF-8; of two files in one, the second's is in
+/// the middle.
+pub const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// A manifest as it stands on disk. What is not touched comes out of [`ManifestFile::to_bytes`] as it went in: line
 /// ends (also mixed ones), a missing final newline, blank lines, comments and bytes that are no UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,6 +164,11 @@ impl ManifestFile {
             .iter_mut()
             .filter(|line| line.end == LineEnd::CrLf)
             .for_each(|line| line.end = LineEnd::Lf);
+    }
+
+    /// Removes the lines that are not kept.
+    pub fn retain(&mut self, keep: impl FnMut(&Line) -> bool) {
+        self.lines.retain(keep);
     }
 
     /// Replaces all lines, each with the line end that the file uses.

@@ -96,6 +96,8 @@ pub struct Finding {
     pub message: String,
     /// What mends it.
     pub remedy: Suggestion,
+    /// Whether `--fix` removes the finding; `false` in a plan, where fixes were made already.
+    pub fixable: bool,
 }
 
 /// What a fix does to the lines of a manifest.

@@ -1,6 +1,7 @@
 //! The image's programs and libraries by name and by stem, to find replacements of missing paths.
 
-use std::collections::BTreeSet;
+use std::cell::Cell;
+use std::collections::{BTreeSet, HashMap};
 
 use super::library_name::{LibraryName, NameKind};
 use usr::file_info::FileInfo;
@@ -33,6 +34,9 @@ impl PathClass {
 /// The first components of programs and libraries; nothing below `share` is a replacement of anything.
 const DIRECTORIES: &[&str] = &["bin", "sbin", "lib", "lib64", "libexec"];
 
+/// More missing names than a bump ever has get no candidates by their words.
+const MAX_WORD_SEARCHES: usize = 500;
+
 /// A person chooses from no more candidates.
 const MAX_CANDIDATES: usize = 5;
 
@@ -48,6 +52,9 @@ pub struct ImageIndex<'a> {
     pub tree: &'a UsrTree,
     names: NameIndex<'a>,
     library_directories: BTreeSet<UsrPath>,
+    by_stem: HashMap<&'a str, Vec<&'a UsrPath>>,
+    /// How often names may still be searched for words; each search reads all of them.
+    word_searches: Cell<usize>,
 }
 
 impl<'a> ImageIndex<'a> {
@@ -63,7 +70,19 @@ impl<'a> ImageIndex<'a> {
         let built_in = loaders.flatten().filter_map(|path| UsrPath::from_rootfs_path(path).ok());
         let resolved = |path: UsrPath| tree.resolve(&path).end.node().cloned();
         let library_directories = fixed.chain(built_in).filter_map(resolved).collect();
-        ImageIndex { tree, names, library_directories }
+        let mut by_stem: HashMap<&str, Vec<&UsrPath>> = HashMap::new();
+        for (name, path) in names.iter().filter(|(name, _)| name.contains(".so")) {
+            let is_named = |path: &UsrPath| {
+                tree.get(path.as_str())
+                    .is_some_and(|node| matches!(node.kind, NodeKind::File { .. } | NodeKind::Symlink(_)))
+            };
+            if let Some(library) = LibraryName::parse(name).filter(|_| is_named(path)) {
+                by_stem.entry(library.stem).or_default().push(path);
+            }
+        }
+        by_stem.values_mut().for_each(|paths| paths.sort_unstable());
+        let word_searches = Cell::new(MAX_WORD_SEARCHES);
+        ImageIndex { tree, names, library_directories, by_stem, word_searches }
     }
 
     /// Every node of this name, in byte order.
@@ -72,15 +91,8 @@ impl<'a> ImageIndex<'a> {
     }
 
     /// Every path with the name of a library of this stem, file or symlink, in byte order. No file is read for it.
-    pub fn libraries_with_stem(&self, stem: &str) -> Vec<&'a UsrPath> {
-        // A name starts with its stem; that comparison comes first because it excludes most names.
-        let mut found = self.names.starting_with(stem);
-        found.retain(|path| {
-            LibraryName::parse(path.name()).is_some_and(|library| library.stem == stem)
-                && (self.is_file(path) || self.is_symlink(path))
-        });
-        found.sort();
-        found
+    pub fn libraries_with_stem(&self, stem: &str) -> &[&'a UsrPath] {
+        self.by_stem.get(stem).map_or(&[], Vec::as_slice)
     }
 
     /// Parses a file name. A version before `.so` belongs to the stem where the image has libraries of that stem:
@@ -144,8 +156,8 @@ impl<'a> ImageIndex<'a> {
         let library = LibraryName::parse(name);
         let mut similar: Vec<&'a UsrPath> = match &library {
             Some(library) => {
-                let all = self.libraries_with_stem(library.stem);
-                all.into_iter().filter(|other| self.is_library(other)).take(MAX_CANDIDATES).collect()
+                let all = self.libraries_with_stem(library.stem).iter().copied();
+                all.filter(|other| self.is_library(other)).take(MAX_CANDIDATES).collect()
             }
             None => self
                 .get(name)
@@ -163,9 +175,11 @@ impl<'a> ImageIndex<'a> {
 
     fn with_words_of(&self, name: &str) -> Vec<&'a UsrPath> {
         let words: BTreeSet<&str> = name.split(['-', '_', '.']).collect();
-        if words.len() < 2 {
+        // One word alone says too little.
+        let Some(left) = self.word_searches.get().checked_sub(1).filter(|_| words.len() > 1) else {
             return Vec::new();
-        }
+        };
+        self.word_searches.set(left);
         let has_all = |other: &str| words.is_subset(&other.split(['-', '_', '.']).collect());
         self.names.iter().filter(|(other, _)| has_all(other)).map(|(_, path)| path).collect()
     }

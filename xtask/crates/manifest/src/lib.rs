@@ -1,10 +1,17 @@
-//! What stage1 takes from the image: the manifests, what is wrong in them, and how that is mended.
+//! The manifests of an rkt stage1, which list the files that the build takes from an image, and coreos-common.mk, which
+//! pins the image.
 //!
-//! [`stage`] is what a flavor's manifests make of an image; [`check`] says what is wrong with it; [`mend`] changes
-//! the manifests, and what it leaves is what [`check`] then finds.
+//! - [`file`], [`editor`], [`sort_order`]: a manifest as text, and edits of it with their reasons.
+//! - [`common_mk`]: the pinned values as make reads them.
+//! - [`selection`]: what the manifests of a flavor select from an image; [`dependencies`], [`exec_references`],
+//!   [`known_dlopens`] and [`replacement`]: analyses of it.
+//! - [`rules`]: what can be wrong, with checks and fixes; [`finding`] and [`suggestion`] are their results.
+//! - [`plan`]: the plan of a bump, of an edit and of sorting, from sources to sources.
+//!
+//! The crate does no I/O: the caller reads the sources and writes the plan, and [`usr::tree::UsrTree`] reads files of the image.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "unit tests make files and take the time"))]
 
-pub mod check;
+pub mod common_mk;
 pub mod dependencies;
 pub mod editor;
 pub mod exec_references;
@@ -14,10 +21,11 @@ pub mod image_index;
 pub mod known_dlopens;
 pub mod known_execs;
 pub mod library_name;
-pub mod malformed_line;
-pub mod mend;
 pub mod plan;
 pub mod replacement;
+pub mod rules;
 pub mod selection;
+pub mod shebang;
 pub mod sort_order;
 pub mod suggestion;
+pub mod unit_file;

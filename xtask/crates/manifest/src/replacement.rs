@@ -206,7 +206,7 @@ fn is_unit(path: &UsrPath) -> bool {
 fn same_stem(path: &UsrPath, context: &ReplacementContext<'_>) -> Option<Replacement> {
     let index = context.index;
     let name = index.library_name(path.name()).filter(|name| name.kind != NameKind::LinkerName)?;
-    let all = index.libraries_with_stem(name.stem);
+    let all = libraries(name.stem, index);
     let can_replace = |other: &&&UsrPath| {
         index.library_name(other.name()).is_some_and(|other| other.kind.can_replace(name.kind))
             && index.is_library(other)
@@ -223,7 +223,7 @@ fn same_stem(path: &UsrPath, context: &ReplacementContext<'_>) -> Option<Replace
         candidates = newer.into_iter().filter(|other| is_used_alike(other)).collect();
     }
     if candidates.is_empty() && name.kind.is_real_name() {
-        return real_name_dropped(&name, &all, context);
+        return real_name_dropped(&name, all, context);
     }
     if let [only] = candidates.as_slice() {
         let reason = format!("the image's one {} of this kind is {}", name.stem, only.name());
@@ -246,6 +246,12 @@ fn same_stem(path: &UsrPath, context: &ReplacementContext<'_>) -> Option<Replace
     (!candidates.is_empty()).then(|| {
         ambiguous(candidates.into_iter(), "the image has several of this stem, and nothing decides which")
     })
+}
+
+/// The libraries of a stem. Of more than any real library has, none is certain to replace another.
+fn libraries<'i>(stem: &str, index: &'i ImageIndex<'_>) -> &'i [&'i UsrPath] {
+    const MAX_LIBRARIES: usize = 100;
+    Some(index.libraries_with_stem(stem)).filter(|all| all.len() <= MAX_LIBRARIES).unwrap_or_default()
 }
 
 /// Whether a listed soname of the stem points to a file.
@@ -296,7 +302,7 @@ fn real_name_dropped(
 
 fn linker_name_dropped(path: &UsrPath, context: &ReplacementContext<'_>) -> Option<Replacement> {
     let name = context.index.library_name(path.name()).filter(|name| name.kind == NameKind::LinkerName)?;
-    let libraries = context.index.libraries_with_stem(name.stem);
+    let libraries = libraries(name.stem, context.index).iter().copied();
     let is_versioned = |other: &&UsrPath| !other.name().ends_with(".so") && context.index.is_library(other);
     let kept = libraries.into_iter().find(is_versioned)?;
     Some(Replacement {

@@ -6,9 +6,9 @@
 mod en_us;
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
-use super::file::{Line, LineKind, ManifestFile};
-use super::malformed_line::BYTE_ORDER_MARK;
+use super::file::{BYTE_ORDER_MARK, Line, LineKind, ManifestFile};
 pub use en_us::compare as compare_en_us;
 
 /// The order of a manifest's entries.
@@ -43,6 +43,28 @@ impl SortOrder {
         }
     }
 
+    /// The one order that the files of a tree show; `None` where some are in one order and some in the other, or none
+    /// shows any.
+    pub fn shown_by(orders: impl IntoIterator<Item = SortOrder>) -> Option<SortOrder> {
+        let shown = orders.into_iter().filter(|order| matches!(order, SortOrder::Bytes | SortOrder::EnUs));
+        let mut shown: Vec<SortOrder> = shown.collect();
+        shown.dedup();
+        match shown.as_slice() {
+            [only] => Some(*only),
+            _ => None,
+        }
+    }
+
+    /// Compares two lines in this order, en_US.UTF-8 for a file in no one order.
+    fn compare(self, one: &str, other: &str) -> Ordering {
+        if self == SortOrder::Bytes { by_bytes(one, other) } else { compare_en_us(one, other) }
+    }
+
+    /// The order in words.
+    pub fn describe(self) -> &'static str {
+        if self == SortOrder::Bytes { "byte order" } else { "the order of en_US.UTF-8" }
+    }
+
     /// The order that the files of a tree share: en_US.UTF-8, unless there are files in byte order alone and none in
     /// en_US.UTF-8 alone.
     pub fn shared(orders: impl IntoIterator<Item = SortOrder>) -> SortOrder {
@@ -74,28 +96,53 @@ impl SortOrder {
     }
 }
 
-/// What `sort-manifests` makes of a file: blank lines and repeats go, and lines that are in neither order are put in
-/// byte order. `None` where nothing is to be done; then the file is not touched, whatever its line ends.
-pub fn sorted(text: &ManifestFile) -> Option<ManifestFile> {
+/// Sorts a file as `sort-manifests` does: blank and repeated lines are removed, and lines that are in neither order are put
+/// in order: that of the tree, if its other files show one, else the order that moves fewer lines. Returns the order that
+/// the file is in then; `None` if nothing changes, whatever the line ends of the file.
+pub fn sorted(text: &ManifestFile, tree: Option<SortOrder>) -> Option<(ManifestFile, SortOrder)> {
     let full = |line: &&Line| line.kind() != LineKind::Blank;
-    if SortOrder::of_lines(text.lines().iter().filter(full)) == SortOrder::Unsorted {
-        let mut lines: Vec<&str> = text.lines().iter().filter(full).map(|line| line.text.as_str()).collect();
-        lines.sort_unstable_by(|one, other| by_bytes(one, other));
-        lines.dedup();
+    let order = SortOrder::of_lines(text.lines().iter().filter(full));
+    if order == SortOrder::Unsorted {
+        let mut seen = HashSet::new();
+        let lines = text.lines().iter().filter(full).map(|line| line.text.as_str());
+        let lines: Vec<&str> = lines.filter(|line| seen.insert(*line)).collect();
+        let order = tree.unwrap_or_else(|| fewer_moves(&lines));
+        let mut lines = lines;
+        lines.sort_by(|one, other| order.compare(one, other));
         let mut after = text.clone();
         after.set_lines(lines);
-        return Some(after);
+        return Some((after, order));
     }
     let mut after = text.clone();
     for at in (0..text.lines().len()).rev() {
         let line = &text.lines()[at];
-        // In either order equal lines stand together, blank lines between them aside.
+        // In either order equal lines are next to each other, blank lines aside.
         let repeats = || text.lines()[..at].iter().rfind(full).is_some_and(|before| before.text == line.text);
         if !full(&line) || repeats() {
             after.remove(at);
         }
     }
-    (after != *text).then_some(after)
+    (after != *text).then_some((after, order))
+}
+
+/// The order that leaves more of these lines, each of which is different, where they are; en_US.UTF-8 if both leave as many.
+fn fewer_moves(lines: &[&str]) -> SortOrder {
+    let kept = |order: SortOrder| longest_ascending(lines, |one, other| order.compare(one, other));
+    if kept(SortOrder::Bytes) > kept(SortOrder::EnUs) { SortOrder::Bytes } else { SortOrder::EnUs }
+}
+
+/// The length of the longest ascending subsequence, by patience sorting.
+fn longest_ascending(lines: &[&str], compare: impl Fn(&str, &str) -> Ordering) -> usize {
+    let mut tops: Vec<&str> = Vec::new();
+    for line in lines {
+        let at = tops.partition_point(|top| compare(top, line).is_lt());
+        if let Some(top) = tops.get_mut(at) {
+            *top = line;
+        } else {
+            tops.push(line);
+        }
+    }
+    tops.len()
 }
 
 /// The bytes of a line, not the characters that stand for foreign ones, are what `sort` compares.
@@ -249,9 +296,10 @@ mod tests {
     }
 
     #[test]
-    fn sorting_touches_only_what_is_in_neither_order() {
-        let sorted =
-            |text: &str| sorted(&parse(text)).map(|t| String::from_utf8_lossy(&t.to_bytes()).into_owned());
+    fn sorting_changes_only_unsorted_files() {
+        let sorted = |text: &str| {
+            sorted(&parse(text), None).map(|(text, _)| String::from_utf8_lossy(&text.to_bytes()).into_owned())
+        };
         for (before, after) in [
             ("l/libcryptsetup.so\nl/libc.so.6", None),
             ("l/libc.so.6\r\nl/libcryptsetup.so\r\n", None),
@@ -264,5 +312,32 @@ mod tests {
         ] {
             assert_eq!(sorted(before).as_deref(), after, "{before:?}");
         }
+    }
+
+    #[test]
+    fn unsorted_file_gets_the_order_of_the_tree_or_fewer_moves() {
+        let en_us = "l/libcryptsetup.so\nl/libc.so.6\nl/libdw.so\nl/libd.so.1\n";
+        let bytes = "l/libc.so.6\nl/libcryptsetup.so\nl/libd.so.1\nl/libdw.so\n";
+        for (text, tree, expected) in [
+            (format!("{en_us}a\n"), None, SortOrder::EnUs),
+            (format!("{bytes}a\n"), None, SortOrder::Bytes),
+            (format!("{bytes}a\n"), Some(SortOrder::EnUs), SortOrder::EnUs),
+            ("b\na\n".to_owned(), None, SortOrder::EnUs),
+        ] {
+            let (after, order) = match sorted(&parse(&text), tree) {
+                Some(sorted) => sorted,
+                None => panic!("{text} is sorted"),
+            };
+            assert_eq!(order, expected, "{text}");
+            assert_eq!(SortOrder::of(&after).or(expected), expected, "{text}");
+        }
+        assert_eq!(
+            SortOrder::shown_by([SortOrder::Both, SortOrder::EnUs, SortOrder::EnUs]),
+            Some(SortOrder::EnUs)
+        );
+        assert_eq!(SortOrder::shown_by([SortOrder::Bytes, SortOrder::EnUs]), None);
+        assert_eq!(SortOrder::shown_by([SortOrder::Unsorted]), None);
+        let lines = ["c", "a", "b", "d", "e"];
+        assert_eq!(longest_ascending(&lines, str::cmp), 4);
     }
 }

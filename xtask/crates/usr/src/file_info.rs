@@ -111,8 +111,10 @@ fn of_text(path: &UsrPath, bytes: &[u8]) -> FileInfo {
 /// with their drop-ins.
 pub fn is_text(path: &UsrPath) -> bool {
     match path.as_str() {
-        "lib/os-release" | "lib64/os-release" | "share/coreos/release" | "share/flatcar/release" => true,
+        "share/coreos/release" | "share/flatcar/release" => true,
         text if text.starts_with("etc/ld.so.conf") => true,
+        // lib/os-release can be a symlink to a file of a longer name (`os-release.d/os-release-coreos`).
+        _ if path.name().starts_with("os-release") => true,
         text => {
             let inside = |scope: &str| text.split_once(scope).is_some_and(|(above, _)| !above.is_empty());
             inside("/systemd/system/") || inside("/systemd/user/")

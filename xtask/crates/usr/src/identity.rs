@@ -231,6 +231,16 @@ mod tests {
     }
 
     #[test]
+    fn os_release_symlink_is_read() {
+        let real = UsrPath::new("lib/os-release.d/os-release-coreos").unwrap();
+        let text = super::super::file_info::read(&real, b"ID=coreos\nVERSION=1032.0.0\n");
+        let mut tree = tree(&[(real.as_str(), text)]);
+        let link = NodeKind::Symlink("os-release.d/os-release-coreos".into());
+        tree.insert(UsrPath::new("lib/os-release").unwrap(), Node { mode: 0o777, kind: link });
+        assert_eq!(Identity::of(&tree).brand, Some(Brand::CoreOs));
+    }
+
+    #[test]
     fn systemd_is_told_by_its_library_and_its_program_which_must_agree() {
         let version = |nodes: &[(&str, FileInfo)]| systemd_version(&tree(nodes)).map(|v| v.to_string());
         let shared = |name| (name, FileInfo::Other);

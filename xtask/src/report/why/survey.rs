@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{BrokenPath, Edge, Place};
 use coreos_types::release::Board;
-use manifest::exec_references::started_by;
+use manifest::exec_references;
 use manifest::file::ManifestFile;
 use manifest::plan::sources::Stage1Sources;
 use manifest::selection::{ManifestSet, ManifestsByPath, Selection};
@@ -38,8 +38,10 @@ impl Survey {
                 }
                 _ => {}
             }
-            for (says, program) in started_by(tree, path) {
-                let edge = Edge { by: path.clone(), says, how: String::new() };
+        }
+        for reference in exec_references::scan(tree, &present) {
+            if let Some(program) = reference.target(tree) {
+                let edge = Edge { by: reference.referrer, says: reference.directive, how: String::new() };
                 survey.needed_by.entry(program).or_default().insert(edge);
             }
         }

@@ -32,7 +32,7 @@ fn what_cannot_be_had_takes_along_all_that_cannot_work_without_it() {
             .program("lib64/systemd/systemd-sleep", &["libgone.so.1", "libc.so.6"])
             .text(
                 "lib64/systemd/system/syslog.socket",
-                "[Service]\nExecStart=/usr/lib64/systemd/systemd-sleep\n",
+                "[Socket]\nExecStartPre=/usr/lib64/systemd/systemd-sleep\n",
             )
     };
     mended_by(
@@ -96,7 +96,7 @@ fn a_link_that_leads_nowhere_goes_and_one_that_leads_to_a_file_gets_it() {
 #[test]
 fn a_unit_whose_program_is_not_in_the_image_goes() {
     let unit = "lib64/systemd/system/syslog.socket";
-    let change = |image: ImageSpec| image.text(unit, "[Service]\nExecStart=/usr/bin/logger -x\n");
+    let change = |image: ImageSpec| image.text(unit, "[Socket]\nExecStartPre=/usr/bin/logger -x\n");
     mended_by(
         &[],
         change,

@@ -3,7 +3,7 @@
 use std::fs;
 
 use coreos_types::release::{Board, Brand, Channel, SystemdVersion};
-use manifest::plan::common_mk::CommonMk;
+use manifest::common_mk::CommonMk;
 
 use super::output;
 use crate::chance::Chance;

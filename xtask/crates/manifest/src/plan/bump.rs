@@ -1,18 +1,17 @@
-//! From sources, a request and the images to what the sources shall be, and what is left for a person.
+//! The plan of a bump: from sources, options and images to the changed sources and the remaining findings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::common_mk::CommonMk;
-use super::pin_mismatch::stale;
 use super::sources::Stage1Sources;
 use super::systemd_version::agreed;
-use crate::check::check;
 use crate::dependencies::MinDlopenPriority;
 use crate::editor::ManifestEditor;
 use crate::file::ManifestFile;
 use crate::finding::{Finding, Fix};
 use crate::image_index::ImageIndex;
-use crate::mend::{FixOptions, ManifestEditors, mend, offer_additions};
+use crate::rules::add_candidates;
+use crate::rules::driver::{FixOptions, ManifestEditors, fix, lint};
+use crate::rules::pins::{self, PinTargets};
 use crate::selection::{ManifestSet, ManifestsByPath};
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Brand, Channel, Release, SystemdVersion};
@@ -22,25 +21,41 @@ use usr::tree::UsrTree;
 /// The images of a run, by board.
 pub type ImageTrees<'a> = BTreeMap<Board, &'a UsrTree>;
 
-/// What is asked of the tree.
+/// What is requested of the tree.
 #[derive(Debug, Clone)]
 pub struct BumpOptions {
     /// The release to pin.
     pub release: Release,
-    /// The channel that has it, where that is known.
+    /// The channel that has it, if that is known.
     pub channel: Option<Channel>,
     /// The vendor to move to.
     pub brand: Option<Brand>,
-    /// The systemd version, where the images do not tell one.
+    /// The systemd version, if the images do not have it in their files.
     pub systemd: Option<SystemdVersion>,
-    /// How far mending goes.
+    /// How far fixes go.
     pub reach: FixOptions,
 }
 
-/// What becomes of the tree.
+impl BumpOptions {
+    /// The values to pin.
+    ///
+    /// # Errors
+    /// No one version of systemd, as [`agreed`] has it.
+    fn pin_targets(&self, trees: &ImageTrees<'_>) -> Result<PinTargets> {
+        let versions = trees.iter().map(|(&board, tree)| (board, identity::systemd_version(tree)));
+        Ok(PinTargets {
+            release: self.release.clone(),
+            channel: self.channel,
+            brand: self.brand,
+            systemd: agreed(self.systemd, versions)?,
+        })
+    }
+}
+
+/// The tree after a bump.
 #[derive(Debug, Clone)]
 pub struct BumpPlan {
-    /// The sources as they shall be.
+    /// The sources after the bump.
     pub after: Stage1Sources,
     /// The pinned release before and after.
     pub release: (Release, Release),
@@ -48,77 +63,110 @@ pub struct BumpPlan {
     pub systemd: (SystemdVersion, SystemdVersion),
     /// Every change of a manifest, with its reason.
     pub fixes: Vec<Fix>,
-    /// What is left, with lines counted in `after`.
+    /// The remaining findings, with lines counted in `after`.
     pub findings: Vec<Finding>,
 }
 
-/// Plans a bump. Mending twice must change nothing; a plan that does not settle is a fault, never written.
+/// Plans a bump. A plan that a second pass would change is an error.
 ///
 /// # Errors
-/// A coreos-common.mk that cannot be edited; no one version of systemd, as [`agreed`] has it; an image that is broken
-/// where a file is.
-pub fn bump(before: &Stage1Sources, request: &BumpOptions, trees: &ImageTrees<'_>) -> Result<BumpPlan> {
-    let pins = CommonMk::parse(&before.common_mk)?;
-    let systemd = systemd_version(request.systemd, trees)?;
+/// A coreos-common.mk that cannot be edited; no one version of systemd, as [`agreed`] has it; a file of the image that
+/// cannot be read.
+pub fn bump(before: &Stage1Sources, options: &BumpOptions, trees: &ImageTrees<'_>) -> Result<BumpPlan> {
+    let pins = before.pins()?;
+    let targets = options.pin_targets(trees)?;
     let mut after = before.clone();
-    after.common_mk = pinned(pins.clone(), request, systemd)?.as_bytes().to_vec();
-    let indexes: BTreeMap<Board, ImageIndex<'_>> =
-        trees.iter().map(|(&board, tree)| (board, ImageIndex::new(tree))).collect();
+    after.common_mk = pins::fix(pins.clone(), &targets)?.as_bytes().to_vec();
+    let indexes = index_all(trees);
 
-    let fixes = mend_all(&mut after, &indexes, request.reach);
-    ensure_settled(&after, &indexes, request.reach)?;
-    let mut findings = check_all(&after, &indexes, request.reach.dlopen);
-    offer_additions(&mut findings, &fixes);
-    take_in(&mut findings, &after);
+    let fixes = fix_all(&mut after, &indexes, options.reach);
+    ensure_idempotent(&after, &indexes, options.reach)?;
+    let mut findings = lint_all(&after, &indexes, options.reach.dlopen);
+    add_candidates(&mut findings, &fixes);
+    suggest_copy_first(&mut findings, &after);
     ensure_read(trees)?;
     Ok(BumpPlan {
-        release: (pins.release().clone(), request.release.clone()),
-        systemd: (pins.systemd(), systemd),
+        release: (pins.release().clone(), targets.release),
+        systemd: (pins.systemd(), targets.systemd),
         after,
         fixes,
         findings,
     })
 }
 
-/// Mending what was mended must change nothing.
-fn ensure_settled(
+fn index_all<'a>(trees: &ImageTrees<'a>) -> BTreeMap<Board, ImageIndex<'a>> {
+    trees.iter().map(|(&board, tree)| (board, ImageIndex::new(tree))).collect()
+}
+
+/// Fixes of fixed manifests must change nothing.
+fn ensure_idempotent(
     after: &Stage1Sources,
     indexes: &BTreeMap<Board, ImageIndex<'_>>,
-    reach: FixOptions,
+    options: FixOptions,
 ) -> Result<()> {
     let mut again = after.clone();
-    let more = mend_all(&mut again, indexes, reach);
+    let more = fix_all(&mut again, indexes, options);
     let Some(fix) = more.first().filter(|_| again != *after) else { return Ok(()) };
-    Err(Error::failed("mending the manifests does not settle")
+    Err(Error::failed("the fixes of the manifests do not converge")
         .with_cause(format!("a second pass would change {} again: {}", fix.file, fix.because))
         .with_hint("please report this with the manifests and the release; nothing was written"))
 }
 
-/// Checks the sources as they are against a request for the release that they pin, and changes nothing.
+/// Checks the sources as they are against options for the release that they pin, and changes nothing.
 ///
 /// # Errors
 /// As [`bump`].
 pub fn verify(
     sources: &Stage1Sources,
-    request: &BumpOptions,
+    options: &BumpOptions,
     trees: &ImageTrees<'_>,
 ) -> Result<Vec<Finding>> {
-    let systemd = systemd_version(request.systemd, trees)?;
-    let indexes = trees.iter().map(|(&board, tree)| (board, ImageIndex::new(tree))).collect();
-    let mut findings = check_all(sources, &indexes, request.reach.dlopen);
-    findings.extend(stale(sources, request, systemd, trees)?);
-    take_in(&mut findings, sources);
+    let pins = sources.pins()?;
+    let targets = options.pin_targets(trees)?;
+    let indexes = index_all(trees);
+    let mut findings = lint_all(sources, &indexes, options.reach.dlopen);
+    if !findings.is_empty() {
+        mark_fixable(&mut findings, sources, &indexes, options.reach);
+    }
+    if let Some(&board) = trees.keys().next() {
+        let mut mismatches = pins::check(&pins, &sources.common_mk_path, &targets, board);
+        let is_fixable = !mismatches.is_empty()
+            && !sources.outside.contains_key(&sources.common_mk_path)
+            && pins::fix(pins, &targets).is_ok();
+        mismatches.iter_mut().for_each(|finding| finding.fixable = is_fixable);
+        findings.extend(mismatches);
+    }
+    suggest_copy_first(&mut findings, sources);
     ensure_read(trees)?;
     Ok(findings)
 }
 
-/// Raises the error of a file that could not be read: what was concluded without it is not to be relied on.
+/// Marks the findings that fixes remove: those that are not found again in the fixed sources.
+fn mark_fixable(
+    findings: &mut [Finding],
+    sources: &Stage1Sources,
+    indexes: &BTreeMap<Board, ImageIndex<'_>>,
+    options: FixOptions,
+) {
+    let mut after = sources.clone();
+    if fix_all(&mut after, indexes, FixOptions { drop_missing: false, ..options }).is_empty() {
+        return;
+    }
+    let remaining = lint_all(&after, indexes, options.dlopen);
+    let key = |finding: &Finding| (finding.kind, finding.board, finding.file.clone(), finding.path.clone());
+    let remaining: BTreeSet<_> = remaining.iter().map(key).collect();
+    for finding in findings {
+        finding.fixable = !remaining.contains(&key(finding));
+    }
+}
+
+/// Raises the error of a file that could not be read: results without it are not reliable.
 fn ensure_read(trees: &ImageTrees<'_>) -> Result<()> {
     trees.values().try_for_each(|tree| tree.read_error())
 }
 
-/// What lies outside the tree is not written: a copy of it in the tree is.
-fn take_in(findings: &mut [Finding], sources: &Stage1Sources) {
+/// Prefixes the suggestions for manifests outside the tree, which are never written, with a copy into the tree.
+fn suggest_copy_first(findings: &mut [Finding], sources: &Stage1Sources) {
     for finding in findings {
         if let Some(link) = sources.outside.get(&finding.file) {
             finding.remedy = finding.remedy.clone().behind(link);
@@ -128,82 +176,61 @@ fn take_in(findings: &mut [Finding], sources: &Stage1Sources) {
 
 /// Findings of `after` with their lines counted in `on_disk`, for a plan that is not written.
 pub fn relocated(mut findings: Vec<Finding>, after: &Stage1Sources, on_disk: &Stage1Sources) -> Vec<Finding> {
-    let (planned, texts) = (texts(after), texts(on_disk));
+    let (planned, on_disk) = (parse_all(after), parse_all(on_disk));
+    let mut lines: BTreeMap<&str, HashMap<&str, usize>> = BTreeMap::new();
+    for (file, text) in &on_disk {
+        let known = lines.entry(file).or_default();
+        text.entries().for_each(|(at, line)| _ = known.entry(line).or_insert(at + 1));
+    }
     for finding in &mut findings {
-        let Some(text) = texts.get(&finding.file) else { continue };
-        let named = |line: &str| text.entries().find(|(_, other)| *other == line).map(|(at, _)| at + 1);
-        let told =
+        let Some(lines) = lines.get(finding.file.as_str()) else { continue };
+        let named = |line: &str| lines.get(line).copied();
+        let in_plan =
             || Some(planned.get(&finding.file)?.lines().get(finding.line?.checked_sub(1)?)?.text.as_str());
         let needed = || finding.needed_by.iter().find_map(|by| named(by));
-        finding.line = named(&finding.path).or_else(needed).or_else(|| named(told()?));
+        finding.line = named(&finding.path).or_else(needed).or_else(|| named(in_plan()?));
     }
     findings
 }
 
-/// The version that the images tell, or that was given where they do not.
-fn systemd_version(given: Option<SystemdVersion>, trees: &ImageTrees<'_>) -> Result<SystemdVersion> {
-    agreed(given, trees.iter().map(|(&board, tree)| (board, identity::systemd_version(tree))))
-}
-
-fn pinned(mut pins: CommonMk, request: &BumpOptions, systemd: SystemdVersion) -> Result<CommonMk> {
-    if let Some(brand) = request.brand.filter(|brand| pins.brand() != Some(*brand)) {
-        pins.set_brand(brand)?;
-    }
-    if let Some(channel) =
-        request.channel.filter(|channel| pins.channel().is_some_and(|pinned| pinned != *channel))
-    {
-        pins.set_url_channel(channel)?;
-    }
-    if *pins.release() != request.release {
-        pins.set_release(&request.release)?;
-    }
-    if pins.systemd() != systemd {
-        pins.set_systemd(systemd)?;
-    }
-    Ok(pins)
-}
-
-fn mend_all(
+fn fix_all(
     sources: &mut Stage1Sources,
     indexes: &BTreeMap<Board, ImageIndex<'_>>,
-    reach: FixOptions,
+    options: FixOptions,
 ) -> Vec<Fix> {
-    let mut drafts: ManifestEditors = ManifestEditor::of_files(
-        sources.manifests.iter().map(|(file, bytes)| (file.as_str(), bytes.as_slice())),
-    );
-    drafts
-        .iter_mut()
-        .filter(|(file, _)| sources.outside.contains_key(*file))
-        .for_each(|(_, draft)| draft.freeze());
+    let manifests = sources.manifests.iter().map(|(file, bytes)| (file.as_str(), bytes.as_slice()));
+    let mut editors: ManifestEditors = ManifestEditor::of_files(manifests);
+    let outside = editors.iter_mut().filter(|(file, _)| sources.outside.contains_key(*file));
+    outside.for_each(|(_, editor)| editor.freeze());
     for (&board, index) in indexes {
         let flavors = ManifestSet::of_board(board, &sources.listings);
-        mend(&flavors, &mut drafts, index, reach);
+        fix(&flavors, &mut editors, index, options);
     }
     let mut fixes: Vec<Fix> = Vec::new();
-    for (file, draft) in drafts {
-        fixes.extend_from_slice(draft.fixes());
-        if !draft.fixes().is_empty() {
-            sources.manifests.insert(file, draft.text().to_bytes());
+    for (file, editor) in editors {
+        fixes.extend_from_slice(editor.fixes());
+        if !editor.fixes().is_empty() {
+            sources.manifests.insert(file, editor.text().to_bytes());
         }
     }
     fixes
 }
 
-fn check_all(
+fn lint_all(
     sources: &Stage1Sources,
     indexes: &BTreeMap<Board, ImageIndex<'_>>,
-    level: MinDlopenPriority,
+    dlopen: MinDlopenPriority,
 ) -> Vec<Finding> {
-    let texts = texts(sources);
-    let by_file: ManifestsByPath<'_> = texts.iter().map(|(file, text)| (file.as_str(), text)).collect();
+    let manifests = parse_all(sources);
+    let by_file: ManifestsByPath<'_> = manifests.iter().map(|(file, text)| (file.as_str(), text)).collect();
     let mut findings = Vec::new();
     for (&board, index) in indexes {
         let flavors = ManifestSet::of_board(board, &sources.listings);
-        findings.extend(check(&flavors, &by_file, index, level));
+        findings.extend(lint(&flavors, &by_file, index, dlopen));
     }
     findings
 }
 
-fn texts(sources: &Stage1Sources) -> BTreeMap<String, ManifestFile> {
+fn parse_all(sources: &Stage1Sources) -> BTreeMap<String, ManifestFile> {
     sources.manifests.iter().map(|(file, bytes)| (file.clone(), ManifestFile::parse(bytes))).collect()
 }

@@ -7,7 +7,7 @@ use similar::{Algorithm, DiffOp, capture_diff_slices};
 use super::sources::Stage1Sources;
 use crate::file::ManifestFile;
 use crate::finding::{Fix, FixKind};
-use crate::sort_order;
+use crate::sort_order::{self, SortOrder};
 
 /// The sources with every manifest in order, and each changed line with its reason.
 ///
@@ -16,6 +16,8 @@ use crate::sort_order;
 pub fn sort(sources: &Stage1Sources) -> (Stage1Sources, Vec<Fix>) {
     let mut after = sources.clone();
     let mut fixes = Vec::new();
+    let orders = sources.manifests.values().map(|bytes| SortOrder::of(&ManifestFile::parse(bytes)));
+    let shown = SortOrder::shown_by(orders);
     for (file, bytes) in &mut after.manifests {
         let is_regular =
             sources.listings.iter().any(|listing| listing.file == *file && listing.listed_as == *file);
@@ -23,8 +25,8 @@ pub fn sort(sources: &Stage1Sources) -> (Stage1Sources, Vec<Fix>) {
             continue;
         }
         let text = ManifestFile::parse(bytes);
-        if let Some(sorted) = sort_order::sorted(&text) {
-            fixes.extend(changed_lines(file, &text, &sorted));
+        if let Some((sorted, order)) = sort_order::sorted(&text, shown) {
+            fixes.extend(changed_lines(file, &text, &sorted, order));
             *bytes = sorted.to_bytes();
         }
     }
@@ -32,7 +34,7 @@ pub fn sort(sources: &Stage1Sources) -> (Stage1Sources, Vec<Fix>) {
 }
 
 /// One fix a line that is not where it was.
-fn changed_lines(file: &str, before: &ManifestFile, after: &ManifestFile) -> Vec<Fix> {
+fn changed_lines(file: &str, before: &ManifestFile, after: &ManifestFile, order: SortOrder) -> Vec<Fix> {
     let texts = |text: &ManifestFile| text.lines().iter().map(|line| line.text.clone()).collect::<Vec<_>>();
     let (old, new) = (texts(before), texts(after));
     let (mut gone, mut come) = (Vec::new(), BTreeMap::<&str, usize>::new());
@@ -47,12 +49,12 @@ fn changed_lines(file: &str, before: &ManifestFile, after: &ManifestFile) -> Vec
         let (kind, to, because) = match moved {
             Some(count) => {
                 *count -= 1;
-                (FixKind::Move, Some(line.clone()), "the file is put in byte order")
+                (FixKind::Move, Some(line.clone()), format!("the file is put in {}", order.describe()))
             }
-            None if line.trim().is_empty() => (FixKind::Tidy, None, "the line is blank"),
-            None => (FixKind::Tidy, None, "the line is there already"),
+            None if line.trim().is_empty() => (FixKind::Tidy, None, "the line is blank".to_owned()),
+            None => (FixKind::Tidy, None, "the line is there already".to_owned()),
         };
-        Fix { file: file.to_owned(), kind, from: Some(line.clone()), to, because: because.to_owned() }
+        Fix { file: file.to_owned(), kind, from: Some(line.clone()), to, because }
     };
     gone.into_iter().map(fix).collect()
 }
@@ -90,7 +92,7 @@ mod tests {
         );
         let (one, other) = (ManifestFile::parse(b"c\na\nb\n"), ManifestFile::parse(b"a\nb\nc\n"));
         assert_eq!(
-            told(&changed_lines("x", &one, &other)),
+            told(&changed_lines("x", &one, &other, SortOrder::Bytes)),
             [(FixKind::Move, "c".to_owned(), Some("c".to_owned()))]
         );
     }

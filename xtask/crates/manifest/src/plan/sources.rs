@@ -2,17 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use crate::common_mk::COMMON_MK;
+use crate::common_mk::{CommonMk, IncludedFiles};
 pub use crate::selection::ManifestRef;
+use coreos_types::error::Result;
 use coreos_types::release::Board;
-
-/// coreos-common.mk, where a tree keeps its release, relative to the tree.
-pub const COMMON_MK: &str = "stage1/usr_from_coreos/coreos-common.mk";
 
 /// The files of a tree as bytes, and who lists which manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stage1Sources {
     /// The content of coreos-common.mk.
     pub common_mk: Vec<u8>,
+    /// The files that it includes, by the name in it.
+    pub included: IncludedFiles,
     /// Its real path relative to the tree: [`COMMON_MK`], or where a link there leads to.
     pub common_mk_path: String,
     /// The content of each manifest by its real path relative to the tree: a symlinked manifest is here once.
@@ -28,6 +30,7 @@ impl Default for Stage1Sources {
     fn default() -> Stage1Sources {
         Stage1Sources {
             common_mk: Vec::new(),
+            included: IncludedFiles::new(),
             common_mk_path: COMMON_MK.to_owned(),
             manifests: BTreeMap::new(),
             listings: Vec::new(),
@@ -37,6 +40,14 @@ impl Default for Stage1Sources {
 }
 
 impl Stage1Sources {
+    /// Parses coreos-common.mk.
+    ///
+    /// # Errors
+    /// As [`CommonMk::parse_with_includes`].
+    pub fn pins(&self) -> Result<CommonMk> {
+        CommonMk::parse_with_includes(&self.common_mk, &self.included)
+    }
+
     /// The boards that have a manifest directory.
     pub fn boards(&self) -> BTreeSet<Board> {
         self.listings.iter().map(|listing| listing.board).collect()

@@ -3,17 +3,21 @@
 mod expand;
 mod logical_lines;
 mod makefile;
+mod opaque;
 
 use std::fmt::Display;
 use std::ops::Range;
 use std::str::FromStr;
 
 use self::expand::{ExpandError, Variables};
-use self::makefile::{Assignment, Operator};
-use super::sources::COMMON_MK;
+use self::makefile::{Assignment, Makefile, OpaqueKind, Operator};
+pub use self::opaque::IncludedFiles;
+use self::opaque::hidden_assignment;
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Brand, Channel, Release, SystemdVersion};
 
+/// The path of the file, relative to the tree.
+pub const COMMON_MK: &str = "stage1/usr_from_coreos/coreos-common.mk";
 /// The variable with the release.
 pub const RELEASE: &str = "CCN_IMG_RELEASE";
 /// The variable with the version of systemd.
@@ -33,7 +37,8 @@ const EXAMPLE_URL: &str = "https://alpha.release.core-os.net/$(RKT_STAGE1_COREOS
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommonMk {
     text: Vec<u8>,
-    assignments: Vec<Assignment>,
+    makefile: Makefile,
+    included: IncludedFiles,
     release: Pinned<Release>,
     systemd: Pinned<SystemdVersion>,
     url: Pinned<String>,
@@ -48,24 +53,46 @@ struct Pinned<T> {
 }
 
 impl CommonMk {
-    /// Reads the file.
+    /// Parses the file, without knowledge of the files that it includes.
     ///
     /// # Errors
-    /// A variable with no assignment, or with two, outside conditionals; a value that is no release, version or
-    /// URL; a file that make would not read. Each names the variable and the lines.
+    /// As [`CommonMk::parse_with_includes`].
     pub fn parse(text: &[u8]) -> Result<CommonMk> {
-        let assignments = makefile::assignments(text)
+        CommonMk::parse_with_includes(text, &IncludedFiles::new())
+    }
+
+    /// Parses the file.
+    ///
+    /// # Errors
+    /// A variable with no assignment, or with two, outside conditionals; one that an included file or `$(eval …)` can
+    /// assign again; a value that is not a release, version or URL; a file that make would not read. Each names the
+    /// variable and the lines.
+    pub fn parse_with_includes(text: &[u8], included: &IncludedFiles) -> Result<CommonMk> {
+        let makefile = makefile::parse(text)
             .map_err(|bad| Error::failed(format!("{COMMON_MK}:{}: {}", bad.line, bad.what)))
-            .map_err(|fault| fault.with_hint("mend the file: make would stop there too"))?;
+            .map_err(|fault| fault.with_hint("fix the file: make would stop there too"))?;
         let read = CommonMk {
-            release: pinned(text, &assignments, RELEASE, "1032.0.0")?,
-            systemd: pinned(text, &assignments, SYSTEMD, "v229")?,
-            url: pinned(text, &assignments, URL, EXAMPLE_URL)?,
+            release: pinned(text, &makefile, included, RELEASE, "1032.0.0")?,
+            systemd: pinned(text, &makefile, included, SYSTEMD, "v229")?,
+            url: pinned(text, &makefile, included, URL, EXAMPLE_URL)?,
             text: text.to_vec(),
-            assignments,
+            makefile,
+            included: included.clone(),
         };
         Board::ALL.into_iter().try_for_each(|board| read.url(board).map(drop))?;
         Ok(read)
+    }
+
+    /// The names of the files that a makefile includes outside conditionals, each with whether make goes on without it.
+    pub fn included_files(text: &[u8]) -> Vec<(String, bool)> {
+        let opaque = makefile::parse(text).map(|makefile| makefile.opaque).unwrap_or_default();
+        let mut names = Vec::new();
+        for statement in opaque {
+            if let OpaqueKind::Include { files, is_optional } = statement.kind {
+                names.extend(files.split_whitespace().map(|name| (name.to_owned(), is_optional)));
+            }
+        }
+        names
     }
 
     /// The file, byte for byte.
@@ -102,7 +129,7 @@ impl CommonMk {
     /// # Errors
     /// A variable that the file does not assign, or a result that is no `http` or `https` URL.
     pub fn url(&self, board: Board) -> Result<String> {
-        let variables = Variables::of(&self.text, &self.assignments, &[(BOARD, board.id())]);
+        let variables = Variables::of(&self.text, &self.makefile.assignments, &[(BOARD, board.id())]);
         let at = format!("{COMMON_MK}:{}: {URL}", self.url.line);
         let url = variables.value(URL).map_err(|why| match why {
             ExpandError::Unknown(name) => {
@@ -231,18 +258,34 @@ impl CommonMk {
     fn splice(&mut self, span: Range<usize>, value: &str) -> Result<()> {
         let mut text = self.text.clone();
         text.splice(span, value.bytes());
-        *self = CommonMk::parse(&text)?;
+        *self = CommonMk::parse_with_includes(&text, &self.included)?;
         Ok(())
     }
 }
 
 /// The one value of a variable outside conditionals.
-fn pinned<T>(text: &[u8], assignments: &[Assignment], name: &str, example: &str) -> Result<Pinned<T>>
+fn pinned<T>(
+    text: &[u8],
+    makefile: &Makefile,
+    included: &IncludedFiles,
+    name: &str,
+    example: &str,
+) -> Result<Pinned<T>>
 where
     T: FromStr<Err: Display>,
 {
-    let outside: Vec<&Assignment> = assignments.iter().filter(|a| a.name == name && !a.conditional).collect();
+    let assignments = &makefile.assignments;
+    let mut outside: Vec<&Assignment> =
+        assignments.iter().filter(|a| a.name == name && !a.conditional).collect();
+    // What is before an `undefine` does not count.
+    if let Some(last) = outside.iter().rposition(|a| a.operator == Operator::Undefine) {
+        outside.drain(..=last);
+    }
     let [one] = outside.as_slice() else { return Err(not_one(name, assignments, &outside)) };
+    let index = assignments.iter().position(|assignment| std::ptr::eq(assignment, *one)).unwrap_or_default();
+    if let Some(hidden) = hidden_assignment(makefile, text, index, included) {
+        return Err(assigned_elsewhere(name, one.line, &hidden));
+    }
     let at = format!("{COMMON_MK}:{}: {name}", one.line);
     if matches!(one.operator, Operator::Append | Operator::Shell | Operator::Define) {
         return Err(Error::failed(format!("{at} is not assigned with :=, = or ?="))
@@ -256,6 +299,19 @@ where
         .parse()
         .map_err(|bad: T::Err| Error::failed(at).with_cause(bad).with_hint(write_it_as(name, meant)))?;
     Ok(Pinned { value, span: one.value.clone(), line: one.line })
+}
+
+/// The error for a variable whose value is not that of its line.
+fn assigned_elsewhere(name: &str, line: usize, hidden: &opaque::Hidden<'_>) -> Error {
+    let statement = match &hidden.statement.kind {
+        OpaqueKind::Include { files, .. } => format!("include {files}"),
+        OpaqueKind::Eval(text) => text.clone(),
+    };
+    let may = if hidden.is_certain { "assigns" } else { "may assign" };
+    let at = hidden.statement.line;
+    Error::failed(format!("{COMMON_MK}:{at}: {statement:?} {may} {name}, which line {line} assigns"))
+        .with_cause("this tool does not evaluate it, so an edit of that line may have no effect")
+        .with_hint(format!("move the line to a place above line {line}, or remove {name} from what it reads"))
 }
 
 /// The line that a value should stand on.

@@ -4,7 +4,7 @@
 
 use super::*;
 
-const OURS: &[u8] = include_bytes!("../../../../../../stage1/usr_from_coreos/coreos-common.mk");
+const OURS: &[u8] = include_bytes!("../../../../../stage1/usr_from_coreos/coreos-common.mk");
 
 /// A file with these three values.
 fn file(systemd: &str, release: &str, url: &str) -> String {
@@ -155,4 +155,70 @@ fn the_brand_it_has_is_no_change_unless_the_file_has_another_name() {
     assert_eq!(of_both.url_as_written(), PLAIN_URL);
     let mut own = read(&file("v1", "1.0.0", &PLAIN_URL.replace("/coreos_", "/my_own_")));
     assert!(own.set_brand(Brand::CoreOs).unwrap_err().to_string().contains("its file is not"));
+}
+
+#[test]
+fn undefine_takes_the_value_away() {
+    let good = file("v1", "1.0.0", PLAIN_URL);
+    let error = fault(&format!("{good}undefine {RELEASE}\n"));
+    assert!(error.contains("CCN_IMG_RELEASE has no assignment outside conditionals"), "{error}");
+    // The URL is expanded where it is assigned, so the release is assigned again above it.
+    let mut mk = read(&format!("{RELEASE} := 1.0.0\nundefine {RELEASE}\n{good}"));
+    mk.set_release(&"3.0.0".parse().unwrap()).unwrap();
+    let edited = good.replace(":= 1.0.0", ":= 3.0.0");
+    assert_eq!(
+        String::from_utf8_lossy(mk.as_bytes()),
+        format!("{RELEASE} := 1.0.0\nundefine {RELEASE}\n{edited}")
+    );
+}
+
+#[test]
+fn value_that_make_may_replace_is_an_error() {
+    let good = file("v1", "1.0.0", PLAIN_URL);
+    let body = "define pin\nCCN_IMG_RELEASE := $(1)\nendef\ndefine other\nOTHER := $(1)\nendef\n";
+    for (before, after, expected) in [
+        ("", "$(eval CCN_IMG_RELEASE := 5.5.5)\n", "assigns CCN_IMG_RELEASE"),
+        ("", "$(eval override CCN_IMG_RELEASE=5.5.5)\n", "assigns CCN_IMG_RELEASE"),
+        ("", "$(eval undefine CCN_IMG_RELEASE)\n", "assigns CCN_IMG_RELEASE"),
+        ("", "X := ${eval CCN_IMG_URL = x}\n", "assigns CCN_IMG_URL"),
+        (body, "$(eval $(call pin,5.5.5))\n", "assigns CCN_IMG_RELEASE"),
+        (body, "$(eval $(pin))\n", "assigns CCN_IMG_RELEASE"),
+        ("N := CCN_IMG_RELEASE\n", "$(eval $(N) := 5.5.5)\n", "assigns CCN_IMG_RELEASE"),
+        ("", "$(foreach n,CCN_IMG_RELEASE,$(eval $(n) := 5.5.5))\n", "may assign CCN_IMG_RELEASE"),
+        ("", "$(eval $(shell cat x))\n", "may assign CCN_IMG_RELEASE"),
+        ("", "include x.mk\n", "may assign CCN_IMG_RELEASE"),
+        ("", "include pins.mk\n", "assigns CCN_IMG_RELEASE"),
+        ("", "-include plain.mk pins.mk\n", "assigns CCN_IMG_RELEASE"),
+        // Before the assignment, or of another variable.
+        ("$(eval CCN_IMG_RELEASE := 5.5.5)\ninclude x.mk\n", "", ""),
+        (body, "$(eval $(call other,CCN_IMG_RELEASE))\n", ""),
+        ("", "$(eval OTHER := $(shell date))\n$(eval )\n$(call setup-stamp-file,X)\n", ""),
+        ("", "include plain.mk\n", ""),
+        ("", "ifdef LOCAL\ninclude x.mk\n$(eval CCN_IMG_RELEASE := 5.5.5)\nendif\n", ""),
+        ("", "x:\n\t$(eval CCN_IMG_RELEASE := 5.5.5)\n", ""),
+    ] {
+        let included = IncludedFiles::from([
+            ("plain.mk".to_owned(), b"OTHER := 1\n".to_vec()),
+            ("pins.mk".to_owned(), b"ifndef X\nCCN_IMG_RELEASE := 5.5.5\nendif\n".to_vec()),
+        ]);
+        let text = format!("{before}{good}{after}");
+        match CommonMk::parse_with_includes(text.as_bytes(), &included) {
+            Ok(_) => assert_eq!(expected, "", "{text}"),
+            Err(error) => {
+                assert!(!expected.is_empty() && error.to_string().contains(expected), "{error}: {text}")
+            }
+        }
+    }
+    let weak = good.replace(&format!("{RELEASE} :="), &format!("{RELEASE} ?="));
+    assert!(fault(&format!("include x.mk\n{weak}")).contains("may assign"));
+}
+
+/// What an expansion can grow to is bounded.
+#[test]
+fn eval_of_a_value_that_doubles_is_an_error() {
+    let mut text = file("v1", "1.0.0", PLAIN_URL) + "A0 = x x x x\n";
+    for number in 0..15 {
+        text += &format!("A{} = $(A{number})$(A{number})$(A{number})\n", number + 1);
+    }
+    assert!(fault(&format!("{text}$(eval OTHER := $(A15))\n")).contains("may assign"));
 }

@@ -10,6 +10,9 @@ pub(super) struct LogicalLine {
     pub(super) flat: Vec<u8>,
 }
 
+/// What some editors write at the start of a file; make passes over it.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// A newline after an odd number of backslashes joins two lines; a CR before a newline is part of it.
 pub(super) fn logical_lines(text: &[u8]) -> Vec<LogicalLine> {
     let mut lines: Vec<LogicalLine> = Vec::new();
@@ -17,6 +20,9 @@ pub(super) fn logical_lines(text: &[u8]) -> Vec<LogicalLine> {
     let mut start = 0;
     for (index, physical) in text.split_inclusive(|&byte| byte == b'\n').enumerate() {
         let mut flat = physical.to_vec();
+        if index == 0 && flat.starts_with(BYTE_ORDER_MARK) {
+            flat[..BYTE_ORDER_MARK.len()].fill(b' ');
+        }
         let content =
             flat.len() - flat.iter().rev().take_while(|b| matches!(b, b'\n' | b'\r')).count().min(2);
         let ended = physical.ends_with(b"\n");

@@ -3,6 +3,7 @@
 //! Only what decides which line is an assignment is read (GNU make manual, "Reading Makefiles"): logical lines,
 //! comments, conditionals, `define` bodies and recipes. Nothing is evaluated here.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -40,6 +41,39 @@ pub(super) enum Operator {
     Shell,
     /// `define … endef`.
     Define,
+    /// `undefine`: the variable has no value afterwards.
+    Undefine,
+}
+
+/// A statement that can assign variables in a way that is not read here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Opaque {
+    /// The line it starts on, counted from 1.
+    pub(super) line: usize,
+    /// What it is.
+    pub(super) kind: OpaqueKind,
+    /// How many assignments are before it.
+    pub(super) after: usize,
+}
+
+/// The statements of [`Opaque`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum OpaqueKind {
+    /// `include FILES`; `-include` and `sinclude` go on without a file that is not there.
+    Include { files: String, is_optional: bool },
+    /// A statement with `$(eval …)`, as written.
+    Eval(String),
+}
+
+/// A makefile as far as it is read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Makefile {
+    /// Every global assignment, in order.
+    pub(super) assignments: Vec<Assignment>,
+    /// Statements outside conditionals whose assignments are not known.
+    pub(super) opaque: Vec<Opaque>,
+    /// The bodies of `define`, by the line on which each starts.
+    pub(super) bodies: BTreeMap<usize, String>,
 }
 
 /// Why a text is no makefile, and on which line.
@@ -49,8 +83,8 @@ pub(super) struct SyntaxError {
     pub(super) what: &'static str,
 }
 
-/// Every global assignment, in order.
-pub(super) fn assignments(text: &[u8]) -> Result<Vec<Assignment>, SyntaxError> {
+/// Reads a makefile.
+pub(super) fn parse(text: &[u8]) -> Result<Makefile, SyntaxError> {
     let mut reader = Reader::default();
     for line in logical_lines(text) {
         reader.read(&line)?;
@@ -73,11 +107,14 @@ struct Conditional {
 struct Reader {
     /// The assignments with the conditionals around each, as indices.
     found: Vec<(Assignment, Vec<usize>)>,
+    /// The same of what is not read here.
+    opaque: Vec<(Opaque, Vec<usize>)>,
     conditionals: Vec<Conditional>,
     open: Vec<usize>,
     statements: usize,
     /// The lines where the open `define`s start.
     defines: Vec<usize>,
+    bodies: BTreeMap<usize, String>,
     in_rule: bool,
 }
 
@@ -101,7 +138,13 @@ impl Reader {
         if self.read_conditional(text, line.number)? {
             return Ok(());
         }
-        if let Some((name, operator, value)) = assignment(text) {
+        if text.windows(6).any(|part| part == b"$(eval" || part == b"${eval") {
+            self.note(line.number, OpaqueKind::Eval(String::from_utf8_lossy(text).trim().to_owned()));
+        }
+        if let Some(include) = include(text) {
+            self.note(line.number, include);
+            self.in_rule = false;
+        } else if let Some((name, operator, value)) = assignment(text) {
             if operator == Operator::Define {
                 self.defines.push(line.number);
             }
@@ -116,11 +159,20 @@ impl Reader {
         Ok(())
     }
 
+    fn note(&mut self, line: usize, kind: OpaqueKind) {
+        self.opaque.push((Opaque { line, kind, after: self.found.len() }, self.open.clone()));
+    }
+
     fn read_in_define(&mut self, line: &LogicalLine) {
         match words(&line.flat).next() {
             Some(b"define") => self.defines.push(line.number),
             Some(b"endef") => drop(self.defines.pop()),
             _ => {}
+        }
+        if let Some(start) = self.defines.first() {
+            let body = self.bodies.entry(*start).or_default();
+            body.push_str(&String::from_utf8_lossy(&line.flat));
+            body.push('\n');
         }
     }
 
@@ -155,7 +207,7 @@ impl Reader {
         Ok(true)
     }
 
-    fn finish(self) -> Result<Vec<Assignment>, SyntaxError> {
+    fn finish(self) -> Result<Makefile, SyntaxError> {
         if let Some(&line) = self.defines.first() {
             return Err(SyntaxError { line, what: "define without endef" });
         }
@@ -164,11 +216,14 @@ impl Reader {
         }
         let guards = self.guards_the_file();
         let decided = |around: &[usize]| around.iter().any(|&at| !(guards && at == 0));
-        Ok(self
+        let assignments = self
             .found
             .iter()
             .map(|(a, around)| Assignment { conditional: decided(around), ..a.clone() })
-            .collect())
+            .collect();
+        let opaque =
+            self.opaque.iter().filter(|(_, around)| !decided(around)).map(|(one, _)| one.clone()).collect();
+        Ok(Makefile { assignments, opaque, bodies: self.bodies })
     }
 
     /// Whether the first conditional is an include guard, as rkt's coreos-common.mk has one: all of the file
@@ -197,6 +252,16 @@ fn asks_empty(text: &[u8]) -> Option<String> {
     name.or_else(|| reference.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'))).map(str::to_owned)
 }
 
+/// An `include`, `-include` or `sinclude`.
+fn include(text: &[u8]) -> Option<OpaqueKind> {
+    let mut rest = words(text);
+    let word = rest.next()?;
+    let is_include = matches!(word, b"include" | b"-include" | b"sinclude");
+    let files = rest.map(String::from_utf8_lossy).collect::<Vec<_>>().join(" ");
+    let include = OpaqueKind::Include { files, is_optional: word != b"include" };
+    (is_include && assignment(text).is_none()).then_some(include)
+}
+
 /// The `:` that separates targets from prerequisites.
 fn rule_colon(text: &[u8]) -> Option<usize> {
     let mut at = 0;
@@ -222,6 +287,10 @@ fn assignment(text: &[u8]) -> Option<(String, Operator, Range<usize>)> {
             text[word_end..].iter().position(|byte| !byte.is_ascii_whitespace()).map(|at| word_end + at)?;
         match &text[from..word_end] {
             b"export" | b"override" | b"private" => from = next,
+            b"undefine" => {
+                let name = String::from_utf8_lossy(text[next..].trim_ascii()).into_owned();
+                return Some((name, Operator::Undefine, next..text.trim_ascii_end().len()));
+            }
             b"define" => {
                 let rest = words(&text[next..]).next()?;
                 let name = rest.strip_suffix(b"=").map_or(rest, |n| n.trim_ascii_end());
@@ -266,93 +335,4 @@ static OPERATOR_AND_VALUE: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    /// `NAME=VALUE@LINE`, with `?` before those that a conditional decides.
-    fn read(text: &str) -> Vec<String> {
-        let show = |a: &Assignment| {
-            let mark = if a.conditional { "?" } else { "" };
-            format!("{mark}{}={}@{}", a.name, &text[a.value.clone()], a.line)
-        };
-        assignments(text.as_bytes()).unwrap().iter().map(show).collect()
-    }
-
-    #[test]
-    fn shapes_of_an_assignment() {
-        for (text, found) in [
-            ("A := 1\n", "A=1@1"),
-            ("A=1", "A=1@1"),
-            ("A?=1\r\n", "A=1@1"),
-            ("  A\t::=\t1  # c\n", "A=1@1"),
-            ("A := \\\n  1 \\\n  2\n", "A=1 \\\n  2@1"),
-            ("A := \\\r\n\t1\r\n", "A=1@1"),
-            ("# c \\\nA := 0\nA := 1\n", "A=1@3"),
-            ("A := x\\#y\n", "A=x\\#y@1"),
-            ("A := x\\#y # c\n", "A=x\\#y@1"),
-            ("A := x$\nB := 1\n", "A=x$@1 B=1@2"),
-            ("x: A := 1\n\tB := 2\n", "B=2@2"),
-            ("include x\n\tB := 2\n", "B=2@2"),
-            ("$(call f,a:b)\n\tB := 2\n", "B=2@2"),
-            ("$(X:a=b) := 1\n", "$(X:a=b)=1@1"),
-            ("a+b? := 1\n", "a+b?=1@1"),
-            ("A := $(B#C)d\n", "A=$(B#C)d@1"),
-            ("export A := 1\n", "A=1@1"),
-            ("override private A += 1\n", "A=1@1"),
-            ("A :=\n", "A=@1"),
-            ("A := \"1\"\n", "A=\"1\"@1"),
-            ("\tA := 1\n", "A=1@1"),
-            ("ifdef := 1\n", "ifdef=1@1"),
-            ("A :=1\\\\\nB := 2\n", "A=1\\\\@1 B=2@2"),
-        ] {
-            assert_eq!(read(text).join(" "), found, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn what_looks_like_one_and_is_none() {
-        for text in [
-            "x: y\n\tA := 1\n",
-            "x: A := 1\n",
-            "#A := 1\n",
-            "A b := 1\n",
-            "$(call f,A := 1)\n",
-            "x: y\n\n# c\n\tA := 1\n",
-            "x:: y ; B = 2\n",
-        ] {
-            assert_eq!(read(text), Vec::<String>::new(), "{text:?}");
-        }
-        assert_eq!(read("define X\nA := 1\ndefine Y\nendef\nB := 2\nendef\nC := 3\n"), ["X=X@1", "C=3@7"]);
-    }
-
-    #[test]
-    fn conditionals_nest_and_else_belongs_to_them() {
-        let text =
-            "ifdef X\nA := 1\nelse ifeq (a,b)\nA := 2\nelse\nifneq ($(Y),)\nA := 3\nendif\nendif\nA := 4\n";
-        assert_eq!(read(text), ["?A=1@2", "?A=2@4", "?A=3@7", "A=4@10"]);
-    }
-
-    #[test]
-    fn a_guard_around_the_file_is_no_conditional() {
-        for open in ["ifeq ($(_G_),)", "ifndef _G_", "ifeq (,${_G_})", "ifeq \"$(_G_)\" \"\""] {
-            let text = format!("# c\n{open}\n\n_G_ := x\nA := 1\nifdef Z\nA := 2\nendif\nendif\n# end\n");
-            assert_eq!(read(&text), ["_G_=x@4", "A=1@5", "?A=2@7"], "{open}");
-        }
-        for text in [
-            "ifndef G\nG := x\nA := 1\nendif\nB := 1\n",
-            "ifndef G\nG := x\nA := 1\nelse\nendif\n",
-            "ifdef G\nG := x\nA := 1\nendif\n",
-            "ifndef CCN_A\nCCN_A := 1\nA := 1\nendif\n",
-        ] {
-            assert!(read(text).contains(&"?A=1@3".to_owned()), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn what_make_would_stop_at() {
-        for (text, line) in [("ifdef X\n", 1), ("A := 1\nendif\n", 2), ("else\n", 1), ("\ndefine X\n", 2)] {
-            assert_eq!(assignments(text.as_bytes()).unwrap_err().line, line, "{text:?}");
-        }
-    }
-}
+mod tests;

@@ -55,6 +55,10 @@ impl Variables {
     fn assign(&mut self, assignment: &Assignment, value: &[u8]) {
         let name = &assignment.name;
         let raw: Expanded = std::str::from_utf8(value).map(join_lines).map_err(|_| ExpandError::NotText);
+        if assignment.operator == Operator::Undefine {
+            self.known.remove(name);
+            return;
+        }
         let old = self.known.get(name);
         let variable = match assignment.operator {
             Operator::Default if old.is_some() => return,
@@ -67,7 +71,7 @@ impl Variables {
                 let text = before.and_then(|before| Ok(format!("{before} {}", added?)));
                 Variable { text, recursive }
             }
-            Operator::Shell | Operator::Define => {
+            Operator::Shell | Operator::Define | Operator::Undefine => {
                 Variable { text: Err(ExpandError::Unknown(name.clone())), recursive: false }
             }
         };
@@ -131,12 +135,16 @@ fn join_lines(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::makefile::assignments;
+    use super::super::makefile::parse;
     use super::*;
 
     fn value(text: &str, name: &str) -> Expanded {
-        Variables::of(text.as_bytes(), &assignments(text.as_bytes()).unwrap(), &[("BOARD", "amd64-usr")])
-            .value(name)
+        Variables::of(
+            text.as_bytes(),
+            &parse(text.as_bytes()).unwrap().assignments,
+            &[("BOARD", "amd64-usr")],
+        )
+        .value(name)
     }
 
     #[test]

@@ -1,0 +1,128 @@
+//! Statements that can assign a variable without naming it in an assignment of the file: `include` and `$(eval …)`.
+
+use std::collections::BTreeMap;
+
+use super::logical_lines::reference_end;
+use super::makefile::{self, Assignment, Makefile, Opaque, OpaqueKind, Operator};
+
+/// The contents of included files by the name in the makefile; a file that an `-include` names and that is not there is
+/// empty.
+pub type IncludedFiles = BTreeMap<String, Vec<u8>>;
+
+/// The text of one `$(eval …)` grows no larger; beyond that its assignments count as unknown.
+const MAX_EXPANDED: usize = 1 << 16;
+/// References in references; a real file has two.
+const MAX_DEPTH: usize = 16;
+
+/// A statement that assigns a variable, or can assign it, after the assignment that is read.
+pub(super) struct Hidden<'a> {
+    /// The statement.
+    pub(super) statement: &'a Opaque,
+    /// Whether it is known to assign the variable.
+    pub(super) is_certain: bool,
+}
+
+/// The first statement after the assignment at `index` of `makefile` that can give its variable another value. For `?=`
+/// statements before it count too.
+pub(super) fn hidden_assignment<'a>(
+    makefile: &'a Makefile,
+    text: &[u8],
+    index: usize,
+    included: &IncludedFiles,
+) -> Option<Hidden<'a>> {
+    let pin = &makefile.assignments[index];
+    let counts = |statement: &&Opaque| statement.after > index || pin.operator == Operator::Default;
+    makefile.opaque.iter().filter(counts).find_map(|statement| {
+        let is_certain = match &statement.kind {
+            OpaqueKind::Include { files, .. } => included_assignment(files, &pin.name, included)?,
+            OpaqueKind::Eval(line) => {
+                let bodies = Bodies::new(makefile, text);
+                let found = evaluated(line).find_map(|argument| {
+                    let Ok(expanded) = bodies.expand(argument, &[], MAX_DEPTH) else { return Some(false) };
+                    assigns(expanded.as_bytes(), &pin.name)
+                });
+                found?
+            }
+        };
+        Some(Hidden { statement, is_certain })
+    })
+}
+
+/// Whether one of the files assigns the variable; `None` if none does.
+fn included_assignment(files: &str, name: &str, included: &IncludedFiles) -> Option<bool> {
+    files.split_whitespace().find_map(|file| match included.get(file) {
+        Some(text) => assigns(text, name),
+        None => Some(false),
+    })
+}
+
+/// Whether a makefile's text assigns a variable: for certain, or perhaps; `None` if it does not.
+fn assigns(text: &[u8], name: &str) -> Option<bool> {
+    let Ok(makefile) = makefile::parse(text) else { return Some(false) };
+    if makefile.assignments.iter().any(|assignment| assignment.name == name) {
+        return Some(true);
+    }
+    let has_unknown_name = makefile.assignments.iter().any(|assignment| assignment.name.contains('$'));
+    let is_opaque = !makefile.opaque.is_empty();
+    let is_reference = |line: &&[u8]| line.trim_ascii_start().starts_with(b"$");
+    let has_unknown_line = text.split(|byte| *byte == b'\n').any(|line| is_reference(&line));
+    (has_unknown_name || is_opaque || has_unknown_line).then_some(false)
+}
+
+/// The arguments of each `$(eval …)` in a line.
+fn evaluated(line: &str) -> impl Iterator<Item = &str> {
+    let starts = line.match_indices("(eval").chain(line.match_indices("{eval")).map(|(at, _)| at);
+    starts.filter_map(|at| {
+        let start = at.checked_sub(1).filter(|start| line.as_bytes()[*start] == b'$')?;
+        let end = reference_end(line.as_bytes(), start);
+        line.get(at + "(eval".len()..end.checked_sub(1)?)
+    })
+}
+
+/// The values of variables as written, bodies of `define` included.
+struct Bodies<'a>(BTreeMap<&'a str, String>);
+
+impl<'a> Bodies<'a> {
+    fn new(makefile: &'a Makefile, text: &[u8]) -> Bodies<'a> {
+        let value = |assignment: &'a Assignment| match assignment.operator {
+            Operator::Define => makefile.bodies.get(&assignment.line).cloned(),
+            Operator::Shell | Operator::Undefine | Operator::Append => None,
+            _ => Some(String::from_utf8_lossy(&text[assignment.value.clone()]).into_owned()),
+        };
+        let known = makefile.assignments.iter().filter_map(|a| Some((a.name.as_str(), value(a)?)));
+        Bodies(known.collect())
+    }
+
+    /// A text with the references to known variables replaced; others stay. An error if it grows too large.
+    fn expand(&self, text: &str, arguments: &[&str], depth: usize) -> Result<String, ()> {
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find('$') {
+            out.push_str(&rest[..at]);
+            let end = reference_end(rest.as_bytes(), at);
+            let reference = rest.get(at..end).ok_or(())?;
+            let inner = reference[1..].trim_start_matches(['(', '{']).trim_end_matches([')', '}']);
+            let (name, words) = match inner.strip_prefix("call ") {
+                Some(call) => call.split_once(',').unwrap_or((call, "")),
+                None => (inner, ""),
+            };
+            let argument =
+                name.parse::<usize>().ok().and_then(|number| arguments.get(number.checked_sub(1)?));
+            match (argument, self.0.get(name.trim())) {
+                _ if reference == "$$" => out.push('$'),
+                (Some(argument), _) => out.push_str(argument),
+                (None, Some(body)) if depth > 0 => {
+                    let words: Vec<&str> = words.split(',').collect();
+                    out.push_str(&self.expand(body, &words, depth - 1)?);
+                }
+                _ => out.push_str(reference),
+            }
+            if out.len() > MAX_EXPANDED {
+                return Err(());
+            }
+            rest = &rest[end..];
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+}

@@ -1,0 +1,104 @@
+//! Reverse dependencies of a selection: the entries to remove together with an unavailable file.
+
+use std::cell::OnceCell;
+use std::collections::{BTreeSet, HashMap};
+
+use crate::dependencies::loader;
+use crate::exec_references::{ExecReference, scan};
+use crate::selection::{ManifestsByPath, Selection};
+use crate::suggestion::Suggestion;
+use usr::path::UsrPath;
+
+/// The reverse dependency graph of a selection, computed on first use.
+#[derive(Default)]
+pub(super) struct Dependents(OnceCell<Graph>);
+
+/// The paths that do not work without another one.
+#[derive(Default)]
+struct Graph {
+    /// Listed programs and libraries by what they load if everything in the image is listed.
+    by_object: HashMap<UsrPath, Vec<UsrPath>>,
+    /// Listed programs and libraries by a name that they, or what they load, need and do not find in the image.
+    by_missing_name: HashMap<String, Vec<UsrPath>>,
+    /// Listed units and scripts by a program that they cannot do without.
+    by_program: HashMap<UsrPath, Vec<UsrPath>>,
+    /// Listed symlinks by what they point to.
+    by_target: HashMap<UsrPath, Vec<UsrPath>>,
+    /// The lines of each path: manifest, number, text.
+    lines: HashMap<UsrPath, Vec<(String, usize, String)>>,
+}
+
+impl Graph {
+    fn new(selection: &Selection<'_>, manifests: &ManifestsByPath<'_>) -> Graph {
+        let mut graph = Graph::default();
+        let image = loader(selection, None);
+        for path in selection.loadable() {
+            let load = image.load(path);
+            let objects: BTreeSet<UsrPath> = load.objects.into_iter().map(|object| object.path).collect();
+            let names: BTreeSet<String> = load.missing.into_iter().map(|missing| missing.name).collect();
+            objects
+                .into_iter()
+                .for_each(|object| graph.by_object.entry(object).or_default().push(path.clone()));
+            names
+                .into_iter()
+                .for_each(|name| graph.by_missing_name.entry(name).or_default().push(path.clone()));
+        }
+        for reference in
+            scan(selection.tree, &selection.present).into_iter().filter(ExecReference::is_essential)
+        {
+            if let Some(program) = reference.target(selection.tree) {
+                graph.by_program.entry(program).or_default().push(reference.referrer);
+            }
+        }
+        for path in &selection.present {
+            let resolved = selection.tree.resolve(path);
+            if let Some(target) = resolved.end.node().filter(|_| !resolved.links.is_empty()) {
+                graph.by_target.entry(target.clone()).or_default().push(path.clone());
+            }
+        }
+        for file in &selection.of.files {
+            for (at, line) in manifests.get(file.as_str()).into_iter().flat_map(|text| text.entries()) {
+                let Ok(path) = UsrPath::new(line) else { continue };
+                graph.lines.entry(path).or_default().push((file.clone(), at + 1, line.to_owned()));
+            }
+        }
+        graph
+    }
+}
+
+impl Dependents {
+    /// The removal of the lines for `paths`, and of those for everything that does not work without one of them, or without
+    /// the name `missing`.
+    pub(super) fn removal_closure<'p>(
+        &self,
+        paths: impl IntoIterator<Item = &'p UsrPath>,
+        missing: Option<&str>,
+        selection: &Selection<'_>,
+        manifests: &ManifestsByPath<'_>,
+    ) -> Suggestion {
+        let graph = self.0.get_or_init(|| Graph::new(selection, manifests));
+        let mut removed: BTreeSet<UsrPath> = paths.into_iter().cloned().collect();
+        let unloadable = missing.and_then(|name| graph.by_missing_name.get(name));
+        let extended = |removed: &BTreeSet<UsrPath>, by: &HashMap<UsrPath, Vec<UsrPath>>| -> Vec<UsrPath> {
+            removed.iter().filter_map(|path| by.get(path)).flatten().cloned().collect()
+        };
+        let more = extended(&removed, &graph.by_object);
+        removed.extend(more.into_iter().chain(unloadable.into_iter().flatten().cloned()));
+        // Without process 1 there is no stage1 at all.
+        if removed.iter().any(|path| path.as_str().ends_with("/systemd/systemd")) {
+            return Suggestion::OtherRelease;
+        }
+        // A unit without its program and a symlink without its target would be the next findings.
+        removed.extend(extended(&removed, &graph.by_program));
+        removed.extend(extended(&removed, &graph.by_target));
+        let listed = removed.iter().filter_map(|path| graph.lines.get(path)).flatten();
+        let mut lines: BTreeSet<(&str, usize, &str)> =
+            listed.map(|(file, line, text)| (file.as_str(), *line, text.as_str())).collect();
+        // A path below a listed directory goes with the directory's line.
+        for location in removed.iter().filter_map(|path| selection.home(path)) {
+            let text = manifests.get(location.file).and_then(|text| text.lines().get(location.line - 1));
+            lines.extend(text.map(|line| (location.file, location.line, line.text.as_str())));
+        }
+        Suggestion::remove(lines.into_iter().map(|(file, _, text)| (file, text)))
+    }
+}

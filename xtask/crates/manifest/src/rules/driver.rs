@@ -1,0 +1,67 @@
+//! Checks the manifests of a board by every rule, or fixes them until no rule changes anything.
+
+pub use super::fixer::{FixOptions, ManifestEditors};
+
+use super::dependents::Dependents;
+use super::fixer::{Fixer, MAX_PASSES};
+use super::lint::{Lint, Reported};
+use super::{RULES, missing};
+use crate::dependencies::{DependencyReport, MinDlopenPriority};
+use crate::finding::Finding;
+use crate::image_index::ImageIndex;
+use crate::selection::{ManifestSet, ManifestsByPath, Selection};
+
+/// Checks every flavor of a board against its image. The findings are in the order of file and line.
+pub fn lint(
+    flavors: &[ManifestSet],
+    manifests: &ManifestsByPath<'_>,
+    index: &ImageIndex<'_>,
+    dlopen: MinDlopenPriority,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut reported = Reported::default();
+    for flavor in flavors {
+        let selection = Selection::of(flavor, manifests, index.tree);
+        let dependencies = DependencyReport::of(&selection, dlopen);
+        let mut lint = Lint {
+            selection: &selection,
+            manifests,
+            index,
+            dependencies: &dependencies,
+            dlopen,
+            dependents: &Dependents::default(),
+            reported: &mut reported,
+            findings: &mut findings,
+        };
+        for rule in &RULES {
+            (rule.check)(&mut lint);
+        }
+    }
+    findings.sort();
+    findings
+}
+
+/// Fixes the manifests of a board's flavors. What the image does not decide stays, for [`lint`] to report.
+pub fn fix(
+    flavors: &[ManifestSet],
+    editors: &mut ManifestEditors,
+    index: &ImageIndex<'_>,
+    options: FixOptions,
+) {
+    let mut fixer = Fixer::new(flavors, editors, index, options);
+    // An addition can make an old line redundant, and a new name of a line can need something in turn.
+    for _ in 0..MAX_PASSES {
+        let before = fixer.revision();
+        for rule in &RULES {
+            if let Some(fix) = rule.fix {
+                fix(&mut fixer);
+            }
+        }
+        if fixer.revision() == before {
+            break;
+        }
+    }
+    if options.drop_missing {
+        missing::remove(&mut fixer);
+    }
+}

@@ -1,0 +1,130 @@
+//! The state of a fix: the manifests of one board while they are edited.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::lint::entries_in_image;
+use crate::dependencies::{DependencyReport, MinDlopenPriority};
+use crate::editor::ManifestEditor;
+use crate::image_index::ImageIndex;
+use crate::library_name::{LibraryName, NameKind};
+use crate::replacement::MovedDirectories;
+use crate::selection::{ManifestSet, ManifestsByPath, Selection};
+use usr::path::UsrPath;
+
+/// How far a fix goes.
+#[derive(Debug, Clone, Copy)]
+pub struct FixOptions {
+    /// Which `.note.dlopen` entries count as dependencies.
+    pub dlopen: MinDlopenPriority,
+    /// Remove paths that the image does not have and that have no replacement.
+    pub drop_missing: bool,
+    /// The image is known by names only: nothing may be concluded from dependencies that are not there.
+    pub by_names_only: bool,
+}
+
+/// The manifests that are edited, by real path.
+pub type ManifestEditors = BTreeMap<String, ManifestEditor>;
+
+/// Additions of "what was added needs something in turn" before a fix gives up; a real chain is three deep.
+pub(super) const MAX_PASSES: usize = 32;
+
+/// The manifests of one board under repair.
+pub(super) struct Fixer<'a> {
+    /// The flavors of the board.
+    pub(super) flavors: &'a [ManifestSet],
+    /// The manifests of these flavors, each once.
+    pub(super) files: BTreeSet<String>,
+    /// The manifests of every board.
+    pub(super) editors: &'a mut ManifestEditors,
+    /// The image.
+    pub(super) index: &'a ImageIndex<'a>,
+    /// How far the fix goes.
+    pub(super) options: FixOptions,
+    /// The stems that listed files ask for when nothing more can be added: unresolved dependencies, and the sonames of
+    /// `.note.dlopen`.
+    pub(super) requested_stems: BTreeSet<String>,
+}
+
+impl<'a> Fixer<'a> {
+    /// Starts with the manifests of a board's flavors.
+    pub(super) fn new(
+        flavors: &'a [ManifestSet],
+        editors: &'a mut ManifestEditors,
+        index: &'a ImageIndex<'a>,
+        options: FixOptions,
+    ) -> Fixer<'a> {
+        let files = flavors.iter().flat_map(|flavor| flavor.files.iter().cloned()).collect();
+        Fixer { flavors, files, editors, index, options, requested_stems: BTreeSet::new() }
+    }
+
+    /// The number of changes so far.
+    pub(super) fn revision(&self) -> usize {
+        self.editors.values().map(ManifestEditor::changes).sum()
+    }
+
+    /// The editors of the board's manifests.
+    pub(super) fn editors(&self) -> impl Iterator<Item = &ManifestEditor> {
+        self.files.iter().filter_map(|file| self.editors.get(file))
+    }
+
+    /// The entries of the board's manifests.
+    fn lines(&self) -> impl Iterator<Item = &str> {
+        self.editors().flat_map(|editor| editor.text().entries().map(|(_, line)| line))
+    }
+
+    /// The entries of the board's manifests that are in the image.
+    pub(super) fn listed_on_board(&self) -> BTreeSet<UsrPath> {
+        entries_in_image(self.lines(), self.index)
+    }
+
+    /// The directories that were moved as a whole.
+    pub(super) fn moved_directories(&self) -> MovedDirectories {
+        MovedDirectories::find(self.lines(), self.index)
+    }
+
+    /// Whether an entry is not in the image.
+    pub(super) fn has_missing_entries(&self) -> bool {
+        self.lines().any(|line| self.index.tree.get(line).is_none())
+    }
+
+    /// Calls `look` with a flavor as its manifests are now, and what its files need.
+    pub(super) fn with_selection<T>(
+        &self,
+        flavor: &ManifestSet,
+        look: impl FnOnce(&Selection<'_>, &DependencyReport) -> T,
+    ) -> T {
+        self.with_selected_paths(flavor, |selection| {
+            look(selection, &DependencyReport::of(selection, self.options.dlopen))
+        })
+    }
+
+    /// Calls `look` with a flavor as its manifests are now.
+    pub(super) fn with_selected_paths<T>(
+        &self,
+        flavor: &ManifestSet,
+        look: impl FnOnce(&Selection<'_>) -> T,
+    ) -> T {
+        let manifests: ManifestsByPath<'_> =
+            self.editors.iter().map(|(file, editor)| (file.as_str(), editor.text())).collect();
+        look(&Selection::of(flavor, &manifests, self.index.tree))
+    }
+}
+
+/// The entries of a manifest that are paths in normal form.
+pub(super) fn normalized_entries(editor: &ManifestEditor) -> Vec<UsrPath> {
+    let paths = editor.text().entries().filter_map(|(_, line)| Some((line, UsrPath::new(line).ok()?)));
+    paths.filter(|(line, path)| path.as_str() == *line).map(|(_, path)| path).collect()
+}
+
+/// Paths with sonames before the files that they point to, because a file is found through its soname.
+pub(super) fn by_name_kind(paths: Vec<UsrPath>) -> Vec<UsrPath> {
+    let rank = |path: &UsrPath| match LibraryName::parse(path.name()).map(|name| name.kind) {
+        Some(NameKind::Soname(_)) => 0,
+        Some(NameKind::LinkerName) => 1,
+        Some(_) => 2,
+        None => 3,
+    };
+    let mut ranked: Vec<(u8, UsrPath)> = paths.into_iter().map(|path| (rank(&path), path)).collect();
+    ranked.sort_unstable();
+    ranked.into_iter().map(|(_, path)| path).collect()
+}

@@ -1,0 +1,71 @@
+//! Rule: the programs that run a listed script are listed too. Advice: a script may be there to be read by another.
+
+use super::lint::{Lint, Problem};
+use crate::exec_references::{MissingExecutable, missing_executables};
+use crate::finding::FindingKind;
+use crate::suggestion::Suggestion;
+
+/// Reports interpreters of scripts, and programs that env(1) starts for them.
+pub(super) fn check(lint: &mut Lint<'_, '_>) {
+    for missing in missing_executables(lint.selection) {
+        let script = &missing.reference.referrer;
+        let Some(location) = lint.location(script).filter(|_| missing.reference.is_script) else { continue };
+        let program = &missing.executable;
+        let suggestion = if missing.in_image {
+            Suggestion::add(location.file, [program])
+        } else {
+            Suggestion::OtherRelease
+        };
+        let problem = Problem::new(FindingKind::Advice, message(&missing), suggestion);
+        lint.emit(location, program.as_str(), problem.needed_by([script]));
+    }
+}
+
+fn message(missing: &MissingExecutable) -> String {
+    let (script, program) = (&missing.reference.referrer, &missing.executable);
+    let line = format!("{script} starts with {:?}", missing.reference.directive);
+    if missing.in_image {
+        format!("{line}, and {program} is not listed")
+    } else if program == script {
+        format!("{line}: a relative interpreter is searched in the working directory, and / does not have it")
+    } else if program.as_str().ends_with('\r') {
+        format!(
+            "{line}: to the kernel the carriage return is a part of the name, and the image has no such file"
+        )
+    } else {
+        format!("{line}, and {program} is not in the image")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_case::check_rows;
+
+    #[test]
+    fn interpreter_of_a_script_is_advice() {
+        check_rows(&[
+            (
+                &["bin/s = #!/bin/sh -e\\n", "bin/sh"],
+                "bin/s\n",
+                &["advice advice 1 bin/sh"],
+                "bin/s\n",
+                &["advice advice 1 bin/sh"],
+            ),
+            (
+                &["bin/s = #!/bin/sh\r\\n", "bin/sh"],
+                "bin/s\nbin/sh\n",
+                &["advice advice 1 bin/sh\r"],
+                "bin/s\nbin/sh\n",
+                &["advice advice 1 bin/sh\r"],
+            ),
+            (
+                &["bin/s = #!sh\\n", "bin/sh"],
+                "bin/s\nbin/sh\n",
+                &["advice advice 1 bin/s"],
+                "bin/s\nbin/sh\n",
+                &["advice advice 1 bin/s"],
+            ),
+            (&["bin/s = #!/opt/sh\\n"], "bin/s\n", &[], "bin/s\n", &[]),
+        ]);
+    }
+}

@@ -1,0 +1,34 @@
+//! Rule: systemd-journald and its unit are listed together. Without a fix.
+
+use super::lint::{Lint, Problem};
+use crate::exec_references::incomplete_journald;
+use crate::finding::{FindingKind, Severity};
+use crate::suggestion::Suggestion;
+
+/// Reports the one that is not listed.
+pub(super) fn check(lint: &mut Lint<'_, '_>) {
+    let Some((listed, unlisted)) = incomplete_journald(lint.selection) else { return };
+    let Some(location) = lint.location(&listed) else { return };
+    let location = lint.preferred_location(&unlisted, location);
+    let message = format!("{listed} is listed without {unlisted}: no output of a unit would be seen");
+    let suggestion = Suggestion::add(location.file, [&unlisted]);
+    let problem = Problem::new(FindingKind::NeedsUnlisted, message, suggestion);
+    let problem = problem.needed_by([&listed]).severity(Severity::Warning);
+    lint.emit(location, unlisted.as_str(), problem);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_case::check_rows;
+
+    #[test]
+    fn journald_without_its_unit_is_a_warning() {
+        check_rows(&[(
+            &["lib/systemd/systemd-journald", "lib/systemd/system/systemd-journald.service = x"],
+            "lib/systemd/systemd-journald\n",
+            &["warning needs-unlisted 1 lib/systemd/system/systemd-journald.service"],
+            "lib/systemd/systemd-journald\n",
+            &["warning needs-unlisted 1 lib/systemd/system/systemd-journald.service"],
+        )]);
+    }
+}

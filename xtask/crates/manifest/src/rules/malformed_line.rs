@@ -1,0 +1,232 @@
+//! Rule: a line is a path of the image as the build reads it. What is only written in another way is rewritten; lines
+//! that say nothing are removed. rkt's build joins the manifests with `cat` and `sort -u`, and compares each line with the
+//! image's paths (`comm`).
+
+use std::collections::HashSet;
+
+use super::fixer::Fixer;
+use super::lint::{Lint, Problem};
+use crate::file::{BYTE_ORDER_MARK, LineKind, ManifestFile};
+use crate::finding::{FindingKind, FixKind};
+use crate::image_index::ImageIndex;
+use crate::library_name::LibraryName;
+use crate::selection::Location;
+use crate::suggestion::Suggestion;
+use usr::path::UsrPath;
+
+/// What is wrong with a comment.
+const COMMENT: &str =
+    "a manifest has no comments: the build takes every line for a path, and the image has none of this name";
+/// What is wrong with CRLF.
+const CRLF: &str = "lines end in CRLF: the build takes the carriage return for a part of the path";
+/// What is wrong with a file without a final newline.
+const NO_FINAL_NEWLINE: &str = "the file has no newline at its end: the build joins its last line with the first one of the next manifest";
+
+/// What is wrong with a file that an editor left.
+const LEFTOVER: &str = "the name is that of a backup or of an editor's file, and the build reads every file of this directory that is not hidden";
+
+/// Whether a file's name is one that editors, patch(1) and package managers give to copies.
+fn is_leftover(file: &str) -> bool {
+    const ENDS: [&str; 12] = [
+        "~",
+        "#",
+        ".bak",
+        ".backup",
+        ".old",
+        ".orig",
+        ".rej",
+        ".save",
+        ".swp",
+        ".tmp",
+        ".dpkg-old",
+        ".rpmsave",
+    ];
+    let name = file.rsplit('/').next().unwrap_or(file);
+    ENDS.iter().any(|end| name.ends_with(end)) || name.starts_with('#')
+}
+
+/// Reports malformed lines, line ends, and files that are hardly meant to be manifests.
+pub(super) fn check(lint: &mut Lint<'_, '_>) {
+    let leftovers = lint.selection.of.listed_as().map(|(listed_as, _)| listed_as);
+    for file in leftovers.filter(|name| is_leftover(name)) {
+        let suggestion = Suggestion::HideFile(file.to_owned());
+        lint.emit_at(file, None, file, Problem::new(FindingKind::Advice, LEFTOVER.to_owned(), suggestion));
+    }
+    for (file, text) in lint.files() {
+        check_line_ends(lint, file, text);
+        for malformed in find(text, lint.index) {
+            let mut problem = Problem::new(FindingKind::Tidy, malformed.reason, Suggestion::Mend);
+            if let Some(path) = malformed.replacement.and_then(|line| UsrPath::new(&line).ok()) {
+                problem = problem.candidates([&path]);
+            }
+            lint.emit(Location { file, line: malformed.index + 1 }, &malformed.line, problem);
+        }
+    }
+}
+
+fn check_line_ends(lint: &mut Lint<'_, '_>, file: &str, text: &ManifestFile) {
+    let mut crlf = text.lines().iter().enumerate().filter(|(_, line)| line.has_crlf());
+    if let Some((at, first)) = crlf.next() {
+        let message = format!("{} {CRLF}", 1 + crlf.count());
+        let problem = Problem::new(FindingKind::Tidy, message, Suggestion::Mend);
+        lint.emit(Location { file, line: at + 1 }, &first.text, problem);
+    }
+    if text.lacks_final_newline()
+        && lint.selection.of.is_followed(file)
+        && let Some(last) = text.lines().last()
+    {
+        let problem = Problem::new(FindingKind::Tidy, NO_FINAL_NEWLINE.to_owned(), Suggestion::Mend);
+        lint.emit(Location { file, line: text.lines().len() }, &last.text, problem);
+    }
+}
+
+/// Rewrites malformed lines and line ends.
+pub(super) fn fix(fixer: &mut Fixer<'_>) {
+    for file in &fixer.files {
+        let Some(editor) = fixer.editors.get_mut(file) else { continue };
+        editor.convert_to_lf(CRLF);
+        if fixer.flavors.iter().any(|flavor| flavor.is_followed(file)) {
+            editor.add_final_newline(NO_FINAL_NEWLINE);
+        }
+        let malformed = find(editor.text(), fixer.index);
+        // From the last line up, so that the indices stay right; rewriting moves lines, so it comes last.
+        for line in malformed.iter().rev().filter(|line| line.replacement.is_none()) {
+            editor.drop_at(line.index, &line.reason);
+        }
+        for line in &malformed {
+            if let Some(replacement) = &line.replacement {
+                editor.rename(&line.line, replacement, FixKind::Tidy, &line.reason);
+            }
+        }
+    }
+}
+
+/// A malformed line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct MalformedLine {
+    /// The line's index, counted from 0.
+    pub(super) index: usize,
+    /// The line verbatim.
+    line: String,
+    /// The line as it should be; `None` for one that says nothing and is removed.
+    replacement: Option<String>,
+    /// What is wrong with it.
+    reason: String,
+}
+
+/// Finds the malformed lines of a manifest: with a byte-order mark, a comment, blank, repeated, with a leading slash or
+/// blanks around the path, or without the directory of the path.
+pub(super) fn find(text: &ManifestFile, index: &ImageIndex<'_>) -> Vec<MalformedLine> {
+    let mut seen: HashSet<&str> = HashSet::new();
+    let mut malformed = Vec::new();
+    for (at, line) in text.lines().iter().enumerate() {
+        let unmarked = line.text.strip_prefix(BYTE_ORDER_MARK);
+        let problem = match line.kind() {
+            _ if unmarked.is_some() => Some(strip_bom(unmarked.unwrap_or_default(), index)),
+            LineKind::Comment => Some((None, COMMENT.to_owned())),
+            LineKind::Blank => Some((None, "the line is blank".to_owned())),
+            LineKind::Entry if !seen.insert(&line.text) => {
+                Some((None, "the line is there already".to_owned()))
+            }
+            LineKind::Entry => normalized(&line.text, index).map(|(path, why)| (Some(path), why)),
+        };
+        if let Some((replacement, reason)) = problem {
+            malformed.push(MalformedLine { index: at, line: line.text.clone(), replacement, reason });
+        }
+    }
+    malformed
+}
+
+/// The line after its byte-order mark, normalized.
+fn strip_bom(line: &str, index: &ImageIndex<'_>) -> (Option<String>, String) {
+    let why = "it starts with a byte-order mark (EF BB BF), which is no part of a path".to_owned();
+    let path = normalized(line, index).map_or_else(|| line.to_owned(), |(path, _)| path);
+    let says_nothing = line.trim().is_empty() || line.trim().starts_with('#');
+    ((!says_nothing).then_some(path), why)
+}
+
+/// The normal form of a path, and why the line is not in it; `None` if it is.
+fn normalized(line: &str, index: &ImageIndex<'_>) -> Option<(String, String)> {
+    if index.tree.get(line).is_some() {
+        return None;
+    }
+    let path = UsrPath::from_rootfs_path(line.trim()).ok()?;
+    if path.parent().is_none() {
+        return complete_directory(&path, index);
+    }
+    let why = if line.starts_with('/') {
+        "paths are relative to /usr, without a leading slash"
+    } else {
+        "paths are written without blanks around them, `./`, `//` or a trailing slash"
+    };
+    (path.as_str() != line).then(|| (path.to_string(), why.to_owned()))
+}
+
+/// `libcrypt-2.21.so` is a file of `lib64`, or its one replacement there is: programs are in `bin` and `sbin`, libraries
+/// in the directories that the loader searches.
+fn complete_directory(name: &UsrPath, index: &ImageIndex<'_>) -> Option<(String, String)> {
+    let library = LibraryName::parse(name.name());
+    let is_searched = |path: &&UsrPath| {
+        path.parent().is_some_and(|directory| match library {
+            Some(_) => index.is_library_directory(&directory),
+            None => index.is_program_directory(&directory),
+        })
+    };
+    let mut found = index.get(name.name());
+    if let Some(library) = library.as_ref().filter(|_| found.is_empty()) {
+        found = index.libraries_with_stem(library.stem).to_vec();
+        found.retain(|path| {
+            LibraryName::parse(path.name()).is_some_and(|other| other.kind.can_replace(library.kind))
+        });
+    }
+    found.retain(is_searched);
+    let files: Vec<&UsrPath> = found.iter().copied().filter(|path| index.is_file(path)).collect();
+    match if found.len() > 1 { files } else { found }.as_slice() {
+        [only] => Some((only.to_string(), "the path lacks its directory".to_owned())),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_case::check_rows;
+
+    #[test]
+    fn malformed_lines_are_rewritten_or_removed() {
+        let image = &["bin/ip", "bin/ls", "lib64/libz.so.1.3"][..];
+        let fixed = "bin/ip\nbin/ls\n";
+        check_rows(&[
+            (image, fixed, &[], fixed, &[]),
+            (image, "bin/ip\nbin/ls", &["warning tidy 2 bin/ls"], fixed, &[]),
+            (image, "bin/ip\r\nbin/ls\r\n", &["warning tidy 1 bin/ip"], fixed, &[]),
+            (image, "# c\nbin/ip\n\nbin/ls\n", &["warning tidy 1 # c", "warning tidy 3 "], fixed, &[]),
+            (image, "/bin/ip\nbin/ls\n", &["warning tidy 1 /bin/ip"], fixed, &[]),
+            (
+                image,
+                "bin/ip \n./bin//ls/\n",
+                &["warning tidy 1 bin/ip ", "warning tidy 2 ./bin//ls/"],
+                fixed,
+                &[],
+            ),
+            (image, "bin/ip\nbin/ls\nbin/ip\n", &["warning tidy 3 bin/ip"], fixed, &[]),
+            (image, "\u{feff}bin/ip\nbin/ls\n", &["warning tidy 1 \u{feff}bin/ip"], fixed, &[]),
+            (image, "\u{feff}# c\nbin/ip\nbin/ls\n", &["warning tidy 1 \u{feff}# c"], fixed, &[]),
+            (image, "ip\nbin/ls\n", &["warning tidy 1 ip"], fixed, &[]),
+            (image, "libz.so.1.2\n", &["warning tidy 1 libz.so.1.2"], "lib64/libz.so.1.3\n", &[]),
+            (&["lib64/klibc/bin/ip"], "ip\n", &["error missing 1 ip"], "ip\n", &["error missing 1 ip"]),
+        ]);
+    }
+
+    #[test]
+    fn leftovers_of_editors_are_recognized() {
+        for (name, expected) in [
+            ("d/a.manifest~", true),
+            ("d/#a#", true),
+            ("d/a.orig", true),
+            ("d/a.manifest", false),
+            ("d/a", false),
+        ] {
+            assert_eq!(super::is_leftover(name), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,392 @@
+//! Rule: a listed path is in the image. One with a certain replacement gets its name; others stay for a person, or are
+//! removed by `--drop-missing`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::fixer::{Fixer, by_name_kind, normalized_entries};
+use super::lint::{Lint, Problem, entries_in_image};
+use super::malformed_line;
+use crate::editor::ManifestEditor;
+use crate::file::ManifestFile;
+use crate::finding::{Finding, FindingKind, Fix, FixKind};
+use crate::image_index::ImageIndex;
+use crate::known_dlopens::is_loaded_by_name;
+use crate::library_name::{LibraryName, NameKind};
+use crate::replacement::{MovedDirectories, Outcome, Replacement, ReplacementContext, find_replacement};
+use crate::selection::Location;
+use crate::suggestion::Suggestion;
+use usr::file_info::FileInfo;
+use usr::path::UsrPath;
+
+/// Missing entries of one manifest that are reported one by one; a real image has a few at once.
+const MAX_REPORTED: usize = 1000;
+
+/// Reports each entry that is not in the image; files that moved together once.
+pub(super) fn check(lint: &mut Lint<'_, '_>) {
+    let unresolved_sonames = lint.dependencies.names().cloned().collect();
+    let files = lint.files();
+    let lines = || files.iter().flat_map(|(_, text)| text.entries().map(|(_, line)| line));
+    let listed_on_board = entries_in_image(lines(), lint.index);
+    let moved_directories = MovedDirectories::find(lines(), lint.index);
+    for (file, text) in &files {
+        let listed = entries_in_image(text.entries().map(|(_, line)| line), lint.index);
+        let context = ReplacementContext {
+            index: lint.index,
+            listed: &listed,
+            listed_on_board: &listed_on_board,
+            moved_directories: &moved_directories,
+            unresolved_sonames: &unresolved_sonames,
+        };
+        check_file(lint, file, text, &context);
+    }
+}
+
+fn check_file(lint: &mut Lint<'_, '_>, file: &str, text: &ManifestFile, context: &ReplacementContext<'_>) {
+    let malformed: BTreeSet<usize> =
+        malformed_line::find(text, context.index).into_iter().map(|line| line.index).collect();
+    let mut moved: BTreeMap<(UsrPath, UsrPath), Vec<usize>> = BTreeMap::new();
+    let mut without_candidates: Vec<usize> = Vec::new();
+    for (at, line) in text.entries().filter(|(at, _)| !malformed.contains(at)) {
+        let location = Location { file, line: at + 1 };
+        let Ok(path) = UsrPath::new(line) else {
+            let message = "the path leaves /usr, so it cannot be a file of the image".to_owned();
+            lint.emit(location, line, Problem::new(FindingKind::NotFound, message, Suggestion::DropMissing));
+            continue;
+        };
+        let Some(found) = find_replacement(&path, context) else { continue };
+        if matches!(&found.outcome, Outcome::NotFound(candidates) if candidates.is_empty()) {
+            without_candidates.push(at);
+            if without_candidates.len() > MAX_REPORTED {
+                continue;
+            }
+        }
+        let moved_to = if let Outcome::Moved(to) = &found.outcome { to.parent() } else { None };
+        match (path.parent(), moved_to) {
+            (Some(from), Some(to)) => moved.entry((from, to)).or_default().push(at),
+            _ => lint.emit(location, line, problem(&path, &found, file, context.index)),
+        }
+    }
+    if let Some(&at) = without_candidates.get(MAX_REPORTED) {
+        let more = without_candidates.len() - MAX_REPORTED;
+        let message =
+            format!("{more} more lines of this manifest are not in the image, this one and others below");
+        let line = &text.lines()[at].text;
+        let problem = Problem::new(FindingKind::NotFound, message, Suggestion::DropMissing);
+        lint.emit(Location { file, line: at + 1 }, line, problem);
+    }
+    for ((from, to), lines) in moved {
+        let Some(first) = lines.first().and_then(|&at| text.lines().get(at)) else { continue };
+        let line = &first.text;
+        let more = if lines.len() == 1 {
+            line.clone()
+        } else {
+            format!("{line} and {} more of {from}", lines.len() - 1)
+        };
+        let message = format!("{more} moved: the image has them in {to}");
+        let problem = Problem::new(FindingKind::NotFound, message, Suggestion::Mend).candidates([&to]);
+        lint.emit(Location { file, line: lines[0] + 1 }, line, problem);
+    }
+}
+
+/// The problem with a line and its replacement.
+fn problem(path: &UsrPath, found: &Replacement, file: &str, index: &ImageIndex<'_>) -> Problem {
+    let missing = format!("{path} is not in the image");
+    let reason = &found.reason;
+    match &found.outcome {
+        Outcome::Renamed(to) | Outcome::Moved(to) => {
+            let message = format!("{missing}; {to} replaces it: {reason}");
+            Problem::new(FindingKind::NotFound, message, Suggestion::Mend).candidates([to])
+        }
+        Outcome::Redundant => {
+            // A redundant line that is in the image is not a missing one.
+            let is_in_image = index.tree.get(path.as_str()).is_some();
+            let kind = if is_in_image { FindingKind::Tidy } else { FindingKind::NotFound };
+            Problem::new(kind, format!("{path} is redundant: {reason}"), Suggestion::Mend)
+        }
+        Outcome::Ambiguous(candidates) => {
+            let choice = candidates.first().unwrap_or(path);
+            let suggestion = Suggestion::replace(file, path.as_str(), choice.as_str());
+            Problem::new(FindingKind::NotFound, format!("{missing}: {reason}"), suggestion)
+                .candidates(candidates)
+        }
+        Outcome::NotFound(candidates) => {
+            let message = format!("{missing}: {reason}");
+            Problem::new(FindingKind::NotFound, message, Suggestion::DropMissing).candidates(candidates)
+        }
+    }
+}
+
+/// Gives missing entries the names of their replacements.
+pub(super) fn fix(fixer: &mut Fixer<'_>) {
+    if replace(fixer, &BTreeSet::new()) {
+        // Where several candidates are left, what listed files need can decide.
+        let sonames = unresolved_sonames(fixer);
+        replace(fixer, &sonames);
+    }
+}
+
+/// The names that listed files need and do not find.
+fn unresolved_sonames(fixer: &Fixer<'_>) -> BTreeSet<String> {
+    let mut sonames = BTreeSet::new();
+    for flavor in fixer.flavors {
+        sonames.extend(
+            fixer.with_selection(flavor, |_, dependencies| dependencies.names().cloned().collect::<Vec<_>>()),
+        );
+    }
+    sonames
+}
+
+/// Renames or removes entries with a certain replacement; returns whether one has several candidates.
+fn replace(fixer: &mut Fixer<'_>, unresolved_sonames: &BTreeSet<String>) -> bool {
+    let mut is_ambiguous = false;
+    let mut listed_on_board = fixer.listed_on_board();
+    let moved_directories = fixer.moved_directories();
+    for file in &fixer.files {
+        let Some(editor) = fixer.editors.get_mut(file) else { continue };
+        let paths = by_name_kind(normalized_entries(editor));
+        let mut listed = entries_in_image(editor.text().entries().map(|(_, line)| line), fixer.index);
+        for path in paths {
+            let context = ReplacementContext {
+                index: fixer.index,
+                listed: &listed,
+                listed_on_board: &listed_on_board,
+                moved_directories: &moved_directories,
+                unresolved_sonames,
+            };
+            let Some(found) = find_replacement(&path, &context) else { continue };
+            let line = path.as_str();
+            match &found.outcome {
+                Outcome::Renamed(to) => editor.rename(line, to.as_str(), FixKind::Rename, &found.reason),
+                Outcome::Moved(to) => editor.rename(line, to.as_str(), FixKind::Move, &found.reason),
+                Outcome::Redundant => editor.drop_line(line, FixKind::Drop, &found.reason),
+                Outcome::NotFound(_) => continue,
+                Outcome::Ambiguous(_) => {
+                    is_ambiguous = true;
+                    continue;
+                }
+            }
+            listed.remove(&path);
+            if let Outcome::Renamed(to) | Outcome::Moved(to) = found.outcome {
+                listed_on_board.insert(to.clone());
+                listed.insert(to);
+            }
+        }
+    }
+    is_ambiguous
+}
+
+/// Gives missing libraries the names of what was added in their place.
+///
+/// That something else was added does not show that a library is no longer wanted: only the old name, with another
+/// version, does. Libraries that files load with dlopen(3) stay for a person: without one, a feature is lost.
+pub(super) fn fix_by_additions(fixer: &mut Fixer<'_>) {
+    if fixer.options.by_names_only || !fixer.has_missing_entries() {
+        return;
+    }
+    for file in &fixer.files {
+        let Some(editor) = fixer.editors.get_mut(file).filter(|editor| !editor.fixes().is_empty()) else {
+            continue;
+        };
+        for path in missing_entries(editor, fixer.index) {
+            let Some(name) = LibraryName::parse(path.name()) else { continue };
+            if fixer.requested_stems.contains(name.stem) || is_loaded_by_name(name.stem) {
+                continue;
+            }
+            if let Some(new) = replacement_among_additions(&path, editor, fixer.index) {
+                let reason = format!("{} is needed now, and the image has no {}", new.name(), path.name());
+                editor.rename(path.as_str(), new.as_str(), FixKind::Rename, &reason);
+            } else if name.kind == NameKind::LinkerName
+                && let Some(new) = renamed_soname(name.stem, editor)
+            {
+                let reason =
+                    format!("{new} replaces {}, and no symlink without a version points to it", name.stem);
+                editor.drop_line(path.as_str(), FixKind::Drop, &reason);
+            }
+        }
+    }
+    fix_as_elsewhere(fixer);
+}
+
+/// One library has one answer: its new name in another manifest of the run is its name here too.
+fn fix_as_elsewhere(fixer: &mut Fixer<'_>) {
+    let renames =
+        fixer.editors.values().flat_map(ManifestEditor::fixes).filter(|fix| fix.kind == FixKind::Rename);
+    let answers: BTreeMap<String, (String, String)> = renames
+        .filter_map(|fix| Some((fix.from.clone()?, (fix.to.clone()?, fix.because.clone()))))
+        .filter(|(_, (to, _))| fixer.index.tree.get(to).is_some())
+        .collect();
+    if answers.is_empty() {
+        return;
+    }
+    for file in &fixer.files {
+        let Some(editor) = fixer.editors.get_mut(file) else { continue };
+        for path in missing_entries(editor, fixer.index) {
+            if let Some((to, reason)) = answers.get(path.as_str()) {
+                editor.rename(path.as_str(), to, FixKind::Rename, reason);
+            }
+        }
+    }
+}
+
+/// Removes missing entries without a replacement: `--drop-missing`.
+pub(super) fn remove(fixer: &mut Fixer<'_>) {
+    let listed_on_board = fixer.listed_on_board();
+    let moved_directories = fixer.moved_directories();
+    for file in &fixer.files {
+        let Some(editor) = fixer.editors.get_mut(file) else { continue };
+        let listed = entries_in_image(editor.text().entries().map(|(_, line)| line), fixer.index);
+        let context = ReplacementContext {
+            index: fixer.index,
+            listed: &listed,
+            listed_on_board: &listed_on_board,
+            moved_directories: &moved_directories,
+            unresolved_sonames: &fixer.requested_stems,
+        };
+        let is_missing = |line: &str| match UsrPath::new(line) {
+            Ok(path) => {
+                let found = find_replacement(&path, &context);
+                matches!(found, Some(Replacement { outcome: Outcome::NotFound(_), .. }))
+            }
+            Err(_) => true,
+        };
+        editor.drop_all(is_missing, "it is not in the image, and --drop-missing was given");
+    }
+}
+
+/// Adds candidates to each missing library without one: libraries of the same family and kind of name that were added to
+/// the same manifest.
+pub fn add_candidates(findings: &mut [Finding], fixes: &[Fix]) {
+    let name_of = |line: &str| line.rsplit('/').next().unwrap_or_default().to_owned();
+    let mut added: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for fix in fixes.iter().filter(|fix| fix.kind == FixKind::Add) {
+        added.entry(fix.file.as_str()).or_default().extend(fix.to.as_deref());
+    }
+    let is_open =
+        |finding: &&mut Finding| finding.kind == FindingKind::NotFound && finding.candidates.is_empty();
+    for finding in findings.iter_mut().filter(is_open) {
+        let name = name_of(&finding.path);
+        let Some(name) = LibraryName::parse(&name) else { continue };
+        let is_candidate = |line: &&&str| {
+            LibraryName::parse(&name_of(line)).is_some_and(|new| {
+                new.kind.same_kind(name.kind) && LibraryName::is_same_family(new.stem, name.stem)
+            })
+        };
+        let candidates = added.get(finding.file.as_str()).into_iter().flatten().filter(is_candidate);
+        finding.candidates.extend(candidates.map(|line| (*line).to_owned()));
+    }
+}
+
+/// The entries that the image does not have, sonames first.
+fn missing_entries(editor: &ManifestEditor, index: &ImageIndex<'_>) -> Vec<UsrPath> {
+    let mut missing = normalized_entries(editor);
+    missing.retain(|path| index.tree.get(path.as_str()).is_none());
+    by_name_kind(missing)
+}
+
+/// The addition that replaces a missing entry: of the same stem, or else of that stem with a version. It is the only one of
+/// the same kind of name, or the only one at all if that is soname and file in one: neither a soname nor the file that
+/// it points to replaces the other.
+fn replacement_among_additions(
+    path: &UsrPath,
+    editor: &ManifestEditor,
+    index: &ImageIndex<'_>,
+) -> Option<UsrPath> {
+    let name = LibraryName::parse(path.name())?;
+    let added = || {
+        let additions = editor.fixes().iter().filter(|fix| fix.kind == FixKind::Add);
+        additions.filter_map(|fix| UsrPath::new(fix.to.as_deref()?).ok())
+    };
+    let with_stem = |is_one: &dyn Fn(&str) -> bool| -> Vec<UsrPath> {
+        added()
+            .filter(|added| LibraryName::parse(added.name()).is_some_and(|other| is_one(other.stem)))
+            .collect()
+    };
+    let mut candidates = with_stem(&|stem| stem == name.stem);
+    if candidates.is_empty() {
+        candidates = with_stem(&|stem| is_version_of(stem, name.stem));
+    }
+    let has_same_kind = |candidate: &&UsrPath| {
+        LibraryName::parse(candidate.name()).is_some_and(|other| other.kind.same_kind(name.kind))
+    };
+    let alike: Vec<&UsrPath> = candidates.iter().filter(has_same_kind).collect();
+    match (alike.as_slice(), candidates.as_slice()) {
+        ([only], _) => Some((*only).clone()),
+        ([], [only]) if name.kind != NameKind::LinkerName && is_its_own_soname(only, index) => {
+            Some(only.clone())
+        }
+        _ => None,
+    }
+}
+
+fn is_its_own_soname(path: &UsrPath, index: &ImageIndex<'_>) -> bool {
+    matches!(index.tree.file_info(path.as_str()), Some(FileInfo::Elf(elf)) if elf.soname.as_deref() == Some(path.name()))
+}
+
+/// The new name of a stem's soname, if this fix renamed it.
+fn renamed_soname(stem: &str, editor: &ManifestEditor) -> Option<UsrPath> {
+    let is_soname = |line: &str| {
+        let name = line.rsplit('/').next().and_then(LibraryName::parse);
+        name.is_some_and(|name| name.stem == stem && matches!(name.kind, NameKind::Soname(_)))
+    };
+    let renamed = editor.fixes().iter().find(|fix| fix.from.as_deref().is_some_and(is_soname))?;
+    UsrPath::new(renamed.to.as_deref()?).ok()
+}
+
+/// `libpcre2-8` is a version of `libpcre`, `libfuse3` of `libfuse`; `libzstd` is not one of `libz`.
+fn is_version_of(stem: &str, old: &str) -> bool {
+    let rest = stem.strip_prefix(old).unwrap_or_default();
+    rest.contains(|c: char| c.is_ascii_digit())
+        && rest.chars().all(|c| c.is_ascii_digit() || "-.".contains(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_case::{check_rows, run, run_with};
+
+    #[test]
+    fn missing_entry_gets_its_replacement_or_stays() {
+        let z = &["lib64/libz.so.1 -> libz.so.1.3", "lib64/libz.so.1.3"][..];
+        check_rows(&[
+            (z, "lib64/libz.so.1\nlib64/libz.so.1.3\n", &[], "lib64/libz.so.1\nlib64/libz.so.1.3\n", &[]),
+            (
+                z,
+                "lib64/libz.so.1\nlib64/libz.so.1.2\n",
+                &["error dangling 1 lib64/libz.so.1", "error missing 2 lib64/libz.so.1.2"],
+                "lib64/libz.so.1\nlib64/libz.so.1.3\n",
+                &[],
+            ),
+            (z, "bin/gone\n", &["error missing 1 bin/gone"], "bin/gone\n", &["error missing 1 bin/gone"]),
+            (z, "../etc/x\n", &["error missing 1 ../etc/x"], "../etc/x\n", &["error missing 1 ../etc/x"]),
+            (
+                &["lib64/new/a", "lib64/new/b"],
+                "lib64/old/a\nlib64/old/b\n",
+                &["error missing 1 lib64/old/a"],
+                "lib64/new/a\nlib64/new/b\n",
+                &[],
+            ),
+        ]);
+    }
+
+    #[test]
+    fn many_missing_entries_are_counted() {
+        let manifest: String =
+            (0..super::MAX_REPORTED + 5).map(|number| format!("bin/x{number:04}\n")).collect();
+        let outcome = run_with(&["bin/a"], &manifest, true);
+        assert_eq!(outcome.findings.len(), super::MAX_REPORTED + 1);
+        assert_eq!((outcome.fixed.as_str(), outcome.remaining.len()), ("", 0));
+    }
+
+    #[test]
+    fn drop_missing_removes_entries_without_a_replacement() {
+        let outcome = run_with(&["lib64/libz.so.2", "lib64/libz.so.3"], "bin/gone\nlib64/libz.so.1\n", true);
+        assert_eq!(outcome.fixed, "lib64/libz.so.1\n");
+        assert_eq!(outcome.remaining, ["error missing 1 lib64/libz.so.1"]);
+    }
+
+    #[test]
+    fn addition_of_the_same_library_renames_the_line() {
+        let outcome =
+            run(&["bin/x libcrypto.so.3", "lib64/libcrypto.so.3"], "bin/x\nlib64/libcrypto.so.1.1\n");
+        assert_eq!((outcome.fixed.as_str(), outcome.remaining.len()), ("bin/x\nlib64/libcrypto.so.3\n", 0));
+    }
+}

@@ -1,0 +1,42 @@
+//! Rule: the image has what a listed file needs. Without a fix: the suggestion removes what does not work.
+
+use super::lint::{Lint, Problem, owning_entry, subject};
+use crate::finding::FindingKind;
+
+/// Reports each dependency that the image does not have.
+pub(super) fn check(lint: &mut Lint<'_, '_>) {
+    let dependencies = lint.dependencies;
+    for unresolved in &dependencies.unmet {
+        let name = &unresolved.name;
+        if unresolved.chain.iter().any(|path| !lint.is_selected(path)) {
+            continue;
+        }
+        let Some((location, _)) = owning_entry(unresolved, dependencies, lint.selection) else { continue };
+        let suggestion = lint.removal_without(&unresolved.needed_by, name);
+        let searched = if unresolved.searched.is_empty() {
+            "the whole image".to_owned()
+        } else {
+            unresolved.searched.join(", ")
+        };
+        let needs = subject(&unresolved.needed_by);
+        let message = format!("{needs} {name}, which is nowhere in the image (searched: {searched})");
+        let problem = Problem::new(FindingKind::NeedsNowhere, message, suggestion);
+        lint.emit(location, name, problem.needed_by(&unresolved.needed_by));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_case::check_rows;
+
+    #[test]
+    fn dependency_that_the_image_lacks_stays() {
+        check_rows(&[(
+            &["bin/x libgone.so.1"],
+            "bin/x\n",
+            &["error needs-nowhere 1 libgone.so.1"],
+            "bin/x\n",
+            &["error needs-nowhere 1 libgone.so.1"],
+        )]);
+    }
+}

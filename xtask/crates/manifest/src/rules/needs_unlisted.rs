@@ -1,0 +1,207 @@
+//! Rule: what a listed file needs from the image is listed too. The fix adds it, symlinks on the way included, to the
+//! manifest of the file that needs it.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use super::fixer::{Fixer, MAX_PASSES};
+use super::lint::{Lint, Problem, joined_by_and, owning_entry, subject};
+use crate::dependencies::{DependencyKind, DependencyReport, Unresolved};
+use crate::editor::ManifestEditor;
+use crate::finding::FindingKind;
+use crate::image_index::ImageIndex;
+use crate::library_name::{LibraryName, NameKind};
+use crate::selection::Selection;
+use crate::suggestion::Suggestion;
+use usr::file_info::FileInfo;
+use usr::path::UsrPath;
+
+/// Reports each dependency that the image has and the flavor does not list.
+pub(super) fn check(lint: &mut Lint<'_, '_>) {
+    let dependencies = lint.dependencies;
+    for unresolved in &dependencies.unmet {
+        let name = &unresolved.name;
+        let Some((location, _)) = owning_entry(unresolved, dependencies, lint.selection) else { continue };
+        let unlisted: Vec<&UsrPath> =
+            unresolved.chain.iter().filter(|path| !lint.is_selected(path)).collect();
+        let Some(first) = unlisted.first() else { continue };
+        let problem = Problem::new(
+            FindingKind::NeedsUnlisted,
+            message(name, unresolved, &unlisted, location.file),
+            Suggestion::Mend,
+        );
+        let problem = problem.needed_by(&unresolved.needed_by).candidates(unlisted.iter().copied());
+        lint.emit(location, first.as_str(), problem);
+    }
+}
+
+fn message(name: &str, unresolved: &Unresolved, unlisted: &[&UsrPath], file: &str) -> String {
+    let dependency = match &unresolved.by {
+        DependencyKind::Link => name.to_owned(),
+        DependencyKind::Dlopen(feature) => format!("{name}, loaded with dlopen(3) for {feature}"),
+        DependencyKind::Exec(source) => format!("{name}, which it starts ({source})"),
+    };
+    let (needs, paths) = (subject(&unresolved.needed_by), joined_by_and(unlisted));
+    match (&unresolved.instead_of, &unresolved.unsuitable) {
+        (_, Some((other, reason))) => format!(
+            "{needs} {dependency}; the image's loader takes {paths}, which {file} does not list, and {other} does not \
+             serve: {reason}"
+        ),
+        (None, None) => format!("{needs} {dependency}; the image has {paths}, which {file} does not list"),
+        (Some((now, sure)), None) => format!(
+            "{needs} {dependency}; {sure} finds it through {paths}, which {file} does not list, and without that only \
+             {now} does"
+        ),
+    }
+}
+
+/// Adds what listed files need, until nothing more can be added.
+pub(super) fn fix(fixer: &mut Fixer<'_>) {
+    for flavor in fixer.flavors {
+        for _ in 0..MAX_PASSES {
+            let (additions, requested) = fixer.with_selection(flavor, |selection, dependencies| {
+                let unresolved = dependencies.unmet.iter();
+                let additions = unresolved.filter_map(|one| addition(one, selection, dependencies));
+                (additions.collect::<Vec<_>>(), requested_stems(selection, dependencies))
+            });
+            if !apply(fixer, &additions) {
+                fixer.requested_stems.extend(requested);
+                break;
+            }
+        }
+    }
+}
+
+/// The stems of unresolved dependencies, and of the sonames in `.note.dlopen`.
+fn requested_stems(selection: &Selection<'_>, dependencies: &DependencyReport) -> Vec<String> {
+    let elf_files = selection.files().filter_map(|(_, info)| match info {
+        FileInfo::Elf(elf) => Some(elf),
+        _ => None,
+    });
+    let noted = elf_files.flat_map(|elf| &elf.dlopen).flat_map(|note| &note.sonames);
+    let names = dependencies.names().chain(noted);
+    names.filter_map(|name| LibraryName::parse(name)).map(|name| name.stem.to_owned()).collect()
+}
+
+/// Lines to add to one manifest, each with its reason.
+pub(super) struct Addition {
+    /// The manifest.
+    pub(super) file: String,
+    /// The paths, with their reasons.
+    pub(super) lines: Vec<(UsrPath, String)>,
+}
+
+/// The symlinks on the way to a dependency, and the file.
+fn addition(
+    unresolved: &Unresolved,
+    selection: &Selection<'_>,
+    dependencies: &DependencyReport,
+) -> Option<Addition> {
+    let name = &unresolved.name;
+    let (location, dependent) = owning_entry(unresolved, dependencies, selection)?;
+    let direct = unresolved.needed_by.iter().next().unwrap_or(&dependent);
+    let needs = match &unresolved.by {
+        DependencyKind::Link => format!("{direct} needs {name}"),
+        DependencyKind::Dlopen(feature) => format!("{direct} loads {name} with dlopen(3), for {feature}"),
+        DependencyKind::Exec(source) => format!("{direct} starts {name} ({source})"),
+    };
+    // An interpreter is requested by its path.
+    let requested = name.rsplit('/').next().unwrap_or(name);
+    let lines = unresolved.chain.iter().filter(|path| !selection.present.contains(*path)).map(|path| {
+        let reason = match (&unresolved.instead_of, &unresolved.unsuitable) {
+            (_, Some((other, reason))) => format!("{needs}; {other} does not serve: {reason}"),
+            _ if path.name() == requested => needs.clone(),
+            (None, None) => format!("{needs}, which points to it"),
+            (Some((now, sure)), None) => {
+                format!("{needs}: {sure} finds it through this, else only {now} does")
+            }
+        };
+        (path.clone(), reason)
+    });
+    Some(Addition { file: location.file.to_owned(), lines: lines.collect() })
+}
+
+/// Adds the lines that are not there, with the linker names where the manifest lists those. A path is added to one
+/// manifest of the flavor only. Returns whether anything was added.
+pub(super) fn apply(fixer: &mut Fixer<'_>, additions: &[Addition]) -> bool {
+    let mut added = BTreeSet::new();
+    let mut lists_linker_names: BTreeMap<&str, bool> = BTreeMap::new();
+    for addition in additions {
+        let index = fixer.index;
+        let Some(editor) = fixer.editors.get_mut(&addition.file).filter(|editor| !editor.is_frozen()) else {
+            continue;
+        };
+        let with_linker_names =
+            *lists_linker_names.entry(&addition.file).or_insert_with(|| keeps_linker_names(editor, index));
+        for (path, reason) in &addition.lines {
+            if !editor.has(path.as_str()) && added.insert(path.clone()) {
+                editor.add(path.as_str(), reason);
+            }
+            let linker_name =
+                linker_name(path, index).filter(|name| with_linker_names && !editor.has(name.as_str()));
+            if let Some(name) = linker_name.filter(|name| added.insert(name.clone())) {
+                let reason = format!("this manifest lists symlinks without a version; it points to {path}");
+                editor.add(name.as_str(), &reason);
+            }
+        }
+    }
+    !added.is_empty()
+}
+
+/// `libX.so` next to a soname or real name, if the image has it and it points to the same file.
+fn linker_name(path: &UsrPath, index: &ImageIndex<'_>) -> Option<UsrPath> {
+    let name = LibraryName::parse(path.name()).filter(|name| name.kind != NameKind::LinkerName)?;
+    let linker_name = path.parent()?.join(&format!("{}.so", name.stem));
+    let is_same = index.is_symlink(&linker_name)
+        && index.tree.resolve(&linker_name).end == index.tree.resolve(path).end;
+    is_same.then_some(linker_name)
+}
+
+/// Whether a manifest lists the linker name of most libraries that have one: it then gets those of new libraries too.
+fn keeps_linker_names(editor: &ManifestEditor, index: &ImageIndex<'_>) -> bool {
+    let lines: HashSet<&str> = editor.text().entries().map(|(_, line)| line).collect();
+    let is_soname = |path: &UsrPath| {
+        LibraryName::parse(path.name()).is_some_and(|name| matches!(name.kind, NameKind::Soname(_)))
+    };
+    let sonames = lines.iter().filter_map(|line| UsrPath::new(line).ok()).filter(is_soname);
+    let linker_names: Vec<UsrPath> = sonames.filter_map(|path| linker_name(&path, index)).collect();
+    let listed = linker_names.iter().filter(|name| lines.contains(name.as_str())).count();
+    listed * 2 > linker_names.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_case::{check_rows, run};
+
+    #[test]
+    fn unlisted_dependency_is_added_with_its_symlinks() {
+        let image = &[
+            "bin/x liba.so.1",
+            "lib64/liba.so -> liba.so.1",
+            "lib64/liba.so.1 -> liba.so.1.2",
+            "lib64/liba.so.1.2 libb.so.1",
+            "lib64/libb.so -> libb.so.1",
+            "lib64/libb.so.1",
+        ][..];
+        check_rows(&[
+            (
+                image,
+                "bin/x\n",
+                &["error needs-unlisted 1 lib64/liba.so.1", "error needs-unlisted 1 lib64/libb.so.1"],
+                "bin/x\nlib64/liba.so.1\nlib64/liba.so.1.2\nlib64/libb.so.1\n",
+                &[],
+            ),
+            // A manifest that lists linker names gets them too.
+            (
+                image,
+                "bin/x\nlib64/liba.so\nlib64/liba.so.1\nlib64/liba.so.1.2\n",
+                &["error needs-unlisted 4 lib64/libb.so.1"],
+                "bin/x\nlib64/liba.so\nlib64/liba.so.1\nlib64/liba.so.1.2\nlib64/libb.so\nlib64/libb.so.1\n",
+                &[],
+            ),
+        ]);
+        let message = run(image, "bin/x\nlib64/liba.so.1\nlib64/liba.so.1.2\n").message;
+        let expected =
+            "lib64/liba.so.1.2 needs libb.so.1; the image has lib64/libb.so.1, which m does not list";
+        assert_eq!(message, expected);
+    }
+}

@@ -1,0 +1,23 @@
+//! Rule: of several copies of a library the one is listed that the image's loader takes. Advice: the listed one serves.
+
+use super::lint::{Lint, Problem};
+use crate::dependencies::{OtherCopy, other_copies};
+use crate::finding::FindingKind;
+use crate::suggestion::Suggestion;
+use usr::path::UsrPath;
+
+/// Reports libraries of which the manifests list another copy.
+pub(super) fn check(lint: &mut Lint<'_, '_>) {
+    let index = lint.index;
+    for copy in other_copies(lint.selection, |path: &UsrPath| index.get(path.name()).len() > 1) {
+        let OtherCopy { selected, chain, how, needed_by } = &copy;
+        let Some(location) = lint.location(selected) else { continue };
+        let path = chain.last().unwrap_or(selected);
+        let names = chain.iter().map(UsrPath::as_str).collect::<Vec<_>>().join(", ");
+        let file = location.file;
+        let message =
+            format!("{needed_by} loads {names} in the image, by the {how}; {file} lists {selected} instead");
+        let problem = Problem::new(FindingKind::Advice, message, Suggestion::add(file, chain));
+        lint.emit(location, path.as_str(), problem.needed_by([needed_by]).candidates(chain));
+    }
+}

@@ -1,0 +1,19 @@
+//! Rule: programs that a listed program starts on request are worth a line. Advice; those that it cannot do without are
+//! dependencies.
+
+use super::lint::{Lint, Problem};
+use crate::finding::FindingKind;
+use crate::known_execs;
+use crate::suggestion::Suggestion;
+use usr::path::UsrPath;
+
+/// Reports the programs of the table.
+pub(super) fn check(lint: &mut Lint<'_, '_>) {
+    for exec in known_execs::missing(lint.selection).into_iter().filter(|exec| !exec.row.is_certain) {
+        let (Some(location), Some(program)) = (lint.location(&exec.by), exec.chain.last()) else { continue };
+        let names = exec.chain.iter().map(UsrPath::as_str).collect::<Vec<_>>().join(", ");
+        let message = format!("{} may start {names} ({})", exec.by, exec.row.source);
+        let problem = Problem::new(FindingKind::Advice, message, Suggestion::add(location.file, &exec.chain));
+        lint.emit(location, program.as_str(), problem.needed_by([&exec.by]).candidates(&exec.chain));
+    }
+}

@@ -1,0 +1,138 @@
+//! A small image and one manifest, for the tables of the rules' tests.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+
+use super::driver::{FixOptions, fix, lint};
+use crate::editor::ManifestEditor;
+use crate::file::ManifestFile;
+use crate::image_index::ImageIndex;
+use crate::selection::{ManifestRef, ManifestSet, ManifestsByPath};
+use coreos_types::release::{Board, Flavor};
+use usr::elf::{DlopenNote, DlopenPriority, ElfInfo, VersionNeed};
+use usr::file_info::{FileInfo, read};
+use usr::path::UsrPath;
+use usr::tree::{Node, NodeKind, UsrTree};
+
+/// An image of these paths, each a line:
+///
+/// - `bin/x`: an ELF file for the board. Words after the path are what it needs; `NAME@VERSION` is a symbol version that it
+///   needs, `+VERSION` one that it defines, `?NAME` a `.note.dlopen` entry of priority `recommended`, `arm64` another machine.
+/// - `lib/a -> b`: a symlink.
+/// - `lib/a = text`: a file with this text, `\n` for a line end.
+pub(crate) fn image(paths: &[&str]) -> UsrTree {
+    let mut tree = UsrTree::new();
+    for line in paths {
+        let (path, kind) = match (line.split_once(" -> "), line.split_once(" = ")) {
+            (Some((path, target)), _) => (path, NodeKind::Symlink(target.to_owned())),
+            (None, Some((path, text))) => {
+                let info = read(&UsrPath::new(path).unwrap(), text.replace("\\n", "\n").as_bytes());
+                (path, NodeKind::file(1, info))
+            }
+            (None, None) => {
+                let (path, words) = line.split_once(' ').unwrap_or((line, ""));
+                (path, NodeKind::file(1, FileInfo::Elf(Box::new(elf(path, words)))))
+            }
+        };
+        tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o755, kind });
+    }
+    tree
+}
+
+fn elf(path: &str, words: &str) -> ElfInfo {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let mut elf = ElfInfo {
+        is_64: true,
+        dynamic: true,
+        machine: Board::Amd64.elf_machine(),
+        soname: name.contains(".so").then(|| name.to_owned()),
+        interp: None,
+        ..ElfInfo::default()
+    };
+    for word in words.split_whitespace() {
+        match (word.split_once('@'), word.strip_prefix('+'), word.strip_prefix('?')) {
+            (Some((library, version)), ..) => {
+                elf.needed.push(library.to_owned());
+                let (library, version) = (library.to_owned(), version.to_owned());
+                elf.verneed.push(VersionNeed { library, version, weak: false });
+            }
+            (_, Some(version), _) => elf.verdef.push(version.to_owned()),
+            (_, _, Some(name)) => elf.dlopen.push(DlopenNote {
+                sonames: vec![name.to_owned()],
+                feature: "feature".to_owned(),
+                description: String::new(),
+                priority: DlopenPriority::Recommended,
+            }),
+            _ if word == "arm64" => elf.machine = Board::Arm64.elf_machine(),
+            _ => elf.needed.push(word.to_owned()),
+        }
+    }
+    elf
+}
+
+/// What a check finds and a fix makes of one manifest.
+pub(super) struct Outcome {
+    /// `severity kind line path` of each finding.
+    pub(super) findings: Vec<String>,
+    /// The message of the first finding.
+    pub(super) message: String,
+    /// The manifest after a fix.
+    pub(super) fixed: String,
+    /// The findings after the fix.
+    pub(super) remaining: Vec<String>,
+}
+
+/// Checks and fixes one manifest of one flavor, which another manifest follows.
+pub(super) fn run(paths: &[&str], manifest: &str) -> Outcome {
+    run_with(paths, manifest, false)
+}
+
+/// As [`run`], with `--drop-missing` or not.
+pub(super) fn run_with(paths: &[&str], manifest: &str, drop_missing: bool) -> Outcome {
+    let tree = image(paths);
+    let index = ImageIndex::new(&tree);
+    let listing = |name: &str| ManifestRef {
+        board: Board::Amd64,
+        flavor: Flavor::from_dir_name("usr_from_coreos").unwrap(),
+        listed_as: name.to_owned(),
+        file: name.to_owned(),
+    };
+    let flavors = ManifestSet::of_board(Board::Amd64, &[listing("m"), listing("z")]);
+    let check = |text: &str| {
+        let files =
+            BTreeMap::from([("m", ManifestFile::parse(text.as_bytes())), ("z", ManifestFile::parse(b""))]);
+        let manifests: ManifestsByPath<'_> = files.iter().map(|(name, text)| (*name, text)).collect();
+        lint(&flavors, &manifests, &index, Some(DlopenPriority::Required))
+    };
+    let found = check(manifest);
+    let mut editors = ManifestEditor::of_files([("m", manifest.as_bytes()), ("z", &b""[..])]);
+    let options = FixOptions { dlopen: Some(DlopenPriority::Required), drop_missing, by_names_only: false };
+    fix(&flavors, &mut editors, &index, options);
+    let fixed = String::from_utf8(editors["m"].text().to_bytes()).unwrap();
+    let show = |text: &str| {
+        let show = |one: &crate::finding::Finding| {
+            format!("{} {} {} {}", one.severity.id(), one.kind.id(), one.line.unwrap_or(0), one.path)
+        };
+        check(text).iter().map(show).collect::<Vec<_>>()
+    };
+    Outcome {
+        findings: show(manifest),
+        message: found.first().map_or(String::new(), |finding| finding.message.clone()),
+        remaining: show(&fixed),
+        fixed,
+    }
+}
+
+/// A row of a table: the image, the manifest, the findings before, the manifest after a fix, the findings that remain.
+pub(super) type Row<'r> = (&'r [&'r str], &'r str, &'r [&'r str], &'r str, &'r [&'r str]);
+
+/// Compares each row.
+pub(super) fn check_rows(rows: &[Row<'_>]) {
+    for (paths, manifest, findings, fixed, remaining) in rows {
+        let outcome = run(paths, manifest);
+        let context = format!("{manifest:?} in {paths:?}: {}", outcome.message);
+        assert_eq!(outcome.findings, *findings, "{context}");
+        assert_eq!(outcome.fixed, *fixed, "{context}");
+        assert_eq!(outcome.remaining, *remaining, "{context}");
+    }
+}

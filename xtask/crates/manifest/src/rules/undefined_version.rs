@@ -1,0 +1,41 @@
+//! Rule: the library that the loader takes defines each symbol version that is needed of it. Without a fix.
+
+use super::lint::{Lint, Problem, subject};
+use crate::finding::FindingKind;
+
+/// Reports each symbol version that is not defined.
+pub(super) fn check(lint: &mut Lint<'_, '_>) {
+    for ((library, version), needed_by) in &lint.dependencies.versions {
+        let location = needed_by.iter().chain([library]).find_map(|path| lint.location(path));
+        let Some(location) = location else { continue };
+        let needs = subject(needed_by);
+        let message = format!("{needs} version {version} of {library}, which does not define it");
+        let problem = Problem::new(FindingKind::VersionUnsatisfied, message, lint.removal(needed_by));
+        lint.emit(location, library.as_str(), problem.needed_by(needed_by));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_case::check_rows;
+
+    #[test]
+    fn version_that_is_not_defined_is_an_error() {
+        check_rows(&[
+            (
+                &["bin/x libv.so.1@V2", "lib64/libv.so.1 +V1"],
+                "bin/x\nlib64/libv.so.1\n",
+                &["error version-unsatisfied 1 lib64/libv.so.1"],
+                "bin/x\nlib64/libv.so.1\n",
+                &["error version-unsatisfied 1 lib64/libv.so.1"],
+            ),
+            (
+                &["bin/x libv.so.1@V2", "lib64/libv.so.1 +V1 +V2"],
+                "bin/x\nlib64/libv.so.1\n",
+                &[],
+                "bin/x\nlib64/libv.so.1\n",
+                &[],
+            ),
+        ]);
+    }
+}

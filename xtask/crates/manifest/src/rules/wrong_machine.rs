@@ -1,0 +1,66 @@
+//! Rule: a listed ELF file is for the board's machine, and can be loaded. Without a fix.
+
+use super::lint::{Lint, Problem, subject};
+use crate::finding::FindingKind;
+use usr::file_info::FileInfo;
+
+/// `e_machine` of eBPF objects, which are for every board (`EM_BPF`).
+const EM_BPF: u16 = 247;
+
+/// Reports files for another machine, files that are not valid ELF, and files that the loader would stop at.
+pub(super) fn check(lint: &mut Lint<'_, '_>) {
+    let board = lint.selection.of.board;
+    for (path, info) in lint.selection.files() {
+        let message = match info {
+            FileInfo::Elf(elf) if elf.dynamic && ![board.elf_machine(), EM_BPF].contains(&elf.machine) => {
+                format!(
+                    "{path} is for ELF machine {}; {board} is {} ({})",
+                    elf.machine,
+                    board.elf_machine(),
+                    board.machine()
+                )
+            }
+            FileInfo::MalformedElf(error) => {
+                format!("{path} has an ELF magic and is not a valid ELF file: {error}")
+            }
+            _ => continue,
+        };
+        let Some(location) = lint.location(path) else { continue };
+        let problem = Problem::new(FindingKind::WrongMachine, message, lint.removal([path]));
+        lint.emit(location, path.as_str(), problem);
+    }
+    for (path, (needed_by, error)) in &lint.dependencies.unfit {
+        let is_reported =
+            matches!(lint.selection.tree.file_info(path.as_str()), Some(FileInfo::MalformedElf(_)));
+        let Some(location) = lint.location(path).filter(|_| !is_reported) else { continue };
+        let message = format!("{} {path}, which cannot be loaded: {error}", subject(needed_by));
+        let suggestion = lint.removal(needed_by.iter().chain([path]));
+        let problem = Problem::new(FindingKind::WrongMachine, message, suggestion);
+        lint.emit(location, path.as_str(), problem.needed_by(needed_by));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_case::check_rows;
+
+    #[test]
+    fn file_for_another_machine_is_an_error() {
+        check_rows(&[
+            (
+                &["bin/x arm64"],
+                "bin/x\n",
+                &["error wrong-machine 1 bin/x"],
+                "bin/x\n",
+                &["error wrong-machine 1 bin/x"],
+            ),
+            (
+                &["bin/x = \x7fELF"],
+                "bin/x\n",
+                &["error wrong-machine 1 bin/x"],
+                "bin/x\n",
+                &["error wrong-machine 1 bin/x"],
+            ),
+        ]);
+    }
+}

@@ -1,0 +1,275 @@
+//! The commands of systemd units (systemd.syntax(7), systemd.service(5), systemd.socket(5)), as systemd reads them.
+
+use std::collections::BTreeMap;
+
+use coreos_types::release::SystemdVersion;
+use usr::path::UsrPath;
+
+/// Characters between words.
+const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
+
+/// One command of a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitCommand<'a> {
+    /// The unit file or drop-in that has the command.
+    pub fragment: &'a UsrPath,
+    /// The assignment, its lines joined.
+    pub directive: String,
+    /// The program: an absolute path, or a name to search in `search_path`.
+    pub program: String,
+    /// The directories that are searched for the program, as `ExecSearchPath=` names them; empty for the default.
+    pub search_path: Vec<String>,
+    /// A prefix `-` says that the command may fail.
+    pub may_fail: bool,
+}
+
+/// The commands of a unit, of whose name only the type counts, after its unit file and drop-ins were read in order.
+/// Specifiers are not expanded: a program with one is left out.
+pub fn commands<'a>(
+    unit: &str,
+    fragments: impl IntoIterator<Item = (&'a UsrPath, &'a str)>,
+    systemd: Option<SystemdVersion>,
+) -> Vec<UnitCommand<'a>> {
+    let mut reader = UnitReader { unit_type: UnitType::from_name(unit), systemd, ..UnitReader::default() };
+    for (path, text) in fragments {
+        reader.read(path, text);
+    }
+    reader.finish()
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum UnitType {
+    Service,
+    Socket,
+    #[default]
+    Other,
+}
+
+impl UnitType {
+    fn from_name(unit: &str) -> UnitType {
+        match unit.rsplit_once('.').map_or(unit, |(_, suffix)| suffix) {
+            "service" => UnitType::Service,
+            "socket" => UnitType::Socket,
+            _ => UnitType::Other,
+        }
+    }
+
+    /// The section of the unit's own settings.
+    fn section(self) -> &'static str {
+        match self {
+            UnitType::Service => "Service",
+            UnitType::Socket => "Socket",
+            UnitType::Other => "",
+        }
+    }
+
+    /// The settings whose values are command lines.
+    fn command_keys(self, systemd: Option<SystemdVersion>) -> &'static [&'static str] {
+        const SERVICE: [&str; 8] = [
+            "ExecCondition",
+            "ExecStartPre",
+            "ExecStart",
+            "ExecStartPost",
+            "ExecReload",
+            "ExecStop",
+            "ExecStopPost",
+            // From v259 on.
+            "ExecReloadPost",
+        ];
+        match self {
+            UnitType::Service if systemd.is_some_and(|version| version < SystemdVersion(259)) => {
+                &SERVICE[..7]
+            }
+            UnitType::Service => &SERVICE,
+            UnitType::Socket => &["ExecStartPre", "ExecStartPost", "ExecStopPre", "ExecStopPost"],
+            UnitType::Other => &[],
+        }
+    }
+}
+
+/// The settings of one unit while its fragments are read.
+#[derive(Default)]
+struct UnitReader<'a> {
+    unit_type: UnitType,
+    systemd: Option<SystemdVersion>,
+    commands: BTreeMap<&'static str, Vec<UnitCommand<'a>>>,
+    search_path: Vec<String>,
+    has_own_root: bool,
+}
+
+impl<'a> UnitReader<'a> {
+    fn read(&mut self, fragment: &'a UsrPath, text: &str) {
+        let mut section = String::new();
+        for line in logical_lines(text) {
+            let line = line.trim_matches(BLANKS);
+            if let Some(name) = line.strip_prefix('[') {
+                name.strip_suffix(']').unwrap_or_default().clone_into(&mut section);
+            } else if let Some((key, value)) =
+                line.split_once('=').filter(|_| section == self.unit_type.section())
+            {
+                self.assign(fragment, key.trim_matches(BLANKS), value.trim_matches(BLANKS), line);
+            }
+        }
+    }
+
+    fn assign(&mut self, fragment: &'a UsrPath, key: &str, value: &str, line: &str) {
+        let keys = self.unit_type.command_keys(self.systemd);
+        if let Some(key) = keys.iter().find(|known| **known == key) {
+            let commands = self.commands.entry(key).or_default();
+            // An empty assignment resets the list.
+            if value.is_empty() {
+                commands.clear();
+            }
+            commands.extend(command_lines(value).into_iter().map(|(program, may_fail)| UnitCommand {
+                fragment,
+                directive: line.to_owned(),
+                program,
+                search_path: Vec::new(),
+                may_fail,
+            }));
+        }
+        match key {
+            "ExecSearchPath" if value.is_empty() => self.search_path.clear(),
+            "ExecSearchPath" => self.search_path.extend(value.split(':').map(str::to_owned)),
+            "RootDirectory" | "RootImage" => self.has_own_root = !matches!(value, "" | "/"),
+            _ => {}
+        }
+    }
+
+    fn finish(self) -> Vec<UnitCommand<'a>> {
+        // The programs of such a unit are not looked up in the image.
+        if self.has_own_root {
+            return Vec::new();
+        }
+        let all = self.commands.into_values().flatten();
+        all.map(|command| UnitCommand { search_path: self.search_path.clone(), ..command }).collect()
+    }
+}
+
+/// The lines of a unit with their continuations. A comment within a continuation is skipped; the continuation goes on
+/// after it. A backslash at the end of a comment means nothing.
+fn logical_lines(text: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut open: Option<String> = None;
+    for physical in physical_lines(text.strip_prefix('\u{feff}').unwrap_or(text)) {
+        if physical.trim_start_matches(BLANKS).starts_with(['#', ';']) {
+            continue;
+        }
+        let mut line = open.take().unwrap_or_default() + physical;
+        let backslashes = line.len() - line.trim_end_matches('\\').len();
+        if backslashes % 2 == 1 {
+            line.pop();
+            line.push(' ');
+            open = Some(line);
+        } else {
+            lines.push(line);
+        }
+    }
+    lines.extend(open);
+    lines
+}
+
+/// Lines end in LF, CR or NUL; CR and LF next to each other are one end.
+fn physical_lines(text: &str) -> Vec<&str> {
+    let mut lines = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(['\n', '\r', '\0']) {
+        lines.push(&rest[..at]);
+        let end = &rest[at..];
+        let length = if end.starts_with("\r\n") || end.starts_with("\n\r") { 2 } else { 1 };
+        rest = &end[length..];
+    }
+    lines.push(rest);
+    lines
+}
+
+/// The programs of one `Exec…=` value, each with whether it may fail. Commands are separated by a semicolon that is a word
+/// of its own and not quoted.
+fn command_lines(value: &str) -> Vec<(String, bool)> {
+    let mut commands = Vec::new();
+    let mut rest = value;
+    while let Some((word, behind)) = first_word(rest) {
+        rest = behind;
+        if word != ";" {
+            let program = word.trim_start_matches(['-', '@', ':', '+', '!', '|']);
+            let prefixes = &word[..word.len() - program.len()];
+            // With `|` the user's shell runs the words: a name may be one of its own commands.
+            let is_known = !prefixes.contains('|') || program.starts_with('/');
+            if is_known && let Some(program) = without_specifiers(program) {
+                commands.push((program, prefixes.contains('-')));
+            }
+            rest = after_arguments(rest);
+        }
+    }
+    commands
+}
+
+/// The text behind the arguments of a command and the semicolon after them.
+fn after_arguments(text: &str) -> &str {
+    let is_word = |text: &str| text.is_empty() || text.starts_with(BLANKS);
+    let mut rest = text.trim_start_matches(BLANKS);
+    loop {
+        if let Some(behind) = rest.strip_prefix(';').filter(|behind| is_word(behind)) {
+            return behind;
+        }
+        rest = match rest.strip_prefix("\\;").filter(|behind| is_word(behind)) {
+            Some(behind) => behind,
+            None => match first_word(rest) {
+                Some((_, behind)) => behind,
+                None => return "",
+            },
+        };
+        rest = rest.trim_start_matches(BLANKS);
+    }
+}
+
+/// A program's path with `%%` as `%`; `None` where the path is not known, or names a directory or nothing.
+fn without_specifiers(program: &str) -> Option<String> {
+    let plain = program.replace("%%", "\0");
+    let is_program = !plain.is_empty() && !plain.ends_with('/') && !plain.contains(['%', '$']);
+    is_program.then(|| plain.replace('\0', "%"))
+}
+
+/// The first word of a text, without its quotes and escapes, and the text behind it. `None` at the end of the text, and
+/// for a quote that is not closed.
+fn first_word(text: &str) -> Option<(String, &str)> {
+    let text = text.trim_start_matches(BLANKS);
+    let mut word = String::new();
+    let mut quote = None;
+    let mut rest = text.chars();
+    loop {
+        let before = rest.as_str();
+        match (rest.next(), quote) {
+            (None, None) => return (!text.is_empty()).then_some((word, "")),
+            (None, Some(_)) => return None,
+            (Some('\\'), _) => word.push(unescape(&mut rest)),
+            (Some(c), Some(open)) if c == open => quote = None,
+            (Some(c @ ('"' | '\'')), None) => quote = Some(c),
+            (Some(c), None) if BLANKS.contains(&c) => return Some((word, before)),
+            (Some(c), _) => word.push(c),
+        }
+    }
+}
+
+/// The character that an escape stands for; the backslash itself where the escape is not known.
+fn unescape(rest: &mut std::str::Chars<'_>) -> char {
+    let code = |digits: &str, radix| u32::from_str_radix(digits, radix).ok().and_then(char::from_u32);
+    let text = rest.as_str();
+    let known =
+        [('a', '\x07'), ('b', '\x08'), ('f', '\x0c'), ('n', '\n'), ('r', '\r'), ('t', '\t'), ('v', '\x0b')];
+    let (found, length) = match text.chars().next() {
+        Some(c @ ('\\' | '"' | '\'')) => (Some(c), 1),
+        Some('s') => (Some(' '), 1),
+        Some('x') => (text.get(1..3).and_then(|digits| code(digits, 16)), 3),
+        Some('0'..='7') => (text.get(..3).and_then(|digits| code(digits, 8)), 3),
+        Some(c) => (known.iter().find(|(name, _)| *name == c).map(|(_, value)| *value), 1),
+        None => (None, 0),
+    };
+    if found.is_some() {
+        rest.nth(length - 1);
+    }
+    found.unwrap_or('\\')
+}
+
+#[cfg(test)]
+mod tests;
