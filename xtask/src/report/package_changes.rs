@@ -34,6 +34,13 @@ pub fn render(changes: &[PackageChange]) -> StyledText {
     out
 }
 
+/// The changes of packages of which the stage1 takes a file, and the number of the others.
+pub(super) fn taken_packages(changes: &[PackageChange]) -> (Vec<&PackageChange>, usize) {
+    let taken: Vec<&PackageChange> = changes.iter().filter(|change| !change.taken.is_empty()).collect();
+    let others = changes.len() - taken.len();
+    (taken, others)
+}
+
 /// `1.5.3 -> 1.6.1`, `new 1.6.1` or `1.5.3 removed`.
 pub fn versions(change: &PackageChange) -> String {
     match (&change.from, &change.to) {

@@ -12,6 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use self::table::{Cell, chip, number, path, path_with_link, paths, table, text};
+use super::package_changes::taken_packages;
 use super::sizes::{Total, change, libraries, maybe};
 use super::summary::{count, fix_counts, remaining};
 use super::{ImageOrigin, Report, short};
@@ -28,6 +29,7 @@ pub fn render(report: &Report) -> String {
         ("Changes", fixes(report)),
         ("New dependencies", needs(report)),
         ("Libraries", library(report)),
+        ("Packages", packages(report)),
         ("Size of the root filesystem", size::section(report)),
         ("Size by file", size::treemap_section(report)),
         ("Provenance", provenance(report)),
@@ -205,6 +207,34 @@ fn library(report: &Report) -> String {
     columns.extend(has_before.then_some("difference"));
     columns.extend(["needed by", "manifest"]);
     table(&columns, &rows)
+}
+
+/// Packages of which the stage1 takes a file, and the number of the others.
+fn packages(report: &Report) -> String {
+    let Some(changes) = &report.packages else { return String::new() };
+    let (taken, others) = taken_packages(changes);
+    let rows: Vec<Vec<Cell>> = taken
+        .into_iter()
+        .map(|change| {
+            let flavors: Vec<&str> = change.flavors.iter().map(|flavor| flavor.as_str()).collect();
+            vec![
+                path(&change.name),
+                path(change.from.as_deref().unwrap_or_default()),
+                path(change.to.as_deref().unwrap_or_default()),
+                paths(change.taken.iter().map(|path| path.as_str())),
+                text(&flavors.join(", ")),
+            ]
+        })
+        .collect();
+    let mut out = match rows.is_empty() {
+        true => String::new(),
+        false => table(&["package", "before", "after", "files in stage1", "flavors"], &rows),
+    };
+    if others > 0 {
+        let others = count(others, "package");
+        let _ = writeln!(out, "<p class=\"soft\">{others} changed of which stage1 takes no file.</p>");
+    }
+    out
 }
 
 fn difference(total: Total) -> Option<i128> {

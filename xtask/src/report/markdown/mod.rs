@@ -6,6 +6,7 @@ mod escape;
 
 use self::escape::{cell_code, code, code_block, inline, mermaid_text};
 use super::added_dependencies::DependencyEdge;
+use super::package_changes::taken_packages;
 use super::problems::{Problem, problems};
 use super::sizes::{LibraryChange, Total, change, libraries, maybe, rootfs, total};
 use super::summary::{count, fix_counts, remaining};
@@ -31,6 +32,7 @@ pub fn render(report: &Report) -> String {
         changed(report),
         needs(report),
         library(report),
+        packages(report),
         size(report),
         provenance(report),
     ] {
@@ -180,6 +182,32 @@ fn changed(report: &Report) -> String {
         vec![fix.kind.to_string(), path, inline(&fix.because), inline(&short(&fix.file))]
     });
     table("Changes", &["change", "path", "why", "manifest"], rows.collect())
+}
+
+/// Packages of which the stage1 takes a file, and the number of the others.
+fn packages(report: &Report) -> String {
+    let Some(changes) = &report.packages else { return String::new() };
+    let (taken, others) = taken_packages(changes);
+    let rows = taken.into_iter().map(|change| {
+        let side = |version: &Option<String>| version.as_deref().map(cell_code).unwrap_or_default();
+        let flavors: Vec<&str> = change.flavors.iter().map(|flavor| flavor.as_str()).collect();
+        vec![
+            cell_code(&change.name),
+            side(&change.from),
+            side(&change.to),
+            count(change.taken.len(), "file"),
+            inline(&flavors.join(", ")),
+        ]
+    });
+    let rows: Vec<Vec<String>> = rows.collect();
+    let title = format!("Packages ({})", rows.len());
+    let body = rows_of(&["package", "before", "after", "in stage1", "flavors"], rows);
+    let more = if others > 0 {
+        format!("\n{} changed of which stage1 takes no file.\n", count(others, "package"))
+    } else {
+        String::new()
+    };
+    folded(&title, &(body + &more))
 }
 
 /// The size of a file; nothing where there is no file.

@@ -2,6 +2,8 @@ use expect_test::expect;
 
 use super::*;
 use crate::report::fixtures;
+use packages::changes::PackageChange;
+use usr::path::UsrPath;
 
 #[test]
 fn bump_as_body_of_a_pull_request() {
@@ -114,6 +116,24 @@ fn failed_checks_are_listed() {
     let body = render(&fixtures::smoketest());
     let failed = "**link** `bin/bash` `stage1/usr_from_coreos/manifest-amd64-usr.d/bash.manifest`\n\n```\nlibtinfo.so.6 is not found\n";
     assert!(body.contains("3 passed, 1 failed, 1 skipped.") && body.contains(failed), "{body}");
+}
+
+#[test]
+fn packages_of_stage1_are_listed() {
+    let package = |name: &str, taken: &[&str]| PackageChange {
+        name: name.into(),
+        from: Some("1.5.3".into()),
+        to: Some("1.6.1".into()),
+        taken: taken.iter().map(|path| UsrPath::new(path).unwrap()).collect(),
+        flavors: [].into(),
+    };
+    let packages = vec![package("sys-libs/pam", &["lib64/libpam.so.0"]), package("app/other", &[])];
+    let body = render(&Report { packages: Some(packages), ..fixtures::bump() });
+    assert!(body.contains("| `sys-libs/pam` | `1.5.3` | `1.6.1` | 1 file |"), "{body}");
+    assert!(
+        body.contains("1 package changed of which stage1 takes no file.") && !body.contains("app/other"),
+        "{body}"
+    );
 }
 
 #[test]
