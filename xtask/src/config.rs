@@ -134,11 +134,15 @@ mod tests {
 
     #[test]
     fn the_table_of_the_workspace() {
-        let text = "[workspace.metadata.stage1]\nmirror = \"http://127.0.0.1:1\"\nsigning-key = \"k.asc\"\npins = [\"AB\"]\n";
+        let text = "[workspace.metadata.stage1]\nmirror = \"http://127.0.0.1:1\"\nsigning-key = \"k.asc\"\npins = [\"AB\"]\nconfigure = [\"--disable-tpm\"]\nmake = [\"-j4\", \"V=3\"]\n";
         let settings = Config::parse(text).unwrap_or_default();
         assert_eq!(settings.mirror.as_deref(), Some("http://127.0.0.1:1"));
         assert_eq!(settings.signing_key.as_deref(), Some(Path::new("k.asc")));
         assert_eq!(settings.pins, ["AB"]);
+        assert_eq!(
+            (settings.configure.join(" "), settings.make.join(" ")),
+            ("--disable-tpm".into(), "-j4 V=3".into())
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod failures;
 mod killed;
 mod rkt;
+mod stubs;
 
 use std::fs;
 use std::path::{Path, PathBuf};

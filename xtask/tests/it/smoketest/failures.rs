@@ -123,20 +123,3 @@ fn missing_runpath_link_of_process_1_is_named() {
         assert!(!line.contains(".so is missing"), "{line}");
     }
 }
-
-/// Errors in the manifests end the run before the build, with one hint.
-#[test]
-#[ignore = "needs root, make and Debian releases"]
-fn manifest_errors_stop_before_the_build() {
-    let bench = Bench::new(BOOKWORM);
-    bench.leave_out(|line| line.starts_with("lib64/libpam.so"));
-    let ran = bench.run(BOOKWORM, &["smoketest"]);
-    ran.assert_code(1);
-    let skipped = ran.checks("skip");
-    let [reason] = &skipped[..] else { panic!("{skipped:#?}") };
-    assert!(reason.starts_with("build ") && reason.matches("hint: ").count() == 1, "{reason}");
-    assert!(reason.contains("smoketest --no-static"), "{reason}");
-    assert!(ran.document["findings"].to_string().contains("libpam.so.0"));
-    assert!(ran.checks("fail").is_empty());
-    assert!(!bench.tree().join("stage1/build-amd64-usr").exists());
-}

@@ -122,7 +122,9 @@ fn rkt_is_built_and_runs_what_it_needs() {
             "--make=EXTRA=more",
             "--configure=--with-coreos-local-pxe-image-path=/no",
         ];
-        let ran = bench.run(release, &[&OPTIONS[..], &options].concat());
+        let mut command = bench.command(release, &[&OPTIONS[..], &options].concat());
+        command.env("XTASK_CONFIGURE", "'--with-a b' --with-c").env("XTASK_MAKE", "EXTRA=less V=\"0 1\"");
+        let ran = Ran::of(&command.env_remove("GO111MODULE").output().unwrap());
         ran.assert_code(0);
         let read = |name: &str| fs::read_to_string(bench.tree().join(name)).unwrap();
         assert!(bench.tree().join("autogen.done").exists());
@@ -130,7 +132,10 @@ fn rkt_is_built_and_runs_what_it_needs() {
         assert!(ran.stderr.contains("config.guess"), "{}", ran.stderr);
         assert_eq!(read("made"), "clean more\nmake more\n");
         let configured = read("configured");
-        assert!(configured.starts_with("--with-stage1-flavors=coreos --with-x "), "{configured}");
+        assert!(
+            configured.starts_with("--with-stage1-flavors=coreos --with-a b --with-c --with-x "),
+            "{configured}"
+        );
         assert!(configured.ends_with("\noff\n"), "{configured}");
         let passed = ran.checks("pass");
         assert!(passed.iter().any(|check| check.contains("the marker was printed")), "{passed:#?}");
