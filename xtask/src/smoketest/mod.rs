@@ -10,6 +10,7 @@ pub mod rootfs;
 mod rootfs_check;
 mod run;
 mod run_build;
+mod run_dir;
 pub mod sandbox;
 mod stubs;
 

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use super::RootfsUnderTest;
 use super::check_log::{self, CheckLog};
+use super::run_dir;
 use crate::cli::Smoketest;
 use crate::context::Context;
 use crate::smoketest::boot::rkt::RktRun;
 use crate::smoketest::boot::{Boot, BootOutcome, diagnosis::MissingItem, nspawn, rkt, vm};
-use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::error::{Error, Result};
 use coreos_types::release::SystemdVersion;
 use manifest::suggestion::Suggestion;
 use usr::ldso::{MissingSymlink, UnreachableLibrary};
@@ -36,7 +37,7 @@ pub(super) fn check(
             checks.skip("run", what, "rkt runs the coreos flavor; --vm boots this one");
             continue;
         }
-        match run_once(tested, flags)? {
+        match run_once(context, tested, flags)? {
             BootOutcome::Passed { method, took } => {
                 ran = true;
                 checks.pass(
@@ -73,9 +74,9 @@ pub(super) fn check(
         .with_hint(context.rerun(&["--no-run"], &["no_run"])))
 }
 
-fn run_once(tested: &RootfsUnderTest, flags: &Smoketest) -> Result<BootOutcome> {
+fn run_once(context: &Context<'_>, tested: &RootfsUnderTest, flags: &Smoketest) -> Result<BootOutcome> {
     let work = &tested.work;
-    fs::create_dir_all(work).with_context(|| format!("cannot create {}", work.display()))?;
+    run_dir::create_dir(context.tree.root(), work)?;
     let (rootfs, systemd, limit) = (&tested.rootfs, systemd(tested), Duration::from_secs(flags.timeout));
     if let Some(rkt) = tested.rkt.as_deref().filter(|_| !flags.vm) {
         return rkt::run(&RktRun { rkt, app: flags.app.as_deref(), rootfs, systemd, work, limit });

@@ -1,52 +1,65 @@
-//! What a boot says, as it says it: kept in a log, watched for the token, ended when time is up.
+//! The console of a boot: written to a log, searched for the marker, ended after a time or an amount of output.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
+use crate::smoketest::run_dir;
 use coreos_types::error::{Error, Result, ResultExt};
 
-/// What was heard.
+/// Longest line in bytes; the rest of a longer one is another line.
+const MAX_LINE_LEN: usize = 4096;
+/// Most bytes of console output. A boot that prints more is ended.
+const MAX_LOG_LEN: usize = 8 << 20;
+/// Most lines of console output; a boot prints some hundreds.
+const MAX_LINES: usize = 50_000;
+/// Longest wait for a supervisor to clean up after its lifeline was cut.
+const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The console output of a run.
 #[derive(Debug, Clone)]
 pub(super) struct ConsoleLog {
     /// Every line, without control sequences.
     pub lines: Vec<String>,
-    /// Whether one of them held the token.
+    /// Whether one of them contained the marker.
     pub marker_seen: bool,
-    /// How it ended by itself; `None` where time was up.
+    /// The exit status; `None` where the run was ended from here.
     pub status: Option<ExitStatus>,
-    /// From the start to the end.
+    /// Whether the run was ended because it printed more than [`MAX_LOG_LEN`] or [`MAX_LINES`].
+    pub overflow: bool,
+    /// From start to end.
     pub took: Duration,
 }
 
 impl ConsoleLog {
-    /// The last lines that say something.
+    /// The last lines with text.
     pub(super) fn last_lines(&self, count: usize) -> Vec<&str> {
-        let said: Vec<&str> =
+        let text: Vec<&str> =
             self.lines.iter().map(String::as_str).filter(|line| !line.trim().is_empty()).collect();
-        said[said.len().saturating_sub(count)..].to_vec()
+        text[text.len().saturating_sub(count)..].to_vec()
+    }
+
+    /// Whether the command exited by itself, so that its supervisor has cleaned up.
+    pub(super) fn ended(&self) -> bool {
+        self.status.is_some_and(|status| status.code().is_some())
     }
 }
 
-/// How much longer a supervisor may take to clear up once its life line is cut.
-const GRACE: Duration = Duration::from_secs(15);
-
-/// Runs a command to its end, or to the limit. Its standard input is a life line: it is closed when time is up, and
-/// closes by itself when this process is killed.
+/// Runs a command until it exits, or to a limit of time or output. Its standard input is a lifeline: it is closed at
+/// the limit, and by the kernel when this process is killed.
 ///
 /// # Errors
-/// A command that cannot be started, a log that cannot be written, a child that outlives its life line.
+/// A command that cannot be started, a log that cannot be written, a child that outlives its lifeline.
 pub(super) fn run_until_exit(
     command: &mut Command,
-    token: &str,
+    marker: &str,
     limit: Duration,
     log: &Path,
 ) -> Result<ConsoleLog> {
     let started = Instant::now();
-    let mut log_file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+    let mut log_file = run_dir::create_file(log)?;
     let name = command.get_program().to_string_lossy().into_owned();
     let mut child = command
         .stdin(Stdio::piped())
@@ -54,68 +67,92 @@ pub(super) fn run_until_exit(
         .stderr(Stdio::null())
         .spawn()
         .with_context(|| format!("cannot run {name}"))?;
-    let lines = reader(&mut child);
-    let mut heard = ConsoleLog { lines: Vec::new(), marker_seen: false, status: None, took: Duration::ZERO };
-    let mut take = |line: String| -> Result<()> {
-        writeln!(log_file, "{line}").with_context(|| format!("cannot write {}", log.display()))?;
-        heard.marker_seen |= line.contains(token);
-        heard.lines.push(line);
-        Ok(())
+    let lines = spawn_reader(&mut child);
+    let mut console = ConsoleLog {
+        lines: Vec::new(),
+        marker_seen: false,
+        status: None,
+        overflow: false,
+        took: Duration::ZERO,
     };
-    let mut in_time = true;
-    loop {
+    let mut len = 0;
+    let ended = loop {
         match lines.recv_timeout(limit.saturating_sub(started.elapsed())) {
-            Ok(line) => take(line)?,
-            Err(RecvTimeoutError::Disconnected) => break,
-            Err(RecvTimeoutError::Timeout) => {
-                in_time = false;
-                break;
+            Ok((raw_len, line)) => {
+                len += raw_len;
+                writeln!(log_file, "{line}").with_context(|| format!("cannot write {}", log.display()))?;
+                console.marker_seen |= line.contains(marker);
+                console.lines.push(line);
             }
+            Err(RecvTimeoutError::Disconnected) => break true,
+            Err(RecvTimeoutError::Timeout) => break false,
         }
-    }
+        console.overflow = len > MAX_LOG_LEN || console.lines.len() > MAX_LINES;
+        if console.overflow || started.elapsed() > limit {
+            break false;
+        }
+    };
     drop(child.stdin.take());
-    let status = wait(&mut child, &name)?;
-    while let Ok(line) = lines.try_recv() {
-        take(line)?;
-    }
-    heard.status = in_time.then_some(status);
-    heard.took = started.elapsed();
-    Ok(heard)
+    let status = wait(&mut child, &lines, &name)?;
+    console.status = ended.then_some(status);
+    console.took = started.elapsed();
+    Ok(console)
 }
 
-fn wait(child: &mut Child, name: &str) -> Result<ExitStatus> {
-    let deadline = Instant::now() + GRACE;
+/// Waits for the child; what it still prints is dropped, so that it never waits for us.
+fn wait(child: &mut Child, lines: &Receiver<(usize, String)>, name: &str) -> Result<ExitStatus> {
+    let deadline = Instant::now() + CLEAN_UP_TIMEOUT;
     loop {
+        while lines.try_recv().is_ok() && Instant::now() < deadline {}
         if let Some(status) = child.try_wait().with_context(|| format!("cannot wait for {name}"))? {
             return Ok(status);
         }
         if Instant::now() > deadline {
             let killed = child.kill().and_then(|()| child.wait());
             killed.with_context(|| format!("cannot end {name}"))?;
-            return Err(Error::failed(format!("{name} did not end within {} s", GRACE.as_secs())));
+            return Err(Error::failed(format!("{name} did not end within {} s", CLEAN_UP_TIMEOUT.as_secs())));
         }
         std::thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// The child's lines, as they come.
-fn reader(child: &mut Child) -> Receiver<String> {
-    let (sender, receiver) = channel();
-    if let Some(stdout) = child.stdout.take() {
+/// The child's lines as they come, each with its length before control sequences were removed. The reader waits for whoever takes them, so that output does not pile up.
+fn spawn_reader(child: &mut Child) -> Receiver<(usize, String)> {
+    let (sender, receiver) = sync_channel(64);
+    if let Some(mut stdout) = child.stdout.take() {
         std::thread::spawn(move || {
-            let mut stdout = BufReader::new(stdout);
-            let mut bytes = Vec::new();
-            while stdout.read_until(b'\n', &mut bytes).is_ok_and(|read| read > 0) {
-                // The terminal shows the NUL that it was sent first.
-                let line = strip_ansi(&String::from_utf8_lossy(&bytes)).trim_start_matches("^@").to_owned();
-                bytes.clear();
-                if sender.send(line).is_err() {
-                    break;
+            let (mut buffer, mut pending) = ([0; 4096], Vec::new());
+            while let Ok(len) = stdout.read(&mut buffer) {
+                pending.extend(&buffer[..len]);
+                for line in take_lines(&mut pending, len == 0) {
+                    if sender.send(line).is_err() {
+                        return;
+                    }
+                }
+                if len == 0 {
+                    return;
                 }
             }
         });
     }
     receiver
+}
+
+/// Takes the complete lines out of `pending`, and everything at the end of the output.
+fn take_lines(pending: &mut Vec<u8>, at_end: bool) -> Vec<(usize, String)> {
+    let mut lines = Vec::new();
+    loop {
+        let end = pending.iter().take(MAX_LINE_LEN).position(|byte| *byte == b'\n').map(|end| end + 1);
+        let len = match end {
+            Some(end) => end,
+            None if pending.len() >= MAX_LINE_LEN => MAX_LINE_LEN,
+            None if at_end && !pending.is_empty() => pending.len(),
+            None => return lines,
+        };
+        let bytes: Vec<u8> = pending.drain(..len).collect();
+        // The terminal shows the NUL that it was sent first.
+        lines.push((len, strip_ansi(&String::from_utf8_lossy(&bytes)).trim_start_matches("^@").to_owned()));
+    }
 }
 
 /// A console line without control sequences (ECMA-48: CSI and OSC) and control characters.
@@ -149,39 +186,53 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_sequences_are_no_text() {
+    fn control_sequences_are_removed() {
         assert_eq!(strip_ansi("\u{1b}[0;1;31mred\u{1b}[0m\r\n"), "red");
         assert_eq!(strip_ansi("\u{1b}]8;;file://x\u{1b}\\link\u{1b}]8;;\u{7}."), "link.");
         assert_eq!(strip_ansi("a\tb\u{0}\u{1b}"), "a b");
     }
 
     #[test]
-    fn a_token_is_heard_and_the_end_is_known() {
+    fn marker_and_exit_status_are_recorded() {
         let home = tempfile::tempdir().unwrap();
         let log = home.path().join("log");
-        let heard = run_until_exit(
+        let console = run_until_exit(
             Command::new("sh").args(["-c", "echo a; echo token; exit 3"]),
             "token",
             Duration::from_secs(10),
             &log,
         )
         .unwrap();
-        assert!(heard.marker_seen);
-        assert_eq!(heard.status.and_then(|status| status.code()), Some(3));
+        assert!(console.marker_seen);
+        assert_eq!(console.status.and_then(|status| status.code()), Some(3));
         assert_eq!(std::fs::read_to_string(log).unwrap(), "a\ntoken\n");
     }
 
     #[test]
-    fn a_hang_ends_when_the_life_line_is_cut() {
+    fn hang_ends_at_the_limit() {
         let home = tempfile::tempdir().unwrap();
-        let heard = run_until_exit(
+        let console = run_until_exit(
             Command::new("sh").args(["-c", "echo a; read x; echo cut"]),
             "token",
             Duration::from_millis(300),
             &home.path().join("log"),
         )
         .unwrap();
-        assert_eq!((heard.status.is_none(), heard.marker_seen), (true, false));
-        assert_eq!(heard.lines[0], "a");
+        assert_eq!((console.status.is_none(), console.marker_seen), (true, false));
+        assert_eq!(console.lines[0], "a");
+    }
+
+    #[test]
+    fn output_without_end_is_cut() {
+        let home = tempfile::tempdir().unwrap();
+        let log = home.path().join("log");
+        for flood in ["cat /dev/zero", "yes", "yes ''"] {
+            let mut command = Command::new("sh");
+            command.args(["-c", &format!("{flood} & read -r _; kill $!; wait")]);
+            let console = run_until_exit(&mut command, "marker", Duration::from_secs(60), &log).unwrap();
+            assert!(console.overflow && console.status.is_none(), "{flood}");
+            assert!(console.lines.iter().all(|line| line.len() <= MAX_LINE_LEN), "{flood}");
+            assert!(std::fs::metadata(&log).unwrap().len() < 2 * MAX_LOG_LEN as u64, "{flood}");
+        }
     }
 }

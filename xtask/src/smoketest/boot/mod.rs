@@ -1,7 +1,8 @@
-//! Boots a built root filesystem: its own systemd as process 1, and an app whose one word must come back.
+//! Boots a built root filesystem: its own systemd as process 1, and an app that prints a marker through the journal.
 //!
-//! Three roads: [`nspawn`] is how rkt does it, in namespaces of this machine; [`vm`] needs no root; [`rkt`] is rkt
-//! itself. An exit status proves nothing on any of them: stage1s without a journal end with 0 and stay silent.
+//! Three methods: [`nspawn`] is how rkt does it, in namespaces of this machine; [`vm`] needs no root and keeps the
+//! image's code in a virtual machine; [`rkt`] is rkt itself. The exit status alone says nothing: a stage1 without a
+//! journal ends with 0 and prints nothing.
 
 mod console;
 pub mod diagnosis;
@@ -17,51 +18,52 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use self::console::ConsoleLog;
 use self::units::GuestTools;
 use super::rootfs::Rootfs;
+use super::run_dir;
 use coreos_types::error::{Result, ResultExt};
 use coreos_types::release::SystemdVersion;
 
-/// One root filesystem and the circumstances of its boot.
+/// One boot of a root filesystem.
 #[derive(Debug, Clone, Copy)]
 pub struct Boot<'a> {
     /// What boots.
     pub rootfs: &'a Rootfs,
-    /// Its systemd, where that is known.
+    /// The version of its systemd, where that is known.
     pub systemd: Option<SystemdVersion>,
-    /// A directory for the log and for what the boot writes.
+    /// A directory for the log and the files of the boot.
     pub work: &'a Path,
-    /// How long it may take.
+    /// Longest duration.
     pub limit: Duration,
 }
 
-/// How it went.
+/// The outcome of a boot.
 #[derive(Debug, Clone)]
 pub enum BootOutcome {
-    /// The token came back.
+    /// The marker was printed.
     Passed {
-        /// On which method.
+        /// How it was booted, and what kept it apart from this machine.
         method: String,
         /// From start to end.
         took: Duration,
     },
-    /// It did not.
+    /// The marker was not printed, or the boot did not end.
     Failed {
-        /// On which method.
+        /// How it was booted.
         method: String,
-        /// What happened in its place.
+        /// What happened.
         why: String,
-        /// What is missing, as far as that can be told.
+        /// What is missing, as far as that is known.
         missing: Vec<diagnosis::MissingItem>,
         /// The last lines of the console.
         tail: Vec<String>,
-        /// The whole console.
+        /// The file with the whole console.
         log: PathBuf,
     },
-    /// This machine or user cannot; why.
+    /// This machine or user cannot boot it; the reason.
     Unsupported(String),
 }
 
 impl Boot<'_> {
-    /// What of the essentials is not there at all: a boot cannot even be tried.
+    /// The failure where an essential file is missing, so that a boot cannot be tried.
     fn cannot_start(&self) -> Option<BootOutcome> {
         let missing = diagnosis::missing_essentials(self.rootfs);
         (!missing.is_empty()).then(|| BootOutcome::Failed {
@@ -77,12 +79,10 @@ impl Boot<'_> {
         self.work.join("boot.log")
     }
 
-    /// Writes the files that are laid over the root filesystem.
+    /// Writes the files that are put over the root filesystem, and returns their directory.
     fn write_overlay(&self, nonce: &str) -> Result<PathBuf> {
         let home = self.work.join("files");
-        if home.exists() {
-            fs::remove_dir_all(&home).with_context(|| format!("cannot remove {}", home.display()))?;
-        }
+        run_dir::remove(&home)?;
         let shell = self.rootfs.first_of(&["bin/bash", "bin/sh"]).unwrap_or("bin/bash");
         let tools = GuestTools {
             shell: if shell == "bin/sh" { "/usr/bin/sh" } else { "/usr/bin/bash" },
@@ -96,23 +96,22 @@ impl Boot<'_> {
         Ok(home)
     }
 
-    fn judge(&self, method: String, heard: &ConsoleLog) -> BootOutcome {
-        let ended = heard.status.is_some();
-        if heard.marker_seen && ended {
-            return BootOutcome::Passed { method, took: heard.took };
+    fn evaluate(&self, method: String, console: &ConsoleLog) -> BootOutcome {
+        if console.marker_seen && console.status.is_some() {
+            return BootOutcome::Passed { method, took: console.took };
         }
-        let why = match (heard.marker_seen, heard.status) {
-            (true, _) => {
-                format!("the token came back, but there was no end within {} s", self.limit.as_secs())
-            }
-            (false, None) => format!("no token and no end within {} s", self.limit.as_secs()),
-            (false, Some(status)) => format!("it ended ({status}), and the token did not come back"),
+        let seconds = self.limit.as_secs();
+        let why = match (console.marker_seen, console.status) {
+            _ if console.overflow => "the console printed without end, and the boot was stopped".to_owned(),
+            (true, _) => format!("the marker was printed, but the boot did not end within {seconds} s"),
+            (false, None) => format!("no marker and no end within {seconds} s"),
+            (false, Some(status)) => format!("the boot ended ({status}), and the marker was not printed"),
         };
         BootOutcome::Failed {
             method,
             why,
-            missing: diagnosis::diagnose(self.rootfs, self.systemd, &heard.lines),
-            tail: heard.last_lines(8).into_iter().map(str::to_owned).collect(),
+            missing: diagnosis::diagnose(self.rootfs, self.systemd, &console.lines),
+            tail: console.last_lines(8).into_iter().map(str::to_owned).collect(),
             log: self.log(),
         }
     }
@@ -123,14 +122,3 @@ fn nonce() -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     format!("{:x}{:x}", std::process::id(), since.as_micros())
 }
-
-/// Runs its arguments with a life line: at the end of standard input they are killed.
-const KILL_ON_STDIN_EOF: &str = r#"exec 3<&0
-"$@" < /dev/null 3<&- 2>&1 &
-command=$!
-{ while read -r _; do :; done; kill -KILL $command; } <&3 > /dev/null 2>&1 &
-line=$!
-status=0
-wait $command || status=$?
-kill -KILL $line 2> /dev/null
-exit $status"#;

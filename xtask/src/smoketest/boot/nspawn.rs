@@ -1,37 +1,39 @@
-//! A boot in namespaces of this machine: by the stage1's own systemd-nspawn where it has one, else without.
+//! A boot in namespaces of this machine: by the stage1's own systemd-nspawn where it has one, else by its systemd alone.
 //!
-//! `supervisor.sh` does what needs a shell between processes: mounts and a cgroup that nobody else sees, a
-//! pseudo-terminal, and the clearing up, also when this process is killed.
+//! `supervisor.sh` does what needs a shell between processes: a copy of the root filesystem in memory, cgroups with
+//! limits, a user namespace whose root is nobody's, a pseudo-terminal, and the removal of all that, also after this
+//! process was killed. What of the protection this machine does not have is said in the outcome.
 
-use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::{Boot, BootOutcome, console, nonce, units};
 use crate::smoketest::host::{find_in_path, is_root};
-use coreos_types::error::{Result, ResultExt};
+use coreos_types::error::{Error, Result, ResultExt};
 
 /// The text of the supervisor.
-pub(super) const SUPERVISOR: &str = include_str!("supervisor.sh");
+const SUPERVISOR: &str = include_str!("supervisor.sh");
 
 /// The exit status by which the supervisor says that this machine cannot.
 const EXIT_UNSUPPORTED: i32 = 75;
-/// systemd's unified hierarchy is sound from here on; before, the boot is given the old one.
+/// systemd's unified hierarchy works from this version on; before, the boot is given v1.
 const UNIFIED_SINCE: u32 = 233;
-/// systemd refuses cgroup v1 from here on.
+/// systemd refuses cgroup v1 from this version on.
 const UNIFIED_ONLY_SINCE: u32 = 256;
+/// The first of the user IDs of a boot: the last range that systemd leaves to containers (systemd's UIDS-GIDS).
+const FIRST_UID: u32 = 0x6FFF_0000;
 
 /// Boots, as root.
 ///
 /// # Errors
-/// What stops the work on this side; a boot that fails is a verdict.
+/// What stops the work on this side; a boot that fails is an outcome.
 pub fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
     if let Some(reason) = unsupported_reason() {
         return Ok(BootOutcome::Unsupported(reason));
     }
-    if let Some(verdict) = boot.cannot_start() {
-        return Ok(verdict);
+    if let Some(outcome) = boot.cannot_start() {
+        return Ok(outcome);
     }
+    let user_namespace = probe_user_namespace()?;
     let version = boot.systemd.map_or(UNIFIED_SINCE, |systemd| systemd.0);
     let hierarchies: &[&str] = match version {
         ..UNIFIED_SINCE => &["v1"],
@@ -40,64 +42,130 @@ pub fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
     };
     let mut reasons = Vec::new();
     for hierarchy in hierarchies {
-        match one(boot, hierarchy)? {
+        match boot_once(boot, hierarchy, &user_namespace)? {
             BootOutcome::Unsupported(reason) => reasons.push(reason),
-            verdict => return Ok(verdict),
+            outcome => return Ok(outcome),
         }
     }
     Ok(BootOutcome::Unsupported(reasons.join("; ")))
 }
 
-/// Why this user or machine cannot, as far as that is known before it is tried.
+/// The reason why this user or machine cannot, as far as that is known before a try.
 pub(super) fn unsupported_reason() -> Option<String> {
     if !is_root() {
         return Some("not root; cargo xtask smoketest --vm needs no root".into());
     }
-    let tools = ["setsid", "unshare", "setpriv", "script", "mount", "chroot"];
-    let lacking: Vec<&str> = tools.into_iter().filter(|tool| find_in_path(tool).is_none()).collect();
-    (!lacking.is_empty()).then(|| format!("not installed: {} (util-linux, bsdutils)", lacking.join(", ")))
+    let tools = ["setsid", "unshare", "setpriv", "script", "mount"];
+    let missing: Vec<&str> = tools.into_iter().filter(|tool| find_in_path(tool).is_none()).collect();
+    (!missing.is_empty()).then(|| format!("not installed: {} (util-linux, bsdutils)", missing.join(", ")))
 }
 
-fn one(boot: &Boot<'_>, hierarchy: &str) -> Result<BootOutcome> {
+/// Whether a boot can have a user namespace here; the reason why not.
+///
+/// # Errors
+/// A signal ended the probe: that says nothing about this machine.
+fn probe_user_namespace() -> Result<std::result::Result<(), String>> {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let is_whole = map.split_whitespace().eq(["0", "0", "4294967295"]);
+    if !is_whole {
+        return Ok(Err("this is a container without user IDs of its own".into()));
+    }
+    // What the boot mounts later: a kernel or a container may allow namespaces and refuse this.
+    let probe = "mount -t proc proc /proc && mount -t sysfs -o ro sysfs /sys";
+    let mut command = Command::new("unshare");
+    command.args([
+        "--map-root-user",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--net",
+        "--cgroup",
+        "sh",
+        "-c",
+        probe,
+    ]);
+    let output =
+        command.env("LC_ALL", "C").stdin(Stdio::null()).output().with_context(|| "cannot run unshare")?;
+    match output.status.code() {
+        Some(0) => Ok(Ok(())),
+        Some(_) => {
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            Ok(Err(stderr.lines().next().unwrap_or("unshare failed").trim().to_owned()))
+        }
+        None => Err(Error::failed(format!("unshare ended by {}", output.status))),
+    }
+}
+
+fn boot_once(
+    boot: &Boot<'_>,
+    hierarchy: &str,
+    user_namespace: &std::result::Result<(), String>,
+) -> Result<BootOutcome> {
     let nonce = nonce();
-    let mount_point = boot.work.join("root");
-    fs::create_dir_all(&mount_point).with_context(|| format!("cannot make {}", mount_point.display()))?;
     let files = boot.write_overlay(&nonce)?;
     let nspawn = boot.rootfs.first_of(&["bin/systemd-nspawn"]).map(|path| format!("usr/{path}"));
     let usr =
         |paths: &[&str]| boot.rootfs.first_of(paths).map(|path| format!("usr/{path}")).unwrap_or_default();
-    let mut command = supervisor_command(&mount_point, hierarchy);
+    let tool = std::env::current_exe().with_context(|| "cannot locate this program")?;
+    let group = format!("xtask-smoketest-{nonce}");
+    let mut command = supervisor_command("outer", hierarchy, &group);
     command
         .env("BOOT_ROOTFS", &boot.rootfs.path)
         .env("BOOT_FILES", &files)
+        .env("BOOT_TOOL", tool)
+        .env("BOOT_UIDS", user_namespace.as_ref().map(|()| FIRST_UID.to_string()).unwrap_or_default())
         .env("BOOT_LOADER", usr(&["lib64/ld-linux-x86-64.so.2", "lib/ld-linux-aarch64.so.1"]))
         .env("BOOT_NSPAWN", nspawn.clone().unwrap_or_default())
         .env("BOOT_INIT", usr(&["lib/systemd/systemd", "lib64/systemd/systemd"]))
         .env("BOOT_UNIT", units::APP_UNIT);
-    let heard = console::run_until_exit(&mut command, &units::marker(&nonce), boot.limit, &boot.log())?;
-    // Empty by now: what was mounted there was mounted for the supervisor alone.
-    let _ = fs::remove_dir(&mount_point);
-    if heard.status.and_then(|status| status.code()) == Some(EXIT_UNSUPPORTED) {
-        return Ok(BootOutcome::Unsupported(setup_failure(&heard.lines)));
+    let console = console::run_until_exit(&mut command, &units::marker(&nonce), boot.limit, &boot.log());
+    if !console.as_ref().is_ok_and(|console| console.ended()) {
+        clean_up(hierarchy, &group);
     }
-    let by = if nspawn.is_some() { "its own systemd-nspawn" } else { "namespaces, without systemd-nspawn" };
-    Ok(boot.judge(format!("booted by {by}, cgroup {hierarchy}"), &heard))
+    let console = console?;
+    if console.status.and_then(|status| status.code()) == Some(EXIT_UNSUPPORTED) {
+        return Ok(BootOutcome::Unsupported(setup_failure(&console.lines)));
+    }
+    let by = if nspawn.is_some() { "its own systemd-nspawn" } else { "its systemd, without systemd-nspawn" };
+    let protection = describe_protection(user_namespace, &console.lines);
+    Ok(boot.evaluate(format!("booted by {by}, cgroup {hierarchy}, {protection}"), &console))
+}
+
+/// The namespace and limits of a boot, or what is missing of them.
+fn describe_protection(user_namespace: &std::result::Result<(), String>, lines: &[String]) -> String {
+    let mut text = match user_namespace {
+        Ok(()) => "in a user namespace".to_owned(),
+        Err(reason) => format!(
+            "WITHOUT a user namespace ({reason}): the image's root was root of this machine; --vm keeps it apart"
+        ),
+    };
+    for note in lines.iter().filter_map(|line| line.strip_prefix("boot-note: ")) {
+        text.push_str(&format!(", {note}"));
+    }
+    text
 }
 
 /// The supervisor, in a session and a mount namespace of its own.
-pub(super) fn supervisor_command(work: &Path, hierarchy: &str) -> Command {
+fn supervisor_command(step: &str, hierarchy: &str, group: &str) -> Command {
     let mut command = Command::new("setsid");
     command
-        .args(["unshare", "--mount", "--propagation", "private", "sh", "-euc", SUPERVISOR, "boot", "outer"])
+        .args(["unshare", "--mount", "--propagation", "private", "sh", "-euc", SUPERVISOR, "boot", step])
         .env("BOOT_SCRIPT", SUPERVISOR)
-        .env("BOOT_WORK", work)
         .env("BOOT_CGROUP", hierarchy)
+        .env("BOOT_GROUP", group)
         .env("LC_ALL", "C");
     command
+}
+
+/// Removes what a supervisor left that was killed itself.
+fn clean_up(hierarchy: &str, group: &str) {
+    let mut command = supervisor_command("clean", hierarchy, group);
+    let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
 }
 
 pub(super) fn setup_failure(lines: &[String]) -> String {
     let said = lines.iter().find_map(|line| line.strip_prefix("boot-setup: "));
     let error = lines.iter().find(|line| line.contains("mount:")).map(|line| format!(" ({})", line.trim()));
-    format!("{}{}", said.unwrap_or("the surroundings of a boot cannot be made"), error.unwrap_or_default())
+    format!("{}{}", said.unwrap_or("the namespaces of a boot cannot be made"), error.unwrap_or_default())
 }

@@ -1,119 +1,217 @@
-# Boots a root filesystem, or runs a command, so that nothing of it is left behind. Run by `sh -euc` as root, in a
-# mount namespace of its own, with the step's name as $1. Standard input is the life line: at its end (the caller is
-# done, or was killed) everything in here is killed, and then the cgroup removed.
+# Boots a root filesystem so that nothing of it is left behind. Run by `sh -euc` as root, in a session and a mount
+# namespace of its own, with the name of the step as $1. Standard input is the lifeline: at its end (the caller is done,
+# or was killed) everything in here is killed, and then the cgroups are removed.
 #
-#   BOOT_ROOTFS  the root filesystem; never written, an overlay takes what the boot writes
-#   BOOT_WORK    an empty directory, mount point for a tmpfs
-#   BOOT_FILES   a directory whose content is laid over the root filesystem
-#   BOOT_CGROUP  v2, or v1 for what cannot do v2
-#   BOOT_LOADER  the loader's path in the root filesystem
-#   BOOT_NSPAWN  the path of its systemd-nspawn; empty boots without it
+# All paths come from the environment and are used as whole words; no text of a path is ever run.
+#
+#   BOOT_ROOTFS  the root filesystem: copied to memory, never written
+#   BOOT_FILES   a directory whose files are put over the copy
+#   BOOT_TOOL    this program, which changes the root directory
+#   BOOT_CGROUP  the hierarchy that the boot sees: v2, or v1 for a systemd that does not know v2
+#   BOOT_GROUP   the name of its cgroup
+#   BOOT_UIDS    the first of the 65,536 user IDs of its user namespace; empty for a boot without one
+#   BOOT_LOADER  the path of the loader in the root filesystem
+#   BOOT_NSPAWN  the path of its systemd-nspawn; empty for a boot without it
 #   BOOT_INIT    the path of its systemd
 #   BOOT_UNIT    the unit to start
 #   BOOT_SCRIPT  this text
-#   BOOT_RUN     a command line to run instead of a boot
 exec 2>&1
 cannot() { echo "boot-setup: $*"; exit 75; }
-root=$BOOT_WORK/root
+note() { echo "boot-note: $*"; }
+root=/run/root
+max_memory=2147483648 max_pids=512 max_root=2g
 
-# A group below the one we are in; a private view of the hierarchy, the host's mounts stay as they are.
-join_cgroup() {
-  if [ "$BOOT_CGROUP" = v2 ]; then
-    # Where it is there already it cannot be mounted over itself, and is private in this mount namespace anyway.
-    [ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ] || mount -t cgroup2 cgroup2 /sys/fs/cgroup ||
-      cannot "cgroup2 cannot be mounted"
-    own=$(sed -n 's/^0:://p' /proc/self/cgroup) hierarchy=/sys/fs/cgroup
-  else
-    own=$(sed -n 's/^[0-9]*:name=systemd://p' /proc/self/cgroup) hierarchy=/sys/fs/cgroup/systemd
-    mount -t tmpfs tmpfs /sys/fs/cgroup || cannot "no tmpfs can be mounted"
-    mkdir "$hierarchy"
-    mount -t cgroup -o none,name=systemd cgroup "$hierarchy" || cannot "the cgroup v1 hierarchy name=systemd cannot be mounted"
-  fi
-  group=$hierarchy${own%/}/xtask-smoketest-$$
-  mkdir "$group" || cannot "$group cannot be made"
+# The group in a v1 hierarchy, which is mounted where nobody else sees it. Arguments: a name for the mount point, the
+# controllers as in /proc/self/cgroup, the mount options. Fails where there is no such hierarchy.
+v1_group() {
+  mkdir -p "/run/cgroup/$1" && mount -t cgroup -o "$3" cgroup "/run/cgroup/$1" 2> /dev/null || return 1
+  own=$(sed -n "s/^[0-9]*:$2://p" /proc/self/cgroup)
+  parent=/run/cgroup/$1${own%/} group=/run/cgroup/$1${own%/}/$BOOT_GROUP
 }
 
-drop_cgroup() {
+v2_group() {
+  # Where it is mounted already it cannot be mounted over itself, and is private in this mount namespace anyway.
+  [ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ] || mount -t cgroup2 cgroup2 /sys/fs/cgroup || return 1
+  own=$(sed -n 's/^0:://p' /proc/self/cgroup)
+  # Limits exist only below a group that passes its controllers on, as the topmost one does under systemd.
+  for parent in /sys/fs/cgroup "/sys/fs/cgroup${own%/}"; do
+    case " $(cat "$parent/cgroup.subtree_control" 2> /dev/null) " in *" memory "*) break ;; esac
+  done
+  group=$parent/$BOOT_GROUP
+}
+
+# Calls a function for the group in each hierarchy of this machine: the one that the boot sees, which is needed, and the
+# others, where memory and processes may be counted, and where a systemd with this machine's root would make its groups.
+each_group() {
+  if [ "$BOOT_CGROUP" = v2 ]; then
+    v2_group || cannot "cgroup2 cannot be mounted"
+  else
+    v1_group main name=systemd none,name=systemd || cannot "the cgroup v1 hierarchy name=systemd cannot be mounted"
+  fi
+  "$1" main
+  number=0
+  cut -d: -f2 /proc/self/cgroup > /run/hierarchies
+  while read -r controllers; do
+    number=$((number + 1))
+    case $BOOT_CGROUP$controllers in
+    v2 | v1name=systemd) continue ;;
+    v1) v2_group || continue ;;
+    *name=*) v1_group $number "$controllers" "none,$controllers" || continue ;;
+    *) v1_group $number "$controllers" "$controllers" || continue ;;
+    esac
+    "$1" other
+  done < /run/hierarchies
+}
+
+limited=
+make_group() {
+  mkdir "$group" || { [ $1 != main ] || cannot "$group cannot be made"; return 0; }
+  for file in cpuset.cpus cpuset.mems; do
+    if [ -e "$group/$file" ]; then cat "$parent/$file" > "$group/$file"; fi
+  done
+  if limit memory.max $max_memory || limit memory.limit_in_bytes $max_memory; then limited="$limited memory"; fi
+  if limit pids.max $max_pids; then limited="$limited pids"; fi
+  echo "$group" >> /run/groups
+  [ $1 != main ] || printf %s "$group" > /run/main-group
+}
+
+limit() { [ -e "$group/$1" ] && echo "$2" > "$group/$1"; }
+
+remove_group() {
+  [ -d "$group" ] || return 0
   if [ -e "$group/cgroup.kill" ]; then echo 1 > "$group/cgroup.kill"; fi
   tries=0
-  while [ -d "$group" ] && [ $tries -lt 100 ]; do
-    find "$group" -depth -type d -exec rmdir {} \; 2> /dev/null || true
+  while [ -d "$group" ] && [ $tries -lt 40 ]; do
+    processes=$(find "$group" -name cgroup.procs -exec cat {} + 2> /dev/null || true)
+    [ -z "$processes" ] || kill -KILL $processes 2> /dev/null || true
+    find "$group" -depth -type d -exec rmdir {} + 2> /dev/null || sleep 0.05
     tries=$((tries + 1))
-    [ ! -d "$group" ] || sleep 0.05
   done
 }
 
-lay_root() {
-  mount -t tmpfs -o mode=755 tmpfs "$BOOT_WORK" || cannot "no tmpfs can be mounted"
-  mkdir "$BOOT_WORK/upper" "$BOOT_WORK/work" "$root"
-  mount -t overlay overlay -o "lowerdir=$BOOT_ROOTFS,upperdir=$BOOT_WORK/upper,workdir=$BOOT_WORK/work" "$root" 2> /dev/null ||
-    cp -a "$BOOT_ROOTFS/." "$root/"
-  cp -R "$BOOT_FILES/." "$root/"
-  for name in proc sys dev run tmp var etc; do [ -d "$root/$name" ] || mkdir "$root/$name"; done
+remove_groups() {
+  [ -e /run/groups ] || return 0
+  while read -r group; do remove_group; done < /run/groups
+}
+
+# A copy in memory. Only the names in the copy are touched: a link in it to a path of this machine is replaced.
+copy_root() {
+  mkdir "$root"
+  mount -t tmpfs -o "mode=755,size=$max_root" tmpfs "$root" || cannot "no tmpfs can be mounted"
+  cp -a /proc/self/fd/7/. "$root/" || cannot "the root filesystem cannot be copied to memory"
+  cd "$root"
+  for name in etc etc/systemd etc/systemd/system proc sys dev run tmp var xtask-stage1 xtask-proc xtask-sys; do
+    if [ -L "$name" ] || [ ! -d "$name" ]; then rm -f -- "$name"; mkdir "$name"; fi
+  done
+  cp -R --remove-destination /proc/self/fd/8/. . || cannot "files cannot be put into the root filesystem"
+  [ -z "$BOOT_UIDS" ] || chown -hR "$BOOT_UIDS:$BOOT_UIDS" .
+  cp -- "$BOOT_TOOL" /run/tool
+  chmod 755 /run/tool
+  cd /
+}
+
+# The user namespace of the boot, once it exists: its root is an ID that nothing on this machine has.
+map_users() {
+  own=$(readlink /proc/self/ns/user) tries=0
+  while theirs=$(readlink "/proc/$boot/ns/user") && [ "$theirs" = "$own" ]; do
+    tries=$((tries + 1))
+    [ $tries -lt 500 ] || return 0
+    sleep 0.01
+  done
+  for map in uid_map gid_map; do echo "0 $BOOT_UIDS 65536" > "/proc/$boot/$map" || true; done
+}
+
+# Whether a child of this shell still runs. Until `wait` its number is not given to another process.
+is_running() {
+  read -r stat 2> /dev/null < "/proc/$1/stat" || return 1
+  case $stat in *") Z "*) return 1 ;; esac
 }
 
 case $1 in
 outer)
-  trap '' INT HUP TERM PIPE
-  mount -t tmpfs -o mode=755 tmpfs /run || cannot "no tmpfs can be mounted on /run"
-  mkdir -p /run/systemd/system
-  join_cgroup
-  [ -n "${BOOT_RUN:-}" ] || lay_root
-  exec 3<&0
-  BOOT_GROUP=$group sh -euc "$BOOT_SCRIPT" boot join < /dev/null 3<&- &
+  stopped=
+  trap 'stopped=1' INT HUP TERM
+  trap '' PIPE
+  trap remove_groups EXIT
+  exec 3<&0 7< "$BOOT_ROOTFS" 8< "$BOOT_FILES" < /dev/null
+  mount -t tmpfs -o mode=755,size=256m tmpfs /run || cannot "no tmpfs can be mounted on /run"
+  each_group make_group
+  for what in memory pids; do
+    case "$limited " in *" $what "*) ;; *) note "no limit on $what: the cgroup controller is not available" ;; esac
+  done
+  copy_root
+  sh -euc "$BOOT_SCRIPT" boot join 3<&- 7<&- 8<&- &
   boot=$!
-  # A builtin waits, so that no other process is left when the boot ends first.
-  { while read -r _; do :; done; kill -KILL $boot; } <&3 > /dev/null 2>&1 &
-  line=$!
+  (trap '' INT HUP TERM; while read -r _; do :; done) <&3 > /dev/null 2>&1 7<&- 8<&- &
+  lifeline=$!
+  [ -z "$BOOT_UIDS" ] || map_users
+  while [ -z "$stopped" ] && is_running "$boot" && is_running "$lifeline"; do sleep 0.05 || true; done
   status=0
-  wait $boot || status=$?
-  kill -KILL $line 2> /dev/null || true
-  drop_cgroup
+  if is_running "$boot"; then status=143; fi
+  kill -KILL "$boot" "$lifeline" 2> /dev/null || true
+  [ $status -ne 0 ] || wait "$boot" || status=$?
   exit $status
   ;;
+clean)
+  # What a supervisor left that was killed itself.
+  mount -t tmpfs -o mode=755,size=1m tmpfs /run
+  each_group remove_group
+  ;;
 join)
-  echo $$ > "$BOOT_GROUP/cgroup.procs"
-  # Dies with its parent, and takes the whole process namespace along.
-  if [ -n "${BOOT_RUN:-}" ]; then
-    exec setpriv --pdeathsig KILL unshare --pid --fork --kill-child --mount --mount-proc sh -euc "$BOOT_RUN"
+  echo $$ > "$(cat /run/main-group)/cgroup.procs"
+  while read -r group; do echo $$ > "$group/cgroup.procs" || true; done < /run/groups
+  user=
+  if [ -n "$BOOT_UIDS" ]; then
+    user="--user --keep-caps"
+    # chown: the boot makes groups below its own.
+    group=$(cat /run/main-group)
+    for file in . cgroup.procs cgroup.subtree_control cgroup.threads tasks; do
+      if [ -e "$group/$file" ]; then chown "$BOOT_UIDS:$BOOT_UIDS" "$group/$file"; fi
+    done
   fi
-  exec setpriv --pdeathsig KILL unshare --pid --fork --kill-child --mount --mount-proc --cgroup --uts --ipc --net \
-    sh -euc "$BOOT_SCRIPT" boot inner
+  # Dies with its parent, and takes the whole process namespace along.
+  exec setpriv --pdeathsig KILL unshare $user --pid --fork --kill-child --mount --propagation private --cgroup --uts --ipc \
+    --net sh -euc "$BOOT_SCRIPT" boot inner
   ;;
 inner)
-  # The hierarchy again, as this cgroup namespace sees it.
-  if [ "$BOOT_CGROUP" = v2 ]; then
-    umount -l /sys/fs/cgroup
-    mount -t cgroup2 cgroup2 /sys/fs/cgroup
-  else
-    umount -l /sys/fs/cgroup/systemd
-    mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd
+  if [ -n "$BOOT_UIDS" ]; then
+    tries=0
+    until [ -n "$(cat /proc/self/gid_map)" ]; do
+      tries=$((tries + 1))
+      [ $tries -lt 500 ] || cannot "user IDs cannot be mapped"
+      sleep 0.01
+    done
+    # From here on nothing in the namespace is root outside of it.
+    exec setpriv --reuid 0 --regid 0 --clear-groups --pdeathsig KILL sh -euc "$BOOT_SCRIPT" boot terminal
   fi
-  # Without a terminal systemd-nspawn passes nothing on.
-  export TERM=dumb SHELL=/bin/sh
-  if [ -n "$BOOT_NSPAWN" ]; then
-    libraries=$root/usr/lib:$root/usr/lib64:$root/usr/lib/systemd:$root/usr/lib64/systemd
-    exec script -qefc "exec '$root/$BOOT_LOADER' --library-path '$libraries' '$root/$BOOT_NSPAWN' --register=no \
-      --keep-unit --boot --directory='$root' --machine=xtask-smoketest -- systemd.unit='$BOOT_UNIT' \
-      systemd.log_target=console systemd.log_color=no systemd.show_status=no" /dev/null
-  fi
-  exec script -qefc 'exec unshare --pid --fork --kill-child --mount --mount-proc sh -euc "$BOOT_SCRIPT" boot bare' /dev/null
+  exec sh -euc "$BOOT_SCRIPT" boot terminal
   ;;
-bare)
-  mount -t proc proc "$root/proc"
-  mount -t sysfs -o ro sysfs "$root/sys"
+terminal)
+  mount -t proc proc /proc || cannot "proc cannot be mounted"
+  # Without a terminal systemd-nspawn passes nothing on. The namespace keeps the root directory of script(1).
+  # The pid namespace below keeps script(1), which sees this machine's files, out of reach.
+  export TERM=dumb SHELL=/bin/sh
+  exec script -qefc 'exec unshare --pid --fork --kill-child --mount --propagation private sh -euc "$BOOT_SCRIPT" boot enter' /dev/null
+  ;;
+enter)
+  # A mount from outside of the user namespace cannot become the root directory.
+  mount --bind "$root" "$root"
+  mount -t proc proc "$root/proc" || cannot "proc cannot be mounted"
+  mount -t sysfs -o ro sysfs "$root/sys" || cannot "sysfs cannot be mounted"
   if [ "$BOOT_CGROUP" = v2 ]; then
-    mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
+    mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup" || cannot "cgroup2 cannot be mounted"
   else
-    mount -t tmpfs tmpfs "$root/sys/fs/cgroup"
+    mount -t tmpfs -o mode=755,size=1m tmpfs "$root/sys/fs/cgroup"
     mkdir "$root/sys/fs/cgroup/systemd"
-    mount -t cgroup -o none,name=systemd cgroup "$root/sys/fs/cgroup/systemd"
+    mount -t cgroup -o none,name=systemd cgroup "$root/sys/fs/cgroup/systemd" ||
+      cannot "the cgroup v1 hierarchy name=systemd cannot be mounted"
   fi
-  mount -t tmpfs -o mode=755 tmpfs "$root/run"
-  mount -t tmpfs tmpfs "$root/tmp"
-  mount -t tmpfs -o mode=755 tmpfs "$root/dev"
+  mount -t tmpfs -o mode=755,size=64m tmpfs "$root/run"
+  mkdir -p "$root/run/systemd/system"
+  mount -t tmpfs -o size=64m tmpfs "$root/tmp"
+  mount -t tmpfs -o mode=755,size=1m tmpfs "$root/dev"
   mkdir "$root/dev/pts" "$root/dev/shm"
-  mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts"
+  mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts" || cannot "devpts cannot be mounted"
   ln -s pts/ptmx "$root/dev/ptmx"
   ln -s /proc/self/fd "$root/dev/fd"
   for node in null zero full random urandom tty; do
@@ -122,8 +220,18 @@ bare)
   done
   : > "$root/dev/console"
   mount --bind "$(tty)" "$root/dev/console"
-  chroot=$(command -v chroot)
-  exec env -i container=xtask TERM=dumb "$chroot" "$root" "/$BOOT_INIT" --unit="$BOOT_UNIT" --log-target=console \
-    --show-status=false
+  libraries=/usr/lib:/usr/lib64:/usr/lib/systemd:/usr/lib64/systemd
+  kernel="systemd.unit=$BOOT_UNIT systemd.log_target=console systemd.log_color=no systemd.show_status=no"
+  if [ -n "$BOOT_NSPAWN" ]; then
+    mount --bind "$root" "$root/xtask-stage1"
+    # In a user namespace systemd-nspawn can mount these only if they are mounted somewhere (mount_namespaces(7)).
+    mount -t proc proc "$root/xtask-stage1/xtask-proc"
+    mount -t sysfs -o ro sysfs "$root/xtask-stage1/xtask-sys"
+    set -- "/$BOOT_LOADER" --library-path "$libraries" "/$BOOT_NSPAWN" --register=no --keep-unit --boot \
+      --directory=/xtask-stage1 --machine=xtask-smoketest -- $kernel
+  else
+    set -- "/$BOOT_INIT" --unit="$BOOT_UNIT" --log-target=console --show-status=false
+  fi
+  exec env -i PATH=/usr/sbin:/usr/bin TERM=dumb container=xtask /run/tool __sandbox enter "$root" "$@"
   ;;
 esac

@@ -1,102 +1,134 @@
 //! A boot in a virtual machine: the root filesystem as initramfs, the machine's own kernel, a serial console.
 //!
-//! It needs no root, and nothing of this machine's cgroups and namespaces matters: closest to the kvm flavor.
+//! It needs no root, and this machine's cgroups and namespaces do not matter: closest to the kvm flavor. The image's
+//! code runs in the guest alone, without network and disks, with [`MEMORY`] at most.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use super::{Boot, BootOutcome, KILL_ON_STDIN_EOF, console, nonce, units};
+use super::{Boot, BootOutcome, console, nonce, units};
 use crate::smoketest::host::find_in_path;
+use crate::smoketest::run_dir;
 use coreos_types::error::{Error, Result, ResultExt};
 
-/// The variable that names the kernel, where none is installed in the usual places.
+/// The variable with the path of the kernel, where none is installed in the usual places.
 pub const KERNEL_VARIABLE: &str = "XTASK_VM_KERNEL";
+/// The text of the supervisor.
+const SUPERVISOR: &str = include_str!("vm.sh");
+/// Longest wait for the first line of a kernel where KVM works.
+const KVM_PROBE_TIMEOUT: Duration = Duration::from_secs(8);
+/// Memory of the guest, in MiB.
+const MEMORY: &str = "1024";
 
-/// Boots in qemu, with KVM where that may be used.
+/// Boots in qemu, with KVM where that works.
 ///
 /// # Errors
-/// What stops the work on this side; a boot that fails is a verdict.
+/// What stops the work on this side; a boot that fails is an outcome.
 pub fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
-    let machine = boot.rootfs.board.machine();
-    let qemu = format!("qemu-system-{machine}");
-    if find_in_path(&qemu).is_none() {
-        return Ok(BootOutcome::Unsupported(format!("{qemu} is not installed")));
-    }
-    if find_in_path("cpio").is_none() {
-        return Ok(BootOutcome::Unsupported("cpio is not installed".into()));
+    let arch = boot.rootfs.board.machine();
+    let qemu = format!("qemu-system-{arch}");
+    let missing: Vec<&str> =
+        [qemu.as_str(), "cpio", "setpriv"].into_iter().filter(|tool| find_in_path(tool).is_none()).collect();
+    if !missing.is_empty() {
+        return Ok(BootOutcome::Unsupported(format!("not installed: {}", missing.join(", "))));
     }
     let Some(kernel) = find_kernel() else {
         return Ok(BootOutcome::Unsupported(format!(
-            "no kernel that can be read in /boot or /usr/lib/modules; {KERNEL_VARIABLE} names one"
+            "no readable kernel in /boot or /usr/lib/modules; set {KERNEL_VARIABLE} to the path of one"
         )));
     };
-    if let Some(verdict) = boot.cannot_start() {
-        return Ok(verdict);
+    if let Some(outcome) = boot.cannot_start() {
+        return Ok(outcome);
     }
-    let machine = Machine { qemu, kernel, arch: machine };
-    let accelerator = if machine.kvm_works(boot)? { "kvm" } else { "tcg" };
+    let machine = Machine { qemu, kernel, arch };
+    let accelerator = machine.accelerator(boot)?;
     let nonce = nonce();
     let initramfs = build_initramfs(boot, &nonce)?;
     let append = format!(
         "systemd.unit={} systemd.log_target=console systemd.log_color=no systemd.show_status=no",
         units::APP_UNIT
     );
-    let mut command = machine.command(accelerator, &append);
+    let mut command = machine.command(accelerator.name(), &append);
     command.arg("-initrd").arg(&initramfs);
-    let heard = console::run_until_exit(&mut command, &units::marker(&nonce), boot.limit, &boot.log())?;
+    let console = console::run_until_exit(&mut command, &units::marker(&nonce), boot.limit, &boot.log());
     let _ = fs::remove_file(&initramfs);
-    let how = if accelerator == "kvm" { "KVM" } else { "emulation" };
-    Ok(boot.judge(format!("booted by {} with {}, {how}", machine.qemu, machine.kernel.display()), &heard))
+    let method =
+        format!("booted by {} with {}, {}", machine.qemu, machine.kernel.display(), accelerator.describe());
+    Ok(boot.evaluate(method, &console?))
 }
 
-/// What boots it.
+/// A virtual machine.
 struct Machine {
     qemu: String,
     kernel: PathBuf,
     arch: &'static str,
 }
 
-/// How long a kernel may take to its first word where KVM works.
-const KVM_PROBE_TIMEOUT: Duration = Duration::from_secs(8);
+/// How the processor of the guest is made.
+#[derive(Debug, Clone, Copy)]
+enum Accelerator {
+    Kvm,
+    /// The reason why not KVM.
+    Emulation(&'static str),
+}
+
+impl Accelerator {
+    /// qemu's word.
+    fn name(self) -> &'static str {
+        match self {
+            Accelerator::Kvm => "kvm",
+            Accelerator::Emulation(_) => "tcg",
+        }
+    }
+
+    fn describe(self) -> String {
+        match self {
+            Accelerator::Kvm => "KVM".to_owned(),
+            Accelerator::Emulation(reason) => format!("emulation ({reason})"),
+        }
+    }
+}
 
 impl Machine {
-    /// Whether KVM may be used and does work: in nested machines it may start a guest that never says a word. The
-    /// kernel alone is asked, and ends by itself for want of a root file system.
-    fn kvm_works(&self, boot: &Boot<'_>) -> Result<bool> {
-        let is_foreign = self.arch != std::env::consts::ARCH;
-        if is_foreign || fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_err() {
-            return Ok(false);
+    /// KVM if it works: in nested machines it may start a guest that never prints anything. The probe, once in a run,
+    /// boots the kernel alone, which ends by itself for want of a root file system.
+    fn accelerator(&self, boot: &Boot<'_>) -> Result<Accelerator> {
+        static KVM_WORKS: OnceLock<bool> = OnceLock::new();
+        if self.arch != std::env::consts::ARCH {
+            return Ok(Accelerator::Emulation("a foreign board"));
         }
-        let mut command = self.command("kvm", "");
-        Ok(console::run_until_exit(
-            &mut command,
-            "Linux version",
-            KVM_PROBE_TIMEOUT,
-            &boot.work.join("kvm.log"),
-        )?
-        .marker_seen)
+        if fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_err() {
+            return Ok(Accelerator::Emulation("/dev/kvm cannot be opened"));
+        }
+        let works = match KVM_WORKS.get() {
+            Some(works) => *works,
+            None => {
+                let (mut command, log) = (self.command("kvm", ""), boot.work.join("kvm.log"));
+                let console =
+                    console::run_until_exit(&mut command, "Linux version", KVM_PROBE_TIMEOUT, &log)?;
+                *KVM_WORKS.get_or_init(|| console.marker_seen)
+            }
+        };
+        Ok(if works {
+            Accelerator::Kvm
+        } else {
+            Accelerator::Emulation("a guest of /dev/kvm prints nothing")
+        })
     }
 
     fn command(&self, accelerator: &str, append: &str) -> Command {
         let console = if self.arch == "x86_64" { "ttyS0" } else { "ttyAMA0" };
         let mut command = Command::new("sh");
-        command.args([
-            "-c",
-            KILL_ON_STDIN_EOF,
-            "vm",
-            &self.qemu,
-            "-nodefaults",
-            "-no-user-config",
-            "-display",
-            "none",
-        ]);
+        command.args(["-uc", SUPERVISOR, "vm", &self.qemu]);
+        command.args(["-nodefaults", "-no-user-config", "-display", "none"]);
         if self.arch == "aarch64" {
             command.args(["-machine", "virt", "-cpu", "max"]);
         }
         command
-            .args(["-accel", accelerator, "-serial", "stdio", "-m", "1024", "-no-reboot", "-kernel"])
+            .args(["-accel", accelerator, "-serial", "stdio", "-m", MEMORY, "-no-reboot", "-kernel"])
             .arg(&self.kernel)
             .args(["-append", &format!("console={console} loglevel=6 panic=-1 {append}")]);
         command
@@ -123,33 +155,57 @@ fn list_dir(directory: &Path) -> Vec<PathBuf> {
     fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
-/// Two archives, one behind the other, as the kernel takes them: the root filesystem, and what is laid over it.
+/// Packs two archives one after the other, as the kernel takes them: the root filesystem, and the files over it.
 fn build_initramfs(boot: &Boot<'_>, nonce: &str) -> Result<PathBuf> {
     let files = boot.write_overlay(nonce)?;
     for directory in ["proc", "sys", "dev", "run", "tmp", "var"] {
         let path = files.join(directory);
-        fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
     }
     let init = boot.rootfs.first_of(&["lib/systemd/systemd", "lib64/systemd/systemd"]).unwrap_or_default();
     let link = files.join("init");
     std::os::unix::fs::symlink(format!("usr/{init}"), &link)
-        .with_context(|| format!("cannot make {}", link.display()))?;
+        .with_context(|| format!("cannot create {}", link.display()))?;
     let out = boot.work.join("initramfs.cpio");
     let packed = Command::new("sh")
         .args(["-euc", PACK_INITRAMFS, "pack"])
         .arg(&boot.rootfs.path)
         .arg(&files)
-        .arg(&out)
         .stdin(Stdio::null())
-        .output()
+        .stdout(run_dir::create_file(&out)?)
+        .stderr(Stdio::piped())
+        .spawn()
+        .and_then(std::process::Child::wait_with_output)
         .with_context(|| "cannot run cpio")?;
     if !packed.status.success() {
-        let said = String::from_utf8_lossy(&packed.stderr).trim().to_owned();
-        return Err(Error::failed(format!("cannot make {}", out.display())).with_cause(said));
+        let text = String::from_utf8_lossy(&packed.stderr).trim().to_owned();
+        return Err(Error::failed(format!("cannot create {}", out.display())).with_cause(text));
     }
     Ok(out)
 }
 
-/// Owners do not matter to a boot, and cannot be kept by an ordinary user.
-const PACK_INITRAMFS: &str = r#"(cd "$1" && find . | cpio --quiet -o -H newc -R 0:0) > "$3"
-(cd "$2" && find . | cpio --quiet -o -H newc -R 0:0) >> "$3""#;
+/// Owners do not matter to a boot, and cannot be kept by an ordinary user. Names may contain any character.
+const PACK_INITRAMFS: &str = r#"for directory; do
+  cd "$directory"
+  find . -print0 | cpio -0 --quiet -o -H newc -R 0:0
+done"#;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_newlines_and_quotes_are_packed() {
+        let home = tempfile::tempdir().unwrap();
+        let names = ["a\nb", "it's", "-o", "$(touch injected)"];
+        for name in names {
+            fs::write(home.path().join(name), "").unwrap();
+        }
+        let packed =
+            Command::new("sh").args(["-euc", PACK_INITRAMFS, "pack"]).arg(home.path()).output().unwrap();
+        let archive = String::from_utf8_lossy(&packed.stdout).into_owned();
+        assert!(names.iter().all(|name| archive.contains(&format!("{name}\0"))), "{archive}");
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), names.len());
+    }
+}

@@ -42,7 +42,7 @@ impl TrackedFiles {
             }
             // autogen.sh may have put a link in the place of the file: what it points to is not written.
             let mode = fs::metadata(&path).map(|file| file.permissions());
-            if !is_file && mode.is_ok() {
+            if !is_file && fs::symlink_metadata(&path).is_ok() {
                 fs::remove_file(&path).with_context(|| format!("cannot restore {}", path.display()))?;
             }
             fs::write(&path, bytes).with_context(|| format!("cannot restore {}", path.display()))?;

@@ -10,12 +10,12 @@ mod log;
 mod output;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use coreos_types::error::{Error, Result, ResultExt};
+use super::run_dir;
+use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Flavor, SystemdVersion};
 
 pub(super) use self::failure::{BuildFailure, Cause};
@@ -126,7 +126,7 @@ impl Build<'_> {
             BuildSystem::Stage1 => self.tree.join("stage1/build-smoketest"),
             BuildSystem::Autotools => self.tree.join("build-rkt-smoketest"),
         };
-        fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
+        run_dir::create_dir(self.tree, &directory)?;
         Ok(directory)
     }
 

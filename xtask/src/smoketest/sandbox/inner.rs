@@ -24,6 +24,10 @@ use super::user::UserMap;
 
 /// The first argument of this entry point.
 const COMMAND: &str = "__sandbox";
+/// The step of `boot/supervisor.sh`: the arguments are a root directory, a program in it, and its arguments.
+const ENTER: &str = "enter";
+/// Where the supervisor of a boot puts this program, in a mount namespace of its own.
+const SUPERVISORS_COPY: &str = "/run/tool";
 /// The exit code of a set-up that failed.
 const EXIT_SETUP_FAILED: u8 = 125;
 /// The exit code where the kernel cannot execute the program (env(1)).
@@ -78,7 +82,12 @@ pub fn call(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     if arguments.next()?.as_bytes() != COMMAND.as_bytes() {
         return None;
     }
-    let code = match start(&arguments.collect::<Vec<_>>()) {
+    let words: Vec<OsString> = arguments.collect();
+    let started = match &words[..] {
+        [step, root, program, rest @ ..] if step == ENTER => enter(Path::new(root), program, rest).map(Some),
+        _ => start(&words),
+    };
+    let code = match started {
         Ok(None) => 0,
         Ok(Some(error)) => {
             let _ = writeln!(io::stderr(), "{error}");
@@ -122,6 +131,16 @@ impl Request {
             program: program.to_vec(),
         })
     }
+}
+
+/// Changes the root directory for a boot, which has made its namespaces and mounts, and executes its program; the error
+/// with which that failed.
+fn enter(root: &Path, program: &OsString, arguments: &[OsString]) -> Result<io::Error> {
+    if std::env::current_exe().context("cannot locate this program")? != Path::new(SUPERVISORS_COPY) {
+        return Err("not called by the supervisor of a boot".into());
+    }
+    pivot(root)?;
+    Ok(Command::new(program).args(arguments).exec())
 }
 
 /// Sets everything up and executes the program; the error with which that failed, `None` without a program.
@@ -201,7 +220,9 @@ fn make_root(request: &Request) -> Result<()> {
     for (number, path) in request.unreadable.iter().enumerate() {
         copy(&root.join("usr").join(path), &root.join(format!(".copy-{number}")))?;
     }
-    pivot(root)
+    pivot(root)?;
+    let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+    rustix::mount::mount_remount("/", flags, c"").context("cannot make the root directory read-only")
 }
 
 fn open(path: &Path, flags: OFlags) -> Result<OwnedFd> {
@@ -229,13 +250,11 @@ fn copy(path: &Path, copy: &Path) -> Result<()> {
 }
 
 /// Makes a directory the root, and detaches the old one (pivot_root(2), "pivot_root(".", ".")").
-pub(super) fn pivot(root: &Path) -> Result<()> {
+fn pivot(root: &Path) -> Result<()> {
     rustix::process::chdir(root).context("cannot enter the root directory")?;
     rustix::process::pivot_root(".", ".").context("cannot change the root directory")?;
     rustix::mount::unmount(".", UnmountFlags::DETACH).context("cannot detach the old root directory")?;
-    rustix::process::chdir("/").context("cannot enter the root directory")?;
-    let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
-    rustix::mount::mount_remount("/", flags, c"").context("cannot make the root directory read-only")
+    rustix::process::chdir("/").context("cannot enter the root directory")
 }
 
 /// Gives up the user and all capabilities, for good.

@@ -1,0 +1,101 @@
+//! Directories and files that a smoke test writes below a tree that is not trusted: never through a link.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::shell::quote;
+
+/// Creates a directory below `tree`, with those on the way to it. A link is not followed: it may lead anywhere.
+///
+/// # Errors
+/// `directory` is not below `tree`; something else than a directory has one of the names.
+pub(super) fn create_dir(tree: &Path, directory: &Path) -> Result<()> {
+    let below = directory
+        .strip_prefix(tree)
+        .map_err(|_| Error::failed(format!("{} is not in {}", directory.display(), tree.display())))?;
+    let mut path = PathBuf::from(tree);
+    for name in below {
+        path.push(name);
+        match fs::symlink_metadata(&path) {
+            Ok(found) if found.is_dir() => {}
+            Ok(found) => {
+                let kind = if found.is_symlink() { "a symlink" } else { "not a directory" };
+                let text = path.display().to_string();
+                return Err(Error::failed(format!("{text} is {kind}: smoketest writes its logs there"))
+                    .with_hint(format!("rm {}", quote(&text))));
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                fs::create_dir(&path).with_context(|| format!("cannot create {}", path.display()))?;
+            }
+            Err(error) => return Err(error).with_context(|| format!("cannot examine {}", path.display())),
+        }
+    }
+    Ok(())
+}
+
+/// Creates a file in place of what has its name: neither a link nor another name of a file is written through.
+///
+/// # Errors
+/// The file cannot be removed or created.
+pub(super) fn create_file(path: &Path) -> Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => File::options().write(true).create_new(true).open(path),
+    }
+    .with_context(|| format!("cannot create {}", path.display()))
+}
+
+/// Removes what has this name, a directory with all that is in it; a link is removed, not followed.
+///
+/// # Errors
+/// Something cannot be removed.
+pub(super) fn remove(path: &Path) -> Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(_) => Ok(()),
+    };
+    removed.with_context(|| format!("cannot remove {}", path.display()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn links_to_outside_are_not_written_through() {
+        let home = tempfile::tempdir().unwrap();
+        let (tree, outside) = (home.path().join("tree"), home.path().join("outside"));
+        fs::create_dir_all(outside.join("deep")).unwrap();
+        fs::write(outside.join("file"), "precious").unwrap();
+        for link in ["build", "build/work", "build/work/deep"] {
+            fs::create_dir_all(tree.join(link).parent().unwrap()).unwrap();
+            symlink(&outside, tree.join(link)).unwrap();
+            let error = create_dir(&tree, &tree.join("build/work/deep")).unwrap_err();
+            assert!(error.message.contains(&format!("{link} is a symlink")), "{error:?}");
+            fs::remove_dir_all(&tree).unwrap();
+        }
+        fs::create_dir(&tree).unwrap();
+        create_dir(&tree, &tree.join("build/work")).unwrap();
+        for (name, make) in [("link", true), ("hard", false)] {
+            let path = tree.join("build/work").join(name);
+            if make {
+                symlink(outside.join("file"), &path).unwrap()
+            } else {
+                fs::hard_link(outside.join("file"), &path).unwrap()
+            }
+            create_file(&path).unwrap().write_all(b"log").unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), "log");
+        }
+        symlink(&outside, tree.join("build/files")).unwrap();
+        remove(&tree.join("build/files")).unwrap();
+        assert_eq!(fs::read_to_string(outside.join("file")).unwrap(), "precious");
+        assert!(create_dir(&tree, &outside).is_err());
+    }
+}
