@@ -42,8 +42,9 @@ $$(UFC_$(1)_STAMP): $$(UFC_$(1)_LIST) $$(UFC_$(1)_SYSTEMD) $$(CCN_SQUASHFS) $$(C
 	@unsquashfs -no-progress -quiet -no-wildcards $$(UFC_XATTRS) -d $$(UFC_$(1)_ROOTFS).new/usr \
 		-ef $$(UFC_$(1)_LIST) $$(CCN_SQUASHFS) > $$(UFC_$(1)_TMP)/unsquashfs.log 2>&1 || \
 		{ cat $$(UFC_$(1)_TMP)/unsquashfs.log >&2; exit 1; }
-	@cd $$(UFC_$(1)_ROOTFS).new; for name in lib lib64 bin; do ln -s usr/$$$$name $$$$name; done; \
-		ln -s $(1) flavor; cp $$(UFC_$(1)_SYSTEMD) systemd-version
+	@for name in lib lib64 bin; do ln -s usr/$$$$name $$(UFC_$(1)_ROOTFS).new/$$$$name; done
+	@ln -s $(1) $$(UFC_$(1)_ROOTFS).new/flavor
+	@cp $$(UFC_$(1)_SYSTEMD) $$(UFC_$(1)_ROOTFS).new/systemd-version
 	@mv $$(UFC_$(1)_ROOTFS).new $$(UFC_$(1)_ROOTFS)
 	@touch $$@
 

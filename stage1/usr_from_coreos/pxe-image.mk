@@ -8,6 +8,9 @@ CCN_SQUASHFS := $(CCN_TMP)/usr.squashfs
 CCN_LIST := $(CCN_TMP)/usr.list
 CCN_KEY := $(CCN_TMP)/image.key
 CCN_LOCAL_IMAGE := $(RKT_LOCAL_COREOS_PXE_IMAGE_PATH)
+blank := $(subst ,, )
+# Recipes get these from the environment: a value may contain any character.
+export CCN_LOCAL_IMAGE CCN_IMG_URL XTASK_FETCH_FLAGS
 
 # Writes standard input to file $(1), which keeps its time where nothing
 # changed: what depends on it is made again for a new content only.
@@ -19,18 +22,17 @@ FORCE:
 
 # What decides which image it is. Make cannot see a changed value by itself.
 $(CCN_KEY): FORCE
-	@printf '%s\n' 'board $(RKT_STAGE1_COREOS_BOARD)' 'url $(CCN_IMG_URL)' 'local $(CCN_LOCAL_IMAGE)' \
-		'options $(XTASK_FETCH_FLAGS)' | { $(call write_if_changed,$@); }
+	@printf '%s\n' "board $(RKT_STAGE1_COREOS_BOARD)" "url $$CCN_IMG_URL" "local $$CCN_LOCAL_IMAGE" \
+		"options $$XTASK_FETCH_FLAGS" | { $(call write_if_changed,$@); }
 
 # Only a proved image is unpacked: the tool prints the path of one, or fails.
-$(CCN_SQUASHFS): $(CCN_KEY) $(CCN_LOCAL_IMAGE)
+$(CCN_SQUASHFS): $(CCN_KEY) $(subst $(blank),\$(blank),$(CCN_LOCAL_IMAGE))
 	@mkdir -p $(@D)
 	@command -v unsquashfs > /dev/null || { echo 'unsquashfs is not installed (squashfs-tools)' >&2; exit 2; }
 	@command -v cpio > /dev/null || { echo 'GNU cpio is not installed (cpio)' >&2; exit 2; }
-	@echo '  IMAGE     $(RKT_STAGE1_COREOS_BOARD) $(or $(CCN_LOCAL_IMAGE),$(CCN_IMG_RELEASE))'
-	@cd $(STAGE1_DIR)/.. && \
-	image=$$($(XTASK) fetch --board $(RKT_STAGE1_COREOS_BOARD) \
-		$(if $(CCN_LOCAL_IMAGE),--image '$(CCN_LOCAL_IMAGE)') $(XTASK_FETCH_FLAGS)) && \
+	@echo "  IMAGE     $(RKT_STAGE1_COREOS_BOARD) $${CCN_LOCAL_IMAGE:-$(CCN_IMG_RELEASE)}"
+	@image=$$(cd $(STAGE1_DIR)/.. && $(XTASK) fetch --board $(RKT_STAGE1_COREOS_BOARD) \
+		$(if $(CCN_LOCAL_IMAGE),--image "$$CCN_LOCAL_IMAGE") $(XTASK_FETCH_FLAGS)) && \
 	image=$${image%%$$'\n'*} && \
 	gzip -dc "$$image" | { cpio --quiet -i --to-stdout usr.squashfs ./usr.squashfs; cat > /dev/null; } > $@.new
 	@[ -s $@.new ] || { echo "the image of $(RKT_STAGE1_COREOS_BOARD) holds no usr.squashfs" >&2; exit 2; }

@@ -178,7 +178,10 @@ impl FixArgs {
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = "Examples:
   cargo xtask smoketest
-  cargo xtask smoketest --no-build --vm --timeout 120")]
+  cargo xtask smoketest --no-build --vm --timeout 120
+
+This runs the tree's build as you, and code of the image: its loader without any right,
+its systemd in a user namespace (with --vm: in qemu). SECURITY.md has the limits.")]
 pub struct Smoketest {
     /// Reuse the previous build.
     #[arg(long)]

@@ -24,6 +24,7 @@ use crate::images::ImageSet;
 use crate::report::Report;
 use crate::smoketest::build::{Build, BuiltRootfs};
 use crate::smoketest::rootfs::Rootfs;
+use crate::trusted_owners::TrustedOwners;
 use check_log::CheckLog;
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Flavor};
@@ -75,6 +76,10 @@ pub fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut Report) 
     let is_static = !flags.no_static && flags.rootfs.is_none();
     if is_static {
         verify_manifests(context, &static_check, report)?;
+    }
+    if flags.rootfs.is_none() && !(flags.no_build && flags.no_run) {
+        // Its Makefile runs as this user, and so may what it built.
+        TrustedOwners::from_env(&[]).check_tree(context.tree.root())?;
     }
     let mut checks = CheckLog::new(context, report.again.clone());
     let errors = report.findings.iter().filter(|finding| finding.severity == Severity::Error).count();

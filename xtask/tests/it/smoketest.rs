@@ -3,6 +3,7 @@
 //!
 //! The releases are those of [`crate::e2e`].
 
+mod confined;
 mod failures;
 mod killed;
 mod rkt;
@@ -24,12 +25,14 @@ fn image(release: &str) -> PathBuf {
 /// A tree that fits a release, in a directory of its own, and the tool on it.
 struct Bench {
     home: tempfile::TempDir,
+    /// The directory of the tree, where that is not `home`.
+    below: Option<PathBuf>,
 }
 
 impl Bench {
     fn new(release: &str) -> Bench {
         static TREES: OnceLock<tempfile::TempDir> = OnceLock::new();
-        let bench = Bench { home: tempfile::tempdir().unwrap() };
+        let bench = Bench { home: tempfile::tempdir().unwrap(), below: None };
         let trees = TREES.get_or_init(|| {
             let trees = tempfile::tempdir().unwrap();
             for release in [BOOKWORM, TRIXIE] {
@@ -44,7 +47,7 @@ impl Bench {
     }
 
     fn tree(&self) -> PathBuf {
-        self.home.path().join("tree")
+        self.below.as_deref().unwrap_or(self.home.path()).join("tree")
     }
 
     /// Takes the lines out of every manifest that `is` holds for; how many.

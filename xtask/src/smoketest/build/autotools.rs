@@ -10,6 +10,7 @@ use super::log::{BuildLog, FailedCommand};
 use super::{Build, FLAVORS_OPTION, join};
 use coreos_types::error::{Error, Result};
 use coreos_types::release::Board;
+use coreos_types::shell::quote;
 
 /// GNU make 4.3 and later add no space to an empty variable with `+=`. rkt makes a space that way and separates the
 /// flavors by it; a variable on the command line stays as it is.
@@ -18,6 +19,22 @@ const SPACE_VARIABLE: &str = "_MISC_CTS_SPACE_";
 /// Features that rkt's `configure` wants libraries of the host for, and that no run here needs: built where the
 /// libraries are there.
 const OPTIONAL_FEATURES: [&str; 2] = ["tpm", "sdjournal"];
+
+/// Checks that autoconf and make can build in a directory: neither can quote its path (Autoconf manual, "File System
+/// Conventions"; GNU make manual, "Rule Syntax").
+///
+/// # Errors
+/// The path has a blank or a character that they interpret.
+pub(super) fn check_path(tree: &Path) -> Result<()> {
+    let text = tree.to_string_lossy();
+    let is_plain = |c: &char| c.is_alphanumeric() || "/._-+@,^".contains(*c);
+    let Some(special) = text.chars().find(|c| !is_plain(c)) else { return Ok(()) };
+    let plain = "/var/tmp/rkt";
+    Err(Error::failed(format!(
+        "rkt's build cannot work in {text}: autoconf and make interpret {special:?} in its path"
+    ))
+    .with_hint(format!("git clone {} {plain} && cargo xtask --repo {plain} smoketest", quote(&text))))
+}
 
 impl Build<'_> {
     /// Runs all steps; also returns the files of the checkout that were restored afterwards.
@@ -103,6 +120,15 @@ mod tests {
             systemd: SystemdVersion(252),
             configure: configure.iter().map(|&word| word.to_owned()).collect(),
             make: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn paths_that_make_cannot_quote_are_refused() {
+        assert_eq!(check_path(Path::new("/home/me/rkt-1.30.0+git")), Ok(()));
+        for path in ["/home/o'brien/rkt", "/a b", "/a:b", "/$(x)", "/a#b", "/a%b", "/a\nb"] {
+            let error = check_path(Path::new(path)).unwrap_err();
+            assert!(error.message.contains("interpret") && error.hint.is_some(), "{error:?}");
         }
     }
 

@@ -137,6 +137,9 @@ impl Build<'_> {
     /// [`BuildOutcome::failure`].
     pub(super) fn run(&self, images: &BTreeMap<Board, PathBuf>) -> Result<BuildOutcome> {
         let started = Instant::now();
+        if self.system() == BuildSystem::Autotools {
+            autotools::check_path(self.tree)?;
+        }
         let mut log = BuildLog::create(self.log_directory()?.join("build.log"))?;
         let (failure, restored) = match self.system() {
             BuildSystem::Stage1 => (self.run_stage1_makefile(images, &mut log)?, Vec::new()),

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loader_that_never_works_is_one_failure() {
+    fn loader_that_never_works_is_one_failure() {
         let segv = Some(End::Killed(11));
         assert_eq!(failure(&[segv; 2]), None);
         assert_eq!(failure(&[segv; 3]).unwrap(), "was killed by SIGSEGV (linking bin/0)");
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loader_that_hangs_is_stopped() {
+    fn loader_that_hangs_is_stopped() {
         let hang = Some(End::TimedOut);
         assert_eq!(failure(&[None, hang, None, None, None]), None);
         assert_eq!(failure(&[None, hang, None, hang]).unwrap(), "did not end within 10 s (linking bin/1)");

@@ -1,15 +1,15 @@
-//! A boot leaves nothing behind when the program is killed.
+//! A run that a signal ends leaves no process, mount or cgroup, whichever process the signal hits.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::{BOOKWORM, Bench};
 
-/// What a boot could leave: processes that know its directory, mounts, cgroups.
+/// What a run could leave: processes that know its directory, mounts, cgroups.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Traces {
     pub(super) processes: BTreeSet<String>,
@@ -18,7 +18,7 @@ pub(super) struct Traces {
 }
 
 impl Traces {
-    pub(super) fn of(home: &Path) -> Traces {
+    pub(super) fn collect(home: &Path) -> Traces {
         let home = home.to_str().unwrap();
         let knows = |process: &PathBuf| {
             let text =
@@ -26,7 +26,7 @@ impl Traces {
             let all = ["cmdline", "environ", "mountinfo"].map(|file| text(file).unwrap_or_default()).concat();
             all.contains(home).then(|| text("cmdline").unwrap_or_default())
         };
-        let processes = names(Path::new("/proc")).iter().filter_map(knows).collect();
+        let processes = list_dir(Path::new("/proc")).iter().filter_map(knows).collect();
         let mut cgroups = BTreeSet::new();
         directories(Path::new("/sys/fs/cgroup"), &mut cgroups);
         cgroups.retain(|path| path.to_string_lossy().contains("xtask-smoketest"));
@@ -34,15 +34,27 @@ impl Traces {
     }
 }
 
-fn names(directory: &Path) -> Vec<PathBuf> {
+fn list_dir(directory: &Path) -> Vec<PathBuf> {
     fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
 fn directories(at: &Path, into: &mut BTreeSet<PathBuf>) {
-    for path in names(at).into_iter().filter(|path| path.is_dir() && !path.is_symlink()) {
+    for path in list_dir(at).into_iter().filter(|path| path.is_dir() && !path.is_symlink()) {
         directories(&path, into);
         into.insert(path);
     }
+}
+
+/// The process whose parent is `pid`: the supervisor of a run.
+fn child_of(pid: u32) -> Option<u32> {
+    let status = |process: &PathBuf| fs::read_to_string(process.join("status")).unwrap_or_default();
+    let is_child = |process: &PathBuf| status(process).lines().any(|line| line == format!("PPid:\t{pid}"));
+    let found = list_dir(Path::new("/proc")).into_iter().find(is_child)?;
+    found.file_name()?.to_str()?.parse().ok()
+}
+
+fn signal(name: &str, pid: u32) {
+    let _ = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).stderr(Stdio::null()).status();
 }
 
 pub(super) fn until(what: &str, mut is: impl FnMut() -> bool) {
@@ -53,26 +65,51 @@ pub(super) fn until(what: &str, mut is: impl FnMut() -> bool) {
     }
 }
 
-#[test]
-#[ignore = "needs root, make and Debian releases"]
-fn killed_boot_leaves_nothing() {
-    let bench = Bench::new(BOOKWORM);
-    // Without the journal's daemon a boot waits for it, and there is time to kill.
-    bench.leave_out(|line| line == "lib64/systemd/systemd-journald");
-    bench.run(BOOKWORM, &["smoketest", "--no-static", "--no-run"]).assert_code(0);
-    let before = Traces::of(bench.home.path());
-    let run = || -> Child {
-        let mut command = bench
-            .command(BOOKWORM, &["smoketest", "--no-build", "--no-static", "--no-link", "--timeout", "60"]);
+/// Runs a smoke test that hangs, sends a signal at a moment, and expects everything gone in time.
+fn check(bench: &Bench, arguments: &[&str], moments: &[u64]) {
+    let before = Traces::collect(bench.home.path());
+    let start = || -> Child {
+        let arguments = [&["smoketest", "--no-build", "--no-static"], arguments].concat();
+        let mut command = bench.command(BOOKWORM, &arguments);
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     };
-    let mut child = run();
-    let boots = || Traces::of(bench.home.path()).processes.iter().any(|line| line.contains("systemd-nspawn"));
-    until("the boot starts", boots);
-    sleep(Duration::from_millis(500));
-    let during = Traces::of(bench.home.path());
-    assert!(!during.cgroups.is_empty() && during.processes.len() > 3, "{during:#?}");
-    child.kill().unwrap();
-    child.wait().unwrap();
-    until("everything is gone", || Traces::of(bench.home.path()) == before);
+    for (number, name) in ["INT", "TERM", "HUP", "KILL"].into_iter().cycle().take(8).enumerate() {
+        let mut tool = start();
+        sleep(Duration::from_millis(moments[number % moments.len()]));
+        let to_supervisor = number >= 4;
+        let target = if to_supervisor { child_of(tool.id()) } else { Some(tool.id()) };
+        signal(name, target.unwrap_or(tool.id()));
+        let what =
+            format!("{arguments:?}: {name} to the {}", if to_supervisor { "supervisor" } else { "tool" });
+        // Its cgroups are named by its process ID; those of other tests come and go.
+        let group = format!("xtask-smoketest-{:x}", tool.id());
+        // Twice the two seconds: other tests run on the same processors.
+        let deadline = Instant::now() + Duration::from_secs(4);
+        loop {
+            let mut left = Traces::collect(bench.home.path());
+            left.cgroups.retain(|path| path.to_string_lossy().contains(&group));
+            left.processes.retain(|process| !before.processes.contains(process));
+            let ended = !matches!(tool.try_wait(), Ok(None));
+            if ended && left.cgroups.is_empty() && left.processes.is_empty() && left.mounts == before.mounts {
+                break;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{what}, ended {ended}: {:#?} {:#?}",
+                left.processes,
+                left.cgroups
+            );
+            sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root, make and Debian releases"]
+fn signals_during_a_boot_leave_nothing_behind() {
+    let bench = Bench::new(BOOKWORM);
+    // Without the journal's daemon a boot waits for it, and there is time to kill.
+    bench.leave_out(|line| line == "lib64/systemd/systemd-journald" || line.starts_with("bin/bash"));
+    bench.run(BOOKWORM, &["smoketest", "--no-static", "--no-link", "--no-run"]).assert_code(0);
+    check(&bench, &["--no-link", "--timeout", "60", "--flavor", "coreos"], &[1500, 400, 800, 600]);
 }

@@ -96,7 +96,7 @@ const OPTIONS: [&str; 5] = ["smoketest", "--no-static", "--timeout", "5", "--fla
 
 /// What runs of rkt could leave; boots of other tests have other names.
 fn traces(bench: &Bench) -> Traces {
-    let mut traces = Traces::of(bench.home.path());
+    let mut traces = Traces::collect(bench.home.path());
     traces.cgroups.retain(|path| path.to_string_lossy().contains(".service"));
     traces
 }

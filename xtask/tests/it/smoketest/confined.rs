@@ -1,0 +1,193 @@
+//! What code of an image can do while it is linked and booted: a hostile program takes the place of the loader or of
+//! systemd.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use super::{BOOKWORM, Bench, Ran};
+
+const HOSTILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/smoketest/hostile.c");
+
+/// The real path of the loader in Debian's image.
+fn loader(rootfs: &Path) -> PathBuf {
+    fs::canonicalize(rootfs.join("usr/lib64/ld-linux-x86-64.so.2")).unwrap()
+}
+
+/// A built root filesystem in a directory of its own, and what it may not touch.
+struct Hostile {
+    bench: Bench,
+    rootfs: PathBuf,
+    target: PathBuf,
+}
+
+impl Hostile {
+    fn new() -> Hostile {
+        let bench = Bench::new(BOOKWORM);
+        bench.run(BOOKWORM, &["smoketest", "--no-static", "--no-link", "--no-run"]).assert_code(0);
+        let rootfs = bench.tree().join("stage1/build-amd64-usr/aci-for-coreos-flavor/rootfs");
+        let target = bench.home.path().join("outside");
+        fs::create_dir(&target).unwrap();
+        // Everybody may write there: only confinement keeps the program away.
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+        fs::set_permissions(&target, open).unwrap();
+        Hostile { bench, rootfs, target: target.join("file") }
+    }
+
+    /// Compiles the hostile program to a file.
+    fn compile(&self, mode: u32, to: &Path) {
+        fs::remove_file(to).unwrap();
+        let target = format!("-DTARGET=\"{}\"", self.target.display());
+        let done = Command::new("gcc")
+            .args(["-static", "-O1", &format!("-DMODE={mode}"), &target, HOSTILE, "-o"])
+            .arg(to)
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        let rootfs = self.rootfs.to_str().unwrap();
+        let ran = self.bench.run(BOOKWORM, &[&["smoketest", "--rootfs", rootfs], arguments].concat());
+        assert!(!self.target.exists(), "the program wrote outside of its root directory");
+        ran
+    }
+}
+
+#[test]
+#[ignore = "needs root, make, gcc and Debian releases"]
+fn loader_of_the_image_has_no_rights() {
+    let hostile = Hostile::new();
+    hostile.compile(0, &loader(&hostile.rootfs));
+    let ran = hostile.run(&["--no-run", "--jobs", "1"]);
+    ran.assert_code(1);
+    let failed = ran.checks("fail").join("\n");
+    for word in [
+        "uid=65533",
+        "no_new_privs=1",
+        "capability=0",
+        "pid=1",
+        "fork=0",
+        "namespace=0",
+        "mount=0",
+        "segment=0",
+        "memory=0",
+        "file=0",
+        "memory_file=0",
+        "escape=0",
+        "target=0",
+    ] {
+        assert!(failed.contains(&format!(" {word}")), "{word} in {failed}");
+    }
+}
+
+#[test]
+#[ignore = "needs root, make, gcc and Debian releases"]
+fn loader_that_hangs_or_floods_is_stopped() {
+    let hostile = Hostile::new();
+    for (mode, reason) in [(1, "did not end within 10 s"), (2, "printed more than 1024 KiB")] {
+        hostile.compile(mode, &loader(&hostile.rootfs));
+        let started = Instant::now();
+        let ran = hostile.run(&["--no-run", "--jobs", "1"]);
+        ran.assert_code(1);
+        let failed = ran.checks("fail");
+        assert!(failed.len() == 1 && failed[0].contains(reason), "{failed:#?}");
+        assert!(started.elapsed() < Duration::from_secs(60), "{reason}: {:?}", started.elapsed());
+    }
+}
+
+/// systemd of the image is process 1 of a user namespace: it has capabilities there, and none outside.
+#[test]
+#[ignore = "needs root, make, gcc and Debian releases"]
+fn root_of_a_boot_is_nobodys_root() {
+    let hostile = Hostile::new();
+    fs::remove_file(hostile.rootfs.join("usr/bin/systemd-nspawn")).unwrap();
+    hostile.compile(0, &fs::canonicalize(hostile.rootfs.join("usr/lib64/systemd/systemd")).unwrap());
+    let ran = hostile.run(&["--no-link", "--timeout", "20"]);
+    ran.assert_code(1);
+    let failed = ran.checks("fail").join("\n");
+    for word in ["in a user namespace", " uid=0", " target=0"] {
+        assert!(failed.contains(word), "{word} in {failed}");
+    }
+    assert!(!failed.contains("no limit on"), "{failed}");
+}
+
+#[test]
+#[ignore = "needs root, make and Debian releases"]
+fn console_without_end_stops_the_boot() {
+    let hostile = Hostile::new();
+    fs::remove_file(hostile.rootfs.join("usr/bin/systemd-nspawn")).unwrap();
+    hostile.compile(2, &fs::canonicalize(hostile.rootfs.join("usr/lib64/systemd/systemd")).unwrap());
+    let ran = hostile.run(&["--no-link", "--timeout", "60"]);
+    ran.assert_code(1);
+    assert!(ran.checks("fail").join("\n").contains("printed without end"), "{:#?}", ran.checks("fail"));
+    let log = hostile.bench.tree().join("stage1/build-smoketest/given/boot.log");
+    assert!(fs::metadata(log).unwrap().len() < 16 << 20);
+}
+
+/// A root filesystem whose /etc, and files in it, are links to this machine.
+#[test]
+#[ignore = "needs root, make and Debian releases"]
+fn links_of_a_root_filesystem_stay_inside() {
+    let hostile = Hostile::new();
+    let outside = hostile.target.parent().unwrap();
+    fs::write(outside.join("passwd"), "precious\n").unwrap();
+    for prepare in [
+        (|rootfs: &Path, outside: &Path| symlink(outside, rootfs.join("etc")).unwrap()) as fn(&Path, &Path),
+        |rootfs, outside| {
+            fs::create_dir(rootfs.join("etc")).unwrap();
+            symlink(outside.join("passwd"), rootfs.join("etc/passwd")).unwrap();
+            symlink(outside, rootfs.join("etc/systemd")).unwrap();
+        },
+    ] {
+        prepare(&hostile.rootfs, outside);
+        hostile.run(&["--timeout", "30"]).assert_code(0);
+        assert_eq!(fs::read_dir(outside).unwrap().count(), 1);
+        assert_eq!(fs::read_to_string(outside.join("passwd")).unwrap(), "precious\n");
+        fs::remove_file(hostile.rootfs.join("etc"))
+            .or_else(|_| fs::remove_dir_all(hostile.rootfs.join("etc")))
+            .unwrap();
+    }
+}
+
+/// No shell runs what a path says, in any step.
+#[test]
+#[ignore = "needs root, make and Debian releases"]
+fn paths_with_quotes_and_commands_work() {
+    let mut bench = Bench::new(BOOKWORM);
+    let home = bench.home.path().join("o'brien $(touch INJECTED) \"x\"");
+    fs::create_dir(&home).unwrap();
+    fs::rename(bench.tree(), home.join("tree")).unwrap();
+    bench.below = Some(home);
+    let ran = bench.run(BOOKWORM, &["smoketest", "--no-static", "--timeout", "30"]);
+    ran.assert_code(0);
+    let found = Command::new("find").arg(bench.home.path()).args(["-name", "INJECTED*"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&found.stdout), "");
+}
+
+#[test]
+#[ignore = "needs root, make and Debian releases"]
+fn tree_of_another_user_is_not_built() {
+    let bench = Bench::new(BOOKWORM);
+    std::os::unix::fs::chown(bench.tree().join("stage1/Makefile"), Some(1234), None).unwrap();
+    let arguments = ["smoketest", "--no-static", "--no-link", "--no-run"];
+    let ran = bench.run(BOOKWORM, &arguments);
+    ran.assert_code(2);
+    assert!(!bench.tree().join("stage1/build-amd64-usr").exists());
+    assert!(ran.document["error"]["hint"].as_str().unwrap().contains("safe.directory"));
+    let mut trusted = bench.command(BOOKWORM, &arguments);
+    Ran::of(&trusted.env("XTASK_TRUST_TREE", bench.tree()).output().unwrap()).assert_code(0);
+}
+
+/// In emulation or with KVM, from the files of the root filesystem, whatever their names are.
+#[test]
+#[ignore = "needs qemu, a kernel, root, make and Debian releases"]
+fn boots_in_a_virtual_machine() {
+    let hostile = Hostile::new();
+    fs::write(hostile.rootfs.join("usr/share/it's\na $(touch INJECTED) name"), "").unwrap();
+    let ran = hostile.run(&["--no-link", "--vm", "--timeout", "150"]);
+    ran.assert_code(0);
+    assert!(ran.checks("pass").iter().any(|check| check.contains("booted by qemu-system-x86_64")));
+}
