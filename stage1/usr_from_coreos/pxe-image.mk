@@ -1,5 +1,5 @@
-# The image: proved by the tool, then unpacked down to usr.squashfs and a list
-# of what is in it. Every flavor of a board shares it.
+# The image: verified by the tool, then unpacked down to usr.squashfs and a list
+# of its files. Every flavor of a board shares it.
 
 include $(STAGE1_DIR)/usr_from_coreos/coreos-common.mk
 
@@ -25,7 +25,7 @@ $(CCN_KEY): FORCE
 	@printf '%s\n' "board $(RKT_STAGE1_COREOS_BOARD)" "url $$CCN_IMG_URL" "local $$CCN_LOCAL_IMAGE" \
 		"options $$XTASK_FETCH_FLAGS" | { $(call write_if_changed,$@); }
 
-# Only a proved image is unpacked: the tool prints the path of one, or fails.
+# Only a verified image is unpacked: the tool prints the path of one, or fails.
 $(CCN_SQUASHFS): $(CCN_KEY) $(subst $(blank),\$(blank),$(CCN_LOCAL_IMAGE))
 	@mkdir -p $(@D)
 	@command -v unsquashfs > /dev/null || { echo 'unsquashfs is not installed (squashfs-tools)' >&2; exit 2; }

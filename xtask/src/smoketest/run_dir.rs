@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::shell::quote;
 
-/// Creates a directory below `tree`, with those on the way to it. A link is not followed: it may lead anywhere.
+/// Creates a directory below `tree`, with its parents. A link is not followed: it may point anywhere.
 ///
 /// # Errors
 /// `directory` is not below `tree`; something else than a directory has one of the names.

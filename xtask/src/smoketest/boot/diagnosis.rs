@@ -1,4 +1,4 @@
-//! Why a boot stayed silent: what it complained about, and what it cannot do without.
+//! Diagnoses a boot that printed no marker: by its messages, and by the files that every boot needs.
 
 use std::collections::BTreeSet;
 
@@ -8,14 +8,14 @@ use coreos_types::release::{Board, SystemdVersion};
 use usr::ldso::UnreachableLibrary;
 use usr::path::UsrPath;
 
-/// One thing that is not in the root filesystem, or was not found there.
+/// A file or unit that is missing in the root filesystem, or that was not found there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MissingItem {
     /// A path below `/usr`, or the name of a library.
     pub what: String,
-    /// What it would be for, or who asked for it.
+    /// Its purpose, or the program that needs it.
     pub why: String,
-    /// The root filesystem has it, and who asked for it did not find it.
+    /// Where it is, if the root filesystem has it and the program did not find it.
     pub found_at: Option<UnreachableLibrary>,
 }
 
@@ -28,17 +28,17 @@ impl MissingItem {
 /// systemd starts each service through a program of its own from here on (NEWS of 255).
 const EXECUTOR_SINCE: u32 = 255;
 
-/// Without these nothing starts.
+/// Missing files without which nothing starts.
 pub fn missing_essentials(rootfs: &Rootfs) -> Vec<MissingItem> {
     missing_files(rootfs, &[("systemd", "it is process 1")]).into_iter().chain(loader(rootfs)).collect()
 }
 
-/// What a boot that stayed silent lacks: from its words, and from what every boot needs.
+/// The missing items of a boot that printed no marker.
 pub fn diagnose(rootfs: &Rootfs, systemd: Option<SystemdVersion>, lines: &[String]) -> Vec<MissingItem> {
     let complaints =
         lines.iter().filter_map(|line| find_unreached(rootfs, line).or_else(|| parse_complaint(line)));
-    let spelled = |lack: MissingItem| MissingItem { what: manifest_path(rootfs, &lack.what), ..lack };
-    let mut lacks: BTreeSet<MissingItem> = complaints.map(spelled).collect();
+    let spelled = |item: MissingItem| MissingItem { what: manifest_path(rootfs, &item.what), ..item };
+    let mut items: BTreeSet<MissingItem> = complaints.map(spelled).collect();
     let mut needs = vec![
         ("systemd-journald", "all output goes through it"),
         ("system/systemd-journald.service", "it starts systemd-journald"),
@@ -48,23 +48,23 @@ pub fn diagnose(rootfs: &Rootfs, systemd: Option<SystemdVersion>, lines: &[Strin
     if systemd.is_none_or(|version| version.0 >= EXECUTOR_SINCE) {
         needs.push(("systemd-executor", "systemd 255 and later start every service through it"));
     }
-    lacks.extend(missing_files(rootfs, &needs));
+    items.extend(missing_files(rootfs, &needs));
     if rootfs.first_of(&["bin/bash", "bin/sh"]).is_none() {
-        lacks.insert(MissingItem::new("bin/bash", "the app is a shell"));
+        items.insert(MissingItem::new("bin/bash", "the app is a shell"));
     }
-    // One reason a thing is enough.
+    // One reason per item is enough.
     let mut seen = BTreeSet::new();
-    lacks.retain(|lack| seen.insert(lack.what.clone()));
-    // A complaint may name by its file what the needs name by its path.
+    items.retain(|item| seen.insert(item.what.clone()));
+    // A message may have the file name of an item that the list above has with its path.
     let paths: Vec<String> =
-        lacks.iter().map(|lack| lack.what.clone()).filter(|what| what.contains('/')).collect();
-    lacks.retain(|lack| {
-        lack.what.contains('/') || !paths.iter().any(|path| path.ends_with(&format!("/{}", lack.what)))
+        items.iter().map(|item| item.what.clone()).filter(|what| what.contains('/')).collect();
+    items.retain(|item| {
+        item.what.contains('/') || !paths.iter().any(|path| path.ends_with(&format!("/{}", item.what)))
     });
-    lacks.into_iter().collect()
+    items.into_iter().collect()
 }
 
-/// The path as manifests write it: with the links on the way to its directory followed.
+/// The path as manifests write it: with the links in its directory resolved.
 fn manifest_path(rootfs: &Rootfs, what: &str) -> String {
     let spelled = || {
         let path = UsrPath::new(what).ok()?;
@@ -74,7 +74,7 @@ fn manifest_path(rootfs: &Rootfs, what: &str) -> String {
     spelled().unwrap_or_else(|| what.to_owned())
 }
 
-/// Those files of systemd's directory that are not there.
+/// Missing files of systemd's directory.
 fn missing_files(rootfs: &Rootfs, needs: &[(&str, &str)]) -> Vec<MissingItem> {
     let home = match rootfs.board {
         Board::Amd64 => "lib64/systemd",
@@ -96,24 +96,24 @@ fn loader(rootfs: &Rootfs) -> Option<MissingItem> {
     (!there).then(|| MissingItem::new(path, "every program is started by it"))
 }
 
-/// A library that a line of the console says is missing, and that is there.
+/// A library that a console line reports as missing, and that the root filesystem has.
 fn find_unreached(rootfs: &Rootfs, line: &str) -> Option<MissingItem> {
     let (who, name) = parse_loader_error(line)?;
     let there = pid1::find_unreached(rootfs, &UsrPath::from_rootfs_path(who).ok()?, name)?;
     Some(MissingItem { found_at: Some(there), ..parse_complaint(line)? })
 }
 
-/// The program, and the library that its loader did not find.
+/// The program and the library of a loader error.
 fn parse_loader_error(line: &str) -> Option<(&str, &str)> {
     let (who, rest) = line.split_once(": error while loading shared libraries: ")?;
     Some((who.rsplit(' ').next().unwrap_or(who), rest.split(':').next()?))
 }
 
-/// What one line of the console says is missing. The texts are glibc's, systemd's and the shell's.
+/// The missing item that a console line reports. The texts are those of glibc and systemd.
 fn parse_complaint(line: &str) -> Option<MissingItem> {
-    let lack = |what: &str, why: &str| Some(MissingItem::new(what, why));
+    let item = |what: &str, why: &str| Some(MissingItem::new(what, why));
     if let Some((who, name)) = parse_loader_error(line) {
-        return lack(name, &format!("{who} needs it"));
+        return item(name, &format!("{who} needs it"));
     }
     for marker in [
         "Unable to locate executable '",
@@ -127,13 +127,13 @@ fn parse_complaint(line: &str) -> Option<MissingItem> {
             let path = rest.split([':', '\'', ',', ' ']).next()?;
             let what =
                 UsrPath::from_rootfs_path(path).map_or_else(|_| path.to_owned(), |path| path.to_string());
-            return lack(&what, "it was to be started");
+            return item(&what, "it was to be started");
         }
     }
     if let Some((before, _)) = line.split_once(" not found")
         && let Some((_, unit)) = before.split_once("Unit ")
     {
-        return lack(unit.trim_end_matches('.'), "the app's unit requires it");
+        return item(unit.trim_end_matches('.'), "the app's unit requires it");
     }
     None
 }
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_of_a_console_that_name_what_is_missing() {
+    fn console_lines_report_missing_items() {
         for (line, what) in [
             (
                 "[  2.1] app[3]: /usr/bin/bash: error while loading shared libraries: libtinfo.so.6: cannot open shared \
@@ -165,7 +165,7 @@ mod tests {
             ),
             ("Startup finished in 59ms.", None),
         ] {
-            assert_eq!(parse_complaint(line).map(|lack| lack.what).as_deref(), what, "{line}");
+            assert_eq!(parse_complaint(line).map(|item| item.what).as_deref(), what, "{line}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A boot in namespaces of this machine: by the stage1's own systemd-nspawn where it has one, else by its systemd alone.
 //!
 //! `supervisor.sh` does what needs a shell between processes: a copy of the root filesystem in memory, cgroups with
-//! limits, a user namespace whose root is nobody's, a pseudo-terminal, and the removal of all that, also after this
+//! limits, a user namespace with IDs that no account has, a pseudo-terminal, and the removal of all that, also after this
 //! process was killed. What of the protection this machine does not have is said in the outcome.
 
 use std::process::{Command, Stdio};
@@ -53,7 +53,7 @@ pub fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
 /// The reason why this user or machine cannot, as far as that is known before a try.
 pub(super) fn unsupported_reason() -> Option<String> {
     if !is_root() {
-        return Some("not root; cargo xtask smoketest --vm needs no root".into());
+        return Some("a boot in namespaces needs root; --vm does not".into());
     }
     let tools = ["setsid", "unshare", "setpriv", "script", "mount"];
     let missing: Vec<&str> = tools.into_iter().filter(|tool| find_in_path(tool).is_none()).collect();

@@ -1,19 +1,19 @@
-//! The files that are laid over a root filesystem for its boot: an app unit, and where its words go.
+//! The files that are put over a root filesystem for its boot: the unit of an app, and settings of the journal.
 
 use coreos_types::release::SystemdVersion;
 
 /// The unit that is started in place of a default target.
 pub const APP_UNIT: &str = "xtask-smoketest.service";
 
-/// What the app must be heard to say. It stands nowhere in this form: the shell computes it.
+/// The text that the app must print. No file contains it: the shell of the root filesystem computes it.
 pub fn marker(nonce: &str) -> String {
     format!("smoketest-42-{nonce}")
 }
 
 /// Path below the root, and content. A bash of the root filesystem prints the token to the journal, which forwards
-/// it to the console; then the machine is told to power off.
+/// it to the console; then the machine powers off.
 ///
-/// The token passes through journald alone: a stage1 without a working journald stays silent.
+/// The marker passes through journald alone: a stage1 without a working journald prints nothing.
 pub fn overlay_files(
     systemd: Option<SystemdVersion>,
     nonce: &str,
@@ -61,12 +61,12 @@ pub fn overlay_files(
 /// The version of systemd that first knew `SuccessAction=` (NEWS of 236).
 const SUCCESS_ACTION_SINCE: u32 = 236;
 
-/// What the root filesystem has to offer to the app.
+/// Programs of the root filesystem that the app uses.
 #[derive(Debug, Clone, Copy)]
 pub struct GuestTools {
     /// A shell, as an absolute path.
     pub shell: &'static str,
-    /// `bin/journalctl` is there.
+    /// Whether `bin/journalctl` exists.
     pub journalctl: bool,
 }
 
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_token_stands_in_no_file() {
+    fn marker_is_in_no_file() {
         let tools = GuestTools { shell: "/usr/bin/bash", journalctl: true };
         for (path, text) in overlay_files(Some(SystemdVersion(252)), "abc", tools) {
             assert!(!text.contains(&marker("abc")), "{path}");
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_systemd_is_told_to_power_off() {
+    fn old_systemd_powers_off_by_systemctl() {
         let tools = GuestTools { shell: "/usr/bin/bash", journalctl: false };
         let unit = |version| overlay_files(Some(SystemdVersion(version)), "abc", tools).swap_remove(0).1;
         assert!(unit(229).contains("ExecStopPost=-/usr/bin/systemctl --force --force poweroff"));

@@ -20,6 +20,8 @@ pub const KERNEL_VARIABLE: &str = "XTASK_VM_KERNEL";
 const SUPERVISOR: &str = include_str!("vm.sh");
 /// Longest wait for the first line of a kernel where KVM works.
 const KVM_PROBE_TIMEOUT: Duration = Duration::from_secs(8);
+/// The exit status of a supervisor that a signal stopped.
+const EXIT_TERMINATED: i32 = 143;
 /// Memory of the guest, in MiB.
 const MEMORY: &str = "1024";
 
@@ -109,6 +111,10 @@ impl Machine {
                 let (mut command, log) = (self.command("kvm", ""), boot.work.join("kvm.log"));
                 let console =
                     console::run_until_exit(&mut command, "Linux version", KVM_PROBE_TIMEOUT, &log)?;
+                if console.status.is_some_and(|status| matches!(status.code(), None | Some(EXIT_TERMINATED)))
+                {
+                    return Err(Error::failed("the supervisor of qemu was killed"));
+                }
                 *KVM_WORKS.get_or_init(|| console.marker_seen)
             }
         };

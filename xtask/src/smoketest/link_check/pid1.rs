@@ -9,11 +9,11 @@ use usr::tree::Target;
 
 /// Whether a file becomes process 1.
 pub(super) fn is_pid1(rootfs: &Rootfs, file: &UsrPath) -> bool {
-    let leads_to_file = |text: &&str| {
+    let resolves_to_file = |text: &&str| {
         UsrPath::new(text)
             .is_ok_and(|path| matches!(rootfs.tree.resolve(&path).end, Target::Node(end) if end == *file))
     };
-    ["lib/systemd/systemd", "lib64/systemd/systemd"].iter().any(leads_to_file)
+    ["lib/systemd/systemd", "lib64/systemd/systemd"].iter().any(resolves_to_file)
 }
 
 /// Problems without `LD_LIBRARY_PATH` that `known` does not have, and the missing links that would fix them.
@@ -103,9 +103,9 @@ mod tests {
     fn boot_that_misses_a_present_library_names_link() {
         let line = "/usr/lib/systemd/systemd: error while loading shared libraries: libcore.so: cannot open shared object \
                     file: No such file or directory";
-        let lacks = crate::smoketest::boot::diagnosis::diagnose(&rootfs(), None, &[line.to_owned()]);
-        let lack = lacks.iter().find(|lack| lack.what == "libcore.so").unwrap();
-        let way = lack.found_at.as_ref().and_then(|there| there.way.as_ref()).unwrap();
+        let items = crate::smoketest::boot::diagnosis::diagnose(&rootfs(), None, &[line.to_owned()]);
+        let item = items.iter().find(|item| item.what == "libcore.so").unwrap();
+        let way = item.found_at.as_ref().and_then(|there| there.way.as_ref()).unwrap();
         assert_eq!(way.link.as_str(), "lib64/x86_64-linux-gnu");
     }
 }

@@ -75,7 +75,7 @@ pub(super) fn arguments(sandbox: &Sandbox, program: &[String]) -> Vec<OsString> 
     words
 }
 
-/// Runs this entry point if the command line calls for it; returns only if it fails, or if there is no program.
+/// Runs this entry point if the command line selects it; returns only on failure, or without a program to run.
 /// `None` for any other command line.
 pub fn call(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     let mut arguments = arguments.into_iter().skip(1);

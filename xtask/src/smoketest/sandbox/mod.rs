@@ -132,7 +132,7 @@ impl Sandbox {
     /// sandbox up and ends.
     ///
     /// # Errors
-    /// The sandbox cannot be set up; what the program does is no error.
+    /// The sandbox cannot be set up; the program's own failure is not an error.
     pub fn run(&self, arguments: &[String]) -> Result<Finished> {
         let mut child = self.command(arguments).spawn().with_context(|| "cannot run setpriv")?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
@@ -245,7 +245,7 @@ impl Run<'_> {
     }
 }
 
-/// Passes on what a stream brings until it ends or nobody listens.
+/// Passes on the bytes of a stream until it ends or nobody listens.
 fn spawn_reader(
     stream: Option<impl Read + Send + 'static>,
     is_stderr: bool,

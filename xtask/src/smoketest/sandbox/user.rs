@@ -11,7 +11,7 @@ const SANDBOX_UID: u32 = 65_533;
 /// Which user a confined program runs as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum UserMap {
-    /// The calling user, whose rights end at the namespace.
+    /// The calling user, with rights inside the namespace only.
     Caller,
     /// This user ID. The namespace maps all IDs of the caller to themselves.
     Unprivileged(u32),

@@ -127,7 +127,7 @@ fn console_without_end_stops_the_boot() {
     assert!(fs::metadata(log).unwrap().len() < 16 << 20);
 }
 
-/// A root filesystem whose /etc, and files in it, are links to this machine.
+/// /etc of the root filesystem, or files in it, are links to this machine.
 #[test]
 #[ignore = "needs root, make and Debian releases"]
 fn links_of_a_root_filesystem_stay_inside() {
