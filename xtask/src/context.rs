@@ -1,4 +1,4 @@
-//! What every command that works on a tree starts from.
+//! The input of every command that works on a tree.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::repo::Repo;
 use crate::report::invocation::Invocation;
 use crate::terminal::Term;
-use crate::verbose::tell_tree;
+use crate::verbose::log_tree;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::release::{Board, Brand, Release};
 use manifest::common_mk::CommonMk;
@@ -21,14 +21,14 @@ const FLATCAR_FIRST: u32 = 1600;
 /// The number of the last release of CoreOS.
 const COREOS_LAST: u32 = 2514;
 
-/// A tree as it was read, and what is said about where its images come from.
+/// A tree as it was read, the settings, and the options of the run.
 #[derive(Debug)]
 pub struct Context<'a> {
-    /// Where everything is said.
+    /// Prints progress and diagnostics.
     pub term: &'a Term,
     /// The environment and the tool's own workspace.
     pub settings: Config,
-    /// Where images are kept, in place of the user's own cache.
+    /// A cache to use instead of the user's own.
     pub cache: Option<Cache>,
     /// The current directory.
     pub here: PathBuf,
@@ -47,19 +47,19 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// Finds and reads the tree. A run that was killed is finished first, and that is said.
+    /// Finds and reads the tree. An interrupted write is finished or undone first, with a warning.
     ///
     /// # Errors
     /// There is no tree, or it cannot be read.
     pub fn load(term: &'a Term, cli: &Cli) -> Result<Context<'a>> {
-        let here = env::current_dir().with_context(|| "cannot tell the current directory")?;
+        let here = env::current_dir().with_context(|| "cannot determine the current directory")?;
         let tree = Repo::find(cli.globals.repo.as_deref(), &here)?;
         let read = tree.read()?;
         for note in &read.notes {
             term.warn(note);
         }
         let pins = read.sources.pins()?;
-        tell_tree(term, &tree, &read.sources, &pins);
+        log_tree(term, &tree, &read.sources, &pins);
         Ok(Context {
             term,
             settings: Config::read()?,
@@ -96,6 +96,11 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// The command line of the bump to `release` in hints: what fixes its findings is the bump itself.
+    pub fn replay_bump(&self, release: &Release) -> Invocation {
+        self.replay(&["bump-coreos", release.as_str()])
+    }
+
     /// The command line of this run for a POSIX shell, with the words `with` and without the options of `without`,
     /// which are names of fields of the command's arguments.
     pub fn rerun(&self, with: &[&str], without: &[&str]) -> String {
@@ -109,7 +114,7 @@ impl<'a> Context<'a> {
         self.sources.listings.iter().map(|listing| &listing.flavor).collect::<BTreeSet<_>>().len()
     }
 
-    /// The vendor whose images are wanted: as asked for, else as the pinned URL says, else CoreOS.
+    /// The vendor of the images: `--brand`, else the one in the pinned URL, else CoreOS.
     pub fn brand(&self, flags: &ImageArgs) -> Brand {
         flags.brand.or(self.pins.brand()).unwrap_or(Brand::CoreOs)
     }
@@ -157,10 +162,10 @@ impl<'a> Context<'a> {
         Error { hint: Some(hint), ..error }
     }
 
-    /// The boards of a run: those asked for, else every one that has manifests.
+    /// The boards of the run: `--board`, else every board that has manifests.
     ///
     /// # Errors
-    /// A board was asked for that has no manifests, or the tree has none at all.
+    /// A requested board has no manifests, or the tree has no manifests at all.
     pub fn boards(&self, flags: &ImageArgs) -> Result<Vec<Board>> {
         let there = self.sources.boards();
         if there.is_empty() {
@@ -169,7 +174,7 @@ impl<'a> Context<'a> {
         }
         if let Some(board) = flags.boards.iter().find(|board| !there.contains(board)) {
             return Err(Error::failed(format!("{board} has no manifests: there is no manifest-{board}.d"))
-                .with_hint("leave --board out, or name one of the tree's boards"));
+                .with_hint("omit --board, or use one of the tree's boards"));
         }
         Ok(there
             .into_iter()

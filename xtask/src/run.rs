@@ -26,21 +26,21 @@ pub fn run(cli: &Cli) -> u8 {
     let mut report = Report { command, dry_run, ..Report::default() };
     let words = std::env::args_os().skip(1).map(|word| quote(&word.to_string_lossy()));
     let command_line = ["cargo".to_owned(), "xtask".to_owned()].into_iter().chain(words).collect::<Vec<_>>();
-    term.prepare_last_word(report.clone(), command_line.join(" "));
+    term.print_on_termination(report.clone(), command_line.join(" "));
     if let Command::Demo(args) = &cli.command {
         return crate::demo::run(&term, args, report);
     }
     if let Err(fault) = dispatch(&term, cli, &mut report) {
         report.error = Some(fault);
     }
-    let told = term.tell(&report).and_then(|()| match cli.globals.format {
+    let told = term.print_report(&report).and_then(|()| match cli.globals.format {
         Format::Github => github_actions::write(&report),
         _ => Ok(()),
     });
     match told {
         Ok(()) => report.exit_code(),
         Err(fault) => {
-            term.fault(&fault);
+            term.print_error(&fault);
             2
         }
     }
@@ -64,7 +64,7 @@ pub fn report_usage(usage: &clap::Error, words: impl IntoIterator<Item = OsStrin
             };
         }
     }
-    match Term::new(args.format, Color::Never, Verbosity::Quiet).tell(&report) {
+    match Term::new(args.format, Color::Never, Verbosity::Quiet).print_report(&report) {
         Ok(()) => report.exit_code(),
         Err(_) => 2,
     }
@@ -105,7 +105,7 @@ fn dispatch(term: &Term, cli: &Cli, report: &mut Report) -> Result<()> {
             // Without a home there is no cache, and what is fetched serves this run alone.
             let folder = Cache::of_environment().ok().map(|cache| cache.certificates());
             let keyring = Config::read()?.keyring(None, flags.signing_key.as_deref(), folder)?;
-            verbose::tell_trust(term, &keyring);
+            verbose::log_keys(term, &keyring);
             let client =
                 verbose::client(term, ClientConfig { offline: flags.offline, ..ClientConfig::from_env() });
             let fetch = |url: &str| client.get_certificate(url);

@@ -20,10 +20,10 @@ static UNINTERRUPTED: Mutex<()> = Mutex::new(());
 /// What is to be removed when a signal ends the process.
 static SCRATCH: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
-/// What is still said when a signal ends the process; told the signal's name.
-pub type LastWord = Box<dyn FnOnce(&str) + Send>;
-/// There as long as the result is not told.
-static LAST_WORD: Mutex<Option<LastWord>> = Mutex::new(None);
+/// Prints a message when a signal ends the process; its argument is the name of the signal.
+pub type TerminationMessage = Box<dyn FnOnce(&str) + Send>;
+/// The message, as long as the result is not printed.
+static ON_TERMINATION: Mutex<Option<TerminationMessage>> = Mutex::new(None);
 /// How long the process lives on for it: whoever reads may have stopped reading.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -40,7 +40,7 @@ pub fn watch() -> Result<()> {
             // Never let go of: nothing new may be made from here on.
             let scratch = hold(&SCRATCH);
             scratch.iter().for_each(|path| remove(path));
-            say_last_word(signal);
+            print_termination_message(signal);
             if emulate_default_handler(signal).is_err() {
                 std::process::exit(128 + signal);
             }
@@ -59,23 +59,23 @@ pub fn uninterrupted<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// Has `word` said if a signal ends the process before the result is told.
-pub fn prepare_last_word(word: LastWord) {
-    *hold(&LAST_WORD) = Some(word);
+/// Registers the message to print if a signal ends the process before the result is printed.
+pub fn print_on_termination(word: TerminationMessage) {
+    *hold(&ON_TERMINATION) = Some(word);
 }
 
-/// Tells a result: from here on there is no other last word.
-pub fn instead_of_last_word<T>(tell: impl FnOnce() -> T) -> T {
-    let mut word = hold(&LAST_WORD);
+/// Prints the result: from here on no termination message is printed.
+pub fn print_result<T>(tell: impl FnOnce() -> T) -> T {
+    let mut word = hold(&ON_TERMINATION);
     *word = None;
     tell()
 }
 
-/// Lets a result that is being told be told, or says the last word.
-fn say_last_word(signal: i32) {
+/// Waits until a result that is being printed is complete, or prints the termination message.
+fn print_termination_message(signal: i32) {
     let (said, done) = mpsc::channel();
     let say = move || {
-        if let Some(word) = hold(&LAST_WORD).take() {
+        if let Some(word) = hold(&ON_TERMINATION).take() {
             word(signal_name(signal).unwrap_or("a signal"));
         }
         let _ = said.send(());

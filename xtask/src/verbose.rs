@@ -1,4 +1,4 @@
-//! What `-v` tells of the way: what was read, whom to trust, what was asked.
+//! What `-v` logs: what is read, the trusted keys, the responses of servers.
 
 use crate::http::{Client, ClientConfig, Event, redact};
 use crate::keyring::Keyring;
@@ -17,8 +17,8 @@ pub fn client(term: &Term, config: ClientConfig) -> Client {
     })
 }
 
-/// Tells whose signatures count.
-pub fn tell_trust(term: &Term, keyring: &Keyring) {
+/// Logs the trusted keys.
+pub fn log_keys(term: &Term, keyring: &Keyring) {
     if !term.is_verbose() {
         return;
     }
@@ -31,8 +31,8 @@ pub fn tell_trust(term: &Term, keyring: &Keyring) {
     }
 }
 
-/// Tells what was read of a tree.
-pub(super) fn tell_tree(term: &Term, tree: &Repo, sources: &Stage1Sources, pins: &CommonMk) {
+/// Logs what was read of a tree.
+pub(super) fn log_tree(term: &Term, tree: &Repo, sources: &Stage1Sources, pins: &CommonMk) {
     if !term.is_verbose() {
         return;
     }

@@ -1,4 +1,4 @@
-//! `bump-coreos RELEASE|latest`: from a release number to a mended tree.
+//! `bump-coreos RELEASE|latest`: moves the tree to another release and fixes its manifests.
 
 use super::preview::preview;
 use crate::cli::{BumpCoreos, ReleaseSpec};
@@ -7,21 +7,19 @@ use crate::git;
 use crate::images::ImageSet;
 use crate::repo::transaction;
 use crate::report::commit::message;
-use crate::report::invocation::Invocation;
 use crate::report::sizes::{self, Moment};
 use crate::report::{Report, added_dependencies};
 use coreos_types::error::{Error, Result};
-use coreos_types::release::Release;
 use manifest::finding::Fix;
 use manifest::plan::bump::{BumpOptions, ImageTrees, bump, relocated};
 use manifest::plan::file_edits::EditPlan;
 use manifest::plan::sources::Stage1Sources;
 use manifest::suggestion::Suggestion;
 
-/// Brings the images, plans the bump, and writes it unless asked not to.
+/// Opens the images, plans the bump, and writes it unless `--dry-run` or `--check` is set.
 ///
 /// # Errors
-/// Whatever stops the work. `report` holds what was known by then, and the tree is as it was.
+/// Every error of download, verification and writing. `report` has what was known by then; the tree is unchanged.
 pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Report) -> Result<()> {
     report.dry_run = flags.dry_run || flags.check;
     report.check = flags.check;
@@ -34,14 +32,14 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
         git::ensure_repository(context.tree.root())?;
     }
     if let ReleaseSpec::Number(release) = &flags.release {
-        // What cannot be pinned need not be brought.
+        // A release that cannot be pinned is not downloaded.
         context.pins.clone().set_release(release)?;
     }
     let images = ImageSet::open(context, &flags.image, &flags.release)?;
-    report.again = again(context, &images.release);
+    report.again = context.replay_bump(&images.release);
     report.images = images.origins();
     images.one_channel()?;
-    warn_of_unchecked(context, &images);
+    warn_unchecked_boards(context, &images);
     report.channel = images.channel.or(context.pins.channel());
     let request = BumpOptions {
         release: images.release.clone(),
@@ -56,7 +54,7 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
         Err(error) => (None, Some(no_sizes(context, &error, flags.compare_sizes))),
     };
     report.no_sizes_before = why_not;
-    let done = mend_and_apply(context, &images, old.as_ref(), &request, flags.commit, report);
+    let done = fix_and_apply(context, &images, old.as_ref(), &request, flags.commit, report);
     images.keep();
     done
 }
@@ -70,23 +68,18 @@ fn no_sizes(context: &Context<'_>, error: &Error, was_downloaded: bool) -> Strin
     format!("the image of {pinned} is not in the cache; --compare-sizes downloads it")
 }
 
-/// What mends a bump's findings is the bump itself, to the release that it was, and not only said.
-pub(super) fn again(context: &Context<'_>, release: &Release) -> Invocation {
-    context.replay(&["bump-coreos", release.as_str()])
-}
-
-/// One release is pinned for every board: a board that was left out goes along unseen.
-fn warn_of_unchecked(context: &Context<'_>, images: &ImageSet<'_>) {
+/// Warns of boards that were left out: one release is pinned for all boards.
+fn warn_unchecked_boards(context: &Context<'_>, images: &ImageSet<'_>) {
     let seen = images.trees();
     for board in context.sources.boards().iter().filter(|board| !seen.contains_key(board)) {
         context
             .term
-            .warn(format!("{board} moves to {} too, and its manifests were not checked", images.release));
+            .warn(format!("{board} moves to {} too, but its manifests were not checked", images.release));
     }
 }
 
-/// The road that `bump-coreos` and `verify-manifests --fix` share.
-pub(super) fn mend_and_apply(
+/// Fixes and writes, for `bump-coreos` and `verify-manifests --fix`.
+pub(super) fn fix_and_apply(
     context: &Context<'_>,
     images: &ImageSet<'_>,
     old: Option<&ImageSet<'_>>,
@@ -106,24 +99,24 @@ pub(super) fn mend_and_apply(
     report.release = Some(bump.release);
     report.systemd = Some(bump.systemd);
     report.plan = plan;
-    weigh(context, &bump.after, images, old, &bump.fixes, report);
+    fill_sizes(context, &bump.after, images, old, &bump.fixes, report);
     report.fixes = bump.fixes;
     report.findings =
         if report.dry_run { relocated(bump.findings, &bump.after, &context.sources) } else { bump.findings };
     if report.dry_run {
-        // A dry run ends as the real one would; `--check` asks no more than whether something would change.
+        // A dry run ends with the exit code of the real run; `--check` only tests whether something would change.
         return if report.check { Ok(()) } else { transaction::rehearse(&context.tree, &report.plan) };
     }
     let done = write(context, &report.plan, commit.then(|| message(report)), &files);
     if done.is_err() {
-        // The tree is as it was: nothing was mended, and what is left was not looked for.
+        // The tree is unchanged, so the report has no fixes and no findings.
         (report.plan, report.fixes, report.findings) = Default::default();
     }
     done
 }
 
-/// Writes the plan, and commits it where there is a message. A commit that git refuses takes the files back, so that
-/// the same command does the same again.
+/// Writes the plan, and commits it if there is a message. If git refuses the commit, the files are restored, so that
+/// the same command can be repeated.
 fn write(context: &Context<'_>, plan: &EditPlan, message: Option<String>, files: &[&str]) -> Result<()> {
     transaction::apply(&context.tree, plan)?;
     for edit in &plan.edits {
@@ -135,16 +128,16 @@ fn write(context: &Context<'_>, plan: &EditPlan, message: Option<String>, files:
             context.term.stage("committed", name);
             Ok(())
         }
-        Err(fault) => {
+        Err(error) => {
             transaction::apply(&context.tree, &plan.reversed())?;
-            Err(fault)
+            Err(error)
         }
     }
 }
 
 /// Adds sizes and the dependents of added paths to the report. `old` has the images of the release before; without it
 /// they are `images`, unless the report says that there are none.
-pub(super) fn weigh(
+pub(super) fn fill_sizes(
     context: &Context<'_>,
     after: &Stage1Sources,
     images: &ImageSet,

@@ -1,4 +1,4 @@
-//! `fetch [RELEASE]`: the images of a release in the cache, proved, for those who take the bytes from there.
+//! `fetch [RELEASE]`: downloads and verifies the images of a release into the cache.
 
 use serde_json::json;
 
@@ -8,10 +8,10 @@ use crate::images::ImageSet;
 use crate::report::Report;
 use coreos_types::error::Result;
 
-/// Brings the image of every board, and tells where each lies.
+/// Opens the image of every board, and prints its path in the cache.
 ///
 /// # Errors
-/// Whatever stops the work; an image that is not what was asked for, or no longer what was proved.
+/// An image is not available, not trusted, not the requested one, or has changed since it was verified.
 pub fn fetch(context: &Context<'_>, flags: &Fetch, report: &mut Report) -> Result<()> {
     let pinned = context.pins.release();
     let wanted = flags.release.clone().unwrap_or_else(|| ReleaseSpec::Number(pinned.clone()));

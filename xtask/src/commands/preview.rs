@@ -1,8 +1,7 @@
-//! `bump-coreos --preview`: what a release's signed lists tell of a bump, without its image.
+//! `bump-coreos --preview`: plans a bump from a release's signed lists, without its image.
 
 use std::collections::BTreeMap;
 
-use super::bump_coreos::again;
 use crate::cache::ImageStore;
 use crate::cli::{BumpCoreos, ReleaseSpec};
 use crate::context::Context;
@@ -19,15 +18,15 @@ use usr::contents_list::{parse_contents, systemd_version_from_packages};
 use usr::identity;
 use usr::tree::UsrTree;
 
-/// Plans a bump from file and package lists: which listed paths vanish, move or get another name, and the version of
+/// Plans a bump from file and package lists: which listed paths are removed, moved or renamed, and the version of
 /// systemd. Nothing is written.
 ///
 /// # Errors
-/// The lists are not to be had, or not trusted.
+/// The lists are not available, or not trusted.
 pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Report) -> Result<()> {
     if !flags.image.images.is_empty() {
         return Err(Error::failed("--preview works without an image").with_hint(
-            "leave --preview out: with --image everything can be checked, and --dry-run writes nothing",
+            "omit --preview: with --image everything can be checked, and --dry-run writes nothing",
         ));
     }
     report.dry_run = true;
@@ -40,7 +39,7 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
         ReleaseSpec::Number(release) => release.clone(),
         ReleaseSpec::Latest => latest(&road, &places, boards.first().copied().unwrap_or(Board::Amd64))?,
     };
-    report.again = again(context, &release);
+    report.again = context.replay_bump(&release);
     let mut lists: BTreeMap<Board, Lists> = BTreeMap::new();
     for &board in &boards {
         let others: Vec<Board> = boards.iter().copied().filter(|other| *other != board).collect();
@@ -73,7 +72,7 @@ the image is downloaded, so more lines may change. Nothing is written.";
 struct Lists {
     dir: ReleaseDir,
     tree: UsrTree,
-    /// By the names of its files, else by the package; or why neither tells.
+    /// From the names of its files, else from the package; or why it cannot be detected.
     systemd: std::result::Result<SystemdVersion, String>,
 }
 
@@ -99,7 +98,7 @@ impl Lists {
             return Ok(Lists { dir: dir.clone(), tree, systemd });
         }
         let fault = places.not_there(("list of contents", &urls), release, board, others);
-        let hint = fault.hint.map(|hint| format!("leave --preview out, for what the image tells, or {hint}"));
+        let hint = fault.hint.map(|hint| format!("omit --preview to use the image, or {hint}"));
         Err(Error { hint, ..fault })
     }
 }

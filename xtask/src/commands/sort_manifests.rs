@@ -17,7 +17,7 @@ use manifest::plan::sort_manifests::sort;
 /// There is no tree, or it cannot be read or written.
 pub fn sort_manifests(term: &Term, globals: &GlobalArgs, check: bool, report: &mut Report) -> Result<()> {
     (report.dry_run, report.check) = (check, check);
-    let here = env::current_dir().with_context(|| "cannot tell the current directory")?;
+    let here = env::current_dir().with_context(|| "cannot determine the current directory")?;
     let tree = Repo::find(globals.repo.as_deref(), &here)?;
     let read = tree.read()?;
     read.notes.iter().for_each(|note| term.warn(note));

@@ -1,6 +1,6 @@
-//! `verify-manifests`: the check alone, against the pinned release; with `--fix`, what `bump-coreos` would mend.
+//! `verify-manifests`: the check alone, against the pinned release; with `--fix`, what `bump-coreos` would fix.
 
-use super::bump_coreos::{mend_and_apply, weigh};
+use super::bump_coreos::{fill_sizes, fix_and_apply};
 use crate::cli::{ReleaseSpec, VerifyManifests};
 use crate::context::Context;
 use crate::images::ImageSet;
@@ -31,13 +31,13 @@ pub fn verify_manifests(context: &Context<'_>, flags: &VerifyManifests, report: 
         reach: flags.fix_args.to_options(),
     };
     if flags.fix {
-        let done = mend_and_apply(context, &images, None, &request, false, report);
+        let done = fix_and_apply(context, &images, None, &request, false, report);
         images.keep();
         return done;
     }
     report.systemd = Some((context.pins.systemd(), context.pins.systemd()));
     report.findings = verify(&context.sources, &request, &images.trees())?;
-    weigh(context, &context.sources, &images, Some(&images), &[], report);
+    fill_sizes(context, &context.sources, &images, Some(&images), &[], report);
     images.keep();
     Ok(())
 }

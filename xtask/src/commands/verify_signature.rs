@@ -20,8 +20,8 @@ pub fn run(flags: &VerifySignature, keyring: &Keyring, fetch: Option<FetchFn<'_>
     let mut report = Report { command: "verify-signature".into(), ..Report::default() };
     report.extra.insert("signatures", json!([]));
     match verdicts(flags, keyring, fetch) {
-        Ok(verdicts) => tell(&mut report, &flags.file, verdicts),
-        Err(fault) => report.error = Some(fault),
+        Ok(verdicts) => fill_report(&mut report, &flags.file, verdicts),
+        Err(error) => report.error = Some(error),
     }
     report
 }
@@ -31,12 +31,15 @@ fn verdicts(
     keyring: &Keyring,
     fetch: Option<FetchFn<'_>>,
 ) -> Result<VerificationResults> {
-    // The file first: a mistyped name is no matter of trust.
+    // The file first: a mistyped name is an error, not a rejected signature.
     let mut file =
         File::open(&flags.file).with_context(|| format!("cannot open {}", flags.file.display()))?;
     if file.metadata().is_ok_and(|what| what.is_dir()) {
-        return Err(Error::failed(format!("{} is a folder: expected a signed file", flags.file.display()))
-            .with_hint("cargo xtask verify-signature FILE"));
+        return Err(Error::failed(format!(
+            "{} is a directory: expected a signed file",
+            flags.file.display()
+        ))
+        .with_hint("cargo xtask verify-signature FILE"));
     }
     let signature = read_signature(flags)?;
     let mut verification = keyring.begin_verification(&signature, fetch)?;
@@ -51,7 +54,7 @@ fn read_signature(flags: &VerifySignature) -> Result<DetachedSignature> {
     let path = flags.signature.clone().unwrap_or_else(|| sig_file::beside(&flags.file));
     let bytes = sig_file::read(&path)?.ok_or_else(|| {
         sig_file::missing(path.display())
-            .with_hint("download the `.sig` that stands beside the file, or name it: --signature FILE")
+            .with_hint("download FILE.sig next to the file, or pass it: --signature FILE")
     })?;
     DetachedSignature::parse(&bytes, &path.display().to_string())
 }
@@ -68,7 +71,7 @@ fn feed(verification: &mut Verification, file: &mut File) -> std::io::Result<()>
     }
 }
 
-fn tell(report: &mut Report, file: &Path, verdicts: VerificationResults) {
+fn fill_report(report: &mut Report, file: &Path, verdicts: VerificationResults) {
     report.extra.insert("signatures", verdicts.signatures.iter().map(row).collect());
     report.output = verdicts.signatures.iter().map(|one| sentence(file, one)).collect();
     report.error = verdicts.into_signer().err();

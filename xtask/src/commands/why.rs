@@ -11,7 +11,7 @@ use manifest::plan::bump::ImageTrees;
 /// Answers from the images of the pinned release.
 ///
 /// # Errors
-/// Whatever keeps the images away; a subject that no image has and nothing asks for.
+/// An image is not available, or the subject is in no image and nothing listed needs it.
 pub fn why(context: &Context<'_>, flags: &Why, report: &mut Report) -> Result<()> {
     let wanted = ReleaseSpec::Number(context.pins.release().clone());
     let images = ImageSet::open(context, &flags.image, &wanted)?;
@@ -33,13 +33,13 @@ pub fn why(context: &Context<'_>, flags: &Why, report: &mut Report) -> Result<()
 
 /// The error for a subject that is nowhere, with a similar name of the image as its hint.
 fn unknown(context: &Context<'_>, subject: &str, trees: &ImageTrees<'_>) -> Error {
-    let fault = Error::failed(format!("{subject} is not in the image, and no listed file needs it"));
+    let error = Error::failed(format!("{subject} is not in the image, and no listed file needs it"));
     let name = subject.rsplit('/').next().unwrap_or(subject);
     let stem = name.split(".so").next().unwrap_or(name);
     let similar = trees.values().flat_map(|tree| tree.iter()).map(|(path, _)| path);
     let similar = similar.filter(|path| !stem.is_empty() && path.name().starts_with(stem));
     match similar.take(1).next() {
-        Some(path) => fault.with_hint(context.replay(&["why"]).command_about(path.as_str())),
-        None => fault.with_hint("use a path relative to /usr, or a soname: cargo xtask why libc.so.6"),
+        Some(path) => error.with_hint(context.replay(&["why"]).command_about(path.as_str())),
+        None => error.with_hint("use a path relative to /usr, or a soname: cargo xtask why libc.so.6"),
     }
 }

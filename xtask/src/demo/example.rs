@@ -68,7 +68,7 @@ pub fn image_before() -> Result<ImageSpec, ParseError> {
     Ok(image(BEFORE, &[])?.with_package_database())
 }
 
-/// The image of 1032.0.0, where systemd asks for libpam.
+/// The image of 1032.0.0, where systemd needs libpam.
 ///
 /// # Errors
 /// None: the release is a constant.

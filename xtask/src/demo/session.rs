@@ -27,8 +27,8 @@ pub fn run(term: &Term, args: &Demo, mut report: Report) -> u8 {
     if let Err(error) = &session {
         report.error = Some(error.clone());
     }
-    if let Err(error) = term.tell(&report) {
-        term.fault(&error);
+    if let Err(error) = term.print_report(&report) {
+        term.print_error(&error);
         return 2;
     }
     if args.serve && session.is_ok() {

@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::http::ClientConfig;
 use crate::release_dir::ReleaseDir;
 use crate::report::invocation::Invocation;
-use crate::verbose::{client, tell_trust};
+use crate::verbose::{client, log_keys};
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Brand, Channel, Release};
 use manifest::common_mk::CommonMk;
@@ -27,7 +27,7 @@ pub(crate) fn road<'t>(context: &Context<'t>, flags: &ImageArgs) -> Result<Image
     let keyring =
         context.settings.keyring(brand, flags.signing_key.as_deref(), Some(cache.certificates()))?;
     context.term.detail("cache", cache.root().display());
-    tell_trust(context.term, &keyring);
+    log_keys(context.term, &keyring);
     Ok(ImageStore { cache, client: client(context.term, rules), keyring, term: context.term })
 }
 

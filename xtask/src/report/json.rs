@@ -10,7 +10,7 @@ use coreos_types::error::Error;
 use manifest::finding::{Finding, Fix};
 use usr::lossless_text;
 
-/// The whole document. Strings of JSON hold no bytes: one that is no UTF-8 stands as `\xNN` in every place.
+/// The whole document. JSON strings cannot hold bytes that are not UTF-8: these are written as `\xNN`.
 pub fn document(report: &Report) -> Value {
     portable(whole(report))
 }
@@ -114,6 +114,6 @@ fn need(need: &DependencyEdge) -> Value {
     json!({ "board": need.board.id(), "from": need.from, "to": need.to, "name": need.name })
 }
 
-fn error(fault: &Error) -> Value {
-    json!({ "kind": fault.kind.id(), "message": fault.message, "causes": fault.causes, "hint": fault.hint })
+fn error(error: &Error) -> Value {
+    json!({ "kind": error.kind.id(), "message": error.message, "causes": error.causes, "hint": error.hint })
 }

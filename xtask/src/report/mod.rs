@@ -68,9 +68,9 @@ pub struct Report {
     pub again: Invocation,
     /// How many flavors the tree has.
     pub flavors: usize,
-    /// What was mended.
+    /// What was fixed.
     pub fixes: Vec<Fix>,
-    /// What is left.
+    /// What remains.
     pub findings: Vec<Finding>,
     /// The files that change.
     pub plan: EditPlan,
@@ -92,7 +92,7 @@ pub struct Report {
     pub drawing: styled_text::StyledText,
     /// Keys that one command alone adds to the JSON document.
     pub extra: BTreeMap<&'static str, serde_json::Value>,
-    /// What stopped the work.
+    /// The error that ended the run.
     pub error: Option<Error>,
 }
 
@@ -160,7 +160,7 @@ impl Report {
         }
     }
 
-    /// The command that mends a finding of this run.
+    /// The command that fixes a finding of this run.
     pub fn hint(&self, finding: &Finding) -> String {
         self.again.hint(&finding.remedy)
     }

@@ -1,6 +1,6 @@
-//! Progress, colour, and the only print.
+//! Progress, colours, and everything that is printed.
 //!
-//! Standard output carries the result of a command, standard error everything said on the way. Colour and bars
+//! Standard output carries the result of a command, standard error progress and diagnostics. Colours and bars
 //! are for terminals; `NO_COLOR`, `CI` and `TERM=dumb` turn them off (<https://no-color.org>).
 
 mod ansi;
@@ -19,17 +19,17 @@ use crate::report::{Format, Report, github, json, sarif, text};
 use crate::signals;
 use coreos_types::error::{Error, Result, ResultExt};
 
-/// How much is said on standard error.
+/// How much is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Verbosity {
-    /// `-q`: warnings and errors.
+    /// `-q`: problems.
     Quiet,
-    /// Each stage and its progress.
+    /// Results, steps and their progress.
     #[default]
     Normal,
-    /// `-v`: what was read, asked and decided on the way, too, and when.
+    /// `-v`: also what is read, requested and decided, with the time.
     Verbose,
-    /// `-vv`: that of each file.
+    /// `-vv`: also details of each file.
     Everything,
 }
 
@@ -57,9 +57,9 @@ pub enum ColorChoice {
     Never,
 }
 
-/// What the outside says about who reads.
+/// What the environment says about the reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct ReplacementContext {
+struct Environment {
     stdout_terminal: bool,
     stderr_terminal: bool,
     /// `NO_COLOR` is set and not empty.
@@ -68,10 +68,10 @@ struct ReplacementContext {
     plain: bool,
 }
 
-impl ReplacementContext {
-    fn read() -> ReplacementContext {
+impl Environment {
+    fn read() -> Environment {
         let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-        ReplacementContext {
+        Environment {
             stdout_terminal: io::stdout().is_terminal(),
             stderr_terminal: io::stderr().is_terminal(),
             no_color: set("NO_COLOR").is_some(),
@@ -89,7 +89,7 @@ impl ReplacementContext {
     }
 }
 
-/// Where everything is said. One a process, handed down by reference; a clone says it in the same place.
+/// Standard output and standard error. One per process, passed by reference; a clone prints to the same place.
 #[derive(Debug, Clone)]
 pub struct Term {
     format: Format,
@@ -98,19 +98,24 @@ pub struct Term {
     width: Option<usize>,
     color_stdout: bool,
     color_stderr: bool,
-    /// What `-v` tells the time from.
+    /// The start, from which `-v` counts seconds.
     started: Instant,
-    /// Bars are drawn: standard error is a terminal that can.
+    /// Progress bars, where standard error is a terminal that can draw them.
     bars: Option<MultiProgress>,
 }
 
 impl Term {
-    /// A terminal as the flags and the environment want it.
+    /// Creates a terminal from options and environment.
     pub fn new(format: Format, color: ColorChoice, verbosity: Verbosity) -> Term {
-        Term::within(ReplacementContext::read(), format, color, verbosity)
+        Term::with_environment(Environment::read(), format, color, verbosity)
     }
 
-    fn within(around: ReplacementContext, format: Format, color: ColorChoice, verbosity: Verbosity) -> Term {
+    fn with_environment(
+        around: Environment,
+        format: Format,
+        color: ColorChoice,
+        verbosity: Verbosity,
+    ) -> Term {
         let bars = around.stderr_terminal && !around.plain && verbosity != Verbosity::Quiet;
         Term {
             format,
@@ -123,7 +128,7 @@ impl Term {
         }
     }
 
-    /// The face that the result gets.
+    /// The format of the result.
     pub fn format(&self) -> Format {
         self.format
     }
@@ -141,33 +146,33 @@ impl Term {
         self.verbosity >= Verbosity::Verbose
     }
 
-    /// A line that stays: `verified  CoreOS Buildbot …`. `word` is one verb, the result of the stage.
+    /// Prints the result of a step: `verified  CoreOS Buildbot …`. `word` is one verb.
     pub fn stage(&self, word: &str, what: impl fmt::Display) {
         if self.verbosity > Verbosity::Quiet {
-            self.say(Style::Good, word, &what);
+            self.log(Style::Good, word, &what);
         }
     }
 
     /// Like [`Term::stage`], under `-v` only.
     pub fn detail(&self, word: &str, what: impl fmt::Display) {
         if self.is_verbose() {
-            self.say(Style::Faint, word, &what);
+            self.log(Style::Faint, word, &what);
         }
     }
 
     /// Like [`Term::detail`], under `-vv` only.
     pub fn trace(&self, word: &str, what: impl fmt::Display) {
         if self.verbosity == Verbosity::Everything {
-            self.say(Style::Faint, word, &what);
+            self.log(Style::Faint, word, &what);
         }
     }
 
-    /// Something that does not stop the work and that a person should know, whatever the verbosity.
+    /// Prints a warning, at any verbosity.
     pub fn warn(&self, what: impl fmt::Display) {
-        self.say(Style::Warning, "warning", &what);
+        self.log(Style::Warning, "warning", &what);
     }
 
-    /// Starts to show how far a long step is. `label` is one verb, `fetching`; `total` is in bytes, where known.
+    /// Starts to show the progress of a long step. `label` is one verb, `fetching`; `total` is in bytes, where known.
     pub fn progress(&self, label: &str, total: Option<u64>) -> Box<dyn Progress> {
         match (&self.bars, self.verbosity) {
             (_, Verbosity::Quiet) => Box::new(Silent),
@@ -176,48 +181,50 @@ impl Term {
         }
     }
 
-    /// Tells a run in the chosen format: the result on standard output, what stopped it on standard error.
+    /// Prints a report in the chosen format: the result to standard output, the error to standard error.
     ///
     /// # Errors
     /// When standard output takes no more, for another reason than that its reader has gone.
-    pub fn tell(&self, report: &Report) -> Result<()> {
+    pub fn print_report(&self, report: &Report) -> Result<()> {
         match self.format {
             Format::Text => self.result(&text::render(report, self.layout()))?,
             format => print(document(format, report).as_bytes())?,
         }
-        if let Some(fault) = &report.error {
-            self.fault(fault);
+        if let Some(error) = &report.error {
+            self.print_error(error);
         }
         Ok(())
     }
 
     /// Registers what is printed in place of the result if a signal ends the run: for scripts a document of `report`,
     /// for people what remains and the command that continues, `command_line`.
-    pub fn prepare_last_word(&self, report: Report, command_line: String) {
+    pub fn print_on_termination(&self, report: Report, command_line: String) {
         let format = self.format;
         if format == Format::Text {
             let term = self.clone();
-            signals::prepare_last_word(Box::new(move |signal| term.print_interruption(signal, command_line)));
+            signals::print_on_termination(Box::new(move |signal| {
+                term.print_interruption(signal, command_line)
+            }));
             return;
         }
-        signals::prepare_last_word(Box::new(move |signal| {
-            let fault = Error::failed(format!("ended by {signal} before it could tell what it did"))
-                .with_cause("the tree is whole: as it was, or as the finished change left it")
+        signals::print_on_termination(Box::new(move |signal| {
+            let error = Error::failed(format!("interrupted by {signal}"))
+                .with_cause("the tree is complete: unchanged, or with the whole change")
                 .with_hint("run the command again");
             // Nobody is left to be told that it cannot be written.
-            let _ = write(document(format, &Report { error: Some(fault), ..report }).as_bytes());
+            let _ = write(document(format, &Report { error: Some(error), ..report }).as_bytes());
         }));
     }
 
     /// Prints a help text to standard output, or what is wrong with a command line to standard error.
     ///
     /// # Errors
-    /// As [`Term::tell`].
+    /// As [`Term::print_report`].
     pub fn print_usage(&self, is_help: bool, text: &StyledText) -> Result<()> {
         if is_help {
             return self.result(text);
         }
-        self.diagnose(text);
+        self.print_stderr(text);
         Ok(())
     }
 
@@ -237,28 +244,28 @@ impl Term {
     /// Writes a result to standard output.
     ///
     /// # Errors
-    /// As [`Term::tell`].
+    /// As [`Term::print_report`].
     pub fn result(&self, text: &StyledText) -> Result<()> {
         print(&ansi::paint(text, self.color_stdout))
     }
 
-    /// What stopped the work, why, and what mends it.
-    pub fn fault(&self, fault: &Error) {
-        self.diagnose(&text::error(fault));
+    /// Prints an error with its causes and hint to standard error.
+    pub fn print_error(&self, error: &Error) {
+        self.print_stderr(&text::error(error));
     }
 
-    fn say(&self, tone: Style, word: &str, what: &dyn fmt::Display) {
-        let mut line = StyledText::of(tone, format!("{word:<9}"));
+    fn log(&self, style: Style, word: &str, what: &dyn fmt::Display) {
+        let mut line = StyledText::of(style, format!("{word:<9}"));
         // A further line must not look like a message of its own.
         line.push(Style::Plain, format!(" {what}").replace('\n', "\n          "));
         if self.is_verbose() {
             line.push(Style::Faint, format!("  [{:.3} s]", self.started.elapsed().as_secs_f64()));
         }
         line.line(Style::Plain, "");
-        self.diagnose(&line);
+        self.print_stderr(&line);
     }
 
-    fn diagnose(&self, text: &StyledText) {
+    fn print_stderr(&self, text: &StyledText) {
         let painted = ansi::paint(text, self.color_stderr);
         match &self.bars {
             Some(bars) => bars.suspend(|| progress::to_stderr(&painted)),
@@ -283,9 +290,9 @@ fn document(format: Format, report: &Report) -> String {
 }
 
 fn print(text: &[u8]) -> Result<()> {
-    match signals::instead_of_last_word(|| write(text)) {
+    match signals::print_result(|| write(text)) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.with_context(|| "standard output takes no more"),
+        other => other.with_context(|| "cannot write to standard output"),
     }
 }
 
@@ -299,15 +306,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn colour_follows_choice_then_environment_then_terminal() {
-        let terminal = ReplacementContext {
-            stdout_terminal: true,
-            stderr_terminal: true,
-            ..ReplacementContext::default()
-        };
-        let pipe = ReplacementContext::default();
-        let no_color = ReplacementContext { no_color: true, ..terminal };
-        let plain = ReplacementContext { plain: true, ..terminal };
+    fn color_follows_choice_environment_and_terminal() {
+        let terminal = Environment { stdout_terminal: true, stderr_terminal: true, ..Environment::default() };
+        let pipe = Environment::default();
+        let no_color = Environment { no_color: true, ..terminal };
+        let plain = Environment { plain: true, ..terminal };
         for (around, choice, colored) in [
             (terminal, ColorChoice::Auto, true),
             (pipe, ColorChoice::Auto, false),
@@ -317,31 +320,27 @@ mod tests {
             (pipe, ColorChoice::Always, true),
             (terminal, ColorChoice::Never, false),
         ] {
-            let term = Term::within(around, Format::Text, choice, Verbosity::Normal);
+            let term = Term::with_environment(around, Format::Text, choice, Verbosity::Normal);
             assert_eq!((term.color_stdout, term.color_stderr), (colored, colored), "{around:?} {choice:?}");
         }
     }
 
     #[test]
-    fn a_document_has_no_colour_even_on_a_terminal() {
-        let terminal = ReplacementContext {
-            stdout_terminal: true,
-            stderr_terminal: true,
-            ..ReplacementContext::default()
-        };
-        let term = Term::within(terminal, Format::Json, ColorChoice::Always, Verbosity::Normal);
+    fn document_has_no_color_on_a_terminal() {
+        let terminal = Environment { stdout_terminal: true, stderr_terminal: true, ..Environment::default() };
+        let term = Term::with_environment(terminal, Format::Json, ColorChoice::Always, Verbosity::Normal);
         assert!(!term.color_stdout && term.color_stderr);
     }
 
     #[test]
-    fn bars_are_for_terminals() {
-        let terminal = ReplacementContext { stderr_terminal: true, ..ReplacementContext::default() };
+    fn bars_are_drawn_on_terminals_only() {
+        let terminal = Environment { stderr_terminal: true, ..Environment::default() };
         let bars = |around, verbosity| {
-            Term::within(around, Format::Text, ColorChoice::Auto, verbosity).bars.is_some()
+            Term::with_environment(around, Format::Text, ColorChoice::Auto, verbosity).bars.is_some()
         };
         assert!(bars(terminal, Verbosity::Normal));
         assert!(!bars(terminal, Verbosity::Quiet));
-        assert!(!bars(ReplacementContext { plain: true, ..terminal }, Verbosity::Normal));
-        assert!(!bars(ReplacementContext::default(), Verbosity::Verbose));
+        assert!(!bars(Environment { plain: true, ..terminal }, Verbosity::Normal));
+        assert!(!bars(Environment::default(), Verbosity::Verbose));
     }
 }

@@ -68,7 +68,7 @@ const FAULTS: &[(&str, i32, &str, &str)] = &[
     ("verify-manifests --report report.txt", 2, "report.txt", "--report report.md"),
     ("verify-manifests --signing-key nowhere.asc --image page.gz", 2, "nowhere.asc", ""),
     ("verify-signature nowhere.txt --offline", 2, "nowhere.txt", ""),
-    ("verify-signature stage1 --offline", 2, "stage1 is a folder", "verify-signature FILE"),
+    ("verify-signature stage1 --offline", 2, "stage1 is a directory", "verify-signature FILE"),
     ("verify-signature no-image.gz --offline", 3, "no-image.gz", "--signature"),
     ("diff 991.0.0 1032.0.0 --image no-image.gz", 2, "odd number", "first release"),
     ("report", 2, "no stored report of", "cargo xtask verify-manifests"),

@@ -24,7 +24,7 @@ impl ElfStub {
         stub
     }
 
-    /// A program of a board, with the loader that the board's programs ask for.
+    /// A program of a board, with the loader of the board's programs.
     pub fn program(board: Board) -> ElfStub {
         ElfStub::bare(board).interp(match board {
             Board::Amd64 => "/lib64/ld-linux-x86-64.so.2",

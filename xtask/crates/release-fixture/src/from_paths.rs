@@ -1,4 +1,4 @@
-//! An image made of a list of its paths: what each file is and which links lead to it is told by the names.
+//! An image from a list of paths: the type of each file and the targets of symlinks are inferred from the names.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use super::elf::ElfStub;
 use super::image::ImageSpec;
 use coreos_types::release::Board;
 
-/// Puts every listed path into an image; `needs` tells what an ELF file of this path needs.
+/// Adds every listed path to an image; `needs` returns the `DT_NEEDED` names of the ELF file at a path.
 ///
 /// Programs are what lies in `bin`, `sbin` and a `systemd` directory; units what lies deeper in the latter. Libraries
 /// are chains: `libz.so -> libz.so.1 -> libz.so.1.2.8`, `libc.so.6 -> libc-2.21.so`. The directories that systemd
@@ -110,7 +110,7 @@ impl<'a> SharedObject<'a> {
         Some(SharedObject { name, stem, release, version })
     }
 
-    /// Which of the same stem this one leads to; the real file is what leads nowhere.
+    /// The symlink's target among the paths of the same stem; `None` for the real file.
     fn guess(self, family: impl Iterator<Item = SharedObject<'a>>) -> Guess {
         let family: Vec<SharedObject<'a>> = family.collect();
         let real_of = |soname: SharedObject<'a>| {
@@ -150,7 +150,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn names_tell_what_a_path_is() {
+    fn types_are_inferred_from_names() {
         let listed: BTreeSet<&str> = [
             "lib64/ld-2.21.so",
             "lib64/ld-linux-x86-64.so.2",

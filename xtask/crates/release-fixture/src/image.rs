@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::elf::ElfStub;
-use super::{metadata_files, package_database};
+use super::identity_files::{Identity, identity};
+use super::package_database;
 use coreos_types::release::{Board, Brand, Release};
 use usr::file_info;
 use usr::path::UsrPath;
@@ -37,8 +38,8 @@ impl ImageSpec {
     /// An image in the layout that its brand had for this board, with the files that say what it is.
     ///
     /// CoreOS on amd64 had `lib` as a symlink to `lib64`; Flatcar today has a real `lib`, and `sbin` as a symlink
-    /// to `bin`. systemd itself is no part of it: `systemd` is the version that `lib*/systemd/systemd` shows once
-    /// it is put in with [`ImageSpec::program`].
+    /// to `bin`. systemd itself is not included: `systemd` is the version that `lib*/systemd/systemd` shows once
+    /// it is added with [`ImageSpec::program`].
     pub fn new(brand: Brand, board: Board, release: &Release, systemd: &str) -> ImageSpec {
         let (release, systemd) = (release.clone(), systemd.to_owned());
         let mut image = ImageSpec { brand, board, release, systemd, files: BTreeMap::new() };
@@ -48,13 +49,14 @@ impl ImageSpec {
             (Brand::Flatcar, _) => image = image.link("sbin", "bin"),
         }
         let lib = image.lib();
-        for (path, text) in metadata_files::identity(&image, lib) {
+        let identity_files = identity(Identity { brand, board, release: &image.release }, lib);
+        for (path, text) in identity_files {
             image = image.text(&path, &text);
         }
         image
     }
 
-    /// Puts a file in, or replaces it. A path that is none inside of `/usr` is left out.
+    /// Adds or replaces a file. A path outside of `/usr` is ignored.
     #[must_use]
     pub fn put(mut self, path: &str, content: Content) -> ImageSpec {
         if let Ok(path) = UsrPath::new(path) {

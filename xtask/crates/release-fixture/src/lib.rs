@@ -8,6 +8,7 @@
 pub mod certificate;
 pub mod elf;
 pub mod from_paths;
+mod identity_files;
 pub mod image;
 mod metadata_files;
 pub mod pack;

@@ -1,60 +1,11 @@
-//! The texts in and beside an image that say what it is, in the shapes that CoreOS and Flatcar gave them.
+//! The files that a release has next to an image: version and lists, as CoreOS and Flatcar write them.
 
 use std::collections::BTreeSet;
 
+use super::identity_files::version_id;
 use super::image::{Content, ImageSpec};
 use super::package_database;
-use coreos_types::release::{Brand, Release};
-
-/// The first CoreOS release whose os-release names the board (March 2017).
-const BOARD_IN_OS_RELEASE_SINCE: u32 = 1353;
-
-/// The files below `/usr` that name brand, release and board.
-pub(super) fn identity(image: &ImageSpec, lib: &str) -> Vec<(String, String)> {
-    let id = image.brand.id();
-    vec![
-        (format!("{lib}/os-release"), os_release(image)),
-        (format!("share/{id}/release"), release_file(image)),
-        (format!("share/{id}/update.conf"), String::from("GROUP=alpha\n")),
-        (String::from(".noupdate"), String::new()),
-    ]
-}
-
-fn os_release(image: &ImageSpec) -> String {
-    let (id, version) = (image.brand.id(), &image.release);
-    let name = match image.brand {
-        Brand::CoreOs => "CoreOS",
-        Brand::Flatcar => "Flatcar Container Linux by Kinvolk",
-    };
-    let mut text = format!(
-        "NAME=\"{name}\"\nID={id}\nVERSION={version}\nVERSION_ID={number}\nBUILD_ID=\nPRETTY_NAME=\"{name} {version}\"\n",
-        number = version_id(version),
-    );
-    if image.brand == Brand::Flatcar {
-        text.push_str("ID_LIKE=coreos\n");
-    }
-    if image.brand == Brand::Flatcar || major(version) >= BOARD_IN_OS_RELEASE_SINCE {
-        text.push_str(&format!("{}_BOARD=\"{}\"\n", image.brand.variable_prefix(), image.board));
-    }
-    text
-}
-
-fn release_file(image: &ImageSpec) -> String {
-    let prefix = image.brand.variable_prefix();
-    format!(
-        "{prefix}_RELEASE_VERSION={}\n{prefix}_RELEASE_BOARD={}\n{prefix}_RELEASE_APPID={{00000000-0000-0000-0000-000000000000}}\n",
-        image.release, image.board,
-    )
-}
-
-/// The release without a developer build's suffix.
-fn version_id(release: &Release) -> &str {
-    release.as_str().split(['+', '-']).next().unwrap_or(release.as_str())
-}
-
-fn major(release: &Release) -> u32 {
-    release.as_str().split('.').next().and_then(|number| number.parse().ok()).unwrap_or(0)
-}
+use coreos_types::release::Brand;
 
 /// `version.txt`: shell assignments (coreos/scripts `build_image`).
 pub(super) fn version_txt(image: &ImageSpec) -> String {
@@ -73,7 +24,7 @@ pub(super) fn version_txt(image: &ImageSpec) -> String {
 }
 
 /// The list of files, `find -printf '%M %2n %-7u %-7g %7s %TY-%Tm-%Td %TH:%TM ./%P -> %l'` over the disk image
-/// (`build_library/build_image_util.sh`): `/usr` lies below `./usr`, and lines that are no symlink end in ` -> `.
+/// (`build_library/build_image_util.sh`): paths start with `./usr`, and lines of other files than symlinks end in ` -> `.
 pub(super) fn contents(image: &ImageSpec) -> String {
     let mut directories: Vec<String> = vec![String::from("usr")];
     let mut lines = Vec::new();

@@ -18,7 +18,7 @@ const MADE_AT: u32 = 1_461_893_340;
 /// The whole PXE image: `pack(description) = gzip(cpio(., etc, usr.squashfs))`.
 ///
 /// # Errors
-/// A description that is no file system: a file below a file, say.
+/// The description is not a file system: a file below a file, for example.
 pub fn pxe_image(image: &ImageSpec) -> Result<Vec<u8>> {
     let archive = archive(&[("usr.squashfs", &squashfs(image)?)])?;
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
@@ -56,7 +56,7 @@ pub fn archive(members: &[(&str, &[u8])]) -> Result<Vec<u8>> {
 pub fn squashfs(image: &ImageSpec) -> Result<Vec<u8>> {
     let failed = || "cannot write the squashfs image";
     let mut writer = FilesystemWriter::default();
-    writer.set_kind(Kind::from_const(LE_V4_0).or_fault_text(failed)?);
+    writer.set_kind(Kind::from_const(LE_V4_0).with_text_context(failed)?);
     writer.set_compressor(FilesystemCompressor::new(Compressor::Gzip, None).with_context(failed)?);
     writer.set_time(MADE_AT);
     writer.set_root_mode(0o755);
@@ -83,12 +83,12 @@ fn header(permissions: u16) -> NodeHeader {
 }
 
 /// For errors of backhand that are plain text.
-trait OrFaultText<T> {
-    fn or_fault_text(self, message: impl FnOnce() -> &'static str) -> Result<T>;
+trait TextResultExt<T> {
+    fn with_text_context(self, message: impl FnOnce() -> &'static str) -> Result<T>;
 }
 
-impl<T> OrFaultText<T> for std::result::Result<T, String> {
-    fn or_fault_text(self, message: impl FnOnce() -> &'static str) -> Result<T> {
+impl<T> TextResultExt<T> for std::result::Result<T, String> {
+    fn with_text_context(self, message: impl FnOnce() -> &'static str) -> Result<T> {
         self.map_err(|cause| coreos_types::error::Error::failed(message()).with_cause(cause))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// One answer that is not as it should be. Each stands for something that release servers, caches or proxies do.
+/// A wrong response, as release servers, caches or proxies give them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Misbehavior {
     /// A status with a short text, and `Retry-After` where it is given.

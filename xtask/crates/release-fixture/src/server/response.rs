@@ -59,7 +59,7 @@ impl Exchange<'_> {
         }
     }
 
-    /// The file, or the part of it that a range asks for (RFC 9110, sections 13.1.5 and 14.2).
+    /// The file, or the requested range of it (RFC 9110, sections 13.1.5 and 14.2).
     fn file<'b>(&self, bytes: &'b [u8], trouble: Option<&Misbehavior>) -> Answer<'b> {
         let (etag, modified) = validators(bytes);
         let mut answer =
