@@ -21,6 +21,8 @@ use coreos_types::shell;
 pub struct Config {
     /// `mirror`, `XTASK_MIRROR`.
     pub mirror: Option<String>,
+    /// `allow-hosts`, then `XTASK_ALLOW_HOSTS`, separated by commas: hosts that a tree of somebody else may name.
+    pub allow_hosts: Vec<String>,
     /// `signing-key`, `XTASK_SIGNING_KEY`: a certificate in place of the pinned keys.
     pub signing_key: Option<PathBuf>,
     /// `pins`: fingerprints of further primary keys that are trusted.
@@ -36,6 +38,12 @@ pub struct Config {
 /// The workspace that this tool was built in.
 fn own_workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Whether a tree is the one that this tool was built in.
+pub fn is_own_workspace(root: &Path) -> bool {
+    let own = own_workspace().canonicalize();
+    own.is_ok_and(|own| root.canonicalize().is_ok_and(|root| root == own))
 }
 
 impl Config {
@@ -55,6 +63,9 @@ impl Config {
         settings.signing_key = settings.signing_key.map(|key| own_workspace().join(key));
         let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
         settings.mirror = variable("XTASK_MIRROR").or(settings.mirror);
+        let hosts = variable("XTASK_ALLOW_HOSTS").unwrap_or_default();
+        let hosts = hosts.split(',').map(str::trim).filter(|host| !host.is_empty());
+        settings.allow_hosts.extend(hosts.map(str::to_owned));
         settings.signing_key = variable("XTASK_SIGNING_KEY").map(PathBuf::from).or(settings.signing_key);
         for (name, arguments) in
             [("XTASK_CONFIGURE", &mut settings.configure), ("XTASK_MAKE", &mut settings.make)]
@@ -75,6 +86,7 @@ impl Config {
         let texts = |key: &str| item(key).map(|value| strings(key, value)).transpose();
         Ok(Config {
             mirror: text("mirror")?,
+            allow_hosts: texts("allow-hosts")?.unwrap_or_default(),
             signing_key: text("signing-key")?.map(PathBuf::from),
             pins: texts("pins")?.unwrap_or_default(),
             key_servers: texts("key-servers")?,

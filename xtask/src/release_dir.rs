@@ -1,6 +1,7 @@
 //! Layout of release servers: where the files of a release are.
 
 use std::fmt;
+use std::ops::Range;
 
 use crate::http::Url;
 use coreos_types::error::{Error, Result};
@@ -9,6 +10,17 @@ use coreos_types::release::{Board, Brand, Channel, Release};
 /// The host of Flatcar's developer builds, whose directories are laid out differently
 /// (flatcar/scripts `ci-automation`).
 const DEVELOPER_HOST: &str = "bincache.flatcar-linux.net";
+
+/// The content delivery network of Flatcar, whose paths begin with the channel.
+const FLATCAR_CDN: &str = "flatcar.cdn.cncf.io";
+
+/// Whether a host is a built-in vendor's.
+pub fn is_vendor_host(host: &str) -> bool {
+    let is_below = |domain: &str| host.strip_suffix(domain).is_some_and(|above| above.ends_with('.'));
+    host == DEVELOPER_HOST
+        || host == FLATCAR_CDN
+        || Brand::ALL.into_iter().any(|brand| is_below(brand.release_domain()))
+}
 
 /// The directory of one release for one board, with the name of the PXE image in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,23 +79,56 @@ impl ReleaseDir {
 
     /// The same directory on another channel; `None` where the URL names no channel.
     pub fn with_channel(&self, channel: Channel) -> Option<ReleaseDir> {
-        let from = self.channel()?;
-        let directory = self.directory.replacen(&format!("://{from}."), &format!("://{channel}."), 1);
+        let (span, _) = self.channel_span()?;
+        let mut directory = self.directory.clone();
+        directory.replace_range(span, channel.id());
         Some(ReleaseDir { directory, image: self.image.clone() })
     }
 
-    /// The channel that the host names.
+    /// The channel that the URL names: in its host, `CHANNEL.release.DOMAIN`, or in its path on a content delivery
+    /// network, `HOST/CHANNEL/BOARD/RELEASE`.
     pub fn channel(&self) -> Option<Channel> {
-        let url = Url::parse(&self.directory).ok()?;
-        let (first, rest) = url.host().split_once('.')?;
-        rest.starts_with("release.").then(|| first.parse().ok()).flatten()
+        self.channel_span().map(|(_, channel)| channel)
     }
 
-    /// The directory that always has the channel's newest release, next to this one. Only `version.txt` is read
-    /// from it: an image there may change between one file and the next (coreos/bugs#1131).
-    pub fn current(&self) -> ReleaseDir {
+    fn channel_span(&self) -> Option<(Range<usize>, Channel)> {
+        let start = self.directory.find("://")? + 3;
+        let (host, path) = self.directory[start..].split_once('/')?;
+        let word = |at: usize, text: &str| text.parse().ok().map(|channel| (at..at + text.len(), channel));
+        if let Some((first, rest)) = host.split_once('.')
+            && rest.starts_with("release.")
+        {
+            return word(start, first);
+        }
+        let mut above = path.rsplitn(4, '/');
+        let (_release, board) = (above.next()?, above.next()?);
+        board.parse::<Board>().ok()?;
+        let name = above.next()?;
+        let at = self.directory.len() - path.len() + above.next().map_or(0, |base| base.len() + 1);
+        word(at, name)
+    }
+
+    /// The host of the URL.
+    ///
+    /// # Errors
+    /// None for a directory that was made from a valid URL.
+    pub fn host(&self) -> Result<String> {
+        Url::parse(&self.directory).map(|url| url.host().to_owned())
+    }
+
+    /// The directory that always has the newest release of the channel, or of its long-term stream of that year, next
+    /// to this one. Only `version.txt` is read from it: an image there may change between one file and the next
+    /// (coreos/bugs#1131).
+    pub fn current(&self, year: Option<u16>) -> ReleaseDir {
         let parent = self.directory.rsplit_once('/').map_or("", |(parent, _)| parent);
-        ReleaseDir { directory: format!("{parent}/current"), image: self.image.clone() }
+        let name = year.map_or_else(|| "current".to_owned(), |year| format!("current-{year}"));
+        ReleaseDir { directory: format!("{parent}/{name}"), image: self.image.clone() }
+    }
+
+    /// The URL of the list of long-term streams, next to the boards of the lts channel.
+    pub fn lts_info_url(&self) -> String {
+        let above = self.directory.rsplitn(3, '/').nth(2).unwrap_or_default();
+        format!("{above}/lts-info")
     }
 
     /// The URL of the PXE image.
@@ -130,7 +175,7 @@ mod tests {
         assert_eq!(dir.channel(), Some(Channel::Alpha));
         let beta = dir.with_channel(Channel::Beta).unwrap();
         assert_eq!(beta.image_url(), IMAGE.replace("alpha", "beta"));
-        let current = beta.current().file_url("version.txt");
+        let current = beta.current(None).file_url("version.txt");
         assert_eq!(current, "https://beta.release.core-os.net/amd64-usr/current/version.txt");
         let loopback = ReleaseDir::from_image_url("http://127.0.0.1:80/x/y").unwrap();
         assert_eq!(loopback.with_channel(Channel::Beta), None);
@@ -142,6 +187,46 @@ mod tests {
         ] {
             let error = ReleaseDir::from_image_url(invalid).unwrap_err();
             assert!(!error.to_string().contains("SECRET"), "{error}");
+        }
+    }
+
+    #[test]
+    fn channels_in_the_path_are_found_and_replaced() {
+        let image =
+            "https://flatcar.cdn.cncf.io/stable/amd64-usr/4593.2.5/flatcar_production_pxe_image.cpio.gz";
+        let dir = ReleaseDir::from_image_url(image).unwrap();
+        assert_eq!(dir.channel(), Some(Channel::Stable));
+        let lts = dir.with_channel(Channel::Lts).unwrap();
+        assert_eq!(lts.image_url(), image.replace("stable", "lts"));
+        assert_eq!(
+            lts.current(Some(2024)).to_string(),
+            "https://flatcar.cdn.cncf.io/lts/amd64-usr/current-2024"
+        );
+        assert_eq!(lts.lts_info_url(), "https://flatcar.cdn.cncf.io/lts/lts-info");
+        for (url, channel) in [
+            ("http://127.0.0.1:8/m/beta/arm64-usr/1.0.0/x", Some(Channel::Beta)),
+            ("https://a.example/alpha/1.0.0/x", None),
+            ("https://a.example/amd64-usr/1.0.0/x", None),
+            ("https://a.example/alpha/other/1.0.0/x", None),
+            ("https://alpha.example/beta/amd64-usr/1.0.0/x", Some(Channel::Beta)),
+        ] {
+            assert_eq!(ReleaseDir::from_image_url(url).unwrap().channel(), channel, "{url}");
+        }
+    }
+
+    #[test]
+    fn vendor_hosts_are_recognized() {
+        for (host, expected) in [
+            ("alpha.release.core-os.net", true),
+            ("lts.release.flatcar-linux.net", true),
+            ("flatcar.cdn.cncf.io", true),
+            ("bincache.flatcar-linux.net", true),
+            ("evilrelease.core-os.net", false),
+            ("release.core-os.net", false),
+            ("release.core-os.net.evil.example", false),
+            ("127.0.0.1", false),
+        ] {
+            assert_eq!(is_vendor_host(host), expected, "{host}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 
 use crate::cli::{self, Cli, Color, Command, Format};
 use crate::commands::{
-    self, bump_coreos, completions, diff, edit_manifest, fetch, sort_manifests, verify_manifests,
+    self, bump_coreos, completions, diff, edit_manifest, fetch, releases, sort_manifests, verify_manifests,
     verify_signature, why,
 };
 use crate::config::Config;
@@ -117,6 +117,7 @@ fn dispatch(term: &Term, cli: &Cli, report: &mut Report) -> Result<()> {
         Command::SortManifests(args) => sort_manifests(term, &cli.globals, args.check, report),
         Command::Why(flags) => why(&context()?, flags, report),
         Command::Diff(flags) => diff(&context()?, flags, report),
+        Command::Releases(args) => releases(&context()?, args, report),
         Command::Report(flags) => commands::report(&context()?, flags, report),
         Command::Completions(args) => {
             completions(args.shell, report);

@@ -7,6 +7,7 @@ use crate::http::{MAX_IMAGE_LEN, MAX_SIGNATURE_LEN};
 use crate::release_dir::ReleaseDir;
 use crate::terminal::Silent;
 use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::provenance::Signer;
 use coreos_types::release::{Board, Brand, Release};
 
 /// The image that is wanted.
@@ -46,21 +47,30 @@ impl ImageStore<'_> {
         Ok(None)
     }
 
-    /// The channel's newest release, from its `version.txt`, whose signature counts like any other's.
+    /// The newest release, from the signed `version.txt` of a `current` directory.
     ///
     /// # Errors
-    /// It cannot be got, is not signed, or names no release.
-    pub fn latest(&self, dir: &ReleaseDir, brand: Brand) -> Result<Release> {
-        let url = dir.current().file_url("version.txt");
-        let (bytes, _) = self.list(&url)?.ok_or_else(|| {
-            Error::failed(format!("there is no {url}"))
+    /// It is not available, not signed, or names no release.
+    pub fn latest(&self, current: &ReleaseDir, brand: Brand) -> Result<(Release, Signer)> {
+        let url = current.file_url("version.txt");
+        self.version_file(&url, brand)?.ok_or_else(|| {
+            Error::failed(format!("{url} does not exist"))
                 .with_hint("name the release by its number instead of latest")
-        })?;
+        })
+    }
+
+    /// The release that a signed `version.txt` names, and who signed it; `None` where there is no such file.
+    ///
+    /// # Errors
+    /// It is not available, not signed, or names no release.
+    pub fn version_file(&self, url: &str, brand: Brand) -> Result<Option<(Release, Signer)>> {
+        let Some((bytes, signer)) = self.list(url)? else { return Ok(None) };
         let text = String::from_utf8_lossy(&bytes);
         let key = format!("{}_VERSION_ID=", brand.variable_prefix());
         let value = text.lines().find_map(|line| line.strip_prefix(&key));
         let value = value.ok_or_else(|| Error::failed(format!("{url} has no line {key}…")))?;
-        value.trim_matches('"').parse().with_context(|| format!("cannot use {url}"))
+        let release = value.trim_matches('"').parse().with_context(|| format!("cannot use {url}"))?;
+        Ok(Some((release, signer)))
     }
 
     /// A kept image, from where it would be looked for first if that may be, else from anywhere.

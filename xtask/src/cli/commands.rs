@@ -28,6 +28,9 @@ pub struct BumpCoreos {
     /// As --dry-run; exit 1 if anything would change.
     #[arg(long)]
     pub check: bool,
+    /// Let latest be older than the pinned release.
+    #[arg(long)]
+    pub allow_downgrade: bool,
     /// Use the signed file lists, not the image; no writes.
     ///
     /// Quick, and no proof: lists name files only, so the dependencies of programs
@@ -231,6 +234,17 @@ pub struct Fetch {
     #[arg(value_name = "RELEASE|latest")]
     pub release: Option<ReleaseSpec>,
     /// Where the image comes from.
+    #[command(flatten)]
+    pub image: ImageArgs,
+}
+
+/// `releases`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  cargo xtask releases
+  cargo xtask releases --channel lts-2024 --brand flatcar")]
+pub struct Releases {
+    /// Where the releases are.
     #[command(flatten)]
     pub image: ImageArgs,
 }

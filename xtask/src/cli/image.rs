@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::help::KnownValues;
-use coreos_types::release::{Board, Brand, Channel};
+use coreos_types::channel::ChannelSpec;
+use coreos_types::release::{Board, Brand};
 
 /// Values that help and completions name; other values may be valid too.
 const CHANNELS: &[&str] = &["alpha", "beta", "stable", "lts"];
@@ -14,18 +15,24 @@ const BOARDS: &[&str] = &["amd64-usr", "arm64-usr"];
 #[derive(Debug, Clone, PartialEq, Eq, Default, clap::Args)]
 #[command(next_help_heading = "Where the image comes from")]
 pub struct ImageArgs {
-    /// Look on this channel: alpha, beta, stable, lts.
+    /// Look on channel alpha, beta, stable, lts or lts-YEAR.
     ///
     /// Without it, the channel that the URL in coreos-common.mk names; where that has
-    /// no such release, the others are asked.
-    #[arg(long, value_name = "CHANNEL", value_parser = KnownValues::<Channel>::new(CHANNELS), hide_possible_values = true)]
-    pub channel: Option<Channel>,
+    /// no such release, the others are asked. lts-2024 is the long-term stream of that year.
+    #[arg(long, value_name = "CHANNEL", value_parser = KnownValues::<ChannelSpec>::new(CHANNELS), hide_possible_values = true)]
+    pub channel: Option<ChannelSpec>,
     /// Download URL/BOARD/RELEASE/FILE [env: XTASK_MIRROR].
     ///
     /// Replaces scheme, host and leading path of the URL in coreos-common.mk. What is
     /// downloaded is verified as ever.
     #[arg(long, value_name = "URL")]
     pub mirror: Option<String>,
+    /// Let --repo name this host [env: XTASK_ALLOW_HOSTS].
+    ///
+    /// Repeatable. Without it, the URL of a tree given by --repo may name hosts of the
+    /// vendors only.
+    #[arg(long = "allow-host", value_name = "HOST")]
+    pub allow_hosts: Vec<String>,
     /// Allow plain HTTP to other hosts than localhost.
     #[arg(long)]
     pub insecure_http: bool,

@@ -19,8 +19,8 @@ use coreos_types::release::{ParseError, Release};
 pub use crate::report::Format;
 pub use crate::terminal::ColorChoice as Color;
 pub use commands::{
-    BumpCoreos, Completions, Demo, Diff, DlopenLevel, Drawing, EditManifest, Fetch, FixArgs, ReportFlags,
-    Sbom, SbomFormat, Smoketest, SortManifests, VerifyManifests, VerifySignature, Why,
+    BumpCoreos, Completions, Demo, Diff, DlopenLevel, Drawing, EditManifest, Fetch, FixArgs, Releases,
+    ReportFlags, Sbom, SbomFormat, Smoketest, SortManifests, VerifyManifests, VerifySignature, Why,
 };
 pub use given::GivenArgs;
 pub use help::{command, styled};
@@ -134,6 +134,8 @@ pub enum Command {
     Diff(Diff),
     /// Print the software bill of materials of the flavors.
     Sbom(Sbom),
+    /// List the newest release of each channel.
+    Releases(Releases),
     /// Write a report of the last bump-coreos or verify-manifests.
     Report(ReportFlags),
     /// Add lines to a manifest, keeping its order, or remove lines.
@@ -167,6 +169,7 @@ impl Command {
             Command::VerifySignature(_) => "verify-signature",
             Command::Why(_) => "why",
             Command::Diff(_) => "diff",
+            Command::Releases(_) => "releases",
             Command::Report(_) => "report",
             Command::Sbom(_) => "sbom",
             Command::EditManifest(_) => "edit-manifest",

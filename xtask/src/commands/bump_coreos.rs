@@ -1,17 +1,19 @@
 //! `bump-coreos RELEASE|latest`: moves the tree to another release and fixes its manifests.
 
+use super::downgrade;
 use super::preview::preview;
-use crate::cli::{BumpCoreos, ReleaseSpec};
+use crate::cli::{BumpCoreos, FixArgs, ReleaseSpec};
 use crate::context::Context;
 use crate::git;
-use crate::images::ImageSet;
+use crate::images::{ImageSet, latest_release};
 use crate::repo::transaction;
 use crate::report::commit::message;
 use crate::report::sizes::{self, Moment};
 use crate::report::{Report, added_dependencies};
 use coreos_types::error::{Error, Result};
+use coreos_types::release::Brand;
 use manifest::finding::Fix;
-use manifest::plan::bump::{BumpOptions, ImageTrees, bump, relocated};
+use manifest::plan::bump::{BumpOptions, ImageTrees, bump, relocated, verify};
 use manifest::plan::file_edits::EditPlan;
 use manifest::plan::sources::Stage1Sources;
 use manifest::suggestion::Suggestion;
@@ -31,11 +33,25 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
         // Before anything is downloaded.
         git::ensure_repository(context.tree.root())?;
     }
-    if let ReleaseSpec::Number(release) = &flags.release {
-        // A release that cannot be pinned is not downloaded.
-        context.pins.clone().set_release(release)?;
+    let mut wanted = flags.release.clone();
+    match &wanted {
+        // A release that cannot be pinned need not be downloaded.
+        ReleaseSpec::Number(release) => context.pins.clone().set_release(release)?,
+        ReleaseSpec::Latest if flags.image.images.is_empty() => {
+            let release = latest_release(context, &flags.image)?;
+            downgrade::check(context, flags, &release, report)?;
+            wanted = ReleaseSpec::Number(release);
+        }
+        ReleaseSpec::Latest => {}
     }
-    let images = ImageSet::open(context, &flags.image, &flags.release)?;
+    let images = ImageSet::open(context, &flags.image, &wanted)?;
+    if flags.release != ReleaseSpec::Latest || !flags.image.images.is_empty() {
+        downgrade::check(context, flags, &images.release, report)?;
+    }
+    if flags.release == ReleaseSpec::Latest && is_unchanged(context, flags, &images) {
+        context.term.stage("current", format!("nothing is newer than {}", images.release));
+        return check(context, images, flags.fix_args, flags.image.brand, report);
+    }
     report.again = context.replay_bump(&images.release);
     report.images = images.origins();
     images.one_channel()?;
@@ -66,6 +82,66 @@ fn no_sizes(context: &Context<'_>, error: &Error, was_downloaded: bool) -> Strin
         return format!("the image of {pinned} is not available: {error}");
     }
     format!("the image of {pinned} is not in the cache; --compare-sizes downloads it")
+}
+
+/// Whether the tree pins the release, on the channel and of the vendor that were requested.
+fn is_unchanged(context: &Context<'_>, flags: &BumpCoreos, images: &ImageSet<'_>) -> bool {
+    let is_same_channel = images.channel.is_none() || images.channel == context.pins.channel();
+    let is_same_brand = flags.image.brand.is_none() || flags.image.brand == context.pins.brand();
+    images.release == *context.pins.release() && is_same_channel && is_same_brand
+}
+
+/// Checks the manifests against images of the pinned release that are open already, and writes nothing.
+///
+/// # Errors
+/// Whatever stops the work.
+fn check(
+    context: &Context<'_>,
+    images: ImageSet<'_>,
+    fix_args: FixArgs,
+    brand: Option<Brand>,
+    report: &mut Report,
+) -> Result<()> {
+    let request = begin_check(context, &images, fix_args, brand, report)?;
+    check_only(context, &images, &request, report)?;
+    images.keep();
+    Ok(())
+}
+
+/// Fills in the report of a check before it starts.
+pub(super) fn begin_check(
+    context: &Context<'_>,
+    images: &ImageSet<'_>,
+    fix_args: FixArgs,
+    brand: Option<Brand>,
+    report: &mut Report,
+) -> Result<BumpOptions> {
+    report.again = context.replay(&["verify-manifests", "--fix"]);
+    report.images = images.origins();
+    images.one_channel()?;
+    report.channel = images.channel.or(context.pins.channel());
+    let pinned = context.pins.release().clone();
+    report.release = Some((pinned.clone(), pinned.clone()));
+    Ok(BumpOptions {
+        release: pinned,
+        channel: images.channel,
+        brand,
+        systemd: fix_args.systemd,
+        reach: fix_args.to_options(),
+    })
+}
+
+/// Checks the manifests as they are.
+pub(super) fn check_only(
+    context: &Context<'_>,
+    images: &ImageSet<'_>,
+    request: &BumpOptions,
+    report: &mut Report,
+) -> Result<()> {
+    report.systemd = Some((context.pins.systemd(), context.pins.systemd()));
+    report.findings = verify(&context.sources, request, &images.trees())?;
+    fill_sizes(context, &context.sources, images, Some(images), &[], report);
+    Ok(())
 }
 
 /// Warns of boards that were left out: one release is pinned for all boards.

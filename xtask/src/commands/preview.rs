@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use super::downgrade;
 use crate::cache::ImageStore;
 use crate::cli::{BumpCoreos, ReleaseSpec};
 use crate::context::Context;
-use crate::images::{ReleaseLocations, latest, road};
+use crate::images::{ReleaseLocations, latest_release, road};
 use crate::release_dir::ReleaseDir;
 use crate::report::Report;
-use coreos_types::error::{Error, Result};
-use coreos_types::release::{Board, Release, SystemdVersion};
+use coreos_types::error::{Error, ErrorKind, Result};
+use coreos_types::release::{Board, Brand, Release, SystemdVersion};
 use manifest::plan::bump::{BumpOptions, bump, relocated};
 use manifest::plan::file_edits::EditPlan;
 use manifest::plan::systemd_version::agreed;
@@ -33,12 +34,13 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
     if let ReleaseSpec::Number(release) = &flags.release {
         context.ensure_possible(&flags.image, release)?;
     }
-    let (road, places) = (road(context, &flags.image)?, ReleaseLocations::of(context, &flags.image));
+    let (road, places) = (road(context, &flags.image)?, ReleaseLocations::new(context, &flags.image)?);
     let boards = context.boards(&flags.image)?;
     let release = match &flags.release {
         ReleaseSpec::Number(release) => release.clone(),
-        ReleaseSpec::Latest => latest(&road, &places, boards.first().copied().unwrap_or(Board::Amd64))?,
+        ReleaseSpec::Latest => latest_release(context, &flags.image)?,
     };
+    downgrade::check(context, flags, &release, report)?;
     report.again = context.replay_bump(&release);
     let mut lists: BTreeMap<Board, Lists> = BTreeMap::new();
     for &board in &boards {
@@ -48,7 +50,10 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
     }
     let channel = lists.values().find_map(|list| list.dir.channel());
     let told = lists.iter().map(|(&board, list)| (board, list.systemd.clone()));
-    let systemd = Some(agreed(flags.fix_args.systemd, told)?);
+    let is_known = lists.values().all(|list| list.systemd.is_ok());
+    // Versions that differ from each other, or from --systemd, mean that the lists are not of this release.
+    let kind = if is_known { ErrorKind::Refused } else { ErrorKind::Failed };
+    let systemd = Some(agreed(flags.fix_args.systemd, told).map_err(|error| Error { kind, ..error })?);
     let reach = FixOptions { by_names_only: true, ..flags.fix_args.to_options() };
     let request = BumpOptions { release, channel, brand: flags.image.brand, systemd, reach };
     let trees = lists.iter().map(|(&board, list)| (board, &list.tree)).collect();
@@ -60,13 +65,15 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
     report.fixes = bump.fixes;
     report.findings = relocated(bump.findings, &bump.after, &context.sources);
     report.extra.insert("preview", serde_json::json!(true));
-    report.output.push(LIMITS.to_owned());
+    report.extra.insert("release_proved", serde_json::json!(false));
+    report.output.push(NOTICE.to_owned());
     Ok(())
 }
 
-const LIMITS: &str = "\
-preview from the signed lists of files and packages, which contain only names: dependencies are checked when
-the image is downloaded, so more lines may change. Nothing is written.";
+const NOTICE: &str = "\
+preview from the signed lists of files and packages. The lists do not name their release, so that they are of this one
+is not proved. They contain only names: dependencies are checked when the image is downloaded, so more lines may
+change. Nothing is written.";
 
 /// What a release publishes of one board's image.
 struct Lists {
@@ -92,13 +99,74 @@ impl Lists {
             road.term.stage("verified", format!("{url}: signed {} by {}", signer.signed_at, signer.subkey));
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             let tree = parse_contents(&text(&contents));
-            let package =
-                || packages.and_then(|(packages, _)| systemd_version_from_packages(&text(&packages)));
-            let systemd = identity::systemd_version(&tree).or_else(|why| package().ok_or(why));
+            let packages = packages.and_then(|(packages, _)| systemd_version_from_packages(&text(&packages)));
+            let subject = Subject { url, brand: places.brand, board, release };
+            subject.check_names(&tree)?;
+            subject.check_version_file(road, dir)?;
+            let systemd = match (identity::systemd_version(&tree), packages) {
+                (Ok(by_name), Some(by_package)) if by_name != by_package => {
+                    return Err(subject.refuse(&format!(
+                        "its files are of systemd {by_name}, and the list of packages has {by_package}"
+                    )));
+                }
+                (by_name, by_package) => by_name.or_else(|why| by_package.ok_or(why)),
+            };
             return Ok(Lists { dir: dir.clone(), tree, systemd });
         }
         let fault = places.not_there(("list of contents", &urls), release, board, others);
         let hint = fault.hint.map(|hint| format!("omit --preview to use the image, or {hint}"));
         Err(Error { hint, ..fault })
+    }
+}
+
+/// The request that lists are compared with.
+struct Subject<'a> {
+    url: &'a str,
+    brand: Brand,
+    board: Board,
+    release: &'a Release,
+}
+
+impl Subject<'_> {
+    /// Refuses lists of another board or vendor, by the names of files that only one has.
+    fn check_names(&self, tree: &UsrTree) -> Result<()> {
+        let has_loader =
+            |board: Board| tree.iter().any(|(path, _)| path.as_str().ends_with(board.loader_name()));
+        if !has_loader(self.board)
+            && let Some(other) = Board::ALL.into_iter().find(|board| has_loader(*board))
+        {
+            return Err(self.refuse(&format!("it has the loader of {other}")));
+        }
+        let has_vendor = |brand: Brand| tree.get(&format!("share/{}", brand.id())).is_some();
+        let is_other = match self.brand {
+            // Flatcar keeps share/coreos for compatibility.
+            Brand::CoreOs => has_vendor(Brand::Flatcar),
+            _ => !has_vendor(self.brand) && has_vendor(Brand::CoreOs),
+        };
+        match is_other {
+            true => Err(self.refuse("it is of another vendor")),
+            false => Ok(()),
+        }
+    }
+
+    /// Refuses a directory whose signed version.txt names another release. Without one nothing is known.
+    fn check_version_file(&self, store: &ImageStore<'_>, dir: &ReleaseDir) -> Result<()> {
+        match store.version_file(&dir.file_url("version.txt"), self.brand) {
+            Ok(Some((found, _))) if !self.release.as_str().starts_with(found.as_str()) => {
+                Err(self.refuse(&format!("the version.txt next to it names {found}")))
+            }
+            Ok(_) => Ok(()),
+            Err(error) => {
+                store.term.detail("version", format!("not known: {error}"));
+                Ok(())
+            }
+        }
+    }
+
+    fn refuse(&self, why: &str) -> Error {
+        let Subject { url, brand, board, release } = self;
+        Error::refused(format!("{url} is not of {brand} {release} for {board}"))
+            .with_cause(why)
+            .with_hint("leave --preview out to check the image itself, or use another mirror: --mirror URL")
     }
 }

@@ -155,6 +155,18 @@ mod tests {
     }
 
     #[test]
+    fn names_that_resolve_to_private_addresses_are_refused() {
+        let uri: Uri = "http://localhost:1/".parse().unwrap();
+        let resolve = |host: Option<&str>| {
+            let resolver = CheckedResolver::new(host.map(str::to_owned));
+            resolver.resolve(&uri, &Config::default(), NextTimeout::default())
+        };
+        assert!(resolve(None).is_ok() && resolve(Some("proxied.example")).is_ok());
+        let error = resolve(Some("localhost")).unwrap_err();
+        assert!(matches!(&error, ureq::Error::Other(other) if other.is::<NotPublic>()), "{error}");
+    }
+
+    #[test]
     fn names_of_this_machine_are_private() {
         for (host, expected) in [
             ("localhost", true),

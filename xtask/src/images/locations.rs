@@ -2,25 +2,33 @@
 
 use crate::cache::{Cache, ImageStore};
 use crate::cli::ImageArgs;
+use crate::config::is_own_workspace;
 use crate::context::Context;
-use crate::http::ClientConfig;
-use crate::release_dir::ReleaseDir;
+use crate::http::{ClientConfig, Url};
+use crate::release_dir::{ReleaseDir, is_vendor_host};
 use crate::report::invocation::Invocation;
 use crate::verbose::{client, log_keys};
+use coreos_types::channel::ChannelSpec;
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Brand, Channel, Release};
-use manifest::common_mk::CommonMk;
 use manifest::suggestion::Suggestion;
 
-/// The road to images for a command that works on a tree.
+/// The image store of a command that works on a tree.
 pub(crate) fn road<'t>(context: &Context<'t>, flags: &ImageArgs) -> Result<ImageStore<'t>> {
     let cache = match &context.cache {
         Some(cache) => cache.clone(),
         None => Cache::of_environment()?,
     };
-    let rules = ClientConfig {
+    let mirror = flags.mirror.as_ref().or(context.settings.mirror.as_ref());
+    if let Some(mirror) = mirror {
+        // Of local images, too: hints repeat it, and it must not hold a secret.
+        ReleaseDir::from_mirror(mirror, Board::Amd64, context.pins.release(), "x")
+            .map_err(with_mirror_hint)?;
+    }
+    let config = ClientConfig {
         insecure_http: flags.insecure_http,
         offline: flags.offline,
+        trusted_hosts: allowed_hosts(context, flags)?.filter(|_| mirror.is_none()),
         ..ClientConfig::from_env()
     };
     let brand = Some(context.brand(flags));
@@ -28,60 +36,132 @@ pub(crate) fn road<'t>(context: &Context<'t>, flags: &ImageArgs) -> Result<Image
         context.settings.keyring(brand, flags.signing_key.as_deref(), Some(cache.certificates()))?;
     context.term.detail("cache", cache.root().display());
     log_keys(context.term, &keyring);
-    Ok(ImageStore { cache, client: client(context.term, rules), keyring, term: context.term })
+    Ok(ImageStore { cache, client: client(context.term, config), keyring, term: context.term })
 }
 
-/// Where the releases of a run lie.
+fn with_mirror_hint(error: Error) -> Error {
+    let hint = "pass the directory that has the boards: --mirror https://HOST/DIRECTORY";
+    Error { hint: Some(hint.to_owned()), ..error }
+}
+
+/// The hosts that the user lets the tree's URL name, next to the vendors'; `None` is any, for a tree that was not given
+/// by `--repo`, and for the tool's own.
+fn allowed_hosts(context: &Context<'_>, args: &ImageArgs) -> Result<Option<Vec<String>>> {
+    if context.repo.is_none() || is_own_workspace(context.tree.root()) {
+        return Ok(None);
+    }
+    let hosts = args.allow_hosts.iter().chain(&context.settings.allow_hosts);
+    let parse = |host: &String| {
+        // An IPv6 address without its brackets, as well.
+        let authority = if host.matches(':').count() > 1 && !host.starts_with('[') {
+            format!("[{host}]")
+        } else {
+            host.clone()
+        };
+        let url =
+            Url::parse(&format!("https://{authority}")).ok().filter(|_| !host.contains(['/', '?', '#']));
+        url.map(|url| url.host().to_owned()).ok_or_else(|| {
+            Error::failed(format!("{host} is not a host"))
+                .with_hint("name a host or an IP address: --allow-host HOST")
+        })
+    };
+    hosts.map(parse).collect::<Result<_>>().map(Some)
+}
+
+/// Where the releases of a run are.
 pub(crate) struct ReleaseLocations<'a> {
-    pins: &'a CommonMk,
+    context: &'a Context<'a>,
     pub(crate) brand: Brand,
     mirror: Option<String>,
-    channel: Option<Channel>,
-    /// The tree goes to another vendor than its URL names.
-    moves: bool,
-    /// How the run was called, which the hints repeat.
+    channel: Option<ChannelSpec>,
+    /// Whether the tree changes to another vendor than its URL names.
+    changes_vendor: bool,
+    /// Hosts that the tree's URL may name; see [`allowed_hosts`].
+    allowed_hosts: Option<Vec<String>>,
+    /// The command line of the run, for hints.
     again: Invocation,
 }
 
 impl<'a> ReleaseLocations<'a> {
-    pub(crate) fn of(context: &'a Context<'_>, flags: &ImageArgs) -> ReleaseLocations<'a> {
-        ReleaseLocations {
-            pins: &context.pins,
+    /// Reads the tree's URL, the options and the configuration.
+    ///
+    /// # Errors
+    /// A host of `--allow-host` is not a host.
+    pub(crate) fn new(context: &'a Context<'_>, flags: &ImageArgs) -> Result<ReleaseLocations<'a>> {
+        Ok(ReleaseLocations {
+            context,
             brand: context.brand(flags),
             mirror: flags.mirror.clone().or_else(|| context.settings.mirror.clone()),
             channel: flags.channel,
-            moves: flags.brand.is_some_and(|asked| context.pins.brand() != Some(asked)),
+            changes_vendor: flags.brand.is_some_and(|asked| context.pins.brand() != Some(asked)),
+            allowed_hosts: allowed_hosts(context, flags)?,
             again: context.replay(&["bump-coreos"]),
-        }
+        })
     }
 
-    /// The directory of a release for a board, where it is looked for first. `found` is the channel that another
-    /// board's image was found on.
+    /// The directory of a release for a board that is looked at first. `found` is the channel that another board's
+    /// image was found on.
+    ///
+    /// # Errors
+    /// A URL is not valid, its host is not allowed, or it names no channel and one was requested.
     pub(crate) fn first(
         &self,
         board: Board,
         release: &Release,
         found: Option<Channel>,
     ) -> Result<ReleaseDir> {
+        let requested = self.channel.map(|spec| spec.channel);
         if let Some(mirror) = &self.mirror {
-            let hint = "pass the directory that has the boards: --mirror https://HOST/DIRECTORY";
             return ReleaseDir::from_mirror(mirror, board, release, self.brand.pxe_image())
-                .map_err(|error| Error { hint: Some(hint.to_owned()), ..error });
+                .map_err(with_mirror_hint);
         }
-        let channel = self.channel.or(found);
-        if self.moves {
+        let channel = requested.or(found);
+        if self.changes_vendor {
             let channel = channel.unwrap_or(release.likely_channel());
             return ReleaseDir::from_vendor(self.brand, channel, board, release);
         }
-        let mut pins = self.pins.clone();
+        let mut pins = self.context.pins.clone();
         pins.set_release(release)?;
         let pinned = ReleaseDir::from_image_url(&pins.url(board)?)?;
-        Ok(channel.and_then(|channel| pinned.with_channel(channel)).unwrap_or(pinned))
+        self.check_host(&pinned)?;
+        let moved = channel.and_then(|channel| pinned.with_channel(channel));
+        if moved.is_none()
+            && let Some(requested) = self.channel
+        {
+            return Err(Error::failed(format!(
+                "{pinned} names no channel, so --channel {requested} selects nothing"
+            ))
+            .with_hint("leave --channel out, or name the server of that channel: --mirror URL"));
+        }
+        let dir = moved.unwrap_or(pinned);
+        self.check_host(&dir)?;
+        Ok(dir)
     }
 
-    /// A release whose directory has the others beside it.
-    pub(crate) fn any_release(&self) -> Release {
-        self.pins.release().clone()
+    /// The directory of the newest release, on `channel` or that of the run.
+    ///
+    /// # Errors
+    /// As [`ReleaseLocations::first`].
+    pub(crate) fn current(&self, board: Board, channel: Option<Channel>) -> Result<ReleaseDir> {
+        let dir = self.first(board, self.context.pins.release(), channel)?;
+        Ok(dir.current(self.channel.and_then(|spec| spec.year)))
+    }
+
+    /// Checks a URL of the tree against the hosts that it may name.
+    fn check_host(&self, dir: &ReleaseDir) -> Result<()> {
+        let Some(allowed) = &self.allowed_hosts else { return Ok(()) };
+        let host = dir.host()?;
+        if is_vendor_host(&host) || allowed.contains(&host) {
+            return Ok(());
+        }
+        let hint = self.context.rerun(&["--allow-host", &host], &[]);
+        Err(Error::failed(format!(
+            "refusing {dir}: CCN_IMG_URL of a tree given by --repo must not name the host {host}"
+        ))
+        .with_cause(
+            "allowed are the vendors' hosts, and those of --allow-host, XTASK_ALLOW_HOSTS and allow-hosts",
+        )
+        .with_hint(format!("if you trust that host: {hint}")))
     }
 
     /// The first directory, and where `--channel` and `--mirror` leave it open, the same on the other channels.
@@ -92,14 +172,16 @@ impl<'a> ReleaseLocations<'a> {
             && let Some(asked) = first.channel()
         {
             let others = self.brand.channels().iter().filter(|other| **other != asked);
-            places.extend(others.filter_map(|other| first.with_channel(*other)));
+            let others = others.filter_map(|other| first.with_channel(*other));
+            places.extend(others.filter(|other| self.check_host(other).is_ok()));
         }
         places
     }
 
     /// That an image which was kept may stand for one from the channel that was asked for.
     pub(super) fn allows(&self, release: &Release, kept: &ReleaseDir) -> Result<()> {
-        let Some(asked) = self.channel.filter(|_| self.mirror.is_none()) else { return Ok(()) };
+        let requested = self.channel.filter(|_| self.mirror.is_none());
+        let Some(asked) = requested.map(|spec| spec.channel) else { return Ok(()) };
         if kept.channel().is_none_or(|channel| channel == asked) {
             return Ok(());
         }

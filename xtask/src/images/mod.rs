@@ -20,7 +20,7 @@ use expected::ExpectedImage;
 pub(crate) use locations::{ReleaseLocations, road};
 use manifest::plan::bump::ImageTrees;
 use packages::PackageSet;
-pub(crate) use remote::latest;
+pub(crate) use remote::latest_release;
 use remote::remote;
 use usr::path::UsrPath;
 
@@ -69,12 +69,12 @@ impl<'t> ImageSet<'t> {
             if let Some(release) = &asked.release {
                 context.ensure_possible(flags, release)?;
             }
-            remote(road, &ReleaseLocations::of(context, flags), asked)
+            remote(road, &ReleaseLocations::new(context, flags)?, asked)
                 .map_err(|error| context.with_offline_hint(error))?
         } else {
             local(road, flags, asked)?
         };
-        images.channel = flags.channel.or(images.channel);
+        images.channel = flags.channel.map(|spec| spec.channel).or(images.channel);
         for opened in images.opened.values() {
             context.term.stage("verified", sentence(&opened.origin));
             opened.tell(context.term);

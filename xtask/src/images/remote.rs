@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::expected::ExpectedImage;
-use super::locations::ReleaseLocations;
+use super::locations::{ReleaseLocations, road};
 use super::{BoardImage, ImageSet, side_by_side};
 use crate::cache::{ImageStore, ReleaseRequest};
+use crate::cli::ImageArgs;
+use crate::context::Context;
 use crate::release_dir::ReleaseDir;
 use coreos_types::error::Result;
 use coreos_types::release::{Board, Channel, Release};
@@ -37,12 +39,21 @@ pub(super) fn remote<'t>(
     Ok(ImageSet { release, channel, road, opened })
 }
 
-/// The release that the channel calls current; a release that is there is then taken from its numbered directory.
-pub(crate) fn latest(road: &ImageStore<'_>, places: &ReleaseLocations<'_>, board: Board) -> Result<Release> {
-    let any = places.any_release();
-    let release = road.latest(&places.first(board, &any, None)?, places.brand)?;
-    road.term.stage("latest", &release);
+/// The newest release of a channel, from its `current` directory. Its image is then downloaded from its numbered
+/// directory.
+pub(super) fn latest(store: &ImageStore<'_>, places: &ReleaseLocations<'_>, board: Board) -> Result<Release> {
+    let (release, _) = store.latest(&places.current(board, None)?, places.brand)?;
+    store.term.stage("latest", &release);
     Ok(release)
+}
+
+/// The newest release of the channel of a run.
+///
+/// # Errors
+/// Its `version.txt` is not available, or not trusted.
+pub(crate) fn latest_release(context: &Context<'_>, args: &ImageArgs) -> Result<Release> {
+    let board = context.boards(args)?.first().copied().unwrap_or(Board::Amd64);
+    latest(&road(context, args)?, &ReleaseLocations::new(context, args)?, board)
 }
 
 /// One release that is looked for, board by board.

@@ -364,14 +364,14 @@ fn latest_is_read_from_a_signed_file() {
     let site = Site::new();
     let road = site.road();
     let dir = site.wanted().places.remove(0);
-    let fault = road.latest(&dir, Brand::CoreOs).unwrap_err();
+    let fault = road.latest(&dir.current(None), Brand::CoreOs).unwrap_err();
     assert!(fault.to_string().contains("amd64-usr/current/version.txt"), "{fault}");
     let text = b"COREOS_BUILD=1032\nCOREOS_VERSION=1032.0.0+x\nCOREOS_VERSION_ID=1032.0.0\n".to_vec();
     let current = "amd64-usr/current/version.txt";
     site.server.put(current, text.clone());
-    assert_eq!(road.latest(&dir, Brand::CoreOs).unwrap_err().kind, ErrorKind::Refused);
+    assert_eq!(road.latest(&dir.current(None), Brand::CoreOs).unwrap_err().kind, ErrorKind::Refused);
     site.server.put(&format!("{current}.sig"), site.certificate.sign(&text).unwrap());
-    assert_eq!(road.latest(&dir, Brand::CoreOs).unwrap().as_str(), "1032.0.0");
-    assert!(road.latest(&dir, Brand::Flatcar).is_err());
+    assert_eq!(road.latest(&dir.current(None), Brand::CoreOs).unwrap().0.as_str(), "1032.0.0");
+    assert!(road.latest(&dir.current(None), Brand::Flatcar).is_err());
     assert!(site.server.requests().iter().all(|request| !request.path.starts_with(DIR)));
 }

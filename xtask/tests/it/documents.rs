@@ -26,6 +26,7 @@ const RUNS: &[(&str, i32)] = &[
     ("bump-coreos 1032.0.0 --image 1032.0.0", 0),
     ("report", 0),
     ("edit-manifest stage1/usr_from_kvm/manifest-amd64-usr.d/ip.manifest --add bin/ls", 0),
+    ("releases --offline", 2),
     ("sort-manifests", 0),
     ("completions fish", 0),
     ("demo", 0),

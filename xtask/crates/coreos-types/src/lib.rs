@@ -9,6 +9,7 @@
 //! Nothing here does I/O, and no other crate of this workspace is among its dependencies.
 
 pub mod calendar;
+pub mod channel;
 pub mod error;
 pub mod provenance;
 pub mod release;

@@ -9,9 +9,9 @@ use std::str::FromStr;
 /// A word of the command line or of a file that is not one of ours, and what would have been.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParseError {
-    what: &'static str,
-    found: String,
-    expected: &'static str,
+    pub(crate) what: &'static str,
+    pub(crate) found: String,
+    pub(crate) expected: &'static str,
 }
 
 impl fmt::Display for ParseError {
@@ -188,6 +188,14 @@ impl Board {
         }
     }
 
+    /// The file name of glibc's dynamic loader.
+    pub fn loader_name(self) -> &'static str {
+        match self {
+            Board::Amd64 => "ld-linux-x86-64.so.2",
+            Board::Arm64 => "ld-linux-aarch64.so.1",
+        }
+    }
+
     /// The machine as `uname -m` and the GNU triplet write it.
     pub fn machine(self) -> &'static str {
         match self {
@@ -214,14 +222,28 @@ impl FromStr for Board {
     }
 }
 
-/// A release number: three numbers, and for developer builds a `+suffix` or `-suffix`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// A release number: three numbers, and for developer builds a `+suffix` or `-suffix`. Releases are ordered by their
+/// numbers, then `-suffix`, none, `+suffix`, then the suffix as text.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release(String);
 
 impl Release {
     /// The number as written, `1032.0.0` or `4799.0.0+nightly-20260810-2100`.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// What releases are ordered by.
+    fn order(&self) -> ([u64; 3], i8, &str) {
+        let (numbers, suffix) = self.0.split_at(self.0.find(['+', '-']).unwrap_or(self.0.len()));
+        let mut parts = numbers.split('.').map(|part| part.parse().unwrap_or(0));
+        let numbers = [(); 3].map(|()| parts.next().unwrap_or(0));
+        let kind = match suffix.chars().next() {
+            Some('-') => -1,
+            Some(_) => 1,
+            None => 0,
+        };
+        (numbers, kind, suffix)
     }
 
     /// The channel that Flatcar tells by the second number (flatcar/scripts `image_changes.sh`); a promoted
@@ -239,6 +261,19 @@ impl Release {
 impl fmt::Display for Release {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl Ord for Release {
+    fn cmp(&self, other: &Release) -> std::cmp::Ordering {
+        // `1.0.0` and `01.0.0` are the same number, and not equal.
+        self.order().cmp(&other.order()).then_with(|| self.0.cmp(&other.0))
+    }
+}
+
+impl PartialOrd for Release {
+    fn partial_cmp(&self, other: &Release) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -309,5 +344,29 @@ impl FromStr for SystemdVersion {
             return Err(bad());
         }
         digits.parse().map(SystemdVersion).map_err(|_| bad())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_are_ordered_by_number() {
+        let sorted = [
+            "991.0.0",
+            "1032.0.0-rc.1",
+            "1032.0.0",
+            "1032.0.0+nightly-20260810-2100",
+            "1032.0.0+nightly-20260811-2100",
+            "1032.0.1",
+            "1032.1.0",
+            "4799.0.0",
+            "999999999.0.0",
+        ];
+        let mut releases: Vec<Release> = sorted.iter().rev().map(|text| text.parse().unwrap()).collect();
+        releases.sort();
+        assert_eq!(releases.iter().map(Release::as_str).collect::<Vec<_>>(), sorted);
     }
 }

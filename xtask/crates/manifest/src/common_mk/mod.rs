@@ -155,9 +155,15 @@ impl CommonMk {
         Ok(url)
     }
 
-    /// The channel that the URL's host names; `None` on a host that is no vendor's.
+    /// The channel that the URL names: in its host, where that is a vendor's, else in its path, as in
+    /// `HOST/CHANNEL/BOARD/RELEASE/FILE`.
     pub fn channel(&self) -> Option<Channel> {
-        self.vendor_host().and_then(|(_, channel)| channel)
+        match self.vendor_host() {
+            Some((_, channel)) => channel,
+            None => {
+                self.url(Board::Amd64).ok().and_then(|url| path_channel(&url)).map(|(_, channel)| channel)
+            }
+        }
     }
 
     /// The brand that the URL's host names, or else its file name.
@@ -198,7 +204,14 @@ impl CommonMk {
             return Ok(());
         }
         let brand = self.brand().ok_or_else(|| self.not_a_vendors_host())?;
-        self.set_host(brand, channel)
+        match path_channel(&self.url.value).filter(|_| self.vendor_host().is_none()) {
+            Some((span, _)) => {
+                check_channel(brand, channel)?;
+                let start = self.url.span.start;
+                self.splice(start + span.start..start + span.end, channel.id())
+            }
+            None => self.set_host(brand, channel),
+        }
     }
 
     /// Moves the URL to the other vendor: host and file name change, make variables and channel stay.
@@ -226,10 +239,7 @@ impl CommonMk {
     }
 
     fn set_host(&mut self, brand: Brand, channel: Channel) -> Result<()> {
-        if !brand.channels().contains(&channel) {
-            return Err(Error::failed(format!("{brand} has no {channel} channel"))
-                .with_hint(format!("name one of its channels with --channel: {}", names(brand.channels()))));
-        }
+        check_channel(brand, channel)?;
         let written =
             |host: &Host| host.vendor(&self.url.value).is_some_and(|(_, channel)| channel.is_some());
         let host = Host::of(&self.url.value).filter(written).ok_or_else(|| self.not_a_vendors_host())?.0;
@@ -337,6 +347,23 @@ fn not_one(name: &str, assignments: &[Assignment], outside: &[&Assignment]) -> E
         ))
         .with_hint(format!("keep one of the lines {lines}"))
     }
+}
+
+fn check_channel(brand: Brand, channel: Channel) -> Result<()> {
+    match brand.channels().contains(&channel) {
+        true => Ok(()),
+        false => Err(Error::failed(format!("{brand} has no {channel} channel"))
+            .with_hint(format!("name one of its channels with --channel: {}", names(brand.channels())))),
+    }
+}
+
+/// The path segment that names the channel in `HOST/CHANNEL/BOARD/RELEASE/FILE`, as far as it is written out.
+fn path_channel(url: &str) -> Option<(Range<usize>, Channel)> {
+    let path = Host::of(url)?.0.end;
+    let slashes: Vec<usize> = url[path..].match_indices('/').map(|(at, _)| path + at).collect();
+    let [.., before, after, _, _] = slashes.as_slice() else { return None };
+    let span = before + 1..*after;
+    Some((span.clone(), url[span].parse().ok()?))
 }
 
 fn names(channels: &[Channel]) -> String {

@@ -1,0 +1,31 @@
+//! The rule against going back: `latest` is never older than the pinned release, unless `--allow-downgrade`.
+
+use crate::cli::{BumpCoreos, ReleaseSpec};
+use crate::context::Context;
+use crate::report::Report;
+use coreos_types::error::{Error, Result};
+use coreos_types::release::Release;
+
+/// Checks the release of a bump against the pinned one. A release that the user named by its number may be older.
+///
+/// # Errors
+/// Refused: `latest` is older.
+pub(super) fn check(
+    context: &Context<'_>,
+    args: &BumpCoreos,
+    release: &Release,
+    report: &mut Report,
+) -> Result<()> {
+    let pinned = context.pins.release();
+    if release >= pinned {
+        return Ok(());
+    }
+    if args.release != ReleaseSpec::Latest || args.allow_downgrade {
+        context.term.warn(format!("{release} is older than the pinned {pinned}"));
+        return Ok(());
+    }
+    report.extra.insert("downgrade", true.into());
+    Err(Error::refused(format!("latest is {release}, older than the pinned {pinned}"))
+        .with_cause("the channel may differ from that of the pin, or its version.txt may be an old copy: it is signed, not dated")
+        .with_hint(format!("to go back: {}", context.rerun(&["--allow-downgrade"], &[]))))
+}

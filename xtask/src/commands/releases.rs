@@ -1,0 +1,158 @@
+//! `releases`: the newest release of each channel, from signed files.
+
+use serde_json::{Value, json};
+
+use crate::cache::ImageStore;
+use crate::cli::Releases;
+use crate::context::Context;
+use crate::http::MAX_SIGNATURE_LEN;
+use crate::images::{ReleaseLocations, road};
+use crate::report::Report;
+use coreos_types::channel::ChannelSpec;
+use coreos_types::error::{Error, Result};
+use coreos_types::release::{Board, Channel, Release, SystemdVersion};
+use usr::contents_list::systemd_version_from_packages;
+
+/// Long-term streams that are listed: a server cannot cause more requests.
+const MAX_STREAMS: usize = 8;
+
+/// The newest release of one channel.
+struct Row {
+    /// `None` on a mirror, which has no channels.
+    channel: Option<ChannelSpec>,
+    release: Release,
+    /// The day on which its `version.txt` was signed.
+    date: String,
+    systemd: Option<SystemdVersion>,
+}
+
+/// Prints what the channels offer, and which release is pinned.
+///
+/// # Errors
+/// No channel has a release that is available and signed.
+pub fn releases(context: &Context<'_>, args: &Releases, report: &mut Report) -> Result<()> {
+    let store = road(context, &args.image)?;
+    let board = context.boards(&args.image)?.first().copied().unwrap_or(Board::Amd64);
+    let mut rows = Vec::new();
+    let mut first_error = None;
+    for channel in channels(context, args, &store, board)? {
+        match newest(context, args, &store, board, channel) {
+            Ok(row) => rows.push(row),
+            Err(error) => {
+                let name = channel.map_or_else(|| "the mirror".to_owned(), |channel| channel.to_string());
+                context.term.warn(format!("nothing is known of {name}: {error}"));
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    if rows.is_empty() {
+        return Err(first_error.unwrap_or_else(|| Error::failed("there is no channel to list")));
+    }
+    let pinned = context.pins.release();
+    report.output.extend(table(&rows, pinned));
+    report.extra.insert("releases", rows.iter().map(|row| to_json(row, pinned)).collect());
+    Ok(())
+}
+
+/// The channels to list: that of `--channel`, else all of the vendor with its long-term streams; `None` stands for a
+/// mirror.
+fn channels(
+    context: &Context<'_>,
+    args: &Releases,
+    store: &ImageStore<'_>,
+    board: Board,
+) -> Result<Vec<Option<ChannelSpec>>> {
+    if let Some(channel) = args.image.channel {
+        return Ok(vec![Some(channel)]);
+    }
+    let places = ReleaseLocations::new(context, &args.image)?;
+    if places.first(board, context.pins.release(), None)?.channel().is_none() {
+        return Ok(vec![None]);
+    }
+    let mut channels: Vec<ChannelSpec> = places.brand.channels().iter().map(|one| (*one).into()).collect();
+    if places.brand.channels().contains(&Channel::Lts) {
+        let dir = places.first(board, context.pins.release(), Some(Channel::Lts))?;
+        // Not signed: it only says which streams to look for.
+        match store.client.get_bytes(&dir.lts_info_url(), MAX_SIGNATURE_LEN) {
+            Ok(Some(bytes)) => channels.extend(parse_lts_info(&String::from_utf8_lossy(&bytes))),
+            Ok(None) => {}
+            Err(error) => context.term.detail("streams", format!("not known: {error}")),
+        }
+    }
+    Ok(channels.into_iter().map(Some).collect())
+}
+
+/// The supported streams of `lts-info`, lines of `MAJOR:YEAR:supported` (flatcar/scripts `image_changes.sh`).
+fn parse_lts_info(text: &str) -> Vec<ChannelSpec> {
+    let stream = |line: &str| {
+        let mut fields = line.trim().split(':');
+        let (_, year, state) = (fields.next()?, fields.next()?, fields.next()?);
+        (state == "supported").then(|| format!("lts-{year}").parse().ok()).flatten()
+    };
+    text.lines().filter_map(stream).take(MAX_STREAMS).collect()
+}
+
+fn newest(
+    context: &Context<'_>,
+    args: &Releases,
+    store: &ImageStore<'_>,
+    board: Board,
+    channel: Option<ChannelSpec>,
+) -> Result<Row> {
+    let mut image = args.image.clone();
+    image.channel = channel;
+    let places = ReleaseLocations::new(context, &image)?;
+    let (release, signer) = store.latest(&places.current(board, None)?, places.brand)?;
+    let dir = places.first(board, &release, None)?;
+    let packages = store.list(&dir.file_url(places.brand.packages_list()));
+    let packages = packages.ok().flatten().map(|(bytes, _)| bytes);
+    let systemd = packages.and_then(|bytes| systemd_version_from_packages(&String::from_utf8_lossy(&bytes)));
+    let date = signer.signed_at.get(..10).unwrap_or(&signer.signed_at).to_owned();
+    Ok(Row { channel, release, date, systemd })
+}
+
+/// One line per channel, in columns.
+fn table(rows: &[Row], pinned: &Release) -> Vec<String> {
+    let cells = |row: &Row| {
+        let channel = row.channel.map_or_else(|| "mirror".to_owned(), |channel| channel.to_string());
+        let systemd = row.systemd.map_or_else(|| "unknown".to_owned(), |version| version.to_string());
+        let mark = match row.release.cmp(pinned) {
+            std::cmp::Ordering::Equal => "pinned",
+            std::cmp::Ordering::Greater => "newer",
+            std::cmp::Ordering::Less => "older",
+        };
+        [channel, row.release.to_string(), row.date.clone(), systemd, mark.to_owned()]
+    };
+    let head = ["channel", "release", "date", "systemd", ""].map(str::to_owned);
+    let lines: Vec<[String; 5]> = std::iter::once(head).chain(rows.iter().map(cells)).collect();
+    let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..5).map(width).collect();
+    let pad = |line: &[String; 5]| {
+        let cells = line.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    lines.iter().map(pad).chain([format!("pinned: {pinned}")]).collect()
+}
+
+fn to_json(row: &Row, pinned: &Release) -> Value {
+    json!({
+        "channel": row.channel.map(|channel| channel.to_string()),
+        "release": row.release.as_str(),
+        "date": row.date,
+        "systemd": row.systemd.map(|version| version.to_string()),
+        "pinned": row.release == *pinned,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lts_streams_are_read_and_bounded() {
+        let text = "2605:2020:unsupported\n3510:2023:supported\n4081:2024:supported\nodd\n1:x:supported\n";
+        let names: Vec<String> = parse_lts_info(text).iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["lts-2023", "lts-2024"]);
+        assert_eq!(parse_lts_info(&"1:2024:supported\n".repeat(1000)).len(), MAX_STREAMS);
+    }
+}

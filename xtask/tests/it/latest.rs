@@ -1,0 +1,158 @@
+//! `latest` never goes back, and `--preview` says that lists do not prove their release.
+
+use release_fixture::certificate::TestCertificate;
+use release_fixture::release::{Site, publish};
+use release_fixture::server::Server;
+use serde_json::Value;
+use xtask::demo::example;
+
+use crate::scene::Scene;
+
+const COMMON_MK: &str = "stage1/usr_from_coreos/coreos-common.mk";
+const DIR: &str = "amd64-usr/1032.0.0";
+
+/// The example's tree, and a mirror with both of its releases.
+struct Mirror {
+    scene: Scene,
+    certificate: TestCertificate,
+    server: Server,
+}
+
+impl Mirror {
+    fn new() -> Mirror {
+        let (scene, certificate) = (Scene::new(), TestCertificate::throwaway(9).unwrap());
+        let mut site = Site::new();
+        for image in [example::image_before(), example::image_after()] {
+            publish(&mut site, &image.unwrap(), &certificate).unwrap();
+        }
+        std::fs::write(scene.home().join("mirror.key"), certificate.armored().unwrap()).unwrap();
+        Mirror { scene, certificate, server: Server::start(site).unwrap() }
+    }
+
+    /// Puts a signed file on the mirror.
+    fn put(&self, path: &str, text: &str) {
+        self.server.put(&format!("{path}.sig"), self.certificate.sign(text.as_bytes()).unwrap());
+        self.server.put(path, text.as_bytes().to_vec());
+    }
+
+    fn set_current(&self, release: &str) {
+        self.put("amd64-usr/current/version.txt", &format!("COREOS_VERSION_ID={release}\n"));
+    }
+
+    /// The JSON of a bump, and its exit code.
+    fn bump(&self, line: &str) -> (Value, i32) {
+        let url = self.server.url();
+        self.scene.json(&format!("bump-coreos {line} --mirror {url} --signing-key mirror.key"))
+    }
+
+    fn pin(&self, from: &str, to: &str) {
+        let text = String::from_utf8(self.scene.read(COMMON_MK)).unwrap();
+        assert!(text.contains(from), "{text}");
+        self.scene.put(COMMON_MK, text.replace(from, to).as_bytes());
+    }
+}
+
+#[test]
+fn latest_older_than_the_pin_is_refused() {
+    let mirror = Mirror::new();
+    mirror.pin("991.0.0", "1032.0.0");
+    mirror.set_current("991.0.0");
+    let before = mirror.scene.read(COMMON_MK);
+    for option in ["", " --dry-run", " --check", " --preview"] {
+        let (document, code) = mirror.bump(&format!("latest{option}"));
+        assert_eq!((code, &document["downgrade"]), (3, &Value::Bool(true)), "{document}");
+        let hint = document["error"]["hint"].as_str().unwrap();
+        assert!(hint.contains("--allow-downgrade") && hint.contains("latest"), "{hint}");
+        assert_eq!(mirror.scene.read(COMMON_MK), before);
+    }
+    let (document, code) = mirror.bump("latest --allow-downgrade");
+    assert!(code < 2 && document["release"]["to"] == "991.0.0", "{document}");
+    assert_ne!(mirror.scene.read(COMMON_MK), before);
+}
+
+#[test]
+fn latest_image_older_than_the_pin_is_refused() {
+    let scene = Scene::new();
+    let text = String::from_utf8(scene.read(COMMON_MK)).unwrap();
+    scene.put(COMMON_MK, text.replace("991.0.0", "2000.0.0").as_bytes());
+    let (document, code) = scene.json("bump-coreos latest --image 1032.0.0");
+    assert_eq!((code, &document["downgrade"]), (3, &Value::Bool(true)), "{document}");
+}
+
+#[test]
+fn an_older_release_by_number_is_done_with_a_warning() {
+    let mirror = Mirror::new();
+    mirror.pin("991.0.0", "1032.0.0");
+    let url = mirror.server.url();
+    let line = format!("bump-coreos 991.0.0 --mirror {url} --signing-key mirror.key --dry-run");
+    let output = mirror.scene.run(&line);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code().is_some_and(|code| code < 2), "{stderr}");
+    assert!(stderr.contains("991.0.0 is older than the pinned 1032.0.0"), "{stderr}");
+}
+
+#[test]
+fn latest_equal_to_the_pin_checks_and_writes_nothing() {
+    let mirror = Mirror::new();
+    mirror.set_current("991.0.0");
+    let files = || mirror.scene.read(crate::scene::SYSTEMD);
+    let before = files();
+    let (same, code) = mirror.bump("latest");
+    let url = mirror.server.url();
+    let check = format!("verify-manifests --mirror {url} --signing-key mirror.key");
+    let (verified, expected) = mirror.scene.json(&check);
+    assert_eq!(
+        (code, &same["findings"], &same["edits"]),
+        (expected, &verified["findings"], &verified["edits"])
+    );
+    assert_eq!(same["command"], "bump-coreos");
+    assert_eq!(files(), before);
+    let stderr = String::from_utf8(
+        mirror.scene.run(&format!("bump-coreos latest --mirror {url} --signing-key mirror.key")).stderr,
+    );
+    assert!(stderr.unwrap().contains("nothing is newer than 991.0.0"));
+}
+
+#[test]
+fn preview_says_that_its_release_is_not_proved() {
+    let mirror = Mirror::new();
+    let (document, code) = mirror.bump("1032.0.0 --preview");
+    assert!(code < 2, "{document}");
+    assert_eq!(
+        (&document["preview"], &document["release_proved"]),
+        (&Value::Bool(true), &Value::Bool(false))
+    );
+    let url = mirror.server.url();
+    let line = format!("bump-coreos 1032.0.0 --preview --mirror {url} --signing-key mirror.key");
+    let stdout = String::from_utf8(mirror.scene.run(&line).stdout).unwrap();
+    assert!(stdout.contains("is not proved"), "{stdout}");
+}
+
+/// Each row: the list or version.txt, what is added to it, and the reason.
+#[test]
+fn lists_that_contradict_the_request_are_refused() {
+    let entry = |path: &str| format!("-rwxr-xr-x  1 root    root       1000 2016-04-28 10:00 ./usr/{path}\n");
+    let contents = format!("{DIR}/coreos_production_image_contents.txt");
+    let own = Mirror::new();
+    let text = |path: &str| {
+        let name = path.rsplit('/').next().unwrap();
+        let files = release_fixture::release::files(&example::image_after().unwrap()).unwrap();
+        String::from_utf8(files.into_iter().find(|(known, _)| *known == name).unwrap().1).unwrap()
+    };
+    for (path, replaced, reason) in [
+        (&contents, text(&contents) + &entry("lib64/systemd/libsystemd-shared-233.so"), "systemd"),
+        (&contents, entry("lib64/ld-linux-aarch64.so.1"), "loader of arm64-usr"),
+        (&contents, text(&contents) + &entry("share/flatcar/release"), "another vendor"),
+        (&format!("{DIR}/version.txt"), "COREOS_VERSION_ID=991.0.0\n".to_owned(), "names 991.0.0"),
+    ] {
+        let kept = text(path);
+        own.put(path, &replaced);
+        let (document, code) = own.bump("1032.0.0 --preview");
+        assert_eq!(code, 3, "{path}: {document}");
+        assert!(document["error"].to_string().contains(reason), "{document}");
+        own.put(path, &kept);
+    }
+    let (document, code) = own.bump("1032.0.0 --preview --systemd v233");
+    assert_eq!(code, 3, "{document}");
+    assert!(own.bump("1032.0.0 --preview").1 < 2);
+}
