@@ -57,6 +57,9 @@ impl Scene {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text.replace("https://alpha", "http://alpha")).unwrap();
         }
+        for (link, target) in example::LINKS {
+            std::os::unix::fs::symlink(target, self.tree().join(link)).unwrap();
+        }
     }
 
     /// Gives the tree the same manifests for another board.
@@ -154,7 +157,8 @@ fn the_check_tells_a_url_that_the_fix_would_edit() {
     let check = scene.run("verify-manifests").0;
     let told = check["findings"].as_array().unwrap();
     assert!(told.iter().any(|one| one["message"].as_str().unwrap().contains("taken from stable")), "{check}");
-    assert_eq!(scene.run("verify-manifests --fix").0["exit_code"], 0);
+    let fixed = scene.run("verify-manifests --fix").0;
+    assert_eq!(fixed["exit_code"], 0, "{fixed:#}");
     assert_eq!(scene.pinned(), "stable");
     assert_eq!(scene.run("verify-manifests").0["exit_code"], 0);
 }

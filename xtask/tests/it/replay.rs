@@ -10,6 +10,7 @@ mod layouts;
 mod libraries;
 mod lists;
 mod loader;
+mod properties;
 mod renames;
 mod row;
 mod unseen;

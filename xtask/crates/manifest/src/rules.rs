@@ -21,6 +21,7 @@ mod needs_nowhere;
 mod needs_unlisted;
 mod other_copy;
 pub mod pins;
+mod process_one;
 mod started_program;
 mod undefined_version;
 mod unit_executable;
@@ -53,9 +54,10 @@ impl Rule {
 
 /// Every rule, in the order of fixing: lines that mean something else than they say hide what is missing, a missing line
 /// hides what is needed, and what is added can replace what is missing.
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 15] = [
     Rule::fixed_by(malformed_line::check, malformed_line::fix),
     Rule::fixed_by(missing::check, missing::fix),
+    Rule::new(process_one::check),
     Rule::new(listed_directory::check),
     Rule::fixed_by(needs_unlisted::check, needs_unlisted::fix),
     Rule::fixed_by(dangling::check, dangling::fix),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use coreos_types::error::Result;
 use coreos_types::release::{Board, Brand, Channel, Flavor, Release};
 use expect_test::Expect;
-use manifest::finding::{Finding, Fix, Severity};
+use manifest::finding::{Finding, FindingKind, Fix, Severity};
 use manifest::plan::bump::{BumpOptions, BumpPlan};
 use manifest::plan::sources::{ManifestRef, Stage1Sources};
 use manifest::rules::driver::FixOptions;
@@ -201,7 +201,21 @@ impl Row {
         };
         assert_eq!(left(&again), left(&bumped));
         self.prove_same_from_cache(&trees, &bumped);
+        if !self.drop_missing {
+            self.prove_fixable(&trees, &bumped);
+        }
+        self.prove_removals(&trees, &bumped);
         bumped
+    }
+
+    pub(super) fn sources(&self) -> &Stage1Sources {
+        &self.sources
+    }
+
+    pub(super) fn verify(&self, sources: &Stage1Sources, trees: &BTreeMap<Board, UsrTree>) -> Vec<Finding> {
+        let trees = trees.iter().map(|(board, tree)| (*board, tree)).collect();
+        manifest::plan::bump::verify(sources, &self.options(), &trees)
+            .unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// The bump does not depend on which files of the images were read before: none, as in a first run; those that a
@@ -228,8 +242,8 @@ impl Row {
         same(&partial);
     }
 
-    fn bump(&self, sources: &Stage1Sources, trees: &BTreeMap<Board, UsrTree>) -> BumpPlan {
-        let request = BumpOptions {
+    fn options(&self) -> BumpOptions {
+        BumpOptions {
             release: "1097.0.0".parse().unwrap(),
             channel: Some(Channel::Alpha),
             brand: self.brand,
@@ -239,9 +253,12 @@ impl Row {
                 drop_missing: self.drop_missing,
                 by_names_only: self.by_names_only,
             },
-        };
+        }
+    }
+
+    fn bump(&self, sources: &Stage1Sources, trees: &BTreeMap<Board, UsrTree>) -> BumpPlan {
         let trees = trees.iter().map(|(board, tree)| (*board, tree)).collect();
-        manifest::plan::bump::bump(sources, &request, &trees).unwrap_or_else(|fault| panic!("{fault}"))
+        manifest::plan::bump::bump(sources, &self.options(), &trees).unwrap_or_else(|fault| panic!("{fault}"))
     }
 }
 
@@ -336,7 +353,10 @@ pub(super) fn shown(fixes: &[Fix], findings: &[Finding]) -> String {
         let lines = lines.join(" -> ").replace('\u{feff}', "(mark)");
         writeln!(text, "{:<6} {} {lines}", fix.kind.id(), short(&fix.file)).unwrap();
     }
-    for finding in findings.iter().filter(|finding| finding.severity != Severity::Advice) {
+    // Rows do not list process 1.
+    let is_process_one = |finding: &&Finding| finding.line.is_none() && finding.kind == FindingKind::NotFound;
+    let problems = findings.iter().filter(|finding| finding.severity != Severity::Advice);
+    for finding in problems.filter(|finding| !is_process_one(finding)) {
         let line = finding.line.map_or(String::from("-"), |line| line.to_string());
         write!(text, "LEFT   {} {}:{line} {}", finding.kind.id(), short(&finding.file), finding.path)
             .unwrap();
