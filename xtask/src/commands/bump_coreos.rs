@@ -6,6 +6,7 @@ use crate::cli::{BumpCoreos, FixArgs, ReleaseSpec};
 use crate::context::Context;
 use crate::git;
 use crate::images::{ImageSet, latest_release};
+use crate::inventory::changes_between;
 use crate::repo::transaction;
 use crate::report::commit::message;
 use crate::report::sizes::{self, Moment};
@@ -175,6 +176,7 @@ pub(super) fn fix_and_apply(
     report.release = Some(bump.release);
     report.systemd = Some(bump.systemd);
     report.plan = plan;
+    report.packages = old.and_then(|old| changes_between((old, &context.sources), (images, &bump.after)));
     fill_sizes(context, &bump.after, images, old, &bump.fixes, report);
     report.fixes = bump.fixes;
     report.findings =

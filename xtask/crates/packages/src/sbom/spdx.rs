@@ -128,7 +128,8 @@ fn flavor_package(bom: &BoardBom<'_>, flavor: &Flavor, taken: &BTreeSet<UsrPath>
 
 fn image(source: &Source, id: &str) -> Value {
     let (algorithm, _, hex) = split_digest(&source.digest);
-    let is_url = source.location.starts_with("https://") || source.location.starts_with("http://");
+    // The specification's grammar of locations has no ports; a plain http mirror is on loopback anyway.
+    let is_url = source.location.strip_prefix("https://").is_some_and(|rest| !rest.contains(':'));
     let mut image = json!({
         "SPDXID": id,
         "name": format!("{} {} image", source.vendor, source.board),
