@@ -8,10 +8,11 @@ use super::check_log::CheckLog;
 use crate::context::Context;
 use coreos_types::error::{Error, Result};
 use coreos_types::release::Board;
+use coreos_types::shell::quote;
 use manifest::suggestion::Suggestion;
 
 /// Builds from verified images; returns whether that succeeded. A failure that no change of the tree can help is also
-/// an error: a missing program, a failed download, a full disk.
+/// an error: a missing program or library, a failed download, a full disk.
 ///
 /// # Errors
 /// The build cannot be started; a program, the network or space is missing.
@@ -49,7 +50,10 @@ pub(super) fn run(
     message.push('\n');
     last_lines.lines().for_each(|line| message.push_str(&format!("  | {line}\n")));
     message.push_str(&format!("full log: {log}"));
-    let is_outside = matches!(cause, Cause::ProgramNotInstalled(_) | Cause::Network { .. } | Cause::NoSpace);
+    let is_outside = matches!(
+        cause,
+        Cause::ProgramNotInstalled(_) | Cause::Configure(_) | Cause::Network { .. } | Cause::NoSpace
+    );
     if let Some(hint) = hint.as_ref().filter(|_| !is_outside) {
         message.push_str(&format!("\nhint: {hint}"));
     }
@@ -79,9 +83,14 @@ fn explain(
             Some(format!("install {program}, then: {}", this_run())),
         ),
         Cause::Configure(message) => {
-            let option = configure_option(message).unwrap_or("--disable-FEATURE");
-            let hint =
-                format!("install what configure misses, or turn the feature off with --configure={option}");
+            let hint = match configure_option(message) {
+                Some(option) => {
+                    format!("install what configure misses, or: {}", context.rerun(&[option], &[]))
+                }
+                None => {
+                    "install what configure misses, or add an argument for it: --configure=ARG".to_owned()
+                }
+            };
             (Some(message.clone()), Some(hint))
         }
         Cause::Network { url, flavor } => {
@@ -110,24 +119,20 @@ fn explain(
             Some("GNU make 4.3 or later joined the names of the flavors".into()),
             Some(context.rerun(&["--make", "_MISC_CTS_SPACE_=$() "], &[])),
         ),
-        Cause::StaleBuild => (
-            Some("files of an earlier build may be in the way".into()),
-            Some(match build.system() {
-                BuildSystem::Stage1 => format!("make -C {}/stage1 clean", build.tree.display()),
-                BuildSystem::Autotools => {
-                    format!("remove {}/build-rkt-*, then: {}", build.tree.display(), this_run())
-                }
-            }),
-        ),
+        Cause::StaleBuild => {
+            let directory = quote(&build.directory().display().to_string());
+            let hint = format!("rm -rf {directory} && {}", this_run());
+            (Some("files of an earlier build may be in the way".into()), Some(hint))
+        }
         Cause::Unknown => (None, None),
     }
 }
 
-/// The option of rkt's `configure` that turns off the feature of its message.
+/// The option that turns off the feature of a message of rkt's `configure`.
 fn configure_option(message: &str) -> Option<&'static str> {
     match message {
-        _ if message.starts_with("TPM ") => Some("--disable-tpm"),
-        _ if message.starts_with("Host systemd-journal") => Some("--disable-sdjournal"),
+        _ if message.starts_with("TPM ") => Some("--configure=--disable-tpm"),
+        _ if message.starts_with("Host systemd-journal") => Some("--configure=--disable-sdjournal"),
         _ => None,
     }
 }

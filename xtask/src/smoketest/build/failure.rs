@@ -152,6 +152,8 @@ const NETWORK_WORDS: &[&str] = &[
     "Could not connect to server",
     "failed: Connection timed out",
     "no such host",
+    "The requested URL returned error",
+    "Unable to establish SSL connection",
 ];
 
 /// Exit statuses of wget (4 network, 8 server error), curl (6, 7, 22, 28, 35, 56) and git (128).
@@ -165,13 +167,15 @@ static MAKEFILE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"stage1/usr_from_([a-z0-9]+)/usr_from_[a-z0-9]+\.mk: No such file or directory").ok()
 });
 static URL: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"https?://[^ \t\n'"`)]+"#).ok());
-/// The words of shells, env, make, configure and `stage1/Makefile` for a program that is not there.
+/// The words of shells, env, make, Perl, Go, configure and `stage1/Makefile` for a program that is not there.
 static NOT_INSTALLED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r"(?mx)
-        ^[^\n]*:\ (?:line\ [0-9]+:\ |[0-9]+:\ )?([A-Za-z0-9_./+-]+):\ (?:command\ )?not\ found$
+        ^[^\n]*:\ (?:line\ [0-9]+:\ |[0-9]+:\ )?([A-Za-z0-9_./+-]+):\ (?:[Cc]ommand\ )?not\ found$
         | ^(?:env|/usr/bin/env):\ [\x27\x22‘]?([A-Za-z0-9_./+-]+)[\x27\x22’]?:\ No\ such\ file\ or\ directory$
         | ^make(?:\[[0-9]+\])?:\ ([A-Za-z0-9_+-]+):\ No\ such\ file\ or\ directory$
+        | Can\x27t\ exec\ \x22([^\x22]+)\x22:\ No\ such\ file\ or\ directory
+        | exec:\ \x22([^\x22]+)\x22:\ executable\ file\ not\ found
         | ^([A-Za-z0-9_+-]+)\ is\ not\ installed
         | configure:\ error:\ (?:\*\*\*\ )?(?:required\ program\ )?[\x27\x22]?([A-Za-z0-9_+-]+)[\x27\x22]?\ (?:is\ )?not\ found",
     )
@@ -229,6 +233,13 @@ mod tests {
                 Cause::NoSpace,
             ),
             ("./autogen.sh: line 5: aclocal: command not found", program("aclocal")),
+            ("make: gcc: Command not found", program("gcc")),
+            (
+                "Can't exec \"aclocal\": No such file or directory at /usr/share/autoconf/Autom4te/FileUtils.pm line 274.",
+                program("aclocal"),
+            ),
+            ("exec: \"actool\": executable file not found in $PATH", program("actool")),
+            ("curl: (22) The requested URL returned error: 404", network(None, None)),
             ("/bin/sh: 1: mksquashfs: not found", program("mksquashfs")),
             ("env: ‘bash’: No such file or directory", program("bash")),
             ("make: pkg-config: No such file or directory", program("pkg-config")),

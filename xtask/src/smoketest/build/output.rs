@@ -86,6 +86,12 @@ impl Build<'_> {
             .unwrap_or_else(|| self.tree.join("build-rkt-VERSION"))
     }
 
+    /// The build directory of the board of this machine, else of the first.
+    pub(in crate::smoketest) fn directory(&self) -> PathBuf {
+        let native = self.boards.iter().find(|board| board.machine() == std::env::consts::ARCH);
+        self.build_directory(native.or(self.boards.first()).copied().unwrap_or(Board::Amd64))
+    }
+
     /// The version that `configure` wrote into the Makefile.
     fn configured_version(&self) -> Option<String> {
         let makefile = fs::read_to_string(self.tree.join("Makefile")).ok()?;

@@ -177,7 +177,7 @@ fn killed_rkt_run_leaves_nothing() {
 fn failed_build_names_its_cause() {
     let bench = with_rkt(BOOKWORM, GOOD);
     let rows = [
-        (&["--configure=--without-anything", "--flavor=coreos"][..], 1, "--configure=--disable-tpm"),
+        (&["--configure=--without-anything", "--flavor=coreos"][..], 2, "--configure=--disable-tpm"),
         (&[], 2, "the build of flavor kvm downloads https://kernel.invalid/linux.tar.xz"),
     ];
     for (options, code, named) in rows {
@@ -187,7 +187,7 @@ fn failed_build_names_its_cause() {
         let error = ran.document["error"].to_string();
         assert!(failed.contains("build.log") && !failed.contains("verify-manifests"), "{failed}");
         assert!(failed.contains(named) || error.contains(named), "{failed} {error}");
-        assert!(code == 1 || error.contains("--flavor coreos"), "{error}");
+        assert!(error.contains("--flavor"), "{error}");
     }
     assert!(bench.tree().join("build-rkt-smoketest/build.log").is_file());
 }
