@@ -1,4 +1,4 @@
-//! A manifest being mended: the text, and a record of each change with its reason.
+//! Edits of a manifest: the text, and a record of each change with its reason.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -6,30 +6,30 @@ use super::file::ManifestFile;
 use super::finding::{Fix, FixKind};
 use super::sort_order::SortOrder;
 
-/// A manifest and what was done to it so far. Each line of the old text takes part in at most one fix.
+/// A manifest and its changes so far. Each line of the old text is part of at most one fix.
 #[derive(Debug, Clone)]
 pub struct ManifestEditor {
     file: String,
     text: ManifestFile,
     order: SortOrder,
     fixes: Vec<Fix>,
-    frozen: bool,
+    read_only: bool,
     changes: usize,
 }
 
 impl ManifestEditor {
-    /// Starts from files as they stand. Their orders are found once: mending must not change them. A file that is in
-    /// both orders follows the others.
+    /// Opens files. Their sort orders are detected once, because edits must not change them; a file in both orders gets
+    /// that of the others.
     pub fn of_files<'a>(
         files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     ) -> BTreeMap<String, ManifestEditor> {
-        let mut drafts: BTreeMap<String, ManifestEditor> = files
+        let mut editors: BTreeMap<String, ManifestEditor> = files
             .into_iter()
             .map(|(file, bytes)| (file.to_owned(), ManifestEditor::new(file, bytes)))
             .collect();
-        let shared = SortOrder::shared(drafts.values().map(|draft| draft.order));
-        drafts.values_mut().for_each(|draft| draft.order = draft.order.or(shared));
-        drafts
+        let shared = SortOrder::shared(editors.values().map(|editor| editor.order));
+        editors.values_mut().for_each(|editor| editor.order = editor.order.or(shared));
+        editors
     }
 
     fn new(file: &str, bytes: &[u8]) -> ManifestEditor {
@@ -39,55 +39,55 @@ impl ManifestEditor {
             order: SortOrder::of(&text),
             text,
             fixes: Vec::new(),
-            frozen: false,
+            read_only: false,
             changes: 0,
         }
     }
 
-    /// How often the text was changed.
+    /// The number of changes of the text.
     pub fn changes(&self) -> usize {
         self.changes
     }
 
-    /// Lets nothing be changed from now on: what is wrong in the manifest stays for a person.
-    pub fn freeze(&mut self) {
-        self.frozen = true;
+    /// Makes the manifest read-only: later edits change nothing.
+    pub fn set_read_only(&mut self) {
+        self.read_only = true;
     }
 
-    /// Whether nothing may be changed.
-    pub fn is_frozen(&self) -> bool {
-        self.frozen
+    /// Whether the manifest is read-only.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
     }
 
-    /// The text as mended so far.
+    /// The text with the changes so far.
     pub fn text(&self) -> &ManifestFile {
         &self.text
     }
 
-    /// What was done so far.
+    /// The changes so far.
     pub fn fixes(&self) -> &[Fix] {
         &self.fixes
     }
 
-    /// Whether a line is there, verbatim.
+    /// Whether the manifest has a line, verbatim.
     pub fn has(&self, line: &str) -> bool {
         self.position(line).is_some()
     }
 
-    /// Adds a line where the file's order wants it; a line that is there already stays as it is.
+    /// Adds a line at its sorted position, unless the manifest has it.
     pub fn add(&mut self, line: &str, because: &str) {
-        if self.frozen || self.has(line) {
+        if self.read_only || self.has(line) {
             return;
         }
-        self.place(line);
+        self.insert_in_order(line);
         self.record(FixKind::Add, None, Some(line), because);
     }
 
-    /// Takes a line out. A line that this draft added or renamed itself leaves no trace of that.
+    /// Removes a line. If an earlier change added or renamed the line, that change is undone or merged.
     pub fn drop_line(&mut self, line: &str, kind: FixKind, because: &str) {
-        let Some(at) = self.position(line).filter(|_| !self.frozen) else { return };
+        let Some(at) = self.position(line).filter(|_| !self.read_only) else { return };
         self.text.remove(at);
-        match self.take_fix_to(line) {
+        match self.take_fix_producing(line) {
             Some(Fix { from: None, .. }) => self.changes += 1,
             Some(Fix { from: Some(first), .. }) => self.record(kind, Some(&first), None, because),
             None => self.record(kind, Some(line), None, because),
@@ -96,7 +96,7 @@ impl ManifestEditor {
 
     /// Removes every entry that `is_one`, in one pass over the file.
     pub fn drop_all(&mut self, is_one: impl Fn(&str) -> bool, because: &str) {
-        if self.frozen {
+        if self.read_only {
             return;
         }
         let mut dropped = Vec::new();
@@ -107,7 +107,7 @@ impl ManifestEditor {
         });
         let produced: HashSet<String> = self.fixes.iter().filter_map(|fix| fix.to.clone()).collect();
         for line in dropped {
-            match produced.contains(&line).then(|| self.take_fix_to(&line)).flatten() {
+            match produced.contains(&line).then(|| self.take_fix_producing(&line)).flatten() {
                 Some(Fix { from: None, .. }) => self.changes += 1,
                 Some(Fix { from: Some(first), .. }) => {
                     self.record(FixKind::Drop, Some(&first), None, because)
@@ -117,15 +117,16 @@ impl ManifestEditor {
         }
     }
 
-    /// Gives a line another text. Where the new text is there already, the old line goes; where this draft itself
-    /// had added the new text, the two become one rename.
+    /// Replaces a line. If the manifest has the new line already, the old one is removed; if an earlier change added the
+    /// new line, the two changes become one rename.
     pub fn rename(&mut self, from: &str, to: &str, kind: FixKind, because: &str) {
-        let Some(at) = self.position(from).filter(|_| !self.frozen) else { return };
+        let Some(at) = self.position(from).filter(|_| !self.read_only) else { return };
         if self.has(to) {
-            match self.take_fix_to(to) {
+            match self.take_fix_producing(to) {
                 Some(Fix { from: None, .. }) => {
                     self.text.remove(at);
-                    let first = self.take_fix_to(from).map_or_else(|| Some(from.to_owned()), |fix| fix.from);
+                    let first =
+                        self.take_fix_producing(from).map_or_else(|| Some(from.to_owned()), |fix| fix.from);
                     let kind = if first.is_some() { kind } else { FixKind::Add };
                     self.record(kind, first.as_deref(), Some(to), because);
                 }
@@ -136,29 +137,29 @@ impl ManifestEditor {
             }
             return;
         }
-        let first = self.take_fix_to(from).map_or_else(|| Some(from.to_owned()), |fix| fix.from);
-        // A comment has no place of its own, only that above its entry.
+        let first = self.take_fix_producing(from).map_or_else(|| Some(from.to_owned()), |fix| fix.from);
+        // A comment is not sorted: it belongs to the entry below it.
         if self.order == SortOrder::Unsorted || to.starts_with('#') {
             self.text.replace(at, to);
         } else {
             self.text.remove(at);
-            self.place(to);
+            self.insert_in_order(to);
         }
         let kind = if first.is_some() { kind } else { FixKind::Add };
         self.record(kind, first.as_deref(), Some(to), because);
     }
 
-    /// Takes the line at `index` out, for lines that are not told apart by their text: blank ones and repeats.
+    /// Removes the line at `index`: for lines that their text does not identify, blank and repeated ones.
     pub fn drop_at(&mut self, index: usize, because: &str) {
         let line = self.text.lines().get(index).map(|line| line.text.clone());
-        let Some(line) = line.filter(|_| !self.frozen) else { return };
+        let Some(line) = line.filter(|_| !self.read_only) else { return };
         self.text.remove(index);
         self.record(FixKind::Tidy, Some(&line), None, because);
     }
 
     /// Ends every line in a line feed alone, as the build reads them.
     pub fn convert_to_lf(&mut self, because: &str) {
-        if self.frozen {
+        if self.read_only {
             return;
         }
         let crlf: Vec<String> =
@@ -172,17 +173,17 @@ impl ManifestEditor {
     /// Ends the last line with a newline.
     pub fn add_final_newline(&mut self, because: &str) {
         let Some(last) = self.text.lines().last().map(|line| line.text.clone()) else { return };
-        if self.frozen || !self.text.lacks_final_newline() {
+        if self.read_only || !self.text.has_no_final_newline() {
             return;
         }
         self.text.add_final_newline();
-        match self.take_fix_to(&last) {
+        match self.take_fix_producing(&last) {
             Some(fix) => self.fixes.push(fix),
             None => self.record(FixKind::Tidy, Some(&last), Some(&last), because),
         }
     }
 
-    fn place(&mut self, line: &str) {
+    fn insert_in_order(&mut self, line: &str) {
         let at = self.order.position(&self.text, line);
         self.text.insert(at, line);
     }
@@ -191,7 +192,7 @@ impl ManifestEditor {
         self.text.lines().iter().position(|other| other.text == line)
     }
 
-    fn take_fix_to(&mut self, line: &str) -> Option<Fix> {
+    fn take_fix_producing(&mut self, line: &str) -> Option<Fix> {
         let at = self.fixes.iter().position(|fix| fix.to.as_deref() == Some(line))?;
         Some(self.fixes.remove(at))
     }

@@ -6,24 +6,24 @@ use usr::lossless_text;
 /// the middle.
 pub const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// A manifest as it stands on disk. What is not touched comes out of [`ManifestFile::to_bytes`] as it went in: line
-/// ends (also mixed ones), a missing final newline, blank lines, comments and bytes that are no UTF-8.
+/// The lines of a manifest. [`ManifestFile::to_bytes`] returns unchanged lines as they were parsed: line ends (mixed ones
+/// too), a missing final newline, blank lines, comments and bytes that are not UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestFile {
     lines: Vec<Line>,
-    /// The end that a new line gets: CRLF where most lines of the file had it, else LF.
-    usual_end: LineEnd,
+    /// The end of new lines: CRLF if most lines of the file have it, else LF.
+    default_eol: LineEnd,
 }
 
 /// One line, without its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// The text verbatim, blanks included; bytes that are no UTF-8 as [`name::from_bytes`] has them.
+    /// The text verbatim, blanks included; bytes that are not UTF-8 as [`name::from_bytes`] has them.
     pub text: String,
     end: LineEnd,
 }
 
-/// What a line is to the build.
+/// The kinds of lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LineKind {
     /// A path.
@@ -39,7 +39,7 @@ enum LineEnd {
     Lf,
     CrLf,
     /// The end of the file, without a newline.
-    Nothing,
+    None,
 }
 
 impl LineEnd {
@@ -47,7 +47,7 @@ impl LineEnd {
         match self {
             LineEnd::Lf => b"\n",
             LineEnd::CrLf => b"\r\n",
-            LineEnd::Nothing => b"",
+            LineEnd::None => b"",
         }
     }
 }
@@ -75,23 +75,23 @@ impl Line {
 }
 
 impl ManifestFile {
-    /// Splits a file into lines. Nothing is refused.
+    /// Splits a file into lines; every file is valid.
     pub fn parse(bytes: &[u8]) -> ManifestFile {
         let lines = bytes.split_inclusive(|&byte| byte == b'\n').map(|line| {
             let (text, end) = match line {
                 [text @ .., b'\r', b'\n'] => (text, LineEnd::CrLf),
                 [text @ .., b'\n'] => (text, LineEnd::Lf),
-                text => (text, LineEnd::Nothing),
+                text => (text, LineEnd::None),
             };
             Line { text: lossless_text::from_bytes(text).into_owned(), end }
         });
         let lines: Vec<Line> = lines.collect();
         let count = |end| lines.iter().filter(|line| line.end == end).count();
         let crlf = count(LineEnd::CrLf) > count(LineEnd::Lf);
-        ManifestFile { lines, usual_end: if crlf { LineEnd::CrLf } else { LineEnd::Lf } }
+        ManifestFile { lines, default_eol: if crlf { LineEnd::CrLf } else { LineEnd::Lf } }
     }
 
-    /// The file.
+    /// The content of the file.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.lines.iter().map(|line| line.text.len() + 2).sum());
         for line in &self.lines {
@@ -101,7 +101,7 @@ impl ManifestFile {
         bytes
     }
 
-    /// Every line in order; the number that people count by is the index and one.
+    /// Every line in order; line numbers are the indices plus one.
     pub fn lines(&self) -> &[Line] {
         &self.lines
     }
@@ -115,30 +115,30 @@ impl ManifestFile {
             .map(|(at, line)| (at, line.text.as_str()))
     }
 
-    /// Puts a line before the one at `index`, or behind the last for the number of lines, with the line end that
-    /// the file uses. A file without a final newline stays without one.
+    /// Inserts a line before the one at `index`, or after the last one, with the line end of the file. A file without a final
+    /// newline stays without one.
     pub fn insert(&mut self, index: usize, text: &str) {
         let index = index.min(self.lines.len());
-        let usual = self.usual_end;
-        let mut end = usual;
+        let eol = self.default_eol;
+        let mut end = eol;
         if index == self.lines.len()
             && let Some(last) = self.lines.last_mut()
-            && last.end == LineEnd::Nothing
+            && last.end == LineEnd::None
         {
-            last.end = usual;
-            end = LineEnd::Nothing;
+            last.end = eol;
+            end = LineEnd::None;
         }
         self.lines.insert(index, Line { text: text.to_owned(), end });
     }
 
-    /// Gives the line at `index` another text; its end stays. An index past the last line changes nothing.
+    /// Replaces the text of the line at `index`, not its end. An index past the last line changes nothing.
     pub fn replace(&mut self, index: usize, text: &str) {
         if let Some(line) = self.lines.get_mut(index) {
             text.clone_into(&mut line.text);
         }
     }
 
-    /// Takes the line at `index` out, and leaves every other line as it is.
+    /// Removes the line at `index`.
     pub fn remove(&mut self, index: usize) {
         if index < self.lines.len() {
             self.lines.remove(index);
@@ -146,20 +146,20 @@ impl ManifestFile {
     }
 
     /// Whether the last line has no newline at its end.
-    pub fn lacks_final_newline(&self) -> bool {
-        self.lines.last().is_some_and(|line| line.end == LineEnd::Nothing)
+    pub fn has_no_final_newline(&self) -> bool {
+        self.lines.last().is_some_and(|line| line.end == LineEnd::None)
     }
 
     /// Ends the last line with a newline.
     pub fn add_final_newline(&mut self) {
-        if let Some(last) = self.lines.last_mut().filter(|line| line.end == LineEnd::Nothing) {
-            last.end = self.usual_end;
+        if let Some(last) = self.lines.last_mut().filter(|line| line.end == LineEnd::None) {
+            last.end = self.default_eol;
         }
     }
 
     /// Ends every line that ends in CRLF with a line feed alone.
     pub fn convert_to_lf(&mut self) {
-        self.usual_end = LineEnd::Lf;
+        self.default_eol = LineEnd::Lf;
         self.lines
             .iter_mut()
             .filter(|line| line.end == LineEnd::CrLf)
@@ -173,7 +173,7 @@ impl ManifestFile {
 
     /// Replaces all lines, each with the line end that the file uses.
     pub fn set_lines<'a>(&mut self, texts: impl IntoIterator<Item = &'a str>) {
-        let end = self.usual_end;
+        let end = self.default_eol;
         self.lines = texts.into_iter().map(|text| Line { text: text.to_owned(), end }).collect();
     }
 }
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_file_comes_back_as_it_was() {
+    fn parsed_file_is_written_unchanged() {
         for bytes in [
             &b""[..],
             b"\n",
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn edits_keep_the_line_ends_of_the_file() {
+    fn edits_keep_line_ends() {
         for (before, after) in [
             (&b"a\nb\n"[..], &b"a\nX\nb\nZ\n"[..]),
             (b"a\r\nb\r\n", b"a\r\nX\r\nb\r\nZ\r\n"),
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_are_what_is_neither_blank_nor_comment() {
+    fn entries_exclude_blank_lines_and_comments() {
         let text = ManifestFile::parse(b"# c\n\nbin/a\n \t\n #d\n/bin/ip\n");
         assert_eq!(text.entries().collect::<Vec<_>>(), [(2, "bin/a"), (5, "/bin/ip")]);
         assert_eq!(text.lines()[3].kind(), LineKind::Blank);

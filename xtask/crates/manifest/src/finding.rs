@@ -1,26 +1,26 @@
-//! A finding is what is wrong; a fix is how it is mended. Both carry their reason.
+//! Findings and fixes, each with its reason.
 
 use std::fmt;
 
 use super::suggestion::Suggestion;
 use coreos_types::release::{Board, Flavor};
 
-/// What is wrong with a line of a manifest, or with its absence.
+/// The kinds of findings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FindingKind {
     /// A listed path is not in the image.
     NotFound,
-    /// A listed symlink leads to something that is not listed, or not in the image.
+    /// A listed symlink points to something that is not listed, or not in the image.
     Dangling,
     /// A listed file needs a file that the image has and no manifest of the flavor lists.
     NeedsUnlisted,
     /// A listed file needs a file that is nowhere in the image.
     NeedsNowhere,
-    /// A needed symbol version is not defined by the library that the loader would take.
+    /// The library that the loader takes does not define a needed symbol version.
     VersionUnsatisfied,
     /// A listed ELF file is for another machine than the board.
     WrongMachine,
-    /// A line that is right in substance and wrong in form, or a unit and program listed without each other.
+    /// A malformed line, or a unit and its program listed without each other.
     Tidy,
     /// Worth knowing; never makes the command fail.
     Advice,
@@ -71,47 +71,47 @@ impl Severity {
     }
 }
 
-/// Something in the tree that a person, or a fix, has to settle.
+/// A problem in the tree, for a fix or a manual decision.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
     /// The manifest it concerns, relative to the tree: the file to edit.
     pub file: String,
-    /// The line, counted from 1 in the file as it stands on disk when the command ends; `None` where a line is lacking.
+    /// The line, counted from 1 in the file as it stands on disk when the command ends; `None` for a file, or for a line that is missing.
     pub line: Option<usize>,
-    /// What is wrong.
+    /// The kind.
     pub kind: FindingKind,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
     /// The board it was found on.
     pub board: Board,
     /// The flavor it was found in.
     pub flavor: Flavor,
-    /// The line verbatim, or the path or name that lacks one.
+    /// The line verbatim, or the path or name without a line.
     pub path: String,
     /// Listed paths that need it.
     pub needed_by: Vec<String>,
-    /// Paths of the image that could take its place.
+    /// Paths of the image that can replace it.
     pub candidates: Vec<String>,
-    /// What is wrong, in words, and why.
+    /// The problem and its cause in words.
     pub message: String,
-    /// What mends it.
+    /// What to do about it.
     pub remedy: Suggestion,
     /// Whether `--fix` removes the finding; `false` in a plan, where fixes were made already.
     pub fixable: bool,
 }
 
-/// What a fix does to the lines of a manifest.
+/// The kinds of fixes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FixKind {
-    /// A line gets the name that the file has now.
+    /// A line gets the new name of its file.
     Rename,
-    /// A line gets the directory that the file is in now.
+    /// A line gets the new directory of its file.
     Move,
     /// A line is new.
     Add,
-    /// A line goes.
+    /// A line is removed.
     Drop,
-    /// A line is put in form, or goes because it says nothing.
+    /// A malformed line is rewritten, or removed because it says nothing.
     Tidy,
 }
 

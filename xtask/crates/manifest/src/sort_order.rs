@@ -1,7 +1,7 @@
-//! The order a manifest is kept in, and where a new line belongs.
+//! The sort order of a manifest, and the position of a new line.
 //!
 //! rkt's manifests are in the order of `sort` in the locale `en_US.UTF-8`; a tree that was sorted on a machine without
-//! that locale is in byte order. A file stays in the order it is in.
+//! that locale is in byte order. Edits do not change the order of a file.
 
 mod en_us;
 
@@ -18,7 +18,7 @@ pub enum SortOrder {
     Bytes,
     /// As `LC_ALL=en_US.UTF-8 sort` does with glibc.
     EnUs,
-    /// In both at once; [`SortOrder::or`] says which of them counts where they part.
+    /// In both orders; [`SortOrder::or`] chooses one.
     Both,
     /// In neither.
     Unsorted,
@@ -79,19 +79,19 @@ impl SortOrder {
         if bytes { SortOrder::Bytes } else { SortOrder::EnUs }
     }
 
-    /// `shared` for a file that is in both orders; any other stays as it is.
+    /// Resolves `Both` to the order of the tree.
     #[must_use]
     pub fn or(self, shared: SortOrder) -> SortOrder {
         if self == SortOrder::Both { shared } else { self }
     }
 
-    /// The index at which a new line belongs. In a file that is in no order it is beside its nearest relative: the
-    /// entry that shares the most of its beginning, in the same directory; without one, behind the last entry.
+    /// The index of a new line. In an unsorted file the line is next to the entry of the same directory that shares the
+    /// longest prefix with it; without one, after the last entry.
     pub fn position(self, text: &ManifestFile, line: &str) -> usize {
         match self {
-            SortOrder::Bytes => behind_smaller(text.lines(), line, by_bytes),
-            SortOrder::EnUs | SortOrder::Both => behind_smaller(text.lines(), line, compare_en_us),
-            SortOrder::Unsorted => beside_relative(text, line),
+            SortOrder::Bytes => bisect(text.lines(), line, by_bytes),
+            SortOrder::EnUs | SortOrder::Both => bisect(text.lines(), line, compare_en_us),
+            SortOrder::Unsorted => after_longest_prefix(text, line),
         }
     }
 }
@@ -145,7 +145,7 @@ fn longest_ascending(lines: &[&str], compare: impl Fn(&str, &str) -> Ordering) -
     tops.len()
 }
 
-/// The bytes of a line, not the characters that stand for foreign ones, are what `sort` compares.
+/// Compares lines by bytes, as `sort` does; characters that escape bytes are unescaped first.
 fn by_bytes(one: &str, other: &str) -> Ordering {
     if one.is_ascii() && other.is_ascii() {
         return one.cmp(other);
@@ -153,13 +153,13 @@ fn by_bytes(one: &str, other: &str) -> Ordering {
     usr::lossless_text::to_bytes(one).cmp(&usr::lossless_text::to_bytes(other))
 }
 
-/// What counts of a line: a byte-order mark is no part of it, and goes when the file is tidied.
+/// The path of a line, without a byte-order mark.
 fn path(line: &Line) -> &str {
     line.text.trim_start_matches(BYTE_ORDER_MARK)
 }
 
-/// The index behind the last entry that is not greater, by bisection; comments stay above the entry that follows.
-fn behind_smaller(lines: &[Line], line: &str, compare: fn(&str, &str) -> Ordering) -> usize {
+/// The index after the last entry that is not greater, by bisection; comments stay above the entry that follows.
+fn bisect(lines: &[Line], line: &str, compare: fn(&str, &str) -> Ordering) -> usize {
     let (mut low, mut high) = (0, lines.len());
     while low < high {
         let middle = low + (high - low) / 2;
@@ -180,35 +180,35 @@ fn behind_smaller(lines: &[Line], line: &str, compare: fn(&str, &str) -> Orderin
     }
 }
 
-fn beside_relative(text: &ManifestFile, line: &str) -> usize {
+fn after_longest_prefix(text: &ManifestFile, line: &str) -> usize {
     let directory_of = |path: &str| path.rfind('/').map_or(0, |slash| slash + 1);
     let directory = directory_of(line);
-    let mut best: Option<Relative<'_>> = None;
+    let mut best: Option<PrefixMatch<'_>> = None;
     for (at, entry) in text.entries() {
         let shared = line.bytes().zip(entry.bytes()).take_while(|(one, other)| one == other).count();
-        let relative = Relative { at, entry, shared };
+        let candidate = PrefixMatch { at, entry, shared };
         let same_directory = shared >= directory && directory_of(entry) == directory;
-        if same_directory && best.as_ref().is_none_or(|best| relative.is_nearer(best, line)) {
-            best = Some(relative);
+        if same_directory && best.as_ref().is_none_or(|best| candidate.is_nearer(best, line)) {
+            best = Some(candidate);
         }
     }
     match best {
-        Some(Relative { at, entry, .. }) => at + usize::from(entry < line),
+        Some(PrefixMatch { at, entry, .. }) => at + usize::from(entry < line),
         None => text.lines().iter().rposition(Line::is_entry).map_or(text.lines().len(), |last| last + 1),
     }
 }
 
 /// An entry in the directory of a new line, and how many bytes the two share from the start.
-struct Relative<'a> {
+struct PrefixMatch<'a> {
     at: usize,
     entry: &'a str,
     shared: usize,
 }
 
-impl Relative<'_> {
+impl PrefixMatch<'_> {
     /// Of entries that share equally much: the greatest that is smaller than the line, else the smallest; so a row
     /// of new lines comes out in order.
-    fn is_nearer(&self, best: &Relative<'_>, line: &str) -> bool {
+    fn is_nearer(&self, best: &PrefixMatch<'_>, line: &str) -> bool {
         match (self.shared.cmp(&best.shared), self.entry < line, best.entry < line) {
             (Ordering::Equal, true, true) => self.entry >= best.entry,
             (Ordering::Equal, false, false) => self.entry < best.entry,
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_a_file_is_told_by_its_entries() {
+    fn order_is_detected_from_entries() {
         for (text, order) in [
             ("lib64/libc.so.6\nlib64/libcryptsetup.so\n", SortOrder::Bytes),
             ("lib64/libcryptsetup.so\nlib64/libc.so.6\n", SortOrder::EnUs),
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_line_keeps_the_order() {
+    fn new_line_keeps_the_order() {
         for (before, line, after) in [
             ("a/b\na/d\n", "a/c", "a/b\na/c\na/d\n"),
             ("a/b\na/d\n", "a/a", "a/a\na/b\na/d\n"),
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn in_no_order_a_line_stands_beside_its_relative() {
+    fn line_of_an_unsorted_file_is_next_to_its_prefix() {
         let text = "bin/z\nlib64/libpam.so.0\nbin/a\nlib64/libz.so.1\n";
         for (lines, after) in [
             (

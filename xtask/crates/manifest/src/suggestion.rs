@@ -1,54 +1,54 @@
-//! What mends a finding. The report says it as a command, in the way the run was called.
+//! Suggestions for findings. The report renders them as commands that repeat the options of the run.
 
 use std::collections::BTreeMap;
 
-/// What a person does about a finding, or has done.
+/// What to do about a finding.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Suggestion {
-    /// Let the manifests be mended.
+    /// Run the fixes.
     Mend,
-    /// The same, where lines may go that vanished without successor.
+    /// Run the fixes, and remove missing entries without a replacement.
     DropMissing,
-    /// Put lines in and take lines out, where only a person can tell whether that is wanted.
+    /// Add and remove lines: only a person can decide whether that is wanted.
     Edit(Vec<LineEdit>),
     /// Hide a file of a manifest directory, relative to the tree: the build passes over names that start with a dot.
     HideFile(String),
-    /// No line of a manifest does it: take another release.
+    /// Use another release: no line of a manifest helps.
     OtherRelease,
-    /// A link leads out of the tree, and what it leads to is never written: first put a copy in its place.
+    /// Replace a symlink to a place outside the tree, which is never written, by a copy first.
     Own {
-        /// The file, or a folder above it, relative to the tree.
+        /// The symlink, the manifest or a directory above it, relative to the tree.
         link: String,
-        /// What is left to do then.
+        /// What to do then.
         then: Box<Suggestion>,
     },
 }
 
-/// The lines to put into a manifest, and those to take out.
+/// Lines to add to a manifest and to remove from it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LineEdit {
     /// The manifest, relative to the tree.
     pub file: String,
     /// The new lines.
     pub add: Vec<String>,
-    /// The lines that go, verbatim.
+    /// The lines to remove, verbatim.
     pub remove: Vec<String>,
 }
 
 impl Suggestion {
-    /// Lines to put into one manifest.
+    /// The addition of lines to one manifest.
     pub fn add<T: ToString>(file: &str, lines: impl IntoIterator<Item = T>) -> Suggestion {
         let add = lines.into_iter().map(|line| line.to_string()).collect();
         Suggestion::Edit(vec![LineEdit { file: file.to_owned(), add, remove: Vec::new() }])
     }
 
-    /// One line in the place of another.
+    /// The replacement of one line by another.
     pub fn replace(file: &str, old: &str, new: &str) -> Suggestion {
         let (add, remove) = (vec![new.to_owned()], vec![old.to_owned()]);
         Suggestion::Edit(vec![LineEdit { file: file.to_owned(), add, remove }])
     }
 
-    /// Lines to take out, each with its manifest.
+    /// The removal of lines, each with its manifest.
     pub fn remove<'l>(lines: impl IntoIterator<Item = (&'l str, &'l str)>) -> Suggestion {
         let mut by_file: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for (file, line) in lines {
@@ -62,7 +62,7 @@ impl Suggestion {
         Suggestion::Edit(by_file.into_iter().map(edit).collect())
     }
 
-    /// The same for a manifest that `link` leads out of the tree to.
+    /// The same for a manifest outside the tree, to which `link` points.
     #[must_use]
     pub fn behind(self, link: &str) -> Suggestion {
         Suggestion::Own { link: link.to_owned(), then: Box::new(self) }

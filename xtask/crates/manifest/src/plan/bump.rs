@@ -201,7 +201,7 @@ fn fix_all(
     let manifests = sources.manifests.iter().map(|(file, bytes)| (file.as_str(), bytes.as_slice()));
     let mut editors: ManifestEditors = ManifestEditor::of_files(manifests);
     let outside = editors.iter_mut().filter(|(file, _)| sources.outside.contains_key(*file));
-    outside.for_each(|(_, editor)| editor.freeze());
+    outside.for_each(|(_, editor)| editor.set_read_only());
     for (&board, index) in indexes {
         let flavors = ManifestSet::of_board(board, &sources.listings);
         fix(&flavors, &mut editors, index, options);

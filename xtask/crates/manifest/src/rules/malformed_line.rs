@@ -71,7 +71,7 @@ fn check_line_ends(lint: &mut Lint<'_, '_>, file: &str, text: &ManifestFile) {
         let problem = Problem::new(FindingKind::Tidy, message, Suggestion::Mend);
         lint.emit(Location { file, line: at + 1 }, &first.text, problem);
     }
-    if text.lacks_final_newline()
+    if text.has_no_final_newline()
         && lint.selection.of.is_followed(file)
         && let Some(last) = text.lines().last()
     {
@@ -182,7 +182,7 @@ fn complete_directory(name: &UsrPath, index: &ImageIndex<'_>) -> Option<(String,
     found.retain(is_searched);
     let files: Vec<&UsrPath> = found.iter().copied().filter(|path| index.is_file(path)).collect();
     match if found.len() > 1 { files } else { found }.as_slice() {
-        [only] => Some((only.to_string(), "the path lacks its directory".to_owned())),
+        [only] => Some((only.to_string(), "the path has no directory".to_owned())),
         _ => None,
     }
 }

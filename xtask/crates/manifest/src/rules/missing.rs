@@ -1,4 +1,4 @@
-//! Rule: a listed path is in the image. One with a certain replacement gets its name; others stay for a person, or are
+//! Rule: a listed path is in the image. One with a certain replacement gets its name; others need a manual decision, or are
 //! removed by `--drop-missing`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -177,8 +177,8 @@ fn replace(fixer: &mut Fixer<'_>, unresolved_sonames: &BTreeSet<String>) -> bool
 
 /// Gives missing libraries the names of what was added in their place.
 ///
-/// That something else was added does not show that a library is no longer wanted: only the old name, with another
-/// version, does. Libraries that files load with dlopen(3) stay for a person: without one, a feature is lost.
+/// That something else was added does not show that a library is not wanted any more: only the old name, with another
+/// version, does. Libraries that files load with dlopen(3) need a manual decision: without one, a feature is lost.
 pub(super) fn fix_by_additions(fixer: &mut Fixer<'_>) {
     if fixer.options.by_names_only || !fixer.has_missing_entries() {
         return;

@@ -127,7 +127,8 @@ pub(super) fn apply(fixer: &mut Fixer<'_>, additions: &[Addition]) -> bool {
     let mut lists_linker_names: BTreeMap<&str, bool> = BTreeMap::new();
     for addition in additions {
         let index = fixer.index;
-        let Some(editor) = fixer.editors.get_mut(&addition.file).filter(|editor| !editor.is_frozen()) else {
+        let Some(editor) = fixer.editors.get_mut(&addition.file).filter(|editor| !editor.is_read_only())
+        else {
             continue;
         };
         let with_linker_names =
