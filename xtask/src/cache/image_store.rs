@@ -1,11 +1,9 @@
-//! The road to a proved file: what is asked, whose signature counts, and who is told how far it is.
+//! The image store: cache, HTTP client, trusted keys and terminal, with the signature checks that every source shares.
 
 use std::io::Read;
-use std::path::Path;
 
 use super::dir::Cache;
 use super::file_id::FileId;
-use super::image::ImageHandle;
 use super::sig_file;
 use super::tree_cache::{CacheKey, CachedTree};
 use crate::http::{Client, MAX_LIST_LEN, MAX_SIGNATURE_LEN};
@@ -14,52 +12,28 @@ use pxe_image::{Digest, VerifiedImage};
 
 use crate::keyring::{FetchFn, Keyring};
 use crate::terminal::Term;
-use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::error::{Error, Result};
 use coreos_types::provenance::Signer;
 
 pub(super) use pxe_image::SignatureCheck;
 
-/// What every way to a file shares. It may be used from several threads at once.
+/// What local images, cached images and downloads share. It may be used from several threads at once.
 pub struct ImageStore<'t> {
-    /// Where things are kept.
+    /// The cache directory.
     pub cache: Cache,
-    /// Who asks.
+    /// Makes the requests.
     pub client: Client,
-    /// Whose signatures count.
+    /// Trusted keys.
     pub keyring: Keyring,
-    /// Who is told.
+    /// Progress and diagnostics.
     pub term: &'t Term,
 }
 
 impl ImageStore<'_> {
-    /// A PXE image on this machine. Its signature is at `signature`, else beside it with `.sig` at its end; with
-    /// `unsigned` it may have none.
+    /// Downloads a small signed file of a release and verifies it; `None` where there is no such file.
     ///
     /// # Errors
-    /// The image or its signature cannot be read, or does not hold; refused where there is no signature.
-    pub fn local(&self, image: &Path, signature: Option<&Path>, unsigned: bool) -> Result<ImageHandle> {
-        let place = signature.map_or_else(|| sig_file::beside(image), Path::to_owned);
-        let path = image
-            .canonicalize()
-            .with_context(|| format!("cannot find the image {}", image.display()))
-            .map_err(|fault| fault.with_hint("name a PXE image on this machine: --image FILE"))?;
-        if !path.is_file() {
-            return Err(Error::failed(format!("{} is no file: expected a PXE image", image.display()))
-                .with_hint("name the .cpio.gz itself: --image FILE"));
-        }
-        let bytes = sig_file::read(&place)?;
-        if bytes.is_none() && !unsigned {
-            return Err(sig_file::missing(place.display()).with_hint(
-                "--signature FILE names it where it is elsewhere; --unsigned accepts an image that has none",
-            ));
-        }
-        ImageHandle::at(self, path, image.display().to_string(), bytes)
-    }
-
-    /// A small signed file of a release, with who signed it; `None` where there is no such file.
-    ///
-    /// # Errors
-    /// It cannot be got, or its signature does not hold or is not there.
+    /// It is not available, or its signature is missing or not valid.
     pub fn list(&self, url: &str) -> Result<Option<(Vec<u8>, Signer)>> {
         let Some(bytes) = self.client.get_bytes(url, MAX_LIST_LEN)? else { return Ok(None) };
         let signature = self.client.get_bytes(&format!("{url}.sig"), MAX_SIGNATURE_LEN)?;

@@ -19,6 +19,7 @@ mod image;
 mod image_reader;
 mod image_store;
 pub mod last_report;
+mod local;
 mod package_cache;
 mod partial;
 pub(super) mod prune;

@@ -1,4 +1,4 @@
-//! From a release's number to its proved image: out of the cache, else over the network.
+//! Opens the image of a release: from the cache, else from the network.
 
 use super::image::ImageHandle;
 use super::image_store::{ImageStore, no_signature};
@@ -10,7 +10,7 @@ use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::provenance::Signer;
 use coreos_types::release::{Board, Brand, Release};
 
-/// The image that is wanted.
+/// The image to open, and where it may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseRequest {
     /// Its vendor.
@@ -19,22 +19,22 @@ pub struct ReleaseRequest {
     pub board: Board,
     /// Its release.
     pub release: Release,
-    /// Where it may lie, in the order in which they are asked.
+    /// Directories in the order in which they are tried.
     pub places: Vec<ReleaseDir>,
 }
 
-/// Holds a proved image against what was asked for: a wrong one may be signed as well as any. What is refused here
-/// is not kept.
+/// Compares a verified image with the request, since a wrong image may be signed as well as any. An image that this
+/// check refuses is not cached.
 pub type Judge<'j> = &'j dyn Fn(&ImageHandle) -> Result<()>;
 
 impl ImageStore<'_> {
-    /// The image of a release, from the first of its places that has it; `None` where none has. Its origin is the URL
-    /// that served it. A kept image answers for the URLs that it is known to come from, and offline for any.
+    /// Opens the image of a release from the first directory that has it; `None` where none has. Its origin is the URL
+    /// that served it. A cached image serves the URLs that it is known to come from, and offline any.
     ///
     /// # Errors
-    /// It cannot be got, or is refused.
+    /// It is not available, or is refused.
     pub fn release(&self, wanted: &ReleaseRequest, judge: Judge<'_>) -> Result<Option<ImageHandle>> {
-        let shelf = ReleaseCache::of(&self.cache, wanted)?;
+        let shelf = ReleaseCache::new(&self.cache, wanted.brand, wanted.board, &wanted.release)?;
         let urls = wanted.places.iter().map(ReleaseDir::image_url);
         if self.client.is_offline() {
             return self.kept(&shelf, &urls.collect::<Vec<_>>(), judge).map(Some);
@@ -73,7 +73,7 @@ impl ImageStore<'_> {
         Ok(Some((release, signer)))
     }
 
-    /// A kept image, from where it would be looked for first if that may be, else from anywhere.
+    /// Opens a cached image: one that is known to come from one of these URLs, else any.
     fn kept(&self, shelf: &ReleaseCache, urls: &[String], judge: Judge<'_>) -> Result<ImageHandle> {
         urls.iter().try_for_each(|url| self.client.check_url(url))?;
         let images = shelf.images()?;
@@ -94,29 +94,32 @@ impl ImageStore<'_> {
         Err(refused.unwrap_or_else(|| {
             unknown.iter().fold(self.client.offline_error(first), |fault, kept| {
                 let lost = kept.noted_in();
-                fault.with_cause(format!("an image is kept, and {} does not tell from where", lost.display()))
+                fault.with_cause(format!(
+                    "an image is cached, and {} does not name its origin",
+                    lost.display()
+                ))
             })
         }))
     }
 
-    /// The image at one URL: one that is known to come from there, else what the server has now.
+    /// Opens the image at one URL: a cached one that is known to come from there, else what the server has now.
     fn at_url(&self, shelf: &ReleaseCache, url: &str, judge: Judge<'_>) -> Result<Option<ImageHandle>> {
         self.client.check_url(url)?;
         let images = shelf.images()?;
         if !images.iter().any(|kept| kept.is_from(url)) {
-            self.term.detail("cache", format!("{url}: no image is kept from there"));
+            self.term.detail("cache", format!("{url}: no cached image is known to come from there"));
         }
         for kept in images.iter().filter(|kept| kept.is_from(url)) {
             match self.taken(kept, url, judge) {
                 Ok(image) => return Ok(Some(image)),
-                Err(fault) => self.term.warn(format!("{fault}; getting it again")),
+                Err(fault) => self.term.warn(format!("{fault}; downloading it again")),
             }
         }
         let signature = self.client.get_bytes(&format!("{url}.sig"), MAX_SIGNATURE_LEN);
         let signature =
             signature.map_err(|fault| match images.iter().find_map(|kept| kept.origins.last()) {
                 Some(other) => {
-                    fault.with_cause(format!("the cache has the image from {other}: --offline takes it"))
+                    fault.with_cause(format!("the cache has the image from {other}: --offline uses it"))
                 }
                 None => fault,
             })?;
@@ -135,18 +138,18 @@ impl ImageStore<'_> {
                     }
                     return Ok(Some(image));
                 }
-                Err(fault) => self.term.warn(format!("{fault}; getting it again")),
+                Err(fault) => self.term.warn(format!("{fault}; downloading it again")),
             }
         }
         self.download(shelf, &images, url, &signature, judge)
     }
 
-    /// Whether the server has the file, by the head of its answer.
+    /// Whether the server has the file, by the header section of its response.
     fn has(&self, url: &str) -> Result<bool> {
         Ok(self.client.get(url, MAX_IMAGE_LEN, None, &Silent)?.is_some())
     }
 
-    /// A kept image as the one at `url`, proved and held against what was asked for.
+    /// Opens a cached image as the one at `url`, verified and compared with the request.
     pub(super) fn taken(&self, kept: &CachedImage, url: &str, judge: Judge<'_>) -> Result<ImageHandle> {
         let mut image =
             ImageHandle::at(self, kept.image.clone(), url.to_owned(), Some(kept.signature.clone()))?;

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::dir::Cache;
-use super::release::ReleaseRequest;
 use super::sig_file::{self, beside};
 use crate::atomic_file;
 use crate::release_dir::ReleaseDir;
 use coreos_types::error::{Result, ResultExt};
+use coreos_types::release::{Board, Brand, Release};
 use pxe_image::Digest;
 
 /// One folder, made when there is something to put into it. What is read here needs no lock: an image appears by one rename, after what stands beside it.
@@ -43,8 +43,7 @@ impl CachedImage {
 }
 
 impl ReleaseCache {
-    pub(super) fn of(cache: &Cache, wanted: &ReleaseRequest) -> Result<ReleaseCache> {
-        let ReleaseRequest { brand, board, release, .. } = wanted;
+    pub(super) fn new(cache: &Cache, brand: Brand, board: Board, release: &Release) -> Result<ReleaseCache> {
         let below: PathBuf = ["releases", brand.id(), board.id(), release.as_str()].iter().collect();
         Ok(ReleaseCache { folder: cache.place(below)?, image: brand.pxe_image() })
     }

@@ -122,7 +122,7 @@ fn v_tells_what_was_read_asked_and_decided_and_vv_of_each_file() {
         pinned    991.0.0 with systemd v225, at https://alpha.release.core-os.net/$(RKT_STAGE1_COREOS_BOARD)/$(CCN_IMG_RELEASE)/coreos_production_pxe_image.cpio.gz  [TIME]
         cache     /DEMO/cache  [TIME]
         trusted   FINGERPRINT, Throwaway Buildbot 1 <bot@example.invalid>  [TIME]
-        cache     coreos_production_pxe_image.cpio.gz: no image is kept from there  [TIME]
+        cache     coreos_production_pxe_image.cpio.gz: no cached image is known to come from there  [TIME]
         response  coreos_production_pxe_image.cpio.gz.sig: 200 OK, N bytes  [TIME]
         response  coreos_production_pxe_image.cpio.gz: 200 OK, N bytes  [TIME]
         reading   coreos_production_pxe_image.cpio.gz: 4 files  [TIME]

@@ -65,7 +65,7 @@ fn an_image_of_unknown_origin_is_told_and_is_known_again_once_it_was_asked_for()
             Some(text) => fs::write(&from, text).unwrap(),
         }
         let fault = source(&site, true, &[&own]).unwrap_err();
-        let told = format!("an image is kept, and {} does not tell from where", from.display());
+        let told = format!("an image is cached, and {} does not name its origin", from.display());
         assert!(fault.causes.contains(&told), "{fault}");
         assert!(source(&site, false, &[&own]).unwrap().is_some());
         assert!(source(&site, true, &[&own]).unwrap().is_some());
@@ -82,7 +82,7 @@ fn an_address_that_may_not_be_asked_is_not_answered_from_the_cache() {
     let silent = { site.mirror(&[]) }.url();
     let fault = source(&site, false, &[&silent]).unwrap_err();
     assert!(fault.to_string().contains("refused"), "{fault}");
-    assert!(fault.to_string().contains("--offline takes it"), "{fault}");
+    assert!(fault.to_string().contains("--offline uses it"), "{fault}");
 }
 
 #[test]

@@ -1,0 +1,34 @@
+//! PXE images on this machine.
+
+use std::path::Path;
+
+use super::image::ImageHandle;
+use super::image_store::ImageStore;
+use super::sig_file;
+use coreos_types::error::{Error, Result, ResultExt};
+
+impl ImageStore<'_> {
+    /// Opens and verifies a local PXE image. Its signature is `signature`, else the file with `.sig` appended; with
+    /// `unsigned` it may have none.
+    ///
+    /// # Errors
+    /// The image or its signature cannot be read, or is not valid; refused where the signature is missing.
+    pub fn local(&self, image: &Path, signature: Option<&Path>, unsigned: bool) -> Result<ImageHandle> {
+        let sig_path = signature.map_or_else(|| sig_file::beside(image), Path::to_owned);
+        let path = image
+            .canonicalize()
+            .with_context(|| format!("cannot find the image {}", image.display()))
+            .map_err(|error| error.with_hint("name a PXE image on this machine: --image FILE"))?;
+        if !path.is_file() {
+            return Err(Error::failed(format!("{} is no file: expected a PXE image", image.display()))
+                .with_hint("name the .cpio.gz itself: --image FILE"));
+        }
+        let bytes = sig_file::read(&sig_path)?;
+        if bytes.is_none() && !unsigned {
+            return Err(sig_file::missing(sig_path.display()).with_hint(
+                "--signature FILE names it where it is elsewhere; --unsigned accepts an image that has none",
+            ));
+        }
+        ImageHandle::at(self, path, image.display().to_string(), bytes)
+    }
+}
