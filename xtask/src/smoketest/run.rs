@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::RootfsUnderTest;
 use super::check_log::{self, CheckLog};
-use super::run_dir;
+use super::{host, run_dir};
 use crate::cli::Smoketest;
 use crate::context::Context;
 use crate::smoketest::boot::rkt::RktRun;
@@ -69,9 +69,10 @@ pub(super) fn check(
         return Ok(());
     }
     let reason = reasons.pop().unwrap_or_else(|| "no root filesystem of this machine's board".into());
+    let option = if flags.vm || host::is_root() { "--no-run" } else { "--vm" };
     Err(Error::failed("the stage1 was not run")
         .with_cause(reason)
-        .with_hint(context.rerun(&["--no-run"], &["no_run"])))
+        .with_hint(context.rerun(&[option], &["no_run", "vm"])))
 }
 
 fn run_once(context: &Context<'_>, tested: &RootfsUnderTest, flags: &Smoketest) -> Result<BootOutcome> {

@@ -186,8 +186,59 @@ fn tree_of_another_user_is_not_built() {
 #[ignore = "needs qemu, a kernel, root, make and Debian releases"]
 fn boots_in_a_virtual_machine() {
     let hostile = Hostile::new();
-    fs::write(hostile.rootfs.join("usr/share/it's\na $(touch INJECTED) name"), "").unwrap();
+    fs::write(hostile.rootfs.join("usr/it's\na $(touch INJECTED) name"), "").unwrap();
     let ran = hostile.run(&["--no-link", "--vm", "--timeout", "150"]);
     ran.assert_code(0);
     assert!(ran.checks("pass").iter().any(|check| check.contains("booted by qemu-system-x86_64")));
+}
+
+/// The loader is never run unconfined: here no further user namespace may be made.
+#[test]
+#[ignore = "needs root, make and Debian releases"]
+fn link_check_is_skipped_where_nothing_confines() {
+    let hostile = Hostile::new();
+    let run = |more: &[&str]| {
+        let rootfs = hostile.rootfs.to_str().unwrap();
+        let arguments = [&["smoketest", "--no-run", "--rootfs", rootfs], more].concat();
+        let inner = hostile.bench.command(BOOKWORM, &arguments);
+        let mut command = Command::new("unshare");
+        let limit = "echo 0 > /proc/sys/user/max_user_namespaces; exec \"$@\"";
+        command
+            .args(["--map-root-user", "sh", "-euc", limit, "sh"])
+            .arg(inner.get_program())
+            .args(inner.get_args());
+        command.env("XTASK_CACHE_DIR", hostile.bench.home.path().join("cache"));
+        Ran::of(&command.output().unwrap())
+    };
+    let ran = run(&[]);
+    ran.assert_code(2);
+    assert!(ran.checks("skip").iter().any(|check| check.starts_with("link amd64-usr coreos: unshare")));
+    assert!(ran.checks("pass").is_empty());
+    assert!(
+        ran.document["error"]["hint"].as_str().unwrap().ends_with("--no-link"),
+        "{}",
+        ran.document["error"]
+    );
+    run(&["--no-link"]).assert_code(0);
+}
+
+#[test]
+#[ignore = "needs root, make and Debian releases"]
+fn ordinary_user_builds_and_links() {
+    let bench = Bench::new(BOOKWORM);
+    let home = bench.home.path();
+    let program = home.join("xtask");
+    fs::copy(env!("CARGO_BIN_EXE_xtask"), &program).unwrap();
+    let owned = Command::new("chown").args(["-R", "12345:12345"]).arg(home).status();
+    assert!(owned.unwrap().success());
+    let inner = bench.command(BOOKWORM, &["smoketest", "--no-static", "--no-run"]);
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid", "12345", "--regid", "12345", "--clear-groups"])
+        .arg(program)
+        .args(inner.get_args());
+    command.env("HOME", home).env("XTASK_CACHE_DIR", home.join("cache")).env_remove("SUDO_UID");
+    let ran = Ran::of(&command.output().unwrap());
+    ran.assert_code(0);
+    assert!(ran.checks("pass").iter().any(|check| check.contains("confined, a user namespace")));
 }
