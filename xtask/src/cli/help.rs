@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::marker::PhantomData;
 use std::str::FromStr;
 
-use clap::builder::{PossibleValue, TypedValueParser};
+use clap::builder::{PossibleValue, StyledStr, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, CommandFactory, Error};
 
@@ -23,11 +23,10 @@ pub fn command() -> Command {
 
 /// Fills the paragraphs of long help. clap can do it with a crate for the width of the terminal, which is not needed.
 fn lay_out(command: Command) -> Command {
-    let about = command.get_long_about().map(|text| fill(&text.to_string(), WIDTH));
-    let command = match about {
-        Some(about) => command.long_about(about),
-        None => command,
-    };
+    let filled = |text: Option<&StyledStr>| text.map(|text| fill(&text.to_string(), WIDTH));
+    let (about, after) = (filled(command.get_long_about()), filled(command.get_after_long_help()));
+    let command = about.into_iter().fold(command, Command::long_about);
+    let command = after.into_iter().fold(command, Command::after_long_help);
     command.mut_args(lay_out_arg).mut_subcommands(lay_out)
 }
 
@@ -43,6 +42,10 @@ fn fill(text: &str, width: usize) -> String {
     let mut out = String::new();
     for (number, paragraph) in text.lines().enumerate() {
         out.push_str(if number > 0 { "\n" } else { "" });
+        if paragraph.chars().count() <= width {
+            out.push_str(paragraph);
+            continue;
+        }
         let mut column = 0;
         for word in paragraph.split(' ') {
             let length = word.chars().count();

@@ -94,6 +94,7 @@ mod tests {
         "diff 991.0.0 1032.0.0",
         "sbom --sbom-format cyclonedx --flavor coreos --output f",
         "report",
+        "releases",
         "edit-manifest f --remove bin/a --add bin/b bin/c",
         "edit-manifest f --add bin/b",
         "edit-manifest f --remove bin/b",

@@ -198,7 +198,7 @@ fn channels_in_the_path_and_lts_streams_are_followed() {
         assert_eq!(document["release"]["to"], release, "{document}");
         assert_eq!(document["release"]["channel"], word, "{document}");
         let diff = document["edits"].to_string();
-        assert_eq!(diff.contains(&format!("/{word}/$(RKT_STAGE1_COREOS_BOARD)")), true, "{diff}");
+        assert!(diff.contains(&format!("/{word}/$(RKT_STAGE1_COREOS_BOARD)")), "{diff}");
     }
     // Found on another channel than the URL names.
     let output = tree.run(

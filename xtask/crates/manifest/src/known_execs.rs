@@ -21,19 +21,28 @@ pub struct MissingExec {
 pub fn missing(selection: &Selection<'_>) -> Vec<MissingExec> {
     let mut missing = Vec::new();
     for (by, info) in selection.files() {
-        for row in started_by(by) {
-            let FileInfo::Elf(elf) = info else { continue };
-            let chains = match locate_named(selection.tree, &elf.exec_paths, row.program) {
-                Some(chains) => chains,
-                None => locate_by_name(selection.tree, by, row.program).into_iter().collect(),
-            };
-            let is_missing =
-                |chain: &Vec<UsrPath>| !chain.iter().all(|path| selection.present.contains(path));
-            let chains = chains.into_iter().filter(is_missing);
-            missing.extend(chains.map(|chain| MissingExec { by: by.clone(), row, chain }));
+        let FileInfo::Elf(elf) = info else { continue };
+        for (row, chain) in started(selection.tree, by, &elf.exec_paths) {
+            if !chain.iter().all(|path| selection.present.contains(path)) {
+                missing.push(MissingExec { by: by.clone(), row, chain });
+            }
         }
     }
     missing
+}
+
+/// The programs of the table that `starter`, whose text has `exec_paths`, starts and the image has: each with every
+/// symlink on the way.
+pub fn started(
+    tree: &UsrTree,
+    starter: &UsrPath,
+    exec_paths: &[String],
+) -> Vec<(&'static KnownExec, Vec<UsrPath>)> {
+    let chains = |row: &'static KnownExec| match locate_named(tree, exec_paths, row.program) {
+        Some(chains) => chains,
+        None => locate_by_name(tree, starter, row.program).into_iter().collect(),
+    };
+    started_by(starter).flat_map(|row| chains(row).into_iter().map(move |chain| (row, chain))).collect()
 }
 
 /// The program at each path that the starter's text names; `None` if it names none.

@@ -1,13 +1,14 @@
-//! All needs of what the manifests of a board list, turned around: from the file that is needed to who needs it.
+//! The dependents of each file: of all dependencies of what a board's manifests list.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{BrokenPath, Edge, Place};
 use coreos_types::release::Board;
-use manifest::exec_references;
 use manifest::file::ManifestFile;
 use manifest::plan::sources::Stage1Sources;
 use manifest::selection::{ManifestSet, ManifestsByPath, Selection};
+use manifest::{exec_references, known_execs};
+use usr::elf::DlopenNote;
 use usr::file_info::FileInfo;
 use usr::ldso::{DynamicLoader, FoundVia, LoadResult};
 use usr::path::UsrPath;
@@ -35,17 +36,38 @@ impl Survey {
             match tree.file_info(path.as_str()) {
                 Some(FileInfo::Elf(elf)) if elf.dynamic && elf.machine == board.elf_machine() => {
                     survey.link(&loader.load(path));
+                    survey.dlopen(&loader, path, &elf.dlopen);
+                    for (row, chain) in known_execs::started(tree, path, &elf.exec_paths) {
+                        let program = chain.last().cloned();
+                        survey.add(program, path, row.program, row.source.to_owned());
+                    }
                 }
                 _ => {}
             }
         }
         for reference in exec_references::scan(tree, &present) {
-            if let Some(program) = reference.target(tree) {
-                let edge = Edge { by: reference.referrer, says: reference.directive, how: String::new() };
-                survey.needed_by.entry(program).or_default().insert(edge);
-            }
+            let program = reference.target(tree);
+            survey.add(program, &reference.referrer, &reference.directive, String::new());
         }
         survey
+    }
+
+    /// Adds a direct dependency, if it was found.
+    fn add(&mut self, needed: Option<UsrPath>, by: &UsrPath, says: &str, how: String) {
+        if let Some(needed) = needed {
+            let edge = Edge { by: by.clone(), says: says.to_owned(), how };
+            self.needed_by.entry(needed).or_default().insert(edge);
+        }
+    }
+
+    /// Adds the first library of each `.note.dlopen` entry that the image has.
+    fn dlopen(&mut self, loader: &DynamicLoader<'_>, by: &UsrPath, notes: &[DlopenNote]) {
+        for note in notes {
+            let found = note.sonames.iter().find_map(|name| Some((name, loader.dlopen(by, name)?)));
+            if let Some((name, object)) = found {
+                self.add(Some(object.path), by, name, format!("dlopen(3) for {}", note.feature));
+            }
+        }
     }
 
     fn list(&mut self, board: Board, sources: &Stage1Sources, tree: &UsrTree) -> BTreeSet<UsrPath> {

@@ -6,7 +6,7 @@ use expect_test::{Expect, expect};
 use super::*;
 use coreos_types::release::Flavor;
 use manifest::plan::sources::ManifestRef;
-use usr::elf::ElfInfo;
+use usr::elf::{DlopenNote, DlopenPriority, ElfInfo};
 use usr::file_info::FileInfo;
 use usr::tree::Node;
 
@@ -85,6 +85,39 @@ fn a_soname_and_all_that_hangs_on_it() {
         "#]],
     );
     assert_eq!(tree(&answer("libpam.so.0")), tree(&answer("/lib64/libpam.so")));
+}
+
+#[test]
+fn dlopened_libraries_and_started_programs_have_dependents() {
+    let mut image = image();
+    let note = DlopenNote {
+        sonames: vec!["libmount.so.1".into()],
+        feature: "mount".into(),
+        description: String::new(),
+        priority: DlopenPriority::Required,
+    };
+    let mut put = |path: &str, dlopen: Vec<DlopenNote>| {
+        let elf = ElfInfo {
+            is_64: true,
+            machine: 62,
+            dynamic: true,
+            interp: Some("/lib64/ld-linux-x86-64.so.2".into()),
+            dlopen,
+            ..ElfInfo::default()
+        };
+        let kind = NodeKind::file(1, FileInfo::Elf(Box::new(elf)));
+        image.insert(UsrPath::new(path).unwrap(), Node { mode: 0o755, kind });
+    };
+    put("lib64/systemd/systemd", vec![note]);
+    put("lib64/systemd/systemd-executor", Vec::new());
+    put("lib64/libmount.so.1", Vec::new());
+    let mut sources = sources();
+    sources.manifests.get_mut(FILE).unwrap().extend(b"lib64/systemd/systemd\n");
+    for subject in ["lib64/libmount.so.1", "systemd-executor"] {
+        let answer = why(subject, &sources, &ImageTrees::from([(Board::Amd64, &image)]));
+        let text = tree(&answer).to_string();
+        assert!(text.contains("needed by\n    └── lib64/systemd/systemd: "), "{subject}: {text}");
+    }
 }
 
 #[test]
