@@ -18,7 +18,7 @@ pub struct ManifestFile {
 /// One line, without its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// The text verbatim, blanks included; bytes that are not UTF-8 as [`name::from_bytes`] has them.
+    /// The text verbatim, blanks included; bytes that are not UTF-8 as [`usr::lossless_text::from_bytes`] writes them.
     pub text: String,
     end: LineEnd,
 }

@@ -1,7 +1,7 @@
 //! The manifests of an rkt stage1, which list the files that the build takes from an image, and coreos-common.mk, which
 //! pins the image.
 //!
-//! - [`file`], [`editor`], [`sort_order`]: a manifest as text, and edits of it with their reasons.
+//! - [`mod@file`], [`editor`], [`sort_order`]: a manifest as text, and edits of it with their reasons.
 //! - [`common_mk`]: the pinned values as make reads them.
 //! - [`selection`]: what the manifests of a flavor select from an image; [`dependencies`], [`exec_references`],
 //!   [`known_dlopens`] and [`replacement`]: analyses of it.

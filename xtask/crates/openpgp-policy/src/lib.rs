@@ -1,13 +1,14 @@
-//! Who signed it, and whether that counts: an OpenPGP policy on top of the pgp crate's mathematics.
+//! Verification of OpenPGP detached signatures (RFC 9580) under pinned primary keys; the pgp crate does the public-key
+//! operations.
 //!
-//! The road of a `.sig`: [`DetachedSignature::parse`] frames the packets and refuses what is no detached
-//! signature; [`Verification::begin`] judges every rule that needs no data (who, when, which hash, is the key
-//! bound, revoked, expired); [`Verification::update`] hashes the file once per hash algorithm; and
-//! [`Verification::finish`] does the public-key mathematics and gives the [`VerificationResults`].
+//! 1. [`DetachedSignature::parse`] reads the packets of a `.sig` and refuses what is not a detached signature.
+//! 2. [`Verification::new`] checks every rule that needs no data: signer, time, hash algorithm, and whether the key is
+//!    bound, revoked or expired.
+//! 3. [`Verification::update`] hashes the file once per hash algorithm.
+//! 4. [`Verification::finish`] does the cryptographic check and returns the [`VerificationResults`].
 //!
-//! Trust is pinned to primary keys by a [`TrustPolicy`], which is a value: tests pass throwaway pins. All of
-//! this room but the [`Keyring`] is pure computation. The rules and how they compare with gpg and gpgv stand in
-//! SECURITY.md.
+//! A [`TrustPolicy`] pins primary keys by fingerprint; it is a value, so that tests pass throwaway pins. The crate does no I/O.
+//! The rules, and how they compare with gpg and gpgv, are in SECURITY.md.
 
 mod armor;
 mod certificate;

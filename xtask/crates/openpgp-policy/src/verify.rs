@@ -104,8 +104,8 @@ impl Verification {
         self.finish_with_digests(&digests)
     }
 
-    /// Does the mathematics over bytes that were taken in before, by another verification of the same signatures
-    /// that gave these [`Verification::hashes`].
+    /// Does the cryptographic check with the [`Verification::digests`] of another verification of the same signatures over
+    /// the same bytes.
     pub fn finish_with_digests(self, digests: &[Option<Vec<u8>>]) -> VerificationResults {
         let Verification { source, trusted, evaluations, refresh_errors, .. } = self;
         let verdicts = evaluations.into_iter().enumerate().map(|(number, evaluations)| match evaluations {

@@ -74,7 +74,8 @@ impl EditPlan {
 
 impl FileEdit {
     /// A unified diff with three lines of context, with `a/` and `b/` before the path as git writes it. A line ends
-    /// in `\n` and nowhere else, as patch(1) reads it; bytes that are no UTF-8 stand as [`name::from_bytes`] has them.
+    /// in `\n` and nowhere else, as patch(1) reads it; bytes that are not UTF-8 as
+    /// [`usr::lossless_text::from_bytes`] writes them.
     pub fn diff(&self) -> String {
         let (old, new) = (lossless_text::from_bytes(&self.before), lossless_text::from_bytes(&self.after));
         let (old, new) = (lines(&old), lines(&new));
