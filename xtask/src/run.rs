@@ -30,17 +30,17 @@ pub fn run(cli: &Cli) -> u8 {
     if let Command::Demo(args) = &cli.command {
         return crate::demo::run(&term, args, report);
     }
-    if let Err(fault) = dispatch(&term, cli, &mut report) {
-        report.error = Some(fault);
+    if let Err(error) = dispatch(&term, cli, &mut report) {
+        report.error = Some(error);
     }
-    let told = term.print_report(&report).and_then(|()| match cli.globals.format {
+    let printed = term.print_report(&report).and_then(|()| match cli.globals.format {
         Format::Github => github_actions::write(&report),
         _ => Ok(()),
     });
-    match told {
+    match printed {
         Ok(()) => report.exit_code(),
-        Err(fault) => {
-            term.print_error(&fault);
+        Err(error) => {
+            term.print_error(&error);
             2
         }
     }
@@ -77,9 +77,9 @@ fn usage_error(error: &clap::Error, command: &str) -> Error {
     let mut lines = text.lines().map(str::trim).filter(is_kept);
     let first = lines.next().unwrap_or_default();
     let help = ["cargo xtask", command, "--help"].into_iter().filter(|word| !word.is_empty());
-    let fault = Error::usage(first.strip_prefix("error: ").unwrap_or(first))
+    let error = Error::usage(first.strip_prefix("error: ").unwrap_or(first))
         .with_hint(help.collect::<Vec<_>>().join(" "));
-    lines.fold(fault, Error::with_cause)
+    lines.fold(error, Error::with_cause)
 }
 
 fn dispatch(term: &Term, cli: &Cli, report: &mut Report) -> Result<()> {

@@ -158,7 +158,7 @@ pub enum DlopenLevel {
     /// Those without which the file does not work.
     #[default]
     Required,
-    /// Those too without which it lacks a usual feature.
+    /// Also those for a usual feature.
     Recommended,
     /// Every one.
     All,

@@ -149,7 +149,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether the command line asks for no file to be written.
+    /// Whether no file is to be written.
     pub fn is_dry_run(&self) -> bool {
         match self {
             Command::BumpCoreos(args) => args.dry_run || args.check || args.preview,

@@ -20,7 +20,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Erro
     Ok(cli)
 }
 
-/// What is known of a command line that is wrong, or asks for help.
+/// The parts that are known of a wrong command line, or of one with `--help`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PartialArgs {
     /// The output format.

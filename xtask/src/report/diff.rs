@@ -116,7 +116,7 @@ impl Reasons {
 fn changed_line(fix: &Fix, lines: &[&str]) -> Option<String> {
     let new = fix.to.as_ref().map(|to| format!("+{to}"));
     let old = fix.from.as_ref().map(|from| format!("-{from}"));
-    // A line of the file may end in CR, which is no part of the path.
+    // A line of the file may end in CR, which is not part of the path.
     let is_line = |line: &&str, wanted: &str| line.strip_suffix('\r').unwrap_or(line) == wanted;
     let find = |wanted: String| lines.iter().find(|line| is_line(line, &wanted)).map(ToString::to_string);
     [new, old].into_iter().flatten().find_map(find)

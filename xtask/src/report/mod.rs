@@ -122,7 +122,7 @@ pub struct Check {
     pub outcome: Outcome,
     /// What was seen; names the manifest and the command where it failed.
     pub message: String,
-    /// The manifest that a failure leads to, where there is one.
+    /// The manifest to look at after a failure, if there is one.
     pub file: Option<String>,
     /// The line of it that lists the subject, counted from 1.
     pub line: Option<usize>,

@@ -211,7 +211,7 @@ impl Term {
             let error = Error::failed(format!("interrupted by {signal}"))
                 .with_cause("the tree is complete: unchanged, or with the whole change")
                 .with_hint("run the command again");
-            // Nobody is left to be told that it cannot be written.
+            // There is no place left to report a failure to write it.
             let _ = write(document(format, &Report { error: Some(error), ..report }).as_bytes());
         }));
     }

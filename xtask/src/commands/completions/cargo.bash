@@ -24,7 +24,7 @@ _cargo_xtask() {
 
 _xtask_own_of_cargo
 if [[ -z $_xtask_cargo_before ]]; then
-    # bash-completion brings cargo's own only when it is first asked for.
+    # bash-completion loads cargo's own on its first use.
     for _xtask_loader in _comp_load _completion_loader; do
         declare -F "$_xtask_loader" >/dev/null && "$_xtask_loader" cargo 2>/dev/null
     done

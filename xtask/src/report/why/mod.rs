@@ -29,15 +29,15 @@ pub struct BoardWhy {
     pub board: Board,
     /// The files that the subject names, links followed.
     pub targets: Vec<UsrPath>,
-    /// Every path by which a target can be named: itself, and the links that lead to it.
+    /// Every name of a target: its path, and the symlinks that resolve to it.
     pub names: BTreeMap<UsrPath, Vec<UsrPath>>,
     /// Where each listed path is listed.
     pub listed: BTreeMap<UsrPath, Vec<Place>>,
     /// Who needs each file directly.
     pub needed_by: BTreeMap<UsrPath, BTreeSet<Edge>>,
-    /// Paths that the subject names, and that lead to nothing in the image: listed there, or links of the image.
+    /// Paths that the subject names and that resolve to no file of the image.
     pub absent: BTreeMap<UsrPath, Absent>,
-    /// The subject as a name that listed files ask for and the image does not have.
+    /// The subject as a soname that listed files need and the image does not have.
     pub missing: Option<BrokenPath>,
 }
 
@@ -55,7 +55,7 @@ pub struct Place {
 pub struct Edge {
     /// Who needs it.
     pub by: UsrPath,
-    /// What it asks for: a soname, `#!/bin/sh`, `ExecStart=…`.
+    /// The reference: a soname, `#!/bin/sh`, `ExecStart=…`.
     pub says: String,
     /// How that was found; empty where a path says it all.
     pub how: String,
@@ -73,7 +73,7 @@ pub struct Absent {
 /// A name that was found nowhere.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BrokenPath {
-    /// Who asks for it.
+    /// The files that need it.
     pub needed_by: BTreeSet<UsrPath>,
     /// Where it was looked for.
     pub searched: Vec<String>,
@@ -110,7 +110,7 @@ fn of_board(subject: &str, board: Board, tree: &UsrTree, survey: &Survey) -> Boa
     }
 }
 
-/// The files that a subject names, links followed, and the paths it names that lead to none.
+/// The files that a subject names, symlinks followed, and the paths that resolve to no file.
 fn named(
     subject: &str,
     tree: &UsrTree,
@@ -126,7 +126,7 @@ fn named(
             }
             Target::Missing(end) if end == path && listed.is_empty() => continue,
             Target::Missing(end) if end == path => "not in the image".to_owned(),
-            Target::Missing(end) => format!("leads to {end}, which is not in the image"),
+            Target::Missing(end) => format!("points to {end}, which is not in the image"),
             Target::UsrRoot | Target::OutsideUsr => "leads out of the image".to_owned(),
             Target::TooManySymlinks => "leads in a circle".to_owned(),
         };
@@ -144,12 +144,12 @@ fn paths(subject: &str, tree: &UsrTree, lines: &BTreeMap<UsrPath, Vec<Place>>) -
     known.filter(|path| path.name() == subject).cloned().collect()
 }
 
-/// The target and every symlink that leads to it.
+/// The target and every symlink that resolves to it.
 fn names_of(target: &UsrPath, tree: &UsrTree) -> Vec<UsrPath> {
-    let leads_there = |path: &UsrPath| tree.resolve(path).end.node() == Some(target);
+    let is_name_of_target = |path: &UsrPath| tree.resolve(path).end.node() == Some(target);
     tree.iter()
         .filter(|(path, node)| {
-            *path == target || (matches!(node.kind, NodeKind::Symlink(_)) && leads_there(path))
+            *path == target || (matches!(node.kind, NodeKind::Symlink(_)) && is_name_of_target(path))
         })
         .map(|(path, _)| path.clone())
         .collect()

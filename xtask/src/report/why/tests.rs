@@ -121,7 +121,7 @@ fn dlopened_libraries_and_started_programs_have_dependents() {
 }
 
 #[test]
-fn a_name_that_is_nowhere_tells_where_it_was_looked_for() {
+fn missing_soname_shows_where_it_was_searched() {
     check(
         tree(&answer("libnowhere.so.1")),
         expect![[r#"
@@ -149,7 +149,7 @@ fn a_name_that_nobody_knows() {
 }
 
 #[test]
-fn a_line_that_names_nothing_is_told_with_its_place() {
+fn missing_path_shows_its_line() {
     check(
         tree(&answer("/usr/bin/gone")),
         expect![[r#"
@@ -161,7 +161,7 @@ fn a_line_that_names_nothing_is_told_with_its_place() {
     check(
         tree(&answer("lost")),
         expect![[r#"
-            bin/lost (amd64-usr): leads to sbin/lost, which is not in the image
+            bin/lost (amd64-usr): points to sbin/lost, which is not in the image
             └── not listed
         "#]],
     );
