@@ -1,151 +1,298 @@
-//! One commit of exactly the files that a bump changed (git, through xshell).
+//! One commit of exactly the files that a bump changed, made so that nothing of the repository's own configuration
+//! runs: no hook, no file system monitor, no filter, no remote helper.
+//!
+//! A checkout brings `.git/config` and `.git/hooks` along when it is copied, and both may name programs. So the commit
+//! is made of plumbing commands: the tool hashes the files itself, without filters, into an index of its own, and
+//! passes the message on standard input.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use xshell::{Shell, cmd};
 
 use crate::report::source_links::SourceLinks;
+use crate::signals::TempPath;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::shell::quote;
 
-/// Makes sure that there is a repository to commit to.
+/// Configuration that overrides the repository's own.
+const OVERRIDES: [&str; 7] = [
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.untrackedCache=false",
+    "core.sshCommand=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "log.showSignature=false",
+];
+
+/// Programs that sign a commit, as the user's own configuration names them.
+const SIGNERS: [(&str, &str); 4] = [
+    ("gpg.program", "gpg"),
+    ("gpg.openpgp.program", "gpg"),
+    ("gpg.x509.program", "gpgsm"),
+    ("gpg.ssh.program", "ssh-keygen"),
+];
+
+/// A file as the last commit has it.
+struct CommittedFile {
+    mode: String,
+    oid: String,
+}
+
+/// Checks that there is a repository to commit to.
 ///
 /// # Errors
 /// The tree is not inside a git repository, or git does not start.
-pub fn ensure_repository(root: &Path) -> Result<()> {
-    Git::at(root)?
-        .run(&["rev-parse", "--show-toplevel"])
-        .map_err(|fault| fault.context(format!("{} is not inside a git repository", root.display())))
-        .map_err(|fault| fault.with_hint("omit --commit"))?;
-    Ok(())
+pub fn check_repository(root: &Path) -> Result<()> {
+    Git::open(root).map(drop)
 }
 
-/// Makes sure, before anything is written, that [`commit`] can work and will hold nothing of anyone else.
+/// Checks, before anything is written, that [`commit`] can work and will hold nothing of anyone else.
 ///
 /// # Errors
-/// When the tree is in no git checkout, a merge is under way, git knows no author, or one of `files` (relative to
-/// `root`) has changes of its own or is not tracked.
-pub fn ensure_clean(root: &Path, files: &[&str]) -> Result<()> {
-    ensure_repository(root)?;
-    let git = Git::at(root)?;
+/// The tree is not inside a git repository, a merge is under way, git knows no author, a path that git would write is a
+/// symlink, or one of `files` (relative to `root`) has changes of its own or is not tracked.
+pub fn check_clean(root: &Path, files: &[&str]) -> Result<()> {
+    let git = Git::open(root)?;
     if git.run(&["rev-parse", "--quiet", "--verify", "MERGE_HEAD"]).is_ok() {
-        return Err(Error::failed("a merge is under way, and git commits no single files in one")
+        return Err(Error::failed("a merge is in progress, and git commits no single files in one")
             .with_hint("git merge --continue, or git merge --abort"));
     }
-    for who in ["GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"] {
-        git.run(&["var", who])
-            .map_err(|fault| fault.context("git user.name and user.email are not set"))
-            .map_err(|fault| fault.with_hint("git config user.name NAME; git config user.email ADDRESS"))?;
+    for ident in ["GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"] {
+        git.run(&["var", ident])
+            .map_err(|error| error.context("git user.name and user.email are not set"))
+            .map_err(|error| error.with_hint("git config user.name NAME; git config user.email ADDRESS"))?;
     }
-    let status = ["status", "--porcelain=v1", "--no-renames", "--untracked-files=all", "--ignored", "-z"];
-    let status = git.run(&with_files(&status, files))?;
-    let (unknown, changed): (Vec<&str>, Vec<&str>) = status
-        .split('\0')
-        .filter(|entry| entry.len() > 3)
-        .partition(|entry| entry.starts_with("??") || entry.starts_with("!!"));
-    if let Some(entry) = unknown.first() {
-        // A stash leaves alone what git does not know, so the way out is another one.
-        let force = if entry.starts_with("!!") { " --force" } else { "" };
-        return Err(Error::failed(format!(
-            "--commit cannot commit {}: git does not track it",
-            names(&unknown, ", ")
-        ))
-        .with_cause("a bump's commit holds exactly what the bump changed, not a whole file")
-        .with_hint(format!(
-            "git add{force} -- {0} && git commit -- {0}, or omit --commit",
-            quoted_names(&unknown)
-        )));
+    git.check_links()?;
+    let mut changed = Vec::new();
+    for file in files {
+        let Some(committed) = git.committed(file)? else { return Err(git.untracked(file)) };
+        let staged = git.run(&["ls-files", "--stage", "-z", "--", file])?;
+        let in_index = format!("{} {} 0\t", committed.mode, committed.oid);
+        let bytes = fs::read(root.join(file)).with_context(|| format!("cannot read {file}"))?;
+        if !staged.starts_with(&in_index) || git.hash(&bytes, false)? != committed.oid {
+            changed.push(*file);
+        }
     }
     if changed.is_empty() {
         return Ok(());
     }
-    Err(Error::failed(format!(
-        "{} has uncommitted changes, which --commit would include",
-        names(&changed, ", ")
-    ))
-    .with_cause("a bump's commit holds exactly what the bump changed")
-    .with_hint(format!("git stash push -- {}", quoted_names(&changed))))
-}
-
-/// The paths of the entries of `git status`: each has two letters and a blank in front.
-fn names(entries: &[&str], separator: &str) -> String {
-    entries.iter().filter_map(|entry| entry.get(3..)).collect::<Vec<_>>().join(separator)
-}
-
-/// The paths as words for a POSIX shell.
-fn quoted_names(entries: &[&str]) -> String {
-    entries.iter().filter_map(|entry| entry.get(3..)).map(quote).collect::<Vec<_>>().join(" ")
+    let words: Vec<String> = changed.iter().map(|file| quote(file)).collect();
+    Err(Error::failed(format!("{} has uncommitted changes, which --commit would include", changed.join(", ")))
+        .with_cause("a bump's commit holds exactly what the bump changed")
+        .with_hint(format!("git stash push -- {}", words.join(" "))))
 }
 
 /// Commits exactly `files` (relative to `root`), whatever else is staged, and returns the commit's short name.
 ///
 /// # Errors
-/// When git refuses, as a hook may: nothing is committed then.
+/// git fails: nothing is committed then.
 pub fn commit(root: &Path, files: &[&str], message: &str) -> Result<String> {
-    let git = Git::at(root)?;
-    // A file, not standard input: a hook may say no before git has read that, and what it said would be lost in a
-    // broken pipe.
-    let place = git.run(&["rev-parse", "--git-path", "XTASK_COMMIT_MSG"])?;
-    let file = root.join(place.trim_end());
-    let about = || format!("cannot write the message of the commit to {}", file.display());
-    fs::write(&file, message).with_context(about)?;
-    let from = format!("--file={}", place.trim_end());
-    let made = git.run(&with_files(&["commit", "--quiet", "--only", &from], files));
-    // One that stays is written over by the next.
-    let _ = fs::remove_file(&file);
-    made.map_err(|fault| fault.context("git did not commit the change, so nothing is changed"))
-        .map_err(|fault| fault.with_hint("fix the git error and retry, or omit --commit"))?;
-    // The commit is made, whatever it is called.
-    Ok(git
-        .run(&["rev-parse", "--short", "HEAD"])
-        .map_or_else(|_| "HEAD".to_owned(), |name| name.trim().to_owned()))
-}
-
-/// Where the tree is on the web at its current commit; `None` where git does not know, or the host is none whose pages
-/// are known.
-pub fn source_links(root: &Path) -> Option<SourceLinks> {
-    let git = Git::at(root).ok()?;
-    let remote = git.run(&["config", "--get", "remote.origin.url"]).ok()?;
-    let head = git.run(&["rev-parse", "HEAD"]).ok()?;
-    let prefix = git.run(&["rev-parse", "--show-prefix"]).ok()?;
-    SourceLinks::from_remote(&remote, head.trim(), prefix.trim_end_matches('\n'))
-}
-
-fn with_files<'a>(arguments: &[&'a str], files: &[&'a str]) -> Vec<&'a str> {
-    arguments.iter().copied().chain(["--"]).chain(files.iter().copied()).collect()
+    let git = Git::open(root)?;
+    git.commit(files, message)
+        .map_err(|error| error.context("git did not commit the change"))
+        .map_err(|error| error.with_hint("git status; then run it again, or omit --commit"))
 }
 
 struct Git<'a> {
     shell: Shell,
     root: &'a Path,
+    /// The path of `root` in the checkout: empty, or ending in a slash.
+    prefix: String,
 }
 
 impl Git<'_> {
-    fn at(root: &Path) -> Result<Git<'_>> {
+    fn open(root: &Path) -> Result<Git<'_>> {
         let shell = Shell::new().with_context(|| "the current directory cannot be used")?;
-        Ok(Git { shell, root })
+        // No remote helper, also where objects are missing (partial clones), and no prompt.
+        shell.set_var("GIT_ALLOW_PROTOCOL", "none");
+        shell.set_var("GIT_NO_LAZY_FETCH", "1");
+        shell.set_var("GIT_TERMINAL_PROMPT", "0");
+        let mut git = Git { shell, root, prefix: String::new() };
+        git.disable_filters();
+        git.prefix = git
+            .run(&["rev-parse", "--show-prefix"])
+            .map(|prefix| prefix.trim_end_matches('\n').to_owned())
+            .map_err(|error| error.context(format!("{} is not inside a git repository", root.display())))
+            .map_err(|error| error.with_hint("omit --commit"))?;
+        Ok(git)
+    }
+
+    /// Overrides every filter that is configured: writing an index compares files that were changed a moment ago, and
+    /// that comparison would run them.
+    fn disable_filters(&self) {
+        let list =
+            ["config", "-z", "--name-only", "--get-regexp", r"^filter\..*\.(clean|smudge|process|required)$"];
+        let names = self.run(&list).unwrap_or_default();
+        let mut count = 0;
+        for name in names.split('\0').filter(|name| !name.is_empty()) {
+            self.shell.set_var(format!("GIT_CONFIG_KEY_{count}"), name);
+            let value = if name.ends_with(".required") { "false" } else { "" };
+            self.shell.set_var(format!("GIT_CONFIG_VALUE_{count}"), value);
+            count += 1;
+        }
+        self.shell.set_var("GIT_CONFIG_COUNT", count.to_string());
+    }
+
+    fn commit(&self, files: &[&str], message: &str) -> Result<String> {
+        self.check_links()?;
+        let head = self.run(&["rev-parse", "--verify", "HEAD"])?;
+        let head = head.trim();
+        let mut entries = Vec::new();
+        for file in files {
+            let committed = self.committed(file)?.ok_or_else(|| self.untracked(file))?;
+            let bytes = fs::read(self.root.join(file)).with_context(|| format!("cannot read {file}"))?;
+            let oid = self.hash(&bytes, true)?;
+            entries.extend(format!("{} {oid}\t{}{file}\0", committed.mode, self.prefix).into_bytes());
+        }
+        let index = private_directory()?;
+        let own_index = Some(index.path().join("index"));
+        self.run_with(&["read-tree", head], None, own_index.as_deref())?;
+        let update = ["update-index", "-z", "--index-info"];
+        self.run_with(&update, Some(&entries), own_index.as_deref())?;
+        let tree = self.run_with(&["write-tree"], None, own_index.as_deref())?;
+        let mut arguments = vec!["commit-tree", tree.trim(), "-p", head, "-F", "-"];
+        if self.user_config("commit.gpgSign").is_some_and(|value| value == "true") {
+            arguments.push("-S");
+        }
+        let made = self.run_with(&arguments, Some(message.as_bytes()), None)?;
+        let subject = message.lines().next().unwrap_or_default();
+        self.run(&["update-ref", "-m", &format!("commit: {subject}"), "HEAD", made.trim(), head])?;
+        // The commit is made: an index that cannot be updated shows the files as changed, no more.
+        let _ = self.run_with(&update, Some(&entries), None);
+        let name = self.run(&["rev-parse", "--short", made.trim()]);
+        Ok(name.map_or_else(|_| "HEAD".to_owned(), |name| name.trim().to_owned()))
+    }
+
+    /// A file's entry in the last commit; `None` when it has none.
+    fn committed(&self, file: &str) -> Result<Option<CommittedFile>> {
+        let listed = self.run(&["ls-tree", "-z", "HEAD", "--", file])?;
+        // MODE TYPE OID\tPATH
+        let mut words = listed.split('\t').next().unwrap_or_default().split(' ');
+        let (mode, kind, oid) = (words.next(), words.next(), words.next());
+        Ok(match (mode, kind, oid) {
+            (Some(mode), Some("blob"), Some(oid)) => {
+                Some(CommittedFile { mode: mode.to_owned(), oid: oid.to_owned() })
+            }
+            _ => None,
+        })
+    }
+
+    /// The object name of some bytes, without any filter.
+    fn hash(&self, bytes: &[u8], is_written: bool) -> Result<String> {
+        let write: &[&str] = if is_written { &["-w"] } else { &[] };
+        let arguments = [&["hash-object"], write, &["--no-filters", "--stdin"]].concat();
+        self.run_with(&arguments, Some(bytes), None).map(|oid| oid.trim().to_owned())
+    }
+
+    fn untracked(&self, file: &str) -> Error {
+        // A stash does not touch untracked files, so the way out is another one.
+        let ignored =
+            self.run(&["ls-files", "--others", "--ignored", "--exclude-standard", "-z", "--", file]);
+        let is_ignored = ignored.is_ok_and(|names| !names.is_empty());
+        let (force, word) = (if is_ignored { " --force" } else { "" }, quote(file));
+        Error::failed(format!("--commit cannot commit {file}: git does not track it"))
+            .with_cause("a bump's commit holds exactly what the bump changed, not a whole file")
+            .with_hint(format!("git add{force} -- {word} && git commit -- {word}, or omit --commit"))
+    }
+
+    /// Refuses a repository where a file that is written to is a symlink: its target would be written.
+    fn check_links(&self) -> Result<()> {
+        let branch = self.run(&["symbolic-ref", "--quiet", "HEAD"]).unwrap_or_default();
+        let (branch, directory) = (branch.trim(), self.run(&["rev-parse", "--absolute-git-dir"])?);
+        let directory = Path::new(directory.trim_end_matches('\n'));
+        let (reference, log) = (branch.to_owned(), format!("logs/{branch}"));
+        for name in ["index", "HEAD", "packed-refs", "objects", "logs/HEAD", &reference, &log] {
+            let path = self.run(&["rev-parse", "--git-path", name])?;
+            let path = self.root.join(path.trim_end_matches('\n'));
+            let below = path.ancestors().take_while(|part| *part != directory && part.starts_with(directory));
+            if let Some(link) = below.into_iter().find(|part| part.is_symlink()) {
+                return Err(Error::failed(format!(
+                    "{} is a symlink: git would write to its target",
+                    link.display()
+                ))
+                .with_hint("omit --commit, and commit by hand"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A value of the user's own configuration, never the repository's.
+    fn user_config(&self, key: &str) -> Option<String> {
+        let read = |scope| {
+            let value =
+                cmd!(self.shell, "git config {scope} --get {key}").quiet().ignore_stderr().read().ok()?;
+            (!value.is_empty()).then_some(value)
+        };
+        read("--global").or_else(|| read("--system"))
     }
 
     fn run(&self, arguments: &[&str]) -> Result<String> {
+        self.run_with(arguments, None, None)
+    }
+
+    fn run_with(&self, arguments: &[&str], stdin: Option<&[u8]>, index: Option<&Path>) -> Result<String> {
         let root = self.root;
-        // A file name is a file name, whatever signs it holds.
-        let git = cmd!(self.shell, "git --literal-pathspecs -C {root} {arguments...}");
+        let mut overrides: Vec<String> = OVERRIDES.iter().map(ToString::to_string).collect();
+        if arguments.contains(&"-S") {
+            let signer = |(key, program): (&str, &str)| {
+                format!("{key}={}", self.user_config(key).unwrap_or_else(|| program.to_owned()))
+            };
+            overrides.extend(SIGNERS.map(signer));
+        }
+        let overrides: Vec<String> = overrides.into_iter().flat_map(|one| ["-c".to_owned(), one]).collect();
+        // A file name is a file name, whatever characters it holds.
+        let mut git = cmd!(self.shell, "git --literal-pathspecs {overrides...} -C {root} {arguments...}");
+        if let Some(index) = index {
+            git = git.env("GIT_INDEX_FILE", index);
+        }
+        if let Some(bytes) = stdin {
+            git = git.stdin(bytes);
+        }
         let output = git
             .quiet()
             .ignore_status()
             .output()
-            .with_context(|| "git does not start")
-            .map_err(|fault| fault.with_hint("install git, or omit --commit"))?;
+            .with_context(|| "cannot run git")
+            .map_err(|error| error.with_hint("install git, or omit --commit"))?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
-        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         let verb = arguments.first().copied().unwrap_or_default();
-        Err(Error::failed(format!("git {verb} failed")).with_cause(if said.is_empty() {
-            output.status.to_string()
-        } else {
-            said
-        }))
+        let cause = if stderr.is_empty() { output.status.to_string() } else { stderr };
+        Err(Error::failed(format!("git {verb} failed")).with_cause(cause))
     }
+}
+
+/// Where the tree is on the web at its current commit; `None` where git does not know, or the host is none whose pages
+/// are known.
+pub fn source_links(root: &Path) -> Option<SourceLinks> {
+    let git = Git::open(root).ok()?;
+    let remote = git.run(&["config", "--get", "remote.origin.url"]).ok()?;
+    let head = git.run(&["rev-parse", "HEAD"]).ok()?;
+    SourceLinks::from_remote(&remote, head.trim(), &git.prefix)
+}
+
+/// Whether git tracks anything at or below `path` (relative to `root`). Without git, or outside a checkout: no.
+pub fn is_tracked(root: &Path, path: &str) -> bool {
+    let tracked = Git::open(root).and_then(|git| git.run(&["ls-files", "-z", "--", path]));
+    tracked.is_ok_and(|names| !names.is_empty())
+}
+
+/// A new directory that only this user can enter; removed with what is in it.
+fn private_directory() -> Result<TempPath> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let cannot = || "cannot make a temporary directory for git's index";
+    for number in 0..64 {
+        let path: PathBuf =
+            std::env::temp_dir().join(format!(".xtask-index-{}-{number}", std::process::id()));
+        match fs::DirBuilder::new().mode(0o700).create(&path) {
+            Ok(()) => return Ok(TempPath::at(path)),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error).with_context(cannot),
+        }
+    }
+    Err(Error::failed(cannot()).with_cause("every name is taken"))
 }

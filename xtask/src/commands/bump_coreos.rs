@@ -32,7 +32,7 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
     }
     if flags.commit {
         // Before anything is downloaded.
-        git::ensure_repository(context.tree.root())?;
+        git::check_repository(context.tree.root())?;
     }
     let mut wanted = flags.release.clone();
     match &wanted {
@@ -171,7 +171,7 @@ pub(super) fn fix_and_apply(
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
     let commit = commit && !files.is_empty() && !report.dry_run;
     if commit {
-        git::ensure_clean(context.tree.root(), &files)?;
+        git::check_clean(context.tree.root(), &files)?;
     }
     report.release = Some(bump.release);
     report.systemd = Some(bump.systemd);
@@ -206,10 +206,16 @@ fn write(context: &Context<'_>, plan: &EditPlan, message: Option<String>, files:
             context.term.stage("committed", name);
             Ok(())
         }
-        Err(error) => {
-            transaction::apply(&context.tree, &plan.reversed())?;
-            Err(error)
-        }
+        Err(error) => match transaction::apply(&context.tree, &plan.reversed()) {
+            Ok(()) => Err(error.with_cause("nothing was changed")),
+            Err(second) => {
+                // The caller reports a failed run as one that changed nothing: this says what is not so.
+                let files = files.join(", ");
+                Err(error
+                    .with_cause(format!("the files are changed: {files}"))
+                    .with_cause(format!("changing them back failed: {second}")))
+            }
+        },
     }
 }
 

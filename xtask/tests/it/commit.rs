@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempDir;
-use xtask::git::{commit, ensure_clean};
+use xtask::git::{check_clean, commit};
 
 use crate::e2e::executable;
 
@@ -43,7 +43,7 @@ fn the_commit_holds_the_changed_files_alone_whatever_is_staged() {
     let root = folder.path();
     write(root, OTHER, "staged words\n");
     git(root, &["add", OTHER]);
-    ensure_clean(root, &[MANIFEST]).unwrap();
+    check_clean(root, &[MANIFEST]).unwrap();
     write(root, MANIFEST, "lib\nlib64/libpam.so.0\n");
     let name = commit(root, &[MANIFEST], "stage1: update\n\nAdded:\n- # not a comment\n").unwrap();
     assert!(git(root, &["rev-parse", "HEAD"]).starts_with(&name));
@@ -63,7 +63,7 @@ fn other_changes_of_those_files_are_refused() {
         if staged {
             git(root, &["add", MANIFEST]);
         }
-        let fault = ensure_clean(root, &[MANIFEST, OTHER]).unwrap_err();
+        let fault = check_clean(root, &[MANIFEST, OTHER]).unwrap_err();
         assert!(fault.message.contains(MANIFEST) && !fault.message.contains(OTHER), "{fault}");
         assert_eq!(git(root, &["log", "--oneline"]).lines().count(), 1);
     }
@@ -73,13 +73,12 @@ fn other_changes_of_those_files_are_refused() {
 fn a_file_that_git_does_not_know_is_refused() {
     let folder = checkout();
     let root = folder.path();
-    for (ignore, hint) in [
-        ("", "git add -- new && git commit -- new"),
-        ("new\n", "git add --force -- new && git commit -- new"),
-    ] {
+    for (ignore, hint) in
+        [("", "git add -- new && git commit -- new"), ("new\n", "git add --force -- new && git commit -- new")]
+    {
         write(root, ".gitignore", ignore);
         write(root, "new", "x\n");
-        let fault = ensure_clean(root, &["new"]).unwrap_err();
+        let fault = check_clean(root, &["new"]).unwrap_err();
         assert!(fault.message.contains("new"), "{fault}");
         // What the hint says works: a stash would not.
         let told = fault.hint.unwrap();
@@ -87,24 +86,101 @@ fn a_file_that_git_does_not_know_is_refused() {
     }
     git(root, &["add", "--force", "new"]);
     git(root, &["commit", "--quiet", "-m", "new", "new"]);
-    ensure_clean(root, &["new"]).unwrap();
+    check_clean(root, &["new"]).unwrap();
 }
 
 #[test]
 fn directory_without_git_is_an_error() {
     let folder = TempDir::new().unwrap();
-    let fault = ensure_clean(folder.path(), &[MANIFEST]).unwrap_err();
+    let fault = check_clean(folder.path(), &[MANIFEST]).unwrap_err();
     assert!(fault.message.contains("is not inside a git repository"), "{fault}");
 }
 
+/// Makes a program of the repository that leaves a mark when it runs.
+fn program(root: &Path, name: &str) -> String {
+    let path = root.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    executable(
+        &path,
+        &format!("#!/bin/sh\necho \"$0 $*\" >> '{}'\ncat\nexit 1\n", root.join("RAN").display()),
+    );
+    path.display().to_string()
+}
+
 #[test]
-fn a_hook_that_says_no_is_told() {
+fn repository_programs_do_not_run() {
     let folder = checkout();
     let root = folder.path();
-    let hook = root.join(".git/hooks/pre-commit");
-    std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
-    executable(&hook, "#!/bin/sh\necho not today >&2\nexit 1\n");
+    for hook in [
+        "pre-commit",
+        "commit-msg",
+        "prepare-commit-msg",
+        "post-commit",
+        "reference-transaction",
+        "post-index-change",
+    ] {
+        program(root, &format!(".git/hooks/{hook}"));
+    }
+    let evil = program(root, "evil");
+    write(root, ".gitattributes", "* filter=x diff=x\n");
+    std::fs::write(root.join(".git/info/attributes"), "* filter=x\n").unwrap();
+    for (key, value) in [
+        ("core.fsmonitor", evil.as_str()),
+        ("filter.x.clean", &evil),
+        ("filter.x.process", &evil),
+        ("diff.x.command", &evil),
+        ("gpg.program", &evil),
+        ("core.editor", &evil),
+        ("core.pager", &evil),
+        ("commit.gpgSign", "true"),
+    ] {
+        git(root, &["config", key, value]);
+    }
+    check_clean(root, &[MANIFEST]).unwrap();
     write(root, MANIFEST, "lib\nbin/x\n");
-    let fault = commit(root, &[MANIFEST], "x").unwrap_err();
-    assert!(fault.causes.iter().any(|cause| cause.contains("not today")), "{fault}");
+    commit(root, &[MANIFEST], "stage1: update").unwrap();
+    let ran = std::fs::read_to_string(root.join("RAN")).unwrap_or_default();
+    assert_eq!(ran, "", "a program of the repository ran");
+    let shown = git(
+        root,
+        &["-c", "core.fsmonitor=false", "show", "--no-ext-diff", "--format=%s", "--name-only", "HEAD"],
+    );
+    assert_eq!(shown, format!("stage1: update\n\n{MANIFEST}\n"));
+}
+
+#[test]
+fn links_in_the_repository_are_not_written_through() {
+    for name in ["index", "logs/HEAD", "logs"] {
+        let folder = checkout();
+        let root = folder.path();
+        let (inside, outside) = (root.join(".git").join(name), root.join("outside"));
+        std::fs::rename(&inside, &outside).unwrap();
+        std::os::unix::fs::symlink(&outside, &inside).unwrap();
+        let error = check_clean(root, &[MANIFEST]).unwrap_err();
+        assert!(error.message.contains("is a symlink"), "{name}: {error}");
+    }
+    // Whatever a message was once written to.
+    let folder = checkout();
+    let root = folder.path();
+    let outside = root.join("outside");
+    for name in ["COMMIT_EDITMSG", "XTASK_COMMIT_MSG"] {
+        let _ = std::fs::remove_file(root.join(".git").join(name));
+        std::os::unix::fs::symlink(&outside, root.join(".git").join(name)).unwrap();
+    }
+    write(root, MANIFEST, "lib\nbin/x\n");
+    commit(root, &[MANIFEST], "x").unwrap();
+    assert!(!outside.exists());
+}
+
+#[test]
+fn commit_in_a_subdirectory_has_the_whole_path() {
+    let folder = checkout();
+    let root = folder.path().join("stage1");
+    write(&root, "a b.manifest", "lib\nbin/x\n");
+    commit(&root, &["a b.manifest"], "x").unwrap();
+    assert_eq!(
+        git(folder.path(), &["show", "--format=", "--name-only", "HEAD"]).trim(),
+        format!("{MANIFEST}")
+    );
+    assert_eq!(git(folder.path(), &["status", "--porcelain"]), "");
 }
