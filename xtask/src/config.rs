@@ -11,13 +11,15 @@ use toml_edit::{DocumentMut, Item};
 
 use openpgp_policy::{Fingerprint, Pin, TrustPolicy};
 
+use crate::bounded_file;
 use crate::keyring::Keyring;
+use crate::trusted_owners::TrustedOwners;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::release::Brand;
 use coreos_types::shell;
 
 /// `[workspace.metadata.stage1]` under the environment's `XTASK_*`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
     /// `mirror`, `XTASK_MIRROR`.
     pub mirror: Option<String>,
@@ -34,6 +36,9 @@ pub struct Config {
     /// `make`, then `XTASK_MAKE`: arguments added to those of `make` and `make clean`.
     pub make: Vec<String>,
 }
+
+/// Larger than any Cargo.toml, in bytes.
+const MAX_CARGO_TOML: u64 = 1 << 20;
 
 /// The workspace that this tool was built in.
 fn own_workspace() -> PathBuf {
@@ -52,15 +57,23 @@ impl Config {
     /// # Errors
     /// A Cargo.toml that is none, or a value of another type than expected.
     pub fn read() -> Result<Config> {
-        let path = own_workspace().join("Cargo.toml");
-        let mut settings = match fs::read_to_string(&path) {
-            Ok(text) => Config::parse(&text)
-                .map_err(|why| Error::failed(format!("cannot use {}", path.display())).with_cause(why))?,
+        let workspace = fs::canonicalize(own_workspace()).unwrap_or_else(|_| own_workspace());
+        let path = workspace.join("Cargo.toml");
+        let mut settings = match bounded_file::read(&path, MAX_CARGO_TOML) {
+            Ok(text) => {
+                let settings = Config::parse(&String::from_utf8_lossy(&text))
+                    .map_err(|why| Error::failed(format!("cannot use {}", path.display())).with_cause(why))?;
+                if settings != Config::default() {
+                    let checked = TrustedOwners::from_env(&[]).check_file(&workspace, &path);
+                    checked.map_err(|error| error.context("cannot use [workspace.metadata.stage1]"))?;
+                }
+                settings
+            }
             // A tool that was moved away from its workspace has no settings of its own.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Config::default(),
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
         };
-        settings.signing_key = settings.signing_key.map(|key| own_workspace().join(key));
+        settings.signing_key = settings.signing_key.map(|key| workspace.join(key));
         let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
         settings.mirror = variable("XTASK_MIRROR").or(settings.mirror);
         let hosts = variable("XTASK_ALLOW_HOSTS").unwrap_or_default();

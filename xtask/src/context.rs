@@ -53,16 +53,18 @@ impl<'a> Context<'a> {
     /// There is no tree, or it cannot be read.
     pub fn load(term: &'a Term, cli: &Cli) -> Result<Context<'a>> {
         let here = env::current_dir().with_context(|| "cannot determine the current directory")?;
+        // Before an interrupted run is finished: nothing that it writes may decide whom to trust.
+        let settings = Config::read()?;
         let tree = Repo::find(cli.globals.repo.as_deref(), &here)?;
         let read = tree.read()?;
-        for note in &read.notes {
+        for note in &read.warnings {
             term.warn(note);
         }
         let pins = read.sources.pins()?;
         log_tree(term, &tree, &read.sources, &pins);
         Ok(Context {
             term,
-            settings: Config::read()?,
+            settings,
             cache: None,
             here,
             repo: cli.globals.repo.clone(),

@@ -79,9 +79,12 @@ pub fn check_clean(root: &Path, files: &[&str]) -> Result<()> {
         return Ok(());
     }
     let words: Vec<String> = changed.iter().map(|file| quote(file)).collect();
-    Err(Error::failed(format!("{} has uncommitted changes, which --commit would include", changed.join(", ")))
-        .with_cause("a bump's commit holds exactly what the bump changed")
-        .with_hint(format!("git stash push -- {}", words.join(" "))))
+    Err(Error::failed(format!(
+        "{} has uncommitted changes, which --commit would include",
+        changed.join(", ")
+    ))
+    .with_cause("a bump's commit holds exactly what the bump changed")
+    .with_hint(format!("git stash push -- {}", words.join(" "))))
 }
 
 /// Commits exactly `files` (relative to `root`), whatever else is staged, and returns the commit's short name.

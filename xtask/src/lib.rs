@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "input and output are the business of this crate")]
 
 pub mod atomic_file;
+pub mod bounded_file;
 pub mod cache;
 pub mod cli;
 pub mod commands;

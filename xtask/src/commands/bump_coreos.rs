@@ -182,8 +182,8 @@ pub(super) fn fix_and_apply(
     report.findings =
         if report.dry_run { relocated(bump.findings, &bump.after, &context.sources) } else { bump.findings };
     if report.dry_run {
-        // A dry run ends with the exit code of the real run; `--check` only tests whether something would change.
-        return if report.check { Ok(()) } else { transaction::rehearse(&context.tree, &report.plan) };
+        // A dry run ends as the real one would; `--check` asks no more than whether something would change.
+        return if report.check { Ok(()) } else { transaction::preflight(&context.tree, &report.plan) };
     }
     let done = write(context, &report.plan, commit.then(|| message(report)), &files);
     if done.is_err() {

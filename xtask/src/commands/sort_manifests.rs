@@ -20,7 +20,7 @@ pub fn sort_manifests(term: &Term, globals: &GlobalArgs, check: bool, report: &m
     let here = env::current_dir().with_context(|| "cannot determine the current directory")?;
     let tree = Repo::find(globals.repo.as_deref(), &here)?;
     let read = tree.read()?;
-    read.notes.iter().for_each(|note| term.warn(note));
+    read.warnings.iter().for_each(|note| term.warn(note));
     let (after, fixes) = sort(&read.sources);
     report.plan = EditPlan::between(&read.sources, &after);
     report.fixes = fixes;

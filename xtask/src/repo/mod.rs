@@ -1,5 +1,6 @@
 //! Finds the tree, and reads what a bump may change.
 
+mod layout;
 mod manifests;
 pub mod transaction;
 
@@ -10,8 +11,6 @@ use self::transaction::TreeLock;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::shell::quote;
 use manifest::plan::sources::{COMMON_MK, Stage1Sources};
-
-pub(crate) use self::manifests::other_names;
 
 /// An rkt-style tree on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +24,7 @@ pub struct LoadedRepo {
     /// What it holds.
     pub sources: Stage1Sources,
     /// What the reader should be told on stderr: an interrupted run that was finished, directories left out.
-    pub notes: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 impl Repo {
@@ -40,13 +39,13 @@ impl Repo {
                     .with_context(|| format!("cannot open the tree {}", directory.display()))
                     .map_err(|fault| fault.with_hint("pass the tree's root: --repo DIR"))?;
                 let tree = Repo { root };
-                if tree.is_one() { Ok(tree) } else { Err(tree.is_none()) }
+                if tree.is_repo() { Ok(tree) } else { Err(tree.not_a_repo()) }
             }
             None => {
                 let start = fs::canonicalize(current_directory)
                     .with_context(|| format!("cannot open {}", current_directory.display()))?;
                 let mut above = start.ancestors().map(|root| Repo { root: root.to_owned() });
-                above.find(Repo::is_one).ok_or_else(|| {
+                above.find(Repo::is_repo).ok_or_else(|| {
                     Error::failed(format!("no tree with {COMMON_MK} at or above {}", start.display()))
                         .with_hint("run inside an rkt-style tree, or pass --repo DIR; to try the tool: cargo xtask demo")
                 })
@@ -64,21 +63,21 @@ impl Repo {
     /// # Errors
     /// A file that cannot be read, or something in a manifest directory that is no manifest.
     pub fn read(&self) -> Result<LoadedRepo> {
-        let mended = transaction::mend(&self.root)?;
+        let mended = transaction::recover(&self.root)?;
         let _nobody_writes = TreeLock::shared(&self.root)?;
         let mut read = manifests::read(&self.root)?;
-        read.notes.splice(0..0, mended);
+        read.warnings.splice(0..0, mended);
         Ok(read)
     }
 
-    fn is_one(&self) -> bool {
+    fn is_repo(&self) -> bool {
         self.root.join(COMMON_MK).is_file()
     }
 
-    fn is_none(&self) -> Error {
+    fn not_a_repo(&self) -> Error {
         let fault =
             Error::failed(format!("{} is not an rkt-style tree: {COMMON_MK} not found", self.root.display()));
-        match self.root.ancestors().skip(1).map(|root| Repo { root: root.to_owned() }).find(Repo::is_one) {
+        match self.root.ancestors().skip(1).map(|root| Repo { root: root.to_owned() }).find(Repo::is_repo) {
             Some(above) => fault.with_hint(format!(
                 "pass the tree's root: --repo {}",
                 quote(&above.root.display().to_string())

@@ -66,7 +66,7 @@ fn every_file_counts_and_a_symlinked_one_is_read_once() {
         "stage1/usr_from_coreos/manifest-ppc64-usr.d/x",
     ]);
     symlink("../../usr_from_coreos/manifest-amd64-usr.d/bash.manifest", fixture.path(KVM_BASH)).unwrap();
-    let LoadedRepo { sources, notes } = fixture.read().unwrap();
+    let LoadedRepo { sources, warnings: notes } = fixture.read().unwrap();
     let shown: Vec<String> = sources
         .listings
         .iter()
@@ -168,7 +168,7 @@ fn what_is_no_manifest_is_named() {
     assert!(fixture.fault().contains("not UTF-8"), "{}", fixture.fault());
     fs::remove_file(odd).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(directory.join("s")).unwrap();
-    assert!(fixture.fault().contains("s is no regular file"), "{}", fixture.fault());
+    assert!(fixture.fault().contains("s: not a regular file"), "{}", fixture.fault());
 }
 
 #[test]

@@ -73,9 +73,10 @@ fn other_changes_of_those_files_are_refused() {
 fn a_file_that_git_does_not_know_is_refused() {
     let folder = checkout();
     let root = folder.path();
-    for (ignore, hint) in
-        [("", "git add -- new && git commit -- new"), ("new\n", "git add --force -- new && git commit -- new")]
-    {
+    for (ignore, hint) in [
+        ("", "git add -- new && git commit -- new"),
+        ("new\n", "git add --force -- new && git commit -- new"),
+    ] {
         write(root, ".gitignore", ignore);
         write(root, "new", "x\n");
         let fault = check_clean(root, &["new"]).unwrap_err();

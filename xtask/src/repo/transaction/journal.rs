@@ -35,7 +35,7 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
 
 impl Journal {
     /// The text on disk.
-    pub(super) fn print(&self) -> String {
+    pub(super) fn to_text(&self) -> String {
         let mut text = format!("{TITLE}\n");
         for Entry { before, after, staged, path } in &self.entries {
             text.push_str(&format!("{before} {after} {staged} {path}\n"));
@@ -77,7 +77,7 @@ impl Entry {
         let entry =
             Entry { before: parts.next()?, after: parts.next()?, staged: parts.next()?, path: parts.next()? };
         let in_staging = !entry.staged.contains('/') && !entry.staged.starts_with('.');
-        (in_staging && may_be_replaced(&entry.path)).then_some(entry)
+        (in_staging && is_allowed_path(&entry.path)).then_some(entry)
     }
 }
 
@@ -92,16 +92,18 @@ pub(super) fn old_name(index: usize) -> String {
 }
 
 /// Whether a name of the staging folder is one that this program gives.
-pub(super) fn is_ours(name: &str) -> bool {
+pub(super) fn is_staging_name(name: &str) -> bool {
     let numbered = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
     matches!(name, ".gitignore" | "forward" | "back" | "journal")
         || name.strip_prefix("new.").or_else(|| name.strip_prefix("old.")).is_some_and(numbered)
 }
 
-/// Whether a path leads to a place of the tree that a run may write, and fits on a line. A journal that came with a
-/// foreign tree is no order: it could name what git made beside that tree's files.
-pub(super) fn may_be_replaced(path: &str) -> bool {
-    !path.contains('\n') && path.split('/').all(|part| !matches!(part, "" | "." | ".." | ".git"))
+/// Whether a path is where coreos-common.mk or a manifest may be, and fits on a line: below stage1, or elsewhere in the
+/// tree under a name that says so. A journal that came with somebody else's tree could name a file that is run.
+pub(super) fn is_allowed_path(path: &str) -> bool {
+    let is_plain =
+        !path.contains('\n') && path.split('/').all(|part| !matches!(part, "" | "." | ".." | ".git"));
+    is_plain && (path.starts_with("stage1/") || path.ends_with(".mk") || path.ends_with(".manifest"))
 }
 
 #[cfg(test)]
@@ -118,7 +120,7 @@ mod tests {
     fn prints_and_parses() {
         let two = journal("stage1/a b", "new.0");
         for one in [&two, &journal("shared.mk", "new.0"), &journal("stage1/.shared/x", "new.0")] {
-            assert_eq!(Journal::parse(&one.print()).as_ref(), Some(one));
+            assert_eq!(Journal::parse(&one.to_text()).as_ref(), Some(one));
         }
         assert_eq!(two.reversed().reversed().entries[0].before, two.entries[0].before);
     }
@@ -126,25 +128,34 @@ mod tests {
     #[test]
     fn the_names_of_the_folder_are_known_and_no_others() {
         for index in [0, 7, 1234] {
-            assert!(is_ours(&new_name(index)) && is_ours(&old_name(index)));
+            assert!(is_staging_name(&new_name(index)) && is_staging_name(&old_name(index)));
         }
         for name in ["new.", "new.x", "old.1.txt", "notes", "journal~", ".gitignore.orig"] {
-            assert!(!is_ours(name), "{name}");
+            assert!(!is_staging_name(name), "{name}");
         }
     }
 
     #[test]
     fn what_is_torn_or_leads_elsewhere_is_not_obeyed() {
-        let text = journal("stage1/a", "new.0").print();
+        let text = journal("stage1/a", "new.0").to_text();
         for end in 0..text.len() - 1 {
             assert_eq!(Journal::parse(&text[..end]), None, "{end}");
         }
         assert_eq!(Journal::parse(&text.replace("stage1/a", "stage1/b")), None);
-        for path in
-            ["/etc/passwd", "../x", "stage1/../x", "stage1//x", "stage1/./x", ".git/config", "stage1/x/.git"]
-        {
-            assert_eq!(Journal::parse(&journal(path, "new.0").print()), None, "{path}");
+        for path in [
+            "/etc/passwd",
+            "Cargo.toml",
+            ".cargo/config.toml",
+            "configure",
+            "../x",
+            "stage1/../x",
+            "stage1//x",
+            "stage1/./x",
+            ".git/config",
+            "stage1/x/.git",
+        ] {
+            assert_eq!(Journal::parse(&journal(path, "new.0").to_text()), None, "{path}");
         }
-        assert_eq!(Journal::parse(&journal("stage1/a", "../x").print()), None);
+        assert_eq!(Journal::parse(&journal("stage1/a", "../x").to_text()), None);
     }
 }

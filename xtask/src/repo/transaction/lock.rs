@@ -2,15 +2,17 @@
 //!
 //! The kernel lets go of it when the process ends, however it ends; nothing is left on disk.
 
-use std::fs::{File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::trusted_owners::TrustedOwners;
 use coreos_types::error::{Error, Result, ResultExt};
 
 /// How long another run is waited for. It holds the lock for as long as it takes to write a few small files.
-const PATIENCE: Duration = Duration::from_secs(30);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The lock; dropping it lets go.
 #[derive(Debug)]
@@ -21,21 +23,23 @@ pub(crate) struct TreeLock {
 impl TreeLock {
     /// Waits until nobody writes, and keeps writers out.
     pub(crate) fn shared(root: &Path) -> Result<TreeLock> {
-        TreeLock::take(root, File::try_lock_shared)
+        TreeLock::acquire(root, File::try_lock_shared)
     }
 
     /// Waits until nobody reads or writes, and keeps everybody out.
     pub(crate) fn exclusive(root: &Path) -> Result<TreeLock> {
-        TreeLock::take(root, File::try_lock)
+        TreeLock::acquire(root, File::try_lock)
     }
 
-    fn take(root: &Path, attempt: fn(&File) -> std::result::Result<(), TryLockError>) -> Result<TreeLock> {
+    fn acquire(root: &Path, attempt: fn(&File) -> std::result::Result<(), TryLockError>) -> Result<TreeLock> {
         let directory = File::open(root).with_context(|| format!("cannot open {}", root.display()))?;
         let start = Instant::now();
         loop {
             match attempt(&directory) {
                 Ok(()) => break,
-                Err(TryLockError::WouldBlock) if start.elapsed() < PATIENCE => {
+                // The comparison with what was read still holds.
+                Err(TryLockError::WouldBlock) if is_held_by_strangers(&directory) => break,
+                Err(TryLockError::WouldBlock) if start.elapsed() < LOCK_TIMEOUT => {
                     std::thread::sleep(Duration::from_millis(20));
                 }
                 Err(TryLockError::WouldBlock) => {
@@ -53,8 +57,49 @@ impl TreeLock {
     }
 }
 
-fn cannot_lock(error: &io::Error) -> bool {
-    const EBADF: i32 = 9;
-    const ENOLCK: i32 = 37;
-    error.kind() == io::ErrorKind::Unsupported || matches!(error.raw_os_error(), Some(EBADF | ENOLCK))
+/// Whether every process that holds a lock on the directory belongs to somebody else: anyone who may read a tree can
+/// lock it (flock(2)), and must not keep its owner out. Unknown holders are waited for.
+fn is_held_by_strangers(directory: &File) -> bool {
+    let Ok(metadata) = directory.metadata() else { return false };
+    let owners = TrustedOwners::from_env(&[]);
+    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+    let holders: Vec<u32> = holders(&locks, metadata.ino()).collect();
+    let is_stranger = |pid: &u32| {
+        fs::metadata(format!("/proc/{pid}"))
+            .is_ok_and(|process| !owners.is_trusted(process.uid()) && process.uid() != metadata.uid())
+    };
+    !holders.is_empty() && holders.iter().all(is_stranger)
+}
+
+/// The processes that hold a flock(2) lock on an inode, from the text of /proc/locks (proc(5)). Device numbers are not
+/// compared: those of overlay and btrfs file systems differ from what stat(2) returns.
+fn holders(locks: &str, inode: u64) -> impl Iterator<Item = u32> {
+    locks.lines().filter_map(move |line| {
+        // 1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let is_held = words.get(1) == Some(&"FLOCK");
+        let found = words.get(5)?.rsplit(':').next()?.parse::<u64>().ok()?;
+        (is_held && found == inode).then(|| words.get(4)?.parse().ok())?
+    })
+}
+
+/// Whether an error of flock(2) means that the file system has no locks: NFS without lockd, FUSE, 9p, gVisor.
+pub(crate) fn cannot_lock(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Unsupported
+        || matches!(error.raw_os_error(), Some(libc::EBADF | libc::ENOLCK | libc::EOPNOTSUPP | libc::ENOSYS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holders_of_one_inode_are_found() {
+        let locks = "1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF\n\
+                     1: -> FLOCK  ADVISORY  WRITE 77 08:01:5678 0 EOF\n\
+                     2: POSIX  ADVISORY  READ 9 08:01:5678 128 128\n\
+                     3: FLOCK  ADVISORY  READ 55 00:2f:9 0 EOF\n";
+        assert_eq!(holders(locks, 5678).collect::<Vec<_>>(), [1234]);
+        assert_eq!(holders(locks, 1).count(), 0);
+    }
 }

@@ -19,7 +19,6 @@ use self::staging::Staging;
 use super::Repo;
 use crate::signals;
 use coreos_types::error::{Error, Result};
-use coreos_types::shell::quote;
 use manifest::plan::file_edits::EditPlan;
 
 /// Writes every file of the plan, or none. A signal that arrives meanwhile waits until it is done.
@@ -36,20 +35,20 @@ pub fn apply(tree: &Repo, plan: &EditPlan) -> Result<()> {
 ///
 /// # Errors
 /// Those of [`apply`] that can be told beforehand.
-pub fn rehearse(tree: &Repo, plan: &EditPlan) -> Result<()> {
+pub fn preflight(tree: &Repo, plan: &EditPlan) -> Result<()> {
     if plan.is_empty() {
         return Ok(());
     }
     Staging::of(&Disk::default(), tree.root()).ensure_free()?;
-    targets::of_plan(tree.root(), plan).map(drop)
+    targets::collect(tree.root(), plan).map(drop)
 }
 
 /// Finishes what a killed run had begun, and says what it did. Reading a tree starts with this.
 ///
 /// # Errors
 /// A file was changed since, the journal is none of ours, or the disk failed.
-pub(crate) fn mend(root: &Path) -> Result<Option<String>> {
-    mend_on(&Disk::default(), root)
+pub(crate) fn recover(root: &Path) -> Result<Option<String>> {
+    recover_on(&Disk::default(), root)
 }
 
 fn apply_on(disk: &Disk, root: &Path, plan: &EditPlan) -> Result<()> {
@@ -59,29 +58,29 @@ fn apply_on(disk: &Disk, root: &Path, plan: &EditPlan) -> Result<()> {
     let _lock = TreeLock::exclusive(root)?;
     signals::uninterrupted(|| {
         let staging = Staging::of(disk, root);
-        mend_alone(&staging)?;
+        recover_locked(&staging)?;
         staging.ensure_free()?;
-        let targets = targets::of_plan(root, plan)?;
+        let targets = targets::collect(root, plan)?;
         let staged = staging.fill(&targets).and_then(|journal| staging.decide("forward").map(|()| journal));
-        let done = staged.and_then(|journal| staging.carry_through(&journal));
+        let done = staged.and_then(|journal| staging.replay(&journal));
         match done {
             // The tree is whole; a folder that will not go is the next run's to clear.
             Ok(()) => {
                 let _left_over = staging.clear();
                 Ok(())
             }
-            Err(fault) => Err(take_back(&staging, fault)),
+            Err(fault) => Err(rollback(&staging, fault)),
         }
     })
 }
 
 /// Undoes what was done before `fault`, and tells how that went.
-fn take_back(staging: &Staging, fault: Error) -> Error {
+fn rollback(staging: &Staging, fault: Error) -> Error {
     let undo = || match staging.journal()? {
         None => Ok(()),
         Some(_) => {
             staging.decide("back")?;
-            staging.journal()?.map_or(Ok(()), |back| staging.carry_through(&back))
+            staging.journal()?.map_or(Ok(()), |back| staging.replay(&back))
         }
     };
     match undo() {
@@ -96,35 +95,34 @@ fn take_back(staging: &Staging, fault: Error) -> Error {
     }
 }
 
-fn mend_on(disk: &Disk, root: &Path) -> Result<Option<String>> {
+fn recover_on(disk: &Disk, root: &Path) -> Result<Option<String>> {
     let staging = Staging::of(disk, root);
     if !staging.is_there()? {
         return Ok(None);
     }
     let _lock = TreeLock::exclusive(root)?;
-    signals::uninterrupted(|| mend_alone(&staging))
+    signals::uninterrupted(|| recover_locked(&staging))
 }
 
 /// Carries a journal through and clears the folder, with the lock held: nobody else is at work in it.
-fn mend_alone(staging: &Staging) -> Result<Option<String>> {
+fn recover_locked(staging: &Staging) -> Result<Option<String>> {
     if !staging.is_there()? {
         return Ok(None);
     }
     let Some(journal) = staging.journal()? else {
-        let left = |path: std::path::PathBuf| format!("{} is left: it is none of ours", path.display());
+        let left =
+            |path: std::path::PathBuf| format!("{} was left: this program did not make it", path.display());
         return Ok(staging.clear()?.map(left));
     };
-    staging.carry_through(&journal).map_err(|fault| {
-        let mut fault = fault.context("cannot finish what an interrupted run had begun");
-        fault.hint = Some(format!(
-            "to keep the files as they are now: rm -r {}",
-            quote(&staging.folder().display().to_string())
-        ));
-        fault
+    staging.check_trusted(&journal)?;
+    staging.replay(&journal).map_err(|error| {
+        let mut error = error.context("cannot finish an interrupted run");
+        error.hint = Some(staging.removal());
+        error
     })?;
     staging.clear()?;
     let files: Vec<&str> = journal.entries.iter().map(|entry| entry.path.as_str()).collect();
-    Ok(Some(format!("finished what an interrupted run had begun: {}", files.join(", "))))
+    Ok(Some(format!("finished an interrupted run: {}", files.join(", "))))
 }
 
 #[cfg(test)]

@@ -5,11 +5,16 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::disk::Disk;
-use super::journal::{Entry, Journal, is_ours, new_name, old_name, sha256};
+use super::journal::{Entry, Journal, is_staging_name, new_name, old_name, sha256};
 use super::targets::Target;
+use crate::bounded_file;
+use crate::git;
+use crate::repo::layout;
+use crate::trusted_owners::TrustedOwners;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::shell::quote;
 
@@ -18,6 +23,8 @@ const FOLDER: &str = ".xtask-staging";
 
 /// A journal is small; a larger file is none.
 const MAX_JOURNAL: u64 = 1 << 20;
+/// Larger than any manifest: see [`layout::MAX_SIZE`].
+const MAX_FILE: u64 = layout::MAX_SIZE;
 
 /// The staging folder of a tree, there or not.
 pub(super) struct Staging<'a> {
@@ -27,7 +34,7 @@ pub(super) struct Staging<'a> {
 }
 
 /// Where a file of a journal stands.
-enum KeyValidity {
+enum FileState {
     /// It holds what the journal says to replace.
     Before,
     /// It has been replaced.
@@ -39,11 +46,6 @@ impl<'a> Staging<'a> {
         Staging { disk, root, folder: root.join(FOLDER) }
     }
 
-    /// Where it is.
-    pub(super) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     /// Whether there is such a folder.
     ///
     /// # Errors
@@ -52,8 +54,9 @@ impl<'a> Staging<'a> {
         match fs::symlink_metadata(&self.folder) {
             Ok(what) if what.is_dir() => Ok(true),
             Ok(_) => Err(Error::failed(format!("{} is not a directory", self.folder.display()))
-                .with_hint(format!("remove it: rm {}", quote(&self.folder.display().to_string())))),
-            Err(_) => Ok(false),
+                .with_hint(format!("rm {}", quote(&self.folder.display().to_string())))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error).with_context(|| format!("cannot examine {}", self.folder.display())),
         }
     }
 
@@ -73,8 +76,8 @@ impl<'a> Staging<'a> {
             path: target.path.clone(),
         };
         let journal = Journal { entries: targets.iter().enumerate().map(entry).collect() };
-        self.disk.write_new(&self.folder.join("forward"), journal.print().as_bytes(), None)?;
-        self.disk.write_new(&self.folder.join("back"), journal.reversed().print().as_bytes(), None)?;
+        self.disk.write_new(&self.folder.join("forward"), journal.to_text().as_bytes(), None)?;
+        self.disk.write_new(&self.folder.join("back"), journal.reversed().to_text().as_bytes(), None)?;
         self.disk.sync_dir(&self.folder)?;
         self.disk.sync_dir(self.root)?;
         Ok(journal)
@@ -97,23 +100,56 @@ impl<'a> Staging<'a> {
     pub(super) fn journal(&self) -> Result<Option<Journal>> {
         let path = self.folder.join("journal");
         match fs::symlink_metadata(&path) {
-            Err(_) => return Ok(None),
-            Ok(what) if what.is_file() && what.len() <= MAX_JOURNAL => {}
-            Ok(_) => return Err(self.cannot_obey("it is no journal of this program")),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Ok(found) if found.is_file() => {}
+            _ => return Err(self.invalid_journal("not a journal of this program")),
         }
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        Journal::parse(&text).map(Some).ok_or_else(|| self.cannot_obey("it is no journal of this program"))
+        let bytes = bounded_file::read(&path, MAX_JOURNAL)
+            .map_err(|error| self.invalid_journal(format!("not a journal of this program: {error}")))?;
+        let journal = std::str::from_utf8(&bytes).ok().and_then(Journal::parse);
+        journal.map(Some).ok_or_else(|| self.invalid_journal("not a journal of this program"))
+    }
+
+    /// Refuses a journal that this user's run cannot have left: one that git tracks or somebody else may have
+    /// written, and one that names a file which no run of this program changes.
+    pub(super) fn check_trusted(&self, journal: &Journal) -> Result<()> {
+        let staged = journal.entries.iter().map(|entry| self.folder.join(&entry.staged));
+        let owners = TrustedOwners::from_env(&[]);
+        for path in staged.chain([self.folder.join("journal")]).filter(|path| path.exists()) {
+            owners.check_file(self.root, &path).map_err(|error| self.refuse(error))?;
+        }
+        if git::is_tracked(self.root, FOLDER) {
+            return Err(self.invalid_journal("git tracks it, so it came with the tree"));
+        }
+        let editable = layout::editable_files(self.root)?;
+        match journal.entries.iter().find(|entry| !editable.contains(&entry.path)) {
+            None => Ok(()),
+            Some(entry) => Err(self.invalid_journal(format!(
+                "it names {:?}, which is neither coreos-common.mk nor a manifest",
+                entry.path
+            ))),
+        }
+    }
+
+    fn refuse(&self, error: Error) -> Error {
+        let mut refused = error.context(format!("the journal in {} is not trusted", self.folder.display()));
+        refused.hint = Some(self.removal());
+        refused
+    }
+
+    /// The command that removes the journal, and leaves the files as they are.
+    pub(super) fn removal(&self) -> String {
+        format!("rm -r {}", quote(&self.folder.display().to_string()))
     }
 
     /// Makes every replacement of the journal that is not made yet. Nothing is replaced unless every file holds
     /// what it held before or shall hold after.
-    pub(super) fn carry_through(&self, journal: &Journal) -> Result<()> {
-        let standings =
-            journal.entries.iter().map(|entry| self.standing(entry)).collect::<Result<Vec<_>>>()?;
+    pub(super) fn replay(&self, journal: &Journal) -> Result<()> {
+        let states = journal.entries.iter().map(|entry| self.state(entry)).collect::<Result<Vec<_>>>()?;
         let mut directories = BTreeSet::new();
-        for (entry, standing) in journal.entries.iter().zip(standings) {
+        for (entry, state) in journal.entries.iter().zip(states) {
             let path = self.root.join(&entry.path);
-            if matches!(standing, KeyValidity::Before) {
+            if matches!(state, FileState::Before) {
                 self.disk.rename(&self.folder.join(&entry.staged), &path)?;
             }
             directories.extend(path.parent().map(Path::to_owned));
@@ -121,35 +157,37 @@ impl<'a> Staging<'a> {
         directories.iter().try_for_each(|directory| self.disk.sync_dir(directory))
     }
 
-    fn standing(&self, entry: &Entry) -> Result<KeyValidity> {
+    fn state(&self, entry: &Entry) -> Result<FileState> {
         let path = self.root.join(&entry.path);
         let real = fs::canonicalize(&path).with_context(|| format!("cannot find {}", path.display()))?;
         if real != path {
             return Err(self.changed(&entry.path, "it is a link now"));
         }
-        let found = sha256(&fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
+        let found = bounded_file::read(&path, MAX_FILE);
+        let found = sha256(&found.with_context(|| format!("cannot read {}", path.display()))?);
         if found == entry.after {
-            return Ok(KeyValidity::After);
+            return Ok(FileState::After);
         }
         if found != entry.before {
             return Err(self.changed(&entry.path, "it was changed by someone else"));
         }
         let staged = self.folder.join(&entry.staged);
-        let regular = fs::symlink_metadata(&staged).is_ok_and(|what| what.is_file());
-        let bytes = fs::read(&staged).with_context(|| format!("cannot read {}", staged.display()))?;
-        if !regular || sha256(&bytes) != entry.after {
-            return Err(self.cannot_obey(format!("{} does not hold what it says", entry.staged)));
+        let is_regular = fs::symlink_metadata(&staged).is_ok_and(|found| found.is_file());
+        let bytes = is_regular.then(|| bounded_file::read(&staged, MAX_FILE).ok()).flatten();
+        if bytes.is_none_or(|bytes| sha256(&bytes) != entry.after) {
+            return Err(self.invalid_journal(format!("{} does not have the content it names", entry.staged)));
         }
-        Ok(KeyValidity::Before)
+        Ok(FileState::Before)
     }
 
     fn changed(&self, path: &str, how: &str) -> Error {
         Error::failed(format!("{path} cannot be replaced: {how}")).with_hint("run the command again")
     }
 
-    fn cannot_obey(&self, why: impl std::fmt::Display) -> Error {
-        Error::failed(format!("cannot carry through the journal in {}", self.folder.display()))
+    fn invalid_journal(&self, why: impl std::fmt::Display) -> Error {
+        Error::failed(format!("cannot replay the journal in {}", self.folder.display()))
             .with_cause(why)
+            .with_hint(self.removal())
     }
 
     /// Removes what this program put here, the journal first: without it the rest says nothing. Gives what somebody
@@ -169,11 +207,12 @@ impl<'a> Staging<'a> {
         let foreign = if self.is_there()? { self.contents()?.1 } else { None };
         match foreign {
             None => Ok(()),
-            Some(foreign) => {
-                Err(Error::failed(format!("cannot stage: {} is none of ours", foreign.display()))
-                    .with_cause("the folder is for what waits to be put in place, and is emptied")
-                    .with_hint("move it elsewhere, then run the command again"))
-            }
+            Some(foreign) => Err(Error::failed(format!(
+                "cannot stage: {} was not made by this program",
+                foreign.display()
+            ))
+            .with_cause("the folder is for what waits to be put in place, and is emptied")
+            .with_hint("move it elsewhere, then run the command again")),
         }
     }
 
@@ -182,7 +221,7 @@ impl<'a> Staging<'a> {
         let names =
             fs::read_dir(&self.folder).with_context(|| format!("cannot read {}", self.folder.display()))?;
         let (ours, foreign): (Vec<_>, Vec<_>) = names.flatten().partition(|entry| {
-            entry.file_name().to_str().is_some_and(is_ours)
+            entry.file_name().to_str().is_some_and(is_staging_name)
                 && entry.file_type().is_ok_and(|what| what.is_file())
         });
         let paths = |entries: &[fs::DirEntry]| entries.iter().map(fs::DirEntry::path).collect::<Vec<_>>();

@@ -5,8 +5,8 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::journal::may_be_replaced;
-use crate::repo;
+use super::journal::is_allowed_path;
+use crate::repo::layout;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::shell::quote;
 use manifest::plan::file_edits::{EditPlan, FileEdit};
@@ -30,13 +30,16 @@ pub(super) struct Target {
 ///
 /// # Errors
 /// A file that is not what the plan was made from, is a link, leads out of the tree, or may not be written.
-pub(super) fn of_plan(root: &Path, plan: &EditPlan) -> Result<Vec<Target>> {
+pub(super) fn collect(root: &Path, plan: &EditPlan) -> Result<Vec<Target>> {
     let mut targets: Vec<Target> = Vec::new();
     for edit in &plan.edits {
-        let metadata = look_at(root, edit)?;
+        let metadata = validate(root, edit)?;
         let first = targets.len();
-        let names =
-            if metadata.nlink() > 1 { repo::other_names(root, &edit.path, &metadata)? } else { Vec::new() };
+        let names = if metadata.nlink() > 1 {
+            layout::hard_link_paths(root, &edit.path, &metadata)?
+        } else {
+            Vec::new()
+        };
         let target = |path: &str, same_file| Target {
             path: path.to_owned(),
             before: edit.before.clone(),
@@ -50,8 +53,8 @@ pub(super) fn of_plan(root: &Path, plan: &EditPlan) -> Result<Vec<Target>> {
     Ok(targets)
 }
 
-fn look_at(root: &Path, edit: &FileEdit) -> Result<Metadata> {
-    if !may_be_replaced(&edit.path) {
+fn validate(root: &Path, edit: &FileEdit) -> Result<Metadata> {
+    if !is_allowed_path(&edit.path) {
         return Err(Error::failed(format!("{:?} is no place for a manifest", edit.path)).with_cause(
             "an interrupted run could not be finished there: expected one line, and no .git on the way",
         ));

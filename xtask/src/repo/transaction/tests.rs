@@ -108,7 +108,7 @@ impl Fixture {
     }
 
     fn mended(&self) -> Result<Option<String>> {
-        mend_on(&Disk::default(), self.root())
+        recover_on(&Disk::default(), self.root())
     }
 }
 
@@ -218,7 +218,7 @@ fn a_run_that_dies_while_it_mends_is_finished_by_the_one_after() {
         // The six renames stand before three syncs and the removal of ten names.
         let _dead = fixture.apply(Breaks { dead_from: Some(calls - 15), ..Breaks::default() });
         let disk = Disk { breaks: Some(Breaks { dead_from: Some(dead_from), ..Breaks::default() }) };
-        let _dead_too = mend_on(&disk, fixture.root());
+        let _dead_too = recover_on(&disk, fixture.root());
         fixture.mended().unwrap();
         assert!(fixture.is_before() || fixture.is_after(), "call {dead_from}");
         assert!(!fixture.staging_is_there(), "call {dead_from}");
@@ -258,7 +258,7 @@ fn a_file_that_nobody_may_write_is_not_written() {
     fs::set_permissions(&systemd, fs::Permissions::from_mode(0o444)).unwrap();
     let fault = fixture.apply(Breaks::default()).0.unwrap_err();
     assert!(fault.message.contains("systemd.manifest may not be written"), "{fault}");
-    assert_eq!(rehearse(&tree(fixture.root()), &fixture.plan), Err(fault), "a dry run says the same");
+    assert_eq!(preflight(&tree(fixture.root()), &fixture.plan), Err(fault), "a dry run says the same");
     assert!(fixture.is_before() && !fixture.staging_is_there());
 }
 
@@ -335,11 +335,11 @@ fn what_somebody_else_put_into_the_staging_folder_is_left_and_told() {
     fs::write(&notes, "mine\n").unwrap();
     fs::write(staging.join("new.0"), "left over\n").unwrap();
     let told = fixture.mended().unwrap().unwrap();
-    assert!(told.ends_with("new.7 is left: it is none of ours"), "{told}");
+    assert!(told.ends_with("new.7 was left: this program did not make it"), "{told}");
     assert!(!staging.join("new.0").exists(), "what a killed run left goes");
     let fault = fixture.apply(Breaks::default()).0.unwrap_err();
-    assert!(fault.message.contains("none of ours") && fixture.is_before(), "{fault}");
-    assert_eq!(rehearse(&tree(fixture.root()), &fixture.plan), Err(fault), "a dry run says the same");
+    assert!(fault.message.contains("was not made by this program") && fixture.is_before(), "{fault}");
+    assert_eq!(preflight(&tree(fixture.root()), &fixture.plan), Err(fault), "a dry run says the same");
     assert_eq!(fs::read(&notes).unwrap(), b"mine\n");
     fs::remove_file(&notes).unwrap();
     fs::remove_dir(&folder).unwrap();
@@ -357,6 +357,85 @@ fn a_staging_folder_that_is_none_of_ours_is_not_entered() {
     fs::create_dir(&staging).unwrap();
     fs::write(staging.join("journal"), "stage1/x\n").unwrap();
     let fault = fixture.mended().unwrap_err();
-    assert!(fault.to_string().contains("cannot carry through the journal"), "{fault}");
+    assert!(fault.to_string().contains("cannot replay the journal"), "{fault}");
     assert!(fixture.is_before());
+}
+
+/// A fixture whose run died between two renames, and its journal.
+fn interrupted() -> (Fixture, PathBuf) {
+    let fixture = Fixture::new();
+    let (_, calls) = Fixture::new().apply(Breaks::default());
+    let _dead = fixture.apply(Breaks { dead_from: Some(calls - 15), ..Breaks::default() });
+    let journal = fixture.root().join(".xtask-staging/journal");
+    assert!(journal.exists());
+    (fixture, journal)
+}
+
+#[test]
+fn journal_that_others_may_write_is_refused() {
+    let (fixture, journal) = interrupted();
+    fs::set_permissions(&journal, fs::Permissions::from_mode(0o666)).unwrap();
+    let before = fixture.files();
+    let error = fixture.mended().unwrap_err();
+    assert!(error.to_string().contains("journal is writable by others"), "{error}");
+    assert!(error.hint.unwrap().starts_with("rm -r "));
+    assert_eq!(fixture.files(), before);
+}
+
+#[test]
+fn journal_that_git_tracks_is_refused() {
+    let (fixture, _) = interrupted();
+    let git = |arguments: &[&str]| {
+        let git = std::process::Command::new("git").arg("-C").arg(fixture.root()).args(arguments).output();
+        assert!(git.unwrap().status.success(), "{arguments:?}");
+    };
+    git(&["init", "--quiet"]);
+    let files = |fixture: &Fixture| {
+        let mut files = fixture.files();
+        files.retain(|path, _| !path.components().any(|part| part.as_os_str() == ".git"));
+        files
+    };
+    let before = files(&fixture);
+    git(&["add", "--force", ".xtask-staging"]);
+    let error = fixture.mended().unwrap_err();
+    assert!(error.to_string().contains("git tracks it"), "{error}");
+    assert_eq!(files(&fixture), before);
+    git(&["rm", "--cached", "--quiet", "-r", ".xtask-staging"]);
+    assert!(fixture.mended().unwrap().is_some(), "one that git does not track is replayed");
+}
+
+#[test]
+fn journal_names_editable_files_alone() {
+    for path in ["stage1/notes.txt", "stage1/Makefile", "Cargo.toml", ".cargo/config.toml", "other.mk"] {
+        let fixture = Fixture::new();
+        let (root, staging) = (fixture.root(), fixture.root().join(".xtask-staging"));
+        fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+        fs::write(root.join(path), "old\n").unwrap();
+        fs::create_dir(&staging).unwrap();
+        fs::write(staging.join("new.0"), "new\n").unwrap();
+        let entry = journal::Entry {
+            before: journal::sha256(b"old\n"),
+            after: journal::sha256(b"new\n"),
+            staged: "new.0".into(),
+            path: path.into(),
+        };
+        fs::write(staging.join("journal"), journal::Journal { entries: vec![entry] }.to_text()).unwrap();
+        let error = fixture.mended().unwrap_err();
+        assert!(error.message.contains("cannot replay the journal"), "{path}: {error}");
+        assert_eq!(fs::read(root.join(path)).unwrap(), b"old\n", "{path}");
+    }
+}
+
+#[test]
+fn journal_that_is_no_file_is_refused_at_once() {
+    for name in ["journal", "new.0"] {
+        let (fixture, journal) = interrupted();
+        let path = journal.with_file_name(name);
+        let _ = fs::remove_file(&path);
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let started = std::time::Instant::now();
+        let result = fixture.mended();
+        assert!(name != "journal" || result.is_err(), "{result:?}");
+        assert!(started.elapsed().as_secs() < 5, "{name}");
+    }
 }

@@ -1,0 +1,55 @@
+//! Reads of small files that somebody else may have put in place: never a pipe or device, never more than a limit.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// Opens a regular file for reading, without waiting for the other end of a pipe; symlinks are followed.
+///
+/// # Errors
+/// Those of open(2), and [`io::ErrorKind::InvalidInput`] for anything but a regular file.
+pub fn open(path: &Path) -> io::Result<(File, Metadata)> {
+    let other = || io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
+    // ENXIO: a socket, or a device that is not there.
+    let is_other = |error: &io::Error| error.raw_os_error() == Some(libc::ENXIO);
+    let file = file.map_err(|error| if is_other(&error) { other() } else { error })?;
+    let metadata = file.metadata()?;
+    if metadata.is_file() { Ok((file, metadata)) } else { Err(other()) }
+}
+
+/// Reads a regular file of at most `max_len` bytes.
+///
+/// # Errors
+/// As [`open`], and [`io::ErrorKind::FileTooLarge`] for a file that is larger.
+pub fn read(path: &Path, max_len: u64) -> io::Result<Vec<u8>> {
+    let (file, _) = open(path)?;
+    let mut bytes = Vec::new();
+    file.take(max_len + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max_len {
+        let why = format!("it has more than {max_len} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pipes_devices_and_large_files_are_refused_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let (pipe, large) = (directory.path().join("pipe"), directory.path().join("large"));
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        File::create(&large).unwrap().set_len(1 << 40).unwrap();
+        for path in [&pipe, Path::new("/dev/zero"), directory.path()] {
+            assert_eq!(read(path, 10).unwrap_err().kind(), io::ErrorKind::InvalidInput, "{path:?}");
+        }
+        assert_eq!(read(&large, 10).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        std::fs::write(&large, "0123456789").unwrap();
+        assert_eq!(read(&large, 10).unwrap(), b"0123456789");
+    }
+}

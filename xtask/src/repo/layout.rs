@@ -1,0 +1,134 @@
+//! The layout of a tree on disk: flavors, their manifest directories, and the files that a run may change.
+
+use std::collections::BTreeSet;
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::release::{Board, Flavor};
+use coreos_types::shell::quote;
+use manifest::plan::sources::COMMON_MK;
+
+/// No manifest is larger; rkt's largest has 4 KiB.
+pub(super) const MAX_SIZE: u64 = 16 << 20;
+
+/// The directory of trees from before boards had one each; it was amd64-usr.
+const LEGACY_DIR: &str = "manifest.d";
+
+/// The real paths, relative to the tree, of the files that a run may change: coreos-common.mk and every manifest.
+pub(super) fn editable_files(root: &Path) -> Result<BTreeSet<String>> {
+    let mut paths = vec![root.join(COMMON_MK)];
+    for (_, directory) in flavors(root)? {
+        for (_, directory) in board_directories(&directory)?.known {
+            paths.extend(visible_entries(&directory)?);
+        }
+    }
+    let real = |path: PathBuf| relative(root, &fs::canonicalize(path).ok()?);
+    Ok(paths.into_iter().filter_map(real).collect())
+}
+
+/// The other names in the manifest directories of the file at `path`, relative to the tree.
+pub(super) fn hard_link_paths(root: &Path, path: &str, file: &Metadata) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for (_, directory) in flavors(root)? {
+        for (_, directory) in board_directories(&directory)?.known {
+            for entry in visible_entries(&directory)? {
+                let same = fs::symlink_metadata(&entry)
+                    .is_ok_and(|found| found.is_file() && inode_key(&found) == inode_key(file));
+                let real = fs::canonicalize(&entry).unwrap_or(entry);
+                let name = relative(root, &real);
+                names.extend(name.filter(|name| same && name != path));
+            }
+        }
+    }
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+/// Device and inode: two names with the same are one file.
+pub(super) fn inode_key(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
+}
+
+/// A path relative to the tree; `None` outside of it, or where it is not UTF-8.
+pub(super) fn relative(root: &Path, path: &Path) -> Option<String> {
+    path.strip_prefix(root).ok()?.to_str().map(str::to_owned)
+}
+
+/// Each `stage1/usr_from_FLAVOR` that is a directory.
+pub(super) fn flavors(root: &Path) -> Result<Vec<(Flavor, PathBuf)>> {
+    let flavor = |path: PathBuf| {
+        let flavor = Flavor::from_dir_name(path.file_name()?.to_str()?)?;
+        path.is_dir().then_some((flavor, path))
+    };
+    Ok(visible_entries(&root.join("stage1"))?.into_iter().filter_map(flavor).collect())
+}
+
+/// The manifest directories of a flavor.
+#[derive(Default)]
+pub(super) struct BoardDirectories {
+    /// Each with its board.
+    pub(super) known: Vec<(Board, PathBuf)>,
+    /// Those for other boards.
+    pub(super) unknown: Vec<PathBuf>,
+}
+
+pub(super) fn board_directories(flavor: &Path) -> Result<BoardDirectories> {
+    let BoardDirectories { known: mut found, mut unknown } = BoardDirectories::default();
+    for path in visible_entries(flavor)?.into_iter().filter(|path| path.is_dir()) {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        let board = name.strip_prefix("manifest-").and_then(|rest| rest.strip_suffix(".d"));
+        match board {
+            Some(word) => match word.parse() {
+                Ok(board) => found.push((board, path)),
+                Err(_) => unknown.push(path),
+            },
+            None if name == LEGACY_DIR => found.push((Board::Amd64, path)),
+            None => {}
+        }
+    }
+    resolve_legacy_dir(&mut found)?;
+    Ok(BoardDirectories { known: found, unknown })
+}
+
+/// `manifest.d` beside `manifest-amd64-usr.d`: the build takes one of them and does not say which, so neither do
+/// we, unless one is a link to the other or holds nothing.
+fn resolve_legacy_dir(found: &mut Vec<(Board, PathBuf)>) -> Result<()> {
+    let amd64: Vec<PathBuf> =
+        found.iter().filter(|(board, _)| *board == Board::Amd64).map(|(_, path)| path.clone()).collect();
+    let [new, old] = amd64.as_slice() else { return Ok(()) };
+    let same = fs::canonicalize(new).ok() == fs::canonicalize(old).ok();
+    let (new_is_empty, old_is_empty) = (visible_entries(new)?.is_empty(), visible_entries(old)?.is_empty());
+    if same || old_is_empty {
+        found.retain(|(_, path)| path != old);
+    } else if new_is_empty {
+        found.retain(|(_, path)| path != new);
+    } else {
+        return Err(Error::failed(format!(
+            "{} and {} both exist, but the build uses only one",
+            new.display(),
+            old.display()
+        ))
+        .with_hint(format!(
+            "remove the one that the build does not use, most likely: rm -r {}",
+            quote(&old.display().to_string())
+        )));
+    }
+    Ok(())
+}
+
+/// What a directory holds, sorted; hidden names are no match of `*` and left out.
+pub(super) fn visible_entries(directory: &Path) -> Result<Vec<PathBuf>> {
+    let failed = || format!("cannot read the directory {}", directory.display());
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(directory).with_context(failed)? {
+        let entry = entry.with_context(failed)?;
+        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
