@@ -96,7 +96,7 @@ fn reading(bench: &Bench) {
     let image = example::image_before().unwrap().put("share/noise", Content::Bytes(noise(64 << 20)));
     let packed = pack::pxe_image(&image).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let scratch = UnlinkedTempDir::in_folder(folder.path());
+    let scratch = UnlinkedTempDir::new(folder.path());
     bench.run("inflate and cpio, 64 MiB", || {
         pass(packed.as_slice(), (), Reading::Image(scratch.clone(), InflateLimits::default())).unwrap()
     });

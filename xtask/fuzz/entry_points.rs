@@ -175,7 +175,7 @@ fn verdicts(
 
 /// A `.cpio.gz` as it comes.
 pub(crate) fn gzip_stream(bytes: &[u8]) {
-    let scratch = UnlinkedTempDir::in_folder(&std::env::temp_dir());
+    let scratch = UnlinkedTempDir::new(&std::env::temp_dir());
     let Ok(proved) = VerifiedImage::prove("bytes", Cursor::new(bytes), None, Unsigned, &scratch) else {
         return;
     };

@@ -1,22 +1,23 @@
-//! A file that another process sees as it was, or as it shall be, and never in between.
+//! Atomic writes: another process sees the old file or the new one, never a part.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-/// Writes beside `path`, under a hidden name of this process, and renames.
+/// Writes to a temporary file in the same directory, and renames it to `path`.
 ///
 /// # Errors
 /// Those of write(2) and rename(2); the file is then as it was.
 pub(super) fn write(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-    let staged = staged(path);
-    let done = fs::write(&staged, bytes).and_then(|()| fs::rename(&staged, path));
+    let temp = temp_path(path);
+    let done = fs::write(&temp, bytes).and_then(|()| fs::rename(&temp, path));
     if done.is_err() {
-        let _ = fs::remove_file(&staged);
+        let _ = fs::remove_file(&temp);
     }
     done
 }
 
-fn staged(path: &Path) -> PathBuf {
+/// A hidden name of this process beside `path`.
+pub(super) fn temp_path(path: &Path) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(format!(".{}", std::process::id()));

@@ -2,8 +2,10 @@
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+
+use crate::trusted_owners::is_own_uid;
 
 /// Opens a regular file for reading, without waiting for the other end of a pipe; symlinks are followed.
 ///
@@ -32,6 +34,23 @@ pub fn read(path: &Path, max_len: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
     }
     Ok(bytes)
+}
+
+/// As [`read`], of a file that this user owns: what somebody else put into the cache is not used.
+///
+/// # Errors
+/// As [`read`], and [`io::ErrorKind::PermissionDenied`] for a file of another user.
+pub fn read_own(path: &Path, max_len: u64) -> io::Result<Vec<u8>> {
+    let (_, metadata) = open(path)?;
+    if !is_own(&metadata) {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user"));
+    }
+    read(path, max_len)
+}
+
+/// Whether this user owns a file.
+pub fn is_own(file: &Metadata) -> bool {
+    is_own_uid(file.uid())
 }
 
 #[cfg(test)]

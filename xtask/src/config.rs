@@ -35,6 +35,8 @@ pub struct Config {
     pub configure: Vec<String>,
     /// `make`, then `XTASK_MAKE`: arguments added to those of `make` and `make clean`.
     pub make: Vec<String>,
+    /// `cache-expiry = "off"`, `XTASK_CACHE_EXPIRY=off`: images in the cache do not expire by themselves.
+    pub is_expiry_off: bool,
 }
 
 /// Larger than any Cargo.toml, in bytes.
@@ -64,7 +66,7 @@ impl Config {
                 let settings = Config::parse(&String::from_utf8_lossy(&text))
                     .map_err(|why| Error::failed(format!("cannot use {}", path.display())).with_cause(why))?;
                 if settings != Config::default() {
-                    let checked = TrustedOwners::from_env(&[]).check_file(&workspace, &path);
+                    let checked = TrustedOwners::from_env().check_file(&workspace, &path);
                     checked.map_err(|error| error.context("cannot use [workspace.metadata.stage1]"))?;
                 }
                 settings
@@ -89,6 +91,12 @@ impl Config {
                     .with_cause("it is split into words as a shell splits them, without expansions")
             })?);
         }
+        if let Some(value) = variable("XTASK_CACHE_EXPIRY") {
+            settings.is_expiry_off = parse_is_off(&value).map_err(|why| {
+                Error::failed(format!("XTASK_CACHE_EXPIRY is invalid: {why}"))
+                    .with_hint("export XTASK_CACHE_EXPIRY=off")
+            })?;
+        }
         Ok(settings)
     }
 
@@ -105,6 +113,10 @@ impl Config {
             key_servers: texts("key-servers")?,
             configure: texts("configure")?.unwrap_or_default(),
             make: texts("make")?.unwrap_or_default(),
+            is_expiry_off: text("cache-expiry")?
+                .map(|value| parse_is_off(&value))
+                .transpose()?
+                .unwrap_or(false),
         })
     }
 
@@ -137,6 +149,14 @@ impl Config {
             Some(servers) => keyring.with_servers(servers.clone()),
             None => keyring,
         })
+    }
+}
+
+fn parse_is_off(value: &str) -> std::result::Result<bool, String> {
+    match value {
+        "off" => Ok(true),
+        "on" => Ok(false),
+        other => Err(format!("{other:?}: expected on or off")),
     }
 }
 

@@ -12,6 +12,7 @@ pub mod commands;
 pub mod config;
 pub mod context;
 pub mod demo;
+pub mod file_lock;
 pub mod git;
 mod github_actions;
 pub mod http;

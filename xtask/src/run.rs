@@ -15,12 +15,14 @@ use crate::http::ClientConfig;
 use crate::report::Report;
 use crate::smoketest::smoketest;
 use crate::terminal::{Term, Verbosity};
+use crate::trusted_owners;
 use crate::verbose;
 use coreos_types::error::{Error, Result};
 use coreos_types::shell::quote;
 
 /// Runs a command, prints its report, and returns the exit code of the contract.
 pub fn run(cli: &Cli) -> u8 {
+    trusted_owners::trust_trees(&cli.globals.trust_tree);
     let term = Term::new(cli.globals.format, cli.globals.color, Verbosity::of(cli.globals.verbosity()));
     let (command, dry_run) = (cli.command.name().to_owned(), cli.command.is_dry_run());
     let mut report = Report { command, dry_run, ..Report::default() };
@@ -96,6 +98,7 @@ fn dispatch(term: &Term, cli: &Cli, report: &mut Report) -> Result<()> {
             })
         }
         Command::Fetch(flags) => fetch(&context()?, flags, report),
+        Command::Cache(args) => commands::cache(term, &cli.globals, args, report),
         Command::Smoketest(flags) => {
             commands::run_with_report(&context()?, None, report, |context, report| {
                 smoketest(context, flags, report)
@@ -103,7 +106,7 @@ fn dispatch(term: &Term, cli: &Cli, report: &mut Report) -> Result<()> {
         }
         Command::VerifySignature(flags) => {
             // Without a home there is no cache, and what is fetched serves this run alone.
-            let folder = Cache::of_environment().ok().map(|cache| cache.certificates());
+            let folder = Cache::from_env(None).ok().and_then(|cache| cache.certificates());
             let keyring = Config::read()?.keyring(None, flags.signing_key.as_deref(), folder)?;
             verbose::log_keys(term, &keyring);
             let client =

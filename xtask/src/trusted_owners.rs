@@ -40,16 +40,32 @@ pub fn effective_uid() -> Option<u32> {
     fs::metadata("/proc/self").ok().map(|process| process.uid())
 }
 
+/// Whether a user ID is this process's; without /proc every one counts as such.
+pub fn is_own_uid(uid: u32) -> bool {
+    effective_uid().is_none_or(|own| own == uid)
+}
+
+/// The trees of `--trust-tree`, set once by `run`: an option of the whole process, like the environment variable.
+static TRUST_TREES: OnceLock<Vec<PathBuf>> = OnceLock::new();
+
+/// Trusts the trees of `--trust-tree` in the rest of this process.
+pub fn trust_trees(trees: &[PathBuf]) {
+    // A second call would be a second command line: there is none.
+    let _ = TRUST_TREES.set(trees.to_vec());
+}
+
 impl TrustedOwners {
-    /// The owners that this process trusts, with the trees of `XTASK_TRUST_TREE` (separated by colons) and `trees`.
-    pub fn from_env(trees: &[PathBuf]) -> TrustedOwners {
+    /// The owners that this process trusts, with the trees of `--trust-tree` and `XTASK_TRUST_TREE` (separated by colons).
+    pub fn from_env() -> TrustedOwners {
         // Without /proc no owner but root is trusted.
         let user = effective_uid();
         let sudo_user =
             env::var("SUDO_UID").ok().filter(|_| user == Some(0)).and_then(|uid| uid.parse().ok());
         let given = env::var_os("XTASK_TRUST_TREE").unwrap_or_default();
         let given = env::split_paths(&given).filter(|path| !path.as_os_str().is_empty());
-        let trees = given.chain(trees.iter().cloned()).filter_map(|path| fs::canonicalize(path).ok());
+        let trees = given
+            .chain(TRUST_TREES.get().into_iter().flatten().cloned())
+            .filter_map(|path| fs::canonicalize(path).ok());
         TrustedOwners {
             user: user.unwrap_or(0),
             sudo_user,

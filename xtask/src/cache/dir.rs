@@ -1,12 +1,20 @@
-//! The folder itself: where it is, and that nobody else writes to it.
+//! The cache directory: where it is, and that nobody else writes to it.
+//!
+//! Only directories that the tool makes get mode 0700; one that was there before is never changed. One that others may
+//! write, or that somebody else owns, holds a private subdirectory per user instead.
 
 use std::env;
-use std::fs::{self, DirBuilder, Permissions};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::fs::{self, DirBuilder};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use crate::trusted_owners::is_own_uid;
 use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::shell::quote;
 use pxe_image::UnlinkedTempDir;
+
+const VARIABLE: &str = "XTASK_CACHE_DIR";
 
 /// The cache of one user.
 #[derive(Debug, Clone)]
@@ -15,96 +23,175 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// `$XTASK_CACHE_DIR`, else `$XDG_CACHE_HOME/coreos-xtask`, else `~/.cache/coreos-xtask`. Nothing is made yet.
+    /// `$XTASK_CACHE_DIR`, else `$XDG_CACHE_HOME/coreos-xtask`, else `~/.cache/coreos-xtask`; outside of `tree`. Nothing
+    /// is made yet.
     ///
     /// # Errors
-    /// None of the three is set.
-    pub fn of_environment() -> Result<Cache> {
+    /// None of the three is set; `XTASK_CACHE_DIR` is not absolute; the directory is in the tree.
+    pub fn from_env(tree: Option<&Path>) -> Result<Cache> {
         let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let root = set("XTASK_CACHE_DIR")
+        let home = set("HOME").filter(|home| home.is_absolute());
+        let root = match set(VARIABLE) {
+            Some(value) if value.is_absolute() => value,
+            Some(value) => return Err(not_absolute(&value, home.as_deref())),
             // The XDG specification: a relative path is to be ignored.
-            .or_else(|| {
-                set("XDG_CACHE_HOME").filter(|path| path.is_absolute()).map(|path| path.join("coreos-xtask"))
-            })
-            .or_else(|| set("HOME").map(|home| home.join(".cache/coreos-xtask")))
-            .ok_or_else(|| {
-                Error::failed("there is no place for the cache: HOME is not set")
-                    .with_hint("set XTASK_CACHE_DIR to a folder")
-            })?;
-        Ok(Cache::at(&root))
+            None => set("XDG_CACHE_HOME")
+                .filter(|path| path.is_absolute())
+                .map(|path| path.join("coreos-xtask"))
+                .or_else(|| home.as_ref().map(|home| home.join(".cache/coreos-xtask")))
+                .ok_or_else(|| {
+                    Error::failed("there is no place for the cache: HOME is not set")
+                        .with_hint(format!("export {VARIABLE}=/var/tmp/coreos-xtask"))
+                })?,
+        };
+        let cache = Cache::new(&root);
+        if tree.is_some_and(|tree| real_path(&cache.root).starts_with(tree)) {
+            let outside = home.unwrap_or_else(|| "/var/tmp".into()).join(".cache/coreos-xtask");
+            let outside = tree
+                .filter(|tree| outside.starts_with(tree))
+                .map_or(outside, |_| "/var/tmp/coreos-xtask".into());
+            return Err(Error::failed(format!("the cache directory {} is inside the tree", root.display()))
+                .with_cause("a build or a commit could pick up its files")
+                .with_hint(export(&outside)));
+        }
+        Ok(cache)
     }
 
-    /// The cache in this folder.
-    pub fn at(root: &Path) -> Cache {
+    /// The cache in this directory.
+    pub fn new(root: &Path) -> Cache {
         Cache { root: std::path::absolute(root).unwrap_or_else(|_| root.to_owned()) }
     }
 
-    /// The folder itself.
+    /// The directory as it is configured; what is in it may be in a private subdirectory.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Where fetched certificates are kept.
-    pub fn certificates(&self) -> PathBuf {
-        self.root.join("certificates")
+    /// The directory of downloaded certificates; `None` when the cache cannot be used.
+    pub fn certificates(&self) -> Option<PathBuf> {
+        self.path("certificates").ok()
     }
 
-    /// Makes a folder of the cache, and gives its path.
+    /// Makes a directory of the cache, and returns its path.
     ///
     /// # Errors
     /// It cannot be made, or others may write to the cache.
-    pub fn folder(&self, below: impl AsRef<Path>) -> Result<PathBuf> {
-        let path = self.place(below)?;
-        private_folder(&path)?;
+    pub fn dir(&self, below: impl AsRef<Path>) -> Result<PathBuf> {
+        let path = self.path(below)?;
+        create_private_dir(&path)?;
         Ok(path)
     }
 
-    /// The path of a folder that may not be there yet, and that nobody else writes to.
-    pub(super) fn place(&self, below: impl AsRef<Path>) -> Result<PathBuf> {
-        self.claim()?;
-        Ok(self.root.join(below))
-    }
-
-    /// Where bytes lie that are not proved yet.
+    /// The path of a directory that may not exist yet, and that nobody else writes to. Where a part of the way belongs
+    /// to another user, as after a run with sudo, it is a path in the private subdirectory.
     ///
     /// # Errors
-    /// As [`Cache::folder`].
-    pub fn scratch(&self) -> Result<UnlinkedTempDir> {
-        Ok(UnlinkedTempDir::in_folder(&self.folder("")?))
-    }
-
-    /// [`Cache::scratch`], or the system's directory for temporary files: a cache that cannot be written costs time in the
-    /// next run, not the result of this one.
-    pub(super) fn scratch_or_temp(&self) -> UnlinkedTempDir {
-        self.scratch().unwrap_or_else(|_| UnlinkedTempDir::in_folder(&std::env::temp_dir()))
-    }
-
-    /// Makes the root, or looks whose it is: what others may write, others may forge.
-    fn claim(&self) -> Result<()> {
-        private_folder(&self.root)?;
-        let about = || format!("cannot look at the cache {}", self.root.display());
-        let found = fs::metadata(&self.root).with_context(about)?;
-        // The owner of our own entry in /proc is this process's user (proc(5)).
-        let own = fs::metadata("/proc/self").is_ok_and(|me| me.uid() == found.uid());
-        if own && found.mode() & 0o777 != 0o700 {
-            fs::set_permissions(&self.root, Permissions::from_mode(0o700)).with_context(about)?;
-        } else if !own && found.mode() & 0o022 != 0 {
-            return Err(Error::failed(format!(
-                "refusing the cache {}: others may write to it",
-                self.root.display()
-            ))
-            .with_hint("set XTASK_CACHE_DIR to a folder of your own"));
+    /// Others may write to the cache, and a private subdirectory is not possible.
+    pub(super) fn path(&self, below: impl AsRef<Path>) -> Result<PathBuf> {
+        let base = self.base()?;
+        let path = base.join(below.as_ref());
+        let on_the_way = path.ancestors().take_while(|part| *part != base);
+        let is_foreign = |part: &Path| fs::symlink_metadata(part).is_ok_and(|found| !is_own_uid(found.uid()));
+        match on_the_way.into_iter().any(is_foreign) {
+            true => Ok(private_subdirectory(&base)?.join(below)),
+            false => Ok(path),
         }
-        Ok(())
+    }
+
+    /// A directory for bytes that are not verified yet.
+    ///
+    /// # Errors
+    /// As [`Cache::dir`].
+    pub fn temp_dir(&self) -> Result<UnlinkedTempDir> {
+        Ok(UnlinkedTempDir::new(&self.dir("")?))
+    }
+
+    /// As [`Cache::temp_dir`], or else the system's temporary directory.
+    pub fn temp_dir_or_system(&self) -> UnlinkedTempDir {
+        self.temp_dir().unwrap_or_else(|_| UnlinkedTempDir::new(&env::temp_dir()))
+    }
+
+    /// The directory that everything is in.
+    pub(super) fn base(&self) -> Result<PathBuf> {
+        match fs::metadata(&self.root) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(self.root.clone()),
+            Err(error) => {
+                let error =
+                    Err(error).with_context(|| format!("cannot examine the cache {}", self.root.display()));
+                error.map_err(|error: Error| error.with_hint(another_directory()))
+            }
+            Ok(found) if !found.is_dir() => {
+                Err(Error::failed(format!("the cache {} is not a directory", self.root.display()))
+                    .with_hint(another_directory()))
+            }
+            // What others may write, others may forge.
+            Ok(found) if is_own_uid(found.uid()) && found.mode() & 0o1022 == 0 => Ok(self.root.clone()),
+            Ok(_) => private_subdirectory(&self.root),
+        }
     }
 }
 
-/// Makes a folder of the cache, and those above it.
-pub(super) fn private_folder(path: &Path) -> Result<()> {
+/// The subdirectory of this user in a cache that others may write.
+fn private_subdirectory(root: &Path) -> Result<PathBuf> {
+    let uid = crate::trusted_owners::effective_uid().map_or_else(|| "user".to_owned(), |uid| uid.to_string());
+    let path = root.join(format!("coreos-xtask-{uid}"));
+    create_private_dir(&path)?;
+    let found = fs::symlink_metadata(&path).with_context(|| format!("cannot examine {}", path.display()))?;
+    if found.is_dir() && is_own_uid(found.uid()) && found.mode() & 0o022 == 0 {
+        return Ok(path);
+    }
+    Err(Error::failed(format!("cannot use the cache {}: others may write to it", path.display()))
+        .with_hint(another_directory()))
+}
+
+/// Makes a directory of the cache, and those above it, for this user alone.
+pub(super) fn create_private_dir(path: &Path) -> Result<()> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(path)
-        .with_context(|| format!("cannot make the cache folder {}", path.display()))
-        .map_err(|fault| fault.with_hint("set XTASK_CACHE_DIR to a folder that can be written"))
+        .with_context(|| format!("cannot make the cache directory {}", path.display()))
+        .map_err(|error| error.with_hint(another_directory()))
 }
+
+fn another_directory() -> String {
+    format!(
+        "set {VARIABLE} to a directory of your own, for example: export {VARIABLE}=\"$HOME/.cache/coreos-xtask\""
+    )
+}
+
+fn export(path: &Path) -> String {
+    format!("export {VARIABLE}={}", quote(&path.display().to_string()))
+}
+
+/// `~`, variables and relative paths mean what the shell, or the current directory, makes of them: quoted in a file of
+/// CI, they would make a directory of that name in the tree.
+fn not_absolute(value: &Path, home: Option<&Path>) -> Error {
+    let text = value.to_string_lossy();
+    let below_home = ["~", "$HOME", "${HOME}"]
+        .into_iter()
+        .find_map(|start| text.strip_prefix(start))
+        .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+        .map(|rest| rest.trim_start_matches('/'));
+    let home = home.unwrap_or_else(|| Path::new("/var/tmp"));
+    let absolute = match below_home {
+        Some("") => home.join(".cache/coreos-xtask"),
+        Some(rest) => home.join(rest),
+        None => home.join(".cache").join(text.trim_start_matches("./").trim_matches('/').replace("..", "")),
+    };
+    let absolute =
+        if text.trim_matches(['.', '/']).is_empty() { home.join(".cache/coreos-xtask") } else { absolute };
+    Error::failed(format!("{VARIABLE} is {text:?}: expected an absolute path")).with_hint(export(&absolute))
+}
+
+/// A path with its links resolved, as far as it exists.
+fn real_path(path: &Path) -> PathBuf {
+    let found = path.ancestors().find_map(|part| Some((part, fs::canonicalize(part).ok()?)));
+    match found {
+        Some((part, real)) => real.join(path.strip_prefix(part).unwrap_or(Path::new(""))),
+        None => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

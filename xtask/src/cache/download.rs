@@ -29,7 +29,7 @@ impl ImageStore<'_> {
     /// kept before.
     pub(super) fn download(
         &self,
-        shelf: &ReleaseCache,
+        release: &ReleaseCache,
         known: &[CachedImage],
         url: &str,
         signature: &[u8],
@@ -37,9 +37,9 @@ impl ImageStore<'_> {
     ) -> Result<Option<ImageHandle>> {
         // A verdict that stands without the data needs no download.
         let mut proving = self.proving(url, Some(signature))?;
-        let begun = PartialDownload::lock(shelf, self.term)?;
-        let fresh = shelf.images()?.into_iter().find(|kept| kept.is_from(url) && !known.contains(kept));
-        if let Some(image) = fresh.and_then(|kept| self.taken(&kept, url, judge).ok()) {
+        let begun = PartialDownload::lock(release, self.term)?;
+        let fresh = release.images()?.into_iter().find(|kept| kept.has_origin(url) && !known.contains(kept));
+        if let Some(image) = fresh.and_then(|kept| self.open_cached(&kept, url, judge).ok()) {
             return Ok(Some(image));
         }
         let (mut partial, mut resume) = begun.open()?;
@@ -47,7 +47,7 @@ impl ImageStore<'_> {
         for _ in 0..ATTEMPTS {
             match self.attempt(&begun, url, &mut partial, resume.take().as_ref(), proving)? {
                 Attempt::CheckOutcome(verified) => {
-                    return self.keep(shelf, &begun, &partial, verified, signature, judge).map(Some);
+                    return self.keep(release, &begun, &partial, verified, signature, judge).map(Some);
                 }
                 Attempt::Missing => {
                     begun.discard();
@@ -62,10 +62,10 @@ impl ImageStore<'_> {
         Err(last.unwrap_or_else(|| Error::failed(format!("cannot get {url}"))))
     }
 
-    /// Puts a proved download on the shelf, if it is what was asked for.
+    /// Puts a proved download on the release, if it is what was asked for.
     fn keep(
         &self,
-        shelf: &ReleaseCache,
+        release: &ReleaseCache,
         begun: &PartialDownload,
         partial: &File,
         verified: VerifiedImage,
@@ -73,7 +73,7 @@ impl ImageStore<'_> {
         judge: Judge<'_>,
     ) -> Result<ImageHandle> {
         let (digest, url) = (verified.digest(), verified.source().to_owned());
-        let path = shelf.place(digest);
+        let path = release.image_path(digest);
         let mut image = ImageHandle::of_verified(
             self.term,
             &self.cache,
@@ -89,7 +89,7 @@ impl ImageStore<'_> {
             return Err(fault);
         }
         partial.sync_data().with_context(|| "cannot write the download to disk")?;
-        shelf.put(begun.path(), digest, signature, &url)?;
+        release.insert(begun.path(), digest, signature, &url)?;
         begun.discard();
         let placed = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
         image.lies(self.terms(FileId::of(&placed)?, Some(signature)));
@@ -114,7 +114,7 @@ impl ImageStore<'_> {
             partial.set_len(0).with_context(|| "cannot begin the download anew")?;
         }
         partial.rewind().with_context(|| "cannot read the download that was begun")?;
-        begun.note(download.resume_after(0).as_ref())?;
+        begun.save_state(download.resume_after(0).as_ref())?;
         progress.resume(held);
         let total = download.total();
         let proved = self.prove(url, Stored { partial, held, download: &mut download }, total, proving);

@@ -1,6 +1,7 @@
 //! An image as commands use it: its tree at once, the content of files when it is asked for.
 
-use std::fs::File;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
@@ -11,8 +12,10 @@ use super::image_reader::{ImageReader, Metered, UnopenedImage, changed, open};
 use super::image_store::{ImageStore, SignatureCheck};
 use super::package_cache;
 use super::tree_cache::{self, CacheKey, CachedTree};
+use crate::atomic_file;
+use crate::signals::TempPath;
 use crate::terminal::Term;
-use coreos_types::error::Result;
+use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::provenance::Signer;
 use packages::PackageSet;
 use pxe_image::Digest;
@@ -169,6 +172,11 @@ impl ImageHandle {
         &self.origin
     }
 
+    /// The path of the `.cpio.gz`.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Every node. The content of files is read on demand.
     pub fn tree(&self) -> &UsrTree {
         &self.tree
@@ -193,24 +201,58 @@ impl ImageHandle {
         self.reader.image()?.for_each_piece(paths, visit)
     }
 
-    /// The path of the `.cpio.gz`, for those who take its bytes from there: its signature is proved once more, from
-    /// the bytes as they lie on disk now.
+    /// The path of the `.cpio.gz`; its signature is verified once more, over the bytes on disk now. Whoever opens the
+    /// path later may find other bytes: [`ImageHandle::copy_verified`] leaves no such gap.
     ///
     /// # Errors
-    /// It is no longer what was proved.
-    pub fn hand_on(&self, road: &ImageStore<'_>) -> Result<&Path> {
-        let proving = road.proving(&self.origin.source, self.signature.as_deref())?;
+    /// It is no longer what was verified.
+    pub fn verified_path(&self, store: &ImageStore<'_>) -> Result<&Path> {
+        let check = store.proving(&self.origin.source, self.signature.as_deref())?;
+        self.read_verified(store, check, |_| Ok(()))?;
+        Ok(&self.path)
+    }
+
+    /// Writes the image to `output`: the bytes that are written are the ones that are verified, in one pass, and the
+    /// file gets its name when its signature is valid.
+    ///
+    /// # Errors
+    /// The file cannot be written, or is there and no regular file; the image is no longer what was verified.
+    pub fn copy_verified(&self, store: &ImageStore<'_>, output: &Path) -> Result<()> {
+        let about = || format!("cannot write {}", output.display());
+        match fs::symlink_metadata(output) {
+            Ok(found) if !found.is_file() && !found.is_symlink() => {
+                return Err(Error::failed(about()).with_cause("it is there, and is not a regular file"));
+            }
+            _ => {}
+        }
+        let check = store.proving(&self.origin.source, self.signature.as_deref())?;
+        let temp = TempPath::at(atomic_file::temp_path(output));
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).open(temp.path()).with_context(about)?;
+        self.read_verified(store, check, |bytes| file.write_all(bytes))?;
+        fs::rename(temp.path(), output).with_context(about)?;
+        temp.keep();
+        Ok(())
+    }
+
+    /// Reads the image once: verifies it, and passes every byte to `write`.
+    fn read_verified(
+        &self,
+        store: &ImageStore<'_>,
+        check: SignatureCheck,
+        write: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> Result<()> {
         let file = open(&self.path)?;
-        let progress = road.term.progress("verify", file.metadata().ok().map(|found| found.len()));
-        let stream = Metered { inner: &file, progress: progress.as_ref() };
-        let passed = pass(stream, proving, Content::Opaque);
+        let progress = store.term.progress("verify", file.metadata().ok().map(|found| found.len()));
+        let stream = Tee { inner: Metered { inner: &file, progress: progress.as_ref() }, write };
+        let read = pass(stream, check, Content::Opaque);
         progress.finish();
-        let passed = passed?;
-        passed.watch.judge()?;
-        if passed.digest != self.origin.digest {
+        let read = read?;
+        read.watch.judge()?;
+        if read.digest != self.origin.digest {
             return Err(changed(&self.path));
         }
-        Ok(&self.path)
+        Ok(())
     }
 
     /// Keeps the tree with what was read, for the next run, and gives it.
@@ -230,5 +272,19 @@ impl ImageHandle {
         let kept = CachedTree { digest: self.origin.digest, hashes: self.hashes, tree };
         tree_cache::store(&road.cache, &self.path, &terms, &kept)?;
         Ok((self.origin, kept.tree))
+    }
+}
+
+/// Passes what is read on.
+struct Tee<R, W> {
+    inner: R,
+    write: W,
+}
+
+impl<R: Read, W: FnMut(&[u8]) -> io::Result<()>> Read for Tee<R, W> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(out)?;
+        (self.write)(&out[..count])?;
+        Ok(count)
     }
 }

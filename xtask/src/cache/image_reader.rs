@@ -94,7 +94,7 @@ impl UnopenedImage {
         let size = file.metadata().ok().map(|found| found.len());
         let progress = term.progress("verify", size);
         let stream = Metered { inner: &file, progress: progress.as_ref() };
-        let verified = VerifiedImage::prove(source, stream, size, check, &self.cache.scratch_or_temp());
+        let verified = VerifiedImage::prove(source, stream, size, check, &self.cache.temp_dir_or_system());
         progress.finish();
         let verified = verified?;
         if verified.digest() != self.digest {

@@ -73,7 +73,7 @@ impl ImageStore<'_> {
         size: Option<u64>,
         proving: SignatureCheck,
     ) -> Result<VerifiedImage> {
-        VerifiedImage::prove(source, stream, size, proving, &self.cache.scratch_or_temp())
+        VerifiedImage::prove(source, stream, size, proving, &self.cache.temp_dir_or_system())
     }
 
     /// What a kept tree must have been made of and under.
@@ -104,6 +104,6 @@ impl ImageStore<'_> {
 
 /// The signature of a file on a server is missing.
 pub(super) fn no_signature(url: &str) -> Error {
-    sig_file::missing(format!("{url}.sig"))
+    sig_file::missing_signature(format!("{url}.sig"))
         .with_hint("name a mirror that has the signatures too: --mirror URL")
 }

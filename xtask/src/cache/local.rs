@@ -14,7 +14,7 @@ impl ImageStore<'_> {
     /// # Errors
     /// The image or its signature cannot be read, or is not valid; refused where the signature is missing.
     pub fn local(&self, image: &Path, signature: Option<&Path>, unsigned: bool) -> Result<ImageHandle> {
-        let sig_path = signature.map_or_else(|| sig_file::beside(image), Path::to_owned);
+        let sig_path = signature.map_or_else(|| sig_file::sig_path(image), Path::to_owned);
         let path = image
             .canonicalize()
             .with_context(|| format!("cannot find the image {}", image.display()))
@@ -25,7 +25,7 @@ impl ImageStore<'_> {
         }
         let bytes = sig_file::read(&sig_path)?;
         if bytes.is_none() && !unsigned {
-            return Err(sig_file::missing(sig_path.display()).with_hint(
+            return Err(sig_file::missing_signature(sig_path.display()).with_hint(
                 "--signature FILE names it where it is elsewhere; --unsigned accepts an image that has none",
             ));
         }

@@ -6,7 +6,12 @@
 //!                                  /IMAGE.partial, IMAGE.partial.state     a download that is not done
 //!                                  /DIGEST/IMAGE, IMAGE.sig                one that was proved
 //!                                  /DIGEST/from                            the URLs that served it
+//!                                  /DIGEST/used                            its time is that of the last use
 //! ROOT/trees/NAME                                                         the text form of an image's tree
+//! ROOT/packages/NAME                                                      the packages of an image
+//! ROOT/last-run/TREE/                                                     the report of the last run on a tree
+//! ROOT/expiry-checked                                                     when expired images were removed last
+//! ROOT/coreos-xtask-UID/                                                  all of this, where others may write ROOT
 //! ```
 //!
 //! [`ImageStore`] leads from a release, or from a file, to an [`Image`]. An image that was read before is not read again
@@ -14,6 +19,7 @@
 
 mod dir;
 mod download;
+pub mod expiry;
 mod file_id;
 mod image;
 mod image_reader;

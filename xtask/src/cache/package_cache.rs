@@ -8,13 +8,13 @@
 //! packages 1 …
 //! ```
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::dir::Cache;
 use super::prune::{is_gone, sweep};
 use super::tree_cache::{self, FILE, image_of};
 use crate::atomic_file;
+use crate::bounded_file;
 use crate::terminal::Term;
 use coreos_types::error::{Result, ResultExt};
 use packages::{PackageSet, licenses};
@@ -23,6 +23,8 @@ use usr::path::UsrPath;
 use usr::tree::UsrTree;
 
 const HEADER: &str = "image-packages 1";
+/// Larger than the list of any image.
+const MAX_PACKAGES: u64 = 64 << 20;
 
 /// Reads the packages out of an open image; empty if it does not name them.
 ///
@@ -43,7 +45,8 @@ pub(super) fn read(term: &Term, image: &UsrSquashfs, tree: &UsrTree) -> PackageS
 
 /// The stored packages of the image at `path`; `None` if there are none of an image with this digest.
 pub(super) fn load(cache: &Cache, path: &Path, digest: Digest) -> Option<PackageSet> {
-    let text = fs::read_to_string(file(cache, path).ok()?).ok()?;
+    let text = bounded_file::read_own(&file(cache, path).ok()?, MAX_PACKAGES).ok()?;
+    let text = String::from_utf8(text).ok()?;
     let (head, packages) = text.split_once("\n\n")?;
     let is_same = head.strip_prefix(HEADER)?.ends_with(&format!("\nimage {}", digest.hex()));
     is_same.then(|| PackageSet::from_text(packages)).flatten()
@@ -55,11 +58,11 @@ pub(super) fn store(cache: &Cache, path: &Path, digest: Digest, packages: &Packa
     let image = path.to_str().filter(|path| !path.contains(char::is_control)).unwrap_or_default();
     let text = format!("{HEADER}\n{FILE}{image}\nimage {}\n\n{}", digest.hex(), packages.to_text());
     atomic_file::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
-    sweep(&cache.folder("packages")?, |file| image_of(file).is_some_and(|image| is_gone(&image)));
+    sweep(&cache.dir("packages")?, |file| image_of(file).is_some_and(|image| is_gone(&image)));
     Ok(())
 }
 
 fn file(cache: &Cache, path: &Path) -> Result<PathBuf> {
     let tree = tree_cache::place(cache, path)?;
-    Ok(cache.folder("packages")?.join(tree.file_name().unwrap_or_default()))
+    Ok(cache.dir("packages")?.join(tree.file_name().unwrap_or_default()))
 }

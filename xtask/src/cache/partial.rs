@@ -1,46 +1,73 @@
-//! A download that is not done: locked, so that another process that wants the same release waits.
+//! A download in progress, locked so that another process that wants the same release waits.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::dir::private_folder;
+use super::dir::create_private_dir;
 use super::release_cache::ReleaseCache;
+use crate::bounded_file;
+use crate::file_lock;
 use crate::http::ResumePoint;
+use crate::signals::TempPath;
 use crate::terminal::Term;
 use coreos_types::error::{Result, ResultExt};
 
-/// What there is of a download, and the lock on it.
+/// Longest state file: a length and a validator.
+const MAX_STATE: u64 = 16 << 10;
+
+/// The file of a partial download, its state, and the lock on both.
 pub(super) struct PartialDownload {
     path: PathBuf,
-    /// What entity it is of.
+    /// The total length and the validator of the entity that it is part of.
     state: PathBuf,
-    _lock: File,
+    _lock: Option<File>,
+    /// Where the file system has no locks, the files are this process's own, and are not resumed by another.
+    _own: Vec<TempPath>,
 }
 
 impl PartialDownload {
-    /// Waits until nobody else downloads for this shelf.
-    pub(super) fn lock(shelf: &ReleaseCache, term: &Term) -> Result<PartialDownload> {
-        private_folder(&shelf.folder)?;
-        let path = shelf.folder.join("lock");
+    /// Waits until no other process downloads this release.
+    pub(super) fn lock(release: &ReleaseCache, term: &Term) -> Result<PartialDownload> {
+        create_private_dir(&release.folder)?;
+        let path = release.folder.join("lock");
         let about = || format!("cannot lock {}", path.display());
-        let lock = private(OpenOptions::new().write(true).create(true)).open(&path).with_context(about)?;
-        if lock.try_lock().is_err() {
-            term.stage("wait", format!("for another process that downloads to {}", shelf.folder.display()));
-            lock.lock().with_context(about)?;
-        }
-        let file = |end: &str| shelf.folder.join(format!("{}.{end}", shelf.image));
-        Ok(PartialDownload { path: file("partial"), state: file("partial.state"), _lock: lock })
+        let lock = open_own(&path, OpenOptions::new().write(true).create(true)).with_context(about)?;
+        let is_locked = match lock.try_lock() {
+            Ok(()) => true,
+            Err(TryLockError::Error(error)) if file_lock::is_unsupported(&error) => false,
+            Err(TryLockError::Error(error)) => return Err(error).with_context(about),
+            Err(TryLockError::WouldBlock) => {
+                term.stage(
+                    "wait",
+                    format!("for another process that downloads to {}", release.folder.display()),
+                );
+                lock.lock().with_context(about)?;
+                true
+            }
+        };
+        let name = match is_locked {
+            true => release.image.to_owned(),
+            false => format!("{}.{}", release.image, std::process::id()),
+        };
+        let file = |end: &str| release.folder.join(format!("{name}.{end}"));
+        let (path, state) = (file("partial"), file("partial.state"));
+        let own = match is_locked {
+            true => Vec::new(),
+            false => vec![TempPath::at(&path), TempPath::at(&state)],
+        };
+        Ok(PartialDownload { path, state, _lock: is_locked.then_some(lock), _own: own })
     }
 
-    /// Opens what there is, and says where it can go on, if it can.
+    /// Opens the partial file, and returns where the download can be resumed, if it can.
     pub(super) fn open(&self) -> Result<(File, Option<ResumePoint>)> {
         let about = || format!("cannot open {}", self.path.display());
-        let file = private(OpenOptions::new().read(true).write(true).create(true))
-            .open(&self.path)
-            .with_context(about)?;
+        let file = open_own(&self.path, OpenOptions::new().read(true).write(true).create(true));
+        let file = file.with_context(about)?;
         let length = file.metadata().with_context(about)?.len();
-        let state = fs::read_to_string(&self.state).unwrap_or_default();
+        let state = bounded_file::read_own(&self.state, MAX_STATE).unwrap_or_default();
+        let state = String::from_utf8_lossy(&state);
         let mut lines = state.lines();
         let total = lines.next().and_then(|line| line.parse().ok());
         let resume = lines
@@ -50,8 +77,8 @@ impl PartialDownload {
         Ok((file, resume))
     }
 
-    /// Notes what entity it is of.
-    pub(super) fn note(&self, resume: Option<&ResumePoint>) -> Result<()> {
+    /// Stores what the next process needs to resume.
+    pub(super) fn save_state(&self, resume: Option<&ResumePoint>) -> Result<()> {
         let text = resume.map_or_else(String::new, |resume| {
             let total = resume.total.map(|total| total.to_string()).unwrap_or_default();
             format!("{total}\n{}\n", resume.validator)
@@ -63,14 +90,26 @@ impl PartialDownload {
         &self.path
     }
 
-    /// Forgets it.
+    /// Deletes the partial file and its state.
     pub(super) fn discard(&self) {
-        // What is not there is forgotten already.
+        // Files that do not exist are as good as deleted.
         let _ = fs::remove_file(&self.path);
         let _ = fs::remove_file(&self.state);
     }
 }
 
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    options.mode(0o600)
+/// Opens a file of ours. One that another user made, as a run with sudo does, or that is no file, is replaced: the
+/// directory is ours.
+fn open_own(path: &Path, options: &mut OpenOptions) -> std::io::Result<File> {
+    options.mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    let is_own =
+        |file: &File| file.metadata().is_ok_and(|found| found.is_file() && bounded_file::is_own(&found));
+    match options.open(path) {
+        Ok(file) if is_own(&file) => Ok(file),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(error),
+        _ => {
+            fs::remove_file(path)?;
+            options.open(path)
+        }
+    }
 }

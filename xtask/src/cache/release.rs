@@ -1,5 +1,6 @@
 //! Opens the image of a release: from the cache, else from the network.
 
+use super::expiry;
 use super::image::ImageHandle;
 use super::image_store::{ImageStore, no_signature};
 use super::release_cache::{CachedImage, ReleaseCache};
@@ -37,10 +38,10 @@ impl ImageStore<'_> {
         let shelf = ReleaseCache::new(&self.cache, wanted.brand, wanted.board, &wanted.release)?;
         let urls = wanted.places.iter().map(ReleaseDir::image_url);
         if self.client.is_offline() {
-            return self.kept(&shelf, &urls.collect::<Vec<_>>(), judge).map(Some);
+            return self.open_offline(&shelf, &urls.collect::<Vec<_>>(), judge).map(Some);
         }
         for url in urls {
-            if let Some(image) = self.at_url(&shelf, &url, judge)? {
+            if let Some(image) = self.open_url(&shelf, &url, judge)? {
                 return Ok(Some(image));
             }
         }
@@ -74,17 +75,17 @@ impl ImageStore<'_> {
     }
 
     /// Opens a cached image: one that is known to come from one of these URLs, else any.
-    fn kept(&self, shelf: &ReleaseCache, urls: &[String], judge: Judge<'_>) -> Result<ImageHandle> {
+    fn open_offline(&self, shelf: &ReleaseCache, urls: &[String], judge: Judge<'_>) -> Result<ImageHandle> {
         urls.iter().try_for_each(|url| self.client.check_url(url))?;
         let images = shelf.images()?;
         let asked = urls
             .iter()
-            .flat_map(|url| images.iter().filter(|kept| kept.is_from(url)).map(move |kept| (kept, url)));
-        let others = images.iter().filter(|kept| !urls.iter().any(|url| kept.is_from(url)));
+            .flat_map(|url| images.iter().filter(|kept| kept.has_origin(url)).map(move |kept| (kept, url)));
+        let others = images.iter().filter(|kept| !urls.iter().any(|url| kept.has_origin(url)));
         let others = others.filter_map(|kept| kept.origins.last().map(|url| (kept, url)));
         let mut refused = None;
         for (kept, url) in asked.chain(others) {
-            match self.taken(kept, url, judge) {
+            match self.open_cached(kept, url, judge) {
                 Ok(image) => return Ok(image),
                 Err(fault) => refused = Some(fault),
             }
@@ -93,7 +94,7 @@ impl ImageStore<'_> {
         let unknown = images.iter().find(|kept| kept.origins.is_empty());
         Err(refused.unwrap_or_else(|| {
             unknown.iter().fold(self.client.offline_error(first), |fault, kept| {
-                let lost = kept.noted_in();
+                let lost = kept.origins_path();
                 fault.with_cause(format!(
                     "an image is cached, and {} does not name its origin",
                     lost.display()
@@ -103,14 +104,14 @@ impl ImageStore<'_> {
     }
 
     /// Opens the image at one URL: a cached one that is known to come from there, else what the server has now.
-    fn at_url(&self, shelf: &ReleaseCache, url: &str, judge: Judge<'_>) -> Result<Option<ImageHandle>> {
+    fn open_url(&self, shelf: &ReleaseCache, url: &str, judge: Judge<'_>) -> Result<Option<ImageHandle>> {
         self.client.check_url(url)?;
         let images = shelf.images()?;
-        if !images.iter().any(|kept| kept.is_from(url)) {
+        if !images.iter().any(|kept| kept.has_origin(url)) {
             self.term.detail("cache", format!("{url}: no cached image is known to come from there"));
         }
-        for kept in images.iter().filter(|kept| kept.is_from(url)) {
-            match self.taken(kept, url, judge) {
+        for kept in images.iter().filter(|kept| kept.has_origin(url)) {
+            match self.open_cached(kept, url, judge) {
                 Ok(image) => return Ok(Some(image)),
                 Err(fault) => self.term.warn(format!("{fault}; downloading it again")),
             }
@@ -125,15 +126,15 @@ impl ImageStore<'_> {
             })?;
         let Some(signature) = signature else {
             // A release that is not there has no signature either; an image without one is refused.
-            return if self.has(url)? { Err(no_signature(url)) } else { Ok(None) };
+            return if self.url_exists(url)? { Err(no_signature(url)) } else { Ok(None) };
         };
-        for kept in images.iter().filter(|kept| !kept.is_from(url) && kept.signature == signature) {
-            if !self.has(url)? {
+        for kept in images.iter().filter(|kept| !kept.has_origin(url) && kept.signature == signature) {
+            if !self.url_exists(url)? {
                 return Ok(None);
             }
-            match self.taken(kept, url, judge) {
+            match self.open_cached(kept, url, judge) {
                 Ok(image) => {
-                    if let Err(fault) = shelf.also_from(kept, url) {
+                    if let Err(fault) = shelf.add_origin(kept, url) {
                         self.term.detail("cache", fault);
                     }
                     return Ok(Some(image));
@@ -145,15 +146,16 @@ impl ImageStore<'_> {
     }
 
     /// Whether the server has the file, by the header section of its response.
-    fn has(&self, url: &str) -> Result<bool> {
+    pub(super) fn url_exists(&self, url: &str) -> Result<bool> {
         Ok(self.client.get(url, MAX_IMAGE_LEN, None, &Silent)?.is_some())
     }
 
     /// Opens a cached image as the one at `url`, verified and compared with the request.
-    pub(super) fn taken(&self, kept: &CachedImage, url: &str, judge: Judge<'_>) -> Result<ImageHandle> {
+    pub(super) fn open_cached(&self, kept: &CachedImage, url: &str, judge: Judge<'_>) -> Result<ImageHandle> {
         let mut image =
             ImageHandle::at(self, kept.image.clone(), url.to_owned(), Some(kept.signature.clone()))?;
         judge(&mut image)?;
+        expiry::mark_used(&kept.image);
         Ok(image)
     }
 }

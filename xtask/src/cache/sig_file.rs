@@ -8,7 +8,7 @@ use crate::http::MAX_SIGNATURE_LEN;
 use coreos_types::error::{Error, Result, ResultExt};
 
 /// `FILE.sig`.
-pub fn beside(file: &Path) -> PathBuf {
+pub fn sig_path(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(".sig");
     name.into()
@@ -32,6 +32,6 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 /// A missing signature is no lack of a file but a lack of trust: no better than a bad one.
-pub fn missing(place: impl std::fmt::Display) -> Error {
+pub fn missing_signature(place: impl std::fmt::Display) -> Error {
     Error::refused(format!("there is no signature {place}"))
 }

@@ -13,7 +13,7 @@
 //! usr-tree 2 …
 //! ```
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +21,7 @@ use super::dir::Cache;
 use super::file_id::FileId;
 use super::prune::{is_gone, sweep};
 use crate::atomic_file;
+use crate::bounded_file;
 use coreos_types::error::{Result, ResultExt};
 use pxe_image::Digest;
 use usr::tree::UsrTree;
@@ -28,6 +29,8 @@ use usr::tree::UsrTree;
 const HEADER: &str = "image-tree 3";
 
 pub(super) const FILE: &str = "file ";
+/// Larger than the tree of any image: one of 23,000 nodes takes 6 MiB.
+const MAX_TREE: u64 = 256 << 20;
 /// The header and the longest path.
 const MOST_HEAD: u64 = 8 << 10;
 
@@ -53,12 +56,12 @@ pub(super) struct CachedTree {
 /// Where the tree of the image at `path` is kept. A new image under an old name takes the old one's place.
 pub(super) fn place(cache: &Cache, path: &Path) -> Result<PathBuf> {
     let name = Digest::of(path.as_os_str().as_encoded_bytes()).hex();
-    Ok(cache.folder("trees")?.join(&name[..32]))
+    Ok(cache.dir("trees")?.join(&name[..32]))
 }
 
 /// What is kept at `place`, or why nothing is that counts.
 pub(super) fn load(place: &Path, terms: &CacheKey) -> std::result::Result<CachedTree, &'static str> {
-    let bytes = fs::read(place).map_err(|_| "nothing is kept of it")?;
+    let bytes = bounded_file::read_own(place, MAX_TREE).map_err(|_| "nothing is kept of it")?;
     read(&bytes, terms).unwrap_or(Err("what is kept of it is broken"))
 }
 
@@ -100,7 +103,7 @@ pub(super) fn store(cache: &Cache, path: &Path, terms: &CacheKey, kept: &CachedT
     let text = format!("{head}\ncheck {check}\n\n{}", kept.tree.to_text());
     atomic_file::write(&place, text)
         .with_context(|| format!("cannot keep the tree in {}", place.display()))?;
-    sweep(&cache.folder("trees")?, |tree| image_of(tree).is_some_and(|image| is_gone(&image)));
+    sweep(&cache.dir("trees")?, |tree| image_of(tree).is_some_and(|image| is_gone(&image)));
     Ok(())
 }
 

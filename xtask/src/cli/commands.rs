@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum, value_parser};
+use clap::{Args, Subcommand, ValueEnum, value_parser};
 
 use super::{ImageArgs, ReleaseSpec};
 use coreos_types::release::{Release, SystemdVersion};
@@ -233,6 +233,12 @@ pub struct Fetch {
     /// Release number, or latest [default: the pinned one].
     #[arg(value_name = "RELEASE|latest")]
     pub release: Option<ReleaseSpec>,
+    /// Copy the image here, verified while it is copied.
+    ///
+    /// The file gets its name when the signature over the copied bytes is valid: unlike the path in the cache, it
+    /// cannot be replaced between the check and its use. For one board.
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
     /// Where the image comes from.
     #[command(flatten)]
     pub image: ImageArgs,
@@ -247,6 +253,30 @@ pub struct Releases {
     /// Where the releases are.
     #[command(flatten)]
     pub image: ImageArgs,
+}
+
+/// `cache`.
+#[derive(Debug, Clone, Args)]
+pub struct CacheArgs {
+    /// What to do with the cache.
+    #[command(subcommand)]
+    pub action: CacheAction,
+}
+
+/// `cache list` and `cache prune`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum CacheAction {
+    /// List the images by release, size and last use.
+    List,
+    /// Remove images that a URL still serves.
+    ///
+    /// The release that the tree pins stays, and so does an image that none of its URLs serves any more. Without this
+    /// command, images expire after 180 days without use, and above 10 GiB in all.
+    Prune {
+        /// Only images that were not used for so many days [default: all].
+        #[arg(long, value_name = "DAYS")]
+        older_than: Option<u64>,
+    },
 }
 
 /// `verify-signature`.

@@ -19,8 +19,9 @@ use coreos_types::release::{ParseError, Release};
 pub use crate::report::Format;
 pub use crate::terminal::ColorChoice as Color;
 pub use commands::{
-    BumpCoreos, Completions, Demo, Diff, DlopenLevel, Drawing, EditManifest, Fetch, FixArgs, Releases,
-    ReportFlags, Sbom, SbomFormat, Smoketest, SortManifests, VerifyManifests, VerifySignature, Why,
+    BumpCoreos, CacheAction, CacheArgs, Completions, Demo, Diff, DlopenLevel, Drawing, EditManifest, Fetch,
+    FixArgs, Releases, ReportFlags, Sbom, SbomFormat, Smoketest, SortManifests, VerifyManifests,
+    VerifySignature, Why,
 };
 pub use given::GivenArgs;
 pub use help::{command, styled};
@@ -62,6 +63,12 @@ pub struct GlobalArgs {
     /// with stage1/usr_from_coreos/coreos-common.mk.
     #[arg(long, global = true, value_name = "DIR")]
     pub repo: Option<PathBuf>,
+    /// Trust this tree of another user [env: XTASK_TRUST_TREE].
+    ///
+    /// Reading and checking a tree of somebody else needs no trust; building it, and using
+    /// its settings or an interrupted run's journal, do. git's safe.directory trusts it too.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub trust_tree: Vec<PathBuf>,
     /// Output format: text, json, github.
     ///
     /// text for people; json is one document, see docs/report.schema.json; github
@@ -126,6 +133,8 @@ pub enum Command {
     Smoketest(Smoketest),
     /// Download and verify into the cache; print the image's path.
     Fetch(Fetch),
+    /// List or remove the images in the cache.
+    Cache(CacheArgs),
     /// Verify a release file's signature against the pinned keys.
     VerifySignature(VerifySignature),
     /// Show what lists a path and what needs it.
@@ -166,6 +175,7 @@ impl Command {
             Command::VerifyManifests(_) => "verify-manifests",
             Command::Smoketest(_) => "smoketest",
             Command::Fetch(_) => "fetch",
+            Command::Cache(_) => "cache",
             Command::VerifySignature(_) => "verify-signature",
             Command::Why(_) => "why",
             Command::Diff(_) => "diff",

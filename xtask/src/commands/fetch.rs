@@ -1,4 +1,5 @@
-//! `fetch [RELEASE]`: downloads and verifies the images of a release into the cache.
+//! `fetch [RELEASE]`: downloads the images of a release into the cache, verifies them, and prints their paths or copies
+//! one out.
 
 use serde_json::json;
 
@@ -20,7 +21,11 @@ pub fn fetch(context: &Context<'_>, flags: &Fetch, report: &mut Report) -> Resul
     report.channel = images.channel.or(context.pins.channel());
     report.release = Some((pinned.clone(), images.release.clone()));
     let mut files = Vec::new();
-    for (board, path) in images.hand_on()? {
+    let paths = match &flags.output {
+        Some(output) => vec![(images.copy_verified(output)?, output.clone())],
+        None => images.verified_paths()?,
+    };
+    for (board, path) in paths {
         let path = path.display().to_string();
         files.push(json!({ "board": board.id(), "path": path }));
         report.output.push(path);

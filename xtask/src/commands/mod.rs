@@ -1,6 +1,7 @@
 //! One file a command: the only place where edge and core meet.
 
 mod bump_coreos;
+mod cache;
 mod completions;
 mod diff;
 mod downgrade;
@@ -16,6 +17,7 @@ pub mod verify_signature;
 mod why;
 
 pub use bump_coreos::bump_coreos;
+pub use cache::cache;
 pub use completions::completions;
 pub use diff::diff;
 pub use edit_manifest::edit_manifest;

@@ -19,7 +19,7 @@ pub fn report(context: &Context<'_>, flags: &ReportFlags, report: &mut Report) -
         Some(path) => FileFormat::from_path(path)?,
         None => FileFormat::Markdown,
     };
-    let cache = Cache::of_environment()?.folder("")?;
+    let cache = Cache::from_env(Some(context.tree.root()))?.dir("")?;
     let tree = context.tree.root();
     report.extra.insert("last_run", last_report::load_document(&cache, tree)?);
     let text = last_report::load(&cache, tree, format)?;
@@ -54,8 +54,8 @@ pub fn run_with_report(
     if file.is_some() || context.term.format() == Format::Github {
         report.source_links = git::source_links(context.tree.root());
     }
-    let stored = Cache::of_environment()
-        .and_then(|cache| cache.folder(""))
+    let stored = Cache::from_env(Some(context.tree.root()))
+        .and_then(|cache| cache.dir(""))
         .and_then(|directory| last_report::store(&directory, context.tree.root(), report));
     if let Err(error) = stored {
         context.term.detail("cached", format!("no report of this run: {error}"));

@@ -51,9 +51,9 @@ fn verdicts(
 }
 
 fn read_signature(flags: &VerifySignature) -> Result<DetachedSignature> {
-    let path = flags.signature.clone().unwrap_or_else(|| sig_file::beside(&flags.file));
+    let path = flags.signature.clone().unwrap_or_else(|| sig_file::sig_path(&flags.file));
     let bytes = sig_file::read(&path)?.ok_or_else(|| {
-        sig_file::missing(path.display())
+        sig_file::missing_signature(path.display())
             .with_hint("download FILE.sig next to the file, or pass it: --signature FILE")
     })?;
     DetachedSignature::parse(&bytes, &path.display().to_string())

@@ -87,7 +87,7 @@ impl DemoSession {
         let options = [OsString::from("--signing-key"), key, OsString::from("--repo"), tree];
         let cli = cli::parse(words.chain(options)).map_err(bad_example)?;
         let Command::BumpCoreos(flags) = &cli.command else { return Ok(()) };
-        let cache = Some(Cache::at(&self.directory.cache()));
+        let cache = Some(Cache::new(&self.directory.cache()));
         let context = Context { settings: Config::default(), cache, ..Context::load(term, &cli)? };
         bump_coreos(&context, flags, report)
     }

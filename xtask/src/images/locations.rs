@@ -17,7 +17,7 @@ use manifest::suggestion::Suggestion;
 pub(crate) fn road<'t>(context: &Context<'t>, flags: &ImageArgs) -> Result<ImageStore<'t>> {
     let cache = match &context.cache {
         Some(cache) => cache.clone(),
-        None => Cache::of_environment()?,
+        None => Cache::from_env(Some(context.tree.root()))?,
     };
     let mirror = flags.mirror.as_ref().or(context.settings.mirror.as_ref());
     if let Some(mirror) = mirror {
@@ -32,8 +32,7 @@ pub(crate) fn road<'t>(context: &Context<'t>, flags: &ImageArgs) -> Result<Image
         ..ClientConfig::from_env()
     };
     let brand = Some(context.brand(flags));
-    let keyring =
-        context.settings.keyring(brand, flags.signing_key.as_deref(), Some(cache.certificates()))?;
+    let keyring = context.settings.keyring(brand, flags.signing_key.as_deref(), cache.certificates())?;
     context.term.detail("cache", cache.root().display());
     log_keys(context.term, &keyring);
     Ok(ImageStore { cache, client: client(context.term, config), keyring, term: context.term })

@@ -5,10 +5,10 @@ mod locations;
 mod remote;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
-use crate::cache::{ImageHandle, ImageStore};
+use crate::cache::{ImageHandle, ImageStore, expiry};
 use crate::cli::{ImageArgs, ReleaseSpec};
 use crate::context::Context;
 use crate::report::ImageOrigin;
@@ -78,6 +78,11 @@ impl<'t> ImageSet<'t> {
         for opened in images.opened.values() {
             context.term.stage("verified", sentence(&opened.origin));
             opened.tell(context.term);
+        }
+        if flags.images.is_empty() && !context.settings.is_expiry_off {
+            let in_use: Vec<PathBuf> =
+                images.opened.values().map(|opened| opened.image.path().to_owned()).collect();
+            expiry::prune_automatically(&images.road, context.pins.release(), &in_use);
         }
         Ok(images)
     }
@@ -163,16 +168,35 @@ impl<'t> ImageSet<'t> {
         self.trees().values().try_for_each(|tree| tree.read_error())
     }
 
-    /// The path of each image, proved once more from the bytes that lie there.
+    /// The path of each image, verified once more over the bytes there.
     ///
     /// # Errors
-    /// An image is no longer what was proved.
-    pub(crate) fn hand_on(&self) -> Result<Vec<(Board, PathBuf)>> {
-        let paths = self
-            .opened
-            .iter()
-            .map(|(&board, opened)| Ok((board, opened.image.hand_on(&self.road)?.to_owned())));
-        paths.collect()
+    /// An image is no longer what was verified.
+    pub(crate) fn verified_paths(&self) -> Result<Vec<(Board, PathBuf)>> {
+        let path = |(&board, opened): (&Board, &BoardImage)| {
+            Ok((board, opened.image.verified_path(&self.road)?.to_owned()))
+        };
+        self.opened.iter().map(path).collect()
+    }
+
+    /// Writes the only image to `output`, verified while it is copied.
+    ///
+    /// # Errors
+    /// There are several images, or it cannot be written.
+    pub(crate) fn copy_verified(&self, output: &Path) -> Result<Board> {
+        let mut opened = self.opened.iter();
+        match (opened.next(), opened.next()) {
+            (Some((&board, only)), None) => {
+                only.image.copy_verified(&self.road, output)?;
+                Ok(board)
+            }
+            _ => {
+                let boards: Vec<String> =
+                    self.opened.keys().map(|board| format!("--board {board}")).collect();
+                Err(Error::failed("--output takes one image, and the run has several")
+                    .with_hint(format!("pass one of: {}", boards.join(", "))))
+            }
+        }
     }
 
     /// Keeps what was read of the images for the next run. A cache that takes nothing costs time, not the result.

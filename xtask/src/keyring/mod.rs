@@ -6,17 +6,22 @@
 //! no new release of this program.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder};
+use std::fs::{DirBuilder, File};
+use std::io::Read;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::atomic_file;
+use crate::bounded_file;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::release::Brand;
 
 use openpgp_policy::{Certificate, DetachedSignature, Pin, TrustPolicy, Verification};
+
+/// Largest certificate file that is read; [`Certificate::parse_all`] names what is larger than a certificate.
+const MAX_CERTIFICATE_FILE: u64 = 8 << 20;
 
 /// Gets the small file behind a URL: the network, as a value.
 pub type FetchFn<'a> = &'a dyn Fn(&str) -> Result<Vec<u8>>;
@@ -64,7 +69,11 @@ impl Keyring {
     /// Failed (2) when the file is not there, is no certificate, or holds a secret key.
     pub fn from_file(path: &Path, now: u64) -> Result<Keyring> {
         let source = path.display().to_string();
-        let bytes = fs::read(path).with_context(|| format!("cannot read the signing key {source}"))?;
+        // Also a pipe: a shell makes one of `<(gpg --export KEY)`.
+        let mut bytes = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(MAX_CERTIFICATE_FILE).read_to_end(&mut bytes))
+            .with_context(|| format!("cannot read the signing key {source}"))?;
         let explicit = Certificate::parse_all(&bytes, &source)?;
         let policy = TrustPolicy::from_certificates(&explicit, now);
         Ok(Keyring::from_certificates(policy, explicit))
@@ -170,7 +179,7 @@ impl Keyring {
 
     fn cached(&self, pin: &Pin) -> Option<Certificate> {
         let path = self.cache_path(pin)?;
-        let bytes = fs::read(&path).ok()?;
+        let bytes = bounded_file::read_own(&path, MAX_CERTIFICATE_FILE).ok()?;
         let certificate = Certificate::parse(&bytes, &path.display().to_string()).ok()?;
         (*certificate.fingerprint() == pin.fingerprint).then_some(certificate)
     }

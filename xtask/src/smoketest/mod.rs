@@ -79,7 +79,7 @@ pub fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut Report) 
     }
     if flags.rootfs.is_none() && !(flags.no_build && flags.no_run) {
         // Its Makefile runs as this user, and so may what it built.
-        TrustedOwners::from_env(&[]).check_tree(context.tree.root())?;
+        TrustedOwners::from_env().check_tree(context.tree.root())?;
     }
     let mut checks = CheckLog::new(context, report.again.clone());
     let errors = report.findings.iter().filter(|finding| finding.severity == Severity::Error).count();
@@ -173,7 +173,7 @@ fn open_images(
         report.images = images.origins();
     }
     let boards = build.boards();
-    let paths = images.hand_on()?.into_iter().filter(|(board, _)| boards.contains(board)).collect();
+    let paths = images.verified_paths()?.into_iter().filter(|(board, _)| boards.contains(board)).collect();
     images.keep();
     Ok(paths)
 }

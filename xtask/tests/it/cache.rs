@@ -72,7 +72,8 @@ fn a_release_is_downloaded_once() {
     for path in [site.cache(), site.shelf()] {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700, "{}", path.display());
     }
-    assert_eq!(files(&site.shelf()).len(), 4, "{:?}", files(&site.shelf()));
+    // The image, its signature, its origins, its last use, and the lock.
+    assert_eq!(files(&site.shelf()).len(), 5, "{:?}", files(&site.shelf()));
 }
 
 #[test]
@@ -281,7 +282,7 @@ fn offline_takes_what_is_there() {
     assert!(fault.to_string().contains("--offline"), "{fault}");
     site.fetch();
     let requests = site.server.requests().len();
-    assert!(offline.release(&site.wanted(), &any).unwrap().unwrap().hand_on(&offline).is_ok());
+    assert!(offline.release(&site.wanted(), &any).unwrap().unwrap().verified_path(&offline).is_ok());
     assert_eq!(site.server.requests().len(), requests);
 }
 
@@ -347,12 +348,12 @@ fn bytes_are_proved_again_before_they_are_handed_on() {
     let site = Site::new();
     let road = site.road();
     let image = road.release(&site.wanted(), &any).unwrap().unwrap();
-    let path = image.hand_on(&road).unwrap().to_owned();
+    let path = image.verified_path(&road).unwrap().to_owned();
     let good = fs::read(&path).unwrap();
     let mut bent = good.clone();
     bent[50] ^= 1;
     fs::write(&path, bent).unwrap();
-    assert_eq!(image.hand_on(&road).unwrap_err().kind, ErrorKind::Refused);
+    assert_eq!(image.verified_path(&road).unwrap_err().kind, ErrorKind::Refused);
     // The next run does not take it either, and gets it again.
     assert_eq!(site.fetch(), path);
     assert_eq!(fs::read(&path).unwrap(), good);

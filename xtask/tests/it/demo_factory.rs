@@ -89,7 +89,7 @@ fn the_packed_image_reads_as_its_description() {
     for board in Board::ALL {
         let image = image(Brand::CoreOs, board).program("lib64/systemd/systemd-logind", &["libz.so.1"]);
         let packed = pack::pxe_image(&image).unwrap();
-        let scratch = UnlinkedTempDir::in_folder(folder.path());
+        let scratch = UnlinkedTempDir::new(folder.path());
         let proved = VerifiedImage::prove("here", packed.as_slice(), None, Unsigned, &scratch).unwrap();
         let read = proved.open().unwrap().into_tree();
         read.read_ahead(read.iter().map(|(path, _)| path));

@@ -28,6 +28,8 @@ const RUNS: &[(&str, i32)] = &[
     ("edit-manifest stage1/usr_from_kvm/manifest-amd64-usr.d/ip.manifest --add bin/ls", 0),
     ("releases --offline", 2),
     ("sort-manifests", 0),
+    ("cache list", 0),
+    ("cache prune --older-than 3000", 0),
     ("completions fish", 0),
     ("demo", 0),
 ];

@@ -11,6 +11,7 @@ use crate::schema::violations;
 
 /// A tree with nothing in it but coreos-common.mk and one manifest, and a place for the cache.
 struct Scene {
+    cache: tempfile::TempDir,
     folder: tempfile::TempDir,
 }
 
@@ -26,7 +27,7 @@ impl Scene {
         std::fs::write(folder.path().join("no-image.gz"), "this is no image\n").unwrap();
         std::fs::write(folder.path().join("page.gz"), "<!DOCTYPE html>\n").unwrap();
         std::fs::write(folder.path().join("page.gz.sig"), "<!DOCTYPE html><html>404\n").unwrap();
-        Scene { folder }
+        Scene { cache: tempfile::tempdir().unwrap(), folder }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -34,7 +35,7 @@ impl Scene {
         command
             .args(arguments)
             .current_dir(self.folder.path())
-            .env("XTASK_CACHE_DIR", self.folder.path().join("cache"))
+            .env("XTASK_CACHE_DIR", self.cache.path())
             .env_remove("XTASK_MIRROR")
             .env_remove("XTASK_SIGNING_KEY")
             .env_remove("NO_COLOR")

@@ -3,46 +3,18 @@
 //! Vendors make one archive in one gzip member (flatcar/scripts `vm_image_util.sh`); users append archives of their
 //! own (coreos/docs `booting-with-pxe.md`). Both are read to the last byte.
 
-use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read, Write};
 
 use super::broadcast::ChunkReceiver;
 use super::gzip::{GzipError, GzipReader};
+use super::limits::InflateLimits;
+use super::newc::{self, Header};
 use super::temp_file::UnlinkedTempDir;
 use coreos_types::error::{Error, Result, ResultExt};
 
 /// The member that is the image's `/usr`.
 const MEMBER: &str = "usr.squashfs";
-/// A header with the longest name that Linux knows (cpio(5) newc; `PATH_MAX`), and its padding.
-const MOST_HEADER: u64 = 110 + 4096 + 4;
-const MIB: u64 = 1 << 20;
-
-/// How large an image may become when it is inflated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InflateLimits {
-    /// Bytes, whatever the compressed size.
-    pub most: u64,
-    /// The compressed size in bytes, where it is known before it was read.
-    pub size: Option<u64>,
-}
-
-impl Default for InflateLimits {
-    fn default() -> InflateLimits {
-        InflateLimits { most: 2048 * MIB, size: None }
-    }
-}
-
-impl InflateLimits {
-    /// At most 64 MiB more than four times the compressed size, or, where that is not known, than four times the bytes
-    /// that were read so far; and never more than [`InflateLimits::most`]. A real image hardly shrinks at all, since what is in
-    /// it is compressed already.
-    pub(super) fn after(self, read: u64) -> u64 {
-        let size = self.size.unwrap_or(read).max(read);
-        self.most.min(size.saturating_mul(4).saturating_add(64 * MIB))
-    }
-}
-
 /// What to do about a file that is something else, or a part.
 const PXE_IMAGE: &str = "give the PXE image, all of it: …_production_pxe_image.cpio.gz";
 
@@ -65,25 +37,84 @@ pub(super) fn unpack(
 fn read_archives(stream: &mut GzipReader<'_>, scratch: &UnlinkedTempDir) -> Result<File> {
     let mut found = None;
     let mut buffer = vec![0; 256 * 1024];
-    let left = Cell::new(u64::MAX);
-    while let Some(head) = next_archive(stream)? {
-        let mut source = Metered { head: Some(head), inner: &mut *stream, left: &left };
+    while let Some(first) = next_archive(stream)? {
+        let mut image = ImageMember::default();
+        let mut first = Some(first);
         loop {
-            left.set(MOST_HEADER);
-            let mut entry = cpio::newc::Reader::new(source).map_err(|error| not_cpio(&error))?;
-            left.set(u64::MAX);
-            if entry.entry().is_trailer() {
+            let header = match first.take() {
+                Some(octet) => Header::read(octet, stream),
+                None => read_octet(stream).and_then(|octet| Header::read(octet, stream)),
+            };
+            let header = header.map_err(|error| not_cpio(&error))?;
+            if header.is_trailer() {
                 break;
             }
-            let mut into = is_image(entry.entry()).then(|| scratch.file()).transpose()?;
-            copy_entry(&mut entry, &mut buffer, into.as_mut())?;
-            if into.is_some() && std::mem::replace(&mut found, into).is_some() {
+            image.add(&header)?;
+            let into = image.file_for(&header, scratch)?;
+            copy_data(&header, stream, &mut buffer, into)?;
+        }
+        if let Some(file) = image.finish()? {
+            if found.replace(file).is_some() {
                 return Err(Error::failed(format!("the archive holds {MEMBER} twice")));
             }
-            source = entry.finish().map_err(|error| not_cpio(&error))?;
         }
     }
     found.ok_or_else(|| Error::failed(format!("the archive holds no {MEMBER}")).with_hint(PXE_IMAGE))
+}
+
+type Inode = (u32, u32, u32);
+
+/// `usr.squashfs` in one archive. A file with several names has its data behind one of them, which may be another.
+#[derive(Default)]
+struct ImageMember {
+    /// The inode of the member of that name.
+    named: Option<Inode>,
+    /// The data behind that name.
+    own: Option<File>,
+    /// Data of files with several names, while the name is not met yet or had no data.
+    linked: Vec<(Inode, File)>,
+}
+
+/// Files with several names whose data is kept; real archives have none.
+const MAX_LINKED: usize = 64;
+
+impl ImageMember {
+    /// Takes the next header of the archive.
+    fn add(&mut self, header: &Header) -> Result<()> {
+        let is_second = self.named.is_some_and(|inode| inode != header.file || header.links < 2);
+        if is_image(header) && (is_second || self.own.is_some() && header.size > 0) {
+            return Err(Error::failed(format!("the archive holds {MEMBER} twice")));
+        }
+        if is_image(header) {
+            self.named = Some(header.file);
+        }
+        Ok(())
+    }
+
+    /// Where the data behind a header goes, if it may be the image's.
+    fn file_for(&mut self, header: &Header, scratch: &UnlinkedTempDir) -> Result<Option<&mut File>> {
+        if is_image(header) && (header.links < 2 || header.size > 0) {
+            return Ok(Some(self.own.insert(scratch.create()?)));
+        }
+        let may_be = self.own.is_none() && self.named.is_none_or(|inode| inode == header.file);
+        let is_known = self.linked.iter().any(|(inode, _)| *inode == header.file);
+        if !header.is_regular() || header.links < 2 || header.size == 0 || !may_be || is_known {
+            return Ok(None);
+        }
+        if self.linked.len() == MAX_LINKED {
+            return Err(Error::failed("the archive has too many files with several names"));
+        }
+        self.linked.push((header.file, scratch.create()?));
+        Ok(self.linked.last_mut().map(|(_, file)| file))
+    }
+
+    /// The image, where this archive has it.
+    fn finish(self) -> Result<Option<File>> {
+        let Some(named) = self.named else { return Ok(None) };
+        let linked = self.linked.into_iter().find(|(inode, _)| *inode == named);
+        let data = self.own.or(linked.map(|(_, file)| file));
+        data.map(Some).ok_or_else(|| Error::failed(format!("the archive has no data of {MEMBER}")))
+    }
 }
 
 /// The first byte of the next archive, past the zero bytes that pad the one before; `None` at the end.
@@ -97,69 +128,51 @@ fn next_archive(stream: &mut GzipReader<'_>) -> Result<Option<u8>> {
     Ok(None)
 }
 
-fn is_image(entry: &cpio::newc::Entry) -> bool {
-    const REGULAR: u32 = 0o100_000;
-    entry.name().trim_start_matches("./") == MEMBER && entry.mode() & 0o170_000 == REGULAR
+fn read_octet(stream: &mut GzipReader<'_>) -> io::Result<u8> {
+    let mut octet = [0];
+    stream.read_exact(&mut octet)?;
+    Ok(octet[0])
 }
 
-/// Copies one member, and counts: the reader itself takes a member that is cut short for a whole one.
-fn copy_entry<R: Read>(
-    entry: &mut cpio::newc::Reader<R>,
+fn is_image(header: &Header) -> bool {
+    let name = header.name.strip_prefix(b"./").unwrap_or(&header.name);
+    name == MEMBER.as_bytes() && header.is_regular()
+}
+
+/// Copies the data behind a header, and the padding behind that.
+fn copy_data(
+    header: &Header,
+    stream: &mut GzipReader<'_>,
     buffer: &mut [u8],
     mut into: Option<&mut File>,
 ) -> Result<()> {
-    let mut copied = 0;
-    loop {
-        let count = entry.read(buffer).map_err(|error| not_cpio(&error))?;
+    let mut left = header.size as usize;
+    while left > 0 {
+        let room = left.min(buffer.len());
+        let count = stream.read(&mut buffer[..room]).map_err(|error| not_cpio(&error))?;
         if count == 0 {
-            break;
+            let (copied, size) = (header.size as usize - left, header.size);
+            return Err(Error::failed(format!(
+                "the archive is cut short: {copied} of {size} bytes of {} are there",
+                header.shown()
+            )));
         }
-        copied += count as u64;
+        left -= count;
         if let Some(file) = &mut into {
             file.write_all(&buffer[..count])
                 .with_context(|| "cannot write the unpacked image to a temporary file")
-                .map_err(|fault| {
-                    fault.with_hint("free some space, or set XTASK_CACHE_DIR to a larger file system")
+                .map_err(|error| {
+                    error.with_hint("free some space, or set XTASK_CACHE_DIR to a larger file system")
                 })?;
         }
     }
-    let (name, size) = (entry.entry().name(), u64::from(entry.entry().file_size()));
-    if copied == size {
-        Ok(())
-    } else {
-        Err(Error::failed(format!("the archive is cut short: {copied} of {size} bytes of {name} are there")))
-    }
+    newc::skip(stream, newc::padding(header.size)).map_err(|error| not_cpio(&error))
 }
 
 fn not_cpio(error: &io::Error) -> Error {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<GzipError>()) {
         Some(gzip) => Error::failed(gzip.to_string()),
-        None => Error::failed("what is gzipped is no whole cpio archive (newc)").with_cause(error),
+        None => Error::failed("the gzipped content is not a complete cpio archive (newc)").with_cause(error),
     }
     .with_hint(PXE_IMAGE)
-}
-
-/// Puts one byte back in front of a stream, and ends it where a header would be longer than any real one.
-struct Metered<'a, 'b> {
-    head: Option<u8>,
-    inner: &'a mut GzipReader<'b>,
-    left: &'a Cell<u64>,
-}
-
-impl Read for Metered<'_, '_> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.left.get()).map_or(out.len(), |left| out.len().min(left));
-        let count = match (self.head.take(), out.first_mut()) {
-            (Some(head), Some(first)) => {
-                *first = head;
-                1
-            }
-            (head, _) => {
-                self.head = head;
-                self.inner.read(&mut out[..most])?
-            }
-        };
-        self.left.set(self.left.get() - count as u64);
-        Ok(count)
-    }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::broadcast::{Chunk, ChunkReceiver};
-use super::extract::InflateLimits;
+use super::limits::InflateLimits;
 
 /// The first bytes of each gzip member (RFC 1952, 2.3.1).
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -141,9 +141,9 @@ impl Read for GzipReader<'_> {
         }
         let produced = self.inflate(out)?;
         self.inflated += produced as u64;
-        let most = self.limits.after(self.before + self.at as u64);
+        let most = self.limits.max_output(self.before + self.at as u64);
         if self.inflated > most {
-            let why = if most < self.limits.most { ", which its size does not explain" } else { "" };
+            let why = if most < self.limits.max { ", which its size does not explain" } else { "" };
             return Err(bad(format!("it inflates to more than {} MiB{why}", most >> 20)));
         }
         Ok(produced)

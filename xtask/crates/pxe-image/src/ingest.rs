@@ -5,7 +5,8 @@ use std::io::Read;
 use std::thread::{self, ScopedJoinHandle};
 
 use super::broadcast::{Broadcaster, ChunkReceiver};
-use super::extract::{InflateLimits, unpack};
+use super::extract::unpack;
+use super::limits::InflateLimits;
 use super::temp_file::UnlinkedTempDir;
 use coreos_types::error::error_from_io;
 use coreos_types::error::{Error, Result};

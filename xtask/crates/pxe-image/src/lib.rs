@@ -10,14 +10,16 @@ mod decompress;
 mod extract;
 mod gzip;
 pub mod ingest;
+mod limits;
+mod newc;
 mod superblock;
 mod tables;
 mod temp_file;
 mod usr_squashfs;
 mod verified;
 
-pub use extract::InflateLimits;
 pub use ingest::{Content, Digest, Ingested, Watch};
+pub use limits::InflateLimits;
 pub use temp_file::UnlinkedTempDir;
 pub use usr_squashfs::UsrSquashfs;
 pub use verified::{SignatureCheck, Unsigned, VerifiedImage};

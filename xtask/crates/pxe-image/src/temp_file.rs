@@ -22,7 +22,7 @@ pub struct UnlinkedTempDir {
 
 impl UnlinkedTempDir {
     /// Files will lie on the file system of `folder`, which is there.
-    pub fn in_folder(folder: &Path) -> UnlinkedTempDir {
+    pub fn new(folder: &Path) -> UnlinkedTempDir {
         UnlinkedTempDir { folder: folder.to_owned() }
     }
 
@@ -30,17 +30,17 @@ impl UnlinkedTempDir {
     ///
     /// # Errors
     /// The folder is missing, not writable, or its file system is full.
-    pub fn file(&self) -> Result<File> {
+    pub fn create(&self) -> Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).mode(0o600);
         match options.clone().custom_flags(O_TMPFILE).open(&self.folder) {
             Ok(file) => Ok(file),
             // Network and older overlay file systems have no O_TMPFILE.
-            Err(_) => self.named_for_an_instant(&options),
+            Err(_) => self.create_and_unlink(&options),
         }
     }
 
-    fn named_for_an_instant(&self, options: &OpenOptions) -> Result<File> {
+    fn create_and_unlink(&self, options: &OpenOptions) -> Result<File> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = self.folder.join(format!(".unverified-{}-{number}", std::process::id()));
@@ -68,8 +68,8 @@ mod tests {
     #[test]
     fn scratch_files_have_no_name() {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
-        let scratch = UnlinkedTempDir::in_folder(folder.path());
-        check(scratch.file(), folder.path());
-        check(scratch.named_for_an_instant(OpenOptions::new().read(true).write(true)), folder.path());
+        let scratch = UnlinkedTempDir::new(folder.path());
+        check(scratch.create(), folder.path());
+        check(scratch.create_and_unlink(OpenOptions::new().read(true).write(true)), folder.path());
     }
 }

@@ -68,7 +68,7 @@ fn unpacked(stream: impl Read) -> Result<Vec<u8>> {
 
 fn unpacked_within(stream: impl Read, limits: InflateLimits) -> Result<Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
-    let passed = pass(stream, (), Content::Image(UnlinkedTempDir::in_folder(folder.path()), limits))?;
+    let passed = pass(stream, (), Content::Image(UnlinkedTempDir::new(folder.path()), limits))?;
     let mut bytes = Vec::new();
     let mut file = passed.squashfs.unwrap()?;
     file.rewind().unwrap();
@@ -92,7 +92,7 @@ fn one_pass_shows_every_byte_to_everyone() {
     let image = noise(3_000_001);
     let archive = gzip(&cpio(&[(".", b""), ("etc", b""), ("./usr.squashfs", &image)]));
     let folder = tempfile::tempdir().unwrap();
-    let content = Content::Image(UnlinkedTempDir::in_folder(folder.path()), InflateLimits::default());
+    let content = Content::Image(UnlinkedTempDir::new(folder.path()), InflateLimits::default());
     let passed = pass(archive.as_slice(), Seen::default(), content).unwrap();
     assert_eq!(passed.watch.0, archive);
     assert_eq!(passed.length, archive.len() as u64);
@@ -173,10 +173,10 @@ fn streams_that_are_no_image() {
         garbage behind: after byte 73921, where the gzip stream ends, comes something else
         two images: the archive holds usr.squashfs twice
         no image: the archive holds no usr.squashfs
-        no cpio: what is gzipped is no whole cpio archive (newc): Invalid magic number
+        no cpio: the gzipped content is not a complete cpio archive (newc): a member does not begin with 070701
         cut cpio: the archive is cut short: 39876 of 70000 bytes of usr.squashfs are there
         cut at the end: the archive is cut short: 69000 of 70000 bytes of usr.squashfs are there
-        long name: what is gzipped is no whole cpio archive (newc): Truncated entry name
+        long name: the gzipped content is not a complete cpio archive (newc): a name in the archive has 9001 bytes
     "#]]
     .assert_eq(&told.concat());
 }
@@ -185,7 +185,7 @@ fn streams_that_are_no_image() {
 fn bombs_stop_at_the_limit() {
     let bomb = gzip(&vec![0; 24 << 20]);
     let within = |most: u64| {
-        unpacked_within(bomb.as_slice(), InflateLimits { most: most << 20, ..InflateLimits::default() })
+        unpacked_within(bomb.as_slice(), InflateLimits { max: most << 20, ..InflateLimits::default() })
             .map(|b| b.len())
             .unwrap_err()
             .to_string()
@@ -205,7 +205,7 @@ fn bombs_stop_at_the_limit() {
 
 fn image_of(bytes: &[u8]) -> Result<UsrSquashfs> {
     let folder = tempfile::tempdir().unwrap();
-    let mut file = UnlinkedTempDir::in_folder(folder.path()).file()?;
+    let mut file = UnlinkedTempDir::new(folder.path()).create()?;
     file.write_all(bytes).unwrap();
     UsrSquashfs::open(file)
 }
@@ -315,5 +315,38 @@ fn broken_squashfs_is_an_error_and_no_panic() {
     assert!(worse > 100, "{worse}");
     for length in (0..good.len() - 4096).step_by(997) {
         assert_ne!(told(&good[..length]), "fine", "{length}");
+    }
+}
+
+#[test]
+fn hard_links_and_names_in_any_encoding_are_read() {
+    // Name, inode, links, data, as GNU cpio (data behind the last name) and others (behind the first) write them.
+    type Member<'a> = (&'a [u8], u32, u32, &'a [u8]);
+    let table: [(&str, &[Member<'_>], bool); 6] = [
+        ("data behind the other name", &[(b"usr.squashfs", 7, 2, b""), (b"zz", 7, 2, b"image")], true),
+        ("data behind this name", &[(b"aa", 7, 2, b""), (b"./usr.squashfs", 7, 2, b"image")], true),
+        ("data behind the first name", &[(b"aa", 7, 2, b"image"), (b"usr.squashfs", 7, 2, b"")], true),
+        (
+            "other files with links",
+            &[(b"aa", 3, 2, b"other"), (b"caf\xe9", 3, 2, b""), (b"usr.squashfs", 1, 1, b"image")],
+            true,
+        ),
+        ("no data", &[(b"usr.squashfs", 7, 2, b""), (b"zz", 8, 2, b"other")], false),
+        ("twice", &[(b"usr.squashfs", 7, 1, b"image"), (b"usr.squashfs", 8, 1, b"image")], false),
+    ];
+    for (what, members, expected) in table {
+        let mut bytes = Vec::new();
+        for &(name, inode, links, data) in members.iter().chain([&(&b"TRAILER!!!"[..], 0, 1, &b""[..])]) {
+            let (name_len, size) = (name.len() as u32 + 1, data.len() as u32);
+            let numbers = [inode, 0o100_644, 0, 0, links, 0, size, 0, 0, 0, 0, name_len, 0];
+            bytes.extend(b"070701");
+            bytes.extend(numbers.iter().flat_map(|number: &u32| format!("{number:08X}").into_bytes()));
+            bytes.extend([name, b"\0"].concat());
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+            bytes.extend(data);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+        }
+        let read = unpacked_within(gzip(&bytes).as_slice(), InflateLimits::default());
+        assert_eq!(read.as_deref().ok(), expected.then_some(&b"image"[..]), "{what}: {read:?}");
     }
 }

@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::io::Read;
 
-use super::extract::InflateLimits;
 use super::ingest::{Content, Digest, Watch, pass};
+use super::limits::InflateLimits;
 use super::temp_file::UnlinkedTempDir;
 use super::usr_squashfs::UsrSquashfs;
 use coreos_types::error::{Error, Result};

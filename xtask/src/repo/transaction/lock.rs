@@ -3,11 +3,11 @@
 //! The kernel lets go of it when the process ends, however it ends; nothing is left on disk.
 
 use std::fs::{self, File, TryLockError};
-use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::file_lock;
 use crate::trusted_owners::TrustedOwners;
 use coreos_types::error::{Error, Result, ResultExt};
 
@@ -47,7 +47,7 @@ impl TreeLock {
                         .with_hint("let it end, then run the command again"));
                 }
                 // Network file systems that cannot lock a directory: the comparison with what was read still holds.
-                Err(TryLockError::Error(error)) if cannot_lock(&error) => break,
+                Err(TryLockError::Error(error)) if file_lock::is_unsupported(&error) => break,
                 Err(TryLockError::Error(error)) => {
                     return Err(error).with_context(|| format!("cannot lock {}", root.display()));
                 }
@@ -61,7 +61,7 @@ impl TreeLock {
 /// lock it (flock(2)), and must not keep its owner out. Unknown holders are waited for.
 fn is_held_by_strangers(directory: &File) -> bool {
     let Ok(metadata) = directory.metadata() else { return false };
-    let owners = TrustedOwners::from_env(&[]);
+    let owners = TrustedOwners::from_env();
     let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
     let holders: Vec<u32> = holders(&locks, metadata.ino()).collect();
     let is_stranger = |pid: &u32| {
@@ -81,12 +81,6 @@ fn holders(locks: &str, inode: u64) -> impl Iterator<Item = u32> {
         let found = words.get(5)?.rsplit(':').next()?.parse::<u64>().ok()?;
         (is_held && found == inode).then(|| words.get(4)?.parse().ok())?
     })
-}
-
-/// Whether an error of flock(2) means that the file system has no locks: NFS without lockd, FUSE, 9p, gVisor.
-pub(crate) fn cannot_lock(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::Unsupported
-        || matches!(error.raw_os_error(), Some(libc::EBADF | libc::ENOLCK | libc::EOPNOTSUPP | libc::ENOSYS))
 }
 
 #[cfg(test)]

@@ -114,7 +114,7 @@ impl<'a> Staging<'a> {
     /// written, and one that names a file which no run of this program changes.
     pub(super) fn check_trusted(&self, journal: &Journal) -> Result<()> {
         let staged = journal.entries.iter().map(|entry| self.folder.join(&entry.staged));
-        let owners = TrustedOwners::from_env(&[]);
+        let owners = TrustedOwners::from_env();
         for path in staged.chain([self.folder.join("journal")]).filter(|path| path.exists()) {
             owners.check_file(self.root, &path).map_err(|error| self.refuse(error))?;
         }

@@ -57,7 +57,7 @@ impl Site {
         };
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
         ImageStore {
-            cache: Cache::at(&self.cache()),
+            cache: Cache::new(&self.cache()),
             client: Client::new(ClientConfig { offline, retry, ..ClientConfig::default() }),
             keyring: Keyring::from_file(&self.home.path().join(key), now).unwrap(),
             term: &self.term,
@@ -99,7 +99,7 @@ impl Site {
     pub(super) fn fetch(&self) -> PathBuf {
         let road = self.road();
         let image = road.release(&self.wanted(), &any).unwrap().unwrap();
-        image.hand_on(&road).unwrap().to_owned()
+        image.verified_path(&road).unwrap().to_owned()
     }
 
     /// The image's bytes and its signature's, as files of this machine.

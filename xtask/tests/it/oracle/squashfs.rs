@@ -82,7 +82,7 @@ fn ours(squashfs: &[u8]) -> BTreeMap<String, String> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
     gzip.write_all(&archive).unwrap();
     let archive = gzip.finish().unwrap();
-    let scratch = UnlinkedTempDir::in_folder(home.path());
+    let scratch = UnlinkedTempDir::new(home.path());
     let proved = VerifiedImage::prove("a test", Cursor::new(archive), None, Unsigned, &scratch).unwrap();
     by_us(proved.open().unwrap().tree())
 }

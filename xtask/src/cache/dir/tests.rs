@@ -1,0 +1,98 @@
+//! Modes and owners of directories that were there before.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+
+use super::*;
+use crate::trusted_owners::effective_uid;
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().mode() & 0o7777
+}
+
+#[test]
+fn mode_of_an_existing_directory_stays() {
+    for (before, is_private) in [
+        (0o700, true),
+        (0o755, true),
+        (0o711, true),
+        (0o775, false),
+        (0o1777, false),
+        (0o2775, false),
+        (0o1755, false),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let root = home.path().join("cache");
+        fs::create_dir(&root).unwrap();
+        fs::set_permissions(&root, Permissions::from_mode(before)).unwrap();
+        let trees = Cache::new(&root).dir("trees").unwrap();
+        assert_eq!(mode(&root), before, "{before:o}");
+        assert_eq!(trees.parent() == Some(&root), is_private, "{before:o}");
+        assert_eq!((mode(&trees), mode(trees.parent().unwrap()) & 0o022), (0o700, 0), "{before:o}");
+    }
+}
+
+#[test]
+fn directory_that_the_tool_makes_is_private() {
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path().join("a/b");
+    Cache::new(&root).dir("trees").unwrap();
+    assert_eq!([mode(&root), mode(&home.path().join("a"))], [0o700; 2]);
+}
+
+#[test]
+fn private_subdirectory_of_somebody_else_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let (root, elsewhere) = (home.path().join("cache"), home.path().join("elsewhere"));
+    fs::create_dir(&root).unwrap();
+    fs::create_dir(&elsewhere).unwrap();
+    fs::set_permissions(&root, Permissions::from_mode(0o1777)).unwrap();
+    symlink(&elsewhere, root.join(format!("coreos-xtask-{}", effective_uid().unwrap()))).unwrap();
+    let error = Cache::new(&root).dir("trees").unwrap_err();
+    assert!(error.message.contains("others may write to it"), "{error}");
+    assert!(error.hint.unwrap().contains("XTASK_CACHE_DIR"));
+}
+
+#[test]
+fn part_of_another_user_is_left_alone() {
+    // Only root can make one.
+    if effective_uid() != Some(0) {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let cache = Cache::new(home.path());
+    let trees = cache.dir("trees").unwrap();
+    chown(&trees, Some(1234), None).unwrap();
+    let own = cache.dir("trees").unwrap();
+    assert_eq!(own, home.path().join("coreos-xtask-0/trees"));
+    // And a whole cache of somebody else.
+    chown(home.path(), Some(1234), None).unwrap();
+    assert_eq!(cache.dir("releases").unwrap(), home.path().join("coreos-xtask-0/releases"));
+}
+
+#[test]
+fn values_that_are_not_absolute_are_refused_with_the_path() {
+    for (value, expected) in [
+        ("~/x", "export XTASK_CACHE_DIR=/home/u/x"),
+        ("~", "export XTASK_CACHE_DIR=/home/u/.cache/coreos-xtask"),
+        ("$HOME/a b", "export XTASK_CACHE_DIR='/home/u/a b'"),
+        ("${HOME}/c", "export XTASK_CACHE_DIR=/home/u/c"),
+        (".cache/xtask", "export XTASK_CACHE_DIR=/home/u/.cache/.cache/xtask"),
+        (".", "export XTASK_CACHE_DIR=/home/u/.cache/coreos-xtask"),
+    ] {
+        let error = not_absolute(Path::new(value), Some(Path::new("/home/u")));
+        assert_eq!(error.hint.as_deref(), Some(expected), "{value}");
+    }
+}
+
+#[test]
+fn links_into_the_tree_are_seen() {
+    let home = tempfile::tempdir().unwrap();
+    let tree = fs::canonicalize(home.path()).unwrap().join("tree");
+    fs::create_dir(&tree).unwrap();
+    symlink(&tree, home.path().join("link")).unwrap();
+    assert!(real_path(&home.path().join("link/not/there")).starts_with(&tree));
+    assert!(!real_path(&home.path().join("other")).starts_with(&tree));
+}

@@ -1,0 +1,283 @@
+//! Which cached images can go: what the cache holds, when each image was used last, and what is removed to make room.
+//!
+//! Images expire after 180 days without use, and above 10 GiB in all, the least recently used first. Never removed are
+//! the release that the tree pins, an image that is in use, and one that none of its URLs serves any more: it could not
+//! be downloaded again.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::dir::Cache;
+use super::image_store::ImageStore;
+use super::release_cache::origins_of;
+use crate::bounded_file;
+use coreos_types::error::{Result, ResultExt};
+use coreos_types::release::Release;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Images that were not used for so long expire.
+const MAX_AGE: Duration = Duration::from_secs(180 * 24 * 60 * 60);
+/// Above this size of all images, in bytes, the least recently used ones expire.
+const MAX_TOTAL: u64 = 10 << 30;
+/// Its time is that of the last use of the image beside it.
+const USED: &str = "used";
+/// Its time is that of the last automatic removal: one a day is enough.
+const CHECKED: &str = "expiry-checked";
+
+/// An image in the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheEntry {
+    /// The vendor, board and release, as in the directory names.
+    pub brand: String,
+    /// See `brand`.
+    pub board: String,
+    /// See `brand`.
+    pub release: String,
+    /// SHA-256 of the image, in hex.
+    pub digest: String,
+    /// Size of the image in bytes.
+    pub bytes: u64,
+    /// When a run used it last.
+    pub used: SystemTime,
+    /// The URLs that served it.
+    pub origins: Vec<String>,
+    /// The directory that is removed.
+    pub directory: PathBuf,
+}
+
+impl CacheEntry {
+    /// Time since the last use; zero where a clock was set back.
+    pub fn age(&self, now: SystemTime) -> Duration {
+        now.duration_since(self.used).unwrap_or_default()
+    }
+
+    /// `coreos amd64-usr 991.0.0`.
+    pub fn name(&self) -> String {
+        format!("{} {} {}", self.brand, self.board, self.release)
+    }
+}
+
+/// Every image in the cache, the most recently used first. What cannot be read, or is not of the cache's layout, is left
+/// out.
+pub fn entries(cache: &Cache) -> Vec<CacheEntry> {
+    let mut found = Vec::new();
+    let Ok(releases) = cache.path("releases") else { return found };
+    for [brand, board, release, digest] in directories(&releases) {
+        let directory = releases.join(&brand).join(&board).join(&release).join(&digest);
+        let images = fs::read_dir(&directory).into_iter().flatten().flatten();
+        let mut images = images.map(|entry| entry.path());
+        let Some(image) = images.find(|path| path.to_string_lossy().ends_with(".cpio.gz")) else { continue };
+        let Ok(metadata) = fs::symlink_metadata(&image) else { continue };
+        if !metadata.is_file() || !bounded_file::is_own(&metadata) {
+            continue;
+        }
+        let modified = |path: &Path| fs::symlink_metadata(path).and_then(|found| found.modified()).ok();
+        let placed = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+        let used = modified(&directory.join(USED)).map_or(placed, |used| used.max(placed));
+        let origins = origins_of(&image);
+        found.push(CacheEntry {
+            brand,
+            board,
+            release,
+            digest,
+            bytes: metadata.len(),
+            used,
+            origins,
+            directory,
+        });
+    }
+    found.sort_by(|a, b| b.used.cmp(&a.used).then_with(|| a.directory.cmp(&b.directory)));
+    found
+}
+
+/// The names of the directories four levels down.
+fn directories(releases: &Path) -> Vec<[String; 4]> {
+    let below = |path: &Path| -> Vec<String> {
+        let entries = fs::read_dir(path).into_iter().flatten().flatten();
+        let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        directories.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    };
+    let mut found = Vec::new();
+    for brand in below(releases) {
+        for board in below(&releases.join(&brand)) {
+            for release in below(&releases.join(&brand).join(&board)) {
+                for digest in below(&releases.join(&brand).join(&board).join(&release)) {
+                    found.push([brand.clone(), board.clone(), release.clone(), digest]);
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Notes that an image was used. Where that cannot be written, it seems older than it is.
+pub(super) fn mark_used(image: &Path) {
+    let path = image.with_file_name(USED);
+    let is_recent = fs::symlink_metadata(&path)
+        .and_then(|found| found.modified())
+        .is_ok_and(|used| used.elapsed().is_ok_and(|age| age < DAY / 24));
+    if !is_recent {
+        let _ = File::create(&path).and_then(|file| file.set_modified(SystemTime::now()));
+    }
+}
+
+/// The images that expired, the least recently used first: by age, then by the size of all.
+pub fn expired(entries: &[CacheEntry], now: SystemTime) -> Vec<&CacheEntry> {
+    let mut total: u64 = entries.iter().map(|entry| entry.bytes).sum();
+    let mut expired = Vec::new();
+    for entry in entries.iter().rev() {
+        if entry.age(now) >= MAX_AGE || total > MAX_TOTAL {
+            total = total.saturating_sub(entry.bytes);
+            expired.push(entry);
+        }
+    }
+    expired
+}
+
+/// Why an image stays, whatever its age; `None` when it may go.
+///
+/// Its URLs are requested: an image whose origin is gone, or does not answer, stays.
+pub fn reason_to_keep(
+    store: &ImageStore<'_>,
+    entry: &CacheEntry,
+    pinned: Option<&Release>,
+) -> Option<String> {
+    if pinned.is_some_and(|pinned| pinned.as_str() == entry.release) {
+        return Some("the tree pins this release".to_owned());
+    }
+    if store.client.is_offline() {
+        return Some("its URL cannot be checked under --offline".to_owned());
+    }
+    let is_served = entry.origins.iter().rev().any(|url| store.url_exists(url).unwrap_or(false));
+    (!is_served).then(|| match entry.origins.last() {
+        Some(url) => format!("{url} does not serve it any more"),
+        None => "no URL is known that serves it".to_owned(),
+    })
+}
+
+/// Removes an image with what belongs to it.
+///
+/// # Errors
+/// It cannot be removed.
+pub fn remove(entry: &CacheEntry) -> Result<()> {
+    let about = || format!("cannot remove {}", entry.directory.display());
+    fs::remove_dir_all(&entry.directory).with_context(about)?;
+    // The release's directory too, where nothing else is in it.
+    if let Some(release) = entry.directory.parent() {
+        let is_empty = |path: &Path| {
+            fs::read_dir(path)
+                .is_ok_and(|mut names| names.all(|name| name.is_ok_and(|name| name.file_name() == "lock")))
+        };
+        if is_empty(release) {
+            let _ = fs::remove_dir_all(release);
+        }
+    }
+    Ok(())
+}
+
+/// Removes what expired, at most once a day, and says so; nothing under `--offline`. A failure costs space, not the run.
+pub(crate) fn prune_automatically(store: &ImageStore<'_>, pinned: &Release, in_use: &[PathBuf]) {
+    let now = SystemTime::now();
+    if store.client.is_offline() || !is_due(&store.cache, now) {
+        return;
+    }
+    let entries = entries(&store.cache);
+    for entry in expired(&entries, now) {
+        if in_use.iter().any(|path| path.starts_with(&entry.directory)) {
+            continue;
+        }
+        match reason_to_keep(store, entry, Some(pinned)) {
+            Some(reason) => store.term.detail("cache", format!("{} stays: {reason}", entry.name())),
+            None => match remove(entry) {
+                Ok(()) => store.term.stage("pruned", describe(entry, now)),
+                Err(error) => store.term.detail("cache", error),
+            },
+        }
+    }
+}
+
+/// `coreos amd64-usr 991.0.0: 412 MiB, last used 190 days ago`.
+pub fn describe(entry: &CacheEntry, now: SystemTime) -> String {
+    let (mib, days) = (entry.bytes.div_ceil(1 << 20), entry.age(now).as_secs() / DAY.as_secs());
+    let used = match days {
+        0 => "today".to_owned(),
+        1 => "yesterday".to_owned(),
+        days => format!("{days} days ago"),
+    };
+    format!("{}: {mib} MiB, last used {used}", entry.name())
+}
+
+/// Whether a day has passed since the last time; notes this time.
+fn is_due(cache: &Cache, now: SystemTime) -> bool {
+    let Ok(stamp) = cache.path("").map(|root| root.join(CHECKED)) else { return false };
+    match fs::symlink_metadata(&stamp).and_then(|found| found.modified()) {
+        Ok(checked) if now.duration_since(checked).is_ok_and(|age| age < DAY) => return false,
+        Err(error) if error.kind() != ErrorKind::NotFound => return false,
+        _ => {}
+    }
+    File::create(&stamp).and_then(|file| file.set_modified(now)).is_ok()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn entry(release: &str, gib: u64, days: u32, now: SystemTime) -> CacheEntry {
+        CacheEntry {
+            brand: "coreos".into(),
+            board: "amd64-usr".into(),
+            release: release.into(),
+            digest: String::new(),
+            bytes: gib << 30,
+            used: now - DAY * days,
+            origins: Vec::new(),
+            directory: PathBuf::from(release),
+        }
+    }
+
+    fn names(found: &[&CacheEntry]) -> String {
+        found.iter().map(|entry| entry.release.as_str()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn images_expire_by_age_and_by_total_size() {
+        let now = SystemTime::now();
+        let table = [
+            ("nothing", vec![entry("3", 4, 1, now), entry("2", 4, 2, now), entry("1", 2, 179, now)], ""),
+            ("age", vec![entry("2", 1, 179, now), entry("1", 1, 180, now)], "1"),
+            ("size", vec![entry("3", 4, 1, now), entry("2", 4, 2, now), entry("1", 4, 3, now)], "1"),
+            ("size, twice", vec![entry("3", 9, 1, now), entry("2", 3, 2, now), entry("1", 4, 3, now)], "1 2"),
+            ("age makes room", vec![entry("2", 8, 1, now), entry("1", 8, 200, now)], "1"),
+        ];
+        for (what, entries, expected) in table {
+            assert_eq!(names(&expired(&entries, now)), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn use_is_noted_beside_the_image() {
+        let home = tempfile::tempdir().unwrap();
+        let cache = Cache::new(home.path());
+        let directory = cache.dir("releases/coreos/amd64-usr/1.0.0/aa").unwrap();
+        let image = directory.join("coreos_production_pxe_image.cpio.gz");
+        let old = SystemTime::now() - DAY * 200;
+        File::create(&image).unwrap().set_modified(old).unwrap();
+        assert_eq!(expired(&entries(&cache), SystemTime::now()).len(), 1);
+        mark_used(&image);
+        let found = entries(&cache);
+        assert_eq!(expired(&found, SystemTime::now()).len(), 0);
+        remove(&found[0]).unwrap();
+        assert!(!home.path().join("releases/coreos/amd64-usr/1.0.0").exists());
+    }
+
+    #[test]
+    fn automatic_removal_is_due_once_a_day() {
+        let home = tempfile::tempdir().unwrap();
+        let (cache, now) = (Cache::new(home.path()), SystemTime::now());
+        assert!(is_due(&cache, now) && !is_due(&cache, now));
+        assert!(is_due(&cache, now + DAY * 2));
+    }
+}

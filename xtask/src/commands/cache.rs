@@ -1,0 +1,112 @@
+//! `cache list` and `cache prune`: what the cache holds, and removing it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::json;
+
+use crate::cache::expiry::{self, CacheEntry};
+use crate::cache::{Cache, ImageStore};
+use crate::cli::{CacheAction, CacheArgs, GlobalArgs};
+use crate::config::Config;
+use crate::http::ClientConfig;
+use crate::repo::Repo;
+use crate::report::Report;
+use crate::terminal::Term;
+use crate::verbose;
+use coreos_types::calendar::rfc3339;
+use coreos_types::error::{Result, ResultExt};
+use coreos_types::release::Release;
+use coreos_types::shell::quote;
+use manifest::common_mk::CommonMk;
+
+/// Lists the images in the cache, or removes them. A tree is not needed; where there is one, the release that it pins is
+/// known, and stays.
+///
+/// # Errors
+/// The cache cannot be used, or `--repo` names no tree.
+pub fn cache(term: &Term, globals: &GlobalArgs, args: &CacheArgs, report: &mut Report) -> Result<()> {
+    let here = std::env::current_dir().with_context(|| "cannot tell the current directory")?;
+    let tree = match Repo::find(globals.repo.as_deref(), &here) {
+        Err(_) if globals.repo.is_none() => None,
+        tree => Some(tree?),
+    };
+    let pinned = tree.as_ref().map(pinned_release).transpose()?;
+    let cache = Cache::from_env(tree.as_ref().map(Repo::root))?;
+    let entries = expiry::entries(&cache);
+    match &args.action {
+        CacheAction::List => {
+            list(&entries, pinned.as_ref(), report);
+            Ok(())
+        }
+        CacheAction::Prune { older_than } => {
+            let config = ClientConfig::from_env();
+            let keyring = Config::read()?.keyring(None, None, cache.certificates())?;
+            let store = ImageStore { cache, client: verbose::client(term, config), keyring, term };
+            let min_age = Duration::from_secs(older_than.unwrap_or(0).saturating_mul(24 * 60 * 60));
+            prune(&store, &entries, min_age, pinned.as_ref(), report)
+        }
+    }
+}
+
+fn pinned_release(tree: &Repo) -> Result<Release> {
+    Ok(CommonMk::parse(&tree.read()?.sources.common_mk)?.release().clone())
+}
+
+fn list(entries: &[CacheEntry], pinned: Option<&Release>, report: &mut Report) {
+    let now = SystemTime::now();
+    for entry in entries {
+        let is_pinned = pinned.is_some_and(|pinned| pinned.as_str() == entry.release);
+        let mark = if is_pinned { ", pinned by this tree" } else { "" };
+        report.output.push(format!("{}{mark}", expiry::describe(entry, now)));
+    }
+    let total: u64 = entries.iter().map(|entry| entry.bytes).sum();
+    report.output.push(format!("{} images, {} MiB in all", entries.len(), total.div_ceil(1 << 20)));
+    let rows = entries.iter().map(|entry| row(entry, pinned));
+    report.extra.insert("cache", rows.collect());
+}
+
+fn prune(
+    store: &ImageStore<'_>,
+    entries: &[CacheEntry],
+    min_age: Duration,
+    pinned: Option<&Release>,
+    report: &mut Report,
+) -> Result<()> {
+    let now = SystemTime::now();
+    let (mut removed, mut bytes, mut kept) = (Vec::new(), 0, Vec::new());
+    for entry in entries.iter().filter(|entry| entry.age(now) >= min_age) {
+        if let Some(reason) = expiry::reason_to_keep(store, entry, pinned) {
+            let directory = entry.directory.display().to_string();
+            report.output.push(format!(
+                "kept {}: {reason}; to remove it: rm -r -- {}",
+                entry.name(),
+                quote(&directory)
+            ));
+            kept.push(row(entry, pinned));
+            continue;
+        }
+        expiry::remove(entry)?;
+        bytes += entry.bytes;
+        report.output.push(format!("removed {}", expiry::describe(entry, now)));
+        removed.push(row(entry, pinned));
+    }
+    report.output.push(format!("{} images removed, {} MiB", removed.len(), bytes.div_ceil(1 << 20)));
+    report.extra.insert("removed", removed.into());
+    report.extra.insert("kept", kept.into());
+    Ok(())
+}
+
+fn row(entry: &CacheEntry, pinned: Option<&Release>) -> serde_json::Value {
+    let used = entry.used.duration_since(UNIX_EPOCH).map_or(0, |used| used.as_secs());
+    json!({
+        "brand": entry.brand,
+        "board": entry.board,
+        "release": entry.release,
+        "digest": format!("sha256:{}", entry.digest),
+        "bytes": entry.bytes,
+        "used_at": rfc3339(used),
+        "origins": entry.origins,
+        "pinned": pinned.is_some_and(|pinned| pinned.as_str() == entry.release),
+        "path": entry.directory.display().to_string(),
+    })
+}
