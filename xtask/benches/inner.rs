@@ -20,9 +20,7 @@ use manifest::plan::sources::Stage1Sources;
 use manifest::rules::driver::FixOptions;
 use manifest::selection::ManifestRef;
 use openpgp_policy::{Certificate, DetachedSignature, Pin, SHA1_CUTOFF, TrustPolicy};
-use pxe_image::{
-    Content as Reading, InflateLimits, SignatureCheck, UnlinkedTempDir, VerifiedImage, ingest::pass,
-};
+use pxe_image::{InflateLimits, Payload, SignatureCheck, UnlinkedTempDir, VerifiedImage, ingest::ingest};
 use release_fixture::image::{Content, ImageSpec};
 use release_fixture::pack;
 use usr::elf::DlopenPriority;
@@ -98,10 +96,15 @@ fn reading(bench: &Bench) {
     let folder = tempfile::tempdir().unwrap();
     let scratch = UnlinkedTempDir::new(folder.path());
     bench.run("inflate and cpio, 64 MiB", || {
-        pass(packed.as_slice(), (), Reading::Image(scratch.clone(), InflateLimits::default())).unwrap()
+        ingest(
+            packed.as_slice(),
+            SignatureCheck::Unsigned,
+            Payload::PxeImage(scratch.clone(), InflateLimits::default()),
+        )
+        .unwrap()
     });
     let proved = || {
-        VerifiedImage::prove("bench", packed.as_slice(), None, SignatureCheck::Unsigned, &scratch).unwrap()
+        VerifiedImage::verify("bench", packed.as_slice(), None, SignatureCheck::Unsigned, &scratch).unwrap()
     };
     bench.run("the same, and the tables of the squashfs", || proved().open().unwrap().tree().len());
 }

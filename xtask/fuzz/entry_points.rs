@@ -12,7 +12,7 @@ use manifest::common_mk::CommonMk;
 use manifest::file::ManifestFile;
 use manifest::sort_order::SortOrder;
 use openpgp_policy::{Certificate, DetachedSignature, TrustPolicy, Verification, VerificationResults};
-use pxe_image::{Digest, UnlinkedTempDir, Unsigned, VerifiedImage};
+use pxe_image::{Sha256Digest, SignatureCheck, UnlinkedTempDir, VerifiedImage};
 use release_fixture::pack;
 use usr::contents_list::{parse_contents, systemd_version_from_packages};
 use usr::elf;
@@ -120,7 +120,7 @@ pub(crate) fn tree_text(bytes: &[u8]) {
     let _refused = UsrTree::from_text(bytes);
     let mut whole = b"usr-tree 2\n".to_vec();
     whole.extend(bytes);
-    let checksum = format!("sha256 {}\n", Digest::of(&whole).hex().trim_start_matches("sha256:"));
+    let checksum = format!("sha256 {}\n", Sha256Digest::compute(&whole).hex().trim_start_matches("sha256:"));
     whole.extend(checksum.bytes());
     if let Ok(tree) = UsrTree::from_text(&whole) {
         let again = UsrTree::from_text(tree.to_text().as_bytes());
@@ -176,7 +176,9 @@ fn verdicts(
 /// A `.cpio.gz` as it comes.
 pub(crate) fn gzip_stream(bytes: &[u8]) {
     let scratch = UnlinkedTempDir::new(&std::env::temp_dir());
-    let Ok(proved) = VerifiedImage::prove("bytes", Cursor::new(bytes), None, Unsigned, &scratch) else {
+    let Ok(proved) =
+        VerifiedImage::verify("bytes", Cursor::new(bytes), None, SignatureCheck::Unsigned, &scratch)
+    else {
         return;
     };
     let Ok(image) = proved.open() else { return };

@@ -18,8 +18,8 @@ use crate::terminal::Term;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::provenance::Signer;
 use packages::PackageSet;
-use pxe_image::Digest;
-use pxe_image::ingest::{Content, pass};
+use pxe_image::Sha256Digest;
+use pxe_image::ingest::{Payload, ingest};
 use usr::path::UsrPath;
 use usr::tree::UsrTree;
 
@@ -29,7 +29,7 @@ pub struct Origin {
     /// The URL or path.
     pub source: String,
     /// The digest of the `.cpio.gz`.
-    pub digest: Digest,
+    pub digest: Sha256Digest,
     /// Who signed it; `None` under `--unsigned`.
     pub signer: Option<Signer>,
 }
@@ -142,7 +142,7 @@ impl ImageHandle {
             digest: verified.digest(),
             signer: verified.signer().cloned(),
         };
-        let hashes = verified.hashes().to_vec();
+        let hashes = verified.digests().to_vec();
         let mut image = verified.open()?;
         let tree = image.take_tree();
         let packages = OnceLock::from(package_cache::read(term, &image, &tree));
@@ -245,10 +245,10 @@ impl ImageHandle {
         let file = open(&self.path)?;
         let progress = store.term.progress("verify", file.metadata().ok().map(|found| found.len()));
         let stream = Tee { inner: Metered { inner: &file, progress: progress.as_ref() }, write };
-        let read = pass(stream, check, Content::Opaque);
+        let read = ingest(stream, check, Payload::Opaque);
         progress.finish();
         let read = read?;
-        read.watch.judge()?;
+        read.check.finish()?;
         if read.digest != self.origin.digest {
             return Err(changed(&self.path));
         }

@@ -10,7 +10,7 @@ use crate::keyring::Keyring;
 use crate::terminal::Term;
 use coreos_types::error::{Error, Result, ResultExt};
 use openpgp_policy::DetachedSignature;
-use pxe_image::{Digest, SignatureCheck, UsrSquashfs, VerifiedImage};
+use pxe_image::{Sha256Digest, SignatureCheck, UsrSquashfs, VerifiedImage};
 use usr::file_info::{FileInfo, FileReader};
 use usr::path::UsrPath;
 
@@ -27,7 +27,7 @@ pub(super) struct ImageReader {
 /// What it takes to verify an image once more.
 pub(super) struct UnopenedImage {
     pub(super) path: PathBuf,
-    pub(super) digest: Digest,
+    pub(super) digest: Sha256Digest,
     /// `None` for an image that was accepted without a signature.
     pub(super) signature: Option<Vec<u8>>,
     pub(super) keyring: Keyring,
@@ -94,7 +94,7 @@ impl UnopenedImage {
         let size = file.metadata().ok().map(|found| found.len());
         let progress = term.progress("verify", size);
         let stream = Metered { inner: &file, progress: progress.as_ref() };
-        let verified = VerifiedImage::prove(source, stream, size, check, &self.cache.temp_dir_or_system());
+        let verified = VerifiedImage::verify(source, stream, size, check, &self.cache.temp_dir_or_system());
         progress.finish();
         let verified = verified?;
         if verified.digest() != self.digest {

@@ -8,7 +8,7 @@ use super::sig_file;
 use super::tree_cache::{CacheKey, CachedTree};
 use crate::http::{Client, MAX_LIST_LEN, MAX_SIGNATURE_LEN};
 use openpgp_policy::{DetachedSignature, Verification};
-use pxe_image::{Digest, VerifiedImage};
+use pxe_image::{Sha256Digest, VerifiedImage};
 
 use crate::keyring::{FetchFn, Keyring};
 use crate::terminal::Term;
@@ -73,7 +73,7 @@ impl ImageStore<'_> {
         size: Option<u64>,
         proving: SignatureCheck,
     ) -> Result<VerifiedImage> {
-        VerifiedImage::prove(source, stream, size, proving, &self.cache.temp_dir_or_system())
+        VerifiedImage::verify(source, stream, size, proving, &self.cache.temp_dir_or_system())
     }
 
     /// What a kept tree must have been made of and under.
@@ -84,7 +84,11 @@ impl ImageStore<'_> {
             .iter()
             .flat_map(|certificate| certificate.to_bytes().to_vec())
             .collect();
-        CacheKey { stamp, signature: signature.map(Digest::of), certificates: Digest::of(&certificates) }
+        CacheKey {
+            stamp,
+            signature: signature.map(Sha256Digest::compute),
+            certificates: Sha256Digest::compute(&certificates),
+        }
     }
 
     /// Judges the signature again over what the image's bytes were hashed to; the outer `None` where it does not

@@ -14,7 +14,7 @@ use crate::http::MAX_SIGNATURE_LEN;
 use crate::release_dir::ReleaseDir;
 use coreos_types::error::{Result, ResultExt};
 use coreos_types::release::{Board, Brand, Release};
-use pxe_image::Digest;
+use pxe_image::Sha256Digest;
 
 /// Longest list of origins: a few URLs.
 const MAX_ORIGINS: u64 = 64 << 10;
@@ -79,12 +79,18 @@ impl ReleaseCache {
     }
 
     /// The path that an image gets, or has, here.
-    pub(super) fn image_path(&self, digest: Digest) -> PathBuf {
+    pub(super) fn image_path(&self, digest: Sha256Digest) -> PathBuf {
         self.folder.join(digest.hex()).join(self.image)
     }
 
     /// Gives a proved file its name, and notes where it came from.
-    pub(super) fn insert(&self, file: &Path, digest: Digest, signature: &[u8], url: &str) -> Result<()> {
+    pub(super) fn insert(
+        &self,
+        file: &Path,
+        digest: Sha256Digest,
+        signature: &[u8],
+        url: &str,
+    ) -> Result<()> {
         let image = self.image_path(digest);
         let folder = self.folder.join(digest.hex());
         let about = || format!("cannot put the image into {}", folder.display());

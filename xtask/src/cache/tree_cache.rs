@@ -23,7 +23,7 @@ use super::prune::{is_gone, sweep};
 use crate::atomic_file;
 use crate::bounded_file;
 use coreos_types::error::{Result, ResultExt};
-use pxe_image::Digest;
+use pxe_image::Sha256Digest;
 use usr::tree::UsrTree;
 
 const HEADER: &str = "image-tree 3";
@@ -40,14 +40,14 @@ pub(super) struct CacheKey {
     /// The image file.
     pub(super) stamp: FileId,
     /// The `.sig`; `None` only for an image that has none.
-    pub(super) signature: Option<Digest>,
+    pub(super) signature: Option<Sha256Digest>,
     /// Every certificate at hand.
-    pub(super) certificates: Digest,
+    pub(super) certificates: Sha256Digest,
 }
 
 /// A tree as it was kept.
 pub(super) struct CachedTree {
-    pub(super) digest: Digest,
+    pub(super) digest: Sha256Digest,
     /// What each open signature's hash came to: with it the signature is proved again without the image.
     pub(super) hashes: Vec<Option<Vec<u8>>>,
     pub(super) tree: UsrTree,
@@ -55,7 +55,7 @@ pub(super) struct CachedTree {
 
 /// Where the tree of the image at `path` is kept. A new image under an old name takes the old one's place.
 pub(super) fn place(cache: &Cache, path: &Path) -> Result<PathBuf> {
-    let name = Digest::of(path.as_os_str().as_encoded_bytes()).hex();
+    let name = Sha256Digest::compute(path.as_os_str().as_encoded_bytes()).hex();
     Ok(cache.dir("trees")?.join(&name[..32]))
 }
 
@@ -70,14 +70,14 @@ fn read(bytes: &[u8], terms: &CacheKey) -> Option<std::result::Result<CachedTree
     let end = bytes.windows(2).position(|two| two == b"\n\n")?;
     let head = std::str::from_utf8(&bytes[..end]).ok()?;
     let (checked, check) = head.rsplit_once("\ncheck ")?;
-    if Digest::of(checked.as_bytes()).hex() != check {
+    if Sha256Digest::compute(checked.as_bytes()).hex() != check {
         return None;
     }
     let others =
         ["the file is another by now", "its signature is another by now", "other certificates count by now"];
     let mut lines = checked.strip_prefix(HEADER)?.strip_prefix('\n')?.lines();
     lines.next()?.strip_prefix(FILE)?;
-    let digest = Digest::from_hex(lines.next()?.strip_prefix("image ")?)?;
+    let digest = Sha256Digest::from_hex(lines.next()?.strip_prefix("image ")?)?;
     for (term, other) in terms.lines().into_iter().zip(others) {
         if lines.next()? != term {
             return Some(Err(other));
@@ -96,10 +96,10 @@ pub(super) fn store(cache: &Cache, path: &Path, terms: &CacheKey, kept: &CachedT
     let (image, terms) = (kept.digest.hex(), terms.lines().join("\n"));
     let mut head = format!("{HEADER}\n{FILE}{file}\nimage {image}\n{terms}");
     for hash in &kept.hashes {
-        let hex = hash.as_ref().map_or_else(|| "-".to_owned(), |hash| hex(hash));
+        let hex = hash.as_ref().map_or_else(|| "-".to_owned(), hex::encode);
         head += &format!("\nhash {hex}");
     }
-    let check = Digest::of(head.as_bytes()).hex();
+    let check = Sha256Digest::compute(head.as_bytes()).hex();
     let text = format!("{head}\ncheck {check}\n\n{}", kept.tree.to_text());
     atomic_file::write(&place, text)
         .with_context(|| format!("cannot keep the tree in {}", place.display()))?;
@@ -127,16 +127,10 @@ impl CacheKey {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// The hash of one line; the outer `None` is a line that is none.
 fn hash(text: &str) -> Option<Option<Vec<u8>>> {
     if text == "-" {
         return Some(None);
     }
-    let pairs = text.as_bytes().chunks(2);
-    let bytes = pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
-    bytes.collect::<Option<Vec<u8>>>().filter(|_| text.len().is_multiple_of(2)).map(Some)
+    hex::decode(text).ok().map(Some)
 }

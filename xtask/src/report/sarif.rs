@@ -7,7 +7,7 @@ use super::{Check, Outcome, Report};
 use manifest::finding::{Finding, FindingKind, Severity};
 use manifest::plan::file_edits::FileEdit;
 use manifest::suggestion::Suggestion;
-use pxe_image::Digest;
+use pxe_image::Sha256Digest;
 use usr::lossless_text;
 
 const SCHEMA: &str =
@@ -133,7 +133,7 @@ fn findings(report: &Report) -> impl Iterator<Item = Value> {
 fn fingerprint(finding: &Finding) -> String {
     let parts =
         [finding.kind.id(), finding.board.id(), finding.flavor.as_str(), &finding.file, &finding.path];
-    Digest::of(parts.join("\0").as_bytes()).hex()[..32].to_owned()
+    Sha256Digest::compute(parts.join("\0").as_bytes()).hex()[..32].to_owned()
 }
 
 /// The change of a line, where one line is to be removed or replaced and nothing else.

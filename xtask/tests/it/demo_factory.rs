@@ -1,7 +1,7 @@
 //! The release factory makes what it describes.
 
 use coreos_types::release::{Board, Brand};
-use pxe_image::{UnlinkedTempDir, Unsigned, VerifiedImage};
+use pxe_image::{SignatureCheck, UnlinkedTempDir, VerifiedImage};
 use release_fixture::certificate::{Dates, MADE_AT, TestCertificate};
 use release_fixture::elf::ElfStub;
 use release_fixture::image::ImageSpec;
@@ -90,7 +90,9 @@ fn the_packed_image_reads_as_its_description() {
         let image = image(Brand::CoreOs, board).program("lib64/systemd/systemd-logind", &["libz.so.1"]);
         let packed = pack::pxe_image(&image).unwrap();
         let scratch = UnlinkedTempDir::new(folder.path());
-        let proved = VerifiedImage::prove("here", packed.as_slice(), None, Unsigned, &scratch).unwrap();
+        let proved =
+            VerifiedImage::verify("here", packed.as_slice(), None, SignatureCheck::Unsigned, &scratch)
+                .unwrap();
         let read = proved.open().unwrap().into_tree();
         read.read_ahead(read.iter().map(|(path, _)| path));
         read.read_error().unwrap();

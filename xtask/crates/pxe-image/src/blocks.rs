@@ -10,11 +10,11 @@ use std::os::unix::fs::FileExt;
 use backhand::compression::CompressionAction;
 
 use super::decompress::BLOCKS;
-use super::tables::{Layout, Stored, Tables, broken, told};
+use super::tables::{BlockSize, FileLayout, Tables, broken, error_text};
 use coreos_types::error::{Result, catch_panic};
 
 /// One reader of file contents; every thread has its own.
-pub(super) struct Blocks<'a> {
+pub(super) struct BlockReader<'a> {
     file: &'a File,
     tables: &'a Tables,
     /// The block of tail ends read last: its index and content.
@@ -22,19 +22,19 @@ pub(super) struct Blocks<'a> {
     stored: Vec<u8>,
     block: Vec<u8>,
     /// Which block it is that `block` holds: one part of it is often asked for after another.
-    held: Option<(u64, Stored)>,
+    held: Option<(u64, BlockSize)>,
 }
 
-impl<'a> Blocks<'a> {
-    pub(super) fn new(file: &'a File, tables: &'a Tables) -> Blocks<'a> {
-        Blocks { file, tables, last_fragment: None, stored: Vec::new(), block: Vec::new(), held: None }
+impl<'a> BlockReader<'a> {
+    pub(super) fn new(file: &'a File, tables: &'a Tables) -> BlockReader<'a> {
+        BlockReader { file, tables, last_fragment: None, stored: Vec::new(), block: Vec::new(), held: None }
     }
 
     /// The bytes of a file from `range.start` up to `range.end`, which is not past its size.
     ///
     /// # Errors
     /// The blocks do not give exactly the bytes that the file's size promises.
-    pub(super) fn read(&mut self, layout: &Layout, range: Range<u64>) -> Result<Vec<u8>> {
+    pub(super) fn read(&mut self, layout: &FileLayout, range: Range<u64>) -> Result<Vec<u8>> {
         let mut bytes = Vec::with_capacity(usize::try_from(range.end - range.start).unwrap_or_default());
         let block_size = u64::from(self.tables.block_size);
         let mut at = layout.start;
@@ -81,7 +81,7 @@ impl<'a> Blocks<'a> {
     }
 
     /// Leaves the content of one block, at most `full` bytes, in `self.block`.
-    fn block(&mut self, at: u64, stored: Stored, full: usize) -> Result<()> {
+    fn block(&mut self, at: u64, stored: BlockSize, full: usize) -> Result<()> {
         if self.held == Some((at, stored)) {
             return Ok(());
         }
@@ -94,7 +94,7 @@ impl<'a> Blocks<'a> {
         if stored.size > self.tables.block_size {
             return Err(broken("a block is larger than blocks are"));
         }
-        let Blocks { block, stored: bytes, .. } = self;
+        let BlockReader { block, stored: bytes, .. } = self;
         let target = if stored.compressed { &mut *bytes } else { &mut *block };
         target.resize(stored.size as usize, 0);
         self.file
@@ -105,7 +105,7 @@ impl<'a> Blocks<'a> {
             block.reserve_exact(self.tables.block_size as usize);
             let inflate = || BLOCKS.decompress(bytes, block, self.tables.compressor);
             catch_panic("the decompressor", inflate)?
-                .map_err(|error| broken("a block does not decompress").with_cause(told(&error)))?;
+                .map_err(|error| broken("a block does not decompress").with_cause(error_text(&error)))?;
         }
         if self.block.len() > self.tables.block_size as usize {
             return Err(broken("a block is larger than blocks are"));

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_
 /// Bytes in a chunk: large enough that handing it over costs nothing, small enough for a second-level cache.
 const CHUNK: usize = 256 * 1024;
 /// Chunks that a consumer may lag behind; times [`CHUNK`], the memory of the whole pass.
-const LAG: usize = 16;
+const QUEUE_DEPTH: usize = 16;
 
 /// A piece of the stream: the first `length` of the bytes. The rest is there so that a chunk that is filled again
 /// need not be cleared first.
@@ -32,27 +32,27 @@ impl Deref for Chunk {
 pub(super) struct Broadcaster {
     consumers: Vec<SyncSender<Arc<Chunk>>>,
     used: Receiver<Chunk>,
-    give_back: Sender<Chunk>,
+    recycler: Sender<Chunk>,
 }
 
 /// One consumer's end.
 pub(super) struct ChunkReceiver {
     incoming: Receiver<Arc<Chunk>>,
-    give_back: Sender<Chunk>,
+    recycler: Sender<Chunk>,
 }
 
 impl Broadcaster {
-    /// A distributor nobody listens to yet.
+    /// A broadcaster nobody listens to yet.
     pub(super) fn new() -> Broadcaster {
-        let (give_back, used) = channel();
-        Broadcaster { consumers: Vec::new(), used, give_back }
+        let (recycler, used) = channel();
+        Broadcaster { consumers: Vec::new(), used, recycler }
     }
 
     /// Adds a consumer; it sees every byte from the start.
-    pub(super) fn consumer(&mut self) -> ChunkReceiver {
-        let (sender, incoming) = sync_channel(LAG);
+    pub(super) fn subscribe(&mut self) -> ChunkReceiver {
+        let (sender, incoming) = sync_channel(QUEUE_DEPTH);
         self.consumers.push(sender);
-        ChunkReceiver { incoming, give_back: self.give_back.clone() }
+        ChunkReceiver { incoming, recycler: self.recycler.clone() }
     }
 
     /// Reads to the end and hands everything out; how many bytes there were. The consumers see the end when this
@@ -99,7 +99,7 @@ impl ChunkReceiver {
     pub(super) fn for_each(&self, mut use_chunk: impl FnMut(&[u8])) {
         while let Some(chunk) = self.next() {
             use_chunk(&chunk);
-            self.done_with(chunk);
+            self.recycle(chunk);
         }
     }
 
@@ -109,10 +109,10 @@ impl ChunkReceiver {
     }
 
     /// Lets a chunk be filled again once every consumer is done with it.
-    pub(super) fn done_with(&self, chunk: Arc<Chunk>) {
+    pub(super) fn recycle(&self, chunk: Arc<Chunk>) {
         if let Some(chunk) = Arc::into_inner(chunk) {
             // Nobody fills chunks any more once the end was reached.
-            let _ = self.give_back.send(chunk);
+            let _ = self.recycler.send(chunk);
         }
     }
 }
@@ -124,8 +124,8 @@ mod tests {
     #[test]
     fn every_consumer_sees_every_byte() {
         let text: Vec<u8> = (0..3 * CHUNK + 17).map(|n| (n / 7) as u8).collect();
-        let mut distributor = Broadcaster::new();
-        let consumers = [distributor.consumer(), distributor.consumer()];
+        let mut broadcaster = Broadcaster::new();
+        let consumers = [broadcaster.subscribe(), broadcaster.subscribe()];
         std::thread::scope(|scope| {
             let seen = consumers.map(|chunks| {
                 scope.spawn(move || {
@@ -134,7 +134,7 @@ mod tests {
                     seen
                 })
             });
-            assert_eq!(distributor.run(text.as_slice()).ok(), Some(text.len() as u64));
+            assert_eq!(broadcaster.run(text.as_slice()).ok(), Some(text.len() as u64));
             for consumer in seen {
                 assert!(consumer.join().is_ok_and(|seen| seen == text));
             }

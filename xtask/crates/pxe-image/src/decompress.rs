@@ -12,21 +12,21 @@ use ruzstd::decoding::FrameDecoder;
 pub(super) const TABLE_BLOCK: usize = 8192;
 
 /// Inflates the blocks of files.
-pub(super) static BLOCKS: Inflater = Inflater { most: MAX_BLOCK_SIZE as usize };
+pub(super) static BLOCKS: Decompressor = Decompressor { most: MAX_BLOCK_SIZE as usize };
 /// Inflates the blocks of tables.
-static TABLES: Inflater = Inflater { most: TABLE_BLOCK };
+static TABLES: Decompressor = Decompressor { most: TABLE_BLOCK };
 
 /// What the squashfs reader is told of us: it reads nothing but tables.
-pub(super) fn kind_of_tables() -> Kind {
+pub(super) fn table_kind() -> Kind {
     Kind::new_v4(&TABLES)
 }
 
 /// Inflates blocks, none to more than so many bytes: gzip and xz would let one grow to 4 MiB and more. It writes none.
-pub(super) struct Inflater {
+pub(super) struct Decompressor {
     most: usize,
 }
 
-impl CompressionAction for Inflater {
+impl CompressionAction for Decompressor {
     type Error = BackhandError;
     type Compressor = Compressor;
     type FilesystemCompressor = FilesystemCompressor;

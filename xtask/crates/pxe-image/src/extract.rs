@@ -22,19 +22,19 @@ const PXE_IMAGE: &str = "give the PXE image, all of it: …_production_pxe_image
 ///
 /// # Errors
 /// The stream is no gzip, the archive no cpio, either is cut short or followed by something else; there is no
-/// `usr.squashfs`, or more than one; a limit is passed; the scratch file cannot be written.
-pub(super) fn unpack(
+/// `usr.squashfs`, or more than one; a limit is passed; the temp_dir file cannot be written.
+pub(super) fn extract_squashfs(
     chunks: &ChunkReceiver,
-    scratch: &UnlinkedTempDir,
+    temp_dir: &UnlinkedTempDir,
     limits: InflateLimits,
 ) -> Result<File> {
-    let done = read_archives(&mut GzipReader::new(chunks, limits), scratch);
+    let done = read_archives(&mut GzipReader::new(chunks, limits), temp_dir);
     // The other consumers wait for this one: let the rest of the stream pass whatever was wrong.
     chunks.for_each(|_| ());
     done
 }
 
-fn read_archives(stream: &mut GzipReader<'_>, scratch: &UnlinkedTempDir) -> Result<File> {
+fn read_archives(stream: &mut GzipReader<'_>, temp_dir: &UnlinkedTempDir) -> Result<File> {
     let mut found = None;
     let mut buffer = vec![0; 256 * 1024];
     while let Some(first) = next_archive(stream)? {
@@ -50,7 +50,7 @@ fn read_archives(stream: &mut GzipReader<'_>, scratch: &UnlinkedTempDir) -> Resu
                 break;
             }
             image.add(&header)?;
-            let into = image.file_for(&header, scratch)?;
+            let into = image.file_for(&header, temp_dir)?;
             copy_data(&header, stream, &mut buffer, into)?;
         }
         if let Some(file) = image.finish()? {
@@ -92,9 +92,9 @@ impl ImageMember {
     }
 
     /// Where the data behind a header goes, if it may be the image's.
-    fn file_for(&mut self, header: &Header, scratch: &UnlinkedTempDir) -> Result<Option<&mut File>> {
+    fn file_for(&mut self, header: &Header, temp_dir: &UnlinkedTempDir) -> Result<Option<&mut File>> {
         if is_image(header) && (header.links < 2 || header.size > 0) {
-            return Ok(Some(self.own.insert(scratch.create()?)));
+            return Ok(Some(self.own.insert(temp_dir.create()?)));
         }
         let may_be = self.own.is_none() && self.named.is_none_or(|inode| inode == header.file);
         let is_known = self.linked.iter().any(|(inode, _)| *inode == header.file);
@@ -104,7 +104,7 @@ impl ImageMember {
         if self.linked.len() == MAX_LINKED {
             return Err(Error::failed("the archive has too many files with several names"));
         }
-        self.linked.push((header.file, scratch.create()?));
+        self.linked.push((header.file, temp_dir.create()?));
         Ok(self.linked.last_mut().map(|(_, file)| file))
     }
 

@@ -48,11 +48,11 @@ impl<'a> GzipReader<'a> {
     }
 
     /// The compressed bytes that are there and not used yet; waits for more, empty at the end of the stream.
-    fn input(&mut self) -> &[u8] {
+    fn fill_buf(&mut self) -> &[u8] {
         while self.chunk.as_ref().is_none_or(|chunk| self.at == chunk.len()) {
             if let Some(chunk) = self.chunk.take() {
                 self.before += chunk.len() as u64;
-                self.chunks.done_with(chunk);
+                self.chunks.recycle(chunk);
             }
             self.at = 0;
             self.chunk = self.chunks.next();
@@ -69,7 +69,7 @@ impl<'a> GzipReader<'a> {
         let mut zeros = false;
         loop {
             let at = self.before + self.at as u64;
-            let Some(&byte) = self.input().first() else {
+            let Some(&byte) = self.fill_buf().first() else {
                 return if first { Err(bad("it is empty")) } else { Ok(false) };
             };
             match byte {
@@ -82,7 +82,10 @@ impl<'a> GzipReader<'a> {
                     return Ok(true);
                 }
                 _ if first => {
-                    return Err(bad(format!("it is no gzip file: it starts with {}", shown(self.input()))));
+                    return Err(bad(format!(
+                        "it is no gzip file: it starts with {}",
+                        preview(self.fill_buf())
+                    )));
                 }
                 _ => {
                     return Err(bad(format!(
@@ -98,7 +101,7 @@ impl<'a> GzipReader<'a> {
             if self.member.is_none() && !self.next_member()? {
                 return Ok(0);
             }
-            let at_end = self.input().is_empty();
+            let at_end = self.fill_buf().is_empty();
             let (Some(member), input) =
                 (&mut self.member, self.chunk.as_ref().map_or(&[][..], |c| &c[self.at..]))
             else {
@@ -126,7 +129,7 @@ impl<'a> GzipReader<'a> {
 }
 
 /// The first bytes of something, for people.
-fn shown(bytes: &[u8]) -> String {
+fn preview(bytes: &[u8]) -> String {
     let head = &bytes[..bytes.len().min(12)];
     match std::str::from_utf8(head) {
         Ok(text) if !text.chars().any(char::is_control) => format!("{text:?}"),

@@ -23,18 +23,18 @@ use usr::tree::{Node, NodeKind, UsrTree};
 const MOST_DEPTH: usize = 2048;
 /// Bytes of all paths together; a real image has about 1 MiB.
 const MOST_PATH_BYTES: usize = 32 << 20;
-/// Blocks of all files together; a real image has a few thousand.
+/// BlockReader of all files together; a real image has a few thousand.
 const MOST_BLOCKS: usize = 1 << 20;
-/// Of [`Layout::fragment`]: none.
+/// Of [`FileLayout::fragment`]: none.
 const NO_FRAGMENT: u32 = 0xffff_ffff;
 
 /// Where the bytes of one regular file lie.
 #[derive(Debug, Clone)]
-pub(super) struct Layout {
+pub(super) struct FileLayout {
     /// Where its first block starts, in bytes from the start of the squashfs.
     pub(super) start: u64,
     /// The stored size of each block; 0 is a hole of zero bytes.
-    pub(super) blocks: Box<[Stored]>,
+    pub(super) blocks: Box<[BlockSize]>,
     /// The block of tail ends that its tail lies in, and where in there.
     pub(super) fragment: Option<(u32, u32)>,
     /// Its size in bytes.
@@ -43,14 +43,14 @@ pub(super) struct Layout {
 
 /// The stored size of a block, and whether it is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stored {
+pub(super) struct BlockSize {
     pub(super) size: u32,
     pub(super) compressed: bool,
 }
 
-impl From<&backhand::DataSize> for Stored {
-    fn from(size: &backhand::DataSize) -> Stored {
-        Stored { size: size.size(), compressed: !size.uncompressed() }
+impl From<&backhand::DataSize> for BlockSize {
+    fn from(size: &backhand::DataSize) -> BlockSize {
+        BlockSize { size: size.size(), compressed: !size.uncompressed() }
     }
 }
 
@@ -59,9 +59,9 @@ pub(super) struct Tables {
     /// Every node, with no file read yet.
     pub(super) tree: UsrTree,
     /// The layout of each regular file, in byte order of the paths.
-    pub(super) files: Vec<(UsrPath, Layout)>,
-    /// Blocks of tail ends: where each starts and how it is stored.
-    pub(super) fragments: Vec<(u64, Stored)>,
+    pub(super) files: Vec<(UsrPath, FileLayout)>,
+    /// BlockReader of tail ends: where each starts and how it is stored.
+    pub(super) fragments: Vec<(u64, BlockSize)>,
     /// Bytes in a whole block.
     pub(super) block_size: u32,
     /// How blocks are compressed.
@@ -79,22 +79,23 @@ pub(super) fn read(file: &File) -> Result<Tables> {
     file.rewind().with_context(|| "cannot go back to the start of the unpacked image")?;
     let read = || {
         let reader = BufReader::with_capacity(64 * 1024, file);
-        Squashfs::from_reader_with_offset_and_kind(reader, 0, decompress::kind_of_tables())
+        Squashfs::from_reader_with_offset_and_kind(reader, 0, decompress::table_kind())
     };
     let squashfs = catch_panic("the squashfs reader", read)?
-        .map_err(|error| broken("its tables cannot be read").with_cause(told(&error)))?;
-    let walk = Walk { squashfs: &squashfs, tree: UsrTree::new(), files: Vec::new(), taken: Taken::default() };
+        .map_err(|error| broken("its tables cannot be read").with_cause(error_text(&error)))?;
+    let walk =
+        Walk { squashfs: &squashfs, tree: UsrTree::new(), files: Vec::new(), taken: Budget::default() };
     walk.run().map(|(tree, mut files)| {
         files.sort_by(|one, other| one.0.cmp(&other.0));
         let fragments =
-            squashfs.fragments.iter().flatten().map(|f| (f.start, Stored::from(&f.size))).collect();
+            squashfs.fragments.iter().flatten().map(|f| (f.start, BlockSize::from(&f.size))).collect();
         let (block_size, compressor) = (squashfs.superblock.block_size, squashfs.superblock.compressor);
         Tables { tree, files, fragments, block_size, compressor }
     })
 }
 
 /// The crate's errors have no text unless a logging crate is built for it.
-pub(super) fn told(error: &backhand::BackhandError) -> String {
+pub(super) fn error_text(error: &backhand::BackhandError) -> String {
     match error {
         backhand::BackhandError::StdIo(error) => error.to_string(),
         other => format!("{other:?}"),
@@ -110,20 +111,20 @@ pub(super) fn broken(what: impl std::fmt::Display) -> Error {
 struct Walk<'a> {
     squashfs: &'a Squashfs<'static>,
     tree: UsrTree,
-    files: Vec<(UsrPath, Layout)>,
-    taken: Taken,
+    files: Vec<(UsrPath, FileLayout)>,
+    taken: Budget,
 }
 
 /// What the walk has used up: names and blocks may stand in the tables once and be led to a thousand times.
 #[derive(Default)]
-struct Taken {
+struct Budget {
     listings: usize,
     nodes: u32,
     path_bytes: usize,
     blocks: usize,
 }
 
-impl Taken {
+impl Budget {
     fn listing(&mut self, bytes: usize, table: usize) -> Result<()> {
         self.listings += bytes;
         if self.listings > table {
@@ -156,7 +157,7 @@ struct DirEntry<'a> {
 }
 
 impl Walk<'_> {
-    fn run(mut self) -> Result<(UsrTree, Vec<(UsrPath, Layout)>)> {
+    fn run(mut self) -> Result<(UsrTree, Vec<(UsrPath, FileLayout)>)> {
         let mut todo = vec![(None, 0, &self.squashfs.root_inode)];
         let mut seen = HashSet::new();
         while let Some((path, depth, inode)) = todo.pop() {
@@ -220,9 +221,9 @@ impl Walk<'_> {
         blocks: &[backhand::DataSize],
         (index, offset): (u32, u32),
     ) -> NodeKind {
-        let blocks = blocks.iter().map(Stored::from).collect();
+        let blocks = blocks.iter().map(BlockSize::from).collect();
         let fragment = (index != NO_FRAGMENT).then_some((index, offset));
-        self.files.push((path.clone(), Layout { start, blocks, fragment, size }));
+        self.files.push((path.clone(), FileLayout { start, blocks, fragment, size }));
         NodeKind::unread_file(size)
     }
 }

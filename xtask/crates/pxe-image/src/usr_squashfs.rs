@@ -5,24 +5,24 @@ use std::io::Read;
 use std::sync::Arc;
 use std::thread;
 
-use super::blocks::Blocks;
-use super::ingest::joined;
-use super::tables::{self, Layout, Tables};
+use super::blocks::BlockReader;
+use super::ingest::join;
+use super::tables::{self, FileLayout, Tables};
 use coreos_types::error::{Error, Result, ResultExt};
 use usr::file_info::{self, FileInfo, FileReader};
 use usr::path::UsrPath;
 use usr::tree::UsrTree;
 
 /// Fewer bytes than this are read faster than a thread starts.
-const WORTH_A_THREAD: u64 = 2 << 20;
+const MIN_PARALLEL_BYTES: u64 = 2 << 20;
 /// How much of a file is held against its copy at once.
-const PIECE: u64 = 1 << 20;
+const COMPARE_CHUNK: u64 = 1 << 20;
 /// Threads that read facts; each holds one file and a few blocks in memory.
-const MOST_THREADS: usize = 4;
+const MAX_THREADS: usize = 4;
 
 /// A squashfs file that was proved, and the tree of what is in it.
 pub struct UsrSquashfs {
-    /// Taken on drop alone.
+    /// Budget on drop alone.
     squashfs: Option<File>,
     tables: Tables,
 }
@@ -61,21 +61,21 @@ impl UsrSquashfs {
         std::mem::take(&mut self.tables.tree)
     }
 
-    fn blocks(&self) -> Result<Blocks<'_>> {
+    fn blocks(&self) -> Result<BlockReader<'_>> {
         let squashfs = self.squashfs.as_ref().ok_or_else(|| tables::broken("it is closed"))?;
-        Ok(Blocks::new(squashfs, &self.tables))
+        Ok(BlockReader::new(squashfs, &self.tables))
     }
 
     /// Those of these regular files that have other bytes than their copies, which `open` gives.
     ///
     /// # Errors
     /// The image is broken where a file lies, or a copy cannot be read.
-    pub fn unlike<'p, R: Read>(
+    pub fn differing_files<'p, R: Read>(
         &self,
         paths: impl IntoIterator<Item = &'p UsrPath>,
         mut open: impl FnMut(&UsrPath) -> Result<R>,
     ) -> Result<Vec<UsrPath>> {
-        let files = self.in_order(paths);
+        let files = self.sorted_by_offset(paths);
         let mut blocks = self.blocks()?;
         let mut unlike = Vec::new();
         for (path, layout) in files {
@@ -110,17 +110,20 @@ impl UsrSquashfs {
         mut visit: impl FnMut(&UsrPath, &[u8]),
     ) -> Result<()> {
         let mut blocks = self.blocks()?;
-        for (path, layout) in self.in_order(paths) {
-            let starts = (0..layout.size.max(1)).step_by(PIECE as usize);
+        for (path, layout) in self.sorted_by_offset(paths) {
+            let starts = (0..layout.size.max(1)).step_by(COMPARE_CHUNK as usize);
             for start in starts {
-                visit(path, &blocks.read(layout, start..layout.size.min(start + PIECE))?);
+                visit(path, &blocks.read(layout, start..layout.size.min(start + COMPARE_CHUNK))?);
             }
         }
         Ok(())
     }
 
     /// Where these files lie, each once, in the order in which they lie: so each block of tail ends is inflated once.
-    fn in_order<'p>(&self, paths: impl IntoIterator<Item = &'p UsrPath>) -> Vec<(&UsrPath, &Layout)> {
+    fn sorted_by_offset<'p>(
+        &self,
+        paths: impl IntoIterator<Item = &'p UsrPath>,
+    ) -> Vec<(&UsrPath, &FileLayout)> {
         let mut files: Vec<_> = paths.into_iter().filter_map(|path| self.layout(path)).collect();
         files.sort_by_key(|(path, layout)| (layout.fragment, layout.start, *path));
         files.dedup_by_key(|(path, _)| *path);
@@ -134,30 +137,33 @@ impl UsrSquashfs {
         self.blocks()?.read(layout, from..layout.size.min(to))
     }
 
-    fn layout(&self, path: &UsrPath) -> Option<(&UsrPath, &Layout)> {
+    fn layout(&self, path: &UsrPath) -> Option<(&UsrPath, &FileLayout)> {
         let at = self.tables.files.binary_search_by(|(known, _)| known.cmp(path)).ok()?;
         self.tables.files.get(at).map(|(path, layout)| (path, layout))
     }
 
-    fn read_side_by_side(&self, wanted: &[(&UsrPath, &Layout)]) -> Result<Vec<(UsrPath, FileInfo)>> {
+    fn read_parallel(&self, wanted: &[(&UsrPath, &FileLayout)]) -> Result<Vec<(UsrPath, FileInfo)>> {
         let bytes: u64 = wanted.iter().map(|(_, layout)| layout.size).sum();
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
-        if threads == 1 || bytes < WORTH_A_THREAD {
-            return self.read_in_order(wanted);
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+        if threads == 1 || bytes < MIN_PARALLEL_BYTES {
+            return self.read_sequential(wanted);
         }
         thread::scope(|scope| {
             let parts = split_by_size(wanted, bytes / threads as u64 + 1);
             let reading: Vec<_> =
-                parts.into_iter().map(|part| scope.spawn(move || self.read_in_order(part))).collect();
+                parts.into_iter().map(|part| scope.spawn(move || self.read_sequential(part))).collect();
+            // Every thread is joined before the first error is returned: the scope panics for one that is not, and panicked.
+            let parts: Vec<_> =
+                reading.into_iter().map(|part| join(part, "reading the image").flatten()).collect();
             let mut all = Vec::with_capacity(wanted.len());
-            for part in reading {
-                all.extend(joined(part, "reading the image")??);
+            for part in parts {
+                all.extend(part?);
             }
             Ok(all)
         })
     }
 
-    fn read_in_order(&self, wanted: &[(&UsrPath, &Layout)]) -> Result<Vec<(UsrPath, FileInfo)>> {
+    fn read_sequential(&self, wanted: &[(&UsrPath, &FileLayout)]) -> Result<Vec<(UsrPath, FileInfo)>> {
         let mut blocks = self.blocks()?;
         let mut read = Vec::with_capacity(wanted.len());
         for &(path, layout) in wanted {
@@ -172,7 +178,7 @@ impl UsrSquashfs {
 impl FileReader for UsrSquashfs {
     /// Paths that are no regular files of the image are passed over.
     fn read(&self, paths: &[UsrPath]) -> Result<Vec<(UsrPath, FileInfo)>> {
-        self.read_side_by_side(&self.in_order(paths))
+        self.read_parallel(&self.sorted_by_offset(paths))
     }
 }
 
@@ -186,11 +192,11 @@ impl Drop for UsrSquashfs {
 }
 
 /// Whether a copy has the bytes of a file, and no more.
-fn is_same(blocks: &mut Blocks<'_>, layout: &Layout, mut copy: impl Read) -> Result<bool> {
+fn is_same(blocks: &mut BlockReader<'_>, layout: &FileLayout, mut copy: impl Read) -> Result<bool> {
     let mut buffer = Vec::new();
     let mut at = 0;
     loop {
-        let end = layout.size.min(at + PIECE);
+        let end = layout.size.min(at + COMPARE_CHUNK);
         buffer.clear();
         // Past the end of the file one byte more is asked for: there is none.
         let count = (end - at).max(1);
@@ -207,13 +213,13 @@ fn is_same(blocks: &mut Blocks<'_>, layout: &Layout, mut copy: impl Read) -> Res
 
 /// Cuts a list into runs of about `bytes` each.
 fn split_by_size<'w, 'l>(
-    mut wanted: &'w [(&'l UsrPath, &'l Layout)],
+    mut wanted: &'w [(&'l UsrPath, &'l FileLayout)],
     bytes: u64,
-) -> Vec<&'w [(&'l UsrPath, &'l Layout)]> {
+) -> Vec<&'w [(&'l UsrPath, &'l FileLayout)]> {
     let mut parts = Vec::new();
     while !wanted.is_empty() {
         let mut sum = 0;
-        let full = |(_, layout): &(&UsrPath, &Layout)| {
+        let full = |(_, layout): &(&UsrPath, &FileLayout)| {
             sum += layout.size;
             sum >= bytes
         };

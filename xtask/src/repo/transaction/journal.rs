@@ -30,7 +30,7 @@ pub(super) struct Entry {
 
 /// SHA-256 in lower-case hex.
 pub(super) fn sha256(bytes: &[u8]) -> String {
-    digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(digest(&SHA256, bytes))
 }
 
 impl Journal {

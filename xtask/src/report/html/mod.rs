@@ -17,7 +17,7 @@ use super::sizes::{Total, change, libraries, maybe};
 use super::summary::{count, fix_counts, remaining};
 use super::{ImageOrigin, Report, short};
 use manifest::finding::{FixKind, Severity};
-use pxe_image::Digest;
+use pxe_image::Sha256Digest;
 use usr::lossless_text;
 
 /// The whole page.
@@ -58,7 +58,7 @@ pub fn render(report: &Report) -> String {
 
 /// The hash of an inline element for a policy without `unsafe-inline` (CSP Level 3, section 2.3.1).
 fn source_hash(content: &str) -> String {
-    let hex = Digest::of(content.as_bytes()).hex();
+    let hex = Sha256Digest::compute(content.as_bytes()).hex();
     let byte = |at: usize| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok();
     let bytes: Vec<u8> = (0..hex.len()).step_by(2).filter_map(byte).collect();
     format!("sha256-{}", STANDARD.encode(bytes))

@@ -32,7 +32,7 @@ pub fn compare_with_image(rootfs: &Rootfs, squashfs: &Path) -> Result<Difference
     }
     let open =
         |path: &UsrPath| File::open(rootfs.on_disk(path)).with_context(|| format!("cannot read {path}"));
-    let unlike = image.unlike(same_metadata, open).map_err(|error| {
+    let unlike = image.differing_files(same_metadata, open).map_err(|error| {
         error.context(format!("cannot compare {} with {}", rootfs.path.display(), squashfs.display()))
     })?;
     differences.extend(unlike.into_iter().map(|path| (path, OTHER_BYTES.to_owned())));

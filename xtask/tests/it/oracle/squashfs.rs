@@ -8,7 +8,7 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use pxe_image::{UnlinkedTempDir, Unsigned, VerifiedImage};
+use pxe_image::{SignatureCheck, UnlinkedTempDir, VerifiedImage};
 use release_fixture::pack;
 use usr::tree::{NodeKind, UsrTree};
 
@@ -83,7 +83,9 @@ fn ours(squashfs: &[u8]) -> BTreeMap<String, String> {
     gzip.write_all(&archive).unwrap();
     let archive = gzip.finish().unwrap();
     let scratch = UnlinkedTempDir::new(home.path());
-    let proved = VerifiedImage::prove("a test", Cursor::new(archive), None, Unsigned, &scratch).unwrap();
+    let proved =
+        VerifiedImage::verify("a test", Cursor::new(archive), None, SignatureCheck::Unsigned, &scratch)
+            .unwrap();
     by_us(proved.open().unwrap().tree())
 }
 
