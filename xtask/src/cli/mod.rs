@@ -3,6 +3,7 @@
 //! Names, options and exit codes are a contract that scripts rely on: add freely, rename or drop nothing. A doc
 //! comment here is a help text: its first paragraph is what `-h` prints, all of it what `--help` prints.
 
+mod cache;
 mod commands;
 mod given;
 mod help;
@@ -18,10 +19,10 @@ use coreos_types::release::{ParseError, Release};
 
 pub use crate::report::Format;
 pub use crate::terminal::ColorChoice as Color;
+pub use cache::{CacheAction, CacheArgs};
 pub use commands::{
-    BumpCoreos, CacheAction, CacheArgs, Completions, Demo, Diff, DlopenLevel, Drawing, EditManifest, Fetch,
-    FixArgs, Releases, ReportFlags, Sbom, SbomFormat, Smoketest, SortManifests, VerifyManifests,
-    VerifySignature, Why,
+    BumpCoreos, Completions, Demo, Diff, DlopenLevel, Drawing, EditManifest, Fetch, FixArgs, Releases,
+    ReportFlags, Sbom, SbomFormat, Smoketest, SortManifests, VerifyManifests, VerifySignature, Why,
 };
 pub use given::GivenArgs;
 pub use help::{command, styled};
