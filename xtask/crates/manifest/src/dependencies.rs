@@ -157,24 +157,38 @@ impl DependencyReport {
     }
 }
 
-/// Programs first, then libraries that no selected file names, then the other libraries: so that a library is mostly
-/// loaded with those that need it before its own turn comes.
+/// Programs first, then libraries, each behind those that name it in `DT_NEEDED` as far as they are not in a cycle: so that
+/// a library is mostly loaded with those that need it before its own turn comes.
 fn roots<'s>(selection: &'s Selection<'_>) -> Vec<&'s UsrPath> {
-    let needed: HashSet<&str> = selection
-        .files()
-        .filter_map(|(_, info)| if let FileInfo::Elf(elf) = info { Some(elf) } else { None })
-        .flat_map(|elf| elf.needed.iter().map(String::as_str))
-        .collect();
-    let is_needed = |path: &UsrPath| match selection.tree.file_info(path.as_str()) {
-        Some(FileInfo::Elf(elf)) => {
-            needed.contains(path.name())
-                || elf.soname.as_deref().is_some_and(|soname| needed.contains(soname))
-        }
-        _ => false,
+    let (programs, libraries): (Vec<&UsrPath>, Vec<&UsrPath>) =
+        selection.loadable().partition(|path| is_program(selection, path));
+    let elf = |path: &UsrPath| match selection.tree.file_info(path.as_str()) {
+        Some(FileInfo::Elf(elf)) => Some(elf),
+        _ => None,
     };
-    let mut roots: Vec<&UsrPath> = selection.loadable().collect();
-    roots.sort_by_key(|path| (!is_program(selection, path), is_needed(path)));
-    roots
+    let mut by_name: HashMap<&str, Vec<&UsrPath>> = HashMap::new();
+    for path in &libraries {
+        let soname = elf(path).and_then(|elf| elf.soname.as_deref()).filter(|soname| *soname != path.name());
+        for name in [path.name()].into_iter().chain(soname) {
+            by_name.entry(name).or_default().push(path);
+        }
+    }
+    // The reverse of the order in which a depth-first walk is done with the libraries.
+    let (mut seen, mut done): (HashSet<&UsrPath>, Vec<&UsrPath>) = (HashSet::new(), Vec::new());
+    for start in libraries.iter().rev() {
+        let mut walk: Vec<(&UsrPath, bool)> = vec![(start, false)];
+        while let Some((path, is_left)) = walk.pop() {
+            if is_left {
+                done.push(path);
+            } else if seen.insert(path) {
+                walk.push((path, true));
+                let needed = elf(path).map_or(&[][..], |elf| &elf.needed).iter();
+                let named = needed.filter_map(|name| by_name.get(name.as_str())).flatten();
+                walk.extend(named.filter(|named| !seen.contains(*named)).map(|named| (*named, false)));
+            }
+        }
+    }
+    programs.into_iter().chain(done.into_iter().rev()).collect()
 }
 
 /// The loader with `LD_LIBRARY_PATH` as rkt sets it (stage1 `init.go`).

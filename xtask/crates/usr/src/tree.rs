@@ -125,6 +125,9 @@ impl Target {
     }
 }
 
+/// The batches of libraries that are read ahead. Real dependencies are less deep; what is deeper is read one by one.
+const MAX_READ_AHEAD: usize = 8;
+
 impl UsrTree {
     /// A tree without a node.
     pub fn new() -> UsrTree {
@@ -209,7 +212,10 @@ impl UsrTree {
         }
         let is_unread = |path: &UsrPath| self.is_unread(path);
         let mut batch: Vec<UsrPath> = paths.into_iter().filter(|path| is_unread(path)).cloned().collect();
-        while !batch.is_empty() && self.read(&batch) {
+        for _ in 0..MAX_READ_AHEAD {
+            if batch.is_empty() || !self.read(&batch) {
+                break;
+            }
             let needed: HashSet<&str> = batch.iter().flat_map(|path| self.needed(path)).collect();
             let named = self.nodes.keys().filter(|path| needed.contains(path.name()));
             let files = named.filter_map(|path| self.resolve(path).end.node().cloned());

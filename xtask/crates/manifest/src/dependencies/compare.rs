@@ -150,8 +150,9 @@ impl DependencyReport {
             if !is_missing && !follows && other.is_none() {
                 continue;
             }
-            taken.insert(&object.path);
-            if loaders.is_selected(object) {
+            // One reason is enough for what follows: libraries may all need each other.
+            let is_first = taken.insert(&object.path);
+            if loaders.is_selected(object) || !is_first && !is_missing {
                 continue;
             }
             let found =

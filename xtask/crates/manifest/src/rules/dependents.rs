@@ -9,6 +9,10 @@ use crate::selection::{ManifestsByPath, Selection};
 use crate::suggestion::Suggestion;
 use usr::path::UsrPath;
 
+/// The dependencies of all loads that are followed. Those of a real image are a tenth; the suggestions for a hostile one
+/// may name fewer lines.
+const MAX_LOADS: usize = 250_000;
+
 /// The reverse dependency graph of a selection, computed on first use.
 #[derive(Default)]
 pub(super) struct Dependents(OnceCell<Graph>);
@@ -32,8 +36,13 @@ impl Graph {
     fn new(selection: &Selection<'_>, manifests: &ManifestsByPath<'_>) -> Graph {
         let mut graph = Graph::default();
         let image = loader(selection, None);
+        let mut count = 0;
         for path in selection.loadable() {
             let load = image.load(path);
+            count += load.needs.len() + 1;
+            if count > MAX_LOADS {
+                break;
+            }
             let objects: BTreeSet<UsrPath> = load.objects.into_iter().map(|object| object.path).collect();
             let names: BTreeSet<String> = load.missing.into_iter().map(|missing| missing.name).collect();
             objects
