@@ -81,7 +81,7 @@ const TABLE: &[KnownDlopen] = &[
     },
     KnownDlopen {
         loader: "systemd-networkd",
-        loads: &["libip4tc", "libxtables"],
+        loads: &["libip4tc"],
         what_for: "masquerading by iptables",
         source: "systemd src/shared/firewall-util-iptables.c",
     },
