@@ -97,7 +97,8 @@ remove_groups() {
 # A copy in memory. Only the names in the copy are touched: a link in it to a path of this machine is replaced.
 copy_root() {
   mkdir "$root"
-  mount -t tmpfs -o "mode=755,size=$max_root" tmpfs "$root" || cannot "no tmpfs can be mounted"
+  # A device file of the root filesystem opens no device of this machine.
+  mount -t tmpfs -o "mode=755,nodev,size=$max_root" tmpfs "$root" || cannot "no tmpfs can be mounted"
   cp -a /proc/self/fd/7/. "$root/" || cannot "the root filesystem cannot be copied to memory"
   cd "$root"
   for name in etc etc/systemd etc/systemd/system proc sys dev run tmp var xtask-stage1 xtask-proc xtask-sys; do

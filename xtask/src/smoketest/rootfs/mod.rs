@@ -37,7 +37,7 @@ impl Rootfs {
         let path = fs::canonicalize(path)
             .with_context(|| format!("cannot open the root filesystem {}", path.display()))?;
         let usr = path.join("usr");
-        if !usr.is_dir() {
+        if !fs::symlink_metadata(&usr).is_ok_and(|found| found.is_dir()) {
             return Err(Error::failed(format!(
                 "{} is not the root filesystem of a stage1: it has no usr directory",
                 path.display()
@@ -89,6 +89,9 @@ impl Rootfs {
     }
 }
 
+/// Longest file, in bytes, of which anything but the length is read: no program or library is as long.
+const MAX_READ_LEN: u64 = 512 << 20;
+
 fn walk(directory: &Path, prefix: &str, tree: &mut UsrTree) -> Result<()> {
     let unreadable = || format!("cannot read {}", directory.display());
     for entry in fs::read_dir(directory).with_context(unreadable)? {
@@ -104,7 +107,8 @@ fn walk(directory: &Path, prefix: &str, tree: &mut UsrTree) -> Result<()> {
             let target = fs::read_link(&file).with_context(unreadable)?;
             NodeKind::Symlink(lossless_text::from_bytes(target.as_os_str().as_bytes()).into_owned())
         } else if metadata.is_file() {
-            let bytes = fs::read(&file).with_context(unreadable)?;
+            let is_read = metadata.len() <= MAX_READ_LEN;
+            let bytes = if is_read { fs::read(&file).with_context(unreadable)? } else { Vec::new() };
             NodeKind::file(metadata.len(), file_info::read(&path, &bytes))
         } else {
             NodeKind::Special

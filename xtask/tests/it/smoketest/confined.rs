@@ -242,3 +242,21 @@ fn ordinary_user_builds_and_links() {
     ran.assert_code(0);
     assert!(ran.checks("pass").iter().any(|check| check.contains("confined, a user namespace")));
 }
+
+/// A pipe where a version is read, a device file, and a file longer than the memory.
+#[test]
+#[ignore = "needs root, make and Debian releases"]
+fn odd_files_of_a_root_filesystem_do_no_harm() {
+    let hostile = Hostile::new();
+    let make = |program: &str, arguments: &[&str], name: &str| {
+        let done = Command::new(program).arg(hostile.rootfs.join(name)).args(arguments).status();
+        assert!(done.unwrap().success(), "{program}");
+    };
+    fs::remove_file(hostile.rootfs.join("systemd-version")).unwrap();
+    make("mkfifo", &[], "systemd-version");
+    make("mknod", &["b", "254", "0"], "usr/device");
+    fs::File::create(hostile.rootfs.join("usr/huge")).unwrap().set_len(1 << 40).unwrap();
+    let started = Instant::now();
+    hostile.run(&["--timeout", "30"]).assert_code(0);
+    assert!(started.elapsed() < Duration::from_secs(60));
+}
