@@ -183,8 +183,9 @@ impl FixArgs {
   cargo xtask smoketest
   cargo xtask smoketest --no-build --vm --timeout 120
 
-This runs the tree's build as you, and code of the image: its loader without any right,
-its systemd in a user namespace (with --vm: in qemu). SECURITY.md has the limits.")]
+This runs the tree's build as you, and code of the image: its loader without
+any rights, its systemd in a user namespace (with --vm: in qemu). SECURITY.md
+has the limits.")]
 pub struct Smoketest {
     /// Reuse the previous build.
     #[arg(long)]
