@@ -14,8 +14,8 @@
 //! ROOT/coreos-xtask-UID/                                                  all of this, where others may write ROOT
 //! ```
 //!
-//! [`ImageStore`] leads from a release, or from a file, to an [`Image`]. An image that was read before is not read again
-//! as long as it is the same file under the same trust ([`kept`]); its signature is judged again all the same.
+//! [`ImageStore`] turns a release, or a file, into an [`ImageHandle`]. An image that was read before is not read again as long as
+//! it is the same file under the same trust; its signature is checked again on each run.
 
 mod dir;
 mod download;
