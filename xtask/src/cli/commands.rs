@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum, value_parser};
+use clap::{Args, ValueEnum, value_parser};
 
 use super::{ImageArgs, ReleaseSpec};
 use coreos_types::release::{Release, SystemdVersion};
