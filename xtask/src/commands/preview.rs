@@ -6,7 +6,7 @@ use super::downgrade;
 use crate::cache::ImageStore;
 use crate::cli::{BumpCoreos, ReleaseSpec};
 use crate::context::Context;
-use crate::images::{ReleaseLocations, latest_release, road};
+use crate::images::{ReleaseLocations, latest_release, open_store};
 use crate::release_dir::ReleaseDir;
 use crate::report::Report;
 use coreos_types::error::{Error, ErrorKind, Result};
@@ -34,7 +34,7 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
     if let ReleaseSpec::Number(release) = &flags.release {
         context.ensure_possible(&flags.image, release)?;
     }
-    let (road, places) = (road(context, &flags.image)?, ReleaseLocations::new(context, &flags.image)?);
+    let (road, places) = (open_store(context, &flags.image)?, ReleaseLocations::new(context, &flags.image)?);
     let boards = context.boards(&flags.image)?;
     let release = match &flags.release {
         ReleaseSpec::Number(release) => release.clone(),
@@ -91,7 +91,7 @@ impl Lists {
         others: &[Board],
         release: &Release,
     ) -> Result<Lists> {
-        let all = places.all(&places.first(board, release, None)?);
+        let all = places.candidates(&places.primary(board, release, None)?);
         let urls: Vec<String> = all.iter().map(|dir| dir.file_url(places.brand.contents_list())).collect();
         for (dir, url) in all.iter().zip(&urls) {
             let Some((contents, signer)) = road.list(url)? else { continue };
@@ -113,9 +113,9 @@ impl Lists {
             };
             return Ok(Lists { dir: dir.clone(), tree, systemd });
         }
-        let fault = places.not_there(("list of contents", &urls), release, board, others);
-        let hint = fault.hint.map(|hint| format!("omit --preview to use the image, or {hint}"));
-        Err(Error { hint, ..fault })
+        let error = places.not_found(("list of contents", &urls), release, board, others);
+        let hint = error.hint.map(|hint| format!("omit --preview to use the image, or {hint}"));
+        Err(Error { hint, ..error })
     }
 }
 

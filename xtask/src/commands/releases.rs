@@ -6,7 +6,7 @@ use crate::cache::ImageStore;
 use crate::cli::Releases;
 use crate::context::Context;
 use crate::http::MAX_SIGNATURE_LEN;
-use crate::images::{ReleaseLocations, road};
+use crate::images::{ReleaseLocations, open_store};
 use crate::report::Report;
 use coreos_types::channel::ChannelSpec;
 use coreos_types::error::{Error, Result};
@@ -31,7 +31,7 @@ struct Row {
 /// # Errors
 /// No channel has a release that is available and signed.
 pub fn releases(context: &Context<'_>, args: &Releases, report: &mut Report) -> Result<()> {
-    let store = road(context, &args.image)?;
+    let store = open_store(context, &args.image)?;
     let board = context.boards(&args.image)?.first().copied().unwrap_or(Board::Amd64);
     let mut rows = Vec::new();
     let mut first_error = None;
@@ -66,12 +66,12 @@ fn channels(
         return Ok(vec![Some(channel)]);
     }
     let places = ReleaseLocations::new(context, &args.image)?;
-    if places.first(board, context.pins.release(), None)?.channel().is_none() {
+    if places.primary(board, context.pins.release(), None)?.channel().is_none() {
         return Ok(vec![None]);
     }
     let mut channels: Vec<ChannelSpec> = places.brand.channels().iter().map(|one| (*one).into()).collect();
     if places.brand.channels().contains(&Channel::Lts) {
-        let dir = places.first(board, context.pins.release(), Some(Channel::Lts))?;
+        let dir = places.primary(board, context.pins.release(), Some(Channel::Lts))?;
         // Not signed: it only says which streams to look for.
         match store.client.get_bytes(&dir.lts_info_url(), MAX_SIGNATURE_LEN) {
             Ok(Some(bytes)) => channels.extend(parse_lts_info(&String::from_utf8_lossy(&bytes))),
@@ -103,7 +103,7 @@ fn newest(
     image.channel = channel;
     let places = ReleaseLocations::new(context, &image)?;
     let (release, signer) = store.latest(&places.current(board, None)?, places.brand)?;
-    let dir = places.first(board, &release, None)?;
+    let dir = places.primary(board, &release, None)?;
     let packages = store.list(&dir.file_url(places.brand.packages_list()));
     let packages = packages.ok().flatten().map(|(bytes, _)| bytes);
     let systemd = packages.and_then(|bytes| systemd_version_from_packages(&String::from_utf8_lossy(&bytes)));

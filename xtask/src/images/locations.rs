@@ -1,4 +1,4 @@
-//! Where the files of a release lie, as the pinned URL, the flags and the settings have it.
+//! Where the files of a release are: from the pinned URL, the options and the configuration.
 
 use crate::cache::{Cache, ImageStore};
 use crate::cli::ImageArgs;
@@ -14,7 +14,7 @@ use coreos_types::release::{Board, Brand, Channel, Release};
 use manifest::suggestion::Suggestion;
 
 /// The image store of a command that works on a tree.
-pub(crate) fn road<'t>(context: &Context<'t>, flags: &ImageArgs) -> Result<ImageStore<'t>> {
+pub(crate) fn open_store<'t>(context: &Context<'t>, flags: &ImageArgs) -> Result<ImageStore<'t>> {
     let cache = match &context.cache {
         Some(cache) => cache.clone(),
         None => Cache::from_env(Some(context.tree.root()))?,
@@ -103,7 +103,7 @@ impl<'a> ReleaseLocations<'a> {
     ///
     /// # Errors
     /// A URL is not valid, its host is not allowed, or it names no channel and one was requested.
-    pub(crate) fn first(
+    pub(crate) fn primary(
         &self,
         board: Board,
         release: &Release,
@@ -140,9 +140,9 @@ impl<'a> ReleaseLocations<'a> {
     /// The directory of the newest release, on `channel` or that of the run.
     ///
     /// # Errors
-    /// As [`ReleaseLocations::first`].
+    /// As [`ReleaseLocations::primary`].
     pub(crate) fn current(&self, board: Board, channel: Option<Channel>) -> Result<ReleaseDir> {
-        let dir = self.first(board, self.context.pins.release(), channel)?;
+        let dir = self.primary(board, self.context.pins.release(), channel)?;
         Ok(dir.current(self.channel.and_then(|spec| spec.year)))
     }
 
@@ -164,7 +164,7 @@ impl<'a> ReleaseLocations<'a> {
     }
 
     /// The first directory, and where `--channel` and `--mirror` leave it open, the same on the other channels.
-    pub(crate) fn all(&self, first: &ReleaseDir) -> Vec<ReleaseDir> {
+    pub(crate) fn candidates(&self, first: &ReleaseDir) -> Vec<ReleaseDir> {
         let mut places = vec![first.clone()];
         if self.channel.is_none()
             && self.mirror.is_none()
@@ -178,18 +178,18 @@ impl<'a> ReleaseLocations<'a> {
     }
 
     /// That an image which was kept may stand for one from the channel that was asked for.
-    pub(super) fn allows(&self, release: &Release, kept: &ReleaseDir) -> Result<()> {
+    pub(super) fn check_channel(&self, release: &Release, kept: &ReleaseDir) -> Result<()> {
         let requested = self.channel.filter(|_| self.mirror.is_none());
         let Some(asked) = requested.map(|spec| spec.channel) else { return Ok(()) };
         if kept.channel().is_none_or(|channel| channel == asked) {
             return Ok(());
         }
-        Err(Error::failed(format!("{release} is kept from {kept}, and {asked} was asked for"))
+        Err(Error::failed(format!("{release} is cached from {kept}, and {asked} was requested"))
             .with_hint("leave --channel out, or run it once without --offline"))
     }
 
     /// None of `urls` has what is wanted of the release for this board; `others` are the further boards of the run.
-    pub(crate) fn not_there(
+    pub(crate) fn not_found(
         &self,
         (wanted, urls): (&str, &[String]),
         release: &Release,
@@ -197,7 +197,7 @@ impl<'a> ReleaseLocations<'a> {
         others: &[Board],
     ) -> Error {
         let asked = urls.iter().map(|url| format!("{url} is not there"));
-        let fault = Error::failed(format!("there is no {wanted} of {release} for {board}"));
+        let error = Error::failed(format!("there is no {wanted} of {release} for {board}"));
         let way_on = match (&self.mirror, self.channel) {
             (Some(_), _) => "check the mirror's layout: MIRROR/BOARD/RELEASE/FILE".to_owned(),
             (None, Some(channel)) => {
@@ -209,7 +209,7 @@ impl<'a> ReleaseLocations<'a> {
             }
         };
         let rest: String = others.iter().map(|other| format!(" --board {other}")).collect();
-        asked.fold(fault, Error::with_cause).with_hint(match rest.is_empty() {
+        asked.fold(error, Error::with_cause).with_hint(match rest.is_empty() {
             true => way_on,
             false => format!("leave {board} out with{rest}, or {way_on}"),
         })

@@ -1,4 +1,4 @@
-//! The images of a run, one a board: brought, proved, and held against what was asked for.
+//! The images of a run, one per board: opened, verified, and compared with the request.
 
 mod expected;
 mod locations;
@@ -17,7 +17,7 @@ use coreos_types::error::{Error, Result};
 use coreos_types::provenance::Signer;
 use coreos_types::release::{Board, Channel, Release};
 use expected::ExpectedImage;
-pub(crate) use locations::{ReleaseLocations, road};
+pub(crate) use locations::{ReleaseLocations, open_store};
 use manifest::plan::bump::ImageTrees;
 use packages::PackageSet;
 pub(crate) use remote::latest_release;
@@ -28,7 +28,7 @@ use usr::path::UsrPath;
 pub(crate) struct ImageSet<'t> {
     /// The release that every one of them is.
     pub(crate) release: Release,
-    /// The channel it was found on, or asked for from.
+    /// The channel it was found on, or that was requested.
     pub(crate) channel: Option<Channel>,
     road: ImageStore<'t>,
     opened: BTreeMap<Board, BoardImage>,
@@ -45,13 +45,13 @@ impl<'t> ImageSet<'t> {
     /// Opens an image for every board of the run.
     ///
     /// # Errors
-    /// An image is not to be had, is not trusted, or is not of the release, brand or board that was asked for.
+    /// An image is not available, not trusted, or not of the requested release, brand or board.
     pub(crate) fn open(
         context: &Context<'t>,
         flags: &ImageArgs,
         wanted: &ReleaseSpec,
     ) -> Result<ImageSet<'t>> {
-        let road = road(context, flags)?;
+        let road = open_store(context, flags)?;
         let boards = context.boards(flags)?;
         let release = match wanted {
             ReleaseSpec::Number(release) => Some(release.clone()),
@@ -76,7 +76,7 @@ impl<'t> ImageSet<'t> {
         };
         images.channel = flags.channel.map(|spec| spec.channel).or(images.channel);
         for opened in images.opened.values() {
-            context.term.stage("verified", sentence(&opened.origin));
+            context.term.stage("verified", describe_signer(&opened.origin));
             opened.tell(context.term);
         }
         if flags.images.is_empty() && !context.settings.is_expiry_off {
@@ -202,22 +202,22 @@ impl<'t> ImageSet<'t> {
     /// Keeps what was read of the images for the next run. A cache that takes nothing costs time, not the result.
     pub(crate) fn keep(self) {
         for opened in self.opened.into_values() {
-            if let Err(fault) = opened.image.finish(&self.road) {
-                self.road.term.detail("cache", fault);
+            if let Err(error) = opened.image.finish(&self.road) {
+                self.road.term.detail("cache", error);
             }
         }
     }
 }
 
 /// Does the same for each, a thread each where there are several; the results in the order of the items.
-fn side_by_side<I: Sync, T: Send>(items: &[I], bring: impl Fn(&I) -> Result<T> + Sync) -> Vec<Result<T>> {
+fn map_parallel<I: Sync, T: Send>(items: &[I], bring: impl Fn(&I) -> Result<T> + Sync) -> Vec<Result<T>> {
     if let [only] = items {
         return vec![bring(only)];
     }
     thread::scope(|scope| {
         let threads: Vec<_> = items.iter().map(|item| scope.spawn(|| bring(item))).collect();
         let joined = |thread: thread::ScopedJoinHandle<'_, _>| {
-            thread.join().unwrap_or_else(|panic| Err(Error::from_panic("bringing an image failed", &*panic)))
+            thread.join().unwrap_or_else(|panic| Err(Error::from_panic("opening an image failed", &*panic)))
         };
         threads.into_iter().map(joined).collect()
     })
@@ -227,10 +227,10 @@ fn side_by_side<I: Sync, T: Send>(items: &[I], bring: impl Fn(&I) -> Result<T> +
 fn local<'t>(road: ImageStore<'t>, flags: &ImageArgs, mut asked: ExpectedImage) -> Result<ImageSet<'t>> {
     if flags.signature.is_some() && flags.images.len() > 1 {
         return Err(Error::failed("--signature goes with a single --image")
-            .with_hint("lay each image's signature beside it, as FILE.sig"));
+            .with_hint("put each image's signature next to it, as FILE.sig"));
     }
     let proved =
-        side_by_side(&flags.images, |path| road.local(path, flags.signature.as_deref(), flags.unsigned));
+        map_parallel(&flags.images, |path| road.local(path, flags.signature.as_deref(), flags.unsigned));
     let mut opened: BTreeMap<Board, BoardImage> = BTreeMap::new();
     for (path, image) in flags.images.iter().zip(proved) {
         let (board, release, image) = BoardImage::of(image?, &asked)?;
@@ -241,13 +241,13 @@ fn local<'t>(road: ImageStore<'t>, flags: &ImageArgs, mut asked: ExpectedImage) 
                 other.origin.source,
                 path.display()
             ))
-            .with_hint("give one --image a board: leave one of them out"));
+            .with_hint("use one --image per board: leave one of them out"));
         }
     }
     if let Some(lacking) = asked.boards.iter().find(|board| !opened.contains_key(board)) {
         let there = opened.keys().map(|board| format!("--board {board}")).collect::<Vec<_>>().join(" ");
         return Err(Error::failed(format!("{lacking} has manifests and no --image"))
-            .with_hint(format!("give its image too (--image FILE again), or leave it out: {there}")));
+            .with_hint(format!("add its image (--image FILE again), or leave it out: {there}")));
     }
     let release = asked.release.ok_or_else(|| Error::failed("no --image was given"))?;
     Ok(ImageSet { release, channel: None, road, opened })
@@ -266,7 +266,7 @@ impl BoardImage {
 
     /// Reads what an image says of itself, and holds it against what was asked for.
     fn of(image: ImageHandle, asked: &ExpectedImage) -> Result<(Board, Release, BoardImage)> {
-        let (board, release, identity) = asked.hold(&image)?;
+        let (board, release, identity) = asked.check(&image)?;
         let told = image.origin().clone();
         let origin = ImageOrigin {
             board,
@@ -280,7 +280,7 @@ impl BoardImage {
 }
 
 /// Who signed an image, for people.
-fn sentence(origin: &ImageOrigin) -> String {
+fn describe_signer(origin: &ImageOrigin) -> String {
     let Some(signer) = &origin.signature else {
         return format!("{}: not signed (accepted because of --unsigned)", origin.source);
     };
@@ -301,11 +301,11 @@ mod tests {
     fn the_key_that_signed_is_called_what_it_is() {
         let mut told = String::new();
         for mut origin in fixtures::bump().images {
-            told += &(sentence(&origin) + "\n");
+            told += &(describe_signer(&origin) + "\n");
             if let Some(signer) = &mut origin.signature {
                 signer.subkey = signer.primary.clone();
             }
-            told += &(sentence(&origin) + "\n");
+            told += &(describe_signer(&origin) + "\n");
         }
         expect![[r#"
             https://alpha.release.core-os.net/amd64-usr/1032.0.0/x.cpio.gz: CoreOS Buildbot <buildbot@coreos.com>, signed 2016-04-28 by subkey DBFC52DBB963767AD20BA90807FA9ED31CB5FA26

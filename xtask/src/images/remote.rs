@@ -1,10 +1,10 @@
-//! Images that are brought: out of the cache, else from where the release lies.
+//! Images of a release: from the cache, else from its server.
 
 use std::collections::BTreeMap;
 
 use super::expected::ExpectedImage;
-use super::locations::{ReleaseLocations, road};
-use super::{BoardImage, ImageSet, side_by_side};
+use super::locations::{ReleaseLocations, open_store};
+use super::{BoardImage, ImageSet, map_parallel};
 use crate::cache::{ImageStore, ReleaseRequest};
 use crate::cli::ImageArgs;
 use crate::context::Context;
@@ -25,7 +25,7 @@ pub(super) fn remote<'t>(
     };
     let search = Search { road: &road, places, asked, release: &release };
     let boards = &search.asked.boards;
-    let brought = side_by_side(boards, |board| search.bring(*board, None));
+    let brought = map_parallel(boards, |board| search.bring(*board, None));
     let mut opened: BTreeMap<Board, BoardImage> = BTreeMap::new();
     let mut channel = None;
     for (&board, mut image) in boards.iter().zip(brought) {
@@ -53,7 +53,7 @@ pub(super) fn latest(store: &ImageStore<'_>, places: &ReleaseLocations<'_>, boar
 /// Its `version.txt` is not available, or not trusted.
 pub(crate) fn latest_release(context: &Context<'_>, args: &ImageArgs) -> Result<Release> {
     let board = context.boards(args)?.first().copied().unwrap_or(Board::Amd64);
-    latest(&road(context, args)?, &ReleaseLocations::new(context, args)?, board)
+    latest(&open_store(context, args)?, &ReleaseLocations::new(context, args)?, board)
 }
 
 /// One release that is looked for, board by board.
@@ -68,22 +68,22 @@ impl Search<'_, '_> {
     /// The image for a board; `channel` is where another board's image was found.
     fn bring(&self, board: Board, channel: Option<Channel>) -> Result<BoardImage> {
         let Search { road, places, release, .. } = *self;
-        let first = places.first(board, release, channel)?;
-        let all = places.all(&first);
+        let first = places.primary(board, release, channel)?;
+        let all = places.candidates(&first);
         let wanted =
             ReleaseRequest { brand: places.brand, board, release: release.clone(), places: all.clone() };
         let asked =
             ExpectedImage { release: Some(release.clone()), boards: vec![board], ..self.asked.clone() };
-        let found = road.release(&wanted, &|image| asked.hold(image).map(drop))?;
+        let found = road.release(&wanted, &|image| asked.check(image).map(drop))?;
         let Some(image) = found else {
             let others: Vec<Board> =
                 self.asked.boards.iter().copied().filter(|other| *other != board).collect();
             let urls: Vec<String> = all.iter().map(ReleaseDir::image_url).collect();
-            return Err(places.not_there(("image", &urls), release, board, &others));
+            return Err(places.not_found(("image", &urls), release, board, &others));
         };
         let dir = ReleaseDir::from_image_url(&image.origin().source)?;
         if dir != first && road.client.is_offline() {
-            places.allows(release, &dir)?;
+            places.check_channel(release, &dir)?;
             road.term.stage("kept", format!("{release} from {dir}"));
         } else if dir != first {
             road.term.stage("found", format!("{release} at {dir}, not at {first}"));

@@ -146,7 +146,7 @@ fn a_warm_cache_knows_the_channel_as_well_as_a_cold_one() {
     assert!(message(&beta).contains("beta.release.core-os.net"), "{beta}");
     let (beta, _) = scene.run("bump-coreos 1032.0.0 --channel beta --offline");
     assert_eq!(beta["exit_code"], 2, "{beta}");
-    assert!(message(&beta).contains("is kept from http://stable"), "{beta}");
+    assert!(message(&beta).contains("is cached from http://stable"), "{beta}");
     assert_eq!(scene.pinned(), "alpha");
 }
 
@@ -189,7 +189,7 @@ fn what_is_nowhere_is_named_with_the_command_that_asks_for_the_newest() {
     let tree = scene.tree().display().to_string();
     for (option, lacking, file, way_on) in [
         ("", "image", "pxe_image.cpio.gz is not there", "check the number"),
-        ("--preview", "list of contents", "image_contents.txt is not there", "leave --preview out"),
+        ("--preview", "list of contents", "image_contents.txt is not there", "omit --preview"),
     ] {
         let (document, _) = scene.run(&format!("bump-coreos 1032.0.0 --signing-key key.asc {option}"));
         assert_eq!(document["exit_code"], 2, "{document}");

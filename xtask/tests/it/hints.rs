@@ -283,7 +283,7 @@ fn two_images_of_one_board_are_one_too_many() {
     let line = "cargo xtask verify-manifests --signing-key ../key --image ../991.0.0 --image ../991.0.0";
     let done = bench.sh(&bench.tree(), line);
     let said = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.code() == Some(2) && said.contains("hint: give one --image a board"), "{said}");
+    assert!(done.status.code() == Some(2) && said.contains("hint: use one --image per board"), "{said}");
 }
 
 #[test]
