@@ -17,10 +17,11 @@ pub enum CacheAction {
     List,
     /// Remove images that a URL still serves.
     ///
-    /// The release that the tree pins stays, and so does an image that none of its URLs serves any more. Without this
-    /// command, images expire after 180 days without use, and above 10 GiB in all.
+    /// The release that the tree pins stays, and so does an image that none of its
+    /// URLs serves any more. Without this command, images expire after 180 days
+    /// without use, and above 10 GiB in all.
     Prune {
-        /// Only images that were not used for so many days [default: all].
+        /// Only images unused for so many days [default: all].
         #[arg(long, value_name = "DAYS")]
         older_than: Option<u64>,
     },

@@ -236,8 +236,9 @@ pub struct Fetch {
     pub release: Option<ReleaseSpec>,
     /// Copy the image here, verified while it is copied.
     ///
-    /// The file gets its name when the signature over the copied bytes is valid: unlike the path in the cache, it
-    /// cannot be replaced between the check and its use. For one board.
+    /// The file gets its name when the signature over the copied bytes is valid:
+    /// unlike the path in the cache, it cannot be replaced between the check and its
+    /// use. For one board.
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Where the image comes from.

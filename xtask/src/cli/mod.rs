@@ -64,10 +64,11 @@ pub struct GlobalArgs {
     /// with stage1/usr_from_coreos/coreos-common.mk.
     #[arg(long, global = true, value_name = "DIR")]
     pub repo: Option<PathBuf>,
-    /// Trust this tree of another user [env: XTASK_TRUST_TREE].
+    /// Trust a tree of another user.
     ///
-    /// Reading and checking a tree of somebody else needs no trust; building it, and using
-    /// its settings or an interrupted run's journal, do. git's safe.directory trusts it too.
+    /// Reading and checking such a tree needs no trust; building it, and using its
+    /// settings or an interrupted run's journal, do. git's safe.directory and the
+    /// variable XTASK_TRUST_TREE trust it too.
     #[arg(long, global = true, value_name = "DIR")]
     pub trust_tree: Vec<PathBuf>,
     /// Output format: text, json, github.
