@@ -203,7 +203,7 @@ fn is_program(stage: &Selection<'_>, path: &UsrPath) -> bool {
     matches!(stage.tree.file_info(path.as_str()), Some(FileInfo::Elf(elf)) if elf.interp.is_some() && elf.soname.is_none())
 }
 
-/// The libraries that the selection has in another copy than the image's loader takes. `has_copies` tells whether the image
+/// The libraries that the selection has in another copy than the image's loader takes. `has_copies` is whether the image
 /// has several files of the name of a path.
 pub fn other_copies(selection: &Selection<'_>, has_copies: impl Fn(&UsrPath) -> bool) -> Vec<OtherCopy> {
     let copied: HashSet<&str> = selection

@@ -5,7 +5,7 @@ use super::selection::Selection;
 use usr::file_info::FileInfo;
 use usr::path::UsrPath;
 
-/// One row: when a file of this name is listed, these libraries may be asked for.
+/// One row: when a file of this name is listed, these libraries may be loaded with dlopen(3).
 struct KnownDlopen {
     /// The file that loads, by name; a library by its stem.
     loader: &'static str,
@@ -111,11 +111,11 @@ pub fn advice(stage: &Selection<'_>, of_stem: impl Fn(&str) -> Vec<UsrPath>) -> 
     for row in TABLE.iter().filter(|row| !(says_itself && row.source.starts_with("systemd"))) {
         let Some((by, _)) = stage.files().find(|(path, _)| is_named(path, row.loader)) else { continue };
         let is_met = |stem: &str| {
-            stage.present.iter().any(|path| is_named(path, stem) && is_asked_for(path, stem, stage))
+            stage.present.iter().any(|path| is_named(path, stem) && is_dlopened_as(path, stem, stage))
         };
-        let lacking = row.loads.iter().filter(|stem| !is_met(stem));
-        let mut libraries: Vec<UsrPath> = lacking
-            .filter_map(|stem| of_stem(stem).into_iter().find(|path| is_asked_for(path, stem, stage)))
+        let missing = row.loads.iter().filter(|stem| !is_met(stem));
+        let mut libraries: Vec<UsrPath> = missing
+            .filter_map(|stem| of_stem(stem).into_iter().find(|path| is_dlopened_as(path, stem, stage)))
             .collect();
         libraries.retain(|library| !advice.iter().any(|known| known.libraries.contains(library)));
         if !libraries.is_empty() {
@@ -126,9 +126,9 @@ pub fn advice(stage: &Selection<'_>, of_stem: impl Fn(&str) -> Vec<UsrPath>) -> 
     advice
 }
 
-/// Whether `dlopen` asks by this name: for a library by its soname, for a PAM module by that of its file. The file behind
+/// Whether dlopen(3) uses this name: for a library by its soname, for a PAM module by that of its file. The file behind
 /// a soname is of no use without it.
-fn is_asked_for(path: &UsrPath, stem: &str, stage: &Selection<'_>) -> bool {
+fn is_dlopened_as(path: &UsrPath, stem: &str, stage: &Selection<'_>) -> bool {
     let end = stage.tree.resolve(path).end;
     match end.node().and_then(|file| stage.tree.file_info(file.as_str())) {
         _ if stem.starts_with("pam_") => true,

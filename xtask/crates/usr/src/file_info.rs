@@ -1,4 +1,4 @@
-//! What is kept of a file's content: the few facts that checks ask for, never the bytes.
+//! The content info of a file: the few facts that rules need, never the bytes.
 
 use std::convert::Infallible;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use super::lossless_text;
 use super::path::UsrPath;
 use coreos_types::error::Result;
 
-/// Reads files of an image for a [`UsrTree`](super::tree::UsrTree), which asks for each file once.
+/// Reads files of an image for a [`UsrTree`](super::tree::UsrTree), once each.
 pub trait FileReader: Send + Sync {
     /// The content infos of these regular files, in any order.
     ///
@@ -38,7 +38,7 @@ pub enum FileInfo {
 /// A text that is longer is none of those that checks read.
 pub const MAX_TEXT: usize = 64 << 10;
 
-/// What is read of every file: more than the longest text, so that a longer one is told, and mostly all of the headers.
+/// The bytes that are read of every file: more than `MAX_TEXT`, so that longer texts are detected, and mostly all headers.
 const FIRST: u64 = 128 << 10;
 
 /// The paths of programs that are kept of one file, and their length (`PATH_MAX`).
@@ -51,7 +51,7 @@ const MAX_SYSTEM_DIRS: usize = 64;
 /// The largest file that is searched for constants; real loaders and systemds are a tenth of it.
 const MAX_SEARCHED: u64 = 32 << 20;
 
-/// What checks may ask of the file at `path`, whose whole content is `bytes`.
+/// The content info of the file at `path` with the content `bytes`.
 pub fn read(path: &UsrPath, bytes: &[u8]) -> FileInfo {
     let part = |range: Range<u64>| {
         let inside = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
@@ -63,7 +63,7 @@ pub fn read(path: &UsrPath, bytes: &[u8]) -> FileInfo {
     }
 }
 
-/// The same of a file of `size` bytes, of which `fetch` gives the parts that are asked for: the start, and of an ELF
+/// The content info of a file of `size` bytes, of which `fetch` returns parts: the start, and of an ELF
 /// file what the loader would look at.
 ///
 /// # Errors
@@ -96,7 +96,7 @@ pub fn read_parts<E>(
     }
 }
 
-/// What checks may ask of a file that is no ELF file, of which these are the first bytes.
+/// The content info of a file that is not ELF, from its first bytes.
 fn of_text(path: &UsrPath, bytes: &[u8]) -> FileInfo {
     if let Some(interpreter) = script_interpreter(bytes) {
         return FileInfo::Script(interpreter);
@@ -107,7 +107,7 @@ fn of_text(path: &UsrPath, bytes: &[u8]) -> FileInfo {
     FileInfo::Other
 }
 
-/// Whether checks read the file at this path as a text: what tells the release and board, `ld.so.conf`, and units
+/// Whether the file at this path is read as a text: os-release and its like, `ld.so.conf`, and units
 /// with their drop-ins.
 pub fn is_text(path: &UsrPath) -> bool {
     match path.as_str() {
@@ -135,7 +135,7 @@ fn script_interpreter(bytes: &[u8]) -> Option<String> {
     Some(lossless_text::from_bytes(&line[start..=end]).into_owned())
 }
 
-/// Whether no header tells all: the text of the loader and of systemd holds constants.
+/// Whether the file has constants that no header has: a loader, systemd, and programs that start others.
 fn has_constants(path: &UsrPath, info: &ElfInfo) -> bool {
     is_loader(path, info) || is_systemd(path) || started_by(path).next().is_some()
 }
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_told_by_its_bytes_first_and_its_path_second() {
+    fn content_decides_before_the_path() {
         let facts = |at: &str, bytes: &[u8]| read(&path(at), bytes);
         assert_eq!(facts("bin/x", b"#! /bin/sh -e \n"), FileInfo::Script("/bin/sh -e".into()));
         assert_eq!(

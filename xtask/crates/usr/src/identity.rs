@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn the_board_is_told_by_os_release_then_the_release_file_then_the_machines() {
+    fn board_is_from_os_release_release_file_or_loader() {
         let os_release =
             FileInfo::Text("ID=flatcar\nVERSION=4799.0.0+nightly-1\nFLATCAR_BOARD=arm64-usr\n".into());
         let release = FileInfo::Text("COREOS_RELEASE_BOARD=amd64-usr\n".into());
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn systemd_is_told_by_its_library_and_its_program_which_must_agree() {
+    fn systemd_version_needs_library_and_program_to_agree() {
         let version = |nodes: &[(&str, FileInfo)]| systemd_version(&tree(nodes)).map(|v| v.to_string());
         let shared = |name| (name, FileInfo::Other);
         assert_eq!(version(&[shared("lib64/systemd/libsystemd-shared-233.so")]), Ok("v233".into()));

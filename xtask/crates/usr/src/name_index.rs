@@ -1,4 +1,4 @@
-//! Every path of some directories by its last component: what bears a name, and what bears one that starts so.
+//! Index of the paths of some directories by their last component, for lookups by name and by prefix.
 
 use super::path::UsrPath;
 use super::tree::UsrTree;
@@ -35,7 +35,7 @@ impl<'a> NameIndex<'a> {
         self.from(start).take_while(|(known, _)| known.starts_with(start)).map(|(_, path)| path).collect()
     }
 
-    /// Every name, in byte order; one that several paths bear comes as often.
+    /// Every name with its path, in byte order; a name of several paths is repeated.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a UsrPath)> {
         self.sorted.iter().copied()
     }

@@ -9,7 +9,7 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UsrPath(String);
 
-/// Why a text is no path inside the image.
+/// The reason why a text is not a path inside the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PathError {
     /// Nothing is left after normalisation.
@@ -114,7 +114,7 @@ impl UsrPath {
         self.0.rfind('/').map_or(&self.0, |at| &self.0[at + 1..])
     }
 
-    /// The directory it lies in, `None` for the root.
+    /// Its directory; `None` for a first component.
     pub fn parent(&self) -> Option<UsrPath> {
         self.0.rfind('/').map(|at| UsrPath(self.0[..at].to_owned()))
     }
@@ -131,7 +131,7 @@ impl UsrPath {
         self.0.split('/')
     }
 
-    /// Whether this path is `directory` or lies below it.
+    /// Whether this path is `directory` or below it.
     pub fn is_within(&self, directory: &UsrPath) -> bool {
         self.0.strip_prefix(directory.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }

@@ -71,7 +71,7 @@ pub enum NodeKind {
     Special,
 }
 
-/// Where a path leads when every symlink on the way is followed.
+/// A path with every symlink followed (`path_resolution(7)`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolution {
     /// The symlinks that were followed, in order; each must be listed for the path to work in a stage1.
@@ -83,7 +83,7 @@ pub struct Resolution {
 /// The end of a resolved path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// A node that is no symlink.
+    /// A node other than a symlink.
     Node(UsrPath),
     /// The root of the image, `/usr` itself.
     UsrRoot,
@@ -145,7 +145,7 @@ impl UsrTree {
         self.nodes.insert(path, node);
     }
 
-    /// The node at exactly this path; links on the way are not followed.
+    /// The node at exactly this path; symlinks are not followed.
     pub fn get(&self, path: &str) -> Option<&Node> {
         self.nodes.get(path)
     }
@@ -205,7 +205,7 @@ impl UsrTree {
     }
 
     /// Reads those of these files that were not read yet, in one batch, and then, batch by batch, the libraries that
-    /// they name in `DT_NEEDED`, whichever directory these are in: what the loader will most likely ask for next.
+    /// they name in `DT_NEEDED`, whichever directory these are in: what the loader will most likely need next.
     pub fn read_ahead<'p>(&self, paths: impl IntoIterator<Item = &'p UsrPath>) {
         if self.reader.is_none() {
             return;
@@ -278,7 +278,7 @@ impl UsrTree {
         self.nodes.len()
     }
 
-    /// Whether there is no node.
+    /// Whether the tree is empty.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }

@@ -93,7 +93,7 @@ impl<'s> Loaders<'s> {
 }
 
 impl DependencyReport {
-    /// Loads one program or library, and records what the selection lacks for it. Returns the loaded objects.
+    /// Loads one program or library, and records what the selection is missing for it. Returns the loaded objects.
     pub(super) fn load(&mut self, loaders: &Loaders<'_>, root: &UsrPath) -> Vec<UsrPath> {
         let here = loaders.with_env.selection.load(root);
         let image = OnceCell::new();

@@ -110,7 +110,7 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
         let Some(segment) = self.segments.iter().find(|s| s.p_type(self.endian) == elf::PT_INTERP) else {
             return Ok(None);
         };
-        let part = self.of_segment(segment).ok_or("PT_INTERP lies outside of the file")?;
+        let part = self.of_segment(segment).ok_or("PT_INTERP is outside of the file")?;
         self.string(part, 0, "PT_INTERP").map(Some)
     }
 
@@ -126,9 +126,9 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
         }
         let part = match self.at_address(segment.p_vaddr(self.endian).into()) {
             Ok(part) => Part { size: part.size.min(size), ..part },
-            Err(_) => self.of_segment(segment).ok_or("PT_DYNAMIC lies outside of the file")?,
+            Err(_) => self.of_segment(segment).ok_or("PT_DYNAMIC is outside of the file")?,
         };
-        // One more than is looked at: that tells a section that does not end.
+        // One more than the limit, to detect a section that does not end.
         let count = (part.size / size_of::<E::Dyn>() as u64).min(MAX_ENTRIES as u64 + 1) as usize;
         let entries: &[E::Dyn] = self
             .file
@@ -240,7 +240,7 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
         }
     }
 
-    /// What stands at a virtual address, to the end of its segment.
+    /// The part of the file at a virtual address, to the end of its segment.
     fn at_address(&self, address: u64) -> Result<Part, String> {
         let found =
             self.segments.iter().filter(|segment| segment.p_type(self.endian) == elf::PT_LOAD).find_map(

@@ -1,6 +1,6 @@
 //! The parts of a file that were read so far, for a parser that need not see all of it.
 //!
-//! What the loader asks of a program lies in a few pages: the headers at the start, the dynamic section near the end.
+//! What the loader reads of a program is in a few pages: the headers at the start, the dynamic section near the end.
 //! A program of 100 MiB is read so by a few hundred KiB, in the memory that these take.
 
 use std::cell::Cell;
@@ -10,7 +10,7 @@ use object::read::ReadRef;
 
 /// Windows start at multiples of this and are no shorter, but for the last: the usual block of a squashfs.
 const GRID: u64 = 128 << 10;
-/// The longest part that is asked for at once: no table of a real file comes near.
+/// The longest part that is requested at once: no table of a real file comes near.
 const MAX_RANGE: u64 = 8 << 20;
 /// The windows of one file, and their bytes. A file that wants more is none that anybody linked.
 const MAX_WINDOWS: usize = 128;
@@ -37,7 +37,7 @@ impl PartialFile {
         PartialFile { size: bytes.len() as u64, read: vec![(0, bytes.to_vec())], missed: Cell::new(None) }
     }
 
-    /// Puts in the bytes from `start` on, which a parser missed.
+    /// Adds the bytes from `start` on, which a parser missed.
     pub(crate) fn add(&mut self, start: u64, bytes: Vec<u8>) {
         self.read.push((start, bytes));
         self.missed.set(None);

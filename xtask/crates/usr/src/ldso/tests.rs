@@ -14,7 +14,7 @@ use coreos_types::release::Board;
 
 /// An image a line a node: `PATH -> TARGET`, or `PATH elf KEY=VALUE…` with the keys `needed`, `soname`, `rpath`,
 /// `runpath`, `filter`, `auxiliary`, `interp`, `dirs`, `needs` (`LIBRARY:VERSION`, `?` behind a weak one), `defs`,
-/// `machine`, `bits`, `order`, `type`, `dynamic`, `hwcaps`, lists split at commas; or `PATH plain`. A mode may stand behind the
+/// `machine`, `bits`, `order`, `type`, `dynamic`, `hwcaps`, lists split at commas; or `PATH plain`. A mode may follow the
 /// path: `bin/su:4755`.
 fn image(text: &str) -> UsrTree {
     let mut tree = UsrTree::new();
@@ -79,7 +79,7 @@ fn load(tree: &UsrTree, root: &str) -> LoadResult {
 }
 
 /// Every object, `NAME = PATH (HOW) [LINKS]`, then what went wrong.
-fn told(load: &LoadResult) -> String {
+fn render(load: &LoadResult) -> String {
     let mut out = String::new();
     for object in &load.objects {
         let links: Vec<&str> = object.links.iter().map(UsrPath::as_str).collect();
@@ -120,7 +120,7 @@ fn a_program_with_its_chain_of_links() {
         libz.so.1 = lib64/libz.so.1.2.8 (default directory /lib64) ["lib64/libz.so.1"]
         libc.so.6 = lib64/libc-2.21.so (default directory /lib64) ["lib64/libc.so.6"]
     "#]]
-    .assert_eq(&told(&loaded));
+    .assert_eq(&render(&loaded));
     let needs: Vec<_> =
         loaded.needs.iter().map(|n| (n.needed_by.as_str(), n.name.as_str(), n.object)).collect();
     assert_eq!(
@@ -148,11 +148,11 @@ fn a_library_without_runpath_finds_what_its_program_has_loaded() {
         libshared.so = lib64/private/libshared.so (RUNPATH of libexec/private/prog) ["lib"]
         libc.so.6 = lib64/libc-2.21.so (default directory /lib64) ["lib64/libc.so.6"]
     "#]]
-    .assert_eq(&told(&load(&tree, "libexec/private/prog")));
+    .assert_eq(&render(&load(&tree, "libexec/private/prog")));
     expect_test::expect![[r#"
         libshared.so missing for lib64/private/libcore.so: /lib64 /usr/lib64 /usr/lib64/x86_64-linux-gnu /usr/lib /usr/lib/x86_64-linux-gnu
     "#]]
-    .assert_eq(&told(&load(&tree, "lib64/private/libcore.so")));
+    .assert_eq(&render(&load(&tree, "lib64/private/libcore.so")));
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn rpath_reaches_down_the_chain_and_runpath_does_not() {
         liba.so = opt/lib64/liba.so (RPATH of opt/bin/p) []
         libb.so = opt/lib64/libb.so (RPATH of opt/bin/p) []
     "#]]
-    .assert_eq(&told(&load(&tree("rpath"), "opt/bin/p")));
+    .assert_eq(&render(&load(&tree("rpath"), "opt/bin/p")));
     assert_eq!(load(&tree("runpath"), "opt/bin/p").missing[0].name, "libb.so");
     // A library's own RUNPATH switches the RPATH of its loaders off.
     let mut both = tree("rpath");
@@ -182,7 +182,7 @@ fn rpath_reaches_down_the_chain_and_runpath_does_not() {
 }
 
 #[test]
-fn library_path_stands_between_rpath_and_runpath() {
+fn library_path_is_between_rpath_and_runpath() {
     for (kind, from) in [("rpath", "opt/libx.so"), ("runpath", "lib64/systemd/libx.so")] {
         let tree = image(&format!(
             "{LOADER}
@@ -215,7 +215,7 @@ fn other_machines_are_passed_over_and_broken_files_are_not() {
         opt/liby.so unfit for bin/p: it is not an ELF file
         lib64/libz.so unfit for bin/p: it is cut off
     "#]]
-    .assert_eq(&told(&load(&tree, "bin/p")));
+    .assert_eq(&render(&load(&tree, "bin/p")));
 }
 
 #[test]
@@ -227,9 +227,9 @@ fn a_version_that_is_not_defined_stops_the_loader_unless_weak() {
     ));
     let loaded = load(&tree, "bin/p");
     assert!(
-        told(&loaded).ends_with("\nlib64/libc-2.21.so lacks GLIBC_2.38 for bin/p\n"),
+        render(&loaded).ends_with("\nlib64/libc-2.21.so lacks GLIBC_2.38 for bin/p\n"),
         "{}",
-        told(&loaded)
+        render(&loaded)
     );
     assert_eq!(loaded.version_errors.len(), 1);
 }
@@ -279,11 +279,11 @@ fn multiarch_directories_lead_through_links() {
         libz.so.1 = lib64/libz.so.1 (default directory /lib/x86_64-linux-gnu) ["lib", "lib64/x86_64-linux-gnu"]
         libhw.so missing for bin/a: /lib/x86_64-linux-gnu /usr/lib/x86_64-linux-gnu /lib /usr/lib /usr/lib64 /usr/lib64/x86_64-linux-gnu
     "#]]
-    .assert_eq(&told(&load(&tree, "bin/a")));
+    .assert_eq(&render(&load(&tree, "bin/a")));
     expect_test::expect![[r#"
         ld-linux-x86-64.so.2 = lib64/ld-linux-x86-64.so.2 (interpreter) []
     "#]]
-    .assert_eq(&told(&load(&tree, "lib64/libalone.so")));
+    .assert_eq(&render(&load(&tree, "lib64/libalone.so")));
 }
 
 #[test]
@@ -300,5 +300,5 @@ fn directories_the_loader_may_not_know_come_last() {
         libl.so = lib/libl.so (the board's directory /usr/lib) []
         libo.so = opt/lib/libo.so (ld.so.conf directory /usr/opt/lib) []
     "#]]
-    .assert_eq(&told(&load(&tree, "bin/a")));
+    .assert_eq(&render(&load(&tree, "bin/a")));
 }

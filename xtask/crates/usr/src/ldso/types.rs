@@ -73,8 +73,7 @@ pub enum FoundVia {
     LibraryPath(UsrPath),
     /// This directory, which is built into the image's loader, as the loader spells it.
     Default(String),
-    /// This library directory of the board, for an image whose loader does not tell its directories, or does not have
-    /// this one.
+    /// This library directory of the board, which the image's loader is not known to search.
     BoardDefault(String),
     /// This directory of the image's `etc/ld.so.conf`; the loader itself needs a cache for that.
     LdSoConf(String),

@@ -8,7 +8,7 @@
 //! sha256 HEX
 //! ```
 //!
-//! Fields stand between tabs; in a field a tab, a newline and a backslash are `\t`, `\n` and `\\`. The kinds are
+//! Tabs separate fields; in a field a tab, a newline and a backslash are `\t`, `\n` and `\\`. The kinds are
 //! `d` directory, `l` symlink, `f` file, `s` special. A file's facts are `u` unread, `p` plain, `b` broken, `i`
 //! script, `t` text, `e` ELF with one field a fact (see [`super::serialize::elf`]). Lines are in byte order of the paths.
 //! The last line is the SHA-256 of all before it: it finds a damaged file, not a forged one.
@@ -73,7 +73,7 @@ impl UsrTree {
 struct Reader<'a> {
     fields: Fields<'a>,
     nodes: Vec<(UsrPath, Node)>,
-    /// The directory of the last node, as it stands in the text: most nodes lie in the same one.
+    /// The directory of the last node, as in the text: most nodes are in the same one.
     directory: &'a str,
 }
 

@@ -1,7 +1,7 @@
 //! Details of glibc's loader (`elf/dl-load.c`, `elf/dl-deps.c`), each compared with the real one by hand.
 
 use super::super::DynamicLoader;
-use super::{LOADER, image, load, told};
+use super::{LOADER, image, load, render};
 use crate::path::UsrPath;
 use coreos_types::release::Board;
 
@@ -155,5 +155,5 @@ fn deep_and_wide_link_maps_take_linear_time() {
     let loader = DynamicLoader::new(&tree, Board::Amd64, Vec::new(), None);
     assert_eq!(loader.load(&UsrPath::new("bin/p").unwrap()).objects.len(), 1000);
     assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
-    assert_eq!(told(&load(&tree, "lib64/none.so")), "");
+    assert_eq!(render(&load(&tree, "lib64/none.so")), "");
 }

@@ -1,7 +1,7 @@
 //! What programs of a sound image do not meet.
 
 use super::super::{DynamicLoader, MissingSymlink, UnreachableLibrary};
-use super::{LOADER, image, load, told};
+use super::{LOADER, image, load, render};
 use crate::path::UsrPath;
 use coreos_types::release::Board;
 
@@ -12,12 +12,12 @@ fn a_loader_that_is_none_stops_programs_and_no_library() {
         bin/p elf interp=/lib64/ld-linux-x86-64.so.2
         lib64/libx.so elf",
     );
-    assert_eq!(told(&load(&tree, "bin/p")), "lib64/ld-linux-x86-64.so.2 unfit for bin/p: it is cut off\n");
-    assert_eq!(told(&load(&tree, "lib64/libx.so")), "");
+    assert_eq!(render(&load(&tree, "bin/p")), "lib64/ld-linux-x86-64.so.2 unfit for bin/p: it is cut off\n");
+    assert_eq!(render(&load(&tree, "lib64/libx.so")), "");
 }
 
 #[test]
-fn what_is_no_program_is_found_and_needs_nothing() {
+fn script_is_found_and_has_no_dependencies() {
     let tree = image("bin/s -> script\nbin/script text #!/bin/sh");
     let root = |path: &str| {
         let found = load(&tree, path);
@@ -29,7 +29,7 @@ fn what_is_no_program_is_found_and_needs_nothing() {
 }
 
 #[test]
-fn a_file_that_is_asked_for_by_two_names_has_the_links_of_both() {
+fn file_of_two_names_has_both_symlinks() {
     let tree = image(
         "bin/p elf needed=libz.so,libz.so.1
         lib64/libz.so -> libz.so.1
@@ -54,7 +54,7 @@ fn a_name_that_is_nowhere_says_where_it_was_looked_for() {
         bin/r elf needed=libr.so,libgone.so runpath=/usr",
     );
     let searched = |root: &str| {
-        told(&load(&tree, root))
+        render(&load(&tree, root))
             .replace("/usr/lib64 /usr/lib64/x86_64-linux-gnu /usr/lib /usr/lib/x86_64-linux-gnu", "DEFAULT")
     };
     expect_test::expect![[r#"
@@ -97,7 +97,7 @@ fn a_library_alone_is_loaded_by_the_loader_of_its_machine() {
             "libb.so = own/libb.so (default directory /usr/own) []\n\
              libc.so = opt/{platform}/libc.so (RPATH of lib64/liba.so) []\n"
         );
-        assert_eq!(told(&loaded), found, "{of} {loader}");
+        assert_eq!(render(&loaded), found, "{of} {loader}");
     }
 }
 
@@ -119,20 +119,20 @@ fn a_hostile_chain_ends() {
 
 /// Debian's systemd: its RUNPATH goes through the triplet, which the image has as a link to where it is.
 #[test]
-fn what_is_there_and_not_found_tells_the_link_on_its_way() {
+fn unreachable_library_names_the_missing_symlink() {
     let systemd = format!(
         "{LOADER}
         lib64/systemd/systemd elf interp=/lib64/ld-linux-x86-64.so.2 needed=libcore.so,libz.so.1 \
          runpath=/usr/lib/none,/usr/lib/x86_64-linux-gnu/systemd"
     );
-    for (rest, told) in [
+    for (rest, expected) in [
         ("lib64/x86_64-linux-gnu -> .\nlib64/systemd/libcore.so elf soname=libcore.so", ""),
         (
             "lib64/systemd/libcore.so elf soname=libcore.so",
             "libcore.so: lib64/systemd/libcore.so, /usr/lib/x86_64-linux-gnu/systemd (RUNPATH of \
              lib64/systemd/systemd) lacks lib64/x86_64-linux-gnu\n",
         ),
-        // Nothing tells that a link would lead there.
+        // No searched directory would be that one through a symlink.
         ("lib64/private/libcore.so elf soname=libcore.so", "libcore.so: lib64/private/libcore.so\n"),
         ("", "libcore.so: nowhere\n"),
         ("lib64/systemd/libcore.so -> libcore.so.1", "libcore.so: nowhere\n"),
@@ -147,6 +147,6 @@ fn what_is_there_and_not_found_tells_the_link_on_its_way() {
                 format!("{}: {file}, {directory} lacks {link}\n", missing.name)
             }
         });
-        assert_eq!(lines.collect::<String>(), told, "{rest}");
+        assert_eq!(lines.collect::<String>(), expected, "{rest}");
     }
 }
