@@ -93,8 +93,8 @@ fn hashing(bench: &Bench) {
 fn reading(bench: &Bench) {
     let image = example::image_before().unwrap().put("share/noise", Content::Bytes(noise(64 << 20)));
     let packed = pack::pxe_image(&image).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let scratch = UnlinkedTempDir::new(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let scratch = UnlinkedTempDir::new(directory.path());
     bench.run("inflate and cpio, 64 MiB", || {
         ingest(
             packed.as_slice(),
@@ -128,7 +128,7 @@ fn text_form(bench: &Bench) {
     bench.run("tree from text, 15,000 programs", || UsrTree::from_text(text.as_bytes()).unwrap());
 }
 
-/// The loader's graph, check and mend over so many listed programs, each with three libraries.
+/// The loader's graph, check and fix over so many listed programs, each with three libraries.
 fn looking(bench: &Bench, lines: usize) {
     let tree = wide(lines).tree();
     let sources = listing(&tree);

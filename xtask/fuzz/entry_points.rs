@@ -107,7 +107,7 @@ pub(crate) fn os_release(bytes: &[u8]) {
     let _variables = parse_os_release(&String::from_utf8_lossy(bytes));
 }
 
-/// The lists beside an image: what is in it, and which packages it was made of.
+/// The lists next to an image: what is in it, and which packages it was made of.
 pub(crate) fn contents_list(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let tree = parse_contents(&text);

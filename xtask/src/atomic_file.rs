@@ -16,7 +16,7 @@ pub(super) fn write(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<()> {
     done
 }
 
-/// A hidden name of this process beside `path`.
+/// A hidden name of this process next to `path`.
 pub(super) fn temp_path(path: &Path) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
@@ -31,13 +31,13 @@ mod tests {
 
     #[test]
     fn the_new_text_takes_the_old_ones_place_and_nothing_is_left_beside_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("from");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("from");
         for text in ["one\n", "another\n"] {
             write(&path, text).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        assert!(write(&folder.path().join("none/from"), "x").is_err());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        assert!(write(&directory.path().join("none/from"), "x").is_err());
     }
 }

@@ -25,11 +25,11 @@ pub struct Config {
     pub mirror: Option<String>,
     /// `allow-hosts`, then `XTASK_ALLOW_HOSTS`, separated by commas: hosts that a tree of somebody else may name.
     pub allow_hosts: Vec<String>,
-    /// `signing-key`, `XTASK_SIGNING_KEY`: a certificate in place of the pinned keys.
+    /// `signing-key`, `XTASK_SIGNING_KEY`: a certificate instead of the pinned keys.
     pub signing_key: Option<PathBuf>,
     /// `pins`: fingerprints of further primary keys that are trusted.
     pub pins: Vec<String>,
-    /// `key-servers`: where certificates are asked for, in place of the vendors and the usual servers.
+    /// `key-servers`: where certificates are requested, instead of the vendors and the usual servers.
     pub key_servers: Option<Vec<String>>,
     /// `configure`, then `XTASK_CONFIGURE`: arguments added to those of rkt's `configure`.
     pub configure: Vec<String>,
@@ -121,7 +121,7 @@ impl Config {
     }
 
     /// The keys that count: those of `signing_key` alone, else the vendor's of this brand (of every brand, where none
-    /// is asked for) and the further pins.
+    /// is requested) and the further pins.
     ///
     /// # Errors
     /// A certificate that cannot be read, or a pin that is no fingerprint.
@@ -129,7 +129,7 @@ impl Config {
         &self,
         brand: Option<Brand>,
         signing_key: Option<&Path>,
-        folder: Option<PathBuf>,
+        directory: Option<PathBuf>,
     ) -> Result<Keyring> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
         if let Some(path) = signing_key.or(self.signing_key.as_deref()) {
@@ -144,7 +144,7 @@ impl Config {
             })?;
             policy.pins.push(Pin::new(primary, "pinned in Cargo.toml"));
         }
-        let keyring = Keyring::new(policy, folder);
+        let keyring = Keyring::new(policy, directory);
         Ok(match &self.key_servers {
             Some(servers) => keyring.with_servers(servers.clone()),
             None => keyring,

@@ -106,8 +106,8 @@ fn dispatch(term: &Term, cli: &Cli, report: &mut Report) -> Result<()> {
         }
         Command::VerifySignature(flags) => {
             // Without a home there is no cache, and what is fetched serves this run alone.
-            let folder = Cache::from_env(None).ok().and_then(|cache| cache.certificates());
-            let keyring = Config::read()?.keyring(None, flags.signing_key.as_deref(), folder)?;
+            let directory = Cache::from_env(None).ok().and_then(|cache| cache.certificates());
+            let keyring = Config::read()?.keyring(None, flags.signing_key.as_deref(), directory)?;
             verbose::log_keys(term, &keyring);
             let client =
                 verbose::client(term, ClientConfig { offline: flags.offline, ..ClientConfig::from_env() });

@@ -1,4 +1,4 @@
-//! Gets an image over the network: proved as it comes, stored as it comes, and kept when it is what was asked for.
+//! Gets an image over the network: verified as it comes, stored as it comes, and kept when it is what was requested.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -53,8 +53,8 @@ impl ImageStore<'_> {
                     begun.discard();
                     return Ok(None);
                 }
-                Attempt::Invocation(fault) => {
-                    last = Some(fault);
+                Attempt::Invocation(error) => {
+                    last = Some(error);
                     proving = self.proving(url, Some(signature))?;
                 }
             }
@@ -62,7 +62,7 @@ impl ImageStore<'_> {
         Err(last.unwrap_or_else(|| Error::failed(format!("cannot get {url}"))))
     }
 
-    /// Puts a proved download on the release, if it is what was asked for.
+    /// Puts a verified download on the release, if it is what was requested.
     fn keep(
         &self,
         release: &ReleaseCache,
@@ -82,11 +82,11 @@ impl ImageStore<'_> {
             verified,
             None,
         )?;
-        if let Err(fault) = judge(&mut image) {
-            if fault.kind == ErrorKind::Refused {
+        if let Err(error) = judge(&mut image) {
+            if error.kind == ErrorKind::Refused {
                 begun.discard();
             }
-            return Err(fault);
+            return Err(error);
         }
         partial.sync_data().with_context(|| "cannot write the download to disk")?;
         release.insert(begun.path(), digest, signature, &url)?;
@@ -96,7 +96,7 @@ impl ImageStore<'_> {
         Ok(image)
     }
 
-    /// One download, from where the last one stopped if that can be, proved as it comes.
+    /// One download, from where the last one stopped if that can be, verified as it comes.
     fn attempt(
         &self,
         begun: &PartialDownload,
@@ -121,16 +121,16 @@ impl ImageStore<'_> {
         progress.finish();
         match proved {
             Ok(verified) => Ok(Attempt::CheckOutcome(verified)),
-            Err(fault) if download.must_restart() => Ok(Attempt::Invocation(fault)),
-            Err(fault) if fault.kind == ErrorKind::Refused && held > 0 => {
-                self.term.warn(format!("{fault}; getting it once more from the start"));
-                Ok(Attempt::Invocation(fault))
+            Err(error) if download.must_restart() => Ok(Attempt::Invocation(error)),
+            Err(error) if error.kind == ErrorKind::Refused && held > 0 => {
+                self.term.warn(format!("{error}; getting it once more from the start"));
+                Ok(Attempt::Invocation(error))
             }
-            Err(fault) => {
-                if fault.kind == ErrorKind::Refused {
+            Err(error) => {
+                if error.kind == ErrorKind::Refused {
                     begun.discard();
                 }
-                Err(fault)
+                Err(error)
             }
         }
     }
@@ -158,7 +158,7 @@ impl Read for Stored<'_, '_> {
         let stored =
             self.partial.write_all(&out[..count]).with_context(|| "cannot store the download in the cache");
         let hint = "free some space, or set XTASK_CACHE_DIR to a larger file system";
-        stored.map_err(|fault| io::Error::other(fault.with_hint(hint)))?;
+        stored.map_err(|error| io::Error::other(error.with_hint(hint)))?;
         Ok(count)
     }
 }

@@ -21,7 +21,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_AGE: Duration = Duration::from_secs(180 * 24 * 60 * 60);
 /// Above this size of all images, in bytes, the least recently used ones expire.
 const MAX_TOTAL: u64 = 10 << 30;
-/// Its time is that of the last use of the image beside it.
+/// Its time is that of the last use of the image next to it.
 const USED: &str = "used";
 /// Its time is that of the last automatic removal: one a day is enough.
 const CHECKED: &str = "expiry-checked";

@@ -1,4 +1,4 @@
-//! An image as commands use it: its tree at once, the content of files when it is asked for.
+//! An image as commands use it: its tree at once, the content of files when it is requested.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write as _};
@@ -34,7 +34,7 @@ pub struct Origin {
     pub signer: Option<Signer>,
 }
 
-/// A proved image. What was read of it before comes from the cache; the image itself is opened, and proved from its
+/// A verified image. What was read of it before comes from the cache; the image itself is opened, and verified from its
 /// bytes, when that is not enough.
 pub struct ImageHandle {
     path: PathBuf,
@@ -53,32 +53,32 @@ pub struct ImageHandle {
 impl ImageHandle {
     /// Proves the image at `path`, from what is kept of it where that still counts, else from its bytes.
     pub(super) fn at(
-        road: &ImageStore<'_>,
+        store: &ImageStore<'_>,
         path: PathBuf,
         source: String,
         signature: Option<Vec<u8>>,
     ) -> Result<ImageHandle> {
         let file = open(&path)?;
         let stamp = FileId::of(&file)?;
-        let terms = road.terms(stamp, signature.as_deref());
-        let place = tree_cache::place(&road.cache, &path).map_err(|_| "the cache cannot be used");
+        let terms = store.terms(stamp, signature.as_deref());
+        let place = tree_cache::place(&store.cache, &path).map_err(|_| "the cache cannot be used");
         let why_not = match place.and_then(|place| tree_cache::load(&place, &terms)) {
-            Ok(kept) => match road.signer_of_kept(&source, signature.as_deref(), &kept)? {
+            Ok(kept) => match store.signer_of_kept(&source, signature.as_deref(), &kept)? {
                 Some(signer) => {
-                    road.term.detail("cache", format!("{source}: its tree is kept from an earlier run"));
-                    return Ok(ImageHandle::of_kept(road, path, source, signature, (terms, kept), signer));
+                    store.term.detail("cache", format!("{source}: its tree is kept from an earlier run"));
+                    return Ok(ImageHandle::of_kept(store, path, source, signature, (terms, kept), signer));
                 }
                 None => "its signature holds no more",
             },
             Err(why_not) => why_not,
         };
-        road.term.detail("cache", format!("{source}: {why_not}, so all of it is read"));
-        let proving = road.proving(&source, signature.as_deref())?;
-        ImageHandle::proved(road, path, source, signature, &file, proving)
+        store.term.detail("cache", format!("{source}: {why_not}, so all of it is read"));
+        let proving = store.proving(&source, signature.as_deref())?;
+        ImageHandle::proved(store, path, source, signature, &file, proving)
     }
 
     fn of_kept(
-        road: &ImageStore<'_>,
+        store: &ImageStore<'_>,
         path: PathBuf,
         source: String,
         signature: Option<Vec<u8>>,
@@ -89,10 +89,10 @@ impl ImageHandle {
             path: path.clone(),
             digest: kept.digest,
             signature: signature.clone(),
-            keyring: road.keyring.clone(),
-            cache: road.cache.clone(),
+            keyring: store.keyring.clone(),
+            cache: store.cache.clone(),
         };
-        let reader = Arc::new(ImageReader::with_unopened(road.term, &source, unopened));
+        let reader = Arc::new(ImageReader::with_unopened(store.term, &source, unopened));
         ImageHandle {
             path,
             signature,
@@ -102,14 +102,14 @@ impl ImageHandle {
             tree: kept.tree.with_reader(reader.clone()),
             reader,
             packages: OnceLock::new(),
-            cache: road.cache.clone(),
+            cache: store.cache.clone(),
             is_cached: true,
         }
     }
 
     /// Proves an open file from its bytes.
     fn proved(
-        road: &ImageStore<'_>,
+        store: &ImageStore<'_>,
         path: PathBuf,
         source: String,
         signature: Option<Vec<u8>>,
@@ -117,18 +117,18 @@ impl ImageHandle {
         proving: SignatureCheck,
     ) -> Result<ImageHandle> {
         let before = FileId::of(file)?;
-        let progress = road.term.progress("verify", Some(before.size()));
+        let progress = store.term.progress("verify", Some(before.size()));
         let stream = Metered { inner: file, progress: progress.as_ref() };
-        let verified = road.prove(&source, stream, Some(before.size()), proving);
+        let verified = store.prove(&source, stream, Some(before.size()), proving);
         progress.finish();
         let verified = verified?;
         // A file that changes under way, or did a moment ago, may look the same and not be it.
         let steady = FileId::of(file)? == before && !before.is_fresh(SystemTime::now());
-        let terms = steady.then(|| road.terms(before, signature.as_deref()));
-        ImageHandle::of_verified(road.term, &road.cache, path, signature, verified, terms)
+        let terms = steady.then(|| store.terms(before, signature.as_deref()));
+        ImageHandle::of_verified(store.term, &store.cache, path, signature, verified, terms)
     }
 
-    /// Opens what was proved in another way: in its download.
+    /// Opens what was verified in another way: in its download.
     pub(super) fn of_verified(
         term: &Term,
         cache: &Cache,
@@ -259,7 +259,7 @@ impl ImageHandle {
     ///
     /// # Errors
     /// The cache cannot be written.
-    pub fn finish(self, road: &ImageStore<'_>) -> Result<(Origin, UsrTree)> {
+    pub fn finish(self, store: &ImageStore<'_>) -> Result<(Origin, UsrTree)> {
         // Closes the image, where nothing else has its reader.
         let has_news = !self.is_cached || self.reader.has_read();
         drop(self.reader);
@@ -267,10 +267,10 @@ impl ImageHandle {
         let Some(terms) = self.terms.filter(|_| has_news) else { return Ok((self.origin, tree)) };
         if let Some(packages) = self.packages.get().filter(|packages| !self.is_cached && !packages.is_empty())
         {
-            package_cache::store(&road.cache, &self.path, self.origin.digest, packages)?;
+            package_cache::store(&store.cache, &self.path, self.origin.digest, packages)?;
         }
         let kept = CachedTree { digest: self.origin.digest, hashes: self.hashes, tree };
-        tree_cache::store(&road.cache, &self.path, &terms, &kept)?;
+        tree_cache::store(&store.cache, &self.path, &terms, &kept)?;
         Ok((self.origin, kept.tree))
     }
 }

@@ -42,7 +42,7 @@ impl ImageStore<'_> {
         verification.finish().into_signer().map(|signer| Some((bytes, signer)))
     }
 
-    /// Opens the signature of `source`, with newer certificates where it names a key that no one at hand has.
+    /// Opens the signature of `source`, with newer certificates where it names a key that no one available has.
     pub(super) fn verification(&self, source: &str, signature: &[u8]) -> Result<Verification> {
         let signature = DetachedSignature::parse(signature, &format!("{source}.sig"))?;
         let fetch = |url: &str| self.client.get_certificate(url);

@@ -105,7 +105,7 @@ pub fn write_text(path: &Path, text: &str) -> Result<()> {
     done.with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Stores a run in the cache in every format, in place of the last one of the same tree, and removes those of trees
+/// Stores a run in the cache in every format, instead of the last one of the same tree, and removes those of trees
 /// that do not exist any more.
 ///
 /// # Errors

@@ -1,10 +1,10 @@
-//! Keeps images, signatures, certificates and text forms between runs, and is the only road to a verified image.
+//! Keeps images, signatures, certificates and text forms between runs, and is the only store to a verified image.
 //!
 //! ```text
 //! ROOT/certificates/FINGERPRINT.pgp
 //! ROOT/releases/BRAND/BOARD/RELEASE/lock
 //!                                  /IMAGE.partial, IMAGE.partial.state     a download that is not done
-//!                                  /DIGEST/IMAGE, IMAGE.sig                one that was proved
+//!                                  /DIGEST/IMAGE, IMAGE.sig                one that was verified
 //!                                  /DIGEST/from                            the URLs that served it
 //!                                  /DIGEST/used                            its time is that of the last use
 //! ROOT/trees/NAME                                                         the text form of an image's tree

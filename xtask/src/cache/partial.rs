@@ -30,8 +30,8 @@ pub(super) struct PartialDownload {
 impl PartialDownload {
     /// Waits until no other process downloads this release.
     pub(super) fn lock(release: &ReleaseCache, term: &Term) -> Result<PartialDownload> {
-        create_private_dir(&release.folder)?;
-        let path = release.folder.join("lock");
+        create_private_dir(&release.directory)?;
+        let path = release.directory.join("lock");
         let about = || format!("cannot lock {}", path.display());
         let lock = open_own(&path, OpenOptions::new().write(true).create(true)).with_context(about)?;
         let is_locked = match lock.try_lock() {
@@ -41,7 +41,7 @@ impl PartialDownload {
             Err(TryLockError::WouldBlock) => {
                 term.stage(
                     "wait",
-                    format!("for another process that downloads to {}", release.folder.display()),
+                    format!("for another process that downloads to {}", release.directory.display()),
                 );
                 lock.lock().with_context(about)?;
                 true
@@ -51,7 +51,7 @@ impl PartialDownload {
             true => release.image.to_owned(),
             false => format!("{}.{}", release.image, std::process::id()),
         };
-        let file = |end: &str| release.folder.join(format!("{name}.{end}"));
+        let file = |end: &str| release.directory.join(format!("{name}.{end}"));
         let (path, state) = (file("partial"), file("partial.state"));
         let own = match is_locked {
             true => Vec::new(),

@@ -5,13 +5,13 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// What was not written for so long is made anew when it is wanted.
+/// What was not written for so long is made again when it is wanted.
 const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Removes each entry of a folder that is older than thirty days, or is `gone`. What cannot be removed stays.
-pub(crate) fn sweep(folder: &Path, gone: impl Fn(&Path) -> bool) {
+/// Removes each entry of a directory that is older than thirty days, or is `gone`. What cannot be removed stays.
+pub(crate) fn sweep(directory: &Path, gone: impl Fn(&Path) -> bool) {
     let now = SystemTime::now();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let path = entry.path();
         let Ok(found) = fs::symlink_metadata(&path) else { continue };
         let age = found.modified().ok().and_then(|written| now.duration_since(written).ok());

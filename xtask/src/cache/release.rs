@@ -87,15 +87,15 @@ impl ImageStore<'_> {
         for (kept, url) in asked.chain(others) {
             match self.open_cached(kept, url, judge) {
                 Ok(image) => return Ok(image),
-                Err(fault) => refused = Some(fault),
+                Err(error) => refused = Some(error),
             }
         }
         let first = urls.first().map(String::as_str).unwrap_or_default();
         let unknown = images.iter().find(|kept| kept.origins.is_empty());
         Err(refused.unwrap_or_else(|| {
-            unknown.iter().fold(self.client.offline_error(first), |fault, kept| {
+            unknown.iter().fold(self.client.offline_error(first), |error, kept| {
                 let lost = kept.origins_path();
-                fault.with_cause(format!(
+                error.with_cause(format!(
                     "an image is cached, and {} does not name its origin",
                     lost.display()
                 ))
@@ -113,16 +113,16 @@ impl ImageStore<'_> {
         for kept in images.iter().filter(|kept| kept.has_origin(url)) {
             match self.open_cached(kept, url, judge) {
                 Ok(image) => return Ok(Some(image)),
-                Err(fault) => self.term.warn(format!("{fault}; downloading it again")),
+                Err(error) => self.term.warn(format!("{error}; downloading it again")),
             }
         }
         let signature = self.client.get_bytes(&format!("{url}.sig"), MAX_SIGNATURE_LEN);
         let signature =
-            signature.map_err(|fault| match images.iter().find_map(|kept| kept.origins.last()) {
+            signature.map_err(|error| match images.iter().find_map(|kept| kept.origins.last()) {
                 Some(other) => {
-                    fault.with_cause(format!("the cache has the image from {other}: --offline uses it"))
+                    error.with_cause(format!("the cache has the image from {other}: --offline uses it"))
                 }
-                None => fault,
+                None => error,
             })?;
         let Some(signature) = signature else {
             // A release that is not there has no signature either; an image without one is refused.
@@ -134,12 +134,12 @@ impl ImageStore<'_> {
             }
             match self.open_cached(kept, url, judge) {
                 Ok(image) => {
-                    if let Err(fault) = shelf.add_origin(kept, url) {
-                        self.term.detail("cache", fault);
+                    if let Err(error) = shelf.add_origin(kept, url) {
+                        self.term.detail("cache", error);
                     }
                     return Ok(Some(image));
                 }
-                Err(fault) => self.term.warn(format!("{fault}; downloading it again")),
+                Err(error) => self.term.warn(format!("{error}; downloading it again")),
             }
         }
         self.download(shelf, &images, url, &signature, judge)

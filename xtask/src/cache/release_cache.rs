@@ -1,4 +1,4 @@
-//! The folder of one release for one board: the images that were proved, and where each is known to come from.
+//! The directory of one release for one board: the images that were verified, and where each is known to come from.
 
 use std::cmp::Reverse;
 use std::fs;
@@ -19,14 +19,14 @@ use pxe_image::Sha256Digest;
 /// Longest list of origins: a few URLs.
 const MAX_ORIGINS: u64 = 64 << 10;
 
-/// One folder, made when there is something to put into it. What is read here needs no lock: an image appears by one rename, after what stands beside it.
+/// One directory, made when there is something to put into it. What is read here needs no lock: an image appears by one rename, after what stands next to it.
 pub(super) struct ReleaseCache {
-    pub(super) folder: PathBuf,
+    pub(super) directory: PathBuf,
     /// The name of the image's file.
     pub(super) image: &'static str,
 }
 
-/// A proved image in the cache.
+/// A verified image in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CachedImage {
     pub(super) image: PathBuf,
@@ -50,14 +50,14 @@ impl CachedImage {
 impl ReleaseCache {
     pub(super) fn new(cache: &Cache, brand: Brand, board: Board, release: &Release) -> Result<ReleaseCache> {
         let below: PathBuf = ["releases", brand.id(), board.id(), release.as_str()].iter().collect();
-        Ok(ReleaseCache { folder: cache.path(below)?, image: brand.pxe_image() })
+        Ok(ReleaseCache { directory: cache.path(below)?, image: brand.pxe_image() })
     }
 
     /// Every image that was put here, the newest first.
     pub(super) fn images(&self) -> Result<Vec<CachedImage>> {
-        let about = || format!("cannot read {}", self.folder.display());
+        let about = || format!("cannot read {}", self.directory.display());
         let mut found = Vec::new();
-        let entries = match fs::read_dir(&self.folder) {
+        let entries = match fs::read_dir(&self.directory) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(found),
             entries => entries.with_context(about)?,
         };
@@ -80,10 +80,10 @@ impl ReleaseCache {
 
     /// The path that an image gets, or has, here.
     pub(super) fn image_path(&self, digest: Sha256Digest) -> PathBuf {
-        self.folder.join(digest.hex()).join(self.image)
+        self.directory.join(digest.hex()).join(self.image)
     }
 
-    /// Gives a proved file its name, and notes where it came from.
+    /// Gives a verified file its name, and notes where it came from.
     pub(super) fn insert(
         &self,
         file: &Path,
@@ -92,9 +92,9 @@ impl ReleaseCache {
         url: &str,
     ) -> Result<()> {
         let image = self.image_path(digest);
-        let folder = self.folder.join(digest.hex());
-        let about = || format!("cannot put the image into {}", folder.display());
-        fs::create_dir_all(&folder).with_context(about)?;
+        let directory = self.directory.join(digest.hex());
+        let about = || format!("cannot put the image into {}", directory.display());
+        fs::create_dir_all(&directory).with_context(about)?;
         // What came with another signature is not known to come with this one.
         let mut known = Vec::new();
         if bounded_file::read_own(&sig_path(&image), MAX_SIGNATURE_LEN).is_ok_and(|kept| kept == signature) {

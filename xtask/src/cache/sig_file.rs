@@ -1,4 +1,4 @@
-//! The `.sig` beside a file of this machine.
+//! The `.sig` next to a file of this machine.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};

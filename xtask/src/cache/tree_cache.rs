@@ -41,14 +41,14 @@ pub(super) struct CacheKey {
     pub(super) stamp: FileId,
     /// The `.sig`; `None` only for an image that has none.
     pub(super) signature: Option<Sha256Digest>,
-    /// Every certificate at hand.
+    /// Every certificate available.
     pub(super) certificates: Sha256Digest,
 }
 
 /// A tree as it was kept.
 pub(super) struct CachedTree {
     pub(super) digest: Sha256Digest,
-    /// What each open signature's hash came to: with it the signature is proved again without the image.
+    /// What each open signature's hash came to: with it the signature is verified again without the image.
     pub(super) hashes: Vec<Option<Vec<u8>>>,
     pub(super) tree: UsrTree,
 }
@@ -88,7 +88,7 @@ fn read(bytes: &[u8], terms: &CacheKey) -> Option<std::result::Result<CachedTree
     Some(Ok(CachedTree { digest, hashes, tree }))
 }
 
-/// Keeps the tree of the image at `path`: written beside and renamed, so that another process sees the old one or the
+/// Keeps the tree of the image at `path`: written next to and renamed, so that another process sees the old one or the
 /// new one, whole. Trees whose image is gone make room.
 pub(super) fn store(cache: &Cache, path: &Path, terms: &CacheKey, kept: &CachedTree) -> Result<()> {
     let place = place(cache, path)?;

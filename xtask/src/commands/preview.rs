@@ -34,7 +34,7 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
     if let ReleaseSpec::Number(release) = &flags.release {
         context.ensure_possible(&flags.image, release)?;
     }
-    let (road, places) = (open_store(context, &flags.image)?, ReleaseLocations::new(context, &flags.image)?);
+    let (store, places) = (open_store(context, &flags.image)?, ReleaseLocations::new(context, &flags.image)?);
     let boards = context.boards(&flags.image)?;
     let release = match &flags.release {
         ReleaseSpec::Number(release) => release.clone(),
@@ -45,7 +45,7 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
     let mut lists: BTreeMap<Board, Lists> = BTreeMap::new();
     for &board in &boards {
         let others: Vec<Board> = boards.iter().copied().filter(|other| *other != board).collect();
-        let list = Lists::get(&road, &places, board, &others, &release);
+        let list = Lists::get(&store, &places, board, &others, &release);
         lists.insert(board, list.map_err(|error| context.with_offline_hint(error))?);
     }
     let channel = lists.values().find_map(|list| list.dir.channel());
@@ -85,7 +85,7 @@ struct Lists {
 
 impl Lists {
     fn get(
-        road: &ImageStore<'_>,
+        store: &ImageStore<'_>,
         places: &ReleaseLocations<'_>,
         board: Board,
         others: &[Board],
@@ -94,15 +94,15 @@ impl Lists {
         let all = places.candidates(&places.primary(board, release, None)?);
         let urls: Vec<String> = all.iter().map(|dir| dir.file_url(places.brand.contents_list())).collect();
         for (dir, url) in all.iter().zip(&urls) {
-            let Some((contents, signer)) = road.list(url)? else { continue };
-            let packages = road.list(&dir.file_url(places.brand.packages_list()))?;
-            road.term.stage("verified", format!("{url}: signed {} by {}", signer.signed_at, signer.subkey));
+            let Some((contents, signer)) = store.list(url)? else { continue };
+            let packages = store.list(&dir.file_url(places.brand.packages_list()))?;
+            store.term.stage("verified", format!("{url}: signed {} by {}", signer.signed_at, signer.subkey));
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             let tree = parse_contents(&text(&contents));
             let packages = packages.and_then(|(packages, _)| systemd_version_from_packages(&text(&packages)));
             let subject = Subject { url, brand: places.brand, board, release };
             subject.check_names(&tree)?;
-            subject.check_version_file(road, dir)?;
+            subject.check_version_file(store, dir)?;
             let systemd = match (identity::systemd_version(&tree), packages) {
                 (Ok(by_name), Some(by_package)) if by_name != by_package => {
                     return Err(subject.refuse(&format!(

@@ -17,7 +17,7 @@ pub(super) struct CheckedResolver {
     public_host: Option<String>,
 }
 
-/// A host has an address that a redirect must not lead to.
+/// A host has an address that a redirect must not point to.
 #[derive(Debug)]
 pub(super) struct NotPublic(IpAddr);
 
@@ -94,7 +94,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     match segments {
         // IPv4-mapped and IPv4-compatible, the latter with :: and ::1.
         [0, 0, 0, 0, 0, 0xffff, ..] | [0, 0, 0, 0, 0, 0, ..] => v4(6),
-        // NAT64 (RFC 6052, RFC 8215) and 6to4 (RFC 3056) lead to an IPv4 address.
+        // NAT64 (RFC 6052, RFC 8215) and 6to4 (RFC 3056) point to an IPv4 address.
         [0x64, 0xff9b, 0, 0, 0, 0, ..] => v4(6),
         [0x64, 0xff9b, 1, ..] => false,
         [0x2002, ..] => v4(1),

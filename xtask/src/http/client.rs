@@ -37,7 +37,7 @@ pub struct ClientConfig {
     /// Time limits.
     pub retry: RetryPolicy,
     /// Where the URL came from a tree of somebody else: the hosts that the user trusts. A redirect to any other host
-    /// must not lead to a loopback or private address.
+    /// must not point to a loopback or private address.
     pub trusted_hosts: Option<Vec<String>>,
 }
 
@@ -52,7 +52,7 @@ impl ClientConfig {
     }
 }
 
-/// Something that a client reports on the way.
+/// Something that a client reports on the path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// A response, for `-v`.
@@ -252,7 +252,7 @@ impl Client {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .user_agent(concat!("coreos-xtask/", env!("CARGO_PKG_VERSION")))
-            // A body that was encoded on the way has neither the signature's bytes nor the ranges of the file.
+            // A body that was encoded on the path has neither the signature's bytes nor the ranges of the file.
             .accept_encoding("identity")
             .proxy(tunnel.map(|server| server.proxy.clone()))
             .timeout_resolve(Some(connect_timeout))

@@ -135,7 +135,7 @@ fn check_content_range(
     )))
 }
 
-/// Refuses web pages, and files that were encoded on the way.
+/// Refuses web pages, and files that were encoded on the path.
 fn check_content_headers(url: &str, headers: &HeaderMap) -> RequestResult<()> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if text("content-type").to_ascii_lowercase().starts_with("text/html") {

@@ -177,7 +177,7 @@ impl<'a> ReleaseLocations<'a> {
         places
     }
 
-    /// That an image which was kept may stand for one from the channel that was asked for.
+    /// That an image which was kept may stand for one from the channel that was requested.
     pub(super) fn check_channel(&self, release: &Release, kept: &ReleaseDir) -> Result<()> {
         let requested = self.channel.filter(|_| self.mirror.is_none());
         let Some(asked) = requested.map(|spec| spec.channel) else { return Ok(()) };

@@ -30,7 +30,7 @@ pub(crate) struct ImageSet<'t> {
     pub(crate) release: Release,
     /// The channel it was found on, or that was requested.
     pub(crate) channel: Option<Channel>,
-    road: ImageStore<'t>,
+    store: ImageStore<'t>,
     opened: BTreeMap<Board, BoardImage>,
 }
 
@@ -51,7 +51,7 @@ impl<'t> ImageSet<'t> {
         flags: &ImageArgs,
         wanted: &ReleaseSpec,
     ) -> Result<ImageSet<'t>> {
-        let road = open_store(context, flags)?;
+        let store = open_store(context, flags)?;
         let boards = context.boards(flags)?;
         let release = match wanted {
             ReleaseSpec::Number(release) => Some(release.clone()),
@@ -69,10 +69,10 @@ impl<'t> ImageSet<'t> {
             if let Some(release) = &asked.release {
                 context.ensure_possible(flags, release)?;
             }
-            remote(road, &ReleaseLocations::new(context, flags)?, asked)
+            remote(store, &ReleaseLocations::new(context, flags)?, asked)
                 .map_err(|error| context.with_offline_hint(error))?
         } else {
-            local(road, flags, asked)?
+            local(store, flags, asked)?
         };
         images.channel = flags.channel.map(|spec| spec.channel).or(images.channel);
         for opened in images.opened.values() {
@@ -82,7 +82,7 @@ impl<'t> ImageSet<'t> {
         if flags.images.is_empty() && !context.settings.is_expiry_off {
             let in_use: Vec<PathBuf> =
                 images.opened.values().map(|opened| opened.image.path().to_owned()).collect();
-            expiry::prune_automatically(&images.road, context.pins.release(), &in_use);
+            expiry::prune_automatically(&images.store, context.pins.release(), &in_use);
         }
         Ok(images)
     }
@@ -174,7 +174,7 @@ impl<'t> ImageSet<'t> {
     /// An image is no longer what was verified.
     pub(crate) fn verified_paths(&self) -> Result<Vec<(Board, PathBuf)>> {
         let path = |(&board, opened): (&Board, &BoardImage)| {
-            Ok((board, opened.image.verified_path(&self.road)?.to_owned()))
+            Ok((board, opened.image.verified_path(&self.store)?.to_owned()))
         };
         self.opened.iter().map(path).collect()
     }
@@ -187,7 +187,7 @@ impl<'t> ImageSet<'t> {
         let mut opened = self.opened.iter();
         match (opened.next(), opened.next()) {
             (Some((&board, only)), None) => {
-                only.image.copy_verified(&self.road, output)?;
+                only.image.copy_verified(&self.store, output)?;
                 Ok(board)
             }
             _ => {
@@ -202,8 +202,8 @@ impl<'t> ImageSet<'t> {
     /// Keeps what was read of the images for the next run. A cache that takes nothing costs time, not the result.
     pub(crate) fn keep(self) {
         for opened in self.opened.into_values() {
-            if let Err(error) = opened.image.finish(&self.road) {
-                self.road.term.detail("cache", error);
+            if let Err(error) = opened.image.finish(&self.store) {
+                self.store.term.detail("cache", error);
             }
         }
     }
@@ -224,13 +224,13 @@ fn map_parallel<I: Sync, T: Send>(items: &[I], bring: impl Fn(&I) -> Result<T> +
 }
 
 /// Opens every `--image`.
-fn local<'t>(road: ImageStore<'t>, flags: &ImageArgs, mut asked: ExpectedImage) -> Result<ImageSet<'t>> {
+fn local<'t>(store: ImageStore<'t>, flags: &ImageArgs, mut asked: ExpectedImage) -> Result<ImageSet<'t>> {
     if flags.signature.is_some() && flags.images.len() > 1 {
         return Err(Error::failed("--signature goes with a single --image")
             .with_hint("put each image's signature next to it, as FILE.sig"));
     }
     let proved =
-        map_parallel(&flags.images, |path| road.local(path, flags.signature.as_deref(), flags.unsigned));
+        map_parallel(&flags.images, |path| store.local(path, flags.signature.as_deref(), flags.unsigned));
     let mut opened: BTreeMap<Board, BoardImage> = BTreeMap::new();
     for (path, image) in flags.images.iter().zip(proved) {
         let (board, release, image) = BoardImage::of(image?, &asked)?;
@@ -250,7 +250,7 @@ fn local<'t>(road: ImageStore<'t>, flags: &ImageArgs, mut asked: ExpectedImage) 
             .with_hint(format!("add its image (--image FILE again), or leave it out: {there}")));
     }
     let release = asked.release.ok_or_else(|| Error::failed("no --image was given"))?;
-    Ok(ImageSet { release, channel: None, road, opened })
+    Ok(ImageSet { release, channel: None, store, opened })
 }
 
 impl BoardImage {
@@ -264,7 +264,7 @@ impl BoardImage {
         }
     }
 
-    /// Reads what an image says of itself, and holds it against what was asked for.
+    /// Reads what an image says of itself, and holds it against what was requested.
     fn of(image: ImageHandle, asked: &ExpectedImage) -> Result<(Board, Release, BoardImage)> {
         let (board, release, identity) = asked.check(&image)?;
         let told = image.origin().clone();

@@ -15,15 +15,15 @@ use coreos_types::release::{Board, Channel, Release};
 /// Brings the image of every board, side by side. They are to be on one channel, the first board's: one that was found on
 /// another is looked for there once more.
 pub(super) fn remote<'t>(
-    road: ImageStore<'t>,
+    store: ImageStore<'t>,
     places: &ReleaseLocations<'_>,
     asked: ExpectedImage,
 ) -> Result<ImageSet<'t>> {
     let release = match &asked.release {
         Some(release) => release.clone(),
-        None => latest(&road, places, asked.boards.first().copied().unwrap_or(Board::Amd64))?,
+        None => latest(&store, places, asked.boards.first().copied().unwrap_or(Board::Amd64))?,
     };
-    let search = Search { road: &road, places, asked, release: &release };
+    let search = Search { store: &store, places, asked, release: &release };
     let boards = &search.asked.boards;
     let brought = map_parallel(boards, |board| search.bring(*board, None));
     let mut opened: BTreeMap<Board, BoardImage> = BTreeMap::new();
@@ -36,7 +36,7 @@ pub(super) fn remote<'t>(
         channel = channel.or(found);
         opened.insert(board, image?);
     }
-    Ok(ImageSet { release, channel, road, opened })
+    Ok(ImageSet { release, channel, store, opened })
 }
 
 /// The newest release of a channel, from its `current` directory. Its image is then downloaded from its numbered
@@ -58,7 +58,7 @@ pub(crate) fn latest_release(context: &Context<'_>, args: &ImageArgs) -> Result<
 
 /// One release that is looked for, board by board.
 struct Search<'s, 't> {
-    road: &'s ImageStore<'t>,
+    store: &'s ImageStore<'t>,
     places: &'s ReleaseLocations<'s>,
     asked: ExpectedImage,
     release: &'s Release,
@@ -67,14 +67,14 @@ struct Search<'s, 't> {
 impl Search<'_, '_> {
     /// The image for a board; `channel` is where another board's image was found.
     fn bring(&self, board: Board, channel: Option<Channel>) -> Result<BoardImage> {
-        let Search { road, places, release, .. } = *self;
+        let Search { store, places, release, .. } = *self;
         let first = places.primary(board, release, channel)?;
         let all = places.candidates(&first);
         let wanted =
             ReleaseRequest { brand: places.brand, board, release: release.clone(), places: all.clone() };
         let asked =
             ExpectedImage { release: Some(release.clone()), boards: vec![board], ..self.asked.clone() };
-        let found = road.release(&wanted, &|image| asked.check(image).map(drop))?;
+        let found = store.release(&wanted, &|image| asked.check(image).map(drop))?;
         let Some(image) = found else {
             let others: Vec<Board> =
                 self.asked.boards.iter().copied().filter(|other| *other != board).collect();
@@ -82,11 +82,11 @@ impl Search<'_, '_> {
             return Err(places.not_found(("image", &urls), release, board, &others));
         };
         let dir = ReleaseDir::from_image_url(&image.origin().source)?;
-        if dir != first && road.client.is_offline() {
+        if dir != first && store.client.is_offline() {
             places.check_channel(release, &dir)?;
-            road.term.stage("kept", format!("{release} from {dir}"));
+            store.term.stage("kept", format!("{release} from {dir}"));
         } else if dir != first {
-            road.term.stage("found", format!("{release} at {dir}, not at {first}"));
+            store.term.stage("found", format!("{release} at {dir}, not at {first}"));
         }
         let (_, _, opened) = BoardImage::of(image, &asked)?;
         Ok(BoardImage { channel: dir.channel(), ..opened })

@@ -98,7 +98,7 @@ impl Keyring {
     }
 
     /// The certificates that are here without asking anyone: given ones, else cached and built-in ones as one.
-    /// A cached copy that cannot be read counts as none; it is written anew when the next one is fetched.
+    /// A cached copy that cannot be read counts as none; it is written again when the next one is fetched.
     pub fn local_certificates(&self) -> Vec<Certificate> {
         if !self.explicit.is_empty() {
             return self.explicit.clone();
@@ -106,11 +106,11 @@ impl Keyring {
         self.policy.pins.iter().filter_map(|pin| self.local_certificate(pin)).collect()
     }
 
-    /// Judges what needs no data, with the certificates at hand; when a signature names a key that they lack and
+    /// Judges what needs no data, with the certificates available; when a signature names a key that they lack and
     /// `fetch` is there (`None` is `--offline`), with what the key servers add.
     ///
     /// # Errors
-    /// Failed (2) when there is no certificate at hand and none can be got.
+    /// Failed (2) when there is no certificate available and none can be got.
     pub fn begin_verification(
         &self,
         signature: &DetachedSignature,
@@ -143,7 +143,7 @@ impl Keyring {
                     certificates.push(certificate);
                     verification = Verification::new(signature, &certificates, &self.policy);
                 }
-                Err(fault) => causes.push(fault.to_string()),
+                Err(error) => causes.push(error.to_string()),
             }
         }
         if certificates.is_empty() && verification.has_unknown_key() {
@@ -188,7 +188,7 @@ impl Keyring {
         Some(self.directory.as_ref()?.join(format!("{}.pgp", pin.fingerprint)))
     }
 
-    /// Asks one address and joins what it sends to what is at hand: a server may leave out user ids or old
+    /// Asks one address and joins what it sends to what is available: a server may leave out user ids or old
     /// bindings, and no revocation that was once seen is forgotten.
     fn refresh(&self, pin: &Pin, address: &str, fetch: FetchFn<'_>) -> Result<Certificate> {
         let bytes = fetch(address)?;
@@ -211,7 +211,7 @@ impl Keyring {
         Ok(certificate)
     }
 
-    /// Written beside and renamed, so that another process sees the old copy or the new one, whole.
+    /// Written next to and renamed, so that another process sees the old copy or the new one, whole.
     fn store(&self, pin: &Pin, certificate: &Certificate) -> Result<()> {
         let (Some(directory), Some(path)) = (&self.directory, self.cache_path(pin)) else { return Ok(()) };
         let message = || format!("cannot keep the certificate in {}", path.display());
@@ -246,10 +246,10 @@ impl RefreshCache {
 fn no_certificate(policy: &TrustPolicy) -> Error {
     let wanted: Vec<_> =
         policy.pins.iter().map(|pin| format!("{} ({})", pin.name, pin.fingerprint)).collect();
-    let fault = Error::failed(format!("there is no certificate at hand for {}", wanted.join(" or ")));
+    let error = Error::failed(format!("there is no certificate at hand for {}", wanted.join(" or ")));
     match policy.pins.is_empty() {
         true => Error::failed("no signing key is trusted"),
-        false => fault,
+        false => error,
     }
 }
 

@@ -93,7 +93,7 @@ pub(super) fn board_directories(flavor: &Path) -> Result<BoardDirectories> {
     Ok(BoardDirectories { known: found, unknown })
 }
 
-/// `manifest.d` beside `manifest-amd64-usr.d`: the build takes one of them and does not say which, so neither do
+/// `manifest.d` next to `manifest-amd64-usr.d`: the build takes one of them and does not say which, so neither do
 /// we, unless one is a link to the other or holds nothing.
 fn resolve_legacy_dir(found: &mut Vec<(Board, PathBuf)>) -> Result<()> {
     let amd64: Vec<PathBuf> =

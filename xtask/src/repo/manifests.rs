@@ -139,7 +139,7 @@ impl Reader<'_> {
     }
 }
 
-/// The link that leads a path out of the tree: the file itself, or a folder above it, or what that leads to in turn.
+/// The link that leads a path out of the tree: the file itself, or a directory above it, or what that points to in turn.
 fn escaping_link(root: &Path, path: &str) -> String {
     let leads_out = |part: &Path| fs::canonicalize(root.join(part)).is_ok_and(|real| !real.starts_with(root));
     let mut link = PathBuf::from(path);
@@ -153,10 +153,10 @@ fn escaping_link(root: &Path, path: &str) -> String {
     link.to_str().unwrap_or(path).to_owned()
 }
 
-/// What a link leads to, where that is in the tree, relative to it.
+/// What a link points to, where that is in the tree, relative to it.
 fn link_target(root: &Path, link: &Path) -> Option<PathBuf> {
     let link = root.join(link);
     let target = link.parent()?.join(fs::read_link(&link).ok()?);
-    let folder = fs::canonicalize(target.parent()?).ok()?;
-    Some(folder.join(target.file_name()?).strip_prefix(root).ok()?.to_owned())
+    let directory = fs::canonicalize(target.parent()?).ok()?;
+    Some(directory.join(target.file_name()?).strip_prefix(root).ok()?.to_owned())
 }

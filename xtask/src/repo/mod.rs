@@ -37,7 +37,7 @@ impl Repo {
             Some(directory) => {
                 let root = fs::canonicalize(current_directory.join(directory))
                     .with_context(|| format!("cannot open the tree {}", directory.display()))
-                    .map_err(|fault| fault.with_hint("pass the tree's root: --repo DIR"))?;
+                    .map_err(|error| error.with_hint("pass the tree's root: --repo DIR"))?;
                 let tree = Repo { root };
                 if tree.is_repo() { Ok(tree) } else { Err(tree.not_a_repo()) }
             }
@@ -75,14 +75,14 @@ impl Repo {
     }
 
     fn not_a_repo(&self) -> Error {
-        let fault =
+        let error =
             Error::failed(format!("{} is not an rkt-style tree: {COMMON_MK} not found", self.root.display()));
         match self.root.ancestors().skip(1).map(|root| Repo { root: root.to_owned() }).find(Repo::is_repo) {
-            Some(above) => fault.with_hint(format!(
+            Some(above) => error.with_hint(format!(
                 "pass the tree's root: --repo {}",
                 quote(&above.root.display().to_string())
             )),
-            None => fault.with_hint("run inside an rkt-style tree, or pass --repo DIR"),
+            None => error.with_hint("run inside an rkt-style tree, or pass --repo DIR"),
         }
     }
 }

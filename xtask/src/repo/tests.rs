@@ -33,7 +33,7 @@ impl Fixture {
         Repo::find(Some(self.0.path()), Path::new("/")).unwrap().read()
     }
 
-    fn fault(&self) -> String {
+    fn error(&self) -> String {
         self.read().unwrap_err().to_string()
     }
 }
@@ -48,8 +48,8 @@ fn the_tree_is_found_from_below_and_only_where_it_is_named() {
     let below = root.join("stage1/usr_from_coreos");
     assert_eq!(Repo::find(None, &below).unwrap().root(), root);
     assert_eq!(Repo::find(Some(Path::new("../..")), &below).unwrap().root(), root);
-    let fault = Repo::find(Some(Path::new(".")), &below).unwrap_err();
-    assert!(fault.message.contains("is not an rkt-style tree") && fault.hint.unwrap().contains("--repo /"));
+    let error = Repo::find(Some(Path::new(".")), &below).unwrap_err();
+    assert!(error.message.contains("is not an rkt-style tree") && error.hint.unwrap().contains("--repo /"));
     assert!(Repo::find(None, Path::new("/")).is_err());
     assert!(Repo::find(Some(Path::new("nowhere")), &below).is_err());
 }
@@ -117,15 +117,15 @@ fn a_linked_common_mk_has_its_real_path_and_only_outside_the_tree_is_outside() {
 fn what_lies_outside_the_tree_is_told_by_the_link_that_leads_there() {
     let fixture = Fixture::new(&[BASH]);
     let elsewhere = Fixture::new(&[KVM_BASH]);
-    let folder = Path::new(KVM_BASH).parent().unwrap().to_str().unwrap();
-    fs::create_dir_all(fixture.path(folder).parent().unwrap()).unwrap();
-    symlink(elsewhere.path(folder), fixture.path(folder)).unwrap();
+    let directory = Path::new(KVM_BASH).parent().unwrap().to_str().unwrap();
+    fs::create_dir_all(fixture.path(directory).parent().unwrap()).unwrap();
+    symlink(elsewhere.path(directory), fixture.path(directory)).unwrap();
     let file = BASH.replace("bash", "other");
     symlink(elsewhere.path(KVM_BASH), fixture.path(&file)).unwrap();
     let twice = BASH.replace("bash", "twice");
     symlink("other.manifest", fixture.path(&twice)).unwrap();
     let outside = fixture.read().unwrap().sources.outside;
-    let expected = [(twice, file.clone()), (file.clone(), file), (KVM_BASH.to_owned(), folder.to_owned())];
+    let expected = [(twice, file.clone()), (file.clone(), file), (KVM_BASH.to_owned(), directory.to_owned())];
     assert_eq!(outside, expected.into());
 }
 
@@ -136,7 +136,7 @@ fn the_old_directory_is_amd64_and_two_of_a_board_are_settled_or_refused() {
     let listing = fixture.read().unwrap().sources.listings.remove(0);
     assert_eq!((listing.board, listing.file.as_str()), (Board::Amd64, old));
     fixture.put(BASH);
-    assert!(fixture.fault().contains("both exist"), "{}", fixture.fault());
+    assert!(fixture.error().contains("both exist"), "{}", fixture.error());
     fs::remove_file(fixture.path(old)).unwrap();
     assert_eq!(fixture.read().unwrap().sources.listings[0].file, BASH);
     let directory = fixture.path("stage1/usr_from_coreos/manifest.d");
@@ -150,28 +150,28 @@ fn what_is_no_manifest_is_named() {
     let fixture = Fixture::new(&[BASH]);
     let directory = fixture.path("stage1/usr_from_coreos/manifest-amd64-usr.d");
     fs::create_dir(directory.join("sub")).unwrap();
-    assert!(fixture.fault().contains("manifest-amd64-usr.d/sub is a directory"), "{}", fixture.fault());
+    assert!(fixture.error().contains("manifest-amd64-usr.d/sub is a directory"), "{}", fixture.error());
     fs::remove_dir(directory.join("sub")).unwrap();
     symlink("gone.manifest", directory.join("broken")).unwrap();
     assert!(
-        fixture.fault().contains("broken is a link to gone.manifest, and that is no file"),
+        fixture.error().contains("broken is a link to gone.manifest, and that is no file"),
         "{}",
-        fixture.fault()
+        fixture.error()
     );
     assert!(fixture.read().unwrap_err().hint.unwrap().contains("rm /"));
     fs::remove_file(directory.join("broken")).unwrap();
     symlink("loop", directory.join("loop")).unwrap();
-    assert!(fixture.fault().contains("that is no file"), "{}", fixture.fault());
+    assert!(fixture.error().contains("that is no file"), "{}", fixture.error());
     fs::remove_file(directory.join("loop")).unwrap();
     let odd = directory.join(OsStr::from_bytes(b"\xff.manifest"));
     fs::write(&odd, "x").unwrap();
-    assert!(fixture.fault().contains("not UTF-8"), "{}", fixture.fault());
+    assert!(fixture.error().contains("not UTF-8"), "{}", fixture.error());
     fs::remove_file(odd).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(directory.join("s")).unwrap();
-    assert!(fixture.fault().contains("s: not a regular file"), "{}", fixture.fault());
+    assert!(fixture.error().contains("s: not a regular file"), "{}", fixture.error());
 }
 
 #[test]
 fn a_tree_without_manifests_says_so() {
-    assert!(Fixture::new(&["stage1/usr_from_coreos/x"]).fault().contains("no manifest in"));
+    assert!(Fixture::new(&["stage1/usr_from_coreos/x"]).error().contains("no manifest in"));
 }

@@ -65,7 +65,7 @@ pub(crate) fn bump() -> Report {
         findings: vec![Finding {
             file: MANIFEST.into(),
             line: Some(1),
-            kind: FindingKind::NotFound,
+            kind: FindingKind::Missing,
             severity: Severity::Error,
             board: Board::Amd64,
             flavor: flavor(),

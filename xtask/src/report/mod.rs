@@ -62,7 +62,7 @@ pub struct Report {
     pub channel: Option<Channel>,
     /// The systemd version before and after.
     pub systemd: Option<(SystemdVersion, SystemdVersion)>,
-    /// The images that were read, one a board.
+    /// The images that were read, one per board.
     pub images: Vec<ImageOrigin>,
     /// The command line of the run, which its hints repeat.
     pub again: Invocation,

@@ -89,10 +89,10 @@ impl<'r> ProblemIndex<'r> {
     fn insert(&mut self, finding: &'r Finding, at: usize) {
         self.same.entry(same_key(finding)).or_insert(at);
         match finding.candidates.as_slice() {
-            [new] if finding.kind == FindingKind::NotFound => {
+            [new] if finding.kind == FindingKind::Missing => {
                 self.renamed.entry((finding.board, &finding.file, new)).or_insert(at);
             }
-            [] if finding.kind == FindingKind::NotFound && finding.path.contains(".so") => {
+            [] if finding.kind == FindingKind::Missing && finding.path.contains(".so") => {
                 let gone = (at, &finding.remedy);
                 self.gone.entry((finding.board, &finding.file, &finding.path)).or_insert(gone);
             }
@@ -110,7 +110,7 @@ impl<'r> ProblemIndex<'r> {
                 .min()
                 .copied();
         }
-        if finding.kind != FindingKind::NotFound || !finding.candidates.is_empty() {
+        if finding.kind != FindingKind::Missing || !finding.candidates.is_empty() {
             return None;
         }
         let sonames = finding.path.match_indices('.').map(|(at, _)| &finding.path[..at]);
@@ -207,7 +207,7 @@ mod tests {
         let findings = [
             finding(FindingKind::NeedsUnlisted, "lib64/z.so.2", &["lib64/z.so.2"], Suggestion::Mend),
             finding(FindingKind::Dangling, "lib64/z.so", &["lib64/z.so.2"], Suggestion::Mend),
-            finding(FindingKind::NotFound, "lib64/z.so.1", &["lib64/z.so.2"], Suggestion::Mend),
+            finding(FindingKind::Missing, "lib64/z.so.1", &["lib64/z.so.2"], Suggestion::Mend),
         ];
         assert_eq!(describe(&findings), "1 problem (1 error), 1 fixable with --fix");
         let report = Report { findings: findings.to_vec(), ..Report::default() };
@@ -218,15 +218,15 @@ mod tests {
 
     #[test]
     fn soname_and_real_file_that_are_gone_are_one_problem() {
-        let gone = |path| finding(FindingKind::NotFound, path, &[], Suggestion::DropMissing);
+        let gone = |path| finding(FindingKind::Missing, path, &[], Suggestion::DropMissing);
         let findings = [gone("lib64/z.so.1"), gone("lib64/z.so.1.2"), gone("lib64/z.so.12")];
         assert_eq!(describe(&findings), "2 problems (2 errors), 2 fixable with --fix --drop-missing");
     }
 
     #[test]
     fn counts_by_severity_and_by_fix() {
-        let rename = finding(FindingKind::NotFound, "a", &["b"], Suggestion::Mend);
-        let gone = finding(FindingKind::NotFound, "c", &[], Suggestion::DropMissing);
+        let rename = finding(FindingKind::Missing, "a", &["b"], Suggestion::Mend);
+        let gone = finding(FindingKind::Missing, "c", &[], Suggestion::DropMissing);
         let unit = finding(FindingKind::Tidy, "d", &[], Suggestion::add("f", ["d"]));
         let advice = finding(FindingKind::Advice, "e", &["e"], Suggestion::add("f", ["e"]));
         for (findings, text) in [

@@ -141,7 +141,7 @@ fn replacement(finding: &Finding) -> Option<Value> {
     let line = finding.line?;
     match (&finding.remedy, finding.candidates.as_slice()) {
         (Suggestion::DropMissing, []) => Some(json!({ "deletedRegion": whole_lines(line, line) })),
-        (Suggestion::Mend, [new]) if finding.kind == FindingKind::NotFound => Some(json!({
+        (Suggestion::Mend, [new]) if finding.kind == FindingKind::Missing => Some(json!({
             "deletedRegion": whole_lines(line, line),
             "insertedContent": { "text": format!("{}\n", lossless_text::portable(new)) },
         })),
@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn each_kind_has_a_rule_of_its_level() {
         for kind in [
-            FindingKind::NotFound,
+            FindingKind::Missing,
             FindingKind::Dangling,
             FindingKind::NeedsUnlisted,
             FindingKind::NeedsNowhere,

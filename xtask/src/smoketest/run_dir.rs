@@ -35,7 +35,7 @@ pub(super) fn create_dir(tree: &Path, directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Creates a file in place of what has its name: neither a link nor another name of a file is written through.
+/// Creates a file instead of what has its name: neither a link nor another name of a file is written through.
 ///
 /// # Errors
 /// The file cannot be removed or created.

@@ -196,7 +196,7 @@ impl Term {
         Ok(())
     }
 
-    /// Registers what is printed in place of the result if a signal ends the run: for scripts a document of `report`,
+    /// Registers what is printed instead of the result if a signal ends the run: for scripts a document of `report`,
     /// for people what remains and the command that continues, `command_line`.
     pub fn print_on_termination(&self, report: Report, command_line: String) {
         let format = self.format;

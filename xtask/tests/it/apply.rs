@@ -80,7 +80,7 @@ impl Fixture {
 
     /// What the next command does first; afterwards the tree must be whole and nothing be left over.
     fn next_command(&self, when: &str) -> &'static str {
-        tree(self.root()).read().unwrap_or_else(|fault| panic!("{when}: {fault}"));
+        tree(self.root()).read().unwrap_or_else(|error| panic!("{when}: {error}"));
         assert!(!self.staging_is_there(), "{when}: the staging folder is left");
         self.state().unwrap_or_else(|wrong| panic!("{when}: {wrong}"))
     }
@@ -99,7 +99,7 @@ fn plan_of(root: &Path) -> EditPlan {
     EditPlan::between(&before, &after)
 }
 
-/// Every file below a directory but for the staging folder, symlinks followed.
+/// Every file below a directory but for the staging directory, symlinks followed.
 fn files_of(directory: &Path) -> Files {
     let mut files = Files::new();
     for entry in fs::read_dir(directory).unwrap() {

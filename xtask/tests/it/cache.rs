@@ -26,17 +26,17 @@ fn bash() -> [UsrPath; 1] {
     [UsrPath::new("bin/bash").unwrap()]
 }
 
-/// Everything below a folder that is a regular file, by its path there.
-fn files(folder: &Path) -> Vec<String> {
+/// Everything below a directory that is a regular file, by its path there.
+fn files(directory: &Path) -> Vec<String> {
     let mut found = Vec::new();
-    let mut todo = vec![folder.to_owned()];
+    let mut todo = vec![directory.to_owned()];
     while let Some(next) = todo.pop() {
         for entry in fs::read_dir(next).into_iter().flatten() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 todo.push(path);
             } else {
-                found.push(path.strip_prefix(folder).unwrap().display().to_string());
+                found.push(path.strip_prefix(directory).unwrap().display().to_string());
             }
         }
     }
@@ -50,20 +50,20 @@ fn holds_an_image(site: &Site) -> bool {
 }
 
 fn refused(image: Result<ImageHandle>) -> String {
-    let fault = image.map(|_| ()).unwrap_err();
-    assert_eq!(fault.kind, ErrorKind::Refused, "{fault}");
-    fault.to_string()
+    let error = image.map(|_| ()).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Refused, "{error}");
+    error.to_string()
 }
 
 #[test]
 fn a_release_is_downloaded_once() {
     let site = Site::new();
-    let road = site.road();
-    let first = road.release(&site.wanted(), &any).unwrap().unwrap();
+    let store = site.store();
+    let first = store.release(&site.wanted(), &any).unwrap().unwrap();
     assert_eq!(first.origin().signer.as_ref().unwrap().primary, site.certificate.fingerprint());
     assert_eq!(first.tree().known_file_info("bin/bash"), None);
     assert!(matches!(first.tree().file_info("bin/bash"), Some(FileInfo::Elf(_))));
-    let (origin, tree) = first.finish(&road).unwrap();
+    let (origin, tree) = first.finish(&store).unwrap();
     let requests = site.server.requests().len();
 
     let second = site.road_with(true, "key.asc").release(&site.wanted(), &any).unwrap().unwrap();
@@ -79,12 +79,12 @@ fn a_release_is_downloaded_once() {
 #[test]
 fn what_was_not_read_before_is_read_from_the_image_again() {
     let site = Site::new();
-    let road = site.road();
+    let store = site.store();
     let image = site.local();
-    let first = road.local(&image, None, false).unwrap();
+    let first = store.local(&image, None, false).unwrap();
     first.tree().read_ahead(&bash());
-    first.finish(&road).unwrap();
-    let second = road.local(&image, None, false).unwrap();
+    first.finish(&store).unwrap();
+    let second = store.local(&image, None, false).unwrap();
     assert!(matches!(second.tree().known_file_info("bin/bash"), Some(FileInfo::Elf(_))));
     let more = [UsrPath::new("lib64/systemd/systemd").unwrap()];
     second.tree().read_ahead(&more);
@@ -94,24 +94,24 @@ fn what_was_not_read_before_is_read_from_the_image_again() {
         "what was known is known still"
     );
     assert!(matches!(second.tree().known_file_info(more[0].as_str()), Some(FileInfo::Elf(_))));
-    second.finish(&road).unwrap();
-    let third = road.local(&image, None, false).unwrap();
+    second.finish(&store).unwrap();
+    let third = store.local(&image, None, false).unwrap();
     assert!(matches!(third.tree().known_file_info(more[0].as_str()), Some(FileInfo::Elf(_))));
 }
 
 #[test]
 fn a_kept_tree_counts_for_the_same_file_alone() {
     let site = Site::new();
-    let road = site.road();
+    let store = site.store();
     let image = site.local();
     let keep = || {
         settle();
-        let read = road.local(&image, None, false).unwrap();
+        let read = store.local(&image, None, false).unwrap();
         read.tree().read_ahead(&bash());
-        read.finish(&road).unwrap();
+        read.finish(&store).unwrap();
     };
     let is_kept = || {
-        let again = road.local(&image, None, false).unwrap();
+        let again = store.local(&image, None, false).unwrap();
         again.tree().known_file_info("bin/bash").is_some()
     };
     keep();
@@ -126,7 +126,7 @@ fn a_kept_tree_counts_for_the_same_file_alone() {
     keep();
     assert!(is_kept());
 
-    // A tree that was damaged on disk, in its head or its body, is made anew.
+    // A tree that was damaged on disk, in its head or its body, is made again.
     let text = fs::read(&kept).unwrap();
     for at in [0, 20, 150, 300, text.len() / 2, text.len() - 2] {
         let mut bent = text.clone();
@@ -143,10 +143,10 @@ fn a_kept_tree_counts_for_the_same_file_alone() {
 #[test]
 fn trust_is_judged_on_each_run() {
     let site = Site::new();
-    let road = site.road();
+    let store = site.store();
     let image = site.local();
-    road.local(&image, None, false).unwrap().finish(&road).unwrap();
-    assert!(road.local(&image, None, false).is_ok());
+    store.local(&image, None, false).unwrap().finish(&store).unwrap();
+    assert!(store.local(&image, None, false).is_ok());
 
     let stranger = TestCertificate::throwaway(8).unwrap();
     fs::write(site.home.path().join("stranger.asc"), stranger.armored().unwrap()).unwrap();
@@ -156,44 +156,44 @@ fn trust_is_judged_on_each_run() {
 
     let good = fs::read(beside(&image)).unwrap();
     fs::write(beside(&image), stranger.sign(&fs::read(&image).unwrap()).unwrap()).unwrap();
-    assert!(refused(road.local(&image, None, false)).contains("unknown-key"));
+    assert!(refused(store.local(&image, None, false)).contains("unknown-key"));
     fs::write(beside(&image), site.certificate.sign(b"something else").unwrap()).unwrap();
-    assert!(refused(road.local(&image, None, false)).contains("bad-signature"));
-    assert!(refused(road.local(&image, None, true)).contains("bad-signature"));
+    assert!(refused(store.local(&image, None, false)).contains("bad-signature"));
+    assert!(refused(store.local(&image, None, true)).contains("bad-signature"));
     fs::write(beside(&image), good).unwrap();
-    assert!(road.local(&image, None, false).is_ok());
+    assert!(store.local(&image, None, false).is_ok());
 }
 
 #[test]
 fn unsigned_serves_unsigned_alone() {
     let site = Site::new();
-    let road = site.road();
+    let store = site.store();
     let image = site.local();
     let signature = site.home.path().join("elsewhere.sig");
     fs::rename(beside(&image), &signature).unwrap();
-    assert!(refused(road.local(&image, None, false)).contains("there is no signature"));
-    let unsigned = road.local(&image, None, true).unwrap();
+    assert!(refused(store.local(&image, None, false)).contains("there is no signature"));
+    let unsigned = store.local(&image, None, true).unwrap();
     assert_eq!(unsigned.origin().signer, None);
-    unsigned.finish(&road).unwrap();
-    assert!(refused(road.local(&image, None, false)).contains("there is no signature"));
-    let signed = road.local(&image, Some(&signature), false).unwrap();
+    unsigned.finish(&store).unwrap();
+    assert!(refused(store.local(&image, None, false)).contains("there is no signature"));
+    let signed = store.local(&image, Some(&signature), false).unwrap();
     assert!(signed.origin().signer.is_some());
 }
 
 #[test]
 fn a_download_that_broke_off_goes_on_in_the_next_run() {
     let site = Site::new();
-    let road = site.road();
+    let store = site.store();
     site.server.trouble(IMAGE, 1, Misbehavior::CutAfter(5000));
     site.server.trouble(IMAGE, 3, Misbehavior::Status(503, None));
-    let fault = road.release(&site.wanted(), &any).map(|_| ()).unwrap_err();
-    assert_eq!(fault.kind, ErrorKind::Failed, "{fault}");
-    assert!(fault.to_string().contains("503"), "{fault}");
+    let error = store.release(&site.wanted(), &any).map(|_| ()).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Failed, "{error}");
+    assert!(error.to_string().contains("503"), "{error}");
     assert!(!holds_an_image(&site), "{:?}", files(&site.shelf()));
     assert!(files(&site.shelf()).iter().any(|name| name.ends_with(".cpio.gz.partial")));
 
     let before = site.server.requests().len();
-    road.release(&site.wanted(), &any).unwrap().unwrap();
+    store.release(&site.wanted(), &any).unwrap().unwrap();
     let requests = site.server.requests();
     let taken_up = requests[before..].iter().find(|request| request.path == IMAGE).unwrap();
     assert_eq!(taken_up.range_from(), Some(5000), "{taken_up:?}");
@@ -204,16 +204,16 @@ fn a_download_that_broke_off_goes_on_in_the_next_run() {
 #[test]
 fn a_resumed_download_with_a_bad_signature_starts_once_from_zero() {
     let site = Site::new();
-    let road = site.road();
+    let store = site.store();
     site.server.trouble(IMAGE, 1, Misbehavior::CutAfter(5000));
     site.server.trouble(IMAGE, 3, Misbehavior::Status(503, None));
-    assert!(road.release(&site.wanted(), &any).is_err());
+    assert!(store.release(&site.wanted(), &any).is_err());
     let partial = site.shelf().join("coreos_production_pxe_image.cpio.gz.partial");
     let mut bytes = fs::read(&partial).unwrap();
     bytes[100] ^= 1;
     fs::write(&partial, bytes).unwrap();
     let before = site.downloads();
-    assert!(road.release(&site.wanted(), &any).unwrap().is_some());
+    assert!(store.release(&site.wanted(), &any).unwrap().is_some());
     assert_eq!(site.downloads() - before, 2);
 }
 
@@ -225,7 +225,7 @@ fn an_image_that_changes_under_way_is_begun_anew() {
         let site = Site::new();
         site.server.trouble(IMAGE, 1, Misbehavior::CutAfter(5000));
         site.server.trouble(IMAGE, 1, trouble.clone());
-        assert!(site.road().release(&site.wanted(), &any).is_ok_and(|image| image.is_some()), "{trouble:?}");
+        assert!(site.store().release(&site.wanted(), &any).is_ok_and(|image| image.is_some()), "{trouble:?}");
     }
 }
 
@@ -239,28 +239,28 @@ fn what_is_refused_leaves_nothing_behind() {
     bent[at] ^= 1;
     let site = Site::new();
     site.server.put(IMAGE, bent);
-    let road = site.road();
-    assert!(refused(road.release(&site.wanted(), &any).map(Option::unwrap)).contains("bad-signature"));
+    let store = site.store();
+    assert!(refused(store.release(&site.wanted(), &any).map(Option::unwrap)).contains("bad-signature"));
     assert_eq!(files(&site.shelf()), ["lock"]);
     assert!(files(&site.cache().join("trees")).is_empty());
 
     let before = site.downloads();
     let stranger = TestCertificate::throwaway(8).unwrap();
     site.server.put(&format!("{IMAGE}.sig"), stranger.sign(b"").unwrap());
-    assert!(refused(road.release(&site.wanted(), &any).map(Option::unwrap)).contains("unknown-key"));
+    assert!(refused(store.release(&site.wanted(), &any).map(Option::unwrap)).contains("unknown-key"));
     assert_eq!(site.downloads(), before, "a verdict that stands needs no download");
 
     site.server.put(&format!("{IMAGE}.sig"), b"<html>sign in</html>".to_vec());
-    let fault = road.release(&site.wanted(), &any).map(|_| ()).unwrap_err();
-    assert_eq!(fault.kind, ErrorKind::Failed);
-    assert!(fault.to_string().contains("HTML"), "{fault}");
+    let error = store.release(&site.wanted(), &any).map(|_| ()).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Failed);
+    assert!(error.to_string().contains("HTML"), "{error}");
 
     site.server.remove(&format!("{IMAGE}.sig"));
     assert!(
-        refused(road.release(&site.wanted(), &any).map(Option::unwrap)).contains("there is no signature")
+        refused(store.release(&site.wanted(), &any).map(Option::unwrap)).contains("there is no signature")
     );
     site.server.remove(IMAGE);
-    assert!(road.release(&site.wanted(), &any).unwrap().is_none());
+    assert!(store.release(&site.wanted(), &any).unwrap().is_none());
     assert_eq!(files(&site.shelf()).iter().filter(|name| name.as_str() != "lock").count(), 0);
 }
 
@@ -269,7 +269,7 @@ fn what_is_nowhere_leaves_no_folder() {
     let site = Site::new();
     let nowhere = site.mirror(&[]).url();
     assert!(!site.shelf().exists());
-    let _ = site.road().release(&site.wanted_at(&[&nowhere]), &any);
+    let _ = site.store().release(&site.wanted_at(&[&nowhere]), &any);
     assert!(site.road_with(true, "key.asc").release(&site.wanted(), &any).is_err());
     assert!(!site.shelf().exists());
 }
@@ -278,8 +278,8 @@ fn what_is_nowhere_leaves_no_folder() {
 fn offline_takes_what_is_there() {
     let site = Site::new();
     let offline = site.road_with(true, "key.asc");
-    let fault = offline.release(&site.wanted(), &any).map(|_| ()).unwrap_err();
-    assert!(fault.to_string().contains("--offline"), "{fault}");
+    let error = offline.release(&site.wanted(), &any).map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains("--offline"), "{error}");
     site.fetch();
     let requests = site.server.requests().len();
     assert!(offline.release(&site.wanted(), &any).unwrap().unwrap().verified_path(&offline).is_ok());
@@ -320,14 +320,14 @@ fn a_kept_image_is_there_while_another_process_holds_the_lock() {
 #[test]
 fn trees_of_images_that_are_gone_or_of_long_ago_make_room() {
     let site = Site::new();
-    let road = site.road();
+    let store = site.store();
     let image = site.local();
     let keep = |name: &str| {
         let copy = site.home.path().join(name);
         fs::copy(&image, &copy).unwrap();
         fs::copy(beside(&image), beside(&copy)).unwrap();
         settle();
-        road.local(&copy, None, false).unwrap().finish(&road).unwrap();
+        store.local(&copy, None, false).unwrap().finish(&store).unwrap();
         copy
     };
     let trees = || files(&site.cache().join("trees"));
@@ -346,14 +346,14 @@ fn trees_of_images_that_are_gone_or_of_long_ago_make_room() {
 #[test]
 fn bytes_are_proved_again_before_they_are_handed_on() {
     let site = Site::new();
-    let road = site.road();
-    let image = road.release(&site.wanted(), &any).unwrap().unwrap();
-    let path = image.verified_path(&road).unwrap().to_owned();
+    let store = site.store();
+    let image = store.release(&site.wanted(), &any).unwrap().unwrap();
+    let path = image.verified_path(&store).unwrap().to_owned();
     let good = fs::read(&path).unwrap();
     let mut bent = good.clone();
     bent[50] ^= 1;
     fs::write(&path, bent).unwrap();
-    assert_eq!(image.verified_path(&road).unwrap_err().kind, ErrorKind::Refused);
+    assert_eq!(image.verified_path(&store).unwrap_err().kind, ErrorKind::Refused);
     // The next run does not take it either, and gets it again.
     assert_eq!(site.fetch(), path);
     assert_eq!(fs::read(&path).unwrap(), good);
@@ -363,16 +363,16 @@ fn bytes_are_proved_again_before_they_are_handed_on() {
 #[test]
 fn latest_is_read_from_a_signed_file() {
     let site = Site::new();
-    let road = site.road();
+    let store = site.store();
     let dir = site.wanted().places.remove(0);
-    let fault = road.latest(&dir.current(None), Brand::CoreOs).unwrap_err();
-    assert!(fault.to_string().contains("amd64-usr/current/version.txt"), "{fault}");
+    let error = store.latest(&dir.current(None), Brand::CoreOs).unwrap_err();
+    assert!(error.to_string().contains("amd64-usr/current/version.txt"), "{error}");
     let text = b"COREOS_BUILD=1032\nCOREOS_VERSION=1032.0.0+x\nCOREOS_VERSION_ID=1032.0.0\n".to_vec();
     let current = "amd64-usr/current/version.txt";
     site.server.put(current, text.clone());
-    assert_eq!(road.latest(&dir.current(None), Brand::CoreOs).unwrap_err().kind, ErrorKind::Refused);
+    assert_eq!(store.latest(&dir.current(None), Brand::CoreOs).unwrap_err().kind, ErrorKind::Refused);
     site.server.put(&format!("{current}.sig"), site.certificate.sign(&text).unwrap());
-    assert_eq!(road.latest(&dir.current(None), Brand::CoreOs).unwrap().0.as_str(), "1032.0.0");
-    assert!(road.latest(&dir.current(None), Brand::Flatcar).is_err());
+    assert_eq!(store.latest(&dir.current(None), Brand::CoreOs).unwrap().0.as_str(), "1032.0.0");
+    assert!(store.latest(&dir.current(None), Brand::Flatcar).is_err());
     assert!(site.server.requests().iter().all(|request| !request.path.starts_with(DIR)));
 }

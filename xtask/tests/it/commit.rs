@@ -19,8 +19,8 @@ fn git(root: &Path, arguments: &[&str]) -> String {
 
 /// A checkout with two files in one commit.
 fn checkout() -> TempDir {
-    let folder = TempDir::new().unwrap();
-    let root = folder.path();
+    let directory = TempDir::new().unwrap();
+    let root = directory.path();
     git(root, &["init", "--quiet", "--initial-branch=main"]);
     git(root, &["config", "user.name", "A Person"]);
     git(root, &["config", "user.email", "person@example.org"]);
@@ -30,7 +30,7 @@ fn checkout() -> TempDir {
     write(root, OTHER, "words\n");
     git(root, &["add", "."]);
     git(root, &["commit", "--quiet", "-m", "first"]);
-    folder
+    directory
 }
 
 fn write(root: &Path, file: &str, text: &str) {
@@ -39,8 +39,8 @@ fn write(root: &Path, file: &str, text: &str) {
 
 #[test]
 fn the_commit_holds_the_changed_files_alone_whatever_is_staged() {
-    let folder = checkout();
-    let root = folder.path();
+    let directory = checkout();
+    let root = directory.path();
     write(root, OTHER, "staged words\n");
     git(root, &["add", OTHER]);
     check_clean(root, &[MANIFEST]).unwrap();
@@ -57,32 +57,32 @@ fn the_commit_holds_the_changed_files_alone_whatever_is_staged() {
 #[test]
 fn other_changes_of_those_files_are_refused() {
     for staged in [false, true] {
-        let folder = checkout();
-        let root = folder.path();
+        let directory = checkout();
+        let root = directory.path();
         write(root, MANIFEST, "mine\n");
         if staged {
             git(root, &["add", MANIFEST]);
         }
-        let fault = check_clean(root, &[MANIFEST, OTHER]).unwrap_err();
-        assert!(fault.message.contains(MANIFEST) && !fault.message.contains(OTHER), "{fault}");
+        let error = check_clean(root, &[MANIFEST, OTHER]).unwrap_err();
+        assert!(error.message.contains(MANIFEST) && !error.message.contains(OTHER), "{error}");
         assert_eq!(git(root, &["log", "--oneline"]).lines().count(), 1);
     }
 }
 
 #[test]
 fn a_file_that_git_does_not_know_is_refused() {
-    let folder = checkout();
-    let root = folder.path();
+    let directory = checkout();
+    let root = directory.path();
     for (ignore, hint) in [
         ("", "git add -- new && git commit -- new"),
         ("new\n", "git add --force -- new && git commit -- new"),
     ] {
         write(root, ".gitignore", ignore);
         write(root, "new", "x\n");
-        let fault = check_clean(root, &["new"]).unwrap_err();
-        assert!(fault.message.contains("new"), "{fault}");
+        let error = check_clean(root, &["new"]).unwrap_err();
+        assert!(error.message.contains("new"), "{error}");
         // What the hint says works: a stash would not.
-        let told = fault.hint.unwrap();
+        let told = error.hint.unwrap();
         assert!(told.starts_with(hint), "{told}");
     }
     git(root, &["add", "--force", "new"]);
@@ -92,9 +92,9 @@ fn a_file_that_git_does_not_know_is_refused() {
 
 #[test]
 fn directory_without_git_is_an_error() {
-    let folder = TempDir::new().unwrap();
-    let fault = check_clean(folder.path(), &[MANIFEST]).unwrap_err();
-    assert!(fault.message.contains("is not inside a git repository"), "{fault}");
+    let directory = TempDir::new().unwrap();
+    let error = check_clean(directory.path(), &[MANIFEST]).unwrap_err();
+    assert!(error.message.contains("is not inside a git repository"), "{error}");
 }
 
 /// Makes a program of the repository that leaves a mark when it runs.
@@ -110,8 +110,8 @@ fn program(root: &Path, name: &str) -> String {
 
 #[test]
 fn repository_programs_do_not_run() {
-    let folder = checkout();
-    let root = folder.path();
+    let directory = checkout();
+    let root = directory.path();
     for hook in [
         "pre-commit",
         "commit-msg",
@@ -152,8 +152,8 @@ fn repository_programs_do_not_run() {
 #[test]
 fn links_in_the_repository_are_not_written_through() {
     for name in ["index", "logs/HEAD", "logs"] {
-        let folder = checkout();
-        let root = folder.path();
+        let directory = checkout();
+        let root = directory.path();
         let (inside, outside) = (root.join(".git").join(name), root.join("outside"));
         std::fs::rename(&inside, &outside).unwrap();
         std::os::unix::fs::symlink(&outside, &inside).unwrap();
@@ -161,8 +161,8 @@ fn links_in_the_repository_are_not_written_through() {
         assert!(error.message.contains("is a symlink"), "{name}: {error}");
     }
     // Whatever a message was once written to.
-    let folder = checkout();
-    let root = folder.path();
+    let directory = checkout();
+    let root = directory.path();
     let outside = root.join("outside");
     for name in ["COMMIT_EDITMSG", "XTASK_COMMIT_MSG"] {
         let _ = std::fs::remove_file(root.join(".git").join(name));
@@ -175,13 +175,13 @@ fn links_in_the_repository_are_not_written_through() {
 
 #[test]
 fn commit_in_a_subdirectory_has_the_whole_path() {
-    let folder = checkout();
-    let root = folder.path().join("stage1");
+    let directory = checkout();
+    let root = directory.path().join("stage1");
     write(&root, "a b.manifest", "lib\nbin/x\n");
     commit(&root, &["a b.manifest"], "x").unwrap();
     assert_eq!(
-        git(folder.path(), &["show", "--format=", "--name-only", "HEAD"]).trim(),
+        git(directory.path(), &["show", "--format=", "--name-only", "HEAD"]).trim(),
         format!("{MANIFEST}")
     );
-    assert_eq!(git(folder.path(), &["status", "--porcelain"]), "");
+    assert_eq!(git(directory.path(), &["status", "--porcelain"]), "");
 }

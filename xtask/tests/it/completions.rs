@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-/// A script file of `completions SHELL`, in a folder of its own.
+/// A script file of `completions SHELL`, in a directory of its own.
 fn script(shell: &str) -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
     let made = Command::new(env!("CARGO_BIN_EXE_xtask")).args(["completions", shell]).output().unwrap();

@@ -85,11 +85,11 @@ fn a_site_has_every_file_with_its_signature_and_always_the_same_bytes() {
 
 #[test]
 fn the_packed_image_reads_as_its_description() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     for board in Board::ALL {
         let image = image(Brand::CoreOs, board).program("lib64/systemd/systemd-logind", &["libz.so.1"]);
         let packed = pack::pxe_image(&image).unwrap();
-        let scratch = UnlinkedTempDir::new(folder.path());
+        let scratch = UnlinkedTempDir::new(directory.path());
         let proved =
             VerifiedImage::verify("here", packed.as_slice(), None, SignatureCheck::Unsigned, &scratch)
                 .unwrap();

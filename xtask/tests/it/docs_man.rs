@@ -1,4 +1,4 @@
-//! `docs/cargo-xtask.1` is the help of every command as a manual page (man(7)), made anew with `UPDATE_EXPECT=1`.
+//! `docs/cargo-xtask.1` is the help of every command as a manual page (man(7)), made again with `UPDATE_EXPECT=1`.
 
 use clap::{Arg, Command};
 use expect_test::expect_file;

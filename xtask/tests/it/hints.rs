@@ -1,4 +1,4 @@
-//! The command in a hint mends what it stands below: each is run by a shell, where and as the finding was told.
+//! The command in a hint fixes what it stands below: each is run by a shell, where and as the finding was told.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -43,7 +43,7 @@ fn signed(image: &ImageSpec) -> (Vec<u8>, Vec<u8>) {
     (image, signature)
 }
 
-/// The guide's tree in a folder with a blank in its name, and a shell that knows `cargo xtask`.
+/// The guide's tree in a directory with a blank in its name, and a shell that knows `cargo xtask`.
 struct Bench {
     scene: Scene,
 }
@@ -77,10 +77,10 @@ impl Bench {
         fs::write(self.manifest(name), change(text)).unwrap();
     }
 
-    fn sh(&self, folder: &Path, line: &str) -> Output {
+    fn sh(&self, directory: &Path, line: &str) -> Output {
         Command::new("sh")
             .args(["-c", line])
-            .current_dir(folder)
+            .current_dir(directory)
             .env("PATH", format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap()))
             .env("XTASK_CACHE_DIR", self.path("cache"))
             .env_remove("XTASK_MIRROR")
@@ -90,8 +90,8 @@ impl Bench {
     }
 
     /// The findings of a command that are not advice, each with its path and hint.
-    fn findings(&self, folder: &Path, line: &str) -> Vec<(String, String)> {
-        let output = self.sh(folder, &format!("{line} --format json"));
+    fn findings(&self, directory: &Path, line: &str) -> Vec<(String, String)> {
+        let output = self.sh(directory, &format!("{line} --format json"));
         let document: Value = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|_| panic!("{line}: {}", String::from_utf8_lossy(&output.stderr)));
         assert_eq!(document["error"], Value::Null, "{line}");
@@ -102,11 +102,11 @@ impl Bench {
     }
 
     /// Runs the first hint of a command, and again, until there is none; gives the hints.
-    fn follow(&self, folder: &Path, line: &str) -> Vec<String> {
+    fn follow(&self, directory: &Path, line: &str) -> Vec<String> {
         let mut hints: Vec<String> = Vec::new();
-        while let Some((path, hint)) = self.findings(folder, line).into_iter().next() {
+        while let Some((path, hint)) = self.findings(directory, line).into_iter().next() {
             assert!(!hints.contains(&hint), "{path}: {hint} mended nothing");
-            let done = self.sh(folder, &hint);
+            let done = self.sh(directory, &hint);
             let said = String::from_utf8_lossy(&done.stderr);
             assert!(done.status.code().is_some_and(|code| code < 2), "{hint}: {}\n{said}", done.status);
             hints.push(hint);
@@ -160,7 +160,7 @@ fn a_line_is_added_in_the_file_s_own_way() {
 fn a_hint_holds_where_it_was_told() {
     let bench = Bench::new();
     let (home, below) = (bench.scene.home(), bench.tree().join("stage1/usr_from_kvm"));
-    for (folder, line) in [
+    for (directory, line) in [
         (
             &home,
             "cargo xtask --repo 'my tree' verify-manifests --signing-key key --image 991.0.0 --board amd64-usr",
@@ -169,7 +169,7 @@ fn a_hint_holds_where_it_was_told() {
     ] {
         bench.edit("journald.manifest", without(UNIT));
         bench.edit("systemd.manifest", |text| text + "lib64/libvanished.so.1\n");
-        let hints = bench.follow(folder, line);
+        let hints = bench.follow(directory, line);
         assert_eq!(hints.len(), 2, "{hints:#?}");
         let options = line.split_once("verify-manifests ").unwrap().1;
         assert!(hints.iter().all(|hint| hint.contains(options)), "{hints:#?}");
@@ -298,14 +298,14 @@ fn what_the_image_cannot_give_is_given_up() {
 #[test]
 fn a_manifest_is_named_from_the_root_or_from_here_and_no_other_file_is() {
     let bench = Bench::new();
-    let folder = bench.tree().join(KVM);
-    let text = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+    let directory = bench.tree().join(KVM);
+    let text = |name: &str| fs::read_to_string(directory.join(name)).unwrap();
     for (file, code) in [("ip.manifest", 0), ("./bash.manifest", 0), ("../../../../key", 2), ("Makefile", 2)]
     {
         let line = format!("cargo xtask edit-manifest {file} --add /usr/bin/new");
-        let done = bench.sh(&folder, &line);
+        let done = bench.sh(&directory, &line);
         assert_eq!(done.status.code(), Some(code), "{line}: {}", String::from_utf8_lossy(&done.stderr));
     }
     assert!(text("ip.manifest").contains("bin/new\n") && text("bash.manifest").contains("bin/new\n"));
-    assert!(folder.join("bash.manifest").is_symlink());
+    assert!(directory.join("bash.manifest").is_symlink());
 }

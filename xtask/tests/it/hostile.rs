@@ -137,11 +137,11 @@ fn seeds_are_written_for_each_entry_point() {
     let home = tempfile::tempdir().unwrap();
     let corpus = std::env::var_os("XTASK_SEEDS").map_or(home.path().to_owned(), Into::into);
     for (name, _) in entry_points::ALL {
-        let folder = corpus.join(name);
-        std::fs::create_dir_all(&folder).unwrap();
+        let directory = corpus.join(name);
+        std::fs::create_dir_all(&directory).unwrap();
         for (number, seed) in seeds::of(name).iter().enumerate() {
-            std::fs::write(folder.join(format!("seed-{number}")), seed).unwrap();
+            std::fs::write(directory.join(format!("seed-{number}")), seed).unwrap();
         }
-        assert!(std::fs::read_dir(&folder).unwrap().count() > 1, "{name}");
+        assert!(std::fs::read_dir(&directory).unwrap().count() > 1, "{name}");
     }
 }

@@ -1,4 +1,4 @@
-//! `latest` never goes back, and `--preview` says that lists do not prove their release.
+//! `latest` never goes back, and `--preview` says that lists do not verify their release.
 
 use release_fixture::certificate::TestCertificate;
 use release_fixture::release::{Site, publish};

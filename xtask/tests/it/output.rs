@@ -12,29 +12,29 @@ use crate::schema::violations;
 /// A tree with nothing in it but coreos-common.mk and one manifest, and a place for the cache.
 struct Scene {
     cache: tempfile::TempDir,
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Scene {
     fn new() -> Scene {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let stage1 = "stage1/usr_from_coreos";
-        std::fs::create_dir_all(folder.path().join(stage1).join("manifest-amd64-usr.d")).unwrap();
+        std::fs::create_dir_all(directory.path().join(stage1).join("manifest-amd64-usr.d")).unwrap();
         for file in ["coreos-common.mk", "manifest-amd64-usr.d/bash.manifest"] {
-            std::fs::copy(root.join(stage1).join(file), folder.path().join(stage1).join(file)).unwrap();
+            std::fs::copy(root.join(stage1).join(file), directory.path().join(stage1).join(file)).unwrap();
         }
-        std::fs::write(folder.path().join("no-image.gz"), "this is no image\n").unwrap();
-        std::fs::write(folder.path().join("page.gz"), "<!DOCTYPE html>\n").unwrap();
-        std::fs::write(folder.path().join("page.gz.sig"), "<!DOCTYPE html><html>404\n").unwrap();
-        Scene { cache: tempfile::tempdir().unwrap(), folder }
+        std::fs::write(directory.path().join("no-image.gz"), "this is no image\n").unwrap();
+        std::fs::write(directory.path().join("page.gz"), "<!DOCTYPE html>\n").unwrap();
+        std::fs::write(directory.path().join("page.gz.sig"), "<!DOCTYPE html><html>404\n").unwrap();
+        Scene { cache: tempfile::tempdir().unwrap(), directory }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
         command
             .args(arguments)
-            .current_dir(self.folder.path())
+            .current_dir(self.directory.path())
             .env("XTASK_CACHE_DIR", self.cache.path())
             .env_remove("XTASK_MIRROR")
             .env_remove("XTASK_SIGNING_KEY")
@@ -94,8 +94,8 @@ fn each_fault_names_what_it_is_about_and_what_mends_it() {
 #[test]
 fn json_is_one_document_after_the_schema_whatever_happens() {
     let scene = Scene::new();
-    let faults = FAULTS.iter().map(|(line, code, ..)| (*line, *code));
-    for (line, code) in faults.chain([("sort-manifests --check", 0), ("completions bash", 0)]) {
+    let errors = FAULTS.iter().map(|(line, code, ..)| (*line, *code));
+    for (line, code) in errors.chain([("sort-manifests --check", 0), ("completions bash", 0)]) {
         let output = scene.run(&format!("--format json {line}"));
         let document: Value =
             serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{line}: {error}"));

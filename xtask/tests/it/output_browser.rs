@@ -43,7 +43,7 @@ fn report(changes: usize) -> Report {
     let finding = |n: usize| Finding {
         file: FILE.into(),
         line: Some(n + 1),
-        kind: FindingKind::NotFound,
+        kind: FindingKind::Missing,
         severity: Severity::Error,
         board: Board::Amd64,
         flavor: Flavor::from_dir_name("usr_from_coreos").unwrap(),

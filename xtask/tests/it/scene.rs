@@ -1,4 +1,4 @@
-//! The guide's tree, its two releases as signed files beside it, and the tool itself run on them.
+//! The guide's tree, its two releases as signed files next to it, and the tool itself run on them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ pub(crate) struct Scene {
     home: tempfile::TempDir,
 }
 
-/// What lies beside the tree: a certificate, and each release's image with its signature.
+/// What is next to the tree: a certificate, and each release's image with its signature.
 fn beside() -> &'static [(String, Vec<u8>)] {
     static FILES: OnceLock<Vec<(String, Vec<u8>)>> = OnceLock::new();
     FILES.get_or_init(|| {

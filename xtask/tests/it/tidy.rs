@@ -51,8 +51,8 @@ impl Source {
 fn sources() -> Vec<Source> {
     let xtask = root().join("xtask");
     let mut found = Vec::new();
-    for folder in ["src", "tests", "crates"] {
-        walk(&xtask.join(folder), &mut |path| {
+    for directory in ["src", "tests", "crates"] {
+        walk(&xtask.join(directory), &mut |path| {
             if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(path).unwrap();
                 let path = path.strip_prefix(&xtask).unwrap().to_str().unwrap().to_owned();
@@ -72,9 +72,9 @@ fn mark_tests(sources: &mut [Source]) {
     let declared = Regex::new(r"#\[cfg\(test\)\]\n(?:pub(?:\([a-z: ]+\))? )?mod ([a-z_]+);").unwrap();
     let mut tests = Vec::new();
     for source in sources.iter() {
-        let folder =
+        let directory =
             source.path.strip_suffix("/mod.rs").or(source.path.strip_suffix(".rs")).unwrap_or_default();
-        tests.extend(declared.captures_iter(&source.text).map(|found| format!("{folder}/{}", &found[1])));
+        tests.extend(declared.captures_iter(&source.text).map(|found| format!("{directory}/{}", &found[1])));
     }
     let is_test = |path: &str| {
         tests.iter().any(|test| path == format!("{test}.rs") || path.starts_with(&format!("{test}/")))

@@ -1,4 +1,4 @@
-//! What stops the work: a message, its causes, and the command that mends it.
+//! What stops the work: a message, its causes, and the command that fixes it.
 //!
 //! A person's mistake in a manifest is a finding, never a [`Error`]. Messages are lower case, without a full
 //! stop, and name the path or URL, what was expected and what was found.
@@ -17,7 +17,7 @@ pub enum ErrorKind {
     Usage,
     /// Network, I/O, a missing tool, a malformed file (exit code 2).
     Failed,
-    /// The image or its signature is not trusted, or is not what was asked for (exit code 3).
+    /// The image or its signature is not trusted, or is not what was requested (exit code 3).
     Refused,
 }
 
@@ -41,7 +41,7 @@ pub struct Error {
     pub message: String,
     /// Why, from the nearest cause to the root.
     pub causes: Vec<String>,
-    /// The command, or the step, that mends it.
+    /// The command, or the step, that fixes it.
     pub hint: Option<String>,
 }
 
@@ -56,7 +56,7 @@ impl Error {
         Error { kind: ErrorKind::Failed, message: message.into(), causes: Vec::new(), hint: None }
     }
 
-    /// Something is not trusted, or is not what was asked for (exit code 3).
+    /// Something is not trusted, or is not what was requested (exit code 3).
     pub fn refused(message: impl Into<String>) -> Error {
         Error { kind: ErrorKind::Refused, ..Error::failed(message) }
     }
@@ -80,7 +80,7 @@ impl Error {
         self
     }
 
-    /// Sets the command or step that mends it; the first hint given (nearest to the cause) is kept.
+    /// Sets the command or step that fixes it; the first hint given (nearest to the cause) is kept.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Error {
         self.hint.get_or_insert_with(|| hint.into());
@@ -137,7 +137,7 @@ pub fn error_from_io(error: std::io::Error) -> Error {
     }
 }
 
-/// Runs code that is not ours on bytes that may mean harm: a panic in it comes out as a fault.
+/// Runs code that is not ours on bytes that may mean harm: a panic in it comes out as a error.
 ///
 /// # Errors
 /// It panicked; the cause is what it said.

@@ -33,7 +33,7 @@ pub struct Unresolved {
     pub name: String,
     /// The files that have the dependency: selected ones, or such as the selection does not have either.
     pub needed_by: BTreeSet<UsrPath>,
-    /// What the image has for it: every symlink on the way, then the file. Empty if the image has nothing.
+    /// What the image has for it: every symlink on the path, then the file. Empty if the image has nothing.
     pub chain: Vec<UsrPath>,
     /// The directories that the loader searched.
     pub searched: Vec<String>,

@@ -33,7 +33,7 @@ pub struct ExecReference {
 pub struct MissingExecutable {
     /// The reference.
     pub reference: ExecReference,
-    /// The first path on the way to the program that is not listed, or is not in the image; the script itself, if its
+    /// The first path on the path to the program that is not listed, or is not in the image; the script itself, if its
     /// interpreter is relative and nowhere.
     pub executable: UsrPath,
     /// Whether the image has it.

@@ -9,7 +9,7 @@ use coreos_types::release::{Board, Flavor};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FindingKind {
     /// A listed path is not in the image.
-    NotFound,
+    Missing,
     /// A listed symlink points to something that is not listed, or not in the image.
     Dangling,
     /// A listed file needs a file that the image has and no manifest of the flavor lists.
@@ -30,7 +30,7 @@ impl FindingKind {
     /// The word in JSON.
     pub fn id(self) -> &'static str {
         match self {
-            FindingKind::NotFound => "missing",
+            FindingKind::Missing => "missing",
             FindingKind::Dangling => "dangling",
             FindingKind::NeedsUnlisted => "needs-unlisted",
             FindingKind::NeedsNowhere => "needs-nowhere",

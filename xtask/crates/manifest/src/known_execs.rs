@@ -13,7 +13,7 @@ pub struct MissingExec {
     pub by: UsrPath,
     /// The row of the table.
     pub row: &'static KnownExec,
-    /// Every symlink on the way, then the program.
+    /// Every symlink on the path, then the program.
     pub chain: Vec<UsrPath>,
 }
 
@@ -32,7 +32,7 @@ pub fn missing(selection: &Selection<'_>) -> Vec<MissingExec> {
 }
 
 /// The programs of the table that `starter`, whose text has `exec_paths`, starts and the image has: each with every
-/// symlink on the way.
+/// symlink on the path.
 pub fn started(
     tree: &UsrTree,
     starter: &UsrPath,
@@ -57,7 +57,7 @@ fn locate_named(tree: &UsrTree, paths: &[String], program: &str) -> Option<Vec<V
     Some(named.filter_map(chain).collect())
 }
 
-/// The program beside the starter, or the only one of its name.
+/// The program next to the starter, or the only one of its name.
 fn locate_by_name(tree: &UsrTree, starter: &UsrPath, program: &str) -> Option<Vec<UsrPath>> {
     let beside = starter.parent().map(|directory| directory.join(program));
     if let Some(beside) = beside.filter(|path| is_program(tree, path)) {

@@ -184,7 +184,7 @@ fn is_plausible_move(old: &UsrPath, new: &UsrPath, context: &ReplacementContext<
         || is_moved_directory(&from, &to, index)
 }
 
-/// Whether the image has the directory `to` in place of `from`: `from` is gone, and both have the same name, a version
+/// Whether the image has the directory `to` instead of `from`: `from` is gone, and both have the same name, a version
 /// at its end aside.
 fn is_moved_directory(from: &UsrPath, to: &UsrPath, index: &ImageIndex<'_>) -> bool {
     const GENERIC: [&str; 6] = ["bin", "sbin", "lib", "lib64", "libexec", "share"];

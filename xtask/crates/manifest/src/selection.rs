@@ -134,7 +134,7 @@ impl<'a> Selection<'a> {
         self.homes.get(path).copied()
     }
 
-    /// The line that a file belongs beside: the last one before it of the manifest that lists most of its directory, of
+    /// The line that a file belongs next to: the last one before it of the manifest that lists most of its directory, of
     /// several `preferred`. `None` where no manifest lists anything there.
     pub fn neighbour(&self, path: &UsrPath, preferred: &str) -> Option<Location<'a>> {
         let beside = || {

@@ -52,7 +52,7 @@ impl PinnedCertificate<'_> {
     /// hard revocations come first, because they void everything else.
     pub(super) fn check_key(&self, key: &Key, at: u64) -> Result<KeyValidity, Violation> {
         let primary = &self.certificate.primary;
-        // A key that cannot be used cannot be asked for its revocations either.
+        // A key that cannot be used cannot be requested its revocations either.
         check_defect("primary key", primary)?;
         check_defect("key", key)?;
         let retired =

@@ -15,7 +15,7 @@ const BINARY: u8 = 0x00;
 pub(super) enum Evaluation {
     /// A rule does not hold; the key where it is known.
     Rejected { violation: Violation, key: Option<Box<Candidate>>, signed_at: Option<u64> },
-    /// No certificate at hand has its key.
+    /// No certificate available has its key.
     UnknownIssuer { issuer: String, signed_at: u64 },
     /// Every rule holds but the mathematics, which wants the file; several keys only where key IDs collide.
     NeedsData { signature: Box<SignaturePacket>, hash: Hash, signed_at: u64, candidates: Vec<Candidate> },

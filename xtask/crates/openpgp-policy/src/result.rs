@@ -25,7 +25,7 @@ pub enum SignatureStatus {
     Good,
     /// A rule does not hold.
     Refused,
-    /// No certificate at hand has its key; a newer certificate may.
+    /// No certificate available has its key; a newer certificate may.
     UnknownKey,
 }
 
@@ -84,16 +84,16 @@ impl VerificationResults {
         let Some(first) = first.or(self.signatures.first()) else {
             return Err(Error::refused(format!("{} holds no signature", self.source)));
         };
-        let mut fault = Error::refused(first.refusal_text(&self.source));
+        let mut error = Error::refused(first.refusal_text(&self.source));
         for other in self.signatures.iter().filter(|other| *other != first) {
-            fault = fault.with_cause(format!("another signature in it ({}): {}", other.rule, other.message));
+            error = error.with_cause(format!("another signature in it ({}): {}", other.rule, other.message));
         }
         if first.verdict == SignatureStatus::UnknownKey {
-            fault = self.refresh_errors.iter().fold(fault, Error::with_cause);
+            error = self.refresh_errors.iter().fold(error, Error::with_cause);
         }
         Err(match &first.hint {
-            Some(hint) => fault.with_hint(hint.clone()),
-            None => fault,
+            Some(hint) => error.with_hint(hint.clone()),
+            None => error,
         })
     }
 }
@@ -191,7 +191,7 @@ fn verdict(
     }
 }
 
-/// The verdict on a signature whose key no certificate at hand has.
+/// The verdict on a signature whose key no certificate available has.
 pub(super) fn unknown_key(issuer: String, signed_at: u64, trusted: &str) -> SignatureResult {
     SignatureResult {
         verdict: SignatureStatus::UnknownKey,

@@ -25,7 +25,7 @@ pub struct DetachedSignature {
     pub(super) signatures: Vec<ParsedSignature>,
 }
 
-/// A signature packet as read: one that could not be read is refused on its own, and another beside it may hold.
+/// A signature packet as read: one that could not be read is refused on its own, and another next to it may hold.
 pub(super) type ParsedSignature = std::result::Result<SignaturePacket, SignatureParseError>;
 
 impl DetachedSignature {
@@ -33,7 +33,7 @@ impl DetachedSignature {
     ///
     /// # Errors
     /// Failed (2) for what is no OpenPGP signature, with what it looks like; refused (3) for what is one in a form
-    /// that must not count: inline or cleartext messages, trailing octets, other packets beside it, cut off.
+    /// that must not count: inline or cleartext messages, trailing octets, other packets next to it, cut off.
     pub fn parse(bytes: &[u8], source: &str) -> Result<DetachedSignature> {
         let unarmored = match armor::label(bytes).as_deref() {
             Some("SIGNATURE") => armored_signature(bytes, source)?,
@@ -328,7 +328,7 @@ impl SignaturePacket {
         Some((code, String::from_utf8_lossy(text).into_owned()))
     }
 
-    /// The embedded signatures; they prove themselves, so either area will do.
+    /// The embedded signatures; they verify themselves, so either area will do.
     pub(super) fn embedded(&self) -> impl Iterator<Item = ParsedSignature> {
         self.subpackets(kind::EMBEDDED).map(|packet| SignaturePacket::parse(&packet.data))
     }

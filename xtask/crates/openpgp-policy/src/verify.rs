@@ -53,7 +53,7 @@ impl Verification {
         !self.hashers.is_empty()
     }
 
-    /// The keys, as fingerprints or key IDs, that no certificate at hand has. A newer certificate may have them.
+    /// The keys, as fingerprints or key IDs, that no certificate available has. A newer certificate may have them.
     pub fn unknown_keys(&self) -> Vec<&str> {
         let unknown = self.evaluations.iter().filter_map(|evaluations| match evaluations {
             Evaluation::UnknownIssuer { issuer, .. } => Some(issuer.as_str()),
@@ -62,7 +62,7 @@ impl Verification {
         unknown.collect()
     }
 
-    /// Whether no certificate at hand has the key of one of the signatures.
+    /// Whether no certificate available has the key of one of the signatures.
     pub fn has_unknown_key(&self) -> bool {
         self.evaluations.iter().any(|evaluations| matches!(evaluations, Evaluation::UnknownIssuer { .. }))
     }

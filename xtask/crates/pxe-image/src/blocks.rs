@@ -21,7 +21,7 @@ pub(super) struct BlockReader<'a> {
     last_fragment: Option<(u32, Vec<u8>)>,
     stored: Vec<u8>,
     block: Vec<u8>,
-    /// Which block it is that `block` holds: one part of it is often asked for after another.
+    /// Which block it is that `block` holds: one part of it is often requested after another.
     held: Option<(u64, BlockSize)>,
 }
 

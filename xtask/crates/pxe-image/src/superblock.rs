@@ -34,7 +34,7 @@ impl Superblock {
     }
 }
 
-/// Holds the superblock to what is read here, and the tables that it leads to, to what its nodes explain.
+/// Holds the superblock to what is read here, and the tables that it points to, to what its nodes explain.
 ///
 /// # Errors
 /// It is no squashfs 4.0, its compressor is not one of ours, or its tables say more than the image can hold.

@@ -12,28 +12,28 @@ use coreos_types::error::{Result, ResultExt};
 /// `O_TMPFILE` of Linux (open(2)) on x86_64 and aarch64: `__O_TMPFILE | O_DIRECTORY`.
 const O_TMPFILE: i32 = 0o20_000_000 | if cfg!(target_arch = "aarch64") { 0o40_000 } else { 0o200_000 };
 
-/// A folder in which files without names are made.
+/// A directory in which files without names are made.
 ///
 /// Such a file is gone when the last handle closes, whatever ends the process.
 #[derive(Debug, Clone)]
 pub struct UnlinkedTempDir {
-    folder: PathBuf,
+    directory: PathBuf,
 }
 
 impl UnlinkedTempDir {
-    /// Files will lie on the file system of `folder`, which is there.
-    pub fn new(folder: &Path) -> UnlinkedTempDir {
-        UnlinkedTempDir { folder: folder.to_owned() }
+    /// Files will lie on the file system of `directory`, which is there.
+    pub fn new(directory: &Path) -> UnlinkedTempDir {
+        UnlinkedTempDir { directory: directory.to_owned() }
     }
 
     /// Opens a new empty file for reading and writing.
     ///
     /// # Errors
-    /// The folder is missing, not writable, or its file system is full.
+    /// The directory is missing, not writable, or its file system is full.
     pub fn create(&self) -> Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).mode(0o600);
-        match options.clone().custom_flags(O_TMPFILE).open(&self.folder) {
+        match options.clone().custom_flags(O_TMPFILE).open(&self.directory) {
             Ok(file) => Ok(file),
             // Network and older overlay file systems have no O_TMPFILE.
             Err(_) => self.create_and_unlink(&options),
@@ -43,8 +43,8 @@ impl UnlinkedTempDir {
     fn create_and_unlink(&self, options: &OpenOptions) -> Result<File> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = self.folder.join(format!(".unverified-{}-{number}", std::process::id()));
-        let cannot = || format!("cannot make a temporary file in {}", self.folder.display());
+        let path = self.directory.join(format!(".unverified-{}-{number}", std::process::id()));
+        let cannot = || format!("cannot make a temporary file in {}", self.directory.display());
         let file = options.clone().create_new(true).open(&path).with_context(cannot)?;
         std::fs::remove_file(&path).with_context(cannot)?;
         Ok(file)
@@ -56,20 +56,23 @@ mod tests {
     use super::*;
     use std::io::{Read, Seek, Write};
 
-    fn check(file: Result<File>, folder: &Path) {
-        let mut file = file.unwrap_or_else(|fault| panic!("{fault}"));
+    fn check(file: Result<File>, directory: &Path) {
+        let mut file = file.unwrap_or_else(|error| panic!("{error}"));
         let mut text = String::new();
         let worked =
             file.write_all(b"x").and_then(|()| file.rewind()).and_then(|()| file.read_to_string(&mut text));
         assert!(worked.is_ok() && text == "x");
-        assert!(std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none()), "it has a name");
+        assert!(
+            std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none()),
+            "it has a name"
+        );
     }
 
     #[test]
     fn scratch_files_have_no_name() {
-        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
-        let scratch = UnlinkedTempDir::new(folder.path());
-        check(scratch.create(), folder.path());
-        check(scratch.create_and_unlink(OpenOptions::new().read(true).write(true)), folder.path());
+        let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+        let scratch = UnlinkedTempDir::new(directory.path());
+        check(scratch.create(), directory.path());
+        check(scratch.create_and_unlink(OpenOptions::new().read(true).write(true)), directory.path());
     }
 }

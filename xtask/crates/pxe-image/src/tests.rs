@@ -1,4 +1,4 @@
-//! The whole road from a stream to a tree, over images made here.
+//! The whole store from a stream to a tree, over images made here.
 
 use std::collections::BTreeSet;
 use std::io::{Cursor, Read, Seek, Write};
@@ -18,10 +18,10 @@ fn squashfs(compressor: Compressor, files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut writer = FilesystemWriter::default();
     writer.set_compressor(FilesystemCompressor::new(compressor, None).unwrap());
     let header = NodeHeader { permissions: 0o644, ..NodeHeader::default() };
-    let folders: BTreeSet<&str> =
+    let directories: BTreeSet<&str> =
         files.iter().filter_map(|(path, _)| Some(path.rsplit_once('/')?.0)).collect();
-    for folder in folders {
-        writer.push_dir(folder, NodeHeader { permissions: 0o755, ..header }).unwrap();
+    for directory in directories {
+        writer.push_dir(directory, NodeHeader { permissions: 0o755, ..header }).unwrap();
     }
     for (path, bytes) in files {
         writer.push_file(Cursor::new(bytes.to_vec()), path, header).unwrap();
@@ -68,8 +68,8 @@ fn unpacked(stream: impl Read) -> Result<Vec<u8>> {
 }
 
 fn unpacked_within(stream: impl Read, limits: InflateLimits) -> Result<Vec<u8>> {
-    let folder = tempfile::tempdir().unwrap();
-    let payload = Payload::PxeImage(UnlinkedTempDir::new(folder.path()), limits);
+    let directory = tempfile::tempdir().unwrap();
+    let payload = Payload::PxeImage(UnlinkedTempDir::new(directory.path()), limits);
     let passed = ingest(stream, SignatureCheck::Unsigned, payload)?;
     let mut bytes = Vec::new();
     let mut file = passed.squashfs.unwrap()?;
@@ -79,7 +79,7 @@ fn unpacked_within(stream: impl Read, limits: InflateLimits) -> Result<Vec<u8>> 
 }
 
 fn fault_of(stream: &[u8]) -> String {
-    unpacked(stream).map(|bytes| format!("{} bytes", bytes.len())).unwrap_or_else(|fault| fault.to_string())
+    unpacked(stream).map(|bytes| format!("{} bytes", bytes.len())).unwrap_or_else(|error| error.to_string())
 }
 
 #[test]
@@ -168,9 +168,9 @@ fn bombs_stop_at_the_limit() {
     assert!(within(8).contains("more than 8 MiB"), "{}", within(8));
     // 80 MiB out of some kilobytes, in an archive that is sound otherwise.
     let bloated = gzip(&cpio(&[("usr.squashfs", &vec![0; 80 << 20])]));
-    let fault = unpacked(bloated.as_slice()).map(|b| b.len()).unwrap_err();
-    assert!(fault.to_string().contains("which its size does not explain"), "{fault}");
-    assert!(fault.hint.as_ref().is_some_and(|hint| hint.contains("PXE image")), "{fault:?}");
+    let error = unpacked(bloated.as_slice()).map(|b| b.len()).unwrap_err();
+    assert!(error.to_string().contains("which its size does not explain"), "{error}");
+    assert!(error.hint.as_ref().is_some_and(|hint| hint.contains("PXE image")), "{error:?}");
     // A file that says beforehand how long it is may begin with what shrinks well.
     let long = [bloated.as_slice(), &gzip(&cpio(&[("filler", &noise(5 << 20))]))].concat();
     assert!(unpacked(long.as_slice()).is_err());
@@ -179,8 +179,8 @@ fn bombs_stop_at_the_limit() {
 }
 
 fn image_of(bytes: &[u8]) -> Result<UsrSquashfs> {
-    let folder = tempfile::tempdir().unwrap();
-    let mut file = UnlinkedTempDir::new(folder.path()).create()?;
+    let directory = tempfile::tempdir().unwrap();
+    let mut file = UnlinkedTempDir::new(directory.path()).create()?;
     file.write_all(bytes).unwrap();
     UsrSquashfs::open(file)
 }
@@ -268,9 +268,9 @@ fn broken_squashfs_is_an_error_and_no_panic() {
         Ok(image) => {
             let tree = image.into_tree();
             tree.read_ahead(tree.iter().map(|(path, _)| path));
-            tree.read_error().map_or_else(|fault| fault.to_string(), |()| "fine".to_owned())
+            tree.read_error().map_or_else(|error| error.to_string(), |()| "fine".to_owned())
         }
-        Err(fault) => fault.to_string(),
+        Err(error) => error.to_string(),
     };
     assert_eq!(told(&good), "fine");
     let with = |at: usize, byte: u8| {

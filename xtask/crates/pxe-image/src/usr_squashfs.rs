@@ -1,4 +1,4 @@
-//! A verified squashfs as a tree: every node at once, the content of single files when they are asked for.
+//! A verified squashfs as a tree: every node at once, the content of single files when they are requested.
 
 use std::fs::File;
 use std::io::Read;
@@ -20,7 +20,7 @@ const COMPARE_CHUNK: u64 = 1 << 20;
 /// Threads that read facts; each holds one file and a few blocks in memory.
 const MAX_THREADS: usize = 4;
 
-/// A squashfs file that was proved, and the tree of what is in it.
+/// A squashfs file that was verified, and the tree of what is in it.
 pub struct UsrSquashfs {
     /// Budget on drop alone.
     squashfs: Option<File>,
@@ -80,7 +80,7 @@ impl UsrSquashfs {
         let mut unlike = Vec::new();
         for (path, layout) in files {
             let is_same = is_same(&mut blocks, layout, open(path)?);
-            if !is_same.map_err(|fault| fault.context(format!("cannot read {path}")))? {
+            if !is_same.map_err(|error| error.context(format!("cannot read {path}")))? {
                 unlike.push(path.clone());
             }
         }
@@ -168,7 +168,7 @@ impl UsrSquashfs {
         let mut read = Vec::with_capacity(wanted.len());
         for &(path, layout) in wanted {
             let facts = file_info::read_parts(path, layout.size, |part| blocks.read(layout, part))
-                .map_err(|fault| fault.context(format!("cannot read {path}")))?;
+                .map_err(|error| error.context(format!("cannot read {path}")))?;
             read.push((path.clone(), facts));
         }
         Ok(read)
@@ -198,7 +198,7 @@ fn is_same(blocks: &mut BlockReader<'_>, layout: &FileLayout, mut copy: impl Rea
     loop {
         let end = layout.size.min(at + COMPARE_CHUNK);
         buffer.clear();
-        // Past the end of the file one byte more is asked for: there is none.
+        // Past the end of the file one byte more is requested: there is none.
         let count = (end - at).max(1);
         copy.by_ref().take(count).read_to_end(&mut buffer).with_context(|| "the copy cannot be read")?;
         if buffer != blocks.read(layout, at..end)? {

@@ -75,10 +75,10 @@ impl VerifiedImage {
     /// # Errors
     /// The squashfs is broken, or of a kind that is not read.
     pub fn open(self) -> Result<UsrSquashfs> {
-        UsrSquashfs::open(self.squashfs).map_err(|fault| about(&self.source, fault))
+        UsrSquashfs::open(self.squashfs).map_err(|error| about(&self.source, error))
     }
 }
 
-fn about(source: &str, fault: Error) -> Error {
-    fault.context(format!("cannot use the image {source}"))
+fn about(source: &str, error: Error) -> Error {
+    error.context(format!("cannot use the image {source}"))
 }

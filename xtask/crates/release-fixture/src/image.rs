@@ -106,7 +106,7 @@ impl ImageSpec {
         self.elf(path, stub)
     }
 
-    /// A library as the linker leaves it: the real file at `path`, which needs `needs`, and beside it the link
+    /// A library as the linker leaves it: the real file at `path`, which needs `needs`, and next to it the link
     /// `soname` to it, unless the real file has that name itself.
     #[must_use]
     pub fn library(self, path: &str, soname: &str, needs: &[&str]) -> ImageSpec {
@@ -129,7 +129,7 @@ impl ImageSpec {
     }
 
     /// Adds the database of the packages that own the image's programs, libraries and units, each guessed from its
-    /// name. The list of packages beside the image names the same ones.
+    /// name. The list of packages next to the image names the same ones.
     #[must_use]
     pub fn with_package_database(self) -> ImageSpec {
         let bytes = package_database::compressed(&self.files_and_targets(), &self.systemd);

@@ -79,7 +79,7 @@ impl Server {
         self.state.content().site.remove(path);
     }
 
-    /// Lets the next `times` requests for a path go wrong (`usize::MAX`: all of them), after what was asked for
+    /// Lets the next `times` requests for a path go wrong (`usize::MAX`: all of them), after what was requested
     /// this path before.
     pub fn trouble(&self, path: &str, times: usize, trouble: Misbehavior) {
         self.state.content().troubles.entry(path.to_owned()).or_default().push_back((times, trouble));

@@ -1,4 +1,4 @@
-//! The lists of an image's files and packages that a release publishes beside it.
+//! The lists of an image's files and packages that a release publishes next to it.
 //!
 //! `…_image_contents.txt` is what `find -printf '%M %2n %-7u %-7g %7s %TY-%Tm-%Td %TH:%TM ./%P -> %l'` prints from
 //! the image's root (flatcar/scripts `build_library/build_image_util.sh`); `…_image_packages.txt` has a

@@ -50,7 +50,7 @@ pub struct ElfInfo {
     pub systemd_version: Option<String>,
 }
 
-/// A library that serves symbols in place of this one (gABI; ld(1) `--filter`, `--auxiliary`).
+/// A library that serves symbols instead of this one (gABI; ld(1) `--filter`, `--auxiliary`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
     /// The name.

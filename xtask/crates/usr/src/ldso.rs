@@ -45,7 +45,7 @@ type Defaults = BTreeMap<(Option<UsrPath>, &'static str), Rc<[SearchDir]>>;
 
 impl<'a> DynamicLoader<'a> {
     /// A loader for the files of `tree`. `library_path` is `LD_LIBRARY_PATH`. With `visible`, only these paths exist,
-    /// as in the root filesystem that is built from the manifests: a file exists if it and every symlink on the way to it
+    /// as in the root filesystem that is built from the manifests: a file exists if it and every symlink on the path to it
     /// are in the set; directories need not be.
     pub fn new(
         tree: &'a UsrTree,

@@ -5,7 +5,7 @@
 //! SHA-256-BEFORE SHA-256-AFTER STAGED PATH
 //! end SHA-256 of all lines above
 //! ```
-//! `STAGED` is a file of the staging folder, `PATH` the real path relative to the tree. A journal that does not
+//! `STAGED` is a file of the staging directory, `PATH` the real path relative to the tree. A journal that does not
 //! end in its own digest is not obeyed.
 
 use ring::digest::{SHA256, digest};
@@ -91,7 +91,7 @@ pub(super) fn old_name(index: usize) -> String {
     format!("old.{index}")
 }
 
-/// Whether a name of the staging folder is one that this program gives.
+/// Whether a name of the staging directory is one that this program gives.
 pub(super) fn is_staging_name(name: &str) -> bool {
     let numbered = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
     matches!(name, ".gitignore" | "forward" | "back" | "journal")

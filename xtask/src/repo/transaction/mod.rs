@@ -1,6 +1,6 @@
 //! Puts an edit plan on disk, all of it or nothing.
 //!
-//! Everything is written into a staging folder first and synced. One rename makes the journal valid; from then on
+//! Everything is written into a staging directory first and synced. One rename makes the journal valid; from then on
 //! the run is decided, and whoever finds the journal can finish it. Then the files are renamed into place. When a
 //! rename fails, the journal is replaced by the one of the way back, and carried through in the same manner. So a
 //! tree with a journal can always be made whole, and a tree without one is whole.
@@ -64,18 +64,18 @@ fn apply_on(disk: &Disk, root: &Path, plan: &EditPlan) -> Result<()> {
         let staged = staging.fill(&targets).and_then(|journal| staging.decide("forward").map(|()| journal));
         let done = staged.and_then(|journal| staging.replay(&journal));
         match done {
-            // The tree is whole; a folder that will not go is the next run's to clear.
+            // The tree is whole; a directory that will not go is the next run's to clear.
             Ok(()) => {
                 let _left_over = staging.clear();
                 Ok(())
             }
-            Err(fault) => Err(rollback(&staging, fault)),
+            Err(error) => Err(rollback(&staging, error)),
         }
     })
 }
 
-/// Undoes what was done before `fault`, and tells how that went.
-fn rollback(staging: &Staging, fault: Error) -> Error {
+/// Undoes what was done before `error`, and tells how that went.
+fn rollback(staging: &Staging, error: Error) -> Error {
     let undo = || match staging.journal()? {
         None => Ok(()),
         Some(_) => {
@@ -85,11 +85,11 @@ fn rollback(staging: &Staging, fault: Error) -> Error {
     };
     match undo() {
         Ok(()) => {
-            // As above: what is left in the folder says nothing any more.
+            // As above: what is left in the directory says nothing any more.
             let _left_over = staging.clear();
-            fault.with_cause("nothing was changed")
+            error.with_cause("nothing was changed")
         }
-        Err(second) => fault
+        Err(second) => error
             .with_cause(format!("taking it back failed too: {second}"))
             .with_cause("the next command that reads the tree finishes it"),
     }
@@ -104,7 +104,7 @@ fn recover_on(disk: &Disk, root: &Path) -> Result<Option<String>> {
     signals::uninterrupted(|| recover_locked(&staging))
 }
 
-/// Carries a journal through and clears the folder, with the lock held: nobody else is at work in it.
+/// Carries a journal through and clears the directory, with the lock held: nobody else is at work in it.
 fn recover_locked(staging: &Staging) -> Result<Option<String>> {
     if !staging.is_there()? {
         return Ok(None);

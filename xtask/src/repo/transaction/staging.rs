@@ -1,4 +1,4 @@
-//! The staging folder: where the new files wait, and where an interrupted run is picked up.
+//! The staging directory: where the new files wait, and where an interrupted run is picked up.
 //!
 //! It lies at the tree's root, on the tree's file system, and holds `new.N` and `old.N` for each file, the
 //! journal of the way there (`forward`) and of the way back (`back`), and, once the run is decided, `journal`.
@@ -18,7 +18,7 @@ use crate::trusted_owners::TrustedOwners;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::shell::quote;
 
-/// The folder's name at the root of the tree.
+/// The directory's name at the root of the tree.
 const FOLDER: &str = ".xtask-staging";
 
 /// A journal is small; a larger file is none.
@@ -26,7 +26,7 @@ const MAX_JOURNAL: u64 = 1 << 20;
 /// Larger than any manifest: see [`layout::MAX_SIZE`].
 const MAX_FILE: u64 = layout::MAX_SIZE;
 
-/// The staging folder of a tree, there or not.
+/// The staging directory of a tree, there or not.
 pub(super) struct Staging<'a> {
     disk: &'a Disk,
     root: &'a Path,
@@ -46,7 +46,7 @@ impl<'a> Staging<'a> {
         Staging { disk, root, folder: root.join(FOLDER) }
     }
 
-    /// Whether there is such a folder.
+    /// Whether there is such a directory.
     ///
     /// # Errors
     /// Something else has its name.
@@ -191,7 +191,7 @@ impl<'a> Staging<'a> {
     }
 
     /// Removes what this program put here, the journal first: without it the rest says nothing. Gives what somebody
-    /// else put here, and leaves the folder then.
+    /// else put here, and leaves the directory then.
     pub(super) fn clear(&self) -> Result<Option<PathBuf>> {
         self.disk.remove_file(&self.folder.join("journal"))?;
         let (ours, foreign) = self.contents()?;

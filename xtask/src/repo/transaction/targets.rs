@@ -121,8 +121,8 @@ mod tests {
             ),
             (ErrorKind::ExecutableFileBusy, "see what is there: ls -l '/my tree/f'"),
         ] {
-            let fault = unwritable("f", Path::new("/my tree/f"), &kind.into());
-            assert_eq!((fault.message.as_str(), fault.hint.as_deref()), ("f may not be written", Some(hint)));
+            let error = unwritable("f", Path::new("/my tree/f"), &kind.into());
+            assert_eq!((error.message.as_str(), error.hint.as_deref()), ("f may not be written", Some(hint)));
         }
     }
 }

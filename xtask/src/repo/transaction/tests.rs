@@ -82,7 +82,7 @@ impl Fixture {
         (done, disk.breaks.map_or(0, |breaks| breaks.calls.get()))
     }
 
-    /// Every file below the root but for the staging folder.
+    /// Every file below the root but for the staging directory.
     fn files(&self) -> Files {
         let mut files = Files::new();
         collect(self.root(), &mut files);
@@ -165,10 +165,10 @@ fn each_call_that_fails_leaves_the_tree_whole() {
         let (done, _) = fixture.apply(Breaks { at: vec![at], ..Breaks::default() });
         match &done {
             Ok(()) => assert!(fixture.is_after(), "call {at}"),
-            Err(fault) => {
+            Err(error) => {
                 failed += 1;
-                assert!(fixture.is_before() && !fixture.staging_is_there(), "call {at}: {fault}");
-                assert!(fault.to_string().contains("No space left"), "{fault}");
+                assert!(fixture.is_before() && !fixture.staging_is_there(), "call {at}: {error}");
+                assert!(error.to_string().contains("No space left"), "{error}");
             }
         }
         fixture.mended().unwrap();
@@ -185,7 +185,7 @@ fn each_pair_of_calls_that_fail_leaves_the_tree_whole_or_to_be_mended() {
             let fixture = Fixture::new();
             let (done, _) = fixture.apply(Breaks { at: vec![first, second], ..Breaks::default() });
             let whole = fixture.is_before() || fixture.is_after();
-            let said = done.is_err_and(|fault| fault.to_string().contains("the next command"));
+            let said = done.is_err_and(|error| error.to_string().contains("the next command"));
             assert!(whole || said, "calls {first} and {second}");
             fixture.mended().unwrap();
             assert!(fixture.is_before() || fixture.is_after(), "calls {first} and {second}");
@@ -232,8 +232,8 @@ fn a_file_that_someone_changed_is_not_overwritten() {
     let fixture = Fixture::new();
     let mine = fixture.root().join(KVM).join("sshd.manifest");
     fs::write(&mine, "mine\n").unwrap();
-    let fault = fixture.apply(Breaks::default()).0.unwrap_err();
-    assert!(fault.message.contains("sshd.manifest was changed by someone else"), "{fault}");
+    let error = fixture.apply(Breaks::default()).0.unwrap_err();
+    assert!(error.message.contains("sshd.manifest was changed by someone else"), "{error}");
     assert_eq!(fs::read(&mine).unwrap(), b"mine\n");
     assert_eq!(fs::read(fixture.root().join(COMMON_MK)).unwrap(), fixture.plan.edits[0].before);
     assert!(!fixture.staging_is_there());
@@ -247,9 +247,9 @@ fn a_file_that_someone_changed_after_a_run_died_stays_theirs() {
     let mine = fixture.root().join(KVM).join("sshd.manifest");
     fs::write(&mine, "mine\n").unwrap();
     let files = fixture.files();
-    let fault = fixture.mended().unwrap_err();
-    assert!(fault.to_string().contains("sshd.manifest cannot be replaced: it was changed"), "{fault}");
-    assert!(fault.hint.unwrap().contains("rm -r "));
+    let error = fixture.mended().unwrap_err();
+    assert!(error.to_string().contains("sshd.manifest cannot be replaced: it was changed"), "{error}");
+    assert!(error.hint.unwrap().contains("rm -r "));
     assert_eq!(fixture.files(), files);
 }
 
@@ -258,9 +258,9 @@ fn a_file_that_nobody_may_write_is_not_written() {
     let fixture = Fixture::new();
     let systemd = fixture.root().join(COREOS).join("systemd.manifest");
     fs::set_permissions(&systemd, fs::Permissions::from_mode(0o444)).unwrap();
-    let fault = fixture.apply(Breaks::default()).0.unwrap_err();
-    assert!(fault.message.contains("systemd.manifest may not be written"), "{fault}");
-    assert_eq!(preflight(&tree(fixture.root()), &fixture.plan), Err(fault), "a dry run says the same");
+    let error = fixture.apply(Breaks::default()).0.unwrap_err();
+    assert!(error.message.contains("systemd.manifest may not be written"), "{error}");
+    assert_eq!(preflight(&tree(fixture.root()), &fixture.plan), Err(error), "a dry run says the same");
     assert!(fixture.is_before() && !fixture.staging_is_there());
 }
 
@@ -273,14 +273,14 @@ fn links_are_not_replaced_and_lead_nowhere_new() {
     let link = fixture.root().join(KVM).join("sshd.manifest");
     fs::remove_file(&link).unwrap();
     symlink(&outside, &link).unwrap();
-    let fault = fixture.apply(Breaks::default()).0.unwrap_err();
-    assert!(fault.message.contains("never written through"), "{fault}");
+    let error = fixture.apply(Breaks::default()).0.unwrap_err();
+    assert!(error.message.contains("never written through"), "{error}");
     assert_eq!(fs::read(&outside).unwrap(), b"bin/sshd\n");
     let read = tree(fixture.root()).read().unwrap();
     assert!(read.sources.outside.contains_key("stage1/usr_from_kvm/manifest-amd64-usr.d/sshd.manifest"));
     let plan = EditPlan::between(&read.sources, &changed(&read.sources));
-    let fault = plan.stays_inside(&read.sources, |link| format!("own {link}")).unwrap_err();
-    assert!(fault.hint.is_some_and(|hint| hint.ends_with("sshd.manifest")));
+    let error = plan.stays_inside(&read.sources, |link| format!("own {link}")).unwrap_err();
+    assert!(error.hint.is_some_and(|hint| hint.ends_with("sshd.manifest")));
 }
 
 #[test]
@@ -332,19 +332,19 @@ fn two_runs_at_once_do_not_mix() {
 fn what_somebody_else_put_into_the_staging_folder_is_left_and_told() {
     let fixture = Fixture::new();
     let staging = fixture.root().join(".xtask-staging");
-    let (notes, folder) = (staging.join("notes"), staging.join("new.7"));
-    fs::create_dir_all(&folder).unwrap();
+    let (notes, directory) = (staging.join("notes"), staging.join("new.7"));
+    fs::create_dir_all(&directory).unwrap();
     fs::write(&notes, "mine\n").unwrap();
     fs::write(staging.join("new.0"), "left over\n").unwrap();
     let told = fixture.mended().unwrap().unwrap();
     assert!(told.ends_with("new.7 was left: this program did not make it"), "{told}");
     assert!(!staging.join("new.0").exists(), "what a killed run left goes");
-    let fault = fixture.apply(Breaks::default()).0.unwrap_err();
-    assert!(fault.message.contains("was not made by this program") && fixture.is_before(), "{fault}");
-    assert_eq!(preflight(&tree(fixture.root()), &fixture.plan), Err(fault), "a dry run says the same");
+    let error = fixture.apply(Breaks::default()).0.unwrap_err();
+    assert!(error.message.contains("was not made by this program") && fixture.is_before(), "{error}");
+    assert_eq!(preflight(&tree(fixture.root()), &fixture.plan), Err(error), "a dry run says the same");
     assert_eq!(fs::read(&notes).unwrap(), b"mine\n");
     fs::remove_file(&notes).unwrap();
-    fs::remove_dir(&folder).unwrap();
+    fs::remove_dir(&directory).unwrap();
     fixture.apply(Breaks::default()).0.unwrap();
     assert!(fixture.is_after() && !fixture.staging_is_there());
 }
@@ -358,7 +358,7 @@ fn a_staging_folder_that_is_none_of_ours_is_not_entered() {
     fs::remove_file(&staging).unwrap();
     fs::create_dir(&staging).unwrap();
     fs::write(staging.join("journal"), "stage1/x\n").unwrap();
-    let fault = fixture.mended().unwrap_err();
-    assert!(fault.to_string().contains("cannot replay the journal"), "{fault}");
+    let error = fixture.mended().unwrap_err();
+    assert!(error.to_string().contains("cannot replay the journal"), "{error}");
     assert!(fixture.is_before());
 }

@@ -13,7 +13,7 @@ use manifest::plan::sources::Stage1Sources;
 use usr::path::UsrPath;
 use usr::tree::{NodeKind, Target, UsrTree};
 
-/// The answer, one a board.
+/// The answer, one per board.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Why {
     /// What was asked about, as typed.

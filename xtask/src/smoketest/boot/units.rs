@@ -2,7 +2,7 @@
 
 use coreos_types::release::SystemdVersion;
 
-/// The unit that is started in place of a default target.
+/// The unit that is started instead of a default target.
 pub const APP_UNIT: &str = "xtask-smoketest.service";
 
 /// The text that the app must print. No file contains it: the shell of the root filesystem computes it.

@@ -188,7 +188,7 @@ impl Build<'_> {
     }
 }
 
-/// What `stage1/Makefile` runs in place of `cargo xtask fetch`: it prints the path of the image that was verified. The
+/// What `stage1/Makefile` runs instead of `cargo xtask fetch`: it prints the path of the image that was verified. The
 /// path is in the environment, so no quoting of it can fail; make reads `$$` as one `$`.
 const PRINT_IMAGE: &str = r#"sh -c 'printf "%s\n" "$$XTASK_IMAGE"' xtask"#;
 

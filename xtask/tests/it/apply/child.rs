@@ -31,8 +31,8 @@ fn write(root: &Path) {
     let plan = plan_of(root);
     let mut byte = [0];
     let _until_told = std::io::stdin().read(&mut byte);
-    if let Err(fault) = xtask::repo::transaction::apply(&tree(root), &plan) {
-        panic!("FAULT {fault}");
+    if let Err(error) = xtask::repo::transaction::apply(&tree(root), &plan) {
+        panic!("FAULT {error}");
     }
 }
 

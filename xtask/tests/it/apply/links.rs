@@ -1,4 +1,4 @@
-//! What a tree's links lead to is written where it lies, and nothing outside the tree is.
+//! What a tree's links point to is written where it lies, and nothing outside the tree is.
 
 use std::fs;
 use std::os::unix::fs::symlink;

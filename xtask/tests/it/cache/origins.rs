@@ -50,8 +50,8 @@ fn offline_any_origin_will_do_and_is_told() {
     let nowhere = "https://mirror.example";
     assert_eq!(source(&site, true, &[nowhere]), Ok(Some(at_own.clone())));
     assert_eq!(source(&site, true, &[nowhere, &own]), Ok(Some(at_own)));
-    let fault = source(&site, true, &["http://mirror.example"]).unwrap_err();
-    assert!(fault.to_string().contains("plain http"), "{fault}");
+    let error = source(&site, true, &["http://mirror.example"]).unwrap_err();
+    assert!(error.to_string().contains("plain http"), "{error}");
 }
 
 #[test]
@@ -64,9 +64,9 @@ fn an_image_of_unknown_origin_is_told_and_is_known_again_once_it_was_asked_for()
             None => fs::remove_file(&from).unwrap(),
             Some(text) => fs::write(&from, text).unwrap(),
         }
-        let fault = source(&site, true, &[&own]).unwrap_err();
+        let error = source(&site, true, &[&own]).unwrap_err();
         let told = format!("an image is cached, and {} does not name its origin", from.display());
-        assert!(fault.causes.contains(&told), "{fault}");
+        assert!(error.causes.contains(&told), "{error}");
         assert!(source(&site, false, &[&own]).unwrap().is_some());
         assert!(source(&site, true, &[&own]).unwrap().is_some());
     }
@@ -77,12 +77,12 @@ fn an_image_of_unknown_origin_is_told_and_is_known_again_once_it_was_asked_for()
 fn an_address_that_may_not_be_asked_is_not_answered_from_the_cache() {
     let site = Site::new();
     site.fetch();
-    let fault = source(&site, false, &["http://mirror.example"]).unwrap_err();
-    assert!(fault.to_string().contains("plain http is for loopback only"), "{fault}");
+    let error = source(&site, false, &["http://mirror.example"]).unwrap_err();
+    assert!(error.to_string().contains("plain http is for loopback only"), "{error}");
     let silent = { site.mirror(&[]) }.url();
-    let fault = source(&site, false, &[&silent]).unwrap_err();
-    assert!(fault.to_string().contains("refused"), "{fault}");
-    assert!(fault.to_string().contains("--offline uses it"), "{fault}");
+    let error = source(&site, false, &[&silent]).unwrap_err();
+    assert!(error.to_string().contains("refused"), "{error}");
+    assert!(error.to_string().contains("--offline uses it"), "{error}");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn another_signature_is_another_image_until_it_was_downloaded() {
     let url = signed_anew.url();
     signed_anew.put(SIGNATURE, TestCertificate::throwaway(8).unwrap().sign(&whole).unwrap());
     assert!(
-        refused(site.road().release(&site.wanted_at(&[&url]), &any).map(Option::unwrap))
+        refused(site.store().release(&site.wanted_at(&[&url]), &any).map(Option::unwrap))
             .contains("unknown-key")
     );
     // The kept one was not touched.
@@ -106,14 +106,14 @@ fn another_signature_is_another_image_until_it_was_downloaded() {
 #[test]
 fn what_was_not_asked_for_is_not_kept() {
     let site = Site::new();
-    let road = site.road();
+    let store = site.store();
     let wrong = |_: &ImageHandle| -> Result<()> { Err(Error::refused("it is release 990.0.0")) };
-    assert!(refused(road.release(&site.wanted(), &wrong).map(Option::unwrap)).contains("990.0.0"));
+    assert!(refused(store.release(&site.wanted(), &wrong).map(Option::unwrap)).contains("990.0.0"));
     assert!(!holds_an_image(&site) && files(&site.shelf()) == ["lock"], "{:?}", files(&site.shelf()));
-    assert!(road.release(&site.wanted(), &any).unwrap().is_some());
+    assert!(store.release(&site.wanted(), &any).unwrap().is_some());
 
-    // One that an earlier version kept all the same is asked for once more, and then refused.
+    // One that an earlier version kept all the same is requested once more, and then refused.
     let before = site.downloads();
-    assert!(refused(road.release(&site.wanted(), &wrong).map(Option::unwrap)).contains("990.0.0"));
+    assert!(refused(store.release(&site.wanted(), &wrong).map(Option::unwrap)).contains("990.0.0"));
     assert_eq!(site.downloads() - before, 1);
 }

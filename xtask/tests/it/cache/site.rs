@@ -43,7 +43,7 @@ impl Site {
         self.home.path().join("cache")
     }
 
-    pub(super) fn road(&self) -> ImageStore<'_> {
+    pub(super) fn store(&self) -> ImageStore<'_> {
         self.road_with(false, "key.asc")
     }
 
@@ -81,7 +81,7 @@ impl Site {
     pub(super) fn mirror(&self, has: &[&str]) -> Server {
         let get = |path: &&str| {
             let url = format!("{}/{path}", self.server.url());
-            ((*path).to_owned(), self.road().client.get_bytes(&url, MAX_IMAGE_LEN).unwrap().unwrap())
+            ((*path).to_owned(), self.store().client.get_bytes(&url, MAX_IMAGE_LEN).unwrap().unwrap())
         };
         Server::start(has.iter().map(get).collect()).unwrap()
     }
@@ -90,16 +90,16 @@ impl Site {
         self.cache().join("releases/coreos/amd64-usr/991.0.0")
     }
 
-    /// How often the image itself was asked for.
+    /// How often the image itself was requested.
     pub(super) fn downloads(&self) -> usize {
         self.server.requests().iter().filter(|request| request.path == IMAGE).count()
     }
 
-    /// The path of the image in the cache, proved from the bytes that lie there.
+    /// The path of the image in the cache, verified from the bytes that lie there.
     pub(super) fn fetch(&self) -> PathBuf {
-        let road = self.road();
-        let image = road.release(&self.wanted(), &any).unwrap().unwrap();
-        image.verified_path(&road).unwrap().to_owned()
+        let store = self.store();
+        let image = store.release(&self.wanted(), &any).unwrap().unwrap();
+        image.verified_path(&store).unwrap().to_owned()
     }
 
     /// The image's bytes and its signature's, as files of this machine.
@@ -113,7 +113,7 @@ impl Site {
     }
 }
 
-/// Takes any image for the one that was asked for.
+/// Takes any image for the one that was requested.
 #[allow(clippy::unnecessary_wraps, reason = "a judge may refuse")]
 pub(super) fn any(_: &ImageHandle) -> Result<()> {
     Ok(())

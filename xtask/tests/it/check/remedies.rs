@@ -1,4 +1,4 @@
-//! The commands that mend what is found.
+//! The commands that fix what is found.
 
 use coreos_types::release::Board;
 use expect_test::{Expect, expect};
@@ -9,7 +9,7 @@ use xtask::report::invocation::Invocation;
 
 use super::findings;
 
-/// The commands that mend what is found in the guide's tree, against its image after `change`.
+/// The commands that fix what is found in the guide's tree, against its image after `change`.
 fn mended_by(left_out: &[&str], change: impl FnOnce(ImageSpec) -> ImageSpec, expected: &Expect) {
     let findings = findings(Some(DlopenPriority::Required), left_out, change);
     let short = |hint: String| {

@@ -85,7 +85,7 @@ fn make_reads_what_we_read_before_and_after_an_edit() {
     for number in 0..250 {
         let text = makefile(&mut chance);
         let mut mk =
-            CommonMk::parse(text.as_bytes()).unwrap_or_else(|fault| panic!("{number}: {fault}\n{text}"));
+            CommonMk::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{number}: {error}\n{text}"));
         assert_eq!(by_us(&mk), by_make(text.as_bytes()), "{number}:\n{text}");
         mk.set_release(&"1032.0.0".parse().unwrap()).unwrap();
         mk.set_systemd(SystemdVersion(229)).unwrap();

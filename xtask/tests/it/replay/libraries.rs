@@ -276,7 +276,7 @@ fn the_link_through_which_a_runpath_finds_what_else_only_ld_library_path_finds_i
         add    coreos/amd64/systemd lib64/x86_64-linux-gnu
     "#]]);
     debian(&["lib64/x86_64-linux-gnu"], multiarch).gives(&expect![[""]]);
-    // Where another directory of the RUNPATH leads there, or none does, nothing is lacking.
+    // Where another directory of the RUNPATH leads there, or none does, nothing is missing.
     debian(&[], &format!("{multiarch}:/usr/lib/systemd")).gives(&expect![[""]]);
     debian(&[], "/usr/lib/systemd").gives(&expect![[""]]);
     debian(&[], "/usr/lib/elsewhere").gives(&expect![[""]]);

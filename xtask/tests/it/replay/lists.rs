@@ -31,7 +31,7 @@ impl Lists {
         Lists(lists)
     }
 
-    /// The same with arm64 beside it: no dev links, systemd in `lib`, and the loader in both directories.
+    /// The same with arm64 next to it: no dev links, systemd in `lib`, and the loader in both directories.
     pub(super) fn with_arm64(mut self) -> Lists {
         for ((_, manifest), paths) in self.0.clone() {
             let mut paths: BTreeSet<String> = paths

@@ -170,7 +170,7 @@ impl Row {
         self.sources.listings.sort();
     }
 
-    /// Bumps, proves what holds for every bump, and compares the fixes and findings. Advice is left out.
+    /// Bumps, verifies what holds for every bump, and compares the fixes and findings. Advice is left out.
     pub(super) fn gives(self, expected: &Expect) {
         let bumped = self.proved();
         expected.assert_eq(&shown(&bumped.fixes, &bumped.findings));
@@ -184,7 +184,7 @@ impl Row {
         assert_eq!(lines(&bumped.after.manifests[&path_of(Board::Amd64, flavor, name)]), after);
     }
 
-    /// Bumps, and proves what holds for every bump.
+    /// Bumps, and verifies what holds for every bump.
     pub(super) fn proved(self) -> BumpPlan {
         let trees: BTreeMap<Board, UsrTree> =
             self.images.iter().map(|(board, image)| (*board, image.tree())).collect();
@@ -258,7 +258,7 @@ impl Row {
 
     fn bump(&self, sources: &Stage1Sources, trees: &BTreeMap<Board, UsrTree>) -> BumpPlan {
         let trees = trees.iter().map(|(board, tree)| (*board, tree)).collect();
-        manifest::plan::bump::bump(sources, &self.options(), &trees).unwrap_or_else(|fault| panic!("{fault}"))
+        manifest::plan::bump::bump(sources, &self.options(), &trees).unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
@@ -354,7 +354,7 @@ pub(super) fn shown(fixes: &[Fix], findings: &[Finding]) -> String {
         writeln!(text, "{:<6} {} {lines}", fix.kind.id(), short(&fix.file)).unwrap();
     }
     // Rows do not list process 1.
-    let is_process_one = |finding: &&Finding| finding.line.is_none() && finding.kind == FindingKind::NotFound;
+    let is_process_one = |finding: &&Finding| finding.line.is_none() && finding.kind == FindingKind::Missing;
     let problems = findings.iter().filter(|finding| finding.severity != Severity::Advice);
     for finding in problems.filter(|finding| !is_process_one(finding)) {
         let line = finding.line.map_or(String::from("-"), |line| line.to_string());

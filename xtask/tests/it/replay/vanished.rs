@@ -94,7 +94,7 @@ fn a_library_without_consumers_that_vanished_is_left() {
     "#]]);
 }
 
-/// Once any addition let every vanished library go: this one is gone from a manifest that nothing was added to, and
+/// Once any addition let every removed library go: this one is gone from a manifest that nothing was added to, and
 /// the next from one where something unrelated was.
 #[test]
 fn what_is_added_elsewhere_lets_no_library_go() {

@@ -6,7 +6,7 @@ pub(super) struct LogicalLine {
     pub(super) number: usize,
     /// Its first byte in the text.
     pub(super) start: usize,
-    /// Its bytes, as many as in the text, with blanks in place of each backslash-newline.
+    /// Its bytes, as many as in the text, with blanks instead of each backslash-newline.
     pub(super) flat: Vec<u8>,
 }
 

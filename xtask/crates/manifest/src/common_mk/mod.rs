@@ -70,7 +70,7 @@ impl CommonMk {
     pub fn parse_with_includes(text: &[u8], included: &IncludedFiles) -> Result<CommonMk> {
         let makefile = makefile::parse(text)
             .map_err(|bad| Error::failed(format!("{COMMON_MK}:{}: {}", bad.line, bad.what)))
-            .map_err(|fault| fault.with_hint("fix the file: make would stop there too"))?;
+            .map_err(|error| error.with_hint("fix the file: make would stop there too"))?;
         let read = CommonMk {
             release: pinned(text, &makefile, included, RELEASE, "1032.0.0")?,
             systemd: pinned(text, &makefile, included, SYSTEMD, "v229")?,

@@ -17,7 +17,7 @@ fn read(text: &str) -> CommonMk {
     CommonMk::parse(text.as_bytes()).unwrap()
 }
 
-fn fault(text: &str) -> String {
+fn error(text: &str) -> String {
     CommonMk::parse(text.as_bytes()).unwrap_err().to_string()
 }
 
@@ -58,8 +58,8 @@ fn a_url_without_the_release_is_not_bumped() {
         let mut mk = read(&file("v225", "991.0.0", &url));
         mk.set_release(&"991.0.0".parse().unwrap()).unwrap();
         let before = mk.clone();
-        let fault = mk.set_release(&"1032.0.0".parse().unwrap()).unwrap_err();
-        let told = fault.to_string();
+        let error = mk.set_release(&"1032.0.0".parse().unwrap()).unwrap_err();
+        let told = error.to_string();
         assert!(told.contains(&url) && told.contains("does not use $(CCN_IMG_RELEASE)"), "{told}");
         assert_eq!(mk, before);
     }
@@ -85,16 +85,16 @@ fn the_brand_moves_host_and_file_and_no_variable() {
 fn none_or_two_outside_conditionals_are_named_with_their_lines() {
     let good = file("v1", "1.0.0", PLAIN_URL);
     assert!(
-        fault(&format!("{good}{RELEASE} = 2.0.0\n"))
+        error(&format!("{good}{RELEASE} = 2.0.0\n"))
             .contains("CCN_IMG_RELEASE has 2 assignments outside conditionals, at lines 2, 4")
     );
-    assert!(fault(&format!("{good}export {RELEASE} += x\n")).contains("at lines 2, 4"));
-    assert!(fault(&good.replace(RELEASE, "CCN_OTHER")).contains("CCN_IMG_RELEASE has no assignment"));
+    assert!(error(&format!("{good}export {RELEASE} += x\n")).contains("at lines 2, 4"));
+    assert!(error(&good.replace(RELEASE, "CCN_OTHER")).contains("CCN_IMG_RELEASE has no assignment"));
     let inside = format!("ifdef X\n{good}endif\n");
     assert!(
-        fault(&inside).contains("CCN_IMG_RELEASE has no assignment outside conditionals (inside: lines 3)")
+        error(&inside).contains("CCN_IMG_RELEASE has no assignment outside conditionals (inside: lines 3)")
     );
-    assert!(fault("").contains("CCN_IMG_RELEASE"));
+    assert!(error("").contains("CCN_IMG_RELEASE"));
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn values_that_are_none() {
         ("v1", "1.0.0", "", "expected an http or https URL", ": CCN_IMG_URL := https://"),
     ] {
         let text = file(systemd, release, url);
-        assert!(fault(&text).contains(says), "{text}: {}", fault(&text));
+        assert!(error(&text).contains(says), "{text}: {}", error(&text));
         let hinted = CommonMk::parse(text.as_bytes()).unwrap_err().hint.unwrap();
         assert!(hinted.contains(hint), "{text}: {hinted}");
     }
@@ -160,7 +160,7 @@ fn the_brand_it_has_is_no_change_unless_the_file_has_another_name() {
 #[test]
 fn undefine_takes_the_value_away() {
     let good = file("v1", "1.0.0", PLAIN_URL);
-    let error = fault(&format!("{good}undefine {RELEASE}\n"));
+    let error = error(&format!("{good}undefine {RELEASE}\n"));
     assert!(error.contains("CCN_IMG_RELEASE has no assignment outside conditionals"), "{error}");
     // The URL is expanded where it is assigned, so the release is assigned again above it.
     let mut mk = read(&format!("{RELEASE} := 1.0.0\nundefine {RELEASE}\n{good}"));
@@ -210,7 +210,7 @@ fn value_that_make_may_replace_is_an_error() {
         }
     }
     let weak = good.replace(&format!("{RELEASE} :="), &format!("{RELEASE} ?="));
-    assert!(fault(&format!("include x.mk\n{weak}")).contains("may assign"));
+    assert!(error(&format!("include x.mk\n{weak}")).contains("may assign"));
 }
 
 /// What an expansion can grow to is bounded.
@@ -220,5 +220,5 @@ fn eval_of_a_value_that_doubles_is_an_error() {
     for number in 0..15 {
         text += &format!("A{} = $(A{number})$(A{number})$(A{number})\n", number + 1);
     }
-    assert!(fault(&format!("{text}$(eval OTHER := $(A15))\n")).contains("may assign"));
+    assert!(error(&format!("{text}$(eval OTHER := $(A15))\n")).contains("may assign"));
 }

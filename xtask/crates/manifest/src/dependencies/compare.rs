@@ -27,7 +27,7 @@ struct Pair<'s> {
 pub struct OtherCopy {
     /// The selected library.
     pub selected: UsrPath,
-    /// What the image's loader takes: every symlink on the way, then the file.
+    /// What the image's loader takes: every symlink on the path, then the file.
     pub chain: Vec<UsrPath>,
     /// The search path entry by which the image's loader finds it.
     pub how: FoundVia,
@@ -306,7 +306,7 @@ fn is_uncertain(object: &Object) -> bool {
     matches!(object.how, FoundVia::BoardDefault(_) | FoundVia::LdSoConf(_))
 }
 
-/// The symlinks on the way to an object, then the file, each once.
+/// The symlinks on the path to an object, then the file, each once.
 pub(super) fn chain_of(object: &Object) -> Vec<UsrPath> {
     let mut chain: Vec<UsrPath> = Vec::with_capacity(object.links.len() + 1);
     for path in object.paths() {

@@ -171,8 +171,8 @@ mod tests {
             (FILE, "ip", "bin/ip"),
             (FILE, "/usr/ip", "bin/ip"),
         ] {
-            let fault = edited(b"bin/a\n", file, &[add], &[]).unwrap_err();
-            assert!(fault.hint.as_ref().is_some_and(|hint| hint.contains(about)), "{fault:?}");
+            let error = edited(b"bin/a\n", file, &[add], &[]).unwrap_err();
+            assert!(error.hint.as_ref().is_some_and(|hint| hint.contains(about)), "{error:?}");
         }
     }
 }

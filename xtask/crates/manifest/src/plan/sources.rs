@@ -15,14 +15,14 @@ pub struct Stage1Sources {
     pub common_mk: Vec<u8>,
     /// The files that it includes, by the name in it.
     pub included: IncludedFiles,
-    /// Its real path relative to the tree: [`COMMON_MK`], or where a link there leads to.
+    /// Its real path relative to the tree: [`COMMON_MK`], or where a link there points to.
     pub common_mk_path: String,
     /// The content of each manifest by its real path relative to the tree: a symlinked manifest is here once.
     pub manifests: BTreeMap<String, Vec<u8>>,
     /// Every file of every manifest directory, symlinks included.
     pub listings: Vec<ManifestRef>,
-    /// The files above that lie outside the tree, by the path that leads to them, each with the link that leads out:
-    /// the file itself, or a folder above it. They are read, and never written.
+    /// The files above that lie outside the tree, by the path that points to them, each with the link that leads out:
+    /// the file itself, or a directory above it. They are read, and never written.
     pub outside: BTreeMap<String, String>,
 }
 

@@ -66,7 +66,7 @@ mod tests {
                     .zip(told.map(|told| told.map(SystemdVersion).ok_or("nothing is there".to_owned())));
                 let answer = match agreed(given.map(SystemdVersion), each) {
                     Ok(version) => version.to_string(),
-                    Err(fault) => fault.to_string(),
+                    Err(error) => error.to_string(),
                 };
                 let word = |version: Option<u32>| version.map_or("-".to_owned(), |v| v.to_string());
                 let [amd64, arm64] = told.map(word);

@@ -1,4 +1,4 @@
-//! Rule: what a listed symlink points to is listed too. The fix adds the file, and symlinks on the way to it.
+//! Rule: what a listed symlink points to is listed too. The fix adds the file, and symlinks on the path to it.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
 //! Rule: a listed directory is meant. It adds everything below it, as `unsquashfs -ef` does in rkt's build; where its name
-//! is that of a file, the image has a directory in place of the file that was listed. Without a fix.
+//! is that of a file, the image has a directory instead of the file that was listed. Without a fix.
 
 use super::lint::{Lint, Problem};
 use crate::finding::FindingKind;

@@ -50,7 +50,7 @@ fn check_file(lint: &mut Lint<'_, '_>, file: &str, text: &ManifestFile, context:
         let location = Location { file, line: at + 1 };
         let Ok(path) = UsrPath::new(line) else {
             let message = "the path leaves /usr, so it cannot be a file of the image".to_owned();
-            lint.emit(location, line, Problem::new(FindingKind::NotFound, message, Suggestion::DropMissing));
+            lint.emit(location, line, Problem::new(FindingKind::Missing, message, Suggestion::DropMissing));
             continue;
         };
         let Some(found) = find_replacement(&path, context) else { continue };
@@ -71,7 +71,7 @@ fn check_file(lint: &mut Lint<'_, '_>, file: &str, text: &ManifestFile, context:
         let message =
             format!("{more} more lines of this manifest are not in the image, this one and others below");
         let line = &text.lines()[at].text;
-        let problem = Problem::new(FindingKind::NotFound, message, Suggestion::DropMissing);
+        let problem = Problem::new(FindingKind::Missing, message, Suggestion::DropMissing);
         lint.emit(Location { file, line: at + 1 }, line, problem);
     }
     for ((from, to), lines) in moved {
@@ -83,7 +83,7 @@ fn check_file(lint: &mut Lint<'_, '_>, file: &str, text: &ManifestFile, context:
             format!("{line} and {} more of {from}", lines.len() - 1)
         };
         let message = format!("{more} moved: the image has them in {to}");
-        let problem = Problem::new(FindingKind::NotFound, message, Suggestion::Mend).candidates([&to]);
+        let problem = Problem::new(FindingKind::Missing, message, Suggestion::Mend).candidates([&to]);
         lint.emit(Location { file, line: lines[0] + 1 }, line, problem);
     }
 }
@@ -95,23 +95,23 @@ fn problem(path: &UsrPath, found: &Replacement, file: &str, index: &ImageIndex<'
     match &found.outcome {
         Outcome::Renamed(to) | Outcome::Moved(to) => {
             let message = format!("{missing}; {to} replaces it: {reason}");
-            Problem::new(FindingKind::NotFound, message, Suggestion::Mend).candidates([to])
+            Problem::new(FindingKind::Missing, message, Suggestion::Mend).candidates([to])
         }
         Outcome::Redundant => {
             // A redundant line that is in the image is not a missing one.
             let is_in_image = index.tree.get(path.as_str()).is_some();
-            let kind = if is_in_image { FindingKind::Tidy } else { FindingKind::NotFound };
+            let kind = if is_in_image { FindingKind::Tidy } else { FindingKind::Missing };
             Problem::new(kind, format!("{path} is redundant: {reason}"), Suggestion::Mend)
         }
         Outcome::Ambiguous(candidates) => {
             let choice = candidates.first().unwrap_or(path);
             let suggestion = Suggestion::replace(file, path.as_str(), choice.as_str());
-            Problem::new(FindingKind::NotFound, format!("{missing}: {reason}"), suggestion)
+            Problem::new(FindingKind::Missing, format!("{missing}: {reason}"), suggestion)
                 .candidates(candidates)
         }
         Outcome::NotFound(candidates) => {
             let message = format!("{missing}: {reason}");
-            Problem::new(FindingKind::NotFound, message, Suggestion::DropMissing).candidates(candidates)
+            Problem::new(FindingKind::Missing, message, Suggestion::DropMissing).candidates(candidates)
         }
     }
 }
@@ -262,7 +262,7 @@ pub fn add_candidates(findings: &mut [Finding], fixes: &[Fix]) {
         added.entry(fix.file.as_str()).or_default().extend(fix.to.as_deref());
     }
     let is_open =
-        |finding: &&mut Finding| finding.kind == FindingKind::NotFound && finding.candidates.is_empty();
+        |finding: &&mut Finding| finding.kind == FindingKind::Missing && finding.candidates.is_empty();
     for finding in findings.iter_mut().filter(is_open) {
         let name = name_of(&finding.path);
         let Some(name) = LibraryName::parse(&name) else { continue };

@@ -1,4 +1,4 @@
-//! Rule: what a listed file needs from the image is listed too. The fix adds it, symlinks on the way included, to the
+//! Rule: what a listed file needs from the image is listed too. The fix adds it, symlinks on the path included, to the
 //! manifest of the file that needs it.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -90,7 +90,7 @@ pub(super) struct Addition {
     pub(super) lines: Vec<(UsrPath, String)>,
 }
 
-/// The symlinks on the way to a dependency, and the file.
+/// The symlinks on the path to a dependency, and the file.
 fn addition(
     unresolved: &Unresolved,
     selection: &Selection<'_>,

@@ -32,7 +32,7 @@ fn check_program(lint: &mut Lint<'_, '_>, suffix: &str, message: &str) -> bool {
     let (Some(program), Some((first, _)), false) = (program, files.first(), is_listed) else { return false };
     let location = lint.preferred_location(program, Location { file: first, line: 1 });
     let is_process_one = suffix == "/systemd/systemd";
-    let kind = if is_process_one { FindingKind::NotFound } else { FindingKind::Advice };
+    let kind = if is_process_one { FindingKind::Missing } else { FindingKind::Advice };
     let severity = if is_process_one { Severity::Error } else { Severity::Advice };
     let message = format!("{message}; the image has {program}");
     let suggestion = Suggestion::add(location.file, [program]);

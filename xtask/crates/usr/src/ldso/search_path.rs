@@ -9,7 +9,7 @@ use crate::elf::ElfInfo;
 use crate::path::UsrPath;
 use crate::tree::{NodeKind, Target};
 
-/// A directory of a search path, with all symlinks on the way to it followed.
+/// A directory of a search path, with all symlinks on the path to it followed.
 #[derive(Debug)]
 pub(super) struct Directory {
     /// The absolute path, as a program in the root filesystem names it.

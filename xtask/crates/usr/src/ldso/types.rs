@@ -7,7 +7,7 @@ use crate::path::UsrPath;
 /// What one program or library loads.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LoadResult {
-    /// The symlinks on the way to the root's file, and the file; `None` if there is no such file.
+    /// The symlinks on the path to the root's file, and the file; `None` if there is no such file.
     pub root: Option<(Vec<UsrPath>, UsrPath)>,
     /// Every object in the order of loading, without the root itself; the interpreter comes first.
     pub objects: Vec<Object>,
@@ -52,7 +52,7 @@ pub struct Object {
 }
 
 impl Object {
-    /// The symlinks on the way to it, then the file: what a manifest has to list for it.
+    /// The symlinks on the path to it, then the file: what a manifest has to list for it.
     pub fn paths(&self) -> impl Iterator<Item = &UsrPath> {
         self.links.iter().chain([&self.path])
     }

@@ -9,7 +9,7 @@ use crate::tree::{Node, NodeKind, Target};
 pub struct UnreachableLibrary {
     /// The file.
     pub file: UsrPath,
-    /// The missing symlink through which a searched directory would lead to it.
+    /// The missing symlink through which a searched directory would point to it.
     pub way: Option<MissingSymlink>,
 }
 

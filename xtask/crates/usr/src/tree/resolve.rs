@@ -62,7 +62,7 @@ impl<'a> Walk<'a> {
                     self.here = Place::Usr;
                     continue;
                 }
-                // The links that the root filesystem has beside /usr.
+                // The links that the root filesystem has next to /usr.
                 (Place::Above, "bin" | "lib" | "lib64" | "sbin") => UsrPath::new(component).ok(),
                 (Place::Above, _) => None,
                 (Place::Usr, "..") => {

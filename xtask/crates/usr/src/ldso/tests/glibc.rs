@@ -1,4 +1,4 @@
-//! Details of glibc's loader (`elf/dl-load.c`, `elf/dl-deps.c`), each compared with the real one by hand.
+//! Details of glibc's loader (`elf/dl-load.c`, `elf/dl-deps.c`), each compared with the real one manually.
 
 use super::super::DynamicLoader;
 use super::{LOADER, image, load, render};
