@@ -94,18 +94,8 @@ fn explain(
             (Some(message.clone()), Some(hint))
         }
         Cause::Network { url, flavor } => {
-            let url = url.as_deref().unwrap_or("a file");
-            let others = flavor.as_ref().map(|flavor| without_flavor(context, build, flavor));
-            let why = match flavor {
-                Some(flavor) => format!("the build of flavor {flavor} downloads {url}, and that failed"),
-                None => format!("the build downloads {url}, and that failed"),
-            };
-            (
-                Some(why),
-                Some(others.flatten().unwrap_or_else(|| {
-                    "connect to the network, or set the proxy variables of the environment".into()
-                })),
-            )
+            let (cause, hint) = explain_network(context, build, url.as_deref(), flavor.as_deref());
+            (Some(cause), Some(hint))
         }
         Cause::NoSpace => (
             Some("the disk is full".into()),
@@ -126,6 +116,23 @@ fn explain(
         }
         Cause::Unknown => (None, None),
     }
+}
+
+/// Message and hint for a build that needs the network: which flavor downloads what, and how to build the others.
+fn explain_network(
+    context: &Context<'_>,
+    build: &Build<'_>,
+    url: Option<&str>,
+    flavor: Option<&str>,
+) -> (String, String) {
+    let url = url.unwrap_or("a file");
+    let cause = match flavor {
+        Some(flavor) => format!("the build of flavor {flavor} downloads {url}, and that failed"),
+        None => format!("the build downloads {url}, and that failed"),
+    };
+    let others = flavor.and_then(|flavor| without_flavor(context, build, flavor));
+    let connect = || "connect to the network, or set the proxy variables of the environment".to_owned();
+    (cause, others.unwrap_or_else(connect))
 }
 
 /// The option that turns off the feature of a message of rkt's `configure`.

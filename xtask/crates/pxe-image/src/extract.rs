@@ -53,10 +53,10 @@ fn read_archives(stream: &mut GzipReader<'_>, temp_dir: &UnlinkedTempDir) -> Res
             let into = image.file_for(&header, temp_dir)?;
             copy_data(&header, stream, &mut buffer, into)?;
         }
-        if let Some(file) = image.finish()? {
-            if found.replace(file).is_some() {
-                return Err(Error::failed(format!("the archive holds {MEMBER} twice")));
-            }
+        if let Some(file) = image.finish()?
+            && found.replace(file).is_some()
+        {
+            return Err(Error::failed(format!("the archive holds {MEMBER} twice")));
         }
     }
     found.ok_or_else(|| Error::failed(format!("the archive holds no {MEMBER}")).with_hint(PXE_IMAGE))
