@@ -1,10 +1,10 @@
 #!/bin/bash
-# Compares the time of the manual procedure with that of verify-manifests, on a big image made from this machine's /usr.
+# Compares the time of the manual procedure with that of verify-manifests, on a large image made from this machine's /usr.
 #
 #   scripts/bench-guide.sh [--work DIR] [--pairs N] [--scale]
 #
 # The manual procedure is that of rkt's Documentation/devel/update-coreos-stage1.md: gpg --verify, gunzip, cpio -i,
-# unsquashfs, then a loop over the manifests that looks for each path and runs the loader of the image on each program
+# unsquashfs, then a loop over the manifests that checks each path and runs the loader of the image on each program
 # of bin/. verify-manifests runs with an empty cache, and again from the cache. The image, a throwaway key and a matching
 # tree are made once, in DIR (default: $TMPDIR/coreos-xtask-bench). The image is signed twice: over SHA-512, the default
 # of gpg, and over SHA-256, which the vendors use. With --scale the same runs on an image of four times the size and on
@@ -39,7 +39,7 @@ large=$work/large.cpio.gz longer=$work/longer
 
 make_image() {
   printf 'NAME=Bench\nID=coreos\nVERSION=%s\nVERSION_ID=%s\nCOREOS_BOARD="%s"\n' $release $release $board > "$work/os-release"
-  # What is far from an operating system's image stays out; -e has to come last.
+  # Without files that no operating-system image has; -e must be the last option.
   mksquashfs /usr "$work/usr.squashfs" -noappend -no-progress -quiet -wildcards \
     -p "lib/os-release f 644 0 0 cat $work/os-release" -p '.noupdate f 444 0 0 true' \
     -e lib/os-release include src local games libexec share/doc share/man share/locale share/icons share/vim \
@@ -48,7 +48,7 @@ make_image() {
   pack "$work/usr.squashfs" "$image"
 }
 
-# The same with files that no manifest names, until it is four times as large.
+# The same image with unlisted files added, four times as large.
 make_large() {
   cp "$work/usr.squashfs" "$work/large.squashfs"
   mkdir -p "$work/filler/share/filler"
@@ -97,7 +97,7 @@ make_tree() {
   } | sed -n 's|^/usr/||p' | sort -u > "$manifests/systemd.manifest"
 }
 
-# The same tree with a second manifest, of programs and libraries, so that there are ten times as many lines.
+# The same tree with a second manifest of programs and libraries, ten times as many lines.
 make_longer() {
   local manifest=stage1/usr_from_coreos/manifest-$board.d/systemd.manifest
   cp -r "$tree" "$longer"
@@ -106,7 +106,7 @@ make_longer() {
     > "$longer/${manifest%systemd.manifest}more.manifest"
 }
 
-# A path, and every link up to the file that it resolves to.
+# Prints a path, and every symlink up to the file that it resolves to.
 chain() {
   local path=$1
   while :; do
@@ -132,8 +132,8 @@ guide() {
   done
 }
 
-# Runs a command and appends "seconds KiB-peak MiB-written" to a file. What a run writes is counted in blocks when
-# a page is first changed, so that a file that is gone before it reaches the disk counts as well.
+# Runs a command and appends "seconds KiB-peak MiB-written" to a file. Writes are counted when a page is first
+# changed, so that a file that is removed before it reaches the disk is included.
 timed() {
   local into=$1
   shift
@@ -152,12 +152,12 @@ median() { awk -v field="$2" '{ print $field }' "$1" | sort -n | awk '{ all[NR] 
 export XTASK_CACHE_DIR=$work/cache
 export -f guide
 export work image tree board
-# Runs ours with nothing cached, then once more, and notes both.
+# Measures verify-manifests with an empty cache, and again from the cache.
 cold_and_warm() {
-  local ours=("$here/target/debug/xtask" --repo "$2" verify-manifests --image "$3" --signature "$4" --signing-key "$work/signing-key.asc")
+  local command=("$here/target/debug/xtask" --repo "$2" verify-manifests --image "$3" --signature "$4" --signing-key "$work/signing-key.asc")
   rm -rf "$XTASK_CACHE_DIR"
-  timed "$work/times.$1" "${ours[@]}"
-  timed "$work/times.$1-again" "${ours[@]}"
+  timed "$work/times.$1" "${command[@]}"
+  timed "$work/times.$1-again" "${command[@]}"
 }
 
 rm -f "$work"/times.*
@@ -190,5 +190,5 @@ for row in "${rows[@]}"; do
 done
 for row in sha512 sha256; do
   awk -v row=$row -v guide="$(median "$work/times.guide" 1)" -v cold="$(median "$work/times.$row" 1)" -v one="$(median "$work/times.openssl" 1)" -v two="$(median "$work/times.igzip" 1)" \
-    'BEGIN { floor = one > two ? one : two; printf "%s, nothing cached: %.1f times as fast as the guide, %.2f times the floor\n", row, guide / cold, cold / floor }'
+    'BEGIN { floor = one > two ? one : two; printf "%s, nothing cached: %.1f times as fast as the manual procedure, %.2f times the floor\n", row, guide / cold, cold / floor }'
 done

@@ -1,16 +1,16 @@
 #!/bin/bash
-# Makes a release directory, as a CoreOS release server would hold it, from a Debian suite.
+# Makes a release directory in the layout of a CoreOS release server from a Debian suite.
 #
 #   scripts/make-debian-release.sh SUITE RELEASE OUTDIR [--board amd64-usr|arm64-usr]
 #
-# Real input for the tool: programs, libraries, symbol versions and links of Debian, packed by mksquashfs, GNU cpio,
-# gzip and gpg, so that nothing of this project makes what it reads. OUTDIR can be served as a mirror:
+# Real input for the tool: programs, libraries, symbol versions and symlinks of Debian, packed by mksquashfs, GNU cpio,
+# gzip and gpg, independent of this project's code. OUTDIR can be served as a mirror:
 #
 #   OUTDIR/signing-key.asc                 the certificate: a throwaway primary key and a signing subkey
 #   OUTDIR/BOARD/RELEASE/FILE, FILE.sig    image, version.txt, list of files, list of packages
 #   OUTDIR/BOARD/RELEASE/debian-files.txt  which Debian package each file came from: PACKAGE, tab, path below /usr
 #
-# Requires root (owners and modes go into the image) and a Debian; missing packages are named. DEBIAN_MIRROR replaces
+# Requires root (owners and modes are stored in the image) and Debian; missing packages are listed. DEBIAN_MIRROR replaces
 # the mirror that apt uses.
 set -euo pipefail
 
@@ -46,14 +46,14 @@ outdir=$(cd "$outdir" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# What a stage1 is cut out of, and what its programs load. The -dev packages are there for the links without a
-# number (libcap.so), which CoreOS images have.
+# The packages of a stage1, and the libraries that its programs load. The -dev packages have the linker names
+# (libcap.so), which CoreOS images have too.
 packages=(
   systemd systemd-container udev dbus bash coreutils kmod util-linux mount iproute2 openssh-server openssh-client
   libpam-modules libpam-systemd libnss-systemd libnss-myhostname procps grep sed
   libpam0g-dev libcap-dev libkmod-dev libseccomp-dev
 )
-# What systemd loads by name.
+# Libraries that systemd loads with dlopen(3).
 packages+=(libcryptsetup12 libkmod2 libseccomp2 libidn2-0)
 
 unpack_suite() {
@@ -62,19 +62,19 @@ unpack_suite() {
     mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2> /dev/null |
       grep -m 1 -E '/debian/?$' || true)
   fi
-  # An archive that is frozen in time has expired lists: whether they pass is this machine's own setting.
+  # A snapshot archive has expired lists: apt's settings on this machine decide whether they are accepted.
   local -a options=()
   if apt-config dump Acquire::Check-Valid-Until | grep -q false; then
     options=(--aptopt='Acquire::Check-Valid-Until "false"')
   fi
-  # The hook sees the packages before they are cleaned away.
+  # The hook runs before the packages are removed.
   mmdebstrap --quiet --variant=extract --mode=root --architectures="$arch" \
     "${options[@]}" --include="$(IFS=,; echo "${packages[*]}")" \
     --extract-hook='cp "$1"/var/cache/apt/archives/*.deb "$DEBS"/' \
     --format=directory "$suite" "$work/root" "${mirror:-http://deb.debian.org/debian}"
 }
 
-# Debian suites before the merge of /usr have programs and libraries at the top as well.
+# Debian suites before the merge of /usr also have programs and libraries in the root directory.
 merge_usr() {
   local name
   for name in bin sbin lib lib64; do
@@ -92,11 +92,11 @@ move_into() {
   rm -rf "$1"
 }
 
-# CoreOS's layout of libraries, kept working for Debian's programs: its loader, RUNPATHs and dlopen calls name the
+# CoreOS's layout of libraries, in which Debian's programs still work: Debian's loader, RUNPATHs and dlopen calls use the
 # multiarch directory.
-lay_out() {
+convert_layout() {
   local usr=$work/root/usr link target
-  # A relative link that climbs is turned absolute, so that it survives the move.
+  # A relative symlink with `..` is made absolute, so that it is valid after the move.
   find "$usr/lib/$multiarch" -type l -lname '*..*' | while read -r link; do
     target=$(realpath -m -s --relative-to="$work/root" "$(dirname "$link")/$(readlink "$link")")
     ln -sfn "/$target" "$link"
@@ -119,8 +119,8 @@ lay_out() {
   fi
 }
 
-# What no stage1 ever lists; the image stays small.
-slim() {
+# Files that no stage1 lists are removed to keep the image small.
+remove_unlisted() {
   local usr=$work/root/usr
   rm -rf "$usr"/{include,src,games,local,libexec/dpkg} "$usr"/bin/*perl* \
     "$usr"/share/{doc,doc-base,info,man,locale,lintian,perl5,perl,bug,i18n,zoneinfo,pkgconfig} \
@@ -200,7 +200,7 @@ pack() {
   (cd "$work/pxe" && find . | cpio --quiet -o -H newc) | gzip > "$dest/coreos_production_pxe_image.cpio.gz"
 }
 
-# One certificate an OUTDIR. Release signatures are made by a subkey, as the vendors' are.
+# One certificate per OUTDIR. A subkey signs the releases, like those of the vendors.
 sign() {
   export GNUPGHOME=$outdir/.gnupg
   if [ ! -e "$outdir/signing-key.asc" ]; then
@@ -225,8 +225,8 @@ dest=$work/release
 mkdir "$DEBS" "$dest"
 unpack_suite
 merge_usr
-lay_out
-slim
+convert_layout
+remove_unlisted
 identity
 write_lists
 write_version

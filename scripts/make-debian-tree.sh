@@ -5,7 +5,7 @@
 #
 # RELEASES is the OUTDIR of make-debian-release.sh; TREE must not exist, unless it gets a further board. The tool is not
 # used: the programs come from Debian's package lists, the libraries from readelf, and the real loader, in a chroot of
-# exactly the listed files, checks that all of them link (for a foreign board that is left out, and reported).
+# exactly the listed files, checks that all of them link (for a foreign board that check is skipped, and reported).
 # Requires root, for the chroot.
 set -euo pipefail
 
@@ -29,13 +29,13 @@ done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# The programs that rkt's own systemd.manifest lists, by the end of their name.
+# The programs of rkt's own systemd.manifest, as a regular expression of base names.
 systemd_bin='coredumpctl|journalctl|mount|systemctl|systemd-(analyze|ask-password|cat|cgls|cgtop|delta|detect-virt|inhibit|machine-id-setup|notify|nspawn|path|run|stdio-bridge|sysusers|tmpfiles|tty-ask-password-agent|socket-activate)'
 journald_units='syslog.socket systemd-journald-audit.socket systemd-journald-dev-log.socket systemd-journald.service systemd-journald.socket systemd-journal-flush.service'
-# Loaded by name, so no readelf finds them.
-by_name='libcryptsetup.so.12 libkmod.so.2 libgcc_s.so.1 libnss_files.so.2'
+# Loaded with dlopen(3), so readelf does not list them.
+dlopen_libraries='libcryptsetup.so.12 libkmod.so.2 libgcc_s.so.1 libnss_files.so.2'
 
-board_words() {
+set_board_variables() {
   case $board in
     amd64-usr) machine=x86_64 units=lib64/systemd loader=lib64/ld-linux-x86-64.so.2 multiarch=x86_64-linux-gnu ;;
     arm64-usr) machine=aarch64 units=lib/systemd loader=lib/ld-linux-aarch64.so.1 multiarch=aarch64-linux-gnu ;;
@@ -54,18 +54,18 @@ unpack_image() {
   files=$releases/$board/$release/debian-files.txt
 }
 
-# The files that a Debian package has below /usr, by name: packaged PACKAGE REGEX.
-packaged() { awk -F'\t' -v p="$1" '$1 == p { print $2 }' "$files" | grep -E "$2" || true; }
+# The files of a Debian package below /usr that match a regular expression: package_files PACKAGE REGEX.
+package_files() { awk -F'\t' -v p="$1" '$1 == p { print $2 }' "$files" | grep -E "$2" || true; }
 
-# A directory's path with its links followed.
+# The path of a directory with its symlinks resolved.
 canonical_directory() {
   local directory
   directory=$(cd -P "$image/usr/$1" && pwd)
   echo "${directory#"$image/usr/"}"
 }
 
-# The paths that the image has, as the flavors write them: the directory's links followed, the last component as it is.
-spell() {
+# The paths of the image as the manifests write them: symlinks of the directory resolved, the last component unchanged.
+print_real_paths() {
   local path
   while read -r path; do
     if [ -e "$image/usr/$path" ] || [ -L "$image/usr/$path" ]; then
@@ -74,7 +74,7 @@ spell() {
   done
 }
 
-# The path and every link behind it that stays a file's own chain, with the dev link where the image has one.
+# The path and the chain of symlinks behind it, with the linker name if the image has it.
 chain() {
   local path=$1 target
   while :; do
@@ -90,13 +90,13 @@ chain() {
   done
 }
 
-with_dev_link() {
+print_linker_name() {
   local path=$1 stem
   stem=${path%%.so.*}
   [ "$stem" = "$path" ] || [ ! -L "$image/usr/$stem.so" ] || echo "$stem.so"
 }
 
-# The directory of a library, searched as the board's loader and rkt's LD_LIBRARY_PATH do.
+# The path of a library, searched in the directories of the board's loader and of rkt's LD_LIBRARY_PATH.
 find_library() {
   local directory
   for directory in lib64 lib "$units" lib64/systemd; do
@@ -108,7 +108,7 @@ find_library() {
   fail "$board: no library $1 in the image"
 }
 
-# Reads paths, writes them and everything they need.
+# Reads paths and prints them with all their dependencies.
 closure() {
   local -A seen=()
   local -a todo=()
@@ -117,7 +117,7 @@ closure() {
   while [ ${#todo[@]} -gt 0 ]; do
     path=${todo[0]} todo=("${todo[@]:1}")
     [ -z "${seen[$path]:-}" ] || continue
-    for part in $(chain "$path") $(with_dev_link "$path"); do
+    for part in $(chain "$path") $(print_linker_name "$path"); do
       [ -n "${seen[$part]:-}" ] || echo "$part"
       seen[$part]=1
     done
@@ -127,7 +127,7 @@ closure() {
       sed -nE 's/.*\(NEEDED\).*\[(.*)\]$/\1/p; s/.*program interpreter: (.*)\]$/\1/p' || true)
     for library in $needed; do
       case $library in
-        # The interpreter is named by its path.
+        # The interpreter has a full path.
         /*) todo+=("$(canonical_directory "$(dirname "${library#/}")")/${library##*/}") ;;
         *) todo+=("$(find_library "$library")") ;;
       esac
@@ -143,29 +143,29 @@ write_manifest() {
 
 systemd_programs() {
   local package
-  for package in systemd systemd-container systemd-coredump mount; do packaged "$package" "^bin/($systemd_bin)\$"; done
-  packaged systemd '^lib/systemd/systemd(-(ac-power|backlight|binfmt|cgroups-agent|executor|fsck|hostnamed|initctl|journald|localed|logind|modules-load|networkd|networkd-wait-online|random-seed|remount-fs|reply-password|rfkill|shutdown|sleep|sysctl|timedated|update-done|update-utmp|vconsole-setup))?$'
-  packaged systemd-container '^lib/systemd/systemd-machined$'
-  packaged udev '^(lib/systemd/systemd-udevd|bin/udevadm)$'
+  for package in systemd systemd-container systemd-coredump mount; do package_files "$package" "^bin/($systemd_bin)\$"; done
+  package_files systemd '^lib/systemd/systemd(-(ac-power|backlight|binfmt|cgroups-agent|executor|fsck|hostnamed|initctl|journald|localed|logind|modules-load|networkd|networkd-wait-online|random-seed|remount-fs|reply-password|rfkill|shutdown|sleep|sysctl|timedated|update-done|update-utmp|vconsole-setup))?$'
+  package_files systemd-container '^lib/systemd/systemd-machined$'
+  package_files udev '^(lib/systemd/systemd-udevd|bin/udevadm)$'
 }
 
 write_coreos() {
   local dir=$tree/stage1/usr_from_coreos/manifest-$board.d library unit link
   echo bin/bash | closure | write_manifest "$dir/bash.manifest"
-  for unit in $journald_units; do echo "$units/system/$unit"; done | spell | write_manifest "$dir/journald.manifest"
+  for unit in $journald_units; do echo "$units/system/$unit"; done | print_real_paths | write_manifest "$dir/journald.manifest"
   {
-    systemd_programs | spell
-    for library in $by_name; do
-      # A subshell, so that a name that the image does not have does not end the script.
+    systemd_programs | print_real_paths
+    for library in $dlopen_libraries; do
+      # A subshell, so that a missing file does not end the script.
       (find_library "$library" 2> /dev/null) || true
     done
   } | closure > "$work/systemd"
-  # The links that Debian's loader and RUNPATHs go through.
+  # The symlinks in the search paths of Debian's loader and RUNPATHs.
   {
     cat "$work/systemd"
     [ ! -L "$image/usr/lib" ] || echo lib
     for link in lib64/systemd "lib64/$multiarch" "lib/$multiarch"; do
-      # Each under its one real name: below a `lib` that is a link it is the same link again.
+      # Each by its real path: below a `lib` that is a symlink it would be listed twice.
       if [ -L "$image/usr/$link" ]; then echo "$(canonical_directory "${link%/*}")/${link##*/}"; fi
     done
   } | write_manifest "$dir/systemd.manifest"
@@ -179,13 +179,13 @@ write_kvm() {
   done
   cat "$dir"/{bash,journald,systemd}.manifest | LC_ALL=C sort -u > "$work/common"
   {
-    packaged iproute2 '^s?bin/ip$' | head -n 1 | spell | closure
+    package_files iproute2 '^s?bin/ip$' | head -n 1 | print_real_paths | closure
   } | LC_ALL=C sort -u | LC_ALL=C comm -23 - "$work/common" | write_manifest "$dir/ip.manifest"
   {
-    packaged coreutils '^bin/(chmod|chown)$'
-    packaged openssh-client '^bin/ssh-keygen$'
-    packaged openssh-server '^(sbin/sshd|lib/openssh/sshd-(session|auth))$'
-  } | spell | closure | LC_ALL=C sort -u | LC_ALL=C comm -23 - "$work/common" | write_manifest "$dir/sshd.manifest"
+    package_files coreutils '^bin/(chmod|chown)$'
+    package_files openssh-client '^bin/ssh-keygen$'
+    package_files openssh-server '^(sbin/sshd|lib/openssh/sshd-(session|auth))$'
+  } | print_real_paths | closure | LC_ALL=C sort -u | LC_ALL=C comm -23 - "$work/common" | write_manifest "$dir/sshd.manifest"
 }
 
 write_common_mk() {
@@ -194,7 +194,7 @@ write_common_mk() {
   cp "$here/stage1/usr_from_coreos/coreos-common.mk" "$mk"
   sed -i "0,/^CCN_SYSTEMD_VERSION :=/s/^CCN_SYSTEMD_VERSION := .*/CCN_SYSTEMD_VERSION := v$version/;
     s/^CCN_IMG_RELEASE := .*/CCN_IMG_RELEASE := $release/" "$mk"
-  # The rest of the build, where this repository has one.
+  # The other files of the build, if this repository has them.
   (cd "$here/stage1" && find . \( -name Makefile -o -name '*.mk' \) -not -path './build-*' ! -name coreos-common.mk -print0 |
     cpio --quiet -0 -pdmu "$tree/stage1")
 }
@@ -212,7 +212,7 @@ check_links() {
     while read -r file; do
       [ "$(head -c 4 "$root/usr/$file" | tr -d '\0')" = $'\x7fELF' ] || continue
       count=$((count + 1))
-      # A library without a RUNPATH of its own may find what it needs only through its program, or rkt's LD_LIBRARY_PATH.
+      # A library without a RUNPATH may find its dependencies only through its program, or rkt's LD_LIBRARY_PATH.
       if ! output=$(LD_LIBRARY_PATH=/usr/lib:/usr/lib/systemd chroot "$root" "/usr/$loader" --list "/usr/$file" 2>&1) &&
         ! grep -q 'statically linked' <<< "$output"; then
         failed=$((failed + 1))
@@ -229,7 +229,7 @@ releases=$(cd "$releases" && pwd)
 mkdir -p "$tree/stage1"
 tree=$(cd "$tree" && pwd)
 for board in "${boards[@]}"; do
-  board_words
+  set_board_variables
   [ ! -e "$tree/stage1/usr_from_coreos/manifest-$board.d" ] || fail "$tree has manifests of $board already"
   unpack_image
   write_coreos

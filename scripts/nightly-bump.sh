@@ -12,21 +12,21 @@ Usage: scripts/nightly-bump.sh [OPTION]… [-- XTASK_OPTION…]
 
   --channel CHANNEL   alpha (default), beta, stable, lts or lts-YEAR
   --release RELEASE   this release instead of the newest one of the channel
-  --push              push the branch to origin and open a pull request with gh(1); without it all stays local
+  --push              push the branch to origin and open a pull request with gh(1); without it the branch stays local
   --no-smoketest      do not build and boot
   --step STEP         only bump, test or propose, as the jobs of .github/workflows/bump.yml do; needs --state
-  --state DIR         where the steps leave their results for each other
+  --state DIR         directory for the results that one step passes to the next
   --checksum SUM      propose: refuse results of the bump step that do not have this checksum
   -h, --help          print this text
 
 XTASK_OPTION is passed to every command of cargo xtask that is run: --mirror URL, --signing-key FILE, --brand flatcar.
 Options that only bump-coreos has (--drop-missing, --dlopen LEVEL, --systemd vN, --compare-sizes, --allow-downgrade,
---advisories SOURCE) are passed to that alone.
+--advisories SOURCE) are passed to that command only.
 
 An open pull request for the same release is updated; those for older releases are closed with a reference to the new
-one. A branch with commits of somebody else is never overwritten.
+one. A branch with other commits is never overwritten.
 
-Exit codes: 0 done, or nothing to do; 1 findings remain, or the smoke test failed; 2 error; 3 the image is not trusted.
+Exit codes: 0 success, or nothing to do; 1 findings remain, or the smoke test failed; 2 error; 3 the image is not trusted.
 END
 }
 
@@ -54,17 +54,17 @@ case $step in all | bump | test | propose) ;; *) fail "--step $step: expected bu
 
 scratch=$(mktemp -d)
 home='' work=''
-leave() {
+clean_up() {
   [ -z "$home" ] || git checkout --quiet "$home"
   [ -z "$work" ] || git branch --quiet -D "$work" 2> /dev/null || true
   rm -rf "$scratch"
 }
-trap leave EXIT
+trap clean_up EXIT
 state=${state:-$scratch}
 mkdir -p "$state"
 state=$(cd "$state" && pwd)
 
-# Prints standard input. In GitHub Actions no line of it can be a workflow command.
+# Prints standard input. In GitHub Actions no line of it is run as a workflow command.
 show() {
   if [ "${GITHUB_ACTIONS:-}" != true ]; then cat; return; fi
   local token
@@ -77,8 +77,8 @@ show() {
 output() { if [ -n "${GITHUB_OUTPUT:-}" ]; then echo "$1=$2" >> "$GITHUB_OUTPUT"; fi; }
 sum() { (cd "$state" && sha256sum branch commit subject report.md bump.bundle) | sha256sum | cut -d ' ' -f 1; }
 
-# A branch is ours to replace when it adds at most one commit to what is here.
-is_ours() { [ "$(git rev-list --count "$1" "^$2")" -le 1 ]; }
+# A branch may be replaced if it adds at most one commit to the current one.
+is_replaceable() { [ "$(git rev-list --count "$1" "^$2")" -le 1 ]; }
 
 bump() {
   [ -z "$(git status --porcelain)" ] || fail "the tree has uncommitted changes; commit or stash them first"
@@ -105,7 +105,7 @@ bump() {
   [[ $pinned =~ ^[0-9]+(\.[0-9]+)+$ ]] || fail "no release number in CCN_IMG_RELEASE of coreos-common.mk"
   branch=bump/$pinned
   if git rev-parse --quiet --verify "refs/heads/$branch" > /dev/null; then
-    is_ours "$branch" "$start" || fail "branch $branch has commits of its own; merge, rename or delete it"
+    is_replaceable "$branch" "$start" || fail "branch $branch has commits of its own; merge, rename or delete it"
   fi
   git branch --quiet -M "$work" "$branch"
   work=''
@@ -120,7 +120,7 @@ bump() {
   output checksum "$(sum)"
 }
 
-# The options that every command has.
+# The options that every command accepts.
 common_options() {
   common=()
   local skip=no option
@@ -146,8 +146,8 @@ smoke_test() {
   echo $code > "$state/test.code"
 }
 
-# A text as a Markdown code block that nothing in it can close.
-fenced() {
+# Prints a text as a Markdown code block, with a fence longer than any in the text.
+print_code_block() {
   local ticks
   ticks=$({ grep -o '`*' "$1" || true; } | awk '{ if (length > most) most = length } END { print (most < 3 ? 3 : most + 1) }')
   local fence
@@ -161,11 +161,11 @@ body() {
   printf '\n### Smoke test\n\n'
   case $(cat "$state/test.code") in 0) echo "Passed." ;; *) echo "**Failed** (exit code $(cat "$state/test.code"))." ;; esac
   printf '\n<details><summary>Output</summary>\n\n'
-  fenced "$state/smoketest.txt"
+  print_code_block "$state/smoketest.txt"
   printf '\n</details>\n'
 }
 
-# 1 where findings remain or the smoke test failed; its own exit code 2 is a failure of the test here.
+# Exit code: 1 if findings remain or the smoke test failed. Exit code 2 of the smoke test is a failed test here.
 outcome() {
   local code
   code=$(cat "$state/bump.code")
@@ -173,7 +173,7 @@ outcome() {
   echo "$code"
 }
 
-# Gets the branch of another job: one commit on top of what is here, which changes files below stage1/ alone.
+# Fetches the branch of another job: one commit on top of the current one, which changes only files below stage1/.
 import() {
   [ -z "$checksum" ] || [ "$(sum)" = "$checksum" ] || fail "the results in $state are not those of the bump step"
   local commit others
@@ -194,7 +194,7 @@ push_branch() {
     if [ "$(git rev-parse "$branch^{tree}" "$branch^")" = "$(git rev-parse 'FETCH_HEAD^{tree}' FETCH_HEAD^)" ]; then
       return 0
     fi
-    is_ours FETCH_HEAD HEAD || fail "$branch on origin has commits of somebody else; merge or delete it"
+    is_replaceable FETCH_HEAD HEAD || fail "$branch on origin has commits of somebody else; merge or delete it"
   fi
   git push --quiet --force-with-lease="refs/heads/$branch:$theirs" origin "$branch"
 }

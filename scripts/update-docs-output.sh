@@ -1,6 +1,5 @@
 #!/bin/bash
-# Writes the output of the present tool into docs/screens and the documents that show it, and makes the manual page.
-# The tests compare the same, so that documents and program agree.
+# Writes the current output of the tool to docs/screens and the documents, and the manual page. The tests compare them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 UPDATE_EXPECT=1 cargo test --quiet --test it docs_

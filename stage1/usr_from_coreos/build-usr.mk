@@ -1,9 +1,9 @@
-# One flavor's root filesystem: exactly what its manifests list, as the image has
-# it; a listed directory includes everything below it (unsquashfs -ef). Included
-# once for each flavor, with UFC_FLAVOR set.
+# The root filesystem of one flavor: exactly the listed files of its manifests, as
+# they are in the image; a listed directory includes everything below it (unsquashfs -ef). Included
+# once per flavor, with UFC_FLAVOR set.
 #
-# Recipes run after the last flavor was read: what they use is bound to the
-# target ($(1) is the flavor), never read from UFC_FLAVOR.
+# Recipes run after the last flavor was included: they use $(1), the flavor, and
+# never read UFC_FLAVOR.
 
 define UFC_RULES
 
@@ -14,21 +14,21 @@ UFC_$(1)_SYSTEMD := $$(UFC_$(1)_TMP)/systemd-version
 UFC_$(1)_ROOTFS := $$(BUILDDIR)/aci-for-$(1)-flavor/rootfs
 UFC_$(1)_STAMP := $$(UFC_$(1)_TMP)/rootfs.stamp
 
-# A board may be without a flavor.
+# A board may have no manifests for a flavor.
 ifneq ($$(UFC_$(1)_MANIFESTS),)
 all: $$(UFC_$(1)_STAMP)
 endif
 
-# The union of the manifests, as in rkt's build: every line is a path. It is read
-# each time, so that a removed manifest counts too, and changes only when the
-# union does. verify-manifests --fix fixes CRLF, comments and blank lines.
+# The union of the manifests, as in rkt's build: every line is a path. It is made
+# in each run, so that a removed manifest is noticed, and its time changes only
+# when the union does. verify-manifests --fix fixes CRLF, comments and blank lines.
 $$(UFC_$(1)_LIST): FORCE
 	@cat $$(UFC_$(1)_MANIFESTS) | sort -u | { $$(call write_if_changed,$$@); }
 
 $$(UFC_$(1)_SYSTEMD): FORCE
 	@echo '$$(CCN_SYSTEMD_VERSION)' | { $$(call write_if_changed,$$@); }
 
-# Missing paths are reported in one piece: flavors are built in parallel.
+# Missing paths are printed with one write: flavors are built in parallel.
 $$(UFC_$(1)_STAMP): $$(UFC_$(1)_LIST) $$(UFC_$(1)_SYSTEMD) $$(CCN_SQUASHFS) $$(CCN_LIST)
 	@missing=$$$$(comm -23 $$(UFC_$(1)_LIST) $$(CCN_LIST)); \
 	if [ -n "$$$$missing" ]; then \

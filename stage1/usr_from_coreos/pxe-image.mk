@@ -1,5 +1,5 @@
-# The image: verified by the tool, then unpacked down to usr.squashfs and a list
-# of its files. Every flavor of a board shares it.
+# The image: verified by the tool, then unpacked to usr.squashfs and a list of its
+# files. All flavors of a board share them.
 
 include $(STAGE1_DIR)/usr_from_coreos/coreos-common.mk
 
@@ -13,15 +13,15 @@ blank := $(subst ,, )
 # Recipes get these from the environment: a value may contain any character.
 export CCN_LOCAL_IMAGE CCN_IMG_URL XTASK_FETCH_FLAGS
 
-# Writes standard input to file $(1), which keeps its time where nothing
-# changed: what depends on it is made again for a new content only.
+# Writes standard input to file $(1). The file keeps its time if nothing changed:
+# targets that depend on it are made again only for new content.
 write_if_changed = mkdir -p $(dir $(1)); cat > $(1).new; \
 	if cmp -s $(1).new $(1); then rm $(1).new; else mv $(1).new $(1); fi
 
 .PHONY: FORCE
 FORCE:
 
-# What decides which image it is. Make cannot see a changed value by itself.
+# The values that select the image. Make does not detect a changed value itself.
 $(CCN_KEY): FORCE
 	@printf '%s\n' "board $(RKT_STAGE1_COREOS_BOARD)" "url $$CCN_IMG_URL" "local $$CCN_LOCAL_IMAGE" \
 		"options $$XTASK_FETCH_FLAGS" | { $(call write_if_changed,$@); }
@@ -37,10 +37,10 @@ $(CCN_SQUASHFS): $(CCN_KEY) $(subst $(blank),\$(blank),$(CCN_LOCAL_IMAGE))
 		$(if $(CCN_LOCAL_IMAGE),--image "$$CCN_LOCAL_IMAGE") $(XTASK_FETCH_FLAGS) > /dev/null) && \
 	gzip -dc "$$image" | { cpio --quiet -i --to-stdout usr.squashfs ./usr.squashfs; cat > /dev/null; } > $@.new
 	@rm -f $(CCN_IMAGE)
-	@[ -s $@.new ] || { echo "the image of $(RKT_STAGE1_COREOS_BOARD) holds no usr.squashfs" >&2; exit 2; }
+	@[ -s $@.new ] || { echo "the image of $(RKT_STAGE1_COREOS_BOARD) has no usr.squashfs" >&2; exit 2; }
 	@mv $@.new $@
 
-# Paths below /usr, in byte order, directories too.
+# Paths below /usr, directories included, in byte order.
 $(CCN_LIST): $(CCN_SQUASHFS)
 	@unsquashfs -ls -d '' $< | sed -n 's,^/,,p' | sort > $@.new
 	@mv $@.new $@

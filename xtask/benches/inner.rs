@@ -1,7 +1,8 @@
-//! The inner parts, one at a time: `cargo bench --profile dev`, with what users run, or with `-- link` behind it for those whose name holds "link".
+//! Benchmarks of single components: `cargo bench --profile dev` for the profile that users run; `-- link` selects those
+//! with "link" in their name.
 //!
-//! Inputs are made by the release factory, so that the figures of two machines can be compared. Each part runs for
-//! about a second after a warm-up; printed are the fastest and the median run. Nothing is judged here.
+//! The release fixture generates the inputs, so that the times of two machines can be compared. Each benchmark runs for
+//! about a second after a warm-up and prints the fastest and the median run. No time is a failure.
 
 #![allow(
     clippy::unwrap_used,
@@ -36,7 +37,7 @@ fn main() {
     reading(&bench);
     text_form(&bench);
     for lines in [150, 1_500, 15_000] {
-        looking(&bench, lines);
+        planning(&bench, lines);
     }
 }
 
@@ -63,7 +64,7 @@ impl Bench {
     }
 }
 
-/// What a signature's hash costs: SHA-1 with the detection of collisions, which the CoreOS releases of before 2017 want.
+/// Hashing for a signature. SHA-1 is with collision detection, for the CoreOS releases before 2017.
 fn hashing(bench: &Bench) {
     let fixture = |name: &str| {
         std::fs::read(format!("{}/tests/fixtures/openpgp/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
@@ -89,24 +90,24 @@ fn hashing(bench: &Bench) {
     }
 }
 
-/// Inflating, unpacking and opening an image of 64 MiB that gzip cannot shrink.
+/// Inflating, extracting and opening an image of 64 MiB that gzip cannot compress.
 fn reading(bench: &Bench) {
     let image = example::image_before().unwrap().put("share/noise", Content::Bytes(noise(64 << 20)));
     let packed = pack::pxe_image(&image).unwrap();
     let directory = tempfile::tempdir().unwrap();
-    let scratch = UnlinkedTempDir::new(directory.path());
+    let temp_dir = UnlinkedTempDir::new(directory.path());
     bench.run("inflate and cpio, 64 MiB", || {
         ingest(
             packed.as_slice(),
             SignatureCheck::Unsigned,
-            Payload::PxeImage(scratch.clone(), InflateLimits::default()),
+            Payload::PxeImage(temp_dir.clone(), InflateLimits::default()),
         )
         .unwrap()
     });
-    let proved = || {
-        VerifiedImage::verify("bench", packed.as_slice(), None, SignatureCheck::Unsigned, &scratch).unwrap()
+    let verified = || {
+        VerifiedImage::verify("bench", packed.as_slice(), None, SignatureCheck::Unsigned, &temp_dir).unwrap()
     };
-    bench.run("the same, and the tables of the squashfs", || proved().open().unwrap().tree().len());
+    bench.run("inflate, cpio and squashfs tables, 64 MiB", || verified().open().unwrap().tree().len());
 }
 
 /// Bytes of a xorshift generator (Marsaglia 2003).
@@ -128,8 +129,8 @@ fn text_form(bench: &Bench) {
     bench.run("tree from text, 15,000 programs", || UsrTree::from_text(text.as_bytes()).unwrap());
 }
 
-/// The loader's graph, check and fix over so many listed programs, each with three libraries.
-fn looking(bench: &Bench, lines: usize) {
+/// The loader's graph, check and fix with `lines` listed programs, each with three libraries.
+fn planning(bench: &Bench, lines: usize) {
     let tree = wide(lines).tree();
     let sources = listing(&tree);
     let trees = BTreeMap::from([(Board::Amd64, &tree)]);
@@ -148,10 +149,10 @@ fn looking(bench: &Bench, lines: usize) {
         reach: FixOptions { dlopen: level, drop_missing: false, by_names_only: false },
     };
     bench.run(&format!("check, {lines} lines"), || verify(&sources, &request, &trees).unwrap());
-    bench.run(&format!("check and mend, {lines} lines"), || bump(&sources, &request, &trees).unwrap());
+    bench.run(&format!("check and fix, {lines} lines"), || bump(&sources, &request, &trees).unwrap());
 }
 
-/// An image with so many programs, and a library to every ten of them.
+/// An image with this number of programs, and one library per ten programs.
 fn wide(programs: usize) -> ImageSpec {
     let release = "1032.0.0".parse().unwrap();
     let mut image = ImageSpec::new(Brand::CoreOs, Board::Amd64, &release, "229");
@@ -167,7 +168,7 @@ fn wide(programs: usize) -> ImageSpec {
     image
 }
 
-/// A tree whose one manifest lists everything but each tenth library.
+/// Sources with one manifest that lists everything except each tenth library.
 fn listing(tree: &UsrTree) -> Stage1Sources {
     let file = "stage1/usr_from_coreos/manifest-amd64-usr.d/wide.manifest".to_owned();
     let paths = tree.iter().filter(|(path, node)| {

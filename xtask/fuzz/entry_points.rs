@@ -1,6 +1,6 @@
-//! Where bytes that nobody here wrote come in, each as a function of bytes that must return, whatever they are.
+//! The parsers of untrusted bytes, each as a function that must return without panic for any input.
 //!
-//! cargo-fuzz feeds them from `fuzz_targets/`, and `cargo test` from `tests/it/hostile.rs`.
+//! cargo-fuzz calls them from `fuzz_targets/`, and `cargo test` from `tests/it/hostile.rs`.
 
 use std::io::{Cursor, Write};
 use std::sync::LazyLock;
@@ -31,7 +31,7 @@ macro_rules! known {
     };
 }
 
-/// Takes whatever bytes there are.
+/// An entry point, which accepts any bytes.
 pub(crate) type EntryPoint = fn(&[u8]);
 
 /// Every entry point by the name of its fuzz target.
@@ -49,18 +49,18 @@ pub(crate) const ALL: [(&str, EntryPoint); 11] = [
     ("squashfs_file", squashfs_file),
 ];
 
-/// A manifest is given back byte for byte, and a new line is put in without loss.
+/// A manifest is serialized byte for byte as it was read, and inserting a line keeps all others.
 pub(crate) fn manifest_text(bytes: &[u8]) {
     let mut text = ManifestFile::parse(bytes);
     assert_eq!(text.to_bytes(), bytes);
     let entries = text.entries().count();
-    let at = SortOrder::of(&text).position(&text, "lib64/libpam.so.0");
+    let at = SortOrder::detect(&text).position(&text, "lib64/libpam.so.0");
     text.insert(at, "lib64/libpam.so.0");
     let again = ManifestFile::parse(&text.to_bytes());
     assert_eq!(again.entries().count(), entries + 1);
 }
 
-/// coreos-common.mk either is refused, or takes new values and holds them.
+/// coreos-common.mk is refused, or can be edited and then has the new values.
 pub(crate) fn common_mk(bytes: &[u8]) {
     let Ok(mut mk) = CommonMk::parse(bytes) else { return };
     assert_eq!(mk.as_bytes(), bytes);
@@ -102,12 +102,12 @@ pub(crate) fn dlopen_note(bytes: &[u8]) {
     elf_file(&file);
 }
 
-/// The variables of os-release and its kin.
+/// The variables of os-release and similar files.
 pub(crate) fn os_release(bytes: &[u8]) {
     let _variables = parse_os_release(&String::from_utf8_lossy(bytes));
 }
 
-/// The lists next to an image: what is in it, and which packages it was made of.
+/// The published lists of an image's files and packages.
 pub(crate) fn contents_list(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let tree = parse_contents(&text);
@@ -115,7 +115,7 @@ pub(crate) fn contents_list(bytes: &[u8]) {
     let _version = systemd_version_from_packages(&text);
 }
 
-/// The text form of a tree, with and without a checksum that holds; what is read is written the same.
+/// The text form of a tree, with and without a valid checksum; a tree that was read is written unchanged.
 pub(crate) fn tree_text(bytes: &[u8]) {
     let _refused = UsrTree::from_text(bytes);
     let mut whole = b"usr-tree 2\n".to_vec();
@@ -125,12 +125,12 @@ pub(crate) fn tree_text(bytes: &[u8]) {
     if let Ok(tree) = UsrTree::from_text(&whole) {
         let again = UsrTree::from_text(tree.to_text().as_bytes());
         assert_eq!(again.as_ref(), Ok(&tree));
-        let _identity = Identity::of(&tree);
+        let _identity = Identity::from_tree(&tree);
         tree.iter().take(64).for_each(|(path, _)| drop(tree.resolve(path)));
     }
 }
 
-/// The time of judgement, late in 2023.
+/// The time of verification, late in 2023.
 const NOW: u64 = 1_700_000_000;
 
 /// Certificates with keys of every kind that signs, and a signature by each.
@@ -146,8 +146,8 @@ static CERTIFICATES: LazyLock<Vec<Certificate>> = LazyLock::new(|| {
     KNOWN.iter().filter_map(read).collect()
 });
 
-/// A `.sig` before both vendors' pins and before keys that did sign, and the same bytes as a certificate that is
-/// trusted, before signatures that others made.
+/// A `.sig` under both vendors' pins and under the keys of the fixtures, and the same bytes as a trusted certificate
+/// with the signatures of the fixtures.
 pub(crate) fn signature_file(bytes: &[u8]) {
     let own = Certificate::parse_all(bytes, "bytes").unwrap_or_default();
     if let Ok(signature) = DetachedSignature::parse(bytes, "bytes") {
@@ -173,15 +173,15 @@ fn verdicts(
     verification.finish()
 }
 
-/// A `.cpio.gz` as it comes.
+/// A `.cpio.gz` stream.
 pub(crate) fn gzip_stream(bytes: &[u8]) {
-    let scratch = UnlinkedTempDir::new(&std::env::temp_dir());
-    let Ok(proved) =
-        VerifiedImage::verify("bytes", Cursor::new(bytes), None, SignatureCheck::Unsigned, &scratch)
+    let temp_dir = UnlinkedTempDir::new(&std::env::temp_dir());
+    let Ok(verified) =
+        VerifiedImage::verify("bytes", Cursor::new(bytes), None, SignatureCheck::Unsigned, &temp_dir)
     else {
         return;
     };
-    let Ok(image) = proved.open() else { return };
+    let Ok(image) = verified.open() else { return };
     let identity = identity_files(image.tree());
     let some: Vec<UsrPath> =
         image.tree().iter().take(200).map(|(path, _)| path.clone()).chain(identity).collect();
@@ -192,7 +192,7 @@ pub(crate) fn gzip_stream(bytes: &[u8]) {
     assert_eq!(UsrTree::from_text(tree.to_text().as_bytes()).as_ref(), Ok(&tree));
 }
 
-/// The cpio archive in it.
+/// The cpio archive in a `.cpio.gz`.
 pub(crate) fn cpio_stream(bytes: &[u8]) {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
     if gzip.write_all(bytes).is_ok() {
@@ -200,7 +200,7 @@ pub(crate) fn cpio_stream(bytes: &[u8]) {
     }
 }
 
-/// The squashfs in that.
+/// The squashfs in a cpio archive.
 pub(crate) fn squashfs_file(bytes: &[u8]) {
     if let Ok(archive) = pack::archive(&[("usr.squashfs", bytes)]) {
         cpio_stream(&archive);

@@ -1,4 +1,4 @@
-//! Atomic writes: another process sees the old file or the new one, never a part.
+//! Atomic writes: another process sees the complete old file or the complete new one.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -6,7 +6,7 @@ use std::{fs, io};
 /// Writes to a temporary file in the same directory, and renames it to `path`.
 ///
 /// # Errors
-/// Those of write(2) and rename(2); the file is then as it was.
+/// Those of write(2) and rename(2); the file is then unchanged.
 pub(super) fn write(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<()> {
     let temp = temp_path(path);
     let done = fs::write(&temp, bytes).and_then(|()| fs::rename(&temp, path));
@@ -16,7 +16,7 @@ pub(super) fn write(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<()> {
     done
 }
 
-/// A hidden name of this process next to `path`.
+/// A hidden path next to `path`, with this process's ID in its name.
 pub(super) fn temp_path(path: &Path) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_new_text_takes_the_old_ones_place_and_nothing_is_left_beside_it() {
+    fn file_is_replaced_and_no_temp_file_is_left() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("from");
         for text in ["one\n", "another\n"] {

@@ -1,6 +1,6 @@
-//! What the environment and the tool's own workspace say about where images come from and who is trusted.
+//! Configuration of image sources and trusted keys, from the environment and the workspace of this program.
 //!
-//! Only the workspace that this tool was built in is read. A tree given by `--repo` cannot say whom to trust.
+//! Only the workspace in which the program was built is read. A tree passed with `--repo` cannot add trusted keys.
 
 use std::env;
 use std::fs;
@@ -23,13 +23,13 @@ use coreos_types::shell;
 pub struct Config {
     /// `mirror`, `XTASK_MIRROR`.
     pub mirror: Option<String>,
-    /// `allow-hosts`, then `XTASK_ALLOW_HOSTS`, separated by commas: hosts that a tree of somebody else may name.
+    /// `allow-hosts`, then `XTASK_ALLOW_HOSTS`, separated by commas: hosts that the URL of a `--repo` tree may have.
     pub allow_hosts: Vec<String>,
     /// `signing-key`, `XTASK_SIGNING_KEY`: a certificate instead of the pinned keys.
     pub signing_key: Option<PathBuf>,
     /// `pins`: fingerprints of further primary keys that are trusted.
     pub pins: Vec<String>,
-    /// `key-servers`: where certificates are requested, instead of the vendors and the usual servers.
+    /// `key-servers`: used instead of the vendors' URLs and the default servers.
     pub key_servers: Option<Vec<String>>,
     /// `configure`, then `XTASK_CONFIGURE`: arguments added to those of rkt's `configure`.
     pub configure: Vec<String>,
@@ -42,12 +42,12 @@ pub struct Config {
 /// Larger than any Cargo.toml, in bytes.
 const MAX_CARGO_TOML: u64 = 1 << 20;
 
-/// The workspace that this tool was built in.
+/// The workspace in which this program was built.
 fn own_workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Whether a tree is the one that this tool was built in.
+/// Whether a tree is the workspace in which this program was built.
 pub fn is_own_workspace(root: &Path) -> bool {
     let own = own_workspace().canonicalize();
     own.is_ok_and(|own| root.canonicalize().is_ok_and(|root| root == own))
@@ -57,7 +57,7 @@ impl Config {
     /// Reads the workspace's Cargo.toml, then the environment, which comes first.
     ///
     /// # Errors
-    /// A Cargo.toml that is none, or a value of another type than expected.
+    /// Cargo.toml is not valid, or a value has an unexpected type.
     pub fn read() -> Result<Config> {
         let workspace = fs::canonicalize(own_workspace()).unwrap_or_else(|_| own_workspace());
         let path = workspace.join("Cargo.toml");
@@ -71,7 +71,7 @@ impl Config {
                 }
                 settings
             }
-            // A tool that was moved away from its workspace has no settings of its own.
+            // A program that was moved out of its workspace has no configuration file.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Config::default(),
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
         };
@@ -120,11 +120,11 @@ impl Config {
         })
     }
 
-    /// The keys that count: those of `signing_key` alone, else the vendor's of this brand (of every brand, where none
-    /// is requested) and the further pins.
+    /// The trusted keys: only those of `signing_key`, else those of the brand's vendor (of all vendors for `None`) and
+    /// the additional pins.
     ///
     /// # Errors
-    /// A certificate that cannot be read, or a pin that is no fingerprint.
+    /// A certificate cannot be read, or a pin is not a fingerprint.
     pub fn keyring(
         &self,
         brand: Option<Brand>,
@@ -170,7 +170,7 @@ fn string(key: &str, value: &Item) -> std::result::Result<String, String> {
 fn strings(key: &str, value: &Item) -> std::result::Result<Vec<String>, String> {
     let found = || format!("stage1.{key} is a {}, expected an array of strings", value.type_name());
     let array = value.as_array().ok_or_else(found)?;
-    array.iter().map(|one| one.as_str().map(str::to_owned).ok_or_else(found)).collect()
+    array.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(found)).collect()
 }
 
 #[cfg(test)]
@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_of_the_workspace() {
+    fn workspace_table_is_parsed() {
         let text = "[workspace.metadata.stage1]\nmirror = \"http://127.0.0.1:1\"\nsigning-key = \"k.asc\"\npins = [\"AB\"]\nconfigure = [\"--disable-tpm\"]\nmake = [\"-j4\", \"V=3\"]\n";
         let settings = Config::parse(text).unwrap_or_default();
         assert_eq!(settings.mirror.as_deref(), Some("http://127.0.0.1:1"));
@@ -191,13 +191,13 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_another_type_is_named() {
-        let told = Config::parse("[workspace.metadata.stage1]\nmirror = 1\n").err();
-        assert_eq!(told.as_deref(), Some("stage1.mirror is a integer, expected a string"));
+    fn value_of_another_type_is_an_error() {
+        let error = Config::parse("[workspace.metadata.stage1]\nmirror = 1\n").err();
+        assert_eq!(error.as_deref(), Some("stage1.mirror is a integer, expected a string"));
     }
 
     #[test]
-    fn this_workspace_reads() {
+    fn own_workspace_is_readable() {
         assert!(Config::read().is_ok());
     }
 }

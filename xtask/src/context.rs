@@ -16,22 +16,22 @@ use coreos_types::release::{Board, Brand, Release};
 use manifest::common_mk::CommonMk;
 use manifest::plan::sources::Stage1Sources;
 
-/// The lowest number that a release of Flatcar can have.
+/// The lowest major number of a release of Flatcar.
 const FLATCAR_FIRST: u32 = 1600;
-/// The number of the last release of CoreOS.
+/// The major number of the last release of CoreOS.
 const COREOS_LAST: u32 = 2514;
 
-/// A tree as it was read, the settings, and the options of the run.
+/// The tree, the configuration, and the options of the run.
 #[derive(Debug)]
 pub struct Context<'a> {
     /// Prints progress and diagnostics.
     pub term: &'a Term,
-    /// The environment and the tool's own workspace.
+    /// Configuration of the environment and this program's workspace.
     pub settings: Config,
     /// A cache to use instead of the user's own.
     pub cache: Option<Cache>,
     /// The current directory.
-    pub here: PathBuf,
+    pub cwd: PathBuf,
     /// `--repo DIR`.
     pub repo: Option<PathBuf>,
     /// The command's name.
@@ -47,18 +47,18 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// Finds and reads the tree. An interrupted write is finished or undone first, with a warning.
+    /// Finds and reads the tree. An interrupted transaction is recovered first, with a warning.
     ///
     /// # Errors
-    /// There is no tree, or it cannot be read.
+    /// There is no tree, or a file cannot be read.
     pub fn load(term: &'a Term, cli: &Cli) -> Result<Context<'a>> {
-        let here = env::current_dir().with_context(|| "cannot determine the current directory")?;
-        // Before an interrupted run is finished: nothing that it writes may decide whom to trust.
+        let cwd = env::current_dir().with_context(|| "cannot determine the current directory")?;
+        // Read before the recovery: the files that it writes must not change the trusted keys.
         let settings = Config::read()?;
-        let tree = Repo::find(cli.globals.repo.as_deref(), &here)?;
+        let tree = Repo::find(cli.globals.repo.as_deref(), &cwd)?;
         let read = tree.read()?;
-        for note in &read.warnings {
-            term.warn(note);
+        for warning in &read.warnings {
+            term.warn(warning);
         }
         let pins = read.sources.pins()?;
         log_tree(term, &tree, &read.sources, &pins);
@@ -66,7 +66,7 @@ impl<'a> Context<'a> {
             term,
             settings,
             cache: None,
-            here,
+            cwd,
             repo: cli.globals.repo.clone(),
             command: cli.command.name(),
             given: cli.given.clone(),
@@ -76,18 +76,17 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// The command line of a command without the options of this run, in hints.
+    /// The command line for hints, without the options of this run.
     pub fn bare(&self) -> Invocation {
-        let is_here = self.here.canonicalize().is_ok_and(|here| here == self.tree.root());
+        let is_cwd_root = self.cwd.canonicalize().is_ok_and(|cwd| cwd == self.tree.root());
         Invocation {
             repo: self.repo.as_ref().map(|repo| repo.display().to_string()),
-            root: (!is_here).then(|| self.tree.root().display().to_string()),
+            root: (!is_cwd_root).then(|| self.tree.root().display().to_string()),
             ..Invocation::default()
         }
     }
 
-    /// The command line of `command` in hints, with the options of this run that say where images come from and
-    /// how far fixing goes.
+    /// The command line of `command` for hints, with this run's options for images and fixes.
     pub fn replay(&self, command: &[&str]) -> Invocation {
         Invocation {
             command: command.iter().map(|word| (*word).to_owned()).collect(),
@@ -98,7 +97,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The command line of the bump to `release` in hints: what fixes its findings is the bump itself.
+    /// The command line of the bump to `release` for hints: the bump itself fixes its findings.
     pub fn replay_bump(&self, release: &Release) -> Invocation {
         self.replay(&["bump-coreos", release.as_str()])
     }
@@ -111,7 +110,7 @@ impl<'a> Context<'a> {
         self.bare().command_line(&words)
     }
 
-    /// How many flavors have manifests.
+    /// Number of flavors with manifests.
     pub fn flavors(&self) -> usize {
         self.sources.listings.iter().map(|listing| &listing.flavor).collect::<BTreeSet<_>>().len()
     }
@@ -121,10 +120,10 @@ impl<'a> Context<'a> {
         flags.brand.or(self.pins.brand()).unwrap_or(Brand::CoreOs)
     }
 
-    /// Makes sure that the vendor of `--brand` can have a release, before a server is asked. A mirror may have any.
+    /// Checks, before a request, that the vendor of `--brand` can have a release. A mirror may have any.
     ///
     /// # Errors
-    /// The number is beyond the vendor's first or last release.
+    /// The number is outside the vendor's first and last release.
     pub fn ensure_possible(&self, flags: &ImageArgs, release: &Release) -> Result<()> {
         let has_mirror = flags.mirror.is_some() || self.settings.mirror.is_some();
         let Some(brand) = flags.brand.filter(|_| flags.images.is_empty() && !has_mirror) else {
@@ -142,12 +141,12 @@ impl<'a> Context<'a> {
             .with_hint(self.bare().command_line(&latest)))
     }
 
-    /// The hint for an error of the network. What CoreOS published is gone, so that another try does not help.
+    /// Adds a hint to a network error of a CoreOS server: these servers are gone, so a retry does not help.
     pub fn with_offline_hint(&self, error: Error) -> Error {
-        let is_gone = error.to_string().contains(Brand::CoreOs.release_domain())
+        let is_coreos = error.to_string().contains(Brand::CoreOs.release_domain())
             && error.to_string().contains("cannot download")
             && !error.to_string().contains("--offline");
-        if !is_gone {
+        if !is_coreos {
             return error;
         }
         let mut hint =
@@ -169,16 +168,18 @@ impl<'a> Context<'a> {
     /// # Errors
     /// A requested board has no manifests, or the tree has no manifests at all.
     pub fn boards(&self, flags: &ImageArgs) -> Result<Vec<Board>> {
-        let there = self.sources.boards();
-        if there.is_empty() {
+        let available = self.sources.boards();
+        if available.is_empty() {
             return Err(Error::failed(format!("{} has no manifests", self.tree.root().display()))
                 .with_cause("expected files in stage1/usr_from_*/manifest-BOARD.d"));
         }
-        if let Some(board) = flags.boards.iter().find(|board| !there.contains(board)) {
-            return Err(Error::failed(format!("{board} has no manifests: there is no manifest-{board}.d"))
-                .with_hint("omit --board, or use one of the tree's boards"));
+        if let Some(board) = flags.boards.iter().find(|board| !available.contains(board)) {
+            return Err(Error::failed(format!(
+                "{board} has no manifests: manifest-{board}.d does not exist"
+            ))
+            .with_hint("omit --board, or use one of the tree's boards"));
         }
-        Ok(there
+        Ok(available
             .into_iter()
             .filter(|board| flags.boards.is_empty() || flags.boards.contains(board))
             .collect())

@@ -1,9 +1,9 @@
-//! One commit of exactly the files that a bump changed, made so that nothing of the repository's own configuration
-//! runs: no hook, no file system monitor, no filter, no remote helper.
+//! Commits exactly the files that a bump changed, without running a program of the repository's own configuration: no
+//! hook, file system monitor, filter or remote helper.
 //!
-//! A checkout brings `.git/config` and `.git/hooks` along when it is copied, and both may name programs. So the commit
-//! is made of plumbing commands: the tool hashes the files itself, without filters, into an index of its own, and
-//! passes the message on standard input.
+//! A copied checkout includes `.git/config` and `.git/hooks`, and both may name programs. So the commit is made with
+//! plumbing commands: files are hashed without filters into a temporary index, and the message is passed on standard
+//! input.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ const SIGNERS: [(&str, &str); 4] = [
     ("gpg.ssh.program", "ssh-keygen"),
 ];
 
-/// A file as the last commit has it.
+/// A file's entry in the last commit.
 struct CommittedFile {
     mode: String,
     oid: String,
@@ -48,16 +48,18 @@ pub fn check_repository(root: &Path) -> Result<()> {
     Git::open(root).map(drop)
 }
 
-/// Checks, before anything is written, that [`commit`] can work and will hold nothing of anyone else.
+/// Checks, before anything is written, that [`commit`] can succeed and will include no other changes.
 ///
 /// # Errors
-/// The tree is not inside a git repository, a merge is under way, git knows no author, a path that git would write is a
-/// symlink, or one of `files` (relative to `root`) has changes of its own or is not tracked.
+/// The tree is not inside a git repository, a merge is in progress, git knows no author, a path that git would write is
+/// a symlink, or one of `files` (relative to `root`) has uncommitted changes or is not tracked.
 pub fn check_clean(root: &Path, files: &[&str]) -> Result<()> {
     let git = Git::open(root)?;
     if git.run(&["rev-parse", "--quiet", "--verify", "MERGE_HEAD"]).is_ok() {
-        return Err(Error::failed("a merge is in progress, and git commits no single files in one")
-            .with_hint("git merge --continue, or git merge --abort"));
+        return Err(Error::failed(
+            "a merge is in progress, and git cannot commit single files during a merge",
+        )
+        .with_hint("git merge --continue, or git merge --abort"));
     }
     for ident in ["GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"] {
         git.run(&["var", ident])
@@ -108,7 +110,7 @@ struct Git<'a> {
 impl Git<'_> {
     fn open(root: &Path) -> Result<Git<'_>> {
         let shell = Shell::new().with_context(|| "the current directory cannot be used")?;
-        // No remote helper, also where objects are missing (partial clones), and no prompt.
+        // No remote helper, even if objects are missing (partial clones), and no prompt.
         shell.set_var("GIT_ALLOW_PROTOCOL", "none");
         shell.set_var("GIT_NO_LAZY_FETCH", "1");
         shell.set_var("GIT_TERMINAL_PROMPT", "0");
@@ -162,13 +164,13 @@ impl Git<'_> {
         let made = self.run_with(&arguments, Some(message.as_bytes()), None)?;
         let subject = message.lines().next().unwrap_or_default();
         self.run(&["update-ref", "-m", &format!("commit: {subject}"), "HEAD", made.trim(), head])?;
-        // The commit is made: an index that cannot be updated shows the files as changed, no more.
+        // The commit exists; if the index cannot be updated, git status shows the files as changed.
         let _ = self.run_with(&update, Some(&entries), None);
         let name = self.run(&["rev-parse", "--short", made.trim()]);
         Ok(name.map_or_else(|_| "HEAD".to_owned(), |name| name.trim().to_owned()))
     }
 
-    /// A file's entry in the last commit; `None` when it has none.
+    /// A file's entry in the last commit; `None` if the commit does not have the file.
     fn committed(&self, file: &str) -> Result<Option<CommittedFile>> {
         let listed = self.run(&["ls-tree", "-z", "HEAD", "--", file])?;
         // MODE TYPE OID\tPATH
@@ -182,7 +184,7 @@ impl Git<'_> {
         })
     }
 
-    /// The object name of some bytes, without any filter.
+    /// The object ID of `bytes` as a blob, without filters.
     fn hash(&self, bytes: &[u8], is_written: bool) -> Result<String> {
         let write: &[&str] = if is_written { &["-w"] } else { &[] };
         let arguments = [&["hash-object"], write, &["--no-filters", "--stdin"]].concat();
@@ -190,7 +192,7 @@ impl Git<'_> {
     }
 
     fn untracked(&self, file: &str) -> Error {
-        // A stash does not touch untracked files, so the way out is another one.
+        // git stash does not stash untracked files, so the hint is another one.
         let ignored =
             self.run(&["ls-files", "--others", "--ignored", "--exclude-standard", "-z", "--", file]);
         let is_ignored = ignored.is_ok_and(|names| !names.is_empty());
@@ -200,7 +202,7 @@ impl Git<'_> {
             .with_hint(format!("git add{force} -- {word} && git commit -- {word}, or omit --commit"))
     }
 
-    /// Refuses a repository where a file that is written to is a symlink: its target would be written.
+    /// Refuses a repository in which a file that git writes is a symlink: git would write to its target.
     fn check_links(&self) -> Result<()> {
         let branch = self.run(&["symbolic-ref", "--quiet", "HEAD"]).unwrap_or_default();
         let (branch, directory) = (branch.trim(), self.run(&["rev-parse", "--absolute-git-dir"])?);
@@ -215,7 +217,7 @@ impl Git<'_> {
                     "{} is a symlink: git would write to its target",
                     link.display()
                 ))
-                .with_hint("omit --commit, and commit by hand"));
+                .with_hint("omit --commit, and use git commit"));
             }
         }
         Ok(())
@@ -244,8 +246,9 @@ impl Git<'_> {
             };
             overrides.extend(SIGNERS.map(signer));
         }
-        let overrides: Vec<String> = overrides.into_iter().flat_map(|one| ["-c".to_owned(), one]).collect();
-        // A file name is a file name, whatever characters it holds.
+        let overrides: Vec<String> =
+            overrides.into_iter().flat_map(|value| ["-c".to_owned(), value]).collect();
+        // File names are literal, not patterns.
         let mut git = cmd!(self.shell, "git --literal-pathspecs {overrides...} -C {root} {arguments...}");
         if let Some(index) = index {
             git = git.env("GIT_INDEX_FILE", index);
@@ -269,8 +272,7 @@ impl Git<'_> {
     }
 }
 
-/// Where the tree is on the web at its current commit; `None` where git does not know, or the host is none whose pages
-/// are known.
+/// Links to the tree's files on the web at the current commit; `None` outside a checkout or for an unknown host.
 pub fn source_links(root: &Path) -> Option<SourceLinks> {
     let git = Git::open(root).ok()?;
     let remote = git.run(&["config", "--get", "remote.origin.url"]).ok()?;
@@ -284,18 +286,18 @@ pub fn is_tracked(root: &Path, path: &str) -> bool {
     tracked.is_ok_and(|names| !names.is_empty())
 }
 
-/// A new directory that only this user can enter; removed with what is in it.
+/// Creates a directory with mode 0700, which is removed with its contents on drop.
 fn private_directory() -> Result<TempPath> {
     use std::os::unix::fs::DirBuilderExt as _;
-    let cannot = || "cannot make a temporary directory for git's index";
+    let cannot = || "cannot create a temporary directory for git's index";
     for number in 0..64 {
         let path: PathBuf =
             std::env::temp_dir().join(format!(".xtask-index-{}-{number}", std::process::id()));
         match fs::DirBuilder::new().mode(0o700).create(&path) {
-            Ok(()) => return Ok(TempPath::at(path)),
+            Ok(()) => return Ok(TempPath::new(path)),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error).with_context(cannot),
         }
     }
-    Err(Error::failed(cannot()).with_cause("every name is taken"))
+    Err(Error::failed(cannot()).with_cause("every name exists"))
 }

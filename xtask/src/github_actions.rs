@@ -1,4 +1,4 @@
-//! The files through which a step of GitHub Actions shows a summary and sets outputs (docs.github.com, "Workflow commands").
+//! Job summary and outputs of a GitHub Actions step (docs.github.com, "Workflow commands").
 
 use std::env;
 use std::ffi::OsString;
@@ -8,7 +8,7 @@ use std::io::Write;
 use crate::report::{Report, markdown};
 use coreos_types::error::{Result, ResultExt};
 
-/// Appends the report as Markdown to `$GITHUB_STEP_SUMMARY`, and the outputs to `$GITHUB_OUTPUT`, where they are set.
+/// Appends the report as Markdown to `$GITHUB_STEP_SUMMARY`, and the outputs to `$GITHUB_OUTPUT`, if set.
 ///
 /// # Errors
 /// One of the files cannot be written.
@@ -24,7 +24,7 @@ fn append(path: Option<OsString>, text: &str) -> Result<()> {
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// One `name=value` per line. No value has text of an image, so none can hold another line.
+/// The outputs, one `name=value` per line. No value has text of an image, so none can have a line break.
 fn outputs(report: &Report) -> String {
     let mut out = format!(
         "status={}\nexit-code={}\nchanged-files={}\nfindings={}\n",

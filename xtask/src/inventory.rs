@@ -1,4 +1,4 @@
-//! Which paths the stage1 takes from the images of a run, and the packages behind them.
+//! The paths that the stage1 takes from the images of a run, and the packages that own them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,8 +16,8 @@ pub(crate) fn taken_paths(sources: &Stage1Sources, board: Board, tree: &UsrTree)
         sources.manifests.iter().map(|(path, bytes)| (path.as_str(), ManifestFile::parse(bytes))).collect();
     let files = files.iter().map(|(path, file)| (*path, file)).collect();
     let mut taken = TakenPaths::new();
-    for set in ManifestSet::of_board(board, &sources.listings) {
-        for path in Selection::of(&set, &files, tree).present {
+    for set in ManifestSet::from_board(board, &sources.listings) {
+        for path in Selection::new(&set, &files, tree).paths {
             let is_directory = tree.get(path.as_str()).is_none_or(|node| node.kind == NodeKind::Directory);
             if !is_directory {
                 taken.entry(path).or_default().insert(set.flavor.clone());
@@ -27,9 +27,9 @@ pub(crate) fn taken_paths(sources: &Stage1Sources, board: Board, tree: &UsrTree)
     taken
 }
 
-/// Package changes between the images of two releases, of all boards; `None` if one of them names no packages.
+/// Package changes between the images of two releases, of all boards; `None` if one of them has no package list.
 ///
-/// A change that several boards share is one change, with the paths and flavors of all of them.
+/// The same change on several boards is one entry, with the paths and flavors of all of them.
 pub(crate) fn changes_between(
     (old, before): (&ImageSet<'_>, &Stage1Sources),
     (new, after): (&ImageSet<'_>, &Stage1Sources),

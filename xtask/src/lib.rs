@@ -1,7 +1,7 @@
 //! The program behind `cargo xtask`: all of its input and output.
 //!
-//! [`cli`] parses the command line, [`run`] dispatches to one of [`commands`]; the libraries below `xtask/crates`
-//! decide.
+//! [`cli`] parses the command line and [`run`] dispatches to one of [`commands`]; the crates in `xtask/crates` have the
+//! logic without input and output.
 #![allow(clippy::disallowed_methods, reason = "input and output are the business of this crate")]
 
 pub mod atomic_file;

@@ -1,4 +1,4 @@
-//! Layout of release servers: where the files of a release are.
+//! Layout of release servers: the URLs of a release's files.
 
 use std::fmt;
 use std::ops::Range;
@@ -7,14 +7,13 @@ use crate::http::Url;
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Brand, Channel, Release};
 
-/// The host of Flatcar's developer builds, whose directories are laid out differently
-/// (flatcar/scripts `ci-automation`).
+/// The host of Flatcar's developer builds, with another directory layout (flatcar/scripts `ci-automation`).
 const DEVELOPER_HOST: &str = "bincache.flatcar-linux.net";
 
-/// The content delivery network of Flatcar, whose paths begin with the channel.
+/// The content delivery network of Flatcar; its paths begin with the channel.
 const FLATCAR_CDN: &str = "flatcar.cdn.cncf.io";
 
-/// Whether a host is a built-in vendor's.
+/// Whether a host is one of a built-in vendor.
 pub fn is_vendor_host(host: &str) -> bool {
     let is_below = |domain: &str| host.strip_suffix(domain).is_some_and(|above| above.ends_with('.'));
     host == DEVELOPER_HOST
@@ -22,10 +21,10 @@ pub fn is_vendor_host(host: &str) -> bool {
         || Brand::ALL.into_iter().any(|brand| is_below(brand.release_domain()))
 }
 
-/// The directory of one release for one board, with the name of the PXE image in it.
+/// The directory of one release for one board, with the file name of the PXE image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseDir {
-    /// Everything up to the slash before the file.
+    /// URL without the last slash and the file name.
     directory: String,
     image: String,
 }
@@ -34,7 +33,7 @@ impl ReleaseDir {
     /// The directory of an image's URL: `CCN_IMG_URL`, with its variables expanded.
     ///
     /// # Errors
-    /// The URL is not valid, has a query, or names no file.
+    /// The URL is not valid, has a query, or has no file name.
     pub fn from_image_url(url: &str) -> Result<ReleaseDir> {
         let parsed = parse_without_query(url)?;
         match url.rsplit_once('/') {
@@ -43,7 +42,7 @@ impl ReleaseDir {
             {
                 Ok(ReleaseDir { directory: directory.to_owned(), image: image.to_owned() })
             }
-            _ => Err(Error::failed(format!("{parsed} names no file"))),
+            _ => Err(Error::failed(format!("{parsed} has no file name"))),
         }
     }
 
@@ -59,8 +58,8 @@ impl ReleaseDir {
         Ok(ReleaseDir { directory, image: image.to_owned() })
     }
 
-    /// Where the vendor publishes a release on a channel; Flatcar's developer builds (`4799.0.0+nightly-…`) are on
-    /// no channel, and have a host of their own.
+    /// The vendor's directory of a release on a channel; Flatcar's developer builds (`4799.0.0+nightly-…`) are on a
+    /// separate host without channels.
     ///
     /// # Errors
     /// None for the built-in vendors.
@@ -77,7 +76,7 @@ impl ReleaseDir {
         ReleaseDir::from_mirror(&base, board, release, brand.pxe_image())
     }
 
-    /// The same directory on another channel; `None` where the URL names no channel.
+    /// The same directory on another channel; `None` if the URL has no channel.
     pub fn with_channel(&self, channel: Channel) -> Option<ReleaseDir> {
         let (span, _) = self.channel_span()?;
         let mut directory = self.directory.clone();
@@ -85,7 +84,7 @@ impl ReleaseDir {
         Some(ReleaseDir { directory, image: self.image.clone() })
     }
 
-    /// The channel that the URL names: in its host, `CHANNEL.release.DOMAIN`, or in its path on a content delivery
+    /// The channel in the URL: in its host, `CHANNEL.release.DOMAIN`, or in its path on a content delivery
     /// network, `HOST/CHANNEL/BOARD/RELEASE`.
     pub fn channel(&self) -> Option<Channel> {
         self.channel_span().map(|(_, channel)| channel)
@@ -155,7 +154,7 @@ fn parse_without_query(url: &str) -> Result<Url> {
         return Err(Error::failed(format!(
             "{parsed} has a query or a fragment: expected a URL that ends with its path"
         ))
-        .with_hint("leave out what follows ? or #; a mirror that requires a token cannot be used"));
+        .with_hint("remove the part from ? or # on; a mirror that requires a token cannot be used"));
     }
     Ok(parsed)
 }
@@ -169,7 +168,7 @@ mod tests {
         "https://alpha.release.core-os.net/amd64-usr/1032.0.0/coreos_production_pxe_image.cpio.gz";
 
     #[test]
-    fn urls_of_a_release() {
+    fn release_urls_are_built() {
         let dir = ReleaseDir::from_image_url(IMAGE).unwrap();
         assert_eq!(dir.image_url(), IMAGE);
         assert_eq!(dir.channel(), Some(Channel::Alpha));
@@ -191,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn channels_in_the_path_are_found_and_replaced() {
+    fn channel_in_the_path_is_replaced() {
         let image =
             "https://flatcar.cdn.cncf.io/stable/amd64-usr/4593.2.5/flatcar_production_pxe_image.cpio.gz";
         let dir = ReleaseDir::from_image_url(image).unwrap();
@@ -231,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn mirrors_and_developer_builds() {
+    fn mirror_and_developer_urls_are_built() {
         let release: Release = "4799.0.0+nightly-20260810-2100".parse().unwrap();
         let image = Brand::Flatcar.pxe_image();
         let mirror =

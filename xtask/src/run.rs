@@ -20,10 +20,11 @@ use crate::verbose;
 use coreos_types::error::{Error, Result};
 use coreos_types::shell::quote;
 
-/// Runs a command, prints its report, and returns the exit code of the contract.
+/// Runs a command, prints its report, and returns the documented exit code.
 pub fn run(cli: &Cli) -> u8 {
     trusted_owners::trust_trees(&cli.globals.trust_tree);
-    let term = Term::new(cli.globals.format, cli.globals.color, Verbosity::of(cli.globals.verbosity()));
+    let term =
+        Term::new(cli.globals.format, cli.globals.color, Verbosity::from_level(cli.globals.verbosity()));
     let (command, dry_run) = (cli.command.name().to_owned(), cli.command.is_dry_run());
     let mut report = Report { command, dry_run, ..Report::default() };
     let words = std::env::args_os().skip(1).map(|word| quote(&word.to_string_lossy()));
@@ -48,7 +49,7 @@ pub fn run(cli: &Cli) -> u8 {
     }
 }
 
-/// Prints a help text, or what is wrong with the command line, in the format that the command line names.
+/// Prints a help text or a usage error, in the format that the command line selects.
 pub fn report_usage(usage: &clap::Error, words: impl IntoIterator<Item = OsString>) -> u8 {
     let args = cli::parse_partially(words);
     let is_help = usage.exit_code() == 0;
@@ -105,12 +106,14 @@ fn dispatch(term: &Term, cli: &Cli, report: &mut Report) -> Result<()> {
             })
         }
         Command::VerifySignature(flags) => {
-            // Without a home there is no cache, and what is fetched serves this run alone.
+            // Without HOME there is no cache, and fetched certificates are used only in this run.
             let directory = Cache::from_env(None).ok().and_then(|cache| cache.certificates());
             let keyring = Config::read()?.keyring(None, flags.signing_key.as_deref(), directory)?;
             verbose::log_keys(term, &keyring);
-            let client =
-                verbose::client(term, ClientConfig { offline: flags.offline, ..ClientConfig::from_env() });
+            let client = verbose::http_client(
+                term,
+                ClientConfig { offline: flags.offline, ..ClientConfig::from_env() },
+            );
             let fetch = |url: &str| client.get_certificate(url);
             *report = verify_signature::run(flags, &keyring, (!flags.offline).then_some(&fetch));
             Ok(())
@@ -126,7 +129,7 @@ fn dispatch(term: &Term, cli: &Cli, report: &mut Report) -> Result<()> {
             completions(args.shell, report);
             Ok(())
         }
-        // `run` does it: its report is printed while the server still runs.
+        // `run` handles it: the report is printed while the server still runs.
         Command::Demo(_) => Ok(()),
     }
 }

@@ -1,7 +1,7 @@
-//! What a signal may interrupt, and what it must leave behind: nothing that is temporary, nothing that is half.
+//! Handling of SIGINT, SIGTERM and SIGHUP: no temporary file and no partial change is left.
 //!
-//! Signals reach the whole process, so this is the one room with process-wide state: the section that must not be
-//! interrupted, the paths to remove and the last word to say before the process ends.
+//! Signals are process-wide, so this is the one module with process-wide state: the lock of the section that must not
+//! be interrupted, the paths to remove, and the message to print before the process ends.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,31 +15,33 @@ use signal_hook::low_level::{emulate_default_handler, signal_name};
 
 use coreos_types::error::{Result, ResultExt};
 
-/// Held while the process must not end.
+/// Locked while the process must not end.
 static UNINTERRUPTED: Mutex<()> = Mutex::new(());
-/// What is to be removed when a signal ends the process.
-static SCRATCH: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+/// Paths to remove when a signal ends the process.
+static TEMP_PATHS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// Prints a message when a signal ends the process; its argument is the name of the signal.
 pub type TerminationMessage = Box<dyn FnOnce(&str) + Send>;
-/// The message, as long as the result is not printed.
+/// The message, until the result is printed.
 static ON_TERMINATION: Mutex<Option<TerminationMessage>> = Mutex::new(None);
-/// How long the process lives on for it: whoever reads may have stopped reading.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Time limit for printing the message: the reader of a pipe may have stopped reading.
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// From now on SIGINT, SIGTERM and SIGHUP wait for [`uninterrupted`] work, remove every [`TempPath`], and then end
-/// the process as they would have without us, so that the caller sees the signal. Called once, by `main`.
+/// Installs the handler of SIGINT, SIGTERM and SIGHUP, which waits for [`with_signals_deferred`], removes every
+/// [`TempPath`], and then ends the process by the signal's default action, so that the caller sees the signal. Called
+/// once, by `main`.
 ///
 /// # Errors
-/// The system lets no handler be set.
-pub fn watch() -> Result<()> {
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).with_context(|| "cannot watch for signals")?;
+/// The handler cannot be installed.
+pub fn install() -> Result<()> {
+    let mut signals =
+        Signals::new([SIGHUP, SIGINT, SIGTERM]).with_context(|| "cannot install the signal handler")?;
     let end_by = move || {
         if let Some(signal) = signals.forever().next() {
-            let _whole = hold(&UNINTERRUPTED);
-            // Never let go of: nothing new may be made from here on.
-            let scratch = hold(&SCRATCH);
-            scratch.iter().for_each(|path| remove(path));
+            let _guard = lock(&UNINTERRUPTED);
+            // Never unlocked: no temporary path may be created from here on.
+            let temp_paths = lock(&TEMP_PATHS);
+            temp_paths.iter().for_each(|path| remove(path));
             print_termination_message(signal);
             if emulate_default_handler(signal).is_err() {
                 std::process::exit(128 + signal);
@@ -49,39 +51,39 @@ pub fn watch() -> Result<()> {
     std::thread::Builder::new()
         .name("signals".into())
         .spawn(end_by)
-        .with_context(|| "cannot watch for signals")?;
+        .with_context(|| "cannot install the signal handler")?;
     Ok(())
 }
 
-/// Does work that a signal may not cut in two. Keep it short: the user waits for it.
-pub fn uninterrupted<T>(work: impl FnOnce() -> T) -> T {
-    let _whole = hold(&UNINTERRUPTED);
+/// Runs `work` with signals deferred until its end. The work should be short: the user waits for it.
+pub fn with_signals_deferred<T>(work: impl FnOnce() -> T) -> T {
+    let _guard = lock(&UNINTERRUPTED);
     work()
 }
 
 /// Registers the message to print if a signal ends the process before the result is printed.
-pub fn print_on_termination(word: TerminationMessage) {
-    *hold(&ON_TERMINATION) = Some(word);
+pub fn print_on_termination(message: TerminationMessage) {
+    *lock(&ON_TERMINATION) = Some(message);
 }
 
-/// Prints the result: from here on no termination message is printed.
-pub fn print_result<T>(tell: impl FnOnce() -> T) -> T {
-    let mut word = hold(&ON_TERMINATION);
-    *word = None;
-    tell()
+/// Runs `print` for the result; from here on no termination message is printed.
+pub fn print_result<T>(print: impl FnOnce() -> T) -> T {
+    let mut message = lock(&ON_TERMINATION);
+    *message = None;
+    print()
 }
 
 /// Waits until a result that is being printed is complete, or prints the termination message.
 fn print_termination_message(signal: i32) {
-    let (said, done) = mpsc::channel();
-    let say = move || {
-        if let Some(word) = hold(&ON_TERMINATION).take() {
-            word(signal_name(signal).unwrap_or("a signal"));
+    let (sender, done) = mpsc::channel();
+    let print = move || {
+        if let Some(message) = lock(&ON_TERMINATION).take() {
+            message(signal_name(signal).unwrap_or("a signal"));
         }
-        let _ = said.send(());
+        let _ = sender.send(());
     };
-    if std::thread::Builder::new().spawn(say).is_ok() {
-        let _ = done.recv_timeout(PATIENCE);
+    if std::thread::Builder::new().spawn(print).is_ok() {
+        let _ = done.recv_timeout(MESSAGE_TIMEOUT);
     }
 }
 
@@ -92,10 +94,10 @@ pub struct TempPath {
 }
 
 impl TempPath {
-    /// Takes charge of a path before anything is made there; a symlink is removed, never followed.
-    pub fn at(path: impl Into<PathBuf>) -> TempPath {
+    /// Registers a path before it is created; a symlink is removed, never followed.
+    pub fn new(path: impl Into<PathBuf>) -> TempPath {
         let path = path.into();
-        hold(&SCRATCH).insert(path.clone());
+        lock(&TEMP_PATHS).insert(path.clone());
         TempPath { path }
     }
 
@@ -104,9 +106,9 @@ impl TempPath {
         &self.path
     }
 
-    /// Leaves the path where it is from now on.
+    /// Keeps the file or directory, and returns its path.
     pub fn keep(self) -> PathBuf {
-        hold(&SCRATCH).remove(&self.path);
+        lock(&TEMP_PATHS).remove(&self.path);
         let path = self.path.clone();
         std::mem::forget(self);
         path
@@ -116,25 +118,25 @@ impl TempPath {
 impl Drop for TempPath {
     fn drop(&mut self) {
         remove(&self.path);
-        hold(&SCRATCH).remove(&self.path);
+        lock(&TEMP_PATHS).remove(&self.path);
     }
 }
 
-/// Removes what is there. Another thread may still be putting files in, so a directory is tried again.
+/// Removes a file or directory. Another thread may still create files in a directory, so this is retried.
 fn remove(path: &Path) {
     for _ in 0..10 {
-        let gone = match fs::symlink_metadata(path) {
-            Ok(what) if what.is_dir() => fs::remove_dir_all(path),
+        let result = match fs::symlink_metadata(path) {
+            Ok(found) if found.is_dir() => fs::remove_dir_all(path),
             Ok(_) => fs::remove_file(path),
             Err(_) => return,
         };
-        if gone.is_ok() {
+        if result.is_ok() {
             return;
         }
     }
 }
 
-fn hold<T>(mutex: &'static Mutex<T>) -> MutexGuard<'static, T> {
+fn lock<T>(mutex: &'static Mutex<T>) -> MutexGuard<'static, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -144,18 +146,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scratch_goes_when_dropped_and_stays_when_kept() {
+    fn temp_path_is_removed_on_drop_unless_kept() {
         let home = tempfile::tempdir().unwrap();
         let (dropped, kept) = (home.path().join("dropped"), home.path().join("kept"));
-        let scratch = TempPath::at(&dropped);
-        fs::create_dir(scratch.path()).unwrap();
+        let temp = TempPath::new(&dropped);
+        fs::create_dir(temp.path()).unwrap();
         fs::write(dropped.join("x"), "x").unwrap();
-        drop(scratch);
+        drop(temp);
         assert!(!dropped.exists());
-        let scratch = TempPath::at(&kept);
-        fs::write(scratch.path(), "x").unwrap();
-        assert_eq!(scratch.keep(), kept);
+        let temp = TempPath::new(&kept);
+        fs::write(temp.path(), "x").unwrap();
+        assert_eq!(temp.keep(), kept);
         assert!(kept.exists());
-        assert!(!hold(&SCRATCH).iter().any(|path| path.starts_with(home.path())));
+        assert!(!lock(&TEMP_PATHS).iter().any(|path| path.starts_with(home.path())));
     }
 }

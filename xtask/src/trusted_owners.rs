@@ -1,9 +1,9 @@
-//! Which owners of files are trusted: one rule for the tree, the tool's own `Cargo.toml`, a journal and the cache.
+//! Trusted owners of files: one rule for the tree, the program's own `Cargo.toml`, journals and the cache.
 //!
-//! Trusted are the user, root, and, when running as root, the user of `SUDO_UID`. A tree of somebody else is trusted
-//! when its path is in git's global or system `safe.directory`, or is passed by `--trust-tree` (`XTASK_TRUST_TREE`).
-//! A file that others may write is trusted no more than they are. Reading and checking a tree needs no trust; building
-//! it, running its code, and using its settings or its journal do.
+//! Trusted are the user, root, and, when running as root, the user of `SUDO_UID`. A tree of another user is trusted
+//! if its path is in git's global or system `safe.directory`, or is passed with `--trust-tree` (`XTASK_TRUST_TREE`).
+//! A file that others may write is not trusted. Reading and checking a tree needs no trust; building it, running its
+//! code, and using its settings or its journal do.
 
 mod accounts;
 
@@ -20,10 +20,10 @@ use self::accounts::Accounts;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::shell::quote;
 
-/// How deep [`TrustedOwners::check_tree`] looks: down to the manifest directories of each flavor.
+/// Depth of [`TrustedOwners::check_tree`], which includes the manifest directories of each flavor.
 const MAX_DEPTH: usize = 3;
 
-/// The users whose files are trusted, and the trees that are trusted whoever owns them.
+/// The users with trusted files, and the trees that are trusted whoever owns them.
 #[derive(Debug, Clone)]
 pub struct TrustedOwners {
     user: u32,
@@ -31,7 +31,7 @@ pub struct TrustedOwners {
     /// From `--trust-tree` and `XTASK_TRUST_TREE`.
     trees: Vec<PathBuf>,
     accounts: Accounts,
-    /// git's list, read when a tree of somebody else is met.
+    /// git's `safe.directory`, read for the first tree of another user.
     safe_directories: OnceLock<Vec<PathBuf>>,
 }
 
@@ -40,7 +40,7 @@ pub fn effective_uid() -> Option<u32> {
     fs::metadata("/proc/self").ok().map(|process| process.uid())
 }
 
-/// Whether a user ID is this process's; without /proc every one counts as such.
+/// Whether a user ID is the effective one of this process; `true` without /proc.
 pub fn is_own_uid(uid: u32) -> bool {
     effective_uid().is_none_or(|own| own == uid)
 }
@@ -50,20 +50,21 @@ static TRUST_TREES: OnceLock<Vec<PathBuf>> = OnceLock::new();
 
 /// Trusts the trees of `--trust-tree` in the rest of this process.
 pub fn trust_trees(trees: &[PathBuf]) {
-    // A second call would be a second command line: there is none.
+    // Called once per process, so an error is not possible.
     let _ = TRUST_TREES.set(trees.to_vec());
 }
 
 impl TrustedOwners {
-    /// The owners that this process trusts, with the trees of `--trust-tree` and `XTASK_TRUST_TREE` (separated by colons).
+    /// The owners that this process trusts, with the trees of `--trust-tree` and `XTASK_TRUST_TREE` (separated by
+    /// colons).
     pub fn from_env() -> TrustedOwners {
         // Without /proc no owner but root is trusted.
         let user = effective_uid();
         let sudo_user =
             env::var("SUDO_UID").ok().filter(|_| user == Some(0)).and_then(|uid| uid.parse().ok());
-        let given = env::var_os("XTASK_TRUST_TREE").unwrap_or_default();
-        let given = env::split_paths(&given).filter(|path| !path.as_os_str().is_empty());
-        let trees = given
+        let value = env::var_os("XTASK_TRUST_TREE").unwrap_or_default();
+        let paths = env::split_paths(&value).filter(|path| !path.as_os_str().is_empty());
+        let trees = paths
             .chain(TRUST_TREES.get().into_iter().flatten().cloned())
             .filter_map(|path| fs::canonicalize(path).ok());
         TrustedOwners {
@@ -80,16 +81,16 @@ impl TrustedOwners {
         uid == self.user || uid == 0 || self.sudo_user == Some(uid)
     }
 
-    /// Whether somebody other than the owner may write to a file: by the world's bit, or by that of a group that is
-    /// not the owner's private one.
+    /// Whether users other than the owner may write to a file: by the mode bit for others, or by the group's bit unless
+    /// the group is the owner's private one.
     pub fn is_writable_by_others(&self, file: &Metadata) -> bool {
-        // The mode of a symlink means nothing (symlink(7)).
+        // The mode of a symlink has no effect (symlink(7)).
         let writable = |bit| !file.is_symlink() && file.mode() & bit != 0;
         writable(0o002) || writable(0o020) && !self.accounts.is_private_group(file.uid(), file.gid())
     }
 
-    /// Checks that a tree may be built, and its code run: its root, and what is in it down to the manifest
-    /// directories, belongs to trusted owners, and nobody else may write there.
+    /// Checks that a tree may be built and its code run: root and contents, down to the manifest directories, belong to
+    /// trusted owners and are not writable by others.
     ///
     /// # Errors
     /// Failed (2), with the first path that is not trusted and the command that trusts the tree.
@@ -121,7 +122,7 @@ impl TrustedOwners {
         Ok(())
     }
 
-    /// Why a file is not trusted, `None` when it is.
+    /// The reason why a file is not trusted; `None` if it is trusted.
     fn distrust(&self, file: &Metadata) -> Option<String> {
         if !self.is_trusted(file.uid()) {
             return Some(format!("is owned by {}", self.accounts.describe(file.uid())));
@@ -150,7 +151,7 @@ impl TrustedOwners {
         entries.iter().filter(|path| !is_output(path)).find_map(|path| self.find_distrusted(path, depth - 1))
     }
 
-    /// Whether a tree is trusted by name.
+    /// Whether a tree is trusted by its path.
     fn is_listed(&self, root: &Path) -> bool {
         let root = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
         self.trees.contains(&root) || {
@@ -182,14 +183,14 @@ fn is_match(value: &Path, directory: &Path) -> bool {
 fn read_safe_directories() -> Vec<PathBuf> {
     let read = |scope: &str| {
         let mut git = Command::new("git");
-        // Not the current directory: it may be a repository of somebody else.
+        // Not the current directory: it may be a repository of another user.
         git.current_dir("/").args(["config", scope, "--null", "--get-all", "safe.directory"]);
         git.stdin(Stdio::null()).output().map(|output| output.stdout).unwrap_or_default()
     };
     parse_safe_directories(&[read("--system"), read("--global")].concat(), env::var_os("HOME"))
 }
 
-/// Reads values that end in a zero byte. An empty value clears those before it.
+/// Parses values that each end in a NUL byte. An empty value clears the previous ones.
 fn parse_safe_directories(values: &[u8], home: Option<OsString>) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     for value in

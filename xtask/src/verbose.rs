@@ -1,4 +1,4 @@
-//! What `-v` logs: what is read, the trusted keys, the responses of servers.
+//! Log output of `-v`: the tree, the trusted keys, the responses of servers.
 
 use crate::http::{Client, ClientConfig, Event, redact};
 use crate::keyring::Keyring;
@@ -8,8 +8,8 @@ use coreos_types::release::Board;
 use manifest::common_mk::CommonMk;
 use manifest::plan::sources::Stage1Sources;
 
-/// A client that prints each retry, and under `-v` each response.
-pub fn client(term: &Term, config: ClientConfig) -> Client {
+/// Creates a client that prints each retry, and under `-v` each response.
+pub fn http_client(term: &Term, config: ClientConfig) -> Client {
     let term = term.clone();
     Client::new(config).with_logger(move |event| match event {
         Event::Response(response) => term.detail("response", response),
@@ -31,7 +31,7 @@ pub fn log_keys(term: &Term, keyring: &Keyring) {
     }
 }
 
-/// Logs what was read of a tree.
+/// Logs the tree's path, pinned release and manifests.
 pub(super) fn log_tree(term: &Term, tree: &Repo, sources: &Stage1Sources, pins: &CommonMk) {
     if !term.is_verbose() {
         return;

@@ -1,7 +1,7 @@
-//! The cache directory: where it is, and that nobody else writes to it.
+//! The cache directory: its location, and the check that no other user can write to it.
 //!
-//! Only directories that the tool makes get mode 0700; one that was there before is never changed. One that others may
-//! write, or that somebody else owns, holds a private subdirectory per user instead.
+//! Directories that this program creates get mode 0700; existing ones are never changed. An existing one that others
+//! may write, or that another user owns, gets a private subdirectory per user.
 
 use std::env;
 use std::fs::{self, DirBuilder};
@@ -23,8 +23,8 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// `$XTASK_CACHE_DIR`, else `$XDG_CACHE_HOME/coreos-xtask`, else `~/.cache/coreos-xtask`; outside of `tree`. Nothing
-    /// is made yet.
+    /// `$XTASK_CACHE_DIR`, else `$XDG_CACHE_HOME/coreos-xtask`, else `~/.cache/coreos-xtask`; outside of `tree`. No
+    /// directory is created yet.
     ///
     /// # Errors
     /// None of the three is set; `XTASK_CACHE_DIR` is not absolute; the directory is in the tree.
@@ -34,13 +34,13 @@ impl Cache {
         let root = match set(VARIABLE) {
             Some(value) if value.is_absolute() => value,
             Some(value) => return Err(not_absolute(&value, home.as_deref())),
-            // The XDG specification: a relative path is to be ignored.
+            // XDG Base Directory Specification: a relative path is ignored.
             None => set("XDG_CACHE_HOME")
                 .filter(|path| path.is_absolute())
                 .map(|path| path.join("coreos-xtask"))
                 .or_else(|| home.as_ref().map(|home| home.join(".cache/coreos-xtask")))
                 .ok_or_else(|| {
-                    Error::failed("there is no place for the cache: HOME is not set")
+                    Error::failed("no directory for the cache: HOME is not set")
                         .with_hint(format!("export {VARIABLE}=/var/tmp/coreos-xtask"))
                 })?,
         };
@@ -62,7 +62,7 @@ impl Cache {
         Cache { root: std::path::absolute(root).unwrap_or_else(|_| root.to_owned()) }
     }
 
-    /// The directory as it is configured; what is in it may be in a private subdirectory.
+    /// The directory as configured; the files may be in a private subdirectory of it.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -72,33 +72,33 @@ impl Cache {
         self.path("certificates").ok()
     }
 
-    /// Makes a directory of the cache, and returns its path.
+    /// Creates a directory of the cache, and returns its path.
     ///
     /// # Errors
-    /// It cannot be made, or others may write to the cache.
+    /// The directory cannot be created, or others may write to the cache.
     pub fn dir(&self, below: impl AsRef<Path>) -> Result<PathBuf> {
         let path = self.path(below)?;
         create_private_dir(&path)?;
         Ok(path)
     }
 
-    /// The path of a directory that may not exist yet, and that nobody else writes to. Where a part of the way belongs
-    /// to another user, as after a run with sudo, it is a path in the private subdirectory.
+    /// The path of a directory that may not exist yet, and that no other user can write to. If a directory above it
+    /// belongs to another user (after a run with sudo), the path is in the private subdirectory.
     ///
     /// # Errors
     /// Others may write to the cache, and a private subdirectory is not possible.
     pub(super) fn path(&self, below: impl AsRef<Path>) -> Result<PathBuf> {
         let base = self.base()?;
         let path = base.join(below.as_ref());
-        let on_the_way = path.ancestors().take_while(|part| *part != base);
+        let components = path.ancestors().take_while(|part| *part != base);
         let is_foreign = |part: &Path| fs::symlink_metadata(part).is_ok_and(|found| !is_own_uid(found.uid()));
-        match on_the_way.into_iter().any(is_foreign) {
+        match components.into_iter().any(is_foreign) {
             true => Ok(private_subdirectory(&base)?.join(below)),
             false => Ok(path),
         }
     }
 
-    /// A directory for bytes that are not verified yet.
+    /// A temporary directory for unverified data.
     ///
     /// # Errors
     /// As [`Cache::dir`].
@@ -111,7 +111,7 @@ impl Cache {
         self.temp_dir().unwrap_or_else(|_| UnlinkedTempDir::new(&env::temp_dir()))
     }
 
-    /// The directory that everything is in.
+    /// The directory of all files: the root, or this user's private subdirectory of it.
     pub(super) fn base(&self) -> Result<PathBuf> {
         match fs::metadata(&self.root) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(self.root.clone()),
@@ -124,7 +124,7 @@ impl Cache {
                 Err(Error::failed(format!("the cache {} is not a directory", self.root.display()))
                     .with_hint(another_directory()))
             }
-            // What others may write, others may forge.
+            // A file in a directory that others may write can be forged.
             Ok(found) if is_own_uid(found.uid()) && found.mode() & 0o1022 == 0 => Ok(self.root.clone()),
             Ok(_) => private_subdirectory(&self.root),
         }
@@ -144,13 +144,13 @@ fn private_subdirectory(root: &Path) -> Result<PathBuf> {
         .with_hint(another_directory()))
 }
 
-/// Makes a directory of the cache, and those above it, for this user alone.
+/// Creates a directory of the cache, and its parents, with mode 0700.
 pub(super) fn create_private_dir(path: &Path) -> Result<()> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(path)
-        .with_context(|| format!("cannot make the cache directory {}", path.display()))
+        .with_context(|| format!("cannot create the cache directory {}", path.display()))
         .map_err(|error| error.with_hint(another_directory()))
 }
 
@@ -164,8 +164,8 @@ fn export(path: &Path) -> String {
     format!("export {VARIABLE}={}", quote(&path.display().to_string()))
 }
 
-/// `~`, variables and relative paths mean what the shell, or the current directory, makes of them: quoted in a file of
-/// CI, they would make a directory of that name in the tree.
+/// The error of a value that is not absolute. Quoted in a CI file, `~` and variables are not expanded, and would name a
+/// directory in the tree.
 fn not_absolute(value: &Path, home: Option<&Path>) -> Error {
     let text = value.to_string_lossy();
     let below_home = ["~", "$HOME", "${HOME}"]

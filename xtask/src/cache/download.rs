@@ -1,4 +1,4 @@
-//! Gets an image over the network: verified as it comes, stored as it comes, and kept when it is what was requested.
+//! Download of an image, verified and stored as it arrives; it is cached if it is the requested one.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -7,74 +7,77 @@ use super::file_id::FileId;
 use super::image::ImageHandle;
 use super::image_store::{ImageStore, SignatureCheck};
 use super::partial::PartialDownload;
-use super::release::Judge;
+use super::release::ImageCheck;
 use super::release_cache::{CachedImage, ReleaseCache};
 use crate::http::{Download, MAX_IMAGE_LEN, ResumePoint};
 use coreos_types::error::{Error, ErrorKind, Result, ResultExt};
 use pxe_image::VerifiedImage;
 
-/// Once with what is there, once after the file changed under way, once from zero after a bad signature.
-const ATTEMPTS: usize = 3;
+/// One attempt that resumes, one after the file changed meanwhile, one from the start after a bad signature.
+const MAX_ATTEMPTS: usize = 3;
 
-/// What one download came to.
-enum Attempt {
-    CheckOutcome(VerifiedImage),
-    Missing,
-    /// It has to begin from the start, and why.
-    Invocation(Error),
+/// Result of one attempt.
+enum DownloadOutcome {
+    Verified(VerifiedImage),
+    NotFound,
+    /// The download must restart from the first byte, because of the error.
+    Restart(Error),
 }
 
 impl ImageStore<'_> {
-    /// Downloads the image at `url`, unless another process did while this one waited for it; `known` is what was
-    /// kept before.
+    /// Downloads the image at `url`, unless another process did so while this one waited for the lock. `known` are the
+    /// images that were cached before; `None` if the server does not have the image.
     pub(super) fn download(
         &self,
         release: &ReleaseCache,
         known: &[CachedImage],
         url: &str,
         signature: &[u8],
-        judge: Judge<'_>,
+        image_check: ImageCheck<'_>,
     ) -> Result<Option<ImageHandle>> {
-        // A verdict that stands without the data needs no download.
-        let mut proving = self.proving(url, Some(signature))?;
-        let begun = PartialDownload::lock(release, self.term)?;
-        let fresh = release.images()?.into_iter().find(|kept| kept.has_origin(url) && !known.contains(kept));
-        if let Some(image) = fresh.and_then(|kept| self.open_cached(&kept, url, judge).ok()) {
+        // A signature that is refused whatever the data are needs no download.
+        let mut check = self.signature_check(url, Some(signature))?;
+        let partial_download = PartialDownload::lock(release, self.term)?;
+        let is_new = |cached: &CachedImage| cached.has_origin(url) && !known.contains(cached);
+        let fresh = release.images()?.into_iter().find(is_new);
+        if let Some(image) = fresh.and_then(|cached| self.open_cached(&cached, url, image_check).ok()) {
             return Ok(Some(image));
         }
-        let (mut partial, mut resume) = begun.open()?;
+        let (mut partial, mut resume) = partial_download.open()?;
         let mut last = None;
-        for _ in 0..ATTEMPTS {
-            match self.attempt(&begun, url, &mut partial, resume.take().as_ref(), proving)? {
-                Attempt::CheckOutcome(verified) => {
-                    return self.keep(release, &begun, &partial, verified, signature, judge).map(Some);
+        for _ in 0..MAX_ATTEMPTS {
+            match self.attempt(&partial_download, url, &mut partial, resume.take().as_ref(), check)? {
+                DownloadOutcome::Verified(verified) => {
+                    return self
+                        .store(release, &partial_download, &partial, verified, signature, image_check)
+                        .map(Some);
                 }
-                Attempt::Missing => {
-                    begun.discard();
+                DownloadOutcome::NotFound => {
+                    partial_download.discard();
                     return Ok(None);
                 }
-                Attempt::Invocation(error) => {
+                DownloadOutcome::Restart(error) => {
                     last = Some(error);
-                    proving = self.proving(url, Some(signature))?;
+                    check = self.signature_check(url, Some(signature))?;
                 }
             }
         }
-        Err(last.unwrap_or_else(|| Error::failed(format!("cannot get {url}"))))
+        Err(last.unwrap_or_else(|| Error::failed(format!("cannot download {url}"))))
     }
 
-    /// Puts a verified download on the release, if it is what was requested.
-    fn keep(
+    /// Moves a verified download into the cache, if it is the requested image.
+    fn store(
         &self,
         release: &ReleaseCache,
-        begun: &PartialDownload,
+        partial_download: &PartialDownload,
         partial: &File,
         verified: VerifiedImage,
         signature: &[u8],
-        judge: Judge<'_>,
+        image_check: ImageCheck<'_>,
     ) -> Result<ImageHandle> {
         let (digest, url) = (verified.digest(), verified.source().to_owned());
         let path = release.image_path(digest);
-        let mut image = ImageHandle::of_verified(
+        let mut image = ImageHandle::from_verified(
             self.term,
             &self.cache,
             path.clone(),
@@ -82,53 +85,54 @@ impl ImageStore<'_> {
             verified,
             None,
         )?;
-        if let Err(error) = judge(&mut image) {
+        if let Err(error) = image_check(&mut image) {
             if error.kind == ErrorKind::Refused {
-                begun.discard();
+                partial_download.discard();
             }
             return Err(error);
         }
         partial.sync_data().with_context(|| "cannot write the download to disk")?;
-        release.insert(begun.path(), digest, signature, &url)?;
-        begun.discard();
-        let placed = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
-        image.lies(self.terms(FileId::of(&placed)?, Some(signature)));
+        release.insert(partial_download.path(), digest, signature, &url)?;
+        partial_download.discard();
+        let stored = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+        image.set_cache_key(self.cache_key(FileId::from_file(&stored)?, Some(signature)));
         Ok(image)
     }
 
-    /// One download, from where the last one stopped if that can be, verified as it comes.
+    /// Makes one attempt, which continues a partial download if possible.
     fn attempt(
         &self,
-        begun: &PartialDownload,
+        partial_download: &PartialDownload,
         url: &str,
         partial: &mut File,
         resume: Option<&ResumePoint>,
-        proving: SignatureCheck,
-    ) -> Result<Attempt> {
+        check: SignatureCheck,
+    ) -> Result<DownloadOutcome> {
         let progress = self.term.progress("download", None);
         let Some(mut download) = self.client.get(url, MAX_IMAGE_LEN, resume, progress.as_ref())? else {
-            return Ok(Attempt::Missing);
+            return Ok(DownloadOutcome::NotFound);
         };
-        let held = download.at();
-        if held == 0 {
-            partial.set_len(0).with_context(|| "cannot begin the download anew")?;
+        let resumed_at = download.at();
+        if resumed_at == 0 {
+            partial.set_len(0).with_context(|| "cannot truncate the partial download")?;
         }
-        partial.rewind().with_context(|| "cannot read the download that was begun")?;
-        begun.save_state(download.resume_after(0).as_ref())?;
-        progress.resume(held);
+        partial.rewind().with_context(|| "cannot read the partial download")?;
+        partial_download.save_state(download.resume_after(0).as_ref())?;
+        progress.resume(resumed_at);
         let total = download.total();
-        let proved = self.prove(url, Stored { partial, held, download: &mut download }, total, proving);
+        let stream = TeeReader { partial, replay_left: resumed_at, download: &mut download };
+        let verified = self.verify_stream(url, stream, total, check);
         progress.finish();
-        match proved {
-            Ok(verified) => Ok(Attempt::CheckOutcome(verified)),
-            Err(error) if download.must_restart() => Ok(Attempt::Invocation(error)),
-            Err(error) if error.kind == ErrorKind::Refused && held > 0 => {
-                self.term.warn(format!("{error}; getting it once more from the start"));
-                Ok(Attempt::Invocation(error))
+        match verified {
+            Ok(verified) => Ok(DownloadOutcome::Verified(verified)),
+            Err(error) if download.must_restart() => Ok(DownloadOutcome::Restart(error)),
+            Err(error) if error.kind == ErrorKind::Refused && resumed_at > 0 => {
+                self.term.warn(format!("{error}; downloading it again from the start"));
+                Ok(DownloadOutcome::Restart(error))
             }
             Err(error) => {
                 if error.kind == ErrorKind::Refused {
-                    begun.discard();
+                    partial_download.discard();
                 }
                 Err(error)
             }
@@ -136,20 +140,20 @@ impl ImageStore<'_> {
     }
 }
 
-/// What is there of a download, then the rest of it, which is stored as it comes.
-struct Stored<'d, 'c> {
+/// Reads the partial file, then the rest of the download, which is appended to the file.
+struct TeeReader<'d, 'c> {
     partial: &'d mut File,
-    /// Bytes of the partial file still to be read.
-    held: u64,
+    /// Bytes of the partial file that are still to be read.
+    replay_left: u64,
     download: &'d mut Download<'c>,
 }
 
-impl Read for Stored<'_, '_> {
+impl Read for TeeReader<'_, '_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.held > 0 {
-            let most = usize::try_from(self.held).map_or(out.len(), |held| out.len().min(held));
-            let count = self.partial.read(&mut out[..most])?;
-            self.held = if count == 0 { 0 } else { self.held - count as u64 };
+        if self.replay_left > 0 {
+            let max = usize::try_from(self.replay_left).map_or(out.len(), |left| out.len().min(left));
+            let count = self.partial.read(&mut out[..max])?;
+            self.replay_left = if count == 0 { 0 } else { self.replay_left - count as u64 };
             if count > 0 {
                 return Ok(count);
             }

@@ -1,4 +1,4 @@
-//! Which cached images can go: what the cache holds, when each image was used last, and what is removed to make room.
+//! Expiry of cached images: the images in the cache, the last use of each, and the removal of old ones.
 //!
 //! Images expire after 180 days without use, and above 10 GiB in all, the least recently used first. Never removed are
 //! the release that the tree pins, an image that is in use, and one that none of its URLs serves any more: it could not
@@ -17,13 +17,13 @@ use coreos_types::error::{Result, ResultExt};
 use coreos_types::release::Release;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// Images that were not used for so long expire.
+/// Time since the last use after which an image expires.
 const MAX_AGE: Duration = Duration::from_secs(180 * 24 * 60 * 60);
-/// Above this size of all images, in bytes, the least recently used ones expire.
+/// Total size in bytes above which the least recently used images expire.
 const MAX_TOTAL: u64 = 10 << 30;
-/// Its time is that of the last use of the image next to it.
+/// File next to an image; its modification time is that of the last use.
 const USED: &str = "used";
-/// Its time is that of the last automatic removal: one a day is enough.
+/// File whose modification time is that of the last automatic removal, which is made once per day.
 const CHECKED: &str = "expiry-checked";
 
 /// An image in the cache.
@@ -39,11 +39,11 @@ pub struct CacheEntry {
     pub digest: String,
     /// Size of the image in bytes.
     pub bytes: u64,
-    /// When a run used it last.
+    /// Time of the last use.
     pub used: SystemTime,
     /// The URLs that served it.
     pub origins: Vec<String>,
-    /// The directory that is removed.
+    /// The image's directory.
     pub directory: PathBuf,
 }
 
@@ -59,8 +59,8 @@ impl CacheEntry {
     }
 }
 
-/// Every image in the cache, the most recently used first. What cannot be read, or is not of the cache's layout, is left
-/// out.
+/// Lists the images in the cache, the most recently used first. Entries that cannot be read, or do not have the cache's
+/// layout, are skipped.
 pub fn entries(cache: &Cache) -> Vec<CacheEntry> {
     let mut found = Vec::new();
     let Ok(releases) = cache.path("releases") else { return found };
@@ -74,8 +74,8 @@ pub fn entries(cache: &Cache) -> Vec<CacheEntry> {
             continue;
         }
         let modified = |path: &Path| fs::symlink_metadata(path).and_then(|found| found.modified()).ok();
-        let placed = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-        let used = modified(&directory.join(USED)).map_or(placed, |used| used.max(placed));
+        let stored = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+        let used = modified(&directory.join(USED)).map_or(stored, |used| used.max(stored));
         let origins = origins_of(&image);
         found.push(CacheEntry {
             brand,
@@ -112,7 +112,7 @@ fn directories(releases: &Path) -> Vec<[String; 4]> {
     found
 }
 
-/// Notes that an image was used. Where that cannot be written, it seems older than it is.
+/// Records the use of an image. After an error, the image seems unused for longer than it is.
 pub(super) fn mark_used(image: &Path) {
     let path = image.with_file_name(USED);
     let is_recent = fs::symlink_metadata(&path)
@@ -123,7 +123,7 @@ pub(super) fn mark_used(image: &Path) {
     }
 }
 
-/// The images that expired, the least recently used first: by age, then by the size of all.
+/// The expired images, the least recently used first: by age, and by total size.
 pub fn expired(entries: &[CacheEntry], now: SystemTime) -> Vec<&CacheEntry> {
     let mut total: u64 = entries.iter().map(|entry| entry.bytes).sum();
     let mut expired = Vec::new();
@@ -136,9 +136,9 @@ pub fn expired(entries: &[CacheEntry], now: SystemTime) -> Vec<&CacheEntry> {
     expired
 }
 
-/// Why an image stays, whatever its age; `None` when it may go.
+/// The reason to keep an image, whatever its age; `None` if it can be removed.
 ///
-/// Its URLs are requested: an image whose origin is gone, or does not answer, stays.
+/// Sends requests to its URLs: an image that no server provides any more, or whose server does not respond, is kept.
 pub fn reason_to_keep(
     store: &ImageStore<'_>,
     entry: &CacheEntry,
@@ -157,14 +157,14 @@ pub fn reason_to_keep(
     })
 }
 
-/// Removes an image with what belongs to it.
+/// Removes an image with its signature and origins.
 ///
 /// # Errors
-/// It cannot be removed.
+/// The directory cannot be removed.
 pub fn remove(entry: &CacheEntry) -> Result<()> {
     let about = || format!("cannot remove {}", entry.directory.display());
     fs::remove_dir_all(&entry.directory).with_context(about)?;
-    // The release's directory too, where nothing else is in it.
+    // Also the release's directory, if it is empty then.
     if let Some(release) = entry.directory.parent() {
         let is_empty = |path: &Path| {
             fs::read_dir(path)
@@ -177,7 +177,7 @@ pub fn remove(entry: &CacheEntry) -> Result<()> {
     Ok(())
 }
 
-/// Removes what expired, at most once a day, and says so; nothing under `--offline`. A failure costs space, not the run.
+/// Removes and reports the expired images, at most once per day; none under `--offline`. Errors do not fail the run.
 pub(crate) fn prune_automatically(store: &ImageStore<'_>, pinned: &Release, in_use: &[PathBuf]) {
     let now = SystemTime::now();
     if store.client.is_offline() || !is_due(&store.cache, now) {
@@ -189,7 +189,7 @@ pub(crate) fn prune_automatically(store: &ImageStore<'_>, pinned: &Release, in_u
             continue;
         }
         match reason_to_keep(store, entry, Some(pinned)) {
-            Some(reason) => store.term.detail("cache", format!("{} stays: {reason}", entry.name())),
+            Some(reason) => store.term.detail("cache", format!("{} is kept: {reason}", entry.name())),
             None => match remove(entry) {
                 Ok(()) => store.term.stage("pruned", describe(entry, now)),
                 Err(error) => store.term.detail("cache", error),
@@ -209,7 +209,7 @@ pub fn describe(entry: &CacheEntry, now: SystemTime) -> String {
     format!("{}: {mib} MiB, last used {used}", entry.name())
 }
 
-/// Whether a day has passed since the last time; notes this time.
+/// Whether a day has passed since the last removal; records the current time if so.
 fn is_due(cache: &Cache, now: SystemTime) -> bool {
     let Ok(stamp) = cache.path("").map(|root| root.join(CHECKED)) else { return false };
     match fs::symlink_metadata(&stamp).and_then(|found| found.modified()) {
@@ -243,22 +243,22 @@ mod tests {
     }
 
     #[test]
-    fn images_expire_by_age_and_by_total_size() {
+    fn images_expire_by_age_and_total_size() {
         let now = SystemTime::now();
         let table = [
             ("nothing", vec![entry("3", 4, 1, now), entry("2", 4, 2, now), entry("1", 2, 179, now)], ""),
             ("age", vec![entry("2", 1, 179, now), entry("1", 1, 180, now)], "1"),
             ("size", vec![entry("3", 4, 1, now), entry("2", 4, 2, now), entry("1", 4, 3, now)], "1"),
             ("size, twice", vec![entry("3", 9, 1, now), entry("2", 3, 2, now), entry("1", 4, 3, now)], "1 2"),
-            ("age makes room", vec![entry("2", 8, 1, now), entry("1", 8, 200, now)], "1"),
+            ("age, then size", vec![entry("2", 8, 1, now), entry("1", 8, 200, now)], "1"),
         ];
-        for (what, entries, expected) in table {
-            assert_eq!(names(&expired(&entries, now)), expected, "{what}");
+        for (name, entries, expected) in table {
+            assert_eq!(names(&expired(&entries, now)), expected, "{name}");
         }
     }
 
     #[test]
-    fn use_is_noted_beside_the_image() {
+    fn use_of_an_image_is_recorded() {
         let home = tempfile::tempdir().unwrap();
         let cache = Cache::new(home.path());
         let directory = cache.dir("releases/coreos/amd64-usr/1.0.0/aa").unwrap();

@@ -1,4 +1,4 @@
-//! Whether a file is still the one that was read, without reading it.
+//! Identity of a file's content by its metadata, without reading the file.
 
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use coreos_types::error::{Result, ResultExt};
 
-/// File systems note times in steps; two writes within one step look alike.
-const STEP: Duration = Duration::from_millis(20);
+/// Granularity of file timestamps: two writes within it may have equal times.
+const TIMESTAMP_GRANULARITY: Duration = Duration::from_millis(20);
 
 /// Device, inode, size, and the times of the last change of content and of inode, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,12 +20,12 @@ pub(super) struct FileId {
 }
 
 impl FileId {
-    /// Of an open file.
-    pub(super) fn of(file: &File) -> Result<FileId> {
-        Ok(FileId::of_metadata(&file.metadata().with_context(|| "cannot look at the image")?))
+    /// Reads the metadata of an open file.
+    pub(super) fn from_file(file: &File) -> Result<FileId> {
+        Ok(FileId::from_metadata(&file.metadata().with_context(|| "cannot examine the image")?))
     }
 
-    fn of_metadata(found: &Metadata) -> FileId {
+    fn from_metadata(found: &Metadata) -> FileId {
         let nanos = |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
         FileId {
             device: found.dev(),
@@ -41,13 +41,13 @@ impl FileId {
         self.size
     }
 
-    /// Whether the last change is so recent that another one could carry the same time.
-    pub(super) fn is_fresh(&self, now: SystemTime) -> bool {
+    /// Whether the last change is so recent that a later one could have the same time (git's "racily clean").
+    pub(super) fn is_racy(&self, now: SystemTime) -> bool {
         let now = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128);
-        self.changed.max(self.modified) + STEP.as_nanos() as i128 > now
+        self.changed.max(self.modified) + TIMESTAMP_GRANULARITY.as_nanos() as i128 > now
     }
 
-    /// One line, the same for the same stamp only.
+    /// The values as one line; two lines are equal only if all values are.
     pub(super) fn line(&self) -> String {
         format!("{} {} {} {} {}", self.device, self.inode, self.size, self.modified, self.changed)
     }

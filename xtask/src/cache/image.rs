@@ -1,4 +1,4 @@
-//! An image as commands use it: its tree at once, the content of files when it is requested.
+//! A verified image: its tree, and the content of its files on demand.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write as _};
@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use super::dir::Cache;
 use super::file_id::FileId;
-use super::image_reader::{ImageReader, Metered, UnopenedImage, changed, open};
+use super::image_reader::{ImageReader, ProgressReader, UnopenedImage, changed, open as open_image};
 use super::image_store::{ImageStore, SignatureCheck};
 use super::package_cache;
 use super::tree_cache::{self, CacheKey, CachedTree};
@@ -23,24 +23,25 @@ use pxe_image::ingest::{Payload, ingest};
 use usr::path::UsrPath;
 use usr::tree::UsrTree;
 
-/// Where an image came from, and who answers for it.
+/// Source, digest and signer of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// The URL or path.
     pub source: String,
     /// The digest of the `.cpio.gz`.
     pub digest: Sha256Digest,
-    /// Who signed it; `None` under `--unsigned`.
+    /// The signer; `None` under `--unsigned`.
     pub signer: Option<Signer>,
 }
 
-/// A verified image. What was read of it before comes from the cache; the image itself is opened, and verified from its
-/// bytes, when that is not enough.
+/// A verified image. Its tree may come from the cache; the image itself is then opened, and its bytes are verified,
+/// when a file is read that the cache does not have.
 pub struct ImageHandle {
     path: PathBuf,
     signature: Option<Vec<u8>>,
     origin: Origin,
-    terms: Option<CacheKey>,
+    /// The key under which the tree can be cached.
+    cache_key: Option<CacheKey>,
     hashes: Vec<Option<Vec<u8>>>,
     tree: UsrTree,
     reader: Arc<ImageReader>,
@@ -51,43 +52,50 @@ pub struct ImageHandle {
 }
 
 impl ImageHandle {
-    /// Proves the image at `path`, from what is kept of it where that still counts, else from its bytes.
-    pub(super) fn at(
+    /// Opens and verifies the image at `path`: with its cached tree if that is still valid, else by its bytes.
+    pub(super) fn open(
         store: &ImageStore<'_>,
         path: PathBuf,
         source: String,
         signature: Option<Vec<u8>>,
     ) -> Result<ImageHandle> {
-        let file = open(&path)?;
-        let stamp = FileId::of(&file)?;
-        let terms = store.terms(stamp, signature.as_deref());
-        let place = tree_cache::place(&store.cache, &path).map_err(|_| "the cache cannot be used");
-        let why_not = match place.and_then(|place| tree_cache::load(&place, &terms)) {
-            Ok(kept) => match store.signer_of_kept(&source, signature.as_deref(), &kept)? {
+        let file = open_image(&path)?;
+        let stamp = FileId::from_file(&file)?;
+        let key = store.cache_key(stamp, signature.as_deref());
+        let file_path = tree_cache::cache_path(&store.cache, &path).map_err(|_| "the cache cannot be used");
+        let why_not = match file_path.and_then(|file_path| tree_cache::load(&file_path, &key)) {
+            Ok(cached) => match store.reverify_cached(&source, signature.as_deref(), &cached)? {
                 Some(signer) => {
-                    store.term.detail("cache", format!("{source}: its tree is kept from an earlier run"));
-                    return Ok(ImageHandle::of_kept(store, path, source, signature, (terms, kept), signer));
+                    store.term.detail("cache", format!("{source}: its tree is cached"));
+                    return Ok(ImageHandle::from_cached(
+                        store,
+                        path,
+                        source,
+                        signature,
+                        (key, cached),
+                        signer,
+                    ));
                 }
-                None => "its signature holds no more",
+                None => "its signature is not valid any more",
             },
             Err(why_not) => why_not,
         };
-        store.term.detail("cache", format!("{source}: {why_not}, so all of it is read"));
-        let proving = store.proving(&source, signature.as_deref())?;
-        ImageHandle::proved(store, path, source, signature, &file, proving)
+        store.term.detail("cache", format!("{source}: {why_not}, so the whole image is read"));
+        let check = store.signature_check(&source, signature.as_deref())?;
+        ImageHandle::open_uncached(store, path, source, signature, &file, check)
     }
 
-    fn of_kept(
+    fn from_cached(
         store: &ImageStore<'_>,
         path: PathBuf,
         source: String,
         signature: Option<Vec<u8>>,
-        (terms, kept): (CacheKey, CachedTree),
+        (key, cached): (CacheKey, CachedTree),
         signer: Option<Signer>,
     ) -> ImageHandle {
         let unopened = UnopenedImage {
             path: path.clone(),
-            digest: kept.digest,
+            digest: cached.digest,
             signature: signature.clone(),
             keyring: store.keyring.clone(),
             cache: store.cache.clone(),
@@ -96,10 +104,10 @@ impl ImageHandle {
         ImageHandle {
             path,
             signature,
-            origin: Origin { source, digest: kept.digest, signer },
-            terms: Some(terms),
-            hashes: kept.hashes,
-            tree: kept.tree.with_reader(reader.clone()),
+            origin: Origin { source, digest: cached.digest, signer },
+            cache_key: Some(key),
+            hashes: cached.hashes,
+            tree: cached.tree.with_reader(reader.clone()),
             reader,
             packages: OnceLock::new(),
             cache: store.cache.clone(),
@@ -107,35 +115,35 @@ impl ImageHandle {
         }
     }
 
-    /// Proves an open file from its bytes.
-    fn proved(
+    /// Verifies the bytes of an open file.
+    fn open_uncached(
         store: &ImageStore<'_>,
         path: PathBuf,
         source: String,
         signature: Option<Vec<u8>>,
         file: &File,
-        proving: SignatureCheck,
+        check: SignatureCheck,
     ) -> Result<ImageHandle> {
-        let before = FileId::of(file)?;
+        let before = FileId::from_file(file)?;
         let progress = store.term.progress("verify", Some(before.size()));
-        let stream = Metered { inner: file, progress: progress.as_ref() };
-        let verified = store.prove(&source, stream, Some(before.size()), proving);
+        let stream = ProgressReader { inner: file, progress: progress.as_ref() };
+        let verified = store.verify_stream(&source, stream, Some(before.size()), check);
         progress.finish();
         let verified = verified?;
-        // A file that changes under way, or did a moment ago, may look the same and not be it.
-        let steady = FileId::of(file)? == before && !before.is_fresh(SystemTime::now());
-        let terms = steady.then(|| store.terms(before, signature.as_deref()));
-        ImageHandle::of_verified(store.term, &store.cache, path, signature, verified, terms)
+        // A file that changes meanwhile, or changed a moment ago, may have the same metadata with other content.
+        let is_stable = FileId::from_file(file)? == before && !before.is_racy(SystemTime::now());
+        let key = is_stable.then(|| store.cache_key(before, signature.as_deref()));
+        ImageHandle::from_verified(store.term, &store.cache, path, signature, verified, key)
     }
 
-    /// Opens what was verified in another way: in its download.
-    pub(super) fn of_verified(
+    /// Creates the handle of a verified image. `cache_key` is `None` if its tree must not be cached (yet).
+    pub(super) fn from_verified(
         term: &Term,
         cache: &Cache,
         path: PathBuf,
         signature: Option<Vec<u8>>,
         verified: pxe_image::VerifiedImage,
-        terms: Option<CacheKey>,
+        cache_key: Option<CacheKey>,
     ) -> Result<ImageHandle> {
         let origin = Origin {
             source: verified.source().to_owned(),
@@ -152,7 +160,7 @@ impl ImageHandle {
             path,
             signature,
             origin,
-            terms,
+            cache_key,
             hashes,
             tree,
             reader,
@@ -162,12 +170,12 @@ impl ImageHandle {
         })
     }
 
-    /// Its file has found its place: from now on its tree may be kept.
-    pub(super) fn lies(&mut self, terms: CacheKey) {
-        self.terms = Some(terms);
+    /// Sets the cache key, once the image is at its path in the cache.
+    pub(super) fn set_cache_key(&mut self, key: CacheKey) {
+        self.cache_key = Some(key);
     }
 
-    /// Where it came from, and who answers for it.
+    /// Source, digest and signer.
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
@@ -177,7 +185,7 @@ impl ImageHandle {
         &self.path
     }
 
-    /// Every node. The content of files is read on demand.
+    /// The tree, whose files are read on demand.
     pub fn tree(&self) -> &UsrTree {
         &self.tree
     }
@@ -192,7 +200,7 @@ impl ImageHandle {
     /// Passes the content of these regular files to `visit` in pieces; see [`pxe_image::UsrSquashfs::for_each_piece`].
     ///
     /// # Errors
-    /// The image is no longer the one that was verified, or is malformed where one of the files is.
+    /// The image has changed since it was verified, or one of the files is malformed.
     pub fn for_each_piece<'p>(
         &self,
         paths: impl IntoIterator<Item = &'p UsrPath>,
@@ -201,32 +209,32 @@ impl ImageHandle {
         self.reader.image()?.for_each_piece(paths, visit)
     }
 
-    /// The path of the `.cpio.gz`; its signature is verified once more, over the bytes on disk now. Whoever opens the
-    /// path later may find other bytes: [`ImageHandle::copy_verified`] leaves no such gap.
+    /// The path of the `.cpio.gz`, after another verification of the bytes on disk. The file may change after that;
+    /// [`ImageHandle::copy_verified`] has no such race.
     ///
     /// # Errors
-    /// It is no longer what was verified.
+    /// The image has changed since it was verified.
     pub fn verified_path(&self, store: &ImageStore<'_>) -> Result<&Path> {
-        let check = store.proving(&self.origin.source, self.signature.as_deref())?;
+        let check = store.signature_check(&self.origin.source, self.signature.as_deref())?;
         self.read_verified(store, check, |_| Ok(()))?;
         Ok(&self.path)
     }
 
-    /// Writes the image to `output`: the bytes that are written are the ones that are verified, in one pass, and the
-    /// file gets its name when its signature is valid.
+    /// Writes the image to `output`: the same bytes are verified and written, in one pass, and the file is renamed to
+    /// `output` once the signature is valid.
     ///
     /// # Errors
-    /// The file cannot be written, or is there and no regular file; the image is no longer what was verified.
+    /// The file cannot be written, or exists and is not a regular file; the image has changed since it was verified.
     pub fn copy_verified(&self, store: &ImageStore<'_>, output: &Path) -> Result<()> {
         let about = || format!("cannot write {}", output.display());
         match fs::symlink_metadata(output) {
             Ok(found) if !found.is_file() && !found.is_symlink() => {
-                return Err(Error::failed(about()).with_cause("it is there, and is not a regular file"));
+                return Err(Error::failed(about()).with_cause("it exists, and is not a regular file"));
             }
             _ => {}
         }
-        let check = store.proving(&self.origin.source, self.signature.as_deref())?;
-        let temp = TempPath::at(atomic_file::temp_path(output));
+        let check = store.signature_check(&self.origin.source, self.signature.as_deref())?;
+        let temp = TempPath::new(atomic_file::temp_path(output));
         let mut file =
             OpenOptions::new().write(true).create_new(true).open(temp.path()).with_context(about)?;
         self.read_verified(store, check, |bytes| file.write_all(bytes))?;
@@ -242,9 +250,9 @@ impl ImageHandle {
         check: SignatureCheck,
         write: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<()> {
-        let file = open(&self.path)?;
+        let file = open_image(&self.path)?;
         let progress = store.term.progress("verify", file.metadata().ok().map(|found| found.len()));
-        let stream = Tee { inner: Metered { inner: &file, progress: progress.as_ref() }, write };
+        let stream = Tee { inner: ProgressReader { inner: &file, progress: progress.as_ref() }, write };
         let read = ingest(stream, check, Payload::Opaque);
         progress.finish();
         let read = read?;
@@ -255,27 +263,27 @@ impl ImageHandle {
         Ok(())
     }
 
-    /// Keeps the tree with what was read, for the next run, and gives it.
+    /// Stores the tree, with the files that were read, in the cache, and returns it.
     ///
     /// # Errors
     /// The cache cannot be written.
     pub fn finish(self, store: &ImageStore<'_>) -> Result<(Origin, UsrTree)> {
-        // Closes the image, where nothing else has its reader.
-        let has_news = !self.is_cached || self.reader.has_read();
+        // Closes the image, unless another tree shares the reader.
+        let is_changed = !self.is_cached || self.reader.has_read();
         drop(self.reader);
         let tree = self.tree.without_reader();
-        let Some(terms) = self.terms.filter(|_| has_news) else { return Ok((self.origin, tree)) };
+        let Some(key) = self.cache_key.filter(|_| is_changed) else { return Ok((self.origin, tree)) };
         if let Some(packages) = self.packages.get().filter(|packages| !self.is_cached && !packages.is_empty())
         {
             package_cache::store(&store.cache, &self.path, self.origin.digest, packages)?;
         }
-        let kept = CachedTree { digest: self.origin.digest, hashes: self.hashes, tree };
-        tree_cache::store(&store.cache, &self.path, &terms, &kept)?;
-        Ok((self.origin, kept.tree))
+        let cached = CachedTree { digest: self.origin.digest, hashes: self.hashes, tree };
+        tree_cache::store(&store.cache, &self.path, &key, &cached)?;
+        Ok((self.origin, cached.tree))
     }
 }
 
-/// Passes what is read on.
+/// Passes the bytes that are read to `write`.
 struct Tee<R, W> {
     inner: R,
     write: W,

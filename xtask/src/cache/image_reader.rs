@@ -1,4 +1,4 @@
-//! Reads files of a verified image on demand, for its tree.
+//! On-demand reading of the files of a verified image.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub(super) struct ImageReader {
     has_read: AtomicBool,
 }
 
-/// What it takes to verify an image once more.
+/// The inputs for verifying an image again.
 pub(super) struct UnopenedImage {
     pub(super) path: PathBuf,
     pub(super) digest: Sha256Digest,
@@ -35,7 +35,7 @@ pub(super) struct UnopenedImage {
 }
 
 impl ImageReader {
-    /// The files of an image that is open.
+    /// Creates a reader for an open image.
     pub(super) fn new(term: &Term, source: &str, image: UsrSquashfs) -> ImageReader {
         let image = OnceLock::from(Ok(image));
         ImageReader {
@@ -47,7 +47,7 @@ impl ImageReader {
         }
     }
 
-    /// The files of an image that was not opened in this run.
+    /// Creates a reader for an image that is opened on the first read.
     pub(super) fn with_unopened(term: &Term, source: &str, image: UnopenedImage) -> ImageReader {
         ImageReader {
             term: term.clone(),
@@ -63,10 +63,10 @@ impl ImageReader {
         self.has_read.load(Ordering::Relaxed)
     }
 
-    /// The image, which is verified and opened now if it was not before.
+    /// The image, verified and opened on the first call.
     ///
     /// # Errors
-    /// It is no longer the image that was verified.
+    /// The image has changed since it was verified.
     pub(super) fn image(&self) -> Result<&UsrSquashfs> {
         self.image.get_or_init(|| self.open()).as_ref().map_err(Error::clone)
     }
@@ -75,7 +75,10 @@ impl ImageReader {
         let Some(image) = &self.unopened else {
             return Err(Error::failed(format!("{} is not open", self.source)));
         };
-        self.term.detail("cache", format!("{}: files are needed that were not read before", self.source));
+        self.term.detail(
+            "cache",
+            format!("{}: the image is opened: the cache does not have all files", self.source),
+        );
         image.open(&self.source, &self.term)
     }
 }
@@ -93,7 +96,7 @@ impl UnopenedImage {
         let file = open(&self.path)?;
         let size = file.metadata().ok().map(|found| found.len());
         let progress = term.progress("verify", size);
-        let stream = Metered { inner: &file, progress: progress.as_ref() };
+        let stream = ProgressReader { inner: &file, progress: progress.as_ref() };
         let verified = VerifiedImage::verify(source, stream, size, check, &self.cache.temp_dir_or_system());
         progress.finish();
         let verified = verified?;
@@ -117,7 +120,7 @@ impl FileReader for ImageReader {
     }
 }
 
-/// The error of an image that is no longer the one that was verified.
+/// The error of an image that has changed since it was verified.
 pub(super) fn changed(path: &Path) -> Error {
     Error::failed(format!("{} changed while it was used", path.display()))
 }
@@ -125,18 +128,18 @@ pub(super) fn changed(path: &Path) -> Error {
 pub(super) fn open(path: &Path) -> Result<File> {
     let file = File::open(path).with_context(|| format!("cannot open the image {}", path.display()))?;
     if file.metadata().is_ok_and(|found| found.is_dir()) {
-        return Err(Error::failed(format!("{} is a folder, expected a PXE image", path.display())));
+        return Err(Error::failed(format!("{} is a directory: expected a PXE image", path.display())));
     }
     Ok(file)
 }
 
-/// Counts what is read.
-pub(super) struct Metered<'p, R> {
+/// Reports the bytes that are read as progress.
+pub(super) struct ProgressReader<'p, R> {
     pub(super) inner: R,
     pub(super) progress: &'p dyn crate::terminal::Progress,
 }
 
-impl<R: std::io::Read> std::io::Read for Metered<'_, R> {
+impl<R: std::io::Read> std::io::Read for ProgressReader<'_, R> {
     fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
         let count = self.inner.read(out)?;
         self.progress.advance(count as u64);

@@ -17,11 +17,11 @@ use coreos_types::provenance::Signer;
 
 pub(super) use pxe_image::SignatureCheck;
 
-/// What local images, cached images and downloads share. It may be used from several threads at once.
+/// Opens local images, cached images and downloads. Several threads may share it.
 pub struct ImageStore<'t> {
     /// The cache directory.
     pub cache: Cache,
-    /// Makes the requests.
+    /// HTTP client.
     pub client: Client,
     /// Trusted keys.
     pub keyring: Keyring,
@@ -30,34 +30,35 @@ pub struct ImageStore<'t> {
 }
 
 impl ImageStore<'_> {
-    /// Downloads a small signed file of a release and verifies it; `None` where there is no such file.
+    /// Downloads a small signed file of a release and verifies it; `None` if the server does not have the file.
     ///
     /// # Errors
-    /// It is not available, or its signature is missing or not valid.
-    pub fn list(&self, url: &str) -> Result<Option<(Vec<u8>, Signer)>> {
+    /// The file is not available, or its signature is missing or not valid.
+    pub fn fetch_signed(&self, url: &str) -> Result<Option<(Vec<u8>, Signer)>> {
         let Some(bytes) = self.client.get_bytes(url, MAX_LIST_LEN)? else { return Ok(None) };
         let signature = self.client.get_bytes(&format!("{url}.sig"), MAX_SIGNATURE_LEN)?;
-        let mut verification = self.verification(url, &signature.ok_or_else(|| no_signature(url))?)?;
+        let mut verification =
+            self.begin_verification(url, &signature.ok_or_else(|| missing_signature(url))?)?;
         verification.update(&bytes);
         verification.finish().into_signer().map(|signer| Some((bytes, signer)))
     }
 
-    /// Opens the signature of `source`, with newer certificates where it names a key that no one available has.
-    pub(super) fn verification(&self, source: &str, signature: &[u8]) -> Result<Verification> {
+    /// Parses the signature of `source` and begins its verification, with newer certificates if its key is unknown.
+    pub(super) fn begin_verification(&self, source: &str, signature: &[u8]) -> Result<Verification> {
         let signature = DetachedSignature::parse(signature, &format!("{source}.sig"))?;
         let fetch = |url: &str| self.client.get_certificate(url);
         let fetch: Option<FetchFn<'_>> = if self.client.is_offline() { None } else { Some(&fetch) };
         self.keyring.begin_verification(&signature, fetch)
     }
 
-    /// What the bytes of `source` have to show.
-    pub(super) fn proving(&self, source: &str, signature: Option<&[u8]>) -> Result<SignatureCheck> {
+    /// The signature check for the bytes of `source`; fails at once if the result does not depend on them.
+    pub(super) fn signature_check(&self, source: &str, signature: Option<&[u8]>) -> Result<SignatureCheck> {
         let Some(signature) = signature else { return Ok(SignatureCheck::Unsigned) };
-        let verification = self.verification(source, signature)?;
+        let verification = self.begin_verification(source, signature)?;
         if verification.needs_data() {
             Ok(verification.into())
         } else {
-            // The verdict stands whatever the bytes are: they need not be read, nor downloaded.
+            // The signature is refused whatever the bytes are: they need not be read or downloaded.
             verification
                 .finish()
                 .into_signer()
@@ -65,19 +66,19 @@ impl ImageStore<'_> {
         }
     }
 
-    /// One pass over a stream, of whose length in bytes `size` tells.
-    pub(super) fn prove(
+    /// Verifies a stream in one pass. `size` is its length in bytes, if known.
+    pub(super) fn verify_stream(
         &self,
         source: &str,
         stream: impl Read,
         size: Option<u64>,
-        proving: SignatureCheck,
+        check: SignatureCheck,
     ) -> Result<VerifiedImage> {
-        VerifiedImage::verify(source, stream, size, proving, &self.cache.temp_dir_or_system())
+        VerifiedImage::verify(source, stream, size, check, &self.cache.temp_dir_or_system())
     }
 
-    /// What a kept tree must have been made of and under.
-    pub(super) fn terms(&self, stamp: FileId, signature: Option<&[u8]>) -> CacheKey {
+    /// The key of a cached tree for these inputs and the local certificates.
+    pub(super) fn cache_key(&self, stamp: FileId, signature: Option<&[u8]>) -> CacheKey {
         let certificates: Vec<u8> = self
             .keyring
             .local_certificates()
@@ -91,23 +92,23 @@ impl ImageStore<'_> {
         }
     }
 
-    /// Judges the signature again over what the image's bytes were hashed to; the outer `None` where it does not
-    /// hold, and the bytes must tell why.
-    pub(super) fn signer_of_kept(
+    /// Verifies the signature of a cached tree again, by the stored digests of the image; the outer `None` if it is not
+    /// valid, and the inner one for an image without a signature.
+    pub(super) fn reverify_cached(
         &self,
         source: &str,
         signature: Option<&[u8]>,
-        kept: &CachedTree,
+        cached: &CachedTree,
     ) -> Result<Option<Option<Signer>>> {
         let Some(signature) = signature else { return Ok(Some(None)) };
         let parsed = DetachedSignature::parse(signature, &format!("{source}.sig"))?;
-        let verdicts = self.keyring.begin_verification(&parsed, None)?.finish_with_digests(&kept.hashes);
-        Ok(verdicts.into_signer().ok().map(Some))
+        let results = self.keyring.begin_verification(&parsed, None)?.finish_with_digests(&cached.hashes);
+        Ok(results.into_signer().ok().map(Some))
     }
 }
 
-/// The signature of a file on a server is missing.
-pub(super) fn no_signature(url: &str) -> Error {
+/// The error of a file on a server without a signature.
+pub(super) fn missing_signature(url: &str) -> Error {
     sig_file::missing_signature(format!("{url}.sig"))
-        .with_hint("name a mirror that has the signatures too: --mirror URL")
+        .with_hint("use a mirror that has the signatures too: --mirror URL")
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::prune::{is_gone, sweep};
+use super::prune::{is_missing, prune};
 use crate::atomic_file;
 use crate::report::{Report, html, json, markdown};
 use coreos_types::error::{Error, Result, ResultExt};
@@ -117,11 +117,11 @@ pub fn store(cache: &Path, tree: &Path, report: &Report) -> Result<()> {
     let tree_file = (TREE, tree.as_os_str().as_encoded_bytes().to_vec());
     for (name, bytes) in files.into_iter().chain([tree_file]) {
         let path = directory.join(name);
-        // A reader, and a second run at the same time, see a whole report or the one before.
+        // A reader, and a concurrent run, see the complete new report or the old one.
         atomic_file::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    sweep(&cache.join(RUNS), |run| {
-        fs::read(run.join(TREE)).is_ok_and(|tree| is_gone(Path::new(OsStr::from_bytes(&tree))))
+    prune(&cache.join(RUNS), |run| {
+        fs::read(run.join(TREE)).is_ok_and(|tree| is_missing(Path::new(OsStr::from_bytes(&tree))))
     });
     Ok(())
 }
@@ -129,7 +129,7 @@ pub fn store(cache: &Path, tree: &Path, report: &Report) -> Result<()> {
 /// Reads the last run of a tree.
 ///
 /// # Errors
-/// There is none, it is corrupt, or the cache cannot be read.
+/// There is no stored run, the stored one is corrupt, or the cache cannot be read.
 pub fn load(cache: &Path, tree: &Path, format: FileFormat) -> Result<String> {
     let path = run_dir(cache, tree).join(format.file_name());
     let text = match fs::read_to_string(&path) {
@@ -141,7 +141,7 @@ pub fn load(cache: &Path, tree: &Path, format: FileFormat) -> Result<String> {
         Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(corrupt(&path)),
         text => text.with_context(|| format!("cannot read {}", path.display()))?,
     };
-    // Each format ends in its own way; a file that was cut short does not.
+    // A truncated file does not have the end of its format.
     let is_whole = match format {
         FileFormat::Markdown => text.starts_with("## ") && text.ends_with('\n'),
         FileFormat::Html => text.ends_with("</html>\n"),
@@ -180,7 +180,7 @@ mod tests {
     use crate::report::fixtures;
 
     #[test]
-    fn each_tree_has_its_own_last_run() {
+    fn last_runs_are_stored_per_tree() {
         let cache = tempfile::tempdir().unwrap();
         let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         store(cache.path(), one.path(), &fixtures::smoketest()).unwrap();
@@ -197,16 +197,17 @@ mod tests {
     fn runs_of_removed_trees_and_old_runs_are_pruned() {
         let cache = tempfile::tempdir().unwrap();
         let trees = [(); 4].map(|()| tempfile::tempdir().unwrap());
-        let [kept, gone, old, last] = trees.each_ref().map(tempfile::TempDir::path);
-        for tree in [kept, gone, old] {
+        let [kept, removed, old, last] = trees.each_ref().map(tempfile::TempDir::path);
+        for tree in [kept, removed, old] {
             store(cache.path(), tree, &fixtures::bump()).unwrap();
         }
-        fs::remove_dir(gone).unwrap();
+        fs::remove_dir(removed).unwrap();
         let long_ago = SystemTime::now() - Duration::from_secs(31 * 24 * 3600);
         fs::File::open(run_dir(cache.path(), old)).unwrap().set_modified(long_ago).unwrap();
         store(cache.path(), last, &fixtures::bump()).unwrap();
-        let there = [kept, gone, old, last].map(|tree| load(cache.path(), tree, FileFormat::Html).is_ok());
-        assert_eq!(there, [true, false, false, true]);
+        let is_stored =
+            [kept, removed, old, last].map(|tree| load(cache.path(), tree, FileFormat::Html).is_ok());
+        assert_eq!(is_stored, [true, false, false, true]);
     }
 
     #[test]

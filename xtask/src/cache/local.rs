@@ -1,4 +1,4 @@
-//! PXE images on this machine.
+//! PXE images on the local disk.
 
 use std::path::Path;
 
@@ -18,17 +18,17 @@ impl ImageStore<'_> {
         let path = image
             .canonicalize()
             .with_context(|| format!("cannot find the image {}", image.display()))
-            .map_err(|error| error.with_hint("name a PXE image on this machine: --image FILE"))?;
+            .map_err(|error| error.with_hint("pass a local PXE image: --image FILE"))?;
         if !path.is_file() {
-            return Err(Error::failed(format!("{} is no file: expected a PXE image", image.display()))
-                .with_hint("name the .cpio.gz itself: --image FILE"));
+            return Err(Error::failed(format!("{} is not a file: expected a PXE image", image.display()))
+                .with_hint("pass the .cpio.gz itself: --image FILE"));
         }
         let bytes = sig_file::read(&sig_path)?;
         if bytes.is_none() && !unsigned {
             return Err(sig_file::missing_signature(sig_path.display()).with_hint(
-                "--signature FILE names it where it is elsewhere; --unsigned accepts an image that has none",
+                "pass a signature at another path with --signature FILE; --unsigned accepts an image without one",
             ));
         }
-        ImageHandle::at(self, path, image.display().to_string(), bytes)
+        ImageHandle::open(self, path, image.display().to_string(), bytes)
     }
 }

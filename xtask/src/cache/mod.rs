@@ -1,12 +1,12 @@
-//! Keeps images, signatures, certificates and text forms between runs, and is the only store to a verified image.
+//! The cache of images, signatures, certificates and image trees, and the only access to verified images.
 //!
 //! ```text
 //! ROOT/certificates/FINGERPRINT.pgp
 //! ROOT/releases/BRAND/BOARD/RELEASE/lock
-//!                                  /IMAGE.partial, IMAGE.partial.state     a download that is not done
-//!                                  /DIGEST/IMAGE, IMAGE.sig                one that was verified
+//!                                  /IMAGE.partial, IMAGE.partial.state     a partial download
+//!                                  /DIGEST/IMAGE, IMAGE.sig                a verified image
 //!                                  /DIGEST/from                            the URLs that served it
-//!                                  /DIGEST/used                            its time is that of the last use
+//!                                  /DIGEST/used                            its modification time is that of the last use
 //! ROOT/trees/NAME                                                         the text form of an image's tree
 //! ROOT/packages/NAME                                                      the packages of an image
 //! ROOT/last-run/TREE/                                                     the report of the last run on a tree
@@ -14,8 +14,9 @@
 //! ROOT/coreos-xtask-UID/                                                  all of this, where others may write ROOT
 //! ```
 //!
-//! [`ImageStore`] turns a release, or a file, into an [`ImageHandle`]. An image that was read before is not read again as long as
-//! it is the same file under the same trust; its signature is checked again on each run.
+//! [`ImageStore`] opens a release, or a file, as an [`ImageHandle`]. The tree of an image that was read before is
+//! loaded from the cache as long as file, signature and certificates are the same; the signature is checked again on
+//! each run.
 
 mod dir;
 mod download;
@@ -37,4 +38,4 @@ mod tree_cache;
 pub use dir::Cache;
 pub use image::{ImageHandle, Origin};
 pub use image_store::ImageStore;
-pub use release::{Judge, ReleaseRequest};
+pub use release::{ImageCheck, ReleaseRequest};

@@ -11,8 +11,8 @@
 use std::path::{Path, PathBuf};
 
 use super::dir::Cache;
-use super::prune::{is_gone, sweep};
-use super::tree_cache::{self, FILE, image_of};
+use super::prune::{is_missing, prune};
+use super::tree_cache::{self, FILE, image_path_in};
 use crate::atomic_file;
 use crate::bounded_file;
 use crate::terminal::Term;
@@ -28,7 +28,7 @@ const MAX_PACKAGES: u64 = 64 << 20;
 
 /// Reads the packages out of an open image; empty if it does not name them.
 ///
-/// What a package database says decides nothing, so a malformed one is a warning.
+/// The packages are informative only, so a malformed database is a warning.
 pub(super) fn read(term: &Term, image: &UsrSquashfs, tree: &UsrTree) -> PackageSet {
     let read = || -> Result<Option<PackageSet>> {
         let Ok(path) = UsrPath::new(licenses::PATH) else { return Ok(None) };
@@ -58,11 +58,11 @@ pub(super) fn store(cache: &Cache, path: &Path, digest: Sha256Digest, packages: 
     let image = path.to_str().filter(|path| !path.contains(char::is_control)).unwrap_or_default();
     let text = format!("{HEADER}\n{FILE}{image}\nimage {}\n\n{}", digest.hex(), packages.to_text());
     atomic_file::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
-    sweep(&cache.dir("packages")?, |file| image_of(file).is_some_and(|image| is_gone(&image)));
+    prune(&cache.dir("packages")?, |file| image_path_in(file).is_some_and(|image| is_missing(&image)));
     Ok(())
 }
 
 fn file(cache: &Cache, path: &Path) -> Result<PathBuf> {
-    let tree = tree_cache::place(cache, path)?;
+    let tree = tree_cache::cache_path(cache, path)?;
     Ok(cache.dir("packages")?.join(tree.file_name().unwrap_or_default()))
 }

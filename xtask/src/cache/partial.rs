@@ -1,4 +1,4 @@
-//! A download in progress, locked so that another process that wants the same release waits.
+//! Partial downloads, each locked so that another process that downloads the same release waits.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
@@ -14,16 +14,16 @@ use crate::signals::TempPath;
 use crate::terminal::Term;
 use coreos_types::error::{Result, ResultExt};
 
-/// Longest state file: a length and a validator.
+/// Larger than any state file, which has a length and a validator.
 const MAX_STATE: u64 = 16 << 10;
 
 /// The file of a partial download, its state, and the lock on both.
 pub(super) struct PartialDownload {
     path: PathBuf,
-    /// The total length and the validator of the entity that it is part of.
+    /// Path of the file with the total length and the validator of the image.
     state: PathBuf,
     _lock: Option<File>,
-    /// Where the file system has no locks, the files are this process's own, and are not resumed by another.
+    /// On a file system without locks: the files of this process, which no other process resumes.
     _own: Vec<TempPath>,
 }
 
@@ -55,7 +55,7 @@ impl PartialDownload {
         let (path, state) = (file("partial"), file("partial.state"));
         let own = match is_locked {
             true => Vec::new(),
-            false => vec![TempPath::at(&path), TempPath::at(&state)],
+            false => vec![TempPath::new(&path), TempPath::new(&state)],
         };
         Ok(PartialDownload { path, state, _lock: is_locked.then_some(lock), _own: own })
     }
@@ -98,8 +98,8 @@ impl PartialDownload {
     }
 }
 
-/// Opens a file of ours. One that another user made, as a run with sudo does, or that is no file, is replaced: the
-/// directory is ours.
+/// Opens a file of this user. A file of another user (after a run with sudo) and anything that is not a regular file
+/// are replaced: this user owns the directory.
 fn open_own(path: &Path, options: &mut OpenOptions) -> std::io::Result<File> {
     options.mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
     let is_own =

@@ -1,4 +1,4 @@
-//! The directory of one release for one board: the images that were verified, and where each is known to come from.
+//! The cache directory of one release for one board: its verified images, each with the URLs that served it.
 
 use std::cmp::Reverse;
 use std::fs;
@@ -16,10 +16,11 @@ use coreos_types::error::{Result, ResultExt};
 use coreos_types::release::{Board, Brand, Release};
 use pxe_image::Sha256Digest;
 
-/// Longest list of origins: a few URLs.
+/// Larger than any list of origins, which has a few URLs.
 const MAX_ORIGINS: u64 = 64 << 10;
 
-/// One directory, made when there is something to put into it. What is read here needs no lock: an image appears by one rename, after what stands next to it.
+/// The directory, created with its first image. Reading needs no lock: an image appears with one rename, after the
+/// files next to it.
 pub(super) struct ReleaseCache {
     pub(super) directory: PathBuf,
     /// The name of the image's file.
@@ -37,9 +38,9 @@ pub(super) struct CachedImage {
 }
 
 impl CachedImage {
-    /// The file that has the origins.
+    /// The path of the file with the origins.
     pub(super) fn origins_path(&self) -> PathBuf {
-        origins(&self.image)
+        origins_path(&self.image)
     }
 
     pub(super) fn has_origin(&self, url: &str) -> bool {
@@ -53,7 +54,7 @@ impl ReleaseCache {
         Ok(ReleaseCache { directory: cache.path(below)?, image: brand.pxe_image() })
     }
 
-    /// Every image that was put here, the newest first.
+    /// The images of the release, the newest first. Files of other users and unreadable signatures are skipped.
     pub(super) fn images(&self) -> Result<Vec<CachedImage>> {
         let about = || format!("cannot read {}", self.directory.display());
         let mut found = Vec::new();
@@ -65,7 +66,7 @@ impl ReleaseCache {
             let image = entry.with_context(about)?.path().join(self.image);
             let Ok(metadata) = fs::symlink_metadata(&image) else { continue };
             let Ok(modified) = metadata.modified() else { continue };
-            // What somebody else put here is not used, and what cannot be read does not spoil the rest.
+            // A file of another user is not trusted, and one unreadable file does not affect the others.
             if !metadata.is_file() || !bounded_file::is_own(&metadata) {
                 continue;
             }
@@ -74,16 +75,16 @@ impl ReleaseCache {
                 found.push(CachedImage { image, signature, origins, modified });
             }
         }
-        found.sort_by_key(|kept| Reverse(kept.modified));
+        found.sort_by_key(|cached| Reverse(cached.modified));
         Ok(found)
     }
 
-    /// The path that an image gets, or has, here.
+    /// The path of the image with this digest, which may not exist.
     pub(super) fn image_path(&self, digest: Sha256Digest) -> PathBuf {
         self.directory.join(digest.hex()).join(self.image)
     }
 
-    /// Gives a verified file its name, and notes where it came from.
+    /// Moves a verified file to its path, and stores its signature and origin.
     pub(super) fn insert(
         &self,
         file: &Path,
@@ -93,46 +94,48 @@ impl ReleaseCache {
     ) -> Result<()> {
         let image = self.image_path(digest);
         let directory = self.directory.join(digest.hex());
-        let about = || format!("cannot put the image into {}", directory.display());
+        let about = || format!("cannot store the image in {}", directory.display());
         fs::create_dir_all(&directory).with_context(about)?;
-        // What came with another signature is not known to come with this one.
+        // The URLs that served another signature are not known to serve this one.
         let mut known = Vec::new();
-        if bounded_file::read_own(&sig_path(&image), MAX_SIGNATURE_LEN).is_ok_and(|kept| kept == signature) {
+        if bounded_file::read_own(&sig_path(&image), MAX_SIGNATURE_LEN)
+            .is_ok_and(|cached| cached == signature)
+        {
             known = self
                 .images()?
                 .into_iter()
-                .find(|kept| kept.image == image)
-                .map_or(known, |kept| kept.origins);
+                .find(|cached| cached.image == image)
+                .map_or(known, |cached| cached.origins);
         }
-        write_whole(&sig_path(&image), signature)?;
+        write_atomically(&sig_path(&image), signature)?;
         write_origins(&image, known, url)?;
         fs::rename(file, &image).with_context(about)
     }
 
-    /// Notes that `url` serves a kept image too. Where that cannot be written, the URL is asked again the next time.
-    pub(super) fn add_origin(&self, kept: &CachedImage, url: &str) -> Result<()> {
-        write_origins(&kept.image, kept.origins.clone(), url)
+    /// Adds `url` to the origins of a cached image. After an error, the next run requests the URL again.
+    pub(super) fn add_origin(&self, cached: &CachedImage, url: &str) -> Result<()> {
+        write_origins(&cached.image, cached.origins.clone(), url)
     }
 }
 
 /// The URLs that served a cached image.
 pub(super) fn origins_of(image: &Path) -> Vec<String> {
-    let text = bounded_file::read_own(&origins(image), MAX_ORIGINS).unwrap_or_default();
+    let text = bounded_file::read_own(&origins_path(image), MAX_ORIGINS).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    // A line that is not an image's URL was not written here.
+    // A line that is not the URL of an image was not written by this program.
     text.lines().filter(|line| ReleaseDir::from_image_url(line).is_ok()).map(str::to_owned).collect()
 }
 
-fn origins(image: &Path) -> PathBuf {
+fn origins_path(image: &Path) -> PathBuf {
     image.with_file_name("from")
 }
 
 fn write_origins(image: &Path, mut known: Vec<String>, url: &str) -> Result<()> {
     known.retain(|origin| origin != url);
     known.push(url.to_owned());
-    write_whole(&origins(image), (known.join("\n") + "\n").as_bytes())
+    write_atomically(&origins_path(image), (known.join("\n") + "\n").as_bytes())
 }
 
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     atomic_file::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }

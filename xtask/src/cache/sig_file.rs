@@ -1,4 +1,4 @@
-//! The `.sig` next to a file of this machine.
+//! Detached signature files on the local disk.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -7,18 +7,18 @@ use std::path::{Path, PathBuf};
 use crate::http::MAX_SIGNATURE_LEN;
 use coreos_types::error::{Error, Result, ResultExt};
 
-/// `FILE.sig`.
+/// The path `FILE.sig` for `FILE`.
 pub fn sig_path(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(".sig");
     name.into()
 }
 
-/// Reads a `.sig`; `None` where there is none. What is longer than any signature comes cut off, and is told by the
-/// one who reads it.
+/// Reads a `.sig`; `None` if there is none. A longer file than any signature is cut off, and the parser then refuses
+/// it.
 ///
 /// # Errors
-/// It is there and cannot be read.
+/// The file exists and cannot be read.
 pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     let about = || format!("cannot read the signature {}", path.display());
     let file = match File::open(path) {
@@ -31,7 +31,7 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// A missing signature is no lack of a file but a lack of trust: no better than a bad one.
-pub fn missing_signature(place: impl std::fmt::Display) -> Error {
-    Error::refused(format!("there is no signature {place}"))
+/// The error of a missing signature, refused like a bad one.
+pub fn missing_signature(location: impl std::fmt::Display) -> Error {
+    Error::refused(format!("there is no signature {location}"))
 }

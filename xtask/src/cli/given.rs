@@ -1,4 +1,4 @@
-//! The options of a command line as words again, so that hints repeat them.
+//! The options of a command line as words, which hints repeat.
 
 use std::ffi::OsStr;
 
@@ -42,7 +42,7 @@ impl GivenArgs {
         GivenArgs(given.collect())
     }
 
-    /// Options that say where any release comes from, and which keys are trusted.
+    /// Options for the source of releases and the trusted keys.
     pub fn source(&self) -> Vec<String> {
         self.select(|arg| arg.group == "ImageArgs" && !ImageArgs::OF_ONE_IMAGE.contains(&arg.id.as_str()))
     }
@@ -52,7 +52,7 @@ impl GivenArgs {
         self.select(|arg| arg.group == "ImageArgs" && ImageArgs::OF_ONE_IMAGE.contains(&arg.id.as_str()))
     }
 
-    /// Options that say how far fixing goes.
+    /// Options of the fixes.
     pub fn fix(&self) -> Vec<String> {
         self.select(|arg| arg.group == "FixArgs")
     }

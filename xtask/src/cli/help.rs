@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn styles_of_help() {
+    fn help_has_styles() {
         let text = "Move it\n\nUsage: x [OPTIONS]\n\nOptions:\n  -h, --help  Print\n      --a <B>  C  d\n";
         assert_eq!(styled(text).to_string(), text);
         let pieces: Vec<(Style, String)> = styled(text)
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn other_values_than_the_known_ones_are_parsed() {
+    fn unlisted_option_value_is_parsed() {
         let parser = KnownValues::<u8>::new(&["1"]);
         assert_eq!(parser.parse_ref(&command(), None, OsStr::new("7")).unwrap(), 7);
         let error = parser.parse_ref(&command(), None, OsStr::new("x")).unwrap_err().to_string();

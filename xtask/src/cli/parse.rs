@@ -1,4 +1,4 @@
-//! From words to types.
+//! Parses the command line into types.
 
 use std::ffi::OsString;
 
@@ -59,7 +59,7 @@ pub fn parse_partially(args: impl IntoIterator<Item = OsString>) -> PartialArgs 
     partial
 }
 
-/// Words of a wrong command line that are looked at.
+/// Most words of an invalid command line that are examined.
 const MAX_WORDS: usize = 64;
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use manifest::suggestion::Suggestion;
 /// Opens the images, plans the bump, and writes it unless `--dry-run` or `--check` is set.
 ///
 /// # Errors
-/// Every error of download, verification and writing. `report` has what was known by then; the tree is unchanged.
+/// Every error of download, verification and writing. `report` has the results up to the error; the tree is unchanged.
 pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Report) -> Result<()> {
     report.dry_run = flags.dry_run || flags.check;
     report.check = flags.check;
@@ -31,21 +31,21 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
         return preview(context, flags, report);
     }
     if flags.commit {
-        // Before anything is downloaded.
+        // Checked before the download.
         git::check_repository(context.tree.root())?;
     }
-    let mut wanted = flags.release.clone();
-    match &wanted {
-        // A release that cannot be pinned need not be downloaded.
+    let mut spec = flags.release.clone();
+    match &spec {
+        // A release that cannot be pinned is refused before the download.
         ReleaseSpec::Number(release) => context.pins.clone().set_release(release)?,
         ReleaseSpec::Latest if flags.image.images.is_empty() => {
             let release = latest_release(context, &flags.image)?;
             downgrade::check(context, flags, &release, report)?;
-            wanted = ReleaseSpec::Number(release);
+            spec = ReleaseSpec::Number(release);
         }
         ReleaseSpec::Latest => {}
     }
-    let images = ImageSet::open(context, &flags.image, &wanted)?;
+    let images = ImageSet::open(context, &flags.image, &spec)?;
     if flags.release != ReleaseSpec::Latest || !flags.image.images.is_empty() {
         downgrade::check(context, flags, &images.release, report)?;
     }
@@ -53,9 +53,9 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
         context.term.stage("current", format!("nothing is newer than {}", images.release));
         return check(context, images, flags.fix_args, flags.image.brand, report);
     }
-    report.again = context.replay_bump(&images.release);
+    report.invocation = context.replay_bump(&images.release);
     report.images = images.origins();
-    images.one_channel()?;
+    images.ensure_one_channel()?;
     warn_unchecked_boards(context, &images);
     report.channel = images.channel.or(context.pins.channel());
     let request = BumpOptions {
@@ -65,14 +65,14 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
         systemd: flags.fix_args.systemd,
         reach: flags.fix_args.to_options(),
     };
-    let old = ImageSet::before(context, &flags.image, &images.release, flags.compare_sizes);
+    let old = ImageSet::open_pinned_before(context, &flags.image, &images.release, flags.compare_sizes);
     let (old, why_not) = match old {
         Ok(old) => (old, None),
         Err(error) => (None, Some(no_sizes(context, &error, flags.compare_sizes))),
     };
     report.no_sizes_before = why_not;
     let done = fix_and_apply(context, &images, old.as_ref(), &request, flags.commit, report);
-    images.keep();
+    images.store_trees();
     done
 }
 
@@ -92,10 +92,10 @@ fn is_unchanged(context: &Context<'_>, flags: &BumpCoreos, images: &ImageSet<'_>
     images.release == *context.pins.release() && is_same_channel && is_same_brand
 }
 
-/// Checks the manifests against images of the pinned release that are open already, and writes nothing.
+/// Checks the manifests against open images of the pinned release, and writes nothing.
 ///
 /// # Errors
-/// Whatever stops the work.
+/// An image cannot be read, or the images are on several channels.
 fn check(
     context: &Context<'_>,
     images: ImageSet<'_>,
@@ -105,7 +105,7 @@ fn check(
 ) -> Result<()> {
     let request = begin_check(context, &images, fix_args, brand, report)?;
     check_only(context, &images, &request, report)?;
-    images.keep();
+    images.store_trees();
     Ok(())
 }
 
@@ -117,9 +117,9 @@ pub(super) fn begin_check(
     brand: Option<Brand>,
     report: &mut Report,
 ) -> Result<BumpOptions> {
-    report.again = context.replay(&["verify-manifests", "--fix"]);
+    report.invocation = context.replay(&["verify-manifests", "--fix"]);
     report.images = images.origins();
-    images.one_channel()?;
+    images.ensure_one_channel()?;
     report.channel = images.channel.or(context.pins.channel());
     let pinned = context.pins.release().clone();
     report.release = Some((pinned.clone(), pinned.clone()));
@@ -132,7 +132,7 @@ pub(super) fn begin_check(
     })
 }
 
-/// Checks the manifests as they are.
+/// Checks the manifests without fixing them.
 pub(super) fn check_only(
     context: &Context<'_>,
     images: &ImageSet<'_>,
@@ -145,7 +145,7 @@ pub(super) fn check_only(
     Ok(())
 }
 
-/// Warns of boards that were left out: one release is pinned for all boards.
+/// Warns of boards without an image: one release is pinned for all boards.
 fn warn_unchecked_boards(context: &Context<'_>, images: &ImageSet<'_>) {
     let seen = images.trees();
     for board in context.sources.boards().iter().filter(|board| !seen.contains_key(board)) {
@@ -166,7 +166,9 @@ pub(super) fn fix_and_apply(
 ) -> Result<()> {
     let bump = bump(&context.sources, request, &images.trees())?;
     let plan = EditPlan::between(&context.sources, &bump.after);
-    plan.stays_inside(&context.sources, |link| report.again.hint(&Suggestion::Mend.behind(link)))?;
+    plan.ensure_inside_tree(&context.sources, |link| {
+        report.invocation.hint(&Suggestion::RunFix.after_copying(link))
+    })?;
     let files: Vec<String> = plan.edits.iter().map(|edit| edit.path.clone()).collect();
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
     let commit = commit && !files.is_empty() && !report.dry_run;
@@ -182,7 +184,7 @@ pub(super) fn fix_and_apply(
     report.findings =
         if report.dry_run { relocated(bump.findings, &bump.after, &context.sources) } else { bump.findings };
     if report.dry_run {
-        // A dry run ends as the real one would; `--check` asks no more than whether something would change.
+        // A dry run has the result of a real one; `--check` only reports whether a file would change.
         return if report.check { Ok(()) } else { transaction::preflight(&context.tree, &report.plan) };
     }
     let done = write(context, &report.plan, commit.then(|| message(report)), &files);
@@ -209,18 +211,18 @@ fn write(context: &Context<'_>, plan: &EditPlan, message: Option<String>, files:
         Err(error) => match transaction::apply(&context.tree, &plan.reversed()) {
             Ok(()) => Err(error.with_cause("nothing was changed")),
             Err(second) => {
-                // The caller reports a failed run as one that changed nothing: this says what is not so.
+                // The caller reports a failed run as one without changes; these causes correct that.
                 let files = files.join(", ");
                 Err(error
                     .with_cause(format!("the files are changed: {files}"))
-                    .with_cause(format!("changing them back failed: {second}")))
+                    .with_cause(format!("restoring them failed: {second}")))
             }
         },
     }
 }
 
-/// Adds sizes and the dependents of added paths to the report. `old` has the images of the release before; without it
-/// they are `images`, unless the report says that there are none.
+/// Adds sizes and the dependents of added paths to the report. `old` has the images of the previous release; `None`
+/// compares with `images`, unless the report has a reason for missing sizes.
 pub(super) fn fill_sizes(
     context: &Context<'_>,
     after: &Stage1Sources,

@@ -1,4 +1,4 @@
-//! `cache list` and `cache prune`: what the cache holds, and removing it.
+//! `cache list` and `cache prune`: listing and removing cached images.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -19,14 +19,13 @@ use coreos_types::release::Release;
 use coreos_types::shell::quote;
 use manifest::common_mk::CommonMk;
 
-/// Lists the images in the cache, or removes them. A tree is not needed; where there is one, the release that it pins is
-/// known, and stays.
+/// Lists the images in the cache, or removes them. A tree is optional; the release that it pins is kept.
 ///
 /// # Errors
-/// The cache cannot be used, or `--repo` names no tree.
+/// The cache cannot be used, or `--repo` is not a tree.
 pub fn cache(term: &Term, globals: &GlobalArgs, args: &CacheArgs, report: &mut Report) -> Result<()> {
-    let here = std::env::current_dir().with_context(|| "cannot tell the current directory")?;
-    let tree = match Repo::find(globals.repo.as_deref(), &here) {
+    let cwd = std::env::current_dir().with_context(|| "cannot determine the current directory")?;
+    let tree = match Repo::find(globals.repo.as_deref(), &cwd) {
         Err(_) if globals.repo.is_none() => None,
         tree => Some(tree?),
     };
@@ -41,7 +40,7 @@ pub fn cache(term: &Term, globals: &GlobalArgs, args: &CacheArgs, report: &mut R
         CacheAction::Prune { older_than } => {
             let config = ClientConfig::from_env();
             let keyring = Config::read()?.keyring(None, None, cache.certificates())?;
-            let store = ImageStore { cache, client: verbose::client(term, config), keyring, term };
+            let store = ImageStore { cache, client: verbose::http_client(term, config), keyring, term };
             let min_age = Duration::from_secs(older_than.unwrap_or(0).saturating_mul(24 * 60 * 60));
             prune(&store, &entries, min_age, pinned.as_ref(), report)
         }

@@ -1,11 +1,11 @@
-//! `completions SHELL`: prints the script with which a shell completes `cargo xtask`.
+//! `completions SHELL`: prints the completion script of a shell for `cargo xtask`.
 
 use clap_complete::Shell;
 
 use crate::cli;
 use crate::report::Report;
 
-/// Puts the script for `shell` into the report's output.
+/// Adds the script for `shell` to the report's output.
 pub fn completions(shell: Shell, report: &mut Report) {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut cli::command(), "xtask", &mut script);
@@ -15,7 +15,7 @@ pub fn completions(shell: Shell, report: &mut Report) {
     report.output.push(script);
 }
 
-/// clap's script offers options before commands, in the order of its lines `opts="…"`.
+/// Moves commands before options in clap's script, in its lines `opts="…"`.
 fn commands_first(script: &str) -> String {
     let mut out = String::with_capacity(script.len());
     for line in script.split_inclusive('\n') {
@@ -35,7 +35,7 @@ fn commands_first(script: &str) -> String {
     out
 }
 
-/// The script that gives the words of `cargo xtask …` to the completions of `xtask`; cargo's own completions stay.
+/// The script that passes the words of `cargo xtask …` to the completions of `xtask`, and others to cargo's own.
 fn cargo_wrapper(shell: Shell) -> &'static str {
     match shell {
         Shell::Bash => include_str!("completions/cargo.bash"),

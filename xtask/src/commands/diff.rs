@@ -1,4 +1,4 @@
-//! `diff RELEASE RELEASE`: what changed, for the paths that the manifests and their closure name.
+//! `diff RELEASE RELEASE`: changes of the paths in the manifests and their dependencies.
 
 use crate::cli::{Diff, ImageArgs, ReleaseSpec};
 use crate::context::Context;
@@ -9,16 +9,16 @@ use crate::report::image_diff::{ImageDiff, compare, render, to_json};
 use coreos_types::error::{Error, Result};
 use coreos_types::release::Release;
 
-/// Compares the images of two releases. With `--image`, the first half are of the first release.
+/// Compares the images of two releases. With `--image`, the first half is of the first release.
 ///
 /// # Errors
-/// Whatever keeps the images away.
+/// An image is not available or not trusted.
 pub fn diff(context: &Context<'_>, flags: &Diff, report: &mut Report) -> Result<()> {
-    let (of_old, of_new) = halves(&flags.image)?;
+    let (old_args, new_args) = split_images(&flags.image)?;
     let open = |release: &Release, flags: &ImageArgs| {
         ImageSet::open(context, flags, &ReleaseSpec::Number(release.clone()))
     };
-    let (old, new) = (open(&flags.from, &of_old)?, open(&flags.to, &of_new)?);
+    let (old, new) = (open(&flags.from, &old_args)?, open(&flags.to, &new_args)?);
     report.images = [old.origins(), new.origins()].concat();
     report.release = Some((flags.from.clone(), flags.to.clone()));
     let before = old.trees();
@@ -28,14 +28,14 @@ pub fn diff(context: &Context<'_>, flags: &Diff, report: &mut Report) -> Result<
     report.packages = changes_between((&old, &context.sources), (&new, &context.sources));
     old.read_error()?;
     new.read_error()?;
-    old.keep();
-    new.keep();
+    old.store_trees();
+    new.store_trees();
     report.extra.insert("changes", to_json(&changes));
-    report.drawing = render(&changes);
+    report.styled_output = render(&changes);
     Ok(())
 }
 
-fn halves(flags: &ImageArgs) -> Result<(ImageArgs, ImageArgs)> {
+fn split_images(flags: &ImageArgs) -> Result<(ImageArgs, ImageArgs)> {
     if flags.images.is_empty() {
         return Ok((flags.clone(), flags.clone()));
     }
@@ -43,7 +43,7 @@ fn halves(flags: &ImageArgs) -> Result<(ImageArgs, ImageArgs)> {
         return Err(Error::failed(
             "diff compares two releases, and --image was given an odd number of times",
         )
-        .with_hint("give the images of the first release first, then those of the second"));
+        .with_hint("pass the images of the first release first, then those of the second"));
     }
     let (old, new) = flags.images.split_at(flags.images.len() / 2);
     let with = |images: &[std::path::PathBuf]| ImageArgs { images: images.to_vec(), ..flags.clone() };

@@ -1,4 +1,4 @@
-//! The rule against going back: `latest` is never older than the pinned release, unless `--allow-downgrade`.
+//! Downgrade check: `latest` must not be older than the pinned release, unless `--allow-downgrade`.
 
 use crate::cli::{BumpCoreos, ReleaseSpec};
 use crate::context::Context;

@@ -17,22 +17,25 @@ use manifest::suggestion::{LineEdit, Suggestion};
 /// The file is not one of the tree's manifests, a line to remove is not listed, or the file cannot be written.
 pub fn edit_manifest(context: &Context<'_>, flags: &EditManifest, report: &mut Report) -> Result<()> {
     let EditManifest { file, add, remove } = flags;
-    let edit_request = LineEdit { file: in_tree(context, file), add: add.clone(), remove: remove.clone() };
+    let edit_request =
+        LineEdit { file: repo_relative(context, file), add: add.clone(), remove: remove.clone() };
     let (after, fixes) = edit(&context.sources, &edit_request)?;
     let plan = EditPlan::between(&context.sources, &after);
-    let hint = |link: &str| context.bare().hint(&Suggestion::Edit(vec![edit_request.clone()]).behind(link));
-    plan.stays_inside(&context.sources, hint)?;
+    let hint = |link: &str| {
+        context.bare().hint(&Suggestion::EditManifest(vec![edit_request.clone()]).after_copying(link))
+    };
+    plan.ensure_inside_tree(&context.sources, hint)?;
     transaction::apply(&context.tree, &plan)?;
     (report.plan, report.fixes) = (plan, fixes);
     Ok(())
 }
 
-/// The path relative to the tree's root; `file` is relative to that root or to the current directory.
-fn in_tree(context: &Context<'_>, file: &Path) -> String {
+/// Converts a path, relative to the root or the current directory, to one relative to the root.
+fn repo_relative(context: &Context<'_>, file: &Path) -> String {
     let root = context.tree.root();
-    let path = if root.join(file).is_file() { root.join(file) } else { context.here.join(file) };
+    let path = if root.join(file).is_file() { root.join(file) } else { context.cwd.join(file) };
     let inside = || {
-        // The file itself may be a link, which has its place in the tree under its own name.
+        // The file itself may be a link, which is listed under its own path.
         let directory = path.parent()?.canonicalize().ok()?;
         Some(directory.join(path.file_name()?).strip_prefix(root).ok()?.to_owned())
     };

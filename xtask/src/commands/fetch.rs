@@ -1,5 +1,5 @@
 //! `fetch [RELEASE]`: downloads the images of a release into the cache, verifies them, and prints their paths or copies
-//! one out.
+//! one to a file.
 
 use serde_json::json;
 
@@ -15,8 +15,8 @@ use coreos_types::error::Result;
 /// An image is not available, not trusted, not the requested one, or has changed since it was verified.
 pub fn fetch(context: &Context<'_>, flags: &Fetch, report: &mut Report) -> Result<()> {
     let pinned = context.pins.release();
-    let wanted = flags.release.clone().unwrap_or_else(|| ReleaseSpec::Number(pinned.clone()));
-    let images = ImageSet::open(context, &flags.image, &wanted)?;
+    let spec = flags.release.clone().unwrap_or_else(|| ReleaseSpec::Number(pinned.clone()));
+    let images = ImageSet::open(context, &flags.image, &spec)?;
     report.images = images.origins();
     report.channel = images.channel.or(context.pins.channel());
     report.release = Some((pinned.clone(), images.release.clone()));
@@ -31,6 +31,6 @@ pub fn fetch(context: &Context<'_>, flags: &Fetch, report: &mut Report) -> Resul
         report.output.push(path);
     }
     report.extra.insert("files", json!(files));
-    images.keep();
+    images.store_trees();
     Ok(())
 }

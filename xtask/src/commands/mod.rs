@@ -1,4 +1,4 @@
-//! One file a command: the only place where edge and core meet.
+//! The commands, one file per command.
 
 mod bump_coreos;
 mod cache;

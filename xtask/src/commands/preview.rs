@@ -13,7 +13,7 @@ use coreos_types::error::{Error, ErrorKind, Result};
 use coreos_types::release::{Board, Brand, Release, SystemdVersion};
 use manifest::plan::bump::{BumpOptions, bump, relocated};
 use manifest::plan::file_edits::EditPlan;
-use manifest::plan::systemd_version::agreed;
+use manifest::plan::systemd_version::reconcile;
 use manifest::rules::driver::FixOptions;
 use usr::contents_list::{parse_contents, systemd_version_from_packages};
 use usr::identity;
@@ -34,26 +34,27 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
     if let ReleaseSpec::Number(release) = &flags.release {
         context.ensure_possible(&flags.image, release)?;
     }
-    let (store, places) = (open_store(context, &flags.image)?, ReleaseLocations::new(context, &flags.image)?);
+    let (store, locations) =
+        (open_store(context, &flags.image)?, ReleaseLocations::new(context, &flags.image)?);
     let boards = context.boards(&flags.image)?;
     let release = match &flags.release {
         ReleaseSpec::Number(release) => release.clone(),
         ReleaseSpec::Latest => latest_release(context, &flags.image)?,
     };
     downgrade::check(context, flags, &release, report)?;
-    report.again = context.replay_bump(&release);
-    let mut lists: BTreeMap<Board, Lists> = BTreeMap::new();
+    report.invocation = context.replay_bump(&release);
+    let mut lists: BTreeMap<Board, ReleaseLists> = BTreeMap::new();
     for &board in &boards {
         let others: Vec<Board> = boards.iter().copied().filter(|other| *other != board).collect();
-        let list = Lists::get(&store, &places, board, &others, &release);
+        let list = ReleaseLists::fetch(&store, &locations, board, &others, &release);
         lists.insert(board, list.map_err(|error| context.with_offline_hint(error))?);
     }
     let channel = lists.values().find_map(|list| list.dir.channel());
-    let told = lists.iter().map(|(&board, list)| (board, list.systemd.clone()));
+    let versions = lists.iter().map(|(&board, list)| (board, list.systemd.clone()));
     let is_known = lists.values().all(|list| list.systemd.is_ok());
-    // Versions that differ from each other, or from --systemd, mean that the lists are not of this release.
+    // Different versions of the boards, or of --systemd, mean that the lists are not of this release.
     let kind = if is_known { ErrorKind::Refused } else { ErrorKind::Failed };
-    let systemd = Some(agreed(flags.fix_args.systemd, told).map_err(|error| Error { kind, ..error })?);
+    let systemd = Some(reconcile(flags.fix_args.systemd, versions).map_err(|error| Error { kind, ..error })?);
     let reach = FixOptions { by_names_only: true, ..flags.fix_args.to_options() };
     let request = BumpOptions { release, channel, brand: flags.image.brand, systemd, reach };
     let trees = lists.iter().map(|(&board, list)| (board, &list.tree)).collect();
@@ -71,36 +72,36 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
 }
 
 const NOTICE: &str = "\
-preview from the signed lists of files and packages. The lists do not name their release, so that they are of this one
-is not proved. They contain only names: dependencies are checked when the image is downloaded, so more lines may
+preview from the signed lists of files and packages. The lists do not name their release, so it is not verified that
+they are of this one. They contain only names: dependencies are checked when the image is downloaded, so more lines may
 change. Nothing is written.";
 
-/// What a release publishes of one board's image.
-struct Lists {
+/// The published lists of one board's image.
+struct ReleaseLists {
     dir: ReleaseDir,
     tree: UsrTree,
-    /// From the names of its files, else from the package; or why it cannot be detected.
+    /// The version by the file names, else by the package; or the reason why it is not known.
     systemd: std::result::Result<SystemdVersion, String>,
 }
 
-impl Lists {
-    fn get(
+impl ReleaseLists {
+    fn fetch(
         store: &ImageStore<'_>,
-        places: &ReleaseLocations<'_>,
+        locations: &ReleaseLocations<'_>,
         board: Board,
         others: &[Board],
         release: &Release,
-    ) -> Result<Lists> {
-        let all = places.candidates(&places.primary(board, release, None)?);
-        let urls: Vec<String> = all.iter().map(|dir| dir.file_url(places.brand.contents_list())).collect();
+    ) -> Result<ReleaseLists> {
+        let all = locations.candidates(&locations.primary(board, release, None)?);
+        let urls: Vec<String> = all.iter().map(|dir| dir.file_url(locations.brand.contents_list())).collect();
         for (dir, url) in all.iter().zip(&urls) {
-            let Some((contents, signer)) = store.list(url)? else { continue };
-            let packages = store.list(&dir.file_url(places.brand.packages_list()))?;
+            let Some((contents, signer)) = store.fetch_signed(url)? else { continue };
+            let packages = store.fetch_signed(&dir.file_url(locations.brand.packages_list()))?;
             store.term.stage("verified", format!("{url}: signed {} by {}", signer.signed_at, signer.subkey));
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             let tree = parse_contents(&text(&contents));
             let packages = packages.and_then(|(packages, _)| systemd_version_from_packages(&text(&packages)));
-            let subject = Subject { url, brand: places.brand, board, release };
+            let subject = Subject { url, brand: locations.brand, board, release };
             subject.check_names(&tree)?;
             subject.check_version_file(store, dir)?;
             let systemd = match (identity::systemd_version(&tree), packages) {
@@ -111,9 +112,9 @@ impl Lists {
                 }
                 (by_name, by_package) => by_name.or_else(|why| by_package.ok_or(why)),
             };
-            return Ok(Lists { dir: dir.clone(), tree, systemd });
+            return Ok(ReleaseLists { dir: dir.clone(), tree, systemd });
         }
-        let error = places.not_found(("list of contents", &urls), release, board, others);
+        let error = locations.not_found(("list of contents", &urls), release, board, others);
         let hint = error.hint.map(|hint| format!("omit --preview to use the image, or {hint}"));
         Err(Error { hint, ..error })
     }
@@ -149,7 +150,7 @@ impl Subject<'_> {
         }
     }
 
-    /// Refuses a directory whose signed version.txt names another release. Without one nothing is known.
+    /// Refuses a directory with a signed version.txt of another release. A missing version.txt is not an error.
     fn check_version_file(&self, store: &ImageStore<'_>, dir: &ReleaseDir) -> Result<()> {
         match store.version_file(&dir.file_url("version.txt"), self.brand) {
             Ok(Some((found, _))) if !self.release.as_str().starts_with(found.as_str()) => {
@@ -167,6 +168,6 @@ impl Subject<'_> {
         let Subject { url, brand, board, release } = self;
         Error::refused(format!("{url} is not of {brand} {release} for {board}"))
             .with_cause(why)
-            .with_hint("leave --preview out to check the image itself, or use another mirror: --mirror URL")
+            .with_hint("omit --preview to check the image itself, or use another mirror: --mirror URL")
     }
 }

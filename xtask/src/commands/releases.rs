@@ -13,7 +13,7 @@ use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Channel, Release, SystemdVersion};
 use usr::contents_list::systemd_version_from_packages;
 
-/// Long-term streams that are listed: a server cannot cause more requests.
+/// Limit of the long-term streams that are listed, and so of the requests that a server can cause.
 const MAX_STREAMS: usize = 8;
 
 /// The newest release of one channel.
@@ -26,7 +26,7 @@ struct Row {
     systemd: Option<SystemdVersion>,
 }
 
-/// Prints what the channels offer, and which release is pinned.
+/// Prints the newest release of each channel, and the pinned release.
 ///
 /// # Errors
 /// No channel has a release that is available and signed.
@@ -46,7 +46,7 @@ pub fn releases(context: &Context<'_>, args: &Releases, report: &mut Report) -> 
         }
     }
     if rows.is_empty() {
-        return Err(first_error.unwrap_or_else(|| Error::failed("there is no channel to list")));
+        return Err(first_error.unwrap_or_else(|| Error::failed("no channel to list")));
     }
     let pinned = context.pins.release();
     report.output.extend(table(&rows, pinned));
@@ -54,8 +54,7 @@ pub fn releases(context: &Context<'_>, args: &Releases, report: &mut Report) -> 
     Ok(())
 }
 
-/// The channels to list: that of `--channel`, else all of the vendor with its long-term streams; `None` stands for a
-/// mirror.
+/// The channels to list: that of `--channel`, else all of the vendor with its long-term streams; `None` is a mirror.
 fn channels(
     context: &Context<'_>,
     args: &Releases,
@@ -65,14 +64,14 @@ fn channels(
     if let Some(channel) = args.image.channel {
         return Ok(vec![Some(channel)]);
     }
-    let places = ReleaseLocations::new(context, &args.image)?;
-    if places.primary(board, context.pins.release(), None)?.channel().is_none() {
+    let locations = ReleaseLocations::new(context, &args.image)?;
+    if locations.primary(board, context.pins.release(), None)?.channel().is_none() {
         return Ok(vec![None]);
     }
-    let mut channels: Vec<ChannelSpec> = places.brand.channels().iter().map(|one| (*one).into()).collect();
-    if places.brand.channels().contains(&Channel::Lts) {
-        let dir = places.primary(board, context.pins.release(), Some(Channel::Lts))?;
-        // Not signed: it only says which streams to look for.
+    let mut channels: Vec<ChannelSpec> = locations.brand.channels().iter().map(|one| (*one).into()).collect();
+    if locations.brand.channels().contains(&Channel::Lts) {
+        let dir = locations.primary(board, context.pins.release(), Some(Channel::Lts))?;
+        // Not signed: the list only selects the streams to request.
         match store.client.get_bytes(&dir.lts_info_url(), MAX_SIGNATURE_LEN) {
             Ok(Some(bytes)) => channels.extend(parse_lts_info(&String::from_utf8_lossy(&bytes))),
             Ok(None) => {}
@@ -101,10 +100,10 @@ fn newest(
 ) -> Result<Row> {
     let mut image = args.image.clone();
     image.channel = channel;
-    let places = ReleaseLocations::new(context, &image)?;
-    let (release, signer) = store.latest(&places.current(board, None)?, places.brand)?;
-    let dir = places.primary(board, &release, None)?;
-    let packages = store.list(&dir.file_url(places.brand.packages_list()));
+    let locations = ReleaseLocations::new(context, &image)?;
+    let (release, signer) = store.latest(&locations.current(board, None)?, locations.brand)?;
+    let dir = locations.primary(board, &release, None)?;
+    let packages = store.fetch_signed(&dir.file_url(locations.brand.packages_list()));
     let packages = packages.ok().flatten().map(|(bytes, _)| bytes);
     let systemd = packages.and_then(|bytes| systemd_version_from_packages(&String::from_utf8_lossy(&bytes)));
     let date = signer.signed_at.get(..10).unwrap_or(&signer.signed_at).to_owned();

@@ -10,10 +10,10 @@ use crate::git;
 use crate::report::{Format, Report};
 use coreos_types::error::Result;
 
-/// Writes the report of the last run to a file, or its Markdown to standard output; under `--format json` its document.
+/// Writes the report of the last run to a file, or prints it as Markdown, or with `--format json` as JSON.
 ///
 /// # Errors
-/// There is no stored run, it is corrupt, or the file cannot be written.
+/// There is no stored run, the stored one is corrupt, or the file cannot be written.
 pub fn report(context: &Context<'_>, flags: &ReportFlags, report: &mut Report) -> Result<()> {
     let format = match &flags.file {
         Some(path) => FileFormat::from_path(path)?,

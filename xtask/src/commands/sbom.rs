@@ -16,7 +16,7 @@ use packages::sbom::{BoardBom, Entry, Format, Source, render};
 use usr::path::UsrPath;
 use usr::tree::{NodeKind, UsrTree};
 
-/// What one board contributes.
+/// The part of one board.
 struct BoardPart {
     board: Board,
     source: Source,
@@ -58,7 +58,7 @@ pub fn sbom(context: &Context<'_>, args: &Sbom, report: &mut Report) -> Result<(
         SbomFormat::Cyclonedx => Format::CycloneDx,
     };
     let text = render(&boards, env!("CARGO_PKG_VERSION"), format);
-    images.keep();
+    images.store_trees();
     match &args.output {
         Some(path) => {
             atomic_file::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;

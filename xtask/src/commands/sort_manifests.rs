@@ -1,4 +1,4 @@
-//! `sort-manifests`: what `scripts/sort-stage1-manifests.sh` does.
+//! `sort-manifests`: sorts the manifests in the order of `scripts/sort-stage1-manifests.sh`.
 
 use std::env;
 
@@ -11,18 +11,18 @@ use coreos_types::error::{Result, ResultExt};
 use manifest::plan::file_edits::EditPlan;
 use manifest::plan::sort_manifests::sort;
 
-/// Puts the manifests of the tree in order; with `check` it only says what would change.
+/// Sorts the manifests of the tree; with `check` only reports the changes.
 ///
 /// # Errors
-/// There is no tree, or it cannot be read or written.
+/// There is no tree, or a file cannot be read or written.
 pub fn sort_manifests(term: &Term, globals: &GlobalArgs, check: bool, report: &mut Report) -> Result<()> {
     (report.dry_run, report.check) = (check, check);
-    let here = env::current_dir().with_context(|| "cannot determine the current directory")?;
-    let tree = Repo::find(globals.repo.as_deref(), &here)?;
-    let read = tree.read()?;
-    read.warnings.iter().for_each(|note| term.warn(note));
-    let (after, fixes) = sort(&read.sources);
-    report.plan = EditPlan::between(&read.sources, &after);
+    let cwd = env::current_dir().with_context(|| "cannot determine the current directory")?;
+    let tree = Repo::find(globals.repo.as_deref(), &cwd)?;
+    let loaded = tree.read()?;
+    loaded.warnings.iter().for_each(|warning| term.warn(warning));
+    let (after, fixes) = sort(&loaded.sources);
+    report.plan = EditPlan::between(&loaded.sources, &after);
     report.fixes = fixes;
     if check {
         return Ok(());

@@ -1,4 +1,4 @@
-//! `verify-signature FILE`: what `gpg --verify` did in the guide, under the pinned keys.
+//! `verify-signature FILE`: verifies a detached signature under the pinned keys, like `gpg --verify` in the guide.
 
 use std::fs::File;
 use std::io::Read;
@@ -14,19 +14,19 @@ use crate::keyring::{FetchFn, Keyring};
 use crate::report::Report;
 use coreos_types::error::{Error, Result, ResultExt};
 
-/// Verifies a file's detached signature. `keyring` is the vendors', or `--signing-key`'s; `fetch` gets newer
-/// certificates, `None` under `--offline`.
+/// Verifies a file's detached signature. `keyring` has the vendors' keys, or those of `--signing-key`; `fetch`
+/// downloads newer certificates, and is `None` under `--offline`.
 pub fn run(flags: &VerifySignature, keyring: &Keyring, fetch: Option<FetchFn<'_>>) -> Report {
     let mut report = Report { command: "verify-signature".into(), ..Report::default() };
     report.extra.insert("signatures", json!([]));
-    match verdicts(flags, keyring, fetch) {
-        Ok(verdicts) => fill_report(&mut report, &flags.file, verdicts),
+    match verify(flags, keyring, fetch) {
+        Ok(results) => fill_report(&mut report, &flags.file, results),
         Err(error) => report.error = Some(error),
     }
     report
 }
 
-fn verdicts(
+fn verify(
     flags: &VerifySignature,
     keyring: &Keyring,
     fetch: Option<FetchFn<'_>>,
@@ -34,7 +34,7 @@ fn verdicts(
     // The file first: a mistyped name is an error, not a rejected signature.
     let mut file =
         File::open(&flags.file).with_context(|| format!("cannot open {}", flags.file.display()))?;
-    if file.metadata().is_ok_and(|what| what.is_dir()) {
+    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
         return Err(Error::failed(format!(
             "{} is a directory: expected a signed file",
             flags.file.display()
@@ -44,7 +44,7 @@ fn verdicts(
     let signature = read_signature(flags)?;
     let mut verification = keyring.begin_verification(&signature, fetch)?;
     if verification.needs_data() {
-        feed(&mut verification, &mut file)
+        hash_file(&mut verification, &mut file)
             .with_context(|| format!("cannot read {}", flags.file.display()))?;
     }
     Ok(verification.finish())
@@ -59,7 +59,7 @@ fn read_signature(flags: &VerifySignature) -> Result<DetachedSignature> {
     DetachedSignature::parse(&bytes, &path.display().to_string())
 }
 
-fn feed(verification: &mut Verification, file: &mut File) -> std::io::Result<()> {
+fn hash_file(verification: &mut Verification, file: &mut File) -> std::io::Result<()> {
     let mut buffer = vec![0; 1024 * 1024];
     loop {
         match file.read(&mut buffer) {
@@ -71,23 +71,23 @@ fn feed(verification: &mut Verification, file: &mut File) -> std::io::Result<()>
     }
 }
 
-fn fill_report(report: &mut Report, file: &Path, verdicts: VerificationResults) {
-    report.extra.insert("signatures", verdicts.signatures.iter().map(row).collect());
-    report.output = verdicts.signatures.iter().map(|one| sentence(file, one)).collect();
-    report.error = verdicts.into_signer().err();
+fn fill_report(report: &mut Report, file: &Path, results: VerificationResults) {
+    report.extra.insert("signatures", results.signatures.iter().map(to_json).collect());
+    report.output = results.signatures.iter().map(|result| summary(file, result)).collect();
+    report.error = results.into_signer().err();
 }
 
-fn row(one: &SignatureResult) -> serde_json::Value {
+fn to_json(result: &SignatureResult) -> serde_json::Value {
     json!({
-        "verdict": one.verdict.id(),
-        "rule": one.rule,
-        "signed_by": one.signed_by,
-        "signing_subkey": one.signing_subkey,
-        "signed_at": one.signed_at,
-        "message": one.message,
+        "verdict": result.verdict.id(),
+        "rule": result.rule,
+        "signed_by": result.signed_by,
+        "signing_subkey": result.signing_subkey,
+        "signed_at": result.signed_at,
+        "message": result.message,
     })
 }
 
-fn sentence(file: &Path, one: &SignatureResult) -> String {
-    format!("{}: {} signature ({}): {}", file.display(), one.verdict.id(), one.rule, one.message)
+fn summary(file: &Path, result: &SignatureResult) -> String {
+    format!("{}: {} signature ({}): {}", file.display(), result.verdict.id(), result.rule, result.message)
 }

@@ -1,4 +1,4 @@
-//! `why PATH|SONAME`: who lists it and who needs it.
+//! `why PATH|SONAME`: the manifests that list a path, and its dependents.
 
 use crate::cli::{Drawing, ReleaseSpec, Why};
 use crate::context::Context;
@@ -8,31 +8,31 @@ use crate::report::{Report, why};
 use coreos_types::error::{Error, Result};
 use manifest::plan::bump::ImageTrees;
 
-/// Answers from the images of the pinned release.
+/// Finds the reasons in the images of the pinned release.
 ///
 /// # Errors
 /// An image is not available, or the subject is in no image and nothing listed needs it.
 pub fn why(context: &Context<'_>, flags: &Why, report: &mut Report) -> Result<()> {
-    let wanted = ReleaseSpec::Number(context.pins.release().clone());
-    let images = ImageSet::open(context, &flags.image, &wanted)?;
+    let pinned = ReleaseSpec::Number(context.pins.release().clone());
+    let images = ImageSet::open(context, &flags.image, &pinned)?;
     report.images = images.origins();
     let answer = why::why(&flags.subject, &context.sources, &images.trees());
     images.read_error()?;
     report.extra.insert("why", why::document(&answer));
     if answer.boards.iter().all(why::BoardWhy::is_unknown) {
-        return Err(unknown(context, &flags.subject, &images.trees()));
+        return Err(not_found(context, &flags.subject, &images.trees()));
     }
-    images.keep();
-    report.drawing = match flags.drawing() {
+    images.store_trees();
+    report.styled_output = match flags.drawing() {
         Drawing::Tree => why::tree(&answer),
-        Drawing::Dot => StyledText::of(Style::Plain, why::dot(&answer)),
-        Drawing::Mermaid => StyledText::of(Style::Plain, why::mermaid(&answer)),
+        Drawing::Dot => StyledText::styled(Style::Plain, why::dot(&answer)),
+        Drawing::Mermaid => StyledText::styled(Style::Plain, why::mermaid(&answer)),
     };
     Ok(())
 }
 
-/// The error for a subject that is nowhere, with a similar name of the image as its hint.
-fn unknown(context: &Context<'_>, subject: &str, trees: &ImageTrees<'_>) -> Error {
+/// The error of an unknown subject, with a similar name in the image as its hint.
+fn not_found(context: &Context<'_>, subject: &str, trees: &ImageTrees<'_>) -> Error {
     let error = Error::failed(format!("{subject} is not in the image, and no listed file needs it"));
     let name = subject.rsplit('/').next().unwrap_or(subject);
     let stem = name.split(".so").next().unwrap_or(name);

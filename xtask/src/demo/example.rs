@@ -1,6 +1,6 @@
 //! The guide's own example as data: the tree at 991.0.0, and the releases 991.0.0 and 1032.0.0.
 //!
-//! It is built in, so that it stays what it is when this repository's own stage1 has moved on.
+//! The example is built in, so that it does not depend on this repository's own stage1.
 
 use coreos_types::release::{Board, Brand, ParseError};
 use release_fixture::from_paths::with_listed;
@@ -21,7 +21,7 @@ pub const FILES: [(&str, &str); 6] = [
     ("stage1/usr_from_kvm/manifest-amd64-usr.d/sshd.manifest", SSHD),
 ];
 
-/// How the tree is built: this repository's own makefiles, which do not change with a release.
+/// The makefiles of the tree: this repository's own, which do not depend on a release.
 pub const MAKEFILES: [(&str, &str); 5] = [
     ("stage1/Makefile", include_str!("../../../stage1/Makefile")),
     ("stage1/usr_from_coreos/build-usr.mk", include_str!("../../../stage1/usr_from_coreos/build-usr.mk")),
@@ -89,7 +89,7 @@ fn image((release, systemd): (&str, &str), needs_libpam: &[&str]) -> Result<Imag
     Ok(image.put("share/filler", release_fixture::image::Content::Bytes(noise(1 << 20))))
 }
 
-/// What a file needs, in the order of its `DT_NEEDED`.
+/// The dependencies of a file, in the order of `DT_NEEDED`.
 fn needs(path: &str) -> &'static [&'static str] {
     let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
     match name.split_once(".so").map_or(name, |(stem, _)| stem) {

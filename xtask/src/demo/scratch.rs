@@ -22,12 +22,12 @@ impl DemoDir {
     /// The temporary directory cannot be written.
     pub fn make(signing_key: &str) -> Result<DemoDir> {
         let path = std::env::temp_dir().join(format!("{PREFIX}{}", std::process::id()));
-        // A directory that exists already is somebody else's: it is created first, and only then removed at the end.
+        // An existing directory belongs to somebody else: only a directory created here is removed at the end.
         fs::DirBuilder::new()
             .mode(0o700)
             .create(&path)
             .with_context(|| format!("cannot create {}", path.display()))?;
-        let scratch = DemoDir { root: signals::TempPath::at(path) };
+        let scratch = DemoDir { root: signals::TempPath::new(path) };
         for (path, content) in example::FILES.into_iter().chain(example::MAKEFILES) {
             put(&scratch.tree().join(path), |path| fs::write(path, content))?;
         }
@@ -70,7 +70,7 @@ const ENV: &str = "env";
 /// The exports of the demo that this user serves now; of several, the last that was started.
 ///
 /// # Errors
-/// None is served.
+/// No demo is served.
 pub fn served_env() -> Result<String> {
     let directories = fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
     let served = directories.filter_map(|entry| {

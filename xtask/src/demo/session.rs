@@ -44,7 +44,7 @@ fn print_env(report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// The server and the directory, which last as long as the demo.
+/// The server and the directory of the demo.
 struct DemoSession {
     server: Server,
     directory: DemoDir,

@@ -1,4 +1,4 @@
-//! Which addresses are public, for requests that a tree of somebody else or a server caused.
+//! Public and private addresses, for requests to hosts that an untrusted tree or a server selects.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -8,16 +8,16 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-/// Resolves names; a host that has to be public, and has another address, is an error. The addresses that are checked
-/// are those that are connected to, so an answer that changes in between (DNS rebinding) gains nothing.
+/// Resolves names. A host that must be public is refused if it has another address. The checked addresses are those of
+/// the connection, which prevents DNS rebinding.
 #[derive(Debug, Default)]
 pub(super) struct CheckedResolver {
     inner: DefaultResolver,
-    /// The host that has to be public; proxies are not checked.
+    /// The host that must be public; proxies are not checked.
     public_host: Option<String>,
 }
 
-/// A host has an address that a redirect must not point to.
+/// Error of a host with an address that is not public.
 #[derive(Debug)]
 pub(super) struct NotPublic(IpAddr);
 
@@ -53,7 +53,7 @@ impl Resolver for CheckedResolver {
     }
 }
 
-/// Whether a host is not public by its name alone: an address that is not, or this machine's name.
+/// Whether a host is private without a lookup: a private address, or a name of this machine.
 pub(super) fn is_private_name(host: &str) -> bool {
     match host.parse::<IpAddr>() {
         Ok(address) => !is_public(address),
@@ -86,22 +86,22 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let segments = address.segments();
-    let v4 = |at: usize| {
+    let is_public_v4_at = |at: usize| {
         let [a, b] = segments[at].to_be_bytes();
         let [c, d] = segments[at + 1].to_be_bytes();
         is_public_v4(Ipv4Addr::new(a, b, c, d))
     };
     match segments {
         // IPv4-mapped and IPv4-compatible, the latter with :: and ::1.
-        [0, 0, 0, 0, 0, 0xffff, ..] | [0, 0, 0, 0, 0, 0, ..] => v4(6),
+        [0, 0, 0, 0, 0, 0xffff, ..] | [0, 0, 0, 0, 0, 0, ..] => is_public_v4_at(6),
         // NAT64 (RFC 6052, RFC 8215) and 6to4 (RFC 3056) point to an IPv4 address.
-        [0x64, 0xff9b, 0, 0, 0, 0, ..] => v4(6),
+        [0x64, 0xff9b, 0, 0, 0, 0, ..] => is_public_v4_at(6),
         [0x64, 0xff9b, 1, ..] => false,
-        [0x2002, ..] => v4(1),
+        [0x2002, ..] => is_public_v4_at(1),
         // Teredo and others of RFC 6890, and documentation.
         [0x2001, second, ..] if second < 0x200 || second == 0xdb8 => false,
         [0x3fff, second, ..] if second < 0x1000 => false,
-        // What is allocated today: global unicast.
+        // Global unicast, the only allocated block.
         [first, ..] => first & 0xe000 == 0x2000,
     }
 }
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn public_addresses_are_told_apart() {
+    fn public_addresses_are_recognized() {
         for (address, expected) in [
             ("93.184.216.34", true),
             ("1.1.1.1", true),
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_resolve_to_private_addresses_are_refused() {
+    fn name_with_private_address_is_refused() {
         let uri: Uri = "http://localhost:1/".parse().unwrap();
         let resolve = |host: Option<&str>| {
             let resolver = CheckedResolver::new(host.map(str::to_owned));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_this_machine_are_private() {
+    fn local_host_names_are_private() {
         for (host, expected) in [
             ("localhost", true),
             ("x.localhost", true),

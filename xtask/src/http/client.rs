@@ -1,4 +1,4 @@
-//! One request with its redirects, under the rules for URLs.
+//! HTTP requests with redirects, each URL checked.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -20,10 +20,10 @@ use coreos_types::error::{Error, Result};
 /// Redirects that are followed; curl follows 50, browsers 20.
 const MAX_REDIRECTS: usize = 10;
 
-/// A hint where a server sends requests around.
+/// A hint for servers with invalid redirects.
 const OTHER_MIRROR: &str = "use another mirror: --mirror URL";
 
-/// What the environment and the command line say about connections.
+/// Configuration of connections, from the environment and the command line.
 #[derive(Debug, Clone, Default)]
 pub struct ClientConfig {
     /// `--insecure-http`: plain http to other hosts than loopback.
@@ -36,8 +36,8 @@ pub struct ClientConfig {
     pub proxies: ProxyConfig,
     /// Time limits.
     pub retry: RetryPolicy,
-    /// Where the URL came from a tree of somebody else: the hosts that the user trusts. A redirect to any other host
-    /// must not point to a loopback or private address.
+    /// For a URL of an untrusted tree, the hosts that the user trusts. A redirect to any other host must not have a
+    /// loopback or private address.
     pub trusted_hosts: Option<Vec<String>>,
 }
 
@@ -52,27 +52,27 @@ impl ClientConfig {
     }
 }
 
-/// Something that a client reports on the path.
+/// An event that a client reports to its logger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// A response, for `-v`.
     Response(String),
-    /// A request failed and is repeated in a moment.
+    /// A request that failed and will be retried.
     Retry(String),
 }
 
 /// Receives each [`Event`].
 type Logger = Box<dyn Fn(Event) + Send + Sync>;
 
-/// Makes requests; a command has one.
+/// An HTTP client; a command has one.
 pub struct Client {
     config: ClientConfig,
     logger: Option<Logger>,
-    /// Certificates are read when they are first needed.
+    /// TLS configuration, read for the first https request.
     tls: std::sync::OnceLock<TlsConfig>,
 }
 
-/// A response, the deadline of its connection, and where it came from.
+/// A response, with the deadline of its connection and its route.
 pub(super) struct Received {
     pub(super) response: Response<Body>,
     pub(super) deadline: Deadline,
@@ -102,15 +102,15 @@ impl Client {
         self.config.offline
     }
 
-    /// Checks a URL against the rules, without a request.
+    /// Checks a URL without a request.
     ///
     /// # Errors
-    /// It is not valid, or plain http to another machine.
+    /// The URL is not valid, or is plain http to another machine.
     pub fn check_url(&self, url: &str) -> Result<()> {
         self.check_scheme(&Url::parse(url)?, None)
     }
 
-    /// Why a file is not available offline.
+    /// The error of a file that is not available offline.
     pub fn offline_error(&self, url: &str) -> Error {
         Error::failed(format!("cannot download {url}"))
             .with_cause("--offline allows no request, and the cache does not have it")
@@ -121,7 +121,7 @@ impl Client {
         &self.config.retry
     }
 
-    /// Sends a GET for `url` and follows redirects; gives the response whatever its status. Each hop has the time of
+    /// Sends a GET for `url`, follows redirects, and returns the response whatever its status. Each hop has the time of
     /// `policy`, and all of them together have `left`.
     pub(super) fn request(
         &self,
@@ -160,7 +160,7 @@ impl Client {
         Err(RequestError::permanent(error.with_hint(OTHER_MIRROR)))
     }
 
-    /// Checks the URL of one hop; whether its host must have public addresses only.
+    /// Checks the URL of one hop, and returns whether its host must have public addresses only.
     fn check_hop(&self, url: &Url, previous: Option<&Url>) -> Result<bool> {
         self.check_scheme(url, previous)?;
         let is_trusted = |hosts: &Vec<String>| hosts.iter().any(|host| host == url.host());
@@ -168,7 +168,7 @@ impl Client {
             previous.is_some() && self.config.trusted_hosts.as_ref().is_some_and(|hosts| !is_trusted(hosts));
         if public_only && is_private_name(url.host()) {
             return Err(not_public(Error::failed(format!("refusing the redirect to {url}")).with_cause(
-                "the URL comes from the tree of --repo, which must not lead to loopback or private addresses",
+                "the URL comes from the tree of --repo, which must not redirect to loopback or private addresses",
             )));
         }
         Ok(public_only)
@@ -230,13 +230,13 @@ impl Client {
         let response = request.call().map_err(|error| RequestError::from_ureq(&route, &error))?;
         self.log(|| Event::Response(describe(&route.url, &response, resume)));
         match response.status().as_u16() {
-            // Those that curl --retry repeats, and what Cloudflare answers for an origin that is down.
+            // The statuses that curl --retry retries, and those of Cloudflare for an origin that is down.
             408 | 429 | 500 | 502..=504 | 520..=524 => Err(busy(&route, &response)),
             _ => Ok(Received { response, deadline, route }),
         }
     }
 
-    /// An agent for one request, with a connection of its own.
+    /// Creates an agent for one request, with its own connection.
     fn agent(
         &self,
         url: &Url,
@@ -252,7 +252,7 @@ impl Client {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .user_agent(concat!("coreos-xtask/", env!("CARGO_PKG_VERSION")))
-            // A body that was encoded on the path has neither the signature's bytes nor the ranges of the file.
+            // An encoded body has neither the signed bytes nor the byte ranges of the file.
             .accept_encoding("identity")
             .proxy(tunnel.map(|server| server.proxy.clone()))
             .timeout_resolve(Some(connect_timeout))
@@ -277,10 +277,10 @@ impl Client {
     }
 }
 
-/// The error of a server that asks to come back later.
+/// The error of a server that is overloaded or temporarily unavailable.
 fn busy(route: &Route, response: &Response<Body>) -> RequestError {
-    let asked = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
-    let retry_after = asked.and_then(|value| parse_retry_after(value, SystemTime::now()));
+    let value = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
+    let retry_after = value.and_then(|value| parse_retry_after(value, SystemTime::now()));
     let mut error = route.error().with_cause(format!("the server responded {}", response.status()));
     if let Some(wait) = retry_after {
         error = error.with_cause(format!("it requests to retry after {} s", wait.as_secs()));

@@ -1,4 +1,4 @@
-//! One file as a reader: a connection that breaks is retried, from the byte at which it broke.
+//! Download of one file as a reader: an interrupted connection is retried from the byte at which it stopped.
 
 use std::io::{self, Read};
 use std::thread::sleep;
@@ -28,28 +28,28 @@ pub struct Download<'c> {
     total: Option<u64>,
     validator: Option<String>,
     started: Instant,
-    /// When the last byte came.
+    /// Time of the last received byte.
     last_progress: Instant,
     rate: RateMeter,
     retries: u32,
-    /// Bytes that were there when `retries` was last reset.
+    /// Bytes received when `retries` was last reset.
     retries_reset_at: u64,
     restart: bool,
 }
 
-/// A response whose body is being read.
+/// A response with its body being read.
 struct OpenBody {
     reader: Box<dyn Read + Send>,
     deadline: Deadline,
     route: Route,
     /// First byte of this response.
     first: u64,
-    /// The byte after its last one, where it is a part of the file.
+    /// The byte after its last one, if the response is a part of the file.
     part_end: Option<u64>,
 }
 
 impl Client {
-    /// Opens a file for reading, at most `max_len` bytes of it, from `resume` on; `None` where the server has no such
+    /// Opens a file of at most `max_len` bytes for reading, from `resume` on; `None` if the server does not have the
     /// file.
     ///
     /// # Errors
@@ -64,7 +64,7 @@ impl Client {
         Download::start(self, url, max_len, *self.retry_policy(), resume, progress)
     }
 
-    /// Downloads a whole small file; `None` where there is none.
+    /// Downloads a whole small file; `None` if the server does not have the file.
     ///
     /// # Errors
     /// As [`Client::get`].
@@ -72,11 +72,11 @@ impl Client {
         self.get_bytes_within(url, max_len, *self.retry_policy())
     }
 
-    /// Downloads an OpenPGP certificate from a vendor's URL or a key server. A server that does not respond takes a
-    /// share of the time, so that the next one is still asked.
+    /// Downloads an OpenPGP certificate from a vendor's URL or a key server. The time limit is a share of
+    /// the total, so that the next server is still tried.
     ///
     /// # Errors
-    /// As [`Client::get`], or there is none.
+    /// As [`Client::get`], or the server does not have the certificate.
     pub fn get_certificate(&self, url: &str) -> Result<Vec<u8>> {
         let policy = self.retry_policy().for_one_of_several();
         let found = self.get_bytes_within(url, super::MAX_CERTIFICATE_LEN, policy)?;
@@ -140,7 +140,7 @@ impl<'c> Download<'c> {
             match download.open() {
                 Ok(OpenOutcome::Body) => return Ok(Some(download)),
                 Ok(OpenOutcome::NotFound) => return Ok(None),
-                // No byte was handed out yet: the whole file serves as well.
+                // No byte was returned to the reader yet, so the download can start from zero.
                 Ok(OpenOutcome::Restart(_)) if download.validator.is_some() => {
                     (download.at, download.total, download.validator, download.retries_reset_at) =
                         (0, None, None, 0);
@@ -156,22 +156,22 @@ impl<'c> Download<'c> {
 }
 
 impl Download<'_> {
-    /// The next byte: after opening, how much of a resumed file is still valid.
+    /// Position of the next byte; right after opening, the number of bytes that are still valid.
     pub fn at(&self) -> u64 {
         self.at
     }
 
-    /// The length of the whole file in bytes, where the server named it.
+    /// Length of the whole file in bytes, if the server sent it.
     pub fn total(&self) -> Option<u64> {
         self.total
     }
 
-    /// What a later run needs to continue after byte `at`.
+    /// The resume point for a later run that continues after byte `at`.
     pub fn resume_after(&self, at: u64) -> Option<ResumePoint> {
         self.validator.clone().map(|validator| ResumePoint { at, total: self.total, validator })
     }
 
-    /// Whether reading failed because the rest of this entity is not available: the reader must start again.
+    /// Whether reading failed because the rest of this entity is not available, so that the download must restart.
     pub fn must_restart(&self) -> bool {
         self.restart
     }
@@ -180,14 +180,14 @@ impl Download<'_> {
         let resume = match (self.at, &self.validator) {
             (0, _) => None,
             (_, Some(_)) => self.resume_after(self.at),
-            // Nothing identifies the file.
+            // No validator identifies the file.
             (_, None) => {
                 let why = "it sends no ETag and no Last-Modified that identify the file";
                 return Ok(OpenOutcome::Restart(RestartReason::RangeUnsupported(why.to_owned())));
             }
         };
         if resume.is_some() && self.total == Some(self.at) {
-            // It was interrupted after the last byte: the signature decides on what is there.
+            // The download was interrupted after the last byte: the signature check decides.
             self.body = None;
             return Ok(OpenOutcome::Body);
         }
@@ -252,11 +252,14 @@ impl Download<'_> {
     }
 
     fn interrupted(&self) -> Error {
-        let of = self.total.map_or_else(String::new, |total| format!(" of {total}"));
-        Error::failed(format!("the download of {} was interrupted after {}{of} bytes", self.shown, self.at))
+        let total = self.total.map_or_else(String::new, |total| format!(" of {total}"));
+        Error::failed(format!(
+            "the download of {} was interrupted after {}{total} bytes",
+            self.shown, self.at
+        ))
     }
 
-    /// Ends a download that is too slow, or takes longer than its total limit.
+    /// Fails a download that is too slow, or takes longer than its total limit.
     fn check_rate(&mut self) -> Result<()> {
         let now = Instant::now();
         if self.rate.is_too_slow(now, self.at) {
@@ -286,7 +289,7 @@ impl Download<'_> {
         .with_hint("check the URL: this is not the expected file"))
     }
 
-    /// Waits before another try, or gives up with the last error.
+    /// Waits before a retry, or returns the last error.
     fn back_off(&mut self, failure: RequestError) -> Result<()> {
         self.body = None;
         self.check_rate()?;
@@ -295,10 +298,10 @@ impl Download<'_> {
         match wait {
             Some(wait) => {
                 self.retries += 1;
-                let (number, most) = (self.retries, self.policy.max_retries);
+                let (number, max) = (self.retries, self.policy.max_retries);
                 let seconds = wait.as_secs_f64();
                 self.client
-                    .log(|| Event::Retry(format!("{error}, retrying in {seconds} s ({number} of {most})")));
+                    .log(|| Event::Retry(format!("{error}, retrying in {seconds} s ({number} of {max})")));
                 sleep(wait);
                 Ok(())
             }
@@ -309,7 +312,7 @@ impl Download<'_> {
         }
     }
 
-    /// How much longer it may go on without a byte.
+    /// The time that remains for the download without a further byte.
     fn time_left(&self) -> Duration {
         let left = self.policy.progress_timeout.saturating_sub(self.last_progress.elapsed());
         let total = self.policy.total_timeout.map(|limit| limit.saturating_sub(self.started.elapsed()));
@@ -337,7 +340,7 @@ impl Download<'_> {
                 Ok(count) => return Ok(count),
                 Err(failure) => failure,
             };
-            // What interrupted it; failures to continue come on top of that.
+            // The first error; errors of the retries are added to this one.
             let interrupted = failure.error.clone();
             // A server may send less than the requested range (RFC 9110, section 14.2); the next part follows.
             let mut is_next_part = self.is_at_end_of_part();
@@ -360,7 +363,7 @@ impl Download<'_> {
         }
     }
 
-    /// Whether the open response was a part of the file that is worth a request, and came whole.
+    /// Whether the open response was a large enough part of the file, and is complete.
     fn is_at_end_of_part(&self) -> bool {
         self.body.as_ref().is_some_and(|body| {
             body.part_end == Some(self.at) && self.at - body.first >= RetryPolicy::MIN_PROGRESS

@@ -1,4 +1,4 @@
-//! What went wrong with a request, with a hint, and whether a retry may help.
+//! Errors of requests, with hints, and whether a retry may help.
 
 use std::io;
 use std::time::Duration;
@@ -11,15 +11,15 @@ use super::url::Url;
 use coreos_types::error::Error;
 use coreos_types::release::Brand;
 
-/// Where one request goes, for messages.
+/// URL and proxy of a request, for messages.
 pub(super) struct Route {
     pub(super) url: Url,
-    /// The variable that names the proxy in between.
+    /// The variable that names the proxy, if there is one.
     pub(super) proxy: Option<String>,
 }
 
 impl Route {
-    /// The error of a failed request, still without its cause.
+    /// The error of a failed request, without a cause.
     pub(super) fn error(&self) -> Error {
         let error = Error::failed(format!("cannot download {}", self.url));
         match &self.proxy {
@@ -33,7 +33,7 @@ impl Route {
 #[derive(Debug)]
 pub(super) struct RequestError {
     pub(super) error: Error,
-    /// Whether it may work a moment later.
+    /// Whether a retry may succeed.
     pub(super) is_transient: bool,
     /// The server's `Retry-After`.
     pub(super) retry_after: Option<Duration>,
@@ -61,7 +61,7 @@ impl RequestError {
                 RequestError::transient(failed.with_cause(describe_timeout(*limit)))
             }
             ureq::Error::ConnectionFailed => RequestError::transient(failed.with_cause(error)),
-            // A malformed response is malformed the next time, too; a connection that ended is `Io`.
+            // A retry would get the same malformed response; a closed connection is `Io`.
             ureq::Error::Protocol(_) | ureq::Error::BodyStalled | ureq::Error::LargeResponseHeader(..) => {
                 RequestError::permanent(
                     failed
@@ -83,7 +83,7 @@ impl RequestError {
         }
     }
 
-    /// Converts an error of the connection, in the middle of a body too.
+    /// Converts an error of the connection, also one while a body is read.
     pub(super) fn from_io(failed: Error, route: &Route, error: &io::Error) -> RequestError {
         let inner = error.get_ref();
         if let Some(tls) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unknown_hosts_have_a_hint_that_works() {
+    fn unknown_host_error_has_a_hint() {
         let unknown = io::Error::other("failed to lookup address information: Name or service not known");
         let convert = |host: &str| {
             let route = Route { url: Url::parse(&format!("https://{host}/x")).unwrap(), proxy: None };

@@ -1,8 +1,7 @@
 //! Downloads over HTTP: proxies, redirects, TLS, retries and resumption.
 //!
-//! A [`Client`] opens a [`Download`], which is a plain reader: a connection that breaks is retried inside of it
-//! ([`retry`]), by requesting the rest of the same entity ([`response`]). A failure that lasts becomes an error with
-//! a hint ([`error`]).
+//! A [`Client`] opens a [`Download`], which is a reader. An interrupted connection is retried ([`retry`]) by requesting
+//! the rest of the same entity ([`response`]). A permanent failure becomes an error with a hint ([`error`]).
 
 mod address;
 mod client;
@@ -30,5 +29,5 @@ pub const MAX_SIGNATURE_LEN: u64 = 64 << 10;
 pub const MAX_CERTIFICATE_LEN: u64 = 1 << 20;
 /// Limit of a list or `version.txt`, in bytes.
 pub const MAX_LIST_LEN: u64 = 64 << 20;
-/// Limit of an image, in bytes: it inflates to at most as many.
+/// Limit of an image in bytes, compressed and decompressed.
 pub const MAX_IMAGE_LEN: u64 = 2 << 30;

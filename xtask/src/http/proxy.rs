@@ -14,11 +14,11 @@ use coreos_types::error::{Error, Result};
 /// The proxy variables of the environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProxyConfig {
-    /// Of http.
+    /// Proxy for http.
     pub http: Option<ProxyVariable>,
-    /// Of https.
+    /// Proxy for https.
     pub https: Option<ProxyVariable>,
-    /// Of both, where they have none of their own.
+    /// Proxy for schemes without one of their own.
     pub all: Option<ProxyVariable>,
     /// Hosts that are contacted directly.
     pub no_proxy: String,
@@ -27,9 +27,9 @@ pub struct ProxyConfig {
 /// A variable that names a proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProxyVariable {
-    /// Its name.
+    /// Variable name.
     pub name: &'static str,
-    /// Its value, which may hold a password.
+    /// Value, which may have a password.
     pub value: String,
 }
 
@@ -56,7 +56,7 @@ impl ProxyConfig {
             names.iter().find_map(|name| set(name).map(|value| ProxyVariable { name, value }))
         };
         ProxyConfig {
-            // `HTTP_PROXY` is what CGI makes of a header that a client sends (CVE-2016-5385).
+            // CGI sets `HTTP_PROXY` from a header of the client (CVE-2016-5385).
             http: first(&["http_proxy"]),
             https: first(&["https_proxy", "HTTPS_PROXY"]),
             all: first(&["all_proxy", "ALL_PROXY"]),
@@ -67,11 +67,11 @@ impl ProxyConfig {
     /// The proxy for a URL; `None` is a direct connection. Loopback is always direct.
     ///
     /// # Errors
-    /// The variable that this URL would use has a value that names no proxy.
+    /// The value of the variable for this URL is not a valid proxy.
     pub(super) fn for_url(&self, url: &Url) -> Result<Option<ProxyServer>> {
         let own = if url.is_https() { &self.https } else { &self.http };
         match own.as_ref().or(self.all.as_ref()) {
-            Some(variable) if !url.is_loopback() && !is_no_proxy(url.host(), &self.no_proxy) => {
+            Some(variable) if !url.is_loopback() && !matches_no_proxy(url.host(), &self.no_proxy) => {
                 variable.parse().map(Some)
             }
             _ => Ok(None),
@@ -93,7 +93,7 @@ impl ProxyVariable {
         let value = self.value.trim();
         let (scheme, rest) = value.split_once("://").unwrap_or(("http", value));
         let scheme = scheme.to_ascii_lowercase();
-        // As curl has it: `socks` is SOCKS4, and a proxy without a port has 1080.
+        // As in curl: `socks` is SOCKS4, and a proxy without a port has 1080.
         let (scheme, http_scheme, port) = match scheme.as_str() {
             "http" => ("http", Some("http"), 1080),
             "https" => ("https", Some("https"), 443),
@@ -104,7 +104,7 @@ impl ProxyVariable {
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         let (userinfo, host) =
             authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
-        // The parts of a proxy's URL are those of any other; curl ignores a path, too.
+        // A proxy's URL has the same syntax as other URLs; like curl, ignore its path.
         let parsed = Url::parse(&format!("https://{host}")).ok().filter(|_| !path.starts_with("//"));
         let parsed = parsed.ok_or_else(|| invalid("expected HOST:PORT"))?;
         let port = explicit_port(host).unwrap_or(port);
@@ -122,8 +122,8 @@ impl ProxyVariable {
 }
 
 impl ProxyServer {
-    /// Where a request for `url` is sent as a whole, to be forwarded; `None` where the proxy makes a tunnel instead
-    /// (`CONNECT`, SOCKS).
+    /// The origin of the proxy that forwards a request for `url`; `None` if the proxy is used as a tunnel (`CONNECT`,
+    /// SOCKS).
     pub(super) fn forwarding_origin(&self, url: &Url) -> Option<String> {
         self.http_scheme.filter(|_| !url.is_https()).map(|scheme| format!("{scheme}://{}", self.authority))
     }
@@ -142,10 +142,10 @@ fn explicit_port(authority: &str) -> Option<u16> {
     authority[authority.rfind(']').unwrap_or(0)..].rsplit_once(':')?.1.parse().ok()
 }
 
-/// Whether `no_proxy` names a host, as curl has it: separated by commas or blanks; a name stands for itself and all
-/// below it, with or without a dot in front; addresses are compared as such, in CIDR notation too; `*` alone is
-/// everything. Ports and other wildcards are not supported.
-fn is_no_proxy(host: &str, list: &str) -> bool {
+/// Whether `no_proxy` matches a host, as in curl: entries are separated by commas or blanks; a name matches itself and
+/// its subdomains, with or without a leading dot; addresses may be in CIDR notation; `*` alone matches every host.
+/// Ports and other wildcards are not supported.
+fn matches_no_proxy(host: &str, list: &str) -> bool {
     if list.trim() == "*" {
         return true;
     }
@@ -162,7 +162,7 @@ fn is_no_proxy(host: &str, list: &str) -> bool {
     }
 }
 
-/// Whether `ADDRESS` or `ADDRESS/BITS` holds an address. As in curl, no bits or 0 is the address alone.
+/// Whether `ADDRESS` or `ADDRESS/BITS` includes an address. As in curl, no bits or 0 is the address alone.
 fn is_in_network(address: IpAddr, entry: &str) -> bool {
     let (network, bits) = match entry.split_once('/') {
         Some((network, bits)) => (network, leading_number(bits)),
@@ -183,7 +183,7 @@ fn is_in_network(address: IpAddr, entry: &str) -> bool {
     }
 }
 
-/// As atoi(3): the digits at the start, 0 where there are none.
+/// Parses the leading digits like atoi(3); 0 if there are none.
 fn leading_number(text: &str) -> u32 {
     let digits: String = text.trim_start().chars().take_while(char::is_ascii_digit).collect();
     if digits.is_empty() { 0 } else { digits.parse().unwrap_or(u32::MAX) }

@@ -1,4 +1,4 @@
-//! Proxy variables; `tests/it/http_proxy.rs` compares the same with curl.
+//! Proxy variables; `tests/it/http_proxy.rs` compares them with curl.
 
 #![allow(clippy::unwrap_used)]
 
@@ -10,7 +10,7 @@ fn config(variables: &[(&str, &str)]) -> ProxyConfig {
     })
 }
 
-/// What is used for a URL, or the error.
+/// The proxy for a URL as text, or the error.
 fn proxy_for(variables: &[(&str, &str)], url: &str) -> String {
     match config(variables).for_url(&Url::parse(url).unwrap()) {
         Ok(None) => "direct".to_owned(),
@@ -20,7 +20,7 @@ fn proxy_for(variables: &[(&str, &str)], url: &str) -> String {
 }
 
 #[test]
-fn variables_are_chosen_by_scheme() {
+fn proxy_variable_depends_on_the_scheme() {
     let (http, https) = ("http://mirror.test/x", "https://mirror.test/x");
     for (variables, url, used) in [
         (&[("https_proxy", "http://a:1"), ("HTTPS_PROXY", "http://b:2")][..], https, "http://a:1"),
@@ -45,7 +45,7 @@ fn variables_are_chosen_by_scheme() {
 }
 
 #[test]
-fn invalid_proxies_are_named_without_their_secrets() {
+fn invalid_proxy_is_named_without_secrets() {
     for value in [
         "http://http://u:SECRET@h:1/",
         "ftp://u:SECRET@h:1",
@@ -98,6 +98,6 @@ fn no_proxy_matches_as_in_curl() {
         ("[2001:db8::1]", "2001:db8::1", true),
         ("2001:db8::/32", "2001:db9::1", false),
     ] {
-        assert_eq!(is_no_proxy(host, list), is_direct, "{list:?} {host}");
+        assert_eq!(matches_no_proxy(host, list), is_direct, "{list:?} {host}");
     }
 }

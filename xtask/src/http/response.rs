@@ -1,4 +1,4 @@
-//! Whether a response is the requested file, and which part of it.
+//! Classification of responses: the requested file, a part of the file, or an error.
 
 use ureq::Body;
 use ureq::http::{HeaderMap, Response};
@@ -7,21 +7,21 @@ use super::error::{RequestError, RequestResult};
 use super::resume::ResumePoint;
 use coreos_types::error::Error;
 
-/// What a response means for the download.
+/// The meaning of a response for the download.
 pub(super) enum Disposition {
     /// The file, from the requested byte on.
     Body(BodyHeaders),
-    /// The rest of the file is not available: start again.
+    /// The rest of the file is not available: the download must restart.
     Restart(RestartReason),
-    /// There is no such file.
+    /// The server does not have the file.
     NotFound,
 }
 
-/// What the header section says of the file.
+/// The headers that describe the file.
 pub(super) struct BodyHeaders {
     /// Length of the whole file.
     pub(super) total: Option<u64>,
-    /// The byte after the last one of this response, where it is a part of the file.
+    /// The byte after the last one of this response, if the response is a part of the file.
     pub(super) part_end: Option<u64>,
     /// The strong `ETag` or the `Last-Modified`.
     pub(super) validator: Option<String>,
@@ -30,13 +30,13 @@ pub(super) struct BodyHeaders {
 /// Why a download cannot continue from where it was interrupted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RestartReason {
-    /// The server has another file under this name by now.
+    /// The file on the server has changed.
     Changed,
-    /// The server does not send this part of the file, or names nothing that identifies the file.
+    /// The server does not send this part of the file, or no validator that identifies the file.
     RangeUnsupported(String),
 }
 
-/// A hint where a server does what no mirror should.
+/// A hint for responses that a mirror should not send.
 const OTHER_MIRROR: &str = "use another mirror: --mirror URL";
 
 /// Reads status and header fields (RFC 9110, sections 8, 13.1.5 and 14). `url` is for messages.
@@ -73,7 +73,7 @@ pub(super) fn classify(
             }
         })),
         (412, Some(_)) => Ok(Disposition::Restart(RestartReason::Changed)),
-        // Another file would have come whole, so it is the same one, and shorter than it was said to be.
+        // If-Range sends a changed file as a whole, so the file is the same one, and shorter than announced.
         (416, Some(resume)) => {
             Ok(Disposition::Restart(RestartReason::RangeUnsupported(format!("it has no byte {}", resume.at))))
         }
@@ -92,7 +92,8 @@ fn unexpected_status(url: &str, code: u16, response: &Response<Body>) -> Error {
     })
 }
 
-/// The length of a file that came as 206 though no part was requested, if all of it came (RFC 9110, section 15.3.7).
+/// The length of a file in a 206 response without a range request, if the response is complete (RFC 9110, section
+/// 15.3.7).
 fn check_whole(url: &str, headers: &HeaderMap) -> RequestResult<Option<u64>> {
     let text = headers.get("content-range").and_then(|value| value.to_str().ok());
     match text.and_then(parse_content_range) {
@@ -106,7 +107,7 @@ fn check_whole(url: &str, headers: &HeaderMap) -> RequestResult<Option<u64>> {
     }
 }
 
-/// The range of a partial response, if it continues from the resume point.
+/// The range of a partial response that continues from the resume point; else the reason to restart.
 fn check_content_range(
     headers: &HeaderMap,
     resume: &ResumePoint,
@@ -135,14 +136,14 @@ fn check_content_range(
     )))
 }
 
-/// Refuses web pages, and files that were encoded on the path.
+/// Refuses HTML pages and encoded files.
 fn check_content_headers(url: &str, headers: &HeaderMap) -> RequestResult<()> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if text("content-type").to_ascii_lowercase().starts_with("text/html") {
         return Err(RequestError::permanent(html_error(url)));
     }
     let encoding = text("content-encoding");
-    // Servers that go by the name label a .gz as "encoded" without touching it; that is harmless.
+    // Some servers label a .gz as "encoded" by its name, without changing the bytes.
     if !matches!(encoding, "" | "identity") && !url.ends_with(".gz") {
         return Err(RequestError::permanent(
             Error::failed(format!("the server sent {url} with Content-Encoding {encoding}, expected none"))
@@ -152,7 +153,7 @@ fn check_content_headers(url: &str, headers: &HeaderMap) -> RequestResult<()> {
     Ok(())
 }
 
-/// The error for a web page where a file was expected.
+/// The error of an HTML page instead of a file.
 pub(super) fn html_error(url: &str) -> Error {
     Error::failed(format!("the server sent an HTML page instead of {url}")).with_hint(
         "open the URL in a browser: it may be a sign-in page of this network, or an error page of the mirror",
@@ -167,7 +168,7 @@ pub(super) fn looks_like_html(bytes: &[u8]) -> bool {
     starts(b"<!doctype html") || starts(b"<html") || starts(b"<head")
 }
 
-/// What identifies this state of the file: a strong `ETag`, else `Last-Modified`.
+/// The validator of this version of the file: a strong `ETag`, else `Last-Modified`.
 fn validator(headers: &HeaderMap) -> Option<String> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     text("etag").filter(|etag| etag.starts_with('"')).or_else(|| text("last-modified"))
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn html_is_recognized_by_its_start() {
+    fn html_is_recognized_by_its_first_bytes() {
         assert!(looks_like_html(b"\n <!DOCTYPE HTML PUBLIC"));
         assert!(looks_like_html(b"\xef\xbb\xbf<html>"));
         assert!(!looks_like_html(b"\x1f\x8b"));

@@ -1,11 +1,11 @@
-//! Where an interrupted download continues.
+//! The resume point of an interrupted download.
 
-/// Where an earlier download of the same entity stopped.
+/// The point at which an earlier download of the same entity stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResumePoint {
-    /// Bytes that are there.
+    /// Bytes that are already stored.
     pub at: u64,
-    /// Bytes of the whole file, where the server named them.
+    /// Length of the whole file in bytes, if known.
     pub total: Option<u64>,
     /// The strong `ETag` or the `Last-Modified` of that entity.
     pub validator: String,

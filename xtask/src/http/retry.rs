@@ -1,4 +1,4 @@
-//! How long to wait for a server, and when to retry or give up.
+//! Time limits of downloads, and when to retry or give up.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
@@ -6,22 +6,22 @@ use std::time::{Duration, Instant, SystemTime};
 /// The time limits of a download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// For DNS, connection and TLS handshake together.
+    /// Limit for DNS, connection and TLS handshake together.
     pub connect_timeout: Duration,
-    /// For the next byte.
+    /// Limit for the next byte.
     pub read_timeout: Duration,
-    /// For the header section as a whole, and for anything else that brings no byte of the file: chunk extensions,
+    /// Limit for the header section as a whole, and for other data without a byte of the file: chunk extensions,
     /// trailers.
     pub overhead_timeout: Duration,
-    /// For retries and the waits between them, without a byte of the file gained.
+    /// Limit for retries and the waits between them, without a received byte of the file.
     pub progress_timeout: Duration,
-    /// A download that averages below [`RetryPolicy::MIN_RATE`] over this time ends.
+    /// A download with an average rate below [`RetryPolicy::MIN_RATE`] over this time fails.
     pub rate_window: Duration,
-    /// For one file as a whole. `None`: as long as it makes progress.
+    /// Limit for one file as a whole; `None` if there is no limit while the download makes progress.
     pub total_timeout: Option<Duration>,
-    /// Before the first retry; each further wait is twice as long.
+    /// Wait before the first retry; each further wait is twice as long.
     pub initial_backoff: Duration,
-    /// Retries in a row in which fewer than [`RetryPolicy::MIN_PROGRESS`] bytes come.
+    /// Limit of successive retries with fewer than [`RetryPolicy::MIN_PROGRESS`] received bytes.
     pub max_retries: u32,
 }
 
@@ -43,11 +43,11 @@ impl Default for RetryPolicy {
 impl RetryPolicy {
     /// Bytes that reset the count of retries.
     pub const MIN_PROGRESS: u64 = 32 << 10;
-    /// Bytes a second.
+    /// Bytes per second.
     pub const MIN_RATE: u64 = 1 << 10;
 
-    /// The limits for one of several servers that have the same small file: a dead one takes a share of the time of
-    /// them all.
+    /// The limits for one of several servers with the same small file, so that a dead one uses only a share of the
+    /// time.
     pub(super) fn for_one_of_several(self) -> RetryPolicy {
         let share = Duration::from_secs(15);
         RetryPolicy {
@@ -61,7 +61,7 @@ impl RetryPolicy {
 
     /// The limits of one request while `left` remains.
     pub(super) fn capped_at(self, left: Duration) -> RetryPolicy {
-        // Sockets do not take zero.
+        // Sockets do not accept zero.
         let left = left.max(Duration::from_millis(1));
         RetryPolicy {
             connect_timeout: self.connect_timeout.min(left),
@@ -71,8 +71,8 @@ impl RetryPolicy {
         }
     }
 
-    /// The wait before retry `number` (from 0), at least as long as the server's `Retry-After`; `None` where it is
-    /// one retry too many, or the wait would outlast what is `left` of the progress timeout.
+    /// The wait before retry `number` (from 0), at least as long as the server's `Retry-After`; `None` after
+    /// the last retry, or if the wait would exceed the time `left`.
     pub(super) fn backoff(
         &self,
         number: u32,
@@ -83,7 +83,7 @@ impl RetryPolicy {
             return None;
         }
         let own = self.initial_backoff.saturating_mul(1 << number.min(16));
-        let wait = retry_after.map_or(own, |asked| asked.max(self.initial_backoff));
+        let wait = retry_after.map_or(own, |requested| requested.max(self.initial_backoff));
         (wait < left).then_some(wait)
     }
 }
@@ -92,7 +92,7 @@ impl RetryPolicy {
 #[derive(Debug)]
 pub(super) struct RateMeter {
     window: Duration,
-    /// Times and the bytes that were there, about 60 to a window, the oldest first.
+    /// Times and byte counts, about 60 per window, the oldest first.
     marks: VecDeque<(Instant, u64)>,
 }
 
@@ -101,8 +101,7 @@ impl RateMeter {
         RateMeter { window, marks: [(now, bytes)].into() }
     }
 
-    /// Whether the window before `now`, when `bytes` are there, is full and averages below
-    /// [`RetryPolicy::MIN_RATE`].
+    /// Whether a full window before `now`, at which `bytes` were received, averages below [`RetryPolicy::MIN_RATE`].
     pub(super) fn is_too_slow(&mut self, now: Instant, bytes: u64) -> bool {
         let age = |mark: &(Instant, u64)| now.saturating_duration_since(mark.0);
         if self.marks.back().is_none_or(|mark| age(mark) >= self.window / 60) {
@@ -141,7 +140,7 @@ fn parse_http_date(text: &str) -> Option<u64> {
     let year: u64 = words.next()?.parse().ok().filter(|year| (1970..=9999).contains(year))?;
     let mut clock = words.next()?.split(':').map(|part| part.parse::<u64>().ok().filter(|part| *part <= 60));
     let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
-    // Days in the civil calendar, counted in years that begin in March, so that the leap day comes last.
+    // Days in the civil calendar, counted in years that start in March, so that the leap day comes last.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
     (days.checked_sub(719_468)? * 86_400).checked_add(hour * 3600 + minute * 60 + second)
@@ -173,16 +172,16 @@ mod tests {
             (0..8).map(|number| policy.backoff(number, None, all).map(|w| w.as_millis())).collect();
         let expected = [Some(500), Some(1000), Some(2000), Some(4000), Some(8000), Some(16_000), None, None];
         assert_eq!(waits, expected);
-        let asked = |seconds| policy.backoff(0, Some(Duration::from_secs(seconds)), all);
-        assert_eq!(asked(7), Some(Duration::from_secs(7)));
-        assert_eq!(asked(0), Some(Duration::from_millis(500)));
-        assert_eq!(asked(600), None);
+        let backoff = |seconds| policy.backoff(0, Some(Duration::from_secs(seconds)), all);
+        assert_eq!(backoff(7), Some(Duration::from_secs(7)));
+        assert_eq!(backoff(0), Some(Duration::from_millis(500)));
+        assert_eq!(backoff(600), None);
         assert_eq!(policy.backoff(3, None, Duration::from_secs(3)), None);
     }
 
-    /// Each row: bytes a second, in pieces every so many seconds, and the second in which it is too slow.
+    /// Each row: bytes per second, seconds between pieces, and the second in which the download is too slow.
     #[test]
-    fn rates_below_1_kib_end_after_10_minutes() {
+    fn slow_download_ends_after_10_minutes() {
         for (rate, pause, end) in [
             (1100, 1, None),
             (1000, 1, Some(600)),
@@ -190,24 +189,24 @@ mod tests {
             (1100, 50, None),
             (0, 10, Some(600)),
         ] {
-            let begin = Instant::now();
-            let mut meter = RateMeter::new(Duration::from_secs(600), begin, 0);
+            let start = Instant::now();
+            let mut meter = RateMeter::new(Duration::from_secs(600), start, 0);
             let slow = (1..=7200_u64)
                 .step_by(1)
                 .filter(|second| second % pause == 0)
-                .find(|&second| meter.is_too_slow(begin + Duration::from_secs(second), rate * second));
-            assert_eq!(slow, end, "{rate} bytes a second, every {pause} s");
+                .find(|&second| meter.is_too_slow(start + Duration::from_secs(second), rate * second));
+            assert_eq!(slow, end, "{rate} bytes/s, every {pause} s");
             assert!(meter.marks.len() < 64);
         }
     }
 
-    /// A fast beginning does not pay for a slow end for longer than the window.
+    /// A fast start does not compensate a slow end for longer than the window.
     #[test]
-    fn rates_are_of_the_last_10_minutes() {
-        let begin = Instant::now();
-        let mut meter = RateMeter::new(Duration::from_secs(600), begin, 0);
+    fn rate_covers_the_last_10_minutes() {
+        let start = Instant::now();
+        let mut meter = RateMeter::new(Duration::from_secs(600), start, 0);
         let slow = (1..=7200_u64).find(|&second| {
-            meter.is_too_slow(begin + Duration::from_secs(second), 100_000 * second.min(100))
+            meter.is_too_slow(start + Duration::from_secs(second), 100_000 * second.min(100))
         });
         assert!(slow.is_some_and(|second| (690..=720).contains(&second)), "{slow:?}");
     }

@@ -1,4 +1,4 @@
-//! The certificates that TLS trusts: those of `SSL_CERT_FILE` and `SSL_CERT_DIR`, else the system's bundle.
+//! Trusted TLS certificates: those of `SSL_CERT_FILE` and `SSL_CERT_DIR`, else the system's bundle.
 
 use std::env;
 use std::ffi::OsString;
@@ -19,7 +19,7 @@ const BUNDLES: [&str; 5] = [
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
 ];
 
-/// Where the certificates are; without either the system's bundle counts.
+/// Sources of certificates; without either, the system's bundle.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CaBundle {
     /// The value of `SSL_CERT_FILE`.
@@ -56,7 +56,7 @@ impl CaBundle {
     }
 }
 
-/// TLS with `ring` and these certificates.
+/// Creates a TLS configuration with `ring` and these certificates.
 pub(super) fn config(bundle: &CaBundle) -> Result<TlsConfig> {
     Ok(TlsConfig::builder()
         .provider(TlsProvider::Rustls)
@@ -83,7 +83,7 @@ fn read_file(path: &Path) -> Result<Vec<Certificate<'static>>> {
     Ok(certificates)
 }
 
-/// The certificates of a directory. Other files in it (revocation lists, a README) are no error.
+/// Reads the certificates of a directory. Other files in it (revocation lists, a README) are ignored.
 fn read_dir(dir: &Path) -> Vec<Certificate<'static>> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let files = entries.map(|entry| entry.path()).filter(|path| path.is_file());

@@ -1,5 +1,4 @@
-//! The connection below a request: a deadline that holds while bytes arrive, folded header fields, and the request
-//! line for a proxy.
+//! The transport of a request: a deadline for slow responses, folded header fields, and the request line for a proxy.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,8 +6,8 @@ use std::time::{Duration, Instant};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 use ureq::{Error, Timeout};
 
-/// The time by which the current step has to be done, shared with the connection. The library's own limits are for
-/// one read each, so a server that sends a byte now and then would never reach them.
+/// The deadline of the current step, shared with the connection. The library's own limits are per read, so a server
+/// that sends single bytes slowly would never exceed them.
 #[derive(Debug, Clone)]
 pub(super) struct Deadline(Arc<Mutex<State>>);
 
@@ -37,11 +36,11 @@ impl Deadline {
     }
 }
 
-/// Puts [`Guarded`] around a connection.
+/// Wraps a connection in [`Guarded`].
 #[derive(Debug)]
 pub(super) struct Guard {
     pub(super) deadline: Deadline,
-    /// `http://HOST` of the target, where the request goes to a proxy that is to forward it (RFC 9112, section 3.2.2).
+    /// `http://HOST` of the target, if a proxy forwards the request (RFC 9112, section 3.2.2).
     pub(super) absolute_form: Option<String>,
 }
 
@@ -103,7 +102,7 @@ impl<T: Transport> Transport for Guarded<T> {
     }
 }
 
-/// Turns `GET /path` at the start of a request into `GET http://HOST/path`; gives the new length.
+/// Turns `GET /path` at the start of a request into `GET http://HOST/path`; returns the new length.
 fn insert_origin(output: &mut [u8], amount: usize, origin: &[u8]) -> Result<usize, Error> {
     let slash = output[..amount].iter().position(|byte| *byte == b' ').map_or(0, |blank| blank + 1);
     let end = amount + origin.len();
@@ -115,7 +114,7 @@ fn insert_origin(output: &mut [u8], amount: usize, origin: &[u8]) -> Result<usiz
     Ok(end)
 }
 
-/// Replaces each line fold in a header section by blanks (RFC 9112, section 5.2), which the parser wants.
+/// Replaces each line fold in a header section by blanks, as the parser requires (RFC 9112, section 5.2).
 fn unfold(buffers: &mut dyn Buffers) {
     let input = buffers.input();
     let end = input.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(input.len());

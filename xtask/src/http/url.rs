@@ -1,4 +1,4 @@
-//! URLs to download from (RFC 3986), as far as `http` and `https` use them.
+//! `http` and `https` URLs (RFC 3986).
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -24,10 +24,10 @@ const INVALID: &str = "\"<>\\^`{|}$";
 const HINT: &str = "write it as https://HOST/DIRECTORY";
 
 impl Url {
-    /// Parses a URL that a person wrote.
+    /// Parses a URL of the user.
     ///
     /// # Errors
-    /// Another scheme, a user name, a host or port that is none. The message shows no credentials and no query.
+    /// Another scheme, a user name, an invalid host or port. The message has no credentials and no query.
     pub fn parse(text: &str) -> Result<Url> {
         let invalid =
             |why: &str| Error::failed(format!("{} is not a valid URL: {why}", redact(text))).with_hint(HINT);
@@ -69,12 +69,12 @@ impl Url {
         &self.host
     }
 
-    /// The port, where the URL names another than that of its scheme.
+    /// The port, if it differs from the scheme's default.
     pub fn port(&self) -> Option<u16> {
         self.port.filter(|port| *port != if self.is_https { 443 } else { 80 })
     }
 
-    /// Whether there is a query.
+    /// Whether the URL has a query.
     pub fn has_query(&self) -> bool {
         self.query.is_some()
     }
@@ -95,19 +95,19 @@ impl Url {
         format!("{}://{}", if self.is_https { "https" } else { "http" }, self.authority())
     }
 
-    /// Path and query, as they are sent.
+    /// Path and query for the request line.
     pub(super) fn path_and_query(&self) -> String {
         self.query.as_ref().map_or(self.path.clone(), |query| format!("{}?{query}", self.path))
     }
 
-    /// Writes `+` in the path as `%2B`: object stores read a bare one as a blank.
+    /// Writes `+` in the path as `%2B`: object stores decode a literal `+` as a blank.
     pub(super) fn with_plus_encoded(mut self) -> Url {
         self.path = self.path.replace('+', "%2B");
         self
     }
 
-    /// Resolves a `Location` header (RFC 3986, section 5.2). Bytes that URLs do not have, blanks and raw UTF-8 among
-    /// them, are percent-encoded first, as curl and browsers do.
+    /// Resolves a `Location` header (RFC 3986, section 5.2). Bytes that are not valid in URLs, such as blanks
+    /// and raw UTF-8, are percent-encoded first, as curl and browsers do.
     ///
     /// # Errors
     /// As [`Url::parse`].
@@ -141,20 +141,20 @@ impl fmt::Display for Url {
     }
 }
 
-/// A text that may be a URL, without user name, password and query, to be printed.
+/// Removes user name, password and query from a text that may be a URL, for messages.
 pub fn redact(text: &str) -> String {
     let (shown, query) = match text.split_once('?') {
         Some((shown, _)) => (shown, "?…"),
         None => (text, ""),
     };
     let (scheme, rest) = shown.split_once("://").map_or(("", shown), |(scheme, rest)| (scheme, rest));
-    // The last @ of the whole text, since a password may have a slash.
+    // Split at the last @ of the whole text, since a password may have a slash.
     let rest = rest.rsplit_once('@').map_or(rest.to_owned(), |(_, rest)| format!("***@{rest}"));
     let separator = if shown.contains("://") { "://" } else { "" };
     format!("{scheme}{separator}{rest}{query}").escape_debug().to_string()
 }
 
-/// Splits `HOST:PORT`; `None` where the port is not a port. An empty one is the scheme's own.
+/// Splits `HOST:PORT`; `None` if the port is not valid. An empty one is the scheme's default.
 fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
     let from = authority.rfind(']').unwrap_or(0);
     let Some(colon) = authority[from..].find(':') else { return Some((authority, None)) };
@@ -189,15 +189,15 @@ fn parse_host(host: &str) -> std::result::Result<String, &'static str> {
     Ok(host)
 }
 
-/// An IPv4 address in the forms that inet_aton(3) takes: `127.1`, `0x7f000001`, `017700000001`.
+/// An IPv4 address in the forms of inet_aton(3): `127.1`, `0x7f000001`, `017700000001`.
 fn parse_ipv4(text: &str) -> Option<Ipv4Addr> {
     let parts: Vec<u32> = text.split('.').map(parse_number).collect::<Option<_>>()?;
     let (last, first) = parts.split_last()?;
     if first.len() > 3 || first.iter().any(|part| *part > 255) {
         return None;
     }
-    let room = 8 * (4 - first.len() as u32);
-    if room < 32 && *last >> room != 0 {
+    let bits = 8 * (4 - first.len() as u32);
+    if bits < 32 && *last >> bits != 0 {
         return None;
     }
     let head = first.iter().enumerate().fold(0, |sum, (at, part)| sum | part << (24 - 8 * at));
@@ -233,7 +233,7 @@ fn percent_encode(bytes: &[u8]) -> String {
             false => text.push_str(&format!("%{byte:02X}")),
         }
     }
-    // A dollar sign is valid in URLs; `parse` refuses it for what people write.
+    // A dollar sign is valid in URLs; `parse` refuses it because it may be an unexpanded variable.
     text.replace('$', "%24")
 }
 

@@ -25,7 +25,7 @@ fn hosts_are_normalized() {
 }
 
 #[test]
-fn invalid_urls_are_named_with_a_hint() {
+fn invalid_url_is_an_error_with_a_hint() {
     for (url, word) in [
         ("ftp://x/y", "scheme"),
         ("x/y", "https://HOST"),

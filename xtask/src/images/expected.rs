@@ -1,4 +1,4 @@
-//! The identity that an image must have: a wrong image may be signed as well as any.
+//! The identity that an image must have: a wrong image may have a good signature.
 
 use crate::cache::ImageHandle;
 use crate::report::invocation::Invocation;
@@ -26,16 +26,17 @@ impl ExpectedImage {
     pub(super) fn check(&self, image: &ImageHandle) -> Result<(Board, Release, Identity)> {
         let tree = image.tree();
         tree.read_ahead(&identity::identity_files(tree));
-        let identity = Identity::of(tree);
+        let identity = Identity::from_tree(tree);
         tree.read_error()?;
         let (board, release) = self.check_identity(&image.origin().source, &identity)?;
         Ok((board, release, identity))
     }
 
-    fn check_identity(&self, source: &str, told: &Identity) -> Result<(Board, Release)> {
-        let refused =
-            |found: &str, asked: &str| Error::refused(format!("{source} is {found}: {asked} was asked for"));
-        match told.brand {
+    fn check_identity(&self, source: &str, identity: &Identity) -> Result<(Board, Release)> {
+        let refused = |found: &str, expected: &str| {
+            Error::refused(format!("{source} is {found}: {expected} was requested"))
+        };
+        match identity.brand {
             Some(brand) if brand == self.brand => {}
             Some(brand) => {
                 let error = refused(&format!("a {brand} image"), &format!("a {} image", self.brand));
@@ -48,36 +49,39 @@ impl ExpectedImage {
                 return Err(error.with_cause("ID of its lib/os-release is neither coreos nor flatcar"));
             }
         }
-        let Some(release) = told.release.clone() else {
-            return Err(refused("of no known release", "one that says which it is")
+        let Some(release) = identity.release.clone() else {
+            return Err(refused("of no known release", "one with a known release")
                 .with_cause("its lib/os-release has no VERSION"));
         };
-        if let Some(asked) = self.release.as_ref().filter(|asked| **asked != release) {
-            return Err(refused(&format!("release {release}"), &format!("release {asked}"))
+        if let Some(expected) = self.release.as_ref().filter(|expected| **expected != release) {
+            return Err(refused(&format!("release {release}"), &format!("release {expected}"))
                 .with_hint(format!("if {release} is what you want: {}", self.again.bump_command(&release))));
         }
-        match told.board {
+        match identity.board {
             Some(board) if self.boards.contains(&board) => Ok((board, release)),
             found => {
                 let boards = self.boards.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
                 let found =
                     found.map_or_else(|| "for no known board".to_owned(), |board| format!("for {board}"));
-                Err(self.with_hint_for(refused(&found, &boards), told.board))
+                Err(self.with_hint_for(refused(&found, &boards), identity.board))
             }
         }
     }
 
     fn with_hint_for(&self, error: Error, found: Option<Board>) -> Error {
         match found {
-            None => error.with_cause("neither its release files nor its programs tell the board"),
-            Some(_) if self.remote => error
-                .with_hint("the server has another image in this place: name another mirror (--mirror URL)"),
+            None => error.with_cause("neither its release files nor its programs identify the board"),
+            Some(_) if self.remote => {
+                error.with_hint("the server has another image at this URL: use another mirror (--mirror URL)")
+            }
             Some(board) if self.listed.contains(&board) => {
                 error.with_hint(format!("if {board} is what you want: --board {board}"))
             }
             Some(board) => error
-                .with_cause(format!("the tree has no manifests for {board}: there is no manifest-{board}.d"))
-                .with_hint("name the image of a board that has manifests: --image FILE"),
+                .with_cause(format!(
+                    "the tree has no manifests for {board}: manifest-{board}.d does not exist"
+                ))
+                .with_hint("use the image of a board that has manifests: --image FILE"),
         }
     }
 }

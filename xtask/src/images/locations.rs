@@ -1,4 +1,4 @@
-//! Where the files of a release are: from the pinned URL, the options and the configuration.
+//! Locations of a release's files, from the pinned URL, the options and the configuration.
 
 use crate::cache::{Cache, ImageStore};
 use crate::cli::ImageArgs;
@@ -7,13 +7,13 @@ use crate::context::Context;
 use crate::http::{ClientConfig, Url};
 use crate::release_dir::{ReleaseDir, is_vendor_host};
 use crate::report::invocation::Invocation;
-use crate::verbose::{client, log_keys};
+use crate::verbose::{http_client, log_keys};
 use coreos_types::channel::ChannelSpec;
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Brand, Channel, Release};
 use manifest::suggestion::Suggestion;
 
-/// The image store of a command that works on a tree.
+/// Opens the image store of a command that works on a tree.
 pub(crate) fn open_store<'t>(context: &Context<'t>, flags: &ImageArgs) -> Result<ImageStore<'t>> {
     let cache = match &context.cache {
         Some(cache) => cache.clone(),
@@ -21,7 +21,7 @@ pub(crate) fn open_store<'t>(context: &Context<'t>, flags: &ImageArgs) -> Result
     };
     let mirror = flags.mirror.as_ref().or(context.settings.mirror.as_ref());
     if let Some(mirror) = mirror {
-        // Of local images, too: hints repeat it, and it must not hold a secret.
+        // Also for local images: hints repeat the URL, so it must not have a secret.
         ReleaseDir::from_mirror(mirror, Board::Amd64, context.pins.release(), "x")
             .map_err(with_mirror_hint)?;
     }
@@ -35,7 +35,7 @@ pub(crate) fn open_store<'t>(context: &Context<'t>, flags: &ImageArgs) -> Result
     let keyring = context.settings.keyring(brand, flags.signing_key.as_deref(), cache.certificates())?;
     context.term.detail("cache", cache.root().display());
     log_keys(context.term, &keyring);
-    Ok(ImageStore { cache, client: client(context.term, config), keyring, term: context.term })
+    Ok(ImageStore { cache, client: http_client(context.term, config), keyring, term: context.term })
 }
 
 fn with_mirror_hint(error: Error) -> Error {
@@ -43,15 +43,15 @@ fn with_mirror_hint(error: Error) -> Error {
     Error { hint: Some(hint.to_owned()), ..error }
 }
 
-/// The hosts that the user lets the tree's URL name, next to the vendors'; `None` is any, for a tree that was not given
-/// by `--repo`, and for the tool's own.
+/// The hosts, in addition to the vendors', that the tree's URL may have; `None` is any host, for a tree without
+/// `--repo` and for the workspace of this program.
 fn allowed_hosts(context: &Context<'_>, args: &ImageArgs) -> Result<Option<Vec<String>>> {
     if context.repo.is_none() || is_own_workspace(context.tree.root()) {
         return Ok(None);
     }
     let hosts = args.allow_hosts.iter().chain(&context.settings.allow_hosts);
     let parse = |host: &String| {
-        // An IPv6 address without its brackets, as well.
+        // An IPv6 address may have no brackets.
         let authority = if host.matches(':').count() > 1 && !host.starts_with('[') {
             format!("[{host}]")
         } else {
@@ -61,19 +61,19 @@ fn allowed_hosts(context: &Context<'_>, args: &ImageArgs) -> Result<Option<Vec<S
             Url::parse(&format!("https://{authority}")).ok().filter(|_| !host.contains(['/', '?', '#']));
         url.map(|url| url.host().to_owned()).ok_or_else(|| {
             Error::failed(format!("{host} is not a host"))
-                .with_hint("name a host or an IP address: --allow-host HOST")
+                .with_hint("pass a host or an IP address: --allow-host HOST")
         })
     };
     hosts.map(parse).collect::<Result<_>>().map(Some)
 }
 
-/// Where the releases of a run are.
+/// Locations of the releases of a run.
 pub(crate) struct ReleaseLocations<'a> {
     context: &'a Context<'a>,
     pub(crate) brand: Brand,
     mirror: Option<String>,
     channel: Option<ChannelSpec>,
-    /// Whether the tree changes to another vendor than its URL names.
+    /// Whether the vendor differs from that of the tree's URL.
     changes_vendor: bool,
     /// Hosts that the tree's URL may name; see [`allowed_hosts`].
     allowed_hosts: Option<Vec<String>>,
@@ -92,17 +92,17 @@ impl<'a> ReleaseLocations<'a> {
             brand: context.brand(flags),
             mirror: flags.mirror.clone().or_else(|| context.settings.mirror.clone()),
             channel: flags.channel,
-            changes_vendor: flags.brand.is_some_and(|asked| context.pins.brand() != Some(asked)),
+            changes_vendor: flags.brand.is_some_and(|brand| context.pins.brand() != Some(brand)),
             allowed_hosts: allowed_hosts(context, flags)?,
             again: context.replay(&["bump-coreos"]),
         })
     }
 
-    /// The directory of a release for a board that is looked at first. `found` is the channel that another board's
-    /// image was found on.
+    /// The first directory to try for a release and board. `found` is the channel on which another board's image was
+    /// found.
     ///
     /// # Errors
-    /// A URL is not valid, its host is not allowed, or it names no channel and one was requested.
+    /// A URL is not valid, its host is not allowed, or it has no channel and one was requested.
     pub(crate) fn primary(
         &self,
         board: Board,
@@ -130,14 +130,14 @@ impl<'a> ReleaseLocations<'a> {
             return Err(Error::failed(format!(
                 "{pinned} names no channel, so --channel {requested} selects nothing"
             ))
-            .with_hint("leave --channel out, or name the server of that channel: --mirror URL"));
+            .with_hint("omit --channel, or pass the server of that channel: --mirror URL"));
         }
         let dir = moved.unwrap_or(pinned);
         self.check_host(&dir)?;
         Ok(dir)
     }
 
-    /// The directory of the newest release, on `channel` or that of the run.
+    /// The directory of the newest release, on `channel` or on the channel of the run.
     ///
     /// # Errors
     /// As [`ReleaseLocations::primary`].
@@ -146,7 +146,7 @@ impl<'a> ReleaseLocations<'a> {
         Ok(dir.current(self.channel.and_then(|spec| spec.year)))
     }
 
-    /// Checks a URL of the tree against the hosts that it may name.
+    /// Checks that a URL of the tree has an allowed host.
     fn check_host(&self, dir: &ReleaseDir) -> Result<()> {
         let Some(allowed) = &self.allowed_hosts else { return Ok(()) };
         let host = dir.host()?;
@@ -163,55 +163,56 @@ impl<'a> ReleaseLocations<'a> {
         .with_hint(format!("if you trust that host: {hint}")))
     }
 
-    /// The first directory, and where `--channel` and `--mirror` leave it open, the same on the other channels.
+    /// The first directory and, without `--channel` and `--mirror`, the same directory on the other channels.
     pub(crate) fn candidates(&self, first: &ReleaseDir) -> Vec<ReleaseDir> {
-        let mut places = vec![first.clone()];
+        let mut candidates = vec![first.clone()];
         if self.channel.is_none()
             && self.mirror.is_none()
-            && let Some(asked) = first.channel()
+            && let Some(channel) = first.channel()
         {
-            let others = self.brand.channels().iter().filter(|other| **other != asked);
+            let others = self.brand.channels().iter().filter(|other| **other != channel);
             let others = others.filter_map(|other| first.with_channel(*other));
-            places.extend(others.filter(|other| self.check_host(other).is_ok()));
+            candidates.extend(others.filter(|other| self.check_host(other).is_ok()));
         }
-        places
+        candidates
     }
 
-    /// That an image which was kept may stand for one from the channel that was requested.
-    pub(super) fn check_channel(&self, release: &Release, kept: &ReleaseDir) -> Result<()> {
+    /// Checks that a cached image is from the requested channel.
+    pub(super) fn check_channel(&self, release: &Release, cached: &ReleaseDir) -> Result<()> {
         let requested = self.channel.filter(|_| self.mirror.is_none());
-        let Some(asked) = requested.map(|spec| spec.channel) else { return Ok(()) };
-        if kept.channel().is_none_or(|channel| channel == asked) {
+        let Some(requested) = requested.map(|spec| spec.channel) else { return Ok(()) };
+        if cached.channel().is_none_or(|channel| channel == requested) {
             return Ok(());
         }
-        Err(Error::failed(format!("{release} is cached from {kept}, and {asked} was requested"))
-            .with_hint("leave --channel out, or run it once without --offline"))
+        Err(Error::failed(format!("{release} is cached from {cached}, and {requested} was requested"))
+            .with_hint("omit --channel, or run it once without --offline"))
     }
 
-    /// None of `urls` has what is wanted of the release for this board; `others` are the further boards of the run.
+    /// The error of a file (`kind`) of a release that none of `urls` has for this board. `others` are the other boards
+    /// of the run.
     pub(crate) fn not_found(
         &self,
-        (wanted, urls): (&str, &[String]),
+        (kind, urls): (&str, &[String]),
         release: &Release,
         board: Board,
         others: &[Board],
     ) -> Error {
-        let asked = urls.iter().map(|url| format!("{url} is not there"));
-        let error = Error::failed(format!("there is no {wanted} of {release} for {board}"));
-        let way_on = match (&self.mirror, self.channel) {
+        let causes = urls.iter().map(|url| format!("{url} is not there"));
+        let error = Error::failed(format!("there is no {kind} of {release} for {board}"));
+        let hint = match (&self.mirror, self.channel) {
             (Some(_), _) => "check the mirror's layout: MIRROR/BOARD/RELEASE/FILE".to_owned(),
             (None, Some(channel)) => {
-                format!("{channel} may not have it: leave --channel out to ask them all")
+                format!("{channel} may not have it: omit --channel to try all channels")
             }
             (None, None) => {
-                let newest = self.again.hint(&Suggestion::OtherRelease);
-                format!("check the number, or ask for the newest one: {newest}")
+                let newest = self.again.hint(&Suggestion::ChangeRelease);
+                format!("check the number, or use the newest release: {newest}")
             }
         };
         let rest: String = others.iter().map(|other| format!(" --board {other}")).collect();
-        asked.fold(error, Error::with_cause).with_hint(match rest.is_empty() {
-            true => way_on,
-            false => format!("leave {board} out with{rest}, or {way_on}"),
+        causes.fold(error, Error::with_cause).with_hint(match rest.is_empty() {
+            true => hint,
+            false => format!("leave {board} out with{rest}, or {hint}"),
         })
     }
 }

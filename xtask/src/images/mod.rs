@@ -26,9 +26,9 @@ use usr::path::UsrPath;
 
 /// The images of a run.
 pub(crate) struct ImageSet<'t> {
-    /// The release that every one of them is.
+    /// The release of all of them.
     pub(crate) release: Release,
-    /// The channel it was found on, or that was requested.
+    /// The channel on which the release was found, or the requested one.
     pub(crate) channel: Option<Channel>,
     store: ImageStore<'t>,
     opened: BTreeMap<Board, BoardImage>,
@@ -37,7 +37,7 @@ pub(crate) struct ImageSet<'t> {
 struct BoardImage {
     image: ImageHandle,
     origin: ImageOrigin,
-    /// The channel that the image came from, where its URL names one.
+    /// The channel in the image's URL; `None` if the URL has none.
     channel: Option<Channel>,
 }
 
@@ -46,18 +46,14 @@ impl<'t> ImageSet<'t> {
     ///
     /// # Errors
     /// An image is not available, not trusted, or not of the requested release, brand or board.
-    pub(crate) fn open(
-        context: &Context<'t>,
-        flags: &ImageArgs,
-        wanted: &ReleaseSpec,
-    ) -> Result<ImageSet<'t>> {
+    pub(crate) fn open(context: &Context<'t>, flags: &ImageArgs, spec: &ReleaseSpec) -> Result<ImageSet<'t>> {
         let store = open_store(context, flags)?;
         let boards = context.boards(flags)?;
-        let release = match wanted {
+        let release = match spec {
             ReleaseSpec::Number(release) => Some(release.clone()),
             ReleaseSpec::Latest => None,
         };
-        let asked = ExpectedImage {
+        let expected = ExpectedImage {
             brand: context.brand(flags),
             release,
             boards,
@@ -66,18 +62,18 @@ impl<'t> ImageSet<'t> {
             again: context.replay(&["bump-coreos"]),
         };
         let mut images = if flags.images.is_empty() {
-            if let Some(release) = &asked.release {
+            if let Some(release) = &expected.release {
                 context.ensure_possible(flags, release)?;
             }
-            remote(store, &ReleaseLocations::new(context, flags)?, asked)
+            remote(store, &ReleaseLocations::new(context, flags)?, expected)
                 .map_err(|error| context.with_offline_hint(error))?
         } else {
-            local(store, flags, asked)?
+            local(store, flags, expected)?
         };
         images.channel = flags.channel.map(|spec| spec.channel).or(images.channel);
         for opened in images.opened.values() {
             context.term.stage("verified", describe_signer(&opened.origin));
-            opened.tell(context.term);
+            opened.log(context.term);
         }
         if flags.images.is_empty() && !context.settings.is_expiry_off {
             let in_use: Vec<PathBuf> =
@@ -87,12 +83,13 @@ impl<'t> ImageSet<'t> {
         Ok(images)
     }
 
-    /// The images of the pinned release before a bump to `now`, for the sizes of a report: from the cache, or under
-    /// `download` from the network. `Ok(None)` where the release stays.
+    /// Opens the images of the pinned release before a bump to `now`, for the sizes of a report: from the cache, or
+    /// with
+    /// `download` from the network. `Ok(None)` if the release stays the same.
     ///
     /// # Errors
-    /// They are not available; the bump itself does not need them.
-    pub(crate) fn before(
+    /// An image is not available; the bump itself does not need it.
+    pub(crate) fn open_pinned_before(
         context: &Context<'t>,
         flags: &ImageArgs,
         now: &Release,
@@ -114,25 +111,27 @@ impl<'t> ImageSet<'t> {
         ImageSet::open(context, &flags, &ReleaseSpec::Number(pinned.clone())).map(Some)
     }
 
-    /// That the boards were found on one channel: the pinned URL has room for no more.
+    /// Checks that all images are on one channel, since the pinned URL has only one.
     ///
     /// # Errors
-    /// They were found on several.
-    pub(crate) fn one_channel(&self) -> Result<()> {
-        let mut told = self.opened.iter().filter_map(|(board, opened)| Some((board, opened.channel?)));
-        let Some((first, channel)) = told.next() else { return Ok(()) };
-        let Some((other, elsewhere)) = told.find(|(_, elsewhere)| *elsewhere != channel) else {
+    /// The images are on several channels.
+    pub(crate) fn ensure_one_channel(&self) -> Result<()> {
+        let mut channels = self.opened.iter().filter_map(|(board, opened)| Some((board, opened.channel?)));
+        let Some((first, channel)) = channels.next() else { return Ok(()) };
+        let Some((other, other_channel)) = channels.find(|(_, found)| *found != channel) else {
             return Ok(());
         };
         let release = &self.release;
-        Err(Error::failed(format!("{release} is on {channel} for {first}, and on {elsewhere} for {other}"))
-            .with_cause("the URL in coreos-common.mk names one channel for every board")
-            .with_hint(format!(
-                "name a channel that has both (--channel CHANNEL), or leave one out: --board {first}"
-            )))
+        Err(Error::failed(format!(
+            "{release} is on {channel} for {first}, and on {other_channel} for {other}"
+        ))
+        .with_cause("the URL in coreos-common.mk names one channel for every board")
+        .with_hint(format!(
+            "use a channel that has both (--channel CHANNEL), or only one board: --board {first}"
+        )))
     }
 
-    /// The trees, which read the content of their files on demand.
+    /// The trees, whose files are read on demand.
     pub(crate) fn trees(&self) -> ImageTrees<'_> {
         self.opened.iter().map(|(&board, opened)| (board, opened.image.tree())).collect()
     }
@@ -145,7 +144,7 @@ impl<'t> ImageSet<'t> {
     /// Passes the content of regular files of a board's image to `visit`, in pieces.
     ///
     /// # Errors
-    /// The image is no longer the one that was verified, or is malformed where one of the files is.
+    /// The image has changed since it was verified, or one of the files is malformed.
     pub(crate) fn for_each_piece<'p>(
         &self,
         board: Board,
@@ -155,23 +154,23 @@ impl<'t> ImageSet<'t> {
         self.opened.get(&board).map_or(Ok(()), |opened| opened.image.for_each_piece(paths, visit))
     }
 
-    /// Where each image came from.
+    /// The origin of each image.
     pub(crate) fn origins(&self) -> Vec<ImageOrigin> {
         self.opened.values().map(|opened| opened.origin.clone()).collect()
     }
 
-    /// The first error that reading a file of an image met.
+    /// Reports the first error of reading a file of an image.
     ///
     /// # Errors
-    /// That error: what was concluded from the trees is not to be relied on.
+    /// That error: results from the trees are then not reliable.
     pub(crate) fn read_error(&self) -> Result<()> {
         self.trees().values().try_for_each(|tree| tree.read_error())
     }
 
-    /// The path of each image, verified once more over the bytes there.
+    /// The path of each image, after another verification of its bytes.
     ///
     /// # Errors
-    /// An image is no longer what was verified.
+    /// An image has changed since it was verified.
     pub(crate) fn verified_paths(&self) -> Result<Vec<(Board, PathBuf)>> {
         let path = |(&board, opened): (&Board, &BoardImage)| {
             Ok((board, opened.image.verified_path(&self.store)?.to_owned()))
@@ -182,7 +181,7 @@ impl<'t> ImageSet<'t> {
     /// Writes the only image to `output`, verified while it is copied.
     ///
     /// # Errors
-    /// There are several images, or it cannot be written.
+    /// There are several images, or the file cannot be written.
     pub(crate) fn copy_verified(&self, output: &Path) -> Result<Board> {
         let mut opened = self.opened.iter();
         match (opened.next(), opened.next()) {
@@ -199,8 +198,8 @@ impl<'t> ImageSet<'t> {
         }
     }
 
-    /// Keeps what was read of the images for the next run. A cache that takes nothing costs time, not the result.
-    pub(crate) fn keep(self) {
+    /// Stores the trees with the files that were read, for the next run. Errors are logged only: the cache is optional.
+    pub(crate) fn store_trees(self) {
         for opened in self.opened.into_values() {
             if let Err(error) = opened.image.finish(&self.store) {
                 self.store.term.detail("cache", error);
@@ -209,13 +208,13 @@ impl<'t> ImageSet<'t> {
     }
 }
 
-/// Does the same for each, a thread each where there are several; the results in the order of the items.
-fn map_parallel<I: Sync, T: Send>(items: &[I], bring: impl Fn(&I) -> Result<T> + Sync) -> Vec<Result<T>> {
+/// Calls `open` for each item, with one thread per item if there are several; the results are in the items' order.
+fn map_parallel<I: Sync, T: Send>(items: &[I], open: impl Fn(&I) -> Result<T> + Sync) -> Vec<Result<T>> {
     if let [only] = items {
-        return vec![bring(only)];
+        return vec![open(only)];
     }
     thread::scope(|scope| {
-        let threads: Vec<_> = items.iter().map(|item| scope.spawn(|| bring(item))).collect();
+        let threads: Vec<_> = items.iter().map(|item| scope.spawn(|| open(item))).collect();
         let joined = |thread: thread::ScopedJoinHandle<'_, _>| {
             thread.join().unwrap_or_else(|panic| Err(Error::from_panic("opening an image failed", &*panic)))
         };
@@ -224,17 +223,17 @@ fn map_parallel<I: Sync, T: Send>(items: &[I], bring: impl Fn(&I) -> Result<T> +
 }
 
 /// Opens every `--image`.
-fn local<'t>(store: ImageStore<'t>, flags: &ImageArgs, mut asked: ExpectedImage) -> Result<ImageSet<'t>> {
+fn local<'t>(store: ImageStore<'t>, flags: &ImageArgs, mut expected: ExpectedImage) -> Result<ImageSet<'t>> {
     if flags.signature.is_some() && flags.images.len() > 1 {
         return Err(Error::failed("--signature goes with a single --image")
             .with_hint("put each image's signature next to it, as FILE.sig"));
     }
-    let proved =
+    let images =
         map_parallel(&flags.images, |path| store.local(path, flags.signature.as_deref(), flags.unsigned));
     let mut opened: BTreeMap<Board, BoardImage> = BTreeMap::new();
-    for (path, image) in flags.images.iter().zip(proved) {
-        let (board, release, image) = BoardImage::of(image?, &asked)?;
-        asked.release.get_or_insert(release);
+    for (path, image) in flags.images.iter().zip(images) {
+        let (board, release, image) = BoardImage::new(image?, &expected)?;
+        expected.release.get_or_insert(release);
         if let Some(other) = opened.insert(board, image) {
             return Err(Error::failed(format!(
                 "{} and {} are both for {board}",
@@ -244,18 +243,18 @@ fn local<'t>(store: ImageStore<'t>, flags: &ImageArgs, mut asked: ExpectedImage)
             .with_hint("use one --image per board: leave one of them out"));
         }
     }
-    if let Some(lacking) = asked.boards.iter().find(|board| !opened.contains_key(board)) {
-        let there = opened.keys().map(|board| format!("--board {board}")).collect::<Vec<_>>().join(" ");
-        return Err(Error::failed(format!("{lacking} has manifests and no --image"))
-            .with_hint(format!("add its image (--image FILE again), or leave it out: {there}")));
+    if let Some(missing) = expected.boards.iter().find(|board| !opened.contains_key(board)) {
+        let available = opened.keys().map(|board| format!("--board {board}")).collect::<Vec<_>>().join(" ");
+        return Err(Error::failed(format!("{missing} has manifests and no --image"))
+            .with_hint(format!("add its image (--image FILE again), or leave it out: {available}")));
     }
-    let release = asked.release.ok_or_else(|| Error::failed("no --image was given"))?;
+    let release = expected.release.ok_or_else(|| Error::failed("--image is required"))?;
     Ok(ImageSet { release, channel: None, store, opened })
 }
 
 impl BoardImage {
-    /// What tells this image from any other, and who answers for it.
-    fn tell(&self, term: &Term) {
+    /// Logs the digest and the signer of the image.
+    fn log(&self, term: &Term) {
         let ImageOrigin { board, digest, signature, .. } = &self.origin;
         term.detail("image", format!("{board}: {digest}, {} nodes", self.image.tree().len()));
         if let Some(signer) = signature {
@@ -264,22 +263,22 @@ impl BoardImage {
         }
     }
 
-    /// Reads what an image says of itself, and holds it against what was requested.
-    fn of(image: ImageHandle, asked: &ExpectedImage) -> Result<(Board, Release, BoardImage)> {
-        let (board, release, identity) = asked.check(&image)?;
-        let told = image.origin().clone();
+    /// Reads the identity of an image, and compares it with the request.
+    fn new(image: ImageHandle, expected: &ExpectedImage) -> Result<(Board, Release, BoardImage)> {
+        let (board, release, identity) = expected.check(&image)?;
+        let provenance = image.origin().clone();
         let origin = ImageOrigin {
             board,
-            source: told.source,
-            digest: told.digest.to_string(),
-            signature: told.signer,
+            source: provenance.source,
+            digest: provenance.digest.to_string(),
+            signature: provenance.signer,
             os_release: identity.os_release,
         };
         Ok((board, release, BoardImage { image, origin, channel: None }))
     }
 }
 
-/// Who signed an image, for people.
+/// The signer of an image, as a message.
 fn describe_signer(origin: &ImageOrigin) -> String {
     let Some(signer) = &origin.signature else {
         return format!("{}: not signed (accepted because of --unsigned)", origin.source);
@@ -298,18 +297,18 @@ mod tests {
     use crate::report::fixtures;
 
     #[test]
-    fn the_key_that_signed_is_called_what_it_is() {
-        let mut told = String::new();
+    fn signer_is_described_with_its_key_type() {
+        let mut text = String::new();
         for mut origin in fixtures::bump().images {
-            told += &(describe_signer(&origin) + "\n");
+            text += &(describe_signer(&origin) + "\n");
             if let Some(signer) = &mut origin.signature {
                 signer.subkey = signer.primary.clone();
             }
-            told += &(describe_signer(&origin) + "\n");
+            text += &(describe_signer(&origin) + "\n");
         }
         expect![[r#"
             https://alpha.release.core-os.net/amd64-usr/1032.0.0/x.cpio.gz: CoreOS Buildbot <buildbot@coreos.com>, signed 2016-04-28 by subkey DBFC52DBB963767AD20BA90807FA9ED31CB5FA26
             https://alpha.release.core-os.net/amd64-usr/1032.0.0/x.cpio.gz: CoreOS Buildbot <buildbot@coreos.com>, signed 2016-04-28 by primary key 04127D0BFABEC8871FFB2CCE50E0885593D2DCB4
-        "#]].assert_eq(&told);
+        "#]].assert_eq(&text);
     }
 }

@@ -1,9 +1,9 @@
-//! Where certificates come from, and the one object that carries trust through a run: the [`Keyring`].
+//! The [`Keyring`]: the trusted certificates of a run and their sources.
 //!
-//! A `--signing-key` file stands alone. Otherwise the copies in the cache and in the program are taken together;
-//! when a signature names a key that they lack, the vendor's address and then the key servers are asked, and what
-//! they send is kept only when the fingerprint computed from it is the pin. So a vendor's new yearly subkey needs
-//! no new release of this program.
+//! With `--signing-key` only the certificates in that file are trusted. Otherwise the copies in the cache and in the
+//! program are merged. When a signature has an unknown key, the certificate is requested from the vendor's URL and then
+//! from the key servers, and accepted only if its computed fingerprint is the pin. So a vendor's new yearly subkey
+//! needs no new release of this program.
 
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File};
@@ -20,56 +20,56 @@ use coreos_types::release::Brand;
 
 use openpgp_policy::{Certificate, DetachedSignature, Pin, TrustPolicy, Verification};
 
-/// Largest certificate file that is read; [`Certificate::parse_all`] names what is larger than a certificate.
+/// Largest certificate file in bytes; [`Certificate::parse_all`] refuses certificates above its own limit.
 const MAX_CERTIFICATE_FILE: u64 = 8 << 20;
 
-/// Gets the small file behind a URL: the network, as a value.
+/// Downloads a small file from a URL.
 pub type FetchFn<'a> = &'a dyn Fn(&str) -> Result<Vec<u8>>;
 
-/// Key servers in the order they are asked; `{fingerprint}` is replaced by the pin's 40 or 64 hex digits.
+/// Key servers in the order of requests; `{fingerprint}` is replaced by the pin's 40 or 64 hex digits.
 pub const KEY_SERVERS: [&str; 2] = [
     "https://keys.openpgp.org/vks/v1/by-fingerprint/{fingerprint}",
     "https://keyserver.ubuntu.com/pks/lookup?op=get&options=mr&search=0x{fingerprint}",
 ];
 
-/// After so long without the key that is wanted no further server is asked.
+/// Total time for key servers in a run; after it no further server is tried.
 const REFRESH_BUDGET: Duration = Duration::from_secs(60);
 
-/// Whom to trust in this run, and where their certificates are.
+/// The trusted keys of a run, with the sources of their certificates.
 #[derive(Debug, Clone)]
 pub struct Keyring {
     policy: TrustPolicy,
-    /// Where not empty, nothing else is read or asked.
+    /// Certificates of `--signing-key`; if not empty, there are no other sources.
     explicit: Vec<Certificate>,
     /// The cache's directory for certificates.
     directory: Option<PathBuf>,
-    vendor_addresses: bool,
+    use_vendor_urls: bool,
     servers: Vec<String>,
-    answers: Arc<Mutex<RefreshCache>>,
+    responses: Arc<Mutex<RefreshCache>>,
 }
 
-/// What the addresses sent in this run: none is asked twice, and all of them together have [`REFRESH_BUDGET`].
+/// Responses of this run: each URL is requested once, and all requests together have [`REFRESH_BUDGET`].
 #[derive(Debug, Default)]
 struct RefreshCache {
-    by_address: BTreeMap<String, Result<Certificate>>,
+    by_url: BTreeMap<String, Result<Certificate>>,
     spent: Duration,
 }
 
 impl Keyring {
-    /// Trusts the policy's pins; `directory` keeps what was fetched.
+    /// Trusts the policy's pins. `directory` is the cache for fetched certificates.
     pub fn new(policy: TrustPolicy, directory: Option<PathBuf>) -> Keyring {
         let servers = KEY_SERVERS.iter().map(ToString::to_string).collect();
-        let answers = Arc::default();
-        Keyring { policy, explicit: Vec::new(), directory, vendor_addresses: true, servers, answers }
+        let responses = Arc::default();
+        Keyring { policy, explicit: Vec::new(), directory, use_vendor_urls: true, servers, responses }
     }
 
     /// Trusts the certificates of a file and nothing else.
     ///
     /// # Errors
-    /// Failed (2) when the file is not there, is no certificate, or holds a secret key.
+    /// Failed (2) if the file does not exist, is not a certificate, or has a secret key.
     pub fn from_file(path: &Path, now: u64) -> Result<Keyring> {
         let source = path.display().to_string();
-        // Also a pipe: a shell makes one of `<(gpg --export KEY)`.
+        // The path may be a pipe, as in `<(gpg --export KEY)`.
         let mut bytes = Vec::new();
         File::open(path)
             .and_then(|file| file.take(MAX_CERTIFICATE_FILE).read_to_end(&mut bytes))
@@ -79,26 +79,26 @@ impl Keyring {
         Ok(Keyring::from_certificates(policy, explicit))
     }
 
-    /// Trusts the policy's pins by these certificates and no others.
+    /// Trusts the policy's pins with only these certificates.
     pub fn from_certificates(policy: TrustPolicy, explicit: Vec<Certificate>) -> Keyring {
         Keyring { explicit, ..Keyring::new(policy, None) }
     }
 
-    /// Asks these addresses and no vendor's; for configuration and for tests.
+    /// Uses these key servers, and no vendor's URL; for configuration and tests.
     #[must_use]
     pub fn with_servers(mut self, servers: Vec<String>) -> Keyring {
         self.servers = servers;
-        self.vendor_addresses = false;
+        self.use_vendor_urls = false;
         self
     }
 
-    /// The rules that this keyring judges by.
+    /// The trust policy.
     pub fn policy(&self) -> &TrustPolicy {
         &self.policy
     }
 
-    /// The certificates that are here without asking anyone: given ones, else cached and built-in ones as one.
-    /// A cached copy that cannot be read counts as none; it is written again when the next one is fetched.
+    /// The certificates that are available without a request: explicit ones, else cached and built-in ones merged. An
+    /// unreadable cached copy is ignored; the next fetch overwrites it.
     pub fn local_certificates(&self) -> Vec<Certificate> {
         if !self.explicit.is_empty() {
             return self.explicit.clone();
@@ -106,11 +106,11 @@ impl Keyring {
         self.policy.pins.iter().filter_map(|pin| self.local_certificate(pin)).collect()
     }
 
-    /// Judges what needs no data, with the certificates available; when a signature names a key that they lack and
-    /// `fetch` is there (`None` is `--offline`), with what the key servers add.
+    /// Begins a verification with the local certificates. If a signature has an unknown key and `fetch` is not `None`
+    /// (`--offline`), certificates are requested from the key servers.
     ///
     /// # Errors
-    /// Failed (2) when there is no certificate available and none can be got.
+    /// Failed (2) if no certificate is available.
     pub fn begin_verification(
         &self,
         signature: &DetachedSignature,
@@ -120,24 +120,22 @@ impl Keyring {
         let mut verification = Verification::new(signature, &certificates, &self.policy);
         let Some(fetch) = fetch.filter(|_| self.explicit.is_empty()) else {
             return match certificates.is_empty() {
-                true => Err(self.none_offline()),
+                true => Err(self.offline_error()),
                 false => Ok(verification),
             };
         };
         let mut causes = Vec::new();
-        // Held while others are asked: what another thread wants to know is answered along with it.
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        for (pin, address) in self.addresses() {
+        // Held during requests, so that other threads wait for the same responses.
+        let mut responses = self.responses.lock().unwrap_or_else(PoisonError::into_inner);
+        for (pin, url) in self.certificate_urls() {
             if verification.unknown_keys().is_empty() || verification.needs_data() {
                 break;
             }
-            if answers.spent > REFRESH_BUDGET && !answers.by_address.contains_key(&address) {
-                causes.push(format!(
-                    "{address} and what comes after it was not asked: it took too long already"
-                ));
+            if responses.spent > REFRESH_BUDGET && !responses.by_url.contains_key(&url) {
+                causes.push(format!("{url} and later servers were not tried: the time limit was exceeded"));
                 break;
             }
-            match answers.get_or_fetch(&address, || self.refresh(pin, &address, fetch)) {
+            match responses.get_or_fetch(&url, || self.refresh(pin, &url, fetch)) {
                 Ok(certificate) => {
                     certificates.retain(|old| old.fingerprint() != certificate.fingerprint());
                     certificates.push(certificate);
@@ -153,15 +151,14 @@ impl Keyring {
         Ok(verification)
     }
 
-    /// Every address to ask, a pin at a time.
-    fn addresses(&self) -> Vec<(&Pin, String)> {
-        let of_pin = |pin| {
+    /// The URLs to request, by pin.
+    fn certificate_urls(&self) -> Vec<(&Pin, String)> {
+        let urls_for = |pin| {
             let servers = self.servers.iter().map(|server| server_url(server, pin));
-            let vendor =
-                pin.brand.filter(|_| self.vendor_addresses).map(|brand| vendor_address(brand).to_owned());
-            vendor.into_iter().chain(servers).map(move |address| (pin, address)).collect::<Vec<_>>()
+            let vendor = pin.brand.filter(|_| self.use_vendor_urls).map(|brand| vendor_url(brand).to_owned());
+            vendor.into_iter().chain(servers).map(move |url| (pin, url)).collect::<Vec<_>>()
         };
-        self.policy.pins.iter().flat_map(of_pin).collect()
+        self.policy.pins.iter().flat_map(urls_for).collect()
     }
 
     fn local_certificate(&self, pin: &Pin) -> Option<Certificate> {
@@ -188,16 +185,16 @@ impl Keyring {
         Some(self.directory.as_ref()?.join(format!("{}.pgp", pin.fingerprint)))
     }
 
-    /// Asks one address and joins what it sends to what is available: a server may leave out user ids or old
-    /// bindings, and no revocation that was once seen is forgotten.
-    fn refresh(&self, pin: &Pin, address: &str, fetch: FetchFn<'_>) -> Result<Certificate> {
-        let bytes = fetch(address)?;
-        let fetched = Certificate::parse_all(&bytes, address)?;
+    /// Requests a certificate and merges it with the local copy: a server may leave out user IDs or old bindings, and a
+    /// revocation that was seen once must stay.
+    fn refresh(&self, pin: &Pin, url: &str, fetch: FetchFn<'_>) -> Result<Certificate> {
+        let bytes = fetch(url)?;
+        let fetched = Certificate::parse_all(&bytes, url)?;
         let sent: Vec<String> = fetched.iter().map(|one| one.fingerprint().to_string()).collect();
         let is_pinned = |one: &Certificate| *one.fingerprint() == pin.fingerprint;
         let Some(mut certificate) = fetched.into_iter().find(is_pinned) else {
             return Err(Error::refused(format!(
-                "{address} sent the certificate of {}: expected {}",
+                "{url} sent the certificate of {}: expected {}",
                 sent.join(" and of "),
                 pin.fingerprint
             )));
@@ -206,47 +203,46 @@ impl Keyring {
         if let Some(known) = self.local_certificate(pin) {
             certificate.merge(&known);
         }
-        // One that cannot be kept serves this run all the same.
-        let _unkept = self.store(pin, &certificate);
+        // A certificate that cannot be stored is still used in this run.
+        let _ignored = self.store(pin, &certificate);
         Ok(certificate)
     }
 
-    /// Written next to and renamed, so that another process sees the old copy or the new one, whole.
+    /// Stores a certificate in the cache, atomically.
     fn store(&self, pin: &Pin, certificate: &Certificate) -> Result<()> {
         let (Some(directory), Some(path)) = (&self.directory, self.cache_path(pin)) else { return Ok(()) };
-        let message = || format!("cannot keep the certificate in {}", path.display());
+        let message = || format!("cannot store the certificate in {}", path.display());
         DirBuilder::new().recursive(true).mode(0o700).create(directory).with_context(message)?;
         atomic_file::write(&path, certificate.to_bytes()).with_context(message)
     }
 
-    fn none_offline(&self) -> Error {
+    fn offline_error(&self) -> Error {
         no_certificate(&self.policy)
-            .with_hint("run it once without --offline, or name the certificate: --signing-key FILE")
+            .with_hint("run it once without --offline, or pass the certificate: --signing-key FILE")
     }
 }
 
 impl RefreshCache {
-    /// What an address sent before, else what it sends now.
+    /// The response of an earlier request to `url`, else that of a new one.
     fn get_or_fetch(
         &mut self,
-        address: &str,
-        ask: impl FnOnce() -> Result<Certificate>,
+        url: &str,
+        fetch: impl FnOnce() -> Result<Certificate>,
     ) -> Result<Certificate> {
-        if let Some(answer) = self.by_address.get(address) {
-            return answer.clone();
+        if let Some(response) = self.by_url.get(url) {
+            return response.clone();
         }
-        let begun = Instant::now();
-        let answer = ask();
-        self.spent += begun.elapsed();
-        self.by_address.insert(address.to_owned(), answer.clone());
-        answer
+        let start = Instant::now();
+        let response = fetch();
+        self.spent += start.elapsed();
+        self.by_url.insert(url.to_owned(), response.clone());
+        response
     }
 }
 
 fn no_certificate(policy: &TrustPolicy) -> Error {
-    let wanted: Vec<_> =
-        policy.pins.iter().map(|pin| format!("{} ({})", pin.name, pin.fingerprint)).collect();
-    let error = Error::failed(format!("there is no certificate at hand for {}", wanted.join(" or ")));
+    let names: Vec<_> = policy.pins.iter().map(|pin| format!("{} ({})", pin.name, pin.fingerprint)).collect();
+    let error = Error::failed(format!("no certificate available for {}", names.join(" or ")));
     match policy.pins.is_empty() {
         true => Error::failed("no signing key is trusted"),
         false => error,
@@ -257,16 +253,16 @@ fn server_url(server: &str, pin: &Pin) -> String {
     server.replace("{fingerprint}", pin.fingerprint.as_str())
 }
 
-/// Where the vendor publishes its certificate.
-fn vendor_address(brand: Brand) -> &'static str {
+/// The URL of a vendor's certificate.
+fn vendor_url(brand: Brand) -> &'static str {
     match brand {
         Brand::CoreOs => "https://coreos.com/security/image-signing-key/CoreOS_Image_Signing_Key.asc",
         Brand::Flatcar => "https://www.flatcar.org/security/image-signing-key/Flatcar_Image_Signing_Key.asc",
     }
 }
 
-/// The copy of a vendor's certificate that the program carries: public keys, with every subkey up to 2019 (CoreOS,
-/// which then ended) and to March 2027 (Flatcar).
+/// The built-in copy of a vendor's certificate: public keys, with every subkey to 2019 (the last of CoreOS) and to
+/// March 2027 (Flatcar).
 fn built_in(brand: Brand) -> Option<Certificate> {
     let bytes: &[u8] = match brand {
         Brand::CoreOs => include_bytes!("certificates/coreos.asc"),

@@ -10,13 +10,13 @@ use coreos_types::release::{Board, Flavor};
 use coreos_types::shell::quote;
 use manifest::plan::sources::COMMON_MK;
 
-/// No manifest is larger; rkt's largest has 4 KiB.
+/// Largest manifest in bytes; rkt's largest has 4 KiB.
 pub(super) const MAX_SIZE: u64 = 16 << 20;
 
-/// The directory of trees from before boards had one each; it was amd64-usr.
+/// The manifest directory of old trees, which had only the board amd64-usr.
 const LEGACY_DIR: &str = "manifest.d";
 
-/// The real paths, relative to the tree, of the files that a run may change: coreos-common.mk and every manifest.
+/// The real paths, relative to the root, of the files that a run may change: coreos-common.mk and every manifest.
 pub(super) fn editable_files(root: &Path) -> Result<BTreeSet<String>> {
     let mut paths = vec![root.join(COMMON_MK)];
     for (_, directory) in flavors(root)? {
@@ -28,17 +28,17 @@ pub(super) fn editable_files(root: &Path) -> Result<BTreeSet<String>> {
     Ok(paths.into_iter().filter_map(real).collect())
 }
 
-/// The other names in the manifest directories of the file at `path`, relative to the tree.
+/// The other hard links to the file at `path` in the manifest directories, relative to the root.
 pub(super) fn hard_link_paths(root: &Path, path: &str, file: &Metadata) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for (_, directory) in flavors(root)? {
         for (_, directory) in board_directories(&directory)?.known {
             for entry in visible_entries(&directory)? {
-                let same = fs::symlink_metadata(&entry)
+                let is_same = fs::symlink_metadata(&entry)
                     .is_ok_and(|found| found.is_file() && inode_key(&found) == inode_key(file));
                 let real = fs::canonicalize(&entry).unwrap_or(entry);
                 let name = relative(root, &real);
-                names.extend(name.filter(|name| same && name != path));
+                names.extend(name.filter(|name| is_same && name != path));
             }
         }
     }
@@ -47,17 +47,17 @@ pub(super) fn hard_link_paths(root: &Path, path: &str, file: &Metadata) -> Resul
     Ok(names)
 }
 
-/// Device and inode: two names with the same are one file.
+/// Device and inode, equal for all hard links to a file.
 pub(super) fn inode_key(file: &Metadata) -> (u64, u64) {
     (file.dev(), file.ino())
 }
 
-/// A path relative to the tree; `None` outside of it, or where it is not UTF-8.
+/// A path relative to the root; `None` if it is outside the tree or not UTF-8.
 pub(super) fn relative(root: &Path, path: &Path) -> Option<String> {
     path.strip_prefix(root).ok()?.to_str().map(str::to_owned)
 }
 
-/// Each `stage1/usr_from_FLAVOR` that is a directory.
+/// The directories `stage1/usr_from_FLAVOR`, each with its flavor.
 pub(super) fn flavors(root: &Path) -> Result<Vec<(Flavor, PathBuf)>> {
     let flavor = |path: PathBuf| {
         let flavor = Flavor::from_dir_name(path.file_name()?.to_str()?)?;
@@ -69,9 +69,9 @@ pub(super) fn flavors(root: &Path) -> Result<Vec<(Flavor, PathBuf)>> {
 /// The manifest directories of a flavor.
 #[derive(Default)]
 pub(super) struct BoardDirectories {
-    /// Each with its board.
+    /// Those of known boards, each with its board.
     pub(super) known: Vec<(Board, PathBuf)>,
-    /// Those for other boards.
+    /// Those of unknown boards.
     pub(super) unknown: Vec<PathBuf>,
 }
 
@@ -93,15 +93,15 @@ pub(super) fn board_directories(flavor: &Path) -> Result<BoardDirectories> {
     Ok(BoardDirectories { known: found, unknown })
 }
 
-/// `manifest.d` next to `manifest-amd64-usr.d`: the build takes one of them and does not say which, so neither do
-/// we, unless one is a link to the other or holds nothing.
+/// Selects one of `manifest.d` and `manifest-amd64-usr.d`, if both exist. The build uses one of them, and which one is
+/// not known, so both are an error unless one is empty or a link to the other.
 fn resolve_legacy_dir(found: &mut Vec<(Board, PathBuf)>) -> Result<()> {
     let amd64: Vec<PathBuf> =
         found.iter().filter(|(board, _)| *board == Board::Amd64).map(|(_, path)| path.clone()).collect();
     let [new, old] = amd64.as_slice() else { return Ok(()) };
-    let same = fs::canonicalize(new).ok() == fs::canonicalize(old).ok();
+    let is_same = fs::canonicalize(new).ok() == fs::canonicalize(old).ok();
     let (new_is_empty, old_is_empty) = (visible_entries(new)?.is_empty(), visible_entries(old)?.is_empty());
-    if same || old_is_empty {
+    if is_same || old_is_empty {
         found.retain(|(_, path)| path != old);
     } else if new_is_empty {
         found.retain(|(_, path)| path != new);
@@ -119,7 +119,7 @@ fn resolve_legacy_dir(found: &mut Vec<(Board, PathBuf)>) -> Result<()> {
     Ok(())
 }
 
-/// What a directory holds, sorted; hidden names are no match of `*` and left out.
+/// The entries of a directory, sorted, without hidden ones, which `*` does not match.
 pub(super) fn visible_entries(directory: &Path) -> Result<Vec<PathBuf>> {
     let failed = || format!("cannot read the directory {}", directory.display());
     let mut paths = Vec::new();

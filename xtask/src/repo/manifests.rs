@@ -1,5 +1,5 @@
-//! The files of the manifest directories, as the build takes them: every file of the directory, whatever its name
-//! (rkt `stage1/usr_from_coreos/build-usr.mk`, `$(wildcard DIRECTORY/*)`), each read once at its real path.
+//! Reading the manifest directories as the build does: every file of a directory, whatever its name (rkt
+//! `stage1/usr_from_coreos/build-usr.mk`, `$(wildcard DIRECTORY/*)`), each read once at its real path.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,9 +16,9 @@ use coreos_types::shell::quote;
 use manifest::common_mk::{CommonMk, IncludedFiles};
 use manifest::plan::sources::{COMMON_MK, ManifestRef};
 
-/// Reads everything. The root is absolute and without symlinks.
+/// Reads coreos-common.mk and every manifest. The root is absolute and without symlinks.
 pub(super) fn read(root: &Path) -> Result<LoadedRepo> {
-    let mut reader = Reader { root, names: BTreeMap::new(), read: LoadedRepo::default() };
+    let mut reader = Reader { root, names_by_inode: BTreeMap::new(), read: LoadedRepo::default() };
     let (common_mk, real) = reader.resolve(&root.join(COMMON_MK))?;
     reader.read.sources.common_mk = reader.read_file(&real)?;
     reader.read.sources.included = included_files(root, &real, &reader.read.sources.common_mk);
@@ -39,8 +39,8 @@ pub(super) fn read(root: &Path) -> Result<LoadedRepo> {
     Ok(reader.read)
 }
 
-/// The files of the tree that a makefile includes by a plain name: make looks below its working directory, which is the
-/// makefile's directory or the tree. A file that is not found, or is outside the tree, is left out.
+/// The files of the tree that a makefile includes by a literal name. make searches its working directory, which is the
+/// makefile's directory or the root. Files that are not found, or are outside the tree, are skipped.
 fn included_files(root: &Path, makefile: &Path, text: &[u8]) -> IncludedFiles {
     let read = |name: &str| {
         let directories = makefile.parent().into_iter().chain([root]);
@@ -60,7 +60,7 @@ fn included_files(root: &Path, makefile: &Path, text: &[u8]) -> IncludedFiles {
 struct Reader<'a> {
     root: &'a Path,
     /// The key of each regular file by device and inode: a second hard link is the same manifest.
-    names: BTreeMap<(u64, u64), String>,
+    names_by_inode: BTreeMap<(u64, u64), String>,
     read: LoadedRepo,
 }
 
@@ -68,16 +68,14 @@ impl Reader<'_> {
     fn board_directories(&mut self, flavor: &Path) -> Result<Vec<(Board, PathBuf)>> {
         let BoardDirectories { known, unknown } = board_directories(flavor)?;
         let name = |path: &Path| relative(self.root, path).unwrap_or_else(|| path.display().to_string());
-        self.read.warnings.extend(
-            unknown
-                .iter()
-                .map(|path| format!("{} is left out: it is for no board that is known", name(path))),
-        );
+        self.read
+            .warnings
+            .extend(unknown.iter().map(|path| format!("{} is ignored: its board is unknown", name(path))));
         Ok(known)
     }
 
-    /// Where a directory lies, its links followed as long as they stay in the tree: a file in a linked directory is
-    /// no link itself.
+    /// The directory with its symlinks resolved, if the result is in the tree: a file in a linked directory is not a
+    /// link itself.
     fn canonical_inside(&self, directory: PathBuf) -> PathBuf {
         fs::canonicalize(&directory).ok().filter(|real| real.starts_with(self.root)).unwrap_or(directory)
     }
@@ -94,15 +92,15 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The key of a file and its real path. A link to a place outside the tree keeps its own path as the key.
+    /// The key of a file and its real path. A link out of the tree has its own path as the key.
     fn resolve(&mut self, path: &Path) -> Result<(String, PathBuf)> {
         let name = self.name(path)?;
         let real = fs::canonicalize(path).map_err(|error| {
             let target = fs::read_link(path).map_or(String::new(), |to| format!(" to {}", to.display()));
             let word = quote(&path.to_string_lossy());
-            Error::failed(format!("{name} is a link{target}, and that is no file"))
+            Error::failed(format!("{name} is a link{target}, which is not a file"))
                 .with_cause(error)
-                .with_hint(format!("lead it to a file, ln -sf FILE {word}, or take it away: rm {word}"))
+                .with_hint(format!("link it to a file: ln -sf FILE {word}, or remove it: rm {word}"))
         })?;
         let key = match relative(self.root, &real) {
             Some(inside) => self.dedup_key(inside, &real)?,
@@ -116,8 +114,8 @@ impl Reader<'_> {
 
     /// The key of a file inside the tree, the same for each of its hard links.
     fn dedup_key(&mut self, inside: String, real: &Path) -> Result<String> {
-        let metadata = fs::metadata(real).with_context(|| format!("cannot look at {}", real.display()))?;
-        Ok(self.names.entry(inode_key(&metadata)).or_insert(inside).clone())
+        let metadata = fs::metadata(real).with_context(|| format!("cannot examine {}", real.display()))?;
+        Ok(self.names_by_inode.entry(inode_key(&metadata)).or_insert(inside).clone())
     }
 
     fn read_file(&self, path: &Path) -> Result<Vec<u8>> {
@@ -139,21 +137,23 @@ impl Reader<'_> {
     }
 }
 
-/// The link that leads a path out of the tree: the file itself, or a directory above it, or what that points to in turn.
+/// The symlink through which a path leaves the tree: the file itself, a directory above it, or a link that one of them
+/// points to.
 fn escaping_link(root: &Path, path: &str) -> String {
-    let leads_out = |part: &Path| fs::canonicalize(root.join(part)).is_ok_and(|real| !real.starts_with(root));
+    let is_outside =
+        |part: &Path| fs::canonicalize(root.join(part)).is_ok_and(|real| !real.starts_with(root));
     let mut link = PathBuf::from(path);
-    // Links in a row: the kernel follows no more than 40.
+    // The kernel follows at most 40 links (path_resolution(7)).
     for _ in 0..40 {
         let parts: Vec<PathBuf> = link.ancestors().map(Path::to_owned).collect();
-        link = parts.into_iter().rev().find(|part| leads_out(part)).unwrap_or(link);
+        link = parts.into_iter().rev().find(|part| is_outside(part)).unwrap_or(link);
         let Some(next) = link_target(root, &link) else { break };
         link = next;
     }
     link.to_str().unwrap_or(path).to_owned()
 }
 
-/// What a link points to, where that is in the tree, relative to it.
+/// The target of a link, relative to the root; `None` if it is outside the tree.
 fn link_target(root: &Path, link: &Path) -> Option<PathBuf> {
     let link = root.join(link);
     let target = link.parent()?.join(fs::read_link(&link).ok()?);

@@ -1,4 +1,4 @@
-//! Finds the tree, and reads what a bump may change.
+//! The source tree: finding and reading it, and its transactions.
 
 mod layout;
 mod manifests;
@@ -18,20 +18,20 @@ pub struct Repo {
     root: PathBuf,
 }
 
-/// A tree that was read.
+/// A tree with its contents in memory.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LoadedRepo {
-    /// What it holds.
+    /// coreos-common.mk and the manifests.
     pub sources: Stage1Sources,
-    /// What the reader should be told on stderr: an interrupted run that was finished, directories left out.
+    /// Messages to print to stderr: a recovered transaction, ignored directories.
     pub warnings: Vec<String>,
 }
 
 impl Repo {
-    /// The tree at `repo` (`--repo DIR`), or else the nearest one above `current_directory`.
+    /// Finds the tree at `repo` (`--repo DIR`), or else the nearest one at or above `current_directory`.
     ///
     /// # Errors
-    /// There is none.
+    /// There is no tree.
     pub fn find(repo: Option<&Path>, current_directory: &Path) -> Result<Repo> {
         match repo {
             Some(directory) => {
@@ -53,20 +53,20 @@ impl Repo {
         }
     }
 
-    /// Its root, absolute and without symlinks.
+    /// The root directory, absolute and without symlinks.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Reads coreos-common.mk and every manifest, as no other run is writing; an interrupted run is finished first.
+    /// Reads coreos-common.mk and every manifest under a shared lock, after recovering an interrupted transaction.
     ///
     /// # Errors
-    /// A file that cannot be read, or something in a manifest directory that is no manifest.
+    /// A file cannot be read, or an entry of a manifest directory is not a manifest.
     pub fn read(&self) -> Result<LoadedRepo> {
-        let mended = transaction::recover(&self.root)?;
-        let _nobody_writes = TreeLock::shared(&self.root)?;
+        let recovered = transaction::recover(&self.root)?;
+        let _lock = TreeLock::shared(&self.root)?;
         let mut read = manifests::read(&self.root)?;
-        read.warnings.splice(0..0, mended);
+        read.warnings.splice(0..0, recovered);
         Ok(read)
     }
 

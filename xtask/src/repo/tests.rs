@@ -1,4 +1,4 @@
-//! The shapes of rkt's trees over the years, and what people leave in manifest directories.
+//! Layouts of rkt's trees over the years, and invalid entries of manifest directories.
 
 #![allow(clippy::unwrap_used)]
 
@@ -42,7 +42,7 @@ const BASH: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/bash.manifest";
 const KVM_BASH: &str = "stage1/usr_from_kvm/manifest-amd64-usr.d/bash.manifest";
 
 #[test]
-fn the_tree_is_found_from_below_and_only_where_it_is_named() {
+fn tree_is_found_in_parents_or_at_repo() {
     let fixture = Fixture::new(&[BASH]);
     let root = fs::canonicalize(fixture.0.path()).unwrap();
     let below = root.join("stage1/usr_from_coreos");
@@ -55,7 +55,7 @@ fn the_tree_is_found_from_below_and_only_where_it_is_named() {
 }
 
 #[test]
-fn every_file_counts_and_a_symlinked_one_is_read_once() {
+fn symlinked_manifest_is_read_once() {
     let fixture = Fixture::new(&[
         BASH,
         "stage1/usr_from_coreos/manifest-arm64-usr.d/notes~",
@@ -66,17 +66,17 @@ fn every_file_counts_and_a_symlinked_one_is_read_once() {
         "stage1/usr_from_coreos/manifest-ppc64-usr.d/x",
     ]);
     symlink("../../usr_from_coreos/manifest-amd64-usr.d/bash.manifest", fixture.path(KVM_BASH)).unwrap();
-    let LoadedRepo { sources, warnings: notes } = fixture.read().unwrap();
+    let LoadedRepo { sources, warnings } = fixture.read().unwrap();
     let shown: Vec<String> = sources
         .listings
         .iter()
-        .map(|l| {
+        .map(|listing| {
             format!(
                 "{} {} {} {}",
-                l.board,
-                l.flavor,
-                l.listed_as.rsplit('/').next().unwrap(),
-                l.file == l.listed_as
+                listing.board,
+                listing.flavor,
+                listing.listed_as.rsplit('/').next().unwrap(),
+                listing.file == listing.listed_as
             )
         })
         .collect();
@@ -92,12 +92,12 @@ fn every_file_counts_and_a_symlinked_one_is_read_once() {
     assert_eq!(sources.manifests.len(), 3);
     assert_eq!(sources.manifests[BASH], format!("{BASH}\n").into_bytes());
     assert!(sources.outside.is_empty());
-    assert_eq!(notes.len(), 1);
-    assert!(notes[0].contains("manifest-ppc64-usr.d is left out"), "{notes:?}");
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].contains("manifest-ppc64-usr.d is ignored"), "{warnings:?}");
 }
 
 #[test]
-fn a_linked_common_mk_has_its_real_path_and_only_outside_the_tree_is_outside() {
+fn linked_common_mk_has_its_real_path() {
     let fixture = Fixture::new(&[BASH, "stage1/real.mk"]);
     let elsewhere = tempfile::NamedTempFile::new().unwrap();
     let link = fixture.path(COMMON_MK);
@@ -114,7 +114,7 @@ fn a_linked_common_mk_has_its_real_path_and_only_outside_the_tree_is_outside() {
 }
 
 #[test]
-fn what_lies_outside_the_tree_is_told_by_the_link_that_leads_there() {
+fn file_outside_the_tree_is_reported_with_its_link() {
     let fixture = Fixture::new(&[BASH]);
     let elsewhere = Fixture::new(&[KVM_BASH]);
     let directory = Path::new(KVM_BASH).parent().unwrap().to_str().unwrap();
@@ -130,7 +130,7 @@ fn what_lies_outside_the_tree_is_told_by_the_link_that_leads_there() {
 }
 
 #[test]
-fn the_old_directory_is_amd64_and_two_of_a_board_are_settled_or_refused() {
+fn legacy_directory_is_amd64_unless_ambiguous() {
     let old = "stage1/usr_from_coreos/manifest.d/bash.manifest";
     let fixture = Fixture::new(&[old]);
     let listing = fixture.read().unwrap().sources.listings.remove(0);
@@ -146,7 +146,7 @@ fn the_old_directory_is_amd64_and_two_of_a_board_are_settled_or_refused() {
 }
 
 #[test]
-fn what_is_no_manifest_is_named() {
+fn invalid_manifest_entry_is_named() {
     let fixture = Fixture::new(&[BASH]);
     let directory = fixture.path("stage1/usr_from_coreos/manifest-amd64-usr.d");
     fs::create_dir(directory.join("sub")).unwrap();
@@ -154,14 +154,14 @@ fn what_is_no_manifest_is_named() {
     fs::remove_dir(directory.join("sub")).unwrap();
     symlink("gone.manifest", directory.join("broken")).unwrap();
     assert!(
-        fixture.error().contains("broken is a link to gone.manifest, and that is no file"),
+        fixture.error().contains("broken is a link to gone.manifest, which is not a file"),
         "{}",
         fixture.error()
     );
     assert!(fixture.read().unwrap_err().hint.unwrap().contains("rm /"));
     fs::remove_file(directory.join("broken")).unwrap();
     symlink("loop", directory.join("loop")).unwrap();
-    assert!(fixture.error().contains("that is no file"), "{}", fixture.error());
+    assert!(fixture.error().contains("which is not a file"), "{}", fixture.error());
     fs::remove_file(directory.join("loop")).unwrap();
     let odd = directory.join(OsStr::from_bytes(b"\xff.manifest"));
     fs::write(&odd, "x").unwrap();
@@ -172,6 +172,6 @@ fn what_is_no_manifest_is_named() {
 }
 
 #[test]
-fn a_tree_without_manifests_says_so() {
+fn tree_without_manifests_is_an_error() {
     assert!(Fixture::new(&["stage1/usr_from_coreos/x"]).error().contains("no manifest in"));
 }

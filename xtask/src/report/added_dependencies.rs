@@ -56,7 +56,7 @@ fn lines(bytes: &[u8]) -> Vec<String> {
     lossless_text::from_bytes(bytes).lines().map(|line| line.trim().to_owned()).collect()
 }
 
-/// What a path needs: the name in [`DependencyEdge::name`], and the file name of the dependency.
+/// The dependencies of a path: the name in [`DependencyEdge::name`], and the file name of the dependency.
 fn requests(tree: &UsrTree, line: &str) -> Vec<(String, String)> {
     let Ok(path) = UsrPath::new(line) else { return Vec::new() };
     let place = match path.parent() {
@@ -109,7 +109,7 @@ mod tests {
             kind: FixKind::Add,
             from: None,
             to: Some(to.into()),
-            because: String::new(),
+            reason: String::new(),
         };
         let sources = Stage1Sources {
             manifests: [(

@@ -1,6 +1,6 @@
 //! The message of the commit that `--commit` makes, in the form of rkt's own history.
 //!
-//! A name from an image can add neither a line (a trailer) nor a reference that closes an issue or mentions somebody.
+//! Names from an image are escaped: they can add neither a line (a trailer) nor a reference to an issue or account.
 
 use std::fmt::Write;
 
@@ -68,8 +68,8 @@ fn line(out: &mut String, fix: &Fix) {
         (Some(path), None) | (None, Some(path)) => path.clone(),
         (None, None) => String::new(),
     };
-    let (file, what, because) = (plain(&short(&fix.file)), plain(&what), plain(&fix.because));
-    let _ = writeln!(out, "- {file}: {what} ({because})");
+    let (file, what, reason) = (plain(&short(&fix.file)), plain(&what), plain(&fix.reason));
+    let _ = writeln!(out, "- {file}: {what} ({reason})");
 }
 
 /// Text in one line, with `@`, `#` and `GH-` escaped where GitHub would read a mention or the number of an issue. Names
@@ -124,7 +124,7 @@ mod tests {
             "a\\nSigned-off-by: x \\x40octocat closes \\x231, o/r\\x232, GH\\x2d3 getty@tty1.service a#b"
         );
         let mut report = fixtures::bump();
-        report.fixes[0].because = "x\n\nCloses #1\n".into();
+        report.fixes[0].reason = "x\n\nCloses #1\n".into();
         assert!(!message(&report).contains("\nCloses"));
     }
 

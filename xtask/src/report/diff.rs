@@ -1,8 +1,8 @@
 //! Unified diffs of the files that change, with the reason of each change.
 //!
-//! Off a terminal a diff is what git and patch(1) apply, byte for byte: the reasons are comments before its header.
-//! Only a file whose lines hold control characters is a comment as a whole. On a terminal each reason is at the side of
-//! its line.
+//! If standard output is not a terminal, the diff is a valid patch for git and patch(1): reasons are comments before its
+//! header. The diff of a file with control characters is printed as a comment. On a terminal each reason is next to its
+//! line.
 
 use super::Report;
 use super::styled_text::{Style, StyledText, wrap};
@@ -21,7 +21,7 @@ pub(super) fn applicable(report: &Report, edit: &FileEdit) -> StyledText {
             out.line(Style::Faint, lossless_text::one_line(&comment(line, reason)));
         }
     }
-    // Output that is piped may still reach a terminal, which would obey what an image or a tree put into a name.
+    // Piped output may still reach a terminal, which would interpret control characters in a name.
     if lines.iter().any(|line| lossless_text::has_unsafe_chars(line.strip_suffix('\r').unwrap_or(line))) {
         out.line(
             Style::Faint,
@@ -36,7 +36,8 @@ pub(super) fn applicable(report: &Report, edit: &FileEdit) -> StyledText {
     out
 }
 
-/// The diff of one file for a terminal of `width` columns. A reason that does not fit at the side of its line is above it.
+/// The diff of one file for a terminal of `width` columns. A reason that does not fit at the side of its line is
+/// above it.
 pub(super) fn annotated(report: &Report, edit: &FileEdit, width: usize) -> StyledText {
     let diff = edit.diff();
     let lines: Vec<&str> = diff.split_terminator('\n').collect();
@@ -69,7 +70,7 @@ pub(super) fn annotated(report: &Report, edit: &FileEdit, width: usize) -> Style
 fn comment(line: &str, reason: &str) -> String {
     let line = line.get(1..).unwrap_or_default().trim_end_matches('\r');
     match reason.split_once(": ") {
-        Some((kind, because)) if !kind.contains(' ') => format!("# {kind} {line}: {because}"),
+        Some((kind, reason)) if !kind.contains(' ') => format!("# {kind} {line}: {reason}"),
         _ => format!("# {line}: {reason}"),
     }
 }
@@ -98,7 +99,7 @@ impl Reasons {
             .fixes
             .iter()
             .filter(|fix| fix.file == edit.path)
-            .filter_map(|fix| Some((changed_line(fix, lines)?, format!("{}: {}", fix.kind, fix.because))))
+            .filter_map(|fix| Some((changed_line(fix, lines)?, format!("{}: {}", fix.kind, fix.reason))))
             .collect();
         // Every changed line of a manifest has its fix: what changes without one is coreos-common.mk.
         if found.is_empty() {
@@ -117,8 +118,8 @@ fn changed_line(fix: &Fix, lines: &[&str]) -> Option<String> {
     let new = fix.to.as_ref().map(|to| format!("+{to}"));
     let old = fix.from.as_ref().map(|from| format!("-{from}"));
     // A line of the file may end in CR, which is not part of the path.
-    let is_line = |line: &&str, wanted: &str| line.strip_suffix('\r').unwrap_or(line) == wanted;
-    let find = |wanted: String| lines.iter().find(|line| is_line(line, &wanted)).map(ToString::to_string);
+    let is_line = |line: &&str, expected: &str| line.strip_suffix('\r').unwrap_or(line) == expected;
+    let find = |expected: String| lines.iter().find(|line| is_line(line, &expected)).map(ToString::to_string);
     [new, old].into_iter().flatten().find_map(find)
 }
 
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons_are_at_the_side_where_they_fit() {
+    fn short_reason_is_next_to_its_line() {
         expect![[r#"
             --- a/stage1/usr_from_coreos/coreos-common.mk
             +++ b/stage1/usr_from_coreos/coreos-common.mk
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons_are_above_where_the_terminal_is_narrow() {
+    fn reason_is_above_on_narrow_terminal() {
         let text = terminal(70);
         assert!(
             text.contains("\n # systemd version in the image of 1032.0.0\n+CCN_SYSTEMD_VERSION := v229\n"),
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn crlf_and_foreign_bytes_are_printed_as_they_are() {
+    fn crlf_and_non_utf8_bytes_are_verbatim() {
         let report = fixtures::bump();
         let mut edit = report.plan.edits[1].clone();
         edit.after.extend(b"bin/\xe9\r\n");

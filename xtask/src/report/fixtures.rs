@@ -17,13 +17,13 @@ fn release(text: &str) -> Release {
     text.parse().unwrap_or_else(|_| unreachable!("a release"))
 }
 
-fn fix(kind: FixKind, from: Option<&str>, to: Option<&str>, because: &str) -> Fix {
+fn fix(kind: FixKind, from: Option<&str>, to: Option<&str>, reason: &str) -> Fix {
     Fix {
         file: MANIFEST.into(),
         kind,
         from: from.map(str::to_owned),
         to: to.map(str::to_owned),
-        because: because.into(),
+        reason: reason.into(),
     }
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn bump() -> Report {
             needed_by: ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec(),
             candidates: Vec::new(),
             message: "bin/systemctl is not in the image of 1032.0.0".into(),
-            remedy: Suggestion::DropMissing,
+            suggestion: Suggestion::RunFixDropMissing,
             fixable: false,
         }],
         images: vec![ImageOrigin {

@@ -22,7 +22,7 @@ pub fn render(report: &Report) -> String {
         let message = std::iter::once(error.to_string()).chain(hint).collect::<String>();
         out.push_str(&annotation("error", &[("title", format!("cargo xtask {}", report.command))], &message));
     }
-    let mut plain = report.drawing.to_string();
+    let mut plain = report.styled_output.to_string();
     for line in report.output.iter().chain(summary(report).as_ref().map(|(_, summary)| summary)) {
         plain.push_str(line);
         plain.push('\n');
@@ -31,8 +31,8 @@ pub fn render(report: &Report) -> String {
     out + &not_commands(&lossless_text::readable(&plain))
 }
 
-/// Text of which the runner takes no line for a command: a line that begins with `::` after blanks is one, and so is
-/// `##[` anywhere in a line (actions/runner, `ActionCommand.cs`).
+/// Escapes workflow commands: a line that begins with `::` after blanks is a command, and so is `##[` anywhere in a
+/// line (actions/runner, `ActionCommand.cs`).
 fn not_commands(text: &str) -> String {
     let mut out = String::new();
     for line in text.replace("##[", "#\\#[").split_inclusive('\n') {
@@ -56,7 +56,7 @@ fn one_finding(finding: &Finding, hint: &str) -> String {
     annotation(level, &place(&finding.file, finding.line), &message)
 }
 
-/// The properties of a place. Without a line it is the first one, since GitHub shows an annotation by file and line.
+/// The properties of a location. The default line is 1, because GitHub requires file and line.
 fn place(file: &str, line: Option<usize>) -> [(&'static str, String); 2] {
     [("file", file.to_owned()), ("line", line.unwrap_or(1).to_string())]
 }
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_an_annotation_too() {
+    fn error_is_an_annotation() {
         let report = Report {
             command: "fetch".into(),
             error: Some(Error::failed("no such host").with_cause("dns").with_hint("--mirror URL")),

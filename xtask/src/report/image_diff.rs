@@ -42,7 +42,7 @@ pub struct PathChange {
     pub old_needs: Vec<String>,
 }
 
-/// A node of an image, as far as it is compared.
+/// The compared properties of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeSummary {
     /// A file and its size in bytes.
@@ -61,7 +61,7 @@ pub fn compare(board: Board, sources: &Stage1Sources, old: &UsrTree, new: &UsrTr
     for tree in [old, new] {
         closure(board, sources, tree, &mut paths);
     }
-    // What only one image selects is compared in both.
+    // A path that is selected in only one image is compared in both.
     [old, new].into_iter().for_each(|tree| tree.read_ahead(&paths));
     let mut changes = ImageDiff { board, rows: Vec::new(), same: 0 };
     for path in paths {
@@ -73,15 +73,15 @@ pub fn compare(board: Board, sources: &Stage1Sources, old: &UsrTree, new: &UsrTr
     changes
 }
 
-/// Adds every path that the manifests list, with what the loader takes for it.
+/// Adds every listed path and the files that the loader resolves for it.
 fn closure(board: Board, sources: &Stage1Sources, tree: &UsrTree, paths: &mut BTreeSet<UsrPath>) {
     let texts: BTreeMap<&str, ManifestFile> =
         sources.manifests.iter().map(|(file, bytes)| (file.as_str(), ManifestFile::parse(bytes))).collect();
     let texts = texts.iter().map(|(file, text)| (*file, text)).collect();
     let loader = DynamicLoader::new(tree, board, DynamicLoader::systemd_directories(tree), None);
-    for flavor in ManifestSet::of_board(board, &sources.listings) {
-        let stage = Selection::of(&flavor, &texts, tree);
-        for (path, facts) in stage.files() {
+    for flavor in ManifestSet::from_board(board, &sources.listings) {
+        let selection = Selection::new(&flavor, &texts, tree);
+        for (path, facts) in selection.files() {
             match facts {
                 FileInfo::Elf(elf) if elf.dynamic && elf.machine == board.elf_machine() => {
                     let load = loader.load(path);
@@ -93,7 +93,7 @@ fn closure(board: Board, sources: &Stage1Sources, tree: &UsrTree, paths: &mut BT
                 _ => {}
             }
         }
-        paths.extend(stage.present);
+        paths.extend(selection.paths);
     }
 }
 
@@ -105,7 +105,7 @@ fn row(path: &UsrPath, old: &UsrTree, new: &UsrTree) -> Option<PathChange> {
     let (mut new_needs, mut old_needs): (Vec<String>, Vec<String>) =
         (only(&new_names, &old_names), only(&old_names, &new_names));
     if before.is_none() || after.is_none() {
-        // All needs of what came or went would say nothing new.
+        // The dependencies of an added or removed file are not listed.
         (new_needs, old_needs) = (Vec::new(), Vec::new());
     }
     let differs = before != after || !new_needs.is_empty() || !old_needs.is_empty();
@@ -192,14 +192,14 @@ pub fn to_json(changes: &[ImageDiff]) -> Value {
             "old_needs": row.old_needs,
         })
     };
-    let of_board = |board: &ImageDiff| {
+    let board_json = |board: &ImageDiff| {
         json!({
             "board": board.board.id(),
             "paths": board.rows.iter().map(of_row).collect::<Vec<_>>(),
             "same": board.same,
         })
     };
-    changes.iter().map(of_board).collect()
+    changes.iter().map(board_json).collect()
 }
 
 #[cfg(test)]

@@ -38,12 +38,12 @@ impl Invocation {
     /// A suggestion as a line for a POSIX shell.
     pub fn hint(&self, suggestion: &Suggestion) -> String {
         match suggestion {
-            Suggestion::Mend => self.fix_command(),
-            Suggestion::DropMissing if self.fix.iter().any(|word| word == DROP) => self.fix_command(),
-            Suggestion::DropMissing => format!("{} {DROP}", self.fix_command()),
-            Suggestion::Edit(edits) => {
+            Suggestion::RunFix => self.fix_command(),
+            Suggestion::RunFixDropMissing if self.fix.iter().any(|word| word == DROP) => self.fix_command(),
+            Suggestion::RunFixDropMissing => format!("{} {DROP}", self.fix_command()),
+            Suggestion::EditManifest(edits) => {
                 let mut commands: Vec<String> = edits.iter().map(|edit| self.edit_command(edit)).collect();
-                // What is new may have dependencies in turn.
+                // An added line may have dependencies.
                 if edits.iter().any(|edit| !edit.add.is_empty()) {
                     commands.push(self.fix_command());
                 }
@@ -53,14 +53,16 @@ impl Invocation {
                 let (directory, name) = file.rsplit_once('/').unwrap_or((".", file));
                 format!("mv {} {}", self.in_tree(file), self.in_tree(&format!("{directory}/.{name}")))
             }
-            Suggestion::OtherRelease => {
+            Suggestion::ChangeRelease => {
                 self.command_line(words(["bump-coreos", "latest"]).iter().chain(&self.source))
             }
-            Suggestion::Own { link, then } => format!("{} && {}", self.copy_commands(link), self.hint(then)),
+            Suggestion::CopySymlinkTarget { link, then } => {
+                format!("{} && {}", self.copy_commands(link), self.hint(then))
+            }
         }
     }
 
-    /// The command that fixes what was found, with the options of this run.
+    /// The command that fixes the findings, with the options of this run.
     pub fn fix_command(&self) -> String {
         self.command_line(self.command.iter().chain(&self.source).chain(&self.image).chain(&self.fix))
     }
@@ -152,11 +154,11 @@ mod tests {
         };
         let removal = Suggestion::remove([(FILE, "bin/x"), ("stage1/e", "lib64/y"), (FILE, "bin/x")]);
         for (invocation, suggestion, hint) in [
-            (&verify, Suggestion::Mend, "cargo xtask verify-manifests --fix"),
-            (&verify, Suggestion::DropMissing, "cargo xtask verify-manifests --fix --drop-missing"),
+            (&verify, Suggestion::RunFix, "cargo xtask verify-manifests --fix"),
+            (&verify, Suggestion::RunFixDropMissing, "cargo xtask verify-manifests --fix --drop-missing"),
             (
                 &bump,
-                Suggestion::DropMissing,
+                Suggestion::RunFixDropMissing,
                 "cargo xtask --repo 'my tree' bump-coreos 1032.0.0 --mirror 'http://[::1]/' --image 'a b.gz' --drop-missing",
             ),
             (
@@ -181,17 +183,17 @@ mod tests {
             ),
             (
                 &bump,
-                Suggestion::OtherRelease,
+                Suggestion::ChangeRelease,
                 "cargo xtask --repo 'my tree' bump-coreos latest --mirror 'http://[::1]/'",
             ),
             (
                 &verify,
-                Suggestion::Mend.behind(FILE),
+                Suggestion::RunFix.after_copying(FILE),
                 "cp -RL stage1/d/a.manifest stage1/d/a.manifest.own && rm stage1/d/a.manifest && mv stage1/d/a.manifest.own stage1/d/a.manifest && cargo xtask verify-manifests --fix",
             ),
             (
                 &bump,
-                Suggestion::Mend.behind("d"),
+                Suggestion::RunFix.after_copying("d"),
                 "cp -RL '/home/me/my tree/d' '/home/me/my tree/d.own' && rm '/home/me/my tree/d' && mv '/home/me/my tree/d.own' '/home/me/my tree/d' && cargo xtask --repo 'my tree' bump-coreos 1032.0.0 --mirror 'http://[::1]/' --image 'a b.gz'",
             ),
         ] {

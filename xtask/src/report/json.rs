@@ -17,7 +17,7 @@ pub fn document(report: &Report) -> Value {
 
 fn portable(value: Value) -> Value {
     match value {
-        Value::String(text) => Value::String(lossless_text::portable(&text).into_owned()),
+        Value::String(text) => Value::String(lossless_text::escape_non_utf8(&text).into_owned()),
         Value::Array(values) => values.into_iter().map(portable).collect(),
         Value::Object(entries) => entries.into_iter().map(|(key, value)| (key, portable(value))).collect(),
         other => other,
@@ -72,7 +72,7 @@ fn image(image: &ImageOrigin) -> Value {
 }
 
 fn fix(fix: &Fix) -> Value {
-    let mut value = json!({ "kind": fix.kind.id(), "file": fix.file, "because": fix.because });
+    let mut value = json!({ "kind": fix.kind.id(), "file": fix.file, "because": fix.reason });
     if let Some(from) = &fix.from {
         value["from"] = json!(from);
     }

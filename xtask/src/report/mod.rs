@@ -58,45 +58,45 @@ pub struct Report {
     pub check: bool,
     /// The pinned release before and after.
     pub release: Option<(Release, Release)>,
-    /// The channel that has it.
+    /// The channel of the release.
     pub channel: Option<Channel>,
     /// The systemd version before and after.
     pub systemd: Option<(SystemdVersion, SystemdVersion)>,
     /// The images that were read, one per board.
     pub images: Vec<ImageOrigin>,
     /// The command line of the run, which its hints repeat.
-    pub again: Invocation,
-    /// How many flavors the tree has.
+    pub invocation: Invocation,
+    /// The number of flavors in the tree.
     pub flavors: usize,
-    /// What was fixed.
+    /// The fixes.
     pub fixes: Vec<Fix>,
-    /// What remains.
+    /// The remaining findings.
     pub findings: Vec<Finding>,
     /// The files that change.
     pub plan: EditPlan,
     /// The bytes of every listed path, by manifest ([`sizes::compare`]).
     pub sizes: Vec<sizes::ManifestSizes>,
-    /// Why there are no sizes of the release before; `None` where there are.
+    /// Why the sizes before the change are unknown; `None` if they are known.
     pub no_sizes_before: Option<String>,
-    /// Where the files of the tree can be read on the web.
+    /// Links to the files of the tree on the web.
     pub source_links: Option<source_links::SourceLinks>,
-    /// Who needs what was added ([`added_dependencies::edges`]).
+    /// The dependents of added paths ([`added_dependencies::edges`]).
     pub needs: Vec<added_dependencies::DependencyEdge>,
     /// Package changes between the two releases; `None` if they are not known.
     pub packages: Option<Vec<PackageChange>>,
-    /// What smoketest checked.
+    /// The checks of smoketest.
     pub checks: Vec<Check>,
-    /// What a face prints ahead of everything else (`fetch`: the path, `why`: the tree).
+    /// Output before everything else (`fetch`: the path, `why`: the tree).
     pub output: Vec<String>,
-    /// The same with tones, behind `output`.
-    pub drawing: styled_text::StyledText,
+    /// Styled output, after `output`.
+    pub styled_output: styled_text::StyledText,
     /// Keys that one command alone adds to the JSON document.
     pub extra: BTreeMap<&'static str, serde_json::Value>,
     /// The error that ended the run.
     pub error: Option<Error>,
 }
 
-/// Where an image came from and who signed it.
+/// The source and the signer of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageOrigin {
     /// Its board.
@@ -105,7 +105,7 @@ pub struct ImageOrigin {
     pub source: String,
     /// SHA-256 of the `.cpio.gz`, as `sha256:HEX`.
     pub digest: String,
-    /// Who signed it; `None` under `--unsigned`.
+    /// The signer; `None` under `--unsigned`.
     pub signature: Option<Signer>,
     /// The variables of its os-release.
     pub os_release: BTreeMap<String, String>,
@@ -116,11 +116,11 @@ pub struct ImageOrigin {
 pub struct Check {
     /// `build`, `link`, `rootfs` or `run`.
     pub name: &'static str,
-    /// What was checked, `bin/bash`.
+    /// The subject, such as `bin/bash`.
     pub subject: String,
-    /// How it went.
+    /// The outcome.
     pub outcome: Outcome,
-    /// What was seen; names the manifest and the command where it failed.
+    /// Details; after a failure with the manifest and the command.
     pub message: String,
     /// The manifest to look at after a failure, if there is one.
     pub file: Option<String>,
@@ -128,7 +128,7 @@ pub struct Check {
     pub line: Option<usize>,
 }
 
-/// How a check went.
+/// The outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Outcome {
@@ -162,7 +162,7 @@ impl Report {
 
     /// The command that fixes a finding of this run.
     pub fn hint(&self, finding: &Finding) -> String {
-        self.again.hint(&finding.remedy)
+        self.invocation.hint(&finding.suggestion)
     }
 
     /// The word for the outcome in JSON.
@@ -175,7 +175,7 @@ impl Report {
         }
     }
 
-    /// Whether the release's lists of names stood in for its image.
+    /// Whether the signed file lists were used instead of the image.
     fn is_preview(&self) -> bool {
         self.extra.contains_key("preview")
     }
@@ -186,7 +186,7 @@ impl Report {
     }
 }
 
-/// A manifest's path for people: `stage1/usr_from_kvm/manifest-amd64-usr.d/ip.manifest` is `kvm/ip (amd64-usr)`.
+/// A short form of a manifest's path: `stage1/usr_from_kvm/manifest-amd64-usr.d/ip.manifest` is `kvm/ip (amd64-usr)`.
 fn short(file: &str) -> String {
     let parts = || {
         let rest = file.strip_prefix("stage1/usr_from_")?.strip_suffix(".manifest")?;

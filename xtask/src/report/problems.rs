@@ -8,15 +8,15 @@ use manifest::suggestion::Suggestion;
 
 use super::Report;
 
-/// Findings that have one cause, and that one change fixes: a renamed library is missing under its old name, its
-/// symlink dangles, and programs need the new file.
+/// Findings with the same cause and the same fix: a renamed library is missing under its old name, its symlink dangles,
+/// and programs need the new file.
 #[derive(Debug)]
 pub(super) struct Problem<'r> {
     /// The finding that names the cause.
     pub(super) main: &'r Finding,
-    /// What else was found because of it.
+    /// Further findings with the same cause.
     pub(super) related: Vec<&'r Finding>,
-    /// The flavors that it concerns.
+    /// The affected flavors.
     pub(super) flavors: Vec<&'r str>,
 }
 
@@ -26,10 +26,12 @@ impl Problem<'_> {
         self.all().all(|finding| finding.fixable)
     }
 
-    /// Whether `--fix --drop-missing` fixes what `--fix` does not.
+    /// Whether the problem is fixed by `--fix --drop-missing` and not by `--fix`.
     fn is_droppable(&self) -> bool {
         !self.is_fixable()
-            && self.all().all(|finding| finding.fixable || finding.remedy == Suggestion::DropMissing)
+            && self
+                .all()
+                .all(|finding| finding.fixable || finding.suggestion == Suggestion::RunFixDropMissing)
     }
 
     fn severity(&self) -> Severity {
@@ -68,7 +70,7 @@ pub(super) fn problems(report: &Report) -> Vec<Problem<'_>> {
     problems.into_iter().map(|(_, problem)| problem).collect()
 }
 
-/// What distinguishes findings: two that differ in the flavor alone are one problem.
+/// The identity of a finding, without the flavor: the same finding in two flavors is one problem.
 type SameKey<'r> = (Board, FindingKind, &'r str, Option<usize>, &'r str, &'r str);
 
 fn same_key(finding: &Finding) -> SameKey<'_> {
@@ -93,7 +95,7 @@ impl<'r> ProblemIndex<'r> {
                 self.renamed.entry((finding.board, &finding.file, new)).or_insert(at);
             }
             [] if finding.kind == FindingKind::Missing && finding.path.contains(".so") => {
-                let gone = (at, &finding.remedy);
+                let gone = (at, &finding.suggestion);
                 self.gone.entry((finding.board, &finding.file, &finding.path)).or_insert(gone);
             }
             _ => {}
@@ -116,16 +118,16 @@ impl<'r> ProblemIndex<'r> {
         let sonames = finding.path.match_indices('.').map(|(at, _)| &finding.path[..at]);
         let gone =
             sonames.filter_map(|soname| self.gone.get(&(finding.board, finding.file.as_str(), soname)));
-        gone.filter(|(_, suggestion)| **suggestion == finding.remedy).map(|(at, _)| *at).min()
+        gone.filter(|(_, suggestion)| **suggestion == finding.suggestion).map(|(at, _)| *at).min()
     }
 }
 
-/// Whether a rename may have made the finding.
+/// Whether a rename may have caused the finding.
 fn is_consequence(finding: &Finding) -> bool {
     matches!(finding.kind, FindingKind::Dangling | FindingKind::NeedsUnlisted)
 }
 
-/// How many problems there are.
+/// Numbers of problems by severity and fix.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     errors: usize,
@@ -189,11 +191,12 @@ mod tests {
     use super::*;
     use crate::report::fixtures;
 
-    fn finding(kind: FindingKind, path: &str, candidates: &[&str], remedy: Suggestion) -> Finding {
+    fn finding(kind: FindingKind, path: &str, candidates: &[&str], suggestion: Suggestion) -> Finding {
         let mut finding = fixtures::bump().findings.remove(0);
         (finding.kind, finding.severity) = (kind, kind.severity());
-        (finding.path, finding.message, finding.remedy) = (path.into(), format!("{path} is wrong"), remedy);
-        finding.fixable = finding.remedy == Suggestion::Mend;
+        (finding.path, finding.message, finding.suggestion) =
+            (path.into(), format!("{path} is wrong"), suggestion);
+        finding.fixable = finding.suggestion == Suggestion::RunFix;
         finding.candidates = candidates.iter().map(|&path| path.to_owned()).collect();
         finding
     }
@@ -205,9 +208,9 @@ mod tests {
     #[test]
     fn renamed_library_is_one_problem() {
         let findings = [
-            finding(FindingKind::NeedsUnlisted, "lib64/z.so.2", &["lib64/z.so.2"], Suggestion::Mend),
-            finding(FindingKind::Dangling, "lib64/z.so", &["lib64/z.so.2"], Suggestion::Mend),
-            finding(FindingKind::Missing, "lib64/z.so.1", &["lib64/z.so.2"], Suggestion::Mend),
+            finding(FindingKind::NeedsUnlisted, "lib64/z.so.2", &["lib64/z.so.2"], Suggestion::RunFix),
+            finding(FindingKind::Dangling, "lib64/z.so", &["lib64/z.so.2"], Suggestion::RunFix),
+            finding(FindingKind::Missing, "lib64/z.so.1", &["lib64/z.so.2"], Suggestion::RunFix),
         ];
         assert_eq!(describe(&findings), "1 problem (1 error), 1 fixable with --fix");
         let report = Report { findings: findings.to_vec(), ..Report::default() };
@@ -217,16 +220,16 @@ mod tests {
     }
 
     #[test]
-    fn soname_and_real_file_that_are_gone_are_one_problem() {
-        let gone = |path| finding(FindingKind::Missing, path, &[], Suggestion::DropMissing);
+    fn missing_soname_and_real_name_are_one_problem() {
+        let gone = |path| finding(FindingKind::Missing, path, &[], Suggestion::RunFixDropMissing);
         let findings = [gone("lib64/z.so.1"), gone("lib64/z.so.1.2"), gone("lib64/z.so.12")];
         assert_eq!(describe(&findings), "2 problems (2 errors), 2 fixable with --fix --drop-missing");
     }
 
     #[test]
     fn counts_by_severity_and_by_fix() {
-        let rename = finding(FindingKind::Missing, "a", &["b"], Suggestion::Mend);
-        let gone = finding(FindingKind::Missing, "c", &[], Suggestion::DropMissing);
+        let rename = finding(FindingKind::Missing, "a", &["b"], Suggestion::RunFix);
+        let gone = finding(FindingKind::Missing, "c", &[], Suggestion::RunFixDropMissing);
         let unit = finding(FindingKind::Tidy, "d", &[], Suggestion::add("f", ["d"]));
         let advice = finding(FindingKind::Advice, "e", &["e"], Suggestion::add("f", ["e"]));
         for (findings, text) in [
@@ -245,7 +248,7 @@ mod tests {
 
     #[test]
     fn same_advice_in_two_flavors_is_one_suggestion() {
-        let coreos = finding(FindingKind::Advice, "e", &["e"], Suggestion::Mend);
+        let coreos = finding(FindingKind::Advice, "e", &["e"], Suggestion::RunFix);
         let kvm = Finding {
             flavor: coreos_types::release::Flavor::from_dir_name("usr_from_kvm").unwrap(),
             ..coreos.clone()

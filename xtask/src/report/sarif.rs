@@ -1,4 +1,5 @@
-//! The report as SARIF 2.1.0 (OASIS, "Static Analysis Results Interchange Format"): findings and failed checks are results.
+//! The report as SARIF 2.1.0 (OASIS, "Static Analysis Results Interchange Format"): findings and failed checks are
+//! results.
 
 use serde_json::{Value, json};
 
@@ -129,21 +130,21 @@ fn findings(report: &Report) -> impl Iterator<Item = Value> {
     })
 }
 
-/// The same for the same finding of two runs, whatever its line is.
+/// A fingerprint that does not depend on the line, so that it is equal in different runs.
 fn fingerprint(finding: &Finding) -> String {
     let parts =
         [finding.kind.id(), finding.board.id(), finding.flavor.as_str(), &finding.file, &finding.path];
     Sha256Digest::compute(parts.join("\0").as_bytes()).hex()[..32].to_owned()
 }
 
-/// The change of a line, where one line is to be removed or replaced and nothing else.
+/// The fix of a finding, if exactly one line is to be removed or replaced.
 fn replacement(finding: &Finding) -> Option<Value> {
     let line = finding.line?;
-    match (&finding.remedy, finding.candidates.as_slice()) {
-        (Suggestion::DropMissing, []) => Some(json!({ "deletedRegion": whole_lines(line, line) })),
-        (Suggestion::Mend, [new]) if finding.kind == FindingKind::Missing => Some(json!({
+    match (&finding.suggestion, finding.candidates.as_slice()) {
+        (Suggestion::RunFixDropMissing, []) => Some(json!({ "deletedRegion": whole_lines(line, line) })),
+        (Suggestion::RunFix, [new]) if finding.kind == FindingKind::Missing => Some(json!({
             "deletedRegion": whole_lines(line, line),
-            "insertedContent": { "text": format!("{}\n", lossless_text::portable(new)) },
+            "insertedContent": { "text": format!("{}\n", lossless_text::escape_non_utf8(new)) },
         })),
         _ => None,
     }
@@ -177,7 +178,7 @@ fn edits(report: &Report) -> impl Iterator<Item = Value> {
             .filter(|fix| fix.file == edit.path)
             .map(|fix| {
                 let sides = [&fix.from, &fix.to].into_iter().flatten().cloned().collect::<Vec<_>>();
-                format!("{} {}: {}", fix.kind, sides.join(" -> "), fix.because)
+                format!("{} {}: {}", fix.kind, sides.join(" -> "), fix.reason)
             })
             .collect();
         let message = match reasons.as_slice() {
@@ -190,7 +191,7 @@ fn edits(report: &Report) -> impl Iterator<Item = Value> {
     })
 }
 
-/// The file before, replaced by the file after. SARIF knows text alone: a file that is not UTF-8 has no fix.
+/// The file before, replaced by the file after. SARIF supports only text: a file that is not UTF-8 has no fix.
 fn whole_file(edit: &FileEdit) -> Value {
     let (Ok(before), Ok(after)) = (std::str::from_utf8(&edit.before), std::str::from_utf8(&edit.after))
     else {

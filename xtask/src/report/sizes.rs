@@ -1,4 +1,4 @@
-//! How many bytes a stage1 takes from the image, by manifest and path, before and after.
+//! Sizes of the listed files, by manifest and path, before and after a change.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ pub struct ManifestSizes {
     pub board: Board,
     /// The manifest's real path, relative to the tree.
     pub file: String,
-    /// The flavors that take it, more than one where it is linked.
+    /// The flavors with the manifest: more than one if it is symlinked.
     pub flavors: Vec<Flavor>,
     /// Every path it lists, before or after, in byte order.
     pub paths: Vec<PathSize>,
@@ -35,7 +35,7 @@ pub struct PathSize {
     pub after: Option<Size>,
 }
 
-/// What a listed path adds to a root filesystem.
+/// The contribution of a listed path to a root filesystem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Size {
     /// Bytes of a file, or of all files below a directory.
@@ -54,7 +54,7 @@ impl Size {
     }
 }
 
-/// Manifests of one moment and the images that belong to them, by board; an image that is not available is left out.
+/// Manifests before or after the change, and their images by board; an unavailable image is omitted.
 #[derive(Debug, Clone, Copy)]
 pub struct Moment<'a> {
     /// coreos-common.mk and the manifests.
@@ -63,7 +63,7 @@ pub struct Moment<'a> {
     pub trees: &'a ImageTrees<'a>,
 }
 
-/// The sizes of two moments, by board and manifest.
+/// Compares the sizes before and after, by board and manifest.
 pub fn compare(before: Moment<'_>, after: Moment<'_>) -> Vec<ManifestSizes> {
     let mut flavors: BTreeMap<(Board, &str), Vec<Flavor>> = BTreeMap::new();
     for listing in &after.sources.listings {
@@ -116,7 +116,7 @@ fn own_size(kind: &NodeKind) -> u64 {
     }
 }
 
-/// Bytes before and after; `None` where no image of that moment is available.
+/// Bytes before and after; `None` without an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Total {
     pub(super) before: Option<u64>,
@@ -165,9 +165,9 @@ pub(super) struct LibraryChange<'a> {
     pub(super) to: Option<&'a str>,
     /// Bytes of both files; without a file before or after they are 0.
     pub(super) total: Total,
-    /// The manifests that list it.
+    /// The manifests that list the library.
     pub(super) files: Vec<&'a str>,
-    /// Paths that need it, by a name in `DT_NEEDED`.
+    /// Dependents by `DT_NEEDED`.
     pub(super) needed_by: Vec<&'a str>,
 }
 
@@ -224,7 +224,7 @@ fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// `libpam` of `lib64/libpam.so.0`; `None` for what is not a library.
+/// `libpam` of `lib64/libpam.so.0`; `None` if the file is not a library.
 fn library_name(path: &str) -> Option<&str> {
     let name = base_name(path);
     let end = name.strip_suffix(".so").map(str::len).or_else(|| name.find(".so."))?;
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn link_has_no_bytes_and_directory_has_its_files() {
+    fn symlink_is_empty_and_directory_sums_its_files() {
         let (old, new) = (sources("lib\nlib64/a.so.1\nlib64/d\n"), sources("lib\nlib/b.so.1\nlib64/d\n"));
         let files = [("lib64/a.so.1", 10), ("lib64/b.so.1", 30), ("lib64/d/x", 1), ("lib64/d/y", 2)];
         let tree = tree(&files, &[("lib", "lib64")]);
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn links_and_file_of_a_library_are_one_change() {
+    fn library_and_its_symlinks_are_one_change() {
         let report = crate::report::fixtures::bump();
         let libraries: Vec<_> = libraries(&report)
             .into_iter()

@@ -10,9 +10,9 @@ pub struct SourceLinks {
 }
 
 impl SourceLinks {
-    /// Reads the address of a git remote, `https://github.com/o/r.git` or `git@gitlab.com:o/r`. `commit` is a full commit
-    /// name, `prefix` the tree's directory in the repository (empty, or ending in `/`). `None` where the page of the
-    /// host is not known. A user name or password in the address is left out.
+    /// Reads the address of a git remote, `https://github.com/o/r.git` or `git@gitlab.com:o/r`. `commit` is a full
+    /// commit name, `prefix` the tree's directory in the repository (empty, or ending in `/`). `None` where the page
+    /// of the host is not known. A user name or password in the address is left out.
     pub fn from_remote(remote: &str, commit: &str, prefix: &str) -> Option<SourceLinks> {
         let remote = remote.trim();
         let rest = match remote.split_once("://") {

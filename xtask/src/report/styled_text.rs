@@ -1,4 +1,4 @@
-//! Text in pieces with a style each; how a style looks is decided where the text is printed.
+//! Text with semantic styles; the terminal maps each style to a colour.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,9 +10,9 @@ use usr::lossless_text;
 pub enum Style {
     /// Text.
     Plain,
-    /// What a reader looks for first: a file name, a heading.
+    /// Emphasis: a file name, a heading.
     Strong,
-    /// What a reader may skip: reasons, context, paths that were searched.
+    /// Secondary text: reasons, context, searched paths.
     Faint,
     /// A line that is removed.
     Removed,
@@ -22,16 +22,16 @@ pub enum Style {
     Hunk,
     /// Success.
     Good,
-    /// Something of severity error.
+    /// Severity error.
     Error,
-    /// Something of severity warning.
+    /// Severity warning.
     Warning,
-    /// Something of severity advice, and hints.
+    /// Severity advice, and hints.
     Advice,
 }
 
-/// Text in pieces, each with its [`Style`]. What a terminal would obey is escaped ([`lossless_text::readable`]), but
-/// for pieces that were added verbatim.
+/// Text in pieces, each with its [`Style`]. Control characters are escaped ([`lossless_text::readable`]), except
+/// in pieces that were added verbatim.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StyledText {
     pieces: Vec<(Style, String)>,
@@ -44,7 +44,7 @@ impl StyledText {
     }
 
     /// Text of one style.
-    pub fn of(style: Style, text: impl Into<String>) -> StyledText {
+    pub fn styled(style: Style, text: impl Into<String>) -> StyledText {
         let mut styled = StyledText::new();
         styled.push(style, text);
         styled
@@ -79,7 +79,7 @@ impl StyledText {
         self.pieces.iter().map(|(style, text)| (*style, lossless_text::to_bytes(text)))
     }
 
-    /// Whether there is no text.
+    /// Whether the text is empty.
     pub fn is_empty(&self) -> bool {
         self.pieces.is_empty()
     }

@@ -1,4 +1,4 @@
-//! The last line of a run's text: what was done, what remains, what comes next.
+//! The summary line of a run: results, remaining problems, next step.
 
 use super::problems::Counts;
 pub(super) use super::problems::count;
@@ -6,7 +6,7 @@ use super::styled_text::Style;
 use super::{Outcome, Report};
 use manifest::finding::{FixKind, Severity};
 
-/// The line and its style; `None` where a command's output or an error says all.
+/// The line and its style; `None` if the output of a command or an error is sufficient.
 pub(super) fn summary(report: &Report) -> Option<(Style, String)> {
     if report.error.is_some() {
         return None;
@@ -14,7 +14,7 @@ pub(super) fn summary(report: &Report) -> Option<(Style, String)> {
     if !report.checks.is_empty() {
         return Some(checks(report));
     }
-    let has_output = !report.output.is_empty() || !report.drawing.is_empty();
+    let has_output = !report.output.is_empty() || !report.styled_output.is_empty();
     if has_output && report.plan.is_empty() && report.findings.is_empty() {
         return None;
     }
@@ -34,16 +34,16 @@ fn result(report: &Report) -> String {
     }
 }
 
-/// The next command, where there is one.
+/// The next command, if any.
 fn next(report: &Report) -> String {
     if report.has_open_findings() || report.plan.is_empty() {
         return String::new();
     }
     match report.command.as_str() {
         "bump-coreos" | "verify-manifests" if report.dry_run => {
-            format!("\nto apply: {}", report.again.fix_command())
+            format!("\nto apply: {}", report.invocation.fix_command())
         }
-        "bump-coreos" => format!("\nnext: {}", report.again.smoketest_command()),
+        "bump-coreos" => format!("\nnext: {}", report.invocation.smoketest_command()),
         _ => String::new(),
     }
 }
@@ -95,7 +95,7 @@ pub(super) fn fix_counts(report: &Report) -> String {
 /// `4 problems (3 errors, 1 warning), 3 fixable with --fix; 2 suggestions`.
 pub(super) fn remaining(report: &Report) -> String {
     let counts = Counts::new(report).describe();
-    // Lists of names do not show what programs need.
+    // Lists of names have no dependencies.
     if report.is_preview() {
         counts.replacen("no problems", "no problems seen in the lists", 1)
     } else {

@@ -1,4 +1,4 @@
-//! The report as text: the diff with its reasons, what remains, one line that sums it up.
+//! The report as text: the diff with reasons, the remaining problems, a summary line.
 
 use super::diff::{annotated, applicable};
 use super::package_changes;
@@ -9,24 +9,24 @@ use super::{Check, Outcome, Report};
 use coreos_types::error::Error;
 use manifest::finding::{Finding, FindingKind, Severity};
 
-/// How text is laid out for its reader.
+/// Layout options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Layout {
-    /// The columns of the terminal; `None` where standard output is not one, and diffs are to be applied.
+    /// Columns of the terminal; `None` if standard output is not a terminal: diffs are then valid patches.
     pub width: Option<usize>,
-    /// Nothing but problems and the output of the command (`-q`).
+    /// Print only problems and the output of the command (`-q`).
     pub problems_only: bool,
     /// Long lists are not cut (`-v`).
     pub complete: bool,
 }
 
-/// The whole report, but for the error: that goes to standard error, see [`error`].
+/// Renders the report without its error, which is printed to standard error ([`error`]).
 pub fn render(report: &Report, layout: Layout) -> StyledText {
     let mut out = StyledText::new();
     for line in &report.output {
         out.line(Style::Plain, line);
     }
-    out.append(report.drawing.clone());
+    out.append(report.styled_output.clone());
     if !layout.problems_only {
         for edit in &report.plan.edits {
             out.append(match layout.width {
@@ -58,7 +58,7 @@ pub fn render(report: &Report, layout: Layout) -> StyledText {
 
 /// An error for standard error: message, causes, hint.
 pub fn error(error: &Error) -> StyledText {
-    let mut out = StyledText::of(Style::Error, "error: ");
+    let mut out = StyledText::styled(Style::Error, "error: ");
     out.line(Style::Strong, indented(&error.message));
     for cause in &error.causes {
         out.push(Style::Faint, "  caused by: ");
@@ -70,7 +70,7 @@ pub fn error(error: &Error) -> StyledText {
     out
 }
 
-/// Text whose further lines cannot be taken for lines of their own.
+/// Indents the continuation lines, so that none looks like a separate message.
 fn indented(text: &str) -> String {
     text.replace('\n', "\n    ")
 }
@@ -109,10 +109,10 @@ fn findings(report: &Report, layout: Layout) -> StyledText {
     out
 }
 
-/// `FILE:LINE: severity[kind] PATH`, and below it why.
+/// `FILE:LINE: severity[kind] PATH`, followed by the reason.
 fn one_problem(problem: &Problem<'_>, has_flavors: bool, layout: Layout) -> StyledText {
     let finding = problem.main;
-    let mut out = StyledText::of(Style::Strong, place(finding));
+    let mut out = StyledText::styled(Style::Strong, place(finding));
     let kind =
         if finding.kind == FindingKind::Advice { String::new() } else { format!("[{}]", finding.kind.id()) };
     out.push(style_of(finding.severity), format!(" {}{kind}", finding.severity.id()));
@@ -159,7 +159,7 @@ fn list(out: &mut StyledText, label: &str, names: &[String]) {
 }
 
 fn hint_line(indent: &str, hint: &str) -> StyledText {
-    let mut out = StyledText::of(Style::Advice, format!("{indent}hint:"));
+    let mut out = StyledText::styled(Style::Advice, format!("{indent}hint:"));
     out.line(Style::Plain, format!(" {}", indented(hint)));
     out
 }
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn flavor_is_named_where_the_tree_has_several() {
+    fn flavor_is_printed_if_the_tree_has_several() {
         let report = Report { flavors: 2, ..fixtures::bump() };
         assert!(render(&report, TERMINAL).to_string().contains("error[missing] bin/systemctl (coreos)\n"));
     }

@@ -1,4 +1,4 @@
-//! The checks of a run in the order in which they are made: shown at once, kept for the report.
+//! The checks of a run in order: printed immediately, and recorded for the report.
 
 use crate::context::Context;
 use crate::report::invocation::Invocation;
@@ -34,7 +34,7 @@ impl<'a> CheckLog<'a> {
         self.checks
     }
 
-    /// Records a check that passed, and shows it.
+    /// Records and prints a passed check.
     pub(super) fn pass(
         &mut self,
         name: &'static str,
@@ -74,7 +74,7 @@ impl<'a> CheckLog<'a> {
         self.checks.push(Check { name, subject, outcome: Outcome::Fail, message, file, line });
     }
 
-    /// Records a check that was not made.
+    /// Records a skipped check.
     pub(super) fn skip(&mut self, name: &'static str, subject: impl Into<String>, reason: impl Into<String>) {
         let (subject, message) = (subject.into(), reason.into());
         let first = message.lines().next().unwrap_or_default();
@@ -87,7 +87,7 @@ impl<'a> CheckLog<'a> {
     }
 }
 
-/// How many further subjects of one failure are named.
+/// Most further subjects of one failure in a message.
 const MAX_NAMED: usize = 8;
 
 /// The other subjects of a failure, with their number, for its message; nothing for none.
@@ -149,7 +149,7 @@ pub(super) fn manifest_for(context: &Context<'_>, board: Board, flavor: &Flavor,
     named.or(files.first()).cloned().unwrap_or_else(|| format!("stage1/usr_from_{flavor}/manifest-{board}.d"))
 }
 
-/// The manifest that lists a path, else the one that should.
+/// The manifest that lists a path, else the one that should list it.
 pub(super) fn listing_manifest(context: &Context<'_>, board: Board, flavor: &Flavor, path: &str) -> String {
     let listing = manifests(context, board, flavor, Some(path));
     listing.into_iter().next().unwrap_or_else(|| manifest_for(context, board, flavor, path))

@@ -65,7 +65,7 @@ fn record_good(name: &str, linked: &LinkResult, checks: &mut CheckLog<'_>) {
     checks.pass_quietly("link", file, message);
 }
 
-/// The files that do not link, by problem: one cause has one message, however many files it stops.
+/// The files that do not link, by problem: one message per cause.
 fn record_problems(
     context: &Context<'_>,
     tested: &RootfsUnderTest,
@@ -84,9 +84,9 @@ fn record_problems(
         let links = files.iter().flat_map(|file| &file.links).map(UsrPath::as_str);
         let links: Vec<&str> = links.filter(|link| problem.contains(*link)).collect();
         let hint = match &links[..] {
-            // No line of a manifest makes a crash go away.
+            // No change of a manifest fixes a crash.
             _ if is_crash(problem) => String::new(),
-            [] => format!("\n{}", checks.hint(&Suggestion::Mend)),
+            [] => format!("\n{}", checks.hint(&Suggestion::RunFix)),
             links => format!("\n{}", checks.hint(&Suggestion::add(&manifest, links.iter().copied()))),
         };
         let paths: Vec<&str> = files.iter().map(|file| file.file.as_str()).collect();
@@ -102,7 +102,7 @@ fn is_crash(problem: &str) -> bool {
     problem.starts_with("the loader ")
 }
 
-/// Where the loader does not find what the check of the manifests says is there: one of the two is wrong.
+/// Reports disagreements: the loader does not find a library that verify-manifests considers resolved.
 fn record_disagreements(
     context: &Context<'_>,
     tested: &RootfsUnderTest,
@@ -110,10 +110,10 @@ fn record_disagreements(
     findings: &[Finding],
     checks: &mut CheckLog<'_>,
 ) {
-    // A line that two flavors share has one finding, for the first of them.
-    let of_board = |finding: &&Finding| finding.board == tested.rootfs.board;
+    // A line that two flavors share has one finding, for the first flavor.
+    let is_same_board = |finding: &&Finding| finding.board == tested.rootfs.board;
     let errors: Vec<&Finding> =
-        findings.iter().filter(of_board).filter(|finding| finding.severity == Severity::Error).collect();
+        findings.iter().filter(is_same_board).filter(|finding| finding.severity == Severity::Error).collect();
     let is_known = |file: &LinkResult, problem: &String| {
         let path = file.file.as_str();
         let is_about =
@@ -130,7 +130,7 @@ fn record_disagreements(
         let manifest = check_log::listing_manifest(context, tested.rootfs.board, &tested.flavor, paths[0]);
         let others = check_log::and_others(&paths[1..]);
         let message = format!(
-            "the loader and verify-manifests disagree: the loader says {problem}, verify-manifests found nothing{others}\n\
+            "the loader and verify-manifests disagree: the loader reports {problem}, verify-manifests found nothing{others}\n\
              {}; please report it, with {}",
             tested.name(),
             tested.rootfs.path.display()

@@ -31,17 +31,17 @@ use coreos_types::release::{Board, Flavor};
 use manifest::finding::Severity;
 use manifest::suggestion::Suggestion;
 
-/// One root filesystem under test, and what belongs to it.
+/// A root filesystem under test, and its files.
 struct RootfsUnderTest {
-    /// All of it: what boots, and where the loader runs.
+    /// The whole root filesystem: for boots and the loader.
     rootfs: Rootfs,
-    /// What came from the image alone, where the build lays files of its own over that.
+    /// The files from the image alone, if the build adds files of its own.
     image_files: Option<Rootfs>,
     flavor: Flavor,
-    /// The unpacked image, where the build left it.
+    /// The unpacked image, if the build left one.
     squashfs: Option<PathBuf>,
     rkt: Option<PathBuf>,
-    /// For logs, and for what a boot writes.
+    /// The directory for logs and files of a boot.
     work: PathBuf,
 }
 
@@ -51,18 +51,18 @@ impl RootfsUnderTest {
     }
 }
 
-/// Runs every check that the options do not leave out. Errors in the manifests end it before the build, unless
-/// `--no-static` leaves them out.
+/// Runs every selected check. Errors in the manifests end the run before the build, unless `--no-static` skips their
+/// check.
 ///
 /// # Errors
-/// Whatever stops the work; also that no root filesystem could be run, without `--no-run`.
+/// An error that prevents further checks; without `--no-run`, also that no root filesystem could be run.
 pub fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut Report) -> Result<()> {
     let boards = context.boards(&flags.image)?;
     let release = context.pins.release().clone();
     report.release = Some((release.clone(), release));
     report.systemd = Some((context.pins.systemd(), context.pins.systemd()));
     let static_check = VerifyManifests { image: flags.image.clone(), ..VerifyManifests::default() };
-    report.again = context.replay(&["verify-manifests", "--fix"]);
+    report.invocation = context.replay(&["verify-manifests", "--fix"]);
     let build = Build {
         tree: context.tree.root(),
         flavors: boards.iter().map(|&board| (board, flavors(context, board))).collect(),
@@ -78,10 +78,10 @@ pub fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut Report) 
         verify_manifests(context, &static_check, report)?;
     }
     if flags.rootfs.is_none() && !(flags.no_build && flags.no_run) {
-        // Its Makefile runs as this user, and so may what it built.
+        // The tree's Makefile runs as this user, and so may programs that it built.
         TrustedOwners::from_env().check_tree(context.tree.root())?;
     }
-    let mut checks = CheckLog::new(context, report.again.clone());
+    let mut checks = CheckLog::new(context, report.invocation.clone());
     let errors = report.findings.iter().filter(|finding| finding.severity == Severity::Error).count();
     let outcome = if errors > 0 {
         skip_after_errors(context, flags, errors, &mut checks);
@@ -108,11 +108,11 @@ fn flavors(context: &Context<'_>, board: Board) -> BTreeSet<Flavor> {
     listings.map(|listing| listing.flavor.clone()).collect()
 }
 
-/// Says once why nothing is built, and how to go on.
+/// Reports why nothing is built, and the next step.
 fn skip_after_errors(context: &Context<'_>, flags: &Smoketest, errors: usize, checks: &mut CheckLog<'_>) {
     let noun = if errors == 1 { "1 error" } else { &format!("{errors} errors") };
     let anyway = context.rerun(&["--no-static"], &["no_static"]);
-    let fix = checks.hint(&Suggestion::Mend);
+    let fix = checks.hint(&Suggestion::RunFix);
     let name = if flags.no_build { "link" } else { "build" };
     checks.skip(name, "stage1", format!("the manifests have {noun}: nothing is built or run before they are fixed\n{fix}\nto go on without fixing them: {anyway}"));
 }
@@ -174,11 +174,11 @@ fn open_images(
     }
     let boards = build.boards();
     let paths = images.verified_paths()?.into_iter().filter(|(board, _)| boards.contains(board)).collect();
-    images.keep();
+    images.store_trees();
     Ok(paths)
 }
 
-/// What the last build left, each flavor of each board. A flavor that has manifests and was not built is named.
+/// The results of the last build, per flavor and board. A flavor that has manifests and was not built is named.
 fn find_rootfses(build: &Build<'_>, checks: &mut CheckLog<'_>) -> Result<Vec<RootfsUnderTest>> {
     let mut tested = Vec::new();
     for board in build.boards() {
@@ -211,7 +211,7 @@ fn read_rootfs(path: &Path, image_rootfs: Option<&Path>) -> Result<(Rootfs, Opti
     Ok((rootfs, image_files))
 }
 
-/// The root filesystem of `--rootfs`; its flavor is where its `flavor` link points.
+/// The root filesystem of `--rootfs`; its flavor is the target of its `flavor` symlink.
 fn load_rootfs(build: &Build<'_>, path: &Path) -> Result<RootfsUnderTest> {
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let (rootfs, image_files) = read_rootfs(&path, build::image_rootfs(&path).as_deref())?;

@@ -14,14 +14,14 @@ use usr::tree::{NodeKind, Target};
 /// The manifest of each listed path.
 type Listed = BTreeMap<UsrPath, String>;
 
-/// What is wrong with one path.
+/// A problem of one path.
 struct Mismatch {
     path: String,
     message: String,
     hint: Option<String>,
 }
 
-/// Compares what came from the image; returns whether nothing differs.
+/// Compares the files from the image; returns whether none differs.
 ///
 /// # Errors
 /// The image that the build unpacked cannot be read.
@@ -76,7 +76,7 @@ fn missing(context: &Context<'_>, tested: &RootfsUnderTest, listed: &Listed) -> 
     absent.map(mismatch).collect()
 }
 
-/// Paths that no manifest lists. The directories above a listed path come with it, and so may the content of a listed
+/// Paths that no manifest lists. The directories above a listed path are expected, and so is the content of a listed
 /// directory (`unsquashfs -ef`).
 fn unlisted(tested: &RootfsUnderTest, listed: &Listed) -> Vec<Mismatch> {
     let taken = tested.image_files.as_ref().unwrap_or(&tested.rootfs);
@@ -125,7 +125,7 @@ fn dangling(
                 message: format!(
                     "dangling link: {target} is not in the root filesystem, and {file} does not list it"
                 ),
-                hint: Some(checks.hint(&Suggestion::Mend)),
+                hint: Some(checks.hint(&Suggestion::RunFix)),
             })
         })
         .collect()

@@ -1,4 +1,4 @@
-//! Whether a root filesystem runs: `rkt run` where the build made rkt, else a boot of the stage1 itself.
+//! Run check: `rkt run` if the build made rkt, else a boot of the stage1 itself.
 
 use std::fs;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use usr::ldso::{MissingSymlink, UnreachableLibrary};
 /// Runs every root filesystem of this machine's board.
 ///
 /// # Errors
-/// What stops the work, and that nothing could be run at all.
+/// An error on the host, or no root filesystem could be run.
 pub(super) fn check(
     context: &Context<'_>,
     rootfses: &[RootfsUnderTest],
@@ -86,10 +86,10 @@ fn run_once(context: &Context<'_>, tested: &RootfsUnderTest, flags: &Smoketest) 
     if flags.vm { vm::run(&boot) } else { nspawn::run(&boot) }
 }
 
-/// The systemd version in the root filesystem, as the build wrote it down.
+/// The systemd version in the root filesystem, as recorded by the build.
 fn systemd(tested: &RootfsUnderTest) -> Option<SystemdVersion> {
     let path = tested.rootfs.path.join("systemd-version");
-    // A pipe would never end.
+    // A pipe might never be closed.
     let is_line = fs::symlink_metadata(&path).is_ok_and(|file| file.is_file() && file.len() < 100);
     is_line.then(|| fs::read_to_string(path).ok()?.trim().parse().ok()).flatten()
 }
@@ -113,7 +113,7 @@ fn describe_missing(
     let manifest = manifest_of(context, tested, item);
     let Some(UnreachableLibrary { file, way }) = found_at else {
         let is_needed = what.contains(".so") || !what.contains('/');
-        let suggestion = if is_needed { Suggestion::Mend } else { Suggestion::add(&manifest, [what]) };
+        let suggestion = if is_needed { Suggestion::RunFix } else { Suggestion::add(&manifest, [what]) };
         return format!(
             "{what} is missing ({why}): {manifest} does not list it\n{}\n",
             checks.hint(&suggestion)

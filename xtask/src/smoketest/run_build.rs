@@ -11,7 +11,7 @@ use coreos_types::release::Board;
 use coreos_types::shell::quote;
 use manifest::suggestion::Suggestion;
 
-/// Builds from verified images; returns whether that succeeded. A failure that no change of the tree can help is also
+/// Builds from verified images; returns whether that succeeded. A failure that no change of the tree can fix is also
 /// an error: a missing program or library, a failed download, a full disk.
 ///
 /// # Errors
@@ -65,7 +65,7 @@ pub(super) fn run(
     }
 }
 
-/// Why the build failed, and what to do, as far as that is known.
+/// The cause of the failure and a hint, if known.
 fn explain(
     context: &Context<'_>,
     build: &Build<'_>,
@@ -76,7 +76,7 @@ fn explain(
     match cause {
         Cause::PathNotInImage => (
             Some("a manifest lists a path that the image does not have".into()),
-            Some(checks.command(&Suggestion::DropMissing)),
+            Some(checks.command(&Suggestion::RunFixDropMissing)),
         ),
         Cause::ProgramNotInstalled(program) => (
             Some(format!("the build needs {program}, which is not installed")),
@@ -144,7 +144,7 @@ fn configure_option(message: &str) -> Option<&'static str> {
     }
 }
 
-/// This run with all flavors but one; `None` where that leaves none.
+/// This run with all flavors but one; `None` if no flavor remains.
 fn without_flavor(context: &Context<'_>, build: &Build<'_>, flavor: &str) -> Option<String> {
     let boards = build.boards();
     let built = boards.iter().flat_map(|&board| build.flavors(board));

@@ -10,7 +10,7 @@ use coreos_types::shell::quote;
 /// Creates a directory below `tree`, with its parents. A link is not followed: it may point anywhere.
 ///
 /// # Errors
-/// `directory` is not below `tree`; something else than a directory has one of the names.
+/// `directory` is not below `tree`; an existing path is not a directory.
 pub(super) fn create_dir(tree: &Path, directory: &Path) -> Result<()> {
     let below = directory
         .strip_prefix(tree)
@@ -35,7 +35,7 @@ pub(super) fn create_dir(tree: &Path, directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Creates a file instead of what has its name: neither a link nor another name of a file is written through.
+/// Creates a file and replaces an existing one: neither a symlink nor a hard link is written through.
 ///
 /// # Errors
 /// The file cannot be removed or created.
@@ -47,10 +47,10 @@ pub(super) fn create_file(path: &Path) -> Result<File> {
     .with_context(|| format!("cannot create {}", path.display()))
 }
 
-/// Removes what has this name, a directory with all that is in it; a link is removed, not followed.
+/// Removes a file, or a directory with its content; a symlink is removed, not followed.
 ///
 /// # Errors
-/// Something cannot be removed.
+/// A file cannot be removed.
 pub(super) fn remove(path: &Path) -> Result<()> {
     let removed = match fs::symlink_metadata(path) {
         Ok(found) if found.is_dir() => fs::remove_dir_all(path),
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_to_outside_are_not_written_through() {
+    fn symlink_to_outside_is_not_followed() {
         let home = tempfile::tempdir().unwrap();
         let (tree, outside) = (home.path().join("tree"), home.path().join("outside"));
         fs::create_dir_all(outside.join("deep")).unwrap();

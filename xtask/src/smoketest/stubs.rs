@@ -7,10 +7,10 @@ use super::RootfsUnderTest;
 use crate::context::Context;
 use coreos_types::error::{Error, Result};
 
-/// Stops where the loader of a root filesystem is a stub: nothing there can be linked or run.
+/// Rejects a root filesystem with a stub as loader: its programs can be neither linked nor run.
 ///
 /// # Errors
-/// It is a stub.
+/// The loader is a stub.
 pub(super) fn check(context: &Context<'_>, tested: &RootfsUnderTest) -> Result<()> {
     let loaders = ["lib64/ld-linux-x86-64.so.2", "lib/ld-linux-aarch64.so.1"];
     let Some(loader) = tested.rootfs.first_of(&loaders) else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! How a style looks: ANSI "select graphic rendition" (ECMA-48 8.3.117), the eight basic colours only.
+//! Rendering of styles: ANSI "select graphic rendition" (ECMA-48 8.3.117), the eight basic colours only.
 
 use crate::report::styled_text::{Style, StyledText};
 
@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn styled_pieces_are_painted() {
-        let mut text = StyledText::of(Style::Added, "+lib64/libpam.so.0");
+        let mut text = StyledText::styled(Style::Added, "+lib64/libpam.so.0");
         text.line(Style::Plain, " plain");
         text.push_verbatim(Style::Removed, "-bin/\u{10ffe9}\n");
         assert_eq!(

@@ -19,7 +19,7 @@ use crate::report::{Format, Report, github, json, sarif, text};
 use crate::signals;
 use coreos_types::error::{Error, Result, ResultExt};
 
-/// How much is printed.
+/// The amount of output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Verbosity {
     /// `-q`: problems.
@@ -35,7 +35,7 @@ pub enum Verbosity {
 
 impl Verbosity {
     /// The level that counts `-v` up and `-q` down from 0.
-    pub fn of(level: i8) -> Verbosity {
+    pub fn from_level(level: i8) -> Verbosity {
         match level {
             ..0 => Verbosity::Quiet,
             0 => Verbosity::Normal,
@@ -57,7 +57,7 @@ pub enum ColorChoice {
     Never,
 }
 
-/// What the environment says about the reader.
+/// Settings from the environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Environment {
     stdout_terminal: bool,
@@ -184,7 +184,7 @@ impl Term {
     /// Prints a report in the chosen format: the result to standard output, the error to standard error.
     ///
     /// # Errors
-    /// When standard output takes no more, for another reason than that its reader has gone.
+    /// Standard output cannot be written, except if its reader is gone (`EPIPE`).
     pub fn print_report(&self, report: &Report) -> Result<()> {
         match self.format {
             Format::Text => self.result(&text::render(report, self.layout()))?,
@@ -211,12 +211,12 @@ impl Term {
             let error = Error::failed(format!("interrupted by {signal}"))
                 .with_cause("the tree is complete: unchanged, or with the whole change")
                 .with_hint("run the command again");
-            // There is no place left to report a failure to write it.
+            // A failure to write cannot be reported.
             let _ = write(document(format, &Report { error: Some(error), ..report }).as_bytes());
         }));
     }
 
-    /// Prints a help text to standard output, or what is wrong with a command line to standard error.
+    /// Prints a help text to standard output, or a usage error to standard error.
     ///
     /// # Errors
     /// As [`Term::print_report`].
@@ -228,7 +228,7 @@ impl Term {
         Ok(())
     }
 
-    /// Clears the bars, and says what an interrupted run leaves behind.
+    /// Clears the bars, and prints the state that an interrupted run leaves.
     fn print_interruption(&self, signal: &str, command_line: String) {
         if let Some(bars) = &self.bars {
             // A bar that is drawn once more would stay.
@@ -255,7 +255,7 @@ impl Term {
     }
 
     fn log(&self, style: Style, word: &str, what: &dyn fmt::Display) {
-        let mut line = StyledText::of(style, format!("{word:<9}"));
+        let mut line = StyledText::styled(style, format!("{word:<9}"));
         // A further line must not look like a message of its own.
         line.push(Style::Plain, format!(" {what}").replace('\n', "\n          "));
         if self.is_verbose() {

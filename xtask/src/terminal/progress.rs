@@ -10,9 +10,9 @@ use indicatif::{DecimalBytes, MultiProgress, ProgressBar, ProgressStyle};
 pub trait Progress: Send + Sync {
     /// Sets the total, once it is known.
     fn expect(&self, total: u64);
-    /// Sets what an earlier run has done: it is part of the amount, not of the rate.
+    /// Sets the amount of an earlier run, which is excluded from the rate.
     fn resume(&self, bytes: u64);
-    /// Adds to what is done.
+    /// Adds an amount.
     fn advance(&self, bytes: u64);
     /// Removes the bar; a [`super::Term::stage`] line replaces it.
     fn finish(&self);
@@ -74,7 +74,7 @@ impl Progress for Bar {
     }
 }
 
-/// A step that fails leaves no bar behind.
+/// The bar is removed if the step fails.
 impl Drop for Bar {
     fn drop(&mut self) {
         self.0.finish_and_clear();
@@ -94,7 +94,7 @@ pub(super) struct Lines {
 #[derive(Debug, Clone, Copy)]
 struct State {
     done: u64,
-    /// Of `done`, what an earlier run did.
+    /// The part of `done` from an earlier run.
     resumed: u64,
     total: Option<u64>,
     last_line: Instant,
@@ -111,7 +111,7 @@ impl Lines {
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
-        // A panic elsewhere poisons nothing that matters to a count of bytes.
+        // A byte count stays valid after a panic in another thread.
         let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         change(&mut state);
         let now = Instant::now();
@@ -151,7 +151,7 @@ impl Progress for Lines {
     fn finish(&self) {}
 }
 
-/// Writes to standard error. A failure is ignored: there is no other place to report it.
+/// Writes to standard error. A failure is ignored, because it cannot be reported.
 pub(super) fn to_stderr(text: &[u8]) {
     let mut stderr = io::stderr().lock();
     let _ = stderr.write_all(text).and_then(|()| stderr.flush());

@@ -1,7 +1,7 @@
-//! All or nothing, with real processes: killed at random moments, killed and failed at each system call that
-//! writes, interrupted by signals, and two at once. And what it writes where a tree has links.
+//! Atomic writes with real processes: killed at random times, killed or failed at each writing system call,
+//! interrupted by signals, and run concurrently. Also writes to trees with symlinks.
 //!
-//! The process that writes is this test binary, which runs [`child::child_writes_the_plan`] alone.
+//! The writing process is this test binary, which runs only [`child::child_writes_the_plan`].
 
 mod child;
 mod kill;
@@ -20,7 +20,7 @@ use xtask::repo::Repo;
 const KVM: &str = "stage1/usr_from_kvm/manifest-amd64-usr.d";
 const COREOS: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d";
 
-/// A tree of six files and a symlink, and what it holds before and after the plan of [`plan_of`].
+/// A tree of six files and a symlink, and its contents before and after the plan of [`plan_for`].
 struct Fixture {
     home: tempfile::TempDir,
     before: Files,
@@ -45,9 +45,9 @@ impl Fixture {
         }
         let target = "../../usr_from_coreos/manifest-amd64-usr.d/bash.manifest";
         std::os::unix::fs::symlink(target, root.join(KVM).join("bash.manifest")).unwrap();
-        let plan = plan_of(&root);
+        let plan = plan_for(&root);
         assert_eq!(plan.edits.len(), 6);
-        let before = files_of(&root);
+        let before = read_files(&root);
         let mut after = before.clone();
         for edit in plan.edits {
             after.insert(root.join(edit.path), edit.after);
@@ -61,9 +61,9 @@ impl Fixture {
         self.home.path()
     }
 
-    /// `before` or `after`, or what is wrong.
+    /// `before` or `after`. Fails with the differing files if the tree is neither.
     fn state(&self) -> Result<&'static str, String> {
-        let files = files_of(self.root());
+        let files = read_files(self.root());
         if files == self.before {
             Ok("before")
         } else if files == self.after {
@@ -74,14 +74,14 @@ impl Fixture {
         }
     }
 
-    fn staging_is_there(&self) -> bool {
+    fn has_staging(&self) -> bool {
         self.root().join(".xtask-staging").exists()
     }
 
-    /// What the next command does first; afterwards the tree must be whole and nothing be left over.
-    fn next_command(&self, when: &str) -> &'static str {
+    /// Recovers as the next command does. The tree must then be complete, without a staging directory.
+    fn recover(&self, when: &str) -> &'static str {
         tree(self.root()).read().unwrap_or_else(|error| panic!("{when}: {error}"));
-        assert!(!self.staging_is_there(), "{when}: the staging folder is left");
+        assert!(!self.has_staging(), "{when}: the staging directory is left");
         self.state().unwrap_or_else(|wrong| panic!("{when}: {wrong}"))
     }
 }
@@ -90,8 +90,8 @@ fn tree(root: &Path) -> Repo {
     Repo::find(Some(root), Path::new("/")).unwrap()
 }
 
-/// The plan that changes every file of the tree.
-fn plan_of(root: &Path) -> EditPlan {
+/// A plan that changes each file of the tree.
+fn plan_for(root: &Path) -> EditPlan {
     let before = tree(root).read().unwrap().sources;
     let mut after: Stage1Sources = before.clone();
     after.common_mk = b"CCN_IMG_RELEASE := 2.0.0\n".to_vec();
@@ -99,8 +99,8 @@ fn plan_of(root: &Path) -> EditPlan {
     EditPlan::between(&before, &after)
 }
 
-/// Every file below a directory but for the staging directory, symlinks followed.
-fn files_of(directory: &Path) -> Files {
+/// All files below a directory except the staging directory; symlinks are followed.
+fn read_files(directory: &Path) -> Files {
     let mut files = Files::new();
     for entry in fs::read_dir(directory).unwrap() {
         let path = fs::canonicalize(directory).unwrap().join(entry.unwrap().file_name());
@@ -108,7 +108,7 @@ fn files_of(directory: &Path) -> Files {
             continue;
         }
         if path.is_dir() {
-            files.extend(files_of(&path));
+            files.extend(read_files(&path));
         } else {
             let bytes = fs::read(&path).unwrap();
             files.insert(path, bytes);

@@ -1,4 +1,4 @@
-//! What the first `cargo xtask` costs, and under which licences: the crates that Cargo.lock names.
+//! Number and licences of the crates in Cargo.lock, which the first `cargo xtask` builds.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -6,29 +6,29 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// Crates that the tool itself is made of, this one included.
+/// Crates of the tool itself, including this one.
 const CRATES: usize = 212;
 
-/// The workspace.
+/// The root directory of the workspace.
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// The licences that deny.toml allows.
-fn allowed() -> BTreeSet<String> {
+/// Licences allowed by deny.toml.
+fn read_licences() -> BTreeSet<String> {
     let text = std::fs::read_to_string(root().join("deny.toml")).unwrap();
     let list = text.split_once("allow = [").unwrap().1.split_once(']').unwrap().0;
     list.split('"').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// Runs cargo on this workspace without a network: Cargo.lock, and what the build has fetched, must do.
+/// Runs cargo on this workspace offline, with Cargo.lock and the fetched crates.
 fn cargo(arguments: &[&str]) -> String {
-    let done = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().unwrap();
-    assert!(done.status.success(), "cargo {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
-    String::from_utf8(done.stdout).unwrap()
+    let output = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "cargo {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
-fn crates_of_the_tool() -> BTreeSet<String> {
+fn list_tool_crates() -> BTreeSet<String> {
     let tree = cargo(&[
         "tree",
         "--locked",
@@ -44,14 +44,14 @@ fn crates_of_the_tool() -> BTreeSet<String> {
 }
 
 #[test]
-fn the_crates_stay_within_the_budget() {
-    let crates = crates_of_the_tool();
+fn crate_count_stays_within_the_budget() {
+    let crates = list_tool_crates();
     assert!(crates.len() <= CRATES, "{} crates, {CRATES} are allowed", crates.len());
 }
 
 #[test]
-fn each_crate_has_a_licence_that_lets_people_use_it() {
-    let (allowed, used) = (allowed(), crates_of_the_tool());
+fn each_crate_has_an_allowed_licence() {
+    let (allowed, used) = (read_licences(), list_tool_crates());
     let version = cargo(&["-vV"]);
     let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
     let metadata: Value = serde_json::from_str(&cargo(&[
@@ -68,27 +68,28 @@ fn each_crate_has_a_licence_that_lets_people_use_it() {
     for package in metadata["packages"].as_array().unwrap() {
         let name = format!("{} v{}", package["name"].as_str().unwrap(), package["version"].as_str().unwrap());
         let licence = package["license"].as_str().unwrap_or("none");
-        if used.contains(&name) && !is_free(licence, &allowed) {
+        if used.contains(&name) && !is_satisfied(licence, &allowed) {
             refused.push(format!("{name}: {licence}"));
         }
     }
     assert!(refused.is_empty(), "{}", refused.join("\n"));
 }
 
-/// Whether an SPDX expression can be met: each part of an `AND`, one part of an `OR`.
-fn is_free(expression: &str, allowed: &BTreeSet<String>) -> bool {
+/// Whether an SPDX expression is satisfied: each part of an `AND`, one part of an `OR`.
+fn is_satisfied(expression: &str, allowed: &BTreeSet<String>) -> bool {
     let bare = expression.replace(['(', ')'], "").replace('/', " OR ");
     bare.split(" AND ").all(|part| part.split(" OR ").any(|licence| allowed.contains(licence.trim())))
 }
 
 #[test]
-fn every_crate_comes_from_the_lock_with_its_checksum() {
+fn every_crate_is_locked_with_a_checksum() {
     let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
     let members = std::fs::read_dir(root().join("xtask/crates")).unwrap();
     let mut names: Vec<_> = members.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.push("xtask".to_owned());
-    let ours = |package: &&str| names.iter().any(|name| package.contains(&format!("name = \"{name}\"")));
-    for package in lock.split("[[package]]").skip(1).filter(|package| !ours(package)) {
+    let is_tool_crate =
+        |package: &&str| names.iter().any(|name| package.contains(&format!("name = \"{name}\"")));
+    for package in lock.split("[[package]]").skip(1).filter(|package| !is_tool_crate(package)) {
         assert!(package.contains("\nsource = \"registry+") && package.contains("\nchecksum = "), "{package}");
     }
 }

@@ -1,4 +1,4 @@
-//! `plan::bump` on the guide's own example, and on trees that are somehow special.
+//! `plan::bump` on the guide's example and on variants of its tree.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ pub(crate) fn sources() -> Stage1Sources {
     sources
 }
 
-fn planned(sources: &Stage1Sources, image: &ImageSpec) -> BumpPlan {
+fn plan_bump(sources: &Stage1Sources, image: &ImageSpec) -> BumpPlan {
     let request = BumpOptions {
         release: image.release().clone(),
         channel: None,
@@ -63,9 +63,9 @@ fn changed_lines(before: &Stage1Sources, after: &Stage1Sources) -> Vec<String> {
 }
 
 #[test]
-fn the_guides_example() {
+fn example_bump_of_the_guide_is_planned() {
     let sources = sources();
-    let bump = planned(&sources, &example::image_after().unwrap());
+    let bump = plan_bump(&sources, &example::image_after().unwrap());
     assert_eq!(
         changed_lines(&sources, &bump.after),
         [
@@ -78,7 +78,7 @@ fn the_guides_example() {
             "+lib64/libpam.so.0.84.1",
         ]
     );
-    let reasons: Vec<&str> = bump.fixes.iter().map(|fix| fix.because.as_str()).collect();
+    let reasons: Vec<&str> = bump.fixes.iter().map(|fix| fix.reason.as_str()).collect();
     assert_eq!(
         reasons,
         [
@@ -88,86 +88,85 @@ fn the_guides_example() {
         ]
     );
     assert_eq!(bump.findings, []);
-    let again = planned(&bump.after, &example::image_after().unwrap());
+    let again = plan_bump(&bump.after, &example::image_after().unwrap());
     assert_eq!(again.after, bump.after);
     assert_eq!(again.fixes, []);
 }
 
 #[test]
-fn a_file_that_is_needed_by_its_path_is_added_for_that() {
+fn file_needed_by_path_is_added_with_that_reason() {
     let mut sources = sources();
     for bytes in sources.manifests.values_mut() {
         let text = String::from_utf8(bytes.clone()).unwrap();
         *bytes = text.replace("lib64/ld-linux-x86-64.so.2\n", "").into_bytes();
     }
-    let bump = planned(&sources, &example::image_before().unwrap());
-    let reasons: Vec<&str> = bump.fixes.iter().map(|fix| fix.because.as_str()).collect();
+    let bump = plan_bump(&sources, &example::image_before().unwrap());
+    let reasons: Vec<&str> = bump.fixes.iter().map(|fix| fix.reason.as_str()).collect();
     assert_eq!(reasons, ["bin/bash needs /lib64/ld-linux-x86-64.so.2"]);
 }
 
 #[test]
-fn a_manifest_outside_the_tree_is_never_mended_and_its_needs_are_told() {
+fn manifest_outside_the_tree_is_reported_not_fixed() {
     let mut sources = sources();
     sources.outside.insert(SYSTEMD.to_owned(), SYSTEMD.to_owned());
-    let bump = planned(&sources, &example::image_after().unwrap());
+    let bump = plan_bump(&sources, &example::image_after().unwrap());
     assert_eq!(bump.after.manifests, sources.manifests);
-    let told: Vec<&str> = bump.findings.iter().map(|finding| finding.path.as_str()).collect();
-    assert_eq!(told, ["lib64/libpam.so.0"]);
+    let paths: Vec<&str> = bump.findings.iter().map(|finding| finding.path.as_str()).collect();
+    assert_eq!(paths, ["lib64/libpam.so.0"]);
 }
 
-/// rkt's build joins the manifests with cat and sort, and compares each line with the image's paths.
+/// rkt's build joins the manifests with cat(1) and sort(1), and compares each line with the paths of the image.
 #[test]
-fn lines_that_the_build_refuses_are_fixed() {
+fn lines_rejected_by_the_build_are_fixed() {
     let mut sources = sources();
     let text = String::from_utf8(sources.manifests[BASH].clone()).unwrap();
     let refused = format!("# ours\r\n{}", text.trim_end().replace('\n', "\r\n"));
     sources.manifests.insert(BASH.to_owned(), refused.into_bytes());
-    let bump = planned(&sources, &example::image_before().unwrap());
+    let bump = plan_bump(&sources, &example::image_before().unwrap());
     assert_eq!(String::from_utf8_lossy(&bump.after.manifests[BASH]), text);
     assert_eq!(bump.findings, []);
     assert!(bump.fixes.iter().all(|fix| fix.kind == FixKind::Tidy && fix.file == BASH), "{:#?}", bump.fixes);
 }
 
 #[test]
-fn findings_of_a_plan_that_is_not_written_count_lines_on_disk() {
+fn findings_of_an_unwritten_plan_use_lines_on_disk() {
     let sources = sources();
     let image = example::image_after().unwrap().without("lib64/systemd/systemd-bootchart");
-    let bump = planned(&sources, &image);
+    let bump = plan_bump(&sources, &image);
     let line =
         |findings: &[Finding]| findings.iter().map(|finding| finding.line.unwrap()).collect::<Vec<_>>();
     let text =
         |bytes: &[u8], line: usize| String::from_utf8_lossy(bytes).lines().nth(line - 1).map(str::to_owned);
-    let gone = Some("lib64/systemd/systemd-bootchart".to_owned());
-    assert_eq!(text(&bump.after.manifests[SYSTEMD], line(&bump.findings)[0]), gone);
+    let removed = Some("lib64/systemd/systemd-bootchart".to_owned());
+    assert_eq!(text(&bump.after.manifests[SYSTEMD], line(&bump.findings)[0]), removed);
     let relocated = relocated(bump.findings, &bump.after, &sources);
-    assert_eq!(text(&sources.manifests[SYSTEMD], line(&relocated)[0]), gone);
+    assert_eq!(text(&sources.manifests[SYSTEMD], line(&relocated)[0]), removed);
 }
 
-/// A line that becomes pointless only by what was added, or that an addition takes over after it was put in form.
+/// An addition can make another line redundant, or replace a line after that was normalized.
 #[test]
-fn mending_goes_on_until_nothing_moves() {
+fn fixes_are_repeated_until_they_converge() {
     let mut sources = sources();
     let text = String::from_utf8(sources.manifests[SYSTEMD].clone()).unwrap();
     let text = text
         .replace("lib64/libkmod.so.2\n", "")
         .replace("lib64/libkmod.so.2.2.11", "/lib64/libkmod.so.2.2.10");
     sources.manifests.insert(SYSTEMD.to_owned(), text.into_bytes());
-    let bump = planned(&sources, &example::image_before().unwrap());
+    let bump = plan_bump(&sources, &example::image_before().unwrap());
     assert_eq!(bump.findings, []);
-    let changed = changed_lines(&sources, &bump.after);
-    let mut accounted: Vec<String> = Vec::new();
+    let mut from_fixes: Vec<String> = Vec::new();
     for fix in &bump.fixes {
-        accounted.extend(fix.from.iter().map(|line| format!("-{line}")));
-        accounted.extend(fix.to.iter().map(|line| format!("+{line}")));
+        from_fixes.extend(fix.from.iter().map(|line| format!("-{line}")));
+        from_fixes.extend(fix.to.iter().map(|line| format!("+{line}")));
     }
-    let (mut told, mut done) = (accounted, changed);
-    told.sort();
-    done.sort();
-    assert_eq!(told, done);
+    let mut from_diff = changed_lines(&sources, &bump.after);
+    from_fixes.sort();
+    from_diff.sort();
+    assert_eq!(from_fixes, from_diff);
 }
 
 #[test]
-fn drop_missing_leaves_what_has_several_successors() {
+fn drop_missing_keeps_lines_with_several_candidates() {
     let mut sources = sources();
     let text = String::from_utf8(sources.manifests[SYSTEMD].clone()).unwrap();
     sources.manifests.insert(SYSTEMD.to_owned(), format!("{text}lib64/libtwin.so.1\n").into_bytes());

@@ -1,5 +1,5 @@
-//! A release on another channel than the tree pins: what is found where, what is written, and that a second run, from
-//! the cache, does the same. The vendor's hosts are servers on loopback, behind a proxy of the test's own.
+//! Releases on another channel than the pinned one: the channel found, the edits written, and the same result from the
+//! cache. The vendor's hosts are loopback servers behind the test's own proxy.
 
 mod hosts;
 
@@ -20,15 +20,15 @@ use self::hosts::Proxy;
 
 const COMMON_MK: &str = "stage1/usr_from_coreos/coreos-common.mk";
 
-/// A tree that pins alpha by plain http, a server for each channel, and an empty cache.
-struct Scene {
+/// A tree that pins alpha with plain http, one server per channel, and an empty cache.
+struct ChannelScene {
     home: TempDir,
     certificate: TestCertificate,
     proxy: Proxy,
 }
 
-impl Scene {
-    fn new(channels: &[(&str, &[ImageSpec])]) -> Scene {
+impl ChannelScene {
+    fn new(channels: &[(&str, &[ImageSpec])]) -> ChannelScene {
         let home = TempDir::new().unwrap();
         let certificate = TestCertificate::throwaway(7).unwrap();
         fs::write(home.path().join("key.asc"), certificate.armored().unwrap()).unwrap();
@@ -40,8 +40,8 @@ impl Scene {
         let host = |channel: &str| format!("{channel}.release.core-os.net");
         let hosts = channels.iter().map(|(channel, images)| (host(channel), server(images)));
         let proxy = Proxy::start(hosts.collect());
-        let scene = Scene { home, certificate, proxy };
-        scene.restore();
+        let scene = ChannelScene { home, certificate, proxy };
+        scene.write_tree();
         scene
     }
 
@@ -49,8 +49,8 @@ impl Scene {
         self.home.path().join("tree")
     }
 
-    /// The tree as it was, with manifests for these boards.
-    fn restore(&self) {
+    /// Writes the example tree, replacing an earlier one.
+    fn write_tree(&self) {
         let _ = fs::remove_dir_all(self.tree());
         for (path, text) in example::FILES {
             let path = self.tree().join(path);
@@ -62,8 +62,8 @@ impl Scene {
         }
     }
 
-    /// Gives the tree the same manifests for another board.
-    fn list_for_arm64(&self) {
+    /// Copies the manifests of amd64-usr to arm64-usr.
+    fn add_arm64_manifests(&self) {
         for (path, text) in example::FILES.iter().filter(|(path, _)| *path != COMMON_MK) {
             let path = self.tree().join(path.replace("amd64-usr", "arm64-usr"));
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -78,7 +78,7 @@ impl Scene {
         fs::write(path, text.replace(from, to)).unwrap();
     }
 
-    /// Runs a command on the tree: its document, and how many requests it made.
+    /// Runs a command on the tree and returns its JSON document and the number of requests.
     fn run(&self, line: &str) -> (Value, usize) {
         let before = self.proxy.requests();
         let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
@@ -109,12 +109,12 @@ impl Scene {
     }
 }
 
-fn after() -> ImageSpec {
+fn image_after() -> ImageSpec {
     example::image_after().unwrap()
 }
 
-/// As much of an image as tells what it is.
-fn for_arm64() -> ImageSpec {
+/// The smallest image of the newer release that has a brand, a board and a version.
+fn arm64_image() -> ImageSpec {
     let release = example::AFTER.0.parse().unwrap();
     ImageSpec::new(Brand::CoreOs, Board::Arm64, &release, example::AFTER.1).program("bin/bash", &[])
 }
@@ -125,8 +125,8 @@ fn message(document: &Value) -> String {
 }
 
 #[test]
-fn a_warm_cache_knows_the_channel_as_well_as_a_cold_one() {
-    let scene = Scene::new(&[("alpha", &[]), ("beta", &[]), ("stable", &[after()])]);
+fn warm_cache_finds_the_same_channel_as_cold() {
+    let scene = ChannelScene::new(&[("alpha", &[]), ("beta", &[]), ("stable", &[image_after()])]);
     let dry = scene.run("bump-coreos 1032.0.0 --dry-run").0;
     for offline in ["", " --offline"] {
         let (real, requests) = scene.run(&format!("bump-coreos 1032.0.0{offline}"));
@@ -136,9 +136,9 @@ fn a_warm_cache_knows_the_channel_as_well_as_a_cold_one() {
         assert_eq!(real["release"]["channel"], "stable");
         assert_eq!(scene.pinned(), "stable");
         assert_eq!(requests > 0, offline.is_empty());
-        // Where it came from is not asked again.
+        // The origin of a cached image is not requested again.
         assert_eq!(scene.run("verify-manifests").1, 0);
-        scene.restore();
+        scene.write_tree();
     }
 
     let (beta, _) = scene.run("bump-coreos 1032.0.0 --channel beta");
@@ -151,12 +151,15 @@ fn a_warm_cache_knows_the_channel_as_well_as_a_cold_one() {
 }
 
 #[test]
-fn the_check_tells_a_url_that_the_fix_would_edit() {
-    let scene = Scene::new(&[("alpha", &[]), ("beta", &[]), ("stable", &[after()])]);
+fn check_reports_a_url_that_fix_edits() {
+    let scene = ChannelScene::new(&[("alpha", &[]), ("beta", &[]), ("stable", &[image_after()])]);
     scene.edit("991.0.0", "1032.0.0");
     let check = scene.run("verify-manifests").0;
-    let told = check["findings"].as_array().unwrap();
-    assert!(told.iter().any(|one| one["message"].as_str().unwrap().contains("taken from stable")), "{check}");
+    let findings = check["findings"].as_array().unwrap();
+    assert!(
+        findings.iter().any(|finding| finding["message"].as_str().unwrap().contains("taken from stable")),
+        "{check}"
+    );
     let fixed = scene.run("verify-manifests --fix").0;
     assert_eq!(fixed["exit_code"], 0, "{fixed:#}");
     assert_eq!(scene.pinned(), "stable");
@@ -164,50 +167,50 @@ fn the_check_tells_a_url_that_the_fix_would_edit() {
 }
 
 #[test]
-fn boards_on_different_channels_are_an_error_and_a_board_without_an_image_is_named() {
-    let arm64 = for_arm64();
-    let scene = Scene::new(&[("alpha", &[]), ("beta", &[arm64]), ("stable", &[after()])]);
-    scene.list_for_arm64();
+fn boards_without_a_common_channel_are_an_error() {
+    let arm64 = arm64_image();
+    let scene = ChannelScene::new(&[("alpha", &[]), ("beta", &[arm64]), ("stable", &[image_after()])]);
+    scene.add_arm64_manifests();
     for _ in ["cold", "warm"] {
-        let (two, _) = scene.run("bump-coreos 1032.0.0");
-        assert_eq!(two["exit_code"], 2, "{two}");
+        let (document, _) = scene.run("bump-coreos 1032.0.0");
+        assert_eq!(document["exit_code"], 2, "{document}");
         assert!(
-            message(&two).contains("1032.0.0 is on stable for amd64-usr, and on beta for arm64-usr"),
-            "{two}"
+            message(&document).contains("1032.0.0 is on stable for amd64-usr, and on beta for arm64-usr"),
+            "{document}"
         );
         assert_eq!(scene.pinned(), "alpha");
     }
-    let (lacking, _) = scene.run("bump-coreos 1032.0.0 --channel stable");
-    assert_eq!(lacking["exit_code"], 2, "{lacking}");
-    assert!(message(&lacking).contains("there is no image of 1032.0.0 for arm64-usr"), "{lacking}");
-    assert!(message(&lacking).contains("--board amd64-usr"), "{lacking}");
+    let (missing, _) = scene.run("bump-coreos 1032.0.0 --channel stable");
+    assert_eq!(missing["exit_code"], 2, "{missing}");
+    assert!(message(&missing).contains("there is no image of 1032.0.0 for arm64-usr"), "{missing}");
+    assert!(message(&missing).contains("--board amd64-usr"), "{missing}");
 }
 
 #[test]
-fn what_is_nowhere_is_named_with_the_command_that_asks_for_the_newest() {
-    let scene = Scene::new(&[("alpha", &[]), ("beta", &[]), ("stable", &[])]);
+fn missing_release_hints_at_latest() {
+    let scene = ChannelScene::new(&[("alpha", &[]), ("beta", &[]), ("stable", &[])]);
     let tree = scene.tree().display().to_string();
-    for (option, lacking, file, way_on) in [
+    for (option, missing, file, hint) in [
         ("", "image", "pxe_image.cpio.gz is not there", "check the number"),
         ("--preview", "list of contents", "image_contents.txt is not there", "omit --preview"),
     ] {
         let (document, _) = scene.run(&format!("bump-coreos 1032.0.0 --signing-key key.asc {option}"));
         assert_eq!(document["exit_code"], 2, "{document}");
-        let told = message(&document);
+        let text = message(&document);
         let newest =
             format!("cargo xtask --repo {tree} bump-coreos latest --insecure-http --signing-key key.asc");
-        let lacking = format!("there is no {lacking} of 1032.0.0 for amd64-usr");
-        for words in [&lacking, file, way_on, &newest] {
-            assert!(told.contains(words), "{words}: {told}");
+        let missing = format!("there is no {missing} of 1032.0.0 for amd64-usr");
+        for words in [&missing, file, hint, &newest] {
+            assert!(text.contains(words), "{words}: {text}");
         }
     }
 }
 
-/// What the message says can be done, can be done.
+/// The hint's board is one that the tree has manifests for.
 #[test]
-fn an_image_for_another_board_is_told_with_what_the_tree_has() {
-    let scene = Scene::new(&[]);
-    let arm64 = for_arm64();
+fn image_for_another_board_is_refused_with_a_hint() {
+    let scene = ChannelScene::new(&[]);
+    let arm64 = arm64_image();
     let mut site = Site::new();
     publish(&mut site, &arm64, &scene.certificate).unwrap();
     let name = "coreos_production_pxe_image.cpio.gz";
@@ -215,15 +218,15 @@ fn an_image_for_another_board_is_told_with_what_the_tree_has() {
         fs::write(scene.home.path().join(&name), &site[&format!("arm64-usr/1032.0.0/{name}")]).unwrap();
     }
     let path = scene.home.path().join(name);
-    let refused = |board: &str| {
+    let refusal = |board: &str| {
         let (document, _) =
             scene.run(&format!("bump-coreos 1032.0.0 {board} --image {}", Path::display(&path)));
         assert_eq!(document["exit_code"], 3, "{document}");
         message(&document)
     };
-    let told = refused("");
-    assert!(told.contains("the tree has no manifests for arm64-usr") && !told.contains("--board"), "{told}");
-    scene.list_for_arm64();
-    let told = refused("--board amd64-usr");
-    assert!(told.contains("--board arm64-usr"), "{told}");
+    let text = refusal("");
+    assert!(text.contains("the tree has no manifests for arm64-usr") && !text.contains("--board"), "{text}");
+    scene.add_arm64_manifests();
+    let text = refusal("--board amd64-usr");
+    assert!(text.contains("--board arm64-usr"), "{text}");
 }

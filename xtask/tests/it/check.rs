@@ -1,4 +1,4 @@
-//! What `verify-manifests` finds when one thing is wrong: the breakages that a list of files can cause.
+//! Findings of `verify-manifests` for trees and images with one defect each.
 
 mod lines;
 mod remedies;
@@ -21,7 +21,7 @@ use crate::bump::{SYSTEMD, sources};
 
 const JOURNALD: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/journald.manifest";
 
-/// The guide's tree without the lines `left_out`, against its image after `change`.
+/// Verifies the guide's tree without the lines `left_out` against its image after `change`.
 fn finds(left_out: &[&str], change: impl FnOnce(ImageSpec) -> ImageSpec, expected: &Expect) {
     finds_at(Some(DlopenPriority::Required), left_out, change, expected);
 }
@@ -32,14 +32,14 @@ fn finds_at(
     change: impl FnOnce(ImageSpec) -> ImageSpec,
     expected: &Expect,
 ) {
-    let told: String = findings(level, left_out, change)
+    let actual: String = findings(level, left_out, change)
         .iter()
         .map(|f| {
             let file = f.file.rsplit('/').next().unwrap();
             format!("{} {} {file} {}: {}\n", f.severity.id(), f.kind.id(), f.path, f.message)
         })
         .collect();
-    expected.assert_eq(&told);
+    expected.assert_eq(&actual);
 }
 
 fn findings(
@@ -50,26 +50,26 @@ fn findings(
     let mut sources = sources();
     for bytes in sources.manifests.values_mut() {
         let text = String::from_utf8(bytes.clone()).unwrap();
-        let kept = text.lines().filter(|line| !left_out.contains(line)).map(|line| format!("{line}\n"));
-        *bytes = kept.collect::<String>().into_bytes();
+        let remaining = text.lines().filter(|line| !left_out.contains(line)).map(|line| format!("{line}\n"));
+        *bytes = remaining.collect::<String>().into_bytes();
     }
     let tree = change(example::image_before().unwrap()).tree();
     let request = request(level, None);
     verify(&sources, &request, &BTreeMap::from([(Board::Amd64, &tree)])).unwrap()
 }
 
-/// The release that the tree pins, found on a channel.
+/// Options for the pinned release, with the channel that it was found on.
 fn request(dlopen: Option<DlopenPriority>, channel: Option<Channel>) -> BumpOptions {
     let reach = FixOptions { dlopen, drop_missing: false, by_names_only: false };
     BumpOptions { release: example::BEFORE.0.parse().unwrap(), channel, brand: None, systemd: None, reach }
 }
 
-/// What `--fix` would edit in coreos-common.mk, the check tells.
+/// The check reports each edit that `--fix` would make in coreos-common.mk.
 #[test]
-fn pins_that_the_images_belie() {
+fn pins_that_differ_from_the_image_are_reported() {
     let tree = example::image_before().unwrap().tree();
     let trees = BTreeMap::from([(Board::Amd64, &tree)]);
-    let mut told = String::new();
+    let mut actual = String::new();
     for (channel, brand, pinned) in [
         (Some(Channel::Alpha), Some(Brand::CoreOs), SystemdVersion(225)),
         (Some(Channel::Stable), None, SystemdVersion(225)),
@@ -80,15 +80,15 @@ fn pins_that_the_images_belie() {
         let mut pins = CommonMk::parse(&sources.common_mk).unwrap();
         pins.set_systemd(pinned).unwrap();
         sources.common_mk = pins.as_bytes().to_vec();
-        let asked = BumpOptions { brand, ..request(None, channel) };
-        let findings = verify(&sources, &asked, &trees).unwrap();
-        told += &format!("{} finding\n", findings.len());
+        let options = BumpOptions { brand, ..request(None, channel) };
+        let findings = verify(&sources, &options, &trees).unwrap();
+        actual += &format!("{} finding\n", findings.len());
         for f in findings {
-            told += &format!("{}:{} {} {}\n", f.file, f.line.unwrap(), f.severity.id(), f.path);
-            told += &format!("  {}\n  {}\n", f.message, Invocation::default().hint(&f.remedy));
+            actual += &format!("{}:{} {} {}\n", f.file, f.line.unwrap(), f.severity.id(), f.path);
+            actual += &format!("  {}\n  {}\n", f.message, Invocation::default().hint(&f.suggestion));
         }
-        let fixed = bump(&sources, &asked, &trees).unwrap();
-        assert_eq!(verify(&fixed.after, &asked, &trees).unwrap(), []);
+        let fixed = bump(&sources, &options, &trees).unwrap();
+        assert_eq!(verify(&fixed.after, &options, &trees).unwrap(), []);
     }
     expect![[r#"
         0 finding
@@ -104,16 +104,16 @@ fn pins_that_the_images_belie() {
         stage1/usr_from_coreos/coreos-common.mk:6 warning CCN_SYSTEMD_VERSION := v230
           CCN_SYSTEMD_VERSION is v230, and the image has systemd v225
           cargo xtask verify-manifests --fix
-    "#]].assert_eq(&told);
+    "#]].assert_eq(&actual);
 }
 
 #[test]
-fn a_sound_tree_has_no_findings() {
+fn valid_tree_has_no_findings() {
     finds(&[], |image| image, &expect![""]);
 }
 
 #[test]
-fn a_listed_path_that_is_not_in_the_image() {
+fn listed_path_missing_in_image_is_reported() {
     finds(
         &[],
         |image| image.without("lib64/systemd/systemd-sleep"),
@@ -124,7 +124,7 @@ fn a_listed_path_that_is_not_in_the_image() {
 }
 
 #[test]
-fn a_library_that_is_left_out() {
+fn missing_library_is_reported() {
     finds(
         &["lib64/libaudit.so.1", "lib64/libaudit.so.1.0.0"],
         |image| image,
@@ -135,7 +135,7 @@ fn a_library_that_is_left_out() {
 }
 
 #[test]
-fn the_file_behind_a_listed_soname_is_left_out() {
+fn missing_target_of_a_soname_link_is_reported() {
     finds(
         &["lib64/libkmod.so.2.2.11"],
         |image| image,
@@ -146,7 +146,7 @@ fn the_file_behind_a_listed_soname_is_left_out() {
 }
 
 #[test]
-fn the_loader_is_left_out() {
+fn missing_loader_is_reported() {
     finds(
         &["lib64/ld-linux-x86-64.so.2"],
         |image| image,
@@ -157,7 +157,7 @@ fn the_loader_is_left_out() {
 }
 
 #[test]
-fn journald_is_left_out_and_its_unit_is_not() {
+fn missing_program_of_a_listed_unit_is_reported() {
     finds(
         &["lib64/systemd/systemd-journald"],
         |image| image,
@@ -168,7 +168,7 @@ fn journald_is_left_out_and_its_unit_is_not() {
 }
 
 #[test]
-fn journalds_unit_is_left_out() {
+fn missing_unit_of_journald_is_reported() {
     finds(
         &["lib64/systemd/system/systemd-journald.service"],
         |image| image,
@@ -179,7 +179,7 @@ fn journalds_unit_is_left_out() {
 }
 
 #[test]
-fn a_listed_link_whose_target_is_not_listed() {
+fn unlisted_target_of_a_listed_link_is_reported() {
     let udevd = "lib64/systemd/systemd-udevd";
     let change =
         |image: ImageSpec| image.link(udevd, "../../bin/udevadm").program("bin/udevadm", &["libc.so.6"]);
@@ -193,7 +193,7 @@ fn a_listed_link_whose_target_is_not_listed() {
 }
 
 #[test]
-fn the_link_of_a_directory_is_left_out() {
+fn missing_directory_link_is_reported() {
     let interp = |image: ImageSpec| {
         image.elf(
             "bin/mount",
@@ -210,7 +210,7 @@ fn the_link_of_a_directory_is_left_out() {
 }
 
 #[test]
-fn a_symbol_version_that_the_library_does_not_define() {
+fn undefined_symbol_version_is_reported() {
     let change = |image: ImageSpec| {
         let libz = ElfStub::library(Board::Amd64, "libz.so.1").defines(["ZLIB_1.2.0"]).needs(["libc.so.6"]);
         let program =
@@ -227,7 +227,7 @@ fn a_symbol_version_that_the_library_does_not_define() {
 }
 
 #[test]
-fn a_file_for_another_machine() {
+fn file_for_another_machine_is_reported() {
     let change =
         |image: ImageSpec| image.elf("bin/mount", ElfStub::program(Board::Arm64).needs(["libc.so.6"]));
     finds(
@@ -240,7 +240,7 @@ fn a_file_for_another_machine() {
 }
 
 #[test]
-fn a_library_loaded_by_name_counts_by_its_priority() {
+fn dlopen_priority_determines_the_severity() {
     let change = |priority| {
         move |image: ImageSpec| {
             let nspawn = ElfStub::program(Board::Amd64).needs(["libc.so.6"]);
@@ -269,7 +269,7 @@ fn a_library_loaded_by_name_counts_by_its_priority() {
 }
 
 #[test]
-fn a_library_that_nothing_shows_is_advice() {
+fn library_without_elf_reference_is_advice() {
     let nss = ["lib64/libnss_files.so.2", "lib64/libnss_files-2.21.so"];
     finds(
         &nss,
@@ -279,7 +279,7 @@ fn a_library_that_nothing_shows_is_advice() {
         "#]],
     );
     finds_at(None, &nss, |image| image, &expect![""]);
-    // The file alone does not answer to its soname.
+    // The file alone is not found by its soname.
     finds(
         &nss[..1],
         |image| image,
@@ -290,7 +290,7 @@ fn a_library_that_nothing_shows_is_advice() {
 }
 
 #[test]
-fn a_unit_whose_program_is_not_listed() {
+fn unlisted_program_of_a_unit_is_reported() {
     let unit = "lib64/systemd/system/syslog.socket";
     let change = |image: ImageSpec| {
         image.text(unit, "[Socket]\nExecStartPre=/usr/bin/logger -x\n").program("bin/logger", &["libc.so.6"])
@@ -306,7 +306,7 @@ fn a_unit_whose_program_is_not_listed() {
 }
 
 #[test]
-fn a_script_whose_interpreter_is_not_listed() {
+fn unlisted_interpreter_of_a_script_is_reported() {
     let change = |image: ImageSpec| {
         image.text("bin/mount", "#!/usr/bin/perl -w\n").program("bin/perl", &["libc.so.6"])
     };
@@ -321,7 +321,7 @@ fn a_script_whose_interpreter_is_not_listed() {
 }
 
 #[test]
-fn a_library_that_is_no_elf_file() {
+fn library_that_is_not_elf_is_reported() {
     let change = |image: ImageSpec| image.text("lib64/libmount.so.1.1.0", "garbage");
     finds(
         &[],

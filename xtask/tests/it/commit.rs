@@ -1,4 +1,4 @@
-//! `--commit`: one commit of exactly the changed files, or none at all.
+//! `--commit`: one commit with exactly the changed files, or none.
 
 use std::path::Path;
 use std::process::Command;
@@ -17,12 +17,12 @@ fn git(root: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A checkout with two files in one commit.
+/// A checkout with one commit of two files.
 fn checkout() -> TempDir {
     let directory = TempDir::new().unwrap();
     let root = directory.path();
     git(root, &["init", "--quiet", "--initial-branch=main"]);
-    git(root, &["config", "user.name", "A Person"]);
+    git(root, &["config", "user.name", "Test Author"]);
     git(root, &["config", "user.email", "person@example.org"]);
     git(root, &["config", "commit.gpgsign", "false"]);
     std::fs::create_dir(root.join("stage1")).unwrap();
@@ -38,7 +38,7 @@ fn write(root: &Path, file: &str, text: &str) {
 }
 
 #[test]
-fn the_commit_holds_the_changed_files_alone_whatever_is_staged() {
+fn commit_has_only_the_changed_files() {
     let directory = checkout();
     let root = directory.path();
     write(root, OTHER, "staged words\n");
@@ -55,7 +55,7 @@ fn the_commit_holds_the_changed_files_alone_whatever_is_staged() {
 }
 
 #[test]
-fn other_changes_of_those_files_are_refused() {
+fn uncommitted_changes_of_its_files_are_refused() {
     for staged in [false, true] {
         let directory = checkout();
         let root = directory.path();
@@ -70,7 +70,7 @@ fn other_changes_of_those_files_are_refused() {
 }
 
 #[test]
-fn a_file_that_git_does_not_know_is_refused() {
+fn untracked_file_is_refused() {
     let directory = checkout();
     let root = directory.path();
     for (ignore, hint) in [
@@ -81,9 +81,9 @@ fn a_file_that_git_does_not_know_is_refused() {
         write(root, "new", "x\n");
         let error = check_clean(root, &["new"]).unwrap_err();
         assert!(error.message.contains("new"), "{error}");
-        // What the hint says works: a stash would not.
-        let told = error.hint.unwrap();
-        assert!(told.starts_with(hint), "{told}");
+        // The command in the hint works; a stash would not.
+        let hint_text = error.hint.unwrap();
+        assert!(hint_text.starts_with(hint), "{hint_text}");
     }
     git(root, &["add", "--force", "new"]);
     git(root, &["commit", "--quiet", "-m", "new", "new"]);
@@ -97,7 +97,7 @@ fn directory_without_git_is_an_error() {
     assert!(error.message.contains("is not inside a git repository"), "{error}");
 }
 
-/// Makes a program of the repository that leaves a mark when it runs.
+/// Creates a program in the repository that writes to a log when it runs.
 fn program(root: &Path, name: &str) -> String {
     let path = root.join(name);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -140,8 +140,8 @@ fn repository_programs_do_not_run() {
     check_clean(root, &[MANIFEST]).unwrap();
     write(root, MANIFEST, "lib\nbin/x\n");
     commit(root, &[MANIFEST], "stage1: update").unwrap();
-    let ran = std::fs::read_to_string(root.join("RAN")).unwrap_or_default();
-    assert_eq!(ran, "", "a program of the repository ran");
+    let log = std::fs::read_to_string(root.join("RAN")).unwrap_or_default();
+    assert_eq!(log, "", "a program of the repository ran");
     let shown = git(
         root,
         &["-c", "core.fsmonitor=false", "show", "--no-ext-diff", "--format=%s", "--name-only", "HEAD"],
@@ -160,7 +160,7 @@ fn links_in_the_repository_are_not_written_through() {
         let error = check_clean(root, &[MANIFEST]).unwrap_err();
         assert!(error.message.contains("is a symlink"), "{name}: {error}");
     }
-    // Whatever a message was once written to.
+    // Files that held a commit message in earlier versions.
     let directory = checkout();
     let root = directory.path();
     let outside = root.join("outside");
@@ -174,7 +174,7 @@ fn links_in_the_repository_are_not_written_through() {
 }
 
 #[test]
-fn commit_in_a_subdirectory_has_the_whole_path() {
+fn commit_in_a_subdirectory_has_the_full_path() {
     let directory = checkout();
     let root = directory.path().join("stage1");
     write(&root, "a b.manifest", "lib\nbin/x\n");

@@ -1,19 +1,19 @@
-//! `cargo xtask <TAB>`, as the shells themselves complete it.
+//! Completion of `cargo xtask <TAB>` in real shells.
 
 use std::fs;
 use std::process::Command;
 
-/// A script file of `completions SHELL`, in a directory of its own.
+/// The output of `completions SHELL` as a file in a temporary directory.
 fn script(shell: &str) -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
-    let made = Command::new(env!("CARGO_BIN_EXE_xtask")).args(["completions", shell]).output().unwrap();
-    assert!(made.status.success());
-    fs::write(home.path().join("script"), made.stdout).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask")).args(["completions", shell]).output().unwrap();
+    assert!(output.status.success());
+    fs::write(home.path().join("script"), output.stdout).unwrap();
     home
 }
 
-/// What a shell says of one line of input, the words it offers.
-fn offered(home: &tempfile::TempDir, shell: &[&str], program: &str, line: &str) -> Vec<String> {
+/// Words that a shell offers for one line of input.
+fn complete(home: &tempfile::TempDir, shell: &[&str], program: &str, line: &str) -> Vec<String> {
     let output = Command::new(shell[0])
         .args(&shell[1..])
         .args(["-c", program])
@@ -24,12 +24,12 @@ fn offered(home: &tempfile::TempDir, shell: &[&str], program: &str, line: &str) 
         .current_dir(home.path())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(said, "", "{line}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(stderr, "", "{line}");
     String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
 }
 
-/// The line, some of the words that are offered, and one that is not.
+/// A line, some of the offered words, and a word that must not be offered.
 const LINES: &[(&str, &[&str], &str)] = &[
     ("cargo xtask ", &["bump-coreos", "why"], "build"),
     ("cargo xtask bump", &["bump-coreos"], "why"),
@@ -44,7 +44,7 @@ const LINES: &[(&str, &[&str], &str)] = &[
 
 fn check(home: &tempfile::TempDir, shell: &[&str], program: &str) {
     for (line, words, other) in LINES {
-        let offered = offered(home, shell, program, line);
+        let offered = complete(home, shell, program, line);
         for word in *words {
             assert!(offered.iter().any(|one| one == word), "{line}: no {word} in {offered:?}");
         }
@@ -66,20 +66,20 @@ printf '%s\n' "${COMPREPLY[@]}"
 
 #[test]
 #[ignore = "needs bash"]
-fn bash_completes_cargo_xtask_and_leaves_cargo_its_own() {
+fn bash_completes_xtask_and_keeps_cargo_completion() {
     let (home, bash) = (script("bash"), ["bash", "--norc"]);
     check(&home, &bash, BASH);
-    assert_eq!(offered(&home, &bash, BASH, "cargo build --re"), ["cargo-s-own"]);
-    assert_eq!(offered(&home, &bash, BASH, "cargo xtask"), [""], "cargo's own is asked for the word itself");
+    assert_eq!(complete(&home, &bash, BASH, "cargo build --re"), ["cargo-s-own"]);
+    assert_eq!(complete(&home, &bash, BASH, "cargo xtask"), [""], "the word itself is completed by cargo");
     let alone = BASH.replace("complete -F _cargo cargo", "");
-    assert_eq!(offered(&home, &bash, &alone, "cargo x"), ["xtask"]);
+    assert_eq!(complete(&home, &bash, &alone, "cargo x"), ["xtask"]);
 }
 
 #[test]
 #[ignore = "needs fish"]
-fn fish_completes_cargo_xtask_and_leaves_cargo_its_own() {
+fn fish_completes_xtask_and_keeps_cargo_completion() {
     let (home, fish) = (script("fish"), ["fish", "--no-config"]);
     let program = "complete -c cargo -x -n __fish_use_subcommand -a cargo-s-own; source ./script; complete -C $LINE | string replace -r '\\t.*' ''";
     check(&home, &fish, program);
-    assert!(offered(&home, &fish, program, "cargo car").iter().any(|one| one == "cargo-s-own"));
+    assert!(complete(&home, &fish, program, "cargo car").iter().any(|one| one == "cargo-s-own"));
 }

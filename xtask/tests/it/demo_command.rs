@@ -13,31 +13,31 @@ fn xtask(temporary: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// What is left in a directory of temporary files.
-fn left_in(directory: &Path) -> Vec<String> {
+/// File names in a directory.
+fn list_directory(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).unwrap();
     entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
 }
 
 #[test]
-fn serve_leaves_nothing_behind_when_interrupted() {
-    let mut served = Served::start();
-    assert!(served.env("XTASK_DEMO").is_some_and(|tree| Path::new(&tree).join("stage1").is_dir()));
-    let kill = Command::new("kill").args(["-INT", &served.demo.id().to_string()]).status().unwrap();
+fn interrupted_serve_leaves_no_files() {
+    let mut server = DemoServer::start();
+    assert!(server.env("XTASK_DEMO").is_some_and(|tree| Path::new(&tree).join("stage1").is_dir()));
+    let kill = Command::new("kill").args(["-INT", &server.process.id().to_string()]).status().unwrap();
     assert!(kill.success());
-    assert!(!served.demo.wait().unwrap().success());
-    assert_eq!(left_in(served.temporary.path()), [""; 0]);
+    assert!(!server.process.wait().unwrap().success());
+    assert_eq!(list_directory(server.temporary.path()), [""; 0]);
 }
 
 #[test]
 fn env_prints_the_exports_of_the_served_demo() {
-    let served = Served::start();
-    let output = xtask(served.temporary.path(), &["demo", "--env"]).output().unwrap();
+    let server = DemoServer::start();
+    let output = xtask(server.temporary.path(), &["demo", "--env"]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let printed = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(printed.lines().collect::<Vec<_>>(), served.exports());
-    let nobody = tempfile::tempdir().unwrap();
-    let output = xtask(nobody.path(), &["demo", "--env"]).output().unwrap();
+    assert_eq!(printed.lines().collect::<Vec<_>>(), server.exports());
+    let other_directory = tempfile::tempdir().unwrap();
+    let output = xtask(other_directory.path(), &["demo", "--env"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(
         String::from_utf8(output.stderr)
@@ -47,28 +47,28 @@ fn env_prints_the_exports_of_the_served_demo() {
 }
 
 #[test]
-fn served_commands_are_short_and_introduced_by_two_lines() {
-    let served = Served::start();
-    let lines = &served.lines;
+fn served_commands_are_short() {
+    let server = DemoServer::start();
+    let lines = &server.lines;
     assert!(lines[..2].iter().all(|line| line.starts_with("# ") && line.chars().count() <= 100), "{lines:?}");
-    assert!(served.commands.iter().all(|line| line.chars().count() <= 80), "{lines:?}");
+    assert!(server.commands.iter().all(|line| line.chars().count() <= 80), "{lines:?}");
 }
 
 #[test]
-fn the_demo_makes_the_guides_changes_and_no_other() {
+fn demo_makes_only_the_documented_changes() {
     let temporary = tempfile::tempdir().unwrap();
     let output = xtask(temporary.path(), &["demo", "--format", "json"]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((&told["command"], &told["status"]), (&"demo".into(), &"clean".into()));
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&document["command"], &document["status"]), (&"demo".into(), &"clean".into()));
     assert_eq!(
-        told["release"],
+        document["release"],
         serde_json::json!({ "from": "991.0.0", "to": "1032.0.0", "channel": "alpha" })
     );
-    assert_eq!(told["systemd"], serde_json::json!({ "from": "v225", "to": "v229" }));
-    assert!(told["images"][0]["signed_by"].is_string(), "{told}");
-    assert_eq!(told["findings"], serde_json::json!([]));
-    let edits = told["edits"].as_array().unwrap();
+    assert_eq!(document["systemd"], serde_json::json!({ "from": "v225", "to": "v229" }));
+    assert!(document["images"][0]["signed_by"].is_string(), "{document}");
+    assert_eq!(document["findings"], serde_json::json!([]));
+    let edits = document["edits"].as_array().unwrap();
     let changed = edits.iter().flat_map(|edit| edit["diff"].as_str().unwrap().lines());
     let changed: Vec<&str> = changed.filter(|line| line.starts_with(['+', '-'])).collect();
     assert_eq!(
@@ -87,17 +87,17 @@ fn the_demo_makes_the_guides_changes_and_no_other() {
             "+lib64/libpam.so.0.84.1",
         ]
     );
-    assert_eq!(left_in(temporary.path()), [""; 0]);
+    assert_eq!(list_directory(temporary.path()), [""; 0]);
 }
 
-/// What standard error says beyond `serving` and progress, without what differs from run to run.
-fn said(option: &str) -> (String, Vec<u8>) {
+/// Standard error without progress lines and with varying values replaced, and standard output.
+fn demo_log(option: &str) -> (String, Vec<u8>) {
     let temporary = tempfile::tempdir().unwrap();
     let arguments = [option, "demo"];
     let output = xtask(temporary.path(), &arguments[usize::from(option.is_empty())..]).output().unwrap();
     assert!(output.status.success());
-    let mut said = String::from_utf8(output.stderr).unwrap();
-    for (differs, same) in [
+    let mut log = String::from_utf8(output.stderr).unwrap();
+    for (pattern, replacement) in [
         (r"  \[[0-9]+\.[0-9]{3} s\]", "  [TIME]"),
         ("/[^ ]*/coreos-xtask-demo-[^/]*/", "/DEMO/"),
         (r"http://127\.0\.0\.1:[0-9]+/[^ ]*/", ""),
@@ -105,24 +105,24 @@ fn said(option: &str) -> (String, Vec<u8>) {
         ("[0-9A-F]{40}", "FINGERPRINT"),
         ("[0-9]{3,} (bytes|nodes)", "N $1"),
     ] {
-        said = regex::Regex::new(differs).unwrap().replace_all(&said, same).into_owned();
+        log = regex::Regex::new(pattern).unwrap().replace_all(&log, replacement).into_owned();
     }
-    let others = ["serving", "verified", "download"];
-    let lines = said.lines().filter(|line| !others.iter().any(|word| line.starts_with(word)));
+    let prefixes = ["serving", "verified", "download"];
+    let lines = log.lines().filter(|line| !prefixes.iter().any(|prefix| line.starts_with(prefix)));
     (lines.map(|line| format!("{line}\n")).collect(), output.stdout)
 }
 
 #[test]
-fn v_tells_what_was_read_asked_and_decided_and_vv_of_each_file() {
-    let (quiet, result) = said("");
+fn verbose_log_grows_with_each_v() {
+    let (quiet, result) = demo_log("");
     assert_eq!(quiet, "");
-    let (verbose, same) = said("-v");
+    let (verbose, same) = demo_log("-v");
     expect![[r#"
         tree      /DEMO/tree: 5 manifests of 155 lines for amd64-usr  [TIME]
         pinned    991.0.0 with systemd v225, at https://alpha.release.core-os.net/$(RKT_STAGE1_COREOS_BOARD)/$(CCN_IMG_RELEASE)/coreos_production_pxe_image.cpio.gz  [TIME]
         cache     /DEMO/cache  [TIME]
         trusted   FINGERPRINT, Throwaway Buildbot 1 <bot@example.invalid>  [TIME]
-        cache     coreos_production_pxe_image.cpio.gz: no cached image is known to come from there  [TIME]
+        cache     coreos_production_pxe_image.cpio.gz: no cached image has this origin  [TIME]
         response  coreos_production_pxe_image.cpio.gz.sig: 200 OK, N bytes  [TIME]
         response  coreos_production_pxe_image.cpio.gz: 200 OK, N bytes  [TIME]
         reading   coreos_production_pxe_image.cpio.gz: 4 files  [TIME]
@@ -139,36 +139,36 @@ fn v_tells_what_was_read_asked_and_decided_and_vv_of_each_file() {
         wrote     stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest: N bytes  [TIME]
     "#]].assert_eq(&verbose);
     assert_eq!(String::from_utf8(result).unwrap(), String::from_utf8(same).unwrap());
-    let (each_file, _) = said("-vv");
+    let (very_verbose, _) = demo_log("-vv");
     for more in [
         "manifest  stage1/usr_from_kvm/manifest-amd64-usr.d/sshd.manifest: 19 lines",
         "reading   lib64/libc-2.21.so",
     ] {
-        assert!(each_file.contains(more), "{each_file}");
+        assert!(very_verbose.contains(more), "{very_verbose}");
         assert!(!verbose.contains(more));
     }
 }
 
-/// `demo --serve`, and what it prints.
-struct Served {
+/// A running `demo --serve` and its printed lines.
+struct DemoServer {
     temporary: tempfile::TempDir,
-    demo: Child,
+    process: Child,
     lines: Vec<String>,
     commands: Vec<String>,
 }
 
-impl Served {
-    fn start() -> Served {
+impl DemoServer {
+    fn start() -> DemoServer {
         let temporary = tempfile::tempdir().unwrap();
-        let mut demo = xtask(temporary.path(), &["demo", "--serve"])
+        let mut process = xtask(temporary.path(), &["demo", "--serve"])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let lines: Vec<String> = lines.take(9).map(Result::unwrap).collect();
         let commands = lines.iter().filter(|line| line.starts_with("cargo xtask ")).cloned().collect();
-        Served { temporary, demo, lines, commands }
+        DemoServer { temporary, process, lines, commands }
     }
 
     fn exports(&self) -> Vec<&str> {
@@ -180,8 +180,8 @@ impl Served {
         self.exports().into_iter().find_map(|line| line.strip_prefix(&start)).map(str::to_owned)
     }
 
-    /// Pastes printed lines into a shell in which `cargo` is this program: exit code and standard output.
-    fn paste(&self, command: &str) -> (i32, String) {
+    /// Runs a printed command in a shell in which `cargo` is this program; returns the exit code and standard output.
+    fn run(&self, command: &str) -> (i32, String) {
         let exports = self.exports().join("\n");
         let cargo = format!("cargo() {{ shift; {} \"$@\"; }}", env!("CARGO_BIN_EXE_xtask"));
         let output = Command::new("sh")
@@ -194,31 +194,31 @@ impl Served {
     }
 }
 
-impl Drop for Served {
+impl Drop for DemoServer {
     fn drop(&mut self) {
-        let _ = Command::new("kill").args(["-TERM", &self.demo.id().to_string()]).status();
-        let _ = self.demo.wait();
+        let _ = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status();
+        let _ = self.process.wait();
     }
 }
 
-/// Checks the old release, bumps, checks the new one, and bumps again.
+/// Runs verify, bump, verify, and bump again.
 #[test]
 fn printed_commands_work_on_the_served_tree() {
-    let served = Served::start();
-    let (bump, verify) = (&served.commands[0], &served.commands[1]);
-    assert_eq!(served.paste(verify).0, 0, "991.0.0 fits its own tree");
-    let (code, output) = served.paste(bump);
+    let server = DemoServer::start();
+    let (bump, verify) = (&server.commands[0], &server.commands[1]);
+    assert_eq!(server.run(verify).0, 0, "the tree matches 991.0.0");
+    let (code, output) = server.run(bump);
     assert!(code == 0 && output.contains("lib64/libpam.so.0.84.1"), "{output}");
-    assert_eq!(served.paste(verify).0, 0, "1032.0.0 fits the bumped tree");
-    let (code, output) = served.paste(bump);
+    assert_eq!(server.run(verify).0, 0, "the bumped tree matches 1032.0.0");
+    let (code, output) = server.run(bump);
     assert!(code == 0 && !output.contains("+lib64"), "{output}");
 }
 
 #[test]
 #[ignore = "needs make, unsquashfs and cpio"]
 fn printed_smoketest_works_on_the_served_tree() {
-    let served = Served::start();
-    assert_eq!(served.paste(&served.commands[0]).0, 0);
-    let (code, output) = served.paste(&served.commands[2]);
+    let server = DemoServer::start();
+    assert_eq!(server.run(&server.commands[0]).0, 0);
+    let (code, output) = server.run(&server.commands[2]);
     assert_eq!(code, 0, "{output}");
 }

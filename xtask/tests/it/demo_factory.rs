@@ -1,4 +1,4 @@
-//! The release factory makes what it describes.
+//! Fixtures of the release factory: ELF stubs, images, sites and certificates match their descriptions.
 
 use coreos_types::release::{Board, Brand};
 use pxe_image::{SignatureCheck, UnlinkedTempDir, VerifiedImage};
@@ -23,7 +23,7 @@ fn image(brand: Brand, board: Board) -> ImageSpec {
 }
 
 #[test]
-fn a_stub_reads_as_it_was_described() {
+fn elf_stub_parses_as_described() {
     for stub in [
         ElfStub::program(Board::Amd64)
             .needs(["libc.so.6", "libz.so.1"])
@@ -45,10 +45,10 @@ fn a_stub_reads_as_it_was_described() {
 }
 
 #[test]
-fn an_image_knows_what_it_is_on_every_brand_and_board() {
+fn image_identity_matches_brand_and_board() {
     for (brand, board) in Brand::ALL.into_iter().flat_map(|brand| Board::ALL.map(|board| (brand, board))) {
         let tree = image(brand, board).tree();
-        let identity = Identity::of(&tree);
+        let identity = Identity::from_tree(&tree);
         assert_eq!((identity.brand, identity.board), (Some(brand), Some(board)));
         assert_eq!(identity.release.unwrap().as_str(), "1032.0.0");
         assert_eq!(identity::systemd_version(&tree).unwrap().to_string(), "v229");
@@ -57,7 +57,7 @@ fn an_image_knows_what_it_is_on_every_brand_and_board() {
 }
 
 #[test]
-fn a_site_has_every_file_with_its_signature_and_always_the_same_bytes() {
+fn site_is_signed_and_reproducible() {
     let certificate = TestCertificate::throwaway(1).unwrap();
     let site = || {
         let mut site = Site::new();
@@ -84,16 +84,16 @@ fn a_site_has_every_file_with_its_signature_and_always_the_same_bytes() {
 }
 
 #[test]
-fn the_packed_image_reads_as_its_description() {
+fn packed_image_reads_as_described() {
     let directory = tempfile::tempdir().unwrap();
     for board in Board::ALL {
         let image = image(Brand::CoreOs, board).program("lib64/systemd/systemd-logind", &["libz.so.1"]);
         let packed = pack::pxe_image(&image).unwrap();
         let scratch = UnlinkedTempDir::new(directory.path());
-        let proved =
+        let verified =
             VerifiedImage::verify("here", packed.as_slice(), None, SignatureCheck::Unsigned, &scratch)
                 .unwrap();
-        let read = proved.open().unwrap().into_tree();
+        let read = verified.open().unwrap().into_tree();
         read.read_ahead(read.iter().map(|(path, _)| path));
         read.read_error().unwrap();
         assert_eq!(read, image.tree());

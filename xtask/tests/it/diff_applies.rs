@@ -1,4 +1,4 @@
-//! Every diff that is printed off a terminal applies with git and with patch(1), and makes what the command writes.
+//! Diffs printed without a terminal apply with git and patch(1), and give the files that the command writes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::scene::{SYSTEMD, Scene};
 const BUMP: &str = "bump-coreos 1032.0.0 --image 1032.0.0 --drop-missing";
 const FIX: &str = "verify-manifests --fix --image 991.0.0 --drop-missing";
 
-/// What is changed before the run: manifests as editors and people leave them.
+/// Edits before the run: manifests as editors and people write them.
 type Change = (&'static str, &'static str, fn(&Scene));
 
 const CHANGES: &[Change] = &[
@@ -50,7 +50,7 @@ fn replace(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     [&out[..], rest].concat()
 }
 
-/// The tree's files and their bytes.
+/// The files of the tree and their bytes.
 fn files(root: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     let mut directories = vec![root.to_owned()];
@@ -90,11 +90,15 @@ fn printed_diffs_apply_with_git_and_patch() {
         assert_ne!(files(&copies[0]), expected, "{what}: nothing changed");
         let git: [&str; 2] = ["git", "apply"];
         for (copy, command) in copies.iter().zip([&git[..], &["patch", "-s", "-p1", "--binary", "-i"]]) {
-            let done =
+            let output =
                 Command::new(command[0]).args(&command[1..]).arg(&diff).current_dir(copy).output().unwrap();
-            let said = [done.stdout, done.stderr].concat();
+            let messages = [output.stdout, output.stderr].concat();
             let text = String::from_utf8_lossy(&printed.stdout).into_owned();
-            assert!(done.status.success(), "{what}: {command:?}: {}\n{text}", String::from_utf8_lossy(&said));
+            assert!(
+                output.status.success(),
+                "{what}: {command:?}: {}\n{text}",
+                String::from_utf8_lossy(&messages)
+            );
             assert_eq!(files(copy), expected, "{what}: {command:?}\n{text}");
         }
     }

@@ -1,11 +1,11 @@
-//! `docs/cargo-xtask.1` is the help of every command as a manual page (man(7)), made again with `UPDATE_EXPECT=1`.
+//! Comparison of the manual page `docs/cargo-xtask.1` (man(7)) with the help; `UPDATE_EXPECT=1` updates the page.
 
 use clap::{Arg, Command};
 use expect_test::expect_file;
 use xtask::cli::command;
 
 #[test]
-fn the_manual_page_says_what_the_help_says() {
+fn manual_page_matches_the_help() {
     expect_file!["../../../docs/cargo-xtask.1"].assert_eq(&page());
 }
 
@@ -21,7 +21,7 @@ fn page() -> String {
     let mut out = String::from(
         ".\\\" Made by xtask/tests/it/docs_man.rs from the command line itself; do not edit.\n.TH CARGO\\-XTASK 1\n",
     );
-    out.push_str(&format!(".SH NAME\ncargo\\-xtask \\- {}\n", roff(&lower(&about))));
+    out.push_str(&format!(".SH NAME\ncargo\\-xtask \\- {}\n", roff(&lowercase_first(&about))));
     out.push_str(".SH SYNOPSIS\n.B cargo xtask\n[\\fIoptions\\fR] \\fIcommand\\fR [\\fIarguments\\fR]\n");
     out.push_str(DESCRIPTION);
     out.push_str(".SH OPTIONS\n");
@@ -29,7 +29,7 @@ fn page() -> String {
     out.push_str(".SH COMMANDS\n");
     let commands: Vec<&Command> =
         command.get_subcommands().filter(|command| command.get_name() != "help").collect();
-    commands.iter().for_each(|command| out.push_str(&one(command)));
+    commands.iter().for_each(|command| out.push_str(&render_command(command)));
     out.push_str(EXIT_STATUS);
     out.push_str(ENVIRONMENT);
     out.push_str(FILES);
@@ -104,14 +104,14 @@ Paths of the image that go into a flavor, one per line, relative to /usr.
 Settings of the tool's own workspace, in [workspace.metadata.stage1].
 ";
 
-fn one(command: &Command) -> String {
+fn render_command(command: &Command) -> String {
     let mut out = format!(".SS \"{}", roff(command.get_name()));
     for arg in command.get_positionals() {
         let name = value_name(arg);
         out.push_str(&if arg.is_required_set() { format!(" {name}") } else { format!(" [{name}]") });
     }
     let about = command.get_long_about().or(command.get_about()).unwrap().to_string();
-    out.push_str(&format!("\"\n{}\n", paragraphs(&about).replace(".IP", ".PP")));
+    out.push_str(&format!("\"\n{}\n", render_paragraphs(&about).replace(".IP", ".PP")));
     for arg in command.get_arguments().filter(|arg| is_shown(arg) && !arg.is_global_set()) {
         out.push_str(&argument(arg));
     }
@@ -149,21 +149,21 @@ fn argument(arg: &Arg) -> String {
     if let Some(default) = default {
         help = format!("{} [default: {}]", help.trim_end_matches('.'), default.to_string_lossy());
     }
-    format!(".TP\n{head}\n{}\n", paragraphs(&help))
+    format!(".TP\n{head}\n{}\n", render_paragraphs(&help))
 }
 
-/// Paragraphs below one heading or option; the last ends in a full stop.
-fn paragraphs(text: &str) -> String {
+/// Paragraphs below one heading or option, with a full stop at the end.
+fn render_paragraphs(text: &str) -> String {
     let text = if text.ends_with('.') { text.to_owned() } else { format!("{text}.") };
     roff(&text).replace("\n\n", "\n.IP\n")
 }
 
-fn lower(text: &str) -> String {
+fn lowercase_first(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
-/// Text that is no request and keeps its hyphens.
+/// Text escaped for roff(7): no line is a request, and hyphens are literal.
 fn roff(text: &str) -> String {
     let text = text.replace('\\', "\\e").replace('-', "\\-");
     text.lines()

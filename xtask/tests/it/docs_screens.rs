@@ -1,5 +1,5 @@
-//! The screens in the documents are output of real runs: each test run makes them again from the tree and the server of
-//! the demo, and compares. `scripts/update-docs-output.sh` writes them.
+//! Comparison of the screens in the documents with the output of runs on the tree and server of the demo.
+//! `scripts/update-docs-output.sh` updates the documents.
 
 mod svg;
 
@@ -10,8 +10,8 @@ use std::process::{Child, Command, Stdio};
 
 use expect_test::expect_file;
 
-/// The demo's tree and server, kept up.
-struct Served {
+/// A running demo server and its tree.
+struct DemoServer {
     demo: Child,
     temporary: tempfile::TempDir,
     tree: PathBuf,
@@ -19,8 +19,8 @@ struct Served {
     mirror: String,
 }
 
-impl Served {
-    fn start() -> Served {
+impl DemoServer {
+    fn start() -> DemoServer {
         let temporary = tempfile::tempdir().unwrap();
         let mut demo = Command::new(env!("CARGO_BIN_EXE_xtask"))
             .args(["demo", "--serve"])
@@ -38,11 +38,11 @@ impl Served {
         };
         let (tree, key, mirror) =
             (export("XTASK_DEMO").into(), export("XTASK_SIGNING_KEY"), export("XTASK_MIRROR"));
-        Served { demo, temporary, tree, key, mirror }
+        DemoServer { demo, temporary, tree, key, mirror }
     }
 
-    /// Runs a command in the tree as at a terminal with colours, and gives prompt, everything said, and exit code.
-    fn shot(&self, arguments: &str) -> String {
+    /// Runs a command in the tree with colours. Returns the prompt, the output and the exit code.
+    fn capture(&self, arguments: &str) -> String {
         let output = Command::new("sh")
             .args(["-c", "exec \"$0\" --color always \"$@\" 2>&1", env!("CARGO_BIN_EXE_xtask")])
             .args(arguments.split(' '))
@@ -53,18 +53,18 @@ impl Served {
             .env("TMPDIR", self.temporary.path())
             .output()
             .unwrap();
-        let said = String::from_utf8(output.stdout).unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
         let code = match output.status.code().unwrap_or_else(|| panic!("{arguments}: {}", output.status)) {
             0 => String::new(),
             code => format!("$ echo $?\n{code}\n"),
         };
         let places = regex::Regex::new(r"http://127\.0\.0\.1:[0-9]+").unwrap();
-        let said = places.replace_all(&said, "http://127.0.0.1:8000");
-        // A slow machine prints progress lines; no screen has them.
+        let text = places.replace_all(&text, "http://127.0.0.1:8000");
+        // Progress lines, which appear on slow machines, are removed.
         let progress = regex::Regex::new(r"(?m)^[a-z]+ +[^\n]*B/s(, [0-9]+ s left)?\n").unwrap();
-        let said = progress.replace_all(&said, "");
-        let said = said.replace(&format!("{}/", self.temporary.path().display()), "");
-        format!("$ cargo xtask {arguments}\n{said}{code}")
+        let text = progress.replace_all(&text, "");
+        let text = text.replace(&format!("{}/", self.temporary.path().display()), "");
+        format!("$ cargo xtask {arguments}\n{text}{code}")
     }
 
     fn manifest(&self) -> PathBuf {
@@ -72,43 +72,43 @@ impl Served {
     }
 }
 
-impl Drop for Served {
+impl Drop for DemoServer {
     fn drop(&mut self) {
         let _ = Command::new("kill").args(["-TERM", &self.demo.id().to_string()]).status();
         let _ = self.demo.wait();
     }
 }
 
-/// Every screen by its name.
+/// All screens by name.
 fn screens() -> Vec<(&'static str, String)> {
-    let served = Served::start();
-    let mut screens = vec![("demo", served.shot("demo"))];
+    let server = DemoServer::start();
+    let mut screens = vec![("demo", server.capture("demo"))];
 
-    let sound = fs::read_to_string(served.manifest()).unwrap();
+    let sound = fs::read_to_string(server.manifest()).unwrap();
     let broken = sound.replace("lib64/libseccomp.so.2\n", "").replace("libz.so.1.2.8\n", "libz.so.1.2.7\n");
-    fs::write(served.manifest(), broken).unwrap();
-    screens.push(("findings", served.shot("verify-manifests")));
-    fs::write(served.manifest(), sound).unwrap();
+    fs::write(server.manifest(), broken).unwrap();
+    screens.push(("findings", server.capture("verify-manifests")));
+    fs::write(server.manifest(), sound).unwrap();
 
-    served.shot("bump-coreos 1032.0.0");
-    screens.push(("why", served.shot("why libpam.so.0")));
+    server.capture("bump-coreos 1032.0.0");
+    screens.push(("why", server.capture("why libpam.so.0")));
 
-    let fetched = served.shot("-q fetch");
-    let image = served.temporary.path().join(fetched.lines().nth(1).unwrap());
-    let changed = served.tree.join("pxe_image.cpio.gz");
+    let fetched = server.capture("-q fetch");
+    let image = server.temporary.path().join(fetched.lines().nth(1).unwrap());
+    let changed = server.tree.join("pxe_image.cpio.gz");
     let mut bytes = fs::read(&image).unwrap();
     bytes[2000] ^= 1;
     fs::write(&changed, bytes).unwrap();
-    fs::copy(signature_of(&image), signature_of(&changed)).unwrap();
-    screens.push(("refused", served.shot("verify-manifests --image pxe_image.cpio.gz")));
+    fs::copy(signature_path(&image), signature_path(&changed)).unwrap();
+    screens.push(("refused", server.capture("verify-manifests --image pxe_image.cpio.gz")));
     screens
 }
 
-fn signature_of(file: &Path) -> PathBuf {
+fn signature_path(file: &Path) -> PathBuf {
     PathBuf::from(format!("{}.sig", file.display()))
 }
 
-/// The text without its colours.
+/// The text without colours.
 fn plain(text: &str) -> String {
     regex::Regex::new("\x1b\\[[0-9;]*m").unwrap().replace_all(text, "").into_owned()
 }
@@ -130,7 +130,7 @@ fn screens_are_the_output_of_a_run() {
     }
 }
 
-/// Each screen is a picture in one place, and text in at most one other.
+/// Each screen is a picture in one document, and text in at most one other.
 #[test]
 fn each_screen_is_shown_once() {
     let documents = ["README.md", "docs/guide.md", "docs/troubleshooting.md", "docs/adopting.md"];
@@ -150,12 +150,12 @@ fn each_screen_is_shown_once() {
     }
 }
 
-/// The document with every block after `<!-- screen NAME -->` replaced.
+/// The document with each block after `<!-- screen NAME -->` replaced.
 fn with_screens(text: &str, screens: &[(&str, String)]) -> String {
     let block = regex::Regex::new("(?s)<!-- screen ([a-z]+) -->\n```console\n.*?```\n").unwrap();
     let fresh = |found: &regex::Captures<'_>| {
         let name = &found[1];
-        let (_, screen) = screens.iter().find(|(known, _)| *known == name).expect("a screen of that name");
+        let (_, screen) = screens.iter().find(|(known, _)| *known == name).expect("a screen with this name");
         format!("<!-- screen {name} -->\n```console\n{}```\n", plain(screen))
     };
     block.replace_all(text, fresh).into_owned()

@@ -1,4 +1,4 @@
-//! The JSON document of every command, run on the guide's tree with its images, holds to the schema.
+//! Validation of the JSON document of each command, run on the guide's tree and images, with the schema.
 
 use coreos_types::release::Board;
 use release_fixture::elf::ElfStub;
@@ -8,7 +8,7 @@ use crate::docs_man::commands;
 use crate::scene::{SYSTEMD, Scene};
 use crate::schema::{schema, violations};
 
-/// What is run one after the other on one tree, and the exit code.
+/// Commands run in sequence on one tree, with the exit codes.
 const RUNS: &[(&str, i32)] = &[
     ("verify-manifests --image 991.0.0", 0),
     ("fetch --image 991.0.0", 0),
@@ -35,7 +35,7 @@ const RUNS: &[(&str, i32)] = &[
 ];
 
 #[test]
-fn every_command_prints_one_document_after_the_schema() {
+fn every_command_prints_one_valid_document() {
     let scene = Scene::new();
     let rootfs = scene.home().join("rootfs/usr/bin");
     std::fs::create_dir_all(&rootfs).unwrap();
@@ -51,7 +51,7 @@ fn every_command_prints_one_document_after_the_schema() {
             document["error"]
         );
         assert_eq!(document["command"].as_str(), line.split(' ').next(), "{line}");
-        // A reader may be met by any key, so each is described.
+        // Each key must have a description in the schema.
         for key in document.as_object().unwrap().keys() {
             assert!(schema()["properties"].get(key).is_some(), "{line}: the schema does not know {key}");
         }
@@ -61,7 +61,7 @@ fn every_command_prints_one_document_after_the_schema() {
     assert_eq!(untried, Vec::<String>::new());
 }
 
-/// Keeps a document for a validator that somebody else wrote: `.ci/run schemas` names the directory.
+/// Saves a document for an external validator; `.ci/run schemas` sets the directory.
 fn save(name: &str, document: &Value) {
     if let Some(directory) = std::env::var_os("XTASK_DOCUMENTS") {
         let name = name.replace(['/', ' '], "_");
@@ -70,7 +70,7 @@ fn save(name: &str, document: &Value) {
     }
 }
 
-/// SARIF of clean runs, findings, edits that were not written, failed checks and errors.
+/// SARIF documents of clean runs, findings, unwritten edits, failed checks and errors.
 #[test]
 fn sarif_has_findings_edits_and_errors() {
     let scene = Scene::new();
@@ -100,9 +100,9 @@ fn sarif_has_findings_edits_and_errors() {
     assert!(result_count("verify-manifests --image 991.0.0", 1) > 2);
 }
 
-/// A line whose bytes are no UTF-8: JSON cannot hold it, so it has one form in every place, and in every face.
+/// A line that is not UTF-8 cannot be represented in JSON, so it is escaped in the same form in each output format.
 #[test]
-fn a_byte_that_is_no_utf8_is_written_the_same_everywhere() {
+fn invalid_utf8_is_escaped_alike_in_all_formats() {
     let scene = Scene::new();
     let mut lines = scene.read(SYSTEMD);
     let at = lines.windows(12).position(|part| part == b"\nlib64/libz.").unwrap();
@@ -131,7 +131,7 @@ fn a_byte_that_is_no_utf8_is_written_the_same_everywhere() {
         ("markdown", printed("report")),
         ("html", html),
     ] {
-        // For people a control character is written out too: a terminal would obey it.
+        // Text output escapes control characters as well: a terminal would interpret them.
         assert!(said.contains("lib64/libx-\\xe9\\x1b"), "{face}: {said}");
     }
     let all = Value::from(vec![document, dropped]).to_string();

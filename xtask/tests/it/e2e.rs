@@ -1,4 +1,4 @@
-//! Helpers of the end-to-end tests: scripts, and releases that are made from Debian packages.
+//! Helpers of the end-to-end tests: scripts, and releases made from Debian packages.
 //!
 //! A test that needs a program besides cargo, git and the basic Unix tools, root, or Debian releases is `#[ignore]`d
 //! with that reason; `cargo test -- --include-ignored` runs all. `XTASK_E2E=1` makes the tests that repeat something
@@ -25,22 +25,22 @@ pub(crate) fn workspace() -> &'static Path {
 
 /// Runs one of `scripts/`.
 pub(crate) fn script(name: &str, arguments: &[&str]) {
-    let done = Command::new(workspace().join("scripts").join(name)).args(arguments).output().unwrap();
-    let said = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{name} {arguments:?}: {}: {said}", done.status);
+    let output = Command::new(workspace().join("scripts").join(name)).args(arguments).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name} {arguments:?}: {}: {stderr}", output.status);
 }
 
-/// Makes a script that can be run. A process of its own writes it: where this one has it open, what another test starts
-/// meanwhile has it open too, and Linux runs no file that is open for writing (execve(2), ETXTBSY).
+/// Writes an executable script in a separate process. A file open for writing in this process is inherited by children
+/// of other tests, and Linux does not execute a file that is open for writing (execve(2), ETXTBSY).
 pub(crate) fn executable(path: &Path, text: &str) {
-    let made = Command::new("sh")
+    let output = Command::new("sh")
         .args(["-c", "printf %s \"$1\" > \"$0\" && chmod 755 \"$0\""])
         .args([path.as_os_str(), text.as_ref()])
         .status();
-    assert!(made.unwrap().success(), "{}", path.display());
+    assert!(output.unwrap().success(), "{}", path.display());
 }
 
-/// A directory that serves as a mirror, with both releases.
+/// A directory with both releases, in the layout of a mirror.
 pub(crate) fn releases() -> &'static Path {
     static RELEASES: OnceLock<PathBuf> = OnceLock::new();
     RELEASES.get_or_init(|| {

@@ -1,5 +1,5 @@
-//! A tree of somebody else (`--repo`) names a URL: only the vendors' hosts and those that the user allows are contacted.
-//! And Flatcar's channels of today: in the path of the URL, with long-term streams.
+//! The URL of a foreign tree (`--repo`): only the vendors' hosts and hosts that the user allows are contacted.
+//! Also Flatcar's current channels: in the path of the URL, with long-term support streams.
 
 use std::process::{Command, Output};
 
@@ -15,27 +15,27 @@ use crate::scene::Scene;
 const COMMON_MK: &str = "stage1/usr_from_coreos/coreos-common.mk";
 const IMAGE: &str = "amd64-usr/991.0.0/coreos_production_pxe_image.cpio.gz";
 
-struct Tree {
+struct ForeignTree {
     scene: Scene,
     certificate: TestCertificate,
     server: Server,
 }
 
-impl Tree {
-    fn new() -> Tree {
+impl ForeignTree {
+    fn new() -> ForeignTree {
         let (scene, certificate) = (Scene::new(), TestCertificate::throwaway(11).unwrap());
         let mut site = Site::new();
         publish(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
         std::fs::write(scene.home().join("mirror.key"), certificate.armored().unwrap()).unwrap();
-        Tree { scene, certificate, server: Server::start(site).unwrap() }
+        ForeignTree { scene, certificate, server: Server::start(site).unwrap() }
     }
 
     fn port(&self) -> String {
         self.server.url().rsplit(':').next().unwrap().to_owned()
     }
 
-    /// Lets the tree's URL begin with `base`, and its file be of this brand.
-    fn name(&self, base: &str, brand: Brand) {
+    /// Sets the image URL of the tree to `base` and the image file of this brand.
+    fn set_url(&self, base: &str, brand: Brand) {
         let text: String = String::from_utf8(self.scene.read(COMMON_MK)).unwrap();
         let lines = text.lines().map(|line| match line.starts_with("CCN_IMG_URL") {
             true => format!(
@@ -68,8 +68,8 @@ fn stderr(output: &Output) -> String {
 }
 
 #[test]
-fn hosts_of_a_foreign_tree_are_refused_without_a_request() {
-    let tree = Tree::new();
+fn foreign_tree_host_is_refused_before_a_request() {
+    let tree = ForeignTree::new();
     let port = tree.port();
     for host in [
         "127.0.0.1",
@@ -86,12 +86,12 @@ fn hosts_of_a_foreign_tree_are_refused_without_a_request() {
         "evil.example",
         "release.core-os.net.evil.example",
     ] {
-        tree.name(&format!("http://{host}:{port}"), Brand::CoreOs);
+        tree.set_url(&format!("http://{host}:{port}"), Brand::CoreOs);
         for command in ["fetch", "bump-coreos latest", "bump-coreos 1032.0.0 --preview", "releases"] {
             let output = tree.run(&format!("{command} --insecure-http"));
-            let said = stderr(&output);
-            assert_eq!(output.status.code(), Some(2), "{host} {command}: {said}");
-            assert!(said.contains("must not name the host") && said.contains("--allow-host"), "{said}");
+            let text = stderr(&output);
+            assert_eq!(output.status.code(), Some(2), "{host} {command}: {text}");
+            assert!(text.contains("must not name the host") && text.contains("--allow-host"), "{text}");
         }
     }
     assert!(tree.server.requests().is_empty());
@@ -99,8 +99,8 @@ fn hosts_of_a_foreign_tree_are_refused_without_a_request() {
 
 #[test]
 fn allowed_hosts_are_contacted_in_any_notation() {
-    let tree = Tree::new();
-    tree.name(&format!("http://127.1:{}", tree.port()), Brand::CoreOs);
+    let tree = ForeignTree::new();
+    tree.set_url(&format!("http://127.1:{}", tree.port()), Brand::CoreOs);
     let output = tree.run("fetch --allow-host 127.0.0.1");
     assert!(output.status.success(), "{}", stderr(&output));
     let output = tree.run("fetch --allow-host 0x7f000001");
@@ -113,10 +113,10 @@ fn allowed_hosts_are_contacted_in_any_notation() {
 }
 
 #[test]
-fn redirects_of_a_foreign_tree_stay_public() {
-    let tree = Tree::new();
+fn foreign_tree_redirect_to_private_is_refused() {
+    let tree = ForeignTree::new();
     let inner = Server::start(Site::new()).unwrap();
-    tree.name(&format!("http://127.0.0.1:{}", tree.port()), Brand::CoreOs);
+    tree.set_url(&format!("http://127.0.0.1:{}", tree.port()), Brand::CoreOs);
     for location in [
         inner.url().replace("127.0.0.1", "localhost"),
         inner.url().replace("127.0.0.1", "[::1]"),
@@ -127,21 +127,21 @@ fn redirects_of_a_foreign_tree_stay_public() {
     ] {
         tree.server.trouble(&format!("{IMAGE}.sig"), 1, Misbehavior::Redirect(format!("{location}/x")));
         let output = tree.run("fetch --allow-host 127.0.0.1 --insecure-http");
-        let said = stderr(&output);
-        assert_eq!(output.status.code(), Some(2), "{location}: {said}");
-        assert!(said.contains("refusing the redirect to"), "{said}");
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{location}: {text}");
+        assert!(text.contains("refusing the redirect to"), "{text}");
     }
     assert!(inner.requests().is_empty());
 }
 
-/// The mirror is the user's own word, and a tree that the user works in is the user's.
+/// The user sets the mirror, and the tree around the working directory belongs to the user: both are trusted.
 #[test]
-fn mirrors_and_the_tree_around_here_are_not_restricted() {
-    let tree = Tree::new();
-    tree.name("http://10.0.0.1", Brand::CoreOs);
+fn mirror_and_own_tree_are_not_restricted() {
+    let tree = ForeignTree::new();
+    tree.set_url("http://10.0.0.1", Brand::CoreOs);
     let output = tree.run(&format!("fetch --mirror {}", tree.server.url()));
     assert!(output.status.success(), "{}", stderr(&output));
-    tree.name(&format!("http://127.0.0.1:{}", tree.port()), Brand::CoreOs);
+    tree.set_url(&format!("http://127.0.0.1:{}", tree.port()), Brand::CoreOs);
     let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
         .args(["fetch", "--signing-key", "../mirror.key"])
         .current_dir(tree.scene.tree())
@@ -152,8 +152,8 @@ fn mirrors_and_the_tree_around_here_are_not_restricted() {
     assert!(output.status.success(), "{}", stderr(&output));
 }
 
-/// A server laid out as Flatcar's content delivery network, `HOST/CHANNEL/BOARD/RELEASE/FILE`.
-fn flatcar_cdn(tree: &Tree) {
+/// Publishes releases in the layout of Flatcar's content delivery network, `HOST/CHANNEL/BOARD/RELEASE/FILE`.
+fn flatcar_cdn(tree: &ForeignTree) {
     let mut server = Site::new();
     for (channel, release) in
         [("alpha", "4722.0.0"), ("stable", "4593.2.5"), ("lts", "4081.3.6"), ("lts", "3510.3.9")]
@@ -177,14 +177,14 @@ fn flatcar_cdn(tree: &Tree) {
         tree.put(&format!("{path}/version.txt"), &format!("FLATCAR_VERSION_ID={release}\n"));
     }
     tree.server.put("lts/lts-info", b"3510:2023:supported\n4081:2024:unsupported\n".to_vec());
-    tree.name(&format!("http://127.0.0.1:{}/stable", tree.port()), Brand::Flatcar);
+    tree.set_url(&format!("http://127.0.0.1:{}/stable", tree.port()), Brand::Flatcar);
 }
 
 #[test]
 fn channels_in_the_path_and_lts_streams_are_followed() {
-    let tree = Tree::new();
+    let tree = ForeignTree::new();
     flatcar_cdn(&tree);
-    for (channel, release, word) in [
+    for (channel, release, path) in [
         ("alpha", "4722.0.0", "alpha"),
         ("stable", "4593.2.5", "stable"),
         ("lts", "4081.3.6", "lts"),
@@ -196,11 +196,11 @@ fn channels_in_the_path_and_lts_streams_are_followed() {
         let output = tree.run(&line);
         let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(document["release"]["to"], release, "{document}");
-        assert_eq!(document["release"]["channel"], word, "{document}");
+        assert_eq!(document["release"]["channel"], path, "{document}");
         let diff = document["edits"].to_string();
-        assert!(diff.contains(&format!("/{word}/$(RKT_STAGE1_COREOS_BOARD)")), "{diff}");
+        assert!(diff.contains(&format!("/{path}/$(RKT_STAGE1_COREOS_BOARD)")), "{diff}");
     }
-    // Found on another channel than the URL names.
+    // The release is found on another channel than the one in the URL.
     let output = tree.run(
         "--format json bump-coreos 4722.0.0 --allow-host 127.0.0.1 --dry-run --drop-missing --systemd v257",
     );
@@ -209,9 +209,9 @@ fn channels_in_the_path_and_lts_streams_are_followed() {
 }
 
 #[test]
-fn a_channel_that_selects_nothing_is_an_error() {
-    let tree = Tree::new();
-    tree.name(&format!("http://127.0.0.1:{}", tree.port()), Brand::CoreOs);
+fn channel_without_a_match_is_an_error() {
+    let tree = ForeignTree::new();
+    tree.set_url(&format!("http://127.0.0.1:{}", tree.port()), Brand::CoreOs);
     let output = tree.run("fetch --channel beta --allow-host 127.0.0.1");
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("--channel beta selects nothing"), "{}", stderr(&output));
@@ -219,15 +219,15 @@ fn a_channel_that_selects_nothing_is_an_error() {
 
 #[test]
 fn releases_lists_channels_and_streams() {
-    let tree = Tree::new();
+    let tree = ForeignTree::new();
     flatcar_cdn(&tree);
     let output = tree.run("--format json releases --allow-host 127.0.0.1");
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let rows = document["releases"].as_array().unwrap();
-    let found: Vec<String> =
+    let listed: Vec<String> =
         rows.iter().map(|row| format!("{} {} {}", row["channel"], row["release"], row["systemd"])).collect();
     assert_eq!(
-        found,
+        listed,
         [
             "\"alpha\" \"4722.0.0\" \"v229\"",
             "\"stable\" \"4593.2.5\" \"v229\"",

@@ -1,4 +1,4 @@
-//! The command in a hint fixes what it stands below: each is run by a shell, where and as the finding was told.
+//! Commands in hints fix their finding: each is run by a shell in the directory and with the options of the run.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -20,7 +20,7 @@ const COREOS: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d";
 const KVM: &str = "stage1/usr_from_kvm/manifest-amd64-usr.d";
 const UNIT: &str = "lib64/systemd/system/systemd-journald.service";
 
-/// 991.0.0 and its signature, where a library that two programs need is nowhere.
+/// 991.0.0 and its signature, with a missing library that two programs need.
 static POOR: LazyLock<(Vec<u8>, Vec<u8>)> = LazyLock::new(|| {
     let image = example::image_before().unwrap();
     let image = image
@@ -30,7 +30,7 @@ static POOR: LazyLock<(Vec<u8>, Vec<u8>)> = LazyLock::new(|| {
     signed(&image)
 });
 
-/// 991.0.0 and its signature, where nothing tells the version of systemd.
+/// 991.0.0 and its signature, without a systemd version.
 static MUTE: LazyLock<(Vec<u8>, Vec<u8>)> = LazyLock::new(|| {
     let image = example::image_before().unwrap();
     let systemd = ElfStub::program(image.board());
@@ -43,7 +43,7 @@ fn signed(image: &ImageSpec) -> (Vec<u8>, Vec<u8>) {
     (image, signature)
 }
 
-/// The guide's tree in a directory with a blank in its name, and a shell that knows `cargo xtask`.
+/// The guide's tree in a directory with a blank in its name, and a shell with `cargo xtask`.
 struct Bench {
     scene: Scene,
 }
@@ -89,7 +89,7 @@ impl Bench {
             .unwrap()
     }
 
-    /// The findings of a command that are not advice, each with its path and hint.
+    /// Path and hint of each finding of a command, except advice.
     fn findings(&self, directory: &Path, line: &str) -> Vec<(String, String)> {
         let output = self.sh(directory, &format!("{line} --format json"));
         let document: Value = serde_json::from_slice(&output.stdout)
@@ -101,14 +101,14 @@ impl Bench {
         open.map(|finding| (word(finding, "path"), word(finding, "hint"))).collect()
     }
 
-    /// Runs the first hint of a command, and again, until there is none; gives the hints.
+    /// Runs the first hint of a command repeatedly until no hint remains. Returns the hints.
     fn follow(&self, directory: &Path, line: &str) -> Vec<String> {
         let mut hints: Vec<String> = Vec::new();
         while let Some((path, hint)) = self.findings(directory, line).into_iter().next() {
-            assert!(!hints.contains(&hint), "{path}: {hint} mended nothing");
-            let done = self.sh(directory, &hint);
-            let said = String::from_utf8_lossy(&done.stderr);
-            assert!(done.status.code().is_some_and(|code| code < 2), "{hint}: {}\n{said}", done.status);
+            assert!(!hints.contains(&hint), "{path}: {hint} fixed nothing");
+            let output = self.sh(directory, &hint);
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.code().is_some_and(|code| code < 2), "{hint}: {}\n{stderr}", output.status);
             hints.push(hint);
         }
         hints
@@ -122,7 +122,7 @@ fn without(line: &'static str) -> impl Fn(String) -> String {
 }
 
 #[test]
-fn a_line_is_added_in_the_file_s_own_way() {
+fn line_is_added_in_the_style_of_the_file() {
     let rows: [(&str, Change); 4] = [
         ("without a final newline", |text| text.trim_end().to_owned()),
         ("in the order of en_US.UTF-8", |text| {
@@ -134,7 +134,7 @@ fn a_line_is_added_in_the_file_s_own_way() {
     for (name, change) in rows {
         let bench = Bench::new();
         bench.edit("journald.manifest", change);
-        let whole = fs::read_to_string(bench.manifest("journald.manifest")).unwrap();
+        let original = fs::read_to_string(bench.manifest("journald.manifest")).unwrap();
         bench.edit("journald.manifest", |text| {
             text.split_inclusive('\n').filter(|line| line.trim_end() != UNIT).collect()
         });
@@ -147,17 +147,17 @@ fn a_line_is_added_in_the_file_s_own_way() {
             lines.concat()
         };
         let after = fs::read_to_string(bench.manifest("journald.manifest")).unwrap();
-        // The hint fixes line ends too: the build refuses them.
-        let whole = format!("{}\n", whole.replace('\r', "").trim_end());
-        assert_eq!(sorted(&after), sorted(&whole), "{name}");
+        // The hint fixes line ends as well, because the build rejects them.
+        let original = format!("{}\n", original.replace('\r', "").trim_end());
+        assert_eq!(sorted(&after), sorted(&original), "{name}");
         let others =
             |text: &str| text.lines().filter(|line| *line != UNIT).map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(others(&after), others(&whole), "{name}: nothing else moves");
+        assert_eq!(others(&after), others(&original), "{name}: nothing else moves");
     }
 }
 
 #[test]
-fn a_hint_holds_where_it_was_told() {
+fn hint_works_in_the_directory_of_the_run() {
     let bench = Bench::new();
     let (home, below) = (bench.scene.home(), bench.tree().join("stage1/usr_from_kvm"));
     for (directory, line) in [
@@ -177,7 +177,7 @@ fn a_hint_holds_where_it_was_told() {
 }
 
 #[test]
-fn a_bump_that_only_said_what_it_would_do_is_asked_to_do_it() {
+fn dry_run_hints_at_the_real_bump() {
     for mode in ["--dry-run", "--check"] {
         let bench = Bench::new();
         bench.edit("systemd.manifest", |text| text + "lib64/libvanished.so.1\n");
@@ -192,7 +192,7 @@ fn a_bump_that_only_said_what_it_would_do_is_asked_to_do_it() {
 }
 
 #[test]
-fn a_smoketest_that_misses_its_build_is_asked_for_it() {
+fn smoketest_without_a_build_hints_at_building() {
     let bench = Bench::new();
     let line = "cargo xtask --repo 'my tree' --format json smoketest --no-build --no-static --no-run --jobs 1 --image 991.0.0 \
                 --signing-key key";
@@ -206,7 +206,7 @@ fn a_smoketest_that_misses_its_build_is_asked_for_it() {
 }
 
 #[test]
-fn a_version_that_was_given_is_given_again() {
+fn hint_repeats_the_systemd_option() {
     let bench = Bench::new();
     fs::write(bench.path("mute"), &MUTE.0).unwrap();
     fs::write(bench.path("mute.sig"), &MUTE.1).unwrap();
@@ -219,75 +219,78 @@ fn a_version_that_was_given_is_given_again() {
 }
 
 #[test]
-fn another_release_than_was_asked_for_is_bumped_to_as_the_run_was_called() {
+fn other_release_in_image_hints_at_its_bump() {
     let bench = Bench::new();
-    for asked in ["verify-manifests", "bump-coreos 1031.0.0 --dry-run"] {
+    for command in ["verify-manifests", "bump-coreos 1031.0.0 --dry-run"] {
         let options = "--signing-key key --image 1032.0.0";
-        let line = format!("cargo xtask --repo 'my tree' {asked} --dlopen all {options} --format json");
+        let line = format!("cargo xtask --repo 'my tree' {command} --dlopen all {options} --format json");
         let refused = bench.sh(&bench.scene.home(), &line);
         let document: Value = serde_json::from_slice(&refused.stdout).unwrap();
         let hint = document["error"]["hint"].as_str().unwrap();
         let bump = format!("cargo xtask --repo 'my tree' bump-coreos 1032.0.0 {options} --dlopen all");
         assert_eq!(hint, format!("if 1032.0.0 is what you want: {bump}"));
-        let done = bench.sh(&bench.scene.home(), &format!("{bump} --dry-run"));
-        assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+        let output = bench.sh(&bench.scene.home(), &format!("{bump} --dry-run"));
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     }
 }
 
 #[test]
-fn a_version_that_contradicts_the_image_is_refused() {
+fn systemd_option_that_contradicts_image_is_refused() {
     let bench = Bench::new();
     for (line, release) in [("bump-coreos 1032.0.0 --dry-run", "1032.0.0"), ("verify-manifests", "991.0.0")] {
-        for (given, code) in [("v999", 2), (if release == "991.0.0" { "v225" } else { "v229" }, 0)] {
+        for (version, code) in [("v999", 2), (if release == "991.0.0" { "v225" } else { "v229" }, 0)] {
             let line =
-                format!("cargo xtask {line} --systemd {given} --image ../{release} --signing-key ../key");
-            let done = bench.sh(&bench.tree(), &line);
-            let said = String::from_utf8_lossy(&done.stderr);
-            assert_eq!(done.status.code(), Some(code), "{line}: {said}");
-            let told = format!("--systemd {given} was given") + "\n  hint: leave --systemd out";
-            assert_eq!(said.contains(&told), code == 2, "{line}: {said}");
+                format!("cargo xtask {line} --systemd {version} --image ../{release} --signing-key ../key");
+            let output = bench.sh(&bench.tree(), &line);
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(code), "{line}: {stderr}");
+            let message = format!("--systemd {version} was given") + "\n  hint: leave --systemd out";
+            assert_eq!(stderr.contains(&message), code == 2, "{line}: {stderr}");
         }
     }
 }
 
 #[test]
-fn what_lies_outside_the_tree_is_taken_in() {
+fn files_outside_the_tree_are_copied_into_it() {
     for outside in [format!("{COREOS}/systemd.manifest"), KVM.to_owned()] {
         let bench = Bench::new();
         bench.edit("systemd.manifest", |text| text + "lib64/libvanished.so.1\n");
         let ip = bench.tree().join(KVM).join("ip.manifest");
         fs::write(&ip, fs::read_to_string(&ip).unwrap() + "lib64/libvanished.so.2\n").unwrap();
-        let elsewhere = bench.path("else where");
-        fs::rename(bench.tree().join(&outside), &elsewhere).unwrap();
-        if elsewhere.is_dir() {
+        let outside_path = bench.path("else where");
+        fs::rename(bench.tree().join(&outside), &outside_path).unwrap();
+        if outside_path.is_dir() {
             for name in ["bash", "journald", "systemd"].map(|name| format!("{name}.manifest")) {
-                fs::remove_file(elsewhere.join(&name)).unwrap();
-                symlink(bench.manifest(&name), elsewhere.join(&name)).unwrap();
+                fs::remove_file(outside_path.join(&name)).unwrap();
+                symlink(bench.manifest(&name), outside_path.join(&name)).unwrap();
             }
         }
-        symlink(&elsewhere, bench.tree().join(&outside)).unwrap();
+        symlink(&outside_path, bench.tree().join(&outside)).unwrap();
         let before = |path: &Path| path.is_file().then(|| fs::read(path).unwrap());
-        let held = (before(&elsewhere), before(&elsewhere.join("ip.manifest")));
+        let contents = (before(&outside_path), before(&outside_path.join("ip.manifest")));
         let line = "cargo xtask --repo 'my tree' verify-manifests --image 991.0.0 --signing-key key";
         assert!(!bench.follow(&bench.scene.home(), line).is_empty(), "{outside}");
-        assert_eq!((before(&elsewhere), before(&elsewhere.join("ip.manifest"))), held, "{outside}");
+        assert_eq!((before(&outside_path), before(&outside_path.join("ip.manifest"))), contents, "{outside}");
         assert!(!bench.tree().join(&outside).is_symlink());
-        // The manifests that both flavors share are still shared.
+        // Manifests shared by both flavors remain shared.
         assert!(outside == KVM || bench.tree().join(KVM).join("systemd.manifest").is_symlink());
     }
 }
 
 #[test]
-fn two_images_of_one_board_are_one_too_many() {
+fn two_images_for_one_board_are_refused() {
     let bench = Bench::new();
     let line = "cargo xtask verify-manifests --signing-key ../key --image ../991.0.0 --image ../991.0.0";
-    let done = bench.sh(&bench.tree(), line);
-    let said = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.code() == Some(2) && said.contains("hint: use one --image per board"), "{said}");
+    let output = bench.sh(&bench.tree(), line);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.code() == Some(2) && stderr.contains("hint: use one --image per board"),
+        "{stderr}"
+    );
 }
 
 #[test]
-fn what_the_image_cannot_give_is_given_up() {
+fn lines_with_missing_dependencies_are_removed() {
     let bench = Bench::new();
     let hints =
         bench.follow(&bench.tree(), "cargo xtask verify-manifests --image ../poor --signing-key ../key");
@@ -296,15 +299,15 @@ fn what_the_image_cannot_give_is_given_up() {
 }
 
 #[test]
-fn a_manifest_is_named_from_the_root_or_from_here_and_no_other_file_is() {
+fn edit_accepts_only_manifests_of_the_tree() {
     let bench = Bench::new();
     let directory = bench.tree().join(KVM);
     let text = |name: &str| fs::read_to_string(directory.join(name)).unwrap();
     for (file, code) in [("ip.manifest", 0), ("./bash.manifest", 0), ("../../../../key", 2), ("Makefile", 2)]
     {
         let line = format!("cargo xtask edit-manifest {file} --add /usr/bin/new");
-        let done = bench.sh(&directory, &line);
-        assert_eq!(done.status.code(), Some(code), "{line}: {}", String::from_utf8_lossy(&done.stderr));
+        let output = bench.sh(&directory, &line);
+        assert_eq!(output.status.code(), Some(code), "{line}: {}", String::from_utf8_lossy(&output.stderr));
     }
     assert!(text("ip.manifest").contains("bin/new\n") && text("bash.manifest").contains("bin/new\n"));
     assert!(directory.join("bash.manifest").is_symlink());

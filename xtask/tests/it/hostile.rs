@@ -1,5 +1,4 @@
-//! Bytes that mean harm: the entry points of `fuzz/`, fed with sound files that were damaged, and images that are
-//! well-formed and absurd.
+//! Hostile input: the entry points of `fuzz/` with damaged valid files, and well-formed images of extreme shape.
 
 mod forged;
 mod images;
@@ -14,21 +13,21 @@ use std::time::{Duration, Instant};
 use crate::chance::Chance;
 use crate::e2e::is_long_run;
 
-/// No input of the size of these may take longer, on a busy machine and unoptimised.
+/// Time limit for one input, on a busy machine and without optimization.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Feeds one input, and names it when it does harm.
+/// Runs an entry point with one input, and saves the input if it panics or exceeds the time limit.
 fn feed(name: &str, entry_point: entry_points::EntryPoint, bytes: &[u8], number: usize) {
     let start = Instant::now();
     if catch_unwind(|| entry_point(bytes)).is_err() {
-        let kept = std::env::temp_dir().join(format!("hostile-{name}-{number}"));
-        let _written = std::fs::write(&kept, bytes);
-        panic!("{name}: input {number} panics; it is kept as {}", kept.display());
+        let saved = std::env::temp_dir().join(format!("hostile-{name}-{number}"));
+        let _written = std::fs::write(&saved, bytes);
+        panic!("{name}: input {number} panics; it is saved as {}", saved.display());
     }
     assert!(start.elapsed() < PATIENCE, "{name}: input {number} takes {:?}", start.elapsed());
 }
 
-/// A sound input with a few things wrong in it.
+/// A valid input with a few random defects.
 fn damage(chance: &mut Chance, seeds: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = seeds[chance.below(seeds.len())].clone();
     for _ in 0..=chance.below(4) {
@@ -39,7 +38,7 @@ fn damage(chance: &mut Chance, seeds: &[Vec<u8>]) -> Vec<u8> {
             1 => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << chance.below(8)),
             2 => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte = chance.next() as u8),
             3 => {
-                // Counts and offsets that lie.
+                // Wrong counts and offsets.
                 let lie =
                     [[0; 8], [0xff; 8], [0xff, 0xff, 0xff, 0x7f, 0, 0, 0, 0], [0, 0, 0, 0x80, 0, 0, 0, 0]];
                 let (lie, width) = (lie[chance.below(4)], [1, 2, 4, 8][chance.below(4)]);
@@ -71,10 +70,10 @@ fn damage(chance: &mut Chance, seeds: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
-/// Feeds an entry point its seeds, and `times` damaged ones; forty times as many with XTASK_E2E=1.
+/// Runs an entry point with its seeds and `times` damaged ones; forty times as many with XTASK_E2E=1.
 fn check(name: &str, times: usize) {
     let (_, entry_point) = entry_points::ALL.into_iter().find(|(known, _)| *known == name).unwrap();
-    let seeds = seeds::of(name);
+    let seeds = seeds::generate(name);
     assert!(seeds.len() > 1, "{name}");
     for (number, seed) in seeds.iter().chain([&Vec::new()]).enumerate() {
         feed(name, entry_point, seed, number);
@@ -87,7 +86,7 @@ fn check(name: &str, times: usize) {
 }
 
 #[test]
-fn texts_do_no_harm() {
+fn damaged_texts_do_no_harm() {
     check("manifest_text", 3000);
     check("common_mk", 3000);
     check("os_release", 2000);
@@ -95,37 +94,37 @@ fn texts_do_no_harm() {
 }
 
 #[test]
-fn elf_files_do_no_harm() {
+fn damaged_elf_files_do_no_harm() {
     check("elf_file", 3000);
     check("dlopen_note", 2000);
 }
 
 #[test]
-fn text_forms_do_no_harm() {
+fn damaged_text_forms_do_no_harm() {
     check("tree_text", 1500);
 }
 
 #[test]
-fn signatures_do_no_harm() {
+fn damaged_signatures_do_no_harm() {
     check("signature_file", 1500);
 }
 
-/// Looking each of them up among those before it took minutes.
+/// Regression: a linear search for each user ID among the earlier ones took minutes.
 #[test]
-fn a_certificate_of_800_000_user_ids() {
-    let mut bytes = seeds::of("signature_file").swap_remove(2);
+fn certificate_with_800_000_user_ids_is_bounded() {
+    let mut bytes = seeds::generate("signature_file").swap_remove(2);
     (0..800_000u32).for_each(|id| bytes.extend([0xcd, 3, id as u8, (id >> 8) as u8, (id >> 16) as u8]));
     feed("user ids", entry_points::signature_file, &bytes, 0);
 }
 
 #[test]
-fn a_file_of_500_signatures() {
-    let signature = seeds::of("signature_file").swap_remove(0);
+fn file_with_500_signatures_is_bounded() {
+    let signature = seeds::generate("signature_file").swap_remove(0);
     feed("signatures", entry_points::signature_file, &signature.repeat(500), 0);
 }
 
 #[test]
-fn images_do_no_harm() {
+fn damaged_images_do_no_harm() {
     check("gzip_stream", 150);
     check("cpio_stream", 250);
     check("squashfs_file", 250);
@@ -139,7 +138,7 @@ fn seeds_are_written_for_each_entry_point() {
     for (name, _) in entry_points::ALL {
         let directory = corpus.join(name);
         std::fs::create_dir_all(&directory).unwrap();
-        for (number, seed) in seeds::of(name).iter().enumerate() {
+        for (number, seed) in seeds::generate(name).iter().enumerate() {
             std::fs::write(directory.join(format!("seed-{number}")), seed).unwrap();
         }
         assert!(std::fs::read_dir(&directory).unwrap().count() > 1, "{name}");

@@ -1,4 +1,4 @@
-//! What the download does when servers, caches and proxies misbehave, against the scripted server.
+//! Downloads from the scripted server while servers, caches and proxies misbehave.
 
 use std::io::Read;
 use std::time::{Duration, Instant};
@@ -11,16 +11,16 @@ use xtask::terminal::Silent;
 
 const PATH: &str = "amd64-usr/1032.0.0/coreos_production_pxe_image.cpio.gz";
 
-/// 300 kB in which every place is told from every other.
+/// 300 kB in which every four bytes are unique, so that an offset error is visible.
 fn file() -> Vec<u8> {
     (0..75_000_u32).flat_map(u32::to_le_bytes).collect()
 }
 
-fn server() -> Server {
+fn start_server() -> Server {
     Server::start([(PATH.to_owned(), file())].into()).unwrap()
 }
 
-/// A client that loses patience a hundred times sooner than ours.
+/// A client with timeouts that are about a hundred times shorter than the default.
 fn client() -> Client {
     let retry = RetryPolicy {
         connect_timeout: Duration::from_secs(2),
@@ -34,14 +34,14 @@ fn client() -> Client {
     Client::new(ClientConfig { retry, ..ClientConfig::default() })
 }
 
-/// What a download gives: the bytes, or what went wrong; `restart: ` in front says that it must begin again.
-fn outcome(server: &Server, resume: Option<&ResumePoint>) -> Result<Vec<u8>, String> {
+/// Result of a download: the bytes, or the error message with the prefix `restart: ` if the download must restart.
+fn download(server: &Server, resume: Option<&ResumePoint>) -> Result<Vec<u8>, String> {
     let client = client();
     let url = format!("{}/{PATH}", server.url());
     let mut download = match client.get(&url, MAX_IMAGE_LEN, resume, &Silent) {
         Ok(Some(download)) => download,
         Ok(None) => return Err("missing".to_owned()),
-        Err(fault) => return Err(fault.to_string().replace(&server.url(), "")),
+        Err(error) => return Err(error.to_string().replace(&server.url(), "")),
     };
     let mut bytes = Vec::new();
     match download.read_to_end(&mut bytes) {
@@ -53,92 +53,92 @@ fn outcome(server: &Server, resume: Option<&ResumePoint>) -> Result<Vec<u8>, Str
     }
 }
 
-fn with(troubles: &[Misbehavior]) -> (Result<Vec<u8>, String>, Server) {
-    let server = server();
-    for trouble in troubles {
-        server.trouble(PATH, 1, trouble.clone());
+fn download_with(misbehaviors: &[Misbehavior]) -> (Result<Vec<u8>, String>, Server) {
+    let server = start_server();
+    for misbehavior in misbehaviors {
+        server.trouble(PATH, 1, misbehavior.clone());
     }
-    (outcome(&server, None), server)
+    (download(&server, None), server)
 }
 
 #[test]
-fn passing_troubles_are_waited_out() {
-    for trouble in [
+fn transient_errors_are_retried() {
+    for misbehavior in [
         Misbehavior::Status(408, None),
         Misbehavior::Status(429, Some("0".to_owned())),
         Misbehavior::Status(500, None),
         Misbehavior::Status(503, Some("Thu, 01 Jan 1970 00:00:00 GMT".to_owned())),
         Misbehavior::Wait(Duration::from_millis(600)),
     ] {
-        let (outcome, server) = with(&[trouble.clone(), trouble.clone()]);
-        assert!(outcome == Ok(file()), "{trouble:?}: {:?}", outcome.map(|bytes| bytes.len()));
-        assert_eq!(server.requests().len(), 3, "{trouble:?}");
+        let (outcome, server) = download_with(&[misbehavior.clone(), misbehavior.clone()]);
+        assert!(outcome == Ok(file()), "{misbehavior:?}: {:?}", outcome.map(|bytes| bytes.len()));
+        assert_eq!(server.requests().len(), 3, "{misbehavior:?}");
     }
 }
 
 #[test]
-fn retry_after_is_honoured_and_not_beyond_patience() {
+fn retry_after_within_the_limit_is_honoured() {
     let begin = Instant::now();
-    let (outcome, _server) = with(&[Misbehavior::Status(429, Some("1".to_owned()))]);
+    let (outcome, _server) = download_with(&[Misbehavior::Status(429, Some("1".to_owned()))]);
     assert!(outcome == Ok(file()) && begin.elapsed() >= Duration::from_secs(1));
-    let (outcome, server) = with(&[Misbehavior::Status(503, Some("3600".to_owned()))]);
-    let fault = outcome.unwrap_err();
-    assert!(fault.contains("503 Service Unavailable: it requests to retry after 3600 s"), "{fault}");
+    let (outcome, server) = download_with(&[Misbehavior::Status(503, Some("3600".to_owned()))]);
+    let error = outcome.unwrap_err();
+    assert!(error.contains("503 Service Unavailable: it requests to retry after 3600 s"), "{error}");
     assert_eq!(server.requests().len(), 1);
 }
 
 #[test]
-fn lasting_troubles_end_at_once() {
-    for (trouble, words) in [
+fn permanent_errors_fail_without_retry() {
+    for (misbehavior, words) in [
         (Misbehavior::Status(403, None), "the server responded 403 Forbidden"),
         (Misbehavior::Html, "the server sent an HTML page instead of"),
         (Misbehavior::Redirect("http://mirror.example/x".to_owned()), "plain http is for loopback only"),
         (Misbehavior::Redirect("ftp://mirror.example/x".to_owned()), "is not a valid URL"),
     ] {
-        let (outcome, server) = with(std::slice::from_ref(&trouble));
-        let fault = outcome.unwrap_err();
-        assert!(fault.contains(words), "{trouble:?}: {fault}");
-        assert_eq!(server.requests().len(), 1, "{trouble:?}");
+        let (outcome, server) = download_with(std::slice::from_ref(&misbehavior));
+        let error = outcome.unwrap_err();
+        assert!(error.contains(words), "{misbehavior:?}: {error}");
+        assert_eq!(server.requests().len(), 1, "{misbehavior:?}");
     }
-    let server = server();
+    let server = start_server();
     server.remove(PATH);
-    assert_eq!(outcome(&server, None), Err("missing".to_owned()));
+    assert_eq!(download(&server, None), Err("missing".to_owned()));
     server.trouble(PATH, usize::MAX, Misbehavior::Redirect(format!("/{PATH}")));
-    assert!(outcome(&server, None).unwrap_err().contains("redirects more than 10 times"));
+    assert!(download(&server, None).unwrap_err().contains("redirects more than 10 times"));
     let url = format!("{}/{PATH}", server.url());
-    let fault = client().get(&url, MAX_IMAGE_LEN, None, &Silent).err().unwrap();
-    assert!(fault.hint.unwrap().contains("--mirror URL"));
+    let error = client().get(&url, MAX_IMAGE_LEN, None, &Silent).err().unwrap();
+    assert!(error.hint.unwrap().contains("--mirror URL"));
 }
 
 #[test]
-fn patience_ends() {
+fn retries_end_at_their_limits() {
     let begin = Instant::now();
-    let server = server();
+    let server = start_server();
     server.trouble(PATH, usize::MAX, Misbehavior::Status(500, None));
-    let fault = outcome(&server, None).unwrap_err();
-    assert!(fault.contains("500") && fault.contains("gave up after 7 attempts"), "{fault}");
+    let error = download(&server, None).unwrap_err();
+    assert!(error.contains("500") && error.contains("gave up after 7 attempts"), "{error}");
     server.trouble(PATH, 1, Misbehavior::Status(500, None));
-    let dripping = Server::start([(PATH.to_owned(), file())].into()).unwrap();
-    dripping.slow_down(500);
-    let fault = outcome(&dripping, None).unwrap_err();
-    assert!(fault.contains("averaged below 1024 bytes/s for 6 s"), "{fault}");
-    drop(dripping);
-    let gone = { Server::start([].into()).unwrap() }.url();
-    let fault = client().get_bytes(&format!("{gone}/x"), MAX_SIGNATURE_LEN).unwrap_err().to_string();
-    assert!(fault.contains("refused"), "{fault}");
+    let slow = Server::start([(PATH.to_owned(), file())].into()).unwrap();
+    slow.slow_down(500);
+    let error = download(&slow, None).unwrap_err();
+    assert!(error.contains("averaged below 1024 bytes/s for 6 s"), "{error}");
+    drop(slow);
+    let dead_url = { Server::start([].into()).unwrap() }.url();
+    let error = client().get_bytes(&format!("{dead_url}/x"), MAX_SIGNATURE_LEN).unwrap_err().to_string();
+    assert!(error.contains("refused"), "{error}");
     assert!(begin.elapsed() < Duration::from_secs(20));
 }
 
 #[test]
-fn broken_connections_go_on_from_where_they_broke() {
-    for trouble in
+fn broken_connection_is_resumed_with_a_range() {
+    for misbehavior in
         [Misbehavior::CutAfter(100_000), Misbehavior::StallAfter(100_000), Misbehavior::CutAfter(299_999)]
     {
         let (outcome, server) =
-            with(&[trouble.clone(), Misbehavior::CutAfter(0), Misbehavior::Status(503, None)]);
-        assert!(outcome == Ok(file()), "{trouble:?}: {:?}", outcome.map(|bytes| bytes.len()));
+            download_with(&[misbehavior.clone(), Misbehavior::CutAfter(0), Misbehavior::Status(503, None)]);
+        assert!(outcome == Ok(file()), "{misbehavior:?}: {:?}", outcome.map(|bytes| bytes.len()));
         let requests = server.requests();
-        assert_eq!(requests.len(), 4, "{trouble:?}");
+        assert_eq!(requests.len(), 4, "{misbehavior:?}");
         let last = requests.last().unwrap();
         assert!(last.range_from().is_some_and(|from| from >= 100_000), "{last:?}");
         assert!(last.header("if-range").is_some_and(|etag| etag.starts_with('"')), "{last:?}");
@@ -147,7 +147,7 @@ fn broken_connections_go_on_from_where_they_broke() {
 }
 
 #[test]
-fn what_cannot_be_continued_starts_again_and_says_why() {
+fn unresumable_download_restarts_with_a_reason() {
     let mut other = file();
     other[0] ^= 1;
     let interrupted = format!("the download of /{PATH} was interrupted after 100000 of 300000 bytes: ");
@@ -169,28 +169,28 @@ fn what_cannot_be_continued_starts_again_and_says_why() {
             "it sends no ETag and no Last-Modified",
         ),
     ] {
-        let fault = with(&[first, then]).0.map(|bytes| bytes.len()).unwrap_err();
-        assert!(fault.starts_with(&format!("restart: {interrupted}")), "{fault}");
-        assert!(fault.contains(&format!("{unable}{words}")), "{fault}");
+        let error = download_with(&[first, then]).0.map(|bytes| bytes.len()).unwrap_err();
+        assert!(error.starts_with(&format!("restart: {interrupted}")), "{error}");
+        assert!(error.contains(&format!("{unable}{words}")), "{error}");
     }
-    for trouble in [Misbehavior::ChangeEntity(other), Misbehavior::ChangeEntity(vec![1; 50_000])] {
-        let (outcome, _server) = with(&[Misbehavior::CutAfter(100_000), trouble.clone()]);
+    for misbehavior in [Misbehavior::ChangeEntity(other), Misbehavior::ChangeEntity(vec![1; 50_000])] {
+        let (outcome, _server) = download_with(&[Misbehavior::CutAfter(100_000), misbehavior.clone()]);
         let changes = format!("restart: /{PATH} changed while it was downloaded");
-        assert_eq!(outcome.map(|bytes| bytes.len()), Err(changes), "{trouble:?}");
+        assert_eq!(outcome.map(|bytes| bytes.len()), Err(changes), "{misbehavior:?}");
     }
-    let server = server();
+    let server = start_server();
     server.trouble(PATH, 1, Misbehavior::WrongLength(400_000));
-    let fault = outcome(&server, None).map(|bytes| bytes.len()).unwrap_err();
+    let error = download(&server, None).map(|bytes| bytes.len()).unwrap_err();
     assert!(
-        fault.contains("after 300000 of 400000 bytes") && fault.contains("it has no byte 300000"),
-        "{fault}"
+        error.contains("after 300000 of 400000 bytes") && error.contains("it has no byte 300000"),
+        "{error}"
     );
 }
 
-/// One request may not outlast what is left of the time in which nothing comes.
+/// One request must not take longer than the rest of the progress timeout, whatever its read timeout is.
 #[test]
-fn a_server_that_never_answers_is_left_when_patience_ends() {
-    let server = server();
+fn silent_server_times_out() {
+    let server = start_server();
     server.trouble(PATH, 1, Misbehavior::Wait(Duration::from_secs(20)));
     let retry = RetryPolicy {
         read_timeout: Duration::from_secs(3600),
@@ -198,54 +198,54 @@ fn a_server_that_never_answers_is_left_when_patience_ends() {
         ..RetryPolicy::default()
     };
     let client = Client::new(ClientConfig { retry, ..ClientConfig::default() });
-    let fault = client.get_bytes(&format!("{}/{PATH}", server.url()), MAX_IMAGE_LEN).unwrap_err().to_string();
-    assert!(fault.contains("no response in time"), "{fault}");
+    let error = client.get_bytes(&format!("{}/{PATH}", server.url()), MAX_IMAGE_LEN).unwrap_err().to_string();
+    assert!(error.contains("no response in time"), "{error}");
 }
 
 #[test]
-fn an_earlier_download_is_taken_up_or_begun_anew() {
-    let server = server();
+fn earlier_download_is_resumed_or_restarted() {
+    let server = start_server();
     let client = client();
     let url = format!("{}/{PATH}", server.url());
     let first = client.get(&url, MAX_IMAGE_LEN, None, &Silent).unwrap().unwrap();
     let resume = first.resume_after(120_000).unwrap();
     drop(first);
     assert_eq!(resume.total, Some(300_000));
-    assert!(outcome(&server, Some(&resume)).as_deref() == Ok(&file()[120_000..]));
-    for trouble in [Misbehavior::IgnoreRange, Misbehavior::WrongRange(7)] {
-        server.trouble(PATH, 1, trouble);
-        assert!(outcome(&server, Some(&resume)) == Ok(file()));
+    assert!(download(&server, Some(&resume)).as_deref() == Ok(&file()[120_000..]));
+    for misbehavior in [Misbehavior::IgnoreRange, Misbehavior::WrongRange(7)] {
+        server.trouble(PATH, 1, misbehavior);
+        assert!(download(&server, Some(&resume)) == Ok(file()));
     }
-    let asked = server.requests().len();
+    let requests = server.requests().len();
     let done = ResumePoint { at: 300_000, ..resume.clone() };
-    assert_eq!((outcome(&server, Some(&done)), server.requests().len()), (Ok(Vec::new()), asked));
+    assert_eq!((download(&server, Some(&done)), server.requests().len()), (Ok(Vec::new()), requests));
     server.put(PATH, vec![7; 1000]);
-    assert!(outcome(&server, Some(&resume)) == Ok(vec![7; 1000]));
+    assert!(download(&server, Some(&resume)) == Ok(vec![7; 1000]));
 }
 
 #[test]
-fn odd_servers_are_understood() {
-    for trouble in [
+fn unusual_responses_are_accepted() {
+    for misbehavior in [
         Misbehavior::NoLength,
         Misbehavior::NoValidators,
         Misbehavior::GzipEncoding,
         Misbehavior::Redirect("/elsewhere".to_owned()),
         Misbehavior::Slow(2_000_000),
     ] {
-        let server = server();
+        let server = start_server();
         server.put("elsewhere", file());
-        server.trouble(PATH, 1, trouble.clone());
-        let outcome = outcome(&server, None);
-        assert!(outcome == Ok(file()), "{trouble:?}: {:?}", outcome.map(|bytes| bytes.len()));
+        server.trouble(PATH, 1, misbehavior.clone());
+        let outcome = download(&server, None);
+        assert!(outcome == Ok(file()), "{misbehavior:?}: {:?}", outcome.map(|bytes| bytes.len()));
     }
 }
 
 #[test]
-fn small_files_have_limits() {
-    let server = server();
+fn small_file_over_its_limit_is_refused() {
+    let server = start_server();
     let get = |path: &str| {
         let bytes = client().get_bytes(&format!("{}/{path}", server.url()), MAX_SIGNATURE_LEN);
-        bytes.map(|bytes| bytes.map(|bytes| bytes.len())).map_err(|fault| fault.to_string())
+        bytes.map(|bytes| bytes.map(|bytes| bytes.len())).map_err(|error| error.to_string())
     };
     server.put("x.sig", vec![1; 64 << 10]);
     assert_eq!(get("x.sig"), Ok(Some(64 << 10)));
@@ -259,16 +259,18 @@ fn small_files_have_limits() {
 }
 
 #[test]
-fn addresses_that_are_not_asked() {
-    let ask = |rules: ClientConfig, url: &str| Client::new(rules).get_bytes(url, 1).unwrap_err().to_string();
-    let fault = ask(ClientConfig::default(), "http://mirror.example/x");
-    assert!(fault.contains("plain http is for loopback only"), "{fault}");
-    let fault = ask(ClientConfig { offline: true, ..ClientConfig::default() }, "https://mirror.example/x");
-    assert!(fault.contains("--offline"), "{fault}");
-    let rules = ClientConfig {
+fn forbidden_urls_are_not_requested() {
+    let get_error =
+        |config: ClientConfig, url: &str| Client::new(config).get_bytes(url, 1).unwrap_err().to_string();
+    let error = get_error(ClientConfig::default(), "http://mirror.example/x");
+    assert!(error.contains("plain http is for loopback only"), "{error}");
+    let error =
+        get_error(ClientConfig { offline: true, ..ClientConfig::default() }, "https://mirror.example/x");
+    assert!(error.contains("--offline"), "{error}");
+    let config = ClientConfig {
         ca_bundle: CaBundle { file: Some("/nonexistent/ca.pem".into()), dir: None },
         ..ClientConfig::default()
     };
-    let fault = ask(rules, "https://mirror.example/x");
-    assert!(fault.contains("cannot read the certificates of /nonexistent/ca.pem"), "{fault}");
+    let error = get_error(config, "https://mirror.example/x");
+    assert!(error.contains("cannot read the certificates of /nonexistent/ca.pem"), "{error}");
 }

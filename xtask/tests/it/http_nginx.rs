@@ -1,4 +1,4 @@
-//! The same downloads from a server that nobody here wrote: nginx, for ranges, entity tags, encodings and TLS.
+//! Downloads from nginx, an independent server: ranges, entity tags, encodings and TLS.
 
 use std::fs;
 use std::io::Read;
@@ -11,12 +11,12 @@ use tempfile::TempDir;
 use xtask::http::{CaBundle, Client, ClientConfig, MAX_IMAGE_LEN, MAX_LIST_LEN, ResumePoint, RetryPolicy};
 use xtask::terminal::Silent;
 
-/// An nginx that ends with the test, with a certificate authority of its own.
+/// An nginx process with its own certificate authority; dropping the value kills the process.
 struct Nginx {
     home: TempDir,
     child: Child,
-    plain: u16,
-    secure: u16,
+    http_port: u16,
+    https_port: u16,
 }
 
 const FILE: &str = "amd64-usr/1032.0.0/coreos_production_pxe_image.cpio.gz";
@@ -25,19 +25,19 @@ const LIST: &str = "amd64-usr/1032.0.0/coreos_production_image_contents.txt";
 impl Nginx {
     fn start() -> Nginx {
         let home = tempfile::tempdir().unwrap();
-        let [plain, secure] = [(); 2].map(|()| free_port());
-        certificates(home.path());
+        let [http_port, https_port] = [(); 2].map(|()| free_port());
+        create_certificates(home.path());
         fs::create_dir_all(home.path().join("www/amd64-usr/1032.0.0")).unwrap();
-        fs::write(home.path().join("nginx.conf"), configuration(home.path(), plain, secure)).unwrap();
+        fs::write(home.path().join("nginx.conf"), configuration(home.path(), http_port, https_port)).unwrap();
         let child = Command::new("nginx")
             .args(["-p", home.path().to_str().unwrap(), "-c", "nginx.conf", "-e", "error.log"])
             .spawn()
             .expect("nginx is not installed: apt-get install nginx-light");
-        let nginx = Nginx { home, child, plain, secure };
+        let nginx = Nginx { home, child, http_port, https_port };
         nginx.put(FILE, &file());
         nginx.put(LIST, "./usr/bin/bash\n".repeat(5000).as_bytes());
         let begin = Instant::now();
-        while TcpStream::connect(("127.0.0.1", nginx.plain)).is_err() {
+        while TcpStream::connect(("127.0.0.1", nginx.http_port)).is_err() {
             assert!(begin.elapsed() < Duration::from_secs(10), "nginx does not start: {}", nginx.log());
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -52,12 +52,12 @@ impl Nginx {
         fs::read_to_string(self.home.path().join("error.log")).unwrap_or_default()
     }
 
-    fn plain(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}/{path}", self.plain)
+    fn http_url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}/{path}", self.http_port)
     }
 
-    fn secure(&self, path: &str) -> String {
-        format!("https://localhost:{}/{path}", self.secure)
+    fn https_url(&self, path: &str) -> String {
+        format!("https://localhost:{}/{path}", self.https_port)
     }
 
     fn client(&self, authority: Option<&str>) -> Client {
@@ -83,7 +83,7 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn configuration(home: &Path, plain: u16, secure: u16) -> String {
+fn configuration(home: &Path, http_port: u16, https_port: u16) -> String {
     let home = home.display();
     format!(
         "daemon off; master_process off; pid {home}/pid;\n\
@@ -93,22 +93,22 @@ fn configuration(home: &Path, plain: u16, secure: u16) -> String {
            default_type application/octet-stream; root {home}/www;\n\
            client_body_temp_path {home}/t1; proxy_temp_path {home}/t2; fastcgi_temp_path {home}/t3;\n\
            uwsgi_temp_path {home}/t4; scgi_temp_path {home}/t5;\n\
-           server {{ listen 127.0.0.1:{plain}; location /labelled/ {{ alias {home}/www/; add_header Content-Encoding gzip; }} }}\n\
-           server {{ listen 127.0.0.1:{secure} ssl; ssl_certificate {home}/server.pem; ssl_certificate_key {home}/server.key;\n\
-             location /down/ {{ return 302 http://127.0.0.1:{plain}/{FILE}; }}\n\
-             location /along/ {{ return 302 /{FILE}; }} }}\n\
+           server {{ listen 127.0.0.1:{http_port}; location /encoded/ {{ alias {home}/www/; add_header Content-Encoding gzip; }} }}\n\
+           server {{ listen 127.0.0.1:{https_port} ssl; ssl_certificate {home}/server.pem; ssl_certificate_key {home}/server.key;\n\
+             location /downgrade/ {{ return 302 http://127.0.0.1:{http_port}/{FILE}; }}\n\
+             location /same-scheme/ {{ return 302 /{FILE}; }} }}\n\
          }}\n"
     )
 }
 
-/// A certificate authority, a certificate of it for localhost, and a stranger.
-fn certificates(home: &Path) {
+/// Writes a certificate authority, a certificate that it issued for localhost, and an unrelated authority.
+fn create_certificates(home: &Path) {
     let openssl = |args: &str| {
-        let ran = Command::new("openssl").args(args.split(' ')).current_dir(home).output();
-        let ran = ran.expect("openssl is not installed: apt-get install openssl");
-        assert!(ran.status.success(), "{args}: {}", String::from_utf8_lossy(&ran.stderr));
+        let output = Command::new("openssl").args(args.split(' ')).current_dir(home).output();
+        let output = output.expect("openssl is not installed: apt-get install openssl");
+        assert!(output.status.success(), "{args}: {}", String::from_utf8_lossy(&output.stderr));
     };
-    for authority in ["authority", "stranger"] {
+    for authority in ["authority", "unrelated"] {
         openssl(&format!(
             "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={authority} -keyout {authority}.key -out {authority}.pem"
         ));
@@ -124,8 +124,8 @@ fn file() -> Vec<u8> {
     (0..500_000_u32).flat_map(u32::to_le_bytes).collect()
 }
 
-fn whole(client: &Client, url: &str, resume: Option<&ResumePoint>) -> Result<Vec<u8>, String> {
-    let download = client.get(url, MAX_IMAGE_LEN, resume, &Silent).map_err(|fault| fault.to_string())?;
+fn download_bytes(client: &Client, url: &str, resume: Option<&ResumePoint>) -> Result<Vec<u8>, String> {
+    let download = client.get(url, MAX_IMAGE_LEN, resume, &Silent).map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
     download.ok_or("missing")?.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     Ok(bytes)
@@ -133,46 +133,46 @@ fn whole(client: &Client, url: &str, resume: Option<&ResumePoint>) -> Result<Vec
 
 #[test]
 #[ignore = "needs nginx and openssl"]
-fn nginx_serves_ranges_and_names_entities() {
+fn nginx_range_resumes_under_the_same_etag() {
     let nginx = Nginx::start();
     let client = nginx.client(None);
-    let url = nginx.plain(FILE);
+    let url = nginx.http_url(FILE);
     let first = client.get(&url, MAX_IMAGE_LEN, None, &Silent).unwrap().unwrap();
     let resume = first.resume_after(700_000).unwrap();
     drop(first);
     assert_eq!(resume.total, Some(2_000_000));
     assert!(resume.validator.starts_with('"'), "{}", resume.validator);
-    assert!(whole(&client, &url, Some(&resume)).as_deref() == Ok(&file()[700_000..]));
-    // Another file under the same name: it comes whole.
+    assert!(download_bytes(&client, &url, Some(&resume)).as_deref() == Ok(&file()[700_000..]));
+    // Another file under the same name is sent from its beginning.
     nginx.put(FILE, &file()[4..]);
-    assert!(whole(&client, &url, Some(&resume)).as_deref() == Ok(&file()[4..]));
-    assert_eq!(whole(&client, &nginx.plain("amd64-usr/none"), None), Err("missing".to_owned()));
+    assert!(download_bytes(&client, &url, Some(&resume)).as_deref() == Ok(&file()[4..]));
+    assert_eq!(download_bytes(&client, &nginx.http_url("amd64-usr/none"), None), Err("missing".to_owned()));
 }
 
 #[test]
 #[ignore = "needs nginx and openssl"]
-fn nginx_is_not_asked_to_encode() {
+fn nginx_gzip_is_not_requested() {
     let nginx = Nginx::start();
     let client = nginx.client(None);
-    let list = client.get_bytes(&nginx.plain(LIST), MAX_LIST_LEN).unwrap().unwrap();
+    let list = client.get_bytes(&nginx.http_url(LIST), MAX_LIST_LEN).unwrap().unwrap();
     assert!(list == "./usr/bin/bash\n".repeat(5000).as_bytes());
-    assert!(whole(&client, &nginx.plain(&format!("labelled/{FILE}")), None) == Ok(file()));
-    let fault =
-        client.get_bytes(&nginx.plain(&format!("labelled/{LIST}")), MAX_LIST_LEN).unwrap_err().to_string();
-    assert!(fault.contains("encoded (gzip)"), "{fault}");
+    assert!(download_bytes(&client, &nginx.http_url(&format!("encoded/{FILE}")), None) == Ok(file()));
+    let error =
+        client.get_bytes(&nginx.http_url(&format!("encoded/{LIST}")), MAX_LIST_LEN).unwrap_err().to_string();
+    assert!(error.contains("with Content-Encoding gzip, expected none"), "{error}");
 }
 
 #[test]
 #[ignore = "needs nginx and openssl"]
-fn nginx_with_an_authority_of_its_own() {
+fn nginx_tls_requires_a_trusted_authority() {
     let nginx = Nginx::start();
-    let trusting = nginx.client(Some("authority.pem"));
-    assert!(whole(&trusting, &nginx.secure(FILE), None) == Ok(file()));
-    assert!(whole(&trusting, &nginx.secure("along/"), None) == Ok(file()));
-    let fault = whole(&trusting, &nginx.secure("down/"), None).unwrap_err();
-    assert!(fault.contains("refusing the redirect from https to http://"), "{fault}");
-    let wary = nginx.client(Some("stranger.pem"));
-    let fault = wary.get_bytes(&nginx.secure(LIST), MAX_LIST_LEN).unwrap_err();
-    assert!(fault.hint.as_deref().is_some_and(|hint| hint.contains("SSL_CERT_FILE")), "{fault}");
-    assert!(fault.to_string().contains("certificate"), "{fault}");
+    let client = nginx.client(Some("authority.pem"));
+    assert!(download_bytes(&client, &nginx.https_url(FILE), None) == Ok(file()));
+    assert!(download_bytes(&client, &nginx.https_url("same-scheme/"), None) == Ok(file()));
+    let error = download_bytes(&client, &nginx.https_url("downgrade/"), None).unwrap_err();
+    assert!(error.contains("refusing the redirect from https to http://"), "{error}");
+    let other_client = nginx.client(Some("unrelated.pem"));
+    let error = other_client.get_bytes(&nginx.https_url(LIST), MAX_LIST_LEN).unwrap_err();
+    assert!(error.hint.as_deref().is_some_and(|hint| hint.contains("SSL_CERT_FILE")), "{error}");
+    assert!(error.to_string().contains("certificate"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Downloads from servers and proxies that are scripted byte by byte, and the same choices as curl(1).
+//! Downloads from servers and proxies that are scripted byte by byte, and comparisons with curl(1).
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,21 +10,21 @@ use std::time::{Duration, Instant};
 use xtask::http::{Client, ClientConfig, Event, ProxyConfig, ProxyVariable, RetryPolicy};
 use xtask::terminal::Silent;
 
-/// A server on loopback that answers each request by a function of its head. It ends with the test's process.
-struct Raw {
+/// A loopback server that computes each response from the request's head. The server ends with the test process.
+struct ScriptedServer {
     url: String,
     heads: Arc<Mutex<Vec<String>>>,
 }
 
-impl Raw {
-    fn start(answer: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> Raw {
+impl ScriptedServer {
+    fn start(respond: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> ScriptedServer {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let heads = Arc::new(Mutex::new(Vec::new()));
-        let (seen, answer) = (Arc::clone(&heads), Arc::new(answer));
+        let (log, respond) = (Arc::clone(&heads), Arc::new(respond));
         thread::spawn(move || {
             for mut stream in listener.incoming().flatten() {
-                let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
+                let (log, respond) = (Arc::clone(&log), Arc::clone(&respond));
                 thread::spawn(move || {
                     let mut reader = BufReader::new(stream.try_clone().unwrap());
                     let mut head = String::new();
@@ -33,12 +33,12 @@ impl Raw {
                             return;
                         }
                     }
-                    seen.lock().unwrap().push(head.clone());
-                    answer(&head, &mut stream);
+                    log.lock().unwrap().push(head.clone());
+                    respond(&head, &mut stream);
                 });
             }
         });
-        Raw { url, heads }
+        ScriptedServer { url, heads }
     }
 
     fn requests(&self) -> Vec<String> {
@@ -46,7 +46,7 @@ impl Raw {
     }
 }
 
-fn retry() -> RetryPolicy {
+fn retry_policy() -> RetryPolicy {
     RetryPolicy {
         connect_timeout: Duration::from_millis(500),
         read_timeout: Duration::from_millis(400),
@@ -64,12 +64,12 @@ fn get(config: ClientConfig, url: &str) -> Result<Vec<u8>, String> {
     bytes.ok_or_else(|| "missing".to_owned())
 }
 
-fn get_raw(head: &'static str, body: &'static [u8]) -> Result<Vec<u8>, String> {
-    let server = Raw::start(move |_, stream| {
+fn get_scripted(head: &'static str, body: &'static [u8]) -> Result<Vec<u8>, String> {
+    let server = ScriptedServer::start(move |_, stream| {
         let _ = stream.write_all(head.as_bytes());
         let _ = stream.write_all(body);
     });
-    get(ClientConfig { retry: retry(), ..ClientConfig::default() }, &format!("{}/x", server.url))
+    get(ClientConfig { retry: retry_policy(), ..ClientConfig::default() }, &format!("{}/x", server.url))
 }
 
 #[test]
@@ -81,12 +81,12 @@ fn unusual_whole_responses_are_accepted() {
         "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n",
         "HTTP/1.0 200 OK\r\n\r\n",
     ] {
-        assert_eq!(get_raw(head, b"file").as_deref(), Ok(&b"file"[..]), "{head}");
+        assert_eq!(get_scripted(head, b"file").as_deref(), Ok(&b"file"[..]), "{head}");
     }
 }
 
 #[test]
-fn parts_and_malformed_responses_fail_at_once() {
+fn partial_and_malformed_responses_fail_at_once() {
     let begin = Instant::now();
     for (head, reason) in [
         (
@@ -99,18 +99,18 @@ fn parts_and_malformed_responses_fail_at_once() {
         ("HTTP/1.1 501 Not Implemented\r\nContent-Length: 0\r\n\r\n", "501"),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "not valid HTTP"),
     ] {
-        let error = get_raw(head, b"file").unwrap_err();
+        let error = get_scripted(head, b"file").unwrap_err();
         assert!(error.contains(reason) && !error.contains("attempts"), "{head}: {error}");
     }
     assert!(begin.elapsed() < Duration::from_secs(5));
 }
 
-/// Ranges in slices, and of unknown length: both continue.
+/// Ranges shorter than requested, and ranges of unknown total length.
 #[test]
-fn slices_and_unknown_lengths_continue() {
+fn short_ranges_and_unknown_length_are_resumed() {
     const FILE: usize = 200_000;
     for total in ["200000", "*"] {
-        let server = Raw::start(move |head, stream| {
+        let server = ScriptedServer::start(move |head, stream| {
             let from = head.split("bytes=").nth(1).and_then(|rest| rest.split('-').next()?.parse().ok());
             let from: usize = from.unwrap_or(0);
             let end = (from + 70_000).min(FILE);
@@ -125,14 +125,14 @@ fn slices_and_unknown_lengths_continue() {
             let _ = stream.write_all(head.as_bytes());
             let _ = stream.write_all(&vec![7; end - from]);
         });
-        let found = get(ClientConfig { retry: retry(), ..ClientConfig::default() }, &server.url);
-        assert_eq!(found.map(|bytes| bytes.len()), Ok(FILE), "{total}");
+        let result = get(ClientConfig { retry: retry_policy(), ..ClientConfig::default() }, &server.url);
+        assert_eq!(result.map(|bytes| bytes.len()), Ok(FILE), "{total}");
     }
 }
 
-/// Bytes arrive all the time, and the file gets no further: limits hold all the same.
+/// The server sends bytes without end, and the download makes little or no progress.
 #[test]
-fn limits_hold_while_bytes_arrive() {
+fn limits_apply_while_bytes_arrive() {
     for (head, flood) in [
         ("", "HTTP/1.1 103 Early Hints\r\n\r\n"),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nA\r\n0\r\n", "X-T: y\r\n"),
@@ -140,42 +140,43 @@ fn limits_hold_while_bytes_arrive() {
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "0"),
         ("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", "a"),
     ] {
-        let server = Raw::start(move |_, stream| {
+        let server = ScriptedServer::start(move |_, stream| {
             let _ = stream.write_all(head.as_bytes());
             while stream.write_all(flood.as_bytes()).is_ok() {
                 thread::sleep(Duration::from_millis(50));
             }
         });
         let begin = Instant::now();
-        let error = get(ClientConfig { retry: retry(), ..ClientConfig::default() }, &server.url).unwrap_err();
+        let error =
+            get(ClientConfig { retry: retry_policy(), ..ClientConfig::default() }, &server.url).unwrap_err();
         assert!(begin.elapsed() < Duration::from_secs(10), "{flood:?}: {error}");
     }
 }
 
 #[test]
 fn retries_are_reported_with_their_number() {
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let events = Arc::clone(&seen);
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&events);
     let client = Client::new(ClientConfig {
-        retry: RetryPolicy { max_retries: 2, ..retry() },
+        retry: RetryPolicy { max_retries: 2, ..retry_policy() },
         ..ClientConfig::default()
     })
-    .with_logger(move |event| events.lock().unwrap().push(event));
+    .with_logger(move |event| log.lock().unwrap().push(event));
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let error = client.get(&format!("http://127.0.0.1:{port}/x"), 1, None, &Silent).map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("gave up after 3 attempts"), "{error}");
-    let retries: Vec<String> = seen.lock().unwrap().iter().map(|event| format!("{event:?}")).collect();
+    let retries: Vec<String> = events.lock().unwrap().iter().map(|event| format!("{event:?}")).collect();
     assert!(
         retries[0].contains("retrying in 0.005 s (1 of 2)") && retries[1].contains("(2 of 2)"),
         "{retries:?}"
     );
-    assert!(seen.lock().unwrap().iter().all(|event| matches!(event, Event::Retry(_))));
+    assert!(events.lock().unwrap().iter().all(|event| matches!(event, Event::Retry(_))));
 }
 
-/// The key servers behind a dead vendor address are still asked: each has a share of the time.
+/// Each certificate URL has a share of the time, so that the key servers after a dead vendor URL are still requested.
 #[test]
-fn a_dead_server_takes_its_share_of_the_time() {
-    let server = Raw::start(|_, stream| {
+fn dead_server_uses_only_its_share_of_time() {
+    let server = ScriptedServer::start(|_, stream| {
         thread::sleep(Duration::from_secs(60));
         let _ = stream.write_all(b"late");
     });
@@ -185,35 +186,35 @@ fn a_dead_server_takes_its_share_of_the_time() {
     assert!(begin.elapsed() < Duration::from_secs(18), "{:?}", begin.elapsed());
 }
 
-fn proxied(proxy: &str, no_proxy: &str) -> ClientConfig {
+fn proxy_config(proxy: &str, no_proxy: &str) -> ClientConfig {
     let http = Some(ProxyVariable { name: "http_proxy", value: proxy.to_owned() });
     let proxies = ProxyConfig { http, no_proxy: no_proxy.to_owned(), ..ProxyConfig::default() };
     ClientConfig {
         proxies,
         insecure_http: true,
-        retry: RetryPolicy { max_retries: 0, ..retry() },
+        retry: RetryPolicy { max_retries: 0, ..retry_policy() },
         ..ClientConfig::default()
     }
 }
 
-fn forwarding_proxy() -> Raw {
-    Raw::start(|_, stream| {
+fn start_proxy() -> ScriptedServer {
+    ScriptedServer::start(|_, stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
     })
 }
 
 #[test]
 fn plain_http_goes_to_the_proxy_without_connect() {
-    let proxy = forwarding_proxy();
+    let proxy = start_proxy();
     let url = proxy.url.replace("http://", "http://bot:p%40ss@");
-    assert_eq!(get(proxied(&url, ""), "http://mirror.invalid/a+b?c").as_deref(), Ok(&b"ok"[..]));
+    assert_eq!(get(proxy_config(&url, ""), "http://mirror.invalid/a+b?c").as_deref(), Ok(&b"ok"[..]));
     let head = proxy.requests().remove(0).to_ascii_lowercase();
     assert!(head.starts_with("get http://mirror.invalid/a%2bb?c http/1.1\r\n"), "{head}");
     assert!(head.contains("\r\nhost: mirror.invalid\r\n"), "{head}");
     assert!(head.contains("\r\nproxy-authorization: basic ym90onbac3m=\r\n"), "{head}");
 }
 
-/// RFC 1928, as far as a name and no password need it.
+/// The subset of RFC 1928 for a domain name without authentication.
 #[test]
 fn socks5h_proxies_resolve_the_name() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -236,15 +237,15 @@ fn socks5h_proxies_resolve_the_name() {
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
         (name, line)
     });
-    let found = get(proxied(&format!("socks5h://{address}"), ""), "http://mirror.invalid/x");
-    assert_eq!(found.as_deref(), Ok(&b"ok"[..]));
+    let result = get(proxy_config(&format!("socks5h://{address}"), ""), "http://mirror.invalid/x");
+    assert_eq!(result.as_deref(), Ok(&b"ok"[..]));
     let (name, head) = proxy.join().unwrap();
     assert!(name.starts_with(b"mirror.invalid") && head.starts_with("GET /x HTTP/1.1"), "{head}");
 }
 
 /// Whether curl sends a request for this host to the proxy.
 fn curl_uses_proxy(no_proxy: &str, host: &str) -> bool {
-    let proxy = forwarding_proxy();
+    let proxy = start_proxy();
     let mut curl = Command::new("curl");
     curl.args(["-sS", "-m", "3", "--connect-timeout", "1", "-o", "/dev/null", &format!("http://{host}/x")]);
     curl.env_clear()
@@ -257,7 +258,7 @@ fn curl_uses_proxy(no_proxy: &str, host: &str) -> bool {
 
 #[test]
 #[ignore = "needs curl"]
-fn no_proxy_is_read_as_curl_reads_it() {
+fn no_proxy_matches_hosts_as_curl_does() {
     for no_proxy in [
         "",
         "*",
@@ -284,18 +285,18 @@ fn no_proxy_is_read_as_curl_reads_it() {
         ".",
     ] {
         for host in ["mirror.corp.invalid", "corp.invalid", "192.0.2.7"] {
-            let proxy = forwarding_proxy();
-            let _ = get(proxied(&proxy.url, no_proxy), &format!("http://{host}/x"));
-            let ours = !proxy.requests().is_empty();
-            assert_eq!(ours, curl_uses_proxy(no_proxy, host), "no_proxy={no_proxy:?} {host}");
+            let proxy = start_proxy();
+            let _ = get(proxy_config(&proxy.url, no_proxy), &format!("http://{host}/x"));
+            let uses_proxy = !proxy.requests().is_empty();
+            assert_eq!(uses_proxy, curl_uses_proxy(no_proxy, host), "no_proxy={no_proxy:?} {host}");
         }
     }
 }
 
-/// The request line of the second request, after a redirect.
+/// Compares the request line after a redirect with curl's.
 #[test]
 #[ignore = "needs curl"]
-fn redirects_are_followed_as_curl_follows_them() {
+fn redirects_are_resolved_as_curl_does() {
     for location in [
         "/b",
         "b",
@@ -316,26 +317,26 @@ fn redirects_are_followed_as_curl_follows_them() {
         "/b?x=%20y",
         "/b;p=1?q",
     ] {
-        let server = Raw::start(move |head, stream| {
+        let server = ScriptedServer::start(move |head, stream| {
             let host = head.split("ost: ").nth(1).unwrap_or_default().lines().next().unwrap_or_default();
-            let answer = match head.starts_with("GET /first/file HTTP") {
+            let response = match head.starts_with("GET /first/file HTTP") {
                 true => format!(
                     "HTTP/1.1 302 Found\r\nLocation: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
                     location.replace("HOST", host)
                 ),
                 false => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok".to_owned(),
             };
-            let _ = stream.write_all(answer.as_bytes());
+            let _ = stream.write_all(response.as_bytes());
         });
         let url = format!("{}/first/file", server.url);
-        let config = ClientConfig { retry: retry(), ..ClientConfig::default() };
+        let config = ClientConfig { retry: retry_policy(), ..ClientConfig::default() };
         assert!(get(config, &url).is_ok(), "{location}");
-        let ours = server.requests().last().unwrap().lines().next().unwrap().to_owned();
+        let own_line = server.requests().last().unwrap().lines().next().unwrap().to_owned();
         Command::new("curl")
             .args(["-sS", "-L", "-m", "3", "-o", "/dev/null", &url])
             .output()
             .expect("curl is not installed");
-        let curls = server.requests().last().unwrap().lines().next().unwrap().to_owned();
-        assert_eq!(ours.to_ascii_lowercase(), curls.to_ascii_lowercase(), "{location}");
+        let curl_line = server.requests().last().unwrap().lines().next().unwrap().to_owned();
+        assert_eq!(own_line.to_ascii_lowercase(), curl_line.to_ascii_lowercase(), "{location}");
     }
 }

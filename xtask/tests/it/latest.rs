@@ -1,4 +1,4 @@
-//! `latest` never goes back, and `--preview` says that lists do not verify their release.
+//! `latest` never downgrades, and `--preview` reports that lists do not verify their release.
 
 use release_fixture::certificate::TestCertificate;
 use release_fixture::release::{Site, publish};
@@ -11,7 +11,7 @@ use crate::scene::Scene;
 const COMMON_MK: &str = "stage1/usr_from_coreos/coreos-common.mk";
 const DIR: &str = "amd64-usr/1032.0.0";
 
-/// The example's tree, and a mirror with both of its releases.
+/// The example tree and a mirror with both of its releases.
 struct Mirror {
     scene: Scene,
     certificate: TestCertificate,
@@ -29,7 +29,7 @@ impl Mirror {
         Mirror { scene, certificate, server: Server::start(site).unwrap() }
     }
 
-    /// Puts a signed file on the mirror.
+    /// Publishes a file and its signature on the mirror.
     fn put(&self, path: &str, text: &str) {
         self.server.put(&format!("{path}.sig"), self.certificate.sign(text.as_bytes()).unwrap());
         self.server.put(path, text.as_bytes().to_vec());
@@ -80,7 +80,7 @@ fn latest_image_older_than_the_pin_is_refused() {
 }
 
 #[test]
-fn an_older_release_by_number_is_done_with_a_warning() {
+fn older_release_by_number_warns() {
     let mirror = Mirror::new();
     mirror.pin("991.0.0", "1032.0.0");
     let url = mirror.server.url();
@@ -114,7 +114,7 @@ fn latest_equal_to_the_pin_checks_and_writes_nothing() {
 }
 
 #[test]
-fn preview_says_that_its_release_is_not_proved() {
+fn preview_reports_an_unverified_release() {
     let mirror = Mirror::new();
     let (document, code) = mirror.bump("1032.0.0 --preview");
     assert!(code < 2, "{document}");
@@ -125,15 +125,15 @@ fn preview_says_that_its_release_is_not_proved() {
     let url = mirror.server.url();
     let line = format!("bump-coreos 1032.0.0 --preview --mirror {url} --signing-key mirror.key");
     let stdout = String::from_utf8(mirror.scene.run(&line).stdout).unwrap();
-    assert!(stdout.contains("is not proved"), "{stdout}");
+    assert!(stdout.contains("is not verified"), "{stdout}");
 }
 
-/// Each row: the list or version.txt, what is added to it, and the reason.
+/// Each row: the list or version.txt, its replacement, and the reason of the refusal.
 #[test]
-fn lists_that_contradict_the_request_are_refused() {
+fn contradictory_lists_are_refused() {
     let entry = |path: &str| format!("-rwxr-xr-x  1 root    root       1000 2016-04-28 10:00 ./usr/{path}\n");
     let contents = format!("{DIR}/coreos_production_image_contents.txt");
-    let own = Mirror::new();
+    let mirror = Mirror::new();
     let text = |path: &str| {
         let name = path.rsplit('/').next().unwrap();
         let files = release_fixture::release::files(&example::image_after().unwrap()).unwrap();
@@ -145,14 +145,14 @@ fn lists_that_contradict_the_request_are_refused() {
         (&contents, text(&contents) + &entry("share/flatcar/release"), "another vendor"),
         (&format!("{DIR}/version.txt"), "COREOS_VERSION_ID=991.0.0\n".to_owned(), "names 991.0.0"),
     ] {
-        let kept = text(path);
-        own.put(path, &replaced);
-        let (document, code) = own.bump("1032.0.0 --preview");
+        let original = text(path);
+        mirror.put(path, &replaced);
+        let (document, code) = mirror.bump("1032.0.0 --preview");
         assert_eq!(code, 3, "{path}: {document}");
         assert!(document["error"].to_string().contains(reason), "{document}");
-        own.put(path, &kept);
+        mirror.put(path, &original);
     }
-    let (document, code) = own.bump("1032.0.0 --preview --systemd v233");
+    let (document, code) = mirror.bump("1032.0.0 --preview --systemd v233");
     assert_eq!(code, 3, "{document}");
-    assert!(own.bump("1032.0.0 --preview").1 < 2);
+    assert!(mirror.bump("1032.0.0 --preview").1 < 2);
 }

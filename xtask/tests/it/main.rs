@@ -1,10 +1,6 @@
 //! The integration tests: one binary, one link.
 #![allow(clippy::disallowed_methods, reason = "tests make trees and run programs")]
-#![allow(
-    clippy::print_stderr,
-    clippy::print_stdout,
-    reason = "figures, and skipped tests, are told to whoever runs them"
-)]
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "tests print measurements and skipped parts")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod apply;

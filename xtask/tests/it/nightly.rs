@@ -12,10 +12,10 @@ use xtask::demo::example;
 use crate::e2e::{executable, workspace};
 use crate::scene::Scene;
 
-/// Output of a smoke test that tries to leave its code block and to run workflow commands.
+/// Output of a smoke test that tries to close its code block and to run workflow commands.
 const HOSTILE: &str = "FAIL link bin/x\n```\n# INJECTED @octocat\n````\n![x](https://evil.example)\n::set-env name=A::b\n##[error]x\n\u{1b}[2J\u{202e}end\n";
 
-/// A repository at 991.0.0 with an origin, a server that has both releases, and stubs of cargo and gh.
+/// A repository at 991.0.0 with an origin, a server with both releases, and stubs of cargo and gh.
 struct Nightly {
     scene: Scene,
     server: Server,
@@ -23,7 +23,7 @@ struct Nightly {
     old_version: [Vec<u8>; 2],
 }
 
-struct Ran {
+struct ScriptResult {
     code: i32,
     output: String,
 }
@@ -106,24 +106,27 @@ impl Nightly {
     }
 
     /// Runs the script with the options of the mirror behind `--`.
-    fn run(&self, arguments: &[&str]) -> Ran {
+    fn run(&self, arguments: &[&str]) -> ScriptResult {
         let key = self.home().join("key").display().to_string();
         let url = self.server.url();
         let tail = ["--", "--mirror", &url, "--signing-key", &key, "--drop-missing"];
         self.run_exactly(&[arguments, &tail].concat(), false)
     }
 
-    fn run_exactly(&self, arguments: &[&str], in_actions: bool) -> Ran {
+    fn run_exactly(&self, arguments: &[&str], in_actions: bool) -> ScriptResult {
         let mut command = self.command(&self.scene.tree().join("scripts/nightly-bump.sh"), arguments);
         if in_actions {
             command.env("GITHUB_ACTIONS", "true").env("GITHUB_OUTPUT", self.home().join("outputs"));
         }
         let output = command.output().unwrap();
         let text = [output.stdout, output.stderr].concat();
-        Ran { code: output.status.code().unwrap(), output: String::from_utf8_lossy(&text).into_owned() }
+        ScriptResult {
+            code: output.status.code().unwrap(),
+            output: String::from_utf8_lossy(&text).into_owned(),
+        }
     }
 
-    /// The recorded calls of a program, and forgets all.
+    /// Returns the recorded calls of a program, and clears the log.
     fn calls(&self, program: &str) -> Vec<String> {
         let log = fs::read_to_string(self.log()).unwrap_or_default();
         log.lines().filter_map(|line| line.strip_prefix(program)).map(|line| line.trim().to_owned()).collect()
@@ -139,14 +142,18 @@ impl Nightly {
 fn nightly_bump_help_prints_usage() {
     let nightly = Nightly::new();
     for option in ["-h", "--help"] {
-        let ran = nightly.run_exactly(&[option], false);
-        assert!(ran.code == 0 && ran.output.contains("Usage: scripts/nightly-bump.sh"), "{}", ran.output);
+        let result = nightly.run_exactly(&[option], false);
+        assert!(
+            result.code == 0 && result.output.contains("Usage: scripts/nightly-bump.sh"),
+            "{}",
+            result.output
+        );
     }
-    let ran = nightly.run_exactly(&["--pussh"], false);
+    let result = nightly.run_exactly(&["--pussh"], false);
     assert!(
-        ran.code == 2 && ran.output.contains("--pussh") && ran.output.contains("--help"),
+        result.code == 2 && result.output.contains("--pussh") && result.output.contains("--help"),
         "{}",
-        ran.output
+        result.output
     );
 }
 
@@ -155,8 +162,8 @@ fn nightly_bump_help_prints_usage() {
 fn nightly_bump_opens_one_pull_request() {
     let nightly = Nightly::new();
     fs::write(nightly.home().join("open"), "3 bump/800.0.0\n4 bump/1040.0.0\n5 feature\n").unwrap();
-    let ran = nightly.run(&["--push"]);
-    assert_eq!(ran.code, 0, "{}", ran.output);
+    let result = nightly.run(&["--push"]);
+    assert_eq!(result.code, 0, "{}", result.output);
     assert_eq!(nightly.git(&["branch", "--show-current"]), "main");
     assert_eq!(nightly.git(&["status", "--porcelain"]), "");
     let gh = nightly.calls("gh");
@@ -195,13 +202,13 @@ fn nightly_bump_updates_its_pull_request() {
     nightly.forget_calls();
     fs::write(nightly.home().join("open"), "7 bump/1032.0.0\n").unwrap();
     fs::write(nightly.home().join("code"), "1\n").unwrap();
-    // The base moved on: the same release is proposed again, on top of it.
+    // The base has a new commit: the same release is proposed again, on top of that commit.
     fs::write(nightly.scene.tree().join("README"), "new\n").unwrap();
     nightly.git(&["add", "."]);
     nightly.git(&["commit", "--quiet", "--message=second"]);
     nightly.git(&["branch", "--quiet", "-D", "bump/1032.0.0"]);
-    let ran = nightly.run(&["--push"]);
-    assert_eq!(ran.code, 1, "the smoke test failed\n{}", ran.output);
+    let result = nightly.run(&["--push"]);
+    assert_eq!(result.code, 1, "the smoke test failed\n{}", result.output);
     let gh = nightly.calls("gh");
     assert_eq!(gh.len(), 2, "{gh:?}");
     assert!(gh[1].starts_with("pr edit 7 --title stage1: update to CoreOS 1032.0.0"), "{gh:?}");
@@ -213,11 +220,15 @@ fn nightly_bump_updates_its_pull_request() {
     nightly.git(&["commit", "--quiet", "--all", "--message=mine"]);
     nightly.git(&["push", "--quiet", "origin", "bump/1032.0.0"]);
     nightly.git(&["checkout", "--quiet", "main"]);
-    let ran = nightly.run(&["--push"]);
-    assert!(ran.code == 2 && ran.output.contains("has commits of its own"), "{}", ran.output);
+    let result = nightly.run(&["--push"]);
+    assert!(result.code == 2 && result.output.contains("has commits of its own"), "{}", result.output);
     nightly.git(&["branch", "--quiet", "-D", "bump/1032.0.0"]);
-    let ran = nightly.run(&["--push"]);
-    assert!(ran.code == 2 && ran.output.contains("on origin has commits of somebody else"), "{}", ran.output);
+    let result = nightly.run(&["--push"]);
+    assert!(
+        result.code == 2 && result.output.contains("on origin has commits of somebody else"),
+        "{}",
+        result.output
+    );
 }
 
 #[test]
@@ -228,8 +239,8 @@ fn nightly_bump_without_a_newer_release_does_nothing() {
     nightly.git(&["merge", "--quiet", "--ff-only", "bump/1032.0.0"]);
     nightly.git(&["branch", "--quiet", "-D", "bump/1032.0.0"]);
     nightly.forget_calls();
-    let ran = nightly.run(&["--push"]);
-    assert!(ran.code == 0 && ran.output.contains("nothing to do"), "{}", ran.output);
+    let result = nightly.run(&["--push"]);
+    assert!(result.code == 0 && result.output.contains("nothing to do"), "{}", result.output);
     assert_eq!(nightly.calls("gh"), [""; 0]);
     assert_eq!(nightly.git(&["branch", "--format=%(refname:short)"]), "main");
 }
@@ -245,19 +256,19 @@ fn nightly_bump_never_goes_back() {
     for (suffix, bytes) in ["", ".sig"].iter().zip(&nightly.old_version) {
         nightly.server.put(&format!("amd64-usr/current/version.txt{suffix}"), bytes.clone());
     }
-    let ran = nightly.run(&["--push"]);
+    let result = nightly.run(&["--push"]);
     assert!(
-        ran.code == 0 && ran.output.contains("nothing to do: the pinned release is newer"),
+        result.code == 0 && result.output.contains("nothing to do: the pinned release is newer"),
         "{}",
-        ran.output
+        result.output
     );
     assert_eq!(nightly.calls("gh"), [""; 0]);
 }
 
-/// The jobs of the workflow: each step alone, with what the ones before it left.
+/// Runs each job of the workflow separately, with the files of the earlier jobs.
 #[test]
 #[ignore = "needs bash and GNU coreutils"]
-fn nightly_bump_steps_hand_over_checked_results() {
+fn nightly_bump_jobs_pass_verified_results() {
     let nightly = Nightly::new();
     let state = nightly.home().join("state").display().to_string();
     let (url, key) = (nightly.server.url(), nightly.home().join("key").display().to_string());
@@ -265,31 +276,31 @@ fn nightly_bump_steps_hand_over_checked_results() {
     let step = |arguments: &[&str]| {
         nightly.run_exactly(&[&["--state", &state, "--step"], arguments, &tail].concat(), true)
     };
-    let ran = step(&["bump"]);
-    assert_eq!(ran.code, 0, "{}", ran.output);
-    nightly.assert_commands_are_stopped(&ran.output);
+    let result = step(&["bump"]);
+    assert_eq!(result.code, 0, "{}", result.output);
+    nightly.assert_commands_are_stopped(&result.output);
     let outputs = fs::read_to_string(nightly.home().join("outputs")).unwrap();
     let checksum = outputs.lines().find_map(|line| line.strip_prefix("checksum=")).unwrap().to_owned();
     assert!(outputs.contains("release=1032.0.0\n"), "{outputs}");
-    let ran = step(&["test"]);
-    assert_eq!(ran.code, 0, "{}", ran.output);
-    nightly.assert_commands_are_stopped(&ran.output);
+    let result = step(&["test"]);
+    assert_eq!(result.code, 0, "{}", result.output);
+    nightly.assert_commands_are_stopped(&result.output);
     nightly.git(&["branch", "--quiet", "-D", "bump/1032.0.0"]);
     // A report that another job replaced is not proposed.
     let report = Path::new(&state).join("report.md");
     let text = fs::read(&report).unwrap();
     fs::write(&report, "other").unwrap();
-    let ran = step(&["propose", "--checksum", &checksum]);
-    assert!(ran.code == 2 && ran.output.contains("not those of the bump step"), "{}", ran.output);
+    let result = step(&["propose", "--checksum", &checksum]);
+    assert!(result.code == 2 && result.output.contains("not those of the bump step"), "{}", result.output);
     fs::write(&report, text).unwrap();
-    let ran = step(&["propose", "--checksum", &checksum]);
-    assert_eq!(ran.code, 0, "{}", ran.output);
+    let result = step(&["propose", "--checksum", &checksum]);
+    assert_eq!(result.code, 0, "{}", result.output);
     assert!(nightly.calls("gh").iter().any(|call| call.starts_with("pr create")));
     nightly.assert_body();
 }
 
 impl Nightly {
-    /// No line between `::stop-commands::` and its end is one that the runner obeys.
+    /// Asserts that no line between `::stop-commands::` and its end is a command to the runner.
     fn assert_commands_are_stopped(&self, output: &str) {
         let mut token: Option<String> = None;
         for line in output.lines().map(str::trim_start) {

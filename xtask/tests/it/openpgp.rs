@@ -1,4 +1,4 @@
-//! Every rule of the signature policy, over a corpus of certificates and signatures (fixtures/openpgp).
+//! Every rule of the signature policy, tested with a corpus of certificates and signatures (fixtures/openpgp).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use xtask::commands::verify_signature;
 use xtask::keyring::Keyring;
 use xtask::report::Report;
 
-/// 2026-01-01T12:00:00Z, the moment of judgement.
+/// Verification time in Unix seconds: 2026-01-01T12:00:00Z.
 pub(super) const NOW: u64 = 1_767_268_800;
 
-/// A row of cases.txt.
+/// A row of `cases.txt`.
 #[derive(Debug, Clone)]
 pub(super) struct Case {
     pub(super) certificate: String,
@@ -24,7 +24,7 @@ pub(super) struct Case {
     pub(super) exit: u8,
     pub(super) verdict: String,
     pub(super) rule: String,
-    pub(super) shows: String,
+    pub(super) description: String,
 }
 
 pub(super) fn fixture(name: &str) -> PathBuf {
@@ -34,19 +34,19 @@ pub(super) fn fixture(name: &str) -> PathBuf {
 pub(super) fn cases() -> Vec<Case> {
     let text = fs::read_to_string(fixture("cases.txt")).unwrap();
     let rows = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-    rows.map(case).collect()
+    rows.map(parse_case).collect()
 }
 
-fn case(line: &str) -> Case {
-    let (words, shows) = line.split_once(": ").unwrap();
+fn parse_case(line: &str) -> Case {
+    let (words, description) = line.split_once(": ").unwrap();
     let words: Vec<_> = words.split(' ').map(str::to_owned).collect();
     let [certificate, signature, pin, exit, verdict, rule] = words.try_into().unwrap();
     let exit = exit.parse().unwrap();
-    Case { certificate, signature, pin, exit, verdict, rule, shows: shows.to_owned() }
+    Case { certificate, signature, pin, exit, verdict, rule, description: description.to_owned() }
 }
 
 impl Case {
-    /// What the command says of it.
+    /// Runs `verify-signature` on this case.
     pub(super) fn run(&self) -> Report {
         let flags = VerifySignature {
             file: fixture("signed-file"),
@@ -56,37 +56,37 @@ impl Case {
         };
         match self.keyring() {
             Ok(keyring) => verify_signature::run(&flags, &keyring, None),
-            Err(fault) => Report { error: Some(fault), ..Report::default() },
+            Err(error) => Report { error: Some(error), ..Report::default() },
         }
     }
 
     fn keyring(&self) -> Result<Keyring> {
         let path = fixture(&format!("{}.pgp", self.certificate));
-        let of_file = Keyring::from_file(&path, NOW)?;
+        let keyring = Keyring::from_file(&path, NOW)?;
         if self.pin == "own" {
-            return Ok(of_file);
+            return Ok(keyring);
         }
-        // Other pins come through the cache, as a vendor's do.
+        // Other pins use certificates from a cache, like a vendor's pin.
         let bytes = fs::read(&path).map_err(|error| Error::failed(error.to_string()))?;
-        let given = Certificate::parse(&bytes, "the fixture")?;
+        let certificate = Certificate::parse(&bytes, "the fixture")?;
         let trusted = match self.pin.as_str() {
-            "sha1" => given.fingerprint().clone(),
+            "sha1" => certificate.fingerprint().clone(),
             other => Certificate::parse(&fs::read(fixture(other)).unwrap(), other)?.fingerprint().clone(),
         };
         let sha1_until = (self.pin == "sha1").then_some(SHA1_CUTOFF);
         let pin = Pin { sha1_until, ..Pin::new(trusted, "a throwaway key") };
-        Ok(Keyring::from_certificates(TrustPolicy { pins: vec![pin], now: NOW }, vec![given]))
+        Ok(Keyring::from_certificates(TrustPolicy { pins: vec![pin], now: NOW }, vec![certificate]))
     }
 }
 
 #[test]
-fn every_case_gets_its_verdict() {
-    let wrong: Vec<_> = cases().iter().filter_map(difference).collect();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+fn every_case_has_the_expected_verdict() {
+    let differences: Vec<_> = cases().iter().filter_map(describe_difference).collect();
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
 #[test]
-fn the_corpus_covers_every_file() {
+fn corpus_covers_every_file() {
     let cases = cases();
     assert!(cases.len() >= 60, "{} cases", cases.len());
     let is_used = |name: &str| {
@@ -102,22 +102,22 @@ fn the_corpus_covers_every_file() {
 }
 
 #[test]
-fn each_refusal_names_its_key_and_what_to_do() {
+fn refusal_has_a_key_and_a_hint() {
     let fingerprint = Regex::new("[0-9A-F]{40}").unwrap();
     for case in cases().iter().filter(|case| case.exit == 3) {
-        let fault = case.run().error.unwrap();
-        assert!(fault.hint.is_some(), "{} {}", case.certificate, case.signature);
-        // What cannot be read names no key.
-        let is_read = !["-", "malformed", "version"].contains(&case.rule.as_str());
-        let names_a_key = fingerprint.is_match(&fault.message);
-        assert!(names_a_key || !is_read, "{} {}: {fault}", case.certificate, case.signature);
+        let error = case.run().error.unwrap();
+        assert!(error.hint.is_some(), "{} {}", case.certificate, case.signature);
+        // A file that cannot be parsed has no key to name.
+        let is_parsed = !["-", "malformed", "version"].contains(&case.rule.as_str());
+        let has_fingerprint = fingerprint.is_match(&error.message);
+        assert!(has_fingerprint || !is_parsed, "{} {}: {error}", case.certificate, case.signature);
     }
 }
 
-/// What a person reads, once for every rule, every type of signature, and every hash that does not count.
+/// Full messages for every rule, every signature type, and every hash algorithm that is not accepted.
 #[test]
-fn refusals_in_full() {
-    let mut told = String::new();
+fn refusal_messages_match_the_golden() {
+    let mut text = String::new();
     for row in [
         "plain value-spoiled.sig own",
         "plain type-text.sig own",
@@ -146,10 +146,10 @@ fn refusals_in_full() {
         "other key-id-only.sig own",
         "expired unknown-then-good.sig own",
     ] {
-        let fault = case(&format!("{row} 3 - -: ")).run().error.unwrap();
-        told += &format!("{row}: {}\n", fault.message.replace(fixture("").to_str().unwrap(), ""));
-        fault.causes.iter().for_each(|cause| told += &format!("  because: {cause}\n"));
-        told += &format!("  hint: {}\n", fault.hint.unwrap());
+        let error = parse_case(&format!("{row} 3 - -: ")).run().error.unwrap();
+        text += &format!("{row}: {}\n", error.message.replace(fixture("").to_str().unwrap(), ""));
+        error.causes.iter().for_each(|cause| text += &format!("  because: {cause}\n"));
+        text += &format!("  hint: {}\n", error.hint.unwrap());
     }
     expect![[r#"
         plain value-spoiled.sig own: the signature value-spoiled.sig is refused (bad-signature): key CB63FCCBB84CD67520C471393E816FEC5E4702EF did not make it over these bytes: the file, or the signature, was changed
@@ -178,13 +178,13 @@ fn refusals_in_full() {
           hint: sign again with `gpg --detach-sign`, or take the `.sig` of the release server
         plain future.sig own: the signature future.sig by CB63FCCBB84CD67520C471393E816FEC5E4702EF is refused (future): it says it was made on 2090-01-01, which is in the future
           hint: compare this machine's clock with another's
-        rsa rsa-sha1.sig own: the signature rsa-sha1.sig by B1E5AFFC7F69C0C6A8240C0AF74D3A214728CD7C is refused (hash): it is made with SHA-1, which does not count under Throwaway <throwaway@example.org>
+        rsa rsa-sha1.sig own: the signature rsa-sha1.sig by B1E5AFFC7F69C0C6A8240C0AF74D3A214728CD7C is refused (hash): it is made with SHA-1, which is not accepted under Throwaway <throwaway@example.org>
           hint: take a release that is signed with SHA-256 or better
-        rsa rsa-md5.sig sha1: the signature rsa-md5.sig by B1E5AFFC7F69C0C6A8240C0AF74D3A214728CD7C is refused (hash): it is made with MD5, which does not count
+        rsa rsa-md5.sig sha1: the signature rsa-md5.sig by B1E5AFFC7F69C0C6A8240C0AF74D3A214728CD7C is refused (hash): it is made with MD5, which is not accepted
           hint: take a release that is signed with SHA-256 or better
-        rsa rsa-ripemd160.sig sha1: the signature rsa-ripemd160.sig by B1E5AFFC7F69C0C6A8240C0AF74D3A214728CD7C is refused (hash): it is made with RIPEMD-160, which does not count
+        rsa rsa-ripemd160.sig sha1: the signature rsa-ripemd160.sig by B1E5AFFC7F69C0C6A8240C0AF74D3A214728CD7C is refused (hash): it is made with RIPEMD-160, which is not accepted
           hint: take a release that is signed with SHA-256 or better
-        rsa rsa-sha224.sig sha1: the signature rsa-sha224.sig by B1E5AFFC7F69C0C6A8240C0AF74D3A214728CD7C is refused (hash): it is made with SHA-224, which does not count
+        rsa rsa-sha224.sig sha1: the signature rsa-sha224.sig by B1E5AFFC7F69C0C6A8240C0AF74D3A214728CD7C is refused (hash): it is made with SHA-224, which is not accepted
           hint: take a release that is signed with SHA-256 or better
         other by-other.sig plain.pgp: the signature by-other.sig is refused (not-pinned): key 215BDBB86496A4B0C2323799AD79B3698D62AF0F belongs to primary key 215BDBB86496A4B0C2323799AD79B3698D62AF0F, which is not trusted
           hint: for a mirror or a build of your own, name its certificate: --signing-key FILE
@@ -192,25 +192,25 @@ fn refusals_in_full() {
           hint: check the certificate; for a mirror or a build of your own, sign again with a key that may sign files
         binding-spoiled good.sig own: the signature good.sig is refused (binding): subkey CB63FCCBB84CD67520C471393E816FEC5E4702EF is not bound to primary key BC6132FAFE7AD15D21C66819BB43B709D751C39E: no binding signature on it holds
           hint: check the certificate; for a mirror or a build of your own, sign again with a key that may sign files
-        rsa-sha1 rsa-sha256.sig own: the signature rsa-sha256.sig is refused (binding): subkey B1E5AFFC7F69C0C6A8240C0AF74D3A214728CD7C is not bound to primary key F774BBE22B2A29F7C6D15EC13089926EEFBAD193: its binding is made with SHA-1, which does not count
+        rsa-sha1 rsa-sha256.sig own: the signature rsa-sha256.sig is refused (binding): subkey B1E5AFFC7F69C0C6A8240C0AF74D3A214728CD7C is not bound to primary key F774BBE22B2A29F7C6D15EC13089926EEFBAD193: its binding is made with SHA-1, which is not accepted
           hint: check the certificate; for a mirror or a build of your own, sign again with a key that may sign files
         revoked-compromised good.sig own: the signature good.sig is refused (subkey-revoked): subkey CB63FCCBB84CD67520C471393E816FEC5E4702EF was revoked on 2021-01-01 (reason: the key was compromised), which voids every signature it ever made
           hint: take another release: a revoked key is not accepted, on any option
-        plain by-other.sig own: the signature by-other.sig is refused (unknown-key): it is by 215BDBB86496A4B0C2323799AD79B3698D62AF0F, and no certificate at hand has that key; trusted are Throwaway <throwaway@example.org> (BC6132FAFE7AD15D21C66819BB43B709D751C39E)
+        plain by-other.sig own: the signature by-other.sig is refused (unknown-key): it is by 215BDBB86496A4B0C2323799AD79B3698D62AF0F, and no available certificate has that key; trusted are Throwaway <throwaway@example.org> (BC6132FAFE7AD15D21C66819BB43B709D751C39E)
           hint: for a mirror or a build of your own, name its certificate: --signing-key FILE
         expired key-id-only.sig other.pgp: the signature key-id-only.sig is refused (not-pinned): key CB63FCCBB84CD67520C471393E816FEC5E4702EF belongs to primary key BC6132FAFE7AD15D21C66819BB43B709D751C39E, which is not trusted
           hint: for a mirror or a build of your own, name its certificate: --signing-key FILE
-        other key-id-only.sig own: the signature key-id-only.sig is refused (unknown-key): it is by 3E816FEC5E4702EF, and no certificate at hand has that key; trusted are Other (215BDBB86496A4B0C2323799AD79B3698D62AF0F)
+        other key-id-only.sig own: the signature key-id-only.sig is refused (unknown-key): it is by 3E816FEC5E4702EF, and no available certificate has that key; trusted are Other (215BDBB86496A4B0C2323799AD79B3698D62AF0F)
           hint: for a mirror or a build of your own, name its certificate: --signing-key FILE
         expired unknown-then-good.sig own: the signature unknown-then-good.sig is refused (signing-key-expired): subkey CB63FCCBB84CD67520C471393E816FEC5E4702EF had expired on 2020-05-01, before this signature of 2020-06-01
-          because: another signature in it (unknown-key): it is by 215BDBB86496A4B0C2323799AD79B3698D62AF0F, and no certificate at hand has that key; trusted are Throwaway <throwaway@example.org> (BC6132FAFE7AD15D21C66819BB43B709D751C39E)
+          because: another signature in it (unknown-key): it is by 215BDBB86496A4B0C2323799AD79B3698D62AF0F, and no available certificate has that key; trusted are Throwaway <throwaway@example.org> (BC6132FAFE7AD15D21C66819BB43B709D751C39E)
           hint: check the certificate; for a mirror or a build of your own, sign again with a key that may sign files
-    "#]].assert_eq(&told);
+    "#]].assert_eq(&text);
 }
 
 #[test]
-fn what_is_no_signature_is_told_by_its_looks() {
-    for (name, looks) in [
+fn invalid_signature_file_type_is_reported() {
+    for (name, file_type) in [
         ("empty.sig", "an empty file"),
         ("html.sig", "an HTML page"),
         ("html-short.sig", "an HTML page"),
@@ -223,13 +223,13 @@ fn what_is_no_signature_is_told_by_its_looks() {
         ("certificate.sig", "an OpenPGP certificate"),
         ("secret.pgp", "an OpenPGP secret key"),
     ] {
-        let fault = DetachedSignature::parse(&fs::read(fixture(name)).unwrap(), name).unwrap_err();
-        assert_eq!(fault.kind, ErrorKind::Failed);
-        assert!(fault.message.contains(looks), "{fault}");
+        let error = DetachedSignature::parse(&fs::read(fixture(name)).unwrap(), name).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Failed);
+        assert!(error.message.contains(file_type), "{error}");
     }
-    // What begins as a signature does, or is too large to be a message, and what has no fixture.
+    // Data with the packet tag of a signature, data too large for a message, and types without a fixture.
     let large = fs::read(fixture("compressed.sig")).unwrap().repeat(1000);
-    for (bytes, looks) in [
+    for (bytes, file_type) in [
         (&b"\xc2\x05Hello"[..], "random bytes"),
         (b"\xc2\xffHello, hello", "random bytes"),
         (b"\xc2", "random bytes"),
@@ -238,21 +238,21 @@ fn what_is_no_signature_is_told_by_its_looks() {
         (b"\x28\xb5\x2f\xfd\0", "compressed data"),
         (b" \n", "a blank file"),
     ] {
-        let fault = DetachedSignature::parse(bytes, "noise.sig").unwrap_err();
-        assert_eq!(fault.kind, ErrorKind::Failed);
-        assert!(fault.message.contains(looks), "{fault}");
+        let error = DetachedSignature::parse(bytes, "noise.sig").unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Failed);
+        assert!(error.message.contains(file_type), "{error}");
     }
 }
 
 #[test]
-fn what_is_no_certificate_is_told_by_its_looks() {
+fn invalid_certificate_file_type_is_reported() {
     let plain = fs::read(fixture("plain.pgp")).unwrap();
     let filled = |size: usize| {
         let filler = vec![0; size - plain.len() - 6];
         [&plain[..], b"\xfc\xff", &u32::try_from(filler.len()).unwrap().to_be_bytes(), &filler].concat()
     };
     assert!(Certificate::parse(&filled(4 << 20), "plain.pgp").is_ok());
-    for (bytes, says) in [
+    for (bytes, text) in [
         (filled((4 << 20) + 1), "a certificate has far fewer"),
         (fs::read(fixture("two.pgp")).unwrap(), "holds 2 certificates: expected one"),
         (fs::read(fixture("secret.pgp")).unwrap(), "a secret-key export"),
@@ -260,32 +260,32 @@ fn what_is_no_certificate_is_told_by_its_looks() {
         (fs::read(fixture("good.sig")).unwrap(), "it does not begin with a public key"),
         (Vec::new(), "an empty file"),
     ] {
-        let fault = Certificate::parse(&bytes, "given.pgp").unwrap_err();
-        assert_eq!(fault.kind, ErrorKind::Failed);
-        assert!(fault.message.contains(says), "{fault}");
+        let error = Certificate::parse(&bytes, "given.pgp").unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Failed);
+        assert!(error.message.contains(text), "{error}");
     }
 }
 
 #[test]
-fn a_sig_of_more_than_64_kib_is_refused() {
+fn signature_file_over_64_kib_is_refused() {
     let good = fs::read(fixture("good.sig")).unwrap();
     let filled = |size: usize| {
         let old = vec![3; size - good.len() - 6];
         [&good[..], b"\xc2\xff", &u32::try_from(old.len()).unwrap().to_be_bytes(), &old].concat()
     };
     assert!(DetachedSignature::parse(&filled(64 * 1024), "within.sig").is_ok());
-    let fault = DetachedSignature::parse(&filled(64 * 1024 + 1), "beyond.sig").unwrap_err();
-    assert_eq!(fault.kind, ErrorKind::Refused);
-    assert!(fault.message.contains("at most 65536"), "{fault}");
+    let error = DetachedSignature::parse(&filled(64 * 1024 + 1), "beyond.sig").unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Refused);
+    assert!(error.message.contains("at most 65536"), "{error}");
     assert!(DetachedSignature::parse(&good.repeat(16), "within.sig").is_ok());
-    let fault = DetachedSignature::parse(&good.repeat(17), "beyond.sig").unwrap_err();
-    assert_eq!(fault.kind, ErrorKind::Refused);
-    assert!(fault.message.contains("at most 16"), "{fault}");
+    let error = DetachedSignature::parse(&good.repeat(17), "beyond.sig").unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Refused);
+    assert!(error.message.contains("at most 16"), "{error}");
 }
 
-/// The first octets of shattered-1.pdf (Stevens and others, 2017), which bear the mark of the attack on SHA-1.
+/// The fixture has the first octets of shattered-1.pdf (Stevens et al., 2017), with the SHA-1 collision blocks.
 #[test]
-fn bytes_with_the_mark_of_a_collision_attack_are_refused() {
+fn sha1_collision_bytes_are_refused() {
     let case = cases().into_iter().find(|case| case.signature == "rsa-sha1-2017.sig").unwrap();
     let signature = fs::read(fixture(&case.signature)).unwrap();
     let signature = DetachedSignature::parse(&signature, &case.signature).unwrap();
@@ -300,16 +300,17 @@ fn bytes_with_the_mark_of_a_collision_attack_are_refused() {
     assert_eq!(rule(&marked[..marked.len() - 64]), "bad-signature");
 }
 
-fn difference(case: &Case) -> Option<String> {
+fn describe_difference(case: &Case) -> Option<String> {
     let report = case.run();
-    let (verdict, rule) = told(&report);
-    let is_so = report.exit_code() == case.exit && verdict == case.verdict && rule == case.rule;
-    let found = format!("exit {}, {verdict} {rule}, {:?}", report.exit_code(), report.error);
-    (!is_so).then(|| format!("{} {} ({}): {found}", case.certificate, case.signature, case.shows))
+    let (verdict, rule) = deciding_verdict(&report);
+    let is_expected = report.exit_code() == case.exit && verdict == case.verdict && rule == case.rule;
+    let actual = format!("exit {}, {verdict} {rule}, {:?}", report.exit_code(), report.error);
+    (!is_expected)
+        .then(|| format!("{} {} ({}): {actual}", case.certificate, case.signature, case.description))
 }
 
-/// The verdict and rule that decide, `-` where the file was turned away.
-pub(super) fn told(report: &Report) -> (String, String) {
+/// Verdict and rule of the deciding signature; `-` for both if the file was not parsed.
+pub(super) fn deciding_verdict(report: &Report) -> (String, String) {
     let rows = report.extra.get("signatures").and_then(|rows| rows.as_array()).cloned().unwrap_or_default();
     let decides = rows.iter().find(|row| row["verdict"] == "good").or(rows.first());
     let word = |key: &str| decides.map_or("-".to_owned(), |row| row[key].as_str().unwrap().to_owned());

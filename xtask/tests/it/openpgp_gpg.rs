@@ -1,4 +1,4 @@
-//! The corpus before `gpg --verify` and `gpgv`, and the table of it in SECURITY.md.
+//! The corpus verified with `gpg --verify` and `gpgv`, and the table of results in SECURITY.md.
 
 use std::fmt::Write;
 use std::fs;
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::openpgp::{Case, cases, fixture, told};
+use crate::openpgp::{Case, cases, deciding_verdict, fixture};
 
 const BEGIN: &str = "<!-- verdicts: made by tests/it/openpgp_gpg.rs -->\n";
 const END: &str = "<!-- end of verdicts -->\n";
@@ -15,8 +15,8 @@ const END: &str = "<!-- end of verdicts -->\n";
 /// `UPDATE_EXPECT=1 cargo test -- --ignored openpgp_gpg` writes the table.
 #[test]
 #[ignore = "needs gpg and gpgv"]
-fn the_table_of_verdicts_is_true() {
-    let rows: Vec<_> = cases().into_iter().map(Row::of).collect();
+fn verdict_table_matches_gpg_and_gpgv() {
+    let rows: Vec<_> = cases().into_iter().map(Row::new).collect();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../SECURITY.md");
     let text = fs::read_to_string(&path).unwrap();
     let (before, rest) = text.split_once(BEGIN).unwrap();
@@ -30,7 +30,7 @@ fn the_table_of_verdicts_is_true() {
     }
 }
 
-/// A case and what three programs think of it.
+/// A case and the results of `xtask`, gpg and gpgv.
 struct Row {
     case: Case,
     ours: String,
@@ -39,16 +39,16 @@ struct Row {
 }
 
 impl Row {
-    fn of(case: Case) -> Row {
+    fn new(case: Case) -> Row {
         let report = case.run();
-        let rule = told(&report).1;
+        let rule = deciding_verdict(&report).1;
         let ours = format!("{} {rule}", report.exit_code()).replace(" -", "");
         let home = TempDir::new().unwrap();
         let ring = home.path().join("ring.gpg");
         let certificate = fixture(&format!("{}.pgp", case.certificate));
         import(home.path(), &certificate, &ring);
         let (signature, file) = (fixture(&case.signature), fixture("signed-file"));
-        // Judged at the same moment as ours; gpgv knows no other time than now.
+        // gpg verifies at the same time as `xtask`; gpgv has no option for the time and uses the current one.
         let gpg = exit_code(
             gpg(home.path())
                 .args(["--faked-system-time", "20260101T120000!", "--verify"])
@@ -68,26 +68,29 @@ impl Row {
         self.ours.starts_with('0')
     }
 
-    /// gpg or gpgv takes what we refuse, or refuses what we take.
+    /// Whether gpg or gpgv disagrees with `xtask` about accepting the signature.
     fn differs(&self) -> bool {
         [self.gpg, self.gpgv].into_iter().any(|code| (code == 0) != self.is_accepted())
     }
 
     fn line(&self) -> String {
         let Row { case, ours, gpg, gpgv } = self;
-        format!("| {} | {}, {} | {ours} | {gpg} | {gpgv} |\n", case.shows, case.certificate, case.signature)
+        format!(
+            "| {} | {}, {} | {ours} | {gpg} | {gpgv} |\n",
+            case.description, case.certificate, case.signature
+        )
     }
 }
 
 fn import(home: &Path, certificate: &Path, ring: &Path) {
     exit_code(gpg(home).arg("--import").arg(certificate));
     let keyring = gpg(home).arg("--export").stderr(Stdio::null()).output().expect("gpg is installed");
-    // gpg keeps back what it does not believe, such as unbound subkeys; gpgv is given the octets as they are.
+    // gpg does not export parts that it considers invalid, such as unbound subkeys; gpgv reads the original octets.
     let bytes = fs::read(certificate).unwrap();
     fs::write(ring, if bytes.starts_with(b"-----") { keyring.stdout } else { bytes }).unwrap();
 }
 
-/// A leash as scripts use it: no questions, no network, nobody's keys but those of `home`.
+/// A gpg command for scripts: no prompts, no network, and only the keys in `home`.
 fn gpg(home: &Path) -> Command {
     let mut command = Command::new("gpg");
     command.arg("--homedir").arg(home).args([
@@ -107,10 +110,10 @@ fn exit_code(command: &mut Command) -> i32 {
 
 fn tables(rows: &[Row]) -> String {
     let head = "| case | certificate, signature | here | gpg | gpgv |\n| --- | --- | --- | --- | --- |\n";
-    let table = |take: &dyn Fn(&Row) -> bool| -> String {
-        rows.iter().filter(|row| take(row)).fold(head.to_owned(), |table, row| table + &row.line())
+    let table = |filter: &dyn Fn(&Row) -> bool| -> String {
+        rows.iter().filter(|row| filter(row)).fold(head.to_owned(), |table, row| table + &row.line())
     };
-    let count = |take: &dyn Fn(&Row) -> bool| rows.iter().filter(|row| take(row)).count();
+    let count = |filter: &dyn Fn(&Row) -> bool| rows.iter().filter(|row| filter(row)).count();
     let by_gpg = count(&|row| !row.is_accepted() && row.gpg == 0);
     let by_gpgv = count(&|row| !row.is_accepted() && row.gpgv == 0);
     let mut text = String::new();
@@ -135,6 +138,6 @@ fn tables(rows: &[Row]) -> String {
         table(&|row| row.is_accepted() && row.differs())
     )
     .unwrap();
-    write!(text, "### Judged alike\n\n{}", table(&|row| !row.differs())).unwrap();
+    write!(text, "### Same result\n\n{}", table(&|row| !row.differs())).unwrap();
     text
 }

@@ -1,4 +1,4 @@
-//! Certificates from key servers, on loopback: only the pinned one is taken, kept, and refreshed when it lacks a key.
+//! Certificates from loopback key servers: only the pinned one is accepted, cached, and refreshed for a missing key.
 
 use std::fs;
 use std::path::Path;
@@ -12,9 +12,9 @@ use xtask::keyring::Keyring;
 
 use crate::openpgp::{NOW, fixture};
 
-/// A key server that has `certificate` under the fingerprint of `asked`.
-fn server(asked: &Certificate, certificate: &str) -> Server {
-    let path = format!("vks/v1/by-fingerprint/{}", asked.fingerprint());
+/// Starts a key server that serves the fixture `certificate` under the fingerprint of `requested`.
+fn server(requested: &Certificate, certificate: &str) -> Server {
+    let path = format!("vks/v1/by-fingerprint/{}", requested.fingerprint());
     Server::start([(path, fs::read(fixture(certificate)).unwrap())].into()).unwrap()
 }
 
@@ -22,10 +22,11 @@ fn certificate(name: &str) -> Certificate {
     Certificate::parse(&fs::read(fixture(name)).unwrap(), name).unwrap()
 }
 
-/// Trusts the primary key of plain.pgp, and asks these servers for it.
+/// A keyring that trusts the primary key of `plain.pgp` and fetches its certificate from these servers.
 fn keyring(servers: &[&Server], directory: &Path) -> Keyring {
     let pin = Pin::new(certificate("plain.pgp").fingerprint().clone(), "a throwaway key");
-    let addresses = servers.iter().map(|one| format!("{}/vks/v1/by-fingerprint/{{fingerprint}}", one.url()));
+    let addresses =
+        servers.iter().map(|server| format!("{}/vks/v1/by-fingerprint/{{fingerprint}}", server.url()));
     let policy = TrustPolicy { pins: vec![pin], now: NOW };
     Keyring::new(policy, Some(directory.to_owned())).with_servers(addresses.collect())
 }
@@ -47,7 +48,7 @@ fn rule(verdicts: &VerificationResults) -> &'static str {
 }
 
 #[test]
-fn a_certificate_without_user_ids_is_fetched_once_and_kept() {
+fn certificate_without_user_ids_is_fetched_once() {
     let (plain, directory) = (certificate("plain.pgp"), TempDir::new().unwrap());
     let server = server(&plain, "no-user-id.pgp");
     let keyring = keyring(&[&server], &directory.path().join("certificates"));
@@ -58,41 +59,41 @@ fn a_certificate_without_user_ids_is_fetched_once_and_kept() {
 }
 
 #[test]
-fn another_primary_key_under_the_asked_name_is_turned_away() {
+fn other_primary_key_from_a_server_is_refused() {
     let (plain, directory) = (certificate("plain.pgp"), TempDir::new().unwrap());
-    let liar = server(&plain, "other.pgp");
-    let error = verify(&keyring(&[&liar], directory.path()), "good.sig", true).err().unwrap();
+    let wrong = server(&plain, "other.pgp");
+    let error = verify(&keyring(&[&wrong], directory.path()), "good.sig", true).err().unwrap();
     assert_eq!(error.kind, ErrorKind::Failed);
     let other = certificate("other.pgp");
     assert!(error.causes[0].contains(other.fingerprint().as_str()), "{error}");
     assert!(error.causes[0].contains(plain.fingerprint().as_str()), "{error}");
-    assert!(fs::read_dir(directory.path()).unwrap().next().is_none(), "nothing is kept");
+    assert!(fs::read_dir(directory.path()).unwrap().next().is_none(), "nothing is cached");
 
-    // The next server in the list is honest.
-    let honest = server(&plain, "plain.pgp");
+    // The next server in the list has the requested certificate.
+    let correct = server(&plain, "plain.pgp");
     assert_eq!(
-        rule(&verify(&keyring(&[&liar, &honest], directory.path()), "good.sig", true).unwrap()),
+        rule(&verify(&keyring(&[&wrong, &correct], directory.path()), "good.sig", true).unwrap()),
         "good"
     );
 }
 
 #[test]
-fn an_unknown_subkey_makes_it_ask_again_and_forget_nothing() {
+fn unknown_subkey_refreshes_the_certificate() {
     let (plain, directory) = (certificate("plain.pgp"), TempDir::new().unwrap());
-    // What was kept knows the subkey as revoked; the server's copy does not, but has the year's new subkey.
-    let kept = directory.path().join(format!("{}.pgp", plain.fingerprint()));
-    fs::copy(fixture("revoked-compromised.pgp"), &kept).unwrap();
+    // The cached copy has the subkey's revocation; the server's copy does not, but has a new subkey.
+    let cached = directory.path().join(format!("{}.pgp", plain.fingerprint()));
+    fs::copy(fixture("revoked-compromised.pgp"), &cached).unwrap();
     let server = server(&plain, "late.pgp");
     let keyring = keyring(&[&server], directory.path());
     assert_eq!(rule(&verify(&keyring, "good.sig", true).unwrap()), "subkey-revoked");
-    assert!(server.requests().is_empty(), "a known key is no reason to ask");
+    assert!(server.requests().is_empty(), "a known key causes no request");
     assert_eq!(rule(&verify(&keyring, "before-key.sig", true).unwrap()), "before-key");
     assert_eq!(server.requests().len(), 1);
     assert_eq!(rule(&verify(&keyring, "good.sig", true).unwrap()), "subkey-revoked");
 }
 
 #[test]
-fn offline_or_unreachable_says_what_is_missing() {
+fn missing_certificate_is_reported() {
     let (plain, directory) = (certificate("plain.pgp"), TempDir::new().unwrap());
     let server = server(&plain, "plain.pgp");
     let keyring = keyring(&[&server], directory.path());
@@ -107,7 +108,7 @@ fn offline_or_unreachable_says_what_is_missing() {
 }
 
 #[test]
-fn a_page_in_place_of_a_certificate_is_named() {
+fn html_page_as_certificate_is_reported() {
     let (plain, directory) = (certificate("plain.pgp"), TempDir::new().unwrap());
     let server = server(&plain, "html.sig");
     let error = verify(&keyring(&[&server], directory.path()), "good.sig", true).err().unwrap();
@@ -115,18 +116,18 @@ fn a_page_in_place_of_a_certificate_is_named() {
 }
 
 #[test]
-fn a_spoiled_copy_in_the_cache_counts_as_none() {
+fn corrupt_cached_certificate_is_fetched_again() {
     let (plain, directory) = (certificate("plain.pgp"), TempDir::new().unwrap());
     let server = server(&plain, "plain.pgp");
-    let kept = directory.path().join(format!("{}.pgp", plain.fingerprint()));
-    fs::write(&kept, b"half a cert").unwrap();
+    let cached = directory.path().join(format!("{}.pgp", plain.fingerprint()));
+    fs::write(&cached, b"half a cert").unwrap();
     let keyring = keyring(&[&server], directory.path());
     assert_eq!(rule(&verify(&keyring, "good.sig", true).unwrap()), "good");
-    assert_eq!(fs::read(&kept).unwrap(), plain.to_bytes());
+    assert_eq!(fs::read(&cached).unwrap(), plain.to_bytes());
 }
 
 #[test]
-fn a_key_that_no_server_has_stays_unknown() {
+fn key_without_a_server_stays_unknown() {
     let (plain, directory) = (certificate("plain.pgp"), TempDir::new().unwrap());
     let server = server(&plain, "plain.pgp");
     let verdicts = verify(&keyring(&[&server], directory.path()), "by-other.sig", true).unwrap();
@@ -134,24 +135,25 @@ fn a_key_that_no_server_has_stays_unknown() {
     assert_eq!(verdicts.into_signer().unwrap_err().kind, ErrorKind::Refused);
 }
 
-/// The kept image asks first, then its download; neither a refusal nor an answer is requested again.
+/// The cached image and its download are verified with one keyring; neither a failure nor a response is requested again.
 #[test]
-fn no_address_is_asked_twice_in_a_run() {
+fn url_is_requested_once_per_run() {
     let (plain, directory) = (certificate("plain.pgp"), TempDir::new().unwrap());
-    let (dead, alive) = (server(&plain, "plain.pgp"), server(&plain, "plain.pgp"));
-    dead.remove(&format!("vks/v1/by-fingerprint/{}", plain.fingerprint()));
-    let run = keyring(&[&dead, &alive], directory.path());
-    let told = [(); 2].map(|()| verify(&run, "by-other.sig", true).unwrap().into_signer().unwrap_err());
-    assert_eq!(told[0], told[1]);
-    assert!(told[0].causes.iter().any(|cause| cause.contains("is not there")), "{}", told[0]);
-    assert_eq!([&dead, &alive].map(|one| one.requests().len()), [1, 1]);
-    // The next run asks again.
-    verify(&keyring(&[&dead, &alive], directory.path()), "by-other.sig", true).unwrap();
-    assert_eq!(dead.requests().len(), 2);
+    let (empty, available) = (server(&plain, "plain.pgp"), server(&plain, "plain.pgp"));
+    empty.remove(&format!("vks/v1/by-fingerprint/{}", plain.fingerprint()));
+    let first_run = keyring(&[&empty, &available], directory.path());
+    let errors =
+        [(); 2].map(|()| verify(&first_run, "by-other.sig", true).unwrap().into_signer().unwrap_err());
+    assert_eq!(errors[0], errors[1]);
+    assert!(errors[0].causes.iter().any(|cause| cause.contains("is not there")), "{}", errors[0]);
+    assert_eq!([&empty, &available].map(|server| server.requests().len()), [1, 1]);
+    // The next run requests the certificate again.
+    verify(&keyring(&[&empty, &available], directory.path()), "by-other.sig", true).unwrap();
+    assert_eq!(empty.requests().len(), 2);
 }
 
 #[test]
-fn why_no_newer_certificate_could_be_got_is_told_where_one_might_help() {
+fn failed_refresh_is_a_cause_of_unknown_key() {
     let (plain, directory) = (certificate("plain.pgp"), TempDir::new().unwrap());
     let server = server(&plain, "revoked-compromised.pgp");
     let verdicts = |signature| verify(&keyring(&[&server], directory.path()), signature, true).unwrap();
@@ -159,8 +161,11 @@ fn why_no_newer_certificate_could_be_got_is_told_where_one_might_help() {
 
     server.remove(&format!("vks/v1/by-fingerprint/{}", plain.fingerprint()));
     let causes = |signature| verdicts(signature).into_signer().unwrap_err().causes;
-    let unknown = causes("by-other.sig");
-    assert!(unknown.len() == 1 && unknown[0].contains("is not there"), "{unknown:?}");
-    let refused = causes("unknown-then-good.sig");
-    assert!(refused.len() == 1 && refused[0].starts_with("another signature in it"), "{refused:?}");
+    let unknown_causes = causes("by-other.sig");
+    assert!(unknown_causes.len() == 1 && unknown_causes[0].contains("is not there"), "{unknown_causes:?}");
+    let other_causes = causes("unknown-then-good.sig");
+    assert!(
+        other_causes.len() == 1 && other_causes[0].starts_with("another signature in it"),
+        "{other_causes:?}"
+    );
 }

@@ -1,6 +1,6 @@
-//! The vendors' own certificates and signatures: the same policy on the real thing.
+//! The signature policy on the vendors' own certificates and signatures.
 //!
-//! The signatures are those that CoreOS and Flatcar made over one `version.txt` to test their tools with.
+//! CoreOS and Flatcar made the signatures over one `version.txt`, as test data of their tools.
 
 use std::fs;
 
@@ -15,7 +15,7 @@ use xtask::report::Report;
 
 use crate::openpgp::{NOW, fixture};
 
-/// Certificates that the program carries, and the network left alone.
+/// A keyring of the built-in certificates, without a cache directory.
 fn vendors() -> Keyring {
     Keyring::new(TrustPolicy::for_all_vendors(NOW), None)
 }
@@ -31,9 +31,12 @@ fn verify(name: &str, keyring: &Keyring) -> Report {
 }
 
 #[test]
-fn the_built_in_certificates_are_the_pinned_ones() {
-    let keys: Vec<_> =
-        vendors().local_certificates().iter().map(|one| one.fingerprint().to_string()).collect();
+fn built_in_certificates_match_the_pins() {
+    let keys: Vec<_> = vendors()
+        .local_certificates()
+        .iter()
+        .map(|certificate| certificate.fingerprint().to_string())
+        .collect();
     assert_eq!(keys, [COREOS, FLATCAR]);
     let subkeys = [
         "B42942E2EC8E6AA9A7826913A541ECB274E7E361",
@@ -54,51 +57,51 @@ fn the_built_in_certificates_are_the_pinned_ones() {
         "E9426D8B67E35DF476BD048185F7C8868837E271",
         "52F145DFD00BBDCD928CBB5A32DA80F91EF52974",
     ];
-    let at_hand = vendors().local_certificates();
+    let certificates = vendors().local_certificates();
     let known: Vec<&str> =
-        at_hand.iter().flat_map(Certificate::fingerprints).map(|key| key.as_str()).collect();
+        certificates.iter().flat_map(Certificate::fingerprints).map(|key| key.as_str()).collect();
     assert!(subkeys.iter().all(|subkey| known.contains(subkey)));
-    assert_eq!(at_hand[0].fingerprint().as_str(), COREOS);
+    assert_eq!(certificates[0].fingerprint().as_str(), COREOS);
 }
 
 #[test]
-fn real_signatures_hold_although_their_subkeys_are_over() {
+fn signatures_of_expired_subkeys_are_valid() {
     let table = [
-        // SHA-1 throughout, and named by key ID alone: the shape of the guide's own example.
+        // SHA-1 in all signatures, and an issuer key ID without a fingerprint, as in the manual procedure's example.
         ("coreos-2015-E5676EFC", COREOS, "2015-06-27T01:47:02Z", "2014-09-08 to 2015-09-08"),
         ("coreos-2019-67B3CA0E", COREOS, "2019-02-04T19:44:17Z", "2019-02-04 to 2021-06-01"),
         ("flatcar-2018-896E394F", FLATCAR, "2018-10-05T14:20:56Z", "2018-09-26 to 2019-09-26"),
     ];
-    for (name, primary, signed_at, life) in table {
+    for (name, primary, signed_at, validity) in table {
         let report = verify(name, &vendors());
         assert_eq!(report.exit_code(), 0, "{name}: {:?}", report.error);
         let row = &report.extra["signatures"][0];
         assert_eq!([&row["verdict"], &row["signed_by"], &row["signed_at"]], ["good", primary, signed_at]);
-        let expected = format!("signed {}, inside the subkey's validity ({life})", &signed_at[..10]);
+        let expected = format!("signed {}, inside the subkey's validity ({validity})", &signed_at[..10]);
         assert!(report.output[0].contains(&expected), "{}", report.output[0]);
     }
 }
 
 #[test]
-fn what_flatcars_first_subkeys_signed_is_refused_in_words_of_its_own() {
+fn revoked_flatcar_subkeys_have_their_own_message() {
     for (name, words) in [
         (
             "flatcar-2018-064D542D",
             "which signed Flatcar's first releases, was revoked as compromised on 2018-03-14",
         ),
-        ("flatcar-2018-D0FC498C", "was revoked as compromised on 2018-09-26, when the next took its place"),
+        ("flatcar-2018-D0FC498C", "was revoked as compromised on 2018-09-26, when the next key replaced it"),
     ] {
         let report = verify(name, &vendors());
         assert_eq!(report.exit_code(), 3);
-        let fault = report.error.unwrap();
-        assert!(fault.message.contains(words), "{}", fault.message);
-        assert!(fault.hint.unwrap().contains("take another release"));
+        let error = report.error.unwrap();
+        assert!(error.message.contains(words), "{}", error.message);
+        assert!(error.hint.unwrap().contains("take another release"));
     }
 }
 
 #[test]
-fn releases_1045_and_1047_are_refused_by_name_whatever_the_certificate_says() {
-    // Nobody but CoreOS can make one of these; the rule is judged before the mathematics.
+fn key_of_releases_1045_and_1047_is_refused() {
+    // Only CoreOS can make a valid signature with this key; the rule is applied before the cryptographic check.
     let key_id = [0x86, 0x33, 0xfb, 0x13, 0xb5, 0x88, 0x44, 0xf1];
     let created = 1_463_000_000_u32.to_be_bytes();
     let body = [&[4, 0, 1, 8, 0, 6, 5, 2][..], &created, &[0, 10, 9, 16], &key_id, &[0, 0, 0, 8, 1]].concat();
@@ -116,10 +119,10 @@ fn releases_1045_and_1047_are_refused_by_name_whatever_the_certificate_says() {
 }
 
 #[test]
-fn sha1_goes_by_the_primary_keys_fingerprint_wherever_the_certificate_comes_from() {
+fn sha1_exception_follows_the_primary_key() {
     let certificates = vendors().local_certificates();
-    let given = TrustPolicy::from_certificates(&certificates[..1], NOW);
-    assert_eq!(given.pins, [Pin::for_vendor(Brand::CoreOs)]);
+    let policy = TrustPolicy::from_certificates(&certificates[..1], NOW);
+    assert_eq!(policy.pins, [Pin::for_vendor(Brand::CoreOs)]);
     // Under a pin without the exception, the same signature by the same certificate is refused.
     let strict =
         TrustPolicy { pins: vec![Pin { sha1_until: None, ..Pin::for_vendor(Brand::CoreOs) }], now: NOW };
@@ -128,7 +131,7 @@ fn sha1_goes_by_the_primary_keys_fingerprint_wherever_the_certificate_comes_from
 }
 
 #[test]
-fn one_vendors_signature_does_not_pass_for_the_others() {
+fn signature_of_another_vendor_is_refused() {
     let keyring = Keyring::new(TrustPolicy::for_vendor(Brand::Flatcar, NOW), None);
     let report = verify("coreos-2019-67B3CA0E", &keyring);
     assert_eq!(report.exit_code(), 3);
@@ -136,7 +139,7 @@ fn one_vendors_signature_does_not_pass_for_the_others() {
 }
 
 #[test]
-fn what_a_keyring_keeps_reads_back_as_the_same_certificate() {
+fn certificate_round_trips_through_bytes() {
     for certificate in vendors().local_certificates() {
         let again = Certificate::parse(&certificate.to_bytes(), "again").unwrap();
         assert_eq!(again.to_bytes(), certificate.to_bytes());
@@ -144,7 +147,7 @@ fn what_a_keyring_keeps_reads_back_as_the_same_certificate() {
 }
 
 #[test]
-fn a_verification_may_go_to_another_thread() {
+fn verification_is_send() {
     fn is_send<T: Send>(_: &T) {}
     let bytes = fs::read(fixture("vendor/coreos-2019-67B3CA0E.sig")).unwrap();
     let signature = DetachedSignature::parse(&bytes, "version.txt.sig").unwrap();

@@ -1,6 +1,6 @@
-//! What we read and write, against the tools that no one here wrote: make, readelf, sort, unsquashfs, gpg and patch.
+//! Comparison with independent implementations: make, readelf, sort, unsquashfs, gpg, patch and ld.so.
 //!
-//! They are ignored by default, and fail where a tool is missing.
+//! These tests are ignored by default, and fail if a tool is missing.
 
 mod closure;
 mod elf;
@@ -15,11 +15,11 @@ mod systemd;
 
 use std::process::Command;
 
-/// What a command that must succeed prints. Messages are in English, and lines as long as they are.
+/// Standard output of a command that must succeed, in the C locale.
 fn output(program: &str, arguments: &[&str]) -> String {
-    let done = Command::new(program).args(arguments).env("LC_ALL", "C").output();
-    let done = done.unwrap_or_else(|error| panic!("{program}: {error}"));
-    let said = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{program} {arguments:?}: {}: {said}", done.status);
-    String::from_utf8_lossy(&done.stdout).into_owned()
+    let output = Command::new(program).args(arguments).env("LC_ALL", "C").output();
+    let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {}: {stderr}", output.status);
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }

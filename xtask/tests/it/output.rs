@@ -1,4 +1,4 @@
-//! What the program prints, run as a program: one document, no colours off a terminal, errors that help.
+//! Output of the program: one document, colours only on a terminal, errors with hints.
 
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::schema::violations;
 
-/// A tree with nothing in it but coreos-common.mk and one manifest, and a place for the cache.
+/// A tree with only coreos-common.mk and one manifest, and a cache directory.
 struct Scene {
     cache: tempfile::TempDir,
     directory: tempfile::TempDir,
@@ -24,7 +24,7 @@ impl Scene {
         for file in ["coreos-common.mk", "manifest-amd64-usr.d/bash.manifest"] {
             std::fs::copy(root.join(stage1).join(file), directory.path().join(stage1).join(file)).unwrap();
         }
-        std::fs::write(directory.path().join("no-image.gz"), "this is no image\n").unwrap();
+        std::fs::write(directory.path().join("no-image.gz"), "not an image\n").unwrap();
         std::fs::write(directory.path().join("page.gz"), "<!DOCTYPE html>\n").unwrap();
         std::fs::write(directory.path().join("page.gz.sig"), "<!DOCTYPE html><html>404\n").unwrap();
         Scene { cache: tempfile::tempdir().unwrap(), directory }
@@ -52,8 +52,8 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// What is typed, the exit code, a word of the error, a word of the hint.
-const FAULTS: &[(&str, i32, &str, &str)] = &[
+/// Command line, exit code, and a substring of the error and of the hint.
+const ERRORS: &[(&str, i32, &str, &str)] = &[
     ("--repo /nonexistent verify-manifests", 2, "/nonexistent", "--repo"),
     ("verify-manifests --offline", 2, "--offline", "without --offline"),
     ("verify-manifests --mirror http://127.0.0.1:1 --offline", 2, "--offline", "without --offline"),
@@ -61,9 +61,9 @@ const FAULTS: &[(&str, i32, &str, &str)] = &[
     ("verify-manifests --mirror ftp://example.org", 2, "ftp", "--mirror https://"),
     ("verify-manifests --mirror word", 2, "word", "--mirror https://"),
     ("verify-manifests --image nowhere.gz", 2, "nowhere.gz", "--image"),
-    ("verify-manifests --image stage1", 2, "stage1 is no file", "--image FILE"),
+    ("verify-manifests --image stage1", 2, "stage1 is not a file", "--image FILE"),
     ("verify-manifests --image no-image.gz", 3, "no-image.gz.sig", "--unsigned"),
-    ("verify-manifests --image no-image.gz --unsigned", 2, "no gzip file", "_pxe_image.cpio.gz"),
+    ("verify-manifests --image no-image.gz --unsigned", 2, "not a gzip file", "_pxe_image.cpio.gz"),
     ("verify-manifests --image page.gz", 2, "HTML", ""),
     ("verify-manifests --board arm64-usr", 2, "arm64-usr", "--board"),
     ("verify-manifests --report report.txt", 2, "report.txt", "--report report.md"),
@@ -76,25 +76,25 @@ const FAULTS: &[(&str, i32, &str, &str)] = &[
 ];
 
 #[test]
-fn each_fault_names_what_it_is_about_and_what_mends_it() {
+fn error_names_its_subject_and_a_hint() {
     let mut wrong = Vec::new();
-    for (line, code, about, hint) in FAULTS {
-        // A tree of its own: a run may leave a report for the next.
+    for (line, code, about, hint) in ERRORS {
+        // A new tree per run, because a run can store a report.
         let output = Scene::new().run(line);
-        let said = text(&output.stderr);
-        let hinted = said.split_once("hint: ").map_or("", |(_, hint)| hint);
-        let whole = said.contains("error: ") && said.contains(about) && hinted.contains(hint);
-        if output.status.code() != Some(*code) || !whole || said.contains("panicked") {
-            wrong.push(format!("{line}: {}\n{said}", output.status));
+        let printed = text(&output.stderr);
+        let shown_hint = printed.split_once("hint: ").map_or("", |(_, hint)| hint);
+        let is_complete = printed.contains("error: ") && printed.contains(about) && shown_hint.contains(hint);
+        if output.status.code() != Some(*code) || !is_complete || printed.contains("panicked") {
+            wrong.push(format!("{line}: {}\n{printed}", output.status));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
-fn json_is_one_document_after_the_schema_whatever_happens() {
+fn json_output_is_one_valid_document() {
     let scene = Scene::new();
-    let errors = FAULTS.iter().map(|(line, code, ..)| (*line, *code));
+    let errors = ERRORS.iter().map(|(line, code, ..)| (*line, *code));
     for (line, code) in errors.chain([("sort-manifests --check", 0), ("completions bash", 0)]) {
         let output = scene.run(&format!("--format json {line}"));
         let document: Value =
@@ -108,17 +108,17 @@ fn json_is_one_document_after_the_schema_whatever_happens() {
 }
 
 #[test]
-fn github_annotations_say_errors_too() {
+fn github_format_has_errors_as_annotations() {
     for line in ["verify-manifests --image nowhere.gz", "verify-manifests --no-such-option"] {
         let output = Scene::new().run(&format!("--format github {line}"));
         assert_eq!(output.status.code(), Some(2), "{line}");
-        let said = text(&output.stdout);
-        assert!(said.starts_with("::error title=cargo xtask verify-manifests::"), "{line}: {said}");
+        let printed = text(&output.stdout);
+        assert!(printed.starts_with("::error title=cargo xtask verify-manifests::"), "{line}: {printed}");
     }
 }
 
 #[test]
-fn a_bad_command_line_names_the_command_whose_help_has_the_good_one() {
+fn usage_error_hints_at_the_help_of_the_command() {
     for (line, command, hint) in [
         ("bump-coreos 1.2", "bump-coreos", "cargo xtask bump-coreos --help"),
         ("--repo fetch bump", "", "cargo xtask --help"),
@@ -132,7 +132,7 @@ fn a_bad_command_line_names_the_command_whose_help_has_the_good_one() {
 }
 
 #[test]
-fn help_is_a_document_too_where_one_is_asked_for() {
+fn help_in_json_is_a_document() {
     let output = Scene::new().run("--format json fetch --help");
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(violations(&document), Vec::<String>::new());
@@ -140,9 +140,9 @@ fn help_is_a_document_too_where_one_is_asked_for() {
     assert!(document["help"].as_str().unwrap().contains("Usage: cargo xtask fetch"), "{document:#}");
 }
 
-/// A server that takes the request and says nothing keeps the run where a signal finds it.
+/// A server that accepts the connection and never answers keeps the run waiting for the signal.
 #[test]
-fn a_run_that_a_signal_ends_leaves_its_document() {
+fn interrupted_run_prints_its_document() {
     let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mirror = format!("http://{}", server.local_addr().unwrap());
     for (format, signal, number) in [("json", "TERM", 15), ("github", "INT", 2), ("text", "TERM", 15)] {
@@ -153,37 +153,40 @@ fn a_run_that_a_signal_ends_leaves_its_document() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let _asked = server.accept().unwrap();
+        let _connection = server.accept().unwrap();
         let killed = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
         assert!(killed.unwrap().success());
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.signal(), Some(number), "{format}: the caller sees the signal");
-        let said = text(&output.stdout);
+        let printed = text(&output.stdout);
         match format {
             "json" => {
-                let document: Value = serde_json::from_str(&said).unwrap();
+                let document: Value = serde_json::from_str(&printed).unwrap();
                 assert_eq!(violations(&document), Vec::<String>::new());
                 assert_eq!((&document["command"], &document["status"]), (&"fetch".into(), &"failed".into()));
-                assert!(document["error"]["message"].as_str().unwrap().contains("SIGTERM"), "{said}");
+                assert!(document["error"]["message"].as_str().unwrap().contains("SIGTERM"), "{printed}");
             }
             "github" => {
-                assert!(said.starts_with("::error title=cargo xtask fetch::interrupted by SIGINT"), "{said}")
+                assert!(
+                    printed.starts_with("::error title=cargo xtask fetch::interrupted by SIGINT"),
+                    "{printed}"
+                )
             }
-            _ => assert_eq!(said, ""),
+            _ => assert_eq!(printed, ""),
         }
     }
 }
 
 #[test]
-fn colour_is_for_terminals_and_for_those_who_ask() {
+fn colour_needs_a_terminal_or_an_option() {
     let scene = Scene::new();
-    let said = |arguments: &str| text(&scene.run(arguments).stderr);
-    assert!(!said("verify-manifests --offline").contains('\x1b'));
-    assert!(said("--color always verify-manifests --offline").contains("\x1b[1;31merror: "));
-    assert!(!said("--color never verify-manifests --offline").contains('\x1b'));
+    let printed = |arguments: &str| text(&scene.run(arguments).stderr);
+    assert!(!printed("verify-manifests --offline").contains('\x1b'));
+    assert!(printed("--color always verify-manifests --offline").contains("\x1b[1;31merror: "));
+    assert!(!printed("--color never verify-manifests --offline").contains('\x1b'));
 }
 
-/// In a terminal of script(1).
+/// The terminal is that of script(1).
 #[test]
 #[ignore = "needs script(1)"]
 fn no_color_and_ci_are_respected_on_a_terminal() {
@@ -195,18 +198,18 @@ fn no_color_and_ci_are_respected_on_a_terminal() {
             .env("TERM", "xterm")
             .env_remove("CI")
             .env(variable, value)
-            .output_of_script(&program);
+            .run_in_script(&program);
         assert_eq!(output.contains("\x1b[1;31m"), colored, "{variable}={value}: {output}");
     }
 }
 
 trait InTerminal {
-    fn output_of_script(&mut self, program: &str) -> String;
+    fn run_in_script(&mut self, program: &str) -> String;
 }
 
 impl InTerminal for Command {
-    /// The same surroundings, in a terminal.
-    fn output_of_script(&mut self, program: &str) -> String {
+    /// Runs `program` in a terminal, with the environment and directory of this command.
+    fn run_in_script(&mut self, program: &str) -> String {
         let mut script = Command::new("script");
         script.args(["--quiet", "--return", "--command", program, "/dev/null"]).stdin(Stdio::null());
         for (name, value) in self.get_envs() {
@@ -221,7 +224,7 @@ impl InTerminal for Command {
 }
 
 #[test]
-fn a_closed_pipe_is_no_error() {
+fn closed_pipe_is_not_an_error() {
     let scene = Scene::new();
     let mut child = scene
         .command(&["completions", "bash"])
@@ -230,14 +233,14 @@ fn a_closed_pipe_is_no_error() {
         .spawn()
         .unwrap();
     drop(child.stdout.take());
-    let mut said = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    assert!(child.wait().unwrap().success(), "{said}");
-    assert_eq!(said, "");
+    let mut printed = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut printed).unwrap();
+    assert!(child.wait().unwrap().success(), "{printed}");
+    assert_eq!(printed, "");
 }
 
 #[test]
-fn a_full_standard_output_is_one() {
+fn full_standard_output_is_an_error() {
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let output =
         Scene::new().command(&["completions", "bash"]).stdout(full).stderr(Stdio::piped()).output().unwrap();

@@ -1,6 +1,6 @@
-//! The HTML report in a real browser: wide and narrow, light and dark, with few changes and with many.
+//! HTML report in a real browser: wide and narrow, light and dark, with few and with many changes.
 //!
-//! The pages, their screenshots and a PDF of each stay in `target/screenshots`.
+//! The pages, with screenshots and a PDF of each, are written to `target/screenshots`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use xtask::report::{ImageOrigin, Report, html};
 
 const FILE: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest";
 
-/// A bump with so many changes.
+/// An HTML report of a bump with this number of changes.
 fn report(changes: usize) -> Report {
     let library = |n: usize| format!("lib64/libexample-{n}.so.{}", n % 7);
     let old = |n: usize| format!("lib64/libexample-{n}.so.{}.0", n % 7);
@@ -27,7 +27,7 @@ fn report(changes: usize) -> Report {
         kind: if n.is_multiple_of(3) { FixKind::Rename } else { FixKind::Add },
         from: n.is_multiple_of(3).then(|| old(n)),
         to: Some(library(n)),
-        because: format!("lib64/systemd/systemd-helper-{} needs libexample-{n}.so.{}", n % 20, n % 7),
+        reason: format!("lib64/systemd/systemd-helper-{} needs libexample-{n}.so.{}", n % 20, n % 7),
     };
     let path = |n: usize| PathSize {
         path: library(n),
@@ -51,7 +51,7 @@ fn report(changes: usize) -> Report {
         needed_by: vec![],
         candidates: vec![],
         message: format!("{} is not in the image, and has no replacement", old(n)),
-        remedy: Suggestion::DropMissing,
+        suggestion: Suggestion::RunFixDropMissing,
         fixable: false,
     };
     let advice = |n: usize| Finding {
@@ -59,7 +59,7 @@ fn report(changes: usize) -> Report {
         severity: Severity::Advice,
         message: format!("{} is loaded with dlopen(3) by lib64/systemd/systemd", library(n)),
         path: library(n),
-        remedy: Suggestion::Mend,
+        suggestion: Suggestion::RunFix,
         ..finding(n)
     };
     let lines =
@@ -110,7 +110,7 @@ struct Browser {
 }
 
 impl Browser {
-    /// What the page is once its scripts have run, in a frame of so many pixels.
+    /// The DOM of the page after its scripts have run, in a frame of `width` pixels.
     fn dom(&self, page: &Path) -> String {
         let output = self.run(&["--dump-dom".into()], page);
         String::from_utf8(output).unwrap()
@@ -130,7 +130,7 @@ impl Browser {
     }
 
     fn run(&self, options: &[String], page: &Path) -> Vec<u8> {
-        // Debian's name and that of the runners of GitHub Actions.
+        // Names of the program in Debian and on GitHub Actions runners.
         let path = std::env::var_os("PATH").unwrap_or_default();
         let is_installed =
             |name: &&str| std::env::split_paths(&path).any(|directory| directory.join(name).is_file());
@@ -176,11 +176,11 @@ fn page_sorts_fits_and_obeys_its_policy() {
             let seen = probe(&browser, &page, width);
             let number = |key: &str| seen[key].as_u64().unwrap_or_else(|| panic!("{key} in {seen}"));
             assert!(number("width") <= width, "wider than the screen: {seen}");
-            assert_eq!(seen["styled"], true, "the policy keeps the style out: {seen}");
+            assert_eq!(seen["styled"], true, "the policy blocks the style: {seen}");
             assert_eq!(seen["tileIsPlaced"], true, "{seen}");
             assert_eq!(number("labelsThatOverflow"), 0, "{seen}");
             assert!(number("labels") > 5, "{seen}");
-            assert_eq!(seen["sorted"], true, "the policy keeps the script out: {seen}");
+            assert_eq!(seen["sorted"], true, "the policy blocks the script: {seen}");
             assert!(width == 400 || number("narrowestPath") >= 180, "{seen}");
             let hints = (number("groups"), number("hints"));
             assert_eq!(hints, (2, 2), "one hint per group: {seen}");
@@ -188,7 +188,7 @@ fn page_sorts_fits_and_obeys_its_policy() {
     }
 }
 
-/// What is measured in the page, as a script of the page around it sees it: in a frame of `width` pixels.
+/// A page that shows the report in a frame of `width` pixels, with a script that measures it.
 const PROBE: &str = r#"
 const d = f.contentDocument;
 d.querySelectorAll("details").forEach(details => details.open = true);

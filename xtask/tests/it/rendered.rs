@@ -1,4 +1,4 @@
-//! What the program prints at 80 columns, on a terminal and off one: help, errors, findings, diffs, summaries.
+//! Rendered output at 80 columns, on a terminal and in a pipe: help, errors, findings, diffs, summaries.
 
 use std::fs;
 use std::process::Command;
@@ -7,8 +7,8 @@ use regex::Regex;
 
 use crate::scene::{SYSTEMD, Scene};
 
-/// The guide's tree with a renamed library, one that is gone, and a unit without its program.
-fn broken() -> Scene {
+/// The guide's tree with a renamed library, a removed library, and a unit without its program.
+fn create_broken_tree() -> Scene {
     let scene = Scene::new();
     let text = String::from_utf8(scene.read(SYSTEMD)).unwrap();
     let text = text.replace("lib64/libz.so.1.2.8\n", "lib64/libz.so.1.2.7\n") + "lib64/libgone.so.1\n";
@@ -16,17 +16,17 @@ fn broken() -> Scene {
     scene
 }
 
-/// Standard output off a terminal.
-fn piped(scene: &Scene, line: &str) -> String {
+/// Standard output in a pipe.
+fn run_in_pipe(scene: &Scene, line: &str) -> String {
     String::from_utf8(scene.run(line).stdout).unwrap()
 }
 
-/// Both outputs on a terminal of 80 columns, with its colours.
-fn on_terminal(scene: &Scene, line: &str) -> String {
+/// Both output streams on a terminal of 80 columns, with colours.
+fn run_on_terminal(scene: &Scene, line: &str) -> String {
     let log = scene.home().join("typescript");
     let command =
         format!("stty cols 80; {} --repo {} {line}", env!("CARGO_BIN_EXE_xtask"), scene.tree().display());
-    let done = Command::new("script")
+    let output = Command::new("script")
         .args(["-q", "-c", &command])
         .arg(&log)
         .current_dir(scene.home())
@@ -37,19 +37,20 @@ fn on_terminal(scene: &Scene, line: &str) -> String {
         .env_remove("NO_COLOR")
         .output()
         .unwrap();
-    assert!(done.status.success(), "{line}: {}", String::from_utf8_lossy(&done.stderr));
+    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8_lossy(&fs::read(log).unwrap()).replace("\r\n", "\n");
-    // What script(1) itself writes.
+    // Lines written by script(1) itself.
     let lines =
         text.lines().filter(|line| !line.starts_with("Script started") && !line.starts_with("Script done"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The text as it stays on the screen: without colours, and what a progress bar drew.
-fn shown(text: &str) -> String {
+/// The final text on the screen, without colours and progress bars.
+fn strip_escapes(text: &str) -> String {
     let escapes = Regex::new("\x1b\\[[0-9;?]*[A-Za-z]").unwrap();
-    let shown = escapes.replace_all(text, "").into_owned();
-    shown
+    escapes
+        .replace_all(text, "")
+        .into_owned()
         .lines()
         .map(|line| line.rsplit('\r').find(|part| !part.is_empty()).unwrap_or(""))
         .collect::<Vec<_>>()
@@ -64,10 +65,10 @@ const HELP: &[&str] =
 fn help_on_a_terminal_is_styled_and_fits() {
     let scene = Scene::new();
     for line in HELP {
-        let text = on_terminal(&scene, line);
+        let text = run_on_terminal(&scene, line);
         assert!(text.contains("\x1b[1mUsage:\x1b[0m"), "{line}: {text:?}");
         let wide: Vec<String> =
-            shown(&text).lines().filter(|row| row.chars().count() > 80).map(str::to_owned).collect();
+            strip_escapes(&text).lines().filter(|row| row.chars().count() > 80).map(str::to_owned).collect();
         assert_eq!(wide, [""; 0], "{line}");
     }
 }
@@ -76,14 +77,14 @@ fn help_on_a_terminal_is_styled_and_fits() {
 fn help_off_a_terminal_has_no_escapes_and_fits() {
     let scene = Scene::new();
     for line in HELP {
-        let done = scene.run(line);
-        let text = String::from_utf8([done.stdout, done.stderr].concat()).unwrap();
+        let output = scene.run(line);
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         assert!(text.contains("Usage:") && !text.contains('\x1b'), "{line}: {text:?}");
         assert!(text.lines().all(|row| row.chars().count() <= 80), "{line}: {text}");
     }
 }
 
-/// Lines that may be longer than the terminal: what is pasted, and places that editors jump to.
+/// Whether a line may be longer than the terminal: commands to paste, and file locations for editors.
 fn may_be_long(row: &str) -> bool {
     ["hint: ", "to apply: ", "next: ", "verified  ", "--- a/", "+++ b/"]
         .iter()
@@ -97,15 +98,15 @@ fn may_be_long(row: &str) -> bool {
 #[test]
 #[ignore = "needs script(1) and stty(1)"]
 fn findings_and_diff_on_a_terminal_fit_80_columns() {
-    let scene = broken();
+    let scene = create_broken_tree();
     for line in [
         "verify-manifests --image 991.0.0",
         "verify-manifests --image 991.0.0 --fix --dry-run",
         "bump-coreos 1032.0.0 --image 1032.0.0 --dry-run",
     ] {
-        let text = on_terminal(&scene, line);
+        let text = run_on_terminal(&scene, line);
         assert!(text.contains("\x1b[1;31m error[missing]\x1b[0m"), "{line}: {text:?}");
-        let wide: Vec<String> = shown(&text)
+        let wide: Vec<String> = strip_escapes(&text)
             .lines()
             .filter(|row| row.chars().count() > 80 && !may_be_long(row))
             .map(str::to_owned)
@@ -117,32 +118,32 @@ fn findings_and_diff_on_a_terminal_fit_80_columns() {
 #[test]
 #[ignore = "needs script(1) and stty(1)"]
 fn diff_on_a_terminal_has_its_reasons_dimmed() {
-    let text = on_terminal(&broken(), "bump-coreos 1032.0.0 --image 1032.0.0 --dry-run");
+    let text = run_on_terminal(&create_broken_tree(), "bump-coreos 1032.0.0 --image 1032.0.0 --dry-run");
     assert!(text.contains("\x1b[32m+lib64/libpam.so.0\x1b[0m\x1b[2m "), "{text:?}");
-    let off = piped(&broken(), "bump-coreos 1032.0.0 --image 1032.0.0 --dry-run");
+    let off = run_in_pipe(&create_broken_tree(), "bump-coreos 1032.0.0 --image 1032.0.0 --dry-run");
     assert!(off.contains("\n+lib64/libpam.so.0\n") && !off.contains('\x1b'), "{off}");
     assert!(off.contains("\n# add lib64/libpam.so.0: lib64/systemd/systemd needs libpam.so.0\n"), "{off}");
 }
 
 #[test]
 fn summary_counts_problems_and_what_fixes_them() {
-    let scene = broken();
-    let printed = piped(&scene, "verify-manifests --image 991.0.0");
+    let scene = create_broken_tree();
+    let printed = run_in_pipe(&scene, "verify-manifests --image 991.0.0");
     let summary = printed.lines().last().unwrap();
     assert_eq!(
         summary,
         "the manifests do not match release 991.0.0: 2 problems (2 errors), 1 fixable with --fix, \
          1 more with --fix --drop-missing"
     );
-    let printed = piped(&scene, "verify-manifests --image 991.0.0 --fix");
+    let printed = run_in_pipe(&scene, "verify-manifests --image 991.0.0 --fix");
     assert!(printed.ends_with("1 problem (1 error), 1 fixable with --fix --drop-missing\n"), "{printed}");
-    let printed = piped(&scene, "verify-manifests --image 991.0.0 --fix --drop-missing");
+    let printed = run_in_pipe(&scene, "verify-manifests --image 991.0.0 --fix --drop-missing");
     assert!(printed.ends_with("1 file changed for release 991.0.0 (1 removed); no problems\n"), "{printed}");
 }
 
 #[test]
 fn quiet_runs_print_problems_only() {
-    let scene = broken();
+    let scene = create_broken_tree();
     let quiet = scene.run("-q bump-coreos 1032.0.0 --image 1032.0.0 --dry-run");
     let printed = String::from_utf8(quiet.stdout).unwrap();
     assert!(printed.starts_with("stage1/usr_from_coreos/") && printed.contains("libgone"), "{printed}");
@@ -156,39 +157,39 @@ fn quiet_runs_print_problems_only() {
 fn next_command_repeats_the_options_of_the_run() {
     let scene = Scene::new();
     let line = "bump-coreos 1032.0.0 --image 1032.0.0 --board amd64-usr --dlopen none";
-    let printed = piped(&scene, &format!("{line} --dry-run"));
+    let printed = run_in_pipe(&scene, &format!("{line} --dry-run"));
     let tree = scene.tree().display().to_string();
     let apply = "bump-coreos 1032.0.0 --image 1032.0.0 --board amd64-usr --dlopen none";
     assert!(printed.ends_with(&format!("to apply: cargo xtask --repo {tree} {apply}\n")), "{printed}");
-    let printed = piped(&scene, line);
+    let printed = run_in_pipe(&scene, line);
     let next = "smoketest --image 1032.0.0 --board amd64-usr";
     assert!(printed.ends_with(&format!("next: cargo xtask --repo {tree} {next}\n")), "{printed}");
 }
 
 #[test]
 fn report_lists_the_findings_of_the_last_run() {
-    let scene = broken();
+    let scene = create_broken_tree();
     assert_eq!(scene.run("verify-manifests --image 991.0.0").status.code(), Some(1));
-    let printed = piped(&scene, "report");
+    let printed = run_in_pipe(&scene, "report");
     assert!(printed.contains("libgone.so.1") && printed.contains("libz.so.1.2.7"), "{printed}");
 }
 
 #[test]
-fn impossible_releases_of_a_brand_are_named() {
+fn impossible_release_of_a_brand_is_reported() {
     let scene = Scene::new();
     for line in ["bump-coreos 1032.0.0 --brand flatcar", "bump-coreos 1032.0.0 --brand flatcar --preview"] {
-        let done = scene.run(line);
-        let said = String::from_utf8(done.stderr).unwrap();
-        assert_eq!(done.status.code(), Some(2), "{said}");
-        assert!(said.contains("there is no Flatcar release 1032.0.0"), "{said}");
-        assert!(said.contains("bump-coreos latest --brand flatcar"), "{said}");
+        let output = scene.run(line);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains("there is no Flatcar release 1032.0.0"), "{stderr}");
+        assert!(stderr.contains("bump-coreos latest --brand flatcar"), "{stderr}");
     }
 }
 
 #[test]
-fn commit_outside_of_a_repository_fails_before_the_image_is_read() {
-    let done = Scene::new().run("bump-coreos 1032.0.0 --image nowhere.gz --commit");
-    let said = String::from_utf8(done.stderr).unwrap();
-    assert_eq!(done.status.code(), Some(2));
-    assert!(said.contains("is not inside a git repository") && !said.contains("nowhere.gz"), "{said}");
+fn commit_outside_a_repository_fails_early() {
+    let output = Scene::new().run("bump-coreos 1032.0.0 --image nowhere.gz --commit");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr.contains("is not inside a git repository") && !stderr.contains("nowhere.gz"), "{stderr}");
 }

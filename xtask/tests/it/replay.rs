@@ -1,7 +1,7 @@
-//! What twelve real bumps of rkt did to its manifests, as rows: the tree before, the image after, what changes.
+//! Twelve historical bumps of rkt as test cases: the tree before, the image after, the expected changes.
 //!
-//! Images and trees are of the release factory; nothing is packed. Each row also verifies what holds for every bump:
-//! nothing that the image lacks is ever added, each changed line has its one fix, a file that was sorted stays so,
+//! Images and trees are made in memory by `release_fixture`. Each case also verifies the invariants of every bump:
+//! added lines are in the image, each changed line has exactly one fix, a sorted file remains sorted,
 //! and a second bump changes nothing.
 
 mod bumps;

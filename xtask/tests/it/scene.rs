@@ -1,4 +1,4 @@
-//! The guide's tree, its two releases as signed files next to it, and the tool itself run on them.
+//! The guide's tree, its two releases as signed files next to the tree, and runs of the tool.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,13 +10,13 @@ use release_fixture::pack;
 use serde_json::Value;
 use xtask::demo::example;
 
-/// A tree of its own, with a cache of its own.
+/// A temporary tree with its own cache.
 pub(crate) struct Scene {
     home: tempfile::TempDir,
 }
 
-/// What is next to the tree: a certificate, and each release's image with its signature.
-fn beside() -> &'static [(String, Vec<u8>)] {
+/// Files next to the tree: a certificate, and the image and signature of each release.
+fn neighbour_files() -> &'static [(String, Vec<u8>)] {
     static FILES: OnceLock<Vec<(String, Vec<u8>)>> = OnceLock::new();
     FILES.get_or_init(|| {
         let maker = TestCertificate::throwaway(5).unwrap();
@@ -43,13 +43,13 @@ impl Scene {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::os::unix::fs::symlink(target, path).unwrap();
         }
-        for (name, bytes) in beside() {
+        for (name, bytes) in neighbour_files() {
             fs::write(scene.home().join(name), bytes).unwrap();
         }
         scene
     }
 
-    /// Where the tool is run: the images lie here, each named for its release.
+    /// The directory that has the images, each named after its release, and in which the tool is run.
     pub(crate) fn home(&self) -> PathBuf {
         fs::canonicalize(self.home.path()).unwrap()
     }
@@ -69,7 +69,7 @@ impl Scene {
         fs::read(self.tree().join(path)).unwrap()
     }
 
-    /// The tool on this tree, below `wrapper`.
+    /// The command of the tool on this tree, run by `wrapper` if there is one.
     pub(crate) fn command(&self, wrapper: &[&str], arguments: &[&str]) -> Command {
         let tree = self.tree().display().to_string();
         let tool = [env!("CARGO_BIN_EXE_xtask"), "--repo", &tree];
@@ -86,25 +86,25 @@ impl Scene {
         command
     }
 
-    /// Runs a line of words.
+    /// Runs a command line, split at blanks.
     pub(crate) fn run(&self, line: &str) -> Output {
         self.command(&[], &line.split_whitespace().collect::<Vec<_>>()).output().unwrap()
     }
 
-    /// The document of a run, and its exit code.
+    /// The JSON document and the exit code of a run.
     pub(crate) fn json(&self, line: &str) -> (Value, i32) {
         let output = self.run(&format!("--format json {line}"));
-        let said = String::from_utf8_lossy(&output.stderr);
-        let document =
-            serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{line}: {error}: {said}"));
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let document = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{line}: {error}: {stderr}"));
         (document, output.status.code().unwrap_or_else(|| panic!("{line}: {}", output.status)))
     }
 }
 
-/// A manifest of the tree, for what a test does to it.
+/// A manifest of the tree that tests edit.
 pub(crate) const SYSTEMD: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest";
 
-/// Whether a path is a symlink, wherever it leads.
+/// Whether a path is a symlink, dangling or not.
 pub(crate) fn is_link(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|what| what.is_symlink())
 }

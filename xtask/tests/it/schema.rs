@@ -1,4 +1,4 @@
-//! `docs/report.schema.json` holds for what the tool prints, and says no to what it must not print.
+//! Validation with `docs/report.schema.json`: documents of the tool are valid, and altered documents are not.
 
 use coreos_types::error::Error;
 use coreos_types::provenance::Signer;
@@ -14,7 +14,7 @@ pub(crate) fn schema() -> Value {
     serde_json::from_str(include_str!("../../../docs/report.schema.json")).unwrap()
 }
 
-/// Every place where `value` breaks the schema. It knows the keywords that our schema uses, and no other.
+/// Violations of the schema in `value`. Only the keywords that this schema uses are supported.
 pub(crate) fn violations(value: &Value) -> Vec<String> {
     let root = schema();
     let mut found = Vec::new();
@@ -29,7 +29,7 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<
             "$ref" => check(root, root.pointer(&rule.as_str().unwrap()[1..]).unwrap(), value, at, found),
             "type" => {
                 let types = rule.as_array().cloned().unwrap_or_else(|| vec![rule.clone()]);
-                if !types.iter().any(|name| is(value, name.as_str().unwrap())) {
+                if !types.iter().any(|name| has_type(value, name.as_str().unwrap())) {
                     found.push(format!("{at}: {value} is not {rule}"));
                 }
             }
@@ -83,7 +83,7 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<
     }
 }
 
-fn is(value: &Value, name: &str) -> bool {
+fn has_type(value: &Value, name: &str) -> bool {
     match name {
         "null" => value.is_null(),
         "boolean" => value.is_boolean(),
@@ -95,8 +95,8 @@ fn is(value: &Value, name: &str) -> bool {
     }
 }
 
-/// A run that has something under every key.
-fn full() -> Report {
+/// A run with a value for each key.
+fn build_full_report() -> Report {
     let file = "stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest".to_owned();
     Report {
         command: "bump-coreos".into(),
@@ -120,7 +120,7 @@ fn full() -> Report {
             kind: FixKind::Add,
             from: None,
             to: Some("lib64/libpam.so.0".into()),
-            because: "needed".into(),
+            reason: "needed".into(),
         }],
         findings: vec![Finding {
             file: file.clone(),
@@ -133,7 +133,7 @@ fn full() -> Report {
             needed_by: vec!["bin/x".into()],
             candidates: vec![],
             message: "nowhere".into(),
-            remedy: Suggestion::OtherRelease,
+            suggestion: Suggestion::ChangeRelease,
             fixable: false,
         }],
         plan: EditPlan {
@@ -143,7 +143,7 @@ fn full() -> Report {
     }
 }
 
-fn runs() -> Vec<Report> {
+fn build_reports() -> Vec<Report> {
     let refused = Report {
         command: "fetch".into(),
         error: Some(Error::refused("no").with_cause("why").with_hint("cargo xtask")),
@@ -161,19 +161,19 @@ fn runs() -> Vec<Report> {
         }],
         ..Report::default()
     };
-    vec![Report::default(), full(), refused, tested]
+    vec![Report::default(), build_full_report(), refused, tested]
 }
 
 #[test]
-fn every_kind_of_run_fits() {
-    for report in runs() {
+fn every_kind_of_document_is_valid() {
+    for report in build_reports() {
         assert_eq!(violations(&document(&report)), Vec::<String>::new(), "{}", report.command);
     }
 }
 
 #[test]
-fn a_key_that_is_lost_or_of_another_type_does_not() {
-    let good = document(&full());
+fn missing_key_or_wrong_type_is_invalid() {
+    let good = document(&build_full_report());
     for key in good.as_object().unwrap().keys() {
         let mut lost = good.clone();
         lost.as_object_mut().unwrap().remove(key);

@@ -1,5 +1,5 @@
-//! `smoketest` on real files: releases made of Debian suites by `scripts/make-debian-release.sh`, root filesystems that
-//! make builds, the real loader, and boots. They need root.
+//! `smoketest` on real files: releases made from Debian suites by `scripts/make-debian-release.sh`, root filesystems
+//! built by make, the real loader, and boots. These tests need root.
 //!
 //! The releases are those of [`crate::e2e`].
 
@@ -22,10 +22,10 @@ fn image(release: &str) -> PathBuf {
     releases().join("amd64-usr").join(release).join("coreos_production_pxe_image.cpio.gz")
 }
 
-/// A tree that fits a release, in a directory of its own, and the tool on it.
+/// A temporary tree for a release, and runs of the tool.
 struct Bench {
     home: tempfile::TempDir,
-    /// The directory of the tree, where that is not `home`.
+    /// The directory of the tree; `None` for `home`.
     below: Option<PathBuf>,
 }
 
@@ -50,9 +50,9 @@ impl Bench {
         self.below.as_deref().unwrap_or(self.home.path()).join("tree")
     }
 
-    /// Takes the lines out of every manifest that `is` holds for; how many.
+    /// Removes the lines that match `is` from each manifest. Returns their number.
     fn leave_out(&self, is: impl Fn(&str) -> bool) -> usize {
-        let mut gone = 0;
+        let mut removed = 0;
         for flavor in ["coreos", "kvm"] {
             let directory = self.tree().join(format!("stage1/usr_from_{flavor}/manifest-amd64-usr.d"));
             for entry in fs::read_dir(directory).unwrap() {
@@ -61,12 +61,13 @@ impl Bench {
                     continue;
                 }
                 let text = fs::read_to_string(&path).unwrap();
-                let kept: Vec<&str> = text.lines().filter(|line| !is(line)).collect();
-                gone += text.lines().count() - kept.len();
-                fs::write(&path, kept.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+                let remaining: Vec<&str> = text.lines().filter(|line| !is(line)).collect();
+                removed += text.lines().count() - remaining.len();
+                fs::write(&path, remaining.iter().map(|line| format!("{line}\n")).collect::<String>())
+                    .unwrap();
             }
         }
-        gone
+        removed
     }
 
     fn command(&self, release: &str, arguments: &[&str]) -> Command {
@@ -82,27 +83,27 @@ impl Bench {
         command
     }
 
-    fn run(&self, release: &str, arguments: &[&str]) -> Ran {
-        Ran::of(&self.command(release, arguments).output().unwrap())
+    fn run(&self, release: &str, arguments: &[&str]) -> RunResult {
+        RunResult::from_output(&self.command(release, arguments).output().unwrap())
     }
 }
 
-/// What a run said.
-struct Ran {
+/// Exit code, JSON document and standard error of a run.
+struct RunResult {
     code: Option<i32>,
     document: Value,
     stderr: String,
 }
 
-impl Ran {
-    fn of(output: &Output) -> Ran {
+impl RunResult {
+    fn from_output(output: &Output) -> RunResult {
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         let document =
             serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {stderr}"));
-        Ran { code: output.status.code(), document, stderr }
+        RunResult { code: output.status.code(), document, stderr }
     }
 
-    /// Checks with this outcome, as `name subject: message`.
+    /// The checks with this outcome, each as `name subject: message`.
     fn checks(&self, outcome: &str) -> Vec<String> {
         let checks = self.document["checks"].as_array().unwrap().iter();
         let text = |check: &Value, key: &str| check[key].as_str().unwrap().to_owned();
@@ -145,7 +146,7 @@ fn changed_manifest_or_file_is_detected() {
     assert_eq!(fs::read_to_string(rootfs.join("systemd-version")).unwrap(), "v252\n");
     assert_eq!(fs::read_link(rootfs.join("flavor")).unwrap(), Path::new("kvm"));
     assert!(rootfs.join("usr/bin/systemd-cat").exists());
-    // What the build leaves behind is held against the lists, also when the lists were changed since.
+    // The files of an earlier build are compared with the lists, also if the lists were changed later.
     assert_eq!(bench.leave_out(|line| line == "bin/systemd-cat"), 1);
     let stale = bench.run(BOOKWORM, &["smoketest", "--no-build", "--no-static", "--no-run"]);
     stale.assert_code(1);
@@ -154,7 +155,7 @@ fn changed_manifest_or_file_is_detected() {
     );
     bench.run(BOOKWORM, &["smoketest", "--no-static", "--no-run"]).assert_code(0);
     assert!(!rootfs.join("usr/bin/systemd-cat").exists());
-    // A byte that is not the image's.
+    // A byte that differs from the image.
     fs::write(
         rootfs.join("usr/bin/ip"),
         fs::read(rootfs.join("usr/bin/ip")).unwrap().split_last().unwrap().1,
@@ -179,12 +180,14 @@ fn untrusted_image_is_not_built() {
         "--no-run",
     ]);
     command.arg("--image").arg(&image).arg("--signing-key").arg(releases().join("signing-key.asc"));
-    let refused = Ran::of(&command.env("XTASK_CACHE_DIR", bench.home.path().join("cache")).output().unwrap());
-    refused.assert_code(3);
+    let rejected = RunResult::from_output(
+        &command.env("XTASK_CACHE_DIR", bench.home.path().join("cache")).output().unwrap(),
+    );
+    rejected.assert_code(3);
     assert!(!bench.tree().join("stage1/build-amd64-usr/aci-for-coreos-flavor").exists());
 }
 
-/// A user without any right: the link check works in a user namespace, the boot is left out and said so.
+/// Without root, the link check runs in a user namespace, and the boot is reported as skipped.
 #[test]
 #[ignore = "needs root, make and Debian releases"]
 fn ordinary_user_links_without_sudo() {
@@ -198,9 +201,15 @@ fn ordinary_user_links_without_sudo() {
     command.args(["--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "--"]).arg(&program);
     command.args(["--format", "json", "--repo"]).arg(bench.tree()).env("HOME", bench.home.path());
     command.args(["smoketest", "--no-build", "--no-static"]);
-    let ran = Ran::of(&command.output().unwrap());
-    ran.assert_code(2);
-    assert!(ran.checks("pass").iter().any(|check| check.contains("a user namespace")), "{}", ran.stderr);
-    assert!(ran.checks("skip").iter().any(|check| check.starts_with("run ") && check.contains("not root")));
-    assert!(ran.checks("fail").is_empty(), "{:?}", ran.checks("fail"));
+    let result = RunResult::from_output(&command.output().unwrap());
+    result.assert_code(2);
+    assert!(
+        result.checks("pass").iter().any(|check| check.contains("a user namespace")),
+        "{}",
+        result.stderr
+    );
+    assert!(
+        result.checks("skip").iter().any(|check| check.starts_with("run ") && check.contains("not root"))
+    );
+    assert!(result.checks("fail").is_empty(), "{:?}", result.checks("fail"));
 }

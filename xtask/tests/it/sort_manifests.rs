@@ -11,7 +11,7 @@ fn xtask(tree: &Path, arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn a_linked_directory_holds_no_links() {
+fn linked_directory_has_no_manifest_links() {
     let scene = Scene::new();
     let flavor = scene.tree().join("stage1/usr_from_coreos");
     fs::rename(&flavor, scene.tree().join("stage1/real")).unwrap();
@@ -20,13 +20,13 @@ fn a_linked_directory_holds_no_links() {
     let sorted = scene.read(systemd);
     let turned: Vec<u8> = sorted.split_inclusive(|byte| *byte == b'\n').rev().flatten().copied().collect();
     scene.put(systemd, &turned);
-    let (told, code) = scene.json("sort-manifests");
-    assert_eq!((code, &told["edits"][0]["file"]), (0, &systemd.into()), "{told:#}");
+    let (document, code) = scene.json("sort-manifests");
+    assert_eq!((code, &document["edits"][0]["file"]), (0, &systemd.into()), "{document:#}");
     assert_eq!(scene.read(systemd), sorted);
 }
 
 #[test]
-fn files_in_either_order_are_left_and_others_put_in_byte_order() {
+fn unsorted_file_gets_byte_order_and_sorted_is_kept() {
     let scratch = tempfile::tempdir().unwrap();
     let tree = scratch.path();
     let coreos = tree.join("stage1/usr_from_coreos");

@@ -15,24 +15,24 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// One Rust file of ours.
+/// One Rust file of the workspace.
 struct Source {
     /// Relative to `xtask/`, `/`-separated: `src/plan/edit.rs`.
     path: String,
     text: String,
-    /// Whether it is compiled for tests only.
+    /// Whether the file is compiled for tests only.
     is_test: bool,
 }
 
 impl Source {
-    /// The text without the test module at its end; nothing for a file of tests.
+    /// The text without the test module at its end; empty for a file of tests.
     fn tool_text(&self) -> &str {
         let tests = Regex::new(r"#\[cfg\(test\)\]\n(#\[allow[^\n]*\n)*mod tests \{").unwrap();
         let end = tests.find(&self.text).map_or(self.text.len(), |found| found.start());
         if self.is_test { "" } else { &self.text[..end] }
     }
 
-    /// The same without comments.
+    /// The text of [`Source::tool_text`] without comments.
     fn code(&self) -> String {
         let code = self.tool_text().lines().filter(|line| !line.trim_start().starts_with("//"));
         code.collect::<Vec<_>>().join("\n")
@@ -47,7 +47,7 @@ impl Source {
     }
 }
 
-/// Every Rust file of the workspace, sorted.
+/// All Rust files of the workspace, sorted.
 fn sources() -> Vec<Source> {
     let xtask = root().join("xtask");
     let mut found = Vec::new();
@@ -67,7 +67,7 @@ fn sources() -> Vec<Source> {
     found
 }
 
-/// A file is for tests where the module above says `#[cfg(test)] mod NAME;`.
+/// Marks files of tests: the parent module has `#[cfg(test)] mod NAME;`.
 fn mark_tests(sources: &mut [Source]) {
     let declared = Regex::new(r"#\[cfg\(test\)\]\n(?:pub(?:\([a-z: ]+\))? )?mod ([a-z_]+);").unwrap();
     let mut tests = Vec::new();
@@ -82,7 +82,7 @@ fn mark_tests(sources: &mut [Source]) {
     sources.iter_mut().filter(|source| is_test(&source.path)).for_each(|source| source.is_test = true);
 }
 
-/// Every file below a directory.
+/// All files below a directory.
 fn walk(directory: &Path, visit: &mut dyn FnMut(&Path)) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
@@ -90,7 +90,7 @@ fn walk(directory: &Path, visit: &mut dyn FnMut(&Path)) {
     }
 }
 
-/// Fails with every offence at once.
-fn none(offences: Vec<String>) {
+/// Asserts that no offence was found, and lists all of them otherwise.
+fn assert_none(offences: Vec<String>) {
     assert!(offences.is_empty(), "\n{}", offences.join("\n"));
 }

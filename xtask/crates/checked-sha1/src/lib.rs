@@ -1,26 +1,26 @@
-//! SHA-1 with the detection of collision attacks, behind plain calls.
+//! SHA-1 with the detection of collision attacks.
 //!
 //! Every function of sha1-checked is `#[inline]`, and so is compiled into the crate that calls it, with that crate's
-//! optimisation. People run the tool in the dev profile, where that is none: it took five times as long. This crate
-//! is the caller, and `Cargo.toml` of the workspace optimises it.
+//! optimisation. Users run the tool in the dev profile, without optimisation, where it took five times as long.
+//! This crate is the only caller, and the workspace's `Cargo.toml` optimises it.
 
 use std::io::Write;
 
 use sha1_checked::Sha1;
 
-/// A hash under way; a clone goes on from the same place.
+/// An incremental hash; a clone has the same state.
 #[derive(Debug, Clone, Default)]
 pub struct CheckedSha1(Sha1);
 
 impl CheckedSha1 {
-    /// Takes in more octets.
+    /// Adds octets.
     #[inline(never)]
     pub fn update(&mut self, bytes: &[u8]) {
         // Writing to a hash cannot fail.
         drop(self.0.write_all(bytes));
     }
 
-    /// The digest (RFC 3174); `None` where the octets bear the mark of a collision attack.
+    /// The digest (RFC 3174); `None` if the octets match a known collision attack.
     #[inline(never)]
     pub fn finish(self) -> Option<[u8; 20]> {
         let result = self.0.try_finalize();

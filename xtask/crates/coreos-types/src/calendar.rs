@@ -1,4 +1,4 @@
-//! Unix seconds as people write them, in UTC.
+//! Formatting of Unix seconds as UTC dates.
 
 /// RFC 3339 with seconds: `2016-04-28T17:05:09Z`.
 pub fn rfc3339(seconds: u64) -> String {
@@ -6,7 +6,7 @@ pub fn rfc3339(seconds: u64) -> String {
     format!("{}T{:02}:{:02}:{:02}Z", date(seconds), clock / 3600, clock / 60 % 60, clock % 60)
 }
 
-/// The day alone: `2016-04-28`.
+/// The date without the time: `2016-04-28`.
 pub fn date(seconds: u64) -> String {
     let (year, month, day) = civil(seconds / DAY);
     format!("{year:04}-{month:02}-{day:02}")
@@ -14,7 +14,7 @@ pub fn date(seconds: u64) -> String {
 
 const DAY: u64 = 24 * 60 * 60;
 
-/// The Gregorian date of a day counted from 1970-01-01: whole years, then whole months, are taken off in turn.
+/// The Gregorian date of a day counted from 1970-01-01: whole years, then whole months, are subtracted in turn.
 fn civil(mut days: u64) -> (u64, usize, u64) {
     let mut year = 1970;
     loop {
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn days_and_clock_agree_with_date() {
-        // The right column is what `date -u --date=@N` prints.
+        // The right column is the output of `date -u --date=@N`.
         let table = [
             (0, "1970-01-01T00:00:00Z"),
             (951_782_399, "2000-02-28T23:59:59Z"),

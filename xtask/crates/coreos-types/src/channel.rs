@@ -1,11 +1,11 @@
-//! What the option `--channel` names.
+//! The value of the option `--channel`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::release::{Channel, ParseError};
 
-/// What `--channel` names: a channel, or one of Flatcar's long-term streams, `lts-2024`. A stream is part of the lts
+/// The value of `--channel`: a channel, or one of Flatcar's long-term streams, `lts-2024`. A stream is part of the lts
 /// channel, and stays on its major release when the channel moves to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ChannelSpec {

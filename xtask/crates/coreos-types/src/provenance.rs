@@ -1,4 +1,4 @@
-//! Who signed a file.
+//! The signer of a file.
 
 /// The signer of a file. Fingerprints are upper-case hex.
 #[derive(Debug, Clone, PartialEq, Eq)]

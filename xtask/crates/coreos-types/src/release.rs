@@ -1,4 +1,4 @@
-//! The field's words as types: brand, channel, board, release, flavor, systemd version.
+//! The vocabulary of releases as types: brand, channel, board, release, flavor, systemd version.
 //!
 //! Layouts and names are those of the release servers of CoreOS Container Linux and of Flatcar
 //! (coreos/docs `notes-for-distributors.md`, flatcar/init `bin/flatcar-install`).
@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A word of the command line or of a file that is not one of ours, and what would have been.
+/// A word of the command line or of a file that is not valid, and the valid ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParseError {
     pub(crate) what: &'static str,
@@ -22,7 +22,7 @@ impl fmt::Display for ParseError {
 
 impl std::error::Error for ParseError {}
 
-/// The vendor of an image: names, hosts and the file name follow from it.
+/// The vendor of an image, which determines names, hosts and the file name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Brand {
     /// CoreOS Container Linux, 2013 to 2020.
@@ -35,7 +35,7 @@ impl Brand {
     /// Every brand.
     pub const ALL: [Brand; 2] = [Brand::CoreOs, Brand::Flatcar];
 
-    /// The word in file names, in `ID=` of os-release and on the command line.
+    /// The identifier in file names, in `ID=` of os-release and on the command line.
     pub fn id(self) -> &'static str {
         match self {
             Brand::CoreOs => "coreos",
@@ -43,7 +43,7 @@ impl Brand {
         }
     }
 
-    /// The name for people.
+    /// The name in messages.
     pub fn name(self) -> &'static str {
         match self {
             Brand::CoreOs => "CoreOS",
@@ -91,7 +91,7 @@ impl Brand {
         }
     }
 
-    /// The channels of this brand, the one first that rkt pinned.
+    /// The channels of this brand; the channel that rkt pinned is first.
     pub fn channels(self) -> &'static [Channel] {
         match self {
             Brand::CoreOs => &[Channel::Alpha, Channel::Beta, Channel::Stable],
@@ -117,7 +117,7 @@ impl FromStr for Brand {
     }
 }
 
-/// A release channel; each has a host of its own.
+/// A release channel; each has its own host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub enum Channel {
@@ -131,7 +131,7 @@ impl Channel {
     /// Every channel.
     pub const ALL: [Channel; 4] = [Channel::Alpha, Channel::Beta, Channel::Stable, Channel::Lts];
 
-    /// The word in host names and on the command line.
+    /// The identifier in host names and on the command line.
     pub fn id(self) -> &'static str {
         match self {
             Channel::Alpha => "alpha",
@@ -172,7 +172,7 @@ impl Board {
     /// Every board.
     pub const ALL: [Board; 2] = [Board::Amd64, Board::Arm64];
 
-    /// The word in release directories and manifest directories.
+    /// The identifier in release directories and manifest directories.
     pub fn id(self) -> &'static str {
         match self {
             Board::Amd64 => "amd64-usr",
@@ -233,7 +233,7 @@ impl Release {
         &self.0
     }
 
-    /// What releases are ordered by.
+    /// The sort key of releases.
     fn order(&self) -> ([u64; 3], i8, &str) {
         let (numbers, suffix) = self.0.split_at(self.0.find(['+', '-']).unwrap_or(self.0.len()));
         let mut parts = numbers.split('.').map(|part| part.parse().unwrap_or(0));
@@ -246,8 +246,8 @@ impl Release {
         (numbers, kind, suffix)
     }
 
-    /// The channel that Flatcar tells by the second number (flatcar/scripts `image_changes.sh`); a promoted
-    /// release keeps its number, so this is a first guess.
+    /// The likely channel of a Flatcar release by its second number (flatcar/scripts `image_changes.sh`); a promoted
+    /// release keeps its number.
     pub fn likely_channel(&self) -> Channel {
         match self.0.split('.').nth(1) {
             Some("1") => Channel::Beta,
@@ -299,17 +299,17 @@ impl FromStr for Release {
     }
 }
 
-/// A flavor of stage1, told by its directory: `usr_from_coreos` is `coreos`.
+/// A flavor of stage1, named after its directory: `usr_from_coreos` is `coreos`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Flavor(String);
 
 impl Flavor {
-    /// The flavor of a directory below `stage1/`, or `None` where the directory holds no flavor.
+    /// The flavor of a directory below `stage1/`, or `None` if the directory is not one of a flavor.
     pub fn from_dir_name(name: &str) -> Option<Flavor> {
         name.strip_prefix("usr_from_").filter(|rest| !rest.is_empty()).map(|rest| Flavor(rest.to_owned()))
     }
 
-    /// The word, `coreos` or `kvm`.
+    /// The name, `coreos` or `kvm`.
     pub fn as_str(&self) -> &str {
         &self.0
     }

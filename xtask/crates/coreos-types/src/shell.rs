@@ -1,6 +1,6 @@
 //! Words of a POSIX shell: quoted for commands that are printed, and split as the shell splits them.
 
-/// Quotes one word for a POSIX shell; a word of plain characters stays as it is.
+/// Quotes one word for a POSIX shell; a word of plain characters is returned unchanged.
 pub fn quote(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=+,@%".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
@@ -15,7 +15,7 @@ pub fn quote_path(path: &str) -> String {
 }
 
 /// Splits a text into words as a POSIX shell does, by blanks, quotes and backslashes (XCU 2.2); nothing is expanded.
-/// `None` where a quote has no end.
+/// `None` if a quote does not end.
 pub fn split(text: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;

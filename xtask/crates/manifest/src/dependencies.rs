@@ -13,16 +13,16 @@ use usr::file_info::FileInfo;
 use usr::ldso::{DynamicLoader, FoundVia};
 use usr::path::UsrPath;
 
-/// Everything that the loader would complain about, over all programs and libraries of a selection.
+/// Errors of the dynamic loader for all programs and libraries of a selection.
 #[derive(Debug, Default)]
 pub struct DependencyReport {
     /// Dependencies that the selection does not satisfy, in order of name, kind and file.
-    pub unmet: Vec<Unresolved>,
+    pub unresolved: Vec<Unresolved>,
     /// Symbol versions that the library found does not define: (library, version) to the files that need it.
     pub versions: BTreeMap<(UsrPath, String), BTreeSet<UsrPath>>,
     /// Files of a needed name that cannot be loaded: the files that need each, and the reason.
-    pub unfit: BTreeMap<UsrPath, (BTreeSet<UsrPath>, String)>,
-    /// The places in `unmet` by the file or, if the image has none, by the name.
+    pub unloadable: BTreeMap<UsrPath, (BTreeSet<UsrPath>, String)>,
+    /// Indices into `unresolved` by the file or, if the image has none, by the name.
     index: HashMap<String, Vec<usize>>,
 }
 
@@ -33,7 +33,7 @@ pub struct Unresolved {
     pub name: String,
     /// The files that have the dependency: selected ones, or such as the selection does not have either.
     pub needed_by: BTreeSet<UsrPath>,
-    /// What the image has for it: every symlink on the path, then the file. Empty if the image has nothing.
+    /// The provider in the image: every symlink on the path, then the file. Empty if the image has none.
     pub chain: Vec<UsrPath>,
     /// The directories that the loader searched.
     pub searched: Vec<String>,
@@ -41,8 +41,8 @@ pub struct Unresolved {
     pub by: DependencyKind,
     /// If the selection has the library, but only by a lookup that may fail when the program starts: that lookup, and
     /// the one that `chain` enables.
-    pub instead_of: Option<(FoundVia, FoundVia)>,
-    /// If the selection has another file for it that does not serve: that file, and the reason.
+    pub fragile: Option<(FoundVia, FoundVia)>,
+    /// If the selection has an unsuitable file of the name: that file, and the reason.
     pub unsuitable: Option<(UsrPath, String)>,
 }
 
@@ -62,11 +62,11 @@ pub enum DependencyKind {
 pub type MinDlopenPriority = Option<DlopenPriority>;
 
 impl DependencyReport {
-    /// Loads every ELF file of the selection in the model of the loader.
+    /// Loads every ELF file of the selection with the model of the dynamic loader.
     ///
-    /// A library that some program of the selection loads is checked there, where its program's RUNPATH may help it; any
-    /// other is checked as if it were loaded alone, as dlopen(3) would.
-    pub fn of(selection: &Selection<'_>, level: MinDlopenPriority) -> DependencyReport {
+    /// A library that a selected program loads is checked in that program, with its RUNPATH; any other is checked as if
+    /// loaded alone with dlopen(3).
+    pub fn scan(selection: &Selection<'_>, level: MinDlopenPriority) -> DependencyReport {
         let loaders = Loaders::new(selection);
         let mut report = DependencyReport::default();
         let mut loaded: BTreeSet<UsrPath> = BTreeSet::new();
@@ -76,10 +76,10 @@ impl DependencyReport {
             }
         }
         if let Some(level) = level {
-            report.dlopened(selection, &loaders, level);
+            report.scan_dlopen_notes(selection, &loaders, level);
         }
-        report.started(selection);
-        report.unmet.sort_by(|a, b| {
+        report.scan_implicit_execs(selection);
+        report.unresolved.sort_by(|a, b| {
             let key = |one: &Unresolved| (one.name.clone(), one.by.clone(), one.chain.clone());
             key(a).cmp(&key(b))
         });
@@ -88,35 +88,35 @@ impl DependencyReport {
 
     /// The names of the unresolved dependencies.
     pub fn names(&self) -> impl Iterator<Item = &String> {
-        self.unmet.iter().map(|unresolved| &unresolved.name)
+        self.unresolved.iter().map(|unresolved| &unresolved.name)
     }
 
     /// Records a dependency; one on the same file, or on a name that the image does not have, is the same one.
     fn record(&mut self, new: Unresolved) {
         let key = new.chain.last().map_or_else(|| format!("name {}", new.name), ToString::to_string);
-        let places = self.index.entry(key).or_default();
+        let indices = self.index.entry(key).or_default();
         let is_same = |at: &&usize| {
-            let known = &self.unmet[**at];
+            let known = &self.unresolved[**at];
             known.by == new.by && known.chain == new.chain
         };
-        match places.iter().find(is_same).copied() {
+        match indices.iter().find(is_same).copied() {
             Some(at) => {
-                let known = &mut self.unmet[at];
+                let known = &mut self.unresolved[at];
                 known.needed_by.extend(new.needed_by);
-                // A plain dependency says more than a doubtful lookup.
-                if new.instead_of.is_none() {
-                    known.instead_of = None;
+                // An unresolved dependency takes precedence over a fragile lookup.
+                if new.fragile.is_none() {
+                    known.fragile = None;
                 }
             }
             None => {
-                places.push(self.unmet.len());
-                self.unmet.push(new);
+                indices.push(self.unresolved.len());
+                self.unresolved.push(new);
             }
         }
     }
 
     /// Programs that selected programs start unconditionally.
-    fn started(&mut self, selection: &Selection<'_>) {
+    fn scan_implicit_execs(&mut self, selection: &Selection<'_>) {
         for exec in known_execs::missing(selection).into_iter().filter(|exec| exec.row.is_certain) {
             self.record(Unresolved {
                 name: exec.row.program.to_owned(),
@@ -129,7 +129,7 @@ impl DependencyReport {
     }
 
     /// The first soname of each `.note.dlopen` entry that the image has, if the selection has none of them.
-    fn dlopened(&mut self, selection: &Selection<'_>, loaders: &Loaders<'_>, level: DlopenPriority) {
+    fn scan_dlopen_notes(&mut self, selection: &Selection<'_>, loaders: &Loaders<'_>, level: DlopenPriority) {
         for (path, info) in selection.files() {
             let FileInfo::Elf(elf) = info else { continue };
             for note in elf.dlopen.iter().filter(|note| note.priority <= level) {
@@ -157,11 +157,11 @@ impl DependencyReport {
     }
 }
 
-/// Programs first, then libraries, each behind those that name it in `DT_NEEDED` as far as they are not in a cycle: so that
-/// a library is mostly loaded with those that need it before its own turn comes.
+/// Programs first, then libraries, each after its dependents unless they are in a cycle: most libraries are then loaded
+/// by a dependent before their own turn.
 fn roots<'s>(selection: &'s Selection<'_>) -> Vec<&'s UsrPath> {
     let (programs, libraries): (Vec<&UsrPath>, Vec<&UsrPath>) =
-        selection.loadable().partition(|path| is_program(selection, path));
+        selection.dynamic_elf_files().partition(|path| is_program(selection, path));
     let elf = |path: &UsrPath| match selection.tree.file_info(path.as_str()) {
         Some(FileInfo::Elf(elf)) => Some(elf),
         _ => None,
@@ -173,7 +173,7 @@ fn roots<'s>(selection: &'s Selection<'_>) -> Vec<&'s UsrPath> {
             by_name.entry(name).or_default().push(path);
         }
     }
-    // The reverse of the order in which a depth-first walk is done with the libraries.
+    // The reverse postorder of a depth-first search.
     let (mut seen, mut done): (HashSet<&UsrPath>, Vec<&UsrPath>) = (HashSet::new(), Vec::new());
     for start in libraries.iter().rev() {
         let mut walk: Vec<(&UsrPath, bool)> = vec![(start, false)];
@@ -183,8 +183,12 @@ fn roots<'s>(selection: &'s Selection<'_>) -> Vec<&'s UsrPath> {
             } else if seen.insert(path) {
                 walk.push((path, true));
                 let needed = elf(path).map_or(&[][..], |elf| &elf.needed).iter();
-                let named = needed.filter_map(|name| by_name.get(name.as_str())).flatten();
-                walk.extend(named.filter(|named| !seen.contains(*named)).map(|named| (*named, false)));
+                let providers = needed.filter_map(|name| by_name.get(name.as_str())).flatten();
+                walk.extend(
+                    providers
+                        .filter(|providers| !seen.contains(*providers))
+                        .map(|providers| (*providers, false)),
+                );
             }
         }
     }
@@ -193,21 +197,26 @@ fn roots<'s>(selection: &'s Selection<'_>) -> Vec<&'s UsrPath> {
 
 /// The loader with `LD_LIBRARY_PATH` as rkt sets it (stage1 `init.go`).
 pub(super) fn loader<'s>(
-    stage: &'s Selection<'_>,
-    present: Option<&'s BTreeSet<UsrPath>>,
+    selection: &'s Selection<'_>,
+    visible: Option<&'s BTreeSet<UsrPath>>,
 ) -> DynamicLoader<'s> {
-    DynamicLoader::new(stage.tree, stage.of.board, DynamicLoader::systemd_directories(stage.tree), present)
+    DynamicLoader::new(
+        selection.tree,
+        selection.manifests.board,
+        DynamicLoader::systemd_directories(selection.tree),
+        visible,
+    )
 }
 
-fn is_program(stage: &Selection<'_>, path: &UsrPath) -> bool {
-    matches!(stage.tree.file_info(path.as_str()), Some(FileInfo::Elf(elf)) if elf.interp.is_some() && elf.soname.is_none())
+fn is_program(selection: &Selection<'_>, path: &UsrPath) -> bool {
+    matches!(selection.tree.file_info(path.as_str()), Some(FileInfo::Elf(elf)) if elf.interp.is_some() && elf.soname.is_none())
 }
 
-/// The libraries that the selection has in another copy than the image's loader takes. `has_copies` is whether the image
-/// has several files of the name of a path.
+/// Selected libraries of which the image's loader would use another copy. `has_copies` returns whether the image has
+/// several files with the name of a path.
 pub fn other_copies(selection: &Selection<'_>, has_copies: impl Fn(&UsrPath) -> bool) -> Vec<OtherCopy> {
     let copied: HashSet<&str> = selection
-        .present
+        .paths
         .iter()
         .filter(|path| path.name().contains(".so") && has_copies(path))
         .map(|path| path.name())
@@ -216,7 +225,7 @@ pub fn other_copies(selection: &Selection<'_>, has_copies: impl Fn(&UsrPath) -> 
         return Vec::new();
     }
     let loaders = Loaders::new(selection);
-    let copies = selection.loadable().flat_map(|root| loaders.other_copies(root, &copied));
+    let copies = selection.dynamic_elf_files().flat_map(|root| loaders.other_copies(root, &copied));
     let mut first: BTreeMap<(UsrPath, Vec<UsrPath>), OtherCopy> = BTreeMap::new();
     for copy in copies {
         first.entry((copy.selected.clone(), copy.chain.clone())).or_insert(copy);

@@ -14,21 +14,21 @@ pub struct ManifestEditor {
     order: SortOrder,
     fixes: Vec<Fix>,
     read_only: bool,
-    changes: usize,
+    revision: usize,
 }
 
 impl ManifestEditor {
     /// Opens files. Their sort orders are detected once, because edits must not change them; a file in both orders gets
     /// that of the others.
-    pub fn of_files<'a>(
+    pub fn open_all<'a>(
         files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     ) -> BTreeMap<String, ManifestEditor> {
         let mut editors: BTreeMap<String, ManifestEditor> = files
             .into_iter()
             .map(|(file, bytes)| (file.to_owned(), ManifestEditor::new(file, bytes)))
             .collect();
-        let shared = SortOrder::shared(editors.values().map(|editor| editor.order));
-        editors.values_mut().for_each(|editor| editor.order = editor.order.or(shared));
+        let shared = SortOrder::tree_default(editors.values().map(|editor| editor.order));
+        editors.values_mut().for_each(|editor| editor.order = editor.order.or_default(shared));
         editors
     }
 
@@ -36,17 +36,17 @@ impl ManifestEditor {
         let text = ManifestFile::parse(bytes);
         ManifestEditor {
             file: file.to_owned(),
-            order: SortOrder::of(&text),
+            order: SortOrder::detect(&text),
             text,
             fixes: Vec::new(),
             read_only: false,
-            changes: 0,
+            revision: 0,
         }
     }
 
     /// The number of changes of the text.
-    pub fn changes(&self) -> usize {
-        self.changes
+    pub fn revision(&self) -> usize {
+        self.revision
     }
 
     /// Makes the manifest read-only: later edits change nothing.
@@ -70,32 +70,32 @@ impl ManifestEditor {
     }
 
     /// Whether the manifest has a line, verbatim.
-    pub fn has(&self, line: &str) -> bool {
+    pub fn contains(&self, line: &str) -> bool {
         self.position(line).is_some()
     }
 
     /// Adds a line at its sorted position, unless the manifest has it.
-    pub fn add(&mut self, line: &str, because: &str) {
-        if self.read_only || self.has(line) {
+    pub fn add(&mut self, line: &str, reason: &str) {
+        if self.read_only || self.contains(line) {
             return;
         }
         self.insert_in_order(line);
-        self.record(FixKind::Add, None, Some(line), because);
+        self.record(FixKind::Add, None, Some(line), reason);
     }
 
     /// Removes a line. If an earlier change added or renamed the line, that change is undone or merged.
-    pub fn drop_line(&mut self, line: &str, kind: FixKind, because: &str) {
+    pub fn remove(&mut self, line: &str, kind: FixKind, reason: &str) {
         let Some(at) = self.position(line).filter(|_| !self.read_only) else { return };
         self.text.remove(at);
         match self.take_fix_producing(line) {
-            Some(Fix { from: None, .. }) => self.changes += 1,
-            Some(Fix { from: Some(first), .. }) => self.record(kind, Some(&first), None, because),
-            None => self.record(kind, Some(line), None, because),
+            Some(Fix { from: None, .. }) => self.revision += 1,
+            Some(Fix { from: Some(first), .. }) => self.record(kind, Some(&first), None, reason),
+            None => self.record(kind, Some(line), None, reason),
         }
     }
 
     /// Removes every entry that `is_one`, in one pass over the file.
-    pub fn drop_all(&mut self, is_one: impl Fn(&str) -> bool, because: &str) {
+    pub fn remove_all(&mut self, is_one: impl Fn(&str) -> bool, reason: &str) {
         if self.read_only {
             return;
         }
@@ -108,31 +108,29 @@ impl ManifestEditor {
         let produced: HashSet<String> = self.fixes.iter().filter_map(|fix| fix.to.clone()).collect();
         for line in dropped {
             match produced.contains(&line).then(|| self.take_fix_producing(&line)).flatten() {
-                Some(Fix { from: None, .. }) => self.changes += 1,
-                Some(Fix { from: Some(first), .. }) => {
-                    self.record(FixKind::Drop, Some(&first), None, because)
-                }
-                None => self.record(FixKind::Drop, Some(&line), None, because),
+                Some(Fix { from: None, .. }) => self.revision += 1,
+                Some(Fix { from: Some(first), .. }) => self.record(FixKind::Drop, Some(&first), None, reason),
+                None => self.record(FixKind::Drop, Some(&line), None, reason),
             }
         }
     }
 
     /// Replaces a line. If the manifest has the new line already, the old one is removed; if an earlier change added the
     /// new line, the two changes become one rename.
-    pub fn rename(&mut self, from: &str, to: &str, kind: FixKind, because: &str) {
+    pub fn rename(&mut self, from: &str, to: &str, kind: FixKind, reason: &str) {
         let Some(at) = self.position(from).filter(|_| !self.read_only) else { return };
-        if self.has(to) {
+        if self.contains(to) {
             match self.take_fix_producing(to) {
                 Some(Fix { from: None, .. }) => {
                     self.text.remove(at);
                     let first =
                         self.take_fix_producing(from).map_or_else(|| Some(from.to_owned()), |fix| fix.from);
                     let kind = if first.is_some() { kind } else { FixKind::Add };
-                    self.record(kind, first.as_deref(), Some(to), because);
+                    self.record(kind, first.as_deref(), Some(to), reason);
                 }
                 earlier => {
                     self.fixes.extend(earlier);
-                    self.drop_line(from, FixKind::Drop, &format!("{because}, which is listed already"));
+                    self.remove(from, FixKind::Drop, &format!("{reason}, which is listed already"));
                 }
             }
             return;
@@ -146,19 +144,19 @@ impl ManifestEditor {
             self.insert_in_order(to);
         }
         let kind = if first.is_some() { kind } else { FixKind::Add };
-        self.record(kind, first.as_deref(), Some(to), because);
+        self.record(kind, first.as_deref(), Some(to), reason);
     }
 
     /// Removes the line at `index`: for lines that their text does not identify, blank and repeated ones.
-    pub fn drop_at(&mut self, index: usize, because: &str) {
+    pub fn remove_at(&mut self, index: usize, reason: &str) {
         let line = self.text.lines().get(index).map(|line| line.text.clone());
         let Some(line) = line.filter(|_| !self.read_only) else { return };
         self.text.remove(index);
-        self.record(FixKind::Tidy, Some(&line), None, because);
+        self.record(FixKind::Tidy, Some(&line), None, reason);
     }
 
     /// Ends every line in a line feed alone, as the build reads them.
-    pub fn convert_to_lf(&mut self, because: &str) {
+    pub fn convert_to_lf(&mut self, reason: &str) {
         if self.read_only {
             return;
         }
@@ -166,12 +164,12 @@ impl ManifestEditor {
             self.text.lines().iter().filter(|line| line.has_crlf()).map(|line| line.text.clone()).collect();
         self.text.convert_to_lf();
         for line in crlf {
-            self.record(FixKind::Tidy, Some(&format!("{line}\r")), Some(&line), because);
+            self.record(FixKind::Tidy, Some(&format!("{line}\r")), Some(&line), reason);
         }
     }
 
     /// Ends the last line with a newline.
-    pub fn add_final_newline(&mut self, because: &str) {
+    pub fn add_final_newline(&mut self, reason: &str) {
         let Some(last) = self.text.lines().last().map(|line| line.text.clone()) else { return };
         if self.read_only || !self.text.has_no_final_newline() {
             return;
@@ -179,7 +177,7 @@ impl ManifestEditor {
         self.text.add_final_newline();
         match self.take_fix_producing(&last) {
             Some(fix) => self.fixes.push(fix),
-            None => self.record(FixKind::Tidy, Some(&last), Some(&last), because),
+            None => self.record(FixKind::Tidy, Some(&last), Some(&last), reason),
         }
     }
 
@@ -197,14 +195,14 @@ impl ManifestEditor {
         Some(self.fixes.remove(at))
     }
 
-    fn record(&mut self, kind: FixKind, from: Option<&str>, to: Option<&str>, because: &str) {
-        self.changes += 1;
+    fn record(&mut self, kind: FixKind, from: Option<&str>, to: Option<&str>, reason: &str) {
+        self.revision += 1;
         self.fixes.push(Fix {
             file: self.file.clone(),
             kind,
             from: from.map(str::to_owned),
             to: to.map(str::to_owned),
-            because: because.to_owned(),
+            reason: reason.to_owned(),
         });
     }
 }

@@ -10,7 +10,7 @@ use usr::identity;
 use usr::path::UsrPath;
 use usr::tree::{NodeKind, Target, UsrTree};
 
-/// The directories that are searched for a program by its name (systemd.exec(5), env(1)).
+/// The search path for program names (systemd.exec(5), env(1)).
 const SEARCH_PATH: [&str; 4] = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
 
 /// A unit or script, and a program that it starts.
@@ -18,9 +18,9 @@ const SEARCH_PATH: [&str; 4] = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr
 pub struct ExecReference {
     /// The unit, drop-in or script.
     pub referrer: UsrPath,
-    /// Its line that names the program.
+    /// The line that names the program.
     pub directive: String,
-    /// The paths that are tried, in order; empty for a path outside `/usr`.
+    /// The candidate paths, in order; empty for a path outside `/usr`.
     pub candidates: Vec<UsrPath>,
     /// The referrer is a script.
     pub is_script: bool,
@@ -28,31 +28,31 @@ pub struct ExecReference {
     pub may_fail: bool,
 }
 
-/// A program that something listed starts and that is not listed.
+/// An unlisted program that a listed unit or script starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingExecutable {
     /// The reference.
     pub reference: ExecReference,
-    /// The first path on the path to the program that is not listed, or is not in the image; the script itself, if its
-    /// interpreter is relative and nowhere.
+    /// The first path of the resolution that is not listed or not in the image; the script itself for a relative
+    /// interpreter.
     pub executable: UsrPath,
-    /// Whether the image has it.
+    /// Whether the path is in the image.
     pub in_image: bool,
 }
 
 impl ExecReference {
-    /// The program in the image, whether it is listed or not.
+    /// The program in the image, listed or not.
     pub fn target(&self, tree: &UsrTree) -> Option<UsrPath> {
         self.candidates.iter().find_map(|path| tree.resolve(path).end.node().cloned())
     }
 
-    /// Whether a unit does not work without the program: it may not fail, and it is started with the unit, not only when
-    /// that is stopped or reloaded.
+    /// Whether a unit needs the program: the command may not fail, and runs at the start of the unit, not only at a stop
+    /// or reload.
     pub fn is_essential(&self) -> bool {
         !self.may_fail && !["ExecStop", "ExecReload"].iter().any(|key| self.directive.starts_with(key))
     }
 
-    /// What is missing for the program to be found; `None` where nothing is, or where the image cannot tell.
+    /// The missing part of the resolution; `None` if the program is found, or if the image is not sufficient to decide.
     fn missing(&self, selection: &Selection<'_>) -> Option<MissingExecutable> {
         let mut first_in_image = None;
         for path in &self.candidates {
@@ -60,7 +60,7 @@ impl ExecReference {
             match &resolved.end {
                 Target::Node(end) => {
                     let mut way = resolved.links.iter().chain([end]);
-                    let missing = way.find(|step| !selection.present.contains(*step))?;
+                    let missing = way.find(|step| !selection.paths.contains(*step))?;
                     first_in_image.get_or_insert_with(|| missing.clone());
                 }
                 Target::Missing(_) => {}
@@ -87,12 +87,12 @@ impl ExecReference {
 
 /// Programs that units and scripts of a selection start and that are not in it.
 pub fn missing_executables(selection: &Selection<'_>) -> Vec<MissingExecutable> {
-    let references = scan(selection.tree, &selection.present);
+    let references = scan(selection.tree, &selection.paths);
     references.iter().filter_map(|reference| reference.missing(selection)).collect()
 }
 
-/// Every program that units and scripts among these paths start. Of the drop-ins of a unit only those among the paths
-/// count.
+/// Every program that units and scripts among these paths start. Only drop-ins among
+/// the paths are used.
 pub fn scan(tree: &UsrTree, paths: &BTreeSet<UsrPath>) -> Vec<ExecReference> {
     let mut references: BTreeSet<ExecReference> = BTreeSet::new();
     for unit_directory in UnitDirectory::find(tree, paths) {
@@ -181,14 +181,14 @@ impl<'a> UnitDirectory<'a> {
         directories.into_values().collect()
     }
 
-    /// The commands of every unit, and of drop-ins whose unit is not here.
+    /// The commands of every unit, and of drop-ins without a unit file.
     fn commands(&self) -> Vec<UnitCommand<'a>> {
         let systemd = identity::systemd_version(self.tree).ok();
         let mut commands = Vec::new();
         let mut named: BTreeSet<&str> = self.units.keys().copied().collect();
         named.extend(self.drop_ins.keys().filter_map(|directory| directory.strip_suffix(".d")).filter(
             |unit| {
-                // Directories for all units of a type, or of a prefix (`foo-.service.d`), are no unit's own.
+                // Directories for all units of a type, or of a prefix (`foo-.service.d`), do not belong to one unit.
                 unit.rsplit_once('.').is_some_and(|(name, _)| !name.ends_with('-'))
             },
         ));
@@ -214,8 +214,8 @@ impl<'a> UnitDirectory<'a> {
         self.units.get(unit).or_else(|| self.units.get(template.as_deref()?)).copied()
     }
 
-    /// The drop-ins of a unit in the order of their names (systemd.unit(5)). Of two with one name, that of the more
-    /// specific directory counts.
+    /// The drop-ins of a unit in the order of their names (systemd.unit(5)). Of two with the same name,
+    /// the one in the more specific directory is used.
     fn drop_ins_of(&self, unit: &str) -> Vec<&'a UsrPath> {
         let mut names = vec![unit.to_owned()];
         let aliases = self.unit_file(unit).and_then(|file| self.aliases.get(file));
@@ -250,11 +250,11 @@ fn unit_name(path: &UsrPath) -> Option<(&str, &str)> {
     })
 }
 
-/// `systemd-journald` without its unit, or the unit without its program, as (listed path, missing path): without both, no
-/// output of a unit is ever seen.
+/// `systemd-journald` without its unit, or the unit without its program, as (listed path, missing path): without
+/// both, no output of a unit is ever seen.
 pub fn incomplete_journald(selection: &Selection<'_>) -> Option<(UsrPath, UsrPath)> {
     let has_end = |path: &UsrPath, suffix: &str| path.as_str().ends_with(suffix);
-    let listed = |suffix: &str| selection.present.iter().find(|present| has_end(present, suffix)).cloned();
+    let listed = |suffix: &str| selection.paths.iter().find(|path| has_end(path, suffix)).cloned();
     let in_image =
         |suffix: &str| selection.tree.iter().map(|(at, _)| at).find(|at| has_end(at, suffix)).cloned();
     let (program, unit) = ("/systemd/systemd-journald", "/systemd/system/systemd-journald.service");

@@ -2,12 +2,11 @@
 
 use usr::lossless_text;
 
-/// The mark that some editors write at the start of a file to say that it is UTF-8; of two files in one, the second's is in
-/// the middle.
+/// UTF-8 byte-order mark. After files were concatenated, a mark can be in the middle of a file.
 pub const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// The lines of a manifest. [`ManifestFile::to_bytes`] returns unchanged lines as they were parsed: line ends (mixed ones
-/// too), a missing final newline, blank lines, comments and bytes that are not UTF-8.
+/// The lines of a manifest. [`ManifestFile::to_bytes`] returns unchanged lines as they were parsed: line ends (mixed
+/// ones too), a missing final newline, blank lines, comments and bytes that are not UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestFile {
     lines: Vec<Line>,
@@ -53,7 +52,7 @@ impl LineEnd {
 }
 
 impl Line {
-    /// What it is.
+    /// The kind.
     pub fn kind(&self) -> LineKind {
         let text = self.text.trim();
         match text.as_bytes().first() {
@@ -115,8 +114,8 @@ impl ManifestFile {
             .map(|(at, line)| (at, line.text.as_str()))
     }
 
-    /// Inserts a line before the one at `index`, or after the last one, with the line end of the file. A file without a final
-    /// newline stays without one.
+    /// Inserts a line before the one at `index`, or after the last one, with the line end of the file. A file without
+    /// a final newline stays without one.
     pub fn insert(&mut self, index: usize, text: &str) {
         let index = index.min(self.lines.len());
         let eol = self.default_eol;

@@ -51,7 +51,7 @@ impl FindingKind {
     }
 }
 
-/// How bad a finding is. `Error` and `Warning` make exit code 1.
+/// The severity of a finding. `Error` and `Warning` make exit code 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub enum Severity {
@@ -74,28 +74,28 @@ impl Severity {
 /// A problem in the tree, for a fix or a manual decision.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
-    /// The manifest it concerns, relative to the tree: the file to edit.
+    /// The manifest to edit, relative to the tree.
     pub file: String,
-    /// The line, counted from 1 in the file as it stands on disk when the command ends; `None` for a file, or for a line that is missing.
+    /// Line number from 1, in the file on disk at the end of the command; `None` for a whole file or a missing line.
     pub line: Option<usize>,
     /// The kind.
     pub kind: FindingKind,
     /// The severity.
     pub severity: Severity,
-    /// The board it was found on.
+    /// The board.
     pub board: Board,
-    /// The flavor it was found in.
+    /// The flavor.
     pub flavor: Flavor,
-    /// The line verbatim, or the path or name without a line.
+    /// The line verbatim; without a line, the path or name.
     pub path: String,
-    /// Listed paths that need it.
+    /// Listed dependents.
     pub needed_by: Vec<String>,
     /// Paths of the image that can replace it.
     pub candidates: Vec<String>,
     /// The problem and its cause in words.
     pub message: String,
-    /// What to do about it.
-    pub remedy: Suggestion,
+    /// The remedy.
+    pub suggestion: Suggestion,
     /// Whether `--fix` removes the finding; `false` in a plan, where fixes were made already.
     pub fixable: bool,
 }
@@ -107,11 +107,11 @@ pub enum FixKind {
     Rename,
     /// A line gets the new directory of its file.
     Move,
-    /// A line is new.
+    /// A line is added.
     Add,
     /// A line is removed.
     Drop,
-    /// A malformed line is rewritten, or removed because it says nothing.
+    /// A malformed line is rewritten; a comment, blank or repeated line is removed.
     Tidy,
 }
 
@@ -139,12 +139,12 @@ impl fmt::Display for FixKind {
 pub struct Fix {
     /// The manifest, relative to the tree, at its real path.
     pub file: String,
-    /// What is done.
+    /// The kind of change.
     pub kind: FixKind,
     /// The old line, verbatim.
     pub from: Option<String>,
     /// The new line, verbatim.
     pub to: Option<String>,
-    /// Why, so that a reader can check it in the image.
-    pub because: String,
+    /// The reason, which a reader can check in the image.
+    pub reason: String,
 }

@@ -34,15 +34,15 @@ impl PathClass {
 /// The first components of programs and libraries; nothing below `share` is a replacement of anything.
 const DIRECTORIES: &[&str] = &["bin", "sbin", "lib", "lib64", "libexec"];
 
-/// More missing names than a bump ever has get no candidates by their words.
+/// Most missing names with candidates by their words; a real bump has fewer.
 const MAX_WORD_SEARCHES: usize = 500;
 
-/// A person chooses from no more candidates.
+/// Most candidates of one missing path.
 const MAX_CANDIDATES: usize = 5;
 
-/// Where programs are searched by name.
+/// Directories in which programs are searched by name.
 const PROGRAM_DIRECTORIES: &[&str] = &["bin", "sbin"];
-/// Where every board's loader, or the `LD_LIBRARY_PATH` that rkt sets, searches libraries.
+/// Directories that the loader of every board, or the `LD_LIBRARY_PATH` that rkt sets, searches.
 const LIBRARY_DIRECTORIES: &[&str] = &["lib64", "lib", "lib/systemd", "lib64/systemd"];
 
 /// The paths of an image by name and by library stem. Built once per image.
@@ -53,7 +53,7 @@ pub struct ImageIndex<'a> {
     names: NameIndex<'a>,
     library_directories: BTreeSet<UsrPath>,
     by_stem: HashMap<&'a str, Vec<&'a UsrPath>>,
-    /// How often names may still be searched for words; each search reads all of them.
+    /// The remaining number of searches by words; each search reads all names.
     word_searches: Cell<usize>,
 }
 
@@ -87,10 +87,10 @@ impl<'a> ImageIndex<'a> {
 
     /// Every node of this name, in byte order.
     pub fn get(&self, name: &str) -> Vec<&'a UsrPath> {
-        self.names.named(name)
+        self.names.with_name(name)
     }
 
-    /// Every path with the name of a library of this stem, file or symlink, in byte order. No file is read for it.
+    /// Every path with the name of a library of this stem, file or symlink, in byte order. No file is read.
     pub fn libraries_with_stem(&self, stem: &str) -> &[&'a UsrPath] {
         self.by_stem.get(stem).map_or(&[], Vec::as_slice)
     }
@@ -115,8 +115,8 @@ impl<'a> ImageIndex<'a> {
             .any(|path| LibraryName::parse(path.name()).is_some_and(|name| name.kind != NameKind::LinkerName))
     }
 
-    /// Whether a path is, or points to, a file that can be a shared library: an ELF file, or any file of a tree that knows
-    /// names only. A symlink whose target the image does not have can be one, too.
+    /// Whether a path is, or points to, a file that can be a shared library: an ELF file, or any file of a tree with
+    /// names only. A dangling symlink can be one, too.
     pub fn is_library(&self, path: &UsrPath) -> bool {
         let target = self.tree.resolve(path).end;
         let Some(file) = target.node() else { return self.is_symlink(path) };
@@ -149,8 +149,8 @@ impl<'a> ImageIndex<'a> {
         matches!(self.tree.get(path.as_str()).map(|node| &node.kind), Some(NodeKind::Symlink(_)))
     }
 
-    /// Paths that may replace one that is missing, for a person to choose from: libraries of the same stem, files of the
-    /// same name, else programs whose name has every word of it (`systemd-socket-activate` for `systemd-activate`).
+    /// Candidates for a missing path, for a manual decision: libraries of the same stem, files of the same name, else
+    /// programs with every word of the name (`systemd-socket-activate` for `systemd-activate`).
     pub fn similar_names(&self, path: &UsrPath) -> Vec<&'a UsrPath> {
         let name = path.name();
         let library = LibraryName::parse(name);
@@ -175,7 +175,7 @@ impl<'a> ImageIndex<'a> {
 
     fn with_words_of(&self, name: &str) -> Vec<&'a UsrPath> {
         let words: BTreeSet<&str> = name.split(['-', '_', '.']).collect();
-        // One word alone says too little.
+        // A single word is too ambiguous.
         let Some(left) = self.word_searches.get().checked_sub(1).filter(|_| words.len() > 1) else {
             return Vec::new();
         };

@@ -1,23 +1,23 @@
-//! Libraries that are loaded by name and leave no trace in DT_NEEDED: a table for images without `.note.dlopen`.
+//! Libraries that are loaded with dlopen(3) and are not in DT_NEEDED: a table for images without `.note.dlopen`.
 
 use super::library_name::{LibraryName, NameKind};
 use super::selection::Selection;
 use usr::file_info::FileInfo;
 use usr::path::UsrPath;
 
-/// One row: when a file of this name is listed, these libraries may be loaded with dlopen(3).
+/// A file, and the libraries that the file may load with dlopen(3).
 struct KnownDlopen {
-    /// The file that loads, by name; a library by its stem.
+    /// Name of the file; the stem of a library.
     loader: &'static str,
-    /// The stems it may load.
+    /// Stems of the libraries.
     loads: &'static [&'static str],
-    /// What for.
+    /// Purpose.
     what_for: &'static str,
-    /// Where that is written.
+    /// The reference that documents the call.
     source: &'static str,
 }
 
-/// What glibc, systemd and PAM load by name. systemd from v256 on says so itself in `.note.dlopen`.
+/// The dlopen(3) calls of glibc, systemd and PAM. systemd v256 and later declare theirs in `.note.dlopen`.
 const TABLE: &[KnownDlopen] = &[
     KnownDlopen {
         loader: "libc",
@@ -93,62 +93,67 @@ const TABLE: &[KnownDlopen] = &[
     },
 ];
 
-/// A library that a listed file may load by name and the stage does not hold.
+/// Unlisted libraries that a listed file may load with dlopen(3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DlopenHint {
-    /// The listed file that may load it.
+    /// The listed file.
     pub by: UsrPath,
     /// The libraries in the image.
     pub libraries: Vec<UsrPath>,
-    /// What for, and where that is written.
-    pub because: String,
+    /// Purpose, and the reference that documents the call.
+    pub reason: String,
 }
 
-/// Rows of the table that a stage does not meet, where the image could.
-pub fn advice(stage: &Selection<'_>, of_stem: impl Fn(&str) -> Vec<UsrPath>) -> Vec<DlopenHint> {
-    let says_itself = has_notes(stage);
-    let mut advice: Vec<DlopenHint> = Vec::new();
+/// The rows of the table with libraries that are in the image and not in the selection.
+pub fn unlisted(
+    selection: &Selection<'_>,
+    libraries_with_stem: impl Fn(&str) -> Vec<UsrPath>,
+) -> Vec<DlopenHint> {
+    let says_itself = has_notes(selection);
+    let mut hints: Vec<DlopenHint> = Vec::new();
     for row in TABLE.iter().filter(|row| !(says_itself && row.source.starts_with("systemd"))) {
-        let Some((by, _)) = stage.files().find(|(path, _)| is_named(path, row.loader)) else { continue };
+        let Some((by, _)) = selection.files().find(|(path, _)| is_named(path, row.loader)) else { continue };
         let is_met = |stem: &str| {
-            stage.present.iter().any(|path| is_named(path, stem) && is_dlopened_as(path, stem, stage))
+            selection.paths.iter().any(|path| is_named(path, stem) && is_dlopened_as(path, stem, selection))
         };
         let missing = row.loads.iter().filter(|stem| !is_met(stem));
         let mut libraries: Vec<UsrPath> = missing
-            .filter_map(|stem| of_stem(stem).into_iter().find(|path| is_dlopened_as(path, stem, stage)))
+            .filter_map(|stem| {
+                libraries_with_stem(stem).into_iter().find(|path| is_dlopened_as(path, stem, selection))
+            })
             .collect();
-        libraries.retain(|library| !advice.iter().any(|known| known.libraries.contains(library)));
+        libraries.retain(|library| !hints.iter().any(|known| known.libraries.contains(library)));
         if !libraries.is_empty() {
-            let because = format!("{} ({})", row.what_for, row.source);
-            advice.push(DlopenHint { by: by.clone(), libraries, because });
+            let reason = format!("{} ({})", row.what_for, row.source);
+            hints.push(DlopenHint { by: by.clone(), libraries, reason });
         }
     }
-    advice
+    hints
 }
 
-/// Whether dlopen(3) uses this name: for a library by its soname, for a PAM module by that of its file. The file behind
-/// a soname is of no use without it.
-fn is_dlopened_as(path: &UsrPath, stem: &str, stage: &Selection<'_>) -> bool {
-    let end = stage.tree.resolve(path).end;
-    match end.node().and_then(|file| stage.tree.file_info(file.as_str())) {
+/// Whether dlopen(3) is called with this name: the soname of a library, or the file name of a PAM module. A real name
+/// is not enough without its soname.
+fn is_dlopened_as(path: &UsrPath, stem: &str, selection: &Selection<'_>) -> bool {
+    let end = selection.tree.resolve(path).end;
+    match end.node().and_then(|file| selection.tree.file_info(file.as_str())) {
         _ if stem.starts_with("pam_") => true,
         Some(FileInfo::Elf(elf)) if elf.soname.is_some() => elf.soname.as_deref() == Some(path.name()),
         _ => LibraryName::parse(path.name()).is_some_and(|name| matches!(name.kind, NameKind::Soname(_))),
     }
 }
 
-/// Whether a library of this stem is loaded by name by something in the table: nothing needs it that a file shows.
+/// Whether a file of the table may load a library of this stem: the dependency is not visible in DT_NEEDED.
 pub fn is_loaded_by_name(stem: &str) -> bool {
     TABLE.iter().any(|row| row.loads.contains(&stem))
 }
 
-/// A systemd that says itself what it loads: the table would only repeat it.
-fn has_notes(stage: &Selection<'_>) -> bool {
-    stage.files().any(|(_, facts)| matches!(facts, FileInfo::Elf(elf) if !elf.dlopen.is_empty()))
+/// Whether a selected file has `.note.dlopen`: the rows of systemd are then redundant.
+fn has_notes(selection: &Selection<'_>) -> bool {
+    selection.files().any(|(_, facts)| matches!(facts, FileInfo::Elf(elf) if !elf.dlopen.is_empty()))
 }
 
 fn is_named(path: &UsrPath, name: &str) -> bool {
-    // A name starts with its stem, and asking that first is what keeps the table cheap.
+    // The cheap comparison of prefixes comes first.
     path.name() == name
         || path.name().starts_with(name)
             && LibraryName::parse(path.name()).is_some_and(|library| library.stem == name)

@@ -1,8 +1,8 @@
-//! Programs that selected programs start by themselves, and that the selection does not have.
+//! Programs that selected programs start and that are not selected.
 
 use super::selection::Selection;
 use usr::file_info::FileInfo;
-use usr::known_execs::{KnownExec, started_by};
+use usr::known_execs::{KnownExec, known_execs};
 use usr::path::UsrPath;
 use usr::tree::UsrTree;
 
@@ -23,7 +23,7 @@ pub fn missing(selection: &Selection<'_>) -> Vec<MissingExec> {
     for (by, info) in selection.files() {
         let FileInfo::Elf(elf) = info else { continue };
         for (row, chain) in started(selection.tree, by, &elf.exec_paths) {
-            if !chain.iter().all(|path| selection.present.contains(path)) {
+            if !chain.iter().all(|path| selection.paths.contains(path)) {
                 missing.push(MissingExec { by: by.clone(), row, chain });
             }
         }
@@ -31,8 +31,8 @@ pub fn missing(selection: &Selection<'_>) -> Vec<MissingExec> {
     missing
 }
 
-/// The programs of the table that `starter`, whose text has `exec_paths`, starts and the image has: each with every
-/// symlink on the path.
+/// The programs of the image that `starter` starts according to the table, each with every symlink on the path.
+/// `exec_paths` are the paths in the text of `starter`.
 pub fn started(
     tree: &UsrTree,
     starter: &UsrPath,
@@ -42,30 +42,30 @@ pub fn started(
         Some(chains) => chains,
         None => locate_by_name(tree, starter, row.program).into_iter().collect(),
     };
-    started_by(starter).flat_map(|row| chains(row).into_iter().map(move |chain| (row, chain))).collect()
+    known_execs(starter).flat_map(|row| chains(row).into_iter().map(move |chain| (row, chain))).collect()
 }
 
-/// The program at each path that the starter's text names; `None` if it names none.
+/// The program at each path in the text of the starter; `None` without such a path.
 fn locate_named(tree: &UsrTree, paths: &[String], program: &str) -> Option<Vec<Vec<UsrPath>>> {
-    let mut named = paths.iter().filter(|path| path.rsplit('/').next() == Some(program)).peekable();
-    named.peek()?;
+    let mut matching = paths.iter().filter(|path| path.rsplit('/').next() == Some(program)).peekable();
+    matching.peek()?;
     let chain = |path: &String| {
         let resolved = tree.resolve_rootfs(path);
         let end = resolved.end.node().filter(|end| is_program(tree, end))?.clone();
         Some(resolved.links.into_iter().chain([end]).collect())
     };
-    Some(named.filter_map(chain).collect())
+    Some(matching.filter_map(chain).collect())
 }
 
 /// The program next to the starter, or the only one of its name.
 fn locate_by_name(tree: &UsrTree, starter: &UsrPath, program: &str) -> Option<Vec<UsrPath>> {
-    let beside = starter.parent().map(|directory| directory.join(program));
-    if let Some(beside) = beside.filter(|path| is_program(tree, path)) {
-        return Some(vec![beside]);
+    let sibling = starter.parent().map(|directory| directory.join(program));
+    if let Some(sibling) = sibling.filter(|path| is_program(tree, path)) {
+        return Some(vec![sibling]);
     }
-    let mut named = tree.iter().map(|(path, _)| path).filter(|path| path.name() == program);
-    let only = named.by_ref().find(|path| is_program(tree, path))?;
-    let is_ambiguous = named.any(|path| is_program(tree, path));
+    let mut matching = tree.iter().map(|(path, _)| path).filter(|path| path.name() == program);
+    let only = matching.by_ref().find(|path| is_program(tree, path))?;
+    let is_ambiguous = matching.any(|path| is_program(tree, path));
     (!is_ambiguous).then(|| vec![only.clone()])
 }
 

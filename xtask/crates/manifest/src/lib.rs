@@ -3,12 +3,13 @@
 //!
 //! - [`mod@file`], [`editor`], [`sort_order`]: a manifest as text, and edits of it with their reasons.
 //! - [`common_mk`]: the pinned values as make reads them.
-//! - [`selection`]: what the manifests of a flavor select from an image; [`dependencies`], [`exec_references`],
+//! - [`selection`]: the nodes of an image that the manifests of a flavor list; [`dependencies`], [`exec_references`],
 //!   [`known_dlopens`] and [`replacement`]: analyses of it.
-//! - [`rules`]: what can be wrong, with checks and fixes; [`finding`] and [`suggestion`] are their results.
+//! - [`rules`]: the checks and fixes; [`finding`] and [`suggestion`] are their results.
 //! - [`plan`]: the plan of a bump, of an edit and of sorting, from sources to sources.
 //!
-//! The crate does no I/O: the caller reads the sources and writes the plan, and [`usr::tree::UsrTree`] reads files of the image.
+//! The crate does no I/O: the caller reads the sources and writes the plan, and [`usr::tree::UsrTree`] reads files of
+//! the image.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "unit tests make files and take the time"))]
 
 pub mod common_mk;

@@ -86,7 +86,7 @@ impl<'a> LibraryName<'a> {
     }
 
     /// Parses `STEM.so` as a linker name, a version before `.so` taken for a part of the stem: `libglib-2.0.so` is the
-    /// linker name of `libglib-2.0.so.0`. The name alone does not tell it from a real name like `libc-2.21.so`.
+    /// linker name of `libglib-2.0.so.0`. The name alone does not distinguish it from a real name like `libc-2.21.so`.
     pub fn parse_linker_name(name: &'a str) -> Option<LibraryName<'a>> {
         let stem = name.strip_suffix(".so").filter(|stem| !stem.is_empty() && !stem.starts_with('.'))?;
         Some(LibraryName { stem, kind: NameKind::LinkerName })
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_rkt_s_manifests() {
+    fn rkt_manifest_names_are_parsed() {
         for (name, stem, kind) in [
             ("libc-2.21.so", "libc", NameKind::DashedRealName("2.21")),
             ("libsystemd-shared-231.so", "libsystemd-shared", NameKind::DashedRealName("231")),

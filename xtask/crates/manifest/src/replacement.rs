@@ -7,47 +7,47 @@ use super::library_name::{LibraryName, NameKind};
 use usr::path::UsrPath;
 use usr::tree::{NodeKind, Target};
 
-/// What to do with a line, and the reason.
+/// The replacement of a line, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replacement {
-    /// What to do.
+    /// The outcome.
     pub outcome: Outcome,
-    /// The reason, so that a reader can check it in the image.
+    /// The reason, which a reader can check in the image.
     pub reason: String,
 }
 
-/// What happened to a path.
+/// The outcome for a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The file has another name now.
+    /// The file was renamed.
     Renamed(UsrPath),
-    /// The file is in another directory now, under the same name.
+    /// The file was moved to another directory, under the same name.
     Moved(UsrPath),
-    /// The line has no purpose any more.
+    /// The line is redundant.
     Redundant,
-    /// Several paths can be the replacement, and the image does not decide which.
+    /// Several paths are possible replacements.
     Ambiguous(Vec<UsrPath>),
     /// No replacement; these paths have similar names.
     NotFound(Vec<UsrPath>),
 }
 
-/// The surroundings of a path that decide about its replacement.
+/// The context that determines the replacement of a path.
 #[derive(Debug)]
 pub struct ReplacementContext<'a> {
     /// The image.
     pub index: &'a ImageIndex<'a>,
     /// The entries of the same manifest that are in the image.
     pub listed: &'a BTreeSet<UsrPath>,
-    /// The entries of every manifest of the board that are in the image: one library has one answer in all of them.
+    /// The entries of every manifest of the board that are in the image: a library has the same replacement in all.
     pub listed_on_board: &'a BTreeSet<UsrPath>,
-    /// Directories that were moved as a whole.
+    /// Moved directories.
     pub moved_directories: &'a MovedDirectories,
-    /// Sonames that listed files need and do not find: they decide among several candidates.
+    /// Unresolved sonames of listed files, which select one of several candidates.
     pub unresolved_sonames: &'a BTreeSet<String>,
 }
 
-/// Directories that the image does not have any more, with the one directory that has all their listed files. A single
-/// file is no evidence of a directory's move.
+/// Directories that are not in the image, each with the only directory that has all of their listed files. One file is
+/// not enough evidence for a moved directory.
 #[derive(Debug, Default)]
 pub struct MovedDirectories(BTreeMap<UsrPath, UsrPath>);
 
@@ -94,7 +94,7 @@ pub fn find_replacement(path: &UsrPath, context: &ReplacementContext<'_>) -> Opt
     }))
 }
 
-/// A line like `lib` named a symlink once; where it is a directory now, it would add everything below it.
+/// A line like `lib` that was a symlink and is a directory now: the line would add everything below.
 fn top_level_directory(path: &UsrPath, context: &ReplacementContext<'_>) -> Replacement {
     let below = context.index.tree.below(path).filter(|(_, node)| node.kind != NodeKind::Directory).count();
     Replacement {
@@ -105,9 +105,9 @@ fn top_level_directory(path: &UsrPath, context: &ReplacementContext<'_>) -> Repl
     }
 }
 
-/// A directory of the path is a symlink: unsquashfs knows the file by its real path only.
+/// A path through a directory symlink: unsquashfs matches only real paths.
 fn via_directory_symlink(path: &UsrPath, context: &ReplacementContext<'_>) -> Option<Replacement> {
-    // The last component is not followed: it may be a symlink that is listed for itself.
+    // The last component is not followed: a symlink can be listed itself.
     let resolved = context.index.tree.resolve(&path.parent()?);
     let Target::Node(directory) = resolved.end else { return None };
     let real = directory.join(path.name());
@@ -120,7 +120,7 @@ fn via_directory_symlink(path: &UsrPath, context: &ReplacementContext<'_>) -> Op
     Some(unless_listed(real, &format!("{link} is a symlink to {target}"), context, Outcome::Moved))
 }
 
-/// `libz.so.1.2.8` where the manifest lists `libz.so.1`: the symlink itself shows the present real name.
+/// `libz.so.1.2.8` where the manifest lists `libz.so.1`: the symlink itself points to the current real name.
 fn via_soname_symlink(path: &UsrPath, context: &ReplacementContext<'_>) -> Option<Replacement> {
     let name = context.index.library_name(path.name()).filter(|name| name.kind.is_real_name())?;
     let soname = sonames_of(name.stem, &path.parent()?, context).find(|other| is_soname_for(other, &name))?;
@@ -142,7 +142,7 @@ fn is_soname_for(other: &UsrPath, name: &LibraryName<'_>) -> bool {
     })
 }
 
-/// The same name in another directory that is used in the same way.
+/// The same name in another directory of the same use.
 fn same_name_elsewhere(path: &UsrPath, context: &ReplacementContext<'_>) -> Option<Replacement> {
     let mut candidates = context.index.get(path.name());
     candidates.retain(|other| PathClass::from_path(other) == PathClass::from_path(path));
@@ -168,7 +168,7 @@ fn has_same_tail(one: &UsrPath, other: &UsrPath) -> bool {
 
 /// Whether a file of the same name in another directory is the same file, moved. Programs move between program
 /// directories, libraries into directories that the loader searches, and any file together with its directory. A file
-/// elsewhere is another file of that name (`lib/klibc/bin/mount`).
+/// elsewhere is a different file of the same name (`lib/klibc/bin/mount`).
 fn is_plausible_move(old: &UsrPath, new: &UsrPath, context: &ReplacementContext<'_>) -> bool {
     let index = context.index;
     let (Some(from), Some(to)) = (old.parent(), new.parent()) else { return false };
@@ -184,8 +184,8 @@ fn is_plausible_move(old: &UsrPath, new: &UsrPath, context: &ReplacementContext<
         || is_moved_directory(&from, &to, index)
 }
 
-/// Whether the image has the directory `to` instead of `from`: `from` is gone, and both have the same name, a version
-/// at its end aside.
+/// Whether the directory `to` replaces `from`: `from` is not in the image, and the names are equal except for a version
+/// at the end.
 fn is_moved_directory(from: &UsrPath, to: &UsrPath, index: &ImageIndex<'_>) -> bool {
     const GENERIC: [&str; 6] = ["bin", "sbin", "lib", "lib64", "libexec", "share"];
     let base = |path: &UsrPath| {
@@ -202,7 +202,7 @@ fn is_unit(path: &UsrPath) -> bool {
     path.as_str().contains("/systemd/system/") || path.as_str().contains("/systemd/user/")
 }
 
-/// The one library of the same stem and kind of name that is not older; among several, the one that is needed.
+/// The only library of the same stem and kind of name that is not older; among several, the one that is a dependency.
 fn same_stem(path: &UsrPath, context: &ReplacementContext<'_>) -> Option<Replacement> {
     let index = context.index;
     let name = index.library_name(path.name()).filter(|name| name.kind != NameKind::LinkerName)?;
@@ -248,7 +248,7 @@ fn same_stem(path: &UsrPath, context: &ReplacementContext<'_>) -> Option<Replace
     })
 }
 
-/// The libraries of a stem. Of more than any real library has, none is certain to replace another.
+/// The libraries of a stem; none if there are more than a real library has, because no replacement is certain then.
 fn libraries<'i>(stem: &str, index: &'i ImageIndex<'_>) -> &'i [&'i UsrPath] {
     const MAX_LIBRARIES: usize = 100;
     Some(index.libraries_with_stem(stem)).filter(|all| all.len() <= MAX_LIBRARIES).unwrap_or_default()
@@ -268,7 +268,7 @@ fn sonames_of<'a>(
     directory: &UsrPath,
     context: &ReplacementContext<'a>,
 ) -> impl Iterator<Item = &'a UsrPath> {
-    // glibc's loader has another stem on disk than for programs.
+    // The real name of glibc's loader has another stem than its soname.
     let file = if stem == "ld" { "ld-linux".to_owned() } else { format!("{stem}.so.") };
     let first = directory.join(&file);
     let listed = context.listed_on_board.range(first.clone()..);
@@ -281,7 +281,7 @@ fn real_name_dropped(
     all: &[&UsrPath],
     context: &ReplacementContext<'_>,
 ) -> Option<Replacement> {
-    // A file without any version in its name has no soname of its own that could be another one.
+    // Without a version in the name, there is no separate soname.
     let is_plain = |other: &UsrPath| {
         LibraryName::parse(other.name()).is_some_and(|other| other.kind == NameKind::LinkerName)
     };

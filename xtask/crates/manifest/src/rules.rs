@@ -1,10 +1,10 @@
-//! The rules: what can be wrong with the manifests of a board, what is said about it, and how it is fixed.
+//! The rules: checks of a board's manifests, with messages and fixes.
 //!
-//! One rule is one file: its check, its message, its fix or suggestion, and its tests. [`RULES`] lists them in the order of
-//! fixing; [`driver`] checks, or fixes and checks again until nothing changes. What several rules need is computed once per
-//! pass ([`lint::Lint`]). A rule without a fix suggests an edit: only a person can decide it.
+//! One rule is one file: its check, its message, its fix or suggestion, and its tests. [`RULES`] lists them in the
+//! order of fixing; [`driver`] checks, or fixes and checks again until nothing changes. Shared analyses are computed
+//! once per pass ([`lint::Lint`]). A rule without a fix suggests an edit, which needs a manual decision.
 //!
-//! [`pins`] is about coreos-common.mk, which a run has once, and is called by the plan of a bump.
+//! [`pins`] checks coreos-common.mk, which exists once per tree; the plan of a bump calls it.
 
 mod dangling;
 mod dependents;
@@ -34,11 +34,11 @@ use fixer::Fixer;
 use lint::Lint;
 pub use missing::add_candidates;
 
-/// One rule about manifests.
+/// A rule about manifests.
 struct Rule {
-    /// Reports what is wrong in one flavor.
+    /// Reports the problems of one flavor.
     check: fn(&mut Lint<'_, '_>),
-    /// Changes the manifests of a board, as far as the image decides how.
+    /// Fixes the manifests of a board, if the image determines the fix.
     fix: Option<fn(&mut Fixer<'_>)>,
 }
 
@@ -52,8 +52,8 @@ impl Rule {
     }
 }
 
-/// Every rule, in the order of fixing: lines that mean something else than they say hide what is missing, a missing line
-/// hides what is needed, and what is added can replace what is missing.
+/// Every rule, in the order of fixing: malformed lines hide missing paths, missing paths hide dependencies, and an added
+/// path can replace a missing one.
 const RULES: [Rule; 15] = [
     Rule::fixed_by(malformed_line::check, malformed_line::fix),
     Rule::fixed_by(missing::check, missing::fix),

@@ -1,4 +1,4 @@
-//! One flavor of one board: which of the image's nodes its manifests take, and who lists each.
+//! Selected files: the nodes of an image that the manifests of one board and flavor list, each with its line.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Included, Unbounded};
@@ -9,42 +9,41 @@ use usr::file_info::FileInfo;
 use usr::path::UsrPath;
 use usr::tree::{NodeKind, UsrTree};
 
-/// One file of one manifest directory.
+/// A file of a manifest directory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ManifestRef {
     /// The board of the directory: `manifest-BOARD.d`, or `manifest.d` for amd64-usr.
     pub board: Board,
-    /// The flavor of the directory above it.
+    /// The flavor, which the parent of the manifest directory names.
     pub flavor: Flavor,
-    /// Its path relative to the tree.
+    /// Path of the directory entry, relative to the tree.
     pub listed_as: String,
-    /// Its real path relative to the tree.
+    /// Real path, relative to the tree.
     pub file: String,
 }
 
-/// The manifests by their real path.
+/// Manifests by real path.
 pub type ManifestsByPath<'a> = BTreeMap<&'a str, &'a ManifestFile>;
 
-/// A board and flavor, and the manifests that make it.
+/// The manifests of a board and flavor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestSet {
     /// The board.
     pub board: Board,
     /// The flavor.
     pub flavor: Flavor,
-    /// The real paths of its manifests, its own and the symlinked ones.
+    /// Real paths of the manifests, including those that are reached by a symlink.
     pub files: BTreeSet<String>,
-    /// The files of the manifest directory by their path there, which is the order in which the build joins them; each
-    /// with its real path.
+    /// Real path by directory entry, in the order in which the build concatenates the files.
     listed_as: BTreeMap<String, String>,
-    /// How many of them are reached by symlink.
-    borrowed: usize,
+    /// Number of manifests that are reached by a symlink.
+    symlinked: usize,
 }
 
 impl ManifestSet {
-    /// The flavors of a board. One that borrows manifests of another comes behind it: what both need is then
-    /// listed where it serves both.
-    pub fn of_board(board: Board, listings: &[ManifestRef]) -> Vec<ManifestSet> {
+    /// Groups the manifests of a board by flavor. A flavor that links to manifests of another one is sorted after it, so
+    /// that a dependency of both is added to the shared manifest.
+    pub fn from_board(board: Board, listings: &[ManifestRef]) -> Vec<ManifestSet> {
         let mut flavors: BTreeMap<&Flavor, ManifestSet> = BTreeMap::new();
         for listing in listings.iter().filter(|listing| listing.board == board) {
             let flavor = flavors.entry(&listing.flavor).or_insert_with(|| ManifestSet {
@@ -52,127 +51,127 @@ impl ManifestSet {
                 flavor: listing.flavor.clone(),
                 files: BTreeSet::new(),
                 listed_as: BTreeMap::new(),
-                borrowed: 0,
+                symlinked: 0,
             });
             flavor.files.insert(listing.file.clone());
             flavor.listed_as.insert(listing.listed_as.clone(), listing.file.clone());
-            flavor.borrowed += usize::from(listing.file != listing.listed_as);
+            flavor.symlinked += usize::from(listing.file != listing.listed_as);
         }
         let mut flavors: Vec<ManifestSet> = flavors.into_values().collect();
-        flavors.sort_by_key(|flavor| flavor.borrowed);
+        flavors.sort_by_key(|flavor| flavor.symlinked);
         flavors
     }
 
-    /// Whether the build writes another manifest after this one, a real path.
+    /// Whether the build concatenates another manifest after `file`, a real path.
     pub fn is_followed(&self, file: &str) -> bool {
-        let mut behind = self.listed_as.values().skip_while(|other| *other != file);
-        behind.any(|other| other != file)
+        let mut rest = self.listed_as.values().skip_while(|other| *other != file);
+        rest.any(|other| other != file)
     }
 
-    /// The paths of the manifest directory's files, each with the real path, in the order in which the build joins them.
+    /// Directory entries of the manifest directory, each with its real path, in the order of the build.
     pub fn listed_as(&self) -> impl Iterator<Item = (&str, &str)> {
         self.listed_as.iter().map(|(listed_as, file)| (listed_as.as_str(), file.as_str()))
     }
 }
 
-/// The stage1 that a flavor's manifests make of an image.
+/// The nodes of an image that a flavor's manifests list: the content of its stage1.
 #[derive(Debug)]
 pub struct Selection<'a> {
     /// The image.
     pub tree: &'a UsrTree,
-    /// The board and flavor.
-    pub of: &'a ManifestSet,
-    /// Every node that the build would extract, directories listed taken with what is below them.
-    pub present: BTreeSet<UsrPath>,
-    /// Who lists each node of `present`.
-    homes: BTreeMap<UsrPath, Location<'a>>,
+    /// The board and flavor, with their manifests.
+    pub manifests: &'a ManifestSet,
+    /// Every node that the build extracts; a listed directory includes all nodes below it.
+    pub paths: BTreeSet<UsrPath>,
+    /// The manifest line of each node in `paths`.
+    locations: BTreeMap<UsrPath, Location<'a>>,
 }
 
-/// The line that lists a node.
+/// A line of a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Location<'a> {
-    /// The manifest, at its real path.
+    /// Real path of the manifest.
     pub file: &'a str,
-    /// The line, counted from 1.
+    /// Line number, from 1.
     pub line: usize,
 }
 
 impl<'a> Selection<'a> {
-    /// Reads the manifests of a flavor against an image. Lines that name no node of the image are passed over. The
+    /// Selects the nodes that the manifests of a flavor list. Lines without a node in the image are ignored. The
     /// selected files are read in one batch.
-    pub fn of(of: &'a ManifestSet, texts: &ManifestsByPath<'a>, tree: &'a UsrTree) -> Selection<'a> {
-        let mut stage = Selection { tree, of, present: BTreeSet::new(), homes: BTreeMap::new() };
+    pub fn new(manifests: &'a ManifestSet, texts: &ManifestsByPath<'a>, tree: &'a UsrTree) -> Selection<'a> {
+        let mut selection = Selection { tree, manifests, paths: BTreeSet::new(), locations: BTreeMap::new() };
         let mut directories: Vec<(UsrPath, Location<'a>)> = Vec::new();
-        for file in &of.files {
+        for file in &manifests.files {
             let Some((&file, text)) = texts.get_key_value(file.as_str()) else { continue };
             for (index, line) in text.entries() {
                 let (Ok(path), Some(node)) = (UsrPath::new(line), tree.get(line)) else { continue };
-                let home = Location { file, line: index + 1 };
+                let location = Location { file, line: index + 1 };
                 if node.kind == NodeKind::Directory {
-                    directories.push((path.clone(), home));
+                    directories.push((path.clone(), location));
                 }
-                stage.take(path, home);
+                selection.add(path, location);
             }
         }
-        // What is listed for itself is at home there, not where a directory takes it in.
-        for (directory, home) in directories {
+        // The line of a path itself has precedence over the line of a directory above.
+        for (directory, location) in directories {
             for (below, _) in tree.below(&directory) {
-                stage.take(below.clone(), home);
+                selection.add(below.clone(), location);
             }
         }
-        tree.read_ahead(&stage.present);
-        stage
+        tree.read_ahead(&selection.paths);
+        selection
     }
 
-    fn take(&mut self, path: UsrPath, home: Location<'a>) {
-        self.homes.entry(path.clone()).or_insert(home);
-        self.present.insert(path);
+    fn add(&mut self, path: UsrPath, location: Location<'a>) {
+        self.locations.entry(path.clone()).or_insert(location);
+        self.paths.insert(path);
     }
 
-    /// The line that lists a node, or the directory above it.
-    pub fn home(&self, path: &UsrPath) -> Option<Location<'a>> {
-        self.homes.get(path).copied()
+    /// The line that lists a node or a directory above the node.
+    pub fn location(&self, path: &UsrPath) -> Option<Location<'a>> {
+        self.locations.get(path).copied()
     }
 
-    /// The line that a file belongs next to: the last one before it of the manifest that lists most of its directory, of
-    /// several `preferred`. `None` where no manifest lists anything there.
-    pub fn neighbour(&self, path: &UsrPath, preferred: &str) -> Option<Location<'a>> {
-        let beside = || {
-            let same = self.present.iter().filter(|other| other.parent() == path.parent());
-            same.filter_map(|other| Some((other, self.home(other)?)))
+    /// The line next to which a file is to be added: the last smaller path of the manifest that lists most files of the
+    /// directory; `preferred` breaks a tie. `None` if no manifest lists a file of the directory.
+    pub fn nearest_entry(&self, path: &UsrPath, preferred: &str) -> Option<Location<'a>> {
+        let siblings = || {
+            let same = self.paths.iter().filter(|other| other.parent() == path.parent());
+            same.filter_map(|other| Some((other, self.location(other)?)))
         };
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        beside().for_each(|(_, home)| *counts.entry(home.file).or_default() += 1);
+        siblings().for_each(|(_, location)| *counts.entry(location.file).or_default() += 1);
         let (file, _) = counts.into_iter().max_by_key(|(file, count)| (*count, *file == preferred))?;
-        let of_file = || beside().filter(|(_, home)| home.file == file);
-        let before = of_file().rfind(|(other, _)| *other < path);
-        before.or_else(|| of_file().next()).map(|(_, home)| home)
+        let in_file = || siblings().filter(|(_, location)| location.file == file);
+        let before = in_file().rfind(|(other, _)| *other < path);
+        before.or_else(|| in_file().next()).map(|(_, location)| location)
     }
 
-    /// Whether a node will be in the built tree: extracted, or a directory above something extracted.
-    pub fn holds(&self, path: &UsrPath) -> bool {
-        self.present.contains(path) || self.is_above_listed(path)
+    /// Whether the built tree has a node: an extracted one, or a directory above an extracted one.
+    pub fn will_contain(&self, path: &UsrPath) -> bool {
+        self.paths.contains(path) || self.is_above_listed(path)
     }
 
     fn is_above_listed(&self, directory: &UsrPath) -> bool {
         let first = format!("{directory}/");
-        self.present
+        self.paths
             .range::<str, _>((Included(first.as_str()), Unbounded))
             .next()
             .is_some_and(|path| path.is_within(directory))
     }
 
-    /// The programs and libraries of the stage that a loader of its board loads something for, in byte order.
-    pub fn loadable(&self) -> impl Iterator<Item = &UsrPath> {
-        let machine = self.of.board.elf_machine();
+    /// Selected ELF files with a dynamic section, for the machine of the board, in byte order.
+    pub fn dynamic_elf_files(&self) -> impl Iterator<Item = &UsrPath> {
+        let machine = self.manifests.board.elf_machine();
         self.files().filter_map(move |(path, facts)| match facts {
             FileInfo::Elf(elf) if elf.dynamic && elf.machine == machine => Some(path),
             _ => None,
         })
     }
 
-    /// The regular files of the stage with what is known of them, in byte order.
+    /// Selected regular files with their properties, in byte order.
     pub fn files(&self) -> impl Iterator<Item = (&UsrPath, &'a FileInfo)> {
-        self.present.iter().filter_map(|path| self.tree.file_info(path.as_str()).map(|facts| (path, facts)))
+        self.paths.iter().filter_map(|path| self.tree.file_info(path.as_str()).map(|facts| (path, facts)))
     }
 }

@@ -9,8 +9,8 @@ pub struct Interpreter {
     pub search_path: Vec<String>,
 }
 
-/// The programs that a line after `#!` starts, in order: the interpreter, and, where that is env(1), the program that env
-/// starts.
+/// The programs that a line after `#!` starts, in order: the interpreter, and, where that is env(1), the program that
+/// env starts.
 pub fn interpreters(line: &str) -> Vec<Interpreter> {
     let is_blank = [' ', '\t'];
     let (name, argument) = line.split_once(is_blank).unwrap_or((line, ""));
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn programs_that_run_a_script() {
+    fn shebang_interpreters_are_parsed() {
         for (line, expected) in [
             ("/bin/sh", "/bin/sh"),
             ("/bin/sh -e", "/bin/sh"),

@@ -18,19 +18,19 @@ pub enum SortOrder {
     Bytes,
     /// As `LC_ALL=en_US.UTF-8 sort` does with glibc.
     EnUs,
-    /// In both orders; [`SortOrder::or`] chooses one.
+    /// In both orders; [`SortOrder::or_default`] selects one.
     Both,
     /// In neither.
     Unsorted,
 }
 
 impl SortOrder {
-    /// The order that the entries of a text are in; blank lines and comments do not count.
-    pub fn of(text: &ManifestFile) -> SortOrder {
-        SortOrder::of_lines(text.lines().iter().filter(|line| line.is_entry()))
+    /// Detects the order of the entries of a text; blank lines and comments are ignored.
+    pub fn detect(text: &ManifestFile) -> SortOrder {
+        SortOrder::detect_lines(text.lines().iter().filter(|line| line.is_entry()))
     }
 
-    fn of_lines<'a>(lines: impl Iterator<Item = &'a Line> + Clone) -> SortOrder {
+    fn detect_lines<'a>(lines: impl Iterator<Item = &'a Line> + Clone) -> SortOrder {
         let sorted = |compare: fn(&str, &str) -> Ordering| {
             let pairs = lines.clone().zip(lines.clone().skip(1));
             pairs.into_iter().all(|(one, next)| compare(path(one), path(next)).is_le())
@@ -67,7 +67,7 @@ impl SortOrder {
 
     /// The order that the files of a tree share: en_US.UTF-8, unless there are files in byte order alone and none in
     /// en_US.UTF-8 alone.
-    pub fn shared(orders: impl IntoIterator<Item = SortOrder>) -> SortOrder {
+    pub fn tree_default(orders: impl IntoIterator<Item = SortOrder>) -> SortOrder {
         let mut bytes = false;
         for order in orders {
             match order {
@@ -81,7 +81,7 @@ impl SortOrder {
 
     /// Resolves `Both` to the order of the tree.
     #[must_use]
-    pub fn or(self, shared: SortOrder) -> SortOrder {
+    pub fn or_default(self, shared: SortOrder) -> SortOrder {
         if self == SortOrder::Both { shared } else { self }
     }
 
@@ -96,12 +96,12 @@ impl SortOrder {
     }
 }
 
-/// Sorts a file as `sort-manifests` does: blank and repeated lines are removed, and lines that are in neither order are put
-/// in order: that of the tree, if its other files show one, else the order that moves fewer lines. Returns the order that
-/// the file is in then; `None` if nothing changes, whatever the line ends of the file.
+/// Sorts a file as `sort-manifests` does: blank and repeated lines are removed, and lines that are in neither order
+/// are sorted: in that of the tree, if its other files show one, else the order that moves fewer lines. Returns
+/// the new order of the file; `None` if nothing changes, whatever the line ends of the file.
 pub fn sorted(text: &ManifestFile, tree: Option<SortOrder>) -> Option<(ManifestFile, SortOrder)> {
     let full = |line: &&Line| line.kind() != LineKind::Blank;
-    let order = SortOrder::of_lines(text.lines().iter().filter(full));
+    let order = SortOrder::detect_lines(text.lines().iter().filter(full));
     if order == SortOrder::Unsorted {
         let mut seen = HashSet::new();
         let lines = text.lines().iter().filter(full).map(|line| line.text.as_str());
@@ -125,10 +125,15 @@ pub fn sorted(text: &ManifestFile, tree: Option<SortOrder>) -> Option<(ManifestF
     (after != *text).then_some((after, order))
 }
 
-/// The order that leaves more of these lines, each of which is different, where they are; en_US.UTF-8 if both leave as many.
+/// The order that leaves more of these lines, each of which is different, where they are; en_US.UTF-8 if both leave
+/// as many.
 fn fewer_moves(lines: &[&str]) -> SortOrder {
-    let kept = |order: SortOrder| longest_ascending(lines, |one, other| order.compare(one, other));
-    if kept(SortOrder::Bytes) > kept(SortOrder::EnUs) { SortOrder::Bytes } else { SortOrder::EnUs }
+    let count_in_place = |order: SortOrder| longest_ascending(lines, |one, other| order.compare(one, other));
+    if count_in_place(SortOrder::Bytes) > count_in_place(SortOrder::EnUs) {
+        SortOrder::Bytes
+    } else {
+        SortOrder::EnUs
+    }
 }
 
 /// The length of the longest ascending subsequence, by patience sorting.
@@ -198,7 +203,7 @@ fn after_longest_prefix(text: &ManifestFile, line: &str) -> usize {
     }
 }
 
-/// An entry in the directory of a new line, and how many bytes the two share from the start.
+/// An entry in the directory of a new line, and the length of their common prefix in bytes.
 struct PrefixMatch<'a> {
     at: usize,
     entry: &'a str,
@@ -206,8 +211,8 @@ struct PrefixMatch<'a> {
 }
 
 impl PrefixMatch<'_> {
-    /// Of entries that share equally much: the greatest that is smaller than the line, else the smallest; so a row
-    /// of new lines comes out in order.
+    /// Breaks ties between equally long prefixes: the greatest entry smaller than the line, else the smallest entry, so
+    /// that several new lines are in order.
     fn is_nearer(&self, best: &PrefixMatch<'_>, line: &str) -> bool {
         match (self.shared.cmp(&best.shared), self.entry < line, best.entry < line) {
             (Ordering::Equal, true, true) => self.entry >= best.entry,
@@ -228,7 +233,7 @@ mod tests {
 
     fn with(text: &str, lines: &[&str]) -> String {
         let mut text = parse(text);
-        let order = SortOrder::of(&text);
+        let order = SortOrder::detect(&text);
         for line in lines {
             text.insert(order.position(&text, line), line);
         }
@@ -244,13 +249,13 @@ mod tests {
             ("", SortOrder::Both),
             ("bin/b\nbin/a\n", SortOrder::Unsorted),
         ] {
-            assert_eq!(SortOrder::of(&parse(text)), order, "{text:?}");
+            assert_eq!(SortOrder::detect(&parse(text)), order, "{text:?}");
         }
-        assert_eq!(SortOrder::shared([SortOrder::Both, SortOrder::Bytes]), SortOrder::Bytes);
-        assert_eq!(SortOrder::shared([SortOrder::Bytes, SortOrder::EnUs]), SortOrder::EnUs);
-        assert_eq!(SortOrder::shared([SortOrder::Unsorted]), SortOrder::EnUs);
-        assert_eq!(SortOrder::Both.or(SortOrder::Bytes), SortOrder::Bytes);
-        assert_eq!(SortOrder::Unsorted.or(SortOrder::Bytes), SortOrder::Unsorted);
+        assert_eq!(SortOrder::tree_default([SortOrder::Both, SortOrder::Bytes]), SortOrder::Bytes);
+        assert_eq!(SortOrder::tree_default([SortOrder::Bytes, SortOrder::EnUs]), SortOrder::EnUs);
+        assert_eq!(SortOrder::tree_default([SortOrder::Unsorted]), SortOrder::EnUs);
+        assert_eq!(SortOrder::Both.or_default(SortOrder::Bytes), SortOrder::Bytes);
+        assert_eq!(SortOrder::Unsorted.or_default(SortOrder::Bytes), SortOrder::Unsorted);
     }
 
     #[test]
@@ -315,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn unsorted_file_gets_the_order_of_the_tree_or_fewer_moves() {
+    fn unsorted_file_gets_tree_order_or_fewest_moves() {
         let en_us = "l/libcryptsetup.so\nl/libc.so.6\nl/libdw.so\nl/libd.so.1\n";
         let bytes = "l/libc.so.6\nl/libcryptsetup.so\nl/libd.so.1\nl/libdw.so\n";
         for (text, tree, expected) in [
@@ -329,7 +334,7 @@ mod tests {
                 None => panic!("{text} is sorted"),
             };
             assert_eq!(order, expected, "{text}");
-            assert_eq!(SortOrder::of(&after).or(expected), expected, "{text}");
+            assert_eq!(SortOrder::detect(&after).or_default(expected), expected, "{text}");
         }
         assert_eq!(
             SortOrder::shown_by([SortOrder::Both, SortOrder::EnUs, SortOrder::EnUs]),

@@ -2,24 +2,25 @@
 
 use std::collections::BTreeMap;
 
-/// What to do about a finding.
+/// A remedy for a finding.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Suggestion {
     /// Run the fixes.
-    Mend,
+    RunFix,
     /// Run the fixes, and remove missing entries without a replacement.
-    DropMissing,
-    /// Add and remove lines: only a person can decide whether that is wanted.
-    Edit(Vec<LineEdit>),
-    /// Hide a file of a manifest directory, relative to the tree: the build passes over names that start with a dot.
+    RunFixDropMissing,
+    /// Add and remove manifest lines: needs a manual decision.
+    EditManifest(Vec<LineEdit>),
+    /// Hide a file of a manifest directory; the path is relative to the tree. The build ignores names that start with
+    /// a dot.
     HideFile(String),
-    /// Use another release: no line of a manifest helps.
-    OtherRelease,
-    /// Replace a symlink to a place outside the tree, which is never written, by a copy first.
-    Own {
-        /// The symlink, the manifest or a directory above it, relative to the tree.
+    /// Use another release: no change of a manifest resolves the finding.
+    ChangeRelease,
+    /// First replace a symlink that points outside the tree with a copy: files outside the tree are never written.
+    CopySymlinkTarget {
+        /// The symlink: the manifest or a directory above it, relative to the tree.
         link: String,
-        /// What to do then.
+        /// The suggestion after the copy.
         then: Box<Suggestion>,
     },
 }
@@ -36,19 +37,19 @@ pub struct LineEdit {
 }
 
 impl Suggestion {
-    /// The addition of lines to one manifest.
+    /// Suggests adding lines to one manifest.
     pub fn add<T: ToString>(file: &str, lines: impl IntoIterator<Item = T>) -> Suggestion {
         let add = lines.into_iter().map(|line| line.to_string()).collect();
-        Suggestion::Edit(vec![LineEdit { file: file.to_owned(), add, remove: Vec::new() }])
+        Suggestion::EditManifest(vec![LineEdit { file: file.to_owned(), add, remove: Vec::new() }])
     }
 
-    /// The replacement of one line by another.
+    /// Suggests replacing a line.
     pub fn replace(file: &str, old: &str, new: &str) -> Suggestion {
         let (add, remove) = (vec![new.to_owned()], vec![old.to_owned()]);
-        Suggestion::Edit(vec![LineEdit { file: file.to_owned(), add, remove }])
+        Suggestion::EditManifest(vec![LineEdit { file: file.to_owned(), add, remove }])
     }
 
-    /// The removal of lines, each with its manifest.
+    /// Suggests removing lines, given as (manifest, line).
     pub fn remove<'l>(lines: impl IntoIterator<Item = (&'l str, &'l str)>) -> Suggestion {
         let mut by_file: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for (file, line) in lines {
@@ -59,12 +60,12 @@ impl Suggestion {
         }
         let edit =
             |(file, remove): (&str, Vec<String>)| LineEdit { file: file.to_owned(), add: Vec::new(), remove };
-        Suggestion::Edit(by_file.into_iter().map(edit).collect())
+        Suggestion::EditManifest(by_file.into_iter().map(edit).collect())
     }
 
-    /// The same for a manifest outside the tree, to which `link` points.
+    /// The suggestion preceded by a copy of the file outside the tree to which `link` points.
     #[must_use]
-    pub fn behind(self, link: &str) -> Suggestion {
-        Suggestion::Own { link: link.to_owned(), then: Box::new(self) }
+    pub fn after_copying(self, link: &str) -> Suggestion {
+        Suggestion::CopySymlinkTarget { link: link.to_owned(), then: Box::new(self) }
     }
 }

@@ -23,8 +23,8 @@ pub struct UnitCommand<'a> {
     pub may_fail: bool,
 }
 
-/// The commands of a unit, of whose name only the type counts, after its unit file and drop-ins were read in order.
-/// Specifiers are not expanded: a program with one is left out.
+/// Parses the commands of a unit from its unit file and drop-ins, in order. Only the type in the unit's name is used.
+/// Specifiers are not expanded: a program with a specifier is omitted.
 pub fn commands<'a>(
     unit: &str,
     fragments: impl IntoIterator<Item = (&'a UsrPath, &'a str)>,
@@ -63,7 +63,7 @@ impl UnitType {
         }
     }
 
-    /// The settings whose values are command lines.
+    /// Settings with command lines as values.
     fn command_keys(self, systemd: Option<SystemdVersion>) -> &'static [&'static str] {
         const SERVICE: [&str; 8] = [
             "ExecCondition",
@@ -147,7 +147,7 @@ impl<'a> UnitReader<'a> {
 }
 
 /// The lines of a unit with their continuations. A comment within a continuation is skipped; the continuation goes on
-/// after it. A backslash at the end of a comment means nothing.
+/// after it. A backslash at the end of a comment has no effect.
 fn logical_lines(text: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut open: Option<String> = None;
@@ -183,8 +183,8 @@ fn physical_lines(text: &str) -> Vec<&str> {
     lines
 }
 
-/// The programs of one `Exec…=` value, each with whether it may fail. Commands are separated by a semicolon that is a word
-/// of its own and not quoted.
+/// The programs of one `Exec…=` value, each with whether it may fail. Commands are separated by a semicolon that is a
+/// word of its own and not quoted.
 fn command_lines(value: &str) -> Vec<(String, bool)> {
     let mut commands = Vec::new();
     let mut rest = value;
@@ -204,7 +204,7 @@ fn command_lines(value: &str) -> Vec<(String, bool)> {
     commands
 }
 
-/// The text behind the arguments of a command and the semicolon after them.
+/// The text after the arguments of a command and the semicolon after them.
 fn after_arguments(text: &str) -> &str {
     let is_word = |text: &str| text.is_empty() || text.starts_with(BLANKS);
     let mut rest = text.trim_start_matches(BLANKS);
@@ -230,7 +230,7 @@ fn without_specifiers(program: &str) -> Option<String> {
     is_program.then(|| plain.replace('\0', "%"))
 }
 
-/// The first word of a text, without its quotes and escapes, and the text behind it. `None` at the end of the text, and
+/// The first word of a text, without its quotes and escapes, and the text after it. `None` at the end of the text, and
 /// for a quote that is not closed.
 fn first_word(text: &str) -> Option<(String, &str)> {
     let text = text.trim_start_matches(BLANKS);
@@ -251,7 +251,7 @@ fn first_word(text: &str) -> Option<(String, &str)> {
     }
 }
 
-/// The character that an escape stands for; the backslash itself where the escape is not known.
+/// The character of an escape sequence; the backslash itself for an unknown sequence.
 fn unescape(rest: &mut std::str::Chars<'_>) -> char {
     let code = |digits: &str, radix| u32::from_str_radix(digits, radix).ok().and_then(char::from_u32);
     let text = rest.as_str();

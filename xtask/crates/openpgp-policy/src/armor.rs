@@ -1,4 +1,4 @@
-//! ASCII armor (RFC 9580, 6.2), read strictly: whole blocks, checked CRC-24 where one stands.
+//! ASCII armor (RFC 9580, 6.2), read strictly: complete blocks, with a check of the CRC-24 if present.
 
 use base64::alphabet::STANDARD;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
@@ -13,23 +13,23 @@ pub(super) struct Block {
     pub(super) bytes: Vec<u8>,
 }
 
-/// What an armored text holds.
+/// The content of an armored text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Armored {
-    /// Its blocks in order.
+    /// The blocks in order.
     pub(super) blocks: Vec<Block>,
-    /// There is text outside the blocks.
-    pub(super) has_stray_text: bool,
+    /// Whether the text has anything but blank lines outside of the blocks.
+    pub(super) has_text_outside: bool,
 }
 
-/// The label of the first block when the bytes are armor at all, blanks and a byte order mark in front allowed.
+/// The label of the first block; `None` if the bytes are not armor. Blanks and a byte order mark may come first.
 pub(super) fn label(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(256)]);
     let line = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']).lines().next()?;
     Some(boundary(line, "BEGIN")?.to_owned())
 }
 
-/// Whether a line begins an armored block, whatever is before it.
+/// Whether any line begins an armored block.
 pub(super) fn has_block(bytes: &[u8]) -> bool {
     bytes.split(|byte| matches!(byte, b'\n' | b'\r')).any(|line| line.starts_with(b"-----BEGIN PGP "))
 }
@@ -37,17 +37,17 @@ pub(super) fn has_block(bytes: &[u8]) -> bool {
 /// Reads every block. Line ends are LF, CRLF or CR; header lines may be in any encoding.
 ///
 /// # Errors
-/// A sentence that says which line is wrong and how.
+/// The reason why the armor is malformed.
 pub(super) fn parse(bytes: &[u8]) -> Result<Armored, String> {
     let text = String::from_utf8_lossy(bytes);
     let end = if text.contains('\n') { '\n' } else { '\r' };
     let mut lines = text.trim_start_matches('\u{feff}').split(end).map(str::trim_end).peekable();
-    let mut armored = Armored { blocks: Vec::new(), has_stray_text: false };
+    let mut armored = Armored { blocks: Vec::new(), has_text_outside: false };
     while let Some(line) = lines.next() {
         if let Some(label) = boundary(line, "BEGIN") {
             armored.blocks.push(Block { label: label.to_owned(), bytes: body(label, &mut lines)? });
         } else if !line.is_empty() {
-            armored.has_stray_text = true;
+            armored.has_text_outside = true;
         }
     }
     Ok(armored)
@@ -93,7 +93,7 @@ fn body<'a>(
     Err(format!("the armor has no line -----END PGP {label}-----"))
 }
 
-/// Base64 (RFC 4648, 4), padding required; the last digit may have bits that are not used.
+/// Base64 (RFC 4648, 4), padding required; the last digit may have unused bits.
 fn decode(digits: &str) -> Result<Vec<u8>, String> {
     let config = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
     GeneralPurpose::new(&STANDARD, config).decode(digits).map_err(|error| match error {
@@ -112,22 +112,22 @@ mod tests {
     const HELLO: &str = "-----BEGIN PGP SIGNATURE-----\n\naGVsbG8=\n=R/WK\n-----END PGP SIGNATURE-----\n";
 
     #[test]
-    fn reads_blocks_with_and_without_headers_and_checksum() {
+    fn blocks_are_read_without_headers_or_checksum() {
         let plain = "-----BEGIN PGP SIGNATURE-----\naGVsbG8=\n-----END PGP SIGNATURE-----";
         let headed = HELLO.replace("-----\n\na", "-----\r\nVersion: GnuPG v2\r\nComment: x\r\n\r\na");
         let two = format!("{HELLO}\n{HELLO}");
         for (text, blocks) in [(HELLO, 1), (plain, 1), (&headed, 1), (&two, 2)] {
             let armored = parse(text.as_bytes()).unwrap();
             assert_eq!(armored.blocks.len(), blocks, "{text}");
-            assert!(!armored.has_stray_text, "{text}");
+            assert!(!armored.has_text_outside, "{text}");
             assert!(armored.blocks.iter().all(|block| block.bytes == b"hello" && block.label == "SIGNATURE"));
         }
         assert_eq!(label(headed.as_bytes()).unwrap(), "SIGNATURE");
-        assert!(parse(format!("{HELLO}more").as_bytes()).unwrap().has_stray_text);
+        assert!(parse(format!("{HELLO}more").as_bytes()).unwrap().has_text_outside);
     }
 
     #[test]
-    fn says_what_is_wrong() {
+    fn malformed_armor_is_an_error() {
         let table = [
             (HELLO.replace("R/WK", "R/WL"), "the armor's checksum does not match"),
             (

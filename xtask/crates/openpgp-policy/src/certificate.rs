@@ -1,4 +1,4 @@
-//! OpenPGP certificates (transferable public keys, RFC 9580, 10.1): read and grouped, nothing believed yet.
+//! OpenPGP certificates (transferable public keys, RFC 9580, 10.1): parsed and grouped, not verified yet.
 
 use std::collections::HashSet;
 
@@ -12,14 +12,14 @@ use super::trust::Fingerprint;
 
 /// A file with certificates larger than this is refused: key servers can be flooded.
 const MAX_SIZE: usize = 4 * 1024 * 1024;
-/// Keys, and user IDs, in one file. A vendor's certificate has about ten subkeys.
+/// The keys, and the user IDs, in one file. A vendor's certificate has about ten subkeys.
 const MAX_KEYS: usize = 128;
 const MAX_USER_IDS: usize = 1024;
 /// The signature type of a key revocation (RFC 9580, 5.2.1.11).
 pub(super) const KEY_REVOCATION: u8 = 0x20;
 
-/// A primary key with what hangs on it. Its fingerprint is computed from the key, so it may be compared with a
-/// pin; every other word in it counts only once the primary key's signature over it was verified.
+/// A primary key with its signatures, user IDs and subkeys. Its fingerprint is computed from the key and can be compared
+/// with a pin; everything else is accepted only after the primary key's signature over it was verified.
 #[derive(Debug, Clone)]
 pub struct Certificate {
     pub(super) primary: Key,
@@ -29,7 +29,7 @@ pub struct Certificate {
     pub(super) subkeys: Vec<Subkey>,
 }
 
-/// A user id and the certifications on it.
+/// A user ID and its certifications.
 #[derive(Debug, Clone)]
 pub(super) struct UserId {
     pub(super) text: Vec<u8>,
@@ -44,7 +44,7 @@ impl UserId {
     }
 }
 
-/// A subkey and the signatures on it: bindings (0x18) and revocations (0x28).
+/// A subkey and its signatures: bindings (0x18) and revocations (0x28).
 #[derive(Debug, Clone)]
 pub(super) struct Subkey {
     pub(super) key: Key,
@@ -55,7 +55,7 @@ impl Certificate {
     /// Reads exactly one certificate, armored or binary; `source` is the path or URL that messages name.
     ///
     /// # Errors
-    /// Failed (2) for what is unreadable, a secret-key export, or several certificates.
+    /// Failed (2) for an unreadable file, a secret-key export, or several certificates.
     pub fn parse(bytes: &[u8], source: &str) -> Result<Certificate> {
         let mut found = Certificate::parse_all(bytes, source)?;
         match found.pop() {
@@ -67,7 +67,7 @@ impl Certificate {
     /// Reads every certificate of a file, at least one.
     ///
     /// # Errors
-    /// Failed (2) for what is unreadable, or a secret-key export.
+    /// Failed (2) for an unreadable file or a secret-key export.
     pub fn parse_all(bytes: &[u8], source: &str) -> Result<Vec<Certificate>> {
         if bytes.len() > MAX_SIZE {
             return Err(Error::failed(format!(
@@ -77,7 +77,7 @@ impl Certificate {
         }
         let binary = dearmor(bytes, source)?;
         let mut certificates: Vec<Certificate> = Vec::new();
-        let mut component = Component::Nowhere;
+        let mut component = Component::Unknown;
         // Keyrings hold old keys too: one that cannot be parsed is skipped, unless it is the only one.
         let (mut unparsed, mut is_skipped) = (None, false);
         check_limits(&binary, source)?;
@@ -125,8 +125,8 @@ impl Certificate {
         &self.primary.fingerprint
     }
 
-    /// The first user id that can be shown, when there is one: keys.openpgp.org gives none out without its owner's
-    /// consent, and one with control characters would speak to the terminal.
+    /// The first user ID in UTF-8 without control characters, which could control the terminal; `None` if there is none:
+    /// keys.openpgp.org publishes user IDs only with their owner's consent.
     pub fn name(&self) -> Option<&str> {
         let mut texts = self.user_ids.iter().filter_map(|user_id| std::str::from_utf8(&user_id.text).ok());
         texts.find(|text| !text.chars().any(char::is_control))
@@ -137,7 +137,8 @@ impl Certificate {
         self.keys().map(|key| &key.fingerprint)
     }
 
-    /// The certificate in binary form, less what could not be read: what a cache keeps, and what is part of its key.
+    /// The certificate in binary form without the packets that could not be parsed, as the cache stores it and as a part
+    /// of the cache key.
     pub fn to_bytes(&self) -> Vec<u8> {
         let signatures = |all: &[SignaturePacket]| -> Vec<u8> {
             all.iter().flat_map(|signature| framed(tag::SIGNATURE, &signature.raw)).collect()
@@ -159,8 +160,8 @@ impl Certificate {
         std::iter::once(&self.primary).chain(self.subkeys.iter().map(|subkey| &subkey.key))
     }
 
-    /// Takes in every signature, user id and subkey of another copy of the same certificate. So a key that one copy
-    /// knows to be revoked is revoked.
+    /// Adds every signature, user ID and subkey of another copy of the same certificate, so that a key that is revoked in
+    /// one copy is revoked.
     pub fn merge(&mut self, other: &Certificate) {
         if self.primary.fingerprint != other.primary.fingerprint {
             return;
@@ -182,7 +183,7 @@ impl Certificate {
 
     fn from_primary(body: &[u8]) -> std::result::Result<Certificate, String> {
         let primary = Key::parse(body)?;
-        // What the algorithm or size rules out is the policy's to name; other keys that do not parse are no keys.
+        // The policy reports unsupported algorithms and sizes; other keys that do not parse are not keys.
         if primary.defect().is_none_or(|defect| defect.description.starts_with("malformed")) {
             primary.public_key().map_err(|why| format!("a key in it is malformed: {why}"))?;
         }
@@ -195,14 +196,14 @@ impl Certificate {
             tag::USER_ID => *component = self.user_id_component(packet.body),
             tag::PUBLIC_SUBKEY => {
                 *component =
-                    Key::parse(packet.body).map_or(Component::Nowhere, |key| self.subkey_component(key))
+                    Key::parse(packet.body).map_or(Component::Unknown, |key| self.subkey_component(key))
             }
-            // What we do not know has signatures of its own, which must not fall to the component before it.
-            _ => *component = Component::Nowhere,
+            // The signatures of an unknown component must not be added to the component before it.
+            _ => *component = Component::Unknown,
         }
     }
 
-    /// The component of a user id; one that stands twice is one.
+    /// The component of a user ID; duplicates are merged.
     fn user_id_component(&mut self, text: &[u8]) -> Component {
         let known = self.user_ids.iter().position(|user_id| user_id.text == text);
         Component::UserId(known.unwrap_or_else(|| {
@@ -211,7 +212,7 @@ impl Certificate {
         }))
     }
 
-    /// The component of a subkey; one that stands twice is one, so that no revocation on it goes unseen.
+    /// The component of a subkey; duplicates are merged, so that no revocation is missed.
     fn subkey_component(&mut self, key: Key) -> Component {
         let known = self.subkeys.iter().position(|subkey| subkey.key.fingerprint == key.fingerprint);
         Component::Subkey(known.unwrap_or_else(|| {
@@ -220,8 +221,8 @@ impl Certificate {
         }))
     }
 
-    /// Signatures that cannot be read, such as those of old versions by other people, count for nothing. A key
-    /// revocation counts wherever it stands: people append the one that they kept in a drawer.
+    /// Adds a signature to its component. Signatures that cannot be parsed, such as old versions by third parties, are
+    /// ignored. A key revocation is accepted in any position, because users append it to the exported certificate.
     fn add_signature(&mut self, body: &[u8], component: Component) {
         let Ok(signature) = SignaturePacket::parse(body) else { return };
         // Third-party certifications: the policy never looks at them, and a flooded certificate has 100,000.
@@ -233,7 +234,7 @@ impl Certificate {
             Component::Primary => self.direct.push(signature),
             Component::UserId(at) => self.user_ids[at].signatures.push(signature),
             Component::Subkey(at) => self.subkeys[at].signatures.push(signature),
-            Component::Nowhere => {}
+            Component::Unknown => {}
         }
     }
 }
@@ -244,20 +245,20 @@ fn merge_signatures(ours: &mut Vec<SignaturePacket>, theirs: &[SignaturePacket])
     ours.extend(new);
 }
 
-/// Refuses a file with more keys or user ids than anybody's, before one of them is looked at.
+/// Refuses a file with too many keys or user IDs, before any of them is parsed.
 fn check_limits(binary: &[u8], source: &str) -> Result<()> {
     let count = |tags: &[u8]| packets(binary).flatten().filter(|packet| tags.contains(&packet.tag)).count();
     let (keys, user_ids) = (count(&[tag::PUBLIC_KEY, tag::PUBLIC_SUBKEY]), count(&[tag::USER_ID]));
     if keys > MAX_KEYS || user_ids > MAX_USER_IDS {
         return Err(Error::failed(format!(
-            "{source} has {keys} keys and {user_ids} user ids: expected one certificate, or a few"
+            "{source} has {keys} keys and {user_ids} user IDs: expected one certificate, or a few"
         ))
         .with_hint("export the signing key alone, for example with `gpg --armor --export FINGERPRINT`"));
     }
     Ok(())
 }
 
-/// Copies of one certificate as one, in the order of first sight.
+/// Merges copies of the same certificate; the order is that of the first copies.
 pub(super) fn merge_copies(certificates: &[Certificate]) -> Vec<Certificate> {
     let mut merged: Vec<Certificate> = Vec::new();
     for certificate in certificates {
@@ -269,18 +270,19 @@ pub(super) fn merge_copies(certificates: &[Certificate]) -> Vec<Certificate> {
     merged
 }
 
-/// What the next signature packet belongs to.
+/// The component that the next signature packet belongs to.
 #[derive(Clone, Copy)]
 enum Component {
     Primary,
-    /// The user id of this number.
+    /// The user ID with this index.
     UserId(usize),
-    /// The subkey of this number.
+    /// The subkey with this index.
     Subkey(usize),
-    Nowhere,
+    /// An unknown component, or one that is not supported; its signatures are ignored.
+    Unknown,
 }
 
-/// A packet with a new-format header of five length raw.
+/// A packet with a header in the OpenPGP format with a five-octet length (RFC 9580, 4.2.1).
 fn framed(tag: u8, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
     [&[0xc0 | tag, 0xff][..], &length.to_be_bytes(), body].concat()

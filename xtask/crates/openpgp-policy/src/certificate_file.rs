@@ -1,13 +1,13 @@
-//! Certificate files as people have them: armored with text around, binary, or something else that is named.
+//! Certificate files: armored with text around the blocks, binary, or in another format that the error names.
 
 use super::armor;
 use coreos_types::error::{Error, Result};
 
-/// The packets of a certificate file: of every public key block where it is armored, with any text around the blocks,
-/// as `gpg --import` reads them; else the bytes themselves.
+/// The packets of a certificate file: of every public key block if it is armored, with any text around the blocks,
+/// as `gpg --import` reads them; otherwise the bytes themselves.
 ///
 /// # Errors
-/// Failed (2) for a secret key, for armor of another kind or that is damaged, and for files of other programs.
+/// Failed (2) for a secret key, for armor of another kind or malformed armor, and for files of other programs.
 pub(super) fn dearmor(bytes: &[u8], source: &str) -> Result<Vec<u8>> {
     if let Some((what, hint)) = other_format(bytes) {
         let error = unreadable(source, &format!("it is {what}"));
@@ -35,7 +35,7 @@ pub(super) fn dearmor(bytes: &[u8], source: &str) -> Result<Vec<u8>> {
     }
 }
 
-/// A format that is no certificate file, and the command that makes one of it where there is one.
+/// The name of a known format other than an OpenPGP certificate, and the command that converts it, if one exists.
 fn other_format(bytes: &[u8]) -> Option<(&'static str, Option<&'static str>)> {
     let starts = |start: &[u8]| bytes.starts_with(start);
     if bytes.get(8..12) == Some(b"KBXf") {

@@ -3,7 +3,7 @@
 use checked_sha1::CheckedSha1;
 use ring::digest::{Context, SHA256, SHA384, SHA512};
 
-/// A hash algorithm that may count.
+/// A hash algorithm that a policy can accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hash {
     /// Only under a pin that allows it.
@@ -14,8 +14,8 @@ pub(super) enum Hash {
 }
 
 impl Hash {
-    /// By its number in RFC 9580, 9.5. `None`: MD5, RIPEMD-160 and SHA-224 never count, and SHA-3 is signed with by
-    /// no vendor.
+    /// The algorithm with this number (RFC 9580, 9.5). `None`: MD5, RIPEMD-160 and SHA-224 are never accepted, and no
+    /// vendor signs with SHA-3.
     pub(super) fn from_number(number: u8) -> Option<Hash> {
         match number {
             2 => Some(Hash::Sha1),
@@ -26,7 +26,7 @@ impl Hash {
         }
     }
 
-    /// The octets of salt that a version 6 signature has with it (RFC 9580, table 23).
+    /// The salt length in octets of a version 6 signature with this hash (RFC 9580, table 23).
     pub(super) fn salt_length(self) -> Option<usize> {
         match self {
             Hash::Sha1 => None,
@@ -46,7 +46,7 @@ impl Hash {
         }
     }
 
-    /// The digest of some octets in a row; `None` where they bear the mark of a SHA-1 collision attack.
+    /// The digest of the concatenated parts; `None` if they match a known SHA-1 collision attack.
     pub(super) fn digest(self, parts: &[&[u8]]) -> Option<Vec<u8>> {
         let mut hasher = self.hasher();
         parts.iter().for_each(|part| hasher.update(part));
@@ -54,7 +54,7 @@ impl Hash {
     }
 }
 
-/// How people call a hash algorithm that does not count, by its number.
+/// The usual name of a hash algorithm that is not accepted, by its number.
 pub(super) fn display_name(number: u8) -> String {
     let known = match number {
         1 => "MD5",
@@ -68,7 +68,7 @@ pub(super) fn display_name(number: u8) -> String {
     known.to_owned()
 }
 
-/// A hash under way; a clone goes on from the same place.
+/// An incremental hash; a clone has the same state.
 #[derive(Clone)]
 pub(super) enum Hasher {
     Sha1(Box<CheckedSha1>),
@@ -76,7 +76,7 @@ pub(super) enum Hasher {
 }
 
 impl Hasher {
-    /// Takes in more octets.
+    /// Adds octets.
     pub(super) fn update(&mut self, bytes: &[u8]) {
         match self {
             Hasher::Sha1(hasher) => hasher.update(bytes),
@@ -84,7 +84,7 @@ impl Hasher {
         }
     }
 
-    /// The digest; `None` where the octets bear the mark of a SHA-1 collision attack.
+    /// The digest; `None` if the octets match a known SHA-1 collision attack.
     pub(super) fn finish(self) -> Option<Vec<u8>> {
         match self {
             Hasher::Sha1(hasher) => hasher.finish().map(Vec::from),
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digests_are_those_of_coreutils() {
+    fn digests_equal_those_of_coreutils() {
         // printf 'hello' | sha1sum, sha256sum …
         let table = [
             (2, "AAF4C61DDCC5E8A2DABEDE0F3B482CD9AEA9434D"),
@@ -112,7 +112,7 @@ mod tests {
         let weak = [(12, "SHA3-256"), (13, "hash algorithm 13"), (14, "SHA3-512")];
         assert_eq!(
             weak.map(|(number, _)| (number, display_name(number))),
-            weak.map(|(number, it)| (number, it.to_owned()))
+            weak.map(|(number, name)| (number, name.to_owned()))
         );
         assert!([1, 3, 11, 12, 14].into_iter().all(|number| Hash::from_number(number).is_none()));
     }

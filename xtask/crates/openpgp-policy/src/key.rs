@@ -117,7 +117,7 @@ impl Key {
         fields.take(usize::from(length))
     }
 
-    /// Whether a signature value has the size that this key makes; a forged one often has not, and costs nothing then.
+    /// Whether a signature value has the size that this key makes: a cheap check that rejects many forged ones.
     pub(super) fn is_plausible_size(&self, signature: &SignaturePacket) -> bool {
         let bits = self.first_mpi_bits();
         // The chance that a real RSA value has 64 leading zero bits is 2^-64.
@@ -149,7 +149,7 @@ impl Key {
     pub(super) fn public_key(&self) -> Result<&PublicKey, String> {
         let parse = || {
             let length = u32::try_from(self.body.len()).map_err(|error| error.to_string())?;
-            // A subkey's body reads as a primary key's does; only the cryptographic check is used.
+            // A subkey's body has the format of a primary key's; only the cryptographic check is used.
             let header = PacketHeader::new_fixed(Tag::PublicKey, length);
             let mut rest = &self.body[..];
             let read = catch_panic("the OpenPGP parser", || PublicKey::try_from_reader(header, &mut rest));
@@ -178,7 +178,7 @@ impl Key {
         plain(self.algorithm) == plain(algorithm)
     }
 
-    /// Whether this key made `signature` over those octets, by any hash that can be computed: the policy decides
+    /// Whether this key made `signature` over these octets, with any hash that can be computed: the policy decides
     /// which hashes are accepted.
     pub(super) fn verify_parts(&self, signature: &SignaturePacket, parts: &[&[u8]]) -> bool {
         signature.digest(parts).is_some_and(|digest| self.verify_digest(signature, &digest))

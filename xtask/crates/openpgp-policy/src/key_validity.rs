@@ -1,4 +1,4 @@
-//! What a certificate says of one of its keys at a moment: bound, allowed to sign, alive, not revoked.
+//! The validity of a certificate's key at a point in time: bound, allowed to sign, not expired, not revoked.
 
 use super::certificate::{Certificate, KEY_REVOCATION, Subkey};
 use super::hash;
@@ -9,16 +9,16 @@ use super::trust::{CLOCK_SKEW, Pin};
 use coreos_types::calendar::date;
 
 const FLAG_SIGN: u8 = 0x02;
-/// Signatures embedded in a binding that are looked at: a real binding has one, and a server may add any number to the
-/// part that is not signed.
+/// The embedded signatures of a binding that are checked: a real binding has one, and a server can add any number to the
+/// unhashed area.
 const MAX_EMBEDDED: usize = 16;
 
-/// A rule that does not hold.
+/// A violated rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Violation {
     /// The rule's name in reports.
     pub(super) rule: &'static str,
-    /// What is so, naming the keys.
+    /// The description of the violation, with the keys.
     pub(super) message: String,
 }
 
@@ -28,52 +28,52 @@ impl Violation {
     }
 }
 
-/// What holds of a key that may sign.
+/// The validity of a key that may sign.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct KeyValidity {
-    /// When the key was made.
+    /// The creation time of the key, Unix seconds.
     pub(super) created: u64,
-    /// When it expires, by the self-signature that governs.
+    /// The expiration time of the key by its active self-signature, Unix seconds.
     pub(super) expires: Option<u64>,
-    /// When it, or its primary key, was superseded or soft_revocation, and how that is called.
+    /// The time and reason of a soft revocation (superseded or retired) of the key or its primary key.
     pub(super) soft_revocation: Option<(u64, &'static str)>,
 }
 
-/// A certificate under its pin at a time of judgement.
+/// A certificate with its pin and the time of verification.
 pub(super) struct PinnedCertificate<'a> {
     pub(super) certificate: &'a Certificate,
     pub(super) pin: &'a Pin,
-    /// The time of judgement, Unix seconds.
+    /// The time of verification, Unix seconds.
     pub(super) now: u64,
 }
 
 impl PinnedCertificate<'_> {
-    /// Judges `key` as the maker of a file signature at moment `at`. The first rule that does not hold is named;
-    /// hard revocations come first, because they void everything else.
+    /// Checks `key` as the signer of a file signature made at `at`. Returns the first violated rule; hard revocations come
+    /// first, because they void everything else.
     pub(super) fn check_key(&self, key: &Key, at: u64) -> Result<KeyValidity, Violation> {
         let primary = &self.certificate.primary;
-        // A key that cannot be used cannot be requested its revocations either.
+        // The revocations by a defective primary key cannot be verified either.
         check_defect("primary key", primary)?;
         check_defect("key", key)?;
-        let retired =
+        let soft_revocation =
             self.revocation("primary-revoked", "primary key", primary, &self.primary_revocations(), at)?;
         match self.certificate.subkeys.iter().find(|subkey| subkey.key.fingerprint == key.fingerprint) {
-            None => self.check_primary(at, retired),
-            Some(subkey) => self.check_subkey(subkey, at, retired),
+            None => self.check_primary(at, soft_revocation),
+            Some(subkey) => self.check_subkey(subkey, at, soft_revocation),
         }
     }
 
     fn check_primary(&self, at: u64, soft_revocation: SoftRevocation) -> Result<KeyValidity, Violation> {
         let primary = &self.certificate.primary;
-        let until = self.check_primary_lifetime("signing-key-expired", at)?;
-        let governing = self.primary_self_signatures(at);
-        let flags = governing.iter().find_map(|signature| signature.key_flags());
+        let expires = self.check_primary_lifetime("signing-key-expired", at)?;
+        let active = self.primary_self_signatures(at);
+        let flags = active.iter().find_map(|signature| signature.key_flags());
         if flags.is_none_or(|flags| flags & FLAG_SIGN == 0) {
             let message =
                 format!("primary key {} is not marked as one that signs files", primary.fingerprint);
             return Err(Violation::new("key-flags", message));
         }
-        Ok(KeyValidity { created: primary.created, expires: until, soft_revocation })
+        Ok(KeyValidity { created: primary.created, expires, soft_revocation })
     }
 
     fn check_subkey(
@@ -92,18 +92,18 @@ impl PinnedCertificate<'_> {
             return Err(Violation::new("key-flags", message));
         }
         self.check_primary_key_binding(subkey, binding)?;
-        let until = check_lifetime("signing-key-expired", "subkey", key, binding.key_lifetime(), at)?;
-        Ok(KeyValidity { created: key.created, expires: until, soft_revocation: own.or(soft_revocation) })
+        let expires = check_lifetime("signing-key-expired", "subkey", key, binding.key_lifetime(), at)?;
+        Ok(KeyValidity { created: key.created, expires, soft_revocation: own.or(soft_revocation) })
     }
 
-    /// The primary key's own life, from the newest of its self-signatures at that moment.
+    /// Checks the lifetime of the primary key, from its active self-signatures at that time.
     fn check_primary_lifetime(&self, rule: &'static str, at: u64) -> Result<Option<u64>, Violation> {
         let lifetimes =
             self.primary_self_signatures(at).into_iter().filter_map(SignaturePacket::key_lifetime);
         check_lifetime(rule, "primary key", &self.certificate.primary, lifetimes.min(), at)
     }
 
-    /// The governing certification over user ids, and the governing direct signature.
+    /// The active certification of a user ID, and the active direct-key signature.
     fn primary_self_signatures(&self, at: u64) -> Vec<&SignaturePacket> {
         let key = self.certificate.primary.hashed_form();
         let direct = self.certificate.direct.iter().filter(|signature| {
@@ -123,7 +123,7 @@ impl PinnedCertificate<'_> {
             .collect()
     }
 
-    /// The binding that governs a subkey at that moment.
+    /// The active binding signature of a subkey at that time.
     fn binding<'s>(&self, subkey: &'s Subkey, at: u64) -> Result<&'s SignaturePacket, Violation> {
         let primary = &self.certificate.primary;
         let parts = [&primary.hashed_form()[..], &subkey.key.hashed_form()];
@@ -135,7 +135,7 @@ impl PinnedCertificate<'_> {
             let why = match bindings.iter().find(|binding| !self.allows_hash(binding)) {
                 Some(weak) => {
                     format!(
-                        "its binding is made with {}, which does not count",
+                        "its binding is made with {}, which is not accepted",
                         hash::display_name(weak.hash_number)
                     )
                 }
@@ -150,7 +150,8 @@ impl PinnedCertificate<'_> {
         })
     }
 
-    /// The subkey's consent: without it anyone could claim a stranger's signing key as a subkey of his own.
+    /// Checks the subkey's primary key binding (RFC 9580, 5.2.1.9): without it anyone could claim another's signing key as
+    /// a subkey.
     fn check_primary_key_binding(&self, subkey: &Subkey, binding: &SignaturePacket) -> Result<(), Violation> {
         let parts = [&self.certificate.primary.hashed_form()[..], &subkey.key.hashed_form()];
         let holds = binding.embedded().take(MAX_EMBEDDED).flatten().any(|embedded| {
@@ -167,7 +168,8 @@ impl PinnedCertificate<'_> {
         Err(Violation::new("back-signature", message))
     }
 
-    /// A self-signature, binding or back-signature that counts: mathematics, hash, date, nothing unknown in it.
+    /// Whether a self-signature, binding or back-signature is accepted: date, hash, critical subpackets and cryptographic
+    /// check.
     fn is_valid(&self, signer: &Key, signature: &SignaturePacket, parts: &[&[u8]]) -> bool {
         signature.created().is_some_and(|created| created <= self.now.saturating_add(CLOCK_SKEW))
             && self.allows_hash(signature)
@@ -179,7 +181,7 @@ impl PinnedCertificate<'_> {
         signature.hash().is_some_and(|hash| hash != hash::Hash::Sha1 || self.pin.sha1_until.is_some())
     }
 
-    /// Revocations count whatever their hash: to overlook one would be the laxer mistake.
+    /// The verified revocations of the primary key, with any hash: ignoring one would be the greater risk.
     fn primary_revocations(&self) -> Vec<Revocation> {
         let primary = &self.certificate.primary;
         let direct = self.certificate.direct.iter().filter(|one| one.typ == KEY_REVOCATION);
@@ -230,14 +232,14 @@ impl PinnedCertificate<'_> {
     }
 }
 
-/// Whether a key made a signature; each packet of a certificate is checked once.
+/// Whether a key made a signature; the outcome is cached in the packet.
 fn is_verified(signer: &Key, signature: &SignaturePacket, parts: &[&[u8]]) -> bool {
     signature.is_verified.get_or_init(|| signer.verify_parts(signature, parts))
 }
 
 type SoftRevocation = Option<(u64, &'static str)>;
 
-/// A revocation that the primary key made.
+/// A revocation by the primary key.
 struct Revocation {
     at: u64,
     is_hard: bool,
@@ -245,8 +247,8 @@ struct Revocation {
 }
 
 impl Revocation {
-    /// Only "superseded" and "retired" leave older signatures standing; any other reason, known or not, and none
-    /// at all, may mean that the key is in strange hands (RFC 9580, 5.2.3.31).
+    /// Reads the reason of a revocation. Only "superseded" and "retired" leave older signatures valid; any other reason,
+    /// and none, can mean that the key is compromised (RFC 9580, 5.2.3.31).
     fn new(signature: &SignaturePacket) -> Revocation {
         let (is_hard, reason) = match signature.revocation_reason() {
             Some((1, _)) => (false, "superseded"),
@@ -259,8 +261,8 @@ impl Revocation {
     }
 }
 
-/// The self-signature that governs at a moment: the newest that was in force then. Where all that are left were
-/// made later, the oldest: gpg drops the old binding when a key's life is extended.
+/// The active self-signature at a point in time: the newest that was valid then. If all were made later, the oldest: gpg
+/// removes the old binding when a key's lifetime is extended.
 fn active_signature(mut signatures: Vec<&SignaturePacket>, at: u64) -> Option<&SignaturePacket> {
     signatures.sort_by_key(|signature| signature.created());
     let in_force = |signature: &&&SignaturePacket| signature.expires().is_none_or(|end| at < end);
@@ -272,7 +274,7 @@ fn active_signature(mut signatures: Vec<&SignaturePacket>, at: u64) -> Option<&S
     }
 }
 
-/// Refuses keys that are too weak, or of a kind that is not supported.
+/// Refuses keys that are too weak or not supported.
 fn check_defect(what: &str, key: &Key) -> Result<(), Violation> {
     match key.defect() {
         None => Ok(()),
@@ -282,7 +284,7 @@ fn check_defect(what: &str, key: &Key) -> Result<(), Violation> {
     }
 }
 
-/// When a key expires, once it is sure that it lived at that moment.
+/// Checks that a key was valid at `at`, and returns its expiration time.
 fn check_lifetime(
     rule: &'static str,
     what: &str,
@@ -314,7 +316,7 @@ fn check_lifetime(
     }
 }
 
-/// A vendor's subkey that is known to be revoked, whatever an old copy of the certificate says.
+/// A vendor's subkey that is known to be revoked, also by a copy of the certificate without the revocation.
 struct DeniedKey {
     key: &'static str,
     message: &'static str,
@@ -330,13 +332,12 @@ const DENYLIST: [DeniedKey; 3] = [
     DeniedKey {
         key: "1E100DD7A677A6F9A532C9F9B51DE377064D542D",
         message: "subkey 1E100DD7A677A6F9A532C9F9B51DE377064D542D, which signed Flatcar's first releases, was revoked \
-                  as compromised on 2018-03-14, when the next took its place: whatever the cause, what it signed no \
-                  longer counts",
+                  as compromised on 2018-03-14, when the next key replaced it: its signatures are no longer accepted",
     },
     DeniedKey {
         key: "A621F1DA96C93C639506832D603443A1D0FC498C",
         message: "subkey A621F1DA96C93C639506832D603443A1D0FC498C, which signed Flatcar's releases of March to September \
-                  2018, was revoked as compromised on 2018-09-26, when the next took its place: whatever the cause, \
-                  what it signed no longer counts",
+                  2018, was revoked as compromised on 2018-09-26, when the next key replaced it: its signatures are no \
+                  longer accepted",
     },
 ];

@@ -1,9 +1,9 @@
-//! Packet framing (RFC 9580, 4.2): where each packet begins and ends, and nothing of what is in it.
+//! Packet framing (RFC 9580, 4.2): the start, type and end of each packet, without its content.
 //!
-//! The framing is our own so that not one octet of a `.sig` goes unaccounted for, and so that hashes are taken
-//! over the octets as they came, never over a packet that was parsed and written again.
+//! The framing is not that of the pgp crate, so that every octet of a `.sig` is accounted for, and so that hashes are
+//! computed over the octets as received, never over a packet that was parsed and serialized again.
 
-/// The packet types that this room tells apart (RFC 9580, 5).
+/// The packet types that this crate distinguishes (RFC 9580, 5).
 pub(super) mod tag {
     pub(in super::super) const SIGNATURE: u8 = 2;
     pub(in super::super) const ONE_PASS_SIGNATURE: u8 = 4;
@@ -19,23 +19,23 @@ pub(super) mod tag {
     pub(in super::super) const PADDING: u8 = 21;
 }
 
-/// One packet, framed.
+/// One framed packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Packet<'a> {
-    /// Its type.
+    /// The packet type.
     pub(super) tag: u8,
-    /// Its octets without the header.
+    /// The packet's octets without the header.
     pub(super) body: &'a [u8],
 }
 
-/// Why the octets from some place on are no packet.
+/// The reason why octets are not a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FramingError {
-    /// The first octet is no packet header, or the length is of a kind that this packet type must not have.
+    /// The first octet is not a packet header, or the length is of a kind that this packet type must not have.
     NoHeader,
-    /// The header asks for more octets than there are.
+    /// The length in the header is larger than the number of remaining octets.
     CutOff {
-        /// The type that the header names.
+        /// The packet type in the header.
         tag: u8,
     },
 }
@@ -71,7 +71,7 @@ fn first(bytes: &[u8]) -> Result<(Packet<'_>, &[u8]), FramingError> {
         new_length(tag, rest)?
     } else {
         match header & 3 {
-            // Of indeterminate length: all that is left. Only data packets may be so.
+            // Indeterminate length: the rest of the octets, for data packets only.
             3 if matches!(tag, tag::COMPRESSED | tag::LITERAL) => (rest.len(), rest),
             3 => return Err(FramingError::NoHeader),
             power => big_endian(tag, rest, 1 << power)?,
@@ -92,7 +92,7 @@ fn new_length(tag: u8, bytes: &[u8]) -> Result<(usize, &[u8]), FramingError> {
             let (&second, rest) = rest.split_first().ok_or(FramingError::CutOff { tag })?;
             Ok((((usize::from(octet) - 192) << 8) + usize::from(second) + 192, rest))
         }
-        // Partial lengths are for data packets only; what follows the first part does not matter here.
+        // Partial lengths are for data packets only, whose content does not matter here.
         224..=254 if matches!(tag, tag::COMPRESSED | tag::LITERAL) => Ok((rest.len(), rest)),
         224..=254 => Err(FramingError::NoHeader),
         255 => big_endian(tag, rest, 4),
@@ -104,7 +104,7 @@ fn big_endian(tag: u8, bytes: &[u8], octets: usize) -> Result<(usize, &[u8]), Fr
     Ok((length.iter().fold(0, |sum, octet| sum << 8 | usize::from(*octet)), rest))
 }
 
-/// Takes fields off the front of a packet's body; `None` once the octets run out.
+/// Reader of the fields of a packet's body; methods return `None` at its end.
 pub(super) struct FieldReader<'a>(pub(super) &'a [u8]);
 
 impl<'a> FieldReader<'a> {
@@ -127,7 +127,7 @@ impl<'a> FieldReader<'a> {
         Some(octet)
     }
 
-    /// A multiprecision mpi's magnitude (RFC 9580, 3.2).
+    /// The magnitude of a multiprecision integer (RFC 9580, 3.2).
     pub(super) fn mpi(&mut self) -> Option<&'a [u8]> {
         let bits = self.number(2)?;
         self.take(usize::try_from(bits.div_ceil(8)).ok()?)
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_every_kind_of_length() {
+    fn every_kind_of_length_is_framed() {
         let long = |header: &[u8], length: usize| [header, &vec![7; length]].concat();
         let table = [
             (long(&[0x88, 3], 3), 2, 3),
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn ends_at_what_is_no_packet() {
+    fn malformed_packet_ends_the_iteration() {
         let table: [(&[u8], FramingError); 6] = [
             (b"<html>", FramingError::NoHeader),
             (&[0x88], FramingError::CutOff { tag: 2 }),

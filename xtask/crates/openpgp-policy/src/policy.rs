@@ -11,27 +11,27 @@ use coreos_types::calendar::date;
 /// The signature type of a binary document.
 const BINARY: u8 = 0x00;
 
-/// What became of one signature before the file was looked at.
+/// The outcome of the checks of one signature that need no data.
 pub(super) enum Evaluation {
-    /// A rule does not hold; the key where it is known.
+    /// A rule is violated; `key` is set if known.
     Rejected { violation: Violation, key: Option<Box<Candidate>>, signed_at: Option<u64> },
     /// No certificate available has its key.
     UnknownIssuer { issuer: String, signed_at: u64 },
-    /// Every rule holds but the mathematics, which wants the file; several keys only where key IDs collide.
+    /// Every rule holds, and the cryptographic check needs the file; several keys only if key IDs collide.
     NeedsData { signature: Box<SignaturePacket>, hash: Hash, signed_at: u64, candidates: Vec<Candidate> },
 }
 
-/// A key that may have made the signature.
+/// A key that could have made the signature.
 #[derive(Clone)]
 pub(super) struct Candidate {
     pub(super) key: Key,
     pub(super) primary: String,
     pub(super) owner: String,
-    /// `None` while a rule does not hold.
+    /// `None` if a rule is violated, or was not checked yet.
     pub(super) validity: Option<KeyValidity>,
 }
 
-/// Judges everything that needs no data, in the order: form, date, hash, key, then the key's validity.
+/// Checks every rule that needs no data, in the order: format, date, hash, key, then the key's validity.
 pub(super) fn evaluate(
     read: &ParsedSignature,
     certificates: &[Certificate],
@@ -49,7 +49,7 @@ pub(super) fn evaluate(
     };
     let keys = candidate_keys(signature, certificates);
     let rejected = |violation: Violation| {
-        // Which of several keys it would be, only the mathematics can tell.
+        // Only the cryptographic check can choose between several keys.
         let sole = if let [(certificate, key)] = keys[..] {
             Some(candidate(certificate, key, policy))
         } else {
@@ -107,7 +107,7 @@ fn format_violation(unreadable: &SignatureParseError) -> Violation {
     }
 }
 
-/// The rules that the signature packet breaks by itself; otherwise when it was made, and its hash.
+/// Checks the rules that need only the signature packet; returns its creation time and hash.
 fn check_signature(signature: &SignaturePacket, policy: &TrustPolicy) -> Result<(u64, Hash), Violation> {
     if signature.typ != BINARY {
         let message = format!(
@@ -147,7 +147,7 @@ struct KeyContext<'a> {
     now: u64,
 }
 
-/// The rules that take the key and its certificate.
+/// Checks the rules that need the key and its certificate.
 fn check_key(
     signature: &SignaturePacket,
     hash: Hash,
@@ -181,12 +181,14 @@ fn check_key(
 }
 
 fn weak_hash(signature: &SignaturePacket, limit: &str) -> Violation {
-    let message =
-        format!("it is made with {}, which does not count{limit}", hash::display_name(signature.hash_number));
+    let message = format!(
+        "it is made with {}, which is not accepted{limit}",
+        hash::display_name(signature.hash_number)
+    );
     Violation::new("hash", message)
 }
 
-/// The keys that the signature names; where it names none, every key of its version.
+/// The keys that the signature names; if it names none, every key of its version.
 fn candidate_keys<'a>(
     signature: &SignaturePacket,
     certificates: &'a [Certificate],
@@ -202,7 +204,7 @@ fn candidate_keys<'a>(
     all.filter(|(_, key)| is_named(key)).collect()
 }
 
-/// The issuer as the signature names it.
+/// The issuer's fingerprint or key ID in the signature.
 fn issuer_id(signature: &SignaturePacket) -> String {
     let fingerprint =
         signature.issuer_fingerprints().into_iter().next().map(|(_, fingerprint)| fingerprint.to_string());

@@ -1,4 +1,4 @@
-//! The verdicts on the signatures of a file, in words.
+//! The verification results of the signatures of a file, and their messages.
 
 use coreos_types::error::{Error, Result};
 use coreos_types::provenance::Signer;
@@ -12,25 +12,25 @@ use coreos_types::calendar::{date, rfc3339};
 #[derive(Debug, Clone)]
 pub struct VerificationResults {
     pub(super) source: String,
-    /// Why no newer certificate could be got.
+    /// The reasons why no newer certificate could be fetched.
     pub(super) refresh_errors: Vec<String>,
-    /// At least one, unless the `.sig` had none.
+    /// The results, at least one unless the `.sig` has no signature.
     pub signatures: Vec<SignatureResult>,
 }
 
-/// What is to be thought of one signature.
+/// The status of one signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignatureStatus {
-    /// It counts.
+    /// The signature is valid and accepted.
     Good,
-    /// A rule does not hold.
+    /// A rule is violated.
     Refused,
-    /// No certificate available has its key; a newer certificate may.
+    /// No available certificate has its key; a newer certificate may have it.
     UnknownKey,
 }
 
 impl SignatureStatus {
-    /// The word in JSON.
+    /// The identifier in JSON.
     pub fn id(self) -> &'static str {
         match self {
             SignatureStatus::Good => "good",
@@ -40,37 +40,37 @@ impl SignatureStatus {
     }
 }
 
-/// The verdict on one signature. Fingerprints are upper-case hex.
+/// The verification result of one signature. Fingerprints are upper-case hex.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignatureResult {
     /// The outcome.
     pub verdict: SignatureStatus,
-    /// The rule that decided it; the table of them stands in SECURITY.md.
+    /// The rule that decided the outcome; SECURITY.md has the table of rules.
     pub rule: &'static str,
     /// The primary key of the certificate that has the signing key.
     pub signed_by: Option<String>,
-    /// The key that signed, or says it did: a fingerprint, or a key ID where the signature has no more.
+    /// The signing key that the signature names: a fingerprint, or a key ID if the signature has only that.
     pub signing_subkey: Option<String>,
-    /// When it says it was made, RFC 3339.
+    /// The creation time in the signature, RFC 3339.
     pub signed_at: Option<String>,
-    /// How messages call the signer.
+    /// The signer's name in messages.
     pub name: Option<String>,
-    /// One refusal_text without its subject: what is so, and why.
+    /// The message without its subject: the finding and its reason.
     pub message: String,
-    /// What to do about it.
+    /// The suggested action.
     pub hint: Option<String>,
 }
 
 impl VerificationResults {
-    /// The good signature, when there is one: one is enough.
+    /// The first good signature: one is enough; `None` if there is none.
     pub fn good(&self) -> Option<&SignatureResult> {
         self.signatures.iter().find(|signature| signature.verdict == SignatureStatus::Good)
     }
 
-    /// Who signed.
+    /// The signer of the good signature.
     ///
     /// # Errors
-    /// Refused (3): names the rule, the keys and what to do; further signatures stand as causes.
+    /// Refused (3) with the rule, the keys and a hint; further signatures are causes.
     pub fn into_signer(self) -> Result<Signer> {
         if let Some(good) = self.good() {
             return Ok(Signer {
@@ -99,7 +99,7 @@ impl VerificationResults {
 }
 
 impl SignatureResult {
-    /// The refusal in full; it names the key even where the rule has nothing to do with it.
+    /// The full refusal message; includes the key even if the rule does not concern it.
     fn refusal_text(&self, source: &str) -> String {
         let key = self.signing_subkey.as_deref().filter(|key| !self.message.contains(key));
         let by = key.map(|key| format!(" by {key}")).unwrap_or_default();
@@ -107,7 +107,8 @@ impl SignatureResult {
     }
 }
 
-/// The verdict once every rule holds and the file is hashed; no digest: the bytes bear the mark of an attack.
+/// Does the cryptographic check over the digest of the file, once every rule holds. Without a digest the bytes match a
+/// known SHA-1 collision attack, and the signature is refused.
 pub(super) fn verify_digest(
     signature: &SignaturePacket,
     signed_at: u64,
@@ -115,7 +116,7 @@ pub(super) fn verify_digest(
     digest: Option<&[u8]>,
 ) -> SignatureResult {
     let Some(digest) = digest else {
-        let message = "the file bears the mark of a SHA-1 collision attack".to_owned();
+        let message = "the file matches a known SHA-1 collision attack".to_owned();
         let hint = hint("collision");
         return verdict(
             SignatureStatus::Refused,
@@ -153,24 +154,24 @@ pub(super) fn verify_digest(
     }
 }
 
-/// Says plainly that a key that is over by now signed while it lived.
+/// The message of a good signature: the key's validity at signing time, also if the key has expired since.
 fn validity_note(maker: &Candidate, signed_at: u64) -> String {
     let key = &maker.key.fingerprint;
     let kind = if key.as_str() == maker.primary { "primary key" } else { "subkey" };
-    let mut said = format!("signed {}, inside the {kind}'s validity", date(signed_at));
+    let mut note = format!("signed {}, inside the {kind}'s validity", date(signed_at));
     if let Some(validity) = &maker.validity {
         match validity.expires {
-            Some(until) => said += &format!(" ({} to {})", date(validity.created), date(until)),
-            None => said += &format!(" (from {}, without end)", date(validity.created)),
+            Some(until) => note += &format!(" ({} to {})", date(validity.created), date(until)),
+            None => note += &format!(" (from {}, without end)", date(validity.created)),
         }
         if let Some((at, how)) = validity.soft_revocation {
-            said += &format!("; {how} since {}", date(at));
+            note += &format!("; {how} since {}", date(at));
         }
     }
-    said + &format!(", by {kind} {key} of {}", maker.owner)
+    note + &format!(", by {kind} {key} of {}", maker.owner)
 }
 
-/// A verdict with the key where it is known.
+/// A result with the key, if known.
 fn verdict(
     verdict: SignatureStatus,
     rule: &'static str,
@@ -191,13 +192,15 @@ fn verdict(
     }
 }
 
-/// The verdict on a signature whose key no certificate available has.
+/// The result for a signature by a key that no available certificate has.
 pub(super) fn unknown_key(issuer: String, signed_at: u64, trusted: &str) -> SignatureResult {
     SignatureResult {
         verdict: SignatureStatus::UnknownKey,
         rule: "unknown-key",
         signed_by: None,
-        message: format!("it is by {issuer}, and no certificate at hand has that key; trusted are {trusted}"),
+        message: format!(
+            "it is by {issuer}, and no available certificate has that key; trusted are {trusted}"
+        ),
         signing_subkey: Some(issuer),
         signed_at: Some(rfc3339(signed_at)),
         name: None,
@@ -207,13 +210,13 @@ pub(super) fn unknown_key(issuer: String, signed_at: u64, trusted: &str) -> Sign
     }
 }
 
-/// What to do when that rule does not hold.
+/// The hint for a violated rule.
 fn hint(rule: &str) -> Option<&'static str> {
     Some(match rule {
         "bad-signature" | "malformed" => {
             "download the file and its signature again; when it fails again, take another mirror or another release"
         }
-        "collision" => "take another release, and tell the vendor",
+        "collision" => "use another release, and report it to the vendor",
         "subkey-revoked" | "primary-revoked" => {
             "take another release: a revoked key is not accepted, on any option"
         }
@@ -238,7 +241,7 @@ fn hint(rule: &str) -> Option<&'static str> {
     })
 }
 
-/// The verdict where a rule does not hold.
+/// The result for a violated rule.
 pub(super) fn rejected(
     violation: Violation,
     key: Option<&Candidate>,
@@ -255,11 +258,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_with_the_mark_of_an_attack_are_refused() {
+    fn sha1_collision_is_refused() {
         let good = include_bytes!("../../../tests/fixtures/openpgp/good.sig");
         let read = DetachedSignature::parse(good, "good.sig").unwrap();
         let verdict = verify_digest(read.signatures[0].as_ref().unwrap(), 0, &[], None);
         assert_eq!((verdict.verdict, verdict.rule), (SignatureStatus::Refused, "collision"));
-        assert_eq!(verdict.hint.as_deref(), Some("take another release, and tell the vendor"));
+        assert_eq!(verdict.hint.as_deref(), Some("use another release, and report it to the vendor"));
     }
 }

@@ -1,20 +1,20 @@
-//! Which signatures of a certificate are worth a public-key check, and how many at most.
+//! Selection of the self-signatures of a certificate for public-key checks, and their maximum number.
 //!
 //! Anyone can append packets to a certificate and send it to a key server. A real one has a few self-signatures per
-//! component; what cannot be one is removed by its issuer, type, size and the first octets of its digest, which takes
-//! no public-key check. A certificate that has more candidates left than anybody's is refused as a whole: checking
-//! them would take minutes, and dropping some could hide a revocation.
+//! component; other signatures are removed by their issuer, type, size and the first octets of their digest, without a
+//! public-key check. A certificate with too many candidates left is refused as a whole: checking them would take
+//! minutes, and removing some could hide a revocation.
 
 use super::certificate::{Certificate, KEY_REVOCATION};
 use super::key::Key;
 use super::signature::SignaturePacket;
 use coreos_types::error::{Error, Result};
 
-/// Self-signatures on one component: the primary key, a user ID or a subkey.
+/// The self-signatures on one component: the primary key, a user ID or a subkey.
 const MAX_PER_COMPONENT: usize = 64;
-/// Self-signatures in one certificate; an RSA key of 4096 bits checks about 1,000 a second.
+/// The self-signatures in one certificate; an RSA key of 4096 bits checks about 1,000 a second.
 const MAX_TOTAL: usize = 256;
-/// Longer user IDs than gpg writes have no self-signatures here: each would be hashed again for each signature.
+/// The length of a user ID in bytes: longer ones lose their signatures, because the user ID is hashed for each signature.
 const MAX_USER_ID: usize = 2048;
 
 /// Signature types (RFC 9580, 5.2.1).
@@ -29,7 +29,7 @@ impl Certificate {
     /// Removes every signature that cannot be by the primary key.
     ///
     /// # Errors
-    /// Failed (2) when more are left than a certificate has that was not flooded.
+    /// Failed (2) if more are left than a certificate has that is not flooded.
     pub(super) fn remove_implausible(&mut self, source: &str) -> Result<()> {
         let mut total = 0;
         let mut is_flooded = false;
@@ -57,8 +57,8 @@ impl Certificate {
         }
     }
 
-    /// Removes what the primary key did not sign: signatures, then user IDs and subkeys without one. What a key server
-    /// sent is kept in this form only.
+    /// Removes signatures that the primary key did not make, then user IDs and subkeys without a signature. Certificates
+    /// from key servers are cached only in this form.
     pub fn retain_verified(&mut self) {
         self.retain(|primary, signatures, parts| {
             signatures.retain(|signature| {
@@ -69,8 +69,8 @@ impl Certificate {
         self.subkeys.retain(|subkey| !subkey.signatures.is_empty());
     }
 
-    /// Calls `retain` with the signatures of each component and the octets that they are over, those of types that
-    /// mean nothing there removed.
+    /// Calls `retain` with the signatures of each component and the octets that they sign, without signatures of types
+    /// that are not valid on the component.
     fn retain(&mut self, mut retain: impl FnMut(&Key, &mut Vec<SignaturePacket>, &[&[u8]])) {
         let Certificate { primary, direct, user_ids, subkeys } = self;
         let primary_key = primary.hashed_form();
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn copy_of_a_server_keeps_verified_signatures_only() {
+    fn server_copy_keeps_verified_signatures_only() {
         let mut certificate = Certificate::parse(&flooded(10, false), "forged").unwrap();
         certificate.retain_verified();
         assert_eq!(certificate.user_ids[0].signatures.len(), 1);

@@ -13,27 +13,27 @@ use super::subpacket::{self, Subpacket, kind};
 use super::trust::Fingerprint;
 use super::{armor, packet};
 
-/// A `.sig` larger than this is none.
+/// The size of a `.sig` in bytes.
 const MAX_SIZE: usize = 64 * 1024;
-/// Signatures in one `.sig`: a vendor's has one, and while a key is replaced, two. Each costs mathematics.
+/// The signatures in one `.sig`: a vendor's has one, and while a key is replaced, two. Each needs a public-key check.
 const MAX_SIGNATURES: usize = 16;
 
-/// The signatures of a `.sig` file, framed and read, not yet judged.
+/// The signatures of a `.sig` file, parsed but not verified.
 #[derive(Debug, Clone)]
 pub struct DetachedSignature {
     pub(super) source: String,
     pub(super) signatures: Vec<ParsedSignature>,
 }
 
-/// A signature packet as read: one that could not be read is refused on its own, and another next to it may hold.
+/// A parsed signature packet, or its parse error: another signature in the same file can still be valid.
 pub(super) type ParsedSignature = std::result::Result<SignaturePacket, SignatureParseError>;
 
 impl DetachedSignature {
     /// Reads a `.sig`, binary or armored; `source` is the path or URL that messages name.
     ///
     /// # Errors
-    /// Failed (2) for what is no OpenPGP signature, with what it looks like; refused (3) for what is one in a form
-    /// that must not count: inline or cleartext messages, trailing octets, other packets next to it, cut off.
+    /// Failed (2) for a file that is not an OpenPGP signature, with the format that it looks like; refused (3) for other
+    /// forms of signatures: inline or cleartext messages, trailing octets, additional packets, or a truncated signature.
     pub fn parse(bytes: &[u8], source: &str) -> Result<DetachedSignature> {
         let unarmored = match armor::label(bytes).as_deref() {
             Some("SIGNATURE") => armored_signature(bytes, source)?,
@@ -60,18 +60,18 @@ impl DetachedSignature {
                 "{source} has {} bytes: a detached signature has at most {MAX_SIZE}",
                 bytes.len()
             ))
-            .with_hint("use the `.sig` file that stands beside the file on the release server"));
+            .with_hint("use the `.sig` file next to the file on the release server"));
         }
         let count = packets(&unarmored).count();
         if count > MAX_SIGNATURES {
             return Err(Error::refused(format!(
                 "{source} has {count} packets: a detached signature has at most {MAX_SIGNATURES} signatures"
             ))
-            .with_hint("use the `.sig` file that stands beside the file on the release server"));
+            .with_hint("use the `.sig` file next to the file on the release server"));
         }
         let signatures = packets(&unarmored).map(|packet| match packet {
             Ok(packet::Packet { tag: tag::SIGNATURE, body }) => Ok(SignaturePacket::parse(body)),
-            Ok(_) => Err(not_detached(source, "a signature with other OpenPGP packets beside it")),
+            Ok(_) => Err(not_detached(source, "a signature with other OpenPGP packets")),
             Err(_) => Err(not_detached(source, "a signature with trailing bytes")),
         });
         Ok(DetachedSignature { source: source.to_owned(), signatures: signatures.collect::<Result<_>>()? })
@@ -82,7 +82,7 @@ fn armored_signature(bytes: &[u8], source: &str) -> Result<Vec<u8>> {
     let armored = armor::parse(bytes).map_err(|error| {
         Error::refused(format!("{source} cannot be read: {error}")).with_hint("download the signature again")
     })?;
-    if armored.has_stray_text || armored.blocks.iter().any(|block| block.label != "SIGNATURE") {
+    if armored.has_text_outside || armored.blocks.iter().any(|block| block.label != "SIGNATURE") {
         return Err(not_detached(source, "an armored signature with trailing bytes"));
     }
     Ok(armored.blocks.into_iter().flat_map(|block| block.bytes).collect())
@@ -92,18 +92,18 @@ fn may_be_signature(body: &[u8]) -> bool {
     body.first().is_some_and(|version| matches!(version, 2..=6))
 }
 
-/// Whether a version octet stands where a signature packet's header (its first octet taken off) would put it.
+/// Whether the octets after a packet's first octet have a signature version where the packet's body would start.
 fn has_version(after_tag: &[u8]) -> bool {
     (1..=5).any(|at| after_tag.get(at).is_some_and(|version| matches!(version, 3..=6)))
 }
 
 fn not_detached(source: &str, what: &str) -> Error {
     Error::refused(format!("{source} is {what}: expected one detached signature and nothing else"))
-        .with_hint("use the `.sig` file that stands beside the file on the release server")
+        .with_hint("use the `.sig` file next to the file on the release server")
 }
 
 fn no_signature(source: &str, sniff: &str) -> Error {
-    Error::failed(format!("{source} is no OpenPGP signature: it looks like {sniff}"))
+    Error::failed(format!("{source} is not an OpenPGP signature: it looks like {sniff}"))
         .with_hint("check the address, or download the signature again")
 }
 
@@ -117,7 +117,7 @@ fn other_packet(source: &str, tag: u8, bytes: &[u8]) -> Error {
     }
 }
 
-/// What a file that is no OpenPGP at all seems to be, from its first bytes.
+/// The format that a file without OpenPGP packets looks like, from its first bytes.
 pub(super) fn sniff(bytes: &[u8]) -> &'static str {
     let start = String::from_utf8_lossy(&bytes[..bytes.len().min(512)]).to_ascii_lowercase();
     let start = start.trim_start_matches('\u{feff}').trim_start();
@@ -137,12 +137,12 @@ pub(super) fn sniff(bytes: &[u8]) -> &'static str {
     }
 }
 
-/// Why one signature packet cannot be read.
+/// The reason why a signature packet cannot be parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum SignatureParseError {
-    /// It has a version that we do not accept.
+    /// The version is not supported.
     Version(u8),
-    /// What is wrong with it.
+    /// The packet is malformed; the reason.
     Malformed(String),
 }
 
@@ -153,24 +153,24 @@ pub(super) struct SignaturePacket {
     /// The signature type (RFC 9580, 5.2.1): 0x00 for a binary document, 0x18 for a subkey binding, …
     pub(super) typ: u8,
     pub(super) key_algorithm: u8,
-    /// The hash algorithm's number; [`SignaturePacket::hash`] has those that may count.
+    /// The hash algorithm's number; [`SignaturePacket::hash`] returns the accepted ones.
     pub(super) hash_number: u8,
     pub(super) hashed: Vec<Subpacket>,
     pub(super) unhashed: Vec<Subpacket>,
-    /// The packet's body as it came.
+    /// The packet's body as received.
     pub(super) raw: Vec<u8>,
-    /// How many of them, up to the end of the hashed subpackets, are hashed.
+    /// The number of octets of `raw`, up to the end of the hashed subpackets, that are hashed.
     hashed_length: usize,
     pub(super) digest_start: [u8; 2],
-    /// Hashed before anything else; version 6 only.
+    /// The salt, which is hashed first; version 6 only.
     pub(super) salt: Vec<u8>,
     pub(super) value: SignatureBytes,
     /// Whether the certificate's key made this signature; see [`Memo`].
     pub(super) is_verified: Memo,
 }
 
-/// The outcome of a public-key check, shared by all copies of a signature packet in one place of a certificate, so
-/// that each is checked once in a run. Two packets are equal whatever is remembered.
+/// The cached outcome of a public-key check, shared by all copies of a signature packet, so that each is checked once in
+/// a run. It is ignored by the comparison of packets.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Memo(Arc<OnceLock<bool>>);
 
@@ -189,7 +189,7 @@ impl PartialEq for Memo {
 impl Eq for Memo {}
 
 impl SignaturePacket {
-    /// Reads a packet's body.
+    /// Parses a packet's body.
     pub(super) fn parse(body: &[u8]) -> ParsedSignature {
         let cut_off = || SignatureParseError::Malformed("it is cut off".to_owned());
         let mut fields = FieldReader(body);
@@ -216,7 +216,7 @@ impl SignaturePacket {
         Ok(packet)
     }
 
-    /// `None`: cut off.
+    /// Parses the fields after the version; `None` if the packet is cut off.
     fn parse_fields(version: u8, body: &[u8], fields: &mut FieldReader<'_>) -> Option<ParsedSignature> {
         let (typ, key_algorithm, hash_number) = (fields.octet()?, fields.octet()?, fields.octet()?);
         let width = if version == 6 { 4 } else { 2 };
@@ -252,7 +252,7 @@ impl SignaturePacket {
         }))
     }
 
-    /// The hash algorithm, when it is one that may count.
+    /// The hash algorithm; `None` if it is never accepted.
     pub(super) fn hash(&self) -> Option<Hash> {
         Hash::from_number(self.hash_number)
     }
@@ -269,7 +269,7 @@ impl SignaturePacket {
         }
     }
 
-    /// The octets of the first integer of the signature value.
+    /// The length in octets of the first integer of the signature value.
     pub(super) fn first_mpi_octets(&self) -> Option<usize> {
         match &self.value {
             SignatureBytes::Mpis(integers) => integers.first().map(Mpi::len),
@@ -287,7 +287,7 @@ impl SignaturePacket {
         }
     }
 
-    /// What is hashed after the signed octets (RFC 9580, 5.2.4).
+    /// The octets that are hashed after the signed octets (RFC 9580, 5.2.4).
     pub(super) fn trailer(&self) -> Vec<u8> {
         let length = u32::try_from(self.hashed_length).unwrap_or(u32::MAX);
         [&self.raw[..self.hashed_length], &[self.version, 0xff], &length.to_be_bytes()].concat()
@@ -301,18 +301,18 @@ impl SignaturePacket {
         self.hashed.iter().chain(&self.unhashed).filter(move |packet| packet.kind == kind)
     }
 
-    /// When it was made, Unix seconds.
+    /// The creation time, Unix seconds.
     pub(super) fn created(&self) -> Option<u64> {
         self.hashed_subpacket(kind::CREATED)?.number()
     }
 
-    /// When the signature itself expires.
+    /// The expiration time of the signature itself, Unix seconds.
     pub(super) fn expires(&self) -> Option<u64> {
         let seconds = self.hashed_subpacket(kind::EXPIRES)?.number().filter(|seconds| *seconds > 0)?;
         Some(self.created()? + seconds)
     }
 
-    /// Seconds from a key's creation to its expiry, as this self-signature says.
+    /// The key's lifetime in this self-signature, in seconds from the key's creation.
     pub(super) fn key_lifetime(&self) -> Option<u64> {
         self.hashed_subpacket(kind::KEY_EXPIRES)?.number().filter(|seconds| *seconds > 0)
     }
@@ -328,7 +328,7 @@ impl SignaturePacket {
         Some((code, String::from_utf8_lossy(text).into_owned()))
     }
 
-    /// The embedded signatures; they verify themselves, so either area will do.
+    /// The embedded signatures, of both areas: each is verified on its own.
     pub(super) fn embedded(&self) -> impl Iterator<Item = ParsedSignature> {
         self.subpackets(kind::EMBEDDED).map(|packet| SignaturePacket::parse(&packet.data))
     }
@@ -349,13 +349,14 @@ impl SignaturePacket {
             .collect()
     }
 
-    /// The first critical subpacket that nobody here knows, in words.
+    /// A description of the first critical subpacket that is not supported.
     pub(super) fn unknown_critical(&self) -> Option<String> {
         self.hashed.iter().chain(&self.unhashed).find_map(Subpacket::unknown_critical)
     }
 }
 
-/// The signature value's fields (RFC 9580, 5.2.3.1 to 5.2.3.5). Outer `None`: cut off; inner: no signing algorithm.
+/// The signature value's fields (RFC 9580, 5.2.3.1 to 5.2.3.5). Outer `None`: the packet is cut off; inner
+/// `None`: the algorithm does not sign.
 fn value(key_algorithm: u8, fields: &mut FieldReader<'_>) -> Option<Option<SignatureBytes>> {
     let integers = match key_algorithm {
         1 | 3 => 1,

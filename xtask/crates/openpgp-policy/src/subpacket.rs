@@ -1,8 +1,8 @@
-//! Signature subpackets (RFC 9580, 5.2.3.7): framing, and which of them we know.
+//! Signature subpackets (RFC 9580, 5.2.3.7): framing, and the supported types.
 
 use super::packet::FieldReader;
 
-/// The subpacket types that a verdict depends on.
+/// The subpacket types that the policy reads.
 pub(super) mod kind {
     pub(in super::super) const CREATED: u8 = 2;
     pub(in super::super) const EXPIRES: u8 = 3;
@@ -15,24 +15,24 @@ pub(super) mod kind {
     pub(in super::super) const ISSUER_FINGERPRINT: u8 = 33;
 }
 
-/// Those that may stand only once: two that differ would mean two things at a time.
+/// The types that must not occur twice with different contents.
 const SINGULAR: [u8; 5] =
     [kind::CREATED, kind::EXPIRES, kind::KEY_EXPIRES, kind::KEY_FLAGS, kind::REVOCATION_REASON];
 
 /// One subpacket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Subpacket {
-    /// Its type without the critical bit.
+    /// The type without the critical bit.
     pub(super) kind: u8,
-    /// The signer wants the signature void for whoever does not know this type.
+    /// Whether the signature is invalid for programs that do not know this type (RFC 9580, 5.2.3.7).
     pub(super) is_critical: bool,
-    /// Its octets.
+    /// The content.
     pub(super) data: Vec<u8>,
 }
 
 impl Subpacket {
-    /// Why a critical subpacket voids the signature: its type is not one of RFC 9580, or it is a notation, whose
-    /// names nobody has given a meaning here.
+    /// A description of a critical subpacket that voids the signature: its type is not one of RFC 9580, or it is a
+    /// notation, none of which is known here.
     pub(super) fn unknown_critical(&self) -> Option<String> {
         match self.kind {
             _ if !self.is_critical => None,
@@ -59,7 +59,7 @@ impl Subpacket {
     }
 }
 
-/// Reads a subpacket area. `None` when the lengths do not fit.
+/// Parses a subpacket area; `None` if the lengths do not match it.
 pub(super) fn parse(area: &[u8]) -> Option<Vec<Subpacket>> {
     let mut fields = FieldReader(area);
     let mut found = Vec::new();
@@ -75,7 +75,7 @@ pub(super) fn parse(area: &[u8]) -> Option<Vec<Subpacket>> {
     Some(found)
 }
 
-/// The type of a subpacket that stands twice with different contents, or whose length is wrong.
+/// The type of a subpacket that occurs twice with different contents, or has the wrong length.
 pub(super) fn find_conflict(area: &[Subpacket]) -> Option<u8> {
     let numbers = [kind::CREATED, kind::EXPIRES, kind::KEY_EXPIRES];
     let is_short = |packet: &&Subpacket| numbers.contains(&packet.kind) && packet.number().is_none();
@@ -95,21 +95,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_lengths_of_one_two_and_five_octets() {
+    fn lengths_of_one_two_and_five_octets_are_read() {
         let long = [&[192, 9, 20][..], &[1; 200]].concat();
         let huge = [&[255, 0, 0, 0, 3, 0x82][..], &[9, 9]].concat();
         let found = parse(&[&[5, 2, 0, 0, 0, 7][..], &long, &huge].concat()).unwrap();
-        let seen: Vec<_> =
+        let summary: Vec<_> =
             found.iter().map(|packet| (packet.kind, packet.is_critical, packet.data.len())).collect();
-        assert_eq!(seen, [(2, false, 4), (20, false, 200), (2, true, 2)]);
+        assert_eq!(summary, [(2, false, 4), (20, false, 200), (2, true, 2)]);
         assert_eq!(found[0].number(), Some(7));
-        for broken in [&[0][..], &[9, 2, 0], &[192], &[255, 0, 0]] {
-            assert_eq!(parse(broken), None, "{broken:?}");
+        for malformed in [&[0][..], &[9, 2, 0], &[192], &[255, 0, 0]] {
+            assert_eq!(parse(malformed), None, "{malformed:?}");
         }
     }
 
     #[test]
-    fn tells_contradictions_and_unknown_critical_ones() {
+    fn conflicting_and_unknown_critical_are_detected() {
         let area = |bytes: &[u8]| parse(bytes).unwrap();
         assert_eq!(find_conflict(&area(&[5, 2, 0, 0, 0, 7, 5, 2, 0, 0, 0, 7])), None);
         assert_eq!(find_conflict(&area(&[5, 2, 0, 0, 0, 7, 5, 2, 0, 0, 0, 8])), Some(2));

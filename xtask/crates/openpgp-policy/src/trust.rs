@@ -1,4 +1,4 @@
-//! Whom to trust: primary keys by fingerprint, and since when SHA-1 is over.
+//! Trusted primary keys by fingerprint, and the end of SHA-1.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,9 +12,9 @@ use super::Certificate;
 pub const COREOS: &str = "04127D0BFABEC8871FFB2CCE50E0885593D2DCB4";
 /// The primary key of Flatcar Container Linux, rsa4096, 2018-02-26.
 pub const FLATCAR: &str = "F88CFEDEFF29A5B4D9523864E25D9AED0593B34A";
-/// 2018-01-01T00:00:00Z: CoreOS signed with SHA-1 until some time in 2017.
+/// 2018-01-01T00:00:00Z, the end of SHA-1: CoreOS signed with it until some time in 2017.
 pub const SHA1_CUTOFF: u64 = 1_514_764_800;
-/// Seconds by which the signer's clock may be ahead of ours.
+/// The seconds by which the signer's clock may be ahead of the local clock.
 pub const CLOCK_SKEW: u64 = 24 * 60 * 60;
 
 /// The fingerprint of a key, upper-case hex: 40 digits for version 4, 64 for version 6.
@@ -22,7 +22,7 @@ pub const CLOCK_SKEW: u64 = 24 * 60 * 60;
 pub struct Fingerprint(String);
 
 impl Fingerprint {
-    /// From the octets that were computed from a key packet.
+    /// The fingerprint of these octets.
     pub(super) fn from_bytes(bytes: &[u8]) -> Fingerprint {
         Fingerprint(hex::encode_upper(bytes))
     }
@@ -32,7 +32,7 @@ impl Fingerprint {
         &self.0
     }
 
-    /// The key ID that people compare: the last 16 digits of a version 4 fingerprint, the first 16 of a version 6
+    /// The key ID: the last 16 digits of a version 4 fingerprint, the first 16 of a version 6
     /// one (RFC 9580, 5.5.4).
     pub fn key_id(&self) -> &str {
         if self.0.len() == 64 { &self.0[..16] } else { &self.0[self.0.len() - 16..] }
@@ -47,7 +47,7 @@ impl fmt::Display for Fingerprint {
 
 impl FromStr for Fingerprint {
     type Err = Error;
-    /// Reads 40 or 64 hex digits in either case; blanks and a leading `0x` are allowed, a short key ID is not.
+    /// Parses 40 or 64 hex digits in either case; blanks and a leading `0x` are allowed, a short key ID is not.
     fn from_str(text: &str) -> Result<Fingerprint> {
         let bare = text.trim().trim_start_matches("0x");
         let digits: String = bare.chars().filter(|c| !c.is_whitespace()).collect();
@@ -60,17 +60,17 @@ impl FromStr for Fingerprint {
     }
 }
 
-/// A primary key that is trusted, and what is known of it.
+/// A trusted primary key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pin {
-    /// Fingerprint of the primary key; nothing else of a certificate is believed before it matches.
+    /// The fingerprint of the primary key; nothing else of a certificate is accepted before it matches.
     pub fingerprint: Fingerprint,
-    /// How messages call its owner.
+    /// The owner's name in messages.
     pub name: String,
-    /// The vendor whose releases it signs; `None` for a key of the user's own.
+    /// The vendor that signs releases with it; `None` for a user's own key.
     pub brand: Option<Brand>,
-    /// SHA-1 counts in this certificate, and in file signatures made before this moment (Unix seconds).
-    /// `None`: SHA-1 never counts.
+    /// SHA-1 is accepted in this certificate, and in file signatures made before this time (Unix seconds).
+    /// `None`: SHA-1 is never accepted.
     pub sha1_until: Option<u64>,
 }
 
@@ -85,8 +85,8 @@ impl Pin {
         Pin { fingerprint: Fingerprint(primary.to_owned()), name, brand: Some(brand), sha1_until }
     }
 
-    /// A pin for any other primary key. Where it is a vendor's after all, it is that vendor's pin: SHA-1 goes by
-    /// the fingerprint, wherever the certificate comes from.
+    /// A pin for any primary key. A vendor's key gets that vendor's pin: whether SHA-1 is accepted depends on the
+    /// fingerprint, for every source of the certificate.
     pub fn new(primary: Fingerprint, name: impl Into<String>) -> Pin {
         let vendor = Brand::ALL.into_iter().map(Pin::for_vendor).find(|pin| pin.fingerprint == primary);
         vendor.unwrap_or_else(|| Pin {
@@ -98,12 +98,12 @@ impl Pin {
     }
 }
 
-/// Everything that a verdict depends on besides the bytes.
+/// Everything that a verification depends on besides the bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustPolicy {
-    /// The primary keys that count.
+    /// The trusted primary keys.
     pub pins: Vec<Pin>,
-    /// The time of judgement, Unix seconds.
+    /// The time of verification, Unix seconds.
     pub now: u64,
 }
 
@@ -118,7 +118,7 @@ impl TrustPolicy {
         TrustPolicy { pins: vec![Pin::for_vendor(brand)], now }
     }
 
-    /// Trusts exactly these certificates, as `--signing-key FILE` asks.
+    /// Trusts exactly these certificates (`--signing-key FILE`).
     pub fn from_certificates(certificates: &[Certificate], now: u64) -> TrustPolicy {
         let pins = certificates.iter().map(|certificate| {
             let name = certificate.name().unwrap_or("the given signing key");
@@ -127,7 +127,7 @@ impl TrustPolicy {
         TrustPolicy { pins: pins.collect(), now }
     }
 
-    /// The pin of a primary key.
+    /// The pin of a primary key; `None` if it is not trusted.
     pub fn pin(&self, primary: &Fingerprint) -> Option<&Pin> {
         self.pins.iter().find(|pin| pin.fingerprint == *primary)
     }
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fingerprint_is_all_of_its_digits() {
+    fn fingerprint_needs_all_digits() {
         let spaced = "0x0412 7d0b fabe c887 1ffb  2cce 50e0 8855 93d2 dcb4";
         assert_eq!(spaced.parse().map(|read: Fingerprint| read.to_string()).ok().as_deref(), Some(COREOS));
         let (v4, v6) = (Fingerprint(COREOS.to_owned()), Fingerprint("0123456789ABCDEF".repeat(4)));

@@ -1,4 +1,4 @@
-//! Verification of a file: judge, hash once, then the mathematics.
+//! Verification of a file: the rules, one hash of the file, then the cryptographic check.
 
 use super::certificate::{Certificate, merge_copies};
 use super::hash::{Hash, Hasher};
@@ -7,19 +7,19 @@ use super::result::{VerificationResults, rejected, unknown_key, verify_digest};
 use super::signature::DetachedSignature;
 use super::trust::TrustPolicy;
 
-/// A verification under way. It owns all that it needs, so it can be fed from a thread of its own.
+/// A verification in progress. It borrows nothing, so that a separate thread can update it.
 pub struct Verification {
     source: String,
     trusted: String,
     evaluations: Vec<Evaluation>,
-    /// One hash for each algorithm and salt that an open signature needs.
+    /// One hash for each algorithm and salt of a signature that needs data.
     hashers: Vec<(Hash, Vec<u8>, Hasher)>,
-    /// Why no newer certificate could be got.
+    /// The reasons why no newer certificate could be fetched.
     refresh_errors: Vec<String>,
 }
 
 impl Verification {
-    /// Judges every rule that needs no data.
+    /// Checks every rule that needs no data.
     pub fn new(
         signature: &DetachedSignature,
         certificates: &[Certificate],
@@ -48,12 +48,12 @@ impl Verification {
         }
     }
 
-    /// Whether a signature is still open: otherwise the verdicts stand, and the file need not be fetched.
+    /// Whether the outcome of a signature depends on the file; otherwise the file need not be downloaded.
     pub fn needs_data(&self) -> bool {
         !self.hashers.is_empty()
     }
 
-    /// The keys, as fingerprints or key IDs, that no certificate available has. A newer certificate may have them.
+    /// The keys, as fingerprints or key IDs, that no available certificate has. A newer certificate may have them.
     pub fn unknown_keys(&self) -> Vec<&str> {
         let unknown = self.evaluations.iter().filter_map(|evaluations| match evaluations {
             Evaluation::UnknownIssuer { issuer, .. } => Some(issuer.as_str()),
@@ -62,33 +62,33 @@ impl Verification {
         unknown.collect()
     }
 
-    /// Whether no certificate available has the key of one of the signatures.
+    /// Whether a signature is by a key that no available certificate has.
     pub fn has_unknown_key(&self) -> bool {
         self.evaluations.iter().any(|evaluations| matches!(evaluations, Evaluation::UnknownIssuer { .. }))
     }
 
-    /// Adds why a newer certificate could not be got, for the case that one is needed.
+    /// Sets the reasons why no newer certificate could be fetched, for the error about an unknown key.
     pub fn set_refresh_errors(&mut self, causes: Vec<String>) {
         self.refresh_errors = causes;
     }
 
-    /// Takes in the next bytes of the file.
+    /// Adds the next bytes of the file.
     pub fn update(&mut self, bytes: &[u8]) {
         self.hashers.iter_mut().for_each(|(_, _, hasher)| hasher.update(bytes));
     }
 
-    /// The SHA-256 of what was taken in, without any signature's salt and trailer, where a signature asks for that hash.
+    /// The SHA-256 of the bytes so far, without a signature's salt and trailer; `None` if no signature uses this hash.
     pub fn sha256(&self) -> Option<[u8; 32]> {
         let plain = |(hash, salt, _): &&(Hash, Vec<u8>, Hasher)| *hash == Hash::Sha256 && salt.is_empty();
         let (_, _, hasher) = self.hashers.iter().find(plain)?;
         hasher.clone().finish()?.try_into().ok()
     }
 
-    /// What was taken in hashes to, with the trailer of each open signature, in the order of the signatures; `None`
-    /// for those that are not open, and for bytes that bear the mark of a SHA-1 collision attack.
+    /// The digest of the bytes with the trailer of each signature that needs data, in the order of the signatures; `None`
+    /// for other signatures, and for bytes that match a known SHA-1 collision attack.
     pub fn digests(&self) -> Vec<Option<Vec<u8>>> {
-        let hash_of = |evaluations: &Evaluation| {
-            let Evaluation::NeedsData { signature, hash, .. } = evaluations else { return None };
+        let hash_of = |evaluation: &Evaluation| {
+            let Evaluation::NeedsData { signature, hash, .. } = evaluation else { return None };
             let (_, _, hasher) =
                 self.hashers.iter().find(|(known, salt, _)| known == hash && *salt == signature.salt)?;
             let mut hasher = hasher.clone();
@@ -98,7 +98,7 @@ impl Verification {
         self.evaluations.iter().map(hash_of).collect()
     }
 
-    /// Does the mathematics over what was taken in.
+    /// Does the cryptographic check over the bytes.
     pub fn finish(self) -> VerificationResults {
         let digests = self.digests();
         self.finish_with_digests(&digests)

@@ -1,6 +1,6 @@
 //! Security fixes in the release notes that Flatcar publishes as `releases.json`.
 //!
-//! The file is not signed, so what it says is a hint. It is an object from release to entry; an entry's
+//! The file is not signed, so that its content is only a hint. It is an object from release to entry; an entry's
 //! `release_notes` is Markdown with sections `_Changes since **CHANNEL RELEASE**_`, lists below `Security fixes:` that
 //! name a package and its CVEs, and lists below `Updates:` that link the upstream change logs.
 
@@ -19,7 +19,7 @@ pub const MAX_LEN: u64 = 64 << 20;
 /// Most releases that one comparison follows.
 const MAX_STEPS: usize = 1_000;
 
-/// Names of the release notes whose package has another name (flatcar/scripts).
+/// Names in the release notes that differ from the package's name (flatcar/scripts).
 const ALIASES: [(&str, &str); 2] = [("linux", "coreos-kernel"), ("linux kernel", "coreos-kernel")];
 
 /// The release notes of a vendor.
@@ -150,7 +150,7 @@ fn merge(into: &mut BTreeMap<String, BTreeSet<String>>, from: &BTreeMap<String, 
     }
 }
 
-/// Which list of the notes a line belongs to.
+/// The list of the notes that a line belongs to.
 #[derive(PartialEq)]
 enum List {
     SecurityFixes,

@@ -1,4 +1,4 @@
-//! Which packages differ between two releases.
+//! The packages that differ between two releases.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::{Package, PackageSet};
 /// The paths of an image that the stage1 takes, each with the flavors that take it.
 pub type TakenPaths = BTreeMap<UsrPath, BTreeSet<Flavor>>;
 
-/// A package with another version, or one that came or went.
+/// A package that was updated, added or removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackageChange {
     /// Category and name.

@@ -3,13 +3,13 @@
 //! A Flatcar image names the owner of each file in `share/licenses/licenses.json.bz2` (flatcar/scripts,
 //! `build_library/build_image_util.sh`, `write_licenses`); every release also publishes a signed list of its packages.
 //!
-//! - [`Package`] and [`PackageSet`]: the packages, and which of them owns a path.
+//! - [`Package`] and [`PackageSet`]: the packages and the paths that they own.
 //! - [`licenses`]: reads `licenses.json.bz2`, bounded; [`list`] reads the list of packages.
-//! - [`changes`]: which packages differ between two releases, those of which the stage1 takes a file first.
+//! - [`changes`]: the packages that differ between two releases; those with a file in the stage1 are first.
 //! - [`advisories`]: security fixes in the vendor's release notes. They are not signed, so they are a hint.
 //! - [`sbom`]: the bill of materials of a flavor as SPDX 2.3 or CycloneDX 1.6; the same input gives the same bytes.
 //!
-//! Nothing here does I/O: the program passes bytes in and writes what comes out.
+//! The crate does no I/O: the program passes the input as bytes and writes the output.
 
 pub mod advisories;
 pub mod changes;

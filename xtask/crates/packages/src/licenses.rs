@@ -1,4 +1,4 @@
-//! `share/licenses/licenses.json.bz2` of an image: which package owns which file, under which licences.
+//! `share/licenses/licenses.json.bz2` of an image: the packages with their files and licences.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -78,7 +78,7 @@ impl<'de> Visitor<'de> for PackageVisitor<'_> {
             }
             let lines = entry["files"].as_str().unwrap_or_default().lines();
             let paths: Vec<UsrPath> =
-                lines.filter_map(|line| self.locator.locate(file_of_line(line)?)).collect();
+                lines.filter_map(|line| self.locator.locate(parse_file_line(line)?)).collect();
             set.insert(package, paths);
         }
         Ok(set)
@@ -98,7 +98,7 @@ fn package(entry: &Value) -> Option<Package> {
 }
 
 /// The path of a line `PATH MD5` or `PATH -> TARGET`.
-fn file_of_line(line: &str) -> Option<&str> {
+fn parse_file_line(line: &str) -> Option<&str> {
     let is_md5 = |word: &str| word.len() == 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
     match line.rsplit_once(' ') {
         Some((path, md5)) if is_md5(md5) => Some(path),
@@ -106,7 +106,7 @@ fn file_of_line(line: &str) -> Option<&str> {
     }
 }
 
-/// Finds paths of a package database in an image whose directories may have been merged or linked since.
+/// Maps the paths of a package database to an image in which directories may have been merged or symlinked since.
 struct Locator<'t> {
     tree: &'t UsrTree,
     /// Directory of the database to directory of the image; `None` if the image has no such directory.

@@ -1,4 +1,4 @@
-//! Packages, and which of them owns a path.
+//! Packages and the paths that they own.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -79,7 +79,7 @@ impl PackageSet {
         &self.packages
     }
 
-    /// The package that owns `path`; `None` if the image does not say.
+    /// The package that owns `path`; `None` if the image names no owner.
     pub fn owner(&self, path: &UsrPath) -> Option<&Package> {
         self.owners.get(path).map(|&index| &self.packages[index])
     }

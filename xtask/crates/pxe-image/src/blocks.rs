@@ -1,7 +1,7 @@
-//! Reads the bytes of files out of a squashfs, block by block, and keeps no more of them than a few blocks.
+//! Reader of file contents in a squashfs, block by block, with a few blocks in memory.
 //!
-//! The crate's own file reader keeps every block of tail ends that it ever saw, which for a whole image is hundreds
-//! of megabytes; here only the last one is kept, and files are read in the order in which they lie.
+//! The file reader of backhand caches every fragment block, which for a whole image is hundreds of megabytes; this one
+//! caches only the last one, and callers read files in the order of their data.
 
 use std::fs::File;
 use std::ops::Range;
@@ -13,27 +13,34 @@ use super::decompress::BLOCKS;
 use super::tables::{BlockSize, FileLayout, Tables, broken, error_text};
 use coreos_types::error::{Result, catch_panic};
 
-/// One reader of file contents; every thread has its own.
+/// Reader of file contents; each thread has its own.
 pub(super) struct BlockReader<'a> {
     file: &'a File,
     tables: &'a Tables,
-    /// The block of tail ends read last: its index and content.
+    /// The index and content of the fragment block that was read last.
     last_fragment: Option<(u32, Vec<u8>)>,
     stored: Vec<u8>,
     block: Vec<u8>,
-    /// Which block it is that `block` holds: one part of it is often requested after another.
-    held: Option<(u64, BlockSize)>,
+    /// The offset and size of the block in `block`: callers often read several parts of one block in a row.
+    loaded_block: Option<(u64, BlockSize)>,
 }
 
 impl<'a> BlockReader<'a> {
     pub(super) fn new(file: &'a File, tables: &'a Tables) -> BlockReader<'a> {
-        BlockReader { file, tables, last_fragment: None, stored: Vec::new(), block: Vec::new(), held: None }
+        BlockReader {
+            file,
+            tables,
+            last_fragment: None,
+            stored: Vec::new(),
+            block: Vec::new(),
+            loaded_block: None,
+        }
     }
 
-    /// The bytes of a file from `range.start` up to `range.end`, which is not past its size.
+    /// Reads the bytes `range` of a file; `range.end` is at most the file's size.
     ///
     /// # Errors
-    /// The blocks do not give exactly the bytes that the file's size promises.
+    /// The blocks have more or fewer bytes than the file's size, or cannot be read or decompressed.
     pub(super) fn read(&mut self, layout: &FileLayout, range: Range<u64>) -> Result<Vec<u8>> {
         let mut bytes = Vec::with_capacity(usize::try_from(range.end - range.start).unwrap_or_default());
         let block_size = u64::from(self.tables.block_size);
@@ -43,10 +50,10 @@ impl<'a> BlockReader<'a> {
             if start >= range.end {
                 return Ok(bytes);
             }
-            // Only the last block of a file without a tail end may be short.
+            // Only the last block of a file without a fragment may be short.
             let full = layout.size.saturating_sub(start).min(block_size);
             if let Some(part) = overlap(&range, start, full) {
-                self.block(at, *stored, full as usize)?;
+                self.load_block(at, *stored, full as usize)?;
                 bytes.extend_from_slice(self.block.get(part).ok_or_else(|| broken("a block is cut short"))?);
             }
             at += u64::from(stored.size);
@@ -54,45 +61,45 @@ impl<'a> BlockReader<'a> {
         let start = layout.blocks.len() as u64 * block_size;
         if let Some(part) = overlap(&range, start, layout.size.saturating_sub(start)) {
             let (index, offset) =
-                layout.fragment.ok_or_else(|| broken("a file has fewer blocks than bytes"))?;
+                layout.fragment.ok_or_else(|| broken("a file has fewer blocks than its size requires"))?;
             let tail = self.fragment(index)?.get(offset as usize..).and_then(|rest| rest.get(part));
             bytes.extend_from_slice(
-                tail.ok_or_else(|| broken("the tail end of a file lies outside of its block"))?,
+                tail.ok_or_else(|| broken("a file's fragment is outside of its fragment block"))?,
             );
         }
         Ok(bytes)
     }
 
-    /// The block of tail ends of this number.
+    /// Returns fragment block `index`, decompressed.
     fn fragment(&mut self, index: u32) -> Result<&[u8]> {
         if self.last_fragment.as_ref().is_none_or(|(last, _)| *last != index) {
             let (start, stored) = *self
                 .tables
                 .fragments
                 .get(index as usize)
-                .ok_or_else(|| broken("a file's tail end lies in a block that is not there"))?;
-            self.block(start, stored, self.tables.block_size as usize)?;
-            let mut kept = self.last_fragment.take().map_or_else(Vec::new, |(_, kept)| kept);
-            std::mem::swap(&mut kept, &mut self.block);
-            self.held = None;
-            self.last_fragment = Some((index, kept));
+                .ok_or_else(|| broken("a file's fragment block does not exist"))?;
+            self.load_block(start, stored, self.tables.block_size as usize)?;
+            let mut content = self.last_fragment.take().map_or_else(Vec::new, |(_, content)| content);
+            std::mem::swap(&mut content, &mut self.block);
+            self.loaded_block = None;
+            self.last_fragment = Some((index, content));
         }
         Ok(self.last_fragment.as_ref().map_or(&[], |(_, bytes)| bytes))
     }
 
-    /// Leaves the content of one block, at most `full` bytes, in `self.block`.
-    fn block(&mut self, at: u64, stored: BlockSize, full: usize) -> Result<()> {
-        if self.held == Some((at, stored)) {
+    /// Loads one block, of at most `full` bytes, into `self.block`.
+    fn load_block(&mut self, at: u64, stored: BlockSize, full: usize) -> Result<()> {
+        if self.loaded_block == Some((at, stored)) {
             return Ok(());
         }
-        self.held = None;
+        self.loaded_block = None;
         self.block.clear();
         if stored.size == 0 {
             self.block.resize(full, 0);
             return Ok(());
         }
         if stored.size > self.tables.block_size {
-            return Err(broken("a block is larger than blocks are"));
+            return Err(broken("a block is larger than the block size"));
         }
         let BlockReader { block, stored: bytes, .. } = self;
         let target = if stored.compressed { &mut *bytes } else { &mut *block };
@@ -101,21 +108,21 @@ impl<'a> BlockReader<'a> {
             .read_exact_at(target, at)
             .map_err(|error| broken("a block cannot be read").with_cause(error))?;
         if stored.compressed {
-            // The decompressors fill the room there is; what is left out of a larger block is noticed by its length.
+            // The decompressors fill the capacity of `block`; a larger block fails the check of its length below.
             block.reserve_exact(self.tables.block_size as usize);
             let inflate = || BLOCKS.decompress(bytes, block, self.tables.compressor);
             catch_panic("the decompressor", inflate)?
                 .map_err(|error| broken("a block does not decompress").with_cause(error_text(&error)))?;
         }
         if self.block.len() > self.tables.block_size as usize {
-            return Err(broken("a block is larger than blocks are"));
+            return Err(broken("a block is larger than the block size"));
         }
-        self.held = Some((at, stored));
+        self.loaded_block = Some((at, stored));
         Ok(())
     }
 }
 
-/// The part of a piece of `length` bytes at `start` that a range takes, counted from the start of the piece.
+/// The overlap of `range` with the `length` bytes at `start`, relative to `start`; `None` if it is empty.
 fn overlap(range: &Range<u64>, start: u64, length: u64) -> Option<Range<usize>> {
     let (from, to) = (range.start.max(start), range.end.min(start.saturating_add(length)));
     (from < to).then(|| (from - start) as usize..(to - start) as usize)

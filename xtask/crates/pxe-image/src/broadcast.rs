@@ -1,20 +1,18 @@
-//! One read, several readers: chunks of a stream, handed to each consumer through a bounded channel.
+//! Broadcast of a stream in chunks to several consumers through bounded channels.
 //!
-//! The bound is what keeps memory flat: the reader waits for the slowest consumer. Used chunks come back and are
-//! filled again.
+//! The bound limits memory: the reader waits for the slowest consumer. Used chunks are recycled.
 
 use std::io::{self, Read};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
 
-/// Bytes in a chunk: large enough that handing it over costs nothing, small enough for a second-level cache.
+/// The size of a chunk in bytes: large enough that the channel costs nothing, small enough for a second-level cache.
 const CHUNK: usize = 256 * 1024;
-/// Chunks that a consumer may lag behind; times [`CHUNK`], the memory of the whole pass.
+/// The chunks that a consumer may lag behind; times [`CHUNK`], the memory of the whole broadcast.
 const QUEUE_DEPTH: usize = 16;
 
-/// A piece of the stream: the first `length` of the bytes. The rest is there so that a chunk that is filled again
-/// need not be cleared first.
+/// A piece of the stream: the first `length` of `bytes`. The rest is kept so that a recycled chunk need not be cleared.
 pub(super) struct Chunk {
     bytes: Vec<u8>,
     length: usize,
@@ -28,35 +26,35 @@ impl Deref for Chunk {
     }
 }
 
-/// The reading end, which fills chunks and hands them out.
+/// The sending end, which fills chunks and sends them to every consumer.
 pub(super) struct Broadcaster {
     consumers: Vec<SyncSender<Arc<Chunk>>>,
     used: Receiver<Chunk>,
     recycler: Sender<Chunk>,
 }
 
-/// One consumer's end.
+/// The receiving end of one consumer.
 pub(super) struct ChunkReceiver {
     incoming: Receiver<Arc<Chunk>>,
     recycler: Sender<Chunk>,
 }
 
 impl Broadcaster {
-    /// A broadcaster nobody listens to yet.
+    /// A broadcaster without consumers.
     pub(super) fn new() -> Broadcaster {
         let (recycler, used) = channel();
         Broadcaster { consumers: Vec::new(), used, recycler }
     }
 
-    /// Adds a consumer; it sees every byte from the start.
+    /// Adds a consumer, which receives every byte from the start.
     pub(super) fn subscribe(&mut self) -> ChunkReceiver {
         let (sender, incoming) = sync_channel(QUEUE_DEPTH);
         self.consumers.push(sender);
         ChunkReceiver { incoming, recycler: self.recycler.clone() }
     }
 
-    /// Reads to the end and hands everything out; how many bytes there were. The consumers see the end when this
-    /// returns, also where it returns an error.
+    /// Reads `source` to its end, sends everything to the consumers, and returns the number of bytes. The consumers see
+    /// the end of the stream once this returns, also with an error.
     pub(super) fn run(self, mut source: impl Read) -> io::Result<u64> {
         let mut total = 0;
         loop {
@@ -73,14 +71,14 @@ impl Broadcaster {
             total += chunk.len() as u64;
             let chunk = Arc::new(chunk);
             for consumer in &self.consumers {
-                // A consumer that is gone has panicked, and its thread tells of it.
+                // A consumer without a receiver has panicked; joining its thread reports that.
                 let _ = consumer.send(Arc::clone(&chunk));
             }
         }
     }
 }
 
-/// Fills as much of a chunk as the stream still has.
+/// Fills `into`, or as much of it as the stream still has, and returns the number of bytes.
 fn fill(source: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
     let mut length = 0;
     while length < into.len() {
@@ -108,10 +106,10 @@ impl ChunkReceiver {
         self.incoming.recv().ok()
     }
 
-    /// Lets a chunk be filled again once every consumer is done with it.
+    /// Returns a chunk to the broadcaster once every consumer is done with it.
     pub(super) fn recycle(&self, chunk: Arc<Chunk>) {
         if let Some(chunk) = Arc::into_inner(chunk) {
-            // Nobody fills chunks any more once the end was reached.
+            // The send fails once the broadcaster has reached the end of the stream.
             let _ = self.recycler.send(chunk);
         }
     }

@@ -1,29 +1,30 @@
-//! How the blocks of a squashfs are inflated: gzip, xz and lz4 as the crate does it, zstd in Rust.
+//! Decompression of squashfs blocks: gzip, xz and lz4 with backhand, zstd with ruzstd.
 //!
-//! The C library behind the crate's own zstd would be the dearest single part of the tool's first build, for a
-//! compressor that no vendor uses; it would also be C that reads what the signer of an image wrote.
+//! The C library of backhand's zstd would be the most expensive part of the first build, for a compressor that no vendor
+//! uses; it would also be C code that parses what the signer of an image wrote.
 
 use backhand::compression::{CompressionAction, Compressor, DefaultCompressor};
 use backhand::kind::Kind;
 use backhand::{BackhandError, FilesystemCompressor, MAX_BLOCK_SIZE, SuperBlock};
 use ruzstd::decoding::FrameDecoder;
 
-/// A block of a table, inflated (`SQUASHFS_METADATA_SIZE` in Linux `fs/squashfs/squashfs_fs.h`).
+/// The size of an uncompressed block of a table, in bytes (`SQUASHFS_METADATA_SIZE` in Linux `fs/squashfs/squashfs_fs.h`).
 pub(super) const TABLE_BLOCK: usize = 8192;
 
-/// Inflates the blocks of files.
-pub(super) static BLOCKS: Decompressor = Decompressor { most: MAX_BLOCK_SIZE as usize };
-/// Inflates the blocks of tables.
-static TABLES: Decompressor = Decompressor { most: TABLE_BLOCK };
+/// The decompressor of data and fragment blocks.
+pub(super) static BLOCKS: Decompressor = Decompressor { max: MAX_BLOCK_SIZE as usize };
+/// The decompressor of blocks of tables.
+static TABLES: Decompressor = Decompressor { max: TABLE_BLOCK };
 
-/// What the squashfs reader is told of us: it reads nothing but tables.
+/// The squashfs kind with the decompressor of tables: backhand reads nothing but tables here.
 pub(super) fn table_kind() -> Kind {
     Kind::new_v4(&TABLES)
 }
 
-/// Inflates blocks, none to more than so many bytes: gzip and xz would let one grow to 4 MiB and more. It writes none.
+/// Decompressor of blocks to at most `max` bytes each: gzip and xz alone would allow 4 MiB and more. Compression is an
+/// error.
 pub(super) struct Decompressor {
-    most: usize,
+    max: usize,
 }
 
 impl CompressionAction for Decompressor {
@@ -32,7 +33,7 @@ impl CompressionAction for Decompressor {
     type FilesystemCompressor = FilesystemCompressor;
     type SuperBlock = SuperBlock;
 
-    /// Fills the room that `out` has at most, as the crate's own decompressors do.
+    /// Fills `out` up to its capacity, as backhand's own decompressors do.
     fn decompress(
         &self,
         bytes: &[u8],
@@ -42,7 +43,7 @@ impl CompressionAction for Decompressor {
         match compressor {
             Compressor::Zstd => {
                 let mut decoder = FrameDecoder::new();
-                // It keeps as much as the frame says that it looks back: 128 MiB, if it may.
+                // The decoder allocates the window size of the frame: up to 128 MiB without this limit.
                 decoder.set_max_window_size(u64::from(MAX_BLOCK_SIZE));
                 decoder
                     .decode_all_to_vec(bytes, out)
@@ -50,7 +51,7 @@ impl CompressionAction for Decompressor {
             }
             other => DefaultCompressor.decompress(bytes, out, other)?,
         }
-        if out.len() > self.most { Err(BackhandError::CorruptedOrInvalidSquashfs) } else { Ok(()) }
+        if out.len() > self.max { Err(BackhandError::CorruptedOrInvalidSquashfs) } else { Ok(()) }
     }
 
     fn compress(&self, _: &[u8], fc: FilesystemCompressor, _: u32) -> Result<Vec<u8>, BackhandError> {

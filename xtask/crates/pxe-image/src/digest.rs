@@ -1,11 +1,11 @@
-//! SHA-256 of a file.
+//! The SHA-256 digest of a file.
 
 /// The SHA-256 of a file, by which reports and the cache name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sha256Digest([u8; 32]);
 
 impl Sha256Digest {
-    /// The digest of bytes that are in memory.
+    /// The digest of `bytes`.
     pub fn compute(bytes: &[u8]) -> Sha256Digest {
         Sha256Digest::from_ring(&ring::digest::digest(&ring::digest::SHA256, bytes))
     }
@@ -36,7 +36,7 @@ impl From<[u8; 32]> for Sha256Digest {
 }
 
 impl std::fmt::Display for Sha256Digest {
-    /// As reports write it, `sha256:HEX`.
+    /// The form in reports, `sha256:HEX`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "sha256:{}", self.hex())
     }

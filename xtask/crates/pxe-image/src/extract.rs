@@ -1,4 +1,4 @@
-//! Takes `usr.squashfs` out of a gzipped cpio archive, as the bytes come.
+//! Extraction of `usr.squashfs` from a gzipped cpio archive, as the bytes arrive.
 //!
 //! Vendors make one archive in one gzip member (flatcar/scripts `vm_image_util.sh`); users append archives of their
 //! own (coreos/docs `booting-with-pxe.md`). Both are read to the last byte.
@@ -15,23 +15,23 @@ use coreos_types::error::{Error, Result, ResultExt};
 
 /// The member that is the image's `/usr`.
 const MEMBER: &str = "usr.squashfs";
-/// What to do about a file that is something else, or a part.
+/// The hint for a file that is not a PXE image, or is incomplete.
 const PXE_IMAGE: &str = "give the PXE image, all of it: …_production_pxe_image.cpio.gz";
 
-/// Reads the archive to its end, and gives the squashfs in it, in a file without a name.
+/// Reads the archive to its end and returns its squashfs, in a file without a name.
 ///
 /// # Errors
-/// The stream is no gzip, the archive no cpio, either is cut short or followed by something else; there is no
-/// `usr.squashfs`, or more than one; a limit is passed; the temp_dir file cannot be written.
+/// The stream is not gzip, the archive is not cpio, either is cut short or followed by other data; `usr.squashfs` is
+/// missing or present twice; a limit is exceeded; the temporary file cannot be written.
 pub(super) fn extract_squashfs(
     chunks: &ChunkReceiver,
     temp_dir: &UnlinkedTempDir,
     limits: InflateLimits,
 ) -> Result<File> {
-    let done = read_archives(&mut GzipReader::new(chunks, limits), temp_dir);
-    // The other consumers wait for this one: let the rest of the stream pass whatever was wrong.
+    let squashfs = read_archives(&mut GzipReader::new(chunks, limits), temp_dir);
+    // The other consumers wait for this one: read the rest of the stream, also after an error.
     chunks.for_each(|_| ());
-    done
+    squashfs
 }
 
 fn read_archives(stream: &mut GzipReader<'_>, temp_dir: &UnlinkedTempDir) -> Result<File> {
@@ -45,7 +45,7 @@ fn read_archives(stream: &mut GzipReader<'_>, temp_dir: &UnlinkedTempDir) -> Res
                 Some(octet) => Header::read(octet, stream),
                 None => read_octet(stream).and_then(|octet| Header::read(octet, stream)),
             };
-            let header = header.map_err(|error| not_cpio(&error))?;
+            let header = header.map_err(|error| cpio_error(&error))?;
             if header.is_trailer() {
                 break;
             }
@@ -62,41 +62,42 @@ fn read_archives(stream: &mut GzipReader<'_>, temp_dir: &UnlinkedTempDir) -> Res
     found.ok_or_else(|| Error::failed(format!("the archive holds no {MEMBER}")).with_hint(PXE_IMAGE))
 }
 
+/// The device's major and minor number, and the inode number.
 type Inode = (u32, u32, u32);
 
-/// `usr.squashfs` in one archive. A file with several names has its data behind one of them, which may be another.
+/// The member `usr.squashfs` of one archive. The data of a file with several names follows one of them, possibly another.
 #[derive(Default)]
 struct ImageMember {
-    /// The inode of the member of that name.
-    named: Option<Inode>,
-    /// The data behind that name.
+    /// The inode of the member `usr.squashfs`; `None` before it is read.
+    inode: Option<Inode>,
+    /// The data that follows this name.
     own: Option<File>,
-    /// Data of files with several names, while the name is not met yet or had no data.
+    /// Data of files with several names, while `usr.squashfs` was not read yet or had no data.
     linked: Vec<(Inode, File)>,
 }
 
-/// Files with several names whose data is kept; real archives have none.
+/// The files with several names that are stored; real archives have none.
 const MAX_LINKED: usize = 64;
 
 impl ImageMember {
-    /// Takes the next header of the archive.
+    /// Adds the next header of the archive.
     fn add(&mut self, header: &Header) -> Result<()> {
-        let is_second = self.named.is_some_and(|inode| inode != header.file || header.links < 2);
+        let is_second = self.inode.is_some_and(|inode| inode != header.file || header.links < 2);
         if is_image(header) && (is_second || self.own.is_some() && header.size > 0) {
             return Err(Error::failed(format!("the archive holds {MEMBER} twice")));
         }
         if is_image(header) {
-            self.named = Some(header.file);
+            self.inode = Some(header.file);
         }
         Ok(())
     }
 
-    /// Where the data behind a header goes, if it may be the image's.
+    /// The file for the data that follows a header; `None` if the data cannot be the image's.
     fn file_for(&mut self, header: &Header, temp_dir: &UnlinkedTempDir) -> Result<Option<&mut File>> {
         if is_image(header) && (header.links < 2 || header.size > 0) {
             return Ok(Some(self.own.insert(temp_dir.create()?)));
         }
-        let may_be = self.own.is_none() && self.named.is_none_or(|inode| inode == header.file);
+        let may_be = self.own.is_none() && self.inode.is_none_or(|inode| inode == header.file);
         let is_known = self.linked.iter().any(|(inode, _)| *inode == header.file);
         if !header.is_regular() || header.links < 2 || header.size == 0 || !may_be || is_known {
             return Ok(None);
@@ -108,10 +109,10 @@ impl ImageMember {
         Ok(self.linked.last_mut().map(|(_, file)| file))
     }
 
-    /// The image, where this archive has it.
+    /// The image; `None` if this archive has none.
     fn finish(self) -> Result<Option<File>> {
-        let Some(named) = self.named else { return Ok(None) };
-        let linked = self.linked.into_iter().find(|(inode, _)| *inode == named);
+        let Some(inode) = self.inode else { return Ok(None) };
+        let linked = self.linked.into_iter().find(|(linked, _)| *linked == inode);
         let data = self.own.or(linked.map(|(_, file)| file));
         data.map(Some).ok_or_else(|| Error::failed(format!("the archive has no data of {MEMBER}")))
     }
@@ -120,7 +121,7 @@ impl ImageMember {
 /// The first byte of the next archive, past the zero bytes that pad the one before; `None` at the end.
 fn next_archive(stream: &mut GzipReader<'_>) -> Result<Option<u8>> {
     let mut byte = [0];
-    while stream.read(&mut byte).map_err(|error| not_cpio(&error))? == 1 {
+    while stream.read(&mut byte).map_err(|error| cpio_error(&error))? == 1 {
         if byte[0] != 0 {
             return Ok(Some(byte[0]));
         }
@@ -139,7 +140,7 @@ fn is_image(header: &Header) -> bool {
     name == MEMBER.as_bytes() && header.is_regular()
 }
 
-/// Copies the data behind a header, and the padding behind that.
+/// Copies the data that follows a header to `into`, and skips the padding after the data.
 fn copy_data(
     header: &Header,
     stream: &mut GzipReader<'_>,
@@ -148,13 +149,13 @@ fn copy_data(
 ) -> Result<()> {
     let mut left = header.size as usize;
     while left > 0 {
-        let room = left.min(buffer.len());
-        let count = stream.read(&mut buffer[..room]).map_err(|error| not_cpio(&error))?;
+        let count = left.min(buffer.len());
+        let count = stream.read(&mut buffer[..count]).map_err(|error| cpio_error(&error))?;
         if count == 0 {
             let (copied, size) = (header.size as usize - left, header.size);
             return Err(Error::failed(format!(
-                "the archive is cut short: {copied} of {size} bytes of {} are there",
-                header.shown()
+                "the archive is cut short: it has {copied} of {size} bytes of {}",
+                header.escaped_name()
             )));
         }
         left -= count;
@@ -166,10 +167,10 @@ fn copy_data(
                 })?;
         }
     }
-    newc::skip(stream, newc::padding(header.size)).map_err(|error| not_cpio(&error))
+    newc::skip(stream, newc::padding(header.size)).map_err(|error| cpio_error(&error))
 }
 
-fn not_cpio(error: &io::Error) -> Error {
+fn cpio_error(error: &io::Error) -> Error {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<GzipError>()) {
         Some(gzip) => Error::failed(gzip.to_string()),
         None => Error::failed("the gzipped content is not a complete cpio archive (newc)").with_cause(error),

@@ -1,4 +1,4 @@
-//! Inflates a chunked gzip stream, several members included, and notices what does not belong to it (RFC 1952).
+//! Reader of a chunked gzip stream of one or more members, which rejects trailing data (RFC 1952).
 
 use std::fmt;
 use std::io::{self, Read};
@@ -12,20 +12,20 @@ use super::limits::InflateLimits;
 /// The first bytes of each gzip member (RFC 1952, 2.3.1).
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// Inflates what comes through [`ChunkReceiver`]; checks the checksum and length of every member.
+/// Reader that inflates the chunks of a [`ChunkReceiver`] and checks the checksum and length of every member.
 pub(super) struct GzipReader<'a> {
     chunks: &'a ChunkReceiver,
     chunk: Option<Arc<Chunk>>,
-    /// How far the chunk is used.
+    /// The number of bytes of `chunk` that were inflated.
     at: usize,
-    /// Compressed bytes in chunks before this one.
+    /// The number of compressed bytes in the chunks before this one.
     before: u64,
     member: Option<Decompress>,
     inflated: u64,
     limits: InflateLimits,
 }
 
-/// What is wrong with the stream; carried by the [`io::Error`] that [`GzipReader`] gives.
+/// The reason why a stream is not valid gzip; inside the [`io::Error`] of [`GzipReader`].
 #[derive(Debug)]
 pub(super) struct GzipError(pub(super) String);
 
@@ -42,12 +42,12 @@ fn bad(message: impl Into<String>) -> io::Error {
 }
 
 impl<'a> GzipReader<'a> {
-    /// Inflates as far as the limits allow for what was read; one byte more is an error.
+    /// A reader of `chunks`. More output than `limits` allows for the bytes read so far is an error.
     pub(super) fn new(chunks: &'a ChunkReceiver, limits: InflateLimits) -> GzipReader<'a> {
         GzipReader { chunks, chunk: None, at: 0, before: 0, member: None, inflated: 0, limits }
     }
 
-    /// The compressed bytes that are there and not used yet; waits for more, empty at the end of the stream.
+    /// The compressed bytes that were not inflated yet; waits for the next chunk, and is empty at the end of the stream.
     fn fill_buf(&mut self) -> &[u8] {
         while self.chunk.as_ref().is_none_or(|chunk| self.at == chunk.len()) {
             if let Some(chunk) = self.chunk.take() {
@@ -63,7 +63,7 @@ impl<'a> GzipReader<'a> {
         self.chunk.as_ref().map_or(&[], |chunk| &chunk[self.at..])
     }
 
-    /// Opens the next member, or says that the stream ends here, as it should, on zero bytes or none.
+    /// Opens the next member; `false` at the end of the stream, which may be padded with zero bytes.
     fn next_member(&mut self) -> io::Result<bool> {
         let first = self.before == 0 && self.at == 0;
         let mut zeros = false;
@@ -83,14 +83,12 @@ impl<'a> GzipReader<'a> {
                 }
                 _ if first => {
                     return Err(bad(format!(
-                        "it is no gzip file: it starts with {}",
+                        "it is not a gzip file: it starts with {}",
                         preview(self.fill_buf())
                     )));
                 }
                 _ => {
-                    return Err(bad(format!(
-                        "after byte {at}, where the gzip stream ends, comes something else"
-                    )));
+                    return Err(bad(format!("other data follows the gzip stream, which ends at byte {at}")));
                 }
             }
         }
@@ -128,7 +126,7 @@ impl<'a> GzipReader<'a> {
     }
 }
 
-/// The first bytes of something, for people.
+/// The first bytes of a stream, for messages: as text, or as hexadecimal.
 fn preview(bytes: &[u8]) -> String {
     let head = &bytes[..bytes.len().min(12)];
     match std::str::from_utf8(head) {
@@ -144,10 +142,10 @@ impl Read for GzipReader<'_> {
         }
         let produced = self.inflate(out)?;
         self.inflated += produced as u64;
-        let most = self.limits.max_output(self.before + self.at as u64);
-        if self.inflated > most {
-            let why = if most < self.limits.max { ", which its size does not explain" } else { "" };
-            return Err(bad(format!("it inflates to more than {} MiB{why}", most >> 20)));
+        let max = self.limits.max_output(self.before + self.at as u64);
+        if self.inflated > max {
+            let why = if max < self.limits.max { ", which its size does not explain" } else { "" };
+            return Err(bad(format!("it inflates to more than {} MiB{why}", max >> 20)));
         }
         Ok(produced)
     }

@@ -1,4 +1,4 @@
-//! Reads a file once for its signature, its digest and its content, side by side.
+//! One read of a file for its signature, its digest and its content, in parallel.
 
 use std::fs::File;
 use std::io::Read;
@@ -19,17 +19,17 @@ pub struct Ingested {
     pub check: SignatureCheck,
     /// The digest of the file.
     pub digest: Sha256Digest,
-    /// The extracted squashfs, for [`Payload::PxeImage`]. Its error is looked at after the signature: a truncated
+    /// The extracted squashfs, for [`Payload::PxeImage`]. Callers check the signature before its error: a truncated
     /// download fails both.
     pub squashfs: Option<Result<File>>,
 }
 
-/// What the file is.
+/// The kind of the file.
 #[derive(Debug, Clone)]
 pub enum Payload {
-    /// A PXE image: its `usr.squashfs` goes to a file without a name.
+    /// A PXE image: its `usr.squashfs` is extracted to a file without a name.
     PxeImage(UnlinkedTempDir, InflateLimits),
-    /// Some other file of a release: only its bytes are verified.
+    /// Another file of a release: only its bytes are verified.
     Opaque,
 }
 
@@ -53,7 +53,7 @@ pub fn ingest(source: impl Read, check: SignatureCheck, payload: Payload) -> Res
             scope.spawn(move || extract_squashfs(&chunks, &temp_dir, limits))
         });
         let read = broadcaster.run(source);
-        // Every thread is joined before the first error is returned: the scope panics for one that is not, and panicked.
+        // Join every thread before the first error is returned: the scope panics if a thread that was not joined panicked.
         let check = join(check, "the signature check");
         let digest = digest.map(|thread| join(thread, "the digest"));
         let squashfs = squashfs.map(|thread| join(thread, "the extraction").flatten());
@@ -76,7 +76,7 @@ fn run_digest(chunks: &ChunkReceiver) -> Sha256Digest {
     Sha256Digest::from_ring(&context.finish())
 }
 
-/// The result of a thread; a panic in it, as of a crate that met bytes it did not expect, is an error like any other.
+/// Joins a thread; a panic in it, such as of a parser on unexpected bytes, is an error.
 pub(super) fn join<T>(thread: ScopedJoinHandle<'_, T>, what: &str) -> Result<T> {
     thread.join().map_err(|panic| Error::from_reader_panic(what, &*panic))
 }

@@ -1,13 +1,13 @@
 //! From the byte stream of a PXE image to a verified `/usr` tree.
 //!
-//! [`ingest::ingest`] reads the `.cpio.gz` once. From that one read up to three threads take what they need: the
-//! [`SignatureCheck`], the [`Sha256Digest`], and the extraction of `usr.squashfs`, which goes to a file without a name
-//! ([`UnlinkedTempDir`]). When the signature is valid the result is a [`VerifiedImage`], and only that opens as a
-//! [`UsrSquashfs`], whose tables become a tree and whose files are read on demand.
+//! [`ingest::ingest`] reads the `.cpio.gz` once. Up to three threads consume that read: the
+//! [`SignatureCheck`], the [`Sha256Digest`], and the extraction of `usr.squashfs` to a file without a name
+//! ([`UnlinkedTempDir`]). With a valid signature the result is a [`VerifiedImage`], and only that opens as a
+//! [`UsrSquashfs`], which reads the tables into a tree and the files on demand.
 //!
 //! # Invariants
-//! - No parser sees bytes that were not verified, except gzip and cpio, whose output has no name until then.
-//! - What a stream inflates to is limited ([`InflateLimits`]); so are headers, names, blocks and tables.
+//! - No parser sees bytes that were not verified, except gzip and cpio; their output has no name until then.
+//! - The output of a stream is limited ([`InflateLimits`]); so are headers, names, blocks and tables.
 //! - A panic of a decompressor is an error.
 
 mod blocks;

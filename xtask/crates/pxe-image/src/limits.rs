@@ -1,13 +1,13 @@
-//! Limits of what a compressed image may become.
+//! Limits of the uncompressed size of an image.
 
 const MIB: u64 = 1 << 20;
 
-/// How large an image may become when it is inflated.
+/// The maximum uncompressed size of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InflateLimits {
-    /// Bytes, whatever the compressed size.
+    /// The limit in bytes for any compressed size.
     pub max: u64,
-    /// The compressed size in bytes, where it is known before it was read.
+    /// The compressed size in bytes; `None` if it is not known before the end of the stream.
     pub size: Option<u64>,
 }
 
@@ -18,9 +18,9 @@ impl Default for InflateLimits {
 }
 
 impl InflateLimits {
-    /// At most 64 MiB more than four times the compressed size, or, where that is not known, than four times the bytes
-    /// that were read so far; and never more than [`InflateLimits::max`]. A real image hardly shrinks at all, since what is in
-    /// it is compressed already.
+    /// The limit after `read` compressed bytes: 64 MiB plus four times the compressed size, or plus four times `read`
+    /// if the size is not known, and at most [`InflateLimits::max`]. Compression hardly shrinks a real image, because its
+    /// squashfs is compressed already.
     pub(super) fn max_output(self, read: u64) -> u64 {
         let size = self.size.unwrap_or(read).max(read);
         self.max.min(size.saturating_mul(4).saturating_add(64 * MIB))

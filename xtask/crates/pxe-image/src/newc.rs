@@ -14,7 +14,7 @@ const TRAILER: &[u8] = b"TRAILER!!!";
 /// The header of one member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Header {
-    /// Without the zero bytes at its end.
+    /// The name without trailing zero bytes.
     pub(super) name: Vec<u8>,
     pub(super) mode: u32,
     pub(super) links: u32,
@@ -25,7 +25,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Reads a header whose first octet was read already, with the padding behind its name.
+    /// Reads the rest of a header after its octet `first`, with the padding after its name.
     pub(super) fn read(first: u8, source: &mut impl Read) -> io::Result<Header> {
         let mut octets = [0; HEADER_LEN];
         octets[0] = first;
@@ -61,17 +61,17 @@ impl Header {
     }
 
     /// The name for messages.
-    pub(super) fn shown(&self) -> String {
+    pub(super) fn escaped_name(&self) -> String {
         String::from_utf8_lossy(&self.name).escape_debug().to_string()
     }
 }
 
-/// The octets that pad a length to a multiple of four.
+/// The number of octets that pad a length to a multiple of four.
 pub(super) fn padding(length: u32) -> u32 {
     (4 - length % 4) % 4
 }
 
-/// Reads and drops at most three octets.
+/// Skips `count` octets, at most four.
 pub(super) fn skip(source: &mut impl Read, count: u32) -> io::Result<()> {
     let mut octets = [0; 4];
     source.read_exact(&mut octets[..count as usize])

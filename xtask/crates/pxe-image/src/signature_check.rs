@@ -4,20 +4,19 @@ use coreos_types::error::Result;
 use coreos_types::provenance::Signer;
 use openpgp_policy::Verification;
 
-/// What has to be verified of some bytes.
+/// The signature check of a file.
 pub enum SignatureCheck {
-    /// A signature, of which everything that needs no data was checked.
+    /// A signature that passed every check that needs no data.
     Signed(Box<Verification>),
-    /// `--unsigned`: nothing, because there is no signature, on the user's own responsibility.
+    /// No check (`--unsigned`): the file has no signature, and the user trusts it.
     Unsigned,
 }
 
 /// The outcome of a [`SignatureCheck`] that did not fail.
 pub struct CheckOutcome {
-    /// Who signed; `None` under `--unsigned`.
+    /// The signer; `None` under `--unsigned`.
     pub signer: Option<Signer>,
-    /// The digest of the bytes for each signature that needed them: enough to check the signatures again without the
-    /// bytes.
+    /// The digest of the bytes for each signature that needed them, which suffices to check the signatures again.
     pub digests: Vec<Option<Vec<u8>>>,
 }
 
@@ -36,8 +35,8 @@ impl SignatureCheck {
         }
     }
 
-    /// The SHA-256 of all bytes so far, where a signature is made over that very hash, as the vendors' are: computing
-    /// it twice would cost as much again. Whether it is `None` does not change.
+    /// The SHA-256 of all bytes so far; `None` if no signature uses this hash. The vendors' signatures do, and hashing
+    /// twice would cost as much again. Whether the result is `None` does not change.
     pub(super) fn sha256(&self) -> Option<[u8; 32]> {
         match self {
             SignatureCheck::Signed(verification) => verification.sha256(),

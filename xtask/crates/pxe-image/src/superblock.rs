@@ -1,5 +1,5 @@
-//! The superblock of a squashfs, and how much its tables hold: looked at before the crate reads them, so that a table
-//! which no number of files explains is never inflated.
+//! The superblock of a squashfs, and the sizes of its tables: checked before backhand reads them, so that a table that is
+//! too large for its number of files is never decompressed.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -8,13 +8,13 @@ use super::decompress::TABLE_BLOCK;
 use super::tables::broken;
 use coreos_types::error::{Error, Result, ResultExt};
 
-/// Nodes of the largest image that is read; a real one has about 20,000.
-pub(super) const MOST_NODES: u32 = 300_000;
+/// The nodes of one image; a real one has about 20,000.
+pub(super) const MAX_NODES: u32 = 300_000;
 /// The squashfs superblock's magic, `hsqs` (Linux `fs/squashfs/squashfs_fs.h`).
 const MAGIC: [u8; 4] = *b"hsqs";
-/// Of a table's place: there is none.
+/// The offset of a table that does not exist.
 const NO_TABLE: u64 = u64::MAX;
-/// Of the superblock's flags: there is an export table (`SQUASHFS_EXPORT`).
+/// The superblock flag for an export table (`SQUASHFS_EXPORT`).
 const EXPORT: u16 = 0x80;
 
 /// The superblock (`squashfs_super_block` in Linux `fs/squashfs/squashfs_fs.h`).
@@ -34,23 +34,23 @@ impl Superblock {
     }
 }
 
-/// Holds the superblock to what is read here, and the tables that it points to, to what its nodes explain.
+/// Checks the version and compressor in the superblock, and the sizes of the tables against the number of nodes.
 ///
 /// # Errors
-/// It is no squashfs 4.0, its compressor is not one of ours, or its tables say more than the image can hold.
+/// The file is not a squashfs 4.0, its compressor is not supported, or its tables are larger than its nodes allow.
 pub(super) fn check(file: &File) -> Result<()> {
     let mut block = Superblock([0; 96]);
     file.read_exact_at(&mut block.0, 0).map_err(|_| broken("it is shorter than a superblock"))?;
     check_kind(&block)?;
     let (inodes, fragments) = (block.u32(4), block.u32(16));
-    if inodes > MOST_NODES {
-        return Err(broken(format!("it says that it holds {inodes} nodes")));
+    if inodes > MAX_NODES {
+        return Err(broken(format!("its superblock counts {inodes} nodes, expected at most {MAX_NODES}")));
     }
-    // A block of tail ends holds the tail of one file at least.
+    // A fragment block has the tail of at least one file.
     if fragments > inodes {
-        return Err(broken(format!("it says that {inodes} nodes have {fragments} blocks of tail ends")));
+        return Err(broken(format!("its superblock counts {fragments} fragment blocks for {inodes} nodes")));
     }
-    let length = file.metadata().with_context(|| "cannot look at the unpacked image")?.len();
+    let length = file.metadata().with_context(|| "cannot read the size of the unpacked image")?.len();
     // 128 bytes are twice the inode, or the name, of an average file; the sizes of blocks come on top, four bytes for
     // each of at least 64.
     let names = u64::from(inodes) * 128 + (1 << 20);
@@ -74,13 +74,13 @@ fn check_kind(block: &Superblock) -> Result<()> {
         1 | 4 | 5 | 6 => return Ok(()),
         2 => "lzma",
         3 => "lzo",
-        _ => "a compressor without a name",
+        _ => "an unknown compressor",
     };
-    Err(Error::failed(format!("usr.squashfs is compressed with {name}; gzip, xz, lz4 and zstd are known"))
-        .with_hint("make the image anew with mksquashfs -comp gzip"))
+    Err(Error::failed(format!("usr.squashfs is compressed with {name}; expected gzip, xz, lz4 or zstd"))
+        .with_hint("make the image again with mksquashfs -comp gzip"))
 }
 
-/// Where the directory table ends: where the first block of the next table starts, as that table's own place says.
+/// The end of the directory table: the offset of the first block of the next table, as that table's index has it.
 fn directory_end(file: &File, block: &Superblock) -> Result<u64> {
     let (ids, fragment_table, export_table) = (block.u64(48), block.u64(80), block.u64(88));
     let next = if block.u32(16) != 0 && fragment_table != NO_TABLE {
@@ -92,29 +92,27 @@ fn directory_end(file: &File, block: &Superblock) -> Result<u64> {
     };
     let mut first = [0; 8];
     file.read_exact_at(&mut first, next)
-        .map_err(|error| broken("a table lies outside of it").with_cause(error))?;
+        .map_err(|error| broken("a table is outside of the file").with_cause(error))?;
     Ok(u64::from_le_bytes(first))
 }
 
-/// Goes from block to block of a table, without inflating them, and counts.
-fn check_table(name: &str, file: &File, (from, to): (u64, u64), most: u64) -> Result<()> {
+/// Counts the blocks of a table without decompressing them; an error if they could have more than `max` bytes.
+fn check_table(name: &str, file: &File, (from, to): (u64, u64), max: u64) -> Result<()> {
     let (mut at, mut blocks) = (from, 0);
     while at < to {
         let mut header = [0; 2];
         file.read_exact_at(&mut header, at)
             .map_err(|error| broken(format!("its {name} table is cut short")).with_cause(error))?;
-        // The highest bit says that the block is stored as it is.
+        // The highest bit marks an uncompressed block.
         at += 2 + u64::from(u16::from_le_bytes(header) & 0x7fff);
         blocks += 1;
-        if blocks * TABLE_BLOCK as u64 > most + TABLE_BLOCK as u64 {
-            return Err(broken(format!("its {name} table is larger than its files explain")));
+        if blocks * TABLE_BLOCK as u64 > max + TABLE_BLOCK as u64 {
+            return Err(broken(format!("its {name} table is too large for its number of files")));
         }
     }
     if at == to {
         Ok(())
     } else {
-        Err(broken(format!(
-            "its {name} table goes from byte {from} to byte {to}, which is inside of a block"
-        )))
+        Err(broken(format!("its {name} table spans bytes {from} to {to}, which is inside of a block")))
     }
 }

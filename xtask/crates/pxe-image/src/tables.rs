@@ -1,7 +1,7 @@
-//! The inode and directory tables of a squashfs: every node, and where the bytes of each file lie.
+//! The inode and directory tables of a squashfs: every node, and the location of each file's data.
 //!
-//! The crate reads and inflates the tables. The walk through the directories is ours: it needs no recursion, so
-//! that no nesting can exhaust the stack, and it holds names to what Linux allows.
+//! backhand reads and decompresses the tables. The walk through the directories is here: without recursion, so that no
+//! nesting can exhaust the stack, and with a check that Linux allows each name.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -13,31 +13,31 @@ use backhand::compression::Compressor;
 use backhand::v4::inode::{Inode, InodeInner};
 
 use super::decompress;
-use super::superblock::{self, MOST_NODES};
+use super::superblock::{self, MAX_NODES};
 use coreos_types::error::{Error, Result, ResultExt, catch_panic};
 use usr::lossless_text;
 use usr::path::UsrPath;
 use usr::tree::{Node, NodeKind, UsrTree};
 
-/// Directories below one another; with the shortest names that is `PATH_MAX`.
-const MOST_DEPTH: usize = 2048;
-/// Bytes of all paths together; a real image has about 1 MiB.
-const MOST_PATH_BYTES: usize = 32 << 20;
-/// BlockReader of all files together; a real image has a few thousand.
-const MOST_BLOCKS: usize = 1 << 20;
-/// Of [`FileLayout::fragment`]: none.
+/// The depth of nested directories; with the shortest names that is `PATH_MAX`.
+const MAX_DEPTH: usize = 2048;
+/// The bytes of all paths together; a real image has about 1 MiB.
+const MAX_PATH_BYTES: usize = 32 << 20;
+/// The data blocks of all files together; a real image has a few thousand.
+const MAX_BLOCKS: usize = 1 << 20;
+/// The fragment index of a file without a fragment (`SQUASHFS_INVALID_FRAG`).
 const NO_FRAGMENT: u32 = 0xffff_ffff;
 
-/// Where the bytes of one regular file lie.
+/// The location of one regular file's data.
 #[derive(Debug, Clone)]
 pub(super) struct FileLayout {
-    /// Where its first block starts, in bytes from the start of the squashfs.
+    /// The offset of the first block, in bytes from the start of the squashfs.
     pub(super) start: u64,
-    /// The stored size of each block; 0 is a hole of zero bytes.
+    /// The stored size of each block; 0 is a sparse block of zero bytes.
     pub(super) blocks: Box<[BlockSize]>,
-    /// The block of tail ends that its tail lies in, and where in there.
+    /// The index of the fragment block with the file's tail, and the tail's offset in the block.
     pub(super) fragment: Option<(u32, u32)>,
-    /// Its size in bytes.
+    /// The size of the file in bytes.
     pub(super) size: u64,
 }
 
@@ -54,28 +54,28 @@ impl From<&backhand::DataSize> for BlockSize {
     }
 }
 
-/// Everything the tables say.
+/// The content of the tables.
 pub(super) struct Tables {
-    /// Every node, with no file read yet.
+    /// Every node; no file was read yet.
     pub(super) tree: UsrTree,
     /// The layout of each regular file, in byte order of the paths.
     pub(super) files: Vec<(UsrPath, FileLayout)>,
-    /// BlockReader of tail ends: where each starts and how it is stored.
+    /// The offset and stored size of each fragment block.
     pub(super) fragments: Vec<(u64, BlockSize)>,
-    /// Bytes in a whole block.
+    /// The size of a whole block in bytes.
     pub(super) block_size: u32,
-    /// How blocks are compressed.
+    /// The compressor of the blocks.
     pub(super) compressor: Compressor,
 }
 
 /// Reads the tables.
 ///
 /// # Errors
-/// It is no squashfs 4.0, its compressor is not one of ours, or its tables are broken.
+/// The file is not a squashfs 4.0, its compressor is not supported, or its tables are malformed.
 pub(super) fn read(file: &File) -> Result<Tables> {
     superblock::check(file)?;
     let mut file = file.try_clone().with_context(|| "cannot open the unpacked image a second time")?;
-    // It was written a moment ago, and stands at its end.
+    // The file was just written: its offset is at the end.
     file.rewind().with_context(|| "cannot go back to the start of the unpacked image")?;
     let read = || {
         let reader = BufReader::with_capacity(64 * 1024, file);
@@ -84,7 +84,7 @@ pub(super) fn read(file: &File) -> Result<Tables> {
     let squashfs = catch_panic("the squashfs reader", read)?
         .map_err(|error| broken("its tables cannot be read").with_cause(error_text(&error)))?;
     let walk =
-        Walk { squashfs: &squashfs, tree: UsrTree::new(), files: Vec::new(), taken: Budget::default() };
+        Walk { squashfs: &squashfs, tree: UsrTree::new(), files: Vec::new(), budget: Budget::default() };
     walk.run().map(|(tree, mut files)| {
         files.sort_by(|one, other| one.0.cmp(&other.0));
         let fragments =
@@ -94,7 +94,7 @@ pub(super) fn read(file: &File) -> Result<Tables> {
     })
 }
 
-/// The crate's errors have no text unless a logging crate is built for it.
+/// The text of a backhand error, which has none of its own without a logging crate.
 pub(super) fn error_text(error: &backhand::BackhandError) -> String {
     match error {
         backhand::BackhandError::StdIo(error) => error.to_string(),
@@ -102,7 +102,7 @@ pub(super) fn error_text(error: &backhand::BackhandError) -> String {
     }
 }
 
-/// A squashfs whose content contradicts itself.
+/// The error for a malformed squashfs.
 pub(super) fn broken(what: impl std::fmt::Display) -> Error {
     Error::failed(format!("usr.squashfs is broken: {what}"))
 }
@@ -112,10 +112,10 @@ struct Walk<'a> {
     squashfs: &'a Squashfs<'static>,
     tree: UsrTree,
     files: Vec<(UsrPath, FileLayout)>,
-    taken: Budget,
+    budget: Budget,
 }
 
-/// What the walk has used up: names and blocks may stand in the tables once and be led to a thousand times.
+/// The totals of the walk so far: an entry of the tables can be referenced many times.
 #[derive(Default)]
 struct Budget {
     listings: usize,
@@ -125,7 +125,7 @@ struct Budget {
 }
 
 impl Budget {
-    fn listing(&mut self, bytes: usize, table: usize) -> Result<()> {
+    fn add_listing(&mut self, bytes: usize, table: usize) -> Result<()> {
         self.listings += bytes;
         if self.listings > table {
             return Err(broken("two directories have the same list of names"));
@@ -133,18 +133,18 @@ impl Budget {
         Ok(())
     }
 
-    fn node(&mut self, path: &UsrPath, blocks: usize) -> Result<()> {
+    fn add_node(&mut self, path: &UsrPath, blocks: usize) -> Result<()> {
         self.nodes += 1;
         self.path_bytes += path.as_str().len();
         self.blocks += blocks;
-        if self.nodes > MOST_NODES {
-            return Err(broken(format!("it holds more than {MOST_NODES} names")));
+        if self.nodes > MAX_NODES {
+            return Err(broken(format!("it holds more than {MAX_NODES} names")));
         }
-        if self.path_bytes > MOST_PATH_BYTES {
-            return Err(broken(format!("its paths have more than {} MiB", MOST_PATH_BYTES >> 20)));
+        if self.path_bytes > MAX_PATH_BYTES {
+            return Err(broken(format!("its paths have more than {} MiB", MAX_PATH_BYTES >> 20)));
         }
-        if self.blocks > MOST_BLOCKS {
-            return Err(broken(format!("its files have more than {MOST_BLOCKS} blocks")));
+        if self.blocks > MAX_BLOCKS {
+            return Err(broken(format!("its files have more than {MAX_BLOCKS} blocks")));
         }
         Ok(())
     }
@@ -161,15 +161,16 @@ impl Walk<'_> {
         let mut todo = vec![(None, 0, &self.squashfs.root_inode)];
         let mut seen = HashSet::new();
         while let Some((path, depth, inode)) = todo.pop() {
-            // Linux keeps one name for a directory; a second one can only be a way round.
-            if depth > MOST_DEPTH || !seen.insert(inode.header.inode_number) {
+            // Linux has one name for a directory; a second one can only be a loop.
+            if depth > MAX_DEPTH || !seen.insert(inode.header.inode_number) {
                 return Err(broken("a directory contains itself"));
             }
             let listing = listing(self.squashfs, inode)?;
-            self.taken.listing(listing.len(), self.squashfs.dir_blocks.1.len())?;
+            self.budget.add_listing(listing.len(), self.squashfs.dir_blocks.1.len())?;
             for entry in entries(listing)? {
                 let child = match &path {
-                    None => UsrPath::new(&entry.name).map_err(|_| broken("a name is no name"))?,
+                    None => UsrPath::new(&entry.name)
+                        .map_err(|_| broken("a directory entry has an invalid name"))?,
                     Some(parent) => UsrPath::join(parent, &entry.name),
                 };
                 let Some(inode) = self.squashfs.inodes.get(&entry.inode) else {
@@ -190,7 +191,7 @@ impl Walk<'_> {
             InodeInner::ExtendedFile(file) => file.block_sizes.len(),
             _ => 0,
         };
-        self.taken.node(&path, blocks)?;
+        self.budget.add_node(&path, blocks)?;
         let text = |target: &[u8]| NodeKind::Symlink(lossless_text::from_bytes(target).into_owned());
         let kind = match &inode.inner {
             InodeInner::BasicFile(f) => self.file(
@@ -228,12 +229,12 @@ impl Walk<'_> {
     }
 }
 
-/// The bytes of the directory table in which the names of one directory lie.
+/// The bytes of the directory table with the entries of one directory.
 fn listing<'a>(squashfs: &'a Squashfs<'static>, directory: &Inode) -> Result<&'a [u8]> {
     let (block, offset, size) = match &directory.inner {
         InodeInner::BasicDirectory(d) => (d.block_index, d.block_offset, u32::from(d.file_size)),
         InodeInner::ExtendedDirectory(d) => (d.block_index, d.block_offset, d.file_size),
-        _ => return Err(broken("its root is no directory")),
+        _ => return Err(broken("its root is not a directory")),
     };
     // The size counts 3 bytes for the names "." and "..", which are not stored.
     let size = size.saturating_sub(3) as usize;
@@ -243,17 +244,17 @@ fn listing<'a>(squashfs: &'a Squashfs<'static>, directory: &Inode) -> Result<&'a
     let (starts, table) = &squashfs.dir_blocks;
     let start = starts.get(&u64::from(block)).map(|start| *start as usize + usize::from(offset));
     let listing = start.and_then(|start| table.get(start..)).and_then(|rest| rest.get(..size));
-    listing.ok_or_else(|| broken("a directory lies outside of its table"))
+    listing.ok_or_else(|| broken("a directory is outside of the directory table"))
 }
 
-/// The names in a directory (`squashfs_dir_header` and `squashfs_dir_entry` of Linux `squashfs_fs.h`).
+/// The entries of a directory (`squashfs_dir_header` and `squashfs_dir_entry` of Linux `squashfs_fs.h`).
 fn entries(mut bytes: &[u8]) -> Result<Vec<DirEntry<'_>>> {
     let mut found = Vec::new();
     while !bytes.is_empty() {
         let header = take(&mut bytes, 12).ok_or_else(|| broken("a directory is cut short"))?;
         let (count, base) = (u32_at(header, 0), u32_at(header, 8));
         for _ in 0..=count {
-            found.push(entry(&mut bytes, base).ok_or_else(|| broken("a directory entry is no entry"))?);
+            found.push(entry(&mut bytes, base).ok_or_else(|| broken("a directory entry is malformed"))?);
         }
     }
     Ok(found)

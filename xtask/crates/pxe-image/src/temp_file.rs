@@ -1,6 +1,6 @@
-//! A file without a name, for bytes that nobody may use yet.
+//! Temporary files without a name, for bytes that are not verified yet.
 
-#![allow(clippy::disallowed_methods, reason = "the one place of this crate that makes a file")]
+#![allow(clippy::disallowed_methods, reason = "the one module of this crate that creates files")]
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
@@ -12,16 +12,16 @@ use coreos_types::error::{Result, ResultExt};
 /// `O_TMPFILE` of Linux (open(2)) on x86_64 and aarch64: `__O_TMPFILE | O_DIRECTORY`.
 const O_TMPFILE: i32 = 0o20_000_000 | if cfg!(target_arch = "aarch64") { 0o40_000 } else { 0o200_000 };
 
-/// A directory in which files without names are made.
+/// A directory for temporary files without a name.
 ///
-/// Such a file is gone when the last handle closes, whatever ends the process.
+/// Such a file is deleted when its last handle is closed, however the process ends.
 #[derive(Debug, Clone)]
 pub struct UnlinkedTempDir {
     directory: PathBuf,
 }
 
 impl UnlinkedTempDir {
-    /// Files will lie on the file system of `directory`, which is there.
+    /// A directory that exists; the files are on its file system.
     pub fn new(directory: &Path) -> UnlinkedTempDir {
         UnlinkedTempDir { directory: directory.to_owned() }
     }
@@ -69,10 +69,10 @@ mod tests {
     }
 
     #[test]
-    fn scratch_files_have_no_name() {
+    fn temporary_file_has_no_name() {
         let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
-        let scratch = UnlinkedTempDir::new(directory.path());
-        check(scratch.create(), directory.path());
-        check(scratch.create_and_unlink(OpenOptions::new().read(true).write(true)), directory.path());
+        let temp_dir = UnlinkedTempDir::new(directory.path());
+        check(temp_dir.create(), directory.path());
+        check(temp_dir.create_and_unlink(OpenOptions::new().read(true).write(true)), directory.path());
     }
 }

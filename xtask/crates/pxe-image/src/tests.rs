@@ -1,4 +1,4 @@
-//! The whole store from a stream to a tree, over images made here.
+//! Tests of the whole pipeline from a stream to a tree, with generated images.
 
 use std::collections::BTreeSet;
 use std::io::{Cursor, Read, Seek, Write};
@@ -62,24 +62,24 @@ fn noise(length: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(length).collect()
 }
 
-/// The squashfs that a pass takes out of a stream.
-fn unpacked(stream: impl Read) -> Result<Vec<u8>> {
-    unpacked_within(stream, InflateLimits::default())
+/// The squashfs that is extracted from a stream.
+fn extract(stream: impl Read) -> Result<Vec<u8>> {
+    extract_with_limits(stream, InflateLimits::default())
 }
 
-fn unpacked_within(stream: impl Read, limits: InflateLimits) -> Result<Vec<u8>> {
+fn extract_with_limits(stream: impl Read, limits: InflateLimits) -> Result<Vec<u8>> {
     let directory = tempfile::tempdir().unwrap();
     let payload = Payload::PxeImage(UnlinkedTempDir::new(directory.path()), limits);
-    let passed = ingest(stream, SignatureCheck::Unsigned, payload)?;
+    let ingested = ingest(stream, SignatureCheck::Unsigned, payload)?;
     let mut bytes = Vec::new();
-    let mut file = passed.squashfs.unwrap()?;
+    let mut file = ingested.squashfs.unwrap()?;
     file.rewind().unwrap();
     file.read_to_end(&mut bytes).unwrap();
     Ok(bytes)
 }
 
-fn fault_of(stream: &[u8]) -> String {
-    unpacked(stream).map(|bytes| format!("{} bytes", bytes.len())).unwrap_or_else(|error| error.to_string())
+fn extract_error(stream: &[u8]) -> String {
+    extract(stream).map(|bytes| format!("{} bytes", bytes.len())).unwrap_or_else(|error| error.to_string())
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn digest_and_squashfs_come_from_one_read() {
     assert_eq!(read.digest, Sha256Digest::compute(&archive));
     assert_eq!(Sha256Digest::from_hex(&read.digest.hex()), Some(read.digest));
     assert_eq!(Sha256Digest::from_hex(&read.digest.hex().to_uppercase()), None);
-    assert_eq!(unpacked(archive.as_slice()), Ok(image));
+    assert_eq!(extract(archive.as_slice()), Ok(image));
 }
 
 #[test]
@@ -104,23 +104,23 @@ fn appended_archives_and_padding_are_read_past() {
         gzip(&[padded.as_slice(), &own].concat()),
         [gzip(&padded), vec![0; 700]].concat(),
     ] {
-        assert_eq!(unpacked(stream.as_slice()).as_ref(), Ok(&image));
+        assert_eq!(extract(stream.as_slice()).as_ref(), Ok(&image));
     }
 }
 
 #[test]
-fn streams_that_are_no_image() {
+fn malformed_streams_are_errors() {
     let image = noise(70_000);
     let whole = gzip(&cpio(&[("usr.squashfs", &image)]));
     let second = gzip(&cpio(&[("usr.squashfs", b"mine")]));
-    let bent = {
-        let mut bent = whole.clone();
-        let at = bent.len() - 6;
-        bent[at] ^= 1;
-        bent
+    let corrupt = {
+        let mut corrupt = whole.clone();
+        let at = corrupt.len() - 6;
+        corrupt[at] ^= 1;
+        corrupt
     };
     let cut_cpio = gzip(&cpio(&[("usr.squashfs", &image)])[..40_000]);
-    // A member whose size is divisible by four needs no padding: the crate itself notices nothing.
+    // A member with a size divisible by four needs no padding.
     let cut_at_end = gzip(&cpio(&[("usr.squashfs", &image)])[..124 + 69_000]);
     let long_name = gzip(&cpio(&[(&"x".repeat(9000), b""), ("usr.squashfs", &image)]));
     let cases: [(&str, &[u8]); 12] = [
@@ -128,54 +128,57 @@ fn streams_that_are_no_image() {
         ("html", b"<!DOCTYPE html><title>404</title>"),
         ("cut", &whole[..whole.len() / 2]),
         ("cut in the trailer", &whole[..whole.len() - 3]),
-        ("checksum", &bent),
-        ("garbage behind", &[&whole[..], b"garbage"].concat()),
+        ("checksum", &corrupt),
+        ("trailing garbage", &[&whole[..], b"garbage"].concat()),
         ("two images", &[&whole[..], &second].concat()),
         ("no image", &gzip(&cpio(&[("x", b"y")]))),
-        ("no cpio", &gzip(b"hello, this is some text that is no archive at all, though it is long enough")),
+        (
+            "not cpio",
+            &gzip(b"hello, this is some text that is not an archive at all, though it is long enough"),
+        ),
         ("cut cpio", &cut_cpio),
         ("cut at the end", &cut_at_end),
         ("long name", &long_name),
     ];
-    let told: Vec<String> =
-        cases.iter().map(|(name, stream)| format!("{name}: {}\n", fault_of(stream))).collect();
+    let errors: Vec<String> =
+        cases.iter().map(|(name, stream)| format!("{name}: {}\n", extract_error(stream))).collect();
     expect![[r#"
         empty: it is empty
-        html: it is no gzip file: it starts with "<!DOCTYPE ht"
+        html: it is not a gzip file: it starts with "<!DOCTYPE ht"
         cut: it ends in the middle, after 36960 bytes
         cut in the trailer: it ends in the middle, after 73918 bytes
         checksum: it does not inflate near byte 73911: incorrect data check
-        garbage behind: after byte 73921, where the gzip stream ends, comes something else
+        trailing garbage: other data follows the gzip stream, which ends at byte 73921
         two images: the archive holds usr.squashfs twice
         no image: the archive holds no usr.squashfs
-        no cpio: the gzipped content is not a complete cpio archive (newc): a member does not begin with 070701
-        cut cpio: the archive is cut short: 39876 of 70000 bytes of usr.squashfs are there
-        cut at the end: the archive is cut short: 69000 of 70000 bytes of usr.squashfs are there
+        not cpio: the gzipped content is not a complete cpio archive (newc): a member does not begin with 070701
+        cut cpio: the archive is cut short: it has 39876 of 70000 bytes of usr.squashfs
+        cut at the end: the archive is cut short: it has 69000 of 70000 bytes of usr.squashfs
         long name: the gzipped content is not a complete cpio archive (newc): a name in the archive has 9001 bytes
     "#]]
-    .assert_eq(&told.concat());
+    .assert_eq(&errors.concat());
 }
 
 #[test]
 fn bombs_stop_at_the_limit() {
     let bomb = gzip(&vec![0; 24 << 20]);
-    let within = |most: u64| {
-        unpacked_within(bomb.as_slice(), InflateLimits { max: most << 20, ..InflateLimits::default() })
+    let within = |mib: u64| {
+        extract_with_limits(bomb.as_slice(), InflateLimits { max: mib << 20, ..InflateLimits::default() })
             .map(|b| b.len())
             .unwrap_err()
             .to_string()
     };
     assert!(within(8).contains("more than 8 MiB"), "{}", within(8));
-    // 80 MiB out of some kilobytes, in an archive that is sound otherwise.
+    // 80 MiB from some kilobytes, in an otherwise valid archive.
     let bloated = gzip(&cpio(&[("usr.squashfs", &vec![0; 80 << 20])]));
-    let error = unpacked(bloated.as_slice()).map(|b| b.len()).unwrap_err();
+    let error = extract(bloated.as_slice()).map(|b| b.len()).unwrap_err();
     assert!(error.to_string().contains("which its size does not explain"), "{error}");
     assert!(error.hint.as_ref().is_some_and(|hint| hint.contains("PXE image")), "{error:?}");
-    // A file that says beforehand how long it is may begin with what shrinks well.
+    // A file of known length may begin with data that compresses well.
     let long = [bloated.as_slice(), &gzip(&cpio(&[("filler", &noise(5 << 20))]))].concat();
-    assert!(unpacked(long.as_slice()).is_err());
+    assert!(extract(long.as_slice()).is_err());
     let limits = InflateLimits { size: Some(long.len() as u64), ..InflateLimits::default() };
-    assert_eq!(unpacked_within(long.as_slice(), limits).map(|squashfs| squashfs.len()), Ok(80 << 20));
+    assert_eq!(extract_with_limits(long.as_slice(), limits).map(|squashfs| squashfs.len()), Ok(80 << 20));
 }
 
 fn image_of(bytes: &[u8]) -> Result<UsrSquashfs> {
@@ -185,8 +188,8 @@ fn image_of(bytes: &[u8]) -> Result<UsrSquashfs> {
     UsrSquashfs::open(file)
 }
 
-/// Every node of an image and what was read of it, a line each.
-fn told_of(image: UsrSquashfs) -> String {
+/// Every node of an image and its file info, one per line.
+fn render(image: UsrSquashfs) -> String {
     let tree = image.into_tree();
     tree.read_ahead(tree.iter().map(|(path, _)| path));
     let line = |path: &UsrPath, node: &Node| match &node.kind {
@@ -202,7 +205,7 @@ fn told_of(image: UsrSquashfs) -> String {
 
 #[test]
 fn every_compressor_gives_the_same_tree() {
-    // What tests/fixtures/squashfs/make.sh packs.
+    // The files that tests/fixtures/squashfs/make.sh packs.
     let lines = "the same line again\n".repeat(20_000);
     let zeros = vec![0; 400_000];
     let files: [(&str, &[u8]); 5] = [
@@ -217,8 +220,8 @@ fn every_compressor_gives_the_same_tree() {
         &include_bytes!("../../../tests/fixtures/squashfs/zstd.squashfs")[..],
         &include_bytes!("../../../tests/fixtures/squashfs/lz4.squashfs")[..],
     ];
-    let told: Vec<String> =
-        ours.iter().map(Vec::as_slice).chain(theirs).map(|bytes| told_of(image_of(bytes).unwrap())).collect();
+    let rendered: Vec<String> =
+        ours.iter().map(Vec::as_slice).chain(theirs).map(|bytes| render(image_of(bytes).unwrap())).collect();
     expect![[r#"
         755 bin Directory
         644 bin/script 15 Script("/bin/sh")
@@ -230,8 +233,8 @@ fn every_compressor_gives_the_same_tree() {
         644 share/lines 400000 Other
         644 share/zeros 400000 Other
     "#]]
-    .assert_eq(&told[0]);
-    assert!(told.iter().all(|other| *other == told[0]), "{told:?}");
+    .assert_eq(&rendered[0]);
+    assert!(rendered.iter().all(|other| *other == rendered[0]), "{rendered:?}");
     for image in ours.iter().map(Vec::as_slice).chain(theirs) {
         let image = image_of(image).unwrap();
         let content = |path| image.content(&UsrPath::new(path).unwrap(), 0, u64::MAX).unwrap();
@@ -240,7 +243,7 @@ fn every_compressor_gives_the_same_tree() {
 }
 
 #[test]
-fn contents_are_whole() {
+fn file_contents_are_read_in_full_and_in_part() {
     let files: Vec<(String, Vec<u8>)> = [0, 1, 4095, 65_536, 131_071, 131_072, 131_073, 300_000, 1_000_003]
         .into_iter()
         .map(|size| (format!("f{size}"), noise(size).iter().map(|byte| byte % 16).collect()))
@@ -261,46 +264,46 @@ fn contents_are_whole() {
 }
 
 #[test]
-fn broken_squashfs_is_an_error_and_no_panic() {
+fn malformed_squashfs_is_an_error_without_panic() {
     let good =
         squashfs(Compressor::Gzip, &[("lib/os-release", b"ID=coreos\n"), ("bin/noise", &noise(200_000))]);
-    let told = |bytes: &[u8]| match image_of(bytes) {
+    let outcome = |bytes: &[u8]| match image_of(bytes) {
         Ok(image) => {
             let tree = image.into_tree();
             tree.read_ahead(tree.iter().map(|(path, _)| path));
-            tree.read_error().map_or_else(|error| error.to_string(), |()| "fine".to_owned())
+            tree.read_error().map_or_else(|error| error.to_string(), |()| "valid".to_owned())
         }
         Err(error) => error.to_string(),
     };
-    assert_eq!(told(&good), "fine");
+    assert_eq!(outcome(&good), "valid");
     let with = |at: usize, byte: u8| {
         let mut bytes = good.clone();
         bytes[at] = byte;
-        told(&bytes)
+        outcome(&bytes)
     };
     expect![[r#"
         usr.squashfs is broken: it is shorter than a superblock
         usr.squashfs is broken: it does not start with the magic of squashfs
         usr.squashfs is of version 3.0, expected 4.0
-        usr.squashfs is compressed with lzo; gzip, xz, lz4 and zstd are known
-        usr.squashfs is compressed with a compressor without a name; gzip, xz, lz4 and zstd are known"#]]
-    .assert_eq(&[told(b"hsqs"), with(0, b'X'), with(28, 3), with(20, 3), with(20, 9)].join("\n"));
-    let bent = |at: &usize| with(*at, good[*at] ^ 0x55) != "fine";
-    let worse = (0..96).chain(good.len() - 500..good.len()).filter(bent).count();
-    assert!(worse > 100, "{worse}");
+        usr.squashfs is compressed with lzo; expected gzip, xz, lz4 or zstd
+        usr.squashfs is compressed with an unknown compressor; expected gzip, xz, lz4 or zstd"#]]
+    .assert_eq(&[outcome(b"hsqs"), with(0, b'X'), with(28, 3), with(20, 3), with(20, 9)].join("\n"));
+    let is_detected = |at: &usize| with(*at, good[*at] ^ 0x55) != "valid";
+    let detected = (0..96).chain(good.len() - 500..good.len()).filter(is_detected).count();
+    assert!(detected > 100, "{detected}");
     for length in (0..good.len() - 4096).step_by(997) {
-        assert_ne!(told(&good[..length]), "fine", "{length}");
+        assert_ne!(outcome(&good[..length]), "valid", "{length}");
     }
 }
 
 #[test]
 fn hard_links_and_names_in_any_encoding_are_read() {
-    // Name, inode, links, data, as GNU cpio (data behind the last name) and others (behind the first) write them.
+    // Name, inode, links, data, as GNU cpio (data after the last name) and others (after the first) write them.
     type Member<'a> = (&'a [u8], u32, u32, &'a [u8]);
     let table: [(&str, &[Member<'_>], bool); 6] = [
-        ("data behind the other name", &[(b"usr.squashfs", 7, 2, b""), (b"zz", 7, 2, b"image")], true),
-        ("data behind this name", &[(b"aa", 7, 2, b""), (b"./usr.squashfs", 7, 2, b"image")], true),
-        ("data behind the first name", &[(b"aa", 7, 2, b"image"), (b"usr.squashfs", 7, 2, b"")], true),
+        ("data after the other name", &[(b"usr.squashfs", 7, 2, b""), (b"zz", 7, 2, b"image")], true),
+        ("data after this name", &[(b"aa", 7, 2, b""), (b"./usr.squashfs", 7, 2, b"image")], true),
+        ("data after the first name", &[(b"aa", 7, 2, b"image"), (b"usr.squashfs", 7, 2, b"")], true),
         (
             "other files with links",
             &[(b"aa", 3, 2, b"other"), (b"caf\xe9", 3, 2, b""), (b"usr.squashfs", 1, 1, b"image")],
@@ -321,7 +324,7 @@ fn hard_links_and_names_in_any_encoding_are_read() {
             bytes.extend(data);
             bytes.resize(bytes.len().next_multiple_of(4), 0);
         }
-        let read = unpacked_within(gzip(&bytes).as_slice(), InflateLimits::default());
+        let read = extract_with_limits(gzip(&bytes).as_slice(), InflateLimits::default());
         assert_eq!(read.as_deref().ok(), expected.then_some(&b"image"[..]), "{what}: {read:?}");
     }
 }

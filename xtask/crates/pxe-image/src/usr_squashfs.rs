@@ -1,4 +1,4 @@
-//! A verified squashfs as a tree: every node at once, the content of single files when they are requested.
+//! A verified squashfs as a tree: every node at once, the content of files on demand.
 
 use std::fs::File;
 use std::io::Read;
@@ -13,22 +13,22 @@ use usr::file_info::{self, FileInfo, FileReader};
 use usr::path::UsrPath;
 use usr::tree::UsrTree;
 
-/// Fewer bytes than this are read faster than a thread starts.
+/// The minimum in bytes for reading in several threads: fewer bytes are read faster than a thread starts.
 const MIN_PARALLEL_BYTES: u64 = 2 << 20;
-/// How much of a file is held against its copy at once.
+/// The bytes of a file that are compared with its copy at once.
 const COMPARE_CHUNK: u64 = 1 << 20;
-/// Threads that read facts; each holds one file and a few blocks in memory.
+/// The threads that read file infos; each has one file and a few blocks in memory.
 const MAX_THREADS: usize = 4;
 
-/// A squashfs file that was verified, and the tree of what is in it.
+/// A verified squashfs file and the tree of its nodes.
 pub struct UsrSquashfs {
-    /// Budget on drop alone.
+    /// `None` only while dropping.
     squashfs: Option<File>,
     tables: Tables,
 }
 
 impl UsrSquashfs {
-    /// Opens a squashfs. Callers come here with a [`VerifiedImage`](super::VerifiedImage) only.
+    /// Opens the squashfs of a [`VerifiedImage`](super::VerifiedImage).
     ///
     /// # Errors
     /// See [`tables::read`].
@@ -37,12 +37,12 @@ impl UsrSquashfs {
         Ok(UsrSquashfs { squashfs: Some(squashfs), tables })
     }
 
-    /// Opens the squashfs that a build left behind, to hold against it what was built of it. The build had it from
-    /// [`VerifiedImage`](super::VerifiedImage); nothing that is read here is kept.
+    /// Opens the squashfs that a build left, without verification, to compare the built root filesystem with it. The
+    /// build extracted it from a [`VerifiedImage`](super::VerifiedImage); nothing that is read here is cached.
     ///
     /// # Errors
     /// See [`tables::read`].
-    pub fn left_by_a_build(squashfs: File) -> Result<UsrSquashfs> {
+    pub fn open_unverified(squashfs: File) -> Result<UsrSquashfs> {
         UsrSquashfs::open(squashfs)
     }
 
@@ -56,7 +56,7 @@ impl UsrSquashfs {
         self.take_tree().with_reader(Arc::new(self))
     }
 
-    /// The tree without a reader. What is left of the image serves as the reader of another tree of the same image.
+    /// The tree without a reader. The rest of the image can be the reader of another tree of the same image.
     pub fn take_tree(&mut self) -> UsrTree {
         std::mem::take(&mut self.tables.tree)
     }
@@ -66,10 +66,10 @@ impl UsrSquashfs {
         Ok(BlockReader::new(squashfs, &self.tables))
     }
 
-    /// Those of these regular files that have other bytes than their copies, which `open` gives.
+    /// The regular files of `paths` that differ from their copies, which `open` opens.
     ///
     /// # Errors
-    /// The image is broken where a file lies, or a copy cannot be read.
+    /// The data of a file is malformed, or a copy cannot be read.
     pub fn differing_files<'p, R: Read>(
         &self,
         paths: impl IntoIterator<Item = &'p UsrPath>,
@@ -77,14 +77,14 @@ impl UsrSquashfs {
     ) -> Result<Vec<UsrPath>> {
         let files = self.sorted_by_offset(paths);
         let mut blocks = self.blocks()?;
-        let mut unlike = Vec::new();
+        let mut differing = Vec::new();
         for (path, layout) in files {
             let is_same = is_same(&mut blocks, layout, open(path)?);
             if !is_same.map_err(|error| error.context(format!("cannot read {path}")))? {
-                unlike.push(path.clone());
+                differing.push(path.clone());
             }
         }
-        Ok(unlike)
+        Ok(differing)
     }
 
     /// The whole content of the regular file at `path`; `None` if the image has no such file.
@@ -100,7 +100,7 @@ impl UsrSquashfs {
     }
 
     /// Passes the content of these regular files to `visit` in pieces of at most 1 MiB, file after file; an empty file
-    /// is one empty piece. Paths that are no regular files of the image are skipped.
+    /// is one empty piece. Paths that are not regular files of the image are skipped.
     ///
     /// # Errors
     /// The image is malformed where one of the files is.
@@ -119,7 +119,7 @@ impl UsrSquashfs {
         Ok(())
     }
 
-    /// Where these files lie, each once, in the order in which they lie: so each block of tail ends is inflated once.
+    /// The layouts of these files without duplicates, in the order of their data: each fragment block is decompressed once.
     fn sorted_by_offset<'p>(
         &self,
         paths: impl IntoIterator<Item = &'p UsrPath>,
@@ -130,10 +130,10 @@ impl UsrSquashfs {
         files
     }
 
-    /// The bytes of the regular file at this path from the first of these places up to the second, or its end.
+    /// The bytes `from..to` of the regular file at this path, or up to its end.
     #[cfg(test)]
     pub(super) fn content(&self, path: &UsrPath, from: u64, to: u64) -> Result<Vec<u8>> {
-        let (_, layout) = self.layout(path).ok_or_else(|| tables::broken("there is no such file"))?;
+        let (_, layout) = self.layout(path).ok_or_else(|| tables::broken("it has no such file"))?;
         self.blocks()?.read(layout, from..layout.size.min(to))
     }
 
@@ -152,7 +152,7 @@ impl UsrSquashfs {
             let parts = split_by_size(wanted, bytes / threads as u64 + 1);
             let reading: Vec<_> =
                 parts.into_iter().map(|part| scope.spawn(move || self.read_sequential(part))).collect();
-            // Every thread is joined before the first error is returned: the scope panics for one that is not, and panicked.
+            // Join every thread before the first error is returned: the scope panics if a thread that was not joined panicked.
             let parts: Vec<_> =
                 reading.into_iter().map(|part| join(part, "reading the image").flatten()).collect();
             let mut all = Vec::with_capacity(wanted.len());
@@ -167,38 +167,38 @@ impl UsrSquashfs {
         let mut blocks = self.blocks()?;
         let mut read = Vec::with_capacity(wanted.len());
         for &(path, layout) in wanted {
-            let facts = file_info::read_parts(path, layout.size, |part| blocks.read(layout, part))
+            let info = file_info::read_parts(path, layout.size, |part| blocks.read(layout, part))
                 .map_err(|error| error.context(format!("cannot read {path}")))?;
-            read.push((path.clone(), facts));
+            read.push((path.clone(), info));
         }
         Ok(read)
     }
 }
 
 impl FileReader for UsrSquashfs {
-    /// Paths that are no regular files of the image are passed over.
+    /// Paths that are not regular files of the image are skipped.
     fn read(&self, paths: &[UsrPath]) -> Result<Vec<(UsrPath, FileInfo)>> {
         self.read_parallel(&self.sorted_by_offset(paths))
     }
 }
 
 impl Drop for UsrSquashfs {
-    /// The file has no name: closing it frees its pages, which takes tens of milliseconds that nobody need wait for.
-    /// If no thread can be started, it is closed here.
+    /// Closes the file in a thread: it has no name, so that closing frees its pages, which takes tens of milliseconds.
+    /// If no thread can be started, the file is closed here.
     fn drop(&mut self) {
         let squashfs = self.squashfs.take();
         let _ = thread::Builder::new().spawn(move || drop(squashfs));
     }
 }
 
-/// Whether a copy has the bytes of a file, and no more.
+/// Whether a copy has exactly the bytes of a file.
 fn is_same(blocks: &mut BlockReader<'_>, layout: &FileLayout, mut copy: impl Read) -> Result<bool> {
     let mut buffer = Vec::new();
     let mut at = 0;
     loop {
         let end = layout.size.min(at + COMPARE_CHUNK);
         buffer.clear();
-        // Past the end of the file one byte more is requested: there is none.
+        // At the end of the file, one more byte is requested, which the copy must not have.
         let count = (end - at).max(1);
         copy.by_ref().take(count).read_to_end(&mut buffer).with_context(|| "the copy cannot be read")?;
         if buffer != blocks.read(layout, at..end)? {

@@ -1,4 +1,4 @@
-//! An image whose signature is valid: the only thing that trees are read from.
+//! An image with a valid signature: the only source of trees.
 
 use std::fs::File;
 use std::io::Read;
@@ -12,7 +12,7 @@ use super::usr_squashfs::UsrSquashfs;
 use coreos_types::error::{Error, Result};
 use coreos_types::provenance::Signer;
 
-/// An image that was read once, and verified in that reading. Nothing else makes one.
+/// An image that was read once, and verified during that read. [`VerifiedImage::verify`] is its only constructor.
 #[derive(Debug)]
 pub struct VerifiedImage {
     source: String,
@@ -24,11 +24,10 @@ pub struct VerifiedImage {
 
 impl VerifiedImage {
     /// Reads the `.cpio.gz` from `stream`, which came from `source` (a URL or path), and verifies it. `size` is its length
-    /// in bytes, where that is known before.
+    /// in bytes, if known.
     ///
     /// # Errors
-    /// The stream breaks off; the signature is not valid (it is checked before anything in the image is); there is
-    /// no sound image in the stream.
+    /// The stream fails; the signature is not valid (checked before the content); the stream has no valid image.
     pub fn verify(
         source: &str,
         stream: impl Read,
@@ -38,19 +37,19 @@ impl VerifiedImage {
     ) -> Result<VerifiedImage> {
         let limits = InflateLimits { size, ..InflateLimits::default() };
         let payload = Payload::PxeImage(temp_dir.clone(), limits);
-        let read = ingest(stream, check, payload).map_err(|error| about(source, error))?;
-        let outcome = read.check.finish().map_err(|error| about(source, error))?;
+        let read = ingest(stream, check, payload).map_err(|error| add_context(source, error))?;
+        let outcome = read.check.finish().map_err(|error| add_context(source, error))?;
         let squashfs = read.squashfs.unwrap_or_else(|| Err(Error::failed("it was not extracted")));
         Ok(VerifiedImage {
             source: source.to_owned(),
             digest: read.digest,
             signer: outcome.signer,
             digests: outcome.digests,
-            squashfs: squashfs.map_err(|error| about(source, error))?,
+            squashfs: squashfs.map_err(|error| add_context(source, error))?,
         })
     }
 
-    /// The URL or path it came from.
+    /// The URL or path of the image.
     pub fn source(&self) -> &str {
         &self.source
     }
@@ -60,25 +59,25 @@ impl VerifiedImage {
         self.digest
     }
 
-    /// Who signed it; `None` under `--unsigned`.
+    /// The signer; `None` under `--unsigned`.
     pub fn signer(&self) -> Option<&Signer> {
         self.signer.as_ref()
     }
 
-    /// The digest of its bytes for each signature that needed them: enough to check the signatures again without it.
+    /// The digest of the bytes for each signature that needed them, which suffices to check the signatures again.
     pub fn digests(&self) -> &[Option<Vec<u8>>] {
         &self.digests
     }
 
-    /// Reads its tables.
+    /// Opens the squashfs and reads its tables.
     ///
     /// # Errors
-    /// The squashfs is broken, or of a kind that is not read.
+    /// The squashfs is malformed or not supported.
     pub fn open(self) -> Result<UsrSquashfs> {
-        UsrSquashfs::open(self.squashfs).map_err(|error| about(&self.source, error))
+        UsrSquashfs::open(self.squashfs).map_err(|error| add_context(&self.source, error))
     }
 }
 
-fn about(source: &str, error: Error) -> Error {
+fn add_context(source: &str, error: Error) -> Error {
     error.context(format!("cannot use the image {source}"))
 }

@@ -1,8 +1,8 @@
-//! A throwaway OpenPGP certificate in the shape of the vendors' own: a primary key that only certifies, and a
-//! subkey, bound both ways, that signs (RFC 9580, sections 5.2.1 and 10.1).
+//! A throwaway OpenPGP certificate with the structure of the vendors': a primary key that only certifies, and a subkey
+//! that signs, with a primary key binding (RFC 9580, sections 5.2.1 and 10.1).
 //!
-//! Ed25519 in its older framing, which every GnuPG since 2.1 reads. The keys come from a seed and the dates are
-//! given, so the same call makes the same bytes; nothing here is a secret.
+//! EdDSA with Ed25519Legacy, which every GnuPG since 2.1 reads. The keys are derived from a seed and the dates are fixed,
+//! so that the same call gives the same bytes; the keys are not secret.
 
 use pgp::composed::{ArmorOptions, DetachedSignature, SignedKeyDetails, SignedPublicKey, SignedPublicSubKey};
 use pgp::crypto::ed25519::{Mode, SecretKey as Ed25519};
@@ -21,12 +21,12 @@ use pgp::types::{
 
 use coreos_types::error::{Result, ResultExt};
 
-/// 2016-01-01 00:00 UTC, when the keys of [`TestCertificate::throwaway`] were made.
+/// The creation time of the keys of [`TestCertificate::throwaway`]: 2016-01-01 00:00 UTC.
 pub const MADE_AT: u32 = 1_451_606_400;
-/// 2016-04-30 00:00 UTC, when [`TestCertificate::sign`] signs: after 991.0.0 and 1032.0.0.
+/// The creation time of the signatures of [`TestCertificate::sign`]: 2016-04-30 00:00 UTC, after 991.0.0 and 1032.0.0.
 pub const SIGNED_AT: u32 = 1_461_974_400;
 
-/// A certificate with the keys to sign.
+/// A certificate with its secret keys.
 #[derive(Debug)]
 pub struct TestCertificate {
     primary: SecretKey,
@@ -37,17 +37,17 @@ pub struct TestCertificate {
 /// The dates of a certificate, in seconds since 1970.
 #[derive(Debug, Clone, Copy)]
 pub struct Dates {
-    /// When both keys were made and bound.
+    /// The creation time of both keys and of the binding.
     pub made_at: u32,
-    /// For how many seconds the subkey is valid; `None` for ever.
+    /// The lifetime of the subkey in seconds; `None` for no expiration.
     pub subkey_valid_for: Option<u32>,
 }
 
 impl TestCertificate {
-    /// A certificate made on [`MADE_AT`] that never expires. Another seed is another vendor.
+    /// A certificate made on [`MADE_AT`] that never expires. Each seed gives another vendor.
     ///
     /// # Errors
-    /// None that a seed can cause; the OpenPGP library may refuse its own packets.
+    /// The OpenPGP library refuses its own packets, which no seed causes.
     pub fn throwaway(seed: u8) -> Result<TestCertificate> {
         TestCertificate::with_dates(seed, Dates { made_at: MADE_AT, subkey_valid_for: None })
     }
@@ -117,7 +117,7 @@ impl TestCertificate {
         self.sign_at(data, SIGNED_AT)
     }
 
-    /// A detached binary signature by the subkey, made at this second since 1970.
+    /// A detached binary signature by the subkey, made at this time in seconds since 1970.
     ///
     /// # Errors
     /// As [`TestCertificate::throwaway`].
@@ -147,7 +147,7 @@ fn key_material(seed: [u8; 32], made_at: Timestamp) -> pgp::errors::Result<(PubK
     Ok((inner, SecretParams::Plain(PlainSecretParams::EdDSALegacy(Legacy::Ed25519(key)))))
 }
 
-/// A signature to be made by a key, with the three subpackets that every one of them has.
+/// The configuration of a signature by a key, with the three subpackets that every signature has.
 fn signature_of(
     key: &impl SigningKey,
     kind: SignatureType,
@@ -162,7 +162,7 @@ fn signature_of(
     Ok(config)
 }
 
-/// The subkey binding, and in it the subkey's own signature that it wants to be bound.
+/// The subkey binding, with the primary key binding by the subkey embedded.
 fn bind(primary: &SecretKey, subkey: &SecretSubkey, dates: Dates) -> pgp::errors::Result<Signature> {
     let (public_primary, public_subkey) = (primary.public_key(), subkey.public_key());
     let back = signature_of(subkey, SignatureType::KeyBinding, dates.made_at)?.sign_primary_key_binding(

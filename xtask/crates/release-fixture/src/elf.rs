@@ -1,7 +1,7 @@
-//! Stub ELF files with true dynamic sections: what the loader reads is there, code is not.
+//! Stub ELF files with the headers and dynamic section that the loader reads, but without code.
 //!
 //! One `PT_LOAD` maps the whole file at address 0, so that each address is a file offset. The section headers are
-//! there for people: `readelf -V` reads nothing without them.
+//! for `readelf -V`, which reads nothing without them.
 
 use coreos_types::release::Board;
 use usr::elf::{DlopenNote, DlopenPriority, ElfInfo, Filter, FilterKind, VersionNeed};
@@ -10,7 +10,7 @@ mod encoding;
 mod tables;
 mod writer;
 
-/// Describes one stub. Everything is kept as the [`ElfInfo`] that a reader of the bytes must find.
+/// One stub, described by the [`ElfInfo`] that a parser of its bytes returns.
 #[derive(Debug, Clone)]
 pub struct ElfStub {
     info: ElfInfo,
@@ -32,15 +32,15 @@ impl ElfStub {
         })
     }
 
-    /// A program that is linked statically: it has no dynamic section and needs nothing.
+    /// A program that is linked statically: it has no dynamic section and no dependencies.
     pub fn static_program(board: Board) -> ElfStub {
         let mut stub = ElfStub::bare(board);
         stub.info.dynamic = false;
         stub
     }
 
-    /// A stub that says exactly this.
-    pub fn of(info: ElfInfo) -> ElfStub {
+    /// A stub with exactly these headers.
+    pub fn from_info(info: ElfInfo) -> ElfStub {
         ElfStub { info }
     }
 
@@ -86,7 +86,7 @@ impl ElfStub {
         self
     }
 
-    /// Adds versions that it defines (`DT_VERDEF`); the base one, named as the library, comes with the first.
+    /// Adds defined versions (`DT_VERDEF`); the base version with the library's name is added with the first.
     #[must_use]
     pub fn defines<'a>(mut self, versions: impl IntoIterator<Item = &'a str>) -> ElfStub {
         if self.info.verdef.is_empty() {
@@ -116,14 +116,14 @@ impl ElfStub {
         self
     }
 
-    /// Sets `DF_1_NODEFLIB`: the default directories are not searched for its needs.
+    /// Sets `DF_1_NODEFLIB`: the default directories are not searched for its dependencies.
     #[must_use]
     pub fn nodeflib(mut self) -> ElfStub {
         self.info.nodeflib = true;
         self
     }
 
-    /// Makes it a loader with these directories built in, spelled `/usr/lib64/`.
+    /// Makes it a loader with these built-in directories, spelled `/usr/lib64/`.
     #[must_use]
     pub fn system_dirs<'a>(mut self, directories: impl IntoIterator<Item = &'a str>) -> ElfStub {
         self.info.system_dirs = directories.into_iter().map(str::to_owned).collect();
@@ -138,13 +138,13 @@ impl ElfStub {
         self
     }
 
-    /// Adds a `DT_FILTER` entry behind the needed libraries so far.
+    /// Adds a `DT_FILTER` entry after the needed libraries so far.
     #[must_use]
     pub fn filter(self, soname: &str) -> ElfStub {
         self.with_filter(soname, FilterKind::Filter)
     }
 
-    /// Adds a `DT_AUXILIARY` entry behind the needed libraries so far.
+    /// Adds a `DT_AUXILIARY` entry after the needed libraries so far.
     #[must_use]
     pub fn auxiliary(self, soname: &str) -> ElfStub {
         self.with_filter(soname, FilterKind::Auxiliary)
@@ -156,19 +156,19 @@ impl ElfStub {
         self
     }
 
-    /// Puts a systemd version into its text, `229` or `252.39-1`.
+    /// Adds a systemd version to its strings, `229` or `252.39-1`.
     #[must_use]
     pub fn systemd_version(mut self, version: &str) -> ElfStub {
         self.info.systemd_version = Some(version.to_owned());
         self
     }
 
-    /// What a reader of [`ElfStub::bytes`] must find.
+    /// The info that a parser of [`ElfStub::bytes`] returns.
     pub fn info(&self) -> &ElfInfo {
         &self.info
     }
 
-    /// The file.
+    /// The bytes of the file.
     pub fn bytes(&self) -> Vec<u8> {
         writer::write(&self.info)
     }

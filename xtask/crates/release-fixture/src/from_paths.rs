@@ -8,9 +8,9 @@ use coreos_types::release::Board;
 
 /// Adds every listed path to an image; `needs` returns the `DT_NEEDED` names of the ELF file at a path.
 ///
-/// Programs are what lies in `bin`, `sbin` and a `systemd` directory; units what lies deeper in the latter. Libraries
-/// are chains: `libz.so -> libz.so.1 -> libz.so.1.2.8`, `libc.so.6 -> libc-2.21.so`. The directories that systemd
-/// ships empty are directories. A path that the image has already is left as it is.
+/// Files in `bin`, `sbin` and a `systemd` directory are programs; files further below a `systemd` directory are units.
+/// Libraries are chains of symlinks: `libz.so -> libz.so.1 -> libz.so.1.2.8`, `libc.so.6 -> libc-2.21.so`. The directories
+/// that systemd ships empty are directories. A path that the image has already is unchanged.
 #[must_use]
 pub fn with_listed(mut image: ImageSpec, paths: &[&str], needs: impl Fn(&str) -> Vec<String>) -> ImageSpec {
     let listed: BTreeSet<&str> = paths.iter().copied().collect();
@@ -18,22 +18,22 @@ pub fn with_listed(mut image: ImageSpec, paths: &[&str], needs: impl Fn(&str) ->
         if image.has(path) {
             continue;
         }
-        image = match Guess::of(path, &listed) {
-            Guess::Link(target) => image.link(path, &target),
-            Guess::Library(soname) => {
+        image = match InferredKind::from_path(path, &listed) {
+            InferredKind::Link(target) => image.link(path, &target),
+            InferredKind::Library(soname) => {
                 let stub = ElfStub::library(image.board(), &soname);
                 image.elf(path, with_needs(stub, &needs(path)))
             }
-            Guess::DynamicLoader => {
+            InferredKind::DynamicLoader => {
                 let stub = ElfStub::library(image.board(), loader(image.board()));
                 image.elf(path, stub.system_dirs(["/lib64/", "/usr/lib64/"]))
             }
-            Guess::Program => {
+            InferredKind::Program => {
                 let needs = needs(path);
                 image.program(path, &needs.iter().map(String::as_str).collect::<Vec<_>>())
             }
-            Guess::Unit => image.text(path, "[Unit]\n"),
-            Guess::Directory => image.directory(path),
+            InferredKind::Unit => image.text(path, "[Unit]\n"),
+            InferredKind::Directory => image.directory(path),
         };
     }
     image
@@ -51,8 +51,8 @@ pub fn loader(board: Board) -> &'static str {
     }
 }
 
-/// What a path is, by its name and its neighbours.
-enum Guess {
+/// The kind of a path, inferred from its name and the other paths.
+enum InferredKind {
     Link(String),
     Library(String),
     DynamicLoader,
@@ -61,21 +61,23 @@ enum Guess {
     Directory,
 }
 
-impl Guess {
-    fn of(path: &str, listed: &BTreeSet<&str>) -> Guess {
+impl InferredKind {
+    fn from_path(path: &str, listed: &BTreeSet<&str>) -> InferredKind {
         let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
         if let Some(so) = SharedObject::parse(name) {
             let neighbours =
                 listed.iter().filter_map(|other| other.strip_prefix(directory)?.strip_prefix('/'));
             return so
-                .guess(neighbours.filter_map(SharedObject::parse).filter(|other| other.stem == so.stem));
+                .infer(neighbours.filter_map(SharedObject::parse).filter(|other| other.stem == so.stem));
         }
         let systemd = directory.ends_with("/systemd");
         match name {
-            "system-sleep" | "system-shutdown" | "system-generators" | "user-generators" => Guess::Directory,
-            _ if directory.is_empty() => Guess::Directory,
-            _ if systemd || directory.ends_with("bin") => Guess::Program,
-            _ => Guess::Unit,
+            "system-sleep" | "system-shutdown" | "system-generators" | "user-generators" => {
+                InferredKind::Directory
+            }
+            _ if directory.is_empty() => InferredKind::Directory,
+            _ if systemd || directory.ends_with("bin") => InferredKind::Program,
+            _ => InferredKind::Unit,
         }
     }
 }
@@ -86,9 +88,9 @@ struct SharedObject<'a> {
     name: &'a str,
     /// `libc`, `libz`, `ld`.
     stem: &'a str,
-    /// glibc's own version in front of `.so`.
+    /// The version before `.so`, as in glibc's libraries.
     release: &'a str,
-    /// What follows `.so.`.
+    /// The text after `.so.`.
     version: &'a str,
 }
 
@@ -111,7 +113,7 @@ impl<'a> SharedObject<'a> {
     }
 
     /// The symlink's target among the paths of the same stem; `None` for the real file.
-    fn guess(self, family: impl Iterator<Item = SharedObject<'a>>) -> Guess {
+    fn infer(self, family: impl Iterator<Item = SharedObject<'a>>) -> InferredKind {
         let family: Vec<SharedObject<'a>> = family.collect();
         let real_of = |soname: SharedObject<'a>| {
             let longer = |other: &&SharedObject<'a>| {
@@ -123,7 +125,7 @@ impl<'a> SharedObject<'a> {
             && !self.version.is_empty()
             && let Some(real) = real_of(self)
         {
-            return Guess::Link(real.name.to_owned());
+            return InferredKind::Link(real.name.to_owned());
         }
         let sonames = family.iter().filter(|other| other.release.is_empty() && !other.version.is_empty());
         let soname = match self.version {
@@ -136,17 +138,17 @@ impl<'a> SharedObject<'a> {
         };
         match soname {
             Some(soname) if self.release.is_empty() && self.version.is_empty() => {
-                Guess::Link(soname.name.to_owned())
+                InferredKind::Link(soname.name.to_owned())
             }
-            _ if self.stem == "ld" => Guess::DynamicLoader,
-            soname => Guess::Library(soname.map_or(self.name, |soname| soname.name).to_owned()),
+            _ if self.stem == "ld" => InferredKind::DynamicLoader,
+            soname => InferredKind::Library(soname.map_or(self.name, |soname| soname.name).to_owned()),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Guess, SharedObject};
+    use super::{InferredKind, SharedObject};
     use std::collections::BTreeSet;
 
     #[test]
@@ -166,13 +168,13 @@ mod tests {
             "lib64/systemd/libsystemd-shared-231.so",
         ]
         .into();
-        let shown = |path| match Guess::of(path, &listed) {
-            Guess::Link(target) => format!("-> {target}"),
-            Guess::Library(soname) => format!("library {soname}"),
-            Guess::DynamicLoader => String::from("loader"),
-            Guess::Program => String::from("program"),
-            Guess::Unit => String::from("unit"),
-            Guess::Directory => String::from("directory"),
+        let shown = |path| match InferredKind::from_path(path, &listed) {
+            InferredKind::Link(target) => format!("-> {target}"),
+            InferredKind::Library(soname) => format!("library {soname}"),
+            InferredKind::DynamicLoader => String::from("loader"),
+            InferredKind::Program => String::from("program"),
+            InferredKind::Unit => String::from("unit"),
+            InferredKind::Directory => String::from("directory"),
         };
         for (path, what) in [
             ("lib64/ld-2.21.so", "loader"),

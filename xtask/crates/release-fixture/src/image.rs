@@ -1,4 +1,4 @@
-//! An image as data: what a release has below `/usr`.
+//! An image as data: the files of a release below `/usr`.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use usr::file_info;
 use usr::path::UsrPath;
 use usr::tree::{Node, NodeKind, UsrTree};
 
-/// One image. Paths are relative to `/usr`; through a directory symlink (`lib` on amd64) nothing is put.
+/// One image. Paths are relative to `/usr`; no path goes through a directory symlink (`lib` on amd64).
 #[derive(Debug, Clone)]
 pub struct ImageSpec {
     pub(super) brand: Brand,
     pub(super) board: Board,
     pub(super) release: Release,
-    /// systemd as the list of packages writes it, `229` or `252.39`.
+    /// The systemd version in the list of packages, `229` or `252.39`.
     pub(super) systemd: String,
     pub(super) files: BTreeMap<UsrPath, Content>,
 }
@@ -30,16 +30,16 @@ pub enum Content {
     Bytes(Vec<u8>),
     /// A symlink and its target.
     Link(String),
-    /// A directory that is there even if nothing is in it.
+    /// A directory, also if it is empty.
     Directory,
 }
 
 impl ImageSpec {
-    /// An image in the layout that its brand had for this board, with the files that say what it is.
+    /// An image in the layout that its brand had for this board, with its identity files.
     ///
     /// CoreOS on amd64 had `lib` as a symlink to `lib64`; Flatcar today has a real `lib`, and `sbin` as a symlink
-    /// to `bin`. systemd itself is not included: `systemd` is the version that `lib*/systemd/systemd` shows once
-    /// it is added with [`ImageSpec::program`].
+    /// to `bin`. systemd itself is not included: `systemd` is the version of `lib*/systemd/systemd` once it is
+    /// added with [`ImageSpec::program`].
     pub fn new(brand: Brand, board: Board, release: &Release, systemd: &str) -> ImageSpec {
         let (release, systemd) = (release.clone(), systemd.to_owned());
         let mut image = ImageSpec { brand, board, release, systemd, files: BTreeMap::new() };
@@ -65,38 +65,38 @@ impl ImageSpec {
         self
     }
 
-    /// Takes a file out again.
+    /// Removes a file.
     #[must_use]
     pub fn without(mut self, path: &str) -> ImageSpec {
         self.files.remove(path);
         self
     }
 
-    /// A stub ELF file.
+    /// Adds a stub ELF file.
     #[must_use]
     pub fn elf(self, path: &str, stub: ElfStub) -> ImageSpec {
         self.put(path, Content::Elf(Box::new(stub)))
     }
 
-    /// A symlink.
+    /// Adds a symlink.
     #[must_use]
     pub fn link(self, path: &str, target: &str) -> ImageSpec {
         self.put(path, Content::Link(target.to_owned()))
     }
 
-    /// A directory.
+    /// Adds a directory.
     #[must_use]
     pub fn directory(self, path: &str) -> ImageSpec {
         self.put(path, Content::Directory)
     }
 
-    /// A text file: a unit, a script, ld.so.conf.
+    /// Adds a text file: a unit, a script, ld.so.conf.
     #[must_use]
     pub fn text(self, path: &str, text: &str) -> ImageSpec {
         self.put(path, Content::Bytes(text.as_bytes().to_vec()))
     }
 
-    /// A program that needs these libraries. systemd's own binary also carries the image's systemd version.
+    /// Adds a program that needs these libraries. The systemd program also has the image's systemd version.
     #[must_use]
     pub fn program(self, path: &str, needs: &[&str]) -> ImageSpec {
         let mut stub = ElfStub::program(self.board).needs(needs.iter().copied());
@@ -106,8 +106,8 @@ impl ImageSpec {
         self.elf(path, stub)
     }
 
-    /// A library as the linker leaves it: the real file at `path`, which needs `needs`, and next to it the link
-    /// `soname` to it, unless the real file has that name itself.
+    /// Adds a library: the real file at `path`, which needs `needs`, and next to it the symlink `soname`, unless the real
+    /// file has that name.
     #[must_use]
     pub fn library(self, path: &str, soname: &str, needs: &[&str]) -> ImageSpec {
         let (directory, real) = path.rsplit_once('/').unwrap_or(("", path));
@@ -116,7 +116,7 @@ impl ImageSpec {
         image.elf(path, stub)
     }
 
-    /// A library with the dev link too: `libz.so -> libz.so.1 -> libz.so.1.2.11`.
+    /// Adds a library with its linker name too: `libz.so -> libz.so.1 -> libz.so.1.2.11`.
     #[must_use]
     pub fn library_with_dev(self, path: &str, soname: &str, needs: &[&str]) -> ImageSpec {
         let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
@@ -128,8 +128,8 @@ impl ImageSpec {
         self.link(&format!("{directory}/{name}"), target)
     }
 
-    /// Adds the database of the packages that own the image's programs, libraries and units, each guessed from its
-    /// name. The list of packages next to the image names the same ones.
+    /// Adds the database of the packages that own the image's programs, libraries and units, inferred from their
+    /// names. The published list of packages has the same packages.
     #[must_use]
     pub fn with_package_database(self) -> ImageSpec {
         let bytes = package_database::compressed(&self.files_and_targets(), &self.systemd);
@@ -147,7 +147,7 @@ impl ImageSpec {
             .collect()
     }
 
-    /// The directory that systemd and os-release are really in.
+    /// The real directory of systemd and os-release.
     pub fn lib(&self) -> &'static str {
         match (self.brand, self.board) {
             (Brand::CoreOs, Board::Amd64) => "lib64",
@@ -155,17 +155,17 @@ impl ImageSpec {
         }
     }
 
-    /// Its board.
+    /// The board.
     pub fn board(&self) -> Board {
         self.board
     }
 
-    /// Its release.
+    /// The release.
     pub fn release(&self) -> &Release {
         &self.release
     }
 
-    /// Whether something is described at this path.
+    /// Whether the image has a file at this path.
     pub fn has(&self, path: &str) -> bool {
         self.files.contains_key(path)
     }
@@ -175,7 +175,7 @@ impl ImageSpec {
         self.files.iter()
     }
 
-    /// The tree that a reader of the packed image must find, every file of it read, without packing it.
+    /// The tree that a reader of the packed image returns, with every file info, without packing.
     pub fn tree(&self) -> UsrTree {
         let mut tree = UsrTree::new();
         for (path, content) in &self.files {
@@ -195,7 +195,7 @@ impl Content {
         }
     }
 
-    /// Permission bits, as a build would set them.
+    /// The permission bits that a build would set.
     pub(super) fn mode(&self) -> u16 {
         match self {
             Content::Elf(_) | Content::Directory => 0o755,

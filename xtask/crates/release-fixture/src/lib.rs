@@ -1,7 +1,7 @@
-//! A release factory: images described as data, made into the real bytes that a release server would hold.
+//! Generator of releases: images described as data, packed into the bytes that a release server has.
 //!
-//! [`image::ImageSpec`] is the description; [`pack`] makes squashfs, cpio and gzip of it; [`certificate`] signs;
-//! [`release`] lays everything out as a server has it. The demo and the tests live on it; for pure tests
+//! [`image::ImageSpec`] is the description; [`pack`] packs it as squashfs, cpio and gzip; [`certificate`] signs;
+//! [`release`] arranges the files of a release server. The demo and the tests use the crate; for tests without I/O,
 //! [`image::ImageSpec::tree`] skips the packing.
 #![allow(clippy::disallowed_methods, reason = "the server listens on loopback")]
 

@@ -12,7 +12,7 @@ use flate2::write::GzEncoder;
 use super::image::{Content, ImageSpec};
 use coreos_types::error::{Result, ResultExt};
 
-/// The time of every file, so that the same description makes the same bytes: 2016-04-29 01:29 UTC.
+/// The time of every file, so that the same description gives the same bytes: 2016-04-29 01:29 UTC.
 const MADE_AT: u32 = 1_461_893_340;
 
 /// The whole PXE image: `pack(description) = gzip(cpio(., etc, usr.squashfs))`.
@@ -28,7 +28,7 @@ pub fn pxe_image(image: &ImageSpec) -> Result<Vec<u8>> {
 /// A cpio archive in the newc format with `.`, an empty `etc` and these members.
 ///
 /// # Errors
-/// A member of 4 GiB or more, which the format cannot hold.
+/// A member has 4 GiB or more, which the format does not allow.
 pub fn archive(members: &[(&str, &[u8])]) -> Result<Vec<u8>> {
     let mut archive = Vec::new();
     let failed = || "cannot write the cpio archive";
@@ -44,7 +44,7 @@ pub fn archive(members: &[(&str, &[u8])]) -> Result<Vec<u8>> {
         writer.write_all(bytes).and_then(|()| writer.finish().map(drop)).with_context(failed)?;
     }
     trailer(&mut archive).with_context(failed)?;
-    // GNU cpio fills its last block of 512 bytes.
+    // GNU cpio pads its last block to 512 bytes.
     archive.resize(archive.len().next_multiple_of(512), 0);
     Ok(archive)
 }
@@ -82,7 +82,7 @@ fn header(permissions: u16) -> NodeHeader {
     NodeHeader { permissions, uid: 0, gid: 0, mtime: MADE_AT }
 }
 
-/// For errors of backhand that are plain text.
+/// Converts an error of backhand to its text.
 trait TextResultExt<T> {
     fn with_text_context(self, message: impl FnOnce() -> &'static str) -> Result<T>;
 }

@@ -47,7 +47,7 @@ pub(super) type File<'a> = (&'a UsrPath, Option<&'a str>);
 /// Version of a package by its category and name, and the paths that it owns.
 type Packages<'a> = BTreeMap<(String, String), Vec<File<'a>>>;
 
-/// The packages of an image as (category and name, version), with the paths that they own, guessed from their names.
+/// The packages of an image as (category and name, version), with the paths that they own, inferred from their names.
 pub(super) fn packages<'a>(files: &[File<'a>], systemd: &str) -> Packages<'a> {
     let mut versions: BTreeMap<&str, &str> = BTreeMap::new();
     let regular = files.iter().filter(|(_, target)| target.is_none());

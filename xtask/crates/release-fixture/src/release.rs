@@ -1,4 +1,4 @@
-//! A release as a server holds it: every file and its detached signature.
+//! A release as a server has it: every file and its detached signature.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use coreos_types::error::Result;
 /// The files of a release server by their path below the server's root, `amd64-usr/1032.0.0/version.txt`.
 pub type Site = BTreeMap<String, Vec<u8>>;
 
-/// Puts an image on the site: the PXE image, `version.txt`, the lists of files and packages, and a `.sig` for each.
+/// Adds an image to the site: the PXE image, `version.txt`, the lists of files and packages, and a `.sig` for each.
 ///
 /// # Errors
 /// As [`pack::pxe_image`] and [`TestCertificate::sign`].

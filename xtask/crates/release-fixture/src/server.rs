@@ -1,7 +1,7 @@
 //! A release server on loopback: HTTP/1.1 (RFC 9110, RFC 9112) as far as a download needs it.
 //!
-//! GET and HEAD, one request a connection, ranges with `If-Range`, `ETag` and `Last-Modified`. What a test scripts
-//! with [`Server::trouble`] goes wrong on purpose; see [`Misbehavior`].
+//! GET and HEAD, one request per connection, ranges with `If-Range`, `ETag` and `Last-Modified`. A test can script
+//! failures with [`Server::trouble`]; see [`Misbehavior`].
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -28,7 +28,7 @@ pub struct Server {
     accepting: Option<JoinHandle<()>>,
 }
 
-/// What the threads of a server share.
+/// The state that the threads of a server share.
 #[derive(Debug)]
 struct State {
     stop: AtomicBool,
@@ -38,10 +38,10 @@ struct State {
 #[derive(Debug)]
 struct Content {
     site: Site,
-    /// What goes wrong with a path next: how many times more, and what.
+    /// The scripted failures by path: the remaining number of times, and the failure.
     troubles: BTreeMap<String, VecDeque<(usize, Misbehavior)>>,
     requests: Vec<Request>,
-    /// Bytes a second for every body.
+    /// The rate of every body in bytes per second.
     speed: Option<u64>,
 }
 
@@ -64,28 +64,28 @@ impl Server {
         Ok(Server { address, state, accepting: Some(accepting) })
     }
 
-    /// What goes in front of `/BOARD/RELEASE/FILE`: `http://127.0.0.1:PORT`.
+    /// The URL before `/BOARD/RELEASE/FILE`: `http://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Puts a file on the site, or replaces it; its `ETag` and `Last-Modified` change with its bytes.
+    /// Adds or replaces a file of the site; its `ETag` and `Last-Modified` change with its bytes.
     pub fn put(&self, path: &str, bytes: Vec<u8>) {
         self.state.content().site.insert(path.to_owned(), bytes);
     }
 
-    /// Takes a file off the site.
+    /// Removes a file from the site.
     pub fn remove(&self, path: &str) {
         self.state.content().site.remove(path);
     }
 
-    /// Lets the next `times` requests for a path go wrong (`usize::MAX`: all of them), after what was requested
-    /// this path before.
+    /// Scripts a failure of the next `times` requests for a path (`usize::MAX`: all of them), after the failures scripted
+    /// for this path before.
     pub fn trouble(&self, path: &str, times: usize, trouble: Misbehavior) {
         self.state.content().troubles.entry(path.to_owned()).or_default().push_back((times, trouble));
     }
 
-    /// Sends every body no faster than this many bytes a second.
+    /// Limits the rate of every body, in bytes per second.
     pub fn slow_down(&self, bytes_per_second: u64) {
         self.state.content().speed = Some(bytes_per_second);
     }
@@ -117,7 +117,7 @@ impl State {
         self.stop.load(Ordering::SeqCst)
     }
 
-    /// Sleeps, but no longer than the server lives.
+    /// Sleeps until the time is over or the server is dropped.
     fn sleep(&self, time: Duration) {
         const STEP: Duration = Duration::from_millis(10);
         let mut left = time;
@@ -148,7 +148,7 @@ fn accept(listener: &TcpListener, state: &Arc<State>) {
             return;
         }
         let (Ok(stream), state) = (stream, Arc::clone(state)) else { continue };
-        // A client that goes away in the middle is no concern of the server's.
+        // Ignore a client that closes the connection early.
         std::thread::spawn(move || drop(serve(stream, &state)));
     }
 }

@@ -1,20 +1,20 @@
-//! The lists of an image's files and packages that a release publishes next to it.
+//! The published lists of the files and packages of an image.
 //!
 //! `…_image_contents.txt` is what `find -printf '%M %2n %-7u %-7g %7s %TY-%Tm-%Td %TH:%TM ./%P -> %l'` prints from
-//! the image's root (flatcar/scripts `build_library/build_image_util.sh`); `…_image_packages.txt` has a
-//! `category/package-version::repository` a line. They describe the disk image, whose `/usr` is very nearly that of
-//! the PXE image, and say nothing of what is in a file.
+//! the image's root (flatcar/scripts `build_library/build_image_util.sh`); `…_image_packages.txt` has one
+//! `category/package-version::repository` per line. They describe the disk image, which has almost the same `/usr` as the
+//! PXE image, and have nothing of the content of files.
 
 use super::file_info::FileInfo;
 use super::path::UsrPath;
 use super::tree::{Node, NodeKind, UsrTree};
 use coreos_types::release::SystemdVersion;
 
-/// Directories below one another in a list; a real one has about fifteen. Each of them may have to be put in.
+/// The depth of directories in a list; a real one has about fifteen. Each of them may have to be inserted.
 const MAX_DEPTH: usize = 64;
 
-/// The tree below `/usr` that a contents list describes. No file has facts to be read. Lines of another shape and
-/// paths outside of `/usr` are passed over, and so are paths deeper than any real one.
+/// Parses a contents list into the tree below `/usr`. Every file has [`FileInfo::Other`]. Lines in another format, paths
+/// outside of `/usr` and paths deeper than any real one are skipped.
 pub fn parse_contents(text: &str) -> UsrTree {
     let mut tree = UsrTree::new();
     for (path, node) in text.lines().filter_map(entry) {
@@ -25,7 +25,7 @@ pub fn parse_contents(text: &str) -> UsrTree {
 
 fn entry(line: &str) -> Option<(UsrPath, Node)> {
     let (mode, rest) = line.split_once(' ')?;
-    // Links, user, group, size, date and time stand before the path, which may hold blanks itself.
+    // Links, user, group, size, date and time are before the path, which may contain blanks.
     let mut rest = rest.trim_start();
     let mut size = 0;
     for field in 0..6 {
@@ -52,7 +52,7 @@ fn entry(line: &str) -> Option<(UsrPath, Node)> {
     Some((UsrPath::new(inside).ok()?, Node { mode: permissions(mode.get(1..)?), kind }))
 }
 
-/// The bits of `rwxr-xr-x`, with `s`, `S`, `t` and `T` in the places of `x`.
+/// The permission bits of `rwxr-xr-x`, with `s`, `S`, `t` and `T` in place of `x`.
 fn permissions(text: &str) -> u16 {
     let mut bits = 0;
     for (at, letter) in text.bytes().take(9).enumerate() {
@@ -68,7 +68,7 @@ fn permissions(text: &str) -> u16 {
     bits
 }
 
-/// The major version of systemd in a packages list; `None` where the list has no systemd.
+/// The major version of systemd in a packages list; `None` if the list has no systemd.
 pub fn systemd_version_from_packages(text: &str) -> Option<SystemdVersion> {
     text.lines().find_map(|line| {
         let version = line.trim().strip_prefix("sys-apps/systemd-")?;
@@ -91,7 +91,7 @@ nonsense
 ";
 
     #[test]
-    fn a_contents_list_is_a_tree() {
+    fn contents_list_is_parsed_into_a_tree() {
         let tree = parse_contents(LIST);
         let lines: Vec<String> =
             tree.iter().map(|(path, node)| format!("{path} {:o} {:?}", node.mode, node.kind)).collect();
@@ -109,7 +109,7 @@ nonsense
     }
 
     #[test]
-    fn a_line_of_thirty_thousand_directories_is_passed_over() {
+    fn line_of_thirty_thousand_directories_is_skipped() {
         let line = format!(
             "-rw-r--r--  1 root    root          1 2026-08-01 00:00 ./usr/{}x\n",
             "d/".repeat(30_000)
@@ -118,7 +118,7 @@ nonsense
     }
 
     #[test]
-    fn the_package_tells_the_version() {
+    fn systemd_version_is_read_from_packages() {
         let version = |text| systemd_version_from_packages(text).map(|version| version.0);
         assert_eq!(version("a/b-1::x\nsys-apps/systemd-212-r8::coreos\n"), Some(212));
         assert_eq!(version("sys-apps/systemd-257.9::portage-stable"), Some(257));

@@ -1,4 +1,4 @@
-//! What an ELF file says to the loader (System V gABI, "Dynamic Linking"; LSB, "Symbol Versioning").
+//! The parts of an ELF file for the dynamic loader (System V gABI, "Dynamic Linking"; LSB, "Symbol Versioning").
 
 mod dlopen_note;
 mod parse;
@@ -6,16 +6,16 @@ pub(crate) mod partial_file;
 
 use partial_file::PartialFile;
 
-/// What the loader reads of one ELF file.
+/// The fields of one ELF file that the loader reads.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ElfInfo {
-    /// 64-bit (`ELFCLASS64`) rather than 32-bit.
+    /// Whether the file is 64-bit (`ELFCLASS64`) rather than 32-bit.
     pub is_64: bool,
-    /// Big-endian (`ELFDATA2MSB`).
+    /// Whether the file is big-endian (`ELFDATA2MSB`).
     pub big_endian: bool,
     /// `e_machine`.
     pub machine: u16,
-    /// `PT_INTERP`, the loader a program asks for.
+    /// `PT_INTERP`, the program's loader.
     pub interp: Option<String>,
     /// `DT_SONAME`.
     pub soname: Option<String>,
@@ -27,37 +27,37 @@ pub struct ElfInfo {
     pub runpath: Option<Vec<String>>,
     /// `DT_FILTER` and `DT_AUXILIARY`, in order.
     pub filters: Vec<Filter>,
-    /// `DF_1_NODEFLIB`: the default directories are not searched for its needs.
+    /// `DF_1_NODEFLIB`: the default directories are not searched for its dependencies.
     pub nodeflib: bool,
     /// `DT_VERNEED`: by library name, the symbol versions needed of it and whether each is weak.
     pub verneed: Vec<VersionNeed>,
-    /// `DT_VERDEF`: the symbol versions it defines, the base one included. Empty where it has no such table:
-    /// the loader then lets every need pass.
+    /// `DT_VERDEF`: the defined symbol versions, the base one included. Empty without such a table: the loader then
+    /// accepts every needed version.
     pub verdef: Vec<String>,
     /// `.note.dlopen` entries.
     pub dlopen: Vec<DlopenNote>,
-    /// Has a dynamic section at all: a static program needs nothing.
+    /// Whether the file has a dynamic section: a static program has no dependencies.
     pub dynamic: bool,
-    /// The reason why the loader stops at this file where it is needed, whatever the machine.
+    /// The reason why the loader stops at this file on every machine; `None` if it can be loaded.
     pub unloadable: Option<String>,
-    /// Of a loader (`ld-linux*.so.*`): the directories built into it, as it spells them (`/usr/lib64/`).
+    /// For a loader (`ld-linux*.so.*`): its built-in directories, as it spells them (`/usr/lib64/`).
     pub system_dirs: Vec<String>,
-    /// Of a loader: whether it searches the subdirectories of old glibc, `tls` and `x86_64`.
+    /// For a loader: whether it searches the subdirectories of old glibc, `tls` and `x86_64`.
     pub legacy_hwcaps: bool,
-    /// Of a program that is known to start others: the absolute paths of these in its text.
+    /// For a program of [`super::known_execs`]: the absolute paths of the programs that it starts, from its strings.
     pub exec_paths: Vec<String>,
-    /// Of the `systemd` program: the version string in its text (`229`, `252.39-1`).
+    /// For the `systemd` program: the version in its strings (`229`, `252.39-1`).
     pub systemd_version: Option<String>,
 }
 
-/// A library that serves symbols instead of this one (gABI; ld(1) `--filter`, `--auxiliary`).
+/// A filtee: a library that provides symbols instead of this one (gABI; ld(1) `--filter`, `--auxiliary`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
     /// The name.
     pub name: String,
     /// Whether the library may be missing.
     pub kind: FilterKind,
-    /// How many `DT_NEEDED` entries are in front of it.
+    /// The number of `DT_NEEDED` entries before it.
     pub position: usize,
 }
 
@@ -66,11 +66,11 @@ pub struct Filter {
 pub enum FilterKind {
     /// `DT_FILTER`: the loader stops if the library is missing.
     Filter,
-    /// `DT_AUXILIARY`: the loader does without it.
+    /// `DT_AUXILIARY`: the library is optional.
     Auxiliary,
 }
 
-/// One version needed of one library.
+/// One needed version of one library.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct VersionNeed {
     /// The library, as in `DT_NEEDED`.
@@ -84,17 +84,17 @@ pub struct VersionNeed {
 /// One entry of `.note.dlopen` (systemd `docs/ELF_DLOPEN_METADATA.md`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DlopenNote {
-    /// The sonames that serve, the preferred first.
+    /// The alternative sonames, the preferred one first.
     pub sonames: Vec<String>,
-    /// What for.
+    /// The feature that uses the library.
     pub feature: String,
-    /// For people.
+    /// The description of the feature.
     pub description: String,
-    /// How much it matters.
+    /// The priority.
     pub priority: DlopenPriority,
 }
 
-/// How much a library that is loaded by name matters.
+/// The priority of a library that is loaded with dlopen(3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub enum DlopenPriority {
@@ -104,14 +104,14 @@ pub enum DlopenPriority {
 }
 
 impl ElfInfo {
-    /// Whether the loader looks for other files on its behalf.
+    /// Whether the file has `DT_NEEDED` or filter entries.
     pub fn has_dependencies(&self) -> bool {
         !self.needed.is_empty() || !self.filters.is_empty()
     }
 }
 
 impl DlopenPriority {
-    /// The word in the note, and of `--dlopen`.
+    /// The identifier in the note and in `--dlopen`.
     pub fn id(self) -> &'static str {
         match self {
             DlopenPriority::Required => "required",
@@ -124,24 +124,25 @@ impl DlopenPriority {
 /// The first bytes of every ELF file.
 pub const MAGIC: &[u8; 4] = b"\x7fELF";
 
-/// Reads an ELF file as the loader does: program headers and `PT_DYNAMIC`, addresses through `PT_LOAD`; section
-/// headers serve only for a `.note.dlopen` that no `PT_NOTE` covers. [`ElfInfo::system_dirs`] and
-/// [`ElfInfo::systemd_version`] are left for [`super::file_info::read`].
+/// Parses an ELF file as the loader does: program headers and `PT_DYNAMIC`, addresses through `PT_LOAD`; section
+/// headers are used only for a `.note.dlopen` outside of every `PT_NOTE`. [`super::file_info::read`] adds the fields from
+/// strings, such as [`ElfInfo::system_dirs`] and [`ElfInfo::systemd_version`].
 ///
-/// Time and memory are bounded whatever the bytes: a file that claims more names than any real one is an error.
+/// Time and memory are bounded for any input: a file with more names than any real one is an error.
 ///
 /// # Errors
-/// What is wrong with the file, in words.
+/// The reason why the file is malformed.
 pub fn parse(bytes: &[u8]) -> Result<ElfInfo, String> {
     parse::parse(&PartialFile::whole(bytes))
 }
 
-/// The same of a file of which only some windows were read: the answer, or the part of the file that has to be read
-/// before there is one.
-pub(crate) fn parse_windows(file: &PartialFile) -> Result<Result<ElfInfo, String>, std::ops::Range<u64>> {
+/// Parses a file of which only some windows were read; `Err` is the range that has to be read first.
+pub(crate) fn parse_partial(file: &PartialFile) -> Result<Result<ElfInfo, String>, std::ops::Range<u64>> {
     let parsed = parse::parse(file);
-    match file.missed() {
-        Some(_) if file.is_too_much() => Ok(Err("its tables lie all over the file".to_owned())),
+    match file.requested_range() {
+        Some(_) if file.exceeds_budget() => {
+            Ok(Err("its tables are spread over too much of the file".to_owned()))
+        }
         Some(part) => Err(part),
         None => Ok(parsed),
     }

@@ -1,11 +1,11 @@
-//! The content info of a file: the few facts that rules need, never the bytes.
+//! The content info of a file: what the rules need of its content, without its bytes.
 
 use std::convert::Infallible;
 use std::ops::Range;
 
 use super::elf::partial_file::PartialFile;
 use super::elf::{self, ElfInfo};
-use super::known_execs::started_by;
+use super::known_execs::known_execs;
 use super::lossless_text;
 use super::path::UsrPath;
 use coreos_types::error::Result;
@@ -15,7 +15,7 @@ pub trait FileReader: Send + Sync {
     /// The content infos of these regular files, in any order.
     ///
     /// # Errors
-    /// The image is broken where one of the files is, or cannot be read.
+    /// The data of a file is malformed, or cannot be read.
     fn read(&self, paths: &[UsrPath]) -> Result<Vec<(UsrPath, FileInfo)>>;
 }
 
@@ -24,31 +24,31 @@ pub trait FileReader: Send + Sync {
 pub enum FileInfo {
     /// An ELF file.
     Elf(Box<ElfInfo>),
-    /// A script: the text after `#!` on its first line, as the kernel reads it (execve(2)), without blanks around it.
-    /// A carriage return is kept: to the kernel it is a part of the interpreter's name or of its argument.
+    /// A script: the text after `#!` on its first line, as the kernel reads it (execve(2)), without leading and trailing
+    /// blanks. A carriage return is kept: for the kernel it is a part of the interpreter's name or argument.
     Script(String),
-    /// A text that checks read whole: os-release and its kin, units, ld.so.conf.
+    /// A text that checks read: os-release and similar files, units, ld.so.conf.
     Text(String),
-    /// Nothing of the above.
+    /// Any other file.
     Other,
-    /// An ELF magic, and behind it nothing that can be read; why.
+    /// A file with the ELF magic that cannot be parsed; the parser's error.
     MalformedElf(String),
 }
 
-/// A text that is longer is none of those that checks read.
+/// The maximum length of a [`FileInfo::Text`], in bytes.
 pub const MAX_TEXT: usize = 64 << 10;
 
-/// The bytes that are read of every file: more than `MAX_TEXT`, so that longer texts are detected, and mostly all headers.
-const FIRST: u64 = 128 << 10;
+/// The bytes that are read of every file: more than `MAX_TEXT`, so that longer texts are detected, and usually all headers.
+const HEAD_LEN: u64 = 128 << 10;
 
-/// The paths of programs that are kept of one file, and their length (`PATH_MAX`).
+/// The paths of programs that are stored of one file, and their length (`PATH_MAX`).
 const MAX_EXEC_PATHS: usize = 16;
 const MAX_PATH: usize = 4096;
 
 /// The directories of one loader. glibc has two to four.
 const MAX_SYSTEM_DIRS: usize = 64;
 
-/// The largest file that is searched for constants; real loaders and systemds are a tenth of it.
+/// The size of a file that is searched for strings; real loaders and systemds have a tenth of it.
 const MAX_SEARCHED: u64 = 32 << 20;
 
 /// The content info of the file at `path` with the content `bytes`.
@@ -58,13 +58,13 @@ pub fn read(path: &UsrPath, bytes: &[u8]) -> FileInfo {
         Ok::<_, Infallible>(bytes[inside(range.start)..inside(range.end)].to_vec())
     };
     match read_parts(path, bytes.len() as u64, part) {
-        Ok(facts) => facts,
+        Ok(info) => info,
         Err(never) => match never {},
     }
 }
 
 /// The content info of a file of `size` bytes, of which `fetch` returns parts: the start, and of an ELF
-/// file what the loader would look at.
+/// file the parts that the loader reads.
 ///
 /// # Errors
 /// Those of `fetch`.
@@ -73,22 +73,22 @@ pub fn read_parts<E>(
     size: u64,
     mut fetch: impl FnMut(Range<u64>) -> std::result::Result<Vec<u8>, E>,
 ) -> std::result::Result<FileInfo, E> {
-    let start = fetch(0..size.min(FIRST))?;
+    let start = fetch(0..size.min(HEAD_LEN))?;
     if !start.starts_with(elf::MAGIC) {
-        return Ok(of_text(path, &start));
+        return Ok(inspect_non_elf(path, &start));
     }
-    let mut windows = PartialFile::of(size);
+    let mut windows = PartialFile::new(size);
     windows.add(0, start);
     let parsed = loop {
-        match elf::parse_windows(&windows) {
+        match elf::parse_partial(&windows) {
             Ok(parsed) => break parsed,
             Err(part) => windows.add(part.start, fetch(part)?),
         }
     };
     match parsed {
         Ok(mut info) => {
-            if has_constants(path, &info) && size <= MAX_SEARCHED {
-                add_constants(path, &fetch(0..size)?, &mut info);
+            if needs_string_scan(path, &info) && size <= MAX_SEARCHED {
+                scan_strings(path, &fetch(0..size)?, &mut info);
             }
             Ok(FileInfo::Elf(Box::new(info)))
         }
@@ -97,19 +97,19 @@ pub fn read_parts<E>(
 }
 
 /// The content info of a file that is not ELF, from its first bytes.
-fn of_text(path: &UsrPath, bytes: &[u8]) -> FileInfo {
+fn inspect_non_elf(path: &UsrPath, bytes: &[u8]) -> FileInfo {
     if let Some(interpreter) = script_interpreter(bytes) {
         return FileInfo::Script(interpreter);
     }
-    if is_text(path) && bytes.len() <= MAX_TEXT {
+    if is_config_file(path) && bytes.len() <= MAX_TEXT {
         return FileInfo::Text(lossless_text::from_bytes(bytes).into_owned());
     }
     FileInfo::Other
 }
 
-/// Whether the file at this path is read as a text: os-release and its like, `ld.so.conf`, and units
-/// with their drop-ins.
-pub fn is_text(path: &UsrPath) -> bool {
+/// Whether the file at this path is read as a text: os-release and similar files, `ld.so.conf`, and units with their
+/// drop-ins.
+pub fn is_config_file(path: &UsrPath) -> bool {
     match path.as_str() {
         "share/coreos/release" | "share/flatcar/release" => true,
         text if text.starts_with("etc/ld.so.conf") => true,
@@ -122,7 +122,7 @@ pub fn is_text(path: &UsrPath) -> bool {
     }
 }
 
-/// Linux reads as many bytes of the first line (`execve(2)`, `BINPRM_BUF_SIZE`).
+/// The bytes of the first line that Linux reads (execve(2), `BINPRM_BUF_SIZE`).
 const MAX_SHEBANG: usize = 256;
 
 fn script_interpreter(bytes: &[u8]) -> Option<String> {
@@ -135,12 +135,12 @@ fn script_interpreter(bytes: &[u8]) -> Option<String> {
     Some(lossless_text::from_bytes(&line[start..=end]).into_owned())
 }
 
-/// Whether the file has constants that no header has: a loader, systemd, and programs that start others.
-fn has_constants(path: &UsrPath, info: &ElfInfo) -> bool {
-    is_loader(path, info) || is_systemd(path) || started_by(path).next().is_some()
+/// Whether the file's strings are searched: a loader, systemd, and programs that start others.
+fn needs_string_scan(path: &UsrPath, info: &ElfInfo) -> bool {
+    is_loader(path, info) || is_systemd(path) || known_execs(path).next().is_some()
 }
 
-fn add_constants(path: &UsrPath, bytes: &[u8], info: &mut ElfInfo) {
+fn scan_strings(path: &UsrPath, bytes: &[u8], info: &mut ElfInfo) {
     if is_loader(path, info) {
         info.system_dirs = system_dirs(bytes);
         info.legacy_hwcaps = has_legacy_hwcaps(bytes);
@@ -156,13 +156,13 @@ fn is_loader(path: &UsrPath, info: &ElfInfo) -> bool {
     info.interp.is_none() && (named(path.name()) || info.soname.as_deref().is_some_and(named))
 }
 
-/// Its libraries have the version in their names, and take long to look through.
+/// Whether the path is the systemd program. Its libraries have the version in their names, and take long to search.
 fn is_systemd(path: &UsrPath) -> bool {
     path.name() == "systemd"
 }
 
-/// The directories built into glibc's loader (`elf/dl-load.c`, `system_dirs`): NUL-terminated absolute paths one
-/// behind the other, each with a slash at its end. The longest such run of library directories is taken.
+/// The directories built into glibc's loader (`elf/dl-load.c`, `system_dirs`): consecutive NUL-terminated
+/// absolute paths, each with a trailing slash. The result is the longest such run of library directories.
 fn system_dirs(bytes: &[u8]) -> Vec<String> {
     let mut best: Vec<String> = Vec::new();
     let mut at = 0;
@@ -189,8 +189,8 @@ fn system_dirs(bytes: &[u8]) -> Vec<String> {
     best
 }
 
-/// Whether a loader is of glibc before 2.37, which searches `tls` and `x86_64` below each directory. From 2.33 on a loader
-/// knows `glibc-hwcaps`, and up to 2.36 its `--help` has a heading for the other subdirectories.
+/// Whether a loader is of glibc before 2.37, which searches `tls` and `x86_64` below each directory. A loader since 2.33
+/// has the string `glibc-hwcaps`, and up to 2.36 its `--help` has a heading for the other subdirectories.
 fn has_legacy_hwcaps(bytes: &[u8]) -> bool {
     !contains(bytes, b"glibc-hwcaps") || contains(bytes, b"Legacy HWCAP subdirectories")
 }
@@ -200,7 +200,7 @@ fn contains(bytes: &[u8], needle: &[u8]) -> bool {
 }
 
 fn position(bytes: &[u8], needle: &[u8]) -> Option<usize> {
-    // As above: plain indexing, and the rest of the needle only behind its first byte.
+    // Plain indexing, as above; the rest of the needle is compared only after its first byte.
     let mut at = 0;
     while at + needle.len() <= bytes.len() {
         if bytes[at] == needle[0] && &bytes[at..at + needle.len()] == needle {
@@ -211,7 +211,7 @@ fn position(bytes: &[u8], needle: &[u8]) -> Option<usize> {
     None
 }
 
-/// The library directory that starts at `at`, and where the next one would.
+/// The library directory that starts at `at`, and the position after it.
 fn library_directory(bytes: &[u8], at: usize) -> Option<(String, usize)> {
     let window = &bytes[at..bytes.len().min(at + 256)];
     let length = window.iter().position(|&byte| byte == 0)?;
@@ -221,10 +221,10 @@ fn library_directory(bytes: &[u8], at: usize) -> Option<(String, usize)> {
     (library && !inner.contains(|c: char| c.is_whitespace())).then(|| (text.to_owned(), at + length + 1))
 }
 
-/// The absolute paths in a text whose last component is a program that this one is known to start.
+/// The absolute paths in a program's strings that end with the name of a program that it is known to start.
 fn exec_paths(path: &UsrPath, bytes: &[u8]) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
-    for row in started_by(path) {
+    for row in known_execs(path) {
         let end = format!("/{}\0", row.program);
         let mut at = 0;
         while let Some(next) = position(&bytes[at..], end.as_bytes()) {
@@ -242,7 +242,7 @@ fn exec_paths(path: &UsrPath, bytes: &[u8]) -> Vec<String> {
     found
 }
 
-/// The version in `systemd 252 (252.39-1)`, `systemd 229 running in …`, or `systemd 229` as a text of its own.
+/// The version in `systemd 252 (252.39-1)`, `systemd 229 running in …`, or `systemd 229` as a separate string.
 fn systemd_version(bytes: &[u8]) -> Option<String> {
     const NEEDLE: &[u8] = b"systemd ";
     let mut at = NEEDLE.len();
@@ -281,36 +281,36 @@ mod tests {
     }
 
     #[test]
-    fn content_decides_before_the_path() {
-        let facts = |at: &str, bytes: &[u8]| read(&path(at), bytes);
-        assert_eq!(facts("bin/x", b"#! /bin/sh -e \n"), FileInfo::Script("/bin/sh -e".into()));
+    fn content_takes_precedence_over_path() {
+        let info = |at: &str, bytes: &[u8]| read(&path(at), bytes);
+        assert_eq!(info("bin/x", b"#! /bin/sh -e \n"), FileInfo::Script("/bin/sh -e".into()));
         assert_eq!(
-            facts("bin/x", b"#!/usr/bin/env python3\r\n"),
+            info("bin/x", b"#!/usr/bin/env python3\r\n"),
             FileInfo::Script("/usr/bin/env python3\r".into())
         );
-        assert_eq!(facts("bin/x", b"#!\n/bin/sh"), FileInfo::Other);
-        assert_eq!(facts("lib64/os-release", b"ID=coreos\n"), FileInfo::Text("ID=coreos\n".into()));
-        assert_eq!(facts("lib/systemd/system/a.service.d/b.conf", b"x"), FileInfo::Text("x".into()));
-        assert_eq!(facts("share/doc/x", b"x"), FileInfo::Other);
-        assert_eq!(facts("lib/systemd/system/a.service", &vec![b'x'; MAX_TEXT + 1]), FileInfo::Other);
-        assert!(matches!(facts("lib/x.so", b"\x7fELF"), FileInfo::MalformedElf(_)));
+        assert_eq!(info("bin/x", b"#!\n/bin/sh"), FileInfo::Other);
+        assert_eq!(info("lib64/os-release", b"ID=coreos\n"), FileInfo::Text("ID=coreos\n".into()));
+        assert_eq!(info("lib/systemd/system/a.service.d/b.conf", b"x"), FileInfo::Text("x".into()));
+        assert_eq!(info("share/doc/x", b"x"), FileInfo::Other);
+        assert_eq!(info("lib/systemd/system/a.service", &vec![b'x'; MAX_TEXT + 1]), FileInfo::Other);
+        assert!(matches!(info("lib/x.so", b"\x7fELF"), FileInfo::MalformedElf(_)));
     }
 
     #[test]
-    fn a_program_is_read_by_the_parts_that_the_loader_looks_at() {
+    fn only_ranges_for_the_loader_are_fetched() {
         let bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
         let mut fetched = 0;
-        let facts = read_parts(&path("bin/x"), bytes.len() as u64, |part| {
+        let info = read_parts(&path("bin/x"), bytes.len() as u64, |part| {
             fetched += part.end - part.start;
             Ok::<_, ()>(bytes[part.start as usize..part.end as usize].to_vec())
         });
-        assert_eq!(facts, Ok(FileInfo::Elf(Box::new(elf::parse(&bytes).unwrap()))));
+        assert_eq!(info, Ok(FileInfo::Elf(Box::new(elf::parse(&bytes).unwrap()))));
         assert!(fetched < bytes.len() as u64 / 2, "{fetched} of {}", bytes.len());
         assert_eq!(read_parts(&path("bin/x"), 10, |_| Err("broken")), Err("broken"));
     }
 
     #[test]
-    fn the_directories_of_a_loader_are_a_run_of_texts() {
+    fn loader_directories_are_consecutive_strings() {
         let bytes = b"\0/proc/self/\0x/lib/\0/lib64/\0/usr/lib64/\0/etc/ld.so.cache\0/lib/\0";
         assert_eq!(system_dirs(bytes), ["/lib64/", "/usr/lib64/"]);
         assert_eq!(system_dirs(b"/lib/x86_64-linux-gnu/\0/lib/\0"), ["/lib/x86_64-linux-gnu/", "/lib/"]);
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn the_version_of_systemd_in_its_three_shapes() {
+    fn systemd_version_is_read_in_three_formats() {
         for (text, version) in [
             (&b"xsystemd 229 running in %ssystem mode"[..], Some("229")),
             (b"\0systemd 225\0", Some("225")),

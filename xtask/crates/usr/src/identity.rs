@@ -1,4 +1,4 @@
-//! Which release, board and systemd version the image says it is.
+//! The release, board and systemd version of an image.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,16 +7,16 @@ use super::path::UsrPath;
 use super::tree::UsrTree;
 use coreos_types::release::{Board, Brand, Release, SystemdVersion};
 
-/// What an image says of itself.
+/// The vendor, release and board of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Identity {
     /// The vendor, by `ID` of os-release.
     pub brand: Option<Brand>,
     /// The release, by `VERSION` of os-release, else `VERSION_ID`.
     pub release: Option<Release>,
-    /// The board; see [`Identity::of`].
+    /// The board; see [`Identity::from_tree`].
     pub board: Option<Board>,
-    /// Every variable of `lib/os-release`; empty where the image has none.
+    /// Every variable of `lib/os-release`; empty if the image has none.
     pub os_release: BTreeMap<String, String>,
 }
 
@@ -25,8 +25,8 @@ impl Identity {
     ///
     /// The board is `COREOS_BOARD` or `FLATCAR_BOARD` of os-release, else `COREOS_RELEASE_BOARD` or
     /// `FLATCAR_RELEASE_BOARD` of `share/{coreos,flatcar}/release`, else the machine of the loaders and of systemd.
-    pub fn of(tree: &UsrTree) -> Identity {
-        let os_release = text_at(tree, "lib/os-release").map(parse_os_release).unwrap_or_default();
+    pub fn from_tree(tree: &UsrTree) -> Identity {
+        let os_release = read_text(tree, "lib/os-release").map(parse_os_release).unwrap_or_default();
         let value = |key: &str| os_release.get(key).map(String::as_str);
         let release_in = |key: &str| value(key)?.split_whitespace().next()?.parse().ok();
         let board_in_os_release = Brand::ALL
@@ -35,16 +35,18 @@ impl Identity {
         Identity {
             brand: value("ID").and_then(|id| id.parse().ok()),
             release: release_in("VERSION").or_else(|| release_in("VERSION_ID")),
-            board: board_in_os_release.or_else(|| board_of_release_file(tree)).or_else(|| board_of_elf(tree)),
+            board: board_in_os_release
+                .or_else(|| board_from_release_file(tree))
+                .or_else(|| board_from_elf(tree)),
             os_release,
         }
     }
 }
 
-/// The files that [`Identity::of`] and [`systemd_version`] read.
+/// The files that [`Identity::from_tree`] and [`systemd_version`] read.
 pub fn identity_files(tree: &UsrTree) -> Vec<UsrPath> {
     let fixed = ["lib/os-release", "share/coreos/release", "share/flatcar/release"];
-    let fixed = fixed.iter().filter_map(|path| file_at(tree, path));
+    let fixed = fixed.iter().filter_map(|path| resolve_file(tree, path));
     let by_name = tree.iter().map(|(path, _)| path).filter(|path| is_systemd(path) || is_loader(path));
     let mut paths: Vec<UsrPath> = fixed.chain(by_name.cloned()).collect();
     paths.sort();
@@ -52,8 +54,8 @@ pub fn identity_files(tree: &UsrTree) -> Vec<UsrPath> {
     paths
 }
 
-/// The variables of an os-release file (os-release(5)): assignments as a shell reads them, the last one counts.
-/// What is no assignment is passed over.
+/// The variables of an os-release file (os-release(5)): assignments as a shell reads them; the last one is
+/// used. Other lines are skipped.
 pub fn parse_os_release(text: &str) -> BTreeMap<String, String> {
     let mut variables = BTreeMap::new();
     for line in text.lines() {
@@ -70,11 +72,11 @@ pub fn parse_os_release(text: &str) -> BTreeMap<String, String> {
     variables
 }
 
-/// The systemd version: the number in the name of `libsystemd-shared-NNN.so`, else the version in the text of the
-/// `systemd` program (v229 and older have no such library). Where both are there they must agree.
+/// The systemd version: the number in the name of `libsystemd-shared-NNN.so`, else the version in the strings of
+/// the `systemd` program (v229 and older have no such library). If both exist they must agree.
 ///
 /// # Errors
-/// What was found where, when it is nothing or contradicts itself.
+/// The image has no version, or several; the paths and their versions.
 pub fn systemd_version(tree: &UsrTree) -> Result<SystemdVersion, String> {
     let mut found: BTreeSet<(u32, String)> = BTreeSet::new();
     for (path, _) in tree.iter() {
@@ -91,11 +93,11 @@ pub fn systemd_version(tree: &UsrTree) -> Result<SystemdVersion, String> {
     let mut numbers = found.iter().map(|(number, _)| *number);
     match numbers.next() {
         Some(number) if numbers.all(|other| other == number) => Ok(SystemdVersion(number)),
-        None => Err("the image has no libsystemd-shared, and no version in the text of systemd".into()),
+        None => Err("the image has no libsystemd-shared, and no version in the strings of systemd".into()),
         Some(_) => {
             let each: Vec<String> =
                 found.iter().map(|(number, path)| format!("v{number} by {path}")).collect();
-            Err(format!("the image contradicts itself about the version of systemd: {}", each.join(", ")))
+            Err(format!("the image has several versions of systemd: {}", each.join(", ")))
         }
     }
 }
@@ -110,7 +112,7 @@ fn leading_number(text: &str) -> Option<u32> {
     text[..end].parse().ok()
 }
 
-/// `lib/systemd/systemd`, in whichever library directory.
+/// Whether the path is `systemd/systemd` in any library directory.
 fn is_systemd(path: &UsrPath) -> bool {
     path.as_str().starts_with("lib") && path.as_str().ends_with("/systemd/systemd")
 }
@@ -119,25 +121,25 @@ fn is_loader(path: &UsrPath) -> bool {
     path.as_str().starts_with("lib") && path.name().starts_with("ld-")
 }
 
-fn file_at(tree: &UsrTree, path: &str) -> Option<UsrPath> {
+fn resolve_file(tree: &UsrTree, path: &str) -> Option<UsrPath> {
     tree.resolve(&UsrPath::new(path).ok()?).end.node().cloned()
 }
 
-fn text_at<'a>(tree: &'a UsrTree, path: &str) -> Option<&'a str> {
-    match tree.file_info(file_at(tree, path)?.as_str()) {
+fn read_text<'a>(tree: &'a UsrTree, path: &str) -> Option<&'a str> {
+    match tree.file_info(resolve_file(tree, path)?.as_str()) {
         Some(FileInfo::Text(text)) => Some(text),
         _ => None,
     }
 }
 
-fn board_of_release_file(tree: &UsrTree) -> Option<Board> {
+fn board_from_release_file(tree: &UsrTree) -> Option<Board> {
     Brand::ALL.iter().find_map(|brand| {
-        let text = text_at(tree, &format!("share/{}/release", brand.id()))?;
+        let text = read_text(tree, &format!("share/{}/release", brand.id()))?;
         parse_os_release(text).get(&format!("{}_RELEASE_BOARD", brand.variable_prefix()))?.parse().ok()
     })
 }
 
-fn board_of_elf(tree: &UsrTree) -> Option<Board> {
+fn board_from_elf(tree: &UsrTree) -> Option<Board> {
     let files = identity_files(tree);
     let machines = files.iter().filter_map(|path| match tree.file_info(path.as_str()) {
         Some(FileInfo::Elf(info)) if info.is_64 => Some(info.machine),
@@ -180,8 +182,8 @@ mod tests {
 
     fn tree(nodes: &[(&str, FileInfo)]) -> UsrTree {
         let mut tree = UsrTree::new();
-        for (path, facts) in nodes {
-            let kind = NodeKind::file(1, facts.clone());
+        for (path, info) in nodes {
+            let kind = NodeKind::file(1, info.clone());
             tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o755, kind });
         }
         tree
@@ -216,18 +218,18 @@ mod tests {
             FileInfo::Text("ID=flatcar\nVERSION=4799.0.0+nightly-1\nFLATCAR_BOARD=arm64-usr\n".into());
         let release = FileInfo::Text("COREOS_RELEASE_BOARD=amd64-usr\n".into());
         let full = tree(&[("lib/os-release", os_release), ("share/coreos/release", release.clone())]);
-        let identity = Identity::of(&full);
+        let identity = Identity::from_tree(&full);
         assert_eq!((identity.brand, identity.board), (Some(Brand::Flatcar), Some(Board::Arm64)));
         assert_eq!(identity.release.unwrap().as_str(), "4799.0.0+nightly-1");
         let no_board = tree(&[("share/coreos/release", release), ("bin/x", elf(183, None))]);
-        assert_eq!(Identity::of(&no_board).board, Some(Board::Amd64));
+        assert_eq!(Identity::from_tree(&no_board).board, Some(Board::Amd64));
         let only_elf = tree(&[
             ("lib/ld-linux-aarch64.so.1", elf(183, None)),
             ("lib/systemd/systemd", elf(183, None)),
             ("lib64/ld-2.21.so", elf(62, None)),
         ]);
-        assert_eq!(Identity::of(&only_elf).board, Some(Board::Arm64));
-        assert_eq!(Identity::of(&UsrTree::new()), Identity::default());
+        assert_eq!(Identity::from_tree(&only_elf).board, Some(Board::Arm64));
+        assert_eq!(Identity::from_tree(&UsrTree::new()), Identity::default());
     }
 
     #[test]
@@ -237,11 +239,11 @@ mod tests {
         let mut tree = tree(&[(real.as_str(), text)]);
         let link = NodeKind::Symlink("os-release.d/os-release-coreos".into());
         tree.insert(UsrPath::new("lib/os-release").unwrap(), Node { mode: 0o777, kind: link });
-        assert_eq!(Identity::of(&tree).brand, Some(Brand::CoreOs));
+        assert_eq!(Identity::from_tree(&tree).brand, Some(Brand::CoreOs));
     }
 
     #[test]
-    fn systemd_version_needs_library_and_program_to_agree() {
+    fn systemd_version_of_library_and_program_must_agree() {
         let version = |nodes: &[(&str, FileInfo)]| systemd_version(&tree(nodes)).map(|v| v.to_string());
         let shared = |name| (name, FileInfo::Other);
         assert_eq!(version(&[shared("lib64/systemd/libsystemd-shared-233.so")]), Ok("v233".into()));

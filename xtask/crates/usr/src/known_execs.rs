@@ -1,4 +1,4 @@
-//! Programs that other programs start by themselves: no ELF header, unit or script of the image tells.
+//! Programs that other programs start: a table, because no ELF header, unit or script of an image declares them.
 
 use super::path::UsrPath;
 
@@ -9,7 +9,7 @@ pub struct KnownExec {
     pub starter: &'static str,
     /// The file name of the program that is started.
     pub program: &'static str,
-    /// Whether the starter does not work without it; otherwise it starts it on request only.
+    /// Whether the starter requires the program; otherwise it starts the program only on request.
     pub is_certain: bool,
     /// The source that documents it.
     pub source: &'static str,
@@ -23,7 +23,7 @@ const fn on_request(starter: &'static str, program: &'static str, source: &'stat
     KnownExec { starter, program, is_certain: false, source }
 }
 
-/// The table. A row counts only in images that have the program: older releases do without it.
+/// The known programs. A row applies only to images that have the program: older releases work without it.
 pub const KNOWN_EXECS: &[KnownExec] = &[
     certain(
         "systemd/systemd",
@@ -43,7 +43,7 @@ pub const KNOWN_EXECS: &[KnownExec] = &[
 ];
 
 /// The programs that the one at this path starts.
-pub fn started_by(path: &UsrPath) -> impl Iterator<Item = &'static KnownExec> {
+pub fn known_execs(path: &UsrPath) -> impl Iterator<Item = &'static KnownExec> {
     KNOWN_EXECS.iter().filter(|row| {
         let directory = path.as_str().strip_suffix(row.starter);
         directory.is_some_and(|directory| directory.is_empty() || directory.ends_with('/'))

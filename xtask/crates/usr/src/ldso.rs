@@ -1,10 +1,10 @@
 //! A model of glibc's dynamic loader, ld.so(8): which files a program loads, and by which search path.
 //!
-//! Objects are loaded breadth first through `DT_NEEDED`, in the context of one program. A name that a loaded object
-//! answers to, by its soname or by the name that it was requested by, is not searched again; that is how a library
-//! without a RUNPATH of its own finds what only its program's RUNPATH reaches. A stage1 has no `ld.so.cache`, so none is
-//! modelled. The processor is the least of its architecture: libraries in `glibc-hwcaps/x86-64-v2` and above serve some
-//! processors only, so nothing is found there.
+//! Objects are loaded breadth first through `DT_NEEDED`, in the context of one program. A name that is the
+//! soname or the requested name of a loaded object is not searched again; so a library without a RUNPATH finds a library
+//! that only its program's RUNPATH reaches. A stage1 has no `ld.so.cache`, so none is
+//! modelled. The model's processor is the baseline of its architecture: libraries in `glibc-hwcaps/x86-64-v2` and above
+//! are for some processors only, and are not found.
 
 mod arch;
 mod dst;
@@ -63,8 +63,8 @@ impl<'a> DynamicLoader<'a> {
         }
     }
 
-    /// What the loader does when `root` is started, or, for a library, when it is loaded by a program that has
-    /// nothing else loaded. A root that is no dynamic ELF file loads nothing.
+    /// Loads the dependencies of the program `root`, or, for a library, those that it has in a program without other
+    /// libraries. A root that is not a dynamic ELF file loads nothing.
     pub fn load(&self, root: &UsrPath) -> LoadResult {
         let resolved = self.tree.resolve(root);
         let Target::Node(path) = resolved.end else { return LoadResult::default() };
@@ -76,7 +76,7 @@ impl<'a> DynamicLoader<'a> {
         result
     }
 
-    /// The object that `dlopen(name)` in `by` finds (dlopen(3)), if nothing else is loaded.
+    /// The object that `dlopen(name)` in `by` finds (dlopen(3)) if no other library is loaded; `None` if there is none.
     pub fn dlopen(&self, by: &UsrPath, name: &str) -> Option<Object> {
         let Some(FileInfo::Elf(info)) = self.tree.file_info(by.as_str()) else { return None };
         let result = load::LinkMap::new(self, by, info).dlopen(name);
@@ -84,7 +84,7 @@ impl<'a> DynamicLoader<'a> {
     }
 
     /// The systemd directories that rkt puts into `LD_LIBRARY_PATH` (stage1 `init.go`): `lib64/systemd` and
-    /// `lib/systemd`, those of them that are directories, each once.
+    /// `lib/systemd`, if they are directories, without duplicates.
     pub fn systemd_directories(tree: &UsrTree) -> Vec<UsrPath> {
         let mut seen = BTreeSet::new();
         ["lib/systemd", "lib64/systemd"]

@@ -1,13 +1,13 @@
 //! The `/usr` of an image as data: paths, the tree of files, ELF headers, and the model of ld.so(8).
 //!
 //! - [`path`], [`lossless_text`]: paths relative to `/usr`, and names that are not UTF-8.
-//! - [`tree`], [`file_info`]: the nodes of an image, and what is known of the content of a file.
-//! - [`elf`], [`ldso`]: what a program or library needs, and which files the dynamic loader takes for it.
+//! - [`tree`], [`file_info`]: the nodes of an image, and the content info of its files.
+//! - [`elf`], [`ldso`]: the dependencies of a program or library, and the files that the dynamic loader resolves them to.
 //! - [`identity`], [`contents_list`], [`known_execs`], [`name_index`]: the release of an image, the published lists of
 //!   its files, and lookups by name.
 //!
-//! The crate does no I/O. The dev profile optimises it, since every path of an image passes through it.
-#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "unit tests make files and take the time"))]
+//! The crate does no I/O. The dev profile optimises it, because it processes every path of an image.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "unit tests create files and read the clock"))]
 
 pub mod lossless_text;
 pub mod path;

@@ -1,30 +1,30 @@
-//! File names as text, without loss: a name on Linux is any bytes, and almost always UTF-8.
+//! File names as text, without loss: a name on Linux is a sequence of bytes, almost always UTF-8.
 //!
-//! A byte that is no part of valid UTF-8 becomes one character of U+10FF80..U+10FFFF, a range for private use. So
-//! that nothing else reads the same, the UTF-8 of such a character is itself taken as foreign bytes. Text that
-//! comes from manifests, images and ELF files goes through the same door, and so compares equal.
+//! A byte outside of valid UTF-8 is encoded as one character of U+10FF80..U+10FFFF, a private-use range. To keep the
+//! encoding unambiguous, the UTF-8 of such a character is itself encoded as non-UTF-8 bytes. Texts from manifests, images
+//! and ELF files are all encoded this way, and so compare equal.
 
 use std::borrow::Cow;
 
-/// The character of foreign byte 0x00; foreign bytes are 0x80 and above.
-const FOREIGN: u32 = 0x10_FF00;
+/// The character for the byte 0x00; encoded bytes are 0x80 and above.
+const NON_UTF8: u32 = 0x10_FF00;
 
-/// The text of a name; borrowed where the bytes are plain UTF-8.
+/// Encodes a name as text; borrowed if the bytes are UTF-8.
 pub fn from_bytes(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
-        Ok(text) if is_plain(text) => Cow::Borrowed(text),
+        Ok(text) if is_unescaped(text) => Cow::Borrowed(text),
         _ => Cow::Owned(escape(bytes)),
     }
 }
 
-/// The bytes of a text of [`from_bytes`].
+/// Decodes a text of [`from_bytes`].
 pub fn to_bytes(text: &str) -> Cow<'_, [u8]> {
-    if is_plain(text) {
+    if is_unescaped(text) {
         return Cow::Borrowed(text.as_bytes());
     }
     let mut bytes = Vec::with_capacity(text.len());
     for c in text.chars() {
-        match foreign_byte(c) {
+        match non_utf8_byte(c) {
             Some(byte) => bytes.push(byte),
             None => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
@@ -32,18 +32,18 @@ pub fn to_bytes(text: &str) -> Cow<'_, [u8]> {
     Cow::Owned(bytes)
 }
 
-/// The text for programs that take UTF-8: foreign bytes as `\xNN`, everything else as it is.
-pub fn portable(text: &str) -> Cow<'_, str> {
-    if is_plain(text) { Cow::Borrowed(text) } else { Cow::Owned(shown(text, |_| false)) }
+/// The text for programs that read UTF-8: non-UTF-8 bytes as `\xNN`, everything else unchanged.
+pub fn escape_non_utf8(text: &str) -> Cow<'_, str> {
+    if is_unescaped(text) { Cow::Borrowed(text) } else { Cow::Owned(escape_if(text, |_| false)) }
 }
 
-/// The text for terminals and pages: foreign bytes as `\xNN`, and so are characters that a terminal obeys or that
-/// change how text looks ([`is_unsafe`]). Line feeds and tabs stay.
+/// The text for terminals and pages: escapes non-UTF-8 bytes (`\xNN`) and characters that control a terminal or change
+/// how text is displayed ([`is_unsafe`]). Line feeds and tabs are kept.
 pub fn readable(text: &str) -> Cow<'_, str> {
     escape_chars(text, is_unsafe)
 }
 
-/// As [`readable`], in one line: a line feed is escaped too.
+/// The text as [`readable`] returns it, on one line: line feeds are escaped too.
 pub fn one_line(text: &str) -> Cow<'_, str> {
     escape_chars(text, |c| c == '\n' || is_unsafe(c))
 }
@@ -54,10 +54,10 @@ pub fn has_unsafe_chars(text: &str) -> bool {
 }
 
 fn escape_chars(text: &str, is_escaped: fn(char) -> bool) -> Cow<'_, str> {
-    if is_plain(text) && !text.contains(is_escaped) {
+    if is_unescaped(text) && !text.contains(is_escaped) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(shown(text, is_escaped))
+    Cow::Owned(escape_if(text, is_escaped))
 }
 
 /// Whether a character can forge text: controls, the carriage return among them, separators of lines and paragraphs,
@@ -69,10 +69,10 @@ fn is_unsafe(c: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-fn shown(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
+fn escape_if(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        match foreign_byte(c) {
+        match non_utf8_byte(c) {
             Some(byte) => out.push_str(&format!("\\x{byte:02x}")),
             None if !is_escaped(c) => out.push(c),
             None => match c {
@@ -88,27 +88,27 @@ fn shown(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
 
 fn escape(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len() + 16);
-    let foreign = |out: &mut String, bytes: &[u8]| {
-        out.extend(bytes.iter().filter_map(|&byte| char::from_u32(FOREIGN + u32::from(byte))));
+    let push_bytes = |out: &mut String, bytes: &[u8]| {
+        out.extend(bytes.iter().filter_map(|&byte| char::from_u32(NON_UTF8 + u32::from(byte))));
     };
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
-            match foreign_byte(c) {
-                Some(_) => foreign(&mut out, c.encode_utf8(&mut [0; 4]).as_bytes()),
+            match non_utf8_byte(c) {
+                Some(_) => push_bytes(&mut out, c.encode_utf8(&mut [0; 4]).as_bytes()),
                 None => out.push(c),
             }
         }
-        foreign(&mut out, chunk.invalid());
+        push_bytes(&mut out, chunk.invalid());
     }
     out
 }
 
-fn is_plain(text: &str) -> bool {
-    text.is_ascii() || !text.chars().any(|c| foreign_byte(c).is_some())
+fn is_unescaped(text: &str) -> bool {
+    text.is_ascii() || !text.chars().any(|c| non_utf8_byte(c).is_some())
 }
 
-fn foreign_byte(c: char) -> Option<u8> {
-    u8::try_from(u32::from(c).wrapping_sub(FOREIGN)).ok().filter(|&byte| byte >= 0x80)
+fn non_utf8_byte(c: char) -> Option<u8> {
+    u8::try_from(u32::from(c).wrapping_sub(NON_UTF8)).ok().filter(|&byte| byte >= 0x80)
 }
 
 #[cfg(test)]
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_comes_back() {
+    fn names_survive_the_round_trip() {
         for bytes in [
             &b"lib64/libz.so.1"[..],
             "caf\u{e9}".as_bytes(),
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn readable_text_has_no_controls() {
         let text = from_bytes(b"caf\xe9\tx\x1b[2J\r\n").into_owned();
-        assert_eq!(portable(&text), "caf\\xe9\tx\u{1b}[2J\r\n");
+        assert_eq!(escape_non_utf8(&text), "caf\\xe9\tx\u{1b}[2J\r\n");
         assert_eq!(readable(&text), "caf\\xe9\tx\\x1b[2J\\r\n");
         assert_eq!(one_line(&text), "caf\\xe9\tx\\x1b[2J\\r\\n");
         assert_eq!(readable("caf\u{e9} \u{1f600}"), "caf\u{e9} \u{1f600}");

@@ -3,15 +3,15 @@
 use super::path::UsrPath;
 use super::tree::UsrTree;
 
-/// The nodes below some directories of an image, in order of their names.
+/// The nodes below some directories of an image, sorted by name.
 #[derive(Debug)]
 pub struct NameIndex<'a> {
-    /// Sorted; of one name the paths are in byte order.
+    /// The names and paths, sorted; paths with the same name are in byte order.
     sorted: Vec<(&'a str, &'a UsrPath)>,
 }
 
 impl<'a> NameIndex<'a> {
-    /// The names of all nodes below `directories`, and of these themselves; each is a first component (`lib64`).
+    /// Indexes `directories` and all nodes below them; each directory is a first component (`lib64`).
     pub fn below(tree: &'a UsrTree, directories: &[&str]) -> NameIndex<'a> {
         let mut sorted = Vec::new();
         for (path, _) in tree.iter() {
@@ -20,22 +20,22 @@ impl<'a> NameIndex<'a> {
                 sorted.push((path.name(), path));
             }
         }
-        // Stable: the tree's order of the paths stays within each name.
+        // A stable sort keeps the tree's order of the paths with the same name.
         sorted.sort_by_key(|(name, _)| *name);
         NameIndex { sorted }
     }
 
-    /// Every path whose last component is `name`, in byte order.
-    pub fn named(&self, name: &str) -> Vec<&'a UsrPath> {
+    /// The paths with the last component `name`, in byte order.
+    pub fn with_name(&self, name: &str) -> Vec<&'a UsrPath> {
         self.from(name).take_while(|(known, _)| *known == name).map(|(_, path)| path).collect()
     }
 
-    /// Every path whose last component starts with `start`, in byte order of the components.
+    /// The paths with a last component that starts with `start`, in byte order of the components.
     pub fn starting_with(&self, start: &str) -> Vec<&'a UsrPath> {
         self.from(start).take_while(|(known, _)| known.starts_with(start)).map(|(_, path)| path).collect()
     }
 
-    /// Every name with its path, in byte order; a name of several paths is repeated.
+    /// Every name with its path, in byte order; a name with several paths is repeated.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a UsrPath)> {
         self.sorted.iter().copied()
     }
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_found_whole_and_by_their_start() {
+    fn names_are_found_by_name_and_by_prefix() {
         let mut tree = UsrTree::new();
         for path in [
             "lib64/libz.so.1",
@@ -70,9 +70,9 @@ mod tests {
             tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o644, kind: NodeKind::Special });
         }
         let names = NameIndex::below(&tree, &["bin", "lib", "lib64"]);
-        assert_eq!(texts(&names.named("libz.so.1")), ["lib/libz.so.1", "lib64/libz.so.1"]);
-        assert_eq!(texts(&names.named("libz.so")), ["lib64/libz.so"]);
-        assert_eq!(names.named("libz"), [] as [&UsrPath; 0]);
+        assert_eq!(texts(&names.with_name("libz.so.1")), ["lib/libz.so.1", "lib64/libz.so.1"]);
+        assert_eq!(texts(&names.with_name("libz.so")), ["lib64/libz.so"]);
+        assert_eq!(names.with_name("libz"), [] as [&UsrPath; 0]);
         let libz = ["lib64/libz.so", "lib/libz.so.1", "lib64/libz.so.1", "lib/x/libzip.so"];
         assert_eq!(texts(&names.starting_with("libz")), libz);
         assert_eq!(names.iter().map(|(name, _)| name).filter(|name| *name == "lib64").count(), 1);

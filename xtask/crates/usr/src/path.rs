@@ -4,15 +4,15 @@ use std::fmt;
 
 /// A normalised path relative to the root of `usr.squashfs`, which is the content of `/usr`.
 ///
-/// Never empty, no leading or trailing slash, no `.`, `..` or empty component. The root itself is not a
-/// `UsrPath`; where it matters it is `None` of [`UsrPath::parent`].
+/// Never empty, no leading or trailing slash, no `.`, `..` or empty component. The root itself is not a `UsrPath`:
+/// [`UsrPath::parent`] returns `None` for it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UsrPath(String);
 
 /// The reason why a text is not a path inside the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PathError {
-    /// Nothing is left after normalisation.
+    /// The path is empty after normalisation.
     Empty,
     /// It points outside of `/usr` (`/etc/x`, `../x`).
     LeavesUsr,
@@ -39,7 +39,7 @@ impl UsrPath {
         }
     }
 
-    /// The path that `text` is already, if it is one in normal form. Costs no more than a look at each byte.
+    /// The path of a `text` in normal form; `None` for any other. Reads each byte once.
     pub fn from_normalized(text: &str) -> Option<UsrPath> {
         let bytes = text.as_bytes();
         let (mut at, mut start) = (0, 0);
@@ -58,7 +58,7 @@ impl UsrPath {
         Some(UsrPath(text.to_owned()))
     }
 
-    /// A path that the caller has seen to be in normal form.
+    /// The path of a text that the caller has checked to be in normal form.
     pub(super) fn from_normalized_unchecked(text: String) -> UsrPath {
         UsrPath(text)
     }
@@ -114,7 +114,7 @@ impl UsrPath {
         self.0.rfind('/').map_or(&self.0, |at| &self.0[at + 1..])
     }
 
-    /// Its directory; `None` for a first component.
+    /// The directory of the path; `None` for a first component.
     pub fn parent(&self) -> Option<UsrPath> {
         self.0.rfind('/').map(|at| UsrPath(self.0[..at].to_owned()))
     }
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_that_name_a_file_of_the_image() {
+    fn paths_in_the_image_are_normalised() {
         for (text, path) in [
             ("lib64/libz.so.1", "lib64/libz.so.1"),
             ("./lib64//x", "lib64/x"),
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_leave_it() {
+    fn paths_outside_of_usr_are_errors() {
         for text in ["/etc/passwd", "../x", "lib/../../x", "/usrlocal/x", "/bin/ip"] {
             assert_eq!(UsrPath::new(text), Err(PathError::LeavesUsr), "{text}");
         }

@@ -13,12 +13,12 @@ use std::sync::{Arc, OnceLock};
 use super::file_info::{FileInfo, FileReader};
 use super::path::UsrPath;
 use coreos_types::error::{Error, Result};
-use resolve::{Place, Walk};
+use resolve::{Cursor, Resolver};
 
-/// Every node of an image, by its path relative to `/usr`. The root directory itself is no node.
+/// Every node of an image, by its path relative to `/usr`. The root directory itself is not a node.
 ///
-/// The content of a file is read on demand: [`UsrTree::file_info`] asks the tree's [`FileReader`] the first time, and
-/// the tree keeps the answer. Two trees are equal if their nodes are, whatever reads them.
+/// The content of a file is read on demand: [`UsrTree::file_info`] calls the tree's [`FileReader`] the first time, and
+/// the tree caches the info. Two trees are equal if their nodes are; the readers are not compared.
 ///
 /// Invariant: the parent of each node is a directory node, or the root.
 #[derive(Clone, Default)]
@@ -49,18 +49,18 @@ impl fmt::Debug for UsrTree {
 pub struct Node {
     /// Permission bits with setuid, setgid and sticky (`st_mode & 0o7777`).
     pub mode: u16,
-    /// What it is.
+    /// The kind of the node, with its content.
     pub kind: NodeKind,
 }
 
-/// What a node is.
+/// The kind of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeKind {
     /// A regular file.
     File {
-        /// Its size in bytes.
+        /// The size in bytes.
         size: u64,
-        /// What was read of its content so far; see [`UsrTree::file_info`].
+        /// The content info, once it was read; see [`UsrTree::file_info`].
         info: OnceLock<FileInfo>,
     },
     /// A directory.
@@ -76,7 +76,7 @@ pub enum NodeKind {
 pub struct Resolution {
     /// The symlinks that were followed, in order; each must be listed for the path to work in a stage1.
     pub links: Vec<UsrPath>,
-    /// Where they lead.
+    /// The end of the path.
     pub end: Target,
 }
 
@@ -87,16 +87,16 @@ pub enum Target {
     Node(UsrPath),
     /// The root of the image, `/usr` itself.
     UsrRoot,
-    /// No such node; the path that is missing, with all links before it followed.
+    /// A node that does not exist; its path, with all symlinks before it followed.
     Missing(UsrPath),
-    /// A link or `..` leaves `/usr`.
+    /// A path outside of `/usr`, by a symlink or `..`.
     OutsideUsr,
-    /// More links than Linux follows (`path_resolution(7)`: 40), or more components than any real path has.
+    /// More symlinks than Linux follows (`path_resolution(7)`: 40), or more components than any real path has.
     TooManySymlinks,
 }
 
 impl NodeKind {
-    /// A regular file of `size` bytes whose content is known.
+    /// A regular file of `size` bytes with known content info.
     pub fn file(size: u64, info: FileInfo) -> NodeKind {
         NodeKind::File { size, info: OnceLock::from(info) }
     }
@@ -112,11 +112,11 @@ impl NodeKind {
     }
 }
 
-/// The info of a file that cannot be read: [`UsrTree::read_error`] has the reason.
+/// The info of a file that cannot be read; [`UsrTree::read_error`] returns the reason.
 static UNREADABLE: FileInfo = FileInfo::Other;
 
 impl Target {
-    /// The node, where there is one.
+    /// The node; `None` for any other end.
     pub fn node(&self) -> Option<&UsrPath> {
         match self {
             Target::Node(path) => Some(path),
@@ -125,19 +125,19 @@ impl Target {
     }
 }
 
-/// The batches of libraries that are read ahead. Real dependencies are less deep; what is deeper is read one by one.
+/// The batches of libraries that are read ahead. Real dependencies are less deep; deeper ones are read one by one.
 const MAX_READ_AHEAD: usize = 8;
 
 impl UsrTree {
-    /// A tree without a node.
+    /// An empty tree.
     pub fn new() -> UsrTree {
         UsrTree::default()
     }
 
-    /// Puts a node in, with the directories above it where they are not there yet.
+    /// Inserts a node, and the missing directories above it.
     pub fn insert(&mut self, path: UsrPath, node: Node) {
         let mut above = path.parent();
-        // What is above a node that is there, is there as well.
+        // The directories above an existing node exist as well.
         while let Some(directory) = above.take_if(|directory| !self.nodes.contains_key(directory)) {
             above = directory.parent();
             self.nodes.insert(directory, Node { mode: 0o755, kind: NodeKind::Directory });
@@ -184,7 +184,7 @@ impl UsrTree {
         self
     }
 
-    /// The tree with what was read so far, and without its reader: the reader's files are closed.
+    /// The tree with the infos read so far, without its reader: the reader's files are closed.
     #[must_use]
     pub fn without_reader(mut self) -> UsrTree {
         self.reader = None;
@@ -199,13 +199,13 @@ impl UsrTree {
     /// The first error that reading a file on demand met.
     ///
     /// # Errors
-    /// That error: what was concluded from the tree since is not to be relied on.
+    /// That error: results that depend on the tree are not reliable after it.
     pub fn read_error(&self) -> Result<()> {
         self.read_error.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 
-    /// Reads those of these files that were not read yet, in one batch, and then, batch by batch, the libraries that
-    /// they name in `DT_NEEDED`, whichever directory these are in: what the loader will most likely need next.
+    /// Reads the files of `paths` that were not read yet in one batch, and then, batch by batch, the libraries in their
+    /// `DT_NEEDED` entries, in any directory, because the loader will most likely need them next.
     pub fn read_ahead<'p>(&self, paths: impl IntoIterator<Item = &'p UsrPath>) {
         if self.reader.is_none() {
             return;
@@ -273,7 +273,7 @@ impl UsrTree {
         ))
     }
 
-    /// How many nodes there are.
+    /// The number of nodes.
     pub fn len(&self) -> usize {
         self.nodes.len()
     }
@@ -283,14 +283,14 @@ impl UsrTree {
         self.nodes.is_empty()
     }
 
-    /// Follows a path as the kernel does, component by component (`path_resolution(7)`).
+    /// Resolves a path as the kernel does, component by component (`path_resolution(7)`).
     pub fn resolve(&self, path: &UsrPath) -> Resolution {
-        Walk::new(self, Place::Usr).run(path.as_str())
+        Resolver::new(self, Cursor::Usr).run(path.as_str())
     }
 
-    /// Follows a path as a program of the built root filesystem names it: `/usr/x`, and `/lib/x` through the link
-    /// that the root has into `/usr`. Unlike [`UsrPath::from_rootfs_path`] it goes up by `..` only where links have led.
+    /// Resolves a path of the built root filesystem: `/usr/x`, and `/lib/x` through the root's symlink into `/usr`. Unlike
+    /// [`UsrPath::from_rootfs_path`] it applies `..` after following symlinks.
     pub fn resolve_rootfs(&self, path: &str) -> Resolution {
-        Walk::new(self, Place::Above).run(path)
+        Resolver::new(self, Cursor::Rootfs).run(path)
     }
 }

@@ -1,4 +1,4 @@
-//! Modes and owners of directories that were there before.
+//! Modes and owners of existing directories.
 
 #![allow(clippy::unwrap_used)]
 
@@ -13,7 +13,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn mode_of_an_existing_directory_stays() {
+fn existing_directory_keeps_its_mode() {
     for (before, is_private) in [
         (0o700, true),
         (0o755, true),
@@ -35,7 +35,7 @@ fn mode_of_an_existing_directory_stays() {
 }
 
 #[test]
-fn directory_that_the_tool_makes_is_private() {
+fn created_directory_is_private() {
     let home = tempfile::tempdir().unwrap();
     let root = home.path().join("a/b");
     Cache::new(&root).dir("trees").unwrap();
@@ -43,7 +43,7 @@ fn directory_that_the_tool_makes_is_private() {
 }
 
 #[test]
-fn private_subdirectory_of_somebody_else_is_refused() {
+fn foreign_private_subdirectory_is_refused() {
     let home = tempfile::tempdir().unwrap();
     let (root, elsewhere) = (home.path().join("cache"), home.path().join("elsewhere"));
     fs::create_dir(&root).unwrap();
@@ -56,8 +56,8 @@ fn private_subdirectory_of_somebody_else_is_refused() {
 }
 
 #[test]
-fn part_of_another_user_is_left_alone() {
-    // Only root can make one.
+fn foreign_cache_directory_is_not_used() {
+    // Only root can change an owner.
     if effective_uid() != Some(0) {
         return;
     }
@@ -67,13 +67,13 @@ fn part_of_another_user_is_left_alone() {
     chown(&trees, Some(1234), None).unwrap();
     let own = cache.dir("trees").unwrap();
     assert_eq!(own, home.path().join("coreos-xtask-0/trees"));
-    // And a whole cache of somebody else.
+    // A cache directory that another user owns.
     chown(home.path(), Some(1234), None).unwrap();
     assert_eq!(cache.dir("releases").unwrap(), home.path().join("coreos-xtask-0/releases"));
 }
 
 #[test]
-fn values_that_are_not_absolute_are_refused_with_the_path() {
+fn relative_cache_dir_is_refused_with_a_hint() {
     for (value, expected) in [
         ("~/x", "export XTASK_CACHE_DIR=/home/u/x"),
         ("~", "export XTASK_CACHE_DIR=/home/u/.cache/coreos-xtask"),
@@ -88,7 +88,7 @@ fn values_that_are_not_absolute_are_refused_with_the_path() {
 }
 
 #[test]
-fn links_into_the_tree_are_seen() {
+fn cache_link_into_the_tree_is_resolved() {
     let home = tempfile::tempdir().unwrap();
     let tree = fs::canonicalize(home.path()).unwrap().join("tree");
     fs::create_dir(&tree).unwrap();

@@ -1,5 +1,5 @@
 
-# `cargo xtask` is what one types. cargo's own completion asks a function of this name for the words behind `xtask`.
+# cargo's own completion calls a function of this name to complete the words after `cargo xtask`.
 _cargo-xtask() { _xtask "$@" }
 
 # Where cargo has no completion, it gets this much.

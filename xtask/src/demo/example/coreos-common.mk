@@ -6,7 +6,7 @@
 CCN_SYSTEMD_VERSION := v225
 # The release, a directory on the release server.
 CCN_IMG_RELEASE := 991.0.0
-# The PXE image of that release; its detached signature lies beside it, as .sig.
+# The PXE image of that release; its detached signature is next to it, as .sig.
 CCN_IMG_URL := https://alpha.release.core-os.net/$(RKT_STAGE1_COREOS_BOARD)/$(CCN_IMG_RELEASE)/coreos_production_pxe_image.cpio.gz
 
 # An image from this machine comes with a systemd of its own.

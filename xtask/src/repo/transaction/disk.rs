@@ -1,6 +1,6 @@
-//! Every system call with which a plan is put on disk, each with the path in its error.
+//! The system calls that write a plan to disk, each with the path in its error.
 //!
-//! They stand in one room so that a test can make each of them fail in turn.
+//! They are in one module so that a test can make each of them fail in turn.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
@@ -9,53 +9,54 @@ use std::path::Path;
 
 use coreos_types::error::{Result, ResultExt};
 
-/// The disk, or in tests a disk that breaks.
+/// The file system; in tests, one whose calls can fail.
 #[derive(Debug, Default)]
 pub(super) struct Disk {
     #[cfg(test)]
-    pub(super) breaks: Option<super::tests::Breaks>,
+    pub(super) fail_point: Option<super::tests::FailPoint>,
 }
 
 impl Disk {
-    /// Makes a directory that only its owner can enter.
+    /// Creates a directory.
     pub(super) fn create_dir(&self, path: &Path) -> Result<()> {
         let create = || fs::DirBuilder::new().create(path);
-        self.step(create).with_context(|| format!("cannot make the directory {}", path.display()))
+        self.syscall(create).with_context(|| format!("cannot make the directory {}", path.display()))
     }
 
-    /// Writes a new file and has it on the disk. `like` gives mode and, where we may set them, owner and group.
+    /// Writes a new file and syncs it. `like` has the file's mode and, if this user may set them, its owner and group.
     pub(super) fn write_new(&self, path: &Path, bytes: &[u8], like: Option<&Metadata>) -> Result<()> {
         let write = || {
             let open = || OpenOptions::new().write(true).create_new(true).mode(0o644).open(path);
-            let mut file = self.step(open)?;
-            self.step(|| file.write_all(bytes))?;
+            let mut file = self.syscall(open)?;
+            self.syscall(|| file.write_all(bytes))?;
             if let Some(like) = like {
-                self.step(|| take_after(&file, like))?;
+                self.syscall(|| copy_metadata(&file, like))?;
             }
-            self.step(|| file.sync_all())
+            self.syscall(|| file.sync_all())
         };
         write().with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// Gives a file a second name.
+    /// Creates a hard link `name` to `file`.
     pub(super) fn hard_link(&self, file: &Path, name: &Path) -> Result<()> {
-        self.step(|| fs::hard_link(file, name)).with_context(|| format!("cannot link {}", name.display()))
+        self.syscall(|| fs::hard_link(file, name)).with_context(|| format!("cannot link {}", name.display()))
     }
 
-    /// Puts a file in the place of another, which is never half there (rename(2)).
+    /// Replaces a file by another, atomically (rename(2)).
     pub(super) fn rename(&self, from: &Path, to: &Path) -> Result<()> {
-        self.step(|| fs::rename(from, to))
+        self.syscall(|| fs::rename(from, to))
             .with_context(|| format!("cannot put {} in the place of {}", from.display(), to.display()))
     }
 
-    /// Has the names in a directory on the disk.
+    /// Syncs the entries of a directory.
     pub(super) fn sync_dir(&self, path: &Path) -> Result<()> {
-        self.step(|| File::open(path)?.sync_all()).with_context(|| format!("cannot sync {}", path.display()))
+        self.syscall(|| File::open(path)?.sync_all())
+            .with_context(|| format!("cannot sync {}", path.display()))
     }
 
-    /// Removes a file; that it is gone already is no error.
+    /// Removes a file, if it exists.
     pub(super) fn remove_file(&self, path: &Path) -> Result<()> {
-        match self.step(|| fs::remove_file(path)) {
+        match self.syscall(|| fs::remove_file(path)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other.with_context(|| format!("cannot remove {}", path.display())),
         }
@@ -63,23 +64,23 @@ impl Disk {
 
     /// Removes an empty directory.
     pub(super) fn remove_dir(&self, path: &Path) -> Result<()> {
-        self.step(|| fs::remove_dir(path)).with_context(|| format!("cannot remove {}", path.display()))
+        self.syscall(|| fs::remove_dir(path)).with_context(|| format!("cannot remove {}", path.display()))
     }
 
     #[cfg(not(test))]
-    fn step<T>(&self, call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    fn syscall<T>(&self, call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         call()
     }
 
     #[cfg(test)]
-    fn step<T>(&self, call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        self.breaks.as_ref().map_or(Ok(()), super::tests::Breaks::step)?;
+    fn syscall<T>(&self, call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        self.fail_point.as_ref().map_or(Ok(()), super::tests::FailPoint::syscall)?;
         call()
     }
 }
 
-/// Mode, owner and group of another file. That we may not give a file away is no error: then it is ours.
-fn take_after(file: &File, like: &Metadata) -> io::Result<()> {
+/// Copies mode, owner and group of another file. If this user may not set the owner, the file stays this user's.
+fn copy_metadata(file: &File, like: &Metadata) -> io::Result<()> {
     let ours = file.metadata()?;
     if (ours.uid(), ours.gid()) != (like.uid(), like.gid()) {
         match fchown(file, Some(like.uid()), Some(like.gid())) {

@@ -1,4 +1,4 @@
-//! The journal: which files are to be replaced, by what, and what each must hold before.
+//! The journal: the files to replace, with the digests of their old and new content.
 //!
 //! ```text
 //! coreos-xtask journal 1
@@ -6,7 +6,7 @@
 //! end SHA-256 of all lines above
 //! ```
 //! `STAGED` is a file of the staging directory, `PATH` the real path relative to the tree. A journal that does not
-//! end in its own digest is not obeyed.
+//! end with its own digest is refused.
 
 use ring::digest::{SHA256, digest};
 
@@ -22,8 +22,8 @@ pub(super) struct Journal {
 /// One file to replace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
-    pub(super) before: String,
-    pub(super) after: String,
+    pub(super) old_sha256: String,
+    pub(super) new_sha256: String,
     pub(super) staged: String,
     pub(super) path: String,
 }
@@ -34,17 +34,17 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
 }
 
 impl Journal {
-    /// The text on disk.
+    /// Serializes the journal.
     pub(super) fn to_text(&self) -> String {
         let mut text = format!("{TITLE}\n");
-        for Entry { before, after, staged, path } in &self.entries {
-            text.push_str(&format!("{before} {after} {staged} {path}\n"));
+        for Entry { old_sha256, new_sha256, staged, path } in &self.entries {
+            text.push_str(&format!("{old_sha256} {new_sha256} {staged} {path}\n"));
         }
         let own = sha256(text.as_bytes());
         text + &format!("end {own}\n")
     }
 
-    /// Reads it back; `None` is a text that this program did not write.
+    /// Parses a serialized journal; `None` if this program did not write it.
     pub(super) fn parse(text: &str) -> Option<Journal> {
         let body_end = text.trim_end_matches('\n').rfind('\n')? + 1;
         let (body, end) = text.split_at(body_end);
@@ -59,47 +59,51 @@ impl Journal {
         Some(Journal { entries })
     }
 
-    /// The journal that takes everything back, from the files that hold what was there before.
+    /// The journal of the rollback, which restores the staged old files.
     pub(super) fn reversed(&self) -> Journal {
-        let back = |(index, entry): (usize, &Entry)| Entry {
-            before: entry.after.clone(),
-            after: entry.before.clone(),
+        let reverse = |(index, entry): (usize, &Entry)| Entry {
+            old_sha256: entry.new_sha256.clone(),
+            new_sha256: entry.old_sha256.clone(),
             staged: old_name(index),
             path: entry.path.clone(),
         };
-        Journal { entries: self.entries.iter().enumerate().map(back).collect() }
+        Journal { entries: self.entries.iter().enumerate().map(reverse).collect() }
     }
 }
 
 impl Entry {
     fn parse(line: &str) -> Option<Entry> {
         let mut parts = line.splitn(4, ' ').map(str::to_owned);
-        let entry =
-            Entry { before: parts.next()?, after: parts.next()?, staged: parts.next()?, path: parts.next()? };
+        let entry = Entry {
+            old_sha256: parts.next()?,
+            new_sha256: parts.next()?,
+            staged: parts.next()?,
+            path: parts.next()?,
+        };
         let in_staging = !entry.staged.contains('/') && !entry.staged.starts_with('.');
         (in_staging && is_allowed_path(&entry.path)).then_some(entry)
     }
 }
 
-/// The staged file that takes the place of the file of an entry.
+/// Name of the staged file with the new content of entry `index`.
 pub(super) fn new_name(index: usize) -> String {
     format!("new.{index}")
 }
 
-/// The staged file with what the file of an entry held before.
+/// Name of the staged file with the old content of entry `index`.
 pub(super) fn old_name(index: usize) -> String {
     format!("old.{index}")
 }
 
-/// Whether a name of the staging directory is one that this program gives.
+/// Whether this program creates files of this name in the staging directory.
 pub(super) fn is_staging_name(name: &str) -> bool {
     let numbered = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
     matches!(name, ".gitignore" | "forward" | "back" | "journal")
         || name.strip_prefix("new.").or_else(|| name.strip_prefix("old.")).is_some_and(numbered)
 }
 
-/// Whether a path is where coreos-common.mk or a manifest may be, and fits on a line: below stage1, or elsewhere in the
-/// tree under a name that says so. A journal that came with somebody else's tree could name a file that is run.
+/// Whether a path may be that of coreos-common.mk or a manifest, and fits on a line: below stage1, or elsewhere in the
+/// tree with the extension `.mk` or `.manifest`. A journal in a copied tree could name a file that gets executed.
 pub(super) fn is_allowed_path(path: &str) -> bool {
     let is_plain =
         !path.contains('\n') && path.split('/').all(|part| !matches!(part, "" | "." | ".." | ".git"));
@@ -111,22 +115,26 @@ mod tests {
     use super::*;
 
     fn journal(path: &str, staged: &str) -> Journal {
-        let entry =
-            Entry { before: sha256(b"a"), after: sha256(b"b"), staged: staged.into(), path: path.into() };
+        let entry = Entry {
+            old_sha256: sha256(b"a"),
+            new_sha256: sha256(b"b"),
+            staged: staged.into(),
+            path: path.into(),
+        };
         Journal { entries: vec![entry] }
     }
 
     #[test]
-    fn prints_and_parses() {
+    fn journal_text_round_trips() {
         let two = journal("stage1/a b", "new.0");
         for one in [&two, &journal("shared.mk", "new.0"), &journal("stage1/.shared/x", "new.0")] {
             assert_eq!(Journal::parse(&one.to_text()).as_ref(), Some(one));
         }
-        assert_eq!(two.reversed().reversed().entries[0].before, two.entries[0].before);
+        assert_eq!(two.reversed().reversed().entries[0].old_sha256, two.entries[0].old_sha256);
     }
 
     #[test]
-    fn the_names_of_the_folder_are_known_and_no_others() {
+    fn staging_names_are_recognized() {
         for index in [0, 7, 1234] {
             assert!(is_staging_name(&new_name(index)) && is_staging_name(&old_name(index)));
         }
@@ -136,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_torn_or_leads_elsewhere_is_not_obeyed() {
+    fn torn_or_escaping_journal_is_refused() {
         let text = journal("stage1/a", "new.0").to_text();
         for end in 0..text.len() - 1 {
             assert_eq!(Journal::parse(&text[..end]), None, "{end}");

@@ -1,6 +1,6 @@
-//! One writer at a time, and no reader meanwhile: a lock on the tree's root directory (flock(2)).
+//! The tree's lock, for one writer or several readers: flock(2) on the tree's root directory.
 //!
-//! The kernel lets go of it when the process ends, however it ends; nothing is left on disk.
+//! The kernel releases the lock when the process ends, however it ends; nothing is left on disk.
 
 use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::MetadataExt;
@@ -11,22 +11,22 @@ use crate::file_lock;
 use crate::trusted_owners::TrustedOwners;
 use coreos_types::error::{Error, Result, ResultExt};
 
-/// How long another run is waited for. It holds the lock for as long as it takes to write a few small files.
+/// Longest wait for another run, which holds the lock only while it writes a few small files.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The lock; dropping it lets go.
+/// The lock, released on drop.
 #[derive(Debug)]
 pub(crate) struct TreeLock {
     _root: File,
 }
 
 impl TreeLock {
-    /// Waits until nobody writes, and keeps writers out.
+    /// Locks the tree for reading: waits for a writer, and keeps writers out.
     pub(crate) fn shared(root: &Path) -> Result<TreeLock> {
         TreeLock::acquire(root, File::try_lock_shared)
     }
 
-    /// Waits until nobody reads or writes, and keeps everybody out.
+    /// Locks the tree for writing: waits for readers and writers, and keeps both out.
     pub(crate) fn exclusive(root: &Path) -> Result<TreeLock> {
         TreeLock::acquire(root, File::try_lock)
     }
@@ -37,16 +37,16 @@ impl TreeLock {
         loop {
             match attempt(&directory) {
                 Ok(()) => break,
-                // The comparison with what was read still holds.
+                // Changes are still detected: each file is compared with the text that was read.
                 Err(TryLockError::WouldBlock) if is_held_by_strangers(&directory) => break,
                 Err(TryLockError::WouldBlock) if start.elapsed() < LOCK_TIMEOUT => {
                     std::thread::sleep(Duration::from_millis(20));
                 }
                 Err(TryLockError::WouldBlock) => {
                     return Err(Error::failed(format!("another run is writing to {}", root.display()))
-                        .with_hint("let it end, then run the command again"));
+                        .with_hint("wait until it ends, then run the command again"));
                 }
-                // Network file systems that cannot lock a directory: the comparison with what was read still holds.
+                // Some network file systems cannot lock a directory; changes are still detected, as above.
                 Err(TryLockError::Error(error)) if file_lock::is_unsupported(&error) => break,
                 Err(TryLockError::Error(error)) => {
                     return Err(error).with_context(|| format!("cannot lock {}", root.display()));
@@ -57,8 +57,8 @@ impl TreeLock {
     }
 }
 
-/// Whether every process that holds a lock on the directory belongs to somebody else: anyone who may read a tree can
-/// lock it (flock(2)), and must not keep its owner out. Unknown holders are waited for.
+/// Whether every process that holds a lock on the directory belongs to another, untrusted user: any user who may read a
+/// tree can lock it (flock(2)), and must not block its owner. `false` if the holders are unknown.
 fn is_held_by_strangers(directory: &File) -> bool {
     let Ok(metadata) = directory.metadata() else { return false };
     let owners = TrustedOwners::from_env();
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn holders_of_one_inode_are_found() {
+    fn holders_of_an_inode_are_found() {
         let locks = "1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF\n\
                      1: -> FLOCK  ADVISORY  WRITE 77 08:01:5678 0 EOF\n\
                      2: POSIX  ADVISORY  READ 9 08:01:5678 128 128\n\

@@ -1,9 +1,9 @@
-//! Puts an edit plan on disk, all of it or nothing.
+//! Applies an edit plan to the files on disk, atomically.
 //!
-//! Everything is written into a staging directory first and synced. One rename makes the journal valid; from then on
-//! the run is decided, and whoever finds the journal can finish it. Then the files are renamed into place. When a
-//! rename fails, the journal is replaced by the one of the way back, and carried through in the same manner. So a
-//! tree with a journal can always be made whole, and a tree without one is whole.
+//! Every file is first written to a staging directory and synced. One rename then commits the journal; from then on any
+//! run that finds the journal can replay it. Then the files are renamed into place. When a rename fails, the reverse
+//! journal replaces the journal and is replayed in the same way. So a tree with a journal can always be recovered, and
+//! a tree without one is consistent.
 
 mod disk;
 mod journal;
@@ -21,32 +21,33 @@ use crate::signals;
 use coreos_types::error::{Error, Result};
 use manifest::plan::file_edits::EditPlan;
 
-/// Writes every file of the plan, or none. A signal that arrives meanwhile waits until it is done.
+/// Writes every file of the plan, or none. Signals are deferred until the transaction has ended.
 ///
 /// # Errors
-/// A file changed since it was read, may not be written or leads out of the tree, or the disk failed: nothing has
-/// changed then. Where the disk failed so that not even the way back was open, the message says so, and the next
-/// command that reads the tree finishes it.
+/// A file changed since it was read, is not writable or is a link out of the tree, or a disk operation failed: nothing
+/// has changed then. If the rollback failed too, the message says so, and the next command that reads the tree
+/// completes it.
 pub fn apply(tree: &Repo, plan: &EditPlan) -> Result<()> {
     apply_on(&Disk::default(), tree.root(), plan)
 }
 
-/// Looks at every file as [`apply`] would before it writes anything, and writes nothing.
+/// Makes the checks of [`apply`] without writing anything.
 ///
 /// # Errors
-/// Those of [`apply`] that can be told beforehand.
+/// Those of [`apply`] that can be detected before a write.
 pub fn preflight(tree: &Repo, plan: &EditPlan) -> Result<()> {
     if plan.is_empty() {
         return Ok(());
     }
-    Staging::of(&Disk::default(), tree.root()).ensure_free()?;
+    Staging::new(&Disk::default(), tree.root()).ensure_free()?;
     targets::collect(tree.root(), plan).map(drop)
 }
 
-/// Finishes what a killed run had begun, and says what it did. Reading a tree starts with this.
+/// Completes the transaction of a run that was killed, and returns a message about the result; `None` if there was
+/// none. [`Repo::read`] starts with this.
 ///
 /// # Errors
-/// A file was changed since, the journal is none of ours, or the disk failed.
+/// A file has changed since, the journal is not trusted, or a disk operation failed.
 pub(crate) fn recover(root: &Path) -> Result<Option<String>> {
     recover_on(&Disk::default(), root)
 }
@@ -56,17 +57,18 @@ fn apply_on(disk: &Disk, root: &Path, plan: &EditPlan) -> Result<()> {
         return Ok(());
     }
     let _lock = TreeLock::exclusive(root)?;
-    signals::uninterrupted(|| {
-        let staging = Staging::of(disk, root);
+    signals::with_signals_deferred(|| {
+        let staging = Staging::new(disk, root);
         recover_locked(&staging)?;
         staging.ensure_free()?;
         let targets = targets::collect(root, plan)?;
-        let staged = staging.fill(&targets).and_then(|journal| staging.decide("forward").map(|()| journal));
+        let staged =
+            staging.stage_all(&targets).and_then(|journal| staging.commit("forward").map(|()| journal));
         let done = staged.and_then(|journal| staging.replay(&journal));
         match done {
-            // The tree is whole; a directory that will not go is the next run's to clear.
+            // The tree is consistent; the next run removes a staging directory that cannot be removed now.
             Ok(()) => {
-                let _left_over = staging.clear();
+                let _left_over = staging.clean_up();
                 Ok(())
             }
             Err(error) => Err(rollback(&staging, error)),
@@ -74,19 +76,19 @@ fn apply_on(disk: &Disk, root: &Path, plan: &EditPlan) -> Result<()> {
     })
 }
 
-/// Undoes what was done before `error`, and tells how that went.
+/// Undoes the replacements made before `error`, and adds the outcome to the error.
 fn rollback(staging: &Staging, error: Error) -> Error {
     let undo = || match staging.journal()? {
         None => Ok(()),
         Some(_) => {
-            staging.decide("back")?;
+            staging.commit("back")?;
             staging.journal()?.map_or(Ok(()), |back| staging.replay(&back))
         }
     };
     match undo() {
         Ok(()) => {
-            // As above: what is left in the directory says nothing any more.
-            let _left_over = staging.clear();
+            // As above: files that remain in the directory have no effect.
+            let _left_over = staging.clean_up();
             error.with_cause("nothing was changed")
         }
         Err(second) => error
@@ -96,31 +98,31 @@ fn rollback(staging: &Staging, error: Error) -> Error {
 }
 
 fn recover_on(disk: &Disk, root: &Path) -> Result<Option<String>> {
-    let staging = Staging::of(disk, root);
-    if !staging.is_there()? {
+    let staging = Staging::new(disk, root);
+    if !staging.exists()? {
         return Ok(None);
     }
     let _lock = TreeLock::exclusive(root)?;
-    signals::uninterrupted(|| recover_locked(&staging))
+    signals::with_signals_deferred(|| recover_locked(&staging))
 }
 
-/// Carries a journal through and clears the directory, with the lock held: nobody else is at work in it.
+/// Replays the journal and removes the staging directory; the caller holds the lock.
 fn recover_locked(staging: &Staging) -> Result<Option<String>> {
-    if !staging.is_there()? {
+    if !staging.exists()? {
         return Ok(None);
     }
     let Some(journal) = staging.journal()? else {
         let left =
             |path: std::path::PathBuf| format!("{} was left: this program did not make it", path.display());
-        return Ok(staging.clear()?.map(left));
+        return Ok(staging.clean_up()?.map(left));
     };
     staging.check_trusted(&journal)?;
     staging.replay(&journal).map_err(|error| {
         let mut error = error.context("cannot finish an interrupted run");
-        error.hint = Some(staging.removal());
+        error.hint = Some(staging.removal_command());
         error
     })?;
-    staging.clear()?;
+    staging.clean_up()?;
     let files: Vec<&str> = journal.entries.iter().map(|entry| entry.path.as_str()).collect();
     Ok(Some(format!("finished an interrupted run: {}", files.join(", "))))
 }

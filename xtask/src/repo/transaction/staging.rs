@@ -1,7 +1,7 @@
-//! The staging directory: where the new files wait, and where an interrupted run is picked up.
+//! The staging directory: the new files before they are renamed into place, and the journal for recovery.
 //!
-//! It lies at the tree's root, on the tree's file system, and holds `new.N` and `old.N` for each file, the
-//! journal of the way there (`forward`) and of the way back (`back`), and, once the run is decided, `journal`.
+//! The directory is at the tree's root, on the tree's file system. It has `new.N` and `old.N` for each file, the
+//! journal that applies the plan (`forward`), its reverse (`back`), and, once the run is committed, `journal`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,86 +19,86 @@ use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::shell::quote;
 
 /// The directory's name at the root of the tree.
-const FOLDER: &str = ".xtask-staging";
+const STAGING_DIR: &str = ".xtask-staging";
 
-/// A journal is small; a larger file is none.
+/// Larger than any journal.
 const MAX_JOURNAL: u64 = 1 << 20;
 /// Larger than any manifest: see [`layout::MAX_SIZE`].
 const MAX_FILE: u64 = layout::MAX_SIZE;
 
-/// The staging directory of a tree, there or not.
+/// The staging directory of a tree, which may not exist.
 pub(super) struct Staging<'a> {
     disk: &'a Disk,
     root: &'a Path,
-    folder: PathBuf,
+    dir: PathBuf,
 }
 
-/// Where a file of a journal stands.
+/// State of a file that a journal names.
 enum FileState {
-    /// It holds what the journal says to replace.
-    Before,
-    /// It has been replaced.
-    After,
+    /// The content to replace.
+    Old,
+    /// The new content.
+    New,
 }
 
 impl<'a> Staging<'a> {
-    pub(super) fn of(disk: &'a Disk, root: &'a Path) -> Staging<'a> {
-        Staging { disk, root, folder: root.join(FOLDER) }
+    pub(super) fn new(disk: &'a Disk, root: &'a Path) -> Staging<'a> {
+        Staging { disk, root, dir: root.join(STAGING_DIR) }
     }
 
-    /// Whether there is such a directory.
+    /// Whether the directory exists.
     ///
     /// # Errors
-    /// Something else has its name.
-    pub(super) fn is_there(&self) -> Result<bool> {
-        match fs::symlink_metadata(&self.folder) {
-            Ok(what) if what.is_dir() => Ok(true),
-            Ok(_) => Err(Error::failed(format!("{} is not a directory", self.folder.display()))
-                .with_hint(format!("rm {}", quote(&self.folder.display().to_string())))),
+    /// The path is not a directory.
+    pub(super) fn exists(&self) -> Result<bool> {
+        match fs::symlink_metadata(&self.dir) {
+            Ok(found) if found.is_dir() => Ok(true),
+            Ok(_) => Err(Error::failed(format!("{} is not a directory", self.dir.display()))
+                .with_hint(format!("rm {}", quote(&self.dir.display().to_string())))),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error).with_context(|| format!("cannot examine {}", self.folder.display())),
+            Err(error) => Err(error).with_context(|| format!("cannot examine {}", self.dir.display())),
         }
     }
 
-    /// Writes every file twice, as it shall be and as it is, and both journals; the tree is not touched yet.
-    pub(super) fn fill(&self, targets: &[Target]) -> Result<Journal> {
-        self.disk.create_dir(&self.folder)?;
-        // Seen by no `git status`, whatever the tree's own rules are.
-        self.disk.write_new(&self.folder.join(".gitignore"), b"*\n", None)?;
+    /// Writes the new and the old content of every file, and both journals; the files of the tree are not changed yet.
+    pub(super) fn stage_all(&self, targets: &[Target]) -> Result<Journal> {
+        self.disk.create_dir(&self.dir)?;
+        // Hides the directory from `git status`, whatever the tree's own rules are.
+        self.disk.write_new(&self.dir.join(".gitignore"), b"*\n", None)?;
         for (index, target) in targets.iter().enumerate() {
-            self.stage(&new_name(index), &target.after, target, target.same_file.map(new_name))?;
-            self.stage(&old_name(index), &target.before, target, target.same_file.map(old_name))?;
+            self.stage(&new_name(index), &target.after, target, target.hard_link_of.map(new_name))?;
+            self.stage(&old_name(index), &target.before, target, target.hard_link_of.map(old_name))?;
         }
         let entry = |(index, target): (usize, &Target)| Entry {
-            before: sha256(&target.before),
-            after: sha256(&target.after),
+            old_sha256: sha256(&target.before),
+            new_sha256: sha256(&target.after),
             staged: new_name(index),
             path: target.path.clone(),
         };
         let journal = Journal { entries: targets.iter().enumerate().map(entry).collect() };
-        self.disk.write_new(&self.folder.join("forward"), journal.to_text().as_bytes(), None)?;
-        self.disk.write_new(&self.folder.join("back"), journal.reversed().to_text().as_bytes(), None)?;
-        self.disk.sync_dir(&self.folder)?;
+        self.disk.write_new(&self.dir.join("forward"), journal.to_text().as_bytes(), None)?;
+        self.disk.write_new(&self.dir.join("back"), journal.reversed().to_text().as_bytes(), None)?;
+        self.disk.sync_dir(&self.dir)?;
         self.disk.sync_dir(self.root)?;
         Ok(journal)
     }
 
     fn stage(&self, name: &str, bytes: &[u8], target: &Target, linked_to: Option<String>) -> Result<()> {
         match linked_to {
-            Some(first) => self.disk.hard_link(&self.folder.join(first), &self.folder.join(name)),
-            None => self.disk.write_new(&self.folder.join(name), bytes, Some(&target.metadata)),
+            Some(first) => self.disk.hard_link(&self.dir.join(first), &self.dir.join(name)),
+            None => self.disk.write_new(&self.dir.join(name), bytes, Some(&target.metadata)),
         }
     }
 
-    /// From here on the run is decided: `forward` or `back` becomes the journal, whatever it was.
-    pub(super) fn decide(&self, way: &str) -> Result<()> {
-        self.disk.rename(&self.folder.join(way), &self.folder.join("journal"))?;
-        self.disk.sync_dir(&self.folder)
+    /// Commits the run: renames `forward` or `back` to `journal`, which may exist.
+    pub(super) fn commit(&self, direction: &str) -> Result<()> {
+        self.disk.rename(&self.dir.join(direction), &self.dir.join("journal"))?;
+        self.disk.sync_dir(&self.dir)
     }
 
-    /// The journal of a run that was decided, here or in another process.
+    /// Reads the journal of a committed run of this or another process; `None` if there is none.
     pub(super) fn journal(&self) -> Result<Option<Journal>> {
-        let path = self.folder.join("journal");
+        let path = self.dir.join("journal");
         match fs::symlink_metadata(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Ok(found) if found.is_file() => {}
@@ -110,15 +110,15 @@ impl<'a> Staging<'a> {
         journal.map(Some).ok_or_else(|| self.invalid_journal("not a journal of this program"))
     }
 
-    /// Refuses a journal that this user's run cannot have left: one that git tracks or somebody else may have
-    /// written, and one that names a file which no run of this program changes.
+    /// Refuses a journal that a run of this user cannot have left: one that git tracks, one that another user may have
+    /// written, and one that names a file which this program never changes.
     pub(super) fn check_trusted(&self, journal: &Journal) -> Result<()> {
-        let staged = journal.entries.iter().map(|entry| self.folder.join(&entry.staged));
+        let staged = journal.entries.iter().map(|entry| self.dir.join(&entry.staged));
         let owners = TrustedOwners::from_env();
-        for path in staged.chain([self.folder.join("journal")]).filter(|path| path.exists()) {
+        for path in staged.chain([self.dir.join("journal")]).filter(|path| path.exists()) {
             owners.check_file(self.root, &path).map_err(|error| self.refuse(error))?;
         }
-        if git::is_tracked(self.root, FOLDER) {
+        if git::is_tracked(self.root, STAGING_DIR) {
             return Err(self.invalid_journal("git tracks it, so it came with the tree"));
         }
         let editable = layout::editable_files(self.root)?;
@@ -132,25 +132,25 @@ impl<'a> Staging<'a> {
     }
 
     fn refuse(&self, error: Error) -> Error {
-        let mut refused = error.context(format!("the journal in {} is not trusted", self.folder.display()));
-        refused.hint = Some(self.removal());
+        let mut refused = error.context(format!("the journal in {} is not trusted", self.dir.display()));
+        refused.hint = Some(self.removal_command());
         refused
     }
 
-    /// The command that removes the journal, and leaves the files as they are.
-    pub(super) fn removal(&self) -> String {
-        format!("rm -r {}", quote(&self.folder.display().to_string()))
+    /// The shell command that removes the journal and leaves the files unchanged.
+    pub(super) fn removal_command(&self) -> String {
+        format!("rm -r {}", quote(&self.dir.display().to_string()))
     }
 
-    /// Makes every replacement of the journal that is not made yet. Nothing is replaced unless every file holds
-    /// what it held before or shall hold after.
+    /// Makes every replacement of the journal that is not made yet. No file is replaced unless each has its old or its
+    /// new content.
     pub(super) fn replay(&self, journal: &Journal) -> Result<()> {
         let states = journal.entries.iter().map(|entry| self.state(entry)).collect::<Result<Vec<_>>>()?;
         let mut directories = BTreeSet::new();
         for (entry, state) in journal.entries.iter().zip(states) {
             let path = self.root.join(&entry.path);
-            if matches!(state, FileState::Before) {
-                self.disk.rename(&self.folder.join(&entry.staged), &path)?;
+            if matches!(state, FileState::Old) {
+                self.disk.rename(&self.dir.join(&entry.staged), &path)?;
             }
             directories.extend(path.parent().map(Path::to_owned));
         }
@@ -165,19 +165,19 @@ impl<'a> Staging<'a> {
         }
         let found = bounded_file::read(&path, MAX_FILE);
         let found = sha256(&found.with_context(|| format!("cannot read {}", path.display()))?);
-        if found == entry.after {
-            return Ok(FileState::After);
+        if found == entry.new_sha256 {
+            return Ok(FileState::New);
         }
-        if found != entry.before {
+        if found != entry.old_sha256 {
             return Err(self.changed(&entry.path, "it was changed by someone else"));
         }
-        let staged = self.folder.join(&entry.staged);
+        let staged = self.dir.join(&entry.staged);
         let is_regular = fs::symlink_metadata(&staged).is_ok_and(|found| found.is_file());
         let bytes = is_regular.then(|| bounded_file::read(&staged, MAX_FILE).ok()).flatten();
-        if bytes.is_none_or(|bytes| sha256(&bytes) != entry.after) {
+        if bytes.is_none_or(|bytes| sha256(&bytes) != entry.new_sha256) {
             return Err(self.invalid_journal(format!("{} does not have the content it names", entry.staged)));
         }
-        Ok(FileState::Before)
+        Ok(FileState::Old)
     }
 
     fn changed(&self, path: &str, how: &str) -> Error {
@@ -185,44 +185,43 @@ impl<'a> Staging<'a> {
     }
 
     fn invalid_journal(&self, why: impl std::fmt::Display) -> Error {
-        Error::failed(format!("cannot replay the journal in {}", self.folder.display()))
+        Error::failed(format!("cannot replay the journal in {}", self.dir.display()))
             .with_cause(why)
-            .with_hint(self.removal())
+            .with_hint(self.removal_command())
     }
 
-    /// Removes what this program put here, the journal first: without it the rest says nothing. Gives what somebody
-    /// else put here, and leaves the directory then.
-    pub(super) fn clear(&self) -> Result<Option<PathBuf>> {
-        self.disk.remove_file(&self.folder.join("journal"))?;
+    /// Removes the files of this program, the journal first: without it the others have no effect. If there are other
+    /// files, keeps the directory and returns the first of them.
+    pub(super) fn clean_up(&self) -> Result<Option<PathBuf>> {
+        self.disk.remove_file(&self.dir.join("journal"))?;
         let (ours, foreign) = self.contents()?;
         ours.iter().try_for_each(|path| self.disk.remove_file(path))?;
         match foreign {
-            None => self.disk.remove_dir(&self.folder).map(|()| None),
+            None => self.disk.remove_dir(&self.dir).map(|()| None),
             foreign => Ok(foreign),
         }
     }
 
-    /// Makes sure that nothing of somebody else's lies where a run is to write.
+    /// Checks that the directory has no files of other programs.
     pub(super) fn ensure_free(&self) -> Result<()> {
-        let foreign = if self.is_there()? { self.contents()?.1 } else { None };
+        let foreign = if self.exists()? { self.contents()?.1 } else { None };
         match foreign {
             None => Ok(()),
             Some(foreign) => Err(Error::failed(format!(
                 "cannot stage: {} was not made by this program",
                 foreign.display()
             ))
-            .with_cause("the folder is for what waits to be put in place, and is emptied")
+            .with_cause("a run writes to this directory, and removes its files at the end")
             .with_hint("move it elsewhere, then run the command again")),
         }
     }
 
-    /// The files that this program put here, and the first thing that somebody else did.
+    /// The files of this program in the directory, and the first entry that is not.
     fn contents(&self) -> Result<(Vec<PathBuf>, Option<PathBuf>)> {
-        let names =
-            fs::read_dir(&self.folder).with_context(|| format!("cannot read {}", self.folder.display()))?;
+        let names = fs::read_dir(&self.dir).with_context(|| format!("cannot read {}", self.dir.display()))?;
         let (ours, foreign): (Vec<_>, Vec<_>) = names.flatten().partition(|entry| {
             entry.file_name().to_str().is_some_and(is_staging_name)
-                && entry.file_type().is_ok_and(|what| what.is_file())
+                && entry.file_type().is_ok_and(|kind| kind.is_file())
         });
         let paths = |entries: &[fs::DirEntry]| entries.iter().map(fs::DirEntry::path).collect::<Vec<_>>();
         Ok((paths(&ours), paths(&foreign).into_iter().min()))

@@ -1,4 +1,4 @@
-//! What a plan replaces: the real files, looked at once more before anything is written.
+//! The files that a plan replaces, at their real paths, checked once more before anything is written.
 
 use std::fs::{self, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -14,22 +14,22 @@ use manifest::plan::file_edits::{EditPlan, FileEdit};
 /// A file to replace.
 #[derive(Debug)]
 pub(super) struct Target {
-    /// Its real path relative to the tree.
+    /// Real path relative to the tree.
     pub(super) path: String,
-    /// What it holds.
+    /// Old content.
     pub(super) before: Vec<u8>,
-    /// What it shall hold.
+    /// New content.
     pub(super) after: Vec<u8>,
-    /// Its mode, owner and group, which its successor takes.
+    /// Mode, owner and group, which the new file gets too.
     pub(super) metadata: Metadata,
-    /// The target, by its place in the list, of which this is another hard link; they stay one file.
-    pub(super) same_file: Option<usize>,
+    /// Index of the target of which this is another hard link; they remain one file.
+    pub(super) hard_link_of: Option<usize>,
 }
 
-/// Every file that the plan replaces. A file with several names in the tree is a target for each of its names.
+/// Collects the files that the plan replaces. A file with several hard links in the tree is a target for each of them.
 ///
 /// # Errors
-/// A file that is not what the plan was made from, is a link, leads out of the tree, or may not be written.
+/// A file has changed since the plan was made, is a link, is outside the tree, or is not writable.
 pub(super) fn collect(root: &Path, plan: &EditPlan) -> Result<Vec<Target>> {
     let mut targets: Vec<Target> = Vec::new();
     for edit in &plan.edits {
@@ -40,12 +40,12 @@ pub(super) fn collect(root: &Path, plan: &EditPlan) -> Result<Vec<Target>> {
         } else {
             Vec::new()
         };
-        let target = |path: &str, same_file| Target {
+        let target = |path: &str, hard_link_of| Target {
             path: path.to_owned(),
             before: edit.before.clone(),
             after: edit.after.clone(),
             metadata: metadata.clone(),
-            same_file,
+            hard_link_of,
         };
         targets.push(target(&edit.path, None));
         targets.extend(names.iter().map(|name| target(name, Some(first))));
@@ -55,8 +55,8 @@ pub(super) fn collect(root: &Path, plan: &EditPlan) -> Result<Vec<Target>> {
 
 fn validate(root: &Path, edit: &FileEdit) -> Result<Metadata> {
     if !is_allowed_path(&edit.path) {
-        return Err(Error::failed(format!("{:?} is no place for a manifest", edit.path)).with_cause(
-            "an interrupted run could not be finished there: expected one line, and no .git on the way",
+        return Err(Error::failed(format!("{:?} is not a valid path for a manifest", edit.path)).with_cause(
+            "an interrupted run could not be recovered there: expected one line without a .git component",
         ));
     }
     let path = root.join(&edit.path);
@@ -77,7 +77,7 @@ fn validate(root: &Path, edit: &FileEdit) -> Result<Metadata> {
         ))
         .with_hint(format!("chmod u+w {}", quote(&path.display().to_string()))));
     }
-    // A rename asks the directory alone: the file, and a read-only file system, are asked here.
+    // rename(2) checks the directory only; this checks the file, and detects a read-only file system.
     if let Err(error) = OpenOptions::new().append(true).open(&path) {
         return Err(unwritable(&edit.path, &path, &error));
     }
@@ -90,7 +90,7 @@ fn validate(root: &Path, edit: &FileEdit) -> Result<Metadata> {
     Ok(metadata)
 }
 
-/// The mode would let somebody write, and the system does not let us.
+/// The error of a file that cannot be opened for writing although its mode has a write permission.
 fn unwritable(name: &str, path: &Path, error: &io::Error) -> Error {
     let path = quote(&path.display().to_string());
     Error::failed(format!("{name} may not be written")).with_cause(error).with_hint(match error.kind() {
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_reason_not_to_write_has_a_way_on() {
+    fn write_errors_have_hints() {
         for (kind, hint) in [
             (
                 ErrorKind::PermissionDenied,

@@ -1,4 +1,4 @@
-//! All or nothing: every call made to fail in turn, then every pair of calls, and a process that dies at each.
+//! Atomicity: each system call fails in turn, then each pair of calls, then the process dies at each call.
 
 #![allow(clippy::unwrap_used)]
 
@@ -14,17 +14,17 @@ mod untrusted_journal;
 use super::*;
 use manifest::plan::sources::{COMMON_MK, Stage1Sources};
 
-/// A disk that fails at some of its calls, counted from 1.
+/// The system calls that fail, counted from 1.
 #[derive(Debug, Default)]
-pub(super) struct Breaks {
+pub(super) struct FailPoint {
     at: Vec<usize>,
-    /// From this call on nothing works any more, as for a process that was killed.
+    /// The first of the calls that all fail, as in a process that was killed.
     dead_from: Option<usize>,
     calls: Cell<usize>,
 }
 
-impl Breaks {
-    pub(super) fn step(&self) -> io::Result<()> {
+impl FailPoint {
+    pub(super) fn syscall(&self) -> io::Result<()> {
         let call = self.calls.get() + 1;
         self.calls.set(call);
         if self.at.contains(&call) || self.dead_from.is_some_and(|from| call >= from) {
@@ -48,7 +48,7 @@ type Files = BTreeMap<PathBuf, Vec<u8>>;
 
 impl Fixture {
     fn new() -> Fixture {
-        // Memory where there is some: a few thousand trees are written and synced here.
+        // In memory if possible: these tests write and sync a few thousand trees.
         let home = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let root = home.path();
         for directory in [KVM, COREOS] {
@@ -76,13 +76,13 @@ impl Fixture {
         self.home.path()
     }
 
-    fn apply(&self, breaks: Breaks) -> (Result<()>, usize) {
-        let disk = Disk { breaks: Some(breaks) };
+    fn apply(&self, fail_point: FailPoint) -> (Result<()>, usize) {
+        let disk = Disk { fail_point: Some(fail_point) };
         let done = apply_on(&disk, self.root(), &self.plan);
-        (done, disk.breaks.map_or(0, |breaks| breaks.calls.get()))
+        (done, disk.fail_point.map_or(0, |fail_point| fail_point.calls.get()))
     }
 
-    /// Every file below the root but for the staging directory.
+    /// Every file below the root except the staging directory.
     fn files(&self) -> Files {
         let mut files = Files::new();
         collect(self.root(), &mut files);
@@ -105,11 +105,11 @@ impl Fixture {
         self.files() == self.expected(|edit| &edit.after)
     }
 
-    fn staging_is_there(&self) -> bool {
+    fn has_staging(&self) -> bool {
         self.root().join(".xtask-staging").exists()
     }
 
-    fn mended(&self) -> Result<Option<String>> {
+    fn recover(&self) -> Result<Option<String>> {
         recover_on(&Disk::default(), self.root())
     }
 }
@@ -140,132 +140,137 @@ fn collect(directory: &Path, files: &mut Files) {
 }
 
 #[test]
-fn a_plan_is_written_and_nothing_else_is_left() {
+fn plan_is_written_and_staging_is_removed() {
     let fixture = Fixture::new();
     let link = fixture.root().join(KVM).join("bash.manifest");
     let systemd = fixture.root().join(COREOS).join("systemd.manifest");
     fs::set_permissions(&systemd, fs::Permissions::from_mode(0o664)).unwrap();
-    let (done, calls) = fixture.apply(Breaks::default());
+    let (done, calls) = fixture.apply(FailPoint::default());
     done.unwrap();
     assert!(calls > 60, "{calls}");
-    assert!(fixture.is_after() && !fixture.staging_is_there());
+    assert!(fixture.is_after() && !fixture.has_staging());
     assert!(fs::symlink_metadata(link).unwrap().is_symlink());
     assert_eq!(fs::metadata(systemd).unwrap().mode() & 0o7777, 0o664);
-    // The same plan again does not fit any more, and says so.
-    let again = fixture.apply(Breaks::default()).0.unwrap_err();
+    // The same plan is refused now: the files differ from its old content.
+    let again = fixture.apply(FailPoint::default()).0.unwrap_err();
     assert!(again.message.contains("changed by someone else"), "{again}");
 }
 
 #[test]
-fn each_call_that_fails_leaves_the_tree_whole() {
-    let (_, calls) = Fixture::new().apply(Breaks::default());
+fn failed_call_leaves_the_tree_consistent() {
+    let (_, calls) = Fixture::new().apply(FailPoint::default());
     let mut failed = 0;
     for at in 1..=calls {
         let fixture = Fixture::new();
-        let (done, _) = fixture.apply(Breaks { at: vec![at], ..Breaks::default() });
+        let (done, _) = fixture.apply(FailPoint { at: vec![at], ..FailPoint::default() });
         match &done {
             Ok(()) => assert!(fixture.is_after(), "call {at}"),
             Err(error) => {
                 failed += 1;
-                assert!(fixture.is_before() && !fixture.staging_is_there(), "call {at}: {error}");
+                assert!(fixture.is_before() && !fixture.has_staging(), "call {at}: {error}");
                 assert!(error.to_string().contains("No space left"), "{error}");
             }
         }
-        fixture.mended().unwrap();
-        assert!(!fixture.staging_is_there(), "call {at}");
+        fixture.recover().unwrap();
+        assert!(!fixture.has_staging(), "call {at}");
     }
     assert!(failed > 50, "{failed}");
 }
 
 #[test]
-fn each_pair_of_calls_that_fail_leaves_the_tree_whole_or_to_be_mended() {
-    let (_, calls) = Fixture::new().apply(Breaks::default());
+fn two_failed_calls_leave_a_recoverable_tree() {
+    let (_, calls) = Fixture::new().apply(FailPoint::default());
     for first in 1..=calls {
         for second in (first + 1..first + 24).step_by(1 + first % 2) {
             let fixture = Fixture::new();
-            let (done, _) = fixture.apply(Breaks { at: vec![first, second], ..Breaks::default() });
+            let (done, _) = fixture.apply(FailPoint { at: vec![first, second], ..FailPoint::default() });
             let whole = fixture.is_before() || fixture.is_after();
-            let said = done.is_err_and(|error| error.to_string().contains("the next command"));
-            assert!(whole || said, "calls {first} and {second}");
-            fixture.mended().unwrap();
+            let message = done.is_err_and(|error| error.to_string().contains("the next command"));
+            assert!(whole || message, "calls {first} and {second}");
+            fixture.recover().unwrap();
             assert!(fixture.is_before() || fixture.is_after(), "calls {first} and {second}");
-            assert!(!fixture.staging_is_there(), "calls {first} and {second}");
+            assert!(!fixture.has_staging(), "calls {first} and {second}");
         }
     }
 }
 
 #[test]
-fn a_run_that_dies_at_any_call_is_finished_by_the_next() {
-    let (_, calls) = Fixture::new().apply(Breaks::default());
+fn killed_run_is_completed_by_the_next() {
+    let (_, calls) = Fixture::new().apply(FailPoint::default());
     let mut torn = 0;
     for dead_from in 1..=calls {
         let fixture = Fixture::new();
-        let _dead = fixture.apply(Breaks { dead_from: Some(dead_from), ..Breaks::default() });
+        let _dead = fixture.apply(FailPoint { dead_from: Some(dead_from), ..FailPoint::default() });
         let whole = fixture.is_before() || fixture.is_after();
-        let said = fixture.mended().unwrap();
-        assert!(whole || said.is_some(), "call {dead_from}");
+        let message = fixture.recover().unwrap();
+        assert!(whole || message.is_some(), "call {dead_from}");
         torn += usize::from(!whole);
         assert!(fixture.is_before() || fixture.is_after(), "call {dead_from}");
-        assert!(!fixture.staging_is_there(), "call {dead_from}");
-        assert_eq!(fixture.mended().unwrap(), None);
+        assert!(!fixture.has_staging(), "call {dead_from}");
+        assert_eq!(fixture.recover().unwrap(), None);
     }
     assert_eq!(torn, 5, "between the first and the last of six renames");
 }
 
 #[test]
-fn a_run_that_dies_while_it_mends_is_finished_by_the_one_after() {
+fn killed_recovery_is_completed_by_the_next_run() {
     for dead_from in 1..40 {
         let fixture = Fixture::new();
-        let (_, calls) = Fixture::new().apply(Breaks::default());
-        // The six renames stand before three syncs and the removal of ten names.
-        let _dead = fixture.apply(Breaks { dead_from: Some(calls - 15), ..Breaks::default() });
-        let disk = Disk { breaks: Some(Breaks { dead_from: Some(dead_from), ..Breaks::default() }) };
+        let (_, calls) = Fixture::new().apply(FailPoint::default());
+        // The six renames precede three syncs and the removal of ten names.
+        let _dead = fixture.apply(FailPoint { dead_from: Some(calls - 15), ..FailPoint::default() });
+        let disk =
+            Disk { fail_point: Some(FailPoint { dead_from: Some(dead_from), ..FailPoint::default() }) };
         let _dead_too = recover_on(&disk, fixture.root());
-        fixture.mended().unwrap();
+        fixture.recover().unwrap();
         assert!(fixture.is_before() || fixture.is_after(), "call {dead_from}");
-        assert!(!fixture.staging_is_there(), "call {dead_from}");
+        assert!(!fixture.has_staging(), "call {dead_from}");
     }
 }
 
 #[test]
-fn a_file_that_someone_changed_is_not_overwritten() {
+fn changed_file_is_not_overwritten() {
     let fixture = Fixture::new();
     let mine = fixture.root().join(KVM).join("sshd.manifest");
     fs::write(&mine, "mine\n").unwrap();
-    let error = fixture.apply(Breaks::default()).0.unwrap_err();
+    let error = fixture.apply(FailPoint::default()).0.unwrap_err();
     assert!(error.message.contains("sshd.manifest was changed by someone else"), "{error}");
     assert_eq!(fs::read(&mine).unwrap(), b"mine\n");
     assert_eq!(fs::read(fixture.root().join(COMMON_MK)).unwrap(), fixture.plan.edits[0].before);
-    assert!(!fixture.staging_is_there());
+    assert!(!fixture.has_staging());
 }
 
 #[test]
-fn a_file_that_someone_changed_after_a_run_died_stays_theirs() {
+fn file_changed_after_a_killed_run_is_kept() {
     let fixture = Fixture::new();
-    let (_, calls) = Fixture::new().apply(Breaks::default());
-    let _dead = fixture.apply(Breaks { dead_from: Some(calls - 15), ..Breaks::default() });
+    let (_, calls) = Fixture::new().apply(FailPoint::default());
+    let _dead = fixture.apply(FailPoint { dead_from: Some(calls - 15), ..FailPoint::default() });
     let mine = fixture.root().join(KVM).join("sshd.manifest");
     fs::write(&mine, "mine\n").unwrap();
     let files = fixture.files();
-    let error = fixture.mended().unwrap_err();
+    let error = fixture.recover().unwrap_err();
     assert!(error.to_string().contains("sshd.manifest cannot be replaced: it was changed"), "{error}");
     assert!(error.hint.unwrap().contains("rm -r "));
     assert_eq!(fixture.files(), files);
 }
 
 #[test]
-fn a_file_that_nobody_may_write_is_not_written() {
+fn read_only_file_is_refused() {
     let fixture = Fixture::new();
     let systemd = fixture.root().join(COREOS).join("systemd.manifest");
     fs::set_permissions(&systemd, fs::Permissions::from_mode(0o444)).unwrap();
-    let error = fixture.apply(Breaks::default()).0.unwrap_err();
+    let error = fixture.apply(FailPoint::default()).0.unwrap_err();
     assert!(error.message.contains("systemd.manifest may not be written"), "{error}");
-    assert_eq!(preflight(&tree(fixture.root()), &fixture.plan), Err(error), "a dry run says the same");
-    assert!(fixture.is_before() && !fixture.staging_is_there());
+    assert_eq!(
+        preflight(&tree(fixture.root()), &fixture.plan),
+        Err(error),
+        "a dry run fails in the same way"
+    );
+    assert!(fixture.is_before() && !fixture.has_staging());
 }
 
 #[test]
-fn links_are_not_replaced_and_lead_nowhere_new() {
+fn symlink_out_of_the_tree_is_not_followed() {
     let fixture = Fixture::new();
     let elsewhere = tempfile::tempdir().unwrap();
     let outside = elsewhere.path().join("sshd.manifest");
@@ -273,18 +278,18 @@ fn links_are_not_replaced_and_lead_nowhere_new() {
     let link = fixture.root().join(KVM).join("sshd.manifest");
     fs::remove_file(&link).unwrap();
     symlink(&outside, &link).unwrap();
-    let error = fixture.apply(Breaks::default()).0.unwrap_err();
+    let error = fixture.apply(FailPoint::default()).0.unwrap_err();
     assert!(error.message.contains("never written through"), "{error}");
     assert_eq!(fs::read(&outside).unwrap(), b"bin/sshd\n");
     let read = tree(fixture.root()).read().unwrap();
     assert!(read.sources.outside.contains_key("stage1/usr_from_kvm/manifest-amd64-usr.d/sshd.manifest"));
     let plan = EditPlan::between(&read.sources, &changed(&read.sources));
-    let error = plan.stays_inside(&read.sources, |link| format!("own {link}")).unwrap_err();
+    let error = plan.ensure_inside_tree(&read.sources, |link| format!("own {link}")).unwrap_err();
     assert!(error.hint.is_some_and(|hint| hint.ends_with("sshd.manifest")));
 }
 
 #[test]
-fn hard_links_in_the_tree_stay_one_file_and_those_out_of_it_are_let_go() {
+fn hard_links_in_the_tree_stay_linked() {
     let mut fixture = Fixture::new();
     let (ip, twin) =
         (fixture.root().join(KVM).join("ip.manifest"), fixture.root().join(COREOS).join("ip.manifest"));
@@ -294,14 +299,14 @@ fn hard_links_in_the_tree_stay_one_file_and_those_out_of_it_are_let_go() {
     let before = tree(fixture.root()).read().unwrap().sources;
     assert_eq!(before.manifests.len(), 5, "two names, one manifest");
     fixture.plan = EditPlan::between(&before, &changed(&before));
-    fixture.apply(Breaks::default()).0.unwrap();
+    fixture.apply(FailPoint::default()).0.unwrap();
     assert_eq!(fs::read(&ip).unwrap(), b"bin/ip\nlib64/libpam.so.0\n");
     assert_eq!(fs::metadata(&ip).unwrap().ino(), fs::metadata(&twin).unwrap().ino());
     assert_eq!(fs::read(&outside).unwrap(), b"bin/ip\n");
 }
 
 #[test]
-fn two_runs_at_once_do_not_mix() {
+fn concurrent_runs_are_serialized() {
     for _ in 0..20 {
         let fixture = Fixture::new();
         let root = fixture.root();
@@ -324,41 +329,45 @@ fn two_runs_at_once_do_not_mix() {
         assert_eq!(mine.is_ok(), theirs.is_err());
         let all_theirs = fixture.files().values().all(|bytes| bytes == b"other\n");
         assert!(if mine.is_ok() { fixture.is_after() } else { all_theirs });
-        assert!(!fixture.staging_is_there());
+        assert!(!fixture.has_staging());
     }
 }
 
 #[test]
-fn what_somebody_else_put_into_the_staging_folder_is_left_and_told() {
+fn foreign_file_in_staging_is_kept_and_reported() {
     let fixture = Fixture::new();
     let staging = fixture.root().join(".xtask-staging");
     let (notes, directory) = (staging.join("notes"), staging.join("new.7"));
     fs::create_dir_all(&directory).unwrap();
     fs::write(&notes, "mine\n").unwrap();
     fs::write(staging.join("new.0"), "left over\n").unwrap();
-    let told = fixture.mended().unwrap().unwrap();
-    assert!(told.ends_with("new.7 was left: this program did not make it"), "{told}");
-    assert!(!staging.join("new.0").exists(), "what a killed run left goes");
-    let error = fixture.apply(Breaks::default()).0.unwrap_err();
+    let message = fixture.recover().unwrap().unwrap();
+    assert!(message.ends_with("new.7 was left: this program did not make it"), "{message}");
+    assert!(!staging.join("new.0").exists(), "files of a killed run are removed");
+    let error = fixture.apply(FailPoint::default()).0.unwrap_err();
     assert!(error.message.contains("was not made by this program") && fixture.is_before(), "{error}");
-    assert_eq!(preflight(&tree(fixture.root()), &fixture.plan), Err(error), "a dry run says the same");
+    assert_eq!(
+        preflight(&tree(fixture.root()), &fixture.plan),
+        Err(error),
+        "a dry run fails in the same way"
+    );
     assert_eq!(fs::read(&notes).unwrap(), b"mine\n");
     fs::remove_file(&notes).unwrap();
     fs::remove_dir(&directory).unwrap();
-    fixture.apply(Breaks::default()).0.unwrap();
-    assert!(fixture.is_after() && !fixture.staging_is_there());
+    fixture.apply(FailPoint::default()).0.unwrap();
+    assert!(fixture.is_after() && !fixture.has_staging());
 }
 
 #[test]
-fn a_staging_folder_that_is_none_of_ours_is_not_entered() {
+fn invalid_staging_directory_is_refused() {
     let fixture = Fixture::new();
     let staging = fixture.root().join(".xtask-staging");
     symlink("/etc", &staging).unwrap();
-    assert!(fixture.mended().unwrap_err().message.contains("is not a directory"));
+    assert!(fixture.recover().unwrap_err().message.contains("is not a directory"));
     fs::remove_file(&staging).unwrap();
     fs::create_dir(&staging).unwrap();
     fs::write(staging.join("journal"), "stage1/x\n").unwrap();
-    let error = fixture.mended().unwrap_err();
+    let error = fixture.recover().unwrap_err();
     assert!(error.to_string().contains("cannot replay the journal"), "{error}");
     assert!(fixture.is_before());
 }

@@ -1,4 +1,4 @@
-//! The sections of problems and suggestions: what has the same hint is one group, with the hint once.
+//! The sections of problems and suggestions, grouped by hint.
 
 use std::fmt::Write;
 

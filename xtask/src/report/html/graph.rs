@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::escape;
 use crate::report::added_dependencies::DependencyEdge;
 
-/// Of a monospaced letter of 12 px.
+/// Width of a monospaced letter of 12 px.
 const LETTER: usize = 8;
 const ROW: usize = 30;
 const BOX: usize = 22;
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cycle_ends() {
+    fn cyclic_graph_terminates() {
         let needs = [need("a", "b"), need("b", "a"), need("a", "a")];
         let nodes: usize = columns(&needs).iter().map(Vec::len).sum();
         assert_eq!(nodes, 2);

@@ -72,7 +72,7 @@ fn title(report: &Report) -> String {
     }
 }
 
-/// The outcome in a word or two, and how it is coloured. "clean" is said of a run without any finding alone.
+/// The outcome in a word or two, and how it is coloured. "clean" is used only for a run without findings.
 fn outcome(report: &Report) -> (&'static str, &'static str) {
     let has_problems = report.findings.iter().any(|finding| finding.severity != Severity::Advice);
     match report.exit_code() {
@@ -140,7 +140,7 @@ fn fixes(report: &Report) -> String {
             vec![
                 chip(fix.kind.id(), class),
                 paths([&fix.from, &fix.to].into_iter().flatten().map(String::as_str)),
-                text(&fix.because),
+                text(&fix.reason),
                 manifest_cell(report, &fix.file, None),
             ]
         })
@@ -151,7 +151,7 @@ fn fixes(report: &Report) -> String {
     format!("<div class=\"changes\">\n{}</div>\n", table(&["change", "path", "why", "manifest"], &rows))
 }
 
-/// A drawing is legible up to about this many edges.
+/// Most edges of a drawing; more are not legible.
 const MAX_EDGES: usize = 60;
 
 fn needs(report: &Report) -> String {
@@ -170,7 +170,7 @@ fn needs(report: &Report) -> String {
     )
 }
 
-/// At most so many names of dependents in a cell.
+/// Most dependents in a cell.
 const MAX_NAMES: usize = 4;
 
 fn library(report: &Report) -> String {
@@ -209,7 +209,7 @@ fn library(report: &Report) -> String {
     table(&columns, &rows)
 }
 
-/// Packages of which the stage1 takes a file, and the number of the others.
+/// Packages with a listed file, and the number of the others.
 fn packages(report: &Report) -> String {
     let Some(changes) = &report.packages else { return String::new() };
     let (taken, others) = taken_packages(changes);
@@ -320,7 +320,7 @@ mod tests {
     #[test]
     fn names_are_not_markup() {
         let mut report = fixtures::bump();
-        report.fixes[0].because = "<script>alert('1')</script>".into();
+        report.fixes[0].reason = "<script>alert('1')</script>".into();
         report.fixes[0].to = Some("\"><img>".into());
         report.sizes[0].paths[0].path = "\"><img>".into();
         let page = render(&report);
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn clean_is_said_of_a_run_without_findings() {
+    fn run_without_findings_is_clean() {
         let mut report = fixtures::bump();
         assert_eq!(outcome(&report).0, "problems");
         report.findings[0].severity = Severity::Advice;

@@ -10,7 +10,8 @@ use crate::report::sizes::{ManifestSizes, Size, Total, bytes, change, maybe, roo
 use crate::report::{Report, short};
 use manifest::finding::FixKind;
 
-/// The table by manifest and flavor. Without sizes of the release before, their columns are left out and the reason is given.
+/// The table by manifest and flavor. Without sizes of the release before, their columns are left out and the reason
+/// is given.
 pub(super) fn section(report: &Report) -> String {
     if report.sizes.is_empty() {
         return String::new();

@@ -65,7 +65,7 @@ mod tests {
     const AREA: Tile = Tile { x: 0.0, y: 0.0, width: 6.0, height: 4.0 };
 
     #[test]
-    fn areas_are_in_proportion_and_fill_the_area() {
+    fn tile_areas_are_proportional_and_fill_the_area() {
         let sizes = [6.0, 6.0, 4.0, 3.0, 2.0, 2.0, 1.0];
         let tiles = squarify(&sizes, AREA);
         for (size, tile) in sizes.iter().zip(&tiles) {

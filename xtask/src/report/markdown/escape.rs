@@ -2,8 +2,8 @@
 
 use usr::lossless_text::one_line;
 
-/// Text in a line or a table cell, none of which is markup. A word that GitHub would make a link or a mention of is a
-/// code span: in those it looks for neither.
+/// Text in a line or a table cell, none of which is markup. A word that GitHub would turn into a link or a mention is
+/// written as a code span.
 pub(super) fn inline(text: &str) -> String {
     let text = one_line(text);
     let words = text.split(' ').map(|word| if is_reference(word) { cell_code(word) } else { escaped(word) });
@@ -43,12 +43,12 @@ pub(super) fn code(text: &str) -> String {
     format!("{fence}{pad}{}{pad}{fence}", one_line(text))
 }
 
-/// The same in a table, where a bar ends the cell in a code span too.
+/// A code span in a table, where a bar ends the cell even in a code span.
 pub(super) fn cell_code(text: &str) -> String {
     code(text).replace('|', "\\|")
 }
 
-/// A code block that nothing in it can close.
+/// A code block with a fence longer than any in the text.
 pub(super) fn code_block(language: &str, text: &str) -> String {
     let fence = "`".repeat(longest_run(text).max(2) + 1);
     let end = if text.ends_with('\n') { "" } else { "\n" };
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn code_block_is_longer_than_any_run_in_it() {
+    fn code_fence_is_longer_than_any_in_text() {
         assert_eq!(code_block("diff", "a\n````\n"), "`````diff\na\n````\n`````\n");
     }
 }

@@ -20,7 +20,7 @@ const MAX_CHARS: usize = 60_000;
 /// Rows of a table beyond this many are counted, not shown.
 const MAX_ROWS: usize = 150;
 
-/// The whole document: what remains to do first, everything else folded.
+/// Renders the whole document: remaining work first, everything else folded.
 pub fn render(report: &Report) -> String {
     let mut out = heading(report);
     for section in [
@@ -147,7 +147,7 @@ fn item(report: &Report, problem: &Problem<'_>, mark: &str) -> String {
     )
 }
 
-/// What the smoke test found: each check that failed, and how many passed.
+/// Results of the smoke test: each failed check, and the number of passed ones.
 fn checks(report: &Report) -> String {
     if report.checks.is_empty() {
         return String::new();
@@ -179,12 +179,12 @@ fn changed(report: &Report) -> String {
     let rows = report.fixes.iter().map(|fix| {
         let sides = [&fix.from, &fix.to].into_iter().flatten().map(|path| cell_code(path));
         let path = sides.collect::<Vec<_>>().join(" → ");
-        vec![fix.kind.to_string(), path, inline(&fix.because), inline(&short(&fix.file))]
+        vec![fix.kind.to_string(), path, inline(&fix.reason), inline(&short(&fix.file))]
     });
     table("Changes", &["change", "path", "why", "manifest"], rows.collect())
 }
 
-/// Packages of which the stage1 takes a file, and the number of the others.
+/// Packages with a listed file, and the number of the others.
 fn packages(report: &Report) -> String {
     let Some(changes) = &report.packages else { return String::new() };
     let (taken, others) = taken_packages(changes);
@@ -210,12 +210,12 @@ fn packages(report: &Report) -> String {
     folded(&title, &(body + &more))
 }
 
-/// The size of a file; nothing where there is no file.
+/// The size of a file; empty without a file.
 fn size_of(file: Option<&str>, bytes: Option<u64>) -> String {
     file.map_or_else(String::new, |_| maybe(bytes))
 }
 
-/// At most so many names of dependents in a cell.
+/// Most dependents in a cell.
 const MAX_NAMES: usize = 4;
 
 fn library(report: &Report) -> String {
@@ -275,7 +275,7 @@ fn needs(report: &Report) -> String {
     folded("New dependencies", &format!("```mermaid\n{}```\n", mermaid(&report.needs)))
 }
 
-/// A drawing is legible up to about this many edges.
+/// Most edges of a drawing; more are not legible.
 const MAX_EDGES: usize = 60;
 
 /// A flowchart from top to bottom; nodes are numbered in the order in which they are named.
@@ -325,7 +325,7 @@ fn diff(report: &Report) -> String {
     folded("Diff", &code_block("diff", &diff))
 }
 
-/// A section that is closed until its title is clicked; nothing where it has no content.
+/// A section that is closed until its title is clicked; empty without content.
 fn folded(title: &str, body: &str) -> String {
     match body.trim_end() {
         "" => String::new(),

@@ -95,7 +95,7 @@ fn hostile_names_stay_in_their_place() {
         "x\n\n```\n# INJECTED @octocat\n![x](https://evil.example/b.png) closes #1\n</details>|<img>";
     let mut report = fixtures::bump();
     report.fixes[0].to = Some(hostile.into());
-    report.fixes[0].because = hostile.into();
+    report.fixes[0].reason = hostile.into();
     (report.findings[0].path, report.findings[0].message) = (hostile.into(), hostile.into());
     report.needs[0].to = hostile.into();
     report.images[0].source = hostile.into();

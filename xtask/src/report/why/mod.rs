@@ -1,4 +1,4 @@
-//! Who lists a path, who needs it, and how the loader finds it.
+//! Manifest lines and dependents of a path, and how the loader finds each.
 
 mod render;
 mod survey;
@@ -16,7 +16,7 @@ use usr::tree::{NodeKind, Target, UsrTree};
 /// The answer, one per board.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Why {
-    /// What was asked about, as typed.
+    /// The subject as typed.
     pub subject: String,
     /// The answers.
     pub boards: Vec<BoardWhy>,
@@ -27,13 +27,13 @@ pub struct Why {
 pub struct BoardWhy {
     /// The board.
     pub board: Board,
-    /// The files that the subject names, links followed.
+    /// The files that the subject resolves to.
     pub targets: Vec<UsrPath>,
     /// Every name of a target: its path, and the symlinks that resolve to it.
     pub names: BTreeMap<UsrPath, Vec<UsrPath>>,
-    /// Where each listed path is listed.
+    /// The manifest lines of each listed path.
     pub listed: BTreeMap<UsrPath, Vec<Place>>,
-    /// Who needs each file directly.
+    /// The direct dependents of each file.
     pub needed_by: BTreeMap<UsrPath, BTreeSet<Edge>>,
     /// Paths that the subject names and that resolve to no file of the image.
     pub absent: BTreeMap<UsrPath, Absent>,
@@ -44,43 +44,43 @@ pub struct BoardWhy {
 /// A line of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// The manifest, at its real path.
+    /// Real path of the manifest.
     pub file: String,
-    /// The line, counted from 1.
+    /// Line number, from 1.
     pub line: usize,
 }
 
-/// One direct need of a file.
+/// A direct dependency on a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Edge {
-    /// Who needs it.
+    /// The dependent.
     pub by: UsrPath,
     /// The reference: a soname, `#!/bin/sh`, `ExecStart=…`.
-    pub says: String,
-    /// How that was found; empty where a path says it all.
+    pub reference: String,
+    /// How the file was found; empty for an absolute path.
     pub how: String,
 }
 
-/// A path behind which the image has nothing.
+/// A path that does not resolve to a file of the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Absent {
-    /// `not in the image`, or where its links lead.
+    /// `not in the image`, or the end of its symlinks.
     pub how: String,
-    /// Where it is listed all the same.
+    /// The manifest lines of the path.
     pub listed: Vec<Place>,
 }
 
-/// A name that was found nowhere.
+/// An unresolved name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BrokenPath {
-    /// The files that need it.
+    /// The dependents.
     pub needed_by: BTreeSet<UsrPath>,
-    /// Where it was looked for.
+    /// The searched directories.
     pub searched: Vec<String>,
 }
 
 impl BoardWhy {
-    /// Whether nothing is known of the subject.
+    /// Whether the subject is unknown.
     pub fn is_unknown(&self) -> bool {
         self.targets.is_empty() && self.absent.is_empty() && self.missing.is_none()
     }
@@ -90,15 +90,15 @@ impl BoardWhy {
 pub fn why(subject: &str, sources: &Stage1Sources, trees: &ImageTrees<'_>) -> Why {
     let mut answer = Why { subject: subject.to_owned(), boards: Vec::new() };
     for (&board, &tree) in trees {
-        let survey = Survey::of(board, sources, tree);
-        answer.boards.push(of_board(subject, board, tree, &survey));
+        let survey = Survey::new(board, sources, tree);
+        answer.boards.push(answer_for_board(subject, board, tree, &survey));
     }
     answer
 }
 
-fn of_board(subject: &str, board: Board, tree: &UsrTree, survey: &Survey) -> BoardWhy {
+fn answer_for_board(subject: &str, board: Board, tree: &UsrTree, survey: &Survey) -> BoardWhy {
     let (targets, absent) = named(subject, tree, &survey.lines);
-    let names = targets.iter().map(|target| (target.clone(), names_of(target, tree))).collect();
+    let names = targets.iter().map(|target| (target.clone(), aliases_of(target, tree))).collect();
     BoardWhy {
         board,
         missing: survey.missing.get(subject).filter(|_| targets.is_empty()).cloned(),
@@ -127,15 +127,15 @@ fn named(
             Target::Missing(end) if end == path && listed.is_empty() => continue,
             Target::Missing(end) if end == path => "not in the image".to_owned(),
             Target::Missing(end) => format!("points to {end}, which is not in the image"),
-            Target::UsrRoot | Target::OutsideUsr => "leads out of the image".to_owned(),
-            Target::TooManySymlinks => "leads in a circle".to_owned(),
+            Target::UsrRoot | Target::OutsideUsr => "points outside the image".to_owned(),
+            Target::TooManySymlinks => "symlink loop".to_owned(),
         };
         absent.insert(path, Absent { how, listed });
     }
     (files.into_iter().collect(), absent)
 }
 
-/// The one path that is given, or all of the image and the manifests that bear a name.
+/// The path itself, or every path of the image and the manifests with the file name `subject`.
 fn paths(subject: &str, tree: &UsrTree, lines: &BTreeMap<UsrPath, Vec<Place>>) -> BTreeSet<UsrPath> {
     if subject.contains('/') {
         return UsrPath::from_rootfs_path(subject).or_else(|_| UsrPath::new(subject)).into_iter().collect();
@@ -145,7 +145,7 @@ fn paths(subject: &str, tree: &UsrTree, lines: &BTreeMap<UsrPath, Vec<Place>>) -
 }
 
 /// The target and every symlink that resolves to it.
-fn names_of(target: &UsrPath, tree: &UsrTree) -> Vec<UsrPath> {
+fn aliases_of(target: &UsrPath, tree: &UsrTree) -> Vec<UsrPath> {
     let is_name_of_target = |path: &UsrPath| tree.resolve(path).end.node() == Some(target);
     tree.iter()
         .filter(|(path, node)| {

@@ -36,7 +36,11 @@ pub fn tree(why: &Why) -> StyledText {
             out.line(Style::Error, format!(" is not in the {} image", board.board));
             let searched = missing.searched.iter().map(|place| leaf(Style::Plain, place.clone())).collect();
             let by = missing.needed_by.iter().map(|by| needer(board, by, "", &mut BTreeSet::new())).collect();
-            branches(&mut out, "", &[Branch::of("searched", searched), Branch::of("needed by", by)]);
+            branches(
+                &mut out,
+                "",
+                &[Branch::heading("searched", searched), Branch::heading("needed by", by)],
+            );
         }
     }
     out
@@ -48,25 +52,25 @@ struct Branch {
 }
 
 impl Branch {
-    fn of(heading: &str, below: Vec<Branch>) -> Branch {
-        Branch { label: StyledText::of(Style::Advice, heading), below }
+    fn heading(heading: &str, below: Vec<Branch>) -> Branch {
+        Branch { label: StyledText::styled(Style::Advice, heading), below }
     }
 }
 
 fn leaf(style: Style, text: String) -> Branch {
-    Branch { label: StyledText::of(style, text), below: Vec::new() }
+    Branch { label: StyledText::styled(style, text), below: Vec::new() }
 }
 
 fn of_absent(path: &UsrPath, absent: &Absent) -> Branch {
     if absent.listed.is_empty() {
-        return Branch::of("not listed", Vec::new());
+        return Branch::heading("not listed", Vec::new());
     }
-    Branch::of("listed", vec![listed_at(path, &joined(&absent.listed))])
+    Branch::heading("listed", vec![listed_at(path, &joined(&absent.listed))])
 }
 
 /// `PATH (FILE:LINE)`.
 fn listed_at(path: &UsrPath, places: &str) -> Branch {
-    let mut label = StyledText::of(Style::Plain, path.as_str());
+    let mut label = StyledText::styled(Style::Plain, path.as_str());
     label.push(Style::Faint, format!(" ({places})"));
     Branch { label, below: Vec::new() }
 }
@@ -80,11 +84,11 @@ fn of_target(board: &BoardWhy, target: &UsrPath) -> Vec<Branch> {
     let mut shown = BTreeSet::from([target.clone()]);
     let needed = needers(board, target, &mut shown);
     let needed = if needed.is_empty() {
-        Branch::of("needed by no listed file", needed)
+        Branch::heading("needed by no listed file", needed)
     } else {
-        Branch::of("needed by", needed)
+        Branch::heading("needed by", needed)
     };
-    let branches = [Branch::of("listed", listed), Branch::of("not listed", unlisted)];
+    let branches = [Branch::heading("listed", listed), Branch::heading("not listed", unlisted)];
     branches.into_iter().filter(|branch| !branch.below.is_empty()).chain([needed]).collect()
 }
 
@@ -94,7 +98,7 @@ fn needers(board: &BoardWhy, target: &UsrPath, shown: &mut BTreeSet<UsrPath>) ->
 }
 
 fn needer(board: &BoardWhy, by: &UsrPath, reason: &str, shown: &mut BTreeSet<UsrPath>) -> Branch {
-    let mut label = StyledText::of(Style::Plain, by.as_str());
+    let mut label = StyledText::styled(Style::Plain, by.as_str());
     label.push(Style::Faint, reason);
     let places = places(board, by);
     if places.is_empty() {
@@ -112,7 +116,7 @@ fn needer(board: &BoardWhy, by: &UsrPath, reason: &str, shown: &mut BTreeSet<Usr
 
 fn reason(edge: &Edge) -> String {
     let how = if edge.how.is_empty() { String::new() } else { format!(", {}", edge.how) };
-    format!(": {}{how}", edge.says)
+    format!(": {}{how}", edge.reference)
 }
 
 /// `FILE:LINE`, several with commas.
@@ -150,7 +154,7 @@ fn edges_above(board: &BoardWhy) -> BTreeSet<(UsrPath, &Edge)> {
     found
 }
 
-/// A graph for Graphviz (graphviz.org, "DOT Language"): an arrow from what needs to what is needed.
+/// A graph for Graphviz (graphviz.org, "DOT Language"): an arrow points from a dependent to its dependency.
 pub fn dot(why: &Why) -> String {
     let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
     let mut out = String::from("digraph why {\n  rankdir=LR;\n  node [shape=box, fontname=monospace];\n");
@@ -166,7 +170,7 @@ pub fn dot(why: &Why) -> String {
         for (target, edge) in edges_above(board) {
             let by = quoted(edge.by.as_str());
             let _ = writeln!(out, "  {} [label=\"{by}\"];", name(&edge.by));
-            let label = quoted(format!("{}\n{}", edge.says, edge.how).trim_end()).replace('\n', "\\n");
+            let label = quoted(format!("{}\n{}", edge.reference, edge.how).trim_end()).replace('\n', "\\n");
             let _ = writeln!(out, "  {} -> {} [label=\"{label}\"];", name(&edge.by), name(&target));
         }
     }
@@ -192,7 +196,7 @@ pub fn mermaid(why: &Why) -> String {
         }
         for (target, edge) in edges_above(board) {
             let (by, target) = (node(&edge.by), node(&target));
-            let _ = writeln!(out, "  {by} -->|\"{}\"| {target}", quoted(&edge.says));
+            let _ = writeln!(out, "  {by} -->|\"{}\"| {target}", quoted(&edge.reference));
         }
     }
     out
@@ -206,14 +210,14 @@ pub fn document(why: &Why) -> Value {
     let places = |board: &BoardWhy, path: &UsrPath| {
         board.listed.get(path).map_or_else(Vec::new, |places| rows(places))
     };
-    let of_board = |board: &BoardWhy| {
+    let board_json = |board: &BoardWhy| {
         let names = board.targets.iter().filter_map(|target| board.names.get(target)).flatten();
         json!({
             "board": board.board.id(),
             "paths": board.targets.iter().map(UsrPath::as_str).collect::<Vec<_>>(),
             "names": names.map(|name| json!({ "path": name.as_str(), "listed": places(board, name) })).collect::<Vec<_>>(),
             "needs": edges_above(board).into_iter().map(|(target, edge)| json!({
-                "from": edge.by.as_str(), "to": target.as_str(), "name": edge.says, "how": edge.how,
+                "from": edge.by.as_str(), "to": target.as_str(), "name": edge.reference, "how": edge.how,
                 "listed": places(board, &edge.by),
             })).collect::<Vec<_>>(),
             "absent": board.absent.iter().map(|(path, absent)| json!({
@@ -225,5 +229,5 @@ pub fn document(why: &Why) -> Value {
             })),
         })
     };
-    json!({ "subject": why.subject, "boards": why.boards.iter().map(of_board).collect::<Vec<_>>() })
+    json!({ "subject": why.subject, "boards": why.boards.iter().map(board_json).collect::<Vec<_>>() })
 }

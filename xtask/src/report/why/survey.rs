@@ -1,4 +1,4 @@
-//! The dependents of each file: of all dependencies of what a board's manifests list.
+//! The dependents of each file, from all dependencies of the listed files of a board.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,25 +14,25 @@ use usr::ldso::{DynamicLoader, FoundVia, LoadResult};
 use usr::path::UsrPath;
 use usr::tree::UsrTree;
 
-/// What a board's manifests list, and what that needs.
+/// The dependency graph of the listed files of a board.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
-    /// Where each path is listed, directories standing for what is below them.
+    /// The line that lists each path or a directory above it.
     pub(super) listed: BTreeMap<UsrPath, Vec<Place>>,
     /// The lines that name each path, whether or not the image has it.
     pub(super) lines: BTreeMap<UsrPath, Vec<Place>>,
-    /// Who needs each file.
+    /// The dependents of each file.
     pub(super) needed_by: BTreeMap<UsrPath, BTreeSet<Edge>>,
     /// Names that the image does not have.
     pub(super) missing: BTreeMap<String, BrokenPath>,
 }
 
 impl Survey {
-    pub(super) fn of(board: Board, sources: &Stage1Sources, tree: &UsrTree) -> Survey {
+    pub(super) fn new(board: Board, sources: &Stage1Sources, tree: &UsrTree) -> Survey {
         let mut survey = Survey::default();
-        let present = survey.list(board, sources, tree);
+        let paths = survey.list(board, sources, tree);
         let loader = DynamicLoader::new(tree, board, DynamicLoader::systemd_directories(tree), None);
-        for path in &present {
+        for path in &paths {
             match tree.file_info(path.as_str()) {
                 Some(FileInfo::Elf(elf)) if elf.dynamic && elf.machine == board.elf_machine() => {
                     survey.link(&loader.load(path));
@@ -45,7 +45,7 @@ impl Survey {
                 _ => {}
             }
         }
-        for reference in exec_references::scan(tree, &present) {
+        for reference in exec_references::scan(tree, &paths) {
             let program = reference.target(tree);
             survey.add(program, &reference.referrer, &reference.directive, String::new());
         }
@@ -53,9 +53,9 @@ impl Survey {
     }
 
     /// Adds a direct dependency, if it was found.
-    fn add(&mut self, needed: Option<UsrPath>, by: &UsrPath, says: &str, how: String) {
+    fn add(&mut self, needed: Option<UsrPath>, by: &UsrPath, reference: &str, how: String) {
         if let Some(needed) = needed {
-            let edge = Edge { by: by.clone(), says: says.to_owned(), how };
+            let edge = Edge { by: by.clone(), reference: reference.to_owned(), how };
             self.needed_by.entry(needed).or_default().insert(edge);
         }
     }
@@ -77,21 +77,21 @@ impl Survey {
             .map(|(file, bytes)| (file.as_str(), ManifestFile::parse(bytes)))
             .collect();
         let texts: ManifestsByPath<'_> = texts.iter().map(|(file, text)| (*file, text)).collect();
-        let mut present = BTreeSet::new();
-        for flavor in ManifestSet::of_board(board, &sources.listings) {
+        let mut paths = BTreeSet::new();
+        for flavor in ManifestSet::from_board(board, &sources.listings) {
             self.note_lines(&flavor, &texts);
-            let stage = Selection::of(&flavor, &texts, tree);
-            for path in &stage.present {
-                let Some(home) = stage.home(path) else { continue };
+            let selection = Selection::new(&flavor, &texts, tree);
+            for path in &selection.paths {
+                let Some(location) = selection.location(path) else { continue };
                 let places = self.listed.entry(path.clone()).or_default();
-                let place = Place { file: home.file.to_owned(), line: home.line };
+                let place = Place { file: location.file.to_owned(), line: location.line };
                 if !places.contains(&place) {
                     places.push(place);
                 }
             }
-            present.extend(stage.present);
+            paths.extend(selection.paths);
         }
-        present
+        paths
     }
 
     fn note_lines(&mut self, flavor: &ManifestSet, texts: &ManifestsByPath<'_>) {
@@ -110,15 +110,18 @@ impl Survey {
     fn link(&mut self, load: &LoadResult) {
         for need in &load.needs {
             if let Some(object) = need.object.and_then(|at| load.objects.get(at)) {
-                let edge =
-                    Edge { by: need.needed_by.clone(), says: need.name.clone(), how: object.how.to_string() };
+                let edge = Edge {
+                    by: need.needed_by.clone(),
+                    reference: need.name.clone(),
+                    how: object.how.to_string(),
+                };
                 self.needed_by.entry(object.path.clone()).or_default().insert(edge);
             }
         }
         for object in load.objects.iter().filter(|object| object.how == FoundVia::Interp) {
             let edge = Edge {
                 by: object.needed_by.clone(),
-                says: object.requested_name.clone(),
+                reference: object.requested_name.clone(),
                 how: object.how.to_string(),
             };
             self.needed_by.entry(object.path.clone()).or_default().insert(edge);

@@ -67,7 +67,7 @@ fn check(text: impl ToString, expected: Expect) {
 }
 
 #[test]
-fn a_soname_and_all_that_hangs_on_it() {
+fn soname_lists_transitive_dependents() {
     check(
         tree(&answer("libpam.so.0")),
         expect![[r#"
@@ -139,7 +139,7 @@ fn missing_soname_shows_where_it_was_searched() {
 }
 
 #[test]
-fn a_name_that_nobody_knows() {
+fn unknown_name_is_reported() {
     check(
         tree(&answer("libother.so.1")),
         expect![[r#"
@@ -196,7 +196,7 @@ fn graphs() {
 }
 
 #[test]
-fn a_document() {
+fn json_document_has_every_key() {
     check(
         format!("{:#}", document(&answer("bin/login"))),
         expect![[r#"

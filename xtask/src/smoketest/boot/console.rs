@@ -23,9 +23,9 @@ const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(15);
 pub(super) struct ConsoleLog {
     /// Every line, without control sequences.
     pub lines: Vec<String>,
-    /// Whether one of them contained the marker.
+    /// Whether a line contained the marker.
     pub marker_seen: bool,
-    /// The exit status; `None` where the run was ended from here.
+    /// The exit status; `None` if the run was ended by a limit.
     pub status: Option<ExitStatus>,
     /// Whether the run was ended because it printed more than [`MAX_LOG_LEN`] or [`MAX_LINES`].
     pub overflow: bool,
@@ -99,7 +99,7 @@ pub(super) fn run_until_exit(
     Ok(console)
 }
 
-/// Waits for the child; what it still prints is dropped, so that it never waits for us.
+/// Waits for the child. Further output is discarded, so that the child never blocks.
 fn wait(child: &mut Child, lines: &Receiver<(usize, String)>, name: &str) -> Result<ExitStatus> {
     let deadline = Instant::now() + CLEAN_UP_TIMEOUT;
     loop {
@@ -116,7 +116,8 @@ fn wait(child: &mut Child, lines: &Receiver<(usize, String)>, name: &str) -> Res
     }
 }
 
-/// The child's lines as they come, each with its length before control sequences were removed. The reader waits for whoever takes them, so that output does not pile up.
+/// The child's lines as they come, each with its length before control sequences were removed. The channel is
+/// bounded, so that output is not buffered without limit.
 fn spawn_reader(child: &mut Child) -> Receiver<(usize, String)> {
     let (sender, receiver) = sync_channel(64);
     if let Some(mut stdout) = child.stdout.take() {

@@ -15,7 +15,7 @@ pub struct MissingItem {
     pub what: String,
     /// Its purpose, or the program that needs it.
     pub why: String,
-    /// Where it is, if the root filesystem has it and the program did not find it.
+    /// The path of the item, if the root filesystem has it and the program did not find it.
     pub found_at: Option<UnreachableLibrary>,
 }
 
@@ -25,10 +25,10 @@ impl MissingItem {
     }
 }
 
-/// systemd starts each service through a program of its own from here on (NEWS of 255).
+/// The first version of systemd that starts each service through systemd-executor (NEWS of 255).
 const EXECUTOR_SINCE: u32 = 255;
 
-/// Missing files without which nothing starts.
+/// Missing files that every boot requires.
 pub fn missing_essentials(rootfs: &Rootfs) -> Vec<MissingItem> {
     missing_files(rootfs, &[("systemd", "it is process 1")]).into_iter().chain(loader(rootfs)).collect()
 }
@@ -64,7 +64,7 @@ pub fn diagnose(rootfs: &Rootfs, systemd: Option<SystemdVersion>, lines: &[Strin
     items.into_iter().collect()
 }
 
-/// The path as manifests write it: with the links in its directory resolved.
+/// The path as in manifests: with the symlinks in its directory resolved.
 fn manifest_path(rootfs: &Rootfs, what: &str) -> String {
     let spelled = || {
         let path = UsrPath::new(what).ok()?;

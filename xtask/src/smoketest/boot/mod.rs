@@ -1,7 +1,7 @@
 //! Boots a built root filesystem: its own systemd as process 1, and an app that prints a marker through the journal.
 //!
-//! Three methods: [`nspawn`] is how rkt does it, in namespaces of this machine; [`vm`] needs no root and keeps the
-//! image's code in a virtual machine; [`rkt`] is rkt itself. The exit status alone says nothing: a stage1 without a
+//! Three methods: [`nspawn`] is rkt's own, in namespaces of this machine; [`vm`] needs no root and keeps the
+//! image's code in a virtual machine; [`rkt`] is rkt itself. The exit status alone is not sufficient: a stage1 without a
 //! journal ends with 0 and prints nothing.
 
 mod console;
@@ -25,9 +25,9 @@ use coreos_types::release::SystemdVersion;
 /// One boot of a root filesystem.
 #[derive(Debug, Clone, Copy)]
 pub struct Boot<'a> {
-    /// What boots.
+    /// The root filesystem.
     pub rootfs: &'a Rootfs,
-    /// The version of its systemd, where that is known.
+    /// The version of its systemd, if known.
     pub systemd: Option<SystemdVersion>,
     /// A directory for the log and the files of the boot.
     pub work: &'a Path,
@@ -40,30 +40,30 @@ pub struct Boot<'a> {
 pub enum BootOutcome {
     /// The marker was printed.
     Passed {
-        /// How it was booted, and what kept it apart from this machine.
+        /// The method, and the isolation from this machine.
         method: String,
         /// From start to end.
         took: Duration,
     },
     /// The marker was not printed, or the boot did not end.
     Failed {
-        /// How it was booted.
+        /// The method.
         method: String,
-        /// What happened.
+        /// The reason.
         why: String,
-        /// What is missing, as far as that is known.
+        /// The missing items, if known.
         missing: Vec<diagnosis::MissingItem>,
         /// The last lines of the console.
         tail: Vec<String>,
         /// The file with the whole console.
         log: PathBuf,
     },
-    /// This machine or user cannot boot it; the reason.
+    /// This machine or user cannot boot the root filesystem; the reason.
     Unsupported(String),
 }
 
 impl Boot<'_> {
-    /// The failure where an essential file is missing, so that a boot cannot be tried.
+    /// The failure for a root filesystem without an essential file, which is not booted.
     fn cannot_start(&self) -> Option<BootOutcome> {
         let missing = diagnosis::missing_essentials(self.rootfs);
         (!missing.is_empty()).then(|| BootOutcome::Failed {
@@ -79,7 +79,7 @@ impl Boot<'_> {
         self.work.join("boot.log")
     }
 
-    /// Writes the files that are put over the root filesystem, and returns their directory.
+    /// Writes the files that overlay the root filesystem, and returns their directory.
     fn write_overlay(&self, nonce: &str) -> Result<PathBuf> {
         let home = self.work.join("files");
         run_dir::remove(&home)?;
@@ -117,7 +117,7 @@ impl Boot<'_> {
     }
 }
 
-/// A word that no earlier run used.
+/// A nonce that no earlier run used.
 fn nonce() -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     format!("{:x}{:x}", std::process::id(), since.as_micros())

@@ -1,8 +1,8 @@
 //! A boot in namespaces of this machine: by the stage1's own systemd-nspawn where it has one, else by its systemd alone.
 //!
 //! `supervisor.sh` does what needs a shell between processes: a copy of the root filesystem in memory, cgroups with
-//! limits, a user namespace with IDs that no account has, a pseudo-terminal, and the removal of all that, also after this
-//! process was killed. What of the protection this machine does not have is said in the outcome.
+//! limits, a user namespace with IDs that no account has, a pseudo-terminal, and the removal of all of these, also
+//! after this process was killed. The outcome names isolation that this machine does not support.
 
 use std::process::{Command, Stdio};
 
@@ -13,19 +13,19 @@ use coreos_types::error::{Error, Result, ResultExt};
 /// The text of the supervisor.
 const SUPERVISOR: &str = include_str!("supervisor.sh");
 
-/// The exit status by which the supervisor says that this machine cannot.
+/// The supervisor's exit status for a machine that does not support the boot.
 const EXIT_UNSUPPORTED: i32 = 75;
-/// systemd's unified hierarchy works from this version on; before, the boot is given v1.
+/// systemd's unified hierarchy works from this version on; earlier versions get v1.
 const UNIFIED_SINCE: u32 = 233;
 /// systemd refuses cgroup v1 from this version on.
 const UNIFIED_ONLY_SINCE: u32 = 256;
 /// The first of the user IDs of a boot: the last range that systemd leaves to containers (systemd's UIDS-GIDS).
 const FIRST_UID: u32 = 0x6FFF_0000;
 
-/// Boots, as root.
+/// Boots a root filesystem; requires root.
 ///
 /// # Errors
-/// What stops the work on this side; a boot that fails is an outcome.
+/// An error on the host; a failed boot is an outcome.
 pub fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
     if let Some(reason) = unsupported_reason() {
         return Ok(BootOutcome::Unsupported(reason));
@@ -50,7 +50,7 @@ pub fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
     Ok(BootOutcome::Unsupported(reasons.join("; ")))
 }
 
-/// The reason why this user or machine cannot, as far as that is known before a try.
+/// The reason why this user or machine cannot boot it, if known before an attempt.
 pub(super) fn unsupported_reason() -> Option<String> {
     if !is_root() {
         return Some("a boot in namespaces needs root; --vm does not".into());
@@ -60,17 +60,17 @@ pub(super) fn unsupported_reason() -> Option<String> {
     (!missing.is_empty()).then(|| format!("not installed: {} (util-linux, bsdutils)", missing.join(", ")))
 }
 
-/// Whether a boot can have a user namespace here; the reason why not.
+/// Whether the boot can have a user namespace; if not, the reason.
 ///
 /// # Errors
-/// A signal ended the probe: that says nothing about this machine.
+/// A signal ended the probe: the result is unknown.
 fn probe_user_namespace() -> Result<std::result::Result<(), String>> {
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     let is_whole = map.split_whitespace().eq(["0", "0", "4294967295"]);
     if !is_whole {
         return Ok(Err("this is a container without user IDs of its own".into()));
     }
-    // What the boot mounts later: a kernel or a container may allow namespaces and refuse this.
+    // The mounts of the boot: a kernel or container may allow namespaces and reject the mounts.
     let probe = "mount -t proc proc /proc && mount -t sysfs -o ro sysfs /sys";
     let mut command = Command::new("unshare");
     command.args([
@@ -132,7 +132,7 @@ fn boot_once(
     Ok(boot.evaluate(format!("booted by {by}, cgroup {hierarchy}, {protection}"), &console))
 }
 
-/// The namespace and limits of a boot, or what is missing of them.
+/// The isolation of a boot: namespace and limits, or the unsupported parts.
 fn describe_protection(user_namespace: &std::result::Result<(), String>, lines: &[String]) -> String {
     let mut text = match user_namespace {
         Ok(()) => "in a user namespace".to_owned(),
@@ -158,14 +158,14 @@ fn supervisor_command(step: &str, hierarchy: &str, group: &str) -> Command {
     command
 }
 
-/// Removes what a supervisor left that was killed itself.
+/// Removes the remains of a killed supervisor.
 fn clean_up(hierarchy: &str, group: &str) {
     let mut command = supervisor_command("clean", hierarchy, group);
     let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
 }
 
 pub(super) fn setup_failure(lines: &[String]) -> String {
-    let said = lines.iter().find_map(|line| line.strip_prefix("boot-setup: "));
+    let message = lines.iter().find_map(|line| line.strip_prefix("boot-setup: "));
     let error = lines.iter().find(|line| line.contains("mount:")).map(|line| format!(" ({})", line.trim()));
-    format!("{}{}", said.unwrap_or("the namespaces of a boot cannot be made"), error.unwrap_or_default())
+    format!("{}{}", message.unwrap_or("the namespaces of a boot cannot be made"), error.unwrap_or_default())
 }

@@ -1,13 +1,13 @@
-# Boots a root filesystem so that nothing of it is left behind. Run by `sh -euc` as root, in a session and a mount
+# Boots a root filesystem and removes all of its processes and files afterwards. Run by `sh -euc` as root, in a session and a mount
 # namespace of its own, with the name of the step as $1. Standard input is the lifeline: at its end (the caller is done,
 # or was killed) everything in here is killed, and then the cgroups are removed.
 #
 # All paths come from the environment and are used as whole words; no text of a path is ever run.
 #
 #   BOOT_ROOTFS  the root filesystem: copied to memory, never written
-#   BOOT_FILES   a directory whose files are put over the copy
+#   BOOT_FILES   a directory with files that overlay the copy
 #   BOOT_TOOL    this program, which changes the root directory
-#   BOOT_CGROUP  the hierarchy that the boot sees: v2, or v1 for a systemd that does not know v2
+#   BOOT_CGROUP  the hierarchy in the boot: v2, or v1 for a systemd without support of v2
 #   BOOT_GROUP   the name of its cgroup
 #   BOOT_UIDS    the first of the 65,536 user IDs of its user namespace; empty for a boot without one
 #   BOOT_LOADER  the path of the loader in the root filesystem
@@ -22,7 +22,7 @@ root=/run/root
 max_memory=2147483648 max_pids=512 max_root=2g
 
 # The group in a v1 hierarchy, which is mounted where nobody else sees it. Arguments: a name for the mount point, the
-# controllers as in /proc/self/cgroup, the mount options. Fails where there is no such hierarchy.
+# controllers as in /proc/self/cgroup, the mount options. Fails without such a hierarchy.
 v1_group() {
   mkdir -p "/run/cgroup/$1" && mount -t cgroup -o "$3" cgroup "/run/cgroup/$1" 2> /dev/null || return 1
   own=$(sed -n "s/^[0-9]*:$2://p" /proc/self/cgroup)

@@ -5,12 +5,12 @@ use coreos_types::release::SystemdVersion;
 /// The unit that is started instead of a default target.
 pub const APP_UNIT: &str = "xtask-smoketest.service";
 
-/// The text that the app must print. No file contains it: the shell of the root filesystem computes it.
+/// The marker that the app must print. No file contains the marker: the shell of the root filesystem computes it.
 pub fn marker(nonce: &str) -> String {
     format!("smoketest-42-{nonce}")
 }
 
-/// Path below the root, and content. A bash of the root filesystem prints the token to the journal, which forwards
+/// Path below the root, and content. A bash of the root filesystem prints the marker to the journal, which forwards
 /// it to the console; then the machine powers off.
 ///
 /// The marker passes through journald alone: a stage1 without a working journald prints nothing.
@@ -38,7 +38,7 @@ pub fn overlay_files(
         tools.shell
     );
     if tools.journalctl {
-        // What was said is on the console before the power goes.
+        // The journal is flushed to the console before the machine powers off.
         app.push_str("ExecStart=-/usr/bin/journalctl --sync\n");
     }
     if systemd.is_some_and(|version| version.0 < SUCCESS_ACTION_SINCE) {
@@ -50,7 +50,7 @@ pub fn overlay_files(
             "etc/systemd/journald.conf",
             "[Journal]\nStorage=volatile\nForwardToConsole=yes\nMaxLevelConsole=debug\n".to_owned(),
         ),
-        // systemd-nspawn starts nothing without it.
+        // systemd-nspawn requires an os-release file.
         ("etc/os-release", "ID=stage1\nNAME=stage1\n".to_owned()),
         ("etc/machine-id", format!("{:0>32}\n", "5e40")),
         ("etc/passwd", "root:x:0:0:root:/:/usr/bin/bash\n".to_owned()),
@@ -58,7 +58,7 @@ pub fn overlay_files(
     ]
 }
 
-/// The version of systemd that first knew `SuccessAction=` (NEWS of 236).
+/// The first version of systemd with `SuccessAction=` (NEWS of 236).
 const SUCCESS_ACTION_SINCE: u32 = 236;
 
 /// Programs of the root filesystem that the app uses.

@@ -14,21 +14,21 @@ use crate::smoketest::host::find_in_path;
 use crate::smoketest::run_dir;
 use coreos_types::error::{Error, Result, ResultExt};
 
-/// The variable with the path of the kernel, where none is installed in the usual places.
+/// The variable with the path of the kernel, if no kernel is installed in the usual places.
 pub const KERNEL_VARIABLE: &str = "XTASK_VM_KERNEL";
 /// The text of the supervisor.
 const SUPERVISOR: &str = include_str!("vm.sh");
 /// Longest wait for the first line of a kernel where KVM works.
 const KVM_PROBE_TIMEOUT: Duration = Duration::from_secs(8);
-/// The exit status of a supervisor that a signal stopped.
+/// The exit status of a supervisor after a signal.
 const EXIT_TERMINATED: i32 = 143;
 /// Memory of the guest, in MiB.
 const MEMORY: &str = "1024";
 
-/// Boots in qemu, with KVM where that works.
+/// Boots in qemu, with KVM if KVM works.
 ///
 /// # Errors
-/// What stops the work on this side; a boot that fails is an outcome.
+/// An error on the host; a failed boot is an outcome.
 pub fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
     let arch = boot.rootfs.board.machine();
     let qemu = format!("qemu-system-{arch}");
@@ -69,16 +69,16 @@ struct Machine {
     arch: &'static str,
 }
 
-/// How the processor of the guest is made.
+/// The accelerator of the guest.
 #[derive(Debug, Clone, Copy)]
 enum Accelerator {
     Kvm,
-    /// The reason why not KVM.
+    /// Emulation, and the reason why KVM is not used.
     Emulation(&'static str),
 }
 
 impl Accelerator {
-    /// qemu's word.
+    /// The value for qemu's option.
     fn name(self) -> &'static str {
         match self {
             Accelerator::Kvm => "kvm",
@@ -96,7 +96,7 @@ impl Accelerator {
 
 impl Machine {
     /// KVM if it works: in nested machines it may start a guest that never prints anything. The probe, once in a run,
-    /// boots the kernel alone, which ends by itself for want of a root file system.
+    /// boots the kernel alone, which panics without a root file system.
     fn accelerator(&self, boot: &Boot<'_>) -> Result<Accelerator> {
         static KVM_WORKS: OnceLock<bool> = OnceLock::new();
         if self.arch != std::env::consts::ARCH {
@@ -161,7 +161,7 @@ fn list_dir(directory: &Path) -> Vec<PathBuf> {
     fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
-/// Packs two archives one after the other, as the kernel takes them: the root filesystem, and the files over it.
+/// Packs two archives one after the other, as the kernel accepts: the root filesystem, and the files that overlay it.
 fn build_initramfs(boot: &Boot<'_>, nonce: &str) -> Result<PathBuf> {
     let files = boot.write_overlay(nonce)?;
     for directory in ["proc", "sys", "dev", "run", "tmp", "var"] {
@@ -190,7 +190,7 @@ fn build_initramfs(boot: &Boot<'_>, nonce: &str) -> Result<PathBuf> {
     Ok(out)
 }
 
-/// Owners do not matter to a boot, and cannot be kept by an ordinary user. Names may contain any character.
+/// Owners are not relevant for a boot, and an unprivileged user cannot preserve them. Names may contain any character.
 const PACK_INITRAMFS: &str = r#"for directory; do
   cd "$directory"
   find . -print0 | cpio -0 --quiet -o -H newc -R 0:0

@@ -84,8 +84,8 @@ impl Build<'_> {
         arguments
     }
 
-    /// A command with `GO111MODULE=off` where the environment does not set it and the tree has no `go.mod`: it can be built
-    /// in a GOPATH only.
+    /// A command with `GO111MODULE=off` where the environment does not set it and the tree has no `go.mod`: it can be
+    /// built in a GOPATH only.
     fn go_command(&self, program: &str) -> Command {
         let mut command = self.command(program);
         if std::env::var_os("GO111MODULE").is_none() && !self.tree.join("go.mod").exists() {
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn space_variable_is_added_where_the_tree_uses_it() {
+    fn space_variable_is_set_if_the_tree_uses_it() {
         let home = tempfile::tempdir().unwrap();
         let mut build = build(home.path(), &[], &[]);
         assert_eq!(build.space_argument(), None);

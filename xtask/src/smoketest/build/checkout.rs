@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use coreos_types::error::{Result, ResultExt};
 
-/// The largest file that is kept to be restored.
+/// Size limit of files that are restored.
 const MAX_FILE: u64 = 1 << 20;
 
 /// The tracked files at the top of a checkout, as they were before a build.
@@ -28,10 +28,10 @@ impl TrackedFiles {
         TrackedFiles(names.into_iter().filter_map(content).collect())
     }
 
-    /// Writes back those that are different now; returns their names.
+    /// Restores the changed files; returns their names.
     ///
     /// # Errors
-    /// One cannot be written.
+    /// A file cannot be written.
     pub(super) fn restore(&self, tree: &Path) -> Result<Vec<String>> {
         let mut restored = Vec::new();
         for (name, bytes) in &self.0 {
@@ -40,7 +40,7 @@ impl TrackedFiles {
             if is_file && fs::read(&path).is_ok_and(|now| now == *bytes) {
                 continue;
             }
-            // autogen.sh may have put a link in the place of the file: what it points to is not written.
+            // autogen.sh may have replaced the file with a symlink: the target is not written.
             let mode = fs::metadata(&path).map(|file| file.permissions());
             if !is_file && fs::symlink_metadata(&path).is_ok() {
                 fs::remove_file(&path).with_context(|| format!("cannot restore {}", path.display()))?;
@@ -55,7 +55,7 @@ impl TrackedFiles {
     }
 }
 
-/// The names of the tracked files in the top directory of a checkout; `None` where git knows no checkout there.
+/// The names of the tracked files in the top directory of a checkout; `None` without a git checkout.
 fn list_tracked(tree: &Path) -> Option<Vec<String>> {
     let mut git = Command::new("git");
     // The tree may not choose a program that git starts.

@@ -51,7 +51,7 @@ pub(in crate::smoketest) enum Cause {
     Unknown,
 }
 
-/// How many of the last lines are shown.
+/// Number of last lines that are printed.
 const LAST_LINES: usize = 30;
 
 impl BuildFailure {
@@ -104,7 +104,7 @@ fn diagnose(tree: &Path, flavors: &[String], output: &str) -> Cause {
     Cause::Unknown
 }
 
-/// A download that failed: by the words of the program, or, where it was quiet, by its exit status in a recipe that
+/// A download that failed: by the program's message, else by its exit status in a recipe that
 /// downloads.
 fn network(tree: &Path, flavors: &[String], output: &str) -> Option<Cause> {
     let recipe = RECIPE.as_ref()?.captures(output);
@@ -139,7 +139,7 @@ fn flavor_that_downloads(tree: &Path, flavors: &[String], url: &str) -> Option<S
     flavors.iter().find(names).cloned()
 }
 
-/// What curl, git, Go and wget print where a host cannot be reached.
+/// Messages of curl, git, Go and wget for an unreachable host.
 const NETWORK_WORDS: &[&str] = &[
     "Could not resolve host",
     "unable to resolve host",
@@ -167,7 +167,7 @@ static MAKEFILE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"stage1/usr_from_([a-z0-9]+)/usr_from_[a-z0-9]+\.mk: No such file or directory").ok()
 });
 static URL: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"https?://[^ \t\n'"`)]+"#).ok());
-/// The words of shells, env, make, Perl, Go, configure and `stage1/Makefile` for a program that is not there.
+/// Messages of shells, env, make, Perl, Go, configure and `stage1/Makefile` for a missing program.
 static NOT_INSTALLED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r"(?mx)

@@ -28,14 +28,14 @@ pub(super) struct FailedCommand {
     pub(super) output: String,
 }
 
-/// How much of a failed command's output is read for its diagnosis.
+/// Most bytes of a failed command's output that are read for the diagnosis.
 const MAX_OUTPUT: u64 = 256 * 1024;
 
-/// How long one command may take.
+/// Time limit of one command.
 const MAX_TIME: Duration = Duration::from_secs(4 * 3600);
 
 /// Runs its arguments in the process group of this shell. At the end of standard input the group is killed: the
-/// command has ended, or this program has, in whatever way.
+/// command or this program has ended.
 const KILL_GROUP_ON_STDIN_EOF: &str = r#"exec 3<&0
 "$@" < /dev/null 3<&- &
 command=$!
@@ -57,7 +57,7 @@ impl BuildLog {
         Ok(BuildLog { path, commands: Vec::new(), file })
     }
 
-    /// Runs a command without standard input to its end; returns it where it fails.
+    /// Runs a command without standard input until it exits; returns the command if it fails.
     ///
     /// # Errors
     /// The program is not installed or cannot be started, or the log cannot be written.

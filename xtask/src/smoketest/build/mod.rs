@@ -22,7 +22,7 @@ pub(super) use self::failure::{BuildFailure, Cause};
 use self::log::BuildLog;
 pub(super) use self::output::{BuiltRootfs, image_rootfs};
 
-/// What is built, of which tree, and how.
+/// The parameters of a build.
 #[derive(Debug, Clone)]
 pub(super) struct Build<'a> {
     /// The tree, absolute.
@@ -53,7 +53,7 @@ pub(super) enum BuildSystem {
 /// The result of a build.
 #[derive(Debug, Clone)]
 pub(super) struct BuildOutcome {
-    /// The commands that ran, for people.
+    /// The commands that ran, for display.
     pub commands: Vec<String>,
     /// `None` where every command succeeded.
     pub failure: Option<BuildFailure>,
@@ -104,7 +104,7 @@ impl Build<'_> {
     /// Checks that every selected flavor has manifests for some board.
     ///
     /// # Errors
-    /// A flavor has none.
+    /// A flavor has no manifests.
     pub(super) fn check_flavors(&self) -> Result<()> {
         let known: BTreeSet<&Flavor> = self.flavors.values().flatten().collect();
         let Some(unknown) = self.selected.iter().find(|flavor| !known.contains(flavor)) else {
@@ -117,10 +117,10 @@ impl Build<'_> {
         .with_hint(format!("use one of the tree's flavors: {}", known.join(", "))))
     }
 
-    /// A directory that `make clean` does not remove, for logs and for what a boot writes.
+    /// A directory that `make clean` does not remove, for logs and files of a boot.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// The directory cannot be created.
     pub(super) fn log_directory(&self) -> Result<PathBuf> {
         let directory = match self.system() {
             BuildSystem::Stage1 => self.tree.join("stage1/build-smoketest"),
@@ -164,7 +164,7 @@ impl Build<'_> {
                     make.arg(format!("RKT_STAGE1_FLAVORS={}", join(&flavors)));
                 }
                 make.args(self.make_arguments()).args(target);
-                make.env("XTASK", PRINT_IMAGE).env("XTASK_FETCH_FLAGS", "").env("XTASK_IMAGE", image);
+                make.env("XTASK", COPY_IMAGE).env("XTASK_FETCH_FLAGS", "").env("XTASK_IMAGE", image);
                 make
             };
             for target in [&["clean"][..], &[]] {
@@ -188,9 +188,10 @@ impl Build<'_> {
     }
 }
 
-/// What `stage1/Makefile` runs instead of `cargo xtask fetch`: it prints the path of the image that was verified. The
-/// path is in the environment, so no quoting of it can fail; make reads `$$` as one `$`.
-const PRINT_IMAGE: &str = r#"sh -c 'printf "%s\n" "$$XTASK_IMAGE"' xtask"#;
+/// The command that `stage1/Makefile` runs instead of `cargo xtask fetch … --output FILE`: copies the verified image to
+/// FILE. Both paths are data of the script, so no quoting of them can fail; make reads `$$` as one `$`.
+const COPY_IMAGE: &str =
+    r#"sh -c 'while [ "$$1" != --output ]; do shift || exit; done; cp -- "$$XTASK_IMAGE" "$$2"' xtask"#;
 
 /// Flavors as rkt writes a list of them.
 fn join(flavors: &[Flavor]) -> String {

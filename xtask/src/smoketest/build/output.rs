@@ -1,4 +1,4 @@
-//! What a build left in its build directory.
+//! The results in a build directory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ pub(in crate::smoketest) struct BuiltRootfs {
     pub path: PathBuf,
     /// Its flavor.
     pub flavor: Flavor,
-    /// What came from the image alone, where the build keeps that: rkt lays files of its own over it.
+    /// The files from the image alone, if the build has them: rkt adds files of its own.
     pub image_rootfs: Option<PathBuf>,
     /// The image as the build unpacked it.
     pub squashfs: PathBuf,
@@ -72,8 +72,8 @@ impl Build<'_> {
         if self.system() == BuildSystem::Stage1 {
             return self.tree.join(format!("stage1/build-{board}"));
         }
-        let given = self.make.iter().rev().find_map(|word| word.strip_prefix("BUILDDIR="));
-        if let Some(directory) = given.map(str::to_owned).or_else(|| std::env::var("BUILDDIR").ok()) {
+        let argument = self.make.iter().rev().find_map(|word| word.strip_prefix("BUILDDIR="));
+        if let Some(directory) = argument.map(str::to_owned).or_else(|| std::env::var("BUILDDIR").ok()) {
             return self.tree.join(directory);
         }
         let all: Vec<PathBuf> = build_rkt_directories(self.tree);

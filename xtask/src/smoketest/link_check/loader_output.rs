@@ -1,4 +1,4 @@
-//! Parses what `ld.so --list` prints.
+//! Parser for the output of `ld.so --list`.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -7,12 +7,12 @@ use regex::Regex;
 
 use crate::smoketest::sandbox::{End, Finished};
 
-/// What the loader printed about one file.
+/// The parsed output of the loader for one file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LoaderOutput {
     /// The absolute paths that it resolved.
     pub resolved: Vec<String>,
-    /// What is wrong, each once.
+    /// The problems, without duplicates.
     pub problems: Vec<String>,
     /// The end of a loader that crashed, hung or could not be executed.
     pub failure: Option<End>,
@@ -61,7 +61,7 @@ pub fn parse(stdout: &str, stderr: &str) -> LoaderOutput {
     output
 }
 
-/// The lines of the loader that matter (glibc `elf/rtld.c`, `elf/dl-version.c`, `elf/dl-error.c`).
+/// The relevant lines of the loader's output (glibc `elf/rtld.c`, `elf/dl-version.c`, `elf/dl-error.c`).
 static LINE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r"(?x)

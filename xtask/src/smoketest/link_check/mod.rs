@@ -1,7 +1,7 @@
 //! Links every program and library of a root filesystem with its own loader, confined ([`super::sandbox`]).
 //!
-//! The loader lists what each file loads (`ld.so --list`), for several files at once. [`loader_output`] parses what it
-//! prints; a library that fails alone is excused where every program that loads it links. Process 1 is checked twice
+//! The loader lists what each file loads (`ld.so --list`), for several files at once. [`loader_output`] parses its
+//! output; a library that fails alone is excused where every program that loads it links. Process 1 is checked twice
 //! ([`pid1`]). A loader that crashes or hangs is one failure, not one per file ([`progress`]).
 
 pub mod loader_output;
@@ -38,7 +38,7 @@ pub enum LinkOutcome {
 /// The results of all files.
 #[derive(Debug, Clone)]
 pub struct LinkCheck {
-    /// How the loader was run.
+    /// The runner of the loader.
     pub runner: LoaderRunner,
     /// Duration of the whole check.
     pub took: Duration,
@@ -51,13 +51,13 @@ pub struct LinkCheck {
 pub struct LinkResult {
     /// The program or library.
     pub file: UsrPath,
-    /// What is wrong; empty where it links.
+    /// The problems; empty if the file links.
     pub problems: Vec<String>,
     /// The programs that load it, where it fails alone and all of them link.
     pub satisfied_by: Vec<UsrPath>,
     /// Missing links through which existing libraries would be found.
     pub links: Vec<UsrPath>,
-    /// What the loader would load, as paths of the root filesystem.
+    /// The files that the loader would load, as paths of the root filesystem.
     resolved: Vec<UsrPath>,
 }
 
@@ -75,7 +75,7 @@ impl LinkResult {
 /// Checks every program and library of a root filesystem, `jobs` at once.
 ///
 /// # Errors
-/// A sandbox that worked at first and cannot be set up again.
+/// The sandbox cannot be set up, although its test succeeded.
 pub fn check(rootfs: &Rootfs, jobs: usize) -> Result<LinkOutcome> {
     let started = Instant::now();
     let runner = match LoaderRunner::detect(rootfs) {
@@ -98,7 +98,7 @@ pub fn check(rootfs: &Rootfs, jobs: usize) -> Result<LinkOutcome> {
 enum SearchMode {
     /// [`LIBRARY_PATH`], with which nearly everything in a stage1 is started.
     LibraryPath,
-    /// None.
+    /// No additional directories.
     DefaultPath,
 }
 
@@ -107,7 +107,7 @@ const LIBRARY_PATH: &str = "/usr/lib:/usr/lib64:/usr/lib/systemd:/usr/lib64/syst
 /// Most files that are checked at once.
 const MAX_JOBS: usize = 64;
 
-/// What every check of a file needs.
+/// The context of every check of a file.
 #[derive(Clone, Copy)]
 struct Checker<'a> {
     rootfs: &'a Rootfs,
@@ -200,7 +200,7 @@ fn real_path(rootfs: &Rootfs, path: &str) -> Option<UsrPath> {
     rootfs.tree.resolve(&UsrPath::from_rootfs_path(path).ok()?).end.node().cloned()
 }
 
-/// Libraries that the file says it resolved by name and cannot do without (`.note.dlopen`), and that are nowhere here.
+/// Missing libraries that the file declares as required in `.note.dlopen`.
 fn missing_dlopen(rootfs: &Rootfs, file: &UsrPath) -> Vec<String> {
     let Some(FileInfo::Elf(info)) = rootfs.tree.file_info(file.as_str()) else { return Vec::new() };
     let is_here = |soname: &String| rootfs.tree.iter().any(|(path, _)| path.name() == soname);
@@ -221,7 +221,8 @@ fn simulate(rootfs: &Rootfs, file: &UsrPath, mode: SearchMode) -> LinkResult {
     };
     let load = ldso::DynamicLoader::new(&rootfs.tree, rootfs.board, directories, None).load(file);
     let missing = load.missing.iter().map(|gap| format!("{} is not found", gap.name));
-    let broken = load.broken.iter().map(|unfit| format!("{} cannot be loaded: {}", unfit.path, unfit.why));
+    let broken =
+        load.broken.iter().map(|rejected| format!("{} cannot be loaded: {}", rejected.path, rejected.why));
     let versions =
         load.version_errors.iter().map(|gap| format!("{} has no version {}", gap.library, gap.version));
     let resolved = load.objects.into_iter().map(|object| object.path).collect();

@@ -1,4 +1,4 @@
-//! systemd as process 1: nspawn starts it without the `LD_LIBRARY_PATH` that everything else in a stage1 has.
+//! systemd as process 1: nspawn starts it without the `LD_LIBRARY_PATH` of the other programs of a stage1.
 
 use super::{Checker, SearchMode};
 use crate::smoketest::rootfs::Rootfs;
@@ -41,14 +41,14 @@ pub(super) fn check_pid1(
     Ok((problems, links))
 }
 
-/// The library that a program did not find, where the root filesystem has a file of that name; else `None`.
+/// The library that a program did not find although the root filesystem has a file of that name; else `None`.
 pub fn find_unreached(rootfs: &Rootfs, program: &UsrPath, name: &str) -> Option<UnreachableLibrary> {
     let loader = ldso::DynamicLoader::new(&rootfs.tree, rootfs.board, Vec::new(), None);
     let load = loader.load(program);
     let missing = load.missing.iter().find(|missing| missing.name == name).cloned();
     let unknown =
         || ldso::NotFound { name: name.to_owned(), needed_by: program.clone(), searched: Vec::new() };
-    loader.unreached(&missing.unwrap_or_else(unknown))
+    loader.find_unreachable(&missing.unwrap_or_else(unknown))
 }
 
 #[cfg(test)]
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn pid1_misses_what_only_library_path_reaches() {
+    fn pid1_ignores_ld_library_path() {
         let rootfs = rootfs();
         let (runner, progress) = (LoaderRunner::Simulated("a test".into()), Progress::new());
         let checker = Checker { rootfs: &rootfs, runner: &runner, progress: &progress };

@@ -1,4 +1,4 @@
-//! Whether the loader itself works: what it did with the files so far.
+//! Detects a loader that does not work, from its results so far.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,9 +8,9 @@ use usr::path::UsrPath;
 
 /// Longest check of one root filesystem.
 const MAX_CHECK_TIME: Duration = Duration::from_secs(180);
-/// Files for which a loader may hang or print without end before no other file is tried.
+/// Most files for which a loader may hang or print without end; then no other file is checked.
 const MAX_HANGS: usize = 2;
-/// Files for which a loader may crash before no other file is tried, where it has worked for none.
+/// Most files for which a loader that never worked may crash; then no other file is checked.
 const MAX_CRASHES: usize = 3;
 
 /// A loader that crashes, hangs, or cannot be executed.
@@ -18,13 +18,13 @@ const MAX_CRASHES: usize = 3;
 pub struct LoaderFailure {
     /// The loader.
     pub loader: UsrPath,
-    /// What happened, with the file that was linked.
+    /// The failure, with the linked file.
     pub reason: String,
-    /// The kernel cannot execute it, or it crashes at once: it has no code of a loader.
+    /// The kernel cannot execute it, or it crashes at once: the file is not a working loader.
     pub is_stub: bool,
 }
 
-/// Counts of what the loader did.
+/// Counts of the loader's results.
 #[derive(Debug)]
 pub(super) struct Progress {
     deadline: Instant,
@@ -45,7 +45,7 @@ impl Progress {
         Progress { deadline: Instant::now() + MAX_CHECK_TIME, counts: Mutex::default() }
     }
 
-    /// Counts one run; `end` where it was no orderly one.
+    /// Counts one run; `end` is set for a run that did not exit normally.
     pub(super) fn add(&self, loader: &UsrPath, file: &UsrPath, end: Option<End>) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.last = Some(loader.clone());

@@ -1,4 +1,4 @@
-//! How the loader is run: natively or emulated, always confined; or simulated, where it is for a foreign machine.
+//! Runners of the loader: native or emulated, always confined; or simulated, for a foreign machine.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,14 +13,14 @@ use coreos_types::release::Board;
 use usr::path::UsrPath;
 use usr::tree::NodeKind;
 
-/// How the loader is run.
+/// A method of running the loader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoaderRunner {
-    /// On this machine.
+    /// Natively.
     Native(Sandbox),
-    /// By this program of qemu-user, for a foreign board.
+    /// With this program of qemu-user, for a foreign board.
     Qemu(PathBuf, Sandbox),
-    /// Not at all: the model of the loader answers; the reason.
+    /// Simulated with the model of the loader; the reason.
     Simulated(String),
 }
 

@@ -21,7 +21,7 @@ pub type Differences = BTreeMap<UsrPath, String>;
 pub fn compare_with_image(rootfs: &Rootfs, squashfs: &Path) -> Result<Differences> {
     let unreadable = || format!("cannot read {}", squashfs.display());
     let file = File::open(squashfs).with_context(unreadable)?;
-    let image = UsrSquashfs::left_by_a_build(file).map_err(|error| error.context(unreadable()))?;
+    let image = UsrSquashfs::open_unverified(file).map_err(|error| error.context(unreadable()))?;
     let mut differences = Differences::new();
     let mut same_metadata = Vec::new();
     for (path, built) in rootfs.tree.iter() {
@@ -41,7 +41,7 @@ pub fn compare_with_image(rootfs: &Rootfs, squashfs: &Path) -> Result<Difference
 
 const OTHER_BYTES: &str = "has other bytes than in the image";
 
-/// How a node differs from the image, without reading its content; `None` where that has to be compared.
+/// The difference of a node from the image, without its content; `None` if the content has to be compared.
 fn difference(image: Option<&Node>, built: &Node) -> Option<String> {
     let Some(image) = image else { return Some("is not in the image".to_owned()) };
     match (&image.kind, &built.kind) {
@@ -61,8 +61,8 @@ fn difference(image: Option<&Node>, built: &Node) -> Option<String> {
 
 /// Whether the modes differ in a bit that unsquashfs restores: it gives setuid and setgid bits to root's files only.
 fn has_other_mode(image: u16, built: u16) -> bool {
-    let kept = if is_root() { 0o7777 } else { 0o1777 };
-    image & kept != built & kept
+    let mask = if is_root() { 0o7777 } else { 0o1777 };
+    image & mask != built & mask
 }
 
 #[cfg(test)]
@@ -76,7 +76,7 @@ mod tests {
     use coreos_types::release::Board;
     use usr::file_info::FileInfo;
 
-    /// What tests/fixtures/squashfs/make.sh packs, on disk.
+    /// Creates the files that tests/fixtures/squashfs/make.sh packs.
     fn rootfs(home: &Path) -> Rootfs {
         let lines = "the same line again\n".repeat(20_000);
         let mut rootfs = Rootfs {

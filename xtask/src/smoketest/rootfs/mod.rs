@@ -22,9 +22,9 @@ pub struct Rootfs {
     pub path: PathBuf,
     /// The board of most of its ELF files.
     pub board: Board,
-    /// Everything below its `usr`; the facts of every file are read.
+    /// The nodes below `usr`, with the properties of every file.
     pub tree: UsrTree,
-    /// Files below its `usr` that are not as they were taken from the image: the build's own.
+    /// Files below `usr` that differ from the image: the build's own.
     pub build_files: BTreeSet<UsrPath>,
 }
 
@@ -89,7 +89,7 @@ impl Rootfs {
     }
 }
 
-/// Longest file, in bytes, of which anything but the length is read: no program or library is as long.
+/// Longest file, in bytes, of which the content is read: no program or library is longer.
 const MAX_READ_LEN: u64 = 512 << 20;
 
 fn walk(directory: &Path, prefix: &str, tree: &mut UsrTree) -> Result<()> {

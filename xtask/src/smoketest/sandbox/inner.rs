@@ -26,7 +26,7 @@ use super::user::UserMap;
 const COMMAND: &str = "__sandbox";
 /// The step of `boot/supervisor.sh`: the arguments are a root directory, a program in it, and its arguments.
 const ENTER: &str = "enter";
-/// Where the supervisor of a boot puts this program, in a mount namespace of its own.
+/// The path of this program as the supervisor of a boot mounts it, in a mount namespace of its own.
 const SUPERVISORS_COPY: &str = "/run/tool";
 /// The exit code of a set-up that failed.
 const EXIT_SETUP_FAILED: u8 = 125;
@@ -34,7 +34,7 @@ const EXIT_SETUP_FAILED: u8 = 125;
 pub(super) const EXIT_NOT_EXECUTABLE: i32 = 126;
 /// Directories and links of the root filesystem that the loader may search, apart from `usr`.
 const TOP_LEVEL: [&str; 7] = ["bin", "etc", "lib", "lib32", "lib64", "libx32", "sbin"];
-/// Where the emulator is mounted.
+/// The mount point of the emulator.
 const EMULATOR: &str = ".emulator";
 
 /// Most address space of a confined program, in bytes.
@@ -48,7 +48,7 @@ const MAX_EMULATOR_THREADS: u64 = 16;
 
 type Result<T> = std::result::Result<T, String>;
 
-/// Adds what was done to an error.
+/// Adds context to an error.
 trait Context<T> {
     fn context(self, what: impl Display) -> Result<T>;
 }
@@ -133,8 +133,8 @@ impl Request {
     }
 }
 
-/// Changes the root directory for a boot, which has made its namespaces and mounts, and executes its program; the error
-/// with which that failed.
+/// Changes the root directory for a boot, which has made its namespaces and mounts, and executes its program; returns
+/// the error.
 fn enter(root: &Path, program: &OsString, arguments: &[OsString]) -> Result<io::Error> {
     if std::env::current_exe().context("cannot locate this program")? != Path::new(SUPERVISORS_COPY) {
         return Err("not called by the supervisor of a boot".into());
@@ -241,7 +241,7 @@ fn bind(file: &OwnedFd, target: &Path) -> Result<()> {
         .context(format_args!("cannot mount {}", target.display()))
 }
 
-/// Puts a copy that everybody can read over a file.
+/// Mounts a world-readable copy over a file.
 fn copy(path: &Path, copy: &Path) -> Result<()> {
     let copied =
         fs::copy(path, copy).and_then(|_| fs::set_permissions(copy, fs::Permissions::from_mode(0o555)));
@@ -257,7 +257,7 @@ fn pivot(root: &Path) -> Result<()> {
     rustix::process::chdir("/").context("cannot enter the root directory")
 }
 
-/// Gives up the user and all capabilities, for good.
+/// Drops the user and all capabilities permanently.
 fn drop_rights(uid: Option<u32>) -> Result<()> {
     for bit in 0..64 {
         // The first one that the kernel does not know ends the list.
@@ -283,7 +283,7 @@ fn drop_rights(uid: Option<u32>) -> Result<()> {
 fn limit_resources(emulated: bool) -> Result<()> {
     let native = |limit: u64| (!emulated).then_some(limit);
     for (resource, limit) in [
-        // No file can be written, not even on a file system in memory; pipes are no files.
+        // No file can be written, not even on a file system in memory; pipes are not affected.
         (Resource::Fsize, Some(0)),
         (Resource::Core, Some(0)),
         (Resource::Memlock, Some(0)),

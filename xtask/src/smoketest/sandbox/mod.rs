@@ -5,7 +5,7 @@
 //! caller is root. Its time, output, memory and number of processes are bounded. It is killed when this process ends.
 //!
 //! util-linux makes the namespaces; then this program, called again as [`inner`], does what only a process inside of
-//! them can do. Both sides shake hands over pipes: the host writes the user map when the namespaces exist, and the
+//! them can do. Both sides synchronize over pipes: the host writes the user map when the namespaces exist, and the
 //! program starts when the host has seen that all is set up. A host that was killed before that never answers.
 
 pub mod inner;
@@ -29,11 +29,11 @@ pub const MAX_OUTPUT_LEN: usize = 1 << 20;
 /// Longest wait for the namespaces.
 const SETUP_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What process 1 of the sandbox runs: it waits for the user map, and dies with `unshare`. The shell stays the parent,
+/// The script of process 1 in the sandbox: waits for the user map, and dies with `unshare`. The shell stays the parent,
 /// so that a change of user (which clears the death signal, prctl(2)) cannot detach the program.
 const INIT: &str = r#"echo; read -r _ || exit 125; "$@"; exit $?"#;
 
-/// How programs of one root filesystem are confined on this machine.
+/// The confinement of programs of a root filesystem on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sandbox {
     /// This program.
@@ -49,7 +49,7 @@ pub struct Sandbox {
 /// The end of a run, and what the program printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finished {
-    /// How it ended.
+    /// The end of the program.
     pub end: End,
     /// Standard output.
     pub stdout: Vec<u8>,
@@ -57,18 +57,18 @@ pub struct Finished {
     pub stderr: Vec<u8>,
 }
 
-/// How a confined program ended.
+/// The end of a confined program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// It exited with this code.
+    /// Exited with this code.
     Exited(i32),
-    /// A signal ended it.
+    /// Killed by a signal.
     Killed(i32),
-    /// The kernel could not execute it.
+    /// The kernel could not execute the program.
     NotExecutable,
-    /// It was killed after [`MAX_RUN_TIME`].
+    /// Killed after [`MAX_RUN_TIME`].
     TimedOut,
-    /// It was killed after [`MAX_OUTPUT_LEN`].
+    /// Killed after [`MAX_OUTPUT_LEN`].
     TooMuchOutput,
 }
 
@@ -108,7 +108,7 @@ impl Sandbox {
         let mut sandbox = Sandbox { tool, rootfs: rootfs.to_owned(), user, emulator, unreadable };
         let mut probe = sandbox.run(&[]);
         if probe.is_err() && sandbox.user.is_root() {
-            // In a container with few user IDs root may still have user namespaces as everybody has.
+            // In a container with few user IDs, root may still create user namespaces like an unprivileged user.
             sandbox.user = UserMap::Caller;
             sandbox.unreadable.clear();
             probe = sandbox.run(&[]).or(probe);
@@ -172,7 +172,7 @@ impl Sandbox {
     }
 }
 
-/// How far the set-up is.
+/// The stage of the set-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// Until the first line: the namespaces are made.
@@ -236,7 +236,7 @@ impl Run<'_> {
             Phase::Inner | Phase::Program => Phase::Program,
         };
         let stdin = self.stdin.as_mut();
-        // A set-up that has failed meanwhile says so on standard error.
+        // If the set-up has failed, its error is on standard error.
         let _ = stdin.map(|stdin| stdin.write_all(b"\n").and_then(|()| stdin.flush()));
         if self.phase == Phase::Program {
             self.stdin = None;
@@ -245,7 +245,7 @@ impl Run<'_> {
     }
 }
 
-/// Passes on the bytes of a stream until it ends or nobody listens.
+/// Forwards the bytes of a stream until its end or until the receiver is gone.
 fn spawn_reader(
     stream: Option<impl Read + Send + 'static>,
     is_stderr: bool,

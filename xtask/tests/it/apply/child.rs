@@ -1,49 +1,49 @@
-//! The process that writes.
+//! The writing process.
 
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-use super::{Fixture, plan_of, tree};
+use super::{Fixture, plan_for, tree};
 
 /// Environment variable with the tree to write to. A process that has it is a child of another test.
 const TREE: &str = "XTASK_TEST_TREE";
 
-/// In a child: waits for a byte, so that its parent can choose the moment, then writes. Otherwise starts such a child.
+/// In a child process: waits for the end of standard input, then writes. Otherwise starts such a child.
 #[test]
 fn child_writes_the_plan() {
     if let Some(root) = std::env::var_os(TREE) {
         return write(Path::new(&root));
     }
     let fixture = Fixture::new();
-    let done = command(&[], fixture.root()).output().unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let output = command(&[], fixture.root()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(fixture.state(), Ok("after"));
 }
 
 fn write(root: &Path) {
-    xtask::signals::watch().unwrap();
-    // strace counts the calls of each thread: none of libtest's shall have the number of one of ours.
+    xtask::signals::install().unwrap();
+    // strace counts calls per thread: calls of libtest must not have the number of a call of this test.
     for _ in 0..64 {
         File::create("/dev/null").unwrap().write_all(b".").unwrap();
     }
-    let plan = plan_of(root);
+    let plan = plan_for(root);
     let mut byte = [0];
-    let _until_told = std::io::stdin().read(&mut byte);
+    let _start_signal = std::io::stdin().read(&mut byte);
     if let Err(error) = xtask::repo::transaction::apply(&tree(root), &plan) {
-        panic!("FAULT {error}");
+        panic!("WRITE FAILED {error}");
     }
 }
 
 /// The command that runs [`child_writes_the_plan`] on `root`, under `wrapper` if there is one.
 pub(super) fn command(wrapper: &[&str], root: &Path) -> Command {
-    let me = std::env::current_exe().unwrap();
+    let executable = std::env::current_exe().unwrap();
     let mut command = match wrapper {
-        [] => Command::new(&me),
+        [] => Command::new(&executable),
         [program, arguments @ ..] => {
             let mut command = Command::new(program);
-            command.args(arguments).arg(&me);
+            command.args(arguments).arg(&executable);
             command
         }
     };
@@ -53,7 +53,7 @@ pub(super) fn command(wrapper: &[&str], root: &Path) -> Command {
     command
 }
 
-/// Starts it; it writes when the pipe is closed.
+/// Starts the child, which writes when the pipe is closed.
 pub(super) fn start(root: &Path) -> (Child, ChildStdin) {
     let mut child = command(&[], root).spawn().unwrap();
     let go = child.stdin.take().unwrap();

@@ -1,4 +1,4 @@
-//! The same with the tool itself: a bump that changes six files, ended at each call that decides something.
+//! Kills of the tool itself with strace(1): a bump of six files, killed at each call that changes its state.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,44 +8,44 @@ use std::process::Output;
 use manifest::plan::sources::COMMON_MK;
 use xtask::demo::example;
 
-use super::{Files, files_of};
+use super::{Files, read_files};
 use crate::scene::Scene;
 
-/// The calls with which a run is decided and carried through.
+/// System calls that commit and complete a run.
 const DECIDING: &str = "mkdir,rename,fsync,unlink,rmdir";
 
-/// The guide's tree, with something amiss in each manifest.
-struct BumpPlan(Scene);
+/// The guide's tree, with a defect in each manifest.
+struct BumpFixture(Scene);
 
-impl BumpPlan {
-    fn new() -> BumpPlan {
+impl BumpFixture {
+    fn new() -> BumpFixture {
         let scene = Scene::new();
         for (path, content) in example::FILES.iter().filter(|(path, _)| path.ends_with(".manifest")) {
-            // A line twice: every manifest has its fix.
+            // A duplicate line, so that each manifest has a fix.
             let twice = content.lines().next().map_or(String::new(), |line| format!("{line}\n"));
             scene.put(path, (twice + content).as_bytes());
         }
-        BumpPlan(scene)
+        BumpFixture(scene)
     }
 
     fn bump(&self, wrapper: &[&str]) -> Output {
         self.0.command(wrapper, &["bump-coreos", "1032.0.0", "--image", "1032.0.0"]).output().unwrap()
     }
 
-    /// The tree's files by their path in it.
+    /// The files of the tree by relative path.
     fn files(&self) -> Files {
         let tree = self.0.tree();
         let inside = |path: &Path| path.strip_prefix(&tree).unwrap().to_owned();
-        files_of(&tree).into_iter().map(|(path, bytes)| (inside(&path), bytes)).collect()
+        read_files(&tree).into_iter().map(|(path, bytes)| (inside(&path), bytes)).collect()
     }
 }
 
-/// The deciding calls of a whole run that touch the tree: name, and number among its thread's.
-fn calls(bump: &BumpPlan) -> Vec<(String, usize)> {
+/// The calls of [`CALLS`] in a whole run that change the tree: name, and number in its thread.
+fn calls(bump: &BumpFixture) -> Vec<(String, usize)> {
     let log = tempfile::NamedTempFile::new().unwrap();
     let (trace, path) = (format!("trace={DECIDING}"), log.path().to_str().unwrap().to_owned());
-    let done = bump.bump(&["strace", "-f", "-y", "-o", &path, "-e", &trace]);
-    assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+    let output = bump.bump(&["strace", "-f", "-y", "-o", &path, "-e", &trace]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let tree = bump.0.tree().display().to_string();
     let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
     let mut found = Vec::new();
@@ -64,27 +64,27 @@ fn calls(bump: &BumpPlan) -> Vec<(String, usize)> {
 
 #[test]
 #[ignore = "needs strace"]
-fn a_bump_that_is_ended_anywhere_leaves_a_whole_tree() {
-    let done = BumpPlan::new();
-    let before = done.files();
-    let calls = calls(&done);
-    let after = done.files();
+fn bump_killed_at_any_call_leaves_a_whole_tree() {
+    let fixture = BumpFixture::new();
+    let before = fixture.files();
+    let calls = calls(&fixture);
+    let after = fixture.files();
     assert_eq!(
         before.iter().filter(|(path, bytes)| after[*path] != **bytes).count(),
         6 + 3,
         "three by links"
     );
     assert_ne!(before[Path::new(COMMON_MK)], after[Path::new(COMMON_MK)]);
-    let mut ended = BTreeMap::new();
+    let mut outcomes = BTreeMap::new();
     for (name, number) in calls {
         for what in ["signal=KILL", "error=EIO", "error=ENOSPC"] {
-            let bump = BumpPlan::new();
+            let bump = BumpFixture::new();
             let when = format!("{name} number {number} gets {what}");
             let (trace, inject) =
                 (format!("trace={DECIDING}"), format!("inject={name}:{what}:when={number}"));
-            let done = bump.bump(&["strace", "-f", "-o", "/dev/null", "-e", &trace, "-e", &inject]);
-            let torn = !what.contains("KILL") && bump.files() != before && bump.files() != after;
-            assert!(!torn, "{when}");
+            let output = bump.bump(&["strace", "-f", "-o", "/dev/null", "-e", &trace, "-e", &inject]);
+            let is_partial = !what.contains("KILL") && bump.files() != before && bump.files() != after;
+            assert!(!is_partial, "{when}");
             let next = bump.0.run("sort-manifests --check");
             assert!(
                 next.status.code().is_some_and(|code| code < 2),
@@ -94,14 +94,14 @@ fn a_bump_that_is_ended_anywhere_leaves_a_whole_tree() {
             let state = match bump.files() {
                 files if files == before => "before",
                 files if files == after => "after",
-                _ => panic!("{when}: the tree is torn"),
+                _ => panic!("{when}: the tree is partially written"),
             };
             assert!(!bump.0.tree().join(".xtask-staging").exists(), "{when}");
             // And the next run just works.
             assert_eq!(bump.bump(&[]).status.code(), Some(0), "{when}");
             assert_eq!(bump.files(), after, "{when}");
-            *ended.entry((what, done.status.code(), state)).or_insert(0) += 1;
+            *outcomes.entry((what, output.status.code(), state)).or_insert(0) += 1;
         }
     }
-    eprintln!("ended at each deciding call of a bump: {ended:?}");
+    eprintln!("killed at each state-changing call of a bump: {outcomes:?}");
 }

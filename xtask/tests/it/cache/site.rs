@@ -1,4 +1,4 @@
-//! What each test of the cache stands on.
+//! The release server, cache and keys that the cache tests use.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,23 +20,23 @@ use xtask::terminal::{ColorChoice, Term, Verbosity};
 
 use super::IMAGE;
 
-/// A release server, a cache of its own, and the keys of both sides.
-pub(super) struct Site {
+/// A release server, a cache, and the signing certificate.
+pub(super) struct CacheSite {
     pub(super) home: TempDir,
     pub(super) server: Server,
     pub(super) certificate: TestCertificate,
     pub(super) term: Term,
 }
 
-impl Site {
-    pub(super) fn new() -> Site {
+impl CacheSite {
+    pub(super) fn new() -> CacheSite {
         let certificate = TestCertificate::throwaway(7).unwrap();
         let mut site = release_fixture::release::Site::new();
         release::publish(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join("key.asc"), certificate.armored().unwrap()).unwrap();
         let term = Term::new(Format::Text, ColorChoice::Never, Verbosity::Quiet);
-        Site { home, server: Server::start(site).unwrap(), certificate, term }
+        CacheSite { home, server: Server::start(site).unwrap(), certificate, term }
     }
 
     pub(super) fn cache(&self) -> PathBuf {
@@ -44,10 +44,10 @@ impl Site {
     }
 
     pub(super) fn store(&self) -> ImageStore<'_> {
-        self.road_with(false, "key.asc")
+        self.store_with(false, "key.asc")
     }
 
-    pub(super) fn road_with(&self, offline: bool, key: &str) -> ImageStore<'_> {
+    pub(super) fn store_with(&self, offline: bool, key: &str) -> ImageStore<'_> {
         let retry = RetryPolicy {
             read_timeout: Duration::from_millis(500),
             progress_timeout: Duration::from_secs(2),
@@ -64,66 +64,67 @@ impl Site {
         }
     }
 
-    pub(super) fn wanted(&self) -> ReleaseRequest {
-        self.wanted_at(&[&self.server.url()])
+    pub(super) fn request(&self) -> ReleaseRequest {
+        self.request_from(&[&self.server.url()])
     }
 
-    /// The same release at other mirrors.
-    pub(super) fn wanted_at(&self, mirrors: &[&str]) -> ReleaseRequest {
+    /// Requests the same release from other mirrors.
+    pub(super) fn request_from(&self, mirrors: &[&str]) -> ReleaseRequest {
         let release: Release = "991.0.0".parse().unwrap();
         let image = Brand::CoreOs.pxe_image();
-        let place = |mirror: &&str| ReleaseDir::from_mirror(mirror, Board::Amd64, &release, image).unwrap();
-        let places = mirrors.iter().map(place).collect();
-        ReleaseRequest { brand: Brand::CoreOs, board: Board::Amd64, release, places }
+        let directory =
+            |mirror: &&str| ReleaseDir::from_mirror(mirror, Board::Amd64, &release, image).unwrap();
+        let candidates = mirrors.iter().map(directory).collect();
+        ReleaseRequest { brand: Brand::CoreOs, board: Board::Amd64, release, candidates }
     }
 
-    /// Another server, with the files of this one's site of which `has` is told.
-    pub(super) fn mirror(&self, has: &[&str]) -> Server {
+    /// Starts another server with copies of this server's files at `paths`.
+    pub(super) fn mirror(&self, paths: &[&str]) -> Server {
         let get = |path: &&str| {
             let url = format!("{}/{path}", self.server.url());
             ((*path).to_owned(), self.store().client.get_bytes(&url, MAX_IMAGE_LEN).unwrap().unwrap())
         };
-        Server::start(has.iter().map(get).collect()).unwrap()
+        Server::start(paths.iter().map(get).collect()).unwrap()
     }
 
-    pub(super) fn shelf(&self) -> PathBuf {
+    pub(super) fn release_path(&self) -> PathBuf {
         self.cache().join("releases/coreos/amd64-usr/991.0.0")
     }
 
-    /// How often the image itself was requested.
+    /// Number of requests for the image file.
     pub(super) fn downloads(&self) -> usize {
         self.server.requests().iter().filter(|request| request.path == IMAGE).count()
     }
 
-    /// The path of the image in the cache, verified from the bytes that lie there.
+    /// Fetches the image and returns its path in the cache, after verifying the cached bytes.
     pub(super) fn fetch(&self) -> PathBuf {
         let store = self.store();
-        let image = store.release(&self.wanted(), &any).unwrap().unwrap();
+        let image = store.release(&self.request(), &accept_any).unwrap().unwrap();
         image.verified_path(&store).unwrap().to_owned()
     }
 
-    /// The image's bytes and its signature's, as files of this machine.
+    /// Copies the image and its signature to local files, and returns the path of the image.
     pub(super) fn local(&self) -> PathBuf {
         let fetched = self.fetch();
         let image = self.home.path().join("image.cpio.gz");
         fs::copy(&fetched, &image).unwrap();
-        fs::copy(beside(&fetched), beside(&image)).unwrap();
-        settle();
+        fs::copy(signature_path(&fetched), signature_path(&image)).unwrap();
+        wait_for_mtime_step();
         image
     }
 }
 
-/// Takes any image for the one that was requested.
-#[allow(clippy::unnecessary_wraps, reason = "a judge may refuse")]
-pub(super) fn any(_: &ImageHandle) -> Result<()> {
+/// Accepts any image as the requested one.
+#[allow(clippy::unnecessary_wraps, reason = "other checks return errors")]
+pub(super) fn accept_any(_: &ImageHandle) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn beside(image: &Path) -> PathBuf {
+pub(super) fn signature_path(image: &Path) -> PathBuf {
     PathBuf::from(format!("{}.sig", image.display()))
 }
 
-/// Lets the last change of a file grow older than the steps in which times are noted.
-pub(super) fn settle() {
+/// Waits longer than the granularity of file modification times.
+pub(super) fn wait_for_mtime_step() {
     std::thread::sleep(Duration::from_millis(60));
 }

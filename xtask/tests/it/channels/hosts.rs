@@ -1,4 +1,4 @@
-//! A proxy that leads each host name to a server on loopback.
+//! A proxy that forwards each host name to a loopback server.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write, copy};
@@ -14,7 +14,7 @@ pub(super) struct Proxy {
 }
 
 impl Proxy {
-    /// It ends with the test's process.
+    /// Starts the proxy, which ends with the test process.
     pub(super) fn start(servers: BTreeMap<String, Server>) -> Proxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let proxy = Proxy { port: listener.local_addr().unwrap().port(), servers: Arc::new(servers) };
@@ -22,7 +22,7 @@ impl Proxy {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let servers = Arc::clone(&servers);
-                thread::spawn(move || lead(&stream, &servers));
+                thread::spawn(move || forward(&stream, &servers));
             }
         });
         proxy
@@ -32,14 +32,14 @@ impl Proxy {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// How many requests all the servers had.
+    /// Number of requests to all servers.
     pub(super) fn requests(&self) -> usize {
         self.servers.values().map(|server| server.requests().len()).sum()
     }
 }
 
-/// Forwards `GET http://HOST/PATH`, and passes on the response.
-fn lead(client: &TcpStream, servers: &BTreeMap<String, Server>) -> Option<()> {
+/// Forwards `GET http://HOST/PATH` to the host's server, and the response to the client.
+fn forward(client: &TcpStream, servers: &BTreeMap<String, Server>) -> Option<()> {
     let mut reader = BufReader::new(client.try_clone().ok()?);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {

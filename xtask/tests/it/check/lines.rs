@@ -1,4 +1,4 @@
-//! At which line each mistake is told.
+//! Line numbers of findings.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use xtask::demo::example;
 use super::request;
 use crate::bump::{SYSTEMD, sources};
 
-/// The guide's tree with these lines at the end of systemd.manifest, from line 117 on, against its image after
+/// Verifies the guide's tree with `added` at the end of systemd.manifest, from line 117 on, against its image after
 /// `change`.
 fn finds(added: &str, change: impl FnOnce(ImageSpec) -> ImageSpec, expected: &Expect) {
     let mut sources = sources();
@@ -21,15 +21,15 @@ fn finds(added: &str, change: impl FnOnce(ImageSpec) -> ImageSpec, expected: &Ex
     let tree = change(example::image_before().unwrap()).tree();
     let request = request(Some(DlopenPriority::Required), None);
     let findings = verify(&sources, &request, &BTreeMap::from([(Board::Amd64, &tree)])).unwrap();
-    let told = findings.iter().map(|f| {
+    let actual = findings.iter().map(|f| {
         assert_eq!(f.file, SYSTEMD);
         format!("{} {} {}: {}\n", f.line.unwrap(), f.severity.id(), f.kind.id(), f.message)
     });
-    expected.assert_eq(&told.collect::<String>());
+    expected.assert_eq(&actual.collect::<String>());
 }
 
 #[test]
-fn each_line_is_told_by_its_own_number() {
+fn finding_has_the_number_of_its_line() {
     finds(
         "/bin/logger\nlib64/gone\n../etc/passwd\nlib64/twin\nshare\n",
         |image| {
@@ -47,9 +47,9 @@ fn each_line_is_told_by_its_own_number() {
     );
 }
 
-/// rkt's LD_LIBRARY_PATH is not there for PID 1, and its RUNPATH leads through a link.
+/// PID 1 runs without rkt's LD_LIBRARY_PATH, and its RUNPATH contains a symlink.
 #[test]
-fn a_link_that_a_runpath_needs() {
+fn missing_link_of_a_runpath_is_reported() {
     let change = |image: ImageSpec| {
         let systemd = ElfStub::program(Board::Amd64).needs(["libcore.so", "libc.so.6"]);
         let systemd = systemd.runpath("/usr/lib/multiarch/systemd").systemd_version("225");
@@ -69,19 +69,19 @@ fn a_link_that_a_runpath_needs() {
 }
 
 #[test]
-fn what_moved_together_is_told_once() {
+fn moved_directory_is_reported_once() {
     finds(
         "bin/mount\nlib64/old/a\nlib64/old/b\n",
         |image| image.text("lib64/new/a", "a").text("lib64/new/b", "b"),
         &expect![[r#"
-            117 warning tidy: the line is there already
+            117 warning tidy: duplicate line
             118 error missing: lib64/old/a and 1 more of lib64/old moved: the image has them in lib64/new
         "#]],
     );
 }
 
 #[test]
-fn a_listed_link_that_leads_nowhere() {
+fn dangling_listed_link_is_reported() {
     finds(
         "",
         |image| image.link("bin/mount", "none").link("bin/systemctl", "systemctl"),
@@ -93,7 +93,7 @@ fn a_listed_link_that_leads_nowhere() {
 }
 
 #[test]
-fn a_file_that_only_begins_as_elf() {
+fn truncated_elf_file_is_reported() {
     finds(
         "",
         |image| image.text("bin/mount", "\u{7f}ELF\u{2}\u{1}\u{1}"),

@@ -1,4 +1,4 @@
-//! The commands that fix what is found.
+//! Commands in hints that fix a finding.
 
 use coreos_types::release::Board;
 use expect_test::{Expect, expect};
@@ -9,22 +9,24 @@ use xtask::report::invocation::Invocation;
 
 use super::findings;
 
-/// The commands that fix what is found in the guide's tree, against its image after `change`.
-fn mended_by(left_out: &[&str], change: impl FnOnce(ImageSpec) -> ImageSpec, expected: &Expect) {
+/// Compares the fix commands of the findings in the guide's tree, against its image after `change`.
+fn assert_hints(left_out: &[&str], change: impl FnOnce(ImageSpec) -> ImageSpec, expected: &Expect) {
     let findings = findings(Some(DlopenPriority::Required), left_out, change);
     let short = |hint: String| {
         hint.replace("stage1/usr_from_", "").replace("manifest-amd64-usr.d/", "").replace("cargo xtask ", "")
     };
-    let told: String = findings
+    let actual: String = findings
         .iter()
-        .map(|finding| format!("{}: {}\n", finding.path, short(Invocation::default().hint(&finding.remedy))))
+        .map(|finding| {
+            format!("{}: {}\n", finding.path, short(Invocation::default().hint(&finding.suggestion)))
+        })
         .collect();
-    expected.assert_eq(&told);
+    expected.assert_eq(&actual);
 }
 
 #[test]
-fn what_cannot_be_had_takes_along_all_that_cannot_work_without_it() {
-    // A program that needs it, its unit, a library in between with its link, and a program that needs that library.
+fn missing_library_removes_its_dependents() {
+    // A program that needs the library, its unit, an intermediate library with its link, and a program that needs that.
     let change = |image: ImageSpec| {
         image
             .program("bin/mount", &["libmount.so.1", "libc.so.6"])
@@ -35,7 +37,7 @@ fn what_cannot_be_had_takes_along_all_that_cannot_work_without_it() {
                 "[Socket]\nExecStartPre=/usr/lib64/systemd/systemd-sleep\n",
             )
     };
-    mended_by(
+    assert_hints(
         &[],
         change,
         &expect![[r#"
@@ -45,9 +47,9 @@ fn what_cannot_be_had_takes_along_all_that_cannot_work_without_it() {
 }
 
 #[test]
-fn without_the_first_process_another_release_is_wanted() {
+fn broken_process_1_suggests_another_release() {
     let change = |image: ImageSpec| image.program("lib64/systemd/systemd", &["libgone.so.1", "libc.so.6"]);
-    mended_by(
+    assert_hints(
         &[],
         change,
         &expect![[r#"
@@ -57,16 +59,16 @@ fn without_the_first_process_another_release_is_wanted() {
 }
 
 #[test]
-fn a_link_that_leads_nowhere_goes_and_one_that_leads_to_a_file_gets_it() {
+fn dangling_link_is_removed_and_file_target_is_added() {
     let sleep = "lib64/systemd/systemd-sleep";
-    mended_by(
+    assert_hints(
         &[],
         |image| image.link(sleep, "../../bin/nowhere"),
         &expect![[r#"
         lib64/systemd/systemd-sleep: edit-manifest coreos/systemd.manifest --remove lib64/systemd/systemd-sleep
     "#]],
     );
-    mended_by(
+    assert_hints(
         &[],
         |image| image.link(sleep, "systemd-sleep"),
         &expect![[r#"
@@ -75,18 +77,18 @@ fn a_link_that_leads_nowhere_goes_and_one_that_leads_to_a_file_gets_it() {
     );
     let to_file =
         |image: ImageSpec| image.link(sleep, "../../bin/udevadm").program("bin/udevadm", &["libc.so.6"]);
-    mended_by(
+    assert_hints(
         &[],
         to_file,
         &expect![[r#"
         lib64/systemd/systemd-sleep: verify-manifests --fix
     "#]],
     );
-    let to_folder =
+    let to_directory =
         |image: ImageSpec| image.link(sleep, "../../share/zoneinfo").text("share/zoneinfo/UTC", "x");
-    mended_by(
+    assert_hints(
         &[],
-        to_folder,
+        to_directory,
         &expect![[r#"
         lib64/systemd/systemd-sleep: edit-manifest coreos/systemd.manifest --remove lib64/systemd/systemd-sleep
     "#]],
@@ -94,10 +96,10 @@ fn a_link_that_leads_nowhere_goes_and_one_that_leads_to_a_file_gets_it() {
 }
 
 #[test]
-fn a_unit_whose_program_is_not_in_the_image_goes() {
+fn unit_with_a_missing_program_is_removed() {
     let unit = "lib64/systemd/system/syslog.socket";
     let change = |image: ImageSpec| image.text(unit, "[Socket]\nExecStartPre=/usr/bin/logger -x\n");
-    mended_by(
+    assert_hints(
         &[],
         change,
         &expect![[r#"
@@ -107,12 +109,12 @@ fn a_unit_whose_program_is_not_in_the_image_goes() {
 }
 
 #[test]
-fn of_several_candidates_one_is_put_in_the_line_s_place() {
+fn one_of_several_candidates_replaces_the_line() {
     let change = |image: ImageSpec| {
         let image = image.without("lib64/libz.so.1.2.8").without("lib64/libz.so.1").without("lib64/libz.so");
         image.library("lib64/libz.so.2.0", "libz.so.2", &[]).library("lib64/libz.so.3.0", "libz.so.3", &[])
     };
-    mended_by(
+    assert_hints(
         &["lib64/libz.so", "lib64/libz.so.1"],
         change,
         &expect![[r#"
@@ -124,10 +126,10 @@ fn of_several_candidates_one_is_put_in_the_line_s_place() {
     );
 }
 
-/// The guide's kvm lists coreos's systemd.manifest by a link: a line that is told for there serves kvm as well. It was
-/// once told for kvm's own sshd.manifest too, and who pasted both commands had it twice.
+/// The guide's kvm lists coreos's systemd.manifest by a symlink: a line added to that file is valid for kvm as well. A
+/// second hint for kvm's own sshd.manifest would add a duplicate line.
 #[test]
-fn a_library_that_two_flavors_may_load_is_told_for_the_manifest_that_both_have() {
+fn shared_manifest_gets_the_library_of_both_flavors() {
     let change = |image: ImageSpec| {
         let loads = || {
             let program = ElfStub::program(Board::Amd64).needs(["libc.so.6"]);
@@ -140,7 +142,7 @@ fn a_library_that_two_flavors_may_load_is_told_for_the_manifest_that_both_have()
             .library("lib64/libtss2.so.0", "libtss2.so.0", &["libc.so.6"])
             .library("lib64/libown.so.0", "libown.so.0", &["libc.so.6"])
     };
-    mended_by(
+    assert_hints(
         &[],
         change,
         &expect![[r#"

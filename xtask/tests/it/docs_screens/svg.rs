@@ -1,16 +1,16 @@
-//! A terminal's text as SVG: the eight colours that the tool uses, nothing else.
+//! Terminal output as SVG, with the eight colours that the tool uses.
 
 use std::fmt::Write;
 
-/// Of a monospaced letter of 13 px.
+/// Width of a monospaced letter of 13 px, in pixels.
 const LETTER: f64 = 7.83;
 const LINE: usize = 18;
 const MARGIN: usize = 14;
 
-/// Lines are wrapped as a terminal of this width does it: on GitHub's page the drawing then has its natural size.
+/// Width in characters at which lines are wrapped; the drawing then has its natural size on GitHub.
 pub(super) const COLUMNS: usize = 100;
 
-/// The drawing of a text with ANSI colours.
+/// An SVG image of a text with ANSI colours.
 pub(super) fn render(text: &str) -> String {
     let lines: Vec<Vec<(String, String)>> = text.lines().flat_map(|line| wrap(&spans(line))).collect();
     let columns = lines.iter().map(|line| line_width(line)).max().unwrap_or(0);
@@ -23,7 +23,7 @@ pub(super) fn render(text: &str) -> String {
     );
     for (number, line) in lines.iter().enumerate() {
         let y = MARGIN + number * LINE + 13;
-        // Browsers keep the blanks of an element that says so itself.
+        // Browsers preserve blanks only with the attribute on the element itself.
         let _ = write!(out, "<text x=\"{MARGIN}\" y=\"{y}\" xml:space=\"preserve\">");
         for (style, text) in line {
             let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
@@ -60,7 +60,7 @@ fn wrap(line: &[(String, String)]) -> Vec<Vec<(String, String)>> {
     lines
 }
 
-/// The attributes and the text of each piece of a line.
+/// SVG attributes and text of each span of a line.
 fn spans(line: &str) -> Vec<(String, String)> {
     let mut out = Vec::new();
     for (number, piece) in line.split('\x1b').enumerate() {

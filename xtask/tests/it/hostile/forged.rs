@@ -1,6 +1,6 @@
-//! Squashfs images that no packer makes: what stands in the tables once is led to a thousand times.
+//! Forged squashfs images that no packer makes: one table entry is referenced a thousand times.
 //!
-//! The tables are written byte by byte (Linux `fs/squashfs/squashfs_fs.h`), and shrink to next to nothing.
+//! The tables are written byte by byte (Linux `fs/squashfs/squashfs_fs.h`), and compress to a few bytes.
 
 use std::io::Write;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use flate2::write::ZlibEncoder;
 
 use super::images::{around, read_within};
 
-/// A block of a table, inflated.
+/// Size of an uncompressed table block in bytes.
 const TABLE_BLOCK: usize = 8192;
 const BLOCK: u64 = 128 << 10;
 
-/// A table in the making, and where each block of it starts once it is packed.
+/// A table under construction, with the start of each compressed block.
 #[derive(Default)]
 struct Table {
     bytes: Vec<u8>,
@@ -22,12 +22,12 @@ struct Table {
 }
 
 impl Table {
-    /// The place of a byte as inodes name it: the start of its block, and where in that it lies.
+    /// Reference to a byte as in inodes: start of the compressed block, and offset in the uncompressed block.
     fn place(&mut self, at: usize) -> (u32, u32) {
         let number = at / TABLE_BLOCK;
-        for whole in self.starts.len()..=number {
-            let before = whole.checked_sub(1).map_or(0, |last| {
-                self.starts[last] + block(&self.bytes[last * TABLE_BLOCK..whole * TABLE_BLOCK]).len()
+        for full in self.starts.len()..=number {
+            let before = full.checked_sub(1).map_or(0, |last| {
+                self.starts[last] + block(&self.bytes[last * TABLE_BLOCK..full * TABLE_BLOCK]).len()
             });
             self.starts.push(before);
         }
@@ -39,7 +39,7 @@ impl Table {
     }
 }
 
-/// A compressed block of a table.
+/// A compressed table block.
 fn block(bytes: &[u8]) -> Vec<u8> {
     let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
     zlib.write_all(bytes).unwrap();
@@ -47,7 +47,7 @@ fn block(bytes: &[u8]) -> Vec<u8> {
     [&(block.len() as u16).to_le_bytes()[..], &block].concat()
 }
 
-/// An image in the making.
+/// An image under construction.
 #[derive(Default)]
 struct Forged {
     data: Vec<u8>,
@@ -56,7 +56,7 @@ struct Forged {
     count: u32,
 }
 
-/// Where a list of names starts, and its length.
+/// Start and length of a directory listing.
 #[derive(Clone, Copy)]
 struct List(usize, usize);
 
@@ -70,13 +70,13 @@ impl Forged {
         self.count
     }
 
-    /// An extended directory with these names.
+    /// Adds an extended directory inode with this listing.
     fn directory(&mut self, List(start, length): List) -> u32 {
         let (block, offset) = self.names.place(start);
         self.inode(8, &[2, length as u32 + 3, block, 1, offset << 16, u32::MAX])
     }
 
-    /// A regular file without a tail, its blocks behind one another from the start of the data.
+    /// Adds a regular file without a fragment; its blocks follow one another from the start of the data.
     fn file(&mut self, size: u64, blocks: &[u32]) -> u32 {
         let words = [96, 0, size as u32, (size >> 32) as u32, 0, 0, 1, u32::MAX, 0, u32::MAX];
         self.inode(9, &[&words, blocks].concat())
@@ -101,7 +101,7 @@ impl Forged {
     }
 }
 
-/// Superblock, data, inodes, names, the one user id and where that lies.
+/// Superblock, data, inode table, directory table, and the ID table with one user ID.
 fn packed(data: &[u8], inodes: &[u8], names: &[u8], count: u32, root: u64) -> Vec<u8> {
     let inode_table = 96 + data.len() as u64;
     let directories = inode_table + inodes.len() as u64;
@@ -122,7 +122,7 @@ fn check(name: &str, squashfs: &[u8]) {
 }
 
 #[test]
-fn a_thousand_directories_with_one_list_of_names() {
+fn thousand_directories_with_one_listing_are_bounded() {
     let mut forged = Forged::default();
     let file = forged.file(0, &[]);
     let list = forged.list((0..2000).map(|number| (file, format!("name{number}"))));
@@ -132,7 +132,7 @@ fn a_thousand_directories_with_one_list_of_names() {
 }
 
 #[test]
-fn a_path_that_grows_by_255_letters_two_thousand_times() {
+fn path_of_2000_long_names_is_bounded() {
     let mut forged = Forged::default();
     let mut list = List(0, 0);
     for _ in 0..2000 {
@@ -143,16 +143,16 @@ fn a_path_that_grows_by_255_letters_two_thousand_times() {
 }
 
 #[test]
-fn a_file_of_many_blocks_under_a_thousand_names() {
+fn large_file_with_1000_names_is_bounded() {
     let mut forged = Forged::default();
     let file = forged.file(250_000 * BLOCK, &[0; 250_000]);
     let root = forged.list((0..1000).map(|number| (file, format!("name{number}"))));
     check("many blocks", &forged.squashfs(root));
 }
 
-/// The first block is there, of the rest it says that they are zeros.
+/// The first block has data, and the others are sparse (size 0).
 #[test]
-fn programs_of_400_mib_that_are_not_there() {
+fn sparse_programs_of_400_mib_are_bounded() {
     let data = [b"\x7fELF\x02\x01\x01".to_vec(), vec![0; BLOCK as usize - 7]].concat();
     let mut forged = Forged { data, ..Forged::default() };
     let blocks: Vec<u32> = std::iter::once(BLOCK as u32 | 1 << 24).chain([0; 3199]).collect();
@@ -163,7 +163,7 @@ fn programs_of_400_mib_that_are_not_there() {
 }
 
 #[test]
-fn tables_of_blocks_that_inflate_to_3_mib() {
+fn table_blocks_that_inflate_to_3_mib_are_bounded() {
     let bomb = block(&vec![0; 3 << 20]).repeat(300);
     check("bomb of inodes", &packed(&[], &bomb, &[], 250_000, 0));
     let mut root = Forged::default();
@@ -171,9 +171,9 @@ fn tables_of_blocks_that_inflate_to_3_mib() {
     check("bomb of names", &packed(&[], &root.inodes.packed(), &bomb[..bomb.len() / 5], 1, 0));
 }
 
-/// A frame of zstd that says it looks back over 128 MiB, all of them one byte (RFC 8878, 3.1.1).
+/// A zstd frame with a window of 128 MiB of one repeated byte (RFC 8878, section 3.1.1).
 #[test]
-fn a_block_of_zstd_that_looks_back_over_128_mib() {
+fn zstd_block_with_a_128_mib_window_is_bounded() {
     let run = [&(128u32 << 13 | 1 << 1).to_le_bytes()[..3], &[0]].concat();
     let frame = [&[0x28, 0xb5, 0x2f, 0xfd, 0, 17 << 3][..], &run.repeat(1000)].concat();
     let frame = [&(frame.len() as u16).to_le_bytes()[..], &frame].concat();
@@ -182,8 +182,8 @@ fn a_block_of_zstd_that_looks_back_over_128_mib() {
     check("zstd", &squashfs);
 }
 
-/// Small blocks, but more of them than a quarter of a million nodes explain.
+/// Small blocks, but more than 250,000 nodes can need.
 #[test]
-fn tables_of_more_blocks_than_their_nodes_explain() {
+fn table_with_too_many_blocks_is_bounded() {
     check("many blocks of tables", &packed(&[], &block(&[0; TABLE_BLOCK]).repeat(100_000), &[], 250_000, 0));
 }

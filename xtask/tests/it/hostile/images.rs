@@ -1,5 +1,4 @@
-//! Images that are packed as they should be, and are absurd: read in a process of their own, so that time and
-//! memory can be told.
+//! Well-formed images of extreme shape, each read in a separate process so that time and memory can be measured.
 
 use std::fs;
 use std::io::Write;
@@ -20,11 +19,11 @@ use crate::e2e::is_long_run;
 
 const FILE: &str = "XTASK_TEST_IMAGE";
 
-/// In a child: reads the image and prints the peak memory. Otherwise starts such a child with a small image.
+/// In a child process: reads the image and prints the peak memory. Otherwise starts such a child with a small image.
 #[test]
 fn child_reads_the_image() {
     let Some(path) = std::env::var_os(FILE) else {
-        let seed = super::seeds::of("gzip_stream").swap_remove(0);
+        let seed = super::seeds::generate("gzip_stream").swap_remove(0);
         return read_within("a seed", &seed, Duration::from_secs(60), 256);
     };
     entry_points::gzip_stream(&fs::read(path).unwrap());
@@ -33,7 +32,7 @@ fn child_reads_the_image() {
     println!("\nMEMORY {}", most.trim().trim_end_matches(" kB"));
 }
 
-/// Reads an image in a process of its own, within these bounds.
+/// Reads an image in a separate process, within these limits of time and memory.
 pub(super) fn read_within(name: &str, image: &[u8], time: Duration, mebibytes: u64) {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("image");
@@ -43,11 +42,11 @@ pub(super) fn read_within(name: &str, image: &[u8], time: Duration, mebibytes: u
     child
         .args(["--exact", "hostile::images::child_reads_the_image", "--nocapture", "--test-threads=1"])
         .env(FILE, &path);
-    let done = child.output().unwrap();
-    let (said, took) = (String::from_utf8_lossy(&done.stdout), start.elapsed());
-    assert!(done.status.success(), "{name}: {said}{}", String::from_utf8_lossy(&done.stderr));
-    let used = said.lines().find_map(|line| line.strip_prefix("MEMORY ")).unwrap();
-    // The image itself is in memory there, which it is in no run of the tool.
+    let output = child.output().unwrap();
+    let (stdout, took) = (String::from_utf8_lossy(&output.stdout), start.elapsed());
+    assert!(output.status.success(), "{name}: {stdout}{}", String::from_utf8_lossy(&output.stderr));
+    let used = stdout.lines().find_map(|line| line.strip_prefix("MEMORY ")).unwrap();
+    // Unlike in a run of the tool, the image itself is in memory.
     let used = used.parse::<u64>().unwrap() / 1024 - (image.len() as u64 >> 20);
     eprintln!("{name}: {} KiB of image, {took:?}, {used} MiB", image.len() >> 10);
     assert!(took < time, "{name} takes {took:?}");
@@ -69,7 +68,7 @@ fn empty() -> ImageSpec {
 }
 
 #[test]
-fn links_that_lead_in_circles_and_away() {
+fn looping_and_escaping_links_are_bounded() {
     let mut image =
         empty().link("a", "b").link("b", "a").link("self", "self").link("away", "../../../etc/passwd");
     image = image.link("abs", "/etc/shadow").link("long", &"x/".repeat(100)).link("up", "lib64/..");
@@ -80,8 +79,8 @@ fn links_that_lead_in_circles_and_away() {
 }
 
 #[test]
-fn a_bomb_is_put_out_before_it_is_on_disk() {
-    // Zeros as the member that is wanted, 1000 times the size of the file: the header of newc, then nothing else.
+fn gzip_bomb_is_stopped_before_it_fills_the_disk() {
+    // The searched member has zeros only, 1000 times the size of the file: a newc header (cpio(5)), then zeros.
     let mebibytes = if is_long_run() { 3072 } else { 200 };
     let mut archive = pack::archive(&[("usr.squashfs", &[0; 8])]).unwrap();
     let header = archive.windows(12).position(|window| window == b"usr.squashfs").unwrap() - 110;
@@ -95,19 +94,19 @@ fn a_bomb_is_put_out_before_it_is_on_disk() {
 }
 
 #[test]
-fn a_name_of_64_kib() {
+fn name_of_64_kib_is_bounded() {
     let long = "n".repeat(60_000);
     if let Ok(squashfs) = pack::squashfs(&empty().text(&format!("share/{long}"), "x")) {
         read_within("name of 60,000 letters", &around(&squashfs), Duration::from_secs(5), 256);
     }
 }
 
-/// Each field of the superblock (squashfs binary format, 96 bytes) says something else than what is there.
+/// Each field of the superblock (squashfs binary format, 96 bytes) is set to a wrong value.
 #[test]
-fn tables_that_lie() {
+fn wrong_superblock_fields_are_bounded() {
     let sound = pack::squashfs(&super::seeds::image(Board::Amd64)).unwrap();
     let fields = [4usize, 8, 12, 16, 20, 22, 24, 26, 28, 32, 40, 48, 56, 64, 72, 80, 88];
-    let lies: [u64; 7] = [0, 1, 0x7fff_ffff, 0xffff_ffff, 0x7fff_ffff_ffff_ffff, u64::MAX, 96];
+    let values: [u64; 7] = [0, 1, 0x7fff_ffff, 0xffff_ffff, 0x7fff_ffff_ffff_ffff, u64::MAX, 96];
     for field in fields {
         let width = if field < 20 {
             4
@@ -116,18 +115,18 @@ fn tables_that_lie() {
         } else {
             8
         };
-        for (number, lie) in lies.iter().enumerate() {
+        for (number, value) in values.iter().enumerate() {
             let mut squashfs = sound.clone();
-            squashfs[field..field + width].copy_from_slice(&lie.to_le_bytes()[..width]);
+            squashfs[field..field + width].copy_from_slice(&value.to_le_bytes()[..width]);
             super::feed("superblock", entry_points::squashfs_file, &squashfs, field * 100 + number);
         }
     }
 }
 
-/// Made by mksquashfs: our own packer is for small images, and calls itself for each directory.
+/// Packs with mksquashfs: the packer of the fixture is for small images, and recurses into each directory.
 #[test]
 #[ignore = "needs mksquashfs, and 200,000 files on disk"]
-fn two_hundred_thousand_files_and_a_path_of_2000_names() {
+fn image_with_200_000_files_is_bounded() {
     let home = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
     let (many, deep) = (home.path().join("many"), home.path().join("deep"));
     files(&many);
@@ -138,9 +137,9 @@ fn two_hundred_thousand_files_and_a_path_of_2000_names() {
 
 fn mksquashfs(root: &Path) -> Vec<u8> {
     let image = root.with_extension("squashfs");
-    let made =
+    let output =
         Command::new("mksquashfs").arg(root).arg(&image).args(["-quiet", "-no-progress"]).output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     around(&fs::read(&image).unwrap())
 }
 

@@ -1,4 +1,4 @@
-//! Sound inputs, at least two for each entry point, and inputs that once did harm.
+//! Valid inputs, at least two per entry point, and inputs that found defects.
 
 use std::io::{Cursor, Write};
 
@@ -21,7 +21,7 @@ const COMMON_MK: &[u8] = include_bytes!("../../../../stage1/usr_from_coreos/core
 const SYSTEMD: &[u8] =
     include_bytes!("../../../../stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest");
 
-pub(super) fn of(name: &str) -> Vec<Vec<u8>> {
+pub(super) fn generate(name: &str) -> Vec<Vec<u8>> {
     match name {
         "manifest_text" => texts(&[SYSTEMD, b"b\r\na\r\n\r\n# c\n/bin/ip\n", b"\xff\xfe\n\n\0"]),
         "common_mk" => common_mk(),
@@ -62,10 +62,11 @@ fn texts(texts: &[&[u8]]) -> Vec<Vec<u8>> {
 }
 
 fn common_mk() -> Vec<Vec<u8>> {
-    let ours = String::from_utf8(COMMON_MK.to_vec()).unwrap();
-    let guarded = format!("ifeq ($(_G_),)\n_G_ := x\n{ours}\nendif\n");
-    let continued = ours.replace(" := ", " ::= \\\n\t").replace('\n', "\r\n");
-    let loops = format!("CCN_A = $(CCN_B)\nCCN_B = $(CCN_A)\n{}", ours.replace("alpha", "$(CCN_A)"));
+    let common_mk_text = String::from_utf8(COMMON_MK.to_vec()).unwrap();
+    let guarded = format!("ifeq ($(_G_),)\n_G_ := x\n{common_mk_text}\nendif\n");
+    let continued = common_mk_text.replace(" := ", " ::= \\\n\t").replace('\n', "\r\n");
+    let loops =
+        format!("CCN_A = $(CCN_B)\nCCN_B = $(CCN_A)\n{}", common_mk_text.replace("alpha", "$(CCN_A)"));
     vec![COMMON_MK.to_vec(), guarded.into_bytes(), continued.into_bytes(), loops.into_bytes()]
 }
 
@@ -98,7 +99,7 @@ fn images() -> Vec<ImageSpec> {
     Board::ALL.map(image).to_vec()
 }
 
-/// A whole block, a tail, a hole and a link, by each compressor.
+/// Images with a full block, a fragment, a sparse block and a symlink, for each compressor.
 fn every_compressor() -> impl Iterator<Item = Vec<u8>> {
     let written = [Compressor::Gzip, Compressor::Xz].into_iter().map(|compressor| {
         let mut writer = FilesystemWriter::default();
@@ -117,7 +118,7 @@ fn every_compressor() -> impl Iterator<Item = Vec<u8>> {
     written.chain([ZSTD.to_vec(), LZ4.to_vec()])
 }
 
-/// The lines of a text form between its first and its last.
+/// Lines of a serialized tree without the first and the last.
 fn tree_body(image: &ImageSpec) -> String {
     let text = image.tree().to_text();
     let lines: Vec<&str> = text.split_inclusive('\n').collect();

@@ -1,8 +1,8 @@
-//! Random images whose manifests list programs alone, fixed by us and run by this machine's own loader.
+//! Random images: manifests that list only programs are fixed, and run with the loader of this machine.
 //!
-//! Every image is made of real ELF files by as(1) and ld(1): libraries in searched and in private directories, behind
+//! Each image has ELF files made by as(1) and ld(1): libraries in searched and in private directories, behind
 //! symlinks, with RPATH, RUNPATH, versions, filters, and copies of one name that are older, for another machine, or
-//! not ELF at all. What runs in the whole image has to run where only the listed files are.
+//! not ELF. A program that runs in the whole image must run in a root filesystem with only the listed files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,15 +19,15 @@ use release_fixture::elf::ElfStub;
 use tempfile::TempDir;
 
 use super::output;
-use super::release::tree_of;
+use super::release::read_tree;
 use crate::chance::Chance;
 
 const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
 const IMAGES: u64 = 200;
-/// The first seed; one image each from here on. Seeds of images that once were wrong stay among them.
+/// The first seed, for one image per seed from here on. The range includes seeds that found defects.
 const FIRST_SEED: u64 = 20_000;
 
-/// The directories of libraries: three that this machine's loader searches, the one of `LD_LIBRARY_PATH`, private ones.
+/// Library directories: three of the default search path of the loader, the one in `LD_LIBRARY_PATH`, private ones.
 const DIRECTORIES: [&str; 8] = [
     "lib",
     "lib/x86_64-linux-gnu",
@@ -39,8 +39,8 @@ const DIRECTORIES: [&str; 8] = [
     "libexec/three",
 ];
 
-/// How a search path of an object names a directory: plainly, by a symlink, or by its own place.
-fn spelled(chance: &mut Chance, directory: &str) -> String {
+/// A directory as a search path entry: absolute, through a symlink, or relative to `$ORIGIN`.
+fn search_entry(chance: &mut Chance, directory: &str) -> String {
     match chance.below(4) {
         0 => format!("$ORIGIN/../{}{directory}", "../".repeat(chance.below(2))),
         1 if directory == "lib/own" => "/usr/alias".to_owned(),
@@ -49,12 +49,12 @@ fn spelled(chance: &mut Chance, directory: &str) -> String {
     }
 }
 
-/// One image on disk, as the root filesystem that a stage1 would be of all of it.
+/// One image on disk: a root filesystem with all files of the image.
 struct Image {
     root: TempDir,
     scratch: TempDir,
     chance: Chance,
-    /// A copy of each library that defines both versions, for the linker.
+    /// For each library, a copy that defines both versions, for the linker.
     newest: Vec<(String, PathBuf)>,
     programs: Vec<String>,
 }
@@ -83,7 +83,7 @@ impl Image {
         self.root.path().join("usr")
     }
 
-    /// Assembles a text, and links it with these options.
+    /// Assembles a text and links it with these options.
     fn link(&self, text: &str, into: &Path, options: &[String]) {
         let (source, object) = (self.scratch.path().join("a.s"), self.scratch.path().join("a.o"));
         fs::write(&source, text).unwrap();
@@ -93,7 +93,7 @@ impl Image {
         output("ld", &arguments);
     }
 
-    /// The libraries that a new object needs, as options of the linker, and the versions of them that it uses.
+    /// The dependencies of a new object as linker options, and calls of the symbol versions that it uses.
     fn dependencies(&mut self) -> (Vec<String>, String) {
         let mut options = vec!["--no-as-needed".to_owned(), "--allow-shlib-undefined".to_owned()];
         let mut uses = String::new();
@@ -107,7 +107,7 @@ impl Image {
         (options, uses)
     }
 
-    /// RPATH or RUNPATH of some directories, or neither.
+    /// Linker options for an RPATH, for a RUNPATH, or for neither.
     fn search_path(&mut self) -> Vec<String> {
         let kind = match self.chance.below(5) {
             0 | 1 => "--enable-new-dtags",
@@ -118,19 +118,19 @@ impl Image {
         let directories: Vec<String> = (0..count)
             .map(|_| {
                 let directory = DIRECTORIES[self.chance.below(DIRECTORIES.len())];
-                spelled(&mut self.chance, directory)
+                search_entry(&mut self.chance, directory)
             })
             .collect();
         vec![kind.to_owned(), "-rpath".to_owned(), directories.join(":")]
     }
 
-    /// Every second time one that each program searches.
+    /// A random library directory; half of the time one of the default search path.
     fn library_directory(&mut self) -> &'static str {
         let searched = self.chance.below(2) == 0;
         DIRECTORIES[self.chance.below(if searched { 3 } else { DIRECTORIES.len() })]
     }
 
-    /// One library in one to three directories; one copy is certain to define both versions.
+    /// Adds one library to one to three directories; at least one copy defines both versions.
     fn library(&mut self, nth: usize) {
         let name = format!("libr{nth}.so.1");
         let copies = 1 + self.chance.below(3);
@@ -198,7 +198,7 @@ impl Image {
         self.link(&text, at, &options);
     }
 
-    /// A program that ends at once, with 0.
+    /// Adds a program that exits at once with status 0.
     fn program(&mut self, nth: usize) {
         let (mut options, uses) = self.dependencies();
         options.extend(self.search_path());
@@ -211,7 +211,7 @@ impl Image {
         self.programs.push(name);
     }
 
-    /// What we make of a manifest that lists the programs alone.
+    /// The bump plan for a manifest that lists only the programs.
     fn fixed(&self) -> BumpPlan {
         let file = "stage1/usr_from_coreos/manifest-amd64-usr.d/base.manifest".to_owned();
         let mut lines = self.programs.clone();
@@ -235,11 +235,11 @@ impl Image {
             systemd: Some("v229".parse().unwrap()),
             reach: FixOptions { dlopen: None, drop_missing: false, by_names_only: false },
         };
-        let tree = tree_of(&self.usr());
+        let tree = read_tree(&self.usr());
         bump(&sources, &options, &BTreeMap::from([(Board::Amd64, &tree)])).unwrap()
     }
 
-    /// A root filesystem of exactly the listed files.
+    /// A root filesystem with exactly the listed files.
     fn extract(&self, listed: &[&str]) -> TempDir {
         let root = tempfile::tempdir().unwrap();
         make_root_links(root.path());
@@ -268,7 +268,7 @@ fn make_root_links(root: &Path) {
 /// Whether a program runs in a root filesystem.
 fn runs(root: &Path, program: &str, library_path: Option<&str>) -> bool {
     let mut command = Command::new("chroot");
-    // Started by its loader: without /proc the loader does not know the $ORIGIN of a program that the kernel started.
+    // Started through the loader: without /proc it cannot determine the $ORIGIN of a program started by the kernel.
     command
         .arg(root)
         .arg(LOADER)
@@ -282,7 +282,7 @@ fn runs(root: &Path, program: &str, library_path: Option<&str>) -> bool {
 #[test]
 #[cfg(target_arch = "x86_64")]
 #[ignore = "needs root and binutils"]
-fn fixed_manifests_run_what_random_images_run() {
+fn fixed_manifests_run_the_programs_of_the_image() {
     let (mut run, mut unrunnable, mut wrong) = (0, 0, Vec::new());
     for seed in FIRST_SEED..FIRST_SEED + IMAGES {
         let image = Image::new(seed);
@@ -300,10 +300,10 @@ fn fixed_manifests_run_what_random_images_run() {
         for program in &image.programs {
             let mut anywhere = false;
             for library_path in [None, Some("/usr/lib/systemd")] {
-                let whole = runs(image.root.path(), program, library_path);
-                let fixed = runs(root.path(), program, library_path);
-                (run, anywhere) = (run + usize::from(whole), anywhere || whole);
-                if whole && !fixed {
+                let in_image = runs(image.root.path(), program, library_path);
+                let in_fixed = runs(root.path(), program, library_path);
+                (run, anywhere) = (run + usize::from(in_image), anywhere || in_image);
+                if in_image && !in_fixed {
                     wrong.push(format!(
                         "seed {seed}: {program} does not run with {library_path:?}: {listed:?} {errors:?}"
                     ));
@@ -311,7 +311,9 @@ fn fixed_manifests_run_what_random_images_run() {
             }
             unrunnable += usize::from(!anywhere);
             if !anywhere && errors.is_empty() {
-                wrong.push(format!("seed {seed}: {program} runs nowhere, and we report nothing"));
+                wrong.push(format!(
+                    "seed {seed}: {program} does not run in the whole image, and no error is reported"
+                ));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! `readelf` on every program and library of this machine.
+//! Comparison with `readelf` on the programs and libraries of this machine.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,9 +9,9 @@ use usr::file_info::{self, FileInfo};
 use usr::path::UsrPath;
 
 use super::output;
-use super::release::{Release, tree_of};
+use super::release::{Release, read_tree};
 
-/// ELF files of the machine, a bounded number of each directory.
+/// ELF files of this machine, a bounded number per directory.
 fn files() -> Vec<PathBuf> {
     let mut found = Vec::new();
     for directory in [
@@ -34,14 +34,14 @@ fn files() -> Vec<PathBuf> {
     found
 }
 
-/// What stands in brackets in the lines of the dynamic section with this tag.
+/// Bracketed values of the dynamic section entries with this tag.
 fn tagged<'a>(dynamic: &'a str, tag: &str) -> Vec<&'a str> {
     let tag = format!("({tag})");
     let lines = dynamic.lines().filter(|line| line.contains(&tag));
     lines.filter_map(|line| line.split_once('[')?.1.rsplit_once(']').map(|(inner, _)| inner)).collect()
 }
 
-/// `file: version` of each need, and the names of each definition, as `readelf -V` prints them.
+/// Version needs as `file: version`, and the names of version definitions, from `readelf -V`.
 fn versions(text: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut needs, mut definitions, mut library, mut defines) =
         (BTreeSet::new(), BTreeSet::new(), "", false);
@@ -53,7 +53,7 @@ fn versions(text: &str) -> (BTreeSet<String>, BTreeSet<String>) {
         } else if let Some(file) = word_after("File: ") {
             library = file;
         } else if let Some(name) = word_after("Name: ") {
-            // A second name of a definition is its parent: "Parent 1:".
+            // The second name of a definition is its parent: "Parent 1:".
             if defines {
                 definitions.insert(name.to_owned())
             } else {
@@ -69,26 +69,26 @@ fn compare(path: &Path, info: &ElfInfo) -> Vec<String> {
     let dynamic = output("readelf", &["-W", "-d", "-l", name]);
     let (needs, definitions) = versions(&output("readelf", &["-W", "-V", name]));
     let mut wrong = Vec::new();
-    let mut same = |what: &str, ours: Vec<String>, theirs: Vec<String>| {
-        if ours != theirs {
-            wrong.push(format!("{name}: {what}: {ours:?}, readelf says {theirs:?}"));
+    let mut same = |what: &str, actual: Vec<String>, expected: Vec<String>| {
+        if actual != expected {
+            wrong.push(format!("{name}: {what}: {actual:?}, readelf says {expected:?}"));
         }
     };
-    let theirs = |tag: &str| tagged(&dynamic, tag).into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let expected = |tag: &str| tagged(&dynamic, tag).into_iter().map(str::to_owned).collect::<Vec<_>>();
     let split = |tag: &str| {
-        theirs(tag)
+        expected(tag)
             .iter()
             .flat_map(|list| list.split(':').map(str::to_owned).collect::<Vec<_>>())
             .collect::<Vec<_>>()
     };
-    same("NEEDED", info.needed.clone(), theirs("NEEDED"));
+    same("NEEDED", info.needed.clone(), expected("NEEDED"));
     let filters = |kind: FilterKind| {
-        let of_kind = info.filters.iter().filter(|filter| filter.kind == kind);
-        of_kind.map(|filter| filter.name.clone()).collect::<Vec<_>>()
+        let filters = info.filters.iter().filter(|filter| filter.kind == kind);
+        filters.map(|filter| filter.name.clone()).collect::<Vec<_>>()
     };
-    same("FILTER", filters(FilterKind::Filter), theirs("FILTER"));
-    same("AUXILIARY", filters(FilterKind::Auxiliary), theirs("AUXILIARY"));
-    same("SONAME", info.soname.iter().cloned().collect(), theirs("SONAME"));
+    same("FILTER", filters(FilterKind::Filter), expected("FILTER"));
+    same("AUXILIARY", filters(FilterKind::Auxiliary), expected("AUXILIARY"));
+    same("SONAME", info.soname.iter().cloned().collect(), expected("SONAME"));
     same("RPATH", info.rpath.clone(), split("RPATH"));
     same("RUNPATH", info.runpath.clone().unwrap_or_default(), split("RUNPATH"));
     let interpreter = dynamic.split_once("interpreter: ").and_then(|(_, rest)| rest.split(']').next());
@@ -97,25 +97,25 @@ fn compare(path: &Path, info: &ElfInfo) -> Vec<String> {
         info.interp.iter().cloned().collect(),
         interpreter.map(str::to_owned).into_iter().collect(),
     );
-    let ours: BTreeSet<String> =
+    let actual: BTreeSet<String> =
         info.verneed.iter().map(|need| format!("{}: {}", need.library, need.version)).collect();
-    same("version needs", ours.into_iter().collect(), needs.into_iter().collect());
-    let ours: BTreeSet<String> = info.verdef.iter().cloned().collect();
-    same("version definitions", ours.into_iter().collect(), definitions.into_iter().collect());
+    same("version needs", actual.into_iter().collect(), needs.into_iter().collect());
+    let actual: BTreeSet<String> = info.verdef.iter().cloned().collect();
+    same("version definitions", actual.into_iter().collect(), definitions.into_iter().collect());
     wrong
 }
 
 #[test]
 #[ignore = "needs readelf"]
-fn readelf_says_what_we_say() {
+fn elf_facts_match_readelf() {
     let files = files();
     assert!(files.len() > 100, "{}", files.len());
     let mut wrong = Vec::new();
     for path in &files {
         let bytes = fs::read(path).unwrap();
-        // As images are read: by parts. What is read whole must say the same.
+        // Images are read in parts; reading the whole file must give the same facts.
         let parts = match file_info::read(&UsrPath::new("x").unwrap(), &bytes) {
-            // The loader's own constants are in no header.
+            // The constants of the loader are not in a header.
             FileInfo::Elf(info) => Ok(ElfInfo { system_dirs: Vec::new(), legacy_hwcaps: false, ..*info }),
             other => Err(format!("{other:?}")),
         };
@@ -128,10 +128,10 @@ fn readelf_says_what_we_say() {
         }
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), files.len(), wrong.join("\n"));
-    eprintln!("{} ELF files read as readelf reads them", files.len());
+    eprintln!("{} ELF files match readelf", files.len());
 }
 
-/// What the note section holds, as objcopy cuts it out and a reader of its own takes it apart: the sonames.
+/// Sonames in the dlopen note section, extracted with objcopy and parsed by a separate reader.
 fn dlopen_sonames(path: &Path, scratch: &Path) -> Vec<String> {
     let cut = scratch.join("note");
     output("objcopy", &["-O", "binary", "-j", ".note.dlopen", path.to_str().unwrap(), cut.to_str().unwrap()]);
@@ -157,22 +157,22 @@ fn dlopen_sonames(path: &Path, scratch: &Path) -> Vec<String> {
 
 #[test]
 #[ignore = "needs root, binutils and Debian releases"]
-fn the_files_of_real_releases_read_as_readelf_and_objcopy_read_them() {
+fn elf_facts_of_releases_match_readelf_and_objcopy() {
     let scratch = tempfile::tempdir().unwrap();
     for release in Release::all() {
-        let tree = tree_of(&release.usr());
-        let (mut wrong, mut files, mut noted) = (Vec::new(), 0, 0);
+        let tree = read_tree(&release.usr());
+        let (mut wrong, mut files, mut with_notes) = (Vec::new(), 0, 0);
         for (path, _) in tree.iter() {
             let full = release.usr().join(path.as_str());
             match tree.file_info(path.as_str()) {
                 Some(FileInfo::Elf(info)) => {
                     files += 1;
                     wrong.extend(compare(&full, info));
-                    let ours: Vec<&String> = info.dlopen.iter().flat_map(|note| &note.sonames).collect();
-                    let theirs = dlopen_sonames(&full, scratch.path());
-                    noted += usize::from(!theirs.is_empty());
-                    if ours != theirs.iter().collect::<Vec<_>>() {
-                        wrong.push(format!("{path}: dlopen: {ours:?}, the section holds {theirs:?}"));
+                    let actual: Vec<&String> = info.dlopen.iter().flat_map(|note| &note.sonames).collect();
+                    let expected = dlopen_sonames(&full, scratch.path());
+                    with_notes += usize::from(!expected.is_empty());
+                    if actual != expected.iter().collect::<Vec<_>>() {
+                        wrong.push(format!("{path}: dlopen: {actual:?}, the section holds {expected:?}"));
                     }
                 }
                 Some(FileInfo::MalformedElf(why)) => wrong.push(format!("{path}: {why}")),
@@ -180,9 +180,6 @@ fn the_files_of_real_releases_read_as_readelf_and_objcopy_read_them() {
             }
         }
         assert!(wrong.is_empty(), "{}: {} of {files}:\n{}", release.name, wrong.len(), wrong.join("\n"));
-        eprintln!(
-            "{}: {files} ELF files read as readelf reads them, {noted} with dlopen notes",
-            release.name
-        );
+        eprintln!("{}: {files} ELF files match readelf, {with_notes} with dlopen notes", release.name);
     }
 }

@@ -1,4 +1,4 @@
-//! gpg and gpgv on what we sign and on what we accept.
+//! Comparison with gpg and gpgv: signatures of the fixture, and signatures that gpg makes.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-fn by_us(certificate: &[u8], signature: &[u8], data: &[u8]) -> SignatureStatus {
+fn verify_signature(certificate: &[u8], signature: &[u8], data: &[u8]) -> SignatureStatus {
     let certificates = Certificate::parse_all(certificate, "a test").unwrap();
     let policy = TrustPolicy::from_certificates(&certificates, now());
     let signature = DetachedSignature::parse(signature, "a test").unwrap();
@@ -39,7 +39,7 @@ fn gpg(home: &Path, arguments: &[&str]) -> String {
 
 #[test]
 #[ignore = "needs gpg and gpgv"]
-fn gpgv_accepts_what_the_factory_signs() {
+fn gpgv_accepts_signatures_of_the_fixture() {
     let home = tempfile::tempdir().unwrap();
     let maker = Maker::throwaway(3).unwrap();
     let [key, signature, data] = ["key.gpg", "data.sig", "data"].map(|name| home.path().join(name));
@@ -49,15 +49,15 @@ fn gpgv_accepts_what_the_factory_signs() {
     let [key, signature, data] = [&key, &signature, &data].map(|path| path.to_str().unwrap());
     output("gpgv", &["--keyring", key, signature, data]);
     assert_eq!(
-        by_us(&maker.binary().unwrap(), &maker.sign(b"data").unwrap(), b"data"),
+        verify_signature(&maker.binary().unwrap(), &maker.sign(b"data").unwrap(), b"data"),
         SignatureStatus::Good
     );
 }
 
 #[test]
 #[ignore = "needs gpg and gpgv"]
-fn what_gpg_signs_is_good_and_what_is_changed_is_not() {
-    // A socket's path may not be long: gpg-agent puts one below its home.
+fn gpg_signatures_verify_and_changed_data_fails() {
+    // The path of a socket is limited to 108 bytes (unix(7)); gpg-agent creates one below its home directory.
     let home = tempfile::tempdir_in("/tmp").unwrap();
     let data = home.path().join("data");
     fs::write(&data, b"data").unwrap();
@@ -83,10 +83,14 @@ fn what_gpg_signs_is_good_and_what_is_changed_is_not() {
             );
             output("gpgv", &["--weak-digest", "MD5", "--keyring", key.to_str().unwrap(), path, file]);
             let (key, signature) = (fs::read(&key).unwrap(), fs::read(&signature).unwrap());
-            // SHA-1 counts for no key but the CoreOS one: stricter than gpg.
+            // SHA-1 is accepted for the CoreOS key only, which is stricter than gpg.
             let expected = if digest == "SHA1" { SignatureStatus::Refused } else { SignatureStatus::Good };
-            assert_eq!(by_us(&key, &signature, b"data"), expected, "{algorithm} {digest}");
-            assert_eq!(by_us(&key, &signature, b"date"), SignatureStatus::Refused, "{algorithm} {digest}");
+            assert_eq!(verify_signature(&key, &signature, b"data"), expected, "{algorithm} {digest}");
+            assert_eq!(
+                verify_signature(&key, &signature, b"date"),
+                SignatureStatus::Refused,
+                "{algorithm} {digest}"
+            );
         }
     }
     let _agent = std::process::Command::new("gpgconf")

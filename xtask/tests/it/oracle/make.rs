@@ -1,4 +1,4 @@
-//! GNU make evaluating coreos-common.mk, before and after our edits.
+//! Comparison with GNU make: values of coreos-common.mk before and after an edit.
 
 use std::fs;
 
@@ -10,28 +10,28 @@ use crate::chance::Chance;
 
 const URL: &str = "https://alpha.release.core-os.net/$(RKT_STAGE1_COREOS_BOARD)/$(CCN_IMG_RELEASE)/coreos_production_pxe_image.cpio.gz";
 
-/// Release, systemd version and URL as make has them at the end of the file.
-fn by_make(makefile: &[u8]) -> [String; 3] {
+/// Release, systemd version and URL, evaluated by make at the end of the file.
+fn evaluate_with_make(makefile: &[u8]) -> [String; 3] {
     let home = tempfile::tempdir().unwrap();
-    let (common, ask) = (home.path().join("common.mk"), home.path().join("ask.mk"));
+    let (common, query) = (home.path().join("common.mk"), home.path().join("query.mk"));
     fs::write(&common, makefile).unwrap();
     let mut text = format!("RKT_STAGE1_COREOS_BOARD := amd64-usr\ninclude {}\n", common.display());
     for name in ["CCN_IMG_RELEASE", "CCN_SYSTEMD_VERSION", "CCN_IMG_URL"] {
         text.push_str(&format!("$(info [$({name})])\n"));
     }
-    fs::write(&ask, text + "nothing_to_make:;@:\n").unwrap();
-    let said = output("make", &["-s", "-f", ask.to_str().unwrap(), "nothing_to_make"]);
-    let mut values = said.lines().filter_map(|line| line.strip_prefix('[')?.strip_suffix(']'));
-    // make keeps blanks before a comment as part of a value, and of the URL that refers to it; we do not.
+    fs::write(&query, text + "nothing_to_make:;@:\n").unwrap();
+    let printed = output("make", &["-s", "-f", query.to_str().unwrap(), "nothing_to_make"]);
+    let mut values = printed.lines().filter_map(|line| line.strip_prefix('[')?.strip_suffix(']'));
+    // make includes blanks before a comment in a value, and in the URL that refers to it; the parser does not.
     let bare = |value: &str| value.split_whitespace().collect::<String>();
-    std::array::from_fn(|_| bare(values.next().unwrap_or_else(|| panic!("{said}"))))
+    std::array::from_fn(|_| bare(values.next().unwrap_or_else(|| panic!("{printed}"))))
 }
 
-fn by_us(mk: &CommonMk) -> [String; 3] {
+fn values(mk: &CommonMk) -> [String; 3] {
     [mk.release().to_string(), mk.systemd().to_string(), mk.url(Board::Amd64).unwrap()]
 }
 
-/// One assignment in one of the shapes that people write.
+/// One assignment in a random style.
 fn assignment(chance: &mut Chance, name: &str, value: &str) -> String {
     let before = chance.one_of(&["", "", "", "  ", "override ", "export "]);
     let sign = chance.one_of(&[" := ", "=", " = ", "\t:=\t", " ::= ", " ?= ", ":="]);
@@ -41,7 +41,7 @@ fn assignment(chance: &mut Chance, name: &str, value: &str) -> String {
     format!("{before}{name}{sign}{gap}{value}{after}\n")
 }
 
-/// Lines that say nothing about our variables, though they may look it.
+/// Lines that look like an assignment of a pin and are not.
 const NOISE: &[&str] = &[
     "\n",
     "# CCN_IMG_RELEASE := 2.2.2\n",
@@ -80,30 +80,30 @@ fn makefile(chance: &mut Chance) -> String {
 
 #[test]
 #[ignore = "needs GNU make"]
-fn make_reads_what_we_read_before_and_after_an_edit() {
+fn parsed_values_match_make_before_and_after_edits() {
     let mut chance = Chance::new(8);
     for number in 0..250 {
         let text = makefile(&mut chance);
         let mut mk =
             CommonMk::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{number}: {error}\n{text}"));
-        assert_eq!(by_us(&mk), by_make(text.as_bytes()), "{number}:\n{text}");
+        assert_eq!(values(&mk), evaluate_with_make(text.as_bytes()), "{number}:\n{text}");
         mk.set_release(&"1032.0.0".parse().unwrap()).unwrap();
         mk.set_systemd(SystemdVersion(229)).unwrap();
         mk.set_brand(Brand::Flatcar).unwrap();
         mk.set_url_channel(Channel::Lts).unwrap();
-        let edited = by_us(&mk);
+        let edited = values(&mk);
         assert_eq!(
             edited[2],
             "https://lts.release.flatcar-linux.net/amd64-usr/1032.0.0/flatcar_production_pxe_image.cpio.gz"
         );
-        assert_eq!(edited, by_make(mk.as_bytes()), "{number}:\n{text}");
+        assert_eq!(edited, evaluate_with_make(mk.as_bytes()), "{number}:\n{text}");
     }
 }
 
 #[test]
 #[ignore = "needs GNU make"]
-fn make_reads_this_tree_as_we_do() {
+fn parsed_values_of_this_tree_match_make() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../stage1/usr_from_coreos/coreos-common.mk");
     let text = fs::read(path).unwrap();
-    assert_eq!(by_us(&CommonMk::parse(&text).unwrap()), by_make(&text));
+    assert_eq!(values(&CommonMk::parse(&text).unwrap()), evaluate_with_make(&text));
 }

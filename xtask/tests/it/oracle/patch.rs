@@ -1,11 +1,11 @@
-//! Our diffs as patch(1) applies them.
+//! Printed diffs, applied with patch(1).
 
 use std::fs;
 use std::process::{Command, Stdio};
 
 use manifest::plan::file_edits::FileEdit;
 
-/// What a file holds before and after.
+/// Contents of a file before and after.
 const EDITS: &[(&str, &str)] = &[
     ("a\nb\nc\n", "a\nx\nc\n"),
     ("a\rb\nc\n", "a\rb\nx\n"),
@@ -23,7 +23,7 @@ const EDITS: &[(&str, &str)] = &[
 
 #[test]
 #[ignore = "needs patch"]
-fn patch_makes_of_the_file_before_the_file_after() {
+fn diff_applied_with_patch_gives_the_new_file() {
     let home = tempfile::tempdir().unwrap();
     for path in ["stage1/a.manifest", "stage1/a b.manifest"] {
         for (before, after) in EDITS {
@@ -31,15 +31,15 @@ fn patch_makes_of_the_file_before_the_file_after() {
             fs::create_dir_all(home.path().join("stage1")).unwrap();
             fs::write(home.path().join(path), before).unwrap();
             fs::write(home.path().join("diff"), edit.diff()).unwrap();
-            let done = Command::new("patch")
+            let output = Command::new("patch")
                 .args(["--binary", "--fuzz=0", "--strip=1", "--input=diff"])
                 .current_dir(home.path())
                 .stdin(Stdio::null())
                 .output()
                 .unwrap();
-            let said = String::from_utf8_lossy(&done.stdout);
-            assert!(done.status.success(), "{path} {before:?} to {after:?}: {said}\n{}", edit.diff());
-            // An empty file is taken for one that is to go.
+            let stdout = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success(), "{path} {before:?} to {after:?}: {stdout}\n{}", edit.diff());
+            // patch(1) removes a file that becomes empty.
             assert_eq!(
                 fs::read(home.path().join(path)).unwrap_or_default(),
                 after.as_bytes(),

@@ -1,4 +1,4 @@
-//! Releases that `scripts/make-debian-release.sh` made, unpacked by the tools of the guide.
+//! Releases made by `scripts/make-debian-release.sh`, unpacked with the tools of the guide.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -14,14 +14,14 @@ use usr::tree::{Node, NodeKind, UsrTree};
 use super::output;
 use crate::e2e::releases;
 
-/// A root filesystem with the `/usr` of one release, and links into it as a stage1 has them.
+/// A root filesystem with the `/usr` of one release, and the top-level symlinks of a stage1.
 pub(super) struct Release {
     pub(super) name: String,
     root: TempDir,
 }
 
 impl Release {
-    /// Every release for amd64 that there is.
+    /// All available releases for amd64.
     pub(super) fn all() -> impl Iterator<Item = Release> {
         let mut found: Vec<PathBuf> = fs::read_dir(releases().join("amd64-usr"))
             .unwrap()
@@ -54,8 +54,8 @@ impl Release {
     }
 }
 
-/// The tree of a directory that is some `/usr`, with the facts of everything that could be a program or library.
-pub(super) fn tree_of(usr: &Path) -> UsrTree {
+/// The tree of a `/usr` directory, with the facts of each file that can be a program or library.
+pub(super) fn read_tree(usr: &Path) -> UsrTree {
     let mut tree = UsrTree::new();
     let mut todo = vec![usr.to_owned()];
     while let Some(directory) = todo.pop() {

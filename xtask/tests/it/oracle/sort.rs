@@ -1,4 +1,4 @@
-//! GNU `sort` in `en_US.UTF-8`, on lines of every kind that a manifest could hold.
+//! Comparison with GNU `sort` in `en_US.UTF-8` on random manifest lines.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use manifest::sort_order::compare_en_us;
 
 use super::output;
 
-/// A linear congruential generator (Knuth's constants): the same lines on each run.
+/// A linear congruential generator (Knuth's constants), with the same lines in each run.
 struct Random(u64);
 
 impl Random {
@@ -38,10 +38,10 @@ fn sort(locales: &Path, lines: &[String]) -> Vec<String> {
 
 #[test]
 #[ignore = "needs localedef and the sources of the en_US locale"]
-fn sort_in_en_us_puts_lines_where_we_put_them() {
+fn en_us_order_matches_sort() {
     let locales = tempfile::tempdir().unwrap();
-    let made = locales.path().join("en_US.UTF-8");
-    output("localedef", &["-i", "en_US", "-f", "UTF-8", made.to_str().unwrap()]);
+    let compiled = locales.path().join("en_US.UTF-8");
+    output("localedef", &["-i", "en_US", "-f", "UTF-8", compiled.to_str().unwrap()]);
 
     let printable: Vec<char> = (' '..='~').collect();
     let paths: Vec<char> = "abAB01.-_/+:@$".chars().collect();
@@ -50,12 +50,13 @@ fn sort_in_en_us_puts_lines_where_we_put_them() {
     let mut compared = 0;
     for (alphabet, most) in [(&printable, 9), (&paths, 8), (&paths, 20), (&versions, 9), (&versions, 4)] {
         let lines: BTreeSet<String> = (0..30_000).map(|_| random.line(alphabet, most)).collect();
-        let theirs = sort(locales.path(), &lines.iter().cloned().collect::<Vec<_>>());
-        let mut ours: Vec<String> = lines.into_iter().collect();
-        ours.sort_by(|one, other| compare_en_us(one, other));
-        compared += ours.len();
-        let differ: Vec<_> = ours.iter().zip(&theirs).filter(|(one, other)| one != other).take(8).collect();
-        assert!(differ.is_empty() && ours.len() == theirs.len(), "{differ:?}");
+        let expected = sort(locales.path(), &lines.iter().cloned().collect::<Vec<_>>());
+        let mut actual: Vec<String> = lines.into_iter().collect();
+        actual.sort_by(|one, other| compare_en_us(one, other));
+        compared += actual.len();
+        let differ: Vec<_> =
+            actual.iter().zip(&expected).filter(|(one, other)| one != other).take(8).collect();
+        assert!(differ.is_empty() && actual.len() == expected.len(), "{differ:?}");
     }
     let real = ["/usr/lib", "/usr/bin", "/usr/lib/x86_64-linux-gnu", "/usr/lib/systemd/system"];
     let names = |directory: &&str| fs::read_dir(directory).ok();
@@ -67,11 +68,11 @@ fn sort_in_en_us_puts_lines_where_we_put_them() {
         .filter_map(|entry| entry.path().to_str().map(|path| path.trim_start_matches("/usr/").to_owned()))
         .filter(|path| path.is_ascii())
         .collect();
-    let theirs = sort(locales.path(), &files);
+    let expected = sort(locales.path(), &files);
     files.sort_by(|one, other| compare_en_us(one, other));
-    assert_eq!(files, theirs);
+    assert_eq!(files, expected);
     eprintln!(
-        "{} made lines and {} file names of this machine sorted as sort sorts them",
+        "{} random lines and {} file names of this machine sorted as sort sorts them",
         compared,
         files.len()
     );

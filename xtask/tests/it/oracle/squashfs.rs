@@ -1,4 +1,4 @@
-//! `mksquashfs` makes it, `unsquashfs -lls` lists it.
+//! Comparison with `unsquashfs -lls` on images made by `mksquashfs`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,8 +14,8 @@ use usr::tree::{NodeKind, UsrTree};
 
 use super::output;
 
-/// Mode, size or target of each path, as `unsquashfs -lls` prints it.
-fn by_unsquashfs(image: &Path) -> BTreeMap<String, String> {
+/// Mode, and size or target, of each path from `unsquashfs -lls`.
+fn list_with_unsquashfs(image: &Path) -> BTreeMap<String, String> {
     let listing = output("unsquashfs", &["-lls", image.to_str().unwrap()]);
     let mut found = BTreeMap::new();
     for line in listing.lines() {
@@ -26,25 +26,25 @@ fn by_unsquashfs(image: &Path) -> BTreeMap<String, String> {
             continue;
         };
         let Some((_, path)) = line.split_once("squashfs-root/") else { continue };
-        let (path, told) = match (path.split_once(" -> "), mode.chars().next()) {
+        let (path, entry) = match (path.split_once(" -> "), mode.chars().next()) {
             (Some((path, target)), Some('l')) => (path, format!("{mode} {target}")),
             (_, Some('d')) => (path, mode.to_owned()),
             _ => (path, format!("{mode} {size}")),
         };
-        found.insert(path.to_owned(), told);
+        found.insert(path.to_owned(), entry);
     }
     found
 }
 
-/// The same of our tree.
-fn by_us(tree: &UsrTree) -> BTreeMap<String, String> {
-    let told = |node: &usr::tree::Node| match &node.kind {
+/// Mode, and size or target, of each path of a tree.
+fn list(tree: &UsrTree) -> BTreeMap<String, String> {
+    let entry = |node: &usr::tree::Node| match &node.kind {
         NodeKind::File { size, .. } => format!("-{} {size}", letters(node.mode)),
         NodeKind::Directory => format!("d{}", letters(node.mode)),
         NodeKind::Symlink(target) => format!("l{} {target}", letters(node.mode)),
         NodeKind::Special => "special".to_owned(),
     };
-    tree.iter().map(|(path, node)| (path.to_string(), told(node))).collect()
+    tree.iter().map(|(path, node)| (path.to_string(), entry(node))).collect()
 }
 
 /// `rwxr-xr-x`, with setuid, setgid and sticky as ls(1) shows them.
@@ -76,22 +76,22 @@ fn files(root: &Path) {
     symlink("lib64", root.join("lib")).unwrap();
 }
 
-fn ours(squashfs: &[u8]) -> BTreeMap<String, String> {
+fn list_image(squashfs: &[u8]) -> BTreeMap<String, String> {
     let home = tempfile::tempdir().unwrap();
     let archive = pack::archive(&[("etc", b""), ("usr.squashfs", squashfs)]).unwrap();
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
     gzip.write_all(&archive).unwrap();
     let archive = gzip.finish().unwrap();
     let scratch = UnlinkedTempDir::new(home.path());
-    let proved =
+    let image =
         VerifiedImage::verify("a test", Cursor::new(archive), None, SignatureCheck::Unsigned, &scratch)
             .unwrap();
-    by_us(proved.open().unwrap().tree())
+    list(image.open().unwrap().tree())
 }
 
 #[test]
 #[ignore = "needs mksquashfs and unsquashfs"]
-fn unsquashfs_lists_what_we_list_whatever_the_compressor() {
+fn tree_matches_unsquashfs_for_each_compressor() {
     let home = tempfile::tempdir().unwrap();
     let root = home.path().join("usr");
     fs::create_dir(&root).unwrap();
@@ -109,8 +109,8 @@ fn unsquashfs_lists_what_we_list_whatever_the_compressor() {
         let mut arguments = vec![root.to_str().unwrap(), image.to_str().unwrap(), "-quiet", "-no-progress"];
         arguments.extend(*options);
         output("mksquashfs", &arguments);
-        let theirs = by_unsquashfs(&image);
-        assert!(theirs.len() > 1200, "{}", theirs.len());
-        assert_eq!(ours(&fs::read(&image).unwrap()), theirs, "{options:?}");
+        let expected = list_with_unsquashfs(&image);
+        assert!(expected.len() > 1200, "{}", expected.len());
+        assert_eq!(list_image(&fs::read(&image).unwrap()), expected, "{options:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! systemd-analyze(1) reading units and drop-ins, and env(1) reading the first lines of scripts.
+//! Comparison with systemd-analyze(1) for units and drop-ins, and with env(1) for interpreter lines of scripts.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,18 +15,18 @@ use crate::chance::Chance;
 const SERVICE_KEYS: [&str; 7] =
     ["ExecCondition", "ExecStartPre", "ExecStart", "ExecStartPost", "ExecReload", "ExecStop", "ExecStopPost"];
 const SOCKET_KEYS: [&str; 4] = ["ExecStartPre", "ExecStartPost", "ExecStopPre", "ExecStopPost"];
-/// The version of the systemd that is asked: it does not know `ExecReloadPost=` yet.
+/// The version of the installed systemd, which does not support `ExecReloadPost=` yet.
 const SYSTEMD: SystemdVersion = SystemdVersion(252);
 
-/// Programs that systemd does not find for the first command of each setting: it checks no other.
-fn by_systemd(directory: &Path, unit: &str) -> Vec<String> {
-    let asked = Command::new("systemd-analyze")
+/// Missing programs of the first command of each setting; systemd-analyze checks no other command.
+fn list_with_systemd(directory: &Path, unit: &str) -> Vec<String> {
+    let output = Command::new("systemd-analyze")
         .args(["verify", "--man=no", "--recursive-errors=no"])
         .arg(directory.join(unit))
         .env("SYSTEMD_UNIT_PATH", format!("{}:", directory.display()))
         .output()
         .unwrap();
-    let text = String::from_utf8_lossy(&asked.stderr).into_owned();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
     let program =
         |line: &str| Some(line.split_once(": Command ")?.1.split_once(" is not executable")?.0.to_owned());
     let mut found: Vec<String> = text.lines().filter_map(program).collect();
@@ -38,7 +38,7 @@ fn by_systemd(directory: &Path, unit: &str) -> Vec<String> {
     found
 }
 
-fn by_us(unit: &str, fragments: &[String]) -> Vec<String> {
+fn list_missing(unit: &str, fragments: &[String]) -> Vec<String> {
     let path = UsrPath::new("x").unwrap();
     let texts = fragments.iter().map(|text| (&path, text.as_str()));
     let mut first: BTreeMap<String, (String, bool)> = BTreeMap::new();
@@ -52,7 +52,7 @@ fn by_us(unit: &str, fragments: &[String]) -> Vec<String> {
     found
 }
 
-/// A few lines of a unit; each program has a name of its own.
+/// Random lines of a unit; each program has a unique name.
 fn fragment(chance: &mut Chance, keys: &[&str], section: &str, number: usize) -> String {
     let mut text = format!("{}[{section}]\n", chance.one_of(&["", "", "\u{feff}", "# x \\\n"]));
     for line in 0..3 + chance.below(5) {
@@ -96,7 +96,7 @@ fn fragment(chance: &mut Chance, keys: &[&str], section: &str, number: usize) ->
 
 #[test]
 #[ignore = "needs systemd-analyze of systemd 252"]
-fn systemd_reads_units_as_we_do() {
+fn unit_commands_match_systemd_analyze() {
     let mut chance = Chance::new(6);
     for number in 0..150 {
         let home = tempfile::tempdir().unwrap();
@@ -121,18 +121,18 @@ fn systemd_reads_units_as_we_do() {
             fs::write(home.path().join(format!("{unit}.d/{at}.conf")), text).unwrap();
         }
         assert_eq!(
-            by_us(unit, &fragments),
-            by_systemd(home.path(), unit),
+            list_missing(unit, &fragments),
+            list_with_systemd(home.path(), unit),
             "{number} {unit}:\n{}",
             fragments.join("---\n")
         );
     }
 }
 
-/// Each program that is named is a script that says so; the kernel and env find it as we do.
+/// Each program is a script that prints its name, so the output shows which one the kernel and env start.
 #[test]
 #[ignore = "needs env of coreutils"]
-fn env_starts_what_we_read() {
+fn script_interpreter_matches_kernel_and_env() {
     let home = tempfile::tempdir().unwrap();
     let script = |name: &str, line: &str| {
         let path = home.path().join(name);
@@ -168,13 +168,13 @@ fn env_starts_what_we_read() {
             .env("PATH", format!("{}:/usr/bin:/bin", home.path().display()))
             .output()
             .unwrap();
-        let ours = shebang::interpreters(&format!("/usr/bin/env {arguments}"));
-        let ours = ours.get(1).map_or(String::new(), |found| found.program.clone());
+        let actual = shebang::interpreters(&format!("/usr/bin/env {arguments}"));
+        let actual = actual.get(1).map_or(String::new(), |found| found.program.clone());
         let printed = String::from_utf8_lossy(&started.stdout).trim_end_matches('\n').to_owned();
         let missing = String::from_utf8_lossy(&started.stderr).contains("No such file");
         assert!(
-            printed == ours || missing && !home.path().join(&ours).exists(),
-            "{arguments:?}: {ours:?} {started:?}"
+            printed == actual || missing && !home.path().join(&actual).exists(),
+            "{arguments:?}: {actual:?} {started:?}"
         );
     }
 }

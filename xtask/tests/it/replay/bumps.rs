@@ -1,8 +1,7 @@
-//! The bumps of the history with manifest changes, in their shapes: the lists before, an image of the lists after.
+//! Historical bumps with manifest changes: the lists before, and an image of the lists after.
 //!
-//! The lists are those of 991.0.0, moved to and fro in time by the versions in their names. The programs of a
-//! manifest need every soname that it lists. What a bump makes of the lists before must be the lists after, to the
-//! line.
+//! The lists are those of 991.0.0 with other versions in the file names. The programs of a manifest need each soname
+//! that it lists. A bump of the lists before must give exactly the lists after.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -11,61 +10,65 @@ use coreos_types::release::Board;
 use expect_test::expect;
 use manifest::sort_order::compare_en_us;
 
-use super::lists::{Lists, sorted};
-use super::row::{lines, path_of, shown};
+use super::lists::{Lists, sort_paths};
+use super::row::{format_plan, lines, manifest_path};
 
-/// Bumps `before` to an image of `after`, in either order of the lines, and returns what was done and left where the
-/// lists are `after`'s.
+/// Bumps `before` to an image of `after`, with lines in locale and in byte order, compares the lists with `after`, and
+/// returns the fixes and findings.
 fn replay(before: &Lists, after: &Lists, systemd: &str) -> String {
-    let in_english = replay_in(before, after, systemd, compare_en_us);
-    let told = replay_in(before, after, systemd, str::cmp);
-    assert_eq!(told.lines().count(), in_english.lines().count(), "{told}\n{in_english}");
-    told
+    let in_locale = replay_in(before, after, systemd, compare_en_us);
+    let report = replay_in(before, after, systemd, str::cmp);
+    assert_eq!(report.lines().count(), in_locale.lines().count(), "{report}\n{in_locale}");
+    report
 }
 
 fn replay_in(before: &Lists, after: &Lists, systemd: &str, order: fn(&str, &str) -> Ordering) -> String {
     let images = after.boards().into_iter().map(|board| after.image(board, systemd));
-    let bumped = before.row(images, order).proved();
-    let left: BTreeSet<&str> = bumped.findings.iter().map(|finding| finding.path.as_str()).collect();
+    let plan = before.row(images, order).bump_and_verify();
+    let left: BTreeSet<&str> = plan.findings.iter().map(|finding| finding.path.as_str()).collect();
     for ((board, manifest), paths) in &after.0 {
         let (flavor, name) = manifest.split_once('/').unwrap();
-        let written = lines(&bumped.after.manifests[&path_of(*board, flavor, name)]);
+        let written = lines(&plan.after.manifests[&manifest_path(*board, flavor, name)]);
         let written: Vec<&str> = written.into_iter().filter(|line| !left.contains(line)).collect();
-        assert_eq!(written, sorted(paths, order), "{board} {manifest}");
+        assert_eq!(written, sort_paths(paths, order), "{board} {manifest}");
     }
-    shown(&bumped.fixes, &bumped.findings)
+    format_plan(&plan.fixes, &plan.findings)
 }
 
-/// How many lines start so.
-fn count(told: &str, start: &str) -> usize {
-    told.lines().filter(|line| line.starts_with(start)).count()
+/// The number of lines that start with `start`.
+fn count(report: &str, start: &str) -> usize {
+    report.lines().filter(|line| line.starts_with(start)).count()
 }
 
-/// 86ad9034, 444.5.0 to 709.0.0: eight real files, and a dozen lines of libraries that were new.
+/// Commit 86ad9034, 444.5.0 to 709.0.0: eight renamed files, and 12 lines for new libraries.
 #[test]
-fn a_year_went_by_to_709() {
-    let after = Lists::of_991();
+fn bump_to_709_adds_and_renames_libraries() {
+    let after = Lists::release_991();
     let mut before = after
         .clone()
-        .but("libblkid.so.1.1.0", "libblkid.so.1.0.0")
-        .but("libcap.so.2.24", "libcap.so.2.22")
-        .but("libkmod.so.2.2.11", "libkmod.so.2.2.8")
-        .but("liblzma.so.5.0.8", "liblzma.so.5.0.5")
-        .but("libmount.so.1.1.0", "libmount.so.1.0.0")
-        .but("libreadline.so.6.3", "libreadline.so.6.2")
-        .but("libgpg-error.so.0.10.0", "libgpg-error.so.0.8.0")
-        .but("libz.so.1.2.8", "libz.so.1.2.7");
+        .with_replaced("libblkid.so.1.1.0", "libblkid.so.1.0.0")
+        .with_replaced("libcap.so.2.24", "libcap.so.2.22")
+        .with_replaced("libkmod.so.2.2.11", "libkmod.so.2.2.8")
+        .with_replaced("liblzma.so.5.0.8", "liblzma.so.5.0.5")
+        .with_replaced("libmount.so.1.1.0", "libmount.so.1.0.0")
+        .with_replaced("libreadline.so.6.3", "libreadline.so.6.2")
+        .with_replaced("libgpg-error.so.0.10.0", "libgpg-error.so.0.8.0")
+        .with_replaced("libz.so.1.2.8", "libz.so.1.2.7");
     for stem in ["libseccomp", "libip4tc", "libitm", "libattr"] {
         before = before.without_library(stem);
     }
-    let told = replay(&before, &after, "220");
-    assert_eq!((count(&told, "rename"), count(&told, "add"), count(&told, "LEFT")), (9, 12, 0), "{told}");
+    let report = replay(&before, &after, "220");
+    assert_eq!(
+        (count(&report, "rename"), count(&report, "add"), count(&report, "LEFT")),
+        (9, 12, 0),
+        "{report}"
+    );
 }
 
-/// 5cfb6c58, 709.0.0 to 738.1.0: nspawn came to need libip4tc, which nobody saw for ten days.
+/// Commit 5cfb6c58, 709.0.0 to 738.1.0: systemd-nspawn needs libip4tc, which was unnoticed for ten days.
 #[test]
-fn libip4tc_came_to_738() {
-    let after = Lists::of_991();
+fn bump_to_738_adds_libip4tc() {
+    let after = Lists::release_991();
     expect![[r#"
         add    coreos/amd64/systemd lib64/libip4tc.so.0
         add    coreos/amd64/systemd lib64/libip4tc.so
@@ -74,10 +77,10 @@ fn libip4tc_came_to_738() {
     .assert_eq(&replay(&after.clone().without_library("libip4tc"), &after, "222"));
 }
 
-/// 6e41a1cd, 738.1.0 to 794.1.0: SELinux came, with its libraries and their dev links.
+/// Commit 6e41a1cd, 738.1.0 to 794.1.0: the libraries of SELinux and their dev links.
 #[test]
-fn selinux_came_to_794() {
-    let after = Lists::of_991();
+fn bump_to_794_adds_selinux() {
+    let after = Lists::release_991();
     let mut before = after.clone();
     for path in [
         "libselinux.so",
@@ -91,31 +94,31 @@ fn selinux_came_to_794() {
     ] {
         before = before.without(&format!("lib64/{path}"));
     }
-    let told = replay(&before, &after, "222");
-    assert_eq!((count(&told, "add"), told.lines().count()), (8, 8), "{told}");
+    let report = replay(&before, &after, "222");
+    assert_eq!((count(&report, "add"), report.lines().count()), (8, 8), "{report}");
 }
 
-/// 453f76b1, 794.1.0 to 991.0.0: glibc, libseccomp, and libgcrypt with a new soname; kvm was forgotten then.
+/// Commit 453f76b1, 794.1.0 to 991.0.0: glibc, libseccomp, and libgcrypt with a new soname; the commit omitted kvm.
 #[test]
-fn glibc_and_libgcrypt_moved_on_to_991() {
-    let after = Lists::of_991();
+fn bump_to_991_renames_glibc_and_libgcrypt() {
+    let after = Lists::release_991();
     let before = after
         .clone()
-        .but("-2.21.so", "-2.20.so")
-        .but("libgcrypt.so.20.0.3", "libgcrypt.so.11.8.2")
-        .but("libgcrypt.so.20", "libgcrypt.so.11")
-        .but("libseccomp.so.2.1.1", "libseccomp.so.2.1.0");
-    let told = replay(&before, &after, "225");
+        .with_replaced("-2.21.so", "-2.20.so")
+        .with_replaced("libgcrypt.so.20.0.3", "libgcrypt.so.11.8.2")
+        .with_replaced("libgcrypt.so.20", "libgcrypt.so.11")
+        .with_replaced("libseccomp.so.2.1.1", "libseccomp.so.2.1.0");
+    let report = replay(&before, &after, "225");
     let glibc = after.0.values().flatten().filter(|path| path.ends_with("-2.21.so")).count();
-    assert_eq!((count(&told, "rename"), told.lines().count()), (glibc + 3, glibc + 3), "{told}");
-    assert_eq!(count(&told, "rename kvm/amd64/sshd"), 6, "{told}");
+    assert_eq!((count(&report, "rename"), report.lines().count()), (glibc + 3, glibc + 3), "{report}");
+    assert_eq!(count(&report, "rename kvm/amd64/sshd"), 6, "{report}");
 }
 
-/// 6e65fb02, 1068.0.0 to 1097.0.0: libgcrypt on arm64, and two real files.
+/// Commit 6e65fb02, 1068.0.0 to 1097.0.0: libgcrypt on arm64, and two real files.
 #[test]
-fn two_boards_moved_on_to_1097() {
-    let after = Lists::of_991().with_arm64();
-    let mut before = after.clone().but("libseccomp.so.2.1.1", "libseccomp.so.2.0.9");
+fn bump_to_1097_renames_on_two_boards() {
+    let after = Lists::release_991().with_arm64();
+    let mut before = after.clone().with_replaced("libseccomp.so.2.1.1", "libseccomp.so.2.0.9");
     for ((board, _), paths) in &mut before.0 {
         if *board == Board::Arm64 {
             *paths = paths
@@ -136,18 +139,18 @@ fn two_boards_moved_on_to_1097() {
     .assert_eq(&replay(&before, &after, "229"));
 }
 
-/// 39de3a1b, 1097.0.0 to 1151.0.0: libsystemd-shared on both boards, Kerberos for kvm's sshd, programs that went
-/// and one that came in their stead, which is for a person to see.
+/// Commit 39de3a1b, 1097.0.0 to 1151.0.0: libsystemd-shared on both boards, Kerberos for kvm's sshd, and removed
+/// programs with a replacement that needs a manual decision.
 #[test]
-fn systemd_231_came_with_1151() {
-    let gone = ["systemd-activate", "systemd-bootchart", "systemd-bus-proxyd"];
-    let before = Lists::of_991().with_arm64();
+fn bump_to_1151_adds_libraries_of_systemd_231() {
+    let removed = ["systemd-activate", "systemd-bootchart", "systemd-bus-proxyd"];
+    let before = Lists::release_991().with_arm64();
     let mut after = before.clone();
-    for name in gone {
+    for name in removed {
         after = after.without(&format!("lib64/systemd/{name}")).without(&format!("lib/systemd/{name}"));
     }
     after = after
-        .but("libz.so.1.2.8", "libz.so.1.2.9")
+        .with_replaced("libz.so.1.2.8", "libz.so.1.2.9")
         .with(Board::Amd64, "coreos/systemd", &["lib64/systemd/libsystemd-shared-231.so"])
         .with(Board::Arm64, "coreos/systemd", &["lib/systemd/libsystemd-shared-231.so"])
         .with(
@@ -166,26 +169,26 @@ fn systemd_231_came_with_1151() {
                 "lib64/libkrb5support.so.0.1",
             ],
         );
-    let told = replay(&before, &after, "231");
-    assert_eq!((count(&told, "add"), count(&told, "LEFT   missing")), (12, 6), "{told}");
+    let report = replay(&before, &after, "231");
+    assert_eq!((count(&report, "add"), count(&report, "LEFT   missing")), (12, 6), "{report}");
 }
 
-/// 52a0829b, 1192.0.0 to 1235.0.0: two real files on two boards, and no new systemd.
+/// Commit 52a0829b, 1192.0.0 to 1235.0.0: two real files on two boards, and no new systemd.
 #[test]
-fn two_files_moved_on_to_1235() {
-    let after = Lists::of_991().with_arm64();
+fn bump_to_1235_renames_two_files() {
+    let after = Lists::release_991().with_arm64();
     let before = after
         .clone()
-        .but("libgcrypt.so.20.0.3", "libgcrypt.so.20.0.2")
-        .but("libpcre.so.1.2.4", "libpcre.so.1.2.3");
-    let told = replay(&before, &after, "231");
-    assert_eq!((count(&told, "rename"), told.lines().count()), (4, 4), "{told}");
+        .with_replaced("libgcrypt.so.20.0.3", "libgcrypt.so.20.0.2")
+        .with_replaced("libpcre.so.1.2.4", "libpcre.so.1.2.3");
+    let report = replay(&before, &after, "231");
+    assert_eq!((count(&report, "rename"), report.lines().count()), (4, 4), "{report}");
 }
 
-/// e70889ee, 1235.0.0 to 1478.0.0: glibc 2.23, systemd 233 and 35 new libraries, on both boards and flavors.
+/// Commit e70889ee, 1235.0.0 to 1478.0.0: glibc 2.23, systemd 233 and 35 new libraries, on both boards and flavors.
 #[test]
-fn everything_moved_on_to_1478() {
-    let before = Lists::of_991()
+fn bump_to_1478_renames_and_adds_libraries() {
+    let before = Lists::release_991()
         .with_arm64()
         .with(Board::Amd64, "coreos/systemd", &["lib64/systemd/libsystemd-shared-231.so"])
         .with(Board::Arm64, "coreos/systemd", &["lib/systemd/libsystemd-shared-231.so"]);
@@ -200,20 +203,20 @@ fn everything_moved_on_to_1478() {
     let dev = ["lib64/libacl.so", "lib64/libcryptsetup.so", "lib64/libidn.so"];
     let after = before
         .clone()
-        .but("-2.21.so", "-2.23.so")
-        .but("libsystemd-shared-231", "libsystemd-shared-233")
-        .but("libz.so.1.2.8", "libz.so.1.2.11")
-        .but("libpcre.so.1.2.4", "libpcre.so.1.2.8")
-        .but("libgcrypt.so.20.0.3", "libgcrypt.so.20.1.6")
-        .but("libgpg-error.so.0.10.0", "libgpg-error.so.0.22.0")
-        .but("libseccomp.so.2.1.1", "libseccomp.so.2.3.2")
-        .but("liblzma.so.5.0.8", "liblzma.so.5.2.3")
-        .but("libcap.so.2.24", "libcap.so.2.25")
+        .with_replaced("-2.21.so", "-2.23.so")
+        .with_replaced("libsystemd-shared-231", "libsystemd-shared-233")
+        .with_replaced("libz.so.1.2.8", "libz.so.1.2.11")
+        .with_replaced("libpcre.so.1.2.4", "libpcre.so.1.2.8")
+        .with_replaced("libgcrypt.so.20.0.3", "libgcrypt.so.20.1.6")
+        .with_replaced("libgpg-error.so.0.10.0", "libgpg-error.so.0.22.0")
+        .with_replaced("libseccomp.so.2.1.1", "libseccomp.so.2.3.2")
+        .with_replaced("liblzma.so.5.0.8", "liblzma.so.5.2.3")
+        .with_replaced("libcap.so.2.24", "libcap.so.2.25")
         .with(Board::Amd64, "coreos/systemd", &new)
         .with(Board::Amd64, "coreos/systemd", &dev)
         .with(Board::Arm64, "coreos/systemd", &new)
         .with(Board::Arm64, "kvm/sshd", &["lib64/libpam.so.0", "lib64/libpam.so.0.84.1"]);
-    let told = replay(&before, &after, "233");
-    assert_eq!((count(&told, "add"), count(&told, "LEFT")), (17, 0), "{told}");
-    assert_eq!(count(&told, "rename") + 17, told.lines().count(), "{told}");
+    let report = replay(&before, &after, "233");
+    assert_eq!((count(&report, "add"), count(&report, "LEFT")), (17, 0), "{report}");
+    assert_eq!(count(&report, "rename") + 17, report.lines().count(), "{report}");
 }

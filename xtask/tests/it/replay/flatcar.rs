@@ -1,4 +1,4 @@
-//! A tree of CoreOS moves to a Flatcar of today in one bump.
+//! A bump of a CoreOS tree to a current Flatcar release.
 
 use coreos_types::release::{Board, Brand};
 use expect_test::expect;
@@ -6,9 +6,9 @@ use release_fixture::elf::ElfStub;
 use release_fixture::image::ImageSpec;
 
 use super::lists::Lists;
-use super::row::shown;
+use super::row::format_plan;
 
-/// What the image of today calls the libraries of 991.0.0: real file, soname.
+/// Libraries of 991.0.0 in a current image: real file and soname.
 const LIBRARIES: [(&str, &str); 22] = [
     ("libacl.so.1.1.2302", "libacl.so.1"),
     ("libattr.so.1.1.2502", "libattr.so.1"),
@@ -34,7 +34,7 @@ const LIBRARIES: [(&str, &str); 22] = [
     ("libgcc_s.so.1", "libgcc_s.so.1"),
 ];
 
-/// glibc 2.41: the sonames are the files.
+/// Libraries of glibc 2.41, where the soname is the file name.
 const GLIBC: [&str; 9] = [
     "libc.so.6",
     "libdl.so.2",
@@ -47,7 +47,7 @@ const GLIBC: [&str; 9] = [
     "libutil.so.1",
 ];
 
-/// Programs of the old lists that are gone: bus proxy, boot chart, socket activation below `lib`, and such.
+/// Programs of the old lists that are not in a current image.
 const GONE: [&str; 5] = [
     "systemd-activate",
     "systemd-bootchart",
@@ -112,13 +112,13 @@ fn program(image: ImageSpec, path: &str) -> ImageSpec {
 }
 
 #[test]
-fn a_tree_of_coreos_moves_to_a_flatcar_of_today() {
-    let before = Lists::of_991();
-    let row = before.row([flatcar(&before)], str::cmp).to(Brand::Flatcar);
-    let bumped = row.proved();
-    let told = shown(&bumped.fixes, &bumped.findings);
+fn coreos_tree_is_bumped_to_current_flatcar() {
+    let before = Lists::release_991();
+    let row = before.row([flatcar(&before)], str::cmp).with_brand(Brand::Flatcar);
+    let plan = row.bump_and_verify();
+    let report = format_plan(&plan.fixes, &plan.findings);
     let (moves, others): (Vec<&str>, Vec<&str>) =
-        told.lines().partition(|line| line.starts_with("move") && line.contains("lib64/systemd/"));
+        report.lines().partition(|line| line.starts_with("move") && line.contains("lib64/systemd/"));
     expect![[r#"
         33 lines of lib64/systemd move
         rename coreos/amd64/bash lib64/libreadline.so.6 -> lib64/libreadline.so.8
@@ -200,5 +200,5 @@ fn a_tree_of_coreos_moves_to_a_flatcar_of_today() {
         CCN_SYSTEMD_VERSION := v257
         CCN_IMG_RELEASE := 1097.0.0
         CCN_IMG_URL := https://alpha.release.flatcar-linux.net/$(RKT_STAGE1_COREOS_BOARD)/$(CCN_IMG_RELEASE)/flatcar_production_pxe_image.cpio.gz
-    "#]].assert_eq(&String::from_utf8(bumped.after.common_mk).unwrap());
+    "#]].assert_eq(&String::from_utf8(plan.after.common_mk).unwrap());
 }

@@ -1,4 +1,4 @@
-//! The lists of 991.0.0, moved to and fro in time by the versions in their names.
+//! The lists of 991.0.0, with other versions in the file names for earlier and later releases.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,13 +10,13 @@ use xtask::demo::example::FILES;
 
 use super::row::Row;
 
-/// The lists of one moment: by board and manifest (`coreos/bash`).
+/// The lists of one release by board and manifest (`coreos/bash`).
 #[derive(Clone)]
 pub(super) struct Lists(pub(super) BTreeMap<(Board, String), BTreeSet<String>>);
 
 impl Lists {
-    /// The lists of 991.0.0, amd64 alone.
-    pub(super) fn of_991() -> Lists {
+    /// The lists of 991.0.0 for amd64 only.
+    pub(super) fn release_991() -> Lists {
         let mut lists = BTreeMap::new();
         for (path, content) in FILES {
             let Some((flavor, name)) = path
@@ -31,7 +31,7 @@ impl Lists {
         Lists(lists)
     }
 
-    /// The same with arm64 next to it: no dev links, systemd in `lib`, and the loader in both directories.
+    /// Adds lists for arm64: no dev links, systemd in `lib`, and the loader in both directories.
     pub(super) fn with_arm64(mut self) -> Lists {
         for ((_, manifest), paths) in self.0.clone() {
             let mut paths: BTreeSet<String> = paths
@@ -53,8 +53,8 @@ impl Lists {
         self
     }
 
-    /// Replaces a part of every name.
-    pub(super) fn but(mut self, from: &str, to: &str) -> Lists {
+    /// Replaces a part of each path.
+    pub(super) fn with_replaced(mut self, from: &str, to: &str) -> Lists {
         for paths in self.0.values_mut() {
             *paths = paths.iter().map(|path| path.replace(from, to)).collect();
         }
@@ -72,11 +72,11 @@ impl Lists {
         self
     }
 
-    /// Without every line of a library.
+    /// Removes all lines of a library.
     pub(super) fn without_library(mut self, stem: &str) -> Lists {
-        let is_of =
+        let is_library =
             |path: &String| path.contains(&format!("/{stem}.so")) || path.contains(&format!("/{stem}-2."));
-        self.0.values_mut().for_each(|paths| paths.retain(|path| !is_of(path)));
+        self.0.values_mut().for_each(|paths| paths.retain(|path| !is_library(path)));
         self
     }
 
@@ -84,14 +84,14 @@ impl Lists {
         self.0.keys().map(|(board, _)| *board).collect()
     }
 
-    /// The image that has exactly what is listed for a board.
+    /// An image with exactly the listed files of a board.
     pub(super) fn image(&self, board: Board, systemd: &str) -> ImageSpec {
-        let mine = || self.0.iter().filter(|((of, _), _)| *of == board).map(|(_, paths)| paths);
-        let all: Vec<&str> = mine().flatten().map(String::as_str).collect();
+        let lists = || self.0.iter().filter(|((other, _), _)| *other == board).map(|(_, paths)| paths);
+        let all: Vec<&str> = lists().flatten().map(String::as_str).collect();
         let image = ImageSpec::new(Brand::CoreOs, board, &"1097.0.0".parse().unwrap(), systemd);
         with_listed(image, &all, |path| {
             let library = path.contains(".so");
-            let list = mine().find(|paths| !library && paths.contains(path));
+            let list = lists().find(|paths| !library && paths.contains(path));
             let sonames = list.into_iter().flatten().filter_map(|path| soname(path));
             sonames.map(str::to_owned).chain([String::from("libc.so.6")]).collect()
         })
@@ -104,16 +104,16 @@ impl Lists {
     ) -> Row {
         let mut row = Row::empty(images);
         for ((board, manifest), paths) in &self.0 {
-            row = row.lists_for(*board, manifest, &sorted(paths, order));
+            row = row.with_manifest_for(*board, manifest, &sort_paths(paths, order));
             if let Some(name) = manifest.strip_prefix("coreos/") {
-                row = row.kvm_links_for(*board, name);
+                row = row.with_kvm_link_for(*board, name);
             }
         }
         row
     }
 }
 
-/// The name that a loader asks for, where the path is such a one: `libz.so.1`, `libsystemd-shared-231.so`.
+/// The soname in a path, for example `libz.so.1` or `libsystemd-shared-231.so`; `None` for other paths.
 fn soname(path: &str) -> Option<&str> {
     let (_, name) = path.rsplit_once('/')?;
     let (stem, version) = name.split_once(".so")?;
@@ -121,8 +121,8 @@ fn soname(path: &str) -> Option<&str> {
     (numbers == 1 || name == "libcrypto.so.1.0.0" || stem.starts_with("libsystemd-shared")).then_some(name)
 }
 
-/// Paths in an order.
-pub(super) fn sorted(paths: &BTreeSet<String>, order: fn(&str, &str) -> Ordering) -> Vec<&str> {
+/// Paths sorted in an order.
+pub(super) fn sort_paths(paths: &BTreeSet<String>, order: fn(&str, &str) -> Ordering) -> Vec<&str> {
     let mut paths: Vec<&str> = paths.iter().map(String::as_str).collect();
     paths.sort_by(|one, other| order(one, other));
     paths

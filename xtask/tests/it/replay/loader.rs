@@ -1,5 +1,5 @@
-//! What the image's loader takes: other copies than the listed ones, private libraries, filters, processors, and
-//! programs that others start.
+//! Library search of the image's loader: several copies, private libraries, filters, processor levels, and programs
+//! that other programs start.
 
 use coreos_types::release::Board;
 use expect_test::expect;
@@ -19,8 +19,8 @@ fn library(soname: &str, needs: &[&str]) -> ElfStub {
 #[test]
 fn copy_with_the_needed_version_is_added() {
     Row::amd64()
-        .lists("coreos/a", &["bin/old", "bin/x", "lib64/libq.so.1"])
-        .has(|image| {
+        .with_manifest("coreos/a", &["bin/old", "bin/x", "lib64/libq.so.1"])
+        .with_image(|image| {
             let versions = |names: &[&str]| library("libq.so.1", &[]).defines(names.iter().copied());
             let x = program(&["libq.so.1"]).runpath("/usr/lib64/x").needs_version("libq.so.1", "Q_2");
             image
@@ -29,7 +29,7 @@ fn copy_with_the_needed_version_is_added() {
                 .elf("lib64/libq.so.1", versions(&["Q_1"]))
                 .elf("lib64/x/libq.so.1", versions(&["Q_1", "Q_2"]))
         })
-        .gives(&expect![[r#"
+        .assert_bump(&expect![[r#"
             add    coreos/amd64/a lib64/x/libq.so.1
         "#]]);
 }
@@ -37,14 +37,14 @@ fn copy_with_the_needed_version_is_added() {
 #[test]
 fn copy_with_satisfied_dependencies_is_added() {
     Row::amd64()
-        .lists("coreos/a", &["bin/x", "lib64/libq.so.1"])
-        .has(|image| {
+        .with_manifest("coreos/a", &["bin/x", "lib64/libq.so.1"])
+        .with_image(|image| {
             image
                 .elf("bin/x", program(&["libq.so.1"]).rpath("/usr/libexec/x"))
                 .elf("libexec/x/libq.so.1", library("libq.so.1", &[]))
                 .elf("lib64/libq.so.1", library("libq.so.1", &["libnowhere.so.9"]))
         })
-        .gives(&expect![[r#"
+        .assert_bump(&expect![[r#"
             add    coreos/amd64/a libexec/x/libq.so.1
             LEFT   needs-nowhere coreos/amd64/a:2 libnowhere.so.9 needed by lib64/libq.so.1
         "#]]);
@@ -53,14 +53,14 @@ fn copy_with_satisfied_dependencies_is_added() {
 #[test]
 fn copy_that_can_be_loaded_is_added() {
     Row::amd64()
-        .lists("coreos/a", &["bin/x", "lib64/libq.so.1"])
-        .has(|image| {
+        .with_manifest("coreos/a", &["bin/x", "lib64/libq.so.1"])
+        .with_image(|image| {
             image
                 .elf("bin/x", program(&["libq.so.1"]).runpath("/usr/lib64/x"))
                 .elf("lib64/x/libq.so.1", library("libq.so.1", &[]))
                 .text("lib64/libq.so.1", "INPUT(-lq)\n")
         })
-        .gives(&expect![[r#"
+        .assert_bump(&expect![[r#"
             add    coreos/amd64/a lib64/x/libq.so.1
         "#]]);
 }
@@ -68,29 +68,29 @@ fn copy_that_can_be_loaded_is_added() {
 #[test]
 fn private_libraries_of_one_name_are_two_dependencies() {
     Row::amd64()
-        .lists("coreos/a", &["bin/p1", "bin/p2"])
-        .has(|image| {
+        .with_manifest("coreos/a", &["bin/p1", "bin/p2"])
+        .with_image(|image| {
             image
                 .elf("bin/p1", program(&["libq.so"]).runpath("/usr/lib64/p1"))
                 .elf("bin/p2", program(&["libq.so"]).runpath("/usr/lib64/p2"))
                 .elf("lib64/p1/libq.so", library("libq.so", &[]))
                 .elf("lib64/p2/libq.so", library("libq.so", &[]))
         })
-        .gives(&expect![[r#"
+        .assert_bump(&expect![[r#"
             add    coreos/amd64/a lib64/p1/libq.so
             add    coreos/amd64/a lib64/p2/libq.so
         "#]]);
-    // As `$ORIGIN/libq.so` they are two as well.
+    // `$ORIGIN/libq.so` also names two libraries.
     Row::amd64()
-        .lists("coreos/a", &["lib64/p1/liba.so", "lib64/p2/libb.so"])
-        .has(|image| {
+        .with_manifest("coreos/a", &["lib64/p1/liba.so", "lib64/p2/libb.so"])
+        .with_image(|image| {
             image
                 .elf("lib64/p1/liba.so", library("liba.so", &["$ORIGIN/libq.so"]))
                 .elf("lib64/p2/libb.so", library("libb.so", &["$ORIGIN/libq.so"]))
                 .elf("lib64/p1/libq.so", library("libq.so", &[]))
                 .elf("lib64/p2/libq.so", library("libq.so", &[]))
         })
-        .gives(&expect![[r#"
+        .assert_bump(&expect![[r#"
             add    coreos/amd64/a lib64/p1/libq.so
             add    coreos/amd64/a lib64/p2/libq.so
         "#]]);
@@ -99,23 +99,23 @@ fn private_libraries_of_one_name_are_two_dependencies() {
 #[test]
 fn library_that_answers_by_its_soname_is_found() {
     Row::amd64()
-        .lists("coreos/a", &["bin/x"])
-        .has(|image| {
+        .with_manifest("coreos/a", &["bin/x"])
+        .with_image(|image| {
             image
                 .elf("bin/x", program(&["libncurses.so.6", "libform.so.6", "libc.so.6"]))
                 .elf("lib64/libncurses.so.6", library("libncursesw.so.6", &[]))
                 .elf("lib64/libform.so.6", library("libform.so.6", &["libncursesw.so.6"]))
         })
-        .gives(&expect![[r#"
+        .assert_bump(&expect![[r#"
             add    coreos/amd64/a lib64/libform.so.6
             add    coreos/amd64/a lib64/libncurses.so.6
         "#]]);
     let libc = library("libc.so.6", &["ld-linux-x86-64.so.2"]);
     Row::amd64()
-        .lists("coreos/base", &["lib", "lib64/libc.so.6"])
-        .lists("coreos/a", &["bin/x"])
-        .has(|image| image.elf("lib64/libc.so.6", libc).program("bin/x", &["libc.so.6"]))
-        .gives(&expect![[r#"
+        .with_manifest("coreos/base", &["lib", "lib64/libc.so.6"])
+        .with_manifest("coreos/a", &["bin/x"])
+        .with_image(|image| image.elf("lib64/libc.so.6", libc).program("bin/x", &["libc.so.6"]))
+        .assert_bump(&expect![[r#"
             add    coreos/amd64/a lib64/ld-linux-x86-64.so.2
             add    coreos/amd64/base lib64/ld-linux-x86-64.so.2
         "#]]);
@@ -124,8 +124,8 @@ fn library_that_answers_by_its_soname_is_found() {
 #[test]
 fn filter_is_a_dependency_and_auxiliary_is_not() {
     Row::amd64()
-        .lists("coreos/a", &["bin/x", "lib64/libx.so", "lib64/liby.so"])
-        .has(|image| {
+        .with_manifest("coreos/a", &["bin/x", "lib64/libx.so", "lib64/liby.so"])
+        .with_image(|image| {
             image
                 .elf("bin/x", program(&["libx.so", "liby.so"]))
                 .elf("lib64/libx.so", library("libx.so", &[]).filter("libf.so"))
@@ -133,7 +133,7 @@ fn filter_is_a_dependency_and_auxiliary_is_not() {
                 .elf("lib64/libf.so", library("libf.so", &[]))
                 .elf("lib64/libg.so", library("libg.so", &[]))
         })
-        .gives(&expect![[r#"
+        .assert_bump(&expect![[r#"
             add    coreos/amd64/a lib64/libf.so
         "#]]);
 }
@@ -141,13 +141,13 @@ fn filter_is_a_dependency_and_auxiliary_is_not() {
 #[test]
 fn library_for_newer_processors_alone_is_nowhere() {
     Row::amd64()
-        .lists("coreos/a", &["bin/x", "lib64/glibc-hwcaps/x86-64-v3/libq.so.1"])
-        .has(|image| {
+        .with_manifest("coreos/a", &["bin/x", "lib64/glibc-hwcaps/x86-64-v3/libq.so.1"])
+        .with_image(|image| {
             image
                 .elf("bin/x", program(&["libq.so.1"]))
                 .elf("lib64/glibc-hwcaps/x86-64-v3/libq.so.1", library("libq.so.1", &[]))
         })
-        .gives(&expect![[r#"
+        .assert_bump(&expect![[r#"
             LEFT   needs-nowhere coreos/amd64/a:1 libq.so.1 needed by bin/x
         "#]]);
 }
@@ -160,7 +160,7 @@ fn programs_that_sshd_starts_are_added() {
     };
     let row = |paths: &[&str]| {
         let bytes = sshd(paths);
-        Row::amd64().lists("coreos/a", &["bin/sshd"]).has(|image| {
+        Row::amd64().with_manifest("coreos/a", &["bin/sshd"]).with_image(|image| {
             image
                 .put("bin/sshd", Content::Bytes(bytes))
                 .program("libexec/openssh/sshd-session", &["libc.so.6"])
@@ -168,13 +168,15 @@ fn programs_that_sshd_starts_are_added() {
                 .program("libexec/openssh/sshd-auth", &["libc.so.6"])
         })
     };
-    // Where the text does not tell the path, the only program of the name is meant.
-    row(&["/usr/lib64/misc/sshd-session"]).gives(&expect![[r#"
+    // If the string has no path, the only program of that name is used.
+    row(&["/usr/lib64/misc/sshd-session"]).assert_bump(&expect![[r#"
         add    coreos/amd64/a libexec/openssh/sshd-auth
         add    coreos/amd64/a lib64/misc/sshd-session
     "#]]);
-    row(&["/usr/libexec/openssh/sshd-session", "/usr/libexec/openssh/sshd-auth"]).gives(&expect![[r#"
+    row(&["/usr/libexec/openssh/sshd-session", "/usr/libexec/openssh/sshd-auth"]).assert_bump(&expect![[
+        r#"
         add    coreos/amd64/a libexec/openssh/sshd-auth
         add    coreos/amd64/a libexec/openssh/sshd-session
-    "#]]);
+    "#
+    ]]);
 }

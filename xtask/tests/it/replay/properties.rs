@@ -1,4 +1,4 @@
-//! What holds for every replayed case: findings that say they are fixable are fixed, and suggestions break nothing.
+//! Invariants of each replayed case: fixable findings are fixed, and suggestions cause no new error.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,33 +12,33 @@ use usr::tree::UsrTree;
 use super::row::{Row, lines};
 
 impl Row {
-    /// A finding says that it is fixable exactly if the fixes remove it; a tree without problems is not changed by them; and
-    /// what `--fix` is suggested for, it fixes.
-    pub(super) fn prove_fixable(&self, trees: &BTreeMap<Board, UsrTree>, bumped: &BumpPlan) {
+    /// Asserts that a finding is fixable if and only if the fixes remove it, that a tree without problems is not
+    /// changed, and that `--fix` is suggested only for fixable findings.
+    pub(super) fn assert_fixable(&self, trees: &BTreeMap<Board, UsrTree>, plan: &BumpPlan) {
         let before = self.verify(self.sources(), trees);
-        let remaining: BTreeSet<_> = bumped.findings.iter().map(key).collect();
+        let remaining: BTreeSet<_> = plan.findings.iter().map(key).collect();
         for finding in before.iter().filter(|finding| finding.file != COMMON_MK) {
             assert_eq!(finding.fixable, !remaining.contains(&key(finding)), "{finding:#?}");
-            assert!(finding.fixable || finding.remedy != Suggestion::Mend, "{finding:#?}");
+            assert!(finding.fixable || finding.suggestion != Suggestion::RunFix, "{finding:#?}");
         }
         let manifests = before.iter().filter(|finding| finding.file != COMMON_MK);
         if manifests.filter(|finding| finding.severity != Severity::Advice).count() == 0 {
-            assert_eq!(bumped.fixes, [], "a clean tree is changed");
+            assert_eq!(plan.fixes, [], "a clean tree is changed");
         }
     }
 
-    /// What suggestions remove, nothing else needs: no finding comes of it.
-    pub(super) fn prove_removals(&self, trees: &BTreeMap<Board, UsrTree>, bumped: &BumpPlan) {
-        let known: BTreeSet<_> = self.verify(&bumped.after, trees).iter().map(key).collect();
-        for finding in &bumped.findings {
-            let Suggestion::Edit(edits) = &finding.remedy else { continue };
-            let mut sources = bumped.after.clone();
+    /// Asserts that lines removed by suggestions have no other dependents: no new error follows.
+    pub(super) fn assert_removals(&self, trees: &BTreeMap<Board, UsrTree>, plan: &BumpPlan) {
+        let known: BTreeSet<_> = self.verify(&plan.after, trees).iter().map(key).collect();
+        for finding in &plan.findings {
+            let Suggestion::EditManifest(edits) = &finding.suggestion else { continue };
+            let mut sources = plan.after.clone();
             for edit in edits.iter().filter(|edit| edit.add.is_empty()) {
                 let bytes = &sources.manifests[&edit.file];
-                let kept = lines(bytes)
+                let remaining_lines = lines(bytes)
                     .into_iter()
                     .filter(|line| !edit.remove.iter().any(|removed| removed == line));
-                let text: String = kept.flat_map(|line| [line, "\n"]).collect();
+                let text: String = remaining_lines.flat_map(|line| [line, "\n"]).collect();
                 sources.manifests.insert(edit.file.clone(), text.into_bytes());
             }
             let new: Vec<Finding> = self.verify(&sources, trees);
@@ -49,7 +49,7 @@ impl Row {
     }
 }
 
-/// What a finding is about.
+/// Identity of a finding: kind, board, file and path.
 fn key(finding: &Finding) -> (&'static str, Board, String, String) {
     (finding.kind.id(), finding.board, finding.file.clone(), finding.path.clone())
 }

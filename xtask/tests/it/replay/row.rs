@@ -1,4 +1,4 @@
-//! One row: a tree, an image a board, and what a bump makes of them.
+//! One test case: a tree, one image per board, and the expected bump.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -19,7 +19,7 @@ use usr::file_info::{FileInfo, FileReader};
 use usr::path::UsrPath;
 use usr::tree::{Node, NodeKind, Target, UsrTree};
 
-/// A row under construction.
+/// A test case under construction.
 pub(super) struct Row {
     sources: Stage1Sources,
     images: BTreeMap<Board, ImageSpec>,
@@ -31,30 +31,30 @@ pub(super) struct Row {
 const MK: &str = "CCN_SYSTEMD_VERSION := v229\nCCN_IMG_RELEASE := 1068.0.0\nCCN_IMG_URL := https://alpha.release.core-os.net/$(RKT_STAGE1_COREOS_BOARD)/$(CCN_IMG_RELEASE)/coreos_production_pxe_image.cpio.gz\n";
 
 impl Row {
-    /// A tree of amd64-usr, both flavors, and an image with a loader, libc and systemd. `base.manifest` lists the
+    /// A tree of amd64-usr with both flavors, and an image with a loader, libc and systemd. `base.manifest` lists the
     /// first two, and kvm links to it.
     pub(super) fn amd64() -> Row {
-        Row::of(Brand::CoreOs, &[Board::Amd64])
+        Row::new(Brand::CoreOs, &[Board::Amd64])
     }
 
-    /// The same for both boards: on arm64 libraries are in `lib64`, loader and systemd in `lib`.
+    /// The tree of [`Row::amd64`] for both boards: on arm64 libraries are in `lib64`, loader and systemd in `lib`.
     pub(super) fn both_boards() -> Row {
-        Row::of(Brand::CoreOs, &Board::ALL)
+        Row::new(Brand::CoreOs, &Board::ALL)
     }
 
-    /// The tree of amd64-usr with an image of today's Flatcar.
+    /// The tree of amd64-usr with an image of a current Flatcar release.
     pub(super) fn flatcar() -> Row {
-        Row::of(Brand::Flatcar, &[Board::Amd64])
+        Row::new(Brand::Flatcar, &[Board::Amd64])
     }
 
-    /// A tree without a manifest, and these images.
+    /// A tree without manifests, and these images.
     pub(super) fn empty(images: impl IntoIterator<Item = ImageSpec>) -> Row {
         let sources = Stage1Sources { common_mk: MK.as_bytes().to_vec(), ..Stage1Sources::default() };
         let images = images.into_iter().map(|image| (image.board(), image)).collect();
         Row { sources, images, drop_missing: false, by_names_only: false, brand: None }
     }
 
-    fn of(brand: Brand, boards: &[Board]) -> Row {
+    fn new(brand: Brand, boards: &[Board]) -> Row {
         let mut row = Row::empty([]);
         for &board in boards {
             let release: Release = "1097.0.0".parse().unwrap();
@@ -75,7 +75,7 @@ impl Row {
                 lines.push(String::from("lib"));
             }
             lines.sort();
-            row.put(board, "coreos", "base", &lines.iter().map(String::as_str).collect::<Vec<_>>());
+            row.add_manifest(board, "coreos", "base", &lines.iter().map(String::as_str).collect::<Vec<_>>());
             row.link_to_coreos(board, "base");
         }
         row
@@ -83,7 +83,7 @@ impl Row {
 
     /// Changes the image of a board.
     #[must_use]
-    pub(super) fn image(mut self, board: Board, change: impl FnOnce(ImageSpec) -> ImageSpec) -> Row {
+    pub(super) fn with_image_for(mut self, board: Board, change: impl FnOnce(ImageSpec) -> ImageSpec) -> Row {
         let image = self.images.remove(&board).unwrap();
         self.images.insert(board, change(image));
         self
@@ -91,33 +91,33 @@ impl Row {
 
     /// Changes the image of amd64-usr.
     #[must_use]
-    pub(super) fn has(self, change: impl FnOnce(ImageSpec) -> ImageSpec) -> Row {
-        self.image(Board::Amd64, change)
+    pub(super) fn with_image(self, change: impl FnOnce(ImageSpec) -> ImageSpec) -> Row {
+        self.with_image_for(Board::Amd64, change)
     }
 
-    /// A manifest of amd64-usr, `coreos/bash`, and its lines as they stand.
+    /// Adds a manifest of amd64-usr, such as `coreos/bash`, with its lines in this order.
     #[must_use]
-    pub(super) fn lists(self, manifest: &str, lines: &[&str]) -> Row {
-        self.lists_for(Board::Amd64, manifest, lines)
+    pub(super) fn with_manifest(self, manifest: &str, lines: &[&str]) -> Row {
+        self.with_manifest_for(Board::Amd64, manifest, lines)
     }
 
-    /// A manifest of a board.
+    /// Adds a manifest of a board.
     #[must_use]
-    pub(super) fn lists_for(mut self, board: Board, manifest: &str, lines: &[&str]) -> Row {
+    pub(super) fn with_manifest_for(mut self, board: Board, manifest: &str, lines: &[&str]) -> Row {
         let (flavor, name) = manifest.split_once('/').unwrap();
-        self.put(board, flavor, name, lines);
+        self.add_manifest(board, flavor, name, lines);
         self
     }
 
-    /// Lets kvm list a coreos manifest of amd64-usr by a symlink.
+    /// Adds a symlink in kvm to a coreos manifest of amd64-usr.
     #[must_use]
-    pub(super) fn kvm_links(self, name: &str) -> Row {
-        self.kvm_links_for(Board::Amd64, name)
+    pub(super) fn with_kvm_link(self, name: &str) -> Row {
+        self.with_kvm_link_for(Board::Amd64, name)
     }
 
-    /// Lets kvm list a coreos manifest of a board by a symlink.
+    /// Adds a symlink in kvm to a coreos manifest of a board.
     #[must_use]
-    pub(super) fn kvm_links_for(mut self, board: Board, name: &str) -> Row {
+    pub(super) fn with_kvm_link_for(mut self, board: Board, name: &str) -> Row {
         self.link_to_coreos(board, name);
         self
     }
@@ -135,29 +135,29 @@ impl Row {
         self
     }
 
-    /// As `--drop-missing`.
+    /// Sets `--drop-missing`.
     #[must_use]
     pub(super) fn drop_missing(mut self) -> Row {
         self.drop_missing = true;
         self
     }
 
-    /// As `--preview`.
+    /// Sets `--preview`.
     #[must_use]
     pub(super) fn by_names_only(mut self) -> Row {
         self.by_names_only = true;
         self
     }
 
-    /// As `--brand`.
+    /// Sets `--brand`.
     #[must_use]
-    pub(super) fn to(mut self, brand: Brand) -> Row {
+    pub(super) fn with_brand(mut self, brand: Brand) -> Row {
         self.brand = Some(brand);
         self
     }
 
-    fn put(&mut self, board: Board, flavor: &str, name: &str, lines: &[&str]) {
-        let file = path_of(board, flavor, name);
+    fn add_manifest(&mut self, board: Board, flavor: &str, name: &str, lines: &[&str]) {
+        let file = manifest_path(board, flavor, name);
         let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
         self.sources.manifests.insert(file.clone(), text.into_bytes());
         self.sources.listings.push(listing(board, flavor, &file, &file));
@@ -165,47 +165,47 @@ impl Row {
     }
 
     fn link_to_coreos(&mut self, board: Board, name: &str) {
-        let (link, file) = (path_of(board, "kvm", name), path_of(board, "coreos", name));
+        let (link, file) = (manifest_path(board, "kvm", name), manifest_path(board, "coreos", name));
         self.sources.listings.push(listing(board, "kvm", &link, &file));
         self.sources.listings.sort();
     }
 
-    /// Bumps, verifies what holds for every bump, and compares the fixes and findings. Advice is left out.
-    pub(super) fn gives(self, expected: &Expect) {
-        let bumped = self.proved();
-        expected.assert_eq(&shown(&bumped.fixes, &bumped.findings));
+    /// Bumps, verifies the invariants, and compares the fixes and the findings other than advice.
+    pub(super) fn assert_bump(self, expected: &Expect) {
+        let plan = self.bump_and_verify();
+        expected.assert_eq(&format_plan(&plan.fixes, &plan.findings));
     }
 
-    /// As [`Row::gives`], and compares a manifest of amd64-usr too.
-    pub(super) fn gives_with(self, expected: &Expect, manifest: &str, after: &[&str]) {
-        let bumped = self.proved();
-        expected.assert_eq(&shown(&bumped.fixes, &bumped.findings));
+    /// Does the same as [`Row::assert_bump`], and compares a manifest of amd64-usr.
+    pub(super) fn assert_bump_and_manifest(self, expected: &Expect, manifest: &str, after: &[&str]) {
+        let plan = self.bump_and_verify();
+        expected.assert_eq(&format_plan(&plan.fixes, &plan.findings));
         let (flavor, name) = manifest.split_once('/').unwrap();
-        assert_eq!(lines(&bumped.after.manifests[&path_of(Board::Amd64, flavor, name)]), after);
+        assert_eq!(lines(&plan.after.manifests[&manifest_path(Board::Amd64, flavor, name)]), after);
     }
 
-    /// Bumps, and verifies what holds for every bump.
-    pub(super) fn proved(self) -> BumpPlan {
+    /// Bumps, and verifies the invariants of every bump.
+    pub(super) fn bump_and_verify(self) -> BumpPlan {
         let trees: BTreeMap<Board, UsrTree> =
             self.images.iter().map(|(board, image)| (*board, image.tree())).collect();
-        let bumped = self.bump(&self.sources, &trees);
-        prove_accounted(&self.sources, &bumped.after, &bumped.fixes);
-        prove_in_image(&bumped.fixes, &trees);
-        prove_still_sorted(&self.sources, &bumped.after);
-        let again = self.bump(&bumped.after, &trees);
+        let plan = self.bump(&self.sources, &trees);
+        assert_accounted(&self.sources, &plan.after, &plan.fixes);
+        assert_in_image(&plan.fixes, &trees);
+        assert_still_sorted(&self.sources, &plan.after);
+        let again = self.bump(&plan.after, &trees);
         assert_eq!(again.fixes, [], "a second bump changes nothing");
-        assert_eq!(again.after, bumped.after);
-        // What the first bump added is no longer told apart from what was there.
-        let left = |bumped: &BumpPlan| {
-            bumped.findings.iter().map(|f| (f.file.clone(), f.line, f.path.clone())).collect::<Vec<_>>()
+        assert_eq!(again.after, plan.after);
+        // The second bump does not distinguish added lines from earlier ones.
+        let left = |plan: &BumpPlan| {
+            plan.findings.iter().map(|f| (f.file.clone(), f.line, f.path.clone())).collect::<Vec<_>>()
         };
-        assert_eq!(left(&again), left(&bumped));
-        self.prove_same_from_cache(&trees, &bumped);
+        assert_eq!(left(&again), left(&plan));
+        self.assert_same_from_cache(&trees, &plan);
         if !self.drop_missing {
-            self.prove_fixable(&trees, &bumped);
+            self.assert_fixable(&trees, &plan);
         }
-        self.prove_removals(&trees, &bumped);
-        bumped
+        self.assert_removals(&trees, &plan);
+        plan
     }
 
     pub(super) fn sources(&self) -> &Stage1Sources {
@@ -218,22 +218,22 @@ impl Row {
             .unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// The bump does not depend on which files of the images were read before: none, as in a first run; those that a
-    /// first run read, as in a second one, which then reads nothing; some of them.
-    fn prove_same_from_cache(&self, trees: &BTreeMap<Board, UsrTree>, bumped: &BumpPlan) {
+    /// Asserts that the bump does not depend on the cached facts of the images: none, as in a first run; those of a
+    /// first run, as in a second one, which then reads no file; some of them.
+    fn assert_same_from_cache(&self, trees: &BTreeMap<Board, UsrTree>, plan: &BumpPlan) {
         let same = |trees: &BTreeMap<Board, UsrTree>| {
-            let plan = self.bump(&self.sources, trees);
+            let from_cache = self.bump(&self.sources, trees);
             assert_eq!(
-                (&plan.after, &plan.fixes, &plan.findings),
-                (&bumped.after, &bumped.fixes, &bumped.findings)
+                (&from_cache.after, &from_cache.fixes, &from_cache.findings),
+                (&plan.after, &plan.fixes, &plan.findings)
             );
         };
-        let cold = each(trees, |tree| with_known(tree, |_| false));
+        let cold = map_trees(trees, |tree| with_known(tree, |_| false));
         same(&cold);
-        let stored = each(&cold, |tree| UsrTree::from_text(tree.to_text().as_bytes()).unwrap());
+        let stored = map_trees(&cold, |tree| UsrTree::from_text(tree.to_text().as_bytes()).unwrap());
         same(&stored);
         let mut count = 0;
-        let partial = each(trees, |tree| {
+        let partial = map_trees(trees, |tree| {
             with_known(tree, |_| {
                 count += 1;
                 count % 3 == 0
@@ -262,14 +262,14 @@ impl Row {
     }
 }
 
-fn each(
+fn map_trees(
     trees: &BTreeMap<Board, UsrTree>,
     mut change: impl FnMut(&UsrTree) -> UsrTree,
 ) -> BTreeMap<Board, UsrTree> {
     trees.iter().map(|(board, tree)| (*board, change(tree))).collect()
 }
 
-/// An image of whose files only some were read.
+/// An image in which only some files were read.
 fn with_known(image: &UsrTree, mut is_known: impl FnMut(&UsrPath) -> bool) -> UsrTree {
     let mut changed = UsrTree::new();
     for (path, node) in image.iter() {
@@ -282,7 +282,7 @@ fn with_known(image: &UsrTree, mut is_known: impl FnMut(&UsrPath) -> bool) -> Us
     changed.with_reader(Arc::new(TreeReader(image.clone())))
 }
 
-/// Reads files of an image that is known whole.
+/// Reads files of an image with all facts.
 struct TreeReader(UsrTree);
 
 impl FileReader for TreeReader {
@@ -292,7 +292,7 @@ impl FileReader for TreeReader {
     }
 }
 
-pub(super) fn path_of(board: Board, flavor: &str, name: &str) -> String {
+pub(super) fn manifest_path(board: Board, flavor: &str, name: &str) -> String {
     format!("stage1/usr_from_{flavor}/manifest-{board}.d/{name}.manifest")
 }
 
@@ -305,8 +305,8 @@ pub(super) fn lines(bytes: &[u8]) -> Vec<&str> {
     std::str::from_utf8(bytes).unwrap().lines().collect()
 }
 
-/// The fixes say exactly what differs: each line that went or came has one, and nothing else changed.
-fn prove_accounted(before: &Stage1Sources, after: &Stage1Sources, fixes: &[Fix]) {
+/// Asserts that each removed and each added line has exactly one fix, and that no other line changed.
+fn assert_accounted(before: &Stage1Sources, after: &Stage1Sources, fixes: &[Fix]) {
     for (file, old) in &before.manifests {
         let mut balance: BTreeMap<&str, i32> = BTreeMap::new();
         lines(old).into_iter().for_each(|line| *balance.entry(line).or_default() -= 1);
@@ -316,25 +316,25 @@ fn prove_accounted(before: &Stage1Sources, after: &Stage1Sources, fixes: &[Fix])
             fix.to.iter().for_each(|line| *balance.entry(line).or_default() -= 1);
         }
         balance.retain(|_, count| *count != 0);
-        assert!(balance.is_empty(), "{file}: lines without a fix of their own: {balance:?}");
+        assert!(balance.is_empty(), "{file}: lines without their own fix: {balance:?}");
     }
 }
 
-/// Whatever a fix puts in is a path of the image of that board.
-fn prove_in_image(fixes: &[Fix], trees: &BTreeMap<Board, UsrTree>) {
+/// Asserts that each added line is a path in the image of its board.
+fn assert_in_image(fixes: &[Fix], trees: &BTreeMap<Board, UsrTree>) {
     for fix in fixes {
         let Some(to) = &fix.to else { continue };
         let found = trees.iter().filter(|(board, _)| {
             fix.file.contains(board.id()) || (**board == Board::Amd64 && fix.file.contains("/manifest.d/"))
         });
         for (_, tree) in found {
-            let there = tree.resolve(&UsrPath::new(to).unwrap()).end;
-            assert!(matches!(there, Target::Node(_)), "{}: {to} is not in the image: {there:?}", fix.file);
+            let target = tree.resolve(&UsrPath::new(to).unwrap()).end;
+            assert!(matches!(target, Target::Node(_)), "{}: {to} is not in the image: {target:?}", fix.file);
         }
     }
 }
 
-fn prove_still_sorted(before: &Stage1Sources, after: &Stage1Sources) {
+fn assert_still_sorted(before: &Stage1Sources, after: &Stage1Sources) {
     for (file, old) in &before.manifests {
         if lines(old).is_sorted() {
             assert!(lines(&after.manifests[file]).is_sorted(), "{file} was in byte order");
@@ -342,7 +342,7 @@ fn prove_still_sorted(before: &Stage1Sources, after: &Stage1Sources) {
     }
 }
 
-pub(super) fn shown(fixes: &[Fix], findings: &[Finding]) -> String {
+pub(super) fn format_plan(fixes: &[Fix], findings: &[Finding]) -> String {
     let short = |file: &str| {
         let file = file.strip_prefix("stage1/usr_from_").unwrap_or(file);
         file.strip_suffix(".manifest").unwrap_or(file).replace("manifest-", "").replace("-usr.d", "")
@@ -353,7 +353,7 @@ pub(super) fn shown(fixes: &[Fix], findings: &[Finding]) -> String {
         let lines = lines.join(" -> ").replace('\u{feff}', "(mark)");
         writeln!(text, "{:<6} {} {lines}", fix.kind.id(), short(&fix.file)).unwrap();
     }
-    // Rows do not list process 1.
+    // The manifests of test cases do not list process 1.
     let is_process_one = |finding: &&Finding| finding.line.is_none() && finding.kind == FindingKind::Missing;
     let problems = findings.iter().filter(|finding| finding.severity != Severity::Advice);
     for finding in problems.filter(|finding| !is_process_one(finding)) {
@@ -371,8 +371,8 @@ pub(super) fn shown(fixes: &[Fix], findings: &[Finding]) -> String {
     text
 }
 
-/// An image whose systemd has this version and these needs.
-pub(super) fn systemd_of(image: ImageSpec, version: &str, needs: &[&str]) -> ImageSpec {
+/// Adds a systemd with this version and these dependencies.
+pub(super) fn with_systemd(image: ImageSpec, version: &str, needs: &[&str]) -> ImageSpec {
     let path = format!("{}/systemd/systemd", image.lib());
     let runpath = format!("/usr/{}/systemd", image.lib());
     let stub = ElfStub::program(image.board())

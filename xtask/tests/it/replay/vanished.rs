@@ -1,4 +1,4 @@
-//! Bucket D of the history and what is like it: paths that are gone, and lines that say nothing any more.
+//! Removed paths and redundant lines (category D of the history).
 
 use coreos_types::release::Board;
 use expect_test::expect;
@@ -8,51 +8,54 @@ use usr::elf::DlopenPriority;
 use super::row::Row;
 
 #[test]
-fn a_program_that_vanished_is_left_for_a_person() {
+fn removed_program_is_reported() {
     Row::amd64()
-        .lists("coreos/systemd", &["bin/systemctl", "lib64/systemd/systemd-bootchart"])
-        .has(|image| image.program("bin/systemctl", &["libc.so.6"]))
-        .gives(&expect![[r#"
+        .with_manifest("coreos/systemd", &["bin/systemctl", "lib64/systemd/systemd-bootchart"])
+        .with_image(|image| image.program("bin/systemctl", &["libc.so.6"]))
+        .assert_bump(&expect![[r#"
             LEFT   missing coreos/amd64/systemd:2 lib64/systemd/systemd-bootchart
         "#]]);
 }
 
 #[test]
-fn a_program_that_was_replaced_has_candidates() {
+fn replaced_program_has_candidates() {
     Row::amd64()
-        .lists("coreos/systemd", &["lib64/systemd/systemd-activate"])
-        .has(|image| image.program("bin/systemd-socket-activate", &["libc.so.6"]))
-        .gives(&expect![[r#"
+        .with_manifest("coreos/systemd", &["lib64/systemd/systemd-activate"])
+        .with_image(|image| image.program("bin/systemd-socket-activate", &["libc.so.6"]))
+        .assert_bump(&expect![[r#"
             LEFT   missing coreos/amd64/systemd:1 lib64/systemd/systemd-activate candidates bin/systemd-socket-activate
         "#]]);
 }
 
 #[test]
-fn drop_missing_drops_it() {
+fn drop_missing_removes_the_line() {
     Row::amd64()
-        .lists("coreos/systemd", &["bin/systemctl", "lib64/libitm.so.1", "lib64/systemd/systemd-bootchart"])
-        .has(|image| image.program("bin/systemctl", &["libc.so.6"]))
+        .with_manifest(
+            "coreos/systemd",
+            &["bin/systemctl", "lib64/libitm.so.1", "lib64/systemd/systemd-bootchart"],
+        )
+        .with_image(|image| image.program("bin/systemctl", &["libc.so.6"]))
         .drop_missing()
-        .gives(&expect![[r#"
+        .assert_bump(&expect![[r#"
             drop   coreos/amd64/systemd lib64/libitm.so.1
             drop   coreos/amd64/systemd lib64/systemd/systemd-bootchart
         "#]]);
 }
 
 #[test]
-fn a_dev_link_that_is_no_longer_shipped_says_nothing() {
+fn line_of_a_removed_dev_link_is_removed() {
     Row::amd64()
-        .lists("coreos/a", &["lib64/libz.so", "lib64/libz.so.1", "lib64/libz.so.1.2.8"])
-        .has(|image| image.library("lib64/libz.so.1.2.8", "libz.so.1", &["libc.so.6"]))
-        .gives(&expect![[r#"
+        .with_manifest("coreos/a", &["lib64/libz.so", "lib64/libz.so.1", "lib64/libz.so.1.2.8"])
+        .with_image(|image| image.library("lib64/libz.so.1.2.8", "libz.so.1", &["libc.so.6"]))
+        .assert_bump(&expect![[r#"
             drop   coreos/amd64/a lib64/libz.so
         "#]]);
 }
 
 #[test]
-fn from_glibc_2_34_on_the_soname_is_the_file() {
+fn glibc_2_34_file_is_renamed_to_its_soname() {
     Row::amd64()
-        .lists(
+        .with_manifest(
             "coreos/a",
             &[
                 "bin/x",
@@ -63,13 +66,13 @@ fn from_glibc_2_34_on_the_soname_is_the_file() {
                 "lib64/libdl.so.2",
             ],
         )
-        .has(|image| {
+        .with_image(|image| {
             image
                 .program("bin/x", &["libc.so.6"])
                 .library("lib64/libpthread.so.0", "libpthread.so.0", &["libc.so.6"])
                 .library("lib64/libdl.so.2", "libdl.so.2", &["libc.so.6"])
         })
-        .gives(&expect![[r#"
+        .assert_bump(&expect![[r#"
             drop   coreos/amd64/a lib64/libpthread.so
             drop   coreos/amd64/a lib64/libdl-2.33.so
             drop   coreos/amd64/a lib64/libpthread-2.33.so
@@ -77,27 +80,29 @@ fn from_glibc_2_34_on_the_soname_is_the_file() {
 }
 
 #[test]
-fn a_library_that_bears_no_version_any_more_is_one_line() {
+fn library_without_a_version_becomes_one_line() {
     Row::amd64()
-        .lists("coreos/a", &["lib64/libown.so", "lib64/libown.so.1.2"])
-        .has(|image| image.library("lib64/libown.so", "libown.so", &["libc.so.6"]))
-        .gives(&expect![[r#"
+        .with_manifest("coreos/a", &["lib64/libown.so", "lib64/libown.so.1.2"])
+        .with_image(|image| image.library("lib64/libown.so", "libown.so", &["libc.so.6"]))
+        .assert_bump(&expect![[r#"
             drop   coreos/amd64/a lib64/libown.so.1.2
         "#]]);
 }
 
 #[test]
-fn a_library_without_consumers_that_vanished_is_left() {
-    Row::amd64().lists("coreos/a", &["lib64/libitm.so.1", "lib64/libitm.so.1.0.0"]).gives(&expect![[r#"
+fn removed_library_without_dependents_is_reported() {
+    Row::amd64().with_manifest("coreos/a", &["lib64/libitm.so.1", "lib64/libitm.so.1.0.0"]).assert_bump(
+        &expect![[r#"
         LEFT   missing coreos/amd64/a:1 lib64/libitm.so.1
         LEFT   missing coreos/amd64/a:2 lib64/libitm.so.1.0.0
-    "#]]);
+    "#]],
+    );
 }
 
-/// Once any addition let every removed library go: this one is gone from a manifest that nothing was added to, and
-/// the next from one where something unrelated was.
+/// Regression: any addition removed the lines of all missing libraries. Here the manifest has no addition; in the next
+/// test it has an unrelated one.
 #[test]
-fn what_is_added_elsewhere_lets_no_library_go() {
+fn unrelated_addition_removes_no_library() {
     let libpam = |image: release_fixture::image::ImageSpec| {
         image.program("bin/login", &["libpam.so.0", "libc.so.6"]).library(
             "lib64/libpam.so.0.84.1",
@@ -106,27 +111,28 @@ fn what_is_added_elsewhere_lets_no_library_go() {
         )
     };
     Row::amd64()
-        .lists("coreos/a", &["bin/login"])
-        .lists("kvm/ip", &["lib64/libvanished.so.1"])
-        .has(libpam)
-        .gives(&expect![[r#"
+        .with_manifest("coreos/a", &["bin/login"])
+        .with_manifest("kvm/ip", &["lib64/libvanished.so.1"])
+        .with_image(libpam)
+        .assert_bump(&expect![[r#"
             add    coreos/amd64/a lib64/libpam.so.0
             add    coreos/amd64/a lib64/libpam.so.0.84.1
             LEFT   missing kvm/amd64/ip:1 lib64/libvanished.so.1
         "#]]);
-    Row::amd64().lists("coreos/a", &["bin/login", "lib64/libvanished.so.1"]).has(libpam).gives(&expect![[
-        r#"
+    Row::amd64()
+        .with_manifest("coreos/a", &["bin/login", "lib64/libvanished.so.1"])
+        .with_image(libpam)
+        .assert_bump(&expect![[r#"
         add    coreos/amd64/a lib64/libpam.so.0
         add    coreos/amd64/a lib64/libpam.so.0.84.1
         LEFT   missing coreos/amd64/a:4 lib64/libvanished.so.1
-    "#
-    ]]);
+    "#]]);
 }
 
 #[test]
-fn a_vanished_library_that_is_loaded_by_name_is_left() {
+fn removed_dlopen_library_is_reported() {
     Row::amd64()
-        .lists(
+        .with_manifest(
             "coreos/a",
             &[
                 "bin/x",
@@ -136,7 +142,7 @@ fn a_vanished_library_that_is_loaded_by_name_is_left() {
                 "lib64/libpcre.so.1",
             ],
         )
-        .has(|image| {
+        .with_image(|image| {
             let x = ElfStub::program(Board::Amd64).needs(["libnss_files2.so.0", "libpcre2-8.so.0"]);
             image
                 .elf("bin/x", x.dlopens("libidn.so.11", "idn", DlopenPriority::Suggested))
@@ -144,7 +150,7 @@ fn a_vanished_library_that_is_loaded_by_name_is_left() {
                 .library("lib64/libnss_files2.so.0", "libnss_files2.so.0", &["libc.so.6"])
                 .library("lib64/libpcre2-8.so.0", "libpcre2-8.so.0", &["libc.so.6"])
         })
-        .gives(&expect![[r#"
+        .assert_bump(&expect![[r#"
             add    coreos/amd64/a lib64/libnss_files2.so.0
             add    coreos/amd64/a lib64/libidn2.so.0.3
             rename coreos/amd64/a lib64/libpcre.so.1 -> lib64/libpcre2-8.so.0
@@ -154,59 +160,60 @@ fn a_vanished_library_that_is_loaded_by_name_is_left() {
 }
 
 #[test]
-fn names_alone_do_not_tell_that_nothing_needs_a_library() {
+fn names_only_bump_renames_no_library_stem() {
     let row = || {
-        Row::amd64()
-            .lists("coreos/a", &["lib64/libpcre.so.1", "lib64/libpcre2-8.so"])
-            .has(|image| image.library_with_dev("lib64/libpcre2-8.so.0", "libpcre2-8.so.0", &["libc.so.6"]))
+        Row::amd64().with_manifest("coreos/a", &["lib64/libpcre.so.1", "lib64/libpcre2-8.so"]).with_image(
+            |image| image.library_with_dev("lib64/libpcre2-8.so.0", "libpcre2-8.so.0", &["libc.so.6"]),
+        )
     };
-    row().gives(&expect![[r#"
+    row().assert_bump(&expect![[r#"
         rename coreos/amd64/a lib64/libpcre.so.1 -> lib64/libpcre2-8.so.0
     "#]]);
-    row().by_names_only().gives(&expect![[r#"
+    row().by_names_only().assert_bump(&expect![[r#"
         add    coreos/amd64/a lib64/libpcre2-8.so.0
         LEFT   missing coreos/amd64/a:1 lib64/libpcre.so.1 candidates lib64/libpcre2-8.so.0
     "#]]);
 }
 
-/// A soname's line once became that of the file behind another soname, which was listed already.
+/// Regression: the line of a soname was renamed to the file of another soname, which was listed already.
 #[test]
-fn a_soname_becomes_a_soname_and_a_file_a_file() {
+fn soname_and_file_are_renamed_in_kind() {
     let image = |image: release_fixture::image::ImageSpec| {
         image.library("lib64/libpcre2-8.so.0.11.0", "libpcre2-8.so.0", &["libc.so.6"])
     };
-    Row::amd64().lists("coreos/a", &["lib64/libpcre.so.1", "lib64/libpcre2-8.so.0"]).has(image).gives(
-        &expect![[r#"
+    Row::amd64()
+        .with_manifest("coreos/a", &["lib64/libpcre.so.1", "lib64/libpcre2-8.so.0"])
+        .with_image(image)
+        .assert_bump(&expect![[r#"
             add    coreos/amd64/a lib64/libpcre2-8.so.0.11.0
             LEFT   missing coreos/amd64/a:1 lib64/libpcre.so.1
-        "#]],
-    );
+        "#]]);
     Row::amd64()
-        .lists("coreos/a", &["bin/x", "lib64/libpcre.so.1.2.4", "lib64/libpcre2-8.so.0.11.0"])
-        .has(|of| image(of).program("bin/x", &["libpcre2-8.so.0", "libc.so.6"]))
-        .gives(&expect![[r#"
+        .with_manifest("coreos/a", &["bin/x", "lib64/libpcre.so.1.2.4", "lib64/libpcre2-8.so.0.11.0"])
+        .with_image(|of| image(of).program("bin/x", &["libpcre2-8.so.0", "libc.so.6"]))
+        .assert_bump(&expect![[r#"
             add    coreos/amd64/a lib64/libpcre2-8.so.0
             LEFT   missing coreos/amd64/a:2 lib64/libpcre.so.1.2.4
         "#]]);
-    // Where the soname is the file, it is both.
+    // A soname that is also the file name replaces both lines.
     Row::amd64()
-        .lists("coreos/a", &["bin/x", "lib64/libpcre.so.1.2.4"])
-        .has(|image| {
+        .with_manifest("coreos/a", &["bin/x", "lib64/libpcre.so.1.2.4"])
+        .with_image(|image| {
             image.program("bin/x", &["libpcre2-8.so.0", "libc.so.6"]).library(
                 "lib64/libpcre2-8.so.0",
                 "libpcre2-8.so.0",
                 &["libc.so.6"],
             )
         })
-        .gives(&expect![[r#"
+        .assert_bump(&expect![[r#"
             rename coreos/amd64/a lib64/libpcre.so.1.2.4 -> lib64/libpcre2-8.so.0
         "#]]);
 }
 
 #[test]
-fn another_stem_is_told_by_the_needs_where_it_is_the_old_one_with_a_version() {
+fn new_stem_with_a_version_is_matched_by_dependents() {
     Row::amd64()
-        .lists(
+        .with_manifest(
             "coreos/a",
             &[
                 "bin/bash",
@@ -218,14 +225,14 @@ fn another_stem_is_told_by_the_needs_where_it_is_the_old_one_with_a_version() {
                 "lib64/libselinux.so.1",
             ],
         )
-        .has(|image| {
+        .with_image(|image| {
             image
                 .program("bin/bash", &["libtinfo.so.6", "libc.so.6"])
                 .library("lib64/libtinfo.so.6.3", "libtinfo.so.6", &["libc.so.6"])
                 .library("lib64/libselinux.so.1", "libselinux.so.1", &["libpcre2-8.so.0", "libc.so.6"])
                 .library("lib64/libpcre2-8.so.0.11.0", "libpcre2-8.so.0", &["libc.so.6"])
         })
-        .gives(&expect![[r#"
+        .assert_bump(&expect![[r#"
             add    coreos/amd64/a lib64/libtinfo.so.6
             add    coreos/amd64/a lib64/libtinfo.so.6.3
             rename coreos/amd64/a lib64/libpcre.so.1 -> lib64/libpcre2-8.so.0
@@ -237,45 +244,45 @@ fn another_stem_is_told_by_the_needs_where_it_is_the_old_one_with_a_version() {
 }
 
 #[test]
-fn lines_out_of_form_are_put_in_form() {
+fn malformed_lines_are_normalized() {
     Row::amd64()
-        .lists("kvm/ip", &["/bin/ip"])
-        .lists("kvm/crypt", &["lib64/libcrypt-2.21.so", "lib64/libcrypt.so.1", "libcrypt-2.21.so"])
-        .has(|image| {
+        .with_manifest("kvm/ip", &["/bin/ip"])
+        .with_manifest("kvm/crypt", &["lib64/libcrypt-2.21.so", "lib64/libcrypt.so.1", "libcrypt-2.21.so"])
+        .with_image(|image| {
             image.program("bin/ip", &["libc.so.6"]).library(
                 "lib64/libcrypt-2.21.so",
                 "libcrypt.so.1",
                 &["libc.so.6"],
             )
         })
-        .gives(&expect![[r#"
+        .assert_bump(&expect![[r#"
             drop   kvm/amd64/crypt libcrypt-2.21.so
             tidy   kvm/amd64/ip /bin/ip -> bin/ip
         "#]]);
 }
 
 #[test]
-fn a_byte_order_mark_is_no_part_of_the_first_line() {
+fn byte_order_mark_is_not_part_of_the_first_line() {
     let marked = |first: &str| {
         Row::amd64()
-            .lists("coreos/a", &[first, "bin/b"])
-            .has(|image| image.program("bin/a", &["libc.so.6"]).program("bin/b", &["libc.so.6"]))
+            .with_manifest("coreos/a", &[first, "bin/b"])
+            .with_image(|image| image.program("bin/a", &["libc.so.6"]).program("bin/b", &["libc.so.6"]))
     };
-    marked("\u{feff}bin/a").gives_with(
+    marked("\u{feff}bin/a").assert_bump_and_manifest(
         &expect![[r#"
         tidy   coreos/amd64/a (mark)bin/a -> bin/a
     "#]],
         "coreos/a",
         &["bin/a", "bin/b"],
     );
-    marked("\u{feff}/usr/bin/a").gives_with(
+    marked("\u{feff}/usr/bin/a").assert_bump_and_manifest(
         &expect![[r#"
         tidy   coreos/amd64/a (mark)/usr/bin/a -> bin/a
     "#]],
         "coreos/a",
         &["bin/a", "bin/b"],
     );
-    marked("\u{feff}").gives_with(
+    marked("\u{feff}").assert_bump_and_manifest(
         &expect![[r#"
         tidy   coreos/amd64/a (mark)
     "#]],
@@ -285,11 +292,11 @@ fn a_byte_order_mark_is_no_part_of_the_first_line() {
 }
 
 #[test]
-fn a_dangling_link_is_left() {
+fn dangling_link_is_reported() {
     Row::amd64()
-        .lists("coreos/a", &["lib64/libz.so.1"])
-        .has(|image| image.link("lib64/libz.so.1", "libz.so.1.2.8"))
-        .gives(&expect![[r#"
+        .with_manifest("coreos/a", &["lib64/libz.so.1"])
+        .with_image(|image| image.link("lib64/libz.so.1", "libz.so.1.2.8"))
+        .assert_bump(&expect![[r#"
             LEFT   dangling coreos/amd64/a:1 lib64/libz.so.1
         "#]]);
 }

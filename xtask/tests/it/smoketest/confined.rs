@@ -1,4 +1,4 @@
-//! What code of an image can do while it is linked and booted: a hostile program takes the place of the loader or of
+//! Confinement of code from an image during the link check and the boot: a hostile program replaces the loader or
 //! systemd.
 
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::{BOOKWORM, Bench, Ran};
+use super::{BOOKWORM, Bench, RunResult};
 
 const HOSTILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/smoketest/hostile.c");
 
@@ -16,7 +16,7 @@ fn loader(rootfs: &Path) -> PathBuf {
     fs::canonicalize(rootfs.join("usr/lib64/ld-linux-x86-64.so.2")).unwrap()
 }
 
-/// A built root filesystem in a directory of its own, and what it may not touch.
+/// A built root filesystem in a temporary directory, and files outside that it must not change.
 struct Hostile {
     bench: Bench,
     rootfs: PathBuf,
@@ -30,7 +30,7 @@ impl Hostile {
         let rootfs = bench.tree().join("stage1/build-amd64-usr/aci-for-coreos-flavor/rootfs");
         let target = bench.home.path().join("outside");
         fs::create_dir(&target).unwrap();
-        // Everybody may write there: only confinement keeps the program away.
+        // The directory is world-writable: only the confinement protects it.
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
         fs::set_permissions(&target, open).unwrap();
         Hostile { bench, rootfs, target: target.join("file") }
@@ -40,19 +40,19 @@ impl Hostile {
     fn compile(&self, mode: u32, to: &Path) {
         fs::remove_file(to).unwrap();
         let target = format!("-DTARGET=\"{}\"", self.target.display());
-        let done = Command::new("gcc")
+        let output = Command::new("gcc")
             .args(["-static", "-O1", &format!("-DMODE={mode}"), &target, HOSTILE, "-o"])
             .arg(to)
             .output()
             .unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
-    fn run(&self, arguments: &[&str]) -> Ran {
+    fn run(&self, arguments: &[&str]) -> RunResult {
         let rootfs = self.rootfs.to_str().unwrap();
-        let ran = self.bench.run(BOOKWORM, &[&["smoketest", "--rootfs", rootfs], arguments].concat());
+        let result = self.bench.run(BOOKWORM, &[&["smoketest", "--rootfs", rootfs], arguments].concat());
         assert!(!self.target.exists(), "the program wrote outside of its root directory");
-        ran
+        result
     }
 }
 
@@ -61,9 +61,9 @@ impl Hostile {
 fn loader_of_the_image_has_no_rights() {
     let hostile = Hostile::new();
     hostile.compile(0, &loader(&hostile.rootfs));
-    let ran = hostile.run(&["--no-run", "--jobs", "1"]);
-    ran.assert_code(1);
-    let failed = ran.checks("fail").join("\n");
+    let result = hostile.run(&["--no-run", "--jobs", "1"]);
+    result.assert_code(1);
+    let failed = result.checks("fail").join("\n");
     for word in [
         "uid=65533",
         "no_new_privs=1",
@@ -90,24 +90,24 @@ fn loader_that_hangs_or_floods_is_stopped() {
     for (mode, reason) in [(1, "did not end within 10 s"), (2, "printed more than 1024 KiB")] {
         hostile.compile(mode, &loader(&hostile.rootfs));
         let started = Instant::now();
-        let ran = hostile.run(&["--no-run", "--jobs", "1"]);
-        ran.assert_code(1);
-        let failed = ran.checks("fail");
+        let result = hostile.run(&["--no-run", "--jobs", "1"]);
+        result.assert_code(1);
+        let failed = result.checks("fail");
         assert!(failed.len() == 1 && failed[0].contains(reason), "{failed:#?}");
         assert!(started.elapsed() < Duration::from_secs(60), "{reason}: {:?}", started.elapsed());
     }
 }
 
-/// systemd of the image is process 1 of a user namespace: it has capabilities there, and none outside.
+/// systemd of the image is process 1 of a user namespace, with capabilities only inside the namespace.
 #[test]
 #[ignore = "needs root, make, gcc and Debian releases"]
 fn root_of_a_boot_is_nobodys_root() {
     let hostile = Hostile::new();
     fs::remove_file(hostile.rootfs.join("usr/bin/systemd-nspawn")).unwrap();
     hostile.compile(0, &fs::canonicalize(hostile.rootfs.join("usr/lib64/systemd/systemd")).unwrap());
-    let ran = hostile.run(&["--no-link", "--timeout", "20"]);
-    ran.assert_code(1);
-    let failed = ran.checks("fail").join("\n");
+    let result = hostile.run(&["--no-link", "--timeout", "20"]);
+    result.assert_code(1);
+    let failed = result.checks("fail").join("\n");
     for word in ["in a user namespace", " uid=0", " target=0"] {
         assert!(failed.contains(word), "{word} in {failed}");
     }
@@ -120,14 +120,14 @@ fn console_without_end_stops_the_boot() {
     let hostile = Hostile::new();
     fs::remove_file(hostile.rootfs.join("usr/bin/systemd-nspawn")).unwrap();
     hostile.compile(2, &fs::canonicalize(hostile.rootfs.join("usr/lib64/systemd/systemd")).unwrap());
-    let ran = hostile.run(&["--no-link", "--timeout", "60"]);
-    ran.assert_code(1);
-    assert!(ran.checks("fail").join("\n").contains("printed without end"), "{:#?}", ran.checks("fail"));
+    let result = hostile.run(&["--no-link", "--timeout", "60"]);
+    result.assert_code(1);
+    assert!(result.checks("fail").join("\n").contains("printed without end"), "{:#?}", result.checks("fail"));
     let log = hostile.bench.tree().join("stage1/build-smoketest/given/boot.log");
     assert!(fs::metadata(log).unwrap().len() < 16 << 20);
 }
 
-/// /etc of the root filesystem, or files in it, are links to this machine.
+/// `/etc` of the root filesystem, or files in it, are symlinks to paths of this machine.
 #[test]
 #[ignore = "needs root, make and Debian releases"]
 fn links_of_a_root_filesystem_stay_inside() {
@@ -152,7 +152,7 @@ fn links_of_a_root_filesystem_stay_inside() {
     }
 }
 
-/// No shell runs what a path says, in any step.
+/// No step passes a path to a shell as code.
 #[test]
 #[ignore = "needs root, make and Debian releases"]
 fn paths_with_quotes_and_commands_work() {
@@ -161,8 +161,8 @@ fn paths_with_quotes_and_commands_work() {
     fs::create_dir(&home).unwrap();
     fs::rename(bench.tree(), home.join("tree")).unwrap();
     bench.below = Some(home);
-    let ran = bench.run(BOOKWORM, &["smoketest", "--no-static", "--timeout", "30"]);
-    ran.assert_code(0);
+    let result = bench.run(BOOKWORM, &["smoketest", "--no-static", "--timeout", "30"]);
+    result.assert_code(0);
     let found = Command::new("find").arg(bench.home.path()).args(["-name", "INJECTED*"]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&found.stdout), "");
 }
@@ -173,26 +173,26 @@ fn tree_of_another_user_is_not_built() {
     let bench = Bench::new(BOOKWORM);
     std::os::unix::fs::chown(bench.tree().join("stage1/Makefile"), Some(1234), None).unwrap();
     let arguments = ["smoketest", "--no-static", "--no-link", "--no-run"];
-    let ran = bench.run(BOOKWORM, &arguments);
-    ran.assert_code(2);
+    let result = bench.run(BOOKWORM, &arguments);
+    result.assert_code(2);
     assert!(!bench.tree().join("stage1/build-amd64-usr").exists());
-    assert!(ran.document["error"]["hint"].as_str().unwrap().contains("safe.directory"));
+    assert!(result.document["error"]["hint"].as_str().unwrap().contains("safe.directory"));
     let mut trusted = bench.command(BOOKWORM, &arguments);
-    Ran::of(&trusted.env("XTASK_TRUST_TREE", bench.tree()).output().unwrap()).assert_code(0);
+    RunResult::from_output(&trusted.env("XTASK_TRUST_TREE", bench.tree()).output().unwrap()).assert_code(0);
 }
 
-/// In emulation or with KVM, from the files of the root filesystem, whatever their names are.
+/// Boots with emulation or KVM from the files of the root filesystem, including unusual names.
 #[test]
 #[ignore = "needs qemu, a kernel, root, make and Debian releases"]
 fn boots_in_a_virtual_machine() {
     let hostile = Hostile::new();
     fs::write(hostile.rootfs.join("usr/it's\na $(touch INJECTED) name"), "").unwrap();
-    let ran = hostile.run(&["--no-link", "--vm", "--timeout", "150"]);
-    ran.assert_code(0);
-    assert!(ran.checks("pass").iter().any(|check| check.contains("booted by qemu-system-x86_64")));
+    let result = hostile.run(&["--no-link", "--vm", "--timeout", "150"]);
+    result.assert_code(0);
+    assert!(result.checks("pass").iter().any(|check| check.contains("booted by qemu-system-x86_64")));
 }
 
-/// The loader is never run unconfined: here no further user namespace may be made.
+/// The loader is never run unconfined: here the creation of user namespaces is forbidden.
 #[test]
 #[ignore = "needs root, make and Debian releases"]
 fn link_check_is_skipped_where_nothing_confines() {
@@ -208,16 +208,16 @@ fn link_check_is_skipped_where_nothing_confines() {
             .arg(inner.get_program())
             .args(inner.get_args());
         command.env("XTASK_CACHE_DIR", hostile.bench.home.path().join("cache"));
-        Ran::of(&command.output().unwrap())
+        RunResult::from_output(&command.output().unwrap())
     };
-    let ran = run(&[]);
-    ran.assert_code(2);
-    assert!(ran.checks("skip").iter().any(|check| check.starts_with("link amd64-usr coreos: unshare")));
-    assert!(ran.checks("pass").is_empty());
+    let result = run(&[]);
+    result.assert_code(2);
+    assert!(result.checks("skip").iter().any(|check| check.starts_with("link amd64-usr coreos: unshare")));
+    assert!(result.checks("pass").is_empty());
     assert!(
-        ran.document["error"]["hint"].as_str().unwrap().ends_with("--no-link"),
+        result.document["error"]["hint"].as_str().unwrap().ends_with("--no-link"),
         "{}",
-        ran.document["error"]
+        result.document["error"]
     );
     run(&["--no-link"]).assert_code(0);
 }
@@ -238,19 +238,19 @@ fn ordinary_user_builds_and_links() {
         .arg(program)
         .args(inner.get_args());
     command.env("HOME", home).env("XTASK_CACHE_DIR", home.join("cache")).env_remove("SUDO_UID");
-    let ran = Ran::of(&command.output().unwrap());
-    ran.assert_code(0);
-    assert!(ran.checks("pass").iter().any(|check| check.contains("confined, a user namespace")));
+    let result = RunResult::from_output(&command.output().unwrap());
+    result.assert_code(0);
+    assert!(result.checks("pass").iter().any(|check| check.contains("confined, a user namespace")));
 }
 
-/// A pipe where a version is read, a device file, and a file longer than the memory.
+/// A pipe in place of a version file, a device file, and a file larger than the memory.
 #[test]
 #[ignore = "needs root, make and Debian releases"]
 fn odd_files_of_a_root_filesystem_do_no_harm() {
     let hostile = Hostile::new();
     let make = |program: &str, arguments: &[&str], name: &str| {
-        let done = Command::new(program).arg(hostile.rootfs.join(name)).args(arguments).status();
-        assert!(done.unwrap().success(), "{program}");
+        let status = Command::new(program).arg(hostile.rootfs.join(name)).args(arguments).status();
+        assert!(status.unwrap().success(), "{program}");
     };
     fs::remove_file(hostile.rootfs.join("systemd-version")).unwrap();
     make("mkfifo", &[], "systemd-version");

@@ -1,9 +1,9 @@
-//! Each way in which a wrong stage1 was seen to show itself, or not to: one thing is left out of the manifests, the
-//! check of the manifests is skipped, and the run must fail and name the thing.
+//! Observed failures of a wrong stage1: one file is removed from the manifests, the check of the manifests is
+//! skipped, and the run must fail and name the file.
 
 use super::{BOOKWORM, Bench, TRIXIE};
 
-/// What is left out, what must be named, and the checks that must say so.
+/// Removed lines, the name that must be reported, and the checks that must report it.
 struct Row {
     name: &'static str,
     left_out: fn(&str) -> bool,
@@ -68,9 +68,9 @@ fn left_out_file_fails_and_is_named() {
     for row in ROWS {
         let bench = Bench::new(BOOKWORM);
         assert!(bench.leave_out(row.left_out) > 0, "{}", row.name);
-        let ran = bench.run(BOOKWORM, &["smoketest", "--no-static", "--timeout", "10"]);
-        ran.assert_code(1);
-        let failed = ran.checks("fail");
+        let result = bench.run(BOOKWORM, &["smoketest", "--no-static", "--timeout", "10"]);
+        result.assert_code(1);
+        let failed = result.checks("fail");
         for check in row.by {
             let names = |line: &&String| line.starts_with(check) && line.contains(row.named);
             let line = failed.iter().find(names);
@@ -89,13 +89,13 @@ fn listed_path_missing_in_image_fails_build() {
     let manifest = bench.tree().join("stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest");
     let text = std::fs::read_to_string(&manifest).unwrap();
     std::fs::write(&manifest, text + "lib64/libkmod.so.2.3.7\nlib64/libkmod.so.2.3.8\n").unwrap();
-    let ran = bench.run(BOOKWORM, &["smoketest", "--no-static"]);
-    ran.assert_code(1);
-    let failed = ran.checks("fail");
+    let result = bench.run(BOOKWORM, &["smoketest", "--no-static"]);
+    result.assert_code(1);
+    let failed = result.checks("fail");
     let named = failed.iter().find(|check| check.starts_with("build ")).unwrap();
-    // There is no replacement: --fix alone would leave it.
+    // The line has no replacement, so --fix alone would not remove it.
     assert!(named.contains("lib64/libkmod.so.2.3.7") && named.contains("--drop-missing"), "{named}");
-    // Both flavors list it and are built in parallel; each prints its own without a break.
+    // Both flavors list the path and are built in parallel; the output of each is contiguous.
     let log = std::fs::read_to_string(bench.tree().join("stage1/build-smoketest/build.log")).unwrap();
     let lines: Vec<&str> = log.lines().collect();
     let pieces = lines.windows(4).filter(|piece| {
@@ -106,16 +106,16 @@ fn listed_path_missing_in_image_fails_build() {
     assert_eq!(pieces.count(), lines.iter().filter(|line| line.starts_with("flavor ")).count(), "{log}");
 }
 
-/// Debian's systemd reaches its own library through a link of a directory, and process 1 has no LD_LIBRARY_PATH.
+/// Debian's systemd finds its private library through a directory symlink, and process 1 has no LD_LIBRARY_PATH.
 #[test]
 #[ignore = "needs root, make and Debian releases"]
 fn missing_runpath_link_of_process_1_is_named() {
     let bench = Bench::new(TRIXIE);
     const LINK: &str = "lib64/x86_64-linux-gnu";
     assert!(bench.leave_out(|line| line == LINK) > 0);
-    let ran = bench.run(TRIXIE, &["smoketest", "--no-static", "--timeout", "10"]);
-    ran.assert_code(1);
-    let failed = ran.checks("fail");
+    let result = bench.run(TRIXIE, &["smoketest", "--no-static", "--timeout", "10"]);
+    result.assert_code(1);
+    let failed = result.checks("fail");
     for check in ["link lib64/systemd/systemd", "run amd64-usr coreos"] {
         let line =
             failed.iter().find(|line| line.starts_with(check)).unwrap_or_else(|| panic!("{failed:#?}"));

@@ -1,4 +1,4 @@
-//! A run that a signal ends leaves no process, mount or cgroup, whichever process the signal hits.
+//! Runs ended by a signal: no process, mount or cgroup remains, whichever process receives the signal.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::{BOOKWORM, Bench};
 
-/// What a run could leave: processes that know its directory, mounts, cgroups.
+/// Possible remains of a run: processes that refer to its directory, mounts, cgroups.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Traces {
     pub(super) processes: BTreeSet<String>,
@@ -45,8 +45,8 @@ fn directories(at: &Path, into: &mut BTreeSet<PathBuf>) {
     }
 }
 
-/// The process whose parent is `pid`: the supervisor of a run.
-fn child_of(pid: u32) -> Option<u32> {
+/// The child process of `pid`: the supervisor of a run.
+fn find_child(pid: u32) -> Option<u32> {
     let status = |process: &PathBuf| fs::read_to_string(process.join("status")).unwrap_or_default();
     let is_child = |process: &PathBuf| status(process).lines().any(|line| line == format!("PPid:\t{pid}"));
     let found = list_dir(Path::new("/proc")).into_iter().find(is_child)?;
@@ -57,7 +57,7 @@ fn signal(name: &str, pid: u32) {
     let _ = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).stderr(Stdio::null()).status();
 }
 
-pub(super) fn until(what: &str, mut is: impl FnMut() -> bool) {
+pub(super) fn wait_until(what: &str, mut is: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !is() {
         assert!(Instant::now() < deadline, "{what}");
@@ -65,7 +65,7 @@ pub(super) fn until(what: &str, mut is: impl FnMut() -> bool) {
     }
 }
 
-/// Runs a smoke test that hangs, sends a signal at a moment, and expects everything gone in time.
+/// Runs a smoke test that hangs, sends a signal at a given time, and expects that nothing remains after the timeout.
 fn check(bench: &Bench, arguments: &[&str], moments: &[u64]) {
     let before = Traces::collect(bench.home.path());
     let start = || -> Child {
@@ -77,13 +77,13 @@ fn check(bench: &Bench, arguments: &[&str], moments: &[u64]) {
         let mut tool = start();
         sleep(Duration::from_millis(moments[number % moments.len()]));
         let to_supervisor = number >= 4;
-        let target = if to_supervisor { child_of(tool.id()) } else { Some(tool.id()) };
+        let target = if to_supervisor { find_child(tool.id()) } else { Some(tool.id()) };
         signal(name, target.unwrap_or(tool.id()));
         let what =
             format!("{arguments:?}: {name} to the {}", if to_supervisor { "supervisor" } else { "tool" });
-        // Its cgroups are named by its process ID; those of other tests come and go.
+        // The cgroups of the run have its process ID in their name; cgroups of other tests are ignored.
         let group = format!("xtask-smoketest-{:x}", tool.id());
-        // Twice the two seconds: other tests run on the same processors.
+        // Twice the grace period of two seconds: other tests run on the same processors.
         let deadline = Instant::now() + Duration::from_secs(4);
         loop {
             let mut left = Traces::collect(bench.home.path());
@@ -108,7 +108,7 @@ fn check(bench: &Bench, arguments: &[&str], moments: &[u64]) {
 #[ignore = "needs root, make and Debian releases"]
 fn signals_during_a_boot_leave_nothing_behind() {
     let bench = Bench::new(BOOKWORM);
-    // Without the journal's daemon a boot waits for it, and there is time to kill.
+    // Without systemd-journald a boot waits, which leaves time for the signal.
     bench.leave_out(|line| line == "lib64/systemd/systemd-journald" || line.starts_with("bin/bash"));
     bench.run(BOOKWORM, &["smoketest", "--no-static", "--no-link", "--no-run"]).assert_code(0);
     check(&bench, &["--no-link", "--timeout", "60", "--flavor", "coreos"], &[1500, 400, 800, 600]);

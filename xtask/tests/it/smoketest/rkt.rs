@@ -1,15 +1,15 @@
-//! rkt's own build and `rkt run`, with a substitute for rkt: a tree with the files of its build, and a program that needs
-//! what rkt needs and fails as rkt was seen to fail with a wrong stage1.
+//! rkt's build and `rkt run`, with a substitute for rkt: a tree with the files of its build, and a program with the
+//! requirements and the observed failures of rkt with a wrong stage1.
 
 use std::fs;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-use super::killed::{Traces, until};
-use super::{BOOKWORM, Bench, Ran, TRIXIE};
+use super::killed::{Traces, wait_until};
+use super::{BOOKWORM, Bench, RunResult, TRIXIE};
 use crate::e2e::executable;
 
-/// rkt's configure as far as the tool can see it: an image by its last option, and its systemd.
+/// Substitute for rkt's configure: options set the flavors, the image and the version of systemd.
 const CONFIGURE: &str = r#"#!/bin/sh
 set -e
 for option; do
@@ -26,7 +26,7 @@ printf '%s\n' "$*" > configured
 printf '%s\n' "$version" "$GO111MODULE" >> configured
 "#;
 
-/// As rkt's: the files of the image by themselves, and the root filesystem with files of the build's own over them.
+/// Build rules like rkt's: the files of the image alone, and the root filesystem with additional files of the build.
 const MAKEFILE: &str = r#"include config.mk
 RKT_VERSION := 1.30.0
 B := build-rkt-$(RKT_VERSION)
@@ -48,21 +48,21 @@ clean:
 	rm -rf $(B)
 "#;
 
-/// As rkt's: quiet, and known by the exit status of wget alone.
+/// Download rule like rkt's: silent, with the exit status of wget as the only sign of a failure.
 const KERNEL: &str =
     "URL := https://kernel.invalid/linux.tar.xz\nlinux.tar.xz:\n\t@sh -c 'exit 4' wget --quiet \"$(URL)\"\n";
 
 fn with_rkt(release: &str, rkt: &str) -> Bench {
     let bench = Bench::new(release);
     let tree = bench.tree();
-    let put = |name: &str, text: &str| executable(&tree.join(name), text);
-    put("autogen.sh", "#!/bin/sh\ntouch autogen.done\necho changed > config.guess\n");
-    put("configure.ac", "AC_INIT([rkt], [1.30.0])\n");
-    put("configure", CONFIGURE);
-    put("Makefile", MAKEFILE);
-    put("image", "#!/bin/sh\necho \"$1\"\n");
-    put("rkt.sh", &format!("#!/bin/sh\n{WANTS}{rkt}"));
-    put("config.guess", "of the checkout\n");
+    let add = |name: &str, text: &str| executable(&tree.join(name), text);
+    add("autogen.sh", "#!/bin/sh\ntouch autogen.done\necho changed > config.guess\n");
+    add("configure.ac", "AC_INIT([rkt], [1.30.0])\n");
+    add("configure", CONFIGURE);
+    add("Makefile", MAKEFILE);
+    add("image", "#!/bin/sh\necho \"$1\"\n");
+    add("rkt.sh", &format!("#!/bin/sh\n{WANTS}{rkt}"));
+    add("config.guess", "of the checkout\n");
     fs::write(tree.join("stage1/usr_from_kvm/kernel.mk"), KERNEL).unwrap();
     for words in [&["init", "-q"][..], &["add", "config.guess", "configure.ac"]] {
         assert!(Command::new("git").arg("-C").arg(&tree).args(words).status().unwrap().success());
@@ -70,8 +70,8 @@ fn with_rkt(release: &str, rkt: &str) -> Bench {
     bench
 }
 
-/// What rkt wants of its surroundings, with the words that it has where it does not get that. Needs from `stat` that
-/// field 6 is the session.
+/// Requirements of rkt on its environment, with rkt's messages if one is not met. Field 6 of `stat` must be the
+/// session (proc(5)).
 const WANTS: &str = r#"
 fail() { echo "$*" >&2; exit 254; }
 [ "$(cut -d' ' -f6 /proc/$$/stat)" = $$ ] || fail "Failed to open system bus: No such file or directory"
@@ -89,33 +89,33 @@ for procs in $(find /sys/fs/cgroup -path '*.service/cgroup.procs'); do mkdir -p 
 echo "$*" > "$(dirname "$0")/arguments"
 "#;
 
-/// What rkt does when all is well: the last argument is what the app's shell runs.
+/// A successful `rkt run`: the last argument is the command of the shell in the app.
 const GOOD: &str = "for last; do :; done\nsh -c \"$last\"\n";
 
 const OPTIONS: [&str; 5] = ["smoketest", "--no-static", "--timeout", "5", "--flavor=coreos"];
 
-/// What runs of rkt could leave; boots of other tests have other names.
+/// Possible remains of runs of rkt; boots of other tests have other names.
 fn traces(bench: &Bench) -> Traces {
     let mut traces = Traces::collect(bench.home.path());
     traces.cgroups.retain(|path| path.to_string_lossy().contains(".service"));
     traces
 }
 
-/// One test at a time looks at the cgroups.
+/// Serializes the tests that inspect cgroups.
 static CGROUPS: Mutex<()> = Mutex::new(());
 
-fn run(rkt: &str) -> Ran {
+fn run(rkt: &str) -> RunResult {
     with_rkt(BOOKWORM, rkt).run(BOOKWORM, &OPTIONS)
 }
 
 #[test]
 #[ignore = "needs root, make and Debian releases"]
 fn rkt_is_built_and_runs_what_it_needs() {
-    let _alone = CGROUPS.lock().unwrap_or_else(PoisonError::into_inner);
+    let _guard = CGROUPS.lock().unwrap_or_else(PoisonError::into_inner);
     for release in [BOOKWORM, TRIXIE] {
         let bench = with_rkt(release, GOOD);
         let before = traces(&bench);
-        // A directory of another version is not judged.
+        // A directory of another version is not checked.
         fs::create_dir_all(bench.tree().join("build-rkt-1.29.0/aci-for-coreos-flavor/rootfs/usr")).unwrap();
         let options = [
             "--configure=--with-x",
@@ -124,12 +124,12 @@ fn rkt_is_built_and_runs_what_it_needs() {
         ];
         let mut command = bench.command(release, &[&OPTIONS[..], &options].concat());
         command.env("XTASK_CONFIGURE", "'--with-a b' --with-c").env("XTASK_MAKE", "EXTRA=less V=\"0 1\"");
-        let ran = Ran::of(&command.env_remove("GO111MODULE").output().unwrap());
-        ran.assert_code(0);
+        let result = RunResult::from_output(&command.env_remove("GO111MODULE").output().unwrap());
+        result.assert_code(0);
         let read = |name: &str| fs::read_to_string(bench.tree().join(name)).unwrap();
         assert!(bench.tree().join("autogen.done").exists());
         assert_eq!(read("config.guess"), "of the checkout\n");
-        assert!(ran.stderr.contains("config.guess"), "{}", ran.stderr);
+        assert!(result.stderr.contains("config.guess"), "{}", result.stderr);
         assert_eq!(read("made"), "clean more\nmake more\n");
         let configured = read("configured");
         assert!(
@@ -137,7 +137,7 @@ fn rkt_is_built_and_runs_what_it_needs() {
             "{configured}"
         );
         assert!(configured.ends_with("\noff\n"), "{configured}");
-        let passed = ran.checks("pass");
+        let passed = result.checks("pass");
         assert!(passed.iter().any(|check| check.contains("the marker was printed")), "{passed:#?}");
         assert!(passed.iter().all(|check| !check.contains("plugins/net")), "{passed:#?}");
         assert_eq!(traces(&bench), before);
@@ -147,7 +147,7 @@ fn rkt_is_built_and_runs_what_it_needs() {
 #[test]
 #[ignore = "needs root, make and Debian releases"]
 fn killed_rkt_run_leaves_nothing() {
-    let _alone = CGROUPS.lock().unwrap_or_else(PoisonError::into_inner);
+    let _guard = CGROUPS.lock().unwrap_or_else(PoisonError::into_inner);
     let bench = with_rkt(BOOKWORM, "while :; do sleep 1; done\n");
     bench.run(BOOKWORM, &[&OPTIONS[..], &["--no-run"]].concat()).assert_code(0);
     let before = traces(&bench);
@@ -156,7 +156,7 @@ fn killed_rkt_run_leaves_nothing() {
             ["smoketest", "--no-static", "--no-build", "--no-link", "--timeout", "60", "--flavor=coreos"];
         let mut command = bench.command(BOOKWORM, &arguments);
         let mut tool = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        until("rkt starts", || {
+        wait_until("rkt starts", || {
             let now = traces(&bench);
             now.cgroups.iter().any(|path| path.ends_with("payload")) && now.processes.len() > 3
         });
@@ -168,7 +168,7 @@ fn killed_rkt_run_leaves_nothing() {
             }
         }
         tool.wait().unwrap();
-        until(victim, || traces(&bench) == before);
+        wait_until(victim, || traces(&bench) == before);
     }
 }
 
@@ -181,10 +181,10 @@ fn failed_build_names_its_cause() {
         (&[], 2, "the build of flavor kvm downloads https://kernel.invalid/linux.tar.xz"),
     ];
     for (options, code, named) in rows {
-        let ran = bench.run(BOOKWORM, &[&["smoketest", "--no-static"], options].concat());
-        ran.assert_code(code);
-        let failed = ran.checks("fail").join("\n");
-        let error = ran.document["error"].to_string();
+        let result = bench.run(BOOKWORM, &[&["smoketest", "--no-static"], options].concat());
+        result.assert_code(code);
+        let failed = result.checks("fail").join("\n");
+        let error = result.document["error"].to_string();
         assert!(failed.contains("build.log") && !failed.contains("verify-manifests"), "{failed}");
         assert!(failed.contains(named) || error.contains(named), "{failed} {error}");
         assert!(error.contains("--flavor"), "{error}");
@@ -195,9 +195,9 @@ fn failed_build_names_its_cause() {
 #[test]
 #[ignore = "needs root, make and Debian releases"]
 fn failed_rkt_run_names_its_cause() {
-    let _alone = CGROUPS.lock().unwrap_or_else(PoisonError::into_inner);
+    let _guard = CGROUPS.lock().unwrap_or_else(PoisonError::into_inner);
     let missing = "libgone.so.0: cannot open shared object file: No such file or directory";
-    let there = missing.replace("libgone", "libpam");
+    let available = missing.replace("libgone", "libpam");
     let rows = [
         (
             format!(
@@ -207,7 +207,7 @@ fn failed_rkt_run_names_its_cause() {
             "libgone.so.0 is missing",
         ),
         (
-            format!("echo '/bin/bash: error while loading shared libraries: {there}'; exit 127\n"),
+            format!("echo '/bin/bash: error while loading shared libraries: {available}'; exit 127\n"),
             "rkt ended with 127",
             "libpam.so.0 was not found (/bin/bash needs it), and it is there: lib64/libpam.so.0",
         ),
@@ -240,9 +240,9 @@ fn failed_rkt_run_names_its_cause() {
         (format!("({GOOD}); exit 1\n"), "the marker was printed, and then rkt ended with 1", "smoketest-42-"),
     ];
     for (rkt, why, named) in rows {
-        let ran = run(&rkt);
-        ran.assert_code(1);
-        let failed = ran.checks("fail");
+        let result = run(&rkt);
+        result.assert_code(1);
+        let failed = result.checks("fail");
         let runs: Vec<&String> = failed.iter().filter(|check| check.starts_with("run ")).collect();
         assert_eq!(runs.len(), 1, "{rkt}: {failed:#?}");
         assert!(runs.iter().all(|check| check.contains(why) && check.contains(named)), "{rkt}: {runs:#?}");

@@ -1,4 +1,4 @@
-//! `smoketest` on images with stub programs, which are neither linked nor run. No other program is needed.
+//! `smoketest` on images with stub programs, which are neither linked nor run. These tests need no external program.
 
 use std::fs;
 

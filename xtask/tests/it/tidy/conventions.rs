@@ -1,4 +1,4 @@
-//! What each file owes its reader.
+//! Conventions of source files: doc comments, no open tasks, no unsafe code, no skipped tests.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,23 +6,25 @@ use std::os::unix::fs::PermissionsExt;
 
 use regex::Regex;
 
-use super::{none, root, sources, walk};
+use super::{assert_none, root, sources, walk};
 
 #[test]
-fn each_module_says_what_it_is_for() {
-    // A file of unit tests is told by the module that it tests.
+fn each_module_has_a_doc_comment() {
+    // A file of unit tests is documented by the module that it tests.
     let first = |text: &str| {
         text.lines().find(|line| !line.is_empty() && !line.starts_with("#![")).map(str::to_owned)
     };
     let says = |text: &str| first(text).is_some_and(|line| line.starts_with("//! "));
     let silent =
         sources().into_iter().filter(|source| !says(&source.text) && !source.path.ends_with("/tests.rs"));
-    none(silent.map(|source| format!("{} does not begin with its purpose (//!)", source.path)).collect());
+    assert_none(
+        silent.map(|source| format!("{} does not begin with its purpose (//!)", source.path)).collect(),
+    );
 }
 
 #[test]
-fn nothing_is_left_for_later() {
-    // Put together here, so that this file does not accuse itself.
+fn no_todo_marker_is_left() {
+    // Composed at run time, so that this file does not match.
     let words = ["TO", "DO|FIX", "ME|X", "XX|unimple", "mented!|dbg", "!\\(|to", "do!\\("].concat();
     let later = Regex::new(&format!(r"(?-u:\b)({words})")).unwrap();
     let mut offences = Vec::new();
@@ -31,7 +33,7 @@ fn nothing_is_left_for_later() {
             later.find_iter(&source.text).map(|found| format!("{}: {}", source.path, found.as_str())),
         );
     }
-    none(offences);
+    assert_none(offences);
 }
 
 #[test]
@@ -48,11 +50,11 @@ fn each_integration_test_is_compiled() {
             offences.push(format!("tests/it/{name}.rs is named in no mod line of main.rs"));
         }
     }
-    none(offences);
+    assert_none(offences);
 }
 
 #[test]
-fn no_unsafe_code_anywhere() {
+fn every_crate_forbids_unsafe_code() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     assert!(manifest.contains("unsafe_code = \"forbid\""));
     let crates = fs::read_dir(root().join("xtask/crates")).unwrap().map(|entry| entry.unwrap().path());
@@ -63,7 +65,7 @@ fn no_unsafe_code_anywhere() {
 }
 
 #[test]
-fn scripts_stop_at_the_first_error_and_can_be_run() {
+fn scripts_stop_on_errors_and_are_executable() {
     let mut scripts = BTreeSet::from([root().join(".ci/run")]);
     walk(&root().join("scripts"), &mut |path| {
         scripts.insert(path.to_owned());
@@ -72,16 +74,16 @@ fn scripts_stop_at_the_first_error_and_can_be_run() {
     for path in scripts {
         let text = fs::read_to_string(&path).unwrap();
         if !text.starts_with("#!") || !text.contains("set -e") {
-            offences.push(format!("{} lacks #! or set -e", path.display()));
+            offences.push(format!("{} has no #! or no set -e", path.display()));
         }
         if fs::metadata(&path).unwrap().permissions().mode() & 0o111 == 0 {
             offences.push(format!("{} cannot be run", path.display()));
         }
     }
-    none(offences);
+    assert_none(offences);
 }
 
-/// A test that returns before it checked anything passes silently; one that cannot run here has to be `#[ignore]`d.
+/// A test that returns before its first check passes silently; a test that cannot run here must be `#[ignore]`d.
 #[test]
 fn tests_do_not_skip_themselves() {
     let early = Regex::new(
@@ -93,5 +95,5 @@ fn tests_do_not_skip_themselves() {
         let skips = early.captures_iter(&source.text);
         offences.extend(skips.map(|found| format!("{}: {} returns early", source.path, &found[1])));
     }
-    none(offences);
+    assert_none(offences);
 }

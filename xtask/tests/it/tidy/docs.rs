@@ -1,4 +1,4 @@
-//! What the papers say is there, is there.
+//! References in the documents: files, tests, commands and versions exist.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,10 +8,10 @@ use regex::Regex;
 
 use crate::docs_man::commands;
 
-use super::{none, root, sources, walk};
+use super::{assert_none, root, sources, walk};
 
 /// The Markdown files of the repository.
-fn papers() -> Vec<(PathBuf, String)> {
+fn read_documents() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(root()).unwrap() {
         let path = entry.unwrap().path();
@@ -30,25 +30,25 @@ fn papers() -> Vec<(PathBuf, String)> {
 }
 
 #[test]
-fn links_lead_to_files_that_are_there() {
+fn document_links_point_to_existing_files() {
     let link = Regex::new(r"\]\(([^)# \n]+)(?:#[^)]*)?\)").unwrap();
     let mut offences = Vec::new();
-    for (path, text) in papers() {
+    for (path, text) in read_documents() {
         for found in link.captures_iter(&text) {
             let target = &found[1];
             if !target.contains("://")
                 && !target.starts_with("mailto:")
                 && !path.with_file_name(target).exists()
             {
-                offences.push(format!("{} links to {target}, which is not there", path.display()));
+                offences.push(format!("{} links to {target}, which does not exist", path.display()));
             }
         }
     }
-    none(offences);
+    assert_none(offences);
 }
 
 #[test]
-fn the_tests_that_security_md_names_are_there() {
+fn security_md_names_existing_tests() {
     let name = Regex::new(r"`([a-z0-9]+(?:_[a-z0-9]+){2,})`").unwrap();
     let security = fs::read_to_string(root().join("SECURITY.md")).unwrap();
     let code: String = sources().iter().map(|source| source.text.as_str()).collect();
@@ -59,25 +59,27 @@ fn the_tests_that_security_md_names_are_there() {
     let tests: BTreeSet<&str> =
         test.captures_iter(&code).map(|found| found.get(1).unwrap().as_str()).collect();
     let lost = named.iter().filter(|name| !tests.contains(*name));
-    none(lost.map(|name| format!("SECURITY.md names the test {name}, which is not there")).collect());
+    assert_none(
+        lost.map(|name| format!("SECURITY.md names the test {name}, which does not exist")).collect(),
+    );
 }
 
 #[test]
-fn the_readme_names_each_command() {
+fn readme_names_each_command() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let unnamed = commands().into_iter().filter(|command| !readme.contains(command) && command != "help");
-    none(unnamed.map(|command| format!("README.md does not name {command}")).collect());
+    assert_none(unnamed.map(|command| format!("README.md does not name {command}")).collect());
 }
 
 #[test]
-fn the_changelog_has_the_version() {
+fn changelog_has_the_version() {
     let changelog = fs::read_to_string(root().join("CHANGELOG.md")).unwrap();
     let version = env!("CARGO_PKG_VERSION");
     assert!(changelog.contains(version), "CHANGELOG.md does not name version {version}");
 }
 
 #[test]
-fn the_readme_states_the_minimum_rust_version() {
+fn readme_has_the_minimum_rust_version() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let rust = env!("CARGO_PKG_RUST_VERSION");
     assert!(readme.contains(rust), "README.md does not say that Rust {rust} is the minimum");

@@ -1,12 +1,12 @@
-//! What Cargo does not check: import cycles inside a crate, and which crate does I/O, parses images or prints.
+//! Layer boundaries that Cargo does not check: import cycles in a crate, and crates that do I/O or print.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use regex::Regex;
 
-use super::{Source, none, sources};
+use super::{Source, assert_none, sources};
 
-/// Sibling modules that import each other, over any number of steps.
+/// Sibling modules must not import each other, directly or indirectly.
 ///
 /// A module is a file and everything in the directory of the same name; a parent and its own children are one module
 /// for this purpose, so only siblings are compared.
@@ -28,13 +28,13 @@ fn sibling_modules_have_no_import_cycles() {
     }
     let offences = imports.keys().filter_map(|start| cycle(start, &imports));
     let shown: BTreeSet<String> = offences.collect();
-    none(shown.into_iter().filter(|cycle| !REMAINING.contains(&cycle.as_str())).collect());
+    assert_none(shown.into_iter().filter(|cycle| !REMAINING.contains(&cycle.as_str())).collect());
 }
 
-/// Cycles that are still to be cut.
+/// Known cycles that remain to be removed.
 const REMAINING: [&str; 0] = [];
 
-/// The modules that a file imports by `crate::…` or `super::…`, as far as they are modules of its crate.
+/// Modules of its crate that a file imports with `crate::…` or `super::…`.
 fn imported(source: &Source, modules: &BTreeSet<Vec<String>>) -> BTreeSet<Vec<String>> {
     let path =
         Regex::new(r"(?-u:\b)(crate|(?:super::)*super|self)((?:::[a-z_0-9]+)*)(?:::\{([^;]*?)\})?").unwrap();
@@ -95,17 +95,17 @@ fn libraries_do_no_io() {
             offences.push(format!("{} does I/O: {}", source.path, found.as_str()));
         }
     }
-    none(offences);
+    assert_none(offences);
 }
 
 #[test]
 fn only_the_terminal_prints() {
     let print = Regex::new(r"(?-u:\b)(print|println|eprint|eprintln)!|io::(stdout|stderr)\(").unwrap();
-    // The inner side of the sandbox is a process of its own, whose output goes to the outer side.
+    // The inner side of the sandbox is a separate process that sends its output to the outer side.
     let allowed = |path: &str| {
         path.starts_with("src/terminal") || ["src/main.rs", "src/smoketest/sandbox/inner.rs"].contains(&path)
     };
     let printing =
         sources().into_iter().filter(|source| !allowed(&source.path) && print.is_match(&source.code()));
-    none(printing.map(|source| format!("{} prints: src/terminal does that", source.path)).collect());
+    assert_none(printing.map(|source| format!("{} prints: src/terminal does that", source.path)).collect());
 }

@@ -1,4 +1,4 @@
-//! What a variable holds when the file has been read, with its references expanded as GNU make does.
+//! Values of variables after the whole file is read, with references expanded as GNU make does.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -6,20 +6,20 @@ use std::collections::BTreeMap;
 use super::logical_lines::reference_end;
 use super::makefile::{Assignment, Operator};
 
-/// A chain of references longer than this is taken for a loop.
+/// Longest chain of references; a longer one is treated as a loop.
 const MAX_DEPTH: usize = 32;
-/// The references of one file, and the bytes that they put in. A variable that doubles another, thirty times over,
-/// wants a gigabyte; a real file does with a few hundred bytes.
+/// Most references and expanded bytes of one file. A chain of 30 variables that each repeat the previous one twice
+/// expands to a gigabyte; a real file needs a few hundred bytes.
 const MAX_EXPANDED: usize = 1 << 20;
 
-/// Why a text cannot be expanded.
+/// An error in the expansion of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ExpandError {
-    /// The file gives this variable no value outside conditionals, or it is a make function.
+    /// The variable has no value outside conditionals, or is a make function.
     Unknown(String),
-    /// The variable needs itself.
+    /// The variable refers to itself.
     Loop(String),
-    /// With this variable the file's values become larger than [`MAX_EXPANDED`].
+    /// The expansion of this variable exceeds [`MAX_EXPANDED`].
     TooLong(String),
     /// The value is not UTF-8.
     NotText,
@@ -27,24 +27,24 @@ pub(super) enum ExpandError {
 
 type Expanded = Result<String, ExpandError>;
 
-/// One variable: its text, and whether that is still to be expanded on use.
+/// A variable: its text, and whether the text is expanded on use.
 struct Variable {
     text: Expanded,
     recursive: bool,
 }
 
-/// The variables of a makefile; assignments that a conditional decides are left out.
+/// The variables of a makefile, without assignments inside conditionals.
 pub(super) struct Variables {
     known: BTreeMap<String, Variable>,
-    /// How much may still be put in, of [`MAX_EXPANDED`].
+    /// The rest of the budget [`MAX_EXPANDED`].
     left: Cell<usize>,
 }
 
 impl Variables {
-    /// Reads the assignments in order, with `given` set before the first.
-    pub(super) fn of(text: &[u8], assignments: &[Assignment], given: &[(&str, &str)]) -> Variables {
+    /// Evaluates the assignments in order, starting with the variables in `preset`.
+    pub(super) fn new(text: &[u8], assignments: &[Assignment], preset: &[(&str, &str)]) -> Variables {
         let simple = |value: &&str| Variable { text: Ok((*value).to_owned()), recursive: false };
-        let known = given.iter().map(|(name, value)| ((*name).to_owned(), simple(value))).collect();
+        let known = preset.iter().map(|(name, value)| ((*name).to_owned(), simple(value))).collect();
         let mut variables = Variables { known, left: Cell::new(MAX_EXPANDED) };
         for assignment in assignments.iter().filter(|a| !a.conditional) {
             variables.assign(assignment, &text[assignment.value.clone()]);
@@ -121,7 +121,7 @@ impl Variables {
     }
 }
 
-/// A continuation and the blanks around it are one blank (GNU make manual, "Splitting Lines").
+/// Replaces each continuation and the blanks around it with one blank (GNU make manual, "Splitting Lines").
 fn join_lines(value: &str) -> String {
     let parts: Vec<&str> = value.split("\\\n").flat_map(|part| part.split("\\\r\n")).collect();
     match parts.as_slice() {
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     fn value(text: &str, name: &str) -> Expanded {
-        Variables::of(
+        Variables::new(
             text.as_bytes(),
             &parse(text.as_bytes()).unwrap().assignments,
             &[("BOARD", "amd64-usr")],
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn values_as_make_expands_them() {
+    fn references_expand_as_in_gnu_make() {
         for (text, expanded) in [
             ("A := x\nB := $(A)/${A}/$(BOARD)\nA := y\n", "x/x/amd64-usr"),
             ("B = $(A)\nA := y\n", "y"),
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_doubles_another_thirty_times_is_given_up() {
+    fn exponential_expansion_exceeds_the_budget() {
         for (operator, leaf) in [(":=", "x"), ("=", "x"), ("=", "")] {
             let mut text = format!("A0 {operator} {leaf}\n");
             for number in 0..30 {
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_known_is_named() {
+    fn unknown_value_names_the_variable() {
         let unknown = |name: &str| Err(ExpandError::Unknown(name.into()));
         assert_eq!(value("B := $(A)\nA := late\n", "B"), unknown("A"));
         assert_eq!(value("B := $(shell date)\n", "B"), unknown("shell date"));

@@ -1,19 +1,20 @@
-//! The logical lines of a makefile, and where comments and variable references in them end.
+//! Logical lines of a makefile, and the ends of comments and variable references.
 
-/// One line with its continuations.
+/// A line with its continuations.
 pub(super) struct LogicalLine {
-    /// Its first line, counted from 1.
+    /// The number of the first physical line, from 1.
     pub(super) number: usize,
-    /// Its first byte in the text.
+    /// The byte offset in the text.
     pub(super) start: usize,
-    /// Its bytes, as many as in the text, with blanks instead of each backslash-newline.
+    /// The bytes, with blanks in place of each backslash-newline, so that offsets are those of the text.
     pub(super) flat: Vec<u8>,
 }
 
-/// What some editors write at the start of a file; make passes over it.
+/// UTF-8 byte-order mark; make ignores it at the start of a file.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// A newline after an odd number of backslashes joins two lines; a CR before a newline is part of it.
+/// Splits a text into logical lines. A newline after an odd number of backslashes joins two lines; a CR before a newline
+/// is part of the line end.
 pub(super) fn logical_lines(text: &[u8]) -> Vec<LogicalLine> {
     let mut lines: Vec<LogicalLine> = Vec::new();
     let mut joins = false;
@@ -39,12 +40,13 @@ pub(super) fn logical_lines(text: &[u8]) -> Vec<LogicalLine> {
     lines
 }
 
-/// What blanks separate.
+/// Words, separated by blanks.
 pub(super) fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
 }
 
-/// Where the comment of a line starts, or its end: a `#` in a variable reference or after a backslash is none.
+/// The start of the comment of a line, else the line's end. A `#` in a variable reference or after a backslash does not
+/// start a comment.
 pub(super) fn comment_start(flat: &[u8]) -> usize {
     let mut at = 0;
     while at < flat.len() {

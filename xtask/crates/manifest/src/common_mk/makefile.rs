@@ -1,7 +1,7 @@
 //! The global assignments of a makefile, with the bytes of their values, as GNU make reads them.
 //!
-//! Only what decides which line is an assignment is read (GNU make manual, "Reading Makefiles"): logical lines,
-//! comments, conditionals, `define` bodies and recipes. Nothing is evaluated here.
+//! Only the syntax that determines which lines are assignments is parsed (GNU make manual, "Reading Makefiles"):
+//! logical lines, comments, conditionals, `define` bodies and recipes. Nothing is evaluated here.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,22 +11,22 @@ use regex::bytes::Regex;
 
 use super::logical_lines::{LogicalLine, comment_start, logical_lines, reference_end, words};
 
-/// One global assignment; target-specific variables, recipe lines and the bodies of `define` are none.
+/// A global assignment; target-specific variables, recipe lines and the bodies of `define` are excluded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Assignment {
     /// The variable.
     pub(super) name: String,
-    /// How it is assigned.
+    /// The assignment operator.
     pub(super) operator: Operator,
     /// The bytes of the value, without blanks, line continuations and comments around it.
     pub(super) value: Range<usize>,
-    /// The line it starts on, counted from 1.
+    /// The first line, from 1.
     pub(super) line: usize,
-    /// Whether a conditional decides if it counts. A guard around the whole file is no conditional.
+    /// Whether the assignment is inside a conditional. An include guard around the whole file is not counted as one.
     pub(super) conditional: bool,
 }
 
-/// How a variable is assigned (GNU make manual, "Setting Variables").
+/// Assignment operators (GNU make manual, "Setting Variables").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operator {
     /// `:=`, `::=` and `:::=`.
@@ -45,45 +45,45 @@ pub(super) enum Operator {
     Undefine,
 }
 
-/// A statement that can assign variables in a way that is not read here.
+/// A statement that can assign variables when make evaluates it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Opaque {
-    /// The line it starts on, counted from 1.
+    /// The first line, from 1.
     pub(super) line: usize,
-    /// What it is.
+    /// The kind of statement.
     pub(super) kind: OpaqueKind,
-    /// How many assignments are before it.
+    /// The number of assignments before the statement.
     pub(super) after: usize,
 }
 
 /// The statements of [`Opaque`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum OpaqueKind {
-    /// `include FILES`; `-include` and `sinclude` go on without a file that is not there.
+    /// `include FILES`; with `-include` and `sinclude` a missing file is not an error.
     Include { files: String, is_optional: bool },
     /// A statement with `$(eval …)`, as written.
     Eval(String),
 }
 
-/// A makefile as far as it is read.
+/// The parsed parts of a makefile.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Makefile {
     /// Every global assignment, in order.
     pub(super) assignments: Vec<Assignment>,
-    /// Statements outside conditionals whose assignments are not known.
+    /// Statements outside conditionals with unknown assignments.
     pub(super) opaque: Vec<Opaque>,
-    /// The bodies of `define`, by the line on which each starts.
+    /// The bodies of `define`, by first line.
     pub(super) bodies: BTreeMap<usize, String>,
 }
 
-/// Why a text is no makefile, and on which line.
+/// A syntax error and its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SyntaxError {
     pub(super) line: usize,
     pub(super) what: &'static str,
 }
 
-/// Reads a makefile.
+/// Parses a makefile.
 pub(super) fn parse(text: &[u8]) -> Result<Makefile, SyntaxError> {
     let mut reader = Reader::default();
     for line in logical_lines(text) {
@@ -92,27 +92,27 @@ pub(super) fn parse(text: &[u8]) -> Result<Makefile, SyntaxError> {
     reader.finish()
 }
 
-/// One `if… endif`.
+/// An `if… endif` block.
 struct Conditional {
     line: usize,
-    /// Its place among the statements of the file.
+    /// The index of its first statement in the file.
     opened: usize,
     closed: usize,
-    /// The variable whose emptiness it asks for.
-    asks_empty: Option<String>,
+    /// The variable that the condition requires to be empty.
+    guard_variable: Option<String>,
     has_else: bool,
 }
 
 #[derive(Default)]
 struct Reader {
-    /// The assignments with the conditionals around each, as indices.
+    /// The assignments, each with the indices of the conditionals around it.
     found: Vec<(Assignment, Vec<usize>)>,
-    /// The same of what is not read here.
+    /// The opaque statements, each with the indices of the conditionals around it.
     opaque: Vec<(Opaque, Vec<usize>)>,
     conditionals: Vec<Conditional>,
     open: Vec<usize>,
     statements: usize,
-    /// The lines where the open `define`s start.
+    /// The first lines of the open `define`s.
     defines: Vec<usize>,
     bodies: BTreeMap<usize, String>,
     in_rule: bool,
@@ -153,7 +153,7 @@ impl Reader {
             self.found.push((found, self.open.clone()));
             self.in_rule = false;
         } else {
-            // `target: VAR := value` is no rule with a recipe.
+            // `target: VAR := value` is not a rule with a recipe.
             self.in_rule = rule_colon(text).is_some_and(|at| assignment(&text[at + 1..]).is_none());
         }
         Ok(())
@@ -185,9 +185,15 @@ impl Reader {
         match word {
             b"ifeq" | b"ifneq" | b"ifdef" | b"ifndef" => {
                 self.open.push(self.conditionals.len());
-                let asks_empty = asks_empty(text);
+                let guard_variable = guard_variable(text);
                 let opened = self.statements;
-                self.conditionals.push(Conditional { line, opened, closed: 0, asks_empty, has_else: false });
+                self.conditionals.push(Conditional {
+                    line,
+                    opened,
+                    closed: 0,
+                    guard_variable,
+                    has_else: false,
+                });
             }
             b"else" => {
                 let innermost = self.open.last().copied();
@@ -214,7 +220,7 @@ impl Reader {
         if let Some(&at) = self.open.first() {
             return Err(SyntaxError { line: self.conditionals[at].line, what: "conditional without endif" });
         }
-        let guards = self.guards_the_file();
+        let guards = self.has_include_guard();
         let decided = |around: &[usize]| around.iter().any(|&at| !(guards && at == 0));
         let assignments = self
             .found
@@ -226,20 +232,20 @@ impl Reader {
         Ok(Makefile { assignments, opaque, bodies: self.bodies })
     }
 
-    /// Whether the first conditional is an include guard, as rkt's coreos-common.mk has one: all of the file
-    /// stands in it, and the first assignment there sets the variable that it asks to be empty.
-    fn guards_the_file(&self) -> bool {
+    /// Whether the first conditional is an include guard, as in rkt's coreos-common.mk: it contains the whole file, and
+    /// the first assignment in it sets the variable of its condition.
+    fn has_include_guard(&self) -> bool {
         let (Some(first), Some((assigned, _))) = (self.conditionals.first(), self.found.first()) else {
             return false;
         };
         let whole_file = first.opened == 1 && first.closed == self.statements && !first.has_else;
-        let mark = first.asks_empty.as_deref() == Some(assigned.name.as_str());
+        let mark = first.guard_variable.as_deref() == Some(assigned.name.as_str());
         whole_file && mark && !assigned.name.starts_with("CCN_")
     }
 }
 
-/// The variable that `ifeq ($(X),)`, `ifeq (,$(X))`, `ifeq "$(X)" ""` or `ifndef X` asks to be empty.
-fn asks_empty(text: &[u8]) -> Option<String> {
+/// The variable that must be empty for `ifeq ($(X),)`, `ifeq (,$(X))`, `ifeq "$(X)" ""` or `ifndef X`.
+fn guard_variable(text: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(text).ok()?.trim();
     if let Some(name) = text.strip_prefix("ifndef") {
         return Some(name.trim().to_owned());
@@ -275,7 +281,7 @@ fn rule_colon(text: &[u8]) -> Option<usize> {
     None
 }
 
-/// Name, operator and value of an assignment, `export`, `override`, `private` and `define` before it or not.
+/// Name, operator and value of an assignment, with or without `export`, `override`, `private` or `define`.
 fn assignment(text: &[u8]) -> Option<(String, Operator, Range<usize>)> {
     let mut from = text.iter().position(|byte| !byte.is_ascii_whitespace())?;
     loop {
@@ -328,7 +334,7 @@ fn plain_assignment(text: &[u8], from: usize) -> Option<(String, Operator, Range
     Some((name, operator, name_end + value.start..name_end + value.end))
 }
 
-/// What stands behind the name of a variable (GNU make manual, "Setting Variables").
+/// The operator after the name of a variable (GNU make manual, "Setting Variables").
 static OPERATOR_AND_VALUE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?s-u)^[\t\n\x0C\r ]*(?<operator>:{0,3}=|[?+!]=)[\t\n\x0C\r ]*(?<value>.*?)[\t\n\x0C\r ]*$")
         .ok()

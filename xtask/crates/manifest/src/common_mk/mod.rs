@@ -1,4 +1,4 @@
-//! coreos-common.mk: read and set its `CCN_*` variables in text, and leave every other byte alone.
+//! coreos-common.mk: parses its `CCN_*` variables and edits their values; every other byte is unchanged.
 
 mod expand;
 mod logical_lines;
@@ -27,10 +27,10 @@ pub const URL: &str = "CCN_IMG_URL";
 /// The variable that the build sets to the board; the URL refers to it.
 const BOARD: &str = "RKT_STAGE1_COREOS_BOARD";
 
-/// What a URL may look like, for who has to write one.
+/// An example of a URL, for hints.
 const EXAMPLE_URL: &str = "https://alpha.release.core-os.net/$(RKT_STAGE1_COREOS_BOARD)/$(CCN_IMG_RELEASE)/coreos_production_pxe_image.cpio.gz";
 
-/// coreos-common.mk, read.
+/// A parsed coreos-common.mk.
 ///
 /// Invariant: each of the three variables has exactly one assignment outside conditionals; release and systemd
 /// version are written out there, and the URL expands for every board.
@@ -44,7 +44,7 @@ pub struct CommonMk {
     url: Pinned<String>,
 }
 
-/// A value and the bytes that hold it.
+/// A value and its byte range in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Pinned<T> {
     value: T,
@@ -83,7 +83,7 @@ impl CommonMk {
         Ok(read)
     }
 
-    /// The names of the files that a makefile includes outside conditionals, each with whether make goes on without it.
+    /// The names of the files that a makefile includes outside conditionals, each with whether the file is optional.
     pub fn included_files(text: &[u8]) -> Vec<(String, bool)> {
         let opaque = makefile::parse(text).map(|makefile| makefile.opaque).unwrap_or_default();
         let mut names = Vec::new();
@@ -105,7 +105,7 @@ impl CommonMk {
         &self.release.value
     }
 
-    /// The version of systemd that it is said to hold.
+    /// The pinned version of systemd.
     pub fn systemd(&self) -> SystemdVersion {
         self.systemd.value
     }
@@ -119,7 +119,7 @@ impl CommonMk {
         }
     }
 
-    /// The URL as written, make variables and all.
+    /// The URL as written, with unexpanded make variables.
     pub fn url_as_written(&self) -> &str {
         &self.url.value
     }
@@ -127,9 +127,9 @@ impl CommonMk {
     /// The URL of the image for a board, every make variable expanded as GNU make would at this point of the file.
     ///
     /// # Errors
-    /// A variable that the file does not assign, or a result that is no `http` or `https` URL.
+    /// A variable that the file does not assign, or a result that is not an `http` or `https` URL.
     pub fn url(&self, board: Board) -> Result<String> {
-        let variables = Variables::of(&self.text, &self.makefile.assignments, &[(BOARD, board.id())]);
+        let variables = Variables::new(&self.text, &self.makefile.assignments, &[(BOARD, board.id())]);
         let at = format!("{COMMON_MK}:{}: {URL}", self.url.line);
         let url = variables.value(URL).map_err(|why| match why {
             ExpandError::Unknown(name) => {
@@ -143,19 +143,19 @@ impl CommonMk {
                     .with_hint(format!("write the value of $({name}) out"))
             }
             ExpandError::NotText => {
-                Error::failed(format!("{at} is not UTF-8")).with_hint(write_it_as(URL, EXAMPLE_URL))
+                Error::failed(format!("{at} is not UTF-8")).with_hint(assignment_hint(URL, EXAMPLE_URL))
             }
         })?;
-        let host = Host::of(&url).map(|host| url[host.0].to_owned()).unwrap_or_default();
+        let host = Host::parse(&url).map(|host| url[host.0].to_owned()).unwrap_or_default();
         let blank = |byte: u8| byte.is_ascii_whitespace() || byte.is_ascii_control();
         if host.is_empty() || url.bytes().any(blank) {
             return Err(Error::failed(format!("{at} is {url:?}: expected an http or https URL"))
-                .with_hint(write_it_as(URL, EXAMPLE_URL)));
+                .with_hint(assignment_hint(URL, EXAMPLE_URL)));
         }
         Ok(url)
     }
 
-    /// The channel that the URL names: in its host, where that is a vendor's, else in its path, as in
+    /// The channel in the URL: in the host if the host is a vendor's, else in the path, as in
     /// `HOST/CHANNEL/BOARD/RELEASE/FILE`.
     pub fn channel(&self) -> Option<Channel> {
         match self.vendor_host() {
@@ -166,7 +166,7 @@ impl CommonMk {
         }
     }
 
-    /// The brand that the URL's host names, or else its file name.
+    /// The brand in the URL's host, or else in the file name.
     pub fn brand(&self) -> Option<Brand> {
         let by_file = |brand: &Brand| self.url.value.rsplit('/').next() == Some(brand.pxe_image());
         self.vendor_host().map(|(brand, _)| brand).or_else(|| Brand::ALL.into_iter().find(by_file))
@@ -175,35 +175,35 @@ impl CommonMk {
     /// Pins another release.
     ///
     /// # Errors
-    /// The URL does not change with the release: what a build gets would stay what it is.
+    /// The URL does not depend on the release: the build would download the same image as before.
     pub fn set_release(&mut self, release: &Release) -> Result<()> {
         let mut moved = self.clone();
         moved.splice(self.release.span.clone(), release.as_str())?;
         if *release != self.release.value && moved.url(Board::Amd64)? == self.url(Board::Amd64)? {
             let why = format!("it does not use $({RELEASE}), and would stay as it is for {release}");
-            return Err(self.url_fault(why));
+            return Err(self.url_error(why));
         }
         *self = moved;
         Ok(())
     }
 
-    /// Says another version of systemd.
+    /// Pins another version of systemd.
     ///
     /// # Errors
-    /// None that a file which was read can give.
+    /// None: a parsed file remains valid.
     pub fn set_systemd(&mut self, version: SystemdVersion) -> Result<()> {
         self.splice(self.systemd.span.clone(), &version.to_string())
     }
 
-    /// Changes the word of the URL that names the channel, and nothing else.
+    /// Changes only the channel in the URL.
     ///
     /// # Errors
-    /// The host is no vendor's, is not written out, or the brand has no such channel.
+    /// The host is not a vendor's or contains a variable, or the brand has no such channel.
     pub fn set_url_channel(&mut self, channel: Channel) -> Result<()> {
         if self.channel() == Some(channel) {
             return Ok(());
         }
-        let brand = self.brand().ok_or_else(|| self.not_a_vendors_host())?;
+        let brand = self.brand().ok_or_else(|| self.unknown_host_error())?;
         match path_channel(&self.url.value).filter(|_| self.vendor_host().is_none()) {
             Some((span, _)) => {
                 check_channel(brand, channel)?;
@@ -217,21 +217,21 @@ impl CommonMk {
     /// Moves the URL to the other vendor: host and file name change, make variables and channel stay.
     ///
     /// # Errors
-    /// The host is no vendor's or is not written out, the file has a name of its own, or the other brand has no
+    /// The host is not a vendor's or contains a variable, the file name is not a vendor's, or the other brand has no
     /// such channel.
     pub fn set_brand(&mut self, brand: Brand) -> Result<()> {
-        let Some((old, channel)) = self.vendor_host() else { return Err(self.not_a_vendors_host()) };
+        let Some((old, channel)) = self.vendor_host() else { return Err(self.unknown_host_error()) };
         if old == brand && self.url.value.ends_with(brand.pxe_image()) {
             return Ok(());
         }
-        let channel = channel.ok_or_else(|| self.not_a_vendors_host())?;
+        let channel = channel.ok_or_else(|| self.unknown_host_error())?;
         let file = Brand::ALL.into_iter().map(Brand::pxe_image).find(|file| self.url.value.ends_with(file));
         let Some(file) = file else {
-            return Err(self.url_fault(format!("its file is not {:?}", old.pxe_image())));
+            return Err(self.url_error(format!("its file is not {:?}", old.pxe_image())));
         };
         let end = self.url.span.end;
         let mut moved = self.clone();
-        // From the back to the front, so that the first change does not move the second.
+        // The last change first: it does not shift the byte range of the other.
         moved.splice(end - file.len()..end, brand.pxe_image())?;
         moved.set_host(brand, channel)?;
         *self = moved;
@@ -242,27 +242,27 @@ impl CommonMk {
         check_channel(brand, channel)?;
         let written =
             |host: &Host| host.vendor(&self.url.value).is_some_and(|(_, channel)| channel.is_some());
-        let host = Host::of(&self.url.value).filter(written).ok_or_else(|| self.not_a_vendors_host())?.0;
+        let host = Host::parse(&self.url.value).filter(written).ok_or_else(|| self.unknown_host_error())?.0;
         let span = self.url.span.start + host.start..self.url.span.start + host.end;
         self.splice(span, &format!("{channel}.{}", brand.release_domain()))
     }
 
-    /// Brand and channel of the host, once expanded.
+    /// Brand and channel of the expanded host.
     fn vendor_host(&self) -> Option<(Brand, Option<Channel>)> {
         let url = self.url(Board::Amd64).ok()?;
-        Host::of(&url)?.vendor(&url)
+        Host::parse(&url)?.vendor(&url)
     }
 
-    fn not_a_vendors_host(&self) -> Error {
+    fn unknown_host_error(&self) -> Error {
         let shapes = Brand::ALL.map(|brand| format!("CHANNEL.{}", brand.release_domain())).join(" or ");
-        self.url_fault(format!("its host is not written out as {shapes}"))
+        self.url_error(format!("its host is not written out as {shapes}"))
     }
 
-    fn url_fault(&self, why: String) -> Error {
+    fn url_error(&self, why: String) -> Error {
         let (line, url) = (self.url.line, &self.url.value);
         Error::failed(format!("{COMMON_MK}:{line}: cannot edit {URL} := {url}"))
             .with_cause(why)
-            .with_hint(format!("edit {URL} by hand, then run the command again"))
+            .with_hint(format!("edit {URL} manually, then run the command again"))
     }
 
     fn splice(&mut self, span: Range<usize>, value: &str) -> Result<()> {
@@ -273,7 +273,7 @@ impl CommonMk {
     }
 }
 
-/// The one value of a variable outside conditionals.
+/// The only value of a variable outside conditionals.
 fn pinned<T>(
     text: &[u8],
     makefile: &Makefile,
@@ -287,11 +287,11 @@ where
     let assignments = &makefile.assignments;
     let mut outside: Vec<&Assignment> =
         assignments.iter().filter(|a| a.name == name && !a.conditional).collect();
-    // What is before an `undefine` does not count.
+    // Assignments before an `undefine` have no effect.
     if let Some(last) = outside.iter().rposition(|a| a.operator == Operator::Undefine) {
         outside.drain(..=last);
     }
-    let [one] = outside.as_slice() else { return Err(not_one(name, assignments, &outside)) };
+    let [one] = outside.as_slice() else { return Err(assignment_count_error(name, assignments, &outside)) };
     let index = assignments.iter().position(|assignment| std::ptr::eq(assignment, *one)).unwrap_or_default();
     if let Some(hidden) = hidden_assignment(makefile, text, index, included) {
         return Err(assigned_elsewhere(name, one.line, &hidden));
@@ -299,7 +299,7 @@ where
     let at = format!("{COMMON_MK}:{}: {name}", one.line);
     if matches!(one.operator, Operator::Append | Operator::Shell | Operator::Define) {
         return Err(Error::failed(format!("{at} is not assigned with :=, = or ?="))
-            .with_hint(write_it_as(name, example)));
+            .with_hint(assignment_hint(name, example)));
     }
     let value = String::from_utf8_lossy(&text[one.value.clone()]).into_owned();
     // Quotes are part of a value to make.
@@ -307,11 +307,11 @@ where
     let meant = if bare.parse::<T>().is_ok() { bare } else { example };
     let value = value
         .parse()
-        .map_err(|bad: T::Err| Error::failed(at).with_cause(bad).with_hint(write_it_as(name, meant)))?;
+        .map_err(|bad: T::Err| Error::failed(at).with_cause(bad).with_hint(assignment_hint(name, meant)))?;
     Ok(Pinned { value, span: one.value.clone(), line: one.line })
 }
 
-/// The error for a variable whose value is not that of its line.
+/// The error for a variable that another statement assigns again.
 fn assigned_elsewhere(name: &str, line: usize, hidden: &opaque::Hidden<'_>) -> Error {
     let statement = match &hidden.statement.kind {
         OpaqueKind::Include { files, .. } => format!("include {files}"),
@@ -324,20 +324,20 @@ fn assigned_elsewhere(name: &str, line: usize, hidden: &opaque::Hidden<'_>) -> E
         .with_hint(format!("move the line to a place above line {line}, or remove {name} from what it reads"))
 }
 
-/// The line that a value should stand on.
-fn write_it_as(name: &str, value: &str) -> String {
+/// A hint that shows the expected assignment.
+fn assignment_hint(name: &str, value: &str) -> String {
     format!("write it on one line, without quotes: {name} := {value}")
 }
 
-fn not_one(name: &str, assignments: &[Assignment], outside: &[&Assignment]) -> Error {
-    let lines = |of: &mut dyn Iterator<Item = &Assignment>| {
-        of.map(|a| a.line.to_string()).collect::<Vec<_>>().join(", ")
+fn assignment_count_error(name: &str, assignments: &[Assignment], outside: &[&Assignment]) -> Error {
+    let lines = |some: &mut dyn Iterator<Item = &Assignment>| {
+        some.map(|a| a.line.to_string()).collect::<Vec<_>>().join(", ")
     };
     if outside.is_empty() {
         let inside = lines(&mut assignments.iter().filter(|a| a.name == name));
-        let seen = if inside.is_empty() { String::new() } else { format!(" (inside: lines {inside})") };
+        let note = if inside.is_empty() { String::new() } else { format!(" (inside: lines {inside})") };
         Error::failed(format!(
-            "{COMMON_MK}: {name} has no assignment outside conditionals{seen}: expected one"
+            "{COMMON_MK}: {name} has no assignment outside conditionals{note}: expected one"
         ))
         .with_hint(format!("add a line with {name} := …"))
     } else {
@@ -357,9 +357,9 @@ fn check_channel(brand: Brand, channel: Channel) -> Result<()> {
     }
 }
 
-/// The path segment that names the channel in `HOST/CHANNEL/BOARD/RELEASE/FILE`, as far as it is written out.
+/// The path segment that names the channel in `HOST/CHANNEL/BOARD/RELEASE/FILE`, if it is not a variable.
 fn path_channel(url: &str) -> Option<(Range<usize>, Channel)> {
-    let path = Host::of(url)?.0.end;
+    let path = Host::parse(url)?.0.end;
     let slashes: Vec<usize> = url[path..].match_indices('/').map(|(at, _)| path + at).collect();
     let [.., before, after, _, _] = slashes.as_slice() else { return None };
     let span = before + 1..*after;
@@ -370,11 +370,11 @@ fn names(channels: &[Channel]) -> String {
     channels.iter().map(|channel| channel.id()).collect::<Vec<_>>().join(", ")
 }
 
-/// The bytes of a URL that are its host.
+/// The byte range of the host in a URL.
 struct Host(Range<usize>);
 
 impl Host {
-    fn of(url: &str) -> Option<Host> {
+    fn parse(url: &str) -> Option<Host> {
         let start = ["https://", "http://"].into_iter().find(|scheme| url.starts_with(scheme))?.len();
         let end = url[start..].find(['/', ':', '?', '#']).map_or(url.len(), |at| start + at);
         Some(Host(start..end))

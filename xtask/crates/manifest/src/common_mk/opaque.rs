@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use super::logical_lines::reference_end;
 use super::makefile::{self, Assignment, Makefile, Opaque, OpaqueKind, Operator};
 
-/// The contents of included files by the name in the makefile; a file that an `-include` names and that is not there is
-/// empty.
+/// The contents of included files by the name in the makefile; a missing file of an
+/// `-include` is empty.
 pub type IncludedFiles = BTreeMap<String, Vec<u8>>;
 
-/// The text of one `$(eval …)` grows no larger; beyond that its assignments count as unknown.
+/// Longest expanded text of one `$(eval …)`; the assignments of a longer one are unknown.
 const MAX_EXPANDED: usize = 1 << 16;
-/// References in references; a real file has two.
+/// Deepest nesting of references; a real file has two.
 const MAX_DEPTH: usize = 16;
 
 /// A statement that assigns a variable, or can assign it, after the assignment that is read.
@@ -22,8 +22,8 @@ pub(super) struct Hidden<'a> {
     pub(super) is_certain: bool,
 }
 
-/// The first statement after the assignment at `index` of `makefile` that can give its variable another value. For `?=`
-/// statements before it count too.
+/// The first statement after the assignment at `index` of `makefile` that can give its variable another value. For
+/// `?=`, statements before it are included.
 pub(super) fn hidden_assignment<'a>(
     makefile: &'a Makefile,
     text: &[u8],

@@ -22,7 +22,7 @@ fn error(text: &str) -> String {
 }
 
 #[test]
-fn this_tree() {
+fn rkt_file_is_parsed() {
     let mk = CommonMk::parse(OURS).unwrap();
     assert_eq!(mk.as_bytes(), OURS);
     assert_eq!(mk.channel(), Some(Channel::Alpha));
@@ -52,21 +52,21 @@ fn only_the_value_bytes_change() {
 
 /// A URL that stays where it is would go on to name the old image.
 #[test]
-fn a_url_without_the_release_is_not_bumped() {
+fn url_without_release_is_an_error() {
     for url in [PLAIN_URL.replace("$(CCN_IMG_RELEASE)", "991.0.0"), "https://m.example/x.cpio.gz".to_owned()]
     {
         let mut mk = read(&file("v225", "991.0.0", &url));
         mk.set_release(&"991.0.0".parse().unwrap()).unwrap();
         let before = mk.clone();
         let error = mk.set_release(&"1032.0.0".parse().unwrap()).unwrap_err();
-        let told = error.to_string();
-        assert!(told.contains(&url) && told.contains("does not use $(CCN_IMG_RELEASE)"), "{told}");
+        let message = error.to_string();
+        assert!(message.contains(&url) && message.contains("does not use $(CCN_IMG_RELEASE)"), "{message}");
         assert_eq!(mk, before);
     }
 }
 
 #[test]
-fn the_brand_moves_host_and_file_and_no_variable() {
+fn set_brand_changes_host_and_file_only() {
     let mut mk = read(&file("v225", "991.0.0", PLAIN_URL));
     mk.set_brand(Brand::Flatcar).unwrap();
     let moved = PLAIN_URL.replace("core-os.net", "flatcar-linux.net").replace("/coreos_", "/flatcar_");
@@ -82,7 +82,7 @@ fn the_brand_moves_host_and_file_and_no_variable() {
 }
 
 #[test]
-fn none_or_two_outside_conditionals_are_named_with_their_lines() {
+fn assignment_count_error_has_lines() {
     let good = file("v1", "1.0.0", PLAIN_URL);
     assert!(
         error(&format!("{good}{RELEASE} = 2.0.0\n"))
@@ -98,7 +98,7 @@ fn none_or_two_outside_conditionals_are_named_with_their_lines() {
 }
 
 #[test]
-fn values_that_are_none() {
+fn invalid_value_is_an_error() {
     for (systemd, release, url, says, hint) in [
         ("v1", "\"1.0.0\"", PLAIN_URL, "is not a release", ": CCN_IMG_RELEASE := 1.0.0"),
         ("v1", "current", PLAIN_URL, "is not a release", ": CCN_IMG_RELEASE := 1032.0.0"),
@@ -112,16 +112,16 @@ fn values_that_are_none() {
     ] {
         let text = file(systemd, release, url);
         assert!(error(&text).contains(says), "{text}: {}", error(&text));
-        let hinted = CommonMk::parse(text.as_bytes()).unwrap_err().hint.unwrap();
-        assert!(hinted.contains(hint), "{text}: {hinted}");
+        let actual = CommonMk::parse(text.as_bytes()).unwrap_err().hint.unwrap();
+        assert!(actual.contains(hint), "{text}: {actual}");
     }
     let appended = file("v1", "1.0.0", PLAIN_URL).replace(&format!("{RELEASE} :="), &format!("{RELEASE} +="));
-    let hinted = CommonMk::parse(appended.as_bytes()).unwrap_err().hint.unwrap();
-    assert!(hinted.ends_with("CCN_IMG_RELEASE := 1032.0.0"), "{hinted}");
+    let actual = CommonMk::parse(appended.as_bytes()).unwrap_err().hint.unwrap();
+    assert!(actual.ends_with("CCN_IMG_RELEASE := 1032.0.0"), "{actual}");
 }
 
 #[test]
-fn a_host_of_ones_own_is_read_and_not_edited() {
+fn custom_host_is_not_edited() {
     let mut mk = read(&file(
         "v1",
         "1.0.0",
@@ -145,20 +145,20 @@ fn a_host_of_ones_own_is_read_and_not_edited() {
 }
 
 #[test]
-fn the_brand_it_has_is_no_change_unless_the_file_has_another_name() {
+fn set_same_brand_changes_nothing() {
     let mut mk = read(&file("v1", "1.0.0", PLAIN_URL));
     let before = mk.clone();
     mk.set_brand(Brand::CoreOs).unwrap();
     assert_eq!(mk, before);
-    let mut of_both = read(&file("v1", "1.0.0", &PLAIN_URL.replace("/coreos_", "/flatcar_")));
-    of_both.set_brand(Brand::CoreOs).unwrap();
-    assert_eq!(of_both.url_as_written(), PLAIN_URL);
+    let mut flatcar_file = read(&file("v1", "1.0.0", &PLAIN_URL.replace("/coreos_", "/flatcar_")));
+    flatcar_file.set_brand(Brand::CoreOs).unwrap();
+    assert_eq!(flatcar_file.url_as_written(), PLAIN_URL);
     let mut own = read(&file("v1", "1.0.0", &PLAIN_URL.replace("/coreos_", "/my_own_")));
     assert!(own.set_brand(Brand::CoreOs).unwrap_err().to_string().contains("its file is not"));
 }
 
 #[test]
-fn undefine_takes_the_value_away() {
+fn undefined_variable_has_no_value() {
     let good = file("v1", "1.0.0", PLAIN_URL);
     let error = error(&format!("{good}undefine {RELEASE}\n"));
     assert!(error.contains("CCN_IMG_RELEASE has no assignment outside conditionals"), "{error}");
@@ -173,7 +173,7 @@ fn undefine_takes_the_value_away() {
 }
 
 #[test]
-fn value_that_make_may_replace_is_an_error() {
+fn replaceable_value_is_an_error() {
     let good = file("v1", "1.0.0", PLAIN_URL);
     let body = "define pin\nCCN_IMG_RELEASE := $(1)\nendef\ndefine other\nOTHER := $(1)\nendef\n";
     for (before, after, expected) in [
@@ -213,9 +213,9 @@ fn value_that_make_may_replace_is_an_error() {
     assert!(error(&format!("include x.mk\n{weak}")).contains("may assign"));
 }
 
-/// What an expansion can grow to is bounded.
+/// The size of an expansion is bounded.
 #[test]
-fn eval_of_a_value_that_doubles_is_an_error() {
+fn exponential_eval_is_an_error() {
     let mut text = file("v1", "1.0.0", PLAIN_URL) + "A0 = x x x x\n";
     for number in 0..15 {
         text += &format!("A{} = $(A{number})$(A{number})$(A{number})\n", number + 1);

@@ -27,7 +27,7 @@ struct Pair<'s> {
 pub struct OtherCopy {
     /// The selected library.
     pub selected: UsrPath,
-    /// What the image's loader takes: every symlink on the path, then the file.
+    /// The library that the image's loader finds: every symlink on the path, then the file.
     pub chain: Vec<UsrPath>,
     /// The search path entry by which the image's loader finds it.
     pub how: FoundVia,
@@ -37,8 +37,9 @@ pub struct OtherCopy {
 
 impl<'s> Loaders<'s> {
     pub(super) fn new(selection: &'s Selection<'_>) -> Loaders<'s> {
-        let bare = |visible| DynamicLoader::new(selection.tree, selection.of.board, Vec::new(), visible);
-        let selected = &selection.present;
+        let bare =
+            |visible| DynamicLoader::new(selection.tree, selection.manifests.board, Vec::new(), visible);
+        let selected = &selection.paths;
         Loaders {
             selected,
             with_env: Pair { selection: loader(selection, Some(selected)), image: loader(selection, None) },
@@ -54,7 +55,7 @@ impl<'s> Loaders<'s> {
                 || without_env.image.dlopen(by, name).is_none())
     }
 
-    /// What dlopen(3) finds in the image: if possible, without `LD_LIBRARY_PATH`.
+    /// The library that dlopen(3) finds in the image: if possible, without `LD_LIBRARY_PATH`.
     pub(super) fn dlopen_in_image(&self, by: &UsrPath, name: &str) -> Option<Object> {
         let found = self.without_env.image.dlopen(by, name);
         found.or_else(|| self.with_env.image.dlopen(by, name))
@@ -161,7 +162,7 @@ impl DependencyReport {
                 name: name.to_owned(),
                 needed_by: BTreeSet::from([needed_by.clone()]),
                 chain: chain_of(object),
-                instead_of: with_env.and_then(found).map(|now| (now, object.how.clone())),
+                fragile: with_env.and_then(found).map(|now| (now, object.how.clone())),
                 unsuitable: other.map(|other| (other.path.clone(), solved.reason(&other.path))),
                 ..Unresolved::default()
             });
@@ -184,7 +185,7 @@ impl DependencyReport {
             self.versions.entry(key).or_default().insert(error.needed_by.clone());
         }
         for (rejected, _) in here.broken.iter().zip(&solved.broken).filter(|(_, solved)| !**solved) {
-            let known = self.unfit.entry(rejected.path.clone());
+            let known = self.unloadable.entry(rejected.path.clone());
             let known = known.or_insert_with(|| (BTreeSet::new(), rejected.why.clone()));
             known.0.insert(rejected.needed_by.clone());
         }
@@ -199,8 +200,8 @@ impl DependencyReport {
         });
     }
 
-    /// Records the files by which the image's own loader is certain to find what the selection's load found in a directory
-    /// that it is not known to search.
+    /// Records the files by which the image's own loader is certain to find what the selection's load found in a
+    /// directory that it is not known to search.
     fn record_certain(&mut self, loaders: &Loaders<'_>, uncertain: &Object, images: &[&LoadResult]) {
         let objects = images.iter().flat_map(|image| &image.objects);
         let mut certain = objects.filter(|object| {
@@ -213,7 +214,7 @@ impl DependencyReport {
                 name: uncertain.requested_name.clone(),
                 needed_by: BTreeSet::from([uncertain.needed_by.clone()]),
                 chain: chain_of(certain),
-                instead_of: Some((uncertain.how.clone(), certain.how.clone())),
+                fragile: Some((uncertain.how.clone(), certain.how.clone())),
                 ..Unresolved::default()
             });
         }
@@ -301,7 +302,7 @@ fn resolved(load: &LoadResult) -> impl Iterator<Item = (&usr::ldso::NeededEntry,
 
 /// Whether an object was found in a directory that the image's own loader is not known to search, or would search by a
 /// cache that a stage1 does not have. The library may have been meant to be found through a symlink that the selection
-/// lacks, such as Debian's `lib64/x86_64-linux-gnu`.
+/// does not have, such as Debian's `lib64/x86_64-linux-gnu`.
 fn is_uncertain(object: &Object) -> bool {
     matches!(object.how, FoundVia::BoardDefault(_) | FoundVia::LdSoConf(_))
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::sources::Stage1Sources;
-use super::systemd_version::agreed;
+use super::systemd_version::reconcile;
 use crate::dependencies::MinDlopenPriority;
 use crate::editor::ManifestEditor;
 use crate::file::ManifestFile;
@@ -21,18 +21,18 @@ use usr::tree::UsrTree;
 /// The images of a run, by board.
 pub type ImageTrees<'a> = BTreeMap<Board, &'a UsrTree>;
 
-/// What is requested of the tree.
+/// The options of a bump.
 #[derive(Debug, Clone)]
 pub struct BumpOptions {
     /// The release to pin.
     pub release: Release,
-    /// The channel that has it, if that is known.
+    /// The channel of the release, if known.
     pub channel: Option<Channel>,
     /// The vendor to move to.
     pub brand: Option<Brand>,
-    /// The systemd version, if the images do not have it in their files.
+    /// The systemd version, for images in which it cannot be detected.
     pub systemd: Option<SystemdVersion>,
-    /// How far fixes go.
+    /// The options of the fixes.
     pub reach: FixOptions,
 }
 
@@ -40,14 +40,14 @@ impl BumpOptions {
     /// The values to pin.
     ///
     /// # Errors
-    /// No one version of systemd, as [`agreed`] has it.
+    /// The systemd version is unknown or ambiguous ([`reconcile`]).
     fn pin_targets(&self, trees: &ImageTrees<'_>) -> Result<PinTargets> {
         let versions = trees.iter().map(|(&board, tree)| (board, identity::systemd_version(tree)));
         Ok(PinTargets {
             release: self.release.clone(),
             channel: self.channel,
             brand: self.brand,
-            systemd: agreed(self.systemd, versions)?,
+            systemd: reconcile(self.systemd, versions)?,
         })
     }
 }
@@ -70,8 +70,8 @@ pub struct BumpPlan {
 /// Plans a bump. A plan that a second pass would change is an error.
 ///
 /// # Errors
-/// A coreos-common.mk that cannot be edited; no one version of systemd, as [`agreed`] has it; a file of the image that
-/// cannot be read.
+/// A coreos-common.mk that cannot be edited; an unknown or ambiguous systemd version ([`reconcile`]); a file of the
+/// image that cannot be read.
 pub fn bump(before: &Stage1Sources, options: &BumpOptions, trees: &ImageTrees<'_>) -> Result<BumpPlan> {
     let pins = before.pins()?;
     let targets = options.pin_targets(trees)?;
@@ -98,7 +98,7 @@ fn index_all<'a>(trees: &ImageTrees<'a>) -> BTreeMap<Board, ImageIndex<'a>> {
     trees.iter().map(|(&board, tree)| (board, ImageIndex::new(tree))).collect()
 }
 
-/// Fixes of fixed manifests must change nothing.
+/// Checks that a second pass of the fixes changes nothing.
 fn ensure_idempotent(
     after: &Stage1Sources,
     indexes: &BTreeMap<Board, ImageIndex<'_>>,
@@ -108,11 +108,11 @@ fn ensure_idempotent(
     let more = fix_all(&mut again, indexes, options);
     let Some(fix) = more.first().filter(|_| again != *after) else { return Ok(()) };
     Err(Error::failed("the fixes of the manifests do not converge")
-        .with_cause(format!("a second pass would change {} again: {}", fix.file, fix.because))
+        .with_cause(format!("a second pass would change {} again: {}", fix.file, fix.reason))
         .with_hint("please report this with the manifests and the release; nothing was written"))
 }
 
-/// Checks the sources as they are against options for the release that they pin, and changes nothing.
+/// Checks the sources against the images of the pinned release, without changes.
 ///
 /// # Errors
 /// As [`bump`].
@@ -141,7 +141,7 @@ pub fn verify(
     Ok(findings)
 }
 
-/// Marks the findings that fixes remove: those that are not found again in the fixed sources.
+/// Marks the fixable findings: those that a check of the fixed sources does not report again.
 fn mark_fixable(
     findings: &mut [Finding],
     sources: &Stage1Sources,
@@ -160,7 +160,7 @@ fn mark_fixable(
     }
 }
 
-/// Raises the error of a file that could not be read: results without it are not reliable.
+/// Returns the first error of reading a file of an image: without the file, results are not reliable.
 fn ensure_read(trees: &ImageTrees<'_>) -> Result<()> {
     trees.values().try_for_each(|tree| tree.read_error())
 }
@@ -169,12 +169,12 @@ fn ensure_read(trees: &ImageTrees<'_>) -> Result<()> {
 fn suggest_copy_first(findings: &mut [Finding], sources: &Stage1Sources) {
     for finding in findings {
         if let Some(link) = sources.outside.get(&finding.file) {
-            finding.remedy = finding.remedy.clone().behind(link);
+            finding.suggestion = finding.suggestion.clone().after_copying(link);
         }
     }
 }
 
-/// Findings of `after` with their lines counted in `on_disk`, for a plan that is not written.
+/// Converts the line numbers of findings in `after` to those of `on_disk`, for a plan that is not written.
 pub fn relocated(mut findings: Vec<Finding>, after: &Stage1Sources, on_disk: &Stage1Sources) -> Vec<Finding> {
     let (planned, on_disk) = (parse_all(after), parse_all(on_disk));
     let mut lines: BTreeMap<&str, HashMap<&str, usize>> = BTreeMap::new();
@@ -184,11 +184,11 @@ pub fn relocated(mut findings: Vec<Finding>, after: &Stage1Sources, on_disk: &St
     }
     for finding in &mut findings {
         let Some(lines) = lines.get(finding.file.as_str()) else { continue };
-        let named = |line: &str| lines.get(line).copied();
+        let find_line = |line: &str| lines.get(line).copied();
         let in_plan =
             || Some(planned.get(&finding.file)?.lines().get(finding.line?.checked_sub(1)?)?.text.as_str());
-        let needed = || finding.needed_by.iter().find_map(|by| named(by));
-        finding.line = named(&finding.path).or_else(needed).or_else(|| named(in_plan()?));
+        let needed = || finding.needed_by.iter().find_map(|by| find_line(by));
+        finding.line = find_line(&finding.path).or_else(needed).or_else(|| find_line(in_plan()?));
     }
     findings
 }
@@ -199,11 +199,11 @@ fn fix_all(
     options: FixOptions,
 ) -> Vec<Fix> {
     let manifests = sources.manifests.iter().map(|(file, bytes)| (file.as_str(), bytes.as_slice()));
-    let mut editors: ManifestEditors = ManifestEditor::of_files(manifests);
+    let mut editors: ManifestEditors = ManifestEditor::open_all(manifests);
     let outside = editors.iter_mut().filter(|(file, _)| sources.outside.contains_key(*file));
     outside.for_each(|(_, editor)| editor.set_read_only());
     for (&board, index) in indexes {
-        let flavors = ManifestSet::of_board(board, &sources.listings);
+        let flavors = ManifestSet::from_board(board, &sources.listings);
         fix(&flavors, &mut editors, index, options);
     }
     let mut fixes: Vec<Fix> = Vec::new();
@@ -225,7 +225,7 @@ fn lint_all(
     let by_file: ManifestsByPath<'_> = manifests.iter().map(|(file, text)| (file.as_str(), text)).collect();
     let mut findings = Vec::new();
     for (&board, index) in indexes {
-        let flavors = ManifestSet::of_board(board, &sources.listings);
+        let flavors = ManifestSet::from_board(board, &sources.listings);
         findings.extend(lint(&flavors, &by_file, index, dlopen));
     }
     findings

@@ -1,4 +1,4 @@
-//! Lines put into a manifest and taken out of it as a person asks: what `edit-manifest` changes.
+//! Adding and removing lines of a manifest on request: `edit-manifest`.
 
 use super::sources::Stage1Sources;
 use crate::editor::ManifestEditor;
@@ -8,61 +8,61 @@ use coreos_types::error::{Error, Result};
 use usr::lossless_text;
 use usr::path::UsrPath;
 
-/// The sources with one manifest edited, and each changed line with its reason. A line to add that is listed already
-/// changes nothing.
+/// Edits one manifest. Returns the new sources and each changed line with its reason. Adding a listed line changes
+/// nothing.
 ///
 /// # Errors
-/// The manifest is not one of the tree's, a line to remove is not listed, or a new line is not a path below `/usr`.
-pub fn edit(sources: &Stage1Sources, asked: &LineEdit) -> Result<(Stage1Sources, Vec<Fix>)> {
-    let (mut after, file) = (sources.clone(), real_name(sources, &asked.file)?);
-    // All of them, because a file that is in both orders follows the others.
+/// The manifest is not in the tree, a line to remove is not listed, or a new line is not a path below `/usr`.
+pub fn edit(sources: &Stage1Sources, request: &LineEdit) -> Result<(Stage1Sources, Vec<Fix>)> {
+    let (mut after, file) = (sources.clone(), find_manifest(sources, &request.file)?);
+    // Every manifest is opened: a file in both sort orders is edited in the order of the others.
     let files = sources.manifests.iter().map(|(file, bytes)| (file.as_str(), bytes.as_slice()));
-    let Some(mut draft) = ManifestEditor::of_files(files).remove(file) else {
+    let Some(mut editor) = ManifestEditor::open_all(files).remove(file) else {
         return Ok((after, Vec::new()));
     };
-    if let Some(line) = asked.remove.iter().find(|line| !draft.has(line)) {
+    if let Some(line) = request.remove.iter().find(|line| !editor.contains(line)) {
         let similar = similar_lines(&sources.manifests[file], line);
         let hint =
             if similar.is_empty() { "check the path".to_owned() } else { format!("it lists {similar}") };
-        return Err(Error::failed(format!("{} does not list {line}", asked.file))
+        return Err(Error::failed(format!("{} does not list {line}", request.file))
             .with_cause("nothing was changed")
             .with_hint(hint));
     }
-    for line in &asked.remove {
-        while draft.has(line) {
-            draft.drop_line(line, FixKind::Drop, "requested on the command line");
+    for line in &request.remove {
+        while editor.contains(line) {
+            editor.remove(line, FixKind::Drop, "requested on the command line");
         }
     }
-    for line in &asked.add {
-        let path = one_path(line).map_err(|why| {
-            Error::failed(format!("{line:?} is no path of the image"))
+    for line in &request.add {
+        let path = parse_entry(line).map_err(|why| {
+            Error::failed(format!("{line:?} is not a path of the image"))
                 .with_cause(why)
-                .with_hint("give it relative to /usr: bin/ip")
+                .with_hint("write the path relative to /usr: bin/ip")
         })?;
-        draft.add(path.as_str(), "requested on the command line");
+        editor.add(path.as_str(), "requested on the command line");
     }
-    let fixes = draft.fixes().to_vec();
+    let fixes = editor.fixes().to_vec();
     if !fixes.is_empty() {
-        after.manifests.insert(file.to_owned(), draft.text().to_bytes());
+        after.manifests.insert(file.to_owned(), editor.text().to_bytes());
     }
     Ok((after, fixes))
 }
 
-/// Up to three lines with a similar file name.
-fn similar_lines(manifest: &[u8], wanted: &str) -> String {
+/// At most three lines with a similar file name, for a hint.
+fn similar_lines(manifest: &[u8], expected: &str) -> String {
     let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
-    let (text, wanted) = (lossless_text::from_bytes(manifest), name(wanted));
+    let (text, expected) = (lossless_text::from_bytes(manifest), name(expected));
     let is_similar = |line: &&str| {
         let name = name(line);
-        !name.is_empty() && !wanted.is_empty() && (name.contains(&wanted) || wanted.contains(&name))
+        !name.is_empty() && !expected.is_empty() && (name.contains(&expected) || expected.contains(&name))
     };
     text.lines().filter(is_similar).take(3).collect::<Vec<_>>().join(", ")
 }
 
-/// The one path of the image that a person means. A line that the check would find out of form is not put in.
-fn one_path(line: &str) -> std::result::Result<UsrPath, String> {
+/// Parses a path of the image as users write it. A path that the check would report as malformed is an error.
+fn parse_entry(line: &str) -> std::result::Result<UsrPath, String> {
     if line.contains(['\n', '\r']) {
-        return Err("it has a line break, and a manifest has one path a line".into());
+        return Err("the path has a line break; a manifest has one path per line".into());
     }
     let below = |path: UsrPath| path.as_str().strip_prefix("usr/").map_or(Ok(path.clone()), UsrPath::new);
     let path = UsrPath::from_rootfs_path(line.trim()).and_then(below).map_err(|why| why.to_string())?;
@@ -70,16 +70,16 @@ fn one_path(line: &str) -> std::result::Result<UsrPath, String> {
         return Err("a line that starts with # is a comment".into());
     }
     if path.parent().is_none() && !ROOT.contains(&path.as_str()) {
-        return Err("it lacks its directory".into());
+        return Err("the directory is missing".into());
     }
     Ok(path)
 }
 
-/// What lies at the root of `/usr` itself: directories, and links to them (file-hierarchy(7)). No file does.
+/// The entries of `/usr`: directories and symlinks to directories (file-hierarchy(7)), no files.
 const ROOT: [&str; 9] = ["bin", "include", "lib", "lib32", "lib64", "libexec", "sbin", "share", "src"];
 
-/// The key of a manifest, by its own path or by that of a link to it.
-fn real_name<'s>(sources: &'s Stage1Sources, file: &str) -> Result<&'s str> {
+/// The key of a manifest, from its path or the path of a symlink to it.
+fn find_manifest<'s>(sources: &'s Stage1Sources, file: &str) -> Result<&'s str> {
     let listing = sources
         .listings
         .iter()
@@ -87,9 +87,9 @@ fn real_name<'s>(sources: &'s Stage1Sources, file: &str) -> Result<&'s str> {
     let Some(listing) = listing else {
         let near = sources.manifests.keys().find(|key| key.rsplit('/').next() == file.rsplit('/').next());
         let near = near.or(sources.manifests.keys().next()).map_or("", String::as_str);
-        return Err(Error::failed(format!("{file} is no manifest of this tree"))
+        return Err(Error::failed(format!("{file} is not a manifest of this tree"))
             .with_cause("expected a file in stage1/usr_from_*/manifest-BOARD.d")
-            .with_hint(format!("name it from the tree's root: {near}")));
+            .with_hint(format!("write the path relative to the tree: {near}")));
     };
     Ok(&listing.file)
 }
@@ -113,14 +113,14 @@ mod tests {
             sources.listings.push(ManifestRef { board: Board::Amd64, flavor, listed_as, file });
         }
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        let asked = LineEdit { file: file.to_owned(), add: words(add), remove: words(remove) };
-        let (after, fixes) = edit(&sources, &asked)?;
+        let request = LineEdit { file: file.to_owned(), add: words(add), remove: words(remove) };
+        let (after, fixes) = edit(&sources, &request)?;
         Ok((after.manifests[FILE].clone(), fixes.len()))
     }
 
-    /// The ways in which a line at the end of the file, and sorting it then, went wrong.
+    /// Cases in which appending a line and sorting the file would be wrong.
     #[test]
-    fn lines_go_where_the_file_wants_them_and_nothing_else_moves() {
+    fn added_line_keeps_order_and_line_ends() {
         for (before, add, remove, after) in [
             // Without a final newline.
             ("bin/a\nbin/c", &["bin/d"][..], &[][..], "bin/a\nbin/c\nbin/d"),
@@ -136,10 +136,10 @@ mod tests {
             ("bin/z\nlib64/x\nbin/a\n", &["bin/b"], &[], "bin/z\nlib64/x\nbin/a\nbin/b\n"),
             // With CRLF.
             ("bin/a\r\nbin/c\r\n", &["bin/b", "/usr/bin/d"], &["bin/a"], "bin/b\r\nbin/c\r\nbin/d\r\n"),
-            // A line out of form is taken out as it stands, each time it is there.
+            // A malformed line is removed verbatim, every occurrence.
             ("/bin/ip\nbin/b\n/bin/ip\n", &[], &["/bin/ip"], "bin/b\n"),
             ("bin/a\n", &["bin/a"], &[], "bin/a\n"),
-            // As people write paths, and a link at the root of /usr.
+            // Common spellings of paths, and a symlink in /usr itself.
             ("bin/a\n", &["usr/bin/b", " bin/c ", "./usr//bin/d"], &[], "bin/a\nbin/b\nbin/c\nbin/d\n"),
             ("bin/a\n", &["/lib", "usr/lib64"], &[], "bin/a\nlib\nlib64\n"),
         ] {
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_manifest_or_no_path_is_refused() {
+    fn invalid_manifest_or_path_is_an_error() {
         for (file, add, about) in [
             ("a.manifest", "bin/a", "stage1/usr_from_coreos"),
             (FILE, "../etc/x", "bin/ip"),

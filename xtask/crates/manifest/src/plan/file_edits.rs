@@ -6,26 +6,26 @@ use super::sources::Stage1Sources;
 use coreos_types::error::{Error, Result};
 use usr::lossless_text;
 
-/// What has to be written to go from one state of the sources to another.
+/// The file edits between two states of the sources.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EditPlan {
-    /// One entry a changed file, coreos-common.mk first, then by path.
+    /// One edit per changed file: coreos-common.mk first, then by path.
     pub edits: Vec<FileEdit>,
 }
 
-/// One file before and after.
+/// A file before and after.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileEdit {
     /// The real path relative to the tree, `/`-separated.
     pub path: String,
-    /// What the file must hold for the edit to be right.
+    /// The expected content on disk.
     pub before: Vec<u8>,
-    /// What it shall hold.
+    /// The new content.
     pub after: Vec<u8>,
 }
 
 impl EditPlan {
-    /// The files that differ. Both states have the same files: a bump makes and deletes none.
+    /// The edits of all files that differ. Both states have the same files: a bump neither creates nor deletes files.
     pub fn between(before: &Stage1Sources, after: &Stage1Sources) -> EditPlan {
         let edits = before
             .files()
@@ -40,11 +40,11 @@ impl EditPlan {
         EditPlan { edits }
     }
 
-    /// Whether every file that changes may be written.
+    /// Checks that every changed file is inside the tree.
     ///
     /// # Errors
-    /// Names the first that lies outside the tree, and says with `again` how it is taken in.
-    pub fn stays_inside(&self, before: &Stage1Sources, hint: impl Fn(&str) -> String) -> Result<()> {
+    /// The first file outside the tree; `hint` returns the hint for the symlink that points to it.
+    pub fn ensure_inside_tree(&self, before: &Stage1Sources, hint: impl Fn(&str) -> String) -> Result<()> {
         let outside = |edit: &FileEdit| Some((edit.path.clone(), before.outside.get(&edit.path)?));
         match self.edits.iter().find_map(outside) {
             None => Ok(()),
@@ -55,7 +55,7 @@ impl EditPlan {
         }
     }
 
-    /// The way back.
+    /// The inverse plan.
     #[must_use]
     pub fn reversed(&self) -> EditPlan {
         let back = |edit: &FileEdit| FileEdit {
@@ -73,7 +73,7 @@ impl EditPlan {
 }
 
 impl FileEdit {
-    /// A unified diff with three lines of context, with `a/` and `b/` before the path as git writes it. A line ends
+    /// A unified diff with three lines of context and git's prefixes `a/` and `b/`. A line ends
     /// in `\n` and nowhere else, as patch(1) reads it; bytes that are not UTF-8 as
     /// [`usr::lossless_text::from_bytes`] writes them.
     pub fn diff(&self) -> String {
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_ends_in_a_newline_alone() {
+    fn only_newline_ends_a_line() {
         let edit = FileEdit {
             path: "stage1/x".to_owned(),
             before: b"bin/a\rbin/b\nlib64/c\r\nbin/d\r".to_vec(),

@@ -1,4 +1,4 @@
-//! The manifests in order: what `sort-manifests` changes.
+//! Sorting the manifests: `sort-manifests`.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,13 @@ use crate::file::ManifestFile;
 use crate::finding::{Fix, FixKind};
 use crate::sort_order::{self, SortOrder};
 
-/// The sources with every manifest in order, and each changed line with its reason.
+/// Sorts every manifest. Returns the new sources and each changed line with its reason.
 ///
-/// A manifest is sorted where it is a regular file of a manifest directory; what is only linked to from there is
-/// skipped.
+/// Only regular files of a manifest directory are sorted; targets of symlinks elsewhere are skipped.
 pub fn sort(sources: &Stage1Sources) -> (Stage1Sources, Vec<Fix>) {
     let mut after = sources.clone();
     let mut fixes = Vec::new();
-    let orders = sources.manifests.values().map(|bytes| SortOrder::of(&ManifestFile::parse(bytes)));
+    let orders = sources.manifests.values().map(|bytes| SortOrder::detect(&ManifestFile::parse(bytes)));
     let shown = SortOrder::shown_by(orders);
     for (file, bytes) in &mut after.manifests {
         let is_regular =
@@ -33,7 +32,7 @@ pub fn sort(sources: &Stage1Sources) -> (Stage1Sources, Vec<Fix>) {
     (after, fixes)
 }
 
-/// One fix a line that is not where it was.
+/// One fix per line that was moved or removed.
 fn changed_lines(file: &str, before: &ManifestFile, after: &ManifestFile, order: SortOrder) -> Vec<Fix> {
     let texts = |text: &ManifestFile| text.lines().iter().map(|line| line.text.clone()).collect::<Vec<_>>();
     let (old, new) = (texts(before), texts(after));
@@ -46,15 +45,15 @@ fn changed_lines(file: &str, before: &ManifestFile, after: &ManifestFile, order:
     }
     let fix = |line: &String| {
         let moved = come.get_mut(line.as_str()).filter(|count| **count > 0);
-        let (kind, to, because) = match moved {
+        let (kind, to, reason) = match moved {
             Some(count) => {
                 *count -= 1;
-                (FixKind::Move, Some(line.clone()), format!("the file is put in {}", order.describe()))
+                (FixKind::Move, Some(line.clone()), format!("the file is sorted in {}", order.describe()))
             }
             None if line.trim().is_empty() => (FixKind::Tidy, None, "the line is blank".to_owned()),
-            None => (FixKind::Tidy, None, "the line is there already".to_owned()),
+            None => (FixKind::Tidy, None, "duplicate line".to_owned()),
         };
-        Fix { file: file.to_owned(), kind, from: Some(line.clone()), to, because }
+        Fix { file: file.to_owned(), kind, from: Some(line.clone()), to, reason }
     };
     gone.into_iter().map(fix).collect()
 }
@@ -66,7 +65,7 @@ mod tests {
     use coreos_types::release::{Board, Flavor};
 
     #[test]
-    fn each_changed_line_has_its_reason_and_links_are_skipped() {
+    fn changed_line_has_reason_and_symlink_is_skipped() {
         let mut sources = Stage1Sources::default();
         let flavor = Flavor::from_dir_name("usr_from_coreos");
         for (listed_as, file) in [("d/a", "d/a"), ("d/b", "d/b"), ("d/link", "elsewhere")] {
@@ -83,16 +82,16 @@ mod tests {
         assert_eq!(after.manifests["d/a"], b"bin/a\nbin/b\n");
         assert_eq!(after.manifests["d/b"], sources.manifests["d/b"]);
         assert_eq!(after.manifests["elsewhere"], sources.manifests["elsewhere"]);
-        let told = |fixes: &[Fix]| -> Vec<_> {
+        let summary = |fixes: &[Fix]| -> Vec<_> {
             fixes.iter().map(|fix| (fix.kind, fix.from.clone().unwrap_or_default(), fix.to.clone())).collect()
         };
         assert_eq!(
-            told(&fixes),
+            summary(&fixes),
             [(FixKind::Tidy, "bin/b".to_owned(), None), (FixKind::Tidy, String::new(), None)]
         );
         let (one, other) = (ManifestFile::parse(b"c\na\nb\n"), ManifestFile::parse(b"a\nb\nc\n"));
         assert_eq!(
-            told(&changed_lines("x", &one, &other, SortOrder::Bytes)),
+            summary(&changed_lines("x", &one, &other, SortOrder::Bytes)),
             [(FixKind::Move, "c".to_owned(), Some("c".to_owned()))]
         );
     }

@@ -1,4 +1,4 @@
-//! Everything of a tree that a bump may change, read once.
+//! The files of a tree that a bump can change, read once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,21 +8,21 @@ pub use crate::selection::ManifestRef;
 use coreos_types::error::Result;
 use coreos_types::release::Board;
 
-/// The files of a tree as bytes, and who lists which manifest.
+/// The contents of the files, and the manifests of each board and flavor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stage1Sources {
     /// The content of coreos-common.mk.
     pub common_mk: Vec<u8>,
-    /// The files that it includes, by the name in it.
+    /// The files that coreos-common.mk includes, by the name in the makefile.
     pub included: IncludedFiles,
-    /// Its real path relative to the tree: [`COMMON_MK`], or where a link there points to.
+    /// The real path of coreos-common.mk relative to the tree: [`COMMON_MK`], or the target of a symlink.
     pub common_mk_path: String,
     /// The content of each manifest by its real path relative to the tree: a symlinked manifest is here once.
     pub manifests: BTreeMap<String, Vec<u8>>,
     /// Every file of every manifest directory, symlinks included.
     pub listings: Vec<ManifestRef>,
-    /// The files above that lie outside the tree, by the path that points to them, each with the link that leads out:
-    /// the file itself, or a directory above it. They are read, and never written.
+    /// Files outside the tree, which are read and never written: the path in the tree, and the symlink that points
+    /// outside (the file itself or a directory above it).
     pub outside: BTreeMap<String, String>,
 }
 

@@ -57,7 +57,7 @@ fn outcome(paths: &[&str], others: &[&str], path: &str) -> String {
 }
 
 #[test]
-fn moves_are_between_directories_of_one_use() {
+fn move_requires_directories_of_the_same_use() {
     for (image, others, path, expected) in [
         (&["sbin/mount"][..], &[][..], "bin/mount", "moved sbin/mount"),
         (&["lib/klibc/bin/mount", "bin/sh"], &[], "bin/mount", "not found lib/klibc/bin/mount"),

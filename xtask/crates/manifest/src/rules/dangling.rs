@@ -1,4 +1,4 @@
-//! Rule: what a listed symlink points to is listed too. The fix adds the file, and symlinks on the path to it.
+//! Rule: the target of a listed symlink is listed. The fix adds the file, and symlinks on the path to it.
 
 use std::collections::BTreeSet;
 
@@ -11,12 +11,12 @@ use crate::suggestion::Suggestion;
 use usr::path::UsrPath;
 use usr::tree::{NodeKind, Target};
 
-/// Reports listed symlinks that point to nothing in the built tree. What dependencies report already is not repeated.
+/// Reports listed symlinks that dangle in the built tree, except those that a dependency reports already.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
     let dependencies: BTreeSet<&UsrPath> =
-        lint.dependencies.unmet.iter().flat_map(|unresolved| &unresolved.chain).collect();
+        lint.dependencies.unresolved.iter().flat_map(|unresolved| &unresolved.chain).collect();
     let selection = lint.selection;
-    for path in &selection.present {
+    for path in &selection.paths {
         let Some(NodeKind::Symlink(target)) = selection.tree.get(path.as_str()).map(|node| &node.kind) else {
             continue;
         };
@@ -25,13 +25,13 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
         let problem = match &resolved.end {
             Target::Node(end) => {
                 let way = resolved.links.iter().chain([end]);
-                let unlisted: Vec<&UsrPath> = way.filter(|step| !selection.holds(step)).collect();
+                let unlisted: Vec<&UsrPath> = way.filter(|step| !selection.will_contain(step)).collect();
                 if unlisted.is_empty() || unlisted.iter().any(|step| dependencies.contains(step)) {
                     continue;
                 }
                 // A directory is not added for a symlink: that would add everything below it.
                 let is_file = selection.tree.get(end.as_str()).is_some_and(|node| node.kind.is_file());
-                let suggestion = if is_file { Suggestion::Mend } else { lint.removal([path]) };
+                let suggestion = if is_file { Suggestion::RunFix } else { lint.removal([path]) };
                 let names = joined_by_and(&unlisted);
                 let message =
                     format!("{path} is a symlink to {target}, and {} does not list {names}", location.file);
@@ -58,7 +58,7 @@ pub(super) fn fix(fixer: &mut Fixer<'_>) {
     for flavor in fixer.flavors {
         for _ in 0..MAX_PASSES {
             let additions = fixer.with_selected_paths(flavor, |selection| {
-                selection.present.iter().filter_map(|path| addition(path, selection)).collect::<Vec<_>>()
+                selection.paths.iter().filter_map(|path| addition(path, selection)).collect::<Vec<_>>()
             });
             if !apply(fixer, &additions) {
                 break;
@@ -71,13 +71,13 @@ fn addition(path: &UsrPath, selection: &Selection<'_>) -> Option<Addition> {
     if !matches!(selection.tree.get(path.as_str())?.kind, NodeKind::Symlink(_)) {
         return None;
     }
-    let location = selection.home(path)?;
+    let location = selection.location(path)?;
     let resolved = selection.tree.resolve(path);
     let Target::Node(end) = &resolved.end else { return None };
     if !selection.tree.get(end.as_str())?.kind.is_file() {
         return None;
     }
-    let unlisted = resolved.links.iter().chain([end]).filter(|step| !selection.present.contains(*step));
+    let unlisted = resolved.links.iter().chain([end]).filter(|step| !selection.paths.contains(*step));
     let lines: Vec<(UsrPath, String)> =
         unlisted.map(|step| (step.clone(), format!("{path} is a symlink that points to it"))).collect();
     (!lines.is_empty()).then(|| Addition { file: location.file.to_owned(), lines })

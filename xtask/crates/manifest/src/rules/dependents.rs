@@ -9,24 +9,24 @@ use crate::selection::{ManifestsByPath, Selection};
 use crate::suggestion::Suggestion;
 use usr::path::UsrPath;
 
-/// The dependencies of all loads that are followed. Those of a real image are a tenth; the suggestions for a hostile one
-/// may name fewer lines.
+/// Most dependencies that are followed in all loads together: ten times those of a real image. Suggestions for a hostile
+/// image may be incomplete.
 const MAX_LOADS: usize = 250_000;
 
 /// The reverse dependency graph of a selection, computed on first use.
 #[derive(Default)]
 pub(super) struct Dependents(OnceCell<Graph>);
 
-/// The paths that do not work without another one.
+/// Dependents by dependency.
 #[derive(Default)]
 struct Graph {
-    /// Listed programs and libraries by what they load if everything in the image is listed.
+    /// Listed programs and libraries by a file that they load if everything in the image is listed.
     by_object: HashMap<UsrPath, Vec<UsrPath>>,
-    /// Listed programs and libraries by a name that they, or what they load, need and do not find in the image.
+    /// Listed programs and libraries by a name that they or their dependencies need and the image does not have.
     by_missing_name: HashMap<String, Vec<UsrPath>>,
-    /// Listed units and scripts by a program that they cannot do without.
+    /// Listed units and scripts by a required program.
     by_program: HashMap<UsrPath, Vec<UsrPath>>,
-    /// Listed symlinks by what they point to.
+    /// Listed symlinks by target.
     by_target: HashMap<UsrPath, Vec<UsrPath>>,
     /// The lines of each path: manifest, number, text.
     lines: HashMap<UsrPath, Vec<(String, usize, String)>>,
@@ -37,7 +37,7 @@ impl Graph {
         let mut graph = Graph::default();
         let image = loader(selection, None);
         let mut count = 0;
-        for path in selection.loadable() {
+        for path in selection.dynamic_elf_files() {
             let load = image.load(path);
             count += load.needs.len() + 1;
             if count > MAX_LOADS {
@@ -53,19 +53,19 @@ impl Graph {
                 .for_each(|name| graph.by_missing_name.entry(name).or_default().push(path.clone()));
         }
         for reference in
-            scan(selection.tree, &selection.present).into_iter().filter(ExecReference::is_essential)
+            scan(selection.tree, &selection.paths).into_iter().filter(ExecReference::is_essential)
         {
             if let Some(program) = reference.target(selection.tree) {
                 graph.by_program.entry(program).or_default().push(reference.referrer);
             }
         }
-        for path in &selection.present {
+        for path in &selection.paths {
             let resolved = selection.tree.resolve(path);
             if let Some(target) = resolved.end.node().filter(|_| !resolved.links.is_empty()) {
                 graph.by_target.entry(target.clone()).or_default().push(path.clone());
             }
         }
-        for file in &selection.of.files {
+        for file in &selection.manifests.files {
             for (at, line) in manifests.get(file.as_str()).into_iter().flat_map(|text| text.entries()) {
                 let Ok(path) = UsrPath::new(line) else { continue };
                 graph.lines.entry(path).or_default().push((file.clone(), at + 1, line.to_owned()));
@@ -76,8 +76,8 @@ impl Graph {
 }
 
 impl Dependents {
-    /// The removal of the lines for `paths`, and of those for everything that does not work without one of them, or without
-    /// the name `missing`.
+    /// The removal of the lines for `paths`, and of those for everything that does not work without one of them, or
+    /// without the name `missing`.
     pub(super) fn removal_closure<'p>(
         &self,
         paths: impl IntoIterator<Item = &'p UsrPath>,
@@ -93,9 +93,9 @@ impl Dependents {
         };
         let more = extended(&removed, &graph.by_object);
         removed.extend(more.into_iter().chain(unloadable.into_iter().flatten().cloned()));
-        // Without process 1 there is no stage1 at all.
+        // A stage1 does not work without process 1.
         if removed.iter().any(|path| path.as_str().ends_with("/systemd/systemd")) {
-            return Suggestion::OtherRelease;
+            return Suggestion::ChangeRelease;
         }
         // A unit without its program and a symlink without its target would be the next findings.
         removed.extend(extended(&removed, &graph.by_program));
@@ -104,7 +104,7 @@ impl Dependents {
         let mut lines: BTreeSet<(&str, usize, &str)> =
             listed.map(|(file, line, text)| (file.as_str(), *line, text.as_str())).collect();
         // A path below a listed directory goes with the directory's line.
-        for location in removed.iter().filter_map(|path| selection.home(path)) {
+        for location in removed.iter().filter_map(|path| selection.location(path)) {
             let text = manifests.get(location.file).and_then(|text| text.lines().get(location.line - 1));
             lines.extend(text.map(|line| (location.file, location.line, line.text.as_str())));
         }

@@ -1,5 +1,5 @@
-//! Rule: libraries that a listed file may load with dlopen(3) are worth a line: those of a table, and those of
-//! `.note.dlopen` entries below the priority that counts as a dependency. Advice.
+//! Rule: libraries that a listed file may load with dlopen(3) should be listed: those of a table, and those of
+//! `.note.dlopen` entries below the minimum priority of dependencies. Advice.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use usr::elf::{DlopenNote, DlopenPriority};
 use usr::file_info::FileInfo;
 use usr::path::UsrPath;
 
-/// Reports the libraries, unless no `.note.dlopen` entries count at all.
+/// Reports the libraries, unless the option excludes all `.note.dlopen` entries.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
     if let Some(min_priority) = lint.dlopen {
         check_table(lint);
@@ -22,12 +22,12 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
 fn check_table(lint: &mut Lint<'_, '_>) {
     let index = lint.index;
     let with_stem = |stem: &str| index.libraries_with_stem(stem).iter().map(|path| (*path).clone()).collect();
-    for mut found in known_dlopens::advice(lint.selection, with_stem) {
+    for mut found in known_dlopens::unlisted(lint.selection, with_stem) {
         let Some(location) = lint.location(&found.by) else { continue };
         found.libraries.retain(|library| lint.claim(library, location));
         if let Some(first) = found.libraries.first() {
             let names = found.libraries.iter().map(UsrPath::as_str).collect::<Vec<_>>().join(", ");
-            let message = format!("{} may load {names} with dlopen(3): {}", found.by, found.because);
+            let message = format!("{} may load {names} with dlopen(3): {}", found.by, found.reason);
             let suggestion = Suggestion::add(location.file, &found.libraries);
             let problem = Problem::new(FindingKind::Advice, message, suggestion);
             lint.emit(location, first.as_str(), problem.needed_by([&found.by]).candidates(&found.libraries));
@@ -37,7 +37,7 @@ fn check_table(lint: &mut Lint<'_, '_>) {
 
 fn check_notes(lint: &mut Lint<'_, '_>, min_priority: DlopenPriority) {
     let (selection, index) = (lint.selection, lint.index);
-    let selected_names: HashSet<&str> = selection.present.iter().map(UsrPath::name).collect();
+    let selected_names: HashSet<&str> = selection.paths.iter().map(UsrPath::name).collect();
     let is_selected =
         |note: &&DlopenNote| note.sonames.iter().any(|name| selected_names.contains(name.as_str()));
     let in_image = |note: &DlopenNote| {

@@ -21,8 +21,8 @@ pub fn lint(
     let mut findings = Vec::new();
     let mut reported = Reported::default();
     for flavor in flavors {
-        let selection = Selection::of(flavor, manifests, index.tree);
-        let dependencies = DependencyReport::of(&selection, dlopen);
+        let selection = Selection::new(flavor, manifests, index.tree);
+        let dependencies = DependencyReport::scan(&selection, dlopen);
         let mut lint = Lint {
             selection: &selection,
             manifests,
@@ -41,7 +41,7 @@ pub fn lint(
     findings
 }
 
-/// Fixes the manifests of a board's flavors. What the image does not decide stays, for [`lint`] to report.
+/// Fixes the manifests of a board's flavors. Problems without a certain fix remain and are reported by [`lint`].
 pub fn fix(
     flavors: &[ManifestSet],
     editors: &mut ManifestEditors,
@@ -49,7 +49,7 @@ pub fn fix(
     options: FixOptions,
 ) {
     let mut fixer = Fixer::new(flavors, editors, index, options);
-    // An addition can make an old line redundant, and a new name of a line can need something in turn.
+    // An addition can make an old line redundant, and a renamed line can have new dependencies.
     for _ in 0..MAX_PASSES {
         let before = fixer.revision();
         for rule in &RULES {

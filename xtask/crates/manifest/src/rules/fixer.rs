@@ -11,24 +11,24 @@ use crate::replacement::MovedDirectories;
 use crate::selection::{ManifestSet, ManifestsByPath, Selection};
 use usr::path::UsrPath;
 
-/// How far a fix goes.
+/// Options of the fixes.
 #[derive(Debug, Clone, Copy)]
 pub struct FixOptions {
-    /// Which `.note.dlopen` entries count as dependencies.
+    /// The minimum priority of `.note.dlopen` entries that are dependencies.
     pub dlopen: MinDlopenPriority,
-    /// Remove paths that the image does not have and that have no replacement.
+    /// Remove missing paths without a replacement.
     pub drop_missing: bool,
-    /// The image is known by names only: nothing may be concluded from dependencies that are not there.
+    /// Only the names of the image's files are known, so dependencies are not checked.
     pub by_names_only: bool,
 }
 
 /// The manifests that are edited, by real path.
 pub type ManifestEditors = BTreeMap<String, ManifestEditor>;
 
-/// Additions of "what was added needs something in turn" before a fix gives up; a real chain is three deep.
+/// Most passes that add dependencies of added files; a real chain has three.
 pub(super) const MAX_PASSES: usize = 32;
 
-/// The manifests of one board under repair.
+/// The state of the fixes of one board.
 pub(super) struct Fixer<'a> {
     /// The flavors of the board.
     pub(super) flavors: &'a [ManifestSet],
@@ -38,15 +38,15 @@ pub(super) struct Fixer<'a> {
     pub(super) editors: &'a mut ManifestEditors,
     /// The image.
     pub(super) index: &'a ImageIndex<'a>,
-    /// How far the fix goes.
+    /// The options.
     pub(super) options: FixOptions,
-    /// The stems that listed files ask for when nothing more can be added: unresolved dependencies, and the sonames of
+    /// The stems that listed files require after all additions: unresolved dependencies, and the sonames of
     /// `.note.dlopen`.
     pub(super) requested_stems: BTreeSet<String>,
 }
 
 impl<'a> Fixer<'a> {
-    /// Starts with the manifests of a board's flavors.
+    /// Creates the state for the flavors of a board.
     pub(super) fn new(
         flavors: &'a [ManifestSet],
         editors: &'a mut ManifestEditors,
@@ -59,7 +59,7 @@ impl<'a> Fixer<'a> {
 
     /// The number of changes so far.
     pub(super) fn revision(&self) -> usize {
-        self.editors.values().map(ManifestEditor::changes).sum()
+        self.editors.values().map(ManifestEditor::revision).sum()
     }
 
     /// The editors of the board's manifests.
@@ -77,7 +77,7 @@ impl<'a> Fixer<'a> {
         entries_in_image(self.lines(), self.index)
     }
 
-    /// The directories that were moved as a whole.
+    /// The moved directories.
     pub(super) fn moved_directories(&self) -> MovedDirectories {
         MovedDirectories::find(self.lines(), self.index)
     }
@@ -87,18 +87,18 @@ impl<'a> Fixer<'a> {
         self.lines().any(|line| self.index.tree.get(line).is_none())
     }
 
-    /// Calls `look` with a flavor as its manifests are now, and what its files need.
+    /// Calls `look` with the current selection of a flavor and its dependencies.
     pub(super) fn with_selection<T>(
         &self,
         flavor: &ManifestSet,
         look: impl FnOnce(&Selection<'_>, &DependencyReport) -> T,
     ) -> T {
         self.with_selected_paths(flavor, |selection| {
-            look(selection, &DependencyReport::of(selection, self.options.dlopen))
+            look(selection, &DependencyReport::scan(selection, self.options.dlopen))
         })
     }
 
-    /// Calls `look` with a flavor as its manifests are now.
+    /// Calls `look` with the current selection of a flavor.
     pub(super) fn with_selected_paths<T>(
         &self,
         flavor: &ManifestSet,
@@ -106,7 +106,7 @@ impl<'a> Fixer<'a> {
     ) -> T {
         let manifests: ManifestsByPath<'_> =
             self.editors.iter().map(|(file, editor)| (file.as_str(), editor.text())).collect();
-        look(&Selection::of(flavor, &manifests, self.index.tree))
+        look(&Selection::new(flavor, &manifests, self.index.tree))
     }
 }
 

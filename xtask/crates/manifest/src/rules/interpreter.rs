@@ -1,4 +1,4 @@
-//! Rule: the programs that run a listed script are listed too. Advice: a script may be there to be read by another.
+//! Rule: the interpreter of a listed script is listed. Advice: another script may only source the file.
 
 use super::lint::{Lint, Problem};
 use crate::exec_references::{MissingExecutable, missing_executables};
@@ -14,7 +14,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
         let suggestion = if missing.in_image {
             Suggestion::add(location.file, [program])
         } else {
-            Suggestion::OtherRelease
+            Suggestion::ChangeRelease
         };
         let problem = Problem::new(FindingKind::Advice, message(&missing), suggestion);
         lint.emit(location, program.as_str(), problem.needed_by([script]));

@@ -19,19 +19,19 @@ pub(super) struct Lint<'a, 's> {
     pub(super) manifests: &'s ManifestsByPath<'a>,
     /// The image.
     pub(super) index: &'s ImageIndex<'a>,
-    /// What the selected files need and do not find among themselves.
+    /// The unresolved dependencies of the selected files.
     pub(super) dependencies: &'s DependencyReport,
-    /// The least priority of `.note.dlopen` entries that count as dependencies.
+    /// The minimum priority of `.note.dlopen` entries that are dependencies.
     pub(super) dlopen: MinDlopenPriority,
-    /// What depends on what in the selection.
+    /// The reverse dependencies in the selection.
     pub(super) dependents: &'s Dependents,
-    /// What was reported for this flavor and those before it.
+    /// The findings of this flavor and the flavors before it, for deduplication.
     pub(super) reported: &'s mut Reported,
     /// The findings so far.
     pub(super) findings: &'s mut Vec<Finding>,
 }
 
-/// What a rule says about one line or path.
+/// A problem that a rule reports about a line or path.
 pub(super) struct Problem {
     kind: FindingKind,
     severity: Severity,
@@ -48,7 +48,7 @@ impl Problem {
         Problem { kind, severity, message, suggestion, needed_by: Vec::new(), candidates: Vec::new() }
     }
 
-    /// Sets the listed paths that need it.
+    /// Sets the listed dependents.
     pub(super) fn needed_by<'p>(mut self, paths: impl IntoIterator<Item = &'p UsrPath>) -> Problem {
         self.needed_by = paths.into_iter().map(ToString::to_string).collect();
         self
@@ -67,12 +67,12 @@ impl Problem {
     }
 }
 
-/// What was reported already: a line that two flavors share is one line, and a line that one manifest of a flavor gets
-/// serves all of the flavor.
+/// Reported findings, for deduplication: a line that two flavors share is reported once, and a line suggested for one
+/// manifest of a flavor is for the whole flavor.
 #[derive(Default)]
 pub(super) struct Reported {
     lines: BTreeSet<(String, FindingKind, Option<usize>, String)>,
-    /// Paths without a line, and the manifests that were named for them.
+    /// Unlisted paths, and the manifests that were suggested for them.
     manifests_by_path: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -89,7 +89,7 @@ impl Reported {
         self.lines.insert((finding.file.clone(), finding.kind, finding.line, finding.path.clone()))
     }
 
-    /// Whether a flavor gets the path by a line that was suggested before, for one of these manifests.
+    /// Whether a line for the path was suggested before for one of these manifests.
     fn covers(&self, path: &str, flavor: &ManifestSet, is_one: impl Fn(&str) -> bool) -> bool {
         let mut manifests = self.manifests_by_path.get(path).into_iter().flatten();
         manifests.any(|file| flavor.files.contains(file) && is_one(file))
@@ -113,45 +113,45 @@ impl<'a> Lint<'a, '_> {
             line,
             kind: problem.kind,
             severity: problem.severity,
-            board: self.selection.of.board,
-            flavor: self.selection.of.flavor.clone(),
+            board: self.selection.manifests.board,
+            flavor: self.selection.manifests.flavor.clone(),
             path: path.to_owned(),
             needed_by: problem.needed_by,
             candidates: problem.candidates,
             message: problem.message,
-            remedy: problem.suggestion,
+            suggestion: problem.suggestion,
             fixable: false,
         };
-        if self.reported.insert(&finding, self.selection.of) {
+        if self.reported.insert(&finding, self.selection.manifests) {
             self.findings.push(finding);
         }
     }
 
     /// The flavor's manifests by their real paths.
     pub(super) fn files(&self) -> Vec<(&'a str, &'a ManifestFile)> {
-        let files = self.selection.of.files.iter();
+        let files = self.selection.manifests.files.iter();
         files
             .filter_map(|file| self.manifests.get_key_value(file.as_str()))
             .map(|(file, text)| (*file, *text))
             .collect()
     }
 
-    /// Where a path is listed, by itself or by a directory above it.
+    /// The line that lists a path or a directory above the path.
     pub(super) fn location(&self, path: &UsrPath) -> Option<Location<'a>> {
-        self.selection.home(path)
+        self.selection.location(path)
     }
 
     /// Whether the build extracts a path.
     pub(super) fn is_selected(&self, path: &UsrPath) -> bool {
-        self.selection.present.contains(path)
+        self.selection.paths.contains(path)
     }
 
-    /// The removal of the lines for some paths, and of those for everything that does not work without them.
+    /// Suggests removing the lines of some paths and of their dependents.
     pub(super) fn removal<'p>(&self, paths: impl IntoIterator<Item = &'p UsrPath>) -> Suggestion {
         self.dependents.removal_closure(paths, None, self.selection, self.manifests)
     }
 
-    /// As [`Lint::removal`], and of everything that does not load without the library `missing`.
+    /// As [`Lint::removal`], and the lines of all dependents of the library `missing`.
     pub(super) fn removal_without<'p>(
         &self,
         paths: impl IntoIterator<Item = &'p UsrPath>,
@@ -160,19 +160,19 @@ impl<'a> Lint<'a, '_> {
         self.dependents.removal_closure(paths, Some(missing), self.selection, self.manifests)
     }
 
-    /// The manifest for a path that a file of another kind needs: the one that lists most of the path's directory, else
-    /// that of the file. The line is that of the neighbor.
+    /// The manifest for a path that a file of another kind needs: the one that lists most files of the path's directory,
+    /// else the manifest of that file. The line is the nearest entry.
     pub(super) fn preferred_location(&self, path: &UsrPath, needed_by: Location<'a>) -> Location<'a> {
-        self.selection.neighbour(path, needed_by.file).unwrap_or(needed_by)
+        self.selection.nearest_entry(path, needed_by.file).unwrap_or(needed_by)
     }
 
-    /// Claims a library for a suggestion to one manifest of the flavor. `false` if it was suggested for another one, or is a
-    /// dependency, which is reported as such.
+    /// Claims a library for a suggestion to one manifest of the flavor. `false` if it was suggested for another one,
+    /// or is a dependency, which is reported as such.
     pub(super) fn claim(&mut self, library: &UsrPath, location: Location<'_>) -> bool {
-        if self.dependencies.unmet.iter().any(|unresolved| unresolved.chain.contains(library)) {
+        if self.dependencies.unresolved.iter().any(|unresolved| unresolved.chain.contains(library)) {
             return false;
         }
-        let flavor = self.selection.of;
+        let flavor = self.selection.manifests;
         let is_covered = self.reported.covers(library.as_str(), flavor, |file| file != location.file);
         if !is_covered {
             self.reported.record(library.as_str(), location.file);
@@ -191,13 +191,13 @@ pub(super) fn owning_entry<'a>(
     let mut seen: BTreeSet<UsrPath> = BTreeSet::new();
     let mut dependents: BTreeSet<UsrPath> = unresolved.needed_by.clone();
     loop {
-        let located = dependents.iter().find_map(|path| Some((selection.home(path)?, path.clone())));
+        let located = dependents.iter().find_map(|path| Some((selection.location(path)?, path.clone())));
         if located.is_some() {
             return located;
         }
         seen.append(&mut dependents.clone());
         let above = dependencies
-            .unmet
+            .unresolved
             .iter()
             .filter(|other| other.chain.iter().any(|path| dependents.contains(path)));
         dependents = above
@@ -231,7 +231,7 @@ pub(super) fn subject(dependents: &BTreeSet<UsrPath>) -> String {
     }
 }
 
-/// Paths in a row: `a and b`.
+/// Joins paths: `a and b`.
 pub(super) fn joined_by_and(paths: &[&UsrPath]) -> String {
     paths.iter().map(|path| path.as_str()).collect::<Vec<_>>().join(" and ")
 }

@@ -1,5 +1,5 @@
-//! Rule: a listed directory is meant. It adds everything below it, as `unsquashfs -ef` does in rkt's build; where its name
-//! is that of a file, the image has a directory instead of the file that was listed. Without a fix.
+//! Rule: a listed directory is intended. The line adds everything below the directory (`unsquashfs -ef` in rkt's build);
+//! if the name is typical of a file, the image has a directory instead of that file. Without a fix.
 
 use super::lint::{Lint, Problem};
 use crate::finding::FindingKind;
@@ -9,7 +9,7 @@ use crate::suggestion::Suggestion;
 use usr::path::UsrPath;
 use usr::tree::NodeKind;
 
-/// Reports each listed directory with files below it: as a warning if its name is that of a file, else as advice.
+/// Reports each listed directory with files below it: as a warning if the name is typical of a file, else as advice.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
     for (file, text) in lint.files() {
         for (at, line) in text.entries() {

@@ -1,6 +1,6 @@
-//! Rule: a line is a path of the image as the build reads it. What is only written in another way is rewritten; lines
-//! that say nothing are removed. rkt's build joins the manifests with `cat` and `sort -u`, and compares each line with the
-//! image's paths (`comm`).
+//! Rule: a line is a path of the image in the form that the build expects. Other spellings of a path are rewritten;
+//! comments, blank and repeated lines are removed. rkt's build joins the manifests with `cat` and `sort -u`, and
+//! compares each line with the image's paths (`comm`).
 
 use std::collections::HashSet;
 
@@ -14,18 +14,18 @@ use crate::selection::Location;
 use crate::suggestion::Suggestion;
 use usr::path::UsrPath;
 
-/// What is wrong with a comment.
+/// Message for a comment.
 const COMMENT: &str =
     "a manifest has no comments: the build takes every line for a path, and the image has none of this name";
-/// What is wrong with CRLF.
+/// Message for CRLF.
 const CRLF: &str = "lines end in CRLF: the build takes the carriage return for a part of the path";
-/// What is wrong with a file without a final newline.
+/// Message for a file without a final newline.
 const NO_FINAL_NEWLINE: &str = "the file has no newline at its end: the build joins its last line with the first one of the next manifest";
 
-/// What is wrong with a file that an editor left.
+/// Message for a backup file.
 const LEFTOVER: &str = "the name is that of a backup or of an editor's file, and the build reads every file of this directory that is not hidden";
 
-/// Whether a file's name is one that editors, patch(1) and package managers give to copies.
+/// Whether a file name is that of a backup by an editor, patch(1) or a package manager.
 fn is_leftover(file: &str) -> bool {
     const ENDS: [&str; 12] = [
         "~",
@@ -45,9 +45,9 @@ fn is_leftover(file: &str) -> bool {
     ENDS.iter().any(|end| name.ends_with(end)) || name.starts_with('#')
 }
 
-/// Reports malformed lines, line ends, and files that are hardly meant to be manifests.
+/// Reports malformed lines, line ends, and backup files.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
-    let leftovers = lint.selection.of.listed_as().map(|(listed_as, _)| listed_as);
+    let leftovers = lint.selection.manifests.listed_as().map(|(listed_as, _)| listed_as);
     for file in leftovers.filter(|name| is_leftover(name)) {
         let suggestion = Suggestion::HideFile(file.to_owned());
         lint.emit_at(file, None, file, Problem::new(FindingKind::Advice, LEFTOVER.to_owned(), suggestion));
@@ -55,7 +55,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
     for (file, text) in lint.files() {
         check_line_ends(lint, file, text);
         for malformed in find(text, lint.index) {
-            let mut problem = Problem::new(FindingKind::Tidy, malformed.reason, Suggestion::Mend);
+            let mut problem = Problem::new(FindingKind::Tidy, malformed.reason, Suggestion::RunFix);
             if let Some(path) = malformed.replacement.and_then(|line| UsrPath::new(&line).ok()) {
                 problem = problem.candidates([&path]);
             }
@@ -68,14 +68,14 @@ fn check_line_ends(lint: &mut Lint<'_, '_>, file: &str, text: &ManifestFile) {
     let mut crlf = text.lines().iter().enumerate().filter(|(_, line)| line.has_crlf());
     if let Some((at, first)) = crlf.next() {
         let message = format!("{} {CRLF}", 1 + crlf.count());
-        let problem = Problem::new(FindingKind::Tidy, message, Suggestion::Mend);
+        let problem = Problem::new(FindingKind::Tidy, message, Suggestion::RunFix);
         lint.emit(Location { file, line: at + 1 }, &first.text, problem);
     }
     if text.has_no_final_newline()
-        && lint.selection.of.is_followed(file)
+        && lint.selection.manifests.is_followed(file)
         && let Some(last) = text.lines().last()
     {
-        let problem = Problem::new(FindingKind::Tidy, NO_FINAL_NEWLINE.to_owned(), Suggestion::Mend);
+        let problem = Problem::new(FindingKind::Tidy, NO_FINAL_NEWLINE.to_owned(), Suggestion::RunFix);
         lint.emit(Location { file, line: text.lines().len() }, &last.text, problem);
     }
 }
@@ -91,7 +91,7 @@ pub(super) fn fix(fixer: &mut Fixer<'_>) {
         let malformed = find(editor.text(), fixer.index);
         // From the last line up, so that the indices stay right; rewriting moves lines, so it comes last.
         for line in malformed.iter().rev().filter(|line| line.replacement.is_none()) {
-            editor.drop_at(line.index, &line.reason);
+            editor.remove_at(line.index, &line.reason);
         }
         for line in &malformed {
             if let Some(replacement) = &line.replacement {
@@ -108,9 +108,9 @@ pub(super) struct MalformedLine {
     pub(super) index: usize,
     /// The line verbatim.
     line: String,
-    /// The line as it should be; `None` for one that says nothing and is removed.
+    /// The corrected line; `None` for a line that is removed.
     replacement: Option<String>,
-    /// What is wrong with it.
+    /// The reason.
     reason: String,
 }
 
@@ -125,9 +125,7 @@ pub(super) fn find(text: &ManifestFile, index: &ImageIndex<'_>) -> Vec<Malformed
             _ if unmarked.is_some() => Some(strip_bom(unmarked.unwrap_or_default(), index)),
             LineKind::Comment => Some((None, COMMENT.to_owned())),
             LineKind::Blank => Some((None, "the line is blank".to_owned())),
-            LineKind::Entry if !seen.insert(&line.text) => {
-                Some((None, "the line is there already".to_owned()))
-            }
+            LineKind::Entry if !seen.insert(&line.text) => Some((None, "duplicate line".to_owned())),
             LineKind::Entry => normalized(&line.text, index).map(|(path, why)| (Some(path), why)),
         };
         if let Some((replacement, reason)) = problem {
@@ -139,13 +137,13 @@ pub(super) fn find(text: &ManifestFile, index: &ImageIndex<'_>) -> Vec<Malformed
 
 /// The line after its byte-order mark, normalized.
 fn strip_bom(line: &str, index: &ImageIndex<'_>) -> (Option<String>, String) {
-    let why = "it starts with a byte-order mark (EF BB BF), which is no part of a path".to_owned();
+    let why = "it starts with a byte-order mark (EF BB BF), which is not part of a path".to_owned();
     let path = normalized(line, index).map_or_else(|| line.to_owned(), |(path, _)| path);
     let says_nothing = line.trim().is_empty() || line.trim().starts_with('#');
     ((!says_nothing).then_some(path), why)
 }
 
-/// The normal form of a path, and why the line is not in it; `None` if it is.
+/// The normal form of a path, and the reason for the difference; `None` if the line is in normal form.
 fn normalized(line: &str, index: &ImageIndex<'_>) -> Option<(String, String)> {
     if index.tree.get(line).is_some() {
         return None;
@@ -162,8 +160,8 @@ fn normalized(line: &str, index: &ImageIndex<'_>) -> Option<(String, String)> {
     (path.as_str() != line).then(|| (path.to_string(), why.to_owned()))
 }
 
-/// `libcrypt-2.21.so` is a file of `lib64`, or its one replacement there is: programs are in `bin` and `sbin`, libraries
-/// in the directories that the loader searches.
+/// Adds the missing directory of a file name (`libcrypt-2.21.so` in `lib64`), also for the only replacement of the name:
+/// programs are in `bin` and `sbin`, libraries in the directories that the loader searches.
 fn complete_directory(name: &UsrPath, index: &ImageIndex<'_>) -> Option<(String, String)> {
     let library = LibraryName::parse(name.name());
     let is_searched = |path: &&UsrPath| {

@@ -1,5 +1,5 @@
-//! Rule: a listed path is in the image. One with a certain replacement gets its name; others need a manual decision, or are
-//! removed by `--drop-missing`.
+//! Rule: a listed path is in the image. A path with a certain replacement is renamed; others need a manual decision, or
+//! are removed by `--drop-missing`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ use crate::suggestion::Suggestion;
 use usr::file_info::FileInfo;
 use usr::path::UsrPath;
 
-/// Missing entries of one manifest that are reported one by one; a real image has a few at once.
+/// Most missing entries of one manifest that are reported one by one; a real image has a few at once.
 const MAX_REPORTED: usize = 1000;
 
 /// Reports each entry that is not in the image; files that moved together once.
@@ -50,7 +50,11 @@ fn check_file(lint: &mut Lint<'_, '_>, file: &str, text: &ManifestFile, context:
         let location = Location { file, line: at + 1 };
         let Ok(path) = UsrPath::new(line) else {
             let message = "the path leaves /usr, so it cannot be a file of the image".to_owned();
-            lint.emit(location, line, Problem::new(FindingKind::Missing, message, Suggestion::DropMissing));
+            lint.emit(
+                location,
+                line,
+                Problem::new(FindingKind::Missing, message, Suggestion::RunFixDropMissing),
+            );
             continue;
         };
         let Some(found) = find_replacement(&path, context) else { continue };
@@ -71,7 +75,7 @@ fn check_file(lint: &mut Lint<'_, '_>, file: &str, text: &ManifestFile, context:
         let message =
             format!("{more} more lines of this manifest are not in the image, this one and others below");
         let line = &text.lines()[at].text;
-        let problem = Problem::new(FindingKind::Missing, message, Suggestion::DropMissing);
+        let problem = Problem::new(FindingKind::Missing, message, Suggestion::RunFixDropMissing);
         lint.emit(Location { file, line: at + 1 }, line, problem);
     }
     for ((from, to), lines) in moved {
@@ -83,7 +87,7 @@ fn check_file(lint: &mut Lint<'_, '_>, file: &str, text: &ManifestFile, context:
             format!("{line} and {} more of {from}", lines.len() - 1)
         };
         let message = format!("{more} moved: the image has them in {to}");
-        let problem = Problem::new(FindingKind::Missing, message, Suggestion::Mend).candidates([&to]);
+        let problem = Problem::new(FindingKind::Missing, message, Suggestion::RunFix).candidates([&to]);
         lint.emit(Location { file, line: lines[0] + 1 }, line, problem);
     }
 }
@@ -95,13 +99,13 @@ fn problem(path: &UsrPath, found: &Replacement, file: &str, index: &ImageIndex<'
     match &found.outcome {
         Outcome::Renamed(to) | Outcome::Moved(to) => {
             let message = format!("{missing}; {to} replaces it: {reason}");
-            Problem::new(FindingKind::Missing, message, Suggestion::Mend).candidates([to])
+            Problem::new(FindingKind::Missing, message, Suggestion::RunFix).candidates([to])
         }
         Outcome::Redundant => {
             // A redundant line that is in the image is not a missing one.
             let is_in_image = index.tree.get(path.as_str()).is_some();
             let kind = if is_in_image { FindingKind::Tidy } else { FindingKind::Missing };
-            Problem::new(kind, format!("{path} is redundant: {reason}"), Suggestion::Mend)
+            Problem::new(kind, format!("{path} is redundant: {reason}"), Suggestion::RunFix)
         }
         Outcome::Ambiguous(candidates) => {
             let choice = candidates.first().unwrap_or(path);
@@ -111,21 +115,21 @@ fn problem(path: &UsrPath, found: &Replacement, file: &str, index: &ImageIndex<'
         }
         Outcome::NotFound(candidates) => {
             let message = format!("{missing}: {reason}");
-            Problem::new(FindingKind::Missing, message, Suggestion::DropMissing).candidates(candidates)
+            Problem::new(FindingKind::Missing, message, Suggestion::RunFixDropMissing).candidates(candidates)
         }
     }
 }
 
-/// Gives missing entries the names of their replacements.
+/// Renames missing entries to their replacements.
 pub(super) fn fix(fixer: &mut Fixer<'_>) {
     if replace(fixer, &BTreeSet::new()) {
-        // Where several candidates are left, what listed files need can decide.
+        // Dependencies of listed files can select one of several candidates.
         let sonames = unresolved_sonames(fixer);
         replace(fixer, &sonames);
     }
 }
 
-/// The names that listed files need and do not find.
+/// The unresolved names of listed files.
 fn unresolved_sonames(fixer: &Fixer<'_>) -> BTreeSet<String> {
     let mut sonames = BTreeSet::new();
     for flavor in fixer.flavors {
@@ -158,7 +162,7 @@ fn replace(fixer: &mut Fixer<'_>, unresolved_sonames: &BTreeSet<String>) -> bool
             match &found.outcome {
                 Outcome::Renamed(to) => editor.rename(line, to.as_str(), FixKind::Rename, &found.reason),
                 Outcome::Moved(to) => editor.rename(line, to.as_str(), FixKind::Move, &found.reason),
-                Outcome::Redundant => editor.drop_line(line, FixKind::Drop, &found.reason),
+                Outcome::Redundant => editor.remove(line, FixKind::Drop, &found.reason),
                 Outcome::NotFound(_) => continue,
                 Outcome::Ambiguous(_) => {
                     is_ambiguous = true;
@@ -175,10 +179,10 @@ fn replace(fixer: &mut Fixer<'_>, unresolved_sonames: &BTreeSet<String>) -> bool
     is_ambiguous
 }
 
-/// Gives missing libraries the names of what was added in their place.
+/// Renames missing libraries to their replacements among the added files.
 ///
-/// That something else was added does not show that a library is not wanted any more: only the old name, with another
-/// version, does. Libraries that files load with dlopen(3) need a manual decision: without one, a feature is lost.
+/// Another added library is not evidence that the missing one is obsolete: only the same name with another version
+/// is. Libraries that files load with dlopen(3) need a manual decision: without one, a feature is lost.
 pub(super) fn fix_by_additions(fixer: &mut Fixer<'_>) {
     if fixer.options.by_names_only || !fixer.has_missing_entries() {
         return;
@@ -200,19 +204,19 @@ pub(super) fn fix_by_additions(fixer: &mut Fixer<'_>) {
             {
                 let reason =
                     format!("{new} replaces {}, and no symlink without a version points to it", name.stem);
-                editor.drop_line(path.as_str(), FixKind::Drop, &reason);
+                editor.remove(path.as_str(), FixKind::Drop, &reason);
             }
         }
     }
     fix_as_elsewhere(fixer);
 }
 
-/// One library has one answer: its new name in another manifest of the run is its name here too.
+/// A library has the same replacement in every manifest of the run.
 fn fix_as_elsewhere(fixer: &mut Fixer<'_>) {
     let renames =
         fixer.editors.values().flat_map(ManifestEditor::fixes).filter(|fix| fix.kind == FixKind::Rename);
     let answers: BTreeMap<String, (String, String)> = renames
-        .filter_map(|fix| Some((fix.from.clone()?, (fix.to.clone()?, fix.because.clone()))))
+        .filter_map(|fix| Some((fix.from.clone()?, (fix.to.clone()?, fix.reason.clone()))))
         .filter(|(_, (to, _))| fixer.index.tree.get(to).is_some())
         .collect();
     if answers.is_empty() {
@@ -249,7 +253,7 @@ pub(super) fn remove(fixer: &mut Fixer<'_>) {
             }
             Err(_) => true,
         };
-        editor.drop_all(is_missing, "it is not in the image, and --drop-missing was given");
+        editor.remove_all(is_missing, "it is not in the image, and --drop-missing was given");
     }
 }
 
@@ -283,9 +287,9 @@ fn missing_entries(editor: &ManifestEditor, index: &ImageIndex<'_>) -> Vec<UsrPa
     by_name_kind(missing)
 }
 
-/// The addition that replaces a missing entry: of the same stem, or else of that stem with a version. It is the only one of
-/// the same kind of name, or the only one at all if that is soname and file in one: neither a soname nor the file that
-/// it points to replaces the other.
+/// The addition that replaces a missing entry: of the same stem, or else of that stem with a version. It is the only
+/// one of the same kind of name, or the only one at all if that is soname and file in one: neither a soname nor the
+/// file that it points to replaces the other.
 fn replacement_among_additions(
     path: &UsrPath,
     editor: &ManifestEditor,

@@ -1,4 +1,5 @@
-//! Rule: the image has what a listed file needs. Without a fix: the suggestion removes what does not work.
+//! Rule: the dependencies of a listed file are in the image. Without a fix: the suggestion removes the file and its
+//! dependents.
 
 use super::lint::{Lint, Problem, owning_entry, subject};
 use crate::finding::FindingKind;
@@ -6,7 +7,7 @@ use crate::finding::FindingKind;
 /// Reports each dependency that the image does not have.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
     let dependencies = lint.dependencies;
-    for unresolved in &dependencies.unmet {
+    for unresolved in &dependencies.unresolved {
         let name = &unresolved.name;
         if unresolved.chain.iter().any(|path| !lint.is_selected(path)) {
             continue;
@@ -30,7 +31,7 @@ mod tests {
     use super::super::test_case::check_rows;
 
     #[test]
-    fn dependency_that_the_image_lacks_stays() {
+    fn dependency_missing_from_image_remains() {
         check_rows(&[(
             &["bin/x libgone.so.1"],
             "bin/x\n",

@@ -1,5 +1,5 @@
-//! Rule: what a listed file needs from the image is listed too. The fix adds it, symlinks on the path included, to the
-//! manifest of the file that needs it.
+//! Rule: the dependencies of a listed file are listed. The fix adds each, with the symlinks on its path, to the
+//! manifest of the dependent.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -18,7 +18,7 @@ use usr::path::UsrPath;
 /// Reports each dependency that the image has and the flavor does not list.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
     let dependencies = lint.dependencies;
-    for unresolved in &dependencies.unmet {
+    for unresolved in &dependencies.unresolved {
         let name = &unresolved.name;
         let Some((location, _)) = owning_entry(unresolved, dependencies, lint.selection) else { continue };
         let unlisted: Vec<&UsrPath> =
@@ -27,7 +27,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
         let problem = Problem::new(
             FindingKind::NeedsUnlisted,
             message(name, unresolved, &unlisted, location.file),
-            Suggestion::Mend,
+            Suggestion::RunFix,
         );
         let problem = problem.needed_by(&unresolved.needed_by).candidates(unlisted.iter().copied());
         lint.emit(location, first.as_str(), problem);
@@ -41,7 +41,7 @@ fn message(name: &str, unresolved: &Unresolved, unlisted: &[&UsrPath], file: &st
         DependencyKind::Exec(source) => format!("{name}, which it starts ({source})"),
     };
     let (needs, paths) = (subject(&unresolved.needed_by), joined_by_and(unlisted));
-    match (&unresolved.instead_of, &unresolved.unsuitable) {
+    match (&unresolved.fragile, &unresolved.unsuitable) {
         (_, Some((other, reason))) => format!(
             "{needs} {dependency}; the image's loader takes {paths}, which {file} does not list, and {other} does not \
              serve: {reason}"
@@ -54,12 +54,12 @@ fn message(name: &str, unresolved: &Unresolved, unlisted: &[&UsrPath], file: &st
     }
 }
 
-/// Adds what listed files need, until nothing more can be added.
+/// Adds dependencies of listed files until no more can be added.
 pub(super) fn fix(fixer: &mut Fixer<'_>) {
     for flavor in fixer.flavors {
         for _ in 0..MAX_PASSES {
             let (additions, requested) = fixer.with_selection(flavor, |selection, dependencies| {
-                let unresolved = dependencies.unmet.iter();
+                let unresolved = dependencies.unresolved.iter();
                 let additions = unresolved.filter_map(|one| addition(one, selection, dependencies));
                 (additions.collect::<Vec<_>>(), requested_stems(selection, dependencies))
             });
@@ -106,8 +106,8 @@ fn addition(
     };
     // An interpreter is requested by its path.
     let requested = name.rsplit('/').next().unwrap_or(name);
-    let lines = unresolved.chain.iter().filter(|path| !selection.present.contains(*path)).map(|path| {
-        let reason = match (&unresolved.instead_of, &unresolved.unsuitable) {
+    let lines = unresolved.chain.iter().filter(|path| !selection.paths.contains(*path)).map(|path| {
+        let reason = match (&unresolved.fragile, &unresolved.unsuitable) {
             (_, Some((other, reason))) => format!("{needs}; {other} does not serve: {reason}"),
             _ if path.name() == requested => needs.clone(),
             (None, None) => format!("{needs}, which points to it"),
@@ -120,7 +120,7 @@ fn addition(
     Some(Addition { file: location.file.to_owned(), lines: lines.collect() })
 }
 
-/// Adds the lines that are not there, with the linker names where the manifest lists those. A path is added to one
+/// Adds the missing lines, with the linker names where the manifest lists those. A path is added to one
 /// manifest of the flavor only. Returns whether anything was added.
 pub(super) fn apply(fixer: &mut Fixer<'_>, additions: &[Addition]) -> bool {
     let mut added = BTreeSet::new();
@@ -134,11 +134,11 @@ pub(super) fn apply(fixer: &mut Fixer<'_>, additions: &[Addition]) -> bool {
         let with_linker_names =
             *lists_linker_names.entry(&addition.file).or_insert_with(|| keeps_linker_names(editor, index));
         for (path, reason) in &addition.lines {
-            if !editor.has(path.as_str()) && added.insert(path.clone()) {
+            if !editor.contains(path.as_str()) && added.insert(path.clone()) {
                 editor.add(path.as_str(), reason);
             }
             let linker_name =
-                linker_name(path, index).filter(|name| with_linker_names && !editor.has(name.as_str()));
+                linker_name(path, index).filter(|name| with_linker_names && !editor.contains(name.as_str()));
             if let Some(name) = linker_name.filter(|name| added.insert(name.clone())) {
                 let reason = format!("this manifest lists symlinks without a version; it points to {path}");
                 editor.add(name.as_str(), &reason);

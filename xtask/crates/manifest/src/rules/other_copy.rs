@@ -1,4 +1,5 @@
-//! Rule: of several copies of a library the one is listed that the image's loader takes. Advice: the listed one serves.
+//! Rule: of several copies of a library, the listed one is the copy that the image's loader finds first. Advice: the
+//! listed copy works.
 
 use super::lint::{Lint, Problem};
 use crate::dependencies::{OtherCopy, other_copies};

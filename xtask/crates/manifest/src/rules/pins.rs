@@ -1,4 +1,4 @@
-//! Rule: coreos-common.mk pins what the images are, and the release, channel and vendor that are requested.
+//! Rule: coreos-common.mk pins the requested release, channel and vendor, and the systemd version of the images.
 
 use crate::common_mk::{CommonMk, RELEASE, SYSTEMD, URL};
 use crate::finding::{Finding, FindingKind, Severity};
@@ -12,7 +12,7 @@ use usr::lossless_text;
 pub struct PinTargets {
     /// The release.
     pub release: Release,
-    /// The channel that has it, if that is known.
+    /// The channel of the release, if known.
     pub channel: Option<Channel>,
     /// The vendor to move to.
     pub brand: Option<Brand>,
@@ -20,7 +20,7 @@ pub struct PinTargets {
     pub systemd: SystemdVersion,
 }
 
-/// A pinned value that is not the one to pin.
+/// A pinned value that differs from its target.
 struct Mismatch {
     variable: &'static str,
     target: Target,
@@ -35,7 +35,7 @@ enum Target {
     Systemd(SystemdVersion),
 }
 
-/// The comparisons, in the order of fixing: another vendor has other channels.
+/// The comparisons in the order of fixing: the vendor first, because vendors have different channels.
 const COMPARISONS: [fn(&CommonMk, &PinTargets) -> Option<Mismatch>; 4] =
     [compare_brand, compare_channel, compare_release, compare_systemd];
 
@@ -56,7 +56,7 @@ pub fn check(pins: &CommonMk, file: &str, targets: &PinTargets, board: Board) ->
             needed_by: Vec::new(),
             candidates: vec![mismatch.target.to_string()],
             message: mismatch.message,
-            remedy: Suggestion::Mend,
+            suggestion: Suggestion::RunFix,
             fixable: false,
         }
     };
@@ -86,7 +86,7 @@ fn compare_brand(pins: &CommonMk, targets: &PinTargets) -> Option<Mismatch> {
     Some(Mismatch { variable: URL, target: Target::Brand(brand), message })
 }
 
-/// A build would look for the image on the channel that the URL names.
+/// The build downloads the image from the channel in the URL.
 fn compare_channel(pins: &CommonMk, targets: &PinTargets) -> Option<Mismatch> {
     let (pinned, channel) = (pins.channel()?, targets.channel?);
     let release = &targets.release;
@@ -101,7 +101,7 @@ fn compare_release(pins: &CommonMk, targets: &PinTargets) -> Option<Mismatch> {
     (pins.release() != release).then_some(Mismatch { variable: RELEASE, target, message })
 }
 
-/// Stage1 decides by the version what systemd can do.
+/// Stage1 selects systemd features by the pinned version.
 fn compare_systemd(pins: &CommonMk, targets: &PinTargets) -> Option<Mismatch> {
     let systemd = targets.systemd;
     let message = format!("{SYSTEMD} is {}, and the image has systemd {systemd}", pins.systemd());

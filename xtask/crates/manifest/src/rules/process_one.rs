@@ -1,18 +1,18 @@
-//! Rule: each flavor lists systemd, process 1 of a stage1, and systemd-nspawn, which runs the pod. Without a fix: which
-//! manifest should list them is for a person to decide.
+//! Rule: each flavor lists systemd, process 1 of a stage1, and systemd-nspawn, which runs the pod. Without a fix: the
+//! manifest for them needs a manual decision.
 
 use super::lint::{Lint, Problem};
 use crate::finding::{FindingKind, Severity};
 use crate::selection::Location;
 use crate::suggestion::Suggestion;
 
-/// Reports a flavor whose manifests have no line for systemd, as an error, or for systemd-nspawn, as advice. The pod of the
-/// kvm flavor runs in a virtual machine, without systemd-nspawn.
+/// Reports a flavor whose manifests have no line for systemd, as an error, or for systemd-nspawn, as advice. The pod
+/// of the kvm flavor runs in a virtual machine, without systemd-nspawn.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
     if check_program(lint, "/systemd/systemd", "no line of this flavor is systemd, process 1 of a stage1") {
         return;
     }
-    if lint.selection.of.flavor.as_str() != "kvm" {
+    if lint.selection.manifests.flavor.as_str() != "kvm" {
         check_program(
             lint,
             "/systemd-nspawn",
@@ -26,7 +26,7 @@ fn check_program(lint: &mut Lint<'_, '_>, suffix: &str, message: &str) -> bool {
     let is_one =
         |path: &str| path.ends_with(suffix) && (suffix != "/systemd/systemd" || path.starts_with("lib"));
     let files = lint.files();
-    let is_listed = lint.selection.present.iter().any(|path| is_one(path.as_str()))
+    let is_listed = lint.selection.paths.iter().any(|path| is_one(path.as_str()))
         || files.iter().any(|(_, text)| text.entries().any(|(_, line)| is_one(line)));
     let program = lint.index.tree.iter().map(|(path, _)| path).find(|path| is_one(path.as_str()));
     let (Some(program), Some((first, _)), false) = (program, files.first(), is_listed) else { return false };

@@ -1,5 +1,4 @@
-//! Rule: programs that a listed program starts on request are worth a line. Advice; those that it cannot do without are
-//! dependencies.
+//! Rule: programs that a listed program starts on request should be listed. Advice; required programs are dependencies.
 
 use super::lint::{Lint, Problem};
 use crate::finding::FindingKind;

@@ -14,7 +14,7 @@ use usr::file_info::{FileInfo, read};
 use usr::path::UsrPath;
 use usr::tree::{Node, NodeKind, UsrTree};
 
-/// An image of these paths, each a line:
+/// Creates an image from one path per line:
 ///
 /// - `bin/x`: an ELF file for the board. Words after the path are what it needs; `NAME@VERSION` is a symbol version that it
 ///   needs, `+VERSION` one that it defines, `?NAME` a `.note.dlopen` entry of priority `recommended`, `arm64` another machine.
@@ -70,7 +70,7 @@ fn elf(path: &str, words: &str) -> ElfInfo {
     elf
 }
 
-/// What a check finds and a fix makes of one manifest.
+/// The results of a check and a fix of one manifest.
 pub(super) struct Outcome {
     /// `severity kind line path` of each finding.
     pub(super) findings: Vec<String>,
@@ -97,7 +97,7 @@ pub(super) fn run_with(paths: &[&str], manifest: &str, drop_missing: bool) -> Ou
         listed_as: name.to_owned(),
         file: name.to_owned(),
     };
-    let flavors = ManifestSet::of_board(Board::Amd64, &[listing("m"), listing("z")]);
+    let flavors = ManifestSet::from_board(Board::Amd64, &[listing("m"), listing("z")]);
     let check = |text: &str| {
         let files =
             BTreeMap::from([("m", ManifestFile::parse(text.as_bytes())), ("z", ManifestFile::parse(b""))]);
@@ -105,7 +105,7 @@ pub(super) fn run_with(paths: &[&str], manifest: &str, drop_missing: bool) -> Ou
         lint(&flavors, &manifests, &index, Some(DlopenPriority::Required))
     };
     let found = check(manifest);
-    let mut editors = ManifestEditor::of_files([("m", manifest.as_bytes()), ("z", &b""[..])]);
+    let mut editors = ManifestEditor::open_all([("m", manifest.as_bytes()), ("z", &b""[..])]);
     let options = FixOptions { dlopen: Some(DlopenPriority::Required), drop_missing, by_names_only: false };
     fix(&flavors, &mut editors, &index, options);
     let fixed = String::from_utf8(editors["m"].text().to_bytes()).unwrap();

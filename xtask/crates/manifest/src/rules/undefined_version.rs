@@ -20,7 +20,7 @@ mod tests {
     use super::super::test_case::check_rows;
 
     #[test]
-    fn version_that_is_not_defined_is_an_error() {
+    fn undefined_version_is_an_error() {
         check_rows(&[
             (
                 &["bin/x libv.so.1@V2", "lib64/libv.so.1 +V1"],

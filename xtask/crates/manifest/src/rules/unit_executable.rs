@@ -1,4 +1,4 @@
-//! Rule: the program that a listed unit starts is listed too. Without a fix: the unit may be the line that is too much.
+//! Rule: the program of a listed unit is listed. Without a fix: removing the unit may be the right decision.
 
 use super::lint::{Lint, Problem};
 use crate::exec_references::{MissingExecutable, missing_executables};
@@ -32,8 +32,8 @@ fn report<'a>(lint: &mut Lint<'a, '_>, missing: &MissingExecutable, unit: Locati
     } else if reference.may_fail {
         return;
     } else {
-        // The unit starts all the same: nothing that works is removed.
-        (unit, Problem::new(FindingKind::Advice, message, Suggestion::OtherRelease))
+        // The unit works without the program, so its line is not removed.
+        (unit, Problem::new(FindingKind::Advice, message, Suggestion::ChangeRelease))
     };
     let is_advice = reference.may_fail || !missing.in_image && !reference.is_essential();
     let severity = if is_advice { Severity::Advice } else { Severity::Warning };

@@ -9,7 +9,7 @@ const EM_BPF: u16 = 247;
 
 /// Reports files for another machine, files that are not valid ELF, and files that the loader would stop at.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
-    let board = lint.selection.of.board;
+    let board = lint.selection.manifests.board;
     for (path, info) in lint.selection.files() {
         let message = match info {
             FileInfo::Elf(elf) if elf.dynamic && ![board.elf_machine(), EM_BPF].contains(&elf.machine) => {
@@ -29,7 +29,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
         let problem = Problem::new(FindingKind::WrongMachine, message, lint.removal([path]));
         lint.emit(location, path.as_str(), problem);
     }
-    for (path, (needed_by, error)) in &lint.dependencies.unfit {
+    for (path, (needed_by, error)) in &lint.dependencies.unloadable {
         let is_reported =
             matches!(lint.selection.tree.file_info(path.as_str()), Some(FileInfo::MalformedElf(_)));
         let Some(location) = lint.location(path).filter(|_| !is_reported) else { continue };

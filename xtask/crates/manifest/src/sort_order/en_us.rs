@@ -1,15 +1,14 @@
-//! How glibc's `strcoll` compares two paths in `en_US.UTF-8`.
+//! Collation of paths in `en_US.UTF-8`, as by strcoll(3) of glibc.
 //!
-//! glibc's collation is a table of four weights a character (its `iso14651_t1_common`, after ISO/IEC 14651). For the
-//! characters of paths that comes down to four looks at both texts, the next one only where the last saw no
-//! difference:
+//! glibc's collation is a table of four weights per character (`iso14651_t1_common`, after ISO/IEC 14651). For the
+//! characters of paths these are four comparison levels, each used only if the level before finds no difference:
 //!
 //! 1. letters, digits and `$` alone, without case: `$`, then digits, then letters;
 //! 2. accents, which ASCII does not have, but see [`accents`];
 //! 3. small letters before capital ones;
 //! 4. all characters, punctuation before `$`, digits and letters.
 //!
-//! Last, as `sort` does, the bytes. Characters beyond ASCII count as letters behind `z` in the order of their code
+//! Last, as `sort` does, the bytes. Characters beyond ASCII are letters after `z` in the order of their code
 //! points, which is not what glibc does with every script; rkt's manifests have none.
 
 use std::cmp::Ordering;
@@ -24,7 +23,7 @@ pub fn compare(one: &str, other: &str) -> Ordering {
         .then_with(|| a.cmp(b))
 }
 
-/// The first look. Plain indexing: this decides nearly every comparison, and a manifest may have many lines.
+/// Level 1. Plain indexing: this decides nearly every comparison, and a manifest may have many lines.
 fn letters(a: &[u8], b: &[u8]) -> Ordering {
     let (mut at_a, mut at_b) = (0, 0);
     loop {
@@ -47,10 +46,10 @@ fn letters(a: &[u8], b: &[u8]) -> Ordering {
     }
 }
 
-/// The second look. Every letter and digit has the same weight here, so only their number could differ, and the first
-/// look has found that equal. But the table has digits and punctuation compared from the end of each run of them
-/// ("backward"), and where a letter follows a run of two or more, glibc's walk passes over the last but one of the
-/// run. If that is a digit, it goes uncounted: `11a` comes before `1-1a`, and `a1-b` before `a-1b`.
+/// Level 2. Every letter and digit has the same weight, so only their number could differ, which level 1 has
+/// found equal. But the table has digits and punctuation compared from the end of each run of them
+/// ("backward"), and where a letter follows a run of two or more, glibc skips the last but one of the
+/// run. A digit there has no weight: `11a` comes before `1-1a`, and `a1-b` before `a-1b`.
 fn accents(text: &[u8]) -> usize {
     let (mut count, mut run) = (0, 0);
     for (at, byte) in text.iter().enumerate() {
@@ -68,19 +67,19 @@ fn accents(text: &[u8]) -> usize {
     count
 }
 
-/// The third look.
+/// Level 3.
 fn case(byte: &u8) -> Option<bool> {
     (FIRST[*byte as usize] != 0).then_some(byte.is_ascii_uppercase())
 }
 
-/// The fourth look.
+/// Level 4.
 fn weight(byte: &u8) -> u16 {
     let first = u16::from(FIRST[*byte as usize]);
     match byte {
-        // Control characters as the table lists them: tab and its like behind the others.
+        // Control characters as the table lists them: tab and similar ones after the others.
         b'\t' | 0x0b | 0x0c | b'\r' => 0x80 + u16::from(*byte),
         0..0x20 | 0x7f => u16::from(*byte),
-        // Punctuation goes by code, which is the table's order too.
+        // Punctuation is in the order of code points, as in the table.
         _ if first == 0 => 0x100 + u16::from(*byte),
         _ => 0x200 + 2 * first + u16::from(byte.is_ascii_uppercase()),
     }
@@ -90,7 +89,7 @@ fn is_letter(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || !byte.is_ascii()
 }
 
-/// The weight of each byte in the first look; 0 for what it does not see.
+/// The weight of each byte at level 1; 0 for ignored bytes.
 const FIRST: [u8; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;
@@ -112,8 +111,8 @@ mod tests {
     use super::compare;
 
     #[test]
-    fn lines_come_in_the_order_of_sort() {
-        // Each row as GNU sort 9.1 with glibc 2.36 puts it.
+    fn order_is_that_of_gnu_sort() {
+        // Expected results of GNU sort 9.1 with glibc 2.36.
         for row in [
             "lib64/libcap.so.2.24 lib64/libcryptsetup.so lib64/libc.so.6 lib64/libdl.so",
             "lib64/ld-2.21.so lib64/ld-linux-x86-64.so.2 lib64/libacl.so",

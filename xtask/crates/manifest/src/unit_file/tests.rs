@@ -80,7 +80,7 @@ fn lines_are_joined_as_systemd_syntax_says() {
 }
 
 #[test]
-fn words_prefixes_and_separators_of_a_command_line() {
+fn command_line_is_split_as_by_systemd() {
     for (value, expected) in [
         ("/a ; /b", "/a /b"),
         ("/a x ; -/b y", "/a -/b"),

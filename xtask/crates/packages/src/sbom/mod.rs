@@ -1,4 +1,4 @@
-//! Bill of materials of the flavors: what it is made of, where that came from, and under which licences.
+//! Bill of materials of the flavors: their files and packages, the images that these are from, and the licences.
 
 mod cyclonedx;
 mod spdx;
@@ -21,7 +21,7 @@ pub enum Format {
     CycloneDx,
 }
 
-/// The image that a flavor is cut out of.
+/// The image that the files of a flavor are from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// Vendor's name, `Flatcar Container Linux`.
@@ -52,7 +52,7 @@ pub enum Entry {
     Symlink(String),
 }
 
-/// The part of a bill of materials that comes out of one image.
+/// The part of a bill of materials that is from one image.
 #[derive(Debug, Clone)]
 pub struct BoardBom<'a> {
     /// The image.

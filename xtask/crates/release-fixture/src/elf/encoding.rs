@@ -1,8 +1,8 @@
-//! Numbers and texts as a class and byte order write them (gABI, "Data Representation").
+//! Encoding of numbers and strings by class and byte order (gABI, "Data Representation").
 
 use std::collections::BTreeMap;
 
-/// Class and byte order, and with them how numbers are written.
+/// The class and byte order of a file.
 #[derive(Clone, Copy)]
 pub(super) struct Form {
     pub(super) is_64: bool,
@@ -18,7 +18,7 @@ impl Form {
         if self.big_endian { value.to_be_bytes() } else { value.to_le_bytes() }
     }
 
-    /// An address, offset or size: as wide as the class.
+    /// An address, offset or size, in the width of the class.
     pub(super) fn word(self, value: u64) -> Vec<u8> {
         match (self.is_64, self.big_endian) {
             (true, false) => value.to_le_bytes().to_vec(),
@@ -28,7 +28,7 @@ impl Form {
     }
 }
 
-/// `.dynstr` under construction; each text is there once.
+/// Builder of `.dynstr` without duplicates.
 #[derive(Default)]
 pub(super) struct Strings {
     pub(super) bytes: Vec<u8>,
@@ -49,7 +49,7 @@ impl Strings {
     }
 }
 
-/// A text as C ends it.
+/// A NUL-terminated string.
 pub(super) fn zero_ended(text: &str) -> Vec<u8> {
     [text.as_bytes(), &[0]].concat()
 }

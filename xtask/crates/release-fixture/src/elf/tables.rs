@@ -1,4 +1,4 @@
-//! The tables of symbol versions (LSB core, "Symbol Versioning") and the note of libraries loaded by name.
+//! The tables of symbol versions (LSB core, "Symbol Versioning") and the note of libraries for dlopen(3).
 
 use super::encoding::{Form, Strings, zero_ended};
 use super::{DlopenNote, ElfInfo, VersionNeed};
@@ -26,7 +26,7 @@ impl Form {
         (bytes, names.len() as u32)
     }
 
-    /// `Verneed` a library, each followed by one `Vernaux` a version.
+    /// One `Verneed` per library, each followed by one `Vernaux` per version.
     pub(super) fn verneed(self, needs: &[VersionNeed], strings: &mut Strings) -> (Vec<u8>, u32) {
         let mut libraries: Vec<&str> = Vec::new();
         for need in needs {
@@ -55,7 +55,7 @@ impl Form {
         (bytes, libraries.len() as u32)
     }
 
-    /// One note whose description is the JSON array of the entries, padded to four bytes.
+    /// One note with the JSON array of the entries as its description, padded to four bytes.
     pub(super) fn dlopen_note(self, notes: &[DlopenNote]) -> Vec<u8> {
         let entry = |note: &DlopenNote| {
             serde_json::json!({

@@ -34,7 +34,7 @@ const DT_VERNEEDNUM: u64 = 0x6fff_ffff;
 
 const DF_1_NODEFLIB: u64 = 0x800;
 
-/// One piece of the file that has a section header of its own.
+/// One section of the file.
 struct Section {
     name: &'static str,
     kind: u32,
@@ -98,8 +98,8 @@ fn contents(info: &ElfInfo, form: Form, strings: &mut Strings) -> Vec<Section> {
     sections
 }
 
-/// What glibc's loader and systemd carry as plain text: the directories one after the other, and the version
-/// as `systemd --version` prints it.
+/// The strings of glibc's loader and of systemd: the consecutive default directories, and the version as
+/// `systemd --version` prints it.
 fn texts(info: &ElfInfo) -> Vec<u8> {
     let mut text: Vec<u8> = info.system_dirs.iter().flat_map(|directory| zero_ended(directory)).collect();
     if !info.system_dirs.is_empty() && !info.legacy_hwcaps {
@@ -114,7 +114,7 @@ fn texts(info: &ElfInfo) -> Vec<u8> {
     text
 }
 
-/// Gives each section its place behind the headers and returns the end of the last one.
+/// Sets the offset of each section after the headers and returns the end of the last one.
 fn place(sections: &mut [Section], headers: u64) -> u64 {
     sections.iter_mut().fold(headers, |at, section| {
         section.offset = at.next_multiple_of(8);
@@ -171,7 +171,7 @@ impl Form {
         vec![0; length]
     }
 
-    /// The dynamic section; `address` knows where a section lies.
+    /// The dynamic section; `address` returns the address of a section.
     fn dynamic(
         self,
         info: &ElfInfo,

@@ -1,27 +1,27 @@
-//! What can go wrong with one answer.
+//! Scripted failures of one response.
 
 use std::time::Duration;
 
-/// A wrong response, as release servers, caches or proxies give them.
+/// A wrong response, as release servers, caches or proxies send it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Misbehavior {
-    /// A status with a short text, and `Retry-After` where it is given.
+    /// A status with a short text, and `Retry-After` if set.
     Status(u16, Option<String>),
-    /// The connection ends after so many bytes of the body.
+    /// The connection ends after this number of bytes of the body.
     CutAfter(u64),
-    /// The same, and there is neither `ETag` nor `Last-Modified`.
+    /// The connection ends after this number of bytes of the body, without `ETag` and `Last-Modified`.
     CutUnnamed(u64),
-    /// Nothing more comes after so many bytes of the body, and the connection stays.
+    /// The body stalls after this number of bytes, on an open connection.
     StallAfter(u64),
-    /// The server takes so long before it answers at all.
+    /// The server waits this long before the response.
     Wait(Duration),
     /// A `Range` is answered with 200 and the whole file.
     IgnoreRange,
     /// A `Range` is answered with 206 and a wrong `Content-Range`: it starts at this byte.
     WrongRange(u64),
-    /// The file becomes another one, now and for later requests.
+    /// The file is replaced by this one, for this and later requests.
     ChangeEntity(Vec<u8>),
-    /// `Content-Length` says so many bytes, whatever is sent.
+    /// `Content-Length` has this value, independent of the body.
     WrongLength(u64),
     /// No `Content-Length`: the end of the connection is the end of the body.
     NoLength,
@@ -29,10 +29,10 @@ pub enum Misbehavior {
     NoValidators,
     /// 302 to this URL.
     Redirect(String),
-    /// 200 with an HTML page, as captive portals and error pages come.
+    /// 200 with an HTML page, as captive portals and error pages send it.
     Html,
     /// `Content-Encoding: gzip` on a file that is gzip by itself, bytes unchanged.
     GzipEncoding,
-    /// The body no faster than this many bytes a second.
+    /// The maximum rate of the body, in bytes per second.
     Slow(u64),
 }

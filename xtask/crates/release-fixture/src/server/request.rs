@@ -7,7 +7,7 @@ use std::net::TcpStream;
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// `GET` or `HEAD`, or whatever the client sent.
+    /// `GET`, `HEAD`, or another method of the client.
     pub method: String,
     /// The path without its leading slash, `%XX` decoded: a key of the site.
     pub path: String,
@@ -15,11 +15,11 @@ pub struct Request {
     pub headers: BTreeMap<String, String>,
 }
 
-/// Longer heads are cut off: no client of ours sends them.
+/// The size of a request head in bytes; longer ones are truncated.
 const MAX_HEAD: u64 = 64 << 10;
 
 impl Request {
-    /// Reads one request head; `None` where the client went away or sent none.
+    /// Reads one request head; `None` if the client closed the connection or sent none.
     pub(super) fn read(stream: &TcpStream) -> std::io::Result<Option<Request>> {
         let mut lines = BufReader::new(stream.take(MAX_HEAD)).lines();
         let Some(first) = lines.next().transpose()? else { return Ok(None) };
@@ -48,7 +48,7 @@ impl Request {
     }
 }
 
-/// RFC 3986, section 2.1.
+/// Decodes percent-encoding (RFC 3986, section 2.1).
 fn decode(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();

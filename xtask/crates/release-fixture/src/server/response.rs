@@ -1,4 +1,4 @@
-//! One request and its answer, right or wrong as the script wants it.
+//! The response to one request, correct or with a scripted failure.
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Misbehavior, Request, State};
 
-/// A connection with the request that came over it.
+/// A connection and its request.
 pub(super) struct Exchange<'a> {
     pub(super) stream: TcpStream,
     pub(super) request: &'a Request,
@@ -15,21 +15,21 @@ pub(super) struct Exchange<'a> {
     pub(super) speed: Option<u64>,
 }
 
-/// A head and the part of the body that goes with it.
+/// A response head and its part of the body.
 struct Answer<'a> {
     status: u16,
     headers: Vec<(&'static str, String)>,
     body: &'a [u8],
-    /// What `Content-Length` says; `None` leaves it out.
+    /// The value of `Content-Length`; `None` omits it.
     length: Option<u64>,
 }
 
-/// What an HTML page looks like where a file was expected.
+/// The HTML page that is sent in place of a file.
 const HTML: &[u8] =
     b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Welcome</body></html>\n";
 
 impl Exchange<'_> {
-    /// Sends the answer: `bytes` is the file, `None` a 404.
+    /// Sends the response: `bytes` is the file, `None` a 404.
     pub(super) fn answer(&self, bytes: Option<Vec<u8>>, trouble: Option<Misbehavior>) -> std::io::Result<()> {
         match &trouble {
             Some(Misbehavior::Wait(time)) => self.state.sleep(*time),
@@ -121,7 +121,7 @@ impl Exchange<'_> {
     fn write(&self, body: &[u8], speed: Option<u64>) -> std::io::Result<()> {
         let mut stream = &self.stream;
         let Some(speed) = speed else { return stream.write_all(body) };
-        // Twenty pieces a second: smooth for a progress bar.
+        // Twenty pieces per second: smooth for a progress bar.
         let piece = usize::try_from(speed / 20).unwrap_or(usize::MAX).max(1);
         for part in body.chunks(piece) {
             stream.write_all(part)?;
@@ -156,7 +156,7 @@ fn first(body: &[u8], count: u64) -> &[u8] {
     &body[..usize::try_from(count).unwrap_or(usize::MAX).min(body.len())]
 }
 
-/// `ETag` and `Last-Modified` of these bytes: both follow from a checksum, so that other bytes have others.
+/// `ETag` and `Last-Modified` of these bytes: both are derived from a checksum, so that other bytes have other values.
 fn validators(bytes: &[u8]) -> (String, String) {
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)

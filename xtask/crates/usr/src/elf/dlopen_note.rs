@@ -1,4 +1,4 @@
-//! `.note.dlopen`: the libraries that a file loads by name, as it declares them itself.
+//! `.note.dlopen`: the libraries that a file declares to load with dlopen(3).
 
 use object::endian::Endianness;
 use object::read::elf::{FileHeader, NoteIterator, ProgramHeader, SectionHeader};
@@ -10,44 +10,44 @@ use super::{DlopenNote, DlopenPriority};
 const OWNER: &[u8] = b"FDO";
 const NOTE_TYPE: u32 = 0x407c_0c0a;
 
-/// The notes of one file that are looked at; real files have fewer than ten.
+/// The notes of one file that are read; real files have fewer than ten.
 const MAX_NOTES: usize = 256;
 /// The bytes of JSON of one file that are read; libsystemd-shared of systemd 257 has 4 KiB.
 const MAX_JSON: usize = 1 << 15;
 
-/// Every entry, in the order of the file. The loader does not read these notes, so one that cannot be read does
-/// not make the file a broken one: it is passed over.
+/// Every entry, in the order of the file. The loader does not read these notes, so that a malformed one is skipped and
+/// not an error of the file.
 pub(super) fn notes<E: FileHeader<Endian = Endianness>>(
     header: &E,
     endian: Endianness,
     segments: &[E::ProgramHeader],
     file: &PartialFile,
 ) -> Vec<DlopenNote> {
-    let mut found = Found::default();
+    let mut reader = NoteReader::default();
     for segment in segments {
         if let Ok(Some(notes)) = segment.notes(endian, file) {
-            found.take::<E>(notes, endian);
+            reader.add::<E>(notes, endian);
         }
     }
-    if found.json_read == 0 {
+    if reader.json_read == 0 {
         for section in header.section_headers(endian, file).unwrap_or_default() {
             if let Ok(Some(notes)) = section.notes(endian, file) {
-                found.take::<E>(notes, endian);
+                reader.add::<E>(notes, endian);
             }
         }
     }
-    found.entries
+    reader.entries
 }
 
 #[derive(Default)]
-struct Found {
+struct NoteReader {
     entries: Vec<DlopenNote>,
     notes_seen: usize,
     json_read: usize,
 }
 
-impl Found {
-    fn take<E: FileHeader<Endian = Endianness>>(
+impl NoteReader {
+    fn add<E: FileHeader<Endian = Endianness>>(
         &mut self,
         mut notes: NoteIterator<'_, E>,
         endian: Endianness,
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entries_are_read_and_odd_ones_passed_over() {
+    fn entries_are_read_and_malformed_ones_skipped() {
         let json = br#"[{"feature":"bpf","description":"Firewall","priority":"suggested","soname":["libbpf.so.1","libbpf.so.0"]},
             {"soname":["libz.so.1"]}, {"soname":[]}, {"feature":"x"}, 7]"#;
         let mut padded = json.to_vec();

@@ -1,4 +1,4 @@
-//! The dynamic section through the program headers, for both classes and both byte orders.
+//! Parser of the dynamic section through the program headers, for both classes and both byte orders.
 
 use object::elf::{self, FileHeader32, FileHeader64, Verdaux, Verdef, Vernaux, Verneed};
 use object::endian::Endianness;
@@ -10,15 +10,16 @@ use super::partial_file::PartialFile;
 use super::{ElfInfo, Filter, FilterKind, MAGIC, VersionNeed, dlopen_note};
 use crate::lossless_text;
 
-/// The bytes of names, and 16 for each, that are kept of one file. glibc's largest library needs 2 KiB of names, and
-/// a thousand files may be kept at once.
+/// The bytes of names, and 16 for each, that are stored of one file. glibc's largest library needs 2 KiB of names, and
+/// a thousand files may be in memory.
 const NAME_BUDGET: usize = 1 << 16;
-/// The entries of a dynamic section or of a version chain that are looked at.
+/// The entries of a dynamic section or of a version chain that are read.
 const MAX_ENTRIES: usize = 1 << 16;
 /// `PATH_MAX` of Linux: a longer name cannot be opened.
 const MAX_NAME: usize = 4096;
 
-/// See [`super::parse()`]. An error may only mean that a part of the file was not read: see [`PartialFile::missed`].
+/// See [`super::parse()`]. An error can also mean that a part of the file was not read: see
+/// [`PartialFile::requested_range`].
 pub(super) fn parse(file: &PartialFile) -> Result<ElfInfo, String> {
     let size = file.len().unwrap_or_default();
     match file.read_bytes_at(0, size.min(5)) {
@@ -36,7 +37,7 @@ pub(super) fn parse(file: &PartialFile) -> Result<ElfInfo, String> {
     }
 }
 
-/// One file whose headers are sound.
+/// One ELF file with valid headers.
 struct ElfFile<'a, E: FileHeader> {
     file: &'a PartialFile,
     header: &'a E,
@@ -45,20 +46,20 @@ struct ElfFile<'a, E: FileHeader> {
     budget: usize,
 }
 
-/// A part of the file, from an offset to the end of its segment or table.
+/// A range of the file, from an offset to the end of its segment or table.
 #[derive(Clone, Copy)]
-struct Part {
+struct FileRange {
     offset: u64,
     size: u64,
 }
 
-/// The entries of the dynamic section that matter here; of a tag given twice the last counts, as for the loader.
+/// The entries of the dynamic section that are read; of duplicate tags the last is used, as in the loader.
 #[derive(Default)]
 struct Dynamic {
     strtab: u64,
     strsz: Option<u64>,
     needed: Vec<u64>,
-    /// With the number of needed entries in front.
+    /// The name's offset, the kind, and the number of needed entries before it.
     filters: Vec<(u64, FilterKind, usize)>,
     soname: Option<u64>,
     rpath: Option<u64>,
@@ -93,7 +94,7 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
         Ok(info)
     }
 
-    /// glibc `open_verify`: what makes the loader stop at a file of its own class and machine.
+    /// The reason why the loader stops at a file of its own class and machine (glibc `open_verify`).
     fn unloadable(&self) -> Option<String> {
         let kind = self.header.e_type(self.endian);
         let abi = self.header.e_ident().os_abi;
@@ -110,13 +111,13 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
         let Some(segment) = self.segments.iter().find(|s| s.p_type(self.endian) == elf::PT_INTERP) else {
             return Ok(None);
         };
-        let part = self.of_segment(segment).ok_or("PT_INTERP is outside of the file")?;
+        let part = self.segment_range(segment).ok_or("PT_INTERP is outside of the file")?;
         self.string(part, 0, "PT_INTERP").map(Some)
     }
 
     /// The dynamic section: `None` without `PT_DYNAMIC`, and in files of debug data, where it has no bytes.
     fn dynamic(&self) -> Result<Option<Dynamic>, String> {
-        // Of several the loader takes the last.
+        // Of several the loader uses the last.
         let Some(segment) = self.segments.iter().rfind(|s| s.p_type(self.endian) == elf::PT_DYNAMIC) else {
             return Ok(None);
         };
@@ -124,9 +125,9 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
         if size == 0 {
             return Ok(None);
         }
-        let part = match self.at_address(segment.p_vaddr(self.endian).into()) {
-            Ok(part) => Part { size: part.size.min(size), ..part },
-            Err(_) => self.of_segment(segment).ok_or("PT_DYNAMIC is outside of the file")?,
+        let part = match self.range_at_vaddr(segment.p_vaddr(self.endian).into()) {
+            Ok(part) => FileRange { size: part.size.min(size), ..part },
+            Err(_) => self.segment_range(segment).ok_or("PT_DYNAMIC is outside of the file")?,
         };
         // One more than the limit, to detect a section that does not end.
         let count = (part.size / size_of::<E::Dyn>() as u64).min(MAX_ENTRIES as u64 + 1) as usize;
@@ -165,8 +166,8 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
         if dynamic.needed.is_empty() && dynamic.filters.is_empty() && named.iter().all(Option::is_none) {
             return Ok(());
         }
-        let strings = self.at_address(dynamic.strtab).map_err(|why| format!("DT_STRTAB {why}"))?;
-        let strings = Part { size: strings.size.min(dynamic.strsz.unwrap_or(u64::MAX)), ..strings };
+        let strings = self.range_at_vaddr(dynamic.strtab).map_err(|why| format!("DT_STRTAB {why}"))?;
+        let strings = FileRange { size: strings.size.min(dynamic.strsz.unwrap_or(u64::MAX)), ..strings };
 
         for &offset in &dynamic.needed {
             info.needed.push(self.string(strings, offset, "DT_NEEDED")?);
@@ -185,63 +186,63 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
             info.runpath = Some(search_path(&self.string(strings, offset, "DT_RUNPATH")?));
         }
         if let Some(address) = dynamic.verneed {
-            let table = self.at_address(address).map_err(|why| format!("DT_VERNEED {why}"))?;
+            let table = self.range_at_vaddr(address).map_err(|why| format!("DT_VERNEED {why}"))?;
             info.verneed = self.verneed(table, strings)?;
         }
         if let Some(address) = dynamic.verdef {
-            let table = self.at_address(address).map_err(|why| format!("DT_VERDEF {why}"))?;
+            let table = self.range_at_vaddr(address).map_err(|why| format!("DT_VERDEF {why}"))?;
             info.verdef = self.verdef(table, strings)?;
         }
         Ok(())
     }
 
-    /// The chain of `Verneed` records; like the loader it goes by `vn_next`, not by `DT_VERNEEDNUM`.
-    fn verneed(&mut self, table: Part, strings: Part) -> Result<Vec<VersionNeed>, String> {
+    /// Reads the chain of `Verneed` records; follows `vn_next`, not `DT_VERNEEDNUM`, like the loader.
+    fn verneed(&mut self, table: FileRange, strings: FileRange) -> Result<Vec<VersionNeed>, String> {
         let mut needs = Vec::new();
         let mut at = 0;
         loop {
             let need: &Verneed<Endianness> = self.record(table, at, "DT_VERNEED")?;
             let library =
                 self.string(strings, need.vn_file.get(self.endian).into(), "a DT_VERNEED library")?;
-            let mut aux_at = step(at, need.vn_aux.get(self.endian))?;
+            let mut aux_at = checked_offset(at, need.vn_aux.get(self.endian))?;
             loop {
                 let aux: &Vernaux<Endianness> = self.record(table, aux_at, "DT_VERNEED")?;
                 let version =
                     self.string(strings, aux.vna_name.get(self.endian).into(), "a needed version")?;
                 let weak = aux.vna_flags.get(self.endian).0 & elf::VER_FLG_WEAK.0 != 0;
-                // The library's name is kept once more with each of its versions.
-                self.spend(library.len())?;
+                // Each version has its own copy of the library's name.
+                self.charge_budget(library.len())?;
                 needs.push(VersionNeed { library: library.clone(), version, weak });
                 match aux.vna_next.get(self.endian) {
                     0 => break,
-                    next => aux_at = step(aux_at, next)?,
+                    next => aux_at = checked_offset(aux_at, next)?,
                 }
             }
             match need.vn_next.get(self.endian) {
                 0 => return Ok(needs),
-                next => at = step(at, next)?,
+                next => at = checked_offset(at, next)?,
             }
         }
     }
 
-    /// The chain of `Verdef` records; the first `Verdaux` of each holds its name, the others its parents.
-    fn verdef(&mut self, table: Part, strings: Part) -> Result<Vec<String>, String> {
+    /// Reads the chain of `Verdef` records; the first `Verdaux` of each is its name, the others are its parents.
+    fn verdef(&mut self, table: FileRange, strings: FileRange) -> Result<Vec<String>, String> {
         let mut defs = Vec::new();
         let mut at = 0;
         loop {
             let def: &Verdef<Endianness> = self.record(table, at, "DT_VERDEF")?;
-            let aux_at = step(at, def.vd_aux.get(self.endian))?;
+            let aux_at = checked_offset(at, def.vd_aux.get(self.endian))?;
             let aux: &Verdaux<Endianness> = self.record(table, aux_at, "DT_VERDEF")?;
             defs.push(self.string(strings, aux.vda_name.get(self.endian).into(), "a defined version")?);
             match def.vd_next.get(self.endian) {
                 0 => return Ok(defs),
-                next => at = step(at, next)?,
+                next => at = checked_offset(at, next)?,
             }
         }
     }
 
-    /// The part of the file at a virtual address, to the end of its segment.
-    fn at_address(&self, address: u64) -> Result<Part, String> {
+    /// The range of the file at a virtual address, to the end of its segment.
+    fn range_at_vaddr(&self, address: u64) -> Result<FileRange, String> {
         let found =
             self.segments.iter().filter(|segment| segment.p_type(self.endian) == elf::PT_LOAD).find_map(
                 |segment| {
@@ -252,24 +253,24 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
                     }
                     let start = offset.checked_add(inside)?;
                     let end = offset.saturating_add(size).min(self.size());
-                    Some(Part { offset: start, size: end.checked_sub(start)? })
+                    Some(FileRange { offset: start, size: end.checked_sub(start)? })
                 },
             );
-        found.ok_or_else(|| format!("points to {address:#x}, which no loaded segment of the file holds"))
+        found.ok_or_else(|| format!("points to {address:#x}, which is in no loaded segment of the file"))
     }
 
-    /// The bytes of a segment; `None` where they are not all in the file.
-    fn of_segment(&self, segment: &E::ProgramHeader) -> Option<Part> {
+    /// The range of a segment; `None` if it exceeds the file.
+    fn segment_range(&self, segment: &E::ProgramHeader) -> Option<FileRange> {
         let (offset, size) = segment.file_range(self.endian);
-        offset.checked_add(size).filter(|end| *end <= self.size()).map(|_| Part { offset, size })
+        offset.checked_add(size).filter(|end| *end <= self.size()).map(|_| FileRange { offset, size })
     }
 
     fn size(&self) -> u64 {
         self.file.len().unwrap_or_default()
     }
 
-    /// A NUL-terminated string of `table`, paid for from the budget.
-    fn string(&mut self, table: Part, offset: u64, what: &str) -> Result<String, String> {
+    /// A NUL-terminated string of `table`, charged to the budget.
+    fn string(&mut self, table: FileRange, offset: u64, what: &str) -> Result<String, String> {
         let Some(left) = table.size.checked_sub(offset) else {
             return Err(format!("{what} names offset {offset:#x}, past its string table"));
         };
@@ -278,11 +279,11 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
         let Ok(bytes) = self.file.read_bytes_at_until(window, 0) else {
             return Err(format!("{what} names a string without an end at offset {offset:#x}"));
         };
-        self.spend(bytes.len() + 16)?;
+        self.charge_budget(bytes.len() + 16)?;
         Ok(lossless_text::from_bytes(bytes).into_owned())
     }
 
-    fn record<T: Pod>(&self, table: Part, at: usize, what: &str) -> Result<&'a T, String> {
+    fn record<T: Pod>(&self, table: FileRange, at: usize, what: &str) -> Result<&'a T, String> {
         let end = (at as u64).checked_add(size_of::<T>() as u64).filter(|end| *end <= table.size);
         let offset = end.and_then(|_| table.offset.checked_add(at as u64));
         offset
@@ -290,14 +291,14 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
             .ok_or_else(|| format!("{what} runs out of its segment"))
     }
 
-    fn spend(&mut self, cost: usize) -> Result<(), String> {
+    fn charge_budget(&mut self, cost: usize) -> Result<(), String> {
         let left = self.budget.checked_sub(cost);
-        self.budget = left.ok_or_else(|| format!("it holds more than {NAME_BUDGET} bytes of names"))?;
+        self.budget = left.ok_or_else(|| format!("it has more than {NAME_BUDGET} bytes of names"))?;
         Ok(())
     }
 }
 
-fn step(at: usize, by: u32) -> Result<usize, String> {
+fn checked_offset(at: usize, by: u32) -> Result<usize, String> {
     usize::try_from(by)
         .ok()
         .and_then(|by| at.checked_add(by))

@@ -1,61 +1,62 @@
-//! The parts of a file that were read so far, for a parser that need not see all of it.
+//! A file of which only some windows were read, for a parser that needs only parts of it.
 //!
-//! What the loader reads of a program is in a few pages: the headers at the start, the dynamic section near the end.
-//! A program of 100 MiB is read so by a few hundred KiB, in the memory that these take.
+//! The loader reads a few pages of a program: the headers at the start, the dynamic section near the end. So a few
+//! hundred KiB of a program of 100 MiB are read and in memory.
 
 use std::cell::Cell;
 use std::ops::Range;
 
 use object::read::ReadRef;
 
-/// Windows start at multiples of this and are no shorter, but for the last: the usual block of a squashfs.
-const GRID: u64 = 128 << 10;
-/// The longest part that is requested at once: no table of a real file comes near.
+/// The alignment and minimum length of windows, except the last one: the usual block size of a squashfs.
+const WINDOW_SIZE: u64 = 128 << 10;
+/// The longest range that is requested at once, in bytes; tables of real files are much shorter.
 const MAX_RANGE: u64 = 8 << 20;
-/// The windows of one file, and their bytes. A file that wants more is none that anybody linked.
+/// The windows of one file, and their bytes. No linker produces a file that needs more.
 const MAX_WINDOWS: usize = 128;
 const MAX_TOTAL: u64 = 32 << 20;
 
-/// A file of which some windows are there.
+/// A file of which some windows were read.
 ///
-/// A parser that looks at a part that is not there gets an error, and the part is noted: add it, and parse again.
+/// A read outside of these windows is an error, and records the range: add it, and parse again.
 #[derive(Debug)]
 pub(crate) struct PartialFile {
     size: u64,
     read: Vec<(u64, Vec<u8>)>,
-    missed: Cell<Option<(u64, u64)>>,
+    requested: Cell<Option<(u64, u64)>>,
 }
 
 impl PartialFile {
     /// A file of `size` bytes, none of which was read yet.
-    pub(crate) fn of(size: u64) -> PartialFile {
-        PartialFile { size, read: Vec::new(), missed: Cell::new(None) }
+    pub(crate) fn new(size: u64) -> PartialFile {
+        PartialFile { size, read: Vec::new(), requested: Cell::new(None) }
     }
 
-    /// A file that is there whole.
+    /// A file that was read completely.
     pub(crate) fn whole(bytes: &[u8]) -> PartialFile {
-        PartialFile { size: bytes.len() as u64, read: vec![(0, bytes.to_vec())], missed: Cell::new(None) }
+        PartialFile { size: bytes.len() as u64, read: vec![(0, bytes.to_vec())], requested: Cell::new(None) }
     }
 
-    /// Adds the bytes from `start` on, which a parser missed.
+    /// Adds the bytes from `start` on.
     pub(crate) fn add(&mut self, start: u64, bytes: Vec<u8>) {
         self.read.push((start, bytes));
-        self.missed.set(None);
+        self.requested.set(None);
     }
 
-    /// The part that the last parser missed first, rounded up to whole windows; `None` where it missed nothing.
-    pub(crate) fn missed(&self) -> Option<Range<u64>> {
-        let (start, end) = self.missed.get()?;
-        Some(start / GRID * GRID..end.next_multiple_of(GRID).min(self.size))
+    /// The first range that the last parser could not read, rounded up to whole windows; `None` if it could read
+    /// everything.
+    pub(crate) fn requested_range(&self) -> Option<Range<u64>> {
+        let (start, end) = self.requested.get()?;
+        Some(start / WINDOW_SIZE * WINDOW_SIZE..end.next_multiple_of(WINDOW_SIZE).min(self.size))
     }
 
-    /// Whether so many windows were read that another one is not worth it.
-    pub(crate) fn is_too_much(&self) -> bool {
+    /// Whether the windows exceed their maximum number or size.
+    pub(crate) fn exceeds_budget(&self) -> bool {
         let total: u64 = self.read.iter().map(|(_, bytes)| bytes.len() as u64).sum();
         self.read.len() > MAX_WINDOWS || total > MAX_TOTAL
     }
 
-    /// The bytes from `at` on, as far as any one window has them.
+    /// The bytes from `at` to the end of the window that has most of them.
     fn from(&self, at: u64) -> &[u8] {
         let rests = self.read.iter().filter_map(|(start, bytes)| {
             let inside = usize::try_from(at.checked_sub(*start)?).ok()?;
@@ -64,9 +65,9 @@ impl PartialFile {
         rests.max_by_key(|rest| rest.len()).unwrap_or_default()
     }
 
-    fn miss(&self, range: Range<u64>) {
-        if range.end - range.start <= MAX_RANGE && self.missed.get().is_none() {
-            self.missed.set(Some((range.start, range.end)));
+    fn request(&self, range: Range<u64>) {
+        if range.end - range.start <= MAX_RANGE && self.requested.get().is_none() {
+            self.requested.set(Some((range.start, range.end)));
         }
     }
 }
@@ -82,19 +83,19 @@ impl<'a> ReadRef<'a> for &'a PartialFile {
         if size == 0 {
             return Ok(&[]);
         }
-        self.from(offset).get(..length).ok_or_else(|| self.miss(offset..end))
+        self.from(offset).get(..length).ok_or_else(|| self.request(offset..end))
     }
 
     fn read_bytes_at_until(self, range: Range<u64>, delimiter: u8) -> Result<&'a [u8], ()> {
         let range = range.start..range.end.min(self.size);
-        let most = usize::try_from(range.end.checked_sub(range.start).ok_or(())?).map_err(|_| ())?;
-        let there = self.from(range.start);
-        let window = &there[..there.len().min(most)];
+        let max = usize::try_from(range.end.checked_sub(range.start).ok_or(())?).map_err(|_| ())?;
+        let rest = self.from(range.start);
+        let window = &rest[..rest.len().min(max)];
         match window.iter().position(|&byte| byte == delimiter) {
             Some(length) => Ok(&window[..length]),
-            None if window.len() == most => Err(()),
+            None if window.len() == max => Err(()),
             None => {
-                self.miss(range);
+                self.request(range);
                 Err(())
             }
         }
@@ -106,38 +107,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_there_is_noted_and_found_once_it_is() {
-        let size = 3 * GRID + 10;
+    fn unread_range_is_requested_until_it_is_added() {
+        let size = 3 * WINDOW_SIZE + 10;
         let file: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
         let part = |range: Range<u64>| file[range.start as usize..range.end as usize].to_vec();
-        let mut windows = PartialFile::of(size);
+        let mut windows = PartialFile::new(size);
         assert_eq!((&windows).read_bytes_at(5, 4), Err(()));
-        assert_eq!(windows.missed(), Some(0..GRID));
-        windows.add(0, part(0..GRID));
+        assert_eq!(windows.requested_range(), Some(0..WINDOW_SIZE));
+        windows.add(0, part(0..WINDOW_SIZE));
         assert_eq!((&windows).read_bytes_at(5, 4), Ok(&[5, 6, 7, 8][..]));
-        assert_eq!(windows.missed(), None);
-        // Over the edge of a window, then to the very end of the file.
-        assert_eq!((&windows).read_bytes_at(GRID - 2, 4), Err(()));
-        assert_eq!(windows.missed(), Some(0..2 * GRID));
-        windows.add(0, part(0..2 * GRID));
-        assert_eq!((&windows).read_bytes_at(GRID - 2, 4), Ok(&part(GRID - 2..GRID + 2)[..]));
-        // Past the end there is nothing to read, and nothing is missed.
+        assert_eq!(windows.requested_range(), None);
+        // Across two windows.
+        assert_eq!((&windows).read_bytes_at(WINDOW_SIZE - 2, 4), Err(()));
+        assert_eq!(windows.requested_range(), Some(0..2 * WINDOW_SIZE));
+        windows.add(0, part(0..2 * WINDOW_SIZE));
+        assert_eq!(
+            (&windows).read_bytes_at(WINDOW_SIZE - 2, 4),
+            Ok(&part(WINDOW_SIZE - 2..WINDOW_SIZE + 2)[..])
+        );
+        // A read past the end of the file requests nothing.
         assert_eq!((&windows).read_bytes_at(size - 1, 2), Err(()));
         assert_eq!((&windows).read_bytes_at(u64::MAX, 2), Err(()));
-        assert_eq!(windows.missed(), None);
-        assert_eq!((&windows).read_bytes_at(3 * GRID, 10), Err(()));
-        assert_eq!(windows.missed(), Some(3 * GRID..size));
+        assert_eq!(windows.requested_range(), None);
+        assert_eq!((&windows).read_bytes_at(3 * WINDOW_SIZE, 10), Err(()));
+        assert_eq!(windows.requested_range(), Some(3 * WINDOW_SIZE..size));
     }
 
     #[test]
-    fn a_string_that_may_go_on_behind_its_window_is_missed() {
-        let mut windows = PartialFile::of(2 * GRID);
-        windows.add(0, vec![b'x'; GRID as usize]);
-        // Within the range that the caller allows there is no end, whatever comes behind it.
+    fn string_past_its_window_is_requested() {
+        let mut windows = PartialFile::new(2 * WINDOW_SIZE);
+        windows.add(0, vec![b'x'; WINDOW_SIZE as usize]);
+        // The string does not end within the range that the caller allows.
         assert_eq!((&windows).read_bytes_at_until(5..9, 0), Err(()));
-        assert_eq!(windows.missed(), None);
-        assert_eq!((&windows).read_bytes_at_until(5..GRID, b'x'), Ok(&[][..]));
-        assert_eq!((&windows).read_bytes_at_until(GRID - 3..GRID + 9, 0), Err(()));
-        assert_eq!(windows.missed(), Some(0..2 * GRID));
+        assert_eq!(windows.requested_range(), None);
+        assert_eq!((&windows).read_bytes_at_until(5..WINDOW_SIZE, b'x'), Ok(&[][..]));
+        assert_eq!((&windows).read_bytes_at_until(WINDOW_SIZE - 3..WINDOW_SIZE + 9, 0), Err(()));
+        assert_eq!(windows.requested_range(), Some(0..2 * WINDOW_SIZE));
     }
 }

@@ -1,17 +1,17 @@
 //! `$ORIGIN`, `$LIB` and `$PLATFORM` in search paths and names (ld.so(8), "Dynamic string tokens").
 
-/// What the tokens stand for, for one object.
+/// The values of the tokens for one object.
 pub(super) struct Tokens<'a> {
     /// The directory of the object, absolute.
     pub(super) origin: &'a str,
-    /// `lib64`, or `lib/x86_64-linux-gnu` where the loader is built so.
+    /// `lib64`, or `lib/x86_64-linux-gnu` if the loader is configured so.
     pub(super) lib: &'a str,
     /// The processor, `x86_64`.
     pub(super) platform: &'a str,
 }
 
 impl Tokens<'_> {
-    /// The text with every token, plain or in braces, replaced; a `$` before anything else stays.
+    /// Replaces every token, plain or in braces; a `$` before other text is kept.
     pub(super) fn expand(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
@@ -46,8 +46,8 @@ impl Tokens<'_> {
                     return Some((value, name.len() + 3));
                 }
                 let after = rest.strip_prefix(name)?;
-                let word_goes_on = after.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-                (!word_goes_on).then_some((value, name.len() + 1))
+                let is_longer_word = after.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+                (!is_longer_word).then_some((value, name.len() + 1))
             },
         )
     }

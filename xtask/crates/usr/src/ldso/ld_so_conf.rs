@@ -41,7 +41,7 @@ impl DynamicLoader<'_> {
     }
 
     /// The files that an `include` pattern matches, in byte order. The pattern is absolute, where `/etc` is the image's
-    /// `etc`, or relative to the directory of the file that has it; `*` and `?` count in its last component.
+    /// `etc`, or relative to the directory of the file that has it; `*` and `?` are wildcards in its last component.
     fn matching_files(&self, file: &UsrPath, pattern: &str) -> Vec<UsrPath> {
         let absolute = match pattern.strip_prefix('/') {
             Some(absolute) => absolute.strip_prefix("usr/").unwrap_or(absolute).to_owned(),
@@ -64,7 +64,7 @@ impl DynamicLoader<'_> {
 /// Whether a name matches a glob(7) pattern of `*` and `?`.
 fn matches_glob(name: &[u8], glob: &[u8]) -> bool {
     let (mut at, mut in_glob) = (0, 0);
-    // Where to go on if what follows the last `*` does not match.
+    // The position to retry from if the pattern after the last `*` does not match.
     let mut retry: Option<(usize, usize)> = None;
     while at < name.len() {
         match glob.get(in_glob) {

@@ -22,9 +22,9 @@ pub(super) struct LinkMap<'l, 'a> {
     root: &'a ElfInfo,
     entries: Vec<MapEntry<'a>>,
     by_path: BTreeMap<UsrPath, usize>,
-    /// By every name that an object answers to: the names that it was requested by, and its soname.
+    /// The objects by name: the names that they were requested by, and their sonames.
     by_name: BTreeMap<String, usize>,
-    /// Names that are known to be missing: the loader would have stopped at the first.
+    /// The names that were not found; the real loader stops at the first.
     not_found: BTreeSet<String>,
     /// The interpreter of a library that is loaded alone: an object once a dependency names it.
     unrequested_interpreter: Option<(Rc<Candidate>, &'a ElfInfo)>,
@@ -91,7 +91,7 @@ impl<'l, 'a> LinkMap<'l, 'a> {
             return self.result;
         }
         self.load_interpreter();
-        // The search list. The loader puts the filtees of an object in front of it, and goes on with them.
+        // The search list. The loader inserts the filtees of an object before it, and continues with them.
         let mut list: Vec<usize> = (0..self.entries.len()).collect();
         let mut at = 0;
         while let Some(&index) = list.get(at) {
@@ -142,7 +142,7 @@ impl<'l, 'a> LinkMap<'l, 'a> {
         }
     }
 
-    /// Looks for one name on behalf of the root, as dlopen(3) does.
+    /// Loads one name for the root, as dlopen(3) does.
     pub(super) fn dlopen(mut self, name: &str) -> LoadResult {
         self.load_interpreter();
         let dirs = self.object_search_path(0);
@@ -169,7 +169,7 @@ impl<'l, 'a> LinkMap<'l, 'a> {
             match self.verify(&candidate) {
                 Compatibility::Compatible(info) => {
                     interpreter = Some((candidate.path.clone(), info));
-                    // A program has it loaded from the start; a library once a dependency names it.
+                    // For a program the interpreter is loaded first; for a library, once a dependency names it.
                     if self.root.interp.is_some() {
                         self.add(name, &candidate, Some(info), 0, FoundVia::Interp);
                     } else {

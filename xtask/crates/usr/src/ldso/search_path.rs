@@ -16,9 +16,9 @@ pub(super) struct Directory {
     text: String,
     links: Vec<UsrPath>,
     target: DirTarget,
-    /// A subdirectory for some processors of another directory.
+    /// Whether this is a hwcaps subdirectory of another directory.
     is_hwcaps: bool,
-    /// Earlier lookups in it.
+    /// The results of earlier lookups by name.
     candidates: RefCell<BTreeMap<String, Option<Rc<Candidate>>>>,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Candidate {
     pub(super) origin: String,
 }
 
-/// One directory of a search path, and the search path that it is of.
+/// One directory of a search path, and the search path that contains it.
 #[derive(Debug, Clone)]
 pub(super) struct SearchDir {
     pub(super) directory: Rc<Directory>,
@@ -52,7 +52,7 @@ impl SearchDir {
         Rc::ptr_eq(&self.directory, &other.directory)
     }
 
-    /// The form in lists of searched directories; `None` for a subdirectory for some processors.
+    /// The form in lists of searched directories; `None` for a hwcaps subdirectory.
     pub(super) fn describe(&self) -> Option<String> {
         let text = &self.directory.text;
         match &self.how {
@@ -129,7 +129,7 @@ impl DynamicLoader<'_> {
     }
 
     fn search_dir(&self, text: &str, is_hwcaps: bool) -> Rc<Directory> {
-        // The loader joins a name with the path as it is written, but for slashes at its end.
+        // The loader appends a name to the path as written, except for trailing slashes.
         let text = if text.ends_with('/') { text.trim_end_matches('/') } else { text };
         let text = if text.is_empty() { "/" } else { text };
         if let Some(known) = self.directories.borrow().get(text) {
@@ -197,7 +197,7 @@ impl DynamicLoader<'_> {
         dirs
     }
 
-    /// Each directory behind those of its subdirectories that glibc before 2.37 searches on every processor
+    /// Each directory, after those of its subdirectories that glibc before 2.37 searches on every processor
     /// (`_dl_important_hwcaps`).
     pub(super) fn with_legacy_hwcaps(&self, dirs: Vec<SearchDir>, machine: &str) -> Vec<SearchDir> {
         let subdirectories = [format!("tls/{machine}"), "tls".to_owned(), machine.to_owned()];

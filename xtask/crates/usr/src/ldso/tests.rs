@@ -78,7 +78,7 @@ fn load(tree: &UsrTree, root: &str) -> LoadResult {
     DynamicLoader::new(tree, Board::Amd64, library_path, None).load(&UsrPath::new(root).unwrap())
 }
 
-/// Every object, `NAME = PATH (HOW) [LINKS]`, then what went wrong.
+/// Every object as `NAME = PATH (HOW) [LINKS]`, then the errors.
 fn render(load: &LoadResult) -> String {
     let mut out = String::new();
     for object in &load.objects {
@@ -89,11 +89,11 @@ fn render(load: &LoadResult) -> String {
         out +=
             &format!("{} missing for {}: {}\n", missing.name, missing.needed_by, missing.searched.join(" "));
     }
-    for unfit in load.wrong_machine.iter().chain(&load.broken) {
-        out += &format!("{} unfit for {}: {}\n", unfit.path, unfit.needed_by, unfit.why);
+    for rejected in load.wrong_machine.iter().chain(&load.broken) {
+        out += &format!("{} rejected for {}: {}\n", rejected.path, rejected.needed_by, rejected.why);
     }
     for error in &load.version_errors {
-        out += &format!("{} lacks {} for {}\n", error.library, error.version, error.needed_by);
+        out += &format!("{} does not define {} for {}\n", error.library, error.version, error.needed_by);
     }
     out
 }
@@ -107,7 +107,7 @@ const LOADER: &str = "
 ";
 
 #[test]
-fn a_program_with_its_chain_of_links() {
+fn program_loads_libraries_through_symlinks() {
     let tree = image(&format!(
         "{LOADER}
         bin/a elf interp=/lib64/ld-linux-x86-64.so.2 needed=libz.so.1,libc.so.6
@@ -135,7 +135,7 @@ fn a_program_with_its_chain_of_links() {
 }
 
 #[test]
-fn a_library_without_runpath_finds_what_its_program_has_loaded() {
+fn library_without_runpath_finds_loaded_libraries() {
     let tree = image(&format!(
         "{LOADER}
         libexec/private/prog elf interp=/lib64/ld-linux-x86-64.so.2 needed=libcore.so,libshared.so runpath=/usr/lib/private
@@ -156,7 +156,7 @@ fn a_library_without_runpath_finds_what_its_program_has_loaded() {
 }
 
 #[test]
-fn rpath_reaches_down_the_chain_and_runpath_does_not() {
+fn rpath_is_inherited_and_runpath_is_not() {
     let tree = |kind: &str| {
         image(&format!(
             "{LOADER}
@@ -172,7 +172,7 @@ fn rpath_reaches_down_the_chain_and_runpath_does_not() {
     "#]]
     .assert_eq(&render(&load(&tree("rpath"), "opt/bin/p")));
     assert_eq!(load(&tree("runpath"), "opt/bin/p").missing[0].name, "libb.so");
-    // A library's own RUNPATH switches the RPATH of its loaders off.
+    // A library's own RUNPATH disables the RPATH of the objects that loaded it.
     let mut both = tree("rpath");
     both.set_file_info(
         &UsrPath::new("opt/lib64/liba.so").unwrap(),
@@ -196,7 +196,7 @@ fn library_path_is_between_rpath_and_runpath() {
 }
 
 #[test]
-fn other_machines_are_passed_over_and_broken_files_are_not() {
+fn other_machines_are_skipped_and_malformed_files_stop() {
     let tree = image(&format!(
         "{LOADER}
         bin/p elf interp=/lib64/ld-linux-x86-64.so.2 needed=libx.so,liby.so,libz.so runpath=/usr/opt
@@ -211,15 +211,15 @@ fn other_machines_are_passed_over_and_broken_files_are_not() {
         libx.so = lib64/libx.so (default directory /lib64) []
         liby.so = opt/liby.so (RUNPATH of bin/p) []
         libz.so = lib64/libz.so (default directory /lib64) []
-        opt/libx.so unfit for bin/p: it is for machine 3, not 62
-        opt/liby.so unfit for bin/p: it is not an ELF file
-        lib64/libz.so unfit for bin/p: it is cut off
+        opt/libx.so rejected for bin/p: it is for machine 3, not 62
+        opt/liby.so rejected for bin/p: it is not an ELF file
+        lib64/libz.so rejected for bin/p: it is cut off
     "#]]
     .assert_eq(&render(&load(&tree, "bin/p")));
 }
 
 #[test]
-fn a_version_that_is_not_defined_stops_the_loader_unless_weak() {
+fn undefined_version_stops_the_loader_unless_weak() {
     let tree = image(&format!(
         "{LOADER}
         bin/p elf interp=/lib64/ld-linux-x86-64.so.2 needed=libc.so.6,libn.so needs=libc.so.6:GLIBC_2.38,libc.so.6:GLIBC_2.99?,libc.so.6:GLIBC_2.2.5,libn.so:ANY
@@ -227,7 +227,7 @@ fn a_version_that_is_not_defined_stops_the_loader_unless_weak() {
     ));
     let loaded = load(&tree, "bin/p");
     assert!(
-        render(&loaded).ends_with("\nlib64/libc-2.21.so lacks GLIBC_2.38 for bin/p\n"),
+        render(&loaded).ends_with("\nlib64/libc-2.21.so does not define GLIBC_2.38 for bin/p\n"),
         "{}",
         render(&loaded)
     );
@@ -235,7 +235,7 @@ fn a_version_that_is_not_defined_stops_the_loader_unless_weak() {
 }
 
 #[test]
-fn only_what_is_present_is_found() {
+fn only_visible_files_are_found() {
     let tree = image(&format!(
         "{LOADER}
         bin/a elf interp=/lib64/ld-linux-x86-64.so.2 needed=libz.so.1 runpath=/usr/lib/x
@@ -250,9 +250,9 @@ fn only_what_is_present_is_found() {
         "lib64/x/libz.so.1.2.8",
     ];
     let missing = |without: &str| {
-        let present: BTreeSet<UsrPath> =
+        let visible: BTreeSet<UsrPath> =
             all.iter().filter(|path| **path != without).map(|path| UsrPath::new(path).unwrap()).collect();
-        let loader = DynamicLoader::new(&tree, Board::Amd64, Vec::new(), Some(&present));
+        let loader = DynamicLoader::new(&tree, Board::Amd64, Vec::new(), Some(&visible));
         let load = loader.load(&UsrPath::new("bin/a").unwrap());
         load.missing.iter().map(|missing| missing.name.clone()).collect::<Vec<_>>()
     };
@@ -264,7 +264,7 @@ fn only_what_is_present_is_found() {
 }
 
 #[test]
-fn multiarch_directories_lead_through_links() {
+fn multiarch_directory_resolves_through_symlinks() {
     let tree = image(
         "lib -> lib64
         lib64/x86_64-linux-gnu -> .
@@ -287,7 +287,7 @@ fn multiarch_directories_lead_through_links() {
 }
 
 #[test]
-fn directories_the_loader_may_not_know_come_last() {
+fn assumed_directories_come_last() {
     let tree = image(
         "lib64/ld-linux-x86-64.so.2 elf dirs=/lib64/
         etc/ld.so.conf text # where else|/usr/opt/lib|include /etc/ld.so.conf.d/*.conf

@@ -4,32 +4,32 @@ use std::fmt;
 
 use crate::path::UsrPath;
 
-/// What one program or library loads.
+/// The objects that one program or library loads, and the errors.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LoadResult {
-    /// The symlinks on the path to the root's file, and the file; `None` if there is no such file.
+    /// The symlinks on the path to the root's file, and the file; `None` if the file does not exist.
     pub root: Option<(Vec<UsrPath>, UsrPath)>,
     /// Every object in the order of loading, without the root itself; the interpreter comes first.
     pub objects: Vec<Object>,
-    /// Every dependency of the root and of the objects, in the order in which the loader looks for them.
+    /// Every dependency of the root and of the objects, in the order in which the loader resolves them.
     pub needs: Vec<NeededEntry>,
     /// Names that no searched directory has.
     pub missing: Vec<NotFound>,
-    /// Files of a needed name that the loader skips, because they are for another machine or class.
+    /// Files with a needed name that the loader skips, because they are for another machine or class.
     pub wrong_machine: Vec<Rejected>,
-    /// Files of a needed name that the loader stops at: not ELF, malformed, or of a kind that it does not load.
+    /// Files with a needed name that the loader stops at: not ELF, malformed, or of a kind that it does not load.
     pub broken: Vec<Rejected>,
-    /// Symbol versions that the library found does not define: the loader stops.
+    /// Symbol versions that the resolved library does not define: the loader stops.
     pub version_errors: Vec<VersionError>,
 }
 
 impl LoadResult {
-    /// Whether the loader would run the root: nothing is missing, rejected or of the wrong version.
+    /// Whether the loader would run the root: no name is missing, no file rejected, and no version undefined.
     pub fn is_sound(&self) -> bool {
         self.missing.is_empty() && self.broken.is_empty() && self.version_errors.is_empty()
     }
 
-    /// The object that a dependency of `needed_by` by this name resolves to.
+    /// The object that the dependency `name` of `needed_by` resolves to; `None` if it is missing.
     pub fn provider(&self, needed_by: &UsrPath, name: &str) -> Option<&Object> {
         let mut entries = self.needs.iter().filter(|need| need.name == name && need.needed_by == *needed_by);
         self.objects.get(entries.next()?.object?)
@@ -52,7 +52,7 @@ pub struct Object {
 }
 
 impl Object {
-    /// The symlinks on the path to it, then the file: what a manifest has to list for it.
+    /// The symlinks on the path to the object, then its file: the paths that a manifest has to list.
     pub fn paths(&self) -> impl Iterator<Item = &UsrPath> {
         self.links.iter().chain([&self.path])
     }
@@ -112,7 +112,7 @@ pub struct NotFound {
     pub name: String,
     /// The object that first requested it.
     pub needed_by: UsrPath,
-    /// The searched directories in order, each with the search path that it is of.
+    /// The searched directories in order, each with its search path.
     pub searched: Vec<String>,
 }
 
@@ -127,7 +127,7 @@ pub struct Rejected {
     pub why: String,
 }
 
-/// A symbol version that the library found does not define.
+/// A symbol version that the resolved library does not define.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct VersionError {
     /// The library that was found.

@@ -4,12 +4,12 @@ use super::{DynamicLoader, NotFound};
 use crate::path::UsrPath;
 use crate::tree::{Node, NodeKind, Target};
 
-/// A file of a missing name, outside of every searched directory.
+/// A file with a missing name, outside of every searched directory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnreachableLibrary {
     /// The file.
     pub file: UsrPath,
-    /// The missing symlink through which a searched directory would point to it.
+    /// The missing symlink through which a searched directory would contain it; `None` if no symlink would help.
     pub way: Option<MissingSymlink>,
 }
 
@@ -23,11 +23,11 @@ pub struct MissingSymlink {
 }
 
 impl DynamicLoader<'_> {
-    /// The file of this tree that a missing name means; `None` if no file has the name.
+    /// Finds the file of this tree with a missing name; `None` if no file has the name.
     ///
     /// A missing search directory explains the miss if its path below the first missing component is a suffix of the
     /// file's directory: `lib/TRIPLET/systemd` is `lib64/systemd` if `TRIPLET` is a symlink to `.`.
-    pub fn unreached(&self, missing: &NotFound) -> Option<UnreachableLibrary> {
+    pub fn find_unreachable(&self, missing: &NotFound) -> Option<UnreachableLibrary> {
         let is_file = |path: &UsrPath| match self.tree.resolve(path).end {
             Target::Node(end) => {
                 matches!(self.tree.get(end.as_str()), Some(Node { kind: NodeKind::File { .. }, .. }))
@@ -41,9 +41,9 @@ impl DynamicLoader<'_> {
             let directory = searched.split(" (").next().unwrap_or(searched);
             let Target::Missing(lost) = self.tree.resolve_rootfs(directory).end else { return None };
             let link = self.first_missing_component(&lost);
-            let behind = lost.as_str().strip_prefix(link.as_str()).filter(|rest| !rest.is_empty())?;
+            let rest = lost.as_str().strip_prefix(link.as_str()).filter(|rest| !rest.is_empty())?;
             let file =
-                files.iter().find(|file| file.as_str().ends_with(&format!("{behind}/{}", missing.name)))?;
+                files.iter().find(|file| file.as_str().ends_with(&format!("{rest}/{}", missing.name)))?;
             Some(((*file).clone(), MissingSymlink { directory: searched.clone(), link }))
         });
         match broken {

@@ -3,112 +3,112 @@
 use super::{NodeKind, Resolution, Target, UsrTree};
 use crate::path::UsrPath;
 
-/// Linux's limit of links followed in one resolution (`path_resolution(7)`).
+/// The symlinks that Linux follows in one resolution (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
-/// The components of one resolution, all links included: bounds what a hostile image can make it cost.
+/// The components of one resolution, including those of symlink targets: limits the cost for a malicious image.
 const MAX_STEPS: usize = 4096;
 
-/// Where a walk has arrived.
-pub(super) enum Place {
-    /// The root of the root filesystem, which holds `/usr` and links into it.
-    Above,
+/// The current position of a resolution.
+pub(super) enum Cursor {
+    /// The root of the root filesystem, with `/usr` and symlinks into it.
+    Rootfs,
     /// The root of the image.
     Usr,
-    /// A node; a directory while there are components to go.
-    In(UsrPath),
+    /// A node: a directory unless no components are left.
+    At(UsrPath),
 }
 
-/// One path resolution under way.
-pub(super) struct Walk<'a> {
+/// One path resolution in progress.
+pub(super) struct Resolver<'a> {
     tree: &'a UsrTree,
     links: Vec<UsrPath>,
-    /// Components still to go, the next one last.
+    /// The remaining components, the next one last.
     todo: Vec<&'a str>,
-    here: Place,
+    cursor: Cursor,
 }
 
-impl<'a> Walk<'a> {
-    pub(super) fn new(tree: &'a UsrTree, here: Place) -> Walk<'a> {
-        Walk { tree, links: Vec::new(), todo: Vec::new(), here }
+impl<'a> Resolver<'a> {
+    pub(super) fn new(tree: &'a UsrTree, cursor: Cursor) -> Resolver<'a> {
+        Resolver { tree, links: Vec::new(), todo: Vec::new(), cursor }
     }
 
     pub(super) fn run<'p>(self, path: &'p str) -> Resolution
     where
         'a: 'p,
     {
-        let mut walk: Walk<'p> = self;
-        walk.push(path);
-        let end = walk.walk();
-        Resolution { links: walk.links, end }
+        let mut resolver: Resolver<'p> = self;
+        resolver.push(path);
+        let end = resolver.resolve();
+        Resolution { links: resolver.links, end }
     }
 
     fn push(&mut self, path: &'a str) {
         if path.starts_with('/') {
-            self.here = Place::Above;
+            self.cursor = Cursor::Rootfs;
         }
         self.todo.extend(path.rsplit('/').filter(|component| !matches!(*component, "" | ".")));
     }
 
-    fn walk(&mut self) -> Target {
+    fn resolve(&mut self) -> Target {
         let mut steps = 0;
         while let Some(component) = self.todo.pop() {
             steps += 1;
             if steps > MAX_STEPS {
                 return Target::TooManySymlinks;
             }
-            let next = match (&self.here, component) {
-                (Place::Above, "..") => continue,
-                (Place::Above, "usr") => {
-                    self.here = Place::Usr;
+            let next = match (&self.cursor, component) {
+                (Cursor::Rootfs, "..") => continue,
+                (Cursor::Rootfs, "usr") => {
+                    self.cursor = Cursor::Usr;
                     continue;
                 }
-                // The links that the root filesystem has next to /usr.
-                (Place::Above, "bin" | "lib" | "lib64" | "sbin") => UsrPath::new(component).ok(),
-                (Place::Above, _) => None,
-                (Place::Usr, "..") => {
-                    self.here = Place::Above;
+                // The symlinks of the root filesystem into /usr.
+                (Cursor::Rootfs, "bin" | "lib" | "lib64" | "sbin") => UsrPath::new(component).ok(),
+                (Cursor::Rootfs, _) => None,
+                (Cursor::Usr, "..") => {
+                    self.cursor = Cursor::Rootfs;
                     continue;
                 }
-                (Place::In(directory), "..") => {
-                    self.here = directory.parent().map_or(Place::Usr, Place::In);
+                (Cursor::At(directory), "..") => {
+                    self.cursor = directory.parent().map_or(Cursor::Usr, Cursor::At);
                     continue;
                 }
-                (Place::Usr, name) => UsrPath::new(name).ok(),
-                (Place::In(directory), name) => Some(directory.join(name)),
+                (Cursor::Usr, name) => UsrPath::new(name).ok(),
+                (Cursor::At(directory), name) => Some(directory.join(name)),
             };
             let Some(next) = next else { return Target::OutsideUsr };
             if let Some(end) = self.step(next) {
                 return end;
             }
         }
-        match std::mem::replace(&mut self.here, Place::Usr) {
-            Place::Above => Target::OutsideUsr,
-            Place::Usr => Target::UsrRoot,
-            Place::In(path) => Target::Node(path),
+        match std::mem::replace(&mut self.cursor, Cursor::Usr) {
+            Cursor::Rootfs => Target::OutsideUsr,
+            Cursor::Usr => Target::UsrRoot,
+            Cursor::At(path) => Target::Node(path),
         }
     }
 
-    /// Goes to `next`, or says why the walk ends there.
+    /// Moves to `next`; returns the target if the resolution ends there.
     fn step(&mut self, next: UsrPath) -> Option<Target> {
         match self.tree.nodes.get(&next).map(|node| &node.kind) {
             Some(NodeKind::Symlink(_)) if self.links.len() == MAX_LINKS => Some(Target::TooManySymlinks),
             Some(NodeKind::Symlink(target)) => {
-                // A relative target counts from the directory of the link, also where the link itself was
-                // reached through one of the root's links.
-                self.here = next.parent().map_or(Place::Usr, Place::In);
+                // A relative target is relative to the directory of the symlink, also if the path to the symlink
+                // goes through a symlink of the root.
+                self.cursor = next.parent().map_or(Cursor::Usr, Cursor::At);
                 self.links.push(next);
                 self.push(target);
                 None
             }
             Some(NodeKind::Directory) => {
-                self.here = Place::In(next);
+                self.cursor = Cursor::At(next);
                 None
             }
             Some(_) if self.todo.is_empty() => {
-                self.here = Place::In(next);
+                self.cursor = Cursor::At(next);
                 None
             }
-            // A file where a directory was expected is as good as missing.
+            // A file in place of a directory is treated as missing.
             Some(_) | None => Some(Target::Missing(self.missing(next))),
         }
     }

@@ -1,4 +1,4 @@
-//! The text form of a tree: one line a node, fit for a cache and for a reader.
+//! The text form of a tree for the cache: one line per node.
 //!
 //! ```text
 //! usr-tree 2
@@ -9,9 +9,9 @@
 //! ```
 //!
 //! Tabs separate fields; in a field a tab, a newline and a backslash are `\t`, `\n` and `\\`. The kinds are
-//! `d` directory, `l` symlink, `f` file, `s` special. A file's facts are `u` unread, `p` plain, `b` broken, `i`
-//! script, `t` text, `e` ELF with one field a fact (see [`super::serialize::elf`]). Lines are in byte order of the paths.
-//! The last line is the SHA-256 of all before it: it finds a damaged file, not a forged one.
+//! `d` directory, `l` symlink, `f` file, `s` special. A file's info is `u` unread, `p` other, `b` malformed ELF,
+//! `i` script, `t` text, `e` ELF with further fields (see [`super::serialize::elf`]). Lines are in byte order of the paths.
+//! The last line is the SHA-256 of all lines before it: it detects a damaged file, not a forged one.
 
 mod elf;
 
@@ -25,10 +25,10 @@ use super::{Node, NodeKind, UsrTree};
 use crate::file_info::FileInfo;
 use crate::path::UsrPath;
 
-/// The first line; the number goes up whenever what is kept of a file changes.
+/// The first line, with the version of the format.
 const HEADER: &str = "usr-tree 2\n";
 const CHECKSUM: &str = "sha256 ";
-/// The last line: the word, 64 digits, a newline.
+/// The length of the last line: the prefix, 64 digits, a newline.
 const CHECKSUM_LENGTH: usize = CHECKSUM.len() + 64 + 1;
 
 impl UsrTree {
@@ -44,10 +44,10 @@ impl UsrTree {
         text
     }
 
-    /// Reads what [`UsrTree::to_text`] wrote.
+    /// Parses the output of [`UsrTree::to_text`].
     ///
     /// # Errors
-    /// What is wrong with the text, with the number of its line.
+    /// The reason why the text is malformed, with the line number.
     pub fn from_text(bytes: &[u8]) -> Result<UsrTree, String> {
         let Some(rest) = bytes.strip_prefix(HEADER.as_bytes()) else {
             return Err(format!("it does not start with {:?}", HEADER.trim_end()));
@@ -56,11 +56,11 @@ impl UsrTree {
             return Err("it ends before its checksum".to_owned());
         };
         if checksum_line(&bytes[..HEADER.len() + length]).as_bytes() != &rest[length..] {
-            return Err("its checksum does not hold".to_owned());
+            return Err("its checksum does not match".to_owned());
         }
         let body = std::str::from_utf8(&rest[..length]).map_err(|error| error.to_string())?;
         let mut reader =
-            Reader { fields: Fields::of(body), nodes: Vec::with_capacity(body.len() / 48), directory: "" };
+            Reader { fields: Fields::new(body), nodes: Vec::with_capacity(body.len() / 48), directory: "" };
         while reader.fields.next_line() {
             let line = reader.nodes.len() + 2;
             reader.node().map_err(|why| format!("line {line}: {why}"))?;
@@ -73,7 +73,7 @@ impl UsrTree {
 struct Reader<'a> {
     fields: Fields<'a>,
     nodes: Vec<(UsrPath, Node)>,
-    /// The directory of the last node, as in the text: most nodes are in the same one.
+    /// The directory of the last node: most nodes are in the same directory as the one before.
     directory: &'a str,
 }
 
@@ -82,17 +82,18 @@ impl<'a> Reader<'a> {
         let fields = &mut self.fields;
         let letter = fields.next().ok_or("the line is empty")?;
         let mode = fields.next().and_then(|mode| number(mode, 8)).and_then(|mode| u16::try_from(mode).ok());
-        let mode = mode.filter(|mode| *mode <= 0o7777).ok_or("the mode is no octal number up to 7777")?;
+        let mode = mode.filter(|mode| *mode <= 0o7777).ok_or("the mode is not an octal number up to 7777")?;
         let path = fields.value("the path")?;
         let kind = match letter {
             "d" => NodeKind::Directory,
             "s" => NodeKind::Special,
             "l" => NodeKind::Symlink(fields.value("the target")?.into_owned()),
             "f" => {
-                let size = fields.next().and_then(|size| number(size, 10)).ok_or("the size is no number")?;
+                let size =
+                    fields.next().and_then(|size| number(size, 10)).ok_or("the size is not a number")?;
                 NodeKind::File { size, info: read_info(fields)?.map(OnceLock::from).unwrap_or_default() }
             }
-            other => return Err(format!("{other:?} is no kind of node")),
+            other => return Err(format!("{other:?} is not a kind of node")),
         };
         if let Some(field) = fields.next() {
             return Err(format!("{field:?} is one field too many"));
@@ -102,8 +103,8 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// The path, if it is in normal form, comes behind the last one, and its directory is there: the invariant of
-    /// [`UsrTree`].
+    /// Parses a path. It must be in normal form, sort after the last path, and have a directory node as its parent: the
+    /// invariant of [`UsrTree`].
     fn path(&mut self, text: Cow<'a, str>) -> Result<UsrPath, String> {
         if self.nodes.last().is_some_and(|(last, _)| last.as_str() >= &*text) {
             return Err(format!("{text:?} is out of order"));
@@ -116,7 +117,8 @@ impl<'a> Reader<'a> {
         if at > 0 && text[..at - 1] == *self.directory && !matches!(&bytes[at..], b"" | b"." | b"..") {
             return Ok(UsrPath::from_normalized_unchecked(text.into_owned()));
         }
-        let path = UsrPath::from_normalized(&text).ok_or_else(|| format!("{text:?} is no path"))?;
+        let path =
+            UsrPath::from_normalized(&text).ok_or_else(|| format!("{text:?} is not a normalised path"))?;
         if at > 0 {
             let directory = &text[..at - 1];
             let found = self.nodes.binary_search_by(|(known, _)| known.as_str().cmp(directory));
@@ -182,7 +184,7 @@ fn push_info(text: &mut String, info: &FileInfo) {
     }
 }
 
-/// A tab, and a number in plain digits: without the machinery of `format!`, which a tree would call 40,000 times.
+/// Appends a tab and a number in digits. `format!` is slower, and a tree has 40,000 numbers.
 fn push_number(text: &mut String, mut number: u64, radix: u64) {
     text.push('\t');
     let start = text.len();
@@ -195,7 +197,7 @@ fn push_number(text: &mut String, mut number: u64, radix: u64) {
     }
 }
 
-/// A tab, a tag, and a value with what would end it escaped.
+/// Appends a tab, a tag, and an escaped value.
 fn push_field(text: &mut String, tag: &str, value: &str) {
     text.push('\t');
     text.push_str(tag);
@@ -229,29 +231,29 @@ fn read_info(fields: &mut Fields<'_>) -> Result<Option<FileInfo>, String> {
         "i" => Ok(FileInfo::Script(fields.value("a value")?.into_owned())),
         "t" => Ok(FileInfo::Text(fields.value("a value")?.into_owned())),
         "e" => elf::read(fields).map(|info| FileInfo::Elf(Box::new(info))),
-        other => Err(format!("{other:?} is no kind of file info")),
+        other => Err(format!("{other:?} is not a kind of file info")),
     };
     info.map(Some)
 }
 
-/// The fields of one line after the other. Plain indexing, and one look at each byte: a tree has 23,000 lines, and
-/// iterator adapters cost ten times as much without optimisation.
+/// Reader of the fields, line by line. It reads each byte once, by plain indexing: a tree has 23,000 lines, and iterator
+/// adapters cost ten times as much without optimisation.
 struct Fields<'a> {
     text: &'a str,
     /// The ends of the fields of this line.
     ends: Vec<usize>,
     /// The next field of the line.
     field: usize,
-    /// Where the next field starts.
+    /// The start of the next field.
     at: usize,
-    /// Where the next line starts.
+    /// The start of the next line.
     next: usize,
-    /// Whether anything in this line is escaped.
+    /// Whether this line has an escape sequence.
     escaped: bool,
 }
 
 impl<'a> Fields<'a> {
-    fn of(text: &'a str) -> Fields<'a> {
+    fn new(text: &'a str) -> Fields<'a> {
         Fields { text, ends: Vec::new(), field: 0, at: 0, next: 0, escaped: false }
     }
 
@@ -278,7 +280,7 @@ impl<'a> Fields<'a> {
         true
     }
 
-    /// The next field of the line, as it stands there.
+    /// The next field of the line, without unescaping.
     fn next(&mut self) -> Option<&'a str> {
         let end = *self.ends.get(self.field)?;
         let start = self.at;
@@ -287,14 +289,14 @@ impl<'a> Fields<'a> {
         self.text.get(start..end)
     }
 
-    /// The next field of the line as it was meant.
+    /// The next field of the line, unescaped.
     fn value(&mut self, what: &str) -> Result<Cow<'a, str>, String> {
         let field = self.next().ok_or_else(|| format!("{what} is missing"))?;
         if self.escaped { unescape(field) } else { Ok(Cow::Borrowed(field)) }
     }
 }
 
-/// An unsigned number of plain digits.
+/// Parses an unsigned number; `None` for anything but digits.
 fn number(text: &str, radix: u64) -> Option<u64> {
     let bytes = text.as_bytes();
     if bytes.is_empty() {

@@ -18,7 +18,7 @@ fn tree(nodes: &[(&str, &str)]) -> UsrTree {
     tree
 }
 
-fn told(resolved: &Resolution) -> String {
+fn render(resolved: &Resolution) -> String {
     let links: Vec<&str> = resolved.links.iter().map(UsrPath::as_str).collect();
     let end = match &resolved.end {
         Target::Node(path) => path.to_string(),
@@ -29,7 +29,7 @@ fn told(resolved: &Resolution) -> String {
 }
 
 #[test]
-fn a_path_is_walked_and_not_shortened_as_text() {
+fn parent_components_apply_after_symlinks() {
     let tree = tree(&[
         ("lib", "lib64"),
         ("lib64/libz.so.1", "libz.so.1.2"),
@@ -62,13 +62,13 @@ fn a_path_is_walked_and_not_shortened_as_text() {
         ("bin/a/b", "[] missing bin/a/b"),
         ("none/x", "[] missing none/x"),
     ] {
-        assert_eq!(told(&tree.resolve(&UsrPath::new(path).unwrap())), expected, "{path}");
+        assert_eq!(render(&tree.resolve(&UsrPath::new(path).unwrap())), expected, "{path}");
     }
     assert_eq!(tree.resolve(&UsrPath::new("loop").unwrap()).end, Target::TooManySymlinks);
 }
 
 #[test]
-fn the_root_filesystem_has_links_beside_usr() {
+fn rootfs_paths_resolve_through_its_symlinks() {
     let tree = tree(&[("lib", "lib64"), ("lib64/ld.so", ""), ("lib64/x/y", "")]);
     for (path, expected) in [
         ("/lib64/ld.so", "[] lib64/ld.so"),
@@ -80,12 +80,12 @@ fn the_root_filesystem_has_links_beside_usr() {
         ("/", "[] OutsideUsr"),
         ("/usr/", "[] UsrRoot"),
     ] {
-        assert_eq!(told(&tree.resolve_rootfs(path)), expected, "{path}");
+        assert_eq!(render(&tree.resolve_rootfs(path)), expected, "{path}");
     }
 }
 
 #[test]
-fn the_text_form_comes_back_as_the_tree_it_was() {
+fn text_form_round_trips() {
     let mut tree =
         tree(&[("lib", "lib64"), ("lib64/odd\tname\n\\", ""), ("lib64/x", "/usr/a\\b"), ("empty", "/")]);
     let elf = ElfInfo {
@@ -118,7 +118,7 @@ fn the_text_form_comes_back_as_the_tree_it_was() {
         }],
         ..ElfInfo::default()
     };
-    let facts = [
+    let infos = [
         FileInfo::Elf(Box::new(elf)),
         FileInfo::Elf(Box::default()),
         FileInfo::Elf(Box::new(ElfInfo { runpath: Some(Vec::new()), ..ElfInfo::default() })),
@@ -126,8 +126,8 @@ fn the_text_form_comes_back_as_the_tree_it_was() {
         FileInfo::Text("[Unit]\n".into()),
         FileInfo::MalformedElf("why".into()),
     ];
-    for (at, facts) in facts.into_iter().enumerate() {
-        let kind = NodeKind::file(1 << 40, facts);
+    for (at, info) in infos.into_iter().enumerate() {
+        let kind = NodeKind::file(1 << 40, info);
         tree.insert(UsrPath::new(&format!("bin/{at}")).unwrap(), Node { mode: 0o4755, kind });
     }
     let unread = Node { mode: 0o644, kind: NodeKind::unread_file(7) };
@@ -138,8 +138,8 @@ fn the_text_form_comes_back_as_the_tree_it_was() {
     assert_eq!(UsrTree::from_text(UsrTree::new().to_text().as_bytes()), Ok(UsrTree::new()));
 }
 
-/// Puts the right checksum under a body.
-fn sealed(body: &str) -> Vec<u8> {
+/// Appends the checksum to a body.
+fn with_checksum(body: &str) -> Vec<u8> {
     let text = format!("usr-tree 2\n{body}");
     let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
     let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -147,34 +147,34 @@ fn sealed(body: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_damaged_text_is_an_error_that_says_where() {
+fn malformed_text_is_an_error_with_the_line() {
     let error = |bytes: &[u8]| UsrTree::from_text(bytes).unwrap_err();
     assert_eq!(error(b""), "it does not start with \"usr-tree 2\"");
     assert_eq!(error(b"usr-tree 2\n"), "it ends before its checksum");
     let mut flipped = tree(&[("bin/a", "")]).to_text().into_bytes();
     flipped[20] ^= 1;
-    assert_eq!(error(&flipped), "its checksum does not hold");
+    assert_eq!(error(&flipped), "its checksum does not match");
     for (body, why) in [
         ("d\t755\tb\nd\t755\ta\n", "line 3: \"a\" is out of order"),
         ("f\t644\tbin/a\t1\tp\n", "line 2: the directory of \"bin/a\" is missing"),
         ("f\t644\ta\t1\tp\nf\t644\ta/b\t1\tp\n", "line 3: the directory of \"a/b\" is missing"),
-        ("d\t755\ta\nd\t755\ta/b\nd\t755\ta/b/..\n", "line 4: \"a/b/..\" is no path"),
-        ("d\t755\ta\nd\t755\ta/b\nd\t755\ta/c\nd\t755\ta/c/\n", "line 5: \"a/c/\" is no path"),
-        ("d\t755\ta/../b\n", "line 2: \"a/../b\" is no path"),
-        ("d\t9\ta\n", "line 2: the mode is no octal number up to 7777"),
+        ("d\t755\ta\nd\t755\ta/b\nd\t755\ta/b/..\n", "line 4: \"a/b/..\" is not a normalised path"),
+        ("d\t755\ta\nd\t755\ta/b\nd\t755\ta/c\nd\t755\ta/c/\n", "line 5: \"a/c/\" is not a normalised path"),
+        ("d\t755\ta/../b\n", "line 2: \"a/../b\" is not a normalised path"),
+        ("d\t9\ta\n", "line 2: the mode is not an octal number up to 7777"),
         ("d\t755\ta\tx\n", "line 2: \"x\" is one field too many"),
-        ("q\t755\ta\n", "line 2: \"q\" is no kind of node"),
-        ("\n", "line 2: the mode is no octal number up to 7777"),
+        ("q\t755\ta\n", "line 2: \"q\" is not a kind of node"),
+        ("\n", "line 2: the mode is not an octal number up to 7777"),
         ("f\t644\ta\t1\te\t64l62\tAx\n", "line 2: a part of a dlopen note comes before the note"),
-        ("f\t644\ta\t1\te\t64l62\t\u{e9}\n", "line 2: \"\u{e9}\" is no fact"),
+        ("f\t644\ta\t1\te\t64l62\t\u{e9}\n", "line 2: \"\u{e9}\" is not an ELF field"),
         ("f\t644\ta\t1\te\t64l62\tL\u{e9}\n", "line 2: \"\u{e9}\" starts with no priority"),
         ("l\t777\ta\tx\\\n", "line 2: a backslash escapes nothing"),
     ] {
-        assert_eq!(error(&sealed(body)), why, "{body:?}");
+        assert_eq!(error(&with_checksum(body)), why, "{body:?}");
     }
 }
 
-/// Answers with files that need `lib64/libz.so.1`, and counts the batches; `bin/broken` is an error.
+/// A reader that returns files that need `libz.so.1` and records the batches; `bin/broken` is an error.
 #[derive(Default)]
 struct CountingReader(Mutex<Vec<Vec<String>>>);
 
@@ -218,7 +218,7 @@ fn files_are_read_once_and_with_their_libraries() {
 }
 
 #[test]
-fn the_first_read_error_is_kept() {
+fn first_read_error_is_kept() {
     let (tree, reader) = unread_tree();
     assert_eq!(tree.read_error(), Ok(()));
     assert_eq!(tree.file_info("bin/broken"), Some(&FileInfo::Other));

@@ -15,8 +15,8 @@ use usr::ldso::DynamicLoader;
 use usr::path::UsrPath;
 use usr::tree::NodeKind;
 
-/// Writes the image to `path`, and returns that path. What the shell needs and the root filesystem does not have is not
-/// in the image either: its run then fails by that name.
+/// Writes the image to `path`, and returns that path. A dependency of the shell that the root filesystem does not
+/// have is missing in the image too: the run then fails with its name.
 ///
 /// # Errors
 /// A file cannot be read, or the image cannot be written.

@@ -1,8 +1,8 @@
 //! `rkt run` with the rkt that the build made.
 //!
-//! rkt may end with 0 and have run nothing, or never end: the marker of the app decides, and the time limit.
-//! `supervisor.sh` sets up what rkt needs (a session, a cgroup with a name in `.service`, one hierarchy) and takes
-//! it away again.
+//! rkt may exit with 0 without running the app, or hang: the result depends on the app's marker and the time limit.
+//! `supervisor.sh` sets up what rkt needs (a session, a cgroup with a name in `.service`, one hierarchy) and removes
+//! it afterwards.
 
 mod app;
 mod tar;
@@ -23,21 +23,21 @@ use coreos_types::release::SystemdVersion;
 pub struct RktRun<'a> {
     /// The program; its stage1 is in the same directory.
     pub rkt: &'a Path,
-    /// What it runs: a reference, or an `.aci` file; `None` is an image made of the shell of the root filesystem.
+    /// The app: a reference, or an `.aci` file; `None` for an image made of the root filesystem's shell.
     pub app: Option<&'a str>,
     /// The root filesystem of its stage1, for the diagnosis.
     pub rootfs: &'a Rootfs,
-    /// The systemd in it, where that is known.
+    /// The version of systemd in the stage1, if known.
     pub systemd: Option<SystemdVersion>,
     /// A directory for the log and for rkt's data.
     pub work: &'a Path,
-    /// How long it may take.
+    /// The time limit.
     pub limit: Duration,
 }
 
 /// The text of the supervisor.
 const SUPERVISOR: &str = include_str!("supervisor.sh");
-/// The exit status by which the supervisor says that this machine cannot.
+/// The supervisor's exit status for a machine that does not support the run.
 const EXIT_UNSUPPORTED: i32 = 75;
 /// The unified hierarchy is used from this systemd on; before, v1.
 const UNIFIED_SINCE: u32 = 233;
@@ -47,7 +47,7 @@ const UNIFIED_ONLY_SINCE: u32 = 256;
 /// Runs rkt as root, with data, mounts and cgroups of its own.
 ///
 /// # Errors
-/// What stops the work on this side; a run that fails is an outcome.
+/// An error on the host; a failed run is an outcome.
 pub fn run(run: &RktRun<'_>) -> Result<BootOutcome> {
     if let Some(reason) = unsupported_reason() {
         return Ok(BootOutcome::Unsupported(reason));
@@ -74,7 +74,7 @@ pub fn run(run: &RktRun<'_>) -> Result<BootOutcome> {
 fn run_once(run: &RktRun<'_>, image: &Path, hierarchy: &str) -> Result<BootOutcome> {
     let nonce = nonce();
     let data = run.work.join("rkt-data");
-    // A run that was killed left it.
+    // Left by a killed run.
     let _ = fs::remove_dir_all(&data);
     fs::create_dir_all(&data).with_context(|| format!("cannot create {}", data.display()))?;
     let log = run.work.join("rkt.log");
@@ -122,7 +122,7 @@ fn run_once(run: &RktRun<'_>, image: &Path, hierarchy: &str) -> Result<BootOutco
     })
 }
 
-/// What glibc prints where a library is missing; rkt may end with 0 all the same.
+/// glibc's message for a missing library; rkt may exit with 0 nevertheless.
 const LOADER_ERROR: &str = ": error while loading shared libraries: ";
 
 fn code(status: ExitStatus) -> String {
@@ -140,8 +140,8 @@ fn supervisor_command(step: &str, group: &str) -> Command {
     command
 }
 
-/// The arguments of the run, the program first. The stage1 is the one in the directory of the program: for another one
-/// rkt wants a signature.
+/// The arguments of the run, the program first. The stage1 is the one in the directory of the program: for any other,
+/// rkt requires a signature.
 fn rkt_command(run: &RktRun<'_>, image: &Path, data: &Path, nonce: &str) -> Vec<String> {
     let image = image.display().to_string();
     let mut words = vec![run.rkt.display().to_string(), format!("--dir={}", data.display())];
@@ -150,7 +150,7 @@ fn rkt_command(run: &RktRun<'_>, image: &Path, data: &Path, nonce: &str) -> Vec<
         Trust::Signed => "--insecure-options=none".to_owned(),
         Trust::KeysOfHost => "--trust-keys-from-https".to_owned(),
     });
-    // The default network wants iptables on the host, and leaves its leases behind.
+    // The default network requires iptables on the host, and leaves leases on disk.
     words.extend(["run", &image, "--net=host", "--exec=/bin/sh", "--", "-c"].map(str::to_owned));
     words.push(format!("echo smoketest-$((6 * 7))-{nonce}"));
     words

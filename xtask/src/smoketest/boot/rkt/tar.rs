@@ -1,11 +1,11 @@
-//! A tar archive in memory (POSIX.1-1988 ustar): what an app image needs, no more.
+//! A tar archive in memory (POSIX.1-1988 ustar): the subset for an app image.
 
 /// The size of a header, and of the units of content.
 const BLOCK: usize = 512;
-/// The longest name, and the longest target of a link. What is longer is left out.
+/// The longest name, and the longest target of a link. Longer ones are omitted.
 const MAX_NAME: usize = 100;
 
-/// An archive that grows.
+/// An archive under construction.
 #[derive(Debug, Default)]
 pub(super) struct TarWriter(Vec<u8>);
 

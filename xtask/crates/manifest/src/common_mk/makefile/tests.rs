@@ -13,7 +13,7 @@ fn read(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn shapes_of_an_assignment() {
+fn assignment_forms_are_parsed() {
     for (text, found) in [
         ("A := 1\n", "A=1@1"),
         ("A=1", "A=1@1"),
@@ -47,7 +47,7 @@ fn shapes_of_an_assignment() {
 }
 
 #[test]
-fn what_looks_like_one_and_is_none() {
+fn similar_lines_are_not_assignments() {
     for text in [
         "x: y\n\tA := 1\n",
         "x: A := 1\n",
@@ -63,14 +63,14 @@ fn what_looks_like_one_and_is_none() {
 }
 
 #[test]
-fn conditionals_nest_and_else_belongs_to_them() {
+fn nested_conditionals_and_else_are_parsed() {
     let text =
         "ifdef X\nA := 1\nelse ifeq (a,b)\nA := 2\nelse\nifneq ($(Y),)\nA := 3\nendif\nendif\nA := 4\n";
     assert_eq!(read(text), ["?A=1@2", "?A=2@4", "?A=3@7", "A=4@10"]);
 }
 
 #[test]
-fn a_guard_around_the_file_is_no_conditional() {
+fn include_guard_is_not_a_conditional() {
     for open in ["ifeq ($(_G_),)", "ifndef _G_", "ifeq (,${_G_})", "ifeq \"$(_G_)\" \"\""] {
         let text = format!("# c\n{open}\n\n_G_ := x\nA := 1\nifdef Z\nA := 2\nendif\nendif\n# end\n");
         assert_eq!(read(&text), ["_G_=x@4", "A=1@5", "?A=2@7"], "{open}");
@@ -98,7 +98,7 @@ fn includes_and_evals_outside_conditionals_are_noted() {
 }
 
 #[test]
-fn what_make_would_stop_at() {
+fn unbalanced_directive_is_an_error() {
     for (text, line) in [("ifdef X\n", 1), ("A := 1\nendif\n", 2), ("else\n", 1), ("\ndefine X\n", 2)] {
         assert_eq!(parse(text.as_bytes()).unwrap_err().line, line, "{text:?}");
     }

@@ -25,9 +25,9 @@ impl LinkMap<'_, '_> {
     }
 
     /// The RPATH directories of an object and of those that loaded it. The RPATH of an object with a RUNPATH, an empty one
-    /// included, does not count.
-    fn rpath_dirs(&mut self, of: usize) -> Rc<[SearchDir]> {
-        let mut chain = vec![of];
+    /// included, is ignored.
+    fn rpath_dirs(&mut self, object: usize) -> Rc<[SearchDir]> {
+        let mut chain = vec![object];
         let known = loop {
             let entry = &self.entries[chain[chain.len() - 1]];
             match (&entry.rpath_dirs, entry.loaded_by) {
@@ -39,7 +39,7 @@ impl LinkMap<'_, '_> {
                 (None, None) => break Rc::new([]),
             }
         };
-        // From the one nearest to the root down, so that each takes over what its loader has.
+        // From the root's side down, so that each object inherits the directories of the object that loaded it.
         chain.into_iter().rev().fold(known, |above, index| {
             let info = self.entries[index].info;
             let rpath = info.filter(|info| info.runpath.is_none()).map_or(&[][..], |info| &info.rpath);
@@ -60,11 +60,11 @@ impl LinkMap<'_, '_> {
     }
 
     /// The absolute directories of a search path; others are relative to the unknown working directory.
-    fn expand(&self, of: usize, path: &[String], how: fn(UsrPath) -> FoundVia) -> Vec<SearchDir> {
-        let tokens = self.tokens(of);
+    fn expand(&self, object: usize, path: &[String], how: fn(UsrPath) -> FoundVia) -> Vec<SearchDir> {
+        let tokens = self.tokens(object);
         let is_trusted = |element: &str, expanded: &str| {
-            // ld.so(8): in secure-execution mode $ORIGIN of the program has to lead into a system directory.
-            !(self.is_secure && of == 0 && element.contains("ORIGIN")) || self.is_system_dir(expanded)
+            // ld.so(8): in secure-execution mode $ORIGIN of the program must be in a system directory.
+            !(self.is_secure && object == 0 && element.contains("ORIGIN")) || self.is_system_dir(expanded)
         };
         let mut dirs: Vec<SearchDir> = Vec::new();
         for element in path.iter().take(MAX_DIRS) {
@@ -74,7 +74,7 @@ impl LinkMap<'_, '_> {
             }
             let dir = SearchDir {
                 directory: self.loader.directory(&expanded),
-                how: how(self.entries[of].path.clone()),
+                how: how(self.entries[object].path.clone()),
             };
             if !dirs.iter().any(|known| known.is_at(&dir)) {
                 dirs.push(dir);
@@ -103,7 +103,7 @@ impl LinkMap<'_, '_> {
         if self.has_legacy_hwcaps { self.loader.with_legacy_hwcaps(dirs, self.platform) } else { dirs }
     }
 
-    pub(super) fn tokens(&self, of: usize) -> Tokens<'_> {
-        Tokens { origin: &self.entries[of].origin, lib: &self.lib, platform: self.platform }
+    pub(super) fn tokens(&self, object: usize) -> Tokens<'_> {
+        Tokens { origin: &self.entries[object].origin, lib: &self.lib, platform: self.platform }
     }
 }

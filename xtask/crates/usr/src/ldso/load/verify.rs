@@ -1,4 +1,4 @@
-//! What makes the loader skip a file, or stop at it (glibc `open_verify`, `_dl_check_map_versions`).
+//! The checks by which the loader skips a file or stops at it (glibc `open_verify`, `_dl_check_map_versions`).
 
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
@@ -9,12 +9,12 @@ use super::LinkMap;
 use crate::elf::ElfInfo;
 use crate::file_info::FileInfo;
 
-/// What the loader does with a candidate (glibc `open_verify`).
+/// The outcome of the loader's check of a candidate (glibc `open_verify`).
 pub(super) enum Compatibility<'a> {
     Compatible(&'a ElfInfo),
-    /// It goes on to the next directory.
+    /// The loader continues with the next directory.
     Skipped(String),
-    /// It stops.
+    /// The loader stops.
     Fatal(String),
 }
 
@@ -38,14 +38,14 @@ impl<'a> LinkMap<'_, 'a> {
             Compatibility::Fatal(why) => {
                 let rejected = self.rejected(candidate, by, why);
                 self.result.broken.push(rejected);
-                // A file of this name in a later directory does not help. This one counts as loaded, without
+                // A file of this name in a later directory does not help. This one is treated as loaded, without
                 // dependencies.
                 Some(None)
             }
         }
     }
 
-    /// glibc `open_verify`: another class or machine is skipped, anything else that is wrong stops the loader.
+    /// glibc `open_verify`: a file of another class or machine is skipped, any other mismatch stops the loader.
     pub(super) fn verify(&self, candidate: &Candidate) -> Compatibility<'a> {
         let root = self.root;
         match self.loader.tree.file_info(candidate.path.as_str()) {
@@ -74,8 +74,8 @@ impl<'a> LinkMap<'_, 'a> {
         }
     }
 
-    /// glibc `_dl_check_map_versions`: a library without any version definition satisfies every need, and a weak need
-    /// is only a warning.
+    /// glibc `_dl_check_map_versions`: a library without version definitions satisfies every needed version, and a
+    /// missing weak version is only a warning.
     pub(super) fn check_versions(&mut self) {
         let mut defined: BTreeMap<usize, HashSet<&str>> = BTreeMap::new();
         for object in &self.entries {

@@ -1,4 +1,4 @@
-//! What programs of a sound image do not meet.
+//! Cases that do not occur in real images.
 
 use super::super::{DynamicLoader, MissingSymlink, UnreachableLibrary};
 use super::{LOADER, image, load, render};
@@ -6,13 +6,16 @@ use crate::path::UsrPath;
 use coreos_types::release::Board;
 
 #[test]
-fn a_loader_that_is_none_stops_programs_and_no_library() {
+fn malformed_loader_stops_programs_but_not_libraries() {
     let tree = image(
         "lib64/ld-linux-x86-64.so.2 broken
         bin/p elf interp=/lib64/ld-linux-x86-64.so.2
         lib64/libx.so elf",
     );
-    assert_eq!(render(&load(&tree, "bin/p")), "lib64/ld-linux-x86-64.so.2 unfit for bin/p: it is cut off\n");
+    assert_eq!(
+        render(&load(&tree, "bin/p")),
+        "lib64/ld-linux-x86-64.so.2 rejected for bin/p: it is cut off\n"
+    );
     assert_eq!(render(&load(&tree, "lib64/libx.so")), "");
 }
 
@@ -43,7 +46,7 @@ fn file_of_two_names_has_both_symlinks() {
 }
 
 #[test]
-fn a_name_that_is_nowhere_says_where_it_was_looked_for() {
+fn missing_name_reports_searched_directories() {
     let tree = image(
         "etc/ld.so.conf text /usr/conf
         lib64/systemd/x plain
@@ -73,7 +76,7 @@ fn a_name_that_is_nowhere_says_where_it_was_looked_for() {
 }
 
 #[test]
-fn a_library_alone_is_loaded_by_the_loader_of_its_machine() {
+fn standalone_library_uses_the_loader_of_its_machine() {
     let (amd64, arm64) = (Board::Amd64, Board::Arm64);
     for (machine, bits, board, platform, loader) in [
         (62, 64, arm64, "x86_64", "lib64/ld-linux-x86-64.so.2"),
@@ -84,12 +87,12 @@ fn a_library_alone_is_loaded_by_the_loader_of_its_machine() {
         (40, 32, arm64, "aarch64", "lib/ld-linux-armhf.so.3"),
         (40, 32, arm64, "aarch64", "lib/ld-linux.so.3"),
     ] {
-        let of = format!("machine={machine} bits={bits}");
+        let header = format!("machine={machine} bits={bits}");
         let tree = image(&format!(
-            "{loader} elf {of} dirs=/usr/own/
-            lib64/liba.so elf {of} needed=libb.so,libc.so rpath=/usr/opt/$PLATFORM
-            own/libb.so elf {of}
-            opt/{platform}/libc.so elf {of}"
+            "{loader} elf {header} dirs=/usr/own/
+            lib64/liba.so elf {header} needed=libb.so,libc.so rpath=/usr/opt/$PLATFORM
+            own/libb.so elf {header}
+            opt/{platform}/libc.so elf {header}"
         ));
         let loaded =
             DynamicLoader::new(&tree, board, Vec::new(), None).load(&UsrPath::new("lib64/liba.so").unwrap());
@@ -97,12 +100,12 @@ fn a_library_alone_is_loaded_by_the_loader_of_its_machine() {
             "libb.so = own/libb.so (default directory /usr/own) []\n\
              libc.so = opt/{platform}/libc.so (RPATH of lib64/liba.so) []\n"
         );
-        assert_eq!(render(&loaded), found, "{of} {loader}");
+        assert_eq!(render(&loaded), found, "{header} {loader}");
     }
 }
 
 #[test]
-fn a_hostile_chain_ends() {
+fn endless_chain_stops_at_the_limit() {
     let chain = |length: usize| {
         let mut text = String::from("bin/a elf rpath=/usr/d0 needed=lib1.so\n");
         for at in 1..=length {
@@ -117,7 +120,7 @@ fn a_hostile_chain_ends() {
     }
 }
 
-/// Debian's systemd: its RUNPATH goes through the triplet, which the image has as a link to where it is.
+/// Debian's systemd: its RUNPATH has a directory `x86_64-linux-gnu`, which is a symlink to its own directory in the image.
 #[test]
 fn unreachable_library_names_the_missing_symlink() {
     let systemd = format!(
@@ -130,7 +133,7 @@ fn unreachable_library_names_the_missing_symlink() {
         (
             "lib64/systemd/libcore.so elf soname=libcore.so",
             "libcore.so: lib64/systemd/libcore.so, /usr/lib/x86_64-linux-gnu/systemd (RUNPATH of \
-             lib64/systemd/systemd) lacks lib64/x86_64-linux-gnu\n",
+             lib64/systemd/systemd) needs lib64/x86_64-linux-gnu\n",
         ),
         // No searched directory would be that one through a symlink.
         ("lib64/private/libcore.so elf soname=libcore.so", "libcore.so: lib64/private/libcore.so\n"),
@@ -140,11 +143,11 @@ fn unreachable_library_names_the_missing_symlink() {
         let tree = image(&format!("{systemd}\nlib64/libz.so.1 elf soname=libz.so.1\n{rest}"));
         let loader = DynamicLoader::new(&tree, Board::Amd64, Vec::new(), None);
         let missing = loader.load(&UsrPath::new("lib64/systemd/systemd").unwrap()).missing;
-        let lines = missing.iter().map(|missing| match loader.unreached(missing) {
+        let lines = missing.iter().map(|missing| match loader.find_unreachable(missing) {
             None => format!("{}: nowhere\n", missing.name),
             Some(UnreachableLibrary { file, way: None }) => format!("{}: {file}\n", missing.name),
             Some(UnreachableLibrary { file, way: Some(MissingSymlink { directory, link }) }) => {
-                format!("{}: {file}, {directory} lacks {link}\n", missing.name)
+                format!("{}: {file}, {directory} needs {link}\n", missing.name)
             }
         });
         assert_eq!(lines.collect::<String>(), expected, "{rest}");

@@ -2,8 +2,8 @@
 //!
 //! `y` dynamic, `x` no default directories, `h` legacy hwcaps, `U` the reason why the loader stops at it, `I`
 //! interpreter, `S` soname, `N` needed, `F` a filter and `G` an auxiliary filter with its position, `R` rpath, `r` an
-//! empty runpath, `P` runpath, `D` a defined version, `B` a built-in directory, `E` the path of a program that it starts, `Z` the systemd version. `V` names a library and `v` or `w` (weak) the
-//! versions needed of it. `L` starts a dlopen note with its priority (`r`, `c`, `s`) and feature; `T` is its
+//! empty runpath, `P` runpath, `D` a defined version, `B` a built-in directory, `E` the path of a program that it
+//! starts, `Z` the systemd version. `V` names a library, followed by its needed versions `v` or `w` (weak). `L` starts a dlopen note with its priority (`r`, `c`, `s`) and feature; `T` is its
 //! description and `A` a soname of it.
 
 use super::{Fields, number, push_field, unescape};
@@ -65,8 +65,8 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Result<ElfInfo, String> {
     let mut library = String::new();
     while let Some(field) = fields.next() {
         let tag = *field.as_bytes().first().ok_or("a field is empty")?;
-        // A tag that is no ASCII character is unknown; slicing behind it could fail.
-        let Some(rest) = field.get(1..) else { return Err(format!("{field:?} is no fact")) };
+        // A tag that is not ASCII is unknown; slicing after it could fail.
+        let Some(rest) = field.get(1..) else { return Err(format!("{field:?} is not an ELF field")) };
         let value = if fields.escaped { unescape(rest)?.into_owned() } else { rest.to_owned() };
         match tag {
             b'y' => info.dynamic = true,
@@ -93,7 +93,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Result<ElfInfo, String> {
             b'L' => info.dlopen.push(note(&value)?),
             b'T' => last_note(&mut info)?.description = value,
             b'A' => last_note(&mut info)?.sonames.push(value),
-            _ => return Err(format!("{field:?} is no fact")),
+            _ => return Err(format!("{field:?} is not an ELF field")),
         }
     }
     Ok(info)
