@@ -209,7 +209,7 @@ fn ordinary_user_links_without_sudo() {
         result.stderr
     );
     assert!(
-        result.checks("skip").iter().any(|check| check.starts_with("run ") && check.contains("not root"))
+        result.checks("skip").iter().any(|check| check.starts_with("run ") && check.contains("needs root"))
     );
     assert!(result.checks("fail").is_empty(), "{:?}", result.checks("fail"));
 }

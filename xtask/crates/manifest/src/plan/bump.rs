@@ -7,7 +7,7 @@ use super::systemd_version::reconcile;
 use crate::dependencies::MinDlopenPriority;
 use crate::editor::ManifestEditor;
 use crate::file::ManifestFile;
-use crate::finding::{Finding, Fix};
+use crate::finding::{Finding, Fix, Severity};
 use crate::image_index::ImageIndex;
 use crate::rules::add_candidates;
 use crate::rules::driver::{FixOptions, ManifestEditors, fix, lint};
@@ -148,6 +148,10 @@ fn mark_fixable(
     indexes: &BTreeMap<Board, ImageIndex<'_>>,
     options: FixOptions,
 ) {
+    // No fix removes advice.
+    if findings.iter().all(|finding| finding.severity == Severity::Advice) {
+        return;
+    }
     let mut after = sources.clone();
     if fix_all(&mut after, indexes, FixOptions { drop_missing: false, ..options }).is_empty() {
         return;
