@@ -4,6 +4,7 @@ mod conventions;
 mod docs;
 mod layers;
 mod sizes;
+mod wording;
 
 use std::fs;
 use std::path::{Path, PathBuf};
