@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use coreos_types::release::{Board, Brand, Flavor, SystemdVersion};
 use manifest::plan::bump::{BumpOptions, bump, verify};
-use manifest::plan::sources::Stage1Sources;
+use manifest::plan::stage1_sources::Stage1Sources;
 use manifest::rules::driver::FixOptions;
 use manifest::selection::ManifestRef;
 use openpgp_policy::{Certificate, DetachedSignature, Pin, SHA1_CUTOFF, TrustPolicy};

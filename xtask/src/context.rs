@@ -10,11 +10,11 @@ use crate::config::Config;
 use crate::repo::Repo;
 use crate::report::invocation::Invocation;
 use crate::terminal::Term;
-use crate::verbose::log_tree;
+use crate::verbose_log::log_tree;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::release::{Board, Brand, Release};
 use manifest::common_mk::CommonMk;
-use manifest::plan::sources::Stage1Sources;
+use manifest::plan::stage1_sources::Stage1Sources;
 
 /// The lowest major number of a release of Flatcar.
 const FLATCAR_FIRST: u32 = 1600;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::images::ImageSet;
 use coreos_types::release::Board;
 use manifest::file::ManifestFile;
-use manifest::plan::sources::Stage1Sources;
+use manifest::plan::stage1_sources::Stage1Sources;
 use manifest::selection::{ManifestSet, Selection};
 use packages::changes::{PackageChange, TakenPaths, package_changes};
 use usr::tree::{NodeKind, UsrTree};

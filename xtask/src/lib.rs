@@ -27,4 +27,4 @@ pub mod signals;
 pub mod smoketest;
 pub mod terminal;
 pub mod trusted_owners;
-pub mod verbose;
+pub mod verbose_log;

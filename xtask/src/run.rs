@@ -16,7 +16,7 @@ use crate::report::Report;
 use crate::smoketest::smoketest;
 use crate::terminal::{Term, Verbosity};
 use crate::trusted_owners;
-use crate::verbose;
+use crate::verbose_log;
 use coreos_types::error::{Error, Result};
 use coreos_types::shell::quote;
 
@@ -109,8 +109,8 @@ fn dispatch(term: &Term, cli: &Cli, report: &mut Report) -> Result<()> {
             // Without HOME there is no cache, and fetched certificates are used only in this run.
             let directory = Cache::from_env(None).ok().and_then(|cache| cache.certificates());
             let keyring = Config::read()?.keyring(None, flags.signing_key.as_deref(), directory)?;
-            verbose::log_keys(term, &keyring);
-            let client = verbose::http_client(
+            verbose_log::log_keys(term, &keyring);
+            let client = verbose_log::http_client(
                 term,
                 ClientConfig { offline: flags.offline, ..ClientConfig::from_env() },
             );

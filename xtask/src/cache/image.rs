@@ -16,7 +16,7 @@ use crate::atomic_file;
 use crate::signals::TempPath;
 use crate::terminal::Term;
 use coreos_types::error::{Error, Result, ResultExt};
-use coreos_types::provenance::Signer;
+use coreos_types::signer::Signer;
 use packages::PackageSet;
 use pxe_image::Sha256Digest;
 use pxe_image::ingest::{Payload, ingest};

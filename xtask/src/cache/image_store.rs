@@ -13,7 +13,7 @@ use pxe_image::{Sha256Digest, VerifiedImage};
 use crate::keyring::{FetchFn, Keyring};
 use crate::terminal::Term;
 use coreos_types::error::{Error, Result};
-use coreos_types::provenance::Signer;
+use coreos_types::signer::Signer;
 
 pub(super) use pxe_image::SignatureCheck;
 

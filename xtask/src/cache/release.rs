@@ -8,8 +8,8 @@ use crate::http::{MAX_IMAGE_LEN, MAX_SIGNATURE_LEN};
 use crate::release_dir::ReleaseDir;
 use crate::terminal::Silent;
 use coreos_types::error::{Error, Result, ResultExt};
-use coreos_types::provenance::Signer;
 use coreos_types::release::{Board, Brand, Release};
+use coreos_types::signer::Signer;
 
 /// The image to open, with the directories that may have it.
 #[derive(Debug, Clone, PartialEq, Eq)]

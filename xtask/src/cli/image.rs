@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::help::KnownValues;
-use coreos_types::channel::ChannelSpec;
+use coreos_types::channel_spec::ChannelSpec;
 use coreos_types::release::{Board, Brand};
 
 /// Values that help and completions name; other values may be valid too.

@@ -15,8 +15,8 @@ use coreos_types::error::{Error, Result};
 use coreos_types::release::Brand;
 use manifest::finding::Fix;
 use manifest::plan::bump::{BumpOptions, ImageTrees, bump, relocated, verify};
-use manifest::plan::file_edits::EditPlan;
-use manifest::plan::sources::Stage1Sources;
+use manifest::plan::edit_plan::EditPlan;
+use manifest::plan::stage1_sources::Stage1Sources;
 use manifest::suggestion::Suggestion;
 
 /// Opens the images, plans the bump, and writes it unless `--dry-run` or `--check` is set.

@@ -12,7 +12,7 @@ use crate::http::ClientConfig;
 use crate::repo::Repo;
 use crate::report::Report;
 use crate::terminal::Term;
-use crate::verbose;
+use crate::verbose_log;
 use coreos_types::calendar::rfc3339;
 use coreos_types::error::{Result, ResultExt};
 use coreos_types::release::Release;
@@ -40,7 +40,7 @@ pub fn cache(term: &Term, globals: &GlobalArgs, args: &CacheArgs, report: &mut R
         CacheAction::Prune { older_than } => {
             let config = ClientConfig::from_env();
             let keyring = Config::read()?.keyring(None, None, cache.certificates())?;
-            let store = ImageStore { cache, client: verbose::http_client(term, config), keyring, term };
+            let store = ImageStore { cache, client: verbose_log::http_client(term, config), keyring, term };
             let min_age = Duration::from_secs(older_than.unwrap_or(0).saturating_mul(24 * 60 * 60));
             prune(&store, &entries, min_age, pinned.as_ref(), report)
         }

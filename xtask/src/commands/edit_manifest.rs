@@ -8,7 +8,7 @@ use crate::repo::transaction;
 use crate::report::Report;
 use coreos_types::error::Result;
 use manifest::plan::edit_manifest::edit;
-use manifest::plan::file_edits::EditPlan;
+use manifest::plan::edit_plan::EditPlan;
 use manifest::suggestion::{LineEdit, Suggestion};
 
 /// Edits one manifest of the tree.

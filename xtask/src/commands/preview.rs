@@ -12,7 +12,7 @@ use crate::report::Report;
 use coreos_types::error::{Error, ErrorKind, Result};
 use coreos_types::release::{Board, Brand, Release, SystemdVersion};
 use manifest::plan::bump::{BumpOptions, bump, relocated};
-use manifest::plan::file_edits::EditPlan;
+use manifest::plan::edit_plan::EditPlan;
 use manifest::plan::systemd_version::reconcile;
 use manifest::rules::driver::FixOptions;
 use usr::contents_list::{parse_contents, systemd_version_from_packages};

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::http::MAX_SIGNATURE_LEN;
 use crate::images::{ReleaseLocations, open_store};
 use crate::report::Report;
-use coreos_types::channel::ChannelSpec;
+use coreos_types::channel_spec::ChannelSpec;
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Channel, Release, SystemdVersion};
 use usr::contents_list::systemd_version_from_packages;

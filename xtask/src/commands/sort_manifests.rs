@@ -8,7 +8,7 @@ use crate::repo::transaction;
 use crate::report::Report;
 use crate::terminal::Term;
 use coreos_types::error::{Result, ResultExt};
-use manifest::plan::file_edits::EditPlan;
+use manifest::plan::edit_plan::EditPlan;
 use manifest::plan::sort_manifests::sort;
 
 /// Sorts the manifests of the tree; with `check` only reports the changes.

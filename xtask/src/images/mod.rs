@@ -14,8 +14,8 @@ use crate::context::Context;
 use crate::report::ImageOrigin;
 use crate::terminal::Term;
 use coreos_types::error::{Error, Result};
-use coreos_types::provenance::Signer;
 use coreos_types::release::{Board, Channel, Release};
+use coreos_types::signer::Signer;
 use expected::ExpectedImage;
 pub(crate) use locations::{ReleaseLocations, open_store};
 use manifest::plan::bump::ImageTrees;
@@ -259,7 +259,7 @@ impl BoardImage {
         term.detail("image", format!("{board}: {digest}, {} nodes", self.image.tree().len()));
         if let Some(signer) = signature {
             let Signer { primary, subkey, signed_at, .. } = signer;
-            term.detail("signed", format!("{signed_at} by {primary}, {} {subkey}", signer.key()));
+            term.detail("signed", format!("{signed_at} by {primary}, {} {subkey}", signer.key_kind()));
         }
     }
 
@@ -286,7 +286,7 @@ fn describe_signer(origin: &ImageOrigin) -> String {
     let Signer { primary, subkey, signed_at, name } = signer;
     let name = name.as_deref().unwrap_or(primary);
     let on = signed_at.get(..10).unwrap_or(signed_at);
-    format!("{}: {name}, signed {on} by {} {subkey}", origin.source, signer.key())
+    format!("{}: {name}, signed {on} by {} {subkey}", origin.source, signer.key_kind())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::release::{Board, Flavor};
 use coreos_types::shell::quote;
-use manifest::plan::sources::COMMON_MK;
+use manifest::plan::stage1_sources::COMMON_MK;
 
 /// Largest manifest in bytes; rkt's largest has 4 KiB.
 pub(super) const MAX_SIZE: u64 = 16 << 20;

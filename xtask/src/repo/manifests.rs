@@ -14,7 +14,7 @@ use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::release::{Board, Flavor};
 use coreos_types::shell::quote;
 use manifest::common_mk::{CommonMk, IncludedFiles};
-use manifest::plan::sources::{COMMON_MK, ManifestRef};
+use manifest::plan::stage1_sources::{COMMON_MK, ManifestRef};
 
 /// Reads coreos-common.mk and every manifest. The root is absolute and without symlinks.
 pub(super) fn read(root: &Path) -> Result<LoadedRepo> {

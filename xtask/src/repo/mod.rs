@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use self::transaction::TreeLock;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::shell::quote;
-use manifest::plan::sources::{COMMON_MK, Stage1Sources};
+use manifest::plan::stage1_sources::{COMMON_MK, Stage1Sources};
 
 /// An rkt-style tree on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use coreos_types::release::Board;
 use manifest::finding::{Fix, FixKind};
 use manifest::plan::bump::ImageTrees;
-use manifest::plan::sources::Stage1Sources;
+use manifest::plan::stage1_sources::Stage1Sources;
 use usr::file_info::FileInfo;
 use usr::lossless_text;
 use usr::path::UsrPath;
@@ -83,7 +83,7 @@ fn requests(tree: &UsrTree, line: &str) -> Vec<(String, String)> {
 mod tests {
     use super::*;
     use coreos_types::release::Flavor;
-    use manifest::plan::sources::ManifestRef;
+    use manifest::plan::stage1_sources::ManifestRef;
     use usr::elf::ElfInfo;
     use usr::tree::Node;
 

@@ -5,8 +5,8 @@
 use std::fmt::Write;
 
 use super::{Report, short};
-use coreos_types::provenance::Signer;
 use coreos_types::release::Brand;
+use coreos_types::signer::Signer;
 use manifest::finding::{Fix, FixKind};
 use usr::lossless_text;
 
@@ -33,7 +33,7 @@ pub fn message(report: &Report) -> String {
         if let Some(signer) = &image.signature {
             let Signer { primary, subkey, signed_at, .. } = signer;
             let signed_at = plain(signed_at);
-            let _ = writeln!(out, "signed {signed_at} by {primary} ({} {subkey})", signer.key());
+            let _ = writeln!(out, "signed {signed_at} by {primary} ({} {subkey})", signer.key_kind());
         }
     }
     lossless_text::readable(&out).into_owned()

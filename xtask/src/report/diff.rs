@@ -7,7 +7,7 @@
 use super::Report;
 use super::styled_text::{Style, StyledText, wrap};
 use manifest::finding::Fix;
-use manifest::plan::file_edits::FileEdit;
+use manifest::plan::edit_plan::FileEdit;
 use usr::lossless_text;
 
 /// The diff of one file as it can be applied, after its reasons.

@@ -9,7 +9,7 @@ use super::styled_text::{Style, StyledText};
 use super::summary::count;
 use coreos_types::release::Board;
 use manifest::file::ManifestFile;
-use manifest::plan::sources::Stage1Sources;
+use manifest::plan::stage1_sources::Stage1Sources;
 use manifest::selection::{ManifestSet, Selection};
 use usr::file_info::FileInfo;
 use usr::ldso::DynamicLoader;
@@ -209,7 +209,7 @@ mod tests {
 
     use super::*;
     use coreos_types::release::Flavor;
-    use manifest::plan::sources::ManifestRef;
+    use manifest::plan::stage1_sources::ManifestRef;
     use usr::elf::ElfInfo;
 
     fn image(files: &[(&str, u64, &[&str])], links: &[(&str, &str)]) -> UsrTree {

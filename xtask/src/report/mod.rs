@@ -27,10 +27,10 @@ use std::collections::BTreeMap;
 use invocation::Invocation;
 
 use coreos_types::error::{Error, ErrorKind};
-use coreos_types::provenance::Signer;
 use coreos_types::release::{Board, Channel, Release, SystemdVersion};
+use coreos_types::signer::Signer;
 use manifest::finding::{Finding, Fix, Severity};
-use manifest::plan::file_edits::EditPlan;
+use manifest::plan::edit_plan::EditPlan;
 use packages::changes::PackageChange;
 
 /// `--format`: the output format of the result.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::source_links::encode;
 use super::{Check, Outcome, Report};
 use manifest::finding::{Finding, FindingKind, Severity};
-use manifest::plan::file_edits::FileEdit;
+use manifest::plan::edit_plan::FileEdit;
 use manifest::suggestion::Suggestion;
 use pxe_image::Sha256Digest;
 use usr::lossless_text;
@@ -164,7 +164,7 @@ fn checks(report: &Report) -> impl Iterator<Item = Value> {
             "run" => "check-run",
             _ => "check-other",
         };
-        let file = check.file.as_deref().unwrap_or(manifest::plan::sources::COMMON_MK);
+        let file = check.file.as_deref().unwrap_or(manifest::plan::stage1_sources::COMMON_MK);
         result(rule, "error", &format!("{}: {}", check.subject, check.message), file, check.line)
     })
 }

@@ -6,7 +6,7 @@ use super::Report;
 use coreos_types::release::{Board, Flavor};
 use manifest::finding::Fix;
 use manifest::plan::bump::ImageTrees;
-use manifest::plan::sources::Stage1Sources;
+use manifest::plan::stage1_sources::Stage1Sources;
 use usr::lossless_text;
 use usr::path::UsrPath;
 use usr::tree::{NodeKind, UsrTree};
@@ -259,7 +259,7 @@ pub(super) fn change(before: Option<u64>, after: Option<u64>) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use manifest::plan::sources::ManifestRef;
+    use manifest::plan::stage1_sources::ManifestRef;
     use usr::file_info::FileInfo;
     use usr::tree::Node;
 

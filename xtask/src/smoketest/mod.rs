@@ -8,8 +8,8 @@ mod link;
 pub mod link_check;
 pub mod rootfs;
 mod rootfs_check;
-mod run;
 mod run_build;
+mod run_check;
 mod run_dir;
 pub mod sandbox;
 mod stubs;
@@ -157,7 +157,7 @@ fn run_checks(
         checks.skip("run", "boot", "--no-run");
         return Ok(());
     }
-    run::check(context, &tested, flags, checks)
+    run_check::check(context, &tested, flags, checks)
 }
 
 /// The images of the boards that are built, verified again from their bytes on disk.

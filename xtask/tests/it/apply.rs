@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use manifest::plan::file_edits::EditPlan;
-use manifest::plan::sources::{COMMON_MK, Stage1Sources};
+use manifest::plan::edit_plan::EditPlan;
+use manifest::plan::stage1_sources::{COMMON_MK, Stage1Sources};
 use xtask::repo::Repo;
 
 const KVM: &str = "stage1/usr_from_kvm/manifest-amd64-usr.d";

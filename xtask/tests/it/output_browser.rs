@@ -6,10 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use coreos_types::provenance::Signer;
 use coreos_types::release::{Board, Flavor};
+use coreos_types::signer::Signer;
 use manifest::finding::{Finding, FindingKind, Fix, FixKind, Severity};
-use manifest::plan::file_edits::{EditPlan, FileEdit};
+use manifest::plan::edit_plan::{EditPlan, FileEdit};
 use manifest::suggestion::Suggestion;
 use xtask::report::added_dependencies::DependencyEdge;
 use xtask::report::sizes::{ManifestSizes, PathSize, Size};

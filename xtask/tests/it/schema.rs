@@ -1,10 +1,10 @@
 //! Validation with `docs/report.schema.json`: documents of the tool are valid, and altered documents are not.
 
 use coreos_types::error::Error;
-use coreos_types::provenance::Signer;
 use coreos_types::release::{Board, Flavor};
+use coreos_types::signer::Signer;
 use manifest::finding::{Finding, FindingKind, Fix, FixKind, Severity};
-use manifest::plan::file_edits::{EditPlan, FileEdit};
+use manifest::plan::edit_plan::{EditPlan, FileEdit};
 use manifest::suggestion::Suggestion;
 use serde_json::{Value, json};
 use xtask::report::{Check, ImageOrigin, Outcome, Report, json::document};

@@ -2,15 +2,15 @@
 //!
 //! - [`release`]: vendor, channel, board, release and systemd version, as release servers name them.
 //! - [`error`]: the [`Error`](error::Error) that stops a command, with its causes and a hint.
-//! - [`provenance`]: the signer of a file.
+//! - [`signer`]: the signer of a file.
 //! - [`calendar`]: Unix seconds as RFC 3339.
 //! - [`shell`]: quoting for commands that are printed.
 //!
 //! The crate does no I/O and depends on no other crate of this workspace.
 
 pub mod calendar;
-pub mod channel;
+pub mod channel_spec;
 pub mod error;
-pub mod provenance;
 pub mod release;
 pub mod shell;
+pub mod signer;

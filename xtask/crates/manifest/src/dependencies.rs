@@ -4,7 +4,7 @@ mod compare;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::known_execs;
+use super::missing_execs;
 use super::selection::Selection;
 use compare::Loaders;
 pub use compare::OtherCopy;
@@ -117,7 +117,7 @@ impl DependencyReport {
 
     /// Programs that selected programs start unconditionally.
     fn scan_implicit_execs(&mut self, selection: &Selection<'_>) {
-        for exec in known_execs::missing(selection).into_iter().filter(|exec| exec.row.is_certain) {
+        for exec in missing_execs::missing(selection).into_iter().filter(|exec| exec.row.is_certain) {
             self.record(Unresolved {
                 name: exec.row.program.to_owned(),
                 needed_by: BTreeSet::from([exec.by]),

@@ -114,12 +114,12 @@ pub fn unlisted(
     for row in TABLE.iter().filter(|row| !(says_itself && row.source.starts_with("systemd"))) {
         let Some((by, _)) = selection.files().find(|(path, _)| is_named(path, row.loader)) else { continue };
         let is_met = |stem: &str| {
-            selection.paths.iter().any(|path| is_named(path, stem) && is_dlopened_as(path, stem, selection))
+            selection.paths.iter().any(|path| is_named(path, stem) && is_dlopen_name(path, stem, selection))
         };
         let missing = row.loads.iter().filter(|stem| !is_met(stem));
         let mut libraries: Vec<UsrPath> = missing
             .filter_map(|stem| {
-                libraries_with_stem(stem).into_iter().find(|path| is_dlopened_as(path, stem, selection))
+                libraries_with_stem(stem).into_iter().find(|path| is_dlopen_name(path, stem, selection))
             })
             .collect();
         libraries.retain(|library| !hints.iter().any(|known| known.libraries.contains(library)));
@@ -133,7 +133,7 @@ pub fn unlisted(
 
 /// Whether dlopen(3) is called with this name: the soname of a library, or the file name of a PAM module. A real name
 /// is not enough without its soname.
-fn is_dlopened_as(path: &UsrPath, stem: &str, selection: &Selection<'_>) -> bool {
+fn is_dlopen_name(path: &UsrPath, stem: &str, selection: &Selection<'_>) -> bool {
     let end = selection.tree.resolve(path).end;
     match end.node().and_then(|file| selection.tree.file_info(file.as_str())) {
         _ if stem.starts_with("pam_") => true,

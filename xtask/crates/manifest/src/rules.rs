@@ -2,7 +2,7 @@
 //!
 //! One rule is one file: its check, its message, its fix or suggestion, and its tests. [`RULES`] lists them in the
 //! order of fixing; [`driver`] checks, or fixes and checks again until nothing changes. Shared analyses are computed
-//! once per pass ([`lint::Lint`]). A rule without a fix suggests an edit, which needs a manual decision.
+//! once per pass ([`lint_state::Lint`]). A rule without a fix suggests an edit, which needs a manual decision.
 //!
 //! [`pins`] checks coreos-common.mk, which exists once per tree; the plan of a bump calls it.
 
@@ -10,10 +10,10 @@ mod dangling;
 mod dependents;
 mod dlopen;
 pub mod driver;
-mod fixer;
+mod fix_state;
 mod interpreter;
 mod journald;
-mod lint;
+mod lint_state;
 mod listed_directory;
 mod malformed_line;
 mod missing;
@@ -30,8 +30,8 @@ mod wrong_machine;
 #[cfg(test)]
 mod test_case;
 
-use fixer::Fixer;
-use lint::Lint;
+use fix_state::Fixer;
+use lint_state::Lint;
 pub use missing::add_candidates;
 
 /// A rule about manifests.

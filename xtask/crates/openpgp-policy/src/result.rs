@@ -1,7 +1,7 @@
 //! The verification results of the signatures of a file, and their messages.
 
 use coreos_types::error::{Error, Result};
-use coreos_types::provenance::Signer;
+use coreos_types::signer::Signer;
 
 use super::key_validity::Violation;
 use super::policy::Candidate;

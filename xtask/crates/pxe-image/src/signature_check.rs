@@ -1,7 +1,7 @@
 //! The check of a signature over the bytes of a file, or its absence under `--unsigned`.
 
 use coreos_types::error::Result;
-use coreos_types::provenance::Signer;
+use coreos_types::signer::Signer;
 use openpgp_policy::Verification;
 
 /// The signature check of a file.

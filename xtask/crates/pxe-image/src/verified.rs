@@ -10,7 +10,7 @@ use super::signature_check::SignatureCheck;
 use super::temp_file::UnlinkedTempDir;
 use super::usr_squashfs::UsrSquashfs;
 use coreos_types::error::{Error, Result};
-use coreos_types::provenance::Signer;
+use coreos_types::signer::Signer;
 
 /// An image that was read once, and verified during that read. [`VerifiedImage::verify`] is its only constructor.
 #[derive(Debug)]

@@ -19,7 +19,7 @@ use self::staging::Staging;
 use super::Repo;
 use crate::signals;
 use coreos_types::error::{Error, Result};
-use manifest::plan::file_edits::EditPlan;
+use manifest::plan::edit_plan::EditPlan;
 
 /// Writes every file of the plan, or none. Signals are deferred until the transaction has ended.
 ///

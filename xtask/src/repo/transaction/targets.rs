@@ -9,7 +9,7 @@ use super::journal::is_allowed_path;
 use crate::repo::layout;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::shell::quote;
-use manifest::plan::file_edits::{EditPlan, FileEdit};
+use manifest::plan::edit_plan::{EditPlan, FileEdit};
 
 /// A file to replace.
 #[derive(Debug)]

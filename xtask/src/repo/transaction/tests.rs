@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 mod untrusted_journal;
 
 use super::*;
-use manifest::plan::sources::{COMMON_MK, Stage1Sources};
+use manifest::plan::stage1_sources::{COMMON_MK, Stage1Sources};
 
 /// The system calls that fail, counted from 1.
 #[derive(Debug, Default)]
@@ -89,7 +89,7 @@ impl Fixture {
         files
     }
 
-    fn expected(&self, side: fn(&manifest::plan::file_edits::FileEdit) -> &[u8]) -> Files {
+    fn expected(&self, side: fn(&manifest::plan::edit_plan::FileEdit) -> &[u8]) -> Files {
         let mut files: Files =
             self.plan.edits.iter().map(|edit| (self.root().join(&edit.path), side(edit).to_vec())).collect();
         let bash = files[&self.root().join(COREOS).join("bash.manifest")].clone();
@@ -315,7 +315,7 @@ fn concurrent_runs_are_serialized() {
                 .plan
                 .edits
                 .iter()
-                .map(|edit| manifest::plan::file_edits::FileEdit {
+                .map(|edit| manifest::plan::edit_plan::FileEdit {
                     after: b"other\n".to_vec(),
                     ..edit.clone()
                 })

@@ -257,7 +257,7 @@ fn image(image: &ImageOrigin) -> String {
         Some(signer) => {
             let name = signer.name.iter().map(|name| format!("{}<br>", escape(name))).collect::<String>();
             rows.push(("signed by", format!("{name}<code>{}</code>", escape(&signer.primary))));
-            rows.push((signer.key(), format!("<code>{}</code>", escape(&signer.subkey))));
+            rows.push((signer.key_kind(), format!("<code>{}</code>", escape(&signer.subkey))));
             rows.push(("signed at", escape(&signer.signed_at)));
         }
     }

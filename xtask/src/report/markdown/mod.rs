@@ -310,7 +310,7 @@ fn image(image: &ImageOrigin) -> String {
             let at = inline(&signer.signed_at);
             out.push_str(&format!(
                 "  - signed {at} by {name}primary key {primary}, {} {subkey}\n",
-                signer.key()
+                signer.key_kind()
             ));
         }
     }

@@ -9,7 +9,7 @@ pub use self::render::{document, dot, mermaid, tree};
 use self::survey::Survey;
 use coreos_types::release::Board;
 use manifest::plan::bump::ImageTrees;
-use manifest::plan::sources::Stage1Sources;
+use manifest::plan::stage1_sources::Stage1Sources;
 use usr::path::UsrPath;
 use usr::tree::{NodeKind, Target, UsrTree};
 

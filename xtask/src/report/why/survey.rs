@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{BrokenPath, Edge, Place};
 use coreos_types::release::Board;
 use manifest::file::ManifestFile;
-use manifest::plan::sources::Stage1Sources;
+use manifest::plan::stage1_sources::Stage1Sources;
 use manifest::selection::{ManifestSet, ManifestsByPath, Selection};
-use manifest::{exec_references, known_execs};
+use manifest::{exec_references, missing_execs};
 use usr::elf::DlopenNote;
 use usr::file_info::FileInfo;
 use usr::ldso::{DynamicLoader, FoundVia, LoadResult};
@@ -37,7 +37,7 @@ impl Survey {
                 Some(FileInfo::Elf(elf)) if elf.dynamic && elf.machine == board.elf_machine() => {
                     survey.link(&loader.load(path));
                     survey.dlopen(&loader, path, &elf.dlopen);
-                    for (row, chain) in known_execs::started(tree, path, &elf.exec_paths) {
+                    for (row, chain) in missing_execs::started(tree, path, &elf.exec_paths) {
                         let program = chain.last().cloned();
                         survey.add(program, path, row.program, row.source.to_owned());
                     }

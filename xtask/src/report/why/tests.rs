@@ -5,7 +5,7 @@ use expect_test::{Expect, expect};
 
 use super::*;
 use coreos_types::release::Flavor;
-use manifest::plan::sources::ManifestRef;
+use manifest::plan::stage1_sources::ManifestRef;
 use usr::elf::{DlopenNote, DlopenPriority, ElfInfo};
 use usr::file_info::FileInfo;
 use usr::tree::Node;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use manifest::plan::sources::COMMON_MK;
+use manifest::plan::stage1_sources::COMMON_MK;
 use xtask::demo::example;
 
 use super::{Files, read_files};

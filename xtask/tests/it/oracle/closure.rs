@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use coreos_types::release::{Board, Flavor};
 use manifest::finding::Severity;
 use manifest::plan::bump::{BumpOptions, BumpPlan, bump};
-use manifest::plan::sources::{ManifestRef, Stage1Sources};
+use manifest::plan::stage1_sources::{ManifestRef, Stage1Sources};
 use manifest::rules::driver::FixOptions;
 use release_fixture::elf::ElfStub;
 use tempfile::TempDir;

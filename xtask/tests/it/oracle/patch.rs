@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use manifest::plan::file_edits::FileEdit;
+use manifest::plan::edit_plan::FileEdit;
 
 /// Contents of a file before and after.
 const EDITS: &[(&str, &str)] = &[

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use coreos_types::release::Board;
 use manifest::finding::{Finding, Severity};
 use manifest::plan::bump::BumpPlan;
-use manifest::plan::sources::COMMON_MK;
+use manifest::plan::stage1_sources::COMMON_MK;
 use manifest::suggestion::Suggestion;
 use usr::tree::UsrTree;
 

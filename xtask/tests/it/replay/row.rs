@@ -9,7 +9,7 @@ use coreos_types::release::{Board, Brand, Channel, Flavor, Release};
 use expect_test::Expect;
 use manifest::finding::{Finding, FindingKind, Fix, Severity};
 use manifest::plan::bump::{BumpOptions, BumpPlan};
-use manifest::plan::sources::{ManifestRef, Stage1Sources};
+use manifest::plan::stage1_sources::{ManifestRef, Stage1Sources};
 use manifest::rules::driver::FixOptions;
 use release_fixture::elf::ElfStub;
 use release_fixture::from_paths::loader;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::sources::Stage1Sources;
+use super::stage1_sources::Stage1Sources;
 use super::systemd_version::reconcile;
 use crate::dependencies::MinDlopenPriority;
 use crate::editor::ManifestEditor;
@@ -83,7 +83,7 @@ pub fn bump(before: &Stage1Sources, options: &BumpOptions, trees: &ImageTrees<'_
     ensure_idempotent(&after, &indexes, options.reach)?;
     let mut findings = lint_all(&after, &indexes, options.reach.dlopen);
     add_candidates(&mut findings, &fixes);
-    suggest_copy_first(&mut findings, &after);
+    suggest_copy_into_tree(&mut findings, &after);
     ensure_read(trees)?;
     Ok(BumpPlan {
         release: (pins.release().clone(), targets.release),
@@ -136,7 +136,7 @@ pub fn verify(
         mismatches.iter_mut().for_each(|finding| finding.fixable = is_fixable);
         findings.extend(mismatches);
     }
-    suggest_copy_first(&mut findings, sources);
+    suggest_copy_into_tree(&mut findings, sources);
     ensure_read(trees)?;
     Ok(findings)
 }
@@ -170,7 +170,7 @@ fn ensure_read(trees: &ImageTrees<'_>) -> Result<()> {
 }
 
 /// Prefixes the suggestions for manifests outside the tree, which are never written, with a copy into the tree.
-fn suggest_copy_first(findings: &mut [Finding], sources: &Stage1Sources) {
+fn suggest_copy_into_tree(findings: &mut [Finding], sources: &Stage1Sources) {
     for finding in findings {
         if let Some(link) = sources.outside.get(&finding.file) {
             finding.suggestion = finding.suggestion.clone().after_copying(link);

@@ -1,6 +1,6 @@
 //! Adding and removing lines of a manifest on request: `edit-manifest`.
 
-use super::sources::Stage1Sources;
+use super::stage1_sources::Stage1Sources;
 use crate::editor::ManifestEditor;
 use crate::finding::{Fix, FixKind};
 use crate::suggestion::LineEdit;
@@ -98,7 +98,7 @@ fn find_manifest<'s>(sources: &'s Stage1Sources, file: &str) -> Result<&'s str> 
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::plan::sources::ManifestRef;
+    use crate::plan::stage1_sources::ManifestRef;
     use coreos_types::release::{Board, Flavor};
 
     const FILE: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/a.manifest";

@@ -2,7 +2,7 @@
 
 pub mod bump;
 pub mod edit_manifest;
-pub mod file_edits;
+pub mod edit_plan;
 pub mod sort_manifests;
-pub mod sources;
+pub mod stage1_sources;
 pub mod systemd_version;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-use super::sources::Stage1Sources;
+use super::stage1_sources::Stage1Sources;
 use crate::file::ManifestFile;
 use crate::finding::{Fix, FixKind};
 use crate::sort_order::{self, SortOrder};
@@ -61,7 +61,7 @@ fn changed_lines(file: &str, before: &ManifestFile, after: &ManifestFile, order:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::sources::ManifestRef;
+    use crate::plan::stage1_sources::ManifestRef;
     use coreos_types::release::{Board, Flavor};
 
     #[test]

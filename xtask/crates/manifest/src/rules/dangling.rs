@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::fixer::{Fixer, MAX_PASSES};
-use super::lint::{Lint, Problem, joined_by_and};
+use super::fix_state::{Fixer, MAX_PASSES};
+use super::lint_state::{Lint, Problem, joined_by_and};
 use super::needs_unlisted::{Addition, apply};
 use crate::finding::FindingKind;
 use crate::selection::Selection;

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::lint::{Lint, Problem};
+use super::lint_state::{Lint, Problem};
 use crate::finding::FindingKind;
 use crate::known_dlopens;
 use crate::suggestion::Suggestion;

@@ -1,10 +1,10 @@
 //! Checks the manifests of a board by every rule, or fixes them until no rule changes anything.
 
-pub use super::fixer::{FixOptions, ManifestEditors};
+pub use super::fix_state::{FixOptions, ManifestEditors};
 
 use super::dependents::Dependents;
-use super::fixer::{Fixer, MAX_PASSES};
-use super::lint::{Lint, Reported};
+use super::fix_state::{Fixer, MAX_PASSES};
+use super::lint_state::{Lint, Reported};
 use super::{RULES, missing};
 use crate::dependencies::{DependencyReport, MinDlopenPriority};
 use crate::finding::Finding;

@@ -1,6 +1,6 @@
 //! Rule: the interpreter of a listed script is listed. Advice: another script may only source the file.
 
-use super::lint::{Lint, Problem};
+use super::lint_state::{Lint, Problem};
 use crate::exec_references::{MissingExecutable, missing_executables};
 use crate::finding::FindingKind;
 use crate::suggestion::Suggestion;

@@ -1,6 +1,6 @@
 //! Rule: systemd-journald and its unit are listed together. Without a fix.
 
-use super::lint::{Lint, Problem};
+use super::lint_state::{Lint, Problem};
 use crate::exec_references::incomplete_journald;
 use crate::finding::{FindingKind, Severity};
 use crate::suggestion::Suggestion;

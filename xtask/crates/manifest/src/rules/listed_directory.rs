@@ -1,7 +1,7 @@
 //! Rule: a listed directory is intended. The line adds everything below the directory (`unsquashfs -ef` in rkt's build);
 //! if the name is typical of a file, the image has a directory instead of that file. Without a fix.
 
-use super::lint::{Lint, Problem};
+use super::lint_state::{Lint, Problem};
 use crate::finding::FindingKind;
 use crate::library_name::LibraryName;
 use crate::selection::Location;

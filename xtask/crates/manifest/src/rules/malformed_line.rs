@@ -4,8 +4,8 @@
 
 use std::collections::HashSet;
 
-use super::fixer::Fixer;
-use super::lint::{Lint, Problem};
+use super::fix_state::Fixer;
+use super::lint_state::{Lint, Problem};
 use crate::file::{BYTE_ORDER_MARK, LineKind, ManifestFile};
 use crate::finding::{FindingKind, FixKind};
 use crate::image_index::ImageIndex;

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::fixer::{Fixer, by_name_kind, normalized_entries};
-use super::lint::{Lint, Problem, entries_in_image};
+use super::fix_state::{Fixer, by_name_kind, normalized_entries};
+use super::lint_state::{Lint, Problem, entries_in_image};
 use super::malformed_line;
 use crate::editor::ManifestEditor;
 use crate::file::ManifestFile;

@@ -1,7 +1,7 @@
 //! Rule: the dependencies of a listed file are in the image. Without a fix: the suggestion removes the file and its
 //! dependents.
 
-use super::lint::{Lint, Problem, owning_entry, subject};
+use super::lint_state::{Lint, Problem, owning_entry, subject};
 use crate::finding::FindingKind;
 
 /// Reports each dependency that the image does not have.

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::fixer::{Fixer, MAX_PASSES};
-use super::lint::{Lint, Problem, joined_by_and, owning_entry, subject};
+use super::fix_state::{Fixer, MAX_PASSES};
+use super::lint_state::{Lint, Problem, joined_by_and, owning_entry, subject};
 use crate::dependencies::{DependencyKind, DependencyReport, Unresolved};
 use crate::editor::ManifestEditor;
 use crate::finding::FindingKind;

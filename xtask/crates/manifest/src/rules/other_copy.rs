@@ -1,7 +1,7 @@
 //! Rule: of several copies of a library, the listed one is the copy that the image's loader finds first. Advice: the
 //! listed copy works.
 
-use super::lint::{Lint, Problem};
+use super::lint_state::{Lint, Problem};
 use crate::dependencies::{OtherCopy, other_copies};
 use crate::finding::FindingKind;
 use crate::suggestion::Suggestion;

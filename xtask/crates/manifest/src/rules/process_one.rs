@@ -1,7 +1,7 @@
 //! Rule: each flavor lists systemd, process 1 of a stage1, and systemd-nspawn, which runs the pod. Without a fix: the
 //! manifest for them needs a manual decision.
 
-use super::lint::{Lint, Problem};
+use super::lint_state::{Lint, Problem};
 use crate::finding::{FindingKind, Severity};
 use crate::selection::Location;
 use crate::suggestion::Suggestion;

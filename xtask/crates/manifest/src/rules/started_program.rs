@@ -1,14 +1,14 @@
 //! Rule: programs that a listed program starts on request should be listed. Advice; required programs are dependencies.
 
-use super::lint::{Lint, Problem};
+use super::lint_state::{Lint, Problem};
 use crate::finding::FindingKind;
-use crate::known_execs;
+use crate::missing_execs;
 use crate::suggestion::Suggestion;
 use usr::path::UsrPath;
 
 /// Reports the programs of the table.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
-    for exec in known_execs::missing(lint.selection).into_iter().filter(|exec| !exec.row.is_certain) {
+    for exec in missing_execs::missing(lint.selection).into_iter().filter(|exec| !exec.row.is_certain) {
         let (Some(location), Some(program)) = (lint.location(&exec.by), exec.chain.last()) else { continue };
         let names = exec.chain.iter().map(UsrPath::as_str).collect::<Vec<_>>().join(", ");
         let message = format!("{} may start {names} ({})", exec.by, exec.row.source);

@@ -1,6 +1,6 @@
 //! Rule: the library that the loader takes defines each symbol version that is needed of it. Without a fix.
 
-use super::lint::{Lint, Problem, subject};
+use super::lint_state::{Lint, Problem, subject};
 use crate::finding::FindingKind;
 
 /// Reports each symbol version that is not defined.

@@ -1,6 +1,6 @@
 //! Rule: the program of a listed unit is listed. Without a fix: removing the unit may be the right decision.
 
-use super::lint::{Lint, Problem};
+use super::lint_state::{Lint, Problem};
 use crate::exec_references::{MissingExecutable, missing_executables};
 use crate::finding::{FindingKind, Severity};
 use crate::selection::Location;

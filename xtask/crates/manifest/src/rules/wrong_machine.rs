@@ -1,6 +1,6 @@
 //! Rule: a listed ELF file is for the board's machine, and can be loaded. Without a fix.
 
-use super::lint::{Lint, Problem, subject};
+use super::lint_state::{Lint, Problem, subject};
 use crate::finding::FindingKind;
 use usr::file_info::FileInfo;
 

@@ -5,8 +5,8 @@ mod spdx;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use coreos_types::provenance::Signer;
 use coreos_types::release::{Board, Flavor, Release};
+use coreos_types::signer::Signer;
 use serde_json::Value;
 use usr::path::UsrPath;
 

@@ -2,7 +2,7 @@
 
 use similar::TextDiff;
 
-use super::sources::Stage1Sources;
+use super::stage1_sources::Stage1Sources;
 use coreos_types::error::{Error, Result};
 use usr::lossless_text;
 

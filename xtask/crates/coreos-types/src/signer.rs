@@ -15,7 +15,7 @@ pub struct Signer {
 
 impl Signer {
     /// `primary key` or `subkey`: which kind of key made the signature.
-    pub fn key(&self) -> &'static str {
+    pub fn key_kind(&self) -> &'static str {
         if self.subkey == self.primary { "primary key" } else { "subkey" }
     }
 }

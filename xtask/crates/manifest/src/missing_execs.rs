@@ -38,7 +38,7 @@ pub fn started(
     starter: &UsrPath,
     exec_paths: &[String],
 ) -> Vec<(&'static KnownExec, Vec<UsrPath>)> {
-    let chains = |row: &'static KnownExec| match locate_named(tree, exec_paths, row.program) {
+    let chains = |row: &'static KnownExec| match locate_by_paths(tree, exec_paths, row.program) {
         Some(chains) => chains,
         None => locate_by_name(tree, starter, row.program).into_iter().collect(),
     };
@@ -46,7 +46,7 @@ pub fn started(
 }
 
 /// The program at each path in the text of the starter; `None` without such a path.
-fn locate_named(tree: &UsrTree, paths: &[String], program: &str) -> Option<Vec<Vec<UsrPath>>> {
+fn locate_by_paths(tree: &UsrTree, paths: &[String], program: &str) -> Option<Vec<Vec<UsrPath>>> {
     let mut matching = paths.iter().filter(|path| path.rsplit('/').next() == Some(program)).peekable();
     matching.peek()?;
     let chain = |path: &String| {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::lint::entries_in_image;
+use super::lint_state::entries_in_image;
 use crate::dependencies::{DependencyReport, MinDlopenPriority};
 use crate::editor::ManifestEditor;
 use crate::image_index::ImageIndex;

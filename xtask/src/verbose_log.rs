@@ -6,7 +6,7 @@ use crate::repo::Repo;
 use crate::terminal::Term;
 use coreos_types::release::Board;
 use manifest::common_mk::CommonMk;
-use manifest::plan::sources::Stage1Sources;
+use manifest::plan::stage1_sources::Stage1Sources;
 
 /// Creates a client that prints each retry, and under `-v` each response.
 pub fn http_client(term: &Term, config: ClientConfig) -> Client {
