@@ -20,8 +20,7 @@ Usage: scripts/nightly-bump.sh [OPTION]… [-- XTASK_OPTION…]
   -h, --help          print this text
 
 XTASK_OPTION is passed to every command of cargo xtask that is run: --mirror URL, --signing-key FILE, --brand flatcar.
-Options that only bump-coreos has (--drop-missing, --dlopen LEVEL, --systemd vN, --compare-sizes, --allow-downgrade,
---advisories SOURCE) are passed to that command only.
+Options that only bump-coreos has (--drop-missing, --dlopen LEVEL, --systemd vN, --compare-sizes, --allow-downgrade) are passed to that command only.
 
 An open pull request for the same release is updated; those for older releases are closed with a reference to the new
 one. A branch with other commits is never overwritten.
@@ -127,8 +126,8 @@ common_options() {
   for option in "${options[@]}"; do
     if [ $skip = yes ]; then skip=no; continue; fi
     case $option in
-      --dlopen | --systemd | --advisories) skip=yes ;;
-      --drop-missing | --compare-sizes | --allow-downgrade | --dlopen=* | --systemd=* | --advisories=*) ;;
+      --dlopen | --systemd) skip=yes ;;
+      --drop-missing | --compare-sizes | --allow-downgrade | --dlopen=* | --systemd=*) ;;
       *) common+=("$option") ;;
     esac
   done

@@ -277,7 +277,7 @@ pub struct VerifySignature {
 /// `why`.
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = "Examples:
-  cargo xtask why libpam.so.0
+  cargo xtask why libz.so.1
   cargo xtask why lib64/libpam.so.0.84.1 --mermaid")]
 pub struct Why {
     /// Path in the image, or soname.

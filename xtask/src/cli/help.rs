@@ -121,7 +121,9 @@ where
     fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<T, Error> {
         let text = value.to_string_lossy();
         text.parse().map_err(|error: T::Err| {
-            let mut wrong = Error::raw(ErrorKind::ValueValidation, error).with_cmd(command);
+            let name = arg.map(|arg| format!("invalid value for '{arg}': ")).unwrap_or_default();
+            let message = format!("{name}{error}\n");
+            let mut wrong = Error::raw(ErrorKind::ValueValidation, message).with_cmd(command);
             if let Some(arg) = arg {
                 wrong.insert(ContextKind::InvalidArg, ContextValue::String(arg.to_string()));
             }

@@ -71,7 +71,7 @@ pub struct GlobalArgs {
     /// variable XTASK_TRUST_TREE trust it too.
     #[arg(long, global = true, value_name = "DIR")]
     pub trust_tree: Vec<PathBuf>,
-    /// Output format: text, json, github.
+    /// Output: text, json, github, sarif.
     ///
     /// text for people; json is one document, see docs/report.schema.json; github
     /// is annotations for GitHub Actions. Progress and errors go to standard error.

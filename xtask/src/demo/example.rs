@@ -23,14 +23,11 @@ pub const FILES: [(&str, &str); 6] = [
 
 /// The makefiles of the tree: this repository's own, which do not depend on a release.
 pub const MAKEFILES: [(&str, &str); 5] = [
-    ("stage1/Makefile", include_str!("../../../stage1/Makefile")),
-    ("stage1/usr_from_coreos/build-usr.mk", include_str!("../../../stage1/usr_from_coreos/build-usr.mk")),
-    ("stage1/usr_from_coreos/pxe-image.mk", include_str!("../../../stage1/usr_from_coreos/pxe-image.mk")),
-    (
-        "stage1/usr_from_coreos/usr_from_coreos.mk",
-        include_str!("../../../stage1/usr_from_coreos/usr_from_coreos.mk"),
-    ),
-    ("stage1/usr_from_kvm/usr_from_kvm.mk", include_str!("../../../stage1/usr_from_kvm/usr_from_kvm.mk")),
+    ("stage1/Makefile", include_str!("example/Makefile")),
+    ("stage1/usr_from_coreos/build-usr.mk", include_str!("example/build-usr.mk")),
+    ("stage1/usr_from_coreos/pxe-image.mk", include_str!("example/pxe-image.mk")),
+    ("stage1/usr_from_coreos/usr_from_coreos.mk", include_str!("example/usr_from_coreos.mk")),
+    ("stage1/usr_from_kvm/usr_from_kvm.mk", include_str!("example/usr_from_kvm.mk")),
 ];
 
 /// The symlinks of the tree: path and target.

@@ -84,3 +84,20 @@ fn readme_has_the_minimum_rust_version() {
     let rust = env!("CARGO_PKG_RUST_VERSION");
     assert!(readme.contains(rust), "README.md does not say that Rust {rust} is the minimum");
 }
+
+/// The demo's tree is compiled in, so that `xtask/` can be copied into a tree with other makefiles.
+#[test]
+fn makefiles_of_the_demo_equal_those_of_stage1() {
+    let copies = ["Makefile", "build-usr.mk", "pxe-image.mk", "usr_from_coreos.mk", "usr_from_kvm.mk"];
+    let mut offences = Vec::new();
+    walk(&root().join("stage1"), &mut |path| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if copies.contains(&name) && !path.to_string_lossy().contains("/build-") {
+            let copy = root().join("xtask/src/demo/example").join(name);
+            if fs::read(path).unwrap() != fs::read(&copy).unwrap_or_default() {
+                offences.push(format!("cp {} {}", path.display(), copy.display()));
+            }
+        }
+    });
+    assert_none(offences);
+}
