@@ -14,6 +14,10 @@ pub(super) fn summary(report: &Report) -> Option<(Style, String)> {
     if !report.checks.is_empty() {
         return Some(checks(report));
     }
+    if report.command == "report" {
+        // It prints an earlier run, and has no result of its own.
+        return None;
+    }
     let has_output = !report.output.is_empty() || !report.styled_output.is_empty();
     if has_output && report.plan.is_empty() && report.findings.is_empty() {
         return None;
@@ -29,6 +33,12 @@ fn result(report: &Report) -> String {
         }
         _ if report.is_preview() => {
             format!("{}; {}; dependencies were not checked", changes(report), remaining(report))
+        }
+        // Nothing was checked, so no problems are no statement.
+        _ if matches!(report.command.as_str(), "edit-manifest" | "sort-manifests")
+            && report.findings.is_empty() =>
+        {
+            changes(report)
         }
         _ => format!("{}; {}", changes(report), remaining(report)),
     }
