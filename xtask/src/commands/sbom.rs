@@ -135,7 +135,7 @@ fn entries(
     })?;
     let mut entries = BTreeMap::new();
     for (path, (sha256, sha1)) in hashes {
-        let hex = |hash: Hash| hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = |hash: Hash| hex::encode(hash.finish());
         entries.insert(path, Entry::File { sha256: hex(sha256), sha1: hex(sha1) });
     }
     for path in paths {

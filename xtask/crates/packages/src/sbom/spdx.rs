@@ -161,8 +161,7 @@ fn verification_code(bom: &BoardBom<'_>, taken: &BTreeSet<UsrPath>) -> String {
         })
         .collect();
     sums.sort_unstable();
-    let code = digest(&SHA1_FOR_LEGACY_USE_ONLY, sums.concat().as_bytes());
-    code.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, sums.concat().as_bytes()))
 }
 
 fn component(source: &Source, package: &Package, id: &str) -> Value {
