@@ -16,9 +16,10 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use coreos_types::release::{Board, Brand, Flavor, SystemdVersion};
-use manifest::plan::bump::{BumpOptions, bump, verify};
+use manifest::plan::bump::{BumpOptions, bump};
 use manifest::plan::stage1_sources::Stage1Sources;
-use manifest::rules::driver::FixOptions;
+use manifest::plan::verify::verify;
+use manifest::rules::lint_and_fix::FixOptions;
 use manifest::selection::ManifestRef;
 use openpgp_policy::{Certificate, DetachedSignature, Pin, SHA1_CUTOFF, TrustPolicy};
 use pxe_image::{InflateLimits, Payload, SignatureCheck, UnlinkedTempDir, VerifiedImage, ingest::ingest};

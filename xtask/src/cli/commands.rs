@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum, value_parser};
 
 use super::{ImageArgs, ReleaseSpec};
 use coreos_types::release::{Release, SystemdVersion};
-use manifest::rules::driver::FixOptions;
+use manifest::rules::lint_and_fix::FixOptions;
 use usr::elf::DlopenPriority;
 
 /// `bump-coreos`.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::help::KnownValues;
-use coreos_types::channel_spec::ChannelSpec;
+use coreos_types::channel_or_stream::ChannelOrStream;
 use coreos_types::release::{Board, Brand};
 
 /// Values that help and completions name; other values may be valid too.
@@ -19,8 +19,8 @@ pub struct ImageArgs {
     ///
     /// Without it, the channel that the URL in coreos-common.mk names; where that has
     /// no such release, the others are asked. lts-2024 is the long-term stream of that year.
-    #[arg(long, value_name = "CHANNEL", value_parser = KnownValues::<ChannelSpec>::new(CHANNELS), hide_possible_values = true)]
-    pub channel: Option<ChannelSpec>,
+    #[arg(long, value_name = "CHANNEL", value_parser = KnownValues::<ChannelOrStream>::new(CHANNELS), hide_possible_values = true)]
+    pub channel: Option<ChannelOrStream>,
     /// Download URL/BOARD/RELEASE/FILE [env: XTASK_MIRROR].
     ///
     /// Replaces scheme, host and leading path of the URL in coreos-common.mk. What is

@@ -14,9 +14,10 @@ use crate::report::{Report, added_dependencies};
 use coreos_types::error::{Error, Result};
 use coreos_types::release::Brand;
 use manifest::finding::Fix;
-use manifest::plan::bump::{BumpOptions, ImageTrees, bump, relocated, verify};
+use manifest::plan::bump::{BumpOptions, ImageTrees, bump};
 use manifest::plan::edit_plan::EditPlan;
 use manifest::plan::stage1_sources::Stage1Sources;
+use manifest::plan::verify::verify;
 use manifest::suggestion::Suggestion;
 
 /// Opens the images, plans the bump, and writes it unless `--dry-run` or `--check` is set.
@@ -175,14 +176,13 @@ pub(super) fn fix_and_apply(
     if commit {
         git::check_clean(context.tree.root(), &files)?;
     }
+    report.findings = if report.dry_run { bump.findings_on_disk(&context.sources) } else { bump.findings };
     report.release = Some(bump.release);
     report.systemd = Some(bump.systemd);
     report.plan = plan;
     report.packages = old.and_then(|old| changes_between((old, &context.sources), (images, &bump.after)));
     fill_sizes(context, &bump.after, images, old, &bump.fixes, report);
     report.fixes = bump.fixes;
-    report.findings =
-        if report.dry_run { relocated(bump.findings, &bump.after, &context.sources) } else { bump.findings };
     if report.dry_run {
         // A dry run has the result of a real one; `--check` only reports whether a file would change.
         return if report.check { Ok(()) } else { transaction::preflight(&context.tree, &report.plan) };

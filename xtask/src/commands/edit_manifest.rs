@@ -7,8 +7,8 @@ use crate::context::Context;
 use crate::repo::transaction;
 use crate::report::Report;
 use coreos_types::error::Result;
-use manifest::plan::edit_manifest::edit;
 use manifest::plan::edit_plan::EditPlan;
+use manifest::plan::requested_edit::edit;
 use manifest::suggestion::{LineEdit, Suggestion};
 
 /// Edits one manifest of the tree.

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::http::MAX_SIGNATURE_LEN;
 use crate::images::{ReleaseLocations, open_store};
 use crate::report::Report;
-use coreos_types::channel_spec::ChannelSpec;
+use coreos_types::channel_or_stream::ChannelOrStream;
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Channel, Release, SystemdVersion};
 use usr::contents_list::systemd_version_from_packages;
@@ -19,7 +19,7 @@ const MAX_STREAMS: usize = 8;
 /// The newest release of one channel.
 struct Row {
     /// `None` on a mirror, which has no channels.
-    channel: Option<ChannelSpec>,
+    channel: Option<ChannelOrStream>,
     release: Release,
     /// The day on which its `version.txt` was signed.
     date: String,
@@ -60,7 +60,7 @@ fn channels(
     args: &Releases,
     store: &ImageStore<'_>,
     board: Board,
-) -> Result<Vec<Option<ChannelSpec>>> {
+) -> Result<Vec<Option<ChannelOrStream>>> {
     if let Some(channel) = args.image.channel {
         return Ok(vec![Some(channel)]);
     }
@@ -68,7 +68,8 @@ fn channels(
     if locations.primary(board, context.pins.release(), None)?.channel().is_none() {
         return Ok(vec![None]);
     }
-    let mut channels: Vec<ChannelSpec> = locations.brand.channels().iter().map(|one| (*one).into()).collect();
+    let mut channels: Vec<ChannelOrStream> =
+        locations.brand.channels().iter().map(|one| (*one).into()).collect();
     if locations.brand.channels().contains(&Channel::Lts) {
         let dir = locations.primary(board, context.pins.release(), Some(Channel::Lts))?;
         // Not signed: the list only selects the streams to request.
@@ -82,7 +83,7 @@ fn channels(
 }
 
 /// The supported streams of `lts-info`, lines of `MAJOR:YEAR:supported` (flatcar/scripts `image_changes.sh`).
-fn parse_lts_info(text: &str) -> Vec<ChannelSpec> {
+fn parse_lts_info(text: &str) -> Vec<ChannelOrStream> {
     let stream = |line: &str| {
         let mut fields = line.trim().split(':');
         let (_, year, state) = (fields.next()?, fields.next()?, fields.next()?);
@@ -96,7 +97,7 @@ fn newest(
     args: &Releases,
     store: &ImageStore<'_>,
     board: Board,
-    channel: Option<ChannelSpec>,
+    channel: Option<ChannelOrStream>,
 ) -> Result<Row> {
     let mut image = args.image.clone();
     image.channel = channel;

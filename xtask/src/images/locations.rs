@@ -8,7 +8,7 @@ use crate::http::{ClientConfig, Url};
 use crate::release_dir::{ReleaseDir, is_vendor_host};
 use crate::report::invocation::Invocation;
 use crate::verbose_log::{http_client, log_keys};
-use coreos_types::channel_spec::ChannelSpec;
+use coreos_types::channel_or_stream::ChannelOrStream;
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Brand, Channel, Release};
 use manifest::suggestion::Suggestion;
@@ -72,7 +72,7 @@ pub(crate) struct ReleaseLocations<'a> {
     context: &'a Context<'a>,
     pub(crate) brand: Brand,
     mirror: Option<String>,
-    channel: Option<ChannelSpec>,
+    channel: Option<ChannelOrStream>,
     /// Whether the vendor differs from that of the tree's URL.
     changes_vendor: bool,
     /// Hosts that the tree's URL may name; see [`allowed_hosts`].

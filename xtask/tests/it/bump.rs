@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use coreos_types::release::{Board, Flavor};
 use manifest::finding::{Finding, FixKind};
-use manifest::plan::bump::{BumpOptions, BumpPlan, bump, relocated};
+use manifest::plan::bump::{BumpOptions, BumpPlan, bump};
 use manifest::plan::edit_plan::EditPlan;
 use manifest::plan::stage1_sources::{COMMON_MK, Stage1Sources};
-use manifest::rules::driver::FixOptions;
+use manifest::rules::lint_and_fix::FixOptions;
 use manifest::selection::ManifestRef;
 use release_fixture::image::ImageSpec;
 use usr::elf::DlopenPriority;
@@ -139,8 +139,8 @@ fn findings_of_an_unwritten_plan_use_lines_on_disk() {
         |bytes: &[u8], line: usize| String::from_utf8_lossy(bytes).lines().nth(line - 1).map(str::to_owned);
     let removed = Some("lib64/systemd/systemd-bootchart".to_owned());
     assert_eq!(text(&bump.after.manifests[SYSTEMD], line(&bump.findings)[0]), removed);
-    let relocated = relocated(bump.findings, &bump.after, &sources);
-    assert_eq!(text(&sources.manifests[SYSTEMD], line(&relocated)[0]), removed);
+    let on_disk = bump.findings_on_disk(&sources);
+    assert_eq!(text(&sources.manifests[SYSTEMD], line(&on_disk)[0]), removed);
 }
 
 /// An addition can make another line redundant, or replace a line after that was normalized.

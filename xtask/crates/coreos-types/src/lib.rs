@@ -9,7 +9,7 @@
 //! The crate does no I/O and depends on no other crate of this workspace.
 
 pub mod calendar;
-pub mod channel_spec;
+pub mod channel_or_stream;
 pub mod error;
 pub mod release;
 pub mod shell;

@@ -160,8 +160,13 @@ impl ManifestEditor {
         if self.read_only {
             return;
         }
-        let crlf: Vec<String> =
-            self.text.lines().iter().filter(|line| line.has_crlf()).map(|line| line.text.clone()).collect();
+        let crlf: Vec<String> = self
+            .text
+            .lines()
+            .iter()
+            .filter(|line| line.ends_in_crlf())
+            .map(|line| line.text.clone())
+            .collect();
         self.text.convert_to_lf();
         for line in crlf {
             self.record(FixKind::Tidy, Some(&format!("{line}\r")), Some(&line), reason);

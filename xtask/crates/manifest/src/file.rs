@@ -63,7 +63,7 @@ impl Line {
     }
 
     /// Whether the line ends in CRLF.
-    pub fn has_crlf(&self) -> bool {
+    pub fn ends_in_crlf(&self) -> bool {
         self.end == LineEnd::CrLf
     }
 

@@ -112,9 +112,14 @@ pub fn unlisted(
     let says_itself = has_notes(selection);
     let mut hints: Vec<DlopenHint> = Vec::new();
     for row in TABLE.iter().filter(|row| !(says_itself && row.source.starts_with("systemd"))) {
-        let Some((by, _)) = selection.files().find(|(path, _)| is_named(path, row.loader)) else { continue };
+        let Some((by, _)) = selection.files().find(|(path, _)| has_name_or_stem(path, row.loader)) else {
+            continue;
+        };
         let is_met = |stem: &str| {
-            selection.paths.iter().any(|path| is_named(path, stem) && is_dlopen_name(path, stem, selection))
+            selection
+                .paths
+                .iter()
+                .any(|path| has_name_or_stem(path, stem) && is_dlopen_name(path, stem, selection))
         };
         let missing = row.loads.iter().filter(|stem| !is_met(stem));
         let mut libraries: Vec<UsrPath> = missing
@@ -152,7 +157,7 @@ fn has_notes(selection: &Selection<'_>) -> bool {
     selection.files().any(|(_, facts)| matches!(facts, FileInfo::Elf(elf) if !elf.dlopen.is_empty()))
 }
 
-fn is_named(path: &UsrPath, name: &str) -> bool {
+fn has_name_or_stem(path: &UsrPath, name: &str) -> bool {
     // The cheap comparison of prefixes comes first.
     path.name() == name
         || path.name().starts_with(name)

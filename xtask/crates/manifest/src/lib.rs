@@ -3,8 +3,8 @@
 //!
 //! - [`mod@file`], [`editor`], [`sort_order`]: a manifest as text, and edits of it with their reasons.
 //! - [`common_mk`]: the pinned values as make reads them.
-//! - [`selection`]: the nodes of an image that the manifests of a flavor list; [`dependencies`], [`exec_references`],
-//!   [`known_dlopens`] and [`replacement`]: analyses of it.
+//! - [`selection`]: the nodes of an image that the manifests of a flavor list; [`dependency_report`],
+//!   [`unit_and_script_execs`], [`missing_execs`], [`known_dlopens`] and [`replacement`]: analyses of it.
 //! - [`rules`]: the checks and fixes; [`finding`] and [`suggestion`] are their results.
 //! - [`plan`]: the plan of a bump, of an edit and of sorting, from sources to sources.
 //!
@@ -13,9 +13,8 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "unit tests make files and take the time"))]
 
 pub mod common_mk;
-pub mod dependencies;
+pub mod dependency_report;
 pub mod editor;
-pub mod exec_references;
 pub mod file;
 pub mod finding;
 pub mod image_index;
@@ -29,4 +28,5 @@ pub mod selection;
 pub mod shebang;
 pub mod sort_order;
 pub mod suggestion;
+pub mod unit_and_script_execs;
 pub mod unit_file;

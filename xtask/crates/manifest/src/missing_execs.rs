@@ -22,7 +22,7 @@ pub fn missing(selection: &Selection<'_>) -> Vec<MissingExec> {
     let mut missing = Vec::new();
     for (by, info) in selection.files() {
         let FileInfo::Elf(elf) = info else { continue };
-        for (row, chain) in started(selection.tree, by, &elf.exec_paths) {
+        for (row, chain) in started_by(selection.tree, by, &elf.exec_paths) {
             if !chain.iter().all(|path| selection.paths.contains(path)) {
                 missing.push(MissingExec { by: by.clone(), row, chain });
             }
@@ -33,7 +33,7 @@ pub fn missing(selection: &Selection<'_>) -> Vec<MissingExec> {
 
 /// The programs of the image that `starter` starts according to the table, each with every symlink on the path.
 /// `exec_paths` are the paths in the text of `starter`.
-pub fn started(
+pub fn started_by(
     tree: &UsrTree,
     starter: &UsrPath,
     exec_paths: &[String],

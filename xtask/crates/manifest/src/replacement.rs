@@ -39,7 +39,7 @@ pub struct ReplacementContext<'a> {
     /// The entries of the same manifest that are in the image.
     pub listed: &'a BTreeSet<UsrPath>,
     /// The entries of every manifest of the board that are in the image: a library has the same replacement in all.
-    pub listed_on_board: &'a BTreeSet<UsrPath>,
+    pub listed_in_image: &'a BTreeSet<UsrPath>,
     /// Moved directories.
     pub moved_directories: &'a MovedDirectories,
     /// Unresolved sonames of listed files, which select one of several candidates.
@@ -271,7 +271,7 @@ fn sonames_of<'a>(
     // The real name of glibc's loader has another stem than its soname.
     let file = if stem == "ld" { "ld-linux".to_owned() } else { format!("{stem}.so.") };
     let first = directory.join(&file);
-    let listed = context.listed_on_board.range(first.clone()..);
+    let listed = context.listed_in_image.range(first.clone()..);
     listed.take_while(move |path| path.as_str().starts_with(first.as_str()))
 }
 
@@ -286,7 +286,7 @@ fn real_name_dropped(
         LibraryName::parse(other.name()).is_some_and(|other| other.kind == NameKind::LinkerName)
     };
     let is_the_file = |other: &&&UsrPath| {
-        context.listed_on_board.contains(**other)
+        context.listed_in_image.contains(**other)
             && context.index.is_file(other)
             && (is_plain(other) || is_soname_for(other, name))
     };

@@ -1,7 +1,7 @@
 //! The rules: checks of a board's manifests, with messages and fixes.
 //!
 //! One rule is one file: its check, its message, its fix or suggestion, and its tests. [`RULES`] lists them in the
-//! order of fixing; [`driver`] checks, or fixes and checks again until nothing changes. Shared analyses are computed
+//! order of fixing; [`lint_and_fix`] checks, or fixes and checks again until nothing changes. Shared analyses are computed
 //! once per pass ([`lint_state::Lint`]). A rule without a fix suggests an edit, which needs a manual decision.
 //!
 //! [`pins`] checks coreos-common.mk, which exists once per tree; the plan of a bump calls it.
@@ -9,22 +9,22 @@
 mod dangling;
 mod dependents;
 mod dlopen;
-pub mod driver;
 mod fix_state;
-mod interpreter;
 mod journald;
+pub mod lint_and_fix;
 mod lint_state;
 mod listed_directory;
 mod malformed_line;
 mod missing;
 mod needs_nowhere;
 mod needs_unlisted;
+mod optional_exec;
 mod other_copy;
 pub mod pins;
-mod process_one;
-mod started_program;
+mod script_interpreter;
 mod undefined_version;
 mod unit_executable;
+mod unlisted_systemd;
 mod wrong_machine;
 
 #[cfg(test)]
@@ -57,7 +57,7 @@ impl Rule {
 const RULES: [Rule; 15] = [
     Rule::fixed_by(malformed_line::check, malformed_line::fix),
     Rule::fixed_by(missing::check, missing::fix),
-    Rule::new(process_one::check),
+    Rule::new(unlisted_systemd::check),
     Rule::new(listed_directory::check),
     Rule::fixed_by(needs_unlisted::check, needs_unlisted::fix),
     Rule::fixed_by(dangling::check, dangling::fix),
@@ -65,9 +65,9 @@ const RULES: [Rule; 15] = [
     Rule::new(undefined_version::check),
     Rule::new(wrong_machine::check),
     Rule::new(unit_executable::check),
-    Rule::new(interpreter::check),
+    Rule::new(script_interpreter::check),
     Rule::new(journald::check),
-    Rule::new(started_program::check),
+    Rule::new(optional_exec::check),
     Rule::new(other_copy::check),
     Rule::new(dlopen::check),
 ];

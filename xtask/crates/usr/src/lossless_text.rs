@@ -12,14 +12,14 @@ const NON_UTF8: u32 = 0x10_FF00;
 /// Encodes a name as text; borrowed if the bytes are UTF-8.
 pub fn from_bytes(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
-        Ok(text) if is_unescaped(text) => Cow::Borrowed(text),
-        _ => Cow::Owned(escape(bytes)),
+        Ok(text) if has_no_encoded_byte(text) => Cow::Borrowed(text),
+        _ => Cow::Owned(encode(bytes)),
     }
 }
 
 /// Decodes a text of [`from_bytes`].
 pub fn to_bytes(text: &str) -> Cow<'_, [u8]> {
-    if is_unescaped(text) {
+    if has_no_encoded_byte(text) {
         return Cow::Borrowed(text.as_bytes());
     }
     let mut bytes = Vec::with_capacity(text.len());
@@ -34,30 +34,23 @@ pub fn to_bytes(text: &str) -> Cow<'_, [u8]> {
 
 /// The text for programs that read UTF-8: non-UTF-8 bytes as `\xNN`, everything else unchanged.
 pub fn escape_non_utf8(text: &str) -> Cow<'_, str> {
-    if is_unescaped(text) { Cow::Borrowed(text) } else { Cow::Owned(escape_if(text, |_| false)) }
+    escape_non_utf8_and(text, |_| false)
 }
 
 /// The text for terminals and pages: escapes non-UTF-8 bytes (`\xNN`) and characters that control a terminal or change
 /// how text is displayed ([`is_unsafe`]). Line feeds and tabs are kept.
 pub fn readable(text: &str) -> Cow<'_, str> {
-    escape_chars(text, is_unsafe)
+    escape_non_utf8_and(text, is_unsafe)
 }
 
 /// The text as [`readable`] returns it, on one line: line feeds are escaped too.
 pub fn one_line(text: &str) -> Cow<'_, str> {
-    escape_chars(text, |c| c == '\n' || is_unsafe(c))
+    escape_non_utf8_and(text, |c| c == '\n' || is_unsafe(c))
 }
 
 /// Whether text has characters that forge other text on a terminal; [`readable`] and [`one_line`] escape them.
 pub fn has_unsafe_chars(text: &str) -> bool {
     text.contains(is_unsafe)
-}
-
-fn escape_chars(text: &str, is_escaped: fn(char) -> bool) -> Cow<'_, str> {
-    if is_unescaped(text) && !text.contains(is_escaped) {
-        return Cow::Borrowed(text);
-    }
-    Cow::Owned(escape_if(text, is_escaped))
 }
 
 /// Whether a character can forge text: controls, the carriage return among them, separators of lines and paragraphs,
@@ -69,7 +62,11 @@ fn is_unsafe(c: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-fn escape_if(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
+/// Escapes non-UTF-8 bytes and the characters for which `is_escaped` is true; borrowed if there are none.
+fn escape_non_utf8_and(text: &str, is_escaped: fn(char) -> bool) -> Cow<'_, str> {
+    if has_no_encoded_byte(text) && !text.contains(is_escaped) {
+        return Cow::Borrowed(text);
+    }
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         match non_utf8_byte(c) {
@@ -83,10 +80,10 @@ fn escape_if(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
             },
         }
     }
-    out
+    Cow::Owned(out)
 }
 
-fn escape(bytes: &[u8]) -> String {
+fn encode(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len() + 16);
     let push_bytes = |out: &mut String, bytes: &[u8]| {
         out.extend(bytes.iter().filter_map(|&byte| char::from_u32(NON_UTF8 + u32::from(byte))));
@@ -103,7 +100,7 @@ fn escape(bytes: &[u8]) -> String {
     out
 }
 
-fn is_unescaped(text: &str) -> bool {
+fn has_no_encoded_byte(text: &str) -> bool {
     text.is_ascii() || !text.chars().any(|c| non_utf8_byte(c).is_some())
 }
 

@@ -7,7 +7,7 @@ use coreos_types::release::Board;
 use manifest::file::ManifestFile;
 use manifest::plan::stage1_sources::Stage1Sources;
 use manifest::selection::{ManifestSet, ManifestsByPath, Selection};
-use manifest::{exec_references, missing_execs};
+use manifest::{missing_execs, unit_and_script_execs::find_exec_references};
 use usr::elf::DlopenNote;
 use usr::file_info::FileInfo;
 use usr::ldso::{DynamicLoader, FoundVia, LoadResult};
@@ -37,7 +37,7 @@ impl Survey {
                 Some(FileInfo::Elf(elf)) if elf.dynamic && elf.machine == board.elf_machine() => {
                     survey.link(&loader.load(path));
                     survey.dlopen(&loader, path, &elf.dlopen);
-                    for (row, chain) in missing_execs::started(tree, path, &elf.exec_paths) {
+                    for (row, chain) in missing_execs::started_by(tree, path, &elf.exec_paths) {
                         let program = chain.last().cloned();
                         survey.add(program, path, row.program, row.source.to_owned());
                     }
@@ -45,7 +45,7 @@ impl Survey {
                 _ => {}
             }
         }
-        for reference in exec_references::scan(tree, &paths) {
+        for reference in find_exec_references(tree, &paths) {
             let program = reference.target(tree);
             survey.add(program, &reference.referrer, &reference.directive, String::new());
         }

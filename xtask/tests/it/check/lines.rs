@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use coreos_types::release::Board;
 use expect_test::{Expect, expect};
-use manifest::plan::bump::verify;
+use manifest::plan::verify::verify;
 use release_fixture::elf::ElfStub;
 use release_fixture::image::ImageSpec;
 use usr::elf::DlopenPriority;

@@ -14,7 +14,7 @@ use coreos_types::release::{Board, Flavor};
 use manifest::finding::Severity;
 use manifest::plan::bump::{BumpOptions, BumpPlan, bump};
 use manifest::plan::stage1_sources::{ManifestRef, Stage1Sources};
-use manifest::rules::driver::FixOptions;
+use manifest::rules::lint_and_fix::FixOptions;
 use release_fixture::elf::ElfStub;
 use tempfile::TempDir;
 

@@ -10,7 +10,7 @@ use expect_test::Expect;
 use manifest::finding::{Finding, FindingKind, Fix, Severity};
 use manifest::plan::bump::{BumpOptions, BumpPlan};
 use manifest::plan::stage1_sources::{ManifestRef, Stage1Sources};
-use manifest::rules::driver::FixOptions;
+use manifest::rules::lint_and_fix::FixOptions;
 use release_fixture::elf::ElfStub;
 use release_fixture::from_paths::loader;
 use release_fixture::image::ImageSpec;
@@ -214,7 +214,7 @@ impl Row {
 
     pub(super) fn verify(&self, sources: &Stage1Sources, trees: &BTreeMap<Board, UsrTree>) -> Vec<Finding> {
         let trees = trees.iter().map(|(board, tree)| (*board, tree)).collect();
-        manifest::plan::bump::verify(sources, &self.options(), &trees)
+        manifest::plan::verify::verify(sources, &self.options(), &trees)
             .unwrap_or_else(|error| panic!("{error}"))
     }
 

@@ -1,16 +1,16 @@
 //! The plan of a bump: from sources, options and images to the changed sources and the remaining findings.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use super::stage1_sources::Stage1Sources;
 use super::systemd_version::reconcile;
-use crate::dependencies::MinDlopenPriority;
+use crate::dependency_report::MinDlopenPriority;
 use crate::editor::ManifestEditor;
 use crate::file::ManifestFile;
-use crate::finding::{Finding, Fix, Severity};
+use crate::finding::{Finding, Fix};
 use crate::image_index::ImageIndex;
 use crate::rules::add_candidates;
-use crate::rules::driver::{FixOptions, ManifestEditors, fix, lint};
+use crate::rules::lint_and_fix::{FixOptions, ManifestEditors, fix, lint};
 use crate::rules::pins::{self, PinTargets};
 use crate::selection::{ManifestSet, ManifestsByPath};
 use coreos_types::error::{Error, Result};
@@ -41,7 +41,7 @@ impl BumpOptions {
     ///
     /// # Errors
     /// The systemd version is unknown or ambiguous ([`reconcile`]).
-    fn pin_targets(&self, trees: &ImageTrees<'_>) -> Result<PinTargets> {
+    pub(super) fn pin_targets(&self, trees: &ImageTrees<'_>) -> Result<PinTargets> {
         let versions = trees.iter().map(|(&board, tree)| (board, identity::systemd_version(tree)));
         Ok(PinTargets {
             release: self.release.clone(),
@@ -65,6 +65,29 @@ pub struct BumpPlan {
     pub fixes: Vec<Fix>,
     /// The remaining findings, with lines counted in `after`.
     pub findings: Vec<Finding>,
+}
+
+impl BumpPlan {
+    /// The findings with lines counted in the sources on disk, for a plan that is not written.
+    pub fn findings_on_disk(&self, on_disk: &Stage1Sources) -> Vec<Finding> {
+        let (planned, on_disk) = (parse_all(&self.after), parse_all(on_disk));
+        let mut lines: BTreeMap<&str, HashMap<&str, usize>> = BTreeMap::new();
+        for (file, text) in &on_disk {
+            let known = lines.entry(file).or_default();
+            text.entries().for_each(|(at, line)| _ = known.entry(line).or_insert(at + 1));
+        }
+        let mut findings = self.findings.clone();
+        for finding in &mut findings {
+            let Some(lines) = lines.get(finding.file.as_str()) else { continue };
+            let find_line = |line: &str| lines.get(line).copied();
+            let in_plan = || {
+                Some(planned.get(&finding.file)?.lines().get(finding.line?.checked_sub(1)?)?.text.as_str())
+            };
+            let needed = || finding.needed_by.iter().find_map(|by| find_line(by));
+            finding.line = find_line(&finding.path).or_else(needed).or_else(|| find_line(in_plan()?));
+        }
+        findings
+    }
 }
 
 /// Plans a bump. A plan that a second pass would change is an error.
@@ -94,7 +117,7 @@ pub fn bump(before: &Stage1Sources, options: &BumpOptions, trees: &ImageTrees<'_
     })
 }
 
-fn index_all<'a>(trees: &ImageTrees<'a>) -> BTreeMap<Board, ImageIndex<'a>> {
+pub(super) fn index_all<'a>(trees: &ImageTrees<'a>) -> BTreeMap<Board, ImageIndex<'a>> {
     trees.iter().map(|(&board, tree)| (board, ImageIndex::new(tree))).collect()
 }
 
@@ -112,65 +135,13 @@ fn ensure_idempotent(
         .with_hint("please report this with the manifests and the release; nothing was written"))
 }
 
-/// Checks the sources against the images of the pinned release, without changes.
-///
-/// # Errors
-/// As [`bump`].
-pub fn verify(
-    sources: &Stage1Sources,
-    options: &BumpOptions,
-    trees: &ImageTrees<'_>,
-) -> Result<Vec<Finding>> {
-    let pins = sources.pins()?;
-    let targets = options.pin_targets(trees)?;
-    let indexes = index_all(trees);
-    let mut findings = lint_all(sources, &indexes, options.reach.dlopen);
-    if !findings.is_empty() {
-        mark_fixable(&mut findings, sources, &indexes, options.reach);
-    }
-    if let Some(&board) = trees.keys().next() {
-        let mut mismatches = pins::check(&pins, &sources.common_mk_path, &targets, board);
-        let is_fixable = !mismatches.is_empty()
-            && !sources.outside.contains_key(&sources.common_mk_path)
-            && pins::fix(pins, &targets).is_ok();
-        mismatches.iter_mut().for_each(|finding| finding.fixable = is_fixable);
-        findings.extend(mismatches);
-    }
-    suggest_copy_into_tree(&mut findings, sources);
-    ensure_read(trees)?;
-    Ok(findings)
-}
-
-/// Marks the fixable findings: those that a check of the fixed sources does not report again.
-fn mark_fixable(
-    findings: &mut [Finding],
-    sources: &Stage1Sources,
-    indexes: &BTreeMap<Board, ImageIndex<'_>>,
-    options: FixOptions,
-) {
-    // No fix removes advice.
-    if findings.iter().all(|finding| finding.severity == Severity::Advice) {
-        return;
-    }
-    let mut after = sources.clone();
-    if fix_all(&mut after, indexes, FixOptions { drop_missing: false, ..options }).is_empty() {
-        return;
-    }
-    let remaining = lint_all(&after, indexes, options.dlopen);
-    let key = |finding: &Finding| (finding.kind, finding.board, finding.file.clone(), finding.path.clone());
-    let remaining: BTreeSet<_> = remaining.iter().map(key).collect();
-    for finding in findings {
-        finding.fixable = !remaining.contains(&key(finding));
-    }
-}
-
 /// Returns the first error of reading a file of an image: without the file, results are not reliable.
-fn ensure_read(trees: &ImageTrees<'_>) -> Result<()> {
+pub(super) fn ensure_read(trees: &ImageTrees<'_>) -> Result<()> {
     trees.values().try_for_each(|tree| tree.read_error())
 }
 
 /// Prefixes the suggestions for manifests outside the tree, which are never written, with a copy into the tree.
-fn suggest_copy_into_tree(findings: &mut [Finding], sources: &Stage1Sources) {
+pub(super) fn suggest_copy_into_tree(findings: &mut [Finding], sources: &Stage1Sources) {
     for finding in findings {
         if let Some(link) = sources.outside.get(&finding.file) {
             finding.suggestion = finding.suggestion.clone().after_copying(link);
@@ -178,26 +149,7 @@ fn suggest_copy_into_tree(findings: &mut [Finding], sources: &Stage1Sources) {
     }
 }
 
-/// Converts the line numbers of findings in `after` to those of `on_disk`, for a plan that is not written.
-pub fn relocated(mut findings: Vec<Finding>, after: &Stage1Sources, on_disk: &Stage1Sources) -> Vec<Finding> {
-    let (planned, on_disk) = (parse_all(after), parse_all(on_disk));
-    let mut lines: BTreeMap<&str, HashMap<&str, usize>> = BTreeMap::new();
-    for (file, text) in &on_disk {
-        let known = lines.entry(file).or_default();
-        text.entries().for_each(|(at, line)| _ = known.entry(line).or_insert(at + 1));
-    }
-    for finding in &mut findings {
-        let Some(lines) = lines.get(finding.file.as_str()) else { continue };
-        let find_line = |line: &str| lines.get(line).copied();
-        let in_plan =
-            || Some(planned.get(&finding.file)?.lines().get(finding.line?.checked_sub(1)?)?.text.as_str());
-        let needed = || finding.needed_by.iter().find_map(|by| find_line(by));
-        finding.line = find_line(&finding.path).or_else(needed).or_else(|| find_line(in_plan()?));
-    }
-    findings
-}
-
-fn fix_all(
+pub(super) fn fix_all(
     sources: &mut Stage1Sources,
     indexes: &BTreeMap<Board, ImageIndex<'_>>,
     options: FixOptions,
@@ -220,7 +172,7 @@ fn fix_all(
     fixes
 }
 
-fn lint_all(
+pub(super) fn lint_all(
     sources: &Stage1Sources,
     indexes: &BTreeMap<Board, ImageIndex<'_>>,
     dlopen: MinDlopenPriority,

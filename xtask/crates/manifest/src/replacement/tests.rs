@@ -39,7 +39,7 @@ fn outcome(paths: &[&str], others: &[&str], path: &str) -> String {
     let context = ReplacementContext {
         index: &index,
         listed: &listed,
-        listed_on_board: &listed,
+        listed_in_image: &listed,
         moved_directories: &MovedDirectories::find(others.iter().copied().chain([path]), &index),
         unresolved_sonames: &BTreeSet::new(),
     };

@@ -57,7 +57,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
 pub(super) fn fix(fixer: &mut Fixer<'_>) {
     for flavor in fixer.flavors {
         for _ in 0..MAX_PASSES {
-            let additions = fixer.with_selected_paths(flavor, |selection| {
+            let additions = fixer.with_selection(flavor, |selection| {
                 selection.paths.iter().filter_map(|path| addition(path, selection)).collect::<Vec<_>>()
             });
             if !apply(fixer, &additions) {

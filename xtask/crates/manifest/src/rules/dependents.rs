@@ -3,10 +3,10 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 
-use crate::dependencies::loader;
-use crate::exec_references::{ExecReference, scan};
+use crate::dependency_report::loader_with_rkt_env;
 use crate::selection::{ManifestsByPath, Selection};
 use crate::suggestion::Suggestion;
+use crate::unit_and_script_execs::{ExecReference, find_exec_references};
 use usr::path::UsrPath;
 
 /// Most dependencies that are followed in all loads together: ten times those of a real image. Suggestions for a hostile
@@ -35,7 +35,7 @@ struct Graph {
 impl Graph {
     fn new(selection: &Selection<'_>, manifests: &ManifestsByPath<'_>) -> Graph {
         let mut graph = Graph::default();
-        let image = loader(selection, None);
+        let image = loader_with_rkt_env(selection, None);
         let mut count = 0;
         for path in selection.dynamic_elf_files() {
             let load = image.load(path);
@@ -52,8 +52,9 @@ impl Graph {
                 .into_iter()
                 .for_each(|name| graph.by_missing_name.entry(name).or_default().push(path.clone()));
         }
-        for reference in
-            scan(selection.tree, &selection.paths).into_iter().filter(ExecReference::is_essential)
+        for reference in find_exec_references(selection.tree, &selection.paths)
+            .into_iter()
+            .filter(ExecReference::is_needed_to_start)
         {
             if let Some(program) = reference.target(selection.tree) {
                 graph.by_program.entry(program).or_default().push(reference.referrer);

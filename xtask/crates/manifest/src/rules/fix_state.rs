@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::lint_state::entries_in_image;
-use crate::dependencies::{DependencyReport, MinDlopenPriority};
+use crate::dependency_report::{DependencyReport, MinDlopenPriority};
 use crate::editor::ManifestEditor;
 use crate::image_index::ImageIndex;
 use crate::library_name::{LibraryName, NameKind};
@@ -73,7 +73,7 @@ impl<'a> Fixer<'a> {
     }
 
     /// The entries of the board's manifests that are in the image.
-    pub(super) fn listed_on_board(&self) -> BTreeSet<UsrPath> {
+    pub(super) fn listed_in_image(&self) -> BTreeSet<UsrPath> {
         entries_in_image(self.lines(), self.index)
     }
 
@@ -88,18 +88,18 @@ impl<'a> Fixer<'a> {
     }
 
     /// Calls `look` with the current selection of a flavor and its dependencies.
-    pub(super) fn with_selection<T>(
+    pub(super) fn with_dependencies<T>(
         &self,
         flavor: &ManifestSet,
         look: impl FnOnce(&Selection<'_>, &DependencyReport) -> T,
     ) -> T {
-        self.with_selected_paths(flavor, |selection| {
+        self.with_selection(flavor, |selection| {
             look(selection, &DependencyReport::scan(selection, self.options.dlopen))
         })
     }
 
     /// Calls `look` with the current selection of a flavor.
-    pub(super) fn with_selected_paths<T>(
+    pub(super) fn with_selection<T>(
         &self,
         flavor: &ManifestSet,
         look: impl FnOnce(&Selection<'_>) -> T,

@@ -1,9 +1,9 @@
 //! Rule: systemd-journald and its unit are listed together. Without a fix.
 
 use super::lint_state::{Lint, Problem};
-use crate::exec_references::incomplete_journald;
 use crate::finding::{FindingKind, Severity};
 use crate::suggestion::Suggestion;
+use crate::unit_and_script_execs::incomplete_journald;
 
 /// Reports the one that is not listed.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {

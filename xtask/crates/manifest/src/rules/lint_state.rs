@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::dependents::Dependents;
-use crate::dependencies::{DependencyReport, MinDlopenPriority, Unresolved};
+use crate::dependency_report::{DependencyReport, MinDlopenPriority, Unresolved};
 use crate::file::ManifestFile;
 use crate::finding::{Finding, FindingKind, Severity};
 use crate::image_index::ImageIndex;

@@ -65,7 +65,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
 }
 
 fn check_line_ends(lint: &mut Lint<'_, '_>, file: &str, text: &ManifestFile) {
-    let mut crlf = text.lines().iter().enumerate().filter(|(_, line)| line.has_crlf());
+    let mut crlf = text.lines().iter().enumerate().filter(|(_, line)| line.ends_in_crlf());
     if let Some((at, first)) = crlf.next() {
         let message = format!("{} {CRLF}", 1 + crlf.count());
         let problem = Problem::new(FindingKind::Tidy, message, Suggestion::RunFix);
@@ -122,7 +122,7 @@ pub(super) fn find(text: &ManifestFile, index: &ImageIndex<'_>) -> Vec<Malformed
     for (at, line) in text.lines().iter().enumerate() {
         let unmarked = line.text.strip_prefix(BYTE_ORDER_MARK);
         let problem = match line.kind() {
-            _ if unmarked.is_some() => Some(strip_bom(unmarked.unwrap_or_default(), index)),
+            _ if unmarked.is_some() => Some(bom_replacement(unmarked.unwrap_or_default(), index)),
             LineKind::Comment => Some((None, COMMENT.to_owned())),
             LineKind::Blank => Some((None, "the line is blank".to_owned())),
             LineKind::Entry if !seen.insert(&line.text) => Some((None, "duplicate line".to_owned())),
@@ -136,7 +136,7 @@ pub(super) fn find(text: &ManifestFile, index: &ImageIndex<'_>) -> Vec<Malformed
 }
 
 /// The line after its byte-order mark, normalized.
-fn strip_bom(line: &str, index: &ImageIndex<'_>) -> (Option<String>, String) {
+fn bom_replacement(line: &str, index: &ImageIndex<'_>) -> (Option<String>, String) {
     let why = "it starts with a byte-order mark (EF BB BF), which is not part of a path".to_owned();
     let path = normalized(line, index).map_or_else(|| line.to_owned(), |(path, _)| path);
     let says_nothing = line.trim().is_empty() || line.trim().starts_with('#');

@@ -26,14 +26,14 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
     let unresolved_sonames = lint.dependencies.names().cloned().collect();
     let files = lint.files();
     let lines = || files.iter().flat_map(|(_, text)| text.entries().map(|(_, line)| line));
-    let listed_on_board = entries_in_image(lines(), lint.index);
+    let listed_in_image = entries_in_image(lines(), lint.index);
     let moved_directories = MovedDirectories::find(lines(), lint.index);
     for (file, text) in &files {
         let listed = entries_in_image(text.entries().map(|(_, line)| line), lint.index);
         let context = ReplacementContext {
             index: lint.index,
             listed: &listed,
-            listed_on_board: &listed_on_board,
+            listed_in_image: &listed_in_image,
             moved_directories: &moved_directories,
             unresolved_sonames: &unresolved_sonames,
         };
@@ -134,7 +134,9 @@ fn unresolved_sonames(fixer: &Fixer<'_>) -> BTreeSet<String> {
     let mut sonames = BTreeSet::new();
     for flavor in fixer.flavors {
         sonames.extend(
-            fixer.with_selection(flavor, |_, dependencies| dependencies.names().cloned().collect::<Vec<_>>()),
+            fixer.with_dependencies(flavor, |_, dependencies| {
+                dependencies.names().cloned().collect::<Vec<_>>()
+            }),
         );
     }
     sonames
@@ -143,7 +145,7 @@ fn unresolved_sonames(fixer: &Fixer<'_>) -> BTreeSet<String> {
 /// Renames or removes entries with a certain replacement; returns whether one has several candidates.
 fn replace(fixer: &mut Fixer<'_>, unresolved_sonames: &BTreeSet<String>) -> bool {
     let mut is_ambiguous = false;
-    let mut listed_on_board = fixer.listed_on_board();
+    let mut listed_in_image = fixer.listed_in_image();
     let moved_directories = fixer.moved_directories();
     for file in &fixer.files {
         let Some(editor) = fixer.editors.get_mut(file) else { continue };
@@ -153,7 +155,7 @@ fn replace(fixer: &mut Fixer<'_>, unresolved_sonames: &BTreeSet<String>) -> bool
             let context = ReplacementContext {
                 index: fixer.index,
                 listed: &listed,
-                listed_on_board: &listed_on_board,
+                listed_in_image: &listed_in_image,
                 moved_directories: &moved_directories,
                 unresolved_sonames,
             };
@@ -171,7 +173,7 @@ fn replace(fixer: &mut Fixer<'_>, unresolved_sonames: &BTreeSet<String>) -> bool
             }
             listed.remove(&path);
             if let Outcome::Renamed(to) | Outcome::Moved(to) = found.outcome {
-                listed_on_board.insert(to.clone());
+                listed_in_image.insert(to.clone());
                 listed.insert(to);
             }
         }
@@ -234,7 +236,7 @@ fn fix_as_elsewhere(fixer: &mut Fixer<'_>) {
 
 /// Removes missing entries without a replacement: `--drop-missing`.
 pub(super) fn remove(fixer: &mut Fixer<'_>) {
-    let listed_on_board = fixer.listed_on_board();
+    let listed_in_image = fixer.listed_in_image();
     let moved_directories = fixer.moved_directories();
     for file in &fixer.files {
         let Some(editor) = fixer.editors.get_mut(file) else { continue };
@@ -242,7 +244,7 @@ pub(super) fn remove(fixer: &mut Fixer<'_>) {
         let context = ReplacementContext {
             index: fixer.index,
             listed: &listed,
-            listed_on_board: &listed_on_board,
+            listed_in_image: &listed_in_image,
             moved_directories: &moved_directories,
             unresolved_sonames: &fixer.requested_stems,
         };

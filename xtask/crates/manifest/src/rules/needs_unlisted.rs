@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::fix_state::{Fixer, MAX_PASSES};
 use super::lint_state::{Lint, Problem, joined_by_and, owning_entry, subject};
-use crate::dependencies::{DependencyKind, DependencyReport, Unresolved};
+use crate::dependency_report::{DependencyKind, DependencyReport, Unresolved};
 use crate::editor::ManifestEditor;
 use crate::finding::FindingKind;
 use crate::image_index::ImageIndex;
@@ -58,7 +58,7 @@ fn message(name: &str, unresolved: &Unresolved, unlisted: &[&UsrPath], file: &st
 pub(super) fn fix(fixer: &mut Fixer<'_>) {
     for flavor in fixer.flavors {
         for _ in 0..MAX_PASSES {
-            let (additions, requested) = fixer.with_selection(flavor, |selection, dependencies| {
+            let (additions, requested) = fixer.with_dependencies(flavor, |selection, dependencies| {
                 let unresolved = dependencies.unresolved.iter();
                 let additions = unresolved.filter_map(|one| addition(one, selection, dependencies));
                 (additions.collect::<Vec<_>>(), requested_stems(selection, dependencies))

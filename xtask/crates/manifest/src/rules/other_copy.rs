@@ -2,7 +2,7 @@
 //! listed copy works.
 
 use super::lint_state::{Lint, Problem};
-use crate::dependencies::{OtherCopy, other_copies};
+use crate::dependency_report::{OtherCopy, other_copies};
 use crate::finding::FindingKind;
 use crate::suggestion::Suggestion;
 use usr::path::UsrPath;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::driver::{FixOptions, fix, lint};
+use super::lint_and_fix::{FixOptions, fix, lint};
 use crate::editor::ManifestEditor;
 use crate::file::ManifestFile;
 use crate::image_index::ImageIndex;

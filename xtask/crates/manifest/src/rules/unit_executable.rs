@@ -1,10 +1,10 @@
 //! Rule: the program of a listed unit is listed. Without a fix: removing the unit may be the right decision.
 
 use super::lint_state::{Lint, Problem};
-use crate::exec_references::{MissingExecutable, missing_executables};
 use crate::finding::{FindingKind, Severity};
 use crate::selection::Location;
 use crate::suggestion::Suggestion;
+use crate::unit_and_script_execs::{MissingExecutable, missing_executables};
 
 /// Reports programs of units that are not listed. A command that may fail, or that the unit works without, is advice.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
@@ -27,7 +27,7 @@ fn report<'a>(lint: &mut Lint<'a, '_>, missing: &MissingExecutable, unit: Locati
         let location = lint.preferred_location(program, unit);
         let kind = if reference.may_fail { FindingKind::Advice } else { FindingKind::NeedsUnlisted };
         (location, Problem::new(kind, message, Suggestion::add(location.file, [program])))
-    } else if reference.is_essential() {
+    } else if reference.is_needed_to_start() {
         (unit, Problem::new(FindingKind::NeedsNowhere, message, lint.removal([&reference.referrer])))
     } else if reference.may_fail {
         return;
@@ -35,7 +35,7 @@ fn report<'a>(lint: &mut Lint<'a, '_>, missing: &MissingExecutable, unit: Locati
         // The unit works without the program, so its line is not removed.
         (unit, Problem::new(FindingKind::Advice, message, Suggestion::ChangeRelease))
     };
-    let is_advice = reference.may_fail || !missing.in_image && !reference.is_essential();
+    let is_advice = reference.may_fail || !missing.in_image && !reference.is_needed_to_start();
     let severity = if is_advice { Severity::Advice } else { Severity::Warning };
     lint.emit(location, program.as_str(), problem.needed_by([&reference.referrer]).severity(severity));
 }

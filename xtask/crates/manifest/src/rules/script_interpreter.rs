@@ -1,9 +1,9 @@
 //! Rule: the interpreter of a listed script is listed. Advice: another script may only source the file.
 
 use super::lint_state::{Lint, Problem};
-use crate::exec_references::{MissingExecutable, missing_executables};
 use crate::finding::FindingKind;
 use crate::suggestion::Suggestion;
+use crate::unit_and_script_execs::{MissingExecutable, missing_executables};
 
 /// Reports interpreters of scripts, and programs that env(1) starts for them.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {

@@ -24,7 +24,7 @@ fn references(files: &[&str]) -> Vec<String> {
         let paths: Vec<&str> = reference.candidates.iter().map(UsrPath::as_str).collect();
         format!("{}: {}", reference.referrer.name(), paths.join(" "))
     };
-    scan(&tree, &paths).into_iter().map(show).collect()
+    find_exec_references(&tree, &paths).into_iter().map(show).collect()
 }
 
 const UNIT: &str = "lib/systemd/system/a@.service: [Service]\nExecStart=/usr/bin/old\n";

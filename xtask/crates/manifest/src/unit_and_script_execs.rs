@@ -48,7 +48,7 @@ impl ExecReference {
 
     /// Whether a unit needs the program: the command may not fail, and runs at the start of the unit, not only at a stop
     /// or reload.
-    pub fn is_essential(&self) -> bool {
+    pub fn is_needed_to_start(&self) -> bool {
         !self.may_fail && !["ExecStop", "ExecReload"].iter().any(|key| self.directive.starts_with(key))
     }
 
@@ -87,13 +87,12 @@ impl ExecReference {
 
 /// Programs that units and scripts of a selection start and that are not in it.
 pub fn missing_executables(selection: &Selection<'_>) -> Vec<MissingExecutable> {
-    let references = scan(selection.tree, &selection.paths);
+    let references = find_exec_references(selection.tree, &selection.paths);
     references.iter().filter_map(|reference| reference.missing(selection)).collect()
 }
 
-/// Every program that units and scripts among these paths start. Only drop-ins among
-/// the paths are used.
-pub fn scan(tree: &UsrTree, paths: &BTreeSet<UsrPath>) -> Vec<ExecReference> {
+/// Every program that units and scripts among these paths start. Only drop-ins among the paths are used.
+pub fn find_exec_references(tree: &UsrTree, paths: &BTreeSet<UsrPath>) -> Vec<ExecReference> {
     let mut references: BTreeSet<ExecReference> = BTreeSet::new();
     for unit_directory in UnitDirectory::find(tree, paths) {
         references.extend(unit_directory.commands().into_iter().map(ExecReference::from));
@@ -260,16 +259,17 @@ pub fn incomplete_journald(selection: &Selection<'_>) -> Option<(UsrPath, UsrPat
     let (program, unit) = ("/systemd/systemd-journald", "/systemd/system/systemd-journald.service");
     match (listed(program), listed(unit)) {
         (Some(there), None) => {
-            Some((there.clone(), in_image(unit).unwrap_or_else(|| counterpart(&there, unit))))
+            Some((there.clone(), in_image(unit).unwrap_or_else(|| in_top_directory_of(&there, unit))))
         }
         (None, Some(there)) => {
-            Some((there.clone(), in_image(program).unwrap_or_else(|| counterpart(&there, program))))
+            Some((there.clone(), in_image(program).unwrap_or_else(|| in_top_directory_of(&there, program))))
         }
         _ => None,
     }
 }
 
-fn counterpart(path: &UsrPath, suffix: &str) -> UsrPath {
+/// `suffix` in the top directory of `path`, such as `lib` or `lib64`.
+fn in_top_directory_of(path: &UsrPath, suffix: &str) -> UsrPath {
     let first = path.components().next().unwrap_or("lib");
     UsrPath::new(&format!("{first}{suffix}")).unwrap_or_else(|_| path.clone())
 }

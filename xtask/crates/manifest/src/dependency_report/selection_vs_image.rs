@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::{DependencyReport, Unresolved, loader};
+use super::{DependencyReport, Unresolved, loader_with_rkt_env};
 use crate::selection::Selection;
 use usr::ldso::{DynamicLoader, FoundVia, LoadResult, Object};
 use usr::path::UsrPath;
@@ -42,7 +42,10 @@ impl<'s> Loaders<'s> {
         let selected = &selection.paths;
         Loaders {
             selected,
-            with_env: Pair { selection: loader(selection, Some(selected)), image: loader(selection, None) },
+            with_env: Pair {
+                selection: loader_with_rkt_env(selection, Some(selected)),
+                image: loader_with_rkt_env(selection, None),
+            },
             without_env: Pair { selection: bare(Some(selected)), image: bare(None) },
         }
     }
@@ -128,8 +131,8 @@ impl DependencyReport {
         here: &LoadResult,
         image: &LoadResult,
         with_env: Option<&LoadResult>,
-    ) -> Solved {
-        let solved = Solved::new(here, image);
+    ) -> SelectionOnlyErrors {
+        let solved = SelectionOnlyErrors::new(here, image);
         let known = Providers::new(here);
         let answered: HashSet<&str> =
             here.needs.iter().filter(|need| need.object.is_some()).map(|need| need.name.as_str()).collect();
@@ -176,7 +179,7 @@ impl DependencyReport {
     }
 
     /// Records the errors that the image's load has too.
-    fn record_unsolved(&mut self, here: &LoadResult, solved: &Solved) {
+    fn record_unsolved(&mut self, here: &LoadResult, solved: &SelectionOnlyErrors) {
         for (missing, _) in here.missing.iter().zip(&solved.missing).filter(|(_, solved)| !**solved) {
             self.record_nowhere(&missing.name, &missing.needed_by, &missing.searched);
         }
@@ -222,7 +225,7 @@ impl DependencyReport {
 }
 
 /// Which errors of a selection's load the image's load does not have.
-struct Solved {
+struct SelectionOnlyErrors {
     missing: Vec<bool>,
     versions: Vec<bool>,
     broken: Vec<bool>,
@@ -232,8 +235,8 @@ struct Solved {
     reasons: HashMap<UsrPath, String>,
 }
 
-impl Solved {
-    fn new(here: &LoadResult, image: &LoadResult) -> Solved {
+impl SelectionOnlyErrors {
+    fn new(here: &LoadResult, image: &LoadResult) -> SelectionOnlyErrors {
         let loaded: HashSet<&UsrPath> = image.objects.iter().map(|object| &object.path).collect();
         let is_root = |path: &UsrPath| here.root.as_ref().is_some_and(|(_, root)| root == path);
         let is_loaded = |path: &UsrPath| loaded.contains(path) || is_root(path);
@@ -269,7 +272,7 @@ impl Solved {
             }
         }
         let takes_copies = !reasons.is_empty();
-        Solved { missing, versions, broken, takes_copies, reasons }
+        SelectionOnlyErrors { missing, versions, broken, takes_copies, reasons }
     }
 
     fn reason(&self, path: &UsrPath) -> String {

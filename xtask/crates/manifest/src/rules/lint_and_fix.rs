@@ -6,7 +6,7 @@ use super::dependents::Dependents;
 use super::fix_state::{Fixer, MAX_PASSES};
 use super::lint_state::{Lint, Reported};
 use super::{RULES, missing};
-use crate::dependencies::{DependencyReport, MinDlopenPriority};
+use crate::dependency_report::{DependencyReport, MinDlopenPriority};
 use crate::finding::Finding;
 use crate::image_index::ImageIndex;
 use crate::selection::{ManifestSet, ManifestsByPath, Selection};

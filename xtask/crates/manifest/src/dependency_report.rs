@@ -1,13 +1,13 @@
 //! The dependencies of the selected files that the selection does not satisfy, and what the image has for them.
 
-mod compare;
+mod selection_vs_image;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::missing_execs;
 use super::selection::Selection;
-use compare::Loaders;
-pub use compare::OtherCopy;
+use selection_vs_image::Loaders;
+pub use selection_vs_image::OtherCopy;
 use usr::elf::DlopenPriority;
 use usr::file_info::FileInfo;
 use usr::ldso::{DynamicLoader, FoundVia};
@@ -70,7 +70,7 @@ impl DependencyReport {
         let loaders = Loaders::new(selection);
         let mut report = DependencyReport::default();
         let mut loaded: BTreeSet<UsrPath> = BTreeSet::new();
-        for root in roots(selection) {
+        for root in dynamic_elf_in_load_order(selection) {
             if is_program(selection, root) || !loaded.contains(root) {
                 loaded.extend(report.load(&loaders, root));
             }
@@ -148,7 +148,7 @@ impl DependencyReport {
                 self.record(Unresolved {
                     name: name.clone(),
                     needed_by: BTreeSet::from([path.clone()]),
-                    chain: found.map(|(_, object)| compare::chain_of(&object)).unwrap_or_default(),
+                    chain: found.map(|(_, object)| selection_vs_image::chain_of(&object)).unwrap_or_default(),
                     by: DependencyKind::Dlopen(note.feature.clone()),
                     ..Unresolved::default()
                 });
@@ -157,9 +157,9 @@ impl DependencyReport {
     }
 }
 
-/// Programs first, then libraries, each after its dependents unless they are in a cycle: most libraries are then loaded
+/// The selected dynamic ELF files: programs first, then libraries, each after its dependents unless they are in a cycle: most libraries are then loaded
 /// by a dependent before their own turn.
-fn roots<'s>(selection: &'s Selection<'_>) -> Vec<&'s UsrPath> {
+fn dynamic_elf_in_load_order<'s>(selection: &'s Selection<'_>) -> Vec<&'s UsrPath> {
     let (programs, libraries): (Vec<&UsrPath>, Vec<&UsrPath>) =
         selection.dynamic_elf_files().partition(|path| is_program(selection, path));
     let elf = |path: &UsrPath| match selection.tree.file_info(path.as_str()) {
@@ -196,7 +196,7 @@ fn roots<'s>(selection: &'s Selection<'_>) -> Vec<&'s UsrPath> {
 }
 
 /// The loader with `LD_LIBRARY_PATH` as rkt sets it (stage1 `init.go`).
-pub(super) fn loader<'s>(
+pub(super) fn loader_with_rkt_env<'s>(
     selection: &'s Selection<'_>,
     visible: Option<&'s BTreeSet<UsrPath>>,
 ) -> DynamicLoader<'s> {

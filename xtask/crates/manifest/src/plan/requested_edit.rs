@@ -1,4 +1,4 @@
-//! Adding and removing lines of a manifest on request: `edit-manifest`.
+//! The edit of one manifest that a user requests with `edit-manifest`: lines to add and to remove.
 
 use super::stage1_sources::Stage1Sources;
 use crate::editor::ManifestEditor;

@@ -8,20 +8,20 @@ use super::release::{Channel, ParseError};
 /// The value of `--channel`: a channel, or one of Flatcar's long-term streams, `lts-2024`. A stream is part of the lts
 /// channel, and stays on its major release when the channel moves to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ChannelSpec {
+pub struct ChannelOrStream {
     /// The channel.
     pub channel: Channel,
     /// The year of the stream.
     pub year: Option<u16>,
 }
 
-impl From<Channel> for ChannelSpec {
-    fn from(channel: Channel) -> ChannelSpec {
-        ChannelSpec { channel, year: None }
+impl From<Channel> for ChannelOrStream {
+    fn from(channel: Channel) -> ChannelOrStream {
+        ChannelOrStream { channel, year: None }
     }
 }
 
-impl fmt::Display for ChannelSpec {
+impl fmt::Display for ChannelOrStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.year {
             Some(year) => write!(f, "{}-{year}", self.channel),
@@ -30,20 +30,20 @@ impl fmt::Display for ChannelSpec {
     }
 }
 
-impl FromStr for ChannelSpec {
+impl FromStr for ChannelOrStream {
     type Err = ParseError;
-    fn from_str(text: &str) -> Result<ChannelSpec, ParseError> {
+    fn from_str(text: &str) -> Result<ChannelOrStream, ParseError> {
         let invalid = || ParseError {
             what: "channel",
             found: text.to_owned(),
             expected: "alpha, beta, stable, lts or lts-YEAR",
         };
         let Some(year) = text.strip_prefix("lts-") else {
-            return text.parse::<Channel>().map(ChannelSpec::from).map_err(|_| invalid());
+            return text.parse::<Channel>().map(ChannelOrStream::from).map_err(|_| invalid());
         };
         let is_year = year.len() == 4 && year.bytes().all(|b| b.is_ascii_digit());
         let year = year.parse().ok().filter(|_| is_year).ok_or_else(invalid)?;
-        Ok(ChannelSpec { channel: Channel::Lts, year: Some(year) })
+        Ok(ChannelOrStream { channel: Channel::Lts, year: Some(year) })
     }
 }
 
@@ -55,10 +55,10 @@ mod tests {
     #[test]
     fn lts_streams_are_parsed() {
         for text in ["alpha", "lts", "lts-2024"] {
-            assert_eq!(text.parse::<ChannelSpec>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<ChannelOrStream>().unwrap().to_string(), text);
         }
         for text in ["edge", "lts-", "lts-24", "lts-20245", "lts-+024", "stable-2024"] {
-            let error = text.parse::<ChannelSpec>().unwrap_err().to_string();
+            let error = text.parse::<ChannelOrStream>().unwrap_err().to_string();
             assert!(error.contains("lts-YEAR"), "{error}");
         }
     }

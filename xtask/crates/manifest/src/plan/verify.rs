@@ -1,0 +1,66 @@
+//! The check of the sources against the images of the pinned release, and which of its findings a bump would fix.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::bump::{
+    BumpOptions, ImageTrees, ensure_read, fix_all, index_all, lint_all, suggest_copy_into_tree,
+};
+use super::stage1_sources::Stage1Sources;
+use crate::finding::{Finding, Severity};
+use crate::image_index::ImageIndex;
+use crate::rules::lint_and_fix::FixOptions;
+use crate::rules::pins;
+use coreos_types::error::Result;
+use coreos_types::release::Board;
+
+/// Checks the sources against the images of the pinned release, without changes.
+///
+/// # Errors
+/// As [`super::bump::bump`].
+pub fn verify(
+    sources: &Stage1Sources,
+    options: &BumpOptions,
+    trees: &ImageTrees<'_>,
+) -> Result<Vec<Finding>> {
+    let pins = sources.pins()?;
+    let targets = options.pin_targets(trees)?;
+    let indexes = index_all(trees);
+    let mut findings = lint_all(sources, &indexes, options.reach.dlopen);
+    if !findings.is_empty() {
+        mark_fixable(&mut findings, sources, &indexes, options.reach);
+    }
+    if let Some(&board) = trees.keys().next() {
+        let mut mismatches = pins::check(&pins, &sources.common_mk_path, &targets, board);
+        let is_fixable = !mismatches.is_empty()
+            && !sources.outside.contains_key(&sources.common_mk_path)
+            && pins::fix(pins, &targets).is_ok();
+        mismatches.iter_mut().for_each(|finding| finding.fixable = is_fixable);
+        findings.extend(mismatches);
+    }
+    suggest_copy_into_tree(&mut findings, sources);
+    ensure_read(trees)?;
+    Ok(findings)
+}
+
+/// Marks the fixable findings: those that a check of the fixed sources does not report again.
+fn mark_fixable(
+    findings: &mut [Finding],
+    sources: &Stage1Sources,
+    indexes: &BTreeMap<Board, ImageIndex<'_>>,
+    options: FixOptions,
+) {
+    // No fix removes advice.
+    if findings.iter().all(|finding| finding.severity == Severity::Advice) {
+        return;
+    }
+    let mut after = sources.clone();
+    if fix_all(&mut after, indexes, FixOptions { drop_missing: false, ..options }).is_empty() {
+        return;
+    }
+    let remaining = lint_all(&after, indexes, options.dlopen);
+    let key = |finding: &Finding| (finding.kind, finding.board, finding.file.clone(), finding.path.clone());
+    let remaining: BTreeSet<_> = remaining.iter().map(key).collect();
+    for finding in findings {
+        finding.fixable = !remaining.contains(&key(finding));
+    }
+}
