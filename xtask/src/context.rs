@@ -124,7 +124,7 @@ impl<'a> Context<'a> {
     ///
     /// # Errors
     /// The number is outside the vendor's first and last release.
-    pub fn ensure_possible(&self, flags: &ImageArgs, release: &Release) -> Result<()> {
+    pub fn ensure_vendor_has_release(&self, flags: &ImageArgs, release: &Release) -> Result<()> {
         let has_mirror = flags.mirror.is_some() || self.settings.mirror.is_some();
         let Some(brand) = flags.brand.filter(|_| flags.images.is_empty() && !has_mirror) else {
             return Ok(());
@@ -142,7 +142,7 @@ impl<'a> Context<'a> {
     }
 
     /// Adds a hint to a network error of a CoreOS server: these servers are gone, so a retry does not help.
-    pub fn with_offline_hint(&self, error: Error) -> Error {
+    pub fn with_closed_server_hint(&self, error: Error) -> Error {
         let is_coreos = error.to_string().contains(Brand::CoreOs.release_domain())
             && error.to_string().contains("cannot download")
             && !error.to_string().contains("--offline");

@@ -17,7 +17,7 @@ use crate::atomic_file;
 use crate::bounded_file;
 use crate::terminal::Term;
 use coreos_types::error::{Result, ResultExt};
-use packages::{PackageSet, licenses};
+use packages::{PackageSet, licenses_json};
 use pxe_image::{Sha256Digest, UsrSquashfs};
 use usr::path::UsrPath;
 use usr::tree::UsrTree;
@@ -31,9 +31,9 @@ const MAX_PACKAGES: u64 = 64 << 20;
 /// The packages are informative only, so a malformed database is a warning.
 pub(super) fn read(term: &Term, image: &UsrSquashfs, tree: &UsrTree) -> PackageSet {
     let read = || -> Result<Option<PackageSet>> {
-        let Ok(path) = UsrPath::new(licenses::PATH) else { return Ok(None) };
-        let bytes = image.read_file(&path, licenses::MAX_COMPRESSED)?;
-        bytes.map(|bytes| licenses::read_packages(bytes.as_slice(), tree)).transpose()
+        let Ok(path) = UsrPath::new(licenses_json::PATH) else { return Ok(None) };
+        let bytes = image.read_file(&path, licenses_json::MAX_COMPRESSED)?;
+        bytes.map(|bytes| licenses_json::read_packages(bytes.as_slice(), tree)).transpose()
     };
     read()
         .unwrap_or_else(|error| {

@@ -10,7 +10,7 @@ use crate::inventory::changes_between;
 use crate::repo::transaction;
 use crate::report::commit::message;
 use crate::report::sizes::{self, Moment};
-use crate::report::{Report, added_dependencies};
+use crate::report::{Report, dependency_graph};
 use coreos_types::error::{Error, Result};
 use coreos_types::release::Brand;
 use manifest::finding::Fix;
@@ -241,5 +241,5 @@ pub(super) fn fill_sizes(
         Moment { sources: &context.sources, trees: &old },
         Moment { sources: after, trees: &trees },
     );
-    report.needs = added_dependencies::edges(fixes, after, &trees);
+    report.needs = dependency_graph::edges(fixes, after, &trees);
 }

@@ -32,7 +32,7 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
     }
     report.dry_run = true;
     if let ReleaseSpec::Number(release) = &flags.release {
-        context.ensure_possible(&flags.image, release)?;
+        context.ensure_vendor_has_release(&flags.image, release)?;
     }
     let (store, locations) =
         (open_store(context, &flags.image)?, ReleaseLocations::new(context, &flags.image)?);
@@ -47,7 +47,7 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
     for &board in &boards {
         let others: Vec<Board> = boards.iter().copied().filter(|other| *other != board).collect();
         let list = ReleaseLists::fetch(&store, &locations, board, &others, &release);
-        lists.insert(board, list.map_err(|error| context.with_offline_hint(error))?);
+        lists.insert(board, list.map_err(|error| context.with_closed_server_hint(error))?);
     }
     let channel = lists.values().find_map(|list| list.dir.channel());
     let versions = lists.iter().map(|(&board, list)| (board, list.systemd.clone()));

@@ -147,7 +147,7 @@ impl<'c> Download<'c> {
                     download.rate = RateMeter::new(policy.rate_window, Instant::now(), 0);
                 }
                 Ok(OpenOutcome::Restart(reason)) => {
-                    return Err(download.restart_error(download.interrupted(), reason));
+                    return Err(download.restart_error(download.interrupted_error(), reason));
                 }
                 Err(failure) => download.back_off(failure)?,
             }
@@ -225,15 +225,17 @@ impl Download<'_> {
         let count = match (count, &self.body) {
             (Ok(count), _) => count,
             (Err(error), Some(body)) => {
-                return Err(RequestError::from_io(self.interrupted(), &body.route, &error));
+                return Err(RequestError::from_io(self.interrupted_error(), &body.route, &error));
             }
-            (Err(error), None) => return Err(RequestError::transient(self.interrupted().with_cause(error))),
+            (Err(error), None) => {
+                return Err(RequestError::transient(self.interrupted_error().with_cause(error)));
+            }
         };
         if count == 0 {
             return match self.total {
-                Some(total) if self.at < total => {
-                    Err(RequestError::transient(self.interrupted().with_cause("the connection was closed")))
-                }
+                Some(total) if self.at < total => Err(RequestError::transient(
+                    self.interrupted_error().with_cause("the connection was closed"),
+                )),
                 _ => Ok(0),
             };
         }
@@ -251,7 +253,7 @@ impl Download<'_> {
         Ok(count)
     }
 
-    fn interrupted(&self) -> Error {
+    fn interrupted_error(&self) -> Error {
         let total = self.total.map_or_else(String::new, |total| format!(" of {total}"));
         Error::failed(format!(
             "the download of {} was interrupted after {}{total} bytes",
@@ -265,14 +267,14 @@ impl Download<'_> {
         if self.rate.is_too_slow(now, self.at) {
             let (rate, window) = (RetryPolicy::MIN_RATE, self.policy.rate_window.as_secs_f64());
             let slow = format!("it averaged below {rate} bytes/s for {window:.0} s");
-            return Err(self.interrupted().with_cause(slow).with_hint(
+            return Err(self.interrupted_error().with_cause(slow).with_hint(
                 "run the command again to continue, or download from another mirror: --mirror URL",
             ));
         }
         match self.policy.total_timeout {
             Some(limit) if now.saturating_duration_since(self.started) > limit => {
                 let late = format!("it took longer than {:.0} s", limit.as_secs_f64());
-                Err(self.interrupted().with_cause(late))
+                Err(self.interrupted_error().with_cause(late))
             }
             _ => Ok(()),
         }

@@ -63,10 +63,10 @@ impl<'t> ImageSet<'t> {
         };
         let mut images = if flags.images.is_empty() {
             if let Some(release) = &expected.release {
-                context.ensure_possible(flags, release)?;
+                context.ensure_vendor_has_release(flags, release)?;
             }
             remote(store, &ReleaseLocations::new(context, flags)?, expected)
-                .map_err(|error| context.with_offline_hint(error))?
+                .map_err(|error| context.with_closed_server_hint(error))?
         } else {
             local(store, flags, expected)?
         };

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::added_dependencies::DependencyEdge;
+use super::dependency_graph::DependencyEdge;
 use super::package_changes;
 use super::sizes::{ManifestSizes, Size};
 use super::{ImageOrigin, Report};

@@ -1,7 +1,7 @@
 //! The result of a run: one [`Report`], several output formats.
 
-pub mod added_dependencies;
 pub mod commit;
+pub mod dependency_graph;
 pub mod github;
 pub mod html;
 pub mod image_diff;
@@ -80,8 +80,8 @@ pub struct Report {
     pub no_sizes_before: Option<String>,
     /// Links to the files of the tree on the web.
     pub source_links: Option<source_links::SourceLinks>,
-    /// The dependents of added paths ([`added_dependencies::edges`]).
-    pub needs: Vec<added_dependencies::DependencyEdge>,
+    /// The dependents of added paths ([`dependency_graph::edges`]).
+    pub needs: Vec<dependency_graph::DependencyEdge>,
     /// Package changes between the two releases; `None` if they are not known.
     pub packages: Option<Vec<PackageChange>>,
     /// The checks of smoketest.

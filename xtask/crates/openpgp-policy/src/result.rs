@@ -4,8 +4,8 @@ use coreos_types::error::{Error, Result};
 use coreos_types::signer::Signer;
 
 use super::key_validity::Violation;
-use super::policy::Candidate;
 use super::signature::SignaturePacket;
+use super::signature_rules::Candidate;
 use coreos_types::calendar::{date, rfc3339};
 
 /// The outcome for every signature of a `.sig`, in its order.

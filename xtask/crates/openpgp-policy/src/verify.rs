@@ -2,9 +2,9 @@
 
 use super::certificate::{Certificate, merge_copies};
 use super::hash::{Hash, Hasher};
-use super::policy::{Evaluation, evaluate};
 use super::result::{VerificationResults, rejected, unknown_key, verify_digest};
 use super::signature::DetachedSignature;
+use super::signature_rules::{Evaluation, evaluate};
 use super::trust::TrustPolicy;
 
 /// A verification in progress. It borrows nothing, so that a separate thread can update it.

@@ -4,7 +4,7 @@
 //! `build_library/build_image_util.sh`, `write_licenses`); every release also publishes a signed list of its packages.
 //!
 //! - [`Package`] and [`PackageSet`]: the packages and the paths that they own.
-//! - [`licenses`]: reads `licenses.json.bz2`, bounded; [`list`] reads the list of packages.
+//! - [`licenses_json`]: reads `licenses.json.bz2`, bounded; [`package_list`] reads the list of packages.
 //! - [`changes`]: the packages that differ between two releases; those with a file in the stage1 are first.
 //! - [`advisories`]: security fixes in the vendor's release notes. They are not signed, so they are a hint.
 //! - [`sbom`]: the bill of materials of a flavor as SPDX 2.3 or CycloneDX 1.6; the same input gives the same bytes.
@@ -13,9 +13,9 @@
 
 pub mod advisories;
 pub mod changes;
-pub mod licenses;
-pub mod list;
+pub mod licenses_json;
 mod package;
+pub mod package_list;
 pub mod sbom;
 
 pub use package::{Package, PackageSet};

@@ -8,8 +8,8 @@ use std::io::{self, Read, Write};
 
 use super::broadcast::ChunkReceiver;
 use super::gzip::{GzipError, GzipReader};
-use super::limits::InflateLimits;
-use super::newc::{self, Header};
+use super::inflate_limits::InflateLimits;
+use super::newc_header::{self, Header};
 use super::temp_file::UnlinkedTempDir;
 use coreos_types::error::{Error, Result, ResultExt};
 
@@ -167,7 +167,7 @@ fn copy_data(
                 })?;
         }
     }
-    newc::skip(stream, newc::padding(header.size)).map_err(|error| cpio_error(&error))
+    newc_header::skip(stream, newc_header::padding(header.size)).map_err(|error| cpio_error(&error))
 }
 
 fn cpio_error(error: &io::Error) -> Error {

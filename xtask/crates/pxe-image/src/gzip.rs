@@ -7,7 +7,7 @@ use std::sync::Arc;
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::broadcast::{Chunk, ChunkReceiver};
-use super::limits::InflateLimits;
+use super::inflate_limits::InflateLimits;
 
 /// The first bytes of each gzip member (RFC 1952, 2.3.1).
 const MAGIC: [u8; 2] = [0x1f, 0x8b];

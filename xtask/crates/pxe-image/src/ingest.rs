@@ -5,9 +5,9 @@ use std::io::Read;
 use std::thread::{self, ScopedJoinHandle};
 
 use super::broadcast::{Broadcaster, ChunkReceiver};
-use super::digest::Sha256Digest;
 use super::extract::extract_squashfs;
-use super::limits::InflateLimits;
+use super::inflate_limits::InflateLimits;
+use super::sha256_digest::Sha256Digest;
 use super::signature_check::SignatureCheck;
 use super::temp_file::UnlinkedTempDir;
 use coreos_types::error::error_from_io;

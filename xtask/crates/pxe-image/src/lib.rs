@@ -10,29 +10,29 @@
 //! - The output of a stream is limited ([`InflateLimits`]); so are headers, names, blocks and tables.
 //! - A panic of a decompressor is an error.
 
-mod blocks;
+mod block_reader;
 mod broadcast;
 mod decompress;
-mod digest;
 mod extract;
 mod gzip;
+mod inflate_limits;
 pub mod ingest;
-mod limits;
-mod newc;
+mod newc_header;
+mod sha256_digest;
 mod signature_check;
 mod superblock;
 mod tables;
 mod temp_file;
 mod usr_squashfs;
-mod verified;
+mod verified_image;
 
-pub use digest::Sha256Digest;
+pub use inflate_limits::InflateLimits;
 pub use ingest::{Ingested, Payload};
-pub use limits::InflateLimits;
+pub use sha256_digest::Sha256Digest;
 pub use signature_check::{CheckOutcome, SignatureCheck};
 pub use temp_file::UnlinkedTempDir;
 pub use usr_squashfs::UsrSquashfs;
-pub use verified::VerifiedImage;
+pub use verified_image::VerifiedImage;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::thread;
 
-use super::blocks::BlockReader;
+use super::block_reader::BlockReader;
 use super::ingest::join;
 use super::tables::{self, FileLayout, Tables};
 use coreos_types::error::{Error, Result, ResultExt};

@@ -7,7 +7,7 @@ use coreos_types::release::Board;
 use usr::elf::{DlopenNote, DlopenPriority, ElfInfo, Filter, FilterKind, VersionNeed};
 
 mod encoding;
-mod tables;
+mod versions_and_notes;
 mod writer;
 
 /// One stub, described by the [`ElfInfo`] that a parser of its bytes returns.

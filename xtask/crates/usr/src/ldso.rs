@@ -10,11 +10,11 @@ mod arch;
 mod dst;
 mod ld_so_conf;
 mod load;
-mod search_path;
+mod load_result;
+mod search_dir;
 #[cfg(test)]
 mod tests;
-mod types;
-mod unreachable;
+mod unreachable_library;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,9 +24,9 @@ use super::file_info::FileInfo;
 use super::path::UsrPath;
 use super::tree::{Target, UsrTree};
 use coreos_types::release::Board;
-use search_path::{Directory, SearchDir};
-pub use types::{FoundVia, LoadResult, NeededEntry, NotFound, Object, Rejected, VersionError};
-pub use unreachable::{MissingSymlink, UnreachableLibrary};
+pub use load_result::{FoundVia, LoadResult, NeededEntry, NotFound, Object, Rejected, VersionError};
+use search_dir::{Directory, SearchDir};
+pub use unreachable_library::{MissingSymlink, UnreachableLibrary};
 
 /// The loader of one image, or of the root filesystem that was built from it.
 ///

@@ -5,7 +5,7 @@
 mod escape;
 
 use self::escape::{cell_code, code, code_block, inline, mermaid_text};
-use super::added_dependencies::DependencyEdge;
+use super::dependency_graph::DependencyEdge;
 use super::package_changes::taken_packages;
 use super::problems::{Problem, problems};
 use super::sizes::{LibraryChange, Total, change, libraries, maybe, rootfs, total};

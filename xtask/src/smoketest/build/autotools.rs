@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::build_log::{BuildLog, FailedCommand};
 use super::checkout::TrackedFiles;
-use super::log::{BuildLog, FailedCommand};
 use super::{Build, FLAVORS_OPTION, join};
 use coreos_types::error::{Error, Result};
 use coreos_types::release::Board;

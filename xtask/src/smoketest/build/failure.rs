@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::Build;
-use super::log::FailedCommand;
+use super::build_log::FailedCommand;
 
 /// A build that failed.
 #[derive(Debug, Clone)]

@@ -4,9 +4,9 @@
 //! `stage1/Makefile`. Both get the path of an image that this process has verified.
 
 mod autotools;
+mod build_log;
 mod checkout;
 mod failure;
-mod log;
 mod output;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,8 +18,8 @@ use super::run_dir;
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Flavor, SystemdVersion};
 
+use self::build_log::BuildLog;
 pub(super) use self::failure::{BuildFailure, Cause};
-use self::log::BuildLog;
 pub(super) use self::output::{BuiltRootfs, image_rootfs};
 
 /// The parameters of a build.
@@ -154,7 +154,7 @@ impl Build<'_> {
         &self,
         images: &BTreeMap<Board, PathBuf>,
         log: &mut BuildLog,
-    ) -> Result<Option<log::FailedCommand>> {
+    ) -> Result<Option<build_log::FailedCommand>> {
         for (board, image) in images {
             let flavors = self.flavors(*board);
             let make = |target: &[&str]| {

@@ -1,18 +1,18 @@
 //! coreos-common.mk: parses its `CCN_*` variables and edits their values; every other byte is unchanged.
 
 mod expand;
+mod hidden_assignment;
 mod logical_lines;
 mod makefile;
-mod opaque;
 
 use std::fmt::Display;
 use std::ops::Range;
 use std::str::FromStr;
 
 use self::expand::{ExpandError, Variables};
+pub use self::hidden_assignment::IncludedFiles;
+use self::hidden_assignment::{HiddenAssignment, hidden_assignment};
 use self::makefile::{Assignment, Makefile, OpaqueKind, Operator};
-pub use self::opaque::IncludedFiles;
-use self::opaque::hidden_assignment;
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Brand, Channel, Release, SystemdVersion};
 
@@ -312,7 +312,7 @@ where
 }
 
 /// The error for a variable that another statement assigns again.
-fn assigned_elsewhere(name: &str, line: usize, hidden: &opaque::Hidden<'_>) -> Error {
+fn assigned_elsewhere(name: &str, line: usize, hidden: &HiddenAssignment<'_>) -> Error {
     let statement = match &hidden.statement.kind {
         OpaqueKind::Include { files, .. } => format!("include {files}"),
         OpaqueKind::Eval(text) => text.clone(),

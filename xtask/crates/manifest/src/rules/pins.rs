@@ -23,12 +23,12 @@ pub struct PinTargets {
 /// A pinned value that differs from its target.
 struct Mismatch {
     variable: &'static str,
-    target: Target,
+    target: TargetValue,
     message: String,
 }
 
 /// The value to pin.
-enum Target {
+enum TargetValue {
     Brand(Brand),
     Channel(Channel),
     Release(Release),
@@ -71,10 +71,10 @@ pub fn fix(mut pins: CommonMk, targets: &PinTargets) -> Result<CommonMk> {
     for compare in COMPARISONS {
         match compare(&pins, targets).map(|mismatch| mismatch.target) {
             None => {}
-            Some(Target::Brand(brand)) => pins.set_brand(brand)?,
-            Some(Target::Channel(channel)) => pins.set_url_channel(channel)?,
-            Some(Target::Release(release)) => pins.set_release(&release)?,
-            Some(Target::Systemd(version)) => pins.set_systemd(version)?,
+            Some(TargetValue::Brand(brand)) => pins.set_brand(brand)?,
+            Some(TargetValue::Channel(channel)) => pins.set_url_channel(channel)?,
+            Some(TargetValue::Release(release)) => pins.set_release(&release)?,
+            Some(TargetValue::Systemd(version)) => pins.set_systemd(version)?,
         }
     }
     Ok(pins)
@@ -83,7 +83,7 @@ pub fn fix(mut pins: CommonMk, targets: &PinTargets) -> Result<CommonMk> {
 fn compare_brand(pins: &CommonMk, targets: &PinTargets) -> Option<Mismatch> {
     let brand = targets.brand.filter(|brand| pins.brand() != Some(*brand))?;
     let message = format!("{URL} does not name {brand}, which is requested");
-    Some(Mismatch { variable: URL, target: Target::Brand(brand), message })
+    Some(Mismatch { variable: URL, target: TargetValue::Brand(brand), message })
 }
 
 /// The build downloads the image from the channel in the URL.
@@ -91,13 +91,13 @@ fn compare_channel(pins: &CommonMk, targets: &PinTargets) -> Option<Mismatch> {
     let (pinned, channel) = (pins.channel()?, targets.channel?);
     let release = &targets.release;
     let message = format!("{URL} names the {pinned} channel, and {release} is taken from {channel}");
-    (pinned != channel).then_some(Mismatch { variable: URL, target: Target::Channel(channel), message })
+    (pinned != channel).then_some(Mismatch { variable: URL, target: TargetValue::Channel(channel), message })
 }
 
 fn compare_release(pins: &CommonMk, targets: &PinTargets) -> Option<Mismatch> {
     let release = &targets.release;
     let message = format!("{RELEASE} is {}, and {release} is requested", pins.release());
-    let target = Target::Release(release.clone());
+    let target = TargetValue::Release(release.clone());
     (pins.release() != release).then_some(Mismatch { variable: RELEASE, target, message })
 }
 
@@ -107,18 +107,18 @@ fn compare_systemd(pins: &CommonMk, targets: &PinTargets) -> Option<Mismatch> {
     let message = format!("{SYSTEMD} is {}, and the image has systemd {systemd}", pins.systemd());
     (pins.systemd() != systemd).then_some(Mismatch {
         variable: SYSTEMD,
-        target: Target::Systemd(systemd),
+        target: TargetValue::Systemd(systemd),
         message,
     })
 }
 
-impl std::fmt::Display for Target {
+impl std::fmt::Display for TargetValue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Target::Brand(brand) => brand.fmt(f),
-            Target::Channel(channel) => channel.fmt(f),
-            Target::Release(release) => release.fmt(f),
-            Target::Systemd(version) => version.fmt(f),
+            TargetValue::Brand(brand) => brand.fmt(f),
+            TargetValue::Channel(channel) => channel.fmt(f),
+            TargetValue::Release(release) => release.fmt(f),
+            TargetValue::Systemd(version) => version.fmt(f),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! characters of paths these are four comparison levels, each used only if the level before finds no difference:
 //!
 //! 1. letters, digits and `$` alone, without case: `$`, then digits, then letters;
-//! 2. accents, which ASCII does not have, but see [`accents`];
+//! 2. accents, which ASCII does not have, but see [`accent_length`];
 //! 3. small letters before capital ones;
 //! 4. all characters, punctuation before `$`, digits and letters.
 //!
@@ -16,28 +16,28 @@ use std::cmp::Ordering;
 /// Compares two lines as `LC_ALL=en_US.UTF-8 sort` does.
 pub fn compare(one: &str, other: &str) -> Ordering {
     let (a, b) = (one.as_bytes(), other.as_bytes());
-    letters(a, b)
-        .then_with(|| accents(a).cmp(&accents(b)))
-        .then_with(|| a.iter().filter_map(case).cmp(b.iter().filter_map(case)))
-        .then_with(|| a.iter().map(weight).cmp(b.iter().map(weight)))
+    compare_letters(a, b)
+        .then_with(|| accent_length(a).cmp(&accent_length(b)))
+        .then_with(|| a.iter().filter_map(is_capital).cmp(b.iter().filter_map(is_capital)))
+        .then_with(|| a.iter().map(last_weight).cmp(b.iter().map(last_weight)))
         .then_with(|| a.cmp(b))
 }
 
 /// Level 1. Plain indexing: this decides nearly every comparison, and a manifest may have many lines.
-fn letters(a: &[u8], b: &[u8]) -> Ordering {
+fn compare_letters(a: &[u8], b: &[u8]) -> Ordering {
     let (mut at_a, mut at_b) = (0, 0);
     loop {
-        while at_a < a.len() && FIRST[a[at_a] as usize] == 0 {
+        while at_a < a.len() && LETTER_WEIGHTS[a[at_a] as usize] == 0 {
             at_a += 1;
         }
-        while at_b < b.len() && FIRST[b[at_b] as usize] == 0 {
+        while at_b < b.len() && LETTER_WEIGHTS[b[at_b] as usize] == 0 {
             at_b += 1;
         }
         match (at_a < a.len(), at_b < b.len()) {
             (true, true) => {}
             (more_a, more_b) => return more_a.cmp(&more_b),
         }
-        let (one, other) = (FIRST[a[at_a] as usize], FIRST[b[at_b] as usize]);
+        let (one, other) = (LETTER_WEIGHTS[a[at_a] as usize], LETTER_WEIGHTS[b[at_b] as usize]);
         if one != other {
             return one.cmp(&other);
         }
@@ -50,17 +50,17 @@ fn letters(a: &[u8], b: &[u8]) -> Ordering {
 /// found equal. But the table has digits and punctuation compared from the end of each run of them
 /// ("backward"), and where a letter follows a run of two or more, glibc skips the last but one of the
 /// run. A digit there has no weight: `11a` comes before `1-1a`, and `a1-b` before `a-1b`.
-fn accents(text: &[u8]) -> usize {
+fn accent_length(text: &[u8]) -> usize {
     let (mut count, mut run) = (0, 0);
     for (at, byte) in text.iter().enumerate() {
         if is_letter(*byte) {
             count += 1;
-            if run >= 2 && FIRST[text[at - 2] as usize] != 0 {
+            if run >= 2 && LETTER_WEIGHTS[text[at - 2] as usize] != 0 {
                 count -= 1;
             }
             run = 0;
         } else {
-            count += usize::from(FIRST[*byte as usize] != 0);
+            count += usize::from(LETTER_WEIGHTS[*byte as usize] != 0);
             run += 1;
         }
     }
@@ -68,13 +68,13 @@ fn accents(text: &[u8]) -> usize {
 }
 
 /// Level 3.
-fn case(byte: &u8) -> Option<bool> {
-    (FIRST[*byte as usize] != 0).then_some(byte.is_ascii_uppercase())
+fn is_capital(byte: &u8) -> Option<bool> {
+    (LETTER_WEIGHTS[*byte as usize] != 0).then_some(byte.is_ascii_uppercase())
 }
 
 /// Level 4.
-fn weight(byte: &u8) -> u16 {
-    let first = u16::from(FIRST[*byte as usize]);
+fn last_weight(byte: &u8) -> u16 {
+    let first = u16::from(LETTER_WEIGHTS[*byte as usize]);
     match byte {
         // Control characters as the table lists them: tab and similar ones after the others.
         b'\t' | 0x0b | 0x0c | b'\r' => 0x80 + u16::from(*byte),
@@ -90,7 +90,7 @@ fn is_letter(byte: u8) -> bool {
 }
 
 /// The weight of each byte at level 1; 0 for ignored bytes.
-const FIRST: [u8; 256] = {
+const LETTER_WEIGHTS: [u8; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;
     while byte < 256 {

@@ -1,13 +1,13 @@
 //! The link map of one program or library: the objects that are loaded for it (glibc `elf/dl-load.c`, `dl-deps.c`).
 
-mod search_path;
+mod object_search_path;
 mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::arch::{interpreter_paths, platform};
-use super::search_path::{Candidate, SearchDir};
+use super::search_dir::{Candidate, SearchDir};
 use super::{DynamicLoader, FoundVia, LoadResult, NeededEntry, NotFound, Object, Rejected};
 use crate::elf::{ElfInfo, FilterKind};
 use crate::path::UsrPath;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
 use super::super::VersionError;
-use super::super::search_path::Candidate;
+use super::super::search_dir::Candidate;
 use super::LinkMap;
 use crate::elf::ElfInfo;
 use crate::file_info::FileInfo;

@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::io::Read;
 
-use super::digest::Sha256Digest;
+use super::inflate_limits::InflateLimits;
 use super::ingest::{Payload, ingest};
-use super::limits::InflateLimits;
+use super::sha256_digest::Sha256Digest;
 use super::signature_check::SignatureCheck;
 use super::temp_file::UnlinkedTempDir;
 use super::usr_squashfs::UsrSquashfs;

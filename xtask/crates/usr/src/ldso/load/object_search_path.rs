@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::super::FoundVia;
 use super::super::dst::Tokens;
-use super::super::search_path::SearchDir;
+use super::super::search_dir::SearchDir;
 use super::LinkMap;
 use crate::path::UsrPath;
 

@@ -110,11 +110,11 @@ fn parse_file_line(line: &str) -> Option<&str> {
 struct Locator<'t> {
     tree: &'t UsrTree,
     /// Directory of the database to directory of the image; `None` if the image has no such directory.
-    directories: HashMap<String, Option<Directory>>,
+    directories: HashMap<String, Option<ImageDirectory>>,
 }
 
 #[derive(Clone)]
-enum Directory {
+enum ImageDirectory {
     Usr,
     Below(UsrPath),
 }
@@ -124,15 +124,15 @@ impl Locator<'_> {
         let (parent, name) = path.rsplit_once('/')?;
         if !self.directories.contains_key(parent) {
             let directory = match self.tree.resolve_rootfs(parent).end {
-                Target::Node(path) => Some(Directory::Below(path)),
-                Target::UsrRoot => Some(Directory::Usr),
+                Target::Node(path) => Some(ImageDirectory::Below(path)),
+                Target::UsrRoot => Some(ImageDirectory::Usr),
                 _ => None,
             };
             self.directories.insert(parent.to_owned(), directory);
         }
         let path = match self.directories.get(parent)?.as_ref()? {
-            Directory::Usr => UsrPath::new(name).ok()?,
-            Directory::Below(directory) => directory.join(name),
+            ImageDirectory::Usr => UsrPath::new(name).ok()?,
+            ImageDirectory::Below(directory) => directory.join(name),
         };
         self.tree.get(path.as_str()).is_some().then_some(path)
     }

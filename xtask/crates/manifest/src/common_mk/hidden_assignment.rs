@@ -15,7 +15,7 @@ const MAX_EXPANDED: usize = 1 << 16;
 const MAX_DEPTH: usize = 16;
 
 /// A statement that assigns a variable, or can assign it, after the assignment that is read.
-pub(super) struct Hidden<'a> {
+pub(super) struct HiddenAssignment<'a> {
     /// The statement.
     pub(super) statement: &'a Opaque,
     /// Whether it is known to assign the variable.
@@ -29,14 +29,14 @@ pub(super) fn hidden_assignment<'a>(
     text: &[u8],
     index: usize,
     included: &IncludedFiles,
-) -> Option<Hidden<'a>> {
+) -> Option<HiddenAssignment<'a>> {
     let pin = &makefile.assignments[index];
     let counts = |statement: &&Opaque| statement.after > index || pin.operator == Operator::Default;
     makefile.opaque.iter().filter(counts).find_map(|statement| {
         let is_certain = match &statement.kind {
             OpaqueKind::Include { files, .. } => included_assignment(files, &pin.name, included)?,
             OpaqueKind::Eval(line) => {
-                let bodies = Bodies::new(makefile, text);
+                let bodies = VariableBodies::new(makefile, text);
                 let found = evaluated(line).find_map(|argument| {
                     let Ok(expanded) = bodies.expand(argument, &[], MAX_DEPTH) else { return Some(false) };
                     assigns(expanded.as_bytes(), &pin.name)
@@ -44,7 +44,7 @@ pub(super) fn hidden_assignment<'a>(
                 found?
             }
         };
-        Some(Hidden { statement, is_certain })
+        Some(HiddenAssignment { statement, is_certain })
     })
 }
 
@@ -80,17 +80,17 @@ fn evaluated(line: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The values of variables as written, bodies of `define` included.
-struct Bodies<'a>(BTreeMap<&'a str, String>);
+struct VariableBodies<'a>(BTreeMap<&'a str, String>);
 
-impl<'a> Bodies<'a> {
-    fn new(makefile: &'a Makefile, text: &[u8]) -> Bodies<'a> {
+impl<'a> VariableBodies<'a> {
+    fn new(makefile: &'a Makefile, text: &[u8]) -> VariableBodies<'a> {
         let value = |assignment: &'a Assignment| match assignment.operator {
             Operator::Define => makefile.bodies.get(&assignment.line).cloned(),
             Operator::Shell | Operator::Undefine | Operator::Append => None,
             _ => Some(String::from_utf8_lossy(&text[assignment.value.clone()]).into_owned()),
         };
         let known = makefile.assignments.iter().filter_map(|a| Some((a.name.as_str(), value(a)?)));
-        Bodies(known.collect())
+        VariableBodies(known.collect())
     }
 
     /// A text with the references to known variables replaced; others stay. An error if it grows too large.
