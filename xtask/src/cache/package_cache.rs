@@ -11,7 +11,7 @@
 use std::path::{Path, PathBuf};
 
 use super::dir::Cache;
-use super::prune::{is_missing, prune};
+use super::remove_old_entries::{is_missing, remove_old_entries};
 use super::tree_cache::{self, FILE, image_path_in};
 use crate::atomic_file;
 use crate::bounded_file;
@@ -58,7 +58,9 @@ pub(super) fn store(cache: &Cache, path: &Path, digest: Sha256Digest, packages: 
     let image = path.to_str().filter(|path| !path.contains(char::is_control)).unwrap_or_default();
     let text = format!("{HEADER}\n{FILE}{image}\nimage {}\n\n{}", digest.hex(), packages.to_text());
     atomic_file::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
-    prune(&cache.dir("packages")?, |file| image_path_in(file).is_some_and(|image| is_missing(&image)));
+    remove_old_entries(&cache.dir("packages")?, |file| {
+        image_path_in(file).is_some_and(|image| is_missing(&image))
+    });
     Ok(())
 }
 

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use super::dir::Cache;
 use super::file_id::FileId;
-use super::prune::{is_missing, prune};
+use super::remove_old_entries::{is_missing, remove_old_entries};
 use crate::atomic_file;
 use crate::bounded_file;
 use coreos_types::error::{Result, ResultExt};
@@ -103,7 +103,9 @@ pub(super) fn store(cache: &Cache, path: &Path, key: &CacheKey, cached: &CachedT
     let text = format!("{head}\ncheck {check}\n\n{}", cached.tree.to_text());
     atomic_file::write(&file, text)
         .with_context(|| format!("cannot store the tree in {}", file.display()))?;
-    prune(&cache.dir("trees")?, |tree| image_path_in(tree).is_some_and(|image| is_missing(&image)));
+    remove_old_entries(&cache.dir("trees")?, |tree| {
+        image_path_in(tree).is_some_and(|image| is_missing(&image))
+    });
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::help::KnownValues;
+use super::help_layout::KnownValues;
 use coreos_types::channel_or_stream::ChannelOrStream;
 use coreos_types::release::{Board, Brand};
 

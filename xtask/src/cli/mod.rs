@@ -6,7 +6,7 @@
 mod cache;
 mod commands;
 mod given;
-mod help;
+mod help_layout;
 mod image;
 mod parse;
 
@@ -25,7 +25,7 @@ pub use commands::{
     ReportFlags, Sbom, SbomFormat, Smoketest, SortManifests, VerifyManifests, VerifySignature, Why,
 };
 pub use given::GivenArgs;
-pub use help::{command, styled};
+pub use help_layout::{command, styled};
 pub use image::ImageArgs;
 pub use parse::{PartialArgs, parse, parse_partially};
 

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::FromArgMatches;
 use clap::parser::ValueSource;
 
-use super::help::command;
+use super::help_layout::command;
 use super::{Cli, Color, Format, GivenArgs};
 
 /// Parses a command line, the program's name first.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::cache::Cache;
-use crate::cache::last_report::{self, FileFormat};
+use crate::cache::report_files::{self, FileFormat};
 use crate::cli::ReportFlags;
 use crate::context::Context;
 use crate::git;
@@ -21,11 +21,11 @@ pub fn report(context: &Context<'_>, flags: &ReportFlags, report: &mut Report) -
     };
     let cache = Cache::from_env(Some(context.tree.root()))?.dir("")?;
     let tree = context.tree.root();
-    report.extra.insert("last_run", last_report::load_document(&cache, tree)?);
-    let text = last_report::load(&cache, tree, format)?;
+    report.extra.insert("last_run", report_files::load_document(&cache, tree)?);
+    let text = report_files::load(&cache, tree, format)?;
     match &flags.file {
         Some(path) => {
-            last_report::write_text(path, &text)?;
+            report_files::write_text(path, &text)?;
             context.term.stage("wrote", path.display());
         }
         None if context.term.format() == Format::Json => {}
@@ -46,7 +46,7 @@ pub fn run_with_report(
 ) -> Result<()> {
     if let Some(path) = file {
         FileFormat::from_path(path)?;
-        last_report::check_destination(path)?;
+        report_files::check_destination(path)?;
     }
     if let Err(error) = command(context, report) {
         report.error = Some(error);
@@ -56,12 +56,12 @@ pub fn run_with_report(
     }
     let stored = Cache::from_env(Some(context.tree.root()))
         .and_then(|cache| cache.dir(""))
-        .and_then(|directory| last_report::store(&directory, context.tree.root(), report));
+        .and_then(|directory| report_files::store(&directory, context.tree.root(), report));
     if let Err(error) = stored {
         context.term.detail("cached", format!("no report of this run: {error}"));
     }
     let Some(path) = file else { return Ok(()) };
-    match (last_report::write(path, report), &report.error) {
+    match (report_files::write(path, report), &report.error) {
         (Ok(()), _) => context.term.stage("wrote", path.display()),
         (Err(error), None) => return Err(error),
         // The error of the command is the more important one.

@@ -28,11 +28,11 @@ pub fn message(report: &Report) -> String {
         }
     }
     for image in &report.images {
-        let source = plain(&image.source);
-        let _ = write!(out, "\nImage of {}: {source}\n{}\n", image.board, plain(&image.digest));
+        let source = escape_mentions(&image.source);
+        let _ = write!(out, "\nImage of {}: {source}\n{}\n", image.board, escape_mentions(&image.digest));
         if let Some(signer) = &image.signature {
             let Signer { primary, subkey, signed_at, .. } = signer;
-            let signed_at = plain(signed_at);
+            let signed_at = escape_mentions(signed_at);
             let _ = writeln!(out, "signed {signed_at} by {primary} ({} {subkey})", signer.key_kind());
         }
     }
@@ -68,13 +68,14 @@ fn line(out: &mut String, fix: &Fix) {
         (Some(path), None) | (None, Some(path)) => path.clone(),
         (None, None) => String::new(),
     };
-    let (file, what, reason) = (plain(&short(&fix.file)), plain(&what), plain(&fix.reason));
+    let (file, what, reason) =
+        (escape_mentions(&short(&fix.file)), escape_mentions(&what), escape_mentions(&fix.reason));
     let _ = writeln!(out, "- {file}: {what} ({reason})");
 }
 
 /// Text in one line, with `@`, `#` and `GH-` escaped where GitHub would read a mention or the number of an issue. Names
 /// of units (`getty@tty1.service`) stay.
-fn plain(text: &str) -> String {
+fn escape_mentions(text: &str) -> String {
     let text = lossless_text::one_line(text);
     let mut out = String::new();
     let mut last = ' ';
@@ -120,7 +121,7 @@ mod tests {
     #[test]
     fn names_are_not_references_or_lines() {
         assert_eq!(
-            plain("a\nSigned-off-by: x @octocat closes #1, o/r#2, GH-3 getty@tty1.service a#b"),
+            escape_mentions("a\nSigned-off-by: x @octocat closes #1, o/r#2, GH-3 getty@tty1.service a#b"),
             "a\\nSigned-off-by: x \\x40octocat closes \\x231, o/r\\x232, GH\\x2d3 getty@tty1.service a#b"
         );
         let mut report = fixtures::bump();

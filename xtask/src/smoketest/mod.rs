@@ -188,9 +188,9 @@ fn find_rootfses(build: &Build<'_>, checks: &mut CheckLog<'_>) -> Result<Vec<Roo
                 checks.skip("rootfs", format!("{board} {flavor}"), "the build made no root filesystem of it");
             }
         }
-        for BuiltRootfs { path, flavor, image_rootfs, squashfs, rkt } in built {
+        for BuiltRootfs { path, flavor, rootfs_before_rkt, squashfs, rkt } in built {
             let work = build.log_directory()?.join(format!("{board}-{flavor}"));
-            let (rootfs, image_files) = read_rootfs(&path, image_rootfs.as_deref())?;
+            let (rootfs, image_files) = read_rootfs(&path, rootfs_before_rkt.as_deref())?;
             tested.push(RootfsUnderTest { rootfs, image_files, flavor, squashfs: Some(squashfs), rkt, work });
         }
     }
@@ -201,9 +201,9 @@ fn find_rootfses(build: &Build<'_>, checks: &mut CheckLog<'_>) -> Result<Vec<Roo
     Ok(tested)
 }
 
-fn read_rootfs(path: &Path, image_rootfs: Option<&Path>) -> Result<(Rootfs, Option<Rootfs>)> {
+fn read_rootfs(path: &Path, rootfs_before_rkt: Option<&Path>) -> Result<(Rootfs, Option<Rootfs>)> {
     let rootfs = Rootfs::read(path)?;
-    let image_files = image_rootfs.map(Rootfs::read).transpose()?;
+    let image_files = rootfs_before_rkt.map(Rootfs::read).transpose()?;
     let rootfs = match &image_files {
         Some(image_files) => rootfs.with_image_files(image_files),
         None => rootfs,
@@ -214,7 +214,7 @@ fn read_rootfs(path: &Path, image_rootfs: Option<&Path>) -> Result<(Rootfs, Opti
 /// The root filesystem of `--rootfs`; its flavor is the target of its `flavor` symlink.
 fn load_rootfs(build: &Build<'_>, path: &Path) -> Result<RootfsUnderTest> {
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let (rootfs, image_files) = read_rootfs(&path, build::image_rootfs(&path).as_deref())?;
+    let (rootfs, image_files) = read_rootfs(&path, build::rootfs_before_rkt(&path).as_deref())?;
     let link = std::fs::read_link(rootfs.path.join("flavor")).ok();
     let word = link.as_deref().and_then(Path::to_str).unwrap_or("coreos");
     let flavor = Flavor::from_dir_name(&format!("usr_from_{word}"))

@@ -8,7 +8,7 @@ use super::certificate_file::{dearmor, secret, unreadable};
 use super::key::Key;
 use super::packet::{Packet, packets, tag};
 use super::signature::{SignaturePacket, sniff};
-use super::trust::Fingerprint;
+use super::trust_policy::Fingerprint;
 
 /// A file with certificates larger than this is refused: key servers can be flooded.
 const MAX_SIZE: usize = 4 * 1024 * 1024;

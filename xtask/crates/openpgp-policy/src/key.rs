@@ -10,7 +10,7 @@ use ring::digest::{SHA256, digest};
 use super::hash::Hash;
 use super::packet::FieldReader;
 use super::signature::SignaturePacket;
-use super::trust::Fingerprint;
+use super::trust_policy::Fingerprint;
 use coreos_types::error::catch_panic;
 
 /// RSA and DSA keys with fewer bits are refused (NIST SP 800-131A; Sequoia's standard policy).

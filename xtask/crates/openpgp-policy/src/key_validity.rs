@@ -3,9 +3,9 @@
 use super::certificate::{Certificate, KEY_REVOCATION, Subkey};
 use super::hash;
 use super::key::Key;
-use super::self_signatures::kind;
+use super::self_signature_filter::kind;
 use super::signature::SignaturePacket;
-use super::trust::{CLOCK_SKEW, Pin};
+use super::trust_policy::{CLOCK_SKEW, Pin};
 use coreos_types::calendar::date;
 
 const FLAG_SIGN: u8 = 0x02;

@@ -18,15 +18,15 @@ mod key;
 mod key_validity;
 mod packet;
 mod result;
-mod self_signatures;
+mod self_signature_filter;
 mod signature;
 mod signature_rules;
 mod subpacket;
-mod trust;
+mod trust_policy;
 mod verify;
 
 pub use certificate::Certificate;
 pub use result::{SignatureResult, SignatureStatus, VerificationResults};
 pub use signature::DetachedSignature;
-pub use trust::{CLOCK_SKEW, COREOS, FLATCAR, Fingerprint, Pin, SHA1_CUTOFF, TrustPolicy};
+pub use trust_policy::{CLOCK_SKEW, COREOS, FLATCAR, Fingerprint, Pin, SHA1_CUTOFF, TrustPolicy};
 pub use verify::Verification;

@@ -10,7 +10,7 @@ use coreos_types::error::{Error, Result};
 use super::hash::Hash;
 use super::packet::{FieldReader, FramingError, packets, tag};
 use super::subpacket::{self, Subpacket, kind};
-use super::trust::Fingerprint;
+use super::trust_policy::Fingerprint;
 use super::{armor, packet};
 
 /// The size of a `.sig` in bytes.

@@ -5,7 +5,7 @@ use super::hash::{self, Hash};
 use super::key::Key;
 use super::key_validity::{KeyValidity, PinnedCertificate, Violation};
 use super::signature::{ParsedSignature, SignaturePacket, SignatureParseError};
-use super::trust::{CLOCK_SKEW, Pin, TrustPolicy};
+use super::trust_policy::{CLOCK_SKEW, Pin, TrustPolicy};
 use coreos_types::calendar::date;
 
 /// The signature type of a binary document.

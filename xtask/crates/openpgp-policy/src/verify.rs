@@ -5,7 +5,7 @@ use super::hash::{Hash, Hasher};
 use super::result::{VerificationResults, rejected, unknown_key, verify_digest};
 use super::signature::DetachedSignature;
 use super::signature_rules::{Evaluation, evaluate};
-use super::trust::TrustPolicy;
+use super::trust_policy::TrustPolicy;
 
 /// A verification in progress. It borrows nothing, so that a separate thread can update it.
 pub struct Verification {

@@ -33,7 +33,7 @@ pub(super) struct Target {
 pub(super) fn collect(root: &Path, plan: &EditPlan) -> Result<Vec<Target>> {
     let mut targets: Vec<Target> = Vec::new();
     for edit in &plan.edits {
-        let metadata = validate(root, edit)?;
+        let metadata = check_replaceable(root, edit)?;
         let first = targets.len();
         let names = if metadata.nlink() > 1 {
             layout::hard_link_paths(root, &edit.path, &metadata)?
@@ -53,7 +53,7 @@ pub(super) fn collect(root: &Path, plan: &EditPlan) -> Result<Vec<Target>> {
     Ok(targets)
 }
 
-fn validate(root: &Path, edit: &FileEdit) -> Result<Metadata> {
+fn check_replaceable(root: &Path, edit: &FileEdit) -> Result<Metadata> {
     if !is_allowed_path(&edit.path) {
         return Err(Error::failed(format!("{:?} is not a valid path for a manifest", edit.path)).with_cause(
             "an interrupted run could not be recovered there: expected one line without a .git component",

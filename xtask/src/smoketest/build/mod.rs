@@ -20,7 +20,7 @@ use coreos_types::release::{Board, Flavor, SystemdVersion};
 
 use self::build_log::BuildLog;
 pub(super) use self::failure::{BuildFailure, Cause};
-pub(super) use self::output::{BuiltRootfs, image_rootfs};
+pub(super) use self::output::{BuiltRootfs, rootfs_before_rkt};
 
 /// The parameters of a build.
 #[derive(Debug, Clone)]

@@ -16,7 +16,7 @@ pub(in crate::smoketest) struct BuiltRootfs {
     /// Its flavor.
     pub flavor: Flavor,
     /// The files from the image alone, if the build has them: rkt adds files of its own.
-    pub image_rootfs: Option<PathBuf>,
+    pub rootfs_before_rkt: Option<PathBuf>,
     /// The image as the build unpacked it.
     pub squashfs: PathBuf,
     /// The rkt program of the same build.
@@ -25,7 +25,7 @@ pub(in crate::smoketest) struct BuiltRootfs {
 
 /// The directory with the files that rkt's build took from the image for the root filesystem at `path`, which is
 /// `BUILDDIR/aci-for-FLAVOR-flavor/rootfs`.
-pub(in crate::smoketest) fn image_rootfs(path: &Path) -> Option<PathBuf> {
+pub(in crate::smoketest) fn rootfs_before_rkt(path: &Path) -> Option<PathBuf> {
     let directory = path.parent()?;
     let flavor = flavor_of(directory.file_name()?.to_str()?)?;
     let rootfs = directory.parent()?.join(format!("tmp/usr_from_{flavor}/cbu/rootfs"));
@@ -50,7 +50,7 @@ impl Build<'_> {
             let path = directory.join(format!("aci-for-{flavor}-flavor/rootfs"));
             if path.join("usr").is_dir() {
                 found.push(BuiltRootfs {
-                    image_rootfs: image_rootfs(&path),
+                    rootfs_before_rkt: rootfs_before_rkt(&path),
                     path,
                     flavor,
                     squashfs: directory.join("tmp/coreos-common/usr.squashfs"),

@@ -74,7 +74,7 @@ pub fn styled(text: &str) -> StyledText {
                 (if *end == "error:" { Style::Error } else { Style::Strong }, end.len())
             } else if indent == 0 && content.ends_with(':') {
                 (Style::Strong, content.len())
-            } else if content.trim_start().starts_with(['-', '<', '[']) || is_command(content) {
+            } else if content.trim_start().starts_with(['-', '<', '[']) || is_command_entry(content) {
                 // The name ends where the column of the texts begins.
                 (Style::Advice, content[indent..].find("  ").map_or(content.len(), |at| indent + at))
             } else {
@@ -87,7 +87,7 @@ pub fn styled(text: &str) -> StyledText {
 }
 
 /// Whether a line lists a command: `  fetch             Download …`.
-fn is_command(line: &str) -> bool {
+fn is_command_entry(line: &str) -> bool {
     line.strip_prefix("  ")
         .and_then(|line| line.split_once("  "))
         .is_some_and(|(name, _)| !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
@@ -162,9 +162,9 @@ mod tests {
             [strong("Usage:"), strong("Options:"), option("  -h, --help"), option("      --a <B>")]
         );
         assert!(
-            is_command("  fetch     Download")
-                && !is_command("  cargo xtask fetch")
-                && !is_command("fetch  x")
+            is_command_entry("  fetch     Download")
+                && !is_command_entry("  cargo xtask fetch")
+                && !is_command_entry("fetch  x")
         );
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 const MAX_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Removes each entry of a directory that is older than [`MAX_AGE`], or that `is_obsolete`. Errors are ignored.
-pub(crate) fn prune(directory: &Path, is_obsolete: impl Fn(&Path) -> bool) {
+pub(crate) fn remove_old_entries(directory: &Path, is_obsolete: impl Fn(&Path) -> bool) {
     let now = SystemTime::now();
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let path = entry.path();

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::prune::{is_missing, prune};
+use super::remove_old_entries::{is_missing, remove_old_entries};
 use crate::atomic_file;
 use crate::report::{Report, html, json, markdown};
 use coreos_types::error::{Error, Result, ResultExt};
@@ -120,7 +120,7 @@ pub fn store(cache: &Path, tree: &Path, report: &Report) -> Result<()> {
         // A reader, and a concurrent run, see the complete new report or the old one.
         atomic_file::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    prune(&cache.join(RUNS), |run| {
+    remove_old_entries(&cache.join(RUNS), |run| {
         fs::read(run.join(TREE)).is_ok_and(|tree| is_missing(Path::new(OsStr::from_bytes(&tree))))
     });
     Ok(())
