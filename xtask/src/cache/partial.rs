@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use super::dir::create_private_dir;
 use super::release_cache::ReleaseCache;
 use crate::bounded_file;
-use crate::file_lock;
 use crate::http::ResumePoint;
 use crate::signals::TempPath;
 use crate::terminal::Term;
+use crate::unsupported_lock::is_unsupported_lock;
 use coreos_types::error::{Result, ResultExt};
 
 /// Larger than any state file, which has a length and a validator.
@@ -36,7 +36,7 @@ impl PartialDownload {
         let lock = open_own(&path, OpenOptions::new().write(true).create(true)).with_context(about)?;
         let is_locked = match lock.try_lock() {
             Ok(()) => true,
-            Err(TryLockError::Error(error)) if file_lock::is_unsupported(&error) => false,
+            Err(TryLockError::Error(error)) if is_unsupported_lock(&error) => false,
             Err(TryLockError::Error(error)) => return Err(error).with_context(about),
             Err(TryLockError::WouldBlock) => {
                 term.stage(

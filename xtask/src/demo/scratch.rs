@@ -29,12 +29,12 @@ impl DemoDir {
             .with_context(|| format!("cannot create {}", path.display()))?;
         let scratch = DemoDir { root: signals::TempPath::new(path) };
         for (path, content) in example::FILES.into_iter().chain(example::MAKEFILES) {
-            put(&scratch.tree().join(path), |path| fs::write(path, content))?;
+            write_in_new_dir(&scratch.tree().join(path), |path| fs::write(path, content))?;
         }
         for (path, target) in example::LINKS {
-            put(&scratch.tree().join(path), |path| symlink(target, path))?;
+            write_in_new_dir(&scratch.tree().join(path), |path| symlink(target, path))?;
         }
-        put(&scratch.signing_key(), |path| fs::write(path, signing_key))?;
+        write_in_new_dir(&scratch.signing_key(), |path| fs::write(path, signing_key))?;
         Ok(scratch)
     }
 
@@ -58,7 +58,7 @@ impl DemoDir {
     /// # Errors
     /// The directory cannot be written.
     pub fn store_env(&self, exports: &str) -> Result<()> {
-        put(&self.root.path().join(ENV), |path| fs::write(path, exports))
+        write_in_new_dir(&self.root.path().join(ENV), |path| fs::write(path, exports))
     }
 }
 
@@ -88,7 +88,7 @@ pub fn served_env() -> Result<String> {
     fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))
 }
 
-fn put(path: &Path, write: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<()> {
+fn write_in_new_dir(path: &Path, write: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<()> {
     let directory = path.parent().unwrap_or(path);
     fs::create_dir_all(directory)
         .and_then(|()| write(path))

@@ -30,7 +30,7 @@ impl Deadline {
     }
 
     /// The time left, and whether the header section is being read.
-    fn left(&self) -> (Duration, bool) {
+    fn left_and_in_headers(&self) -> (Duration, bool) {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         (state.end.saturating_duration_since(Instant::now()), state.in_headers)
     }
@@ -78,7 +78,7 @@ impl<T: Transport> Transport for Guarded<T> {
     }
 
     fn await_input(&mut self, mut timeout: NextTimeout) -> Result<bool, Error> {
-        let (left, in_headers) = self.deadline.left();
+        let (left, in_headers) = self.deadline.left_and_in_headers();
         let reason = if in_headers { Timeout::RecvResponse } else { Timeout::RecvBody };
         if left.is_zero() {
             return Err(Error::Timeout(reason));

@@ -7,8 +7,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::file_lock;
 use crate::trusted_owners::TrustedOwners;
+use crate::unsupported_lock::is_unsupported_lock;
 use coreos_types::error::{Error, Result, ResultExt};
 
 /// Longest wait for another run, which holds the lock only while it writes a few small files.
@@ -47,7 +47,7 @@ impl TreeLock {
                         .with_hint("wait until it ends, then run the command again"));
                 }
                 // Some network file systems cannot lock a directory; changes are still detected, as above.
-                Err(TryLockError::Error(error)) if file_lock::is_unsupported(&error) => break,
+                Err(TryLockError::Error(error)) if is_unsupported_lock(&error) => break,
                 Err(TryLockError::Error(error)) => {
                     return Err(error).with_context(|| format!("cannot lock {}", root.display()));
                 }

@@ -39,7 +39,7 @@ pub fn preflight(tree: &Repo, plan: &EditPlan) -> Result<()> {
     if plan.is_empty() {
         return Ok(());
     }
-    Staging::new(&Disk::default(), tree.root()).ensure_free()?;
+    Staging::new(&Disk::default(), tree.root()).ensure_no_foreign_files()?;
     targets::collect(tree.root(), plan).map(drop)
 }
 
@@ -60,7 +60,7 @@ fn apply_on(disk: &Disk, root: &Path, plan: &EditPlan) -> Result<()> {
     signals::with_signals_deferred(|| {
         let staging = Staging::new(disk, root);
         recover_locked(&staging)?;
-        staging.ensure_free()?;
+        staging.ensure_no_foreign_files()?;
         let targets = targets::collect(root, plan)?;
         let staged =
             staging.stage_all(&targets).and_then(|journal| staging.commit("forward").map(|()| journal));

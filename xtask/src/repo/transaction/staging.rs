@@ -161,7 +161,7 @@ impl<'a> Staging<'a> {
         let path = self.root.join(&entry.path);
         let real = fs::canonicalize(&path).with_context(|| format!("cannot find {}", path.display()))?;
         if real != path {
-            return Err(self.changed(&entry.path, "it is a link now"));
+            return Err(self.not_replaceable(&entry.path, "it is a link now"));
         }
         let found = bounded_file::read(&path, MAX_FILE);
         let found = sha256(&found.with_context(|| format!("cannot read {}", path.display()))?);
@@ -169,7 +169,7 @@ impl<'a> Staging<'a> {
             return Ok(FileState::New);
         }
         if found != entry.old_sha256 {
-            return Err(self.changed(&entry.path, "it was changed by someone else"));
+            return Err(self.not_replaceable(&entry.path, "it was changed by someone else"));
         }
         let staged = self.dir.join(&entry.staged);
         let is_regular = fs::symlink_metadata(&staged).is_ok_and(|found| found.is_file());
@@ -180,7 +180,7 @@ impl<'a> Staging<'a> {
         Ok(FileState::Old)
     }
 
-    fn changed(&self, path: &str, how: &str) -> Error {
+    fn not_replaceable(&self, path: &str, how: &str) -> Error {
         Error::failed(format!("{path} cannot be replaced: {how}")).with_hint("run the command again")
     }
 
@@ -203,7 +203,7 @@ impl<'a> Staging<'a> {
     }
 
     /// Checks that the directory has no files of other programs.
-    pub(super) fn ensure_free(&self) -> Result<()> {
+    pub(super) fn ensure_no_foreign_files(&self) -> Result<()> {
         let foreign = if self.exists()? { self.contents()?.1 } else { None };
         match foreign {
             None => Ok(()),

@@ -3,8 +3,8 @@
 mod findings;
 mod graph;
 mod size;
+mod squarify;
 mod table;
-mod treemap;
 
 use std::fmt::Write;
 

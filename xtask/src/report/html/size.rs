@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use super::squarify::{Tile, squarify};
 use super::table::{Cell, number, table, text};
-use super::treemap::{Tile, squarify};
 use super::{difference, escape};
 use crate::report::sizes::{ManifestSizes, Size, Total, bytes, change, maybe, rootfs, total};
 use crate::report::{Report, short};

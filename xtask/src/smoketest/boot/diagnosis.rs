@@ -30,13 +30,17 @@ const EXECUTOR_SINCE: u32 = 255;
 
 /// Missing files that every boot requires.
 pub fn missing_essentials(rootfs: &Rootfs) -> Vec<MissingItem> {
-    missing_files(rootfs, &[("systemd", "it is process 1")]).into_iter().chain(loader(rootfs)).collect()
+    missing_systemd_files(rootfs, &[("systemd", "it is process 1")])
+        .into_iter()
+        .chain(loader(rootfs))
+        .collect()
 }
 
 /// The missing items of a boot that printed no marker.
 pub fn diagnose(rootfs: &Rootfs, systemd: Option<SystemdVersion>, lines: &[String]) -> Vec<MissingItem> {
-    let complaints =
-        lines.iter().filter_map(|line| find_unreached(rootfs, line).or_else(|| parse_complaint(line)));
+    let complaints = lines
+        .iter()
+        .filter_map(|line| find_unreachable_library(rootfs, line).or_else(|| parse_complaint(line)));
     let spelled = |item: MissingItem| MissingItem { what: manifest_path(rootfs, &item.what), ..item };
     let mut items: BTreeSet<MissingItem> = complaints.map(spelled).collect();
     let mut needs = vec![
@@ -48,7 +52,7 @@ pub fn diagnose(rootfs: &Rootfs, systemd: Option<SystemdVersion>, lines: &[Strin
     if systemd.is_none_or(|version| version.0 >= EXECUTOR_SINCE) {
         needs.push(("systemd-executor", "systemd 255 and later start every service through it"));
     }
-    items.extend(missing_files(rootfs, &needs));
+    items.extend(missing_systemd_files(rootfs, &needs));
     if rootfs.first_of(&["bin/bash", "bin/sh"]).is_none() {
         items.insert(MissingItem::new("bin/bash", "the app is a shell"));
     }
@@ -75,7 +79,7 @@ fn manifest_path(rootfs: &Rootfs, what: &str) -> String {
 }
 
 /// Missing files of systemd's directory.
-fn missing_files(rootfs: &Rootfs, needs: &[(&str, &str)]) -> Vec<MissingItem> {
+fn missing_systemd_files(rootfs: &Rootfs, needs: &[(&str, &str)]) -> Vec<MissingItem> {
     let home = match rootfs.board {
         Board::Amd64 => "lib64/systemd",
         Board::Arm64 => "lib/systemd",
@@ -97,9 +101,9 @@ fn loader(rootfs: &Rootfs) -> Option<MissingItem> {
 }
 
 /// A library that a console line reports as missing, and that the root filesystem has.
-fn find_unreached(rootfs: &Rootfs, line: &str) -> Option<MissingItem> {
+fn find_unreachable_library(rootfs: &Rootfs, line: &str) -> Option<MissingItem> {
     let (who, name) = parse_loader_error(line)?;
-    let there = pid1::find_unreached(rootfs, &UsrPath::from_rootfs_path(who).ok()?, name)?;
+    let there = pid1::find_unreachable_library(rootfs, &UsrPath::from_rootfs_path(who).ok()?, name)?;
     Some(MissingItem { found_at: Some(there), ..parse_complaint(line)? })
 }
 

@@ -61,7 +61,7 @@ impl Build<'_> {
         configure.args(self.configure_arguments(board, image));
         let make = |target: &[&str]| {
             let mut make = self.go_command("make");
-            make.args(self.make_arguments()).args(self.space_argument()).args(target);
+            make.args(self.make_arguments()).args(self.flavor_separator_argument()).args(target);
             make
         };
         for step in [self.go_command("./autogen.sh"), configure, make(&["clean"]), make(&[])] {
@@ -96,7 +96,7 @@ impl Build<'_> {
 
     /// The argument that keeps the list of flavors apart under GNU make 4.3 and later, where the tree needs it and no
     /// argument has it.
-    fn space_argument(&self) -> Option<String> {
+    fn flavor_separator_argument(&self) -> Option<String> {
         let makefile = fs::read_to_string(self.tree.join("makelib/misc.mk")).unwrap_or_default();
         let is_given = self.make.iter().any(|word| word.starts_with(SPACE_VARIABLE));
         (makefile.contains(SPACE_VARIABLE) && !is_given).then(|| format!("{SPACE_VARIABLE}=$() "))
@@ -175,11 +175,11 @@ mod tests {
     fn space_variable_is_set_if_the_tree_uses_it() {
         let home = tempfile::tempdir().unwrap();
         let mut build = build(home.path(), &[], &[]);
-        assert_eq!(build.space_argument(), None);
+        assert_eq!(build.flavor_separator_argument(), None);
         fs::create_dir(home.path().join("makelib")).unwrap();
         fs::write(home.path().join("makelib/misc.mk"), "\t$(eval _MISC_CTS_SPACE_ += ) \\\n").unwrap();
-        assert_eq!(build.space_argument().as_deref(), Some("_MISC_CTS_SPACE_=$() "));
+        assert_eq!(build.flavor_separator_argument().as_deref(), Some("_MISC_CTS_SPACE_=$() "));
         build.make = vec!["_MISC_CTS_SPACE_=x".into()];
-        assert_eq!(build.space_argument(), None);
+        assert_eq!(build.flavor_separator_argument(), None);
     }
 }

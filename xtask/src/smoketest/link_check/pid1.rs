@@ -26,7 +26,7 @@ pub(super) fn check_pid1(
     let (mut problems, mut links) = (Vec::new(), Vec::new());
     for problem in result.problems.into_iter().filter(|problem| !known.contains(problem)) {
         let name = problem.strip_suffix(" is not found");
-        let found_at = name.and_then(|name| find_unreached(checker.rootfs, file, name));
+        let found_at = name.and_then(|name| find_unreachable_library(checker.rootfs, file, name));
         let mut text = format!("{problem} by process 1, which has no LD_LIBRARY_PATH");
         if let Some(UnreachableLibrary { file, way }) = found_at {
             text.push_str(&format!(": the file is {file}"));
@@ -42,7 +42,11 @@ pub(super) fn check_pid1(
 }
 
 /// The library that a program did not find although the root filesystem has a file of that name; else `None`.
-pub fn find_unreached(rootfs: &Rootfs, program: &UsrPath, name: &str) -> Option<UnreachableLibrary> {
+pub fn find_unreachable_library(
+    rootfs: &Rootfs,
+    program: &UsrPath,
+    name: &str,
+) -> Option<UnreachableLibrary> {
     let loader = ldso::DynamicLoader::new(&rootfs.tree, rootfs.board, Vec::new(), None);
     let load = loader.load(program);
     let missing = load.missing.iter().find(|missing| missing.name == name).cloned();

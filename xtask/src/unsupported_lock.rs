@@ -4,7 +4,7 @@ use std::io;
 
 /// Whether a lock is not possible here: NFS without lockd (ENOLCK), some FUSE and 9p file systems (EOPNOTSUPP), FUSE
 /// and gVisor (ENOSYS), directories on some network file systems (EBADF).
-pub fn is_unsupported(error: &io::Error) -> bool {
+pub fn is_unsupported_lock(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Unsupported
         || matches!(error.raw_os_error(), Some(libc::EBADF | libc::ENOLCK | libc::EOPNOTSUPP | libc::ENOSYS))
 }
@@ -23,7 +23,7 @@ mod tests {
             (libc::EWOULDBLOCK, false),
             (libc::EIO, false),
         ] {
-            assert_eq!(is_unsupported(&io::Error::from_raw_os_error(code)), expected, "{code}");
+            assert_eq!(is_unsupported_lock(&io::Error::from_raw_os_error(code)), expected, "{code}");
         }
     }
 }
