@@ -3,9 +3,9 @@
 use crate::cli::{Diff, ImageArgs, ReleaseSpec};
 use crate::context::Context;
 use crate::images::ImageSet;
-use crate::inventory::changes_between;
 use crate::report::Report;
 use crate::report::image_diff::{ImageDiff, compare, render, to_json};
+use crate::taken_paths::changes_between;
 use coreos_types::error::{Error, Result};
 use coreos_types::release::Release;
 

@@ -28,12 +28,12 @@ pub fn render(report: &Report) -> String {
         plain.push('\n');
     }
     let out = lossless_text::readable(&out).into_owned();
-    out + &not_commands(&lossless_text::readable(&plain))
+    out + &escape_commands(&lossless_text::readable(&plain))
 }
 
 /// Escapes workflow commands: a line that begins with `::` after blanks is a command, and so is `##[` anywhere in a
 /// line (actions/runner, `ActionCommand.cs`).
-fn not_commands(text: &str) -> String {
+fn escape_commands(text: &str) -> String {
     let mut out = String::new();
     for line in text.replace("##[", "#\\#[").split_inclusive('\n') {
         let blanks = line.len() - line.trim_start().len();

@@ -19,7 +19,7 @@ pub mod why;
 mod diff;
 #[cfg(test)]
 pub(crate) mod fixtures;
-mod problems;
+mod problem_groups;
 mod summary;
 
 use std::collections::BTreeMap;

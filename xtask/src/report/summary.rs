@@ -1,7 +1,7 @@
 //! The summary line of a run: results, remaining problems, next step.
 
-use super::problems::Counts;
-pub(super) use super::problems::count;
+use super::problem_groups::Counts;
+pub(super) use super::problem_groups::count;
 use super::styled_text::Style;
 use super::{Outcome, Report};
 use manifest::finding::{FixKind, Severity};

@@ -2,7 +2,7 @@
 
 use super::diff::{annotated, applicable};
 use super::package_changes;
-use super::problems::{Problem, problems};
+use super::problem_groups::{Problem, problems};
 use super::styled_text::{Style, StyledText, wrap};
 use super::summary::summary;
 use super::{Check, Outcome, Report};

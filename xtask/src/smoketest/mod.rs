@@ -6,13 +6,13 @@ mod check_log;
 mod host;
 mod link;
 pub mod link_check;
+mod no_follow;
 pub mod rootfs;
 mod rootfs_check;
 mod run_build;
 mod run_check;
-mod run_dir;
 pub mod sandbox;
-mod stubs;
+mod stub_loader_check;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -142,7 +142,7 @@ fn run_checks(
         }
     };
     if !(flags.no_link && flags.no_run) {
-        tested.iter().try_for_each(|tested| stubs::check(context, tested))?;
+        tested.iter().try_for_each(|tested| stub_loader_check::check(context, tested))?;
     }
     let findings = is_static.then_some(&report.findings[..]);
     for tested in &tested {
@@ -205,7 +205,7 @@ fn read_rootfs(path: &Path, rootfs_before_rkt: Option<&Path>) -> Result<(Rootfs,
     let rootfs = Rootfs::read(path)?;
     let image_files = rootfs_before_rkt.map(Rootfs::read).transpose()?;
     let rootfs = match &image_files {
-        Some(image_files) => rootfs.with_image_files(image_files),
+        Some(image_files) => rootfs.with_own_files_unlike(image_files),
         None => rootfs,
     };
     Ok((rootfs, image_files))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::RootfsUnderTest;
 use super::check_log::{self, CheckLog};
-use super::{host, run_dir};
+use super::{host, no_follow};
 use crate::cli::Smoketest;
 use crate::context::Context;
 use crate::smoketest::boot::rkt::RktRun;
@@ -77,7 +77,7 @@ pub(super) fn check(
 
 fn run_once(context: &Context<'_>, tested: &RootfsUnderTest, flags: &Smoketest) -> Result<BootOutcome> {
     let work = &tested.work;
-    run_dir::create_dir(context.tree.root(), work)?;
+    no_follow::create_dir(context.tree.root(), work)?;
     let (rootfs, systemd, limit) = (&tested.rootfs, systemd(tested), Duration::from_secs(flags.timeout));
     if let Some(rkt) = tested.rkt.as_deref().filter(|_| !flags.vm) {
         return rkt::run(&RktRun { rkt, app: flags.app.as_deref(), rootfs, systemd, work, limit });

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::table::{Cell, chip, path, table, text};
 use super::{escape, manifest_cell};
 use crate::report::Report;
-use crate::report::problems::{Problem, count, problems};
+use crate::report::problem_groups::{Problem, count, problems};
 use manifest::finding::Severity;
 
 /// Errors and warnings.

@@ -7,7 +7,7 @@ mod escape;
 use self::escape::{cell_code, code, code_block, inline, mermaid_text};
 use super::dependency_graph::DependencyEdge;
 use super::package_changes::taken_packages;
-use super::problems::{Problem, problems};
+use super::problem_groups::{Problem, problems};
 use super::sizes::{LibraryChange, Total, change, libraries, maybe, rootfs, total};
 use super::summary::{count, fix_counts, remaining};
 use super::{Check, ImageOrigin, Outcome, Report, short};

@@ -32,18 +32,18 @@ pub struct BoardWhy {
     /// Every name of a target: its path, and the symlinks that resolve to it.
     pub names: BTreeMap<UsrPath, Vec<UsrPath>>,
     /// The manifest lines of each listed path.
-    pub listed: BTreeMap<UsrPath, Vec<Place>>,
+    pub listed: BTreeMap<UsrPath, Vec<ManifestLine>>,
     /// The direct dependents of each file.
     pub needed_by: BTreeMap<UsrPath, BTreeSet<Edge>>,
     /// Paths that the subject names and that resolve to no file of the image.
     pub absent: BTreeMap<UsrPath, Absent>,
     /// The subject as a soname that listed files need and the image does not have.
-    pub missing: Option<BrokenPath>,
+    pub missing: Option<UnresolvedName>,
 }
 
 /// A line of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct ManifestLine {
     /// Real path of the manifest.
     pub file: String,
     /// Line number, from 1.
@@ -67,12 +67,12 @@ pub struct Absent {
     /// `not in the image`, or the end of its symlinks.
     pub how: String,
     /// The manifest lines of the path.
-    pub listed: Vec<Place>,
+    pub listed: Vec<ManifestLine>,
 }
 
 /// An unresolved name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct BrokenPath {
+pub struct UnresolvedName {
     /// The dependents.
     pub needed_by: BTreeSet<UsrPath>,
     /// The searched directories.
@@ -114,7 +114,7 @@ fn answer_for_board(subject: &str, board: Board, tree: &UsrTree, survey: &Survey
 fn named(
     subject: &str,
     tree: &UsrTree,
-    lines: &BTreeMap<UsrPath, Vec<Place>>,
+    lines: &BTreeMap<UsrPath, Vec<ManifestLine>>,
 ) -> (Vec<UsrPath>, BTreeMap<UsrPath, Absent>) {
     let (mut files, mut absent) = (BTreeSet::new(), BTreeMap::new());
     for path in paths(subject, tree, lines) {
@@ -136,7 +136,7 @@ fn named(
 }
 
 /// The path itself, or every path of the image and the manifests with the file name `subject`.
-fn paths(subject: &str, tree: &UsrTree, lines: &BTreeMap<UsrPath, Vec<Place>>) -> BTreeSet<UsrPath> {
+fn paths(subject: &str, tree: &UsrTree, lines: &BTreeMap<UsrPath, Vec<ManifestLine>>) -> BTreeSet<UsrPath> {
     if subject.contains('/') {
         return UsrPath::from_rootfs_path(subject).or_else(|_| UsrPath::new(subject)).into_iter().collect();
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::{Absent, BoardWhy, Edge, Place, Why};
+use super::{Absent, BoardWhy, Edge, ManifestLine, Why};
 use crate::report::styled_text::{Style, StyledText};
 use usr::path::UsrPath;
 
@@ -124,7 +124,7 @@ fn places(board: &BoardWhy, path: &UsrPath) -> String {
     board.listed.get(path).map_or_else(String::new, |places| joined(places))
 }
 
-fn joined(places: &[Place]) -> String {
+fn joined(places: &[ManifestLine]) -> String {
     places.iter().map(|place| format!("{}:{}", place.file, place.line)).collect::<Vec<_>>().join(", ")
 }
 
@@ -204,7 +204,7 @@ pub fn mermaid(why: &Why) -> String {
 
 /// The key `why` of the JSON document.
 pub fn document(why: &Why) -> Value {
-    let rows = |places: &[Place]| -> Vec<Value> {
+    let rows = |places: &[ManifestLine]| -> Vec<Value> {
         places.iter().map(|place| json!({ "file": place.file, "line": place.line })).collect()
     };
     let places = |board: &BoardWhy, path: &UsrPath| {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{BrokenPath, Edge, Place};
+use super::{Edge, ManifestLine, UnresolvedName};
 use coreos_types::release::Board;
 use manifest::file::ManifestFile;
 use manifest::plan::stage1_sources::Stage1Sources;
@@ -18,13 +18,13 @@ use usr::tree::UsrTree;
 #[derive(Debug, Default)]
 pub(super) struct Survey {
     /// The line that lists each path or a directory above it.
-    pub(super) listed: BTreeMap<UsrPath, Vec<Place>>,
+    pub(super) listed: BTreeMap<UsrPath, Vec<ManifestLine>>,
     /// The lines that name each path, whether or not the image has it.
-    pub(super) lines: BTreeMap<UsrPath, Vec<Place>>,
+    pub(super) lines: BTreeMap<UsrPath, Vec<ManifestLine>>,
     /// The dependents of each file.
     pub(super) needed_by: BTreeMap<UsrPath, BTreeSet<Edge>>,
     /// Names that the image does not have.
-    pub(super) missing: BTreeMap<String, BrokenPath>,
+    pub(super) missing: BTreeMap<String, UnresolvedName>,
 }
 
 impl Survey {
@@ -84,7 +84,7 @@ impl Survey {
             for path in &selection.paths {
                 let Some(location) = selection.location(path) else { continue };
                 let places = self.listed.entry(path.clone()).or_default();
-                let place = Place { file: location.file.to_owned(), line: location.line };
+                let place = ManifestLine { file: location.file.to_owned(), line: location.line };
                 if !places.contains(&place) {
                     places.push(place);
                 }
@@ -98,7 +98,7 @@ impl Survey {
         for file in &flavor.files {
             for (index, line) in texts.get(file.as_str()).into_iter().flat_map(|text| text.entries()) {
                 let Ok(path) = UsrPath::new(line) else { continue };
-                let place = Place { file: file.clone(), line: index + 1 };
+                let place = ManifestLine { file: file.clone(), line: index + 1 };
                 let places = self.lines.entry(path).or_default();
                 if !places.contains(&place) {
                     places.push(place);

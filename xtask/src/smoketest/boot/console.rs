@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
-use crate::smoketest::run_dir;
+use crate::smoketest::no_follow;
 use coreos_types::error::{Error, Result, ResultExt};
 
 /// Longest line in bytes; the rest of a longer one is another line.
@@ -59,7 +59,7 @@ pub(super) fn run_until_exit(
     log: &Path,
 ) -> Result<ConsoleLog> {
     let started = Instant::now();
-    let mut log_file = run_dir::create_file(log)?;
+    let mut log_file = no_follow::create_file(log)?;
     let name = command.get_program().to_string_lossy().into_owned();
     let mut child = command
         .stdin(Stdio::piped())

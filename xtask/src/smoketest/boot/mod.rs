@@ -17,8 +17,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use self::console::ConsoleLog;
 use self::units::GuestTools;
+use super::no_follow;
 use super::rootfs::Rootfs;
-use super::run_dir;
 use coreos_types::error::{Result, ResultExt};
 use coreos_types::release::SystemdVersion;
 
@@ -82,7 +82,7 @@ impl Boot<'_> {
     /// Writes the files that overlay the root filesystem, and returns their directory.
     fn write_overlay(&self, nonce: &str) -> Result<PathBuf> {
         let home = self.work.join("files");
-        run_dir::remove(&home)?;
+        no_follow::remove(&home)?;
         let shell = self.rootfs.first_of(&["bin/bash", "bin/sh"]).unwrap_or("bin/bash");
         let tools = GuestTools {
             shell: if shell == "bin/sh" { "/usr/bin/sh" } else { "/usr/bin/bash" },

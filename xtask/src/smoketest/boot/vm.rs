@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::{Boot, BootOutcome, console, nonce, units};
 use crate::smoketest::host::find_in_path;
-use crate::smoketest::run_dir;
+use crate::smoketest::no_follow;
 use coreos_types::error::{Error, Result, ResultExt};
 
 /// The variable with the path of the kernel, if no kernel is installed in the usual places.
@@ -178,7 +178,7 @@ fn build_initramfs(boot: &Boot<'_>, nonce: &str) -> Result<PathBuf> {
         .arg(&boot.rootfs.path)
         .arg(&files)
         .stdin(Stdio::null())
-        .stdout(run_dir::create_file(&out)?)
+        .stdout(no_follow::create_file(&out)?)
         .stderr(Stdio::piped())
         .spawn()
         .and_then(std::process::Child::wait_with_output)

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::run_dir;
+use super::no_follow;
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Flavor, SystemdVersion};
 
@@ -126,7 +126,7 @@ impl Build<'_> {
             BuildSystem::Stage1 => self.tree.join("stage1/build-smoketest"),
             BuildSystem::Autotools => self.tree.join("build-rkt-smoketest"),
         };
-        run_dir::create_dir(self.tree, &directory)?;
+        no_follow::create_dir(self.tree, &directory)?;
         Ok(directory)
     }
 

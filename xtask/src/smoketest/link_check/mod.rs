@@ -2,11 +2,11 @@
 //!
 //! The loader lists what each file loads (`ld.so --list`), for several files at once. [`loader_output`] parses its
 //! output; a library that fails alone is excused where every program that loads it links. Process 1 is checked twice
-//! ([`pid1`]). A loader that crashes or hangs is one failure, not one per file ([`progress`]).
+//! ([`pid1`]). A loader that crashes or hangs is one failure, not one per file ([`loader_failure`]).
 
+mod loader_failure;
 pub mod loader_output;
 pub mod pid1;
-mod progress;
 mod runner;
 
 use std::any::Any;
@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-pub use self::progress::LoaderFailure;
-use self::progress::Progress;
+pub use self::loader_failure::LoaderFailure;
+use self::loader_failure::LoaderHealth;
 pub use self::runner::LoaderRunner;
 use super::rootfs::Rootfs;
 use coreos_types::error::{Error, Result};
@@ -82,11 +82,11 @@ pub fn check(rootfs: &Rootfs, jobs: usize) -> Result<LinkOutcome> {
         Ok(runner) => runner,
         Err(reason) => return Ok(LinkOutcome::Unconfined(reason)),
     };
-    let progress = Progress::new();
+    let health = LoaderHealth::new();
     let files: Vec<&UsrPath> = rootfs.linked_files().collect();
-    let checker = Checker { rootfs, runner: &runner, progress: &progress };
+    let checker = Checker { rootfs, runner: &runner, health: &health };
     let mut files = checker.check_parallel(&files, jobs)?;
-    if let Some(failure) = progress.failure() {
+    if let Some(failure) = health.failure() {
         return Ok(LinkOutcome::LoaderFailed(failure));
     }
     excuse_indirect(rootfs, &mut files);
@@ -112,7 +112,7 @@ const MAX_JOBS: usize = 64;
 struct Checker<'a> {
     rootfs: &'a Rootfs,
     runner: &'a LoaderRunner,
-    progress: &'a Progress,
+    health: &'a LoaderHealth,
 }
 
 impl Checker<'_> {
@@ -120,7 +120,7 @@ impl Checker<'_> {
         let next = AtomicUsize::new(0);
         let work = || -> Result<Vec<LinkResult>> {
             let mine = std::iter::from_fn(|| files.get(next.fetch_add(1, Ordering::Relaxed)));
-            mine.take_while(|_| self.progress.failure().is_none()).map(|file| self.check_file(file)).collect()
+            mine.take_while(|_| self.health.failure().is_none()).map(|file| self.check_file(file)).collect()
         };
         // Every thread is joined before the first result is examined: scope() itself panics after an unseen panic.
         let results: Vec<Result<Vec<LinkResult>>> = std::thread::scope(|scope| {
@@ -146,7 +146,7 @@ impl Checker<'_> {
     }
 
     fn run_loader(self, file: &UsrPath, mode: SearchMode) -> Result<LinkResult> {
-        let Checker { rootfs, runner, progress } = self;
+        let Checker { rootfs, runner, health } = self;
         if matches!(runner, LoaderRunner::Simulated(_)) {
             return Ok(simulate(rootfs, file, mode));
         }
@@ -170,7 +170,7 @@ impl Checker<'_> {
             return Ok(LinkResult::new(file, Vec::new(), Vec::new()));
         }
         let output = runner.list(&loader, file, mode)?;
-        progress.add(&loader, file, output.failure);
+        health.add(&loader, file, output.failure);
         let mut problems = output.problems;
         if !problems.is_empty() {
             // The loader stops at the first missing library; the model of the loader names the others.

@@ -61,7 +61,7 @@ mod tests {
     use expect_test::expect;
 
     use super::super::LoaderRunner;
-    use super::super::progress::Progress;
+    use super::super::loader_failure::LoaderHealth;
     use super::*;
     use coreos_types::release::Board;
     use usr::elf::ElfInfo;
@@ -94,8 +94,8 @@ mod tests {
     #[test]
     fn pid1_ignores_ld_library_path() {
         let rootfs = rootfs();
-        let (runner, progress) = (LoaderRunner::Simulated("a test".into()), Progress::new());
-        let checker = Checker { rootfs: &rootfs, runner: &runner, progress: &progress };
+        let (runner, health) = (LoaderRunner::Simulated("a test".into()), LoaderHealth::new());
+        let checker = Checker { rootfs: &rootfs, runner: &runner, health: &health };
         let check = |path: &str| checker.check_file(&UsrPath::new(path).unwrap()).unwrap();
         assert_eq!(check("lib64/systemd/systemd-executor").problems, [""; 0]);
         let systemd = check("lib64/systemd/systemd");

@@ -53,7 +53,7 @@ impl Rootfs {
 
     /// The same root filesystem; what differs from `image_files`, the files that the build took from the image, is the
     /// build's own.
-    pub fn with_image_files(mut self, image_files: &Rootfs) -> Rootfs {
+    pub fn with_own_files_unlike(mut self, image_files: &Rootfs) -> Rootfs {
         let is_taken = |path: &UsrPath, node: &Node| image_files.tree.get(path.as_str()) == Some(node);
         let own = self.tree.iter().filter(|(path, node)| !is_taken(path, node));
         self.build_files = own.map(|(path, _)| path.clone()).collect();

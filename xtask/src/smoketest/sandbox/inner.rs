@@ -20,7 +20,7 @@ use rustix::process::{Resource, Rlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid};
 
 use super::Sandbox;
-use super::user::UserMap;
+use super::user_map::UserMap;
 
 /// The first argument of this entry point.
 const COMMAND: &str = "__sandbox";

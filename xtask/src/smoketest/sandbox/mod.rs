@@ -9,7 +9,7 @@
 //! program starts when the host has seen that all is set up. A host that was killed before that never answers.
 
 pub mod inner;
-mod user;
+mod user_map;
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -18,7 +18,7 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use self::user::UserMap;
+use self::user_map::UserMap;
 use super::host::{PATH, find_in_path};
 use coreos_types::error::{Error, Result, ResultExt};
 
@@ -104,10 +104,10 @@ impl Sandbox {
         }
         let tool = std::env::current_exe().map_err(|error| format!("cannot locate this program: {error}"))?;
         let user = UserMap::of_process();
-        let unreadable = if user.is_root() { unreadable } else { Vec::new() };
+        let unreadable = if user.can_be_chosen_by_root() { unreadable } else { Vec::new() };
         let mut sandbox = Sandbox { tool, rootfs: rootfs.to_owned(), user, emulator, unreadable };
         let mut probe = sandbox.run(&[]);
-        if probe.is_err() && sandbox.user.is_root() {
+        if probe.is_err() && sandbox.user.can_be_chosen_by_root() {
             // In a container with few user IDs, root may still create user namespaces like an unprivileged user.
             sandbox.user = UserMap::Caller;
             sandbox.unreadable.clear();

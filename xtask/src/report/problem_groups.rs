@@ -48,8 +48,8 @@ pub(super) fn problems(report: &Report) -> Vec<Problem<'_>> {
     let mut problems: Vec<(usize, Problem<'_>)> = Vec::new();
     let mut index = ProblemIndex::default();
     let findings = || report.findings.iter().enumerate();
-    let mains = findings().filter(|(_, finding)| !is_consequence(finding));
-    let others = findings().filter(|(_, finding)| is_consequence(finding));
+    let mains = findings().filter(|(_, finding)| !may_follow_rename(finding));
+    let others = findings().filter(|(_, finding)| may_follow_rename(finding));
     for (position, finding) in mains.chain(others) {
         let flavor = finding.flavor.as_str();
         let same = index.same.get(&same_key(finding)).copied();
@@ -105,7 +105,7 @@ impl<'r> ProblemIndex<'r> {
     /// The problem of a missing file that made a finding: under its new name the file is what other lines need, or its
     /// soname is missing too.
     fn cause(&self, finding: &Finding) -> Option<usize> {
-        if is_consequence(finding) {
+        if may_follow_rename(finding) {
             let candidates = finding.candidates.iter();
             return candidates
                 .filter_map(|new| self.renamed.get(&(finding.board, &finding.file, new)))
@@ -123,7 +123,7 @@ impl<'r> ProblemIndex<'r> {
 }
 
 /// Whether a rename may have caused the finding.
-fn is_consequence(finding: &Finding) -> bool {
+fn may_follow_rename(finding: &Finding) -> bool {
     matches!(finding.kind, FindingKind::Dangling | FindingKind::NeedsUnlisted)
 }
 

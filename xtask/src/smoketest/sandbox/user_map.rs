@@ -28,7 +28,7 @@ impl UserMap {
     }
 
     /// Whether root may choose the user.
-    pub(super) fn is_root(self) -> bool {
+    pub(super) fn can_be_chosen_by_root(self) -> bool {
         self != UserMap::Caller
     }
 

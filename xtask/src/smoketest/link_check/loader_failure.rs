@@ -26,7 +26,7 @@ pub struct LoaderFailure {
 
 /// Counts of the loader's results.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(super) struct LoaderHealth {
     deadline: Instant,
     counts: Mutex<Counts>,
 }
@@ -40,9 +40,9 @@ struct Counts {
     last: Option<UsrPath>,
 }
 
-impl Progress {
-    pub(super) fn new() -> Progress {
-        Progress { deadline: Instant::now() + MAX_CHECK_TIME, counts: Mutex::default() }
+impl LoaderHealth {
+    pub(super) fn new() -> LoaderHealth {
+        LoaderHealth { deadline: Instant::now() + MAX_CHECK_TIME, counts: Mutex::default() }
     }
 
     /// Counts one run; `end` is set for a run that did not exit normally.
@@ -86,11 +86,11 @@ mod tests {
 
     fn failure(ends: &[Option<End>]) -> Option<String> {
         let path = |text: &str| UsrPath::new(text).unwrap();
-        let progress = Progress::new();
+        let health = LoaderHealth::new();
         for (number, end) in ends.iter().enumerate() {
-            progress.add(&path("lib64/ld.so"), &path(&format!("bin/{number}")), *end);
+            health.add(&path("lib64/ld.so"), &path(&format!("bin/{number}")), *end);
         }
-        progress.failure().map(|failure| failure.reason)
+        health.failure().map(|failure| failure.reason)
     }
 
     #[test]
