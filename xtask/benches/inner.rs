@@ -15,7 +15,8 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use coreos_types::release::{Board, Brand, Flavor, SystemdVersion};
+use coreos_types::release::{Board, Flavor, SystemdVersion};
+use coreos_types::vendor::Vendor;
 use manifest::plan::bump::{BumpOptions, bump};
 use manifest::plan::stage1_sources::Stage1Sources;
 use manifest::plan::verify::verify;
@@ -145,7 +146,7 @@ fn planning(bench: &Bench, lines: usize) {
     let request = BumpOptions {
         release: "1032.0.0".parse().unwrap(),
         channel: None,
-        brand: None,
+        vendor: None,
         systemd: Some(SystemdVersion(229)),
         reach: FixOptions { dlopen: level, drop_missing: false, by_names_only: false },
     };
@@ -156,7 +157,7 @@ fn planning(bench: &Bench, lines: usize) {
 /// An image with this number of programs, and one library per ten programs.
 fn wide(programs: usize) -> ImageSpec {
     let release = "1032.0.0".parse().unwrap();
-    let mut image = ImageSpec::new(Brand::CoreOs, Board::Amd64, &release, "229");
+    let mut image = ImageSpec::new(Vendor::COREOS, Board::Amd64, &release, "229");
     let libraries = programs.div_ceil(10);
     for at in 0..libraries {
         let soname = format!("libwide{at}.so.1");

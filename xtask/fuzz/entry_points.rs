@@ -6,6 +6,7 @@ use std::io::{Cursor, Write};
 use std::sync::LazyLock;
 
 use coreos_types::release::{Board, SystemdVersion};
+use coreos_types::vendor::Vendors;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use manifest::common_mk::CommonMk;
@@ -69,7 +70,7 @@ pub(crate) fn common_mk(bytes: &[u8]) {
         assert_eq!((mk.release(), mk.systemd()), (&release, SystemdVersion(229)));
     }
     let _url = mk.url(Board::Arm64);
-    let _moved = mk.brand().map(|brand| mk.set_brand(brand));
+    let _moved = mk.vendor().map(|brand| mk.set_vendor(brand));
 }
 
 /// An ELF file, as such and as the file of an image.
@@ -125,7 +126,7 @@ pub(crate) fn tree_text(bytes: &[u8]) {
     if let Ok(tree) = UsrTree::from_text(&whole) {
         let again = UsrTree::from_text(tree.to_text().as_bytes());
         assert_eq!(again.as_ref(), Ok(&tree));
-        let _identity = Identity::from_tree(&tree);
+        let _identity = Identity::from_tree(&tree, &Vendors::default());
         tree.iter().take(64).for_each(|(path, _)| drop(tree.resolve(path)));
     }
 }
@@ -151,7 +152,7 @@ static CERTIFICATES: LazyLock<Vec<Certificate>> = LazyLock::new(|| {
 pub(crate) fn signature_file(bytes: &[u8]) {
     let own = Certificate::parse_all(bytes, "bytes").unwrap_or_default();
     if let Ok(signature) = DetachedSignature::parse(bytes, "bytes") {
-        let vendors = verdicts(&signature, &own, &TrustPolicy::for_all_vendors(NOW));
+        let vendors = verdicts(&signature, &own, &TrustPolicy::for_vendors(&Vendors::default(), NOW));
         assert!(vendors.good().is_none(), "bytes of nobody's are signed by a vendor");
         let _any = verdicts(&signature, &CERTIFICATES, &TrustPolicy::from_certificates(&CERTIFICATES, NOW));
     }
@@ -182,7 +183,7 @@ pub(crate) fn gzip_stream(bytes: &[u8]) {
         return;
     };
     let Ok(image) = verified.open() else { return };
-    let identity = identity_files(image.tree());
+    let identity = identity_files(image.tree(), &Vendors::default());
     let some: Vec<UsrPath> =
         image.tree().iter().take(200).map(|(path, _)| path.clone()).chain(identity).collect();
     let tree = image.into_tree();

@@ -2,6 +2,8 @@
 //!
 //! Only the workspace in which the program was built is read. A tree passed with `--repo` cannot add trusted keys.
 
+mod vendors;
+
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,11 +14,11 @@ use toml_edit::{DocumentMut, Item};
 use openpgp_policy::{Fingerprint, Pin, TrustPolicy};
 
 use crate::bounded_file;
-use crate::keyring::Keyring;
+use crate::keyring::{Keyring, read_certificates};
 use crate::trusted_owners::TrustedOwners;
 use coreos_types::error::{Error, Result, ResultExt};
-use coreos_types::release::Brand;
 use coreos_types::shell;
+use coreos_types::vendor::{Vendor, Vendors};
 
 /// `[workspace.metadata.stage1]` under the environment's `XTASK_*`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,6 +37,10 @@ pub struct Config {
     pub configure: Vec<String>,
     /// `make`, then `XTASK_MAKE`: arguments added to those of `make` and `make clean`.
     pub make: Vec<String>,
+    /// The built-in vendors and those of `vendors.NAME`.
+    pub vendors: Vendors,
+    /// `vendors.NAME.certificate`: certificate files of vendors.
+    pub vendor_certificates: Vec<PathBuf>,
     /// `cache-expiry = "off"`, `XTASK_CACHE_EXPIRY=off`: images in the cache do not expire by themselves.
     pub is_expiry_off: bool,
 }
@@ -76,6 +82,7 @@ impl Config {
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
         };
         settings.signing_key = settings.signing_key.map(|key| workspace.join(key));
+        settings.vendor_certificates.iter_mut().for_each(|path| *path = workspace.join(&path));
         let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
         settings.mirror = variable("XTASK_MIRROR").or(settings.mirror);
         let hosts = variable("XTASK_ALLOW_HOSTS").unwrap_or_default();
@@ -105,6 +112,7 @@ impl Config {
         let item = |key: &str| document.get("workspace")?.get("metadata")?.get("stage1")?.get(key);
         let text = |key: &str| item(key).map(|value| string(key, value)).transpose();
         let texts = |key: &str| item(key).map(|value| strings(key, value)).transpose();
+        let (vendors, vendor_certificates) = vendors::parse(item("vendors"))?;
         Ok(Config {
             mirror: text("mirror")?,
             allow_hosts: texts("allow-hosts")?.unwrap_or_default(),
@@ -113,6 +121,8 @@ impl Config {
             key_servers: texts("key-servers")?,
             configure: texts("configure")?.unwrap_or_default(),
             make: texts("make")?.unwrap_or_default(),
+            vendors,
+            vendor_certificates,
             is_expiry_off: text("cache-expiry")?
                 .map(|value| parse_is_off(&value))
                 .transpose()?
@@ -120,14 +130,14 @@ impl Config {
         })
     }
 
-    /// The trusted keys: only those of `signing_key`, else those of the brand's vendor (of all vendors for `None`) and
+    /// The trusted keys: only those of `signing_key`, else those of the vendor (of all vendors for `None`) and
     /// the additional pins.
     ///
     /// # Errors
     /// A certificate cannot be read, or a pin is not a fingerprint.
     pub fn keyring(
         &self,
-        brand: Option<Brand>,
+        vendor: Option<&Vendor>,
         signing_key: Option<&Path>,
         directory: Option<PathBuf>,
     ) -> Result<Keyring> {
@@ -135,8 +145,10 @@ impl Config {
         if let Some(path) = signing_key.or(self.signing_key.as_deref()) {
             return Keyring::from_file(path, now);
         }
-        let mut policy = brand
-            .map_or_else(|| TrustPolicy::for_all_vendors(now), |brand| TrustPolicy::for_vendor(brand, now));
+        let mut policy = match vendor {
+            Some(vendor) => TrustPolicy::for_vendor(vendor, now),
+            None => TrustPolicy::for_vendors(&self.vendors, now),
+        };
         for pin in &self.pins {
             let primary: Fingerprint = pin.parse().map_err(|why: Error| {
                 Error::failed(format!("pins of [workspace.metadata.stage1] has {pin:?}"))
@@ -144,7 +156,9 @@ impl Config {
             })?;
             policy.pins.push(Pin::new(primary, "pinned in Cargo.toml"));
         }
-        let keyring = Keyring::new(policy, directory);
+        let files = self.vendor_certificates.iter().map(|path| read_certificates(path));
+        let shipped = files.collect::<Result<Vec<_>>>()?.concat();
+        let keyring = Keyring::new(policy, directory).with_shipped(shipped);
         Ok(match &self.key_servers {
             Some(servers) => keyring.with_servers(servers.clone()),
             None => keyring,

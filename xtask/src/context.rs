@@ -12,7 +12,8 @@ use crate::report::invocation::Invocation;
 use crate::terminal::Term;
 use crate::verbose_log::log_tree;
 use coreos_types::error::{Error, Result, ResultExt};
-use coreos_types::release::{Board, Brand, Release};
+use coreos_types::release::{Board, Release};
+use coreos_types::vendor::{Vendor, Vendors};
 use manifest::common_mk::CommonMk;
 use manifest::plan::stage1_sources::Stage1Sources;
 
@@ -55,8 +56,13 @@ impl<'a> Context<'a> {
         let cwd = env::current_dir().with_context(|| "cannot determine the current directory")?;
         // Read before the recovery: the files that it writes must not change the trusted keys.
         let settings = Config::read()?;
+        let brand = cli.command.image_args().and_then(|args| args.brand.as_deref());
+        if let Some(id) = brand.filter(|id| settings.vendors.get(id).is_none()) {
+            return Err(unknown_vendor(id, &settings.vendors));
+        }
         let tree = Repo::find(cli.globals.repo.as_deref(), &cwd)?;
-        let read = tree.read()?;
+        let mut read = tree.read()?;
+        read.sources.vendors = settings.vendors.clone();
         for warning in &read.warnings {
             term.warn(warning);
         }
@@ -116,8 +122,13 @@ impl<'a> Context<'a> {
     }
 
     /// The vendor of the images: `--brand`, else the one in the pinned URL, else CoreOS.
-    pub fn brand(&self, flags: &ImageArgs) -> Brand {
-        flags.brand.or(self.pins.brand()).unwrap_or(Brand::CoreOs)
+    pub fn vendor(&self, flags: &ImageArgs) -> &'static Vendor {
+        self.requested_vendor(flags).or(self.pins.vendor()).unwrap_or(Vendor::COREOS)
+    }
+
+    /// The vendor of `--brand`; [`Context::load`] has checked that it is known.
+    pub fn requested_vendor(&self, flags: &ImageArgs) -> Option<&'static Vendor> {
+        self.settings.vendors.get(flags.brand.as_deref()?)
     }
 
     /// Checks, before a request, that the vendor of `--brand` can have a release. A mirror may have any.
@@ -126,24 +137,25 @@ impl<'a> Context<'a> {
     /// The number is outside the vendor's first and last release.
     pub fn ensure_vendor_has_release(&self, flags: &ImageArgs, release: &Release) -> Result<()> {
         let has_mirror = flags.mirror.is_some() || self.settings.mirror.is_some();
-        let Some(brand) = flags.brand.filter(|_| flags.images.is_empty() && !has_mirror) else {
+        let requested = self.requested_vendor(flags).filter(|_| flags.images.is_empty() && !has_mirror);
+        let Some(vendor) = requested else { return Ok(()) };
+        let number: u32 = release.as_str().split('.').next().and_then(|part| part.parse().ok()).unwrap_or(0);
+        let why = if vendor == Vendor::FLATCAR && number < FLATCAR_FIRST {
+            "Flatcar began in 2018, with releases above 1600"
+        } else if vendor == Vendor::COREOS && number > COREOS_LAST {
+            "CoreOS ended in 2020, with release 2514"
+        } else {
             return Ok(());
         };
-        let number: u32 = release.as_str().split('.').next().and_then(|part| part.parse().ok()).unwrap_or(0);
-        let why = match brand {
-            Brand::Flatcar if number < FLATCAR_FIRST => "Flatcar began in 2018, with releases above 1600",
-            Brand::CoreOs if number > COREOS_LAST => "CoreOS ended in 2020, with release 2514",
-            _ => return Ok(()),
-        };
-        let latest = ["bump-coreos", "latest", "--brand", Brand::Flatcar.id()].map(str::to_owned);
-        Err(Error::failed(format!("there is no {brand} release {release}"))
+        let latest = ["bump-coreos", "latest", "--brand", Vendor::FLATCAR.id].map(str::to_owned);
+        Err(Error::failed(format!("there is no {vendor} release {release}"))
             .with_cause(why)
             .with_hint(self.bare().command_line(&latest)))
     }
 
     /// Adds a hint to a network error of a CoreOS server: these servers are gone, so a retry does not help.
     pub fn with_closed_server_hint(&self, error: Error) -> Error {
-        let is_coreos = error.to_string().contains(Brand::CoreOs.release_domain())
+        let is_coreos = error.to_string().contains(".release.core-os.net/")
             && error.to_string().contains("cannot download")
             && !error.to_string().contains("--offline");
         if !is_coreos {
@@ -154,7 +166,7 @@ impl<'a> Context<'a> {
                         (--image FILE)"
                 .to_owned();
         if self.command == "bump-coreos" {
-            let latest = ["bump-coreos", "latest", "--brand", Brand::Flatcar.id()].map(str::to_owned);
+            let latest = ["bump-coreos", "latest", "--brand", Vendor::FLATCAR.id].map(str::to_owned);
             hint.push_str(&format!(
                 "; to move to Flatcar, which continues CoreOS: {}",
                 self.bare().command_line(&latest)
@@ -184,4 +196,11 @@ impl<'a> Context<'a> {
             .filter(|board| flags.boards.is_empty() || flags.boards.contains(board))
             .collect())
     }
+}
+
+fn unknown_vendor(id: &str, vendors: &Vendors) -> Error {
+    Error::usage(format!("{id:?} is not a brand: expected {}", vendors.ids())).with_hint(format!(
+        "--brand {}, or add [workspace.metadata.stage1.vendors.NAME] to the Cargo.toml of this program",
+        vendors.ids()
+    ))
 }

@@ -5,21 +5,8 @@ use std::ops::Range;
 
 use crate::http::Url;
 use coreos_types::error::{Error, Result};
-use coreos_types::release::{Board, Brand, Channel, Release};
-
-/// The host of Flatcar's developer builds, with another directory layout (flatcar/scripts `ci-automation`).
-const DEVELOPER_HOST: &str = "bincache.flatcar-linux.net";
-
-/// The content delivery network of Flatcar; its paths begin with the channel.
-const FLATCAR_CDN: &str = "flatcar.cdn.cncf.io";
-
-/// Whether a host is one of a built-in vendor.
-pub fn is_vendor_host(host: &str) -> bool {
-    let is_below = |domain: &str| host.strip_suffix(domain).is_some_and(|above| above.ends_with('.'));
-    host == DEVELOPER_HOST
-        || host == FLATCAR_CDN
-        || Brand::ALL.into_iter().any(|brand| is_below(brand.release_domain()))
-}
+use coreos_types::release::{Board, Channel, Release};
+use coreos_types::vendor::{Vendor, Vendors};
 
 /// The directory of one release for one board, with the file name of the PXE image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,65 +33,83 @@ impl ReleaseDir {
         }
     }
 
-    /// `MIRROR/BOARD/RELEASE/IMAGE`; on the host of Flatcar's developer builds `MIRROR/ARCH/RELEASE/IMAGE`.
+    /// `MIRROR/BOARD/RELEASE/IMAGE`, with the vendor's name of the board.
     ///
     /// # Errors
     /// The mirror's URL is not valid, or has a query.
-    pub fn from_mirror(mirror: &str, board: Board, release: &Release, image: &str) -> Result<ReleaseDir> {
-        let parsed = parse_without_query(mirror)?;
-        let board = board.id();
-        let board = if parsed.host() == DEVELOPER_HOST { board.trim_end_matches("-usr") } else { board };
-        let directory = format!("{}/{board}/{release}", mirror.trim_end_matches('/'));
-        Ok(ReleaseDir { directory, image: image.to_owned() })
+    pub fn from_mirror(mirror: &str, vendor: &Vendor, board: Board, release: &Release) -> Result<ReleaseDir> {
+        parse_without_query(mirror)?;
+        let mirror = mirror.trim_end_matches('/');
+        let mut name = vendor.board_name(board);
+        if vendor.developer_url == Some(mirror) {
+            name = name.trim_end_matches("-usr");
+        }
+        let directory = format!("{mirror}/{name}/{release}");
+        Ok(ReleaseDir { directory, image: vendor.pxe_image.to_owned() })
     }
 
-    /// The vendor's directory of a release on a channel; Flatcar's developer builds (`4799.0.0+nightly-…`) are on a
-    /// separate host without channels.
+    /// The vendor's directory of a release on a channel; developer builds (`4799.0.0+nightly-…`) may be on a separate
+    /// host without channels.
     ///
     /// # Errors
-    /// None for the built-in vendors.
+    /// None: the URLs of vendors are valid.
     pub fn from_vendor(
-        brand: Brand,
+        vendor: &Vendor,
         channel: Channel,
         board: Board,
         release: &Release,
     ) -> Result<ReleaseDir> {
-        let base = match (brand, release.as_str().contains(['+', '-'])) {
-            (Brand::Flatcar, true) => format!("https://{DEVELOPER_HOST}/images"),
-            _ => format!("https://{channel}.{}", brand.release_domain()),
-        };
-        ReleaseDir::from_mirror(&base, board, release, brand.pxe_image())
+        let is_developer_build = release.as_str().contains(['+', '-']);
+        let developer_url = vendor.developer_url.filter(|_| is_developer_build);
+        let base = developer_url.map_or_else(|| vendor.base_url(channel), str::to_owned);
+        ReleaseDir::from_mirror(&base, vendor, board, release)
+    }
+
+    /// The same directory with the vendor's name of the board in place of the common one, which make writes.
+    #[must_use]
+    pub fn with_board_name(self, vendor: &Vendor, board: Board) -> ReleaseDir {
+        let common = format!("/{board}/");
+        match self.directory.rfind(&common) {
+            Some(at) if vendor.board_name(board) != board.id() => {
+                let name = format!("/{}/", vendor.board_name(board));
+                let directory =
+                    format!("{}{name}{}", &self.directory[..at], &self.directory[at + common.len()..]);
+                ReleaseDir { directory, ..self }
+            }
+            _ => self,
+        }
     }
 
     /// The same directory on another channel; `None` if the URL has no channel.
-    pub fn with_channel(&self, channel: Channel) -> Option<ReleaseDir> {
-        let (span, _) = self.channel_span()?;
+    pub fn with_channel(&self, channel: Channel, vendors: &Vendors) -> Option<ReleaseDir> {
+        let (span, _) = self.channel_span(vendors)?;
         let mut directory = self.directory.clone();
         directory.replace_range(span, channel.id());
         Some(ReleaseDir { directory, image: self.image.clone() })
     }
 
-    /// The channel in the URL: in its host, `CHANNEL.release.DOMAIN`, or in its path on a content delivery
-    /// network, `HOST/CHANNEL/BOARD/RELEASE`.
-    pub fn channel(&self) -> Option<Channel> {
-        self.channel_span().map(|(_, channel)| channel)
+    /// The channel in the URL: where a vendor's URL has it, else in the path, `HOST/CHANNEL/BOARD/RELEASE`.
+    pub fn channel(&self, vendors: &Vendors) -> Option<Channel> {
+        self.channel_span(vendors).map(|(_, channel)| channel)
     }
 
-    fn channel_span(&self) -> Option<(Range<usize>, Channel)> {
-        let start = self.directory.find("://")? + 3;
-        let (host, path) = self.directory[start..].split_once('/')?;
-        let word = |at: usize, text: &str| text.parse().ok().map(|channel| (at..at + text.len(), channel));
-        if let Some((first, rest)) = host.split_once('.')
-            && rest.starts_with("release.")
-        {
-            return word(start, first);
+    /// Whether the URL is one of a vendor's.
+    pub fn is_vendors(&self, vendors: &Vendors) -> bool {
+        vendors.find_base(&self.directory).is_some()
+    }
+
+    fn channel_span(&self, vendors: &Vendors) -> Option<(Range<usize>, Channel)> {
+        let word = |span: Range<usize>| Some((span.clone(), self.directory[span].parse().ok()?));
+        if let Some((_, base)) = vendors.find_base(&self.directory) {
+            return word(base.channel?);
         }
+        let (_, path) = self.directory.split_once("://")?.1.split_once('/')?;
         let mut above = path.rsplitn(4, '/');
         let (_release, board) = (above.next()?, above.next()?);
         board.parse::<Board>().ok()?;
         let name = above.next()?;
         let at = self.directory.len() - path.len() + above.next().map_or(0, |base| base.len() + 1);
-        word(at, name)
+        word(at..at + name.len())
     }
 
     /// The host of the URL.
@@ -169,15 +174,16 @@ mod tests {
 
     #[test]
     fn release_urls_are_built() {
+        let vendors = Vendors::default();
         let dir = ReleaseDir::from_image_url(IMAGE).unwrap();
         assert_eq!(dir.image_url(), IMAGE);
-        assert_eq!(dir.channel(), Some(Channel::Alpha));
-        let beta = dir.with_channel(Channel::Beta).unwrap();
+        assert_eq!(dir.channel(&vendors), Some(Channel::Alpha));
+        let beta = dir.with_channel(Channel::Beta, &vendors).unwrap();
         assert_eq!(beta.image_url(), IMAGE.replace("alpha", "beta"));
         let current = beta.current(None).file_url("version.txt");
         assert_eq!(current, "https://beta.release.core-os.net/amd64-usr/current/version.txt");
         let loopback = ReleaseDir::from_image_url("http://127.0.0.1:80/x/y").unwrap();
-        assert_eq!(loopback.with_channel(Channel::Beta), None);
+        assert_eq!(loopback.with_channel(Channel::Beta, &vendors), None);
         for invalid in [
             "https://a.example",
             "https://a.example/",
@@ -191,11 +197,12 @@ mod tests {
 
     #[test]
     fn channel_in_the_path_is_replaced() {
+        let vendors = Vendors::default();
         let image =
             "https://flatcar.cdn.cncf.io/stable/amd64-usr/4593.2.5/flatcar_production_pxe_image.cpio.gz";
         let dir = ReleaseDir::from_image_url(image).unwrap();
-        assert_eq!(dir.channel(), Some(Channel::Stable));
-        let lts = dir.with_channel(Channel::Lts).unwrap();
+        assert_eq!(dir.channel(&vendors), Some(Channel::Stable));
+        let lts = dir.with_channel(Channel::Lts, &vendors).unwrap();
         assert_eq!(lts.image_url(), image.replace("stable", "lts"));
         assert_eq!(
             lts.current(Some(2024)).to_string(),
@@ -209,40 +216,23 @@ mod tests {
             ("https://a.example/alpha/other/1.0.0/x", None),
             ("https://alpha.example/beta/amd64-usr/1.0.0/x", Some(Channel::Beta)),
         ] {
-            assert_eq!(ReleaseDir::from_image_url(url).unwrap().channel(), channel, "{url}");
-        }
-    }
-
-    #[test]
-    fn vendor_hosts_are_recognized() {
-        for (host, expected) in [
-            ("alpha.release.core-os.net", true),
-            ("lts.release.flatcar-linux.net", true),
-            ("flatcar.cdn.cncf.io", true),
-            ("bincache.flatcar-linux.net", true),
-            ("evilrelease.core-os.net", false),
-            ("release.core-os.net", false),
-            ("release.core-os.net.evil.example", false),
-            ("127.0.0.1", false),
-        ] {
-            assert_eq!(is_vendor_host(host), expected, "{host}");
+            assert_eq!(ReleaseDir::from_image_url(url).unwrap().channel(&vendors), channel, "{url}");
         }
     }
 
     #[test]
     fn mirror_and_developer_urls_are_built() {
         let release: Release = "4799.0.0+nightly-20260810-2100".parse().unwrap();
-        let image = Brand::Flatcar.pxe_image();
-        let mirror =
-            ReleaseDir::from_mirror("http://127.0.0.1:8080/m/", Board::Arm64, &release, image).unwrap();
+        let mirror = "http://127.0.0.1:8080/m/";
+        let mirror = ReleaseDir::from_mirror(mirror, Vendor::FLATCAR, Board::Arm64, &release).unwrap();
         assert_eq!(mirror.to_string(), "http://127.0.0.1:8080/m/arm64-usr/4799.0.0+nightly-20260810-2100");
-        let own = ReleaseDir::from_vendor(Brand::Flatcar, Channel::Alpha, Board::Amd64, &release).unwrap();
+        let own = ReleaseDir::from_vendor(Vendor::FLATCAR, Channel::Alpha, Board::Amd64, &release).unwrap();
         assert_eq!(
             own.to_string(),
             "https://bincache.flatcar-linux.net/images/amd64/4799.0.0+nightly-20260810-2100"
         );
         let lts: Release = "4081.3.6".parse().unwrap();
-        let vendor = ReleaseDir::from_vendor(Brand::Flatcar, Channel::Lts, Board::Amd64, &lts).unwrap();
+        let vendor = ReleaseDir::from_vendor(Vendor::FLATCAR, Channel::Lts, Board::Amd64, &lts).unwrap();
         assert_eq!(vendor.to_string(), "https://lts.release.flatcar-linux.net/amd64-usr/4081.3.6");
     }
 }

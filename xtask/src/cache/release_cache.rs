@@ -13,7 +13,8 @@ use crate::bounded_file;
 use crate::http::MAX_SIGNATURE_LEN;
 use crate::release_dir::ReleaseDir;
 use coreos_types::error::{Result, ResultExt};
-use coreos_types::release::{Board, Brand, Release};
+use coreos_types::release::{Board, Release};
+use coreos_types::vendor::Vendor;
 use pxe_image::Sha256Digest;
 
 /// Larger than any list of origins, which has a few URLs.
@@ -49,9 +50,14 @@ impl CachedImage {
 }
 
 impl ReleaseCache {
-    pub(super) fn new(cache: &Cache, brand: Brand, board: Board, release: &Release) -> Result<ReleaseCache> {
-        let below: PathBuf = ["releases", brand.id(), board.id(), release.as_str()].iter().collect();
-        Ok(ReleaseCache { directory: cache.path(below)?, image: brand.pxe_image() })
+    pub(super) fn new(
+        cache: &Cache,
+        vendor: &Vendor,
+        board: Board,
+        release: &Release,
+    ) -> Result<ReleaseCache> {
+        let below: PathBuf = ["releases", vendor.id, board.id(), release.as_str()].iter().collect();
+        Ok(ReleaseCache { directory: cache.path(below)?, image: vendor.pxe_image })
     }
 
     /// The images of the release, the newest first. Files of other users and unreadable signatures are skipped.

@@ -8,14 +8,15 @@ use crate::http::{MAX_IMAGE_LEN, MAX_SIGNATURE_LEN};
 use crate::release_dir::ReleaseDir;
 use crate::terminal::Silent;
 use coreos_types::error::{Error, Result, ResultExt};
-use coreos_types::release::{Board, Brand, Release};
+use coreos_types::release::{Board, Release};
 use coreos_types::signer::Signer;
+use coreos_types::vendor::Vendor;
 
 /// The image to open, with the directories that may have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseRequest {
     /// Vendor.
-    pub brand: Brand,
+    pub vendor: &'static Vendor,
     /// Board.
     pub board: Board,
     /// Release number.
@@ -36,7 +37,7 @@ impl ImageStore<'_> {
     /// # Errors
     /// The image is not available, or refused.
     pub fn release(&self, request: &ReleaseRequest, check: ImageCheck<'_>) -> Result<Option<ImageHandle>> {
-        let cache = ReleaseCache::new(&self.cache, request.brand, request.board, &request.release)?;
+        let cache = ReleaseCache::new(&self.cache, request.vendor, request.board, &request.release)?;
         let urls = request.candidates.iter().map(ReleaseDir::image_url);
         if self.client.is_offline() {
             return self.open_offline(&cache, &urls.collect::<Vec<_>>(), check).map(Some);
@@ -53,9 +54,9 @@ impl ImageStore<'_> {
     ///
     /// # Errors
     /// The file is not available, not signed, or names no release.
-    pub fn latest(&self, current: &ReleaseDir, brand: Brand) -> Result<(Release, Signer)> {
+    pub fn latest(&self, current: &ReleaseDir, vendor: &Vendor) -> Result<(Release, Signer)> {
         let url = current.file_url("version.txt");
-        self.version_file(&url, brand)?.ok_or_else(|| {
+        self.version_file(&url, vendor)?.ok_or_else(|| {
             Error::failed(format!("{url} does not exist"))
                 .with_hint("name the release by its number instead of latest")
         })
@@ -65,10 +66,10 @@ impl ImageStore<'_> {
     ///
     /// # Errors
     /// The file is not available, not signed, or names no release.
-    pub fn version_file(&self, url: &str, brand: Brand) -> Result<Option<(Release, Signer)>> {
+    pub fn version_file(&self, url: &str, vendor: &Vendor) -> Result<Option<(Release, Signer)>> {
         let Some((bytes, signer)) = self.fetch_signed(url)? else { return Ok(None) };
         let text = String::from_utf8_lossy(&bytes);
-        let key = format!("{}_VERSION_ID=", brand.variable_prefix());
+        let key = format!("{}_VERSION_ID=", vendor.variable_prefix);
         let value = text.lines().find_map(|line| line.strip_prefix(&key));
         let value = value.ok_or_else(|| Error::failed(format!("{url} has no line {key}…")))?;
         let release = value.trim_matches('"').parse().with_context(|| format!("cannot use {url}"))?;

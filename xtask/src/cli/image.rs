@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::help_layout::KnownValues;
 use coreos_types::channel_or_stream::ChannelOrStream;
-use coreos_types::release::{Board, Brand};
+use coreos_types::release::Board;
 
 /// Values that help and completions name; other values may be valid too.
 const CHANNELS: &[&str] = &["alpha", "beta", "stable", "lts"];
@@ -42,12 +42,13 @@ pub struct ImageArgs {
     /// binary.
     #[arg(long, value_name = "FILE")]
     pub signing_key: Option<PathBuf>,
-    /// Switch the tree to this vendor: coreos, flatcar.
+    /// Switch the tree to this vendor: coreos, flatcar, NAME.
     ///
     /// Host, file name and trusted key change with it. CoreOS ended in 2020
-    /// with release 2514; Flatcar continues it.
-    #[arg(long, value_name = "BRAND", value_parser = KnownValues::<Brand>::new(BRANDS), hide_possible_values = true)]
-    pub brand: Option<Brand>,
+    /// with release 2514; Flatcar continues it. NAME is a vendor of
+    /// [workspace.metadata.stage1.vendors.NAME].
+    #[arg(long, value_name = "BRAND", value_parser = KnownValues::<String>::new(BRANDS), hide_possible_values = true)]
+    pub brand: Option<String>,
     /// Use a local PXE image, one per board (repeatable).
     ///
     /// The board and the release are read from the image; its signature is FILE.sig.

@@ -170,6 +170,21 @@ impl Command {
         }
     }
 
+    /// The options for images, if the command has them.
+    pub fn image_args(&self) -> Option<&ImageArgs> {
+        Some(match self {
+            Command::BumpCoreos(args) => &args.image,
+            Command::VerifyManifests(args) => &args.image,
+            Command::Smoketest(args) => &args.image,
+            Command::Fetch(args) => &args.image,
+            Command::Why(args) => &args.image,
+            Command::Diff(args) => &args.image,
+            Command::Releases(args) => &args.image,
+            Command::Sbom(args) => &args.image,
+            _ => return None,
+        })
+    }
+
     /// The name as typed.
     pub fn name(&self) -> &'static str {
         match self {

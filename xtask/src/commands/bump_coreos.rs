@@ -12,7 +12,7 @@ use crate::report::sizes::{self, Moment};
 use crate::report::{Report, dependency_graph};
 use crate::taken_paths::changes_between;
 use coreos_types::error::{Error, Result};
-use coreos_types::release::Brand;
+use coreos_types::vendor::Vendor;
 use manifest::finding::Fix;
 use manifest::plan::bump::{BumpOptions, ImageTrees, bump};
 use manifest::plan::edit_plan::EditPlan;
@@ -52,7 +52,7 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
     }
     if flags.release == ReleaseSpec::Latest && is_unchanged(context, flags, &images) {
         context.term.stage("current", format!("nothing is newer than {}", images.release));
-        return check(context, images, flags.fix_args, flags.image.brand, report);
+        return check(context, images, flags.fix_args, context.requested_vendor(&flags.image), report);
     }
     report.invocation = context.replay_bump(&images.release);
     report.images = images.origins();
@@ -62,7 +62,7 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
     let request = BumpOptions {
         release: images.release.clone(),
         channel: images.channel,
-        brand: flags.image.brand,
+        vendor: context.requested_vendor(&flags.image),
         systemd: flags.fix_args.systemd,
         reach: flags.fix_args.to_options(),
     };
@@ -89,8 +89,9 @@ fn no_sizes(context: &Context<'_>, error: &Error, was_downloaded: bool) -> Strin
 /// Whether the tree pins the release, on the channel and of the vendor that were requested.
 fn is_unchanged(context: &Context<'_>, flags: &BumpCoreos, images: &ImageSet<'_>) -> bool {
     let is_same_channel = images.channel.is_none() || images.channel == context.pins.channel();
-    let is_same_brand = flags.image.brand.is_none() || flags.image.brand == context.pins.brand();
-    images.release == *context.pins.release() && is_same_channel && is_same_brand
+    let requested = context.requested_vendor(&flags.image);
+    let is_same_vendor = requested.is_none() || requested == context.pins.vendor();
+    images.release == *context.pins.release() && is_same_channel && is_same_vendor
 }
 
 /// Checks the manifests against open images of the pinned release, and writes nothing.
@@ -101,10 +102,10 @@ fn check(
     context: &Context<'_>,
     images: ImageSet<'_>,
     fix_args: FixArgs,
-    brand: Option<Brand>,
+    vendor: Option<&'static Vendor>,
     report: &mut Report,
 ) -> Result<()> {
-    let request = begin_check(context, &images, fix_args, brand, report)?;
+    let request = begin_check(context, &images, fix_args, vendor, report)?;
     check_only(context, &images, &request, report)?;
     images.store_trees();
     Ok(())
@@ -115,7 +116,7 @@ pub(super) fn begin_check(
     context: &Context<'_>,
     images: &ImageSet<'_>,
     fix_args: FixArgs,
-    brand: Option<Brand>,
+    vendor: Option<&'static Vendor>,
     report: &mut Report,
 ) -> Result<BumpOptions> {
     report.invocation = context.replay(&["verify-manifests", "--fix"]);
@@ -127,7 +128,7 @@ pub(super) fn begin_check(
     Ok(BumpOptions {
         release: pinned,
         channel: images.channel,
-        brand,
+        vendor,
         systemd: fix_args.systemd,
         reach: fix_args.to_options(),
     })
@@ -187,7 +188,10 @@ pub(super) fn fix_and_apply(
         // A dry run has the result of a real one; `--check` only reports whether a file would change.
         return if report.check { Ok(()) } else { transaction::preflight(&context.tree, &report.plan) };
     }
-    let done = write(context, &report.plan, commit.then(|| message(report)), &files);
+    let id = report.images.iter().find_map(|image| image.os_release.get("ID"));
+    let vendor = id.and_then(|id| context.settings.vendors.get(id)).unwrap_or(Vendor::COREOS);
+    let message = commit.then(|| message(report, vendor.name));
+    let done = write(context, &report.plan, message, &files);
     if done.is_err() {
         // The tree is unchanged, so the report has no fixes and no findings.
         (report.plan, report.fixes, report.findings) = Default::default();

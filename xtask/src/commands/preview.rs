@@ -10,7 +10,8 @@ use crate::images::{ReleaseLocations, latest_release, open_store};
 use crate::release_dir::ReleaseDir;
 use crate::report::Report;
 use coreos_types::error::{Error, ErrorKind, Result};
-use coreos_types::release::{Board, Brand, Release, SystemdVersion};
+use coreos_types::release::{Board, Release, SystemdVersion};
+use coreos_types::vendor::Vendor;
 use manifest::plan::bump::{BumpOptions, bump};
 use manifest::plan::edit_plan::EditPlan;
 use manifest::plan::systemd_version::reconcile;
@@ -49,14 +50,15 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
         let list = ReleaseLists::fetch(&store, &locations, board, &others, &release);
         lists.insert(board, list.map_err(|error| context.with_closed_server_hint(error))?);
     }
-    let channel = lists.values().find_map(|list| list.dir.channel());
+    let channel = lists.values().find_map(|list| list.dir.channel(&context.settings.vendors));
     let versions = lists.iter().map(|(&board, list)| (board, list.systemd.clone()));
     let is_known = lists.values().all(|list| list.systemd.is_ok());
     // Different versions of the boards, or of --systemd, mean that the lists are not of this release.
     let kind = if is_known { ErrorKind::Refused } else { ErrorKind::Failed };
     let systemd = Some(reconcile(flags.fix_args.systemd, versions).map_err(|error| Error { kind, ..error })?);
     let reach = FixOptions { by_names_only: true, ..flags.fix_args.to_options() };
-    let request = BumpOptions { release, channel, brand: flags.image.brand, systemd, reach };
+    let vendor = context.requested_vendor(&flags.image);
+    let request = BumpOptions { release, channel, vendor, systemd, reach };
     let trees = lists.iter().map(|(&board, list)| (board, &list.tree)).collect();
     let bump = bump(&context.sources, &request, &trees)?;
     report.findings = bump.findings_on_disk(&context.sources);
@@ -93,15 +95,15 @@ impl ReleaseLists {
         release: &Release,
     ) -> Result<ReleaseLists> {
         let all = locations.candidates(&locations.primary(board, release, None)?);
-        let urls: Vec<String> = all.iter().map(|dir| dir.file_url(locations.brand.contents_list())).collect();
+        let urls: Vec<String> = all.iter().map(|dir| dir.file_url(locations.vendor.contents_list)).collect();
         for (dir, url) in all.iter().zip(&urls) {
             let Some((contents, signer)) = store.fetch_signed(url)? else { continue };
-            let packages = store.fetch_signed(&dir.file_url(locations.brand.packages_list()))?;
+            let packages = store.fetch_signed(&dir.file_url(locations.vendor.packages_list))?;
             store.term.stage("verified", format!("{url}: signed {} by {}", signer.signed_at, signer.subkey));
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             let tree = parse_contents(&text(&contents));
             let packages = packages.and_then(|(packages, _)| systemd_version_from_packages(&text(&packages)));
-            let subject = Subject { url, brand: locations.brand, board, release };
+            let subject = Subject { url, vendor: locations.vendor, board, release };
             subject.check_names(&tree)?;
             subject.check_version_file(store, dir)?;
             let systemd = match (identity::systemd_version(&tree), packages) {
@@ -123,7 +125,7 @@ impl ReleaseLists {
 /// The request that lists are compared with.
 struct Subject<'a> {
     url: &'a str,
-    brand: Brand,
+    vendor: &'static Vendor,
     board: Board,
     release: &'a Release,
 }
@@ -138,11 +140,12 @@ impl Subject<'_> {
         {
             return Err(self.refuse(&format!("it has the loader of {other}")));
         }
-        let has_vendor = |brand: Brand| tree.get(&format!("share/{}", brand.id())).is_some();
-        let is_other = match self.brand {
-            // Flatcar keeps share/coreos for compatibility.
-            Brand::CoreOs => has_vendor(Brand::Flatcar),
-            _ => !has_vendor(self.brand) && has_vendor(Brand::CoreOs),
+        let has_vendor = |vendor: &Vendor| tree.get(&format!("share/{}", vendor.id)).is_some();
+        // Flatcar keeps share/coreos for compatibility; other vendors may keep those of both.
+        let is_other = match self.vendor.id {
+            "coreos" => has_vendor(Vendor::FLATCAR),
+            "flatcar" => !has_vendor(Vendor::FLATCAR) && has_vendor(Vendor::COREOS),
+            _ => false,
         };
         match is_other {
             true => Err(self.refuse("it is of another vendor")),
@@ -152,7 +155,7 @@ impl Subject<'_> {
 
     /// Refuses a directory with a signed version.txt of another release. A missing version.txt is not an error.
     fn check_version_file(&self, store: &ImageStore<'_>, dir: &ReleaseDir) -> Result<()> {
-        match store.version_file(&dir.file_url("version.txt"), self.brand) {
+        match store.version_file(&dir.file_url("version.txt"), self.vendor) {
             Ok(Some((found, _))) if !self.release.as_str().starts_with(found.as_str()) => {
                 Err(self.refuse(&format!("the version.txt next to it names {found}")))
             }
@@ -165,8 +168,8 @@ impl Subject<'_> {
     }
 
     fn refuse(&self, why: &str) -> Error {
-        let Subject { url, brand, board, release } = self;
-        Error::refused(format!("{url} is not of {brand} {release} for {board}"))
+        let Subject { url, vendor, board, release } = self;
+        Error::refused(format!("{url} is not of {vendor} {release} for {board}"))
             .with_cause(why)
             .with_hint("omit --preview to check the image itself, or use another mirror: --mirror URL")
     }

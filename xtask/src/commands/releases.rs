@@ -65,12 +65,12 @@ fn channels(
         return Ok(vec![Some(channel)]);
     }
     let locations = ReleaseLocations::new(context, &args.image)?;
-    if locations.primary(board, context.pins.release(), None)?.channel().is_none() {
+    if locations.primary(board, context.pins.release(), None)?.channel(locations.vendors()).is_none() {
         return Ok(vec![None]);
     }
     let mut channels: Vec<ChannelOrStream> =
-        locations.brand.channels().iter().map(|one| (*one).into()).collect();
-    if locations.brand.channels().contains(&Channel::Lts) {
+        locations.vendor.channels.iter().map(|one| (*one).into()).collect();
+    if locations.vendor.channels.contains(&Channel::Lts) {
         let dir = locations.primary(board, context.pins.release(), Some(Channel::Lts))?;
         // Not signed: the list only selects the streams to request.
         match store.client.get_bytes(&dir.lts_info_url(), MAX_SIGNATURE_LEN) {
@@ -102,9 +102,9 @@ fn newest(
     let mut image = args.image.clone();
     image.channel = channel;
     let locations = ReleaseLocations::new(context, &image)?;
-    let (release, signer) = store.latest(&locations.current(board, None)?, locations.brand)?;
+    let (release, signer) = store.latest(&locations.current(board, None)?, locations.vendor)?;
     let dir = locations.primary(board, &release, None)?;
-    let packages = store.fetch_signed(&dir.file_url(locations.brand.packages_list()));
+    let packages = store.fetch_signed(&dir.file_url(locations.vendor.packages_list));
     let packages = packages.ok().flatten().map(|(bytes, _)| bytes);
     let systemd = packages.and_then(|bytes| systemd_version_from_packages(&String::from_utf8_lossy(&bytes)));
     let date = signer.signed_at.get(..10).unwrap_or(&signer.signed_at).to_owned();

@@ -110,7 +110,7 @@ fn source(context: &Context<'_>, args: &Sbom, images: &ImageSet<'_>, board: Boar
     let is_url = location.contains("://");
     let file_name = location.rsplit('/').next().unwrap_or_default().to_owned();
     Source {
-        vendor: context.brand(&args.image).name().to_owned(),
+        vendor: context.vendor(&args.image).name.to_owned(),
         release: images.release.clone(),
         board,
         location: if is_url { location } else { file_name },

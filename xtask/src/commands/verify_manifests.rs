@@ -18,7 +18,8 @@ pub fn verify_manifests(context: &Context<'_>, flags: &VerifyManifests, report: 
     report.invocation = context.replay(&["verify-manifests", "--fix"]);
     let pinned = ReleaseSpec::Number(context.pins.release().clone());
     let images = ImageSet::open(context, &flags.image, &pinned)?;
-    let request = begin_check(context, &images, flags.fix_args, flags.image.brand, report)?;
+    let request =
+        begin_check(context, &images, flags.fix_args, context.requested_vendor(&flags.image), report)?;
     if flags.fix {
         let done = fix_and_apply(context, &images, None, &request, false, report);
         images.store_trees();

@@ -2,7 +2,8 @@
 //!
 //! The example is built in, so that it does not depend on this repository's own stage1.
 
-use coreos_types::release::{Board, Brand, ParseError};
+use coreos_types::release::{Board, ParseError};
+use coreos_types::vendor::Vendor;
 use release_fixture::from_paths::with_listed;
 use release_fixture::image::ImageSpec;
 
@@ -77,7 +78,7 @@ pub fn image_after() -> Result<ImageSpec, ParseError> {
 }
 
 fn image((release, systemd): (&str, &str), needs_libpam: &[&str]) -> Result<ImageSpec, ParseError> {
-    let image = ImageSpec::new(Brand::CoreOs, Board::Amd64, &release.parse()?, systemd);
+    let image = ImageSpec::new(Vendor::COREOS, Board::Amd64, &release.parse()?, systemd);
     let image = with_listed(image, &listed(), |path| {
         let libpam = needs_libpam.contains(&path).then_some("libpam.so.0");
         needs(path).iter().copied().chain(libpam).map(str::to_owned).collect()

@@ -9,7 +9,7 @@ use ureq::Timeout;
 use super::address::NotPublic;
 use super::url::Url;
 use coreos_types::error::Error;
-use coreos_types::release::Brand;
+use coreos_types::vendor::Vendor;
 
 /// URL and proxy of a request, for messages.
 pub(super) struct Route {
@@ -164,7 +164,7 @@ fn unknown_host(failed: Error, route: &Route) -> Error {
     }
     let host = route.url.host();
     let error = failed.with_cause(format!("no such host: {host}"));
-    if !host.ends_with(Brand::CoreOs.release_domain()) {
+    if Vendor::COREOS.find_base(&format!("{}/", route.url.origin())).is_none() {
         return error.with_hint("check the name and the network, or use another mirror: --mirror URL");
     }
     error.with_cause("CoreOS Container Linux ended in 2020 and its release servers are gone").with_hint(

@@ -3,13 +3,16 @@
 use crate::cache::ImageHandle;
 use crate::report::invocation::Invocation;
 use coreos_types::error::{Error, Result};
-use coreos_types::release::{Board, Brand, Release};
+use coreos_types::release::{Board, Release};
+use coreos_types::vendor::{Vendor, Vendors};
 use usr::identity::{self, Identity};
 
 /// The requested image.
 #[derive(Debug, Clone)]
 pub(super) struct ExpectedImage {
-    pub(super) brand: Brand,
+    pub(super) vendor: &'static Vendor,
+    /// The known vendors.
+    pub(super) vendors: Vendors,
     /// `None` takes any release.
     pub(super) release: Option<Release>,
     pub(super) boards: Vec<Board>,
@@ -25,8 +28,8 @@ impl ExpectedImage {
     /// Reads the identity of an image and compares it with the request.
     pub(super) fn check(&self, image: &ImageHandle) -> Result<(Board, Release, Identity)> {
         let tree = image.tree();
-        tree.read_ahead(&identity::identity_files(tree));
-        let identity = Identity::from_tree(tree);
+        tree.read_ahead(&identity::identity_files(tree, &self.vendors));
+        let identity = Identity::from_tree(tree, &self.vendors);
         tree.read_error()?;
         let (board, release) = self.check_identity(&image.origin().source, &identity)?;
         Ok((board, release, identity))
@@ -36,17 +39,20 @@ impl ExpectedImage {
         let refused = |found: &str, expected: &str| {
             Error::refused(format!("{source} is {found}: {expected} was requested"))
         };
-        match identity.brand {
-            Some(brand) if brand == self.brand => {}
-            Some(brand) => {
-                let error = refused(&format!("a {brand} image"), &format!("a {} image", self.brand));
+        let expected = format!("a {} image", self.vendor);
+        match identity.vendor {
+            Some(vendor) if vendor == self.vendor => {}
+            Some(vendor) => {
+                let error = refused(&format!("a {vendor} image"), &expected);
                 return Err(
-                    error.with_hint(format!("to move the tree to {brand}, add --brand {}", brand.id()))
+                    error.with_hint(format!("to move the tree to {vendor}, add --brand {}", vendor.id))
                 );
             }
             None => {
-                let error = refused("of no known vendor", &format!("a {} image", self.brand));
-                return Err(error.with_cause("ID of its lib/os-release is neither coreos nor flatcar"));
+                let error = refused("of no known vendor", &expected);
+                let id = identity.os_release.get("ID").map_or("missing", String::as_str);
+                return Err(error
+                    .with_cause(format!("ID of its lib/os-release is {id}: expected {}", self.vendor.id)));
             }
         }
         let Some(release) = identity.release.clone() else {

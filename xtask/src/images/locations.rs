@@ -5,12 +5,13 @@ use crate::cli::ImageArgs;
 use crate::config::is_own_workspace;
 use crate::context::Context;
 use crate::http::{ClientConfig, Url};
-use crate::release_dir::{ReleaseDir, is_vendor_host};
+use crate::release_dir::ReleaseDir;
 use crate::report::invocation::Invocation;
 use crate::verbose_log::{http_client, log_keys};
 use coreos_types::channel_or_stream::ChannelOrStream;
 use coreos_types::error::{Error, Result};
-use coreos_types::release::{Board, Brand, Channel, Release};
+use coreos_types::release::{Board, Channel, Release};
+use coreos_types::vendor::{Vendor, Vendors};
 use manifest::suggestion::Suggestion;
 
 /// Opens the image store of a command that works on a tree.
@@ -22,7 +23,7 @@ pub(crate) fn open_store<'t>(context: &Context<'t>, flags: &ImageArgs) -> Result
     let mirror = flags.mirror.as_ref().or(context.settings.mirror.as_ref());
     if let Some(mirror) = mirror {
         // Also for local images: hints repeat the URL, so it must not have a secret.
-        ReleaseDir::from_mirror(mirror, Board::Amd64, context.pins.release(), "x")
+        ReleaseDir::from_mirror(mirror, Vendor::COREOS, Board::Amd64, context.pins.release())
             .map_err(with_mirror_hint)?;
     }
     let config = ClientConfig {
@@ -31,8 +32,8 @@ pub(crate) fn open_store<'t>(context: &Context<'t>, flags: &ImageArgs) -> Result
         trusted_hosts: allowed_hosts(context, flags)?.filter(|_| mirror.is_none()),
         ..ClientConfig::from_env()
     };
-    let brand = Some(context.brand(flags));
-    let keyring = context.settings.keyring(brand, flags.signing_key.as_deref(), cache.certificates())?;
+    let vendor = Some(context.vendor(flags));
+    let keyring = context.settings.keyring(vendor, flags.signing_key.as_deref(), cache.certificates())?;
     context.term.detail("cache", cache.root().display());
     log_keys(context.term, &keyring);
     Ok(ImageStore { cache, client: http_client(context.term, config), keyring, term: context.term })
@@ -70,7 +71,7 @@ fn allowed_hosts(context: &Context<'_>, args: &ImageArgs) -> Result<Option<Vec<S
 /// Locations of the releases of a run.
 pub(crate) struct ReleaseLocations<'a> {
     context: &'a Context<'a>,
-    pub(crate) brand: Brand,
+    pub(crate) vendor: &'static Vendor,
     mirror: Option<String>,
     channel: Option<ChannelOrStream>,
     /// Whether the vendor differs from that of the tree's URL.
@@ -89,10 +90,12 @@ impl<'a> ReleaseLocations<'a> {
     pub(crate) fn new(context: &'a Context<'_>, flags: &ImageArgs) -> Result<ReleaseLocations<'a>> {
         Ok(ReleaseLocations {
             context,
-            brand: context.brand(flags),
+            vendor: context.vendor(flags),
             mirror: flags.mirror.clone().or_else(|| context.settings.mirror.clone()),
             channel: flags.channel,
-            changes_vendor: flags.brand.is_some_and(|brand| context.pins.brand() != Some(brand)),
+            changes_vendor: context
+                .requested_vendor(flags)
+                .is_some_and(|vendor| context.pins.vendor() != Some(vendor)),
             allowed_hosts: allowed_hosts(context, flags)?,
             again: context.replay(&["bump-coreos"]),
         })
@@ -111,19 +114,18 @@ impl<'a> ReleaseLocations<'a> {
     ) -> Result<ReleaseDir> {
         let requested = self.channel.map(|spec| spec.channel);
         if let Some(mirror) = &self.mirror {
-            return ReleaseDir::from_mirror(mirror, board, release, self.brand.pxe_image())
-                .map_err(with_mirror_hint);
+            return ReleaseDir::from_mirror(mirror, self.vendor, board, release).map_err(with_mirror_hint);
         }
         let channel = requested.or(found);
         if self.changes_vendor {
             let channel = channel.unwrap_or(release.likely_channel());
-            return ReleaseDir::from_vendor(self.brand, channel, board, release);
+            return ReleaseDir::from_vendor(self.vendor, channel, board, release);
         }
         let mut pins = self.context.pins.clone();
         pins.set_release(release)?;
-        let pinned = ReleaseDir::from_image_url(&pins.url(board)?)?;
+        let pinned = ReleaseDir::from_image_url(&pins.url(board)?)?.with_board_name(self.vendor, board);
         self.check_host(&pinned)?;
-        let moved = channel.and_then(|channel| pinned.with_channel(channel));
+        let moved = channel.and_then(|channel| pinned.with_channel(channel, self.vendors()));
         if moved.is_none()
             && let Some(requested) = self.channel
         {
@@ -146,11 +148,16 @@ impl<'a> ReleaseLocations<'a> {
         Ok(dir.current(self.channel.and_then(|spec| spec.year)))
     }
 
+    /// The known vendors.
+    pub(crate) fn vendors(&self) -> &Vendors {
+        &self.context.settings.vendors
+    }
+
     /// Checks that a URL of the tree has an allowed host.
     fn check_host(&self, dir: &ReleaseDir) -> Result<()> {
         let Some(allowed) = &self.allowed_hosts else { return Ok(()) };
         let host = dir.host()?;
-        if is_vendor_host(&host) || allowed.contains(&host) {
+        if dir.is_vendors(self.vendors()) || allowed.contains(&host) {
             return Ok(());
         }
         let hint = self.context.rerun(&["--allow-host", &host], &[]);
@@ -168,10 +175,10 @@ impl<'a> ReleaseLocations<'a> {
         let mut candidates = vec![first.clone()];
         if self.channel.is_none()
             && self.mirror.is_none()
-            && let Some(channel) = first.channel()
+            && let Some(channel) = first.channel(self.vendors())
         {
-            let others = self.brand.channels().iter().filter(|other| **other != channel);
-            let others = others.filter_map(|other| first.with_channel(*other));
+            let others = self.vendor.channels.iter().filter(|other| **other != channel);
+            let others = others.filter_map(|other| first.with_channel(*other, self.vendors()));
             candidates.extend(others.filter(|other| self.check_host(other).is_ok()));
         }
         candidates
@@ -181,7 +188,7 @@ impl<'a> ReleaseLocations<'a> {
     pub(super) fn check_channel(&self, release: &Release, cached: &ReleaseDir) -> Result<()> {
         let requested = self.channel.filter(|_| self.mirror.is_none());
         let Some(requested) = requested.map(|spec| spec.channel) else { return Ok(()) };
-        if cached.channel().is_none_or(|channel| channel == requested) {
+        if cached.channel(self.vendors()).is_none_or(|channel| channel == requested) {
             return Ok(());
         }
         Err(Error::failed(format!("{release} is cached from {cached}, and {requested} was requested"))

@@ -45,7 +45,7 @@ impl<'t> ImageSet<'t> {
     /// Opens an image for every board of the run.
     ///
     /// # Errors
-    /// An image is not available, not trusted, or not of the requested release, brand or board.
+    /// An image is not available, not trusted, or not of the requested release, vendor or board.
     pub(crate) fn open(context: &Context<'t>, flags: &ImageArgs, spec: &ReleaseSpec) -> Result<ImageSet<'t>> {
         let store = open_store(context, flags)?;
         let boards = context.boards(flags)?;
@@ -54,7 +54,8 @@ impl<'t> ImageSet<'t> {
             ReleaseSpec::Latest => None,
         };
         let expected = ExpectedImage {
-            brand: context.brand(flags),
+            vendor: context.vendor(flags),
+            vendors: context.settings.vendors.clone(),
             release,
             boards,
             listed: context.sources.boards().into_iter().collect(),

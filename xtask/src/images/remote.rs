@@ -46,7 +46,7 @@ pub(super) fn latest(
     locations: &ReleaseLocations<'_>,
     board: Board,
 ) -> Result<Release> {
-    let (release, _) = store.latest(&locations.current(board, None)?, locations.brand)?;
+    let (release, _) = store.latest(&locations.current(board, None)?, locations.vendor)?;
     store.term.stage("latest", &release);
     Ok(release)
 }
@@ -75,7 +75,7 @@ impl Search<'_, '_> {
         let first = locations.primary(board, release, channel)?;
         let all = locations.candidates(&first);
         let request = ReleaseRequest {
-            brand: locations.brand,
+            vendor: locations.vendor,
             board,
             release: release.clone(),
             candidates: all.clone(),
@@ -97,6 +97,6 @@ impl Search<'_, '_> {
             store.term.stage("found", format!("{release} at {dir}, not at {first}"));
         }
         let (_, _, opened) = BoardImage::new(image, &expected)?;
-        Ok(BoardImage { channel: dir.channel(), ..opened })
+        Ok(BoardImage { channel: dir.channel(locations.vendors()), ..opened })
     }
 }

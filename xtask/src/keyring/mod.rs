@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use crate::atomic_file;
 use crate::bounded_file;
 use coreos_types::error::{Error, Result, ResultExt};
-use coreos_types::release::Brand;
+use coreos_types::vendor::Vendor;
 
 use openpgp_policy::{Certificate, DetachedSignature, Pin, TrustPolicy, Verification};
 
@@ -41,6 +41,8 @@ pub struct Keyring {
     policy: TrustPolicy,
     /// Certificates of `--signing-key`; if not empty, there are no other sources.
     explicit: Vec<Certificate>,
+    /// Certificates of configured vendors, in addition to the built-in ones.
+    shipped: Vec<Certificate>,
     /// The cache's directory for certificates.
     directory: Option<PathBuf>,
     use_vendor_urls: bool,
@@ -60,7 +62,15 @@ impl Keyring {
     pub fn new(policy: TrustPolicy, directory: Option<PathBuf>) -> Keyring {
         let servers = KEY_SERVERS.iter().map(ToString::to_string).collect();
         let responses = Arc::default();
-        Keyring { policy, explicit: Vec::new(), directory, use_vendor_urls: true, servers, responses }
+        Keyring {
+            policy,
+            explicit: Vec::new(),
+            shipped: Vec::new(),
+            directory,
+            use_vendor_urls: true,
+            servers,
+            responses,
+        }
     }
 
     /// Trusts the certificates of a file and nothing else.
@@ -68,13 +78,7 @@ impl Keyring {
     /// # Errors
     /// Failed (2) if the file does not exist, is not a certificate, or has a secret key.
     pub fn from_file(path: &Path, now: u64) -> Result<Keyring> {
-        let source = path.display().to_string();
-        // The path may be a pipe, as in `<(gpg --export KEY)`.
-        let mut bytes = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(MAX_CERTIFICATE_FILE).read_to_end(&mut bytes))
-            .with_context(|| format!("cannot read the signing key {source}"))?;
-        let explicit = Certificate::parse_all(&bytes, &source)?;
+        let explicit = read_certificates(path)?;
         let policy = TrustPolicy::from_certificates(&explicit, now);
         Ok(Keyring::from_certificates(policy, explicit))
     }
@@ -90,6 +94,12 @@ impl Keyring {
         self.servers = servers;
         self.use_vendor_urls = false;
         self
+    }
+
+    /// Adds certificates of configured vendors; only pinned ones are used.
+    #[must_use]
+    pub fn with_shipped(self, shipped: Vec<Certificate>) -> Keyring {
+        Keyring { shipped, ..self }
     }
 
     /// The trust policy.
@@ -155,7 +165,7 @@ impl Keyring {
     fn certificate_urls(&self) -> Vec<(&Pin, String)> {
         let urls_for = |pin| {
             let servers = self.servers.iter().map(|server| server_url(server, pin));
-            let vendor = pin.brand.filter(|_| self.use_vendor_urls).map(|brand| vendor_url(brand).to_owned());
+            let vendor = pin.certificate_url.filter(|_| self.use_vendor_urls).map(str::to_owned);
             vendor.into_iter().chain(servers).map(move |url| (pin, url)).collect::<Vec<_>>()
         };
         self.policy.pins.iter().flat_map(urls_for).collect()
@@ -163,8 +173,8 @@ impl Keyring {
 
     fn local_certificate(&self, pin: &Pin) -> Option<Certificate> {
         let cached = self.cached(pin);
-        let built_in =
-            pin.brand.and_then(built_in).filter(|certificate| *certificate.fingerprint() == pin.fingerprint);
+        let shipped = self.shipped.iter().find(|one| *one.fingerprint() == pin.fingerprint).cloned();
+        let built_in = shipped.or_else(|| built_in(pin));
         match (cached, built_in) {
             (Some(mut cached), Some(built_in)) => {
                 cached.merge(&built_in);
@@ -253,20 +263,26 @@ fn server_url(server: &str, pin: &Pin) -> String {
     server.replace("{fingerprint}", pin.fingerprint.as_str())
 }
 
-/// The URL of a vendor's certificate.
-fn vendor_url(brand: Brand) -> &'static str {
-    match brand {
-        Brand::CoreOs => "https://coreos.com/security/image-signing-key/CoreOS_Image_Signing_Key.asc",
-        Brand::Flatcar => "https://www.flatcar.org/security/image-signing-key/Flatcar_Image_Signing_Key.asc",
-    }
+/// Reads the certificates of a file, which may be a pipe, as in `<(gpg --export KEY)`.
+///
+/// # Errors
+/// Failed (2) if the file does not exist, is not a certificate, or has a secret key.
+pub fn read_certificates(path: &Path) -> Result<Vec<Certificate>> {
+    let source = path.display().to_string();
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_CERTIFICATE_FILE).read_to_end(&mut bytes))
+        .with_context(|| format!("cannot read the signing key {source}"))?;
+    Certificate::parse_all(&bytes, &source)
 }
 
-/// The built-in copy of a vendor's certificate: public keys, with every subkey to 2019 (the last of CoreOS) and to
-/// March 2027 (Flatcar).
-fn built_in(brand: Brand) -> Option<Certificate> {
-    let bytes: &[u8] = match brand {
-        Brand::CoreOs => include_bytes!("certificates/coreos.asc"),
-        Brand::Flatcar => include_bytes!("certificates/flatcar.asc"),
-    };
+/// The built-in certificate of a pin: public keys, with every subkey to 2019 (the last of CoreOS) and to March 2027
+/// (Flatcar).
+fn built_in(pin: &Pin) -> Option<Certificate> {
+    let files: [(&Vendor, &[u8]); 2] = [
+        (Vendor::COREOS, include_bytes!("certificates/coreos.asc")),
+        (Vendor::FLATCAR, include_bytes!("certificates/flatcar.asc")),
+    ];
+    let (_, bytes) = files.into_iter().find(|(vendor, _)| vendor.pins.contains(&pin.fingerprint.as_str()))?;
     Certificate::parse(bytes, "the built-in certificate").ok()
 }

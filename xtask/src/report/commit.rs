@@ -5,14 +5,13 @@
 use std::fmt::Write;
 
 use super::{Report, short};
-use coreos_types::release::Brand;
 use coreos_types::signer::Signer;
 use manifest::finding::{Fix, FixKind};
 use usr::lossless_text;
 
-/// Subject, blank line, and the fixes by kind.
-pub fn message(report: &Report) -> String {
-    let mut out = subject(report);
+/// Subject with the vendor's name, blank line, and the fixes by kind.
+pub fn message(report: &Report, vendor: &str) -> String {
+    let mut out = subject(report, vendor);
     out.push('\n');
     for (kind, heading) in [
         (FixKind::Add, "Added"),
@@ -40,14 +39,14 @@ pub fn message(report: &Report) -> String {
 }
 
 /// `stage1: update to CoreOS 1032.0.0 and systemd v229`.
-fn subject(report: &Report) -> String {
+fn subject(report: &Report, vendor: &str) -> String {
     let mut out = String::from("stage1: ");
     match &report.release {
         Some((from, to)) if from != to => {
-            let _ = write!(out, "update to {} {to}", brand(report));
+            let _ = write!(out, "update to {vendor} {to}");
         }
         Some((_, to)) => {
-            let _ = write!(out, "fix the manifests for {} {to}", brand(report));
+            let _ = write!(out, "fix the manifests for {vendor} {to}");
         }
         None => out.push_str("fix the manifests"),
     }
@@ -55,11 +54,6 @@ fn subject(report: &Report) -> String {
         let _ = write!(out, " and systemd {to}");
     }
     out
-}
-
-fn brand(report: &Report) -> Brand {
-    let id = report.images.iter().find_map(|image| image.os_release.get("ID"));
-    id.and_then(|id| id.parse().ok()).unwrap_or(Brand::CoreOs)
 }
 
 fn line(out: &mut String, fix: &Fix) {
@@ -115,7 +109,7 @@ mod tests {
             Image of amd64-usr: https://alpha.release.core-os.net/amd64-usr/1032.0.0/x.cpio.gz
             sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a
             signed 2016-04-28T10:00:00Z by 04127D0BFABEC8871FFB2CCE50E0885593D2DCB4 (subkey DBFC52DBB963767AD20BA90807FA9ED31CB5FA26)
-        "#]].assert_eq(&message(&fixtures::bump()));
+        "#]].assert_eq(&message(&fixtures::bump(), "CoreOS"));
     }
 
     #[test]
@@ -126,14 +120,13 @@ mod tests {
         );
         let mut report = fixtures::bump();
         report.fixes[0].reason = "x\n\nCloses #1\n".into();
-        assert!(!message(&report).contains("\nCloses"));
+        assert!(!message(&report, "CoreOS").contains("\nCloses"));
     }
 
     #[test]
     fn unchanged_systemd_is_not_in_the_subject() {
         let mut report = fixtures::bump();
         report.systemd = report.systemd.map(|(from, _)| (from, from));
-        report.images[0].os_release.insert("ID".into(), "flatcar".into());
-        assert_eq!(subject(&report), "stage1: update to Flatcar 1032.0.0");
+        assert_eq!(subject(&report, "Flatcar"), "stage1: update to Flatcar 1032.0.0");
     }
 }

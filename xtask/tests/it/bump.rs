@@ -43,7 +43,7 @@ fn plan_bump(sources: &Stage1Sources, image: &ImageSpec) -> BumpPlan {
     let request = BumpOptions {
         release: image.release().clone(),
         channel: None,
-        brand: None,
+        vendor: None,
         systemd: None,
         reach: FixOptions {
             dlopen: Some(DlopenPriority::Required),
@@ -177,7 +177,7 @@ fn drop_missing_keeps_lines_with_several_candidates() {
     let request = BumpOptions {
         release: image.release().clone(),
         channel: None,
-        brand: None,
+        vendor: None,
         systemd: None,
         reach: FixOptions {
             dlopen: Some(DlopenPriority::Required),

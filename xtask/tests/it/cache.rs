@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 
 use coreos_types::error::{ErrorKind, Result};
-use coreos_types::release::Brand;
+use coreos_types::vendor::Vendor;
 use release_fixture::certificate::TestCertificate;
 use release_fixture::server::Misbehavior;
 use usr::file_info::FileInfo;
@@ -378,14 +378,14 @@ fn latest_requires_a_signed_version_file() {
     let site = CacheSite::new();
     let store = site.store();
     let dir = site.request().candidates.remove(0);
-    let error = store.latest(&dir.current(None), Brand::CoreOs).unwrap_err();
+    let error = store.latest(&dir.current(None), Vendor::COREOS).unwrap_err();
     assert!(error.to_string().contains("amd64-usr/current/version.txt"), "{error}");
     let text = b"COREOS_BUILD=1032\nCOREOS_VERSION=1032.0.0+x\nCOREOS_VERSION_ID=1032.0.0\n".to_vec();
     let current = "amd64-usr/current/version.txt";
     site.server.put(current, text.clone());
-    assert_eq!(store.latest(&dir.current(None), Brand::CoreOs).unwrap_err().kind, ErrorKind::Refused);
+    assert_eq!(store.latest(&dir.current(None), Vendor::COREOS).unwrap_err().kind, ErrorKind::Refused);
     site.server.put(&format!("{current}.sig"), site.certificate.sign(&text).unwrap());
-    assert_eq!(store.latest(&dir.current(None), Brand::CoreOs).unwrap().0.as_str(), "1032.0.0");
-    assert!(store.latest(&dir.current(None), Brand::Flatcar).is_err());
+    assert_eq!(store.latest(&dir.current(None), Vendor::COREOS).unwrap().0.as_str(), "1032.0.0");
+    assert!(store.latest(&dir.current(None), Vendor::FLATCAR).is_err());
     assert!(site.server.requests().iter().all(|request| !request.path.starts_with(DIR)));
 }

@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use coreos_types::release::{Board, Brand};
+use coreos_types::release::Board;
+use coreos_types::vendor::Vendor;
 use release_fixture::certificate::TestCertificate;
 use release_fixture::image::ImageSpec;
 use release_fixture::release::{Site, publish};
@@ -116,7 +117,7 @@ fn image_after() -> ImageSpec {
 /// The smallest image of the newer release that has a brand, a board and a version.
 fn arm64_image() -> ImageSpec {
     let release = example::AFTER.0.parse().unwrap();
-    ImageSpec::new(Brand::CoreOs, Board::Arm64, &release, example::AFTER.1).program("bin/bash", &[])
+    ImageSpec::new(Vendor::COREOS, Board::Arm64, &release, example::AFTER.1).program("bin/bash", &[])
 }
 
 fn message(document: &Value) -> String {

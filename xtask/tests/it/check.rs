@@ -5,7 +5,8 @@ mod remedies;
 
 use std::collections::BTreeMap;
 
-use coreos_types::release::{Board, Brand, Channel, SystemdVersion};
+use coreos_types::release::{Board, Channel, SystemdVersion};
+use coreos_types::vendor::Vendor;
 use expect_test::{Expect, expect};
 use manifest::common_mk::CommonMk;
 use manifest::finding::Finding;
@@ -62,7 +63,7 @@ fn findings(
 /// Options for the pinned release, with the channel that it was found on.
 fn request(dlopen: Option<DlopenPriority>, channel: Option<Channel>) -> BumpOptions {
     let reach = FixOptions { dlopen, drop_missing: false, by_names_only: false };
-    BumpOptions { release: example::BEFORE.0.parse().unwrap(), channel, brand: None, systemd: None, reach }
+    BumpOptions { release: example::BEFORE.0.parse().unwrap(), channel, vendor: None, systemd: None, reach }
 }
 
 /// The check reports each edit that `--fix` would make in coreos-common.mk.
@@ -71,17 +72,17 @@ fn pins_that_differ_from_the_image_are_reported() {
     let tree = example::image_before().unwrap().tree();
     let trees = BTreeMap::from([(Board::Amd64, &tree)]);
     let mut actual = String::new();
-    for (channel, brand, pinned) in [
-        (Some(Channel::Alpha), Some(Brand::CoreOs), SystemdVersion(225)),
+    for (channel, vendor, pinned) in [
+        (Some(Channel::Alpha), Some(Vendor::COREOS), SystemdVersion(225)),
         (Some(Channel::Stable), None, SystemdVersion(225)),
-        (None, Some(Brand::Flatcar), SystemdVersion(225)),
+        (None, Some(Vendor::FLATCAR), SystemdVersion(225)),
         (None, None, SystemdVersion(230)),
     ] {
         let mut sources = sources();
         let mut pins = CommonMk::parse(&sources.common_mk).unwrap();
         pins.set_systemd(pinned).unwrap();
         sources.common_mk = pins.as_bytes().to_vec();
-        let options = BumpOptions { brand, ..request(None, channel) };
+        let options = BumpOptions { vendor, ..request(None, channel) };
         let findings = verify(&sources, &options, &trees).unwrap();
         actual += &format!("{} finding\n", findings.len());
         for f in findings {

@@ -1,6 +1,7 @@
 //! Fixtures of the release factory: ELF stubs, images, sites and certificates match their descriptions.
 
-use coreos_types::release::{Board, Brand};
+use coreos_types::release::Board;
+use coreos_types::vendor::{Vendor, Vendors};
 use pxe_image::{SignatureCheck, UnlinkedTempDir, VerifiedImage};
 use release_fixture::certificate::{Dates, MADE_AT, TestCertificate};
 use release_fixture::elf::ElfStub;
@@ -11,7 +12,7 @@ use usr::elf::{self, DlopenPriority};
 use usr::file_info::FileInfo;
 use usr::identity::{self, Identity};
 
-fn image(brand: Brand, board: Board) -> ImageSpec {
+fn image(brand: &'static Vendor, board: Board) -> ImageSpec {
     let image = ImageSpec::new(brand, board, &"1032.0.0".parse().unwrap(), "229");
     let lib = image.lib();
     image
@@ -46,10 +47,12 @@ fn elf_stub_parses_as_described() {
 
 #[test]
 fn image_identity_matches_brand_and_board() {
-    for (brand, board) in Brand::ALL.into_iter().flat_map(|brand| Board::ALL.map(|board| (brand, board))) {
+    for (brand, board) in
+        Vendor::BUILT_IN.into_iter().flat_map(|brand| Board::ALL.map(|board| (brand, board)))
+    {
         let tree = image(brand, board).tree();
-        let identity = Identity::from_tree(&tree);
-        assert_eq!((identity.brand, identity.board), (Some(brand), Some(board)));
+        let identity = Identity::from_tree(&tree, &Vendors::default());
+        assert_eq!((identity.vendor, identity.board), (Some(brand), Some(board)));
         assert_eq!(identity.release.unwrap().as_str(), "1032.0.0");
         assert_eq!(identity::systemd_version(&tree).unwrap().to_string(), "v229");
         assert_eq!(tree.file_info("bin/script"), Some(&FileInfo::Script("/bin/sh".into())));
@@ -61,7 +64,7 @@ fn site_is_signed_and_reproducible() {
     let certificate = TestCertificate::throwaway(1).unwrap();
     let site = || {
         let mut site = Site::new();
-        publish(&mut site, &image(Brand::CoreOs, Board::Amd64), &certificate).unwrap();
+        publish(&mut site, &image(Vendor::COREOS, Board::Amd64), &certificate).unwrap();
         site
     };
     let first = site();
@@ -87,7 +90,7 @@ fn site_is_signed_and_reproducible() {
 fn packed_image_reads_as_described() {
     let directory = tempfile::tempdir().unwrap();
     for board in Board::ALL {
-        let image = image(Brand::CoreOs, board).program("lib64/systemd/systemd-logind", &["libz.so.1"]);
+        let image = image(Vendor::COREOS, board).program("lib64/systemd/systemd-logind", &["libz.so.1"]);
         let packed = pack::pxe_image(&image).unwrap();
         let scratch = UnlinkedTempDir::new(directory.path());
         let verified =

@@ -3,7 +3,8 @@
 
 use std::process::{Command, Output};
 
-use coreos_types::release::{Board, Brand};
+use coreos_types::release::Board;
+use coreos_types::vendor::Vendor;
 use release_fixture::certificate::TestCertificate;
 use release_fixture::image::ImageSpec;
 use release_fixture::release::{Site, publish};
@@ -35,12 +36,12 @@ impl ForeignTree {
     }
 
     /// Sets the image URL of the tree to `base` and the image file of this brand.
-    fn set_url(&self, base: &str, brand: Brand) {
+    fn set_url(&self, base: &str, brand: &'static Vendor) {
         let text: String = String::from_utf8(self.scene.read(COMMON_MK)).unwrap();
         let lines = text.lines().map(|line| match line.starts_with("CCN_IMG_URL") {
             true => format!(
                 "CCN_IMG_URL := {base}/$(RKT_STAGE1_COREOS_BOARD)/$(CCN_IMG_RELEASE)/{}",
-                brand.pxe_image()
+                brand.pxe_image
             ),
             false => line.to_owned(),
         });
@@ -86,7 +87,7 @@ fn foreign_tree_host_is_refused_before_a_request() {
         "evil.example",
         "release.core-os.net.evil.example",
     ] {
-        tree.set_url(&format!("http://{host}:{port}"), Brand::CoreOs);
+        tree.set_url(&format!("http://{host}:{port}"), Vendor::COREOS);
         for command in ["fetch", "bump-coreos latest", "bump-coreos 1032.0.0 --preview", "releases"] {
             let output = tree.run(&format!("{command} --insecure-http"));
             let text = stderr(&output);
@@ -100,7 +101,7 @@ fn foreign_tree_host_is_refused_before_a_request() {
 #[test]
 fn allowed_hosts_are_contacted_in_any_notation() {
     let tree = ForeignTree::new();
-    tree.set_url(&format!("http://127.1:{}", tree.port()), Brand::CoreOs);
+    tree.set_url(&format!("http://127.1:{}", tree.port()), Vendor::COREOS);
     let output = tree.run("fetch --allow-host 127.0.0.1");
     assert!(output.status.success(), "{}", stderr(&output));
     let output = tree.run("fetch --allow-host 0x7f000001");
@@ -116,7 +117,7 @@ fn allowed_hosts_are_contacted_in_any_notation() {
 fn foreign_tree_redirect_to_private_is_refused() {
     let tree = ForeignTree::new();
     let inner = Server::start(Site::new()).unwrap();
-    tree.set_url(&format!("http://127.0.0.1:{}", tree.port()), Brand::CoreOs);
+    tree.set_url(&format!("http://127.0.0.1:{}", tree.port()), Vendor::COREOS);
     for location in [
         inner.url().replace("127.0.0.1", "localhost"),
         inner.url().replace("127.0.0.1", "[::1]"),
@@ -138,10 +139,10 @@ fn foreign_tree_redirect_to_private_is_refused() {
 #[test]
 fn mirror_and_own_tree_are_not_restricted() {
     let tree = ForeignTree::new();
-    tree.set_url("http://10.0.0.1", Brand::CoreOs);
+    tree.set_url("http://10.0.0.1", Vendor::COREOS);
     let output = tree.run(&format!("fetch --mirror {}", tree.server.url()));
     assert!(output.status.success(), "{}", stderr(&output));
-    tree.set_url(&format!("http://127.0.0.1:{}", tree.port()), Brand::CoreOs);
+    tree.set_url(&format!("http://127.0.0.1:{}", tree.port()), Vendor::COREOS);
     let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
         .args(["fetch", "--signing-key", "../mirror.key"])
         .current_dir(tree.scene.tree())
@@ -159,8 +160,8 @@ fn flatcar_cdn(tree: &ForeignTree) {
         [("alpha", "4722.0.0"), ("stable", "4593.2.5"), ("lts", "4081.3.6"), ("lts", "3510.3.9")]
     {
         let release = release.parse().unwrap();
-        let image =
-            ImageSpec::new(Brand::Flatcar, Board::Amd64, &release, example::AFTER.1).program("bin/bash", &[]);
+        let image = ImageSpec::new(Vendor::FLATCAR, Board::Amd64, &release, example::AFTER.1)
+            .program("bin/bash", &[]);
         let mut site = Site::new();
         publish(&mut site, &image, &tree.certificate).unwrap();
         server.extend(site.into_iter().map(|(path, bytes)| (format!("{channel}/{path}"), bytes)));
@@ -177,7 +178,7 @@ fn flatcar_cdn(tree: &ForeignTree) {
         tree.put(&format!("{path}/version.txt"), &format!("FLATCAR_VERSION_ID={release}\n"));
     }
     tree.server.put("lts/lts-info", b"3510:2023:supported\n4081:2024:unsupported\n".to_vec());
-    tree.set_url(&format!("http://127.0.0.1:{}/stable", tree.port()), Brand::Flatcar);
+    tree.set_url(&format!("http://127.0.0.1:{}/stable", tree.port()), Vendor::FLATCAR);
 }
 
 #[test]
@@ -211,7 +212,7 @@ fn channels_in_the_path_and_lts_streams_are_followed() {
 #[test]
 fn channel_without_a_match_is_an_error() {
     let tree = ForeignTree::new();
-    tree.set_url(&format!("http://127.0.0.1:{}", tree.port()), Brand::CoreOs);
+    tree.set_url(&format!("http://127.0.0.1:{}", tree.port()), Vendor::COREOS);
     let output = tree.run("fetch --channel beta --allow-host 127.0.0.1");
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("--channel beta selects nothing"), "{}", stderr(&output));

@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use coreos_types::release::Brand;
+use coreos_types::vendor::{Vendor, Vendors};
 use openpgp_policy::{
     COREOS, Certificate, DetachedSignature, FLATCAR, Pin, SignatureStatus, TrustPolicy, Verification,
 };
@@ -17,7 +17,7 @@ use crate::openpgp::{NOW, fixture};
 
 /// A keyring of the built-in certificates, without a cache directory.
 fn vendors() -> Keyring {
-    Keyring::new(TrustPolicy::for_all_vendors(NOW), None)
+    Keyring::new(TrustPolicy::for_vendors(&Vendors::default(), NOW), None)
 }
 
 fn verify(name: &str, keyring: &Keyring) -> Report {
@@ -122,17 +122,16 @@ fn key_of_releases_1045_and_1047_is_refused() {
 fn sha1_exception_follows_the_primary_key() {
     let certificates = vendors().local_certificates();
     let policy = TrustPolicy::from_certificates(&certificates[..1], NOW);
-    assert_eq!(policy.pins, [Pin::for_vendor(Brand::CoreOs)]);
+    assert_eq!(policy.pins, Pin::for_vendor(Vendor::COREOS).collect::<Vec<_>>());
     // Under a pin without the exception, the same signature by the same certificate is refused.
-    let strict =
-        TrustPolicy { pins: vec![Pin { sha1_until: None, ..Pin::for_vendor(Brand::CoreOs) }], now: NOW };
+    let strict = TrustPolicy { pins: vec![Pin { sha1_until: None, ..policy.pins[0].clone() }], now: NOW };
     let report = verify("coreos-2015-E5676EFC", &Keyring::from_certificates(strict, certificates));
     assert_eq!(report.extra["signatures"][0]["rule"], "binding");
 }
 
 #[test]
 fn signature_of_another_vendor_is_refused() {
-    let keyring = Keyring::new(TrustPolicy::for_vendor(Brand::Flatcar, NOW), None);
+    let keyring = Keyring::new(TrustPolicy::for_vendor(Vendor::FLATCAR, NOW), None);
     let report = verify("coreos-2019-67B3CA0E", &keyring);
     assert_eq!(report.exit_code(), 3);
     assert_eq!(report.extra["signatures"][0]["verdict"], "unknown-key");
@@ -151,7 +150,10 @@ fn verification_is_send() {
     fn is_send<T: Send>(_: &T) {}
     let bytes = fs::read(fixture("vendor/coreos-2019-67B3CA0E.sig")).unwrap();
     let signature = DetachedSignature::parse(&bytes, "version.txt.sig").unwrap();
-    let verification =
-        Verification::new(&signature, &vendors().local_certificates(), &TrustPolicy::for_all_vendors(NOW));
+    let verification = Verification::new(
+        &signature,
+        &vendors().local_certificates(),
+        &TrustPolicy::for_vendors(&Vendors::default(), NOW),
+    );
     is_send(&verification);
 }

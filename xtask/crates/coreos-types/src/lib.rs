@@ -1,6 +1,7 @@
 //! Vocabulary of the other crates.
 //!
-//! - [`release`]: vendor, channel, board, release and systemd version, as release servers name them.
+//! - [`release`]: channel, board, release and systemd version, as release servers name them.
+//! - [`vendor`]: who publishes images, with file names, servers and pinned keys.
 //! - [`error`]: the [`Error`](error::Error) that stops a command, with its causes and a hint.
 //! - [`signer`]: the signer of a file.
 //! - [`calendar`]: Unix seconds as RFC 3339.
@@ -14,3 +15,4 @@ pub mod error;
 pub mod release;
 pub mod shell;
 pub mod signer;
+pub mod vendor;

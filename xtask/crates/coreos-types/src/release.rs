@@ -1,7 +1,4 @@
-//! The vocabulary of releases as types: brand, channel, board, release, flavor, systemd version.
-//!
-//! Layouts and names are those of the release servers of CoreOS Container Linux and of Flatcar
-//! (coreos/docs `notes-for-distributors.md`, flatcar/init `bin/flatcar-install`).
+//! The vocabulary of releases as types: channel, board, release, flavor, systemd version.
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,101 +18,6 @@ impl fmt::Display for ParseError {
 }
 
 impl std::error::Error for ParseError {}
-
-/// The vendor of an image, which determines names, hosts and the file name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Brand {
-    /// CoreOS Container Linux, 2013 to 2020.
-    CoreOs,
-    /// Flatcar Container Linux, which continues it.
-    Flatcar,
-}
-
-impl Brand {
-    /// Every brand.
-    pub const ALL: [Brand; 2] = [Brand::CoreOs, Brand::Flatcar];
-
-    /// The identifier in file names, in `ID=` of os-release and on the command line.
-    pub fn id(self) -> &'static str {
-        match self {
-            Brand::CoreOs => "coreos",
-            Brand::Flatcar => "flatcar",
-        }
-    }
-
-    /// The name in messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Brand::CoreOs => "CoreOS",
-            Brand::Flatcar => "Flatcar",
-        }
-    }
-
-    /// The prefix of variables in `version.txt` and os-release (`COREOS_BOARD`).
-    pub fn variable_prefix(self) -> &'static str {
-        match self {
-            Brand::CoreOs => "COREOS",
-            Brand::Flatcar => "FLATCAR",
-        }
-    }
-
-    /// The domain below which each channel has a host, `CHANNEL.release.DOMAIN`.
-    pub fn release_domain(self) -> &'static str {
-        match self {
-            Brand::CoreOs => "release.core-os.net",
-            Brand::Flatcar => "release.flatcar-linux.net",
-        }
-    }
-
-    /// The name of the PXE image in a release directory.
-    pub fn pxe_image(self) -> &'static str {
-        match self {
-            Brand::CoreOs => "coreos_production_pxe_image.cpio.gz",
-            Brand::Flatcar => "flatcar_production_pxe_image.cpio.gz",
-        }
-    }
-
-    /// The name of the list of the image's files in a release directory.
-    pub fn contents_list(self) -> &'static str {
-        match self {
-            Brand::CoreOs => "coreos_production_image_contents.txt",
-            Brand::Flatcar => "flatcar_production_image_contents.txt",
-        }
-    }
-
-    /// The name of the list of the image's packages in a release directory.
-    pub fn packages_list(self) -> &'static str {
-        match self {
-            Brand::CoreOs => "coreos_production_image_packages.txt",
-            Brand::Flatcar => "flatcar_production_image_packages.txt",
-        }
-    }
-
-    /// The channels of this brand; the channel that rkt pinned is first.
-    pub fn channels(self) -> &'static [Channel] {
-        match self {
-            Brand::CoreOs => &[Channel::Alpha, Channel::Beta, Channel::Stable],
-            Brand::Flatcar => &[Channel::Alpha, Channel::Beta, Channel::Stable, Channel::Lts],
-        }
-    }
-}
-
-impl fmt::Display for Brand {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Brand {
-    type Err = ParseError;
-    fn from_str(text: &str) -> Result<Brand, ParseError> {
-        Brand::ALL.into_iter().find(|brand| brand.id() == text).ok_or_else(|| ParseError {
-            what: "brand",
-            found: text.to_owned(),
-            expected: "coreos or flatcar",
-        })
-    }
-}
 
 /// A release channel; each has its own host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -173,7 +75,7 @@ impl Board {
     pub const ALL: [Board; 2] = [Board::Amd64, Board::Arm64];
 
     /// The identifier in release directories and manifest directories.
-    pub fn id(self) -> &'static str {
+    pub const fn id(self) -> &'static str {
         match self {
             Board::Amd64 => "amd64-usr",
             Board::Arm64 => "arm64-usr",

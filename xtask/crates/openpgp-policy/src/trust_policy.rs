@@ -4,14 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 
 use coreos_types::error::{Error, Result};
-use coreos_types::release::Brand;
+use coreos_types::vendor::{Vendor, Vendors};
 
 use super::Certificate;
 
 /// The primary key of CoreOS Container Linux, rsa4096, 2013-09-06.
-pub const COREOS: &str = "04127D0BFABEC8871FFB2CCE50E0885593D2DCB4";
+pub const COREOS: &str = Vendor::COREOS.pins[0];
 /// The primary key of Flatcar Container Linux, rsa4096, 2018-02-26.
-pub const FLATCAR: &str = "F88CFEDEFF29A5B4D9523864E25D9AED0593B34A";
+pub const FLATCAR: &str = Vendor::FLATCAR.pins[0];
 /// 2018-01-01T00:00:00Z, the end of SHA-1: CoreOS signed with it until some time in 2017.
 pub const SHA1_CUTOFF: u64 = 1_514_764_800;
 /// The seconds by which the signer's clock may be ahead of the local clock.
@@ -67,32 +67,33 @@ pub struct Pin {
     pub fingerprint: Fingerprint,
     /// The owner's name in messages.
     pub name: String,
-    /// The vendor that signs releases with it; `None` for a user's own key.
-    pub brand: Option<Brand>,
+    /// The vendor's URL of the certificate.
+    pub certificate_url: Option<&'static str>,
     /// SHA-1 is accepted in this certificate, and in file signatures made before this time (Unix seconds).
     /// `None`: SHA-1 is never accepted.
     pub sha1_until: Option<u64>,
 }
 
 impl Pin {
-    /// The built-in pin of a vendor.
-    pub fn for_vendor(brand: Brand) -> Pin {
-        let (primary, sha1_until) = match brand {
-            Brand::CoreOs => (COREOS, Some(SHA1_CUTOFF)),
-            Brand::Flatcar => (FLATCAR, None),
-        };
-        let name = format!("the {} image signing key", brand.name());
-        Pin { fingerprint: Fingerprint(primary.to_owned()), name, brand: Some(brand), sha1_until }
+    /// The pins of a vendor; malformed ones are left out.
+    pub fn for_vendor(vendor: &Vendor) -> impl Iterator<Item = Pin> + use<'_> {
+        let pins = vendor.pins.iter().filter_map(|pin| pin.parse().ok());
+        pins.map(move |pin: Fingerprint| Pin {
+            sha1_until: (pin.as_str() == COREOS).then_some(SHA1_CUTOFF),
+            fingerprint: pin,
+            name: format!("the {vendor} image signing key"),
+            certificate_url: vendor.certificate_url,
+        })
     }
 
-    /// A pin for any primary key. A vendor's key gets that vendor's pin: whether SHA-1 is accepted depends on the
-    /// fingerprint, for every source of the certificate.
+    /// A pin for any primary key. That of a built-in vendor gets the vendor's pin: whether SHA-1 is accepted depends
+    /// on the fingerprint, for every source of the certificate.
     pub fn new(primary: Fingerprint, name: impl Into<String>) -> Pin {
-        let vendor = Brand::ALL.into_iter().map(Pin::for_vendor).find(|pin| pin.fingerprint == primary);
-        vendor.unwrap_or_else(|| Pin {
+        let mut built_in = Vendor::BUILT_IN.into_iter().flat_map(Pin::for_vendor);
+        built_in.find(|pin| pin.fingerprint == primary).unwrap_or_else(|| Pin {
             fingerprint: primary,
             name: name.into(),
-            brand: None,
+            certificate_url: None,
             sha1_until: None,
         })
     }
@@ -108,14 +109,14 @@ pub struct TrustPolicy {
 }
 
 impl TrustPolicy {
-    /// Trusts both vendors' keys.
-    pub fn for_all_vendors(now: u64) -> TrustPolicy {
-        TrustPolicy { pins: Brand::ALL.into_iter().map(Pin::for_vendor).collect(), now }
+    /// Trusts the keys of these vendors.
+    pub fn for_vendors(vendors: &Vendors, now: u64) -> TrustPolicy {
+        TrustPolicy { pins: vendors.iter().flat_map(Pin::for_vendor).collect(), now }
     }
 
-    /// Trusts one vendor's key.
-    pub fn for_vendor(brand: Brand, now: u64) -> TrustPolicy {
-        TrustPolicy { pins: vec![Pin::for_vendor(brand)], now }
+    /// Trusts one vendor's keys.
+    pub fn for_vendor(vendor: &Vendor, now: u64) -> TrustPolicy {
+        TrustPolicy { pins: Pin::for_vendor(vendor).collect(), now }
     }
 
     /// Trusts exactly these certificates (`--signing-key FILE`).

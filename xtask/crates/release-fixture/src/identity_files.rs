@@ -1,6 +1,7 @@
 //! The files in an image that name its vendor, board and release, as CoreOS and Flatcar write them.
 
-use coreos_types::release::{Board, Brand, Release};
+use coreos_types::release::{Board, Release};
+use coreos_types::vendor::Vendor;
 
 /// The first CoreOS release with the board in its os-release (March 2017).
 const BOARD_IN_OS_RELEASE_SINCE: u32 = 1353;
@@ -8,14 +9,14 @@ const BOARD_IN_OS_RELEASE_SINCE: u32 = 1353;
 /// The vendor, board and release that an image names.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Identity<'a> {
-    pub(super) brand: Brand,
+    pub(super) vendor: &'static Vendor,
     pub(super) board: Board,
     pub(super) release: &'a Release,
 }
 
-/// The files below `/usr` that name brand, release and board.
+/// The files below `/usr` that name vendor, release and board.
 pub(super) fn identity(image: Identity<'_>, lib: &str) -> Vec<(String, String)> {
-    let id = image.brand.id();
+    let id = image.vendor.id;
     vec![
         (format!("{lib}/os-release"), os_release(image)),
         (format!("share/{id}/release"), release_file(image)),
@@ -25,29 +26,31 @@ pub(super) fn identity(image: Identity<'_>, lib: &str) -> Vec<(String, String)> 
 }
 
 fn os_release(image: Identity<'_>) -> String {
-    let (id, version) = (image.brand.id(), image.release);
-    let name = match image.brand {
-        Brand::CoreOs => "CoreOS",
-        Brand::Flatcar => "Flatcar Container Linux by Kinvolk",
+    let (id, version) = (image.vendor.id, image.release);
+    let name = match image.vendor.id {
+        "flatcar" => "Flatcar Container Linux by Kinvolk",
+        _ => image.vendor.name,
     };
     let mut text = format!(
         "NAME=\"{name}\"\nID={id}\nVERSION={version}\nVERSION_ID={number}\nBUILD_ID=\nPRETTY_NAME=\"{name} {version}\"\n",
         number = version_id(version),
     );
-    if image.brand == Brand::Flatcar {
+    if image.vendor != Vendor::COREOS {
         text.push_str("ID_LIKE=coreos\n");
     }
-    if image.brand == Brand::Flatcar || major(version) >= BOARD_IN_OS_RELEASE_SINCE {
-        text.push_str(&format!("{}_BOARD=\"{}\"\n", image.brand.variable_prefix(), image.board));
+    let board = image.vendor.board_name(image.board);
+    if image.vendor != Vendor::COREOS || major(version) >= BOARD_IN_OS_RELEASE_SINCE {
+        text.push_str(&format!("{}_BOARD=\"{board}\"\n", image.vendor.variable_prefix));
     }
     text
 }
 
 fn release_file(image: Identity<'_>) -> String {
-    let prefix = image.brand.variable_prefix();
+    let prefix = image.vendor.variable_prefix;
     format!(
         "{prefix}_RELEASE_VERSION={}\n{prefix}_RELEASE_BOARD={}\n{prefix}_RELEASE_APPID={{00000000-0000-0000-0000-000000000000}}\n",
-        image.release, image.board,
+        image.release,
+        image.vendor.board_name(image.board),
     )
 }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::elf::ElfStub;
 use super::identity_files::{Identity, identity};
 use super::package_database;
-use coreos_types::release::{Board, Brand, Release};
+use coreos_types::release::{Board, Release};
+use coreos_types::vendor::Vendor;
 use usr::file_info;
 use usr::path::UsrPath;
 use usr::tree::{Node, NodeKind, UsrTree};
@@ -13,7 +14,7 @@ use usr::tree::{Node, NodeKind, UsrTree};
 /// One image. Paths are relative to `/usr`; no path goes through a directory symlink (`lib` on amd64).
 #[derive(Debug, Clone)]
 pub struct ImageSpec {
-    pub(super) brand: Brand,
+    pub(super) vendor: &'static Vendor,
     pub(super) board: Board,
     pub(super) release: Release,
     /// The systemd version in the list of packages, `229` or `252.39`.
@@ -35,21 +36,21 @@ pub enum Content {
 }
 
 impl ImageSpec {
-    /// An image in the layout that its brand had for this board, with its identity files.
+    /// An image in the layout that its vendor had for this board, with its identity files.
     ///
     /// CoreOS on amd64 had `lib` as a symlink to `lib64`; Flatcar today has a real `lib`, and `sbin` as a symlink
     /// to `bin`. systemd itself is not included: `systemd` is the version of `lib*/systemd/systemd` once it is
     /// added with [`ImageSpec::program`].
-    pub fn new(brand: Brand, board: Board, release: &Release, systemd: &str) -> ImageSpec {
+    pub fn new(vendor: &'static Vendor, board: Board, release: &Release, systemd: &str) -> ImageSpec {
         let (release, systemd) = (release.clone(), systemd.to_owned());
-        let mut image = ImageSpec { brand, board, release, systemd, files: BTreeMap::new() };
-        match (brand, board) {
-            (Brand::CoreOs, Board::Amd64) => image = image.link("lib", "lib64"),
-            (Brand::CoreOs, Board::Arm64) => {}
-            (Brand::Flatcar, _) => image = image.link("sbin", "bin"),
+        let mut image = ImageSpec { vendor, board, release, systemd, files: BTreeMap::new() };
+        match (vendor.id, board) {
+            ("coreos", Board::Amd64) => image = image.link("lib", "lib64"),
+            ("coreos", Board::Arm64) => {}
+            _ => image = image.link("sbin", "bin"),
         }
         let lib = image.lib();
-        let identity_files = identity(Identity { brand, board, release: &image.release }, lib);
+        let identity_files = identity(Identity { vendor, board, release: &image.release }, lib);
         for (path, text) in identity_files {
             image = image.text(&path, &text);
         }
@@ -149,8 +150,8 @@ impl ImageSpec {
 
     /// The real directory of systemd and os-release.
     pub fn lib(&self) -> &'static str {
-        match (self.brand, self.board) {
-            (Brand::CoreOs, Board::Amd64) => "lib64",
+        match (self.vendor.id, self.board) {
+            ("coreos", Board::Amd64) => "lib64",
             _ => "lib",
         }
     }

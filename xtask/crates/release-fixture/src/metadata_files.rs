@@ -5,11 +5,10 @@ use std::collections::BTreeSet;
 use super::identity_files::version_id;
 use super::image::{Content, ImageSpec};
 use super::package_database;
-use coreos_types::release::Brand;
 
 /// `version.txt`: shell assignments (coreos/scripts `build_image`).
 pub(super) fn version_txt(image: &ImageSpec) -> String {
-    let prefix = image.brand.variable_prefix();
+    let prefix = image.vendor.variable_prefix;
     let version = version_id(&image.release);
     let mut numbers = version.split('.');
     let mut next = || numbers.next().unwrap_or("0");
@@ -61,10 +60,7 @@ fn line(mode: &str, size: usize, path: &str, target: &str) -> String {
 
 /// The list of packages, `category/name-version::repository`, sorted (`write_packages`).
 pub(super) fn packages(image: &ImageSpec) -> String {
-    let repository = match image.brand {
-        Brand::CoreOs => "coreos",
-        Brand::Flatcar => "portage-stable",
-    };
+    let repository = if image.vendor.id == "coreos" { "coreos" } else { "portage-stable" };
     let fixed =
         [("app-shells/bash", "4.3_p42"), ("sys-apps/systemd", &image.systemd), ("sys-libs/glibc", "2.21-r2")];
     let fixed = fixed.map(|(name, version)| (name.to_owned(), version.to_owned()));

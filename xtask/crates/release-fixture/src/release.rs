@@ -29,9 +29,9 @@ pub fn publish(site: &mut Site, image: &ImageSpec, certificate: &TestCertificate
 /// As [`pack::pxe_image`].
 pub fn files(image: &ImageSpec) -> Result<Vec<(&'static str, Vec<u8>)>> {
     Ok(vec![
-        (image.brand.pxe_image(), pack::pxe_image(image)?),
+        (image.vendor.pxe_image, pack::pxe_image(image)?),
         ("version.txt", metadata_files::version_txt(image).into_bytes()),
-        (image.brand.contents_list(), metadata_files::contents(image).into_bytes()),
-        (image.brand.packages_list(), metadata_files::packages(image).into_bytes()),
+        (image.vendor.contents_list, metadata_files::contents(image).into_bytes()),
+        (image.vendor.packages_list, metadata_files::packages(image).into_bytes()),
     ])
 }

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::file_info::FileInfo;
 use super::path::UsrPath;
 use super::tree::UsrTree;
-use coreos_types::release::{Board, Brand, Release, SystemdVersion};
+use coreos_types::release::{Board, Release, SystemdVersion};
+use coreos_types::vendor::{Vendor, Vendors};
 
 /// The vendor, release and board of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Identity {
-    /// The vendor, by `ID` of os-release.
-    pub brand: Option<Brand>,
+    /// The vendor, by `ID` of os-release; `None` if no known vendor has this identifier.
+    pub vendor: Option<&'static Vendor>,
     /// The release, by `VERSION` of os-release, else `VERSION_ID`.
     pub release: Option<Release>,
     /// The board; see [`Identity::from_tree`].
@@ -23,30 +24,31 @@ pub struct Identity {
 impl Identity {
     /// Reads the identity from the files of [`identity_files`].
     ///
-    /// The board is `COREOS_BOARD` or `FLATCAR_BOARD` of os-release, else `COREOS_RELEASE_BOARD` or
-    /// `FLATCAR_RELEASE_BOARD` of `share/{coreos,flatcar}/release`, else the machine of the loaders and of systemd.
-    pub fn from_tree(tree: &UsrTree) -> Identity {
+    /// The board is `COREOS_BOARD` (or the variable of another vendor) of os-release, else `COREOS_RELEASE_BOARD` of
+    /// `share/coreos/release`, else the machine of the loaders and of systemd.
+    pub fn from_tree(tree: &UsrTree, vendors: &Vendors) -> Identity {
         let os_release = read_text(tree, "lib/os-release").map(parse_os_release).unwrap_or_default();
         let value = |key: &str| os_release.get(key).map(String::as_str);
         let release_in = |key: &str| value(key)?.split_whitespace().next()?.parse().ok();
-        let board_in_os_release = Brand::ALL
+        let board_in_os_release = vendors
             .iter()
-            .find_map(|brand| value(&format!("{}_BOARD", brand.variable_prefix()))?.parse().ok());
+            .find_map(|vendor| parse_board(vendor, value(&format!("{}_BOARD", vendor.variable_prefix))?));
         Identity {
-            brand: value("ID").and_then(|id| id.parse().ok()),
+            vendor: value("ID").and_then(|id| vendors.get(id)),
             release: release_in("VERSION").or_else(|| release_in("VERSION_ID")),
             board: board_in_os_release
-                .or_else(|| board_from_release_file(tree))
-                .or_else(|| board_from_elf(tree)),
+                .or_else(|| board_from_release_file(tree, vendors))
+                .or_else(|| board_from_elf(tree, vendors)),
             os_release,
         }
     }
 }
 
 /// The files that [`Identity::from_tree`] and [`systemd_version`] read.
-pub fn identity_files(tree: &UsrTree) -> Vec<UsrPath> {
-    let fixed = ["lib/os-release", "share/coreos/release", "share/flatcar/release"];
-    let fixed = fixed.iter().filter_map(|path| resolve_file(tree, path));
+pub fn identity_files(tree: &UsrTree, vendors: &Vendors) -> Vec<UsrPath> {
+    let releases = vendors.iter().map(release_file);
+    let fixed = std::iter::once("lib/os-release".to_owned()).chain(releases);
+    let fixed = fixed.filter_map(|path| resolve_file(tree, &path));
     let by_name = tree.iter().map(|(path, _)| path).filter(|path| is_systemd(path) || is_loader(path));
     let mut paths: Vec<UsrPath> = fixed.chain(by_name.cloned()).collect();
     paths.sort();
@@ -132,15 +134,25 @@ fn read_text<'a>(tree: &'a UsrTree, path: &str) -> Option<&'a str> {
     }
 }
 
-fn board_from_release_file(tree: &UsrTree) -> Option<Board> {
-    Brand::ALL.iter().find_map(|brand| {
-        let text = read_text(tree, &format!("share/{}/release", brand.id()))?;
-        parse_os_release(text).get(&format!("{}_RELEASE_BOARD", brand.variable_prefix()))?.parse().ok()
+fn release_file(vendor: &Vendor) -> String {
+    format!("share/{}/release", vendor.id)
+}
+
+fn board_from_release_file(tree: &UsrTree, vendors: &Vendors) -> Option<Board> {
+    vendors.iter().find_map(|vendor| {
+        let variables = parse_os_release(read_text(tree, &release_file(vendor))?);
+        parse_board(vendor, variables.get(&format!("{}_RELEASE_BOARD", vendor.variable_prefix))?)
     })
 }
 
-fn board_from_elf(tree: &UsrTree) -> Option<Board> {
-    let files = identity_files(tree);
+/// The board with this name of a vendor, or with the common one.
+fn parse_board(vendor: &Vendor, name: &str) -> Option<Board> {
+    let own = Board::ALL.into_iter().find(|board| vendor.board_name(*board) == name);
+    own.or_else(|| name.parse().ok())
+}
+
+fn board_from_elf(tree: &UsrTree, vendors: &Vendors) -> Option<Board> {
+    let files = identity_files(tree, vendors);
     let machines = files.iter().filter_map(|path| match tree.file_info(path.as_str()) {
         Some(FileInfo::Elf(info)) if info.is_64 => Some(info.machine),
         _ => None,
@@ -218,18 +230,18 @@ mod tests {
             FileInfo::Text("ID=flatcar\nVERSION=4799.0.0+nightly-1\nFLATCAR_BOARD=arm64-usr\n".into());
         let release = FileInfo::Text("COREOS_RELEASE_BOARD=amd64-usr\n".into());
         let full = tree(&[("lib/os-release", os_release), ("share/coreos/release", release.clone())]);
-        let identity = Identity::from_tree(&full);
-        assert_eq!((identity.brand, identity.board), (Some(Brand::Flatcar), Some(Board::Arm64)));
+        let identity = Identity::from_tree(&full, &Vendors::default());
+        assert_eq!((identity.vendor, identity.board), (Some(Vendor::FLATCAR), Some(Board::Arm64)));
         assert_eq!(identity.release.unwrap().as_str(), "4799.0.0+nightly-1");
         let no_board = tree(&[("share/coreos/release", release), ("bin/x", elf(183, None))]);
-        assert_eq!(Identity::from_tree(&no_board).board, Some(Board::Amd64));
+        assert_eq!(Identity::from_tree(&no_board, &Vendors::default()).board, Some(Board::Amd64));
         let only_elf = tree(&[
             ("lib/ld-linux-aarch64.so.1", elf(183, None)),
             ("lib/systemd/systemd", elf(183, None)),
             ("lib64/ld-2.21.so", elf(62, None)),
         ]);
-        assert_eq!(Identity::from_tree(&only_elf).board, Some(Board::Arm64));
-        assert_eq!(Identity::from_tree(&UsrTree::new()), Identity::default());
+        assert_eq!(Identity::from_tree(&only_elf, &Vendors::default()).board, Some(Board::Arm64));
+        assert_eq!(Identity::from_tree(&UsrTree::new(), &Vendors::default()), Identity::default());
     }
 
     #[test]
@@ -239,7 +251,7 @@ mod tests {
         let mut tree = tree(&[(real.as_str(), text)]);
         let link = NodeKind::Symlink("os-release.d/os-release-coreos".into());
         tree.insert(UsrPath::new("lib/os-release").unwrap(), Node { mode: 0o777, kind: link });
-        assert_eq!(Identity::from_tree(&tree).brand, Some(Brand::CoreOs));
+        assert_eq!(Identity::from_tree(&tree, &Vendors::default()).vendor, Some(Vendor::COREOS));
     }
 
     #[test]

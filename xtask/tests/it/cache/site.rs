@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use coreos_types::error::Result;
-use coreos_types::release::{Board, Brand, Release};
+use coreos_types::release::{Board, Release};
+use coreos_types::vendor::Vendor;
 use release_fixture::certificate::TestCertificate;
 use release_fixture::release;
 use release_fixture::server::Server;
@@ -71,11 +72,10 @@ impl CacheSite {
     /// Requests the same release from other mirrors.
     pub(super) fn request_from(&self, mirrors: &[&str]) -> ReleaseRequest {
         let release: Release = "991.0.0".parse().unwrap();
-        let image = Brand::CoreOs.pxe_image();
         let directory =
-            |mirror: &&str| ReleaseDir::from_mirror(mirror, Board::Amd64, &release, image).unwrap();
+            |mirror: &&str| ReleaseDir::from_mirror(mirror, Vendor::COREOS, Board::Amd64, &release).unwrap();
         let candidates = mirrors.iter().map(directory).collect();
-        ReleaseRequest { brand: Brand::CoreOs, board: Board::Amd64, release, candidates }
+        ReleaseRequest { vendor: Vendor::COREOS, board: Board::Amd64, release, candidates }
     }
 
     /// Starts another server with copies of this server's files at `paths`.

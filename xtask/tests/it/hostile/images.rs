@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use coreos_types::release::{Board, Brand};
+use coreos_types::release::Board;
+use coreos_types::vendor::Vendor;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use release_fixture::image::ImageSpec;
@@ -64,7 +65,7 @@ pub(super) fn around(squashfs: &[u8]) -> Vec<u8> {
 }
 
 fn empty() -> ImageSpec {
-    ImageSpec::new(Brand::CoreOs, Board::Amd64, &"1.0.0".parse().unwrap(), "229")
+    ImageSpec::new(Vendor::COREOS, Board::Amd64, &"1.0.0".parse().unwrap(), "229")
 }
 
 #[test]

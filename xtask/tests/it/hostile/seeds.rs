@@ -4,7 +4,8 @@ use std::io::{Cursor, Write};
 
 use backhand::compression::Compressor;
 use backhand::{FilesystemCompressor, FilesystemWriter, NodeHeader};
-use coreos_types::release::{Board, Brand};
+use coreos_types::release::Board;
+use coreos_types::vendor::Vendor;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use release_fixture::certificate::TestCertificate;
@@ -85,7 +86,7 @@ fn elf() -> Vec<Vec<u8>> {
 
 pub(super) fn image(board: Board) -> ImageSpec {
     let lib = if board == Board::Amd64 { "lib64" } else { "lib" };
-    ImageSpec::new(Brand::CoreOs, board, &"1032.0.0".parse().unwrap(), "229")
+    ImageSpec::new(Vendor::COREOS, board, &"1032.0.0".parse().unwrap(), "229")
         .library_with_dev(&format!("{lib}/libz.so.1.2.8"), "libz.so.1", &["libc.so.6"])
         .program("bin/bash", &["libc.so.6", "libz.so.1"])
         .link("bin/sh", "bash")

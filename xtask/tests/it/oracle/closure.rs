@@ -231,7 +231,7 @@ impl Image {
         let options = BumpOptions {
             release: "1097.0.0".parse().unwrap(),
             channel: None,
-            brand: None,
+            vendor: None,
             systemd: Some("v229".parse().unwrap()),
             reach: FixOptions { dlopen: None, drop_missing: false, by_names_only: false },
         };

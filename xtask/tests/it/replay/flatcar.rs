@@ -1,6 +1,7 @@
 //! A bump of a CoreOS tree to a current Flatcar release.
 
-use coreos_types::release::{Board, Brand};
+use coreos_types::release::Board;
+use coreos_types::vendor::Vendor;
 use expect_test::expect;
 use release_fixture::elf::ElfStub;
 use release_fixture::image::ImageSpec;
@@ -59,7 +60,7 @@ const GONE: [&str; 5] = [
 fn flatcar(lists: &Lists) -> ImageSpec {
     let board = Board::Amd64;
     let loader = ElfStub::library(board, "ld-linux-x86-64.so.2").system_dirs(["/lib64/", "/usr/lib64/"]);
-    let mut image = ImageSpec::new(Brand::Flatcar, board, &"1097.0.0".parse().unwrap(), "257.9")
+    let mut image = ImageSpec::new(Vendor::FLATCAR, board, &"1097.0.0".parse().unwrap(), "257.9")
         .elf("lib64/ld-linux-x86-64.so.2", loader);
     for soname in GLIBC {
         image = image.library(&format!("lib64/{soname}"), soname, &[]);
@@ -114,7 +115,7 @@ fn program(image: ImageSpec, path: &str) -> ImageSpec {
 #[test]
 fn coreos_tree_is_bumped_to_current_flatcar() {
     let before = Lists::release_991();
-    let row = before.row([flatcar(&before)], str::cmp).with_brand(Brand::Flatcar);
+    let row = before.row([flatcar(&before)], str::cmp).with_vendor(Vendor::FLATCAR);
     let plan = row.bump_and_verify();
     let report = format_plan(&plan.fixes, &plan.findings);
     let (moves, others): (Vec<&str>, Vec<&str>) =

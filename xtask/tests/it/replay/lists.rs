@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use coreos_types::release::{Board, Brand};
+use coreos_types::release::Board;
+use coreos_types::vendor::Vendor;
 use release_fixture::from_paths::with_listed;
 use release_fixture::image::ImageSpec;
 use xtask::demo::example::FILES;
@@ -88,7 +89,7 @@ impl Lists {
     pub(super) fn image(&self, board: Board, systemd: &str) -> ImageSpec {
         let lists = || self.0.iter().filter(|((other, _), _)| *other == board).map(|(_, paths)| paths);
         let all: Vec<&str> = lists().flatten().map(String::as_str).collect();
-        let image = ImageSpec::new(Brand::CoreOs, board, &"1097.0.0".parse().unwrap(), systemd);
+        let image = ImageSpec::new(Vendor::COREOS, board, &"1097.0.0".parse().unwrap(), systemd);
         with_listed(image, &all, |path| {
             let library = path.contains(".so");
             let list = lists().find(|paths| !library && paths.contains(path));

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use coreos_types::error::Result;
-use coreos_types::release::{Board, Brand, Channel, Flavor, Release};
+use coreos_types::release::{Board, Channel, Flavor, Release};
+use coreos_types::vendor::Vendor;
 use expect_test::Expect;
 use manifest::finding::{Finding, FindingKind, Fix, Severity};
 use manifest::plan::bump::{BumpOptions, BumpPlan};
@@ -25,7 +26,7 @@ pub(super) struct Row {
     images: BTreeMap<Board, ImageSpec>,
     drop_missing: bool,
     by_names_only: bool,
-    brand: Option<Brand>,
+    vendor: Option<&'static Vendor>,
 }
 
 const MK: &str = "CCN_SYSTEMD_VERSION := v229\nCCN_IMG_RELEASE := 1068.0.0\nCCN_IMG_URL := https://alpha.release.core-os.net/$(RKT_STAGE1_COREOS_BOARD)/$(CCN_IMG_RELEASE)/coreos_production_pxe_image.cpio.gz\n";
@@ -34,31 +35,31 @@ impl Row {
     /// A tree of amd64-usr with both flavors, and an image with a loader, libc and systemd. `base.manifest` lists the
     /// first two, and kvm links to it.
     pub(super) fn amd64() -> Row {
-        Row::new(Brand::CoreOs, &[Board::Amd64])
+        Row::new(Vendor::COREOS, &[Board::Amd64])
     }
 
     /// The tree of [`Row::amd64`] for both boards: on arm64 libraries are in `lib64`, loader and systemd in `lib`.
     pub(super) fn both_boards() -> Row {
-        Row::new(Brand::CoreOs, &Board::ALL)
+        Row::new(Vendor::COREOS, &Board::ALL)
     }
 
     /// The tree of amd64-usr with an image of a current Flatcar release.
     pub(super) fn flatcar() -> Row {
-        Row::new(Brand::Flatcar, &[Board::Amd64])
+        Row::new(Vendor::FLATCAR, &[Board::Amd64])
     }
 
     /// A tree without manifests, and these images.
     pub(super) fn empty(images: impl IntoIterator<Item = ImageSpec>) -> Row {
         let sources = Stage1Sources { common_mk: MK.as_bytes().to_vec(), ..Stage1Sources::default() };
         let images = images.into_iter().map(|image| (image.board(), image)).collect();
-        Row { sources, images, drop_missing: false, by_names_only: false, brand: None }
+        Row { sources, images, drop_missing: false, by_names_only: false, vendor: None }
     }
 
-    fn new(brand: Brand, boards: &[Board]) -> Row {
+    fn new(vendor: &'static Vendor, boards: &[Board]) -> Row {
         let mut row = Row::empty([]);
         for &board in boards {
             let release: Release = "1097.0.0".parse().unwrap();
-            let image = ImageSpec::new(brand, board, &release, "229");
+            let image = ImageSpec::new(vendor, board, &release, "229");
             let loader_at = match board {
                 Board::Amd64 => "lib64",
                 Board::Arm64 => "lib",
@@ -151,8 +152,8 @@ impl Row {
 
     /// Sets `--brand`.
     #[must_use]
-    pub(super) fn with_brand(mut self, brand: Brand) -> Row {
-        self.brand = Some(brand);
+    pub(super) fn with_vendor(mut self, vendor: &'static Vendor) -> Row {
+        self.vendor = Some(vendor);
         self
     }
 
@@ -246,7 +247,7 @@ impl Row {
         BumpOptions {
             release: "1097.0.0".parse().unwrap(),
             channel: Some(Channel::Alpha),
-            brand: self.brand,
+            vendor: self.vendor,
             systemd: None,
             reach: FixOptions {
                 dlopen: Some(DlopenPriority::Required),

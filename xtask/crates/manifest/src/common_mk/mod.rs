@@ -14,7 +14,8 @@ pub use self::hidden_assignment::IncludedFiles;
 use self::hidden_assignment::{HiddenAssignment, hidden_assignment};
 use self::makefile::{Assignment, Makefile, OpaqueKind, Operator};
 use coreos_types::error::{Error, Result};
-use coreos_types::release::{Board, Brand, Channel, Release, SystemdVersion};
+use coreos_types::release::{Board, Channel, Release, SystemdVersion};
+use coreos_types::vendor::{Vendor, VendorBase, Vendors};
 
 /// The path of the file, relative to the tree.
 pub const COMMON_MK: &str = "stage1/usr_from_coreos/coreos-common.mk";
@@ -39,6 +40,7 @@ pub struct CommonMk {
     text: Vec<u8>,
     makefile: Makefile,
     included: IncludedFiles,
+    vendors: Vendors,
     release: Pinned<Release>,
     systemd: Pinned<SystemdVersion>,
     url: Pinned<String>,
@@ -53,12 +55,12 @@ struct Pinned<T> {
 }
 
 impl CommonMk {
-    /// Parses the file, without knowledge of the files that it includes.
+    /// Parses the file, with the built-in vendors and without knowledge of the files that it includes.
     ///
     /// # Errors
     /// As [`CommonMk::parse_with_includes`].
     pub fn parse(text: &[u8]) -> Result<CommonMk> {
-        CommonMk::parse_with_includes(text, &IncludedFiles::new())
+        CommonMk::parse_with_includes(text, &IncludedFiles::new(), &Vendors::default())
     }
 
     /// Parses the file.
@@ -67,7 +69,7 @@ impl CommonMk {
     /// A variable with no assignment, or with two, outside conditionals; one that an included file or `$(eval …)` can
     /// assign again; a value that is not a release, version or URL; a file that make would not read. Each names the
     /// variable and the lines.
-    pub fn parse_with_includes(text: &[u8], included: &IncludedFiles) -> Result<CommonMk> {
+    pub fn parse_with_includes(text: &[u8], included: &IncludedFiles, vendors: &Vendors) -> Result<CommonMk> {
         let makefile = makefile::parse(text)
             .map_err(|bad| Error::failed(format!("{COMMON_MK}:{}: {}", bad.line, bad.what)))
             .map_err(|error| error.with_hint("fix the file: make would stop there too"))?;
@@ -78,6 +80,7 @@ impl CommonMk {
             text: text.to_vec(),
             makefile,
             included: included.clone(),
+            vendors: vendors.clone(),
         };
         Board::ALL.into_iter().try_for_each(|board| read.url(board).map(drop))?;
         Ok(read)
@@ -146,7 +149,7 @@ impl CommonMk {
                 Error::failed(format!("{at} is not UTF-8")).with_hint(assignment_hint(URL, EXAMPLE_URL))
             }
         })?;
-        let host = Host::parse(&url).map(|host| url[host.0].to_owned()).unwrap_or_default();
+        let host = host_span(&url).map(|span| url[span].to_owned()).unwrap_or_default();
         let blank = |byte: u8| byte.is_ascii_whitespace() || byte.is_ascii_control();
         if host.is_empty() || url.bytes().any(blank) {
             return Err(Error::failed(format!("{at} is {url:?}: expected an http or https URL"))
@@ -155,21 +158,30 @@ impl CommonMk {
         Ok(url)
     }
 
-    /// The channel in the URL: in the host if the host is a vendor's, else in the path, as in
+    /// The channel in the URL: where the vendor's URL has it, else in the path, as in
     /// `HOST/CHANNEL/BOARD/RELEASE/FILE`.
     pub fn channel(&self) -> Option<Channel> {
-        match self.vendor_host() {
-            Some((_, channel)) => channel,
-            None => {
-                self.url(Board::Amd64).ok().and_then(|url| path_channel(&url)).map(|(_, channel)| channel)
-            }
-        }
+        let url = self.url(Board::Amd64).ok()?;
+        url[self.channel_span(&url)?].parse().ok()
     }
 
-    /// The brand in the URL's host, or else in the file name.
-    pub fn brand(&self) -> Option<Brand> {
-        let by_file = |brand: &Brand| self.url.value.rsplit('/').next() == Some(brand.pxe_image());
-        self.vendor_host().map(|(brand, _)| brand).or_else(|| Brand::ALL.into_iter().find(by_file))
+    /// The vendor with the URL's host, or else with its file name.
+    pub fn vendor(&self) -> Option<&'static Vendor> {
+        let by_host = self.url(Board::Amd64).ok().and_then(|url| self.vendors.find_base(&url));
+        by_host.map(|(vendor, _)| vendor).or_else(|| self.vendor_of_file())
+    }
+
+    /// The vendor with the file name of the URL.
+    fn vendor_of_file(&self) -> Option<&'static Vendor> {
+        let file = self.url.value.rsplit('/').next()?;
+        self.vendors.iter().find(|vendor| vendor.pxe_image == file)
+    }
+
+    fn channel_span(&self, url: &str) -> Option<Range<usize>> {
+        match self.vendors.find_base(url) {
+            Some((_, base)) => base.channel,
+            None => path_channel(url),
+        }
     }
 
     /// Pins another release.
@@ -203,59 +215,60 @@ impl CommonMk {
         if self.channel() == Some(channel) {
             return Ok(());
         }
-        let brand = self.brand().ok_or_else(|| self.unknown_host_error())?;
-        match path_channel(&self.url.value).filter(|_| self.vendor_host().is_none()) {
-            Some((span, _)) => {
-                check_channel(brand, channel)?;
-                let start = self.url.span.start;
-                self.splice(start + span.start..start + span.end, channel.id())
-            }
-            None => self.set_host(brand, channel),
-        }
+        let vendor = self.vendor().ok_or_else(|| self.unknown_host_error())?;
+        check_channel(vendor, channel)?;
+        let written = &self.url.value;
+        let is_channel = |span: &Range<usize>| written[span.clone()].parse::<Channel>().is_ok();
+        let span = self.channel_span(written).filter(is_channel).ok_or_else(|| self.unknown_host_error())?;
+        let start = self.url.span.start;
+        self.splice(start + span.start..start + span.end, channel.id())
     }
 
-    /// Moves the URL to the other vendor: host and file name change, make variables and channel stay.
+    /// Moves the URL to another vendor: host and file name change, make variables and channel stay.
     ///
     /// # Errors
-    /// The host is not a vendor's or contains a variable, the file name is not a vendor's, or the other brand has no
+    /// The host is not a vendor's or contains a variable, the file name is not a vendor's, or the other vendor has no
     /// such channel.
-    pub fn set_brand(&mut self, brand: Brand) -> Result<()> {
-        let Some((old, channel)) = self.vendor_host() else { return Err(self.unknown_host_error()) };
-        if old == brand && self.url.value.ends_with(brand.pxe_image()) {
+    pub fn set_vendor(&mut self, vendor: &'static Vendor) -> Result<()> {
+        let written = self.url.value.clone();
+        let Some((old, base)) = self.vendors.find_base(&written) else {
+            return Err(self.unknown_host_error());
+        };
+        if old == vendor && written.ends_with(vendor.pxe_image) {
             return Ok(());
         }
-        let channel = channel.ok_or_else(|| self.unknown_host_error())?;
-        let file = Brand::ALL.into_iter().map(Brand::pxe_image).find(|file| self.url.value.ends_with(file));
-        let Some(file) = file else {
-            return Err(self.url_error(format!("its file is not {:?}", old.pxe_image())));
+        let Some(file) = self.vendor_of_file().map(|vendor| vendor.pxe_image) else {
+            return Err(self.url_error(format!("its file is not {:?}", old.pxe_image)));
         };
-        let end = self.url.span.end;
+        let Range { start, end } = self.url.span;
         let mut moved = self.clone();
         // The last change first: it does not shift the byte range of the other.
-        moved.splice(end - file.len()..end, brand.pxe_image())?;
-        moved.set_host(brand, channel)?;
+        moved.splice(end - file.len()..end, vendor.pxe_image)?;
+        if old != vendor {
+            moved.splice(start..start + base.end, &self.new_base(vendor, &written, &base)?)?;
+        }
         *self = moved;
         Ok(())
     }
 
-    fn set_host(&mut self, brand: Brand, channel: Channel) -> Result<()> {
-        check_channel(brand, channel)?;
-        let written =
-            |host: &Host| host.vendor(&self.url.value).is_some_and(|(_, channel)| channel.is_some());
-        let host = Host::parse(&self.url.value).filter(written).ok_or_else(|| self.unknown_host_error())?.0;
-        let span = self.url.span.start + host.start..self.url.span.start + host.end;
-        self.splice(span, &format!("{channel}.{}", brand.release_domain()))
-    }
-
-    /// Brand and channel of the expanded host.
-    fn vendor_host(&self) -> Option<(Brand, Option<Channel>)> {
-        let url = self.url(Board::Amd64).ok()?;
-        Host::parse(&url)?.vendor(&url)
+    /// The start of a URL of another vendor, on the same channel if both vendors have channels.
+    fn new_base(&self, vendor: &Vendor, written: &str, base: &VendorBase) -> Result<String> {
+        let channel = match &base.channel {
+            Some(span) => written[span.clone()].parse().map_err(|_| self.unknown_host_error())?,
+            None => vendor.channels.first().copied().unwrap_or(Channel::Alpha),
+        };
+        check_channel(vendor, channel)?;
+        let new = vendor.base_url(channel);
+        // A URL with plain http keeps its scheme.
+        Ok(match written.strip_prefix("http://").and(new.strip_prefix("https")) {
+            Some(rest) => format!("http{rest}"),
+            None => new,
+        })
     }
 
     fn unknown_host_error(&self) -> Error {
-        let shapes = Brand::ALL.map(|brand| format!("CHANNEL.{}", brand.release_domain())).join(" or ");
-        self.url_error(format!("its host is not written out as {shapes}"))
+        let urls: Vec<&str> = self.vendors.iter().filter_map(|vendor| vendor.urls.first().copied()).collect();
+        self.url_error(format!("its host is not written out as {}", urls.join(" or ")))
     }
 
     fn url_error(&self, why: String) -> Error {
@@ -268,7 +281,7 @@ impl CommonMk {
     fn splice(&mut self, span: Range<usize>, value: &str) -> Result<()> {
         let mut text = self.text.clone();
         text.splice(span, value.bytes());
-        *self = CommonMk::parse_with_includes(&text, &self.included)?;
+        *self = CommonMk::parse_with_includes(&text, &self.included, &self.vendors)?;
         Ok(())
     }
 }
@@ -349,43 +362,29 @@ fn assignment_count_error(name: &str, assignments: &[Assignment], outside: &[&As
     }
 }
 
-fn check_channel(brand: Brand, channel: Channel) -> Result<()> {
-    match brand.channels().contains(&channel) {
-        true => Ok(()),
-        false => Err(Error::failed(format!("{brand} has no {channel} channel"))
-            .with_hint(format!("name one of its channels with --channel: {}", names(brand.channels())))),
+fn check_channel(vendor: &Vendor, channel: Channel) -> Result<()> {
+    if vendor.channels.contains(&channel) {
+        return Ok(());
     }
+    let names: Vec<&str> = vendor.channels.iter().map(|channel| channel.id()).collect();
+    Err(Error::failed(format!("{vendor} has no {channel} channel"))
+        .with_hint(format!("name one of its channels with --channel: {}", names.join(", "))))
 }
 
 /// The path segment that names the channel in `HOST/CHANNEL/BOARD/RELEASE/FILE`, if it is not a variable.
-fn path_channel(url: &str) -> Option<(Range<usize>, Channel)> {
-    let path = Host::parse(url)?.0.end;
+fn path_channel(url: &str) -> Option<Range<usize>> {
+    let path = host_span(url)?.end;
     let slashes: Vec<usize> = url[path..].match_indices('/').map(|(at, _)| path + at).collect();
     let [.., before, after, _, _] = slashes.as_slice() else { return None };
     let span = before + 1..*after;
-    Some((span.clone(), url[span].parse().ok()?))
-}
-
-fn names(channels: &[Channel]) -> String {
-    channels.iter().map(|channel| channel.id()).collect::<Vec<_>>().join(", ")
+    url[span.clone()].parse::<Channel>().is_ok().then_some(span)
 }
 
 /// The byte range of the host in a URL.
-struct Host(Range<usize>);
-
-impl Host {
-    fn parse(url: &str) -> Option<Host> {
-        let start = ["https://", "http://"].into_iter().find(|scheme| url.starts_with(scheme))?.len();
-        let end = url[start..].find(['/', ':', '?', '#']).map_or(url.len(), |at| start + at);
-        Some(Host(start..end))
-    }
-
-    fn vendor(&self, url: &str) -> Option<(Brand, Option<Channel>)> {
-        let host = &url[self.0.clone()];
-        let (channel, domain) = host.split_once('.')?;
-        let brand = Brand::ALL.into_iter().find(|brand| brand.release_domain() == domain)?;
-        Some((brand, channel.parse().ok()))
-    }
+fn host_span(url: &str) -> Option<Range<usize>> {
+    let start = ["https://", "http://"].into_iter().find(|scheme| url.starts_with(scheme))?.len();
+    let end = url[start..].find(['/', ':', '?', '#']).map_or(url.len(), |at| start + at);
+    Some(start..end)
 }
 
 #[cfg(test)]

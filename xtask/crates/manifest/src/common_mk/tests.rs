@@ -26,7 +26,7 @@ fn rkt_file_is_parsed() {
     let mk = CommonMk::parse(OURS).unwrap();
     assert_eq!(mk.as_bytes(), OURS);
     assert_eq!(mk.channel(), Some(Channel::Alpha));
-    assert_eq!(mk.brand(), Some(Brand::CoreOs));
+    assert_eq!(mk.vendor(), Some(Vendor::COREOS));
     let release = mk.release();
     assert_eq!(
         mk.url(Board::Arm64).unwrap(),
@@ -68,16 +68,16 @@ fn url_without_release_is_an_error() {
 #[test]
 fn set_brand_changes_host_and_file_only() {
     let mut mk = read(&file("v225", "991.0.0", PLAIN_URL));
-    mk.set_brand(Brand::Flatcar).unwrap();
+    mk.set_vendor(Vendor::FLATCAR).unwrap();
     let moved = PLAIN_URL.replace("core-os.net", "flatcar-linux.net").replace("/coreos_", "/flatcar_");
     assert_eq!(mk.url_as_written(), moved);
-    assert_eq!(mk.brand(), Some(Brand::Flatcar));
+    assert_eq!(mk.vendor(), Some(Vendor::FLATCAR));
     mk.set_url_channel(Channel::Lts).unwrap();
-    assert!(mk.set_brand(Brand::CoreOs).unwrap_err().hint.unwrap().ends_with(": alpha, beta, stable"));
-    assert!(mk.set_brand(Brand::CoreOs).unwrap_err().to_string().contains("CoreOS has no lts channel"));
-    assert_eq!(mk.brand(), Some(Brand::Flatcar));
+    assert!(mk.set_vendor(Vendor::COREOS).unwrap_err().hint.unwrap().ends_with(": alpha, beta, stable"));
+    assert!(mk.set_vendor(Vendor::COREOS).unwrap_err().to_string().contains("CoreOS has no lts channel"));
+    assert_eq!(mk.vendor(), Some(Vendor::FLATCAR));
     mk.set_url_channel(Channel::Alpha).unwrap();
-    mk.set_brand(Brand::CoreOs).unwrap();
+    mk.set_vendor(Vendor::COREOS).unwrap();
     assert_eq!(mk.url_as_written(), PLAIN_URL);
 }
 
@@ -127,12 +127,12 @@ fn custom_host_is_not_edited() {
         "1.0.0",
         "http://mirror.example/$(CCN_IMG_RELEASE)/flatcar_production_pxe_image.cpio.gz",
     ));
-    assert_eq!((mk.channel(), mk.brand()), (None, Some(Brand::Flatcar)));
+    assert_eq!((mk.channel(), mk.vendor()), (None, Some(Vendor::FLATCAR)));
     let before = mk.clone();
     assert!(
         mk.set_url_channel(Channel::Beta).unwrap_err().to_string().contains("its host is not written out")
     );
-    assert!(mk.set_brand(Brand::CoreOs).is_err());
+    assert!(mk.set_vendor(Vendor::COREOS).is_err());
     assert_eq!(mk, before);
     let by_variable = format!(
         "CCN_CHANNEL := beta\n{}",
@@ -148,13 +148,13 @@ fn custom_host_is_not_edited() {
 fn set_same_brand_changes_nothing() {
     let mut mk = read(&file("v1", "1.0.0", PLAIN_URL));
     let before = mk.clone();
-    mk.set_brand(Brand::CoreOs).unwrap();
+    mk.set_vendor(Vendor::COREOS).unwrap();
     assert_eq!(mk, before);
     let mut flatcar_file = read(&file("v1", "1.0.0", &PLAIN_URL.replace("/coreos_", "/flatcar_")));
-    flatcar_file.set_brand(Brand::CoreOs).unwrap();
+    flatcar_file.set_vendor(Vendor::COREOS).unwrap();
     assert_eq!(flatcar_file.url_as_written(), PLAIN_URL);
     let mut own = read(&file("v1", "1.0.0", &PLAIN_URL.replace("/coreos_", "/my_own_")));
-    assert!(own.set_brand(Brand::CoreOs).unwrap_err().to_string().contains("its file is not"));
+    assert!(own.set_vendor(Vendor::COREOS).unwrap_err().to_string().contains("its file is not"));
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn replaceable_value_is_an_error() {
             ("pins.mk".to_owned(), b"ifndef X\nCCN_IMG_RELEASE := 5.5.5\nendif\n".to_vec()),
         ]);
         let text = format!("{before}{good}{after}");
-        match CommonMk::parse_with_includes(text.as_bytes(), &included) {
+        match CommonMk::parse_with_includes(text.as_bytes(), &included, &Vendors::default()) {
             Ok(_) => assert_eq!(expected, "", "{text}"),
             Err(error) => {
                 assert!(!expected.is_empty() && error.to_string().contains(expected), "{error}: {text}")

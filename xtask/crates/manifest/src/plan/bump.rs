@@ -14,7 +14,8 @@ use crate::rules::lint_and_fix::{FixOptions, ManifestEditors, fix, lint};
 use crate::rules::pins::{self, PinTargets};
 use crate::selection::{ManifestSet, ManifestsByPath};
 use coreos_types::error::{Error, Result};
-use coreos_types::release::{Board, Brand, Channel, Release, SystemdVersion};
+use coreos_types::release::{Board, Channel, Release, SystemdVersion};
+use coreos_types::vendor::Vendor;
 use usr::identity;
 use usr::tree::UsrTree;
 
@@ -29,7 +30,7 @@ pub struct BumpOptions {
     /// The channel of the release, if known.
     pub channel: Option<Channel>,
     /// The vendor to move to.
-    pub brand: Option<Brand>,
+    pub vendor: Option<&'static Vendor>,
     /// The systemd version, for images in which it cannot be detected.
     pub systemd: Option<SystemdVersion>,
     /// The options of the fixes.
@@ -46,7 +47,7 @@ impl BumpOptions {
         Ok(PinTargets {
             release: self.release.clone(),
             channel: self.channel,
-            brand: self.brand,
+            vendor: self.vendor,
             systemd: reconcile(self.systemd, versions)?,
         })
     }

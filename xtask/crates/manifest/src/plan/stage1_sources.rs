@@ -7,6 +7,7 @@ use crate::common_mk::{CommonMk, IncludedFiles};
 pub use crate::selection::ManifestRef;
 use coreos_types::error::Result;
 use coreos_types::release::Board;
+use coreos_types::vendor::Vendors;
 
 /// The contents of the files, and the manifests of each board and flavor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct Stage1Sources {
     /// Files outside the tree, which are read and never written: the path in the tree, and the symlink that points
     /// outside (the file itself or a directory above it).
     pub outside: BTreeMap<String, String>,
+    /// The vendors whose names the URL in coreos-common.mk may have.
+    pub vendors: Vendors,
 }
 
 impl Default for Stage1Sources {
@@ -35,6 +38,7 @@ impl Default for Stage1Sources {
             manifests: BTreeMap::new(),
             listings: Vec::new(),
             outside: BTreeMap::new(),
+            vendors: Vendors::default(),
         }
     }
 }
@@ -45,7 +49,7 @@ impl Stage1Sources {
     /// # Errors
     /// As [`CommonMk::parse_with_includes`].
     pub fn pins(&self) -> Result<CommonMk> {
-        CommonMk::parse_with_includes(&self.common_mk, &self.included)
+        CommonMk::parse_with_includes(&self.common_mk, &self.included, &self.vendors)
     }
 
     /// The boards that have a manifest directory.

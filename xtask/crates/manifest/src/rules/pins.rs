@@ -4,7 +4,8 @@ use crate::common_mk::{CommonMk, RELEASE, SYSTEMD, URL};
 use crate::finding::{Finding, FindingKind, Severity};
 use crate::suggestion::Suggestion;
 use coreos_types::error::Result;
-use coreos_types::release::{Board, Brand, Channel, Flavor, Release, SystemdVersion};
+use coreos_types::release::{Board, Channel, Flavor, Release, SystemdVersion};
+use coreos_types::vendor::Vendor;
 use usr::lossless_text;
 
 /// The values to pin.
@@ -15,7 +16,7 @@ pub struct PinTargets {
     /// The channel of the release, if known.
     pub channel: Option<Channel>,
     /// The vendor to move to.
-    pub brand: Option<Brand>,
+    pub vendor: Option<&'static Vendor>,
     /// The version of systemd in the images.
     pub systemd: SystemdVersion,
 }
@@ -29,7 +30,7 @@ struct Mismatch {
 
 /// The value to pin.
 enum TargetValue {
-    Brand(Brand),
+    Vendor(&'static Vendor),
     Channel(Channel),
     Release(Release),
     Systemd(SystemdVersion),
@@ -37,7 +38,7 @@ enum TargetValue {
 
 /// The comparisons in the order of fixing: the vendor first, because vendors have different channels.
 const COMPARISONS: [fn(&CommonMk, &PinTargets) -> Option<Mismatch>; 4] =
-    [compare_brand, compare_channel, compare_release, compare_systemd];
+    [compare_vendor, compare_channel, compare_release, compare_systemd];
 
 /// Reports each value that differs from its target.
 pub fn check(pins: &CommonMk, file: &str, targets: &PinTargets, board: Board) -> Vec<Finding> {
@@ -71,7 +72,7 @@ pub fn fix(mut pins: CommonMk, targets: &PinTargets) -> Result<CommonMk> {
     for compare in COMPARISONS {
         match compare(&pins, targets).map(|mismatch| mismatch.target) {
             None => {}
-            Some(TargetValue::Brand(brand)) => pins.set_brand(brand)?,
+            Some(TargetValue::Vendor(vendor)) => pins.set_vendor(vendor)?,
             Some(TargetValue::Channel(channel)) => pins.set_url_channel(channel)?,
             Some(TargetValue::Release(release)) => pins.set_release(&release)?,
             Some(TargetValue::Systemd(version)) => pins.set_systemd(version)?,
@@ -80,10 +81,10 @@ pub fn fix(mut pins: CommonMk, targets: &PinTargets) -> Result<CommonMk> {
     Ok(pins)
 }
 
-fn compare_brand(pins: &CommonMk, targets: &PinTargets) -> Option<Mismatch> {
-    let brand = targets.brand.filter(|brand| pins.brand() != Some(*brand))?;
-    let message = format!("{URL} does not name {brand}, which is requested");
-    Some(Mismatch { variable: URL, target: TargetValue::Brand(brand), message })
+fn compare_vendor(pins: &CommonMk, targets: &PinTargets) -> Option<Mismatch> {
+    let vendor = targets.vendor.filter(|vendor| pins.vendor() != Some(*vendor))?;
+    let message = format!("{URL} does not name {vendor}, which is requested");
+    Some(Mismatch { variable: URL, target: TargetValue::Vendor(vendor), message })
 }
 
 /// The build downloads the image from the channel in the URL.
@@ -115,7 +116,7 @@ fn compare_systemd(pins: &CommonMk, targets: &PinTargets) -> Option<Mismatch> {
 impl std::fmt::Display for TargetValue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            TargetValue::Brand(brand) => brand.fmt(f),
+            TargetValue::Vendor(vendor) => vendor.fmt(f),
             TargetValue::Channel(channel) => channel.fmt(f),
             TargetValue::Release(release) => release.fmt(f),
             TargetValue::Systemd(version) => version.fmt(f),
@@ -136,7 +137,7 @@ mod tests {
         let same = PinTargets {
             release: "991.0.0".parse().unwrap(),
             channel: Some(Channel::Alpha),
-            brand: None,
+            vendor: None,
             systemd: SystemdVersion(225),
         };
         for (targets, expected) in [
@@ -145,8 +146,8 @@ mod tests {
             (PinTargets { systemd: SystemdVersion(229), ..same.clone() }, &[(1, "v229")]),
             (PinTargets { release: "1032.0.0".parse().unwrap(), ..same.clone() }, &[(2, "1032.0.0")]),
             (PinTargets { channel: Some(Channel::Beta), ..same.clone() }, &[(3, "beta")]),
-            (PinTargets { brand: Some(Brand::CoreOs), ..same.clone() }, &[]),
-            (PinTargets { brand: Some(Brand::Flatcar), ..same.clone() }, &[(3, "Flatcar")]),
+            (PinTargets { vendor: Some(Vendor::COREOS), ..same.clone() }, &[]),
+            (PinTargets { vendor: Some(Vendor::FLATCAR), ..same.clone() }, &[(3, "Flatcar")]),
         ] {
             let found = check(&pins, "f", &targets, Board::Amd64);
             let shown: Vec<(usize, &str)> =
