@@ -42,7 +42,7 @@ pub struct ImageArgs {
     /// binary.
     #[arg(long, value_name = "FILE")]
     pub signing_key: Option<PathBuf>,
-    /// Switch the tree to this vendor: coreos, flatcar, NAME.
+    /// Switch the tree to vendor coreos, flatcar or NAME.
     ///
     /// Host, file name and trusted key change with it. CoreOS ended in 2020
     /// with release 2514; Flatcar continues it. NAME is a vendor of
