@@ -110,8 +110,8 @@ impl Config {
     fn parse(text: &str) -> std::result::Result<Config, String> {
         let document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| error.to_string())?;
         let item = |key: &str| document.get("workspace")?.get("metadata")?.get("stage1")?.get(key);
-        let text = |key: &str| item(key).map(|value| string(key, value)).transpose();
-        let texts = |key: &str| item(key).map(|value| strings(key, value)).transpose();
+        let text = |key: &str| item(key).map(|value| parse_string(key, value)).transpose();
+        let texts = |key: &str| item(key).map(|value| parse_strings(key, value)).transpose();
         let (vendors, vendor_certificates) = vendors::parse(item("vendors"))?;
         Ok(Config {
             mirror: text("mirror")?,
@@ -174,14 +174,14 @@ fn parse_is_off(value: &str) -> std::result::Result<bool, String> {
     }
 }
 
-fn string(key: &str, value: &Item) -> std::result::Result<String, String> {
+fn parse_string(key: &str, value: &Item) -> std::result::Result<String, String> {
     value
         .as_str()
         .map(str::to_owned)
         .ok_or_else(|| format!("stage1.{key} is a {}, expected a string", value.type_name()))
 }
 
-fn strings(key: &str, value: &Item) -> std::result::Result<Vec<String>, String> {
+fn parse_strings(key: &str, value: &Item) -> std::result::Result<Vec<String>, String> {
     let found = || format!("stage1.{key} is a {}, expected an array of strings", value.type_name());
     let array = value.as_array().ok_or_else(found)?;
     array.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(found)).collect()

@@ -69,7 +69,7 @@ pub fn check_clean(root: &Path, files: &[&str]) -> Result<()> {
     git.check_links()?;
     let mut changed = Vec::new();
     for file in files {
-        let Some(committed) = git.committed(file)? else { return Err(git.untracked(file)) };
+        let Some(committed) = git.committed(file)? else { return Err(git.untracked_error(file)) };
         let staged = git.run(&["ls-files", "--stage", "-z", "--", file])?;
         let in_index = format!("{} {} 0\t", committed.mode, committed.oid);
         let bytes = fs::read(root.join(file)).with_context(|| format!("cannot read {file}"))?;
@@ -146,7 +146,7 @@ impl Git<'_> {
         let head = head.trim();
         let mut entries = Vec::new();
         for file in files {
-            let committed = self.committed(file)?.ok_or_else(|| self.untracked(file))?;
+            let committed = self.committed(file)?.ok_or_else(|| self.untracked_error(file))?;
             let bytes = fs::read(self.root.join(file)).with_context(|| format!("cannot read {file}"))?;
             let oid = self.hash(&bytes, true)?;
             entries.extend(format!("{} {oid}\t{}{file}\0", committed.mode, self.prefix).into_bytes());
@@ -191,7 +191,7 @@ impl Git<'_> {
         self.run_with(&arguments, Some(bytes), None).map(|oid| oid.trim().to_owned())
     }
 
-    fn untracked(&self, file: &str) -> Error {
+    fn untracked_error(&self, file: &str) -> Error {
         // git stash does not stash untracked files, so the hint is another one.
         let ignored =
             self.run(&["ls-files", "--others", "--ignored", "--exclude-standard", "-z", "--", file]);

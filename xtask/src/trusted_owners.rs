@@ -100,7 +100,7 @@ impl TrustedOwners {
         }
         match self.find_distrusted(root, MAX_DEPTH) {
             None => Ok(()),
-            Some((path, reason)) => Err(distrusted(root, &path, &reason)),
+            Some((path, reason)) => Err(distrusted_error(root, &path, &reason)),
         }
     }
 
@@ -116,7 +116,7 @@ impl TrustedOwners {
             let found =
                 fs::symlink_metadata(part).with_context(|| format!("cannot examine {}", part.display()))?;
             if let Some(reason) = self.distrust(&found) {
-                return Err(distrusted(root, part, &reason));
+                return Err(distrusted_error(root, part, &reason));
             }
         }
         Ok(())
@@ -161,7 +161,7 @@ impl TrustedOwners {
     }
 }
 
-fn distrusted(root: &Path, path: &Path, reason: &str) -> Error {
+fn distrusted_error(root: &Path, path: &Path, reason: &str) -> Error {
     let root = root.display().to_string();
     Error::failed(format!("the tree {root} is not trusted: {} {reason}", path.display()))
         .with_cause(format!("set XTASK_TRUST_TREE={} to trust it for one run", quote(&root)))

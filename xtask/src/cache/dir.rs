@@ -52,7 +52,7 @@ impl Cache {
                 .map_or(outside, |_| "/var/tmp/coreos-xtask".into());
             return Err(Error::failed(format!("the cache directory {} is inside the tree", root.display()))
                 .with_cause("a build or a commit could pick up its files")
-                .with_hint(export(&outside)));
+                .with_hint(export_command(&outside)));
         }
         Ok(cache)
     }
@@ -160,7 +160,7 @@ fn another_directory() -> String {
     )
 }
 
-fn export(path: &Path) -> String {
+fn export_command(path: &Path) -> String {
     format!("export {VARIABLE}={}", quote(&path.display().to_string()))
 }
 
@@ -181,7 +181,8 @@ fn not_absolute(value: &Path, home: Option<&Path>) -> Error {
     };
     let absolute =
         if text.trim_matches(['.', '/']).is_empty() { home.join(".cache/coreos-xtask") } else { absolute };
-    Error::failed(format!("{VARIABLE} is {text:?}: expected an absolute path")).with_hint(export(&absolute))
+    Error::failed(format!("{VARIABLE} is {text:?}: expected an absolute path"))
+        .with_hint(export_command(&absolute))
 }
 
 /// A path with its links resolved, as far as it exists.

@@ -45,7 +45,7 @@ pub(super) fn read(term: &Term, image: &UsrSquashfs, tree: &UsrTree) -> PackageS
 
 /// The stored packages of the image at `path`; `None` if there are none of an image with this digest.
 pub(super) fn load(cache: &Cache, path: &Path, digest: Sha256Digest) -> Option<PackageSet> {
-    let text = bounded_file::read_own(&file(cache, path).ok()?, MAX_PACKAGES).ok()?;
+    let text = bounded_file::read_own(&cache_path(cache, path).ok()?, MAX_PACKAGES).ok()?;
     let text = String::from_utf8(text).ok()?;
     let (head, packages) = text.split_once("\n\n")?;
     let is_same = head.strip_prefix(HEADER)?.ends_with(&format!("\nimage {}", digest.hex()));
@@ -54,7 +54,7 @@ pub(super) fn load(cache: &Cache, path: &Path, digest: Sha256Digest) -> Option<P
 
 /// Stores the packages of the image at `path`.
 pub(super) fn store(cache: &Cache, path: &Path, digest: Sha256Digest, packages: &PackageSet) -> Result<()> {
-    let file = file(cache, path)?;
+    let file = cache_path(cache, path)?;
     let image = path.to_str().filter(|path| !path.contains(char::is_control)).unwrap_or_default();
     let text = format!("{HEADER}\n{FILE}{image}\nimage {}\n\n{}", digest.hex(), packages.to_text());
     atomic_file::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
@@ -64,7 +64,7 @@ pub(super) fn store(cache: &Cache, path: &Path, digest: Sha256Digest, packages: 
     Ok(())
 }
 
-fn file(cache: &Cache, path: &Path) -> Result<PathBuf> {
+fn cache_path(cache: &Cache, path: &Path) -> Result<PathBuf> {
     let tree = tree_cache::cache_path(cache, path)?;
     Ok(cache.dir("packages")?.join(tree.file_name().unwrap_or_default()))
 }

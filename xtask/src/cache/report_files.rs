@@ -138,7 +138,7 @@ pub fn load(cache: &Path, tree: &Path, format: FileFormat) -> Result<String> {
                 .with_cause(format!("{} does not exist", path.display()))
                 .with_hint("cargo xtask verify-manifests"));
         }
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(corrupt(&path)),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(corrupt_error(&path)),
         text => text.with_context(|| format!("cannot read {}", path.display()))?,
     };
     // A truncated file does not have the end of its format.
@@ -147,7 +147,7 @@ pub fn load(cache: &Path, tree: &Path, format: FileFormat) -> Result<String> {
         FileFormat::Html => text.ends_with("</html>\n"),
         FileFormat::Json => text.ends_with("}\n"),
     };
-    if is_whole { Ok(text) } else { Err(corrupt(&path)) }
+    if is_whole { Ok(text) } else { Err(corrupt_error(&path)) }
 }
 
 /// Reads the JSON document of the last run of a tree.
@@ -157,10 +157,10 @@ pub fn load(cache: &Path, tree: &Path, format: FileFormat) -> Result<String> {
 pub fn load_document(cache: &Path, tree: &Path) -> Result<serde_json::Value> {
     let text = load(cache, tree, FileFormat::Json)?;
     let path = run_dir(cache, tree).join(FileFormat::Json.file_name());
-    serde_json::from_str(&text).map_err(|error| corrupt(&path).with_cause(error))
+    serde_json::from_str(&text).map_err(|error| corrupt_error(&path).with_cause(error))
 }
 
-fn corrupt(path: &Path) -> Error {
+fn corrupt_error(path: &Path) -> Error {
     Error::failed(format!("the stored report {} is corrupt", path.display()))
         .with_hint("cargo xtask verify-manifests writes a new one")
 }

@@ -37,7 +37,7 @@ impl GivenArgs {
         let given = command.get_arguments().filter(is_given).map(|arg| GivenArg {
             id: arg.get_id().to_string(),
             group: group_of(arg),
-            words: words(arg, matches),
+            words: argument_words(arg, matches),
         });
         GivenArgs(given.collect())
     }
@@ -72,17 +72,17 @@ impl GivenArgs {
     }
 }
 
-fn words(arg: &Arg, matches: &ArgMatches) -> Vec<String> {
+fn argument_words(arg: &Arg, matches: &ArgMatches) -> Vec<String> {
     let id = arg.get_id().as_str();
     let name = arg.get_long().map(|long| format!("--{long}")).unwrap_or_default();
     if matches!(arg.get_action(), ArgAction::SetTrue) {
         return vec![name];
     }
     let occurrences = matches.get_raw_occurrences(id).into_iter().flatten();
-    occurrences.flat_map(|values| occurrence(&name, &values.collect::<Vec<_>>())).collect()
+    occurrences.flat_map(|values| occurrence_words(&name, &values.collect::<Vec<_>>())).collect()
 }
 
-fn occurrence(name: &str, values: &[&OsStr]) -> Vec<String> {
+fn occurrence_words(name: &str, values: &[&OsStr]) -> Vec<String> {
     let values = values.iter().map(|value| value.to_string_lossy().into_owned());
     if name.is_empty() {
         return values.collect();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use toml_edit::{Item, TableLike};
 
-use super::{string, strings};
+use super::{parse_string, parse_strings};
 use crate::http::Url;
 use coreos_types::release::{Board, Channel};
 use coreos_types::vendor::{Vendor, Vendors};
@@ -143,7 +143,7 @@ impl Reader<'_> {
         for (board, name) in table.iter() {
             let board: Board = board.parse().map_err(|why| self.error("boards", &format!("{why}")))?;
             let key = format!("{}.boards.{board}", self.what);
-            let name = string(&key, name)?;
+            let name = parse_string(&key, name)?;
             names[board as usize] =
                 self.check_word("boards", name, |c| c.is_ascii_alphanumeric() || "._-".contains(c))?;
         }
@@ -163,12 +163,15 @@ impl Reader<'_> {
     }
 
     fn text(&self, key: &str) -> Result<Option<String>> {
-        self.keys.get(key).map(|item| string(&format!("{}.{key}", self.what), item)).transpose()
+        self.keys.get(key).map(|item| parse_string(&format!("{}.{key}", self.what), item)).transpose()
     }
 
     fn list(&self, key: &str, default: &[&str]) -> Result<Vec<String>> {
-        let found =
-            self.keys.get(key).map(|item| strings(&format!("{}.{key}", self.what), item)).transpose()?;
+        let found = self
+            .keys
+            .get(key)
+            .map(|item| parse_strings(&format!("{}.{key}", self.what), item))
+            .transpose()?;
         Ok(found.unwrap_or_else(|| default.iter().map(|&word| word.to_owned()).collect()))
     }
 

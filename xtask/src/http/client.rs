@@ -262,13 +262,13 @@ impl Client {
         let to_https_proxy =
             tunnel.is_some_and(|server| server.proxy.protocol() == ureq::ProxyProtocol::Https);
         if url.is_https() || to_https_proxy || forwarded.is_some_and(|origin| origin.starts_with("https:")) {
-            config = config.tls_config(self.tls()?);
+            config = config.tls_config(self.tls_config()?);
         }
         let resolver = CheckedResolver::new(public_host);
         Ok(Agent::with_parts(config.build(), DefaultConnector::new().chain(guard), resolver))
     }
 
-    fn tls(&self) -> Result<TlsConfig> {
+    fn tls_config(&self) -> Result<TlsConfig> {
         if let Some(config) = self.tls.get() {
             return Ok(config.clone());
         }

@@ -81,7 +81,7 @@ impl Reader<'_> {
     }
 
     fn read_manifest(&mut self, board: Board, flavor: &Flavor, entry: &Path) -> Result<()> {
-        let listed_as = self.name(entry)?;
+        let listed_as = self.path_in_tree(entry)?;
         let (file, real) = self.resolve(entry)?;
         if !self.read.sources.manifests.contains_key(&file) {
             let bytes = self.read_file(&real)?;
@@ -94,7 +94,7 @@ impl Reader<'_> {
 
     /// The key of a file and its real path. A link out of the tree has its own path as the key.
     fn resolve(&mut self, path: &Path) -> Result<(String, PathBuf)> {
-        let name = self.name(path)?;
+        let name = self.path_in_tree(path)?;
         let real = fs::canonicalize(path).map_err(|error| {
             let target = fs::read_link(path).map_or(String::new(), |to| format!(" to {}", to.display()));
             let word = quote(&path.to_string_lossy());
@@ -128,7 +128,7 @@ impl Reader<'_> {
         bounded_file::read(path, MAX_SIZE).with_context(|| format!("cannot read {name}"))
     }
 
-    fn name(&self, path: &Path) -> Result<String> {
+    fn path_in_tree(&self, path: &Path) -> Result<String> {
         relative(self.root, path).ok_or_else(|| {
             Error::failed(format!("{} has a name that is not UTF-8", path.display())).with_hint(
                 "the build reads everything in a manifest directory: rename it, or move it elsewhere",

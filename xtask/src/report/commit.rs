@@ -23,7 +23,7 @@ pub fn message(report: &Report, vendor: &str) -> String {
         let fixes: Vec<&Fix> = report.fixes.iter().filter(|fix| fix.kind == kind).collect();
         if !fixes.is_empty() {
             let _ = write!(out, "\n{heading}:\n");
-            fixes.into_iter().for_each(|fix| line(&mut out, fix));
+            fixes.into_iter().for_each(|fix| push_line(&mut out, fix));
         }
     }
     for image in &report.images {
@@ -56,7 +56,7 @@ fn subject(report: &Report, vendor: &str) -> String {
     out
 }
 
-fn line(out: &mut String, fix: &Fix) {
+fn push_line(out: &mut String, fix: &Fix) {
     let what = match (&fix.from, &fix.to) {
         (Some(from), Some(to)) => format!("{from} -> {to}"),
         (Some(path), None) | (None, Some(path)) => path.clone(),

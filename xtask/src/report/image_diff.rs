@@ -99,7 +99,7 @@ fn closure(board: Board, sources: &Stage1Sources, tree: &UsrTree, paths: &mut BT
 
 fn row(path: &UsrPath, old: &UsrTree, new: &UsrTree) -> Option<PathChange> {
     let [before, after] = [old, new].map(|tree| tree.get(path.as_str()).map(summarize));
-    let [old_names, new_names] = [old, new].map(|tree| needed(tree, path));
+    let [old_names, new_names] = [old, new].map(|tree| needed_names(tree, path));
     let only =
         |some: &BTreeSet<String>, others: &BTreeSet<String>| some.difference(others).cloned().collect();
     let (mut new_needs, mut old_needs): (Vec<String>, Vec<String>) =
@@ -121,7 +121,7 @@ fn summarize(node: &Node) -> NodeSummary {
     }
 }
 
-fn needed(tree: &UsrTree, path: &UsrPath) -> BTreeSet<String> {
+fn needed_names(tree: &UsrTree, path: &UsrPath) -> BTreeSet<String> {
     match tree.file_info(path.as_str()) {
         Some(FileInfo::Elf(elf)) => elf.needed.iter().cloned().collect(),
         _ => BTreeSet::new(),

@@ -12,19 +12,21 @@ use usr::lossless_text;
 
 /// The whole document. JSON strings cannot hold bytes that are not UTF-8: these are written as `\xNN`.
 pub fn document(report: &Report) -> Value {
-    portable(whole(report))
+    escape_strings(unescaped_document(report))
 }
 
-fn portable(value: Value) -> Value {
+fn escape_strings(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(lossless_text::escape_non_utf8(&text).into_owned()),
-        Value::Array(values) => values.into_iter().map(portable).collect(),
-        Value::Object(entries) => entries.into_iter().map(|(key, value)| (key, portable(value))).collect(),
+        Value::Array(values) => values.into_iter().map(escape_strings).collect(),
+        Value::Object(entries) => {
+            entries.into_iter().map(|(key, value)| (key, escape_strings(value))).collect()
+        }
         other => other,
     }
 }
 
-fn whole(report: &Report) -> Value {
+fn unescaped_document(report: &Report) -> Value {
     let mut document = json!({
         "command": report.command,
         "status": report.status(),

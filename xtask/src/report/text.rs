@@ -112,7 +112,7 @@ fn findings(report: &Report, layout: Layout) -> StyledText {
 /// `FILE:LINE: severity[kind] PATH`, followed by the reason.
 fn one_problem(problem: &Problem<'_>, has_flavors: bool, layout: Layout) -> StyledText {
     let finding = problem.main;
-    let mut out = StyledText::styled(Style::Strong, place(finding));
+    let mut out = StyledText::styled(Style::Strong, file_and_line(finding));
     let kind =
         if finding.kind == FindingKind::Advice { String::new() } else { format!("[{}]", finding.kind.id()) };
     out.push(style_of(finding.severity), format!(" {}{kind}", finding.severity.id()));
@@ -124,10 +124,10 @@ fn one_problem(problem: &Problem<'_>, has_flavors: bool, layout: Layout) -> Styl
     out.line(Style::Plain, wrap(&finding.message, layout.width, "    "));
     let main_has_needs = !finding.needed_by.iter().all(|by| finding.message.contains(by.as_str()));
     if main_has_needs {
-        list(&mut out, "needed by", &finding.needed_by);
+        push_names(&mut out, "needed by", &finding.needed_by);
     }
     if !finding.candidates.iter().all(|candidate| finding.message.contains(candidate.as_str())) {
-        list(&mut out, "candidates", &finding.candidates);
+        push_names(&mut out, "candidates", &finding.candidates);
     }
     for related in &problem.related {
         let line = related.line.map_or_else(String::new, |line| format!("line {line}: "));
@@ -136,7 +136,7 @@ fn one_problem(problem: &Problem<'_>, has_flavors: bool, layout: Layout) -> Styl
     out
 }
 
-fn place(finding: &Finding) -> String {
+fn file_and_line(finding: &Finding) -> String {
     match finding.line {
         Some(line) => format!("{}:{line}:", finding.file),
         None => format!("{}:", finding.file),
@@ -146,7 +146,7 @@ fn place(finding: &Finding) -> String {
 /// Names beyond this many are counted, not shown.
 const MAX_NAMES: usize = 4;
 
-fn list(out: &mut StyledText, label: &str, names: &[String]) {
+fn push_names(out: &mut StyledText, label: &str, names: &[String]) {
     if names.is_empty() {
         return;
     }

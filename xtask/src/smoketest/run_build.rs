@@ -83,7 +83,7 @@ fn explain(
             Some(format!("install {program}, then: {}", this_run())),
         ),
         Cause::Configure(message) => {
-            let hint = match configure_option(message) {
+            let hint = match disabling_configure_option(message) {
                 Some(option) => {
                     format!("install what configure misses, or: {}", context.rerun(&[option], &[]))
                 }
@@ -136,7 +136,7 @@ fn explain_network(
 }
 
 /// The option that turns off the feature of a message of rkt's `configure`.
-fn configure_option(message: &str) -> Option<&'static str> {
+fn disabling_configure_option(message: &str) -> Option<&'static str> {
     match message {
         _ if message.starts_with("TPM ") => Some("--configure=--disable-tpm"),
         _ if message.starts_with("Host systemd-journal") => Some("--configure=--disable-sdjournal"),

@@ -47,7 +47,7 @@ pub(super) fn packets(bytes: &[u8]) -> impl Iterator<Item = Result<Packet<'_>, F
         if rest.is_empty() {
             return None;
         }
-        match first(rest) {
+        match split_first_packet(rest) {
             Ok((packet, after)) => {
                 rest = after;
                 Some(Ok(packet))
@@ -60,7 +60,7 @@ pub(super) fn packets(bytes: &[u8]) -> impl Iterator<Item = Result<Packet<'_>, F
     })
 }
 
-fn first(bytes: &[u8]) -> Result<(Packet<'_>, &[u8]), FramingError> {
+fn split_first_packet(bytes: &[u8]) -> Result<(Packet<'_>, &[u8]), FramingError> {
     let (&header, rest) = bytes.split_first().ok_or(FramingError::NoHeader)?;
     if header & 0x80 == 0 {
         return Err(FramingError::NoHeader);

@@ -37,7 +37,7 @@ impl fmt::Display for GzipError {
 
 impl std::error::Error for GzipError {}
 
-fn bad(message: impl Into<String>) -> io::Error {
+fn invalid_gzip(message: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, GzipError(message.into()))
 }
 
@@ -70,7 +70,7 @@ impl<'a> GzipReader<'a> {
         loop {
             let at = self.before + self.at as u64;
             let Some(&byte) = self.fill_buf().first() else {
-                return if first { Err(bad("it is empty")) } else { Ok(false) };
+                return if first { Err(invalid_gzip("it is empty")) } else { Ok(false) };
             };
             match byte {
                 0 if !first => {
@@ -82,13 +82,15 @@ impl<'a> GzipReader<'a> {
                     return Ok(true);
                 }
                 _ if first => {
-                    return Err(bad(format!(
+                    return Err(invalid_gzip(format!(
                         "it is not a gzip file: it starts with {}",
                         preview(self.fill_buf())
                     )));
                 }
                 _ => {
-                    return Err(bad(format!("other data follows the gzip stream, which ends at byte {at}")));
+                    return Err(invalid_gzip(format!(
+                        "other data follows the gzip stream, which ends at byte {at}"
+                    )));
                 }
             }
         }
@@ -108,14 +110,14 @@ impl<'a> GzipReader<'a> {
             let (was_in, was_out) = (member.total_in(), member.total_out());
             let status = member.decompress(input, out, FlushDecompress::None).map_err(|error| {
                 let why = error.message().map_or_else(|| "bad data".to_owned(), str::to_owned);
-                bad(format!("it does not inflate near byte {}: {why}", self.before + self.at as u64))
+                invalid_gzip(format!("it does not inflate near byte {}: {why}", self.before + self.at as u64))
             })?;
             self.at += (member.total_in() - was_in) as usize;
             let produced = (member.total_out() - was_out) as usize;
             match status {
                 Status::StreamEnd => self.member = None,
                 Status::Ok | Status::BufError if produced == 0 && at_end => {
-                    return Err(bad(format!("it ends in the middle, after {} bytes", self.before)));
+                    return Err(invalid_gzip(format!("it ends in the middle, after {} bytes", self.before)));
                 }
                 Status::Ok | Status::BufError => {}
             }
@@ -145,7 +147,7 @@ impl Read for GzipReader<'_> {
         let max = self.limits.max_output(self.before + self.at as u64);
         if self.inflated > max {
             let why = if max < self.limits.max { ", which its size does not explain" } else { "" };
-            return Err(bad(format!("it inflates to more than {} MiB{why}", max >> 20)));
+            return Err(invalid_gzip(format!("it inflates to more than {} MiB{why}", max >> 20)));
         }
         Ok(produced)
     }

@@ -31,16 +31,17 @@ impl Header {
         octets[0] = first;
         source.read_exact(&mut octets[1..6])?;
         if !matches!(&octets[..6], b"070701" | b"070702") {
-            return Err(invalid("a member does not begin with 070701"));
+            return Err(invalid_header("a member does not begin with 070701"));
         }
         source.read_exact(&mut octets[6..])?;
         let mut numbers = [0_u32; 13];
         for (number, digits) in numbers.iter_mut().zip(octets[6..].chunks(8)) {
-            *number = parse_hex(digits).ok_or_else(|| invalid("a member's header has a malformed number"))?;
+            *number = parse_hex(digits)
+                .ok_or_else(|| invalid_header("a member's header has a malformed number"))?;
         }
         let [inode, mode, _, _, links, _, size, major, minor, _, _, name_len, _] = numbers;
         if name_len == 0 || name_len > MAX_NAME {
-            return Err(invalid(format!("a name in the archive has {name_len} bytes")));
+            return Err(invalid_header(format!("a name in the archive has {name_len} bytes")));
         }
         let mut name = vec![0; name_len as usize];
         source.read_exact(&mut name)?;
@@ -81,7 +82,7 @@ fn parse_hex(digits: &[u8]) -> Option<u32> {
     digits.iter().try_fold(0, |number, digit| Some(number << 4 | char::from(*digit).to_digit(16)?))
 }
 
-fn invalid(message: impl Into<String>) -> io::Error {
+fn invalid_header(message: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, message.into())
 }
 

@@ -251,27 +251,27 @@ fn listing<'a>(squashfs: &'a Squashfs<'static>, directory: &Inode) -> Result<&'a
 fn entries(mut bytes: &[u8]) -> Result<Vec<DirEntry<'_>>> {
     let mut found = Vec::new();
     while !bytes.is_empty() {
-        let header = take(&mut bytes, 12).ok_or_else(|| broken("a directory is cut short"))?;
+        let header = take_bytes(&mut bytes, 12).ok_or_else(|| broken("a directory is cut short"))?;
         let (count, base) = (u32_at(header, 0), u32_at(header, 8));
         for _ in 0..=count {
-            found.push(entry(&mut bytes, base).ok_or_else(|| broken("a directory entry is malformed"))?);
+            found.push(take_entry(&mut bytes, base).ok_or_else(|| broken("a directory entry is malformed"))?);
         }
     }
     Ok(found)
 }
 
-fn entry<'a>(bytes: &mut &'a [u8], base: u32) -> Option<DirEntry<'a>> {
-    let fixed = take(bytes, 8)?;
+fn take_entry<'a>(bytes: &mut &'a [u8], base: u32) -> Option<DirEntry<'a>> {
+    let fixed = take_bytes(bytes, 8)?;
     let offset = i16::from_le_bytes([fixed[2], fixed[3]]);
     let length = usize::from(u16::from_le_bytes([fixed[6], fixed[7]])) + 1;
-    let name = take(bytes, length)?;
+    let name = take_bytes(bytes, length)?;
     let plain =
         !matches!(name, b"" | b"." | b"..") && !name.contains(&b'/') && !name.contains(&0) && length <= 255;
     let inode = base.checked_add_signed(i32::from(offset))?;
     plain.then(|| DirEntry { inode, name: lossless_text::from_bytes(name) })
 }
 
-fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
+fn take_bytes<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
     let (front, rest) = bytes.split_at_checked(count)?;
     *bytes = rest;
     Some(front)

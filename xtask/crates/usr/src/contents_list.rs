@@ -17,13 +17,13 @@ const MAX_DEPTH: usize = 64;
 /// outside of `/usr` and paths deeper than any real one are skipped.
 pub fn parse_contents(text: &str) -> UsrTree {
     let mut tree = UsrTree::new();
-    for (path, node) in text.lines().filter_map(entry) {
+    for (path, node) in text.lines().filter_map(parse_line) {
         tree.insert(path, node);
     }
     tree
 }
 
-fn entry(line: &str) -> Option<(UsrPath, Node)> {
+fn parse_line(line: &str) -> Option<(UsrPath, Node)> {
     let (mode, rest) = line.split_once(' ')?;
     // Links, user, group, size, date and time are before the path, which may contain blanks.
     let mut rest = rest.trim_start();

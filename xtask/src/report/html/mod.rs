@@ -26,13 +26,13 @@ pub fn render(report: &Report) -> String {
     let mut body = head(report, &title);
     for (heading, section) in [
         ("Problems", findings::problems_section(report)),
-        ("Changes", fixes(report)),
-        ("New dependencies", needs(report)),
-        ("Libraries", library(report)),
+        ("Changes", fixes_section(report)),
+        ("New dependencies", dependencies_section(report)),
+        ("Libraries", libraries_section(report)),
         ("Packages", packages(report)),
         ("Size of the root filesystem", size::section(report)),
         ("Size by file", size::treemap_section(report)),
-        ("Provenance", provenance(report)),
+        ("Provenance", provenance_section(report)),
     ] {
         if !section.is_empty() {
             let _ = write!(body, "<section>\n<h2>{heading}</h2>\n{section}</section>\n");
@@ -41,7 +41,7 @@ pub fn render(report: &Report) -> String {
             body.push_str(&findings::suggestions_section(report));
         }
     }
-    body.push_str(&diff(report));
+    body.push_str(&diff_section(report));
     let style = format!("\n{}{}", include_str!("page.css"), size::treemap_style(report));
     let script = format!("\n{}", include_str!("page.js"));
     format!(
@@ -126,7 +126,7 @@ fn manifest_cell(report: &Report, file: &str, line: Option<usize>) -> Cell {
     path_with_link(&format!("{file}{number}"), link.as_deref())
 }
 
-fn fixes(report: &Report) -> String {
+fn fixes_section(report: &Report) -> String {
     let rows: Vec<Vec<Cell>> = report
         .fixes
         .iter()
@@ -154,7 +154,7 @@ fn fixes(report: &Report) -> String {
 /// Most edges of a drawing; more are not legible.
 const MAX_EDGES: usize = 60;
 
-fn needs(report: &Report) -> String {
+fn dependencies_section(report: &Report) -> String {
     if report.needs.is_empty() {
         return String::new();
     }
@@ -173,7 +173,7 @@ fn needs(report: &Report) -> String {
 /// Most dependents in a cell.
 const MAX_NAMES: usize = 4;
 
-fn library(report: &Report) -> String {
+fn libraries_section(report: &Report) -> String {
     let has_before = report.no_sizes_before.is_none();
     let rows: Vec<Vec<Cell>> = libraries(report)
         .into_iter()
@@ -241,7 +241,7 @@ fn difference(total: Total) -> Option<i128> {
     total.after.zip(total.before).map(|(after, before)| i128::from(after) - i128::from(before))
 }
 
-fn provenance(report: &Report) -> String {
+fn provenance_section(report: &Report) -> String {
     report.images.iter().map(image).collect()
 }
 
@@ -266,7 +266,7 @@ fn image(image: &ImageOrigin) -> String {
     format!("<dl>\n{rows}</dl>\n")
 }
 
-fn diff(report: &Report) -> String {
+fn diff_section(report: &Report) -> String {
     if report.plan.is_empty() {
         return String::new();
     }

@@ -24,22 +24,22 @@ const MAX_ROWS: usize = 150;
 pub fn render(report: &Report) -> String {
     let mut out = heading(report);
     for section in [
-        error(report),
+        error_section(report),
         sizes_in_short(report),
         open_problems(report),
         checks(report),
-        suggestions(report),
-        changed(report),
-        needs(report),
-        library(report),
+        suggestions_section(report),
+        fixes_section(report),
+        dependencies_section(report),
+        libraries_section(report),
         packages(report),
-        size(report),
+        sizes_section(report),
         provenance(report),
     ] {
         out.push_str(&section);
     }
     let mut out = lossless_text::readable(&out).into_owned();
-    let diff = diff(report);
+    let diff = diff_section(report);
     let diff = lossless_text::readable(&diff);
     if out.chars().count() + diff.chars().count() <= MAX_CHARS {
         out.push_str(&diff);
@@ -74,7 +74,7 @@ fn heading(report: &Report) -> String {
     out
 }
 
-fn error(report: &Report) -> String {
+fn error_section(report: &Report) -> String {
     let Some(error) = &report.error else { return String::new() };
     let mut out = format!("\n> **Failed:** {}\n", inline(&error.to_string()));
     if let Some(hint) = &error.hint {
@@ -105,7 +105,7 @@ fn open_problems(report: &Report) -> String {
     if body.is_empty() { body } else { format!("\n### Problems\n\n{body}") }
 }
 
-fn suggestions(report: &Report) -> String {
+fn suggestions_section(report: &Report) -> String {
     folded("Suggestions", &grouped(report, "- ", |severity| severity == Severity::Advice))
 }
 
@@ -123,14 +123,14 @@ fn grouped(report: &Report, mark: &str, is_shown: impl Fn(Severity) -> bool) -> 
     }
     let mut out = String::new();
     for (hint, group) in groups {
-        out.extend(group.iter().map(|problem| item(report, problem, mark)));
+        out.extend(group.iter().map(|problem| problem_item(report, problem, mark)));
         let what = if group.len() > 1 { format!(" for these {}", group.len()) } else { String::new() };
         out.push_str(&format!("\n  hint{what}: {}\n\n", code(&hint)));
     }
-    out + &more(shown.len())
+    out + &more_rows_note(shown.len())
 }
 
-fn item(report: &Report, problem: &Problem<'_>, mark: &str) -> String {
+fn problem_item(report: &Report, problem: &Problem<'_>, mark: &str) -> String {
     let finding = problem.main;
     let related = match problem.related.len() {
         0 => String::new(),
@@ -162,7 +162,7 @@ fn checks(report: &Report) -> String {
         let message = lossless_text::readable(&check.message);
         out.push_str(&format!("\n{title}{}\n\n{}", place.collect::<String>(), code_block("", &message)));
     }
-    out + &more(failed)
+    out + &more_rows_note(failed)
 }
 
 /// A file and line, linked where the repository is known.
@@ -175,7 +175,7 @@ fn place(report: &Report, file: &str, line: Option<usize>) -> String {
     }
 }
 
-fn changed(report: &Report) -> String {
+fn fixes_section(report: &Report) -> String {
     let rows = report.fixes.iter().map(|fix| {
         let sides = [&fix.from, &fix.to].into_iter().flatten().map(|path| cell_code(path));
         let path = sides.collect::<Vec<_>>().join(" → ");
@@ -218,7 +218,7 @@ fn size_of(file: Option<&str>, bytes: Option<u64>) -> String {
 /// Most dependents in a cell.
 const MAX_NAMES: usize = 4;
 
-fn library(report: &Report) -> String {
+fn libraries_section(report: &Report) -> String {
     let has_before = report.no_sizes_before.is_none();
     let row = |library: LibraryChange<'_>| {
         let mut names: Vec<String> =
@@ -242,7 +242,7 @@ fn library(report: &Report) -> String {
     table("Libraries", &columns, libraries(report).into_iter().map(row).collect())
 }
 
-fn size(report: &Report) -> String {
+fn sizes_section(report: &Report) -> String {
     let has_before = report.no_sizes_before.is_none();
     let row = |what: String, board: &str, Total { before, after }| {
         let mut row = vec![what, board.to_owned()];
@@ -268,7 +268,7 @@ fn size(report: &Report) -> String {
     folded("Size", &(reason.unwrap_or_default() + &body))
 }
 
-fn needs(report: &Report) -> String {
+fn dependencies_section(report: &Report) -> String {
     if report.needs.is_empty() {
         return String::new();
     }
@@ -317,7 +317,7 @@ fn image(image: &ImageOrigin) -> String {
     out
 }
 
-fn diff(report: &Report) -> String {
+fn diff_section(report: &Report) -> String {
     if report.plan.is_empty() {
         return String::new();
     }
@@ -344,13 +344,13 @@ fn rows_of(columns: &[&str], rows: Vec<Vec<String>>) -> String {
     }
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let mut out = format!("| {} |\n|{}\n", columns.join(" | "), " --- |".repeat(columns.len()));
-    let more = more(rows.len());
+    let more = more_rows_note(rows.len());
     out.extend(rows.iter().take(MAX_ROWS).map(|cells| line(cells)));
     out.push_str(&more);
     out
 }
 
-fn more(rows: usize) -> String {
+fn more_rows_note(rows: usize) -> String {
     match rows.saturating_sub(MAX_ROWS) {
         0 => String::new(),
         more => format!("\n… and {more} more.\n"),

@@ -35,7 +35,11 @@ pub fn tree(why: &Why) -> StyledText {
             out.push(Style::Strong, &why.subject);
             out.line(Style::Error, format!(" is not in the {} image", board.board));
             let searched = missing.searched.iter().map(|place| leaf(Style::Plain, place.clone())).collect();
-            let by = missing.needed_by.iter().map(|by| needer(board, by, "", &mut BTreeSet::new())).collect();
+            let by = missing
+                .needed_by
+                .iter()
+                .map(|by| dependent_branch(board, by, "", &mut BTreeSet::new()))
+                .collect();
             branches(
                 &mut out,
                 "",
@@ -65,7 +69,7 @@ fn of_absent(path: &UsrPath, absent: &Absent) -> Branch {
     if absent.listed.is_empty() {
         return Branch::heading("not listed", Vec::new());
     }
-    Branch::heading("listed", vec![listed_at(path, &joined(&absent.listed))])
+    Branch::heading("listed", vec![listed_at(path, &join_places(&absent.listed))])
 }
 
 /// `PATH (FILE:LINE)`.
@@ -82,7 +86,7 @@ fn of_target(board: &BoardWhy, target: &UsrPath) -> Vec<Branch> {
     let listed = listed.into_iter().map(|name| listed_at(name, &places(board, name))).collect::<Vec<_>>();
     let unlisted = unlisted.into_iter().map(|name| leaf(Style::Plain, name.to_string())).collect::<Vec<_>>();
     let mut shown = BTreeSet::from([target.clone()]);
-    let needed = needers(board, target, &mut shown);
+    let needed = dependent_branches(board, target, &mut shown);
     let needed = if needed.is_empty() {
         Branch::heading("needed by no listed file", needed)
     } else {
@@ -92,12 +96,12 @@ fn of_target(board: &BoardWhy, target: &UsrPath) -> Vec<Branch> {
     branches.into_iter().filter(|branch| !branch.below.is_empty()).chain([needed]).collect()
 }
 
-fn needers(board: &BoardWhy, target: &UsrPath, shown: &mut BTreeSet<UsrPath>) -> Vec<Branch> {
+fn dependent_branches(board: &BoardWhy, target: &UsrPath, shown: &mut BTreeSet<UsrPath>) -> Vec<Branch> {
     let edges = board.needed_by.get(target).into_iter().flatten().filter(|edge| edge.by != *target);
-    edges.map(|edge| needer(board, &edge.by, &reason(edge), shown)).collect()
+    edges.map(|edge| dependent_branch(board, &edge.by, &reason(edge), shown)).collect()
 }
 
-fn needer(board: &BoardWhy, by: &UsrPath, reason: &str, shown: &mut BTreeSet<UsrPath>) -> Branch {
+fn dependent_branch(board: &BoardWhy, by: &UsrPath, reason: &str, shown: &mut BTreeSet<UsrPath>) -> Branch {
     let mut label = StyledText::styled(Style::Plain, by.as_str());
     label.push(Style::Faint, reason);
     let places = places(board, by);
@@ -111,7 +115,7 @@ fn needer(board: &BoardWhy, by: &UsrPath, reason: &str, shown: &mut BTreeSet<Usr
         }
         return Branch { label, below: Vec::new() };
     }
-    Branch { label, below: needers(board, by, shown) }
+    Branch { label, below: dependent_branches(board, by, shown) }
 }
 
 fn reason(edge: &Edge) -> String {
@@ -121,10 +125,10 @@ fn reason(edge: &Edge) -> String {
 
 /// `FILE:LINE`, several with commas.
 fn places(board: &BoardWhy, path: &UsrPath) -> String {
-    board.listed.get(path).map_or_else(String::new, |places| joined(places))
+    board.listed.get(path).map_or_else(String::new, |places| join_places(places))
 }
 
-fn joined(places: &[ManifestLine]) -> String {
+fn join_places(places: &[ManifestLine]) -> String {
     places.iter().map(|place| format!("{}:{}", place.file, place.line)).collect::<Vec<_>>().join(", ")
 }
 

@@ -32,7 +32,7 @@ const EXECUTOR_SINCE: u32 = 255;
 pub fn missing_essentials(rootfs: &Rootfs) -> Vec<MissingItem> {
     missing_systemd_files(rootfs, &[("systemd", "it is process 1")])
         .into_iter()
-        .chain(loader(rootfs))
+        .chain(missing_loader(rootfs))
         .collect()
 }
 
@@ -91,7 +91,7 @@ fn missing_systemd_files(rootfs: &Rootfs, needs: &[(&str, &str)]) -> Vec<Missing
     absent.map(|(file, why)| MissingItem::new(format!("{home}/{file}"), *why)).collect()
 }
 
-fn loader(rootfs: &Rootfs) -> Option<MissingItem> {
+fn missing_loader(rootfs: &Rootfs) -> Option<MissingItem> {
     let path = match rootfs.board {
         Board::Amd64 => "lib64/ld-linux-x86-64.so.2",
         Board::Arm64 => "lib/ld-linux-aarch64.so.1",

@@ -4,7 +4,7 @@ use coreos_types::release::Flavor;
 use serde_json::{Value, json};
 use usr::path::UsrPath;
 
-use super::{BoardBom, Entry, Source, created, package_url, split_digest};
+use super::{BoardBom, Entry, Source, creation_time, package_url, split_digest};
 use crate::Package;
 
 /// The document: the flavors, the images, the packages with their files, and files without an owner.
@@ -35,7 +35,7 @@ pub(super) fn document(boards: &[BoardBom<'_>], tool_version: &str) -> Value {
         "specVersion": "1.6",
         "version": 1,
         "metadata": {
-            "timestamp": created(boards),
+            "timestamp": creation_time(boards),
             "tools": {"components": [{"type": "application", "name": "cargo-xtask", "version": tool_version}]},
             "component": {"type": "container", "bom-ref": "stage1", "name": "stage1", "version": release},
         },

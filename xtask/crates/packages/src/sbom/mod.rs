@@ -77,7 +77,7 @@ pub fn render(boards: &[BoardBom<'_>], tool_version: &str, format: Format) -> St
     format!("{document:#}\n")
 }
 
-fn created<'a>(boards: &'a [BoardBom<'_>]) -> &'a str {
+fn creation_time<'a>(boards: &'a [BoardBom<'_>]) -> &'a str {
     let signed = boards.iter().filter_map(|board| Some(board.source.signer.as_ref()?.signed_at.as_str()));
     signed.max().unwrap_or("1970-01-01T00:00:00Z")
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use coreos_types::release::Flavor;
 use usr::path::UsrPath;
 
-use super::{BoardBom, Entry, Source, created, package_url, split_digest};
+use super::{BoardBom, Entry, Source, creation_time, package_url, split_digest};
 use crate::Package;
 
 /// The document: each flavor as a package that contains files, the image that it is taken from, and the packages that
@@ -28,7 +28,7 @@ pub(super) fn document(boards: &[BoardBom<'_>], tool_version: &str) -> Value {
         "name": "stage1",
         "documentNamespace": namespace(boards),
         "creationInfo": {
-            "created": created(boards),
+            "created": creation_time(boards),
             "creators": [format!("Tool: cargo-xtask-{tool_version}")],
         },
         "packages": parts.packages,

@@ -64,21 +64,21 @@ impl NoteReader {
             if self.json_read > MAX_JSON {
                 return;
             }
-            self.entries.extend(entries(note.desc()));
+            self.entries.extend(parse_entries(note.desc()));
         }
     }
 }
 
 /// The entries of one note: a JSON array of objects, padded with NUL bytes.
-fn entries(json: &[u8]) -> Vec<DlopenNote> {
+fn parse_entries(json: &[u8]) -> Vec<DlopenNote> {
     let end = json.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     let Ok(serde_json::Value::Array(objects)) = serde_json::from_slice(&json[..end]) else {
         return Vec::new();
     };
-    objects.iter().filter_map(entry).collect()
+    objects.iter().filter_map(parse_entry).collect()
 }
 
-fn entry(object: &serde_json::Value) -> Option<DlopenNote> {
+fn parse_entry(object: &serde_json::Value) -> Option<DlopenNote> {
     let text = |key: &str| object.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
     let sonames: Vec<String> = object
         .get("soname")?
@@ -110,12 +110,12 @@ mod tests {
             {"soname":["libz.so.1"]}, {"soname":[]}, {"feature":"x"}, 7]"#;
         let mut padded = json.to_vec();
         padded.extend([0, 0]);
-        let read = entries(&padded);
+        let read = parse_entries(&padded);
         assert_eq!(read.len(), 2);
         assert_eq!(read[0].sonames, ["libbpf.so.1", "libbpf.so.0"]);
         assert_eq!((read[0].priority, read[0].feature.as_str()), (DlopenPriority::Suggested, "bpf"));
         assert_eq!(read[1].priority, DlopenPriority::Recommended);
-        assert_eq!(entries(b"{}"), []);
-        assert_eq!(entries(b"\0\0"), []);
+        assert_eq!(parse_entries(b"{}"), []);
+        assert_eq!(parse_entries(b"\0\0"), []);
     }
 }

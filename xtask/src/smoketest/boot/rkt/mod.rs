@@ -103,9 +103,9 @@ fn run_once(run: &RktRun<'_>, image: &Path, hierarchy: &str) -> Result<BootOutco
         }
         None => format!("rkt did not end within {} s", run.limit.as_secs()),
         Some(status) if console.marker_seen => {
-            format!("the marker was printed, and then rkt ended with {}", code(status))
+            format!("the marker was printed, and then rkt ended with {}", describe_status(status))
         }
-        Some(status) => format!("rkt ended with {}, and the marker was not printed", code(status)),
+        Some(status) => format!("rkt ended with {}, and the marker was not printed", describe_status(status)),
     };
     let mut missing = diagnosis::missing_essentials(run.rootfs);
     for item in diagnosis::diagnose(run.rootfs, run.systemd, &console.lines) {
@@ -125,7 +125,7 @@ fn run_once(run: &RktRun<'_>, image: &Path, hierarchy: &str) -> Result<BootOutco
 /// glibc's message for a missing library; rkt may exit with 0 nevertheless.
 const LOADER_ERROR: &str = ": error while loading shared libraries: ";
 
-fn code(status: ExitStatus) -> String {
+fn describe_status(status: ExitStatus) -> String {
     status.code().map_or_else(|| status.to_string(), |code| code.to_string())
 }
 
@@ -145,7 +145,7 @@ fn supervisor_command(step: &str, group: &str) -> Command {
 fn rkt_command(run: &RktRun<'_>, image: &Path, data: &Path, nonce: &str) -> Vec<String> {
     let image = image.display().to_string();
     let mut words = vec![run.rkt.display().to_string(), format!("--dir={}", data.display())];
-    words.push(match trust(&image) {
+    words.push(match find_trust(&image) {
         Trust::Unsigned => "--insecure-options=image".to_owned(),
         Trust::Signed => "--insecure-options=none".to_owned(),
         Trust::KeysOfHost => "--trust-keys-from-https".to_owned(),
@@ -166,7 +166,7 @@ enum Trust {
     KeysOfHost,
 }
 
-fn trust(image: &str) -> Trust {
+fn find_trust(image: &str) -> Trust {
     let (path, signature) = (Path::new(image), format!("{image}.asc"));
     match path.is_file() {
         true if Path::new(&signature).is_file() => Trust::Signed,
@@ -195,7 +195,7 @@ mod tests {
             ("quay.io/coreos/alpine-sh", Trust::KeysOfHost),
             ("/nowhere/a.aci", Trust::KeysOfHost),
         ] {
-            assert_eq!(trust(image), expected, "{image}");
+            assert_eq!(find_trust(image), expected, "{image}");
         }
     }
 }

@@ -60,8 +60,8 @@ pub(super) fn push(text: &mut String, info: &ElfInfo) {
 }
 
 pub(super) fn read(fields: &mut Fields<'_>) -> Result<ElfInfo, String> {
-    let mut info =
-        identity(fields.next().unwrap_or_default()).ok_or("class, byte order and machine are missing")?;
+    let mut info = parse_identity(fields.next().unwrap_or_default())
+        .ok_or("class, byte order and machine are missing")?;
     let mut library = String::new();
     while let Some(field) = fields.next() {
         let tag = *field.as_bytes().first().ok_or("a field is empty")?;
@@ -79,8 +79,8 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Result<ElfInfo, String> {
             b'r' => info.runpath = Some(Vec::new()),
             b'h' => info.legacy_hwcaps = true,
             b'U' => info.unloadable = Some(value),
-            b'F' => info.filters.push(filter(&value, FilterKind::Filter)?),
-            b'G' => info.filters.push(filter(&value, FilterKind::Auxiliary)?),
+            b'F' => info.filters.push(parse_filter(&value, FilterKind::Filter)?),
+            b'G' => info.filters.push(parse_filter(&value, FilterKind::Auxiliary)?),
             b'D' => info.verdef.push(value),
             b'B' => info.system_dirs.push(value),
             b'E' => info.exec_paths.push(value),
@@ -90,7 +90,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Result<ElfInfo, String> {
                 let need = VersionNeed { library: library.clone(), version: value, weak: tag == b'w' };
                 info.verneed.push(need);
             }
-            b'L' => info.dlopen.push(note(&value)?),
+            b'L' => info.dlopen.push(parse_note(&value)?),
             b'T' => last_note(&mut info)?.description = value,
             b'A' => last_note(&mut info)?.sonames.push(value),
             _ => return Err(format!("{field:?} is not an ELF field")),
@@ -99,7 +99,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Result<ElfInfo, String> {
     Ok(info)
 }
 
-fn identity(field: &str) -> Option<ElfInfo> {
+fn parse_identity(field: &str) -> Option<ElfInfo> {
     let (bits, rest) = field.split_at_checked(2)?;
     let (order, machine) = rest.split_at_checked(1)?;
     let is_64 = match bits {
@@ -116,14 +116,14 @@ fn identity(field: &str) -> Option<ElfInfo> {
     Some(ElfInfo { is_64, big_endian, machine, ..ElfInfo::default() })
 }
 
-fn filter(value: &str, kind: FilterKind) -> Result<Filter, String> {
+fn parse_filter(value: &str, kind: FilterKind) -> Result<Filter, String> {
     let split = value.split_once(' ').and_then(|(position, name)| Some((number(position, 10)?, name)));
     let (position, name) = split.ok_or_else(|| format!("{value:?} starts with no position"))?;
     let position = usize::try_from(position).map_err(|error| error.to_string())?;
     Ok(Filter { name: name.to_owned(), kind, position })
 }
 
-fn note(value: &str) -> Result<DlopenNote, String> {
+fn parse_note(value: &str) -> Result<DlopenNote, String> {
     let priority = match value.chars().next() {
         Some('r') => DlopenPriority::Required,
         Some('c') => DlopenPriority::Recommended,
