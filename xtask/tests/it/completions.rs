@@ -40,6 +40,7 @@ const LINES: &[(&str, &[&str], &str)] = &[
     ("cargo xtask fetch --channel ", &["alpha", "lts"], "json"),
     ("cargo xtask fetch --board ", &["arm64-usr"], "json"),
     ("cargo xtask bump-coreos 1.2.3 --brand ", &["coreos", "flatcar"], "json"),
+    ("cargo xtask cache ", &["list", "prune"], "fetch"),
 ];
 
 fn check(home: &tempfile::TempDir, shell: &[&str], program: &str) {
@@ -82,4 +83,33 @@ fn fish_completes_xtask_and_keeps_cargo_completion() {
     let program = "complete -c cargo -x -n __fish_use_subcommand -a cargo-s-own; source ./script; complete -C $LINE | string replace -r '\\t.*' ''";
     check(&home, &fish, program);
     assert!(complete(&home, &fish, program, "cargo car").iter().any(|one| one == "cargo-s-own"));
+}
+
+/// Presses Tab after $LINE in an interactive shell on a pseudo-terminal, and prints what `compadd` was given.
+const ZSH: &str = r#"
+zmodload zsh/zpty
+zpty -b shell zsh -f -i
+zpty -w shell 'unsetopt zle_bracketed_paste; autoload -U compinit; compinit -D -u; LISTMAX=10000'
+zpty -w shell '_cargo() { [[ $words[2] == +* ]] && { shift words; (( CURRENT-- )) }; if (( $+functions[_cargo-$words[2]] )); then local name=$words[2]; shift words; (( CURRENT-- )); _cargo-$name; else compadd cargo-s-own; fi }; compdef _cargo cargo'
+zpty -w shell 'source ./script; source ./script'
+zpty -w shell 'compadd() { local -a got; if [[ ${@[(I)-(O|A|D)*]} -eq 0 ]]; then builtin compadd -A got "$@"; print -rl -- $got >> ./offered; fi; builtin compadd "$@" }'
+zpty -w shell 'comppostfuncs=(finish); finish() { : > ./finished }; : > ./ready'
+wait_for() { local -i n=0; until [[ -e $1 ]] || (( n++ > 200 )); do sleep 0.05; done; }
+wait_for ./ready
+zpty -w -n shell "$LINE"$'\t'
+wait_for ./finished
+zpty -d shell
+[[ -e ./offered ]] && sort -u ./offered
+rm -f ./offered ./finished ./ready
+"#;
+
+#[test]
+#[ignore = "needs zsh"]
+fn zsh_completes_xtask_and_keeps_cargo_completion() {
+    let (home, zsh) = (script("zsh"), ["zsh", "-f"]);
+    check(&home, &zsh, ZSH);
+    assert_eq!(complete(&home, &zsh, ZSH, "cargo "), ["cargo-s-own"]);
+    let alone = ZSH.replace("; compdef _cargo cargo'", "'");
+    assert_eq!(complete(&home, &zsh, &alone, "cargo x"), ["xtask"]);
+    assert_eq!(complete(&home, &zsh, &alone, "cargo +stable xtask bump"), ["bump-coreos"]);
 }

@@ -4,6 +4,10 @@ _cargo-xtask() { _xtask "$@" }
 
 # Where cargo has no completion, it gets this much.
 _cargo_xtask_alone() {
+    if [[ $words[2] == +* ]]; then
+        shift words
+        (( CURRENT-- ))
+    fi
     if (( CURRENT > 2 )) && [[ $words[2] == xtask ]]; then
         shift words
         (( CURRENT-- ))
