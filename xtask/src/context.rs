@@ -178,18 +178,15 @@ impl<'a> Context<'a> {
     /// The boards of the run: `--board`, else every board that has manifests.
     ///
     /// # Errors
-    /// A requested board has no manifests, or the tree has no manifests at all.
+    /// A requested board has no manifests.
     pub fn boards(&self, flags: &ImageArgs) -> Result<Vec<Board>> {
         let available = self.sources.boards();
-        if available.is_empty() {
-            return Err(Error::failed(format!("{} has no manifests", self.tree.root().display()))
-                .with_cause("expected files in stage1/usr_from_*/manifest-BOARD.d"));
-        }
+        let names = available.iter().map(|board| board.id()).collect::<Vec<_>>().join(" or ");
         if let Some(board) = flags.boards.iter().find(|board| !available.contains(board)) {
             return Err(Error::failed(format!(
                 "{board} has no manifests: manifest-{board}.d does not exist"
             ))
-            .with_hint("omit --board, or use one of the tree's boards"));
+            .with_hint(format!("omit --board, or use {names}")));
         }
         Ok(available
             .into_iter()

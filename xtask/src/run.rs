@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::github_actions;
 use crate::http::ClientConfig;
 use crate::report::Report;
+use crate::report::invocation::program;
 use crate::smoketest::smoketest;
 use crate::terminal::{Term, Verbosity};
 use crate::trusted_owners;
@@ -28,13 +29,16 @@ pub fn run(cli: &Cli) -> u8 {
     let (command, dry_run) = (cli.command.name().to_owned(), cli.command.is_dry_run());
     let mut report = Report { command, dry_run, ..Report::default() };
     let words = std::env::args_os().skip(1).map(|word| quote(&word.to_string_lossy()));
-    let command_line = ["cargo".to_owned(), "xtask".to_owned()].into_iter().chain(words).collect::<Vec<_>>();
+    let command_line = std::iter::once(program().to_owned()).chain(words).collect::<Vec<_>>();
     term.print_on_termination(report.clone(), command_line.join(" "));
     if let Command::Demo(args) = &cli.command {
         return crate::demo::run(&term, args, report);
     }
     if let Err(error) = dispatch(&term, cli, &mut report) {
         report.error = Some(error);
+    }
+    if let Some(hint) = report.error.as_mut().and_then(|error| error.hint.as_mut()) {
+        *hint = hint.replace("cargo xtask", program());
     }
     let printed = term.print_report(&report).and_then(|()| match cli.globals.format {
         Format::Github => github_actions::write(&report),
@@ -53,15 +57,16 @@ pub fn run(cli: &Cli) -> u8 {
 pub fn report_usage(usage: &clap::Error, words: impl IntoIterator<Item = OsString>) -> u8 {
     let args = cli::parse_partially(words);
     let is_help = usage.exit_code() == 0;
+    let text = usage.to_string().replace("cargo xtask", program());
     let mut report = Report { command: args.command, ..Report::default() };
     match args.format {
-        Format::Json if is_help => drop(report.extra.insert("help", usage.to_string().into())),
+        Format::Json if is_help => drop(report.extra.insert("help", text.into())),
         Format::Json | Format::Github | Format::Sarif if !is_help => {
-            report.error = Some(usage_error(usage, &report.command))
+            report.error = Some(usage_error(&text, &report.command))
         }
         _ => {
             let term = Term::new(args.format, args.color, Verbosity::Normal);
-            return match term.print_usage(is_help, &cli::styled(&usage.to_string())) {
+            return match term.print_usage(is_help, &cli::styled(&text)) {
                 Ok(()) => u8::try_from(usage.exit_code()).unwrap_or(2),
                 Err(_) => 2,
             };
@@ -73,13 +78,12 @@ pub fn report_usage(usage: &clap::Error, words: impl IntoIterator<Item = OsStrin
     }
 }
 
-fn usage_error(error: &clap::Error, command: &str) -> Error {
-    let text = error.to_string();
+fn usage_error(text: &str, command: &str) -> Error {
     // The hint replaces clap's last line.
     let is_kept = |line: &&str| !line.is_empty() && !line.starts_with("For more information");
     let mut lines = text.lines().map(str::trim).filter(is_kept);
     let first = lines.next().unwrap_or_default();
-    let help = ["cargo xtask", command, "--help"].into_iter().filter(|word| !word.is_empty());
+    let help = [program(), command, "--help"].into_iter().filter(|word| !word.is_empty());
     let error = Error::usage(first.strip_prefix("error: ").unwrap_or(first))
         .with_hint(help.collect::<Vec<_>>().join(" "));
     lines.fold(error, Error::with_cause)

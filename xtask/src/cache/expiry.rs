@@ -53,6 +53,11 @@ impl CacheEntry {
         now.duration_since(self.used).unwrap_or_default()
     }
 
+    /// The size in MiB, rounded up.
+    pub fn mebibytes(&self) -> u64 {
+        self.bytes.div_ceil(1 << 20)
+    }
+
     /// `coreos amd64-usr 991.0.0`.
     pub fn name(&self) -> String {
         format!("{} {} {}", self.brand, self.board, self.release)
@@ -200,13 +205,13 @@ pub(crate) fn prune_automatically(store: &ImageStore<'_>, pinned: &Release, in_u
 
 /// `coreos amd64-usr 991.0.0: 412 MiB, last used 190 days ago`.
 pub fn describe(entry: &CacheEntry, now: SystemTime) -> String {
-    let (mib, days) = (entry.bytes.div_ceil(1 << 20), entry.age(now).as_secs() / DAY.as_secs());
+    let days = entry.age(now).as_secs() / DAY.as_secs();
     let used = match days {
         0 => "today".to_owned(),
         1 => "yesterday".to_owned(),
         days => format!("{days} days ago"),
     };
-    format!("{}: {mib} MiB, last used {used}", entry.name())
+    format!("{}: {} MiB, last used {used}", entry.name(), entry.mebibytes())
 }
 
 /// Whether a day has passed since the last removal; records the current time if so.

@@ -18,7 +18,10 @@ impl ImageStore<'_> {
         let path = image
             .canonicalize()
             .with_context(|| format!("cannot find the image {}", image.display()))
-            .map_err(|error| error.with_hint("pass a local PXE image: --image FILE"))?;
+            .map_err(|error| {
+                let hint = "check the path; without --image the image is downloaded: cargo xtask fetch";
+                error.with_hint(hint)
+            })?;
         if !path.is_file() {
             return Err(Error::failed(format!("{} is not a file: expected a PXE image", image.display()))
                 .with_hint("pass the .cpio.gz itself: --image FILE"));

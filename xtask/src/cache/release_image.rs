@@ -58,7 +58,7 @@ impl ImageStore<'_> {
         let url = current.file_url("version.txt");
         self.version_file(&url, vendor)?.ok_or_else(|| {
             Error::failed(format!("{url} does not exist"))
-                .with_hint("name the release by its number instead of latest")
+                .with_hint("not every mirror names its newest release; a bump by number: cargo xtask bump-coreos RELEASE")
         })
     }
 

@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use super::values::number;
+
 /// `cache`.
 #[derive(Debug, Clone, Args)]
 pub struct CacheArgs {
@@ -15,14 +17,14 @@ pub struct CacheArgs {
 pub enum CacheAction {
     /// List the images by release, size and last use.
     List,
-    /// Remove images that a URL still serves.
+    /// Remove images that can be downloaded again.
     ///
-    /// The release that the tree pins stays, and so does an image that none of its
-    /// URLs serves any more. Without this command, images expire after 180 days
-    /// without use, and above 10 GiB in all.
+    /// The release that the tree pins stays, and so does an image that no server has any
+    /// more. Images also expire without this command: after 180 days without use, and
+    /// above 10 GiB in all.
     Prune {
-        /// Only images unused for so many days [default: all].
-        #[arg(long, value_name = "DAYS")]
+        /// Only images that were not used for DAYS days.
+        #[arg(long, value_name = "DAYS", allow_negative_numbers = true, value_parser = number::<u64, 0>)]
         older_than: Option<u64>,
     },
 }

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum, value_parser};
+use clap::{ArgGroup, Args, ValueEnum};
 
+use super::values::number;
 use super::{ImageArgs, ReleaseSpec};
 use coreos_types::release::{Release, SystemdVersion};
 use manifest::rules::lint_and_fix::FixOptions;
@@ -181,11 +182,7 @@ impl FixArgs {
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = "Examples:
   cargo xtask smoketest
-  cargo xtask smoketest --no-build --vm --timeout 120
-
-This runs the tree's build as you, and code of the image: its loader without
-any rights, its systemd in a user namespace (with --vm: in qemu). SECURITY.md
-has the limits.")]
+  cargo xtask smoketest --no-build --vm --timeout 120")]
 pub struct Smoketest {
     /// Reuse the previous build.
     #[arg(long)]
@@ -206,10 +203,10 @@ pub struct Smoketest {
     #[arg(long, value_name = "DIR")]
     pub rootfs: Option<PathBuf>,
     /// Number of parallel link checks.
-    #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..))]
-    pub jobs: Option<u16>,
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = number::<usize, 1>)]
+    pub jobs: Option<usize>,
     /// Time limit of the run.
-    #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..), default_value = "60")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = number::<u64, 1>, default_value = "60")]
     pub timeout: u64,
     /// What rkt runs: a docker reference or an .aci file.
     #[arg(long, value_name = "IMAGE")]
@@ -341,6 +338,8 @@ pub struct ReportFlags {
 
 /// `edit-manifest`.
 #[derive(Debug, Clone, Args)]
+#[command(override_usage = "cargo xtask edit-manifest <FILE> [--add <PATH>...] [--remove <PATH>...]")]
+#[command(group = ArgGroup::new("lines").args(["add", "remove"]).required(true).multiple(true))]
 #[command(after_long_help = "Example:
   cargo xtask edit-manifest \\
     stage1/usr_from_kvm/manifest-amd64-usr.d/ip.manifest --add bin/ip")]
@@ -349,7 +348,7 @@ pub struct EditManifest {
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Lines to add.
-    #[arg(long, value_name = "PATH", num_args = 1.., required_unless_present = "remove")]
+    #[arg(long, value_name = "PATH", num_args = 1..)]
     pub add: Vec<String>,
     /// Lines to remove.
     #[arg(long, value_name = "PATH", num_args = 1..)]

@@ -1,12 +1,7 @@
-//! How help looks: lines of at most 80 columns, known values of options, styles.
+//! How help looks: lines of at most 80 columns, styles.
 
-use std::ffi::OsStr;
-use std::marker::PhantomData;
-use std::str::FromStr;
-
-use clap::builder::{PossibleValue, StyledStr, TypedValueParser};
-use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, Command, CommandFactory, Error};
+use clap::builder::StyledStr;
+use clap::{Arg, Command, CommandFactory};
 
 use super::Cli;
 use crate::report::styled_text::{Style, StyledText};
@@ -93,50 +88,6 @@ fn is_command_entry(line: &str) -> bool {
         .is_some_and(|(name, _)| !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
 }
 
-/// Parses any value of `T`, and names the usual ones to help and completions.
-#[derive(Debug)]
-pub(super) struct KnownValues<T> {
-    names: &'static [&'static str],
-    value: PhantomData<fn() -> T>,
-}
-
-impl<T> KnownValues<T> {
-    pub(super) fn new(names: &'static [&'static str]) -> KnownValues<T> {
-        KnownValues { names, value: PhantomData }
-    }
-}
-
-impl<T> Clone for KnownValues<T> {
-    fn clone(&self) -> KnownValues<T> {
-        KnownValues::new(self.names)
-    }
-}
-
-impl<T> TypedValueParser for KnownValues<T>
-where
-    T: FromStr<Err: std::fmt::Display> + Clone + Send + Sync + 'static,
-{
-    type Value = T;
-
-    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<T, Error> {
-        let text = value.to_string_lossy();
-        text.parse().map_err(|error: T::Err| {
-            let name = arg.map(|arg| format!("invalid value for '{arg}': ")).unwrap_or_default();
-            let message = format!("{name}{error}\n");
-            let mut wrong = Error::raw(ErrorKind::ValueValidation, message).with_cmd(command);
-            if let Some(arg) = arg {
-                wrong.insert(ContextKind::InvalidArg, ContextValue::String(arg.to_string()));
-            }
-            wrong.insert(ContextKind::InvalidValue, ContextValue::String(text.into_owned()));
-            wrong
-        })
-    }
-
-    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(self.names.iter().map(PossibleValue::new)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,13 +138,5 @@ mod tests {
             wide.extend(lines.map(|line| format!("{}: {line}", words.join(" "))));
         }
         assert!(wide.is_empty(), "{wide:#?}");
-    }
-
-    #[test]
-    fn unlisted_option_value_is_parsed() {
-        let parser = KnownValues::<u8>::new(&["1"]);
-        assert_eq!(parser.parse_ref(&command(), None, OsStr::new("7")).unwrap(), 7);
-        let error = parser.parse_ref(&command(), None, OsStr::new("x")).unwrap_err().to_string();
-        assert!(error.contains("invalid digit"), "{error}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::help_layout::KnownValues;
+use super::values::KnownValues;
 use coreos_types::channel_or_stream::ChannelOrStream;
 use coreos_types::release::Board;
 
@@ -42,10 +42,10 @@ pub struct ImageArgs {
     /// binary.
     #[arg(long, value_name = "FILE")]
     pub signing_key: Option<PathBuf>,
-    /// Switch the tree to vendor coreos, flatcar or NAME.
+    /// Use images of vendor coreos, flatcar or NAME.
     ///
-    /// Host, file name and trusted key change with it. CoreOS ended in 2020
-    /// with release 2514; Flatcar continues it. NAME is a vendor of
+    /// bump-coreos moves the tree to it: host, file name and trusted key change.
+    /// CoreOS ended in 2020 with release 2514; Flatcar continues it. NAME is a vendor of
     /// [workspace.metadata.stage1.vendors.NAME].
     #[arg(long, value_name = "BRAND", value_parser = KnownValues::<String>::new(BRANDS), hide_possible_values = true)]
     pub brand: Option<String>,

@@ -9,6 +9,7 @@ mod given;
 mod help_layout;
 mod image;
 mod parse;
+mod values;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -132,6 +133,10 @@ pub enum Command {
     /// versions, and more, for every board and flavor; with --fix they are fixed.
     VerifyManifests(VerifyManifests),
     /// Build clean, check links with the real loader, boot it.
+    ///
+    /// This runs the tree's build as you, and code of the image: its loader without
+    /// any rights, its systemd in a user namespace (with --vm: in qemu). SECURITY.md
+    /// has the limits.
     Smoketest(Smoketest),
     /// Download and verify into the cache; print the image's path.
     Fetch(Fetch),

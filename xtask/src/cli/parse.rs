@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use clap::FromArgMatches;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 
 use super::help_layout::command;
@@ -14,10 +15,31 @@ use super::{Cli, Color, Format, GivenArgs};
 /// clap's, which has its own text and exit code; `--help` and `--version` are among them.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let mut command = command();
-    let matches = command.try_get_matches_from_mut(args)?;
+    let matches =
+        command.try_get_matches_from_mut(args).map_err(|error| with_owners_of_option(error, &command))?;
     let mut cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
     cli.given = GivenArgs::from_matches(&command, &matches);
     Ok(cli)
+}
+
+/// Replaces clap's advice for an option of other commands, to pass it as a value, by the names of these commands.
+fn with_owners_of_option(mut error: clap::Error, command: &clap::Command) -> clap::Error {
+    let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg).cloned() else {
+        return error;
+    };
+    if error.kind() != ErrorKind::UnknownArgument || error.remove(ContextKind::Suggested).is_none() {
+        return error;
+    }
+    let has_option = |command: &&clap::Command| {
+        command.get_arguments().any(|arg| arg.get_long().is_some_and(|name| option == format!("--{name}")))
+    };
+    let owners: Vec<&str> =
+        command.get_subcommands().filter(has_option).map(clap::Command::get_name).collect();
+    if !owners.is_empty() {
+        let tip = format!("'{option}' is an option of {}", owners.join(", "));
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
 }
 
 /// The parts that are known of a wrong command line, or of one with `--help`.
@@ -183,6 +205,22 @@ mod tests {
             "edit-manifest f",
         ] {
             assert!(parse_line(line).is_err_and(|error| error.exit_code() == 2), "{line}");
+        }
+    }
+
+    #[test]
+    fn usage_error_has_advice_that_applies() {
+        for (line, advice) in [
+            ("bump-coreos 1.2.3 --fix", "tip: '--fix' is an option of verify-manifests"),
+            ("smoketest --jobs -1", "'-1' for '--jobs <N>': expected a whole number, at least 1"),
+            ("smoketest --timeout 0", "expected a whole number, at least 1"),
+            ("cache prune --older-than x", "expected a whole number, at least 0"),
+            ("edit-manifest f", "<FILE> [--add <PATH>...] [--remove <PATH>...]"),
+            ("fetch --channel gamma", "expected alpha, beta, stable, lts or lts-YEAR"),
+        ] {
+            let error = parse_line(line).unwrap_err().to_string();
+            assert!(error.contains(advice) && error.contains("try '--help'"), "{line}: {error}");
+            assert!(!error.contains("as a value"), "{line}: {error}");
         }
     }
 

@@ -10,7 +10,7 @@ use crate::cli::{CacheAction, CacheArgs, GlobalArgs};
 use crate::config::Config;
 use crate::http::ClientConfig;
 use crate::repo::Repo;
-use crate::report::Report;
+use crate::report::{Report, count};
 use crate::terminal::Term;
 use crate::verbose_log;
 use coreos_types::calendar::rfc3339;
@@ -58,8 +58,7 @@ fn list(entries: &[CacheEntry], pinned: Option<&Release>, report: &mut Report) {
         let mark = if is_pinned { ", pinned by this tree" } else { "" };
         report.output.push(format!("{}{mark}", expiry::describe(entry, now)));
     }
-    let total: u64 = entries.iter().map(|entry| entry.bytes).sum();
-    report.output.push(format!("{} images, {} MiB in all", entries.len(), total.div_ceil(1 << 20)));
+    report.output.push(format!("{}, {} MiB in all", count(entries.len(), "image"), mebibytes(entries)));
     let rows = entries.iter().map(|entry| row(entry, pinned));
     report.extra.insert("cache", rows.collect());
 }
@@ -72,7 +71,7 @@ fn prune(
     report: &mut Report,
 ) -> Result<()> {
     let now = SystemTime::now();
-    let (mut removed, mut bytes, mut kept) = (Vec::new(), 0, Vec::new());
+    let (mut removed, mut kept) = (Vec::new(), Vec::new());
     for entry in entries.iter().filter(|entry| entry.age(now) >= min_age) {
         if let Some(reason) = expiry::reason_to_keep(store, entry, pinned) {
             let directory = entry.directory.display().to_string();
@@ -85,14 +84,19 @@ fn prune(
             continue;
         }
         expiry::remove(entry)?;
-        bytes += entry.bytes;
         report.output.push(format!("removed {}", expiry::describe(entry, now)));
-        removed.push(row(entry, pinned));
+        removed.push(entry);
     }
-    report.output.push(format!("{} images removed, {} MiB", removed.len(), bytes.div_ceil(1 << 20)));
-    report.extra.insert("removed", removed.into());
+    let mebibytes = mebibytes(removed.iter().copied());
+    report.output.push(format!("{} removed, {mebibytes} MiB", count(removed.len(), "image")));
+    report.extra.insert("removed", removed.iter().map(|entry| row(entry, pinned)).collect());
     report.extra.insert("kept", kept.into());
     Ok(())
+}
+
+/// The sum of the sizes as they are printed: each in whole MiB.
+fn mebibytes<'e>(entries: impl IntoIterator<Item = &'e CacheEntry>) -> u64 {
+    entries.into_iter().map(CacheEntry::mebibytes).sum()
 }
 
 fn row(entry: &CacheEntry, pinned: Option<&Release>) -> serde_json::Value {

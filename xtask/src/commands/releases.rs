@@ -33,11 +33,12 @@ struct Row {
 pub fn releases(context: &Context<'_>, args: &Releases, report: &mut Report) -> Result<()> {
     let store = open_store(context, &args.image)?;
     let board = context.boards(&args.image)?.first().copied().unwrap_or(Board::Amd64);
-    let mut rows = Vec::new();
-    let mut first_error = None;
-    for channel in channels(context, args, &store, board)? {
+    let (mut rows, mut first_error) = (Vec::new(), None);
+    let channels = channels(context, args, &store, board)?;
+    for &channel in &channels {
         match newest(context, args, &store, board, channel) {
             Ok(row) => rows.push(row),
+            Err(error) if channels.len() == 1 => return Err(error),
             Err(error) => {
                 let name = channel.map_or_else(|| "the mirror".to_owned(), |channel| channel.to_string());
                 context.term.warn(format!("nothing is known of {name}: {error}"));

@@ -16,7 +16,10 @@ use coreos_types::error::Result;
 /// There is no stored run, the stored one is corrupt, or the file cannot be written.
 pub fn report(context: &Context<'_>, flags: &ReportFlags, report: &mut Report) -> Result<()> {
     let format = match &flags.file {
-        Some(path) => FileFormat::from_path(path)?,
+        Some(path) => {
+            report_files::check_destination(path)?;
+            FileFormat::from_path(path).map_err(|error| error.with_hint("cargo xtask report report.md"))?
+        }
         None => FileFormat::Markdown,
     };
     let cache = Cache::from_env(Some(context.tree.root()))?.dir("")?;

@@ -6,6 +6,7 @@ use crate::cli::GlobalArgs;
 use crate::repo::Repo;
 use crate::repo::transaction;
 use crate::report::Report;
+use crate::report::invocation::Invocation;
 use crate::terminal::Term;
 use coreos_types::error::{Result, ResultExt};
 use manifest::plan::edit_plan::EditPlan;
@@ -21,6 +22,11 @@ pub fn sort_manifests(term: &Term, globals: &GlobalArgs, check: bool, report: &m
     let tree = Repo::find(globals.repo.as_deref(), &cwd)?;
     let loaded = tree.read()?;
     loaded.warnings.iter().for_each(|warning| term.warn(warning));
+    report.invocation = Invocation {
+        repo: globals.repo.as_ref().map(|repo| repo.display().to_string()),
+        command: vec!["sort-manifests".to_owned()],
+        ..Invocation::default()
+    };
     let (after, fixes) = sort(&loaded.sources);
     report.plan = EditPlan::between(&loaded.sources, &after);
     report.fixes = fixes;

@@ -33,7 +33,9 @@ fn verify(
 ) -> Result<VerificationResults> {
     // The file first: a mistyped name is an error, not a rejected signature.
     let mut file =
-        File::open(&flags.file).with_context(|| format!("cannot open {}", flags.file.display()))?;
+        File::open(&flags.file).with_context(|| format!("cannot open {}", flags.file.display())).map_err(
+            |error| error.with_hint("pass the path of a downloaded file: cargo xtask verify-signature FILE"),
+        )?;
     if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
         return Err(Error::failed(format!(
             "{} is a directory: expected a signed file",

@@ -34,7 +34,8 @@ pub(super) fn read(root: &Path) -> Result<LoadedRepo> {
         return Err(Error::failed(format!(
             "no manifest in {}/stage1/usr_from_*/manifest-BOARD.d",
             root.display()
-        )));
+        ))
+        .with_hint("create stage1/usr_from_coreos/manifest-amd64-usr.d/NAME.manifest with one path per line: bin/bash"));
     }
     Ok(reader.read)
 }

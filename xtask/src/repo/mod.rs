@@ -82,7 +82,9 @@ impl Repo {
                 "pass the tree's root: --repo {}",
                 quote(&above.root.display().to_string())
             )),
-            None => error.with_hint("run inside an rkt-style tree, or pass --repo DIR"),
+            None => error.with_hint(
+                "pass the root of an rkt-style tree: --repo DIR; to try the tool: cargo xtask demo",
+            ),
         }
     }
 }

@@ -70,6 +70,7 @@ pub(super) fn annotated(report: &Report, edit: &FileEdit, width: usize) -> Style
 fn comment(line: &str, reason: &str) -> String {
     let line = line.get(1..).unwrap_or_default().trim_end_matches('\r');
     match reason.split_once(": ") {
+        _ if line.is_empty() => format!("# {reason}"),
         Some((kind, reason)) if !kind.contains(' ') => format!("# {kind} {line}: {reason}"),
         _ => format!("# {line}: {reason}"),
     }

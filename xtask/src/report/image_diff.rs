@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use super::count;
 use super::sizes::{bytes, change};
 use super::styled_text::{Style, StyledText};
-use super::summary::count;
 use coreos_types::release::Board;
 use manifest::file::ManifestFile;
 use manifest::plan::stage1_sources::Stage1Sources;

@@ -91,8 +91,8 @@ impl Invocation {
     /// `cargo xtask` with these arguments, for the tree of this run, as a line for a POSIX shell.
     pub fn command_line<'w>(&'w self, arguments: impl IntoIterator<Item = &'w String>) -> String {
         let repo = self.repo.iter().flat_map(|repo| option("--repo", repo));
-        let words = words(["cargo", "xtask"]).into_iter().chain(repo).chain(arguments.into_iter().cloned());
-        words.map(|word| quote(&word)).collect::<Vec<_>>().join(" ")
+        let words = repo.chain(arguments.into_iter().cloned()).map(|word| quote(&word));
+        std::iter::once(program().to_owned()).chain(words).collect::<Vec<_>>().join(" ")
     }
 
     fn edit_command(&self, LineEdit { file, add, remove }: &LineEdit) -> String {
@@ -122,6 +122,11 @@ impl Invocation {
         let (there, copy) = (self.in_tree(link), self.in_tree(&format!("{link}.own")));
         format!("cp -RL {there} {copy} && rm {there} && mv {copy} {there}")
     }
+}
+
+/// The words that start this program: `xtask` if the shell found it in its PATH, else `cargo xtask`.
+pub fn program() -> &'static str {
+    if std::env::args_os().next().is_some_and(|name| name == "xtask") { "xtask" } else { "cargo xtask" }
 }
 
 const DROP: &str = "--drop-missing";

@@ -22,6 +22,8 @@ pub(crate) mod fixtures;
 mod problem_groups;
 mod summary;
 
+pub use problem_groups::count;
+
 use std::collections::BTreeMap;
 
 use invocation::Invocation;

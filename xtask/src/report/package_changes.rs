@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::count;
 use super::styled_text::{Style, StyledText};
-use super::summary::count;
 use packages::changes::PackageChange;
 
 /// The changes of packages of which the stage1 takes a file, one per line, then the number of the others.

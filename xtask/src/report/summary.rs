@@ -1,9 +1,8 @@
 //! The summary line of a run: results, remaining problems, next step.
 
 use super::problem_groups::Counts;
-pub(super) use super::problem_groups::count;
 use super::styled_text::Style;
-use super::{Outcome, Report};
+use super::{Outcome, Report, count};
 use manifest::finding::{FixKind, Severity};
 
 /// The line and its style; `None` if the output of a command or an error is sufficient.
@@ -50,7 +49,7 @@ fn next(report: &Report) -> String {
         return String::new();
     }
     match report.command.as_str() {
-        "bump-coreos" | "verify-manifests" if report.dry_run => {
+        "bump-coreos" | "verify-manifests" | "sort-manifests" if report.dry_run => {
             format!("\nto apply: {}", report.invocation.fix_command())
         }
         "bump-coreos" => format!("\nnext: {}", report.invocation.smoketest_command()),

@@ -151,7 +151,7 @@ fn run_checks(
             checks.skip("link", tested.flavor.to_string(), "--no-link");
             continue;
         }
-        link::check(context, tested, flags.jobs.map(usize::from), findings.filter(|_| is_as_built), checks)?;
+        link::check(context, tested, flags.jobs, findings.filter(|_| is_as_built), checks)?;
     }
     if flags.no_run {
         checks.skip("run", "boot", "--no-run");

@@ -203,14 +203,12 @@ impl Term {
         if format == Format::Text {
             let term = self.clone();
             signals::print_on_termination(Box::new(move |signal| {
-                term.print_interruption(signal, command_line)
+                term.print_interruption(signal, &command_line)
             }));
             return;
         }
         signals::print_on_termination(Box::new(move |signal| {
-            let error = Error::failed(format!("interrupted by {signal}"))
-                .with_cause("the tree is complete: unchanged, or with the whole change")
-                .with_hint("run the command again");
+            let error = interruption(signal, &command_line);
             // A failure to write cannot be reported.
             let _ = write(document(format, &Report { error: Some(error), ..report }).as_bytes());
         }));
@@ -229,16 +227,16 @@ impl Term {
     }
 
     /// Clears the bars, and prints the state that an interrupted run leaves.
-    fn print_interruption(&self, signal: &str, command_line: String) {
+    fn print_interruption(&self, signal: &str, command_line: &str) {
         if let Some(bars) = &self.bars {
             // A bar that is drawn once more would stay.
             bars.set_draw_target(ProgressDrawTarget::hidden());
             progress::to_stderr(b"\r\x1b[J");
         }
-        let interruption = Error::failed(format!("interrupted by {signal}"))
-            .with_cause("the tree is complete: unchanged, or with the whole change; downloaded bytes stay in the cache")
-            .with_hint(format!("to continue: {command_line}"));
-        progress::to_stderr(&ansi::paint(&text::error(&interruption), self.color_stderr));
+        progress::to_stderr(&ansi::paint(
+            &text::error(&interruption(signal, command_line)),
+            self.color_stderr,
+        ));
     }
 
     /// Writes a result to standard output.
@@ -272,6 +270,12 @@ impl Term {
             None => progress::to_stderr(&painted),
         }
     }
+}
+
+/// The state that an interrupted run leaves, and the command that continues.
+fn interruption(signal: &str, command_line: &str) -> Error {
+    Error::failed(format!("interrupted by {signal}; the tree is unchanged, or has the whole change"))
+        .with_hint(format!("to continue, with the bytes that were downloaded: {command_line}"))
 }
 
 /// The width of the terminal; a terminal that does not know it has the usual one.

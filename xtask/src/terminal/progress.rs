@@ -1,10 +1,11 @@
 //! Progress of a long step: a bar on a terminal, a line every ten seconds elsewhere.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use indicatif::{DecimalBytes, MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{DecimalBytes, HumanDuration, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 /// Receives the progress of a long step. All amounts are bytes.
 pub trait Progress: Send + Sync {
@@ -44,14 +45,27 @@ impl Bar {
 /// The templates are constants; a bar that cannot be styled is still a bar.
 fn style(bounded: bool) -> ProgressStyle {
     let template = if bounded {
-        "{prefix:.cyan} [{bar:24}] {decimal_bytes:>9} of {decimal_total_bytes}, {decimal_bytes_per_sec}, {eta} left"
+        "{prefix:.cyan} [{bar:24}] {decimal_bytes:>9} of {decimal_total_bytes}{rate}"
     } else {
-        "{prefix:.cyan} {spinner} {decimal_bytes:>9}, {decimal_bytes_per_sec}"
+        "{prefix:.cyan} {spinner} {decimal_bytes:>9}{rate}"
     };
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key("rate", write_rate)
         .progress_chars("=> ")
         .tick_chars("-\\|/ ")
+}
+
+/// Writes the rate and the time left, once a second of this run was measured.
+fn write_rate(state: &ProgressState, out: &mut dyn fmt::Write) {
+    if state.elapsed() < Duration::from_secs(1) {
+        return;
+    }
+    // A failure to write to a string does not occur.
+    let _ = write!(out, ", {}/s", DecimalBytes(state.per_sec() as u64));
+    if state.len().is_some() {
+        let _ = write!(out, ", {:#} left", HumanDuration(state.eta()));
+    }
 }
 
 impl Progress for Bar {

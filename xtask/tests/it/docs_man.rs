@@ -29,14 +29,16 @@ fn page() -> String {
     out.push_str(".SH COMMANDS\n");
     let commands: Vec<&Command> =
         command.get_subcommands().filter(|command| command.get_name() != "help").collect();
-    commands.iter().for_each(|command| out.push_str(&render_command(command)));
+    commands.iter().for_each(|command| out.push_str(&render_command(command, "")));
     out.push_str(EXIT_STATUS);
     out.push_str(ENVIRONMENT);
     out.push_str(FILES);
     out.push_str(".SH EXAMPLES\n.EX\n");
     for command in commands {
-        let examples = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
-        examples.lines().skip(1).for_each(|line| out.push_str(&format!("{}\n", roff(line.trim()))));
+        let examples = command.get_after_long_help().or(command.get_after_help());
+        let examples = examples.map(ToString::to_string).unwrap_or_default();
+        let lines = examples.lines().filter_map(|line| line.strip_prefix("  "));
+        lines.for_each(|line| out.push_str(&format!("{}\n", roff(line))));
     }
     out.push_str(
         ".EE\n.SH SEE ALSO\n.BR cargo (1),\n.BR git\\-apply (1),\n.BR ld.so (8),\n.BR systemd\\-nspawn (1)\n",
@@ -81,6 +83,15 @@ As \\-\\-mirror, for every command.
 .B XTASK_SIGNING_KEY
 As \\-\\-signing\\-key, for every command.
 .TP
+.B XTASK_ALLOW_HOSTS\\fR, \\fBXTASK_TRUST_TREE
+As \\-\\-allow\\-host, separated by commas, and as \\-\\-trust\\-tree.
+.TP
+.B XTASK_CONFIGURE\\fR, \\fBXTASK_MAKE
+As \\-\\-configure and \\-\\-make of smoketest, split as a shell splits words.
+.TP
+.B XTASK_CACHE_EXPIRY
+If \\(lqoff\\(rq, images in the cache do not expire.
+.TP
 .B XTASK_CACHE_DIR
 Cache of images, keys and the last run; else $XDG_CACHE_HOME/coreos\\-xtask, else ~/.cache/coreos\\-xtask.
 .TP
@@ -104,8 +115,10 @@ Paths of the image that go into a flavor, one per line, relative to /usr.
 Settings of the tool's own workspace, in [workspace.metadata.stage1].
 ";
 
-fn render_command(command: &Command) -> String {
-    let mut out = format!(".SS \"{}", roff(command.get_name()));
+/// A command and its subcommands. `parent` is the name of the command around it, with a blank.
+fn render_command(command: &Command, parent: &str) -> String {
+    let name = format!("{parent}{}", command.get_name());
+    let mut out = format!(".SS \"{}", roff(&name));
     for arg in command.get_positionals() {
         let name = value_name(arg);
         out.push_str(&if arg.is_required_set() { format!(" {name}") } else { format!(" [{name}]") });
@@ -114,6 +127,10 @@ fn render_command(command: &Command) -> String {
     out.push_str(&format!("\"\n{}\n", render_paragraphs(&about).replace(".IP", ".PP")));
     for arg in command.get_arguments().filter(|arg| is_shown(arg) && !arg.is_global_set()) {
         out.push_str(&argument(arg));
+    }
+    let subcommands = command.get_subcommands().filter(|command| command.get_name() != "help");
+    for subcommand in subcommands {
+        out.push_str(&render_command(subcommand, &format!("{name} ")));
     }
     out
 }

@@ -9,8 +9,8 @@ use super::dependency_graph::DependencyEdge;
 use super::package_changes::taken_packages;
 use super::problem_groups::{Problem, problems};
 use super::sizes::{LibraryChange, Total, change, libraries, maybe, rootfs, total};
-use super::summary::{count, fix_counts, remaining};
-use super::{Check, ImageOrigin, Outcome, Report, short};
+use super::summary::{fix_counts, remaining};
+use super::{Check, ImageOrigin, Outcome, Report, count, short};
 use manifest::finding::Severity;
 use usr::lossless_text;
 

@@ -28,6 +28,9 @@ pub struct Rootfs {
     pub build_files: BTreeSet<UsrPath>,
 }
 
+const EXPECTED_ROOTFS: &str =
+    "a build has one per flavor: --rootfs stage1/build-BOARD/aci-for-FLAVOR-flavor/rootfs";
+
 impl Rootfs {
     /// Reads everything below `path/usr`.
     ///
@@ -35,14 +38,15 @@ impl Rootfs {
     /// No such directory, a file that cannot be read, or no ELF file of a machine that a board has.
     pub fn read(path: &Path) -> Result<Rootfs> {
         let path = fs::canonicalize(path)
-            .with_context(|| format!("cannot open the root filesystem {}", path.display()))?;
+            .with_context(|| format!("cannot open the root filesystem {}", path.display()))
+            .map_err(|error| error.with_hint(EXPECTED_ROOTFS))?;
         let usr = path.join("usr");
         if !fs::symlink_metadata(&usr).is_ok_and(|found| found.is_dir()) {
             return Err(Error::failed(format!(
                 "{} is not the root filesystem of a stage1: it has no usr directory",
                 path.display()
             ))
-            .with_hint("cargo xtask smoketest --rootfs BUILDDIR/aci-for-FLAVOR-flavor/rootfs"));
+            .with_hint(EXPECTED_ROOTFS));
         }
         let mut tree = UsrTree::new();
         walk(&usr, "", &mut tree)?;

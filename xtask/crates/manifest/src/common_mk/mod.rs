@@ -192,8 +192,16 @@ impl CommonMk {
         let mut moved = self.clone();
         moved.splice(self.release.span.clone(), release.as_str())?;
         if *release != self.release.value && moved.url(Board::Amd64)? == self.url(Board::Amd64)? {
-            let why = format!("it does not use $({RELEASE}), and would stay as it is for {release}");
-            return Err(self.url_error(why));
+            let error = self
+                .url_error(format!("it does not use $({RELEASE}), and would stay as it is for {release}"));
+            let (old, url) = (self.release.value.as_str(), &self.url.value);
+            return Err(match url.contains(old) {
+                true => error.with_hint(format!(
+                    "write it as {URL} := {}",
+                    url.replace(old, &format!("$({RELEASE})"))
+                )),
+                false => error,
+            });
         }
         *self = moved;
         Ok(())
@@ -304,7 +312,9 @@ where
     if let Some(last) = outside.iter().rposition(|a| a.operator == Operator::Undefine) {
         outside.drain(..=last);
     }
-    let [one] = outside.as_slice() else { return Err(assignment_count_error(name, assignments, &outside)) };
+    let [one] = outside.as_slice() else {
+        return Err(assignment_count_error(name, example, assignments, &outside));
+    };
     let index = assignments.iter().position(|assignment| std::ptr::eq(assignment, *one)).unwrap_or_default();
     if let Some(hidden) = hidden_assignment(makefile, text, index, included) {
         return Err(assigned_elsewhere(name, one.line, &hidden));
@@ -318,9 +328,11 @@ where
     // Quotes are part of a value to make.
     let bare = value.trim_matches(['"', '\'']);
     let meant = if bare.parse::<T>().is_ok() { bare } else { example };
-    let value = value
-        .parse()
-        .map_err(|bad: T::Err| Error::failed(at).with_cause(bad).with_hint(assignment_hint(name, meant)))?;
+    let value = value.parse().map_err(|bad: T::Err| {
+        Error::failed(format!("{at} has an invalid value"))
+            .with_cause(bad)
+            .with_hint(assignment_hint(name, meant))
+    })?;
     Ok(Pinned { value, span: one.value.clone(), line: one.line })
 }
 
@@ -342,7 +354,12 @@ fn assignment_hint(name: &str, value: &str) -> String {
     format!("write it on one line, without quotes: {name} := {value}")
 }
 
-fn assignment_count_error(name: &str, assignments: &[Assignment], outside: &[&Assignment]) -> Error {
+fn assignment_count_error(
+    name: &str,
+    example: &str,
+    assignments: &[Assignment],
+    outside: &[&Assignment],
+) -> Error {
     let lines = |some: &mut dyn Iterator<Item = &Assignment>| {
         some.map(|a| a.line.to_string()).collect::<Vec<_>>().join(", ")
     };
@@ -352,7 +369,7 @@ fn assignment_count_error(name: &str, assignments: &[Assignment], outside: &[&As
         Error::failed(format!(
             "{COMMON_MK}: {name} has no assignment outside conditionals{note}: expected one"
         ))
-        .with_hint(format!("add a line with {name} := …"))
+        .with_hint(format!("add the line {name} := {example}"))
     } else {
         let (count, lines) = (outside.len(), lines(&mut outside.iter().copied()));
         Error::failed(format!(

@@ -5,6 +5,7 @@ use crate::editor::ManifestEditor;
 use crate::finding::{Fix, FixKind};
 use crate::suggestion::LineEdit;
 use coreos_types::error::{Error, Result};
+use coreos_types::shell::quote_path;
 use usr::lossless_text;
 use usr::path::UsrPath;
 
@@ -22,8 +23,11 @@ pub fn edit(sources: &Stage1Sources, request: &LineEdit) -> Result<(Stage1Source
     };
     if let Some(line) = request.remove.iter().find(|line| !editor.contains(line)) {
         let similar = similar_lines(&sources.manifests[file], line);
-        let hint =
-            if similar.is_empty() { "check the path".to_owned() } else { format!("it lists {similar}") };
+        let hint = if similar.is_empty() {
+            format!("cat {}", quote_path(file))
+        } else {
+            format!("it lists {similar}")
+        };
         return Err(Error::failed(format!("{} does not list {line}", request.file))
             .with_cause("nothing was changed")
             .with_hint(hint));
@@ -151,7 +155,7 @@ mod tests {
 
     #[test]
     fn removing_an_unlisted_line_is_an_error() {
-        for (line, hint) in [("sbin/ip", "it lists bin/ip"), ("bin/x y", "check the path")] {
+        for (line, hint) in [("sbin/ip", "it lists bin/ip"), ("bin/x y", &format!("cat {FILE}"))] {
             let error = edited(b"bin/a\nbin/ip\n", FILE, &["bin/d"], &["bin/a", line]).unwrap_err();
             assert_eq!(error.message, format!("{FILE} does not list {line}"));
             assert_eq!(error.hint.as_deref(), Some(hint));
