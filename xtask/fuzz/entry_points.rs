@@ -70,7 +70,7 @@ pub(crate) fn common_mk(bytes: &[u8]) {
         assert_eq!((mk.release(), mk.systemd()), (&release, SystemdVersion(229)));
     }
     let _url = mk.url(Board::Arm64);
-    let _moved = mk.vendor().map(|brand| mk.set_vendor(brand));
+    let _moved = mk.vendor().map(|brand| mk.set_vendor(brand, None));
 }
 
 /// An ELF file, as such and as the file of an image.

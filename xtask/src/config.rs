@@ -70,7 +70,7 @@ impl Config {
         let mut settings = match bounded_file::read(&path, MAX_CARGO_TOML) {
             Ok(text) => {
                 let settings = Config::parse(&String::from_utf8_lossy(&text))
-                    .map_err(|why| Error::failed(format!("cannot use {}", path.display())).with_cause(why))?;
+                    .map_err(|error| error.context(format!("cannot use {}", path.display())))?;
                 if settings != Config::default() {
                     let checked = TrustedOwners::from_env().check_file(&workspace, &path);
                     checked.map_err(|error| error.context("cannot use [workspace.metadata.stage1]"))?;
@@ -107,8 +107,13 @@ impl Config {
         Ok(settings)
     }
 
-    fn parse(text: &str) -> std::result::Result<Config, String> {
-        let document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| error.to_string())?;
+    /// Parses the text of a Cargo.toml.
+    ///
+    /// # Errors
+    /// The text is not TOML, or a value has an unexpected type.
+    pub fn parse(text: &str) -> Result<Config> {
+        let document: DocumentMut =
+            text.parse().map_err(|error: toml_edit::TomlError| Error::failed(error.to_string()))?;
         let item = |key: &str| document.get("workspace")?.get("metadata")?.get("stage1")?.get(key);
         let text = |key: &str| item(key).map(|value| parse_string(key, value)).transpose();
         let texts = |key: &str| item(key).map(|value| parse_strings(key, value)).transpose();
@@ -166,23 +171,22 @@ impl Config {
     }
 }
 
-fn parse_is_off(value: &str) -> std::result::Result<bool, String> {
+fn parse_is_off(value: &str) -> Result<bool> {
     match value {
         "off" => Ok(true),
         "on" => Ok(false),
-        other => Err(format!("{other:?}: expected on or off")),
+        other => Err(Error::failed(format!("{other:?}: expected on or off"))),
     }
 }
 
-fn parse_string(key: &str, value: &Item) -> std::result::Result<String, String> {
-    value
-        .as_str()
-        .map(str::to_owned)
-        .ok_or_else(|| format!("stage1.{key} is a {}, expected a string", value.type_name()))
+fn parse_string(key: &str, value: &Item) -> Result<String> {
+    let text = value.as_str().map(str::to_owned);
+    text.ok_or_else(|| Error::failed(format!("stage1.{key} is a {}, expected a string", value.type_name())))
 }
 
-fn parse_strings(key: &str, value: &Item) -> std::result::Result<Vec<String>, String> {
-    let found = || format!("stage1.{key} is a {}, expected an array of strings", value.type_name());
+fn parse_strings(key: &str, value: &Item) -> Result<Vec<String>> {
+    let found =
+        || Error::failed(format!("stage1.{key} is a {}, expected an array of strings", value.type_name()));
     let array = value.as_array().ok_or_else(found)?;
     array.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(found)).collect()
 }
@@ -207,7 +211,7 @@ mod tests {
     #[test]
     fn value_of_another_type_is_an_error() {
         let error = Config::parse("[workspace.metadata.stage1]\nmirror = 1\n").err();
-        assert_eq!(error.as_deref(), Some("stage1.mirror is a integer, expected a string"));
+        assert_eq!(error.unwrap().message, "stage1.mirror is a integer, expected a string");
     }
 
     #[test]

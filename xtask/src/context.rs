@@ -53,12 +53,23 @@ impl<'a> Context<'a> {
     /// # Errors
     /// There is no tree, or a file cannot be read.
     pub fn load(term: &'a Term, cli: &Cli) -> Result<Context<'a>> {
-        let cwd = env::current_dir().with_context(|| "cannot determine the current directory")?;
         // Read before the recovery: the files that it writes must not change the trusted keys.
-        let settings = Config::read()?;
-        let brand = cli.command.image_args().and_then(|args| args.brand.as_deref());
-        if let Some(id) = brand.filter(|id| settings.vendors.get(id).is_none()) {
-            return Err(unknown_vendor(id, &settings.vendors));
+        Context::with_config(term, cli, Config::read()?)
+    }
+
+    /// As [`Context::load`], with another configuration.
+    ///
+    /// # Errors
+    /// As [`Context::load`].
+    pub fn with_config(term: &'a Term, cli: &Cli, settings: Config) -> Result<Context<'a>> {
+        let cwd = env::current_dir().with_context(|| "cannot determine the current directory")?;
+        if let Some(args) = cli.command.image_args() {
+            if let Some(id) = args.brand.as_deref().filter(|id| settings.vendors.get(id).is_none()) {
+                return Err(unknown_vendor(id, &settings.vendors));
+            }
+            if let Some(warning) = channel_without_effect(cli.command.name(), args, &settings) {
+                term.warn(warning);
+            }
         }
         let tree = Repo::find(cli.globals.repo.as_deref(), &cwd)?;
         let mut read = tree.read()?;
@@ -195,9 +206,60 @@ impl<'a> Context<'a> {
     }
 }
 
+/// The warning that `--channel` does not select the image: a local image and a mirror are on no channel.
+fn channel_without_effect(command: &str, args: &ImageArgs, settings: &Config) -> Option<String> {
+    let channel = args.channel?;
+    let has_mirror = args.mirror.is_some() || settings.mirror.is_some();
+    let source = match args.images.is_empty() {
+        false => "--image",
+        // A long-term stream is a directory of the mirror.
+        true if has_mirror && channel.year.is_none() => "the mirror",
+        true => return None,
+    };
+    let effect = match command {
+        "bump-coreos" | "verify-manifests" => "it is only the channel that CCN_IMG_URL is to name",
+        _ => "it has no effect here",
+    };
+    Some(format!("--channel {channel} does not select the image, which is that of {source}: {effect}"))
+}
+
 fn unknown_vendor(id: &str, vendors: &Vendors) -> Error {
-    Error::usage(format!("{id:?} is not a brand: expected {}", vendors.ids())).with_hint(format!(
-        "--brand {}, or add [workspace.metadata.stage1.vendors.NAME] to the Cargo.toml of this program",
-        vendors.ids()
-    ))
+    let hint =
+        format!("describe it in [workspace.metadata.stage1.vendors.{id}] of this program's Cargo.toml");
+    Error::usage(format!("{id:?} is not a brand: expected {}", vendors.ids())).with_hint(hint)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channel_without_effect_is_reported() {
+        let own_mirror = Config { mirror: Some("https://m.example".to_owned()), ..Config::default() };
+        for (line, settings, expected) in [
+            ("fetch --channel beta", Config::default(), None),
+            ("fetch --channel beta", own_mirror.clone(), Some("the mirror: it has no effect here")),
+            (
+                "fetch --channel beta --mirror https://m.example",
+                Config::default(),
+                Some("the mirror: it has no"),
+            ),
+            ("fetch latest --channel lts-2024 --mirror https://m.example", Config::default(), None),
+            ("why x --channel beta --image i", Config::default(), Some("--image: it has no effect here")),
+            (
+                "bump-coreos 1.0.0 --channel beta --image i",
+                Config::default(),
+                Some("only the channel that CCN_IMG_URL"),
+            ),
+            ("bump-coreos 1.0.0 --image i", own_mirror, None),
+        ] {
+            let words = ["xtask"].into_iter().chain(line.split(' ')).map(Into::into);
+            let cli = crate::cli::parse(words).unwrap();
+            let args = cli.command.image_args().unwrap();
+            let warning = channel_without_effect(cli.command.name(), args, &settings);
+            assert_eq!(warning.is_some(), expected.is_some(), "{line}: {warning:?}");
+            assert!(warning.unwrap_or_default().contains(expected.unwrap_or_default()), "{line}");
+        }
+    }
 }

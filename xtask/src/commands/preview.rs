@@ -140,7 +140,7 @@ impl Subject<'_> {
         {
             return Err(self.refuse(&format!("it has the loader of {other}")));
         }
-        let has_vendor = |vendor: &Vendor| tree.get(&format!("share/{}", vendor.id)).is_some();
+        let has_vendor = |vendor: &Vendor| tree.get(&format!("share/{}", vendor.os_release_id)).is_some();
         // Flatcar keeps share/coreos for compatibility; other vendors may keep those of both.
         let is_other = match self.vendor.id {
             "coreos" => has_vendor(Vendor::FLATCAR),

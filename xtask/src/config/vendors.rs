@@ -6,198 +6,288 @@ use toml_edit::{Item, TableLike};
 
 use super::{parse_string, parse_strings};
 use crate::http::Url;
+use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Channel};
 use coreos_types::vendor::{Vendor, Vendors};
 use openpgp_policy::Fingerprint;
 
-/// The keys of a vendor's table.
-const KEYS: [&str; 13] = [
-    "id",
-    "name",
-    "variable-prefix",
-    "urls",
-    "developer-url",
-    "image",
-    "contents-list",
-    "packages-list",
-    "channels",
-    "pins",
-    "certificate",
-    "certificate-url",
-    "boards",
+/// The keys of a vendor's table, each with an example for hints.
+const KEYS: [(&str, &str); 13] = [
+    ("id", "\"acme\", the ID of the image's os-release"),
+    ("name", "\"Acme Linux\""),
+    ("variable-prefix", "\"ACME\", as in ACME_BOARD"),
+    ("urls", "[\"https://HOST/CHANNEL\"], the part of an image's URL above BOARD/RELEASE/FILE"),
+    ("developer-url", "\"https://HOST/images\""),
+    ("image", "\"acme_production_pxe_image.cpio.gz\""),
+    ("contents-list", "\"acme_production_image_contents.txt\""),
+    ("packages-list", "\"acme_production_image_packages.txt\""),
+    ("channels", "[\"alpha\", \"beta\", \"stable\"]"),
+    ("pins", "[\"FINGERPRINT\"], of primary keys, 40 or 64 hex digits each"),
+    ("certificate", "\"keys/acme.asc\", a file in the workspace"),
+    ("certificate-url", "\"https://HOST/acme.asc\""),
+    ("boards", "{ amd64-usr = \"x86-64\" }"),
 ];
 /// More vendors than anyone has.
 const MAX_VENDORS: usize = 32;
 
-type Result<T> = std::result::Result<T, String>;
-
-/// The vendors of the configuration, after the built-in ones, and the certificate file of each that has one.
+/// The built-in vendors and those of the configuration, and the certificate files of the latter.
+///
+/// # Errors
+/// A malformed key; the hint has an example.
 pub(super) fn parse(item: Option<&Item>) -> Result<(Vendors, Vec<PathBuf>)> {
     let (mut vendors, mut certificates) = (Vendors::default(), Vec::new());
     let Some(item) = item else { return Ok((vendors, certificates)) };
-    let table = item
-        .as_table_like()
-        .ok_or("stage1.vendors is not a table: write [workspace.metadata.stage1.vendors.NAME]")?;
+    let not_table = |what: &str| {
+        Error::failed(format!("stage1.{what} is not a table"))
+            .with_hint("[workspace.metadata.stage1.vendors.NAME]")
+    };
+    let table = item.as_table_like().ok_or_else(|| not_table("vendors"))?;
     if table.len() > MAX_VENDORS {
-        return Err(format!("stage1.vendors has {} vendors: expected at most {MAX_VENDORS}", table.len()));
+        return Err(Error::failed(format!("stage1.vendors has more than {MAX_VENDORS} vendors")));
     }
     for (name, item) in table.iter() {
         let what = format!("vendors.{name}");
-        let keys = item.as_table_like().ok_or_else(|| format!("stage1.{what} is not a table"))?;
-        let reader = Reader { what, keys };
-        let vendor = reader.vendor(name)?;
-        if vendors.get(vendor.id).is_some() {
-            return Err(reader.error("id", &format!("{:?} is the id of another vendor", vendor.id)));
+        let table = VendorTable { keys: item.as_table_like().ok_or_else(|| not_table(&what))?, what };
+        if vendors.get(name).is_some() {
+            return Err(Error::failed(format!("stage1.{}: {name} is built in", table.what))
+                .with_hint("use another name"));
         }
-        vendors.add(vendor);
-        certificates.extend(reader.text("certificate")?.map(PathBuf::from));
+        vendors.add(table.read(name)?);
+        certificates.extend(table.text("certificate")?.map(PathBuf::from));
     }
     Ok((vendors, certificates))
 }
 
-/// Reads the keys of one vendor.
-struct Reader<'a> {
+/// The table of one vendor.
+struct VendorTable<'a> {
     /// `vendors.NAME`, for messages.
     what: String,
     keys: &'a dyn TableLike,
 }
 
-impl Reader<'_> {
-    fn vendor(&self, name: &str) -> Result<Vendor> {
-        if let Some((unknown, _)) = self.keys.iter().find(|(key, _)| !KEYS.contains(key)) {
-            return Err(
-                self.error(unknown, &format!("this key is not known: expected one of {}", KEYS.join(", ")))
-            );
+impl VendorTable<'_> {
+    fn read(&self, name: &str) -> Result<Vendor> {
+        if let Some((unknown, _)) =
+            self.keys.iter().find(|(key, _)| KEYS.iter().all(|(known, _)| known != key))
+        {
+            let known: Vec<&str> = KEYS.iter().map(|(key, _)| *key).collect();
+            return Err(Error::failed(format!("stage1.{}.{unknown} is not a known key", self.what))
+                .with_hint(format!("known keys: {}", known.join(", "))));
         }
-        // The name is the value of --brand, and the id that of os-release: both are the same word.
-        let id =
-            self.word("id", name, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c))?;
-        let upper = id.to_ascii_uppercase().replace(['.', '-'], "_");
-        let channels = self.list("channels", &["alpha", "beta", "stable"])?;
-        let channels = channels.iter().map(|channel| {
-            channel.parse::<Channel>().map_err(|why| self.error("channels", &why.to_string()))
-        });
-        let file = |key: &str, default: String| {
-            self.word(key, &default, |c| c.is_ascii_alphanumeric() || "._-+".contains(c))
+        let is_id = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
+        let is_file = |c: char| c.is_ascii_alphanumeric() || "._-+".contains(c);
+        let is_variable = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+        let word = |key, default: String, is_valid: &dyn Fn(char) -> bool| {
+            self.check_word(key, self.text(key)?.unwrap_or(default), is_valid)
         };
-        let image = file("image", format!("{id}_production_pxe_image.cpio.gz"))?;
-        if !image.ends_with(".cpio.gz") {
-            return Err(self.error("image", &format!("{image:?} is not a PXE image: expected NAME.cpio.gz")));
+        if name.is_empty() || name.starts_with(['.', '-']) || name.len() > 100 || !name.chars().all(is_id) {
+            return Err(Error::failed(format!("stage1.{} is not a name of a vendor", self.what)).with_hint(
+                "use lower-case letters, digits and hyphens: [workspace.metadata.stage1.vendors.acme]",
+            ));
         }
+        let pxe_image = word("image", format!("{name}_production_pxe_image.cpio.gz"), &is_file)?;
+        if !pxe_image.ends_with(".cpio.gz") {
+            return Err(self.error("image", &format!("{pxe_image:?} is not the name of a .cpio.gz file")));
+        }
+        let prefix = name.to_ascii_uppercase().replace(['.', '-'], "_");
+        let channel =
+            |text: String| text.parse::<Channel>().map_err(|why| self.error("channels", &why.to_string()));
+        let pin = |text: String| {
+            text.parse::<Fingerprint>()
+                .map(|pin| leak(pin.as_str()))
+                .map_err(|why| self.error("pins", &why.to_string()))
+        };
+        let url = |key: &'static str| self.text(key)?.map(|url| self.parse_url(key, &url)).transpose();
         Ok(Vendor {
-            id,
-            name: self.word("name", name, |c| c == ' ' || c.is_alphanumeric() || "._-".contains(c))?,
-            variable_prefix: self.word("variable-prefix", &upper, |c| {
-                c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'
-            })?,
-            urls: self.urls()?,
-            developer_url: self
-                .text("developer-url")?
-                .map(|url| self.url("developer-url", &url))
-                .transpose()?,
-            pxe_image: image,
-            contents_list: file("contents-list", format!("{id}_production_image_contents.txt"))?,
-            packages_list: file("packages-list", format!("{id}_production_image_packages.txt"))?,
-            channels: channels.collect::<Result<Vec<_>>>()?.leak(),
-            pins: self.pins()?,
-            certificate_url: self
-                .text("certificate-url")?
-                .map(|url| self.url("certificate-url", &url))
-                .transpose()?,
-            boards: self.boards()?,
+            id: leak(name),
+            os_release_id: word("id", name.to_owned(), &is_id)?,
+            name: word("name", name.to_owned(), &|c| c.is_alphanumeric() || " ._-".contains(c))?,
+            variable_prefix: word("variable-prefix", prefix, &is_variable)?,
+            urls: self.list("urls", &[], |url| self.parse_url("urls", &url))?,
+            developer_url: url("developer-url")?,
+            pxe_image,
+            contents_list: word("contents-list", format!("{name}_production_image_contents.txt"), &is_file)?,
+            packages_list: word("packages-list", format!("{name}_production_image_packages.txt"), &is_file)?,
+            channels: self.list("channels", &["alpha", "beta", "stable"], channel)?,
+            pins: self.list("pins", &[], pin)?,
+            certificate_url: url("certificate-url")?,
+            boards: self.boards(&is_file)?,
         })
     }
 
-    fn urls(&self) -> Result<&'static [&'static str]> {
-        let urls = self.list("urls", &[])?;
-        let urls: Vec<_> = urls.iter().map(|url| self.url("urls", url)).collect::<Result<_>>()?;
-        if urls.is_empty() {
-            return Err(self.error(
-                "urls",
-                "it is missing: expected [\"https://HOST/CHANNEL\"], the URL above BOARD/RELEASE/FILE",
-            ));
-        }
-        Ok(urls.leak())
-    }
-
-    fn pins(&self) -> Result<&'static [&'static str]> {
-        let pins = self.list("pins", &[])?;
-        let parse =
-            |pin: &String| pin.parse::<Fingerprint>().map_err(|why| self.error("pins", &why.to_string()));
-        let pins: Vec<_> = pins.iter().map(|pin| Ok(leak(parse(pin)?.to_string()))).collect::<Result<_>>()?;
-        if pins.is_empty() {
-            return Err(self.error(
-                "pins",
-                "it is missing: expected the fingerprints of the primary keys, 40 or 64 hex digits each",
-            ));
-        }
-        Ok(pins.leak())
-    }
-
-    fn boards(&self) -> Result<[&'static str; 2]> {
+    fn boards(&self, is_valid: &dyn Fn(char) -> bool) -> Result<[&'static str; 2]> {
         let mut names = Board::ALL.map(|board| board.id());
         let Some(item) = self.keys.get("boards") else { return Ok(names) };
-        let table = item
-            .as_table_like()
-            .ok_or_else(|| self.error("boards", "it is not a table: expected { amd64-usr = \"NAME\" }"))?;
+        let table = item.as_table_like().ok_or_else(|| self.error("boards", "it is not a table"))?;
         for (board, name) in table.iter() {
-            let board: Board = board.parse().map_err(|why| self.error("boards", &format!("{why}")))?;
-            let key = format!("{}.boards.{board}", self.what);
-            let name = parse_string(&key, name)?;
-            names[board as usize] =
-                self.check_word("boards", name, |c| c.is_ascii_alphanumeric() || "._-".contains(c))?;
+            let index = names.iter().position(|id| *id == board);
+            let index = index.ok_or_else(|| self.error("boards", &format!("{board} is not a board")))?;
+            let name = name
+                .as_str()
+                .ok_or_else(|| self.error("boards", &format!("the name of {board} is not a string")))?;
+            names[index] = self.check_word("boards", name.to_owned(), is_valid)?;
         }
         Ok(names)
     }
 
-    /// A URL without a trailing slash; `CHANNEL` may stand in it.
-    fn url(&self, key: &str, url: &str) -> Result<&'static str> {
-        let parsed =
-            Url::parse(&url.replace("CHANNEL", "alpha")).map_err(|why| self.error(key, &why.to_string()))?;
-        let is_http = url.starts_with("https://") || url.starts_with("http://") && parsed.is_loopback();
-        match (is_http, parsed.has_query() || url.contains('#')) {
-            (true, false) => Ok(leak(url.trim_end_matches('/').to_owned())),
-            (false, _) => Err(self.error(key, &format!("{parsed} is not https"))),
-            (_, true) => Err(self.error(key, &format!("{parsed} has a query or a fragment"))),
+    /// A URL without the last slash. `CHANNEL` stands for the channel.
+    fn parse_url(&self, key: &str, text: &str) -> Result<&'static str> {
+        let url =
+            Url::parse(&text.replace("CHANNEL", "alpha")).map_err(|why| self.error(key, &why.to_string()))?;
+        if !url.is_https() && !url.is_loopback() {
+            return Err(self.error(key, &format!("{url} is not https")));
         }
+        if url.has_query() || text.contains('#') {
+            return Err(self.error(key, &format!("{url} has a query or a fragment")));
+        }
+        Ok(leak(text.trim_end_matches('/')))
     }
 
     fn text(&self, key: &str) -> Result<Option<String>> {
-        self.keys.get(key).map(|item| parse_string(&format!("{}.{key}", self.what), item)).transpose()
-    }
-
-    fn list(&self, key: &str, default: &[&str]) -> Result<Vec<String>> {
-        let found = self
-            .keys
+        self.keys
             .get(key)
-            .map(|item| parse_strings(&format!("{}.{key}", self.what), item))
-            .transpose()?;
-        Ok(found.unwrap_or_else(|| default.iter().map(|&word| word.to_owned()).collect()))
+            .map(|item| parse_string(&format!("{}.{key}", self.what), item))
+            .transpose()
+            .map_err(|why| self.with_example(key, why))
     }
 
-    /// The text of a key that has only characters of one kind, and is not a name of files that `.` begins.
-    fn word(&self, key: &str, default: &str, is_valid: impl Fn(char) -> bool) -> Result<&'static str> {
-        let word = self.text(key)?.unwrap_or_else(|| default.to_owned());
-        self.check_word(key, word, is_valid)
+    /// The parsed texts of an array, which must not be empty.
+    fn list<T>(
+        &self,
+        key: &str,
+        default: &[&str],
+        parse: impl Fn(String) -> Result<T>,
+    ) -> Result<&'static [T]> {
+        let item =
+            self.keys.get(key).map(|item| parse_strings(&format!("{}.{key}", self.what), item)).transpose();
+        let texts = item.map_err(|why| self.with_example(key, why))?;
+        let texts = texts.unwrap_or_else(|| default.iter().map(|&text| text.to_owned()).collect());
+        if texts.is_empty() {
+            return Err(self.error(key, "it is missing or empty"));
+        }
+        Ok(texts.into_iter().map(parse).collect::<Result<Vec<T>>>()?.leak())
     }
 
-    fn check_word(&self, key: &str, word: String, is_valid: impl Fn(char) -> bool) -> Result<&'static str> {
+    fn check_word(&self, key: &str, word: String, is_valid: &dyn Fn(char) -> bool) -> Result<&'static str> {
         let is_word = (1..=100).contains(&word.len())
             && !word.starts_with(['.', '-', ' '])
             && word.chars().all(is_valid);
-        if is_word {
-            Ok(leak(word))
-        } else {
-            Err(self.error(key, &format!("{word:?} has a character that is not allowed there")))
-        }
+        if is_word { Ok(leak(&word)) } else { Err(self.error(key, &format!("{word:?} is not valid there"))) }
     }
 
-    fn error(&self, key: &str, why: &str) -> String {
-        format!("stage1.{}.{key}: {why}", self.what)
+    fn error(&self, key: &str, why: &str) -> Error {
+        self.with_example(
+            key,
+            Error::failed(format!("stage1.{}.{key} is malformed", self.what)).with_cause(why),
+        )
+    }
+
+    fn with_example(&self, key: &str, error: Error) -> Error {
+        let example = KEYS.iter().find(|(known, _)| *known == key).map_or("", |(_, example)| example);
+        error.with_hint(format!("write it as {key} = {example}"))
     }
 }
 
 /// A text that lives as long as the process; the configuration is read once.
-fn leak(text: String) -> &'static str {
-    text.leak()
+fn leak(text: &str) -> &'static str {
+    text.to_owned().leak()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::Config;
+    use super::*;
+
+    const PIN: &str = "0123456789ABCDEF0123456789ABCDEF01234567";
+
+    fn parse(name: &str, keys: &str) -> Result<Config> {
+        Config::parse(&format!("[workspace.metadata.stage1.vendors.{name}]\n{keys}\n"))
+    }
+
+    #[test]
+    fn vendor_table_is_read() {
+        let least =
+            parse("acme-os", &format!("urls = [\"https://acme.example/CHANNEL/\"]\npins = [\"{PIN}\"]"))
+                .unwrap();
+        let vendor = least.vendors.get("acme-os").unwrap();
+        assert_eq!(
+            (vendor.os_release_id, vendor.variable_prefix, vendor.name),
+            ("acme-os", "ACME_OS", "acme-os")
+        );
+        assert_eq!(vendor.pxe_image, "acme-os_production_pxe_image.cpio.gz");
+        assert_eq!(vendor.base_url(Channel::Beta), "https://acme.example/beta");
+        assert_eq!((vendor.pins, vendor.board_name(Board::Arm64)), (&[PIN][..], "arm64-usr"));
+        let keys = format!(
+            "id = \"flatcar\"\nname = \"Acme Linux\"\nvariable-prefix = \"FLATCAR\"\nurls = [\"http://127.0.0.1:8000/x\"]\n\
+             developer-url = \"https://dev.acme.example\"\nimage = \"a.cpio.gz\"\ncontents-list = \"c.txt\"\npackages-list = \"p.txt\"\n\
+             channels = [\"lts\"]\npins = [\"0x{PIN}\", \"{PIN}\"]\ncertificate = \"k.asc\"\n\
+             certificate-url = \"https://acme.example/k.asc\"\nboards = {{ arm64-usr = \"aarch64\" }}"
+        );
+        let full = parse("acme", &keys).unwrap();
+        let vendor = full.vendors.get("acme").unwrap();
+        assert_eq!(
+            (vendor.os_release_id, vendor.pxe_image, vendor.channels),
+            ("flatcar", "a.cpio.gz", &[Channel::Lts][..])
+        );
+        assert_eq!(
+            (vendor.board_name(Board::Amd64), vendor.board_name(Board::Arm64)),
+            ("amd64-usr", "aarch64")
+        );
+        assert_eq!(full.vendor_certificates, [PathBuf::from("k.asc")]);
+        assert_eq!(full.vendors.ids(), "coreos, flatcar or acme");
+    }
+
+    #[test]
+    fn malformed_key_is_an_error_with_a_hint() {
+        for (key, value) in [
+            ("id", "\"a b\""),
+            ("id", "1"),
+            ("name", "\"\\n\""),
+            ("variable-prefix", "\"acme\""),
+            ("urls", "[]"),
+            ("urls", "\"https://acme.example\""),
+            ("urls", "[\"http://acme.example/CHANNEL\"]"),
+            ("urls", "[\"https://user:pw@acme.example\"]"),
+            ("urls", "[\"https://acme.example/?token=x\"]"),
+            ("developer-url", "\"ftp://acme.example\""),
+            ("image", "\"../x.cpio.gz\""),
+            ("image", "\"x.img\""),
+            ("contents-list", "\"a/b\""),
+            ("packages-list", "\"\""),
+            ("channels", "[\"edge\"]"),
+            ("channels", "[]"),
+            ("pins", "[\"B78B519C0D878303\"]"),
+            ("pins", "[]"),
+            ("certificate", "[]"),
+            ("certificate-url", "\"acme.asc\""),
+            ("boards", "{ x86 = \"a\" }"),
+            ("boards", "{ amd64-usr = \"a/b\" }"),
+            ("boards", "{ amd64-usr = 1 }"),
+            ("boards", "[]"),
+        ] {
+            let others =
+                [("urls", "[\"https://acme.example\"]".to_owned()), ("pins", format!("[\"{PIN}\"]"))];
+            let others = others.iter().filter(|(other, _)| *other != key);
+            let keys: String = others.map(|(key, value)| format!("{key} = {value}\n")).collect();
+            let error = parse("acme", &format!("{keys}{key} = {value}")).unwrap_err();
+            assert!(error.message.contains(&format!("stage1.vendors.acme.{key}")), "{error}");
+            assert!(error.hint.as_ref().unwrap().contains(&format!("{key} = ")), "{error:?}");
+            assert!(
+                !error.to_string().contains("user:pw") && !error.to_string().contains("token=x"),
+                "{error}"
+            );
+        }
+        for (name, keys, message) in [
+            ("coreos", "", "coreos is built in"),
+            ("\"..\"", "", "not a name of a vendor"),
+            ("Acme", "", "not a name of a vendor"),
+            ("acme", "pin = 1", "vendors.acme.pin is not a known key"),
+            ("acme", "", "vendors.acme.urls is malformed"),
+        ] {
+            let error = parse(name, keys).unwrap_err();
+            assert!(error.message.contains(message) && error.hint.is_some(), "{error:?}");
+        }
+        assert!(Config::parse("workspace.metadata.stage1.vendors = 1").unwrap_err().hint.is_some());
+    }
 }

@@ -40,8 +40,9 @@ impl ExpectedImage {
             Error::refused(format!("{source} is {found}: {expected} was requested"))
         };
         let expected = format!("a {} image", self.vendor);
+        let id = identity.os_release.get("ID").map_or("missing", String::as_str);
         match identity.vendor {
-            Some(vendor) if vendor == self.vendor => {}
+            _ if id == self.vendor.os_release_id => {}
             Some(vendor) => {
                 let error = refused(&format!("a {vendor} image"), &expected);
                 return Err(
@@ -50,9 +51,10 @@ impl ExpectedImage {
             }
             None => {
                 let error = refused("of no known vendor", &expected);
-                let id = identity.os_release.get("ID").map_or("missing", String::as_str);
-                return Err(error
-                    .with_cause(format!("ID of its lib/os-release is {id}: expected {}", self.vendor.id)));
+                return Err(error.with_cause(format!(
+                    "ID of its lib/os-release is {id}: expected {}",
+                    self.vendor.os_release_id
+                )));
             }
         }
         let Some(release) = identity.release.clone() else {

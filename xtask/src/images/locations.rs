@@ -118,7 +118,9 @@ impl<'a> ReleaseLocations<'a> {
         }
         let channel = requested.or(found);
         if self.changes_vendor {
-            let channel = channel.unwrap_or(release.likely_channel());
+            let likely = Some(release.likely_channel()).filter(|one| self.vendor.channels.contains(one));
+            let channel = channel.or(likely).or(self.vendor.channels.first().copied());
+            let channel = channel.unwrap_or(Channel::Alpha);
             return ReleaseDir::from_vendor(self.vendor, channel, board, release);
         }
         let mut pins = self.context.pins.clone();

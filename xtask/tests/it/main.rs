@@ -35,6 +35,7 @@ mod openpgp_vendor;
 mod oracle;
 mod output;
 mod output_browser;
+mod own_vendor;
 mod rendered;
 mod replay;
 mod scene;

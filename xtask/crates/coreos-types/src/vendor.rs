@@ -14,8 +14,11 @@ const CHANNEL: &str = "CHANNEL";
 /// The vendor of an image.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Vendor {
-    /// The identifier: `ID` of os-release, and the value of `--brand`.
+    /// The identifier: the value of `--brand`, and a directory of the cache.
     pub id: &'static str,
+    /// `ID` of the image's os-release, and the directory of its files below `share`. Rebuilt images may have that of
+    /// the original vendor.
+    pub os_release_id: &'static str,
     /// The name in messages.
     pub name: &'static str,
     /// The prefix of variables in `version.txt` and os-release (`COREOS_BOARD`).
@@ -47,6 +50,7 @@ impl Vendor {
     /// CoreOS Container Linux, 2013 to 2020. rkt pinned its alpha channel.
     pub const COREOS: &'static Vendor = &Vendor {
         id: "coreos",
+        os_release_id: "coreos",
         name: "CoreOS",
         variable_prefix: "COREOS",
         urls: &["https://CHANNEL.release.core-os.net"],
@@ -63,6 +67,7 @@ impl Vendor {
     /// Flatcar Container Linux, which continues it. Developer builds: flatcar/scripts `ci-automation`.
     pub const FLATCAR: &'static Vendor = &Vendor {
         id: "flatcar",
+        os_release_id: "flatcar",
         name: "Flatcar",
         variable_prefix: "FLATCAR",
         urls: &["https://CHANNEL.release.flatcar-linux.net", "https://flatcar.cdn.cncf.io/CHANNEL"],

@@ -16,7 +16,7 @@ pub(super) struct Identity<'a> {
 
 /// The files below `/usr` that name vendor, release and board.
 pub(super) fn identity(image: Identity<'_>, lib: &str) -> Vec<(String, String)> {
-    let id = image.vendor.id;
+    let id = image.vendor.os_release_id;
     vec![
         (format!("{lib}/os-release"), os_release(image)),
         (format!("share/{id}/release"), release_file(image)),
@@ -26,8 +26,8 @@ pub(super) fn identity(image: Identity<'_>, lib: &str) -> Vec<(String, String)> 
 }
 
 fn os_release(image: Identity<'_>) -> String {
-    let (id, version) = (image.vendor.id, image.release);
-    let name = match image.vendor.id {
+    let (id, version) = (image.vendor.os_release_id, image.release);
+    let name = match image.vendor.os_release_id {
         "flatcar" => "Flatcar Container Linux by Kinvolk",
         _ => image.vendor.name,
     };

@@ -11,7 +11,7 @@ use coreos_types::vendor::{Vendor, Vendors};
 /// The vendor, release and board of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Identity {
-    /// The vendor, by `ID` of os-release; `None` if no known vendor has this identifier.
+    /// The first vendor with the `ID` of os-release; `None` if no known vendor has it.
     pub vendor: Option<&'static Vendor>,
     /// The release, by `VERSION` of os-release, else `VERSION_ID`.
     pub release: Option<Release>,
@@ -34,7 +34,7 @@ impl Identity {
             .iter()
             .find_map(|vendor| parse_board(vendor, value(&format!("{}_BOARD", vendor.variable_prefix))?));
         Identity {
-            vendor: value("ID").and_then(|id| vendors.get(id)),
+            vendor: value("ID").and_then(|id| vendors.iter().find(|vendor| vendor.os_release_id == id)),
             release: release_in("VERSION").or_else(|| release_in("VERSION_ID")),
             board: board_in_os_release
                 .or_else(|| board_from_release_file(tree, vendors))
@@ -135,7 +135,7 @@ fn read_text<'a>(tree: &'a UsrTree, path: &str) -> Option<&'a str> {
 }
 
 fn release_file(vendor: &Vendor) -> String {
-    format!("share/{}/release", vendor.id)
+    format!("share/{}/release", vendor.os_release_id)
 }
 
 fn board_from_release_file(tree: &UsrTree, vendors: &Vendors) -> Option<Board> {

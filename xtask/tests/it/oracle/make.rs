@@ -90,7 +90,7 @@ fn parsed_values_match_make_before_and_after_edits() {
         assert_eq!(values(&mk), evaluate_with_make(text.as_bytes()), "{number}:\n{text}");
         mk.set_release(&"1032.0.0".parse().unwrap()).unwrap();
         mk.set_systemd(SystemdVersion(229)).unwrap();
-        mk.set_vendor(Vendor::FLATCAR).unwrap();
+        mk.set_vendor(Vendor::FLATCAR, None).unwrap();
         mk.set_url_channel(Channel::Lts).unwrap();
         let edited = values(&mk);
         assert_eq!(

@@ -15,7 +15,7 @@ use self::hidden_assignment::{HiddenAssignment, hidden_assignment};
 use self::makefile::{Assignment, Makefile, OpaqueKind, Operator};
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Channel, Release, SystemdVersion};
-use coreos_types::vendor::{Vendor, VendorBase, Vendors};
+use coreos_types::vendor::{Vendor, Vendors};
 
 /// The path of the file, relative to the tree.
 pub const COMMON_MK: &str = "stage1/usr_from_coreos/coreos-common.mk";
@@ -232,16 +232,15 @@ impl CommonMk {
         self.splice(start + span.start..start + span.end, channel.id())
     }
 
-    /// Moves the URL to another vendor: host and file name change, make variables and channel stay.
+    /// Moves the URL to another vendor: host and file name change, make variables stay, and the channel too where
+    /// `channel` is `None`.
     ///
     /// # Errors
     /// The host is not a vendor's or contains a variable, the file name is not a vendor's, or the other vendor has no
     /// such channel.
-    pub fn set_vendor(&mut self, vendor: &'static Vendor) -> Result<()> {
+    pub fn set_vendor(&mut self, vendor: &'static Vendor, channel: Option<Channel>) -> Result<()> {
         let written = self.url.value.clone();
-        let Some((old, base)) = self.vendors.find_base(&written) else {
-            return Err(self.unknown_host_error());
-        };
+        let (old, base) = self.vendors.find_base(&written).ok_or_else(|| self.unknown_host_error())?;
         if old == vendor && written.ends_with(vendor.pxe_image) {
             return Ok(());
         }
@@ -253,25 +252,16 @@ impl CommonMk {
         // The last change first: it does not shift the byte range of the other.
         moved.splice(end - file.len()..end, vendor.pxe_image)?;
         if old != vendor {
-            moved.splice(start..start + base.end, &self.new_base(vendor, &written, &base)?)?;
+            let channel = match (channel, &base.channel) {
+                (Some(channel), _) => channel,
+                (None, Some(span)) => written[span.clone()].parse().map_err(|_| self.unknown_host_error())?,
+                (None, None) => vendor.channels.first().copied().unwrap_or(Channel::Alpha),
+            };
+            check_channel(vendor, channel)?;
+            moved.splice(start..start + base.end, &vendor.base_url(channel))?;
         }
         *self = moved;
         Ok(())
-    }
-
-    /// The start of a URL of another vendor, on the same channel if both vendors have channels.
-    fn new_base(&self, vendor: &Vendor, written: &str, base: &VendorBase) -> Result<String> {
-        let channel = match &base.channel {
-            Some(span) => written[span.clone()].parse().map_err(|_| self.unknown_host_error())?,
-            None => vendor.channels.first().copied().unwrap_or(Channel::Alpha),
-        };
-        check_channel(vendor, channel)?;
-        let new = vendor.base_url(channel);
-        // A URL with plain http keeps its scheme.
-        Ok(match written.strip_prefix("http://").and(new.strip_prefix("https")) {
-            Some(rest) => format!("http{rest}"),
-            None => new,
-        })
     }
 
     fn unknown_host_error(&self) -> Error {

@@ -68,16 +68,20 @@ fn url_without_release_is_an_error() {
 #[test]
 fn set_brand_changes_host_and_file_only() {
     let mut mk = read(&file("v225", "991.0.0", PLAIN_URL));
-    mk.set_vendor(Vendor::FLATCAR).unwrap();
+    mk.set_vendor(Vendor::FLATCAR, None).unwrap();
     let moved = PLAIN_URL.replace("core-os.net", "flatcar-linux.net").replace("/coreos_", "/flatcar_");
     assert_eq!(mk.url_as_written(), moved);
     assert_eq!(mk.vendor(), Some(Vendor::FLATCAR));
     mk.set_url_channel(Channel::Lts).unwrap();
-    assert!(mk.set_vendor(Vendor::COREOS).unwrap_err().hint.unwrap().ends_with(": alpha, beta, stable"));
-    assert!(mk.set_vendor(Vendor::COREOS).unwrap_err().to_string().contains("CoreOS has no lts channel"));
+    assert!(
+        mk.set_vendor(Vendor::COREOS, None).unwrap_err().hint.unwrap().ends_with(": alpha, beta, stable")
+    );
+    assert!(
+        mk.set_vendor(Vendor::COREOS, None).unwrap_err().to_string().contains("CoreOS has no lts channel")
+    );
     assert_eq!(mk.vendor(), Some(Vendor::FLATCAR));
     mk.set_url_channel(Channel::Alpha).unwrap();
-    mk.set_vendor(Vendor::COREOS).unwrap();
+    mk.set_vendor(Vendor::COREOS, None).unwrap();
     assert_eq!(mk.url_as_written(), PLAIN_URL);
 }
 
@@ -132,7 +136,7 @@ fn custom_host_is_not_edited() {
     assert!(
         mk.set_url_channel(Channel::Beta).unwrap_err().to_string().contains("its host is not written out")
     );
-    assert!(mk.set_vendor(Vendor::COREOS).is_err());
+    assert!(mk.set_vendor(Vendor::COREOS, None).is_err());
     assert_eq!(mk, before);
     let by_variable = format!(
         "CCN_CHANNEL := beta\n{}",
@@ -148,13 +152,13 @@ fn custom_host_is_not_edited() {
 fn set_same_brand_changes_nothing() {
     let mut mk = read(&file("v1", "1.0.0", PLAIN_URL));
     let before = mk.clone();
-    mk.set_vendor(Vendor::COREOS).unwrap();
+    mk.set_vendor(Vendor::COREOS, None).unwrap();
     assert_eq!(mk, before);
     let mut flatcar_file = read(&file("v1", "1.0.0", &PLAIN_URL.replace("/coreos_", "/flatcar_")));
-    flatcar_file.set_vendor(Vendor::COREOS).unwrap();
+    flatcar_file.set_vendor(Vendor::COREOS, None).unwrap();
     assert_eq!(flatcar_file.url_as_written(), PLAIN_URL);
     let mut own = read(&file("v1", "1.0.0", &PLAIN_URL.replace("/coreos_", "/my_own_")));
-    assert!(own.set_vendor(Vendor::COREOS).unwrap_err().to_string().contains("its file is not"));
+    assert!(own.set_vendor(Vendor::COREOS, None).unwrap_err().to_string().contains("its file is not"));
 }
 
 #[test]

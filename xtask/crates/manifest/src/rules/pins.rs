@@ -72,7 +72,7 @@ pub fn fix(mut pins: CommonMk, targets: &PinTargets) -> Result<CommonMk> {
     for compare in COMPARISONS {
         match compare(&pins, targets).map(|mismatch| mismatch.target) {
             None => {}
-            Some(TargetValue::Vendor(vendor)) => pins.set_vendor(vendor)?,
+            Some(TargetValue::Vendor(vendor)) => pins.set_vendor(vendor, targets.channel)?,
             Some(TargetValue::Channel(channel)) => pins.set_url_channel(channel)?,
             Some(TargetValue::Release(release)) => pins.set_release(&release)?,
             Some(TargetValue::Systemd(version)) => pins.set_systemd(version)?,
