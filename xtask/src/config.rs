@@ -14,6 +14,7 @@ use toml_edit::{DocumentMut, Item};
 use openpgp_policy::{Fingerprint, Pin, TrustPolicy};
 
 use crate::bounded_file;
+use crate::cli::AdvisorySource;
 use crate::keyring::{Keyring, read_certificates};
 use crate::trusted_owners::TrustedOwners;
 use coreos_types::error::{Error, Result, ResultExt};
@@ -41,6 +42,8 @@ pub struct Config {
     pub vendors: Vendors,
     /// `vendors.NAME.certificate`: certificate files of vendors.
     pub vendor_certificates: Vec<PathBuf>,
+    /// `advisories`, `XTASK_ADVISORIES`: the release notes that name security fixes.
+    pub advisories: Option<AdvisorySource>,
     /// `cache-expiry = "off"`, `XTASK_CACHE_EXPIRY=off`: images in the cache do not expire by themselves.
     pub is_expiry_off: bool,
 }
@@ -83,8 +86,13 @@ impl Config {
         };
         settings.signing_key = settings.signing_key.map(|key| workspace.join(key));
         settings.vendor_certificates.iter_mut().for_each(|path| *path = workspace.join(&path));
+        if let Some(AdvisorySource::File(file)) = &mut settings.advisories {
+            *file = workspace.join(&*file);
+        }
         let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
         settings.mirror = variable("XTASK_MIRROR").or(settings.mirror);
+        settings.advisories =
+            variable("XTASK_ADVISORIES").and_then(|word| word.parse().ok()).or(settings.advisories);
         let hosts = variable("XTASK_ALLOW_HOSTS").unwrap_or_default();
         let hosts = hosts.split(',').map(str::trim).filter(|host| !host.is_empty());
         settings.allow_hosts.extend(hosts.map(str::to_owned));
@@ -128,6 +136,7 @@ impl Config {
             make: texts("make")?.unwrap_or_default(),
             vendors,
             vendor_certificates,
+            advisories: text("advisories")?.and_then(|word| word.parse().ok()),
             is_expiry_off: text("cache-expiry")?
                 .map(|value| parse_is_off(&value))
                 .transpose()?

@@ -2,12 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::images::ImageSet;
-use coreos_types::release::Board;
+use crate::cli::ImageArgs;
+use crate::context::Context;
+use crate::images::{ImageSet, ReleaseLocations};
+use coreos_types::error::Result;
+use coreos_types::release::{Board, Release};
 use manifest::file::ManifestFile;
 use manifest::plan::stage1_sources::Stage1Sources;
 use manifest::selection::{ManifestSet, Selection};
-use packages::changes::{PackageChange, TakenPaths, package_changes};
+use packages::changes::{Inventory, PackageChange, TakenPaths, package_changes};
+use packages::package_list::parse_packages;
+use packages::{Package, PackageSet};
 use usr::tree::{NodeKind, UsrTree};
 
 /// The files and links of an image that the manifests of a board take, each with the flavors that take it.
@@ -27,34 +32,99 @@ pub(crate) fn taken_paths(sources: &Stage1Sources, board: Board, tree: &UsrTree)
     taken
 }
 
-/// Package changes between the images of two releases, of all boards; `None` if one of them has no package list.
-///
-/// The same change on several boards is one entry, with the paths and flavors of all of them.
-pub(crate) fn changes_between(
-    (old, before): (&ImageSet<'_>, &Stage1Sources),
-    (new, after): (&ImageSet<'_>, &Stage1Sources),
-) -> Option<Vec<PackageChange>> {
-    let mut merged: BTreeMap<(bool, String, Option<String>, Option<String>), PackageChange> = BTreeMap::new();
-    let trees = old.trees();
-    for (board, tree) in new.trees() {
-        let old_tree = trees.get(&board)?;
-        let (old_packages, new_packages) = (old.packages(board)?, new.packages(board)?);
-        if old_packages.is_empty() || new_packages.is_empty() {
+/// Two releases, and the images of them that are open.
+pub(crate) struct PackageComparison<'a> {
+    /// The context of the run.
+    pub(crate) context: &'a Context<'a>,
+    /// Where the lists of packages are.
+    pub(crate) args: &'a ImageArgs,
+    /// The old release.
+    pub(crate) from: &'a Release,
+    /// The images of the old release; `None` if they are not available.
+    pub(crate) old: Option<&'a ImageSet<'a>>,
+    /// The manifests before.
+    pub(crate) before: &'a Stage1Sources,
+    /// The images of the new release.
+    pub(crate) new: &'a ImageSet<'a>,
+    /// The manifests after.
+    pub(crate) after: &'a Stage1Sources,
+}
+
+impl PackageComparison<'_> {
+    /// Package changes of all boards; `None` for the same release, and if the packages of a release are not known.
+    ///
+    /// The same change on several boards is one entry, with the paths and flavors of all of them.
+    pub(crate) fn changes(&self) -> Option<Vec<PackageChange>> {
+        if *self.from == self.new.release {
             return None;
         }
-        let old_side = (old_packages, &taken_paths(before, board, old_tree));
-        for change in package_changes(old_side, (new_packages, &taken_paths(after, board, tree))) {
-            let key = (change.taken.is_empty(), change.name.clone(), change.from.clone(), change.to.clone());
-            match merged.entry(key) {
-                std::collections::btree_map::Entry::Vacant(entry) => drop(entry.insert(change)),
-                std::collections::btree_map::Entry::Occupied(mut entry) => {
-                    let known = entry.get_mut();
-                    let paths: BTreeSet<_> = known.taken.drain(..).chain(change.taken).collect();
-                    known.taken = paths.into_iter().collect();
-                    known.flavors.extend(change.flavors);
-                }
+        let mut merged: BTreeMap<_, PackageChange> = BTreeMap::new();
+        for (board, tree) in self.new.trees() {
+            for change in self.board_changes(board, tree)? {
+                let key =
+                    (change.taken.is_empty(), change.name.clone(), change.from.clone(), change.to.clone());
+                let known = merged
+                    .entry(key)
+                    .or_insert_with(|| PackageChange { taken: Vec::new(), ..change.clone() });
+                let paths: BTreeSet<_> = known.taken.drain(..).chain(change.taken).collect();
+                known.taken = paths.into_iter().collect();
+                known.flavors.extend(change.flavors);
             }
         }
+        Some(merged.into_values().collect())
     }
-    Some(merged.into_values().collect())
+
+    /// The packages of both images, else those of the signed lists of both releases. If only one of them has a list, the
+    /// packages that the list and the image have in common.
+    fn board_changes(&self, board: Board, tree: &UsrTree) -> Option<Vec<PackageChange>> {
+        let none = PackageSet::new();
+        let old_tree = self.old.and_then(|old| old.trees().get(&board).copied());
+        let old = self.old.and_then(|old| old.packages(board)).unwrap_or(&none);
+        let new = self.new.packages(board).unwrap_or(&none);
+        let taken_before =
+            old_tree.map_or_else(TakenPaths::new, |tree| taken_paths(self.before, board, tree));
+        let taken_after = taken_paths(self.after, board, tree);
+        let changes = |old_list: &[Package], new_list: &[Package]| {
+            package_changes(
+                Inventory { installed: old_list, owners: old, taken: &taken_before },
+                Inventory { installed: new_list, owners: new, taken: &taken_after },
+            )
+        };
+        if !old.is_empty() && !new.is_empty() {
+            return Some(changes(old.packages(), new.packages()));
+        }
+        let (old_list, new_list) = (self.list(board, self.from), self.list(board, &self.new.release));
+        if let (Some(old_list), Some(new_list)) = (&old_list, &new_list) {
+            return Some(changes(old_list, new_list));
+        }
+        let side = |image: &PackageSet, list: Option<Vec<Package>>| {
+            list.or_else(|| Some(image.packages().to_vec()).filter(|packages| !packages.is_empty()))
+        };
+        let mut changes = changes(&side(old, old_list)?, &side(new, new_list)?);
+        changes.retain(|change| change.from.is_some() && change.to.is_some());
+        Some(changes)
+    }
+
+    /// The signed list of a release's packages; `None` for a run from local files, and if the list is not available.
+    fn list(&self, board: Board, release: &Release) -> Option<Vec<Package>> {
+        let PackageComparison { context, args, .. } = *self;
+        let is_local = !args.images.is_empty() && args.mirror.is_none() && context.settings.mirror.is_none();
+        if is_local || args.offline {
+            return None;
+        }
+        let read = || -> Result<Option<Vec<Package>>> {
+            let locations = ReleaseLocations::new(context, args)?;
+            for dir in locations.candidates(&locations.primary(board, release, None)?) {
+                let url = dir.file_url(locations.vendor.packages_list);
+                if let Some((list, _)) = self.new.store().fetch_signed_optional(&url)? {
+                    return Ok(Some(parse_packages(&String::from_utf8_lossy(&list))));
+                }
+            }
+            Ok(None)
+        };
+        read().unwrap_or_else(|error| {
+            context.term.detail("packages", format!("the list of {release} is not available: {error}"));
+            None
+        })
+    }
 }

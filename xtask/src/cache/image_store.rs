@@ -35,8 +35,24 @@ impl ImageStore<'_> {
     /// # Errors
     /// The file is not available, or its signature is missing or not valid.
     pub fn fetch_signed(&self, url: &str) -> Result<Option<(Vec<u8>, Signer)>> {
-        let Some(bytes) = self.client.get_bytes(url, MAX_LIST_LEN)? else { return Ok(None) };
-        let signature = self.client.get_bytes(&format!("{url}.sig"), MAX_SIGNATURE_LEN)?;
+        self.fetch_signed_with(url, |url, max_len| self.client.get_bytes(url, max_len))
+    }
+
+    /// As [`ImageStore::fetch_signed`], for a file without which the run goes on.
+    ///
+    /// # Errors
+    /// As [`ImageStore::fetch_signed`].
+    pub fn fetch_signed_optional(&self, url: &str) -> Result<Option<(Vec<u8>, Signer)>> {
+        self.fetch_signed_with(url, |url, max_len| self.client.get_optional_bytes(url, max_len))
+    }
+
+    fn fetch_signed_with(
+        &self,
+        url: &str,
+        get: impl Fn(&str, u64) -> Result<Option<Vec<u8>>>,
+    ) -> Result<Option<(Vec<u8>, Signer)>> {
+        let Some(bytes) = get(url, MAX_LIST_LEN)? else { return Ok(None) };
+        let signature = get(&format!("{url}.sig"), MAX_SIGNATURE_LEN)?;
         let mut verification =
             self.begin_verification(url, &signature.ok_or_else(|| missing_signature(url))?)?;
         verification.update(&bytes);

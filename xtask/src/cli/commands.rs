@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, ValueEnum};
 
 use super::values::number;
-use super::{ImageArgs, ReleaseSpec};
-use coreos_types::release::{Release, SystemdVersion};
+use super::{AdvisorySource, ImageArgs, ReleaseSpec};
+use coreos_types::release::SystemdVersion;
 use manifest::rules::lint_and_fix::FixOptions;
 use usr::elf::DlopenPriority;
 
@@ -44,6 +44,13 @@ pub struct BumpCoreos {
     /// Download the pinned release for the sizes in reports.
     #[arg(long, conflicts_with = "preview")]
     pub compare_sizes: bool,
+    /// Vendor's release notes: URL, FILE or none.
+    ///
+    /// Their security fixes between the two releases are shown for the packages of
+    /// which stage1 takes a file [env: XTASK_ADVISORIES]. They are not signed, so they are a
+    /// hint, and change no exit code. Default for Flatcar: its releases.json.
+    #[arg(long, value_name = "URL")]
+    pub advisories: Option<AdvisorySource>,
     /// Make one git commit of the changed files.
     ///
     /// Needs a git repository in which these files have no other changes.
@@ -83,44 +90,6 @@ pub struct VerifyManifests {
     /// Where the image comes from.
     #[command(flatten)]
     pub image: ImageArgs,
-}
-
-/// `sbom`.
-#[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  cargo xtask sbom --output stage1.spdx.json
-  cargo xtask sbom --sbom-format cyclonedx --flavor coreos")]
-pub struct Sbom {
-    /// spdx (2.3) or cyclonedx (1.6) [default: spdx].
-    ///
-    /// The format of the document, in JSON.
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        value_enum,
-        default_value = "spdx",
-        hide_default_value = true,
-        hide_possible_values = true
-    )]
-    pub sbom_format: SbomFormat,
-    /// Write to FILE [default: standard output].
-    #[arg(long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    /// Flavor to include (repeatable) [default: all].
-    #[arg(long = "flavor", value_name = "NAME")]
-    pub flavors: Vec<String>,
-    /// Where the image comes from.
-    #[command(flatten)]
-    pub image: ImageArgs,
-}
-
-/// `--sbom-format`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum SbomFormat {
-    /// SPDX 2.3.
-    Spdx,
-    /// CycloneDX 1.6.
-    Cyclonedx,
 }
 
 /// How far fixing goes.
@@ -312,20 +281,6 @@ impl Why {
             _ => Drawing::Tree,
         }
     }
-}
-
-/// `diff`.
-#[derive(Debug, Clone, Args)]
-pub struct Diff {
-    /// The old release.
-    #[arg(value_name = "FROM")]
-    pub from: Release,
-    /// The new release.
-    #[arg(value_name = "TO")]
-    pub to: Release,
-    /// Where the images come from.
-    #[command(flatten)]
-    pub image: ImageArgs,
 }
 
 /// `report`.

@@ -5,6 +5,7 @@
 
 mod cache;
 mod commands;
+mod contents;
 mod given;
 mod help_layout;
 mod image;
@@ -22,9 +23,10 @@ pub use crate::report::Format;
 pub use crate::terminal::ColorChoice as Color;
 pub use cache::{CacheAction, CacheArgs};
 pub use commands::{
-    BumpCoreos, Completions, Demo, Diff, DlopenLevel, Drawing, EditManifest, Fetch, FixArgs, Releases,
-    ReportFlags, Sbom, SbomFormat, Smoketest, SortManifests, VerifyManifests, VerifySignature, Why,
+    BumpCoreos, Completions, Demo, DlopenLevel, Drawing, EditManifest, Fetch, FixArgs, Releases, ReportFlags,
+    Smoketest, SortManifests, VerifyManifests, VerifySignature, Why,
 };
+pub use contents::{AdvisorySource, Diff, Sbom, SbomFormat};
 pub use given::GivenArgs;
 pub use help_layout::{command, styled};
 pub use image::ImageArgs;

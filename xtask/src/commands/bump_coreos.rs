@@ -2,6 +2,7 @@
 
 use super::downgrade;
 use super::preview::preview;
+use crate::advisories;
 use crate::cli::{BumpCoreos, FixArgs, ReleaseSpec};
 use crate::context::Context;
 use crate::git;
@@ -10,8 +11,8 @@ use crate::repo::transaction;
 use crate::report::commit::message;
 use crate::report::sizes::{self, Moment};
 use crate::report::{Report, dependency_graph};
-use crate::taken_paths::changes_between;
-use coreos_types::error::{Error, Result};
+use crate::taken_paths::PackageComparison;
+use coreos_types::error::Result;
 use coreos_types::vendor::Vendor;
 use manifest::finding::Fix;
 use manifest::plan::bump::{BumpOptions, ImageTrees, bump};
@@ -28,6 +29,7 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
     report.dry_run = flags.dry_run || flags.check;
     report.check = flags.check;
     report.flavors = context.flavors();
+    advisories::check(context, &flags.image, flags.advisories.as_ref())?;
     if flags.preview {
         return preview(context, flags, report);
     }
@@ -66,24 +68,40 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
         systemd: flags.fix_args.systemd,
         reach: flags.fix_args.to_options(),
     };
-    let old = ImageSet::open_pinned_before(context, &flags.image, &images.release, flags.compare_sizes);
-    let (old, why_not) = match old {
-        Ok(old) => (old, None),
-        Err(error) => (None, Some(no_sizes(context, &error, flags.compare_sizes))),
+    let old = open_old(context, flags, &images, report);
+    let compare = |after: &Stage1Sources, report: &mut Report| {
+        let (from, old, before) = (context.pins.release(), old.as_ref(), &context.sources);
+        let comparison =
+            PackageComparison { context, args: &flags.image, from, old, before, new: &images, after };
+        report.packages = comparison.changes();
+        report.advisories = advisories::find(&comparison, flags.advisories.as_ref())?;
+        Ok(())
     };
-    report.no_sizes_before = why_not;
-    let done = fix_and_apply(context, &images, old.as_ref(), &request, flags.commit, report);
+    let done = fix_and_apply(context, &images, old.as_ref(), &request, flags.commit, &compare, report);
     images.store_trees();
     done
 }
 
-/// Why a report has no sizes of the pinned release.
-fn no_sizes(context: &Context<'_>, error: &Error, was_downloaded: bool) -> String {
+/// The images of the pinned release, to compare with. If they are not available, the report has the reason why it has
+/// no sizes of them.
+fn open_old<'t>(
+    context: &Context<'t>,
+    flags: &BumpCoreos,
+    images: &ImageSet<'_>,
+    report: &mut Report,
+) -> Option<ImageSet<'t>> {
     let pinned = context.pins.release();
-    if was_downloaded {
-        return format!("the image of {pinned} is not available: {error}");
+    match ImageSet::open_pinned_before(context, &flags.image, &images.release, flags.compare_sizes) {
+        Ok(old) => return old,
+        Err(error) if flags.compare_sizes => {
+            report.no_sizes_before = Some(format!("the image of {pinned} is not available: {error}"));
+        }
+        Err(_) => {
+            report.no_sizes_before =
+                Some(format!("the image of {pinned} is not in the cache; --compare-sizes downloads it"));
+        }
     }
-    format!("the image of {pinned} is not in the cache; --compare-sizes downloads it")
+    None
 }
 
 /// Whether the tree pins the release, on the channel and of the vendor that were requested.
@@ -157,13 +175,15 @@ fn warn_unchecked_boards(context: &Context<'_>, images: &ImageSet<'_>) {
     }
 }
 
-/// Fixes and writes, for `bump-coreos` and `verify-manifests --fix`.
+/// Fixes and writes, for `bump-coreos` and `verify-manifests --fix`. `compare` adds to the report what else differs, given
+/// the sources after the fixes.
 pub(super) fn fix_and_apply(
     context: &Context<'_>,
     images: &ImageSet<'_>,
     old: Option<&ImageSet<'_>>,
     request: &BumpOptions,
     commit: bool,
+    compare: &dyn Fn(&Stage1Sources, &mut Report) -> Result<()>,
     report: &mut Report,
 ) -> Result<()> {
     let bump = bump(&context.sources, request, &images.trees())?;
@@ -181,7 +201,7 @@ pub(super) fn fix_and_apply(
     report.release = Some(bump.release);
     report.systemd = Some(bump.systemd);
     report.plan = plan;
-    report.packages = old.and_then(|old| changes_between((old, &context.sources), (images, &bump.after)));
+    compare(&bump.after, report)?;
     fill_sizes(context, &bump.after, images, old, &bump.fixes, report);
     report.fixes = bump.fixes;
     if report.dry_run {

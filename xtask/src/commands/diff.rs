@@ -1,11 +1,12 @@
 //! `diff RELEASE RELEASE`: changes of the paths in the manifests and their dependencies.
 
+use crate::advisories;
 use crate::cli::{Diff, ImageArgs, ReleaseSpec};
 use crate::context::Context;
 use crate::images::ImageSet;
 use crate::report::Report;
 use crate::report::image_diff::{ImageDiff, compare, render, to_json};
-use crate::taken_paths::changes_between;
+use crate::taken_paths::PackageComparison;
 use coreos_types::error::{Error, Result};
 use coreos_types::release::Release;
 
@@ -14,6 +15,7 @@ use coreos_types::release::Release;
 /// # Errors
 /// An image is not available or not trusted.
 pub fn diff(context: &Context<'_>, flags: &Diff, report: &mut Report) -> Result<()> {
+    advisories::check(context, &flags.image, flags.advisories.as_ref())?;
     let (old_args, new_args) = split_images(&flags.image)?;
     let open = |release: &Release, flags: &ImageArgs| {
         ImageSet::open(context, flags, &ReleaseSpec::Number(release.clone()))
@@ -25,7 +27,17 @@ pub fn diff(context: &Context<'_>, flags: &Diff, report: &mut Report) -> Result<
     let both = new.trees().into_iter().filter_map(|(board, tree)| Some((board, *before.get(&board)?, tree)));
     let changes: Vec<ImageDiff> =
         both.map(|(board, before, tree)| compare(board, &context.sources, before, tree)).collect();
-    report.packages = changes_between((&old, &context.sources), (&new, &context.sources));
+    let comparison = PackageComparison {
+        context,
+        args: &flags.image,
+        from: &flags.from,
+        old: Some(&old),
+        before: &context.sources,
+        new: &new,
+        after: &context.sources,
+    };
+    report.packages = comparison.changes();
+    report.advisories = advisories::find(&comparison, flags.advisories.as_ref())?;
     old.read_error()?;
     new.read_error()?;
     old.store_trees();

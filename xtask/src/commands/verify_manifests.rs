@@ -21,7 +21,7 @@ pub fn verify_manifests(context: &Context<'_>, flags: &VerifyManifests, report: 
     let request =
         begin_check(context, &images, flags.fix_args, context.requested_vendor(&flags.image), report)?;
     if flags.fix {
-        let done = fix_and_apply(context, &images, None, &request, false, report);
+        let done = fix_and_apply(context, &images, None, &request, false, &|_, _| Ok(()), report);
         images.store_trees();
         return done;
     }

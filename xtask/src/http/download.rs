@@ -83,6 +83,14 @@ impl Client {
         found.ok_or_else(|| Error::failed(format!("{} has no certificate", super::redact(url))))
     }
 
+    /// As [`Client::get_bytes`], for a file without which the run goes on: without retries, and within 30 s.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub fn get_optional_bytes(&self, url: &str, max_len: u64) -> Result<Option<Vec<u8>>> {
+        self.get_bytes_within(url, max_len, self.retry_policy().for_optional_file())
+    }
+
     fn get_bytes_within(&self, url: &str, max_len: u64, policy: RetryPolicy) -> Result<Option<Vec<u8>>> {
         // A small file that was interrupted and cannot be resumed is requested once more.
         let mut attempts = 0;

@@ -59,6 +59,18 @@ impl RetryPolicy {
         }
     }
 
+    /// The limits of a file without which the run goes on: no retry, and 5 s for the connection.
+    pub(super) fn for_optional_file(self) -> RetryPolicy {
+        let (connect, whole) = (Duration::from_secs(5), Duration::from_secs(30));
+        RetryPolicy {
+            connect_timeout: self.connect_timeout.min(connect),
+            overhead_timeout: self.overhead_timeout.min(connect),
+            total_timeout: Some(self.total_timeout.unwrap_or(whole).min(whole)),
+            max_retries: 0,
+            ..self
+        }
+    }
+
     /// The limits of one request while `left` remains.
     pub(super) fn capped_at(self, left: Duration) -> RetryPolicy {
         // Sockets do not accept zero.

@@ -132,6 +132,11 @@ impl<'t> ImageSet<'t> {
         )))
     }
 
+    /// The store that opened the images.
+    pub(crate) fn store(&self) -> &ImageStore<'t> {
+        &self.store
+    }
+
     /// The trees, whose files are read on demand.
     pub(crate) fn trees(&self) -> ImageTrees<'_> {
         self.opened.iter().map(|(&board, opened)| (board, opened.image.tree())).collect()

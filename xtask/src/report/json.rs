@@ -55,6 +55,9 @@ fn unescaped_document(report: &Report) -> Value {
     if let Some(changes) = &report.packages {
         document["packages"] = package_changes::to_json(changes);
     }
+    if let Some(advisories) = &report.advisories {
+        document["advisories"] = advisories.to_json();
+    }
     for (key, value) in &report.extra {
         document[*key] = value.clone();
     }

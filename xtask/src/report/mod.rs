@@ -1,5 +1,6 @@
 //! The result of a run: one [`Report`], several output formats.
 
+pub mod advisories;
 pub mod commit;
 pub mod dependency_graph;
 pub mod github;
@@ -86,6 +87,8 @@ pub struct Report {
     pub needs: Vec<dependency_graph::DependencyEdge>,
     /// Package changes between the two releases; `None` if they are not known.
     pub packages: Option<Vec<PackageChange>>,
+    /// Security fixes between the two releases; `None` if they were not requested.
+    pub advisories: Option<advisories::AdvisoryReport>,
     /// The checks of smoketest.
     pub checks: Vec<Check>,
     /// Output before everything else (`fetch`: the path, `why`: the tree).

@@ -9,21 +9,9 @@ use packages::changes::PackageChange;
 /// The changes of packages of which the stage1 takes a file, one per line, then the number of the others.
 pub fn render(changes: &[PackageChange]) -> StyledText {
     let mut out = StyledText::new();
-    let (taken, others): (Vec<_>, Vec<_>) = changes.iter().partition(|change| !change.taken.is_empty());
-    if changes.is_empty() {
-        return out;
-    }
-    let line = match (taken.len(), others.len()) {
-        (0, others) => {
-            format!("packages: {} changed, none of which stage1 takes a file", count(others, "package"))
-        }
-        (taken, 0) => format!("packages: {} changed of which stage1 takes files", count(taken, "package")),
-        (taken, others) => format!(
-            "packages: {} changed of which stage1 takes files, and {others} of which it takes none",
-            count(taken, "package")
-        ),
-    };
-    out.line(Style::Strong, line);
+    let Some(headline) = headline(changes) else { return out };
+    out.line(Style::Strong, headline);
+    let (taken, _) = taken_packages(changes);
     let width = taken.iter().map(|change| change.name.chars().count()).max().unwrap_or(0);
     for change in taken {
         out.push(Style::Plain, format!("  {:<width$}  {}", change.name, versions(change)));
@@ -32,6 +20,22 @@ pub fn render(changes: &[PackageChange]) -> StyledText {
         out.line(Style::Faint, format!("  {files} in {}", flavors.join(", ")));
     }
     out
+}
+
+/// `2 packages changed of which stage1 takes files, and 1 of which it takes none`; `None` without changes.
+pub(super) fn headline(changes: &[PackageChange]) -> Option<String> {
+    let (taken, others) = taken_packages(changes);
+    match (taken.len(), others) {
+        (0, 0) => None,
+        (0, others) => {
+            Some(format!("{} changed, none of which stage1 takes a file", count(others, "package")))
+        }
+        (taken, 0) => Some(format!("{} changed of which stage1 takes files", count(taken, "package"))),
+        (taken, others) => Some(format!(
+            "{} changed of which stage1 takes files, and {others} of which it takes none",
+            count(taken, "package")
+        )),
+    }
 }
 
 /// The changes of packages of which the stage1 takes a file, and the number of the others.
@@ -90,13 +94,13 @@ mod tests {
             change("app-misc/other", Some("1"), None, &[]),
         ];
         expect![[r#"
-            packages: 2 packages changed of which stage1 takes files, and 1 of which it takes none
+            2 packages changed of which stage1 takes files, and 1 of which it takes none
               net-misc/openssh  9.7_p1 -> 9.8_p1  1 file in kvm
               sys-libs/pam      new 1.6.1  2 files in kvm
         "#]]
         .assert_eq(&render(&changes).to_string());
         expect![[r#"
-            packages: 1 package changed, none of which stage1 takes a file
+            1 package changed, none of which stage1 takes a file
         "#]]
         .assert_eq(&render(&changes[2..]).to_string());
         assert_eq!(to_json(&changes[..1])[0]["taken"], json!(["sbin/sshd"]));

@@ -43,6 +43,7 @@ pub fn render(report: &Report, layout: Layout) -> StyledText {
     out.append(checks(&report.checks, layout));
     if !layout.problems_only {
         out.append(package_changes::render(report.packages.as_deref().unwrap_or_default()));
+        report.advisories.iter().for_each(|advisories| out.append(advisories.render()));
     }
     if let Some((style, line)) = summary(report).filter(|_| !layout.problems_only) {
         if !report.plan.is_empty() || !report.findings.is_empty() || !report.checks.is_empty() {

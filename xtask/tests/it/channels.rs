@@ -90,6 +90,7 @@ impl ChannelScene {
             .current_dir(self.home.path())
             .env("XTASK_CACHE_DIR", self.home.path().join("cache"))
             .env("XTASK_SIGNING_KEY", self.home.path().join("key.asc"))
+            .env("XTASK_ADVISORIES", "none")
             .env("http_proxy", self.proxy.url())
             .env_remove("all_proxy")
             .env_remove("ALL_PROXY")

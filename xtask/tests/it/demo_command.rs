@@ -135,6 +135,10 @@ fn verbose_log_grows_with_each_v() {
         trusted   FINGERPRINT, Throwaway Buildbot 1 <bot@example.invalid>  [TIME]
         reading   coreos_production_pxe_image.cpio.gz: 71 files  [TIME]
         reading   coreos_production_pxe_image.cpio.gz: 11 files  [TIME]
+        response  coreos_production_image_packages.txt: 200 OK, N bytes  [TIME]
+        response  coreos_production_image_packages.txt.sig: 200 OK, N bytes  [TIME]
+        response  coreos_production_image_packages.txt: 200 OK, N bytes  [TIME]
+        response  coreos_production_image_packages.txt.sig: 200 OK, N bytes  [TIME]
         wrote     stage1/usr_from_coreos/coreos-common.mk: N bytes  [TIME]
         wrote     stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest: N bytes  [TIME]
     "#]].assert_eq(&verbose);

@@ -93,6 +93,7 @@ impl Nightly {
             command.env(name, "bot@example.org");
         }
         command.env("XTASK_CACHE_DIR", self.home().join("cache")).stdin(Stdio::null());
+        command.env("XTASK_ADVISORIES", "none");
         for name in ["XTASK_MIRROR", "XTASK_SIGNING_KEY", "GITHUB_ACTIONS", "GITHUB_OUTPUT"] {
             command.env_remove(name);
         }

@@ -80,6 +80,7 @@ impl Scene {
             .current_dir(self.home())
             .env("XTASK_CACHE_DIR", self.home().join("cache"))
             .env("XTASK_SIGNING_KEY", self.home().join("key"))
+            .env("XTASK_ADVISORIES", "none")
             .env_remove("XTASK_MIRROR")
             .env_remove("NO_COLOR")
             .stdin(Stdio::null());

@@ -5,10 +5,12 @@
 //! name a package and its CVEs, and lists below `Updates:` that link the upstream change logs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Flavor, Release};
-use serde_json::Value;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::changes::PackageUsage;
 use crate::package::short_name;
@@ -16,16 +18,22 @@ use crate::package::short_name;
 /// Largest file that is read; in 2026-11 it has 13 MB.
 pub const MAX_LEN: u64 = 64 << 20;
 
+/// Most releases of one file; in 2026-11 it has 545.
+const MAX_RELEASES: usize = 20_000;
+
+/// Longest link that is kept.
+const MAX_URL: usize = 500;
+
 /// Most releases that one comparison follows.
 const MAX_STEPS: usize = 1_000;
 
 /// Names in the release notes that differ from the package's name (flatcar/scripts).
 const ALIASES: [(&str, &str); 2] = [("linux", "coreos-kernel"), ("linux kernel", "coreos-kernel")];
 
-/// The release notes of a vendor.
+/// The release notes of a vendor: the JSON of each release, which is parsed when a comparison reaches it.
 #[derive(Debug, Default)]
-pub struct ReleaseNotes {
-    sections: BTreeMap<String, Vec<Section>>,
+pub struct ReleaseNotes<'a> {
+    entries: BTreeMap<String, &'a RawValue>,
 }
 
 /// The changes of a release since an older one.
@@ -60,18 +68,26 @@ pub struct RelevantFix {
     pub flavors: BTreeSet<Flavor>,
 }
 
-impl ReleaseNotes {
-    /// Parses `releases.json`; entries and lines of another form are skipped.
+impl<'a> ReleaseNotes<'a> {
+    /// Reads `releases.json`; releases of another form are skipped when they are reached.
     ///
     /// # Errors
-    /// It is not a JSON object.
-    pub fn parse(json: &[u8]) -> Result<ReleaseNotes> {
-        let invalid = || Error::failed("the release notes are not a JSON object of releases");
-        let value: Value = serde_json::from_slice(json).map_err(|error| invalid().with_cause(error))?;
-        let entries = value.as_object().ok_or_else(invalid)?;
-        let notes = |entry: &Value| entry["release_notes"].as_str().map(parse_notes);
-        let sections = entries.iter().filter_map(|(release, entry)| Some((release.clone(), notes(entry)?)));
-        Ok(ReleaseNotes { sections: sections.collect() })
+    /// It is not a JSON object, or has more than 20,000 entries.
+    pub fn parse(json: &'a [u8]) -> Result<ReleaseNotes<'a>> {
+        let mut json = serde_json::Deserializer::from_slice(json);
+        let entries = json.deserialize_map(EntryVisitor).and_then(|entries| json.end().map(|()| entries));
+        let error =
+            |error| Error::failed("the release notes are not an object of releases").with_cause(error);
+        entries.map(|entries| ReleaseNotes { entries }).map_err(error)
+    }
+
+    /// The entries that [`ReleaseNotes::between`] visits, in the form of the whole file.
+    pub fn visited(&self, from: &Release, to: &Release) -> String {
+        let entries = self.walk(from, to).0.into_iter().filter_map(|step| {
+            let (key, entry) = self.entries.get_key_value(step.release.as_str())?;
+            Some(format!("{}:{entry}", serde_json::Value::from(key.as_str())))
+        });
+        format!("{{{}}}\n", entries.collect::<Vec<_>>().join(","))
     }
 
     /// Collects the fixes from `from` (exclusive) to `to` (inclusive).
@@ -79,39 +95,77 @@ impl ReleaseNotes {
     /// Notes name the release that they compare with, so they are followed from `to` backwards: each step takes the
     /// section that reaches furthest back without passing `from`.
     pub fn between(&self, from: &Release, to: &Release) -> Advisories {
-        let mut found = Advisories::default();
-        let mut current = to.clone();
-        for _ in 0..MAX_STEPS {
-            if numbers(&current) <= numbers(from) {
-                return found;
-            }
-            let sections = self.sections.get(current.as_str()).map(Vec::as_slice).unwrap_or_default();
-            let base = |section: &&Section| section.since.as_ref().map(numbers);
-            let reaches = |section: &&Section| base(section) >= Some(numbers(from));
-            let within = sections.iter().filter(reaches).min_by_key(base);
-            let Some(section) = within.or_else(|| sections.iter().max_by_key(base)) else {
-                found.caveat = Some(format!("there are no release notes of {current}"));
-                return found;
-            };
-            merge(&mut found.fixes, &section.fixes);
-            merge(&mut found.links, &section.links);
-            match &section.since {
-                Some(since) if numbers(since) < numbers(&current) => {
-                    if numbers(since) < numbers(from) {
-                        found.caveat = Some(format!(
-                            "the notes of {current} begin at {since}, so older fixes are counted too"
-                        ));
-                    }
-                    current = since.clone();
-                }
-                _ => {
-                    found.caveat = Some(format!("the notes of {current} name no older release"));
-                    return found;
-                }
-            }
+        let (steps, caveat) = self.walk(from, to);
+        let mut found = Advisories { caveat, ..Advisories::default() };
+        for Step { section, .. } in steps {
+            merge(&mut found.fixes, section.fixes);
+            merge(&mut found.links, section.links);
         }
         found
     }
+
+    /// The sections from `to` back to `from`, and the caveat of the result.
+    fn walk(&self, from: &Release, to: &Release) -> (Vec<Step>, Option<String>) {
+        let (mut steps, mut current) = (Vec::new(), to.clone());
+        while numbers(&current) > numbers(from) && steps.len() < MAX_STEPS {
+            let sections = self.sections(&current);
+            let base = |section: &&Section| section.since.as_ref().map(numbers);
+            let reaches = |section: &&Section| base(section) >= Some(numbers(from));
+            let within = sections.iter().filter(reaches).min_by_key(base);
+            let Some(section) = within.or_else(|| sections.iter().max_by_key(base)).cloned() else {
+                return (steps, Some(format!("there are no release notes of {current}")));
+            };
+            let since = section.since.clone().filter(|since| numbers(since) < numbers(&current));
+            steps.push(Step { release: current.clone(), section });
+            let Some(since) = since else {
+                return (steps, Some(format!("the notes of {current} name no older release")));
+            };
+            if numbers(&since) < numbers(from) {
+                let caveat =
+                    format!("the notes of {current} begin at {since}, so older fixes are counted too");
+                return (steps, Some(caveat));
+            }
+            current = since;
+        }
+        (steps, None)
+    }
+
+    /// The sections of the notes of a release; none for an entry of another form.
+    fn sections(&self, release: &Release) -> Vec<Section> {
+        let text = || {
+            let entry = self.entries.get(release.as_str())?;
+            let fields: BTreeMap<String, &RawValue> = serde_json::from_str(entry.get()).ok()?;
+            serde_json::from_str::<String>(fields.get("release_notes")?.get()).ok()
+        };
+        text().map_or_else(Vec::new, |notes| parse_notes(&notes))
+    }
+}
+
+struct EntryVisitor;
+
+impl<'de> Visitor<'de> for EntryVisitor {
+    type Value = BTreeMap<String, &'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of releases")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Self::Value, A::Error> {
+        let mut entries = BTreeMap::new();
+        while let Some((release, entry)) = map.next_entry()? {
+            entries.insert(release, entry);
+            if entries.len() > MAX_RELEASES {
+                return Err(serde::de::Error::custom(format!("more than {MAX_RELEASES} releases")));
+            }
+        }
+        Ok(entries)
+    }
+}
+
+/// One release on the way from the new release back to the old one.
+struct Step {
+    release: Release,
+    section: Section,
 }
 
 impl Advisories {
@@ -123,16 +177,15 @@ impl Advisories {
     /// The fixes in packages of which the stage1 takes a path.
     pub fn relevant(&self, usage: &PackageUsage<'_>) -> Vec<RelevantFix> {
         let mut relevant = Vec::new();
-        for (&package, (_, flavors)) in usage {
-            for (name, ids) in self.fixes.iter().filter(|(name, _)| names_package(name, package)) {
-                let links = self.links.get(name).cloned().unwrap_or_default();
-                relevant.push(RelevantFix {
-                    package: package.to_owned(),
-                    ids: ids.clone(),
-                    links,
-                    flavors: flavors.clone(),
-                });
-            }
+        for (name, ids) in self.fixes.iter().filter(|(_, ids)| !ids.is_empty()) {
+            let named: Vec<_> = usage.iter().filter(|(package, _)| names_package(name, package)).collect();
+            let Some((package, _)) = named.first() else { continue };
+            relevant.push(RelevantFix {
+                package: (**package).to_owned(),
+                ids: ids.clone(),
+                links: self.links.get(name).cloned().unwrap_or_default(),
+                flavors: named.iter().flat_map(|(_, (_, flavors))| flavors).cloned().collect(),
+            });
         }
         relevant
     }
@@ -140,13 +193,13 @@ impl Advisories {
 
 /// Whether the release notes mean `package` (`category/name`) by `name`.
 fn names_package(name: &str, package: &str) -> bool {
-    let (name, short) = (name.to_ascii_lowercase(), short_name(package).to_ascii_lowercase());
+    let short = short_name(package).to_ascii_lowercase();
     name == short || ALIASES.iter().any(|&(alias, real)| alias == name && real == short)
 }
 
-fn merge(into: &mut BTreeMap<String, BTreeSet<String>>, from: &BTreeMap<String, BTreeSet<String>>) {
+fn merge(into: &mut BTreeMap<String, BTreeSet<String>>, from: BTreeMap<String, BTreeSet<String>>) {
     for (key, values) in from {
-        into.entry(key.clone()).or_default().extend(values.iter().cloned());
+        into.entry(key).or_default().extend(values);
     }
 }
 
@@ -182,7 +235,11 @@ fn parse_notes(notes: &str) -> Vec<Section> {
                     section.fixes.entry(package).or_default().extend(ids);
                 }
                 List::Updates => {
-                    let is_web = |url: &String| url.starts_with("https://") || url.starts_with("http://");
+                    let is_web = |url: &String| {
+                        url.starts_with("https://")
+                            && url.len() <= MAX_URL
+                            && url.bytes().all(|b| b.is_ascii_graphic())
+                    };
                     let urls = links.into_iter().map(|(_, url)| url).filter(is_web);
                     section.links.entry(package).or_default().extend(urls);
                 }
@@ -214,6 +271,9 @@ fn release_in(text: &str) -> Option<Release> {
 fn parse_item(item: &str) -> Option<(String, Vec<(String, String)>)> {
     let (name, rest) = item.split_once('(')?;
     let name = name.trim();
+    // `base, dev: NAME` is in the image; `SDK: NAME` and `sysext-podman: NAME` are not, and keep their prefix.
+    let name =
+        name.split_once(": ").filter(|(parts, _)| parts.contains("base")).map_or(name, |(_, name)| name);
     (!name.is_empty() && name.len() <= 100).then_some(())?;
     let mut links = Vec::new();
     for part in rest.split('[').skip(1) {
@@ -221,7 +281,7 @@ fn parse_item(item: &str) -> Option<(String, Vec<(String, String)>)> {
         let url = target.split(')').next().unwrap_or_default();
         links.push((text.to_owned(), url.to_owned()));
     }
-    Some((name.to_owned(), links))
+    Some((name.to_ascii_lowercase(), links))
 }
 
 /// Whether a link's text is the identifier of a fix, such as `CVE-2026-1234` or `gnupg-2026-01`: one printable word.
@@ -235,7 +295,7 @@ mod tests {
     use super::*;
 
     const NOTES: &str = r##"{
-        "3.2.0": {"release_notes": "_Changes since **Stable 2.2.0**_\n\n #### Security fixes:\n\n - Linux ([CVE-2026-1](https://n/1), [CVE-2026-2](https://n/2))\n - pam ([CVE-2026-3](https://n/3))\n#### Updates:\n- pam ([1.7](https://p/1.7))\n_Changes since **Beta 3.1.0**_\n#### Security fixes:\n- Linux ([CVE-2026-2](https://n/2))\n"},
+        "3.2.0": {"release_notes": "_Changes since **Stable 2.2.0**_\n\n #### Security fixes:\n\n - Linux ([CVE-2026-1](https://n/1), [CVE-2026-2](https://n/2))\n - pam ([CVE-2026-3](https://n/3))\n#### Updates:\n- base, dev: pam ([1.7](https://p/1.7))\n- SDK: pam ([1.8](https://p/1.8))\n_Changes since **Beta 3.1.0**_\n#### Security fixes:\n- Linux ([CVE-2026-2](https://n/2))\n"},
         "2.2.0": {"release_notes": "_Changes since **Stable 2.1.0**_\n#### Security fixes:\n- pam ([CVE-2025-9](x), [see there](y))\n- OpenSSH ([GHSA-aaaa-bbbb](y))\n"},
         "current": {"channel": "stable"}, "odd": 7
     }"##;
@@ -285,9 +345,33 @@ mod tests {
     }
 
     #[test]
+    fn visited_entries_give_the_same_fixes() {
+        let (all, from, to) =
+            (ReleaseNotes::parse(NOTES.as_bytes()).unwrap(), release("2.1.0"), release("3.2.0"));
+        let visited = all.visited(&from, &to);
+        assert!(!visited.contains("current"));
+        let few = ReleaseNotes::parse(visited.as_bytes()).unwrap();
+        assert_eq!(few.between(&from, &to), all.between(&from, &to));
+    }
+
+    #[test]
     fn other_json_is_an_error() {
-        for json in ["", "[]", "{", "7"] {
-            assert!(ReleaseNotes::parse(json.as_bytes()).is_err(), "{json}");
+        let many: Vec<String> = (0..=MAX_RELEASES).map(|number| format!("\"{number}\":0")).collect();
+        let many = format!("{{{}}}", many.join(","));
+        for json in ["", "[]", "{", "7", "{} x", many.as_str()] {
+            assert!(ReleaseNotes::parse(json.as_bytes()).is_err(), "{json:.9}");
+        }
+    }
+
+    #[test]
+    fn deep_and_odd_entries_are_skipped() {
+        let deep = format!("{{\"3.2.0\":{}{}}}", "[".repeat(1_000_000), "]".repeat(1_000_000));
+        for json in
+            [deep.as_str(), r#"{"3.2.0": 7}"#, r#"{"3.2.0": {"release_notes": [1]}}"#, r#"{"\u0033.2.0":{}}"#]
+        {
+            let Ok(notes) = ReleaseNotes::parse(json.as_bytes()) else { continue };
+            let found = notes.between(&release("1.0.0"), &release("3.2.0"));
+            assert_eq!(found.caveat.as_deref(), Some("there are no release notes of 3.2.0"), "{json:.20}");
         }
     }
 }

@@ -25,16 +25,21 @@ pub struct PackageChange {
     pub flavors: BTreeSet<Flavor>,
 }
 
+/// One side of a comparison.
+#[derive(Debug, Clone, Copy)]
+pub struct Inventory<'a> {
+    /// The installed packages.
+    pub installed: &'a [Package],
+    /// The packages with the paths that they own; empty if no owners are known.
+    pub owners: &'a PackageSet,
+    /// The paths that the stage1 takes.
+    pub taken: &'a TakenPaths,
+}
+
 /// Compares two sets of packages; changes of which the stage1 takes a path come first, then by name.
-///
-/// `old` and `new` own the paths that `taken_before` and `taken_after` name; a list of packages without owners takes
-/// part with its versions alone.
-pub fn package_changes(
-    (old, taken_before): (&PackageSet, &TakenPaths),
-    (new, taken_after): (&PackageSet, &TakenPaths),
-) -> Vec<PackageChange> {
-    let (before, after) = (versions(old.packages()), versions(new.packages()));
-    let (old_use, new_use) = (usage(old, taken_before), usage(new, taken_after));
+pub fn package_changes(old: Inventory<'_>, new: Inventory<'_>) -> Vec<PackageChange> {
+    let (before, after) = (versions(old.installed), versions(new.installed));
+    let (old_use, new_use) = (usage(old.owners, old.taken), usage(new.owners, new.taken));
     let names: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
     let mut changes: Vec<PackageChange> = names
         .into_iter()
@@ -105,7 +110,10 @@ mod tests {
         ]);
         let before = taken(&["lib64/libpam.so.0"]);
         let after = taken(&["bin/s", "lib64/libpam.so.0"]);
-        let rows: Vec<String> = package_changes((&old, &before), (&new, &after))
+        fn side<'a>(owners: &'a PackageSet, taken: &'a TakenPaths) -> Inventory<'a> {
+            Inventory { installed: owners.packages(), owners, taken }
+        }
+        let rows: Vec<String> = package_changes(side(&old, &before), side(&new, &after))
             .iter()
             .map(|change| {
                 let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "-".to_owned());

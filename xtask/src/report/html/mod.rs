@@ -11,12 +11,14 @@ use std::fmt::Write;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use self::table::{Cell, chip, number, path, path_with_link, paths, table, text};
-use super::package_changes::taken_packages;
+use self::table::{Cell, chip, links, number, path, path_with_link, paths, table, text};
+use super::advisories;
+use super::package_changes::{self, taken_packages};
 use super::sizes::{Total, change, libraries, maybe};
 use super::summary::{fix_counts, remaining};
 use super::{ImageOrigin, Report, count, short};
 use manifest::finding::{FixKind, Severity};
+use packages::advisories::RelevantFix;
 use pxe_image::Sha256Digest;
 use usr::lossless_text;
 
@@ -26,10 +28,11 @@ pub fn render(report: &Report) -> String {
     let mut body = head(report, &title);
     for (heading, section) in [
         ("Problems", findings::problems_section(report)),
+        ("Packages", packages(report)),
+        ("Security fixes", security_fixes(report)),
         ("Changes", fixes_section(report)),
         ("New dependencies", dependencies_section(report)),
         ("Libraries", libraries_section(report)),
-        ("Packages", packages(report)),
         ("Size of the root filesystem", size::section(report)),
         ("Size by file", size::treemap_section(report)),
         ("Provenance", provenance_section(report)),
@@ -97,6 +100,11 @@ fn head(report: &Report, title: &str) -> String {
         Some(_) => out.push_str("The run failed before it finished."),
     }
     out.push_str("</p>\n");
+    let packages = package_changes::headline(report.packages.as_deref().unwrap_or_default());
+    let fixes = report.advisories.as_ref().map(|found| format!("{} (a hint, not signed)", found.headline()));
+    for line in packages.into_iter().chain(fixes) {
+        let _ = writeln!(out, "<p>{}.</p>", escape(&line));
+    }
     let mut soft = vec![format!("cargo xtask {}", report.command)];
     soft.extend(report.channel.as_ref().map(|channel| format!("channel {channel}")));
     soft.extend(report.systemd.as_ref().map(|(from, to)| match from == to {
@@ -235,6 +243,26 @@ fn packages(report: &Report) -> String {
         let _ = writeln!(out, "<p class=\"soft\">{others} changed of which stage1 takes no file.</p>");
     }
     out
+}
+
+/// The fixes in packages of the stage1, with links to the upstream change logs.
+fn security_fixes(report: &Report) -> String {
+    let Some(advisories) = &report.advisories else { return String::new() };
+    let row = |fix: &RelevantFix| {
+        vec![
+            path(&fix.package),
+            text(&advisories::ids(fix)),
+            text(&advisories::flavors(fix)),
+            links(advisories::links(fix)),
+        ]
+    };
+    let rows: Vec<Vec<Cell>> = advisories.relevant().iter().map(row).collect();
+    let rows = match rows.is_empty() {
+        true => String::new(),
+        false => table(&["package", "fixes", "flavors", "change log"], &rows),
+    };
+    let (headline, remarks) = (escape(&advisories.headline()), escape(&advisories.remarks()));
+    format!("<p>{headline}.</p>\n{rows}<p class=\"soft\">{remarks}.</p>\n")
 }
 
 fn difference(total: Total) -> Option<i128> {

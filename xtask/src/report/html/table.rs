@@ -36,6 +36,12 @@ pub(super) fn path_with_link(text: &str, link: Option<&str>) -> Cell {
     Cell { html, class: "path", value: None }
 }
 
+/// Links, one per line.
+pub(super) fn links<'a>(links: impl Iterator<Item = &'a String>) -> Cell {
+    let html = links.map(|link| format!("<a href=\"{}\">{}</a>", escape(link), breakable(link)));
+    Cell { html: html.collect::<Vec<_>>().join("<br>"), class: "path", value: None }
+}
+
 /// A path as HTML that may break behind each slash.
 fn breakable(text: &str) -> String {
     escape(text).replace('/', "/<wbr>")

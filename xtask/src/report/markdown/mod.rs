@@ -3,10 +3,11 @@
 //! Names from images and manifests go through [`escape`].
 
 mod escape;
+mod versions;
 
 use self::escape::{cell_code, code, code_block, inline, mermaid_text};
+use self::versions::{packages, security_fixes, versions_in_short};
 use super::dependency_graph::DependencyEdge;
-use super::package_changes::taken_packages;
 use super::problem_groups::{Problem, problems};
 use super::sizes::{LibraryChange, Total, change, libraries, maybe, rootfs, total};
 use super::summary::{fix_counts, remaining};
@@ -26,6 +27,7 @@ pub fn render(report: &Report) -> String {
     for section in [
         error_section(report),
         sizes_in_short(report),
+        versions_in_short(report),
         open_problems(report),
         checks(report),
         suggestions_section(report),
@@ -33,6 +35,7 @@ pub fn render(report: &Report) -> String {
         dependencies_section(report),
         libraries_section(report),
         packages(report),
+        security_fixes(report),
         sizes_section(report),
         provenance(report),
     ] {
@@ -182,32 +185,6 @@ fn fixes_section(report: &Report) -> String {
         vec![fix.kind.to_string(), path, inline(&fix.reason), inline(&short(&fix.file))]
     });
     table("Changes", &["change", "path", "why", "manifest"], rows.collect())
-}
-
-/// Packages with a listed file, and the number of the others.
-fn packages(report: &Report) -> String {
-    let Some(changes) = &report.packages else { return String::new() };
-    let (taken, others) = taken_packages(changes);
-    let rows = taken.into_iter().map(|change| {
-        let side = |version: &Option<String>| version.as_deref().map(cell_code).unwrap_or_default();
-        let flavors: Vec<&str> = change.flavors.iter().map(|flavor| flavor.as_str()).collect();
-        vec![
-            cell_code(&change.name),
-            side(&change.from),
-            side(&change.to),
-            count(change.taken.len(), "file"),
-            inline(&flavors.join(", ")),
-        ]
-    });
-    let rows: Vec<Vec<String>> = rows.collect();
-    let title = format!("Packages ({})", rows.len());
-    let body = rows_of(&["package", "before", "after", "in stage1", "flavors"], rows);
-    let more = if others > 0 {
-        format!("\n{} changed of which stage1 takes no file.\n", count(others, "package"))
-    } else {
-        String::new()
-    };
-    folded(&title, &(body + &more))
 }
 
 /// The size of a file; empty without a file.

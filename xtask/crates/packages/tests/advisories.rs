@@ -1,0 +1,45 @@
+//! Counts of security fixes, compared with those of `count-security-fixes.py`, which is written independently.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::process::Command;
+
+use coreos_types::release::Release;
+use packages::advisories::ReleaseNotes;
+
+/// Compares the counts of each pair of releases of a file; returns their number.
+fn compare(file: &Path) -> usize {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/count-security-fixes.py");
+    let output = Command::new("python3").arg(script).arg(file).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let json = std::fs::read(file).unwrap();
+    let notes = ReleaseNotes::parse(&json).unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let own = |line: &str| {
+        let mut words = line.split(' ');
+        let [from, to]: [Release; 2] =
+            [words.next(), words.next()].map(|word| word.unwrap().parse().unwrap());
+        let found = notes.between(&from, &to);
+        let complete = if found.caveat.is_none() { "yes" } else { "no" };
+        format!("{from} {to} {} {complete}", found.count())
+    };
+    let different: Vec<String> = text
+        .lines()
+        .filter(|line| own(line) != *line)
+        .map(|line| format!("{line}, not {}", own(line)))
+        .collect();
+    assert!(different.is_empty(), "{different:#?}");
+    text.lines().count()
+}
+
+#[test]
+fn counts_agree_with_the_script() {
+    assert_eq!(compare(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/releases.json"))), 15);
+}
+
+/// `XTASK_RELEASES_JSON=releases.json cargo test -p packages --test advisories -- --ignored`
+#[test]
+#[ignore = "requires the vendor's releases.json in XTASK_RELEASES_JSON"]
+fn counts_of_the_real_file_agree() {
+    assert!(compare(Path::new(&std::env::var_os("XTASK_RELEASES_JSON").unwrap())) > 0);
+}

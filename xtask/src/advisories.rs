@@ -1,0 +1,173 @@
+//! Security fixes between two releases, from the vendor's release notes (`--advisories`).
+//!
+//! The notes are not signed: they are a hint, and a failure to read them is a note in the report. Only a file that the
+//! user names must be readable.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use crate::atomic_file;
+use crate::bounded_file;
+use crate::cache::ImageStore;
+use crate::cache::remove_old_entries::remove_old_entries;
+use crate::cli::{AdvisorySource, ImageArgs};
+use crate::context::Context;
+use crate::http::{Client, ClientConfig, redact};
+use crate::images::ImageSet;
+use crate::report::advisories::{AdvisoryReport, SecurityFixes};
+use crate::taken_paths::{PackageComparison, taken_paths};
+use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::release::Release;
+use coreos_types::vendor::Vendor;
+use manifest::plan::stage1_sources::Stage1Sources;
+use packages::advisories::{Advisories, MAX_LEN, ReleaseNotes, RelevantFix};
+use packages::changes::usage;
+use pxe_image::Sha256Digest;
+
+/// The release notes of Flatcar.
+const FLATCAR: &str = "https://www.flatcar.org/releases-json/releases.json";
+
+/// Age up to which a stored download is used without a request.
+const FRESH: Duration = Duration::from_secs(24 * 3600);
+
+/// Checks the option before anything is downloaded.
+///
+/// # Errors
+/// The file cannot be opened; the URL is not valid, or is plain http to another machine.
+pub(crate) fn check(context: &Context<'_>, args: &ImageArgs, option: Option<&AdvisorySource>) -> Result<()> {
+    match source(context, args, option) {
+        AdvisorySource::None => Ok(()),
+        AdvisorySource::File(file) => bounded_file::open(&file)
+            .map(drop)
+            .with_context(|| format!("cannot open {}", file.display()))
+            .map_err(with_hint),
+        AdvisorySource::Url(url) => {
+            let config = ClientConfig { insecure_http: args.insecure_http, ..ClientConfig::default() };
+            Client::new(config).check_url(&url)
+        }
+    }
+}
+
+fn with_hint(error: Error) -> Error {
+    error.with_hint("pass a releases.json of the vendor, or leave the security fixes out: --advisories none")
+}
+
+/// The option, else the configuration, else the notes of the vendor.
+fn source(context: &Context<'_>, args: &ImageArgs, option: Option<&AdvisorySource>) -> AdvisorySource {
+    let default = || match context.vendor(args) == Vendor::FLATCAR {
+        true => AdvisorySource::Url(FLATCAR.to_owned()),
+        false => AdvisorySource::None,
+    };
+    option.or(context.settings.advisories.as_ref()).cloned().unwrap_or_else(default)
+}
+
+/// The security fixes between the two releases in the packages of the new images; `None` if none are requested.
+///
+/// # Errors
+/// A file that the user named is not readable, or is no list of releases.
+pub(crate) fn find(
+    comparison: &PackageComparison<'_>,
+    option: Option<&AdvisorySource>,
+) -> Result<Option<AdvisoryReport>> {
+    let PackageComparison { context, args, from, new: images, after: sources, .. } = *comparison;
+    let to = &images.release;
+    let (source, found) = match source(context, args, option) {
+        _ if from == to => return Ok(None),
+        AdvisorySource::None => return Ok(None),
+        AdvisorySource::File(file) => {
+            let about = || format!("cannot read {}", file.display());
+            let json = bounded_file::read(&file, MAX_LEN).with_context(about).map_err(with_hint)?;
+            let notes = ReleaseNotes::parse(&json).map_err(|error| with_hint(error.context(about())))?;
+            (file.display().to_string(), Ok((notes.between(from, to), None)))
+        }
+        AdvisorySource::Url(url) => {
+            let found = Download { store: images.store(), url: &url, from, to }.advisories();
+            (redact(&url), found.map_err(|error| error.to_string()))
+        }
+    };
+    let found = found.map(|(advisories, age)| {
+        let (relevant, unknown) = relevant(&advisories, images, sources);
+        let caveats = advisories.caveat.iter().cloned().chain(age).chain(unknown);
+        SecurityFixes {
+            total: advisories.count(),
+            relevant,
+            flavors: sources.listings.iter().map(|listing| listing.flavor.clone()).collect(),
+            caveats: caveats.collect(),
+        }
+    });
+    Ok(Some(AdvisoryReport { source, from: from.clone(), to: to.clone(), found }))
+}
+
+/// The fixes that concern packages of any board's stage1, and the reason if that is not known.
+fn relevant(
+    advisories: &Advisories,
+    images: &ImageSet<'_>,
+    sources: &Stage1Sources,
+) -> (Vec<RelevantFix>, Option<String>) {
+    let (mut relevant, mut unknown) = (Vec::<RelevantFix>::new(), None);
+    for (board, tree) in images.trees() {
+        let Some(packages) = images.packages(board).filter(|packages| packages.owned_paths() > 0) else {
+            unknown = Some(format!(
+                "the image of {board} does not name the packages of its files, so it is not known which fixes concern stage1"
+            ));
+            continue;
+        };
+        for fix in advisories.relevant(&usage(packages, &taken_paths(sources, board, tree))) {
+            match relevant.iter_mut().find(|known| known.package == fix.package) {
+                Some(known) => known.flavors.extend(fix.flavors),
+                None => relevant.push(fix),
+            }
+        }
+    }
+    (relevant, unknown)
+}
+
+/// The notes at a URL. What a comparison needs of them is stored in the cache.
+struct Download<'a> {
+    store: &'a ImageStore<'a>,
+    url: &'a str,
+    from: &'a Release,
+    to: &'a Release,
+}
+
+impl Download<'_> {
+    /// The fixes between the two releases, and a note if they are from an old download.
+    fn advisories(&self) -> Result<(Advisories, Option<String>)> {
+        let Download { store, url, from, to } = *self;
+        let path = self.cache_path();
+        let stored = path.as_ref().and_then(|path| {
+            let json = bounded_file::read_own(path, MAX_LEN).ok()?;
+            let age = SystemTime::now().duration_since(fs::metadata(path).ok()?.modified().ok()?).ok()?;
+            Some((ReleaseNotes::parse(&json).ok()?.between(from, to), age))
+        });
+        let days = |age: Duration| age.as_secs() / (24 * 3600);
+        let stored = match stored {
+            Some((advisories, age)) if age < FRESH => return Ok((advisories, None)),
+            stored => stored,
+        };
+        let error = match store.client.get_optional_bytes(url, MAX_LEN) {
+            Ok(Some(json)) => {
+                let notes = ReleaseNotes::parse(&json)?;
+                let store_in = |path: PathBuf| atomic_file::write(&path, notes.visited(from, to));
+                if let Some(Err(error)) = path.map(store_in) {
+                    store.term.detail("cache", error);
+                }
+                return Ok((notes.between(from, to), None));
+            }
+            Ok(None) => Error::failed(format!("{} is not found", redact(url))),
+            Err(error) => error,
+        };
+        stored
+            .map(|(advisories, age)| (advisories, Some(format!("the notes are {} days old", days(age)))))
+            .ok_or(error)
+    }
+
+    /// The file of this comparison in the cache; `None` if the cache cannot be used.
+    fn cache_path(&self) -> Option<PathBuf> {
+        let directory = self.store.cache.dir("advisories").ok()?;
+        remove_old_entries(&directory, |_| false);
+        let key = [self.url, self.from.as_str(), self.to.as_str()].join("\0");
+        Some(directory.join(Sha256Digest::compute(key.as_bytes()).hex()))
+    }
+}

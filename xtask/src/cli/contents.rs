@@ -1,0 +1,89 @@
+//! The arguments of the commands that list what is in the stage1, and what changed.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, ValueEnum};
+
+use super::ImageArgs;
+use coreos_types::release::Release;
+
+/// `sbom`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  cargo xtask sbom --output stage1.spdx.json
+  cargo xtask sbom --sbom-format cyclonedx --flavor coreos")]
+pub struct Sbom {
+    /// spdx (2.3) or cyclonedx (1.6) [default: spdx].
+    ///
+    /// The format of the document, in JSON.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value = "spdx",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    pub sbom_format: SbomFormat,
+    /// Write to FILE [default: standard output].
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Flavor to include (repeatable) [default: all].
+    #[arg(long = "flavor", value_name = "NAME")]
+    pub flavors: Vec<String>,
+    /// Where the image comes from.
+    #[command(flatten)]
+    pub image: ImageArgs,
+}
+
+/// `--sbom-format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SbomFormat {
+    /// SPDX 2.3.
+    Spdx,
+    /// CycloneDX 1.6.
+    Cyclonedx,
+}
+
+/// `diff`.
+#[derive(Debug, Clone, Args)]
+pub struct Diff {
+    /// The old release.
+    #[arg(value_name = "FROM")]
+    pub from: Release,
+    /// The new release.
+    #[arg(value_name = "TO")]
+    pub to: Release,
+    /// Vendor's release notes: URL, FILE or none.
+    ///
+    /// As for bump-coreos.
+    #[arg(long, value_name = "URL")]
+    pub advisories: Option<AdvisorySource>,
+    /// Where the images come from.
+    #[command(flatten)]
+    pub image: ImageArgs,
+}
+
+/// `--advisories`: where the vendor's release notes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AdvisorySource {
+    /// They are not read.
+    None,
+    /// At this URL.
+    Url(String),
+    /// In this file.
+    File(PathBuf),
+}
+
+impl FromStr for AdvisorySource {
+    type Err = Infallible;
+    fn from_str(text: &str) -> Result<AdvisorySource, Infallible> {
+        Ok(match text {
+            "none" => AdvisorySource::None,
+            url if url.contains("://") => AdvisorySource::Url(url.to_owned()),
+            file => AdvisorySource::File(file.into()),
+        })
+    }
+}

@@ -1,0 +1,154 @@
+//! Security fixes between the two releases as text and JSON.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::styled_text::{Style, StyledText};
+use coreos_types::release::{Flavor, Release};
+use packages::advisories::RelevantFix;
+
+/// The security fixes between two releases, as far as they are known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdvisoryReport {
+    /// URL or file of the release notes.
+    pub source: String,
+    /// Old release.
+    pub from: Release,
+    /// New release.
+    pub to: Release,
+    /// The fixes, or the reason why the notes were not read.
+    pub found: Result<SecurityFixes, String>,
+}
+
+/// Security fixes, those in packages of the stage1 by package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecurityFixes {
+    /// Number of all fixes.
+    pub total: usize,
+    /// Those in packages of which the stage1 takes a file.
+    pub relevant: Vec<RelevantFix>,
+    /// The flavors of the tree.
+    pub flavors: BTreeSet<Flavor>,
+    /// Why the fixes may be too many, too few or old.
+    pub caveats: Vec<String>,
+}
+
+/// Identifiers of one package beyond this many are counted, not shown.
+const MAX_IDS: usize = 4;
+/// Links of one package that are shown.
+const MAX_LINKS: usize = 3;
+
+impl SecurityFixes {
+    /// Number of fixes by flavor.
+    fn by_flavor(&self) -> impl Iterator<Item = (&Flavor, usize)> {
+        self.flavors.iter().map(|flavor| {
+            let concerned = self.relevant.iter().filter(|fix| fix.flavors.contains(flavor));
+            (flavor, concerned.map(|fix| fix.ids.len()).sum())
+        })
+    }
+
+    /// Number of fixes in packages of which the stage1 takes no file.
+    fn other(&self) -> usize {
+        self.total - self.relevant.iter().map(|fix| fix.ids.len()).sum::<usize>()
+    }
+}
+
+impl AdvisoryReport {
+    /// `474 security fixes between A and B: 0 in coreos, 8 in kvm; 466 in packages of which stage1 takes no file`.
+    pub(super) fn headline(&self) -> String {
+        let AdvisoryReport { from, to, .. } = self;
+        match &self.found {
+            Err(why) => {
+                format!(
+                    "security fixes between {from} and {to}: not known, the release notes were not read: {why}"
+                )
+            }
+            Ok(fixes) => {
+                let flavors: Vec<String> =
+                    fixes.by_flavor().map(|(flavor, fixes)| format!("{fixes} in {flavor}")).collect();
+                let noun = if fixes.total == 1 { "security fix" } else { "security fixes" };
+                format!(
+                    "{} {noun} between {from} and {to}: {}; {} in packages of which stage1 takes no file",
+                    fixes.total,
+                    flavors.join(", "),
+                    fixes.other()
+                )
+            }
+        }
+    }
+
+    /// Why the result is a hint, and what is wrong with it.
+    pub(super) fn remarks(&self) -> String {
+        let caveats = self.found.iter().flat_map(|fixes| &fixes.caveats).map(|caveat| format!("; {caveat}"));
+        format!("a hint from {}, which is not signed{}", self.source, caveats.collect::<String>())
+    }
+
+    /// The fixes in packages of the stage1.
+    pub(super) fn relevant(&self) -> &[RelevantFix] {
+        self.found.as_ref().map_or(&[], |fixes| &fixes.relevant)
+    }
+
+    /// The headline, one line per package of the stage1, and the source.
+    pub(super) fn render(&self) -> StyledText {
+        let mut out = StyledText::new();
+        let style = if self.relevant().is_empty() { Style::Plain } else { Style::Strong };
+        out.line(style, self.headline());
+        for fix in self.relevant() {
+            out.push(Style::Plain, format!("  {}  {}", fix.package, ids(fix)));
+            out.line(Style::Faint, format!("  in {}", flavors(fix)));
+            links(fix).for_each(|link| out.line(Style::Faint, format!("    {link}")));
+        }
+        if self.found.is_ok() {
+            out.line(Style::Faint, format!("  {}", self.remarks()));
+        }
+        out
+    }
+
+    /// The key `advisories` of the JSON document.
+    pub(super) fn to_json(&self) -> Value {
+        let mut document = json!({ "source": self.source, "signed": false, "note": self.remarks() });
+        let fixes = match &self.found {
+            Ok(fixes) => fixes,
+            Err(_) => {
+                document["note"] = self.headline().into();
+                return document;
+            }
+        };
+        document["fixes"] = fixes.total.into();
+        document["other"] = fixes.other().into();
+        document["flavors"] =
+            fixes.by_flavor().map(|(flavor, fixes)| (flavor.to_string(), Value::from(fixes))).collect();
+        let package = |fix: &RelevantFix| {
+            json!({
+                "name": fix.package,
+                "ids": fix.ids,
+                "links": fix.links,
+                "flavors": fix.flavors.iter().map(Flavor::as_str).collect::<Vec<_>>(),
+            })
+        };
+        document["packages"] = fixes.relevant.iter().map(package).collect();
+        document
+    }
+}
+
+/// `8 fixes: CVE-2026-1, CVE-2026-2 and 6 more`.
+pub(super) fn ids(fix: &RelevantFix) -> String {
+    let shown: Vec<&str> = fix.ids.iter().take(MAX_IDS).map(String::as_str).collect();
+    let more = match fix.ids.len() - shown.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let noun = if fix.ids.len() == 1 { "1 fix".to_owned() } else { format!("{} fixes", fix.ids.len()) };
+    format!("{noun}: {}{more}", shown.join(", "))
+}
+
+/// Links to the upstream change logs that are shown.
+pub(super) fn links(fix: &RelevantFix) -> impl Iterator<Item = &String> {
+    fix.links.iter().take(MAX_LINKS)
+}
+
+/// `coreos, kvm`.
+pub(super) fn flavors(fix: &RelevantFix) -> String {
+    fix.flavors.iter().map(Flavor::as_str).collect::<Vec<_>>().join(", ")
+}
