@@ -13,7 +13,7 @@ use manifest::common_mk::CommonMk;
 use manifest::file::ManifestFile;
 use manifest::sort_order::SortOrder;
 use openpgp_policy::{Certificate, DetachedSignature, TrustPolicy, Verification, VerificationResults};
-use pxe_image::{Sha256Digest, SignatureCheck, UnlinkedTempDir, VerifiedImage};
+use pxe_image::{Digest, SignatureCheck, UnlinkedTempDir, VerifiedImage};
 use release_fixture::pack;
 use usr::contents_list::{parse_contents, systemd_version_from_packages};
 use usr::elf;
@@ -121,7 +121,7 @@ pub(crate) fn tree_text(bytes: &[u8]) {
     let _refused = UsrTree::from_text(bytes);
     let mut whole = b"usr-tree 2\n".to_vec();
     whole.extend(bytes);
-    let checksum = format!("sha256 {}\n", Sha256Digest::compute(&whole).hex().trim_start_matches("sha256:"));
+    let checksum = format!("sha256 {}\n", Digest::sha256(&whole).hex());
     whole.extend(checksum.bytes());
     if let Ok(tree) = UsrTree::from_text(&whole) {
         let again = UsrTree::from_text(tree.to_text().as_bytes());

@@ -23,7 +23,7 @@ use coreos_types::vendor::Vendor;
 use manifest::plan::stage1_sources::Stage1Sources;
 use packages::advisories::{Advisories, MAX_LEN, ReleaseNotes, RelevantFix};
 use packages::changes::usage;
-use pxe_image::Sha256Digest;
+use pxe_image::Digest;
 
 /// The release notes of Flatcar.
 const FLATCAR: &str = "https://www.flatcar.org/releases-json/releases.json";
@@ -168,6 +168,6 @@ impl Download<'_> {
         let directory = self.store.cache.dir("advisories").ok()?;
         remove_old_entries(&directory, |_| false);
         let key = [self.url, self.from.as_str(), self.to.as_str()].join("\0");
-        Some(directory.join(Sha256Digest::compute(key.as_bytes()).hex()))
+        Some(directory.join(Digest::sha256(key.as_bytes()).hex()))
     }
 }

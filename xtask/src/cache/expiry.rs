@@ -35,7 +35,7 @@ pub struct CacheEntry {
     pub board: String,
     /// See `brand`.
     pub release: String,
-    /// SHA-256 of the image, in hex.
+    /// Digest of the image, in hex.
     pub digest: String,
     /// Size of the image in bytes.
     pub bytes: u64,

@@ -18,7 +18,7 @@ use crate::terminal::Term;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::signer::Signer;
 use packages::PackageSet;
-use pxe_image::Sha256Digest;
+use pxe_image::Digest;
 use pxe_image::ingest::{Payload, ingest};
 use usr::path::UsrPath;
 use usr::tree::UsrTree;
@@ -29,7 +29,7 @@ pub struct Origin {
     /// The URL or path.
     pub source: String,
     /// The digest of the `.cpio.gz`.
-    pub digest: Sha256Digest,
+    pub digest: Digest,
     /// The signer; `None` under `--unsigned`.
     pub signer: Option<Signer>,
 }

@@ -10,7 +10,7 @@ use crate::keyring::Keyring;
 use crate::terminal::Term;
 use coreos_types::error::{Error, Result, ResultExt};
 use openpgp_policy::DetachedSignature;
-use pxe_image::{Sha256Digest, SignatureCheck, UsrSquashfs, VerifiedImage};
+use pxe_image::{Digest, SignatureCheck, UsrSquashfs, VerifiedImage};
 use usr::file_info::{FileInfo, FileReader};
 use usr::path::UsrPath;
 
@@ -27,7 +27,7 @@ pub(super) struct ImageReader {
 /// The inputs for verifying an image again.
 pub(super) struct UnopenedImage {
     pub(super) path: PathBuf,
-    pub(super) digest: Sha256Digest,
+    pub(super) digest: Digest,
     /// `None` for an image that was accepted without a signature.
     pub(super) signature: Option<Vec<u8>>,
     pub(super) keyring: Keyring,

@@ -8,7 +8,7 @@ use super::sig_file;
 use super::tree_cache::{CacheKey, CachedTree};
 use crate::http::{Client, MAX_LIST_LEN, MAX_SIGNATURE_LEN};
 use openpgp_policy::{DetachedSignature, Verification};
-use pxe_image::{Sha256Digest, VerifiedImage};
+use pxe_image::{Digest, VerifiedImage};
 
 use crate::keyring::{FetchFn, Keyring};
 use crate::terminal::Term;
@@ -103,8 +103,8 @@ impl ImageStore<'_> {
             .collect();
         CacheKey {
             stamp,
-            signature: signature.map(Sha256Digest::compute),
-            certificates: Sha256Digest::compute(&certificates),
+            signature: signature.map(Digest::sha256),
+            certificates: Digest::sha256(&certificates),
         }
     }
 
@@ -118,8 +118,11 @@ impl ImageStore<'_> {
     ) -> Result<Option<Option<Signer>>> {
         let Some(signature) = signature else { return Ok(Some(None)) };
         let parsed = DetachedSignature::parse(signature, &format!("{source}.sig"))?;
-        let results = self.keyring.begin_verification(&parsed, None)?.finish_with_digests(&cached.hashes);
-        Ok(results.into_signer().ok().map(Some))
+        let verification = self.keyring.begin_verification(&parsed, None)?;
+        // Of several signatures another one may be valid now, and the digest of the image by another hash.
+        let octets = verification.plain_digest().map_or(32, |digest| digest.len());
+        let results = verification.finish_with_digests(&cached.hashes);
+        Ok(results.into_signer().ok().filter(|_| octets == cached.digest.octets().len()).map(Some))
     }
 }
 

@@ -18,7 +18,7 @@ use crate::bounded_file;
 use crate::terminal::Term;
 use coreos_types::error::{Result, ResultExt};
 use packages::{PackageSet, licenses_json};
-use pxe_image::{Sha256Digest, UsrSquashfs};
+use pxe_image::{Digest, UsrSquashfs};
 use usr::path::UsrPath;
 use usr::tree::UsrTree;
 
@@ -44,7 +44,7 @@ pub(super) fn read(term: &Term, image: &UsrSquashfs, tree: &UsrTree) -> PackageS
 }
 
 /// The stored packages of the image at `path`; `None` if there are none of an image with this digest.
-pub(super) fn load(cache: &Cache, path: &Path, digest: Sha256Digest) -> Option<PackageSet> {
+pub(super) fn load(cache: &Cache, path: &Path, digest: Digest) -> Option<PackageSet> {
     let text = bounded_file::read_own(&cache_path(cache, path).ok()?, MAX_PACKAGES).ok()?;
     let text = String::from_utf8(text).ok()?;
     let (head, packages) = text.split_once("\n\n")?;
@@ -53,7 +53,7 @@ pub(super) fn load(cache: &Cache, path: &Path, digest: Sha256Digest) -> Option<P
 }
 
 /// Stores the packages of the image at `path`.
-pub(super) fn store(cache: &Cache, path: &Path, digest: Sha256Digest, packages: &PackageSet) -> Result<()> {
+pub(super) fn store(cache: &Cache, path: &Path, digest: Digest, packages: &PackageSet) -> Result<()> {
     let file = cache_path(cache, path)?;
     let image = path.to_str().filter(|path| !path.contains(char::is_control)).unwrap_or_default();
     let text = format!("{HEADER}\n{FILE}{image}\nimage {}\n\n{}", digest.hex(), packages.to_text());

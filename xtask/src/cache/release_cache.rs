@@ -15,7 +15,7 @@ use crate::release_dir::ReleaseDir;
 use coreos_types::error::{Result, ResultExt};
 use coreos_types::release::{Board, Release};
 use coreos_types::vendor::Vendor;
-use pxe_image::Sha256Digest;
+use pxe_image::Digest;
 
 /// Larger than any list of origins, which has a few URLs.
 const MAX_ORIGINS: u64 = 64 << 10;
@@ -86,18 +86,12 @@ impl ReleaseCache {
     }
 
     /// The path of the image with this digest, which may not exist.
-    pub(super) fn image_path(&self, digest: Sha256Digest) -> PathBuf {
+    pub(super) fn image_path(&self, digest: Digest) -> PathBuf {
         self.directory.join(digest.hex()).join(self.image)
     }
 
     /// Moves a verified file to its path, and stores its signature and origin.
-    pub(super) fn insert(
-        &self,
-        file: &Path,
-        digest: Sha256Digest,
-        signature: &[u8],
-        url: &str,
-    ) -> Result<()> {
+    pub(super) fn insert(&self, file: &Path, digest: Digest, signature: &[u8], url: &str) -> Result<()> {
         let image = self.image_path(digest);
         let directory = self.directory.join(digest.hex());
         let about = || format!("cannot store the image in {}", directory.display());

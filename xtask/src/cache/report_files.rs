@@ -11,7 +11,7 @@ use crate::atomic_file;
 use crate::report::{Report, html, json, markdown};
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::shell::quote;
-use pxe_image::Sha256Digest;
+use pxe_image::Digest;
 
 /// The directory of the cache with the last run of each tree.
 const RUNS: &str = "last-run";
@@ -167,7 +167,7 @@ fn corrupt_error(path: &Path) -> Error {
 
 /// The directory of a tree's last run, by the digest of its path.
 fn run_dir(cache: &Path, tree: &Path) -> PathBuf {
-    let digest = Sha256Digest::compute(tree.as_os_str().as_encoded_bytes()).hex();
+    let digest = Digest::sha256(tree.as_os_str().as_encoded_bytes()).hex();
     cache.join(RUNS).join(&digest[..16])
 }
 

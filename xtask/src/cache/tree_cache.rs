@@ -1,9 +1,9 @@
 //! Cached image trees in text form, each with the key under which it is valid.
 //!
 //! ```text
-//! image-tree 3
+//! image-tree 4
 //! file PATH                        empty if the path is not UTF-8 or has a control character
-//! image DIGEST
+//! image DIGEST                     SHA-256 or SHA-512, by its length
 //! stamp DEVICE INODE SIZE MODIFIED CHANGED
 //! signature DIGEST-OF-THE-SIG | none
 //! certificates DIGEST
@@ -23,10 +23,10 @@ use super::remove_old_entries::{is_missing, remove_old_entries};
 use crate::atomic_file;
 use crate::bounded_file;
 use coreos_types::error::{Result, ResultExt};
-use pxe_image::Sha256Digest;
+use pxe_image::Digest;
 use usr::tree::UsrTree;
 
-const HEADER: &str = "image-tree 3";
+const HEADER: &str = "image-tree 4";
 
 pub(super) const FILE: &str = "file ";
 /// Larger than the tree of any image: one of 23,000 nodes takes 6 MiB.
@@ -40,14 +40,14 @@ pub(super) struct CacheKey {
     /// The image file.
     pub(super) stamp: FileId,
     /// Digest of the `.sig`; `None` for an image without a signature.
-    pub(super) signature: Option<Sha256Digest>,
+    pub(super) signature: Option<Digest>,
     /// Digest of all local certificates.
-    pub(super) certificates: Sha256Digest,
+    pub(super) certificates: Digest,
 }
 
 /// A tree from the cache.
 pub(super) struct CachedTree {
-    pub(super) digest: Sha256Digest,
+    pub(super) digest: Digest,
     /// The digest of each signature that needs data: the signature is verified again with it, without the image.
     pub(super) hashes: Vec<Option<Vec<u8>>>,
     pub(super) tree: UsrTree,
@@ -56,7 +56,7 @@ pub(super) struct CachedTree {
 /// The cache file for the tree of the image at `path`. It is keyed by that path: a new image at the same path
 /// overwrites the entry.
 pub(super) fn cache_path(cache: &Cache, path: &Path) -> Result<PathBuf> {
-    let name = Sha256Digest::compute(path.as_os_str().as_encoded_bytes()).hex();
+    let name = Digest::sha256(path.as_os_str().as_encoded_bytes()).hex();
     Ok(cache.dir("trees")?.join(&name[..32]))
 }
 
@@ -71,14 +71,14 @@ fn parse(bytes: &[u8], key: &CacheKey) -> Option<std::result::Result<CachedTree,
     let end = bytes.windows(2).position(|two| two == b"\n\n")?;
     let head = std::str::from_utf8(&bytes[..end]).ok()?;
     let (checked, check) = head.rsplit_once("\ncheck ")?;
-    if Sha256Digest::compute(checked.as_bytes()).hex() != check {
+    if Digest::sha256(checked.as_bytes()).hex() != check {
         return None;
     }
     let reasons =
         ["the file has changed", "its signature has changed", "the trusted certificates have changed"];
     let mut lines = checked.strip_prefix(HEADER)?.strip_prefix('\n')?.lines();
     lines.next()?.strip_prefix(FILE)?;
-    let digest = Sha256Digest::from_hex(lines.next()?.strip_prefix("image ")?)?;
+    let digest = Digest::from_hex(lines.next()?.strip_prefix("image ")?)?;
     for (line, reason) in key.lines().into_iter().zip(reasons) {
         if lines.next()? != line {
             return Some(Err(reason));
@@ -99,7 +99,7 @@ pub(super) fn store(cache: &Cache, path: &Path, key: &CacheKey, cached: &CachedT
         let hex = hash.as_ref().map_or_else(|| "-".to_owned(), hex::encode);
         head += &format!("\nhash {hex}");
     }
-    let check = Sha256Digest::compute(head.as_bytes()).hex();
+    let check = Digest::sha256(head.as_bytes()).hex();
     let text = format!("{head}\ncheck {check}\n\n{}", cached.tree.to_text());
     atomic_file::write(&file, text)
         .with_context(|| format!("cannot store the tree in {}", file.display()))?;

@@ -18,6 +18,7 @@ use coreos_types::error::{Result, ResultExt};
 use coreos_types::release::Release;
 use coreos_types::shell::quote;
 use manifest::common_mk::CommonMk;
+use pxe_image::Digest;
 
 /// Lists the images in the cache, or removes them. A tree is optional; the release that it pins is kept.
 ///
@@ -105,7 +106,7 @@ fn row(entry: &CacheEntry, pinned: Option<&Release>) -> serde_json::Value {
         "brand": entry.brand,
         "board": entry.board,
         "release": entry.release,
-        "digest": format!("sha256:{}", entry.digest),
+        "digest": Digest::from_hex(&entry.digest).map_or_else(|| entry.digest.clone(), |digest| digest.to_string()),
         "bytes": entry.bytes,
         "used_at": rfc3339(used),
         "origins": entry.origins,

@@ -8,7 +8,7 @@ use super::{Check, Outcome, Report};
 use manifest::finding::{Finding, FindingKind, Severity};
 use manifest::plan::edit_plan::FileEdit;
 use manifest::suggestion::Suggestion;
-use pxe_image::Sha256Digest;
+use pxe_image::Digest;
 use usr::lossless_text;
 
 const SCHEMA: &str =
@@ -134,7 +134,7 @@ fn findings(report: &Report) -> impl Iterator<Item = Value> {
 fn fingerprint(finding: &Finding) -> String {
     let parts =
         [finding.kind.id(), finding.board.id(), finding.flavor.as_str(), &finding.file, &finding.path];
-    Sha256Digest::compute(parts.join("\0").as_bytes()).hex()[..32].to_owned()
+    Digest::sha256(parts.join("\0").as_bytes()).hex()[..32].to_owned()
 }
 
 /// The fix of a finding, if exactly one line is to be removed or replaced.

@@ -77,11 +77,13 @@ impl Verification {
         self.hashers.iter_mut().for_each(|(_, _, hasher)| hasher.update(bytes));
     }
 
-    /// The SHA-256 of the bytes so far, without a signature's salt and trailer; `None` if no signature uses this hash.
-    pub fn sha256(&self) -> Option<[u8; 32]> {
-        let plain = |(hash, salt, _): &&(Hash, Vec<u8>, Hasher)| *hash == Hash::Sha256 && salt.is_empty();
-        let (_, _, hasher) = self.hashers.iter().find(plain)?;
-        hasher.clone().finish()?.try_into().ok()
+    /// The digest of the bytes so far, without a signature's salt and trailer: 32 octets of SHA-256 or 64 of SHA-512, the
+    /// hash of the first signature that uses one of them; `None` if none does.
+    pub fn plain_digest(&self) -> Option<Vec<u8>> {
+        let is_plain = |(hash, salt, _): &&(Hash, Vec<u8>, Hasher)| {
+            matches!(hash, Hash::Sha256 | Hash::Sha512) && salt.is_empty()
+        };
+        self.hashers.iter().find(is_plain)?.2.clone().finish()
     }
 
     /// The digest of the bytes with the trailer of each signature that needs data, in the order of the signatures; `None`

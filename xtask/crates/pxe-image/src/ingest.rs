@@ -5,9 +5,9 @@ use std::io::Read;
 use std::thread::{self, ScopedJoinHandle};
 
 use super::broadcast::{Broadcaster, ChunkReceiver};
+use super::digest::Digest;
 use super::extract::extract_squashfs;
 use super::inflate_limits::InflateLimits;
-use super::sha256_digest::Sha256Digest;
 use super::signature_check::SignatureCheck;
 use super::temp_file::UnlinkedTempDir;
 use coreos_types::error::error_from_io;
@@ -18,7 +18,7 @@ pub struct Ingested {
     /// The signature check, which has seen every byte.
     pub check: SignatureCheck,
     /// The digest of the file.
-    pub digest: Sha256Digest,
+    pub digest: Digest,
     /// The extracted squashfs, for [`Payload::PxeImage`]. Callers check the signature before its error: a truncated
     /// download fails both.
     pub squashfs: Option<Result<File>>,
@@ -41,7 +41,7 @@ pub enum Payload {
 pub fn ingest(source: impl Read, check: SignatureCheck, payload: Payload) -> Result<Ingested> {
     let mut broadcaster = Broadcaster::new();
     let to_check = broadcaster.subscribe();
-    let to_digest = check.sha256().is_none().then(|| broadcaster.subscribe());
+    let to_digest = check.digest().is_none().then(|| broadcaster.subscribe());
     let to_extract = match payload {
         Payload::PxeImage(temp_dir, limits) => Some((broadcaster.subscribe(), temp_dir, limits)),
         Payload::Opaque => None,
@@ -59,7 +59,7 @@ pub fn ingest(source: impl Read, check: SignatureCheck, payload: Payload) -> Res
         let squashfs = squashfs.map(|thread| join(thread, "the extraction").flatten());
         read.map_err(error_from_io)?;
         let check = check?;
-        let digest = digest.transpose()?.or_else(|| check.sha256().map(Sha256Digest::from));
+        let digest = digest.transpose()?.or_else(|| check.digest());
         let digest = digest.ok_or_else(|| Error::failed("the signature check lost its hash"))?;
         Ok(Ingested { check, digest, squashfs })
     })
@@ -70,10 +70,10 @@ fn run_check(chunks: &ChunkReceiver, mut check: SignatureCheck) -> SignatureChec
     check
 }
 
-fn run_digest(chunks: &ChunkReceiver) -> Sha256Digest {
+fn run_digest(chunks: &ChunkReceiver) -> Digest {
     let mut context = ring::digest::Context::new(&ring::digest::SHA256);
     chunks.for_each(|chunk| context.update(chunk));
-    Sha256Digest::from_ring(&context.finish())
+    Digest::from_ring_sha256(&context.finish())
 }
 
 /// Joins a thread; a panic in it, such as of a parser on unexpected bytes, is an error.

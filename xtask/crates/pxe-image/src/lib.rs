@@ -1,7 +1,7 @@
 //! From the byte stream of a PXE image to a verified `/usr` tree.
 //!
 //! [`ingest::ingest`] reads the `.cpio.gz` once. Up to three threads consume that read: the
-//! [`SignatureCheck`], the [`Sha256Digest`], and the extraction of `usr.squashfs` to a file without a name
+//! [`SignatureCheck`], the [`Digest`], and the extraction of `usr.squashfs` to a file without a name
 //! ([`UnlinkedTempDir`]). With a valid signature the result is a [`VerifiedImage`], and only that opens as a
 //! [`UsrSquashfs`], which reads the tables into a tree and the files on demand.
 //!
@@ -13,12 +13,12 @@
 mod block_reader;
 mod broadcast;
 mod decompress;
+mod digest;
 mod extract;
 mod gzip;
 mod inflate_limits;
 pub mod ingest;
 mod newc_header;
-mod sha256_digest;
 mod signature_check;
 mod superblock;
 mod tables;
@@ -26,9 +26,9 @@ mod temp_file;
 mod usr_squashfs;
 mod verified_image;
 
+pub use digest::Digest;
 pub use inflate_limits::InflateLimits;
 pub use ingest::{Ingested, Payload};
-pub use sha256_digest::Sha256Digest;
 pub use signature_check::{CheckOutcome, SignatureCheck};
 pub use temp_file::UnlinkedTempDir;
 pub use usr_squashfs::UsrSquashfs;

@@ -1,5 +1,6 @@
 //! The check of a signature over the bytes of a file, or its absence under `--unsigned`.
 
+use super::digest::Digest;
 use coreos_types::error::Result;
 use coreos_types::signer::Signer;
 use openpgp_policy::Verification;
@@ -35,11 +36,11 @@ impl SignatureCheck {
         }
     }
 
-    /// The SHA-256 of all bytes so far; `None` if no signature uses this hash. The vendors' signatures do, and hashing
-    /// twice would cost as much again. Whether the result is `None` does not change.
-    pub(super) fn sha256(&self) -> Option<[u8; 32]> {
+    /// The digest of all bytes so far, by the hash that a signature was made over, so that nothing is hashed twice; `None`
+    /// if no signature uses SHA-256 or SHA-512. Neither `None` nor the algorithm depends on the bytes.
+    pub(super) fn digest(&self) -> Option<Digest> {
         match self {
-            SignatureCheck::Signed(verification) => verification.sha256(),
+            SignatureCheck::Signed(verification) => Digest::from_octets(&verification.plain_digest()?),
             SignatureCheck::Unsigned => None,
         }
     }

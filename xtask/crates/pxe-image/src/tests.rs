@@ -8,8 +8,8 @@ use backhand::{FilesystemCompressor, FilesystemWriter, NodeHeader};
 use expect_test::expect;
 
 use super::ingest::ingest;
+use super::{Digest, Payload, SignatureCheck};
 use super::{InflateLimits, UnlinkedTempDir, UsrSquashfs};
-use super::{Payload, Sha256Digest, SignatureCheck};
 use coreos_types::error::Result;
 use usr::path::UsrPath;
 use usr::tree::{Node, NodeKind};
@@ -87,9 +87,9 @@ fn digest_and_squashfs_come_from_one_read() {
     let image = noise(3_000_001);
     let archive = gzip(&cpio(&[(".", b""), ("etc", b""), ("./usr.squashfs", &image)]));
     let read = ingest(archive.as_slice(), SignatureCheck::Unsigned, Payload::Opaque).unwrap();
-    assert_eq!(read.digest, Sha256Digest::compute(&archive));
-    assert_eq!(Sha256Digest::from_hex(&read.digest.hex()), Some(read.digest));
-    assert_eq!(Sha256Digest::from_hex(&read.digest.hex().to_uppercase()), None);
+    assert_eq!(read.digest, Digest::sha256(&archive));
+    assert_eq!(Digest::from_hex(&read.digest.hex()), Some(read.digest));
+    assert_eq!(Digest::from_hex(&read.digest.hex().to_uppercase()), None);
     assert_eq!(extract(archive.as_slice()), Ok(image));
 }
 

@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::io::Read;
 
+use super::digest::Digest;
 use super::inflate_limits::InflateLimits;
 use super::ingest::{Payload, ingest};
-use super::sha256_digest::Sha256Digest;
 use super::signature_check::SignatureCheck;
 use super::temp_file::UnlinkedTempDir;
 use super::usr_squashfs::UsrSquashfs;
@@ -16,7 +16,7 @@ use coreos_types::signer::Signer;
 #[derive(Debug)]
 pub struct VerifiedImage {
     source: String,
-    digest: Sha256Digest,
+    digest: Digest,
     signer: Option<Signer>,
     digests: Vec<Option<Vec<u8>>>,
     squashfs: File,
@@ -55,7 +55,7 @@ impl VerifiedImage {
     }
 
     /// The digest of the `.cpio.gz`.
-    pub fn digest(&self) -> Sha256Digest {
+    pub fn digest(&self) -> Digest {
         self.digest
     }
 

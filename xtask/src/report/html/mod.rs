@@ -19,7 +19,7 @@ use super::summary::{fix_counts, remaining};
 use super::{ImageOrigin, Report, count, short};
 use manifest::finding::{FixKind, Severity};
 use packages::advisories::RelevantFix;
-use pxe_image::Sha256Digest;
+use pxe_image::Digest;
 use usr::lossless_text;
 
 /// The whole page.
@@ -61,7 +61,7 @@ pub fn render(report: &Report) -> String {
 
 /// The hash of an inline element for a policy without `unsafe-inline` (CSP Level 3, section 2.3.1).
 fn source_hash(content: &str) -> String {
-    let hex = Sha256Digest::compute(content.as_bytes()).hex();
+    let hex = Digest::sha256(content.as_bytes()).hex();
     let byte = |at: usize| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok();
     let bytes: Vec<u8> = (0..hex.len()).step_by(2).filter_map(byte).collect();
     format!("sha256-{}", STANDARD.encode(bytes))
