@@ -63,7 +63,7 @@ pub(super) fn cache_path(cache: &Cache, path: &Path) -> Result<PathBuf> {
 /// Loads a tree from the cache, or returns the reason why none is valid.
 pub(super) fn load(file: &Path, key: &CacheKey) -> std::result::Result<CachedTree, &'static str> {
     let bytes = bounded_file::read_own(file, MAX_TREE).map_err(|_| "its tree is not cached")?;
-    parse(&bytes, key).unwrap_or(Err("its cached tree is corrupt"))
+    parse(&bytes, key).unwrap_or(Err("its cached tree is corrupt, or of another version"))
 }
 
 /// Parses a cached tree; `None` if the text is corrupt, else the tree or the reason why it is not valid.

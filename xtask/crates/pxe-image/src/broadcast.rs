@@ -79,7 +79,7 @@ impl Broadcaster {
 }
 
 /// Fills `into`, or as much of it as the stream still has, and returns the number of bytes.
-fn fill(source: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
+pub(super) fn fill(source: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
     let mut length = 0;
     while length < into.len() {
         match source.read(&mut into[length..]) {

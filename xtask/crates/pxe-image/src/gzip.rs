@@ -47,6 +47,11 @@ impl<'a> GzipReader<'a> {
         GzipReader { chunks, chunk: None, at: 0, before: 0, member: None, inflated: 0, limits }
     }
 
+    /// The maximum number of bytes of the whole output, as far as the compressed size is known.
+    pub(super) fn max_output(&self) -> u64 {
+        self.limits.max_output(self.before + self.at as u64)
+    }
+
     /// The compressed bytes that were not inflated yet; waits for the next chunk, and is empty at the end of the stream.
     fn fill_buf(&mut self) -> &[u8] {
         while self.chunk.as_ref().is_none_or(|chunk| self.at == chunk.len()) {
@@ -144,7 +149,7 @@ impl Read for GzipReader<'_> {
         }
         let produced = self.inflate(out)?;
         self.inflated += produced as u64;
-        let max = self.limits.max_output(self.before + self.at as u64);
+        let max = self.max_output();
         if self.inflated > max {
             let why = if max < self.limits.max { ", which its size does not explain" } else { "" };
             return Err(invalid_gzip(format!("it inflates to more than {} MiB{why}", max >> 20)));

@@ -1,9 +1,9 @@
 //! From the byte stream of a PXE image to a verified `/usr` tree.
 //!
-//! [`ingest::ingest`] reads the `.cpio.gz` once. Up to three threads consume that read: the
-//! [`SignatureCheck`], the [`Digest`], and the extraction of `usr.squashfs` to a file without a name
-//! ([`UnlinkedTempDir`]). With a valid signature the result is a [`VerifiedImage`], and only that opens as a
-//! [`UsrSquashfs`], which reads the tables into a tree and the files on demand.
+//! [`ingest::ingest`] reads the `.cpio.gz` once. Two threads consume that read: the [`SignatureCheck`], whose hash is the
+//! [`Digest`] of the image, and the extraction of `usr.squashfs` to a file without a name ([`UnlinkedTempDir`]). A third
+//! computes a SHA-256 where the signature uses another hash. With a valid signature the result is a [`VerifiedImage`], and
+//! only that opens as a [`UsrSquashfs`], which reads the tables into a tree and the files on demand.
 //!
 //! # Invariants
 //! - No parser sees bytes that were not verified, except gzip and cpio; their output has no name until then.

@@ -11,6 +11,7 @@ use super::ingest::ingest;
 use super::{Digest, Payload, SignatureCheck};
 use super::{InflateLimits, UnlinkedTempDir, UsrSquashfs};
 use coreos_types::error::Result;
+use openpgp_policy::{Certificate, DetachedSignature, Pin, SHA1_CUTOFF, TrustPolicy, Verification};
 use usr::path::UsrPath;
 use usr::tree::{Node, NodeKind};
 
@@ -91,6 +92,34 @@ fn digest_and_squashfs_come_from_one_read() {
     assert_eq!(Digest::from_hex(&read.digest.hex()), Some(read.digest));
     assert_eq!(Digest::from_hex(&read.digest.hex().to_uppercase()), None);
     assert_eq!(extract(archive.as_slice()), Ok(image));
+}
+
+#[test]
+fn digest_is_the_hash_of_the_signature() {
+    let fixture = |name: &str| {
+        std::fs::read(format!("{}/../../tests/fixtures/openpgp/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    };
+    let mut digests = String::new();
+    for (certificate, signature) in
+        [("gpg.pgp", "gpg-sha1.sig"), ("rsa.pgp", "rsa-sha256.sig"), ("plain.pgp", "sha512.sig")]
+    {
+        let certificate = Certificate::parse(&fixture(certificate), certificate).unwrap();
+        let pin = Pin::new(certificate.fingerprint().clone(), "a test");
+        let policy =
+            TrustPolicy { pins: vec![Pin { sha1_until: Some(SHA1_CUTOFF), ..pin }], now: 1_767_268_800 };
+        let parsed = DetachedSignature::parse(&fixture(signature), signature).unwrap();
+        let check = Verification::new(&parsed, &[certificate], &policy).into();
+        let digest = ingest(&b"hello"[..], check, Payload::Opaque).unwrap().digest;
+        assert_eq!(Digest::from_hex(&digest.hex()), Some(digest));
+        digests += &format!("{signature} {digest}\n");
+    }
+    // printf hello | sha256sum, sha512sum
+    expect![[r#"
+        gpg-sha1.sig sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824
+        rsa-sha256.sig sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824
+        sha512.sig sha512:9b71d224bd62f3785d96d46ad3ea3d73319bfbc2890caadae2dff72519673ca72323c3d99ba5c11d7c7acc6e14b8c5da0c4663475c2e5c3adef46f73bcdec043
+    "#]]
+    .assert_eq(&digests);
 }
 
 #[test]
