@@ -29,19 +29,19 @@ pub struct BumpCoreos {
     /// As --dry-run; exit 1 if anything would change.
     #[arg(long)]
     pub check: bool,
-    /// Let latest be older than the pinned release.
+    /// Accept a latest that is older than the pinned release.
     #[arg(long)]
     pub allow_downgrade: bool,
-    /// Use the signed file lists, not the image; no writes.
+    /// Plan from the signed file lists, write nothing.
     ///
-    /// Quick, and no proof: lists name files only, so the dependencies of programs
+    /// Fast but incomplete: the lists have only names, so dependencies of programs
     /// and libraries are not checked.
     #[arg(long)]
     pub preview: bool,
     /// Write a report to FILE: .md or .html.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Download the pinned release for the sizes in reports.
+    /// Also download the pinned release, to compare sizes.
     #[arg(long, conflicts_with = "preview")]
     pub compare_sizes: bool,
     /// Vendor's release notes: URL, FILE or none.
@@ -70,9 +70,9 @@ pub struct BumpCoreos {
   cargo xtask verify-manifests
   cargo xtask verify-manifests --fix --image my.cpio.gz")]
 pub struct VerifyManifests {
-    /// Fix what bump-coreos would.
+    /// Fix the manifests as bump-coreos does.
     ///
-    /// Problems that need a decision remain, each with a command.
+    /// Problems that need a decision remain; each is printed with a command.
     #[arg(long)]
     pub fix: bool,
     /// With --fix: print the diff, write nothing.
@@ -95,17 +95,17 @@ pub struct VerifyManifests {
 /// How far fixing goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Args)]
 pub struct FixArgs {
-    /// Remove lines whose file is gone, without replacement.
+    /// Remove lines of files that the image does not have.
     ///
-    /// Without it, such lines are findings: a library may be gone because its users
-    /// are, or because it has a name that the tool does not know.
+    /// Only lines without a known replacement. By default they are findings, because
+    /// the file may have a new name that the tool cannot recognize.
     #[arg(long)]
     pub drop_missing: bool,
     /// Which dlopen(3) libraries to add [default: required].
     ///
-    /// none, required, recommended or all: the lowest priority in a program's
-    /// .note.dlopen that counts as a dependency. Libraries below it are suggestions;
-    /// with none they are not mentioned.
+    /// none, required, recommended or all: the minimum priority in .note.dlopen at
+    /// which a library is a dependency. Libraries of lower priority are suggestions;
+    /// with none, they are not reported.
     #[arg(
         long,
         value_name = "LEVEL",
@@ -125,10 +125,10 @@ pub struct FixArgs {
 pub enum DlopenLevel {
     /// None, and no advice either.
     None,
-    /// Those without which the file does not work.
+    /// Libraries without which the file does not work.
     #[default]
     Required,
-    /// Also those for a usual feature.
+    /// Also libraries for a usual feature.
     Recommended,
     /// Every one.
     All,
@@ -168,7 +168,7 @@ pub struct Smoketest {
     /// Boot in a virtual machine (qemu).
     #[arg(long)]
     pub vm: bool,
-    /// Check this root filesystem, build nothing.
+    /// Test this root filesystem instead of building one.
     #[arg(long, value_name = "DIR")]
     pub rootfs: Option<PathBuf>,
     /// Number of parallel link checks.
@@ -177,16 +177,16 @@ pub struct Smoketest {
     /// Time limit of the run.
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = number::<u64, 1>, default_value = "60")]
     pub timeout: u64,
-    /// What rkt runs: a docker reference or an .aci file.
+    /// App for rkt: a docker reference or an .aci file.
     #[arg(long, value_name = "IMAGE")]
     pub app: Option<String>,
     /// Test this flavor (repeatable) [default: all].
     #[arg(long = "flavor", value_name = "NAME")]
     pub flavors: Vec<String>,
-    /// Add to rkt's configure [env: XTASK_CONFIGURE].
+    /// Argument for rkt's configure [env: XTASK_CONFIGURE].
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     pub configure: Vec<String>,
-    /// Add to make and make clean [env: XTASK_MAKE].
+    /// Argument for make and make clean [env: XTASK_MAKE].
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     pub make: Vec<String>,
     /// Where the image comes from.
@@ -200,11 +200,10 @@ pub struct Fetch {
     /// Release number, or latest [default: the pinned one].
     #[arg(value_name = "RELEASE|latest")]
     pub release: Option<ReleaseSpec>,
-    /// Copy the image here, verified while it is copied.
+    /// Copy the image of one board to FILE, and verify the copy.
     ///
-    /// The file gets its name when the signature over the copied bytes is valid:
-    /// unlike the path in the cache, it cannot be replaced between the check and its
-    /// use. For one board.
+    /// FILE appears only when the signature over its bytes is valid. Unlike the path
+    /// in the cache, it cannot be replaced between verification and use.
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Where the image comes from.
@@ -232,7 +231,7 @@ pub struct VerifySignature {
     /// Detached signature [default: FILE.sig].
     #[arg(long, value_name = "FILE")]
     pub signature: Option<PathBuf>,
-    /// Trust this OpenPGP key [env: XTASK_SIGNING_KEY].
+    /// Trust only this certificate [env: XTASK_SIGNING_KEY].
     #[arg(long, value_name = "FILE")]
     pub signing_key: Option<PathBuf>,
     /// Use the cache only, no network.
@@ -263,7 +262,7 @@ pub struct Why {
 /// What `why` prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Drawing {
-    /// A tree as of `cargo tree`.
+    /// A tree like that of `cargo tree`.
     #[default]
     Tree,
     /// A graph for Graphviz.
@@ -299,7 +298,7 @@ pub struct ReportFlags {
   cargo xtask edit-manifest \\
     stage1/usr_from_kvm/manifest-amd64-usr.d/ip.manifest --add bin/ip")]
 pub struct EditManifest {
-    /// The manifest, relative to the tree's root or to here.
+    /// Manifest, relative to the tree or the current directory.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Lines to add.
@@ -321,12 +320,12 @@ pub struct SortManifests {
 /// `demo`.
 #[derive(Debug, Clone, Args)]
 pub struct Demo {
-    /// Keep tree and server up; print commands to paste.
+    /// Keep tree and server running, and print commands to try.
     #[arg(long)]
     pub serve: bool,
-    /// Print the exports of the demo that is served.
+    /// Print the environment variables of a running demo.
     ///
-    /// For a second terminal: eval "$(cargo xtask demo --env)".
+    /// In a second terminal: eval "$(cargo xtask demo --env)".
     #[arg(long, conflicts_with = "serve")]
     pub env: bool,
 }

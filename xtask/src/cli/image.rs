@@ -15,31 +15,31 @@ const BOARDS: &[&str] = &["amd64-usr", "arm64-usr"];
 #[derive(Debug, Clone, PartialEq, Eq, Default, clap::Args)]
 #[command(next_help_heading = "Where the image comes from")]
 pub struct ImageArgs {
-    /// Look on channel alpha, beta, stable, lts or lts-YEAR.
+    /// Channel: alpha, beta, stable, lts or lts-YEAR.
     ///
-    /// Without it, the channel that the URL in coreos-common.mk names; where that has
-    /// no such release, the others are asked. lts-2024 is the long-term stream of that year.
+    /// The default is the channel in the URL of coreos-common.mk; if it does not have
+    /// the release, the other channels are tried. lts-2024 is the long-term stream of
+    /// 2024.
     #[arg(long, value_name = "CHANNEL", value_parser = KnownValues::<ChannelOrStream>::new(CHANNELS), hide_possible_values = true)]
     pub channel: Option<ChannelOrStream>,
     /// Download URL/BOARD/RELEASE/FILE [env: XTASK_MIRROR].
     ///
-    /// Replaces scheme, host and leading path of the URL in coreos-common.mk. What is
-    /// downloaded is verified as ever.
+    /// Replaces scheme, host and leading path of the URL in coreos-common.mk. The same
+    /// signatures are required as without a mirror.
     #[arg(long, value_name = "URL")]
     pub mirror: Option<String>,
-    /// Let --repo name this host [env: XTASK_ALLOW_HOSTS].
+    /// Host that --repo may name [env: XTASK_ALLOW_HOSTS].
     ///
-    /// Repeatable. Without it, the URL of a tree given by --repo may name hosts of the
-    /// vendors only.
+    /// Repeatable. By default, the URL in a tree that --repo selects may name only
+    /// hosts of the vendors.
     #[arg(long = "allow-host", value_name = "HOST")]
     pub allow_hosts: Vec<String>,
     /// Allow plain HTTP to other hosts than localhost.
     #[arg(long)]
     pub insecure_http: bool,
-    /// Trust this OpenPGP key [env: XTASK_SIGNING_KEY].
+    /// Trust only this certificate [env: XTASK_SIGNING_KEY].
     ///
-    /// Instead of the pinned keys of CoreOS and Flatcar: an OpenPGP certificate, armored or
-    /// binary.
+    /// An OpenPGP certificate, armored or binary, that replaces the pinned keys.
     #[arg(long, value_name = "FILE")]
     pub signing_key: Option<PathBuf>,
     /// Use images of vendor coreos, flatcar or NAME.
@@ -59,12 +59,13 @@ pub struct ImageArgs {
     pub signature: Option<PathBuf>,
     /// Accept a local image that has no signature.
     ///
-    /// With --image only. A signature that is there and invalid is never accepted.
+    /// Only with --image. An image with an invalid signature is always refused.
     #[arg(long, requires = "images", conflicts_with = "signature")]
     pub unsigned: bool,
     /// amd64-usr or arm64-usr (repeatable) [default: all].
     ///
-    /// Without it, every board that has manifests. One release is pinned for all of them.
+    /// The default is every board that has manifests. All boards have the same pinned
+    /// release.
     #[arg(long = "board", value_name = "BOARD", value_parser = KnownValues::<Board>::new(BOARDS), hide_possible_values = true)]
     pub boards: Vec<Board>,
     /// Use the cache only, no network.

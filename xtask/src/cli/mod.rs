@@ -61,23 +61,23 @@ pub struct Cli {
 #[derive(Debug, Clone, PartialEq, Eq, Default, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub struct GlobalArgs {
-    /// Path of the tree [default: the one around here].
+    /// Source tree [default: that of the current directory].
     ///
-    /// Without it, the tree that holds the current directory: the nearest directory above it
-    /// with stage1/usr_from_coreos/coreos-common.mk.
+    /// The default is the current directory, or the nearest one above it, that has
+    /// stage1/usr_from_coreos/coreos-common.mk.
     #[arg(long, global = true, value_name = "DIR")]
     pub repo: Option<PathBuf>,
     /// Trust a tree of another user.
     ///
-    /// Reading and checking such a tree needs no trust; building it, and using its
-    /// settings or an interrupted run's journal, do. git's safe.directory and the
-    /// variable XTASK_TRUST_TREE trust it too.
+    /// Required to build such a tree, to use its settings, and to recover an
+    /// interrupted run in it; not to read or check it. Trees in git's safe.directory
+    /// and in the variable XTASK_TRUST_TREE are trusted too.
     #[arg(long, global = true, value_name = "DIR")]
     pub trust_tree: Vec<PathBuf>,
-    /// Output: text, json, github, sarif.
+    /// Format: text, json, github, sarif.
     ///
-    /// text for people; json is one document, see docs/report.schema.json; github
-    /// is annotations for GitHub Actions. Progress and errors go to standard error.
+    /// json is one document (docs/report.schema.json); github prints annotations for
+    /// GitHub Actions. Progress and errors go to standard error in every format.
     #[arg(
         long,
         global = true,
@@ -89,7 +89,7 @@ pub struct GlobalArgs {
     pub format: Format,
     /// Colorize output: auto, always, never.
     ///
-    /// auto is on for terminals, unless NO_COLOR or CI is set or TERM is dumb.
+    /// auto uses colors on a terminal, unless NO_COLOR or CI is set or TERM is dumb.
     #[arg(
         long,
         global = true,
@@ -101,14 +101,14 @@ pub struct GlobalArgs {
     pub color: Color,
     /// Verbose output (-vv: per-file detail).
     ///
-    /// Prints what is read, the trusted keys, each HTTP response and cache hit, with
-    /// the time; long lists are not cut.
+    /// Prints files read, trusted keys, HTTP responses and cache hits, with timings.
+    /// Long lists are printed in full.
     #[arg(long, short, global = true, action = ArgAction::Count)]
     pub verbose: u8,
     /// Print only problems.
     ///
-    /// No diff, no suggestions, no progress and no summary; the path of fetch, the
-    /// tree of why and other requested output are printed.
+    /// No diff, suggestions, progress or summary. What a command is run for is still
+    /// printed: the path of fetch, the tree of why.
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
 }
@@ -125,30 +125,30 @@ impl GlobalArgs {
 pub enum Command {
     /// Update the tree to another release and fix its manifests.
     ///
-    /// Downloads and verifies the image, checks every manifest against it, fixes
-    /// what has a single correct answer, and edits coreos-common.mk and the
-    /// manifests in one atomic step. Problems that need a decision are reported.
+    /// Downloads and verifies the image, checks every manifest against it, and edits
+    /// coreos-common.mk and the manifests in one atomic step. Problems with exactly
+    /// one solution are fixed; those that need a decision are reported.
     BumpCoreos(BumpCoreos),
     /// Check every manifest against the pinned release.
     ///
-    /// Missing files, unlisted dependencies, dangling symlinks, undefined symbol
-    /// versions, and more, for every board and flavor; with --fix they are fixed.
+    /// Reports missing files, unlisted dependencies, dangling symlinks, undefined
+    /// symbol versions and more, for every board and flavor. --fix fixes them.
     VerifyManifests(VerifyManifests),
-    /// Build clean, check links with the real loader, boot it.
+    /// Build from scratch, link every file, and boot the result.
     ///
     /// This runs the tree's build as you, and code of the image: its loader without
     /// any rights, its systemd in a user namespace (with --vm: in qemu). SECURITY.md
     /// has the limits.
     Smoketest(Smoketest),
-    /// Download and verify into the cache; print the image's path.
+    /// Download and verify images, and print their paths.
     Fetch(Fetch),
     /// List or remove the images in the cache.
     Cache(CacheArgs),
     /// Verify a release file's signature against the pinned keys.
     VerifySignature(VerifySignature),
-    /// Show what lists a path and what needs it.
+    /// Show which manifests list a path and which files need it.
     Why(Why),
-    /// Show what changed between two releases for this tree.
+    /// Show what changes for this tree between two releases.
     Diff(Diff),
     /// Print the software bill of materials of the flavors.
     Sbom(Sbom),
