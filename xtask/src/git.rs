@@ -85,7 +85,7 @@ pub fn check_clean(root: &Path, files: &[&str]) -> Result<()> {
         "{} has uncommitted changes, which --commit would include",
         changed.join(", ")
     ))
-    .with_cause("a bump's commit holds exactly what the bump changed")
+    .with_cause("a commit of a bump has exactly the lines that the bump changed")
     .with_hint(format!("git stash push -- {}", words.join(" "))))
 }
 
@@ -198,7 +198,7 @@ impl Git<'_> {
         let is_ignored = ignored.is_ok_and(|names| !names.is_empty());
         let (force, word) = (if is_ignored { " --force" } else { "" }, quote(file));
         Error::failed(format!("--commit cannot commit {file}: git does not track it"))
-            .with_cause("a bump's commit holds exactly what the bump changed, not a whole file")
+            .with_cause("a commit of a bump has exactly the lines that the bump changed, not whole new files")
             .with_hint(format!("git add{force} -- {word} && git commit -- {word}, or omit --commit"))
     }
 

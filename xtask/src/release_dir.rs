@@ -159,7 +159,7 @@ fn parse_without_query(url: &str) -> Result<Url> {
         return Err(Error::failed(format!(
             "{parsed} has a query or a fragment: expected a URL that ends with its path"
         ))
-        .with_hint("remove the part from ? or # on; a mirror that requires a token cannot be used"));
+        .with_hint("remove the part from ? or # on; mirrors that require a token are not supported"));
     }
     Ok(parsed)
 }

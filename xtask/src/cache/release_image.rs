@@ -57,8 +57,9 @@ impl ImageStore<'_> {
     pub fn latest(&self, current: &ReleaseDir, vendor: &Vendor) -> Result<(Release, Signer)> {
         let url = current.file_url("version.txt");
         self.version_file(&url, vendor)?.ok_or_else(|| {
-            Error::failed(format!("{url} does not exist"))
-                .with_hint("not every mirror names its newest release; a bump by number: cargo xtask bump-coreos RELEASE")
+            Error::failed(format!("{url} does not exist")).with_hint(
+                "the mirror does not name its newest release; pass a number: cargo xtask bump-coreos RELEASE",
+            )
         })
     }
 

@@ -26,6 +26,6 @@ pub(super) fn check(
     }
     report.extra.insert("downgrade", true.into());
     Err(Error::refused(format!("latest is {release}, older than the pinned {pinned}"))
-        .with_cause("the channel may differ from that of the pin, or its version.txt may be an old copy: it is signed, not dated")
+        .with_cause("the pinned release may be of another channel, or the server may have an old version.txt: its signature does not expire")
         .with_hint(format!("to go back: {}", context.rerun(&["--allow-downgrade"], &[]))))
 }

@@ -337,7 +337,7 @@ impl Download<'_> {
                     .with_hint("try again later")
             }
             RestartReason::RangeUnsupported(why) => {
-                error.with_cause(format!("the server cannot continue from there: {why}")).with_hint(
+                error.with_cause(format!("the server cannot resume the download: {why}")).with_hint(
                     "download from another mirror: --mirror URL, or use --image FILE with an image you have",
                 )
             }

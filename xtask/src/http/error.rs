@@ -117,7 +117,7 @@ const CHECK_PROXY: &str = "check https_proxy, http_proxy, all_proxy and no_proxy
 
 /// The error for a redirect to an address that is not public.
 pub(super) fn not_public(error: Error) -> Error {
-    error.with_hint("if this host is trusted, name it: --allow-host HOST")
+    error.with_hint("if you trust this host, allow it: --allow-host HOST")
 }
 
 fn describe_timeout(limit: Timeout) -> &'static str {

@@ -83,12 +83,10 @@ impl ProxyVariable {
     fn parse(&self) -> Result<ProxyServer> {
         let shown = format!("{}={}", self.name, redact(&self.value));
         let invalid = |why: &str| {
-            Error::failed(format!("{shown} does not name a proxy that can be used: {why}")).with_hint(
-                format!(
-                    "set {} to http://HOST:PORT, https://HOST:PORT or socks5h://HOST:PORT, or unset it",
-                    self.name
-                ),
-            )
+            Error::failed(format!("{shown} is not a usable proxy: {why}")).with_hint(format!(
+                "set {} to http://HOST:PORT, https://HOST:PORT or socks5h://HOST:PORT, or unset it",
+                self.name
+            ))
         };
         let value = self.value.trim();
         let (scheme, rest) = value.split_once("://").unwrap_or(("http", value));

@@ -274,8 +274,8 @@ impl Term {
 
 /// The state that an interrupted run leaves, and the command that continues.
 fn interruption(signal: &str, command_line: &str) -> Error {
-    Error::failed(format!("interrupted by {signal}; the tree is unchanged, or has the whole change"))
-        .with_hint(format!("to continue, with the bytes that were downloaded: {command_line}"))
+    Error::failed(format!("interrupted by {signal}; the tree has either all of the changes or none"))
+        .with_hint(format!("to resume the download: {command_line}"))
 }
 
 /// The width of the terminal; a terminal that does not know it has the usual one.

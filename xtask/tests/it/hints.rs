@@ -246,7 +246,7 @@ fn systemd_option_that_contradicts_image_is_refused() {
             let output = bench.sh(&bench.tree(), &line);
             let stderr = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(code), "{line}: {stderr}");
-            let message = format!("--systemd {version} was given") + "\n  hint: leave --systemd out";
+            let message = format!("--systemd {version} was given") + "\n  hint: omit --systemd";
             assert_eq!(stderr.contains(&message), code == 2, "{line}: {stderr}");
         }
     }

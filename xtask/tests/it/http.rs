@@ -151,7 +151,7 @@ fn unresumable_download_restarts_with_a_reason() {
     let mut other = file();
     other[0] ^= 1;
     let interrupted = format!("the download of /{PATH} was interrupted after 100000 of 300000 bytes: ");
-    let unable = "the server cannot continue from there: ";
+    let unable = "the server cannot resume the download: ";
     for (first, then, words) in [
         (
             Misbehavior::CutAfter(100_000),

@@ -152,59 +152,59 @@ fn refusal_messages_match_the_golden() {
         text += &format!("  hint: {}\n", error.hint.unwrap());
     }
     expect![[r#"
-        plain value-spoiled.sig own: the signature value-spoiled.sig is refused (bad-signature): key CB63FCCBB84CD67520C471393E816FEC5E4702EF did not make it over these bytes: the file, or the signature, was changed
-          hint: download the file and its signature again; when it fails again, take another mirror or another release
+        plain value-spoiled.sig own: the signature value-spoiled.sig is refused (bad-signature): key CB63FCCBB84CD67520C471393E816FEC5E4702EF did not sign these bytes: the file or the signature was changed
+          hint: download the file and its signature again; if that fails too, use another mirror or release
         plain type-text.sig own: the signature type-text.sig by CB63FCCBB84CD67520C471393E816FEC5E4702EF is refused (type): it is a signature of type 0x01 (over a text, with line ends changed): expected type 0x00, over a binary document
-          hint: sign again with `gpg --detach-sign`, or take the `.sig` of the release server
+          hint: sign again with `gpg --detach-sign`, or use the `.sig` of the release server
         plain type-standalone.sig own: the signature type-standalone.sig by CB63FCCBB84CD67520C471393E816FEC5E4702EF is refused (type): it is a signature of type 0x02 (standalone): expected type 0x00, over a binary document
-          hint: sign again with `gpg --detach-sign`, or take the `.sig` of the release server
+          hint: sign again with `gpg --detach-sign`, or use the `.sig` of the release server
         plain type-certification.sig own: the signature type-certification.sig by CB63FCCBB84CD67520C471393E816FEC5E4702EF is refused (type): it is a signature of type 0x13 (certifies a user id): expected type 0x00, over a binary document
-          hint: sign again with `gpg --detach-sign`, or take the `.sig` of the release server
+          hint: sign again with `gpg --detach-sign`, or use the `.sig` of the release server
         plain type-binding.sig own: the signature type-binding.sig by CB63FCCBB84CD67520C471393E816FEC5E4702EF is refused (type): it is a signature of type 0x18 (binds a subkey): expected type 0x00, over a binary document
-          hint: sign again with `gpg --detach-sign`, or take the `.sig` of the release server
+          hint: sign again with `gpg --detach-sign`, or use the `.sig` of the release server
         plain type-key.sig own: the signature type-key.sig by CB63FCCBB84CD67520C471393E816FEC5E4702EF is refused (type): it is a signature of type 0x1F (over a key): expected type 0x00, over a binary document
-          hint: sign again with `gpg --detach-sign`, or take the `.sig` of the release server
+          hint: sign again with `gpg --detach-sign`, or use the `.sig` of the release server
         plain type-revocation.sig own: the signature type-revocation.sig by CB63FCCBB84CD67520C471393E816FEC5E4702EF is refused (type): it is a signature of type 0x20 (revokes): expected type 0x00, over a binary document
-          hint: sign again with `gpg --detach-sign`, or take the `.sig` of the release server
+          hint: sign again with `gpg --detach-sign`, or use the `.sig` of the release server
         plain type-timestamp.sig own: the signature type-timestamp.sig by CB63FCCBB84CD67520C471393E816FEC5E4702EF is refused (type): it is a signature of type 0x40 (a timestamp): expected type 0x00, over a binary document
-          hint: sign again with `gpg --detach-sign`, or take the `.sig` of the release server
+          hint: sign again with `gpg --detach-sign`, or use the `.sig` of the release server
         plain type-confirmation.sig own: the signature type-confirmation.sig by CB63FCCBB84CD67520C471393E816FEC5E4702EF is refused (type): it is a signature of type 0x50 (confirms another signature): expected type 0x00, over a binary document
-          hint: sign again with `gpg --detach-sign`, or take the `.sig` of the release server
+          hint: sign again with `gpg --detach-sign`, or use the `.sig` of the release server
         plain type-unknown.sig own: the signature type-unknown.sig by CB63FCCBB84CD67520C471393E816FEC5E4702EF is refused (type): it is a signature of type 0x60 (of no known meaning): expected type 0x00, over a binary document
-          hint: sign again with `gpg --detach-sign`, or take the `.sig` of the release server
-        plain two-dates.sig own: the signature two-dates.sig is refused (malformed): it is malformed: its subpackets of type 2 contradict themselves
-          hint: download the file and its signature again; when it fails again, take another mirror or another release
-        plain undated.sig own: the signature undated.sig by CB63FCCBB84CD67520C471393E816FEC5E4702EF is refused (no-date): it does not say when it was made
-          hint: sign again with `gpg --detach-sign`, or take the `.sig` of the release server
-        plain future.sig own: the signature future.sig by CB63FCCBB84CD67520C471393E816FEC5E4702EF is refused (future): it says it was made on 2090-01-01, which is in the future
-          hint: compare this machine's clock with another's
+          hint: sign again with `gpg --detach-sign`, or use the `.sig` of the release server
+        plain two-dates.sig own: the signature two-dates.sig is refused (malformed): it is malformed: its subpackets of type 2 contradict each other
+          hint: download the file and its signature again; if that fails too, use another mirror or release
+        plain undated.sig own: the signature undated.sig by CB63FCCBB84CD67520C471393E816FEC5E4702EF is refused (no-date): it has no creation time
+          hint: sign again with `gpg --detach-sign`, or use the `.sig` of the release server
+        plain future.sig own: the signature future.sig by CB63FCCBB84CD67520C471393E816FEC5E4702EF is refused (future): its creation time 2090-01-01 is in the future
+          hint: check the clock of this machine
         rsa rsa-sha1.sig own: the signature rsa-sha1.sig by B1E5AFFC7F69C0C6A8240C0AF74D3A214728CD7C is refused (hash): it is made with SHA-1, which is not accepted under Throwaway <throwaway@example.org>
-          hint: take a release that is signed with SHA-256 or better
+          hint: use a release that is signed with SHA-256 or better
         rsa rsa-md5.sig sha1: the signature rsa-md5.sig by B1E5AFFC7F69C0C6A8240C0AF74D3A214728CD7C is refused (hash): it is made with MD5, which is not accepted
-          hint: take a release that is signed with SHA-256 or better
+          hint: use a release that is signed with SHA-256 or better
         rsa rsa-ripemd160.sig sha1: the signature rsa-ripemd160.sig by B1E5AFFC7F69C0C6A8240C0AF74D3A214728CD7C is refused (hash): it is made with RIPEMD-160, which is not accepted
-          hint: take a release that is signed with SHA-256 or better
+          hint: use a release that is signed with SHA-256 or better
         rsa rsa-sha224.sig sha1: the signature rsa-sha224.sig by B1E5AFFC7F69C0C6A8240C0AF74D3A214728CD7C is refused (hash): it is made with SHA-224, which is not accepted
-          hint: take a release that is signed with SHA-256 or better
+          hint: use a release that is signed with SHA-256 or better
         other by-other.sig plain.pgp: the signature by-other.sig is refused (not-pinned): key 215BDBB86496A4B0C2323799AD79B3698D62AF0F belongs to primary key 215BDBB86496A4B0C2323799AD79B3698D62AF0F, which is not trusted
-          hint: for a mirror or a build of your own, name its certificate: --signing-key FILE
+          hint: for your own mirror or build, pass its certificate: --signing-key FILE
         unbound good.sig own: the signature good.sig is refused (binding): subkey CB63FCCBB84CD67520C471393E816FEC5E4702EF is not bound to primary key BC6132FAFE7AD15D21C66819BB43B709D751C39E: it has no binding signature
-          hint: check the certificate; for a mirror or a build of your own, sign again with a key that may sign files
-        binding-spoiled good.sig own: the signature good.sig is refused (binding): subkey CB63FCCBB84CD67520C471393E816FEC5E4702EF is not bound to primary key BC6132FAFE7AD15D21C66819BB43B709D751C39E: no binding signature on it holds
-          hint: check the certificate; for a mirror or a build of your own, sign again with a key that may sign files
+          hint: check the certificate; for your own mirror or build, sign again with a key that may sign files
+        binding-spoiled good.sig own: the signature good.sig is refused (binding): subkey CB63FCCBB84CD67520C471393E816FEC5E4702EF is not bound to primary key BC6132FAFE7AD15D21C66819BB43B709D751C39E: none of its binding signatures is valid
+          hint: check the certificate; for your own mirror or build, sign again with a key that may sign files
         rsa-sha1 rsa-sha256.sig own: the signature rsa-sha256.sig is refused (binding): subkey B1E5AFFC7F69C0C6A8240C0AF74D3A214728CD7C is not bound to primary key F774BBE22B2A29F7C6D15EC13089926EEFBAD193: its binding is made with SHA-1, which is not accepted
-          hint: check the certificate; for a mirror or a build of your own, sign again with a key that may sign files
-        revoked-compromised good.sig own: the signature good.sig is refused (subkey-revoked): subkey CB63FCCBB84CD67520C471393E816FEC5E4702EF was revoked on 2021-01-01 (reason: the key was compromised), which voids every signature it ever made
-          hint: take another release: a revoked key is not accepted, on any option
+          hint: check the certificate; for your own mirror or build, sign again with a key that may sign files
+        revoked-compromised good.sig own: the signature good.sig is refused (subkey-revoked): subkey CB63FCCBB84CD67520C471393E816FEC5E4702EF was revoked on 2021-01-01 (reason: the key was compromised), which invalidates all of its signatures
+          hint: use another release: no option accepts a revoked key
         plain by-other.sig own: the signature by-other.sig is refused (unknown-key): it is by 215BDBB86496A4B0C2323799AD79B3698D62AF0F, and no available certificate has that key; trusted are Throwaway <throwaway@example.org> (BC6132FAFE7AD15D21C66819BB43B709D751C39E)
-          hint: for a mirror or a build of your own, name its certificate: --signing-key FILE
+          hint: for your own mirror or build, pass its certificate: --signing-key FILE
         expired key-id-only.sig other.pgp: the signature key-id-only.sig is refused (not-pinned): key CB63FCCBB84CD67520C471393E816FEC5E4702EF belongs to primary key BC6132FAFE7AD15D21C66819BB43B709D751C39E, which is not trusted
-          hint: for a mirror or a build of your own, name its certificate: --signing-key FILE
+          hint: for your own mirror or build, pass its certificate: --signing-key FILE
         other key-id-only.sig own: the signature key-id-only.sig is refused (unknown-key): it is by 3E816FEC5E4702EF, and no available certificate has that key; trusted are Other (215BDBB86496A4B0C2323799AD79B3698D62AF0F)
-          hint: for a mirror or a build of your own, name its certificate: --signing-key FILE
+          hint: for your own mirror or build, pass its certificate: --signing-key FILE
         expired unknown-then-good.sig own: the signature unknown-then-good.sig is refused (signing-key-expired): subkey CB63FCCBB84CD67520C471393E816FEC5E4702EF had expired on 2020-05-01, before this signature of 2020-06-01
           because: another signature in it (unknown-key): it is by 215BDBB86496A4B0C2323799AD79B3698D62AF0F, and no available certificate has that key; trusted are Throwaway <throwaway@example.org> (BC6132FAFE7AD15D21C66819BB43B709D751C39E)
-          hint: check the certificate; for a mirror or a build of your own, sign again with a key that may sign files
+          hint: check the certificate; for your own mirror or build, sign again with a key that may sign files
     "#]].assert_eq(&text);
 }
 
@@ -254,7 +254,7 @@ fn invalid_certificate_file_type_is_reported() {
     assert!(Certificate::parse(&filled(4 << 20), "plain.pgp").is_ok());
     for (bytes, text) in [
         (filled((4 << 20) + 1), "a certificate has far fewer"),
-        (fs::read(fixture("two.pgp")).unwrap(), "holds 2 certificates: expected one"),
+        (fs::read(fixture("two.pgp")).unwrap(), "has 2 certificates: expected one"),
         (fs::read(fixture("secret.pgp")).unwrap(), "a secret-key export"),
         (fs::read(fixture("secret-armored.pgp")).unwrap(), "a secret-key export"),
         (fs::read(fixture("good.sig")).unwrap(), "it does not begin with a public key"),

@@ -77,7 +77,7 @@ fn signatures_of_expired_subkeys_are_valid() {
         assert_eq!(report.exit_code(), 0, "{name}: {:?}", report.error);
         let row = &report.extra["signatures"][0];
         assert_eq!([&row["verdict"], &row["signed_by"], &row["signed_at"]], ["good", primary, signed_at]);
-        let expected = format!("signed {}, inside the subkey's validity ({validity})", &signed_at[..10]);
+        let expected = format!("signed {}, within the validity of the subkey ({validity})", &signed_at[..10]);
         assert!(report.output[0].contains(&expected), "{}", report.output[0]);
     }
 }
@@ -95,7 +95,7 @@ fn revoked_flatcar_subkeys_have_their_own_message() {
         assert_eq!(report.exit_code(), 3);
         let error = report.error.unwrap();
         assert!(error.message.contains(words), "{}", error.message);
-        assert!(error.hint.unwrap().contains("take another release"));
+        assert!(error.hint.unwrap().contains("use another release"));
     }
 }
 

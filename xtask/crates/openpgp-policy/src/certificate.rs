@@ -60,7 +60,7 @@ impl Certificate {
         let mut found = Certificate::parse_all(bytes, source)?;
         match found.pop() {
             Some(certificate) if found.is_empty() => Ok(certificate),
-            _ => Err(Error::failed(format!("{source} holds {} certificates: expected one", found.len() + 1))),
+            _ => Err(Error::failed(format!("{source} has {} certificates: expected one", found.len() + 1))),
         }
     }
 

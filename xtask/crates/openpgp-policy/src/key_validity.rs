@@ -69,8 +69,10 @@ impl PinnedCertificate<'_> {
         let active = self.primary_self_signatures(at);
         let flags = active.iter().find_map(|signature| signature.key_flags());
         if flags.is_none_or(|flags| flags & FLAG_SIGN == 0) {
-            let message =
-                format!("primary key {} is not marked as one that signs files", primary.fingerprint);
+            let message = format!(
+                "primary key {} may not sign files: its key flags do not allow it",
+                primary.fingerprint
+            );
             return Err(Violation::new("key-flags", message));
         }
         Ok(KeyValidity { created: primary.created, expires, soft_revocation })
@@ -88,7 +90,8 @@ impl PinnedCertificate<'_> {
         self.check_primary_lifetime("primary-expired", at)?;
         let binding = self.binding(subkey, at)?;
         if binding.key_flags().is_none_or(|flags| flags & FLAG_SIGN == 0) {
-            let message = format!("subkey {} is not marked as one that signs files", key.fingerprint);
+            let message =
+                format!("subkey {} may not sign files: its key flags do not allow it", key.fingerprint);
             return Err(Violation::new("key-flags", message));
         }
         self.check_primary_key_binding(subkey, binding)?;
@@ -140,7 +143,7 @@ impl PinnedCertificate<'_> {
                     )
                 }
                 None if bindings.is_empty() => "it has no binding signature".to_owned(),
-                None => "no binding signature on it holds".to_owned(),
+                None => "none of its binding signatures is valid".to_owned(),
             };
             let message = format!(
                 "subkey {} is not bound to primary key {}: {why}",
@@ -160,9 +163,9 @@ impl PinnedCertificate<'_> {
         if holds {
             return Ok(());
         }
-        let found = if binding.embedded().next().is_some() { "does not hold" } else { "is missing" };
+        let found = if binding.embedded().next().is_some() { "is not valid" } else { "is missing" };
         let message = format!(
-            "subkey {} never agreed to belong to primary key {}: its back-signature {found}",
+            "subkey {} is not cross-certified for primary key {}: its back-signature {found}",
             subkey.key.fingerprint, self.certificate.primary.fingerprint
         );
         Err(Violation::new("back-signature", message))
@@ -210,7 +213,7 @@ impl PinnedCertificate<'_> {
         }
         if let Some(hard) = revocations.iter().find(|revocation| revocation.is_hard) {
             let message = format!(
-                "{what} {} was revoked on {} ({}), which voids every signature it ever made",
+                "{what} {} was revoked on {} ({}), which invalidates all of its signatures",
                 key.fingerprint,
                 date(hard.at),
                 hard.reason
@@ -255,7 +258,7 @@ impl Revocation {
             Some((3, _)) => (false, "retired"),
             Some((2, _)) => (true, "reason: the key was compromised"),
             Some((0, _)) | None => (true, "no reason given"),
-            Some(_) => (true, "for a reason that this program does not know"),
+            Some(_) => (true, "for an unknown reason"),
         };
         Revocation { at: signature.created().unwrap_or(0), is_hard, reason }
     }
@@ -294,7 +297,7 @@ fn check_lifetime(
 ) -> Result<Option<u64>, Violation> {
     if at < key.created {
         let message = format!(
-            "it says it was made on {}, before {what} {} was, on {}",
+            "it was made on {}, before {what} {} was created on {}",
             date(at),
             key.fingerprint,
             date(key.created)

@@ -82,7 +82,7 @@ impl VerificationResults {
         }
         let first = self.signatures.iter().find(|signature| signature.verdict == SignatureStatus::Refused);
         let Some(first) = first.or(self.signatures.first()) else {
-            return Err(Error::refused(format!("{} holds no signature", self.source)));
+            return Err(Error::refused(format!("{} has no signature", self.source)));
         };
         let mut error = Error::refused(first.refusal_text(&self.source));
         for other in self.signatures.iter().filter(|other| *other != first) {
@@ -138,9 +138,8 @@ pub(super) fn verify_digest(
         ),
         None => {
             let key = candidates.first().map(|one| one.key.fingerprint.to_string()).unwrap_or_default();
-            let message = format!(
-                "key {key} did not make it over these bytes: the file, or the signature, was changed"
-            );
+            let message =
+                format!("key {key} did not sign these bytes: the file or the signature was changed");
             let hint = hint("bad-signature");
             verdict(
                 SignatureStatus::Refused,
@@ -158,7 +157,7 @@ pub(super) fn verify_digest(
 fn validity_note(maker: &Candidate, signed_at: u64) -> String {
     let key = &maker.key.fingerprint;
     let kind = if key.as_str() == maker.primary { "primary key" } else { "subkey" };
-    let mut note = format!("signed {}, inside the {kind}'s validity", date(signed_at));
+    let mut note = format!("signed {}, within the validity of the {kind}", date(signed_at));
     if let Some(validity) = &maker.validity {
         match validity.expires {
             Some(until) => note += &format!(" ({} to {})", date(validity.created), date(until)),
@@ -204,9 +203,7 @@ pub(super) fn unknown_key(issuer: String, signed_at: u64, trusted: &str) -> Sign
         signing_subkey: Some(issuer),
         signed_at: Some(rfc3339(signed_at)),
         name: None,
-        hint: Some(
-            "for a mirror or a build of your own, name its certificate: --signing-key FILE".to_owned(),
-        ),
+        hint: Some("for your own mirror or build, pass its certificate: --signing-key FILE".to_owned()),
     }
 }
 
@@ -214,20 +211,18 @@ pub(super) fn unknown_key(issuer: String, signed_at: u64, trusted: &str) -> Sign
 fn hint(rule: &str) -> Option<&'static str> {
     Some(match rule {
         "bad-signature" | "malformed" => {
-            "download the file and its signature again; when it fails again, take another mirror or another release"
+            "download the file and its signature again; if that fails too, use another mirror or release"
         }
         "collision" => "use another release, and report it to the vendor",
-        "subkey-revoked" | "primary-revoked" => {
-            "take another release: a revoked key is not accepted, on any option"
-        }
-        "future" => "compare this machine's clock with another's",
-        "hash" => "take a release that is signed with SHA-256 or better",
-        "not-pinned" => "for a mirror or a build of your own, name its certificate: --signing-key FILE",
+        "subkey-revoked" | "primary-revoked" => "use another release: no option accepts a revoked key",
+        "future" => "check the clock of this machine",
+        "hash" => "use a release that is signed with SHA-256 or better",
+        "not-pinned" => "for your own mirror or build, pass its certificate: --signing-key FILE",
         "weak-key" => {
-            "take a release that is signed by a stronger key; for a build of your own, make a new key: gpg --quick-generate-key USER-ID rsa4096 sign"
+            "use a release that is signed by a stronger key; for your own build, create a new key: gpg --quick-generate-key USER-ID rsa4096 sign"
         }
         "unsupported-key" => {
-            "for a build of your own, sign with a key of a supported kind: RSA, NIST curves or Ed25519"
+            "for your own build, sign with a key of a supported kind: RSA, NIST curves or Ed25519"
         }
         "binding"
         | "back-signature"
@@ -235,9 +230,9 @@ fn hint(rule: &str) -> Option<&'static str> {
         | "signing-key-expired"
         | "primary-expired"
         | "before-key" => {
-            "check the certificate; for a mirror or a build of your own, sign again with a key that may sign files"
+            "check the certificate; for your own mirror or build, sign again with a key that may sign files"
         }
-        _ => "sign again with `gpg --detach-sign`, or take the `.sig` of the release server",
+        _ => "sign again with `gpg --detach-sign`, or use the `.sig` of the release server",
     })
 }
 

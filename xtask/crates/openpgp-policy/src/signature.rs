@@ -206,7 +206,7 @@ impl SignaturePacket {
         }
         if let Some(kind) = subpacket::find_conflict(&packet.hashed) {
             return Err(SignatureParseError::Malformed(format!(
-                "its subpackets of type {kind} contradict themselves"
+                "its subpackets of type {kind} contradict each other"
             )));
         }
         let fits = |hash: Hash| hash.salt_length() == Some(packet.salt.len());

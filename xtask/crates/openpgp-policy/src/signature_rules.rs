@@ -118,20 +118,17 @@ fn check_signature(signature: &SignaturePacket, policy: &TrustPolicy) -> Result<
         return Err(Violation::new("type", message));
     }
     if let Some(what) = signature.unknown_critical() {
-        return Err(Violation::new(
-            "critical-subpacket",
-            format!("it has {what}, which is not understood here"),
-        ));
+        return Err(Violation::new("critical-subpacket", format!("it has {what}, which is not supported")));
     }
     let Some(created) = signature.created() else {
-        return Err(Violation::new("no-date", "it does not say when it was made".to_owned()));
+        return Err(Violation::new("no-date", "it has no creation time".to_owned()));
     };
     if created > policy.now.saturating_add(CLOCK_SKEW) {
-        let message = format!("it says it was made on {}, which is in the future", date(created));
+        let message = format!("its creation time {} is in the future", date(created));
         return Err(Violation::new("future", message));
     }
     if let Some(end) = signature.expires().filter(|end| *end <= policy.now) {
-        let message = format!("it was made on {} to hold until {} only", date(created), date(end));
+        let message = format!("it was made on {} and expired on {}", date(created), date(end));
         return Err(Violation::new("signature-expired", message));
     }
     match signature.hash() {

@@ -61,10 +61,10 @@ fn read_archives(stream: &mut GzipReader<'_>, temp_dir: &UnlinkedTempDir) -> Res
         if let Some(file) = image.finish()?
             && found.replace(file).is_some()
         {
-            return Err(Error::failed(format!("the archive holds {MEMBER} twice")));
+            return Err(Error::failed(format!("the archive has {MEMBER} twice")));
         }
     }
-    found.ok_or_else(|| Error::failed(format!("the archive holds no {MEMBER}")).with_hint(PXE_IMAGE))
+    found.ok_or_else(|| Error::failed(format!("the archive has no {MEMBER}")).with_hint(PXE_IMAGE))
 }
 
 /// The device's major and minor number, and the inode number.
@@ -89,7 +89,7 @@ impl ImageMember {
     fn add(&mut self, header: &Header) -> Result<()> {
         let is_second = self.inode.is_some_and(|inode| inode != header.file || header.links < 2);
         if is_image(header) && (is_second || self.own.is_some() && header.size > 0) {
-            return Err(Error::failed(format!("the archive holds {MEMBER} twice")));
+            return Err(Error::failed(format!("the archive has {MEMBER} twice")));
         }
         if is_image(header) {
             self.inode = Some(header.file);
@@ -108,7 +108,7 @@ impl ImageMember {
             return Ok(None);
         }
         if self.linked.len() == MAX_LINKED {
-            return Err(Error::failed("the archive has too many files with several names"));
+            return Err(Error::failed("the archive has too many hard links"));
         }
         self.linked.push((header.file, temp_dir.create()?));
         Ok(self.linked.last_mut().map(|(_, file)| file))

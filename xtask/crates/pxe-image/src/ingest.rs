@@ -60,7 +60,8 @@ pub fn ingest(source: impl Read, check: SignatureCheck, payload: Payload) -> Res
         read.map_err(error_from_io)?;
         let check = check?;
         let digest = digest.transpose()?.or_else(|| check.digest());
-        let digest = digest.ok_or_else(|| Error::failed("the signature check lost its hash"))?;
+        let digest =
+            digest.ok_or_else(|| Error::failed("internal error: the signature check has no hash"))?;
         Ok(Ingested { check, digest, squashfs })
     })
 }

@@ -77,7 +77,7 @@ fn check_kind(block: &Superblock) -> Result<()> {
         _ => "an unknown compressor",
     };
     Err(Error::failed(format!("usr.squashfs is compressed with {name}; expected gzip, xz, lz4 or zstd"))
-        .with_hint("make the image again with mksquashfs -comp gzip"))
+        .with_hint("rebuild the image with mksquashfs -comp gzip"))
 }
 
 /// The end of the directory table: the offset of the first block of the next table, as that table's index has it.

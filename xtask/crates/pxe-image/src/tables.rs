@@ -138,7 +138,7 @@ impl Budget {
         self.path_bytes += path.as_str().len();
         self.blocks += blocks;
         if self.nodes > MAX_NODES {
-            return Err(broken(format!("it holds more than {MAX_NODES} names")));
+            return Err(broken(format!("it has more than {MAX_NODES} names")));
         }
         if self.path_bytes > MAX_PATH_BYTES {
             return Err(broken(format!("its paths have more than {} MiB", MAX_PATH_BYTES >> 20)));

@@ -178,8 +178,8 @@ fn malformed_streams_are_errors() {
         cut in the trailer: it ends in the middle, after 73918 bytes
         checksum: it does not inflate near byte 73911: incorrect data check
         trailing garbage: other data follows the gzip stream, which ends at byte 73921
-        two images: the archive holds usr.squashfs twice
-        no image: the archive holds no usr.squashfs
+        two images: the archive has usr.squashfs twice
+        no image: the archive has no usr.squashfs
         not cpio: the gzipped content is not a complete cpio archive (newc): a member does not begin with 070701
         cut cpio: the archive is cut short: it has 39876 of 70000 bytes of usr.squashfs
         cut at the end: the archive is cut short: it has 69000 of 70000 bytes of usr.squashfs

@@ -20,7 +20,7 @@ impl Disk {
     /// Creates a directory.
     pub(super) fn create_dir(&self, path: &Path) -> Result<()> {
         let create = || fs::DirBuilder::new().create(path);
-        self.syscall(create).with_context(|| format!("cannot make the directory {}", path.display()))
+        self.syscall(create).with_context(|| format!("cannot create the directory {}", path.display()))
     }
 
     /// Writes a new file and syncs it. `like` has the file's mode and, if this user may set them, its owner and group.
@@ -45,7 +45,7 @@ impl Disk {
     /// Replaces a file by another, atomically (rename(2)).
     pub(super) fn rename(&self, from: &Path, to: &Path) -> Result<()> {
         self.syscall(|| fs::rename(from, to))
-            .with_context(|| format!("cannot put {} in the place of {}", from.display(), to.display()))
+            .with_context(|| format!("cannot rename {} to {}", from.display(), to.display()))
     }
 
     /// Syncs the entries of a directory.

@@ -92,7 +92,7 @@ fn rollback(staging: &Staging, error: Error) -> Error {
             error.with_cause("nothing was changed")
         }
         Err(second) => error
-            .with_cause(format!("taking it back failed too: {second}"))
+            .with_cause(format!("undoing the change failed too: {second}"))
             .with_cause("the next command that reads the tree finishes it"),
     }
 }
@@ -112,8 +112,9 @@ fn recover_locked(staging: &Staging) -> Result<Option<String>> {
         return Ok(None);
     }
     let Some(journal) = staging.journal()? else {
-        let left =
-            |path: std::path::PathBuf| format!("{} was left: this program did not make it", path.display());
+        let left = |path: std::path::PathBuf| {
+            format!("{} was not removed: this program did not create it", path.display())
+        };
         return Ok(staging.clean_up()?.map(left));
     };
     staging.check_trusted(&journal)?;

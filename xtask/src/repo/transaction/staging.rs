@@ -169,7 +169,7 @@ impl<'a> Staging<'a> {
             return Ok(FileState::New);
         }
         if found != entry.old_sha256 {
-            return Err(self.not_replaceable(&entry.path, "it was changed by someone else"));
+            return Err(self.not_replaceable(&entry.path, "it was changed by another program"));
         }
         let staged = self.dir.join(&entry.staged);
         let is_regular = fs::symlink_metadata(&staged).is_ok_and(|found| found.is_file());
@@ -208,7 +208,7 @@ impl<'a> Staging<'a> {
         match foreign {
             None => Ok(()),
             Some(foreign) => Err(Error::failed(format!(
-                "cannot stage: {} was not made by this program",
+                "cannot stage files: {} was not created by this program",
                 foreign.display()
             ))
             .with_cause("a run writes to this directory, and removes its files at the end")

@@ -68,7 +68,7 @@ fn check_replaceable(root: &Path, edit: &FileEdit) -> Result<Metadata> {
             real.display()
         )));
     }
-    let metadata = fs::metadata(&path).with_context(|| format!("cannot look at {}", path.display()))?;
+    let metadata = fs::metadata(&path).with_context(|| format!("cannot examine {}", path.display()))?;
     if metadata.mode() & 0o222 == 0 {
         let mode = metadata.mode() & 0o7777;
         return Err(Error::failed(format!(
@@ -83,7 +83,7 @@ fn check_replaceable(root: &Path, edit: &FileEdit) -> Result<Metadata> {
     }
     let found = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     if found != edit.before {
-        return Err(Error::failed(format!("{} was changed by someone else since it was read", edit.path))
+        return Err(Error::failed(format!("{} was changed by another program since it was read", edit.path))
             .with_cause("nothing was written")
             .with_hint("run the command again"));
     }

@@ -153,7 +153,7 @@ fn plan_is_written_and_staging_is_removed() {
     assert_eq!(fs::metadata(systemd).unwrap().mode() & 0o7777, 0o664);
     // The same plan is refused now: the files differ from its old content.
     let again = fixture.apply(FailPoint::default()).0.unwrap_err();
-    assert!(again.message.contains("changed by someone else"), "{again}");
+    assert!(again.message.contains("changed by another program"), "{again}");
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn changed_file_is_not_overwritten() {
     let mine = fixture.root().join(KVM).join("sshd.manifest");
     fs::write(&mine, "mine\n").unwrap();
     let error = fixture.apply(FailPoint::default()).0.unwrap_err();
-    assert!(error.message.contains("sshd.manifest was changed by someone else"), "{error}");
+    assert!(error.message.contains("sshd.manifest was changed by another program"), "{error}");
     assert_eq!(fs::read(&mine).unwrap(), b"mine\n");
     assert_eq!(fs::read(fixture.root().join(COMMON_MK)).unwrap(), fixture.plan.edits[0].before);
     assert!(!fixture.has_staging());
@@ -342,10 +342,10 @@ fn foreign_file_in_staging_is_kept_and_reported() {
     fs::write(&notes, "mine\n").unwrap();
     fs::write(staging.join("new.0"), "left over\n").unwrap();
     let message = fixture.recover().unwrap().unwrap();
-    assert!(message.ends_with("new.7 was left: this program did not make it"), "{message}");
+    assert!(message.ends_with("new.7 was not removed: this program did not create it"), "{message}");
     assert!(!staging.join("new.0").exists(), "files of a killed run are removed");
     let error = fixture.apply(FailPoint::default()).0.unwrap_err();
-    assert!(error.message.contains("was not made by this program") && fixture.is_before(), "{error}");
+    assert!(error.message.contains("was not created by this program") && fixture.is_before(), "{error}");
     assert_eq!(
         preflight(&tree(fixture.root()), &fixture.plan),
         Err(error),

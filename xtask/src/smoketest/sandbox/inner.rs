@@ -306,5 +306,5 @@ fn limit_resources(emulated: bool) -> Result<()> {
 fn shake_hands() -> Result<()> {
     let mut stdout = io::stdout();
     stdout.write_all(b"\n").and_then(|()| stdout.flush()).context("cannot reach the host")?;
-    io::stdin().read_exact(&mut [0]).context("the host has ended")
+    io::stdin().read_exact(&mut [0]).context("the parent process ended")
 }

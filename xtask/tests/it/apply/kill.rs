@@ -90,7 +90,7 @@ fn concurrent_runs_write_once_and_report_the_conflict() {
         let refused = outputs.iter().filter(|output| !output.status.success());
         for refused in refused {
             let stderr = String::from_utf8_lossy(&refused.stderr).into_owned();
-            assert!(stderr.contains("changed by someone else"), "{stderr}");
+            assert!(stderr.contains("changed by another program"), "{stderr}");
             assert_eq!(fixture.state(), Ok("after"));
         }
         assert!(outputs.iter().any(|output| output.status.success()) && !fixture.has_staging());

@@ -139,10 +139,10 @@ impl CommonMk {
                 Error::failed(format!("{at} uses $({name}), which has no value here"))
                     .with_hint(format!("write the value of $({name}) out, or assign it above {URL}"))
             }
-            ExpandError::Loop(name) => Error::failed(format!("{at} uses $({name}), which needs itself"))
+            ExpandError::Loop(name) => Error::failed(format!("{at} uses $({name}), which refers to itself"))
                 .with_hint(format!("write the value of $({name}) out")),
             ExpandError::TooLong(name) => {
-                Error::failed(format!("{at} uses $({name}), which grows beyond all measure"))
+                Error::failed(format!("{at} uses $({name}), which is too long when it is expanded"))
                     .with_hint(format!("write the value of $({name}) out"))
             }
             ExpandError::NotText => {
@@ -311,7 +311,7 @@ where
     }
     let at = format!("{COMMON_MK}:{}: {name}", one.line);
     if matches!(one.operator, Operator::Append | Operator::Shell | Operator::Define) {
-        return Err(Error::failed(format!("{at} is not assigned with :=, = or ?="))
+        return Err(Error::failed(format!("{at} is not an assignment with :=, = or ?="))
             .with_hint(assignment_hint(name, example)));
     }
     let value = String::from_utf8_lossy(&text[one.value.clone()]).into_owned();
@@ -336,7 +336,7 @@ fn assigned_elsewhere(name: &str, line: usize, hidden: &HiddenAssignment<'_>) ->
     let at = hidden.statement.line;
     Error::failed(format!("{COMMON_MK}:{at}: {statement:?} {may} {name}, which line {line} assigns"))
         .with_cause("this tool does not evaluate it, so an edit of that line may have no effect")
-        .with_hint(format!("move the line to a place above line {line}, or remove {name} from what it reads"))
+        .with_hint(format!("move the line above line {line}, or remove {name} from what the line reads"))
 }
 
 /// A hint that shows the expected assignment.
@@ -375,7 +375,7 @@ fn check_channel(vendor: &Vendor, channel: Channel) -> Result<()> {
     }
     let names: Vec<&str> = vendor.channels.iter().map(|channel| channel.id()).collect();
     Err(Error::failed(format!("{vendor} has no {channel} channel"))
-        .with_hint(format!("name one of its channels with --channel: {}", names.join(", "))))
+        .with_hint(format!("use one of its channels with --channel: {}", names.join(", "))))
 }
 
 /// The path segment that names the channel in `HOST/CHANNEL/BOARD/RELEASE/FILE`, if it is not a variable.

@@ -28,7 +28,7 @@ pub fn reconcile(
         (Some(requested), Some((board, version)), None, _) if requested != version => Err(Error::failed(
             format!("the {board} image has systemd {version}, and --systemd {requested} was given"),
         )
-        .with_hint("leave --systemd out: it is only for images without a detectable version")),
+        .with_hint("omit --systemd: it is only for images without a detectable version")),
         (Some(requested), ..) => Ok(requested),
         (None, _, _, Some((board, why))) => {
             Err(Error::failed(format!("no systemd version found in the {board} image"))
