@@ -26,5 +26,6 @@ pub use releases::releases;
 pub use report::{report, run_with_report};
 pub use sbom::sbom;
 pub use sort_manifests::sort_manifests;
+pub(crate) use verify_manifests::check_images;
 pub use verify_manifests::verify_manifests;
 pub use why::why;

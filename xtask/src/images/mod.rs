@@ -189,12 +189,9 @@ impl<'t> ImageSet<'t> {
     /// # Errors
     /// There are several images, or the file cannot be written.
     pub(crate) fn copy_verified(&self, output: &Path) -> Result<Board> {
-        let mut opened = self.opened.iter();
-        match (opened.next(), opened.next()) {
-            (Some((&board, only)), None) => {
-                only.image.copy_verified(&self.store, output)?;
-                Ok(board)
-            }
+        let mut boards = self.opened.keys();
+        match (boards.next(), boards.next()) {
+            (Some(&board), None) => self.copy_verified_board(board, output).map(|()| board),
             _ => {
                 let boards: Vec<String> =
                     self.opened.keys().map(|board| format!("--board {board}")).collect();
@@ -202,6 +199,16 @@ impl<'t> ImageSet<'t> {
                     .with_hint(format!("pass one of: {}", boards.join(", "))))
             }
         }
+    }
+
+    /// Writes the image of a board to `output`, verified while it is copied.
+    ///
+    /// # Errors
+    /// The run has no image of the board, or the file cannot be written.
+    pub(crate) fn copy_verified_board(&self, board: Board, output: &Path) -> Result<()> {
+        let opened = self.opened.get(&board);
+        let opened = opened.ok_or_else(|| Error::failed(format!("the run has no image of {board}")))?;
+        opened.image.copy_verified(&self.store, output)
     }
 
     /// Stores the trees with the files that were read, for the next run. Errors are logged only: the cache is optional.

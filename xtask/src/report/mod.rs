@@ -185,6 +185,11 @@ impl Report {
         self.extra.contains_key("preview")
     }
 
+    /// The number of problems of the findings, by severity and fix.
+    pub fn describe_problems(&self) -> String {
+        problem_groups::Counts::new(self).describe()
+    }
+
     fn has_open_findings(&self) -> bool {
         self.findings.iter().any(|finding| finding.severity != Severity::Advice)
             || self.checks.iter().any(|check| check.outcome == Outcome::Fail)

@@ -3,7 +3,7 @@
 use super::problem_groups::Counts;
 use super::styled_text::Style;
 use super::{Outcome, Report, count};
-use manifest::finding::{FixKind, Severity};
+use manifest::finding::{Finding, FixKind, Severity};
 
 /// The line and its style; `None` if the output of a command or an error is sufficient.
 pub(super) fn summary(report: &Report) -> Option<(Style, String)> {
@@ -117,8 +117,11 @@ fn checks(report: &Report) -> (Style, String) {
     let (failed, skipped) = (number(Outcome::Fail), number(Outcome::Skip));
     let skips = if skipped > 0 { format!(" ({skipped} skipped)") } else { String::new() };
     let all = report.checks.len();
+    let is_problem = |finding: &Finding| finding.severity != Severity::Advice;
+    let has_problems = report.findings.iter().any(is_problem);
+    let problems = has_problems.then(|| format!("; {}", remaining(report))).unwrap_or_default();
     match failed {
-        0 => (Style::Good, format!("{} passed{skips}", count(all - skipped, "check"))),
-        _ => (Style::Error, format!("{failed} of {} failed{skips}", count(all, "check"))),
+        0 => (style(report), format!("{} passed{skips}{problems}", count(all - skipped, "check"))),
+        _ => (Style::Error, format!("{failed} of {} failed{skips}{problems}", count(all, "check"))),
     }
 }

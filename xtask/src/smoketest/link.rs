@@ -18,7 +18,7 @@ pub(super) fn check(
     context: &Context<'_>,
     tested: &RootfsUnderTest,
     jobs: Option<usize>,
-    findings: Option<&[Finding]>,
+    findings: Option<&Vec<Finding>>,
     checks: &mut CheckLog<'_>,
 ) -> Result<()> {
     let jobs = jobs.or_else(|| available_parallelism().ok().map(usize::from)).unwrap_or(1);

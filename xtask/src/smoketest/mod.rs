@@ -14,11 +14,11 @@ mod run_check;
 pub mod sandbox;
 mod stub_loader_check;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::cli::{ReleaseSpec, Smoketest, VerifyManifests};
-use crate::commands::verify_manifests;
+use crate::cli::{FixArgs, ReleaseSpec, Smoketest};
+use crate::commands::check_images;
 use crate::context::Context;
 use crate::images::ImageSet;
 use crate::report::Report;
@@ -28,7 +28,7 @@ use crate::trusted_owners::TrustedOwners;
 use check_log::CheckLog;
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Flavor};
-use manifest::finding::Severity;
+use manifest::finding::{Finding, Severity};
 use manifest::suggestion::Suggestion;
 
 /// A root filesystem under test, and its files.
@@ -59,9 +59,8 @@ impl RootfsUnderTest {
 pub fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut Report) -> Result<()> {
     let boards = context.boards(&flags.image)?;
     let release = context.pins.release().clone();
-    report.release = Some((release.clone(), release));
+    report.release = Some((release.clone(), release.clone()));
     report.systemd = Some((context.pins.systemd(), context.pins.systemd()));
-    let static_check = VerifyManifests { image: flags.image.clone(), ..VerifyManifests::default() };
     report.invocation = context.replay(&["verify-manifests", "--fix"]);
     let build = Build {
         tree: context.tree.root(),
@@ -74,21 +73,31 @@ pub fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut Report) 
     };
     build.check_flavors()?;
     let is_static = !flags.no_static && flags.rootfs.is_none();
-    if is_static {
-        verify_manifests(context, &static_check, report)?;
+    let is_built = !flags.no_build && flags.rootfs.is_none();
+    let mut images = None;
+    if is_static || is_built {
+        let images = images.insert(ImageSet::open(context, &flags.image, &ReleaseSpec::Number(release))?);
+        report.images = images.origins();
+        if is_static {
+            report.flavors = context.flavors();
+            check_images(context, images, FixArgs::default(), &flags.image, report)?;
+        }
     }
-    if flags.rootfs.is_none() && !(flags.no_build && flags.no_run) {
+    if is_built || flags.rootfs.is_none() && !flags.no_run {
         // The tree's Makefile runs as this user, and so may programs that it built.
         TrustedOwners::from_env().check_tree(context.tree.root())?;
     }
     let mut checks = CheckLog::new(context, report.invocation.clone());
-    let errors = report.findings.iter().filter(|finding| finding.severity == Severity::Error).count();
-    let outcome = if errors > 0 {
-        skip_after_errors(context, flags, errors, &mut checks);
+    let outcome = if report.findings.iter().any(|finding| finding.severity == Severity::Error) {
+        skip_after_errors(context, flags, report, &mut checks);
         Ok(())
     } else {
-        run_checks(context, flags, &build, is_static, report, &mut checks)
+        let to_build = images.as_ref().filter(|_| is_built);
+        run_checks(context, flags, &build, to_build, is_static.then_some(&report.findings), &mut checks)
     };
+    if let Some(images) = images {
+        images.store_trees();
+    }
     report.checks = checks.into_inner();
     outcome
 }
@@ -109,32 +118,34 @@ fn flavors(context: &Context<'_>, board: Board) -> BTreeSet<Flavor> {
 }
 
 /// Reports why nothing is built, and the next step.
-fn skip_after_errors(context: &Context<'_>, flags: &Smoketest, errors: usize, checks: &mut CheckLog<'_>) {
-    let noun = if errors == 1 { "1 error" } else { &format!("{errors} errors") };
+fn skip_after_errors(context: &Context<'_>, flags: &Smoketest, report: &Report, checks: &mut CheckLog<'_>) {
+    let errors = report.findings.iter().filter(|finding| finding.severity == Severity::Error);
+    let suggestions: BTreeSet<&Suggestion> = errors.map(|finding| &finding.suggestion).collect();
+    // Fixes all errors that the others fix, and more.
+    let fixes = [&Suggestion::RunFixDropMissing, &Suggestion::RunFix];
+    let best = fixes.into_iter().find(|fix| suggestions.contains(fix)).or(suggestions.first().copied());
+    let hint = best.map(|suggestion| checks.hint(suggestion)).unwrap_or_default();
+    let problems = report.describe_problems();
     let anyway = context.rerun(&["--no-static"], &["no_static"]);
-    let fix = checks.hint(&Suggestion::RunFix);
     let name = if flags.no_build { "link" } else { "build" };
-    checks.skip(name, "stage1", format!("the manifests have {noun}: nothing is built or run before they are fixed\n{fix}\nto go on without fixing them: {anyway}"));
+    checks.skip(name, "stage1", format!("nothing is built or run: the manifests have {problems}\n{hint}\nto go on without fixing them: {anyway}"));
 }
 
 fn run_checks(
     context: &Context<'_>,
     flags: &Smoketest,
     build: &Build<'_>,
-    is_static: bool,
-    report: &mut Report,
+    to_build: Option<&ImageSet<'_>>,
+    findings: Option<&Vec<Finding>>,
     checks: &mut CheckLog<'_>,
 ) -> Result<()> {
     let tested = match &flags.rootfs {
         Some(path) => vec![load_rootfs(build, path)?],
         None => {
-            if flags.no_build {
-                checks.skip("build", "make", "--no-build");
-            } else {
-                let images = open_images(context, flags, build, report)?;
-                if !run_build::run(context, build, &images, checks)? {
-                    return Ok(());
-                }
+            match to_build {
+                None => checks.skip("build", "make", "--no-build"),
+                Some(images) if !run_build::run(context, build, images, checks)? => return Ok(()),
+                Some(_) => {}
             }
             find_rootfses(build, checks).map_err(|error| {
                 if flags.no_build { error.with_hint(context.rerun(&[], &["no_build"])) } else { error }
@@ -144,7 +155,6 @@ fn run_checks(
     if !(flags.no_link && flags.no_run) {
         tested.iter().try_for_each(|tested| stub_loader_check::check(context, tested))?;
     }
-    let findings = is_static.then_some(&report.findings[..]);
     for tested in &tested {
         let is_as_built = flags.rootfs.is_some() || rootfs_check::check(context, tested, checks)?;
         if flags.no_link {
@@ -158,24 +168,6 @@ fn run_checks(
         return Ok(());
     }
     run_check::check(context, &tested, flags, checks)
-}
-
-/// The images of the boards that are built, verified again from their bytes on disk.
-fn open_images(
-    context: &Context<'_>,
-    flags: &Smoketest,
-    build: &Build<'_>,
-    report: &mut Report,
-) -> Result<BTreeMap<Board, PathBuf>> {
-    let pinned = ReleaseSpec::Number(context.pins.release().clone());
-    let images = ImageSet::open(context, &flags.image, &pinned)?;
-    if report.images.is_empty() {
-        report.images = images.origins();
-    }
-    let boards = build.boards();
-    let paths = images.verified_paths()?.into_iter().filter(|(board, _)| boards.contains(board)).collect();
-    images.store_trees();
-    Ok(paths)
 }
 
 /// The results of the last build, per flavor and board. A flavor that has manifests and was not built is named.

@@ -1,13 +1,12 @@
 //! The build as a check: runs it, and explains a failure.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::collections::BTreeSet;
 
 use super::build::{Build, BuildFailure, BuildSystem, Cause};
 use super::check_log::CheckLog;
 use crate::context::Context;
+use crate::images::ImageSet;
 use coreos_types::error::{Error, Result};
-use coreos_types::release::Board;
 use coreos_types::shell::quote;
 use manifest::suggestion::Suggestion;
 
@@ -19,7 +18,7 @@ use manifest::suggestion::Suggestion;
 pub(super) fn run(
     context: &Context<'_>,
     build: &Build<'_>,
-    images: &BTreeMap<Board, PathBuf>,
+    images: &ImageSet<'_>,
     checks: &mut CheckLog<'_>,
 ) -> Result<bool> {
     let steps = match build.system() {

@@ -40,11 +40,6 @@ impl ConsoleLog {
             self.lines.iter().map(String::as_str).filter(|line| !line.trim().is_empty()).collect();
         text[text.len().saturating_sub(count)..].to_vec()
     }
-
-    /// Whether the command exited by itself, so that its supervisor has cleaned up.
-    pub(super) fn ended(&self) -> bool {
-        self.status.is_some_and(|status| status.code().is_some())
-    }
 }
 
 /// Runs a command until it exits, or to a limit of time or output. Its standard input is a lifeline: it is closed at

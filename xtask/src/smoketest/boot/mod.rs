@@ -13,10 +13,12 @@ pub mod vm;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use self::console::ConsoleLog;
 use self::units::GuestTools;
+use super::host::{find_in_path, is_root};
 use super::no_follow;
 use super::rootfs::Rootfs;
 use coreos_types::error::{Result, ResultExt};
@@ -115,6 +117,96 @@ impl Boot<'_> {
             log: self.log(),
         }
     }
+}
+
+/// systemd's unified hierarchy works from this version on; earlier versions get v1.
+const UNIFIED_SINCE: u32 = 233;
+/// systemd refuses cgroup v1 from this version on.
+const UNIFIED_ONLY_SINCE: u32 = 256;
+/// A supervisor's exit status for a machine that does not support the run.
+const EXIT_UNSUPPORTED: i32 = 75;
+
+/// A script that runs something in namespaces of this machine, as root, and removes all of it afterwards.
+struct Supervisor {
+    /// The text, which begins with that of `supervise.sh`.
+    script: &'static str,
+    /// The hierarchy of the run: `v1` or `v2`.
+    hierarchy: &'static str,
+    /// The name of its cgroup.
+    group: String,
+}
+
+impl Supervisor {
+    /// Runs once for each hierarchy that a systemd works with, until this machine supports one.
+    fn try_hierarchies(
+        systemd: Option<SystemdVersion>,
+        run: impl Fn(&'static str) -> Result<BootOutcome>,
+    ) -> Result<BootOutcome> {
+        if let Some(reason) = unsupported_reason() {
+            return Ok(BootOutcome::Unsupported(reason));
+        }
+        let hierarchies: &[&str] = match systemd.map_or(UNIFIED_SINCE, |systemd| systemd.0) {
+            ..UNIFIED_SINCE => &["v1"],
+            UNIFIED_ONLY_SINCE.. => &["v2"],
+            _ => &["v2", "v1"],
+        };
+        let mut reasons = Vec::new();
+        for hierarchy in hierarchies {
+            match run(hierarchy)? {
+                BootOutcome::Unsupported(reason) => reasons.push(reason),
+                outcome => return Ok(outcome),
+            }
+        }
+        Ok(BootOutcome::Unsupported(reasons.join("; ")))
+    }
+
+    /// A step, in a session and a mount namespace of its own.
+    fn command(&self, step: &str) -> Command {
+        let mut command = Command::new("setsid");
+        command
+            .args(["unshare", "--mount", "--propagation", "private", "sh", "-euc", self.script, "boot", step])
+            .env("BOOT_SCRIPT", self.script)
+            .env("BOOT_CGROUP", self.hierarchy)
+            .env("BOOT_GROUP", &self.group)
+            .env("LC_ALL", "C");
+        command
+    }
+
+    /// Runs a step to its end; also removes the remains of a supervisor that was killed. An `Err` inside is the reason
+    /// why this machine does not support it.
+    fn run(
+        &self,
+        mut command: Command,
+        nonce: &str,
+        limit: Duration,
+        log: &Path,
+    ) -> Result<std::result::Result<ConsoleLog, String>> {
+        let console = console::run_until_exit(&mut command, &units::marker(nonce), limit, log);
+        if !console.as_ref().is_ok_and(|console| console.status.is_some_and(|status| status.code().is_some()))
+        {
+            let mut clean = self.command("clean");
+            let _ = clean.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        }
+        let console = console?;
+        let is_unsupported = console.status.and_then(|status| status.code()) == Some(EXIT_UNSUPPORTED);
+        Ok(if is_unsupported { Err(setup_failure(&console.lines)) } else { Ok(console) })
+    }
+}
+
+/// The reason why this user or machine cannot run a supervisor, if known before an attempt.
+fn unsupported_reason() -> Option<String> {
+    if !is_root() {
+        return Some("a boot in namespaces needs root; --vm does not".into());
+    }
+    let tools = ["setsid", "unshare", "setpriv", "script", "mount"];
+    let missing: Vec<&str> = tools.into_iter().filter(|tool| find_in_path(tool).is_none()).collect();
+    (!missing.is_empty()).then(|| format!("not installed: {} (util-linux, bsdutils)", missing.join(", ")))
+}
+
+fn setup_failure(lines: &[String]) -> String {
+    let message = lines.iter().find_map(|line| line.strip_prefix("boot-setup: "));
+    let error = lines.iter().find(|line| line.contains("mount:")).map(|line| format!(" ({})", line.trim()));
+    format!("{}{}", message.unwrap_or("the namespaces of a boot cannot be made"), error.unwrap_or_default())
 }
 
 /// A nonce that no earlier run used.

@@ -1,6 +1,6 @@
-# Boots a root filesystem and removes all of its processes and files afterwards. Run by `sh -euc` as root, in a session and a mount
-# namespace of its own, with the name of the step as $1. Standard input is the lifeline: at its end (the caller is done,
-# or was killed) everything in here is killed, and then the cgroups are removed.
+# Boots a root filesystem and removes all of its processes and files afterwards. Run by `sh -euc` after supervise.sh, as root,
+# in a session and a mount namespace of its own, with the name of the step as $1. At the end of the lifeline everything in
+# here is killed, and then the cgroups are removed.
 #
 # All paths come from the environment and are used as whole words; no text of a path is ever run.
 #
@@ -16,7 +16,6 @@
 #   BOOT_UNIT    the unit to start
 #   BOOT_SCRIPT  this text
 exec 2>&1
-cannot() { echo "boot-setup: $*"; exit 75; }
 note() { echo "boot-note: $*"; }
 root=/run/root
 max_memory=2147483648 max_pids=512 max_root=2g
@@ -77,21 +76,11 @@ make_group() {
 
 limit() { [ -e "$group/$1" ] && echo "$2" > "$group/$1"; }
 
-remove_group() {
-  [ -d "$group" ] || return 0
-  if [ -e "$group/cgroup.kill" ]; then echo 1 > "$group/cgroup.kill"; fi
-  tries=0
-  while [ -d "$group" ] && [ $tries -lt 40 ]; do
-    processes=$(find "$group" -name cgroup.procs -exec cat {} + 2> /dev/null || true)
-    [ -z "$processes" ] || kill -KILL $processes 2> /dev/null || true
-    find "$group" -depth -type d -exec rmdir {} + 2> /dev/null || sleep 0.05
-    tries=$((tries + 1))
-  done
-}
+remove_this_group() { remove_group "$group"; }
 
-remove_groups() {
+clean() {
   [ -e /run/groups ] || return 0
-  while read -r group; do remove_group; done < /run/groups
+  while read -r group; do remove_group "$group"; done < /run/groups
 }
 
 # A copy in memory. Only the names in the copy are touched: a link in it to a path of this machine is replaced.
@@ -114,26 +103,17 @@ copy_root() {
 # The user namespace of the boot, once it exists: its root is an ID that nothing on this machine has.
 map_users() {
   own=$(readlink /proc/self/ns/user) tries=0
-  while theirs=$(readlink "/proc/$boot/ns/user") && [ "$theirs" = "$own" ]; do
+  while theirs=$(readlink "/proc/$command/ns/user") && [ "$theirs" = "$own" ]; do
     tries=$((tries + 1))
     [ $tries -lt 500 ] || return 0
     sleep 0.01
   done
-  for map in uid_map gid_map; do echo "0 $BOOT_UIDS 65536" > "/proc/$boot/$map" || true; done
-}
-
-# Whether a child of this shell still runs. Until `wait` its number is not given to another process.
-is_running() {
-  read -r stat 2> /dev/null < "/proc/$1/stat" || return 1
-  case $stat in *") Z "*) return 1 ;; esac
+  for map in uid_map gid_map; do echo "0 $BOOT_UIDS 65536" > "/proc/$command/$map" || true; done
 }
 
 case $1 in
 outer)
-  stopped=
-  trap 'stopped=1' INT HUP TERM
-  trap '' PIPE
-  trap remove_groups EXIT
+  trap clean EXIT
   exec 3<&0 7< "$BOOT_ROOTFS" 8< "$BOOT_FILES" < /dev/null
   mount -t tmpfs -o mode=755,size=256m tmpfs /run || cannot "no tmpfs can be mounted on /run"
   each_group make_group
@@ -141,22 +121,16 @@ outer)
     case "$limited " in *" $what "*) ;; *) note "no limit on $what: the cgroup controller is not available" ;; esac
   done
   copy_root
-  sh -euc "$BOOT_SCRIPT" boot join 3<&- 7<&- 8<&- &
-  boot=$!
-  (trap '' INT HUP TERM; while read -r _; do :; done) <&3 > /dev/null 2>&1 7<&- 8<&- &
-  lifeline=$!
+  exec 7<&- 8<&-
+  start sh -euc "$BOOT_SCRIPT" boot join
   [ -z "$BOOT_UIDS" ] || map_users
-  while [ -z "$stopped" ] && is_running "$boot" && is_running "$lifeline"; do sleep 0.05 || true; done
-  status=0
-  if is_running "$boot"; then status=143; fi
-  kill -KILL "$boot" "$lifeline" 2> /dev/null || true
-  [ $status -ne 0 ] || wait "$boot" || status=$?
+  finish
   exit $status
   ;;
 clean)
   # What a supervisor left that was killed itself.
   mount -t tmpfs -o mode=755,size=1m tmpfs /run
-  each_group remove_group
+  each_group remove_this_group
   ;;
 join)
   echo $$ > "$(cat /run/main-group)/cgroup.procs"
@@ -170,8 +144,8 @@ join)
       if [ -e "$group/$file" ]; then chown "$BOOT_UIDS:$BOOT_UIDS" "$group/$file"; fi
     done
   fi
-  # Dies with its parent, and takes the whole process namespace along.
-  exec setpriv --pdeathsig KILL unshare $user --pid --fork --kill-child --mount --propagation private --cgroup --uts --ipc \
+  # `start` has set that this process dies with the supervisor, and takes the whole process namespace along.
+  exec unshare $user --pid --fork --kill-child --mount --propagation private --cgroup --uts --ipc \
     --net sh -euc "$BOOT_SCRIPT" boot inner
   ;;
 inner)

@@ -17,7 +17,7 @@ use coreos_types::error::{Error, Result, ResultExt};
 /// The variable with the path of the kernel, if no kernel is installed in the usual places.
 pub const KERNEL_VARIABLE: &str = "XTASK_VM_KERNEL";
 /// The text of the supervisor.
-const SUPERVISOR: &str = include_str!("vm.sh");
+const SUPERVISOR: &str = concat!(include_str!("supervise.sh"), include_str!("vm.sh"));
 /// Longest wait for the first line of a kernel where KVM works.
 const KVM_PROBE_TIMEOUT: Duration = Duration::from_secs(8);
 /// The exit status of a supervisor after a signal.

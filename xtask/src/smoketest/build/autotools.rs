@@ -1,12 +1,10 @@
 //! rkt's build: `autogen.sh`, `configure`, `make clean`, `make`.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use super::build_log::{BuildLog, FailedCommand};
-use super::checkout::TrackedFiles;
 use super::{Build, FLAVORS_OPTION, join};
 use coreos_types::error::{Error, Result};
 use coreos_types::release::Board;
@@ -37,26 +35,13 @@ pub(super) fn check_path(tree: &Path) -> Result<()> {
 }
 
 impl Build<'_> {
-    /// Runs all steps; also returns the files of the checkout that were restored afterwards.
+    /// Runs all steps.
     pub(super) fn run_autotools(
         &self,
-        images: &BTreeMap<Board, PathBuf>,
+        board: Board,
+        image: &Path,
         log: &mut BuildLog,
-    ) -> Result<(Option<FailedCommand>, Vec<String>)> {
-        let Some((board, image)) = images.iter().find(|(board, _)| board.machine() == std::env::consts::ARCH)
-        else {
-            let machine = std::env::consts::ARCH;
-            return Err(Error::failed(format!(
-                "rkt's build makes the board of this machine ({machine}) only"
-            )));
-        };
-        let tracked = TrackedFiles::read(self.tree);
-        let failed = self.run_steps(*board, image, log);
-        let restored = tracked.restore(self.tree)?;
-        Ok((failed?, restored))
-    }
-
-    fn run_steps(&self, board: Board, image: &Path, log: &mut BuildLog) -> Result<Option<FailedCommand>> {
+    ) -> Result<Option<FailedCommand>> {
         let mut configure = self.go_command("./configure");
         configure.args(self.configure_arguments(board, image));
         let make = |target: &[&str]| {
@@ -64,12 +49,7 @@ impl Build<'_> {
             make.args(self.make_arguments()).args(self.flavor_separator_argument()).args(target);
             make
         };
-        for step in [self.go_command("./autogen.sh"), configure, make(&["clean"]), make(&[])] {
-            if let Some(failed) = log.run(step)? {
-                return Ok(Some(failed));
-            }
-        }
-        Ok(None)
+        log.run_all([self.go_command("./autogen.sh"), configure, make(&["clean"]), make(&[])])
     }
 
     /// The arguments of `configure`. The image that was verified comes last: no other argument replaces it.
@@ -106,6 +86,8 @@ impl Build<'_> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use coreos_types::release::{Flavor, SystemdVersion};
 
     use super::*;

@@ -3,10 +3,11 @@
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use crate::smoketest::no_follow;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::shell::quote;
 
@@ -42,19 +43,34 @@ command=$!
 { while read -r _; do :; done; kill -KILL 0; } <&3 > /dev/null 2>&1 &
 wait $command"#;
 
+/// The time of the last sign of life of the build with this log, and some seconds; `None` without a log.
+pub(super) fn last_written(path: &Path) -> Option<SystemTime> {
+    Some(fs::symlink_metadata(path).ok()?.modified().ok()? + Duration::from_secs(2))
+}
+
 impl BuildLog {
     /// Creates the log; one of an earlier run is replaced, and a symlink in its place is not followed.
     pub(super) fn create(path: PathBuf) -> Result<BuildLog> {
-        let cannot_write = || format!("cannot write {}", path.display());
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(error).with_context(cannot_write);
-            }
-            _ => {}
-        }
+        no_follow::remove(&path)?;
         let file = File::options().read(true).append(true).create_new(true).open(&path);
-        let file = file.with_context(cannot_write)?;
+        let file = file.with_context(|| format!("cannot write {}", path.display()))?;
         Ok(BuildLog { path, commands: Vec::new(), file })
+    }
+
+    /// Runs commands in order, up to the first that fails.
+    ///
+    /// # Errors
+    /// As [`BuildLog::run`].
+    pub(super) fn run_all(
+        &mut self,
+        commands: impl IntoIterator<Item = Command>,
+    ) -> Result<Option<FailedCommand>> {
+        for command in commands {
+            if let Some(failed) = self.run(command)? {
+                return Ok(Some(failed));
+            }
+        }
+        Ok(None)
     }
 
     /// Runs a command without standard input until it exits; returns the command if it fails.
@@ -77,6 +93,8 @@ impl BuildLog {
             if let Some(status) = child.try_wait().with_context(|| format!("cannot wait for {line}"))? {
                 break status;
             }
+            // See `last_written`. Errors have no effect: the log is written anyway.
+            let _ = self.file.set_modified(SystemTime::now());
             if Instant::now() > deadline {
                 drop(lifeline);
                 let _ = child.wait();

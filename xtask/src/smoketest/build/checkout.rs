@@ -1,68 +1,88 @@
 //! Files of the checkout that rkt's `autogen.sh` replaces by the ones of the installed autotools.
 
-use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::SystemTime;
 
+use crate::smoketest::no_follow;
 use coreos_types::error::{Result, ResultExt};
 
 /// Size limit of files that are restored.
 const MAX_FILE: u64 = 1 << 20;
 
-/// The tracked files at the top of a checkout, as they were before a build.
-#[derive(Debug, Default)]
-pub(super) struct TrackedFiles(BTreeMap<String, Vec<u8>>);
+/// The tracked files at the top of a checkout.
+#[derive(Debug)]
+pub(super) struct TrackedFiles<'a> {
+    /// The checkout.
+    pub tree: &'a Path,
+    /// A directory with copies, which exists during a build, and after a build that was killed.
+    pub copies: PathBuf,
+}
 
-impl TrackedFiles {
-    /// Reads the files. Without a git checkout none is tracked, so none is restored.
-    pub(super) fn read(tree: &Path) -> TrackedFiles {
-        let names = list_tracked(tree).unwrap_or_default();
-        let content = |name: String| {
-            let path = tree.join(&name);
-            let is_small =
-                fs::symlink_metadata(&path).is_ok_and(|file| file.is_file() && file.len() <= MAX_FILE);
-            let bytes = if is_small { fs::read(path).ok()? } else { return None };
-            Some((name, bytes))
+impl TrackedFiles<'_> {
+    /// Copies the files before a build. Without a git checkout none is tracked, so none is copied.
+    ///
+    /// # Errors
+    /// A file cannot be copied.
+    pub(super) fn save(&self) -> Result<()> {
+        let new = self.copies.with_extension("new");
+        no_follow::remove(&new)?;
+        let copy_all = || -> io::Result<()> {
+            fs::create_dir(&new)?;
+            for name in list_tracked(self.tree).unwrap_or_default() {
+                let path = self.tree.join(&name);
+                if fs::symlink_metadata(&path).is_ok_and(|file| file.is_file() && file.len() <= MAX_FILE) {
+                    fs::copy(path, new.join(name))?;
+                }
+            }
+            // Only a complete copy has this name: a partial one would be restored.
+            fs::rename(&new, &self.copies)
         };
-        TrackedFiles(names.into_iter().filter_map(content).collect())
+        copy_all().with_context(|| format!("cannot write {}", new.display()))
     }
 
-    /// Restores the changed files; returns their names.
+    /// Restores the changed files from the copies of a build, and removes the copies; returns the names of the files. A
+    /// file that changed after `until`, the end of a build that was killed, was edited since, and is kept.
     ///
     /// # Errors
     /// A file cannot be written.
-    pub(super) fn restore(&self, tree: &Path) -> Result<Vec<String>> {
+    pub(super) fn restore(&self, until: Option<SystemTime>) -> Result<Vec<String>> {
         let mut restored = Vec::new();
-        for (name, bytes) in &self.0 {
-            let path = tree.join(name);
-            let is_file = fs::symlink_metadata(&path).is_ok_and(|file| file.is_file());
-            if is_file && fs::read(&path).is_ok_and(|now| now == *bytes) {
-                continue;
-            }
-            // autogen.sh may have replaced the file with a symlink: the target is not written.
-            let mode = fs::metadata(&path).map(|file| file.permissions());
-            if !is_file && fs::symlink_metadata(&path).is_ok() {
-                fs::remove_file(&path).with_context(|| format!("cannot restore {}", path.display()))?;
-            }
-            fs::write(&path, bytes).with_context(|| format!("cannot restore {}", path.display()))?;
-            if let Ok(mode) = mode {
-                let _ = fs::set_permissions(&path, mode);
-            }
-            restored.push(name.clone());
+        if !fs::symlink_metadata(&self.copies).is_ok_and(|found| found.is_dir()) {
+            return Ok(restored);
         }
+        let entries = fs::read_dir(&self.copies);
+        for entry in entries.with_context(|| format!("cannot read {}", self.copies.display()))?.flatten() {
+            let (copy, path) = (entry.path(), self.tree.join(entry.file_name()));
+            let now = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file);
+            let is_same = now.is_some() && fs::read(&path).ok() == fs::read(&copy).ok();
+            let is_later =
+                now.zip(until).is_some_and(|(now, until)| now.modified().is_ok_and(|at| at > until));
+            if !is_same && !is_later && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+                // autogen.sh may have replaced the file with a symlink: the target is not written.
+                no_follow::remove(&path)?;
+                fs::copy(&copy, &path).with_context(|| format!("cannot restore {}", path.display()))?;
+                restored.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        no_follow::remove(&self.copies)?;
+        restored.sort();
         Ok(restored)
     }
 }
 
 /// The names of the tracked files in the top directory of a checkout; `None` without a git checkout.
-fn list_tracked(tree: &Path) -> Option<Vec<String>> {
+fn list_tracked(tree: &Path) -> Option<Vec<OsString>> {
     let mut git = Command::new("git");
-    // The tree may not choose a program that git starts.
-    git.args(["-c", "core.fsmonitor=", "ls-files", "-z", "--", ":(glob)*"]).current_dir(tree);
-    let output = git.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
-    let names = String::from_utf8(output.stdout).ok().filter(|_| output.status.success())?;
-    Some(names.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect())
+    // The tree may not choose a program that git starts; its owner is trusted.
+    git.args(["-c", "core.fsmonitor=", "-c", "safe.directory=*", "ls-files", "-z", "--", ":(glob)*"]);
+    let output = git.current_dir(tree).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let names = output.stdout.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    output.status.success().then(|| names.map(|name| OsString::from_vec(name.to_vec())).collect())
 }
 
 #[cfg(test)]
@@ -78,34 +98,48 @@ mod tests {
     #[test]
     fn changed_tracked_files_are_restored() {
         let home = tempfile::tempdir().unwrap();
-        let (tree, put) =
-            (home.path(), |name: &str, text: &str| fs::write(home.path().join(name), text).unwrap());
-        git(tree, &["init", "-q"]);
+        let (tree, copies) = (home.path().join("tree"), home.path().join("copies"));
+        fs::create_dir(&tree).unwrap();
+        let put = |name: &str, text: &str| fs::write(tree.join(name), text).unwrap();
+        let read = |name: &str| fs::read_to_string(tree.join(name)).unwrap();
+        git(&tree, &["init", "-q"]);
         for name in ["config.guess", "install-sh", "same"] {
             put(name, "of the checkout\n");
         }
-        git(tree, &["add", "."]);
+        git(&tree, &["add", "."]);
         put("untracked", "before\n");
-        let tracked = TrackedFiles::read(tree);
-        put("config.guess", "of automake\n");
-        put("untracked", "after\n");
-        fs::remove_file(tree.join("install-sh")).unwrap();
-        put("elsewhere", "of automake\n");
-        std::os::unix::fs::symlink("elsewhere", tree.join("install-sh")).unwrap();
-        assert_eq!(tracked.restore(tree).unwrap(), ["config.guess", "install-sh"]);
-        for name in ["config.guess", "install-sh"] {
-            assert!(!fs::symlink_metadata(tree.join(name)).unwrap().is_symlink());
-            assert_eq!(fs::read_to_string(tree.join(name)).unwrap(), "of the checkout\n");
+        let tracked = TrackedFiles { tree: &tree, copies };
+        let change = || {
+            tracked.save().unwrap();
+            put("config.guess", "of automake\n");
+            put("untracked", "after\n");
+            fs::remove_file(tree.join("install-sh")).unwrap();
+            put("elsewhere", "of automake\n");
+            std::os::unix::fs::symlink("elsewhere", tree.join("install-sh")).unwrap();
+        };
+        for until in [None, Some(SystemTime::now() + std::time::Duration::from_secs(60))] {
+            change();
+            assert_eq!(tracked.restore(until).unwrap(), ["config.guess", "install-sh"]);
+            for name in ["config.guess", "install-sh"] {
+                assert!(!fs::symlink_metadata(tree.join(name)).unwrap().is_symlink());
+                assert_eq!(read(name), "of the checkout\n");
+            }
+            assert_eq!((read("elsewhere"), read("untracked")), ("of automake\n".into(), "after\n".into()));
+            assert_eq!(tracked.restore(None).unwrap(), [""; 0]);
         }
-        assert_eq!(fs::read_to_string(tree.join("elsewhere")).unwrap(), "of automake\n");
-        assert_eq!(fs::read_to_string(tree.join("untracked")).unwrap(), "after\n");
-        assert_eq!(tracked.restore(tree).unwrap(), [""; 0]);
+        // The file was edited after the build that was killed.
+        change();
+        assert_eq!(tracked.restore(Some(SystemTime::UNIX_EPOCH)).unwrap(), ["install-sh"]);
+        assert_eq!(read("config.guess"), "of automake\n");
     }
 
     #[test]
     fn tree_without_git_restores_nothing() {
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join("install-sh"), "x").unwrap();
-        assert!(TrackedFiles::read(home.path()).0.is_empty());
+        let tracked = TrackedFiles { tree: home.path(), copies: home.path().join("copies") };
+        tracked.save().unwrap();
+        fs::write(home.path().join("install-sh"), "y").unwrap();
+        assert_eq!(tracked.restore(None).unwrap(), [""; 0]);
     }
 }

@@ -15,10 +15,13 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::no_follow;
+use crate::images::ImageSet;
+use crate::trusted_owners::TrustedOwners;
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Flavor, SystemdVersion};
 
-use self::build_log::BuildLog;
+use self::build_log::{BuildLog, FailedCommand};
+use self::checkout::TrackedFiles;
 pub(super) use self::failure::{BuildFailure, Cause};
 pub(super) use self::output::{BuiltRootfs, rootfs_before_rkt};
 
@@ -130,21 +133,41 @@ impl Build<'_> {
         Ok(directory)
     }
 
-    /// Cleans, then builds everything. `images` are verified images, by board.
+    /// Cleans, then builds everything, from copies of the images that are verified while they are copied.
     ///
     /// # Errors
-    /// A command cannot be started, or the log cannot be written. A failed build is not an error here, but
+    /// A command cannot be started, or a file cannot be written. A failed build is not an error here, but
     /// [`BuildOutcome::failure`].
-    pub(super) fn run(&self, images: &BTreeMap<Board, PathBuf>) -> Result<BuildOutcome> {
+    pub(super) fn run(&self, images: &ImageSet<'_>) -> Result<BuildOutcome> {
         let started = Instant::now();
-        if self.system() == BuildSystem::Autotools {
+        let is_rkt = self.system() == BuildSystem::Autotools;
+        if is_rkt {
             autotools::check_path(self.tree)?;
         }
-        let mut log = BuildLog::create(self.log_directory()?.join("build.log"))?;
-        let (failure, restored) = match self.system() {
-            BuildSystem::Stage1 => (self.run_stage1_makefile(images, &mut log)?, Vec::new()),
-            BuildSystem::Autotools => self.run_autotools(images, &mut log)?,
-        };
+        let directory = self.log_directory()?;
+        // Another user could replace the copy of an image.
+        TrustedOwners::from_env().check_file(self.tree, &directory)?;
+        let tracked = TrackedFiles { tree: self.tree, copies: directory.join("checkout") };
+        let path = directory.join("build.log");
+        // Left by a build that was killed.
+        let mut restored = tracked.restore(build_log::last_written(&path))?;
+        let mut log = BuildLog::create(path)?;
+        let mut failure = None;
+        for board in self.boards() {
+            let image = directory.join(format!("image-{board}.cpio.gz"));
+            images.copy_verified_board(board, &image)?;
+            failure = if is_rkt {
+                tracked.save()?;
+                let failed = self.run_autotools(board, &image, &mut log);
+                restored.extend(tracked.restore(None)?);
+                failed?
+            } else {
+                self.run_stage1_makefile(board, &image, &mut log)?
+            };
+            if failure.is_some() {
+                break;
+            }
+        }
         let failure = failure.map(|output| BuildFailure::diagnose(self, output));
         let BuildLog { path, commands, .. } = log;
         Ok(BuildOutcome { commands, failure, log: path, took: started.elapsed(), restored })
@@ -152,28 +175,21 @@ impl Build<'_> {
 
     fn run_stage1_makefile(
         &self,
-        images: &BTreeMap<Board, PathBuf>,
+        board: Board,
+        image: &Path,
         log: &mut BuildLog,
-    ) -> Result<Option<build_log::FailedCommand>> {
-        for (board, image) in images {
-            let flavors = self.flavors(*board);
-            let make = |target: &[&str]| {
-                let mut make = self.command("make");
-                make.args(["-C", "stage1"]).arg(format!("RKT_STAGE1_COREOS_BOARD={board}"));
-                if !self.selected.is_empty() {
-                    make.arg(format!("RKT_STAGE1_FLAVORS={}", join(&flavors)));
-                }
-                make.args(self.make_arguments()).args(target);
-                make.env("XTASK", COPY_IMAGE).env("XTASK_FETCH_FLAGS", "").env("XTASK_IMAGE", image);
-                make
-            };
-            for target in [&["clean"][..], &[]] {
-                if let Some(failed) = log.run(make(target))? {
-                    return Ok(Some(failed));
-                }
+    ) -> Result<Option<FailedCommand>> {
+        let make = |target: &[&str]| {
+            let mut make = self.command("make");
+            make.args(["-C", "stage1"]).arg(format!("RKT_STAGE1_COREOS_BOARD={board}"));
+            if !self.selected.is_empty() {
+                make.arg(format!("RKT_STAGE1_FLAVORS={}", join(&self.flavors(board))));
             }
-        }
-        Ok(None)
+            make.args(self.make_arguments()).args(target);
+            make.env("XTASK", GIVE_IMAGE).env("XTASK_FETCH_FLAGS", "").env("XTASK_IMAGE", image);
+            make
+        };
+        log.run_all([make(&["clean"]), make(&[])])
     }
 
     /// A command in the tree; the environment is passed on, messages are in English.
@@ -188,10 +204,10 @@ impl Build<'_> {
     }
 }
 
-/// The command that `stage1/Makefile` runs instead of `cargo xtask fetch … --output FILE`: copies the verified image to
-/// FILE. Both paths are data of the script, so no quoting of them can fail; make reads `$$` as one `$`.
-const COPY_IMAGE: &str =
-    r#"sh -c 'while [ "$$1" != --output ]; do shift || exit; done; cp -- "$$XTASK_IMAGE" "$$2"' xtask"#;
+/// The command that `stage1/Makefile` runs instead of `cargo xtask fetch`: moves the copied image to the FILE of `--output
+/// FILE`, or prints its path. Both paths are data of the script, so no quoting of them can fail; make reads `$$` as one
+/// `$`.
+const GIVE_IMAGE: &str = r#"sh -c 'for word; do if [ "$$last" = --output ]; then exec mv -- "$$XTASK_IMAGE" "$$word"; fi; last=$$word; done; printf "%s\n" "$$XTASK_IMAGE"' xtask"#;
 
 /// Flavors as rkt writes a list of them.
 fn join(flavors: &[Flavor]) -> String {

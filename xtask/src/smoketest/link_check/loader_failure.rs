@@ -1,5 +1,6 @@
 //! Detects a loader that does not work, from its results so far.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,7 @@ pub struct LoaderFailure {
 #[derive(Debug)]
 pub(super) struct LoaderHealth {
     deadline: Instant,
+    is_stopped: AtomicBool,
     counts: Mutex<Counts>,
 }
 
@@ -42,7 +44,17 @@ struct Counts {
 
 impl LoaderHealth {
     pub(super) fn new() -> LoaderHealth {
-        LoaderHealth { deadline: Instant::now() + MAX_CHECK_TIME, counts: Mutex::default() }
+        let deadline = Instant::now() + MAX_CHECK_TIME;
+        LoaderHealth { deadline, is_stopped: AtomicBool::new(false), counts: Mutex::default() }
+    }
+
+    /// Stops every run: one could not be finished.
+    pub(super) fn stop(&self) {
+        self.is_stopped.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.is_stopped.load(Ordering::Relaxed)
     }
 
     /// Counts one run; `end` is set for a run that did not exit normally.

@@ -120,7 +120,9 @@ impl Checker<'_> {
         let next = AtomicUsize::new(0);
         let work = || -> Result<Vec<LinkResult>> {
             let mine = std::iter::from_fn(|| files.get(next.fetch_add(1, Ordering::Relaxed)));
-            mine.take_while(|_| self.health.failure().is_none()).map(|file| self.check_file(file)).collect()
+            mine.take_while(|_| !self.health.is_stopped() && self.health.failure().is_none())
+                .map(|file| self.check_file(file))
+                .collect()
         };
         // Every thread is joined before the first result is examined: scope() itself panics after an unseen panic.
         let results: Vec<Result<Vec<LinkResult>>> = std::thread::scope(|scope| {
@@ -169,7 +171,7 @@ impl Checker<'_> {
         if rootfs.tree.resolve(&loader).end.node() == Some(file) {
             return Ok(LinkResult::new(file, Vec::new(), Vec::new()));
         }
-        let output = runner.list(&loader, file, mode)?;
+        let output = runner.list(&loader, file, mode, health)?;
         health.add(&loader, file, output.failure);
         let mut problems = output.problems;
         if !problems.is_empty() {

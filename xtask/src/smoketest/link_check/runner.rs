@@ -1,12 +1,14 @@
 //! Runners of the loader: native or emulated, always confined; or simulated, for a foreign machine.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::loader_failure::LoaderHealth;
 use super::loader_output::LoaderOutput;
 use super::{LIBRARY_PATH, SearchMode};
 use crate::smoketest::host::find_in_path;
-use crate::smoketest::rootfs::Rootfs;
+use crate::smoketest::rootfs::{self, Rootfs};
 use crate::smoketest::sandbox::Sandbox;
 use coreos_types::error::Result;
 use coreos_types::release::Board;
@@ -60,29 +62,37 @@ impl LoaderRunner {
     }
 
     /// Lists what one file loads (`ld.so --list`, ld.so(8)). Options alone reach the loader: its environment is empty.
-    pub(super) fn list(&self, loader: &UsrPath, file: &UsrPath, mode: SearchMode) -> Result<LoaderOutput> {
+    pub(super) fn list(
+        &self,
+        loader: &UsrPath,
+        file: &UsrPath,
+        mode: SearchMode,
+        health: &LoaderHealth,
+    ) -> Result<LoaderOutput> {
         let sandbox = match self {
             LoaderRunner::Native(sandbox) | LoaderRunner::Qemu(_, sandbox) => sandbox,
             LoaderRunner::Simulated(_) => return Ok(LoaderOutput::default()),
         };
-        let mut command = vec![format!("/usr/{loader}")];
+        let absolute = |path| Path::new("/usr").join(rootfs::os_path(path)).into_os_string();
+        let mut command = vec![absolute(loader)];
         if mode == SearchMode::LibraryPath {
-            command.extend(["--library-path".to_owned(), LIBRARY_PATH.to_owned()]);
+            command.extend(["--library-path", LIBRARY_PATH].map(OsString::from));
         }
-        command.extend(["--list".to_owned(), format!("/usr/{file}")]);
-        Ok(LoaderOutput::from_run(&sandbox.run(&command)?))
+        command.extend([OsString::from("--list"), absolute(file)]);
+        let run = sandbox.run(&command, &|| health.is_stopped());
+        Ok(LoaderOutput::from_run(&run.inspect_err(|_| health.stop())?))
     }
 }
 
 /// ELF files that their owner alone may read, as sudo is: the confined loader reads copies.
-fn unreadable_files(rootfs: &Rootfs) -> Vec<String> {
+fn unreadable_files(rootfs: &Rootfs) -> Vec<OsString> {
     let is_unreadable = |path: &&UsrPath| {
         rootfs
             .tree
             .get(path.as_str())
             .is_some_and(|node| matches!(node.kind, NodeKind::File { .. }) && node.mode & 0o004 == 0)
     };
-    rootfs.linked_files().filter(is_unreadable).map(ToString::to_string).collect()
+    rootfs.linked_files().filter(is_unreadable).map(rootfs::os_path).collect()
 }
 
 /// Whether a program needs no loader of its own, and so runs in any root directory.

@@ -3,8 +3,9 @@
 pub mod compare;
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -66,7 +67,7 @@ impl Rootfs {
 
     /// The path of a file on this machine.
     pub fn on_disk(&self, path: &UsrPath) -> PathBuf {
-        self.path.join("usr").join(path.as_str())
+        self.path.join("usr").join(os_path(path))
     }
 
     /// Every ELF file with a dynamic section that is from the image: what the build added may be linked for the host.
@@ -91,6 +92,11 @@ impl Rootfs {
             })
         })
     }
+}
+
+/// A path below `usr` in the bytes of the file system.
+pub fn os_path(path: &UsrPath) -> OsString {
+    OsString::from_vec(lossless_text::to_bytes(path.as_str()).into_owned())
 }
 
 /// Longest file, in bytes, of which the content is read: no program or library is longer.

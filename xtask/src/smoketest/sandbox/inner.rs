@@ -4,7 +4,6 @@
 //! user namespace of its caller, where it would change mounts of the machine.
 
 use std::ffi::OsString;
-use std::fmt::Display;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -21,6 +20,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid};
 
 use super::Sandbox;
 use super::user_map::UserMap;
+use coreos_types::error::{Error, Result, ResultExt};
 
 /// The first argument of this entry point.
 const COMMAND: &str = "__sandbox";
@@ -46,21 +46,8 @@ const MAX_CPU_TIME: u64 = 20;
 /// Most processes and threads of an emulator; a program that runs natively is alone.
 const MAX_EMULATOR_THREADS: u64 = 16;
 
-type Result<T> = std::result::Result<T, String>;
-
-/// Adds context to an error.
-trait Context<T> {
-    fn context(self, what: impl Display) -> Result<T>;
-}
-
-impl<T, E: Display> Context<T> for std::result::Result<T, E> {
-    fn context(self, what: impl Display) -> Result<T> {
-        self.map_err(|error| format!("{what}: {error}"))
-    }
-}
-
 /// The arguments of this entry point.
-pub(super) fn arguments(sandbox: &Sandbox, program: &[String]) -> Vec<OsString> {
+pub(super) fn arguments(sandbox: &Sandbox, program: &[OsString]) -> Vec<OsString> {
     let namespace = fs::read_link("/proc/self/ns/user").unwrap_or_default();
     let uid = match sandbox.user {
         UserMap::Unprivileged(uid) => uid.to_string(),
@@ -70,8 +57,7 @@ pub(super) fn arguments(sandbox: &Sandbox, program: &[String]) -> Vec<OsString> 
         vec![COMMAND.into(), namespace.into_os_string(), uid.into(), sandbox.rootfs.clone().into()];
     words.push(sandbox.emulator.clone().unwrap_or_default().into());
     words.push(sandbox.unreadable.len().to_string().into());
-    words.extend(sandbox.unreadable.iter().map(OsString::from));
-    words.extend(program.iter().map(OsString::from));
+    words.extend([&sandbox.unreadable[..], program].concat());
     words
 }
 
@@ -113,15 +99,17 @@ struct Request {
 impl Request {
     fn parse(words: &[OsString]) -> Result<Request> {
         let [namespace, uid, rootfs, emulator, count, rest @ ..] = words else {
-            return Err("too few arguments".into());
+            return Err(Error::failed("too few arguments"));
         };
-        if fs::read_link("/proc/self/ns/user").context("cannot read /proc/self/ns/user")?.as_os_str()
+        if fs::read_link("/proc/self/ns/user").with_context(|| "cannot read /proc/self/ns/user")?.as_os_str()
             == namespace
         {
-            return Err("not in a user namespace of its own".into());
+            return Err(Error::failed("not in a user namespace of its own"));
         }
         let number = |word: &OsString| word.to_str().and_then(|word| word.parse().ok());
-        let count = number(count).filter(|count| *count as usize <= rest.len()).ok_or("invalid count")?;
+        let count = number(count)
+            .filter(|count| *count as usize <= rest.len())
+            .ok_or_else(|| Error::failed("invalid count"))?;
         let (unreadable, program) = rest.split_at(count as usize);
         Ok(Request {
             uid: number(uid),
@@ -136,8 +124,8 @@ impl Request {
 /// Changes the root directory for a boot, which has made its namespaces and mounts, and executes its program; returns
 /// the error.
 fn enter(root: &Path, program: &OsString, arguments: &[OsString]) -> Result<io::Error> {
-    if std::env::current_exe().context("cannot locate this program")? != Path::new(SUPERVISORS_COPY) {
-        return Err("not called by the supervisor of a boot".into());
+    if std::env::current_exe().with_context(|| "cannot locate this program")? != Path::new(SUPERVISORS_COPY) {
+        return Err(Error::failed("not called by the supervisor of a boot"));
     }
     pivot(root)?;
     Ok(Command::new(program).args(arguments).exec())
@@ -148,7 +136,7 @@ fn start(words: &[OsString]) -> Result<Option<io::Error>> {
     let request = Request::parse(words)?;
     limit_namespaces();
     make_root(&request)?;
-    rustix::process::setsid().context("cannot start a session")?;
+    rustix::process::setsid().with_context(|| "cannot start a session")?;
     drop_rights(request.uid)?;
     limit_resources(request.emulator.is_some())?;
     shake_hands()?;
@@ -193,7 +181,7 @@ fn make_root(request: &Request) -> Result<()> {
     }
     let root = &request.rootfs;
     rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
-        .context("cannot make mounts private")?;
+        .with_context(|| "cannot make mounts private")?;
     rustix::mount::mount(
         "tmpfs",
         root,
@@ -201,20 +189,20 @@ fn make_root(request: &Request) -> Result<()> {
         MountFlags::NOSUID | MountFlags::NODEV,
         c"mode=755,size=512m",
     )
-    .context("cannot mount a tmpfs")?;
+    .with_context(|| "cannot mount a tmpfs")?;
     entries.push(("usr", Entry::Directory(usr)));
     for (name, entry) in entries {
         let path = root.join(name);
         match entry {
-            Entry::Link(target) => symlink(target, path).context("cannot make a link")?,
+            Entry::Link(target) => symlink(target, path).with_context(|| "cannot make a link")?,
             Entry::Directory(directory) => {
-                fs::create_dir(&path).context("cannot make a directory")?;
+                fs::create_dir(&path).with_context(|| "cannot make a directory")?;
                 bind(&directory, &path)?;
             }
         }
     }
     if let Some(emulator) = emulator {
-        fs::write(root.join(EMULATOR), "").context("cannot make a file")?;
+        fs::write(root.join(EMULATOR), "").with_context(|| "cannot make a file")?;
         bind(&emulator, &root.join(EMULATOR))?;
     }
     for (number, path) in request.unreadable.iter().enumerate() {
@@ -222,12 +210,12 @@ fn make_root(request: &Request) -> Result<()> {
     }
     pivot(root)?;
     let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
-    rustix::mount::mount_remount("/", flags, c"").context("cannot make the root directory read-only")
+    rustix::mount::mount_remount("/", flags, c"").with_context(|| "cannot make the root directory read-only")
 }
 
 fn open(path: &Path, flags: OFlags) -> Result<OwnedFd> {
     rustix::fs::open(path, flags | OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-        .context(format_args!("cannot open {}", path.display()))
+        .with_context(|| format!("cannot open {}", path.display()))
 }
 
 /// Mounts an open file or directory read-only.
@@ -238,23 +226,24 @@ fn bind(file: &OwnedFd, target: &Path) -> Result<()> {
             let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
             rustix::mount::mount_remount(target, flags, c"")
         })
-        .context(format_args!("cannot mount {}", target.display()))
+        .with_context(|| format!("cannot mount {}", target.display()))
 }
 
 /// Mounts a world-readable copy over a file.
 fn copy(path: &Path, copy: &Path) -> Result<()> {
     let copied =
         fs::copy(path, copy).and_then(|_| fs::set_permissions(copy, fs::Permissions::from_mode(0o555)));
-    copied.context(format_args!("cannot copy {}", path.display()))?;
+    copied.with_context(|| format!("cannot copy {}", path.display()))?;
     bind(&open(copy, OFlags::NOFOLLOW)?, path)
 }
 
 /// Makes a directory the root, and detaches the old one (pivot_root(2), "pivot_root(".", ".")").
 fn pivot(root: &Path) -> Result<()> {
-    rustix::process::chdir(root).context("cannot enter the root directory")?;
-    rustix::process::pivot_root(".", ".").context("cannot change the root directory")?;
-    rustix::mount::unmount(".", UnmountFlags::DETACH).context("cannot detach the old root directory")?;
-    rustix::process::chdir("/").context("cannot enter the root directory")
+    rustix::process::chdir(root).with_context(|| "cannot enter the root directory")?;
+    rustix::process::pivot_root(".", ".").with_context(|| "cannot change the root directory")?;
+    rustix::mount::unmount(".", UnmountFlags::DETACH)
+        .with_context(|| "cannot detach the old root directory")?;
+    rustix::process::chdir("/").with_context(|| "cannot enter the root directory")
 }
 
 /// Drops the user and all capabilities permanently.
@@ -270,14 +259,14 @@ fn drop_rights(uid: Option<u32>) -> Result<()> {
     let _ = rustix::thread::clear_ambient_capability_set();
     if let Some(uid) = uid {
         let (user, group) = (Uid::from_raw(uid), Gid::from_raw(uid));
-        rustix::thread::set_thread_groups(&[]).context("cannot drop groups")?;
-        rustix::thread::set_thread_res_gid(group, group, group).context("cannot change the group")?;
-        rustix::thread::set_thread_res_uid(user, user, user).context("cannot change the user")?;
+        rustix::thread::set_thread_groups(&[]).with_context(|| "cannot drop groups")?;
+        rustix::thread::set_thread_res_gid(group, group, group).with_context(|| "cannot change the group")?;
+        rustix::thread::set_thread_res_uid(user, user, user).with_context(|| "cannot change the user")?;
     }
     let none = CapabilitySet::empty();
     let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
-    rustix::thread::set_capabilities(None, sets).context("cannot drop capabilities")?;
-    rustix::thread::set_no_new_privs(true).context("cannot set no_new_privs")
+    rustix::thread::set_capabilities(None, sets).with_context(|| "cannot drop capabilities")?;
+    rustix::thread::set_no_new_privs(true).with_context(|| "cannot set no_new_privs")
 }
 
 fn limit_resources(emulated: bool) -> Result<()> {
@@ -296,7 +285,7 @@ fn limit_resources(emulated: bool) -> Result<()> {
     ] {
         let lowered = Rlimit { current: limit, maximum: limit };
         if limit.is_some() {
-            rustix::process::setrlimit(resource, lowered).context("cannot set a limit")?;
+            rustix::process::setrlimit(resource, lowered).with_context(|| "cannot set a limit")?;
         }
     }
     Ok(())
@@ -305,6 +294,6 @@ fn limit_resources(emulated: bool) -> Result<()> {
 /// Waits until the host has seen that all is set up.
 fn shake_hands() -> Result<()> {
     let mut stdout = io::stdout();
-    stdout.write_all(b"\n").and_then(|()| stdout.flush()).context("cannot reach the host")?;
-    io::stdin().read_exact(&mut [0]).context("the parent process ended")
+    stdout.write_all(b"\n").and_then(|()| stdout.flush()).with_context(|| "cannot reach the host")?;
+    io::stdin().read_exact(&mut [0]).with_context(|| "the parent process ended")
 }

@@ -11,10 +11,12 @@
 pub mod inner;
 mod user_map;
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -29,9 +31,24 @@ pub const MAX_OUTPUT_LEN: usize = 1 << 20;
 /// Longest wait for the namespaces.
 const SETUP_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The script of process 1 in the sandbox: waits for the user map, and dies with `unshare`. The shell stays the parent,
-/// so that a change of user (which clears the death signal, prctl(2)) cannot detach the program.
-const INIT: &str = r#"echo; read -r _ || exit 125; "$@"; exit $?"#;
+/// Longest time until a stop of the whole check is noticed.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The script of the supervisor, in all namespaces but that of processes. A signal ends this shell, and with it process 1
+/// of the sandbox; unshare(1) with `--fork` would ignore SIGINT and SIGTERM.
+const SUPERVISOR: &str = r#"trap 'trap - TERM; kill -TERM $$' INT HUP TERM
+exec 3<&0
+setpriv --pdeathsig KILL sh -c "$0" sandbox "$@" <&3 3<&- &
+exec <&- 3<&-
+wait $!"#;
+/// The script of process 1 in the sandbox: waits for the user map. The shell stays the parent, so that a change of user
+/// (which clears the death signal, prctl(2)) cannot detach the program.
+const INIT: &str = r#"trap 'exit 143' INT HUP TERM
+exec 3<&0
+echo
+read -r _ || exit 125
+"$@" <&3 3<&- &
+wait $!"#;
 
 /// The confinement of programs of a root filesystem on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +60,7 @@ pub struct Sandbox {
     /// The static qemu that runs programs of a foreign machine.
     emulator: Option<PathBuf>,
     /// Files below `usr` that only root can read: the program sees copies.
-    unreadable: Vec<String>,
+    unreadable: Vec<OsString>,
 }
 
 /// The end of a run, and what the program printed.
@@ -95,7 +112,7 @@ impl Sandbox {
     pub fn detect(
         rootfs: &Path,
         emulator: Option<PathBuf>,
-        unreadable: Vec<String>,
+        unreadable: Vec<OsString>,
     ) -> std::result::Result<Sandbox, String> {
         let missing: Vec<&str> =
             ["unshare", "setpriv"].into_iter().filter(|tool| find_in_path(tool).is_none()).collect();
@@ -106,12 +123,12 @@ impl Sandbox {
         let user = UserMap::of_process();
         let unreadable = if user.can_be_chosen_by_root() { unreadable } else { Vec::new() };
         let mut sandbox = Sandbox { tool, rootfs: rootfs.to_owned(), user, emulator, unreadable };
-        let mut probe = sandbox.run(&[]);
+        let mut probe = sandbox.run(&[], &|| false);
         if probe.is_err() && sandbox.user.can_be_chosen_by_root() {
             // In a container with few user IDs, root may still create user namespaces like an unprivileged user.
             sandbox.user = UserMap::Caller;
             sandbox.unreadable.clear();
-            probe = sandbox.run(&[]).or(probe);
+            probe = sandbox.run(&[], &|| false).or(probe);
         }
         match probe {
             Ok(_) => Ok(sandbox),
@@ -128,42 +145,42 @@ impl Sandbox {
         format!("confined, {user}")
     }
 
-    /// Runs a program, an absolute path in the root filesystem, with its arguments. No arguments at all sets the
-    /// sandbox up and ends.
+    /// Runs a program, an absolute path in the root filesystem, with its arguments, until `is_stopped`. No arguments at
+    /// all sets the sandbox up and ends.
     ///
     /// # Errors
-    /// The sandbox cannot be set up; the program's own failure is not an error.
-    pub fn run(&self, arguments: &[String]) -> Result<Finished> {
+    /// The sandbox cannot be set up, or was stopped; the program's own failure is not an error.
+    pub fn run(&self, arguments: &[OsString], is_stopped: &dyn Fn() -> bool) -> Result<Finished> {
         let mut child = self.command(arguments).spawn().with_context(|| "cannot run setpriv")?;
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let (sender, chunks) = sync_channel(4);
-        spawn_reader(stdout, false, sender.clone());
-        spawn_reader(stderr, true, sender);
+        spawn_reader(child.stdout.take(), false, sender.clone());
+        spawn_reader(child.stderr.take(), true, sender);
         let mut run =
-            Run { user: &self.user, stdin: child.stdin.take(), phase: Phase::Namespaces, output: Vec::new() };
-        let mut stderr = Vec::new();
-        let stopped = run.collect(child.id(), &chunks, &mut stderr);
+            Run { user: self.user, phase: Phase::Namespaces, stdout: Vec::new(), stderr: Vec::new() };
+        let stopped = run.collect(&mut child, &chunks, is_stopped);
         if !matches!(stopped, Ok(None)) {
             let _ = child.kill();
         }
-        drop((chunks, run.stdin.take()));
-        let status = wait(&mut child)?;
-        let end = match stopped? {
-            Some(end) => end,
-            None if run.phase != Phase::Program => return Err(setup_error(status, &stderr)),
-            None => from_status(status),
+        drop((chunks, child.stdin.take()));
+        let status = child.wait().with_context(|| "cannot wait for the sandbox")?;
+        let end = match (stopped?, status.signal()) {
+            (Some(end), _) => end,
+            // The supervisor passes on the status of its child.
+            (None, Some(_)) => return Err(stopped_by(status)),
+            (None, None) if run.phase != Phase::Program => return Err(setup_error(status, &run.stderr)),
+            (None, None) => from_code(status.code().unwrap_or_default()),
         };
-        Ok(Finished { end, stdout: run.output, stderr })
+        Ok(Finished { end, stdout: run.stdout, stderr: run.stderr })
     }
 
-    fn command(&self, arguments: &[String]) -> Command {
+    fn command(&self, arguments: &[OsString]) -> Command {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "unshare", "--user"]);
         if self.user == UserMap::Caller {
             command.arg("--map-root-user");
         }
         command.args(["--mount", "--propagation", "private", "--pid", "--net", "--ipc", "--uts", "--cgroup"]);
-        command.args(["--fork", "--kill-child", "--", "sh", "-c", INIT, "sandbox"]).arg(&self.tool);
+        command.args(["--", "sh", "-c", SUPERVISOR, INIT]).arg(&self.tool);
         command.args(inner::arguments(self, arguments));
         // Nothing of the caller's environment (LD_PRELOAD, LD_DEBUG) reaches the program.
         command.env_clear().env("PATH", PATH).env("LC_ALL", "C");
@@ -184,27 +201,32 @@ enum Phase {
 }
 
 /// A run as seen from outside.
-struct Run<'a> {
-    user: &'a UserMap,
-    stdin: Option<ChildStdin>,
+struct Run {
+    user: UserMap,
     phase: Phase,
-    output: Vec<u8>,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
 }
 
-impl Run<'_> {
+impl Run {
     /// Collects output until both streams end (`None`), or until a limit is reached.
     fn collect(
         &mut self,
-        pid: u32,
+        child: &mut Child,
         chunks: &Receiver<(bool, Vec<u8>)>,
-        stderr: &mut Vec<u8>,
+        is_stopped: &dyn Fn() -> bool,
     ) -> Result<Option<End>> {
         let mut deadline = Instant::now() + SETUP_TIMEOUT;
         loop {
-            match chunks.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok((true, bytes)) => stderr.extend(bytes),
-                Ok((false, bytes)) => self.output.extend(bytes),
+            let rest = deadline.saturating_duration_since(Instant::now());
+            match chunks.recv_timeout(rest.min(POLL_INTERVAL)) {
+                _ if is_stopped() => {
+                    return Err(Error::failed("the sandbox of the image's loader was stopped"));
+                }
+                Ok((true, bytes)) => self.stderr.extend(bytes),
+                Ok((false, bytes)) => self.stdout.extend(bytes),
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) if rest > POLL_INTERVAL => {}
                 Err(RecvTimeoutError::Timeout) if self.phase == Phase::Program => {
                     return Ok(Some(End::TimedOut));
                 }
@@ -212,34 +234,35 @@ impl Run<'_> {
                     return Err(Error::failed("the sandbox was not set up in time"));
                 }
             }
-            if self.output.len() + stderr.len() > MAX_OUTPUT_LEN {
+            if self.stdout.len() + self.stderr.len() > MAX_OUTPUT_LEN {
                 return Ok(Some(End::TooMuchOutput));
             }
             while self.phase != Phase::Program
-                && let Some(end) = self.output.iter().position(|byte| *byte == b'\n')
+                && let Some(end) = self.stdout.iter().position(|byte| *byte == b'\n')
             {
-                self.output.drain(..=end);
-                self.advance(pid)?;
+                self.stdout.drain(..=end);
+                self.advance(child)?;
                 deadline =
                     Instant::now() + if self.phase == Phase::Program { MAX_RUN_TIME } else { SETUP_TIMEOUT };
             }
         }
     }
 
-    /// Answers a line of the set-up.
-    fn advance(&mut self, pid: u32) -> Result<()> {
-        self.phase = match self.phase {
-            Phase::Namespaces => {
-                self.user.write(pid).with_context(|| "cannot map user IDs")?;
-                Phase::Inner
-            }
-            Phase::Inner | Phase::Program => Phase::Program,
-        };
-        let stdin = self.stdin.as_mut();
+    /// Answers a line of the set-up, unless its supervisor has ended: the program would outlive this process.
+    fn advance(&mut self, child: &mut Child) -> Result<()> {
+        if let Ok(Some(status)) = child.try_wait() {
+            return Err(stopped_by(status));
+        }
+        if self.phase == Phase::Namespaces {
+            self.user.write(child.id()).with_context(|| "cannot map user IDs")?;
+            self.phase = Phase::Inner;
+        } else {
+            self.phase = Phase::Program;
+        }
         // If the set-up has failed, its error is on standard error.
-        let _ = stdin.map(|stdin| stdin.write_all(b"\n").and_then(|()| stdin.flush()));
+        let _ = child.stdin.as_mut().map(|stdin| stdin.write_all(b"\n").and_then(|()| stdin.flush()));
         if self.phase == Phase::Program {
-            self.stdin = None;
+            child.stdin = None;
         }
         Ok(())
     }
@@ -261,9 +284,9 @@ fn spawn_reader(
     });
 }
 
-/// `unshare` ends with its child, and its child with the namespace.
-fn wait(child: &mut Child) -> Result<ExitStatus> {
-    child.wait().with_context(|| "cannot wait for the sandbox")
+/// The error for a supervisor that was killed.
+fn stopped_by(status: ExitStatus) -> Error {
+    Error::failed("the sandbox of the image's loader was stopped").with_cause(status)
 }
 
 fn setup_error(status: ExitStatus, stderr: &[u8]) -> Error {
@@ -273,11 +296,10 @@ fn setup_error(status: ExitStatus, stderr: &[u8]) -> Error {
 }
 
 /// The shell in the sandbox passes a signal on as 128 and its number (sh(1)).
-fn from_status(status: ExitStatus) -> End {
-    match status.code() {
-        Some(inner::EXIT_NOT_EXECUTABLE) => End::NotExecutable,
-        Some(code) if code > 128 => End::Killed(code - 128),
-        Some(code) => End::Exited(code),
-        None => End::Killed(std::os::unix::process::ExitStatusExt::signal(&status).unwrap_or_default()),
+fn from_code(code: i32) -> End {
+    match code {
+        inner::EXIT_NOT_EXECUTABLE => End::NotExecutable,
+        code if code > 128 => End::Killed(code - 128),
+        code => End::Exited(code),
     }
 }

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use super::tar::TarWriter;
-use crate::smoketest::rootfs::Rootfs;
-use coreos_types::error::{Result, ResultExt};
+use crate::smoketest::no_follow;
+use crate::smoketest::rootfs::{self, Rootfs};
+use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::release::Board;
 use usr::file_info::FileInfo;
 use usr::ldso::DynamicLoader;
@@ -21,33 +23,44 @@ use usr::tree::NodeKind;
 /// # Errors
 /// A file cannot be read, or the image cannot be written.
 pub(super) fn write(rootfs: &Rootfs, path: &Path) -> Result<PathBuf> {
-    let mut tar = TarWriter::default();
-    tar.file("manifest", manifest(rootfs.board).to_string().as_bytes(), 0o644);
+    let home = path.with_extension("files");
+    no_follow::remove(&home)?;
+    copy_files(rootfs, &home).with_context(|| format!("cannot write {}", home.display()))?;
+    let mut tar = Command::new("tar");
+    tar.args(["--create", "--owner=0", "--group=0", "-C"]).arg(&home).args(["manifest", "rootfs"]);
+    let output = tar.stdin(Stdio::null()).stdout(no_follow::create_file(path)?).stderr(Stdio::piped());
+    let output = output.spawn().and_then(std::process::Child::wait_with_output);
+    let output = output.with_context(|| "cannot run tar")?;
+    no_follow::remove(&home)?;
+    match output.status.success() {
+        true => Ok(path.to_owned()),
+        false => Err(Error::failed(format!("cannot write {}", path.display()))
+            .with_cause(String::from_utf8_lossy(&output.stderr).trim())),
+    }
+}
+
+/// Copies what the shell needs, and every symlink, to a new directory.
+fn copy_files(rootfs: &Rootfs, home: &Path) -> std::io::Result<()> {
+    let usr = home.join("rootfs/usr");
+    fs::create_dir_all(usr.join("bin"))?;
+    fs::write(home.join("manifest"), manifest(rootfs.board).to_string())?;
+    for name in ["bin", "lib", "lib64"] {
+        symlink(format!("usr/{name}"), home.join("rootfs").join(name))?;
+    }
     let files = files(rootfs);
-    let links = rootfs.tree.iter().filter_map(|(path, node)| match &node.kind {
-        NodeKind::Symlink(target) => Some((format!("rootfs/usr/{path}"), target.clone())),
-        _ => None,
-    });
-    let mut links: Vec<(String, String)> = links.collect();
-    links.extend(["bin", "lib", "lib64"].map(|name| (format!("rootfs/{name}"), format!("usr/{name}"))));
+    for (path, node) in rootfs.tree.iter() {
+        let (here, there) = (rootfs.on_disk(path), usr.join(rootfs::os_path(path)));
+        fs::create_dir_all(there.parent().unwrap_or(&usr))?;
+        match &node.kind {
+            NodeKind::Symlink(_) => symlink(fs::read_link(here)?, there)?,
+            _ if files.contains(path) => drop(fs::copy(here, there)?),
+            _ => {}
+        }
+    }
     if rootfs.tree.get("bin/sh").is_none() {
-        links.push(("rootfs/usr/bin/sh".to_owned(), "bash".to_owned()));
+        symlink("bash", usr.join("bin/sh"))?;
     }
-    let paths = files.iter().map(|path| format!("rootfs/usr/{path}"));
-    let mut directories = BTreeSet::new();
-    for path in paths.chain(links.iter().map(|(path, _)| path.clone())) {
-        directories.extend(path.match_indices('/').map(|(end, _)| path[..end].to_owned()));
-    }
-    directories.iter().for_each(|directory| tar.directory(directory));
-    links.iter().for_each(|(path, target)| tar.symlink(path, target));
-    for file in &files {
-        let on_disk = rootfs.on_disk(file);
-        let bytes = fs::read(&on_disk).with_context(|| format!("cannot read {}", on_disk.display()))?;
-        tar.file(&format!("rootfs/usr/{file}"), &bytes, 0o755);
-    }
-    let _ = fs::remove_file(path);
-    fs::write(path, tar.finish()).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(path.to_owned())
+    Ok(())
 }
 
 /// The shell, its loader and its libraries.

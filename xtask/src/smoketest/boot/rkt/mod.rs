@@ -5,15 +5,14 @@
 //! it afterwards.
 
 mod app;
-mod tar;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
-use super::nspawn::{setup_failure, unsupported_reason};
-use super::{BootOutcome, console, diagnosis, nonce, units};
+use super::{BootOutcome, Supervisor, diagnosis, nonce};
+use crate::smoketest::no_follow;
 use crate::smoketest::rootfs::Rootfs;
 use coreos_types::error::{Result, ResultExt};
 use coreos_types::release::SystemdVersion;
@@ -36,63 +35,38 @@ pub struct RktRun<'a> {
 }
 
 /// The text of the supervisor.
-const SUPERVISOR: &str = include_str!("supervisor.sh");
-/// The supervisor's exit status for a machine that does not support the run.
-const EXIT_UNSUPPORTED: i32 = 75;
-/// The unified hierarchy is used from this systemd on; before, v1.
-const UNIFIED_SINCE: u32 = 233;
-/// systemd refuses cgroup v1 from this version on.
-const UNIFIED_ONLY_SINCE: u32 = 256;
+const SUPERVISOR: &str = concat!(include_str!("../supervise.sh"), include_str!("supervisor.sh"));
 
 /// Runs rkt as root, with data, mounts and cgroups of its own.
 ///
 /// # Errors
 /// An error on the host; a failed run is an outcome.
 pub fn run(run: &RktRun<'_>) -> Result<BootOutcome> {
-    if let Some(reason) = unsupported_reason() {
-        return Ok(BootOutcome::Unsupported(reason));
-    }
+    Supervisor::try_hierarchies(run.systemd, |hierarchy| run_once(run, hierarchy))
+}
+
+fn run_once(run: &RktRun<'_>, hierarchy: &'static str) -> Result<BootOutcome> {
     let image = match run.app {
         Some(app) => fs::canonicalize(app).unwrap_or_else(|_| PathBuf::from(app)),
         None => app::write(run.rootfs, &run.work.join("smoketest.aci"))?,
     };
-    let hierarchies: &[&str] = match run.systemd.map_or(UNIFIED_SINCE, |systemd| systemd.0) {
-        ..UNIFIED_SINCE => &["v1"],
-        UNIFIED_ONLY_SINCE.. => &["v2"],
-        _ => &["v2", "v1"],
-    };
-    let mut reasons = Vec::new();
-    for hierarchy in hierarchies {
-        match run_once(run, &image, hierarchy)? {
-            BootOutcome::Unsupported(reason) => reasons.push(reason),
-            outcome => return Ok(outcome),
-        }
-    }
-    Ok(BootOutcome::Unsupported(reasons.join("; ")))
-}
-
-fn run_once(run: &RktRun<'_>, image: &Path, hierarchy: &str) -> Result<BootOutcome> {
     let nonce = nonce();
     let data = run.work.join("rkt-data");
     // Left by a killed run.
-    let _ = fs::remove_dir_all(&data);
-    fs::create_dir_all(&data).with_context(|| format!("cannot create {}", data.display()))?;
+    no_follow::remove(&data)?;
+    fs::create_dir(&data).with_context(|| format!("cannot create {}", data.display()))?;
     let log = run.work.join("rkt.log");
-    let group = format!("xtask-smoketest-{nonce}.service");
-    let mut command = supervisor_command("outer", &group);
-    command.env("RKT_CGROUP", hierarchy).args(rkt_command(run, image, &data, &nonce));
-    let console = console::run_until_exit(&mut command, &units::marker(&nonce), run.limit, &log);
-    if !console.as_ref().is_ok_and(|console| console.status.is_some_and(|status| status.code().is_some())) {
-        // The supervisor may have been killed before it removed the cgroups.
-        let mut sweep = supervisor_command("sweep", &group);
-        let _ = sweep.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    }
-    let _ = fs::remove_dir_all(&data);
-    let console = console?;
+    let supervisor =
+        Supervisor { script: SUPERVISOR, hierarchy, group: format!("xtask-smoketest-{nonce}.service") };
+    let mut command = supervisor.command("outer");
+    command.args(rkt_command(run, &image, &data, &nonce));
+    let console = supervisor.run(command, &nonce, run.limit, &log);
+    let _ = no_follow::remove(&data);
+    let console = match console? {
+        Ok(console) => console,
+        Err(reason) => return Ok(BootOutcome::Unsupported(reason)),
+    };
     let method = format!("rkt run {}, cgroup {hierarchy}", run.app.unwrap_or("smoketest.aci"));
-    if console.status.and_then(|status| status.code()) == Some(EXIT_UNSUPPORTED) {
-        return Ok(BootOutcome::Unsupported(setup_failure(&console.lines)));
-    }
     let loader_error = console.lines.iter().any(|line| line.contains(LOADER_ERROR));
     let why = match console.status {
         Some(status) if console.marker_seen && status.success() && !loader_error => {
@@ -127,17 +101,6 @@ const LOADER_ERROR: &str = ": error while loading shared libraries: ";
 
 fn describe_status(status: ExitStatus) -> String {
     status.code().map_or_else(|| status.to_string(), |code| code.to_string())
-}
-
-/// A step of the supervisor, in a session and a mount namespace of its own.
-fn supervisor_command(step: &str, group: &str) -> Command {
-    let mut command = Command::new("setsid");
-    command
-        .args(["unshare", "--mount", "--propagation", "private", "sh", "-euc", SUPERVISOR, "rkt", step])
-        .env("RKT_SCRIPT", SUPERVISOR)
-        .env("RKT_GROUP", group)
-        .env("LC_ALL", "C");
-    command
 }
 
 /// The arguments of the run, the program first. The stage1 is the one in the directory of the program: for any other,

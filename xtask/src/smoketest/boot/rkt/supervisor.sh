@@ -1,12 +1,11 @@
-# Runs a command as rkt needs it, and leaves nothing of it behind. Run by `sh -euc` as root, in a mount namespace of its
-# own, with the name of the step as $1 and the command after it. Standard input is the lifeline: at its end (the caller
-# is done, or was killed) every process of the run is killed, and then its cgroups are removed.
+# Runs a command as rkt needs it, and leaves nothing of it behind. Run by `sh -euc` after supervise.sh, as root, in a mount
+# namespace of its own, with the name of the step as $1 and the command after it. At the end of the lifeline every process
+# of the run is killed, and then its cgroups are removed.
 #
-#   RKT_CGROUP   v2, or v1: the hierarchy that the run sees
-#   RKT_GROUP    the name of its cgroup; it ends in .service, for rkt looks for such a name
-#   RKT_SCRIPT   this text
+#   BOOT_CGROUP  v2, or v1: the hierarchy that the run sees
+#   BOOT_GROUP   the name of its cgroup; it ends in .service, for rkt looks for such a name
+#   BOOT_SCRIPT  this text
 exec 2>&1
-cannot() { echo "boot-setup: $*"; exit 75; }
 
 # rkt takes the machine for one with systemd where /run/systemd/system is, and then passes --keep-unit to
 # systemd-nspawn. No bus of the machine may be found: the pod would be registered there.
@@ -25,7 +24,7 @@ hide_run() {
 
 # One hierarchy at /sys/fs/cgroup: in a hybrid of both, systemd's library reads the wrong one.
 make_group() {
-  if [ "$RKT_CGROUP" = v2 ]; then
+  if [ "$BOOT_CGROUP" = v2 ]; then
     [ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ] || mount -t cgroup2 cgroup2 /sys/fs/cgroup ||
       cannot "cgroup2 cannot be mounted"
     hierarchy=/sys/fs/cgroup
@@ -36,25 +35,14 @@ make_group() {
     mount -t cgroup -o none,name=systemd cgroup "$hierarchy" ||
       cannot "the cgroup v1 hierarchy name=systemd cannot be mounted"
   fi
-  RKT_PROCS=$hierarchy/$RKT_GROUP/cgroup.procs
+  RKT_PROCS=$hierarchy/$BOOT_GROUP/cgroup.procs
   export RKT_PROCS
-  mkdir "$hierarchy/$RKT_GROUP" || cannot "$hierarchy/$RKT_GROUP cannot be made"
-}
-
-# Ends what is left in the group at $1, and removes it. A group stays busy for a moment after its last process.
-remove_group() {
-  tries=0
-  while [ -d "$1" ] && [ $tries -lt 40 ]; do
-    processes=$(find "$1" -name cgroup.procs -exec cat {} + 2> /dev/null || true)
-    [ -z "$processes" ] || kill -KILL $processes 2> /dev/null || true
-    find "$1" -depth -type d -exec rmdir {} + 2> /dev/null || sleep 0.05
-    tries=$((tries + 1))
-  done
+  mkdir "$hierarchy/$BOOT_GROUP" || cannot "$hierarchy/$BOOT_GROUP cannot be made"
 }
 
 # The group in every hierarchy of the machine: rkt mounts all v1 controllers itself, also those that the machine has not
 # mounted, and systemd-nspawn makes a group in v2 as well.
-sweep() {
+clean() {
   cut -d: -f2 /proc/self/cgroup | while read -r controllers; do
     case $controllers in
     '') set -- -t cgroup2 ;;
@@ -63,7 +51,7 @@ sweep() {
     esac
     # One that nobody has mounted may be gone by now, and then nothing is left in it.
     mount "$@" cgroup /run/hierarchy 2> /dev/null || continue
-    remove_group "/run/hierarchy/$RKT_GROUP"
+    remove_group "/run/hierarchy/$BOOT_GROUP"
     umount /run/hierarchy
   done
 }
@@ -72,21 +60,13 @@ step=$1
 shift
 case $step in
 outer)
-  trap '' INT HUP TERM PIPE
   hide_run
   make_group
   exec 3<&0
-  # Dies with its parent, and takes the whole process namespace along.
-  setpriv --pdeathsig KILL unshare --pid --fork --kill-child --mount-proc \
-    sh -euc "$RKT_SCRIPT" rkt inner "$@" < /dev/null 3<&- &
-  run=$!
-  # A builtin waits, so that no other process is left when the run ends first.
-  { while read -r _; do :; done; kill -KILL $run; } <&3 > /dev/null 2>&1 &
-  lifeline=$!
-  status=0
-  wait $run || status=$?
-  kill -KILL $lifeline 2> /dev/null || true
-  sweep
+  # Dies with this shell, and takes the whole process namespace along.
+  start unshare --pid --fork --kill-child --mount-proc sh -euc "$BOOT_SCRIPT" rkt inner "$@"
+  finish
+  clean
   exit $status
   ;;
 inner)
@@ -95,9 +75,10 @@ inner)
   setsid --wait sh -euc 'echo $$ > "$RKT_PROCS"; exec "$@"' rkt "$@" || status=$?
   exit $status
   ;;
-sweep)
+clean)
+  # What a supervisor left that was killed itself.
   mount -t tmpfs -o mode=755 tmpfs /run
   mkdir /run/hierarchy
-  sweep
+  clean
   ;;
 esac
