@@ -157,7 +157,13 @@ impl Config {
     ) -> Result<Keyring> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
         if let Some(path) = signing_key.or(self.signing_key.as_deref()) {
-            return Keyring::from_file(path, now);
+            let source = match (signing_key, env::var_os("XTASK_SIGNING_KEY")) {
+                (Some(_), _) => "--signing-key FILE",
+                (None, Some(value)) if !value.is_empty() => "XTASK_SIGNING_KEY=FILE",
+                _ => "signing-key = \"FILE\" in [workspace.metadata.stage1]",
+            };
+            let hint = format!("pass an OpenPGP certificate, as gpg --export writes it: {source}");
+            return Keyring::from_file(path, now).map_err(|error| error.with_hint(hint));
         }
         let mut policy = match vendor {
             Some(vendor) => TrustPolicy::for_vendor(vendor, now),
@@ -171,7 +177,8 @@ impl Config {
             policy.pins.push(Pin::new(primary, "pinned in Cargo.toml"));
         }
         let files = self.vendor_certificates.iter().map(|path| read_certificates(path));
-        let shipped = files.collect::<Result<Vec<_>>>()?.concat();
+        let hint = "set certificate in [workspace.metadata.stage1.vendors.NAME] to an OpenPGP certificate";
+        let shipped = files.collect::<Result<Vec<_>>>().map_err(|error| error.with_hint(hint))?.concat();
         let keyring = Keyring::new(policy, directory).with_shipped(shipped);
         Ok(match &self.key_servers {
             Some(servers) => keyring.with_servers(servers.clone()),

@@ -23,7 +23,6 @@ use coreos_types::shell::quote;
 
 /// Runs a command, prints its report, and returns the documented exit code.
 pub fn run(cli: &Cli) -> u8 {
-    trusted_owners::trust_trees(&cli.globals.trust_tree);
     let term =
         Term::new(cli.globals.format, cli.globals.color, Verbosity::from_level(cli.globals.verbosity()));
     let (command, dry_run) = (cli.command.name().to_owned(), cli.command.is_dry_run());
@@ -31,10 +30,11 @@ pub fn run(cli: &Cli) -> u8 {
     let words = std::env::args_os().skip(1).map(|word| quote(&word.to_string_lossy()));
     let command_line = std::iter::once(program().to_owned()).chain(words).collect::<Vec<_>>();
     term.print_on_termination(report.clone(), command_line.join(" "));
-    if let Command::Demo(args) = &cli.command {
+    let trusted = trusted_owners::trust_trees(&cli.globals.trust_tree);
+    if let (Command::Demo(args), Ok(())) = (&cli.command, &trusted) {
         return crate::demo::run(&term, args, report);
     }
-    if let Err(error) = dispatch(&term, cli, &mut report) {
+    if let Err(error) = trusted.and_then(|()| dispatch(&term, cli, &mut report)) {
         report.error = Some(error);
     }
     if let Some(hint) = report.error.as_mut().and_then(|error| error.hint.as_mut()) {

@@ -49,9 +49,17 @@ pub fn is_own_uid(uid: u32) -> bool {
 static TRUST_TREES: OnceLock<Vec<PathBuf>> = OnceLock::new();
 
 /// Trusts the trees of `--trust-tree` in the rest of this process.
-pub fn trust_trees(trees: &[PathBuf]) {
+///
+/// # Errors
+/// One of them does not exist or is not a directory.
+pub fn trust_trees(trees: &[PathBuf]) -> Result<()> {
+    if let Some(missing) = trees.iter().find(|tree| !tree.is_dir()) {
+        return Err(Error::usage(format!("--trust-tree {} is not a directory", missing.display()))
+            .with_hint("pass the root of the tree: --trust-tree DIR"));
+    }
     // Called once per process, so an error is not possible.
     let _ = TRUST_TREES.set(trees.to_vec());
+    Ok(())
 }
 
 impl TrustedOwners {
@@ -163,9 +171,11 @@ impl TrustedOwners {
 
 fn distrusted_error(root: &Path, path: &Path, reason: &str) -> Error {
     let root = root.display().to_string();
-    Error::failed(format!("the tree {root} is not trusted: {} {reason}", path.display()))
-        .with_cause(format!("set XTASK_TRUST_TREE={} to trust it for one run", quote(&root)))
-        .with_hint(format!("git config --global --add safe.directory {}", quote(&root)))
+    Error::failed(format!("the tree {root} is not trusted: {} {reason}", path.display())).with_hint(format!(
+        "to trust it for one run, add --trust-tree {root} (or XTASK_TRUST_TREE={root}); \
+             for all runs: git config --global --add safe.directory {root}",
+        root = quote(&root),
+    ))
 }
 
 /// Whether a value of `safe.directory` names a directory: its path, `*`, or a path that ends in `/*` (git-config(1)).

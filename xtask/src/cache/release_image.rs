@@ -171,8 +171,13 @@ impl ImageStore<'_> {
         url: &str,
         check: ImageCheck<'_>,
     ) -> Result<ImageHandle> {
-        let mut image =
-            ImageHandle::open(self, cached.image.clone(), url.to_owned(), Some(cached.signature.clone()))?;
+        let image =
+            ImageHandle::open(self, cached.image.clone(), url.to_owned(), Some(cached.signature.clone()));
+        let again = || Some("run it once without --offline, which downloads the image again".to_owned());
+        let mut image = image.map_err(|error| match self.client.is_offline() {
+            true => Error { hint: again(), ..error },
+            false => error,
+        })?;
         check(&mut image)?;
         expiry::mark_used(&cached.image);
         Ok(image)

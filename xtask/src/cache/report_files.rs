@@ -81,7 +81,8 @@ pub fn check_destination(path: &Path) -> Result<()> {
     let cannot = |why: &str| Error::failed(format!("cannot write {}", path.display())).with_cause(why);
     let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
     if path.is_dir() {
-        return Err(cannot("it is a directory, expected a file ending in .md or .html"));
+        return Err(cannot("it is a directory, expected a file")
+            .with_hint("pass the path of a file: --output FILE, or --report FILE"));
     }
     match directory.filter(|directory| !directory.is_dir()) {
         None => Ok(()),

@@ -3,6 +3,7 @@
 
 use serde_json::json;
 
+use crate::cache::report_files;
 use crate::cli::{Fetch, ReleaseSpec};
 use crate::context::Context;
 use crate::images::ImageSet;
@@ -14,6 +15,9 @@ use coreos_types::error::Result;
 /// # Errors
 /// An image is not available, not trusted, not the requested one, or has changed since it was verified.
 pub fn fetch(context: &Context<'_>, flags: &Fetch, report: &mut Report) -> Result<()> {
+    if let Some(output) = &flags.output {
+        report_files::check_destination(output)?;
+    }
     let pinned = context.pins.release();
     let spec = flags.release.clone().unwrap_or_else(|| ReleaseSpec::Number(pinned.clone()));
     let images = ImageSet::open(context, &flags.image, &spec)?;

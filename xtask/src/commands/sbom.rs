@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ring::digest::{Context as Hash, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
 
 use crate::atomic_file;
+use crate::cache::report_files;
 use crate::cli::{ReleaseSpec, Sbom, SbomFormat};
 use crate::context::Context;
 use crate::images::ImageSet;
@@ -30,6 +31,7 @@ struct BoardPart {
 /// An image is not available or not trusted, a flavor is unknown, or the file cannot be written.
 pub fn sbom(context: &Context<'_>, args: &Sbom, report: &mut Report) -> Result<()> {
     check_flavors(context, args)?;
+    args.output.as_deref().map_or(Ok(()), report_files::check_destination)?;
     let pinned = context.pins.release().clone();
     let images = ImageSet::open(context, &args.image, &ReleaseSpec::Number(pinned.clone()))?;
     report.images = images.origins();

@@ -29,6 +29,18 @@ impl fmt::Display for NotPublic {
 
 impl std::error::Error for NotPublic {}
 
+/// Error of a name lookup. The standard library does not tell an unknown name from a name server that does not answer.
+#[derive(Debug)]
+pub(super) struct LookupError(std::io::Error);
+
+impl fmt::Display for LookupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for LookupError {}
+
 impl CheckedResolver {
     pub(super) fn new(public_host: Option<String>) -> CheckedResolver {
         CheckedResolver { inner: DefaultResolver::default(), public_host }
@@ -42,7 +54,10 @@ impl Resolver for CheckedResolver {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let found = self.inner.resolve(uri, config, timeout)?;
+        let found = self.inner.resolve(uri, config, timeout).map_err(|error| match error {
+            ureq::Error::Io(error) => ureq::Error::Other(Box::new(LookupError(error))),
+            other => other,
+        })?;
         let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         if self.public_host.as_deref() == Some(host)
             && let Some(address) = found.iter().map(|found| found.ip()).find(|ip| !is_public(*ip))

@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::client::{Client, Event};
-use super::error::{RequestError, RequestResult, Route};
+use super::error::{RequestError, RequestResult};
 use super::response::{self, BodyHeaders, Disposition, RestartReason, classify};
 use super::resume::ResumePoint;
 use super::retry::{RateMeter, RetryPolicy};
@@ -41,7 +41,6 @@ pub struct Download<'c> {
 struct OpenBody {
     reader: Box<dyn Read + Send>,
     deadline: Deadline,
-    route: Route,
     /// First byte of this response.
     first: u64,
     /// The byte after its last one, if the response is a part of the file.
@@ -213,8 +212,7 @@ impl Download<'_> {
                     (self.total, self.validator) = (total, validator);
                 }
                 let reader = Box::new(received.response.into_body().into_reader());
-                let (deadline, route) = (received.deadline, received.route);
-                self.body = Some(OpenBody { reader, deadline, route, first: self.at, part_end });
+                self.body = Some(OpenBody { reader, deadline: received.deadline, first: self.at, part_end });
                 Ok(OpenOutcome::Body)
             }
         }
@@ -226,18 +224,11 @@ impl Download<'_> {
         let count = match &mut self.body {
             Some(body) => {
                 body.deadline.set_for_body(limit);
-                body.reader.read(out)
+                body.reader
+                    .read(out)
+                    .map_err(|error| RequestError::from_io(self.interrupted_error(), &error))?
             }
-            None => Ok(0),
-        };
-        let count = match (count, &self.body) {
-            (Ok(count), _) => count,
-            (Err(error), Some(body)) => {
-                return Err(RequestError::from_io(self.interrupted_error(), &body.route, &error));
-            }
-            (Err(error), None) => {
-                return Err(RequestError::transient(self.interrupted_error().with_cause(error)));
-            }
+            None => 0,
         };
         if count == 0 {
             return match self.total {
@@ -303,12 +294,14 @@ impl Download<'_> {
     fn back_off(&mut self, failure: RequestError) -> Result<()> {
         self.body = None;
         self.check_rate()?;
-        let RequestError { error, is_transient, retry_after } = failure;
-        let wait = self.policy.backoff(self.retries, retry_after, self.time_left()).filter(|_| is_transient);
+        let RequestError { error, is_transient, retry_after, max_retries } = failure;
+        let max = max_retries.min(self.policy.max_retries);
+        let wait = self.policy.backoff(self.retries, retry_after, self.time_left());
+        let wait = wait.filter(|_| is_transient && self.retries < max);
         match wait {
             Some(wait) => {
                 self.retries += 1;
-                let (number, max) = (self.retries, self.policy.max_retries);
+                let number = self.retries;
                 let seconds = wait.as_secs_f64();
                 self.client
                     .log(|| Event::Retry(format!("{error}, retrying in {seconds} s ({number} of {max})")));

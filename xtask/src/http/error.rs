@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustls::CertificateError;
 use ureq::Timeout;
 
-use super::address::NotPublic;
+use super::address::{LookupError, NotPublic};
 use super::url::Url;
 use coreos_types::error::Error;
 use coreos_types::vendor::Vendor;
@@ -37,18 +37,23 @@ pub(super) struct RequestError {
     pub(super) is_transient: bool,
     /// The server's `Retry-After`.
     pub(super) retry_after: Option<Duration>,
+    /// Limit of successive retries, in addition to that of the policy.
+    pub(super) max_retries: u32,
 }
+
+/// Limit of retries of a failed name lookup, which may be final or not.
+const MAX_LOOKUP_RETRIES: u32 = 2;
 
 /// The result of one request.
 pub(super) type RequestResult<T> = std::result::Result<T, RequestError>;
 
 impl RequestError {
     pub(super) fn permanent(error: Error) -> RequestError {
-        RequestError { error, is_transient: false, retry_after: None }
+        RequestError { error, is_transient: false, retry_after: None, max_retries: 0 }
     }
 
     pub(super) fn transient(error: Error) -> RequestError {
-        RequestError { error, is_transient: true, retry_after: None }
+        RequestError { error, is_transient: true, retry_after: None, max_retries: u32::MAX }
     }
 
     /// Converts an error of the HTTP library.
@@ -56,7 +61,7 @@ impl RequestError {
         let failed = route.error();
         match error {
             ureq::Error::HostNotFound => RequestError::permanent(unknown_host(failed, route)),
-            ureq::Error::Io(io) => RequestError::from_io(failed, route, io),
+            ureq::Error::Io(io) => RequestError::from_io(failed, io),
             ureq::Error::Timeout(limit) => {
                 RequestError::transient(failed.with_cause(describe_timeout(*limit)))
             }
@@ -79,12 +84,16 @@ impl RequestError {
             ureq::Error::Other(other) if other.is::<NotPublic>() => {
                 RequestError::permanent(not_public(failed.with_cause(other)))
             }
+            ureq::Error::Other(other) if other.is::<LookupError>() => {
+                let error = unknown_host(failed, route).with_cause(other);
+                RequestError { max_retries: MAX_LOOKUP_RETRIES, ..RequestError::transient(error) }
+            }
             other => RequestError::permanent(failed.with_cause(other)),
         }
     }
 
     /// Converts an error of the connection, also one while a body is read.
-    pub(super) fn from_io(failed: Error, route: &Route, error: &io::Error) -> RequestError {
+    pub(super) fn from_io(failed: Error, error: &io::Error) -> RequestError {
         let inner = error.get_ref();
         if let Some(tls) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             return RequestError::permanent(tls_error(failed, tls));
@@ -101,15 +110,7 @@ impl RequestError {
                     .with_hint("use another mirror: --mirror URL"),
             );
         }
-        let text = error.to_string();
-        // The standard library passes on getaddrinfo(3)'s text without its code.
-        if text.contains("failed to lookup address") {
-            return match text.contains("Temporary failure") || text.contains("Try again") {
-                true => RequestError::transient(unknown_host(failed, route).with_cause(text)),
-                false => RequestError::permanent(unknown_host(failed, route)),
-            };
-        }
-        RequestError::transient(failed.with_cause(text))
+        RequestError::transient(failed.with_cause(error))
     }
 }
 
@@ -180,10 +181,9 @@ mod tests {
 
     #[test]
     fn unknown_host_error_has_a_hint() {
-        let unknown = io::Error::other("failed to lookup address information: Name or service not known");
         let convert = |host: &str| {
             let route = Route { url: Url::parse(&format!("https://{host}/x")).unwrap(), proxy: None };
-            RequestError::from_io(route.error(), &route, &unknown)
+            RequestError::from_ureq(&route, &ureq::Error::HostNotFound)
         };
         let coreos = convert("alpha.release.core-os.net");
         assert!(!coreos.is_transient);

@@ -209,7 +209,9 @@ impl<'a> ReleaseLocations<'a> {
         let causes = urls.iter().map(|url| format!("{url} is not there"));
         let error = Error::failed(format!("there is no {kind} of {release} for {board}"));
         let hint = match (&self.mirror, self.channel) {
-            (Some(_), _) => "check the mirror's layout: MIRROR/BOARD/RELEASE/FILE".to_owned(),
+            (Some(mirror), _) => {
+                format!("check the number: {mirror} needs the file BOARD/RELEASE/{}", self.vendor.pxe_image)
+            }
             (None, Some(channel)) => {
                 format!("{channel} may not have it: omit --channel to try all channels")
             }

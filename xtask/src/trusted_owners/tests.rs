@@ -75,7 +75,9 @@ fn tree_of_another_user_is_named_with_the_command() {
         _ => other.check_tree(root).unwrap_err(),
     };
     assert!(error.message.contains("is owned by user "), "{error}");
-    assert_eq!(error.hint.unwrap(), format!("git config --global --add safe.directory {}", root.display()));
+    let (hint, root_text) = (error.hint.unwrap(), root.display());
+    assert!(hint.starts_with(&format!("to trust it for one run, add --trust-tree {root_text} ")), "{hint}");
+    assert!(hint.ends_with(&format!("git config --global --add safe.directory {root_text}")), "{hint}");
     let listed = TrustedOwners { trees: vec![fs::canonicalize(root).unwrap()], ..other.clone() };
     listed.check_tree(root).unwrap();
     let safe = TrustedOwners { safe_directories: OnceLock::from(vec![root.to_owned()]), ..other };

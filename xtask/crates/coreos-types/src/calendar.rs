@@ -1,4 +1,4 @@
-//! Formatting of Unix seconds as UTC dates.
+//! Unix seconds as UTC dates, and back.
 
 /// RFC 3339 with seconds: `2016-04-28T17:05:09Z`.
 pub fn rfc3339(seconds: u64) -> String {
@@ -12,32 +12,47 @@ pub fn date(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
+/// Seconds since 1970 of `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7; the obsolete forms are not read).
+pub fn parse_http_date(text: &str) -> Option<u64> {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let words: Vec<&str> = text.split_once(", ")?.1.split([' ', ':']).collect();
+    let [day, month, year, hour, minute, second, "GMT"] = words.as_slice() else { return None };
+    let number = |text: &str, max: u64| text.parse::<u64>().ok().filter(|number| *number <= max);
+    let (day, year) = (number(day, 31)?.checked_sub(1)?, number(year, 9999)?);
+    let month = MONTHS.iter().position(|name| name == month)?;
+    let years: u64 = (1970..year).map(year_length).sum();
+    let days = years + month_lengths(year)[..month].iter().sum::<u64>() + day;
+    Some(days * DAY + number(hour, 23)? * 3600 + number(minute, 59)? * 60 + number(second, 60)?)
+}
+
 const DAY: u64 = 24 * 60 * 60;
 
 /// The Gregorian date of a day counted from 1970-01-01: whole years, then whole months, are subtracted in turn.
 fn civil(mut days: u64) -> (u64, usize, u64) {
     let mut year = 1970;
-    loop {
-        let length = if is_leap(year) { 366 } else { 365 };
-        if days < length {
-            break;
-        }
-        days -= length;
+    while days >= year_length(year) {
+        days -= year_length(year);
         year += 1;
     }
-    let mut month = 0;
-    for length in [31, if is_leap(year) { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
-        month += 1;
+    let mut month = 1;
+    for length in month_lengths(year) {
         if days < length {
             break;
         }
         days -= length;
+        month += 1;
     }
     (year, month, days + 1)
 }
 
-fn is_leap(year: u64) -> bool {
-    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+fn month_lengths(year: u64) -> [u64; 12] {
+    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    [31, if is_leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+}
+
+fn year_length(year: u64) -> u64 {
+    month_lengths(year).iter().sum()
 }
 
 #[cfg(test)]
@@ -58,6 +73,23 @@ mod tests {
         ];
         for (seconds, text) in table {
             assert_eq!(rfc3339(seconds), text);
+        }
+    }
+
+    #[test]
+    fn http_dates_are_parsed() {
+        for (text, seconds) in [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777)),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
+            ("Tue, 29 Feb 2000 12:00:00 GMT", Some(951_825_600)),
+            ("Mon, 23 Nov 2026 01:00:00 GMT", Some(1_795_395_600)),
+            ("soon", None),
+            ("Sun, 06 Foo 1994 08:49:37 GMT", None),
+            ("Sun, 00 Nov 1994 08:49:37 GMT", None),
+            ("Sun, 06 Nov 99999 08:49:37 GMT", None),
+            ("Sun, 06 Nov 1994 24:49:37 GMT", None),
+        ] {
+            assert_eq!(parse_http_date(text), seconds, "{text}");
         }
     }
 }

@@ -1,0 +1,58 @@
+//! Errors that need no download are reported before one, each with a hint.
+
+use release_fixture::certificate::TestCertificate;
+use release_fixture::release::{Site, publish};
+use release_fixture::server::Server;
+use xtask::demo::example;
+
+use crate::scene::Scene;
+
+#[test]
+fn missing_files_are_reported_before_a_download() {
+    let scene = Scene::new();
+    // A request would be an error too, of this mirror.
+    let mirror = "--mirror http://127.0.0.1:9";
+    for (line, message, hint) in [
+        ("--trust-tree nowhere fetch", "--trust-tree nowhere is not a directory", "--trust-tree DIR"),
+        ("fetch --signing-key nowhere", "cannot read the signing key nowhere", ": --signing-key FILE"),
+        ("fetch --output nowhere/image", "cannot write nowhere/image", "mkdir -p -- nowhere"),
+        ("fetch --output tree", "cannot write tree", "--output FILE"),
+        ("sbom --output nowhere/bom", "cannot write nowhere/bom", "mkdir -p -- nowhere"),
+        ("smoketest --no-build --rootfs nowhere", "cannot open the root filesystem nowhere", "--rootfs"),
+        ("verify-signature nowhere", "cannot open nowhere", "cargo xtask verify-signature FILE"),
+    ] {
+        let mirror = if line.starts_with("verify") { "" } else { mirror };
+        let output = scene.run(&format!("{line} {mirror}"));
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{line}: {text}");
+        assert!(
+            text.contains(&format!("error: {message}\n")) && !text.contains("127.0.0.1:9/"),
+            "{line}: {text}"
+        );
+        let found = text.lines().find_map(|line| line.strip_prefix("  hint: ")).unwrap_or_default();
+        assert!(found.contains(hint), "{line}: {text}");
+    }
+    let mut command = scene.command(&[], &["fetch", "--mirror", "http://127.0.0.1:9"]);
+    let output = command.env("XTASK_SIGNING_KEY", "/nowhere/key").output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("XTASK_SIGNING_KEY=FILE\n"));
+}
+
+#[test]
+fn damaged_cached_image_has_a_hint_that_works() {
+    let (scene, certificate) = (Scene::new(), TestCertificate::throwaway(5).unwrap());
+    let mut site = Site::new();
+    publish(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
+    let server = Server::start(site).unwrap();
+    let line = format!("fetch --mirror {}", server.url());
+    let path = scene.run(&line).stdout;
+    let path = std::path::PathBuf::from(String::from_utf8(path).unwrap().trim_end());
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[500] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let output = scene.run(&format!("{line} --offline"));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text.contains("hint: run it once without --offline, which downloads the image again"), "{text}");
+    assert_eq!(scene.run(&line).status.code(), Some(0));
+    assert_eq!(scene.run(&format!("{line} --offline")).status.code(), Some(0));
+}
