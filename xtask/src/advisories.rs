@@ -109,7 +109,7 @@ fn relevant(
     for (board, tree) in images.trees() {
         let Some(packages) = images.packages(board).filter(|packages| packages.owned_paths() > 0) else {
             unknown = Some(format!(
-                "the image of {board} does not name the packages of its files, so it is not known which fixes concern stage1"
+                "the image of {board} does not name the packages of its files, so the fixes that concern stage1 are unknown"
             ));
             continue;
         };

@@ -158,7 +158,7 @@ pub fn reason_to_keep(
     let is_served = entry.origins.iter().rev().any(|url| store.url_exists(url).unwrap_or(false));
     (!is_served).then(|| match entry.origins.last() {
         Some(url) => format!("{url} does not serve it any more"),
-        None => "no URL is known that serves it".to_owned(),
+        None => "no known URL serves it".to_owned(),
     })
 }
 

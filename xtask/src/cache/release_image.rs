@@ -72,7 +72,8 @@ impl ImageStore<'_> {
         let text = String::from_utf8_lossy(&bytes);
         let key = format!("{}_VERSION_ID=", vendor.variable_prefix);
         let value = text.lines().find_map(|line| line.strip_prefix(&key));
-        let value = value.ok_or_else(|| Error::failed(format!("{url} has no line {key}…")))?;
+        let value =
+            value.ok_or_else(|| Error::failed(format!("{url} has no line that starts with {key}")))?;
         let release = value.trim_matches('"').parse().with_context(|| format!("cannot use {url}"))?;
         Ok(Some((release, signer)))
     }

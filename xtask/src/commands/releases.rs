@@ -41,7 +41,7 @@ pub fn releases(context: &Context<'_>, args: &Releases, report: &mut Report) -> 
             Err(error) if channels.len() == 1 => return Err(error),
             Err(error) => {
                 let name = channel.map_or_else(|| "the mirror".to_owned(), |channel| channel.to_string());
-                context.term.warn(format!("nothing is known of {name}: {error}"));
+                context.term.warn(format!("{name} is unknown: {error}"));
                 first_error.get_or_insert(error);
             }
         }

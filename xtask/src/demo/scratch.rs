@@ -83,7 +83,7 @@ pub fn served_env() -> Result<String> {
         (is_own && is_running).then_some((started, file))
     });
     let file = served.max().map(|(_, file)| file).ok_or_else(|| {
-        Error::failed("no demo is served").with_hint("in another terminal: cargo xtask demo --serve")
+        Error::failed("no demo is running").with_hint("in another terminal: cargo xtask demo --serve")
     })?;
     fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))
 }

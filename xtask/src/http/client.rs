@@ -187,7 +187,7 @@ impl Client {
             return Ok(());
         }
         Err(Error::failed(format!("refusing {url}: plain http is for loopback only"))
-            .with_hint("use https, or allow it with --insecure-http: signatures are verified all the same"))
+            .with_hint("use https, or allow it with --insecure-http: signatures are still verified"))
     }
 
     fn send(

@@ -145,7 +145,7 @@ fn tls_error(failed: Error, error: &rustls::Error) -> Error {
                 "the server's certificate is not valid yet: check this machine's clock"
             }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "the server's certificate is for another host name: use a name that it has in --mirror URL"
+                "the server's certificate is for another host name: use a name from the certificate in --mirror URL"
             }
             CertificateError::UnknownIssuer => issuer,
             other if other.to_string().contains("CaUsedAsEndEntity") => {

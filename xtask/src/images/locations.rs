@@ -132,7 +132,7 @@ impl<'a> ReleaseLocations<'a> {
             && let Some(requested) = self.channel
         {
             return Err(Error::failed(format!(
-                "{pinned} names no channel, so --channel {requested} selects nothing"
+                "{pinned} names no channel, so --channel {requested} has no effect"
             ))
             .with_hint("omit --channel, or pass the server of that channel: --mirror URL"));
         }
@@ -164,10 +164,10 @@ impl<'a> ReleaseLocations<'a> {
         }
         let hint = self.context.rerun(&["--allow-host", &host], &[]);
         Err(Error::failed(format!(
-            "refusing {dir}: CCN_IMG_URL of a tree given by --repo must not name the host {host}"
+            "refusing {dir}: CCN_IMG_URL of a tree selected by --repo may not name the host {host}"
         ))
         .with_cause(
-            "allowed are the vendors' hosts, and those of --allow-host, XTASK_ALLOW_HOSTS and allow-hosts",
+            "allowed are hosts of the vendors, and hosts in --allow-host, XTASK_ALLOW_HOSTS and allow-hosts",
         )
         .with_hint(format!("if you trust that host: {hint}")))
     }
@@ -206,7 +206,7 @@ impl<'a> ReleaseLocations<'a> {
         board: Board,
         others: &[Board],
     ) -> Error {
-        let causes = urls.iter().map(|url| format!("{url} is not there"));
+        let causes = urls.iter().map(|url| format!("{url}: not found"));
         let error = Error::failed(format!("there is no {kind} of {release} for {board}"));
         let hint = match (&self.mirror, self.channel) {
             (Some(mirror), _) => {

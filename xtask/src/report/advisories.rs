@@ -61,7 +61,7 @@ impl AdvisoryReport {
         match &self.found {
             Err(why) => {
                 format!(
-                    "security fixes between {from} and {to}: not known, the release notes were not read: {why}"
+                    "security fixes between {from} and {to} are unknown: the release notes were not read: {why}"
                 )
             }
             Ok(fixes) => {

@@ -84,10 +84,14 @@ fn explain(
         Cause::Configure(message) => {
             let hint = match disabling_configure_option(message) {
                 Some(option) => {
-                    format!("install what configure misses, or: {}", context.rerun(&[option], &[]))
+                    format!(
+                        "install what configure reports as missing, or: {}",
+                        context.rerun(&[option], &[])
+                    )
                 }
                 None => {
-                    "install what configure misses, or add an argument for it: --configure=ARG".to_owned()
+                    "install what configure reports as missing, or add an argument for it: --configure=ARG"
+                        .to_owned()
                 }
             };
             (Some(message.clone()), Some(hint))

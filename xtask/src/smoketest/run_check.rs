@@ -120,7 +120,7 @@ fn describe_missing(
         );
     };
     let Some(MissingSymlink { directory, link }) = way else {
-        return format!("{what} was not found ({why}), and it is there: {file}\n");
+        return format!("{what} was not found ({why}), although it exists: {file}\n");
     };
     let hint = checks.hint(&Suggestion::add(&manifest, [link.as_str()]));
     format!(

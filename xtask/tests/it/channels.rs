@@ -193,8 +193,8 @@ fn missing_release_hints_at_latest() {
     let scene = ChannelScene::new(&[("alpha", &[]), ("beta", &[]), ("stable", &[])]);
     let tree = scene.tree().display().to_string();
     for (option, missing, file, hint) in [
-        ("", "image", "pxe_image.cpio.gz is not there", "check the number"),
-        ("--preview", "list of contents", "image_contents.txt is not there", "omit --preview"),
+        ("", "image", "pxe_image.cpio.gz: not found", "check the number"),
+        ("--preview", "list of contents", "image_contents.txt: not found", "omit --preview"),
     ] {
         let (document, _) = scene.run(&format!("bump-coreos 1032.0.0 --signing-key key.asc {option}"));
         assert_eq!(document["exit_code"], 2, "{document}");

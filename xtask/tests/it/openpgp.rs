@@ -196,14 +196,14 @@ fn refusal_messages_match_the_golden() {
           hint: check the certificate; for your own mirror or build, sign again with a key that may sign files
         revoked-compromised good.sig own: the signature good.sig is refused (subkey-revoked): subkey CB63FCCBB84CD67520C471393E816FEC5E4702EF was revoked on 2021-01-01 (reason: the key was compromised), which invalidates all of its signatures
           hint: use another release: no option accepts a revoked key
-        plain by-other.sig own: the signature by-other.sig is refused (unknown-key): it is by 215BDBB86496A4B0C2323799AD79B3698D62AF0F, and no available certificate has that key; trusted are Throwaway <throwaway@example.org> (BC6132FAFE7AD15D21C66819BB43B709D751C39E)
+        plain by-other.sig own: the signature by-other.sig is refused (unknown-key): no available certificate has its key 215BDBB86496A4B0C2323799AD79B3698D62AF0F; trusted: Throwaway <throwaway@example.org> (BC6132FAFE7AD15D21C66819BB43B709D751C39E)
           hint: for your own mirror or build, pass its certificate: --signing-key FILE
         expired key-id-only.sig other.pgp: the signature key-id-only.sig is refused (not-pinned): key CB63FCCBB84CD67520C471393E816FEC5E4702EF belongs to primary key BC6132FAFE7AD15D21C66819BB43B709D751C39E, which is not trusted
           hint: for your own mirror or build, pass its certificate: --signing-key FILE
-        other key-id-only.sig own: the signature key-id-only.sig is refused (unknown-key): it is by 3E816FEC5E4702EF, and no available certificate has that key; trusted are Other (215BDBB86496A4B0C2323799AD79B3698D62AF0F)
+        other key-id-only.sig own: the signature key-id-only.sig is refused (unknown-key): no available certificate has its key 3E816FEC5E4702EF; trusted: Other (215BDBB86496A4B0C2323799AD79B3698D62AF0F)
           hint: for your own mirror or build, pass its certificate: --signing-key FILE
         expired unknown-then-good.sig own: the signature unknown-then-good.sig is refused (signing-key-expired): subkey CB63FCCBB84CD67520C471393E816FEC5E4702EF had expired on 2020-05-01, before this signature of 2020-06-01
-          because: another signature in it (unknown-key): it is by 215BDBB86496A4B0C2323799AD79B3698D62AF0F, and no available certificate has that key; trusted are Throwaway <throwaway@example.org> (BC6132FAFE7AD15D21C66819BB43B709D751C39E)
+          because: another signature in it (unknown-key): no available certificate has its key 215BDBB86496A4B0C2323799AD79B3698D62AF0F; trusted: Throwaway <throwaway@example.org> (BC6132FAFE7AD15D21C66819BB43B709D751C39E)
           hint: check the certificate; for your own mirror or build, sign again with a key that may sign files
     "#]].assert_eq(&text);
 }

@@ -34,7 +34,7 @@ fn keyring(servers: &[&Server], directory: &Path) -> Keyring {
 fn verify(keyring: &Keyring, signature: &str, online: bool) -> Result<VerificationResults> {
     let client = Client::new(ClientConfig::default());
     let fetch = |url: &str| {
-        client.get_bytes(url, MAX_LIST_LEN)?.ok_or_else(|| Error::failed(format!("{url} is not there")))
+        client.get_bytes(url, MAX_LIST_LEN)?.ok_or_else(|| Error::failed(format!("{url}: not found")))
     };
     let signature = DetachedSignature::parse(&fs::read(fixture(signature)).unwrap(), signature).unwrap();
     let mut verification =
@@ -104,7 +104,7 @@ fn missing_certificate_is_reported() {
 
     server.remove(&format!("vks/v1/by-fingerprint/{}", plain.fingerprint()));
     let error = verify(&keyring, "good.sig", true).err().unwrap();
-    assert!(error.causes[0].contains("is not there"), "{error}");
+    assert!(error.causes[0].contains(": not found"), "{error}");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn url_is_requested_once_per_run() {
     let errors =
         [(); 2].map(|()| verify(&first_run, "by-other.sig", true).unwrap().into_signer().unwrap_err());
     assert_eq!(errors[0], errors[1]);
-    assert!(errors[0].causes.iter().any(|cause| cause.contains("is not there")), "{}", errors[0]);
+    assert!(errors[0].causes.iter().any(|cause| cause.contains(": not found")), "{}", errors[0]);
     assert_eq!([&empty, &available].map(|server| server.requests().len()), [1, 1]);
     // The next run requests the certificate again.
     verify(&keyring(&[&empty, &available], directory.path()), "by-other.sig", true).unwrap();
@@ -162,7 +162,7 @@ fn failed_refresh_is_a_cause_of_unknown_key() {
     server.remove(&format!("vks/v1/by-fingerprint/{}", plain.fingerprint()));
     let causes = |signature| verdicts(signature).into_signer().unwrap_err().causes;
     let unknown_causes = causes("by-other.sig");
-    assert!(unknown_causes.len() == 1 && unknown_causes[0].contains("is not there"), "{unknown_causes:?}");
+    assert!(unknown_causes.len() == 1 && unknown_causes[0].contains(": not found"), "{unknown_causes:?}");
     let other_causes = causes("unknown-then-good.sig");
     assert!(
         other_causes.len() == 1 && other_causes[0].starts_with("another signature in it"),

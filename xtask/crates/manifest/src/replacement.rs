@@ -90,7 +90,7 @@ pub fn find_replacement(path: &UsrPath, context: &ReplacementContext<'_>) -> Opt
         .or_else(|| linker_name_dropped(path, context));
     Some(found.unwrap_or_else(|| Replacement {
         outcome: Outcome::NotFound(context.index.similar_names(path).into_iter().cloned().collect()),
-        reason: "the image has no file of this name, and none that is certain to replace it".to_owned(),
+        reason: "the image has no file of this name and no certain replacement".to_owned(),
     }))
 }
 

@@ -197,9 +197,7 @@ pub(super) fn unknown_key(issuer: String, signed_at: u64, trusted: &str) -> Sign
         verdict: SignatureStatus::UnknownKey,
         rule: "unknown-key",
         signed_by: None,
-        message: format!(
-            "it is by {issuer}, and no available certificate has that key; trusted are {trusted}"
-        ),
+        message: format!("no available certificate has its key {issuer}; trusted: {trusted}"),
         signing_subkey: Some(issuer),
         signed_at: Some(rfc3339(signed_at)),
         name: None,

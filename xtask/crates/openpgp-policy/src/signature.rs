@@ -104,7 +104,7 @@ fn not_detached(source: &str, what: &str) -> Error {
 
 fn no_signature(source: &str, sniff: &str) -> Error {
     Error::failed(format!("{source} is not an OpenPGP signature: it looks like {sniff}"))
-        .with_hint("check the address, or download the signature again")
+        .with_hint("check the URL, or download the signature again")
 }
 
 fn other_packet(source: &str, tag: u8, bytes: &[u8]) -> Error {

@@ -18,7 +18,7 @@ use coreos_types::error::{Error, Result, ResultExt};
 /// The member that is the image's `/usr`.
 const MEMBER: &str = "usr.squashfs";
 /// The hint for a file that is not a PXE image, or is incomplete.
-const PXE_IMAGE: &str = "give the PXE image, all of it: …_production_pxe_image.cpio.gz";
+const PXE_IMAGE: &str = "pass the complete PXE image: …_production_pxe_image.cpio.gz";
 
 /// The size of a write in bytes: the buffer stays in the second-level cache between inflating and writing.
 const BUFFER: usize = 64 * 1024;

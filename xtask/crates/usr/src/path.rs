@@ -22,7 +22,7 @@ impl fmt::Display for PathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             PathError::Empty => "no path is left after normalisation",
-            PathError::LeavesUsr => "the path leaves /usr",
+            PathError::LeavesUsr => "the path is outside /usr",
         })
     }
 }

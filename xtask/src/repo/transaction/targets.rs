@@ -72,7 +72,7 @@ fn check_replaceable(root: &Path, edit: &FileEdit) -> Result<Metadata> {
     if metadata.mode() & 0o222 == 0 {
         let mode = metadata.mode() & 0o7777;
         return Err(Error::failed(format!(
-            "{} may not be written: nobody has a write permission (mode {mode:o})",
+            "{} may not be written: no user has write permission (mode {mode:o})",
             edit.path
         ))
         .with_hint(format!("chmod u+w {}", quote(&path.display().to_string()))));
@@ -95,12 +95,12 @@ fn unwritable(name: &str, path: &Path, error: &io::Error) -> Error {
     let path = quote(&path.display().to_string());
     Error::failed(format!("{name} may not be written")).with_cause(error).with_hint(match error.kind() {
         ErrorKind::PermissionDenied => {
-            format!("run it as the owner of the file, whom this names: ls -l {path}")
+            format!("run the command as the owner of the file: ls -l {path}")
         }
         ErrorKind::ReadOnlyFilesystem => {
-            format!("work on a tree that is mounted for writing; this one: findmnt -T {path}")
+            format!("the file system is read-only, use a writable one: findmnt -T {path}")
         }
-        _ => format!("see what is there: ls -l {path}"),
+        _ => format!("examine it: ls -l {path}"),
     })
 }
 
@@ -111,15 +111,12 @@ mod tests {
     #[test]
     fn write_errors_have_hints() {
         for (kind, hint) in [
-            (
-                ErrorKind::PermissionDenied,
-                "run it as the owner of the file, whom this names: ls -l '/my tree/f'",
-            ),
+            (ErrorKind::PermissionDenied, "run the command as the owner of the file: ls -l '/my tree/f'"),
             (
                 ErrorKind::ReadOnlyFilesystem,
-                "work on a tree that is mounted for writing; this one: findmnt -T '/my tree/f'",
+                "the file system is read-only, use a writable one: findmnt -T '/my tree/f'",
             ),
-            (ErrorKind::ExecutableFileBusy, "see what is there: ls -l '/my tree/f'"),
+            (ErrorKind::ExecutableFileBusy, "examine it: ls -l '/my tree/f'"),
         ] {
             let error = unwritable("f", Path::new("/my tree/f"), &kind.into());
             assert_eq!((error.message.as_str(), error.hint.as_deref()), ("f may not be written", Some(hint)));

@@ -131,7 +131,7 @@ fn parse_complaint(line: &str) -> Option<MissingItem> {
             let path = rest.split([':', '\'', ',', ' ']).next()?;
             let what =
                 UsrPath::from_rootfs_path(path).map_or_else(|_| path.to_owned(), |path| path.to_string());
-            return item(&what, "it was to be started");
+            return item(&what, "a unit starts it");
         }
     }
     if let Some((before, _)) = line.split_once(" not found")

@@ -34,7 +34,7 @@ fn probe_user_namespace() -> Result<std::result::Result<(), String>> {
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     let is_whole = map.split_whitespace().eq(["0", "0", "4294967295"]);
     if !is_whole {
-        return Ok(Err("this is a container without user IDs of its own".into()));
+        return Ok(Err("this container has no user IDs of its own".into()));
     }
     // The mounts of the boot: a kernel or container may allow namespaces and reject the mounts.
     let probe = "mount -t proc proc /proc && mount -t sysfs -o ro sysfs /sys";
@@ -88,7 +88,7 @@ fn describe_protection(user_namespace: &std::result::Result<(), String>, lines: 
     let mut text = match user_namespace {
         Ok(()) => "in a user namespace".to_owned(),
         Err(reason) => format!(
-            "WITHOUT a user namespace ({reason}): the image's root was root of this machine; --vm keeps it apart"
+            "WITHOUT a user namespace ({reason}): root of the image was root of this machine; --vm isolates it"
         ),
     };
     for note in lines.iter().filter_map(|line| line.strip_prefix("boot-note: ")) {

@@ -192,8 +192,8 @@ impl CommonMk {
         let mut moved = self.clone();
         moved.splice(self.release.span.clone(), release.as_str())?;
         if *release != self.release.value && moved.url(Board::Amd64)? == self.url(Board::Amd64)? {
-            let error = self
-                .url_error(format!("it does not use $({RELEASE}), and would stay as it is for {release}"));
+            let error =
+                self.url_error(format!("it does not use $({RELEASE}), and would not change for {release}"));
             let (old, url) = (self.release.value.as_str(), &self.url.value);
             return Err(match url.contains(old) {
                 true => error.with_hint(format!(

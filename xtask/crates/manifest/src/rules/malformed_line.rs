@@ -15,10 +15,9 @@ use crate::suggestion::Suggestion;
 use usr::path::UsrPath;
 
 /// Message for a comment.
-const COMMENT: &str =
-    "a manifest has no comments: the build takes every line for a path, and the image has none of this name";
+const COMMENT: &str = "a manifest cannot have comments: the build reads every line as a path";
 /// Message for CRLF.
-const CRLF: &str = "lines end in CRLF: the build takes the carriage return for a part of the path";
+const CRLF: &str = "lines end in CRLF: the build reads the carriage return as a part of the path";
 /// Message for a file without a final newline.
 const NO_FINAL_NEWLINE: &str = "the file has no newline at its end: the build joins its last line with the first one of the next manifest";
 

@@ -49,7 +49,7 @@ fn check_file(lint: &mut Lint<'_, '_>, file: &str, text: &ManifestFile, context:
     for (at, line) in text.entries().filter(|(at, _)| !malformed.contains(at)) {
         let location = Location { file, line: at + 1 };
         let Ok(path) = UsrPath::new(line) else {
-            let message = "the path leaves /usr, so it cannot be a file of the image".to_owned();
+            let message = "the path is outside /usr, so it cannot be a file of the image".to_owned();
             lint.emit(
                 location,
                 line,

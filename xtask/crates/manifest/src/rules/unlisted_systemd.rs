@@ -9,14 +9,18 @@ use crate::suggestion::Suggestion;
 /// Reports a flavor whose manifests have no line for systemd, as an error, or for systemd-nspawn, as advice. The pod
 /// of the kvm flavor runs in a virtual machine, without systemd-nspawn.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
-    if check_program(lint, "/systemd/systemd", "no line of this flavor is systemd, process 1 of a stage1") {
+    if check_program(
+        lint,
+        "/systemd/systemd",
+        "no manifest of this flavor lists systemd, process 1 of a stage1",
+    ) {
         return;
     }
     if lint.selection.manifests.flavor.as_str() != "kvm" {
         check_program(
             lint,
             "/systemd-nspawn",
-            "no line of this flavor is systemd-nspawn, which runs the pod",
+            "no manifest of this flavor lists systemd-nspawn, which runs the pod",
         );
     }
 }
