@@ -47,6 +47,11 @@ pub struct Context<'a> {
     pub pins: CommonMk,
 }
 
+/// The words that start this program: `xtask` if the shell found it in its PATH, else `cargo xtask`.
+pub fn program() -> &'static str {
+    if std::env::args_os().next().is_some_and(|name| name == "xtask") { "xtask" } else { "cargo xtask" }
+}
+
 impl<'a> Context<'a> {
     /// Finds and reads the tree. An interrupted transaction is recovered first, with a warning.
     ///
@@ -97,6 +102,7 @@ impl<'a> Context<'a> {
     pub fn bare(&self) -> Invocation {
         let is_cwd_root = self.cwd.canonicalize().is_ok_and(|cwd| cwd == self.tree.root());
         Invocation {
+            program: program(),
             repo: self.repo.as_ref().map(|repo| repo.display().to_string()),
             root: (!is_cwd_root).then(|| self.tree.root().display().to_string()),
             ..Invocation::default()

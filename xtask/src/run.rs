@@ -9,11 +9,10 @@ use crate::commands::{
     verify_signature, why,
 };
 use crate::config::Config;
-use crate::context::Context;
+use crate::context::{Context, program};
 use crate::github_actions;
 use crate::http::ClientConfig;
 use crate::report::Report;
-use crate::report::invocation::program;
 use crate::smoketest::smoketest;
 use crate::terminal::{Term, Verbosity};
 use crate::trusted_owners;

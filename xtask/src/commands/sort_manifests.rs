@@ -3,6 +3,7 @@
 use std::env;
 
 use crate::cli::GlobalArgs;
+use crate::context::program;
 use crate::repo::Repo;
 use crate::repo::transaction;
 use crate::report::Report;
@@ -23,6 +24,7 @@ pub fn sort_manifests(term: &Term, globals: &GlobalArgs, check: bool, report: &m
     let loaded = tree.read()?;
     loaded.warnings.iter().for_each(|warning| term.warn(warning));
     report.invocation = Invocation {
+        program: program(),
         repo: globals.repo.as_ref().map(|repo| repo.display().to_string()),
         command: vec!["sort-manifests".to_owned()],
         ..Invocation::default()

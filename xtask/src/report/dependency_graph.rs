@@ -11,6 +11,9 @@ use usr::lossless_text;
 use usr::path::UsrPath;
 use usr::tree::{NodeKind, UsrTree};
 
+/// Most edges of a drawing; more are not legible.
+pub(super) const MAX_EDGES: usize = 60;
+
 /// An edge from a listed path to an added one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DependencyEdge {

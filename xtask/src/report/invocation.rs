@@ -7,6 +7,8 @@ use manifest::suggestion::{LineEdit, Suggestion};
 /// The parts of a command line that a hint repeats.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invocation {
+    /// The words that start this program.
+    pub program: &'static str,
     /// `--repo DIR`, where it was given.
     pub repo: Option<String>,
     /// The command that fixes what was found: `verify-manifests --fix`, `bump-coreos 1032.0.0`.
@@ -24,6 +26,7 @@ pub struct Invocation {
 impl Default for Invocation {
     fn default() -> Invocation {
         Invocation {
+            program: "cargo xtask",
             repo: None,
             command: words(["verify-manifests", "--fix"]),
             source: Vec::new(),
@@ -92,7 +95,7 @@ impl Invocation {
     pub fn command_line<'w>(&'w self, arguments: impl IntoIterator<Item = &'w String>) -> String {
         let repo = self.repo.iter().flat_map(|repo| option("--repo", repo));
         let words = repo.chain(arguments.into_iter().cloned()).map(|word| quote(&word));
-        std::iter::once(program().to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+        std::iter::once(self.program.to_owned()).chain(words).collect::<Vec<_>>().join(" ")
     }
 
     fn edit_command(&self, LineEdit { file, add, remove }: &LineEdit) -> String {
@@ -124,11 +127,6 @@ impl Invocation {
     }
 }
 
-/// The words that start this program: `xtask` if the shell found it in its PATH, else `cargo xtask`.
-pub fn program() -> &'static str {
-    if std::env::args_os().next().is_some_and(|name| name == "xtask") { "xtask" } else { "cargo xtask" }
-}
-
 const DROP: &str = "--drop-missing";
 
 /// An option with its value: `--name VALUE`, or `--name=VALUE` where the value looks like an option.
@@ -156,6 +154,7 @@ mod tests {
             image: words(["--image", "a b.gz"]),
             fix: Vec::new(),
             root: Some("/home/me/my tree".into()),
+            ..Invocation::default()
         };
         let removal = Suggestion::remove([(FILE, "bin/x"), ("stage1/e", "lib64/y"), (FILE, "bin/x")]);
         for (invocation, suggestion, hint) in [

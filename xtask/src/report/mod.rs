@@ -22,6 +22,7 @@ mod diff;
 pub(crate) mod fixtures;
 mod problem_groups;
 mod summary;
+mod tables;
 
 pub use problem_groups::count;
 

@@ -43,8 +43,24 @@ impl Problem<'_> {
     }
 }
 
+/// Problems with the same hint, and the hint, in the order of the first of each.
+pub(super) fn by_hint(
+    report: &Report,
+    is_shown: impl Fn(Severity) -> bool,
+) -> Vec<(String, Vec<Problem<'_>>)> {
+    let mut groups: Vec<(String, Vec<Problem<'_>>)> = Vec::new();
+    for problem in problems(report).into_iter().filter(|problem| is_shown(problem.main.severity)) {
+        let hint = report.hint(problem.main);
+        match groups.iter_mut().find(|(known, _)| *known == hint) {
+            Some((_, group)) => group.push(problem),
+            None => groups.push((hint, vec![problem])),
+        }
+    }
+    groups
+}
+
 /// The findings of a report by cause, in their order.
-pub(super) fn problems(report: &Report) -> Vec<Problem<'_>> {
+fn problems(report: &Report) -> Vec<Problem<'_>> {
     let mut problems: Vec<(usize, Problem<'_>)> = Vec::new();
     let mut index = ProblemIndex::default();
     let findings = || report.findings.iter().enumerate();

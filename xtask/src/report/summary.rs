@@ -67,7 +67,7 @@ fn style(report: &Report) -> Style {
 }
 
 /// `2 files changed for release 1032.0.0 (3 added)`.
-fn changes(report: &Report) -> String {
+pub(super) fn changes(report: &Report) -> String {
     let release = match &report.release {
         Some((_, to)) => format!(" for release {to}"),
         None => String::new(),
@@ -85,7 +85,7 @@ fn changes(report: &Report) -> String {
 }
 
 /// `3 added, 1 renamed`.
-pub(super) fn fix_counts(report: &Report) -> String {
+fn fix_counts(report: &Report) -> String {
     [
         (FixKind::Add, "added"),
         (FixKind::Rename, "renamed"),

@@ -2,7 +2,7 @@
 
 use super::diff::{annotated, applicable};
 use super::package_changes;
-use super::problem_groups::{Problem, problems};
+use super::problem_groups::{Problem, by_hint};
 use super::styled_text::{Style, StyledText, wrap};
 use super::summary::summary;
 use super::{Check, Outcome, Report};
@@ -81,17 +81,7 @@ const MAX_SHOWN: usize = 10;
 
 /// The problems, those with the same hint together, and the hint once.
 fn findings(report: &Report, layout: Layout) -> StyledText {
-    let all = problems(report);
-    let is_shown =
-        |problem: &&Problem<'_>| !layout.problems_only || problem.main.severity != Severity::Advice;
-    let mut groups: Vec<(String, Vec<&Problem<'_>>)> = Vec::new();
-    for problem in all.iter().filter(is_shown) {
-        let hint = report.hint(problem.main);
-        match groups.iter_mut().find(|(known, _)| *known == hint) {
-            Some((_, group)) => group.push(problem),
-            None => groups.push((hint, vec![problem])),
-        }
-    }
+    let groups = by_hint(report, |severity| !layout.problems_only || severity != Severity::Advice);
     let mut out = StyledText::new();
     for (hint, group) in groups {
         let shown = if layout.complete { group.len() } else { MAX_SHOWN };

@@ -193,7 +193,7 @@ const PROBE: &str = r#"
 const d = f.contentDocument;
 d.querySelectorAll("details").forEach(details => details.open = true);
 const all = selector => [...d.querySelectorAll(selector)];
-const table = all("h2").find(h => h.textContent === "Changes").parentElement.querySelector("table");
+const table = all("h2").find(h => h.textContent.startsWith("Changes")).parentElement.querySelector("table");
 const head = [...table.querySelectorAll("th button")].find(b => b.textContent === "path");
 head.click(); head.click();
 const column = [...table.tBodies[0].rows].map(row => row.cells[1].textContent);
@@ -211,7 +211,7 @@ out.textContent = JSON.stringify({
   labels: labels.length,
   labelsThatOverflow: labels.filter(overflows).length,
   sorted: falling && head.parentElement.getAttribute("aria-sort") === "descending",
-  narrowestPath: Math.floor(Math.min(...all(".group td:nth-child(2), .changes td:nth-child(2)").map(c => c.offsetWidth))),
+  narrowestPath: Math.floor(Math.min(...all(".group td:nth-child(2), td.change").map(c => c.offsetWidth))),
   groups: all(".group").length,
   hints: all(".hint").length,
 });

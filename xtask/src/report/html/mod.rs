@@ -2,23 +2,23 @@
 
 mod findings;
 mod graph;
-mod size;
 mod squarify;
 mod table;
+mod treemap;
 
 use std::fmt::Write;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use self::table::{Cell, chip, links, number, path, path_with_link, paths, table, text};
-use super::advisories;
-use super::package_changes::{self, taken_packages};
-use super::sizes::{Total, change, libraries, maybe};
-use super::summary::{fix_counts, remaining};
-use super::{ImageOrigin, Report, count, short};
-use manifest::finding::{FixKind, Severity};
-use packages::advisories::RelevantFix;
+use super::Report;
+use super::dependency_graph::MAX_EDGES;
+use super::package_changes;
+use super::summary::{changes, remaining};
+use super::tables::{
+    Cell, Table, facts, fixes, library_changes, packages, provenance, security_fixes, sizes, title,
+};
+use manifest::finding::Severity;
 use pxe_image::Digest;
 use usr::lossless_text;
 
@@ -26,26 +26,35 @@ use usr::lossless_text;
 pub fn render(report: &Report) -> String {
     let title = escape(&title(report));
     let mut body = head(report, &title);
-    for (heading, section) in [
-        ("Problems", findings::problems_section(report)),
-        ("Packages", packages(report)),
-        ("Security fixes", security_fixes(report)),
-        ("Changes", fixes_section(report)),
-        ("New dependencies", dependencies_section(report)),
-        ("Libraries", libraries_section(report)),
-        ("Size of the root filesystem", size::section(report)),
-        ("Size by file", size::treemap_section(report)),
-        ("Provenance", provenance_section(report)),
-    ] {
+    let mut push = |heading: &str, section: &str| {
         if !section.is_empty() {
-            let _ = write!(body, "<section>\n<h2>{heading}</h2>\n{section}</section>\n");
+            let heading = if heading.is_empty() { String::new() } else { format!("<h2>{heading}</h2>\n") };
+            let _ = write!(body, "<section>\n{heading}{section}</section>\n");
         }
-        if heading == "Problems" {
-            body.push_str(&findings::suggestions_section(report));
-        }
-    }
+    };
+    let with_title = |table: Table| (table.title.clone(), table::with_paragraphs(report, &table));
+    let problems = findings::section(report, |severity| severity != Severity::Advice);
+    // Folded: advice changes no outcome.
+    let advice = findings::section(report, |severity| severity == Severity::Advice);
+    let advice = match advice.as_str() {
+        "" => advice,
+        advice => format!("<details><summary>Suggestions</summary>\n{advice}</details>\n"),
+    };
+    let sections = [
+        ("Problems".to_owned(), problems),
+        (String::new(), advice),
+        with_title(packages(report)),
+        with_title(security_fixes(report)),
+        with_title(fixes(report)),
+        ("New dependencies".to_owned(), dependencies_section(report)),
+        with_title(library_changes(report)),
+        with_title(sizes(report)),
+        ("Size by file".to_owned(), treemap::section(report)),
+        ("Provenance".to_owned(), provenance_section(report)),
+    ];
+    sections.iter().for_each(|(heading, section)| push(heading, section));
     body.push_str(&diff_section(report));
-    let style = format!("\n{}{}", include_str!("page.css"), size::treemap_style(report));
+    let style = format!("\n{}{}", include_str!("page.css"), treemap::style(report));
     let script = format!("\n{}", include_str!("page.js"));
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -67,14 +76,6 @@ fn source_hash(content: &str) -> String {
     format!("sha256-{}", STANDARD.encode(bytes))
 }
 
-fn title(report: &Report) -> String {
-    match &report.release {
-        Some((from, to)) if from != to => format!("stage1: {from} → {to}"),
-        Some((_, to)) => format!("stage1 at {to}"),
-        None => format!("cargo xtask {}", report.command),
-    }
-}
-
 /// The outcome in a word or two, and how it is coloured. "clean" is used only for a run without findings.
 fn outcome(report: &Report) -> (&'static str, &'static str) {
     let has_problems = report.findings.iter().any(|finding| finding.severity != Severity::Advice);
@@ -91,12 +92,8 @@ fn outcome(report: &Report) -> (&'static str, &'static str) {
 fn head(report: &Report, title: &str) -> String {
     let (word, class) = outcome(report);
     let mut out = format!("<header>\n<h1>{title}</h1>\n<p><span class=\"status {class}\">{word}</span> ");
-    let verb = if report.dry_run { "would change" } else { "changed" };
-    let mut facts = vec![format!("{} {verb}", count(report.plan.edits.len(), "file"))];
-    facts.extend(Some(fix_counts(report)).filter(|counts| !counts.is_empty()));
-    facts.push(remaining(report));
     match report.error {
-        None => out.push_str(&escape(&format!("{}.", facts.join("; ")))),
+        None => out.push_str(&escape(&format!("{}; {}.", changes(report), remaining(report)))),
         Some(_) => out.push_str("The run failed before it finished."),
     }
     out.push_str("</p>\n");
@@ -105,14 +102,7 @@ fn head(report: &Report, title: &str) -> String {
     for line in packages.into_iter().chain(fixes) {
         let _ = writeln!(out, "<p>{}.</p>", escape(&line));
     }
-    let mut soft = vec![format!("cargo xtask {}", report.command)];
-    soft.extend(report.channel.as_ref().map(|channel| format!("channel {channel}")));
-    soft.extend(report.systemd.as_ref().map(|(from, to)| match from == to {
-        true => format!("systemd {to}"),
-        false => format!("systemd {from} → {to}"),
-    }));
-    soft.extend(report.dry_run.then(|| "nothing was written".to_owned()));
-    let _ = writeln!(out, "<p class=\"soft\">{}</p>", escape(&soft.join(" · ")));
+    let _ = writeln!(out, "<p class=\"soft\">{}</p>", escape(&facts(report)));
     if let Some(error) = &report.error {
         let _ = write!(out, "<div class=\"stopped\"><p><b>{}</b></p>", escape(&error.message));
         error.causes.iter().for_each(|cause| {
@@ -126,41 +116,6 @@ fn head(report: &Report, title: &str) -> String {
     out.push_str("</header>\n");
     out
 }
-
-/// A manifest and the link to it, where there is one.
-fn manifest_cell(report: &Report, file: &str, line: Option<usize>) -> Cell {
-    let number = line.map(|line| format!(":{line}")).unwrap_or_default();
-    let link = report.source_links.as_ref().map(|links| links.link(file, line));
-    path_with_link(&format!("{file}{number}"), link.as_deref())
-}
-
-fn fixes_section(report: &Report) -> String {
-    let rows: Vec<Vec<Cell>> = report
-        .fixes
-        .iter()
-        .map(|fix| {
-            let class = match fix.kind {
-                FixKind::Add => "good",
-                FixKind::Drop => "bad",
-                FixKind::Tidy => "warn",
-                FixKind::Rename | FixKind::Move => "info",
-            };
-            vec![
-                chip(fix.kind.id(), class),
-                paths([&fix.from, &fix.to].into_iter().flatten().map(String::as_str)),
-                text(&fix.reason),
-                manifest_cell(report, &fix.file, None),
-            ]
-        })
-        .collect();
-    if rows.is_empty() {
-        return String::new();
-    }
-    format!("<div class=\"changes\">\n{}</div>\n", table(&["change", "path", "why", "manifest"], &rows))
-}
-
-/// Most edges of a drawing; more are not legible.
-const MAX_EDGES: usize = 60;
 
 fn dependencies_section(report: &Report) -> String {
     if report.needs.is_empty() {
@@ -178,120 +133,19 @@ fn dependencies_section(report: &Report) -> String {
     )
 }
 
-/// Most dependents in a cell.
-const MAX_NAMES: usize = 4;
-
-fn libraries_section(report: &Report) -> String {
-    let has_before = report.no_sizes_before.is_none();
-    let rows: Vec<Vec<Cell>> = libraries(report)
-        .into_iter()
-        .map(|library| {
-            let total = library.total;
-            let mut names: Vec<String> = library.needed_by.iter().map(|path| (*path).to_owned()).collect();
-            if names.len() > MAX_NAMES {
-                let more = names.len() - MAX_NAMES;
-                names.truncate(MAX_NAMES);
-                names.push(format!("and {more} more"));
-            }
-            let files: Vec<String> = library.files.iter().map(|file| short(file)).collect();
-            let mut row = vec![
-                path(library.name),
-                path(library.from.unwrap_or_default()),
-                path(library.to.unwrap_or_default()),
-                number(
-                    &library.to.map_or_else(String::new, |_| maybe(total.after)),
-                    total.after.map(i128::from),
-                ),
-            ];
-            row.extend(has_before.then(|| number(&change(total.before, total.after), difference(total))));
-            row.extend([paths(names.iter().map(String::as_str)), text(&files.join(", "))]);
-            row
-        })
-        .collect();
-    if rows.is_empty() {
-        return String::new();
-    }
-    let mut columns = vec!["library", "file before", "file after", "size"];
-    columns.extend(has_before.then_some("difference"));
-    columns.extend(["needed by", "manifest"]);
-    table(&columns, &rows)
-}
-
-/// Packages with a listed file, and the number of the others.
-fn packages(report: &Report) -> String {
-    let Some(changes) = &report.packages else { return String::new() };
-    let (taken, others) = taken_packages(changes);
-    let rows: Vec<Vec<Cell>> = taken
-        .into_iter()
-        .map(|change| {
-            let flavors: Vec<&str> = change.flavors.iter().map(|flavor| flavor.as_str()).collect();
-            vec![
-                path(&change.name),
-                path(change.from.as_deref().unwrap_or_default()),
-                path(change.to.as_deref().unwrap_or_default()),
-                paths(change.taken.iter().map(|path| path.as_str())),
-                text(&flavors.join(", ")),
-            ]
-        })
-        .collect();
-    let mut out = match rows.is_empty() {
-        true => String::new(),
-        false => table(&["package", "before", "after", "files in stage1", "flavors"], &rows),
-    };
-    if others > 0 {
-        let others = count(others, "package");
-        let _ = writeln!(out, "<p class=\"soft\">{others} changed of which stage1 takes no file.</p>");
-    }
-    out
-}
-
-/// The fixes in packages of the stage1, with links to the upstream change logs.
-fn security_fixes(report: &Report) -> String {
-    let Some(advisories) = &report.advisories else { return String::new() };
-    let row = |fix: &RelevantFix| {
-        vec![
-            path(&fix.package),
-            text(&advisories::ids(fix)),
-            text(&advisories::flavors(fix)),
-            links(advisories::links(fix)),
-        ]
-    };
-    let rows: Vec<Vec<Cell>> = advisories.relevant().iter().map(row).collect();
-    let rows = match rows.is_empty() {
-        true => String::new(),
-        false => table(&["package", "fixes", "flavors", "change log"], &rows),
-    };
-    let (headline, remarks) = (escape(&advisories.headline()), escape(&advisories.remarks()));
-    format!("<p>{headline}.</p>\n{rows}<p class=\"soft\">{remarks}.</p>\n")
-}
-
-fn difference(total: Total) -> Option<i128> {
-    total.after.zip(total.before).map(|(after, before)| i128::from(after) - i128::from(before))
-}
-
-fn provenance_section(report: &Report) -> String {
-    report.images.iter().map(image).collect()
-}
-
 /// A list: a table with digests and fingerprints would be wider than the page.
-fn image(image: &ImageOrigin) -> String {
-    let mut rows = vec![
-        ("board", escape(image.board.id())),
-        ("image", format!("<code>{}</code>", escape(&image.source))),
-        ("digest", format!("<code>{}</code>", escape(&image.digest))),
-    ];
-    match &image.signature {
-        None => rows.push(("signed by", "not signed".to_owned())),
-        Some(signer) => {
-            let name = signer.name.iter().map(|name| format!("{}<br>", escape(name))).collect::<String>();
-            rows.push(("signed by", format!("{name}<code>{}</code>", escape(&signer.primary))));
-            rows.push((signer.key_kind(), format!("<code>{}</code>", escape(&signer.subkey))));
-            rows.push(("signed at", escape(&signer.signed_at)));
-        }
-    }
-    let rows: String =
-        rows.iter().map(|(name, value)| format!("<dt>{name}</dt><dd>{value}</dd>\n")).collect();
-    format!("<dl>\n{rows}</dl>\n")
+fn provenance_section(report: &Report) -> String {
+    let image = |image| {
+        let fact = |(name, value): (&str, Cell)| {
+            let content = table::content(report, &value);
+            match value {
+                Cell::Path(_) => format!("<dt>{name}</dt><dd><code>{content}</code></dd>\n"),
+                _ => format!("<dt>{name}</dt><dd>{content}</dd>\n"),
+            }
+        };
+        format!("<dl>\n{}</dl>\n", provenance(image).into_iter().map(fact).collect::<String>())
+    };
+    report.images.iter().map(image).collect()
 }
 
 fn diff_section(report: &Report) -> String {

@@ -3,43 +3,47 @@
 use std::fmt::Write;
 
 use super::escape;
+use crate::report::Report;
+use crate::report::tables::{Cell, Table};
 
-/// One cell: escaped HTML, its class, and the value that it sorts by.
-pub(super) struct Cell {
-    html: String,
-    class: &'static str,
-    value: Option<String>,
-}
-
-/// Text.
-pub(super) fn text(text: &str) -> Cell {
-    Cell { html: escape(text), class: "", value: None }
-}
-
-/// A path, a command, a fingerprint.
-pub(super) fn path(text: &str) -> Cell {
-    Cell { html: breakable(text), class: "path", value: None }
-}
-
-/// Several paths, one per line; of a change, the old one and the new one.
-pub(super) fn paths<'a>(paths: impl Iterator<Item = &'a str>) -> Cell {
-    let html = paths.map(breakable).collect::<Vec<_>>().join("<br>");
-    Cell { html, class: "path", value: None }
-}
-
-/// A path that links to its page.
-pub(super) fn path_with_link(text: &str, link: Option<&str>) -> Cell {
-    let html = match link {
-        Some(link) => format!("<a href=\"{}\">{}</a>", escape(link), breakable(text)),
-        None => breakable(text),
+/// The table with its paragraphs; empty if it has nothing.
+pub(super) fn with_paragraphs(report: &Report, all: &Table) -> String {
+    let paragraph = |text: &Option<String>| {
+        text.iter().map(|text| format!("<p class=\"soft\">{}</p>\n", escape(text))).collect()
     };
-    Cell { html, class: "path", value: None }
+    let (intro, note): (String, String) = (paragraph(&all.intro), paragraph(&all.note));
+    let rows = if all.rows.is_empty() { String::new() } else { table(report, &all.columns, &all.rows) };
+    intro + &rows + &note
 }
 
-/// Links, one per line.
-pub(super) fn links<'a>(links: impl Iterator<Item = &'a String>) -> Cell {
-    let html = links.map(|link| format!("<a href=\"{}\">{}</a>", escape(link), breakable(link)));
-    Cell { html: html.collect::<Vec<_>>().join("<br>"), class: "path", value: None }
+/// The content of a cell.
+pub(super) fn content(report: &Report, cell: &Cell) -> String {
+    let lines = |paths: &[String], separator| {
+        paths.iter().map(|path| breakable(path)).collect::<Vec<_>>().join(separator)
+    };
+    match cell {
+        Cell::Text(text) | Cell::Sum(text) | Cell::Number(text, _) => escape(text),
+        Cell::Kind(kind, class) => format!("<span class=\"chip {class}\">{}</span>", escape(kind)),
+        Cell::Path(path) => breakable(path),
+        Cell::Paths(paths, 0) => lines(paths, "<br>"),
+        Cell::Paths(paths, more) => format!("{}<br>and {more} more", lines(paths, "<br>")),
+        Cell::Change(paths) => lines(paths, "<br>→ "),
+        Cell::Manifest(file, line) => {
+            let number = line.map(|line| format!(":{line}")).unwrap_or_default();
+            let text = breakable(&format!("{file}{number}"));
+            match &report.source_links {
+                Some(links) => link(&links.link(file, *line), &text),
+                None => text,
+            }
+        }
+        Cell::Links(links) => {
+            links.iter().map(|to| link(to, &breakable(to))).collect::<Vec<_>>().join("<br>")
+        }
+    }
+}
+
+fn link(to: &str, html: &str) -> String {
+    format!("<a href=\"{}\">{html}</a>", escape(to))
 }
 
 /// A path as HTML that may break behind each slash.
@@ -47,19 +51,17 @@ fn breakable(text: &str) -> String {
     escape(text).replace('/', "/<wbr>")
 }
 
-/// A word on a coloured background; `class` is good, bad, warn or info.
-pub(super) fn chip(word: &str, class: &str) -> Cell {
-    Cell { html: format!("<span class=\"chip {class}\">{}</span>", escape(word)), class: "", value: None }
-}
-
-/// A number with its unit, and its exact value.
-pub(super) fn number(shown: &str, exact: Option<i128>) -> Cell {
-    let value = exact.map(|exact| exact.to_string());
-    Cell { html: escape(shown), class: "number", value }
+fn class_of(cell: &Cell) -> &'static str {
+    match cell {
+        Cell::Text(_) | Cell::Sum(_) | Cell::Kind(..) => "",
+        Cell::Number(..) => "number",
+        Cell::Change(_) => "path change",
+        _ => "path",
+    }
 }
 
 /// The table, with a search box above it where it has many rows.
-pub(super) fn table(columns: &[&str], rows: &[Vec<Cell>]) -> String {
+pub(super) fn table(report: &Report, columns: &[&str], rows: &[Vec<Cell>]) -> String {
     const LONG: usize = 12;
     const TALL: usize = 40;
     let mut out = String::new();
@@ -69,7 +71,8 @@ pub(super) fn table(columns: &[&str], rows: &[Vec<Cell>]) -> String {
     let class = if rows.len() > TALL { "rows long" } else { "rows" };
     let _ = write!(out, "<div class=\"{class}\">\n<table>\n<thead><tr>");
     for (at, column) in columns.iter().enumerate() {
-        let is_number = rows.first().and_then(|row| row.get(at)).is_some_and(|cell| cell.class == "number");
+        let is_number =
+            rows.first().and_then(|row| row.get(at)).is_some_and(|cell| class_of(cell) == "number");
         let class = if is_number { " class=\"number\"" } else { "" };
         let _ =
             write!(out, "<th scope=\"col\"{class}><button type=\"button\">{}</button></th>", escape(column));
@@ -78,11 +81,16 @@ pub(super) fn table(columns: &[&str], rows: &[Vec<Cell>]) -> String {
     for row in rows {
         out.push_str("<tr>");
         for (cell, column) in row.iter().zip(columns) {
-            let value =
-                cell.value.as_ref().map(|value| format!(" data-value=\"{value}\"")).unwrap_or_default();
-            let class =
-                if cell.class.is_empty() { String::new() } else { format!(" class=\"{}\"", cell.class) };
-            let _ = write!(out, "<td data-label=\"{}\"{class}{value}>{}</td>", escape(column), cell.html);
+            let value = match cell {
+                Cell::Number(_, Some(exact)) => format!(" data-value=\"{exact}\""),
+                _ => String::new(),
+            };
+            let class = match class_of(cell) {
+                "" => String::new(),
+                class => format!(" class=\"{class}\""),
+            };
+            let (label, content) = (escape(column), content(report, cell));
+            let _ = write!(out, "<td data-label=\"{label}\"{class}{value}>{content}</td>");
         }
         out.push_str("</tr>\n");
     }

@@ -3,15 +3,17 @@
 //! Names from images and manifests go through [`escape`].
 
 mod escape;
-mod versions;
 
 use self::escape::{cell_code, code, code_block, inline, mermaid_text};
-use self::versions::{packages, security_fixes, versions_in_short};
-use super::dependency_graph::DependencyEdge;
-use super::problem_groups::{Problem, problems};
-use super::sizes::{LibraryChange, Total, change, libraries, maybe, rootfs, total};
-use super::summary::{fix_counts, remaining};
-use super::{Check, ImageOrigin, Outcome, Report, count, short};
+use super::dependency_graph::{DependencyEdge, MAX_EDGES};
+use super::package_changes::{self, taken_packages};
+use super::problem_groups::{Problem, by_hint};
+use super::sizes::{Total, change, maybe, rootfs};
+use super::summary::{changes, remaining};
+use super::tables::{
+    Cell, Table, facts, fixes, library_changes, packages, provenance, security_fixes, sizes, title,
+};
+use super::{Check, Outcome, Report, count, short};
 use manifest::finding::Severity;
 use usr::lossless_text;
 
@@ -31,13 +33,13 @@ pub fn render(report: &Report) -> String {
         open_problems(report),
         checks(report),
         suggestions_section(report),
-        fixes_section(report),
+        table(report, &fixes(report)),
         dependencies_section(report),
-        libraries_section(report),
-        packages(report),
-        security_fixes(report),
-        sizes_section(report),
-        provenance(report),
+        table(report, &library_changes(report)),
+        table(report, &packages(report)),
+        table(report, &security_fixes(report)),
+        table(report, &sizes(report)),
+        provenance_section(report),
     ] {
         out.push_str(&section);
     }
@@ -51,28 +53,9 @@ pub fn render(report: &Report) -> String {
 }
 
 fn heading(report: &Report) -> String {
-    let title = match &report.release {
-        Some((from, to)) if from != to => format!("stage1: {from} → {to}"),
-        Some((_, to)) => format!("stage1 at {to}"),
-        None => format!("cargo xtask {}", report.command),
-    };
-    let mut out = format!("## {}\n\n", inline(&title));
-    if let Some(channel) = &report.channel {
-        out.push_str(&format!("Channel {channel}. "));
-    }
-    match &report.systemd {
-        Some((from, to)) if from != to => out.push_str(&format!("systemd {from} → {to}. ")),
-        Some((_, to)) => out.push_str(&format!("systemd {to}. ")),
-        None => {}
-    }
-    let verb = if report.dry_run { "would change" } else { "changed" };
-    let kinds = match fix_counts(report) {
-        counts if counts.is_empty() => String::new(),
-        counts => format!(" ({counts})"),
-    };
+    let mut out = format!("## {}\n\n{}\n", inline(&title(report)), inline(&facts(report)));
     if report.error.is_none() && report.checks.is_empty() {
-        let files = count(report.plan.edits.len(), "file");
-        out.push_str(&format!("{files} {verb}{kinds}; **{}**.\n", remaining(report)));
+        out.push_str(&format!("\n{}; **{}**.\n", changes(report), remaining(report)));
     }
     out
 }
@@ -103,6 +86,33 @@ fn sizes_in_short(report: &Report) -> String {
     if out.is_empty() { out } else { format!("\n{out}") }
 }
 
+/// Packages and security fixes, one line each.
+fn versions_in_short(report: &Report) -> String {
+    let changes = report.packages.as_deref().unwrap_or_default();
+    let mut names = taken_packages(changes).0.into_iter().map(|change| {
+        format!(
+            "{} {}",
+            code(change.name.rsplit('/').next().unwrap_or(&change.name)),
+            inline(&package_changes::versions(change).replace("->", "→"))
+        )
+    });
+    let mut out = String::new();
+    if let Some(headline) = package_changes::headline(changes) {
+        let shown: Vec<String> = names.by_ref().take(4).collect();
+        let more = names.count();
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let shown = if shown.is_empty() { String::new() } else { format!(": {}{more}", shown.join(", ")) };
+        out.push_str(&format!("- {headline}{shown}\n"));
+    }
+    if let Some(advisories) = &report.advisories {
+        out.push_str(&format!(
+            "- {} (a hint: the release notes are not signed)\n",
+            inline(&advisories.headline())
+        ));
+    }
+    if out.is_empty() { out } else { format!("\n{out}") }
+}
+
 fn open_problems(report: &Report) -> String {
     let body = grouped(report, "- [ ] ", |severity| severity != Severity::Advice);
     if body.is_empty() { body } else { format!("\n### Problems\n\n{body}") }
@@ -114,23 +124,19 @@ fn suggestions_section(report: &Report) -> String {
 
 /// Problems as list items; those with the same hint together, and the hint once.
 fn grouped(report: &Report, mark: &str, is_shown: impl Fn(Severity) -> bool) -> String {
-    let all = problems(report);
-    let shown: Vec<&Problem<'_>> = all.iter().filter(|problem| is_shown(problem.main.severity)).collect();
-    let mut groups: Vec<(String, Vec<&Problem<'_>>)> = Vec::new();
-    for problem in shown.iter().take(MAX_ROWS) {
-        let hint = report.hint(problem.main);
-        match groups.iter_mut().find(|(known, _)| *known == hint) {
-            Some((_, group)) => group.push(problem),
-            None => groups.push((hint, vec![problem])),
-        }
+    let (mut groups, mut rows, mut all) = (by_hint(report, is_shown), MAX_ROWS, 0);
+    for (_, group) in &mut groups {
+        all += group.len();
+        group.truncate(rows);
+        rows -= group.len();
     }
     let mut out = String::new();
-    for (hint, group) in groups {
+    for (hint, group) in groups.into_iter().filter(|(_, group)| !group.is_empty()) {
         out.extend(group.iter().map(|problem| problem_item(report, problem, mark)));
         let what = if group.len() > 1 { format!(" for these {}", group.len()) } else { String::new() };
         out.push_str(&format!("\n  hint{what}: {}\n\n", code(&hint)));
     }
-    out + &more_rows_note(shown.len())
+    out + &more_rows_note(all)
 }
 
 fn problem_item(report: &Report, problem: &Problem<'_>, mark: &str) -> String {
@@ -178,82 +184,12 @@ fn place(report: &Report, file: &str, line: Option<usize>) -> String {
     }
 }
 
-fn fixes_section(report: &Report) -> String {
-    let rows = report.fixes.iter().map(|fix| {
-        let sides = [&fix.from, &fix.to].into_iter().flatten().map(|path| cell_code(path));
-        let path = sides.collect::<Vec<_>>().join(" → ");
-        vec![fix.kind.to_string(), path, inline(&fix.reason), inline(&short(&fix.file))]
-    });
-    table("Changes", &["change", "path", "why", "manifest"], rows.collect())
-}
-
-/// The size of a file; empty without a file.
-fn size_of(file: Option<&str>, bytes: Option<u64>) -> String {
-    file.map_or_else(String::new, |_| maybe(bytes))
-}
-
-/// Most dependents in a cell.
-const MAX_NAMES: usize = 4;
-
-fn libraries_section(report: &Report) -> String {
-    let has_before = report.no_sizes_before.is_none();
-    let row = |library: LibraryChange<'_>| {
-        let mut names: Vec<String> =
-            library.needed_by.iter().take(MAX_NAMES).map(|path| cell_code(path)).collect();
-        let more = library.needed_by.len().saturating_sub(MAX_NAMES);
-        names.extend((more > 0).then(|| format!("and {more} more")));
-        let side = |name: Option<&str>| name.map(cell_code).unwrap_or_default();
-        let mut row = vec![
-            cell_code(library.name),
-            side(library.from),
-            side(library.to),
-            size_of(library.to, library.total.after),
-        ];
-        row.extend(has_before.then(|| change(library.total.before, library.total.after)));
-        row.push(names.join(", "));
-        row
-    };
-    let mut columns = vec!["library", "file before", "file after", "size"];
-    columns.extend(has_before.then_some("difference"));
-    columns.push("needed by");
-    table("Libraries", &columns, libraries(report).into_iter().map(row).collect())
-}
-
-fn sizes_section(report: &Report) -> String {
-    let has_before = report.no_sizes_before.is_none();
-    let row = |what: String, board: &str, Total { before, after }| {
-        let mut row = vec![what, board.to_owned()];
-        row.extend(has_before.then(|| maybe(before)));
-        row.push(maybe(after));
-        row.extend(has_before.then(|| change(before, after)));
-        row
-    };
-    let flavors = rootfs(report).into_iter().map(|(board, flavor, total)| {
-        row(format!("**root filesystem of {}**", inline(flavor.as_str())), board.id(), total)
-    });
-    let manifests = report
-        .sizes
-        .iter()
-        .map(|manifest| row(inline(&short(&manifest.file)), manifest.board.id(), total(manifest)));
-    let columns: &[&str] = match has_before {
-        true => &["files of", "board", "before", "after", "difference"],
-        false => &["files of", "board", "size"],
-    };
-    let body = rows_of(columns, flavors.chain(manifests).collect());
-    let reason = report.no_sizes_before.as_ref().filter(|_| !body.is_empty());
-    let reason = reason.map(|reason| format!("Sizes before are left out: {}.\n\n", inline(reason)));
-    folded("Size", &(reason.unwrap_or_default() + &body))
-}
-
 fn dependencies_section(report: &Report) -> String {
     if report.needs.is_empty() {
         return String::new();
     }
     folded("New dependencies", &format!("```mermaid\n{}```\n", mermaid(&report.needs)))
 }
-
-/// Most edges of a drawing; more are not legible.
-const MAX_EDGES: usize = 60;
 
 /// A flowchart from top to bottom; nodes are numbered in the order in which they are named.
 fn mermaid(needs: &[DependencyEdge]) -> String {
@@ -273,25 +209,16 @@ fn mermaid(needs: &[DependencyEdge]) -> String {
 }
 
 /// A list: a table with digests would be wider than the page.
-fn provenance(report: &Report) -> String {
+fn provenance_section(report: &Report) -> String {
+    let image = |image| {
+        let facts = provenance(image).into_iter().enumerate();
+        let fact = |(number, (name, value))| {
+            let indent = if number == 0 { "" } else { "  " };
+            format!("{indent}- {name}: {}\n", cell(report, &value).replace("\\|", "|"))
+        };
+        facts.map(fact).collect::<String>()
+    };
     folded("Provenance", &report.images.iter().map(image).collect::<String>())
-}
-
-fn image(image: &ImageOrigin) -> String {
-    let mut out = format!("- **{}**: {}\n  - {}\n", image.board, code(&image.source), code(&image.digest));
-    match &image.signature {
-        None => out.push_str("  - not signed\n"),
-        Some(signer) => {
-            let name = signer.name.as_deref().map(|name| format!("{}, ", inline(name))).unwrap_or_default();
-            let (primary, subkey) = (code(&signer.primary), code(&signer.subkey));
-            let at = inline(&signer.signed_at);
-            out.push_str(&format!(
-                "  - signed {at} by {name}primary key {primary}, {} {subkey}\n",
-                signer.key_kind()
-            ));
-        }
-    }
-    out
 }
 
 fn diff_section(report: &Report) -> String {
@@ -310,21 +237,44 @@ fn folded(title: &str, body: &str) -> String {
     }
 }
 
-fn table(title: &str, columns: &[&str], rows: Vec<Vec<String>>) -> String {
-    let title = format!("{title} ({})", rows.len());
-    folded(&title, &rows_of(columns, rows))
+/// A table with its paragraphs.
+fn table(report: &Report, table: &Table) -> String {
+    let paragraph = |text: &Option<String>| text.iter().map(|text| format!("{}\n\n", inline(text))).collect();
+    let (mut out, note): (String, String) = (paragraph(&table.intro), paragraph(&table.note));
+    if !table.rows.is_empty() {
+        let rules = " --- |".repeat(table.columns.len());
+        out.push_str(&format!("| {} |\n|{rules}\n", table.columns.join(" | ")));
+        for row in table.rows.iter().take(MAX_ROWS) {
+            let cells: Vec<String> = row.iter().map(|value| cell(report, value)).collect();
+            out.push_str(&format!("| {} |\n", cells.join(" | ")));
+        }
+        out.push_str(&format!("{}\n", more_rows_note(table.rows.len())));
+    }
+    folded(&table.title, &(out + &note))
 }
 
-fn rows_of(columns: &[&str], rows: Vec<Vec<String>>) -> String {
-    if rows.is_empty() {
-        return String::new();
+fn cell(report: &Report, cell: &Cell) -> String {
+    let paths = |paths: &[String], separator| {
+        paths.iter().map(|path| cell_code(path)).collect::<Vec<_>>().join(separator)
+    };
+    match cell {
+        Cell::Text(text) | Cell::Number(text, _) => inline(text),
+        Cell::Sum(text) => format!("**{}**", inline(text)),
+        Cell::Kind(kind, _) => (*kind).to_owned(),
+        Cell::Path(path) => cell_code(path),
+        Cell::Paths(names, 0) => paths(names, ", "),
+        Cell::Paths(names, more) => format!("{}, and {more} more", paths(names, ", ")),
+        Cell::Change(names) => paths(names, " → "),
+        Cell::Manifest(file, line) => match &report.source_links {
+            Some(links) => format!("[{}]({})", inline(&short(file)), links.link(file, *line)),
+            None => inline(&short(file)),
+        },
+        Cell::Links(links) => {
+            let links: Vec<String> =
+                links.iter().map(|link| format!("<{}>", link.replace('|', "%7C"))).collect();
+            links.join(" ")
+        }
     }
-    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-    let mut out = format!("| {} |\n|{}\n", columns.join(" | "), " --- |".repeat(columns.len()));
-    let more = more_rows_note(rows.len());
-    out.extend(rows.iter().take(MAX_ROWS).map(|cells| line(cells)));
-    out.push_str(&more);
-    out
 }
 
 fn more_rows_note(rows: usize) -> String {

@@ -10,7 +10,9 @@ fn bump_as_body_of_a_pull_request() {
     expect![[r###"
         ## stage1: 991.0.0 → 1032.0.0
 
-        Channel alpha. systemd v225 → v229. 2 files changed (1 added, 1 renamed); **1 problem (1 error), 1 fixable with --fix --drop-missing**.
+        cargo xtask bump-coreos · channel alpha · systemd v225 → v229
+
+        2 files changed for release 1032.0.0 (1 added, 1 renamed); **1 problem (1 error), 1 fixable with --fix --drop-missing**.
 
         - root filesystem of coreos on amd64-usr: 155.5 kB (-432.5 kB)
 
@@ -48,7 +50,7 @@ fn bump_as_body_of_a_pull_request() {
 
         </details>
 
-        <details><summary>Size</summary>
+        <details><summary>Size of the root filesystem</summary>
 
         | files of | board | before | after | difference |
         | --- | --- | --- | --- | --- |
@@ -59,9 +61,13 @@ fn bump_as_body_of_a_pull_request() {
 
         <details><summary>Provenance</summary>
 
-        - **amd64-usr**: `https://alpha.release.core-os.net/amd64-usr/1032.0.0/x.cpio.gz`
-          - `sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a`
-          - signed 2016-04-28T10:00:00Z by CoreOS Buildbot `<buildbot@coreos.com>`, primary key `04127D0BFABEC8871FFB2CCE50E0885593D2DCB4`, subkey `DBFC52DBB963767AD20BA90807FA9ED31CB5FA26`
+        - board: **amd64-usr**
+          - image: `https://alpha.release.core-os.net/amd64-usr/1032.0.0/x.cpio.gz`
+          - digest: `sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a`
+          - signed by: CoreOS Buildbot `<buildbot@coreos.com>`
+          - primary key: `04127D0BFABEC8871FFB2CCE50E0885593D2DCB4`
+          - subkey: `DBFC52DBB963767AD20BA90807FA9ED31CB5FA26`
+          - signed at: 2016-04-28T10:00:00Z
 
         </details>
 
@@ -129,7 +135,7 @@ fn packages_of_stage1_are_listed() {
     };
     let packages = vec![package("sys-libs/pam", &["lib64/libpam.so.0"]), package("app/other", &[])];
     let body = render(&Report { packages: Some(packages), ..fixtures::bump() });
-    assert!(body.contains("| `sys-libs/pam` | `1.5.3` | `1.6.1` | 1 file |"), "{body}");
+    assert!(body.contains("| `sys-libs/pam` | `1.5.3` | `1.6.1` | `lib64/libpam.so.0` |"), "{body}");
     assert!(
         body.contains("1 package changed of which stage1 takes no file.") && !body.contains("app/other"),
         "{body}"

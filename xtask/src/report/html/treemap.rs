@@ -1,48 +1,16 @@
-//! Bytes by manifest and flavor as a table, and by file as a treemap.
+//! Bytes by file as a treemap.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use super::escape;
 use super::squarify::{Tile, squarify};
-use super::table::{Cell, number, table, text};
-use super::{difference, escape};
-use crate::report::sizes::{ManifestSizes, Size, Total, bytes, change, maybe, rootfs, total};
+use crate::report::sizes::{ManifestSizes, Size, bytes, total};
 use crate::report::{Report, short};
 use manifest::finding::FixKind;
 
-/// The table by manifest and flavor. Without sizes of the release before, their columns are left out and the reason
-/// is given.
-pub(super) fn section(report: &Report) -> String {
-    if report.sizes.is_empty() {
-        return String::new();
-    }
-    let has_before = report.no_sizes_before.is_none();
-    let row = |what: &str, board: &str, total: Total| {
-        let mut row = vec![text(what), text(board)];
-        row.extend(has_before.then(|| number(&maybe(total.before), total.before.map(i128::from))));
-        row.push(number(&maybe(total.after), total.after.map(i128::from)));
-        row.extend(has_before.then(|| number(&change(total.before, total.after), difference(total))));
-        row
-    };
-    let flavors = rootfs(report)
-        .into_iter()
-        .map(|(board, flavor, total)| row(&format!("root filesystem of {flavor}"), board.id(), total));
-    let manifests =
-        report.sizes.iter().map(|manifest| row(&short(&manifest.file), manifest.board.id(), total(manifest)));
-    let rows: Vec<Vec<Cell>> = flavors.chain(manifests).collect();
-    let reason = report
-        .no_sizes_before
-        .iter()
-        .map(|reason| format!("<p class=\"soft\">Sizes before are left out: {}.</p>\n", escape(reason)));
-    let columns: &[&str] = match has_before {
-        true => &["files of", "board", "before", "after", "difference"],
-        false => &["files of", "board", "size"],
-    };
-    reason.chain([table(columns, &rows)]).collect()
-}
-
 /// One area per manifest, and in it one per file, as large as the bytes after the change.
-pub(super) fn treemap_section(report: &Report) -> String {
+pub(super) fn section(report: &Report) -> String {
     let areas = areas(report);
     if areas.is_empty() {
         return String::new();
@@ -76,7 +44,7 @@ pub(super) fn treemap_section(report: &Report) -> String {
 }
 
 /// Position and size of each area, by the number in its class: the page allows no style attributes.
-pub(super) fn treemap_style(report: &Report) -> String {
+pub(super) fn style(report: &Report) -> String {
     let mut out = String::new();
     let mut number = 0;
     for area in areas(report) {

@@ -1,0 +1,226 @@
+//! The tables of a report, and the facts above and below them: what Markdown and HTML render, each in its own form.
+
+use super::advisories;
+use super::package_changes::taken_packages;
+use super::sizes::{Total, change, libraries, maybe, rootfs, total};
+use super::{ImageOrigin, Report, count, short};
+use manifest::finding::FixKind;
+
+/// A table with a title.
+pub(super) struct Table {
+    pub(super) title: String,
+    /// The paragraph above it.
+    pub(super) intro: Option<String>,
+    pub(super) columns: Vec<&'static str>,
+    pub(super) rows: Vec<Vec<Cell>>,
+    /// The paragraph below it.
+    pub(super) note: Option<String>,
+}
+
+/// The meaning of a cell.
+pub(super) enum Cell {
+    Text(String),
+    /// The name of a sum.
+    Sum(String),
+    /// A kind, and the class of its colour: good, bad, warn or info.
+    Kind(&'static str, &'static str),
+    /// A path, the name of a file, a version.
+    Path(String),
+    /// Several paths, and the number of further ones.
+    Paths(Vec<String>, usize),
+    /// The old path and the new one, or one of them.
+    Change(Vec<String>),
+    /// A number with its unit, and its exact value.
+    Number(String, Option<i128>),
+    /// A manifest of the tree, and a line of it.
+    Manifest(String, Option<usize>),
+    Links(Vec<String>),
+}
+
+impl Cell {
+    fn path(path: Option<&str>) -> Cell {
+        Cell::Path(path.unwrap_or_default().to_owned())
+    }
+
+    fn bytes(bytes: Option<u64>) -> Cell {
+        Cell::Number(maybe(bytes), bytes.map(i128::from))
+    }
+
+    fn difference(Total { before, after }: Total) -> Cell {
+        let exact = after.zip(before).map(|(after, before)| i128::from(after) - i128::from(before));
+        Cell::Number(change(before, after), exact)
+    }
+
+    /// Most names in a cell.
+    const MAX_NAMES: usize = 4;
+
+    fn paths<'p>(paths: impl ExactSizeIterator<Item = &'p str>) -> Cell {
+        let more = paths.len().saturating_sub(Cell::MAX_NAMES);
+        Cell::Paths(paths.take(Cell::MAX_NAMES).map(str::to_owned).collect(), more)
+    }
+}
+
+impl Table {
+    /// A table with the number of its rows in the title.
+    fn counted(title: &str, columns: &[&'static str], rows: Vec<Vec<Cell>>) -> Table {
+        let title = format!("{title} ({})", rows.len());
+        Table { title, intro: None, columns: columns.to_vec(), rows, note: None }
+    }
+}
+
+/// The release, or the command.
+pub(super) fn title(report: &Report) -> String {
+    match &report.release {
+        Some((from, to)) if from != to => format!("stage1: {from} → {to}"),
+        Some((_, to)) => format!("stage1 at {to}"),
+        None => format!("cargo xtask {}", report.command),
+    }
+}
+
+/// The command, the channel and the systemd version.
+pub(super) fn facts(report: &Report) -> String {
+    let mut facts = vec![format!("cargo xtask {}", report.command)];
+    facts.extend(report.channel.as_ref().map(|channel| format!("channel {channel}")));
+    facts.extend(report.systemd.as_ref().map(|(from, to)| match from == to {
+        true => format!("systemd {to}"),
+        false => format!("systemd {from} → {to}"),
+    }));
+    facts.extend(report.dry_run.then(|| "nothing was written".to_owned()));
+    facts.join(" · ")
+}
+
+/// The changed lines.
+pub(super) fn fixes(report: &Report) -> Table {
+    let row = |fix: &manifest::finding::Fix| {
+        let paths = [&fix.from, &fix.to].into_iter().flatten().cloned().collect();
+        vec![
+            Cell::Kind(fix.kind.id(), class_of(fix.kind)),
+            Cell::Change(paths),
+            Cell::Text(fix.reason.clone()),
+            Cell::Manifest(fix.file.clone(), None),
+        ]
+    };
+    Table::counted("Changes", &["change", "path", "why", "manifest"], report.fixes.iter().map(row).collect())
+}
+
+fn class_of(kind: FixKind) -> &'static str {
+    match kind {
+        FixKind::Add => "good",
+        FixKind::Drop => "bad",
+        FixKind::Tidy => "warn",
+        FixKind::Rename | FixKind::Move => "info",
+    }
+}
+
+/// The libraries that were added, removed or replaced.
+pub(super) fn library_changes(report: &Report) -> Table {
+    let has_before = report.no_sizes_before.is_none();
+    let mut columns = vec!["library", "file before", "file after", "size"];
+    columns.extend(has_before.then_some("difference"));
+    columns.push("needed by");
+    let rows = libraries(report).into_iter().map(|library| {
+        let mut row =
+            [Some(library.name), library.from, library.to].map(Cell::path).into_iter().collect::<Vec<_>>();
+        row.push(match library.to {
+            Some(_) => Cell::bytes(library.total.after),
+            None => Cell::Number(String::new(), None),
+        });
+        row.extend(has_before.then(|| Cell::difference(library.total)));
+        row.push(Cell::paths(library.needed_by.iter().copied()));
+        row
+    });
+    Table::counted("Libraries", &columns, rows.collect())
+}
+
+/// Packages with a listed file, and the number of the others.
+pub(super) fn packages(report: &Report) -> Table {
+    let (taken, others) = taken_packages(report.packages.as_deref().unwrap_or_default());
+    let rows = taken.into_iter().map(|change| {
+        let versions = [&change.from, &change.to].map(|version| Cell::path(version.as_deref()));
+        let flavors: Vec<&str> = change.flavors.iter().map(|flavor| flavor.as_str()).collect();
+        let files = Cell::paths(change.taken.iter().map(|path| path.as_str()));
+        let name = Cell::Path(change.name.clone());
+        [vec![name], versions.into(), vec![files, Cell::Text(flavors.join(", "))]]
+            .into_iter()
+            .flatten()
+            .collect()
+    });
+    let columns = ["package", "before", "after", "files in stage1", "flavors"];
+    let note = format!("{} changed of which stage1 takes no file.", count(others, "package"));
+    Table { note: (others > 0).then_some(note), ..Table::counted("Packages", &columns, rows.collect()) }
+}
+
+/// The security fixes in packages of the stage1, with links to the upstream change logs.
+pub(super) fn security_fixes(report: &Report) -> Table {
+    let columns = ["package", "fixes", "flavors", "change log"];
+    let Some(advisories) = &report.advisories else { return Table::counted("", &columns, Vec::new()) };
+    let row = |fix: &packages::advisories::RelevantFix| {
+        vec![
+            Cell::Path(fix.package.clone()),
+            Cell::Text(advisories::ids(fix)),
+            Cell::Text(advisories::flavors(fix)),
+            Cell::Links(advisories::links(fix).cloned().collect()),
+        ]
+    };
+    Table {
+        title: "Security fixes in packages of stage1".to_owned(),
+        intro: None,
+        columns: columns.to_vec(),
+        rows: advisories.relevant().iter().map(row).collect(),
+        note: advisories.found.is_ok().then(|| format!("{}.", advisories.remarks())),
+    }
+}
+
+/// Bytes by flavor and manifest. Without sizes of the release before, their columns are left out and the reason is given.
+pub(super) fn sizes(report: &Report) -> Table {
+    let has_before = report.no_sizes_before.is_none();
+    let row = |name: Cell, board: &str, total: Total| {
+        let mut row = vec![name, Cell::Text(board.to_owned())];
+        row.extend(has_before.then(|| Cell::bytes(total.before)));
+        row.push(Cell::bytes(total.after));
+        row.extend(has_before.then(|| Cell::difference(total)));
+        row
+    };
+    let flavors = rootfs(report).into_iter().map(|(board, flavor, total)| {
+        row(Cell::Sum(format!("root filesystem of {flavor}")), board.id(), total)
+    });
+    let manifests = report
+        .sizes
+        .iter()
+        .map(|manifest| row(Cell::Text(short(&manifest.file)), manifest.board.id(), total(manifest)));
+    let columns: &[&str] = match has_before {
+        true => &["files of", "board", "before", "after", "difference"],
+        false => &["files of", "board", "size"],
+    };
+    let rows: Vec<_> = flavors.chain(manifests).collect();
+    let reason = report.no_sizes_before.as_ref().filter(|_| !rows.is_empty());
+    Table {
+        title: "Size of the root filesystem".to_owned(),
+        intro: reason.map(|reason| format!("Sizes before are left out: {reason}.")),
+        columns: columns.to_vec(),
+        rows,
+        note: None,
+    }
+}
+
+/// Where an image is from and who signed it, as names and values.
+pub(super) fn provenance(image: &ImageOrigin) -> Vec<(&'static str, Cell)> {
+    let path = |text: &str| Cell::Path(text.to_owned());
+    let mut facts = vec![
+        ("board", Cell::Sum(image.board.to_string())),
+        ("image", path(&image.source)),
+        ("digest", path(&image.digest)),
+    ];
+    match &image.signature {
+        None => facts.push(("signed by", Cell::Text("not signed".to_owned()))),
+        Some(signer) => {
+            facts.extend(signer.name.iter().map(|name| ("signed by", Cell::Text(name.clone()))));
+            facts.push(("primary key", path(&signer.primary)));
+            if signer.subkey != signer.primary {
+                facts.push(("subkey", path(&signer.subkey)));
+            }
+            facts.push(("signed at", Cell::Text(signer.signed_at.clone())));
+        }
+    }
+    facts
+}
