@@ -1,7 +1,7 @@
 //! `bump-coreos RELEASE|latest`: moves the tree to another release and fixes its manifests.
 
-use super::downgrade;
 use super::preview::preview;
+use super::{accepted, downgrade};
 use crate::advisories;
 use crate::cli::{BumpCoreos, FixArgs, ReleaseSpec};
 use crate::context::Context;
@@ -161,6 +161,7 @@ pub(super) fn check_only(
 ) -> Result<()> {
     report.systemd = Some((context.pins.systemd(), context.pins.systemd()));
     report.findings = verify(&context.sources, request, &images.trees())?;
+    accepted::set_aside(context, &images.boards(), request.reach, report);
     fill_sizes(context, &context.sources, images, Some(images), &[], report);
     Ok(())
 }
@@ -198,6 +199,7 @@ pub(super) fn fix_and_apply(
         git::check_clean(context.tree.root(), &files)?;
     }
     report.findings = if report.dry_run { bump.findings_on_disk(&context.sources) } else { bump.findings };
+    accepted::set_aside(context, &images.boards(), request.reach, report);
     report.release = Some(bump.release);
     report.systemd = Some(bump.systemd);
     report.plan = plan;
@@ -214,7 +216,7 @@ pub(super) fn fix_and_apply(
     let done = write(context, &report.plan, message, &files);
     if done.is_err() {
         // The tree is unchanged, so the report has no fixes and no findings.
-        (report.plan, report.fixes, report.findings) = Default::default();
+        (report.plan, report.fixes, report.findings, report.accepted) = Default::default();
     }
     done
 }

@@ -1,5 +1,6 @@
 //! The commands, one file per command.
 
+mod accepted;
 mod bump_coreos;
 mod cache;
 mod completions;

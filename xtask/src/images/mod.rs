@@ -137,6 +137,11 @@ impl<'t> ImageSet<'t> {
         &self.store
     }
 
+    /// The boards.
+    pub(crate) fn boards(&self) -> Vec<Board> {
+        self.opened.keys().copied().collect()
+    }
+
     /// The trees, whose files are read on demand.
     pub(crate) fn trees(&self) -> ImageTrees<'_> {
         self.opened.iter().map(|(&board, opened)| (board, opened.image.tree())).collect()

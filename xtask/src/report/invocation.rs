@@ -56,6 +56,11 @@ impl Invocation {
                 let (directory, name) = file.rsplit_once('/').unwrap_or((".", file));
                 format!("mv {} {}", self.in_tree(file), self.in_tree(&format!("{directory}/.{name}")))
             }
+            Suggestion::RemoveLines { file, lines } => {
+                let ranges: Vec<String> =
+                    lines.iter().map(|(first, last)| format!("{first},{last}d")).collect();
+                format!("sed -i {} {}", quote(&ranges.join(";")), self.in_tree(file))
+            }
             Suggestion::ChangeRelease => {
                 self.command_line(words(["bump-coreos", "latest"]).iter().chain(&self.source))
             }

@@ -38,7 +38,7 @@ fn unescaped_document(report: &Report) -> Value {
         "systemd": report.systemd.as_ref().map(|(from, to)| json!({ "from": from.to_string(), "to": to.to_string() })),
         "images": report.images.iter().map(image).collect::<Vec<_>>(),
         "fixes": report.fixes.iter().map(fix).collect::<Vec<_>>(),
-        "findings": report.findings.iter().map(|one| finding(one, &report.hint(one))).collect::<Vec<_>>(),
+        "findings": findings(report),
         "edits": report.plan.edits.iter().map(|edit| json!({ "file": edit.path, "diff": edit.diff() })).collect::<Vec<_>>(),
         "error": report.error.as_ref().map(error),
     });
@@ -87,7 +87,14 @@ fn fix(fix: &Fix) -> Value {
     value
 }
 
-fn finding(finding: &Finding, hint: &str) -> Value {
+/// The findings that remain, then those that are accepted.
+fn findings(report: &Report) -> Vec<Value> {
+    let open = report.findings.iter().map(|one| finding(one, &report.hint(one), None));
+    let accepted = report.accepted.iter();
+    open.chain(accepted.map(|(one, reason)| finding(one, &report.hint(one), Some(reason)))).collect()
+}
+
+fn finding(finding: &Finding, hint: &str, accepted: Option<&String>) -> Value {
     json!({
         "kind": finding.kind.id(),
         "severity": finding.severity.id(),
@@ -100,7 +107,9 @@ fn finding(finding: &Finding, hint: &str) -> Value {
         "candidates": finding.candidates,
         "message": finding.message,
         "hint": hint,
-        "fixable": finding.fixable,
+        "fixable": finding.fixable && accepted.is_none(),
+        "accepted": accepted.is_some(),
+        "reason": accepted,
     })
 }
 

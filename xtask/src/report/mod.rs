@@ -76,6 +76,8 @@ pub struct Report {
     pub fixes: Vec<Fix>,
     /// The remaining findings.
     pub findings: Vec<Finding>,
+    /// The findings that the tree accepts, each with its reason.
+    pub accepted: Vec<(Finding, String)>,
     /// The files that change.
     pub plan: EditPlan,
     /// The bytes of every listed path, by manifest ([`sizes::compare`]).

@@ -151,11 +151,12 @@ pub(super) struct Counts {
     suggestions: usize,
     fixable: usize,
     droppable: usize,
+    accepted: usize,
 }
 
 impl Counts {
     pub(super) fn new(report: &Report) -> Counts {
-        let mut counts = Counts::default();
+        let mut counts = Counts { accepted: report.accepted.len(), ..Counts::default() };
         for problem in problems(report) {
             match problem.severity() {
                 Severity::Error => counts.errors += 1,
@@ -186,6 +187,9 @@ impl Counts {
         }
         if self.suggestions > 0 {
             out.push_str(&format!("; {}", count(self.suggestions, "suggestion")));
+        }
+        if self.accepted > 0 {
+            out.push_str(&format!("; {} accepted", self.accepted));
         }
         out
     }

@@ -102,7 +102,9 @@ fn text(text: &str) -> String {
 }
 
 fn findings(report: &Report) -> impl Iterator<Item = Value> {
-    report.findings.iter().map(|finding| {
+    let open = report.findings.iter().map(|finding| (finding, None));
+    let accepted = report.accepted.iter().map(|(finding, reason)| (finding, Some(reason)));
+    open.chain(accepted).map(|(finding, accepted)| {
         let level = match finding.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
@@ -120,6 +122,10 @@ fn findings(report: &Report) -> impl Iterator<Item = Value> {
             "candidates": finding.candidates.iter().map(|path| text(path)).collect::<Vec<_>>(),
             "hint": text(&hint),
         });
+        if let Some(reason) = accepted {
+            value["suppressions"] =
+                json!([{ "kind": "external", "status": "accepted", "justification": text(reason) }]);
+        }
         if let Some(replacement) = replacement(finding) {
             value["fixes"] = json!([{
                 "description": { "text": text(&hint) },

@@ -103,6 +103,19 @@ pub(super) fn fixes(report: &Report) -> Table {
     Table::counted("Changes", &["change", "path", "why", "manifest"], report.fixes.iter().map(row).collect())
 }
 
+/// The findings that the tree accepts.
+pub(super) fn accepted(report: &Report) -> Table {
+    let rows = report.accepted.iter().map(|(finding, reason)| {
+        vec![
+            Cell::Kind(finding.kind.id(), "info"),
+            Cell::path(Some(&finding.path)),
+            Cell::Text(reason.trim().to_owned()),
+            Cell::Manifest(finding.file.clone(), finding.line),
+        ]
+    });
+    Table::counted("Accepted findings", &["kind", "path", "reason", "where"], rows.collect())
+}
+
 fn class_of(kind: FixKind) -> &'static str {
     match kind {
         FixKind::Add => "good",

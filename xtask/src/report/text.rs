@@ -97,6 +97,15 @@ fn findings(report: &Report, layout: Layout) -> StyledText {
         }
         out.append(hint_line("    ", &hint));
     }
+    for (finding, reason) in report.accepted.iter().filter(|_| layout.complete) {
+        out.push(Style::Strong, file_and_line(finding));
+        out.line(
+            Style::Faint,
+            format!(" accepted[{}] {} ({})", finding.kind.id(), finding.path, finding.flavor),
+        );
+        out.line(Style::Plain, wrap(&finding.message, layout.width, "    "));
+        out.line(Style::Faint, wrap(&format!("accepted: {}", reason.trim()), layout.width, "    "));
+    }
     out
 }
 

@@ -6,24 +6,26 @@ use std::thread::available_parallelism;
 use super::RootfsUnderTest;
 use super::check_log::{self, CheckLog};
 use crate::context::Context;
+use crate::report::Report;
 use crate::smoketest::link_check::{self, LinkCheck, LinkOutcome, LinkResult, LoaderRunner};
 use coreos_types::error::{Error, Result};
 use manifest::finding::{Finding, Severity};
 use manifest::suggestion::Suggestion;
 use usr::path::UsrPath;
 
-/// Runs the loader on every file: one check for each that links, one for each problem, and a sum. `findings` are those
-/// of the check of the manifests, where it was made for this root filesystem.
+/// Runs the loader on every file: one check for each that links, one for each problem, and a sum. `static_check`
+/// has the findings of the manifests, where these were checked for this root filesystem; the problem of an accepted one is
+/// skipped.
 pub(super) fn check(
     context: &Context<'_>,
     tested: &RootfsUnderTest,
     jobs: Option<usize>,
-    findings: Option<&Vec<Finding>>,
+    static_check: Option<&Report>,
     checks: &mut CheckLog<'_>,
 ) -> Result<()> {
     let jobs = jobs.or_else(|| available_parallelism().ok().map(usize::from)).unwrap_or(1);
     let name = tested.name();
-    let linked = match link_check::check(&tested.rootfs, jobs)? {
+    let mut linked = match link_check::check(&tested.rootfs, jobs)? {
         LinkOutcome::Checked(linked) => linked,
         LinkOutcome::LoaderFailed(failure) => {
             checks.fail("link", failure.loader.as_str(), None, format!("the loader {}", failure.reason));
@@ -38,6 +40,8 @@ pub(super) fn check(
             .with_hint(context.rerun(&["--no-link"], &[])));
         }
     };
+    let accepted = static_check.map_or(&[][..], |report| &report.accepted);
+    skip_accepted(&name, &mut linked, accepted, checks);
     let good = linked.files.iter().filter(|file| file.is_good()).count();
     linked.files.iter().filter(|file| file.is_good()).for_each(|file| record_good(&name, file, checks));
     record_problems(context, tested, &linked, checks);
@@ -48,8 +52,8 @@ pub(super) fn check(
     } else {
         context.term.warn(format!("link {name}: {sum}"));
     }
-    if let Some(findings) = findings.filter(|_| !matches!(linked.runner, LoaderRunner::Simulated(_))) {
-        record_disagreements(context, tested, &linked, findings, checks);
+    if let Some(report) = static_check.filter(|_| !matches!(linked.runner, LoaderRunner::Simulated(_))) {
+        record_disagreements(context, tested, &linked, &report.findings, checks);
     }
     Ok(())
 }
@@ -63,6 +67,26 @@ fn record_good(name: &str, linked: &LinkResult, checks: &mut CheckLog<'_>) {
     let problems = linked.problems.join("; ");
     let message = format!("{name}: alone, {problems}; it links where it is loaded, by {programs}");
     checks.pass_quietly("link", file, message);
+}
+
+/// Skips the problems of accepted findings: a file without others counts as one that links.
+fn skip_accepted(
+    name: &str,
+    linked: &mut LinkCheck,
+    accepted: &[(Finding, String)],
+    checks: &mut CheckLog<'_>,
+) {
+    for file in linked.files.iter_mut().filter(|file| !file.is_good()) {
+        let path = file.file.clone();
+        file.problems.retain(|problem| {
+            let reason = accepted.iter().find(|(finding, _)| explains(finding, path.as_str(), problem));
+            if let Some((_, reason)) = reason {
+                checks.skip("link", path.as_str(), format!("{name}: {problem}; accepted: {}", reason.trim()));
+            }
+            reason.is_none()
+        });
+    }
+    linked.files.retain(|file| file.is_good() || !file.problems.is_empty());
 }
 
 /// The files that do not link, by problem: one message per cause.
@@ -115,10 +139,7 @@ fn record_disagreements(
     let errors: Vec<&Finding> =
         findings.iter().filter(is_same_board).filter(|finding| finding.severity == Severity::Error).collect();
     let is_known = |file: &LinkResult, problem: &String| {
-        let path = file.file.as_str();
-        let is_about =
-            |finding: &&Finding| finding.path == path || finding.needed_by.iter().any(|by| by == path);
-        errors.iter().any(|finding| is_about(finding) || mentions(finding, problem))
+        errors.iter().any(|finding| explains(finding, file.file.as_str(), problem))
     };
     let mut by_problem: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for file in linked.files.iter().filter(|file| !file.is_good()) {
@@ -137,6 +158,11 @@ fn record_disagreements(
         );
         checks.fail("link", paths[0], Some(manifest), message);
     }
+}
+
+/// Whether a finding is the cause of a problem of the file at `path`.
+fn explains(finding: &Finding, path: &str, problem: &str) -> bool {
+    finding.path == path || finding.needed_by.iter().any(|by| by == path) || mentions(finding, problem)
 }
 
 /// Whether a finding is about the library that a problem names first.

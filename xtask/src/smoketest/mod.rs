@@ -28,7 +28,7 @@ use crate::trusted_owners::TrustedOwners;
 use check_log::CheckLog;
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Flavor};
-use manifest::finding::{Finding, Severity};
+use manifest::finding::Severity;
 use manifest::suggestion::Suggestion;
 
 /// A root filesystem under test, and its files.
@@ -93,7 +93,7 @@ pub fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut Report) 
         Ok(())
     } else {
         let to_build = images.as_ref().filter(|_| is_built);
-        run_checks(context, flags, &build, to_build, is_static.then_some(&report.findings), &mut checks)
+        run_checks(context, flags, &build, to_build, is_static.then_some(&*report), &mut checks)
     };
     if let Some(images) = images {
         images.store_trees();
@@ -136,7 +136,7 @@ fn run_checks(
     flags: &Smoketest,
     build: &Build<'_>,
     to_build: Option<&ImageSet<'_>>,
-    findings: Option<&Vec<Finding>>,
+    static_check: Option<&Report>,
     checks: &mut CheckLog<'_>,
 ) -> Result<()> {
     let tested = match &flags.rootfs {
@@ -161,7 +161,7 @@ fn run_checks(
             checks.skip("link", tested.flavor.to_string(), "--no-link");
             continue;
         }
-        link::check(context, tested, flags.jobs, findings.filter(|_| is_as_built), checks)?;
+        link::check(context, tested, flags.jobs, static_check.filter(|_| is_as_built), checks)?;
     }
     if flags.no_run {
         checks.skip("run", "boot", "--no-run");

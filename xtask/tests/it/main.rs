@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "tests print measurements and skipped parts")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod accepted;
 mod advisories;
 mod apply;
 mod budget;

@@ -27,6 +27,18 @@ pub enum FindingKind {
 }
 
 impl FindingKind {
+    /// Every kind.
+    pub const ALL: [FindingKind; 8] = [
+        FindingKind::Missing,
+        FindingKind::Dangling,
+        FindingKind::NeedsUnlisted,
+        FindingKind::NeedsNowhere,
+        FindingKind::VersionUnsatisfied,
+        FindingKind::WrongMachine,
+        FindingKind::Tidy,
+        FindingKind::Advice,
+    ];
+
     /// The word in JSON.
     pub fn id(self) -> &'static str {
         match self {

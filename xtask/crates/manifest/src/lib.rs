@@ -12,6 +12,7 @@
 //! the image.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "unit tests make files and take the time"))]
 
+pub mod accepted_findings;
 pub mod common_mk;
 pub mod dependency_report;
 pub mod editor;

@@ -14,6 +14,13 @@ pub enum Suggestion {
     /// Hide a file of a manifest directory; the path is relative to the tree. The build ignores names that start with
     /// a dot.
     HideFile(String),
+    /// Remove ranges of lines, counted from 1, from a file that is not a manifest.
+    RemoveLines {
+        /// The file, relative to the tree.
+        file: String,
+        /// First and last line of each range, in order.
+        lines: Vec<(usize, usize)>,
+    },
     /// Use another release: no change of a manifest resolves the finding.
     ChangeRelease,
     /// First replace a symlink that points outside the tree with a copy: files outside the tree are never written.

@@ -16,7 +16,7 @@ use super::dependency_graph::MAX_EDGES;
 use super::package_changes;
 use super::summary::{changes, remaining};
 use super::tables::{
-    Cell, Table, facts, fixes, library_changes, packages, provenance, security_fixes, sizes, title,
+    Cell, Table, accepted, facts, fixes, library_changes, packages, provenance, security_fixes, sizes, title,
 };
 use manifest::finding::Severity;
 use pxe_image::Digest;
@@ -43,6 +43,7 @@ pub fn render(report: &Report) -> String {
     let sections = [
         ("Problems".to_owned(), problems),
         (String::new(), advice),
+        with_title(accepted(report)),
         with_title(packages(report)),
         with_title(security_fixes(report)),
         with_title(fixes(report)),

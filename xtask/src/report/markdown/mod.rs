@@ -11,7 +11,7 @@ use super::problem_groups::{Problem, by_hint};
 use super::sizes::{Total, change, maybe, rootfs};
 use super::summary::{changes, remaining};
 use super::tables::{
-    Cell, Table, facts, fixes, library_changes, packages, provenance, security_fixes, sizes, title,
+    Cell, Table, accepted, facts, fixes, library_changes, packages, provenance, security_fixes, sizes, title,
 };
 use super::{Check, Outcome, Report, count, short};
 use manifest::finding::Severity;
@@ -33,6 +33,7 @@ pub fn render(report: &Report) -> String {
         open_problems(report),
         checks(report),
         suggestions_section(report),
+        table(report, &accepted(report)),
         table(report, &fixes(report)),
         dependencies_section(report),
         table(report, &library_changes(report)),

@@ -161,7 +161,7 @@ pub(super) fn fix_all(
     outside.for_each(|(_, editor)| editor.set_read_only());
     for (&board, index) in indexes {
         let flavors = ManifestSet::from_board(board, &sources.listings);
-        fix(&flavors, &mut editors, index, options);
+        fix(&flavors, &mut editors, index, options, &sources.accepted);
     }
     let mut fixes: Vec<Fix> = Vec::new();
     for (file, editor) in editors {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::accepted_findings::AcceptedFindings;
 pub use crate::common_mk::COMMON_MK;
 use crate::common_mk::{CommonMk, IncludedFiles};
 pub use crate::selection::ManifestRef;
@@ -22,6 +23,8 @@ pub struct Stage1Sources {
     pub manifests: BTreeMap<String, Vec<u8>>,
     /// Every file of every manifest directory, symlinks included.
     pub listings: Vec<ManifestRef>,
+    /// The findings that the tree accepts.
+    pub accepted: AcceptedFindings,
     /// Files outside the tree, which are read and never written: the path in the tree, and the symlink that points
     /// outside (the file itself or a directory above it).
     pub outside: BTreeMap<String, String>,
@@ -37,6 +40,7 @@ impl Default for Stage1Sources {
             common_mk_path: COMMON_MK.to_owned(),
             manifests: BTreeMap::new(),
             listings: Vec::new(),
+            accepted: AcceptedFindings::default(),
             outside: BTreeMap::new(),
             vendors: Vendors::default(),
         }

@@ -55,10 +55,17 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
 
 /// Adds the files that listed symlinks point to.
 pub(super) fn fix(fixer: &mut Fixer<'_>) {
+    let accepted = fixer.accepted;
+    let is_accepted = |path: &UsrPath, addition: &Addition| {
+        accepted.contains(FindingKind::Dangling, &addition.file, path.as_str())
+    };
     for flavor in fixer.flavors {
         for _ in 0..MAX_PASSES {
             let additions = fixer.with_selection(flavor, |selection| {
-                selection.paths.iter().filter_map(|path| addition(path, selection)).collect::<Vec<_>>()
+                let additions = selection.paths.iter().filter_map(|path| {
+                    addition(path, selection).filter(|addition| !is_accepted(path, addition))
+                });
+                additions.collect::<Vec<_>>()
             });
             if !apply(fixer, &additions) {
                 break;

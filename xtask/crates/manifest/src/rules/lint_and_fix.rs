@@ -6,6 +6,7 @@ use super::dependents::Dependents;
 use super::fix_state::{Fixer, MAX_PASSES};
 use super::lint_state::{Lint, Reported};
 use super::{RULES, missing};
+use crate::accepted_findings::AcceptedFindings;
 use crate::dependency_report::{DependencyReport, MinDlopenPriority};
 use crate::finding::Finding;
 use crate::image_index::ImageIndex;
@@ -41,14 +42,15 @@ pub fn lint(
     findings
 }
 
-/// Fixes the manifests of a board's flavors. Problems without a certain fix remain and are reported by [`lint`].
+/// Fixes the manifests of a board's flavors, except what is accepted. Problems without a certain fix remain and are reported by [`lint`].
 pub fn fix(
     flavors: &[ManifestSet],
     editors: &mut ManifestEditors,
     index: &ImageIndex<'_>,
     options: FixOptions,
+    accepted: &AcceptedFindings,
 ) {
-    let mut fixer = Fixer::new(flavors, editors, index, options);
+    let mut fixer = Fixer::new(flavors, editors, index, options, accepted);
     // An addition can make an old line redundant, and a renamed line can have new dependencies.
     for _ in 0..MAX_PASSES {
         let before = fixer.revision();

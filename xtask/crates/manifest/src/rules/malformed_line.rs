@@ -81,13 +81,21 @@ fn check_line_ends(lint: &mut Lint<'_, '_>, file: &str, text: &ManifestFile) {
 
 /// Rewrites malformed lines and line ends.
 pub(super) fn fix(fixer: &mut Fixer<'_>) {
+    let accepted = fixer.accepted;
     for file in &fixer.files {
         let Some(editor) = fixer.editors.get_mut(file) else { continue };
-        editor.convert_to_lf(CRLF);
-        if fixer.flavors.iter().any(|flavor| flavor.is_followed(file)) {
+        let is_accepted = |line: &str| accepted.contains(FindingKind::Tidy, file, line);
+        let lines = editor.text().lines();
+        let crlf = lines.iter().find(|line| line.ends_in_crlf()).is_some_and(|line| is_accepted(&line.text));
+        let newline = lines.last().is_some_and(|line| is_accepted(&line.text));
+        if !crlf {
+            editor.convert_to_lf(CRLF);
+        }
+        if !newline && fixer.flavors.iter().any(|flavor| flavor.is_followed(file)) {
             editor.add_final_newline(NO_FINAL_NEWLINE);
         }
-        let malformed = find(editor.text(), fixer.index);
+        let mut malformed = find(editor.text(), fixer.index);
+        malformed.retain(|line| !is_accepted(&line.line));
         // From the last line up, so that the indices stay right; rewriting moves lines, so it comes last.
         for line in malformed.iter().rev().filter(|line| line.replacement.is_none()) {
             editor.remove_at(line.index, &line.reason);

@@ -56,11 +56,19 @@ fn message(name: &str, unresolved: &Unresolved, unlisted: &[&UsrPath], file: &st
 
 /// Adds dependencies of listed files until no more can be added.
 pub(super) fn fix(fixer: &mut Fixer<'_>) {
+    let accepted = fixer.accepted;
+    let is_accepted = |addition: &Addition| {
+        let first = addition.lines.first();
+        first.is_some_and(|(path, _)| {
+            accepted.contains(FindingKind::NeedsUnlisted, &addition.file, path.as_str())
+        })
+    };
     for flavor in fixer.flavors {
         for _ in 0..MAX_PASSES {
             let (additions, requested) = fixer.with_dependencies(flavor, |selection, dependencies| {
                 let unresolved = dependencies.unresolved.iter();
                 let additions = unresolved.filter_map(|one| addition(one, selection, dependencies));
+                let additions = additions.filter(|addition| !is_accepted(addition));
                 (additions.collect::<Vec<_>>(), requested_stems(selection, dependencies))
             });
             if !apply(fixer, &additions) {

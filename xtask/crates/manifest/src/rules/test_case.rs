@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::lint_and_fix::{FixOptions, fix, lint};
+use crate::accepted_findings::AcceptedFindings;
 use crate::editor::ManifestEditor;
 use crate::file::ManifestFile;
 use crate::image_index::ImageIndex;
@@ -107,7 +108,7 @@ pub(super) fn run_with(paths: &[&str], manifest: &str, drop_missing: bool) -> Ou
     let found = check(manifest);
     let mut editors = ManifestEditor::open_all([("m", manifest.as_bytes()), ("z", &b""[..])]);
     let options = FixOptions { dlopen: Some(DlopenPriority::Required), drop_missing, by_names_only: false };
-    fix(&flavors, &mut editors, &index, options);
+    fix(&flavors, &mut editors, &index, options, &AcceptedFindings::default());
     let fixed = String::from_utf8(editors["m"].text().to_bytes()).unwrap();
     let show = |text: &str| {
         let show = |one: &crate::finding::Finding| {
