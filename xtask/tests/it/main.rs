@@ -32,6 +32,7 @@ mod http_raw;
 mod http_tls;
 mod latest;
 mod nightly;
+mod old_state;
 mod openpgp;
 mod openpgp_gpg;
 mod openpgp_keyserver;
