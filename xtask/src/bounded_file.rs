@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use crate::trusted_owners::is_own_uid;
+use crate::trusted_owners::effective_uid;
 
 /// Opens a regular file for reading, without waiting for the other end of a pipe; symlinks are followed.
 ///
@@ -50,7 +50,7 @@ pub fn read_own(path: &Path, max_len: u64) -> io::Result<Vec<u8>> {
 
 /// Whether this user owns a file.
 pub fn is_own(file: &Metadata) -> bool {
-    is_own_uid(file.uid())
+    file.uid() == effective_uid()
 }
 
 #[cfg(test)]

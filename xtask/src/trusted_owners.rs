@@ -35,14 +35,9 @@ pub struct TrustedOwners {
     safe_directories: OnceLock<Vec<PathBuf>>,
 }
 
-/// The effective user ID of this process: the owner of its entry in /proc (proc(5)). `None` without /proc.
-pub fn effective_uid() -> Option<u32> {
-    fs::metadata("/proc/self").ok().map(|process| process.uid())
-}
-
-/// Whether a user ID is the effective one of this process; `true` without /proc.
-pub fn is_own_uid(uid: u32) -> bool {
-    effective_uid().is_none_or(|own| own == uid)
+/// The effective user ID of this process (geteuid(2)).
+pub fn effective_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
 }
 
 /// The trees of `--trust-tree`, set once by `run`: an option of the whole process, like the environment variable.
@@ -66,17 +61,15 @@ impl TrustedOwners {
     /// The owners that this process trusts, with the trees of `--trust-tree` and `XTASK_TRUST_TREE` (separated by
     /// colons).
     pub fn from_env() -> TrustedOwners {
-        // Without /proc no owner but root is trusted.
         let user = effective_uid();
-        let sudo_user =
-            env::var("SUDO_UID").ok().filter(|_| user == Some(0)).and_then(|uid| uid.parse().ok());
+        let sudo_user = env::var("SUDO_UID").ok().filter(|_| user == 0).and_then(|uid| uid.parse().ok());
         let value = env::var_os("XTASK_TRUST_TREE").unwrap_or_default();
         let paths = env::split_paths(&value).filter(|path| !path.as_os_str().is_empty());
         let trees = paths
             .chain(TRUST_TREES.get().into_iter().flatten().cloned())
             .filter_map(|path| fs::canonicalize(path).ok());
         TrustedOwners {
-            user: user.unwrap_or(0),
+            user,
             sudo_user,
             trees: trees.collect(),
             accounts: Accounts::read(),

@@ -9,7 +9,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use crate::trusted_owners::is_own_uid;
+use crate::trusted_owners::effective_uid;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::shell::quote;
 use pxe_image::UnlinkedTempDir;
@@ -91,7 +91,8 @@ impl Cache {
         let base = self.base()?;
         let path = base.join(below.as_ref());
         let components = path.ancestors().take_while(|part| *part != base);
-        let is_foreign = |part: &Path| fs::symlink_metadata(part).is_ok_and(|found| !is_own_uid(found.uid()));
+        let is_foreign =
+            |part: &Path| fs::symlink_metadata(part).is_ok_and(|found| found.uid() != effective_uid());
         match components.into_iter().any(is_foreign) {
             true => Ok(private_subdirectory(&base)?.join(below)),
             false => Ok(path),
@@ -125,7 +126,9 @@ impl Cache {
                     .with_hint(another_directory()))
             }
             // A file in a directory that others may write can be forged.
-            Ok(found) if is_own_uid(found.uid()) && found.mode() & 0o1022 == 0 => Ok(self.root.clone()),
+            Ok(found) if found.uid() == effective_uid() && found.mode() & 0o1022 == 0 => {
+                Ok(self.root.clone())
+            }
             Ok(_) => private_subdirectory(&self.root),
         }
     }
@@ -133,11 +136,10 @@ impl Cache {
 
 /// The subdirectory of this user in a cache that others may write.
 fn private_subdirectory(root: &Path) -> Result<PathBuf> {
-    let uid = crate::trusted_owners::effective_uid().map_or_else(|| "user".to_owned(), |uid| uid.to_string());
-    let path = root.join(format!("coreos-xtask-{uid}"));
+    let path = root.join(format!("coreos-xtask-{}", effective_uid()));
     create_private_dir(&path)?;
     let found = fs::symlink_metadata(&path).with_context(|| format!("cannot examine {}", path.display()))?;
-    if found.is_dir() && is_own_uid(found.uid()) && found.mode() & 0o022 == 0 {
+    if found.is_dir() && found.uid() == effective_uid() && found.mode() & 0o022 == 0 {
         return Ok(path);
     }
     Err(Error::failed(format!("cannot use the cache {}: others may write to it", path.display()))

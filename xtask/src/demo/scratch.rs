@@ -76,7 +76,7 @@ pub fn served_env() -> Result<String> {
     let served = directories.filter_map(|entry| {
         let process: u32 = entry.file_name().to_str()?.strip_prefix(PREFIX)?.parse().ok()?;
         let metadata = fs::symlink_metadata(entry.path()).ok()?;
-        let is_own = metadata.is_dir() && Some(metadata.uid()) == effective_uid();
+        let is_own = metadata.is_dir() && metadata.uid() == effective_uid();
         let is_running = Path::new("/proc").join(process.to_string()).is_dir();
         let file = entry.path().join(ENV);
         let started = fs::metadata(&file).and_then(|file| file.modified()).ok()?;

@@ -1,15 +1,15 @@
 //! The machine that the smoke test runs on: the user's rights and the installed programs.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+
+use crate::trusted_owners::effective_uid;
 
 /// Directories that are searched for programs, whatever the caller's environment.
 pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Whether this process is root.
 pub(super) fn is_root() -> bool {
-    fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+    effective_uid() == 0
 }
 
 /// The first program of this name in `$PATH`, else in [`PATH`].

@@ -23,6 +23,7 @@ mod docs_screens;
 mod documents;
 mod e2e;
 mod early_errors;
+mod foreign_lock;
 mod foreign_tree;
 mod hints;
 mod hostile;

@@ -37,14 +37,21 @@ impl TreeLock {
         loop {
             match attempt(&directory) {
                 Ok(()) => break,
-                // Changes are still detected: each file is compared with the text that was read.
-                Err(TryLockError::WouldBlock) if is_held_by_strangers(&directory) => break,
-                Err(TryLockError::WouldBlock) if start.elapsed() < LOCK_TIMEOUT => {
-                    std::thread::sleep(Duration::from_millis(20));
-                }
                 Err(TryLockError::WouldBlock) => {
-                    return Err(Error::failed(format!("another run is writing to {}", root.display()))
-                        .with_hint("wait until it ends, then run the command again"));
+                    match (find_holder(&directory), start.elapsed() < LOCK_TIMEOUT) {
+                        // Changes are still detected: each file is compared with the text that was read.
+                        (Holder::Stranger, _) | (Holder::Unknown, false) => break,
+                        (Holder::Trusted | Holder::Unknown, true) => {
+                            std::thread::sleep(Duration::from_millis(20))
+                        }
+                        (Holder::Trusted, false) => {
+                            return Err(Error::failed(format!(
+                                "another run is writing to {}",
+                                root.display()
+                            ))
+                            .with_hint("wait until it ends, then run the command again"));
+                        }
+                    }
                 }
                 // Some network file systems cannot lock a directory; changes are still detected, as above.
                 Err(TryLockError::Error(error)) if is_unsupported_lock(&error) => break,
@@ -57,18 +64,32 @@ impl TreeLock {
     }
 }
 
-/// Whether every process that holds a lock on the directory belongs to another, untrusted user: any user who may read a
-/// tree can lock it (flock(2)), and must not block its owner. `false` if the holders are unknown.
-fn is_held_by_strangers(directory: &File) -> bool {
-    let Ok(metadata) = directory.metadata() else { return false };
+/// The user who holds a lock. Any user who may read a tree can lock it (flock(2)), and must not block its owner.
+enum Holder {
+    /// A trusted user, or the owner of the tree.
+    Trusted,
+    /// Other users only.
+    Stranger,
+    /// Processes that are not visible: of another user where /proc has `hidepid` (proc(5)), or in another container.
+    Unknown,
+}
+
+fn find_holder(directory: &File) -> Holder {
+    let Ok(metadata) = directory.metadata() else { return Holder::Trusted };
     let owners = TrustedOwners::from_env();
     let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
-    let holders: Vec<u32> = holders(&locks, metadata.ino()).collect();
-    let is_stranger = |pid: &u32| {
-        fs::metadata(format!("/proc/{pid}"))
-            .is_ok_and(|process| !owners.is_trusted(process.uid()) && process.uid() != metadata.uid())
-    };
-    !holders.is_empty() && holders.iter().all(is_stranger)
+    let users = holders(&locks, metadata.ino())
+        .map(|pid| fs::metadata(format!("/proc/{pid}")).ok().map(|process| process.uid()));
+    let users: Vec<Option<u32>> = users.collect();
+    let is_trusted =
+        |user: &Option<u32>| user.is_some_and(|uid| owners.is_trusted(uid) || uid == metadata.uid());
+    if users.iter().any(is_trusted) {
+        Holder::Trusted
+    } else if users.is_empty() || users.contains(&None) {
+        Holder::Unknown
+    } else {
+        Holder::Stranger
+    }
 }
 
 /// The processes that hold a flock(2) lock on an inode, from the text of /proc/locks (proc(5)). Device numbers are not
