@@ -105,11 +105,14 @@ pub fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut Report) 
 /// The flavors of `--flavor`.
 fn selected_flavors(flags: &Smoketest) -> Result<Vec<Flavor>> {
     let parse = |word: &String| {
-        let is_name = word.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
-        let flavor = Flavor::from_dir_name(&format!("usr_from_{word}")).filter(|_| is_name);
-        flavor.ok_or_else(|| Error::failed(format!("--flavor {word}: not the name of a flavor")))
+        parse_flavor(word).ok_or_else(|| Error::failed(format!("--flavor {word}: not the name of a flavor")))
     };
     flags.flavors.iter().map(parse).collect()
+}
+
+fn parse_flavor(word: &str) -> Option<Flavor> {
+    let is_name = word.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    Flavor::from_dir_name(&format!("usr_from_{word}")).filter(|_| is_name)
 }
 
 fn flavors(context: &Context<'_>, board: Board) -> BTreeSet<Flavor> {
@@ -209,8 +212,8 @@ fn load_rootfs(build: &Build<'_>, path: &Path) -> Result<RootfsUnderTest> {
     let (rootfs, image_files) = read_rootfs(&path, build::rootfs_before_rkt(&path).as_deref())?;
     let link = std::fs::read_link(rootfs.path.join("flavor")).ok();
     let word = link.as_deref().and_then(Path::to_str).unwrap_or("coreos");
-    let flavor = Flavor::from_dir_name(&format!("usr_from_{word}"))
-        .or_else(|| Flavor::from_dir_name("usr_from_coreos"))
+    let flavor = parse_flavor(word)
+        .or_else(|| parse_flavor("coreos"))
         .ok_or_else(|| Error::failed(format!("{} has no flavor", path.display())))?;
     let work = build.log_directory()?.join("given");
     Ok(RootfsUnderTest { rootfs, image_files, flavor, squashfs: None, rkt: None, work })

@@ -70,6 +70,8 @@ make_group() {
   done
   if limit memory.max $max_memory || limit memory.limit_in_bytes $max_memory; then limited="$limited memory"; fi
   if limit pids.max $max_pids; then limited="$limited pids"; fi
+  # The time to remove them has a bound; a boot makes some tens.
+  limit cgroup.max.descendants 512 || true
   echo "$group" >> /run/groups
   [ $1 != main ] || printf %s "$group" > /run/main-group
 }

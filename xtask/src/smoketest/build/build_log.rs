@@ -32,6 +32,9 @@ pub(super) struct FailedCommand {
 /// Most bytes of a failed command's output that are read for the diagnosis.
 const MAX_OUTPUT: u64 = 256 * 1024;
 
+/// Most bytes of a log; rkt's build prints some KiB, and some MiB with `V=3`.
+const MAX_LOG_LEN: u64 = 256 << 20;
+
 /// Time limit of one command.
 const MAX_TIME: Duration = Duration::from_secs(4 * 3600);
 
@@ -95,15 +98,20 @@ impl BuildLog {
             }
             // See `last_written`. Errors have no effect: the log is written anyway.
             let _ = self.file.set_modified(SystemTime::now());
-            if Instant::now() > deadline {
-                drop(lifeline);
-                let _ = child.wait();
-                return Err(Error::failed(format!(
-                    "{line} did not end within {} h",
-                    MAX_TIME.as_secs() / 3600
-                )));
-            }
-            std::thread::sleep(Duration::from_millis(20));
+            let len = self.file.metadata().map_or(0, |log| log.len());
+            let limit = match () {
+                () if Instant::now() > deadline => {
+                    format!("did not end within {} h", MAX_TIME.as_secs() / 3600)
+                }
+                () if len > MAX_LOG_LEN => format!("printed more than {} MiB", MAX_LOG_LEN >> 20),
+                () => {
+                    std::thread::sleep(Duration::from_millis(20));
+                    continue;
+                }
+            };
+            drop(lifeline);
+            let _ = child.wait();
+            return Err(Error::failed(format!("{line} {limit}")));
         };
         drop(lifeline);
         self.commands.push(line.clone());

@@ -53,6 +53,8 @@ impl TrackedFiles<'_> {
     pub(super) fn restore(&self, until: Option<SystemTime>) -> Result<Vec<String>> {
         let mut restored = Vec::new();
         if !fs::symlink_metadata(&self.copies).is_ok_and(|found| found.is_dir()) {
+            // Also a symlink that is in its place.
+            no_follow::remove(&self.copies)?;
             return Ok(restored);
         }
         let entries = fs::read_dir(&self.copies);

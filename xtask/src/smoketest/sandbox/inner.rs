@@ -38,7 +38,7 @@ const TOP_LEVEL: [&str; 7] = ["bin", "etc", "lib", "lib32", "lib64", "libx32", "
 const EMULATOR: &str = ".emulator";
 
 /// Most address space of a confined program, in bytes.
-const MAX_ADDRESS_SPACE: u64 = 2 << 30;
+const MAX_ADDRESS_SPACE: u64 = 1 << 30;
 /// Most private writable memory of a confined program, in bytes.
 const MAX_DATA: u64 = 512 << 20;
 /// Most processor time, in seconds.
@@ -68,6 +68,8 @@ pub fn call(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     if arguments.next()?.as_bytes() != COMMAND.as_bytes() {
         return None;
     }
+    // A directory or socket that the caller left open would lead out of the sandbox.
+    close_fds::set_fds_cloexec(3, &[]);
     let words: Vec<OsString> = arguments.collect();
     let started = match &words[..] {
         [step, root, program, rest @ ..] if step == ENTER => enter(Path::new(root), program, rest).map(Some),
@@ -146,7 +148,8 @@ fn start(words: &[OsString]) -> Result<Option<io::Error>> {
         Some(_) => Command::new(Path::new("/").join(EMULATOR)),
     };
     if request.emulator.is_some() {
-        command.arg(program);
+        // qemu-user reserves more than a limit of its own address space allows; this limits the program's.
+        command.arg("-R").arg(MAX_ADDRESS_SPACE.to_string()).arg(program);
     }
     let error = command.args(arguments).env_clear().env("LC_ALL", "C").exec();
     Ok(Some(error))
