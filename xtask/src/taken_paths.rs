@@ -7,9 +7,7 @@ use crate::context::Context;
 use crate::images::{ImageSet, ReleaseLocations};
 use coreos_types::error::Result;
 use coreos_types::release::{Board, Release};
-use manifest::file::ManifestFile;
 use manifest::plan::stage1_sources::Stage1Sources;
-use manifest::selection::{ManifestSet, Selection};
 use packages::changes::{Inventory, PackageChange, TakenPaths, package_changes};
 use packages::package_list::parse_packages;
 use packages::{Package, PackageSet};
@@ -17,18 +15,14 @@ use usr::tree::{NodeKind, UsrTree};
 
 /// The files and links of an image that the manifests of a board take, each with the flavors that take it.
 pub(crate) fn taken_paths(sources: &Stage1Sources, board: Board, tree: &UsrTree) -> TakenPaths {
-    let files: BTreeMap<&str, ManifestFile> =
-        sources.manifests.iter().map(|(path, bytes)| (path.as_str(), ManifestFile::parse(bytes))).collect();
-    let files = files.iter().map(|(path, file)| (*path, file)).collect();
     let mut taken = TakenPaths::new();
-    for set in ManifestSet::from_board(board, &sources.listings) {
-        for path in Selection::new(&set, &files, tree).paths {
-            let is_directory = tree.get(path.as_str()).is_none_or(|node| node.kind == NodeKind::Directory);
-            if !is_directory {
-                taken.entry(path).or_default().insert(set.flavor.clone());
+    sources.for_each_selection(board, tree, |selection| {
+        for path in selection.paths {
+            if tree.get(path.as_str()).is_some_and(|node| node.kind != NodeKind::Directory) {
+                taken.entry(path).or_default().insert(selection.manifests.flavor.clone());
             }
         }
-    }
+    });
     taken
 }
 

@@ -2,14 +2,17 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use ureq::config::ConfigBuilder;
 use ureq::http::Response;
 use ureq::tls::TlsConfig;
+use ureq::typestate::AgentScope;
 use ureq::unversioned::transport::{Connector, DefaultConnector};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, Proxy};
 
 use super::address::{CheckedResolver, is_private_name};
-use super::error::{RequestError, RequestResult, Route, not_public};
+use super::error::{OTHER_MIRROR, RequestError, RequestResult, Route, not_public};
 use super::proxy::{ProxyConfig, ProxyServer};
+use super::response::header_text;
 use super::resume::ResumePoint;
 use super::retry::{RetryPolicy, parse_retry_after};
 use super::tls::{self, CaBundle};
@@ -19,9 +22,6 @@ use coreos_types::error::{Error, Result};
 
 /// Redirects that are followed; curl follows 50, browsers 20.
 const MAX_REDIRECTS: usize = 10;
-
-/// A hint for servers with invalid redirects.
-const OTHER_MIRROR: &str = "use another mirror: --mirror URL";
 
 /// Configuration of connections, from the environment and the command line.
 #[derive(Debug, Clone, Default)]
@@ -132,13 +132,13 @@ impl Client {
     ) -> RequestResult<Received> {
         let end = Instant::now() + left;
         if self.config.offline {
-            return Err(RequestError::permanent(self.offline_error(url)));
+            return Err(self.offline_error(url).into());
         }
-        let first = Url::parse(url).map_err(RequestError::permanent)?;
+        let first = Url::parse(url)?;
         let mut next = first.clone().with_plus_encoded();
         let mut previous: Option<Url> = None;
         for _ in 0..=MAX_REDIRECTS {
-            let public_only = self.check_hop(&next, previous.as_ref()).map_err(RequestError::permanent)?;
+            let public_only = self.check_hop(&next, previous.as_ref())?;
             let policy = policy.capped_at(end.saturating_duration_since(Instant::now()));
             let received = self.send(next, resume, policy, public_only)?;
             let status = received.response.status();
@@ -148,16 +148,15 @@ impl Client {
             let current = &received.route.url;
             let Some(location) = received.response.headers().get("location") else {
                 let error = Error::failed(format!("{current} redirects without a Location"));
-                return Err(RequestError::permanent(error.with_hint(OTHER_MIRROR)));
+                return Err(error.with_hint(OTHER_MIRROR).into());
             };
             next = current
                 .join(location.as_bytes())
-                .map_err(|error| error.context(format!("{current} redirects to an invalid URL")))
-                .map_err(RequestError::permanent)?;
+                .map_err(|error| error.context(format!("{current} redirects to an invalid URL")))?;
             previous = Some(received.route.url);
         }
         let error = Error::failed(format!("{first} redirects more than {MAX_REDIRECTS} times"));
-        Err(RequestError::permanent(error.with_hint(OTHER_MIRROR)))
+        Err(error.with_hint(OTHER_MIRROR).into())
     }
 
     /// Checks the URL of one hop, and returns whether its host must have public addresses only.
@@ -197,22 +196,21 @@ impl Client {
         policy: RetryPolicy,
         public_only: bool,
     ) -> RequestResult<Received> {
-        let proxy = self.config.proxies.for_url(&url).map_err(RequestError::permanent)?;
+        let proxy = self.config.proxies.for_url(&url)?;
         let forwarded = proxy.as_ref().and_then(|proxy| proxy.forwarding_origin(&url));
+        let tunnel = proxy.as_ref().filter(|_| forwarded.is_none()).map(|server| &server.proxy);
+        let mut config = configure_agent(policy, tunnel);
+        if url.is_https()
+            || forwarded.as_ref().is_some_and(|origin| origin.starts_with("https:"))
+            || tunnel.is_some_and(|proxy| proxy.protocol() == ureq::ProxyProtocol::Https)
+        {
+            config = config.tls_config(self.tls_config()?);
+        }
         let deadline = Deadline::new(policy.overhead_timeout);
         let guard =
             Guard { deadline: deadline.clone(), absolute_form: forwarded.as_ref().map(|_| url.origin()) };
-        let public_host = public_only.then(|| url.host().to_owned());
-        let agent = self
-            .agent(
-                &url,
-                proxy.as_ref().filter(|_| forwarded.is_none()),
-                forwarded.as_deref(),
-                policy,
-                guard,
-                public_host,
-            )
-            .map_err(RequestError::permanent)?;
+        let resolver = CheckedResolver::new(public_only.then(|| url.host().to_owned()));
+        let agent = Agent::with_parts(config.build(), DefaultConnector::new().chain(guard), resolver);
         let target = format!("{}{}", forwarded.clone().unwrap_or_else(|| url.origin()), url.path_and_query());
         let mut request = agent.get(target);
         if forwarded.is_some() {
@@ -236,38 +234,6 @@ impl Client {
         }
     }
 
-    /// Creates an agent for one request, with its own connection.
-    fn agent(
-        &self,
-        url: &Url,
-        tunnel: Option<&ProxyServer>,
-        forwarded: Option<&str>,
-        policy: RetryPolicy,
-        guard: Guard,
-        public_host: Option<String>,
-    ) -> Result<Agent> {
-        let RetryPolicy { connect_timeout, read_timeout, .. } = policy;
-        let mut config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .user_agent(concat!("coreos-xtask/", env!("CARGO_PKG_VERSION")))
-            // An encoded body has neither the signed bytes nor the byte ranges of the file.
-            .accept_encoding("identity")
-            .proxy(tunnel.map(|server| server.proxy.clone()))
-            .timeout_resolve(Some(connect_timeout))
-            .timeout_connect(Some(connect_timeout))
-            .timeout_per_read(Some(read_timeout))
-            .timeout_per_write(Some(read_timeout));
-        let to_https_proxy =
-            tunnel.is_some_and(|server| server.proxy.protocol() == ureq::ProxyProtocol::Https);
-        if url.is_https() || to_https_proxy || forwarded.is_some_and(|origin| origin.starts_with("https:")) {
-            config = config.tls_config(self.tls_config()?);
-        }
-        let resolver = CheckedResolver::new(public_host);
-        Ok(Agent::with_parts(config.build(), DefaultConnector::new().chain(guard), resolver))
-    }
-
     fn tls_config(&self) -> Result<TlsConfig> {
         if let Some(config) = self.tls.get() {
             return Ok(config.clone());
@@ -277,10 +243,27 @@ impl Client {
     }
 }
 
+/// The configuration of one request, which has its own connection.
+fn configure_agent(policy: RetryPolicy, tunnel: Option<&Proxy>) -> ConfigBuilder<AgentScope> {
+    let RetryPolicy { connect_timeout, read_timeout, .. } = policy;
+    Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .user_agent(concat!("coreos-xtask/", env!("CARGO_PKG_VERSION")))
+        // An encoded body has neither the signed bytes nor the byte ranges of the file.
+        .accept_encoding("identity")
+        .proxy(tunnel.cloned())
+        .timeout_resolve(Some(connect_timeout))
+        .timeout_connect(Some(connect_timeout))
+        .timeout_per_read(Some(read_timeout))
+        .timeout_per_write(Some(read_timeout))
+}
+
 /// The error of a server that is overloaded or temporarily unavailable.
 fn busy(route: &Route, response: &Response<Body>) -> RequestError {
-    let value = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
-    let retry_after = value.and_then(|value| parse_retry_after(value, SystemTime::now()));
+    let retry_after = header_text(response.headers(), "retry-after")
+        .and_then(|value| parse_retry_after(value, SystemTime::now()));
     let mut error = route.error().with_cause(format!("the server responded {}", response.status()));
     if let Some(wait) = retry_after {
         error = error.with_cause(format!("it requests to retry after {} s", wait.as_secs()));
@@ -290,7 +273,7 @@ fn busy(route: &Route, response: &Response<Body>) -> RequestError {
 
 /// `URL: 206 Partial Content, 3000 bytes from byte 1000 on`.
 fn describe(url: &Url, response: &Response<Body>, resume: Option<&ResumePoint>) -> String {
-    let length = response.headers().get("content-length").and_then(|value| value.to_str().ok());
+    let length = header_text(response.headers(), "content-length");
     let length = length.map_or_else(|| "of unknown length".to_owned(), |bytes| format!("{bytes} bytes"));
     let from = resume.map_or_else(String::new, |resume| format!(" from byte {} on", resume.at));
     format!("{url}: {}, {length}{from}", response.status())

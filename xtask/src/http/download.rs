@@ -108,12 +108,6 @@ impl Client {
     }
 }
 
-enum OpenOutcome {
-    Body,
-    Restart(RestartReason),
-    NotFound,
-}
-
 impl<'c> Download<'c> {
     fn start(
         client: &'c Client,
@@ -145,15 +139,15 @@ impl<'c> Download<'c> {
         };
         loop {
             match download.open() {
-                Ok(OpenOutcome::Body) => return Ok(Some(download)),
-                Ok(OpenOutcome::NotFound) => return Ok(None),
+                Ok(Disposition::Body(())) => return Ok(Some(download)),
+                Ok(Disposition::NotFound) => return Ok(None),
                 // No byte was returned to the reader yet, so the download can start from zero.
-                Ok(OpenOutcome::Restart(_)) if download.validator.is_some() => {
+                Ok(Disposition::Restart(_)) if download.validator.is_some() => {
                     (download.at, download.total, download.validator, download.retries_reset_at) =
                         (0, None, None, 0);
                     download.rate = RateMeter::new(policy.rate_window, Instant::now(), 0);
                 }
-                Ok(OpenOutcome::Restart(reason)) => {
+                Ok(Disposition::Restart(reason)) => {
                     return Err(download.restart_error(download.interrupted_error(), reason));
                 }
                 Err(failure) => download.back_off(failure)?,
@@ -183,29 +177,29 @@ impl Download<'_> {
         self.restart
     }
 
-    fn open(&mut self) -> RequestResult<OpenOutcome> {
+    fn open(&mut self) -> RequestResult<Disposition<()>> {
         let resume = match (self.at, &self.validator) {
             (0, _) => None,
             (_, Some(_)) => self.resume_after(self.at),
             // No validator identifies the file.
             (_, None) => {
                 let why = "it sends no ETag and no Last-Modified that identify the file";
-                return Ok(OpenOutcome::Restart(RestartReason::RangeUnsupported(why.to_owned())));
+                return Ok(Disposition::Restart(RestartReason::RangeUnsupported(why.to_owned())));
             }
         };
         if resume.is_some() && self.total == Some(self.at) {
             // The download was interrupted after the last byte: the signature check decides.
             self.body = None;
-            return Ok(OpenOutcome::Body);
+            return Ok(Disposition::Body(()));
         }
         let received = self.client.request(&self.url, resume.as_ref(), self.policy, self.time_left())?;
         match classify(&self.shown, &received.response, resume.as_ref())? {
-            Disposition::NotFound => Ok(OpenOutcome::NotFound),
-            Disposition::Restart(reason) => Ok(OpenOutcome::Restart(reason)),
+            Disposition::NotFound => Ok(Disposition::NotFound),
+            Disposition::Restart(reason) => Ok(Disposition::Restart(reason)),
             Disposition::Body(BodyHeaders { total, part_end, validator }) => {
                 let total = total.or(self.total);
                 if let Some(total) = total {
-                    self.check_limit(total).map_err(RequestError::permanent)?;
+                    self.check_limit(total)?;
                     self.progress.expect(total);
                 }
                 if resume.is_none() {
@@ -213,7 +207,7 @@ impl Download<'_> {
                 }
                 let reader = Box::new(received.response.into_body().into_reader());
                 self.body = Some(OpenBody { reader, deadline: received.deadline, first: self.at, part_end });
-                Ok(OpenOutcome::Body)
+                Ok(Disposition::Body(()))
             }
         }
     }
@@ -239,16 +233,16 @@ impl Download<'_> {
             };
         }
         if self.at == 0 && response::looks_like_html(&out[..count]) {
-            return Err(RequestError::permanent(response::html_error(&self.shown)));
+            return Err(response::html_error(&self.shown).into());
         }
         self.at += count as u64;
         self.last_progress = Instant::now();
-        self.check_limit(self.at).map_err(RequestError::permanent)?;
+        self.check_limit(self.at)?;
         self.progress.advance(count as u64);
         if self.at >= self.retries_reset_at + RetryPolicy::MIN_PROGRESS {
             (self.retries, self.retries_reset_at) = (0, self.at);
         }
-        self.check_rate().map_err(RequestError::permanent)?;
+        self.check_rate()?;
         Ok(count)
     }
 
@@ -352,12 +346,12 @@ impl Download<'_> {
                     self.back_off(failure)?;
                 }
                 match self.open() {
-                    Ok(OpenOutcome::Body) => break,
-                    Ok(OpenOutcome::Restart(reason)) => {
+                    Ok(Disposition::Body(())) => break,
+                    Ok(Disposition::Restart(reason)) => {
                         self.restart = true;
                         return Err(self.restart_error(interrupted, reason));
                     }
-                    Ok(OpenOutcome::NotFound) => {
+                    Ok(Disposition::NotFound) => {
                         return Err(Error::failed(format!("{} was removed during its download", self.shown)));
                     }
                     Err(next) => failure = next,

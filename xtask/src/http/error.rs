@@ -47,11 +47,17 @@ const MAX_LOOKUP_RETRIES: u32 = 2;
 /// The result of one request.
 pub(super) type RequestResult<T> = std::result::Result<T, RequestError>;
 
-impl RequestError {
-    pub(super) fn permanent(error: Error) -> RequestError {
+/// A hint for responses that a mirror should not send.
+pub(super) const OTHER_MIRROR: &str = "use another mirror: --mirror URL";
+
+/// An error that no retry changes.
+impl From<Error> for RequestError {
+    fn from(error: Error) -> RequestError {
         RequestError { error, is_transient: false, retry_after: None, max_retries: 0 }
     }
+}
 
+impl RequestError {
     pub(super) fn transient(error: Error) -> RequestError {
         RequestError { error, is_transient: true, retry_after: None, max_retries: u32::MAX }
     }
@@ -60,7 +66,7 @@ impl RequestError {
     pub(super) fn from_ureq(route: &Route, error: &ureq::Error) -> RequestError {
         let failed = route.error();
         match error {
-            ureq::Error::HostNotFound => RequestError::permanent(unknown_host(failed, route)),
+            ureq::Error::HostNotFound => RequestError::from(unknown_host(failed, route)),
             ureq::Error::Io(io) => RequestError::from_io(failed, io),
             ureq::Error::Timeout(limit) => {
                 RequestError::transient(failed.with_cause(describe_timeout(*limit)))
@@ -68,27 +74,27 @@ impl RequestError {
             ureq::Error::ConnectionFailed => RequestError::transient(failed.with_cause(error)),
             // A retry would get the same malformed response; a closed connection is `Io`.
             ureq::Error::Protocol(_) | ureq::Error::BodyStalled | ureq::Error::LargeResponseHeader(..) => {
-                RequestError::permanent(
+                RequestError::from(
                     failed
                         .with_cause(format!("the response is not valid HTTP: {error}"))
                         .with_hint("check the URL, or use another mirror: --mirror URL"),
                 )
             }
             ureq::Error::ConnectProxyFailed(why) => {
-                RequestError::permanent(failed.with_cause(why).with_hint(CHECK_PROXY))
+                RequestError::from(failed.with_cause(why).with_hint(CHECK_PROXY))
             }
             ureq::Error::InvalidProxyUrl => {
-                RequestError::permanent(failed.with_cause(error).with_hint(CHECK_PROXY))
+                RequestError::from(failed.with_cause(error).with_hint(CHECK_PROXY))
             }
-            ureq::Error::Rustls(tls) => RequestError::permanent(tls_error(failed, tls)),
+            ureq::Error::Rustls(tls) => RequestError::from(tls_error(failed, tls)),
             ureq::Error::Other(other) if other.is::<NotPublic>() => {
-                RequestError::permanent(not_public(failed.with_cause(other)))
+                RequestError::from(not_public(failed.with_cause(other)))
             }
             ureq::Error::Other(other) if other.is::<LookupError>() => {
                 let error = unknown_host(failed, route).with_cause(other);
                 RequestError { max_retries: MAX_LOOKUP_RETRIES, ..RequestError::transient(error) }
             }
-            other => RequestError::permanent(failed.with_cause(other)),
+            other => RequestError::from(failed.with_cause(other)),
         }
     }
 
@@ -96,7 +102,7 @@ impl RequestError {
     pub(super) fn from_io(failed: Error, error: &io::Error) -> RequestError {
         let inner = error.get_ref();
         if let Some(tls) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-            return RequestError::permanent(tls_error(failed, tls));
+            return RequestError::from(tls_error(failed, tls));
         }
         if let Some(ureq::Error::Timeout(limit)) = inner.and_then(|inner| inner.downcast_ref()) {
             return RequestError::transient(failed.with_cause(describe_timeout(*limit)));
@@ -104,10 +110,10 @@ impl RequestError {
         if let Some(protocol @ (ureq::Error::Protocol(_) | ureq::Error::BodyStalled)) =
             inner.and_then(|inner| inner.downcast_ref())
         {
-            return RequestError::permanent(
+            return RequestError::from(
                 failed
                     .with_cause(format!("the response is not valid HTTP: {protocol}"))
-                    .with_hint("use another mirror: --mirror URL"),
+                    .with_hint(OTHER_MIRROR),
             );
         }
         RequestError::transient(failed.with_cause(error))

@@ -4,7 +4,7 @@
 //! for both; the hosts of `no_proxy` or `NO_PROXY` are contacted directly. An empty variable is not set.
 
 use std::env;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use ureq::Proxy;
 
@@ -166,19 +166,15 @@ fn is_in_network(address: IpAddr, entry: &str) -> bool {
         Some((network, bits)) => (network, leading_number(bits)),
         None => (entry, 0),
     };
-    match address {
-        IpAddr::V4(address) => network.parse::<Ipv4Addr>().is_ok_and(|network| {
-            let shift = if bits == 0 { 0 } else { 32_u32.saturating_sub(bits) };
-            bits <= 32 && (address.to_bits() ^ network.to_bits()) >> shift == 0
-        }),
-        IpAddr::V6(address) => {
-            let network = network.trim_start_matches('[').trim_end_matches(']');
-            network.parse::<Ipv6Addr>().is_ok_and(|network| {
-                let shift = if bits == 0 { 0 } else { 128_u32.saturating_sub(bits) };
-                bits <= 128 && (address.to_bits() ^ network.to_bits()) >> shift == 0
-            })
-        }
-    }
+    let unbracketed = || network.trim_start_matches('[').trim_end_matches(']').parse().map(IpAddr::V6);
+    let Ok(network) = network.parse().or_else(|_| unbracketed()) else { return false };
+    let to_bits = |address: IpAddr| match address {
+        IpAddr::V4(address) => (u128::from(address.to_bits()), 32),
+        IpAddr::V6(address) => (address.to_bits(), 128),
+    };
+    let ((address, width), (network, network_width)) = (to_bits(address), to_bits(network));
+    let shift = if bits == 0 { 0 } else { u32::saturating_sub(width, bits) };
+    width == network_width && bits <= width && (address ^ network) >> shift == 0
 }
 
 /// Parses the leading digits like atoi(3); 0 if there are none.

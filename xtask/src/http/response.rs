@@ -3,14 +3,14 @@
 use ureq::Body;
 use ureq::http::{HeaderMap, Response};
 
-use super::error::{RequestError, RequestResult};
+use super::error::{OTHER_MIRROR, RequestResult};
 use super::resume::ResumePoint;
 use coreos_types::error::Error;
 
 /// The meaning of a response for the download.
-pub(super) enum Disposition {
+pub(super) enum Disposition<B = BodyHeaders> {
     /// The file, from the requested byte on.
-    Body(BodyHeaders),
+    Body(B),
     /// The rest of the file is not available: the download must restart.
     Restart(RestartReason),
     /// The server does not have the file.
@@ -36,9 +36,6 @@ pub(super) enum RestartReason {
     RangeUnsupported(String),
 }
 
-/// A hint for responses that a mirror should not send.
-const OTHER_MIRROR: &str = "use another mirror: --mirror URL";
-
 /// Reads status and header fields (RFC 9110, sections 8, 13.1.5 and 14). `url` is for messages.
 pub(super) fn classify(
     url: &str,
@@ -50,7 +47,7 @@ pub(super) fn classify(
     match (response.status().as_u16(), resume) {
         (200 | 203, None) => {
             check_content_headers(url, headers)?;
-            let total = parse_len(headers, "content-length");
+            let total = header_text(headers, "content-length").and_then(|length| length.trim().parse().ok());
             Ok(Disposition::Body(BodyHeaders { total, part_end: None, validator }))
         }
         (206, None) => {
@@ -78,7 +75,7 @@ pub(super) fn classify(
             Ok(Disposition::Restart(RestartReason::RangeUnsupported(format!("it has no byte {}", resume.at))))
         }
         (404 | 410, _) => Ok(Disposition::NotFound),
-        (code, _) => Err(RequestError::permanent(unexpected_status(url, code, response))),
+        (code, _) => Err(unexpected_status(url, code, response).into()),
     }
 }
 
@@ -95,14 +92,14 @@ fn unexpected_status(url: &str, code: u16, response: &Response<Body>) -> Error {
 /// The length of a file in a 206 response without a range request, if the response is complete (RFC 9110, section
 /// 15.3.7).
 fn check_whole(url: &str, headers: &HeaderMap) -> RequestResult<Option<u64>> {
-    let text = headers.get("content-range").and_then(|value| value.to_str().ok());
+    let text = header_text(headers, "content-range");
     match text.and_then(parse_content_range) {
         Some(ContentRange { first: 0, last, total: Some(total) }) if last + 1 == total => Ok(Some(total)),
         _ => {
             let found = text.unwrap_or("no Content-Range");
             let error =
                 Error::failed(format!("the server sent a part of {url} ({found}), expected the whole file"));
-            Err(RequestError::permanent(error.with_hint(OTHER_MIRROR)))
+            Err(error.with_hint(OTHER_MIRROR).into())
         }
     }
 }
@@ -116,7 +113,7 @@ fn check_content_range(
     if now.is_some_and(|now| now != resume.validator) {
         return Err(RestartReason::Changed);
     }
-    let text = headers.get("content-range").and_then(|value| value.to_str().ok());
+    let text = header_text(headers, "content-range");
     let is_same = |total: Option<u64>| resume.total.is_none() || total.is_none() || resume.total == total;
     match text.and_then(parse_content_range) {
         Some(range) if range.first == resume.at && is_same(range.total) => {
@@ -138,17 +135,15 @@ fn check_content_range(
 
 /// Refuses HTML pages and encoded files.
 fn check_content_headers(url: &str, headers: &HeaderMap) -> RequestResult<()> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let text = |name| header_text(headers, name).unwrap_or_default();
     if text("content-type").to_ascii_lowercase().starts_with("text/html") {
-        return Err(RequestError::permanent(html_error(url)));
+        return Err(html_error(url).into());
     }
     let encoding = text("content-encoding");
     // Some servers label a .gz as "encoded" by its name, without changing the bytes.
     if !matches!(encoding, "" | "identity") && !url.ends_with(".gz") {
-        return Err(RequestError::permanent(
-            Error::failed(format!("the server sent {url} with Content-Encoding {encoding}, expected none"))
-                .with_hint(OTHER_MIRROR),
-        ));
+        let what = format!("the server sent {url} with Content-Encoding {encoding}, expected none");
+        return Err(Error::failed(what).with_hint(OTHER_MIRROR).into());
     }
     Ok(())
 }
@@ -170,12 +165,13 @@ pub(super) fn looks_like_html(bytes: &[u8]) -> bool {
 
 /// The validator of this version of the file: a strong `ETag`, else `Last-Modified`.
 fn validator(headers: &HeaderMap) -> Option<String> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    text("etag").filter(|etag| etag.starts_with('"')).or_else(|| text("last-modified"))
+    let etag = header_text(headers, "etag").filter(|etag| etag.starts_with('"'));
+    etag.or_else(|| header_text(headers, "last-modified")).map(str::to_owned)
 }
 
-fn parse_len(headers: &HeaderMap, name: &str) -> Option<u64> {
-    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+/// The value of a header field; `None` without the field, and if it is not ASCII.
+pub(super) fn header_text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
 }
 
 /// `bytes FIRST-LAST/TOTAL`.

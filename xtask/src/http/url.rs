@@ -47,10 +47,7 @@ impl Url {
         }
         let (host, port) =
             split_port(authority).ok_or_else(|| invalid("its port is not between 1 and 65535"))?;
-        let (path, query) = match after.split_once('?') {
-            Some((path, query)) => (path, Some(query.to_owned())),
-            None => (after, None),
-        };
+        let (path, query) = split_query(after);
         let path = if path.is_empty() { "/" } else { path };
         if !path.is_ascii() || query.as_ref().is_some_and(|query| !query.is_ascii()) {
             return Err(invalid("it has a character that is not ASCII: write it as %XX"));
@@ -121,10 +118,7 @@ impl Url {
         if let Some(rest) = reference.strip_prefix("//") {
             return Url::parse(&format!("{scheme}://{rest}"));
         }
-        let (path, query) = match reference.split_once('?') {
-            Some((path, query)) => (path, Some(query.to_owned())),
-            None => (reference, None),
-        };
+        let (path, query) = split_query(reference);
         let (path, query) = match path {
             "" => (self.path.clone(), query.or_else(|| self.query.clone())),
             path if path.starts_with('/') => (path.to_owned(), query),
@@ -152,6 +146,10 @@ pub fn redact(text: &str) -> String {
     let rest = rest.rsplit_once('@').map_or(rest.to_owned(), |(_, rest)| format!("***@{rest}"));
     let separator = if shown.contains("://") { "://" } else { "" };
     format!("{scheme}{separator}{rest}{query}").escape_debug().to_string()
+}
+
+fn split_query(text: &str) -> (&str, Option<String>) {
+    text.split_once('?').map_or((text, None), |(path, query)| (path, Some(query.to_owned())))
 }
 
 /// Splits `HOST:PORT`; `None` if the port is not valid. An empty one is the scheme's default.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::first_names;
 use super::styled_text::{Style, StyledText};
 use coreos_types::release::{Flavor, Release};
 use packages::advisories::RelevantFix;
@@ -134,13 +135,8 @@ impl AdvisoryReport {
 
 /// `8 fixes: CVE-2026-1, CVE-2026-2 and 6 more`.
 pub(super) fn ids(fix: &RelevantFix) -> String {
-    let shown: Vec<&str> = fix.ids.iter().take(MAX_IDS).map(String::as_str).collect();
-    let more = match fix.ids.len() - shown.len() {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
     let noun = if fix.ids.len() == 1 { "1 fix".to_owned() } else { format!("{} fixes", fix.ids.len()) };
-    format!("{noun}: {}{more}", shown.join(", "))
+    format!("{noun}: {}", first_names(fix.ids.iter(), MAX_IDS))
 }
 
 /// Links to the upstream change logs that are shown.

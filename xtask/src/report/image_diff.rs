@@ -1,6 +1,6 @@
 //! Differences between two images, for the listed paths and their dependencies.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
@@ -8,9 +8,7 @@ use super::count;
 use super::sizes::{bytes, change};
 use super::styled_text::{Style, StyledText};
 use coreos_types::release::Board;
-use manifest::file::ManifestFile;
 use manifest::plan::stage1_sources::Stage1Sources;
-use manifest::selection::{ManifestSet, Selection};
 use usr::file_info::FileInfo;
 use usr::ldso::DynamicLoader;
 use usr::path::UsrPath;
@@ -75,26 +73,14 @@ pub fn compare(board: Board, sources: &Stage1Sources, old: &UsrTree, new: &UsrTr
 
 /// Adds every listed path and the files that the loader resolves for it.
 fn closure(board: Board, sources: &Stage1Sources, tree: &UsrTree, paths: &mut BTreeSet<UsrPath>) {
-    let texts: BTreeMap<&str, ManifestFile> =
-        sources.manifests.iter().map(|(file, bytes)| (file.as_str(), ManifestFile::parse(bytes))).collect();
-    let texts = texts.iter().map(|(file, text)| (*file, text)).collect();
     let loader = DynamicLoader::new(tree, board, DynamicLoader::systemd_directories(tree), None);
-    for flavor in ManifestSet::from_board(board, &sources.listings) {
-        let selection = Selection::new(&flavor, &texts, tree);
-        for (path, facts) in selection.files() {
-            match facts {
-                FileInfo::Elf(elf) if elf.dynamic && elf.machine == board.elf_machine() => {
-                    let load = loader.load(path);
-                    for object in load.objects {
-                        paths.extend(object.links);
-                        paths.insert(object.path);
-                    }
-                }
-                _ => {}
-            }
+    sources.for_each_selection(board, tree, |selection| {
+        for object in selection.dynamic_elf_files().flat_map(|path| loader.load(path).objects) {
+            paths.extend(object.links);
+            paths.insert(object.path);
         }
         paths.extend(selection.paths);
-    }
+    });
 }
 
 fn row(path: &UsrPath, old: &UsrTree, new: &UsrTree) -> Option<PathChange> {

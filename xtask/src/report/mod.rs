@@ -199,6 +199,13 @@ impl Report {
     }
 }
 
+/// The first `max` names with commas, then `and N more`.
+fn first_names<'n>(names: impl ExactSizeIterator<Item = &'n String>, max: usize) -> String {
+    let more = names.len().saturating_sub(max);
+    let shown = names.take(max).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("{shown} and {more} more") } else { shown }
+}
+
 /// A short form of a manifest's path: `stage1/usr_from_kvm/manifest-amd64-usr.d/ip.manifest` is `kvm/ip (amd64-usr)`.
 fn short(file: &str) -> String {
     let parts = || {

@@ -5,7 +5,7 @@ use super::package_changes;
 use super::problem_groups::{Problem, by_hint};
 use super::styled_text::{Style, StyledText, wrap};
 use super::summary::summary;
-use super::{Check, Outcome, Report};
+use super::{Check, Outcome, Report, first_names};
 use coreos_types::error::Error;
 use manifest::finding::{Finding, FindingKind, Severity};
 
@@ -150,12 +150,7 @@ fn push_names(out: &mut StyledText, label: &str, names: &[String]) {
     if names.is_empty() {
         return;
     }
-    let shown = names.iter().take(MAX_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
-    let more = match names.len().saturating_sub(MAX_NAMES) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    out.line(Style::Faint, format!("    {label}: {shown}{more}"));
+    out.line(Style::Faint, format!("    {label}: {}", first_names(names.iter(), MAX_NAMES)));
 }
 
 fn hint_line(indent: &str, hint: &str) -> StyledText {

@@ -13,7 +13,7 @@ use super::summary::{changes, remaining};
 use super::tables::{
     Cell, Table, accepted, facts, fixes, library_changes, packages, provenance, security_fixes, sizes, title,
 };
-use super::{Check, Outcome, Report, count, short};
+use super::{Check, Outcome, Report, count, first_names, short};
 use manifest::finding::Severity;
 use usr::lossless_text;
 
@@ -90,7 +90,7 @@ fn sizes_in_short(report: &Report) -> String {
 /// Packages and security fixes, one line each.
 fn versions_in_short(report: &Report) -> String {
     let changes = report.packages.as_deref().unwrap_or_default();
-    let mut names = taken_packages(changes).0.into_iter().map(|change| {
+    let names = taken_packages(changes).0.into_iter().map(|change| {
         format!(
             "{} {}",
             code(change.name.rsplit('/').next().unwrap_or(&change.name)),
@@ -99,11 +99,9 @@ fn versions_in_short(report: &Report) -> String {
     });
     let mut out = String::new();
     if let Some(headline) = package_changes::headline(changes) {
-        let shown: Vec<String> = names.by_ref().take(4).collect();
-        let more = names.count();
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let shown = if shown.is_empty() { String::new() } else { format!(": {}{more}", shown.join(", ")) };
-        out.push_str(&format!("- {headline}{shown}\n"));
+        let names: Vec<String> = names.collect();
+        let colon = if names.is_empty() { "" } else { ": " };
+        out.push_str(&format!("- {headline}{colon}{}\n", first_names(names.iter(), 4)));
     }
     if let Some(advisories) = &report.advisories {
         out.push_str(&format!(

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Edge, ManifestLine, UnresolvedName};
 use coreos_types::release::Board;
-use manifest::file::ManifestFile;
 use manifest::plan::stage1_sources::Stage1Sources;
-use manifest::selection::{ManifestSet, ManifestsByPath, Selection};
+use manifest::selection::Location;
 use manifest::{missing_execs, unit_and_script_execs::find_exec_references};
 use usr::elf::DlopenNote;
 use usr::file_info::FileInfo;
@@ -71,65 +70,47 @@ impl Survey {
     }
 
     fn list(&mut self, board: Board, sources: &Stage1Sources, tree: &UsrTree) -> BTreeSet<UsrPath> {
-        let texts: BTreeMap<&str, ManifestFile> = sources
-            .manifests
-            .iter()
-            .map(|(file, bytes)| (file.as_str(), ManifestFile::parse(bytes)))
-            .collect();
-        let texts: ManifestsByPath<'_> = texts.iter().map(|(file, text)| (*file, text)).collect();
+        let manifests = sources.parse_manifests();
         let mut paths = BTreeSet::new();
-        for flavor in ManifestSet::from_board(board, &sources.listings) {
-            self.note_lines(&flavor, &texts);
-            let selection = Selection::new(&flavor, &texts, tree);
+        sources.for_each_selection(board, tree, |selection| {
+            for file in &selection.manifests.files {
+                for (index, line) in manifests.get(file).into_iter().flat_map(|manifest| manifest.entries()) {
+                    let Ok(path) = UsrPath::new(line) else { continue };
+                    push_line(self.lines.entry(path).or_default(), file, index + 1);
+                }
+            }
             for path in &selection.paths {
-                let Some(location) = selection.location(path) else { continue };
-                let places = self.listed.entry(path.clone()).or_default();
-                let place = ManifestLine { file: location.file.to_owned(), line: location.line };
-                if !places.contains(&place) {
-                    places.push(place);
+                if let Some(Location { file, line }) = selection.location(path) {
+                    push_line(self.listed.entry(path.clone()).or_default(), file, line);
                 }
             }
             paths.extend(selection.paths);
-        }
+        });
         paths
-    }
-
-    fn note_lines(&mut self, flavor: &ManifestSet, texts: &ManifestsByPath<'_>) {
-        for file in &flavor.files {
-            for (index, line) in texts.get(file.as_str()).into_iter().flat_map(|text| text.entries()) {
-                let Ok(path) = UsrPath::new(line) else { continue };
-                let place = ManifestLine { file: file.clone(), line: index + 1 };
-                let places = self.lines.entry(path).or_default();
-                if !places.contains(&place) {
-                    places.push(place);
-                }
-            }
-        }
     }
 
     fn link(&mut self, load: &LoadResult) {
         for need in &load.needs {
             if let Some(object) = need.object.and_then(|at| load.objects.get(at)) {
-                let edge = Edge {
-                    by: need.needed_by.clone(),
-                    reference: need.name.clone(),
-                    how: object.how.to_string(),
-                };
-                self.needed_by.entry(object.path.clone()).or_default().insert(edge);
+                self.add(Some(object.path.clone()), &need.needed_by, &need.name, object.how.to_string());
             }
         }
         for object in load.objects.iter().filter(|object| object.how == FoundVia::Interp) {
-            let edge = Edge {
-                by: object.needed_by.clone(),
-                reference: object.requested_name.clone(),
-                how: object.how.to_string(),
-            };
-            self.needed_by.entry(object.path.clone()).or_default().insert(edge);
+            let (path, how) = (Some(object.path.clone()), object.how.to_string());
+            self.add(path, &object.needed_by, &object.requested_name, how);
         }
         for missing in &load.missing {
             let known = self.missing.entry(missing.name.clone()).or_default();
             known.needed_by.insert(missing.needed_by.clone());
             known.searched.clone_from(&missing.searched);
         }
+    }
+}
+
+/// Adds a line, unless another flavor has added it.
+fn push_line(lines: &mut Vec<ManifestLine>, file: &str, line: usize) {
+    let line = ManifestLine { file: file.to_owned(), line };
+    if !lines.contains(&line) {
+        lines.push(line);
     }
 }

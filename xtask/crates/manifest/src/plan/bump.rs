@@ -6,7 +6,6 @@ use super::stage1_sources::Stage1Sources;
 use super::systemd_version::reconcile;
 use crate::dependency_report::MinDlopenPriority;
 use crate::editor::ManifestEditor;
-use crate::file::ManifestFile;
 use crate::finding::{Finding, Fix};
 use crate::image_index::ImageIndex;
 use crate::rules::add_candidates;
@@ -71,7 +70,7 @@ pub struct BumpPlan {
 impl BumpPlan {
     /// The findings with lines counted in the sources on disk, for a plan that is not written.
     pub fn findings_on_disk(&self, on_disk: &Stage1Sources) -> Vec<Finding> {
-        let (planned, on_disk) = (parse_all(&self.after), parse_all(on_disk));
+        let (planned, on_disk) = (self.after.parse_manifests(), on_disk.parse_manifests());
         let mut lines: BTreeMap<&str, HashMap<&str, usize>> = BTreeMap::new();
         for (file, text) in &on_disk {
             let known = lines.entry(file).or_default();
@@ -178,7 +177,7 @@ pub(super) fn lint_all(
     indexes: &BTreeMap<Board, ImageIndex<'_>>,
     dlopen: MinDlopenPriority,
 ) -> Vec<Finding> {
-    let manifests = parse_all(sources);
+    let manifests = sources.parse_manifests();
     let by_file: ManifestsByPath<'_> = manifests.iter().map(|(file, text)| (file.as_str(), text)).collect();
     let mut findings = Vec::new();
     for (&board, index) in indexes {
@@ -186,8 +185,4 @@ pub(super) fn lint_all(
         findings.extend(lint(&flavors, &by_file, index, dlopen));
     }
     findings
-}
-
-fn parse_all(sources: &Stage1Sources) -> BTreeMap<String, ManifestFile> {
-    sources.manifests.iter().map(|(file, bytes)| (file.clone(), ManifestFile::parse(bytes))).collect()
 }

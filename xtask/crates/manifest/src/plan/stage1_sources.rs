@@ -5,10 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::accepted_findings::AcceptedFindings;
 pub use crate::common_mk::COMMON_MK;
 use crate::common_mk::{CommonMk, IncludedFiles};
+use crate::file::ManifestFile;
 pub use crate::selection::ManifestRef;
+use crate::selection::{ManifestSet, Selection};
 use coreos_types::error::Result;
 use coreos_types::release::Board;
 use coreos_types::vendor::Vendors;
+use usr::tree::UsrTree;
 
 /// The contents of the files, and the manifests of each board and flavor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +62,20 @@ impl Stage1Sources {
     /// The boards that have a manifest directory.
     pub fn boards(&self) -> BTreeSet<Board> {
         self.listings.iter().map(|listing| listing.board).collect()
+    }
+
+    /// The manifests by their real paths.
+    pub fn parse_manifests(&self) -> BTreeMap<String, ManifestFile> {
+        self.manifests.iter().map(|(file, bytes)| (file.clone(), ManifestFile::parse(bytes))).collect()
+    }
+
+    /// Calls `visit` with what each flavor of a board selects from an image.
+    pub fn for_each_selection(&self, board: Board, tree: &UsrTree, mut visit: impl FnMut(Selection<'_>)) {
+        let manifests = self.parse_manifests();
+        let by_path = manifests.iter().map(|(file, manifest)| (file.as_str(), manifest)).collect();
+        for flavor in &ManifestSet::from_board(board, &self.listings) {
+            visit(Selection::new(flavor, &by_path, tree));
+        }
     }
 
     /// Every file by its real path relative to the tree, coreos-common.mk first.
