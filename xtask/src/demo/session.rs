@@ -14,7 +14,7 @@ use crate::terminal::Term;
 use coreos_types::error::{Error, Result};
 use coreos_types::shell::quote;
 use release_fixture::certificate::TestCertificate;
-use release_fixture::release::{Site, publish};
+use release_fixture::release::{Site, make_current, publish};
 use release_fixture::server::Server;
 
 /// Bytes per second that the server sends: about half a second for an image, so that its bar can be seen.
@@ -72,7 +72,9 @@ impl DemoSession {
         let certificate = TestCertificate::throwaway(1)?;
         let mut site = Site::new();
         for image in [example::image_before(), example::image_after()] {
-            publish(&mut site, &image.map_err(bad_example)?, &certificate)?;
+            let image = image.map_err(bad_example)?;
+            publish(&mut site, &image, &certificate)?;
+            make_current(&mut site, &image);
         }
         let directory = DemoDir::make(&certificate.armored()?)?;
         Ok(DemoSession { server: Server::start(site)?, directory })

@@ -89,7 +89,7 @@ mod tests {
     fn findings_then_the_summary() {
         expect![[r#"
             ::error file=stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest,line=1::bin/systemctl: bin/systemctl is not in the image of 1032.0.0%0Ahint: cargo xtask verify-manifests --fix --drop-missing
-            2 files changed for release 1032.0.0 (1 added, 1 renamed); 1 problem (1 error), 1 fixable with --fix --drop-missing
+            2 files changed for release 1032.0.0 (1 added, 1 renamed); 1 problem (1 error), 1 fixable with --drop-missing
         "#]]
         .assert_eq(&render(&fixtures::bump()));
     }
@@ -103,7 +103,7 @@ mod tests {
         expect![[r#"
             ::error file=stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest,line=1::bin/systemctl: bin/systemctl is not in the image of 1032.0.0%0Ahint: cargo xtask verify-manifests --fix --drop-missing
             ::error file=stage1/usr_from_coreos/manifest-amd64-usr.d/bash.manifest,line=1,title=link bin/bash::libtinfo.so.6 is not found%0Ahint: cargo xtask verify-manifests --fix
-            1 of 5 checks failed (1 skipped); 1 problem (1 error), 1 fixable with --fix --drop-missing
+            1 of 5 checks failed (1 skipped); 1 problem (1 error), 1 fixable with --drop-missing
         "#]].assert_eq(&render(&report));
     }
 

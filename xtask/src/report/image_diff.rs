@@ -132,11 +132,11 @@ pub fn render(changes: &[ImageDiff]) -> StyledText {
             out.line(Style::Plain, "");
         }
         let number = |test: fn(&PathChange) -> bool| board.rows.iter().filter(|row| test(row)).count();
-        let (new, gone) = (number(|row| row.before.is_none()), number(|row| row.after.is_none()));
+        let (added, removed) = (number(|row| row.before.is_none()), number(|row| row.after.is_none()));
         let line = format!(
-            "{}: {} changed, {new} new, {gone} gone, {} the same",
+            "{}: {} changed, {added} added, {removed} removed, {} unchanged",
             board.board,
-            count(board.rows.len() - new - gone, "path"),
+            count(board.rows.len() - added - removed, "path"),
             board.same
         );
         out.line(Style::Strong, line);
@@ -246,7 +246,7 @@ mod tests {
              bin/init          | 1.0 kB → 2.5 kB (+1.5 kB) +libpam.so.0
             +lib64/libpam.so.0 | 99 B
              lib64/libz.so.1   | link to libz.so.1.2.8 → link to libz.so.1.2.11
-            amd64-usr: 2 paths changed, 1 new, 0 gone, 1 the same
+            amd64-usr: 2 paths changed, 1 added, 0 removed, 1 unchanged
         "#]]
         .assert_eq(&render(&[changes]).to_string());
     }

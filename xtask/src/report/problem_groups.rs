@@ -152,11 +152,13 @@ pub(super) struct Counts {
     fixable: usize,
     droppable: usize,
     accepted: usize,
+    is_bump: bool,
 }
 
 impl Counts {
     pub(super) fn new(report: &Report) -> Counts {
-        let mut counts = Counts { accepted: report.accepted.len(), ..Counts::default() };
+        let is_bump = report.command == "bump-coreos";
+        let mut counts = Counts { accepted: report.accepted.len(), is_bump, ..Counts::default() };
         for problem in problems(report) {
             match problem.severity() {
                 Severity::Error => counts.errors += 1,
@@ -178,12 +180,17 @@ impl Counts {
             0 => "no problems".to_owned(),
             all => format!("{} ({})", count(all, "problem"), self.by_severity()),
         };
+        // A bump fixes without an option.
+        let (fix, drop) = match self.is_bump {
+            true => ("", "--drop-missing"),
+            false => (" with --fix", "--fix --drop-missing"),
+        };
         if self.fixable > 0 {
-            out.push_str(&format!(", {} fixable with --fix", self.fixable));
+            out.push_str(&format!(", {} fixable{fix}", self.fixable));
         }
         if self.droppable > 0 {
             let word = if self.fixable > 0 { "more" } else { "fixable" };
-            out.push_str(&format!(", {} {word} with --fix --drop-missing", self.droppable));
+            out.push_str(&format!(", {} {word} with {drop}", self.droppable));
         }
         if self.suggestions > 0 {
             out.push_str(&format!("; {}", count(self.suggestions, "suggestion")));

@@ -224,7 +224,7 @@ mod tests {
                 hint: cargo xtask verify-manifests --fix --drop-missing
 
             2 files changed for release 1032.0.0 (1 added, 1 renamed); 1 problem (1 error),
-            1 fixable with --fix --drop-missing
+            1 fixable with --drop-missing
         "#]]
         .assert_eq(after_diff);
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use release_fixture::certificate::TestCertificate;
-use release_fixture::release::{Site, publish};
+use release_fixture::release::{Site, make_current, publish};
 use release_fixture::server::Server;
 use xtask::demo::example;
 
@@ -36,10 +36,7 @@ impl Nightly {
         publish(&mut site, &example::image_after().unwrap(), &certificate).unwrap();
         let old_version =
             ["", ".sig"].map(|suffix| site[&format!("amd64-usr/991.0.0/version.txt{suffix}")].clone());
-        for suffix in ["", ".sig"] {
-            let version = site[&format!("amd64-usr/1032.0.0/version.txt{suffix}")].clone();
-            site.insert(format!("amd64-usr/current/version.txt{suffix}"), version);
-        }
+        make_current(&mut site, &example::image_after().unwrap());
         let nightly = Nightly { scene: Scene::new(), server: Server::start(site).unwrap(), old_version };
         let home = nightly.home();
         fs::write(home.join("key"), certificate.armored().unwrap()).unwrap();

@@ -23,6 +23,17 @@ pub fn publish(site: &mut Site, image: &ImageSpec, certificate: &TestCertificate
     Ok(())
 }
 
+/// Makes a published release the newest one, as `current/version.txt` names it.
+pub fn make_current(site: &mut Site, image: &ImageSpec) {
+    for suffix in ["", ".sig"] {
+        let version =
+            site.get(&format!("{}/{}/version.txt{suffix}", image.board(), image.release())).cloned();
+        site.extend(
+            version.map(|version| (format!("{}/current/version.txt{suffix}", image.board()), version)),
+        );
+    }
+}
+
 /// The files of one release directory by name, without signatures.
 ///
 /// # Errors

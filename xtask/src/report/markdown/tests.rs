@@ -12,7 +12,7 @@ fn bump_as_body_of_a_pull_request() {
 
         cargo xtask bump-coreos · channel alpha · systemd v225 → v229
 
-        2 files changed for release 1032.0.0 (1 added, 1 renamed); **1 problem (1 error), 1 fixable with --fix --drop-missing**.
+        2 files changed for release 1032.0.0 (1 added, 1 renamed); **1 problem (1 error), 1 fixable with --drop-missing**.
 
         - root filesystem of coreos on amd64-usr: 155.5 kB (-432.5 kB)
 
