@@ -75,9 +75,10 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
 }
 
 const NOTICE: &str = "\
-preview from the signed lists of files and packages. The lists do not name their release, so it is not verified that
-they are of this one. They contain only names: dependencies are checked when the image is downloaded, so more lines may
-change. Nothing is written.";
+preview from the signed lists of files and packages. The lists do not name
+their release, so it is not verified that they are of this one. They contain
+only names: dependencies are checked when the image is downloaded, so more lines
+may change. Nothing is written.";
 
 /// The published lists of one board's image.
 struct ReleaseLists {
