@@ -16,9 +16,12 @@ use coreos_types::shell::quote;
 use manifest::common_mk::{CommonMk, IncludedFiles};
 use manifest::plan::stage1_sources::{COMMON_MK, ManifestRef};
 
+/// The lines of all manifests of a tree. rkt has a twentieth of that.
+const MAX_LINES: usize = 1 << 14;
+
 /// Reads coreos-common.mk and every manifest. The root is absolute and without symlinks.
 pub(super) fn read(root: &Path) -> Result<LoadedRepo> {
-    let mut reader = Reader { root, names_by_inode: BTreeMap::new(), read: LoadedRepo::default() };
+    let mut reader = Reader { root, names_by_inode: BTreeMap::new(), read: LoadedRepo::default(), lines: 0 };
     let (common_mk, real) = reader.resolve(&root.join(COMMON_MK))?;
     reader.read.sources.common_mk = reader.read_file(&real)?;
     reader.read.sources.included = included_files(root, &real, &reader.read.sources.common_mk);
@@ -63,6 +66,8 @@ struct Reader<'a> {
     /// The key of each regular file by device and inode: a second hard link is the same manifest.
     names_by_inode: BTreeMap<(u64, u64), String>,
     read: LoadedRepo,
+    /// The lines of all manifests so far.
+    lines: usize,
 }
 
 impl Reader<'_> {
@@ -86,11 +91,23 @@ impl Reader<'_> {
         let (file, real) = self.resolve(entry)?;
         if !self.read.sources.manifests.contains_key(&file) {
             let bytes = self.read_file(&real)?;
+            self.count_lines(&file, &bytes)?;
             self.read.sources.manifests.insert(file.clone(), bytes);
         }
         let flavor = flavor.clone();
         self.read.sources.listings.push(ManifestRef { board, flavor, listed_as, file });
         Ok(())
+    }
+
+    /// Bounds the work of a run: every line is parsed, looked up, and possibly reported.
+    fn count_lines(&mut self, file: &str, bytes: &[u8]) -> Result<()> {
+        self.lines += bytes.split(|&byte| byte == b'\n').count();
+        if self.lines <= MAX_LINES {
+            return Ok(());
+        }
+        Err(Error::failed(format!("the manifests have more than {MAX_LINES} lines"))
+            .with_cause(format!("counted up to {file}"))
+            .with_hint("list a directory to take everything below it, and move other files elsewhere"))
     }
 
     /// The key of a file and its real path. A link out of the tree has its own path as the key.

@@ -33,6 +33,8 @@ pub struct Unresolved {
     pub name: String,
     /// The files that have the dependency: selected ones, or such as the selection does not have either.
     pub needed_by: BTreeSet<UsrPath>,
+    /// The selected file that has the dependency, itself or through the fewest unselected files; of several the first.
+    pub owner: Option<UsrPath>,
     /// The provider in the image: every symlink on the path, then the file. Empty if the image has none.
     pub chain: Vec<UsrPath>,
     /// The directories that the loader searched.
@@ -83,7 +85,41 @@ impl DependencyReport {
             let key = |one: &Unresolved| (one.name.clone(), one.by.clone(), one.chain.clone());
             key(a).cmp(&key(b))
         });
+        report.assign_owners(selection);
         report
+    }
+
+    /// Finds the owners by a breadth-first search from the selected files.
+    fn assign_owners(&mut self, selection: &Selection<'_>) {
+        let mut by_dependent: HashMap<UsrPath, Vec<usize>> = HashMap::new();
+        let mut found: BTreeMap<usize, UsrPath> = BTreeMap::new();
+        for (at, unresolved) in self.unresolved.iter().enumerate() {
+            match unresolved.needed_by.iter().find(|path| selection.paths.contains(*path)) {
+                Some(owner) => _ = found.insert(at, owner.clone()),
+                None => {
+                    for path in &unresolved.needed_by {
+                        by_dependent.entry(path.clone()).or_default().push(at);
+                    }
+                }
+            }
+        }
+        while !found.is_empty() {
+            for (&at, owner) in &found {
+                self.unresolved[at].owner = Some(owner.clone());
+            }
+            let mut next: BTreeMap<usize, UsrPath> = BTreeMap::new();
+            for (at, owner) in found {
+                let above =
+                    self.unresolved[at].chain.iter().filter_map(|path| by_dependent.get(path)).flatten();
+                for &other in above.filter(|&&other| self.unresolved[other].owner.is_none()) {
+                    let known = next.entry(other).or_insert_with(|| owner.clone());
+                    if owner < *known {
+                        known.clone_from(&owner);
+                    }
+                }
+            }
+            found = next;
+        }
     }
 
     /// The names of the unresolved dependencies.

@@ -1,18 +1,27 @@
 //! Edits of a manifest: the text, and a record of each change with its reason.
 
-use std::collections::{BTreeMap, HashSet};
+mod line_list;
 
-use super::file::ManifestFile;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, HashMap};
+
+use super::file::{Line, ManifestFile};
 use super::finding::{Fix, FixKind};
 use super::sort_order::SortOrder;
+use line_list::LineList;
 
 /// A manifest and its changes so far. Each line of the old text is part of at most one fix.
 #[derive(Debug, Clone)]
 pub struct ManifestEditor {
     file: String,
-    text: ManifestFile,
+    lines: LineList,
+    /// The text of `lines`, until the next change.
+    text: OnceCell<ManifestFile>,
     order: SortOrder,
-    fixes: Vec<Fix>,
+    /// The changes in order; `None` for one that a later change undid or replaced.
+    fixes: Vec<Option<Fix>>,
+    /// The last change that produced each line.
+    by_result: HashMap<String, usize>,
     read_only: bool,
     revision: usize,
 }
@@ -23,25 +32,29 @@ impl ManifestEditor {
     pub fn open_all<'a>(
         files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     ) -> BTreeMap<String, ManifestEditor> {
-        let mut editors: BTreeMap<String, ManifestEditor> = files
-            .into_iter()
-            .map(|(file, bytes)| (file.to_owned(), ManifestEditor::new(file, bytes)))
+        let files = files.into_iter().map(|(file, bytes)| (file, ManifestFile::parse(bytes)));
+        let files: Vec<(&str, ManifestFile, SortOrder)> = files
+            .map(|(file, text)| {
+                let order = SortOrder::detect(&text);
+                (file, text, order)
+            })
             .collect();
-        let shared = SortOrder::tree_default(editors.values().map(|editor| editor.order));
-        editors.values_mut().for_each(|editor| editor.order = editor.order.or_default(shared));
-        editors
-    }
-
-    fn new(file: &str, bytes: &[u8]) -> ManifestEditor {
-        let text = ManifestFile::parse(bytes);
-        ManifestEditor {
-            file: file.to_owned(),
-            order: SortOrder::detect(&text),
-            text,
-            fixes: Vec::new(),
-            read_only: false,
-            revision: 0,
-        }
+        let shared = SortOrder::tree_default(files.iter().map(|(.., order)| *order));
+        let open = |(file, text, order): (&str, ManifestFile, SortOrder)| {
+            let order = order.or_default(shared);
+            let editor = ManifestEditor {
+                file: file.to_owned(),
+                lines: LineList::new(&text, order),
+                text: text.into(),
+                order,
+                fixes: Vec::new(),
+                by_result: HashMap::new(),
+                read_only: false,
+                revision: 0,
+            };
+            (file.to_owned(), editor)
+        };
+        files.into_iter().map(open).collect()
     }
 
     /// The number of changes of the text.
@@ -61,17 +74,17 @@ impl ManifestEditor {
 
     /// The text with the changes so far.
     pub fn text(&self) -> &ManifestFile {
-        &self.text
+        self.text.get_or_init(|| self.lines.to_file())
     }
 
     /// The changes so far.
-    pub fn fixes(&self) -> &[Fix] {
-        &self.fixes
+    pub fn fixes(&self) -> impl Iterator<Item = &Fix> {
+        self.fixes.iter().flatten()
     }
 
     /// Whether the manifest has a line, verbatim.
     pub fn contains(&self, line: &str) -> bool {
-        self.position(line).is_some()
+        self.lines.find(line).is_some()
     }
 
     /// Adds a line at its sorted position, unless the manifest has it.
@@ -79,80 +92,64 @@ impl ManifestEditor {
         if self.read_only || self.contains(line) {
             return;
         }
-        self.insert_in_order(line);
+        self.lines.insert(line);
         self.record(FixKind::Add, None, Some(line), reason);
     }
 
     /// Removes a line. If an earlier change added or renamed the line, that change is undone or merged.
     pub fn remove(&mut self, line: &str, kind: FixKind, reason: &str) {
-        let Some(at) = self.position(line).filter(|_| !self.read_only) else { return };
-        self.text.remove(at);
+        let Some(id) = self.lines.find(line).filter(|_| !self.read_only) else { return };
+        self.lines.remove(id);
         match self.take_fix_producing(line) {
-            Some(Fix { from: None, .. }) => self.revision += 1,
+            Some(Fix { from: None, .. }) => self.count_change(),
             Some(Fix { from: Some(first), .. }) => self.record(kind, Some(&first), None, reason),
             None => self.record(kind, Some(line), None, reason),
         }
     }
 
-    /// Removes every entry that `is_one`, in one pass over the file.
+    /// Removes every entry that `is_one`.
     pub fn remove_all(&mut self, is_one: impl Fn(&str) -> bool, reason: &str) {
-        if self.read_only {
-            return;
-        }
-        let mut dropped = Vec::new();
-        self.text.retain(|line| {
-            let drops = line.is_entry() && is_one(&line.text);
-            dropped.extend(drops.then(|| line.text.clone()));
-            !drops
-        });
-        let produced: HashSet<String> = self.fixes.iter().filter_map(|fix| fix.to.clone()).collect();
-        for line in dropped {
-            match produced.contains(&line).then(|| self.take_fix_producing(&line)).flatten() {
-                Some(Fix { from: None, .. }) => self.revision += 1,
-                Some(Fix { from: Some(first), .. }) => self.record(FixKind::Drop, Some(&first), None, reason),
-                None => self.record(FixKind::Drop, Some(&line), None, reason),
-            }
-        }
+        let is_removed = |line: &Line| line.is_entry() && is_one(&line.text);
+        let lines = self.text().lines().iter().filter(|line| is_removed(line));
+        let lines: Vec<String> = lines.map(|line| line.text.clone()).collect();
+        lines.iter().for_each(|line| self.remove(line, FixKind::Drop, reason));
     }
 
     /// Replaces a line. If the manifest has the new line already, the old one is removed; if an earlier change added the
     /// new line, the two changes become one rename.
     pub fn rename(&mut self, from: &str, to: &str, kind: FixKind, reason: &str) {
-        let Some(at) = self.position(from).filter(|_| !self.read_only) else { return };
-        if self.contains(to) {
-            match self.take_fix_producing(to) {
-                Some(Fix { from: None, .. }) => {
-                    self.text.remove(at);
-                    let first =
-                        self.take_fix_producing(from).map_or_else(|| Some(from.to_owned()), |fix| fix.from);
-                    let kind = if first.is_some() { kind } else { FixKind::Add };
-                    self.record(kind, first.as_deref(), Some(to), reason);
-                }
-                earlier => {
-                    self.fixes.extend(earlier);
-                    self.remove(from, FixKind::Drop, &format!("{reason}, which is listed already"));
-                }
+        let Some(id) = self.lines.find(from).filter(|_| !self.read_only) else { return };
+        let is_addition = |&at: &usize| matches!(&self.fixes[at], Some(Fix { from: None, .. }));
+        if !self.contains(to) {
+            // A comment is not sorted: it belongs to the entry below it.
+            if self.order == SortOrder::Unsorted || to.starts_with('#') {
+                self.lines.replace(id, to);
+            } else {
+                self.lines.remove(id);
+                self.lines.insert(to);
             }
+        } else if self.by_result.get(to).is_some_and(is_addition) {
+            self.take_fix_producing(to);
+            self.lines.remove(id);
+        } else {
+            self.remove(from, FixKind::Drop, &format!("{reason}, which is listed already"));
             return;
         }
         let first = self.take_fix_producing(from).map_or_else(|| Some(from.to_owned()), |fix| fix.from);
-        // A comment is not sorted: it belongs to the entry below it.
-        if self.order == SortOrder::Unsorted || to.starts_with('#') {
-            self.text.replace(at, to);
-        } else {
-            self.text.remove(at);
-            self.insert_in_order(to);
-        }
         let kind = if first.is_some() { kind } else { FixKind::Add };
         self.record(kind, first.as_deref(), Some(to), reason);
     }
 
-    /// Removes the line at `index`: for lines that their text does not identify, blank and repeated ones.
-    pub fn remove_at(&mut self, index: usize, reason: &str) {
-        let line = self.text.lines().get(index).map(|line| line.text.clone());
-        let Some(line) = line.filter(|_| !self.read_only) else { return };
-        self.text.remove(index);
-        self.record(FixKind::Tidy, Some(&line), None, reason);
+    /// Removes the lines at these indices of the text, from the last one up: for lines that their text does not
+    /// identify, blank and repeated ones.
+    pub fn remove_at<'r>(&mut self, lines: impl DoubleEndedIterator<Item = (usize, &'r str)>) {
+        let ids: Vec<usize> = self.lines.ids().collect();
+        for (index, reason) in lines.rev() {
+            let Some(&id) = ids.get(index).filter(|_| !self.read_only) else { continue };
+            let text = self.lines.line(id).text.clone();
+            self.lines.remove(id);
+            self.record(FixKind::Tidy, Some(&text), None, reason);
+        }
     }
 
     /// Ends every line in a line feed alone, as the build reads them.
@@ -160,54 +157,43 @@ impl ManifestEditor {
         if self.read_only {
             return;
         }
-        let crlf: Vec<String> = self
-            .text
-            .lines()
-            .iter()
-            .filter(|line| line.ends_in_crlf())
-            .map(|line| line.text.clone())
-            .collect();
-        self.text.convert_to_lf();
-        for line in crlf {
+        for line in self.lines.convert_to_lf() {
             self.record(FixKind::Tidy, Some(&format!("{line}\r")), Some(&line), reason);
         }
     }
 
     /// Ends the last line with a newline.
     pub fn add_final_newline(&mut self, reason: &str) {
-        let Some(last) = self.text.lines().last().map(|line| line.text.clone()) else { return };
-        if self.read_only || !self.text.has_no_final_newline() {
+        if self.read_only {
             return;
         }
-        self.text.add_final_newline();
-        match self.take_fix_producing(&last) {
-            Some(fix) => self.fixes.push(fix),
-            None => self.record(FixKind::Tidy, Some(&last), Some(&last), reason),
+        let Some(last) = self.lines.add_final_newline() else { return };
+        self.count_change();
+        if !self.by_result.contains_key(&last) {
+            self.record(FixKind::Tidy, Some(&last), Some(&last), reason);
         }
-    }
-
-    fn insert_in_order(&mut self, line: &str) {
-        let at = self.order.position(&self.text, line);
-        self.text.insert(at, line);
-    }
-
-    fn position(&self, line: &str) -> Option<usize> {
-        self.text.lines().iter().position(|other| other.text == line)
     }
 
     fn take_fix_producing(&mut self, line: &str) -> Option<Fix> {
-        let at = self.fixes.iter().position(|fix| fix.to.as_deref() == Some(line))?;
-        Some(self.fixes.remove(at))
+        self.fixes[self.by_result.remove(line)?].take()
+    }
+
+    fn count_change(&mut self) {
+        self.revision += 1;
+        self.text.take();
     }
 
     fn record(&mut self, kind: FixKind, from: Option<&str>, to: Option<&str>, reason: &str) {
-        self.revision += 1;
-        self.fixes.push(Fix {
+        self.count_change();
+        if let Some(to) = to {
+            self.by_result.insert(to.to_owned(), self.fixes.len());
+        }
+        self.fixes.push(Some(Fix {
             file: self.file.clone(),
             kind,
             from: from.map(str::to_owned),
             to: to.map(str::to_owned),
             reason: reason.to_owned(),
-        });
+        }));
     }
 }

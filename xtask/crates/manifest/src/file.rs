@@ -19,7 +19,8 @@ pub struct ManifestFile {
 pub struct Line {
     /// The text verbatim, blanks included; bytes that are not UTF-8 as [`usr::lossless_text::from_bytes`] writes them.
     pub text: String,
-    end: LineEnd,
+    /// The end of the line.
+    pub(crate) end: LineEnd,
 }
 
 /// The kinds of lines.
@@ -33,8 +34,9 @@ pub enum LineKind {
     Blank,
 }
 
+/// The ends of lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum LineEnd {
+pub(crate) enum LineEnd {
     Lf,
     CrLf,
     /// The end of the file, without a newline.
@@ -52,6 +54,11 @@ impl LineEnd {
 }
 
 impl Line {
+    /// A line with this end.
+    pub(crate) fn new(text: &str, end: LineEnd) -> Line {
+        Line { text: text.to_owned(), end }
+    }
+
     /// The kind.
     pub fn kind(&self) -> LineKind {
         let text = self.text.trim();
@@ -114,55 +121,19 @@ impl ManifestFile {
             .map(|(at, line)| (at, line.text.as_str()))
     }
 
-    /// Inserts a line before the one at `index`, or after the last one, with the line end of the file. A file without
-    /// a final newline stays without one.
-    pub fn insert(&mut self, index: usize, text: &str) {
-        let index = index.min(self.lines.len());
-        let eol = self.default_eol;
-        let mut end = eol;
-        if index == self.lines.len()
-            && let Some(last) = self.lines.last_mut()
-            && last.end == LineEnd::None
-        {
-            last.end = eol;
-            end = LineEnd::None;
-        }
-        self.lines.insert(index, Line { text: text.to_owned(), end });
+    /// A file of these lines, each with its end.
+    pub(crate) fn from_lines(lines: Vec<Line>, default_eol: LineEnd) -> ManifestFile {
+        ManifestFile { lines, default_eol }
     }
 
-    /// Replaces the text of the line at `index`, not its end. An index past the last line changes nothing.
-    pub fn replace(&mut self, index: usize, text: &str) {
-        if let Some(line) = self.lines.get_mut(index) {
-            text.clone_into(&mut line.text);
-        }
-    }
-
-    /// Removes the line at `index`.
-    pub fn remove(&mut self, index: usize) {
-        if index < self.lines.len() {
-            self.lines.remove(index);
-        }
+    /// The end of new lines.
+    pub(crate) fn default_eol(&self) -> LineEnd {
+        self.default_eol
     }
 
     /// Whether the last line has no newline at its end.
     pub fn has_no_final_newline(&self) -> bool {
         self.lines.last().is_some_and(|line| line.end == LineEnd::None)
-    }
-
-    /// Ends the last line with a newline.
-    pub fn add_final_newline(&mut self) {
-        if let Some(last) = self.lines.last_mut().filter(|line| line.end == LineEnd::None) {
-            last.end = self.default_eol;
-        }
-    }
-
-    /// Ends every line that ends in CRLF with a line feed alone.
-    pub fn convert_to_lf(&mut self) {
-        self.default_eol = LineEnd::Lf;
-        self.lines
-            .iter_mut()
-            .filter(|line| line.end == LineEnd::CrLf)
-            .for_each(|line| line.end = LineEnd::Lf);
     }
 
     /// Removes the lines that are not kept.
@@ -195,34 +166,6 @@ mod tests {
         ] {
             assert_eq!(ManifestFile::parse(bytes).to_bytes(), bytes, "{}", String::from_utf8_lossy(bytes));
         }
-    }
-
-    #[test]
-    fn edits_keep_line_ends() {
-        for (before, after) in [
-            (&b"a\nb\n"[..], &b"a\nX\nb\nZ\n"[..]),
-            (b"a\r\nb\r\n", b"a\r\nX\r\nb\r\nZ\r\n"),
-            (b"a\nb", b"a\nX\nb\nZ"),
-            (b"a\r\nb", b"a\r\nX\r\nb\r\nZ"),
-        ] {
-            let mut text = ManifestFile::parse(before);
-            text.insert(1, "X");
-            text.insert(3, "Z");
-            assert_eq!(text.to_bytes(), after);
-            text.remove(3);
-            text.remove(1);
-            // The line that was the last is left as it is, with the newline that it got.
-            let kept =
-                [before.trim_ascii_end(), if before.contains(&b'\r') { b"\r\n" } else { b"\n" }].concat();
-            assert_eq!(text.to_bytes(), kept);
-        }
-        let mut empty = ManifestFile::parse(b"");
-        empty.insert(7, "x");
-        assert_eq!(empty.to_bytes(), b"x\n");
-        empty.replace(0, "y");
-        empty.replace(1, "z");
-        empty.remove(1);
-        assert_eq!(empty.to_bytes(), b"y\n");
     }
 
     #[test]

@@ -92,12 +92,10 @@ impl<'a> LibraryName<'a> {
         Some(LibraryName { stem, kind: NameKind::LinkerName })
     }
 
-    /// Whether libraries of the two stems can be releases of one library: `libpcre2-8` and `libpcre`, `libfuse3` and
-    /// `libfuse`; not `libzstd` and `libz`.
-    pub fn is_same_family(one: &str, other: &str) -> bool {
-        let family =
-            |stem: &str| stem.trim_end_matches(|c: char| c.is_ascii_digit() || "-._".contains(c)).len();
-        one[..family(one)] == other[..family(other)]
+    /// The part of a stem that stays the same in all releases of a library: `libpcre` for `libpcre2-8` and `libpcre`; not
+    /// `libz` for `libzstd`.
+    pub fn family(stem: &str) -> &str {
+        stem.trim_end_matches(|c: char| c.is_ascii_digit() || "-._".contains(c))
     }
 }
 
@@ -253,7 +251,7 @@ mod tests {
             ("libitm", "libcrypt", false),
             ("libcrypto", "libcrypt", false),
         ] {
-            assert_eq!(LibraryName::is_same_family(one, other), expected, "{one} {other}");
+            assert_eq!(LibraryName::family(one) == LibraryName::family(other), expected, "{one} {other}");
         }
     }
 

@@ -248,9 +248,11 @@ fn same_stem(path: &UsrPath, context: &ReplacementContext<'_>) -> Option<Replace
     })
 }
 
+/// The names of one library. Real ones have a tenth of that.
+pub const MAX_LIBRARIES: usize = 100;
+
 /// The libraries of a stem; none if there are more than a real library has, because no replacement is certain then.
 fn libraries<'i>(stem: &str, index: &'i ImageIndex<'_>) -> &'i [&'i UsrPath] {
-    const MAX_LIBRARIES: usize = 100;
     Some(index.libraries_with_stem(stem)).filter(|all| all.len() <= MAX_LIBRARIES).unwrap_or_default()
 }
 

@@ -56,7 +56,7 @@ impl SortOrder {
     }
 
     /// Compares two lines in this order, en_US.UTF-8 for a file in no one order.
-    fn compare(self, one: &str, other: &str) -> Ordering {
+    pub(crate) fn compare(self, one: &str, other: &str) -> Ordering {
         if self == SortOrder::Bytes { by_bytes(one, other) } else { compare_en_us(one, other) }
     }
 
@@ -84,16 +84,6 @@ impl SortOrder {
     pub fn or_default(self, shared: SortOrder) -> SortOrder {
         if self == SortOrder::Both { shared } else { self }
     }
-
-    /// The index of a new line. In an unsorted file the line is next to the entry of the same directory that shares the
-    /// longest prefix with it; without one, after the last entry.
-    pub fn position(self, text: &ManifestFile, line: &str) -> usize {
-        match self {
-            SortOrder::Bytes => bisect(text.lines(), line, by_bytes),
-            SortOrder::EnUs | SortOrder::Both => bisect(text.lines(), line, compare_en_us),
-            SortOrder::Unsorted => after_longest_prefix(text, line),
-        }
-    }
 }
 
 /// Sorts a file as `sort-manifests` does: blank and repeated lines are removed, and lines that are in neither order
@@ -114,14 +104,9 @@ pub fn sorted(text: &ManifestFile, tree: Option<SortOrder>) -> Option<(ManifestF
         return Some((after, order));
     }
     let mut after = text.clone();
-    for at in (0..text.lines().len()).rev() {
-        let line = &text.lines()[at];
-        // In either order equal lines are next to each other, blank lines aside.
-        let repeats = || text.lines()[..at].iter().rfind(full).is_some_and(|before| before.text == line.text);
-        if !full(&line) || repeats() {
-            after.remove(at);
-        }
-    }
+    // In either order equal lines are next to each other, blank lines aside.
+    let mut last: Option<String> = None;
+    after.retain(|line| full(&line) && last.replace(line.text.clone()).is_none_or(|last| last != line.text));
     (after != *text).then_some((after, order))
 }
 
@@ -163,81 +148,12 @@ fn path(line: &Line) -> &str {
     line.text.trim_start_matches(BYTE_ORDER_MARK)
 }
 
-/// The index after the last entry that is not greater, by bisection; comments stay above the entry that follows.
-fn bisect(lines: &[Line], line: &str, compare: fn(&str, &str) -> Ordering) -> usize {
-    let (mut low, mut high) = (0, lines.len());
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let Some(entry) = (middle..high).find(|&at| lines[at].is_entry()) else {
-            high = middle;
-            continue;
-        };
-        if compare(path(&lines[entry]), line).is_le() {
-            low = entry + 1;
-        } else {
-            high = middle;
-        }
-    }
-    match lines[..low].iter().rposition(Line::is_entry) {
-        Some(last) => last + 1,
-        // Nothing is smaller: the line goes before the first entry.
-        None => lines.iter().position(Line::is_entry).unwrap_or(lines.len()),
-    }
-}
-
-fn after_longest_prefix(text: &ManifestFile, line: &str) -> usize {
-    let directory_of = |path: &str| path.rfind('/').map_or(0, |slash| slash + 1);
-    let directory = directory_of(line);
-    let mut best: Option<PrefixMatch<'_>> = None;
-    for (at, entry) in text.entries() {
-        let shared = line.bytes().zip(entry.bytes()).take_while(|(one, other)| one == other).count();
-        let candidate = PrefixMatch { at, entry, shared };
-        let same_directory = shared >= directory && directory_of(entry) == directory;
-        if same_directory && best.as_ref().is_none_or(|best| candidate.is_nearer(best, line)) {
-            best = Some(candidate);
-        }
-    }
-    match best {
-        Some(PrefixMatch { at, entry, .. }) => at + usize::from(entry < line),
-        None => text.lines().iter().rposition(Line::is_entry).map_or(text.lines().len(), |last| last + 1),
-    }
-}
-
-/// An entry in the directory of a new line, and the length of their common prefix in bytes.
-struct PrefixMatch<'a> {
-    at: usize,
-    entry: &'a str,
-    shared: usize,
-}
-
-impl PrefixMatch<'_> {
-    /// Breaks ties between equally long prefixes: the greatest entry smaller than the line, else the smallest entry, so
-    /// that several new lines are in order.
-    fn is_nearer(&self, best: &PrefixMatch<'_>, line: &str) -> bool {
-        match (self.shared.cmp(&best.shared), self.entry < line, best.entry < line) {
-            (Ordering::Equal, true, true) => self.entry >= best.entry,
-            (Ordering::Equal, false, false) => self.entry < best.entry,
-            (Ordering::Equal, smaller, _) => smaller,
-            (order, ..) => order.is_gt(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn parse(text: &str) -> ManifestFile {
         ManifestFile::parse(text.as_bytes())
-    }
-
-    fn with(text: &str, lines: &[&str]) -> String {
-        let mut text = parse(text);
-        let order = SortOrder::detect(&text);
-        for line in lines {
-            text.insert(order.position(&text, line), line);
-        }
-        String::from_utf8_lossy(&text.to_bytes()).into_owned()
     }
 
     #[test]
@@ -256,48 +172,6 @@ mod tests {
         assert_eq!(SortOrder::tree_default([SortOrder::Unsorted]), SortOrder::EnUs);
         assert_eq!(SortOrder::Both.or_default(SortOrder::Bytes), SortOrder::Bytes);
         assert_eq!(SortOrder::Unsorted.or_default(SortOrder::Bytes), SortOrder::Unsorted);
-    }
-
-    #[test]
-    fn new_line_keeps_the_order() {
-        for (before, line, after) in [
-            ("a/b\na/d\n", "a/c", "a/b\na/c\na/d\n"),
-            ("a/b\na/d\n", "a/a", "a/a\na/b\na/d\n"),
-            ("\u{feff}a/b\na/d\n", "a/c", "\u{feff}a/b\na/c\na/d\n"),
-            ("a/b\na/d\n", "a/e", "a/b\na/d\na/e\n"),
-            ("# head\na/b\n# about d\na/d\n\n", "a/c", "# head\na/b\na/c\n# about d\na/d\n\n"),
-            ("# head\na/b\n\n", "a/a", "# head\na/a\na/b\n\n"),
-            ("# head\na/b\n\n", "a/c", "# head\na/b\na/c\n\n"),
-            ("", "a/a", "a/a\n"),
-            (
-                "l/libcryptsetup.so\nl/libc.so.6\n",
-                "l/libd.so",
-                "l/libcryptsetup.so\nl/libc.so.6\nl/libd.so\n",
-            ),
-            (
-                "l/libc.so.6\nl/libcryptsetup.so\n",
-                "l/libc.so.7",
-                "l/libc.so.6\nl/libc.so.7\nl/libcryptsetup.so\n",
-            ),
-        ] {
-            assert_eq!(with(before, &[line]), after, "{line} in {before:?}");
-        }
-    }
-
-    #[test]
-    fn line_of_an_unsorted_file_is_next_to_its_prefix() {
-        let text = "bin/z\nlib64/libpam.so.0\nbin/a\nlib64/libz.so.1\n";
-        for (lines, after) in [
-            (
-                &["lib64/libpam.so.0.84"][..],
-                "bin/z\nlib64/libpam.so.0\nlib64/libpam.so.0.84\nbin/a\nlib64/libz.so.1\n",
-            ),
-            (&["lib64/libpam.so"], "bin/z\nlib64/libpam.so\nlib64/libpam.so.0\nbin/a\nlib64/libz.so.1\n"),
-            (&["etc/x"], "bin/z\nlib64/libpam.so.0\nbin/a\nlib64/libz.so.1\netc/x\n"),
-            (&["bin/b", "bin/c"], "bin/z\nlib64/libpam.so.0\nbin/a\nbin/b\nbin/c\nlib64/libz.so.1\n"),
-        ] {
-            assert_eq!(with(text, lines), after, "{lines:?}");
-        }
     }
 
     #[test]

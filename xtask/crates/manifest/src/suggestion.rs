@@ -1,6 +1,6 @@
 //! Suggestions for findings. The report renders them as commands that repeat the options of the run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// A remedy for a finding.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,11 +59,9 @@ impl Suggestion {
     /// Suggests removing lines, given as (manifest, line).
     pub fn remove<'l>(lines: impl IntoIterator<Item = (&'l str, &'l str)>) -> Suggestion {
         let mut by_file: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for (file, line) in lines {
-            let lines = by_file.entry(file).or_default();
-            if !lines.iter().any(|known| known == line) {
-                lines.push(line.to_owned());
-            }
+        let mut seen: HashSet<(&str, &str)> = HashSet::new();
+        for (file, line) in lines.into_iter().filter(|line| seen.insert(*line)) {
+            by_file.entry(file).or_default().push(line.to_owned());
         }
         let edit =
             |(file, remove): (&str, Vec<String>)| LineEdit { file: file.to_owned(), add: Vec::new(), remove };

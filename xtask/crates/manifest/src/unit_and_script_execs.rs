@@ -13,6 +13,10 @@ use usr::tree::{NodeKind, Target, UsrTree};
 /// The search path for program names (systemd.exec(5), env(1)).
 const SEARCH_PATH: [&str; 4] = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
 
+/// The bytes of all unit files and drop-ins that are parsed; an image with systemd has a third of that. The references of
+/// a hostile image may be incomplete.
+const MAX_UNIT_TEXT: usize = 1 << 20;
+
 /// A unit or script, and a program that it starts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ExecReference {
@@ -53,7 +57,7 @@ impl ExecReference {
     }
 
     /// The missing part of the resolution; `None` if the program is found, or if the image is not sufficient to decide.
-    fn missing(&self, selection: &Selection<'_>) -> Option<MissingExecutable> {
+    pub fn missing(&self, selection: &Selection<'_>) -> Option<MissingExecutable> {
         let mut first_in_image = None;
         for path in &self.candidates {
             let resolved = selection.tree.resolve(path);
@@ -83,12 +87,6 @@ impl ExecReference {
     pub fn has_relative_interpreter(&self) -> bool {
         self.is_script && !self.directive.trim_start_matches("#!").starts_with('/')
     }
-}
-
-/// Programs that units and scripts of a selection start and that are not in it.
-pub fn missing_executables(selection: &Selection<'_>) -> Vec<MissingExecutable> {
-    let references = find_exec_references(selection.tree, &selection.paths);
-    references.iter().filter_map(|reference| reference.missing(selection)).collect()
 }
 
 /// Every program that units and scripts among these paths start. Only drop-ins among the paths are used.
@@ -191,10 +189,15 @@ impl<'a> UnitDirectory<'a> {
                 unit.rsplit_once('.').is_some_and(|(name, _)| !name.ends_with('-'))
             },
         ));
+        let mut budget = MAX_UNIT_TEXT;
         for unit in named {
             let mut fragments: Vec<&'a UsrPath> = self.unit_file(unit).into_iter().collect();
             fragments.extend(self.drop_ins_of(unit));
-            let texts = fragments.into_iter().filter_map(|path| Some((path, self.text(path)?)));
+            let texts = fragments.into_iter().filter_map(|path| {
+                let text = self.text(path)?;
+                budget = budget.checked_sub(text.len())?;
+                Some((path, text))
+            });
             commands.extend(unit_file::commands(unit, texts, systemd));
         }
         commands

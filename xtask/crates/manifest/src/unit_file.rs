@@ -170,17 +170,19 @@ fn logical_lines(text: &str) -> Vec<String> {
 }
 
 /// Lines end in LF, CR or NUL; CR and LF next to each other are one end.
-fn physical_lines(text: &str) -> Vec<&str> {
-    let mut lines = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.find(['\n', '\r', '\0']) {
-        lines.push(&rest[..at]);
-        let end = &rest[at..];
+fn physical_lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let line = text.split('\n').next().unwrap_or_default();
+        // A search for one character is fast.
+        let ends = ['\r', '\0'].into_iter().filter_map(|end| line.find(end));
+        let at = ends.min().unwrap_or(line.len());
+        let end = &text[at..];
         let length = if end.starts_with("\r\n") || end.starts_with("\n\r") { 2 } else { 1 };
-        rest = &end[length..];
-    }
-    lines.push(rest);
-    lines
+        rest = (!end.is_empty()).then(|| &end[length..]);
+        Some(&text[..at])
+    })
 }
 
 /// The programs of one `Exec…=` value, each with whether it may fail. Commands are separated by a semicolon that is a

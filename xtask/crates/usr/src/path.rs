@@ -1,13 +1,14 @@
 //! A path inside the image, relative to `/usr`.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// A normalised path relative to the root of `usr.squashfs`, which is the content of `/usr`.
 ///
 /// Never empty, no leading or trailing slash, no `.`, `..` or empty component. The root itself is not a `UsrPath`:
 /// [`UsrPath::parent`] returns `None` for it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct UsrPath(String);
+pub struct UsrPath(Arc<str>);
 
 /// The reason why a text is not a path inside the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,12 +56,12 @@ impl UsrPath {
             }
             at += 1;
         }
-        Some(UsrPath(text.to_owned()))
+        Some(UsrPath(text.into()))
     }
 
     /// The path of a text that the caller has checked to be in normal form.
     pub(super) fn from_normalized_unchecked(text: String) -> UsrPath {
-        UsrPath(text)
+        UsrPath(text.into())
     }
 
     /// The path of a file as a program of the built root filesystem names it: `/usr/x` is `x`, and `/bin`, `/lib`
@@ -101,7 +102,7 @@ impl UsrPath {
                 name => parts.push(name),
             }
         }
-        if parts.is_empty() { Err(PathError::Empty) } else { Ok(UsrPath(parts.join("/"))) }
+        if parts.is_empty() { Err(PathError::Empty) } else { Ok(UsrPath(parts.join("/").into())) }
     }
 
     /// The path as text, `lib64/libz.so.1`.
@@ -116,14 +117,14 @@ impl UsrPath {
 
     /// The directory of the path; `None` for a first component.
     pub fn parent(&self) -> Option<UsrPath> {
-        self.0.rfind('/').map(|at| UsrPath(self.0[..at].to_owned()))
+        self.0.rfind('/').map(|at| UsrPath(self.0[..at].into()))
     }
 
     /// The path of `name` in this directory. `name` is one component.
     #[must_use]
     pub fn join(&self, name: &str) -> UsrPath {
         debug_assert!(!name.is_empty() && !name.contains('/'));
-        UsrPath(format!("{}/{name}", self.0))
+        UsrPath(format!("{}/{name}", self.0).into())
     }
 
     /// The components from the root down.

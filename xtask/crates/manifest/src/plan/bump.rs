@@ -164,8 +164,9 @@ pub(super) fn fix_all(
     }
     let mut fixes: Vec<Fix> = Vec::new();
     for (file, editor) in editors {
-        fixes.extend_from_slice(editor.fixes());
-        if !editor.fixes().is_empty() {
+        let known = fixes.len();
+        fixes.extend(editor.fixes().cloned());
+        if fixes.len() > known {
             sources.manifests.insert(file, editor.text().to_bytes());
         }
     }

@@ -45,7 +45,7 @@ pub fn edit(sources: &Stage1Sources, request: &LineEdit) -> Result<(Stage1Source
         })?;
         editor.add(path.as_str(), "requested on the command line");
     }
-    let fixes = editor.fixes().to_vec();
+    let fixes: Vec<Fix> = editor.fixes().cloned().collect();
     if !fixes.is_empty() {
         after.manifests.insert(file.to_owned(), editor.text().to_bytes());
     }

@@ -3,10 +3,9 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 
+use super::lint_state::Lint;
 use crate::dependency_report::loader_with_rkt_env;
-use crate::selection::{ManifestsByPath, Selection};
 use crate::suggestion::Suggestion;
-use crate::unit_and_script_execs::{ExecReference, find_exec_references};
 use usr::path::UsrPath;
 
 /// Most dependencies that are followed in all loads together: ten times those of a real image. Suggestions for a hostile
@@ -33,8 +32,8 @@ struct Graph {
 }
 
 impl Graph {
-    fn new(selection: &Selection<'_>, manifests: &ManifestsByPath<'_>) -> Graph {
-        let mut graph = Graph::default();
+    fn new(lint: &Lint<'_, '_>) -> Graph {
+        let (mut graph, selection) = (Graph::default(), lint.selection);
         let image = loader_with_rkt_env(selection, None);
         let mut count = 0;
         for path in selection.dynamic_elf_files() {
@@ -52,12 +51,9 @@ impl Graph {
                 .into_iter()
                 .for_each(|name| graph.by_missing_name.entry(name).or_default().push(path.clone()));
         }
-        for reference in find_exec_references(selection.tree, &selection.paths)
-            .into_iter()
-            .filter(ExecReference::is_needed_to_start)
-        {
+        for reference in lint.exec_references.iter().filter(|reference| reference.is_needed_to_start()) {
             if let Some(program) = reference.target(selection.tree) {
-                graph.by_program.entry(program).or_default().push(reference.referrer);
+                graph.by_program.entry(program).or_default().push(reference.referrer.clone());
             }
         }
         for path in &selection.paths {
@@ -67,7 +63,7 @@ impl Graph {
             }
         }
         for file in &selection.manifests.files {
-            for (at, line) in manifests.get(file.as_str()).into_iter().flat_map(|text| text.entries()) {
+            for (at, line) in lint.manifests.get(file.as_str()).into_iter().flat_map(|text| text.entries()) {
                 let Ok(path) = UsrPath::new(line) else { continue };
                 graph.lines.entry(path).or_default().push((file.clone(), at + 1, line.to_owned()));
             }
@@ -83,10 +79,9 @@ impl Dependents {
         &self,
         paths: impl IntoIterator<Item = &'p UsrPath>,
         missing: Option<&str>,
-        selection: &Selection<'_>,
-        manifests: &ManifestsByPath<'_>,
+        lint: &Lint<'_, '_>,
     ) -> Suggestion {
-        let graph = self.0.get_or_init(|| Graph::new(selection, manifests));
+        let graph = self.0.get_or_init(|| Graph::new(lint));
         let mut removed: BTreeSet<UsrPath> = paths.into_iter().cloned().collect();
         let unloadable = missing.and_then(|name| graph.by_missing_name.get(name));
         let extended = |removed: &BTreeSet<UsrPath>, by: &HashMap<UsrPath, Vec<UsrPath>>| -> Vec<UsrPath> {
@@ -105,8 +100,8 @@ impl Dependents {
         let mut lines: BTreeSet<(&str, usize, &str)> =
             listed.map(|(file, line, text)| (file.as_str(), *line, text.as_str())).collect();
         // A path below a listed directory goes with the directory's line.
-        for location in removed.iter().filter_map(|path| selection.location(path)) {
-            let text = manifests.get(location.file).and_then(|text| text.lines().get(location.line - 1));
+        for location in removed.iter().filter_map(|path| lint.location(path)) {
+            let text = lint.manifests.get(location.file).and_then(|text| text.lines().get(location.line - 1));
             lines.extend(text.map(|line| (location.file, location.line, line.text.as_str())));
         }
         Suggestion::remove(lines.into_iter().map(|(file, _, text)| (file, text)))

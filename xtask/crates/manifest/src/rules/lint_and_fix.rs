@@ -11,6 +11,7 @@ use crate::dependency_report::{DependencyReport, MinDlopenPriority};
 use crate::finding::Finding;
 use crate::image_index::ImageIndex;
 use crate::selection::{ManifestSet, ManifestsByPath, Selection};
+use crate::unit_and_script_execs::find_exec_references;
 
 /// Checks every flavor of a board against its image. The findings are in the order of file and line.
 pub fn lint(
@@ -29,6 +30,7 @@ pub fn lint(
             manifests,
             index,
             dependencies: &dependencies,
+            exec_references: &find_exec_references(index.tree, &selection.paths),
             dlopen,
             dependents: &Dependents::default(),
             reported: &mut reported,

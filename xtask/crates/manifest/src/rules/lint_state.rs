@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::dependents::Dependents;
-use crate::dependency_report::{DependencyReport, MinDlopenPriority, Unresolved};
+use crate::dependency_report::{DependencyReport, MinDlopenPriority};
 use crate::file::ManifestFile;
 use crate::finding::{Finding, FindingKind, Severity};
 use crate::image_index::ImageIndex;
 use crate::selection::{Location, ManifestSet, ManifestsByPath, Selection};
 use crate::suggestion::Suggestion;
+use crate::unit_and_script_execs::ExecReference;
 use usr::path::UsrPath;
 
 /// One flavor under check.
@@ -21,6 +22,8 @@ pub(super) struct Lint<'a, 's> {
     pub(super) index: &'s ImageIndex<'a>,
     /// The unresolved dependencies of the selected files.
     pub(super) dependencies: &'s DependencyReport,
+    /// The programs that selected units and scripts start.
+    pub(super) exec_references: &'s [ExecReference],
     /// The minimum priority of `.note.dlopen` entries that are dependencies.
     pub(super) dlopen: MinDlopenPriority,
     /// The reverse dependencies in the selection.
@@ -148,7 +151,7 @@ impl<'a> Lint<'a, '_> {
 
     /// Suggests removing the lines of some paths and of their dependents.
     pub(super) fn removal<'p>(&self, paths: impl IntoIterator<Item = &'p UsrPath>) -> Suggestion {
-        self.dependents.removal_closure(paths, None, self.selection, self.manifests)
+        self.dependents.removal_closure(paths, None, self)
     }
 
     /// As [`Lint::removal`], and the lines of all dependents of the library `missing`.
@@ -157,7 +160,7 @@ impl<'a> Lint<'a, '_> {
         paths: impl IntoIterator<Item = &'p UsrPath>,
         missing: &str,
     ) -> Suggestion {
-        self.dependents.removal_closure(paths, Some(missing), self.selection, self.manifests)
+        self.dependents.removal_closure(paths, Some(missing), self)
     }
 
     /// The manifest for a path that a file of another kind needs: the one that lists most files of the path's directory,
@@ -178,35 +181,6 @@ impl<'a> Lint<'a, '_> {
             self.reported.record(library.as_str(), location.file);
         }
         !is_covered
-    }
-}
-
-/// The location of the listed file that an unresolved dependency is added next to, and that file: the most direct
-/// dependent, the first by name.
-pub(super) fn owning_entry<'a>(
-    unresolved: &Unresolved,
-    dependencies: &DependencyReport,
-    selection: &Selection<'a>,
-) -> Option<(Location<'a>, UsrPath)> {
-    let mut seen: BTreeSet<UsrPath> = BTreeSet::new();
-    let mut dependents: BTreeSet<UsrPath> = unresolved.needed_by.clone();
-    loop {
-        let located = dependents.iter().find_map(|path| Some((selection.location(path)?, path.clone())));
-        if located.is_some() {
-            return located;
-        }
-        seen.append(&mut dependents.clone());
-        let above = dependencies
-            .unresolved
-            .iter()
-            .filter(|other| other.chain.iter().any(|path| dependents.contains(path)));
-        dependents = above
-            .flat_map(|other| other.needed_by.iter().cloned())
-            .filter(|path| !seen.contains(path))
-            .collect();
-        if dependents.is_empty() {
-            return None;
-        }
     }
 }
 

@@ -96,10 +96,9 @@ pub(super) fn fix(fixer: &mut Fixer<'_>) {
         }
         let mut malformed = find(editor.text(), fixer.index);
         malformed.retain(|line| !is_accepted(&line.line));
-        // From the last line up, so that the indices stay right; rewriting moves lines, so it comes last.
-        for line in malformed.iter().rev().filter(|line| line.replacement.is_none()) {
-            editor.remove_at(line.index, &line.reason);
-        }
+        // Rewriting moves lines, so it comes last.
+        let removed = malformed.iter().filter(|line| line.replacement.is_none());
+        editor.remove_at(removed.map(|line| (line.index, line.reason.as_str())));
         for line in &malformed {
             if let Some(replacement) = &line.replacement {
                 editor.rename(&line.line, replacement, FixKind::Tidy, &line.reason);

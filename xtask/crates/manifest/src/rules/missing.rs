@@ -1,7 +1,7 @@
 //! Rule: a listed path is in the image. A path with a certain replacement is renamed; others need a manual decision, or
 //! are removed by `--drop-missing`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::fix_state::{Fixer, by_name_kind, normalized_entries};
 use super::lint_state::{Lint, Problem, entries_in_image};
@@ -12,7 +12,9 @@ use crate::finding::{Finding, FindingKind, Fix, FixKind};
 use crate::image_index::ImageIndex;
 use crate::known_dlopens::is_loaded_by_name;
 use crate::library_name::{LibraryName, NameKind};
-use crate::replacement::{MovedDirectories, Outcome, Replacement, ReplacementContext, find_replacement};
+use crate::replacement::{
+    MAX_LIBRARIES, MovedDirectories, Outcome, Replacement, ReplacementContext, find_replacement,
+};
 use crate::selection::Location;
 use crate::suggestion::Suggestion;
 use usr::file_info::FileInfo;
@@ -190,19 +192,22 @@ pub(super) fn fix_by_additions(fixer: &mut Fixer<'_>) {
         return;
     }
     for file in &fixer.files {
-        let Some(editor) = fixer.editors.get_mut(file).filter(|editor| !editor.fixes().is_empty()) else {
+        let Some(editor) = fixer.editors.get_mut(file) else { continue };
+        let mut changes = LibraryChanges::new(editor);
+        if changes.is_empty() {
             continue;
-        };
+        }
         for path in missing_entries(editor, fixer.index) {
             let Some(name) = LibraryName::parse(path.name()) else { continue };
             if fixer.requested_stems.contains(name.stem) || is_loaded_by_name(name.stem) {
                 continue;
             }
-            if let Some(new) = replacement_among_additions(&path, editor, fixer.index) {
+            if let Some(new) = changes.replacement(&name, fixer.index) {
                 let reason = format!("{} is needed now, and the image has no {}", new.name(), path.name());
                 editor.rename(path.as_str(), new.as_str(), FixKind::Rename, &reason);
+                changes.rename(&name, new);
             } else if name.kind == NameKind::LinkerName
-                && let Some(new) = renamed_soname(name.stem, editor)
+                && let Some(new) = changes.renamed_sonames.get(name.stem)
             {
                 let reason =
                     format!("{new} replaces {}, and no symlink without a version points to it", name.stem);
@@ -263,9 +268,13 @@ pub(super) fn remove(fixer: &mut Fixer<'_>) {
 /// the same manifest.
 pub fn add_candidates(findings: &mut [Finding], fixes: &[Fix]) {
     let name_of = |line: &str| line.rsplit('/').next().unwrap_or_default().to_owned();
-    let mut added: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut added: HashMap<(&str, String), Vec<&str>> = HashMap::new();
     for fix in fixes.iter().filter(|fix| fix.kind == FixKind::Add) {
-        added.entry(fix.file.as_str()).or_default().extend(fix.to.as_deref());
+        let Some(to) = fix.to.as_deref() else { continue };
+        if let Some(name) = LibraryName::parse(&name_of(to)) {
+            let family = LibraryName::family(name.stem).to_owned();
+            added.entry((fix.file.as_str(), family)).or_default().push(to);
+        }
     }
     let is_open =
         |finding: &&mut Finding| finding.kind == FindingKind::Missing && finding.candidates.is_empty();
@@ -273,11 +282,10 @@ pub fn add_candidates(findings: &mut [Finding], fixes: &[Fix]) {
         let name = name_of(&finding.path);
         let Some(name) = LibraryName::parse(&name) else { continue };
         let is_candidate = |line: &&&str| {
-            LibraryName::parse(&name_of(line)).is_some_and(|new| {
-                new.kind.same_kind(name.kind) && LibraryName::is_same_family(new.stem, name.stem)
-            })
+            LibraryName::parse(&name_of(line)).is_some_and(|new| new.kind.same_kind(name.kind))
         };
-        let candidates = added.get(finding.file.as_str()).into_iter().flatten().filter(is_candidate);
+        let family = added.get(&(finding.file.as_str(), LibraryName::family(name.stem).to_owned()));
+        let candidates = family.into_iter().flatten().take(MAX_LIBRARIES).filter(is_candidate);
         finding.candidates.extend(candidates.map(|line| (*line).to_owned()));
     }
 }
@@ -289,53 +297,89 @@ fn missing_entries(editor: &ManifestEditor, index: &ImageIndex<'_>) -> Vec<UsrPa
     by_name_kind(missing)
 }
 
-/// The addition that replaces a missing entry: of the same stem, or else of that stem with a version. It is the only
-/// one of the same kind of name, or the only one at all if that is soname and file in one: neither a soname nor the
-/// file that it points to replaces the other.
-fn replacement_among_additions(
-    path: &UsrPath,
-    editor: &ManifestEditor,
-    index: &ImageIndex<'_>,
-) -> Option<UsrPath> {
-    let name = LibraryName::parse(path.name())?;
-    let added = || {
-        let additions = editor.fixes().iter().filter(|fix| fix.kind == FixKind::Add);
-        additions.filter_map(|fix| UsrPath::new(fix.to.as_deref()?).ok())
-    };
-    let with_stem = |is_one: &dyn Fn(&str) -> bool| -> Vec<UsrPath> {
-        added()
-            .filter(|added| LibraryName::parse(added.name()).is_some_and(|other| is_one(other.stem)))
-            .collect()
-    };
-    let mut candidates = with_stem(&|stem| stem == name.stem);
-    if candidates.is_empty() {
-        candidates = with_stem(&|stem| is_version_of(stem, name.stem));
-    }
-    let has_same_kind = |candidate: &&UsrPath| {
-        LibraryName::parse(candidate.name()).is_some_and(|other| other.kind.same_kind(name.kind))
-    };
-    let alike: Vec<&UsrPath> = candidates.iter().filter(has_same_kind).collect();
-    match (alike.as_slice(), candidates.as_slice()) {
-        ([only], _) => Some((*only).clone()),
-        ([], [only]) if name.kind != NameKind::LinkerName && is_its_own_soname(only, index) => {
-            Some(only.clone())
+/// The libraries that the fixes of one manifest added or renamed.
+#[derive(Default)]
+struct LibraryChanges {
+    /// The added libraries by family.
+    additions: HashMap<String, Vec<UsrPath>>,
+    /// The new names of renamed sonames by stem.
+    renamed_sonames: HashMap<String, String>,
+}
+
+impl LibraryChanges {
+    fn new(editor: &ManifestEditor) -> LibraryChanges {
+        let mut changes = LibraryChanges::default();
+        for fix in editor.fixes() {
+            let name_in = |line: &str| line.rsplit('/').next().unwrap_or_default().to_owned();
+            match (&fix.from, &fix.to) {
+                (None, Some(to)) => {
+                    if let (Some(name), Ok(path)) = (LibraryName::parse(&name_in(to)), UsrPath::new(to)) {
+                        let family = LibraryName::family(name.stem).to_owned();
+                        changes.additions.entry(family).or_default().push(path);
+                    }
+                }
+                (Some(from), Some(to)) => {
+                    if let Some(name) = LibraryName::parse(&name_in(from)) {
+                        changes.add_renamed_soname(&name, to);
+                    }
+                }
+                _ => {}
+            }
         }
-        _ => None,
+        changes
+    }
+
+    fn is_empty(&self) -> bool {
+        self.additions.is_empty() && self.renamed_sonames.is_empty()
+    }
+
+    fn add_renamed_soname(&mut self, name: &LibraryName<'_>, to: &str) {
+        if matches!(name.kind, NameKind::Soname(_)) {
+            self.renamed_sonames.entry(name.stem.to_owned()).or_insert(to.to_owned());
+        }
+    }
+
+    fn rename(&mut self, name: &LibraryName<'_>, new: UsrPath) {
+        self.add_renamed_soname(name, new.as_str());
+        if let Some(additions) = self.additions.get_mut(LibraryName::family(name.stem)) {
+            additions.retain(|path| *path != new);
+        }
+    }
+
+    /// The addition that replaces a missing entry: of the same stem, or else of that stem with a version. It is the only
+    /// one of the same kind of name, or the only one at all if that is soname and file in one: neither a soname nor the
+    /// file that it points to replaces the other.
+    fn replacement(&self, name: &LibraryName<'_>, index: &ImageIndex<'_>) -> Option<UsrPath> {
+        let family = self.additions.get(LibraryName::family(name.stem))?;
+        // Of more, none is certain.
+        if family.len() > MAX_LIBRARIES {
+            return None;
+        }
+        let with_stem = |is_one: &dyn Fn(&str) -> bool| -> Vec<&UsrPath> {
+            let is_one =
+                |path: &&UsrPath| LibraryName::parse(path.name()).is_some_and(|name| is_one(name.stem));
+            family.iter().filter(is_one).collect()
+        };
+        let mut candidates = with_stem(&|stem| stem == name.stem);
+        if candidates.is_empty() {
+            candidates = with_stem(&|stem| is_version_of(stem, name.stem));
+        }
+        let has_same_kind = |candidate: &&&UsrPath| {
+            LibraryName::parse(candidate.name()).is_some_and(|other| other.kind.same_kind(name.kind))
+        };
+        let alike: Vec<&&UsrPath> = candidates.iter().filter(has_same_kind).collect();
+        match (alike.as_slice(), candidates.as_slice()) {
+            ([only], _) => Some((**only).clone()),
+            ([], [only]) if name.kind != NameKind::LinkerName && is_its_own_soname(only, index) => {
+                Some((*only).clone())
+            }
+            _ => None,
+        }
     }
 }
 
 fn is_its_own_soname(path: &UsrPath, index: &ImageIndex<'_>) -> bool {
     matches!(index.tree.file_info(path.as_str()), Some(FileInfo::Elf(elf)) if elf.soname.as_deref() == Some(path.name()))
-}
-
-/// The new name of a stem's soname, if this fix renamed it.
-fn renamed_soname(stem: &str, editor: &ManifestEditor) -> Option<UsrPath> {
-    let is_soname = |line: &str| {
-        let name = line.rsplit('/').next().and_then(LibraryName::parse);
-        name.is_some_and(|name| name.stem == stem && matches!(name.kind, NameKind::Soname(_)))
-    };
-    let renamed = editor.fixes().iter().find(|fix| fix.from.as_deref().is_some_and(is_soname))?;
-    UsrPath::new(renamed.to.as_deref()?).ok()
 }
 
 /// `libpcre2-8` is a version of `libpcre`, `libfuse3` of `libfuse`; `libzstd` is not one of `libz`.

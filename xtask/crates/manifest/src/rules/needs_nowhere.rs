@@ -1,7 +1,7 @@
 //! Rule: the dependencies of a listed file are in the image. Without a fix: the suggestion removes the file and its
 //! dependents.
 
-use super::lint_state::{Lint, Problem, owning_entry, subject};
+use super::lint_state::{Lint, Problem, subject};
 use crate::finding::FindingKind;
 
 /// Reports each dependency that the image does not have.
@@ -12,7 +12,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
         if unresolved.chain.iter().any(|path| !lint.is_selected(path)) {
             continue;
         }
-        let Some((location, _)) = owning_entry(unresolved, dependencies, lint.selection) else { continue };
+        let Some(location) = unresolved.owner.as_ref().and_then(|path| lint.location(path)) else { continue };
         let suggestion = lint.removal_without(&unresolved.needed_by, name);
         let searched = if unresolved.searched.is_empty() {
             "the whole image".to_owned()

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::fix_state::{Fixer, MAX_PASSES};
-use super::lint_state::{Lint, Problem, joined_by_and, owning_entry, subject};
+use super::lint_state::{Lint, Problem, joined_by_and, subject};
 use crate::dependency_report::{DependencyKind, DependencyReport, Unresolved};
 use crate::editor::ManifestEditor;
 use crate::finding::FindingKind;
@@ -20,7 +20,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
     let dependencies = lint.dependencies;
     for unresolved in &dependencies.unresolved {
         let name = &unresolved.name;
-        let Some((location, _)) = owning_entry(unresolved, dependencies, lint.selection) else { continue };
+        let Some(location) = unresolved.owner.as_ref().and_then(|path| lint.location(path)) else { continue };
         let unlisted: Vec<&UsrPath> =
             unresolved.chain.iter().filter(|path| !lint.is_selected(path)).collect();
         let Some(first) = unlisted.first() else { continue };
@@ -67,7 +67,7 @@ pub(super) fn fix(fixer: &mut Fixer<'_>) {
         for _ in 0..MAX_PASSES {
             let (additions, requested) = fixer.with_dependencies(flavor, |selection, dependencies| {
                 let unresolved = dependencies.unresolved.iter();
-                let additions = unresolved.filter_map(|one| addition(one, selection, dependencies));
+                let additions = unresolved.filter_map(|one| addition(one, selection));
                 let additions = additions.filter(|addition| !is_accepted(addition));
                 (additions.collect::<Vec<_>>(), requested_stems(selection, dependencies))
             });
@@ -99,14 +99,10 @@ pub(super) struct Addition {
 }
 
 /// The symlinks on the path to a dependency, and the file.
-fn addition(
-    unresolved: &Unresolved,
-    selection: &Selection<'_>,
-    dependencies: &DependencyReport,
-) -> Option<Addition> {
+fn addition(unresolved: &Unresolved, selection: &Selection<'_>) -> Option<Addition> {
     let name = &unresolved.name;
-    let (location, dependent) = owning_entry(unresolved, dependencies, selection)?;
-    let direct = unresolved.needed_by.iter().next().unwrap_or(&dependent);
+    let location = selection.location(unresolved.owner.as_ref()?)?;
+    let direct = unresolved.needed_by.first()?;
     let needs = match &unresolved.by {
         DependencyKind::Link => format!("{direct} needs {name}"),
         DependencyKind::Dlopen(feature) => format!("{direct} loads {name} with dlopen(3), for {feature}"),

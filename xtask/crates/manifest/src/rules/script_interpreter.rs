@@ -3,11 +3,12 @@
 use super::lint_state::{Lint, Problem};
 use crate::finding::FindingKind;
 use crate::suggestion::Suggestion;
-use crate::unit_and_script_execs::{MissingExecutable, missing_executables};
+use crate::unit_and_script_execs::MissingExecutable;
 
 /// Reports interpreters of scripts, and programs that env(1) starts for them.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
-    for missing in missing_executables(lint.selection) {
+    let references = lint.exec_references;
+    for missing in references.iter().filter_map(|reference| reference.missing(lint.selection)) {
         let script = &missing.reference.referrer;
         let Some(location) = lint.location(script).filter(|_| missing.reference.is_script) else { continue };
         let program = &missing.executable;

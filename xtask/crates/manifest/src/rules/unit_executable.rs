@@ -4,11 +4,12 @@ use super::lint_state::{Lint, Problem};
 use crate::finding::{FindingKind, Severity};
 use crate::selection::Location;
 use crate::suggestion::Suggestion;
-use crate::unit_and_script_execs::{MissingExecutable, missing_executables};
+use crate::unit_and_script_execs::MissingExecutable;
 
 /// Reports programs of units that are not listed. A command that may fail, or that the unit works without, is advice.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
-    for missing in missing_executables(lint.selection) {
+    let references = lint.exec_references;
+    for missing in references.iter().filter_map(|reference| reference.missing(lint.selection)) {
         if !missing.reference.is_script
             && let Some(location) = lint.location(&missing.reference.referrer)
         {
