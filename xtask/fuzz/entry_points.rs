@@ -10,8 +10,8 @@ use coreos_types::vendor::Vendors;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use manifest::common_mk::CommonMk;
+use manifest::editor::ManifestEditor;
 use manifest::file::ManifestFile;
-use manifest::sort_order::SortOrder;
 use openpgp_policy::{Certificate, DetachedSignature, TrustPolicy, Verification, VerificationResults};
 use pxe_image::{Digest, SignatureCheck, UnlinkedTempDir, VerifiedImage};
 use release_fixture::pack;
@@ -52,13 +52,18 @@ pub(crate) const ALL: [(&str, EntryPoint); 11] = [
 
 /// A manifest is serialized byte for byte as it was read, and inserting a line keeps all others.
 pub(crate) fn manifest_text(bytes: &[u8]) {
-    let mut text = ManifestFile::parse(bytes);
+    let text = ManifestFile::parse(bytes);
     assert_eq!(text.to_bytes(), bytes);
-    let entries = text.entries().count();
-    let at = SortOrder::detect(&text).position(&text, "lib64/libpam.so.0");
-    text.insert(at, "lib64/libpam.so.0");
-    let again = ManifestFile::parse(&text.to_bytes());
-    assert_eq!(again.entries().count(), entries + 1);
+    let Some(mut editor) = ManifestEditor::open_all([("m", bytes)]).remove("m") else { return };
+    editor.add("lib64/libpam.so.0", "fuzzing");
+    let again = ManifestFile::parse(&editor.text().to_bytes());
+    let others = |text: &ManifestFile| {
+        let mut lines: Vec<String> = text.entries().map(|(_, line)| line.to_owned()).collect();
+        let added = lines.iter().position(|line| line == "lib64/libpam.so.0");
+        added.map(|at| lines.remove(at));
+        lines
+    };
+    assert_eq!(others(&again), others(&text));
 }
 
 /// coreos-common.mk is refused, or can be edited and then has the new values.

@@ -1,6 +1,6 @@
 //! Sizes of the listed files, by manifest and path, before and after a change.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Report;
 use coreos_types::release::{Board, Flavor};
@@ -172,24 +172,44 @@ pub(super) struct LibraryChange<'a> {
 }
 
 /// The libraries that fixes concern, by name.
-pub(super) fn libraries(report: &Report) -> Vec<LibraryChange<'_>> {
-    let mut fixes: BTreeMap<&str, Vec<&Fix>> = BTreeMap::new();
+pub(super) fn libraries<'r>(report: &'r Report) -> Vec<LibraryChange<'r>> {
+    let mut fixes: BTreeMap<&'r str, Vec<&'r Fix>> = BTreeMap::new();
     for fix in &report.fixes {
         let names = [&fix.to, &fix.from].into_iter().flatten();
         if let Some(name) = names.filter_map(|path| library_name(path)).next() {
             fixes.entry(name).or_default().push(fix);
         }
     }
-    fixes.into_iter().map(|(name, fixes)| library(report, name, &fixes)).collect()
+    let mut needed_by: HashMap<&str, BTreeSet<&str>> = HashMap::new();
+    for need in report.needs.iter().filter(|need| need.name != "link") {
+        if let Some(name) = library_name(&need.to).filter(|name| fixes.contains_key(name)) {
+            needed_by.entry(name).or_default().insert(&need.from);
+        }
+    }
+    let sizes: HashMap<(&str, &str), &PathSize> = report
+        .sizes
+        .iter()
+        .flat_map(|manifest| {
+            manifest.paths.iter().map(|size| ((manifest.file.as_str(), size.path.as_str()), size))
+        })
+        .collect();
+    let change = |(name, fixes): (&'r str, Vec<&'r Fix>)| {
+        let needed_by = needed_by.remove(name).unwrap_or_default().into_iter().collect();
+        LibraryChange { needed_by, ..library(&sizes, name, &fixes) }
+    };
+    fixes.into_iter().map(change).collect()
 }
 
-fn library<'a>(report: &'a Report, name: &'a str, fixes: &[&'a Fix]) -> LibraryChange<'a> {
+fn library<'a>(
+    sizes: &HashMap<(&str, &str), &'a PathSize>,
+    name: &'a str,
+    fixes: &[&'a Fix],
+) -> LibraryChange<'a> {
     let files: BTreeSet<&str> = fixes.iter().map(|fix| fix.file.as_str()).collect();
     let from: Vec<&str> = fixes.iter().filter_map(|fix| fix.from.as_deref()).collect();
     let to: Vec<&str> = fixes.iter().filter_map(|fix| fix.to.as_deref()).collect();
     let size = |path: &str, side: fn(&PathSize) -> Option<Size>| {
-        let manifests = report.sizes.iter().filter(|manifest| files.contains(manifest.file.as_str()));
-        manifests.flat_map(|manifest| &manifest.paths).find(|size| size.path == path).and_then(side)
+        files.iter().find_map(|file| sizes.get(&(*file, path))).and_then(|size| side(size))
     };
     let bytes = |paths: &[&str], side: fn(&PathSize) -> Option<Size>| {
         let distinct: BTreeSet<&&str> = paths.iter().collect();
@@ -201,12 +221,6 @@ fn library<'a>(report: &'a Report, name: &'a str, fixes: &[&'a Fix]) -> LibraryC
     };
     // The real file has the longest name of a chain of links: libz.so, libz.so.1, libz.so.1.2.8.
     let real = |paths: &[&'a str]| paths.iter().copied().map(base_name).max_by_key(|name| name.len());
-    let needed_by: BTreeSet<&str> = report
-        .needs
-        .iter()
-        .filter(|need| need.name != "link" && library_name(&need.to) == Some(name))
-        .map(|need| need.from.as_str())
-        .collect();
     LibraryChange {
         name,
         from: real(&from),
@@ -216,7 +230,7 @@ fn library<'a>(report: &'a Report, name: &'a str, fixes: &[&'a Fix]) -> LibraryC
             after: if to.is_empty() { Some(0) } else { bytes(&to, |size| size.after) },
         },
         files: files.into_iter().collect(),
-        needed_by: needed_by.into_iter().collect(),
+        needed_by: Vec::new(),
     }
 }
 

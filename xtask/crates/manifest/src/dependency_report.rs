@@ -2,7 +2,9 @@
 
 mod selection_vs_image;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::rc::Rc;
 
 use super::missing_execs;
 use super::selection::Selection;
@@ -25,6 +27,30 @@ pub struct DependencyReport {
     /// Indices into `unresolved` by the file or, if the image has none, by the name.
     index: HashMap<String, Vec<usize>>,
 }
+
+/// The last reports of an image: fixes and checks look at the same selection several times.
+#[derive(Debug, Default)]
+pub struct ReportCache(RefCell<VecDeque<(BTreeSet<UsrPath>, MinDlopenPriority, Rc<DependencyReport>)>>);
+
+impl ReportCache {
+    /// As [`DependencyReport::scan`]; a selection of the image has the same report each time.
+    pub fn scan(&self, selection: &Selection<'_>, level: MinDlopenPriority) -> Rc<DependencyReport> {
+        let mut known = self.0.borrow_mut();
+        let is_same = |(paths, known, _): &&(BTreeSet<UsrPath>, MinDlopenPriority, _)| {
+            *known == level && *paths == selection.paths
+        };
+        if let Some((.., report)) = known.iter().find(is_same) {
+            return Rc::clone(report);
+        }
+        let report = Rc::new(DependencyReport::scan(selection, level));
+        known.truncate(MAX_REPORTS - 1);
+        known.push_front((selection.paths.clone(), level, Rc::clone(&report)));
+        report
+    }
+}
+
+/// The reports that are cached: those of two flavors, before and after a fix.
+const MAX_REPORTS: usize = 4;
 
 /// One dependency that a selection does not satisfy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
 
+use super::dependency_report::ReportCache;
 use super::library_name::{LibraryName, NameKind};
 use usr::file_info::FileInfo;
 use usr::name_index::NameIndex;
@@ -50,6 +51,8 @@ const LIBRARY_DIRECTORIES: &[&str] = &["lib64", "lib", "lib/systemd", "lib64/sys
 pub struct ImageIndex<'a> {
     /// The image.
     pub tree: &'a UsrTree,
+    /// The dependency reports of selections of the image.
+    pub reports: ReportCache,
     names: NameIndex<'a>,
     library_directories: BTreeSet<UsrPath>,
     by_stem: HashMap<&'a str, Vec<&'a UsrPath>>,
@@ -82,7 +85,14 @@ impl<'a> ImageIndex<'a> {
         }
         by_stem.values_mut().for_each(|paths| paths.sort_unstable());
         let word_searches = Cell::new(MAX_WORD_SEARCHES);
-        ImageIndex { tree, names, library_directories, by_stem, word_searches }
+        ImageIndex {
+            tree,
+            reports: ReportCache::default(),
+            names,
+            library_directories,
+            by_stem,
+            word_searches,
+        }
     }
 
     /// Every node of this name, in byte order.

@@ -106,8 +106,10 @@ impl DependencyReport {
             let solved = self.record_missing(loaders, &here, in_image(), None);
             self.record_unsolved(&here, &solved);
         }
-        // Without a library that only LD_LIBRARY_PATH finds, a load without it is the same one.
-        let env_only = |object: &Object| matches!(object.how, FoundVia::LibraryPath(_));
+        // If every library is found without LD_LIBRARY_PATH too, a load without it is the same one.
+        let env_only = |object: &Object| {
+            object.needs_env || !here.is_sound() && matches!(object.how, FoundVia::LibraryPath(_))
+        };
         let bare = OnceCell::new();
         let in_bare_image = || bare.get_or_init(|| loaders.without_env.image.load(root));
         if here.objects.iter().any(env_only) {

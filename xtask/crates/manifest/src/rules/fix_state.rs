@@ -117,7 +117,7 @@ impl<'a> Fixer<'a> {
         look: impl FnOnce(&Selection<'_>, &DependencyReport) -> T,
     ) -> T {
         self.with_selection(flavor, |selection| {
-            look(selection, &DependencyReport::scan(selection, self.options.dlopen))
+            look(selection, &self.index.reports.scan(selection, self.options.dlopen))
         })
     }
 

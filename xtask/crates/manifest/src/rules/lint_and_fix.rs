@@ -7,7 +7,7 @@ use super::fix_state::{Fixer, MAX_PASSES};
 use super::lint_state::{Lint, Reported};
 use super::{RULES, missing};
 use crate::accepted_findings::AcceptedFindings;
-use crate::dependency_report::{DependencyReport, MinDlopenPriority};
+use crate::dependency_report::MinDlopenPriority;
 use crate::finding::Finding;
 use crate::image_index::ImageIndex;
 use crate::selection::{ManifestSet, ManifestsByPath, Selection};
@@ -24,7 +24,7 @@ pub fn lint(
     let mut reported = Reported::default();
     for flavor in flavors {
         let selection = Selection::new(flavor, manifests, index.tree);
-        let dependencies = DependencyReport::scan(&selection, dlopen);
+        let dependencies = index.reports.scan(&selection, dlopen);
         let mut lint = Lint {
             selection: &selection,
             manifests,

@@ -236,7 +236,15 @@ impl<'l, 'a> LinkMap<'l, 'a> {
             return None;
         }
         let index = match found {
-            Some((candidate, info, how)) => Some(self.add(name, &candidate, info, by, how)),
+            Some((candidate, info, how)) => {
+                let needs_env = matches!(how, FoundVia::LibraryPath(_))
+                    && !self.is_found_without_env(by, name, dirs, &candidate.path);
+                let index = self.add(name, &candidate, info, by, how);
+                if let Some(object) = self.result.objects.get_mut(index.wrapping_sub(1)) {
+                    object.needs_env |= needs_env;
+                }
+                Some(index)
+            }
             None => {
                 self.record_not_found(name, by, searched);
                 None
@@ -266,6 +274,17 @@ impl<'l, 'a> LinkMap<'l, 'a> {
         }
         searched.extend(dirs.iter().chain(defaults).filter_map(SearchDir::describe));
         None
+    }
+
+    /// Whether the lookup of a name without the directories of `LD_LIBRARY_PATH` ends at the same file.
+    fn is_found_without_env(&self, by: usize, name: &str, dirs: &[SearchDir], path: &UsrPath) -> bool {
+        let nodeflib = self.entries[by].info.is_some_and(|info| info.nodeflib);
+        let defaults = if nodeflib { &[][..] } else { &self.default_dirs[..] };
+        let dirs = dirs.iter().chain(defaults).filter(|dir| !matches!(dir.how, FoundVia::LibraryPath(_)));
+        let mut candidates = dirs.filter_map(|dir| self.loader.lookup(&dir.directory, name));
+        candidates
+            .find(|candidate| !matches!(self.verify(candidate), Compatibility::Skipped(_)))
+            .is_some_and(|candidate| candidate.path == *path)
     }
 
     /// Adds a file to the map, or finds it there: the loader recognizes a file by its inode.
@@ -300,6 +319,7 @@ impl<'l, 'a> LinkMap<'l, 'a> {
             links: candidate.links.clone(),
             needed_by: self.entries[by].path.clone(),
             how,
+            needs_env: false,
         });
         self.entries.push(MapEntry {
             path: candidate.path.clone(),

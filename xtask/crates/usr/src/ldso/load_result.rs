@@ -49,6 +49,8 @@ pub struct Object {
     pub needed_by: UsrPath,
     /// The search path entry that has it.
     pub how: FoundVia,
+    /// Whether the lookup would find another file, or none, without `LD_LIBRARY_PATH`.
+    pub needs_env: bool,
 }
 
 impl Object {
