@@ -8,9 +8,9 @@ use crate::dependency_report::loader_with_rkt_env;
 use crate::suggestion::Suggestion;
 use usr::path::UsrPath;
 
-/// Most dependencies that are followed in all loads together: ten times those of a real image. Suggestions for a hostile
+/// Most dependencies that are followed in all loads together: four times those of a real image. Suggestions for a hostile
 /// image may be incomplete.
-const MAX_LOADS: usize = 250_000;
+const MAX_LOADS: usize = 100_000;
 
 /// The reverse dependency graph of a selection, computed on first use.
 #[derive(Default)]
