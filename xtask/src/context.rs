@@ -101,7 +101,7 @@ impl<'a> Context<'a> {
     }
 
     /// The command line for hints, without the options of this run.
-    pub fn bare(&self) -> Invocation {
+    pub fn bare_invocation(&self) -> Invocation {
         let is_cwd_root = self.cwd.canonicalize().is_ok_and(|cwd| cwd == self.tree.root());
         Invocation {
             program: program(),
@@ -112,19 +112,19 @@ impl<'a> Context<'a> {
     }
 
     /// The command line of `command` for hints, with this run's options for images and fixes.
-    pub fn replay(&self, command: &[&str]) -> Invocation {
+    pub fn command_invocation(&self, command: &[&str]) -> Invocation {
         Invocation {
             command: command.iter().map(|word| (*word).to_owned()).collect(),
             source: self.given.source(),
             image: self.given.image(),
             fix: self.given.fix(),
-            ..self.bare()
+            ..self.bare_invocation()
         }
     }
 
     /// The command line of the bump to `release` for hints: the bump itself fixes its findings.
-    pub fn replay_bump(&self, release: &Release) -> Invocation {
-        self.replay(&["bump-coreos", release.as_str()])
+    pub fn bump_invocation(&self, release: &Release) -> Invocation {
+        self.command_invocation(&["bump-coreos", release.as_str()])
     }
 
     /// The command line of this run for a POSIX shell, with the words `with` and without the options of `without`,
@@ -132,7 +132,7 @@ impl<'a> Context<'a> {
     pub fn rerun(&self, with: &[&str], without: &[&str]) -> String {
         let words = [vec![self.command.to_owned()], self.given.without(without)].concat();
         let words: Vec<String> = words.into_iter().chain(with.iter().map(|&word| word.to_owned())).collect();
-        self.bare().command_line(&words)
+        self.bare_invocation().command_line(&words)
     }
 
     /// Number of flavors with manifests.
@@ -169,7 +169,7 @@ impl<'a> Context<'a> {
         let latest = ["bump-coreos", "latest", "--brand", Vendor::FLATCAR.id].map(str::to_owned);
         Err(Error::failed(format!("there is no {vendor} release {release}"))
             .with_cause(why)
-            .with_hint(self.bare().command_line(&latest)))
+            .with_hint(self.bare_invocation().command_line(&latest)))
     }
 
     /// Adds a hint to a network error of a CoreOS server: these servers are gone, so a retry does not help.
@@ -188,7 +188,7 @@ impl<'a> Context<'a> {
             let latest = ["bump-coreos", "latest", "--brand", Vendor::FLATCAR.id].map(str::to_owned);
             hint.push_str(&format!(
                 "; to move to Flatcar, which continues CoreOS: {}",
-                self.bare().command_line(&latest)
+                self.bare_invocation().command_line(&latest)
             ));
         }
         Error { hint: Some(hint), ..error }

@@ -116,7 +116,7 @@ impl TrustedOwners {
         for part in path.ancestors().take_while(|part| part.starts_with(root)) {
             let found =
                 fs::symlink_metadata(part).with_context(|| format!("cannot examine {}", part.display()))?;
-            if let Some(reason) = self.distrust(&found) {
+            if let Some(reason) = self.distrust_reason(&found) {
                 return Err(distrusted_error(root, part, &reason));
             }
         }
@@ -124,7 +124,7 @@ impl TrustedOwners {
     }
 
     /// The reason why a file is not trusted; `None` if it is trusted.
-    fn distrust(&self, file: &Metadata) -> Option<String> {
+    fn distrust_reason(&self, file: &Metadata) -> Option<String> {
         if !self.is_trusted(file.uid()) {
             return Some(format!("is owned by {}", self.accounts.describe(file.uid())));
         }
@@ -136,7 +136,7 @@ impl TrustedOwners {
     /// root filesystem holds files of many users, and git checks the owner of its directory itself.
     fn find_distrusted(&self, path: &Path, depth: usize) -> Option<(PathBuf, String)> {
         let found = fs::symlink_metadata(path).ok()?;
-        if let Some(reason) = self.distrust(&found) {
+        if let Some(reason) = self.distrust_reason(&found) {
             return Some((path.to_owned(), reason));
         }
         if depth == 0 || !found.is_dir() {

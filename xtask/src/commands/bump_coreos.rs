@@ -9,7 +9,7 @@ use crate::git;
 use crate::images::{ImageSet, latest_release};
 use crate::repo::transaction;
 use crate::report::commit::message;
-use crate::report::sizes::{self, Moment};
+use crate::report::sizes::{self, TreeState};
 use crate::report::{Report, dependency_graph};
 use crate::taken_paths::PackageComparison;
 use coreos_types::error::Result;
@@ -56,7 +56,7 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
         context.term.stage("current", format!("nothing is newer than {}", images.release));
         return check(context, images, flags.fix_args, context.requested_vendor(&flags.image), report);
     }
-    report.invocation = context.replay_bump(&images.release);
+    report.invocation = context.bump_invocation(&images.release);
     report.images = images.origins();
     images.ensure_one_channel()?;
     warn_unchecked_boards(context, &images);
@@ -137,7 +137,7 @@ pub(super) fn begin_check(
     vendor: Option<&'static Vendor>,
     report: &mut Report,
 ) -> Result<BumpOptions> {
-    report.invocation = context.replay(&["verify-manifests", "--fix"]);
+    report.invocation = context.command_invocation(&["verify-manifests", "--fix"]);
     report.images = images.origins();
     images.ensure_one_channel()?;
     report.channel = images.channel.or(context.pins.channel());
@@ -264,8 +264,8 @@ pub(super) fn fill_sizes(
         (None, None) => images.trees(),
     };
     report.sizes = sizes::compare(
-        Moment { sources: &context.sources, trees: &old },
-        Moment { sources: after, trees: &trees },
+        TreeState { sources: &context.sources, trees: &old },
+        TreeState { sources: after, trees: &trees },
     );
     report.needs = dependency_graph::edges(fixes, after, &trees);
 }

@@ -22,7 +22,9 @@ pub fn edit_manifest(context: &Context<'_>, flags: &EditManifest, report: &mut R
     let (after, fixes) = edit(&context.sources, &edit_request)?;
     let plan = EditPlan::between(&context.sources, &after);
     let hint = |link: &str| {
-        context.bare().hint(&Suggestion::EditManifest(vec![edit_request.clone()]).after_copying(link))
+        context
+            .bare_invocation()
+            .hint(&Suggestion::EditManifest(vec![edit_request.clone()]).after_copying(link))
     };
     plan.ensure_inside_tree(&context.sources, hint)?;
     transaction::apply(&context.tree, &plan)?;

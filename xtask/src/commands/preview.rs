@@ -43,7 +43,7 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
         ReleaseSpec::Latest => latest_release(context, &flags.image)?,
     };
     downgrade::check(context, flags, &release, report)?;
-    report.invocation = context.replay_bump(&release);
+    report.invocation = context.bump_invocation(&release);
     let mut lists: BTreeMap<Board, ReleaseLists> = BTreeMap::new();
     for &board in &boards {
         let others: Vec<Board> = boards.iter().copied().filter(|other| *other != board).collect();

@@ -15,7 +15,7 @@ pub fn verify_manifests(context: &Context<'_>, flags: &VerifyManifests, report: 
     report.dry_run = flags.dry_run || flags.check;
     report.check = flags.check;
     report.flavors = context.flavors();
-    report.invocation = context.replay(&["verify-manifests", "--fix"]);
+    report.invocation = context.command_invocation(&["verify-manifests", "--fix"]);
     let pinned = ReleaseSpec::Number(context.pins.release().clone());
     let images = ImageSet::open(context, &flags.image, &pinned)?;
     if flags.fix {

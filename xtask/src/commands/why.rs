@@ -39,7 +39,7 @@ fn not_found(context: &Context<'_>, subject: &str, trees: &ImageTrees<'_>) -> Er
     let similar = trees.values().flat_map(|tree| tree.iter()).map(|(path, _)| path);
     let similar = similar.filter(|path| !stem.is_empty() && path.name().starts_with(stem));
     match similar.take(1).next() {
-        Some(path) => error.with_hint(context.replay(&["why"]).command_about(path.as_str())),
+        Some(path) => error.with_hint(context.command_invocation(&["why"]).command_about(path.as_str())),
         None => error.with_hint("use a path relative to /usr, or a soname: cargo xtask why libc.so.6"),
     }
 }

@@ -229,7 +229,7 @@ impl Client {
         self.log(|| Event::Response(describe(&route.url, &response, resume)));
         match response.status().as_u16() {
             // The statuses that curl --retry retries, and those of Cloudflare for an origin that is down.
-            408 | 429 | 500 | 502..=504 | 520..=524 => Err(busy(&route, &response)),
+            408 | 429 | 500 | 502..=504 | 520..=524 => Err(busy_server_error(&route, &response)),
             _ => Ok(Received { response, deadline, route }),
         }
     }
@@ -261,7 +261,7 @@ fn configure_agent(policy: RetryPolicy, tunnel: Option<&Proxy>) -> ConfigBuilder
 }
 
 /// The error of a server that is overloaded or temporarily unavailable.
-fn busy(route: &Route, response: &Response<Body>) -> RequestError {
+fn busy_server_error(route: &Route, response: &Response<Body>) -> RequestError {
     let retry_after = header_text(response.headers(), "retry-after")
         .and_then(|value| parse_retry_after(value, SystemTime::now()));
     let mut error = route.error().with_cause(format!("the server responded {}", response.status()));

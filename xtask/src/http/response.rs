@@ -52,7 +52,7 @@ pub(super) fn classify(
         }
         (206, None) => {
             check_content_headers(url, headers)?;
-            let total = check_whole(url, headers)?;
+            let total = check_whole_file(url, headers)?;
             Ok(Disposition::Body(BodyHeaders { total, part_end: None, validator }))
         }
         (206, Some(resume)) => Ok(match check_content_range(headers, resume, validator.as_deref()) {
@@ -91,7 +91,7 @@ fn unexpected_status(url: &str, code: u16, response: &Response<Body>) -> Error {
 
 /// The length of a file in a 206 response without a range request, if the response is complete (RFC 9110, section
 /// 15.3.7).
-fn check_whole(url: &str, headers: &HeaderMap) -> RequestResult<Option<u64>> {
+fn check_whole_file(url: &str, headers: &HeaderMap) -> RequestResult<Option<u64>> {
     let text = header_text(headers, "content-range");
     match text.and_then(parse_content_range) {
         Some(ContentRange { first: 0, last, total: Some(total) }) if last + 1 == total => Ok(Some(total)),

@@ -88,7 +88,7 @@ impl<T: Transport> Transport for Guarded<T> {
         }
         let has_input = self.inner.await_input(timeout)?;
         if in_headers {
-            unfold(self.inner.buffers());
+            unfold_header_lines(self.inner.buffers());
         }
         Ok(has_input)
     }
@@ -115,7 +115,7 @@ fn insert_origin(output: &mut [u8], amount: usize, origin: &[u8]) -> Result<usiz
 }
 
 /// Replaces each line fold in a header section by blanks, as the parser requires (RFC 9112, section 5.2).
-fn unfold(buffers: &mut dyn Buffers) {
+fn unfold_header_lines(buffers: &mut dyn Buffers) {
     let input = buffers.input();
     let end = input.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(input.len());
     let is_fold = |at: usize| matches!(input.get(at..at + 3), Some([b'\r', b'\n', b' ' | b'\t']));
@@ -149,7 +149,7 @@ mod tests {
             let mut buffers = LazyBuffers::new(256, 256);
             buffers.input_append_buf()[..received.len()].copy_from_slice(received.as_bytes());
             buffers.input_appended(received.len());
-            unfold(&mut buffers);
+            unfold_header_lines(&mut buffers);
             assert_eq!(String::from_utf8_lossy(buffers.input()), unfolded);
         }
     }

@@ -97,7 +97,7 @@ impl<'a> ReleaseLocations<'a> {
                 .requested_vendor(flags)
                 .is_some_and(|vendor| context.pins.vendor() != Some(vendor)),
             allowed_hosts: allowed_hosts(context, flags)?,
-            again: context.replay(&["bump-coreos"]),
+            again: context.command_invocation(&["bump-coreos"]),
         })
     }
 

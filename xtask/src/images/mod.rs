@@ -60,7 +60,7 @@ impl<'t> ImageSet<'t> {
             boards,
             listed: context.sources.boards().into_iter().collect(),
             remote: flags.images.is_empty(),
-            again: context.replay(&["bump-coreos"]),
+            again: context.command_invocation(&["bump-coreos"]),
         };
         let mut images = if flags.images.is_empty() {
             if let Some(release) = &expected.release {

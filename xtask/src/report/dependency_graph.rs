@@ -45,7 +45,7 @@ pub fn edges(fixes: &[Fix], after: &Stage1Sources, trees: &ImageTrees<'_>) -> Ve
             .collect();
         for path in files.iter().filter_map(|file| after.manifests.get(*file)).flat_map(|bytes| lines(bytes))
         {
-            for (name, to) in requests(tree, &path) {
+            for (name, to) in dependency_names(tree, &path) {
                 if let Some(to) = added.get(to.as_str()).filter(|to| **to != path) {
                     needs.insert(DependencyEdge { board, from: path.clone(), to: (*to).to_owned(), name });
                 }
@@ -60,7 +60,7 @@ fn lines(bytes: &[u8]) -> Vec<String> {
 }
 
 /// The dependencies of a path: the name in [`DependencyEdge::name`], and the file name of the dependency.
-fn requests(tree: &UsrTree, line: &str) -> Vec<(String, String)> {
+fn dependency_names(tree: &UsrTree, line: &str) -> Vec<(String, String)> {
     let Ok(path) = UsrPath::new(line) else { return Vec::new() };
     let place = match path.parent() {
         Some(parent) => tree.resolve(&parent).end.node().map(|directory| directory.join(path.name())),

@@ -18,7 +18,7 @@ pub(super) fn applicable(report: &Report, edit: &FileEdit) -> StyledText {
     let mut out = StyledText::new();
     for line in lines.iter().skip(HEADER) {
         if let Some(reason) = reasons.for_line(line) {
-            out.line(Style::Faint, lossless_text::one_line(&comment(line, reason)));
+            out.line(Style::Faint, lossless_text::one_line(&reason_comment(line, reason)));
         }
     }
     // Piped output may still reach a terminal, which would interpret control characters in a name.
@@ -67,7 +67,7 @@ pub(super) fn annotated(report: &Report, edit: &FileEdit, width: usize) -> Style
 }
 
 /// `# add lib64/libz.so.1: bin/ip needs libz.so.1`: no line of a comment looks like one of a diff.
-fn comment(line: &str, reason: &str) -> String {
+fn reason_comment(line: &str, reason: &str) -> String {
     let line = line.get(1..).unwrap_or_default().trim_end_matches('\r');
     match reason.split_once(": ") {
         _ if line.is_empty() => format!("# {reason}"),
@@ -104,7 +104,9 @@ impl Reasons {
             .collect();
         // Every changed line of a manifest has its fix: what changes without one is coreos-common.mk.
         if found.is_empty() {
-            found.extend(lines.iter().filter_map(|line| Some((line.to_string(), assignment(report, line)?))));
+            found.extend(
+                lines.iter().filter_map(|line| Some((line.to_string(), assignment_reason(report, line)?))),
+            );
         }
         Reasons(found)
     }
@@ -125,7 +127,7 @@ fn changed_line(fix: &Fix, lines: &[&str]) -> Option<String> {
 }
 
 /// Why a line of coreos-common.mk gets its new value.
-fn assignment(report: &Report, line: &str) -> Option<String> {
+fn assignment_reason(report: &Report, line: &str) -> Option<String> {
     let (name, _) =
         line.strip_prefix('+')?.split_once(|c: char| c == ':' || c == '=' || c.is_whitespace())?;
     let (_, to) = report.release.as_ref()?;

@@ -63,18 +63,18 @@ fn place(file: &str, line: Option<usize>) -> [(&'static str, String); 2] {
 
 fn annotation(level: &str, properties: &[(&str, String)], message: &str) -> String {
     let properties: Vec<String> =
-        properties.iter().map(|(name, value)| format!("{name}={}", property(value))).collect();
-    format!("::{level} {}::{}\n", properties.join(","), data(message))
+        properties.iter().map(|(name, value)| format!("{name}={}", escape_property(value))).collect();
+    format!("::{level} {}::{}\n", properties.join(","), escape_data(message))
 }
 
 /// Escapes a message: line ends and the escape character (actions/toolkit, `command.ts`).
-fn data(text: &str) -> String {
+fn escape_data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 /// Escapes the value of a property: also the characters that end a value.
-fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+fn escape_property(text: &str) -> String {
+    escape_data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
 #[cfg(test)]

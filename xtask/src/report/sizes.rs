@@ -56,7 +56,7 @@ impl Size {
 
 /// Manifests before or after the change, and their images by board; an unavailable image is omitted.
 #[derive(Debug, Clone, Copy)]
-pub struct Moment<'a> {
+pub struct TreeState<'a> {
     /// coreos-common.mk and the manifests.
     pub sources: &'a Stage1Sources,
     /// The images.
@@ -64,7 +64,7 @@ pub struct Moment<'a> {
 }
 
 /// Compares the sizes before and after, by board and manifest.
-pub fn compare(before: Moment<'_>, after: Moment<'_>) -> Vec<ManifestSizes> {
+pub fn compare(before: TreeState<'_>, after: TreeState<'_>) -> Vec<ManifestSizes> {
     let mut flavors: BTreeMap<(Board, &str), Vec<Flavor>> = BTreeMap::new();
     for listing in &after.sources.listings {
         flavors.entry((listing.board, &listing.file)).or_default().push(listing.flavor.clone());
@@ -83,7 +83,7 @@ pub fn compare(before: Moment<'_>, after: Moment<'_>) -> Vec<ManifestSizes> {
 }
 
 /// The size of each line of one manifest.
-fn sizes(moment: Moment<'_>, board: Board, file: &str) -> BTreeMap<String, Option<Size>> {
+fn sizes(moment: TreeState<'_>, board: Board, file: &str) -> BTreeMap<String, Option<Size>> {
     let tree = moment.trees.get(&board);
     let text = moment.sources.manifests.get(file).map(|bytes| lossless_text::from_bytes(bytes));
     text.iter()
@@ -255,7 +255,7 @@ pub(super) fn bytes(number: u64) -> String {
 }
 
 /// Bytes that may be unknown.
-pub(super) fn maybe(number: Option<u64>) -> String {
+pub(super) fn bytes_or_dash(number: Option<u64>) -> String {
     number.map_or_else(|| "–".to_owned(), bytes)
 }
 
@@ -306,7 +306,7 @@ mod tests {
         let tree = tree(&files, &[("lib", "lib64")]);
         let trees = ImageTrees::from([(Board::Amd64, &tree)]);
         let compared =
-            compare(Moment { sources: &old, trees: &trees }, Moment { sources: &new, trees: &trees });
+            compare(TreeState { sources: &old, trees: &trees }, TreeState { sources: &new, trees: &trees });
         let rows: Vec<_> =
             compared[0].paths.iter().map(|size| (size.path.as_str(), size.before, size.after)).collect();
         assert_eq!(
@@ -331,7 +331,7 @@ mod tests {
         let image = tree(&[("bin/x", 5)], &[]);
         let (none, new) = (ImageTrees::new(), ImageTrees::from([(Board::Amd64, &image)]));
         let compared =
-            compare(Moment { sources: &lines, trees: &none }, Moment { sources: &lines, trees: &new });
+            compare(TreeState { sources: &lines, trees: &none }, TreeState { sources: &lines, trees: &new });
         assert_eq!(total(&compared[0]), Total { before: None, after: Some(5) });
     }
 

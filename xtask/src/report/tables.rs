@@ -2,7 +2,7 @@
 
 use super::advisories;
 use super::package_changes::taken_packages;
-use super::sizes::{Total, change, libraries, maybe, rootfs, total};
+use super::sizes::{Total, bytes_or_dash, change, libraries, rootfs, total};
 use super::{ImageOrigin, Report, count, short};
 use manifest::finding::FixKind;
 
@@ -43,7 +43,7 @@ impl Cell {
     }
 
     fn bytes(bytes: Option<u64>) -> Cell {
-        Cell::Number(maybe(bytes), bytes.map(i128::from))
+        Cell::Number(bytes_or_dash(bytes), bytes.map(i128::from))
     }
 
     fn difference(Total { before, after }: Total) -> Cell {

@@ -61,7 +61,7 @@ pub fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut Report) 
     let release = context.pins.release().clone();
     report.release = Some((release.clone(), release.clone()));
     report.systemd = Some((context.pins.systemd(), context.pins.systemd()));
-    report.invocation = context.replay(&["verify-manifests", "--fix"]);
+    report.invocation = context.command_invocation(&["verify-manifests", "--fix"]);
     let build = Build {
         tree: context.tree.root(),
         flavors: boards.iter().map(|&board| (board, flavors(context, board))).collect(),

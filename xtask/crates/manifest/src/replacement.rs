@@ -146,8 +146,8 @@ fn is_soname_for(other: &UsrPath, name: &LibraryName<'_>) -> bool {
 fn same_name_elsewhere(path: &UsrPath, context: &ReplacementContext<'_>) -> Option<Replacement> {
     let mut candidates = context.index.get(path.name());
     candidates.retain(|other| PathClass::from_path(other) == PathClass::from_path(path));
-    if candidates.iter().any(|other| has_same_tail(path, other)) {
-        candidates.retain(|other| has_same_tail(path, other));
+    if candidates.iter().any(|other| is_same_below_top_directory(path, other)) {
+        candidates.retain(|other| is_same_below_top_directory(path, other));
     } else {
         candidates.retain(|other| is_plausible_move(path, other, context));
     }
@@ -161,7 +161,7 @@ fn same_name_elsewhere(path: &UsrPath, context: &ReplacementContext<'_>) -> Opti
 }
 
 /// Whether two paths differ in the first component only: `lib/systemd/x` and `lib64/systemd/x`.
-fn has_same_tail(one: &UsrPath, other: &UsrPath) -> bool {
+fn is_same_below_top_directory(one: &UsrPath, other: &UsrPath) -> bool {
     let tail = |path: &UsrPath| path.as_str().split_once('/').map(|(_, tail)| tail.to_owned());
     tail(one) == tail(other)
 }
@@ -218,12 +218,12 @@ fn same_stem(path: &UsrPath, context: &ReplacementContext<'_>) -> Option<Replace
     if candidates.is_empty() {
         let is_used_alike = |other: &UsrPath| {
             let (Some(to), Some(from)) = (other.parent(), &directory) else { return false };
-            index.is_library_directory(&to) || has_same_tail(from, &to)
+            index.is_library_directory(&to) || is_same_below_top_directory(from, &to)
         };
         candidates = newer.into_iter().filter(|other| is_used_alike(other)).collect();
     }
     if candidates.is_empty() && name.kind.is_real_name() {
-        return real_name_dropped(&name, all, context);
+        return find_dropped_real_name(&name, all, context);
     }
     if let [only] = candidates.as_slice() {
         let reason = format!("the image's one {} of this kind is {}", name.stem, only.name());
@@ -278,7 +278,7 @@ fn sonames_of<'a>(
 }
 
 /// glibc 2.34 and later have no `libpthread-2.31.so` that `libpthread.so.0` points to.
-fn real_name_dropped(
+fn find_dropped_real_name(
     name: &LibraryName<'_>,
     all: &[&UsrPath],
     context: &ReplacementContext<'_>,

@@ -63,7 +63,7 @@ impl ManifestSet {
     }
 
     /// Whether the build concatenates another manifest after `file`, a real path.
-    pub fn is_followed(&self, file: &str) -> bool {
+    pub fn is_followed_by_manifest(&self, file: &str) -> bool {
         let mut rest = self.listed_as.values().skip_while(|other| *other != file);
         rest.any(|other| other != file)
     }

@@ -96,7 +96,7 @@ pub fn sorted(text: &ManifestFile, tree: Option<SortOrder>) -> Option<(ManifestF
         let mut seen = HashSet::new();
         let lines = text.lines().iter().filter(full).map(|line| line.text.as_str());
         let lines: Vec<&str> = lines.filter(|line| seen.insert(*line)).collect();
-        let order = tree.unwrap_or_else(|| fewer_moves(&lines));
+        let order = tree.unwrap_or_else(|| order_with_fewer_moves(&lines));
         let mut lines = lines;
         lines.sort_by(|one, other| order.compare(one, other));
         let mut after = text.clone();
@@ -112,7 +112,7 @@ pub fn sorted(text: &ManifestFile, tree: Option<SortOrder>) -> Option<(ManifestF
 
 /// The order that leaves more of these lines, each of which is different, where they are; en_US.UTF-8 if both leave
 /// as many.
-fn fewer_moves(lines: &[&str]) -> SortOrder {
+fn order_with_fewer_moves(lines: &[&str]) -> SortOrder {
     let count_in_place = |order: SortOrder| longest_ascending(lines, |one, other| order.compare(one, other));
     if count_in_place(SortOrder::Bytes) > count_in_place(SortOrder::EnUs) {
         SortOrder::Bytes

@@ -141,15 +141,16 @@ impl Certificate {
     /// of the cache key.
     pub fn to_bytes(&self) -> Vec<u8> {
         let signatures = |all: &[SignaturePacket]| -> Vec<u8> {
-            all.iter().flat_map(|signature| framed(tag::SIGNATURE, &signature.raw)).collect()
+            all.iter().flat_map(|signature| frame_packet(tag::SIGNATURE, &signature.raw)).collect()
         };
-        let mut bytes = [framed(tag::PUBLIC_KEY, &self.primary.body), signatures(&self.direct)].concat();
+        let mut bytes =
+            [frame_packet(tag::PUBLIC_KEY, &self.primary.body), signatures(&self.direct)].concat();
         for user_id in &self.user_ids {
-            bytes.extend(framed(tag::USER_ID, &user_id.text));
+            bytes.extend(frame_packet(tag::USER_ID, &user_id.text));
             bytes.extend(signatures(&user_id.signatures));
         }
         for subkey in &self.subkeys {
-            bytes.extend(framed(tag::PUBLIC_SUBKEY, &subkey.key.body));
+            bytes.extend(frame_packet(tag::PUBLIC_SUBKEY, &subkey.key.body));
             bytes.extend(signatures(&subkey.signatures));
         }
         bytes
@@ -283,7 +284,7 @@ enum Component {
 }
 
 /// A packet with a header in the OpenPGP format with a five-octet length (RFC 9580, 4.2.1).
-fn framed(tag: u8, body: &[u8]) -> Vec<u8> {
+fn frame_packet(tag: u8, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
     [&[0xc0 | tag, 0xff][..], &length.to_be_bytes(), body].concat()
 }

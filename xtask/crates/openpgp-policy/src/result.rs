@@ -118,7 +118,7 @@ pub(super) fn verify_digest(
     let Some(digest) = digest else {
         let message = "the file matches a known SHA-1 collision attack".to_owned();
         let hint = hint("collision");
-        return verdict(
+        return signature_result(
             SignatureStatus::Refused,
             "collision",
             candidates.first(),
@@ -128,7 +128,7 @@ pub(super) fn verify_digest(
         );
     };
     match candidates.iter().find(|candidate| candidate.key.verify_digest(signature, digest)) {
-        Some(maker) => verdict(
+        Some(maker) => signature_result(
             SignatureStatus::Good,
             "good",
             Some(maker),
@@ -141,7 +141,7 @@ pub(super) fn verify_digest(
             let message =
                 format!("key {key} did not sign these bytes: the file or the signature was changed");
             let hint = hint("bad-signature");
-            verdict(
+            signature_result(
                 SignatureStatus::Refused,
                 "bad-signature",
                 candidates.first(),
@@ -171,7 +171,7 @@ fn validity_note(maker: &Candidate, signed_at: u64) -> String {
 }
 
 /// A result with the key, if known.
-fn verdict(
+fn signature_result(
     verdict: SignatureStatus,
     rule: &'static str,
     key: Option<&Candidate>,
@@ -235,13 +235,13 @@ fn hint(rule: &str) -> Option<&'static str> {
 }
 
 /// The result for a violated rule.
-pub(super) fn rejected(
+pub(super) fn rejected_result(
     violation: Violation,
     key: Option<&Candidate>,
     signed_at: Option<u64>,
 ) -> SignatureResult {
     let hint = hint(violation.rule);
-    verdict(SignatureStatus::Refused, violation.rule, key, signed_at, violation.message, hint)
+    signature_result(SignatureStatus::Refused, violation.rule, key, signed_at, violation.message, hint)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::certificate::{Certificate, merge_copies};
 use super::hash::{Hash, Hasher};
-use super::result::{VerificationResults, rejected, unknown_key, verify_digest};
+use super::result::{VerificationResults, rejected_result, unknown_key, verify_digest};
 use super::signature::DetachedSignature;
 use super::signature_rules::{Evaluation, evaluate};
 use super::trust_policy::TrustPolicy;
@@ -112,7 +112,7 @@ impl Verification {
         let Verification { source, trusted, evaluations, refresh_errors, .. } = self;
         let verdicts = evaluations.into_iter().enumerate().map(|(number, evaluations)| match evaluations {
             Evaluation::Rejected { violation, key, signed_at } => {
-                rejected(violation, key.as_deref(), signed_at)
+                rejected_result(violation, key.as_deref(), signed_at)
             }
             Evaluation::UnknownIssuer { issuer, signed_at } => unknown_key(issuer, signed_at, &trusted),
             Evaluation::NeedsData { signature, signed_at, candidates, .. } => {

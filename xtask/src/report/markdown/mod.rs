@@ -8,7 +8,7 @@ use self::escape::{cell_code, code, code_block, inline, mermaid_text};
 use super::dependency_graph::{DependencyEdge, MAX_EDGES};
 use super::package_changes::{self, taken_packages};
 use super::problem_groups::{Problem, by_hint};
-use super::sizes::{Total, change, maybe, rootfs};
+use super::sizes::{Total, bytes_or_dash, change, rootfs};
 use super::summary::{changes, remaining};
 use super::tables::{
     Cell, Table, accepted, facts, fixes, library_changes, packages, provenance, security_fixes, sizes, title,
@@ -81,7 +81,7 @@ fn sizes_in_short(report: &Report) -> String {
         out.push_str(&format!(
             "- root filesystem of {} on {board}: {}{difference}\n",
             inline(flavor.as_str()),
-            maybe(after)
+            bytes_or_dash(after)
         ));
     }
     if out.is_empty() { out } else { format!("\n{out}") }

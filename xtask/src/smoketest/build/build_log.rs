@@ -86,7 +86,7 @@ impl BuildLog {
         writeln!(self.file, "$ {line}").with_context(cannot_write)?;
         let start = self.file.stream_position().with_context(cannot_write)?;
         let output = || self.file.try_clone().with_context(cannot_write);
-        let mut shell = supervised(&command);
+        let mut shell = with_supervisor(&command);
         shell.stdin(Stdio::piped()).stdout(output()?).stderr(output()?);
         let mut child = shell.spawn().with_context(|| format!("cannot run {line}"))?;
         // `Child::wait` would close it.
@@ -136,7 +136,7 @@ impl BuildLog {
 }
 
 /// The same command below a shell that ends it when this program ends.
-fn supervised(command: &Command) -> Command {
+fn with_supervisor(command: &Command) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-c", KILL_GROUP_ON_STDIN_EOF, "build"]).arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {

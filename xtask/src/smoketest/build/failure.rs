@@ -85,7 +85,7 @@ fn diagnose(tree: &Path, flavors: &[String], output: &str) -> Cause {
     if names.into_iter().any(|found| joined(&found[1])) {
         return Cause::FlavorsJoined;
     }
-    if let Some(network) = network(tree, flavors, output) {
+    if let Some(network) = find_failed_download(tree, flavors, output) {
         return network;
     }
     let first = |regex: &Option<Regex>| {
@@ -106,7 +106,7 @@ fn diagnose(tree: &Path, flavors: &[String], output: &str) -> Cause {
 
 /// A download that failed: by the program's message, else by its exit status in a recipe that
 /// downloads.
-fn network(tree: &Path, flavors: &[String], output: &str) -> Option<Cause> {
+fn find_failed_download(tree: &Path, flavors: &[String], output: &str) -> Option<Cause> {
     let recipe = RECIPE.as_ref()?.captures(output);
     let makefile = recipe.as_ref().map(|found| &found[1]);
     let text = makefile.and_then(|path| fs::read_to_string(tree.join(path)).ok()).unwrap_or_default();

@@ -141,7 +141,7 @@ fn start(words: &[OsString]) -> Result<Option<io::Error>> {
     rustix::process::setsid().with_context(|| "cannot start a session")?;
     drop_rights(request.uid)?;
     limit_resources(request.emulator.is_some())?;
-    shake_hands()?;
+    wait_for_host()?;
     let Some((program, arguments)) = request.program.split_first() else { return Ok(None) };
     let mut command = match request.emulator {
         None => Command::new(program),
@@ -295,7 +295,7 @@ fn limit_resources(emulated: bool) -> Result<()> {
 }
 
 /// Waits until the host has seen that all is set up.
-fn shake_hands() -> Result<()> {
+fn wait_for_host() -> Result<()> {
     let mut stdout = io::stdout();
     stdout.write_all(b"\n").and_then(|()| stdout.flush()).with_context(|| "cannot reach the host")?;
     io::stdin().read_exact(&mut [0]).with_context(|| "the parent process ended")

@@ -166,7 +166,7 @@ impl Sandbox {
         let end = match (stopped?, status.signal()) {
             (Some(end), _) => end,
             // The supervisor passes on the status of its child.
-            (None, Some(_)) => return Err(stopped_by(status)),
+            (None, Some(_)) => return Err(killed_supervisor_error(status)),
             (None, None) if run.phase != Phase::Program => return Err(setup_error(status, &run.stderr)),
             (None, None) => from_code(status.code().unwrap_or_default()),
         };
@@ -251,7 +251,7 @@ impl Run {
     /// Answers a line of the set-up, unless its supervisor has ended: the program would outlive this process.
     fn advance(&mut self, child: &mut Child) -> Result<()> {
         if let Ok(Some(status)) = child.try_wait() {
-            return Err(stopped_by(status));
+            return Err(killed_supervisor_error(status));
         }
         if self.phase == Phase::Namespaces {
             self.user.write(child.id()).with_context(|| "cannot map user IDs")?;
@@ -285,7 +285,7 @@ fn spawn_reader(
 }
 
 /// The error for a supervisor that was killed.
-fn stopped_by(status: ExitStatus) -> Error {
+fn killed_supervisor_error(status: ExitStatus) -> Error {
     Error::failed("the sandbox of the image's loader was stopped").with_cause(status)
 }
 

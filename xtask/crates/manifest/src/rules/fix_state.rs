@@ -140,7 +140,7 @@ pub(super) fn normalized_entries(editor: &ManifestEditor) -> Vec<UsrPath> {
 }
 
 /// Paths with sonames before the files that they point to, because a file is found through its soname.
-pub(super) fn by_name_kind(paths: Vec<UsrPath>) -> Vec<UsrPath> {
+pub(super) fn sort_by_name_kind(paths: Vec<UsrPath>) -> Vec<UsrPath> {
     let rank = |path: &UsrPath| match LibraryName::parse(path.name()).map(|name| name.kind) {
         Some(NameKind::Soname(_)) => 0,
         Some(NameKind::LinkerName) => 1,

@@ -71,7 +71,7 @@ fn check_line_ends(lint: &mut Lint<'_, '_>, file: &str, text: &ManifestFile) {
         lint.emit(Location { file, line: at + 1 }, &first.text, problem);
     }
     if text.has_no_final_newline()
-        && lint.selection.manifests.is_followed(file)
+        && lint.selection.manifests.is_followed_by_manifest(file)
         && let Some(last) = text.lines().last()
     {
         let problem = Problem::new(FindingKind::Tidy, NO_FINAL_NEWLINE.to_owned(), Suggestion::RunFix);
@@ -91,7 +91,7 @@ pub(super) fn fix(fixer: &mut Fixer<'_>) {
         if !crlf {
             editor.convert_to_lf(CRLF);
         }
-        if !newline && fixer.flavors.iter().any(|flavor| flavor.is_followed(file)) {
+        if !newline && fixer.flavors.iter().any(|flavor| flavor.is_followed_by_manifest(file)) {
             editor.add_final_newline(NO_FINAL_NEWLINE);
         }
         let mut malformed = find(editor.text(), fixer.index);

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::fix_state::{Fixer, by_name_kind, normalized_entries};
+use super::fix_state::{Fixer, normalized_entries, sort_by_name_kind};
 use super::lint_state::{Lint, Problem, entries_in_image};
 use super::malformed_line;
 use crate::editor::ManifestEditor;
@@ -151,7 +151,7 @@ fn replace(fixer: &mut Fixer<'_>, unresolved_sonames: &BTreeSet<String>) -> bool
     let moved_directories = fixer.moved_directories();
     for file in &fixer.files {
         let Some(editor) = fixer.editors.get_mut(file) else { continue };
-        let paths = by_name_kind(normalized_entries(editor));
+        let paths = sort_by_name_kind(normalized_entries(editor));
         let mut listed = entries_in_image(editor.text().entries().map(|(_, line)| line), fixer.index);
         for path in paths {
             let context = ReplacementContext {
@@ -215,11 +215,11 @@ pub(super) fn fix_by_additions(fixer: &mut Fixer<'_>) {
             }
         }
     }
-    fix_as_elsewhere(fixer);
+    fix_like_other_manifests(fixer);
 }
 
 /// A library has the same replacement in every manifest of the run.
-fn fix_as_elsewhere(fixer: &mut Fixer<'_>) {
+fn fix_like_other_manifests(fixer: &mut Fixer<'_>) {
     let renames =
         fixer.editors.values().flat_map(ManifestEditor::fixes).filter(|fix| fix.kind == FixKind::Rename);
     let answers: BTreeMap<String, (String, String)> = renames
@@ -294,7 +294,7 @@ pub fn add_candidates(findings: &mut [Finding], fixes: &[Fix]) {
 fn missing_entries(editor: &ManifestEditor, index: &ImageIndex<'_>) -> Vec<UsrPath> {
     let mut missing = normalized_entries(editor);
     missing.retain(|path| index.tree.get(path.as_str()).is_none());
-    by_name_kind(missing)
+    sort_by_name_kind(missing)
 }
 
 /// The libraries that the fixes of one manifest added or renamed.

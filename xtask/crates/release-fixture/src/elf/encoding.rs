@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 /// The class and byte order of a file.
 #[derive(Clone, Copy)]
-pub(super) struct Form {
+pub(super) struct Encoding {
     pub(super) is_64: bool,
     pub(super) big_endian: bool,
 }
 
-impl Form {
+impl Encoding {
     pub(super) fn u16(self, value: u16) -> [u8; 2] {
         if self.big_endian { value.to_be_bytes() } else { value.to_le_bytes() }
     }
@@ -43,13 +43,13 @@ impl Strings {
         let next = self.bytes.len() as u64;
         let at = *self.known.entry(text.to_owned()).or_insert(next);
         if at == next {
-            self.bytes.extend(zero_ended(text));
+            self.bytes.extend(nul_terminated(text));
         }
         at
     }
 }
 
 /// A NUL-terminated string.
-pub(super) fn zero_ended(text: &str) -> Vec<u8> {
+pub(super) fn nul_terminated(text: &str) -> Vec<u8> {
     [text.as_bytes(), &[0]].concat()
 }

@@ -1,6 +1,6 @@
 //! The tables of symbol versions (LSB core, "Symbol Versioning") and the note of libraries for dlopen(3).
 
-use super::encoding::{Form, Strings, zero_ended};
+use super::encoding::{Encoding, Strings, nul_terminated};
 use super::{DlopenNote, ElfInfo, VersionNeed};
 
 const VER_FLG_BASE: u16 = 1;
@@ -8,7 +8,7 @@ const VER_FLG_WEAK: u16 = 2;
 /// systemd `docs/ELF_DLOPEN_METADATA.md`.
 const NT_FDO_DLOPEN: u32 = 0x407c_0c0a;
 
-impl Form {
+impl Encoding {
     /// `Verdef`, each with its one `Verdaux`; the first is the base.
     pub(super) fn verdef(self, info: &ElfInfo, strings: &mut Strings) -> (Vec<u8>, u32) {
         let names = &info.verdef;
@@ -66,7 +66,7 @@ impl Form {
             })
         };
         let text = serde_json::Value::from(notes.iter().map(entry).collect::<Vec<_>>()).to_string();
-        let description = zero_ended(&text);
+        let description = nul_terminated(&text);
         let mut bytes = Vec::new();
         for word in [4, description.len() as u32, NT_FDO_DLOPEN] {
             bytes.extend(self.u32(word));

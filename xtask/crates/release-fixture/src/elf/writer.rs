@@ -1,6 +1,6 @@
 //! The bytes of a stub (System V gABI, chapters 4 and 5).
 
-use super::encoding::{Form, Strings, zero_ended};
+use super::encoding::{Encoding, Strings, nul_terminated};
 use super::{ElfInfo, FilterKind};
 
 const PT_LOAD: u32 = 1;
@@ -49,49 +49,49 @@ struct Section {
 
 /// Writes the file.
 pub(super) fn write(info: &ElfInfo) -> Vec<u8> {
-    let form = Form { is_64: info.is_64, big_endian: info.big_endian };
+    let encoding = Encoding { is_64: info.is_64, big_endian: info.big_endian };
     let mut strings = Strings::default();
-    let mut sections = contents(info, form, &mut strings);
+    let mut sections = contents(info, encoding, &mut strings);
     if info.dynamic {
-        let entries = form.dynamic(info, &sections, &mut strings, |_| 0).len();
-        sections.push(Section::new(".dynamic", SHT_DYNAMIC, form.zeros(entries)).linked(".dynstr", 0));
+        let entries = encoding.dynamic(info, &sections, &mut strings, |_| 0).len();
+        sections.push(Section::new(".dynamic", SHT_DYNAMIC, encoding.zeros(entries)).linked(".dynstr", 0));
         sections.push(Section::new(".dynstr", SHT_STRTAB, strings.bytes.clone()));
     }
-    let headers = form.header_size() + form.segment_size() * segments(&sections).count() as u64;
+    let headers = encoding.header_size() + encoding.segment_size() * segments(&sections).count() as u64;
     let end = place(&mut sections, headers);
     if info.dynamic {
         // Every name is in the table by now; only the addresses were not known before.
-        let dynamic = form.dynamic(info, &sections, &mut strings, |name| offset_of(&sections, name));
+        let dynamic = encoding.dynamic(info, &sections, &mut strings, |name| offset_of(&sections, name));
         if let Some(section) = sections.iter_mut().find(|section| section.kind == SHT_DYNAMIC) {
             section.bytes = dynamic;
         }
     }
-    form.file(info, &sections, end)
+    encoding.file(info, &sections, end)
 }
 
 /// Everything but the dynamic section and its strings.
-fn contents(info: &ElfInfo, form: Form, strings: &mut Strings) -> Vec<Section> {
+fn contents(info: &ElfInfo, encoding: Encoding, strings: &mut Strings) -> Vec<Section> {
     let mut sections = Vec::new();
     if let Some(loader) = &info.interp {
-        sections.push(Section::new(".interp", SHT_PROGBITS, zero_ended(loader)));
+        sections.push(Section::new(".interp", SHT_PROGBITS, nul_terminated(loader)));
     }
     if !info.dlopen.is_empty() {
-        sections.push(Section::new(".note.dlopen", SHT_NOTE, form.dlopen_note(&info.dlopen)));
+        sections.push(Section::new(".note.dlopen", SHT_NOTE, encoding.dlopen_note(&info.dlopen)));
     }
     let text = texts(info);
     if !text.is_empty() {
         sections.push(Section::new(".rodata", SHT_PROGBITS, text));
     }
     if info.dynamic {
-        let mut symbols = Section::new(".dynsym", SHT_DYNSYM, vec![0; form.symbol_size()]);
-        symbols.entry_size = form.symbol_size() as u64;
+        let mut symbols = Section::new(".dynsym", SHT_DYNSYM, vec![0; encoding.symbol_size()]);
+        symbols.entry_size = encoding.symbol_size() as u64;
         sections.push(symbols.linked(".dynstr", 1));
         if !info.verdef.is_empty() {
-            let (bytes, count) = form.verdef(info, strings);
+            let (bytes, count) = encoding.verdef(info, strings);
             sections.push(Section::new(".gnu.version_d", SHT_GNU_VERDEF, bytes).linked(".dynstr", count));
         }
         if !info.verneed.is_empty() {
-            let (bytes, count) = form.verneed(&info.verneed, strings);
+            let (bytes, count) = encoding.verneed(&info.verneed, strings);
             sections.push(Section::new(".gnu.version_r", SHT_GNU_VERNEED, bytes).linked(".dynstr", count));
         }
     }
@@ -101,15 +101,15 @@ fn contents(info: &ElfInfo, form: Form, strings: &mut Strings) -> Vec<Section> {
 /// The strings of glibc's loader and of systemd: the consecutive default directories, and the version as
 /// `systemd --version` prints it.
 fn texts(info: &ElfInfo) -> Vec<u8> {
-    let mut text: Vec<u8> = info.system_dirs.iter().flat_map(|directory| zero_ended(directory)).collect();
+    let mut text: Vec<u8> = info.system_dirs.iter().flat_map(|directory| nul_terminated(directory)).collect();
     if !info.system_dirs.is_empty() && !info.legacy_hwcaps {
         text.push(0);
-        text.extend(zero_ended("glibc-hwcaps"));
+        text.extend(nul_terminated("glibc-hwcaps"));
     }
     if let Some(version) = &info.systemd_version {
         text.push(0);
-        text.extend(zero_ended(&format!("systemd {version}")));
-        text.extend(zero_ended("systemd %s running in %ssystem mode."));
+        text.extend(nul_terminated(&format!("systemd {version}")));
+        text.extend(nul_terminated("systemd %s running in %ssystem mode."));
     }
     text
 }
@@ -150,7 +150,7 @@ impl Section {
     }
 }
 
-impl Form {
+impl Encoding {
     fn header_size(self) -> u64 {
         if self.is_64 { 64 } else { 52 }
     }
@@ -220,7 +220,7 @@ impl Form {
             .chain([".shstrtab"])
             .map(|name| {
                 let at = names.len() as u32;
-                names.extend(zero_ended(name));
+                names.extend(nul_terminated(name));
                 at
             })
             .collect();

@@ -48,7 +48,7 @@ pub(super) struct SearchDir {
 
 impl SearchDir {
     /// Whether the two are the same directory, by its path.
-    pub(super) fn is_at(&self, other: &SearchDir) -> bool {
+    pub(super) fn is_same_directory(&self, other: &SearchDir) -> bool {
         Rc::ptr_eq(&self.directory, &other.directory)
     }
 

@@ -48,7 +48,7 @@ impl LinkMap<'_, '_> {
             } else {
                 let mut dirs = self.expand(index, rpath, FoundVia::RpathOf);
                 for dir in above.iter() {
-                    if dirs.len() < MAX_DIRS && !dirs.iter().any(|known| known.is_at(dir)) {
+                    if dirs.len() < MAX_DIRS && !dirs.iter().any(|known| known.is_same_directory(dir)) {
                         dirs.push(dir.clone());
                     }
                 }
@@ -76,7 +76,7 @@ impl LinkMap<'_, '_> {
                 directory: self.loader.directory(&expanded),
                 how: how(self.entries[object].path.clone()),
             };
-            if !dirs.iter().any(|known| known.is_at(&dir)) {
+            if !dirs.iter().any(|known| known.is_same_directory(&dir)) {
                 dirs.push(dir);
             }
         }
