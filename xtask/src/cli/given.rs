@@ -62,11 +62,6 @@ impl GivenArgs {
         self.select(|arg| !without.contains(&arg.id.as_str()))
     }
 
-    /// Options that say where the image comes from, but those of `without`, which are names of fields.
-    pub fn image_without(&self, without: &[&str]) -> Vec<String> {
-        self.select(|arg| arg.group == "ImageArgs" && !without.contains(&arg.id.as_str()))
-    }
-
     fn select(&self, is_wanted: impl Fn(&GivenArg) -> bool) -> Vec<String> {
         self.0.iter().filter(|arg| is_wanted(arg)).flat_map(|arg| arg.words.clone()).collect()
     }
