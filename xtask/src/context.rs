@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::env;
 use std::path::PathBuf;
 
-use crate::accepted_findings;
+use crate::accepted_findings_toml;
 use crate::cache::Cache;
 use crate::cli::{Cli, GivenArgs, ImageArgs};
 use crate::config::Config;
@@ -79,7 +79,7 @@ impl<'a> Context<'a> {
         }
         let tree = Repo::find(cli.globals.repo.as_deref(), &cwd)?;
         let mut read = tree.read()?;
-        read.sources.accepted = accepted_findings::read(tree.root())?;
+        read.sources.accepted = accepted_findings_toml::read(tree.root())?;
         read.sources.vendors = settings.vendors.clone();
         for warning in &read.warnings {
             term.warn(warning);

@@ -4,7 +4,7 @@
 //! logic without input and output.
 #![allow(clippy::disallowed_methods, reason = "input and output are the business of this crate")]
 
-mod accepted_findings;
+mod accepted_findings_toml;
 mod advisories;
 pub mod atomic_file;
 pub mod bounded_file;

@@ -1,7 +1,8 @@
 //! `bump-coreos RELEASE|latest`: moves the tree to another release and fixes its manifests.
 
+use super::downgrade;
 use super::preview::preview;
-use super::{accepted, downgrade};
+use super::set_aside_accepted::set_aside_accepted;
 use crate::advisories;
 use crate::cli::{BumpCoreos, FixArgs, ReleaseSpec};
 use crate::context::Context;
@@ -161,7 +162,7 @@ pub(super) fn check_only(
 ) -> Result<()> {
     report.systemd = Some((context.pins.systemd(), context.pins.systemd()));
     report.findings = verify(&context.sources, request, &images.trees())?;
-    accepted::set_aside(context, &images.boards(), request.reach, report);
+    set_aside_accepted(context, &images.boards(), request.reach, report);
     fill_sizes(context, &context.sources, images, Some(images), &[], report);
     Ok(())
 }
@@ -199,7 +200,7 @@ pub(super) fn fix_and_apply(
         git::check_clean(context.tree.root(), &files)?;
     }
     report.findings = if report.dry_run { bump.findings_on_disk(&context.sources) } else { bump.findings };
-    accepted::set_aside(context, &images.boards(), request.reach, report);
+    set_aside_accepted(context, &images.boards(), request.reach, report);
     report.release = Some(bump.release);
     report.systemd = Some(bump.systemd);
     report.plan = plan;

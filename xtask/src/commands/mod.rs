@@ -1,6 +1,5 @@
 //! The commands, one file per command.
 
-mod accepted;
 mod bump_coreos;
 mod cache;
 mod completions;
@@ -12,6 +11,7 @@ mod preview;
 mod releases;
 mod report;
 mod sbom;
+mod set_aside_accepted;
 mod sort_manifests;
 mod verify_manifests;
 pub mod verify_signature;

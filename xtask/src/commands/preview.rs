@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{accepted, downgrade};
+use super::downgrade;
+use super::set_aside_accepted::set_aside_accepted;
 use crate::cache::ImageStore;
 use crate::cli::{BumpCoreos, ReleaseSpec};
 use crate::context::Context;
@@ -62,7 +63,7 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
     let trees = lists.iter().map(|(&board, list)| (board, &list.tree)).collect();
     let bump = bump(&context.sources, &request, &trees)?;
     report.findings = bump.findings_on_disk(&context.sources);
-    accepted::set_aside(context, &boards, reach, report);
+    set_aside_accepted(context, &boards, reach, report);
     report.channel = channel.or(context.pins.channel());
     report.release = Some(bump.release);
     report.systemd = Some(bump.systemd);

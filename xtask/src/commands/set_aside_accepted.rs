@@ -8,7 +8,12 @@ use manifest::finding::FindingKind;
 use manifest::rules::lint_and_fix::FixOptions;
 
 /// Moves the accepted findings of a report aside. `boards` are those of the run.
-pub(super) fn set_aside(context: &Context<'_>, boards: &[Board], options: FixOptions, report: &mut Report) {
+pub(super) fn set_aside_accepted(
+    context: &Context<'_>,
+    boards: &[Board],
+    options: FixOptions,
+    report: &mut Report,
+) {
     let has_all_boards = context.sources.boards().iter().all(|board| boards.contains(board));
     let can_match = |entry: &AcceptedFinding| {
         let has_board = entry.board.map_or(has_all_boards, |board| boards.contains(&board));
