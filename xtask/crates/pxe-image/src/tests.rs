@@ -1,4 +1,5 @@
 //! Tests of the whole pipeline from a stream to a tree, with generated images.
+#![allow(clippy::disallowed_methods, reason = "unit tests read the fixtures")]
 
 use std::collections::BTreeSet;
 use std::io::{Cursor, Read, Seek, Write};
