@@ -14,7 +14,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn missing_locks_are_told_from_held_ones() {
+    fn unsupported_lock_is_not_a_held_lock() {
         for (code, expected) in [
             (libc::ENOLCK, true),
             (libc::EOPNOTSUPP, true),

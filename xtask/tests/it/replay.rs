@@ -11,7 +11,7 @@ mod libraries;
 mod lists;
 mod loader;
 mod properties;
+mod removed;
 mod renames;
 mod row;
 mod unseen;
-mod vanished;

@@ -162,7 +162,7 @@ impl<'de> Visitor<'de> for EntryVisitor {
     }
 }
 
-/// One release on the way from the new release back to the old one.
+/// One release between the new release and the old one, newest first.
 struct Step {
     release: Release,
     section: Section,
