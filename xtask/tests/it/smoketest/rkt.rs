@@ -210,7 +210,7 @@ fn failed_rkt_run_names_its_cause() {
         (
             format!("echo '/bin/bash: error while loading shared libraries: {available}'; exit 127\n"),
             "rkt ended with 127",
-            "libpam.so.0 was not found (/bin/bash needs it), and it is there: lib64/libpam.so.0",
+            "libpam.so.0 was not found (/bin/bash needs it), although it exists: lib64/libpam.so.0",
         ),
         (
             "echo 'failed to execute \"stage1/rootfs/usr/lib/ld-linux-x86-64.so.2\"' >&2; exit 254\n"
