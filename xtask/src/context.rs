@@ -37,7 +37,7 @@ pub struct Context<'a> {
     /// `--repo DIR`.
     pub repo: Option<PathBuf>,
     /// The command's name.
-    pub command: &'static str,
+    pub command: String,
     /// The arguments of the command, for hints.
     pub given: GivenArgs,
     /// The tree.
@@ -73,7 +73,7 @@ impl<'a> Context<'a> {
             if let Some(id) = args.brand.as_deref().filter(|id| settings.vendors.get(id).is_none()) {
                 return Err(unknown_vendor(id, &settings.vendors));
             }
-            if let Some(warning) = channel_without_effect(cli.command.name(), args, &settings) {
+            if let Some(warning) = channel_without_effect(&cli.name, args, &settings) {
                 term.warn(warning);
             }
         }
@@ -92,7 +92,7 @@ impl<'a> Context<'a> {
             cache: None,
             cwd,
             repo: cli.globals.repo.clone(),
-            command: cli.command.name(),
+            command: cli.name.clone(),
             given: cli.given.clone(),
             tree,
             sources: read.sources,
@@ -130,7 +130,7 @@ impl<'a> Context<'a> {
     /// The command line of this run for a POSIX shell, with the words `with` and without the options of `without`,
     /// which are names of fields of the command's arguments.
     pub fn rerun(&self, with: &[&str], without: &[&str]) -> String {
-        let words = [vec![self.command.to_owned()], self.given.without(without)].concat();
+        let words = [vec![self.command.clone()], self.given.without(without)].concat();
         let words: Vec<String> = words.into_iter().chain(with.iter().map(|&word| word.to_owned())).collect();
         self.bare_invocation().command_line(&words)
     }
@@ -265,7 +265,7 @@ mod tests {
             let words = ["xtask"].into_iter().chain(line.split(' ')).map(Into::into);
             let cli = crate::cli::parse(words).unwrap();
             let args = cli.command.image_args().unwrap();
-            let warning = channel_without_effect(cli.command.name(), args, &settings);
+            let warning = channel_without_effect(&cli.name, args, &settings);
             assert_eq!(warning.is_some(), expected.is_some(), "{line}: {warning:?}");
             assert!(warning.unwrap_or_default().contains(expected.unwrap_or_default()), "{line}");
         }

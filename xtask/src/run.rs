@@ -22,9 +22,12 @@ use coreos_types::shell::quote;
 
 /// Runs a command, prints its report, and returns the documented exit code.
 pub fn run(cli: &Cli) -> u8 {
-    let term =
-        Term::new(cli.globals.format, cli.globals.color, Verbosity::from_level(cli.globals.verbosity()));
-    let (command, dry_run) = (cli.command.name().to_owned(), cli.command.is_dry_run());
+    let term = Term::new(
+        cli.globals.format,
+        cli.globals.color,
+        Verbosity::new(cli.globals.quiet, cli.globals.verbose),
+    );
+    let (command, dry_run) = (cli.name.clone(), cli.command.is_dry_run());
     let mut report = Report { command, dry_run, ..Report::default() };
     let words = std::env::args_os().skip(1).map(|word| quote(&word.to_string_lossy()));
     let command_line = std::iter::once(program().to_owned()).chain(words).collect::<Vec<_>>();

@@ -259,29 +259,6 @@ pub struct Why {
     pub image: ImageArgs,
 }
 
-/// What `why` prints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Drawing {
-    /// A tree like that of `cargo tree`.
-    #[default]
-    Tree,
-    /// A graph for Graphviz.
-    Dot,
-    /// A graph for Mermaid.
-    Mermaid,
-}
-
-impl Why {
-    /// What is printed.
-    pub fn drawing(&self) -> Drawing {
-        match (self.dot, self.mermaid) {
-            (true, _) => Drawing::Dot,
-            (_, true) => Drawing::Mermaid,
-            _ => Drawing::Tree,
-        }
-    }
-}
-
 /// `report`.
 #[derive(Debug, Clone, Args)]
 pub struct ReportFlags {

@@ -23,7 +23,7 @@ pub use crate::report::Format;
 pub use crate::terminal::ColorChoice as Color;
 pub use cache::{CacheAction, CacheArgs};
 pub use commands::{
-    BumpCoreos, Completions, Demo, DlopenLevel, Drawing, EditManifest, Fetch, FixArgs, Releases, ReportFlags,
+    BumpCoreos, Completions, Demo, DlopenLevel, EditManifest, Fetch, FixArgs, Releases, ReportFlags,
     Smoketest, SortManifests, VerifyManifests, VerifySignature, Why,
 };
 pub use contents::{AdvisorySource, Diff, Sbom, SbomFormat};
@@ -52,6 +52,9 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// The command's name as typed.
+    #[arg(skip)]
+    pub name: String,
     /// The options as they were given, for hints.
     #[arg(skip)]
     pub given: GivenArgs,
@@ -111,13 +114,6 @@ pub struct GlobalArgs {
     /// printed: the path of fetch, the tree of why.
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-}
-
-impl GlobalArgs {
-    /// `-v` as 1, `-vv` as 2, `-q` as -1.
-    pub fn verbosity(&self) -> i8 {
-        if self.quiet { -1 } else { self.verbose.min(2).cast_signed() }
-    }
 }
 
 /// What to do.
@@ -190,27 +186,6 @@ impl Command {
             Command::Sbom(args) => &args.image,
             _ => return None,
         })
-    }
-
-    /// The name as typed.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Command::BumpCoreos(_) => "bump-coreos",
-            Command::VerifyManifests(_) => "verify-manifests",
-            Command::Smoketest(_) => "smoketest",
-            Command::Fetch(_) => "fetch",
-            Command::Cache(_) => "cache",
-            Command::VerifySignature(_) => "verify-signature",
-            Command::Why(_) => "why",
-            Command::Diff(_) => "diff",
-            Command::Releases(_) => "releases",
-            Command::Report(_) => "report",
-            Command::Sbom(_) => "sbom",
-            Command::EditManifest(_) => "edit-manifest",
-            Command::SortManifests(_) => "sort-manifests",
-            Command::Demo(_) => "demo",
-            Command::Completions(_) => "completions",
-        }
     }
 }
 

@@ -18,6 +18,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Erro
     let matches =
         command.try_get_matches_from_mut(args).map_err(|error| with_owners_of_option(error, &command))?;
     let mut cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    cli.name = matches.subcommand_name().unwrap_or_default().to_owned();
     cli.given = GivenArgs::from_matches(&command, &matches);
     Ok(cli)
 }
@@ -94,13 +95,9 @@ mod tests {
     }
 
     #[test]
-    fn command_names_match_the_definition() {
-        for line in LINES {
-            let matches = command().try_get_matches_from(format!("xtask {line}").split_whitespace()).unwrap();
-            assert_eq!(matches.subcommand_name(), Some(parse_line(line).unwrap().command.name()), "{line}");
-        }
-        let names: std::collections::BTreeSet<&str> =
-            LINES.iter().map(|line| parse_line(line).unwrap().command.name()).collect();
+    fn each_command_is_parsed() {
+        let names: std::collections::BTreeSet<String> =
+            LINES.iter().map(|line| parse_line(line).unwrap().name).collect();
         assert_eq!(names.len(), command().get_subcommands().count());
     }
 
@@ -138,7 +135,7 @@ mod tests {
             "bump-coreos latest --dry-run --dlopen all",
         ] {
             let cli = parse_line(line).unwrap();
-            let words = [vec![cli.command.name().to_owned()], cli.given.without(&[])].concat();
+            let words = [vec![cli.name.clone()], cli.given.without(&[])].concat();
             assert_eq!(words.join(" "), line);
         }
     }

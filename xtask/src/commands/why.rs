@@ -1,6 +1,6 @@
 //! `why PATH|SONAME`: the manifests that list a path, and its dependents.
 
-use crate::cli::{Drawing, ReleaseSpec, Why};
+use crate::cli::{ReleaseSpec, Why};
 use crate::context::Context;
 use crate::images::ImageSet;
 use crate::report::styled_text::{Style, StyledText};
@@ -23,10 +23,10 @@ pub fn why(context: &Context<'_>, flags: &Why, report: &mut Report) -> Result<()
         return Err(not_found(context, &flags.subject, &images.trees()));
     }
     images.store_trees();
-    report.styled_output = match flags.drawing() {
-        Drawing::Tree => why::tree(&answer),
-        Drawing::Dot => StyledText::styled(Style::Plain, why::dot(&answer)),
-        Drawing::Mermaid => StyledText::styled(Style::Plain, why::mermaid(&answer)),
+    report.styled_output = match (flags.dot, flags.mermaid) {
+        (true, _) => StyledText::styled(Style::Plain, why::dot(&answer)),
+        (_, true) => StyledText::styled(Style::Plain, why::mermaid(&answer)),
+        _ => why::tree(&answer),
     };
     Ok(())
 }

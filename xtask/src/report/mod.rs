@@ -19,6 +19,7 @@ pub mod why;
 
 mod diff;
 #[cfg(test)]
+#[path = "tests/fixtures.rs"]
 pub(crate) mod fixtures;
 mod problem_groups;
 mod summary;

@@ -34,10 +34,10 @@ pub enum Verbosity {
 }
 
 impl Verbosity {
-    /// The level that counts `-v` up and `-q` down from 0.
-    pub fn from_level(level: i8) -> Verbosity {
-        match level {
-            ..0 => Verbosity::Quiet,
+    /// The level of `-q`, or of this many `-v`.
+    pub fn new(quiet: bool, verbose: u8) -> Verbosity {
+        match verbose {
+            _ if quiet => Verbosity::Quiet,
             0 => Verbosity::Normal,
             1 => Verbosity::Verbose,
             2.. => Verbosity::Everything,

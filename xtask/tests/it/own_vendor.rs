@@ -65,7 +65,7 @@ impl Own {
                 Command::VerifyManifests(args) => verify_manifests(&context, args, &mut report),
                 Command::Fetch(args) => fetch(&context, args, &mut report),
                 Command::Releases(args) => releases(&context, args, &mut report),
-                other => panic!("{}", other.name()),
+                other => panic!("{other:?}"),
             }
         });
         report.error = done.err();

@@ -71,10 +71,7 @@ pub fn render(report: &Report) -> String {
 
 /// The hash of an inline element for a policy without `unsafe-inline` (CSP Level 3, section 2.3.1).
 fn source_hash(content: &str) -> String {
-    let hex = Digest::sha256(content.as_bytes()).hex();
-    let byte = |at: usize| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok();
-    let bytes: Vec<u8> = (0..hex.len()).step_by(2).filter_map(byte).collect();
-    format!("sha256-{}", STANDARD.encode(bytes))
+    format!("sha256-{}", STANDARD.encode(Digest::sha256(content.as_bytes()).octets()))
 }
 
 /// The outcome in a word or two, and how it is coloured. "clean" is used only for a run without findings.
