@@ -57,7 +57,7 @@ fn sources() -> Vec<Source> {
             if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(path).unwrap();
                 let path = path.strip_prefix(&xtask).unwrap().to_str().unwrap().to_owned();
-                let is_test = path.starts_with("tests/");
+                let is_test = path.starts_with("tests/") || path.contains("/tests/");
                 found.push(Source { path, text, is_test });
             }
         });
