@@ -1,7 +1,7 @@
 //! Stub ELF files with the headers and dynamic section that the loader reads, but without code.
 //!
-//! One `PT_LOAD` maps the whole file at address 0, so that each address is a file offset. The section headers are
-//! for `readelf -V`, which reads nothing without them.
+//! One `PT_LOAD` maps the whole file at address 0, so that each address is a file offset. A stub has no section headers: the
+//! loader reads none.
 
 use coreos_types::release::Board;
 use usr::elf::{DlopenNote, DlopenPriority, ElfInfo, Filter, FilterKind, VersionNeed};
@@ -37,11 +37,6 @@ impl ElfStub {
         let mut stub = ElfStub::bare(board);
         stub.info.dynamic = false;
         stub
-    }
-
-    /// A stub with exactly these headers.
-    pub fn from_info(info: ElfInfo) -> ElfStub {
-        ElfStub { info }
     }
 
     fn bare(board: Board) -> ElfStub {
@@ -128,13 +123,6 @@ impl ElfStub {
     pub fn system_dirs<'a>(mut self, directories: impl IntoIterator<Item = &'a str>) -> ElfStub {
         self.info.system_dirs = directories.into_iter().map(str::to_owned).collect();
         self.info.legacy_hwcaps = true;
-        self
-    }
-
-    /// Makes the loader one of glibc 2.37 or later.
-    #[must_use]
-    pub fn without_legacy_hwcaps(mut self) -> ElfStub {
-        self.info.legacy_hwcaps = false;
         self
     }
 
