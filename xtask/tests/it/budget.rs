@@ -28,18 +28,15 @@ fn cargo(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// The crates of the tool, without those of build scripts.
 fn list_tool_crates() -> BTreeSet<String> {
-    let tree = cargo(&[
-        "tree",
-        "--locked",
-        "--offline",
-        "--edges",
-        "normal",
-        "--prefix",
-        "none",
-        "--package",
-        "xtask",
-    ]);
+    list_crates("{p}", &["--edges", "normal", "--package", "xtask"])
+}
+
+/// The crates of a dependency graph, in a format of `cargo tree`, without paths.
+fn list_crates(format: &str, selection: &[&str]) -> BTreeSet<String> {
+    let options = ["tree", "--locked", "--offline", "--prefix", "none", "--format", format];
+    let tree = cargo(&[&options, selection].concat());
     tree.lines().filter_map(|line| line.split(" (").next()).map(str::to_owned).collect()
 }
 
@@ -47,6 +44,16 @@ fn list_tool_crates() -> BTreeSet<String> {
 fn crate_count_stays_within_the_budget() {
     let crates = list_tool_crates();
     assert!(crates.len() <= CRATES, "{} crates, {CRATES} are allowed", crates.len());
+}
+
+/// `cargo test` and `cargo clippy` must not build a second copy of a crate: `cargo xtask` would compile again after each.
+#[test]
+fn features_are_the_same_for_tool_and_tests() {
+    let format = "{p} with {f}";
+    let tool = list_crates(format, &["--edges", "normal", "--package", "xtask"]);
+    let tests = list_crates(format, &["--edges", "normal,dev", "--workspace"]);
+    let differing: Vec<_> = tool.difference(&tests).collect();
+    assert!(differing.is_empty(), "{differing:#?}");
 }
 
 #[test]

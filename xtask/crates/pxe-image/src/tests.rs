@@ -95,20 +95,26 @@ fn digest_and_squashfs_come_from_one_read() {
     assert_eq!(extract(archive.as_slice()), Ok(image));
 }
 
+macro_rules! fixture {
+    ($name:literal) => {
+        include_bytes!(concat!("../../../tests/fixtures/openpgp/", $name))
+    };
+}
+
 #[test]
 fn digest_is_the_hash_of_the_signature() {
-    let fixture = |name: &str| {
-        std::fs::read(format!("{}/../../tests/fixtures/openpgp/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
-    };
+    let fixtures: [(&[u8], &str, &[u8]); 3] = [
+        (fixture!("gpg.pgp"), "gpg-sha1.sig", fixture!("gpg-sha1.sig")),
+        (fixture!("rsa.pgp"), "rsa-sha256.sig", fixture!("rsa-sha256.sig")),
+        (fixture!("plain.pgp"), "sha512.sig", fixture!("sha512.sig")),
+    ];
     let mut digests = String::new();
-    for (certificate, signature) in
-        [("gpg.pgp", "gpg-sha1.sig"), ("rsa.pgp", "rsa-sha256.sig"), ("plain.pgp", "sha512.sig")]
-    {
-        let certificate = Certificate::parse(&fixture(certificate), certificate).unwrap();
+    for (certificate, signature, bytes) in fixtures {
+        let certificate = Certificate::parse(certificate, "certificate").unwrap();
         let pin = Pin::new(certificate.fingerprint().clone(), "a test");
         let policy =
             TrustPolicy { pins: vec![Pin { sha1_until: Some(SHA1_CUTOFF), ..pin }], now: 1_767_268_800 };
-        let parsed = DetachedSignature::parse(&fixture(signature), signature).unwrap();
+        let parsed = DetachedSignature::parse(bytes, signature).unwrap();
         let check = Verification::new(&parsed, &[certificate], &policy).into();
         let digest = ingest(&b"hello"[..], check, Payload::Opaque).unwrap().digest;
         assert_eq!(Digest::from_hex(&digest.hex()), Some(digest));

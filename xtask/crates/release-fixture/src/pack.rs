@@ -10,7 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::image::{Content, ImageSpec};
-use coreos_types::error::{Result, ResultExt};
+use coreos_types::error::{Error, Result, ResultExt};
 
 /// The time of every file, so that the same description gives the same bytes: 2016-04-29 01:29 UTC.
 const MADE_AT: u32 = 1_461_893_340;
@@ -56,7 +56,8 @@ pub fn archive(members: &[(&str, &[u8])]) -> Result<Vec<u8>> {
 pub fn squashfs(image: &ImageSpec) -> Result<Vec<u8>> {
     let failed = || "cannot write the squashfs image";
     let mut writer = FilesystemWriter::default();
-    writer.set_kind(Kind::from_const(LE_V4_0).with_text_context(failed)?);
+    let kind = Kind::from_const(LE_V4_0).map_err(|cause| Error::failed(failed()).with_cause(cause));
+    writer.set_kind(kind?);
     writer.set_compressor(FilesystemCompressor::new(Compressor::Gzip, None).with_context(failed)?);
     writer.set_time(MADE_AT);
     writer.set_root_mode(0o755);
@@ -80,15 +81,4 @@ pub fn squashfs(image: &ImageSpec) -> Result<Vec<u8>> {
 
 fn header(permissions: u16) -> NodeHeader {
     NodeHeader { permissions, uid: 0, gid: 0, mtime: MADE_AT }
-}
-
-/// Converts an error of backhand to its text.
-trait TextResultExt<T> {
-    fn with_text_context(self, message: impl FnOnce() -> &'static str) -> Result<T>;
-}
-
-impl<T> TextResultExt<T> for std::result::Result<T, String> {
-    fn with_text_context(self, message: impl FnOnce() -> &'static str) -> Result<T> {
-        self.map_err(|cause| coreos_types::error::Error::failed(message()).with_cause(cause))
-    }
 }
