@@ -45,7 +45,6 @@ pub(super) struct CacheKey {
     pub(super) certificates: Digest,
 }
 
-/// A tree from the cache.
 pub(super) struct CachedTree {
     pub(super) digest: Digest,
     /// The digest of each signature that needs data: the signature is verified again with it, without the image.

@@ -17,7 +17,6 @@ use packages::sbom::{BoardBom, Entry, Format, Source, render};
 use usr::path::UsrPath;
 use usr::tree::{NodeKind, UsrTree};
 
-/// The part of one board.
 struct BoardPart {
     board: Board,
     source: Source,

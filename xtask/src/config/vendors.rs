@@ -58,7 +58,6 @@ pub(super) fn parse(item: Option<&Item>) -> Result<(Vendors, Vec<PathBuf>)> {
     Ok((vendors, certificates))
 }
 
-/// The table of one vendor.
 struct VendorTable<'a> {
     /// `vendors.NAME`, for messages.
     what: String,

@@ -44,7 +44,6 @@ pub(super) struct RequestError {
 /// Limit of retries of a failed name lookup, which may be final or not.
 const MAX_LOOKUP_RETRIES: u32 = 2;
 
-/// The result of one request.
 pub(super) type RequestResult<T> = std::result::Result<T, RequestError>;
 
 /// A hint for responses that a mirror should not send.

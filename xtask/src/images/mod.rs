@@ -137,7 +137,6 @@ impl<'t> ImageSet<'t> {
         &self.store
     }
 
-    /// The boards.
     pub(crate) fn boards(&self) -> Vec<Board> {
         self.opened.keys().copied().collect()
     }
@@ -165,7 +164,6 @@ impl<'t> ImageSet<'t> {
         self.opened.get(&board).map_or(Ok(()), |opened| opened.image.for_each_piece(paths, visit))
     }
 
-    /// The origin of each image.
     pub(crate) fn origins(&self) -> Vec<ImageOrigin> {
         self.opened.values().map(|opened| opened.origin.clone()).collect()
     }

@@ -20,7 +20,6 @@ impl<'a> CheckLog<'a> {
         CheckLog { context, fix, checks: Vec::new() }
     }
 
-    /// A suggestion as a command.
     pub(super) fn command(&self, suggestion: &Suggestion) -> String {
         self.fix.hint(suggestion)
     }

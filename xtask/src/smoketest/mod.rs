@@ -102,7 +102,6 @@ pub fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut Report) 
     outcome
 }
 
-/// The flavors of `--flavor`.
 fn selected_flavors(flags: &Smoketest) -> Result<Vec<Flavor>> {
     let parse = |word: &String| {
         parse_flavor(word).ok_or_else(|| Error::failed(format!("--flavor {word}: not the name of a flavor")))

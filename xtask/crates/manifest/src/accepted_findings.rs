@@ -40,9 +40,7 @@ pub struct AcceptedFindings {
 /// What an entry is compared with.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FindingSite<'a> {
-    /// The board.
     pub(crate) board: Board,
-    /// The flavor.
     pub(crate) flavor: &'a Flavor,
     /// The manifest, relative to the tree.
     pub(crate) file: &'a str,

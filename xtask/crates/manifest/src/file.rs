@@ -19,7 +19,6 @@ pub struct ManifestFile {
 pub struct Line {
     /// The text verbatim, blanks included; bytes that are not UTF-8 as [`usr::lossless_text::from_bytes`] writes them.
     pub text: String,
-    /// The end of the line.
     pub(crate) end: LineEnd,
 }
 
@@ -54,7 +53,6 @@ impl LineEnd {
 }
 
 impl Line {
-    /// A line with this end.
     pub(crate) fn new(text: &str, end: LineEnd) -> Line {
         Line { text: text.to_owned(), end }
     }

@@ -19,7 +19,6 @@ pub(super) mod kind {
 const SINGULAR: [u8; 5] =
     [kind::CREATED, kind::EXPIRES, kind::KEY_EXPIRES, kind::KEY_FLAGS, kind::REVOCATION_REASON];
 
-/// One subpacket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Subpacket {
     /// The type without the critical bit.

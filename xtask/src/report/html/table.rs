@@ -16,7 +16,6 @@ pub(super) fn with_paragraphs(report: &Report, all: &Table) -> String {
     intro + &rows + &note
 }
 
-/// The content of a cell.
 pub(super) fn content(report: &Report, cell: &Cell) -> String {
     let lines = |paths: &[String], separator| {
         paths.iter().map(|path| breakable(path)).collect::<Vec<_>>().join(separator)

@@ -49,7 +49,6 @@ pub enum BootOutcome {
     },
     /// The marker was not printed, or the boot did not end.
     Failed {
-        /// The method.
         method: String,
         /// The reason.
         why: String,

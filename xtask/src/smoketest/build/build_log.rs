@@ -11,7 +11,6 @@ use crate::smoketest::no_follow;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::shell::quote;
 
-/// The log of one build.
 pub(super) struct BuildLog {
     pub(super) path: PathBuf,
     /// The commands that ran, as lines for a shell.
@@ -19,7 +18,6 @@ pub(super) struct BuildLog {
     file: File,
 }
 
-/// A command that failed.
 #[derive(Debug, Clone)]
 pub(super) struct FailedCommand {
     /// The command, as a line for a shell.

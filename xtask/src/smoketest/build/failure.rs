@@ -10,7 +10,6 @@ use regex::Regex;
 use super::Build;
 use super::build_log::FailedCommand;
 
-/// A build that failed.
 #[derive(Debug, Clone)]
 pub(in crate::smoketest) struct BuildFailure {
     /// The command that failed, as a line for a shell.

@@ -18,7 +18,6 @@ pub(super) enum UserMap {
 }
 
 impl UserMap {
-    /// The map for this process.
     pub(super) fn of_process() -> UserMap {
         let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
         match is_root() && includes(&map, SANDBOX_UID) {

@@ -16,7 +16,6 @@ const MAX_DEPTH: usize = 16;
 
 /// A statement that assigns a variable, or can assign it, after the assignment that is read.
 pub(super) struct HiddenAssignment<'a> {
-    /// The statement.
     pub(super) statement: &'a Opaque,
     /// Whether it is known to assign the variable.
     pub(super) is_certain: bool,

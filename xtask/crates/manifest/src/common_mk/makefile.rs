@@ -83,7 +83,6 @@ pub(super) struct SyntaxError {
     pub(super) what: &'static str,
 }
 
-/// Parses a makefile.
 pub(super) fn parse(text: &[u8]) -> Result<Makefile, SyntaxError> {
     let mut reader = Reader::default();
     for line in logical_lines(text) {

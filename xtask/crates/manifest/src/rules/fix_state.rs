@@ -55,9 +55,7 @@ pub(super) struct Fixer<'a> {
     pub(super) files: BTreeSet<String>,
     /// The manifests of every board.
     pub(super) editors: &'a mut ManifestEditors,
-    /// The image.
     pub(super) index: &'a ImageIndex<'a>,
-    /// The options.
     pub(super) options: FixOptions,
     /// The findings that are not fixed.
     pub(super) accepted: Acceptance<'a>,
@@ -100,7 +98,6 @@ impl<'a> Fixer<'a> {
         entries_in_image(self.lines(), self.index)
     }
 
-    /// The moved directories.
     pub(super) fn moved_directories(&self) -> MovedDirectories {
         MovedDirectories::find(self.lines(), self.index)
     }

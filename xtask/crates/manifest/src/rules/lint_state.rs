@@ -18,7 +18,6 @@ pub(super) struct Lint<'a, 's> {
     pub(super) selection: &'s Selection<'a>,
     /// The manifests of every flavor.
     pub(super) manifests: &'s ManifestsByPath<'a>,
-    /// The image.
     pub(super) index: &'s ImageIndex<'a>,
     /// The unresolved dependencies of the selected files.
     pub(super) dependencies: &'s DependencyReport,

@@ -107,7 +107,6 @@ pub(super) fn fix(fixer: &mut Fixer<'_>) {
     }
 }
 
-/// A malformed line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct MalformedLine {
     /// The line's index, counted from 0.
@@ -116,7 +115,6 @@ pub(super) struct MalformedLine {
     line: String,
     /// The corrected line; `None` for a line that is removed.
     replacement: Option<String>,
-    /// The reason.
     reason: String,
 }
 
