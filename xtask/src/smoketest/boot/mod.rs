@@ -49,6 +49,7 @@ pub enum BootOutcome {
     },
     /// The marker was not printed, or the boot did not end.
     Failed {
+        /// How the root filesystem was booted.
         method: String,
         /// The reason.
         why: String,
