@@ -7,7 +7,8 @@
 # gzip and gpg, independent of this project's code. OUTDIR can be served as a mirror:
 #
 #   OUTDIR/signing-key.asc                 the certificate: a throwaway primary key and a signing subkey
-#   OUTDIR/BOARD/RELEASE/FILE, FILE.sig    image, version.txt, list of files, list of packages
+#   OUTDIR/BOARD/RELEASE/FILE, FILE.sig    image, version.txt, list of files, list of packages; the image names the
+#                                          owner of each file as Flatcar's does (share/licenses/licenses.json.bz2)
 #   OUTDIR/BOARD/RELEASE/debian-files.txt  which Debian package each file came from: PACKAGE, tab, path below /usr
 #
 # Requires root (owners and modes are stored in the image) and Debian; missing packages are listed. DEBIAN_MIRROR replaces
@@ -37,7 +38,7 @@ esac
 
 missing=()
 need() { command -v "$1" > /dev/null || missing+=("$2"); }
-need mmdebstrap mmdebstrap; need mksquashfs squashfs-tools; need cpio cpio; need gzip gzip; need gpg gnupg
+need mmdebstrap mmdebstrap; need mksquashfs squashfs-tools; need cpio cpio; need gzip gzip; need bzip2 bzip2; need gpg gnupg
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing+=(debian-archive-keyring)
 [ ${#missing[@]} -eq 0 ] || fail "not installed: ${missing[*]} (apt-get install ${missing[*]})"
 
@@ -152,20 +153,44 @@ END
   printf 'GROUP=alpha\nSERVER=\n' > "$usr/share/coreos/update.conf"
 }
 
+# Category, name and version of a package in Portage's shape: 257.9-1~deb13u1 is 257.9-r1, 258~rc3-1 is 258_rc3-r1.
+project() {
+  local name version base
+  name=$(dpkg-deb -f "$1" Package)
+  version=$(dpkg-deb -f "$1" Version)
+  version=${version#*:}
+  base=${version%-*}
+  echo "$(category "$name")/$name-${base//\~/_}$(sed -nE 's/^.*-([0-9]+).*$/-r\1/p' <<< "$version")::debian"
+}
+
+# share/licenses/licenses.json.bz2 as in a Flatcar image (flatcar/scripts, write_licenses), with dpkg's own lists of files.
+write_licenses() {
+  local deb separator='['
+  mkdir -p "$work/root/usr/share/licenses"
+  for deb in "$DEBS"/*.deb; do
+    printf '%s{"project": "%s", "licenses": [], "description": "", "homepage": "%s", "source": "", "files": "' \
+      "$separator" "$(project "$deb")" "$(dpkg-deb -f "$deb" Homepage | json_text)"
+    dpkg-deb --fsys-tarfile "$deb" | tar -tv --numeric-owner |
+      sed -nE 's,^-.{9} +[^ ]+ +[0-9]+ [^ ]+ [^ ]+ \.(/.*),\1 d41d8cd98f00b204e9800998ecf8427e,p; s,^l.{9} +[^ ]+ +[0-9]+ [^ ]+ [^ ]+ \.(/.* -> .*),\1,p; s,^h.{9} +[^ ]+ +[0-9]+ [^ ]+ [^ ]+ \.(/.*) link to .*,\1 d41d8cd98f00b204e9800998ecf8427e,p' |
+      json_text
+    printf '"}\n'
+    separator=,
+  done | { cat; echo ']'; } | bzip2 > "$work/root/usr/share/licenses/licenses.json.bz2"
+}
+
+# A text within a JSON string.
+json_text() { sed -E 's/[\\"]/\\&/g' | sed -z -E 's/\n/\\n/g'; }
+
 # "%M %2n %-7u …" is the format of CoreOS's own lists (coreos/scripts, build_image_util.sh).
 write_lists() {
-  local deb name version base
+  local deb name
   mkdir "$work/disk"
   mv "$work/root/usr" "$work/disk/usr"
   (cd "$work/disk" && TZ=UTC find . -printf '%M %2n %-7u %-7g %7s %TY-%Tm-%Td %TH:%TM ./%P -> %l\n') |
     sed 's/ -> $//' > "$dest/coreos_production_image_contents.txt"
   for deb in "$DEBS"/*.deb; do
     name=$(dpkg-deb -f "$deb" Package)
-    version=$(dpkg-deb -f "$deb" Version)
-    version=${version#*:}
-    base=${version%-*}
-    # Portage's shape: 257.9-1~deb13u1 is 257.9-r1, 258~rc3-1 is 258_rc3-r1.
-    echo "$(category "$name")/$name-${base//\~/_}$(sed -nE 's/^.*-([0-9]+).*$/-r\1/p' <<< "$version")::debian"
+    project "$deb"
     dpkg-deb --fsys-tarfile "$deb" | tar -t | sed -nE "/\/$/d; s,^\./(usr/)?(s?bin/|lib|share/|libexec/),$name\t\2,p" >> "$work/files"
   done | LC_ALL=C sort > "$dest/coreos_production_image_packages.txt"
   LC_ALL=C sort "$work/files" > "$dest/debian-files.txt"
@@ -228,6 +253,7 @@ merge_usr
 convert_layout
 remove_unlisted
 identity
+write_licenses
 write_lists
 write_version
 pack

@@ -28,5 +28,6 @@ pub mod smoketest;
 mod taken_paths;
 pub mod terminal;
 pub mod trusted_owners;
+mod unneeded;
 pub mod unsupported_lock;
 pub mod verbose_log;

@@ -125,6 +125,7 @@ fn dispatch(term: &Term, cli: &Cli, report: &mut Report) -> Result<()> {
             Ok(())
         }
         Command::Sbom(args) => commands::sbom(&context()?, args, report),
+        Command::Unneeded(args) => crate::unneeded::unneeded(&context()?, args, report),
         Command::EditManifest(flags) => edit_manifest(&context()?, flags, report),
         Command::SortManifests(args) => sort_manifests(term, &cli.globals, args.check, report),
         Command::Why(flags) => why(&context()?, flags, report),

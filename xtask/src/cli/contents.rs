@@ -47,6 +47,40 @@ pub enum SbomFormat {
     Cyclonedx,
 }
 
+/// `unneeded`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  cargo xtask unneeded
+  cargo xtask unneeded --prove --flavor coreos")]
+pub struct Unneeded {
+    /// Build and boot without them, in a scratch copy.
+    ///
+    /// First without all of a group, then by halves, until it is known which lines
+    /// must stay. Each step is a smoketest: it runs the tree's build as you.
+    #[arg(long)]
+    pub prove: bool,
+    /// Stop after N boots [default: 24].
+    ///
+    /// Of --prove. Lines that are not decided by then stay.
+    #[arg(long, value_name = "N", default_value_t = 24, hide_default_value = true, requires = "prove")]
+    pub max_boots: usize,
+    /// Build and boot this flavor (repeatable).
+    #[arg(long = "flavor", value_name = "NAME", requires = "prove")]
+    pub flavors: Vec<String>,
+    /// What rkt runs: a docker reference or an .aci file.
+    #[arg(long, value_name = "IMAGE", requires = "prove")]
+    pub app: Option<String>,
+    /// Add to rkt's configure [env: XTASK_CONFIGURE].
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true, requires = "prove")]
+    pub configure: Vec<String>,
+    /// Add to make and make clean [env: XTASK_MAKE].
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true, requires = "prove")]
+    pub make: Vec<String>,
+    /// Where the image comes from.
+    #[command(flatten)]
+    pub image: ImageArgs,
+}
+
 /// `diff`.
 #[derive(Debug, Clone, Args)]
 pub struct Diff {

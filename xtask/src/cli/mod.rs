@@ -26,7 +26,7 @@ pub use commands::{
     BumpCoreos, Completions, Demo, DlopenLevel, EditManifest, Fetch, FixArgs, Releases, ReportFlags,
     Smoketest, SortManifests, VerifyManifests, VerifySignature, Why,
 };
-pub use contents::{AdvisorySource, Diff, Sbom, SbomFormat};
+pub use contents::{AdvisorySource, Diff, Sbom, SbomFormat, Unneeded};
 pub use given::GivenArgs;
 pub use help_layout::{command, styled};
 pub use image::ImageArgs;
@@ -148,6 +148,8 @@ pub enum Command {
     Diff(Diff),
     /// Print the software bill of materials of the flavors.
     Sbom(Sbom),
+    /// List entries that nothing needs; --prove boots without them.
+    Unneeded(Unneeded),
     /// List the newest release of each channel.
     Releases(Releases),
     /// Write a report of the last bump-coreos or verify-manifests.
@@ -184,6 +186,7 @@ impl Command {
             Command::Diff(args) => &args.image,
             Command::Releases(args) => &args.image,
             Command::Sbom(args) => &args.image,
+            Command::Unneeded(args) => &args.image,
             _ => return None,
         })
     }

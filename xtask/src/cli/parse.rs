@@ -115,6 +115,7 @@ mod tests {
         "why libpam.so.0 --dot",
         "diff 991.0.0 1032.0.0",
         "sbom --sbom-format cyclonedx --flavor coreos --output f",
+        "unneeded --prove --max-boots 3 --flavor coreos",
         "report",
         "releases",
         "edit-manifest f --remove bin/a --add bin/b bin/c",

@@ -255,7 +255,7 @@ pub(super) fn bytes(number: u64) -> String {
 }
 
 /// Bytes that may be unknown.
-pub(super) fn bytes_or_dash(number: Option<u64>) -> String {
+pub fn bytes_or_dash(number: Option<u64>) -> String {
     number.map_or_else(|| "–".to_owned(), bytes)
 }
 

@@ -49,3 +49,4 @@ mod schema;
 mod smoketest;
 mod sort_manifests;
 mod tidy;
+mod unneeded;

@@ -4,6 +4,7 @@
 //! The releases are those of [`crate::e2e`].
 
 mod confined;
+mod contents;
 mod failures;
 mod killed;
 mod rkt;

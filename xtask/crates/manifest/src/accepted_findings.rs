@@ -149,7 +149,8 @@ pub fn is_match(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut at, mut next) = (0, 0);
     // Where a star began in the text, and what follows it in the pattern; a mismatch extends the last one.
-    let (mut star, mut double_star): (Option<(usize, usize)>, Option<(usize, usize)>) = (None, None);
+    let mut star: Option<(usize, usize)> = None;
+    let mut double_star = star;
     while at < text.len() {
         match pattern.get(next) {
             Some('*') if pattern.get(next + 1) == Some(&'*') => {

@@ -147,6 +147,20 @@ fn is_dlopen_name(path: &UsrPath, stem: &str, selection: &Selection<'_>) -> bool
     }
 }
 
+/// The selected libraries that a file may load according to the table, and the NSS modules that libc loads by the
+/// names in nsswitch.conf(5).
+pub fn loaded_by<'s>(by: &'s UsrPath, selection: &'s Selection<'_>) -> impl Iterator<Item = &'s UsrPath> {
+    let is_libc = has_name_or_stem(by, "libc");
+    let rows: Vec<&KnownDlopen> = TABLE.iter().filter(|row| has_name_or_stem(by, row.loader)).collect();
+    selection.paths.iter().filter(move |path| {
+        is_libc && path.name().starts_with("libnss_") && path.name().contains(".so.")
+            || rows
+                .iter()
+                .flat_map(|row| row.loads)
+                .any(|stem| has_name_or_stem(path, stem) && is_dlopen_name(path, stem, selection))
+    })
+}
+
 /// Whether a file of the table may load a library of this stem: the dependency is not visible in DT_NEEDED.
 pub fn is_loaded_by_name(stem: &str) -> bool {
     TABLE.iter().any(|row| row.loads.contains(&stem))

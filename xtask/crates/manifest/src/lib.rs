@@ -31,3 +31,4 @@ pub mod sort_order;
 pub mod suggestion;
 pub mod unit_and_script_execs;
 pub mod unit_file;
+pub mod unneeded;

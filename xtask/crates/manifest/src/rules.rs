@@ -28,7 +28,7 @@ mod unlisted_systemd;
 mod wrong_machine;
 
 #[cfg(test)]
-mod test_case;
+pub(crate) mod test_case;
 
 use fix_state::Fixer;
 use lint_state::Lint;

@@ -38,9 +38,12 @@ const REPLACED: [(&str, &str); 24] = [
 fn replaced_words(text: &str) -> Vec<(usize, &'static str, &'static str)> {
     let words = REPLACED.map(|(word, _)| word).join("|");
     let pattern = Regex::new(&format!("(?-u:\\b)({words})(?-u:\\b)")).unwrap();
+    let options = Regex::new("--[a-z-]+|^\"prove\"$").unwrap();
     let mut found = Vec::new();
     for (number, line) in text.lines().enumerate() {
-        for word in pattern.find_iter(&line.to_ascii_lowercase()) {
+        // The names of options are a contract.
+        let line = options.replace_all(line, "").to_ascii_lowercase();
+        for word in pattern.find_iter(&line) {
             let known = REPLACED.iter().find(|(replaced, _)| word.as_str() == *replaced);
             found.extend(known.map(|(replaced, instead)| (number + 1, *replaced, *instead)));
         }

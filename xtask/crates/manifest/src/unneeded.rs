@@ -1,0 +1,376 @@
+//! Listed paths that nothing listed needs, as far as an image shows it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::dependency_report::loader_with_rkt_env;
+use crate::file::ManifestFile;
+use crate::image_index::ImageIndex;
+use crate::known_dlopens;
+use crate::library_name::{LibraryName, NameKind};
+use crate::missing_execs::started_by;
+use crate::plan::bump::ImageTrees;
+use crate::plan::stage1_sources::Stage1Sources;
+use crate::selection::{ManifestSet, Selection};
+use crate::unit_and_script_execs;
+use coreos_types::error::Result;
+use coreos_types::release::{Board, Flavor};
+use usr::file_info::FileInfo;
+use usr::ldso::DynamicLoader;
+use usr::path::UsrPath;
+use usr::tree::{NodeKind, UsrTree};
+
+/// How sure it is that a path is not needed, the surest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Confidence {
+    /// `libX.so` links and linker scripts: a link editor reads them at build time.
+    DevelopmentLinks,
+    /// Libraries that no listed ELF file, `.note.dlopen`, table, unit or file of the tree names.
+    Libraries,
+    /// Programs and plugins that nothing listed names.
+    Rest,
+}
+
+impl Confidence {
+    /// Every group.
+    pub const ALL: [Confidence; 3] = [Confidence::DevelopmentLinks, Confidence::Libraries, Confidence::Rest];
+
+    /// The word in JSON.
+    pub fn id(self) -> &'static str {
+        match self {
+            Confidence::DevelopmentLinks => "development-links",
+            Confidence::Libraries => "libraries",
+            Confidence::Rest => "rest",
+        }
+    }
+}
+
+/// A line of a manifest that nothing listed needs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnneededLine {
+    /// The confidence.
+    pub confidence: Confidence,
+    /// The manifest, relative to the tree.
+    pub file: String,
+    /// Line number from 1.
+    pub line: usize,
+    /// The path.
+    pub path: String,
+    /// The file that the path resolves to: lines with the same one belong together.
+    pub end: String,
+    /// Size in bytes; 0 for a symlink.
+    pub bytes: u64,
+    /// The boards and flavors that have the manifest.
+    pub used_by: BTreeSet<(Board, Flavor)>,
+}
+
+/// Finds the lines that no flavor needs. `words` are names in other files of the tree, which count as needs.
+///
+/// # Errors
+/// A file of an image cannot be read.
+pub fn find(
+    sources: &Stage1Sources,
+    trees: &ImageTrees<'_>,
+    words: &BTreeSet<String>,
+) -> Result<Vec<UnneededLine>> {
+    let files: BTreeMap<&str, ManifestFile> =
+        sources.manifests.iter().map(|(path, bytes)| (path.as_str(), ManifestFile::parse(bytes))).collect();
+    let texts = files.iter().map(|(path, file)| (*path, file)).collect();
+    // Lines by manifest and path; `None` if a flavor needs the path.
+    let mut found: BTreeMap<(&str, &str), Option<UnneededLine>> = BTreeMap::new();
+    for (&board, tree) in trees {
+        for set in ManifestSet::from_board(board, &sources.listings) {
+            let selection = Selection::new(&set, &texts, tree);
+            let unneeded = Reachability::new(&selection).unneeded(words);
+            for file in set.files.iter().filter(|file| !sources.outside.contains_key(*file)) {
+                let Some((&file, text)) = files.get_key_value(file.as_str()) else { continue };
+                for (index, line) in text.entries().filter(|(_, line)| tree.get(line).is_some()) {
+                    let confidence = UsrPath::new(line).ok().and_then(|path| unneeded.get(&path).copied());
+                    let new = |confidence| describe(confidence, (file, index, line), tree);
+                    let known = found.entry((file, line)).or_insert_with(|| confidence.map(new));
+                    match (known.as_mut(), confidence) {
+                        (Some(known), Some(confidence)) => {
+                            known.confidence = known.confidence.max(confidence);
+                            known.used_by.insert((board, set.flavor.clone()));
+                        }
+                        _ => *known = None,
+                    }
+                }
+            }
+        }
+        tree.read_error()?;
+    }
+    let mut lines: Vec<UnneededLine> = found.into_values().flatten().collect();
+    lines.sort();
+    Ok(lines)
+}
+
+fn describe(
+    confidence: Confidence,
+    (file, index, line): (&str, usize, &str),
+    tree: &UsrTree,
+) -> UnneededLine {
+    let end = UsrPath::new(line).ok().and_then(|path| tree.resolve(&path).end.node().cloned());
+    let bytes = match tree.get(line).map(|node| &node.kind) {
+        Some(NodeKind::File { size, .. }) => *size,
+        _ => 0,
+    };
+    UnneededLine {
+        confidence,
+        file: file.to_owned(),
+        line: index + 1,
+        path: line.to_owned(),
+        end: end.map_or_else(|| line.to_owned(), |end| end.to_string()),
+        bytes,
+        used_by: BTreeSet::new(),
+    }
+}
+
+/// What the files of a selection load, start and name.
+struct Reachability<'s> {
+    selection: &'s Selection<'s>,
+    index: ImageIndex<'s>,
+    /// With `LD_LIBRARY_PATH` as rkt sets it, and without.
+    loaders: [DynamicLoader<'s>; 2],
+    /// The programs of units and interpreters of scripts, by unit or script.
+    started: BTreeMap<UsrPath, Vec<UsrPath>>,
+}
+
+impl<'s> Reachability<'s> {
+    fn new(selection: &'s Selection<'s>) -> Reachability<'s> {
+        let visible = Some(&selection.paths);
+        let bare = DynamicLoader::new(selection.tree, selection.manifests.board, Vec::new(), visible);
+        let mut started: BTreeMap<UsrPath, Vec<UsrPath>> = BTreeMap::new();
+        for reference in unit_and_script_execs::find_exec_references(selection.tree, &selection.paths) {
+            started.entry(reference.referrer.clone()).or_default().extend(reference.candidates);
+        }
+        Reachability {
+            selection,
+            index: ImageIndex::new(selection.tree),
+            loaders: [loader_with_rkt_env(selection, visible), bare],
+            started,
+        }
+    }
+
+    /// The unneeded paths of the selection.
+    fn unneeded(&self, words: &BTreeSet<String>) -> BTreeMap<UsrPath, Confidence> {
+        let mut named: BTreeSet<&str> = words.iter().map(String::as_str).collect();
+        for (_, info) in self.selection.files() {
+            if let FileInfo::Text(text) = info {
+                named.extend(words_of(text));
+            }
+        }
+        let paths = &self.selection.paths;
+        let is_named = |path: &&UsrPath| named.contains(path.name());
+        let (development, others): (Vec<&UsrPath>, Vec<&UsrPath>) =
+            paths.iter().partition(|path| self.is_development(path) && !is_named(path));
+        let (libraries, others): (Vec<&UsrPath>, Vec<&UsrPath>) =
+            others.into_iter().partition(|path| self.is_library(path) && !is_named(path));
+        let (programs, others): (Vec<&UsrPath>, Vec<&UsrPath>) =
+            others.iter().copied().partition(|path| self.is_program(path) && !is_named(path));
+        let surely = self.reach(others.iter().copied());
+        let with_programs = self.reach(others.into_iter().chain(programs.iter().copied()));
+        let groups = [
+            (Confidence::DevelopmentLinks, development, &with_programs),
+            (Confidence::Libraries, libraries, &with_programs),
+            (Confidence::Rest, programs, &surely),
+        ];
+        let unneeded = groups.into_iter().flat_map(|(confidence, paths, reached)| {
+            let unneeded = paths.into_iter().filter(move |path| !reached.contains(*path));
+            unneeded.map(move |path| (path.clone(), confidence))
+        });
+        unneeded.collect()
+    }
+
+    /// Every path that these need, themselves included.
+    fn reach<'r>(&self, roots: impl Iterator<Item = &'r UsrPath>) -> BTreeSet<UsrPath> {
+        let mut todo: Vec<UsrPath> = roots.cloned().collect();
+        let mut reached = BTreeSet::new();
+        // Objects of an earlier load: what they need was loaded with them.
+        let mut loaded: BTreeSet<UsrPath> = BTreeSet::new();
+        while let Some(path) = todo.pop() {
+            if !reached.insert(path.clone()) {
+                continue;
+            }
+            let resolved = self.selection.tree.resolve(&path);
+            todo.extend(resolved.links.iter().chain(resolved.end.node()).cloned());
+            todo.extend(self.started.get(&path).into_iter().flatten().cloned());
+            let Some(FileInfo::Elf(elf)) = self.selection.tree.file_info(path.as_str()) else { continue };
+            if !loaded.contains(&path) {
+                for object in self.loaders.iter().flat_map(|loader| loader.load(&path).objects) {
+                    todo.extend(object.paths().cloned());
+                    loaded.insert(object.path);
+                }
+            }
+            let names = elf.dlopen.iter().flat_map(|note| &note.sonames);
+            for (name, loader) in names.flat_map(|name| self.loaders.iter().map(move |loader| (name, loader)))
+            {
+                todo.extend(loader.dlopen(&path, name).iter().flat_map(|object| object.paths().cloned()));
+            }
+            todo.extend(known_dlopens::loaded_by(&path, self.selection).cloned());
+            let started = started_by(self.selection.tree, &path, &elf.exec_paths);
+            todo.extend(started.into_iter().flat_map(|(_, chain)| chain));
+        }
+        reached
+    }
+
+    /// Whether a path is only for a link editor: a `libX.so` link that is not the soname of its file, or a linker script.
+    fn is_development(&self, path: &UsrPath) -> bool {
+        let is_linker_name =
+            LibraryName::parse_linker_name(path.name()).is_some_and(|name| name.kind == NameKind::LinkerName);
+        if !is_linker_name || !self.is_in_library_directory(path) {
+            return false;
+        }
+        let end = self.selection.tree.resolve(path).end;
+        let Some(end) = end.node() else { return false };
+        match self.selection.tree.file_info(end.as_str()) {
+            Some(FileInfo::Elf(elf)) => {
+                end != path
+                    && end.name() != path.name()
+                    && elf.soname.as_deref().is_some_and(|soname| soname != path.name())
+            }
+            Some(FileInfo::Other | FileInfo::Text(_)) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether a path is a shared library, or a link to one, in a directory that the loader searches.
+    fn is_library(&self, path: &UsrPath) -> bool {
+        let end = self.selection.tree.resolve(path).end;
+        let info = end.node().and_then(|end| self.selection.tree.file_info(end.as_str()));
+        let is_shared =
+            matches!(info, Some(FileInfo::Elf(elf)) if elf.soname.is_some() && !self.is_loader(path));
+        is_shared && LibraryName::parse(path.name()).is_some() && self.is_in_library_directory(path)
+    }
+
+    fn is_loader(&self, path: &UsrPath) -> bool {
+        path.name().starts_with("ld-") || path.name().starts_with("ld.so")
+    }
+
+    fn is_in_library_directory(&self, path: &UsrPath) -> bool {
+        path.parent().is_some_and(|directory| {
+            self.index.is_library_directory(&directory)
+                || self
+                    .selection
+                    .tree
+                    .resolve(&directory)
+                    .end
+                    .node()
+                    .is_some_and(|end| self.index.is_library_directory(end))
+        })
+    }
+
+    /// Whether a path is a program other than process 1, or a plugin.
+    fn is_program(&self, path: &UsrPath) -> bool {
+        let end = self.selection.tree.resolve(path).end;
+        let Some(end) = end.node() else { return false };
+        let info = self.selection.tree.file_info(end.as_str());
+        let is_executable = self.selection.tree.get(end.as_str()).is_some_and(|node| node.mode & 0o111 != 0);
+        match info {
+            Some(FileInfo::Elf(_)) => path.name() != "systemd" && !self.is_loader(path),
+            Some(FileInfo::Script(_)) => is_executable,
+            _ => false,
+        }
+    }
+}
+
+/// The words of a text that can be file names; of a path, its last component.
+pub fn words_of(text: &str) -> impl Iterator<Item = &str> {
+    let is_in_name = |c: char| c.is_ascii_alphanumeric() || "_.-+@[".contains(c);
+    text.split(move |c| !is_in_name(c))
+        .map(|word| word.trim_matches(['.', '-']))
+        .filter(|word| !word.is_empty())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::rules::test_case::image;
+    use crate::selection::ManifestRef;
+
+    fn groups(image_lines: &[&str], manifests: &[(&str, &str)], words: &[&str]) -> Vec<String> {
+        let tree = image(image_lines);
+        let listing = |(flavor, file): (&str, &str)| ManifestRef {
+            board: Board::Amd64,
+            flavor: Flavor::from_dir_name(&format!("usr_from_{flavor}")).unwrap(),
+            listed_as: format!("{flavor}/{file}"),
+            file: file.to_owned(),
+        };
+        // The first manifest is shared by both flavors.
+        let mut listings: Vec<ManifestRef> =
+            manifests.iter().map(|(file, _)| listing(("coreos", file))).collect();
+        listings.extend(manifests.iter().take(1).map(|(file, _)| listing(("kvm", file))));
+        let sources = Stage1Sources {
+            manifests: manifests
+                .iter()
+                .map(|(file, text)| ((*file).to_owned(), text.as_bytes().to_vec()))
+                .collect(),
+            listings,
+            ..Stage1Sources::default()
+        };
+        let words = words.iter().map(|word| (*word).to_owned()).collect();
+        let lines = find(&sources, &ImageTrees::from([(Board::Amd64, &tree)]), &words).unwrap();
+        lines
+            .iter()
+            .map(|line| format!("{} {}:{} {}", line.confidence.id(), line.file, line.line, line.path))
+            .collect()
+    }
+
+    const IMAGE: &[&str] = &[
+        "lib64/systemd/systemd liba.so.1 ?libnote.so.1",
+        "lib64/systemd/system/x.service = [Service]\\nExecStart=/usr/bin/started\\n",
+        "bin/started libb.so.1 libc.so.6",
+        "bin/alone libonly.so.1",
+        "lib64/liba.so -> liba.so.1",
+        "lib64/liba.so.1 -> liba.so.1.2",
+        "lib64/liba.so.1.2",
+        "lib64/libb.so.1",
+        "lib64/libnote.so.1",
+        "lib64/libonly.so.1",
+        "lib64/libunused.so.1 -> libunused.so.1.0",
+        "lib64/libunused.so.1.0 libbelow.so.1",
+        "lib64/libbelow.so.1",
+        "lib64/libgcc_s.so.1",
+        "lib64/libc.so.6",
+        "lib64/libnss_dns.so.2",
+        "share/data = text",
+    ];
+
+    fn all() -> String {
+        let paths = IMAGE.iter().map(|line| line.split(' ').next().unwrap());
+        paths.map(|path| format!("{path}\n")).collect()
+    }
+
+    #[test]
+    fn lines_that_nothing_needs_are_grouped() {
+        let expected = [
+            "development-links m:5 lib64/liba.so",
+            "libraries m:13 lib64/libbelow.so.1",
+            "libraries m:11 lib64/libunused.so.1",
+            "libraries m:12 lib64/libunused.so.1.0",
+            "rest m:4 bin/alone",
+        ];
+        let mut found = groups(IMAGE, &[("m", &all())], &[]);
+        found.sort_by_key(|line| {
+            (line.split(' ').next().map(str::to_owned), line.rsplit(' ').next().map(str::to_owned))
+        });
+        assert_eq!(found, expected);
+        assert!(!groups(IMAGE, &[("m", &all())], &["alone"]).iter().any(|line| line.contains("alone")));
+        assert!(
+            !groups(IMAGE, &[("m", &all())], &["libunused.so.1"])
+                .iter()
+                .any(|line| line.contains("libbelow"))
+        );
+    }
+
+    #[test]
+    fn line_that_one_flavor_needs_is_needed() {
+        // Only coreos has the program that needs the library.
+        let shared = "lib64/libb.so.1\nlib64/systemd/systemd\nlib64/liba.so.1\nlib64/liba.so.1.2\nlib64/libnote.so.1\n";
+        assert_eq!(
+            groups(IMAGE, &[("m", shared), ("own", "bin/started\n")], &["started"]),
+            Vec::<String>::new()
+        );
+        assert_eq!(groups(IMAGE, &[("m", shared)], &[]), ["libraries m:1 lib64/libb.so.1"]);
+    }
+}

@@ -1,0 +1,129 @@
+//! `unneeded`: listed paths that nothing listed needs, and with `--prove` builds and boots without them.
+
+mod tree_copy;
+mod trial;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::bounded_file;
+use crate::cli::{ReleaseSpec, Unneeded};
+use crate::context::Context;
+use crate::images::ImageSet;
+use crate::report::styled_text::{Style, StyledText};
+use crate::report::{Report, count, sizes};
+use coreos_types::error::Result;
+use manifest::suggestion::Suggestion;
+use manifest::unneeded::{Confidence, UnneededLine, find, words_of};
+
+/// Lists the paths by confidence, each group with the commands that remove it.
+///
+/// # Errors
+/// An image is not available or not trusted; with `--prove`, the tree cannot be built and booted as it is.
+pub(crate) fn unneeded(context: &Context<'_>, args: &Unneeded, report: &mut Report) -> Result<()> {
+    let pinned = context.pins.release().clone();
+    let images = ImageSet::open(context, &args.image, &ReleaseSpec::Number(pinned.clone()))?;
+    report.images = images.origins();
+    report.release = Some((pinned.clone(), pinned));
+    let words = words_of_tree(&context.tree.root().join("stage1"));
+    let lines = find(&context.sources, &images.trees(), &words)?;
+    images.store_trees();
+    let groups: Vec<(Confidence, Vec<UnneededLine>)> = Confidence::ALL
+        .into_iter()
+        .map(|group| (group, lines.iter().filter(|line| line.confidence == group).cloned().collect()))
+        .collect();
+    report.extra.insert("unneeded", lines.iter().map(to_json).collect());
+    let commands: BTreeMap<&str, String> = groups
+        .iter()
+        .filter(|(_, lines)| !lines.is_empty())
+        .map(|(group, lines)| (group.id(), command(context, lines)))
+        .collect();
+    report.extra.insert("removal", json!(commands));
+    if args.prove {
+        return trial::run(context, args, &groups, report);
+    }
+    for (group, lines) in &groups {
+        report.styled_output.append(render(context, *group, lines));
+    }
+    Ok(())
+}
+
+/// The command that removes lines.
+fn command(context: &Context<'_>, lines: &[UnneededLine]) -> String {
+    let lines = lines.iter().map(|line| (line.file.as_str(), line.path.as_str()));
+    context.bare_invocation().hint(&Suggestion::remove(lines))
+}
+
+fn bytes_of(lines: &[UnneededLine]) -> u64 {
+    // A file that several manifests list is one file of the root filesystem.
+    lines.iter().map(|line| (&line.path, line.bytes)).collect::<BTreeMap<_, _>>().into_values().sum()
+}
+
+fn describe(group: Confidence) -> &'static str {
+    match group {
+        Confidence::DevelopmentLinks => "development links, which only a link editor reads",
+        Confidence::Libraries => "libraries that no listed file, table or unit names",
+        Confidence::Rest => "programs and plugins that no unit, script, table or file of stage1/ names",
+    }
+}
+
+fn render(context: &Context<'_>, group: Confidence, lines: &[UnneededLine]) -> StyledText {
+    let mut out = StyledText::new();
+    let size = sizes::bytes_or_dash(Some(bytes_of(lines)));
+    out.line(Style::Strong, format!("{}: {}, {size}", describe(group), count(lines.len(), "line")));
+    for line in lines {
+        out.push(Style::Plain, format!("  {}", line.path));
+        let size = if line.bytes > 0 {
+            format!(", {}", sizes::bytes_or_dash(Some(line.bytes)))
+        } else {
+            String::new()
+        };
+        out.line(Style::Faint, format!("  {}:{}{size}", line.file, line.line));
+    }
+    if !lines.is_empty() {
+        out.push(Style::Advice, "  to remove them:");
+        out.line(Style::Plain, format!(" {}", command(context, lines)));
+    }
+    out
+}
+
+fn to_json(line: &UnneededLine) -> Value {
+    let used_by = |(board, flavor): &(coreos_types::release::Board, coreos_types::release::Flavor)| json!({ "board": board.id(), "flavor": flavor.as_str() });
+    json!({
+        "group": line.confidence.id(),
+        "file": line.file,
+        "line": line.line,
+        "path": line.path,
+        "bytes": line.bytes,
+        "used_by": line.used_by.iter().map(used_by).collect::<Vec<_>>(),
+    })
+}
+
+/// Most files of the tree that are searched for names, and bytes of one.
+const MAX_FILES: usize = 5_000;
+const MAX_BYTES: u64 = 1 << 20;
+
+/// The words in the files below a directory, manifests and builds left out: a name in a unit or program of the tree
+/// itself counts as a need. A file that cannot be read has none.
+fn words_of_tree(directory: &Path) -> BTreeSet<String> {
+    let (mut words, mut todo, mut files) = (BTreeSet::new(), vec![directory.to_owned()], 0);
+    while let Some(directory) = todo.pop() {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let is_left_out =
+                name.starts_with("manifest") || name.starts_with("build") || name.starts_with('.');
+            let Some(kind) = entry.file_type().ok().filter(|_| !is_left_out) else { continue };
+            if kind.is_dir() {
+                todo.push(entry.path());
+            } else if kind.is_file() && files < MAX_FILES {
+                files += 1;
+                let text = bounded_file::read(&entry.path(), MAX_BYTES).unwrap_or_default();
+                words.extend(words_of(&String::from_utf8_lossy(&text)).map(str::to_owned));
+            }
+        }
+    }
+    words
+}

@@ -1,0 +1,197 @@
+//! Builds and boots without unneeded lines: first without all of a group, then by halves.
+
+use std::ffi::OsString;
+
+use serde_json::{Value, json};
+
+use super::tree_copy::TreeCopy;
+use super::{bytes_of, command, describe};
+use crate::cli::{self, Command, Unneeded};
+use crate::context::Context;
+use crate::report::styled_text::{Style, StyledText};
+use crate::report::{Outcome, Report, count, sizes};
+use crate::smoketest::smoketest;
+use crate::trusted_owners::TrustedOwners;
+use coreos_types::error::{Error, Result};
+use manifest::finding::Severity;
+use manifest::unneeded::{Confidence, UnneededLine};
+
+/// Tests each group in turn, the surest first; what a group could be removed stays removed for the next.
+pub(super) fn run(
+    context: &Context<'_>,
+    args: &Unneeded,
+    groups: &[(Confidence, Vec<UnneededLine>)],
+    report: &mut Report,
+) -> Result<()> {
+    TrustedOwners::from_env().check_tree(context.tree.root())?;
+    let copy = TreeCopy::new(context.tree.root(), &context.sources)?;
+    let mut trials = Trials {
+        context,
+        args,
+        copy,
+        removed: Vec::new(),
+        runs: 0,
+        failures: Vec::new(),
+        unverified: Vec::new(),
+    };
+    if let Some(why) = trials.test(&[])? {
+        return Err(Error::failed(
+            "the tree does not build and boot as it is, so removals cannot be verified",
+        )
+        .with_cause(why)
+        .with_hint(context.bare_invocation().command_line(&["smoketest".to_owned()])));
+    }
+    let mut results = Vec::new();
+    let is_booted = |line: &&UnneededLine| {
+        let mut flavors = line.used_by.iter().map(|(_, flavor)| flavor.as_str());
+        args.flavors.is_empty()
+            || flavors.any(|flavor| args.flavors.iter().any(|selected| selected == flavor))
+    };
+    for (group, lines) in groups {
+        let lines: Vec<&UnneededLine> = lines.iter().filter(is_booted).collect();
+        if lines.is_empty() {
+            continue;
+        }
+        let before = trials.runs;
+        trials.removed_of(&items(&lines))?;
+        let removed = trials.removed.iter().filter(|line| line.confidence == *group);
+        let removed: Vec<UnneededLine> = removed.map(|line| (*line).clone()).collect();
+        let tests = trials.runs - before;
+        report.styled_output.append(trials.render((*group, lines.len()), &removed, tests));
+        results.push(trials.to_json(*group, &removed, tests));
+    }
+    report.extra.insert("trials", results.into());
+    Ok(())
+}
+
+/// Lines that are removed together: those of one file, in every manifest.
+fn items<'l>(lines: &[&'l UnneededLine]) -> Vec<Vec<&'l UnneededLine>> {
+    let mut items: Vec<Vec<&UnneededLine>> = Vec::new();
+    for line in lines {
+        match items.iter_mut().find(|item| item[0].end == line.end) {
+            Some(item) => item.push(line),
+            None => items.push(vec![line]),
+        }
+    }
+    items
+}
+
+struct Trials<'a> {
+    context: &'a Context<'a>,
+    args: &'a Unneeded,
+    copy: TreeCopy<'a>,
+    /// What was removed in the last run that passed.
+    removed: Vec<&'a UnneededLine>,
+    runs: usize,
+    failures: Vec<(&'a UnneededLine, String)>,
+    unverified: Vec<&'a UnneededLine>,
+}
+
+impl<'a> Trials<'a> {
+    /// Removes as many of the items as possible, by halves.
+    fn removed_of(&mut self, items: &[Vec<&'a UnneededLine>]) -> Result<()> {
+        let mut todo: Vec<&[Vec<&'a UnneededLine>]> = vec![items];
+        while let Some(part) = todo.pop() {
+            let lines: Vec<&UnneededLine> = part.iter().flatten().copied().collect();
+            if self.runs >= self.args.max_boots {
+                self.unverified.extend(lines);
+                continue;
+            }
+            match self.test(&lines)? {
+                None => self.removed.extend(lines),
+                Some(why) if part.len() == 1 => {
+                    self.failures.extend(lines.into_iter().map(|line| (line, why.clone())));
+                }
+                Some(_) => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    todo.extend([second, first]);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Builds and boots the copy without these lines and those removed before; the reason if that fails.
+    fn test(&mut self, lines: &[&'a UnneededLine]) -> Result<Option<String>> {
+        self.copy.remove(&[&self.removed[..], lines].concat())?;
+        self.runs += usize::from(!lines.is_empty());
+        let without = count(self.removed.len() + lines.len(), "line");
+        self.context.term.stage("testing", format!("a clean build and boot without {without}"));
+        let mut words = ["xtask", "smoketest", "--repo"].map(OsString::from).to_vec();
+        words.push(self.copy.path().into());
+        words.extend(self.context.given.without(&["prove", "max_boots"]).into_iter().map(OsString::from));
+        let cli = cli::parse(words)
+            .map_err(|error| Error::failed("cannot run the smoke test").with_cause(error))?;
+        let Command::Smoketest(flags) = &cli.command else { return Ok(None) };
+        let loaded = Context::load(self.context.term, &cli)?;
+        let context = Context {
+            settings: self.context.settings.clone(),
+            cache: self.context.cache.clone(),
+            repo: self.context.repo.clone(),
+            ..loaded
+        };
+        let mut report = Report::default();
+        let done = smoketest(&context, flags, &mut report);
+        Ok(failure(&report, done.err()))
+    }
+
+    /// The result of a group of `all` lines.
+    fn render(
+        &self,
+        (group, all): (Confidence, usize),
+        removed: &[UnneededLine],
+        tests: usize,
+    ) -> StyledText {
+        let (size, all) = (sizes::bytes_or_dash(Some(bytes_of(removed))), count(all, "line"));
+        let tests = count(tests, "smoke test");
+        let headline =
+            format!("{}: {} of {all} can go, {size}, verified by {tests}", describe(group), removed.len());
+        let mut out = StyledText::new();
+        out.line(Style::Strong, headline);
+        for (line, why) in self.failures.iter().filter(|(line, _)| line.confidence == group) {
+            out.line(Style::Warning, format!("  must stay: {}", line.path));
+            out.line(Style::Faint, format!("    {why}"));
+        }
+        for line in self.unverified.iter().filter(|line| line.confidence == group) {
+            out.line(Style::Faint, format!("  not decided, --max-boots is reached: {}", line.path));
+        }
+        if !removed.is_empty() {
+            out.push(Style::Advice, "  to remove them:");
+            out.line(Style::Plain, format!(" {}", command(self.context, removed)));
+        }
+        out
+    }
+
+    fn to_json(&self, group: Confidence, removed: &[UnneededLine], boots: usize) -> Value {
+        let line = |line: &UnneededLine| json!({ "file": line.file, "path": line.path });
+        let must_stay = self.failures.iter().filter(|(line, _)| line.confidence == group);
+        let undecided = self.unverified.iter().filter(|line| line.confidence == group);
+        json!({
+            "group": group.id(),
+            "removed": removed.iter().map(line).collect::<Vec<_>>(),
+            "must_stay": must_stay.map(|(line, why)| json!({ "file": line.file, "path": line.path, "because": why })).collect::<Vec<_>>(),
+            "undecided": undecided.map(|one| line(one)).collect::<Vec<_>>(),
+            "bytes": bytes_of(removed),
+            "boots": boots,
+        })
+    }
+}
+
+/// Why a smoke test does not count; `None` if it booted and every check passed.
+fn failure(report: &Report, error: Option<Error>) -> Option<String> {
+    if let Some(error) = error {
+        return Some(error.to_string());
+    }
+    let finding = report.findings.iter().find(|finding| finding.severity == Severity::Error);
+    if let Some(finding) = finding {
+        return Some(finding.message.clone());
+    }
+    if let Some(check) = report.checks.iter().find(|check| check.outcome == Outcome::Fail) {
+        let message = check.message.lines().next().unwrap_or_default();
+        return Some(format!("{} {}: {message}", check.name, check.subject));
+    }
+    let has_booted = report.checks.iter().any(|check| check.name == "run" && check.outcome == Outcome::Pass);
+    let skipped = report.checks.iter().find(|check| check.name == "run");
+    (!has_booted)
+        .then(|| skipped.map_or_else(|| "nothing was booted".to_owned(), |check| check.message.clone()))
+}
