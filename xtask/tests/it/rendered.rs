@@ -4,6 +4,10 @@ use std::fs;
 use std::process::Command;
 
 use regex::Regex;
+use release_fixture::certificate::TestCertificate;
+use release_fixture::release::{Site, publish};
+use release_fixture::server::Server;
+use xtask::demo::example;
 
 use crate::scene::{SYSTEMD, Scene};
 
@@ -23,9 +27,14 @@ fn run_in_pipe(scene: &Scene, line: &str) -> String {
 
 /// Both output streams on a terminal of 80 columns, with colours.
 fn run_on_terminal(scene: &Scene, line: &str) -> String {
+    run_wrapped_on_terminal(scene, "", line)
+}
+
+/// The same, with the tool run by `wrapper`.
+fn run_wrapped_on_terminal(scene: &Scene, wrapper: &str, line: &str) -> String {
     let log = scene.home().join("typescript");
-    let command =
-        format!("stty cols 80; {} --repo {} {line}", env!("CARGO_BIN_EXE_xtask"), scene.tree().display());
+    let (tool, tree) = (env!("CARGO_BIN_EXE_xtask"), scene.tree().display().to_string());
+    let command = format!("stty cols 80; {wrapper} {tool} --repo {tree} {line}");
     let output = Command::new("script")
         .args(["-q", "-c", &command])
         .arg(&log)
@@ -192,4 +201,36 @@ fn commit_outside_a_repository_fails_early() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr.contains("is not inside a git repository") && !stderr.contains("nowhere.gz"), "{stderr}");
+}
+
+#[test]
+#[ignore = "needs script(1), stty(1) and timeout(1)"]
+fn interrupted_download_clears_its_bar_and_resumes() {
+    let scene = Scene::new();
+    let certificate = TestCertificate::throwaway(5).unwrap();
+    let mut site = Site::new();
+    publish(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
+    let size = site["amd64-usr/991.0.0/coreos_production_pxe_image.cpio.gz"].len() as u64;
+    fs::write(scene.home().join("key"), certificate.armored().unwrap()).unwrap();
+    let server = Server::start(site).unwrap();
+    server.slow_down(size / 4);
+    let line = format!("fetch --mirror {}", server.url());
+    let text = run_wrapped_on_terminal(&scene, "timeout --foreground -s INT 2", &line);
+    let (bar, message) = text.rsplit_once("\x1b[J").unwrap();
+    assert!(bar.contains("download") && !bar.contains("0s left"), "{bar:?}");
+    let message = strip_escapes(message);
+    assert!(message.starts_with("error: interrupted by SIGINT; the tree has"), "{message}");
+    assert!(message.trim_end().ends_with(&line) && message.contains("hint: to resume"), "{message}");
+    // The second run begins at the bytes of the first, and counts only its own in the rate.
+    let resumed = run_on_terminal(&scene, &line);
+    let amounts = Regex::new(r"([0-9.]+) ([kM])B of [0-9.]+ MB(?:, ([0-9.]+) ([kMG])B/s)?").unwrap();
+    let unit = |unit: &str| if unit == "k" { 1e3 } else { 1e6 };
+    let first = amounts.captures(&resumed).unwrap_or_else(|| panic!("{resumed:?}"));
+    assert!(first[1].parse::<f64>().unwrap() * unit(&first[2]) > size as f64 / 8.0, "{resumed:?}");
+    let rates = amounts
+        .captures_iter(&resumed)
+        .filter_map(|found| Some((found.get(3)?.as_str().parse().ok()?, found[4].to_owned())));
+    let rates: Vec<f64> = rates.map(|(rate, of): (f64, String)| rate * unit(&of)).collect();
+    assert!(!rates.is_empty() && rates.iter().all(|rate| *rate < size as f64), "{rates:?} {resumed:?}");
+    assert!(server.requests().iter().any(|request| request.range_from().is_some_and(|from| from > 0)));
 }
