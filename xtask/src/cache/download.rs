@@ -109,7 +109,7 @@ impl ImageStore<'_> {
         check: SignatureCheck,
     ) -> Result<DownloadOutcome> {
         let progress = self.term.progress("download", None);
-        let Some(mut download) = self.client.get(url, MAX_IMAGE_LEN, resume, progress.as_ref())? else {
+        let Some(mut download) = self.client.get(url, MAX_IMAGE_LEN, resume, progress.clone())? else {
             return Ok(DownloadOutcome::NotFound);
         };
         let resumed_at = download.at();

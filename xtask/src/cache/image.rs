@@ -126,7 +126,7 @@ impl ImageHandle {
     ) -> Result<ImageHandle> {
         let before = FileId::from_file(file)?;
         let progress = store.term.progress("verify", Some(before.size()));
-        let stream = ProgressReader { inner: file, progress: progress.as_ref() };
+        let stream = ProgressReader { inner: file, progress: &progress };
         let verified = store.verify_stream(&source, stream, Some(before.size()), check);
         progress.finish();
         let verified = verified?;
@@ -252,7 +252,7 @@ impl ImageHandle {
     ) -> Result<()> {
         let file = open_image(&self.path)?;
         let progress = store.term.progress("verify", file.metadata().ok().map(|found| found.len()));
-        let stream = Tee { inner: ProgressReader { inner: &file, progress: progress.as_ref() }, write };
+        let stream = Tee { inner: ProgressReader { inner: &file, progress: &progress }, write };
         let read = ingest(stream, check, Payload::Opaque);
         progress.finish();
         let read = read?;

@@ -96,7 +96,7 @@ impl UnopenedImage {
         let file = open(&self.path)?;
         let size = file.metadata().ok().map(|found| found.len());
         let progress = term.progress("verify", size);
-        let stream = ProgressReader { inner: &file, progress: progress.as_ref() };
+        let stream = ProgressReader { inner: &file, progress: &progress };
         let verified = VerifiedImage::verify(source, stream, size, check, &self.cache.temp_dir_or_system());
         progress.finish();
         let verified = verified?;
@@ -136,7 +136,7 @@ pub(super) fn open(path: &Path) -> Result<File> {
 /// Reports the bytes that are read as progress.
 pub(super) struct ProgressReader<'p, R> {
     pub(super) inner: R,
-    pub(super) progress: &'p dyn crate::terminal::Progress,
+    pub(super) progress: &'p crate::terminal::Progress,
 }
 
 impl<R: std::io::Read> std::io::Read for ProgressReader<'_, R> {

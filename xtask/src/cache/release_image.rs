@@ -6,7 +6,7 @@ use super::image_store::{ImageStore, missing_signature};
 use super::release_cache::{CachedImage, ReleaseCache};
 use crate::http::{MAX_IMAGE_LEN, MAX_SIGNATURE_LEN};
 use crate::release_dir::ReleaseDir;
-use crate::terminal::Silent;
+use crate::terminal::Progress;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::release::{Board, Release};
 use coreos_types::signer::Signer;
@@ -162,7 +162,7 @@ impl ImageStore<'_> {
 
     /// Whether the server has the file, by the headers of its response.
     pub(super) fn url_exists(&self, url: &str) -> Result<bool> {
-        Ok(self.client.get(url, MAX_IMAGE_LEN, None, &Silent)?.is_some())
+        Ok(self.client.get(url, MAX_IMAGE_LEN, None, Progress::silent())?.is_some())
     }
 
     /// Opens a cached image as the one at `url`, verified and compared with the request.

@@ -11,7 +11,7 @@ use super::resume::ResumePoint;
 use super::retry::{RateMeter, RetryPolicy};
 use super::transport::Deadline;
 use super::url::Url;
-use crate::terminal::{Progress, Silent};
+use crate::terminal::Progress;
 use coreos_types::error::{Error, Result, error_from_io};
 
 /// A file that is being downloaded.
@@ -22,7 +22,7 @@ pub struct Download<'c> {
     shown: String,
     max_len: u64,
     policy: RetryPolicy,
-    progress: &'c dyn Progress,
+    progress: Progress,
     body: Option<OpenBody>,
     at: u64,
     total: Option<u64>,
@@ -58,7 +58,7 @@ impl Client {
         url: &str,
         max_len: u64,
         resume: Option<&ResumePoint>,
-        progress: &'c dyn Progress,
+        progress: Progress,
     ) -> Result<Option<Download<'c>>> {
         Download::start(self, url, max_len, *self.retry_policy(), resume, progress)
     }
@@ -95,7 +95,8 @@ impl Client {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let Some(mut download) = Download::start(self, url, max_len, policy, None, &Silent)? else {
+            let Some(mut download) = Download::start(self, url, max_len, policy, None, Progress::silent())?
+            else {
                 return Ok(None);
             };
             let mut bytes = Vec::new();
@@ -115,7 +116,7 @@ impl<'c> Download<'c> {
         max_len: u64,
         policy: RetryPolicy,
         resume: Option<&ResumePoint>,
-        progress: &'c dyn Progress,
+        progress: Progress,
     ) -> Result<Option<Download<'c>>> {
         let now = Instant::now();
         let at = resume.map_or(0, |resume| resume.at);

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 
-pub use self::progress::{Progress, Silent};
+pub use self::progress::Progress;
 use crate::report::styled_text::{Style, StyledText};
 use crate::report::text::Layout;
 use crate::report::{Format, Report, github, json, sarif, text};
@@ -173,11 +173,11 @@ impl Term {
     }
 
     /// Starts to show the progress of a long step. `label` is one verb, `fetching`; `total` is in bytes, where known.
-    pub fn progress(&self, label: &str, total: Option<u64>) -> Box<dyn Progress> {
+    pub fn progress(&self, label: &str, total: Option<u64>) -> Progress {
         match (&self.bars, self.verbosity) {
-            (_, Verbosity::Quiet) => Box::new(Silent),
-            (Some(bars), _) => Box::new(progress::Bar::start(bars, label, total)),
-            (None, _) => Box::new(progress::Lines::start(label, total)),
+            (_, Verbosity::Quiet) => Progress::silent(),
+            (Some(bars), _) => Progress::bar(bars, label, total),
+            (None, _) => Progress::lines(label, total),
         }
     }
 

@@ -2,43 +2,67 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{DecimalBytes, HumanDuration, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
-/// Receives the progress of a long step. All amounts are bytes.
-pub trait Progress: Send + Sync {
-    /// Sets the total, once it is known.
-    fn expect(&self, total: u64);
-    /// Sets the amount of an earlier run, which is excluded from the rate.
-    fn resume(&self, bytes: u64);
-    /// Adds an amount.
-    fn advance(&self, bytes: u64);
-    /// Removes the bar; a [`super::Term::stage`] line replaces it.
-    fn finish(&self);
+/// The progress of a long step. All amounts are bytes; a clone counts for the same step. The bar is removed with the
+/// last clone; a [`super::Term::stage`] line replaces it.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    bar: ProgressBar,
+    /// What off a terminal begins each line, and the time of the last one.
+    lines: Option<(Arc<str>, Arc<Mutex<Instant>>)>,
 }
 
-/// Shows nothing.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Silent;
+impl Progress {
+    /// Shows nothing.
+    pub fn silent() -> Progress {
+        Progress { bar: ProgressBar::hidden(), lines: None }
+    }
 
-impl Progress for Silent {
-    fn expect(&self, _total: u64) {}
-    fn resume(&self, _bytes: u64) {}
-    fn advance(&self, _bytes: u64) {}
-    fn finish(&self) {}
-}
-
-/// A bar on a terminal.
-pub(super) struct Bar(ProgressBar);
-
-impl Bar {
-    pub(super) fn start(bars: &MultiProgress, label: &str, total: Option<u64>) -> Bar {
+    pub(super) fn bar(bars: &MultiProgress, label: &str, total: Option<u64>) -> Progress {
         let bar = bars.add(total.map_or_else(ProgressBar::no_length, ProgressBar::new));
         bar.set_style(style(total.is_some()));
         bar.set_prefix(format!("{label:<9}"));
-        Bar(bar)
+        Progress { bar, lines: None }
+    }
+
+    pub(super) fn lines(label: &str, total: Option<u64>) -> Progress {
+        let progress = Progress::silent();
+        total.into_iter().for_each(|total| progress.bar.set_length(total));
+        Progress { lines: Some((label.into(), Arc::new(Mutex::new(Instant::now())))), ..progress }
+    }
+
+    /// Sets the total, once it is known.
+    pub fn expect(&self, total: u64) {
+        self.bar.set_length(total);
+        self.bar.set_style(style(true));
+    }
+
+    /// Sets the amount of an earlier run, which is excluded from the rate.
+    pub fn resume(&self, bytes: u64) {
+        self.bar.set_position(bytes);
+        self.bar.reset_eta();
+    }
+
+    /// Adds an amount.
+    pub fn advance(&self, bytes: u64) {
+        self.bar.inc(bytes);
+        let Some((label, last_line)) = &self.lines else { return };
+        // A time stays valid after a panic in another thread.
+        let mut last_line = last_line.lock().unwrap_or_else(PoisonError::into_inner);
+        if last_line.elapsed() >= PAUSE {
+            *last_line = Instant::now();
+            let rate = self.bar.per_sec() as u64;
+            to_stderr(line(label, self.bar.position(), self.bar.length(), rate).as_bytes());
+        }
+    }
+
+    /// Removes the bar.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
     }
 }
 
@@ -68,101 +92,16 @@ fn write_rate(state: &ProgressState, out: &mut dyn fmt::Write) {
     }
 }
 
-impl Progress for Bar {
-    fn expect(&self, total: u64) {
-        self.0.set_length(total);
-        self.0.set_style(style(true));
-    }
-
-    fn resume(&self, bytes: u64) {
-        self.0.set_position(bytes);
-        self.0.reset_eta();
-    }
-
-    fn advance(&self, bytes: u64) {
-        self.0.inc(bytes);
-    }
-
-    fn finish(&self) {
-        self.0.finish_and_clear();
-    }
-}
-
-/// The bar is removed if the step fails.
-impl Drop for Bar {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
-    }
-}
-
 /// Time between two lines.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// Lines off a terminal.
-pub(super) struct Lines {
-    label: String,
-    started: Instant,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct State {
-    done: u64,
-    /// The part of `done` from an earlier run.
-    resumed: u64,
-    total: Option<u64>,
-    last_line: Instant,
-}
-
-impl Lines {
-    pub(super) fn start(label: &str, total: Option<u64>) -> Lines {
-        let now = Instant::now();
-        Lines {
-            label: label.to_owned(),
-            started: now,
-            state: Mutex::new(State { done: 0, resumed: 0, total, last_line: now }),
-        }
-    }
-
-    fn change(&self, change: impl FnOnce(&mut State)) {
-        // A byte count stays valid after a panic in another thread.
-        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        change(&mut state);
-        let now = Instant::now();
-        if now.duration_since(state.last_line) >= PAUSE {
-            state.last_line = now;
-            to_stderr(line(&self.label, &state, now.duration_since(self.started)).as_bytes());
-        }
-    }
-}
-
-fn line(label: &str, state: &State, elapsed: Duration) -> String {
-    let rate = (state.done.saturating_sub(state.resumed) as f64 / elapsed.as_secs_f64().max(0.001)) as u64;
-    let of = match state.total {
-        Some(total) => format!(" of {}", DecimalBytes(total)),
-        None => String::new(),
-    };
-    let left = match state.total {
-        Some(total) if rate > 0 => format!(", {} s left", total.saturating_sub(state.done) / rate),
+fn line(label: &str, done: u64, total: Option<u64>, rate: u64) -> String {
+    let of = total.map(|total| format!(" of {}", DecimalBytes(total))).unwrap_or_default();
+    let left = match total {
+        Some(total) if rate > 0 => format!(", {} s left", total.saturating_sub(done) / rate),
         _ => String::new(),
     };
-    format!("{label:<9} {}{of}, {}/s{left}\n", DecimalBytes(state.done), DecimalBytes(rate))
-}
-
-impl Progress for Lines {
-    fn expect(&self, total: u64) {
-        self.change(|state| state.total = Some(total));
-    }
-
-    fn resume(&self, bytes: u64) {
-        self.change(|state| (state.done, state.resumed) = (bytes, bytes));
-    }
-
-    fn advance(&self, bytes: u64) {
-        self.change(|state| state.done += bytes);
-    }
-
-    fn finish(&self) {}
+    format!("{label:<9} {}{of}, {}/s{left}\n", DecimalBytes(done), DecimalBytes(rate))
 }
 
 /// Writes to standard error. A failure is ignored, because it cannot be reported.
@@ -177,13 +116,21 @@ mod tests {
 
     #[test]
     fn line_has_amount_rate_and_time_left() {
-        let now = Instant::now();
-        let state = State { done: 120_000_000, resumed: 0, total: Some(374_000_000), last_line: now };
-        let after = |state: &State| line("fetching", state, Duration::from_secs(10));
-        assert_eq!(after(&state), "fetching  120.00 MB of 374.00 MB, 12.00 MB/s, 21 s left\n");
-        let resumed = State { resumed: 100_000_000, ..state };
-        assert_eq!(after(&resumed), "fetching  120.00 MB of 374.00 MB, 2.00 MB/s, 127 s left\n");
-        assert_eq!(after(&State { total: None, ..state }), "fetching  120.00 MB, 12.00 MB/s\n");
-        assert_eq!(after(&State { done: 0, ..state }), "fetching  0 B of 374.00 MB, 0 B/s\n");
+        let (done, total) = (120_000_000, Some(374_000_000));
+        assert_eq!(
+            line("fetching", done, total, 12_000_000),
+            "fetching  120.00 MB of 374.00 MB, 12.00 MB/s, 21 s left\n"
+        );
+        assert_eq!(line("fetching", done, None, 12_000_000), "fetching  120.00 MB, 12.00 MB/s\n");
+        assert_eq!(line("fetching", 0, total, 0), "fetching  0 B of 374.00 MB, 0 B/s\n");
+    }
+
+    #[test]
+    fn amounts_are_counted_without_a_terminal() {
+        let progress = Progress::lines("download", None);
+        progress.expect(100);
+        progress.resume(40);
+        progress.clone().advance(10);
+        assert_eq!((progress.bar.position(), progress.bar.length()), (50, Some(100)));
     }
 }

@@ -7,7 +7,7 @@ use release_fixture::server::{Misbehavior, Server};
 use xtask::http::{
     CaBundle, Client, ClientConfig, MAX_IMAGE_LEN, MAX_SIGNATURE_LEN, ResumePoint, RetryPolicy,
 };
-use xtask::terminal::Silent;
+use xtask::terminal::Progress;
 
 const PATH: &str = "amd64-usr/1032.0.0/coreos_production_pxe_image.cpio.gz";
 
@@ -38,7 +38,7 @@ fn client() -> Client {
 fn download(server: &Server, resume: Option<&ResumePoint>) -> Result<Vec<u8>, String> {
     let client = client();
     let url = format!("{}/{PATH}", server.url());
-    let mut download = match client.get(&url, MAX_IMAGE_LEN, resume, &Silent) {
+    let mut download = match client.get(&url, MAX_IMAGE_LEN, resume, Progress::silent()) {
         Ok(Some(download)) => download,
         Ok(None) => return Err("missing".to_owned()),
         Err(error) => return Err(error.to_string().replace(&server.url(), "")),
@@ -106,7 +106,7 @@ fn permanent_errors_fail_without_retry() {
     server.trouble(PATH, usize::MAX, Misbehavior::Redirect(format!("/{PATH}")));
     assert!(download(&server, None).unwrap_err().contains("redirects more than 10 times"));
     let url = format!("{}/{PATH}", server.url());
-    let error = client().get(&url, MAX_IMAGE_LEN, None, &Silent).err().unwrap();
+    let error = client().get(&url, MAX_IMAGE_LEN, None, Progress::silent()).err().unwrap();
     assert!(error.hint.unwrap().contains("--mirror URL"));
 }
 
@@ -207,7 +207,7 @@ fn earlier_download_is_resumed_or_restarted() {
     let server = start_server();
     let client = client();
     let url = format!("{}/{PATH}", server.url());
-    let first = client.get(&url, MAX_IMAGE_LEN, None, &Silent).unwrap().unwrap();
+    let first = client.get(&url, MAX_IMAGE_LEN, None, Progress::silent()).unwrap().unwrap();
     let resume = first.resume_after(120_000).unwrap();
     drop(first);
     assert_eq!(resume.total, Some(300_000));

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use xtask::http::{CaBundle, Client, ClientConfig, MAX_IMAGE_LEN, MAX_LIST_LEN, ResumePoint, RetryPolicy};
-use xtask::terminal::Silent;
+use xtask::terminal::Progress;
 
 /// An nginx process with its own certificate authority; dropping the value kills the process.
 struct Nginx {
@@ -125,7 +125,8 @@ fn file() -> Vec<u8> {
 }
 
 fn download_bytes(client: &Client, url: &str, resume: Option<&ResumePoint>) -> Result<Vec<u8>, String> {
-    let download = client.get(url, MAX_IMAGE_LEN, resume, &Silent).map_err(|error| error.to_string())?;
+    let download =
+        client.get(url, MAX_IMAGE_LEN, resume, Progress::silent()).map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
     download.ok_or("missing")?.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     Ok(bytes)
@@ -137,7 +138,7 @@ fn nginx_range_resumes_under_the_same_etag() {
     let nginx = Nginx::start();
     let client = nginx.client(None);
     let url = nginx.http_url(FILE);
-    let first = client.get(&url, MAX_IMAGE_LEN, None, &Silent).unwrap().unwrap();
+    let first = client.get(&url, MAX_IMAGE_LEN, None, Progress::silent()).unwrap().unwrap();
     let resume = first.resume_after(700_000).unwrap();
     drop(first);
     assert_eq!(resume.total, Some(2_000_000));

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use xtask::http::{Client, ClientConfig, Event, ProxyConfig, ProxyVariable, RetryPolicy};
-use xtask::terminal::Silent;
+use xtask::terminal::Progress;
 
 /// A loopback server that computes each response from the request's head. The server ends with the test process.
 struct ScriptedServer {
@@ -163,7 +163,10 @@ fn retries_are_reported_with_their_number() {
     })
     .with_logger(move |event| log.lock().unwrap().push(event));
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let error = client.get(&format!("http://127.0.0.1:{port}/x"), 1, None, &Silent).map(|_| ()).unwrap_err();
+    let error = client
+        .get(&format!("http://127.0.0.1:{port}/x"), 1, None, Progress::silent())
+        .map(|_| ())
+        .unwrap_err();
     assert!(error.to_string().contains("gave up after 3 attempts"), "{error}");
     let retries: Vec<String> = events.lock().unwrap().iter().map(|event| format!("{event:?}")).collect();
     assert!(
