@@ -8,7 +8,7 @@ use super::library_name::{LibraryName, NameKind};
 use usr::file_info::FileInfo;
 use usr::name_index::NameIndex;
 use usr::path::UsrPath;
-use usr::tree::{NodeKind, UsrTree};
+use usr::tree::{NodeKind, Target, UsrTree};
 
 /// The class of a path's directory: a replacement is searched among paths of the same class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,6 +154,15 @@ impl<'a> ImageIndex<'a> {
         matches!(self.tree.get(path.as_str()).map(|node| &node.kind), Some(NodeKind::File { .. }))
     }
 
+    /// Whether a path is a directory, or a symlink to one.
+    pub fn is_directory(&self, path: &UsrPath) -> bool {
+        match self.tree.resolve(path).end {
+            Target::Node(end) => self.tree.get(end.as_str()).is_some_and(|n| n.kind == NodeKind::Directory),
+            Target::UsrRoot => true,
+            _ => false,
+        }
+    }
+
     /// Whether a node is a symbolic link.
     pub fn is_symlink(&self, path: &UsrPath) -> bool {
         matches!(self.tree.get(path.as_str()).map(|node| &node.kind), Some(NodeKind::Symlink(_)))
@@ -172,7 +181,7 @@ impl<'a> ImageIndex<'a> {
             None => self
                 .get(name)
                 .into_iter()
-                .filter(|other| PathClass::from_path(other) != PathClass::Other)
+                .filter(|other| PathClass::from_path(other) != PathClass::Other && !self.is_directory(other))
                 .collect(),
         };
         if similar.is_empty() && library.is_none() {

@@ -112,6 +112,9 @@ fn via_directory_symlink(path: &UsrPath, context: &ReplacementContext<'_>) -> Op
     let Target::Node(directory) = resolved.end else { return None };
     let real = directory.join(path.name());
     let link = resolved.links.first()?;
+    if is_file_name(path) && context.index.is_directory(&real) {
+        return None;
+    }
     context.index.tree.get(real.as_str())?;
     let target = match context.index.tree.get(link.as_str()).map(|node| &node.kind) {
         Some(NodeKind::Symlink(target)) => target.as_str(),
@@ -145,7 +148,9 @@ fn is_soname_for(other: &UsrPath, name: &LibraryName<'_>) -> bool {
 /// The same name in another directory of the same use.
 fn same_name_elsewhere(path: &UsrPath, context: &ReplacementContext<'_>) -> Option<Replacement> {
     let mut candidates = context.index.get(path.name());
-    candidates.retain(|other| PathClass::from_path(other) == PathClass::from_path(path));
+    // A directory is not a moved file: listed, it would add everything below it.
+    let is_file = |other: &UsrPath| !is_file_name(path) || !context.index.is_directory(other);
+    candidates.retain(|other| PathClass::from_path(other) == PathClass::from_path(path) && is_file(other));
     if candidates.iter().any(|other| is_same_below_top_directory(path, other)) {
         candidates.retain(|other| is_same_below_top_directory(path, other));
     } else {
@@ -154,7 +159,10 @@ fn same_name_elsewhere(path: &UsrPath, context: &ReplacementContext<'_>) -> Opti
     let real = match candidates.as_slice() {
         [] => return None,
         [only] => *only,
-        _ => return Some(ambiguous(candidates.into_iter(), "the image has several files of this name")),
+        _ => {
+            candidates.retain(|other| !context.index.is_directory(other));
+            return Some(ambiguous(candidates.into_iter(), "the image has several files of this name"));
+        }
     };
     let directory = real.parent().map_or_else(|| "/usr".to_owned(), |parent| parent.to_string());
     Some(unless_listed(real.clone(), &format!("it is in {directory} in this image"), context, Outcome::Moved))
@@ -329,8 +337,23 @@ fn unless_listed(
     Replacement { outcome: outcome(real), reason: reason.to_owned() }
 }
 
+/// Whether a path has a name that only files have: in a directory of programs, or with an extension. Directories of
+/// systemd and others have extensions too (`.d`, `.wants`).
+pub fn is_file_name(path: &UsrPath) -> bool {
+    const OF_DIRECTORIES: [&str; 4] = ["d", "wants", "requires", "upholds"];
+    let extension = path.name().rsplit_once('.').map(|(_, extension)| extension);
+    matches!(path.parent().as_ref().map(UsrPath::as_str), Some("bin" | "sbin"))
+        || LibraryName::parse(path.name()).is_some()
+        || extension.is_some_and(|it| {
+            !OF_DIRECTORIES.contains(&it) && it.starts_with(|c: char| c.is_ascii_alphabetic())
+        })
+}
+
 fn ambiguous<'a>(candidates: impl Iterator<Item = &'a UsrPath>, reason: &str) -> Replacement {
-    Replacement { outcome: Outcome::Ambiguous(candidates.cloned().collect()), reason: reason.to_owned() }
+    let candidates: Vec<UsrPath> = candidates.cloned().collect();
+    let outcome =
+        if candidates.is_empty() { Outcome::NotFound(candidates) } else { Outcome::Ambiguous(candidates) };
+    Replacement { outcome, reason: reason.to_owned() }
 }
 
 #[cfg(test)]

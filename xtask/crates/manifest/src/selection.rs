@@ -113,7 +113,10 @@ impl<'a> Selection<'a> {
                 selection.add(path, location);
             }
         }
-        // The line of a path itself has precedence over the line of a directory above.
+        // The line of a path itself has precedence over the line of a directory above, and of nested directories the
+        // outermost is enough.
+        directories.sort();
+        directories.dedup_by(|inner, outer| inner.0.is_within(&outer.0));
         for (directory, location) in directories {
             for (below, _) in tree.below(&directory) {
                 selection.add(below.clone(), location);

@@ -1,13 +1,19 @@
-//! Invariants of each replayed case: fixable findings are fixed, and suggestions cause no new error.
+//! Invariants of each replayed case: fixable findings are fixed, and each suggestion does what it says and causes no new
+//! error.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use coreos_types::release::Board;
 use manifest::finding::{Finding, Severity};
 use manifest::plan::bump::BumpPlan;
+use manifest::plan::requested_edit::edit;
 use manifest::plan::stage1_sources::COMMON_MK;
 use manifest::suggestion::Suggestion;
-use usr::tree::UsrTree;
+use usr::elf::DlopenPriority;
+use usr::file_info::FileInfo;
+use usr::ldso::DynamicLoader;
+use usr::path::UsrPath;
+use usr::tree::{NodeKind, UsrTree};
 
 use super::row::{Row, lines};
 
@@ -47,6 +53,48 @@ impl Row {
             assert!(new.is_empty(), "the suggestion {edits:#?} of {finding:#?} breaks {new:#?}");
         }
     }
+}
+
+impl Row {
+    /// Applies the suggestion of each finding as the hint's command would, and asserts that the finding is gone, that no
+    /// added line is a directory, and that no removed file works.
+    pub(super) fn assert_suggestions(&self, trees: &BTreeMap<Board, UsrTree>, plan: &BumpPlan) {
+        let before = self.verify(self.sources(), trees);
+        let found = before.iter().map(|one| (self.sources(), one));
+        let left = plan.findings.iter().map(|one| (&plan.after, one));
+        for (sources, finding) in found.chain(left).filter(|(_, finding)| finding.file != COMMON_MK) {
+            let Suggestion::EditManifest(edits) = &finding.suggestion else { continue };
+            let tree = &trees[&finding.board];
+            let mut edited = sources.clone();
+            for one in edits {
+                edited = edit(&edited, one).unwrap_or_else(|error| panic!("{finding:#?}: {error}")).0;
+                for line in &one.add {
+                    let node = tree.get(line).unwrap();
+                    assert!(node.kind != NodeKind::Directory, "{finding:#?} adds a directory");
+                }
+                // A file that another line replaces, or whose directory is listed, is not lost.
+                let has_no_addition = edits.iter().all(|one| one.add.is_empty());
+                for line in one.remove.iter().filter(|_| has_no_addition) {
+                    assert!(!works(tree, finding.board, line), "{finding:#?} removes {line}, which works");
+                }
+            }
+            assert_ne!(edited, *sources, "{finding:#?} changes nothing");
+            let again = self.verify(&edited, trees);
+            assert!(!again.iter().any(|one| key(one) == key(finding)), "{finding:#?} stays after {edits:#?}");
+        }
+    }
+}
+
+/// Whether the whole image has all that a program or library needs to start.
+fn works(tree: &UsrTree, board: Board, line: &str) -> bool {
+    let Ok(path) = UsrPath::new(line) else { return false };
+    let loader = DynamicLoader::new(tree, board, DynamicLoader::systemd_directories(tree), None);
+    let Some(file) = tree.resolve(&path).end.node().cloned() else { return false };
+    let Some(FileInfo::Elf(elf)) = tree.file_info(file.as_str()) else { return false };
+    let mut required = elf.dlopen.iter().filter(|note| note.priority == DlopenPriority::Required);
+    elf.machine == board.elf_machine()
+        && loader.load(&file).is_sound()
+        && required.all(|note| note.sonames.iter().any(|name| loader.dlopen(&file, name).is_some()))
 }
 
 /// Identity of a finding: kind, board, file and path.

@@ -206,6 +206,7 @@ impl Row {
             self.assert_fixable(&trees, &plan);
         }
         self.assert_removals(&trees, &plan);
+        self.assert_suggestions(&trees, &plan);
         plan
     }
 

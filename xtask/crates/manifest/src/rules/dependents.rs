@@ -73,6 +73,20 @@ impl Graph {
 }
 
 impl Dependents {
+    /// The paths below a directory that selected files elsewhere need, with the symlinks to them.
+    pub(super) fn needed_outside(&self, directory: &UsrPath, lint: &Lint<'_, '_>) -> BTreeSet<UsrPath> {
+        let graph = self.0.get_or_init(|| Graph::new(lint));
+        let by_file = [&graph.by_object, &graph.by_program, &graph.by_target].into_iter().flatten();
+        let needed = by_file.filter(|(file, dependents)| {
+            file.is_within(directory) && dependents.iter().any(|path| !path.is_within(directory))
+        });
+        let links = |file| graph.by_target.get(file).into_iter().flatten();
+        needed
+            .flat_map(|(file, _)| links(file).filter(|link| link.is_within(directory)).chain([file]))
+            .cloned()
+            .collect()
+    }
+
     /// The removal of the lines for `paths`, and of those for everything that does not work without one of them, or
     /// without the name `missing`.
     pub(super) fn removal_closure<'p>(

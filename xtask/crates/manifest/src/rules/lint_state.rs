@@ -162,6 +162,11 @@ impl<'a> Lint<'a, '_> {
         self.dependents.removal_closure(paths, Some(missing), self)
     }
 
+    /// The paths below a directory that selected files elsewhere need, with the symlinks to them.
+    pub(super) fn needed_outside(&self, directory: &UsrPath) -> BTreeSet<UsrPath> {
+        self.dependents.needed_outside(directory, self)
+    }
+
     /// The manifest for a path that a file of another kind needs: the one that lists most files of the path's directory,
     /// else the manifest of that file. The line is the nearest entry.
     pub(super) fn preferred_location(&self, path: &UsrPath, needed_by: Location<'a>) -> Location<'a> {

@@ -1,13 +1,17 @@
 //! Rule: a listed directory is intended. The line adds everything below the directory (`unsquashfs -ef` in rkt's build);
-//! if the name is typical of a file, the image has a directory instead of that file. Without a fix.
+//! if the name is typical of a file, the image has a directory instead of that file. Without a fix: the suggestion lists the
+//! files instead, or those that listed files need.
 
 use super::lint_state::{Lint, Problem};
 use crate::finding::FindingKind;
-use crate::library_name::LibraryName;
+use crate::replacement::is_file_name;
 use crate::selection::Location;
-use crate::suggestion::Suggestion;
+use crate::suggestion::{LineEdit, Suggestion};
 use usr::path::UsrPath;
 use usr::tree::NodeKind;
+
+/// The files that a suggestion lists in place of their directory.
+const MAX_ADDED: usize = 100;
 
 /// Reports each listed directory with files below it: as a warning if the name is typical of a file, else as advice.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
@@ -21,33 +25,29 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
             if path.parent().is_none() || !is_directory(&path) {
                 continue;
             }
-            let below =
-                lint.index.tree.below(&path).filter(|(_, node)| node.kind != NodeKind::Directory).count();
-            let kind = if is_file_name(&path) { FindingKind::Tidy } else { FindingKind::Advice };
-            let message =
-                format!("{path} is a directory in this image: the line adds all {below} files below it");
-            let suggestion = Suggestion::remove([(file, path.as_str())]);
-            if below > 0 {
-                lint.emit(
-                    Location { file, line: at + 1 },
-                    path.as_str(),
-                    Problem::new(kind, message, suggestion),
-                );
+            let below = lint.index.tree.below(&path).filter(|(_, node)| node.kind != NodeKind::Directory);
+            let below: Vec<&UsrPath> = below.map(|(path, _)| path).collect();
+            if below.is_empty() {
+                continue;
             }
+            let count = below.len();
+            let message =
+                format!("{path} is a directory in this image: the line adds all {count} files below it");
+            let kind = if is_file_name(&path) { FindingKind::Tidy } else { FindingKind::Advice };
+            let mut kept = below;
+            if kind == FindingKind::Tidy || count > MAX_ADDED {
+                let needed = lint.needed_outside(&path);
+                kept.retain(|path| needed.contains(*path));
+            }
+            let edit = LineEdit {
+                file: file.to_owned(),
+                add: kept.into_iter().map(ToString::to_string).collect(),
+                remove: vec![line.to_owned()],
+            };
+            let problem = Problem::new(kind, message, Suggestion::EditManifest(vec![edit]));
+            lint.emit(Location { file, line: at + 1 }, path.as_str(), problem);
         }
     }
-}
-
-/// Whether a path has a name that only files have: in a directory of programs, or with an extension. Directories of
-/// systemd and others have extensions too (`.d`, `.wants`).
-fn is_file_name(path: &UsrPath) -> bool {
-    const OF_DIRECTORIES: [&str; 4] = ["d", "wants", "requires", "upholds"];
-    let extension = path.name().rsplit_once('.').map(|(_, extension)| extension);
-    matches!(path.parent().as_ref().map(UsrPath::as_str), Some("bin" | "sbin"))
-        || LibraryName::parse(path.name()).is_some()
-        || extension.is_some_and(|it| {
-            !OF_DIRECTORIES.contains(&it) && it.starts_with(|c: char| c.is_ascii_alphabetic())
-        })
 }
 
 #[cfg(test)]

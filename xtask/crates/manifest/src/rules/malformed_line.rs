@@ -181,7 +181,7 @@ fn complete_directory(name: &UsrPath, index: &ImageIndex<'_>) -> Option<(String,
             LibraryName::parse(path.name()).is_some_and(|other| other.kind.can_replace(library.kind))
         });
     }
-    found.retain(is_searched);
+    found.retain(|path| is_searched(path) && !index.is_directory(path));
     let files: Vec<&UsrPath> = found.iter().copied().filter(|path| index.is_file(path)).collect();
     match if found.len() > 1 { files } else { found }.as_slice() {
         [only] => Some((only.to_string(), "the path has no directory".to_owned())),

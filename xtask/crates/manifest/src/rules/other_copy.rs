@@ -14,11 +14,12 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
         let OtherCopy { selected, chain, how, needed_by } = &copy;
         let Some(location) = lint.location(selected) else { continue };
         let path = chain.last().unwrap_or(selected);
-        let names = chain.iter().map(UsrPath::as_str).collect::<Vec<_>>().join(", ");
+        let unlisted: Vec<&UsrPath> = chain.iter().filter(|path| !lint.is_selected(path)).collect();
+        let names = unlisted.iter().map(|path| path.as_str()).collect::<Vec<_>>().join(", ");
         let file = location.file;
         let message =
             format!("{needed_by} loads {names} in the image, by the {how}; {file} lists {selected} instead");
-        let problem = Problem::new(FindingKind::Advice, message, Suggestion::add(file, chain));
-        lint.emit(location, path.as_str(), problem.needed_by([needed_by]).candidates(chain));
+        let problem = Problem::new(FindingKind::Advice, message, Suggestion::add(file, &unlisted));
+        lint.emit(location, path.as_str(), problem.needed_by([needed_by]).candidates(unlisted));
     }
 }
