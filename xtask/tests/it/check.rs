@@ -120,7 +120,7 @@ fn listed_path_missing_in_image_is_reported() {
         &[],
         |image| image.without("lib64/systemd/systemd-sleep"),
         &expect![[r#"
-            error missing systemd.manifest lib64/systemd/systemd-sleep: lib64/systemd/systemd-sleep is not in the image: the image has no file of this name and no certain replacement
+            error missing systemd.manifest lib64/systemd/systemd-sleep: lib64/systemd/systemd-sleep is not in the image: the image has no file of this name and no certain replacement; decide whether to remove the line, or to stay with a release that has it
         "#]],
     );
 }

@@ -46,6 +46,7 @@ mod rendered;
 mod replay;
 mod scene;
 mod schema;
+mod series;
 mod smoketest;
 mod sort_manifests;
 mod tidy;

@@ -39,9 +39,9 @@ fn finding_has_the_number_of_its_line() {
         &expect![[r#"
             64 error missing: lib64/libpcre.so is redundant: the image has no symlink of this name any more; programs load libpcre.so.1
             117 warning tidy: paths are relative to /usr, without a leading slash
-            118 error missing: lib64/gone is not in the image: the image has no file of this name and no certain replacement
+            118 error missing: lib64/gone is not in the image: the image has no file of this name and no certain replacement; decide whether to remove the line, or to stay with a release that has it
             119 error missing: the path is outside /usr, so it cannot be a file of the image
-            120 error missing: lib64/twin is not in the image: the image has no file of this name and no certain replacement
+            120 error missing: lib64/twin is not in the image: the image has no file of this name and no certain replacement; decide whether a candidate replaces it
             121 warning tidy: share is redundant: share is a directory in this image; listed, it would add all 4 files below it
         "#]],
     );

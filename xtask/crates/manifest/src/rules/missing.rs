@@ -69,7 +69,7 @@ fn check_file(lint: &mut Lint<'_, '_>, file: &str, text: &ManifestFile, context:
         let moved_to = if let Outcome::Moved(to) = &found.outcome { to.parent() } else { None };
         match (path.parent(), moved_to) {
             (Some(from), Some(to)) => moved.entry((from, to)).or_default().push(at),
-            _ => lint.emit(location, line, problem(&path, &found, file, context.index)),
+            _ => lint.emit(location, line, problem(&path, &found, file, context)),
         }
     }
     if let Some(&at) = without_candidates.get(MAX_REPORTED) {
@@ -95,7 +95,7 @@ fn check_file(lint: &mut Lint<'_, '_>, file: &str, text: &ManifestFile, context:
 }
 
 /// The problem with a line and its replacement.
-fn problem(path: &UsrPath, found: &Replacement, file: &str, index: &ImageIndex<'_>) -> Problem {
+fn problem(path: &UsrPath, found: &Replacement, file: &str, context: &ReplacementContext<'_>) -> Problem {
     let missing = format!("{path} is not in the image");
     let reason = &found.reason;
     match &found.outcome {
@@ -105,7 +105,7 @@ fn problem(path: &UsrPath, found: &Replacement, file: &str, index: &ImageIndex<'
         }
         Outcome::Redundant => {
             // A redundant line that is in the image is not a missing one.
-            let is_in_image = index.tree.get(path.as_str()).is_some();
+            let is_in_image = context.index.tree.get(path.as_str()).is_some();
             let kind = if is_in_image { FindingKind::Tidy } else { FindingKind::Missing };
             Problem::new(kind, format!("{path} is redundant: {reason}"), Suggestion::RunFix)
         }
@@ -116,9 +116,25 @@ fn problem(path: &UsrPath, found: &Replacement, file: &str, index: &ImageIndex<'
                 .candidates(candidates)
         }
         Outcome::NotFound(candidates) => {
-            let message = format!("{missing}: {reason}");
+            let message = format!("{missing}: {reason}; {}", decision(path, candidates, context));
             Problem::new(FindingKind::Missing, message, Suggestion::RunFixDropMissing).candidates(candidates)
         }
+    }
+}
+
+/// The decision that a missing path without a certain replacement needs.
+fn decision(path: &UsrPath, candidates: &[UsrPath], context: &ReplacementContext<'_>) -> &'static str {
+    let is_needed = |stem: &str| {
+        let start = format!("{stem}.so");
+        context.unresolved_sonames.range(start.clone()..).next().is_some_and(|name| name.starts_with(&start))
+    };
+    let library = LibraryName::parse(path.name());
+    let is_unneeded_library =
+        library.is_some_and(|name| !is_loaded_by_name(name.stem) && !is_needed(name.stem));
+    match (candidates.is_empty(), is_unneeded_library) {
+        (false, _) => "decide whether a candidate replaces it",
+        (true, true) => "no listed file links to it: decide whether to remove the line",
+        (true, false) => "decide whether to remove the line, or to stay with a release that has it",
     }
 }
 
