@@ -57,13 +57,8 @@ pub(crate) fn manifest_text(bytes: &[u8]) {
     let Some(mut editor) = ManifestEditor::open_all([("m", bytes)]).remove("m") else { return };
     editor.add("lib64/libpam.so.0", "fuzzing");
     let again = ManifestFile::parse(&editor.text().to_bytes());
-    let others = |text: &ManifestFile| {
-        let mut lines: Vec<String> = text.entries().map(|(_, line)| line.to_owned()).collect();
-        let added = lines.iter().position(|line| line == "lib64/libpam.so.0");
-        added.map(|at| lines.remove(at));
-        lines
-    };
-    assert_eq!(others(&again), others(&text));
+    let is_new = editor.revision() > 0;
+    assert_eq!(again.entries().count(), text.entries().count() + usize::from(is_new));
 }
 
 /// coreos-common.mk is refused, or can be edited and then has the new values.

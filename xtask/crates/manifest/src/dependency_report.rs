@@ -30,21 +30,27 @@ pub struct DependencyReport {
 
 /// The last reports of an image: fixes and checks look at the same selection several times.
 #[derive(Debug, Default)]
-pub struct ReportCache(RefCell<VecDeque<(BTreeSet<UsrPath>, MinDlopenPriority, Rc<DependencyReport>)>>);
+pub struct ReportCache(RefCell<VecDeque<CachedReport>>);
+
+#[derive(Debug)]
+struct CachedReport {
+    paths: BTreeSet<UsrPath>,
+    level: MinDlopenPriority,
+    report: Rc<DependencyReport>,
+}
 
 impl ReportCache {
     /// As [`DependencyReport::scan`]; a selection of the image has the same report each time.
     pub fn scan(&self, selection: &Selection<'_>, level: MinDlopenPriority) -> Rc<DependencyReport> {
         let mut known = self.0.borrow_mut();
-        let is_same = |(paths, known, _): &&(BTreeSet<UsrPath>, MinDlopenPriority, _)| {
-            *known == level && *paths == selection.paths
-        };
-        if let Some((.., report)) = known.iter().find(is_same) {
-            return Rc::clone(report);
+        let is_same = |known: &&CachedReport| known.level == level && known.paths == selection.paths;
+        if let Some(known) = known.iter().find(is_same) {
+            return Rc::clone(&known.report);
         }
         let report = Rc::new(DependencyReport::scan(selection, level));
         known.truncate(MAX_REPORTS - 1);
-        known.push_front((selection.paths.clone(), level, Rc::clone(&report)));
+        let paths = selection.paths.clone();
+        known.push_front(CachedReport { paths, level, report: Rc::clone(&report) });
         report
     }
 }

@@ -11,6 +11,7 @@ mod dependents;
 mod dlopen;
 mod fix_state;
 mod journald;
+mod library_changes;
 pub mod lint_and_fix;
 mod lint_state;
 mod listed_directory;
@@ -61,7 +62,7 @@ const RULES: [Rule; 15] = [
     Rule::new(listed_directory::check),
     Rule::fixed_by(needs_unlisted::check, needs_unlisted::fix),
     Rule::fixed_by(dangling::check, dangling::fix),
-    Rule::fixed_by(needs_nowhere::check, missing::fix_by_additions),
+    Rule::fixed_by(needs_nowhere::check, library_changes::fix_by_additions),
     Rule::new(undefined_version::check),
     Rule::new(wrong_machine::check),
     Rule::new(unit_executable::check),

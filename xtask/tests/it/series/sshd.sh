@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034
 # Logs in to the sshd of a root filesystem with only the listed files, in a private network and mount namespace.
 # Prints the program that serves the connection, then what the remote shell prints.
 #   sshd.sh ROOT CLIENT_DIRECTORY

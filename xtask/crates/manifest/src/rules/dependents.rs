@@ -3,9 +3,10 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 
-use super::lint_state::Lint;
 use crate::dependency_report::loader_with_rkt_env;
+use crate::selection::{ManifestsByPath, Selection};
 use crate::suggestion::Suggestion;
+use crate::unit_and_script_execs::ExecReference;
 use usr::path::UsrPath;
 
 /// Most dependencies that are followed in all loads together: four times those of a real image. Suggestions for a hostile
@@ -13,8 +14,12 @@ use usr::path::UsrPath;
 const MAX_LOADS: usize = 100_000;
 
 /// The reverse dependency graph of a selection, computed on first use.
-#[derive(Default)]
-pub(super) struct Dependents(OnceCell<Graph>);
+pub(super) struct Dependents<'a, 's> {
+    selection: &'s Selection<'a>,
+    manifests: &'s ManifestsByPath<'a>,
+    exec_references: &'s [ExecReference],
+    graph: OnceCell<Graph>,
+}
 
 /// Dependents by dependency.
 #[derive(Default)]
@@ -31,9 +36,22 @@ struct Graph {
     lines: HashMap<UsrPath, Vec<(String, usize, String)>>,
 }
 
-impl Graph {
-    fn new(lint: &Lint<'_, '_>) -> Graph {
-        let (mut graph, selection) = (Graph::default(), lint.selection);
+impl<'a, 's> Dependents<'a, 's> {
+    /// `exec_references` are the programs that selected units and scripts start.
+    pub(super) fn new(
+        selection: &'s Selection<'a>,
+        manifests: &'s ManifestsByPath<'a>,
+        exec_references: &'s [ExecReference],
+    ) -> Dependents<'a, 's> {
+        Dependents { selection, manifests, exec_references, graph: OnceCell::new() }
+    }
+
+    fn graph(&self) -> &Graph {
+        self.graph.get_or_init(|| self.build())
+    }
+
+    fn build(&self) -> Graph {
+        let (mut graph, selection) = (Graph::default(), self.selection);
         let image = loader_with_rkt_env(selection, None);
         let mut count = 0;
         for path in selection.dynamic_elf_files() {
@@ -51,7 +69,7 @@ impl Graph {
                 .into_iter()
                 .for_each(|name| graph.by_missing_name.entry(name).or_default().push(path.clone()));
         }
-        for reference in lint.exec_references.iter().filter(|reference| reference.is_needed_to_start()) {
+        for reference in self.exec_references.iter().filter(|reference| reference.is_needed_to_start()) {
             if let Some(program) = reference.target(selection.tree) {
                 graph.by_program.entry(program).or_default().push(reference.referrer.clone());
             }
@@ -63,19 +81,17 @@ impl Graph {
             }
         }
         for file in &selection.manifests.files {
-            for (at, line) in lint.manifests.get(file.as_str()).into_iter().flat_map(|text| text.entries()) {
+            for (at, line) in self.manifests.get(file.as_str()).into_iter().flat_map(|text| text.entries()) {
                 let Ok(path) = UsrPath::new(line) else { continue };
                 graph.lines.entry(path).or_default().push((file.clone(), at + 1, line.to_owned()));
             }
         }
         graph
     }
-}
 
-impl Dependents {
     /// The paths below a directory that selected files elsewhere need, with the symlinks to them.
-    pub(super) fn needed_outside(&self, directory: &UsrPath, lint: &Lint<'_, '_>) -> BTreeSet<UsrPath> {
-        let graph = self.0.get_or_init(|| Graph::new(lint));
+    pub(super) fn needed_outside(&self, directory: &UsrPath) -> BTreeSet<UsrPath> {
+        let graph = self.graph();
         let by_file = [&graph.by_object, &graph.by_program, &graph.by_target].into_iter().flatten();
         let needed = by_file.filter(|(file, dependents)| {
             file.is_within(directory) && dependents.iter().any(|path| !path.is_within(directory))
@@ -93,9 +109,8 @@ impl Dependents {
         &self,
         paths: impl IntoIterator<Item = &'p UsrPath>,
         missing: Option<&str>,
-        lint: &Lint<'_, '_>,
     ) -> Suggestion {
-        let graph = self.0.get_or_init(|| Graph::new(lint));
+        let graph = self.graph();
         let mut removed: BTreeSet<UsrPath> = paths.into_iter().cloned().collect();
         let unloadable = missing.and_then(|name| graph.by_missing_name.get(name));
         let extended = |removed: &BTreeSet<UsrPath>, by: &HashMap<UsrPath, Vec<UsrPath>>| -> Vec<UsrPath> {
@@ -114,8 +129,8 @@ impl Dependents {
         let mut lines: BTreeSet<(&str, usize, &str)> =
             listed.map(|(file, line, text)| (file.as_str(), *line, text.as_str())).collect();
         // A path below a listed directory goes with the directory's line.
-        for location in removed.iter().filter_map(|path| lint.location(path)) {
-            let text = lint.manifests.get(location.file).and_then(|text| text.lines().get(location.line - 1));
+        for location in removed.iter().filter_map(|path| self.selection.location(path)) {
+            let text = self.manifests.get(location.file).and_then(|text| text.lines().get(location.line - 1));
             lines.extend(text.map(|line| (location.file, location.line, line.text.as_str())));
         }
         Suggestion::remove(lines.into_iter().map(|(file, _, text)| (file, text)))

@@ -25,14 +25,15 @@ pub fn lint(
     for flavor in flavors {
         let selection = Selection::new(flavor, manifests, index.tree);
         let dependencies = index.reports.scan(&selection, dlopen);
+        let exec_references = find_exec_references(index.tree, &selection.paths);
         let mut lint = Lint {
             selection: &selection,
             manifests,
             index,
             dependencies: &dependencies,
-            exec_references: &find_exec_references(index.tree, &selection.paths),
+            exec_references: &exec_references,
             dlopen,
-            dependents: &Dependents::default(),
+            dependents: Dependents::new(&selection, manifests, &exec_references),
             reported: &mut reported,
             findings: &mut findings,
         };

@@ -26,7 +26,7 @@ pub(super) struct Lint<'a, 's> {
     /// The minimum priority of `.note.dlopen` entries that are dependencies.
     pub(super) dlopen: MinDlopenPriority,
     /// The reverse dependencies in the selection.
-    pub(super) dependents: &'s Dependents,
+    pub(super) dependents: Dependents<'a, 's>,
     /// The findings of this flavor and the flavors before it, for deduplication.
     pub(super) reported: &'s mut Reported,
     /// The findings so far.
@@ -150,7 +150,7 @@ impl<'a> Lint<'a, '_> {
 
     /// Suggests removing the lines of some paths and of their dependents.
     pub(super) fn removal<'p>(&self, paths: impl IntoIterator<Item = &'p UsrPath>) -> Suggestion {
-        self.dependents.removal_closure(paths, None, self)
+        self.dependents.removal_closure(paths, None)
     }
 
     /// As [`Lint::removal`], and the lines of all dependents of the library `missing`.
@@ -159,12 +159,12 @@ impl<'a> Lint<'a, '_> {
         paths: impl IntoIterator<Item = &'p UsrPath>,
         missing: &str,
     ) -> Suggestion {
-        self.dependents.removal_closure(paths, Some(missing), self)
+        self.dependents.removal_closure(paths, Some(missing))
     }
 
     /// The paths below a directory that selected files elsewhere need, with the symlinks to them.
     pub(super) fn needed_outside(&self, directory: &UsrPath) -> BTreeSet<UsrPath> {
-        self.dependents.needed_outside(directory, self)
+        self.dependents.needed_outside(directory)
     }
 
     /// The manifest for a path that a file of another kind needs: the one that lists most files of the path's directory,

@@ -1,0 +1,168 @@
+//! Replacements of missing libraries by the libraries that the fixes of the same manifest added.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::fix_state::{Fixer, normalized_entries, sort_by_name_kind};
+use crate::editor::ManifestEditor;
+use crate::finding::FixKind;
+use crate::image_index::ImageIndex;
+use crate::known_dlopens::is_loaded_by_name;
+use crate::library_name::{LibraryName, NameKind};
+use crate::replacement::MAX_LIBRARIES;
+use usr::file_info::FileInfo;
+use usr::path::UsrPath;
+
+/// Renames missing libraries to their replacements among the added files.
+///
+/// Another added library is not evidence that the missing one is obsolete: only the same name with another version
+/// is. Libraries that files load with dlopen(3) need a manual decision: without one, a feature is lost.
+pub(super) fn fix_by_additions(fixer: &mut Fixer<'_>) {
+    if fixer.options.by_names_only || !fixer.has_missing_entries() {
+        return;
+    }
+    for file in &fixer.files {
+        let Some(editor) = fixer.editors.get_mut(file) else { continue };
+        let mut changes = LibraryChanges::new(editor);
+        if changes.is_empty() {
+            continue;
+        }
+        for path in missing_entries(editor, fixer.index) {
+            let Some(name) = LibraryName::parse(path.name()) else { continue };
+            if fixer.requested_stems.contains(name.stem) || is_loaded_by_name(name.stem) {
+                continue;
+            }
+            if let Some(new) = changes.replacement(&name, fixer.index) {
+                let reason = format!("{} is needed now, and the image has no {}", new.name(), path.name());
+                editor.rename(path.as_str(), new.as_str(), FixKind::Rename, &reason);
+                changes.rename(&name, new);
+            } else if name.kind == NameKind::LinkerName
+                && let Some(new) = changes.renamed_sonames.get(name.stem)
+            {
+                let reason =
+                    format!("{new} replaces {}, and no symlink without a version points to it", name.stem);
+                editor.remove(path.as_str(), FixKind::Drop, &reason);
+            }
+        }
+    }
+    fix_like_other_manifests(fixer);
+}
+
+/// A library has the same replacement in every manifest of the run.
+fn fix_like_other_manifests(fixer: &mut Fixer<'_>) {
+    let renames =
+        fixer.editors.values().flat_map(ManifestEditor::fixes).filter(|fix| fix.kind == FixKind::Rename);
+    let answers: BTreeMap<String, (String, String)> = renames
+        .filter_map(|fix| Some((fix.from.clone()?, (fix.to.clone()?, fix.reason.clone()))))
+        .filter(|(_, (to, _))| fixer.index.tree.get(to).is_some())
+        .collect();
+    if answers.is_empty() {
+        return;
+    }
+    for file in &fixer.files {
+        let Some(editor) = fixer.editors.get_mut(file) else { continue };
+        for path in missing_entries(editor, fixer.index) {
+            if let Some((to, reason)) = answers.get(path.as_str()) {
+                editor.rename(path.as_str(), to, FixKind::Rename, reason);
+            }
+        }
+    }
+}
+
+/// The entries that the image does not have, sonames first.
+fn missing_entries(editor: &ManifestEditor, index: &ImageIndex<'_>) -> Vec<UsrPath> {
+    let mut missing = normalized_entries(editor);
+    missing.retain(|path| index.tree.get(path.as_str()).is_none());
+    sort_by_name_kind(missing)
+}
+
+/// The libraries that the fixes of one manifest added or renamed.
+#[derive(Default)]
+struct LibraryChanges {
+    /// The added libraries by family.
+    additions: HashMap<String, Vec<UsrPath>>,
+    /// The new names of renamed sonames by stem.
+    renamed_sonames: HashMap<String, String>,
+}
+
+impl LibraryChanges {
+    fn new(editor: &ManifestEditor) -> LibraryChanges {
+        let mut changes = LibraryChanges::default();
+        for fix in editor.fixes() {
+            let name_in = |line: &str| line.rsplit('/').next().unwrap_or_default().to_owned();
+            match (&fix.from, &fix.to) {
+                (None, Some(to)) => {
+                    if let (Some(name), Ok(path)) = (LibraryName::parse(&name_in(to)), UsrPath::new(to)) {
+                        let family = LibraryName::family(name.stem).to_owned();
+                        changes.additions.entry(family).or_default().push(path);
+                    }
+                }
+                (Some(from), Some(to)) => {
+                    if let Some(name) = LibraryName::parse(&name_in(from)) {
+                        changes.add_renamed_soname(&name, to);
+                    }
+                }
+                _ => {}
+            }
+        }
+        changes
+    }
+
+    fn is_empty(&self) -> bool {
+        self.additions.is_empty() && self.renamed_sonames.is_empty()
+    }
+
+    fn add_renamed_soname(&mut self, name: &LibraryName<'_>, to: &str) {
+        if matches!(name.kind, NameKind::Soname(_)) {
+            self.renamed_sonames.entry(name.stem.to_owned()).or_insert(to.to_owned());
+        }
+    }
+
+    fn rename(&mut self, name: &LibraryName<'_>, new: UsrPath) {
+        self.add_renamed_soname(name, new.as_str());
+        if let Some(additions) = self.additions.get_mut(LibraryName::family(name.stem)) {
+            additions.retain(|path| *path != new);
+        }
+    }
+
+    /// The addition that replaces a missing entry: of the same stem, or else of that stem with a version. It is the only
+    /// one of the same kind of name, or the only one at all if that is soname and file in one: neither a soname nor the
+    /// file that it points to replaces the other.
+    fn replacement(&self, name: &LibraryName<'_>, index: &ImageIndex<'_>) -> Option<UsrPath> {
+        let family = self.additions.get(LibraryName::family(name.stem))?;
+        // Of more, none is certain.
+        if family.len() > MAX_LIBRARIES {
+            return None;
+        }
+        let with_stem = |is_one: &dyn Fn(&str) -> bool| -> Vec<&UsrPath> {
+            let is_one =
+                |path: &&UsrPath| LibraryName::parse(path.name()).is_some_and(|name| is_one(name.stem));
+            family.iter().filter(is_one).collect()
+        };
+        let mut candidates = with_stem(&|stem| stem == name.stem);
+        if candidates.is_empty() {
+            candidates = with_stem(&|stem| is_version_of(stem, name.stem));
+        }
+        let has_same_kind = |candidate: &&&UsrPath| {
+            LibraryName::parse(candidate.name()).is_some_and(|other| other.kind.same_kind(name.kind))
+        };
+        let alike: Vec<&&UsrPath> = candidates.iter().filter(has_same_kind).collect();
+        match (alike.as_slice(), candidates.as_slice()) {
+            ([only], _) => Some((**only).clone()),
+            ([], [only]) if name.kind != NameKind::LinkerName && is_its_own_soname(only, index) => {
+                Some((*only).clone())
+            }
+            _ => None,
+        }
+    }
+}
+
+fn is_its_own_soname(path: &UsrPath, index: &ImageIndex<'_>) -> bool {
+    matches!(index.tree.file_info(path.as_str()), Some(FileInfo::Elf(elf)) if elf.soname.as_deref() == Some(path.name()))
+}
+
+/// `libpcre2-8` is a version of `libpcre`, `libfuse3` of `libfuse`; `libzstd` is not one of `libz`.
+fn is_version_of(stem: &str, old: &str) -> bool {
+    let rest = stem.strip_prefix(old).unwrap_or_default();
+    rest.contains(|c: char| c.is_ascii_digit())
+        && rest.chars().all(|c| c.is_ascii_digit() || "-.".contains(c))
+}
