@@ -7,7 +7,7 @@
 
 define UFC_RULES
 
-UFC_$(1)_MANIFESTS := $$(sort $$(wildcard $$(STAGE1_DIR)/usr_from_$(1)/manifest-$$(RKT_STAGE1_COREOS_BOARD).d/*))
+UFC_$(1)_MANIFESTS := $$(STAGE1_DIR)/usr_from_$(1)/manifest-$$(RKT_STAGE1_COREOS_BOARD).d
 UFC_$(1)_TMP := $$(BUILDDIR)/tmp/usr_from_$(1)
 UFC_$(1)_LIST := $$(UFC_$(1)_TMP)/manifest.txt
 UFC_$(1)_SYSTEMD := $$(UFC_$(1)_TMP)/systemd-version
@@ -15,15 +15,16 @@ UFC_$(1)_ROOTFS := $$(BUILDDIR)/aci-for-$(1)-flavor/rootfs
 UFC_$(1)_STAMP := $$(UFC_$(1)_TMP)/rootfs.stamp
 
 # A board may have no manifests for a flavor.
-ifneq ($$(UFC_$(1)_MANIFESTS),)
+ifneq ($$(wildcard $$(UFC_$(1)_MANIFESTS)/*),)
 all: $$(UFC_$(1)_STAMP)
 endif
 
 # The union of the manifests, as in rkt's build: every line is a path. It is made
 # in each run, so that a removed manifest is noticed, and its time changes only
-# when the union does. verify-manifests --fix fixes CRLF, comments and blank lines.
+# when the union does. The shell lists the files, whose names may have any character.
+# verify-manifests --fix fixes CRLF, comments and blank lines.
 $$(UFC_$(1)_LIST): FORCE
-	@cat $$(UFC_$(1)_MANIFESTS) | sort -u | { $$(call write_if_changed,$$@); }
+	@cat $$(UFC_$(1)_MANIFESTS)/* | sort -u | { $$(call write_if_changed,$$@); }
 
 $$(UFC_$(1)_SYSTEMD): FORCE
 	@echo '$$(CCN_SYSTEMD_VERSION)' | { $$(call write_if_changed,$$@); }
