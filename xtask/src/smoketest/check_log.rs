@@ -1,88 +1,104 @@
 //! The checks of a run in order: printed immediately, and recorded for the report.
 
+use super::RootfsUnderTest;
 use crate::context::Context;
 use crate::report::invocation::Invocation;
 use crate::report::{Check, Outcome};
-use coreos_types::release::{Board, Flavor};
 use manifest::file::ManifestFile;
 use manifest::suggestion::Suggestion;
 
 /// Every check so far.
 pub(super) struct CheckLog<'a> {
-    context: &'a Context<'a>,
-    fix: Invocation,
-    checks: Vec<Check>,
+    pub(super) context: &'a Context<'a>,
+    /// The command line that fixes the manifests.
+    pub(super) fix: Invocation,
+    pub(super) checks: Vec<Check>,
 }
 
-impl<'a> CheckLog<'a> {
-    /// Creates an empty log; `fix` is the command line that fixes the manifests.
-    pub(super) fn new(context: &'a Context<'a>, fix: Invocation) -> CheckLog<'a> {
-        CheckLog { context, fix, checks: Vec::new() }
-    }
-
-    pub(super) fn command(&self, suggestion: &Suggestion) -> String {
-        self.fix.hint(suggestion)
-    }
-
+impl CheckLog<'_> {
     /// A suggestion as the last line of a message.
     pub(super) fn hint(&self, suggestion: &Suggestion) -> String {
-        format!("hint: {}", self.command(suggestion))
-    }
-
-    pub(super) fn into_inner(self) -> Vec<Check> {
-        self.checks
+        format!("hint: {}", self.fix.hint(suggestion))
     }
 
     /// Records and prints a passed check.
-    pub(super) fn pass(
-        &mut self,
-        name: &'static str,
-        subject: impl Into<String>,
-        message: impl Into<String>,
-    ) {
-        let (subject, message) = (subject.into(), message.into());
+    pub(super) fn pass(&mut self, name: &'static str, subject: &str, message: &str) {
         self.context.term.stage("passed", format!("{name} {subject}: {message}"));
-        self.push(name, subject, Outcome::Pass, message);
+        self.pass_quietly(name, subject, message);
     }
 
     /// Records one of many checks that passed.
-    pub(super) fn pass_quietly(
-        &mut self,
-        name: &'static str,
-        subject: impl Into<String>,
-        message: impl Into<String>,
-    ) {
-        self.push(name, subject.into(), Outcome::Pass, message.into());
+    pub(super) fn pass_quietly(&mut self, name: &'static str, subject: &str, message: &str) {
+        self.push(name, subject, Outcome::Pass, message);
     }
 
-    /// Records a check that failed. `file` is the manifest that lists the subject, or should.
-    pub(super) fn fail(
-        &mut self,
-        name: &'static str,
-        subject: impl Into<String>,
-        file: Option<String>,
-        message: impl Into<String>,
-    ) {
-        let (subject, message) = (subject.into(), message.into());
+    /// Records and prints a skipped check.
+    pub(super) fn skip(&mut self, name: &'static str, subject: &str, reason: &str) {
+        let first = reason.lines().next().unwrap_or_default();
+        self.context.term.stage("skipped", format!("{name} {subject}: {first}"));
+        self.push(name, subject, Outcome::Skip, reason);
+    }
+
+    /// Records and prints a check that failed. `file` is the manifest that lists the subject, or should.
+    pub(super) fn fail(&mut self, name: &'static str, subject: &str, file: Option<String>, message: &str) {
         let first = message.lines().next().unwrap_or_default();
         self.context.term.warn(format!("{name} {subject}: {first}"));
-        let manifest = file.as_ref().map(|file| parse(self.context, file));
-        let line = manifest.and_then(|manifest| {
+        let line = file.as_ref().and_then(|file| {
+            let manifest = self.parse(file);
             manifest.entries().find(|(_, entry)| *entry == subject).map(|(index, _)| index + 1)
         });
-        self.checks.push(Check { name, subject, outcome: Outcome::Fail, message, file, line });
+        self.push(name, subject, Outcome::Fail, message);
+        if let Some(check) = self.checks.last_mut() {
+            (check.file, check.line) = (file, line);
+        }
     }
 
-    /// Records a skipped check.
-    pub(super) fn skip(&mut self, name: &'static str, subject: impl Into<String>, reason: impl Into<String>) {
-        let (subject, message) = (subject.into(), reason.into());
-        let first = message.lines().next().unwrap_or_default();
-        self.context.term.stage("skipped", format!("{name} {subject}: {first}"));
-        self.push(name, subject, Outcome::Skip, message);
-    }
-
-    fn push(&mut self, name: &'static str, subject: String, outcome: Outcome, message: String) {
+    fn push(&mut self, name: &'static str, subject: &str, outcome: Outcome, message: &str) {
+        let (subject, message) = (subject.to_owned(), message.to_owned());
         self.checks.push(Check { name, subject, outcome, message, file: None, line: None });
+    }
+
+    /// The entries of a flavor's manifests, each with its manifest.
+    pub(super) fn entries(&self, tested: &RootfsUnderTest) -> Vec<(String, String)> {
+        let of_file = |file: &String| {
+            let manifest = self.parse(file);
+            manifest.entries().map(|(_, entry)| (entry.to_owned(), file.clone())).collect::<Vec<_>>()
+        };
+        self.manifests(tested).flat_map(of_file).collect()
+    }
+
+    /// The manifest that should list a path: bash's for bash, journald's for the units of journald, systemd's for the
+    /// rest.
+    pub(super) fn manifest_for(&self, tested: &RootfsUnderTest, path: &str) -> String {
+        let word = match path {
+            "bin/bash" => "bash",
+            unit if unit.contains("/system/") => "journald",
+            _ => "systemd",
+        };
+        let named = self.manifests(tested).find(|file| file.ends_with(&format!("/{word}.manifest")));
+        let (flavor, board) = (&tested.flavor, tested.rootfs.board);
+        let default = || format!("stage1/usr_from_{flavor}/manifest-{board}.d");
+        named.or_else(|| self.manifests(tested).next()).cloned().unwrap_or_else(default)
+    }
+
+    /// The manifest that lists a path, else the one that should list it.
+    pub(super) fn listing_manifest(&self, tested: &RootfsUnderTest, path: &str) -> String {
+        let lists = |file: &&String| self.parse(file).entries().any(|(_, entry)| entry == path);
+        let listing = self.manifests(tested).find(lists).cloned();
+        listing.unwrap_or_else(|| self.manifest_for(tested, path))
+    }
+
+    /// The manifests of a flavor on a board, by their real paths.
+    fn manifests(&self, tested: &RootfsUnderTest) -> impl Iterator<Item = &String> {
+        let (board, flavor) = (tested.rootfs.board, tested.flavor.clone());
+        let listings = self.context.sources.listings.iter();
+        listings
+            .filter(move |listing| listing.board == board && listing.flavor == flavor)
+            .map(|listing| &listing.file)
+    }
+
+    fn parse(&self, file: &str) -> ManifestFile {
+        ManifestFile::parse(self.context.sources.manifests.get(file).map_or(&[][..], Vec::as_slice))
     }
 }
 
@@ -96,62 +112,9 @@ pub(super) fn and_others(others: &[impl AsRef<str>]) -> String {
     }
     let mut names: Vec<&str> = others.iter().take(MAX_NAMED).map(AsRef::as_ref).collect();
     let more = format!("{} more", others.len().saturating_sub(MAX_NAMED));
-    if others.len() > MAX_NAMED {
-        names.push(&more);
-    }
-    format!(
-        "\nthe same for {} other {}: {}",
-        others.len(),
-        if others.len() == 1 { "path" } else { "paths" },
-        names.join(", ")
-    )
-}
-
-/// The manifests of a flavor on a board that list a path, by their real paths; all for `None`.
-pub(super) fn manifests(
-    context: &Context<'_>,
-    board: Board,
-    flavor: &Flavor,
-    path: Option<&str>,
-) -> Vec<String> {
-    let listings = context.sources.listings.iter();
-    let of_flavor = listings.filter(|listing| listing.board == board && listing.flavor == *flavor);
-    let lists = |file: &String| {
-        let Some(path) = path else { return true };
-        parse(context, file).entries().any(|(_, entry)| entry == path)
-    };
-    of_flavor.map(|listing| listing.file.clone()).filter(lists).collect()
-}
-
-fn parse(context: &Context<'_>, file: &str) -> ManifestFile {
-    ManifestFile::parse(context.sources.manifests.get(file).map_or(&[][..], Vec::as_slice))
-}
-
-/// The entries of a flavor's manifests, each with its manifest.
-pub(super) fn entries(context: &Context<'_>, board: Board, flavor: &Flavor) -> Vec<(String, String)> {
-    let files = manifests(context, board, flavor, None);
-    let of_file = |file: String| {
-        parse(context, &file).entries().map(|(_, entry)| (entry.to_owned(), file.clone())).collect::<Vec<_>>()
-    };
-    files.into_iter().flat_map(of_file).collect()
-}
-
-/// The manifest that should list a path: bash's for bash, journald's for the units of journald, systemd's for the rest.
-pub(super) fn manifest_for(context: &Context<'_>, board: Board, flavor: &Flavor, path: &str) -> String {
-    let word = match path {
-        "bin/bash" => "bash",
-        unit if unit.contains("/system/") => "journald",
-        _ => "systemd",
-    };
-    let files = manifests(context, board, flavor, None);
-    let named = files.iter().find(|file| file.ends_with(&format!("/{word}.manifest")));
-    named.or(files.first()).cloned().unwrap_or_else(|| format!("stage1/usr_from_{flavor}/manifest-{board}.d"))
-}
-
-/// The manifest that lists a path, else the one that should list it.
-pub(super) fn listing_manifest(context: &Context<'_>, board: Board, flavor: &Flavor, path: &str) -> String {
-    let listing = manifests(context, board, flavor, Some(path));
-    listing.into_iter().next().unwrap_or_else(|| manifest_for(context, board, flavor, path))
+    names.extend(Some(more.as_str()).filter(|_| others.len() > MAX_NAMED));
+    let noun = if others.len() == 1 { "path" } else { "paths" };
+    format!("\nthe same for {} other {noun}: {}", others.len(), names.join(", "))
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use std::thread::available_parallelism;
 
 use super::RootfsUnderTest;
 use super::check_log::{self, CheckLog};
-use crate::context::Context;
 use crate::report::Report;
 use crate::smoketest::link_check::{self, LinkCheck, LinkOutcome, LinkResult, LoaderRunner};
 use coreos_types::error::{Error, Result};
@@ -17,7 +16,6 @@ use usr::path::UsrPath;
 /// has the findings of the manifests, where these were checked for this root filesystem; the problem of an accepted one is
 /// skipped.
 pub(super) fn check(
-    context: &Context<'_>,
     tested: &RootfsUnderTest,
     jobs: Option<usize>,
     static_check: Option<&Report>,
@@ -28,32 +26,30 @@ pub(super) fn check(
     let mut linked = match link_check::check(&tested.rootfs, jobs)? {
         LinkOutcome::Checked(linked) => linked,
         LinkOutcome::LoaderFailed(failure) => {
-            checks.fail("link", failure.loader.as_str(), None, format!("the loader {}", failure.reason));
+            checks.fail("link", failure.loader.as_str(), None, &format!("the loader {}", failure.reason));
             return Ok(());
         }
         LinkOutcome::Unconfined(reason) => {
-            checks.skip("link", name, reason.clone());
-            return Err(Error::failed(
-                "the link check was not run: the image's loader cannot be confined here",
-            )
-            .with_cause(reason)
-            .with_hint(context.rerun(&["--no-link"], &[])));
+            checks.skip("link", &name, &reason);
+            let error = "the link check was not run: the image's loader cannot be confined here";
+            let hint = checks.context.rerun(&["--no-link"], &[]);
+            return Err(Error::failed(error).with_cause(reason).with_hint(hint));
         }
     };
     let accepted = static_check.map_or(&[][..], |report| &report.accepted);
     skip_accepted(&name, &mut linked, accepted, checks);
-    let good = linked.files.iter().filter(|file| file.is_good()).count();
-    linked.files.iter().filter(|file| file.is_good()).for_each(|file| record_good(&name, file, checks));
-    record_problems(context, tested, &linked, checks);
+    let good: Vec<&LinkResult> = linked.files.iter().filter(|file| file.is_good()).collect();
+    good.iter().for_each(|file| record_good(&name, file, checks));
+    let is_simulated = matches!(linked.runner, LoaderRunner::Simulated(_));
+    let findings = static_check.filter(|_| !is_simulated).map(|report| &report.findings[..]);
+    record_problems(tested, &linked, findings, checks);
     let seconds = linked.took.as_secs_f64();
-    let sum = format!("{good} of {} files link, {seconds:.2} s ({})", linked.files.len(), linked.runner);
-    if good == linked.files.len() {
-        checks.pass("link", name, sum);
+    let sum =
+        format!("{} of {} files link, {seconds:.2} s ({})", good.len(), linked.files.len(), linked.runner);
+    if good.len() == linked.files.len() {
+        checks.pass("link", &name, &sum);
     } else {
-        context.term.warn(format!("link {name}: {sum}"));
-    }
-    if let Some(report) = static_check.filter(|_| !matches!(linked.runner, LoaderRunner::Simulated(_))) {
-        record_disagreements(context, tested, &linked, &report.findings, checks);
+        checks.context.term.warn(format!("link {name}: {sum}"));
     }
     Ok(())
 }
@@ -66,7 +62,7 @@ fn record_good(name: &str, linked: &LinkResult, checks: &mut CheckLog<'_>) {
     let programs = linked.satisfied_by.iter().map(UsrPath::as_str).collect::<Vec<_>>().join(", ");
     let problems = linked.problems.join("; ");
     let message = format!("{name}: alone, {problems}; it links where it is loaded, by {programs}");
-    checks.pass_quietly("link", file, message);
+    checks.pass_quietly("link", file, &message);
 }
 
 /// Skips the problems of accepted findings: a file without others counts as one that links.
@@ -77,11 +73,11 @@ fn skip_accepted(
     checks: &mut CheckLog<'_>,
 ) {
     for file in linked.files.iter_mut().filter(|file| !file.is_good()) {
-        let path = file.file.clone();
+        let path = file.file.as_str();
         file.problems.retain(|problem| {
-            let reason = accepted.iter().find(|(finding, _)| explains(finding, path.as_str(), problem));
+            let reason = accepted.iter().find(|(finding, _)| explains(finding, path, problem));
             if let Some((_, reason)) = reason {
-                checks.skip("link", path.as_str(), format!("{name}: {problem}; accepted: {}", reason.trim()));
+                checks.skip("link", path, &format!("{name}: {problem}; accepted: {}", reason.trim()));
             }
             reason.is_none()
         });
@@ -89,13 +85,22 @@ fn skip_accepted(
     linked.files.retain(|file| file.is_good() || !file.problems.is_empty());
 }
 
-/// The files that do not link, by problem: one message per cause.
+/// Records the files that do not link, by problem: one message per cause. `findings` are those of the manifests, if they
+/// were checked: a problem without a cause there is a disagreement.
 fn record_problems(
-    context: &Context<'_>,
     tested: &RootfsUnderTest,
     linked: &LinkCheck,
+    findings: Option<&[Finding]>,
     checks: &mut CheckLog<'_>,
 ) {
+    let is_known = |file: &LinkResult, problem: &str| {
+        // A line that two flavors share has one finding, for the first flavor.
+        findings.is_none_or(|findings| {
+            let of_board = findings.iter().filter(|finding| finding.board == tested.rootfs.board);
+            let mut errors = of_board.filter(|finding| finding.severity == Severity::Error);
+            errors.any(|finding| explains(finding, file.file.as_str(), problem))
+        })
+    };
     let mut by_problem: BTreeMap<&str, Vec<&LinkResult>> = BTreeMap::new();
     for file in linked.files.iter().filter(|file| !file.is_good()) {
         for problem in &file.problems {
@@ -104,59 +109,26 @@ fn record_problems(
     }
     for (problem, files) in by_problem {
         let first = files[0].file.as_str();
-        let manifest = check_log::listing_manifest(context, tested.rootfs.board, &tested.flavor, first);
+        let manifest = checks.listing_manifest(tested, first);
         let links = files.iter().flat_map(|file| &file.links).map(UsrPath::as_str);
         let links: Vec<&str> = links.filter(|link| problem.contains(*link)).collect();
+        // No change of a manifest fixes a loader that fails.
+        let is_crash = problem.starts_with("the loader ");
         let hint = match &links[..] {
-            // No change of a manifest fixes a crash.
-            _ if is_crash(problem) => String::new(),
+            _ if is_crash => String::new(),
             [] => format!("\n{}", checks.hint(&Suggestion::RunFix)),
             links => format!("\n{}", checks.hint(&Suggestion::add(&manifest, links.iter().copied()))),
         };
-        let paths: Vec<&str> = files.iter().map(|file| file.file.as_str()).collect();
-        let others = check_log::and_others(&paths[1..]);
-        let name = tested.name();
-        let message = format!("{problem}{others}\n{name}: {manifest} lists {first}{hint}");
-        checks.fail("link", first, Some(manifest), message);
-    }
-}
-
-/// Whether a problem is that the loader itself failed.
-fn is_crash(problem: &str) -> bool {
-    problem.starts_with("the loader ")
-}
-
-/// Reports disagreements: the loader does not find a library that verify-manifests considers resolved.
-fn record_disagreements(
-    context: &Context<'_>,
-    tested: &RootfsUnderTest,
-    linked: &LinkCheck,
-    findings: &[Finding],
-    checks: &mut CheckLog<'_>,
-) {
-    // A line that two flavors share has one finding, for the first flavor.
-    let is_same_board = |finding: &&Finding| finding.board == tested.rootfs.board;
-    let errors: Vec<&Finding> =
-        findings.iter().filter(is_same_board).filter(|finding| finding.severity == Severity::Error).collect();
-    let is_known = |file: &LinkResult, problem: &String| {
-        errors.iter().any(|finding| explains(finding, file.file.as_str(), problem))
-    };
-    let mut by_problem: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for file in linked.files.iter().filter(|file| !file.is_good()) {
-        for problem in file.problems.iter().filter(|problem| !is_crash(problem) && !is_known(file, problem)) {
-            by_problem.entry(problem).or_default().push(file.file.as_str());
+        let mut message = problem.to_owned();
+        if !is_crash && files.iter().any(|file| !is_known(file, problem)) {
+            let path = tested.rootfs.path.display();
+            message.push_str("\nthe loader and verify-manifests disagree: verify-manifests found nothing; ");
+            message.push_str(&format!("please report it, with {path}"));
         }
-    }
-    for (problem, paths) in by_problem {
-        let manifest = check_log::listing_manifest(context, tested.rootfs.board, &tested.flavor, paths[0]);
-        let others = check_log::and_others(&paths[1..]);
-        let message = format!(
-            "the loader and verify-manifests disagree: the loader reports {problem}, verify-manifests found nothing{others}\n\
-             {}; please report it, with {}",
-            tested.name(),
-            tested.rootfs.path.display()
-        );
-        checks.fail("link", paths[0], Some(manifest), message);
+        let paths: Vec<&str> = files.iter().map(|file| file.file.as_str()).collect();
+        message.push_str(&check_log::and_others(&paths[1..]));
+        message.push_str(&format!("\n{}: {manifest} lists {first}{hint}", tested.name()));
+        checks.fail("link", first, Some(manifest), &message);
     }
 }
 

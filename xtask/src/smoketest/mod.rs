@@ -22,7 +22,7 @@ use crate::commands::check_images;
 use crate::context::Context;
 use crate::images::ImageSet;
 use crate::report::Report;
-use crate::smoketest::build::{Build, BuiltRootfs};
+use crate::smoketest::build::Build;
 use crate::smoketest::rootfs::Rootfs;
 use crate::trusted_owners::TrustedOwners;
 use check_log::CheckLog;
@@ -46,8 +46,21 @@ struct RootfsUnderTest {
 }
 
 impl RootfsUnderTest {
+    fn read(path: &Path, flavor: Flavor, work: PathBuf) -> Result<RootfsUnderTest> {
+        let mut rootfs = Rootfs::read(path)?;
+        let image_files = build::rootfs_before_rkt(path).map(|path| Rootfs::read(&path)).transpose()?;
+        if let Some(image_files) = &image_files {
+            rootfs = rootfs.with_own_files_unlike(image_files);
+        }
+        Ok(RootfsUnderTest { rootfs, image_files, flavor, squashfs: None, rkt: None, work })
+    }
+
     fn name(&self) -> String {
         format!("{} {}", self.rootfs.board, self.flavor)
+    }
+
+    fn files_from_image(&self) -> &Rootfs {
+        self.image_files.as_ref().unwrap_or(&self.rootfs)
     }
 }
 
@@ -87,18 +100,18 @@ pub fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut Report) 
         // The tree's Makefile runs as this user, and so may programs that it built.
         TrustedOwners::from_env().check_tree(context.tree.root())?;
     }
-    let mut checks = CheckLog::new(context, report.invocation.clone());
+    let mut checks = CheckLog { context, fix: report.invocation.clone(), checks: Vec::new() };
     let outcome = if report.findings.iter().any(|finding| finding.severity == Severity::Error) {
-        skip_after_errors(context, flags, report, &mut checks);
+        skip_after_errors(flags, report, &mut checks);
         Ok(())
     } else {
         let to_build = images.as_ref().filter(|_| is_built);
-        run_checks(context, flags, &build, to_build, is_static.then_some(&*report), &mut checks)
+        run_checks(flags, &build, to_build, is_static.then_some(&*report), &mut checks)
     };
     if let Some(images) = images {
         images.store_trees();
     }
-    report.checks = checks.into_inner();
+    report.checks = checks.checks;
     outcome
 }
 
@@ -120,7 +133,7 @@ fn flavors(context: &Context<'_>, board: Board) -> BTreeSet<Flavor> {
 }
 
 /// Reports why nothing is built, and the next step.
-fn skip_after_errors(context: &Context<'_>, flags: &Smoketest, report: &Report, checks: &mut CheckLog<'_>) {
+fn skip_after_errors(flags: &Smoketest, report: &Report, checks: &mut CheckLog<'_>) {
     let errors = report.findings.iter().filter(|finding| finding.severity == Severity::Error);
     let suggestions: BTreeSet<&Suggestion> = errors.map(|finding| &finding.suggestion).collect();
     // Fixes all errors that the others fix, and more.
@@ -128,25 +141,25 @@ fn skip_after_errors(context: &Context<'_>, flags: &Smoketest, report: &Report, 
     let best = fixes.into_iter().find(|fix| suggestions.contains(fix)).or(suggestions.first().copied());
     let hint = best.map(|suggestion| checks.hint(suggestion)).unwrap_or_default();
     let problems = report.describe_problems();
-    let anyway = context.rerun(&["--no-static"], &["no_static"]);
+    let anyway = checks.context.rerun(&["--no-static"], &["no_static"]);
     let name = if flags.no_build { "link" } else { "build" };
-    checks.skip(name, "stage1", format!("nothing is built or run: the manifests have {problems}\n{hint}\nto go on without fixing them: {anyway}"));
+    checks.skip(name, "stage1", &format!("nothing is built or run: the manifests have {problems}\n{hint}\nto go on without fixing them: {anyway}"));
 }
 
 fn run_checks(
-    context: &Context<'_>,
     flags: &Smoketest,
     build: &Build<'_>,
     to_build: Option<&ImageSet<'_>>,
     static_check: Option<&Report>,
     checks: &mut CheckLog<'_>,
 ) -> Result<()> {
+    let context = checks.context;
     let tested = match &flags.rootfs {
         Some(path) => vec![load_rootfs(build, path)?],
         None => {
             match to_build {
                 None => checks.skip("build", "make", "--no-build"),
-                Some(images) if !run_build::run(context, build, images, checks)? => return Ok(()),
+                Some(images) if !run_build::run(build, images, checks)? => return Ok(()),
                 Some(_) => {}
             }
             find_rootfses(build, checks).map_err(|error| {
@@ -158,34 +171,49 @@ fn run_checks(
         tested.iter().try_for_each(|tested| stub_loader_check::check(context, tested))?;
     }
     for tested in &tested {
-        let is_as_built = flags.rootfs.is_some() || rootfs_check::check(context, tested, checks)?;
+        let is_as_built = flags.rootfs.is_some() || rootfs_check::check(tested, checks)?;
         if flags.no_link {
-            checks.skip("link", tested.flavor.to_string(), "--no-link");
+            checks.skip("link", tested.flavor.as_str(), "--no-link");
             continue;
         }
-        link::check(context, tested, flags.jobs, static_check.filter(|_| is_as_built), checks)?;
+        link::check(tested, flags.jobs, static_check.filter(|_| is_as_built), checks)?;
     }
     if flags.no_run {
         checks.skip("run", "boot", "--no-run");
         return Ok(());
     }
-    run_check::check(context, &tested, flags, checks)
+    run_check::check(&tested, flags, checks)
 }
 
 /// The results of the last build, per flavor and board. A flavor that has manifests and was not built is named.
 fn find_rootfses(build: &Build<'_>, checks: &mut CheckLog<'_>) -> Result<Vec<RootfsUnderTest>> {
     let mut tested = Vec::new();
     for board in build.boards() {
-        let built = build.built_rootfses(board)?;
+        let directory = build.build_directory(board);
+        let before = tested.len();
         for flavor in build.flavors(board) {
-            if !built.iter().any(|rootfs| rootfs.flavor == flavor) {
-                checks.skip("rootfs", format!("{board} {flavor}"), "the build made no root filesystem of it");
+            let path = directory.join(format!("aci-for-{flavor}-flavor/rootfs"));
+            if !path.join("usr").is_dir() {
+                checks.skip(
+                    "rootfs",
+                    &format!("{board} {flavor}"),
+                    "the build made no root filesystem of it",
+                );
+                continue;
             }
-        }
-        for BuiltRootfs { path, flavor, rootfs_before_rkt, squashfs, rkt } in built {
             let work = build.log_directory()?.join(format!("{board}-{flavor}"));
-            let (rootfs, image_files) = read_rootfs(&path, rootfs_before_rkt.as_deref())?;
-            tested.push(RootfsUnderTest { rootfs, image_files, flavor, squashfs: Some(squashfs), rkt, work });
+            let is_file = |path: &PathBuf| path.is_file();
+            tested.push(RootfsUnderTest {
+                squashfs: Some(directory.join("tmp/coreos-common/usr.squashfs")).filter(is_file),
+                rkt: Some(directory.join("target/bin/rkt")).filter(is_file),
+                ..RootfsUnderTest::read(&path, flavor, work)?
+            });
+        }
+        if tested.len() == before {
+            let directory = directory.display();
+            return Err(Error::failed(format!(
+                "no root filesystem of {board} was built: {directory} has no aci-for-FLAVOR-flavor/rootfs"
+            )));
         }
     }
     if tested.is_empty() {
@@ -195,25 +223,12 @@ fn find_rootfses(build: &Build<'_>, checks: &mut CheckLog<'_>) -> Result<Vec<Roo
     Ok(tested)
 }
 
-fn read_rootfs(path: &Path, rootfs_before_rkt: Option<&Path>) -> Result<(Rootfs, Option<Rootfs>)> {
-    let rootfs = Rootfs::read(path)?;
-    let image_files = rootfs_before_rkt.map(Rootfs::read).transpose()?;
-    let rootfs = match &image_files {
-        Some(image_files) => rootfs.with_own_files_unlike(image_files),
-        None => rootfs,
-    };
-    Ok((rootfs, image_files))
-}
-
 /// The root filesystem of `--rootfs`; its flavor is the target of its `flavor` symlink.
 fn load_rootfs(build: &Build<'_>, path: &Path) -> Result<RootfsUnderTest> {
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let (rootfs, image_files) = read_rootfs(&path, build::rootfs_before_rkt(&path).as_deref())?;
-    let link = std::fs::read_link(rootfs.path.join("flavor")).ok();
+    let link = std::fs::read_link(path.join("flavor")).ok();
     let word = link.as_deref().and_then(Path::to_str).unwrap_or("coreos");
-    let flavor = parse_flavor(word)
-        .or_else(|| parse_flavor("coreos"))
-        .ok_or_else(|| Error::failed(format!("{} has no flavor", path.display())))?;
-    let work = build.log_directory()?.join("given");
-    Ok(RootfsUnderTest { rootfs, image_files, flavor, squashfs: None, rkt: None, work })
+    let flavor = parse_flavor(word).or_else(|| parse_flavor("coreos"));
+    let flavor = flavor.ok_or_else(|| Error::failed(format!("{} has no flavor", path.display())))?;
+    RootfsUnderTest::read(&path, flavor, build.log_directory()?.join("given"))
 }

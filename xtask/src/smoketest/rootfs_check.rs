@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::RootfsUnderTest;
 use super::check_log::{self, CheckLog};
-use crate::context::Context;
 use crate::smoketest::rootfs::compare;
 use coreos_types::error::Result;
 use manifest::suggestion::Suggestion;
@@ -25,29 +24,22 @@ struct Mismatch {
 ///
 /// # Errors
 /// The image that the build unpacked cannot be read.
-pub(super) fn check(
-    context: &Context<'_>,
-    tested: &RootfsUnderTest,
-    checks: &mut CheckLog<'_>,
-) -> Result<bool> {
-    let taken = tested.image_files.as_ref().unwrap_or(&tested.rootfs);
-    let entries = check_log::entries(context, taken.board, &tested.flavor).into_iter();
+pub(super) fn check(tested: &RootfsUnderTest, checks: &mut CheckLog<'_>) -> Result<bool> {
+    let taken = tested.files_from_image();
+    let entries = checks.entries(tested).into_iter();
     let listed: Listed = entries.filter_map(|(line, file)| Some((UsrPath::new(&line).ok()?, file))).collect();
-    let mut mismatches = missing(context, tested, &listed);
+    let mut mismatches = missing(tested, &listed, checks);
     mismatches.extend(unlisted(tested, &listed));
-    mismatches.extend(dangling(context, tested, &listed, checks));
-    if let Some(squashfs) = tested.squashfs.as_ref().filter(|path| path.is_file()) {
+    mismatches.extend(dangling(tested, &listed, checks));
+    if let Some(squashfs) = &tested.squashfs {
         let differences = compare::compare_with_image(taken, squashfs)?;
         let mismatch =
             |(path, message): (UsrPath, String)| Mismatch { path: path.to_string(), message, hint: None };
         mismatches.extend(differences.into_iter().map(mismatch));
     }
     if mismatches.is_empty() {
-        checks.pass(
-            "rootfs",
-            tested.name(),
-            format!("{} paths, as listed and as in the image", listed.len()),
-        );
+        let message = format!("{} paths, as listed and as in the image", listed.len());
+        checks.pass("rootfs", &tested.name(), &message);
         return Ok(true);
     }
     let place = format!("{}, in {}", tested.name(), taken.path.display());
@@ -59,15 +51,15 @@ pub(super) fn check(
         let file = listed.get(paths[0].as_str()).cloned();
         let others = check_log::and_others(&paths[1..]);
         let hint = hint.map_or_else(String::new, |hint| format!("\n{hint}"));
-        checks.fail("rootfs", &paths[0], file, format!("{message}{others}\n{place}{hint}"));
+        checks.fail("rootfs", &paths[0], file, &format!("{message}{others}\n{place}{hint}"));
     }
     Ok(false)
 }
 
-fn missing(context: &Context<'_>, tested: &RootfsUnderTest, listed: &Listed) -> Vec<Mismatch> {
-    let taken = tested.image_files.as_ref().unwrap_or(&tested.rootfs);
-    let absent = listed.iter().filter(|(path, _)| taken.tree.get(path.as_str()).is_none());
-    let hint = format!("hint: {}", context.rerun(&[], &["no_build"]));
+fn missing(tested: &RootfsUnderTest, listed: &Listed, checks: &CheckLog<'_>) -> Vec<Mismatch> {
+    let tree = &tested.files_from_image().tree;
+    let absent = listed.iter().filter(|(path, _)| tree.get(path.as_str()).is_none());
+    let hint = format!("hint: {}", checks.context.rerun(&[], &["no_build"]));
     let mismatch = |(path, file): (&UsrPath, &String)| Mismatch {
         path: path.to_string(),
         message: format!("listed in {file}, and the root filesystem does not have it"),
@@ -79,34 +71,22 @@ fn missing(context: &Context<'_>, tested: &RootfsUnderTest, listed: &Listed) -> 
 /// Paths that no manifest lists. The directories above a listed path are expected, and so is the content of a listed
 /// directory (`unsquashfs -ef`).
 fn unlisted(tested: &RootfsUnderTest, listed: &Listed) -> Vec<Mismatch> {
-    let taken = tested.image_files.as_ref().unwrap_or(&tested.rootfs);
-    let mut above: BTreeSet<UsrPath> = BTreeSet::new();
-    for path in listed.keys() {
-        let mut parent = path.parent();
-        while let Some(directory) = parent.take().filter(|directory| !above.contains(directory)) {
-            parent = directory.parent();
-            above.insert(directory);
-        }
-    }
-    let is_inside = |path: &UsrPath| {
-        std::iter::successors(path.parent(), UsrPath::parent).any(|directory| listed.contains_key(&directory))
+    let ancestors = |path: &UsrPath| std::iter::successors(path.parent(), UsrPath::parent);
+    let above: BTreeSet<UsrPath> = listed.keys().flat_map(ancestors).collect();
+    let is_expected = |path: &UsrPath| {
+        listed.contains_key(path)
+            || above.contains(path)
+            || ancestors(path).any(|up| listed.contains_key(&up))
     };
-    let paths = taken.tree.iter().map(|(path, _)| path);
-    let unlisted =
-        paths.filter(|path| !listed.contains_key(*path) && !above.contains(*path) && !is_inside(path));
+    let paths = tested.files_from_image().tree.iter().map(|(path, _)| path);
     let message = "it is there, and no manifest lists it";
-    unlisted
-        .map(|path| Mismatch { path: path.to_string(), message: message.to_owned(), hint: None })
-        .collect()
+    let mismatch =
+        |path: &UsrPath| Mismatch { path: path.to_string(), message: message.to_owned(), hint: None };
+    paths.filter(|path| !is_expected(path)).map(mismatch).collect()
 }
 
 /// Links with a target below `/usr` that is not in the root filesystem. Other targets are provided by the pod.
-fn dangling(
-    context: &Context<'_>,
-    tested: &RootfsUnderTest,
-    listed: &Listed,
-    checks: &CheckLog<'_>,
-) -> Vec<Mismatch> {
+fn dangling(tested: &RootfsUnderTest, listed: &Listed, checks: &CheckLog<'_>) -> Vec<Mismatch> {
     let tree = &tested.rootfs.tree;
     let is_link = |node| matches!(node, &NodeKind::Symlink(_));
     let links =
@@ -118,15 +98,12 @@ fn dangling(
                 Target::TooManySymlinks => "itself".to_owned(),
                 _ => return None,
             };
-            let manifest = || check_log::manifest_for(context, tested.rootfs.board, &tested.flavor, &target);
+            let manifest = || checks.manifest_for(tested, &target);
             let file = listed.get(path).cloned().unwrap_or_else(manifest);
-            Some(Mismatch {
-                path: path.to_string(),
-                message: format!(
-                    "dangling link: {target} is not in the root filesystem, and {file} does not list it"
-                ),
-                hint: Some(checks.hint(&Suggestion::RunFix)),
-            })
+            let message =
+                format!("dangling link: {target} is not in the root filesystem, and {file} does not list it");
+            let hint = Some(checks.hint(&Suggestion::RunFix));
+            Some(Mismatch { path: path.to_string(), message, hint })
         })
         .collect()
 }

@@ -15,12 +15,8 @@ use manifest::suggestion::Suggestion;
 ///
 /// # Errors
 /// The build cannot be started; a program, the network or space is missing.
-pub(super) fn run(
-    context: &Context<'_>,
-    build: &Build<'_>,
-    images: &ImageSet<'_>,
-    checks: &mut CheckLog<'_>,
-) -> Result<bool> {
+pub(super) fn run(build: &Build<'_>, images: &ImageSet<'_>, checks: &mut CheckLog<'_>) -> Result<bool> {
+    let context = checks.context;
     let steps = match build.system() {
         BuildSystem::Stage1 => "make -C stage1",
         BuildSystem::Autotools => "autogen.sh, configure, make",
@@ -37,11 +33,11 @@ pub(super) fn run(
     }
     let log = outcome.log.display();
     let Some(failure) = outcome.failure else {
-        checks.pass("build", steps, format!("{:.1} s, log: {log}", outcome.took.as_secs_f64()));
+        checks.pass("build", steps, &format!("{:.1} s, log: {log}", outcome.took.as_secs_f64()));
         return Ok(true);
     };
     let BuildFailure { command, status, last_lines, cause } = &failure;
-    let (why, hint) = explain(context, build, cause, checks);
+    let (why, hint) = explain(build, cause, checks);
     let mut message = format!("{command} failed ({status})");
     if let Some(why) = &why {
         message.push_str(&format!(": {why}"));
@@ -56,7 +52,7 @@ pub(super) fn run(
     if let Some(hint) = hint.as_ref().filter(|_| !is_outside) {
         message.push_str(&format!("\nhint: {hint}"));
     }
-    checks.fail("build", steps, None, message);
+    checks.fail("build", steps, None, &message);
     match (why.filter(|_| is_outside), hint) {
         (Some(why), Some(hint)) => Err(Error::failed(why).with_hint(hint)),
         (Some(why), None) => Err(Error::failed(why)),
@@ -65,17 +61,13 @@ pub(super) fn run(
 }
 
 /// The cause of the failure and a hint, if known.
-fn explain(
-    context: &Context<'_>,
-    build: &Build<'_>,
-    cause: &Cause,
-    checks: &CheckLog<'_>,
-) -> (Option<String>, Option<String>) {
+fn explain(build: &Build<'_>, cause: &Cause, checks: &CheckLog<'_>) -> (Option<String>, Option<String>) {
+    let context = checks.context;
     let this_run = || context.rerun(&[], &[]);
     match cause {
         Cause::PathNotInImage => (
             Some("a manifest lists a path that the image does not have".into()),
-            Some(checks.command(&Suggestion::RunFixDropMissing)),
+            Some(checks.fix.hint(&Suggestion::RunFixDropMissing)),
         ),
         Cause::ProgramNotInstalled(program) => (
             Some(format!("the build needs {program}, which is not installed")),

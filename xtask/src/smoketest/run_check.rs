@@ -4,11 +4,10 @@ use std::fs;
 use std::time::Duration;
 
 use super::RootfsUnderTest;
-use super::check_log::{self, CheckLog};
+use super::check_log::CheckLog;
 use super::{host, no_follow};
 use crate::cli::Smoketest;
 use crate::context::Context;
-use crate::smoketest::boot::rkt::RktRun;
 use crate::smoketest::boot::{Boot, BootOutcome, diagnosis::MissingItem, nspawn, rkt, vm};
 use coreos_types::error::{Error, Result};
 use coreos_types::release::SystemdVersion;
@@ -20,55 +19,46 @@ use usr::ldso::{MissingSymlink, UnreachableLibrary};
 /// # Errors
 /// An error on the host, or no root filesystem could be run.
 pub(super) fn check(
-    context: &Context<'_>,
     rootfses: &[RootfsUnderTest],
     flags: &Smoketest,
     checks: &mut CheckLog<'_>,
 ) -> Result<()> {
-    let (mut ran, mut reasons) = (false, Vec::new());
+    let context = checks.context;
+    let (mut ran, mut reason) = (false, "no root filesystem of this machine's board".to_owned());
     for tested in rootfses {
-        let (board, flavor) = (tested.rootfs.board, &tested.flavor);
         let what = tested.name();
-        if board.machine() != std::env::consts::ARCH {
-            checks.skip("run", what, "a board of another machine");
+        if tested.rootfs.board.machine() != std::env::consts::ARCH {
+            checks.skip("run", &what, "a board of another machine");
             continue;
         }
-        if tested.rkt.is_some() && !flags.vm && flavor.as_str() != "coreos" {
-            checks.skip("run", what, "rkt runs the coreos flavor; --vm boots this one");
+        if tested.rkt.is_some() && !flags.vm && tested.flavor.as_str() != "coreos" {
+            checks.skip("run", &what, "rkt runs the coreos flavor; --vm boots this one");
             continue;
         }
         match run_once(context, tested, flags)? {
             BootOutcome::Passed { method, took } => {
                 ran = true;
-                checks.pass(
-                    "run",
-                    what,
-                    format!("{method}: the marker was printed, {:.1} s", took.as_secs_f64()),
-                );
+                let message = format!("{method}: the marker was printed, {:.1} s", took.as_secs_f64());
+                checks.pass("run", &what, &message);
             }
             BootOutcome::Failed { method, why, missing, tail, log } => {
                 ran = true;
                 let mut message = format!("{why} ({method})\n");
-                for item in &missing {
-                    message.push_str(&describe_missing(context, tested, item, checks));
-                }
-                for line in tail {
-                    message.push_str(&format!("  | {line}\n"));
-                }
+                message.extend(missing.iter().map(|item| describe_missing(tested, item, checks)));
+                message.extend(tail.iter().map(|line| format!("  | {line}\n")));
                 message.push_str(&format!("full log: {}", log.display()));
-                let file = missing.first().map(|item| manifest_of(context, tested, item));
-                checks.fail("run", what, file, message);
+                let file = missing.first().map(|item| manifest_of(tested, item, checks));
+                checks.fail("run", &what, file, &message);
             }
-            BootOutcome::Unsupported(reason) => {
-                checks.skip("run", what, reason.clone());
-                reasons.push(reason);
+            BootOutcome::Unsupported(why) => {
+                checks.skip("run", &what, &why);
+                reason = why;
             }
         }
     }
     if ran {
         return Ok(());
     }
-    let reason = reasons.pop().unwrap_or_else(|| "no root filesystem of this machine's board".into());
     let option = if flags.vm || host::is_root() { "--no-run" } else { "--vm" };
     Err(Error::failed("the stage1 was not run")
         .with_cause(reason)
@@ -78,12 +68,17 @@ pub(super) fn check(
 fn run_once(context: &Context<'_>, tested: &RootfsUnderTest, flags: &Smoketest) -> Result<BootOutcome> {
     let work = &tested.work;
     no_follow::create_dir(context.tree.root(), work)?;
-    let (rootfs, systemd, limit) = (&tested.rootfs, systemd(tested), Duration::from_secs(flags.timeout));
-    if let Some(rkt) = tested.rkt.as_deref().filter(|_| !flags.vm) {
-        return rkt::run(&RktRun { rkt, app: flags.app.as_deref(), rootfs, systemd, work, limit });
+    let boot = Boot {
+        rootfs: &tested.rootfs,
+        systemd: systemd(tested),
+        work,
+        limit: Duration::from_secs(flags.timeout),
+    };
+    match &tested.rkt {
+        _ if flags.vm => vm::run(&boot),
+        Some(rkt) => rkt::run(&boot, rkt, flags.app.as_deref()),
+        None => nspawn::run(&boot),
     }
-    let boot = Boot { rootfs, systemd, work, limit };
-    if flags.vm { vm::run(&boot) } else { nspawn::run(&boot) }
 }
 
 /// The systemd version in the root filesystem, as recorded by the build.
@@ -95,29 +90,21 @@ fn systemd(tested: &RootfsUnderTest) -> Option<SystemdVersion> {
 }
 
 /// The manifest that should list the item.
-fn manifest_of(context: &Context<'_>, tested: &RootfsUnderTest, item: &MissingItem) -> String {
-    let (board, flavor) = (tested.rootfs.board, &tested.flavor);
+fn manifest_of(tested: &RootfsUnderTest, item: &MissingItem, checks: &CheckLog<'_>) -> String {
     match &item.found_at {
-        Some(found) => check_log::listing_manifest(context, board, flavor, found.file.as_str()),
-        None => check_log::manifest_for(context, board, flavor, &item.what),
+        Some(found) => checks.listing_manifest(tested, found.file.as_str()),
+        None => checks.manifest_for(tested, &item.what),
     }
 }
 
-fn describe_missing(
-    context: &Context<'_>,
-    tested: &RootfsUnderTest,
-    item: &MissingItem,
-    checks: &CheckLog<'_>,
-) -> String {
+fn describe_missing(tested: &RootfsUnderTest, item: &MissingItem, checks: &CheckLog<'_>) -> String {
     let MissingItem { what, why, found_at } = item;
-    let manifest = manifest_of(context, tested, item);
+    let manifest = manifest_of(tested, item, checks);
     let Some(UnreachableLibrary { file, way }) = found_at else {
         let is_needed = what.contains(".so") || !what.contains('/');
         let suggestion = if is_needed { Suggestion::RunFix } else { Suggestion::add(&manifest, [what]) };
-        return format!(
-            "{what} is missing ({why}): {manifest} does not list it\n{}\n",
-            checks.hint(&suggestion)
-        );
+        let hint = checks.hint(&suggestion);
+        return format!("{what} is missing ({why}): {manifest} does not list it\n{hint}\n");
     };
     let Some(MissingSymlink { directory, link }) = way else {
         return format!("{what} was not found ({why}), although it exists: {file}\n");

@@ -151,29 +151,10 @@ fn take_lines(pending: &mut Vec<u8>, at_end: bool) -> Vec<(usize, String)> {
     }
 }
 
-/// A console line without control sequences (ECMA-48: CSI and OSC) and control characters.
+/// A console line without control sequences (ECMA-48) and control characters.
 fn strip_ansi(line: &str) -> String {
-    let mut out = String::with_capacity(line.len());
-    let mut chars = line.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\u{1b}' => match chars.next() {
-                Some('[') => drop(chars.by_ref().find(|c| ('@'..='~').contains(c))),
-                Some(']' | 'P') => {
-                    while let Some(c) = chars.next() {
-                        if c == '\u{7}' || (c == '\u{1b}' && chars.next_if_eq(&'\\').is_some()) {
-                            break;
-                        }
-                    }
-                }
-                _ => {}
-            },
-            '\t' => out.push(' '),
-            c if c.is_control() => {}
-            c => out.push(c),
-        }
-    }
-    out
+    let text = console::strip_ansi_codes(line).replace('\t', " ");
+    text.chars().filter(|c| !c.is_control()).collect()
 }
 
 #[cfg(test)]

@@ -109,13 +109,18 @@ impl Boot<'_> {
             (false, None) => format!("no marker and no end within {seconds} s"),
             (false, Some(status)) => format!("the boot ended ({status}), and the marker was not printed"),
         };
-        BootOutcome::Failed {
-            method,
-            why,
-            missing: diagnosis::diagnose(self.rootfs, self.systemd, &console.lines),
-            tail: console.last_lines(8).into_iter().map(str::to_owned).collect(),
-            log: self.log(),
+        self.failed(method, why, console, self.log())
+    }
+
+    fn failed(&self, method: String, why: String, console: &ConsoleLog, log: PathBuf) -> BootOutcome {
+        let mut missing = diagnosis::missing_essentials(self.rootfs);
+        for item in diagnosis::diagnose(self.rootfs, self.systemd, &console.lines) {
+            if !missing.iter().any(|known| known.what == item.what) {
+                missing.push(item);
+            }
         }
+        let tail = console.last_lines(8).into_iter().map(str::to_owned).collect();
+        BootOutcome::Failed { method, why, missing, tail, log }
     }
 }
 

@@ -46,19 +46,19 @@ pub fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
         return Ok(outcome);
     }
     let machine = Machine { qemu, kernel, arch };
-    let accelerator = machine.accelerator(boot)?;
+    let why_not_kvm = machine.why_not_kvm(boot)?;
     let nonce = nonce();
     let initramfs = build_initramfs(boot, &nonce)?;
     let append = format!(
         "systemd.unit={} systemd.log_target=console systemd.log_color=no systemd.show_status=no",
         units::APP_UNIT
     );
-    let mut command = machine.command(accelerator.name(), &append);
+    let mut command = machine.command(why_not_kvm.map_or("kvm", |_| "tcg"), &append);
     command.arg("-initrd").arg(&initramfs);
     let console = console::run_until_exit(&mut command, &units::marker(&nonce), boot.limit, &boot.log());
     let _ = fs::remove_file(&initramfs);
-    let method =
-        format!("booted by {} with {}, {}", machine.qemu, machine.kernel.display(), accelerator.describe());
+    let accelerator = why_not_kvm.map_or("KVM".to_owned(), |reason| format!("emulation ({reason})"));
+    let method = format!("booted by {} with {}, {accelerator}", machine.qemu, machine.kernel.display());
     Ok(boot.evaluate(method, &console?))
 }
 
@@ -69,41 +69,16 @@ struct Machine {
     arch: &'static str,
 }
 
-/// The accelerator of the guest.
-#[derive(Debug, Clone, Copy)]
-enum Accelerator {
-    Kvm,
-    /// Emulation, and the reason why KVM is not used.
-    Emulation(&'static str),
-}
-
-impl Accelerator {
-    /// The value for qemu's option.
-    fn name(self) -> &'static str {
-        match self {
-            Accelerator::Kvm => "kvm",
-            Accelerator::Emulation(_) => "tcg",
-        }
-    }
-
-    fn describe(self) -> String {
-        match self {
-            Accelerator::Kvm => "KVM".to_owned(),
-            Accelerator::Emulation(reason) => format!("emulation ({reason})"),
-        }
-    }
-}
-
 impl Machine {
-    /// KVM if it works: in nested machines it may start a guest that never prints anything. The probe, once in a run,
-    /// boots the kernel alone, which panics without a root file system.
-    fn accelerator(&self, boot: &Boot<'_>) -> Result<Accelerator> {
+    /// The reason why KVM is not used, if any: in nested machines it may start a guest that never prints anything. The
+    /// probe, once in a run, boots the kernel alone, which panics without a root file system.
+    fn why_not_kvm(&self, boot: &Boot<'_>) -> Result<Option<&'static str>> {
         static KVM_WORKS: OnceLock<bool> = OnceLock::new();
         if self.arch != std::env::consts::ARCH {
-            return Ok(Accelerator::Emulation("a foreign board"));
+            return Ok(Some("a foreign board"));
         }
         if fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_err() {
-            return Ok(Accelerator::Emulation("/dev/kvm cannot be opened"));
+            return Ok(Some("/dev/kvm cannot be opened"));
         }
         let works = match KVM_WORKS.get() {
             Some(works) => *works,
@@ -118,11 +93,7 @@ impl Machine {
                 *KVM_WORKS.get_or_init(|| console.marker_seen)
             }
         };
-        Ok(if works {
-            Accelerator::Kvm
-        } else {
-            Accelerator::Emulation("a guest of /dev/kvm prints nothing")
-        })
+        Ok((!works).then_some("a guest of /dev/kvm prints nothing"))
     }
 
     fn command(&self, accelerator: &str, append: &str) -> Command {

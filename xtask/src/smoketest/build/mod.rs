@@ -23,7 +23,7 @@ use coreos_types::release::{Board, Flavor, SystemdVersion};
 use self::build_log::{BuildLog, FailedCommand};
 use self::checkout::TrackedFiles;
 pub(super) use self::failure::{BuildFailure, Cause};
-pub(super) use self::output::{BuiltRootfs, rootfs_before_rkt};
+pub(super) use self::output::rootfs_before_rkt;
 
 /// The parameters of a build.
 #[derive(Debug, Clone)]

@@ -5,23 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::{Build, BuildSystem};
-use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Flavor};
-
-/// One root filesystem in a build directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::smoketest) struct BuiltRootfs {
-    /// The root filesystem of the flavor.
-    pub path: PathBuf,
-    /// Its flavor.
-    pub flavor: Flavor,
-    /// The files from the image alone, if the build has them: rkt adds files of its own.
-    pub rootfs_before_rkt: Option<PathBuf>,
-    /// The image as the build unpacked it.
-    pub squashfs: PathBuf,
-    /// The rkt program of the same build.
-    pub rkt: Option<PathBuf>,
-}
 
 /// The directory with the files that rkt's build took from the image for the root filesystem at `path`, which is
 /// `BUILDDIR/aci-for-FLAVOR-flavor/rootfs`.
@@ -39,36 +23,8 @@ fn flavor_of(name: &str) -> Option<Flavor> {
 }
 
 impl Build<'_> {
-    /// The root filesystems of the selected flavors in the build directory of a board.
-    ///
-    /// # Errors
-    /// The directory has none.
-    pub(in crate::smoketest) fn built_rootfses(&self, board: Board) -> Result<Vec<BuiltRootfs>> {
-        let directory = self.build_directory(board);
-        let mut found = Vec::new();
-        for flavor in self.flavors(board) {
-            let path = directory.join(format!("aci-for-{flavor}-flavor/rootfs"));
-            if path.join("usr").is_dir() {
-                found.push(BuiltRootfs {
-                    rootfs_before_rkt: rootfs_before_rkt(&path),
-                    path,
-                    flavor,
-                    squashfs: directory.join("tmp/coreos-common/usr.squashfs"),
-                    rkt: Some(directory.join("target/bin/rkt")).filter(|rkt| rkt.is_file()),
-                });
-            }
-        }
-        if found.is_empty() {
-            return Err(Error::failed(format!(
-                "no root filesystem of {board} was built: {} has no aci-for-FLAVOR-flavor/rootfs",
-                directory.display()
-            )));
-        }
-        Ok(found)
-    }
-
     /// The build directory of a board. rkt names it after its version; others may be left from other versions.
-    fn build_directory(&self, board: Board) -> PathBuf {
+    pub(in crate::smoketest) fn build_directory(&self, board: Board) -> PathBuf {
         if self.system() == BuildSystem::Stage1 {
             return self.tree.join(format!("stage1/build-{board}"));
         }

@@ -9,91 +9,62 @@ mod app;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::time::Duration;
 
-use super::{BootOutcome, Supervisor, diagnosis, nonce};
+use super::{Boot, BootOutcome, Supervisor, nonce};
 use crate::smoketest::no_follow;
-use crate::smoketest::rootfs::Rootfs;
 use coreos_types::error::{Result, ResultExt};
-use coreos_types::release::SystemdVersion;
-
-/// One run of rkt.
-#[derive(Debug, Clone, Copy)]
-pub struct RktRun<'a> {
-    /// The program; its stage1 is in the same directory.
-    pub rkt: &'a Path,
-    /// The app: a reference, or an `.aci` file; `None` for an image made of the root filesystem's shell.
-    pub app: Option<&'a str>,
-    /// The root filesystem of its stage1, for the diagnosis.
-    pub rootfs: &'a Rootfs,
-    /// The version of systemd in the stage1, if known.
-    pub systemd: Option<SystemdVersion>,
-    /// A directory for the log and for rkt's data.
-    pub work: &'a Path,
-    /// The time limit.
-    pub limit: Duration,
-}
 
 /// The text of the supervisor.
 const SUPERVISOR: &str = concat!(include_str!("../supervise.sh"), include_str!("supervisor.sh"));
 
-/// Runs rkt as root, with data, mounts and cgroups of its own.
+/// Runs rkt as root, with data, mounts and cgroups of its own. The stage1 is in the directory of the program. `app` is a
+/// reference or an `.aci` file; `None` for an image made of the root filesystem's shell.
 ///
 /// # Errors
 /// An error on the host; a failed run is an outcome.
-pub fn run(run: &RktRun<'_>) -> Result<BootOutcome> {
-    Supervisor::try_hierarchies(run.systemd, |hierarchy| run_once(run, hierarchy))
+pub fn run(boot: &Boot<'_>, rkt: &Path, app: Option<&str>) -> Result<BootOutcome> {
+    Supervisor::try_hierarchies(boot.systemd, |hierarchy| run_once(boot, rkt, app, hierarchy))
 }
 
-fn run_once(run: &RktRun<'_>, hierarchy: &'static str) -> Result<BootOutcome> {
-    let image = match run.app {
+fn run_once(boot: &Boot<'_>, rkt: &Path, app: Option<&str>, hierarchy: &'static str) -> Result<BootOutcome> {
+    let image = match app {
         Some(app) => fs::canonicalize(app).unwrap_or_else(|_| PathBuf::from(app)),
-        None => app::write(run.rootfs, &run.work.join("smoketest.aci"))?,
+        None => app::write(boot.rootfs, &boot.work.join("smoketest.aci"))?,
     };
     let nonce = nonce();
-    let data = run.work.join("rkt-data");
+    let data = boot.work.join("rkt-data");
     // Left by a killed run.
     no_follow::remove(&data)?;
     fs::create_dir(&data).with_context(|| format!("cannot create {}", data.display()))?;
-    let log = run.work.join("rkt.log");
+    let log = boot.work.join("rkt.log");
     let supervisor =
         Supervisor { script: SUPERVISOR, hierarchy, group: format!("xtask-smoketest-{nonce}.service") };
     let mut command = supervisor.command("outer");
-    command.args(rkt_command(run, &image, &data, &nonce));
-    let console = supervisor.run(command, &nonce, run.limit, &log);
+    command.args(rkt_command(rkt, &image, &data, &nonce));
+    let console = supervisor.run(command, &nonce, boot.limit, &log);
     let _ = no_follow::remove(&data);
     let console = match console? {
         Ok(console) => console,
         Err(reason) => return Ok(BootOutcome::Unsupported(reason)),
     };
-    let method = format!("rkt run {}, cgroup {hierarchy}", run.app.unwrap_or("smoketest.aci"));
+    let method = format!("rkt run {}, cgroup {hierarchy}", app.unwrap_or("smoketest.aci"));
     let loader_error = console.lines.iter().any(|line| line.contains(LOADER_ERROR));
-    let why = match console.status {
-        Some(status) if console.marker_seen && status.success() && !loader_error => {
+    let why = match (console.marker_seen, console.status) {
+        (true, Some(status)) if status.success() && !loader_error => {
             return Ok(BootOutcome::Passed { method, took: console.took });
         }
-        Some(status) if console.marker_seen && status.success() => {
+        (true, Some(status)) if status.success() => {
             "the marker was printed, and a program of the stage1 did not start".to_owned()
         }
-        None => format!("rkt did not end within {} s", run.limit.as_secs()),
-        Some(status) if console.marker_seen => {
+        (_, None) => format!("rkt did not end within {} s", boot.limit.as_secs()),
+        (true, Some(status)) => {
             format!("the marker was printed, and then rkt ended with {}", describe_status(status))
         }
-        Some(status) => format!("rkt ended with {}, and the marker was not printed", describe_status(status)),
-    };
-    let mut missing = diagnosis::missing_essentials(run.rootfs);
-    for item in diagnosis::diagnose(run.rootfs, run.systemd, &console.lines) {
-        if !missing.iter().any(|known| known.what == item.what) {
-            missing.push(item);
+        (false, Some(status)) => {
+            format!("rkt ended with {}, and the marker was not printed", describe_status(status))
         }
-    }
-    Ok(BootOutcome::Failed {
-        method,
-        why,
-        missing,
-        tail: console.last_lines(8).into_iter().map(str::to_owned).collect(),
-        log,
-    })
+    };
+    Ok(boot.failed(method, why, &console, log))
 }
 
 /// glibc's message for a missing library; rkt may exit with 0 nevertheless.
@@ -105,9 +76,9 @@ fn describe_status(status: ExitStatus) -> String {
 
 /// The arguments of the run, the program first. The stage1 is the one in the directory of the program: for any other,
 /// rkt requires a signature.
-fn rkt_command(run: &RktRun<'_>, image: &Path, data: &Path, nonce: &str) -> Vec<String> {
+fn rkt_command(rkt: &Path, image: &Path, data: &Path, nonce: &str) -> Vec<String> {
     let image = image.display().to_string();
-    let mut words = vec![run.rkt.display().to_string(), format!("--dir={}", data.display())];
+    let mut words = vec![rkt.display().to_string(), format!("--dir={}", data.display())];
     words.push(match find_trust(&image) {
         Trust::Unsigned => "--insecure-options=image".to_owned(),
         Trust::Signed => "--insecure-options=none".to_owned(),
