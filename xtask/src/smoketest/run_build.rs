@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::build::{Build, BuildFailure, BuildSystem, Cause};
+use super::build::{Build, BuildFailure, Cause};
 use super::check_log::CheckLog;
 use crate::context::Context;
 use crate::images::ImageSet;
@@ -17,11 +17,8 @@ use manifest::suggestion::Suggestion;
 /// The build cannot be started; a program, the network or space is missing.
 pub(super) fn run(build: &Build<'_>, images: &ImageSet<'_>, checks: &mut CheckLog<'_>) -> Result<bool> {
     let context = checks.context;
-    let steps = match build.system() {
-        BuildSystem::Stage1 => "make -C stage1",
-        BuildSystem::Autotools => "autogen.sh, configure, make",
-    };
-    if build.system() == BuildSystem::Stage1 && !build.configure.is_empty() {
+    let steps = if build.is_rkt() { "autogen.sh, configure, make" } else { "make -C stage1" };
+    if !build.is_rkt() && !build.configure.is_empty() {
         context.term.warn("arguments for configure have no effect: the tree has no configure.ac");
     }
     context.term.stage("building", format!("clean, with {steps}"));

@@ -17,7 +17,6 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use self::console::ConsoleLog;
-use self::units::GuestTools;
 use super::host::{find_in_path, is_root};
 use super::no_follow;
 use super::rootfs::Rootfs;
@@ -68,13 +67,8 @@ impl Boot<'_> {
     /// The failure for a root filesystem without an essential file, which is not booted.
     fn cannot_start(&self) -> Option<BootOutcome> {
         let missing = diagnosis::missing_essentials(self.rootfs);
-        (!missing.is_empty()).then(|| BootOutcome::Failed {
-            method: "boot".into(),
-            why: "the boot cannot start".into(),
-            missing,
-            tail: Vec::new(),
-            log: self.log(),
-        })
+        let (method, why, log) = ("boot".to_owned(), "the boot cannot start".to_owned(), self.log());
+        (!missing.is_empty()).then(|| BootOutcome::Failed { method, why, missing, tail: Vec::new(), log })
     }
 
     fn log(&self) -> PathBuf {
@@ -86,11 +80,8 @@ impl Boot<'_> {
         let home = self.work.join("files");
         no_follow::remove(&home)?;
         let shell = self.rootfs.first_of(&["bin/bash", "bin/sh"]).unwrap_or("bin/bash");
-        let tools = GuestTools {
-            shell: if shell == "bin/sh" { "/usr/bin/sh" } else { "/usr/bin/bash" },
-            journalctl: self.rootfs.first_of(&["bin/journalctl"]).is_some(),
-        };
-        for (path, text) in units::overlay_files(self.systemd, nonce, tools) {
+        let has_journalctl = self.rootfs.first_of(&["bin/journalctl"]).is_some();
+        for (path, text) in units::overlay_files(self.systemd, nonce, shell, has_journalctl) {
             let path = home.join(path);
             let made = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, text));
             made.with_context(|| format!("cannot write {}", path.display()))?;

@@ -17,7 +17,8 @@ pub fn marker(nonce: &str) -> String {
 pub fn overlay_files(
     systemd: Option<SystemdVersion>,
     nonce: &str,
-    tools: GuestTools,
+    shell: &str,
+    has_journalctl: bool,
 ) -> Vec<(&'static str, String)> {
     let mut app = format!(
         "[Unit]\n\
@@ -34,10 +35,9 @@ pub fn overlay_files(
          StandardOutput=journal\n\
          StandardError=journal\n\
          SyslogIdentifier=app\n\
-         ExecStart={} -c 'echo smoketest-$$((6 * 7))-{nonce}'\n",
-        tools.shell
+         ExecStart=/usr/{shell} -c 'echo smoketest-$$((6 * 7))-{nonce}'\n",
     );
-    if tools.journalctl {
+    if has_journalctl {
         // The journal is flushed to the console before the machine powers off.
         app.push_str("ExecStart=-/usr/bin/journalctl --sync\n");
     }
@@ -61,31 +61,21 @@ pub fn overlay_files(
 /// The first version of systemd with `SuccessAction=` (NEWS of 236).
 const SUCCESS_ACTION_SINCE: u32 = 236;
 
-/// Programs of the root filesystem that the app uses.
-#[derive(Debug, Clone, Copy)]
-pub struct GuestTools {
-    /// A shell, as an absolute path.
-    pub shell: &'static str,
-    /// Whether `bin/journalctl` exists.
-    pub journalctl: bool,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn marker_is_in_no_file() {
-        let tools = GuestTools { shell: "/usr/bin/bash", journalctl: true };
-        for (path, text) in overlay_files(Some(SystemdVersion(252)), "abc", tools) {
+        for (path, text) in overlay_files(Some(SystemdVersion(252)), "abc", "bin/bash", true) {
             assert!(!text.contains(&marker("abc")), "{path}");
         }
     }
 
     #[test]
     fn old_systemd_powers_off_by_systemctl() {
-        let tools = GuestTools { shell: "/usr/bin/bash", journalctl: false };
-        let unit = |version| overlay_files(Some(SystemdVersion(version)), "abc", tools).swap_remove(0).1;
+        let unit =
+            |version| overlay_files(Some(SystemdVersion(version)), "abc", "bin/bash", false).swap_remove(0).1;
         assert!(unit(229).contains("ExecStopPost=-/usr/bin/systemctl --force --force poweroff"));
         assert!(!unit(252).contains("ExecStopPost") && !unit(252).contains("journalctl"));
     }

@@ -44,15 +44,6 @@ pub(super) struct Build<'a> {
     pub make: Vec<String>,
 }
 
-/// The build system of a tree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BuildSystem {
-    /// `stage1/Makefile`.
-    Stage1,
-    /// rkt's autotools.
-    Autotools,
-}
-
 /// The result of a build.
 #[derive(Debug, Clone)]
 pub(super) struct BuildOutcome {
@@ -72,21 +63,15 @@ pub(super) struct BuildOutcome {
 const FLAVORS_OPTION: &str = "--with-stage1-flavors=";
 
 impl Build<'_> {
-    /// The build system of the tree.
-    pub(super) fn system(&self) -> BuildSystem {
-        let is_rkt = ["autogen.sh", "configure.ac"].iter().all(|file| self.tree.join(file).is_file());
-        if is_rkt { BuildSystem::Autotools } else { BuildSystem::Stage1 }
+    /// Whether rkt's autotools build the tree, and not `stage1/Makefile`.
+    pub(super) fn is_rkt(&self) -> bool {
+        ["autogen.sh", "configure.ac"].iter().all(|file| self.tree.join(file).is_file())
     }
 
     /// The boards that one run builds: rkt's build makes the board of this machine only.
     pub(super) fn boards(&self) -> Vec<Board> {
-        match self.system() {
-            BuildSystem::Stage1 => self.boards.clone(),
-            BuildSystem::Autotools => {
-                let is_native = |board: &&Board| board.machine() == std::env::consts::ARCH;
-                self.boards.iter().filter(is_native).copied().collect()
-            }
-        }
+        let is_built = |board: &&Board| !self.is_rkt() || board.machine() == std::env::consts::ARCH;
+        self.boards.iter().filter(is_built).copied().collect()
     }
 
     /// The flavors to build for a board: those of `--flavor`, else those of a `--with-stage1-flavors` among the
@@ -97,7 +82,7 @@ impl Build<'_> {
             return known.filter(|flavor| self.selected.contains(flavor)).cloned().collect();
         }
         let configured = self.configure.iter().rev().find_map(|word| word.strip_prefix(FLAVORS_OPTION));
-        let configured = configured.filter(|_| self.system() == BuildSystem::Autotools);
+        let configured = configured.filter(|_| self.is_rkt());
         let is_built = |flavor: &&Flavor| {
             configured.is_none_or(|list| list.split(',').any(|word| word == flavor.as_str()))
         };
@@ -125,10 +110,8 @@ impl Build<'_> {
     /// # Errors
     /// The directory cannot be created.
     pub(super) fn log_directory(&self) -> Result<PathBuf> {
-        let directory = match self.system() {
-            BuildSystem::Stage1 => self.tree.join("stage1/build-smoketest"),
-            BuildSystem::Autotools => self.tree.join("build-rkt-smoketest"),
-        };
+        let name = if self.is_rkt() { "build-rkt-smoketest" } else { "stage1/build-smoketest" };
+        let directory = self.tree.join(name);
         no_follow::create_dir(self.tree, &directory)?;
         Ok(directory)
     }
@@ -140,7 +123,7 @@ impl Build<'_> {
     /// [`BuildOutcome::failure`].
     pub(super) fn run(&self, images: &ImageSet<'_>) -> Result<BuildOutcome> {
         let started = Instant::now();
-        let is_rkt = self.system() == BuildSystem::Autotools;
+        let is_rkt = self.is_rkt();
         if is_rkt {
             autotools::check_path(self.tree)?;
         }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::{Build, BuildSystem};
+use super::Build;
 use coreos_types::release::{Board, Flavor};
 
 /// The directory with the files that rkt's build took from the image for the root filesystem at `path`, which is
@@ -25,7 +25,7 @@ fn flavor_of(name: &str) -> Option<Flavor> {
 impl Build<'_> {
     /// The build directory of a board. rkt names it after its version; others may be left from other versions.
     pub(in crate::smoketest) fn build_directory(&self, board: Board) -> PathBuf {
-        if self.system() == BuildSystem::Stage1 {
+        if !self.is_rkt() {
             return self.tree.join(format!("stage1/build-{board}"));
         }
         let argument = self.make.iter().rev().find_map(|word| word.strip_prefix("BUILDDIR="));

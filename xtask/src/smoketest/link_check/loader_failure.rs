@@ -21,8 +21,6 @@ pub struct LoaderFailure {
     pub loader: UsrPath,
     /// The failure, with the linked file.
     pub reason: String,
-    /// The kernel cannot execute it, or it crashes at once: the file is not a working loader.
-    pub is_stub: bool,
 }
 
 /// Counts of the loader's results.
@@ -65,14 +63,12 @@ impl LoaderHealth {
             counts.good += 1;
             return;
         };
-        let is_stub = matches!(end, End::Killed(_) | End::NotExecutable);
-        if is_stub {
-            counts.crashes += 1;
-        } else {
-            counts.hangs += 1;
+        match end {
+            End::Killed(_) | End::NotExecutable => counts.crashes += 1,
+            _ => counts.hangs += 1,
         }
         let reason = format!("{end} (linking {file})");
-        counts.first.get_or_insert(LoaderFailure { loader: loader.clone(), reason, is_stub });
+        counts.first.get_or_insert(LoaderFailure { loader: loader.clone(), reason });
     }
 
     /// The failure of the loader, as soon as it is certain.
@@ -85,7 +81,6 @@ impl LoaderHealth {
         let late = |loader: &UsrPath| LoaderFailure {
             loader: loader.clone(),
             reason: format!("did not link all files within {} s", MAX_CHECK_TIME.as_secs()),
-            is_stub: false,
         };
         counts.last.as_ref().filter(|_| is_late).map(late)
     }
