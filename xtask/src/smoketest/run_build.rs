@@ -34,106 +34,75 @@ pub(super) fn run(build: &Build<'_>, images: &ImageSet<'_>, checks: &mut CheckLo
         return Ok(true);
     };
     let BuildFailure { command, status, last_lines, cause } = &failure;
-    let (why, hint) = explain(build, cause, checks);
-    let mut message = format!("{command} failed ({status})");
-    if let Some(why) = &why {
-        message.push_str(&format!(": {why}"));
-    }
-    message.push('\n');
-    last_lines.lines().for_each(|line| message.push_str(&format!("  | {line}\n")));
-    message.push_str(&format!("full log: {log}"));
+    let explained = explain(build, cause, checks);
+    let why = explained.as_ref().map(|(why, _)| format!(": {why}")).unwrap_or_default();
+    let lines: String = last_lines.lines().map(|line| format!("  | {line}\n")).collect();
+    let mut message = format!("{command} failed ({status}){why}\n{lines}full log: {log}");
     let is_outside = matches!(
         cause,
         Cause::ProgramNotInstalled(_) | Cause::Configure(_) | Cause::Network { .. } | Cause::NoSpace
     );
-    if let Some(hint) = hint.as_ref().filter(|_| !is_outside) {
+    if let Some((_, hint)) = explained.as_ref().filter(|_| !is_outside) {
         message.push_str(&format!("\nhint: {hint}"));
     }
     checks.fail("build", steps, None, &message);
-    match (why.filter(|_| is_outside), hint) {
-        (Some(why), Some(hint)) => Err(Error::failed(why).with_hint(hint)),
-        (Some(why), None) => Err(Error::failed(why)),
-        (None, _) => Ok(false),
+    match explained.filter(|_| is_outside) {
+        Some((why, hint)) => Err(Error::failed(why).with_hint(hint)),
+        None => Ok(false),
     }
 }
 
 /// The cause of the failure and a hint, if known.
-fn explain(build: &Build<'_>, cause: &Cause, checks: &CheckLog<'_>) -> (Option<String>, Option<String>) {
+fn explain(build: &Build<'_>, cause: &Cause, checks: &CheckLog<'_>) -> Option<(String, String)> {
     let context = checks.context;
     let this_run = || context.rerun(&[], &[]);
-    match cause {
+    let text = |text: &str| text.to_owned();
+    Some(match cause {
         Cause::PathNotInImage => (
-            Some("a manifest lists a path that the image does not have".into()),
-            Some(checks.fix.hint(&Suggestion::RunFixDropMissing)),
+            text("a manifest lists a path that the image does not have"),
+            checks.fix.hint(&Suggestion::RunFixDropMissing),
         ),
         Cause::ProgramNotInstalled(program) => (
-            Some(format!("the build needs {program}, which is not installed")),
-            Some(format!("install {program}, then: {}", this_run())),
+            format!("the build needs {program}, which is not installed"),
+            format!("install {program}, then: {}", this_run()),
         ),
         Cause::Configure(message) => {
-            let hint = match disabling_configure_option(message) {
-                Some(option) => {
-                    format!(
-                        "install what configure reports as missing, or: {}",
-                        context.rerun(&[option], &[])
-                    )
-                }
-                None => {
-                    "install what configure reports as missing, or add an argument for it: --configure=ARG"
-                        .to_owned()
-                }
+            let option = match message {
+                _ if message.starts_with("TPM ") => Some("--configure=--disable-tpm"),
+                _ if message.starts_with("Host systemd-journal") => Some("--configure=--disable-sdjournal"),
+                _ => None,
             };
-            (Some(message.clone()), Some(hint))
+            let other = text("add an argument for it: --configure=ARG");
+            let other = option.map_or(other, |option| context.rerun(&[option], &[]));
+            (message.clone(), format!("install what configure reports as missing, or: {other}"))
         }
         Cause::Network { url, flavor } => {
-            let (cause, hint) = explain_network(context, build, url.as_deref(), flavor.as_deref());
-            (Some(cause), Some(hint))
+            let who = flavor.as_ref().map_or_else(String::new, |flavor| format!(" of flavor {flavor}"));
+            let url = url.as_deref().unwrap_or("a file");
+            let others = flavor.as_ref().and_then(|flavor| without_flavor(context, build, flavor));
+            let connect = || text("connect to the network, or set the proxy variables of the environment");
+            (format!("the build{who} downloads {url}, and that failed"), others.unwrap_or_else(connect))
         }
-        Cause::NoSpace => (
-            Some("the disk is full".into()),
-            Some(format!("free space on the disk of {}", build.tree.display())),
-        ),
+        Cause::NoSpace => {
+            (text("the disk is full"), format!("free space on the disk of {}", build.tree.display()))
+        }
         Cause::GoModules => (
-            Some("Go looked for a module, and the tree is older than Go modules".into()),
-            Some(format!("GO111MODULE=off {}", this_run())),
+            text("Go looked for a module, and the tree is older than Go modules"),
+            format!("GO111MODULE=off {}", this_run()),
         ),
         Cause::FlavorsJoined => (
-            Some("GNU make 4.3 or later joined the names of the flavors".into()),
-            Some(context.rerun(&["--make", "_MISC_CTS_SPACE_=$() "], &[])),
+            text("GNU make 4.3 or later joined the names of the flavors"),
+            context.rerun(&["--make", "_MISC_CTS_SPACE_=$() "], &[]),
         ),
         Cause::StaleBuild => {
             let directory = quote(&build.directory().display().to_string());
-            let hint = format!("rm -rf {directory} && {}", this_run());
-            (Some("files of an earlier build may be in the way".into()), Some(hint))
+            (
+                text("files of an earlier build may be in the way"),
+                format!("rm -rf {directory} && {}", this_run()),
+            )
         }
-        Cause::Unknown => (None, None),
-    }
-}
-
-/// Message and hint for a build that needs the network: which flavor downloads what, and how to build the others.
-fn explain_network(
-    context: &Context<'_>,
-    build: &Build<'_>,
-    url: Option<&str>,
-    flavor: Option<&str>,
-) -> (String, String) {
-    let url = url.unwrap_or("a file");
-    let cause = match flavor {
-        Some(flavor) => format!("the build of flavor {flavor} downloads {url}, and that failed"),
-        None => format!("the build downloads {url}, and that failed"),
-    };
-    let others = flavor.and_then(|flavor| without_flavor(context, build, flavor));
-    let connect = || "connect to the network, or set the proxy variables of the environment".to_owned();
-    (cause, others.unwrap_or_else(connect))
-}
-
-/// The option that turns off the feature of a message of rkt's `configure`.
-fn disabling_configure_option(message: &str) -> Option<&'static str> {
-    match message {
-        _ if message.starts_with("TPM ") => Some("--configure=--disable-tpm"),
-        _ if message.starts_with("Host systemd-journal") => Some("--configure=--disable-sdjournal"),
-        _ => None,
-    }
+        Cause::Unknown => return None,
+    })
 }
 
 /// This run with all flavors but one; `None` if no flavor remains.

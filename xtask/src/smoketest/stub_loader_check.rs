@@ -12,10 +12,8 @@ use coreos_types::error::{Error, Result};
 /// # Errors
 /// The loader is a stub.
 pub(super) fn check(context: &Context<'_>, tested: &RootfsUnderTest) -> Result<()> {
-    let loaders = ["lib64/ld-linux-x86-64.so.2", "lib/ld-linux-aarch64.so.1"];
-    let Some(loader) = tested.rootfs.first_of(&loaders) else { return Ok(()) };
     let mut header = [0; 64];
-    let path = tested.rootfs.path.join("usr").join(loader);
+    let path = tested.rootfs.path.join("usr").join(tested.rootfs.loader());
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
     if read.is_err() || !is_stub(&header) {
         return Ok(());

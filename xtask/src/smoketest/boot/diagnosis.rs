@@ -30,10 +30,11 @@ const EXECUTOR_SINCE: u32 = 255;
 
 /// Missing files that every boot requires.
 pub fn missing_essentials(rootfs: &Rootfs) -> Vec<MissingItem> {
-    missing_systemd_files(rootfs, &[("systemd", "it is process 1")])
-        .into_iter()
-        .chain(missing_loader(rootfs))
-        .collect()
+    let mut missing = missing_systemd_files(rootfs, &[("systemd", "it is process 1")]);
+    if rootfs.first_of(&[rootfs.loader()]).is_none() {
+        missing.push(MissingItem::new(rootfs.loader(), "every program is started by it"));
+    }
+    missing
 }
 
 /// The missing items of a boot that printed no marker.
@@ -89,15 +90,6 @@ fn missing_systemd_files(rootfs: &Rootfs, needs: &[(&str, &str)]) -> Vec<Missing
     };
     let absent = needs.iter().filter(|(file, _)| !is_there(file));
     absent.map(|(file, why)| MissingItem::new(format!("{home}/{file}"), *why)).collect()
-}
-
-fn missing_loader(rootfs: &Rootfs) -> Option<MissingItem> {
-    let path = match rootfs.board {
-        Board::Amd64 => "lib64/ld-linux-x86-64.so.2",
-        Board::Arm64 => "lib/ld-linux-aarch64.so.1",
-    };
-    let there = rootfs.first_of(&[path]).is_some();
-    (!there).then(|| MissingItem::new(path, "every program is started by it"))
 }
 
 /// A library that a console line reports as missing, and that the root filesystem has.

@@ -70,7 +70,7 @@ fn boot_once(
         .env("BOOT_FILES", &files)
         .env("BOOT_TOOL", tool)
         .env("BOOT_UIDS", user_namespace.as_ref().map(|()| FIRST_UID.to_string()).unwrap_or_default())
-        .env("BOOT_LOADER", usr(&["lib64/ld-linux-x86-64.so.2", "lib/ld-linux-aarch64.so.1"]))
+        .env("BOOT_LOADER", usr(&[boot.rootfs.loader()]))
         .env("BOOT_NSPAWN", &nspawn)
         .env("BOOT_INIT", usr(&["lib/systemd/systemd", "lib64/systemd/systemd"]))
         .env("BOOT_UNIT", units::APP_UNIT);

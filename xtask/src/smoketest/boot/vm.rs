@@ -117,15 +117,11 @@ fn find_kernel() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os(KERNEL_VARIABLE) {
         return Some(PathBuf::from(named));
     }
-    let in_boot = list_dir(Path::new("/boot"))
-        .into_iter()
-        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz")));
+    let is_kernel = |path: &PathBuf| path.to_string_lossy().starts_with("/boot/vmlinuz");
+    let in_boot = list_dir(Path::new("/boot")).into_iter().filter(is_kernel);
     let in_modules = list_dir(Path::new("/usr/lib/modules")).into_iter().map(|path| path.join("vmlinuz"));
-    let readable = |path: &PathBuf| fs::File::open(path).is_ok();
-    in_boot
-        .chain(in_modules)
-        .filter(readable)
-        .max_by_key(|path| fs::metadata(path).and_then(|m| m.modified()).ok())
+    let readable = in_boot.chain(in_modules).filter(|path| fs::File::open(path).is_ok());
+    readable.max_by_key(|path| fs::metadata(path).and_then(|file| file.modified()).ok())
 }
 
 fn list_dir(directory: &Path) -> Vec<PathBuf> {
@@ -170,7 +166,34 @@ done"#;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
+
+    /// The command is `sleep` in place of qemu, with a number that no other process has.
+    #[test]
+    fn killed_supervisor_leaves_no_command() {
+        let seconds = format!("1000.{}", std::process::id());
+        let commands = || {
+            let text = |path: PathBuf| fs::read_to_string(path.join("cmdline")).unwrap_or_default();
+            let is_left = |path: &PathBuf| text(path.clone()).contains(&seconds);
+            list_dir(Path::new("/proc")).into_iter().filter(is_left).collect::<Vec<_>>()
+        };
+        for number in 0..30 {
+            let mut supervisor = Command::new("sh");
+            supervisor.args(["-uc", SUPERVISOR, "vm", "sleep", &seconds]);
+            let mut supervisor =
+                supervisor.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            std::thread::sleep(Duration::from_micros(300 * number));
+            supervisor.kill().unwrap();
+            supervisor.wait().unwrap();
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while !commands().is_empty() && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            assert_eq!(commands(), [PathBuf::new(); 0], "killed after {} us", 300 * number);
+        }
+    }
 
     #[test]
     fn names_with_newlines_and_quotes_are_packed() {

@@ -31,7 +31,7 @@ pub(super) struct FailedCommand {
 const MAX_OUTPUT: u64 = 256 * 1024;
 
 /// Most bytes of a log; rkt's build prints some KiB, and some MiB with `V=3`.
-const MAX_LOG_LEN: u64 = 256 << 20;
+const MAX_LOG_LEN: u64 = if cfg!(test) { 1 << 20 } else { 256 << 20 };
 
 /// Time limit of one command.
 const MAX_TIME: Duration = Duration::from_secs(4 * 3600);
@@ -181,6 +181,16 @@ mod tests {
             text,
             "$ sh -c 'echo first'\nfirst\n$ sh -c 'cat; echo second; echo third >&2; exit 3'\nsecond\nthird\n"
         );
+    }
+
+    #[test]
+    fn output_of_a_build_is_bounded() {
+        let home = tempfile::tempdir().unwrap();
+        let mut log = BuildLog::create(home.path().join("build.log")).unwrap();
+        let started = Instant::now();
+        let error = log.run(sh("cat /dev/zero")).unwrap_err();
+        assert!(error.message.ends_with("printed more than 1 MiB"), "{error:?}");
+        assert!(started.elapsed() < Duration::from_secs(10));
     }
 
     #[test]

@@ -136,8 +136,12 @@ impl Build<'_> {
         let mut restored = tracked.restore(build_log::last_written(&path))?;
         let mut log = BuildLog::create(path)?;
         let mut failure = None;
+        // The Makefile of rkt names the image: it is kept until the next run.
+        let image_directory = directory.join("images");
+        no_follow::remove(&image_directory)?;
+        no_follow::create_dir(self.tree, &image_directory)?;
         for board in self.boards() {
-            let image = directory.join(format!("image-{board}.cpio.gz"));
+            let image = image_directory.join(format!("{board}.cpio.gz"));
             images.copy_verified_board(board, &image)?;
             failure = if is_rkt {
                 tracked.save()?;

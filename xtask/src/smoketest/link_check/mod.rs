@@ -159,13 +159,10 @@ impl Checker<'_> {
             Some(FileInfo::Elf(info)) => info.interp.clone(),
             _ => None,
         };
-        let loader = match interpreter {
-            Some(path) => UsrPath::from_rootfs_path(&path).ok(),
-            None => runner::board_loader(rootfs),
-        };
-        let Some(loader) = loader.filter(|path| is_file(rootfs, path)) else {
-            let problem =
-                format!("its loader {} is not in the root filesystem", interpreter_name(rootfs, file));
+        let interpreter = interpreter.unwrap_or_else(|| format!("/{}", rootfs.loader()));
+        let loader = UsrPath::from_rootfs_path(&interpreter).ok();
+        let Some(loader) = loader.filter(|path| rootfs.first_of(&[path.as_str()]).is_some()) else {
+            let problem = format!("its loader {interpreter} is not in the root filesystem");
             return Ok(LinkResult::new(file, vec![problem], Vec::new()));
         };
         if rootfs.tree.resolve(&loader).end.node() == Some(file) {
@@ -184,18 +181,6 @@ impl Checker<'_> {
         let resolved = output.resolved.iter().filter_map(|path| real_path(rootfs, path)).collect();
         Ok(LinkResult::new(file, problems, resolved))
     }
-}
-
-fn interpreter_name(rootfs: &Rootfs, file: &UsrPath) -> String {
-    match rootfs.tree.file_info(file.as_str()) {
-        Some(FileInfo::Elf(info)) => info.interp.clone(),
-        _ => None,
-    }
-    .unwrap_or_else(|| runner::loader_name(rootfs.board).to_owned())
-}
-
-fn is_file(rootfs: &Rootfs, path: &UsrPath) -> bool {
-    rootfs.tree.resolve(path).end.node().is_some_and(|end| rootfs.tree.file_info(end.as_str()).is_some())
 }
 
 fn real_path(rootfs: &Rootfs, path: &str) -> Option<UsrPath> {

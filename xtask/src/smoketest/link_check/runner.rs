@@ -11,7 +11,6 @@ use crate::smoketest::host::find_in_path;
 use crate::smoketest::rootfs::{self, Rootfs};
 use crate::smoketest::sandbox::Sandbox;
 use coreos_types::error::Result;
-use coreos_types::release::Board;
 use usr::path::UsrPath;
 use usr::tree::NodeKind;
 
@@ -99,16 +98,4 @@ fn unreadable_files(rootfs: &Rootfs) -> Vec<OsString> {
 fn is_static(program: &Path) -> bool {
     std::fs::read(program)
         .is_ok_and(|bytes| matches!(usr::elf::parse(&bytes), Ok(info) if info.interp.is_none()))
-}
-
-/// The loader that programs of a board name.
-pub(super) fn loader_name(board: Board) -> &'static str {
-    match board {
-        Board::Amd64 => "/lib64/ld-linux-x86-64.so.2",
-        Board::Arm64 => "/lib/ld-linux-aarch64.so.1",
-    }
-}
-
-pub(super) fn board_loader(rootfs: &Rootfs) -> Option<UsrPath> {
-    UsrPath::from_rootfs_path(loader_name(rootfs.board)).ok()
 }

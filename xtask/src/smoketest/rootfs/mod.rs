@@ -65,6 +65,14 @@ impl Rootfs {
         self
     }
 
+    /// The loader that programs of the board name.
+    pub fn loader(&self) -> &'static str {
+        match self.board {
+            Board::Amd64 => "lib64/ld-linux-x86-64.so.2",
+            Board::Arm64 => "lib/ld-linux-aarch64.so.1",
+        }
+    }
+
     /// The path of a file on this machine.
     pub fn on_disk(&self, path: &UsrPath) -> PathBuf {
         self.path.join("usr").join(os_path(path))

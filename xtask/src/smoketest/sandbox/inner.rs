@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use rustix::fs::{Mode, OFlags};
@@ -89,40 +89,6 @@ pub fn call(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     Some(ExitCode::from(code))
 }
 
-/// The parsed command line of this entry point.
-struct Request {
-    uid: Option<u32>,
-    rootfs: PathBuf,
-    emulator: Option<PathBuf>,
-    unreadable: Vec<OsString>,
-    program: Vec<OsString>,
-}
-
-impl Request {
-    fn parse(words: &[OsString]) -> Result<Request> {
-        let [namespace, uid, rootfs, emulator, count, rest @ ..] = words else {
-            return Err(Error::failed("too few arguments"));
-        };
-        if fs::read_link("/proc/self/ns/user").with_context(|| "cannot read /proc/self/ns/user")?.as_os_str()
-            == namespace
-        {
-            return Err(Error::failed("not in a user namespace of its own"));
-        }
-        let number = |word: &OsString| word.to_str().and_then(|word| word.parse().ok());
-        let count = number(count)
-            .filter(|count| *count as usize <= rest.len())
-            .ok_or_else(|| Error::failed("invalid count"))?;
-        let (unreadable, program) = rest.split_at(count as usize);
-        Ok(Request {
-            uid: number(uid),
-            rootfs: rootfs.into(),
-            emulator: (!emulator.is_empty()).then(|| emulator.into()),
-            unreadable: unreadable.to_vec(),
-            program: program.to_vec(),
-        })
-    }
-}
-
 /// Changes the root directory for a boot, which has made its namespaces and mounts, and executes its program; returns
 /// the error.
 fn enter(root: &Path, program: &OsString, arguments: &[OsString]) -> Result<io::Error> {
@@ -135,24 +101,34 @@ fn enter(root: &Path, program: &OsString, arguments: &[OsString]) -> Result<io::
 
 /// Sets everything up and executes the program; the error with which that failed, `None` without a program.
 fn start(words: &[OsString]) -> Result<Option<io::Error>> {
-    let request = Request::parse(words)?;
-    limit_namespaces();
-    make_root(&request)?;
-    rustix::process::setsid().with_context(|| "cannot start a session")?;
-    drop_rights(request.uid)?;
-    limit_resources(request.emulator.is_some())?;
-    wait_for_host()?;
-    let Some((program, arguments)) = request.program.split_first() else { return Ok(None) };
-    let mut command = match request.emulator {
-        None => Command::new(program),
-        Some(_) => Command::new(Path::new("/").join(EMULATOR)),
+    let [namespace, uid, rootfs, emulator, count, rest @ ..] = words else {
+        return Err(Error::failed("too few arguments"));
     };
-    if request.emulator.is_some() {
-        // qemu-user reserves more than a limit of its own address space allows; this limits the program's.
-        command.arg("-R").arg(MAX_ADDRESS_SPACE.to_string()).arg(program);
+    let own = fs::read_link("/proc/self/ns/user").with_context(|| "cannot read /proc/self/ns/user")?;
+    if own.as_os_str() == namespace {
+        return Err(Error::failed("not in a user namespace of its own"));
     }
-    let error = command.args(arguments).env_clear().env("LC_ALL", "C").exec();
-    Ok(Some(error))
+    let number = |word: &OsString| word.to_str().and_then(|word| word.parse::<u32>().ok());
+    let count = number(count).filter(|count| *count as usize <= rest.len());
+    let (unreadable, program) = rest.split_at(count.ok_or_else(|| Error::failed("invalid count"))? as usize);
+    let emulator = Some(Path::new(emulator)).filter(|path| !path.as_os_str().is_empty());
+    limit_namespaces();
+    make_root(Path::new(rootfs), emulator, unreadable)?;
+    rustix::process::setsid().with_context(|| "cannot start a session")?;
+    drop_rights(number(uid))?;
+    limit_resources(emulator.is_some())?;
+    shake_hands()?;
+    let Some((program, arguments)) = program.split_first() else { return Ok(None) };
+    let mut command = match emulator {
+        None => Command::new(program),
+        Some(_) => {
+            // qemu-user reserves more than a limit of its own address space allows; this limits the program's.
+            let mut command = Command::new(Path::new("/").join(EMULATOR));
+            command.arg("-R").arg(MAX_ADDRESS_SPACE.to_string()).arg(program);
+            command
+        }
+    };
+    Ok(Some(command.args(arguments).env_clear().env("LC_ALL", "C").exec()))
 }
 
 /// No user namespaces below this one, and no System V objects: both could hold memory that no limit of a process
@@ -170,19 +146,18 @@ enum Entry {
 }
 
 /// Makes the root directory, an empty read-only file system with `usr` in it, and detaches everything else.
-fn make_root(request: &Request) -> Result<()> {
-    let usr = open(&request.rootfs.join("usr"), OFlags::DIRECTORY | OFlags::NOFOLLOW)?;
-    let emulator = request.emulator.as_deref().map(|path| open(path, OFlags::empty())).transpose()?;
+fn make_root(root: &Path, emulator: Option<&Path>, unreadable: &[OsString]) -> Result<()> {
+    let usr = open(&root.join("usr"), OFlags::DIRECTORY | OFlags::NOFOLLOW)?;
+    let emulator = emulator.map(|path| open(path, OFlags::empty())).transpose()?;
     let mut entries = Vec::new();
     for name in TOP_LEVEL {
-        let path = request.rootfs.join(name);
+        let path = root.join(name);
         if let Ok(target) = fs::read_link(&path) {
             entries.push((name, Entry::Link(target.into_os_string())));
         } else if path.is_dir() {
             entries.push((name, Entry::Directory(open(&path, OFlags::DIRECTORY | OFlags::NOFOLLOW)?)));
         }
     }
-    let root = &request.rootfs;
     rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .with_context(|| "cannot make mounts private")?;
     rustix::mount::mount(
@@ -208,7 +183,7 @@ fn make_root(request: &Request) -> Result<()> {
         fs::write(root.join(EMULATOR), "").with_context(|| "cannot make a file")?;
         bind(&emulator, &root.join(EMULATOR))?;
     }
-    for (number, path) in request.unreadable.iter().enumerate() {
+    for (number, path) in unreadable.iter().enumerate() {
         copy(&root.join("usr").join(path), &root.join(format!(".copy-{number}")))?;
     }
     pivot(root)?;

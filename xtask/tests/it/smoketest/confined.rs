@@ -12,19 +12,19 @@ use super::{BOOKWORM, Bench, RunResult};
 const HOSTILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/smoketest/hostile.c");
 
 /// The real path of the loader in Debian's image.
-fn loader(rootfs: &Path) -> PathBuf {
+pub(super) fn loader(rootfs: &Path) -> PathBuf {
     fs::canonicalize(rootfs.join("usr/lib64/ld-linux-x86-64.so.2")).unwrap()
 }
 
 /// A built root filesystem in a temporary directory, and files outside that it must not change.
-struct Hostile {
-    bench: Bench,
-    rootfs: PathBuf,
+pub(super) struct Hostile {
+    pub(super) bench: Bench,
+    pub(super) rootfs: PathBuf,
     target: PathBuf,
 }
 
 impl Hostile {
-    fn new() -> Hostile {
+    pub(super) fn new() -> Hostile {
         let bench = Bench::new(BOOKWORM);
         bench.run(BOOKWORM, &["smoketest", "--no-static", "--no-link", "--no-run"]).assert_code(0);
         let rootfs = bench.tree().join("stage1/build-amd64-usr/aci-for-coreos-flavor/rootfs");
@@ -37,7 +37,7 @@ impl Hostile {
     }
 
     /// Compiles the hostile program to a file.
-    fn compile(&self, mode: u32, to: &Path) {
+    pub(super) fn compile(&self, mode: u32, to: &Path) {
         fs::remove_file(to).unwrap();
         let target = format!("-DTARGET=\"{}\"", self.target.display());
         let output = Command::new("gcc")
@@ -61,7 +61,15 @@ impl Hostile {
 fn loader_of_the_image_has_no_rights() {
     let hostile = Hostile::new();
     hostile.compile(0, &loader(&hostile.rootfs));
-    let result = hostile.run(&["--no-run", "--jobs", "1"]);
+    // The caller has a directory of the machine open.
+    let rootfs = hostile.rootfs.to_str().unwrap();
+    let arguments = ["smoketest", "--rootfs", rootfs, "--no-run", "--jobs", "1"];
+    let inner = hostile.bench.command(BOOKWORM, &arguments);
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec \"$@\" 7< /", "sh"]).arg(inner.get_program()).args(inner.get_args());
+    command.env("XTASK_CACHE_DIR", hostile.bench.home.path().join("cache"));
+    let result = RunResult::from_output(&command.output().unwrap());
+    assert!(!hostile.target.exists());
     result.assert_code(1);
     let failed = result.checks("fail").join("\n");
     for word in [
@@ -78,6 +86,7 @@ fn loader_of_the_image_has_no_rights() {
         "memory_file=0",
         "escape=0",
         "target=0",
+        "descriptors=0",
     ] {
         assert!(failed.contains(&format!(" {word}")), "{word} in {failed}");
     }

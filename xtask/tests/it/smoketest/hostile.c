@@ -66,6 +66,10 @@ int main(void)
 	add("memory_file", memory >= 0 && write(memory, block, sizeof block) > 0);
 	add("escape", escape());
 	add("target", open(TARGET, O_CREAT | O_WRONLY, 0644) >= 0);
+	int descriptors = 0;
+	for (int i = 3; i < 1024; i++)
+		descriptors += fcntl(i, F_GETFD) >= 0;
+	add("descriptors", descriptors);
 	puts(report);
 	if (getpid() == 1)
 		for (int i = 0; i < 3; i++)

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use super::confined::{Hostile, loader};
 use super::{BOOKWORM, Bench};
 
 /// Possible remains of a run: processes that refer to its directory, mounts, cgroups.
@@ -102,6 +103,15 @@ fn check(bench: &Bench, arguments: &[&str], moments: &[u64]) {
             sleep(Duration::from_millis(50));
         }
     }
+}
+
+#[test]
+#[ignore = "needs root, make, gcc and Debian releases"]
+fn signals_during_a_link_check_leave_nothing() {
+    let hostile = Hostile::new();
+    hostile.compile(1, &loader(&hostile.rootfs));
+    let rootfs = hostile.rootfs.to_str().unwrap();
+    check(&hostile.bench, &["--no-run", "--rootfs", rootfs], &[900, 300, 600, 500]);
 }
 
 #[test]

@@ -152,7 +152,13 @@ fn killed_rkt_run_leaves_nothing() {
     let bench = with_rkt(BOOKWORM, "while :; do sleep 1; done\n");
     bench.run(BOOKWORM, &[&OPTIONS[..], &["--no-run"]].concat()).assert_code(0);
     let before = traces(&bench);
-    for victim in ["tool", "supervisor"] {
+    for (victim, signal) in [
+        ("tool", "KILL"),
+        ("supervisor", "KILL"),
+        ("tool", "INT"),
+        ("supervisor", "TERM"),
+        ("supervisor", "INT"),
+    ] {
         let arguments =
             ["smoketest", "--no-static", "--no-build", "--no-link", "--timeout", "60", "--flavor=coreos"];
         let mut command = bench.command(BOOKWORM, &arguments);
@@ -161,15 +167,11 @@ fn killed_rkt_run_leaves_nothing() {
             let now = traces(&bench);
             now.cgroups.iter().any(|path| path.ends_with("payload")) && now.processes.len() > 3
         });
-        match victim {
-            "tool" => tool.kill().unwrap(),
-            _ => {
-                let children = ["-KILL", "-P", &tool.id().to_string()];
-                assert!(Command::new("pkill").args(children).status().unwrap().success());
-            }
-        }
+        let (program, option) = if victim == "tool" { ("kill", "--") } else { ("pkill", "-P") };
+        let arguments = [&format!("-{signal}"), option, &tool.id().to_string()];
+        assert!(Command::new(program).args(arguments).status().unwrap().success());
         tool.wait().unwrap();
-        wait_until(victim, || traces(&bench) == before);
+        wait_until(&format!("{signal} to the {victim}"), || traces(&bench) == before);
     }
 }
 
