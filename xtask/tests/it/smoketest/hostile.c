@@ -48,6 +48,11 @@ int main(void)
 		for (;;)
 			if (write(1, block, sizeof block) < 0)
 				return 1;
+	/* What the caller had open. */
+	int descriptors = 0;
+	for (int i = 3; i < 1024; i++)
+		descriptors += fcntl(i, F_GETFD) >= 0;
+	add("descriptors", descriptors);
 	add("uid", getuid());
 	add("no_new_privs", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
 	add("capability", prctl(PR_CAPBSET_READ, 21, 0, 0, 0));
@@ -66,10 +71,6 @@ int main(void)
 	add("memory_file", memory >= 0 && write(memory, block, sizeof block) > 0);
 	add("escape", escape());
 	add("target", open(TARGET, O_CREAT | O_WRONLY, 0644) >= 0);
-	int descriptors = 0;
-	for (int i = 3; i < 1024; i++)
-		descriptors += fcntl(i, F_GETFD) >= 0;
-	add("descriptors", descriptors);
 	puts(report);
 	if (getpid() == 1)
 		for (int i = 0; i < 3; i++)
