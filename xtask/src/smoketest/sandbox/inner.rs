@@ -117,7 +117,7 @@ fn start(words: &[OsString]) -> Result<Option<io::Error>> {
     rustix::process::setsid().with_context(|| "cannot start a session")?;
     drop_rights(number(uid))?;
     limit_resources(emulator.is_some())?;
-    shake_hands()?;
+    wait_for_host()?;
     let Some((program, arguments)) = program.split_first() else { return Ok(None) };
     let mut command = match emulator {
         None => Command::new(program),
