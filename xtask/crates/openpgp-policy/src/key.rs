@@ -161,6 +161,8 @@ impl Key {
 
     /// Whether this key made `signature` over a digest that already covers the signature's trailer.
     pub(super) fn verify_digest(&self, signature: &SignaturePacket, digest: &[u8]) -> bool {
+        #[cfg(test)]
+        VERIFICATIONS.set(VERIFICATIONS.get() + 1);
         let hash = HashAlgorithm::from(signature.hash_number);
         signature.version == self.version
             && self.has_algorithm(signature.key_algorithm)
@@ -183,6 +185,12 @@ impl Key {
     pub(super) fn verify_parts(&self, signature: &SignaturePacket, parts: &[&[u8]]) -> bool {
         signature.digest(parts).is_some_and(|digest| self.verify_digest(signature, &digest))
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// The calls of [`Key::verify_digest`] in this thread.
+    pub(super) static VERIFICATIONS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 /// The curve of an object identifier: `Err` for those that are not supported.

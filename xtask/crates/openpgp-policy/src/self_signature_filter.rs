@@ -5,7 +5,7 @@
 //! public-key check. A certificate with too many candidates left is refused as a whole: checking them would take
 //! minutes, and removing some could hide a revocation.
 
-use super::certificate::{Certificate, KEY_REVOCATION};
+use super::certificate::{Certificate, KEY_REVOCATION, Subkey};
 use super::key::Key;
 use super::signature::SignaturePacket;
 use coreos_types::error::{Error, Result};
@@ -16,6 +16,8 @@ const MAX_PER_COMPONENT: usize = 64;
 const MAX_TOTAL: usize = 256;
 /// The length of a user ID in bytes: longer ones lose their signatures, because the user ID is hashed for each signature.
 const MAX_USER_ID: usize = 2048;
+/// The back-signatures of a binding that are verified in a copy from a server; a genuine binding has one.
+const MAX_BACK_SIGNATURES: usize = 2;
 
 /// Signature types (RFC 9580, 5.2.1).
 pub(super) mod kind {
@@ -57,14 +59,24 @@ impl Certificate {
         }
     }
 
-    /// Removes signatures that the primary key did not make, then user IDs and subkeys without a signature. Certificates
-    /// from key servers are cached only in this form.
+    /// Removes signatures that the primary key did not make, bindings with an invalid back-signature, then user IDs and
+    /// subkeys without a signature. Certificates from key servers are cached only in this form. A back-signature in the
+    /// unhashed area can be exchanged by anyone: such a copy would make the subkey unusable as long as it is cached.
     pub fn retain_verified(&mut self) {
         self.retain(|primary, signatures, parts| {
             signatures.retain(|signature| {
                 signature.is_verified.get_or_init(|| primary.verify_parts(signature, parts))
             });
         });
+        let primary_key = self.primary.hashed_form();
+        for Subkey { key, signatures } in &mut self.subkeys {
+            let parts = [&primary_key[..], &key.hashed_form()];
+            signatures.retain(|binding| {
+                let mut embedded = binding.embedded().take(MAX_BACK_SIGNATURES).flatten().peekable();
+                embedded.peek().is_none()
+                    || embedded.any(|one| one.typ == kind::PRIMARY_BINDING && key.verify_parts(&one, &parts))
+            });
+        }
         self.user_ids.retain(|user_id| !user_id.signatures.is_empty());
         self.subkeys.retain(|subkey| !subkey.signatures.is_empty());
     }
@@ -94,6 +106,8 @@ impl Certificate {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::key::VERIFICATIONS;
+    use super::super::{DetachedSignature, TrustPolicy, Verification};
     use super::*;
 
     /// The certificate of the fixtures with `count` more self-signatures on its user ID: the real one with another
@@ -134,6 +148,49 @@ mod tests {
     fn third_party_certifications_are_not_counted() {
         let read = Certificate::parse(&flooded(5000, true), "signed by many").unwrap();
         assert_eq!(read.user_ids[0].signatures.len(), 1);
+    }
+
+    /// The worst that a server can send: as many self-signatures as are allowed, each with the digest of the real one.
+    #[test]
+    fn flood_costs_one_verification_per_signature() {
+        let bytes = flooded(MAX_PER_COMPONENT as u16 - 1, false);
+        VERIFICATIONS.set(0);
+        let mut certificate = Certificate::parse(&bytes, "flood").unwrap();
+        certificate.retain_verified();
+        let policy = TrustPolicy::from_certificates(&[certificate.clone()], 1_700_000_000);
+        let signature = include_bytes!("../../../tests/fixtures/openpgp/rsa-sha256.sig");
+        let signature = DetachedSignature::parse(signature, "rsa-sha256.sig").unwrap();
+        for _ in 0..4 {
+            Verification::new(&signature, &[certificate.clone()], &policy);
+        }
+        // One takes less than a millisecond, and no certificate needs more than MAX_TOTAL.
+        let few = certificate.subkeys.len() * MAX_BACK_SIGNATURES + 8;
+        assert!(
+            (MAX_PER_COMPONENT..MAX_PER_COMPONENT + few).contains(&VERIFICATIONS.get()),
+            "{}",
+            VERIFICATIONS.get()
+        );
+    }
+
+    #[test]
+    fn binding_with_a_spoiled_back_signature_is_not_kept() {
+        let bytes = include_bytes!("../../../tests/fixtures/openpgp/gpg.pgp");
+        let genuine = Certificate::parse(bytes, "gpg.pgp").unwrap();
+        let mut certificate = genuine.clone();
+        let spoiled: Vec<SignaturePacket> = certificate.subkeys[0]
+            .signatures
+            .iter()
+            .map(|binding| {
+                let embedded = binding.embedded().flatten().next().unwrap().raw;
+                let at = binding.raw.windows(embedded.len()).position(|octets| octets == embedded).unwrap();
+                let mut raw = binding.raw.clone();
+                raw[at + embedded.len() - 1] ^= 1;
+                SignaturePacket::parse(&raw).unwrap()
+            })
+            .collect();
+        certificate.subkeys[0].signatures.extend(spoiled);
+        certificate.retain_verified();
+        assert_eq!(certificate.subkeys[0].signatures.len(), genuine.subkeys[0].signatures.len());
     }
 
     #[test]
