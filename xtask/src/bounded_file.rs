@@ -26,7 +26,10 @@ pub fn open(path: &Path) -> io::Result<(File, Metadata)> {
 /// # Errors
 /// As [`open`], and [`io::ErrorKind::FileTooLarge`] for a file that is larger.
 pub fn read(path: &Path, max_len: u64) -> io::Result<Vec<u8>> {
-    let (file, _) = open(path)?;
+    read_open(open(path)?.0, max_len)
+}
+
+fn read_open(file: File, max_len: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(max_len + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max_len {
@@ -41,11 +44,11 @@ pub fn read(path: &Path, max_len: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// As [`read`], and [`io::ErrorKind::PermissionDenied`] for a file of another user.
 pub fn read_own(path: &Path, max_len: u64) -> io::Result<Vec<u8>> {
-    let (_, metadata) = open(path)?;
+    let (file, metadata) = open(path)?;
     if !is_own(&metadata) {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user"));
     }
-    read(path, max_len)
+    read_open(file, max_len)
 }
 
 /// Whether this user owns a file.

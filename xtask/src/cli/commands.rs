@@ -53,7 +53,8 @@ pub struct BumpCoreos {
     pub advisories: Option<AdvisorySource>,
     /// Make one git commit of the changed files.
     ///
-    /// Needs a git repository in which these files have no other changes.
+    /// Needs a git repository in which these files have no other changes. Runs no
+    /// hooks: git commit --amend --no-edit runs yours afterwards.
     #[arg(long, conflicts_with_all = ["dry_run", "check", "preview"])]
     pub commit: bool,
     /// How far fixing goes.

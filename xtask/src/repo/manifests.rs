@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::LoadedRepo;
 use super::layout::{
-    BoardDirectories, MAX_SIZE, board_directories, flavors, inode_key, relative, visible_entries,
+    BoardDirectories, MAX_COMMON_MK, MAX_SIZE, MAX_TOTAL, board_directories, flavors, inode_key, relative,
+    visible_entries,
 };
 use crate::bounded_file;
 use coreos_types::error::{Error, Result, ResultExt};
@@ -21,9 +22,15 @@ const MAX_LINES: usize = 1 << 14;
 
 /// Reads coreos-common.mk and every manifest. The root is absolute and without symlinks.
 pub(super) fn read(root: &Path) -> Result<LoadedRepo> {
-    let mut reader = Reader { root, names_by_inode: BTreeMap::new(), read: LoadedRepo::default(), lines: 0 };
+    let mut reader = Reader {
+        root,
+        names_by_inode: BTreeMap::new(),
+        bytes_left: MAX_TOTAL,
+        read: LoadedRepo::default(),
+        lines: 0,
+    };
     let (common_mk, real) = reader.resolve(&root.join(COMMON_MK))?;
-    reader.read.sources.common_mk = reader.read_file(&real)?;
+    reader.read.sources.common_mk = reader.read_file(&real, MAX_COMMON_MK)?;
     reader.read.sources.included = included_files(root, &real, &reader.read.sources.common_mk);
     reader.read.sources.common_mk_path = common_mk;
     for (flavor, directory) in flavors(root)? {
@@ -50,7 +57,7 @@ fn included_files(root: &Path, makefile: &Path, text: &[u8]) -> IncludedFiles {
         let directories = makefile.parent().into_iter().chain([root]);
         let files = directories.filter_map(|directory| fs::canonicalize(directory.join(name)).ok());
         let mut files = files.filter(|file| file.starts_with(root));
-        files.find_map(|file| bounded_file::read(&file, MAX_SIZE).ok())
+        files.find_map(|file| bounded_file::read(&file, MAX_COMMON_MK).ok())
     };
     let is_plain = |name: &str| !name.contains(['$', '*', '?', '[', '~']);
     let named = CommonMk::included_files(text).into_iter().filter(|(name, _)| is_plain(name));
@@ -65,6 +72,8 @@ struct Reader<'a> {
     root: &'a Path,
     /// The key of each regular file by device and inode: a second hard link is the same manifest.
     names_by_inode: BTreeMap<(u64, u64), String>,
+    /// The bytes of manifests that may still be read.
+    bytes_left: u64,
     read: LoadedRepo,
     /// The lines of all manifests so far.
     lines: usize,
@@ -90,7 +99,8 @@ impl Reader<'_> {
         let listed_as = self.path_in_tree(entry)?;
         let (file, real) = self.resolve(entry)?;
         if !self.read.sources.manifests.contains_key(&file) {
-            let bytes = self.read_file(&real)?;
+            let bytes = self.read_file(&real, MAX_SIZE.min(self.bytes_left))?;
+            self.bytes_left -= bytes.len() as u64;
             self.count_lines(&file, &bytes)?;
             self.read.sources.manifests.insert(file.clone(), bytes);
         }
@@ -136,14 +146,14 @@ impl Reader<'_> {
         Ok(self.names_by_inode.entry(inode_key(&metadata)).or_insert(inside).clone())
     }
 
-    fn read_file(&self, path: &Path) -> Result<Vec<u8>> {
+    fn read_file(&self, path: &Path, max: u64) -> Result<Vec<u8>> {
         let name = relative(self.root, path).unwrap_or_else(|| path.display().to_string());
         let metadata = fs::metadata(path).with_context(|| format!("cannot read {name}"))?;
         if metadata.is_dir() {
             return Err(Error::failed(format!("{name} is a directory: expected a manifest"))
                 .with_hint("the build reads everything in a manifest directory: move it elsewhere"));
         }
-        bounded_file::read(path, MAX_SIZE).with_context(|| format!("cannot read {name}"))
+        bounded_file::read(path, max).with_context(|| format!("cannot read {name}"))
     }
 
     fn path_in_tree(&self, path: &Path) -> Result<String> {

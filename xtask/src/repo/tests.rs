@@ -175,3 +175,25 @@ fn invalid_manifest_entry_is_named() {
 fn tree_without_manifests_is_an_error() {
     assert!(Fixture::new(&["stage1/usr_from_coreos/x"]).error().contains("no manifest in"));
 }
+
+#[test]
+fn files_over_their_limits_are_refused() {
+    let fixture = Fixture::new(&[BASH]);
+    let size = |file: &str, bytes: u64| {
+        fs::File::create(fixture.path(file)).unwrap().set_len(bytes).unwrap();
+    };
+    size(COMMON_MK, layout::MAX_COMMON_MK + 1);
+    assert!(
+        fixture.error().contains("coreos-common.mk: it has more than 262144 bytes"),
+        "{}",
+        fixture.error()
+    );
+    size(COMMON_MK, layout::MAX_COMMON_MK);
+    size(BASH, layout::MAX_SIZE + 1);
+    assert!(fixture.error().contains("bash.manifest: it has more than"), "{}", fixture.error());
+    for number in 0..5 {
+        size(&BASH.replace("bash", &format!("m{number}")), layout::MAX_SIZE);
+    }
+    fs::remove_file(fixture.path(BASH)).unwrap();
+    assert!(fixture.error().contains("m4.manifest: it has more than 0 bytes"), "{}", fixture.error());
+}

@@ -66,7 +66,7 @@ fn url_without_release_is_an_error() {
 }
 
 #[test]
-fn set_brand_changes_host_and_file_only() {
+fn set_vendor_changes_host_and_file_only() {
     let mut mk = read(&file("v225", "991.0.0", PLAIN_URL));
     mk.set_vendor(Vendor::FLATCAR, None).unwrap();
     let moved = PLAIN_URL.replace("core-os.net", "flatcar-linux.net").replace("/coreos_", "/flatcar_");
@@ -149,7 +149,7 @@ fn custom_host_is_not_edited() {
 }
 
 #[test]
-fn set_same_brand_changes_nothing() {
+fn set_same_vendor_changes_nothing() {
     let mut mk = read(&file("v1", "1.0.0", PLAIN_URL));
     let before = mk.clone();
     mk.set_vendor(Vendor::COREOS, None).unwrap();
