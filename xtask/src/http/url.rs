@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+
 use coreos_types::error::{Error, Result};
 
 /// A parsed `http` or `https` URL without a fragment. [`fmt::Display`] leaves out the value of the query, which may
@@ -20,6 +22,16 @@ pub struct Url {
 
 /// Characters that no URL has (RFC 3986, section 2), and `$`, which is an unexpanded make variable.
 const INVALID: &str = "\"<>\\^`{|}$";
+
+/// The same and blanks, as they are encoded in a redirect.
+const NOT_IN_URLS: AsciiSet = {
+    let (mut set, mut at) = (CONTROLS.add(b' '), 0);
+    while at < INVALID.len() {
+        set = set.add(INVALID.as_bytes()[at]);
+        at += 1;
+    }
+    set
+};
 
 const HINT: &str = "write it as https://HOST/DIRECTORY";
 
@@ -109,7 +121,7 @@ impl Url {
     /// # Errors
     /// As [`Url::parse`].
     pub(super) fn join(&self, location: &[u8]) -> Result<Url> {
-        let location = percent_encode(location.trim_ascii());
+        let location = percent_encode(location.trim_ascii(), &NOT_IN_URLS).to_string();
         let reference = location.split('#').next().unwrap_or_default();
         let scheme = if self.is_https { "https" } else { "http" };
         if has_scheme(reference) {
@@ -220,19 +232,6 @@ fn has_scheme(reference: &str) -> bool {
     let Some((scheme, _)) = reference.split_once(':') else { return false };
     let is_scheme = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
     scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.bytes().all(is_scheme)
-}
-
-fn percent_encode(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for &byte in bytes {
-        let is_valid = byte.is_ascii_graphic() && (byte == b'$' || !INVALID.contains(char::from(byte)));
-        match is_valid {
-            true => text.push(char::from(byte)),
-            false => text.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    // A dollar sign is valid in URLs; `parse` refuses it because it may be an unexpanded variable.
-    text.replace('$', "%24")
 }
 
 /// Removes `.` and `..` (RFC 3986, section 5.2.4).

@@ -1,6 +1,6 @@
 //! Links to lines of the tree's files on the web page of its repository.
 
-use std::fmt::Write;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 /// The web address of one commit of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,17 +44,13 @@ impl SourceLinks {
     }
 }
 
-/// A path in an address (RFC 3986, section 3.3).
+/// The characters of a path that are not encoded in an address (RFC 3986, section 3.3).
+const NOT_IN_PATHS: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
+
+/// A path in an address.
 pub(super) fn encode(path: &str) -> String {
-    let mut out = String::new();
-    for &byte in usr::lossless_text::to_bytes(path).iter() {
-        if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
+    percent_encode(&usr::lossless_text::to_bytes(path), NOT_IN_PATHS).to_string()
 }
 
 #[cfg(test)]

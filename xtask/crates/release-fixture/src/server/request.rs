@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
 
+use percent_encoding::percent_decode_str;
+
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
@@ -34,7 +36,8 @@ impl Request {
             };
         }
         let path = target.split('?').next().unwrap_or(target).trim_start_matches('/');
-        Ok(Some(Request { method: method.to_owned(), path: decode(path), headers }))
+        let path = percent_decode_str(path).decode_utf8_lossy().into_owned();
+        Ok(Some(Request { method: method.to_owned(), path, headers }))
     }
 
     /// A header field by its name in lower case.
@@ -46,24 +49,4 @@ impl Request {
     pub fn range_from(&self) -> Option<u64> {
         self.header("range")?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
     }
-}
-
-/// Decodes percent-encoding (RFC 3986, section 2.1).
-fn decode(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let hex = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
-        match (first, hex.and_then(|two| u8::from_str_radix(two, 16).ok())) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
