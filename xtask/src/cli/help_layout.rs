@@ -4,7 +4,7 @@ use clap::builder::StyledStr;
 use clap::{Arg, Command, CommandFactory};
 
 use super::Cli;
-use crate::report::styled_text::{Style, StyledText};
+use crate::report::styled_text::{Style, StyledText, wrap};
 
 /// Columns of help.
 const WIDTH: usize = 80;
@@ -34,27 +34,11 @@ fn lay_out_arg(arg: Arg) -> Arg {
 
 /// Breaks the lines of a text at blanks.
 fn fill(text: &str, width: usize) -> String {
-    let mut out = String::new();
-    for (number, paragraph) in text.lines().enumerate() {
-        out.push_str(if number > 0 { "\n" } else { "" });
-        if paragraph.chars().count() <= width {
-            out.push_str(paragraph);
-            continue;
-        }
-        let mut column = 0;
-        for word in paragraph.split(' ') {
-            let length = word.chars().count();
-            let separator = match column {
-                0 => "",
-                _ if column + 1 + length > width => "\n",
-                _ => " ",
-            };
-            column = if separator == " " { column + 1 + length } else { length };
-            out.push_str(separator);
-            out.push_str(word);
-        }
-    }
-    out
+    let lines = text.lines().map(|line| match line.chars().count() <= width {
+        true => line.to_owned(),
+        false => wrap(line, Some(width), ""),
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// A help text or usage error with styles: headings, names of options and commands, `error:`. clap's own colours cost

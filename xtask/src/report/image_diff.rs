@@ -42,15 +42,11 @@ pub struct PathChange {
 
 /// The compared properties of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NodeSummary {
-    /// A file and its size in bytes.
-    File(u64),
-    /// A directory.
-    Directory,
-    /// A link and its target, verbatim.
-    Link(String),
-    /// A device, socket or pipe.
-    Special,
+pub struct NodeSummary {
+    /// The size of a file, else the kind of the node, with the target of a symlink.
+    pub text: String,
+    /// Bytes of a file.
+    pub size: Option<u64>,
 }
 
 /// Compares two images of a board.
@@ -99,12 +95,13 @@ fn row(path: &UsrPath, old: &UsrTree, new: &UsrTree) -> Option<PathChange> {
 }
 
 fn summarize(node: &Node) -> NodeSummary {
-    match &node.kind {
-        NodeKind::File { size, .. } => NodeSummary::File(*size),
-        NodeKind::Directory => NodeSummary::Directory,
-        NodeKind::Symlink(target) => NodeSummary::Link(target.clone()),
-        NodeKind::Special => NodeSummary::Special,
-    }
+    let (text, size) = match &node.kind {
+        NodeKind::File { size, .. } => (bytes(*size), Some(*size)),
+        NodeKind::Directory => ("directory".to_owned(), None),
+        NodeKind::Symlink(target) => (format!("link to {target}"), None),
+        NodeKind::Special => ("device, socket or pipe".to_owned(), None),
+    };
+    NodeSummary { text, size }
 }
 
 fn needed_names(tree: &UsrTree, path: &UsrPath) -> BTreeSet<String> {
@@ -146,24 +143,12 @@ pub fn render(changes: &[ImageDiff]) -> StyledText {
 
 fn difference(row: &PathChange) -> String {
     match (&row.before, &row.after) {
-        (Some(NodeSummary::File(before)), Some(NodeSummary::File(after))) if before == after => {
-            "needs".to_owned()
+        (Some(before), Some(after)) if before == after => "needs".to_owned(),
+        (Some(before), Some(after)) if before.size.is_some() && after.size.is_some() => {
+            format!("{} → {} ({})", before.text, after.text, change(before.size, after.size))
         }
-        (Some(NodeSummary::File(before)), Some(NodeSummary::File(after))) => {
-            format!("{} → {} ({})", bytes(*before), bytes(*after), change(Some(*before), Some(*after)))
-        }
-        (Some(before), Some(after)) => format!("{} → {}", describe(before), describe(after)),
-        (Some(one), None) | (None, Some(one)) => describe(one),
-        (None, None) => String::new(),
-    }
-}
-
-fn describe(summary: &NodeSummary) -> String {
-    match summary {
-        NodeSummary::File(size) => bytes(*size),
-        NodeSummary::Directory => "directory".to_owned(),
-        NodeSummary::Link(target) => format!("link to {target}"),
-        NodeSummary::Special => "device, socket or pipe".to_owned(),
+        (Some(before), Some(after)) => format!("{} → {}", before.text, after.text),
+        (one, other) => one.iter().chain(other).map(|node| node.text.clone()).collect(),
     }
 }
 
@@ -172,8 +157,8 @@ pub fn to_json(changes: &[ImageDiff]) -> Value {
     let of_row = |row: &PathChange| {
         json!({
             "path": row.path.as_str(),
-            "before": row.before.as_ref().map(describe),
-            "after": row.after.as_ref().map(describe),
+            "before": row.before.as_ref().map(|node| &node.text),
+            "after": row.after.as_ref().map(|node| &node.text),
             "new_needs": row.new_needs,
             "old_needs": row.old_needs,
         })

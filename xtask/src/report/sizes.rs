@@ -165,8 +165,6 @@ pub(super) struct LibraryChange<'a> {
     pub(super) to: Option<&'a str>,
     /// Bytes of both files; without a file before or after they are 0.
     pub(super) total: Total,
-    /// The manifests that list the library.
-    pub(super) files: Vec<&'a str>,
     /// Dependents by `DT_NEEDED`.
     pub(super) needed_by: Vec<&'a str>,
 }
@@ -229,7 +227,6 @@ fn library<'a>(
             before: if from.is_empty() { Some(0) } else { bytes(&from, |size| size.before) },
             after: if to.is_empty() { Some(0) } else { bytes(&to, |size| size.after) },
         },
-        files: files.into_iter().collect(),
         needed_by: Vec::new(),
     }
 }
