@@ -1,5 +1,6 @@
 //! Builds and boots without unneeded lines: first without all of a group, then by halves.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use serde_json::{Value, json};
@@ -33,6 +34,7 @@ pub(super) fn run(
         runs: 0,
         failures: Vec::new(),
         unverified: Vec::new(),
+        errors: BTreeSet::new(),
     };
     if let Some(why) = trials.test(&[])? {
         return Err(Error::failed(
@@ -85,6 +87,8 @@ struct Trials<'a> {
     runs: usize,
     failures: Vec<(&'a UnneededLine, String)>,
     unverified: Vec<&'a UnneededLine>,
+    /// Errors that were seen.
+    errors: BTreeSet<String>,
 }
 
 impl<'a> Trials<'a> {
@@ -132,7 +136,18 @@ impl<'a> Trials<'a> {
         };
         let mut report = Report::default();
         let done = smoketest(&context, flags, &mut report);
-        Ok(failure(&report, done.err()))
+        let failure = failure(&report, done.as_ref().err());
+        if let Some(why) = &failure {
+            self.context.term.stage("failed", why);
+        }
+        match done {
+            // An error may be one of this machine: then the test that passed before fails too.
+            Err(error) if !lines.is_empty() && self.errors.insert(error.message.clone()) => {
+                let again = self.test(&[])?;
+                again.map_or(Ok(failure), |why| Err(error.with_cause(why)))
+            }
+            _ => Ok(failure),
+        }
     }
 
     /// The result of a group of `all` lines.
@@ -178,7 +193,7 @@ impl<'a> Trials<'a> {
 }
 
 /// Why a smoke test does not count; `None` if it booted and every check passed.
-fn failure(report: &Report, error: Option<Error>) -> Option<String> {
+fn failure(report: &Report, error: Option<&Error>) -> Option<String> {
     if let Some(error) = error {
         return Some(error.to_string());
     }

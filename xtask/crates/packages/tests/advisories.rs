@@ -1,5 +1,6 @@
 //! Counts of security fixes, compared with those of `count-security-fixes.py`, which is written independently.
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, reason = "the test runs a script and reads its files")]
 
 use std::path::Path;
 use std::process::Command;
