@@ -65,7 +65,7 @@ fn source(context: &Context<'_>, args: &ImageArgs, option: Option<&AdvisorySourc
 /// The security fixes between the two releases in the packages of the new images; `None` if none are requested.
 ///
 /// # Errors
-/// A file that the user named is not readable, or is no list of releases.
+/// A file that the user named cannot be read, or is not an object of releases.
 pub(crate) fn find(
     comparison: &PackageComparison<'_>,
     option: Option<&AdvisorySource>,

@@ -55,7 +55,7 @@ pub enum SbomFormat {
 pub struct Unneeded {
     /// Build and boot without them, in a scratch copy.
     ///
-    /// First without all of a group, then by halves, until it is known which lines
+    /// First without all of a group, then by bisection, until it is known which lines
     /// must stay. Each step is a smoketest: it runs the tree's build as you.
     #[arg(long)]
     pub prove: bool,

@@ -1,4 +1,4 @@
-//! Builds and boots without unneeded lines: first without all of a group, then by halves.
+//! Builds and boots without unneeded lines: first without all of a group, then by bisection.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -92,7 +92,7 @@ struct Trials<'a> {
 }
 
 impl<'a> Trials<'a> {
-    /// Removes as many of the items as possible, by halves.
+    /// Removes as many of the items as possible, by bisection.
     fn removed_of(&mut self, items: &[Vec<&'a UnneededLine>]) -> Result<()> {
         let mut todo: Vec<&[Vec<&'a UnneededLine>]> = vec![items];
         while let Some(part) = todo.pop() {

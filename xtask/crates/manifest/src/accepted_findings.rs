@@ -62,7 +62,7 @@ impl AcceptedFinding {
 }
 
 impl AcceptedFindings {
-    /// The entries of the file; those whose last day is before `today` (`2026-11-28`, UTC) are not valid.
+    /// The entries of the file; an entry with a last day before `today` (`2026-11-28`, UTC) is not valid.
     pub fn new(entries: Vec<AcceptedFinding>, today: &str) -> AcceptedFindings {
         let is_expired =
             |entry: &AcceptedFinding| entry.expires.as_ref().is_some_and(|last| last.as_str() < today);

@@ -206,6 +206,15 @@ mod tests {
     }
 
     #[test]
+    fn million_paths_are_skipped_or_owned() {
+        // Each in a directory of its own: the worst case of the search for directories.
+        let lines: String = (0..900_000).map(|number| format!("/{number}/x -> y\\n")).collect();
+        let json = format!("[{{\"project\": \"a/b-1\", \"files\": \"{lines}/usr/bin/a b -> c\"}}]");
+        let set = read(&json).unwrap();
+        assert_eq!((set.packages().len(), set.owned_paths()), (1, 1));
+    }
+
+    #[test]
     fn bomb_stops_at_the_limit() {
         let blank = vec![b' '; 1 << 20];
         let mut encoder = BzEncoder::new(Vec::new(), Compression::fast());
