@@ -7,7 +7,7 @@ use std::env;
 use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::trusted_owners::effective_uid;
 use coreos_types::error::{Error, Result, ResultExt};
@@ -170,19 +170,19 @@ fn export_command(path: &Path) -> String {
 /// directory in the tree.
 fn not_absolute(value: &Path, home: Option<&Path>) -> Error {
     let text = value.to_string_lossy();
-    let below_home = ["~", "$HOME", "${HOME}"]
-        .into_iter()
-        .find_map(|start| text.strip_prefix(start))
-        .filter(|rest| rest.is_empty() || rest.starts_with('/'))
-        .map(|rest| rest.trim_start_matches('/'));
+    let (first, rest) = text.split_once('/').unwrap_or((&text, ""));
+    let is_home = ["~", "$HOME", "${HOME}"].contains(&first);
+    // Another word that a shell or systemd would expand, such as $XDG_CACHE_HOME, ~user and %h.
+    let is_expanded = first.starts_with(['~', '$', '%']);
+    let below = if is_expanded { rest } else { &text };
+    let below: PathBuf =
+        Path::new(below).components().filter(|part| matches!(part, Component::Normal(_))).collect();
     let home = home.unwrap_or_else(|| Path::new("/var/tmp"));
-    let absolute = match below_home {
-        Some("") => home.join(".cache/coreos-xtask"),
-        Some(rest) => home.join(rest),
-        None => home.join(".cache").join(text.trim_start_matches("./").trim_matches('/').replace("..", "")),
+    let absolute = match below.as_os_str().is_empty() {
+        true => home.join(".cache/coreos-xtask"),
+        false if is_home => home.join(below),
+        false => home.join(".cache").join(below),
     };
-    let absolute =
-        if text.trim_matches(['.', '/']).is_empty() { home.join(".cache/coreos-xtask") } else { absolute };
     Error::failed(format!("{VARIABLE} is {text:?}: expected an absolute path"))
         .with_hint(export_command(&absolute))
 }

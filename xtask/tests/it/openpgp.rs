@@ -267,6 +267,20 @@ fn invalid_certificate_file_type_is_reported() {
 }
 
 #[test]
+fn armored_certificate_is_read_as_people_save_it() {
+    let plain = String::from_utf8(fs::read(fixture("plain-armored.pgp")).unwrap()).unwrap();
+    for (form, text) in [
+        ("with a byte order mark", format!("\u{feff}{plain}")),
+        ("with CRLF and a byte order mark", format!("\u{feff}{plain}").replace('\n', "\r\n")),
+        ("out of a mail", format!("From: a\n\nkey:\n{plain}--\nsignature\n")),
+        ("twice", plain.repeat(2)),
+    ] {
+        let read = Certificate::parse(text.as_bytes(), form).unwrap();
+        assert_eq!(read.fingerprint(), Certificate::parse(plain.as_bytes(), "plain").unwrap().fingerprint());
+    }
+}
+
+#[test]
 fn signature_file_over_64_kib_is_refused() {
     let good = fs::read(fixture("good.sig")).unwrap();
     let filled = |size: usize| {

@@ -29,8 +29,9 @@ pub(super) fn label(bytes: &[u8]) -> Option<String> {
     Some(boundary(line, "BEGIN")?.to_owned())
 }
 
-/// Whether any line begins an armored block.
+/// Whether any line begins an armored block. A byte order mark may come first.
 pub(super) fn has_block(bytes: &[u8]) -> bool {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     bytes.split(|byte| matches!(byte, b'\n' | b'\r')).any(|line| line.starts_with(b"-----BEGIN PGP "))
 }
 

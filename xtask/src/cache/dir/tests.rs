@@ -80,6 +80,9 @@ fn relative_cache_dir_is_refused_with_a_hint() {
         ("$HOME/a b", "export XTASK_CACHE_DIR='/home/u/a b'"),
         ("${HOME}/c", "export XTASK_CACHE_DIR=/home/u/c"),
         (".cache/xtask", "export XTASK_CACHE_DIR=/home/u/.cache/.cache/xtask"),
+        ("${XDG_CACHE_HOME}/x", "export XTASK_CACHE_DIR=/home/u/.cache/x"),
+        ("~other", "export XTASK_CACHE_DIR=/home/u/.cache/coreos-xtask"),
+        ("a/../b", "export XTASK_CACHE_DIR=/home/u/.cache/a/b"),
         (".", "export XTASK_CACHE_DIR=/home/u/.cache/coreos-xtask"),
     ] {
         let error = not_absolute(Path::new(value), Some(Path::new("/home/u")));
