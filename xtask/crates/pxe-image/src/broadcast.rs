@@ -3,40 +3,25 @@
 //! The bound limits memory: the reader waits for the slowest consumer. Used chunks are recycled.
 
 use std::io::{self, Read};
-use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
 /// The size of a chunk in bytes: large enough that the channel costs nothing, small enough for a second-level cache.
 const CHUNK: usize = 256 * 1024;
 /// The chunks that a consumer may lag behind; times [`CHUNK`], the memory of the whole broadcast.
 const QUEUE_DEPTH: usize = 16;
 
-/// A piece of the stream: the first `length` of `bytes`. The rest is kept so that a recycled chunk need not be cleared.
-pub(super) struct Chunk {
-    bytes: Vec<u8>,
-    length: usize,
-}
-
-impl Deref for Chunk {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.bytes[..self.length]
-    }
-}
-
 /// The sending end, which fills chunks and sends them to every consumer.
 pub(super) struct Broadcaster {
-    consumers: Vec<SyncSender<Arc<Chunk>>>,
-    used: Receiver<Chunk>,
-    recycler: Sender<Chunk>,
+    consumers: Vec<SyncSender<Arc<Vec<u8>>>>,
+    used: Receiver<Vec<u8>>,
+    recycler: Sender<Vec<u8>>,
 }
 
 /// The receiving end of one consumer.
 pub(super) struct ChunkReceiver {
-    incoming: Receiver<Arc<Chunk>>,
-    recycler: Sender<Chunk>,
+    incoming: Receiver<Arc<Vec<u8>>>,
+    recycler: Sender<Vec<u8>>,
 }
 
 impl Broadcaster {
@@ -58,13 +43,11 @@ impl Broadcaster {
     pub(super) fn run(self, mut source: impl Read) -> io::Result<u64> {
         let mut total = 0;
         loop {
-            let mut chunk = match self.used.try_recv() {
-                Ok(used) => used,
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => {
-                    Chunk { bytes: vec![0; CHUNK], length: 0 }
-                }
-            };
-            chunk.length = fill(&mut source, &mut chunk.bytes)?;
+            let mut chunk = self.used.try_recv().unwrap_or_default();
+            // A used chunk has this length already, so that it is not cleared.
+            chunk.resize(CHUNK, 0);
+            let length = fill(&mut source, &mut chunk)?;
+            chunk.truncate(length);
             if chunk.is_empty() {
                 return Ok(total);
             }
@@ -102,12 +85,12 @@ impl ChunkReceiver {
     }
 
     /// The next chunk, `None` at the end of the stream.
-    pub(super) fn next(&self) -> Option<Arc<Chunk>> {
+    pub(super) fn next(&self) -> Option<Arc<Vec<u8>>> {
         self.incoming.recv().ok()
     }
 
     /// Returns a chunk to the broadcaster once every consumer is done with it.
-    pub(super) fn recycle(&self, chunk: Arc<Chunk>) {
+    pub(super) fn recycle(&self, chunk: Arc<Vec<u8>>) {
         if let Some(chunk) = Arc::into_inner(chunk) {
             // The send fails once the broadcaster has reached the end of the stream.
             let _ = self.recycler.send(chunk);

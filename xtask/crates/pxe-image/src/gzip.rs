@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::broadcast::{Chunk, ChunkReceiver};
+use super::broadcast::ChunkReceiver;
 use super::inflate_limits::InflateLimits;
 
 /// The first bytes of each gzip member (RFC 1952, 2.3.1).
@@ -15,7 +15,7 @@ const MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// Reader that inflates the chunks of a [`ChunkReceiver`] and checks the checksum and length of every member.
 pub(super) struct GzipReader<'a> {
     chunks: &'a ChunkReceiver,
-    chunk: Option<Arc<Chunk>>,
+    chunk: Option<Arc<Vec<u8>>>,
     /// The number of bytes of `chunk` that were inflated.
     at: usize,
     /// The number of compressed bytes in the chunks before this one.

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::ops::Range;
 use std::sync::Arc;
 use std::thread;
 
@@ -15,8 +16,8 @@ use usr::tree::UsrTree;
 
 /// The minimum in bytes for reading in several threads: fewer bytes are read faster than a thread starts.
 const MIN_PARALLEL_BYTES: u64 = 2 << 20;
-/// The bytes of a file that are compared with its copy at once.
-const COMPARE_CHUNK: u64 = 1 << 20;
+/// The bytes of a file that are read at once.
+const PIECE: u64 = 1 << 20;
 /// The threads that read file infos; each has one file and a few blocks in memory.
 const MAX_THREADS: usize = 4;
 
@@ -61,7 +62,7 @@ impl UsrSquashfs {
         std::mem::take(&mut self.tables.tree)
     }
 
-    fn blocks(&self) -> Result<BlockReader<'_>> {
+    pub(super) fn blocks(&self) -> Result<BlockReader<'_>> {
         let squashfs = self.squashfs.as_ref().ok_or_else(|| tables::broken("it is closed"))?;
         Ok(BlockReader::new(squashfs, &self.tables))
     }
@@ -111,9 +112,8 @@ impl UsrSquashfs {
     ) -> Result<()> {
         let mut blocks = self.blocks()?;
         for (path, layout) in self.sorted_by_offset(paths) {
-            let starts = (0..layout.size.max(1)).step_by(COMPARE_CHUNK as usize);
-            for start in starts {
-                visit(path, &blocks.read(layout, start..layout.size.min(start + COMPARE_CHUNK))?);
+            for part in pieces(layout) {
+                visit(path, &blocks.read(layout, part)?);
             }
         }
         Ok(())
@@ -130,14 +130,7 @@ impl UsrSquashfs {
         files
     }
 
-    /// The bytes `from..to` of the regular file at this path, or up to its end.
-    #[cfg(test)]
-    pub(super) fn content(&self, path: &UsrPath, from: u64, to: u64) -> Result<Vec<u8>> {
-        let (_, layout) = self.layout(path).ok_or_else(|| tables::broken("it has no such file"))?;
-        self.blocks()?.read(layout, from..layout.size.min(to))
-    }
-
-    fn layout(&self, path: &UsrPath) -> Option<(&UsrPath, &FileLayout)> {
+    pub(super) fn layout(&self, path: &UsrPath) -> Option<(&UsrPath, &FileLayout)> {
         let at = self.tables.files.binary_search_by(|(known, _)| known.cmp(path)).ok()?;
         self.tables.files.get(at).map(|(path, layout)| (path, layout))
     }
@@ -149,9 +142,8 @@ impl UsrSquashfs {
             return self.read_sequential(wanted);
         }
         thread::scope(|scope| {
-            let parts = split_by_size(wanted, bytes / threads as u64 + 1);
-            let reading: Vec<_> =
-                parts.into_iter().map(|part| scope.spawn(move || self.read_sequential(part))).collect();
+            let parts = wanted.chunks(wanted.len().div_ceil(threads));
+            let reading: Vec<_> = parts.map(|part| scope.spawn(|| self.read_sequential(part))).collect();
             // Join every thread before the first error is returned: the scope panics if a thread that was not joined panicked.
             let parts: Vec<_> =
                 reading.into_iter().map(|part| join(part, "reading the image").flatten()).collect();
@@ -193,40 +185,20 @@ impl Drop for UsrSquashfs {
 
 /// Whether a copy has exactly the bytes of a file.
 fn is_same(blocks: &mut BlockReader<'_>, layout: &FileLayout, mut copy: impl Read) -> Result<bool> {
-    let mut buffer = Vec::new();
-    let mut at = 0;
-    loop {
-        let end = layout.size.min(at + COMPARE_CHUNK);
-        buffer.clear();
+    for part in pieces(layout) {
         // At the end of the file, one more byte is requested, which the copy must not have.
-        let count = (end - at).max(1);
-        copy.by_ref().take(count).read_to_end(&mut buffer).with_context(|| "the copy cannot be read")?;
-        if buffer != blocks.read(layout, at..end)? {
+        let count = part.end - part.start + u64::from(part.end == layout.size);
+        let mut bytes = Vec::new();
+        copy.by_ref().take(count).read_to_end(&mut bytes).with_context(|| "the copy cannot be read")?;
+        if bytes != blocks.read(layout, part)? {
             return Ok(false);
         }
-        if at == layout.size {
-            return Ok(true);
-        }
-        at = end;
     }
+    Ok(true)
 }
 
-/// Cuts a list into runs of about `bytes` each.
-fn split_by_size<'w, 'l>(
-    mut wanted: &'w [(&'l UsrPath, &'l FileLayout)],
-    bytes: u64,
-) -> Vec<&'w [(&'l UsrPath, &'l FileLayout)]> {
-    let mut parts = Vec::new();
-    while !wanted.is_empty() {
-        let mut sum = 0;
-        let full = |(_, layout): &(&UsrPath, &FileLayout)| {
-            sum += layout.size;
-            sum >= bytes
-        };
-        let count = wanted.iter().position(full).map_or(wanted.len(), |last| last + 1);
-        let (part, rest) = wanted.split_at(count);
-        parts.push(part);
-        wanted = rest;
-    }
-    parts
+/// The parts of a file of at most 1 MiB each; one empty part of an empty file.
+fn pieces(layout: &FileLayout) -> impl Iterator<Item = Range<u64>> {
+    let size = layout.size;
+    (0..size.max(1)).step_by(PIECE as usize).map(move |start| start..size.min(start + PIECE))
 }
