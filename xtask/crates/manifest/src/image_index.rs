@@ -138,6 +138,14 @@ impl<'a> ImageIndex<'a> {
         knows_names_only || matches!(info, Some(FileInfo::Elf(_) | FileInfo::MalformedElf(_)))
     }
 
+    /// The soname of a regular file.
+    pub fn soname(&self, path: &UsrPath) -> Option<&str> {
+        match self.tree.file_info(path.as_str()) {
+            Some(FileInfo::Elf(elf)) => elf.soname.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Whether programs of this directory are found by name.
     pub fn is_program_directory(&self, directory: &UsrPath) -> bool {
         PROGRAM_DIRECTORIES.contains(&directory.as_str())

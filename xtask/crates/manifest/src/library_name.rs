@@ -35,6 +35,11 @@ impl<'a> NameKind<'a> {
         self.same_kind(old) && compare_versions(self.version(), old.version()).is_ge()
     }
 
+    /// Whether the version is greater, whatever the kinds.
+    pub fn is_newer_than(self, old: NameKind<'_>) -> bool {
+        compare_versions(self.version(), old.version()).is_gt()
+    }
+
     /// Whether a file of this name belongs to the soname `.so.SONAME`: `.so.2.0.1` belongs to `.so.2` and not to
     /// `.so.1`; a version before `.so` says nothing about the soname.
     pub fn belongs_to_soname(self, soname: &str) -> bool {

@@ -230,6 +230,17 @@ fn same_stem(path: &UsrPath, context: &ReplacementContext<'_>) -> Option<Replace
         };
         candidates = newer.into_iter().filter(|other| is_used_alike(other)).collect();
     }
+    // A file that is its own soname (`libssl.so.1.1`) is one of several versions, whatever the form of the others' names.
+    let is_own_soname = |other: &UsrPath| index.soname(other) == Some(other.name());
+    if candidates.iter().any(|other| is_own_soname(other)) {
+        let others = all.iter().copied().filter(|other| other.parent() == directory && is_own_soname(other));
+        let is_newer = |other: &UsrPath| {
+            index.library_name(other.name()).is_some_and(|other| other.kind.is_newer_than(name.kind))
+        };
+        candidates = candidates.into_iter().chain(others.filter(|other| is_newer(other))).collect();
+        candidates.sort();
+        candidates.dedup();
+    }
     if candidates.is_empty() && name.kind.is_real_name() {
         return find_dropped_real_name(&name, all, context);
     }

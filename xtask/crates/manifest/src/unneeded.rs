@@ -14,7 +14,7 @@ use crate::selection::{ManifestSet, Selection};
 use crate::unit_and_script_execs;
 use coreos_types::error::Result;
 use coreos_types::release::{Board, Flavor};
-use usr::file_info::FileInfo;
+use usr::file_info::{FileInfo, is_loader_name, is_systemd};
 use usr::ldso::DynamicLoader;
 use usr::path::UsrPath;
 use usr::tree::{NodeKind, UsrTree};
@@ -238,12 +238,8 @@ impl<'s> Reachability<'s> {
         let end = self.selection.tree.resolve(path).end;
         let info = end.node().and_then(|end| self.selection.tree.file_info(end.as_str()));
         let is_shared =
-            matches!(info, Some(FileInfo::Elf(elf)) if elf.soname.is_some() && !self.is_loader(path));
+            matches!(info, Some(FileInfo::Elf(elf)) if elf.soname.is_some() && !is_loader_name(path.name()));
         is_shared && LibraryName::parse(path.name()).is_some() && self.is_in_library_directory(path)
-    }
-
-    fn is_loader(&self, path: &UsrPath) -> bool {
-        path.name().starts_with("ld-") || path.name().starts_with("ld.so")
     }
 
     fn is_in_library_directory(&self, path: &UsrPath) -> bool {
@@ -266,7 +262,7 @@ impl<'s> Reachability<'s> {
         let info = self.selection.tree.file_info(end.as_str());
         let is_executable = self.selection.tree.get(end.as_str()).is_some_and(|node| node.mode & 0o111 != 0);
         match info {
-            Some(FileInfo::Elf(_)) => path.name() != "systemd" && !self.is_loader(path),
+            Some(FileInfo::Elf(_)) => !is_systemd(path.as_str()) && !is_loader_name(path.name()),
             Some(FileInfo::Script(_)) => is_executable,
             _ => false,
         }

@@ -137,7 +137,7 @@ fn script_interpreter(bytes: &[u8]) -> Option<String> {
 
 /// Whether the file's strings are searched: a loader, systemd, and programs that start others.
 fn needs_string_scan(path: &UsrPath, info: &ElfInfo) -> bool {
-    is_loader(path, info) || is_systemd(path) || known_execs(path).next().is_some()
+    is_loader(path, info) || is_systemd(path.as_str()) || known_execs(path).next().is_some()
 }
 
 fn scan_strings(path: &UsrPath, bytes: &[u8], info: &mut ElfInfo) {
@@ -145,20 +145,26 @@ fn scan_strings(path: &UsrPath, bytes: &[u8], info: &mut ElfInfo) {
         info.system_dirs = system_dirs(bytes);
         info.legacy_hwcaps = has_legacy_hwcaps(bytes);
     }
-    if is_systemd(path) {
+    if is_systemd(path.as_str()) {
         info.systemd_version = systemd_version(bytes);
     }
     info.exec_paths = exec_paths(path, bytes);
 }
 
 fn is_loader(path: &UsrPath, info: &ElfInfo) -> bool {
-    let named = |name: &str| ["ld-", "ld.so", "ld64.so"].iter().any(|start| name.starts_with(start));
-    info.interp.is_none() && (named(path.name()) || info.soname.as_deref().is_some_and(named))
+    info.interp.is_none()
+        && (is_loader_name(path.name()) || info.soname.as_deref().is_some_and(is_loader_name))
 }
 
-/// Whether the path is the systemd program. Its libraries have the version in their names, and take long to search.
-fn is_systemd(path: &UsrPath) -> bool {
-    path.name() == "systemd"
+/// Whether a dynamic loader has this file name or soname: `ld-linux-x86-64.so.2`, `ld-2.31.so`, `ld64.so.2`.
+pub fn is_loader_name(name: &str) -> bool {
+    ["ld-", "ld.so", "ld64.so"].iter().any(|start| name.starts_with(start))
+}
+
+/// Whether the path is the systemd program, process 1, in any library directory. Its libraries have the version in their
+/// names, and take long to search.
+pub fn is_systemd(path: &str) -> bool {
+    path.starts_with("lib") && path.ends_with("/systemd/systemd")
 }
 
 /// The directories built into glibc's loader (`elf/dl-load.c`, `system_dirs`): consecutive NUL-terminated

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::file_info::FileInfo;
+use super::file_info::{FileInfo, is_loader_name, is_systemd};
 use super::path::UsrPath;
 use super::tree::UsrTree;
 use coreos_types::release::{Board, Release, SystemdVersion};
@@ -49,7 +49,9 @@ pub fn identity_files(tree: &UsrTree, vendors: &Vendors) -> Vec<UsrPath> {
     let releases = vendors.iter().map(release_file);
     let fixed = std::iter::once("lib/os-release".to_owned()).chain(releases);
     let fixed = fixed.filter_map(|path| resolve_file(tree, &path));
-    let by_name = tree.iter().map(|(path, _)| path).filter(|path| is_systemd(path) || is_loader(path));
+    let by_name = tree.iter().map(|(path, _)| path).filter(|path| {
+        is_systemd(path.as_str()) || path.as_str().starts_with("lib") && is_loader_name(path.name())
+    });
     let mut paths: Vec<UsrPath> = fixed.chain(by_name.cloned()).collect();
     paths.sort();
     paths.dedup();
@@ -85,7 +87,7 @@ pub fn systemd_version(tree: &UsrTree) -> Result<SystemdVersion, String> {
         if let Some(number) = shared_library_version(path.name()) {
             found.insert((number, path.to_string()));
         }
-        if is_systemd(path)
+        if is_systemd(path.as_str())
             && let Some(FileInfo::Elf(info)) = tree.file_info(path.as_str())
             && let Some(number) = info.systemd_version.as_deref().and_then(leading_number)
         {
@@ -112,15 +114,6 @@ fn shared_library_version(name: &str) -> Option<u32> {
 fn leading_number(text: &str) -> Option<u32> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     text[..end].parse().ok()
-}
-
-/// Whether the path is `systemd/systemd` in any library directory.
-fn is_systemd(path: &UsrPath) -> bool {
-    path.as_str().starts_with("lib") && path.as_str().ends_with("/systemd/systemd")
-}
-
-fn is_loader(path: &UsrPath) -> bool {
-    path.as_str().starts_with("lib") && path.name().starts_with("ld-")
 }
 
 fn resolve_file(tree: &UsrTree, path: &str) -> Option<UsrPath> {

@@ -1,5 +1,7 @@
 //! The difference between two [`Stage1Sources`], as file edits and unified diffs.
 
+use std::collections::HashMap;
+
 use similar::TextDiff;
 
 use super::stage1_sources::Stage1Sources;
@@ -25,19 +27,14 @@ pub struct FileEdit {
 }
 
 impl EditPlan {
-    /// The edits of all files that differ. Both states have the same files: a bump neither creates nor deletes files.
+    /// The edits of the files that both states have and that differ: a bump neither creates nor deletes files.
     pub fn between(before: &Stage1Sources, after: &Stage1Sources) -> EditPlan {
-        let edits = before
-            .files()
-            .zip(after.files())
-            .filter(|((_, old), (_, new))| old != new)
-            .map(|((path, old), (_, new))| FileEdit {
-                path: path.to_owned(),
-                before: old.to_vec(),
-                after: new.to_vec(),
-            })
-            .collect();
-        EditPlan { edits }
+        let after: HashMap<&str, &[u8]> = after.files().collect();
+        let edit = |(path, old): (&str, &[u8])| {
+            let new = after.get(path).filter(|new| **new != old)?;
+            Some(FileEdit { path: path.to_owned(), before: old.to_vec(), after: new.to_vec() })
+        };
+        EditPlan { edits: before.files().filter_map(edit).collect() }
     }
 
     /// Checks that every changed file is inside the tree.
@@ -132,6 +129,24 @@ mod tests {
         ] {
             assert_eq!(header_name("a", path), name);
         }
+    }
+
+    #[test]
+    fn edits_are_matched_by_path() {
+        let sources = |manifests: &[(&str, &str)]| Stage1Sources {
+            manifests: manifests
+                .iter()
+                .map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()))
+                .collect(),
+            ..Stage1Sources::default()
+        };
+        let plan = EditPlan::between(
+            &sources(&[("b", "1"), ("c", "2")]),
+            &sources(&[("a", "0"), ("b", "1"), ("c", "3")]),
+        );
+        let edits: Vec<(&str, &[u8])> =
+            plan.edits.iter().map(|edit| (edit.path.as_str(), &edit.after[..])).collect();
+        assert_eq!(edits, [("c", &b"3"[..])]);
     }
 
     #[test]

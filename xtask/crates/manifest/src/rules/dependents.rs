@@ -7,6 +7,7 @@ use crate::dependency_report::loader_with_rkt_env;
 use crate::selection::{ManifestsByPath, Selection};
 use crate::suggestion::Suggestion;
 use crate::unit_and_script_execs::ExecReference;
+use usr::file_info::is_systemd;
 use usr::path::UsrPath;
 
 /// Most dependencies that are followed in all loads together: four times those of a real image. Suggestions for a hostile
@@ -119,7 +120,7 @@ impl<'a, 's> Dependents<'a, 's> {
         let more = extended(&removed, &graph.by_object);
         removed.extend(more.into_iter().chain(unloadable.into_iter().flatten().cloned()));
         // A stage1 does not work without process 1.
-        if removed.iter().any(|path| path.as_str().ends_with("/systemd/systemd")) {
+        if removed.iter().any(|path| is_systemd(path.as_str())) {
             return Suggestion::ChangeRelease;
         }
         // A unit without its program and a symlink without its target would be the next findings.

@@ -9,7 +9,6 @@ use crate::image_index::ImageIndex;
 use crate::known_dlopens::is_loaded_by_name;
 use crate::library_name::{LibraryName, NameKind};
 use crate::replacement::MAX_LIBRARIES;
-use usr::file_info::FileInfo;
 use usr::path::UsrPath;
 
 /// Renames missing libraries to their replacements among the added files.
@@ -148,16 +147,12 @@ impl LibraryChanges {
         let alike: Vec<&&UsrPath> = candidates.iter().filter(has_same_kind).collect();
         match (alike.as_slice(), candidates.as_slice()) {
             ([only], _) => Some((**only).clone()),
-            ([], [only]) if name.kind != NameKind::LinkerName && is_its_own_soname(only, index) => {
+            ([], [only]) if name.kind != NameKind::LinkerName && index.soname(only) == Some(only.name()) => {
                 Some((*only).clone())
             }
             _ => None,
         }
     }
-}
-
-fn is_its_own_soname(path: &UsrPath, index: &ImageIndex<'_>) -> bool {
-    matches!(index.tree.file_info(path.as_str()), Some(FileInfo::Elf(elf)) if elf.soname.as_deref() == Some(path.name()))
 }
 
 /// `libpcre2-8` is a version of `libpcre`, `libfuse3` of `libfuse`; `libzstd` is not one of `libz`.

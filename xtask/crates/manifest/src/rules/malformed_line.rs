@@ -156,6 +156,10 @@ fn normalized(line: &str, index: &ImageIndex<'_>) -> Option<(String, String)> {
     if path.parent().is_none() {
         return complete_directory(&path, index);
     }
+    let below_usr = path.as_str().strip_prefix("usr/").filter(|below| index.tree.get(below).is_some());
+    if let Some(below) = below_usr {
+        return Some((below.to_owned(), "paths are relative to /usr".to_owned()));
+    }
     let why = if line.starts_with('/') {
         "paths are relative to /usr, without a leading slash"
     } else {
@@ -203,6 +207,7 @@ mod tests {
             (image, "bin/ip\r\nbin/ls\r\n", &["warning tidy 1 bin/ip"], fixed, &[]),
             (image, "# c\nbin/ip\n\nbin/ls\n", &["warning tidy 1 # c", "warning tidy 3 "], fixed, &[]),
             (image, "/bin/ip\nbin/ls\n", &["warning tidy 1 /bin/ip"], fixed, &[]),
+            (image, "usr/bin/ip\nbin/ls\n", &["warning tidy 1 usr/bin/ip"], fixed, &[]),
             (
                 image,
                 "bin/ip \n./bin//ls/\n",

@@ -297,4 +297,20 @@ mod tests {
             run(&["bin/x libcrypto.so.3", "lib64/libcrypto.so.3"], "bin/x\nlib64/libcrypto.so.1.1\n");
         assert_eq!((outcome.fixed.as_str(), outcome.remaining.len()), ("bin/x\nlib64/libcrypto.so.3\n", 0));
     }
+
+    #[test]
+    fn file_that_is_its_own_soname_is_one_of_several() {
+        let ssl = &["bin/x libssl.so.3", "lib64/libssl.so.1.1", "lib64/libssl.so.3"][..];
+        let left = "error missing 1 lib64/libssl.so.1.0.0";
+        check_rows(&[
+            (ssl, "lib64/libssl.so.1.0.0\n", &[left], "lib64/libssl.so.1.0.0\n", &[left]),
+            (
+                ssl,
+                "bin/x\nlib64/libssl.so.1.0.0\n",
+                &["error needs-unlisted 1 lib64/libssl.so.3", "error missing 2 lib64/libssl.so.1.0.0"],
+                "bin/x\nlib64/libssl.so.3\n",
+                &[],
+            ),
+        ]);
+    }
 }

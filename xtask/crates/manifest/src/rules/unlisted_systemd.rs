@@ -2,46 +2,36 @@
 //! manifest for them needs a manual decision.
 
 use super::lint_state::{Lint, Problem};
-use crate::finding::{FindingKind, Severity};
+use crate::finding::FindingKind;
 use crate::selection::Location;
 use crate::suggestion::Suggestion;
+use usr::file_info::is_systemd;
 
 /// Reports a flavor whose manifests have no line for systemd, as an error, or for systemd-nspawn, as advice. The pod
 /// of the kvm flavor runs in a virtual machine, without systemd-nspawn.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
-    if check_program(
-        lint,
-        "/systemd/systemd",
-        "no manifest of this flavor lists systemd, process 1 of a stage1",
-    ) {
-        return;
-    }
-    if lint.selection.manifests.flavor.as_str() != "kvm" {
-        check_program(
-            lint,
-            "/systemd-nspawn",
-            "no manifest of this flavor lists systemd-nspawn, which runs the pod",
-        );
+    let error = (FindingKind::Missing, "systemd, process 1 of a stage1");
+    let advice = (FindingKind::Advice, "systemd-nspawn, which runs the pod");
+    if !check_program(lint, is_systemd, error) && lint.selection.manifests.flavor.as_str() != "kvm" {
+        check_program(lint, |path| path.ends_with("/systemd-nspawn"), advice);
     }
 }
 
 /// Returns whether a problem was reported. A line for a program that the image does not have is a missing path.
-fn check_program(lint: &mut Lint<'_, '_>, suffix: &str, message: &str) -> bool {
-    let is_one =
-        |path: &str| path.ends_with(suffix) && (suffix != "/systemd/systemd" || path.starts_with("lib"));
+fn check_program(
+    lint: &mut Lint<'_, '_>,
+    is_one: fn(&str) -> bool,
+    (kind, subject): (FindingKind, &str),
+) -> bool {
     let files = lint.files();
     let is_listed = lint.selection.paths.iter().any(|path| is_one(path.as_str()))
         || files.iter().any(|(_, text)| text.entries().any(|(_, line)| is_one(line)));
     let program = lint.index.tree.iter().map(|(path, _)| path).find(|path| is_one(path.as_str()));
     let (Some(program), Some((first, _)), false) = (program, files.first(), is_listed) else { return false };
     let location = lint.preferred_location(program, Location { file: first, line: 1 });
-    let is_process_one = suffix == "/systemd/systemd";
-    let kind = if is_process_one { FindingKind::Missing } else { FindingKind::Advice };
-    let severity = if is_process_one { Severity::Error } else { Severity::Advice };
-    let message = format!("{message}; the image has {program}");
-    let suggestion = Suggestion::add(location.file, [program]);
-    let problem = Problem::new(kind, message, suggestion).severity(severity).candidates([program]);
-    lint.emit_at(location.file, None, program.as_str(), problem);
+    let message = format!("no manifest of this flavor lists {subject}; the image has {program}");
+    let problem = Problem::new(kind, message, Suggestion::add(location.file, [program]));
+    lint.emit_at(location.file, None, program.as_str(), problem.candidates([program]));
     true
 }
 
