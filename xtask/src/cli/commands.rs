@@ -46,9 +46,9 @@ pub struct BumpCoreos {
     pub compare_sizes: bool,
     /// Vendor's release notes: URL, FILE or none.
     ///
-    /// Their security fixes between the two releases are shown for the packages of
-    /// which stage1 takes a file [env: XTASK_ADVISORIES]. They are not signed, so they are a
-    /// hint, and change no exit code. Default for Flatcar: its releases.json.
+    /// Reports the security fixes between the two releases in packages of which stage1
+    /// takes a file [env: XTASK_ADVISORIES]. The notes are not signed: they are a hint
+    /// and do not change the exit code. The default for Flatcar is its releases.json.
     #[arg(long, value_name = "URL")]
     pub advisories: Option<AdvisorySource>,
     /// Make one git commit of the changed files.

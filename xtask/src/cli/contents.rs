@@ -55,25 +55,25 @@ pub enum SbomFormat {
 pub struct Unneeded {
     /// Build and boot without them, in a scratch copy.
     ///
-    /// First without all of a group, then by bisection, until it is known which lines
-    /// must stay. Each step is a smoketest: it runs the tree's build as you.
+    /// Removes each group of lines as a whole, then bisects it to find the lines that
+    /// must stay. Each step is a smoke test, which runs the tree's build with your rights.
     #[arg(long)]
     pub prove: bool,
     /// Stop after N boots [default: 24].
     ///
-    /// Of --prove. Lines that are not decided by then stay.
+    /// Only with --prove. Lines that were not tested by then stay.
     #[arg(long, value_name = "N", default_value_t = 24, hide_default_value = true, requires = "prove")]
     pub max_boots: usize,
     /// Build and boot this flavor (repeatable).
     #[arg(long = "flavor", value_name = "NAME", requires = "prove")]
     pub flavors: Vec<String>,
-    /// What rkt runs: a docker reference or an .aci file.
+    /// App for rkt: a docker reference or an .aci file.
     #[arg(long, value_name = "IMAGE", requires = "prove")]
     pub app: Option<String>,
-    /// Add to rkt's configure [env: XTASK_CONFIGURE].
+    /// Argument for rkt's configure [env: XTASK_CONFIGURE].
     #[arg(long, value_name = "ARG", allow_hyphen_values = true, requires = "prove")]
     pub configure: Vec<String>,
-    /// Add to make and make clean [env: XTASK_MAKE].
+    /// Argument for make and make clean [env: XTASK_MAKE].
     #[arg(long, value_name = "ARG", allow_hyphen_values = true, requires = "prove")]
     pub make: Vec<String>,
     /// Where the image comes from.
