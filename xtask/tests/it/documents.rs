@@ -18,6 +18,7 @@ const RUNS: &[(&str, i32)] = &[
     ("why lib64/no/such --image 991.0.0", 2),
     ("diff 991.0.0 1032.0.0 --image 991.0.0 --image 1032.0.0", 0),
     ("sbom --image 991.0.0", 0),
+    ("unneeded --image 991.0.0", 0),
     ("smoketest --no-link --no-run --rootfs rootfs", 0),
     ("bump-coreos 1032.0.0 --image 1032.0.0 --dry-run", 0),
     ("bump-coreos 1032.0.0 --image 1032.0.0 --check", 1),
