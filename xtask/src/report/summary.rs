@@ -119,7 +119,7 @@ fn checks(report: &Report) -> (Style, String) {
     let all = report.checks.len();
     let is_problem = |finding: &Finding| finding.severity != Severity::Advice;
     let has_problems = report.findings.iter().any(is_problem);
-    let problems = has_problems.then(|| format!("; {}", remaining(report))).unwrap_or_default();
+    let problems = if has_problems { format!("; {}", remaining(report)) } else { String::new() };
     match failed {
         0 => (style(report), format!("{} passed{skips}{problems}", count(all - skipped, "check"))),
         _ => (Style::Error, format!("{failed} of {} failed{skips}{problems}", count(all, "check"))),

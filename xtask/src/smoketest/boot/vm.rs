@@ -191,7 +191,7 @@ mod tests {
             while !commands().is_empty() && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(5));
             }
-            assert_eq!(commands(), [PathBuf::new(); 0], "killed after {} us", 300 * number);
+            assert!(commands().is_empty(), "killed after {} us: {:?}", 300 * number, commands());
         }
     }
 
