@@ -37,10 +37,25 @@ pub struct SecurityFixes {
 
 /// Identifiers of one package beyond this many are counted, not shown.
 const MAX_IDS: usize = 4;
+/// Packages of one flavor that the headline names.
+const MAX_NAMES: usize = 3;
 /// Links of one package that are shown.
 const MAX_LINKS: usize = 3;
 
 impl SecurityFixes {
+    /// `8 in kvm (openssh)`: the number of fixes of a flavor, and the packages.
+    fn describe(&self, flavor: &Flavor, fixes: usize) -> String {
+        let concerned = self.relevant.iter().filter(|fix| fix.flavors.contains(flavor));
+        let names: Vec<&str> =
+            concerned.map(|fix| fix.package.rsplit('/').next().unwrap_or(&fix.package)).collect();
+        let shown = names.iter().take(MAX_NAMES).copied().collect::<Vec<_>>().join(", ");
+        match names.len().saturating_sub(MAX_NAMES) {
+            _ if names.is_empty() => format!("{fixes} in {flavor}"),
+            0 => format!("{fixes} in {flavor} ({shown})"),
+            more => format!("{fixes} in {flavor} ({shown} and {more} more)"),
+        }
+    }
+
     /// Number of fixes by flavor.
     fn by_flavor(&self) -> impl Iterator<Item = (&Flavor, usize)> {
         self.flavors.iter().map(|flavor| {
@@ -56,7 +71,7 @@ impl SecurityFixes {
 }
 
 impl AdvisoryReport {
-    /// `474 security fixes between A and B: 0 in coreos, 8 in kvm; 466 in packages of which stage1 takes no file`.
+    /// `474 security fixes between A and B: 0 in coreos, 8 in kvm (openssh); 466 in packages of which stage1 takes no file`.
     pub(super) fn headline(&self) -> String {
         let AdvisoryReport { from, to, .. } = self;
         match &self.found {
@@ -67,7 +82,7 @@ impl AdvisoryReport {
             }
             Ok(fixes) => {
                 let flavors: Vec<String> =
-                    fixes.by_flavor().map(|(flavor, fixes)| format!("{fixes} in {flavor}")).collect();
+                    fixes.by_flavor().map(|(flavor, count)| fixes.describe(flavor, count)).collect();
                 let noun = if fixes.total == 1 { "security fix" } else { "security fixes" };
                 format!(
                     "{} {noun} between {from} and {to}: {}; {} in packages of which stage1 takes no file",
