@@ -55,7 +55,7 @@ pub(super) fn run(
             continue;
         }
         let before = trials.runs;
-        trials.removed_of(&items(&lines))?;
+        trials.bisect(&items(&lines))?;
         let removed = trials.removed.iter().filter(|line| line.confidence == *group);
         let removed: Vec<UnneededLine> = removed.map(|line| (*line).clone()).collect();
         let tests = trials.runs - before;
@@ -93,7 +93,7 @@ struct Trials<'a> {
 
 impl<'a> Trials<'a> {
     /// Removes as many of the items as possible, by bisection.
-    fn removed_of(&mut self, items: &[Vec<&'a UnneededLine>]) -> Result<()> {
+    fn bisect(&mut self, items: &[Vec<&'a UnneededLine>]) -> Result<()> {
         let mut todo: Vec<&[Vec<&'a UnneededLine>]> = vec![items];
         while let Some(part) = todo.pop() {
             let lines: Vec<&UnneededLine> = part.iter().flatten().copied().collect();
