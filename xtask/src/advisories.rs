@@ -107,7 +107,8 @@ fn relevant(
 ) -> (Vec<RelevantFix>, Option<String>) {
     let (mut relevant, mut unknown) = (Vec::<RelevantFix>::new(), None);
     for (board, tree) in images.trees() {
-        let Some(packages) = images.packages(board).filter(|packages| packages.owned_paths() > 0) else {
+        let Some(packages) = images.packages(board).filter(|packages| packages.count_owned_paths() > 0)
+        else {
             unknown = Some(format!(
                 "the image of {board} does not name the packages of its files, so the fixes that concern stage1 are unknown"
             ));

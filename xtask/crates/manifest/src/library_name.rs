@@ -75,7 +75,7 @@ impl<'a> LibraryName<'a> {
             return None;
         }
         let (stem, kind) = match name.strip_suffix(".so") {
-            Some(base) => dashed(base).unwrap_or((base, NameKind::LinkerName)),
+            Some(base) => parse_dashed(base).unwrap_or((base, NameKind::LinkerName)),
             None => {
                 let (stem, version) =
                     name.split_once(".so.").filter(|(_, version)| is_soname_version(version))?;
@@ -106,7 +106,7 @@ impl<'a> LibraryName<'a> {
 
 /// `libc-2.21`: the version after a dash is dotted or has three digits, since in `libpcre2-8` the 8 belongs to the
 /// stem.
-fn dashed(base: &str) -> Option<(&str, NameKind<'_>)> {
+fn parse_dashed(base: &str) -> Option<(&str, NameKind<'_>)> {
     let is_version = |text: &str| {
         let rest = text.trim_start_matches(is_digit);
         let digits = text.len() - rest.len();

@@ -55,8 +55,13 @@ impl PinnedCertificate<'_> {
         // The revocations by a defective primary key cannot be verified either.
         check_defect("primary key", primary)?;
         check_defect("key", key)?;
-        let soft_revocation =
-            self.revocation("primary-revoked", "primary key", primary, &self.primary_revocations(), at)?;
+        let soft_revocation = self.check_revocations(
+            "primary-revoked",
+            "primary key",
+            primary,
+            &self.primary_revocations(),
+            at,
+        )?;
         match self.certificate.subkeys.iter().find(|subkey| subkey.key.fingerprint == key.fingerprint) {
             None => self.check_primary(at, soft_revocation),
             Some(subkey) => self.check_subkey(subkey, at, soft_revocation),
@@ -86,7 +91,7 @@ impl PinnedCertificate<'_> {
     ) -> Result<KeyValidity, Violation> {
         let key = &subkey.key;
         let revocations = self.subkey_revocations(subkey);
-        let own = self.revocation("subkey-revoked", "subkey", key, &revocations, at)?;
+        let own = self.check_revocations("subkey-revoked", "subkey", key, &revocations, at)?;
         self.check_primary_lifetime("primary-expired", at)?;
         let binding = self.binding(subkey, at)?;
         if binding.key_flags().is_none_or(|flags| flags & FLAG_SIGN == 0) {
@@ -199,7 +204,7 @@ impl PinnedCertificate<'_> {
         all.filter(|one| is_verified(primary, one, &parts)).map(Revocation::new).collect()
     }
 
-    fn revocation(
+    fn check_revocations(
         &self,
         rule: &'static str,
         what: &str,

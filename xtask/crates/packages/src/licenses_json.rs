@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(paths.map(owner), [Some("pam"), Some("pam"), Some("systemd"), Some("systemd"), None]);
         assert_eq!(set.packages()[0].licenses, ["BSD", "GPL-2"]);
         assert_eq!(set.packages()[0].homepage.as_deref(), Some("https://example.invalid/"));
-        assert_eq!(set.owned_paths(), 4);
+        assert_eq!(set.count_owned_paths(), 4);
     }
 
     #[test]
@@ -211,7 +211,7 @@ mod tests {
         let lines: String = (0..900_000).map(|number| format!("/{number}/x -> y\\n")).collect();
         let json = format!("[{{\"project\": \"a/b-1\", \"files\": \"{lines}/usr/bin/a b -> c\"}}]");
         let set = read(&json).unwrap();
-        assert_eq!((set.packages().len(), set.owned_paths()), (1, 1));
+        assert_eq!((set.packages().len(), set.count_owned_paths()), (1, 1));
     }
 
     #[test]

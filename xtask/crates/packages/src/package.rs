@@ -85,7 +85,7 @@ impl PackageSet {
     }
 
     /// Number of paths with an owner.
-    pub fn owned_paths(&self) -> usize {
+    pub fn count_owned_paths(&self) -> usize {
         self.owners.len()
     }
 
