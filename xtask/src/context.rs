@@ -53,6 +53,11 @@ pub fn program() -> &'static str {
     if std::env::args_os().next().is_some_and(|name| name == "xtask") { "xtask" } else { "cargo xtask" }
 }
 
+/// The error, with these words in its hint.
+pub fn with_program(error: Error) -> Error {
+    Error { hint: error.hint.map(|hint| hint.replace("cargo xtask", program())), ..error }
+}
+
 impl<'a> Context<'a> {
     /// Finds and reads the tree. An interrupted transaction is recovered first, with a warning.
     ///

@@ -9,7 +9,7 @@ use crate::commands::{
     verify_signature, why,
 };
 use crate::config::Config;
-use crate::context::{Context, program};
+use crate::context::{Context, program, with_program};
 use crate::github_actions;
 use crate::http::ClientConfig;
 use crate::report::Report;
@@ -39,9 +39,7 @@ pub fn run(cli: &Cli) -> u8 {
     if let Err(error) = trusted.and_then(|()| dispatch(&term, cli, &mut report)) {
         report.error = Some(error);
     }
-    if let Some(hint) = report.error.as_mut().and_then(|error| error.hint.as_mut()) {
-        *hint = hint.replace("cargo xtask", program());
-    }
+    report.error = report.error.map(with_program);
     let printed = term.print_report(&report).and_then(|()| match cli.globals.format {
         Format::Github => github_actions::write(&report),
         _ => Ok(()),

@@ -8,7 +8,7 @@ use crate::cache::Cache;
 use crate::cli::{self, Command, Demo};
 use crate::commands::bump_coreos;
 use crate::config::Config;
-use crate::context::Context;
+use crate::context::{Context, program, with_program};
 use crate::report::Report;
 use crate::terminal::Term;
 use coreos_types::error::{Error, Result};
@@ -25,7 +25,7 @@ pub fn run(term: &Term, args: &Demo, mut report: Report) -> u8 {
     let session =
         if args.env { print_env(&mut report).map(|()| None) } else { start(term, args, &mut report) };
     if let Err(error) = &session {
-        report.error = Some(error.clone());
+        report.error = Some(with_program(error.clone()));
     }
     if let Err(error) = term.print_report(&report) {
         term.print_error(&error);
@@ -105,7 +105,7 @@ impl DemoSession {
             "smoketest --no-link --no-run".into(),
         ];
         let from = format!("--mirror {} --signing-key {}", self.server.url(), quote(&key));
-        let by_itself = |command| format!("cargo xtask --repo {} {command} {from}", quote(&tree));
+        let by_itself = |command| format!("{} --repo {} {command} {from}", program(), quote(&tree));
         report.extra.insert("commands", commands.iter().map(by_itself).collect::<Vec<_>>().into());
         let exports = [
             ("XTASK_DEMO", tree.clone()),
@@ -127,11 +127,15 @@ impl DemoSession {
                 example::BEFORE.0,
                 example::AFTER.0
             ),
-            "# Paste into a second terminal; for the exports alone: eval \"$(cargo xtask demo --env)\""
-                .to_owned(),
+            format!(
+                "# Paste into a second terminal; for the exports alone: eval \"$({} demo --env)\"",
+                program()
+            ),
         ];
         report.output.extend(exports);
-        report.output.extend(commands.map(|command| format!("cargo xtask --repo \"$XTASK_DEMO\" {command}")));
+        report
+            .output
+            .extend(commands.map(|command| format!("{} --repo \"$XTASK_DEMO\" {command}", program())));
         Ok(())
     }
 }

@@ -157,6 +157,22 @@ fn line_is_added_in_the_style_of_the_file() {
 }
 
 #[test]
+fn hints_name_the_program_as_it_was_started() {
+    let bench = Bench::new();
+    symlink(env!("CARGO_BIN_EXE_xtask"), bench.path("bin/xtask")).unwrap();
+    bench.edit("systemd.manifest", |text| text + "lib64/libvanished.so.1\n");
+    let line = "xtask verify-manifests --image ../991.0.0 --signing-key ../key";
+    let hints = bench.follow(&bench.tree(), line);
+    assert!(hints.iter().all(|hint| hint.starts_with("xtask ")), "{hints:#?}");
+    for (line, text) in
+        [("xtask fetch --bogus", "Usage: xtask fetch"), ("xtask demo --env", ": xtask demo --serve")]
+    {
+        let stderr = String::from_utf8(bench.sh(&bench.tree(), line).stderr).unwrap();
+        assert!(stderr.contains(text) && !stderr.contains("cargo xtask"), "{line}: {stderr}");
+    }
+}
+
+#[test]
 fn hint_works_in_the_directory_of_the_run() {
     let bench = Bench::new();
     let (home, below) = (bench.scene.home(), bench.tree().join("stage1/usr_from_kvm"));
