@@ -187,7 +187,13 @@ impl Command {
             Command::Releases(args) => &args.image,
             Command::Sbom(args) => &args.image,
             Command::Unneeded(args) => &args.image,
-            _ => return None,
+            Command::Cache(_)
+            | Command::VerifySignature(_)
+            | Command::Report(_)
+            | Command::EditManifest(_)
+            | Command::SortManifests(_)
+            | Command::Demo(_)
+            | Command::Completions(_) => return None,
         })
     }
 }
