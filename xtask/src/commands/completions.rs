@@ -1,18 +1,34 @@
 //! `completions SHELL`: prints the completion script of a shell for `cargo xtask`.
 
+use clap::Command;
+use clap::builder::PossibleValuesParser;
 use clap_complete::Shell;
 
 use crate::cli;
+use crate::config::Config;
 use crate::report::Report;
 
 /// Adds the script for `shell` to the report's output.
 pub fn completions(shell: Shell, report: &mut Report) {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut cli::command(), "xtask", &mut script);
+    // An invalid configuration does not keep a shell from starting.
+    let vendors = Config::read().unwrap_or_default().vendors;
+    let vendors: Vec<&'static str> = vendors.iter().map(|vendor| vendor.id).collect();
+    let mut command = cli::command().mut_subcommands(|command| with_vendors(command, &vendors));
+    clap_complete::generate(shell, &mut command, "xtask", &mut script);
     let script = String::from_utf8_lossy(&script).into_owned();
     let script = if shell == Shell::Bash { commands_first(&script) } else { script } + cargo_wrapper(shell);
     report.extra.insert("script", script.as_str().into());
     report.output.push(script);
+}
+
+/// Adds the known vendors to the values of `--brand`.
+fn with_vendors(command: Command, vendors: &[&'static str]) -> Command {
+    let has_brand = command.get_arguments().any(|arg| arg.get_id() == "brand");
+    match has_brand {
+        true => command.mut_arg("brand", |arg| arg.value_parser(PossibleValuesParser::new(vendors))),
+        false => command,
+    }
 }
 
 /// Moves commands before options in clap's script, in its lines `opts="…"`.
