@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::scene::{SYSTEMD, Scene};
+use crate::schema::violations;
 
 const FILE: &str = "stage1/accepted-findings.toml";
 
@@ -21,7 +22,9 @@ fn scene(accepted: &str) -> Scene {
 }
 
 fn verify(accepted: &str, options: &str) -> (Value, i32) {
-    scene(accepted).json(&format!("verify-manifests --image 1032.0.0 {options}"))
+    let (document, code) = scene(accepted).json(&format!("verify-manifests --image 1032.0.0 {options}"));
+    assert_eq!(violations(&document), Vec::<String>::new());
+    (document, code)
 }
 
 fn findings(document: &Value, accepted: bool) -> Vec<&str> {

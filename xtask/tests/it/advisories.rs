@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use xtask::demo::example;
 
 use crate::scene::Scene;
+use crate::schema::violations;
 
 /// Notes of 1032.0.0 since 991.0.0: seven fixes, of which stage1's pam and systemd have three.
 const NOTES: &str = r##"{"1032.0.0": {"release_notes": "_Changes since **Alpha 991.0.0**_\n\n#### Security fixes:\n\n- Linux ([CVE-2016-1](https://n/1), [CVE-2016-2](https://n/2), [CVE-2016-3](https://n/3), [CVE-2016-4](https://n/4))\n- pam ([CVE-2016-5](https://n/5), [CVE-2016-6](https://n/6))\n- systemd ([CVE-2016-7](https://n/7))\n\n#### Updates:\n\n- base, dev: pam ([0.84](https://example.invalid/0.84))\n"}}"##;
@@ -36,7 +37,9 @@ impl Mirror {
         let url = self.server.url();
         let line =
             format!("bump-coreos 1032.0.0 --dry-run --mirror {url} --signing-key mirror.key {options}");
-        self.scene.json(&line)
+        let (document, code) = self.scene.json(&line);
+        assert_eq!(violations(&document), Vec::<String>::new());
+        (document, code)
     }
 }
 
