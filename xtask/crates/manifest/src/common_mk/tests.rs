@@ -85,6 +85,51 @@ fn set_vendor_changes_host_and_file_only() {
     assert_eq!(mk.url_as_written(), PLAIN_URL);
 }
 
+/// A content delivery network has the channel in the path; a vendor of one's own may have none.
+#[test]
+fn set_vendor_replaces_all_above_the_board() {
+    let rest = "/$(RKT_STAGE1_COREOS_BOARD)/$(CCN_IMG_RELEASE)";
+    let acme =
+        Vendor { id: "acme", urls: &["https://a.example/x"], pxe_image: "a.cpio.gz", ..*Vendor::FLATCAR };
+    let mut vendors = Vendors::default();
+    vendors.add(acme);
+    let acme = vendors.get("acme").unwrap();
+    let flatcar = "flatcar_production_pxe_image.cpio.gz";
+    let coreos = "coreos_production_pxe_image.cpio.gz";
+    for (url, vendor, channel, expected) in [
+        (
+            format!("https://flatcar.cdn.cncf.io/stable{rest}/{flatcar}"),
+            Vendor::COREOS,
+            None,
+            format!("https://stable.release.core-os.net{rest}/{coreos}"),
+        ),
+        (
+            format!("https://flatcar.cdn.cncf.io/stable{rest}/{flatcar}"),
+            acme,
+            None,
+            format!("https://a.example/x{rest}/a.cpio.gz"),
+        ),
+        (
+            format!("https://a.example/x{rest}/a.cpio.gz"),
+            Vendor::FLATCAR,
+            Some(Channel::Beta),
+            format!("https://beta.release.flatcar-linux.net{rest}/{flatcar}"),
+        ),
+        (
+            format!("https://a.example/x{rest}/a.cpio.gz"),
+            Vendor::COREOS,
+            None,
+            format!("https://alpha.release.core-os.net{rest}/{coreos}"),
+        ),
+    ] {
+        let text = file("v1", "1.0.0", &url);
+        let mut mk = CommonMk::parse_with_includes(text.as_bytes(), &IncludedFiles::new(), &vendors).unwrap();
+        mk.set_vendor(vendor, channel).unwrap();
+        assert_eq!((mk.url_as_written(), mk.vendor()), (expected.as_str(), Some(vendor)), "{url}");
+        assert_eq!(String::from_utf8_lossy(mk.as_bytes()), text.replace(&url, &expected));
+    }
+}
+
 #[test]
 fn assignment_count_error_has_lines() {
     let good = file("v1", "1.0.0", PLAIN_URL);
