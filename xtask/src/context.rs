@@ -123,6 +123,7 @@ impl<'a> Context<'a> {
             source: self.given.source(),
             image: self.given.image(),
             fix: self.given.fix(),
+            without_trial: Some(self.rerun(&[], &["dry_run", "check", "preview"])),
             ..self.bare_invocation()
         }
     }

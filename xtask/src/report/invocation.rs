@@ -19,6 +19,8 @@ pub struct Invocation {
     pub image: Vec<String>,
     /// The options that say how far fixing goes.
     pub fix: Vec<String>,
+    /// The command of this run without its trial options, if it has any.
+    pub without_trial: Option<String>,
     /// The tree's root; `None` where it is the current directory.
     pub root: Option<String>,
 }
@@ -32,6 +34,7 @@ impl Default for Invocation {
             source: Vec::new(),
             image: Vec::new(),
             fix: Vec::new(),
+            without_trial: None,
             root: None,
         }
     }

@@ -50,7 +50,8 @@ fn next(report: &Report) -> String {
     }
     match report.command.as_str() {
         "bump-coreos" | "verify-manifests" | "sort-manifests" if report.dry_run => {
-            format!("\nto apply: {}", report.invocation.fix_command())
+            let without_trial = report.invocation.without_trial.clone();
+            format!("\nto apply: {}", without_trial.unwrap_or_else(|| report.invocation.fix_command()))
         }
         "bump-coreos" => format!("\nnext: {}", report.invocation.smoketest_command()),
         _ => String::new(),

@@ -166,9 +166,9 @@ fn quiet_runs_print_problems_only() {
 fn next_command_repeats_the_options_of_the_run() {
     let scene = Scene::new();
     let line = "bump-coreos 1032.0.0 --image 1032.0.0 --board amd64-usr --dlopen none";
-    let printed = run_in_pipe(&scene, &format!("{line} --dry-run"));
+    let printed = run_in_pipe(&scene, &format!("{line} --report r.md --dry-run"));
     let tree = scene.tree().display().to_string();
-    let apply = "bump-coreos 1032.0.0 --image 1032.0.0 --board amd64-usr --dlopen none";
+    let apply = "bump-coreos 1032.0.0 --report r.md --dlopen none --image 1032.0.0 --board amd64-usr";
     assert!(printed.ends_with(&format!("to apply: cargo xtask --repo {tree} {apply}\n")), "{printed}");
     let printed = run_in_pipe(&scene, line);
     let next = "smoketest --image 1032.0.0 --board amd64-usr";
