@@ -63,7 +63,7 @@ fn locate_by_name(tree: &UsrTree, starter: &UsrPath, program: &str) -> Option<Ve
     if let Some(sibling) = sibling.filter(|path| is_program(tree, path)) {
         return Some(vec![sibling]);
     }
-    let mut matching = tree.iter().map(|(path, _)| path).filter(|path| path.name() == program);
+    let mut matching = tree.with_name(program).into_iter();
     let only = matching.by_ref().find(|path| is_program(tree, path))?;
     let is_ambiguous = matching.any(|path| is_program(tree, path));
     (!is_ambiguous).then(|| vec![only.clone()])

@@ -263,6 +263,11 @@ impl UsrTree {
         self.nodes.iter()
     }
 
+    /// The nodes with this last component, in byte order of the paths.
+    pub fn with_name(&self, name: &str) -> Vec<&UsrPath> {
+        self.nodes.keys().filter(|path| path.name() == name).collect()
+    }
+
     /// Every node below a directory, in byte order.
     pub fn below<'a>(&'a self, directory: &'a UsrPath) -> impl Iterator<Item = (&'a UsrPath, &'a Node)> {
         // '0' follows '/' in ASCII: the range is exactly what starts with "directory/".
