@@ -17,8 +17,8 @@ use coreos_types::shell::quote;
 use manifest::common_mk::{CommonMk, IncludedFiles};
 use manifest::plan::stage1_sources::{COMMON_MK, ManifestRef};
 
-/// The lines of all manifests of a tree. rkt has a twentieth of that.
-const MAX_LINES: usize = 1 << 14;
+/// The lines of all manifests of a tree. rkt has a fiftieth of that.
+const MAX_LINES: usize = 15_000;
 
 /// Reads coreos-common.mk and every manifest. The root is absolute and without symlinks.
 pub(super) fn read(root: &Path) -> Result<LoadedRepo> {

@@ -197,3 +197,14 @@ fn files_over_their_limits_are_refused() {
     fs::remove_file(fixture.path(BASH)).unwrap();
     assert!(fixture.error().contains("m4.manifest: it has more than 0 bytes"), "{}", fixture.error());
 }
+
+#[test]
+fn manifests_over_15000_lines_are_refused() {
+    let (one, other) =
+        ("stage1/usr_from_coreos/manifest-amd64-usr.d/a", "stage1/usr_from_kvm/manifest-amd64-usr.d/b");
+    let fixture = Fixture::new(&[one, other]);
+    fs::write(fixture.path(one), "bin/x\n".repeat(14_000)).unwrap();
+    assert!(fixture.read().is_ok());
+    fs::write(fixture.path(other), "bin/x\n".repeat(14_000)).unwrap();
+    assert!(fixture.error().contains("the manifests have more than 15000 lines"));
+}

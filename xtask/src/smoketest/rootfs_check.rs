@@ -32,7 +32,7 @@ pub(super) fn check(tested: &RootfsUnderTest, checks: &mut CheckLog<'_>) -> Resu
     mismatches.extend(unlisted(tested, &listed));
     mismatches.extend(dangling(tested, &listed, checks));
     if let Some(squashfs) = &tested.squashfs {
-        let differences = compare::compare_with_image(taken, squashfs)?;
+        let differences = compare::compare_with_image(taken, squashfs, listed.keys())?;
         let mismatch =
             |(path, message): (UsrPath, String)| Mismatch { path: path.to_string(), message, hint: None };
         mismatches.extend(differences.into_iter().map(mismatch));

@@ -138,6 +138,31 @@ fn bump_between_debian_releases_builds_and_boots() {
     }
 }
 
+/// The check, the build and the comparison of the root filesystem agree: the directory with everything below it.
+#[test]
+#[ignore = "needs root, make and Debian releases"]
+fn listed_directory_includes_all_below_it() {
+    let bench = Bench::new(BOOKWORM);
+    let manifest = bench.tree().join("stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, format!("{text}lib64/security\n")).unwrap();
+    // The modules below it are selected: what they need is added.
+    let needed = bench.run(BOOKWORM, &["verify-manifests"]).document.to_string();
+    assert!(needed.contains("lib64/security/pam_systemd.so needs libpam_misc.so.0"));
+    let verified = bench.run(BOOKWORM, &["verify-manifests", "--fix"]);
+    assert_eq!(verified.code, Some(0), "{}", verified.stderr);
+    let findings = verified.document["findings"].as_array().unwrap();
+    assert!(findings.iter().any(|finding| finding["path"] == "lib64/security"), "{findings:#?}");
+    bench.run(BOOKWORM, &["smoketest", "--no-static", "--no-run"]).assert_code(0);
+    let rootfs = bench.tree().join("stage1/build-amd64-usr/aci-for-coreos-flavor/rootfs");
+    let module = rootfs.join("usr/lib64/security/pam_unix.so");
+    assert!(module.exists());
+    fs::remove_file(&module).unwrap();
+    let bad = bench.run(BOOKWORM, &["smoketest", "--no-build", "--no-static", "--no-run"]);
+    bad.assert_code(1);
+    assert!(bad.checks("fail").iter().any(|check| check.contains("rootfs lib64/security/pam_unix.so")));
+}
+
 #[test]
 #[ignore = "needs root, make and Debian releases"]
 fn changed_manifest_or_file_is_detected() {

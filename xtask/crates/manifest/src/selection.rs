@@ -1,6 +1,7 @@
 //! Selected files: the nodes of an image that the manifests of one board and flavor list, each with its line.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound::{Included, Unbounded};
 
 use super::file::ManifestFile;
@@ -85,7 +86,11 @@ pub struct Selection<'a> {
     pub paths: BTreeSet<UsrPath>,
     /// The manifest line of each node in `paths`.
     locations: BTreeMap<UsrPath, Location<'a>>,
+    counts: OnceCell<DirectoryCounts<'a>>,
 }
+
+/// The number of selected nodes by directory and manifest.
+type DirectoryCounts<'a> = HashMap<Option<UsrPath>, BTreeMap<&'a str, usize>>;
 
 /// A line of a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,7 +105,13 @@ impl<'a> Selection<'a> {
     /// Selects the nodes that the manifests of a flavor list. Lines without a node in the image are ignored. The
     /// selected files are read in one batch.
     pub fn new(manifests: &'a ManifestSet, texts: &ManifestsByPath<'a>, tree: &'a UsrTree) -> Selection<'a> {
-        let mut selection = Selection { tree, manifests, paths: BTreeSet::new(), locations: BTreeMap::new() };
+        let mut selection = Selection {
+            tree,
+            manifests,
+            paths: BTreeSet::new(),
+            locations: BTreeMap::new(),
+            counts: OnceCell::new(),
+        };
         let mut directories: Vec<(UsrPath, Location<'a>)> = Vec::new();
         for file in &manifests.files {
             let Some((&file, text)) = texts.get_key_value(file.as_str()) else { continue };
@@ -139,16 +150,22 @@ impl<'a> Selection<'a> {
     /// The line next to which a file is to be added: the last smaller path of the manifest that lists most files of the
     /// directory; `preferred` breaks a tie. `None` if no manifest lists a file of the directory.
     pub fn nearest_entry(&self, path: &UsrPath, preferred: &str) -> Option<Location<'a>> {
-        let siblings = || {
-            let same = self.paths.iter().filter(|other| other.parent() == path.parent());
-            same.filter_map(|other| Some((other, self.location(other)?)))
+        let directory = path.parent();
+        let counts = self.counts.get_or_init(|| self.count_by_directory()).get(&directory)?;
+        let (&file, _) = counts.iter().max_by_key(|(file, count)| (**count, **file == preferred))?;
+        let in_file = |other: &&UsrPath| {
+            other.parent() == directory && self.location(other).is_some_and(|location| location.file == file)
         };
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        siblings().for_each(|(_, location)| *counts.entry(location.file).or_default() += 1);
-        let (file, _) = counts.into_iter().max_by_key(|(file, count)| (*count, *file == preferred))?;
-        let in_file = || siblings().filter(|(_, location)| location.file == file);
-        let before = in_file().rfind(|(other, _)| *other < path);
-        before.or_else(|| in_file().next()).map(|(_, location)| location)
+        let before = self.paths.range::<UsrPath, _>(..path).rfind(in_file);
+        self.location(before.or_else(|| self.paths.range::<UsrPath, _>(path..).find(in_file))?)
+    }
+
+    fn count_by_directory(&self) -> DirectoryCounts<'a> {
+        let mut counts = DirectoryCounts::new();
+        for (path, location) in &self.locations {
+            *counts.entry(path.parent()).or_default().entry(location.file).or_default() += 1;
+        }
+        counts
     }
 
     /// Whether the built tree has a node: an extracted one, or a directory above an extracted one.

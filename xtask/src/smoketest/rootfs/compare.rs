@@ -14,15 +14,32 @@ use usr::tree::{Node, NodeKind};
 /// Paths that differ from the image, each with how it differs.
 pub type Differences = BTreeMap<UsrPath, String>;
 
-/// Compares kind, mode, link target and content of everything in `rootfs` with the `usr.squashfs` at `squashfs`.
+/// Compares kind, mode, link target and content of everything in `rootfs` with the `usr.squashfs` at `squashfs`. What is
+/// below a directory of the image among the paths `listed` has to be in `rootfs` (`unsquashfs -ef`).
 ///
 /// # Errors
 /// An image or a file of the root filesystem that cannot be read.
-pub fn compare_with_image(rootfs: &Rootfs, squashfs: &Path) -> Result<Differences> {
+pub fn compare_with_image<'p>(
+    rootfs: &Rootfs,
+    squashfs: &Path,
+    listed: impl Iterator<Item = &'p UsrPath>,
+) -> Result<Differences> {
     let unreadable = || format!("cannot read {}", squashfs.display());
     let file = File::open(squashfs).with_context(unreadable)?;
     let image = UsrSquashfs::open_unverified(file).map_err(|error| error.context(unreadable()))?;
     let mut differences = Differences::new();
+    let is_directory = |path: &&UsrPath| {
+        image.tree().get(path.as_str()).is_some_and(|node| node.kind == NodeKind::Directory)
+    };
+    for directory in listed.filter(is_directory) {
+        for (path, _) in image.tree().below(directory) {
+            if rootfs.tree.get(path.as_str()).is_none() {
+                let message =
+                    format!("is below {directory}, which is listed, and the root filesystem lacks it");
+                differences.insert(path.clone(), message);
+            }
+        }
+    }
     let mut same_metadata = Vec::new();
     for (path, built) in rootfs.tree.iter() {
         match difference(image.tree().get(path.as_str()), built) {
@@ -107,7 +124,7 @@ mod tests {
 
     fn render(rootfs: &Rootfs, image: &str) -> String {
         let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/squashfs").join(image);
-        let differences = compare_with_image(rootfs, &image).unwrap();
+        let differences = compare_with_image(rootfs, &image, [].into_iter()).unwrap();
         differences.iter().map(|(path, how)| format!("{path} {how}\n")).collect()
     }
 
@@ -143,7 +160,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let image = home.path().join("usr.squashfs");
         fs::write(&image, [b'x'; 200]).unwrap();
-        let error = compare_with_image(&rootfs(home.path()), &image).unwrap_err();
+        let error = compare_with_image(&rootfs(home.path()), &image, [].into_iter()).unwrap_err();
         assert!(error.message.starts_with("cannot read ") && error.message.ends_with("usr.squashfs"));
         assert_eq!(error.causes, ["usr.squashfs is broken: it does not start with the magic of squashfs"]);
     }
