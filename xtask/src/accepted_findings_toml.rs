@@ -19,7 +19,7 @@ use manifest::finding::FindingKind;
 const MAX_LEN: u64 = 256 << 10;
 
 /// Most entries.
-const MAX_ENTRIES: usize = 1_000;
+const MAX_ENTRIES: usize = 200;
 
 const EXAMPLE: &str = "write it as: [[accept]] kind = \"needs-unlisted\", path = \"lib64/libx.so.1\", reason = \"…\", each on its own line";
 

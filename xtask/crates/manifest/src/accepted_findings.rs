@@ -143,42 +143,45 @@ impl AcceptedFindings {
 /// Whether a pattern matches a text: `?` is one character and `*` any number of them, both without slashes; `**` is any
 /// number of characters. Every other character is itself.
 pub fn is_match(pattern: &str, text: &str) -> bool {
-    if !pattern.contains(['*', '?']) {
-        return pattern == text;
+    let Some(literal) = pattern.find(['*', '?']) else { return pattern == text };
+    // Most texts differ before the first wildcard.
+    if !text.starts_with(&pattern[..literal]) {
+        return false;
     }
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (bytes, wanted) = (text.as_bytes(), pattern.as_bytes());
+    // The character that starts at a position ends before this one.
+    let after =
+        |at: usize| (at + 1..text.len()).find(|end| text.is_char_boundary(*end)).unwrap_or(text.len());
     let (mut at, mut next) = (0, 0);
     // Where a star began in the text, and what follows it in the pattern; a mismatch extends the last one.
     let mut star: Option<(usize, usize)> = None;
     let mut double_star = star;
-    while at < text.len() {
-        match pattern.get(next) {
-            Some('*') if pattern.get(next + 1) == Some(&'*') => {
+    while at < bytes.len() {
+        match wanted.get(next) {
+            Some(b'*') if wanted.get(next + 1) == Some(&b'*') => {
                 next += 2;
                 (star, double_star) = (None, Some((at, next)));
-                continue;
             }
-            Some('*') => {
+            Some(b'*') => {
                 next += 1;
                 star = Some((at, next));
-                continue;
             }
-            Some('?') if text[at] != '/' => (at, next) = (at + 1, next + 1),
-            Some(&c) if c == text[at] && c != '?' => (at, next) = (at + 1, next + 1),
-            _ => match (star.filter(|(from, _)| text[*from] != '/'), double_star) {
+            Some(b'?') if bytes[at] != b'/' => (at, next) = (after(at), next + 1),
+            Some(&byte) if byte == bytes[at] && byte != b'?' => (at, next) = (at + 1, next + 1),
+            _ => match (star.filter(|(from, _)| bytes[*from] != b'/'), double_star) {
                 (Some((from, rest)), _) => {
-                    star = Some((from + 1, rest));
-                    (at, next) = (from + 1, rest);
+                    star = Some((after(from), rest));
+                    (at, next) = (after(from), rest);
                 }
                 (None, Some((from, rest))) => {
-                    (star, double_star) = (None, Some((from + 1, rest)));
-                    (at, next) = (from + 1, rest);
+                    (star, double_star) = (None, Some((after(from), rest)));
+                    (at, next) = (after(from), rest);
                 }
                 (None, None) => return false,
             },
         }
     }
-    pattern[next..].iter().all(|c| *c == '*')
+    wanted[next..].iter().all(|byte| *byte == b'*')
 }
 
 #[cfg(test)]
@@ -203,6 +206,9 @@ mod tests {
             ("a*b*c", "a1b2b3", false),
             ("**a*/b", "xa/ya/b", true),
             (r"a\x2d*", r"a\x2db", true),
+            ("a?c*?", "aéc–", true),
+            ("a??c", "aéc", false),
+            ("*??", "é", false),
         ] {
             assert_eq!(is_match(pattern, text), expected, "{pattern} {text}");
         }
