@@ -1,0 +1,103 @@
+//! The worst manifests and images that the limits accept: `cargo bench --profile dev --bench worst`. Prints CPU time and
+//! peak memory of `verify-manifests`, with and without `--fix --dry-run`; the goal is 2 s and 128 MiB for each. Needs the
+//! Debian package time.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a bench measures and prints"
+)]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use coreos_types::release::Board;
+use coreos_types::vendor::Vendor;
+use release_fixture::image::{Content, ImageSpec};
+use release_fixture::pack;
+use xtask::demo::example;
+
+const MANIFEST: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/worst.manifest";
+
+fn main() {
+    let lines = |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<Vec<_>>();
+    let names = |count: usize, name: &str| lines(count, &|at| format!("{name}{at}.so"));
+    measure("14,500 missing lines", image(), &lines(14_500, &|at| format!("lib64/libq{at}.so.1")));
+    measure("14,500 malformed lines", image(), &lines(14_500, &|at| format!("/lib64/libq{at}.so.1")));
+    measure("14,500 comments", image(), &lines(14_500, &|at| format!("# {at}")));
+    let chain = (0..8000).fold(image().program("bin/p", &["libd0.so"]), |image, at| {
+        image.library(
+            &format!("lib64/libd{at}.so"),
+            &format!("libd{at}.so"),
+            &[&format!("libd{}.so", at + 1)],
+        )
+    });
+    measure("libraries 8,000 deep", chain.clone(), &["bin/p".to_owned()]);
+    measure("libraries 8,000 deep, all listed", chain, &names(8000, "lib64/libd"));
+    let all = names(400, "libm");
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    let mutual = all.iter().fold(image().program("bin/p", &["libm0.so"]), |image, name| {
+        image.library(&format!("lib64/{name}"), name, &all)
+    });
+    measure("400 libraries that need each other", mutual, &["bin/p".to_owned()]);
+    let thirty = names(30, "libx");
+    let thirty: Vec<&str> = thirty.iter().map(String::as_str).collect();
+    let programs = lines(3000, &|at| format!("bin/p{at}"));
+    let missing = programs.iter().fold(image(), |image, path| image.program(path, &thirty));
+    measure("3,000 programs without 30 libraries", missing.clone(), &programs);
+    let unlisted =
+        thirty.iter().fold(missing, |image, name| image.library(&format!("lib64/{name}"), name, &[]));
+    measure("3,000 programs, 30 unlisted libraries", unlisted, &programs);
+    let links = lines(4000, &|at| format!("lib64/l{at}"));
+    let linked = links.iter().fold(image(), |image, path| {
+        let target = format!("{path}.target");
+        image.link(path, target.rsplit('/').next().unwrap()).put(&target, Content::Bytes(vec![0]))
+    });
+    measure("4,000 links to unlisted files", linked, &links);
+    let units = lines(4000, &|at| format!("lib64/systemd/system/u{at}.service"));
+    let started = units.iter().enumerate().fold(image(), |image, (at, path)| {
+        let text = format!("[Service]\nExecStart=/usr/bin/x{at}\n");
+        image.put(path, Content::Bytes(text.into_bytes())).program(&format!("bin/x{at}"), &[])
+    });
+    measure("4,000 units of unlisted programs", started, &units);
+}
+
+fn image() -> ImageSpec {
+    ImageSpec::new(Vendor::COREOS, Board::Amd64, &example::BEFORE.0.parse().unwrap(), "225")
+        .program("lib64/systemd/systemd", &[])
+}
+
+fn measure(name: &str, image: ImageSpec, lines: &[String]) {
+    let home = tempfile::tempdir().unwrap();
+    let put = |path: &str, bytes: &[u8]| {
+        let path = home.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    };
+    for (path, content) in example::FILES.iter().filter(|(path, _)| !path.ends_with(".manifest")) {
+        put(&format!("tree/{path}"), content.as_bytes());
+    }
+    put(&format!("tree/{MANIFEST}"), format!("{}\n", lines.join("\n")).as_bytes());
+    put("image", &pack::pxe_image(&image).unwrap());
+    let results = [&[][..], &["--fix", "--dry-run", "--drop-missing"]].map(|more| run(home.path(), more));
+    println!("{name:<40} check {}  fix {}", results[0], results[1]);
+}
+
+/// CPU seconds, MiB and exit code of one run with an empty cache.
+fn run(home: &Path, more: &[&str]) -> String {
+    let output = Command::new("/usr/bin/time")
+        .args(["-q", "-f", "%U %S %M", "-o", "time", env!("CARGO_BIN_EXE_xtask"), "--format", "json"])
+        .args(["--repo", "tree", "verify-manifests", "--image", "image", "--unsigned"])
+        .args(more)
+        .current_dir(home)
+        .env("XTASK_CACHE_DIR", home.join(format!("cache{}", more.len())))
+        .output()
+        .unwrap();
+    let text = fs::read_to_string(home.join("time")).unwrap();
+    let numbers: Vec<f64> = text.split_whitespace().map(|number| number.parse().unwrap()).collect();
+    let code = output.status.code().unwrap();
+    assert!(code < 2, "{}", String::from_utf8_lossy(&output.stdout));
+    format!("{:>5.2} s {:>4.0} MiB exit {code}", numbers[0] + numbers[1], numbers[2] / 1024.0)
+}
