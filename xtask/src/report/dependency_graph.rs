@@ -14,6 +14,9 @@ use usr::tree::{NodeKind, UsrTree};
 /// Most edges of a drawing; more are not legible.
 pub(super) const MAX_EDGES: usize = 60;
 
+/// Most edges of a report. A real bump has a fiftieth of that; the report of a hostile image is incomplete.
+const MAX_REPORTED_EDGES: usize = 10_000;
+
 /// An edge from a listed path to an added one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DependencyEdge {
@@ -46,7 +49,8 @@ pub fn edges(fixes: &[Fix], after: &Stage1Sources, trees: &ImageTrees<'_>) -> Ve
         for path in files.iter().filter_map(|file| after.manifests.get(*file)).flat_map(|bytes| lines(bytes))
         {
             for (name, to) in dependency_names(tree, &path) {
-                if let Some(to) = added.get(to.as_str()).filter(|to| **to != path) {
+                let to = added.get(to.as_str()).filter(|to| **to != path && needs.len() < MAX_REPORTED_EDGES);
+                if let Some(to) = to {
                     needs.insert(DependencyEdge { board, from: path.clone(), to: (*to).to_owned(), name });
                 }
             }
