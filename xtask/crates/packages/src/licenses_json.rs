@@ -1,6 +1,5 @@
 //! `share/licenses/licenses.json.bz2` of an image: the packages with their files and licences.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, Read};
 
@@ -37,8 +36,9 @@ const MAX_WORD: usize = 500;
 pub fn read_packages(compressed: impl Read, tree: &UsrTree) -> Result<PackageSet> {
     let expanded = LimitReader { inner: MultiBzDecoder::new(compressed), left: MAX_EXPANDED };
     let mut json = serde_json::Deserializer::from_reader(io::BufReader::with_capacity(1 << 16, expanded));
-    let packages =
-        json.deserialize_seq(PackageVisitor { locator: Locator { tree, directories: HashMap::new() } });
+    let packages = json.deserialize_seq(PackageVisitor {
+        locator: Locator { tree, parent: String::new(), directory: None },
+    });
     packages.map_err(|error| Error::failed(format!("cannot read {PATH} of the image")).with_cause(error))
 }
 
@@ -99,7 +99,7 @@ fn package(entry: &Value) -> Option<Package> {
 
 /// The path of a line `PATH MD5` or `PATH -> TARGET`.
 fn parse_file_line(line: &str) -> Option<&str> {
-    let is_md5 = |word: &str| word.len() == 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_md5 = |word: &str| word.len() == 32 && u128::from_str_radix(word, 16).is_ok();
     match line.rsplit_once(' ') {
         Some((path, md5)) if is_md5(md5) => Some(path),
         _ => line.split_once(" -> ").map(|(path, _target)| path),
@@ -109,11 +109,12 @@ fn parse_file_line(line: &str) -> Option<&str> {
 /// Maps the paths of a package database to an image in which directories may have been merged or symlinked since.
 struct Locator<'t> {
     tree: &'t UsrTree,
-    /// Directory of the database to directory of the image; `None` if the image has no such directory.
-    directories: HashMap<String, Option<ImageDirectory>>,
+    /// The directory of the last path; files of one directory mostly follow each other.
+    parent: String,
+    /// The same directory in the image; `None` if the image does not have it.
+    directory: Option<ImageDirectory>,
 }
 
-#[derive(Clone)]
 enum ImageDirectory {
     Usr,
     Below(UsrPath),
@@ -122,15 +123,15 @@ enum ImageDirectory {
 impl Locator<'_> {
     fn locate(&mut self, path: &str) -> Option<UsrPath> {
         let (parent, name) = path.rsplit_once('/')?;
-        if !self.directories.contains_key(parent) {
-            let directory = match self.tree.resolve_rootfs(parent).end {
+        if self.parent != parent {
+            self.directory = match self.tree.resolve_rootfs(parent).end {
                 Target::Node(path) => Some(ImageDirectory::Below(path)),
                 Target::UsrRoot => Some(ImageDirectory::Usr),
                 _ => None,
             };
-            self.directories.insert(parent.to_owned(), directory);
+            parent.clone_into(&mut self.parent);
         }
-        let path = match self.directories.get(parent)?.as_ref()? {
+        let path = match self.directory.as_ref()? {
             ImageDirectory::Usr => UsrPath::new(name).ok()?,
             ImageDirectory::Below(directory) => directory.join(name),
         };
