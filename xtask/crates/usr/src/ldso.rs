@@ -28,6 +28,10 @@ pub use load_result::{FoundVia, LoadResult, NeededEntry, NotFound, Object, Rejec
 use search_dir::{Directory, SearchDir};
 pub use unreachable_library::{MissingSymlink, UnreachableLibrary};
 
+/// Most dependencies that callers follow in all loads of an image together: four times those of a real one. What they say
+/// about a hostile image may be incomplete.
+pub const MAX_FOLLOWED: usize = 100_000;
+
 /// The loader of one image, or of the root filesystem that was built from it.
 ///
 /// It caches directory lookups between calls, so that many programs cost little more than one.

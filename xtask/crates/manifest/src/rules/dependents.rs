@@ -8,11 +8,8 @@ use crate::selection::{ManifestsByPath, Selection};
 use crate::suggestion::Suggestion;
 use crate::unit_and_script_execs::ExecReference;
 use usr::file_info::is_systemd;
+use usr::ldso::MAX_FOLLOWED;
 use usr::path::UsrPath;
-
-/// Most dependencies that are followed in all loads together: four times those of a real image. Suggestions for a hostile
-/// image may be incomplete.
-const MAX_LOADS: usize = 100_000;
 
 /// The reverse dependency graph of a selection, computed on first use.
 pub(super) struct Dependents<'a, 's> {
@@ -58,7 +55,7 @@ impl<'a, 's> Dependents<'a, 's> {
         for path in selection.dynamic_elf_files() {
             let load = image.load(path);
             count += load.needs.len() + 1;
-            if count > MAX_LOADS {
+            if count > MAX_FOLLOWED {
                 break;
             }
             let objects: BTreeSet<UsrPath> = load.objects.into_iter().map(|object| object.path).collect();
