@@ -263,16 +263,7 @@ mod tests {
 
     #[test]
     fn each_kind_has_a_rule_of_its_level() {
-        for kind in [
-            FindingKind::Missing,
-            FindingKind::Dangling,
-            FindingKind::NeedsUnlisted,
-            FindingKind::NeedsNowhere,
-            FindingKind::VersionUnsatisfied,
-            FindingKind::WrongMachine,
-            FindingKind::Tidy,
-            FindingKind::Advice,
-        ] {
+        for kind in FindingKind::ALL {
             let (_, level, _) = RULES.iter().find(|(id, ..)| *id == kind.id()).unwrap();
             let severity = ["error", "warning", "note"].iter().position(|known| known == level).unwrap();
             assert_eq!(severity, kind.severity() as usize, "{}", kind.id());
