@@ -286,8 +286,10 @@ pub fn other_copies(selection: &Selection<'_>, has_copies: impl Fn(&UsrPath) -> 
     let copied: HashSet<&str> = selection
         .paths
         .iter()
-        .filter(|path| path.name().contains(".so") && has_copies(path))
+        .filter(|path| has_copies(path))
         .map(|path| path.name())
+        // Not `.socket`: most images have the same sockets in several directories.
+        .filter(|name| name.ends_with(".so") || name.contains(".so."))
         .collect();
     if copied.is_empty() {
         return Vec::new();
