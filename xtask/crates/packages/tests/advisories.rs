@@ -33,14 +33,11 @@ fn compare(file: &Path) -> usize {
     text.lines().count()
 }
 
+/// The vendor's own file is compared too, if its path is in `XTASK_RELEASES_JSON`.
 #[test]
 fn counts_agree_with_the_script() {
     assert_eq!(compare(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/releases.json"))), 15);
-}
-
-/// `XTASK_RELEASES_JSON=releases.json cargo test -p packages --test advisories -- --ignored`
-#[test]
-#[ignore = "requires the vendor's releases.json in XTASK_RELEASES_JSON"]
-fn counts_of_the_real_file_agree() {
-    assert!(compare(Path::new(&std::env::var_os("XTASK_RELEASES_JSON").unwrap())) > 0);
+    if let Some(file) = std::env::var_os("XTASK_RELEASES_JSON") {
+        assert!(compare(Path::new(&file)) > 0);
+    }
 }
