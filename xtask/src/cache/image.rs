@@ -11,6 +11,7 @@ use super::file_id::FileId;
 use super::image_reader::{ImageReader, ProgressReader, UnopenedImage, changed, open as open_image};
 use super::image_store::{ImageStore, SignatureCheck};
 use super::package_cache;
+use super::remove_old_entries::mark_used;
 use super::tree_cache::{self, CacheKey, CachedTree};
 use crate::atomic_file;
 use crate::signals::TempPath;
@@ -67,6 +68,12 @@ impl ImageHandle {
             Ok(cached) => match store.reverify_cached(&source, signature.as_deref(), &cached)? {
                 Some(signer) => {
                     store.term.detail("cache", format!("{source}: its tree is cached"));
+                    // A cached tree does not bring the packages back, so they are kept as long.
+                    let entries = [
+                        tree_cache::cache_path(&store.cache, &path),
+                        package_cache::cache_path(&store.cache, &path),
+                    ];
+                    entries.into_iter().flatten().for_each(|entry| mark_used(&entry));
                     return Ok(ImageHandle::from_cached(
                         store,
                         path,

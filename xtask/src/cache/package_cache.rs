@@ -64,7 +64,7 @@ pub(super) fn store(cache: &Cache, path: &Path, digest: Digest, packages: &Packa
     Ok(())
 }
 
-fn cache_path(cache: &Cache, path: &Path) -> Result<PathBuf> {
+pub(super) fn cache_path(cache: &Cache, path: &Path) -> Result<PathBuf> {
     let tree = tree_cache::cache_path(cache, path)?;
     Ok(cache.dir("packages")?.join(tree.file_name().unwrap_or_default()))
 }

@@ -5,7 +5,9 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// Time since the last write after which an entry is removed; it can be created again from its source.
+use crate::bounded_file;
+
+/// Time since the last use after which an entry is removed; it can be created again from its source.
 const MAX_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Removes each entry of a directory that is older than [`MAX_AGE`], or that `is_obsolete`. Errors are ignored.
@@ -19,6 +21,11 @@ pub(crate) fn remove_old_entries(directory: &Path, is_obsolete: impl Fn(&Path) -
             let _ignored = if found.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         }
     }
+}
+
+/// Records the use of an entry, which is then as old as one that was written now. After an error, it seems older.
+pub(crate) fn mark_used(entry: &Path) {
+    let _ignored = bounded_file::open(entry).and_then(|(file, _)| file.set_modified(SystemTime::now()));
 }
 
 /// Whether nothing exists at a path.

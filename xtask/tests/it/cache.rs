@@ -331,29 +331,36 @@ fn cached_image_is_read_without_the_lock() {
 }
 
 #[test]
-fn trees_of_removed_or_old_images_are_pruned() {
+fn trees_of_removed_or_unused_images_are_pruned() {
     let site = CacheSite::new();
     let store = site.store();
     let image = site.local();
+    let trees = || files(&site.cache().join("trees"));
     let cache_copy = |name: &str| {
-        let copy = site.home.path().join(name);
+        let (copy, known) = (site.home.path().join(name), trees());
         fs::copy(&image, &copy).unwrap();
         fs::copy(signature_path(&image), signature_path(&copy)).unwrap();
         wait_for_mtime_step();
         store.local(&copy, None, false).unwrap().finish(&store).unwrap();
-        copy
+        (copy, trees().into_iter().find(|name| !known.contains(name)).unwrap())
     };
-    let trees = || files(&site.cache().join("trees"));
-    let removed = cache_copy("removed");
-    let first = trees();
-    cache_copy("old");
-    let old = trees().into_iter().find(|name| !first.contains(name)).unwrap();
-    fs::remove_file(removed).unwrap();
+    let [removed, old, used] = ["removed", "old", "used"].map(cache_copy);
+    fs::remove_file(removed.0).unwrap();
+    // The packages of an image are kept as long as its tree.
+    let packages = site.cache().join("packages").join(&used.1);
+    fs::create_dir_all(packages.parent().unwrap()).unwrap();
+    fs::write(&packages, "").unwrap();
     let long_ago = SystemTime::now() - Duration::from_secs(31 * 24 * 3600);
-    fs::File::open(site.cache().join("trees").join(&old)).unwrap().set_modified(long_ago).unwrap();
-    cache_copy("last");
-    assert_eq!(trees().len(), 1, "{:?}", trees());
-    assert!(!trees().contains(&first[0]) && !trees().contains(&old));
+    for file in
+        [&site.cache().join("trees").join(old.1), &site.cache().join("trees").join(&used.1), &packages]
+    {
+        fs::File::open(file).unwrap().set_modified(long_ago).unwrap();
+    }
+    store.local(&used.0, None, false).unwrap().finish(&store).unwrap();
+    let mut kept = [used.1, cache_copy("last").1];
+    kept.sort();
+    assert_eq!(trees(), kept);
+    assert!(fs::metadata(&packages).unwrap().modified().unwrap() > long_ago);
 }
 
 #[test]
