@@ -26,12 +26,12 @@ const OVERRIDES: [&str; 7] = [
     "log.showSignature=false",
 ];
 
-/// Programs that sign a commit, as the user's own configuration names them.
-const SIGNERS: [(&str, &str); 4] = [
-    ("gpg.program", "gpg"),
-    ("gpg.openpgp.program", "gpg"),
-    ("gpg.x509.program", "gpgsm"),
-    ("gpg.ssh.program", "ssh-keygen"),
+/// Programs that sign a commit, as the user's own configuration names them: the keys of each, which git takes for one,
+/// and the default.
+const SIGNERS: [(&[&str], &str); 3] = [
+    (&["gpg.openpgp.program", "gpg.program"], "gpg"),
+    (&["gpg.x509.program"], "gpgsm"),
+    (&["gpg.ssh.program"], "ssh-keygen"),
 ];
 
 /// A file's entry in the last commit.
@@ -241,10 +241,11 @@ impl Git<'_> {
         let root = self.root;
         let mut overrides: Vec<String> = OVERRIDES.iter().map(ToString::to_string).collect();
         if arguments.contains(&"-S") {
-            let signer = |(key, program): (&str, &str)| {
-                format!("{key}={}", self.user_config(key).unwrap_or_else(|| program.to_owned()))
-            };
-            overrides.extend(SIGNERS.map(signer));
+            for (keys, default) in SIGNERS {
+                let program = keys.iter().find_map(|key| self.user_config(key));
+                let program = program.unwrap_or_else(|| default.to_owned());
+                overrides.extend(keys.iter().map(|key| format!("{key}={program}")));
+            }
         }
         let overrides: Vec<String> =
             overrides.into_iter().flat_map(|value| ["-c".to_owned(), value]).collect();

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use xtask::git::{check_clean, commit};
 
 use crate::e2e::executable;
+use crate::scene::{SYSTEMD, Scene};
 
 const MANIFEST: &str = "stage1/a b.manifest";
 const OTHER: &str = "README";
@@ -95,6 +96,34 @@ fn directory_without_git_is_an_error() {
     let directory = TempDir::new().unwrap();
     let error = check_clean(directory.path(), &[MANIFEST]).unwrap_err();
     assert!(error.message.contains("is not inside a git repository"), "{error}");
+}
+
+#[test]
+fn refused_commit_restores_or_names_its_files() {
+    for (edit, cause) in [(":", "nothing was changed"), ("echo >>", "restoring them failed: ")] {
+        let scene = Scene::new();
+        let (tree, home) = (scene.tree(), scene.home());
+        let signer = home.join("signer");
+        executable(&signer, &format!("#!/bin/sh\n{edit} '{}'\nexit 1\n", tree.join(SYSTEMD).display()));
+        let config = format!(
+            "[user]\nname = N\nemail = n@example.org\n[commit]\ngpgSign = true\n[gpg]\nprogram = {}\n",
+            signer.display()
+        );
+        std::fs::write(home.join(".gitconfig"), config).unwrap();
+        git(&tree, &["init", "--quiet"]);
+        git(&tree, &["add", "."]);
+        let author = ["-c", "user.name=N", "-c", "user.email=n@example.org", "-c", "commit.gpgSign=false"];
+        git(&tree, &[&author[..], &["commit", "--quiet", "-m", "first"]].concat());
+        let before = scene.read(SYSTEMD);
+        let line = ["--format", "json", "bump-coreos", "1032.0.0", "--image", "1032.0.0", "--commit"];
+        let output = scene.command(&[], &line).env("HOME", &home).env_remove("GIT_CONFIG_GLOBAL").output();
+        let document: serde_json::Value = serde_json::from_slice(&output.unwrap().stdout).unwrap();
+        let causes = document["error"]["causes"].to_string();
+        assert!(causes.contains(cause), "{causes}");
+        assert_eq!(causes.contains(SYSTEMD), edit != ":", "{causes}");
+        assert_eq!(scene.read(SYSTEMD) == before, edit == ":");
+        assert_eq!(git(&tree, &["rev-list", "--count", "HEAD"]), "1\n");
+    }
 }
 
 /// Creates a program in the repository that writes to a log when it runs.
