@@ -255,7 +255,11 @@ fn first_word(text: &str) -> Option<(String, &str)> {
 
 /// The character of an escape sequence; the backslash itself for an unknown sequence.
 fn unescape(rest: &mut std::str::Chars<'_>) -> char {
-    let code = |digits: &str, radix| u32::from_str_radix(digits, radix).ok().and_then(char::from_u32);
+    let code = |digits: &str, radix| {
+        // from_str_radix() also reads a sign.
+        let is_number = !digits.starts_with('+');
+        is_number.then(|| u32::from_str_radix(digits, radix).ok().and_then(char::from_u32)).flatten()
+    };
     let text = rest.as_str();
     let known =
         [('a', '\x07'), ('b', '\x08'), ('f', '\x0c'), ('n', '\n'), ('r', '\r'), ('t', '\t'), ('v', '\x0b')];

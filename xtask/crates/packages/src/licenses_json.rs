@@ -99,7 +99,7 @@ fn package(entry: &Value) -> Option<Package> {
 
 /// The path of a line `PATH MD5` or `PATH -> TARGET`.
 fn parse_file_line(line: &str) -> Option<&str> {
-    let is_md5 = |word: &str| word.len() == 32 && u128::from_str_radix(word, 16).is_ok();
+    let is_md5 = |word: &str| word.len() == 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
     match line.rsplit_once(' ') {
         Some((path, md5)) if is_md5(md5) => Some(path),
         _ => line.split_once(" -> ").map(|(path, _target)| path),
@@ -190,6 +190,13 @@ mod tests {
         assert_eq!(set.packages()[0].licenses, ["BSD", "GPL-2"]);
         assert_eq!(set.packages()[0].homepage.as_deref(), Some("https://example.invalid/"));
         assert_eq!(set.count_owned_paths(), 4);
+    }
+
+    #[test]
+    fn md5_has_no_sign() {
+        let digits = "0123456789abcdef".repeat(2);
+        assert_eq!(parse_file_line(&format!("/usr/bin/a b {digits}")), Some("/usr/bin/a b"));
+        assert_eq!(parse_file_line(&format!("/usr/bin/a +{}", &digits[1..])), None);
     }
 
     #[test]

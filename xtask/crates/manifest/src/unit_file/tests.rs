@@ -93,6 +93,7 @@ fn command_line_is_split_as_by_systemd() {
         ("\"/a b\" c", "/a b"),
         ("\"-/a\" c", "-/a"),
         ("/a\\x20b c", "/a b"),
+        ("/a\\x+fb", "/a\\x+fb"),
         ("/a\\sb", "/a b"),
         ("/a\\040b", "/a b"),
         ("'/a", ""),
