@@ -24,8 +24,9 @@ const MAX_RELEASES: usize = 20_000;
 /// Longest link that is kept.
 const MAX_URL: usize = 500;
 
-/// Most releases that one comparison follows.
+/// Most releases that one comparison follows, and bytes of their notes; Flatcar's releases have 24 KB each.
 const MAX_STEPS: usize = 1_000;
+const MAX_NOTES: usize = 4 << 20;
 
 /// Names in the release notes that differ from the package's name (flatcar/scripts).
 const ALIASES: [(&str, &str); 2] = [("linux", "coreos-kernel"), ("linux kernel", "coreos-kernel")];
@@ -106,8 +107,12 @@ impl<'a> ReleaseNotes<'a> {
 
     /// The sections from `to` back to `from`, and the caveat of the result.
     fn walk(&self, from: &Release, to: &Release) -> (Vec<Step>, Option<String>) {
-        let (mut steps, mut current) = (Vec::new(), to.clone());
+        let (mut steps, mut current, mut length) = (Vec::new(), to.clone(), 0);
         while numbers(&current) > numbers(from) && steps.len() < MAX_STEPS {
+            length += self.entries.get(current.as_str()).map_or(0, |entry| entry.get().len());
+            if length > MAX_NOTES {
+                return (steps, Some(format!("the notes up to {current} have more than {MAX_NOTES} bytes")));
+            }
             let sections = self.sections(&current);
             let base = |section: &&Section| section.since.as_ref().map(numbers);
             let reaches = |section: &&Section| base(section) >= Some(numbers(from));
@@ -319,6 +324,15 @@ mod tests {
         assert_eq!(between("1.0.0", "3.2.0"), (5, caveat("there are no release notes of 2.1.0")));
         let older = "the notes of 2.2.0 begin at 2.1.0, so older fixes are counted too";
         assert_eq!(between("2.1.5", "2.2.0"), (2, caveat(older)));
+    }
+
+    #[test]
+    fn long_notes_end_with_a_caveat() {
+        let notes = "x".repeat(MAX_NOTES);
+        let json = format!(r#"{{"3.2.0": {{"release_notes": "_Changes since **Beta 3.1.0**_ {notes}"}}}}"#);
+        let found =
+            ReleaseNotes::parse(json.as_bytes()).unwrap().between(&release("3.1.0"), &release("3.2.0"));
+        assert!(found.caveat.unwrap().contains("more than 4194304 bytes"));
     }
 
     #[test]

@@ -306,6 +306,16 @@ fn file_contents_are_read_in_full_and_in_part() {
 }
 
 #[test]
+fn image_with_19_mib_of_texts_is_refused() {
+    let paths: Vec<String> = (0..300).map(|number| format!("lib/os-release-{number}")).collect();
+    let text = [b'x'; 64 << 10];
+    let files: Vec<_> = paths.iter().map(|path| (path.as_str(), text.as_slice())).collect();
+    let tree = image_of(&squashfs(Compressor::Gzip, &files)).unwrap().into_tree();
+    tree.read_ahead(tree.iter().map(|(path, _)| path));
+    assert!(tree.read_error().unwrap_err().to_string().contains("the units and similar texts"));
+}
+
+#[test]
 fn malformed_squashfs_is_an_error_without_panic() {
     let good =
         squashfs(Compressor::Gzip, &[("lib/os-release", b"ID=coreos\n"), ("bin/noise", &noise(200_000))]);

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::block_reader::BlockReader;
@@ -20,12 +21,16 @@ const MIN_PARALLEL_BYTES: u64 = 2 << 20;
 const PIECE: u64 = 1 << 20;
 /// The threads that read file infos; each has one file and a few blocks in memory.
 const MAX_THREADS: usize = 4;
+/// The bytes of all units and similar texts that are kept; systemd's units have 0.3 MiB.
+const MAX_TEXTS: usize = 16 << 20;
 
 /// A verified squashfs file and the tree of its nodes.
 pub struct UsrSquashfs {
     /// `None` only while dropping.
     squashfs: Option<File>,
     tables: Tables,
+    /// The bytes of the texts that were read.
+    text_len: AtomicUsize,
 }
 
 impl UsrSquashfs {
@@ -35,7 +40,7 @@ impl UsrSquashfs {
     /// See [`tables::read`].
     pub(super) fn open(squashfs: File) -> Result<UsrSquashfs> {
         let tables = tables::read(&squashfs)?;
-        Ok(UsrSquashfs { squashfs: Some(squashfs), tables })
+        Ok(UsrSquashfs { squashfs: Some(squashfs), tables, text_len: AtomicUsize::new(0) })
     }
 
     /// Opens the squashfs that a build left, without verification, to compare the built root filesystem with it. The
@@ -161,6 +166,13 @@ impl UsrSquashfs {
         for &(path, layout) in wanted {
             let info = file_info::read_parts(path, layout.size, |part| blocks.read(layout, part))
                 .map_err(|error| error.context(format!("cannot read {path}")))?;
+            if let FileInfo::Text(text) = &info
+                && self.text_len.fetch_add(text.len(), Ordering::Relaxed) > MAX_TEXTS
+            {
+                return Err(Error::failed(format!(
+                    "the units and similar texts of the image have more than {MAX_TEXTS} bytes"
+                )));
+            }
             read.push((path.clone(), info));
         }
         Ok(read)
