@@ -95,12 +95,12 @@ impl ReleaseDir {
 
     /// Whether the URL is one of a vendor's.
     pub fn is_vendors(&self, vendors: &Vendors) -> bool {
-        vendors.find_base(&self.directory).is_some()
+        vendors.match_base_url(&self.directory).is_some()
     }
 
     fn channel_span(&self, vendors: &Vendors) -> Option<(Range<usize>, Channel)> {
         let word = |span: Range<usize>| Some((span.clone(), self.directory[span].parse().ok()?));
-        if let Some((_, base)) = vendors.find_base(&self.directory) {
+        if let Some((_, base)) = vendors.match_base_url(&self.directory) {
             return word(base.channel?);
         }
         let (_, path) = self.directory.split_once("://")?.1.split_once('/')?;

@@ -15,7 +15,7 @@ use coreos_types::release::{Board, Release, SystemdVersion};
 use coreos_types::vendor::Vendor;
 use manifest::plan::bump::{BumpOptions, bump};
 use manifest::plan::edit_plan::EditPlan;
-use manifest::plan::systemd_version::reconcile;
+use manifest::plan::systemd_version_to_pin::reconcile;
 use manifest::rules::lint_and_fix::FixOptions;
 use usr::contents_list::{parse_contents, systemd_version_from_packages};
 use usr::identity;

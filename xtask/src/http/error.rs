@@ -170,7 +170,7 @@ fn unknown_host(failed: Error, route: &Route) -> Error {
     }
     let host = route.url.host();
     let error = failed.with_cause(format!("no such host: {host}"));
-    if Vendor::COREOS.find_base(&format!("{}/", route.url.origin())).is_none() {
+    if Vendor::COREOS.match_base_url(&format!("{}/", route.url.origin())).is_none() {
         return error.with_hint("check the name and the network, or use another mirror: --mirror URL");
     }
     error.with_cause("CoreOS Container Linux ended in 2020 and its release servers are gone").with_hint(

@@ -2,14 +2,14 @@
 
 pub mod boot;
 mod build;
+mod build_check;
 mod check_log;
 mod host;
-mod link;
-pub mod link_check;
+mod link_check;
+pub mod loader_run;
 mod no_follow;
 pub mod rootfs;
 mod rootfs_check;
-mod run_build;
 mod run_check;
 pub mod sandbox;
 mod stub_loader_check;
@@ -159,7 +159,7 @@ fn run_checks(
         None => {
             match to_build {
                 None => checks.skip("build", "make", "--no-build"),
-                Some(images) if !run_build::run(build, images, checks)? => return Ok(()),
+                Some(images) if !build_check::check(build, images, checks)? => return Ok(()),
                 Some(_) => {}
             }
             find_rootfses(build, checks).map_err(|error| {
@@ -176,7 +176,7 @@ fn run_checks(
             checks.skip("link", tested.flavor.as_str(), "--no-link");
             continue;
         }
-        link::check(tested, flags.jobs, static_check.filter(|_| is_as_built), checks)?;
+        link_check::check(tested, flags.jobs, static_check.filter(|_| is_as_built), checks)?;
     }
     if flags.no_run {
         checks.skip("run", "boot", "--no-run");

@@ -101,7 +101,7 @@ impl Vendor {
 
     /// Finds one of the vendor's URLs at the start of a URL. The scheme is not compared; host names are compared in
     /// lower case.
-    pub fn find_base(&self, url: &str) -> Option<VendorBase> {
+    pub fn match_base_url(&self, url: &str) -> Option<BaseUrlMatch> {
         let start = url.find("://")? + 3;
         let developer = self.developer_url.as_slice();
         self.urls.iter().chain(developer).find_map(|template| {
@@ -115,7 +115,7 @@ impl Vendor {
                 channel = Some(word).filter(|word| !word.is_empty());
                 channel.as_ref()?;
             }
-            url[end..].starts_with('/').then_some(VendorBase { end, channel })
+            url[end..].starts_with('/').then_some(BaseUrlMatch { end, channel })
         })
     }
 }
@@ -127,7 +127,7 @@ fn strip_prefix_len(text: &str, prefix: &str) -> Option<usize> {
 
 /// One of a vendor's URLs in a longer URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VendorBase {
+pub struct BaseUrlMatch {
     /// The byte after it, a slash.
     pub end: usize,
     /// The byte range of the channel; `None` if the vendor's URL has none.
@@ -167,8 +167,8 @@ impl Vendors {
     }
 
     /// The vendor whose URL a URL begins with.
-    pub fn find_base(&self, url: &str) -> Option<(&'static Vendor, VendorBase)> {
-        self.iter().find_map(|vendor| Some((vendor, vendor.find_base(url)?)))
+    pub fn match_base_url(&self, url: &str) -> Option<(&'static Vendor, BaseUrlMatch)> {
+        self.iter().find_map(|vendor| Some((vendor, vendor.match_base_url(url)?)))
     }
 
     /// `coreos, flatcar or acme`.
@@ -208,7 +208,7 @@ mod tests {
             ("https://flatcar.cdn.cncf.io/x", None),
             ("x", None),
         ] {
-            let found = vendors.find_base(url);
+            let found = vendors.match_base_url(url);
             let shown = found.map(|(vendor, base)| (vendor.id, base.channel.map_or("", |span| &url[span])));
             assert_eq!(shown, expected, "{url}");
         }

@@ -3,8 +3,8 @@
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
 
-use super::dependency_report::ReportCache;
 use super::library_name::{LibraryName, NameKind};
+use super::unsatisfied_dependencies::DependencyCache;
 use usr::file_info::FileInfo;
 use usr::name_index::NameIndex;
 use usr::path::UsrPath;
@@ -52,7 +52,7 @@ pub struct ImageIndex<'a> {
     /// The image.
     pub tree: &'a UsrTree,
     /// The dependency reports of selections of the image.
-    pub reports: ReportCache,
+    pub dependency_cache: DependencyCache,
     names: NameIndex<'a>,
     library_directories: BTreeSet<UsrPath>,
     by_stem: HashMap<&'a str, Vec<&'a UsrPath>>,
@@ -87,7 +87,7 @@ impl<'a> ImageIndex<'a> {
         let word_searches = Cell::new(MAX_WORD_SEARCHES);
         ImageIndex {
             tree,
-            reports: ReportCache::default(),
+            dependency_cache: DependencyCache::default(),
             names,
             library_directories,
             by_stem,

@@ -3,8 +3,8 @@
 //!
 //! - [`mod@file`], [`editor`], [`sort_order`]: a manifest as text, and edits of it with their reasons.
 //! - [`common_mk`]: the pinned values as make reads them.
-//! - [`selection`]: the nodes of an image that the manifests of a flavor list; [`dependency_report`],
-//!   [`unit_and_script_execs`], [`missing_execs`], [`known_dlopens`] and [`replacement`]: analyses of it.
+//! - [`selection`]: the nodes of an image that the manifests of a flavor list; [`unsatisfied_dependencies`],
+//!   [`unit_and_script_execs`], [`unlisted_execs`], [`known_dlopens`] and [`replacement`]: analyses of it.
 //! - [`rules`]: the checks and fixes; [`finding`] and [`suggestion`] are their results.
 //! - [`plan`]: the plan of a bump, of an edit and of sorting, from sources to sources.
 //!
@@ -14,14 +14,12 @@
 
 pub mod accepted_findings;
 pub mod common_mk;
-pub mod dependency_report;
 pub mod editor;
 pub mod file;
 pub mod finding;
 pub mod image_index;
 pub mod known_dlopens;
 pub mod library_name;
-pub mod missing_execs;
 pub mod plan;
 pub mod replacement;
 pub mod rules;
@@ -31,4 +29,6 @@ pub mod sort_order;
 pub mod suggestion;
 pub mod unit_and_script_execs;
 pub mod unit_file;
+pub mod unlisted_execs;
 pub mod unneeded;
+pub mod unsatisfied_dependencies;

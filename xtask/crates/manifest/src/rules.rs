@@ -10,8 +10,7 @@ mod dangling;
 mod dependents;
 mod dlopen;
 mod fix_state;
-mod journald;
-mod library_changes;
+mod journald_with_unit;
 pub mod lint_and_fix;
 mod lint_state;
 mod listed_directory;
@@ -19,13 +18,14 @@ mod malformed_line;
 mod missing;
 mod needs_nowhere;
 mod needs_unlisted;
+mod no_systemd_or_nspawn;
 mod optional_exec;
 mod other_copy;
 pub mod pins;
+mod replacement_by_addition;
 mod script_interpreter;
 mod undefined_version;
 mod unit_executable;
-mod unlisted_systemd;
 mod wrong_machine;
 
 #[cfg(test)]
@@ -58,16 +58,16 @@ impl Rule {
 const RULES: [Rule; 15] = [
     Rule::fixed_by(malformed_line::check, malformed_line::fix),
     Rule::fixed_by(missing::check, missing::fix),
-    Rule::new(unlisted_systemd::check),
+    Rule::new(no_systemd_or_nspawn::check),
     Rule::new(listed_directory::check),
     Rule::fixed_by(needs_unlisted::check, needs_unlisted::fix),
     Rule::fixed_by(dangling::check, dangling::fix),
-    Rule::fixed_by(needs_nowhere::check, library_changes::fix_by_additions),
+    Rule::fixed_by(needs_nowhere::check, replacement_by_addition::fix_by_additions),
     Rule::new(undefined_version::check),
     Rule::new(wrong_machine::check),
     Rule::new(unit_executable::check),
     Rule::new(script_interpreter::check),
-    Rule::new(journald::check),
+    Rule::new(journald_with_unit::check),
     Rule::new(optional_exec::check),
     Rule::new(other_copy::check),
     Rule::new(dlopen::check),

@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::dependency_report::loader_with_rkt_env;
 use crate::file::ManifestFile;
 use crate::image_index::ImageIndex;
 use crate::known_dlopens;
 use crate::library_name::{LibraryName, NameKind};
-use crate::missing_execs::started_by;
 use crate::plan::bump::ImageTrees;
 use crate::plan::stage1_sources::Stage1Sources;
 use crate::selection::{ManifestSet, Selection};
 use crate::unit_and_script_execs;
+use crate::unlisted_execs::started_by;
+use crate::unsatisfied_dependencies::loader_with_rkt_env;
 use coreos_types::error::Result;
 use coreos_types::release::{Board, Flavor};
 use usr::file_info::{FileInfo, is_loader_name, is_systemd};

@@ -6,7 +6,7 @@ use super::{Edge, ManifestLine, UnresolvedName};
 use coreos_types::release::Board;
 use manifest::plan::stage1_sources::Stage1Sources;
 use manifest::selection::Location;
-use manifest::{missing_execs, unit_and_script_execs::find_exec_references};
+use manifest::{unit_and_script_execs::find_exec_references, unlisted_execs};
 use usr::elf::DlopenNote;
 use usr::file_info::FileInfo;
 use usr::ldso::{DynamicLoader, FoundVia, LoadResult, MAX_FOLLOWED};
@@ -41,7 +41,7 @@ impl Survey {
                         survey.link(&load);
                     }
                     survey.dlopen(&loader, path, &elf.dlopen);
-                    for (row, chain) in missing_execs::started_by(tree, path, &elf.exec_paths) {
+                    for (row, chain) in unlisted_execs::started_by(tree, path, &elf.exec_paths) {
                         let program = chain.last().cloned();
                         survey.add(program, path, row.program, row.source.to_owned());
                     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::smoketest::link_check::pid1;
+use crate::smoketest::loader_run::pid1;
 use crate::smoketest::rootfs::Rootfs;
 use coreos_types::release::{Board, SystemdVersion};
 use usr::ldso::UnreachableLibrary;

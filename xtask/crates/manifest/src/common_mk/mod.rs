@@ -167,18 +167,18 @@ impl CommonMk {
 
     /// The vendor with the URL's host, or else with its file name.
     pub fn vendor(&self) -> Option<&'static Vendor> {
-        let by_host = self.url(Board::Amd64).ok().and_then(|url| self.vendors.find_base(&url));
-        by_host.map(|(vendor, _)| vendor).or_else(|| self.vendor_of_file())
+        let by_host = self.url(Board::Amd64).ok().and_then(|url| self.vendors.match_base_url(&url));
+        by_host.map(|(vendor, _)| vendor).or_else(|| self.vendor_by_file_name())
     }
 
     /// The vendor with the file name of the URL.
-    fn vendor_of_file(&self) -> Option<&'static Vendor> {
+    fn vendor_by_file_name(&self) -> Option<&'static Vendor> {
         let file = self.url.value.rsplit('/').next()?;
         self.vendors.iter().find(|vendor| vendor.pxe_image == file)
     }
 
     fn channel_span(&self, url: &str) -> Option<Range<usize>> {
-        match self.vendors.find_base(url) {
+        match self.vendors.match_base_url(url) {
             Some((_, base)) => base.channel,
             None => path_channel(url),
         }
@@ -240,11 +240,11 @@ impl CommonMk {
     /// such channel.
     pub fn set_vendor(&mut self, vendor: &'static Vendor, channel: Option<Channel>) -> Result<()> {
         let written = self.url.value.clone();
-        let (old, base) = self.vendors.find_base(&written).ok_or_else(|| self.unknown_host_error())?;
+        let (old, base) = self.vendors.match_base_url(&written).ok_or_else(|| self.unknown_host_error())?;
         if old == vendor && written.ends_with(vendor.pxe_image) {
             return Ok(());
         }
-        let Some(file) = self.vendor_of_file().map(|vendor| vendor.pxe_image) else {
+        let Some(file) = self.vendor_by_file_name().map(|vendor| vendor.pxe_image) else {
             return Err(self.url_error(format!("its file is not {:?}", old.pxe_image)));
         };
         let Range { start, end } = self.url.span;

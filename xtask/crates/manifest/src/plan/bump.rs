@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::stage1_sources::Stage1Sources;
-use super::systemd_version::reconcile;
-use crate::dependency_report::MinDlopenPriority;
+use super::systemd_version_to_pin::reconcile;
 use crate::editor::ManifestEditor;
 use crate::finding::{Finding, Fix};
 use crate::image_index::ImageIndex;
@@ -12,6 +11,7 @@ use crate::rules::add_candidates;
 use crate::rules::lint_and_fix::{FixOptions, ManifestEditors, fix, lint};
 use crate::rules::pins::{self, PinTargets};
 use crate::selection::{ManifestSet, ManifestsByPath};
+use crate::unsatisfied_dependencies::MinDlopenPriority;
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Channel, Release, SystemdVersion};
 use coreos_types::vendor::Vendor;

@@ -5,5 +5,5 @@ pub mod edit_plan;
 pub mod requested_edit;
 pub mod sort_manifests;
 pub mod stage1_sources;
-pub mod systemd_version;
+pub mod systemd_version_to_pin;
 pub mod verify;

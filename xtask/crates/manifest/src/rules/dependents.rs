@@ -3,10 +3,10 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 
-use crate::dependency_report::loader_with_rkt_env;
 use crate::selection::{ManifestsByPath, Selection};
 use crate::suggestion::Suggestion;
 use crate::unit_and_script_execs::ExecReference;
+use crate::unsatisfied_dependencies::loader_with_rkt_env;
 use usr::file_info::is_systemd;
 use usr::ldso::MAX_FOLLOWED;
 use usr::path::UsrPath;

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::lint_state::entries_in_image;
 use crate::accepted_findings::{AcceptedFindings, FindingSite};
-use crate::dependency_report::{DependencyReport, MinDlopenPriority};
 use crate::editor::ManifestEditor;
 use crate::finding::FindingKind;
 use crate::image_index::ImageIndex;
 use crate::library_name::{LibraryName, NameKind};
 use crate::replacement::MovedDirectories;
 use crate::selection::{ManifestSet, ManifestsByPath, Selection};
+use crate::unsatisfied_dependencies::{MinDlopenPriority, UnsatisfiedDependencies};
 use usr::path::UsrPath;
 
 /// Options of the fixes.
@@ -111,10 +111,10 @@ impl<'a> Fixer<'a> {
     pub(super) fn with_dependencies<T>(
         &self,
         flavor: &ManifestSet,
-        look: impl FnOnce(&Selection<'_>, &DependencyReport) -> T,
+        look: impl FnOnce(&Selection<'_>, &UnsatisfiedDependencies) -> T,
     ) -> T {
         self.with_selection(flavor, |selection| {
-            look(selection, &self.index.reports.scan(selection, self.options.dlopen))
+            look(selection, &self.index.dependency_cache.scan(selection, self.options.dlopen))
         })
     }
 

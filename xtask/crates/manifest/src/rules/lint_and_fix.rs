@@ -7,11 +7,11 @@ use super::fix_state::{Fixer, MAX_PASSES};
 use super::lint_state::{Lint, Reported};
 use super::{RULES, missing};
 use crate::accepted_findings::AcceptedFindings;
-use crate::dependency_report::MinDlopenPriority;
 use crate::finding::Finding;
 use crate::image_index::ImageIndex;
 use crate::selection::{ManifestSet, ManifestsByPath, Selection};
 use crate::unit_and_script_execs::find_exec_references;
+use crate::unsatisfied_dependencies::MinDlopenPriority;
 
 /// Checks every flavor of a board against its image. The findings are in the order of file and line.
 pub fn lint(
@@ -24,7 +24,7 @@ pub fn lint(
     let mut reported = Reported::default();
     for flavor in flavors {
         let selection = Selection::new(flavor, manifests, index.tree);
-        let dependencies = index.reports.scan(&selection, dlopen);
+        let dependencies = index.dependency_cache.scan(&selection, dlopen);
         let exec_references = find_exec_references(index.tree, &selection.paths);
         let mut lint = Lint {
             selection: &selection,

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::dependents::Dependents;
-use crate::dependency_report::{DependencyReport, MinDlopenPriority};
 use crate::file::ManifestFile;
 use crate::finding::{Finding, FindingKind, Severity};
 use crate::image_index::ImageIndex;
 use crate::selection::{Location, ManifestSet, ManifestsByPath, Selection};
 use crate::suggestion::Suggestion;
 use crate::unit_and_script_execs::ExecReference;
+use crate::unsatisfied_dependencies::{MinDlopenPriority, UnsatisfiedDependencies};
 use usr::path::UsrPath;
 
 /// One flavor under check.
@@ -20,7 +20,7 @@ pub(super) struct Lint<'a, 's> {
     pub(super) manifests: &'s ManifestsByPath<'a>,
     pub(super) index: &'s ImageIndex<'a>,
     /// The unresolved dependencies of the selected files.
-    pub(super) dependencies: &'s DependencyReport,
+    pub(super) dependencies: &'s UnsatisfiedDependencies,
     /// The programs that selected units and scripts start.
     pub(super) exec_references: &'s [ExecReference],
     /// The minimum priority of `.note.dlopen` entries that are dependencies.

@@ -154,7 +154,7 @@ fn normalized(line: &str, index: &ImageIndex<'_>) -> Option<(String, String)> {
     }
     let path = UsrPath::from_rootfs_path(line.trim()).ok()?;
     if path.parent().is_none() {
-        return complete_directory(&path, index);
+        return prepend_directory(&path, index);
     }
     let below_usr = path.as_str().strip_prefix("usr/").filter(|below| index.tree.get(below).is_some());
     if let Some(below) = below_usr {
@@ -170,7 +170,7 @@ fn normalized(line: &str, index: &ImageIndex<'_>) -> Option<(String, String)> {
 
 /// Adds the missing directory of a file name (`libcrypt-2.21.so` in `lib64`), also for the only replacement of the name:
 /// programs are in `bin` and `sbin`, libraries in the directories that the loader searches.
-fn complete_directory(name: &UsrPath, index: &ImageIndex<'_>) -> Option<(String, String)> {
+fn prepend_directory(name: &UsrPath, index: &ImageIndex<'_>) -> Option<(String, String)> {
     let library = LibraryName::parse(name.name());
     let is_searched = |path: &&UsrPath| {
         path.parent().is_some_and(|directory| match library {

@@ -12,7 +12,10 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
         if unresolved.chain.iter().any(|path| !lint.is_selected(path)) {
             continue;
         }
-        let Some(location) = unresolved.owner.as_ref().and_then(|path| lint.location(path)) else { continue };
+        let Some(location) = unresolved.selected_dependent.as_ref().and_then(|path| lint.location(path))
+        else {
+            continue;
+        };
         let suggestion = lint.removal_without(&unresolved.needed_by, name);
         let searched = if unresolved.searched.is_empty() {
             "the whole image".to_owned()

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::fix_state::{Fixer, MAX_PASSES};
 use super::lint_state::{Lint, Problem, joined_by_and, subject};
-use crate::dependency_report::{DependencyKind, DependencyReport, Unresolved};
 use crate::editor::ManifestEditor;
 use crate::finding::FindingKind;
 use crate::image_index::ImageIndex;
 use crate::library_name::{LibraryName, NameKind};
 use crate::selection::Selection;
 use crate::suggestion::Suggestion;
+use crate::unsatisfied_dependencies::{DependencyKind, Unresolved, UnsatisfiedDependencies};
 use usr::file_info::FileInfo;
 use usr::path::UsrPath;
 
@@ -20,7 +20,10 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
     let dependencies = lint.dependencies;
     for unresolved in &dependencies.unresolved {
         let name = &unresolved.name;
-        let Some(location) = unresolved.owner.as_ref().and_then(|path| lint.location(path)) else { continue };
+        let Some(location) = unresolved.selected_dependent.as_ref().and_then(|path| lint.location(path))
+        else {
+            continue;
+        };
         let unlisted: Vec<&UsrPath> =
             unresolved.chain.iter().filter(|path| !lint.is_selected(path)).collect();
         let Some(first) = unlisted.first() else { continue };
@@ -80,7 +83,7 @@ pub(super) fn fix(fixer: &mut Fixer<'_>) {
 }
 
 /// The stems of unresolved dependencies, and of the sonames in `.note.dlopen`.
-fn requested_stems(selection: &Selection<'_>, dependencies: &DependencyReport) -> Vec<String> {
+fn requested_stems(selection: &Selection<'_>, dependencies: &UnsatisfiedDependencies) -> Vec<String> {
     let elf_files = selection.files().filter_map(|(_, info)| match info {
         FileInfo::Elf(elf) => Some(elf),
         _ => None,
@@ -101,7 +104,7 @@ pub(super) struct Addition {
 /// The symlinks on the path to a dependency, and the file.
 fn addition(unresolved: &Unresolved, selection: &Selection<'_>) -> Option<Addition> {
     let name = &unresolved.name;
-    let location = selection.location(unresolved.owner.as_ref()?)?;
+    let location = selection.location(unresolved.selected_dependent.as_ref()?)?;
     let direct = unresolved.needed_by.first()?;
     let needs = match &unresolved.by {
         DependencyKind::Link => format!("{direct} needs {name}"),

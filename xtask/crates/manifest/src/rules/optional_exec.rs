@@ -2,13 +2,13 @@
 
 use super::lint_state::{Lint, Problem};
 use crate::finding::FindingKind;
-use crate::missing_execs;
 use crate::suggestion::Suggestion;
+use crate::unlisted_execs;
 use usr::path::UsrPath;
 
 /// Reports the programs of the table.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
-    for exec in missing_execs::missing(lint.selection).into_iter().filter(|exec| !exec.row.is_certain) {
+    for exec in unlisted_execs::unlisted(lint.selection).into_iter().filter(|exec| !exec.row.is_certain) {
         let (Some(location), Some(program)) = (lint.location(&exec.by), exec.chain.last()) else { continue };
         let names = exec.chain.iter().map(UsrPath::as_str).collect::<Vec<_>>().join(", ");
         let message = format!("{} may start {names} ({})", exec.by, exec.row.source);

@@ -2,9 +2,9 @@
 //! listed copy works.
 
 use super::lint_state::{Lint, Problem};
-use crate::dependency_report::{OtherCopy, other_copies};
 use crate::finding::FindingKind;
 use crate::suggestion::Suggestion;
+use crate::unsatisfied_dependencies::{OtherCopy, other_copies};
 use usr::path::UsrPath;
 
 /// Reports libraries of which the manifests list another copy.

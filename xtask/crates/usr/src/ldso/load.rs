@@ -47,7 +47,7 @@ struct MapEntry<'a> {
     /// The object that loaded it; `None` for the root.
     loaded_by: Option<usize>,
     /// The RPATH directories of this object and of those that loaded it, once they are known.
-    rpath_dirs: Option<Rc<[SearchDir]>>,
+    inherited_rpath_dirs: Option<Rc<[SearchDir]>>,
     /// Whether its dependencies were loaded.
     is_done: bool,
 }
@@ -77,7 +77,7 @@ impl<'l, 'a> LinkMap<'l, 'a> {
             info: Some(root),
             origin,
             loaded_by: None,
-            rpath_dirs: None,
+            inherited_rpath_dirs: None,
             is_done: false,
         });
         if let Some(soname) = &root.soname {
@@ -326,7 +326,7 @@ impl<'l, 'a> LinkMap<'l, 'a> {
             info,
             origin: candidate.origin.clone(),
             loaded_by: Some(by),
-            rpath_dirs: None,
+            inherited_rpath_dirs: None,
             is_done: false,
         });
         index

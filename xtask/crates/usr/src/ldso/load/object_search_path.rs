@@ -16,7 +16,7 @@ impl LinkMap<'_, '_> {
     /// loaded it, unless the object has a RUNPATH; `LD_LIBRARY_PATH`; RUNPATH of the object.
     pub(super) fn object_search_path(&mut self, by: usize) -> Vec<SearchDir> {
         let runpath = self.entries[by].info.and_then(|info| info.runpath.as_ref());
-        let mut dirs = if runpath.is_some() { Vec::new() } else { self.rpath_dirs(by).to_vec() };
+        let mut dirs = if runpath.is_some() { Vec::new() } else { self.inherited_rpath_dirs(by).to_vec() };
         dirs.extend(self.env_dirs.iter().cloned());
         if let Some(runpath) = runpath {
             dirs.extend(self.expand(by, runpath, FoundVia::RunpathOf));
@@ -26,11 +26,11 @@ impl LinkMap<'_, '_> {
 
     /// The RPATH directories of an object and of those that loaded it. The RPATH of an object with a RUNPATH, an empty one
     /// included, is ignored.
-    fn rpath_dirs(&mut self, object: usize) -> Rc<[SearchDir]> {
+    fn inherited_rpath_dirs(&mut self, object: usize) -> Rc<[SearchDir]> {
         let mut chain = vec![object];
         let known = loop {
             let entry = &self.entries[chain[chain.len() - 1]];
-            match (&entry.rpath_dirs, entry.loaded_by) {
+            match (&entry.inherited_rpath_dirs, entry.loaded_by) {
                 (Some(known), _) => {
                     chain.pop();
                     break Rc::clone(known);
@@ -54,7 +54,7 @@ impl LinkMap<'_, '_> {
                 }
                 dirs.into()
             };
-            self.entries[index].rpath_dirs = Some(Rc::clone(&dirs));
+            self.entries[index].inherited_rpath_dirs = Some(Rc::clone(&dirs));
             dirs
         })
     }

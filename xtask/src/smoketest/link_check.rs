@@ -6,7 +6,7 @@ use std::thread::available_parallelism;
 use super::RootfsUnderTest;
 use super::check_log::{self, CheckLog};
 use crate::report::Report;
-use crate::smoketest::link_check::{self, LinkCheck, LinkOutcome, LinkResult, LoaderRunner};
+use crate::smoketest::loader_run::{self, LinkCheck, LinkOutcome, LinkResult, LoaderRunner};
 use coreos_types::error::{Error, Result};
 use manifest::finding::{Finding, Severity};
 use manifest::suggestion::Suggestion;
@@ -23,7 +23,7 @@ pub(super) fn check(
 ) -> Result<()> {
     let jobs = jobs.or_else(|| available_parallelism().ok().map(usize::from)).unwrap_or(1);
     let name = tested.name();
-    let mut linked = match link_check::check(&tested.rootfs, jobs)? {
+    let mut linked = match loader_run::check(&tested.rootfs, jobs)? {
         LinkOutcome::Checked(linked) => linked,
         LinkOutcome::LoaderFailed(failure) => {
             checks.fail("link", failure.loader.as_str(), None, &format!("the loader {}", failure.reason));

@@ -15,7 +15,7 @@ use manifest::suggestion::Suggestion;
 ///
 /// # Errors
 /// The build cannot be started; a program, the network or space is missing.
-pub(super) fn run(build: &Build<'_>, images: &ImageSet<'_>, checks: &mut CheckLog<'_>) -> Result<bool> {
+pub(super) fn check(build: &Build<'_>, images: &ImageSet<'_>, checks: &mut CheckLog<'_>) -> Result<bool> {
     let context = checks.context;
     let steps = if build.is_rkt() { "autogen.sh, configure, make" } else { "make -C stage1" };
     if !build.is_rkt() && !build.configure.is_empty() {

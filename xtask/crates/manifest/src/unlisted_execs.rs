@@ -8,7 +8,7 @@ use usr::tree::UsrTree;
 
 /// A program that a selected program starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MissingExec {
+pub struct UnlistedExec {
     /// The selected program.
     pub by: UsrPath,
     /// The row of the table.
@@ -18,17 +18,17 @@ pub struct MissingExec {
 }
 
 /// The programs of the table that the image has and the selection does not.
-pub fn missing(selection: &Selection<'_>) -> Vec<MissingExec> {
-    let mut missing = Vec::new();
+pub fn unlisted(selection: &Selection<'_>) -> Vec<UnlistedExec> {
+    let mut unlisted = Vec::new();
     for (by, info) in selection.files() {
         let FileInfo::Elf(elf) = info else { continue };
         for (row, chain) in started_by(selection.tree, by, &elf.exec_paths) {
             if !chain.iter().all(|path| selection.paths.contains(path)) {
-                missing.push(MissingExec { by: by.clone(), row, chain });
+                unlisted.push(UnlistedExec { by: by.clone(), row, chain });
             }
         }
     }
-    missing
+    unlisted
 }
 
 /// The programs of the image that `starter` starts according to the table, each with every symlink on the path.

@@ -6,8 +6,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
-use super::missing_execs;
 use super::selection::Selection;
+use super::unlisted_execs;
 use selection_vs_image::Loaders;
 pub use selection_vs_image::OtherCopy;
 use usr::elf::DlopenPriority;
@@ -17,7 +17,7 @@ use usr::path::UsrPath;
 
 /// Errors of the dynamic loader for all programs and libraries of a selection.
 #[derive(Debug, Default)]
-pub struct DependencyReport {
+pub struct UnsatisfiedDependencies {
     /// Dependencies that the selection does not satisfy, in order of name, kind and file.
     pub unresolved: Vec<Unresolved>,
     /// Symbol versions that the library found does not define: (library, version) to the files that need it.
@@ -30,27 +30,27 @@ pub struct DependencyReport {
 
 /// The last reports of an image: fixes and checks look at the same selection several times.
 #[derive(Debug, Default)]
-pub struct ReportCache(RefCell<VecDeque<CachedReport>>);
+pub struct DependencyCache(RefCell<VecDeque<CachedDependencies>>);
 
 #[derive(Debug)]
-struct CachedReport {
+struct CachedDependencies {
     paths: BTreeSet<UsrPath>,
     level: MinDlopenPriority,
-    report: Rc<DependencyReport>,
+    report: Rc<UnsatisfiedDependencies>,
 }
 
-impl ReportCache {
-    /// As [`DependencyReport::scan`]; a selection of the image has the same report each time.
-    pub fn scan(&self, selection: &Selection<'_>, level: MinDlopenPriority) -> Rc<DependencyReport> {
+impl DependencyCache {
+    /// As [`UnsatisfiedDependencies::scan`]; a selection of the image has the same report each time.
+    pub fn scan(&self, selection: &Selection<'_>, level: MinDlopenPriority) -> Rc<UnsatisfiedDependencies> {
         let mut known = self.0.borrow_mut();
-        let is_same = |known: &&CachedReport| known.level == level && known.paths == selection.paths;
+        let is_same = |known: &&CachedDependencies| known.level == level && known.paths == selection.paths;
         if let Some(known) = known.iter().find(is_same) {
             return Rc::clone(&known.report);
         }
-        let report = Rc::new(DependencyReport::scan(selection, level));
+        let report = Rc::new(UnsatisfiedDependencies::scan(selection, level));
         known.truncate(MAX_REPORTS - 1);
         let paths = selection.paths.clone();
-        known.push_front(CachedReport { paths, level, report: Rc::clone(&report) });
+        known.push_front(CachedDependencies { paths, level, report: Rc::clone(&report) });
         report
     }
 }
@@ -66,7 +66,7 @@ pub struct Unresolved {
     /// The files that have the dependency: selected ones, or such as the selection does not have either.
     pub needed_by: BTreeSet<UsrPath>,
     /// The selected file that has the dependency, itself or through the fewest unselected files; of several the first.
-    pub owner: Option<UsrPath>,
+    pub selected_dependent: Option<UsrPath>,
     /// The provider in the image: every symlink on the path, then the file. Empty if the image has none.
     pub chain: Vec<UsrPath>,
     /// The directories that the loader searched.
@@ -95,14 +95,14 @@ pub enum DependencyKind {
 /// The `.note.dlopen` entries that count as dependencies: those of at least this priority; `None` counts none.
 pub type MinDlopenPriority = Option<DlopenPriority>;
 
-impl DependencyReport {
+impl UnsatisfiedDependencies {
     /// Loads every ELF file of the selection with the model of the dynamic loader.
     ///
     /// A library that a selected program loads is checked in that program, with its RUNPATH; any other is checked as if
     /// loaded alone with dlopen(3).
-    pub fn scan(selection: &Selection<'_>, level: MinDlopenPriority) -> DependencyReport {
+    pub fn scan(selection: &Selection<'_>, level: MinDlopenPriority) -> UnsatisfiedDependencies {
         let loaders = Loaders::new(selection);
-        let mut report = DependencyReport::default();
+        let mut report = UnsatisfiedDependencies::default();
         let mut loaded: BTreeSet<UsrPath> = BTreeSet::new();
         for root in dynamic_elf_in_load_order(selection) {
             if is_program(selection, root) || !loaded.contains(root) {
@@ -117,17 +117,17 @@ impl DependencyReport {
             let key = |one: &Unresolved| (one.name.clone(), one.by.clone(), one.chain.clone());
             key(a).cmp(&key(b))
         });
-        report.assign_owners(selection);
+        report.find_selected_dependents(selection);
         report
     }
 
-    /// Finds the owners by a breadth-first search from the selected files.
-    fn assign_owners(&mut self, selection: &Selection<'_>) {
+    /// Finds the selected dependents by a breadth-first search from the selected files.
+    fn find_selected_dependents(&mut self, selection: &Selection<'_>) {
         let mut by_dependent: HashMap<UsrPath, Vec<usize>> = HashMap::new();
         let mut found: BTreeMap<usize, UsrPath> = BTreeMap::new();
         for (at, unresolved) in self.unresolved.iter().enumerate() {
             match unresolved.needed_by.iter().find(|path| selection.paths.contains(*path)) {
-                Some(owner) => _ = found.insert(at, owner.clone()),
+                Some(selected_dependent) => _ = found.insert(at, selected_dependent.clone()),
                 None => {
                     for path in &unresolved.needed_by {
                         by_dependent.entry(path.clone()).or_default().push(at);
@@ -136,17 +136,17 @@ impl DependencyReport {
             }
         }
         while !found.is_empty() {
-            for (&at, owner) in &found {
-                self.unresolved[at].owner = Some(owner.clone());
+            for (&at, selected_dependent) in &found {
+                self.unresolved[at].selected_dependent = Some(selected_dependent.clone());
             }
             let mut next: BTreeMap<usize, UsrPath> = BTreeMap::new();
-            for (at, owner) in found {
+            for (at, selected_dependent) in found {
                 let above =
                     self.unresolved[at].chain.iter().filter_map(|path| by_dependent.get(path)).flatten();
-                for &other in above.filter(|&&other| self.unresolved[other].owner.is_none()) {
-                    let known = next.entry(other).or_insert_with(|| owner.clone());
-                    if owner < *known {
-                        known.clone_from(&owner);
+                for &other in above.filter(|&&other| self.unresolved[other].selected_dependent.is_none()) {
+                    let known = next.entry(other).or_insert_with(|| selected_dependent.clone());
+                    if selected_dependent < *known {
+                        known.clone_from(&selected_dependent);
                     }
                 }
             }
@@ -185,7 +185,7 @@ impl DependencyReport {
 
     /// Programs that selected programs start unconditionally.
     fn scan_implicit_execs(&mut self, selection: &Selection<'_>) {
-        for exec in missing_execs::missing(selection).into_iter().filter(|exec| exec.row.is_certain) {
+        for exec in unlisted_execs::unlisted(selection).into_iter().filter(|exec| exec.row.is_certain) {
             self.record(Unresolved {
                 name: exec.row.program.to_owned(),
                 needed_by: BTreeSet::from([exec.by]),

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::{DependencyReport, Unresolved, loader_with_rkt_env};
+use super::{Unresolved, UnsatisfiedDependencies, loader_with_rkt_env};
 use crate::selection::Selection;
 use usr::ldso::{DynamicLoader, FoundVia, LoadResult, Object};
 use usr::path::UsrPath;
@@ -13,11 +13,11 @@ use usr::path::UsrPath;
 /// rkt sets `LD_LIBRARY_PATH` for its own stage1; process 1 of the booted one, and what that starts, has none.
 pub(super) struct Loaders<'s> {
     selected: &'s BTreeSet<UsrPath>,
-    with_env: Pair<'s>,
-    without_env: Pair<'s>,
+    with_env: LoaderPair<'s>,
+    without_env: LoaderPair<'s>,
 }
 
-struct Pair<'s> {
+struct LoaderPair<'s> {
     selection: DynamicLoader<'s>,
     image: DynamicLoader<'s>,
 }
@@ -42,11 +42,11 @@ impl<'s> Loaders<'s> {
         let selected = &selection.paths;
         Loaders {
             selected,
-            with_env: Pair {
+            with_env: LoaderPair {
                 selection: loader_with_rkt_env(selection, Some(selected)),
                 image: loader_with_rkt_env(selection, None),
             },
-            without_env: Pair { selection: bare(Some(selected)), image: bare(None) },
+            without_env: LoaderPair { selection: bare(Some(selected)), image: bare(None) },
         }
     }
 
@@ -96,7 +96,7 @@ impl<'s> Loaders<'s> {
     }
 }
 
-impl DependencyReport {
+impl UnsatisfiedDependencies {
     /// Loads one program or library, and records what the selection is missing for it. Returns the loaded objects.
     pub(super) fn load(&mut self, loaders: &Loaders<'_>, root: &UsrPath) -> Vec<UsrPath> {
         let here = loaders.with_env.selection.load(root);
@@ -118,7 +118,7 @@ impl DependencyReport {
                 self.record_missing(loaders, &without, in_bare_image(), Some(&here));
             }
         }
-        for object in here.objects.iter().filter(|object| is_uncertain(object)) {
+        for object in here.objects.iter().filter(|object| is_in_assumed_directory(object)) {
             let images = [in_image(), in_bare_image()];
             self.record_certain(loaders, object, &images);
         }
@@ -211,7 +211,7 @@ impl DependencyReport {
         let objects = images.iter().flat_map(|image| &image.objects);
         let mut certain = objects.filter(|object| {
             object.requested_name == uncertain.requested_name
-                && !is_uncertain(object)
+                && !is_in_assumed_directory(object)
                 && !matches!(object.how, FoundVia::LibraryPath(_))
         });
         if let Some(certain) = certain.next().filter(|certain| !loaders.is_selected(certain)) {
@@ -308,7 +308,7 @@ fn resolved(load: &LoadResult) -> impl Iterator<Item = (&usr::ldso::NeededEntry,
 /// Whether an object was found in a directory that the image's own loader is not known to search, or would search by a
 /// cache that a stage1 does not have. The library may have been meant to be found through a symlink that the selection
 /// does not have, such as Debian's `lib64/x86_64-linux-gnu`.
-fn is_uncertain(object: &Object) -> bool {
+fn is_in_assumed_directory(object: &Object) -> bool {
     matches!(object.how, FoundVia::BoardDefault(_) | FoundVia::LdSoConf(_))
 }
 
