@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::file::ManifestFile;
 use crate::image_index::ImageIndex;
 use crate::known_dlopens;
 use crate::library_name::{LibraryName, NameKind};
 use crate::plan::bump::ImageTrees;
 use crate::plan::stage1_sources::Stage1Sources;
-use crate::selection::{ManifestSet, Selection};
+use crate::selection::Selection;
 use crate::unit_and_script_execs;
 use crate::unlisted_execs::started_by;
 use crate::unsatisfied_dependencies::loader_with_rkt_env;
@@ -72,17 +71,16 @@ pub fn find(
     trees: &ImageTrees<'_>,
     words: &BTreeSet<String>,
 ) -> Result<Vec<UnneededLine>> {
-    let files: BTreeMap<&str, ManifestFile> =
-        sources.manifests.iter().map(|(path, bytes)| (path.as_str(), ManifestFile::parse(bytes))).collect();
-    let texts = files.iter().map(|(path, file)| (*path, file)).collect();
+    let files = sources.parse_manifests();
     // Lines by manifest and path; `None` if a flavor needs the path.
     let mut found: BTreeMap<(&str, &str), Option<UnneededLine>> = BTreeMap::new();
     for (&board, tree) in trees {
-        for set in ManifestSet::from_board(board, &sources.listings) {
-            let selection = Selection::new(&set, &texts, tree);
-            let unneeded = Reachability::new(&selection).unneeded(words);
+        let index = ImageIndex::new(tree);
+        sources.for_each_selection(board, tree, |selection| {
+            let unneeded = Reachability::new(&selection, &index).unneeded(words);
+            let set = selection.manifests;
             for file in set.files.iter().filter(|file| !sources.outside.contains_key(*file)) {
-                let Some((&file, text)) = files.get_key_value(file.as_str()) else { continue };
+                let Some((file, text)) = files.get_key_value(file) else { continue };
                 for (index, line) in text.entries().filter(|(_, line)| tree.get(line).is_some()) {
                     let confidence = UsrPath::new(line).ok().and_then(|path| unneeded.get(&path).copied());
                     let new = |confidence| describe(confidence, (file, index, line), tree);
@@ -96,7 +94,7 @@ pub fn find(
                     }
                 }
             }
-        }
+        });
         tree.read_error()?;
     }
     let mut lines: Vec<UnneededLine> = found.into_values().flatten().collect();
@@ -126,29 +124,24 @@ fn describe(
 }
 
 /// What the files of a selection load, start and name.
-struct Reachability<'s> {
-    selection: &'s Selection<'s>,
-    index: ImageIndex<'s>,
+struct Reachability<'a, 's, 'i> {
+    selection: &'a Selection<'s>,
+    index: &'a ImageIndex<'i>,
     /// With `LD_LIBRARY_PATH` as rkt sets it, and without.
-    loaders: [DynamicLoader<'s>; 2],
+    loaders: [DynamicLoader<'a>; 2],
     /// The programs of units and interpreters of scripts, by unit or script.
     started: BTreeMap<UsrPath, Vec<UsrPath>>,
 }
 
-impl<'s> Reachability<'s> {
-    fn new(selection: &'s Selection<'s>) -> Reachability<'s> {
+impl<'a, 's, 'i> Reachability<'a, 's, 'i> {
+    fn new(selection: &'a Selection<'s>, index: &'a ImageIndex<'i>) -> Reachability<'a, 's, 'i> {
         let visible = Some(&selection.paths);
         let bare = DynamicLoader::new(selection.tree, selection.manifests.board, Vec::new(), visible);
         let mut started: BTreeMap<UsrPath, Vec<UsrPath>> = BTreeMap::new();
         for reference in unit_and_script_execs::find_exec_references(selection.tree, &selection.paths) {
             started.entry(reference.referrer.clone()).or_default().extend(reference.candidates);
         }
-        Reachability {
-            selection,
-            index: ImageIndex::new(selection.tree),
-            loaders: [loader_with_rkt_env(selection, visible), bare],
-            started,
-        }
+        Reachability { selection, index, loaders: [loader_with_rkt_env(selection, visible), bare], started }
     }
 
     /// The unneeded paths of the selection.
