@@ -48,12 +48,10 @@ impl SecurityFixes {
         let concerned = self.relevant.iter().filter(|fix| fix.flavors.contains(flavor));
         let names: Vec<&str> =
             concerned.map(|fix| fix.package.rsplit('/').next().unwrap_or(&fix.package)).collect();
-        let shown = names.iter().take(MAX_NAMES).copied().collect::<Vec<_>>().join(", ");
-        match names.len().saturating_sub(MAX_NAMES) {
-            _ if names.is_empty() => format!("{fixes} in {flavor}"),
-            0 => format!("{fixes} in {flavor} ({shown})"),
-            more => format!("{fixes} in {flavor} ({shown} and {more} more)"),
+        if names.is_empty() {
+            return format!("{fixes} in {flavor}");
         }
+        format!("{fixes} in {flavor} ({})", first_names(names.iter(), MAX_NAMES))
     }
 
     /// Number of fixes by flavor.
@@ -83,10 +81,10 @@ impl AdvisoryReport {
             Ok(fixes) => {
                 let flavors: Vec<String> =
                     fixes.by_flavor().map(|(flavor, count)| fixes.describe(flavor, count)).collect();
-                let noun = if fixes.total == 1 { "security fix" } else { "security fixes" };
                 format!(
-                    "{} {noun} between {from} and {to}: {}; {} in packages of which stage1 takes no file",
+                    "{} security {} between {from} and {to}: {}; {} in packages of which stage1 takes no file",
                     fixes.total,
+                    noun(fixes.total),
                     flavors.join(", "),
                     fixes.other()
                 )
@@ -150,8 +148,12 @@ impl AdvisoryReport {
 
 /// `8 fixes: CVE-2026-1, CVE-2026-2 and 6 more`.
 pub(super) fn ids(fix: &RelevantFix) -> String {
-    let noun = if fix.ids.len() == 1 { "1 fix".to_owned() } else { format!("{} fixes", fix.ids.len()) };
-    format!("{noun}: {}", first_names(fix.ids.iter(), MAX_IDS))
+    let number = fix.ids.len();
+    format!("{number} {}: {}", noun(number), first_names(fix.ids.iter(), MAX_IDS))
+}
+
+fn noun(fixes: usize) -> &'static str {
+    if fixes == 1 { "fix" } else { "fixes" }
 }
 
 /// Links to the upstream change logs that are shown.

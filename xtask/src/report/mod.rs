@@ -201,9 +201,9 @@ impl Report {
 }
 
 /// The first `max` names with commas, then `and N more`.
-fn first_names<'n>(names: impl ExactSizeIterator<Item = &'n String>, max: usize) -> String {
+fn first_names(names: impl ExactSizeIterator<Item = impl ToString>, max: usize) -> String {
     let more = names.len().saturating_sub(max);
-    let shown = names.take(max).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let shown = names.take(max).map(|name| name.to_string()).collect::<Vec<_>>().join(", ");
     if more > 0 { format!("{shown} and {more} more") } else { shown }
 }
 

@@ -3,7 +3,7 @@
 use super::RootfsUnderTest;
 use crate::context::Context;
 use crate::report::invocation::Invocation;
-use crate::report::{Check, Outcome};
+use crate::report::{Check, Outcome, count};
 use manifest::file::ManifestFile;
 use manifest::suggestion::Suggestion;
 
@@ -113,8 +113,7 @@ pub(super) fn and_others(others: &[impl AsRef<str>]) -> String {
     let mut names: Vec<&str> = others.iter().take(MAX_NAMED).map(AsRef::as_ref).collect();
     let more = format!("{} more", others.len().saturating_sub(MAX_NAMED));
     names.extend(Some(more.as_str()).filter(|_| others.len() > MAX_NAMED));
-    let noun = if others.len() == 1 { "path" } else { "paths" };
-    format!("\nthe same for {} other {noun}: {}", others.len(), names.join(", "))
+    format!("\nthe same for {}: {}", count(others.len(), "other path"), names.join(", "))
 }
 
 #[cfg(test)]
