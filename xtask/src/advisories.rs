@@ -14,13 +14,11 @@ use crate::cache::remove_old_entries::remove_old_entries;
 use crate::cli::{AdvisorySource, ImageArgs};
 use crate::context::Context;
 use crate::http::{Client, ClientConfig, redact};
-use crate::images::ImageSet;
 use crate::report::advisories::{AdvisoryReport, SecurityFixes};
-use crate::taken_paths::{PackageComparison, taken_paths};
+use crate::taken_paths::PackageComparison;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::release::Release;
 use coreos_types::vendor::Vendor;
-use manifest::plan::stage1_sources::Stage1Sources;
 use packages::advisories::{Advisories, MAX_LEN, ReleaseNotes, RelevantFix};
 use packages::changes::usage;
 use pxe_image::Digest;
@@ -87,7 +85,7 @@ pub(crate) fn find(
         }
     };
     let found = found.map(|(advisories, age)| {
-        let (relevant, unknown) = relevant(&advisories, images, sources);
+        let (relevant, unknown) = relevant(&advisories, comparison);
         let caveats = advisories.caveat.iter().cloned().chain(age).chain(unknown);
         SecurityFixes {
             total: advisories.count(),
@@ -102,19 +100,18 @@ pub(crate) fn find(
 /// The fixes that concern packages of any board's stage1, and the reason if that is not known.
 fn relevant(
     advisories: &Advisories,
-    images: &ImageSet<'_>,
-    sources: &Stage1Sources,
+    comparison: &PackageComparison<'_>,
 ) -> (Vec<RelevantFix>, Option<String>) {
     let (mut relevant, mut unknown) = (Vec::<RelevantFix>::new(), None);
-    for (board, tree) in images.trees() {
-        let Some(packages) = images.packages(board).filter(|packages| packages.count_owned_paths() > 0)
-        else {
+    for (&board, taken) in comparison.taken_after() {
+        let packages = comparison.new.packages(board);
+        let Some(packages) = packages.filter(|packages| packages.count_owned_paths() > 0) else {
             unknown = Some(format!(
                 "the image of {board} does not name the packages of its files, so the fixes that concern stage1 are unknown"
             ));
             continue;
         };
-        for fix in advisories.relevant(&usage(packages, &taken_paths(sources, board, tree))) {
+        for fix in advisories.relevant(&usage(packages, taken)) {
             match relevant.iter_mut().find(|known| known.package == fix.package) {
                 Some(known) => known.flavors.extend(fix.flavors),
                 None => relevant.push(fix),

@@ -1,5 +1,6 @@
 //! The paths that the stage1 takes from the images of a run, and the packages that own them.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cli::ImageArgs;
@@ -42,9 +43,17 @@ pub(crate) struct PackageComparison<'a> {
     pub(crate) new: &'a ImageSet<'a>,
     /// The manifests after.
     pub(crate) after: &'a Stage1Sources,
+    /// See [`PackageComparison::taken_after`]; empty at first.
+    pub(crate) taken_after: OnceCell<BTreeMap<Board, TakenPaths>>,
 }
 
 impl PackageComparison<'_> {
+    /// The paths that the manifests after take from each new image.
+    pub(crate) fn taken_after(&self) -> &BTreeMap<Board, TakenPaths> {
+        let take = |(board, tree)| (board, taken_paths(self.after, board, tree));
+        self.taken_after.get_or_init(|| self.new.trees().into_iter().map(take).collect())
+    }
+
     /// Package changes of all boards; `None` for the same release, and if the packages of a release are not known.
     ///
     /// The same change on several boards is one entry, with the paths and flavors of all of them.
@@ -53,8 +62,8 @@ impl PackageComparison<'_> {
             return None;
         }
         let mut merged: BTreeMap<_, PackageChange> = BTreeMap::new();
-        for (board, tree) in self.new.trees() {
-            for change in self.board_changes(board, tree)? {
+        for (&board, taken_after) in self.taken_after() {
+            for change in self.board_changes(board, taken_after)? {
                 let key =
                     (change.taken.is_empty(), change.name.clone(), change.from.clone(), change.to.clone());
                 let known = merged
@@ -70,18 +79,17 @@ impl PackageComparison<'_> {
 
     /// The packages of both images, else those of the signed lists of both releases. If only one of them has a list, the
     /// packages that the list and the image have in common.
-    fn board_changes(&self, board: Board, tree: &UsrTree) -> Option<Vec<PackageChange>> {
+    fn board_changes(&self, board: Board, taken_after: &TakenPaths) -> Option<Vec<PackageChange>> {
         let none = PackageSet::new();
         let old_tree = self.old.and_then(|old| old.trees().get(&board).copied());
         let old = self.old.and_then(|old| old.packages(board)).unwrap_or(&none);
         let new = self.new.packages(board).unwrap_or(&none);
         let taken_before =
             old_tree.map_or_else(TakenPaths::new, |tree| taken_paths(self.before, board, tree));
-        let taken_after = taken_paths(self.after, board, tree);
         let changes = |old_list: &[Package], new_list: &[Package]| {
             package_changes(
                 Inventory { installed: old_list, owners: old, taken: &taken_before },
-                Inventory { installed: new_list, owners: new, taken: &taken_after },
+                Inventory { installed: new_list, owners: new, taken: taken_after },
             )
         };
         if !old.is_empty() && !new.is_empty() {

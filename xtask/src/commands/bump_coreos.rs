@@ -1,5 +1,7 @@
 //! `bump-coreos RELEASE|latest`: moves the tree to another release and fixes its manifests.
 
+use std::cell::OnceCell;
+
 use super::downgrade;
 use super::preview::preview;
 use super::set_aside_accepted::set_aside_accepted;
@@ -71,12 +73,7 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
     };
     let old = open_old(context, flags, &images, report);
     let compare = |after: &Stage1Sources, report: &mut Report| {
-        let (from, old, before) = (context.pins.release(), old.as_ref(), &context.sources);
-        let comparison =
-            PackageComparison { context, args: &flags.image, from, old, before, new: &images, after };
-        report.packages = comparison.changes();
-        report.advisories = advisories::find(&comparison, flags.advisories.as_ref())?;
-        Ok(())
+        compare_packages(context, flags, (old.as_ref(), &images), after, report)
     };
     let done = fix_and_apply(context, &images, old.as_ref(), &request, flags.commit, &compare, report);
     images.store_trees();
@@ -103,6 +100,29 @@ fn open_old<'t>(
         }
     }
     None
+}
+
+/// Adds the package changes between the old and the new images, and the security fixes, to the report.
+fn compare_packages(
+    context: &Context<'_>,
+    flags: &BumpCoreos,
+    (old, new): (Option<&ImageSet<'_>>, &ImageSet<'_>),
+    after: &Stage1Sources,
+    report: &mut Report,
+) -> Result<()> {
+    let comparison = PackageComparison {
+        context,
+        args: &flags.image,
+        from: context.pins.release(),
+        old,
+        before: &context.sources,
+        new,
+        after,
+        taken_after: OnceCell::new(),
+    };
+    report.packages = comparison.changes();
+    report.advisories = advisories::find(&comparison, flags.advisories.as_ref())?;
+    Ok(())
 }
 
 /// Whether the tree pins the release, on the channel and of the vendor that were requested.

@@ -1,5 +1,7 @@
 //! `diff RELEASE RELEASE`: changes of the paths in the manifests and their dependencies.
 
+use std::cell::OnceCell;
+
 use crate::advisories;
 use crate::cli::{Diff, ImageArgs, ReleaseSpec};
 use crate::context::Context;
@@ -35,6 +37,7 @@ pub fn diff(context: &Context<'_>, flags: &Diff, report: &mut Report) -> Result<
         before: &context.sources,
         new: &new,
         after: &context.sources,
+        taken_after: OnceCell::new(),
     };
     report.packages = comparison.changes();
     report.advisories = advisories::find(&comparison, flags.advisories.as_ref())?;
