@@ -154,7 +154,7 @@ impl Keyring {
                 Err(error) => causes.push(error.to_string()),
             }
         }
-        if certificates.is_empty() && verification.has_unknown_key() {
+        if certificates.is_empty() && !verification.unknown_keys().is_empty() {
             return Err(causes.into_iter().fold(no_certificate(&self.policy), Error::with_cause));
         }
         verification.set_refresh_errors(causes);

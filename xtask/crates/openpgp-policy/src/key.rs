@@ -5,7 +5,6 @@ use std::sync::{Arc, OnceLock};
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{PacketHeader, PublicKey};
 use pgp::types::{Tag, VerifyingKey};
-use ring::digest::{SHA256, digest};
 
 use super::hash::Hash;
 use super::packet::FieldReader;
@@ -26,8 +25,8 @@ pub(super) struct Key {
     /// Unix seconds.
     pub(super) created: u64,
     pub(super) algorithm: u8,
-    /// The packet's body as received, which is what is hashed.
-    pub(super) body: Vec<u8>,
+    /// The key as it is hashed in signatures over it (RFC 9580, 5.2.4): the packet's body as received after its length.
+    pub(super) hashed_form: Vec<u8>,
     /// Parsed when a signature is checked for the first time: a server may send hundreds of keys that cost
     /// milliseconds each.
     public_key: Arc<OnceLock<Result<PublicKey, String>>>,
@@ -52,16 +51,28 @@ impl Key {
         if !matches!(version, 4 | 6) {
             return Err(format!("it has a key of version {version}: expected version 4 or 6"));
         }
-        let mut key = Key {
-            fingerprint: Fingerprint::from_bytes(&[]),
+        let length = (body.len() as u32).to_be_bytes();
+        let hashed_form = match version {
+            6 => [&[0x9b][..], &length, body].concat(),
+            _ => [&[0x99][..], &length[2..], body].concat(),
+        };
+        // RFC 9580, 5.5.4: SHA-1 over version 4 keys, SHA-256 over version 6 keys.
+        let hash = if version == 6 { Hash::Sha256 } else { Hash::Sha1 };
+        let fingerprint =
+            hash.digest(&[&hashed_form]).ok_or("a key in it matches a known SHA-1 collision")?;
+        Ok(Key {
+            fingerprint: Fingerprint::from_bytes(&fingerprint),
             version,
             created,
             algorithm,
-            body: body.to_vec(),
+            hashed_form,
             public_key: Arc::default(),
-        };
-        key.fingerprint = key.computed_fingerprint().ok_or("a key in it matches a known SHA-1 collision")?;
-        Ok(key)
+        })
+    }
+
+    /// The packet's body as received.
+    pub(super) fn body(&self) -> &[u8] {
+        &self.hashed_form[if self.version == 6 { 5 } else { 3 }..]
     }
 
     /// Why this key cannot be used for signatures; `None` when it can. Keys that only encrypt are left to the key flags.
@@ -101,7 +112,7 @@ impl Key {
     /// The algorithm's own fields.
     fn material(&self) -> FieldReader<'_> {
         let header = if self.version == 6 { 10 } else { 6 };
-        FieldReader(self.body.get(header..).unwrap_or_default())
+        FieldReader(self.body().get(header..).unwrap_or_default())
     }
 
     /// The bits of the modulus (RSA) or prime (DSA), without leading zeros.
@@ -127,31 +138,12 @@ impl Key {
                 .is_some_and(|octets| (bits.saturating_sub(64)..bits + 8).contains(&(octets * 8)))
     }
 
-    /// RFC 9580, 5.5.4: SHA-1 over version 4 keys, SHA-256 over version 6 keys.
-    fn computed_fingerprint(&self) -> Option<Fingerprint> {
-        let hashed = self.hashed_form();
-        match self.version {
-            6 => Some(Fingerprint::from_bytes(digest(&SHA256, &hashed).as_ref())),
-            _ => Some(Fingerprint::from_bytes(&Hash::Sha1.digest(&[&hashed])?)),
-        }
-    }
-
-    /// The key as it is hashed in signatures over it (RFC 9580, 5.2.4).
-    pub(super) fn hashed_form(&self) -> Vec<u8> {
-        let length = self.body.len() as u32;
-        match self.version {
-            6 => [&[0x9b][..], &length.to_be_bytes(), &self.body].concat(),
-            _ => [&[0x99][..], &length.to_be_bytes()[2..], &self.body].concat(),
-        }
-    }
-
     /// The key as the pgp crate reads it.
     pub(super) fn public_key(&self) -> Result<&PublicKey, String> {
         let parse = || {
-            let length = u32::try_from(self.body.len()).map_err(|error| error.to_string())?;
+            let mut rest = self.body();
             // A subkey's body has the format of a primary key's; only the cryptographic check is used.
-            let header = PacketHeader::new_fixed(Tag::PublicKey, length);
-            let mut rest = &self.body[..];
+            let header = PacketHeader::new_fixed(Tag::PublicKey, rest.len() as u32);
             let read = catch_panic("the OpenPGP parser", || PublicKey::try_from_reader(header, &mut rest));
             let key = read.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
             if rest.is_empty() { Ok(key) } else { Err("trailing bytes".to_owned()) }
@@ -180,10 +172,17 @@ impl Key {
         plain(self.algorithm) == plain(algorithm)
     }
 
-    /// Whether this key made `signature` over these octets, with any hash that can be computed: the policy decides
-    /// which hashes are accepted.
+    /// Whether this key made `signature`, a part of its certificate, over these octets, with any hash that can be
+    /// computed: the policy decides which hashes are accepted. The outcome is cached in the packet.
     pub(super) fn verify_parts(&self, signature: &SignaturePacket, parts: &[&[u8]]) -> bool {
-        signature.digest(parts).is_some_and(|digest| self.verify_digest(signature, &digest))
+        let verify = || signature.digest(parts).is_some_and(|digest| self.verify_digest(signature, &digest));
+        *signature.is_verified.get_or_init(verify)
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Key) -> bool {
+        self.fingerprint == other.fingerprint
     }
 }
 

@@ -1,12 +1,12 @@
 //! The validity of a certificate's key at a point in time: bound, allowed to sign, not expired, not revoked.
 
-use super::certificate::{Certificate, KEY_REVOCATION, Subkey};
-use super::hash;
+use super::certificate::{Certificate, Component};
+use super::hash::{self, Hash};
 use super::key::Key;
-use super::self_signature_filter::kind;
 use super::signature::SignaturePacket;
 use super::trust_policy::{CLOCK_SKEW, Pin};
 use coreos_types::calendar::date;
+use pgp::packet::SignatureType;
 
 const FLAG_SIGN: u8 = 0x02;
 /// The embedded signatures of a binding that are checked: a real binding has one, and a server can add any number to the
@@ -23,8 +23,8 @@ pub(super) struct Violation {
 }
 
 impl Violation {
-    pub(super) fn new(rule: &'static str, message: String) -> Violation {
-        Violation { rule, message }
+    pub(super) fn new(rule: &'static str, message: impl Into<String>) -> Violation {
+        Violation { rule, message: message.into() }
     }
 }
 
@@ -36,7 +36,7 @@ pub(super) struct KeyValidity {
     /// The expiration time of the key by its active self-signature, Unix seconds.
     pub(super) expires: Option<u64>,
     /// The time and reason of a soft revocation (superseded or retired) of the key or its primary key.
-    pub(super) soft_revocation: Option<(u64, &'static str)>,
+    pub(super) soft_revocation: SoftRevocation,
 }
 
 /// A certificate with its pin and the time of verification.
@@ -55,124 +55,112 @@ impl PinnedCertificate<'_> {
         // The revocations by a defective primary key cannot be verified either.
         check_defect("primary key", primary)?;
         check_defect("key", key)?;
-        let soft_revocation = self.check_revocations(
-            "primary-revoked",
-            "primary key",
-            primary,
-            &self.primary_revocations(),
-            at,
-        )?;
-        match self.certificate.subkeys.iter().find(|subkey| subkey.key.fingerprint == key.fingerprint) {
+        let revocation = SignatureType::KeyRevocation;
+        let soft_revocation = self.check_revocations(revocation, primary, &self.certificate.direct, at)?;
+        match self.certificate.subkeys.iter().find(|subkey| subkey.content == *key) {
             None => self.check_primary(at, soft_revocation),
             Some(subkey) => self.check_subkey(subkey, at, soft_revocation),
         }
     }
 
     fn check_primary(&self, at: u64, soft_revocation: SoftRevocation) -> Result<KeyValidity, Violation> {
-        let primary = &self.certificate.primary;
         let expires = self.check_primary_lifetime("signing-key-expired", at)?;
         let active = self.primary_self_signatures(at);
-        let flags = active.iter().find_map(|signature| signature.key_flags());
-        if flags.is_none_or(|flags| flags & FLAG_SIGN == 0) {
-            let message = format!(
-                "primary key {} may not sign files: its key flags do not allow it",
-                primary.fingerprint
-            );
-            return Err(Violation::new("key-flags", message));
-        }
-        Ok(KeyValidity { created: primary.created, expires, soft_revocation })
+        self.check_key_flags(&self.certificate.primary, active.iter().find_map(|one| one.key_flags()))?;
+        Ok(KeyValidity { created: self.certificate.primary.created, expires, soft_revocation })
     }
 
     fn check_subkey(
         &self,
-        subkey: &Subkey,
+        subkey: &Component<Key>,
         at: u64,
         soft_revocation: SoftRevocation,
     ) -> Result<KeyValidity, Violation> {
-        let key = &subkey.key;
-        let revocations = self.subkey_revocations(subkey);
-        let own = self.check_revocations("subkey-revoked", "subkey", key, &revocations, at)?;
+        let key = &subkey.content;
+        let own = self.check_revocations(SignatureType::SubkeyRevocation, key, &subkey.signatures, at)?;
         self.check_primary_lifetime("primary-expired", at)?;
         let binding = self.binding(subkey, at)?;
-        if binding.key_flags().is_none_or(|flags| flags & FLAG_SIGN == 0) {
-            let message =
-                format!("subkey {} may not sign files: its key flags do not allow it", key.fingerprint);
-            return Err(Violation::new("key-flags", message));
-        }
-        self.check_primary_key_binding(subkey, binding)?;
-        let expires = check_lifetime("signing-key-expired", "subkey", key, binding.key_lifetime(), at)?;
+        self.check_key_flags(key, binding.key_flags())?;
+        self.check_primary_key_binding(key, binding)?;
+        let expires = self.check_lifetime("signing-key-expired", key, binding.key_lifetime(), at)?;
         Ok(KeyValidity { created: key.created, expires, soft_revocation: own.or(soft_revocation) })
+    }
+
+    /// A key as messages name it.
+    fn describe(&self, key: &Key) -> String {
+        let kind = if *key == self.certificate.primary { "primary key" } else { "subkey" };
+        format!("{kind} {}", key.fingerprint)
+    }
+
+    fn check_key_flags(&self, key: &Key, flags: Option<u8>) -> Result<(), Violation> {
+        match flags {
+            Some(flags) if flags & FLAG_SIGN != 0 => Ok(()),
+            _ => {
+                let key = self.describe(key);
+                let message = format!("{key} may not sign files: its key flags do not allow it");
+                Err(Violation::new("key-flags", message))
+            }
+        }
     }
 
     /// Checks the lifetime of the primary key, from its active self-signatures at that time.
     fn check_primary_lifetime(&self, rule: &'static str, at: u64) -> Result<Option<u64>, Violation> {
         let lifetimes =
             self.primary_self_signatures(at).into_iter().filter_map(SignaturePacket::key_lifetime);
-        check_lifetime(rule, "primary key", &self.certificate.primary, lifetimes.min(), at)
+        self.check_lifetime(rule, &self.certificate.primary, lifetimes.min(), at)
     }
 
     /// The active certification of a user ID, and the active direct-key signature.
     fn primary_self_signatures(&self, at: u64) -> Vec<&SignaturePacket> {
-        let key = self.certificate.primary.hashed_form();
-        let direct = self.certificate.direct.iter().filter(|signature| {
-            signature.typ == kind::DIRECT && self.is_valid(&self.certificate.primary, signature, &[&key])
-        });
-        let over_ids = self.certificate.user_ids.iter().flat_map(|user_id| {
+        let Certificate { primary, direct, user_ids, .. } = self.certificate;
+        let key = &primary.hashed_form[..];
+        let direct =
+            direct.iter().filter(|one| one.typ == SignatureType::Key && self.is_valid(primary, one, &[key]));
+        let certifications = user_ids.iter().flat_map(|Component { content: user_id, signatures }| {
             let hashed = user_id.hashed_form();
-            let key = key.clone();
-            user_id.signatures.iter().filter(move |signature| {
-                (0x10..=0x13).contains(&signature.typ)
-                    && self.is_valid(&self.certificate.primary, signature, &[&key, &hashed])
-            })
+            signatures
+                .iter()
+                .filter(move |one| one.is_certification() && self.is_valid(primary, one, &[key, &hashed]))
         });
-        active_signature(over_ids.collect(), at)
-            .into_iter()
-            .chain(active_signature(direct.collect(), at))
-            .collect()
+        let active = [active_signature(certifications.collect(), at), active_signature(direct.collect(), at)];
+        active.into_iter().flatten().collect()
     }
 
     /// The active binding signature of a subkey at that time.
-    fn binding<'s>(&self, subkey: &'s Subkey, at: u64) -> Result<&'s SignaturePacket, Violation> {
-        let primary = &self.certificate.primary;
-        let parts = [&primary.hashed_form()[..], &subkey.key.hashed_form()];
+    fn binding<'s>(&self, subkey: &'s Component<Key>, at: u64) -> Result<&'s SignaturePacket, Violation> {
+        let (primary, key) = (&self.certificate.primary, &subkey.content);
+        let parts = [&primary.hashed_form[..], &key.hashed_form];
         let bindings: Vec<_> =
-            subkey.signatures.iter().filter(|one| one.typ == kind::SUBKEY_BINDING).collect();
-        let valid =
-            bindings.iter().copied().filter(|binding| self.is_valid(primary, binding, &parts)).collect();
+            subkey.signatures.iter().filter(|one| one.typ == SignatureType::SubkeyBinding).collect();
+        let valid = bindings.iter().copied().filter(|one| self.is_valid(primary, one, &parts)).collect();
         active_signature(valid, at).ok_or_else(|| {
             let why = match bindings.iter().find(|binding| !self.allows_hash(binding)) {
                 Some(weak) => {
-                    format!(
-                        "its binding is made with {}, which is not accepted",
-                        hash::display_name(weak.hash_number)
-                    )
+                    let hash = hash::display_name(weak.hash_number);
+                    format!("its binding is made with {hash}, which is not accepted")
                 }
                 None if bindings.is_empty() => "it has no binding signature".to_owned(),
                 None => "none of its binding signatures is valid".to_owned(),
             };
-            let message = format!(
-                "subkey {} is not bound to primary key {}: {why}",
-                subkey.key.fingerprint, primary.fingerprint
-            );
-            Violation::new("binding", message)
+            let (key, primary) = (self.describe(key), self.describe(primary));
+            Violation::new("binding", format!("{key} is not bound to {primary}: {why}"))
         })
     }
 
     /// Checks the subkey's primary key binding (RFC 9580, 5.2.1.9): without it anyone could claim another's signing key as
     /// a subkey.
-    fn check_primary_key_binding(&self, subkey: &Subkey, binding: &SignaturePacket) -> Result<(), Violation> {
-        let parts = [&self.certificate.primary.hashed_form()[..], &subkey.key.hashed_form()];
+    fn check_primary_key_binding(&self, key: &Key, binding: &SignaturePacket) -> Result<(), Violation> {
+        let primary = &self.certificate.primary;
+        let parts = [&primary.hashed_form[..], &key.hashed_form];
         let holds = binding.embedded().take(MAX_EMBEDDED).flatten().any(|embedded| {
-            embedded.typ == kind::PRIMARY_BINDING && self.is_valid(&subkey.key, &embedded, &parts)
+            embedded.typ == SignatureType::KeyBinding && self.is_valid(key, &embedded, &parts)
         });
         if holds {
             return Ok(());
         }
         let found = if binding.embedded().next().is_some() { "is not valid" } else { "is missing" };
-        let message = format!(
-            "subkey {} is not cross-certified for primary key {}: its back-signature {found}",
-            subkey.key.fingerprint, self.certificate.primary.fingerprint
-        );
+        let (key, primary) = (self.describe(key), self.describe(primary));
+        let message = format!("{key} is not cross-certified for {primary}: its back-signature {found}");
         Err(Violation::new("back-signature", message))
     }
 
@@ -182,69 +170,79 @@ impl PinnedCertificate<'_> {
         signature.created().is_some_and(|created| created <= self.now.saturating_add(CLOCK_SKEW))
             && self.allows_hash(signature)
             && signature.unknown_critical().is_none()
-            && is_verified(signer, signature, parts)
+            && signer.verify_parts(signature, parts)
     }
 
     fn allows_hash(&self, signature: &SignaturePacket) -> bool {
-        signature.hash().is_some_and(|hash| hash != hash::Hash::Sha1 || self.pin.sha1_until.is_some())
+        signature.hash().is_some_and(|hash| hash != Hash::Sha1 || self.pin.sha1_until.is_some())
     }
 
-    /// The verified revocations of the primary key, with any hash: ignoring one would be the greater risk.
-    fn primary_revocations(&self) -> Vec<Revocation> {
-        let primary = &self.certificate.primary;
-        let direct = self.certificate.direct.iter().filter(|one| one.typ == KEY_REVOCATION);
-        let valid = direct.filter(|one| is_verified(primary, one, &[&primary.hashed_form()]));
-        valid.map(Revocation::new).collect()
-    }
-
-    fn subkey_revocations(&self, subkey: &Subkey) -> Vec<Revocation> {
-        let primary = &self.certificate.primary;
-        let parts = [&primary.hashed_form()[..], &subkey.key.hashed_form()];
-        let all = subkey.signatures.iter().filter(|one| one.typ == kind::SUBKEY_REVOCATION);
-        all.filter(|one| is_verified(primary, one, &parts)).map(Revocation::new).collect()
-    }
-
+    /// Checks the denylist and the verified revocations of this type among a key's signatures, with any hash: ignoring
+    /// one would be the greater risk.
     fn check_revocations(
         &self,
-        rule: &'static str,
-        what: &str,
+        typ: SignatureType,
         key: &Key,
-        revocations: &[Revocation],
+        signatures: &[SignaturePacket],
         at: u64,
     ) -> Result<SoftRevocation, Violation> {
-        let known = DENYLIST.iter().find(|known| known.key == key.fingerprint.as_str());
-        if let Some(known) = known {
-            return Err(Violation::new(rule, known.message.to_owned()));
+        let primary = &self.certificate.primary;
+        let parts = [&primary.hashed_form[..], &key.hashed_form];
+        let (rule, parts) = match typ {
+            SignatureType::KeyRevocation => ("primary-revoked", &parts[..1]),
+            _ => ("subkey-revoked", &parts[..]),
+        };
+        if let Some(known) = DENYLIST.iter().find(|known| known.key == key.fingerprint.as_str()) {
+            return Err(Violation::new(rule, known.message));
         }
-        if let Some(hard) = revocations.iter().find(|revocation| revocation.is_hard) {
+        let verified = signatures.iter().filter(|one| one.typ == typ && primary.verify_parts(one, parts));
+        let revocations: Vec<_> = verified.map(Revocation::new).collect();
+        let key = self.describe(key);
+        if let Some(Revocation { at, reason, .. }) = revocations.iter().find(|revocation| revocation.is_hard)
+        {
             let message = format!(
-                "{what} {} was revoked on {} ({}), which invalidates all of its signatures",
-                key.fingerprint,
-                date(hard.at),
-                hard.reason
+                "{key} was revoked on {} ({reason}), which invalidates all of its signatures",
+                date(*at)
             );
             return Err(Violation::new(rule, message));
         }
-        let Some(first) = revocations.iter().min_by_key(|revocation| revocation.at) else { return Ok(None) };
-        if first.at <= at {
-            let message = format!(
-                "{what} {} was {} on {}, before this signature of {}",
-                key.fingerprint,
-                first.reason,
-                date(first.at),
-                date(at)
-            );
-            return Err(Violation::new(rule, message));
+        match revocations.iter().min_by_key(|revocation| revocation.at) {
+            Some(first) if first.at <= at => {
+                let (revoked, signed) = (date(first.at), date(at));
+                let message =
+                    format!("{key} was {} on {revoked}, before this signature of {signed}", first.reason);
+                Err(Violation::new(rule, message))
+            }
+            first => Ok(first.map(|first| (first.at, first.reason))),
         }
-        Ok(Some((first.at, first.reason)))
+    }
+
+    /// Checks that a key was valid at `at`, and returns its expiration time.
+    fn check_lifetime(
+        &self,
+        rule: &'static str,
+        key: &Key,
+        lifetime: Option<u64>,
+        at: u64,
+    ) -> Result<Option<u64>, Violation> {
+        let (name, signed) = (self.describe(key), date(at));
+        if at < key.created {
+            let created = date(key.created);
+            let message = format!("it was made on {signed}, before {name} was created on {created}");
+            return Err(Violation::new("before-key", message));
+        }
+        match lifetime.map(|lifetime| key.created + lifetime) {
+            Some(until) if until <= at => {
+                let message =
+                    format!("{name} had expired on {}, before this signature of {signed}", date(until));
+                Err(Violation::new(rule, message))
+            }
+            until => Ok(until),
+        }
     }
 }
 
-/// Whether a key made a signature; the outcome is cached in the packet.
-fn is_verified(signer: &Key, signature: &SignaturePacket, parts: &[&[u8]]) -> bool {
-    signature.is_verified.get_or_init(|| signer.verify_parts(signature, parts))
-}
-
+/// The time and the reason of a revocation that leaves older signatures valid.
 type SoftRevocation = Option<(u64, &'static str)>;
 
 /// A revocation by the primary key.
@@ -259,10 +257,10 @@ impl Revocation {
     /// and none, can mean that the key is compromised (RFC 9580, 5.2.3.31).
     fn new(signature: &SignaturePacket) -> Revocation {
         let (is_hard, reason) = match signature.revocation_reason() {
-            Some((1, _)) => (false, "superseded"),
-            Some((3, _)) => (false, "retired"),
-            Some((2, _)) => (true, "reason: the key was compromised"),
-            Some((0, _)) | None => (true, "no reason given"),
+            Some(1) => (false, "superseded"),
+            Some(3) => (false, "retired"),
+            Some(2) => (true, "reason: the key was compromised"),
+            Some(0) | None => (true, "no reason given"),
             Some(_) => (true, "for an unknown reason"),
         };
         Revocation { at: signature.created().unwrap_or(0), is_hard, reason }
@@ -289,38 +287,6 @@ fn check_defect(what: &str, key: &Key) -> Result<(), Violation> {
         Some(defect) => {
             Err(Violation::new(defect.rule, format!("{what} {} is {}", key.fingerprint, defect.description)))
         }
-    }
-}
-
-/// Checks that a key was valid at `at`, and returns its expiration time.
-fn check_lifetime(
-    rule: &'static str,
-    what: &str,
-    key: &Key,
-    lifetime: Option<u64>,
-    at: u64,
-) -> Result<Option<u64>, Violation> {
-    if at < key.created {
-        let message = format!(
-            "it was made on {}, before {what} {} was created on {}",
-            date(at),
-            key.fingerprint,
-            date(key.created)
-        );
-        return Err(Violation::new("before-key", message));
-    }
-    let until = lifetime.map(|lifetime| key.created + lifetime);
-    match until {
-        Some(until) if until <= at => {
-            let message = format!(
-                "{what} {} had expired on {}, before this signature of {}",
-                key.fingerprint,
-                date(until),
-                date(at)
-            );
-            Err(Violation::new(rule, message))
-        }
-        _ => Ok(until),
     }
 }
 

@@ -3,9 +3,10 @@
 use coreos_types::error::{Error, Result};
 use coreos_types::signer::Signer;
 
-use super::key_validity::Violation;
-use super::signature::SignaturePacket;
-use super::signature_rules::Candidate;
+use super::key::Key;
+use super::key_validity::{KeyValidity, Violation};
+use super::signature_rules::{Candidate, PendingSignature};
+use super::trust_policy::TrustPolicy;
 use coreos_types::calendar::{date, rfc3339};
 
 /// The outcome for every signature of a `.sig`, in its order.
@@ -99,6 +100,49 @@ impl VerificationResults {
 }
 
 impl SignatureResult {
+    /// A result with the key and the creation time, if known; only a good one has no hint.
+    fn new(
+        verdict: SignatureStatus,
+        rule: &'static str,
+        message: String,
+        signer: Option<&Candidate>,
+        signed_at: Option<u64>,
+    ) -> SignatureResult {
+        SignatureResult {
+            verdict,
+            rule,
+            signed_by: signer.map(|signer| signer.primary.clone()),
+            signing_subkey: signer.map(|signer| signer.key.fingerprint.to_string()),
+            signed_at: signed_at.map(rfc3339),
+            name: signer.map(|signer| signer.owner.clone()),
+            message,
+            hint: (verdict != SignatureStatus::Good).then(|| hint(rule).to_owned()),
+        }
+    }
+
+    /// The result for a violated rule.
+    pub(super) fn rejected(
+        violation: Violation,
+        key: Option<&Candidate>,
+        signed_at: Option<u64>,
+    ) -> Box<SignatureResult> {
+        let Violation { rule, message } = violation;
+        Box::new(SignatureResult::new(SignatureStatus::Refused, rule, message, key, signed_at))
+    }
+
+    /// The result for a signature by a key that no available certificate has.
+    pub(super) fn unknown_key(issuer: String, signed_at: u64, policy: &TrustPolicy) -> Box<SignatureResult> {
+        let trusted: Vec<_> =
+            policy.pins.iter().map(|pin| format!("{} ({})", pin.name, pin.fingerprint)).collect();
+        let message =
+            format!("no available certificate has its key {issuer}; trusted: {}", trusted.join(", "));
+        let unknown = SignatureStatus::UnknownKey;
+        Box::new(SignatureResult {
+            signing_subkey: Some(issuer),
+            ..SignatureResult::new(unknown, "unknown-key", message, None, Some(signed_at))
+        })
+    }
+
     /// The full refusal message; includes the key even if the rule does not concern it.
     fn refusal_text(&self, source: &str) -> String {
         let key = self.signing_subkey.as_deref().filter(|key| !self.message.contains(key));
@@ -107,107 +151,52 @@ impl SignatureResult {
     }
 }
 
-/// Does the cryptographic check over the digest of the file, once every rule holds. Without a digest the bytes match a
-/// known SHA-1 collision attack, and the signature is refused.
-pub(super) fn verify_digest(
-    signature: &SignaturePacket,
-    signed_at: u64,
-    candidates: &[Candidate],
-    digest: Option<&[u8]>,
-) -> SignatureResult {
-    let Some(digest) = digest else {
-        let message = "the file matches a known SHA-1 collision attack".to_owned();
-        let hint = hint("collision");
-        return signature_result(
-            SignatureStatus::Refused,
-            "collision",
-            candidates.first(),
-            Some(signed_at),
-            message,
-            hint,
-        );
-    };
-    match candidates.iter().find(|candidate| candidate.key.verify_digest(signature, digest)) {
-        Some(maker) => signature_result(
-            SignatureStatus::Good,
-            "good",
-            Some(maker),
-            Some(signed_at),
-            validity_note(maker, signed_at),
-            None,
-        ),
-        None => {
-            let key = candidates.first().map(|one| one.key.fingerprint.to_string()).unwrap_or_default();
-            let message =
-                format!("key {key} did not sign these bytes: the file or the signature was changed");
-            let hint = hint("bad-signature");
-            signature_result(
-                SignatureStatus::Refused,
-                "bad-signature",
-                candidates.first(),
-                Some(signed_at),
-                message,
-                hint,
-            )
+impl PendingSignature {
+    /// Does the cryptographic check over the digest of the file. Without a digest the bytes match a known SHA-1 collision
+    /// attack, and the signature is refused.
+    pub(super) fn verify_digest(&self, digest: Option<&[u8]>) -> SignatureResult {
+        let first = self.candidates.first().map(|(candidate, _)| candidate);
+        let Some(digest) = digest else {
+            let violation = Violation::new("collision", "the file matches a known SHA-1 collision attack");
+            return *SignatureResult::rejected(violation, first, Some(self.signed_at));
+        };
+        let has_signed = |key: &Key| key.verify_digest(&self.packet, digest);
+        match self.candidates.iter().find(|(candidate, _)| has_signed(&candidate.key)) {
+            Some((signer, validity)) => {
+                let note = validity_note(signer, validity, self.signed_at);
+                SignatureResult::new(SignatureStatus::Good, "good", note, Some(signer), Some(self.signed_at))
+            }
+            None => {
+                let key = first.map(|one| one.key.fingerprint.to_string()).unwrap_or_default();
+                let message =
+                    format!("key {key} did not sign these bytes: the file or the signature was changed");
+                let violation = Violation::new("bad-signature", message);
+                *SignatureResult::rejected(violation, first, Some(self.signed_at))
+            }
         }
     }
 }
 
 /// The message of a good signature: the key's validity at signing time, also if the key has expired since.
-fn validity_note(maker: &Candidate, signed_at: u64) -> String {
-    let key = &maker.key.fingerprint;
-    let kind = if key.as_str() == maker.primary { "primary key" } else { "subkey" };
-    let mut note = format!("signed {}, within the validity of the {kind}", date(signed_at));
-    if let Some(validity) = &maker.validity {
-        match validity.expires {
-            Some(until) => note += &format!(" ({} to {})", date(validity.created), date(until)),
-            None => note += &format!(" (from {}, without end)", date(validity.created)),
-        }
-        if let Some((at, how)) = validity.soft_revocation {
-            note += &format!("; {how} since {}", date(at));
-        }
-    }
-    note + &format!(", by {kind} {key} of {}", maker.owner)
-}
-
-/// A result with the key, if known.
-fn signature_result(
-    verdict: SignatureStatus,
-    rule: &'static str,
-    key: Option<&Candidate>,
-    signed_at: Option<u64>,
-    message: String,
-    hint: Option<&str>,
-) -> SignatureResult {
-    SignatureResult {
-        verdict,
-        rule,
-        signed_by: key.map(|key| key.primary.clone()),
-        signing_subkey: key.map(|key| key.key.fingerprint.to_string()),
-        signed_at: signed_at.map(rfc3339),
-        name: key.map(|key| key.owner.clone()),
-        message,
-        hint: hint.map(str::to_owned),
-    }
-}
-
-/// The result for a signature by a key that no available certificate has.
-pub(super) fn unknown_key(issuer: String, signed_at: u64, trusted: &str) -> SignatureResult {
-    SignatureResult {
-        verdict: SignatureStatus::UnknownKey,
-        rule: "unknown-key",
-        signed_by: None,
-        message: format!("no available certificate has its key {issuer}; trusted: {trusted}"),
-        signing_subkey: Some(issuer),
-        signed_at: Some(rfc3339(signed_at)),
-        name: None,
-        hint: Some("for your own mirror or build, pass its certificate: --signing-key FILE".to_owned()),
-    }
+fn validity_note(signer: &Candidate, validity: &KeyValidity, signed_at: u64) -> String {
+    let key = &signer.key.fingerprint;
+    let kind = if key.as_str() == signer.primary { "primary key" } else { "subkey" };
+    let (signed, created) = (date(signed_at), date(validity.created));
+    let range = match validity.expires {
+        Some(until) => format!("{created} to {}", date(until)),
+        None => format!("from {created}, without end"),
+    };
+    let revoked = validity.soft_revocation.map(|(at, how)| format!("; {how} since {}", date(at)));
+    format!(
+        "signed {signed}, within the validity of the {kind} ({range}){}, by {kind} {key} of {}",
+        revoked.unwrap_or_default(),
+        signer.owner
+    )
 }
 
 /// The hint for a violated rule.
-fn hint(rule: &str) -> Option<&'static str> {
-    Some(match rule {
+fn hint(rule: &str) -> &'static str {
+    match rule {
         "bad-signature" | "malformed" => {
             "download the file and its signature again; if that fails too, use another mirror or release"
         }
@@ -215,7 +204,9 @@ fn hint(rule: &str) -> Option<&'static str> {
         "subkey-revoked" | "primary-revoked" => "use another release: no option accepts a revoked key",
         "future" => "check the clock of this machine",
         "hash" => "use a release that is signed with SHA-256 or better",
-        "not-pinned" => "for your own mirror or build, pass its certificate: --signing-key FILE",
+        "not-pinned" | "unknown-key" => {
+            "for your own mirror or build, pass its certificate: --signing-key FILE"
+        }
         "weak-key" => {
             "use a release that is signed by a stronger key; for your own build, create a new key: gpg --quick-generate-key USER-ID rsa4096 sign"
         }
@@ -231,17 +222,7 @@ fn hint(rule: &str) -> Option<&'static str> {
             "check the certificate; for your own mirror or build, sign again with a key that may sign files"
         }
         _ => "sign again with `gpg --detach-sign`, or use the `.sig` of the release server",
-    })
-}
-
-/// The result for a violated rule.
-pub(super) fn rejected_result(
-    violation: Violation,
-    key: Option<&Candidate>,
-    signed_at: Option<u64>,
-) -> SignatureResult {
-    let hint = hint(violation.rule);
-    signature_result(SignatureStatus::Refused, violation.rule, key, signed_at, violation.message, hint)
+    }
 }
 
 #[cfg(test)]
@@ -254,7 +235,10 @@ mod tests {
     fn sha1_collision_is_refused() {
         let good = include_bytes!("../../../tests/fixtures/openpgp/good.sig");
         let read = DetachedSignature::parse(good, "good.sig").unwrap();
-        let verdict = verify_digest(read.signatures[0].as_ref().unwrap(), 0, &[], None);
+        let packet = read.signatures[0].clone().unwrap();
+        let hash = packet.hash().unwrap();
+        let pending = PendingSignature { packet, hash, signed_at: 0, candidates: Vec::new() };
+        let verdict = pending.verify_digest(None);
         assert_eq!((verdict.verdict, verdict.rule), (SignatureStatus::Refused, "collision"));
         assert_eq!(verdict.hint.as_deref(), Some("use another release, and report it to the vendor"));
     }

@@ -5,10 +5,11 @@
 //! public-key check. A certificate with too many candidates left is refused as a whole: checking them would take
 //! minutes, and removing some could hide a revocation.
 
-use super::certificate::{Certificate, KEY_REVOCATION, Subkey};
+use super::certificate::{Certificate, Component};
 use super::key::Key;
 use super::signature::SignaturePacket;
 use coreos_types::error::{Error, Result};
+use pgp::packet::SignatureType;
 
 /// The self-signatures on one component: the primary key, a user ID or a subkey.
 const MAX_PER_COMPONENT: usize = 64;
@@ -18,14 +19,6 @@ const MAX_TOTAL: usize = 256;
 const MAX_USER_ID: usize = 2048;
 /// The back-signatures of a binding that are verified in a copy from a server; a genuine binding has one.
 const MAX_BACK_SIGNATURES: usize = 2;
-
-/// Signature types (RFC 9580, 5.2.1).
-pub(super) mod kind {
-    pub(in super::super) const SUBKEY_BINDING: u8 = 0x18;
-    pub(in super::super) const PRIMARY_BINDING: u8 = 0x19;
-    pub(in super::super) const DIRECT: u8 = 0x1f;
-    pub(in super::super) const SUBKEY_REVOCATION: u8 = 0x28;
-}
 
 impl Certificate {
     /// Removes every signature that cannot be by the primary key.
@@ -64,17 +57,15 @@ impl Certificate {
     /// unhashed area can be exchanged by anyone: such a copy would make the subkey unusable as long as it is cached.
     pub fn retain_verified(&mut self) {
         self.retain(|primary, signatures, parts| {
-            signatures.retain(|signature| {
-                signature.is_verified.get_or_init(|| primary.verify_parts(signature, parts))
-            });
+            signatures.retain(|signature| primary.verify_parts(signature, parts));
         });
-        let primary_key = self.primary.hashed_form();
-        for Subkey { key, signatures } in &mut self.subkeys {
-            let parts = [&primary_key[..], &key.hashed_form()];
+        for Component { content: key, signatures } in &mut self.subkeys {
+            let parts = [&self.primary.hashed_form[..], &key.hashed_form];
             signatures.retain(|binding| {
                 let mut embedded = binding.embedded().take(MAX_BACK_SIGNATURES).flatten().peekable();
                 embedded.peek().is_none()
-                    || embedded.any(|one| one.typ == kind::PRIMARY_BINDING && key.verify_parts(&one, &parts))
+                    || embedded
+                        .any(|one| one.typ == SignatureType::KeyBinding && key.verify_parts(&one, &parts))
             });
         }
         self.user_ids.retain(|user_id| !user_id.signatures.is_empty());
@@ -85,20 +76,18 @@ impl Certificate {
     /// that are not valid on the component.
     fn retain(&mut self, mut retain: impl FnMut(&Key, &mut Vec<SignaturePacket>, &[&[u8]])) {
         let Certificate { primary, direct, user_ids, subkeys } = self;
-        let primary_key = primary.hashed_form();
-        direct.retain(|signature| matches!(signature.typ, kind::DIRECT | KEY_REVOCATION));
-        retain(primary, direct, &[&primary_key]);
-        for user_id in user_ids {
-            let is_read = user_id.text.len() <= MAX_USER_ID;
-            user_id.signatures.retain(|signature| is_read && (0x10..=0x13).contains(&signature.typ));
-            let hashed = user_id.hashed_form();
-            retain(primary, &mut user_id.signatures, &[&primary_key, &hashed]);
+        let primary_key = &primary.hashed_form[..];
+        direct.retain(|signature| matches!(signature.typ, SignatureType::Key | SignatureType::KeyRevocation));
+        retain(primary, direct, &[primary_key]);
+        for Component { content: user_id, signatures } in user_ids {
+            let is_read = user_id.0.len() <= MAX_USER_ID;
+            signatures.retain(|signature| is_read && signature.is_certification());
+            retain(primary, signatures, &[primary_key, &user_id.hashed_form()]);
         }
-        for subkey in subkeys {
-            subkey
-                .signatures
-                .retain(|signature| matches!(signature.typ, kind::SUBKEY_BINDING | kind::SUBKEY_REVOCATION));
-            retain(primary, &mut subkey.signatures, &[&primary_key, &subkey.key.hashed_form()]);
+        for Component { content: subkey, signatures } in subkeys {
+            let types = [SignatureType::SubkeyBinding, SignatureType::SubkeyRevocation];
+            signatures.retain(|signature| types.contains(&signature.typ));
+            retain(primary, signatures, &[primary_key, &subkey.hashed_form]);
         }
     }
 }

@@ -3,15 +3,16 @@
 use std::sync::{Arc, OnceLock};
 
 use pgp::crypto::hash::HashAlgorithm;
-use pgp::types::{Mpi, SignatureBytes};
+use pgp::packet::SignatureType;
+use pgp::types::{Mpi, SignatureBytes, Tag};
 
 use coreos_types::error::{Error, Result};
 
+use super::armor;
 use super::hash::Hash;
-use super::packet::{FieldReader, FramingError, packets, tag};
+use super::packet::{FieldReader, FramingError, Packet, packets};
 use super::subpacket::{self, Subpacket, kind};
 use super::trust_policy::Fingerprint;
-use super::{armor, packet};
 
 /// The size of a `.sig` in bytes.
 const MAX_SIZE: usize = 64 * 1024;
@@ -45,8 +46,8 @@ impl DetachedSignature {
         let first = packets(&unarmored).next();
         match first {
             None => return Err(no_signature(source, "an empty file")),
-            Some(Ok(packet::Packet { tag: tag::SIGNATURE, body })) if may_be_signature(body) => {}
-            Some(Err(FramingError::CutOff { tag: tag::SIGNATURE }))
+            Some(Ok(Packet { tag: Tag::Signature, body })) if may_be_signature(body) => {}
+            Some(Err(FramingError::CutOff { tag: Tag::Signature }))
                 if unarmored.get(1..).is_some_and(has_version) =>
             {
                 return Err(Error::refused(format!("{source} is a signature that is cut off"))
@@ -70,7 +71,7 @@ impl DetachedSignature {
             .with_hint("use the `.sig` file next to the file on the release server"));
         }
         let signatures = packets(&unarmored).map(|packet| match packet {
-            Ok(packet::Packet { tag: tag::SIGNATURE, body }) => Ok(SignaturePacket::parse(body)),
+            Ok(Packet { tag: Tag::Signature, body }) => Ok(SignaturePacket::parse(body)),
             Ok(_) => Err(not_detached(source, "a signature with other OpenPGP packets")),
             Err(_) => Err(not_detached(source, "a signature with trailing bytes")),
         });
@@ -107,12 +108,14 @@ fn no_signature(source: &str, sniff: &str) -> Error {
         .with_hint("check the URL, or download the signature again")
 }
 
-fn other_packet(source: &str, tag: u8, bytes: &[u8]) -> Error {
+fn other_packet(source: &str, tag: Tag, bytes: &[u8]) -> Error {
     match tag {
-        tag::ONE_PASS_SIGNATURE | tag::LITERAL => not_detached(source, "an inline-signed message"),
-        tag::COMPRESSED if bytes.len() <= MAX_SIZE => not_detached(source, "a compressed OpenPGP message"),
-        tag::PUBLIC_KEY | tag::PUBLIC_SUBKEY => no_signature(source, "an OpenPGP certificate"),
-        tag::SECRET_KEY | tag::SECRET_SUBKEY => no_signature(source, "an OpenPGP secret key"),
+        Tag::OnePassSignature | Tag::LiteralData => not_detached(source, "an inline-signed message"),
+        Tag::CompressedData if bytes.len() <= MAX_SIZE => {
+            not_detached(source, "a compressed OpenPGP message")
+        }
+        Tag::PublicKey | Tag::PublicSubkey => no_signature(source, "an OpenPGP certificate"),
+        Tag::SecretKey | Tag::SecretSubkey => no_signature(source, "an OpenPGP secret key"),
         _ => no_signature(source, sniff(bytes)),
     }
 }
@@ -138,7 +141,7 @@ pub(super) fn sniff(bytes: &[u8]) -> &'static str {
 }
 
 /// The reason why a signature packet cannot be parsed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) enum SignatureParseError {
     /// The version is not supported.
     Version(u8),
@@ -147,11 +150,10 @@ pub(super) enum SignatureParseError {
 }
 
 /// One signature packet of version 4 or 6.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct SignaturePacket {
     pub(super) version: u8,
-    /// The signature type (RFC 9580, 5.2.1): 0x00 for a binary document, 0x18 for a subkey binding, …
-    pub(super) typ: u8,
+    pub(super) typ: SignatureType,
     pub(super) key_algorithm: u8,
     /// The hash algorithm's number; [`SignaturePacket::hash`] returns the accepted ones.
     pub(super) hash_number: u8,
@@ -165,28 +167,10 @@ pub(super) struct SignaturePacket {
     /// The salt, which is hashed first; version 6 only.
     pub(super) salt: Vec<u8>,
     pub(super) value: SignatureBytes,
-    /// Whether the certificate's key made this signature; see [`Memo`].
-    pub(super) is_verified: Memo,
+    /// Whether the certificate's key made this signature: shared by all copies of the packet, so that each is checked
+    /// once in a run.
+    pub(super) is_verified: Arc<OnceLock<bool>>,
 }
-
-/// The cached outcome of a public-key check, shared by all copies of a signature packet, so that each is checked once in
-/// a run. It is ignored by the comparison of packets.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Memo(Arc<OnceLock<bool>>);
-
-impl Memo {
-    pub(super) fn get_or_init(&self, check: impl FnOnce() -> bool) -> bool {
-        *self.0.get_or_init(check)
-    }
-}
-
-impl PartialEq for Memo {
-    fn eq(&self, _: &Memo) -> bool {
-        true
-    }
-}
-
-impl Eq for Memo {}
 
 impl SignaturePacket {
     /// Parses a packet's body.
@@ -218,7 +202,8 @@ impl SignaturePacket {
 
     /// Parses the fields after the version; `None` if the packet is cut off.
     fn parse_fields(version: u8, body: &[u8], fields: &mut FieldReader<'_>) -> Option<ParsedSignature> {
-        let (typ, key_algorithm, hash_number) = (fields.octet()?, fields.octet()?, fields.octet()?);
+        let typ = SignatureType::from(fields.octet()?);
+        let (key_algorithm, hash_number) = (fields.octet()?, fields.octet()?);
         let width = if version == 6 { 4 } else { 2 };
         let length = usize::try_from(fields.number(width)?).ok()?;
         let hashed = fields.take(length)?;
@@ -248,7 +233,7 @@ impl SignaturePacket {
             digest_start,
             salt,
             value,
-            is_verified: Memo::default(),
+            is_verified: Arc::default(),
         }))
     }
 
@@ -277,14 +262,19 @@ impl SignaturePacket {
         }
     }
 
-    /// Whether the issuer subpackets, if there are any, name this key.
-    pub(super) fn may_be_from(&self, key: &Fingerprint) -> bool {
+    /// Whether the issuer subpackets name this key; `None` without any. A fingerprint is more specific than a key ID.
+    pub(super) fn is_issued_by(&self, key: &Fingerprint) -> Option<bool> {
         let (fingerprints, ids) = (self.issuer_fingerprints(), self.issuer_key_ids());
         match (fingerprints.is_empty(), ids.is_empty()) {
-            (false, _) => fingerprints.iter().any(|(_, fingerprint)| fingerprint == key),
-            (true, false) => ids.iter().any(|id| id == key.key_id()),
-            (true, true) => true,
+            (false, _) => Some(fingerprints.contains(key)),
+            (true, false) => Some(ids.iter().any(|id| id == key.key_id())),
+            (true, true) => None,
         }
+    }
+
+    /// Whether this certifies a user ID.
+    pub(super) fn is_certification(&self) -> bool {
+        (0x10..=0x13).contains(&u8::from(self.typ))
     }
 
     /// The octets that are hashed after the signed octets (RFC 9580, 5.2.4).
@@ -322,10 +312,9 @@ impl SignaturePacket {
         Some(self.hashed_subpacket(kind::KEY_FLAGS)?.data.first().copied().unwrap_or(0))
     }
 
-    /// The revocation reason's code and text.
-    pub(super) fn revocation_reason(&self) -> Option<(u8, String)> {
-        let (&code, text) = self.hashed_subpacket(kind::REVOCATION_REASON)?.data.split_first()?;
-        Some((code, String::from_utf8_lossy(text).into_owned()))
+    /// The code of the revocation reason.
+    pub(super) fn revocation_reason(&self) -> Option<u8> {
+        self.hashed_subpacket(kind::REVOCATION_REASON)?.data.first().copied()
     }
 
     /// The embedded signatures, of both areas: each is verified on its own.
@@ -333,11 +322,11 @@ impl SignaturePacket {
         self.subpackets(kind::EMBEDDED).map(|packet| SignaturePacket::parse(&packet.data))
     }
 
-    /// Issuer fingerprints, each with its key version.
-    pub(super) fn issuer_fingerprints(&self) -> Vec<(u8, Fingerprint)> {
+    /// Issuer fingerprints.
+    pub(super) fn issuer_fingerprints(&self) -> Vec<Fingerprint> {
         self.subpackets(kind::ISSUER_FINGERPRINT)
             .filter_map(|packet| packet.data.split_first())
-            .map(|(version, octets)| (*version, Fingerprint::from_bytes(octets)))
+            .map(|(_version, octets)| Fingerprint::from_bytes(octets))
             .collect()
     }
 

@@ -4,96 +4,76 @@ use super::certificate::Certificate;
 use super::hash::{self, Hash};
 use super::key::Key;
 use super::key_validity::{KeyValidity, PinnedCertificate, Violation};
+use super::result::SignatureResult;
 use super::signature::{ParsedSignature, SignaturePacket, SignatureParseError};
-use super::trust_policy::{CLOCK_SKEW, Pin, TrustPolicy};
+use super::trust_policy::{CLOCK_SKEW, TrustPolicy};
 use coreos_types::calendar::date;
+use pgp::packet::SignatureType;
 
-/// The signature type of a binary document.
-const BINARY: u8 = 0x00;
-
-/// The outcome of the checks of one signature that need no data.
-pub(super) enum Evaluation {
-    /// A rule is violated; `key` is set if known.
-    Rejected { violation: Violation, key: Option<Box<Candidate>>, signed_at: Option<u64> },
-    /// No certificate available has its key.
-    UnknownIssuer { issuer: String, signed_at: u64 },
-    /// Every rule holds, and the cryptographic check needs the file; several keys only if key IDs collide.
-    NeedsData { signature: Box<SignaturePacket>, hash: Hash, signed_at: u64, candidates: Vec<Candidate> },
+/// A signature that violates no rule; the cryptographic check needs the file.
+pub(super) struct PendingSignature {
+    pub(super) packet: SignaturePacket,
+    pub(super) hash: Hash,
+    pub(super) signed_at: u64,
+    /// The keys that could have made the signature; several only if key IDs collide.
+    pub(super) candidates: Vec<(Candidate, KeyValidity)>,
 }
 
-/// A key that could have made the signature.
-#[derive(Clone)]
+/// A key that could have made a signature, with its certificate's primary key and owner.
 pub(super) struct Candidate {
     pub(super) key: Key,
     pub(super) primary: String,
     pub(super) owner: String,
-    /// `None` if a rule is violated, or was not checked yet.
-    pub(super) validity: Option<KeyValidity>,
+}
+
+impl Candidate {
+    fn new(certificate: &Certificate, key: &Key, policy: &TrustPolicy) -> Candidate {
+        let pinned = policy.pin(certificate.fingerprint()).map(|pin| pin.name.clone());
+        Candidate {
+            key: key.clone(),
+            primary: certificate.fingerprint().to_string(),
+            owner: pinned.or(certificate.name().map(str::to_owned)).unwrap_or_default(),
+        }
+    }
 }
 
 /// Checks every rule that needs no data, in the order: format, date, hash, key, then the key's validity.
+///
+/// # Errors
+/// The result of a signature that violates a rule, or whose key no certificate has.
 pub(super) fn evaluate(
     read: &ParsedSignature,
     certificates: &[Certificate],
     policy: &TrustPolicy,
-) -> Evaluation {
-    let signature = match read {
-        Ok(signature) => signature,
-        Err(unreadable) => {
-            return Evaluation::Rejected {
-                violation: format_violation(unreadable),
-                key: None,
-                signed_at: None,
-            };
-        }
-    };
-    let keys = candidate_keys(signature, certificates);
-    let rejected = |violation: Violation| {
+) -> Result<PendingSignature, Box<SignatureResult>> {
+    let packet =
+        read.as_ref().map_err(|error| SignatureResult::rejected(format_violation(error), None, None))?;
+    let keys = candidate_keys(packet, certificates);
+    let (signed_at, hash) = check_signature(packet, policy).map_err(|violation| {
         // Only the cryptographic check can choose between several keys.
-        let sole = if let [(certificate, key)] = keys[..] {
-            Some(candidate(certificate, key, policy))
-        } else {
-            None
-        };
-        Evaluation::Rejected { violation, key: sole.map(Box::new), signed_at: signature.created() }
-    };
-    let (signed_at, hash) = match check_signature(signature, policy) {
-        Ok(found) => found,
-        Err(violation) => return rejected(violation),
-    };
+        let sole = if let [(certificate, key)] = keys[..] { Some((certificate, key)) } else { None };
+        let sole = sole.map(|(certificate, key)| Candidate::new(certificate, key, policy));
+        SignatureResult::rejected(violation, sole.as_ref(), packet.created())
+    })?;
     if keys.is_empty() {
-        return Evaluation::UnknownIssuer { issuer: issuer_id(signature), signed_at };
+        return Err(SignatureResult::unknown_key(issuer_id(packet), signed_at, policy));
     }
-    let mut candidates = Vec::new();
-    let mut first_violation = None;
-    for &(certificate, key) in &keys {
-        let pin = policy.pin(certificate.fingerprint());
-        let mut candidate = candidate(certificate, key, policy);
-        match check_key(signature, hash, signed_at, &KeyContext { certificate, key, pin, now: policy.now }) {
-            Ok(validity) => {
-                candidate.validity = Some(validity);
-                candidates.push(candidate);
-            }
+    let mut pending = PendingSignature { packet: packet.clone(), hash, signed_at, candidates: Vec::new() };
+    let mut first_rejected = None;
+    for (certificate, key) in keys {
+        let candidate = Candidate::new(certificate, key, policy);
+        match pending.check_key(certificate, key, policy) {
+            Ok(validity) => pending.candidates.push((candidate, validity)),
             Err(violation) => {
-                first_violation.get_or_insert((violation, candidate));
+                first_rejected.get_or_insert_with(|| {
+                    SignatureResult::rejected(violation, Some(&candidate), Some(signed_at))
+                });
             }
         }
     }
-    match first_violation {
-        Some((violation, key)) if candidates.is_empty() => {
-            Evaluation::Rejected { violation, key: Some(Box::new(key)), signed_at: Some(signed_at) }
-        }
-        _ => Evaluation::NeedsData { signature: Box::new(signature.clone()), hash, signed_at, candidates },
-    }
-}
-
-fn candidate(certificate: &Certificate, key: &Key, policy: &TrustPolicy) -> Candidate {
-    let pinned = policy.pin(certificate.fingerprint()).map(|pin| pin.name.clone());
-    Candidate {
-        key: key.clone(),
-        primary: certificate.fingerprint().to_string(),
-        owner: pinned.or(certificate.name().map(str::to_owned)).unwrap_or_default(),
-        validity: None,
+    match first_rejected {
+        Some(rejected) if pending.candidates.is_empty() => Err(rejected),
+        _ => Ok(pending),
     }
 }
 
@@ -109,10 +89,10 @@ fn format_violation(unreadable: &SignatureParseError) -> Violation {
 
 /// Checks the rules that need only the signature packet; returns its creation time and hash.
 fn check_signature(signature: &SignaturePacket, policy: &TrustPolicy) -> Result<(u64, Hash), Violation> {
-    if signature.typ != BINARY {
+    if signature.typ != SignatureType::Binary {
         let message = format!(
             "it is a signature of type 0x{:02X} ({}): expected type 0x00, over a binary document",
-            signature.typ,
+            u8::from(signature.typ),
             type_name(signature.typ)
         );
         return Err(Violation::new("type", message));
@@ -121,7 +101,7 @@ fn check_signature(signature: &SignaturePacket, policy: &TrustPolicy) -> Result<
         return Err(Violation::new("critical-subpacket", format!("it has {what}, which is not supported")));
     }
     let Some(created) = signature.created() else {
-        return Err(Violation::new("no-date", "it has no creation time".to_owned()));
+        return Err(Violation::new("no-date", "it has no creation time"));
     };
     if created > policy.now.saturating_add(CLOCK_SKEW) {
         let message = format!("its creation time {} is in the future", date(created));
@@ -131,49 +111,41 @@ fn check_signature(signature: &SignaturePacket, policy: &TrustPolicy) -> Result<
         let message = format!("it was made on {} and expired on {}", date(created), date(end));
         return Err(Violation::new("signature-expired", message));
     }
-    match signature.hash() {
-        Some(hash) => Ok((created, hash)),
-        None => Err(weak_hash(signature, "")),
-    }
+    Ok((created, signature.hash().ok_or_else(|| weak_hash(signature, ""))?))
 }
 
-struct KeyContext<'a> {
-    certificate: &'a Certificate,
-    key: &'a Key,
-    pin: Option<&'a Pin>,
-    now: u64,
-}
-
-/// Checks the rules that need the key and its certificate.
-fn check_key(
-    signature: &SignaturePacket,
-    hash: Hash,
-    at: u64,
-    context: &KeyContext<'_>,
-) -> Result<KeyValidity, Violation> {
-    let KeyContext { certificate, key, .. } = *context;
-    let Some(pin) = context.pin else {
-        let message = format!(
-            "key {} belongs to primary key {}, which is not trusted",
-            key.fingerprint,
-            certificate.fingerprint()
-        );
-        return Err(Violation::new("not-pinned", message));
-    };
-    if signature.version != key.version {
-        let message = format!(
-            "it is of version {} and key {} of version {}: they must be the same",
-            signature.version, key.fingerprint, key.version
-        );
-        return Err(Violation::new("version", message));
-    }
-    let validity = PinnedCertificate { certificate, pin, now: context.now }.check_key(key, at)?;
-    match (hash, pin.sha1_until) {
-        (Hash::Sha1, None) => Err(weak_hash(signature, &format!(" under {}", pin.name))),
-        (Hash::Sha1, Some(end)) if at >= end => {
-            Err(weak_hash(signature, &format!(" under {} from {} on", pin.name, date(end))))
+impl PendingSignature {
+    /// Checks the rules that need a key and its certificate.
+    fn check_key(
+        &self,
+        certificate: &Certificate,
+        key: &Key,
+        policy: &TrustPolicy,
+    ) -> Result<KeyValidity, Violation> {
+        let Some(pin) = policy.pin(certificate.fingerprint()) else {
+            let message = format!(
+                "key {} belongs to primary key {}, which is not trusted",
+                key.fingerprint,
+                certificate.fingerprint()
+            );
+            return Err(Violation::new("not-pinned", message));
+        };
+        if self.packet.version != key.version {
+            let message = format!(
+                "it is of version {} and key {} of version {}: they must be the same",
+                self.packet.version, key.fingerprint, key.version
+            );
+            return Err(Violation::new("version", message));
         }
-        _ => Ok(validity),
+        let validity =
+            PinnedCertificate { certificate, pin, now: policy.now }.check_key(key, self.signed_at)?;
+        match (self.hash, pin.sha1_until) {
+            (Hash::Sha1, None) => Err(weak_hash(&self.packet, &format!(" under {}", pin.name))),
+            (Hash::Sha1, Some(end)) if self.signed_at >= end => {
+                Err(weak_hash(&self.packet, &format!(" under {} from {} on", pin.name, date(end))))
+            }
+            _ => Ok(validity),
+        }
     }
 }
 
@@ -190,12 +162,8 @@ fn candidate_keys<'a>(
     signature: &SignaturePacket,
     certificates: &'a [Certificate],
 ) -> Vec<(&'a Certificate, &'a Key)> {
-    let (fingerprints, ids) = (signature.issuer_fingerprints(), signature.issuer_key_ids());
-    let is_named = |key: &Key| match (fingerprints.is_empty(), ids.is_empty()) {
-        (false, _) => fingerprints.iter().any(|(_, fingerprint)| *fingerprint == key.fingerprint),
-        (true, false) => ids.iter().any(|id| id == key.fingerprint.key_id()),
-        (true, true) => key.version == signature.version,
-    };
+    let is_named =
+        |key: &Key| signature.is_issued_by(&key.fingerprint).unwrap_or(key.version == signature.version);
     let all =
         certificates.iter().flat_map(|certificate| certificate.keys().map(move |key| (certificate, key)));
     all.filter(|(_, key)| is_named(key)).collect()
@@ -203,15 +171,12 @@ fn candidate_keys<'a>(
 
 /// The issuer's fingerprint or key ID in the signature.
 fn issuer_id(signature: &SignaturePacket) -> String {
-    let fingerprint =
-        signature.issuer_fingerprints().into_iter().next().map(|(_, fingerprint)| fingerprint.to_string());
-    fingerprint
-        .or_else(|| signature.issuer_key_ids().into_iter().next())
-        .unwrap_or_else(|| "no key it names".to_owned())
+    let fingerprints = signature.issuer_fingerprints().into_iter().map(|fingerprint| fingerprint.to_string());
+    fingerprints.chain(signature.issuer_key_ids()).next().unwrap_or_else(|| "no key it names".to_owned())
 }
 
-fn type_name(kind: u8) -> &'static str {
-    match kind {
+fn type_name(typ: SignatureType) -> &'static str {
+    match u8::from(typ) {
         0x01 => "over a text, with line ends changed",
         0x02 => "standalone",
         0x10..=0x13 => "certifies a user id",

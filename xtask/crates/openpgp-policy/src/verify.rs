@@ -2,16 +2,16 @@
 
 use super::certificate::{Certificate, merge_copies};
 use super::hash::{Hash, Hasher};
-use super::result::{VerificationResults, rejected_result, unknown_key, verify_digest};
+use super::result::{SignatureResult, SignatureStatus, VerificationResults};
 use super::signature::DetachedSignature;
-use super::signature_rules::{Evaluation, evaluate};
+use super::signature_rules::{PendingSignature, evaluate};
 use super::trust_policy::TrustPolicy;
 
 /// A verification in progress. It borrows nothing, so that a separate thread can update it.
 pub struct Verification {
     source: String,
-    trusted: String,
-    evaluations: Vec<Evaluation>,
+    /// The signatures in their order; `Err` for those whose outcome does not depend on the file.
+    evaluations: Vec<Result<PendingSignature, Box<SignatureResult>>>,
     /// One hash for each algorithm and salt of a signature that needs data.
     hashers: Vec<(Hash, Vec<u8>, Hasher)>,
     /// The reasons why no newer certificate could be fetched.
@@ -29,23 +29,14 @@ impl Verification {
         let evaluations: Vec<_> =
             signature.signatures.iter().map(|read| evaluate(read, &certificates, policy)).collect();
         let mut hashers: Vec<(Hash, Vec<u8>, Hasher)> = Vec::new();
-        for one in &evaluations {
-            let Evaluation::NeedsData { signature, hash, .. } = one else { continue };
-            if !hashers.iter().any(|(known, salt, _)| known == hash && *salt == signature.salt) {
+        for PendingSignature { packet, hash, .. } in evaluations.iter().flatten() {
+            if !hashers.iter().any(|(known, salt, _)| known == hash && *salt == packet.salt) {
                 let mut hasher = hash.hasher();
-                hasher.update(&signature.salt);
-                hashers.push((*hash, signature.salt.clone(), hasher));
+                hasher.update(&packet.salt);
+                hashers.push((*hash, packet.salt.clone(), hasher));
             }
         }
-        let trusted: Vec<_> =
-            policy.pins.iter().map(|pin| format!("{} ({})", pin.name, pin.fingerprint)).collect();
-        Verification {
-            source: signature.source.clone(),
-            trusted: trusted.join(", "),
-            evaluations,
-            hashers,
-            refresh_errors: Vec::new(),
-        }
+        Verification { source: signature.source.clone(), evaluations, hashers, refresh_errors: Vec::new() }
     }
 
     /// Whether the outcome of a signature depends on the file; otherwise the file need not be downloaded.
@@ -55,16 +46,9 @@ impl Verification {
 
     /// The keys, as fingerprints or key IDs, that no available certificate has. A newer certificate may have them.
     pub fn unknown_keys(&self) -> Vec<&str> {
-        let unknown = self.evaluations.iter().filter_map(|evaluations| match evaluations {
-            Evaluation::UnknownIssuer { issuer, .. } => Some(issuer.as_str()),
-            _ => None,
-        });
-        unknown.collect()
-    }
-
-    /// Whether a signature is by a key that no available certificate has.
-    pub fn has_unknown_key(&self) -> bool {
-        self.evaluations.iter().any(|evaluations| matches!(evaluations, Evaluation::UnknownIssuer { .. }))
+        let decided = self.evaluations.iter().filter_map(|evaluation| evaluation.as_ref().err());
+        let unknown = decided.filter(|result| result.verdict == SignatureStatus::UnknownKey);
+        unknown.filter_map(|result| result.signing_subkey.as_deref()).collect()
     }
 
     /// Sets the reasons why no newer certificate could be fetched, for the error about an unknown key.
@@ -89,15 +73,14 @@ impl Verification {
     /// The digest of the bytes with the trailer of each signature that needs data, in the order of the signatures; `None`
     /// for other signatures, and for bytes that match a known SHA-1 collision attack.
     pub fn digests(&self) -> Vec<Option<Vec<u8>>> {
-        let hash_of = |evaluation: &Evaluation| {
-            let Evaluation::NeedsData { signature, hash, .. } = evaluation else { return None };
+        let digest = |PendingSignature { packet, hash, .. }: &PendingSignature| {
             let (_, _, hasher) =
-                self.hashers.iter().find(|(known, salt, _)| known == hash && *salt == signature.salt)?;
+                self.hashers.iter().find(|(known, salt, _)| known == hash && *salt == packet.salt)?;
             let mut hasher = hasher.clone();
-            hasher.update(&signature.trailer());
+            hasher.update(&packet.trailer());
             hasher.finish()
         };
-        self.evaluations.iter().map(hash_of).collect()
+        self.evaluations.iter().map(|evaluation| evaluation.as_ref().ok().and_then(digest)).collect()
     }
 
     /// Does the cryptographic check over the bytes.
@@ -109,17 +92,14 @@ impl Verification {
     /// Does the cryptographic check with the [`Verification::digests`] of another verification of the same signatures over
     /// the same bytes.
     pub fn finish_with_digests(self, digests: &[Option<Vec<u8>>]) -> VerificationResults {
-        let Verification { source, trusted, evaluations, refresh_errors, .. } = self;
-        let verdicts = evaluations.into_iter().enumerate().map(|(number, evaluations)| match evaluations {
-            Evaluation::Rejected { violation, key, signed_at } => {
-                rejected_result(violation, key.as_deref(), signed_at)
-            }
-            Evaluation::UnknownIssuer { issuer, signed_at } => unknown_key(issuer, signed_at, &trusted),
-            Evaluation::NeedsData { signature, signed_at, candidates, .. } => {
-                let hash = digests.get(number).and_then(Option::as_deref);
-                verify_digest(&signature, signed_at, &candidates, hash)
-            }
+        let results = self.evaluations.into_iter().enumerate().map(|(number, evaluation)| match evaluation {
+            Ok(pending) => pending.verify_digest(digests.get(number).and_then(Option::as_deref)),
+            Err(decided) => *decided,
         });
-        VerificationResults { signatures: verdicts.collect(), source, refresh_errors }
+        VerificationResults {
+            signatures: results.collect(),
+            source: self.source,
+            refresh_errors: self.refresh_errors,
+        }
     }
 }
