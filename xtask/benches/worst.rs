@@ -15,6 +15,7 @@ use std::process::Command;
 
 use coreos_types::release::Board;
 use coreos_types::vendor::Vendor;
+use release_fixture::elf::ElfStub;
 use release_fixture::image::{Content, ImageSpec};
 use release_fixture::pack;
 use xtask::demo::example;
@@ -62,6 +63,43 @@ fn main() {
         image.put(path, Content::Bytes(text.into_bytes())).program(&format!("bin/x{at}"), &[])
     });
     measure("4,000 units of unlisted programs", started, &units);
+    loader_cases();
+}
+
+/// Programs and libraries with long search paths.
+fn loader_cases() {
+    let names = |count: usize, name: &str| (0..count).map(|at| format!("{name}{at}")).collect::<Vec<_>>();
+    let directories = names(64, "lib64/r");
+    let runpath = directories.iter().map(|path| format!("/usr/{path}")).collect::<Vec<_>>().join(":");
+    let last = &directories[63];
+    let with_directories = || directories.iter().fold(image(), |image, path| image.directory(path));
+    let library = |name: &str, needs: &[String]| {
+        ElfStub::library(Board::Amd64, name).needs(needs.iter().map(String::as_str)).runpath(&runpath)
+    };
+    let program = |needs: &[String]| {
+        ElfStub::program(Board::Amd64).needs(needs.iter().map(String::as_str)).runpath(&runpath)
+    };
+    let next = |at: usize| (1..12).map(|more| format!("libd{}.so", (at + more) % 1023)).collect::<Vec<_>>();
+    let chain = (0..1023).fold(with_directories().elf("bin/p", program(&next(0))), |image, at| {
+        let name = format!("libd{at}.so");
+        image.elf(&format!("{last}/{name}"), library(&name, &next(at)))
+    });
+    measure("1,023 libraries, 11 needed, 64 dirs", chain.clone(), &["bin/p".to_owned()]);
+    let all: Vec<String> =
+        (0..1023).map(|at| format!("{last}/libd{at}.so")).chain(["bin/p".to_owned()]).collect();
+    measure("the same, all listed", chain.clone(), &all);
+    let programs = names(1000, "bin/p");
+    let many = programs.iter().fold(chain, |image, path| image.elf(path, program(&next(0))));
+    measure("1,000 programs of them", many, &programs);
+    let absent = |at: usize| (0..11).map(|more| format!("libm{at}_{more}.so")).collect::<Vec<_>>();
+    let all = (0..1023).map(|at| format!("libd{at}.so")).collect::<Vec<_>>();
+    let missing = (0..1023).fold(with_directories().elf("bin/p", program(&all)), |image, at| {
+        let name = format!("libd{at}.so");
+        image.elf(&format!("{last}/{name}"), library(&name, &absent(at)))
+    });
+    measure("11,253 missing names, 64 dirs", missing.clone(), &["bin/p".to_owned()]);
+    let many = programs.iter().fold(missing, |image, path| image.elf(path, program(&all)));
+    measure("1,000 programs of them, missing", many, &programs);
 }
 
 fn image() -> ImageSpec {
@@ -70,6 +108,9 @@ fn image() -> ImageSpec {
 }
 
 fn measure(name: &str, image: ImageSpec, lines: &[String]) {
+    if std::env::args().nth(1).is_some_and(|filter| !filter.starts_with('-') && !name.contains(&filter)) {
+        return;
+    }
     let home = tempfile::tempdir().unwrap();
     let put = |path: &str, bytes: &[u8]| {
         let path = home.path().join(path);

@@ -26,13 +26,17 @@ pub fn open(path: &Path) -> io::Result<(File, Metadata)> {
 /// # Errors
 /// As [`open`], and [`io::ErrorKind::FileTooLarge`] for a file that is larger.
 pub fn read(path: &Path, max_len: u64) -> io::Result<Vec<u8>> {
-    read_open(open(path)?.0, max_len)
+    let (file, metadata) = open(path)?;
+    read_open(file, &metadata, max_len)
 }
 
-fn read_open(file: File, max_len: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    file.take(max_len + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > max_len {
+fn read_open(file: File, metadata: &Metadata, max_len: u64) -> io::Result<Vec<u8>> {
+    // A file that grows, or is one of /proc, has more bytes than its metadata has.
+    let mut bytes = Vec::with_capacity(metadata.len().min(max_len) as usize + 1);
+    if metadata.len() <= max_len {
+        file.take(max_len + 1).read_to_end(&mut bytes)?;
+    }
+    if metadata.len().max(bytes.len() as u64) > max_len {
         let why = format!("it has more than {max_len} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
     }
@@ -48,7 +52,7 @@ pub fn read_own(path: &Path, max_len: u64) -> io::Result<Vec<u8>> {
     if !is_own(&metadata) {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user"));
     }
-    read_open(file, max_len)
+    read_open(file, &metadata, max_len)
 }
 
 /// Whether this user owns a file.

@@ -29,8 +29,8 @@ use usr::tree::UsrTree;
 const HEADER: &str = "image-tree 4";
 
 pub(super) const FILE: &str = "file ";
-/// Larger than the tree of any image: one of 23,000 nodes takes 6 MiB.
-const MAX_TREE: u64 = 256 << 20;
+/// The largest tree that is cached: that of a real image of 23,000 nodes takes 6 MiB.
+const MAX_TREE: u64 = 32 << 20;
 /// The header and the longest path.
 const MAX_HEADER: u64 = 8 << 10;
 
@@ -100,6 +100,10 @@ pub(super) fn store(cache: &Cache, path: &Path, key: &CacheKey, cached: &CachedT
     }
     let check = Digest::sha256(head.as_bytes()).hex();
     let text = format!("{head}\ncheck {check}\n\n{}", cached.tree.to_text());
+    if text.len() as u64 > MAX_TREE {
+        // The next run reads the image again.
+        return Ok(());
+    }
     atomic_file::write(&file, text)
         .with_context(|| format!("cannot store the tree in {}", file.display()))?;
     remove_old_entries(&cache.dir("trees")?, |tree| {

@@ -10,7 +10,7 @@ use super::styled_text::{Style, StyledText};
 use coreos_types::release::Board;
 use manifest::plan::stage1_sources::Stage1Sources;
 use usr::file_info::FileInfo;
-use usr::ldso::{DynamicLoader, MAX_FOLLOWED};
+use usr::ldso::DynamicLoader;
 use usr::path::UsrPath;
 use usr::tree::{Node, NodeKind, UsrTree};
 
@@ -71,16 +71,10 @@ pub fn compare(board: Board, sources: &Stage1Sources, old: &UsrTree, new: &UsrTr
 fn closure(board: Board, sources: &Stage1Sources, tree: &UsrTree, paths: &mut BTreeSet<UsrPath>) {
     let loader = DynamicLoader::new(tree, board, DynamicLoader::systemd_directories(tree), None);
     sources.for_each_selection(board, tree, |selection| {
-        let mut followed = 0;
         for path in selection.dynamic_elf_files() {
-            let load = loader.load(path);
-            followed += load.needs.len() + 1;
-            paths.extend(
-                load.objects.into_iter().flat_map(|object| object.links.into_iter().chain([object.path])),
-            );
-            if followed > MAX_FOLLOWED {
-                break;
-            }
+            let objects = loader.load(path).objects;
+            paths
+                .extend(objects.into_iter().flat_map(|object| object.links.into_iter().chain([object.path])));
         }
         paths.extend(selection.paths);
     });

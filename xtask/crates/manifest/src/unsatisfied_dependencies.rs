@@ -5,6 +5,7 @@ mod selection_vs_image;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::selection::Selection;
 use super::unlisted_execs;
@@ -70,7 +71,7 @@ pub struct Unresolved {
     /// The provider in the image: every symlink on the path, then the file. Empty if the image has none.
     pub chain: Vec<UsrPath>,
     /// The directories that the loader searched.
-    pub searched: Vec<String>,
+    pub searched: Arc<[String]>,
     /// The kind of dependency.
     pub by: DependencyKind,
     /// If the selection has the library, but only by a lookup that may fail when the program starts: that lookup, and

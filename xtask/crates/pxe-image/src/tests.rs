@@ -12,7 +12,9 @@ use super::ingest::ingest;
 use super::{Digest, Payload, SignatureCheck};
 use super::{InflateLimits, UnlinkedTempDir, UsrSquashfs};
 use coreos_types::error::Result;
+use coreos_types::release::Board;
 use openpgp_policy::{Certificate, DetachedSignature, Pin, SHA1_CUTOFF, TrustPolicy, Verification};
+use release_fixture::elf::ElfStub;
 use usr::path::UsrPath;
 use usr::tree::{Node, NodeKind};
 
@@ -305,14 +307,30 @@ fn file_contents_are_read_in_full_and_in_part() {
     }
 }
 
-#[test]
-fn image_with_19_mib_of_texts_is_refused() {
-    let paths: Vec<String> = (0..300).map(|number| format!("lib/os-release-{number}")).collect();
-    let text = [b'x'; 64 << 10];
-    let files: Vec<_> = paths.iter().map(|path| (path.as_str(), text.as_slice())).collect();
+fn read_error(count: usize, path: &str, bytes: &[u8]) -> String {
+    let paths: Vec<String> = (0..count).map(|number| format!("{path}{number}")).collect();
+    let files: Vec<_> = paths.iter().map(|path| (path.as_str(), bytes)).collect();
     let tree = image_of(&squashfs(Compressor::Gzip, &files)).unwrap().into_tree();
     tree.read_ahead(tree.iter().map(|(path, _)| path));
-    assert!(tree.read_error().unwrap_err().to_string().contains("the units and similar texts"));
+    tree.read_error().unwrap_err().to_string()
+}
+
+#[test]
+fn image_with_19_mib_of_texts_is_refused() {
+    assert!(
+        read_error(300, "lib/os-release-", &[b'x'; 64 << 10])
+            .contains("units and similar texts of the image")
+    );
+}
+
+#[test]
+fn elf_files_above_the_limits_are_refused() {
+    let names: Vec<String> = (0..1000).map(|number| format!("library{number}.so")).collect();
+    let program = ElfStub::program(Board::Amd64).needs(names.iter().map(String::as_str)).bytes();
+    assert!(read_error(500, "bin/program", &program).contains("the names in ELF files"));
+    let mut loader = ElfStub::library(Board::Amd64, "ld.so").bytes();
+    loader.resize(32 << 20, 0);
+    assert!(read_error(5, "bin/ld-", &loader).contains("bytes of the image's files were read"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
 use super::block_reader::BlockReader;
@@ -21,16 +21,20 @@ const MIN_PARALLEL_BYTES: u64 = 2 << 20;
 const PIECE: u64 = 1 << 20;
 /// The threads that read file infos; each has one file and a few blocks in memory.
 const MAX_THREADS: usize = 4;
-/// The bytes of all units and similar texts that are kept; systemd's units have 0.3 MiB.
-const MAX_TEXTS: usize = 16 << 20;
+/// The memory for what is stored of all files: the names in ELF files, units and similar texts. Those of a whole Debian
+/// release take 0.7 MiB.
+const MAX_INFOS: usize = 16 << 20;
+/// The bytes of all files that are read for it. A file costs 128 KiB, an ELF file a little more, a loader all of it.
+const MAX_READ: u64 = if cfg!(test) { 128 << 20 } else { 1 << 30 };
 
 /// A verified squashfs file and the tree of its nodes.
 pub struct UsrSquashfs {
     /// `None` only while dropping.
     squashfs: Option<File>,
     tables: Tables,
-    /// The bytes of the texts that were read.
-    text_len: AtomicUsize,
+    /// The memory for the infos that were read, and the bytes that were read for them.
+    info_len: AtomicUsize,
+    read_len: AtomicU64,
 }
 
 impl UsrSquashfs {
@@ -40,7 +44,12 @@ impl UsrSquashfs {
     /// See [`tables::read`].
     pub(super) fn open(squashfs: File) -> Result<UsrSquashfs> {
         let tables = tables::read(&squashfs)?;
-        Ok(UsrSquashfs { squashfs: Some(squashfs), tables, text_len: AtomicUsize::new(0) })
+        Ok(UsrSquashfs {
+            squashfs: Some(squashfs),
+            tables,
+            info_len: AtomicUsize::new(0),
+            read_len: AtomicU64::new(0),
+        })
     }
 
     /// Opens the squashfs that a build left, without verification, to compare the built root filesystem with it. The
@@ -164,13 +173,19 @@ impl UsrSquashfs {
         let mut blocks = self.blocks()?;
         let mut read = Vec::with_capacity(wanted.len());
         for &(path, layout) in wanted {
-            let info = file_info::read_parts(path, layout.size, |part| blocks.read(layout, part))
+            let fetch = |part: Range<u64>| {
+                if self.read_len.fetch_add(part.end - part.start, Ordering::Relaxed) > MAX_READ {
+                    return Err(Error::failed(format!(
+                        "more than {MAX_READ} bytes of the image's files were read"
+                    )));
+                }
+                blocks.read(layout, part)
+            };
+            let info = file_info::read_parts(path, layout.size, fetch)
                 .map_err(|error| error.context(format!("cannot read {path}")))?;
-            if let FileInfo::Text(text) = &info
-                && self.text_len.fetch_add(text.len(), Ordering::Relaxed) > MAX_TEXTS
-            {
+            if self.info_len.fetch_add(info.memory(), Ordering::Relaxed) > MAX_INFOS {
                 return Err(Error::failed(format!(
-                    "the units and similar texts of the image have more than {MAX_TEXTS} bytes"
+                    "the names in ELF files, units and similar texts of the image have more than {MAX_INFOS} bytes"
                 )));
             }
             read.push((path.clone(), info));

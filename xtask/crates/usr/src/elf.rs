@@ -104,6 +104,17 @@ pub enum DlopenPriority {
 }
 
 impl ElfInfo {
+    /// The approximate bytes of memory for its names.
+    pub(crate) fn memory(&self) -> usize {
+        let versions = self.verneed.iter().flat_map(|need| [&need.library, &need.version]);
+        let notes =
+            self.dlopen.iter().flat_map(|note| note.sonames.iter().chain([&note.feature, &note.description]));
+        let paths = self.rpath.iter().chain(self.runpath.iter().flatten()).chain(&self.system_dirs);
+        let names = self.needed.iter().chain(self.filters.iter().map(|filter| &filter.name));
+        let all = names.chain(paths).chain(&self.exec_paths).chain(versions).chain(&self.verdef).chain(notes);
+        all.map(|name| name.len() + size_of::<String>() + 16).sum()
+    }
+
     /// Whether the file has `DT_NEEDED` or filter entries.
     pub fn has_dependencies(&self) -> bool {
         !self.needed.is_empty() || !self.filters.is_empty()

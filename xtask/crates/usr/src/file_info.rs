@@ -35,6 +35,17 @@ pub enum FileInfo {
     MalformedElf(String),
 }
 
+impl FileInfo {
+    /// The approximate bytes of memory for its text and names.
+    pub fn memory(&self) -> usize {
+        match self {
+            FileInfo::Elf(info) => info.memory(),
+            FileInfo::Script(text) | FileInfo::Text(text) | FileInfo::MalformedElf(text) => text.len(),
+            FileInfo::Other => 0,
+        }
+    }
+}
+
 /// The maximum length of a [`FileInfo::Text`], in bytes.
 pub const MAX_TEXT: usize = 64 << 10;
 

@@ -4,6 +4,7 @@ mod render;
 mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 pub use self::render::{document, dot, mermaid, tree};
 use self::survey::Survey;
@@ -76,7 +77,7 @@ pub struct UnresolvedName {
     /// The dependents.
     pub needed_by: BTreeSet<UsrPath>,
     /// The searched directories.
-    pub searched: Vec<String>,
+    pub searched: Arc<[String]>,
 }
 
 impl BoardWhy {

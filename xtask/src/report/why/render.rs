@@ -229,7 +229,7 @@ pub fn document(why: &Why) -> Value {
             })).collect::<Vec<_>>(),
             "missing": board.missing.as_ref().map(|missing| json!({
                 "needed_by": missing.needed_by.iter().map(UsrPath::as_str).collect::<Vec<_>>(),
-                "searched": missing.searched,
+                "searched": *missing.searched,
             })),
         })
     };

@@ -9,7 +9,7 @@ use manifest::selection::Location;
 use manifest::{unit_and_script_execs::find_exec_references, unlisted_execs};
 use usr::elf::DlopenNote;
 use usr::file_info::FileInfo;
-use usr::ldso::{DynamicLoader, FoundVia, LoadResult, MAX_FOLLOWED};
+use usr::ldso::{DynamicLoader, FoundVia, LoadResult};
 use usr::path::UsrPath;
 use usr::tree::UsrTree;
 
@@ -31,15 +31,10 @@ impl Survey {
         let mut survey = Survey::default();
         let paths = survey.list(board, sources, tree);
         let loader = DynamicLoader::new(tree, board, DynamicLoader::systemd_directories(tree), None);
-        let mut followed = 0;
         for path in &paths {
             match tree.file_info(path.as_str()) {
                 Some(FileInfo::Elf(elf)) if elf.dynamic && elf.machine == board.elf_machine() => {
-                    if followed < MAX_FOLLOWED {
-                        let load = loader.load(path);
-                        followed += load.needs.len() + 1;
-                        survey.link(&load);
-                    }
+                    survey.link(&loader.load(path));
                     survey.dlopen(&loader, path, &elf.dlopen);
                     for (row, chain) in unlisted_execs::started_by(tree, path, &elf.exec_paths) {
                         let program = chain.last().cloned();

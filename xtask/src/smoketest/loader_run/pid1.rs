@@ -1,5 +1,7 @@
 //! systemd as process 1: nspawn starts it without the `LD_LIBRARY_PATH` of the other programs of a stage1.
 
+use std::sync::Arc;
+
 use super::{Checker, SearchMode};
 use crate::smoketest::rootfs::Rootfs;
 use coreos_types::error::Result;
@@ -51,7 +53,7 @@ pub fn find_unreachable_library(
     let load = loader.load(program);
     let missing = load.missing.iter().find(|missing| missing.name == name).cloned();
     let unknown =
-        || ldso::NotFound { name: name.to_owned(), needed_by: program.clone(), searched: Vec::new() };
+        || ldso::NotFound { name: name.to_owned(), needed_by: program.clone(), searched: Arc::default() };
     loader.find_unreachable(&missing.unwrap_or_else(unknown))
 }
 

@@ -96,7 +96,9 @@ impl Image<'_> {
     /// Compares each dynamic file. Returns the number of files, the differences, and the time spent in the model.
     fn compare(&self, library_path: &[UsrPath]) -> (usize, Vec<String>, Duration) {
         let joined = library_path.iter().map(|path| format!("/usr/{path}")).collect::<Vec<_>>().join(":");
-        let model = DynamicLoader::new(self.tree, Board::Amd64, library_path.to_vec(), self.present);
+        // The work of one loader is bounded, and a machine can have many programs.
+        let new_model = || DynamicLoader::new(self.tree, Board::Amd64, library_path.to_vec(), self.present);
+        let mut model = new_model();
         let (mut compared, mut wrong, mut duration) = (0, Vec::new(), Duration::ZERO);
         for (path, _) in self.tree.iter() {
             let Some(FileInfo::Elf(info)) = self.tree.file_info(path.as_str()) else { continue };
@@ -106,6 +108,9 @@ impl Image<'_> {
                 || info.needed.is_empty()
             {
                 continue;
+            }
+            if compared % 500 == 499 {
+                model = new_model();
             }
             let start = Instant::now();
             let load = model.load(path);

@@ -8,7 +8,6 @@ use crate::suggestion::Suggestion;
 use crate::unit_and_script_execs::ExecReference;
 use crate::unsatisfied_dependencies::loader_with_rkt_env;
 use usr::file_info::is_systemd;
-use usr::ldso::MAX_FOLLOWED;
 use usr::path::UsrPath;
 
 /// The reverse dependency graph of a selection, computed on first use.
@@ -51,13 +50,8 @@ impl<'a, 's> Dependents<'a, 's> {
     fn build(&self) -> Graph {
         let (mut graph, selection) = (Graph::default(), self.selection);
         let image = loader_with_rkt_env(selection, None);
-        let mut count = 0;
         for path in selection.dynamic_elf_files() {
             let load = image.load(path);
-            count += load.needs.len() + 1;
-            if count > MAX_FOLLOWED {
-                break;
-            }
             let objects: BTreeSet<UsrPath> = load.objects.into_iter().map(|object| object.path).collect();
             let names: BTreeSet<String> = load.missing.into_iter().map(|missing| missing.name).collect();
             objects

@@ -3,35 +3,64 @@
 
 use super::lint_state::{Lint, Problem, subject};
 use crate::finding::FindingKind;
+use crate::suggestion::Suggestion;
+
+/// Most findings of this rule, and most directories that one of them names; real ones have a few.
+const MAX_REPORTED: usize = 1000;
+const MAX_DIRECTORIES: usize = 16;
 
 /// Reports each dependency that the image does not have.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
     let dependencies = lint.dependencies;
-    for unresolved in &dependencies.unresolved {
+    let nowhere = dependencies.unresolved.iter().filter_map(|unresolved| {
+        let is_in_image = unresolved.chain.iter().any(|path| !lint.is_selected(path));
+        let dependent = unresolved.selected_dependent.as_ref().filter(|_| !is_in_image)?;
+        Some((unresolved, lint.location(dependent)?))
+    });
+    let nowhere: Vec<_> = nowhere.collect();
+    for &(unresolved, location) in nowhere.iter().take(MAX_REPORTED) {
         let name = &unresolved.name;
-        if unresolved.chain.iter().any(|path| !lint.is_selected(path)) {
-            continue;
-        }
-        let Some(location) = unresolved.selected_dependent.as_ref().and_then(|path| lint.location(path))
-        else {
-            continue;
-        };
         let suggestion = lint.removal_without(&unresolved.needed_by, name);
-        let searched = if unresolved.searched.is_empty() {
-            "the whole image".to_owned()
-        } else {
-            unresolved.searched.join(", ")
-        };
         let needs = subject(&unresolved.needed_by);
+        let searched = searched(&unresolved.searched);
         let message = format!("{needs} {name}, which is nowhere in the image (searched: {searched})");
         let problem = Problem::new(FindingKind::NeedsNowhere, message, suggestion);
         lint.emit(location, name, problem.needed_by(&unresolved.needed_by));
+    }
+    if let Some((unresolved, location)) = nowhere.get(MAX_REPORTED) {
+        let more = nowhere.len() - MAX_REPORTED;
+        let message =
+            format!("{more} more names that listed files need are nowhere in the image, this one and others");
+        let problem = Problem::new(FindingKind::NeedsNowhere, message, Suggestion::ChangeRelease);
+        lint.emit(*location, &unresolved.name, problem);
+    }
+}
+
+fn searched(directories: &[String]) -> String {
+    let shown = &directories[..directories.len().min(MAX_DIRECTORIES)];
+    match directories.len() - shown.len() {
+        0 if shown.is_empty() => "the whole image".to_owned(),
+        0 => shown.join(", "),
+        more => format!("{} and {more} more directories", shown.join(", ")),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::test_case::check_rows;
+    use super::*;
+
+    #[test]
+    fn searched_directories_are_counted_above_16() {
+        let directories: Vec<String> = (0..20).map(|at| format!("/{at}")).collect();
+        assert_eq!(searched(&[]), "the whole image");
+        assert_eq!(searched(&directories[..2]), "/0, /1");
+        assert!(
+            searched(&directories).ends_with(", /15 and 4 more directories"),
+            "{}",
+            searched(&directories)
+        );
+    }
 
     #[test]
     fn dependency_missing_from_image_remains() {

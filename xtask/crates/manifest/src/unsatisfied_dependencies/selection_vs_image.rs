@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::{Unresolved, UnsatisfiedDependencies, loader_with_rkt_env};
 use crate::selection::Selection;
@@ -196,11 +197,11 @@ impl UnsatisfiedDependencies {
         }
     }
 
-    fn record_nowhere(&mut self, name: &str, needed_by: &UsrPath, searched: &[String]) {
+    fn record_nowhere(&mut self, name: &str, needed_by: &UsrPath, searched: &Arc<[String]>) {
         self.record(Unresolved {
             name: name.to_owned(),
             needed_by: BTreeSet::from([needed_by.clone()]),
-            searched: searched.to_vec(),
+            searched: Arc::clone(searched),
             ..Unresolved::default()
         });
     }
@@ -267,7 +268,11 @@ impl SelectionOnlyErrors {
             }
         }
         let rejected: HashSet<&UsrPath> = image.broken.iter().map(|rejected| &rejected.path).collect();
-        let broken: Vec<bool> = here.broken.iter().map(|found| !rejected.contains(&found.path)).collect();
+        let broken: Vec<bool> = here
+            .broken
+            .iter()
+            .map(|found| !rejected.contains(&found.path) && !is_root(&found.path))
+            .collect();
         for (found, solved) in here.broken.iter().zip(&broken) {
             if *solved {
                 reasons.entry(found.path.clone()).or_insert(found.why.clone());

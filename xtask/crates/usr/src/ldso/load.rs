@@ -5,16 +5,20 @@ mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::arch::{interpreter_paths, platform};
 use super::search_dir::{Candidate, SearchDir};
-use super::{DynamicLoader, FoundVia, LoadResult, NeededEntry, NotFound, Object, Rejected};
+use super::{DynamicLoader, FoundVia, LoadResult, MAX_LOOKUPS, NeededEntry, NotFound, Object, Rejected};
 use crate::elf::{ElfInfo, FilterKind};
 use crate::path::UsrPath;
+use object_search_path::SearchPath;
 use verify::Compatibility;
 
 /// The objects of one link map. A program of a real image loads a tenth of that.
 const MAX_OBJECTS: usize = 1024;
+/// The bytes of a name or path that take as long as a lookup.
+const BYTES_PER_LOOKUP: usize = 64;
 
 /// The objects in the order of loading; index 0 is the root.
 pub(super) struct LinkMap<'l, 'a> {
@@ -94,33 +98,41 @@ impl<'l, 'a> LinkMap<'l, 'a> {
         // The search list. The loader inserts the filtees of an object before it, and continues with them.
         let mut list: Vec<usize> = (0..self.entries.len()).collect();
         let mut at = 0;
-        while let Some(&index) = list.get(at) {
-            if self.entries.len() > MAX_OBJECTS {
-                let why = format!("more than {MAX_OBJECTS} objects are loaded for it");
-                let path = self.entries[0].path.clone();
-                self.result.broken.push(Rejected { needed_by: path.clone(), path, why });
-                break;
-            }
+        while let Some(&index) = list.get(at).filter(|_| self.exceeded_limit().is_none()) {
             self.load_dependencies(index, &mut list, at);
             while list.get(at).is_some_and(|&index| self.entries[index].is_done) {
                 at += 1;
             }
         }
         self.check_versions();
+        if let Some(why) = self.exceeded_limit() {
+            let path = self.entries[0].path.clone();
+            self.result.broken.push(Rejected { needed_by: path.clone(), path, why });
+        }
         self.result
+    }
+
+    fn exceeded_limit(&self) -> Option<String> {
+        if self.loader.is_exhausted() {
+            let limit =
+                format!("the programs up to this one need more than {MAX_LOOKUPS} lookups of libraries");
+            return Some(format!("its libraries were not checked: {limit}"));
+        }
+        let is_large = self.entries.len() > MAX_OBJECTS;
+        is_large.then(|| format!("more than {MAX_OBJECTS} objects are loaded for it"))
     }
 
     /// Loads the dependencies of one object in the order of its dynamic section (glibc `_dl_map_object_deps`).
     fn load_dependencies(&mut self, index: usize, list: &mut Vec<usize>, at: usize) {
         self.entries[index].is_done = true;
         let Some(info) = self.entries[index].info.filter(|info| info.has_dependencies()) else { return };
-        let dirs = self.object_search_path(index);
+        let search_path = self.object_search_path(index);
         let (mut filters, mut insert_at) = (info.filters.iter().peekable(), at);
         for position in 0..=info.needed.len() {
             while let Some(filter) = filters.next_if(|filter| filter.position <= position) {
                 let known = self.entries.len();
                 let is_optional = filter.kind == FilterKind::Auxiliary;
-                let Some(loaded) = self.load_needed(index, &filter.name, &dirs, is_optional) else {
+                let Some(loaded) = self.load_needed(index, &filter.name, &search_path, is_optional) else {
                     continue;
                 };
                 match list.iter().position(|&listed| listed == loaded) {
@@ -134,7 +146,7 @@ impl<'l, 'a> LinkMap<'l, 'a> {
             }
             let Some(name) = info.needed.get(position) else { break };
             let known = self.entries.len();
-            if let Some(loaded) = self.load_needed(index, name, &dirs, false)
+            if let Some(loaded) = self.load_needed(index, name, &search_path, false)
                 && loaded >= known
             {
                 list.push(loaded);
@@ -145,8 +157,8 @@ impl<'l, 'a> LinkMap<'l, 'a> {
     /// Loads one name for the root, as dlopen(3) does.
     pub(super) fn dlopen(mut self, name: &str) -> LoadResult {
         self.load_interpreter();
-        let dirs = self.object_search_path(0);
-        self.load_needed(0, name, &dirs, false);
+        let search_path = self.object_search_path(0);
+        self.load_needed(0, name, &search_path, false);
         self.result
     }
 
@@ -156,7 +168,7 @@ impl<'l, 'a> LinkMap<'l, 'a> {
             Some(interp) => {
                 let candidate = self.loader.at_path(interp);
                 if candidate.is_none() {
-                    self.record_not_found(interp, 0, vec![interp.clone()]);
+                    self.record_not_found(interp, 0, [interp.clone()].into());
                 }
                 candidate.map(|candidate| (interp.as_str(), candidate))
             }
@@ -196,40 +208,39 @@ impl<'l, 'a> LinkMap<'l, 'a> {
     }
 
     /// Finds the object that a name resolves to, or loads it.
-    fn load_needed(&mut self, by: usize, name: &str, dirs: &[SearchDir], is_optional: bool) -> Option<usize> {
+    fn load_needed(
+        &mut self,
+        by: usize,
+        name: &str,
+        search_path: &SearchPath,
+        is_optional: bool,
+    ) -> Option<usize> {
+        self.loader.charge(1 + name.len() / BYTES_PER_LOOKUP);
+        if self.loader.is_exhausted() {
+            return None;
+        }
         // glibc expands a name before it compares it with others.
         let expanded;
         let name = if name.contains('$') {
             expanded = self.tokens(by).expand(name);
+            self.loader.charge(expanded.len() / BYTES_PER_LOOKUP);
             &expanded
         } else {
             name
         };
-        if self.not_found.contains(name) {
-            self.record_needed(by, name, None);
-            return None;
-        }
-        if let Some(&known) = self.by_name.get(name) {
-            self.record_needed(by, name, Some(known));
-            return Some(known);
-        }
-        let has_soname = |(_, info): &mut (Rc<Candidate>, &'a ElfInfo)| info.soname.as_deref() == Some(name);
-        if let Some((candidate, info)) = self.unrequested_interpreter.take_if(has_soname) {
-            let index = self.add(name, &candidate, Some(info), by, FoundVia::Interp);
-            self.record_needed(by, name, Some(index));
-            return Some(index);
+        if let Some(known) = self.known_object(by, name) {
+            self.record_needed(by, name, known);
+            return known;
         }
         let rejected_before = self.result.broken.len();
-        let mut searched = Vec::new();
         let found = if name.contains('/') {
-            searched.push(name.to_owned());
             let candidate = self.loader.at_path(name).filter(|_| name.starts_with('/'));
             candidate.and_then(|candidate| {
                 let info = self.try_candidate(&candidate, by)?;
                 Some((candidate, info, FoundVia::Path))
             })
         } else {
-            self.search(by, name, dirs, &mut searched)
+            self.search(by, name, search_path)
         };
         if is_optional && !found.as_ref().is_some_and(|(_, info, _)| info.is_some()) {
             self.result.broken.truncate(rejected_before);
@@ -238,7 +249,7 @@ impl<'l, 'a> LinkMap<'l, 'a> {
         let index = match found {
             Some((candidate, info, how)) => {
                 let needs_env = matches!(how, FoundVia::LibraryPath(_))
-                    && !self.is_found_without_env(by, name, dirs, &candidate.path);
+                    && !self.is_found_without_env(name, search_path, &candidate.path);
                 let index = self.add(name, &candidate, info, by, how);
                 if let Some(object) = self.result.objects.get_mut(index.wrapping_sub(1)) {
                     object.needs_env |= needs_env;
@@ -246,6 +257,8 @@ impl<'l, 'a> LinkMap<'l, 'a> {
                 Some(index)
             }
             None => {
+                let is_path = name.contains('/');
+                let searched = if is_path { [name.to_owned()].into() } else { search_path.describe() };
                 self.record_not_found(name, by, searched);
                 None
             }
@@ -254,33 +267,37 @@ impl<'l, 'a> LinkMap<'l, 'a> {
         index
     }
 
+    /// The object with a name that was searched before, or that is the interpreter's; the inner `None` if it was not found.
+    #[allow(clippy::option_option)]
+    fn known_object(&mut self, by: usize, name: &str) -> Option<Option<usize>> {
+        if self.not_found.contains(name) {
+            return Some(None);
+        }
+        if let Some(&known) = self.by_name.get(name) {
+            return Some(Some(known));
+        }
+        let has_soname = |(_, info): &mut (Rc<Candidate>, &'a ElfInfo)| info.soname.as_deref() == Some(name);
+        let (candidate, info) = self.unrequested_interpreter.take_if(has_soname)?;
+        Some(Some(self.add(name, &candidate, Some(info), by, FoundVia::Interp)))
+    }
+
     /// The first file of this name in a search path that the loader does not skip.
     fn search(
         &mut self,
         by: usize,
         name: &str,
-        dirs: &[SearchDir],
-        searched: &mut Vec<String>,
+        search_path: &SearchPath,
     ) -> Option<(Rc<Candidate>, Option<&'a ElfInfo>, FoundVia)> {
-        let defaults = Rc::clone(&self.default_dirs);
-        let nodeflib = self.entries[by].info.is_some_and(|info| info.nodeflib);
-        let defaults = if nodeflib { &[][..] } else { &defaults[..] };
-        for dir in dirs.iter().chain(defaults) {
-            if let Some(candidate) = self.loader.lookup(&dir.directory, name)
-                && let Some(info) = self.try_candidate(&candidate, by)
-            {
-                return Some((candidate, info, dir.how.clone()));
-            }
-        }
-        searched.extend(dirs.iter().chain(defaults).filter_map(SearchDir::describe));
-        None
+        search_path.dirs.iter().find_map(|dir| {
+            let candidate = self.loader.lookup(&dir.directory, name)?;
+            let info = self.try_candidate(&candidate, by)?;
+            Some((candidate, info, dir.how.clone()))
+        })
     }
 
     /// Whether the lookup of a name without the directories of `LD_LIBRARY_PATH` ends at the same file.
-    fn is_found_without_env(&self, by: usize, name: &str, dirs: &[SearchDir], path: &UsrPath) -> bool {
-        let nodeflib = self.entries[by].info.is_some_and(|info| info.nodeflib);
-        let defaults = if nodeflib { &[][..] } else { &self.default_dirs[..] };
-        let dirs = dirs.iter().chain(defaults).filter(|dir| !matches!(dir.how, FoundVia::LibraryPath(_)));
+    fn is_found_without_env(&self, name: &str, search_path: &SearchPath, path: &UsrPath) -> bool {
+        let dirs = search_path.dirs.iter().filter(|dir| !matches!(dir.how, FoundVia::LibraryPath(_)));
         let mut candidates = dirs.filter_map(|dir| self.loader.lookup(&dir.directory, name));
         candidates
             .find(|candidate| !matches!(self.verify(candidate), Compatibility::Skipped(_)))
@@ -299,6 +316,7 @@ impl<'l, 'a> LinkMap<'l, 'a> {
         if let Some(&known) = self.by_path.get(&candidate.path) {
             self.by_name.entry(name.to_owned()).or_insert(known);
             if let Some(object) = known.checked_sub(1).and_then(|at| self.result.objects.get_mut(at)) {
+                self.loader.charge(object.links.len());
                 for link in &candidate.links {
                     if !object.links.contains(link) {
                         object.links.push(link.clone());
@@ -332,7 +350,7 @@ impl<'l, 'a> LinkMap<'l, 'a> {
         index
     }
 
-    fn record_not_found(&mut self, name: &str, by: usize, searched: Vec<String>) {
+    fn record_not_found(&mut self, name: &str, by: usize, searched: Arc<[String]>) {
         self.not_found.insert(name.to_owned());
         let needed_by = self.entries[by].path.clone();
         self.result.missing.push(NotFound { name: name.to_owned(), needed_by, searched });

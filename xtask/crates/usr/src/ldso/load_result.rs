@@ -1,6 +1,7 @@
 //! The result of a load: objects, dependencies and errors.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::path::UsrPath;
 
@@ -115,7 +116,7 @@ pub struct NotFound {
     /// The object that first requested it.
     pub needed_by: UsrPath,
     /// The searched directories in order, each with its search path.
-    pub searched: Vec<String>,
+    pub searched: Arc<[String]>,
 }
 
 /// A file of the requested name that cannot be loaded.

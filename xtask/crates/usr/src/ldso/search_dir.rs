@@ -9,6 +9,9 @@ use crate::elf::ElfInfo;
 use crate::path::UsrPath;
 use crate::tree::{NodeKind, Target};
 
+/// The results that one directory remembers.
+const MAX_CANDIDATES: usize = 2000;
+
 /// A directory of a search path, with all symlinks on the path to it followed.
 #[derive(Debug)]
 pub(super) struct Directory {
@@ -82,11 +85,15 @@ impl DynamicLoader<'_> {
         if matches!(directory.target, DirTarget::Missing) {
             return None;
         }
+        self.charge(1);
         if let Some(known) = directory.candidates.borrow().get(name) {
             return known.clone();
         }
         let candidate = self.find(directory, name).map(Rc::new);
-        directory.candidates.borrow_mut().insert(name.to_owned(), candidate.clone());
+        let mut known = directory.candidates.borrow_mut();
+        if known.len() < MAX_CANDIDATES {
+            known.insert(name.to_owned(), candidate.clone());
+        }
         candidate
     }
 

@@ -1,27 +1,47 @@
 //! The search path of one object: RPATH, `LD_LIBRARY_PATH` and RUNPATH, as ld.so(8) orders them.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::super::FoundVia;
 use super::super::dst::Tokens;
 use super::super::search_dir::SearchDir;
-use super::LinkMap;
+use super::{BYTES_PER_LOOKUP, LinkMap};
 use crate::path::UsrPath;
 
 /// The directories of one search path. Real ones have a tenth of that.
 const MAX_DIRS: usize = 64;
 
+/// The directories in which the dependencies of one object are searched.
+pub(super) struct SearchPath {
+    pub(super) dirs: Vec<SearchDir>,
+    described: OnceCell<Arc<[String]>>,
+}
+
+impl SearchPath {
+    /// The directories as text, each with the list that it is from.
+    pub(super) fn describe(&self) -> Arc<[String]> {
+        let described = || self.dirs.iter().filter_map(SearchDir::describe).collect();
+        Arc::clone(self.described.get_or_init(described))
+    }
+}
+
 impl LinkMap<'_, '_> {
-    /// The directories before the default ones, in the order of ld.so(8): RPATH of the object and of those that
-    /// loaded it, unless the object has a RUNPATH; `LD_LIBRARY_PATH`; RUNPATH of the object.
-    pub(super) fn object_search_path(&mut self, by: usize) -> Vec<SearchDir> {
-        let runpath = self.entries[by].info.and_then(|info| info.runpath.as_ref());
+    /// The directories in the order of ld.so(8): RPATH of the object and of those that loaded it, unless the object has a
+    /// RUNPATH; `LD_LIBRARY_PATH`; RUNPATH of the object; the default ones, unless the object has `DF_1_NODEFLIB`.
+    pub(super) fn object_search_path(&mut self, by: usize) -> SearchPath {
+        let info = self.entries[by].info;
+        let runpath = info.and_then(|info| info.runpath.as_ref());
         let mut dirs = if runpath.is_some() { Vec::new() } else { self.inherited_rpath_dirs(by).to_vec() };
         dirs.extend(self.env_dirs.iter().cloned());
         if let Some(runpath) = runpath {
             dirs.extend(self.expand(by, runpath, FoundVia::RunpathOf));
         }
-        dirs
+        if !info.is_some_and(|info| info.nodeflib) {
+            dirs.extend(self.default_dirs.iter().cloned());
+        }
+        SearchPath { dirs, described: OnceCell::new() }
     }
 
     /// The RPATH directories of an object and of those that loaded it. The RPATH of an object with a RUNPATH, an empty one
@@ -69,6 +89,10 @@ impl LinkMap<'_, '_> {
         let mut dirs: Vec<SearchDir> = Vec::new();
         for element in path.iter().take(MAX_DIRS) {
             let expanded = tokens.expand(element);
+            self.loader.charge(1 + expanded.len() / BYTES_PER_LOOKUP);
+            if self.loader.is_exhausted() {
+                break;
+            }
             if !expanded.starts_with('/') || !is_trusted(element, &expanded) {
                 continue;
             }

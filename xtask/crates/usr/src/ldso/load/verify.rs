@@ -79,6 +79,10 @@ impl<'a> LinkMap<'_, 'a> {
     pub(super) fn check_versions(&mut self) {
         let mut defined: BTreeMap<usize, HashSet<&str>> = BTreeMap::new();
         for object in &self.entries {
+            self.loader.charge(object.info.map_or(0, |info| info.verneed.len()) / 4);
+            if self.loader.is_exhausted() {
+                return;
+            }
             for need in object.info.map_or(&[][..], |info| &info.verneed) {
                 let Some(&provider) = self.by_name.get(&need.library) else { continue };
                 let Some(definitions) = self.entries[provider].info.map(|info| &info.verdef) else {

@@ -1,5 +1,7 @@
 //! Cases that do not occur in real images.
 
+use std::sync::Arc;
+
 use super::super::{DynamicLoader, MissingSymlink, UnreachableLibrary};
 use super::{LOADER, image, load, render};
 use crate::path::UsrPath;
@@ -117,6 +119,44 @@ fn endless_chain_stops_at_the_limit() {
     assert_eq!(chain(1023), []);
     for length in [1024, 4000] {
         assert_eq!(chain(length)[0].why, "more than 1024 objects are loaded for it");
+    }
+}
+
+#[test]
+fn lookups_of_all_programs_are_bounded() {
+    let directories = (0..64).map(|at| format!("/usr/d{at}")).collect::<Vec<_>>().join(",");
+    let names = (0..1000).map(|at| format!("lib{at}.so")).collect::<Vec<_>>().join(",");
+    let existing = (0..64).map(|at| format!("d{at}/x plain\n")).collect::<String>();
+    let programs =
+        (0..9).map(|at| format!("bin/p{at} elf needed={names} runpath={directories}\n")).collect::<String>();
+    let tree = image(&format!("{existing}{programs}bin/q elf needed=liba.so\nlib64/liba.so elf"));
+    let loader = DynamicLoader::new(&tree, Board::Amd64, Vec::new(), None);
+    let load = |path: &str| loader.load(&UsrPath::new(path).unwrap());
+    assert!(load("bin/q").is_sound());
+    let first = load("bin/p0");
+    assert_eq!((first.missing.len(), first.broken.len()), (1000, 0));
+    assert!(Arc::ptr_eq(&first.missing[0].searched, &first.missing[999].searched));
+    (1..9).for_each(|at| _ = load(&format!("bin/p{at}")));
+    let last = load("bin/q");
+    assert!(last.missing.is_empty() && last.objects.is_empty(), "{last:?}");
+    assert!(last.broken[0].why.starts_with("its libraries were not checked: "), "{last:?}");
+    assert_eq!(loader.dlopen(&UsrPath::new("bin/q").unwrap(), "liba.so"), None);
+}
+
+#[test]
+fn long_tokens_and_many_links_are_bounded() {
+    let origin = format!("{}/p", ["d".repeat(250).as_str(); 12].join("/"));
+    let element = ["$ORIGIN"; 500].join("/");
+    let elements = (0..10).map(|at| format!("{element}{at}")).collect::<Vec<_>>().join(",");
+    let links = (0..3000).map(|at| format!("lib64/l{at}.so -> libz.so\n")).collect::<String>();
+    let names = (0..3000).map(|at| format!("l{at}.so")).collect::<Vec<_>>().join(",");
+    let tree = image(&format!(
+        "{origin} elf needed=$ORIGIN{element},{element} runpath={elements}\n\
+         {links}lib64/libz.so elf\nbin/q elf needed={names}"
+    ));
+    for root in [origin.as_str(), "bin/q"] {
+        let load = load(&tree, root);
+        assert!(load.broken[0].why.starts_with("its libraries were not checked: "), "{:?}", load.broken);
     }
 }
 
