@@ -3,11 +3,11 @@
 use coreos_types::error::{Error, Result};
 use coreos_types::signer::Signer;
 
+use super::certificate::Certificate;
 use super::key::Key;
-use super::key_validity::{KeyValidity, Violation};
-use super::signature_rules::{Candidate, PendingSignature};
+use super::key_validity::Violation;
 use super::trust_policy::TrustPolicy;
-use coreos_types::calendar::{date, rfc3339};
+use coreos_types::calendar::rfc3339;
 
 /// The outcome for every signature of a `.sig`, in its order.
 #[derive(Debug, Clone)]
@@ -62,6 +62,24 @@ pub struct SignatureResult {
     pub hint: Option<String>,
 }
 
+/// A key that could have made a signature, with its certificate's primary key and owner.
+pub(super) struct Candidate {
+    pub(super) key: Key,
+    pub(super) primary: String,
+    pub(super) owner: String,
+}
+
+impl Candidate {
+    pub(super) fn new(certificate: &Certificate, key: &Key, policy: &TrustPolicy) -> Candidate {
+        let pinned = policy.pin(certificate.fingerprint()).map(|pin| pin.name.clone());
+        Candidate {
+            key: key.clone(),
+            primary: certificate.fingerprint().to_string(),
+            owner: pinned.or(certificate.name().map(str::to_owned)).unwrap_or_default(),
+        }
+    }
+}
+
 impl VerificationResults {
     /// The first good signature: one is enough; `None` if there is none.
     pub fn good(&self) -> Option<&SignatureResult> {
@@ -101,7 +119,7 @@ impl VerificationResults {
 
 impl SignatureResult {
     /// A result with the key and the creation time, if known; only a good one has no hint.
-    fn new(
+    pub(super) fn new(
         verdict: SignatureStatus,
         rule: &'static str,
         message: String,
@@ -151,49 +169,6 @@ impl SignatureResult {
     }
 }
 
-impl PendingSignature {
-    /// Does the cryptographic check over the digest of the file. Without a digest the bytes match a known SHA-1 collision
-    /// attack, and the signature is refused.
-    pub(super) fn verify_digest(&self, digest: Option<&[u8]>) -> SignatureResult {
-        let first = self.candidates.first().map(|(candidate, _)| candidate);
-        let Some(digest) = digest else {
-            let violation = Violation::new("collision", "the file matches a known SHA-1 collision attack");
-            return *SignatureResult::rejected(violation, first, Some(self.signed_at));
-        };
-        let has_signed = |key: &Key| key.verify_digest(&self.packet, digest);
-        match self.candidates.iter().find(|(candidate, _)| has_signed(&candidate.key)) {
-            Some((signer, validity)) => {
-                let note = validity_note(signer, validity, self.signed_at);
-                SignatureResult::new(SignatureStatus::Good, "good", note, Some(signer), Some(self.signed_at))
-            }
-            None => {
-                let key = first.map(|one| one.key.fingerprint.to_string()).unwrap_or_default();
-                let message =
-                    format!("key {key} did not sign these bytes: the file or the signature was changed");
-                let violation = Violation::new("bad-signature", message);
-                *SignatureResult::rejected(violation, first, Some(self.signed_at))
-            }
-        }
-    }
-}
-
-/// The message of a good signature: the key's validity at signing time, also if the key has expired since.
-fn validity_note(signer: &Candidate, validity: &KeyValidity, signed_at: u64) -> String {
-    let key = &signer.key.fingerprint;
-    let kind = if key.as_str() == signer.primary { "primary key" } else { "subkey" };
-    let (signed, created) = (date(signed_at), date(validity.created));
-    let range = match validity.expires {
-        Some(until) => format!("{created} to {}", date(until)),
-        None => format!("from {created}, without end"),
-    };
-    let revoked = validity.soft_revocation.map(|(at, how)| format!("; {how} since {}", date(at)));
-    format!(
-        "signed {signed}, within the validity of the {kind} ({range}){}, by {kind} {key} of {}",
-        revoked.unwrap_or_default(),
-        signer.owner
-    )
-}
-
 /// The hint for a violated rule.
 fn hint(rule: &str) -> &'static str {
     match rule {
@@ -222,24 +197,5 @@ fn hint(rule: &str) -> &'static str {
             "check the certificate; for your own mirror or build, sign again with a key that may sign files"
         }
         _ => "sign again with `gpg --detach-sign`, or use the `.sig` of the release server",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::super::signature::DetachedSignature;
-    use super::*;
-
-    #[test]
-    fn sha1_collision_is_refused() {
-        let good = include_bytes!("../../../tests/fixtures/openpgp/good.sig");
-        let read = DetachedSignature::parse(good, "good.sig").unwrap();
-        let packet = read.signatures[0].clone().unwrap();
-        let hash = packet.hash().unwrap();
-        let pending = PendingSignature { packet, hash, signed_at: 0, candidates: Vec::new() };
-        let verdict = pending.verify_digest(None);
-        assert_eq!((verdict.verdict, verdict.rule), (SignatureStatus::Refused, "collision"));
-        assert_eq!(verdict.hint.as_deref(), Some("use another release, and report it to the vendor"));
     }
 }

@@ -4,7 +4,7 @@ use super::certificate::Certificate;
 use super::hash::{self, Hash};
 use super::key::Key;
 use super::key_validity::{KeyValidity, PinnedCertificate, Violation};
-use super::result::SignatureResult;
+use super::result::{Candidate, SignatureResult, SignatureStatus};
 use super::signature::{ParsedSignature, SignaturePacket, SignatureParseError};
 use super::trust_policy::{CLOCK_SKEW, TrustPolicy};
 use coreos_types::calendar::date;
@@ -17,24 +17,6 @@ pub(super) struct PendingSignature {
     pub(super) signed_at: u64,
     /// The keys that could have made the signature; several only if key IDs collide.
     pub(super) candidates: Vec<(Candidate, KeyValidity)>,
-}
-
-/// A key that could have made a signature, with its certificate's primary key and owner.
-pub(super) struct Candidate {
-    pub(super) key: Key,
-    pub(super) primary: String,
-    pub(super) owner: String,
-}
-
-impl Candidate {
-    fn new(certificate: &Certificate, key: &Key, policy: &TrustPolicy) -> Candidate {
-        let pinned = policy.pin(certificate.fingerprint()).map(|pin| pin.name.clone());
-        Candidate {
-            key: key.clone(),
-            primary: certificate.fingerprint().to_string(),
-            owner: pinned.or(certificate.name().map(str::to_owned)).unwrap_or_default(),
-        }
-    }
 }
 
 /// Checks every rule that needs no data, in the order: format, date, hash, key, then the key's validity.
@@ -115,6 +97,30 @@ fn check_signature(signature: &SignaturePacket, policy: &TrustPolicy) -> Result<
 }
 
 impl PendingSignature {
+    /// Does the cryptographic check over the digest of the file. Without a digest the bytes match a known SHA-1 collision
+    /// attack, and the signature is refused.
+    pub(super) fn verify_digest(&self, digest: Option<&[u8]>) -> SignatureResult {
+        let first = self.candidates.first().map(|(candidate, _)| candidate);
+        let Some(digest) = digest else {
+            let violation = Violation::new("collision", "the file matches a known SHA-1 collision attack");
+            return *SignatureResult::rejected(violation, first, Some(self.signed_at));
+        };
+        let has_signed = |key: &Key| key.verify_digest(&self.packet, digest);
+        match self.candidates.iter().find(|(candidate, _)| has_signed(&candidate.key)) {
+            Some((signer, validity)) => {
+                let note = validity_note(signer, validity, self.signed_at);
+                SignatureResult::new(SignatureStatus::Good, "good", note, Some(signer), Some(self.signed_at))
+            }
+            None => {
+                let key = first.map(|one| one.key.fingerprint.to_string()).unwrap_or_default();
+                let message =
+                    format!("key {key} did not sign these bytes: the file or the signature was changed");
+                let violation = Violation::new("bad-signature", message);
+                *SignatureResult::rejected(violation, first, Some(self.signed_at))
+            }
+        }
+    }
+
     /// Checks the rules that need a key and its certificate.
     fn check_key(
         &self,
@@ -147,6 +153,23 @@ impl PendingSignature {
             _ => Ok(validity),
         }
     }
+}
+
+/// The message of a good signature: the key's validity at signing time, also if the key has expired since.
+fn validity_note(signer: &Candidate, validity: &KeyValidity, signed_at: u64) -> String {
+    let key = &signer.key.fingerprint;
+    let kind = if key.as_str() == signer.primary { "primary key" } else { "subkey" };
+    let (signed, created) = (date(signed_at), date(validity.created));
+    let range = match validity.expires {
+        Some(until) => format!("{created} to {}", date(until)),
+        None => format!("from {created}, without end"),
+    };
+    let revoked = validity.soft_revocation.map(|(at, how)| format!("; {how} since {}", date(at)));
+    format!(
+        "signed {signed}, within the validity of the {kind} ({range}){}, by {kind} {key} of {}",
+        revoked.unwrap_or_default(),
+        signer.owner
+    )
 }
 
 fn weak_hash(signature: &SignaturePacket, limit: &str) -> Violation {
@@ -186,5 +209,24 @@ fn type_name(typ: SignatureType) -> &'static str {
         0x40 => "a timestamp",
         0x50 => "confirms another signature",
         _ => "of no known meaning",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::DetachedSignature;
+    use super::*;
+
+    #[test]
+    fn sha1_collision_is_refused() {
+        let good = include_bytes!("../../../tests/fixtures/openpgp/good.sig");
+        let read = DetachedSignature::parse(good, "good.sig").unwrap();
+        let packet = read.signatures[0].clone().unwrap();
+        let hash = packet.hash().unwrap();
+        let pending = PendingSignature { packet, hash, signed_at: 0, candidates: Vec::new() };
+        let verdict = pending.verify_digest(None);
+        assert_eq!((verdict.verdict, verdict.rule), (SignatureStatus::Refused, "collision"));
+        assert_eq!(verdict.hint.as_deref(), Some("use another release, and report it to the vendor"));
     }
 }
