@@ -41,7 +41,7 @@ pub(crate) fn sources() -> Stage1Sources {
 
 fn plan_bump(sources: &Stage1Sources, image: &ImageSpec) -> BumpPlan {
     let request = BumpOptions {
-        release: image.release().clone(),
+        release: image.release.clone(),
         channel: None,
         vendor: None,
         systemd: None,
@@ -175,7 +175,7 @@ fn drop_missing_keeps_lines_with_several_candidates() {
     let image = image.library("lib64/libtwin.so.3", "libtwin.so.3", &[]);
     let tree = image.tree();
     let request = BumpOptions {
-        release: image.release().clone(),
+        release: image.release.clone(),
         channel: None,
         vendor: None,
         systemd: None,

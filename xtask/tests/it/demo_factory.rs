@@ -3,7 +3,7 @@
 use coreos_types::release::Board;
 use coreos_types::vendor::{Vendor, Vendors};
 use pxe_image::{SignatureCheck, UnlinkedTempDir, VerifiedImage};
-use release_fixture::certificate::{Dates, MADE_AT, TestCertificate};
+use release_fixture::certificate::TestCertificate;
 use release_fixture::elf::ElfStub;
 use release_fixture::image::ImageSpec;
 use release_fixture::pack;
@@ -107,8 +107,7 @@ fn packed_image_reads_as_described() {
 fn certificates_of_different_seeds_and_dates_differ() {
     let one = TestCertificate::throwaway(1).unwrap();
     let other = TestCertificate::throwaway(2).unwrap();
-    let dates = Dates { made_at: MADE_AT, subkey_valid_for: Some(86_400) };
-    let short_lived = TestCertificate::with_dates(1, dates).unwrap();
+    let short_lived = TestCertificate::with_subkey_lifetime(1, Some(86_400)).unwrap();
     assert_ne!(one.fingerprint(), other.fingerprint());
     assert_eq!(one.subkey_fingerprint(), short_lived.subkey_fingerprint());
     assert_ne!(one.binary().unwrap(), short_lived.binary().unwrap());

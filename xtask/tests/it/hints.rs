@@ -33,7 +33,7 @@ static POOR: LazyLock<(Vec<u8>, Vec<u8>)> = LazyLock::new(|| {
 /// 991.0.0 and its signature, without a systemd version.
 static MUTE: LazyLock<(Vec<u8>, Vec<u8>)> = LazyLock::new(|| {
     let image = example::image_before().unwrap();
-    let systemd = ElfStub::program(image.board());
+    let systemd = ElfStub::program(image.board);
     signed(&image.elf("lib64/systemd/systemd", systemd))
 });
 

@@ -21,7 +21,7 @@ use pgp::types::{
 
 use coreos_types::error::{Result, ResultExt};
 
-/// The creation time of the keys of [`TestCertificate::throwaway`]: 2016-01-01 00:00 UTC.
+/// The creation time of the keys and of their bindings: 2016-01-01 00:00 UTC.
 pub const MADE_AT: u32 = 1_451_606_400;
 /// The creation time of the signatures of [`TestCertificate::sign`]: 2016-04-30 00:00 UTC, after 991.0.0 and 1032.0.0.
 pub const SIGNED_AT: u32 = 1_461_974_400;
@@ -34,37 +34,27 @@ pub struct TestCertificate {
     public: SignedPublicKey,
 }
 
-/// The dates of a certificate, in seconds since 1970.
-#[derive(Debug, Clone, Copy)]
-pub struct Dates {
-    /// The creation time of both keys and of the binding.
-    pub made_at: u32,
-    /// The lifetime of the subkey in seconds; `None` for no expiration.
-    pub subkey_valid_for: Option<u32>,
-}
-
 impl TestCertificate {
-    /// A certificate made on [`MADE_AT`] that never expires. Each seed gives another vendor.
+    /// A certificate that never expires. Each seed gives another vendor.
     ///
     /// # Errors
     /// The OpenPGP library refuses its own packets, which no seed causes.
     pub fn throwaway(seed: u8) -> Result<TestCertificate> {
-        TestCertificate::with_dates(seed, Dates { made_at: MADE_AT, subkey_valid_for: None })
+        TestCertificate::with_subkey_lifetime(seed, None)
     }
 
-    /// A certificate with these dates.
+    /// A certificate whose subkey expires after this number of seconds; `None` for no expiration.
     ///
     /// # Errors
     /// As [`TestCertificate::throwaway`].
-    pub fn with_dates(seed: u8, dates: Dates) -> Result<TestCertificate> {
-        TestCertificate::build(seed, dates).with_context(|| "cannot make the throwaway certificate")
+    pub fn with_subkey_lifetime(seed: u8, seconds: Option<u32>) -> Result<TestCertificate> {
+        TestCertificate::build(seed, seconds).with_context(|| "cannot make the throwaway certificate")
     }
 
-    fn build(seed: u8, dates: Dates) -> pgp::errors::Result<TestCertificate> {
-        let made_at = Timestamp::from_secs(dates.made_at);
-        let (inner, secret) = key_material([seed; 32], made_at)?;
+    fn build(seed: u8, subkey_lifetime: Option<u32>) -> pgp::errors::Result<TestCertificate> {
+        let (inner, secret) = key_material([seed; 32])?;
         let primary = SecretKey::new(PublicKey::from_inner(inner)?, secret)?;
-        let (inner, secret) = key_material([seed ^ 0xff; 32], made_at)?;
+        let (inner, secret) = key_material([seed ^ 0xff; 32])?;
         let subkey = SecretSubkey::new(PublicSubkey::from_inner(inner)?, secret)?;
 
         let mut certify = KeyFlags::default();
@@ -73,7 +63,7 @@ impl TestCertificate {
             PacketHeaderVersion::New,
             format!("Throwaway Buildbot {seed} <bot@example.invalid>"),
         )?;
-        let mut self_signature = signature_of(&primary, SignatureType::CertPositive, dates.made_at)?;
+        let mut self_signature = signature_config(&primary, SignatureType::CertPositive, MADE_AT)?;
         self_signature.hashed_subpackets.push(Subpacket::regular(SubpacketData::KeyFlags(certify))?);
         let public_primary = primary.public_key().clone();
         let certified = self_signature.sign_certification(
@@ -84,7 +74,7 @@ impl TestCertificate {
             &user,
         )?;
 
-        let binding = bind(&primary, &subkey, dates)?;
+        let binding = bind(&primary, &subkey, subkey_lifetime)?;
         let public = SignedPublicKey::new(
             public_primary,
             SignedKeyDetails::new(vec![], vec![], vec![user.into_signed(certified)], vec![]),
@@ -114,15 +104,7 @@ impl TestCertificate {
     /// # Errors
     /// As [`TestCertificate::throwaway`].
     pub fn sign(&self, data: &[u8]) -> Result<Vec<u8>> {
-        self.sign_at(data, SIGNED_AT)
-    }
-
-    /// A detached binary signature by the subkey, made at this time in seconds since 1970.
-    ///
-    /// # Errors
-    /// As [`TestCertificate::throwaway`].
-    pub fn sign_at(&self, data: &[u8], seconds: u32) -> Result<Vec<u8>> {
-        signature_of(&self.subkey, SignatureType::Binary, seconds)
+        signature_config(&self.subkey, SignatureType::Binary, SIGNED_AT)
             .and_then(|config| config.sign(&self.subkey, &Password::empty(), data))
             .and_then(|signature| DetachedSignature::new(signature).to_bytes())
             .with_context(|| "cannot sign")
@@ -140,15 +122,21 @@ impl TestCertificate {
 }
 
 /// The public and the secret half of a version 4 key.
-fn key_material(seed: [u8; 32], made_at: Timestamp) -> pgp::errors::Result<(PubKeyInner, SecretParams)> {
+fn key_material(seed: [u8; 32]) -> pgp::errors::Result<(PubKeyInner, SecretParams)> {
     let key = Ed25519::try_from_bytes(seed, Mode::EdDSALegacy)?;
     let public = PublicParams::EdDSALegacy(EddsaLegacyPublicParams::from(&key));
-    let inner = PubKeyInner::new(KeyVersion::V4, PublicKeyAlgorithm::EdDSALegacy, made_at, None, public)?;
+    let inner = PubKeyInner::new(
+        KeyVersion::V4,
+        PublicKeyAlgorithm::EdDSALegacy,
+        Timestamp::from_secs(MADE_AT),
+        None,
+        public,
+    )?;
     Ok((inner, SecretParams::Plain(PlainSecretParams::EdDSALegacy(Legacy::Ed25519(key)))))
 }
 
 /// The configuration of a signature by a key, with the three subpackets that every signature has.
-fn signature_of(
+fn signature_config(
     key: &impl SigningKey,
     kind: SignatureType,
     seconds: u32,
@@ -163,9 +151,9 @@ fn signature_of(
 }
 
 /// The subkey binding, with the primary key binding by the subkey embedded.
-fn bind(primary: &SecretKey, subkey: &SecretSubkey, dates: Dates) -> pgp::errors::Result<Signature> {
+fn bind(primary: &SecretKey, subkey: &SecretSubkey, lifetime: Option<u32>) -> pgp::errors::Result<Signature> {
     let (public_primary, public_subkey) = (primary.public_key(), subkey.public_key());
-    let back = signature_of(subkey, SignatureType::KeyBinding, dates.made_at)?.sign_primary_key_binding(
+    let back = signature_config(subkey, SignatureType::KeyBinding, MADE_AT)?.sign_primary_key_binding(
         subkey,
         public_subkey,
         &Password::empty(),
@@ -173,10 +161,10 @@ fn bind(primary: &SecretKey, subkey: &SecretSubkey, dates: Dates) -> pgp::errors
     )?;
     let mut flags = KeyFlags::default();
     flags.set_sign(true);
-    let mut binding = signature_of(primary, SignatureType::SubkeyBinding, dates.made_at)?;
+    let mut binding = signature_config(primary, SignatureType::SubkeyBinding, MADE_AT)?;
     binding.hashed_subpackets.push(Subpacket::regular(SubpacketData::KeyFlags(flags))?);
     binding.hashed_subpackets.push(Subpacket::regular(SubpacketData::EmbeddedSignature(Box::new(back)))?);
-    if let Some(seconds) = dates.subkey_valid_for {
+    if let Some(seconds) = lifetime {
         let expiry = SubpacketData::KeyExpirationTime(Duration::from_secs(seconds));
         binding.hashed_subpackets.push(Subpacket::regular(expiry)?);
     }

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use super::elf::ElfStub;
 use super::image::ImageSpec;
-use coreos_types::release::Board;
+
+/// The directories that systemd ships empty.
+const EMPTY_DIRECTORIES: [&str; 4] =
+    ["system-sleep", "system-shutdown", "system-generators", "user-generators"];
 
 /// Adds every listed path to an image; `needs` returns the `DT_NEEDED` names of the ELF file at a path.
 ///
@@ -15,71 +18,39 @@ use coreos_types::release::Board;
 pub fn with_listed(mut image: ImageSpec, paths: &[&str], needs: impl Fn(&str) -> Vec<String>) -> ImageSpec {
     let listed: BTreeSet<&str> = paths.iter().copied().collect();
     for path in &listed {
-        if image.has(path) {
+        if image.files.contains_key(*path) {
             continue;
         }
-        image = match InferredKind::from_path(path, &listed) {
-            InferredKind::Link(target) => image.link(path, &target),
-            InferredKind::Library(soname) => {
-                let stub = ElfStub::library(image.board(), &soname);
-                image.elf(path, with_needs(stub, &needs(path)))
-            }
-            InferredKind::DynamicLoader => {
-                let stub = ElfStub::library(image.board(), loader(image.board()));
+        let needed = needs(path);
+        let needed: Vec<&str> = needed.iter().map(String::as_str).collect();
+        let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let Some(object) = SharedObject::parse(name) else {
+            image = match name {
+                _ if directory.is_empty() || EMPTY_DIRECTORIES.contains(&name) => image.directory(path),
+                _ if directory.ends_with("/systemd") || directory.ends_with("bin") => {
+                    image.program(path, &needed)
+                }
+                _ => image.text(path, "[Unit]\n"),
+            };
+            continue;
+        };
+        let neighbours = listed.iter().filter_map(|other| other.strip_prefix(directory)?.strip_prefix('/'));
+        let objects = neighbours.filter_map(SharedObject::parse);
+        let family: Vec<_> = objects.filter(|other| other.stem == object.stem).collect();
+        image = match object.symlink_target(&family) {
+            Some(target) => image.link(path, target),
+            None if object.stem == "ld" => {
+                let stub = ElfStub::library(image.board, image.board.loader_name());
                 image.elf(path, stub.system_dirs(["/lib64/", "/usr/lib64/"]))
             }
-            InferredKind::Program => {
-                let needs = needs(path);
-                image.program(path, &needs.iter().map(String::as_str).collect::<Vec<_>>())
+            None => {
+                let soname = object.soname(&family).map_or(name, |soname| soname.name);
+                let stub = ElfStub::library(image.board, soname);
+                image.elf(path, stub.needs(needed))
             }
-            InferredKind::Unit => image.text(path, "[Unit]\n"),
-            InferredKind::Directory => image.directory(path),
         };
     }
     image
-}
-
-fn with_needs(stub: ElfStub, needs: &[String]) -> ElfStub {
-    stub.needs(needs.iter().map(String::as_str))
-}
-
-/// The soname of the loader of a board.
-pub fn loader(board: Board) -> &'static str {
-    match board {
-        Board::Amd64 => "ld-linux-x86-64.so.2",
-        Board::Arm64 => "ld-linux-aarch64.so.1",
-    }
-}
-
-/// The kind of a path, inferred from its name and the other paths.
-enum InferredKind {
-    Link(String),
-    Library(String),
-    DynamicLoader,
-    Program,
-    Unit,
-    Directory,
-}
-
-impl InferredKind {
-    fn from_path(path: &str, listed: &BTreeSet<&str>) -> InferredKind {
-        let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
-        if let Some(so) = SharedObject::parse(name) {
-            let neighbours =
-                listed.iter().filter_map(|other| other.strip_prefix(directory)?.strip_prefix('/'));
-            return so
-                .infer(neighbours.filter_map(SharedObject::parse).filter(|other| other.stem == so.stem));
-        }
-        let systemd = directory.ends_with("/systemd");
-        match name {
-            "system-sleep" | "system-shutdown" | "system-generators" | "user-generators" => {
-                InferredKind::Directory
-            }
-            _ if directory.is_empty() => InferredKind::Directory,
-            _ if systemd || directory.ends_with("bin") => InferredKind::Program,
-            _ => InferredKind::Unit,
-        }
-    }
 }
 
 /// The name of a shared object: `libc-2.21.so`, `libz.so`, `libz.so.1.2.8`, `ld-linux-x86-64.so.2`.
@@ -112,48 +83,45 @@ impl<'a> SharedObject<'a> {
         Some(SharedObject { name, stem, release, version })
     }
 
-    /// The symlink's target among the paths of the same stem; `None` for the real file.
-    fn infer(self, family: impl Iterator<Item = SharedObject<'a>>) -> InferredKind {
-        let family: Vec<SharedObject<'a>> = family.collect();
-        let real_of = |soname: SharedObject<'a>| {
-            let longer = |other: &&SharedObject<'a>| {
-                !other.release.is_empty() || other.version.starts_with(&format!("{}.", soname.version))
-            };
-            family.iter().filter(longer).max_by_key(|other| (other.release.len(), other.version.len()))
-        };
-        if self.release.is_empty()
-            && !self.version.is_empty()
-            && let Some(real) = real_of(self)
-        {
-            return InferredKind::Link(real.name.to_owned());
-        }
-        let sonames = family.iter().filter(|other| other.release.is_empty() && !other.version.is_empty());
-        let soname = match self.version {
-            "" => sonames.min_by_key(|other| other.version.len()),
-            _ => sonames
-                .filter(|other| {
-                    self.version == other.version || self.version.starts_with(&format!("{}.", other.version))
-                })
-                .min_by_key(|other| other.version.len()),
-        };
-        match soname {
-            Some(soname) if self.release.is_empty() && self.version.is_empty() => {
-                InferredKind::Link(soname.name.to_owned())
+    fn is_version_of(self, soname: &SharedObject<'_>) -> bool {
+        self.version.strip_prefix(soname.version).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    }
+
+    /// The symlink's target among the names of the same stem; `None` for a real file.
+    fn symlink_target(self, family: &[SharedObject<'a>]) -> Option<&'a str> {
+        let target = match (self.release, self.version) {
+            ("", "") => self.soname(family),
+            ("", _) => {
+                let real = family.iter().filter(|other| {
+                    !other.release.is_empty() || other.version != self.version && other.is_version_of(&self)
+                });
+                real.max_by_key(|other| (other.release.len(), other.version.len()))
             }
-            _ if self.stem == "ld" => InferredKind::DynamicLoader,
-            soname => InferredKind::Library(soname.map_or(self.name, |soname| soname.name).to_owned()),
-        }
+            _ => None,
+        };
+        target.map(|target| target.name)
+    }
+
+    /// The shortest soname among the names of the same stem that can be this file's.
+    fn soname<'b>(self, family: &'b [SharedObject<'a>]) -> Option<&'b SharedObject<'a>> {
+        let sonames = family.iter().filter(|other| other.release.is_empty() && !other.version.is_empty());
+        sonames
+            .filter(|soname| self.version.is_empty() || self.is_version_of(soname))
+            .min_by_key(|soname| soname.version.len())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{InferredKind, SharedObject};
-    use std::collections::BTreeSet;
+    #![allow(clippy::unwrap_used)]
+    use super::super::image::Content;
+    use super::*;
+    use coreos_types::release::Board;
+    use coreos_types::vendor::Vendor;
 
     #[test]
     fn types_are_inferred_from_names() {
-        let listed: BTreeSet<&str> = [
+        let listed = [
             "lib64/ld-2.21.so",
             "lib64/ld-linux-x86-64.so.2",
             "lib64/libc-2.21.so",
@@ -166,15 +134,22 @@ mod tests {
             "lib64/libselinux.so",
             "lib64/libselinux.so.1",
             "lib64/systemd/libsystemd-shared-231.so",
-        ]
-        .into();
-        let shown = |path| match InferredKind::from_path(path, &listed) {
-            InferredKind::Link(target) => format!("-> {target}"),
-            InferredKind::Library(soname) => format!("library {soname}"),
-            InferredKind::DynamicLoader => String::from("loader"),
-            InferredKind::Program => String::from("program"),
-            InferredKind::Unit => String::from("unit"),
-            InferredKind::Directory => String::from("directory"),
+            "lib64/systemd/systemd-logind",
+            "lib64/systemd/system-sleep",
+            "lib64/systemd/system/syslog.socket",
+            "sbin/sshd",
+        ];
+        let image = ImageSpec::new(Vendor::COREOS, Board::Amd64, &"991.0.0".parse().unwrap(), "229");
+        let image = with_listed(image, &listed, |_| Vec::new());
+        let shown = |path| match &image.files[path] {
+            Content::Link(target) => format!("-> {target}"),
+            Content::Elf(stub) if !stub.info().system_dirs.is_empty() => String::from("loader"),
+            Content::Elf(stub) => match &stub.info().soname {
+                Some(soname) => format!("library {soname}"),
+                None => String::from("program"),
+            },
+            Content::Bytes(_) => String::from("unit"),
+            Content::Directory => String::from("directory"),
         };
         for (path, what) in [
             ("lib64/ld-2.21.so", "loader"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::elf::ElfStub;
-use super::identity_files::{Identity, identity};
+use super::identity_files::identity_files;
 use super::package_database;
 use coreos_types::release::{Board, Release};
 use coreos_types::vendor::Vendor;
@@ -15,11 +15,14 @@ use usr::tree::{Node, NodeKind, UsrTree};
 #[derive(Debug, Clone)]
 pub struct ImageSpec {
     pub(super) vendor: &'static Vendor,
-    pub(super) board: Board,
-    pub(super) release: Release,
+    /// The board.
+    pub board: Board,
+    /// The release.
+    pub release: Release,
     /// The systemd version in the list of packages, `229` or `252.39`.
     pub(super) systemd: String,
-    pub(super) files: BTreeMap<UsrPath, Content>,
+    /// Every file, by path.
+    pub files: BTreeMap<UsrPath, Content>,
 }
 
 /// One file of an image.
@@ -50,8 +53,7 @@ impl ImageSpec {
             _ => image = image.link("sbin", "bin"),
         }
         let lib = image.lib();
-        let identity_files = identity(Identity { vendor, board, release: &image.release }, lib);
-        for (path, text) in identity_files {
+        for (path, text) in identity_files(vendor, board, &image.release, lib) {
             image = image.text(&path, &text);
         }
         image
@@ -154,26 +156,6 @@ impl ImageSpec {
             ("coreos", Board::Amd64) => "lib64",
             _ => "lib",
         }
-    }
-
-    /// The board.
-    pub fn board(&self) -> Board {
-        self.board
-    }
-
-    /// The release.
-    pub fn release(&self) -> &Release {
-        &self.release
-    }
-
-    /// Whether the image has a file at this path.
-    pub fn has(&self, path: &str) -> bool {
-        self.files.contains_key(path)
-    }
-
-    /// Every file, by path.
-    pub fn files(&self) -> impl Iterator<Item = (&UsrPath, &Content)> {
-        self.files.iter()
     }
 
     /// The tree that a reader of the packed image returns, with every file info, without packing.

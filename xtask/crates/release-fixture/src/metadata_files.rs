@@ -27,7 +27,7 @@ pub(super) fn version_txt(image: &ImageSpec) -> String {
 pub(super) fn contents(image: &ImageSpec) -> String {
     let mut directories: Vec<String> = vec![String::from("usr")];
     let mut lines = Vec::new();
-    for (path, content) in image.files() {
+    for (path, content) in &image.files {
         let parents = std::iter::successors(path.parent(), |parent| parent.parent());
         directories.extend(parents.map(|parent| format!("usr/{parent}")));
         match content {

@@ -61,7 +61,7 @@ pub fn squashfs(image: &ImageSpec) -> Result<Vec<u8>> {
     writer.set_compressor(FilesystemCompressor::new(Compressor::Gzip, None).with_context(failed)?);
     writer.set_time(MADE_AT);
     writer.set_root_mode(0o755);
-    for (path, content) in image.files() {
+    for (path, content) in &image.files {
         if let Some(parent) = path.parent() {
             writer.push_dir_all(parent.as_str(), header(0o755)).with_context(failed)?;
         }

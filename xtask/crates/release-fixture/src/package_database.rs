@@ -63,10 +63,8 @@ pub(super) fn packages<'a>(files: &[File<'a>], systemd: &str) -> Packages<'a> {
             }
             Some((stem, _)) => {
                 let version = versions.get(stem).filter(|version| !version.is_empty()).unwrap_or(&"1");
-                Some((
-                    format!("sys-libs/{}", stem.strip_prefix("lib").unwrap_or(stem)),
-                    (*version).to_owned(),
-                ))
+                let name = stem.strip_prefix("lib").unwrap_or(stem);
+                Some((format!("sys-libs/{name}"), (*version).to_owned()))
             }
             None => program(path, systemd),
         };

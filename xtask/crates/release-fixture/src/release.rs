@@ -16,7 +16,7 @@ pub type Site = BTreeMap<String, Vec<u8>>;
 /// As [`pack::pxe_image`] and [`TestCertificate::sign`].
 pub fn publish(site: &mut Site, image: &ImageSpec, certificate: &TestCertificate) -> Result<()> {
     for (name, bytes) in files(image)? {
-        let path = format!("{}/{}/{name}", image.board(), image.release());
+        let path = format!("{}/{}/{name}", image.board, image.release);
         site.insert(format!("{path}.sig"), certificate.sign(&bytes)?);
         site.insert(path, bytes);
     }
@@ -25,12 +25,10 @@ pub fn publish(site: &mut Site, image: &ImageSpec, certificate: &TestCertificate
 
 /// Makes a published release the newest one, as `current/version.txt` names it.
 pub fn make_current(site: &mut Site, image: &ImageSpec) {
-    for suffix in ["", ".sig"] {
-        let version =
-            site.get(&format!("{}/{}/version.txt{suffix}", image.board(), image.release())).cloned();
-        site.extend(
-            version.map(|version| (format!("{}/current/version.txt{suffix}", image.board()), version)),
-        );
+    for name in ["version.txt", "version.txt.sig"] {
+        if let Some(bytes) = site.get(&format!("{}/{}/{name}", image.board, image.release)).cloned() {
+            site.insert(format!("{}/current/{name}", image.board), bytes);
+        }
     }
 }
 

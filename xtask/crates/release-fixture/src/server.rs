@@ -134,7 +134,7 @@ impl Content {
         let queue = self.troubles.get_mut(path)?;
         let (times, trouble) = queue.front_mut()?;
         let trouble = trouble.clone();
-        *times = if *times == usize::MAX { usize::MAX } else { times.saturating_sub(1) };
+        *times = times.saturating_sub(1);
         if *times == 0 {
             queue.pop_front();
         }
@@ -166,5 +166,5 @@ fn serve(stream: TcpStream, state: &State) -> std::io::Result<()> {
         }
         (trouble, content.site.get(&request.path).cloned(), content.speed)
     };
-    Exchange { stream, request: &request, state, speed }.answer(bytes, trouble)
+    Exchange { stream, request: &request, state, speed, trouble }.answer(bytes)
 }

@@ -99,7 +99,7 @@ fn is_library(path: &str) -> bool {
 }
 
 fn program(image: ImageSpec, path: &str) -> ImageSpec {
-    let board = image.board();
+    let board = image.board;
     let private = ["libsystemd-core-257.so", "libsystemd-shared-257.so", "libselinux.so.1", "libc.so.6"];
     let needs: &[&str] = match path.rsplit('/').next().unwrap() {
         "bash" => &["libreadline.so.8", "libtinfo.so.6", "libc.so.6"],

@@ -13,7 +13,7 @@ use manifest::plan::bump::{BumpOptions, BumpPlan};
 use manifest::plan::stage1_sources::{ManifestRef, Stage1Sources};
 use manifest::rules::lint_and_fix::FixOptions;
 use release_fixture::elf::ElfStub;
-use release_fixture::from_paths::loader;
+
 use release_fixture::image::ImageSpec;
 use usr::elf::DlopenPriority;
 use usr::file_info::{FileInfo, FileReader};
@@ -51,7 +51,7 @@ impl Row {
     /// A tree without manifests, and these images.
     pub(super) fn empty(images: impl IntoIterator<Item = ImageSpec>) -> Row {
         let sources = Stage1Sources { common_mk: MK.as_bytes().to_vec(), ..Stage1Sources::default() };
-        let images = images.into_iter().map(|image| (image.board(), image)).collect();
+        let images = images.into_iter().map(|image| (image.board, image)).collect();
         Row { sources, images, drop_missing: false, by_names_only: false, vendor: None }
     }
 
@@ -64,14 +64,15 @@ impl Row {
                 Board::Amd64 => "lib64",
                 Board::Arm64 => "lib",
             };
-            let stub = ElfStub::library(board, loader(board)).system_dirs(["/lib64/", "/usr/lib64/"]);
+            let stub = ElfStub::library(board, board.loader_name()).system_dirs(["/lib64/", "/usr/lib64/"]);
             let systemd = format!("{}/systemd/systemd", image.lib());
             let image = image
-                .elf(&format!("{loader_at}/{}", loader(board)), stub)
+                .elf(&format!("{loader_at}/{}", board.loader_name()), stub)
                 .library("lib64/libc.so.6", "libc.so.6", &[])
                 .program(&systemd, &[]);
             row.images.insert(board, image);
-            let mut lines = vec![format!("{loader_at}/{}", loader(board)), String::from("lib64/libc.so.6")];
+            let mut lines =
+                vec![format!("{loader_at}/{}", board.loader_name()), String::from("lib64/libc.so.6")];
             if board == Board::Amd64 {
                 lines.push(String::from("lib"));
             }
@@ -377,9 +378,7 @@ pub(super) fn format_plan(fixes: &[Fix], findings: &[Finding]) -> String {
 pub(super) fn with_systemd(image: ImageSpec, version: &str, needs: &[&str]) -> ImageSpec {
     let path = format!("{}/systemd/systemd", image.lib());
     let runpath = format!("/usr/{}/systemd", image.lib());
-    let stub = ElfStub::program(image.board())
-        .needs(needs.iter().copied())
-        .runpath(&runpath)
-        .systemd_version(version);
+    let stub =
+        ElfStub::program(image.board).needs(needs.iter().copied()).runpath(&runpath).systemd_version(version);
     image.elf(&path, stub)
 }

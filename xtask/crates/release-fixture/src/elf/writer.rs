@@ -1,68 +1,36 @@
-//! The bytes of a stub (System V gABI, chapters 4 and 5).
+//! The bytes of a stub, little-endian (System V gABI, chapters 4 and 5).
 
 use std::ops::Range;
 
-use super::encoding::{Encoding, Strings, nul_terminated};
+use object::elf;
+
+use super::encoding::{add_string, nul_terminated, u16s, u32s};
+use super::versions_and_notes::{dlopen_note, verdef, verneed};
 use super::{ElfInfo, FilterKind};
-
-const PT_LOAD: u32 = 1;
-const PT_DYNAMIC: u32 = 2;
-const PT_INTERP: u32 = 3;
-const PT_NOTE: u32 = 4;
-
-const DT_NEEDED: u64 = 1;
-const DT_STRTAB: u64 = 5;
-const DT_SYMTAB: u64 = 6;
-const DT_STRSZ: u64 = 10;
-const DT_SYMENT: u64 = 11;
-const DT_SONAME: u64 = 14;
-const DT_RPATH: u64 = 15;
-const DT_RUNPATH: u64 = 29;
-const DT_AUXILIARY: u64 = 0x7fff_fffd;
-const DT_FILTER: u64 = 0x7fff_ffff;
-const DT_FLAGS_1: u64 = 0x6fff_fffb;
-const DT_VERDEF: u64 = 0x6fff_fffc;
-const DT_VERDEFNUM: u64 = 0x6fff_fffd;
-const DT_VERNEED: u64 = 0x6fff_fffe;
-const DT_VERNEEDNUM: u64 = 0x6fff_ffff;
-
-const DF_1_NODEFLIB: u64 = 0x800;
-
-/// The type of a segment and its part of the file.
-type Segment = (u32, Range<u64>);
 
 /// Writes the file.
 pub(super) fn write(info: &ElfInfo) -> Vec<u8> {
-    let encoding = Encoding { is_64: info.is_64, big_endian: info.big_endian };
+    let mut writer = Writer { info, file: Vec::new() };
     let count =
         1 + [info.interp.is_some(), !info.dlopen.is_empty(), info.dynamic].map(u64::from).iter().sum::<u64>();
     // The headers are written last.
-    let mut file = vec![0; (encoding.header_size() + count * encoding.segment_size()) as usize];
-    let mut segments = vec![(PT_LOAD, 0..0)];
+    writer.file.resize((writer.header_size() + count * writer.segment_size()) as usize, 0);
+    let mut segments = vec![(elf::PT_LOAD, 0..0)];
     if let Some(loader) = &info.interp {
-        segments.push((PT_INTERP, append(&mut file, &nul_terminated(loader))));
+        segments.push((elf::PT_INTERP, writer.append(&nul_terminated(loader))));
     }
     if !info.dlopen.is_empty() {
-        segments.push((PT_NOTE, append(&mut file, &encoding.dlopen_note(&info.dlopen))));
+        segments.push((elf::PT_NOTE, writer.append(&dlopen_note(&info.dlopen))));
     }
-    append(&mut file, &texts(info));
+    writer.append(&texts(info));
     if info.dynamic {
-        segments.push((PT_DYNAMIC, encoding.append_dynamic(info, &mut file)));
+        segments.push((elf::PT_DYNAMIC, writer.append_dynamic()));
     }
-    segments[0].1.end = file.len() as u64;
-    let headers =
-        [encoding.header(info, count), segments.iter().flat_map(|one| encoding.segment(one)).collect()]
-            .concat();
-    file[..headers.len()].copy_from_slice(&headers);
-    file
-}
-
-/// Appends a part, aligned to 8 bytes, and returns its place.
-fn append(file: &mut Vec<u8>, bytes: &[u8]) -> Range<u64> {
-    file.resize(file.len().next_multiple_of(8), 0);
-    let start = file.len() as u64;
-    file.extend(bytes);
-    start..file.len() as u64
+    segments[0].1.end = writer.file.len() as u64;
+    let headers = segments.iter().flat_map(|(kind, place)| writer.segment(*kind, place));
+    let headers: Vec<u8> = writer.header(count).into_iter().chain(headers).collect();
+    writer.file[..headers.len()].copy_from_slice(&headers);
+    writer.file
 }
 
 /// The strings of glibc's loader and of systemd: the consecutive default directories, and the version as
@@ -70,98 +38,119 @@ fn append(file: &mut Vec<u8>, bytes: &[u8]) -> Range<u64> {
 fn texts(info: &ElfInfo) -> Vec<u8> {
     let mut text: Vec<u8> = info.system_dirs.iter().flat_map(|directory| nul_terminated(directory)).collect();
     if let Some(version) = &info.systemd_version {
-        text.push(0);
-        text.extend(nul_terminated(&format!("systemd {version}")));
-        text.extend(nul_terminated("systemd %s running in %ssystem mode."));
+        text.extend(format!("\0systemd {version}\0systemd %s running in %ssystem mode.\0").bytes());
     }
     text
 }
 
-impl Encoding {
-    fn header_size(self) -> u64 {
-        if self.is_64 { 64 } else { 52 }
+struct Writer<'a> {
+    info: &'a ElfInfo,
+    file: Vec<u8>,
+}
+
+impl Writer<'_> {
+    fn header_size(&self) -> u64 {
+        if self.info.is_64 { 64 } else { 52 }
     }
 
-    fn segment_size(self) -> u64 {
-        if self.is_64 { 56 } else { 32 }
+    fn segment_size(&self) -> u64 {
+        if self.info.is_64 { 56 } else { 32 }
+    }
+
+    /// Addresses, offsets or sizes, in the width of the class.
+    fn words(&self, values: &[u64]) -> Vec<u8> {
+        let width = if self.info.is_64 { 8 } else { 4 };
+        values.iter().flat_map(|value| value.to_le_bytes().into_iter().take(width)).collect()
+    }
+
+    /// Appends a part, aligned to 8 bytes, and returns its place.
+    fn append(&mut self, bytes: &[u8]) -> Range<u64> {
+        self.file.resize(self.file.len().next_multiple_of(8), 0);
+        let start = self.file.len() as u64;
+        self.file.extend(bytes);
+        start..self.file.len() as u64
     }
 
     /// Appends the tables of versions, symbols and strings, then the dynamic section, and returns its place.
-    fn append_dynamic(self, info: &ElfInfo, file: &mut Vec<u8>) -> Range<u64> {
-        let mut strings = Strings::default();
-        let mut entries = named_entries(info, &mut strings);
-        let definitions = (DT_VERDEF, DT_VERDEFNUM, self.verdef(info, &mut strings));
-        let needs = (DT_VERNEED, DT_VERNEEDNUM, self.verneed(&info.verneed, &mut strings));
-        for (at, number, (bytes, count)) in [definitions, needs] {
+    fn append_dynamic(&mut self) -> Range<u64> {
+        let ElfInfo { verdef: definitions, verneed: needs, .. } = self.info;
+        let mut strings = vec![0];
+        let mut entries = named_entries(self.info, &mut strings);
+        for (tag, number, bytes, count) in [
+            (elf::DT_VERDEF, elf::DT_VERDEFNUM, verdef(definitions, &mut strings), definitions.len()),
+            (elf::DT_VERNEED, elf::DT_VERNEEDNUM, verneed(needs, &mut strings), needs.len()),
+        ] {
             if count > 0 {
-                entries.extend([(at, append(file, &bytes).start), (number, u64::from(count))]);
+                entries.extend([(tag, self.append(&bytes).start), (number, count as u64)]);
             }
         }
-        let symbol_size = if self.is_64 { 24 } else { 16 };
-        let symbols = append(file, &vec![0; symbol_size]);
-        let names = append(file, &strings.bytes);
+        let symbol_size = if self.info.is_64 { 24 } else { 16 };
+        let symbols = self.append(&vec![0; symbol_size]);
+        let names = self.append(&strings);
         entries.extend([
-            (DT_STRTAB, names.start),
-            (DT_STRSZ, names.end - names.start),
-            (DT_SYMTAB, symbols.start),
-            (DT_SYMENT, symbol_size as u64),
-            (0, 0),
+            (elf::DT_STRTAB, names.start),
+            (elf::DT_STRSZ, names.end - names.start),
+            (elf::DT_SYMTAB, symbols.start),
+            (elf::DT_SYMENT, symbol_size as u64),
+            (elf::DT_NULL, 0),
         ]);
-        let words: Vec<u8> = entries
-            .into_iter()
-            .flat_map(|(tag, value)| [self.word(tag), self.word(value)].concat())
-            .collect();
-        append(file, &words)
+        let words: Vec<u8> =
+            entries.into_iter().flat_map(|(tag, value)| self.words(&[tag.0 as u64, value])).collect();
+        self.append(&words)
     }
 
-    fn header(self, info: &ElfInfo, segments: u64) -> Vec<u8> {
-        let class = if self.is_64 { 2 } else { 1 };
-        let order = if self.big_endian { 2 } else { 1 };
-        let mut bytes = vec![0x7f, b'E', b'L', b'F', class, order, 1, 0];
-        bytes.resize(16, 0);
-        // A program without a loader is a fixed executable (ET_EXEC), anything else can be anywhere (ET_DYN).
-        bytes.extend(self.u16(if info.dynamic { 3 } else { 2 }));
-        bytes.extend(self.u16(info.machine));
-        bytes.extend(self.u32(1));
-        for word in [0, self.header_size(), 0] {
-            bytes.extend(self.word(word));
-        }
-        bytes.extend(self.u32(0));
-        for half in [self.header_size(), self.segment_size(), segments, 0, 0, 0] {
-            bytes.extend(self.u16(half as u16));
-        }
-        bytes
+    fn header(&self, segments: u64) -> Vec<u8> {
+        let class = if self.info.is_64 { elf::ELFCLASS64 } else { elf::ELFCLASS32 };
+        let mut ident = [elf::ELFMAG, [class.0, elf::ELFDATA2LSB.0, 1, 0]].concat();
+        ident.resize(16, 0);
+        // A program without a loader is a fixed executable, anything else can be anywhere.
+        let kind = if self.info.dynamic { elf::ET_DYN } else { elf::ET_EXEC };
+        let sizes = [self.header_size(), self.segment_size(), segments, 0, 0, 0].map(|size| size as u16);
+        [
+            ident,
+            u16s(&[kind.0, self.info.machine]),
+            u32s(&[1]),
+            self.words(&[0, self.header_size(), 0]),
+            u32s(&[0]),
+            u16s(&sizes),
+        ]
+        .concat()
     }
 
-    fn segment(self, (kind, place): &Segment) -> Vec<u8> {
-        let align = match *kind {
-            PT_LOAD => 4096,
-            PT_NOTE => 4,
+    fn segment(&self, kind: elf::ProgramType, place: &Range<u64>) -> Vec<u8> {
+        let align = match kind {
+            elf::PT_LOAD => 4096,
+            elf::PT_NOTE => 4,
             _ => 8,
         };
-        let (at, size, flags) = (place.start, place.end - place.start, self.u32(4));
-        let words = [at, at, at, size, size].map(|word| self.word(word)).concat();
-        // The flags are before the words in a 64-bit file, and after them in a 32-bit file.
-        let (before, after) = if self.is_64 { (&flags[..], &[][..]) } else { (&[][..], &flags[..]) };
-        [&self.u32(*kind), before, &words, after, &self.word(align)].concat()
+        let (at, size) = (place.start, place.end - place.start);
+        let places = self.words(&[at, at, at, size, size]);
+        // The flags are before the places in a 64-bit file, and after them in a 32-bit file.
+        let (kind, flags, align) = (u32s(&[kind.0]), u32s(&[elf::PF_R.0]), self.words(&[align]));
+        if self.info.is_64 {
+            [kind, flags, places, align].concat()
+        } else {
+            [kind, places, flags, align].concat()
+        }
     }
 }
 
 /// The entries of the dynamic section whose values are strings, and the flags.
-fn named_entries(info: &ElfInfo, strings: &mut Strings) -> Vec<(u64, u64)> {
-    let mut entries: Vec<(u64, u64)> = Vec::new();
+fn named_entries(info: &ElfInfo, strings: &mut Vec<u8>) -> Vec<(elf::DynamicTag, u64)> {
+    let mut entries = Vec::new();
     for position in 0..=info.needed.len() {
         for filter in info.filters.iter().filter(|filter| filter.position == position) {
-            let tag = if filter.kind == FilterKind::Filter { DT_FILTER } else { DT_AUXILIARY };
-            entries.push((tag, strings.at(&filter.name)));
+            let tag = if filter.kind == FilterKind::Filter { elf::DT_FILTER } else { elf::DT_AUXILIARY };
+            entries.push((tag, add_string(strings, &filter.name)));
         }
-        entries.extend(info.needed.get(position).map(|soname| (DT_NEEDED, strings.at(soname))));
+        let needed = info.needed.get(position);
+        entries.extend(needed.map(|soname| (elf::DT_NEEDED, add_string(strings, soname))));
     }
-    entries.extend(info.soname.iter().map(|soname| (DT_SONAME, strings.at(soname))));
+    entries.extend(info.soname.iter().map(|soname| (elf::DT_SONAME, add_string(strings, soname))));
     let rpath = Some(&info.rpath).filter(|directories| !directories.is_empty());
-    for (tag, directories) in [(DT_RPATH, rpath), (DT_RUNPATH, info.runpath.as_ref())] {
-        entries.extend(directories.map(|directories| (tag, strings.at(&directories.join(":")))));
+    for (tag, directories) in [(elf::DT_RPATH, rpath), (elf::DT_RUNPATH, info.runpath.as_ref())] {
+        entries.extend(directories.map(|directories| (tag, add_string(strings, &directories.join(":")))));
     }
-    entries.extend(info.nodeflib.then_some((DT_FLAGS_1, DF_1_NODEFLIB)));
+    entries.extend(info.nodeflib.then_some((elf::DT_FLAGS_1, elf::DF_1_NODEFLIB.0 as u64)));
     entries
 }

@@ -13,6 +13,7 @@ pub(super) struct Exchange<'a> {
     pub(super) request: &'a Request,
     pub(super) state: &'a State,
     pub(super) speed: Option<u64>,
+    pub(super) trouble: Option<Misbehavior>,
 }
 
 /// A response head and its part of the body.
@@ -30,37 +31,32 @@ const HTML: &[u8] =
 
 impl Exchange<'_> {
     /// Sends the response: `bytes` is the file, `None` a 404.
-    pub(super) fn answer(&self, bytes: Option<Vec<u8>>, trouble: Option<Misbehavior>) -> std::io::Result<()> {
-        match &trouble {
-            Some(Misbehavior::Wait(time)) => self.state.sleep(*time),
-            Some(Misbehavior::Status(status, retry_after)) => {
-                let mut answer = Answer::text(*status, b"out of order\n");
-                answer.headers.extend(retry_after.clone().map(|after| ("Retry-After", after)));
-                return self.send(&answer, trouble.as_ref());
-            }
-            Some(Misbehavior::Redirect(url)) => {
-                let mut answer = Answer::text(302, b"elsewhere\n");
-                answer.headers.push(("Location", url.clone()));
-                return self.send(&answer, trouble.as_ref());
-            }
-            Some(Misbehavior::Html) => {
-                let mut answer = Answer::text(200, HTML);
-                answer.headers.push(("Content-Type", String::from("text/html; charset=utf-8")));
-                return self.send(&answer, trouble.as_ref());
-            }
-            _ => {}
+    pub(super) fn answer(&self, bytes: Option<Vec<u8>>) -> std::io::Result<()> {
+        if let Some(Misbehavior::Wait(time)) = &self.trouble {
+            self.state.sleep(*time);
         }
-        if !matches!(self.request.method.as_str(), "GET" | "HEAD") {
-            return self.send(&Answer::text(405, b"GET or HEAD\n"), None);
-        }
-        match bytes {
-            Some(bytes) => self.send(&self.file(&bytes, trouble.as_ref()), trouble.as_ref()),
-            None => self.send(&Answer::text(404, b"no such file\n"), None),
-        }
+        let is_read = matches!(self.request.method.as_str(), "GET" | "HEAD");
+        self.send(&match (&self.trouble, &bytes) {
+            (Some(Misbehavior::Status(status, retry_after)), _) => {
+                let retry_after = retry_after.clone().map(|after| ("Retry-After", after));
+                Answer::text(*status, b"out of order\n", retry_after)
+            }
+            (Some(Misbehavior::Redirect(url)), _) => {
+                Answer::text(302, b"elsewhere\n", Some(("Location", url.clone())))
+            }
+            (Some(Misbehavior::Html), _) => {
+                let html = String::from("text/html; charset=utf-8");
+                Answer::text(200, HTML, Some(("Content-Type", html)))
+            }
+            _ if !is_read => Answer::text(405, b"GET or HEAD\n", None),
+            (_, Some(bytes)) => self.file(bytes),
+            (_, None) => Answer::text(404, b"no such file\n", None),
+        })
     }
 
     /// The file, or the requested range of it (RFC 9110, sections 13.1.5 and 14.2).
-    fn file<'b>(&self, bytes: &'b [u8], trouble: Option<&Misbehavior>) -> Answer<'b> {
+    fn file<'b>(&self, bytes: &'b [u8]) -> Answer<'b> {
+        let trouble = self.trouble.as_ref();
         let (etag, modified) = validators(bytes);
         let mut answer =
             Answer { status: 200, headers: Vec::new(), body: bytes, length: Some(bytes.len() as u64) };
@@ -69,8 +65,8 @@ impl Exchange<'_> {
         let ignored = trouble == Some(&Misbehavior::IgnoreRange);
         match self.request.range_from().filter(|_| same && !ignored) {
             Some(from) if from >= total => {
-                answer = Answer::text(416, b"past the end\n");
-                answer.headers.push(("Content-Range", format!("bytes */{total}")));
+                let range = ("Content-Range", format!("bytes */{total}"));
+                answer = Answer::text(416, b"past the end\n", Some(range));
             }
             Some(from) => {
                 let said = if let Some(Misbehavior::WrongRange(said)) = trouble { *said } else { from };
@@ -97,8 +93,8 @@ impl Exchange<'_> {
         answer
     }
 
-    fn send(&self, answer: &Answer<'_>, trouble: Option<&Misbehavior>) -> std::io::Result<()> {
-        let mut stream = &self.stream;
+    fn send(&self, answer: &Answer<'_>) -> std::io::Result<()> {
+        let (mut stream, trouble) = (&self.stream, self.trouble.as_ref());
         stream.write_all(answer.head().as_bytes())?;
         if self.request.method == "HEAD" {
             return stream.flush();
@@ -134,13 +130,13 @@ impl Exchange<'_> {
     }
 }
 
-impl Answer<'_> {
-    fn text(status: u16, body: &[u8]) -> Answer<'_> {
-        Answer { status, headers: Vec::new(), body, length: Some(body.len() as u64) }
+impl<'a> Answer<'a> {
+    fn text(status: u16, body: &'a [u8], header: Option<(&'static str, String)>) -> Answer<'a> {
+        Answer { status, headers: header.into_iter().collect(), body, length: Some(body.len() as u64) }
     }
 
     fn head(&self) -> String {
-        let mut head = format!("HTTP/1.1 {} {}\r\nConnection: close\r\n", self.status, reason(self.status));
+        let mut head = format!("HTTP/1.1 {} \r\nConnection: close\r\n", self.status);
         for (name, value) in &self.headers {
             // Writing to a String cannot fail.
             let _ = write!(head, "{name}: {value}\r\n");
@@ -163,19 +159,4 @@ fn validators(bytes: &[u8]) -> (String, String) {
     });
     let (minute, second) = (hash % 60, hash / 60 % 60);
     (format!("\"{hash:016x}\""), format!("Fri, 29 Apr 2016 01:{minute:02}:{second:02} GMT"))
-}
-
-fn reason(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        206 => "Partial Content",
-        302 => "Found",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        416 => "Range Not Satisfiable",
-        429 => "Too Many Requests",
-        503 => "Service Unavailable",
-        _ => "Status",
-    }
 }
