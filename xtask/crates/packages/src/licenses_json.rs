@@ -36,9 +36,8 @@ const MAX_WORD: usize = 500;
 pub fn read_packages(compressed: impl Read, tree: &UsrTree) -> Result<PackageSet> {
     let expanded = LimitReader { inner: MultiBzDecoder::new(compressed), left: MAX_EXPANDED };
     let mut json = serde_json::Deserializer::from_reader(io::BufReader::with_capacity(1 << 16, expanded));
-    let packages = json.deserialize_seq(PackageVisitor {
-        locator: Locator { tree, parent: String::new(), directory: None },
-    });
+    let packages =
+        json.deserialize_seq(Locator { tree, parent: String::new(), directory: Target::OutsideUsr });
     packages.map_err(|error| Error::failed(format!("cannot read {PATH} of the image")).with_cause(error))
 }
 
@@ -58,11 +57,7 @@ impl<R: Read> Read for LimitReader<R> {
     }
 }
 
-struct PackageVisitor<'t> {
-    locator: Locator<'t>,
-}
-
-impl<'de> Visitor<'de> for PackageVisitor<'_> {
+impl<'de> Visitor<'de> for Locator<'_> {
     type Value = PackageSet;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -77,9 +72,7 @@ impl<'de> Visitor<'de> for PackageVisitor<'_> {
                 return Err(serde::de::Error::custom(format!("more than {MAX_PACKAGES} packages")));
             }
             let lines = entry["files"].as_str().unwrap_or_default().lines();
-            let paths: Vec<UsrPath> =
-                lines.filter_map(|line| self.locator.locate(parse_file_line(line)?)).collect();
-            set.insert(package, paths);
+            set.insert(package, lines.filter_map(|line| self.locate(parse_file_line(line)?)));
         }
         Ok(set)
     }
@@ -111,29 +104,21 @@ struct Locator<'t> {
     tree: &'t UsrTree,
     /// The directory of the last path; files of one directory mostly follow each other.
     parent: String,
-    /// The same directory in the image; `None` if the image does not have it.
-    directory: Option<ImageDirectory>,
-}
-
-enum ImageDirectory {
-    Usr,
-    Below(UsrPath),
+    /// The same directory in the image.
+    directory: Target,
 }
 
 impl Locator<'_> {
     fn locate(&mut self, path: &str) -> Option<UsrPath> {
         let (parent, name) = path.rsplit_once('/')?;
         if self.parent != parent {
-            self.directory = match self.tree.resolve_rootfs(parent).end {
-                Target::Node(path) => Some(ImageDirectory::Below(path)),
-                Target::UsrRoot => Some(ImageDirectory::Usr),
-                _ => None,
-            };
+            self.directory = self.tree.resolve_rootfs(parent).end;
             parent.clone_into(&mut self.parent);
         }
-        let path = match self.directory.as_ref()? {
-            ImageDirectory::Usr => UsrPath::new(name).ok()?,
-            ImageDirectory::Below(directory) => directory.join(name),
+        let path = match &self.directory {
+            Target::UsrRoot => UsrPath::new(name).ok()?,
+            Target::Node(directory) => directory.join(name),
+            _ => return None,
         };
         self.tree.get(path.as_str()).is_some().then_some(path)
     }
@@ -149,6 +134,7 @@ mod tests {
     use usr::tree::{Node, NodeKind};
 
     use super::*;
+    use crate::package::short_name;
 
     fn compress(text: &str) -> Vec<u8> {
         let mut encoder = BzEncoder::new(Vec::new(), Compression::fast());
@@ -183,7 +169,8 @@ mod tests {
                  "files": "/usr/lib/systemd/systemd d41d8cd98f00b204e9800998ecf8427e\n/usr/bin/a b d41d8cd98f00b204e9800998ecf8427e\n/etc/x -> y\n"}]"#,
         )
         .unwrap();
-        let owner = |path: &str| set.owner(&UsrPath::new(path).unwrap()).map(Package::short_name);
+        let owner =
+            |path: &str| set.owner(&UsrPath::new(path).unwrap()).map(|package| short_name(&package.name));
         let paths =
             ["lib64/libpam.so.0", "lib64/libpam.so.0.85.1", "lib64/systemd/systemd", "bin/a b", "bin"];
         assert_eq!(paths.map(owner), [Some("pam"), Some("pam"), Some("systemd"), Some("systemd"), None]);

@@ -36,11 +36,6 @@ impl Package {
             ..Package::default()
         })
     }
-
-    /// The name without its category, `pam`.
-    pub fn short_name(&self) -> &str {
-        short_name(&self.name)
-    }
 }
 
 /// A package name without its category.
@@ -178,7 +173,7 @@ mod tests {
         set.insert(Package::parse("a/b-1").unwrap(), [path("lib64/libpam.so.0"), path("bin/b")]);
         let read = PackageSet::from_text(&set.to_text()).unwrap();
         assert_eq!(read, set);
-        assert_eq!(read.owner(&path("lib64/libpam.so.0")).unwrap().short_name(), "pam");
+        assert_eq!(short_name(&read.owner(&path("lib64/libpam.so.0")).unwrap().name), "pam");
         for other in ["", "packages 2\n", "packages 1\n bin/x\n", "packages 1\nname only\n"] {
             assert_eq!(PackageSet::from_text(other), None, "{other:?}");
         }

@@ -48,7 +48,10 @@ fn read_archives(stream: &mut GzipReader<'_>, temp_dir: &UnlinkedTempDir) -> Res
         loop {
             let header = match first.take() {
                 Some(octet) => Header::read(octet, stream),
-                None => read_octet(stream).and_then(|octet| Header::read(octet, stream)),
+                None => {
+                    let mut octet = [0];
+                    stream.read_exact(&mut octet).and_then(|()| Header::read(octet[0], stream))
+                }
             };
             let header = header.map_err(|error| cpio_error(&error))?;
             if header.is_trailer() {
@@ -87,13 +90,14 @@ const MAX_LINKED: usize = 64;
 impl ImageMember {
     /// Adds the next header of the archive.
     fn add(&mut self, header: &Header) -> Result<()> {
+        if !is_image(header) {
+            return Ok(());
+        }
         let is_second = self.inode.is_some_and(|inode| inode != header.file || header.links < 2);
-        if is_image(header) && (is_second || self.own.is_some() && header.size > 0) {
+        if is_second || self.own.is_some() && header.size > 0 {
             return Err(Error::failed(format!("the archive has {MEMBER} twice")));
         }
-        if is_image(header) {
-            self.inode = Some(header.file);
-        }
+        self.inode = Some(header.file);
         Ok(())
     }
 
@@ -134,12 +138,6 @@ fn next_archive(stream: &mut GzipReader<'_>) -> Result<Option<u8>> {
     Ok(None)
 }
 
-fn read_octet(stream: &mut GzipReader<'_>) -> io::Result<u8> {
-    let mut octet = [0];
-    stream.read_exact(&mut octet)?;
-    Ok(octet[0])
-}
-
 fn is_image(header: &Header) -> bool {
     let name = header.name.strip_prefix(b"./").unwrap_or(&header.name);
     name == MEMBER.as_bytes() && header.is_regular()
@@ -177,7 +175,7 @@ fn copy_data(
             )));
         }
     }
-    newc_header::skip(stream, newc_header::padding(header.size)).map_err(|error| cpio_error(&error))
+    newc_header::skip_padding(stream, header.size).map_err(|error| cpio_error(&error))
 }
 
 fn cpio_error(error: &io::Error) -> Error {

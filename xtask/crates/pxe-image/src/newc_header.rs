@@ -45,7 +45,7 @@ impl Header {
         }
         let mut name = vec![0; name_len as usize];
         source.read_exact(&mut name)?;
-        skip(source, padding(HEADER_LEN as u32 + name_len))?;
+        skip_padding(source, HEADER_LEN as u32 + name_len)?;
         let end = name.iter().rposition(|octet| *octet != 0).map_or(0, |last| last + 1);
         name.truncate(end);
         Ok(Header { name, mode, links, file: (major, minor, inode), size })
@@ -67,15 +67,10 @@ impl Header {
     }
 }
 
-/// The number of octets that pad a length to a multiple of four.
-pub(super) fn padding(length: u32) -> u32 {
-    (4 - length % 4) % 4
-}
-
-/// Skips `count` octets, at most four.
-pub(super) fn skip(source: &mut impl Read, count: u32) -> io::Result<()> {
+/// Skips the octets that pad this length to a multiple of four.
+pub(super) fn skip_padding(source: &mut impl Read, length: u32) -> io::Result<()> {
     let mut octets = [0; 4];
-    source.read_exact(&mut octets[..count as usize])
+    source.read_exact(&mut octets[..length.wrapping_neg() as usize % 4])
 }
 
 fn parse_hex(digits: &[u8]) -> Option<u32> {
@@ -96,7 +91,7 @@ mod tests {
         let mut octets = b"070701".to_vec();
         octets.extend(numbers.iter().flat_map(|number: &u32| format!("{number:08X}").into_bytes()));
         octets.extend(name);
-        octets.extend(vec![0; 1 + padding(HEADER_LEN as u32 + name.len() as u32 + 1) as usize]);
+        octets.resize((HEADER_LEN + name.len() + 1).next_multiple_of(4), 0);
         octets
     }
 

@@ -41,6 +41,13 @@ pub(super) struct FileLayout {
     pub(super) size: u64,
 }
 
+impl FileLayout {
+    fn new(start: u64, size: u64, blocks: &[backhand::DataSize], (index, offset): (u32, u32)) -> FileLayout {
+        let fragment = (index != NO_FRAGMENT).then_some((index, offset));
+        FileLayout { start, blocks: blocks.iter().map(BlockSize::from).collect(), fragment, size }
+    }
+}
+
 /// The stored size of a block, and whether it is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BlockSize {
@@ -83,14 +90,17 @@ pub(super) fn read(file: &File) -> Result<Tables> {
     };
     let squashfs = catch_panic("the squashfs reader", read)?
         .map_err(|error| broken("its tables cannot be read").with_cause(error_text(&error)))?;
-    let walk =
+    let mut walk =
         Walk { squashfs: &squashfs, tree: UsrTree::new(), files: Vec::new(), budget: Budget::default() };
-    walk.run().map(|(tree, mut files)| {
-        files.sort_by(|one, other| one.0.cmp(&other.0));
-        let fragments =
-            squashfs.fragments.iter().flatten().map(|f| (f.start, BlockSize::from(&f.size))).collect();
-        let (block_size, compressor) = (squashfs.superblock.block_size, squashfs.superblock.compressor);
-        Tables { tree, files, fragments, block_size, compressor }
+    walk.run()?;
+    let Walk { tree, mut files, .. } = walk;
+    files.sort_by(|one, other| one.0.cmp(&other.0));
+    Ok(Tables {
+        tree,
+        files,
+        fragments: squashfs.fragments.iter().flatten().map(|f| (f.start, BlockSize::from(&f.size))).collect(),
+        block_size: squashfs.superblock.block_size,
+        compressor: squashfs.superblock.compressor,
     })
 }
 
@@ -157,7 +167,7 @@ struct DirEntry<'a> {
 }
 
 impl Walk<'_> {
-    fn run(mut self) -> Result<(UsrTree, Vec<(UsrPath, FileLayout)>)> {
+    fn run(&mut self) -> Result<()> {
         let mut todo = vec![(None, 0, &self.squashfs.root_inode)];
         let mut seen = HashSet::new();
         while let Some((path, depth, inode)) = todo.pop() {
@@ -182,50 +192,32 @@ impl Walk<'_> {
                 }
             }
         }
-        Ok((self.tree, self.files))
-    }
-
-    fn insert(&mut self, path: UsrPath, inode: &Inode) -> Result<()> {
-        let blocks = match &inode.inner {
-            InodeInner::BasicFile(file) => file.block_sizes.len(),
-            InodeInner::ExtendedFile(file) => file.block_sizes.len(),
-            _ => 0,
-        };
-        self.budget.add_node(&path, blocks)?;
-        let text = |target: &[u8]| NodeKind::Symlink(lossless_text::from_bytes(target).into_owned());
-        let kind = match &inode.inner {
-            InodeInner::BasicFile(f) => self.file(
-                &path,
-                (u64::from(f.blocks_start), u64::from(f.file_size)),
-                &f.block_sizes,
-                (f.frag_index, f.block_offset),
-            ),
-            InodeInner::ExtendedFile(f) => self.file(
-                &path,
-                (f.blocks_start, f.file_size),
-                &f.block_sizes,
-                (f.frag_index, f.block_offset),
-            ),
-            InodeInner::BasicSymlink(link) => text(&link.target_path),
-            InodeInner::ExtendedSymlink(link) => text(&link.target_path),
-            InodeInner::BasicDirectory(_) | InodeInner::ExtendedDirectory(_) => NodeKind::Directory,
-            _ => NodeKind::Special,
-        };
-        self.tree.insert(path, Node { mode: inode.header.permissions & 0o7777, kind });
         Ok(())
     }
 
-    fn file(
-        &mut self,
-        path: &UsrPath,
-        (start, size): (u64, u64),
-        blocks: &[backhand::DataSize],
-        (index, offset): (u32, u32),
-    ) -> NodeKind {
-        let blocks = blocks.iter().map(BlockSize::from).collect();
-        let fragment = (index != NO_FRAGMENT).then_some((index, offset));
-        self.files.push((path.clone(), FileLayout { start, blocks, fragment, size }));
-        NodeKind::unread_file(size)
+    fn insert(&mut self, path: UsrPath, inode: &Inode) -> Result<()> {
+        let layout = match &inode.inner {
+            InodeInner::BasicFile(f) => {
+                let (start, size) = (u64::from(f.blocks_start), u64::from(f.file_size));
+                Some(FileLayout::new(start, size, &f.block_sizes, (f.frag_index, f.block_offset)))
+            }
+            InodeInner::ExtendedFile(f) => {
+                let fragment = (f.frag_index, f.block_offset);
+                Some(FileLayout::new(f.blocks_start, f.file_size, &f.block_sizes, fragment))
+            }
+            _ => None,
+        };
+        self.budget.add_node(&path, layout.as_ref().map_or(0, |layout| layout.blocks.len()))?;
+        let symlink = |target: &[u8]| NodeKind::Symlink(lossless_text::from_bytes(target).into_owned());
+        let kind = match &inode.inner {
+            InodeInner::BasicSymlink(link) => symlink(&link.target_path),
+            InodeInner::ExtendedSymlink(link) => symlink(&link.target_path),
+            InodeInner::BasicDirectory(_) | InodeInner::ExtendedDirectory(_) => NodeKind::Directory,
+            _ => layout.as_ref().map_or(NodeKind::Special, |layout| NodeKind::unread_file(layout.size)),
+        };
+        self.files.extend(layout.map(|layout| (path.clone(), layout)));
+        self.tree.insert(path, Node { mode: inode.header.permissions & 0o7777, kind });
+        Ok(())
     }
 }
 
@@ -251,7 +243,7 @@ fn listing<'a>(squashfs: &'a Squashfs<'static>, directory: &Inode) -> Result<&'a
 fn entries(mut bytes: &[u8]) -> Result<Vec<DirEntry<'_>>> {
     let mut found = Vec::new();
     while !bytes.is_empty() {
-        let header = take_bytes(&mut bytes, 12).ok_or_else(|| broken("a directory is cut short"))?;
+        let header = bytes.split_off(..12).ok_or_else(|| broken("a directory is cut short"))?;
         let (count, base) = (u32_at(header, 0), u32_at(header, 8));
         for _ in 0..=count {
             found.push(take_entry(&mut bytes, base).ok_or_else(|| broken("a directory entry is malformed"))?);
@@ -261,22 +253,16 @@ fn entries(mut bytes: &[u8]) -> Result<Vec<DirEntry<'_>>> {
 }
 
 fn take_entry<'a>(bytes: &mut &'a [u8], base: u32) -> Option<DirEntry<'a>> {
-    let fixed = take_bytes(bytes, 8)?;
+    let fixed = bytes.split_off(..8)?;
     let offset = i16::from_le_bytes([fixed[2], fixed[3]]);
     let length = usize::from(u16::from_le_bytes([fixed[6], fixed[7]])) + 1;
-    let name = take_bytes(bytes, length)?;
+    let name = bytes.split_off(..length)?;
     let plain =
         !matches!(name, b"" | b"." | b"..") && !name.contains(&b'/') && !name.contains(&0) && length <= 255;
     let inode = base.checked_add_signed(i32::from(offset))?;
     plain.then(|| DirEntry { inode, name: lossless_text::from_bytes(name) })
 }
 
-fn take_bytes<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
-    let (front, rest) = bytes.split_at_checked(count)?;
-    *bytes = rest;
-    Some(front)
-}
-
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    (0..4).rev().fold(0, |value, byte| value << 8 | u32::from(bytes[at + byte]))
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }

@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use coreos_types::error::{Result, ResultExt};
-
-/// `O_TMPFILE` of Linux (open(2)) on x86_64 and aarch64: `__O_TMPFILE | O_DIRECTORY`.
-const O_TMPFILE: i32 = 0o20_000_000 | if cfg!(target_arch = "aarch64") { 0o40_000 } else { 0o200_000 };
+use rustix::fs::OFlags;
 
 /// A directory for temporary files without a name.
 ///
@@ -33,7 +31,7 @@ impl UnlinkedTempDir {
     pub fn create(&self) -> Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).mode(0o600);
-        match options.clone().custom_flags(O_TMPFILE).open(&self.directory) {
+        match options.clone().custom_flags(OFlags::TMPFILE.bits() as i32).open(&self.directory) {
             Ok(file) => Ok(file),
             // Network and older overlay file systems have no O_TMPFILE.
             Err(_) => self.create_and_unlink(&options),

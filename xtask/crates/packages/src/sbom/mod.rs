@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use coreos_types::release::{Board, Flavor, Release};
 use coreos_types::signer::Signer;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use usr::path::UsrPath;
 
@@ -116,20 +117,12 @@ fn split_digest(digest: &str) -> (&'static str, &'static str, &str) {
     }
 }
 
+/// The characters that are encoded in the name and version of a package URL.
+const PURL_ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_').remove(b'/');
+
 /// The part of a package URL for a package of the image (purl specification, type `ebuild`).
 fn package_url(package: &Package, board: Board) -> String {
-    let encode = |text: &str| {
-        let mut encoded = String::new();
-        for byte in text.bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'/' => {
-                    encoded.push(byte.into())
-                }
-                _ => encoded.push_str(&format!("%{byte:02X}")),
-            }
-        }
-        encoded
-    };
+    let encode = |text| utf8_percent_encode(text, PURL_ENCODED);
     format!("pkg:ebuild/{}@{}?arch={board}", encode(&package.name), encode(&package.version))
 }
 
