@@ -33,11 +33,7 @@ impl fmt::Display for ChannelOrStream {
 impl FromStr for ChannelOrStream {
     type Err = ParseError;
     fn from_str(text: &str) -> Result<ChannelOrStream, ParseError> {
-        let invalid = || ParseError {
-            what: "channel",
-            found: text.to_owned(),
-            expected: "alpha, beta, stable, lts or lts-YEAR",
-        };
+        let invalid = || ParseError::new("channel", text, "alpha, beta, stable, lts or lts-YEAR");
         let Some(year) = text.strip_prefix("lts-") else {
             return text.parse::<Channel>().map(ChannelOrStream::from).map_err(|_| invalid());
         };

@@ -10,25 +10,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// A result with an [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// The kind of an error, which determines the exit code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ErrorKind {
-    /// The command line is wrong (exit code 2).
-    Usage,
-    /// Network, I/O, a missing tool, a malformed file (exit code 2).
-    Failed,
-    /// The image or its signature is not trusted, or is not what was requested (exit code 3).
-    Refused,
-}
-
-impl ErrorKind {
-    /// The identifier in JSON.
-    pub fn id(self) -> &'static str {
-        match self {
-            ErrorKind::Usage => "usage",
-            ErrorKind::Failed => "failed",
-            ErrorKind::Refused => "refused",
-        }
+word_enum! {
+    /// The kind of an error, which determines the exit code. The words are those in JSON.
+    ErrorKind {
+        /// The command line is wrong (exit code 2).
+        Usage = "usage",
+        /// Network, I/O, a missing tool, a malformed file (exit code 2).
+        Failed = "failed",
+        /// The image or its signature is not trusted, or is not what was requested (exit code 3).
+        Refused = "refused",
     }
 }
 
@@ -65,12 +55,12 @@ impl Error {
     pub fn from_panic(message: impl Into<String>, panic: &(dyn Any + Send)) -> Error {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        Error::failed(message).with_cause(text.unwrap_or("it panicked, and gave no reason"))
+        Error::failed(message).with_cause(text.unwrap_or("panicked without a message"))
     }
 
     /// A panic that was caught in code that parses untrusted bytes.
     pub fn from_reader_panic(what: &str, panic: &(dyn Any + Send)) -> Error {
-        Error::from_panic(format!("{what} gave up on these bytes"), panic)
+        Error::from_panic(format!("{what} panicked on this input"), panic)
     }
 
     /// Adds the innermost cause known so far. A cause without text, as some crates have, is left out.
@@ -155,7 +145,7 @@ mod tests {
         let given: [(Box<dyn Any + Send>, &str); 3] = [
             (Box::new("index out of bounds"), "index out of bounds"),
             (Box::new(String::from("no entry 7")), "no entry 7"),
-            (Box::new(7), "it panicked, and gave no reason"),
+            (Box::new(7), "panicked without a message"),
         ];
         for (panic, cause) in given {
             let error = Error::from_panic("running the loader failed", &*panic);

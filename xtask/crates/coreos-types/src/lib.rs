@@ -9,6 +9,9 @@
 //!
 //! The crate does no I/O and depends on no other crate of this workspace.
 
+#[macro_use]
+mod word_enum;
+
 pub mod calendar;
 pub mod channel_or_stream;
 pub mod error;

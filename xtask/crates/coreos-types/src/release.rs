@@ -6,9 +6,15 @@ use std::str::FromStr;
 /// A word of the command line or of a file that is not valid, and the valid ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParseError {
-    pub(crate) what: &'static str,
-    pub(crate) found: String,
-    pub(crate) expected: &'static str,
+    what: &'static str,
+    found: String,
+    expected: &'static str,
+}
+
+impl ParseError {
+    pub(crate) fn new(what: &'static str, found: &str, expected: &'static str) -> ParseError {
+        ParseError { what, found: found.to_owned(), expected }
+    }
 }
 
 impl fmt::Display for ParseError {
@@ -19,69 +25,36 @@ impl fmt::Display for ParseError {
 
 impl std::error::Error for ParseError {}
 
-/// A release channel; each has its own host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)]
-pub enum Channel {
-    Alpha,
-    Beta,
-    Stable,
-    Lts,
-}
-
-impl Channel {
-    /// Every channel.
-    pub const ALL: [Channel; 4] = [Channel::Alpha, Channel::Beta, Channel::Stable, Channel::Lts];
-
-    /// The identifier in host names and on the command line.
-    pub fn id(self) -> &'static str {
-        match self {
-            Channel::Alpha => "alpha",
-            Channel::Beta => "beta",
-            Channel::Stable => "stable",
-            Channel::Lts => "lts",
-        }
-    }
-}
-
-impl fmt::Display for Channel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.id())
+word_enum! {
+    /// A release channel; each has its own host. The words are those of host names and of the command line.
+    #[allow(missing_docs)]
+    Channel {
+        Alpha = "alpha",
+        Beta = "beta",
+        Stable = "stable",
+        Lts = "lts",
     }
 }
 
 impl FromStr for Channel {
     type Err = ParseError;
     fn from_str(text: &str) -> Result<Channel, ParseError> {
-        Channel::ALL.into_iter().find(|channel| channel.id() == text).ok_or_else(|| ParseError {
-            what: "channel",
-            found: text.to_owned(),
-            expected: "alpha, beta, stable or lts",
-        })
+        let known = Channel::ALL.into_iter().find(|channel| channel.id() == text);
+        known.ok_or_else(|| ParseError::new("channel", text, "alpha, beta, stable or lts"))
     }
 }
 
-/// A board: the machine that an image is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Board {
-    /// x86_64.
-    Amd64,
-    /// AArch64.
-    Arm64,
+word_enum! {
+    /// A board: the machine that an image is for. The words are those of release and manifest directories.
+    Board {
+        /// x86_64.
+        Amd64 = "amd64-usr",
+        /// AArch64.
+        Arm64 = "arm64-usr",
+    }
 }
 
 impl Board {
-    /// Every board.
-    pub const ALL: [Board; 2] = [Board::Amd64, Board::Arm64];
-
-    /// The identifier in release directories and manifest directories.
-    pub const fn id(self) -> &'static str {
-        match self {
-            Board::Amd64 => "amd64-usr",
-            Board::Arm64 => "arm64-usr",
-        }
-    }
-
     /// `e_machine` of this board's ELF files (gABI, "ELF header").
     pub fn elf_machine(self) -> u16 {
         match self {
@@ -107,20 +80,11 @@ impl Board {
     }
 }
 
-impl fmt::Display for Board {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.id())
-    }
-}
-
 impl FromStr for Board {
     type Err = ParseError;
     fn from_str(text: &str) -> Result<Board, ParseError> {
-        Board::ALL.into_iter().find(|board| board.id() == text).ok_or_else(|| ParseError {
-            what: "board",
-            found: text.to_owned(),
-            expected: "amd64-usr or arm64-usr",
-        })
+        let known = Board::ALL.into_iter().find(|board| board.id() == text);
+        known.ok_or_else(|| ParseError::new("board", text, "amd64-usr or arm64-usr"))
     }
 }
 
@@ -193,11 +157,8 @@ impl FromStr for Release {
             && !suffix.is_empty()
             && suffix.bytes().all(plain)
             && !suffix.contains("..");
-        good.then(|| Release(text.to_owned())).ok_or_else(|| ParseError {
-            what: "release",
-            found: text.to_owned(),
-            expected: "three numbers like 1032.0.0",
-        })
+        let release = good.then(|| Release(text.to_owned()));
+        release.ok_or_else(|| ParseError::new("release", text, "three numbers like 1032.0.0"))
     }
 }
 
@@ -236,16 +197,11 @@ impl fmt::Display for SystemdVersion {
 impl FromStr for SystemdVersion {
     type Err = ParseError;
     fn from_str(text: &str) -> Result<SystemdVersion, ParseError> {
-        let bad = || ParseError {
-            what: "systemd version",
-            found: text.to_owned(),
-            expected: "v and a number, like v229",
-        };
-        let digits = text.strip_prefix('v').ok_or_else(bad)?;
-        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(bad());
-        }
-        digits.parse().map(SystemdVersion).map_err(|_| bad())
+        // A number can begin with a sign for parse().
+        let digits = text.strip_prefix('v').filter(|digits| !digits.starts_with('+'));
+        let number = digits.and_then(|digits| digits.parse().ok());
+        let invalid = || ParseError::new("systemd version", text, "v and a number, like v229");
+        number.map(SystemdVersion).ok_or_else(invalid)
     }
 }
 

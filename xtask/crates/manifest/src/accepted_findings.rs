@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::finding::{Finding, FindingKind, Severity};
+use crate::finding::{Finding, FindingKind, FindingSite};
 use crate::suggestion::Suggestion;
 use coreos_types::release::{Board, Flavor};
 
@@ -35,15 +35,6 @@ pub struct AcceptedFinding {
 pub struct AcceptedFindings {
     valid: Vec<AcceptedFinding>,
     expired: Vec<AcceptedFinding>,
-}
-
-/// What an entry is compared with.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct FindingSite<'a> {
-    pub(crate) board: Board,
-    pub(crate) flavor: &'a Flavor,
-    /// The manifest, relative to the tree.
-    pub(crate) file: &'a str,
 }
 
 impl AcceptedFinding {
@@ -84,10 +75,10 @@ impl AcceptedFindings {
     ) -> (Vec<Finding>, Vec<(Finding, String)>) {
         let (mut open, mut accepted, mut used) = (Vec::new(), Vec::new(), BTreeSet::new());
         for finding in findings {
-            let site = FindingSite { board: finding.board, flavor: &finding.flavor, file: &finding.file };
             let matching = self.valid.iter().enumerate();
-            let mut matching =
-                matching.filter(|(_, entry)| entry.matches(finding.kind, site, &finding.path)).peekable();
+            let mut matching = matching
+                .filter(|(_, entry)| entry.matches(finding.kind, finding.site(), &finding.path))
+                .peekable();
             match matching.peek().map(|(_, entry)| entry.reason.clone()) {
                 Some(reason) => accepted.push((finding.clone(), reason)),
                 None => open.push(finding.clone()),
@@ -102,39 +93,24 @@ impl AcceptedFindings {
     }
 
     fn warnings(&self, unused: &[&AcceptedFinding]) -> Vec<Finding> {
-        let mut obsolete: Vec<(&AcceptedFinding, String)> = Vec::new();
-        for entry in unused {
-            obsolete.push((
-                entry,
-                format!("no finding of kind {} has this path: the entry is not needed", entry.kind.id()),
-            ));
-        }
-        for entry in &self.expired {
+        let unused = unused.iter().map(|entry| {
+            let kind = entry.kind;
+            (*entry, format!("no finding of kind {kind} has this path: the entry is not needed"))
+        });
+        let expired = self.expired.iter().map(|entry| {
             let last = entry.expires.as_deref().unwrap_or_default();
-            let message =
-                format!("the entry expired after {last}, and is ignored: decide again, or remove it");
-            obsolete.push((entry, message));
-        }
+            (entry, format!("the entry expired after {last}, and is ignored: decide again, or remove it"))
+        });
+        let obsolete: Vec<(&AcceptedFinding, String)> = unused.chain(expired).collect();
         let mut lines: Vec<(usize, usize)> = obsolete.iter().map(|(entry, _)| entry.lines).collect();
         lines.sort_unstable();
         let finding = |(entry, message): (&AcceptedFinding, String)| {
-            Some(Finding {
-                file: FILE.to_owned(),
-                line: Some(entry.lines.0),
-                kind: FindingKind::Tidy,
-                severity: Severity::Warning,
-                board: entry.board.unwrap_or(Board::Amd64),
-                flavor: Flavor::from_dir_name(&format!(
-                    "usr_from_{}",
-                    entry.flavor.as_deref().unwrap_or("coreos")
-                ))?,
-                path: entry.path.clone(),
-                needed_by: Vec::new(),
-                candidates: Vec::new(),
-                message,
-                suggestion: Suggestion::RemoveLines { file: FILE.to_owned(), lines: lines.clone() },
-                fixable: false,
-            })
+            let flavor = format!("usr_from_{}", entry.flavor.as_deref().unwrap_or("coreos"));
+            let flavor = &Flavor::from_dir_name(&flavor)?;
+            let board = entry.board.unwrap_or(Board::Amd64);
+            let site = FindingSite { board, flavor, file: FILE, line: Some(entry.lines.0) };
+            let suggestion = Suggestion::RemoveLines { file: FILE.to_owned(), lines: lines.clone() };
+            Some(Finding::new(FindingKind::Tidy, site, &entry.path, message, suggestion))
         };
         obsolete.into_iter().filter_map(finding).collect()
     }
@@ -148,40 +124,25 @@ pub fn is_match(pattern: &str, text: &str) -> bool {
     if !text.starts_with(&pattern[..literal]) {
         return false;
     }
-    let (bytes, wanted) = (text.as_bytes(), pattern.as_bytes());
-    // The character that starts at a position ends before this one.
-    let after =
-        |at: usize| (at + 1..text.len()).find(|end| text.is_char_boundary(*end)).unwrap_or(text.len());
-    let (mut at, mut next) = (0, 0);
-    // Where a star began in the text, and what follows it in the pattern; a mismatch extends the last one.
-    let mut star: Option<(usize, usize)> = None;
-    let mut double_star = star;
-    while at < bytes.len() {
-        match wanted.get(next) {
-            Some(b'*') if wanted.get(next + 1) == Some(&b'*') => {
-                next += 2;
-                (star, double_star) = (None, Some((at, next)));
+    let text: Vec<char> = text.chars().collect();
+    // Whether the pattern so far matches that many characters of the text.
+    let mut matches = vec![false; text.len() + 1];
+    matches[0] = true;
+    let mut pattern = pattern.chars().peekable();
+    while let Some(wanted) = pattern.next() {
+        if wanted == '*' {
+            let is_double = pattern.next_if_eq(&'*').is_some();
+            for (at, &c) in text.iter().enumerate() {
+                matches[at + 1] |= matches[at] && (is_double || c != '/');
             }
-            Some(b'*') => {
-                next += 1;
-                star = Some((at, next));
+        } else {
+            for (at, &c) in text.iter().enumerate().rev() {
+                matches[at + 1] = matches[at] && (c == wanted || wanted == '?' && c != '/');
             }
-            Some(b'?') if bytes[at] != b'/' => (at, next) = (after(at), next + 1),
-            Some(&byte) if byte == bytes[at] && byte != b'?' => (at, next) = (at + 1, next + 1),
-            _ => match (star.filter(|(from, _)| bytes[*from] != b'/'), double_star) {
-                (Some((from, rest)), _) => {
-                    star = Some((after(from), rest));
-                    (at, next) = (after(from), rest);
-                }
-                (None, Some((from, rest))) => {
-                    (star, double_star) = (None, Some((after(from), rest)));
-                    (at, next) = (after(from), rest);
-                }
-                (None, None) => return false,
-            },
+            matches[0] = false;
         }
     }
-    wanted[next..].iter().all(|byte| *byte == b'*')
+    matches[text.len()]
 }
 
 #[cfg(test)]

@@ -39,9 +39,9 @@ impl ManifestEditor {
                 (file, text, order)
             })
             .collect();
-        let shared = SortOrder::tree_default(files.iter().map(|(.., order)| *order));
+        let common = SortOrder::common_to(files.iter().map(|(.., order)| *order)).unwrap_or(SortOrder::EnUs);
         let open = |(file, text, order): (&str, ManifestFile, SortOrder)| {
-            let order = order.or_default(shared);
+            let order = order.or_default(common);
             let editor = ManifestEditor {
                 file: file.to_owned(),
                 lines: LineList::new(&text, order),

@@ -1,58 +1,32 @@
 //! Findings and fixes, each with its reason.
 
-use std::fmt;
-
 use super::suggestion::Suggestion;
 use coreos_types::release::{Board, Flavor};
+use coreos_types::word_enum;
 
-/// The kinds of findings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum FindingKind {
-    /// A listed path is not in the image.
-    Missing,
-    /// A listed symlink points to something that is not listed, or not in the image.
-    Dangling,
-    /// A listed file needs a file that the image has and no manifest of the flavor lists.
-    NeedsUnlisted,
-    /// A listed file needs a file that is nowhere in the image.
-    NeedsNowhere,
-    /// The library that the loader takes does not define a needed symbol version.
-    VersionUnsatisfied,
-    /// A listed ELF file is for another machine than the board.
-    WrongMachine,
-    /// A malformed line, or a unit and its program listed without each other.
-    Tidy,
-    /// Worth knowing; never makes the command fail.
-    Advice,
+word_enum! {
+    /// The kinds of findings. The words are those in JSON.
+    FindingKind {
+        /// A listed path is not in the image.
+        Missing = "missing",
+        /// A listed symlink points to something that is not listed, or not in the image.
+        Dangling = "dangling",
+        /// A listed file needs a file that the image has and no manifest of the flavor lists.
+        NeedsUnlisted = "needs-unlisted",
+        /// A listed file needs a file that is nowhere in the image.
+        NeedsNowhere = "needs-nowhere",
+        /// The library that the loader takes does not define a needed symbol version.
+        VersionUnsatisfied = "version-unsatisfied",
+        /// A listed ELF file is for another machine than the board.
+        WrongMachine = "wrong-machine",
+        /// A malformed line, or a unit and its program listed without each other.
+        Tidy = "tidy",
+        /// Worth knowing; never makes the command fail.
+        Advice = "advice",
+    }
 }
 
 impl FindingKind {
-    /// Every kind.
-    pub const ALL: [FindingKind; 8] = [
-        FindingKind::Missing,
-        FindingKind::Dangling,
-        FindingKind::NeedsUnlisted,
-        FindingKind::NeedsNowhere,
-        FindingKind::VersionUnsatisfied,
-        FindingKind::WrongMachine,
-        FindingKind::Tidy,
-        FindingKind::Advice,
-    ];
-
-    /// The word in JSON.
-    pub fn id(self) -> &'static str {
-        match self {
-            FindingKind::Missing => "missing",
-            FindingKind::Dangling => "dangling",
-            FindingKind::NeedsUnlisted => "needs-unlisted",
-            FindingKind::NeedsNowhere => "needs-nowhere",
-            FindingKind::VersionUnsatisfied => "version-unsatisfied",
-            FindingKind::WrongMachine => "wrong-machine",
-            FindingKind::Tidy => "tidy",
-            FindingKind::Advice => "advice",
-        }
-    }
-
     /// The severity that goes with the kind.
     pub fn severity(self) -> Severity {
         match self {
@@ -63,23 +37,13 @@ impl FindingKind {
     }
 }
 
-/// The severity of a finding. `Error` and `Warning` make exit code 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)]
-pub enum Severity {
-    Error,
-    Warning,
-    Advice,
-}
-
-impl Severity {
-    /// The word in JSON and text.
-    pub fn id(self) -> &'static str {
-        match self {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-            Severity::Advice => "advice",
-        }
+word_enum! {
+    /// The severity of a finding, in JSON and text. `Error` and `Warning` make exit code 1.
+    #[allow(missing_docs)]
+    Severity {
+        Error = "error",
+        Warning = "warning",
+        Advice = "advice",
     }
 }
 
@@ -112,37 +76,83 @@ pub struct Finding {
     pub fixable: bool,
 }
 
-/// The kinds of fixes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum FixKind {
-    /// A line gets the new name of its file.
-    Rename,
-    /// A line gets the new directory of its file.
-    Move,
-    /// A line is added.
-    Add,
-    /// A line is removed.
-    Drop,
-    /// A malformed line is rewritten; a comment, blank or repeated line is removed.
-    Tidy,
+/// The place of a finding.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FindingSite<'a> {
+    pub(crate) board: Board,
+    pub(crate) flavor: &'a Flavor,
+    /// The file, relative to the tree.
+    pub(crate) file: &'a str,
+    /// Line number from 1; `None` for the whole file or a missing line.
+    pub(crate) line: Option<usize>,
 }
 
-impl FixKind {
-    /// The word in JSON.
-    pub fn id(self) -> &'static str {
-        match self {
-            FixKind::Rename => "rename",
-            FixKind::Move => "move",
-            FixKind::Add => "add",
-            FixKind::Drop => "drop",
-            FixKind::Tidy => "tidy",
+impl Finding {
+    /// A finding about `path`, with the severity of its kind.
+    pub(crate) fn new(
+        kind: FindingKind,
+        site: FindingSite<'_>,
+        path: &str,
+        message: String,
+        suggestion: Suggestion,
+    ) -> Finding {
+        Finding {
+            file: site.file.to_owned(),
+            line: site.line,
+            kind,
+            severity: kind.severity(),
+            board: site.board,
+            flavor: site.flavor.clone(),
+            path: path.to_owned(),
+            needed_by: Vec::new(),
+            candidates: Vec::new(),
+            message,
+            suggestion,
+            fixable: false,
         }
+    }
+
+    /// Sets the listed dependents.
+    pub(crate) fn needed_by<T: ToString>(mut self, paths: impl IntoIterator<Item = T>) -> Finding {
+        self.needed_by = paths.into_iter().map(|path| path.to_string()).collect();
+        self
+    }
+
+    /// Sets the paths of the image that could be listed.
+    pub(crate) fn candidates<T: ToString>(mut self, paths: impl IntoIterator<Item = T>) -> Finding {
+        self.candidates = paths.into_iter().map(|path| path.to_string()).collect();
+        self
+    }
+
+    /// Sets another kind, with its severity.
+    pub(crate) fn kind(self, kind: FindingKind) -> Finding {
+        Finding { kind, severity: kind.severity(), ..self }
+    }
+
+    /// Sets another severity than that of the kind.
+    pub(crate) fn severity(mut self, severity: Severity) -> Finding {
+        self.severity = severity;
+        self
+    }
+
+    pub(crate) fn site(&self) -> FindingSite<'_> {
+        FindingSite { board: self.board, flavor: &self.flavor, file: &self.file, line: self.line }
     }
 }
 
-impl fmt::Display for FixKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.id())
+word_enum! {
+    /// The kinds of fixes. The words are those in JSON.
+    FixKind {
+        /// A line gets the new name of its file.
+        Rename = "rename",
+        /// A line gets the new directory of its file.
+        Move = "move",
+        /// A line is added.
+        Add = "add",
+        /// A line is removed.
+        Drop = "drop",
+        /// A malformed line is rewritten; a comment, blank or repeated line is removed.
+        Tidy = "tidy",
     }
 }
 

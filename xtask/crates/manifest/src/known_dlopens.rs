@@ -1,5 +1,6 @@
 //! Libraries that are loaded with dlopen(3) and are not in DT_NEEDED: a table for images without `.note.dlopen`.
 
+use super::image_index::ImageIndex;
 use super::library_name::{LibraryName, NameKind};
 use super::selection::Selection;
 use usr::file_info::FileInfo;
@@ -95,42 +96,37 @@ const TABLE: &[KnownDlopen] = &[
 
 /// Unlisted libraries that a listed file may load with dlopen(3).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DlopenHint {
+pub struct DlopenHint<'a> {
     /// The listed file.
-    pub by: UsrPath,
+    pub by: &'a UsrPath,
     /// The libraries in the image.
-    pub libraries: Vec<UsrPath>,
+    pub libraries: Vec<&'a UsrPath>,
     /// Purpose, and the reference that documents the call.
     pub reason: String,
 }
 
 /// The rows of the table with libraries that are in the image and not in the selection.
-pub fn unlisted(
-    selection: &Selection<'_>,
-    libraries_with_stem: impl Fn(&str) -> Vec<UsrPath>,
-) -> Vec<DlopenHint> {
-    let says_itself = has_notes(selection);
-    let mut hints: Vec<DlopenHint> = Vec::new();
-    for row in TABLE.iter().filter(|row| !(says_itself && row.source.starts_with("systemd"))) {
+pub fn unlisted<'a>(selection: &'a Selection<'_>, index: &ImageIndex<'a>) -> Vec<DlopenHint<'a>> {
+    // The rows of systemd are redundant where a selected file has `.note.dlopen`.
+    let has_notes = selection.elf_files().any(|(_, elf)| !elf.dlopen.is_empty());
+    let mut hints: Vec<DlopenHint<'a>> = Vec::new();
+    for row in TABLE.iter().filter(|row| !(has_notes && row.source.starts_with("systemd"))) {
         let Some((by, _)) = selection.files().find(|(path, _)| has_name_or_stem(path, row.loader)) else {
             continue;
         };
-        let is_met = |stem: &str| {
-            selection
-                .paths
-                .iter()
-                .any(|path| has_name_or_stem(path, stem) && is_dlopen_name(path, stem, selection))
+        let is_library = |path: &UsrPath, stem: &str| {
+            has_name_or_stem(path, stem) && is_dlopen_name(path, stem, selection)
         };
+        let is_met = |stem: &str| selection.paths.iter().any(|path| is_library(path, stem));
         let missing = row.loads.iter().filter(|stem| !is_met(stem));
-        let mut libraries: Vec<UsrPath> = missing
-            .filter_map(|stem| {
-                libraries_with_stem(stem).into_iter().find(|path| is_dlopen_name(path, stem, selection))
-            })
-            .collect();
-        libraries.retain(|library| !hints.iter().any(|known| known.libraries.contains(library)));
+        let in_image = missing.filter_map(|stem| {
+            let mut libraries = index.libraries_with_stem(stem).iter().copied();
+            libraries.find(|path| is_dlopen_name(path, stem, selection))
+        });
+        let is_new = |library: &&UsrPath| !hints.iter().any(|known| known.libraries.contains(library));
+        let libraries: Vec<&UsrPath> = in_image.filter(is_new).collect();
         if !libraries.is_empty() {
-            let reason = format!("{} ({})", row.what_for, row.source);
-            hints.push(DlopenHint { by: by.clone(), libraries, reason });
+            hints.push(DlopenHint { by, libraries, reason: format!("{} ({})", row.what_for, row.source) });
         }
     }
     hints
@@ -164,11 +160,6 @@ pub fn loaded_by<'s>(by: &'s UsrPath, selection: &'s Selection<'_>) -> impl Iter
 /// Whether a file of the table may load a library of this stem: the dependency is not visible in DT_NEEDED.
 pub fn is_loaded_by_name(stem: &str) -> bool {
     TABLE.iter().any(|row| row.loads.contains(&stem))
-}
-
-/// Whether a selected file has `.note.dlopen`: the rows of systemd are then redundant.
-fn has_notes(selection: &Selection<'_>) -> bool {
-    selection.files().any(|(_, facts)| matches!(facts, FileInfo::Elf(elf) if !elf.dlopen.is_empty()))
 }
 
 fn has_name_or_stem(path: &UsrPath, name: &str) -> bool {

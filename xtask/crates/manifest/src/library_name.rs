@@ -90,6 +90,11 @@ impl<'a> LibraryName<'a> {
         (!stem.is_empty()).then_some(LibraryName { stem: loader_stem(stem), kind })
     }
 
+    /// Parses the last component of a path.
+    pub fn from_path(path: &'a (impl AsRef<str> + ?Sized)) -> Option<LibraryName<'a>> {
+        LibraryName::parse(path.as_ref().rsplit('/').next()?)
+    }
+
     /// Parses `STEM.so` as a linker name, a version before `.so` taken for a part of the stem: `libglib-2.0.so` is the
     /// linker name of `libglib-2.0.so.0`. The name alone does not distinguish it from a real name like `libc-2.21.so`.
     pub fn parse_linker_name(name: &'a str) -> Option<LibraryName<'a>> {
@@ -97,11 +102,15 @@ impl<'a> LibraryName<'a> {
         Some(LibraryName { stem, kind: NameKind::LinkerName })
     }
 
-    /// The part of a stem that stays the same in all releases of a library: `libpcre` for `libpcre2-8` and `libpcre`; not
-    /// `libz` for `libzstd`.
-    pub fn family(stem: &str) -> &str {
-        stem.trim_end_matches(|c: char| c.is_ascii_digit() || "-._".contains(c))
+    /// The [`family`] of the stem.
+    pub fn family(&self) -> &'a str {
+        family(self.stem)
     }
+}
+
+/// A name without the version at its end: `libpcre` for the stems `libpcre2-8` and `libpcre`; not `libz` for `libzstd`.
+pub fn family(name: &str) -> &str {
+    name.trim_end_matches(|c: char| c.is_ascii_digit() || "-._".contains(c))
 }
 
 /// `libc-2.21`: the version after a dash is dotted or has three digits, since in `libpcre2-8` the 8 belongs to the
@@ -256,7 +265,7 @@ mod tests {
             ("libitm", "libcrypt", false),
             ("libcrypto", "libcrypt", false),
         ] {
-            assert_eq!(LibraryName::family(one) == LibraryName::family(other), expected, "{one} {other}");
+            assert_eq!(family(one) == family(other), expected, "{one} {other}");
         }
     }
 

@@ -6,6 +6,7 @@ use std::ops::Bound::{Included, Unbounded};
 
 use super::file::ManifestFile;
 use coreos_types::release::{Board, Flavor};
+use usr::elf::ElfInfo;
 use usr::file_info::FileInfo;
 use usr::path::UsrPath;
 use usr::tree::{NodeKind, UsrTree};
@@ -24,7 +25,7 @@ pub struct ManifestRef {
 }
 
 /// Manifests by real path.
-pub type ManifestsByPath<'a> = BTreeMap<&'a str, &'a ManifestFile>;
+pub type Manifests = BTreeMap<String, ManifestFile>;
 
 /// The manifests of a board and flavor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,8 +81,10 @@ impl ManifestSet {
 pub struct Selection<'a> {
     /// The image.
     pub tree: &'a UsrTree,
-    /// The board and flavor, with their manifests.
+    /// The board and flavor, with the paths of their manifests.
     pub manifests: &'a ManifestSet,
+    /// The manifests of the flavor by real path.
+    pub texts: BTreeMap<&'a str, &'a ManifestFile>,
     /// Every node that the build extracts; a listed directory includes all nodes below it.
     pub paths: BTreeSet<UsrPath>,
     /// The manifest line of each node in `paths`.
@@ -102,27 +105,29 @@ pub struct Location<'a> {
 }
 
 impl<'a> Selection<'a> {
-    /// Selects the nodes that the manifests of a flavor list. Lines without a node in the image are ignored. The
-    /// selected files are read in one batch.
-    pub fn new(manifests: &'a ManifestSet, texts: &ManifestsByPath<'a>, tree: &'a UsrTree) -> Selection<'a> {
+    /// Selects the nodes that the manifests of a flavor list; `text` returns the content of a manifest. Lines without a
+    /// node in the image are ignored. The selected files are read in one batch.
+    pub fn new(
+        manifests: &'a ManifestSet,
+        text: impl Fn(&str) -> Option<&'a ManifestFile>,
+        tree: &'a UsrTree,
+    ) -> Selection<'a> {
+        let texts = manifests.files.iter().filter_map(|file| Some((file.as_str(), text(file)?)));
         let mut selection = Selection {
             tree,
             manifests,
+            texts: texts.collect(),
             paths: BTreeSet::new(),
             locations: BTreeMap::new(),
             counts: OnceCell::new(),
         };
         let mut directories: Vec<(UsrPath, Location<'a>)> = Vec::new();
-        for file in &manifests.files {
-            let Some((&file, text)) = texts.get_key_value(file.as_str()) else { continue };
-            for (index, line) in text.entries() {
-                let (Ok(path), Some(node)) = (UsrPath::new(line), tree.get(line)) else { continue };
-                let location = Location { file, line: index + 1 };
-                if node.kind == NodeKind::Directory {
-                    directories.push((path.clone(), location));
-                }
-                selection.add(path, location);
+        for (location, line) in selection.entries().collect::<Vec<_>>() {
+            let (Ok(path), Some(node)) = (UsrPath::new(line), tree.get(line)) else { continue };
+            if node.kind == NodeKind::Directory {
+                directories.push((path.clone(), location));
             }
+            selection.add(path, location);
         }
         // The line of a path itself has precedence over the line of a directory above, and of nested directories the
         // outermost is enough.
@@ -137,6 +142,13 @@ impl<'a> Selection<'a> {
         selection
     }
 
+    /// The entries of the manifests, each with its location.
+    pub fn entries(&self) -> impl Iterator<Item = (Location<'a>, &'a str)> {
+        self.texts.iter().flat_map(|(&file, text)| {
+            text.entries().map(move |(at, line)| (Location { file, line: at + 1 }, line))
+        })
+    }
+
     fn add(&mut self, path: UsrPath, location: Location<'a>) {
         self.locations.entry(path.clone()).or_insert(location);
         self.paths.insert(path);
@@ -148,16 +160,20 @@ impl<'a> Selection<'a> {
     }
 
     /// The line next to which a file is to be added: the last smaller path of the manifest that lists most files of the
-    /// directory; `preferred` breaks a tie. `None` if no manifest lists a file of the directory.
-    pub fn nearest_entry(&self, path: &UsrPath, preferred: &str) -> Option<Location<'a>> {
+    /// directory; the manifest of `default` wins a tie. `default` if no manifest lists a file of the directory.
+    pub fn nearest_entry(&self, path: &UsrPath, default: Location<'a>) -> Location<'a> {
         let directory = path.parent();
-        let counts = self.counts.get_or_init(|| self.count_by_directory()).get(&directory)?;
-        let (&file, _) = counts.iter().max_by_key(|(file, count)| (**count, **file == preferred))?;
+        let counts = self.counts.get_or_init(|| self.count_by_directory()).get(&directory);
+        let most = |(file, count): &(&&str, &usize)| (**count, **file == default.file);
+        let Some((&file, _)) = counts.and_then(|counts| counts.iter().max_by_key(most)) else {
+            return default;
+        };
         let in_file = |other: &&UsrPath| {
             other.parent() == directory && self.location(other).is_some_and(|location| location.file == file)
         };
         let before = self.paths.range::<UsrPath, _>(..path).rfind(in_file);
-        self.location(before.or_else(|| self.paths.range::<UsrPath, _>(path..).find(in_file))?)
+        let nearest = before.or_else(|| self.paths.range::<UsrPath, _>(path..).find(in_file));
+        nearest.and_then(|nearest| self.location(nearest)).unwrap_or(default)
     }
 
     fn count_by_directory(&self) -> DirectoryCounts<'a> {
@@ -184,10 +200,12 @@ impl<'a> Selection<'a> {
     /// Selected ELF files with a dynamic section, for the machine of the board, in byte order.
     pub fn dynamic_elf_files(&self) -> impl Iterator<Item = &UsrPath> {
         let machine = self.manifests.board.elf_machine();
-        self.files().filter_map(move |(path, facts)| match facts {
-            FileInfo::Elf(elf) if elf.dynamic && elf.machine == machine => Some(path),
-            _ => None,
-        })
+        self.elf_files().filter(move |(_, elf)| elf.dynamic && elf.machine == machine).map(|(path, _)| path)
+    }
+
+    /// Selected ELF files, in byte order.
+    pub fn elf_files(&self) -> impl Iterator<Item = (&UsrPath, &'a ElfInfo)> {
+        self.files().filter_map(|(path, info)| Some((path, info.elf()?)))
     }
 
     /// Selected regular files with their properties, in byte order.

@@ -43,9 +43,9 @@ impl SortOrder {
         }
     }
 
-    /// The one order that the files of a tree show; `None` where some are in one order and some in the other, or none
-    /// shows any.
-    pub fn shown_by(orders: impl IntoIterator<Item = SortOrder>) -> Option<SortOrder> {
+    /// The one order that files with these orders show; `None` where some are in byte order and some in that of
+    /// en_US.UTF-8, or none shows any.
+    pub fn common_to(orders: impl IntoIterator<Item = SortOrder>) -> Option<SortOrder> {
         let shown = orders.into_iter().filter(|order| matches!(order, SortOrder::Bytes | SortOrder::EnUs));
         let mut shown: Vec<SortOrder> = shown.collect();
         shown.dedup();
@@ -65,24 +65,10 @@ impl SortOrder {
         if self == SortOrder::Bytes { "byte order" } else { "the order of en_US.UTF-8" }
     }
 
-    /// The order that the files of a tree share: en_US.UTF-8, unless there are files in byte order alone and none in
-    /// en_US.UTF-8 alone.
-    pub fn tree_default(orders: impl IntoIterator<Item = SortOrder>) -> SortOrder {
-        let mut bytes = false;
-        for order in orders {
-            match order {
-                SortOrder::EnUs => return SortOrder::EnUs,
-                SortOrder::Bytes => bytes = true,
-                SortOrder::Both | SortOrder::Unsorted => {}
-            }
-        }
-        if bytes { SortOrder::Bytes } else { SortOrder::EnUs }
-    }
-
-    /// Resolves `Both` to the order of the tree.
+    /// Replaces `Both` by the order of the other files.
     #[must_use]
-    pub fn or_default(self, shared: SortOrder) -> SortOrder {
-        if self == SortOrder::Both { shared } else { self }
+    pub fn or_default(self, default: SortOrder) -> SortOrder {
+        if self == SortOrder::Both { default } else { self }
     }
 }
 
@@ -167,9 +153,7 @@ mod tests {
         ] {
             assert_eq!(SortOrder::detect(&parse(text)), order, "{text:?}");
         }
-        assert_eq!(SortOrder::tree_default([SortOrder::Both, SortOrder::Bytes]), SortOrder::Bytes);
-        assert_eq!(SortOrder::tree_default([SortOrder::Bytes, SortOrder::EnUs]), SortOrder::EnUs);
-        assert_eq!(SortOrder::tree_default([SortOrder::Unsorted]), SortOrder::EnUs);
+        assert_eq!(SortOrder::common_to([SortOrder::Both, SortOrder::Bytes]), Some(SortOrder::Bytes));
         assert_eq!(SortOrder::Both.or_default(SortOrder::Bytes), SortOrder::Bytes);
         assert_eq!(SortOrder::Unsorted.or_default(SortOrder::Bytes), SortOrder::Unsorted);
     }
@@ -211,11 +195,11 @@ mod tests {
             assert_eq!(SortOrder::detect(&after).or_default(expected), expected, "{text}");
         }
         assert_eq!(
-            SortOrder::shown_by([SortOrder::Both, SortOrder::EnUs, SortOrder::EnUs]),
+            SortOrder::common_to([SortOrder::Both, SortOrder::EnUs, SortOrder::EnUs]),
             Some(SortOrder::EnUs)
         );
-        assert_eq!(SortOrder::shown_by([SortOrder::Bytes, SortOrder::EnUs]), None);
-        assert_eq!(SortOrder::shown_by([SortOrder::Unsorted]), None);
+        assert_eq!(SortOrder::common_to([SortOrder::Bytes, SortOrder::EnUs]), None);
+        assert_eq!(SortOrder::common_to([SortOrder::Unsorted]), None);
         let lines = ["c", "a", "b", "d", "e"];
         assert_eq!(longest_ascending(&lines, str::cmp), 4);
     }

@@ -34,9 +34,9 @@ pub struct ExecReference {
 
 /// An unlisted program that a listed unit or script starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MissingExecutable {
+pub struct MissingExecutable<'r> {
     /// The reference.
-    pub reference: ExecReference,
+    pub reference: &'r ExecReference,
     /// The first path of the resolution that is not listed or not in the image; the script itself for a relative
     /// interpreter.
     pub executable: UsrPath,
@@ -57,14 +57,13 @@ impl ExecReference {
     }
 
     /// The missing part of the resolution; `None` if the program is found, or if the image is not sufficient to decide.
-    pub fn missing(&self, selection: &Selection<'_>) -> Option<MissingExecutable> {
+    pub fn missing(&self, selection: &Selection<'_>) -> Option<MissingExecutable<'_>> {
         let mut first_in_image = None;
         for path in &self.candidates {
             let resolved = selection.tree.resolve(path);
             match &resolved.end {
-                Target::Node(end) => {
-                    let mut way = resolved.links.iter().chain([end]);
-                    let missing = way.find(|step| !selection.paths.contains(*step))?;
+                Target::Node(_) => {
+                    let missing = resolved.paths().find(|step| !selection.paths.contains(*step))?;
                     first_in_image.get_or_insert_with(|| missing.clone());
                 }
                 Target::Missing(_) => {}
@@ -80,7 +79,7 @@ impl ExecReference {
             None => self.has_relative_interpreter().then(|| self.referrer.clone()),
         };
         let executable = first_in_image.or_else(nowhere)?;
-        Some(MissingExecutable { reference: self.clone(), executable, in_image })
+        Some(MissingExecutable { reference: self, executable, in_image })
     }
 
     /// Whether the script's interpreter is a relative path.

@@ -13,33 +13,21 @@ use crate::unlisted_execs::started_by;
 use crate::unsatisfied_dependencies::loader_with_rkt_env;
 use coreos_types::error::Result;
 use coreos_types::release::{Board, Flavor};
+use coreos_types::word_enum;
 use usr::file_info::{FileInfo, is_loader_name, is_systemd};
 use usr::ldso::DynamicLoader;
 use usr::path::UsrPath;
 use usr::tree::{NodeKind, UsrTree};
 
-/// How sure it is that a path is not needed, the surest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Confidence {
-    /// `libX.so` links and linker scripts: a link editor reads them at build time.
-    DevelopmentLinks,
-    /// Libraries that no listed ELF file, `.note.dlopen`, table, unit or file of the tree names.
-    Libraries,
-    /// Programs and plugins that nothing listed names.
-    Rest,
-}
-
-impl Confidence {
-    /// Every group.
-    pub const ALL: [Confidence; 3] = [Confidence::DevelopmentLinks, Confidence::Libraries, Confidence::Rest];
-
-    /// The word in JSON.
-    pub fn id(self) -> &'static str {
-        match self {
-            Confidence::DevelopmentLinks => "development-links",
-            Confidence::Libraries => "libraries",
-            Confidence::Rest => "rest",
-        }
+word_enum! {
+    /// How sure it is that a path is not needed, the surest first. The words are those in JSON.
+    Confidence {
+        /// `libX.so` links and linker scripts: a link editor reads them at build time.
+        DevelopmentLinks = "development-links",
+        /// Libraries that no listed ELF file, `.note.dlopen`, table, unit or file of the tree names.
+        Libraries = "libraries",
+        /// Programs and plugins that nothing listed names.
+        Rest = "rest",
     }
 }
 

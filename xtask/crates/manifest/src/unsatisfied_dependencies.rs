@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::selection::Selection;
+use super::selection::{Location, Selection};
 use super::unlisted_execs;
 use selection_vs_image::Loaders;
 pub use selection_vs_image::OtherCopy;
@@ -79,6 +79,18 @@ pub struct Unresolved {
     pub fragile: Option<(FoundVia, FoundVia)>,
     /// If the selection has an unsuitable file of the name: that file, and the reason.
     pub unsuitable: Option<(UsrPath, String)>,
+}
+
+impl Unresolved {
+    /// The line of the selected dependent.
+    pub fn location<'a>(&self, selection: &Selection<'a>) -> Option<Location<'a>> {
+        selection.location(self.selected_dependent.as_ref()?)
+    }
+
+    /// The provider's paths that are not selected.
+    pub fn unlisted(&self, selection: &Selection<'_>) -> Vec<&UsrPath> {
+        self.chain.iter().filter(|path| !selection.paths.contains(*path)).collect()
+    }
 }
 
 /// The kinds of dependencies.

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use super::elf::ElfInfo;
 use super::file_info::{FileInfo, FileReader};
 use super::path::UsrPath;
 use coreos_types::error::{Error, Result};
@@ -115,6 +116,13 @@ impl NodeKind {
 /// The info of a file that cannot be read; [`UsrTree::read_error`] returns the reason.
 static UNREADABLE: FileInfo = FileInfo::Other;
 
+impl Resolution {
+    /// The symlinks that were followed, then the node at the end, if there is one.
+    pub fn paths(&self) -> impl Iterator<Item = &UsrPath> {
+        self.links.iter().chain(self.end.node())
+    }
+}
+
 impl Target {
     /// The node; `None` for any other end.
     pub fn node(&self) -> Option<&UsrPath> {
@@ -160,6 +168,11 @@ impl UsrTree {
             self.read(std::slice::from_ref(path));
         }
         Some(info.get().unwrap_or(&UNREADABLE))
+    }
+
+    /// The ELF file at exactly this path; `None` for any other path.
+    pub fn elf(&self, path: &UsrPath) -> Option<&ElfInfo> {
+        self.file_info(path.as_str())?.elf()
     }
 
     /// The content info of the regular file at exactly this path, if it was read before.

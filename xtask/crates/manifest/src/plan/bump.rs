@@ -10,7 +10,7 @@ use crate::image_index::ImageIndex;
 use crate::rules::add_candidates;
 use crate::rules::lint_and_fix::{FixOptions, ManifestEditors, fix, lint};
 use crate::rules::pins::{self, PinTargets};
-use crate::selection::{ManifestSet, ManifestsByPath};
+use crate::selection::ManifestSet;
 use crate::unsatisfied_dependencies::MinDlopenPriority;
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Channel, Release, SystemdVersion};
@@ -179,11 +179,10 @@ pub(super) fn lint_all(
     dlopen: MinDlopenPriority,
 ) -> Vec<Finding> {
     let manifests = sources.parse_manifests();
-    let by_file: ManifestsByPath<'_> = manifests.iter().map(|(file, text)| (file.as_str(), text)).collect();
     let mut findings = Vec::new();
     for (&board, index) in indexes {
         let flavors = ManifestSet::from_board(board, &sources.listings);
-        findings.extend(lint(&flavors, &by_file, index, dlopen));
+        findings.extend(lint(&flavors, &manifests, index, dlopen));
     }
     findings
 }

@@ -16,7 +16,7 @@ pub fn sort(sources: &Stage1Sources) -> (Stage1Sources, Vec<Fix>) {
     let mut after = sources.clone();
     let mut fixes = Vec::new();
     let orders = sources.manifests.values().map(|bytes| SortOrder::detect(&ManifestFile::parse(bytes)));
-    let shown = SortOrder::shown_by(orders);
+    let shown = SortOrder::common_to(orders);
     for (file, bytes) in &mut after.manifests {
         let is_regular =
             sources.listings.iter().any(|listing| listing.file == *file && listing.listed_as == *file);

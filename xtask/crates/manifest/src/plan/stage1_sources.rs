@@ -7,7 +7,7 @@ pub use crate::common_mk::COMMON_MK;
 use crate::common_mk::{CommonMk, IncludedFiles};
 use crate::file::ManifestFile;
 pub use crate::selection::ManifestRef;
-use crate::selection::{ManifestSet, Selection};
+use crate::selection::{ManifestSet, Manifests, Selection};
 use coreos_types::error::Result;
 use coreos_types::release::Board;
 use coreos_types::vendor::Vendors;
@@ -65,16 +65,15 @@ impl Stage1Sources {
     }
 
     /// The manifests by their real paths.
-    pub fn parse_manifests(&self) -> BTreeMap<String, ManifestFile> {
+    pub fn parse_manifests(&self) -> Manifests {
         self.manifests.iter().map(|(file, bytes)| (file.clone(), ManifestFile::parse(bytes))).collect()
     }
 
     /// Calls `visit` with what each flavor of a board selects from an image.
     pub fn for_each_selection(&self, board: Board, tree: &UsrTree, mut visit: impl FnMut(Selection<'_>)) {
         let manifests = self.parse_manifests();
-        let by_path = manifests.iter().map(|(file, manifest)| (file.as_str(), manifest)).collect();
         for flavor in &ManifestSet::from_board(board, &self.listings) {
-            visit(Selection::new(flavor, &by_path, tree));
+            visit(Selection::new(flavor, |file| manifests.get(file), tree));
         }
     }
 

@@ -31,20 +31,12 @@ fn image(paths: &[&str]) -> UsrTree {
 fn outcome(paths: &[&str], others: &[&str], path: &str) -> String {
     let tree = image(paths);
     let index = ImageIndex::new(&tree);
-    let listed: BTreeSet<UsrPath> = others
-        .iter()
-        .filter(|other| tree.get(other).is_some())
-        .map(|other| UsrPath::new(other).unwrap())
-        .collect();
-    let context = ReplacementContext {
-        index: &index,
-        listed: &listed,
-        listed_in_image: &listed,
-        moved_directories: &MovedDirectories::find(others.iter().copied().chain([path]), &index),
-        unresolved_sonames: &BTreeSet::new(),
-    };
+    let sonames = BTreeSet::new();
+    let lines = others.iter().copied().chain([path]);
+    let mut context = ReplacementContext::new(lines, &index, &sonames);
+    context.set_manifest(&ManifestFile::parse(others.join("\n").as_bytes()));
     let texts = |paths: Vec<UsrPath>| paths.iter().map(UsrPath::to_string).collect::<Vec<_>>().join(" ");
-    match find_replacement(&UsrPath::new(path).unwrap(), &context).map(|found| found.outcome) {
+    match context.find_replacement(&UsrPath::new(path).unwrap()).map(|found| found.outcome) {
         None => "in the image".to_owned(),
         Some(Outcome::Renamed(to)) => format!("renamed {to}"),
         Some(Outcome::Moved(to)) => format!("moved {to}"),

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::fix_state::{Fixer, MAX_PASSES};
-use super::lint_state::{Lint, Problem, joined_by_and};
-use super::needs_unlisted::{Addition, apply};
+use super::fix_state::Fixer;
+use super::lint_state::{Lint, join};
+use super::needs_unlisted::{Addition, add_until_complete};
 use crate::finding::FindingKind;
 use crate::selection::Selection;
 use crate::suggestion::Suggestion;
@@ -20,74 +20,56 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
         let Some(NodeKind::Symlink(target)) = selection.tree.get(path.as_str()).map(|node| &node.kind) else {
             continue;
         };
-        let Some(location) = lint.location(path) else { continue };
+        let Some(location) = selection.location(path) else { continue };
+        let removal = |lint: &Lint<'_, '_>| lint.dependents.removal([path], None);
         let resolved = selection.tree.resolve(path);
-        let problem = match &resolved.end {
+        let unlisted: Vec<&UsrPath> = resolved.paths().filter(|step| !selection.will_contain(step)).collect();
+        let (message, suggestion) = match &resolved.end {
+            Target::Node(_) if unlisted.is_empty() => continue,
+            Target::Node(_) if unlisted.iter().any(|step| dependencies.contains(step)) => continue,
             Target::Node(end) => {
-                let way = resolved.links.iter().chain([end]);
-                let unlisted: Vec<&UsrPath> = way.filter(|step| !selection.will_contain(step)).collect();
-                if unlisted.is_empty() || unlisted.iter().any(|step| dependencies.contains(step)) {
-                    continue;
-                }
+                let (file, names) = (location.file, join(&unlisted, " and "));
                 // A directory is not added for a symlink: that would add everything below it.
-                let is_file = selection.tree.get(end.as_str()).is_some_and(|node| node.kind.is_file());
-                let suggestion = if is_file { Suggestion::RunFix } else { lint.removal([path]) };
-                let names = joined_by_and(&unlisted);
-                let message =
-                    format!("{path} is a symlink to {target}, and {} does not list {names}", location.file);
-                Problem::new(FindingKind::Dangling, message, suggestion)
-                    .needed_by([path])
-                    .candidates(unlisted.iter().copied())
+                let suggestion = if lint.index.is_file(end) { Suggestion::RunFix } else { removal(lint) };
+                (format!("{path} is a symlink to {target}, and {file} does not list {names}"), suggestion)
             }
             Target::Missing(end) => {
-                let message = format!("{path} points to {end}, which is not in the image");
-                Problem::new(FindingKind::Dangling, message, lint.removal([path]))
+                (format!("{path} points to {end}, which is not in the image"), removal(lint))
             }
             Target::TooManySymlinks => {
-                let message = format!("symlink loop at {path}: more than 40 symlinks");
-                Problem::new(FindingKind::Dangling, message, lint.removal([path]))
+                (format!("symlink loop at {path}: more than 40 symlinks"), removal(lint))
             }
             Target::UsrRoot | Target::OutsideUsr => continue,
         };
-        lint.emit(location, path.as_str(), problem);
+        let mut finding = lint.finding(FindingKind::Dangling, location, path, message, suggestion);
+        if resolved.end.node().is_some() {
+            finding = finding.needed_by([path]).candidates(unlisted);
+        }
+        lint.emit(finding);
     }
 }
 
 /// Adds the files that listed symlinks point to.
 pub(super) fn fix(fixer: &mut Fixer<'_>) {
-    let accepted = fixer.accepted;
-    let is_accepted = |path: &UsrPath, addition: &Addition| {
-        accepted.contains(FindingKind::Dangling, &addition.file, path.as_str())
-    };
-    for flavor in fixer.flavors {
-        for _ in 0..MAX_PASSES {
-            let additions = fixer.with_selection(flavor, |selection| {
-                let additions = selection.paths.iter().filter_map(|path| {
-                    addition(path, selection).filter(|addition| !is_accepted(path, addition))
-                });
-                additions.collect::<Vec<_>>()
-            });
-            if !apply(fixer, &additions) {
-                break;
-            }
-        }
-    }
+    add_until_complete(fixer, FindingKind::Dangling, |selection| {
+        let additions = selection.paths.iter().filter_map(|path| addition(path, selection));
+        (additions.collect(), Vec::new())
+    });
 }
 
 fn addition(path: &UsrPath, selection: &Selection<'_>) -> Option<Addition> {
     if !matches!(selection.tree.get(path.as_str())?.kind, NodeKind::Symlink(_)) {
         return None;
     }
-    let location = selection.location(path)?;
+    let file = selection.location(path)?.file.to_owned();
     let resolved = selection.tree.resolve(path);
-    let Target::Node(end) = &resolved.end else { return None };
-    if !selection.tree.get(end.as_str())?.kind.is_file() {
+    if !selection.tree.get(resolved.end.node()?.as_str())?.kind.is_file() {
         return None;
     }
-    let unlisted = resolved.links.iter().chain([end]).filter(|step| !selection.paths.contains(*step));
-    let lines: Vec<(UsrPath, String)> =
-        unlisted.map(|step| (step.clone(), format!("{path} is a symlink that points to it"))).collect();
-    (!lines.is_empty()).then(|| Addition { file: location.file.to_owned(), lines })
+    let unlisted = resolved.paths().filter(|step| !selection.paths.contains(*step));
+    let reason = format!("{path} is a symlink that points to it");
+    let lines = unlisted.map(|step| (step.clone(), reason.clone())).collect();
+    Some(Addition { file, resolves: path.clone(), lines })
 }
 
 #[cfg(test)]

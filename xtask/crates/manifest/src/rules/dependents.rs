@@ -2,8 +2,9 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
 
-use crate::selection::{ManifestsByPath, Selection};
+use crate::selection::{Location, Selection};
 use crate::suggestion::Suggestion;
 use crate::unit_and_script_execs::ExecReference;
 use crate::unsatisfied_dependencies::loader_with_rkt_env;
@@ -13,69 +14,63 @@ use usr::path::UsrPath;
 /// The reverse dependency graph of a selection, computed on first use.
 pub(super) struct Dependents<'a, 's> {
     selection: &'s Selection<'a>,
-    manifests: &'s ManifestsByPath<'a>,
     exec_references: &'s [ExecReference],
-    graph: OnceCell<Graph>,
+    graph: OnceCell<Graph<'a>>,
 }
+
+type PathsBy<K> = HashMap<K, BTreeSet<UsrPath>>;
 
 /// Dependents by dependency.
 #[derive(Default)]
-struct Graph {
+struct Graph<'a> {
     /// Listed programs and libraries by a file that they load if everything in the image is listed.
-    by_object: HashMap<UsrPath, Vec<UsrPath>>,
+    by_object: PathsBy<UsrPath>,
     /// Listed programs and libraries by a name that they or their dependencies need and the image does not have.
-    by_missing_name: HashMap<String, Vec<UsrPath>>,
+    by_missing_name: PathsBy<String>,
     /// Listed units and scripts by a required program.
-    by_program: HashMap<UsrPath, Vec<UsrPath>>,
+    by_program: PathsBy<UsrPath>,
     /// Listed symlinks by target.
-    by_target: HashMap<UsrPath, Vec<UsrPath>>,
-    /// The lines of each path: manifest, number, text.
-    lines: HashMap<UsrPath, Vec<(String, usize, String)>>,
+    by_target: PathsBy<UsrPath>,
+    /// The lines of each path.
+    lines: HashMap<UsrPath, Vec<(Location<'a>, &'a str)>>,
+}
+
+fn add<K: Hash + Eq>(paths: &mut PathsBy<K>, key: K, path: &UsrPath) {
+    paths.entry(key).or_default().insert(path.clone());
 }
 
 impl<'a, 's> Dependents<'a, 's> {
     /// `exec_references` are the programs that selected units and scripts start.
-    pub(super) fn new(
-        selection: &'s Selection<'a>,
-        manifests: &'s ManifestsByPath<'a>,
-        exec_references: &'s [ExecReference],
-    ) -> Dependents<'a, 's> {
-        Dependents { selection, manifests, exec_references, graph: OnceCell::new() }
+    pub(super) fn new(selection: &'s Selection<'a>, exec_references: &'s [ExecReference]) -> Self {
+        Dependents { selection, exec_references, graph: OnceCell::new() }
     }
 
-    fn graph(&self) -> &Graph {
+    fn graph(&self) -> &Graph<'a> {
         self.graph.get_or_init(|| self.build())
     }
 
-    fn build(&self) -> Graph {
+    fn build(&self) -> Graph<'a> {
         let (mut graph, selection) = (Graph::default(), self.selection);
         let image = loader_with_rkt_env(selection, None);
         for path in selection.dynamic_elf_files() {
             let load = image.load(path);
-            let objects: BTreeSet<UsrPath> = load.objects.into_iter().map(|object| object.path).collect();
-            let names: BTreeSet<String> = load.missing.into_iter().map(|missing| missing.name).collect();
-            objects
-                .into_iter()
-                .for_each(|object| graph.by_object.entry(object).or_default().push(path.clone()));
-            names
-                .into_iter()
-                .for_each(|name| graph.by_missing_name.entry(name).or_default().push(path.clone()));
+            load.objects.into_iter().for_each(|object| add(&mut graph.by_object, object.path, path));
+            load.missing.into_iter().for_each(|missing| add(&mut graph.by_missing_name, missing.name, path));
         }
         for reference in self.exec_references.iter().filter(|reference| reference.is_needed_to_start()) {
             if let Some(program) = reference.target(selection.tree) {
-                graph.by_program.entry(program).or_default().push(reference.referrer.clone());
+                add(&mut graph.by_program, program, &reference.referrer);
             }
         }
         for path in &selection.paths {
             let resolved = selection.tree.resolve(path);
             if let Some(target) = resolved.end.node().filter(|_| !resolved.links.is_empty()) {
-                graph.by_target.entry(target.clone()).or_default().push(path.clone());
+                add(&mut graph.by_target, target.clone(), path);
             }
         }
-        for file in &selection.manifests.files {
-            for (at, line) in self.manifests.get(file.as_str()).into_iter().flat_map(|text| text.entries()) {
-                let Ok(path) = UsrPath::new(line) else { continue };
-                graph.lines.entry(path).or_default().push((file.clone(), at + 1, line.to_owned()));
+        for (location, line) in selection.entries() {
+            if let Ok(path) = UsrPath::new(line) {
+                graph.lines.entry(path).or_default().push((location, line));
             }
         }
         graph
@@ -95,36 +90,37 @@ impl<'a, 's> Dependents<'a, 's> {
             .collect()
     }
 
-    /// The removal of the lines for `paths`, and of those for everything that does not work without one of them, or
-    /// without the name `missing`.
-    pub(super) fn removal_closure<'p>(
+    /// Suggests removing the lines of `paths`, and of everything that does not work without one of them, or without the
+    /// library `missing`.
+    pub(super) fn removal<'p>(
         &self,
         paths: impl IntoIterator<Item = &'p UsrPath>,
         missing: Option<&str>,
     ) -> Suggestion {
         let graph = self.graph();
         let mut removed: BTreeSet<UsrPath> = paths.into_iter().cloned().collect();
-        let unloadable = missing.and_then(|name| graph.by_missing_name.get(name));
-        let extended = |removed: &BTreeSet<UsrPath>, by: &HashMap<UsrPath, Vec<UsrPath>>| -> Vec<UsrPath> {
-            removed.iter().filter_map(|path| by.get(path)).flatten().cloned().collect()
+        let extend = |removed: &mut BTreeSet<UsrPath>, by: &PathsBy<UsrPath>| {
+            let more: Vec<&UsrPath> = removed.iter().filter_map(|path| by.get(path)).flatten().collect();
+            removed.extend(more.into_iter().cloned());
         };
-        let more = extended(&removed, &graph.by_object);
-        removed.extend(more.into_iter().chain(unloadable.into_iter().flatten().cloned()));
+        extend(&mut removed, &graph.by_object);
+        removed
+            .extend(missing.and_then(|name| graph.by_missing_name.get(name)).into_iter().flatten().cloned());
         // A stage1 does not work without process 1.
         if removed.iter().any(|path| is_systemd(path.as_str())) {
             return Suggestion::ChangeRelease;
         }
         // A unit without its program and a symlink without its target would be the next findings.
-        removed.extend(extended(&removed, &graph.by_program));
-        removed.extend(extended(&removed, &graph.by_target));
-        let listed = removed.iter().filter_map(|path| graph.lines.get(path)).flatten();
-        let mut lines: BTreeSet<(&str, usize, &str)> =
-            listed.map(|(file, line, text)| (file.as_str(), *line, text.as_str())).collect();
+        extend(&mut removed, &graph.by_program);
+        extend(&mut removed, &graph.by_target);
+        let listed = removed.iter().filter_map(|path| graph.lines.get(path)).flatten().copied();
+        let mut lines: BTreeSet<(Location<'_>, &str)> = listed.collect();
         // A path below a listed directory goes with the directory's line.
         for location in removed.iter().filter_map(|path| self.selection.location(path)) {
-            let text = self.manifests.get(location.file).and_then(|text| text.lines().get(location.line - 1));
-            lines.extend(text.map(|line| (location.file, location.line, line.text.as_str())));
+            let text = self.selection.texts.get(location.file);
+            let line = text.and_then(|text| text.lines().get(location.line - 1));
+            lines.extend(line.map(|line| (location, line.text.as_str())));
         }
-        Suggestion::remove(lines.into_iter().map(|(file, _, text)| (file, text)))
+        Suggestion::remove(lines.into_iter().map(|(location, text)| (location.file, text)))
     }
 }

@@ -3,12 +3,9 @@
 
 use std::collections::HashSet;
 
-use super::lint_state::{Lint, Problem};
-use crate::finding::FindingKind;
+use super::lint_state::{Lint, join};
 use crate::known_dlopens;
-use crate::suggestion::Suggestion;
 use usr::elf::{DlopenNote, DlopenPriority};
-use usr::file_info::FileInfo;
 use usr::path::UsrPath;
 
 /// Reports the libraries, unless the option excludes all `.note.dlopen` entries.
@@ -20,17 +17,13 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
 }
 
 fn check_table(lint: &mut Lint<'_, '_>) {
-    let index = lint.index;
-    let with_stem = |stem: &str| index.libraries_with_stem(stem).iter().map(|path| (*path).clone()).collect();
-    for mut found in known_dlopens::unlisted(lint.selection, with_stem) {
-        let Some(location) = lint.location(&found.by) else { continue };
+    for mut found in known_dlopens::unlisted(lint.selection, lint.index) {
+        let Some(location) = lint.selection.location(found.by) else { continue };
         found.libraries.retain(|library| lint.claim(library, location));
         if let Some(first) = found.libraries.first() {
-            let names = found.libraries.iter().map(UsrPath::as_str).collect::<Vec<_>>().join(", ");
+            let names = join(&found.libraries, ", ");
             let message = format!("{} may load {names} with dlopen(3): {}", found.by, found.reason);
-            let suggestion = Suggestion::add(location.file, &found.libraries);
-            let problem = Problem::new(FindingKind::Advice, message, suggestion);
-            lint.emit(location, first.as_str(), problem.needed_by([&found.by]).candidates(&found.libraries));
+            lint.advise_adding(location, first, found.by, &found.libraries, message);
         }
     }
 }
@@ -39,27 +32,22 @@ fn check_notes(lint: &mut Lint<'_, '_>, min_priority: DlopenPriority) {
     let (selection, index) = (lint.selection, lint.index);
     let selected_names: HashSet<&str> = selection.paths.iter().map(UsrPath::name).collect();
     let is_selected =
-        |note: &&DlopenNote| note.sonames.iter().any(|name| selected_names.contains(name.as_str()));
-    let in_image = |note: &DlopenNote| {
-        note.sonames.iter().find_map(|name| index.get(name).first().map(|path| (*path).clone()))
-    };
-    for (path, info) in selection.files() {
-        let FileInfo::Elf(elf) = info else { continue };
-        let Some(location) = lint.location(path) else { continue };
+        |note: &DlopenNote| note.sonames.iter().any(|name| selected_names.contains(name.as_str()));
+    for (path, elf) in selection.elf_files() {
+        let Some(location) = selection.location(path) else { continue };
         let notes = elf.dlopen.iter().filter(|note| note.priority > min_priority && !is_selected(note));
-        let mut found: Vec<(UsrPath, &DlopenNote)> =
-            notes.filter_map(|note| in_image(note).map(|library| (library, note))).collect();
-        found.retain(|(library, _)| lint.claim(library, location));
-        let Some((first, _)) = found.first() else { continue };
-        let entry = |(library, note): &(UsrPath, &DlopenNote)| {
-            format!("{library} for {} ({})", note.feature, note.priority.id())
-        };
-        let entries: Vec<String> = found.iter().map(entry).collect();
-        let message = format!("{path} may load with dlopen(3) {}", entries.join(", "));
-        let libraries: Vec<&UsrPath> = found.iter().map(|(library, _)| library).collect();
-        let suggestion = Suggestion::add(location.file, &libraries);
-        let problem = Problem::new(FindingKind::Advice, message, suggestion);
-        lint.emit(location, first.as_str(), problem.needed_by([path]).candidates(libraries.iter().copied()));
+        let (mut libraries, mut entries) = (Vec::new(), Vec::new());
+        for note in notes {
+            let library = note.sonames.iter().find_map(|name| index.get(name).first().copied());
+            if let Some(library) = library.filter(|library| lint.claim(library, location)) {
+                libraries.push(library);
+                entries.push(format!("{library} for {} ({})", note.feature, note.priority.id()));
+            }
+        }
+        if let Some(first) = libraries.first() {
+            let message = format!("{path} may load with dlopen(3) {}", entries.join(", "));
+            lint.advise_adding(location, first, path, &libraries, message);
+        }
     }
 }
 

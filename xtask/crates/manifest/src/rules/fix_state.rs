@@ -2,15 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::lint_state::entries_in_image;
-use crate::accepted_findings::{AcceptedFindings, FindingSite};
+use crate::accepted_findings::AcceptedFindings;
 use crate::editor::ManifestEditor;
-use crate::finding::FindingKind;
+use crate::finding::{FindingKind, FindingSite};
 use crate::image_index::ImageIndex;
 use crate::library_name::{LibraryName, NameKind};
-use crate::replacement::MovedDirectories;
-use crate::selection::{ManifestSet, ManifestsByPath, Selection};
-use crate::unsatisfied_dependencies::{MinDlopenPriority, UnsatisfiedDependencies};
+use crate::selection::{ManifestSet, Selection};
+use crate::unsatisfied_dependencies::MinDlopenPriority;
 use usr::path::UsrPath;
 
 /// Options of the fixes.
@@ -41,8 +39,12 @@ impl Acceptance<'_> {
     /// Whether a finding is accepted: for any flavor with the manifest, since the finding is reported for one of them.
     pub(super) fn contains(self, kind: FindingKind, file: &str, path: &str) -> bool {
         let flavors = self.flavors.iter().filter(|flavor| flavor.files.contains(file));
-        let mut sites =
-            flavors.map(|flavor| FindingSite { board: flavor.board, flavor: &flavor.flavor, file });
+        let mut sites = flavors.map(|flavor| FindingSite {
+            board: flavor.board,
+            flavor: &flavor.flavor,
+            file,
+            line: None,
+        });
         sites.any(|site| self.findings.accepts(kind, site, path))
     }
 }
@@ -89,17 +91,8 @@ impl<'a> Fixer<'a> {
     }
 
     /// The entries of the board's manifests.
-    fn lines(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
         self.editors().flat_map(|editor| editor.text().entries().map(|(_, line)| line))
-    }
-
-    /// The entries of the board's manifests that are in the image.
-    pub(super) fn listed_in_image(&self) -> BTreeSet<UsrPath> {
-        entries_in_image(self.lines(), self.index)
-    }
-
-    pub(super) fn moved_directories(&self) -> MovedDirectories {
-        MovedDirectories::find(self.lines(), self.index)
     }
 
     /// Whether an entry is not in the image.
@@ -107,44 +100,23 @@ impl<'a> Fixer<'a> {
         self.lines().any(|line| self.index.tree.get(line).is_none())
     }
 
-    /// Calls `look` with the current selection of a flavor and its dependencies.
-    pub(super) fn with_dependencies<T>(
-        &self,
-        flavor: &ManifestSet,
-        look: impl FnOnce(&Selection<'_>, &UnsatisfiedDependencies) -> T,
-    ) -> T {
-        self.with_selection(flavor, |selection| {
-            look(selection, &self.index.dependency_cache.scan(selection, self.options.dlopen))
-        })
-    }
-
-    /// Calls `look` with the current selection of a flavor.
-    pub(super) fn with_selection<T>(
-        &self,
-        flavor: &ManifestSet,
-        look: impl FnOnce(&Selection<'_>) -> T,
-    ) -> T {
-        let manifests: ManifestsByPath<'_> =
-            self.editors.iter().map(|(file, editor)| (file.as_str(), editor.text())).collect();
-        look(&Selection::new(flavor, &manifests, self.index.tree))
+    /// The current selection of a flavor.
+    pub(super) fn selection<'f>(&'f self, flavor: &'f ManifestSet) -> Selection<'f> {
+        Selection::new(flavor, |file| self.editors.get(file).map(ManifestEditor::text), self.index.tree)
     }
 }
 
-/// The entries of a manifest that are paths in normal form.
-pub(super) fn normalized_entries(editor: &ManifestEditor) -> Vec<UsrPath> {
-    let paths = editor.text().entries().filter_map(|(_, line)| Some((line, UsrPath::new(line).ok()?)));
-    paths.filter(|(line, path)| path.as_str() == *line).map(|(_, path)| path).collect()
-}
-
-/// Paths with sonames before the files that they point to, because a file is found through its soname.
-pub(super) fn sort_by_name_kind(paths: Vec<UsrPath>) -> Vec<UsrPath> {
-    let rank = |path: &UsrPath| match LibraryName::parse(path.name()).map(|name| name.kind) {
+/// The entries of a manifest that are paths in normal form: sonames before the files that they point to, because a file
+/// is found through its soname.
+pub(super) fn entries_by_name_kind(editor: &ManifestEditor) -> Vec<UsrPath> {
+    let rank = |path: &UsrPath| match LibraryName::from_path(path).map(|name| name.kind) {
         Some(NameKind::Soname(_)) => 0,
         Some(NameKind::LinkerName) => 1,
         Some(_) => 2,
         None => 3,
     };
-    let mut ranked: Vec<(u8, UsrPath)> = paths.into_iter().map(|path| (rank(&path), path)).collect();
-    ranked.sort_unstable();
-    ranked.into_iter().map(|(_, path)| path).collect()
+    let paths = editor.text().entries().filter_map(|(_, line)| UsrPath::from_normalized(line));
+    let mut paths: Vec<UsrPath> = paths.collect();
+    paths.sort_by_cached_key(|path| (rank(path), path.clone()));
+    paths
 }

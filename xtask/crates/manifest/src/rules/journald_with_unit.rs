@@ -1,6 +1,6 @@
 //! Rule: systemd-journald and its unit are listed together. Without a fix.
 
-use super::lint_state::{Lint, Problem};
+use super::lint_state::Lint;
 use crate::finding::{FindingKind, Severity};
 use crate::suggestion::Suggestion;
 use crate::unit_and_script_execs::incomplete_journald;
@@ -8,13 +8,12 @@ use crate::unit_and_script_execs::incomplete_journald;
 /// Reports the one that is not listed.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
     let Some((listed, unlisted)) = incomplete_journald(lint.selection) else { return };
-    let Some(location) = lint.location(&listed) else { return };
-    let location = lint.preferred_location(&unlisted, location);
+    let Some(location) = lint.selection.location(&listed) else { return };
+    let location = lint.selection.nearest_entry(&unlisted, location);
     let message = format!("{listed} is listed without {unlisted}: no output of a unit would be seen");
     let suggestion = Suggestion::add(location.file, [&unlisted]);
-    let problem = Problem::new(FindingKind::NeedsUnlisted, message, suggestion);
-    let problem = problem.needed_by([&listed]).severity(Severity::Warning);
-    lint.emit(location, unlisted.as_str(), problem);
+    let finding = lint.finding(FindingKind::NeedsUnlisted, location, &unlisted, message, suggestion);
+    lint.emit(finding.needed_by([&listed]).severity(Severity::Warning));
 }
 
 #[cfg(test)]

@@ -9,31 +9,31 @@ use super::{RULES, missing};
 use crate::accepted_findings::AcceptedFindings;
 use crate::finding::Finding;
 use crate::image_index::ImageIndex;
-use crate::selection::{ManifestSet, ManifestsByPath, Selection};
+use crate::selection::{ManifestSet, Manifests, Selection};
 use crate::unit_and_script_execs::find_exec_references;
 use crate::unsatisfied_dependencies::MinDlopenPriority;
 
 /// Checks every flavor of a board against its image. The findings are in the order of file and line.
 pub fn lint(
     flavors: &[ManifestSet],
-    manifests: &ManifestsByPath<'_>,
+    manifests: &Manifests,
     index: &ImageIndex<'_>,
     dlopen: MinDlopenPriority,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut reported = Reported::default();
     for flavor in flavors {
-        let selection = Selection::new(flavor, manifests, index.tree);
+        let selection = Selection::new(flavor, |file| manifests.get(file), index.tree);
         let dependencies = index.dependency_cache.scan(&selection, dlopen);
         let exec_references = find_exec_references(index.tree, &selection.paths);
+        let missing = exec_references.iter().filter_map(|reference| reference.missing(&selection));
         let mut lint = Lint {
             selection: &selection,
-            manifests,
             index,
             dependencies: &dependencies,
-            exec_references: &exec_references,
+            missing_executables: &missing.collect::<Vec<_>>(),
             dlopen,
-            dependents: Dependents::new(&selection, manifests, &exec_references),
+            dependents: Dependents::new(&selection, &exec_references),
             reported: &mut reported,
             findings: &mut findings,
         };
@@ -45,7 +45,8 @@ pub fn lint(
     findings
 }
 
-/// Fixes the manifests of a board's flavors, except what is accepted. Problems without a certain fix remain and are reported by [`lint`].
+/// Fixes the manifests of a board's flavors, except what is accepted. Problems without a certain fix remain and are
+/// reported by [`lint`].
 pub fn fix(
     flavors: &[ManifestSet],
     editors: &mut ManifestEditors,
@@ -57,10 +58,8 @@ pub fn fix(
     // An addition can make an old line redundant, and a renamed line can have new dependencies.
     for _ in 0..MAX_PASSES {
         let before = fixer.revision();
-        for rule in &RULES {
-            if let Some(fix) = rule.fix {
-                fix(&mut fixer);
-            }
+        for fix in RULES.iter().filter_map(|rule| rule.fix) {
+            fix(&mut fixer);
         }
         if fixer.revision() == before {
             break;

@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::dependents::Dependents;
-use crate::file::ManifestFile;
-use crate::finding::{Finding, FindingKind, Severity};
+use crate::finding::{Finding, FindingKind, FindingSite};
 use crate::image_index::ImageIndex;
-use crate::selection::{Location, ManifestSet, ManifestsByPath, Selection};
+use crate::selection::{Location, ManifestSet, Selection};
 use crate::suggestion::Suggestion;
-use crate::unit_and_script_execs::ExecReference;
+use crate::unit_and_script_execs::MissingExecutable;
 use crate::unsatisfied_dependencies::{MinDlopenPriority, UnsatisfiedDependencies};
 use usr::path::UsrPath;
 
@@ -16,13 +15,11 @@ use usr::path::UsrPath;
 pub(super) struct Lint<'a, 's> {
     /// The paths that the flavor's manifests select from the image.
     pub(super) selection: &'s Selection<'a>,
-    /// The manifests of every flavor.
-    pub(super) manifests: &'s ManifestsByPath<'a>,
     pub(super) index: &'s ImageIndex<'a>,
     /// The unresolved dependencies of the selected files.
     pub(super) dependencies: &'s UnsatisfiedDependencies,
-    /// The programs that selected units and scripts start.
-    pub(super) exec_references: &'s [ExecReference],
+    /// The unlisted programs that selected units and scripts start.
+    pub(super) missing_executables: &'s [MissingExecutable<'s>],
     /// The minimum priority of `.note.dlopen` entries that are dependencies.
     pub(super) dlopen: MinDlopenPriority,
     /// The reverse dependencies in the selection.
@@ -31,42 +28,6 @@ pub(super) struct Lint<'a, 's> {
     pub(super) reported: &'s mut Reported,
     /// The findings so far.
     pub(super) findings: &'s mut Vec<Finding>,
-}
-
-/// A problem that a rule reports about a line or path.
-pub(super) struct Problem {
-    kind: FindingKind,
-    severity: Severity,
-    message: String,
-    suggestion: Suggestion,
-    needed_by: Vec<String>,
-    candidates: Vec<String>,
-}
-
-impl Problem {
-    /// A problem with the severity of its kind.
-    pub(super) fn new(kind: FindingKind, message: String, suggestion: Suggestion) -> Problem {
-        let severity = kind.severity();
-        Problem { kind, severity, message, suggestion, needed_by: Vec::new(), candidates: Vec::new() }
-    }
-
-    /// Sets the listed dependents.
-    pub(super) fn needed_by<'p>(mut self, paths: impl IntoIterator<Item = &'p UsrPath>) -> Problem {
-        self.needed_by = paths.into_iter().map(ToString::to_string).collect();
-        self
-    }
-
-    /// Sets the paths of the image that could be listed.
-    pub(super) fn candidates<'p>(mut self, paths: impl IntoIterator<Item = &'p UsrPath>) -> Problem {
-        self.candidates = paths.into_iter().map(ToString::to_string).collect();
-        self
-    }
-
-    /// Sets another severity than that of the kind.
-    pub(super) fn severity(mut self, severity: Severity) -> Problem {
-        self.severity = severity;
-        self
-    }
 }
 
 /// Reported findings, for deduplication: a line that two flavors share is reported once, and a line suggested for one
@@ -102,75 +63,45 @@ impl Reported {
     }
 }
 
-impl<'a> Lint<'a, '_> {
-    /// Reports a problem of the line at a location, about `path`.
-    pub(super) fn emit(&mut self, location: Location<'_>, path: &str, problem: Problem) {
-        self.emit_at(location.file, Some(location.line), path, problem);
+impl Lint<'_, '_> {
+    /// A file of this flavor, or a line of it.
+    pub(super) fn site<'f>(&'f self, file: &'f str, line: Option<usize>) -> FindingSite<'f> {
+        let ManifestSet { board, flavor, .. } = self.selection.manifests;
+        FindingSite { board: *board, flavor, file, line }
     }
 
-    /// Reports a problem of a file, or of a line of it.
-    pub(super) fn emit_at(&mut self, file: &str, line: Option<usize>, path: &str, problem: Problem) {
-        let finding = Finding {
-            file: file.to_owned(),
-            line,
-            kind: problem.kind,
-            severity: problem.severity,
-            board: self.selection.manifests.board,
-            flavor: self.selection.manifests.flavor.clone(),
-            path: path.to_owned(),
-            needed_by: problem.needed_by,
-            candidates: problem.candidates,
-            message: problem.message,
-            suggestion: problem.suggestion,
-            fixable: false,
-        };
+    /// A finding about `path` at a line.
+    pub(super) fn finding(
+        &self,
+        kind: FindingKind,
+        location: Location<'_>,
+        path: impl AsRef<str>,
+        message: String,
+        suggestion: Suggestion,
+    ) -> Finding {
+        let site = self.site(location.file, Some(location.line));
+        Finding::new(kind, site, path.as_ref(), message, suggestion)
+    }
+
+    /// Reports a finding, unless it was reported before.
+    pub(super) fn emit(&mut self, finding: Finding) {
         if self.reported.insert(&finding, self.selection.manifests) {
             self.findings.push(finding);
         }
     }
 
-    /// The flavor's manifests by their real paths.
-    pub(super) fn files(&self) -> Vec<(&'a str, &'a ManifestFile)> {
-        let files = self.selection.manifests.files.iter();
-        files
-            .filter_map(|file| self.manifests.get_key_value(file.as_str()))
-            .map(|(file, text)| (*file, *text))
-            .collect()
-    }
-
-    /// The line that lists a path or a directory above the path.
-    pub(super) fn location(&self, path: &UsrPath) -> Option<Location<'a>> {
-        self.selection.location(path)
-    }
-
-    /// Whether the build extracts a path.
-    pub(super) fn is_selected(&self, path: &UsrPath) -> bool {
-        self.selection.paths.contains(path)
-    }
-
-    /// Suggests removing the lines of some paths and of their dependents.
-    pub(super) fn removal<'p>(&self, paths: impl IntoIterator<Item = &'p UsrPath>) -> Suggestion {
-        self.dependents.removal_closure(paths, None)
-    }
-
-    /// As [`Lint::removal`], and the lines of all dependents of the library `missing`.
-    pub(super) fn removal_without<'p>(
-        &self,
-        paths: impl IntoIterator<Item = &'p UsrPath>,
-        missing: &str,
-    ) -> Suggestion {
-        self.dependents.removal_closure(paths, Some(missing))
-    }
-
-    /// The paths below a directory that selected files elsewhere need, with the symlinks to them.
-    pub(super) fn needed_outside(&self, directory: &UsrPath) -> BTreeSet<UsrPath> {
-        self.dependents.needed_outside(directory)
-    }
-
-    /// The manifest for a path that a file of another kind needs: the one that lists most files of the path's directory,
-    /// else the manifest of that file. The line is the nearest entry.
-    pub(super) fn preferred_location(&self, path: &UsrPath, needed_by: Location<'a>) -> Location<'a> {
-        self.selection.nearest_entry(path, needed_by.file).unwrap_or(needed_by)
+    /// Reports as advice about `path` that `by` may need `unlisted` paths, and suggests adding them to its manifest.
+    pub(super) fn advise_adding(
+        &mut self,
+        location: Location<'_>,
+        path: &UsrPath,
+        by: &UsrPath,
+        unlisted: &[&UsrPath],
+        message: String,
+    ) {
+        let suggestion = Suggestion::add(location.file, unlisted);
+        let finding = self.finding(FindingKind::Advice, location, path, message, suggestion);
+        self.emit(finding.needed_by([by]).candidates(unlisted));
     }
 
     /// Claims a library for a suggestion to one manifest of the flavor. `false` if it was suggested for another one,
@@ -188,17 +119,6 @@ impl<'a> Lint<'a, '_> {
     }
 }
 
-/// The lines that name a node of the image.
-pub(super) fn entries_in_image<'t>(
-    lines: impl Iterator<Item = &'t str>,
-    index: &ImageIndex<'_>,
-) -> BTreeSet<UsrPath> {
-    lines
-        .filter_map(|line| UsrPath::new(line).ok())
-        .filter(|path| index.tree.get(path.as_str()).is_some())
-        .collect()
-}
-
 /// The dependents as the subject of a sentence.
 pub(super) fn subject(dependents: &BTreeSet<UsrPath>) -> String {
     let mut names = dependents.iter();
@@ -209,7 +129,7 @@ pub(super) fn subject(dependents: &BTreeSet<UsrPath>) -> String {
     }
 }
 
-/// Joins paths: `a and b`.
-pub(super) fn joined_by_and(paths: &[&UsrPath]) -> String {
-    paths.iter().map(|path| path.as_str()).collect::<Vec<_>>().join(" and ")
+/// Joins paths with a separator.
+pub(super) fn join(paths: &[&UsrPath], separator: &str) -> String {
+    paths.iter().map(|path| path.as_str()).collect::<Vec<_>>().join(separator)
 }

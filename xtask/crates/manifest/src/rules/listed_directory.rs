@@ -1,52 +1,40 @@
 //! Rule: a listed directory is intended. The line adds everything below the directory (`unsquashfs -ef` in rkt's build);
-//! if the name is typical of a file, the image has a directory instead of that file. Without a fix: the suggestion lists the
-//! files instead, or those that listed files need.
+//! if the name is typical of a file, the image has a directory instead of that file. No automatic fix. The suggestion
+//! replaces the line by its files; for a file-like name or more than [`MAX_ADDED`] files, only by those that other listed
+//! files need.
 
-use super::lint_state::{Lint, Problem};
+use super::lint_state::Lint;
 use crate::finding::FindingKind;
-use crate::replacement::is_file_name;
-use crate::selection::Location;
+use crate::replacement::looks_like_file;
 use crate::suggestion::{LineEdit, Suggestion};
 use usr::path::UsrPath;
 use usr::tree::NodeKind;
 
-/// The files that a suggestion lists in place of their directory.
+/// Limit of the files that a suggestion lists in place of their directory.
 const MAX_ADDED: usize = 100;
 
 /// Reports each listed directory with files below it: as a warning if the name is typical of a file, else as advice.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
-    for (file, text) in lint.files() {
-        for (at, line) in text.entries() {
-            let Ok(path) = UsrPath::new(line) else { continue };
-            let is_directory = |path: &UsrPath| {
-                lint.index.tree.get(path.as_str()).is_some_and(|node| node.kind == NodeKind::Directory)
-            };
-            // `lib` and the like are redundant lines of the rule for missing paths.
-            if path.parent().is_none() || !is_directory(&path) {
-                continue;
-            }
-            let below = lint.index.tree.below(&path).filter(|(_, node)| node.kind != NodeKind::Directory);
-            let below: Vec<&UsrPath> = below.map(|(path, _)| path).collect();
-            if below.is_empty() {
-                continue;
-            }
-            let count = below.len();
-            let message =
-                format!("{path} is a directory in this image: the line adds all {count} files below it");
-            let kind = if is_file_name(&path) { FindingKind::Tidy } else { FindingKind::Advice };
-            let mut kept = below;
-            if kind == FindingKind::Tidy || count > MAX_ADDED {
-                let needed = lint.needed_outside(&path);
-                kept.retain(|path| needed.contains(*path));
-            }
-            let edit = LineEdit {
-                file: file.to_owned(),
-                add: kept.into_iter().map(ToString::to_string).collect(),
-                remove: vec![line.to_owned()],
-            };
-            let problem = Problem::new(kind, message, Suggestion::EditManifest(vec![edit]));
-            lint.emit(Location { file, line: at + 1 }, path.as_str(), problem);
+    for (location, line) in lint.selection.entries() {
+        let Ok(path) = UsrPath::new(line) else { continue };
+        let below = lint.index.tree.below(&path).filter(|(_, node)| node.kind != NodeKind::Directory);
+        let mut files: Vec<&UsrPath> = below.map(|(path, _)| path).collect();
+        // `lib` and the like are redundant lines of the rule for missing paths.
+        if path.parent().is_none() || files.is_empty() {
+            continue;
         }
+        let count = files.len();
+        let message =
+            format!("{path} is a directory in this image: the line adds all {count} files below it");
+        let kind = if looks_like_file(&path) { FindingKind::Tidy } else { FindingKind::Advice };
+        if kind == FindingKind::Tidy || count > MAX_ADDED {
+            let needed = lint.dependents.needed_outside(&path);
+            files.retain(|path| needed.contains(*path));
+        }
+        let add = files.into_iter().map(ToString::to_string).collect();
+        let edit = LineEdit { file: location.file.to_owned(), add, remove: vec![line.to_owned()] };
+        let suggestion = Suggestion::EditManifest(vec![edit]);
+        lint.emit(lint.finding(kind, location, &path, message, suggestion));
     }
 }
 

@@ -5,9 +5,9 @@
 use std::collections::HashSet;
 
 use super::fix_state::Fixer;
-use super::lint_state::{Lint, Problem};
+use super::lint_state::Lint;
 use crate::file::{BYTE_ORDER_MARK, LineKind, ManifestFile};
-use crate::finding::{FindingKind, FixKind};
+use crate::finding::{Finding, FindingKind, FixKind};
 use crate::image_index::ImageIndex;
 use crate::library_name::LibraryName;
 use crate::selection::Location;
@@ -46,36 +46,29 @@ fn is_leftover(file: &str) -> bool {
 
 /// Reports malformed lines, line ends, and backup files.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
-    let leftovers = lint.selection.manifests.listed_as().map(|(listed_as, _)| listed_as);
-    for file in leftovers.filter(|name| is_leftover(name)) {
-        let suggestion = Suggestion::HideFile(file.to_owned());
-        lint.emit_at(file, None, file, Problem::new(FindingKind::Advice, LEFTOVER.to_owned(), suggestion));
+    let selection = lint.selection;
+    let names = selection.manifests.listed_as().map(|(listed_as, _)| listed_as);
+    for file in names.filter(|name| is_leftover(name)) {
+        let (site, suggestion) = (lint.site(file, None), Suggestion::HideFile(file.to_owned()));
+        lint.emit(Finding::new(FindingKind::Advice, site, file, LEFTOVER.to_owned(), suggestion));
     }
-    for (file, text) in lint.files() {
-        check_line_ends(lint, file, text);
-        for malformed in find(text, lint.index) {
-            let mut problem = Problem::new(FindingKind::Tidy, malformed.reason, Suggestion::RunFix);
-            if let Some(path) = malformed.replacement.and_then(|line| UsrPath::new(&line).ok()) {
-                problem = problem.candidates([&path]);
-            }
-            lint.emit(Location { file, line: malformed.index + 1 }, &malformed.line, problem);
+    for (&file, text) in &selection.texts {
+        let finding = |lint: &Lint<'_, '_>, at: usize, message: String| {
+            let location = Location { file, line: at + 1 };
+            lint.finding(FindingKind::Tidy, location, &text.lines()[at].text, message, Suggestion::RunFix)
+        };
+        let lines = text.lines().iter().enumerate();
+        let crlf: Vec<usize> = lines.filter(|(_, line)| line.ends_in_crlf()).map(|(at, _)| at).collect();
+        if let Some(first) = crlf.first() {
+            lint.emit(finding(lint, *first, format!("{} {CRLF}", crlf.len())));
         }
-    }
-}
-
-fn check_line_ends(lint: &mut Lint<'_, '_>, file: &str, text: &ManifestFile) {
-    let mut crlf = text.lines().iter().enumerate().filter(|(_, line)| line.ends_in_crlf());
-    if let Some((at, first)) = crlf.next() {
-        let message = format!("{} {CRLF}", 1 + crlf.count());
-        let problem = Problem::new(FindingKind::Tidy, message, Suggestion::RunFix);
-        lint.emit(Location { file, line: at + 1 }, &first.text, problem);
-    }
-    if text.has_no_final_newline()
-        && lint.selection.manifests.is_followed_by_manifest(file)
-        && let Some(last) = text.lines().last()
-    {
-        let problem = Problem::new(FindingKind::Tidy, NO_FINAL_NEWLINE.to_owned(), Suggestion::RunFix);
-        lint.emit(Location { file, line: text.lines().len() }, &last.text, problem);
+        if text.has_no_final_newline() && selection.manifests.is_followed_by_manifest(file) {
+            lint.emit(finding(lint, text.lines().len() - 1, NO_FINAL_NEWLINE.to_owned()));
+        }
+        for malformed in find(text, lint.index) {
+            let path = malformed.replacement.and_then(|line| UsrPath::new(&line).ok());
+            lint.emit(finding(lint, malformed.index, malformed.reason).candidates(path));
+        }
     }
 }
 

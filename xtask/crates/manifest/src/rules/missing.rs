@@ -3,16 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::fix_state::{Fixer, normalized_entries, sort_by_name_kind};
-use super::lint_state::{Lint, Problem, entries_in_image};
+use super::fix_state::{Fixer, entries_by_name_kind};
+use super::lint_state::Lint;
 use super::malformed_line;
 use crate::file::ManifestFile;
 use crate::finding::{Finding, FindingKind, Fix, FixKind};
 use crate::known_dlopens::is_loaded_by_name;
 use crate::library_name::LibraryName;
-use crate::replacement::{
-    MAX_LIBRARIES, MovedDirectories, Outcome, Replacement, ReplacementContext, find_replacement,
-};
+use crate::replacement::{MAX_LIBRARIES, Outcome, Replacement, ReplacementContext, is_replaceable};
 use crate::selection::Location;
 use crate::suggestion::Suggestion;
 use usr::path::UsrPath;
@@ -22,41 +20,35 @@ const MAX_REPORTED: usize = 1000;
 
 /// Reports each entry that is not in the image; files that moved together once.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
+    let (selection, index) = (lint.selection, lint.index);
+    let lines = || selection.entries().map(|(_, line)| line);
+    if !lines().any(|line| is_replaceable(line, index)) {
+        return;
+    }
     let unresolved_sonames = lint.dependencies.names().cloned().collect();
-    let files = lint.files();
-    let lines = || files.iter().flat_map(|(_, text)| text.entries().map(|(_, line)| line));
-    let listed_in_image = entries_in_image(lines(), lint.index);
-    let moved_directories = MovedDirectories::find(lines(), lint.index);
-    for (file, text) in &files {
-        let listed = entries_in_image(text.entries().map(|(_, line)| line), lint.index);
-        let context = ReplacementContext {
-            index: lint.index,
-            listed: &listed,
-            listed_in_image: &listed_in_image,
-            moved_directories: &moved_directories,
-            unresolved_sonames: &unresolved_sonames,
-        };
+    let mut context = ReplacementContext::new(lines(), index, &unresolved_sonames);
+    for (file, text) in &selection.texts {
+        context.set_manifest(text);
         check_file(lint, file, text, &context);
     }
 }
 
 fn check_file(lint: &mut Lint<'_, '_>, file: &str, text: &ManifestFile, context: &ReplacementContext<'_>) {
     let malformed: BTreeSet<usize> =
-        malformed_line::find(text, context.index).into_iter().map(|line| line.index).collect();
+        malformed_line::find(text, lint.index).into_iter().map(|line| line.index).collect();
+    let finding = |lint: &Lint<'_, '_>, at: usize, message: String, suggestion: Suggestion| {
+        let location = Location { file, line: at + 1 };
+        lint.finding(FindingKind::Missing, location, &text.lines()[at].text, message, suggestion)
+    };
     let mut moved: BTreeMap<(UsrPath, UsrPath), Vec<usize>> = BTreeMap::new();
     let mut without_candidates: Vec<usize> = Vec::new();
     for (at, line) in text.entries().filter(|(at, _)| !malformed.contains(at)) {
-        let location = Location { file, line: at + 1 };
         let Ok(path) = UsrPath::new(line) else {
             let message = "the path is outside /usr, so it cannot be a file of the image".to_owned();
-            lint.emit(
-                location,
-                line,
-                Problem::new(FindingKind::Missing, message, Suggestion::RunFixDropMissing),
-            );
+            lint.emit(finding(lint, at, message, Suggestion::RunFixDropMissing));
             continue;
         };
-        let Some(found) = find_replacement(&path, context) else { continue };
+        let Some(found) = context.find_replacement(&path) else { continue };
         if matches!(&found.outcome, Outcome::NotFound(candidates) if candidates.is_empty()) {
             without_candidates.push(at);
             if without_candidates.len() > MAX_REPORTED {
@@ -64,74 +56,69 @@ fn check_file(lint: &mut Lint<'_, '_>, file: &str, text: &ManifestFile, context:
             }
         }
         let moved_to = if let Outcome::Moved(to) = &found.outcome { to.parent() } else { None };
-        match (path.parent(), moved_to) {
-            (Some(from), Some(to)) => moved.entry((from, to)).or_default().push(at),
-            _ => lint.emit(location, line, problem(&path, &found, file, context)),
+        if let (Some(from), Some(to)) = (path.parent(), moved_to) {
+            moved.entry((from, to)).or_default().push(at);
+            continue;
         }
+        let (message, suggestion) = describe(&path, &found, file, context);
+        let mut finding = finding(lint, at, message, suggestion).candidates(found.outcome.candidates());
+        // A redundant line that is in the image is not a missing one.
+        if lint.index.tree.get(path.as_str()).is_some() {
+            finding = finding.kind(FindingKind::Tidy);
+        }
+        lint.emit(finding);
     }
     if let Some(&at) = without_candidates.get(MAX_REPORTED) {
         let more = without_candidates.len() - MAX_REPORTED;
         let message =
             format!("{more} more lines of this manifest are not in the image, this one and others below");
-        let line = &text.lines()[at].text;
-        let problem = Problem::new(FindingKind::Missing, message, Suggestion::RunFixDropMissing);
-        lint.emit(Location { file, line: at + 1 }, line, problem);
+        lint.emit(finding(lint, at, message, Suggestion::RunFixDropMissing));
     }
     for ((from, to), lines) in moved {
-        let Some(first) = lines.first().and_then(|&at| text.lines().get(at)) else { continue };
-        let line = &first.text;
-        let more = if lines.len() == 1 {
-            line.clone()
-        } else {
-            format!("{line} and {} more of {from}", lines.len() - 1)
-        };
-        let message = format!("{more} moved: the image has them in {to}");
-        let problem = Problem::new(FindingKind::Missing, message, Suggestion::RunFix).candidates([&to]);
-        lint.emit(Location { file, line: lines[0] + 1 }, line, problem);
+        let mut message = text.lines()[lines[0]].text.clone();
+        if lines.len() > 1 {
+            message += &format!(" and {} more of {from}", lines.len() - 1);
+        }
+        message += &format!(" moved: the image has them in {to}");
+        lint.emit(finding(lint, lines[0], message, Suggestion::RunFix).candidates([&to]));
     }
 }
 
-/// The problem with a line and its replacement.
-fn problem(path: &UsrPath, found: &Replacement, file: &str, context: &ReplacementContext<'_>) -> Problem {
+/// The message and the suggestion for a line with a replacement.
+fn describe(
+    path: &UsrPath,
+    found: &Replacement,
+    file: &str,
+    context: &ReplacementContext<'_>,
+) -> (String, Suggestion) {
     let missing = format!("{path} is not in the image");
     let reason = &found.reason;
     match &found.outcome {
         Outcome::Renamed(to) | Outcome::Moved(to) => {
-            let message = format!("{missing}; {to} replaces it: {reason}");
-            Problem::new(FindingKind::Missing, message, Suggestion::RunFix).candidates([to])
+            (format!("{missing}; {to} replaces it: {reason}"), Suggestion::RunFix)
         }
-        Outcome::Redundant => {
-            // A redundant line that is in the image is not a missing one.
-            let is_in_image = context.index.tree.get(path.as_str()).is_some();
-            let kind = if is_in_image { FindingKind::Tidy } else { FindingKind::Missing };
-            Problem::new(kind, format!("{path} is redundant: {reason}"), Suggestion::RunFix)
-        }
+        Outcome::Redundant => (format!("{path} is redundant: {reason}"), Suggestion::RunFix),
         Outcome::Ambiguous(candidates) => {
             let choice = candidates.first().unwrap_or(path);
             let suggestion = Suggestion::replace(file, path.as_str(), choice.as_str());
-            Problem::new(FindingKind::Missing, format!("{missing}: {reason}"), suggestion)
-                .candidates(candidates)
+            (format!("{missing}: {reason}"), suggestion)
         }
         Outcome::NotFound(candidates) => {
-            let message = format!("{missing}: {reason}; {}", decision(path, candidates, context));
-            Problem::new(FindingKind::Missing, message, Suggestion::RunFixDropMissing).candidates(candidates)
+            let decision = decision(path, candidates, context);
+            (format!("{missing}: {reason}; {decision}"), Suggestion::RunFixDropMissing)
         }
     }
 }
 
 /// The decision that a missing path without a certain replacement needs.
 fn decision(path: &UsrPath, candidates: &[UsrPath], context: &ReplacementContext<'_>) -> &'static str {
-    let is_needed = |stem: &str| {
-        let start = format!("{stem}.so");
-        context.unresolved_sonames.range(start.clone()..).next().is_some_and(|name| name.starts_with(&start))
-    };
-    let library = LibraryName::parse(path.name());
-    let is_unneeded_library =
-        library.is_some_and(|name| !is_loaded_by_name(name.stem) && !is_needed(name.stem));
-    match (candidates.is_empty(), is_unneeded_library) {
-        (false, _) => "decide whether a candidate replaces it",
-        (true, true) => "no listed file links to it: decide whether to remove the line",
-        (true, false) => "decide whether to remove the line, or to stay with a release that has it",
+    let is_unneeded = |name: LibraryName<'_>| !is_loaded_by_name(name.stem) && !context.is_needed(name.stem);
+    if !candidates.is_empty() {
+        "decide whether a candidate replaces it"
+    } else if LibraryName::from_path(path).is_some_and(is_unneeded) {
+        "no listed file links to it: decide whether to remove the line"
+    } else {
+        "decide whether to remove the line, or to stay with a release that has it"
     }
 }
 
@@ -139,58 +126,40 @@ fn decision(path: &UsrPath, candidates: &[UsrPath], context: &ReplacementContext
 pub(super) fn fix(fixer: &mut Fixer<'_>) {
     if replace(fixer, &BTreeSet::new()) {
         // Dependencies of listed files can select one of several candidates.
-        let sonames = unresolved_sonames(fixer);
+        let mut sonames = BTreeSet::new();
+        for flavor in fixer.flavors {
+            let selection = fixer.selection(flavor);
+            let dependencies = fixer.index.dependency_cache.scan(&selection, fixer.options.dlopen);
+            sonames.extend(dependencies.names().cloned());
+        }
         replace(fixer, &sonames);
     }
 }
 
-/// The unresolved names of listed files.
-fn unresolved_sonames(fixer: &Fixer<'_>) -> BTreeSet<String> {
-    let mut sonames = BTreeSet::new();
-    for flavor in fixer.flavors {
-        sonames.extend(
-            fixer.with_dependencies(flavor, |_, dependencies| {
-                dependencies.names().cloned().collect::<Vec<_>>()
-            }),
-        );
-    }
-    sonames
-}
-
 /// Renames or removes entries with a certain replacement; returns whether one has several candidates.
 fn replace(fixer: &mut Fixer<'_>, unresolved_sonames: &BTreeSet<String>) -> bool {
+    if !fixer.lines().any(|line| is_replaceable(line, fixer.index)) {
+        return false;
+    }
     let mut is_ambiguous = false;
-    let mut listed_in_image = fixer.listed_in_image();
-    let moved_directories = fixer.moved_directories();
+    let mut context = ReplacementContext::new(fixer.lines(), fixer.index, unresolved_sonames);
     for file in &fixer.files {
         let Some(editor) = fixer.editors.get_mut(file) else { continue };
-        let paths = sort_by_name_kind(normalized_entries(editor));
-        let mut listed = entries_in_image(editor.text().entries().map(|(_, line)| line), fixer.index);
-        for path in paths {
-            let context = ReplacementContext {
-                index: fixer.index,
-                listed: &listed,
-                listed_in_image: &listed_in_image,
-                moved_directories: &moved_directories,
-                unresolved_sonames,
-            };
-            let Some(found) = find_replacement(&path, &context) else { continue };
+        context.set_manifest(editor.text());
+        for path in entries_by_name_kind(editor) {
+            let Some(Replacement { outcome, reason }) = context.find_replacement(&path) else { continue };
             let line = path.as_str();
-            match &found.outcome {
-                Outcome::Renamed(to) => editor.rename(line, to.as_str(), FixKind::Rename, &found.reason),
-                Outcome::Moved(to) => editor.rename(line, to.as_str(), FixKind::Move, &found.reason),
-                Outcome::Redundant => editor.remove(line, FixKind::Drop, &found.reason),
+            match &outcome {
+                Outcome::Renamed(to) => editor.rename(line, to.as_str(), FixKind::Rename, &reason),
+                Outcome::Moved(to) => editor.rename(line, to.as_str(), FixKind::Move, &reason),
+                Outcome::Redundant => editor.remove(line, FixKind::Drop, &reason),
                 Outcome::NotFound(_) => continue,
                 Outcome::Ambiguous(_) => {
                     is_ambiguous = true;
                     continue;
                 }
             }
-            listed.remove(&path);
-            if let Outcome::Renamed(to) | Outcome::Moved(to) = found.outcome {
-                listed_in_image.insert(to.clone());
-                listed.insert(to);
-            }
+            context.record(&path, &outcome);
         }
     }
     is_ambiguous
@@ -198,24 +167,15 @@ fn replace(fixer: &mut Fixer<'_>, unresolved_sonames: &BTreeSet<String>) -> bool
 
 /// Removes missing entries without a replacement: `--drop-missing`.
 pub(super) fn remove(fixer: &mut Fixer<'_>) {
-    let listed_in_image = fixer.listed_in_image();
-    let moved_directories = fixer.moved_directories();
+    let mut context = ReplacementContext::new(fixer.lines(), fixer.index, &fixer.requested_stems);
     for file in &fixer.files {
         let Some(editor) = fixer.editors.get_mut(file) else { continue };
-        let listed = entries_in_image(editor.text().entries().map(|(_, line)| line), fixer.index);
-        let context = ReplacementContext {
-            index: fixer.index,
-            listed: &listed,
-            listed_in_image: &listed_in_image,
-            moved_directories: &moved_directories,
-            unresolved_sonames: &fixer.requested_stems,
-        };
-        let is_missing = |line: &str| match UsrPath::new(line) {
-            Ok(path) => {
-                let found = find_replacement(&path, &context);
+        context.set_manifest(editor.text());
+        let is_missing = |line: &str| {
+            UsrPath::new(line).map_or(true, |path| {
+                let found = context.find_replacement(&path);
                 matches!(found, Some(Replacement { outcome: Outcome::NotFound(_), .. }))
-            }
-            Err(_) => true,
+            })
         };
         editor.remove_all(is_missing, "it is not in the image, and --drop-missing was given");
     }
@@ -224,26 +184,23 @@ pub(super) fn remove(fixer: &mut Fixer<'_>) {
 /// Adds candidates to each missing library without one: libraries of the same family and kind of name that were added to
 /// the same manifest.
 pub fn add_candidates(findings: &mut [Finding], fixes: &[Fix]) {
-    let name_of = |line: &str| line.rsplit('/').next().unwrap_or_default().to_owned();
-    let mut added: HashMap<(&str, String), Vec<&str>> = HashMap::new();
+    let mut added: HashMap<(&str, &str), Vec<(&str, LibraryName<'_>)>> = HashMap::new();
     for fix in fixes.iter().filter(|fix| fix.kind == FixKind::Add) {
-        let Some(to) = fix.to.as_deref() else { continue };
-        if let Some(name) = LibraryName::parse(&name_of(to)) {
-            let family = LibraryName::family(name.stem).to_owned();
-            added.entry((fix.file.as_str(), family)).or_default().push(to);
+        if let Some(to) = &fix.to
+            && let Some(name) = LibraryName::from_path(to)
+        {
+            added.entry((&fix.file, name.family())).or_default().push((to, name));
         }
     }
-    let is_open =
-        |finding: &&mut Finding| finding.kind == FindingKind::Missing && finding.candidates.is_empty();
-    for finding in findings.iter_mut().filter(is_open) {
-        let name = name_of(&finding.path);
-        let Some(name) = LibraryName::parse(&name) else { continue };
-        let is_candidate = |line: &&&str| {
-            LibraryName::parse(&name_of(line)).is_some_and(|new| new.kind.same_kind(name.kind))
-        };
-        let family = added.get(&(finding.file.as_str(), LibraryName::family(name.stem).to_owned()));
-        let candidates = family.into_iter().flatten().take(MAX_LIBRARIES).filter(is_candidate);
-        finding.candidates.extend(candidates.map(|line| (*line).to_owned()));
+    for finding in findings {
+        if finding.kind == FindingKind::Missing
+            && finding.candidates.is_empty()
+            && let Some(name) = LibraryName::from_path(&finding.path)
+        {
+            let family = added.get(&(finding.file.as_str(), name.family())).into_iter().flatten();
+            let same_kind = family.take(MAX_LIBRARIES).filter(|(_, new)| new.kind.same_kind(name.kind));
+            finding.candidates.extend(same_kind.map(|(path, _)| (*path).to_owned()));
+        }
     }
 }
 

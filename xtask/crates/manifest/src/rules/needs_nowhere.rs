@@ -1,7 +1,7 @@
 //! Rule: the dependencies of a listed file are in the image. Without a fix: the suggestion removes the file and its
 //! dependents.
 
-use super::lint_state::{Lint, Problem, subject};
+use super::lint_state::{Lint, subject};
 use crate::finding::FindingKind;
 use crate::suggestion::Suggestion;
 
@@ -11,28 +11,24 @@ const MAX_DIRECTORIES: usize = 16;
 
 /// Reports each dependency that the image does not have.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
-    let dependencies = lint.dependencies;
-    let nowhere = dependencies.unresolved.iter().filter_map(|unresolved| {
-        let is_in_image = unresolved.chain.iter().any(|path| !lint.is_selected(path));
-        let dependent = unresolved.selected_dependent.as_ref().filter(|_| !is_in_image)?;
-        Some((unresolved, lint.location(dependent)?))
-    });
-    let nowhere: Vec<_> = nowhere.collect();
+    let unresolved = lint.dependencies.unresolved.iter();
+    let nowhere = unresolved.filter(|one| one.unlisted(lint.selection).is_empty());
+    let nowhere: Vec<_> = nowhere.filter_map(|one| Some((one, one.location(lint.selection)?))).collect();
     for &(unresolved, location) in nowhere.iter().take(MAX_REPORTED) {
         let name = &unresolved.name;
-        let suggestion = lint.removal_without(&unresolved.needed_by, name);
         let needs = subject(&unresolved.needed_by);
         let searched = searched(&unresolved.searched);
         let message = format!("{needs} {name}, which is nowhere in the image (searched: {searched})");
-        let problem = Problem::new(FindingKind::NeedsNowhere, message, suggestion);
-        lint.emit(location, name, problem.needed_by(&unresolved.needed_by));
+        let suggestion = lint.dependents.removal(&unresolved.needed_by, Some(name));
+        let finding = lint.finding(FindingKind::NeedsNowhere, location, name, message, suggestion);
+        lint.emit(finding.needed_by(&unresolved.needed_by));
     }
-    if let Some((unresolved, location)) = nowhere.get(MAX_REPORTED) {
+    if let Some(&(unresolved, location)) = nowhere.get(MAX_REPORTED) {
         let more = nowhere.len() - MAX_REPORTED;
         let message =
             format!("{more} more names that listed files need are nowhere in the image, this one and others");
-        let problem = Problem::new(FindingKind::NeedsNowhere, message, Suggestion::ChangeRelease);
-        lint.emit(*location, &unresolved.name, problem);
+        let (kind, suggestion) = (FindingKind::NeedsNowhere, Suggestion::ChangeRelease);
+        lint.emit(lint.finding(kind, location, &unresolved.name, message, suggestion));
     }
 }
 

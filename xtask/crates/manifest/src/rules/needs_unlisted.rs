@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::fix_state::{Fixer, MAX_PASSES};
-use super::lint_state::{Lint, Problem, joined_by_and, subject};
+use super::lint_state::{Lint, join, subject};
 use crate::editor::ManifestEditor;
 use crate::finding::FindingKind;
 use crate::image_index::ImageIndex;
@@ -12,38 +12,28 @@ use crate::library_name::{LibraryName, NameKind};
 use crate::selection::Selection;
 use crate::suggestion::Suggestion;
 use crate::unsatisfied_dependencies::{DependencyKind, Unresolved, UnsatisfiedDependencies};
-use usr::file_info::FileInfo;
 use usr::path::UsrPath;
 
 /// Reports each dependency that the image has and the flavor does not list.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
-    let dependencies = lint.dependencies;
-    for unresolved in &dependencies.unresolved {
-        let name = &unresolved.name;
-        let Some(location) = unresolved.selected_dependent.as_ref().and_then(|path| lint.location(path))
-        else {
-            continue;
-        };
-        let unlisted: Vec<&UsrPath> =
-            unresolved.chain.iter().filter(|path| !lint.is_selected(path)).collect();
-        let Some(first) = unlisted.first() else { continue };
-        let problem = Problem::new(
-            FindingKind::NeedsUnlisted,
-            message(name, unresolved, &unlisted, location.file),
-            Suggestion::RunFix,
-        );
-        let problem = problem.needed_by(&unresolved.needed_by).candidates(unlisted.iter().copied());
-        lint.emit(location, first.as_str(), problem);
+    for unresolved in &lint.dependencies.unresolved {
+        let unlisted = unresolved.unlisted(lint.selection);
+        let location = unresolved.location(lint.selection);
+        let (Some(location), Some(first)) = (location, unlisted.first()) else { continue };
+        let message = message(unresolved, &unlisted, location.file);
+        let finding = lint.finding(FindingKind::NeedsUnlisted, location, first, message, Suggestion::RunFix);
+        lint.emit(finding.needed_by(&unresolved.needed_by).candidates(&unlisted));
     }
 }
 
-fn message(name: &str, unresolved: &Unresolved, unlisted: &[&UsrPath], file: &str) -> String {
+fn message(unresolved: &Unresolved, unlisted: &[&UsrPath], file: &str) -> String {
+    let name = &unresolved.name;
     let dependency = match &unresolved.by {
-        DependencyKind::Link => name.to_owned(),
+        DependencyKind::Link => name.clone(),
         DependencyKind::Dlopen(feature) => format!("{name}, loaded with dlopen(3) for {feature}"),
         DependencyKind::Exec(source) => format!("{name}, which it starts ({source})"),
     };
-    let (needs, paths) = (subject(&unresolved.needed_by), joined_by_and(unlisted));
+    let (needs, paths) = (subject(&unresolved.needed_by), join(unlisted, " and "));
     match (&unresolved.fragile, &unresolved.unsuitable) {
         (_, Some((other, reason))) => format!(
             "{needs} {dependency}; the image's loader takes {paths}, which {file} does not list, and {other} does not \
@@ -59,21 +49,35 @@ fn message(name: &str, unresolved: &Unresolved, unlisted: &[&UsrPath], file: &st
 
 /// Adds dependencies of listed files until no more can be added.
 pub(super) fn fix(fixer: &mut Fixer<'_>) {
-    let accepted = fixer.accepted;
-    let is_accepted = |addition: &Addition| {
-        let first = addition.lines.first();
-        first.is_some_and(|(path, _)| {
-            accepted.contains(FindingKind::NeedsUnlisted, &addition.file, path.as_str())
-        })
-    };
+    let (index, dlopen) = (fixer.index, fixer.options.dlopen);
+    add_until_complete(fixer, FindingKind::NeedsUnlisted, |selection| {
+        let dependencies = index.dependency_cache.scan(selection, dlopen);
+        let additions = dependencies.unresolved.iter().filter_map(|one| addition(one, selection));
+        (additions.collect(), requested_stems(selection, &dependencies))
+    });
+}
+
+/// Lines to add to one manifest.
+pub(super) struct Addition {
+    /// The manifest.
+    pub(super) file: String,
+    /// The path of the finding that the lines resolve.
+    pub(super) resolves: UsrPath,
+    /// The paths, with their reasons.
+    pub(super) lines: Vec<(UsrPath, String)>,
+}
+
+/// Adds what `find` returns for each flavor's selection until nothing is added, except where the finding of this kind is
+/// accepted; then records the stems that it returns as requested.
+pub(super) fn add_until_complete(
+    fixer: &mut Fixer<'_>,
+    kind: FindingKind,
+    find: impl Fn(&Selection<'_>) -> (Vec<Addition>, Vec<String>),
+) {
     for flavor in fixer.flavors {
         for _ in 0..MAX_PASSES {
-            let (additions, requested) = fixer.with_dependencies(flavor, |selection, dependencies| {
-                let unresolved = dependencies.unresolved.iter();
-                let additions = unresolved.filter_map(|one| addition(one, selection));
-                let additions = additions.filter(|addition| !is_accepted(addition));
-                (additions.collect::<Vec<_>>(), requested_stems(selection, dependencies))
-            });
+            let (mut additions, requested) = find(&fixer.selection(flavor));
+            additions.retain(|one| !fixer.accepted.contains(kind, &one.file, one.resolves.as_str()));
             if !apply(fixer, &additions) {
                 fixer.requested_stems.extend(requested);
                 break;
@@ -84,27 +88,15 @@ pub(super) fn fix(fixer: &mut Fixer<'_>) {
 
 /// The stems of unresolved dependencies, and of the sonames in `.note.dlopen`.
 fn requested_stems(selection: &Selection<'_>, dependencies: &UnsatisfiedDependencies) -> Vec<String> {
-    let elf_files = selection.files().filter_map(|(_, info)| match info {
-        FileInfo::Elf(elf) => Some(elf),
-        _ => None,
-    });
-    let noted = elf_files.flat_map(|elf| &elf.dlopen).flat_map(|note| &note.sonames);
-    let names = dependencies.names().chain(noted);
+    let notes = selection.elf_files().flat_map(|(_, elf)| &elf.dlopen);
+    let names = dependencies.names().chain(notes.flat_map(|note| &note.sonames));
     names.filter_map(|name| LibraryName::parse(name)).map(|name| name.stem.to_owned()).collect()
-}
-
-/// Lines to add to one manifest, each with its reason.
-pub(super) struct Addition {
-    /// The manifest.
-    pub(super) file: String,
-    /// The paths, with their reasons.
-    pub(super) lines: Vec<(UsrPath, String)>,
 }
 
 /// The symlinks on the path to a dependency, and the file.
 fn addition(unresolved: &Unresolved, selection: &Selection<'_>) -> Option<Addition> {
     let name = &unresolved.name;
-    let location = selection.location(unresolved.selected_dependent.as_ref()?)?;
+    let file = unresolved.location(selection)?.file.to_owned();
     let direct = unresolved.needed_by.first()?;
     let needs = match &unresolved.by {
         DependencyKind::Link => format!("{direct} needs {name}"),
@@ -113,23 +105,21 @@ fn addition(unresolved: &Unresolved, selection: &Selection<'_>) -> Option<Additi
     };
     // An interpreter is requested by its path.
     let requested = name.rsplit('/').next().unwrap_or(name);
-    let lines = unresolved.chain.iter().filter(|path| !selection.paths.contains(*path)).map(|path| {
-        let reason = match (&unresolved.fragile, &unresolved.unsuitable) {
-            (_, Some((other, reason))) => format!("{needs}; {other} does not serve: {reason}"),
-            _ if path.name() == requested => needs.clone(),
-            (None, None) => format!("{needs}, which points to it"),
-            (Some((now, sure)), None) => {
-                format!("{needs}: {sure} finds it through this, else only {now} does")
-            }
-        };
-        (path.clone(), reason)
-    });
-    Some(Addition { file: location.file.to_owned(), lines: lines.collect() })
+    let reason = |path: &UsrPath| match (&unresolved.fragile, &unresolved.unsuitable) {
+        (_, Some((other, reason))) => format!("{needs}; {other} does not serve: {reason}"),
+        _ if path.name() == requested => needs.clone(),
+        (None, None) => format!("{needs}, which points to it"),
+        (Some((now, sure)), None) => format!("{needs}: {sure} finds it through this, else only {now} does"),
+    };
+    let unlisted = unresolved.unlisted(selection);
+    let resolves = (*unlisted.first()?).clone();
+    let lines = unlisted.into_iter().map(|path| (path.clone(), reason(path))).collect();
+    Some(Addition { file, resolves, lines })
 }
 
 /// Adds the missing lines, with the linker names where the manifest lists those. A path is added to one
 /// manifest of the flavor only. Returns whether anything was added.
-pub(super) fn apply(fixer: &mut Fixer<'_>, additions: &[Addition]) -> bool {
+fn apply(fixer: &mut Fixer<'_>, additions: &[Addition]) -> bool {
     let mut added = BTreeSet::new();
     let mut lists_linker_names: BTreeMap<&str, bool> = BTreeMap::new();
     for addition in additions {
@@ -167,10 +157,10 @@ fn linker_name(path: &UsrPath, index: &ImageIndex<'_>) -> Option<UsrPath> {
 /// Whether a manifest lists the linker name of most libraries that have one: it then gets those of new libraries too.
 fn keeps_linker_names(editor: &ManifestEditor, index: &ImageIndex<'_>) -> bool {
     let lines: HashSet<&str> = editor.text().entries().map(|(_, line)| line).collect();
-    let is_soname = |path: &UsrPath| {
+    let paths = lines.iter().filter_map(|line| UsrPath::new(line).ok());
+    let sonames = paths.filter(|path| {
         LibraryName::parse(path.name()).is_some_and(|name| matches!(name.kind, NameKind::Soname(_)))
-    };
-    let sonames = lines.iter().filter_map(|line| UsrPath::new(line).ok()).filter(is_soname);
+    });
     let linker_names: Vec<UsrPath> = sonames.filter_map(|path| linker_name(&path, index)).collect();
     let listed = linker_names.iter().filter(|name| lines.contains(name.as_str())).count();
     listed * 2 > linker_names.len()

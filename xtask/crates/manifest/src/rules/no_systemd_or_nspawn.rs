@@ -1,8 +1,8 @@
 //! Rule: each flavor lists systemd, process 1 of a stage1, and systemd-nspawn, which runs the pod. Without a fix: the
 //! manifest for them needs a manual decision.
 
-use super::lint_state::{Lint, Problem};
-use crate::finding::FindingKind;
+use super::lint_state::Lint;
+use crate::finding::{Finding, FindingKind};
 use crate::selection::Location;
 use crate::suggestion::Suggestion;
 use usr::file_info::is_systemd;
@@ -10,29 +10,32 @@ use usr::file_info::is_systemd;
 /// Reports a flavor whose manifests have no line for systemd, as an error, or for systemd-nspawn, as advice. The pod
 /// of the kvm flavor runs in a virtual machine, without systemd-nspawn.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
-    let error = (FindingKind::Missing, "systemd, process 1 of a stage1");
-    let advice = (FindingKind::Advice, "systemd-nspawn, which runs the pod");
-    if !check_program(lint, is_systemd, error) && lint.selection.manifests.flavor.as_str() != "kvm" {
-        check_program(lint, |path| path.ends_with("/systemd-nspawn"), advice);
+    let has_systemd = check_program(lint, is_systemd, FindingKind::Missing, "systemd, process 1 of a stage1");
+    if has_systemd && lint.selection.manifests.flavor.as_str() != "kvm" {
+        let is_nspawn = |path: &str| path.ends_with("/systemd-nspawn");
+        check_program(lint, is_nspawn, FindingKind::Advice, "systemd-nspawn, which runs the pod");
     }
 }
 
-/// Returns whether a problem was reported. A line for a program that the image does not have is a missing path.
+/// Returns whether no problem was reported. A line for a program that the image does not have is a missing path.
 fn check_program(
     lint: &mut Lint<'_, '_>,
     is_one: fn(&str) -> bool,
-    (kind, subject): (FindingKind, &str),
+    kind: FindingKind,
+    subject: &str,
 ) -> bool {
-    let files = lint.files();
-    let is_listed = lint.selection.paths.iter().any(|path| is_one(path.as_str()))
-        || files.iter().any(|(_, text)| text.entries().any(|(_, line)| is_one(line)));
+    let selection = lint.selection;
+    let is_listed = selection.paths.iter().any(|path| is_one(path.as_str()))
+        || selection.entries().any(|(_, line)| is_one(line));
     let program = lint.index.tree.iter().map(|(path, _)| path).find(|path| is_one(path.as_str()));
-    let (Some(program), Some((first, _)), false) = (program, files.first(), is_listed) else { return false };
-    let location = lint.preferred_location(program, Location { file: first, line: 1 });
+    let first = selection.texts.keys().next();
+    let (Some(program), Some(file), false) = (program, first, is_listed) else { return true };
+    let file = selection.nearest_entry(program, Location { file, line: 1 }).file;
     let message = format!("no manifest of this flavor lists {subject}; the image has {program}");
-    let problem = Problem::new(kind, message, Suggestion::add(location.file, [program]));
-    lint.emit_at(location.file, None, program.as_str(), problem.candidates([program]));
-    true
+    let suggestion = Suggestion::add(file, [program]);
+    let finding = Finding::new(kind, lint.site(file, None), program.as_str(), message, suggestion);
+    lint.emit(finding.candidates([program]));
+    false
 }
 
 #[cfg(test)]

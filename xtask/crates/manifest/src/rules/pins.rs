@@ -1,7 +1,7 @@
 //! Rule: coreos-common.mk pins the requested release, channel and vendor, and the systemd version of the images.
 
 use crate::common_mk::{CommonMk, RELEASE, SYSTEMD, URL};
-use crate::finding::{Finding, FindingKind, Severity};
+use crate::finding::{Finding, FindingKind, FindingSite};
 use crate::suggestion::Suggestion;
 use coreos_types::error::Result;
 use coreos_types::release::{Board, Channel, Flavor, Release, SystemdVersion};
@@ -22,44 +22,29 @@ pub struct PinTargets {
 }
 
 /// A pinned value that differs from its target.
-struct Mismatch {
+struct Mismatch<'t> {
     variable: &'static str,
-    target: TargetValue,
+    /// The value to pin, as a candidate of the finding.
+    target: String,
     message: String,
-}
-
-/// The value to pin.
-enum TargetValue {
-    Vendor(&'static Vendor),
-    Channel(Channel),
-    Release(Release),
-    Systemd(SystemdVersion),
+    /// Pins the target.
+    set: Box<dyn Fn(&mut CommonMk) -> Result<()> + 't>,
 }
 
 /// The comparisons in the order of fixing: the vendor first, because vendors have different channels.
-const COMPARISONS: [fn(&CommonMk, &PinTargets) -> Option<Mismatch>; 4] =
+const COMPARISONS: [for<'t> fn(&CommonMk, &'t PinTargets) -> Option<Mismatch<'t>>; 4] =
     [compare_vendor, compare_channel, compare_release, compare_systemd];
 
 /// Reports each value that differs from its target.
 pub fn check(pins: &CommonMk, file: &str, targets: &PinTargets, board: Board) -> Vec<Finding> {
     let Some(flavor) = Flavor::from_dir_name("usr_from_coreos") else { return Vec::new() };
     let text = lossless_text::from_bytes(pins.as_bytes());
-    let finding = |mismatch: Mismatch| {
+    let finding = |mismatch: Mismatch<'_>| {
         let line = pins.line(mismatch.variable);
-        Finding {
-            file: file.to_owned(),
-            line: Some(line),
-            kind: FindingKind::Tidy,
-            severity: Severity::Warning,
-            board,
-            flavor: flavor.clone(),
-            path: text.lines().nth(line.saturating_sub(1)).unwrap_or_default().to_owned(),
-            needed_by: Vec::new(),
-            candidates: vec![mismatch.target.to_string()],
-            message: mismatch.message,
-            suggestion: Suggestion::RunFix,
-            fixable: false,
-        }
+        let site = FindingSite { board, flavor: &flavor, file, line: Some(line) };
+        let path = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+        Finding::new(FindingKind::Tidy, site, path, mismatch.message, Suggestion::RunFix)
+            .candidates([mismatch.target])
     };
     COMPARISONS.iter().filter_map(|compare| compare(pins, targets)).map(finding).collect()
 }
@@ -70,58 +55,53 @@ pub fn check(pins: &CommonMk, file: &str, targets: &PinTargets, board: Board) ->
 /// A URL that cannot be edited.
 pub fn fix(mut pins: CommonMk, targets: &PinTargets) -> Result<CommonMk> {
     for compare in COMPARISONS {
-        match compare(&pins, targets).map(|mismatch| mismatch.target) {
-            None => {}
-            Some(TargetValue::Vendor(vendor)) => pins.set_vendor(vendor, targets.channel)?,
-            Some(TargetValue::Channel(channel)) => pins.set_url_channel(channel)?,
-            Some(TargetValue::Release(release)) => pins.set_release(&release)?,
-            Some(TargetValue::Systemd(version)) => pins.set_systemd(version)?,
+        if let Some(mismatch) = compare(&pins, targets) {
+            (mismatch.set)(&mut pins)?;
         }
     }
     Ok(pins)
 }
 
-fn compare_vendor(pins: &CommonMk, targets: &PinTargets) -> Option<Mismatch> {
+fn compare_vendor<'t>(pins: &CommonMk, targets: &'t PinTargets) -> Option<Mismatch<'t>> {
     let vendor = targets.vendor.filter(|vendor| pins.vendor() != Some(*vendor))?;
-    let message = format!("{URL} does not name {vendor}, which is requested");
-    Some(Mismatch { variable: URL, target: TargetValue::Vendor(vendor), message })
-}
-
-/// The build downloads the image from the channel in the URL.
-fn compare_channel(pins: &CommonMk, targets: &PinTargets) -> Option<Mismatch> {
-    let (pinned, channel) = (pins.channel()?, targets.channel?);
-    let release = &targets.release;
-    let message = format!("{URL} names the {pinned} channel, and {release} is taken from {channel}");
-    (pinned != channel).then_some(Mismatch { variable: URL, target: TargetValue::Channel(channel), message })
-}
-
-fn compare_release(pins: &CommonMk, targets: &PinTargets) -> Option<Mismatch> {
-    let release = &targets.release;
-    let message = format!("{RELEASE} is {}, and {release} is requested", pins.release());
-    let target = TargetValue::Release(release.clone());
-    (pins.release() != release).then_some(Mismatch { variable: RELEASE, target, message })
-}
-
-/// Stage1 selects systemd features by the pinned version.
-fn compare_systemd(pins: &CommonMk, targets: &PinTargets) -> Option<Mismatch> {
-    let systemd = targets.systemd;
-    let message = format!("{SYSTEMD} is {}, and the image has systemd {systemd}", pins.systemd());
-    (pins.systemd() != systemd).then_some(Mismatch {
-        variable: SYSTEMD,
-        target: TargetValue::Systemd(systemd),
-        message,
+    Some(Mismatch {
+        variable: URL,
+        target: vendor.to_string(),
+        message: format!("{URL} does not name {vendor}, which is requested"),
+        set: Box::new(|pins| pins.set_vendor(vendor, targets.channel)),
     })
 }
 
-impl std::fmt::Display for TargetValue {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            TargetValue::Vendor(vendor) => vendor.fmt(f),
-            TargetValue::Channel(channel) => channel.fmt(f),
-            TargetValue::Release(release) => release.fmt(f),
-            TargetValue::Systemd(version) => version.fmt(f),
-        }
-    }
+/// The build downloads the image from the channel in the URL.
+fn compare_channel<'t>(pins: &CommonMk, targets: &'t PinTargets) -> Option<Mismatch<'t>> {
+    let (pinned, channel, release) = (pins.channel()?, targets.channel?, &targets.release);
+    (pinned != channel).then(|| Mismatch {
+        variable: URL,
+        target: channel.to_string(),
+        message: format!("{URL} names the {pinned} channel, and {release} is taken from {channel}"),
+        set: Box::new(move |pins| pins.set_url_channel(channel)),
+    })
+}
+
+fn compare_release<'t>(pins: &CommonMk, targets: &'t PinTargets) -> Option<Mismatch<'t>> {
+    let release = &targets.release;
+    (pins.release() != release).then(|| Mismatch {
+        variable: RELEASE,
+        target: release.to_string(),
+        message: format!("{RELEASE} is {}, and {release} is requested", pins.release()),
+        set: Box::new(|pins| pins.set_release(release)),
+    })
+}
+
+/// Stage1 selects systemd features by the pinned version.
+fn compare_systemd<'t>(pins: &CommonMk, targets: &'t PinTargets) -> Option<Mismatch<'t>> {
+    let systemd = targets.systemd;
+    (pins.systemd() != systemd).then(|| Mismatch {
+        variable: SYSTEMD,
+        target: systemd.to_string(),
+        message: format!("{SYSTEMD} is {}, and the image has systemd {systemd}", pins.systemd()),
+        set: Box::new(move |pins| pins.set_systemd(systemd)),
+    })
 }
 
 #[cfg(test)]

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::fix_state::{Fixer, normalized_entries, sort_by_name_kind};
+use super::fix_state::{Fixer, entries_by_name_kind};
 use crate::editor::ManifestEditor;
 use crate::finding::FixKind;
 use crate::image_index::ImageIndex;
 use crate::known_dlopens::is_loaded_by_name;
 use crate::library_name::{LibraryName, NameKind};
+use crate::only;
 use crate::replacement::MAX_LIBRARIES;
 use usr::path::UsrPath;
 
@@ -22,11 +23,8 @@ pub(super) fn fix_by_additions(fixer: &mut Fixer<'_>) {
     for file in &fixer.files {
         let Some(editor) = fixer.editors.get_mut(file) else { continue };
         let mut changes = LibraryChanges::new(editor);
-        if changes.is_empty() {
-            continue;
-        }
         for path in missing_entries(editor, fixer.index) {
-            let Some(name) = LibraryName::parse(path.name()) else { continue };
+            let Some(name) = LibraryName::from_path(&path) else { continue };
             if fixer.requested_stems.contains(name.stem) || is_loaded_by_name(name.stem) {
                 continue;
             }
@@ -54,9 +52,6 @@ fn fix_like_other_manifests(fixer: &mut Fixer<'_>) {
         .filter_map(|fix| Some((fix.from.clone()?, (fix.to.clone()?, fix.reason.clone()))))
         .filter(|(_, (to, _))| fixer.index.tree.get(to).is_some())
         .collect();
-    if answers.is_empty() {
-        return;
-    }
     for file in &fixer.files {
         let Some(editor) = fixer.editors.get_mut(file) else { continue };
         for path in missing_entries(editor, fixer.index) {
@@ -69,9 +64,9 @@ fn fix_like_other_manifests(fixer: &mut Fixer<'_>) {
 
 /// The entries that the image does not have, sonames first.
 fn missing_entries(editor: &ManifestEditor, index: &ImageIndex<'_>) -> Vec<UsrPath> {
-    let mut missing = normalized_entries(editor);
+    let mut missing = entries_by_name_kind(editor);
     missing.retain(|path| index.tree.get(path.as_str()).is_none());
-    sort_by_name_kind(missing)
+    missing
 }
 
 /// The libraries that the fixes of one manifest added or renamed.
@@ -87,16 +82,14 @@ impl LibraryChanges {
     fn new(editor: &ManifestEditor) -> LibraryChanges {
         let mut changes = LibraryChanges::default();
         for fix in editor.fixes() {
-            let name_in = |line: &str| line.rsplit('/').next().unwrap_or_default().to_owned();
             match (&fix.from, &fix.to) {
                 (None, Some(to)) => {
-                    if let (Some(name), Ok(path)) = (LibraryName::parse(&name_in(to)), UsrPath::new(to)) {
-                        let family = LibraryName::family(name.stem).to_owned();
-                        changes.additions.entry(family).or_default().push(path);
+                    if let (Some(name), Ok(path)) = (LibraryName::from_path(to), UsrPath::new(to)) {
+                        changes.additions.entry(name.family().to_owned()).or_default().push(path);
                     }
                 }
                 (Some(from), Some(to)) => {
-                    if let Some(name) = LibraryName::parse(&name_in(from)) {
+                    if let Some(name) = LibraryName::from_path(from) {
                         changes.add_renamed_soname(&name, to);
                     }
                 }
@@ -104,10 +97,6 @@ impl LibraryChanges {
             }
         }
         changes
-    }
-
-    fn is_empty(&self) -> bool {
-        self.additions.is_empty() && self.renamed_sonames.is_empty()
     }
 
     fn add_renamed_soname(&mut self, name: &LibraryName<'_>, to: &str) {
@@ -118,7 +107,7 @@ impl LibraryChanges {
 
     fn rename(&mut self, name: &LibraryName<'_>, new: UsrPath) {
         self.add_renamed_soname(name, new.as_str());
-        if let Some(additions) = self.additions.get_mut(LibraryName::family(name.stem)) {
+        if let Some(additions) = self.additions.get_mut(name.family()) {
             additions.retain(|path| *path != new);
         }
     }
@@ -127,31 +116,32 @@ impl LibraryChanges {
     /// one of the same kind of name, or the only one at all if that is soname and file in one: neither a soname nor the
     /// file that it points to replaces the other.
     fn replacement(&self, name: &LibraryName<'_>, index: &ImageIndex<'_>) -> Option<UsrPath> {
-        let family = self.additions.get(LibraryName::family(name.stem))?;
+        let family = self.additions.get(name.family())?;
         // Of more, none is certain.
         if family.len() > MAX_LIBRARIES {
             return None;
         }
         let with_stem = |is_one: &dyn Fn(&str) -> bool| -> Vec<&UsrPath> {
             let is_one =
-                |path: &&UsrPath| LibraryName::parse(path.name()).is_some_and(|name| is_one(name.stem));
+                |path: &&UsrPath| LibraryName::from_path(*path).is_some_and(|name| is_one(name.stem));
             family.iter().filter(is_one).collect()
         };
         let mut candidates = with_stem(&|stem| stem == name.stem);
         if candidates.is_empty() {
             candidates = with_stem(&|stem| is_version_of(stem, name.stem));
         }
-        let has_same_kind = |candidate: &&&UsrPath| {
-            LibraryName::parse(candidate.name()).is_some_and(|other| other.kind.same_kind(name.kind))
-        };
-        let alike: Vec<&&UsrPath> = candidates.iter().filter(has_same_kind).collect();
-        match (alike.as_slice(), candidates.as_slice()) {
-            ([only], _) => Some((**only).clone()),
-            ([], [only]) if name.kind != NameKind::LinkerName && index.soname(only) == Some(only.name()) => {
-                Some((*only).clone())
+        let mut alike = candidates.clone();
+        alike.retain(|path| {
+            LibraryName::from_path(*path).is_some_and(|other| other.kind.same_kind(name.kind))
+        });
+        let is_soname_and_file = |path: &UsrPath| index.soname(path) == Some(path.name());
+        let found = match alike.as_slice() {
+            [] if name.kind != NameKind::LinkerName => {
+                only(candidates).filter(|path| is_soname_and_file(path))
             }
-            _ => None,
-        }
+            _ => only(alike),
+        };
+        found.cloned()
     }
 }
 

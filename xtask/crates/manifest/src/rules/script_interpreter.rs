@@ -1,28 +1,25 @@
 //! Rule: the interpreter of a listed script is listed. Advice: another script may only source the file.
 
-use super::lint_state::{Lint, Problem};
+use super::lint_state::Lint;
 use crate::finding::FindingKind;
 use crate::suggestion::Suggestion;
 use crate::unit_and_script_execs::MissingExecutable;
 
 /// Reports interpreters of scripts, and programs that env(1) starts for them.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
-    let references = lint.exec_references;
-    for missing in references.iter().filter_map(|reference| reference.missing(lint.selection)) {
-        let script = &missing.reference.referrer;
-        let Some(location) = lint.location(script).filter(|_| missing.reference.is_script) else { continue };
-        let program = &missing.executable;
-        let suggestion = if missing.in_image {
-            Suggestion::add(location.file, [program])
-        } else {
-            Suggestion::ChangeRelease
+    for missing in lint.missing_executables.iter().filter(|missing| missing.reference.is_script) {
+        let (script, program) = (&missing.reference.referrer, &missing.executable);
+        let Some(location) = lint.selection.location(script) else { continue };
+        let suggestion = match missing.in_image {
+            true => Suggestion::add(location.file, [program]),
+            false => Suggestion::ChangeRelease,
         };
-        let problem = Problem::new(FindingKind::Advice, message(&missing), suggestion);
-        lint.emit(location, program.as_str(), problem.needed_by([script]));
+        let finding = lint.finding(FindingKind::Advice, location, program, message(missing), suggestion);
+        lint.emit(finding.needed_by([script]));
     }
 }
 
-fn message(missing: &MissingExecutable) -> String {
+fn message(missing: &MissingExecutable<'_>) -> String {
     let (script, program) = (&missing.reference.referrer, &missing.executable);
     let line = format!("{script} starts with {:?}", missing.reference.directive);
     if missing.in_image {

@@ -1,14 +1,12 @@
 //! A small image and one manifest, for the tables of the rules' tests.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
-
 use super::lint_and_fix::{FixOptions, fix, lint};
 use crate::accepted_findings::AcceptedFindings;
 use crate::editor::ManifestEditor;
 use crate::file::ManifestFile;
 use crate::image_index::ImageIndex;
-use crate::selection::{ManifestRef, ManifestSet, ManifestsByPath};
+use crate::selection::{ManifestRef, ManifestSet};
 use coreos_types::release::{Board, Flavor};
 use usr::elf::{DlopenNote, DlopenPriority, ElfInfo, VersionNeed};
 use usr::file_info::{FileInfo, read};
@@ -100,10 +98,9 @@ pub(super) fn run_with(paths: &[&str], manifest: &str, drop_missing: bool) -> Ou
     };
     let flavors = ManifestSet::from_board(Board::Amd64, &[listing("m"), listing("z")]);
     let check = |text: &str| {
-        let files =
-            BTreeMap::from([("m", ManifestFile::parse(text.as_bytes())), ("z", ManifestFile::parse(b""))]);
-        let manifests: ManifestsByPath<'_> = files.iter().map(|(name, text)| (*name, text)).collect();
-        lint(&flavors, &manifests, &index, Some(DlopenPriority::Required))
+        let manifests = [("m", text), ("z", "")]
+            .map(|(name, text)| (name.to_owned(), ManifestFile::parse(text.as_bytes())));
+        lint(&flavors, &manifests.into(), &index, Some(DlopenPriority::Required))
     };
     let found = check(manifest);
     let mut editors = ManifestEditor::open_all([("m", manifest.as_bytes()), ("z", &b""[..])]);

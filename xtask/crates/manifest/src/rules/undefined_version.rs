@@ -1,17 +1,18 @@
-//! Rule: the library that the loader takes defines each symbol version that is needed of it. Without a fix.
+//! Rule: the library that the loader takes defines each symbol version that its dependents need. Without a fix.
 
-use super::lint_state::{Lint, Problem, subject};
+use super::lint_state::{Lint, subject};
 use crate::finding::FindingKind;
 
 /// Reports each symbol version that is not defined.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
     for ((library, version), needed_by) in &lint.dependencies.versions {
-        let location = needed_by.iter().chain([library]).find_map(|path| lint.location(path));
+        let location = needed_by.iter().chain([library]).find_map(|path| lint.selection.location(path));
         let Some(location) = location else { continue };
         let needs = subject(needed_by);
         let message = format!("{needs} version {version} of {library}, which does not define it");
-        let problem = Problem::new(FindingKind::VersionUnsatisfied, message, lint.removal(needed_by));
-        lint.emit(location, library.as_str(), problem.needed_by(needed_by));
+        let removal = lint.dependents.removal(needed_by, None);
+        let finding = lint.finding(FindingKind::VersionUnsatisfied, location, library, message, removal);
+        lint.emit(finding.needed_by(needed_by));
     }
 }
 

@@ -1,44 +1,33 @@
 //! Rule: the program of a listed unit is listed. Without a fix: removing the unit may be the right decision.
 
-use super::lint_state::{Lint, Problem};
+use super::lint_state::Lint;
 use crate::finding::{FindingKind, Severity};
-use crate::selection::Location;
 use crate::suggestion::Suggestion;
-use crate::unit_and_script_execs::MissingExecutable;
 
 /// Reports programs of units that are not listed. A command that may fail, or that the unit works without, is advice.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
-    let references = lint.exec_references;
-    for missing in references.iter().filter_map(|reference| reference.missing(lint.selection)) {
-        if !missing.reference.is_script
-            && let Some(location) = lint.location(&missing.reference.referrer)
-        {
-            report(lint, &missing, location);
-        }
+    for missing in lint.missing_executables.iter().filter(|missing| !missing.reference.is_script) {
+        let (reference, program) = (missing.reference, &missing.executable);
+        let Some(mut location) = lint.selection.location(&reference.referrer) else { continue };
+        let (kind, suggestion) = if missing.in_image {
+            location = lint.selection.nearest_entry(program, location);
+            let kind = if reference.may_fail { FindingKind::Advice } else { FindingKind::NeedsUnlisted };
+            (kind, Suggestion::add(location.file, [program]))
+        } else if reference.is_needed_to_start() {
+            (FindingKind::NeedsNowhere, lint.dependents.removal([&reference.referrer], None))
+        } else if reference.may_fail {
+            continue;
+        } else {
+            // The unit works without the program, so its line is not removed.
+            (FindingKind::Advice, Suggestion::ChangeRelease)
+        };
+        let state = if missing.in_image { "listed" } else { "in the image" };
+        let message =
+            format!("{} has {:?}, and {program} is not {state}", reference.referrer, reference.directive);
+        let finding = lint.finding(kind, location, program, message, suggestion);
+        let severity = if kind == FindingKind::Advice { Severity::Advice } else { Severity::Warning };
+        lint.emit(finding.needed_by([&reference.referrer]).severity(severity));
     }
-}
-
-fn report<'a>(lint: &mut Lint<'a, '_>, missing: &MissingExecutable, unit: Location<'a>) {
-    let reference = &missing.reference;
-    let program = &missing.executable;
-    let state = if missing.in_image { "listed" } else { "in the image" };
-    let message =
-        format!("{} has {:?}, and {program} is not {state}", reference.referrer, reference.directive);
-    let (location, problem) = if missing.in_image {
-        let location = lint.preferred_location(program, unit);
-        let kind = if reference.may_fail { FindingKind::Advice } else { FindingKind::NeedsUnlisted };
-        (location, Problem::new(kind, message, Suggestion::add(location.file, [program])))
-    } else if reference.is_needed_to_start() {
-        (unit, Problem::new(FindingKind::NeedsNowhere, message, lint.removal([&reference.referrer])))
-    } else if reference.may_fail {
-        return;
-    } else {
-        // The unit works without the program, so its line is not removed.
-        (unit, Problem::new(FindingKind::Advice, message, Suggestion::ChangeRelease))
-    };
-    let is_advice = reference.may_fail || !missing.in_image && !reference.is_needed_to_start();
-    let severity = if is_advice { Severity::Advice } else { Severity::Warning };
-    lint.emit(location, program.as_str(), problem.needed_by([&reference.referrer]).severity(severity));
 }
 
 #[cfg(test)]

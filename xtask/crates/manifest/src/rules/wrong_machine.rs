@@ -1,6 +1,6 @@
 //! Rule: a listed ELF file is for the board's machine, and can be loaded. Without a fix.
 
-use super::lint_state::{Lint, Problem, subject};
+use super::lint_state::{Lint, subject};
 use crate::finding::FindingKind;
 use usr::file_info::FileInfo;
 
@@ -9,34 +9,29 @@ const EM_BPF: u16 = 247;
 
 /// Reports files for another machine, files that are not valid ELF, and files that the loader would stop at.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
-    let board = lint.selection.manifests.board;
-    for (path, info) in lint.selection.files() {
+    let (board, selection) = (lint.selection.manifests.board, lint.selection);
+    for (path, info) in selection.files() {
         let message = match info {
             FileInfo::Elf(elf) if elf.dynamic && ![board.elf_machine(), EM_BPF].contains(&elf.machine) => {
-                format!(
-                    "{path} is for ELF machine {}; {board} is {} ({})",
-                    elf.machine,
-                    board.elf_machine(),
-                    board.machine()
-                )
+                let (machine, expected) = (elf.machine, board.elf_machine());
+                format!("{path} is for ELF machine {machine}; {board} is {expected} ({})", board.machine())
             }
             FileInfo::MalformedElf(error) => {
                 format!("{path} has an ELF magic and is not a valid ELF file: {error}")
             }
             _ => continue,
         };
-        let Some(location) = lint.location(path) else { continue };
-        let problem = Problem::new(FindingKind::WrongMachine, message, lint.removal([path]));
-        lint.emit(location, path.as_str(), problem);
+        let Some(location) = selection.location(path) else { continue };
+        let removal = lint.dependents.removal([path], None);
+        lint.emit(lint.finding(FindingKind::WrongMachine, location, path, message, removal));
     }
     for (path, (needed_by, error)) in &lint.dependencies.unloadable {
-        let is_reported =
-            matches!(lint.selection.tree.file_info(path.as_str()), Some(FileInfo::MalformedElf(_)));
-        let Some(location) = lint.location(path).filter(|_| !is_reported) else { continue };
+        let is_reported = matches!(selection.tree.file_info(path.as_str()), Some(FileInfo::MalformedElf(_)));
+        let Some(location) = selection.location(path).filter(|_| !is_reported) else { continue };
         let message = format!("{} {path}, which cannot be loaded: {error}", subject(needed_by));
-        let suggestion = lint.removal(needed_by.iter().chain([path]));
-        let problem = Problem::new(FindingKind::WrongMachine, message, suggestion);
-        lint.emit(location, path.as_str(), problem.needed_by(needed_by));
+        let removal = lint.dependents.removal(needed_by.iter().chain([path]), None);
+        let finding = lint.finding(FindingKind::WrongMachine, location, path, message, removal);
+        lint.emit(finding.needed_by(needed_by));
     }
 }
 
