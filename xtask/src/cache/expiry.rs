@@ -4,7 +4,7 @@
 //! the release that the tree pins, an image that is in use, and one that none of its URLs serves any more: it could not
 //! be downloaded again.
 
-use std::fs::{self, File};
+use std::fs::{self, DirEntry, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -67,54 +67,46 @@ impl CacheEntry {
 /// Lists the images in the cache, the most recently used first. Entries that cannot be read, or do not have the cache's
 /// layout, are skipped.
 pub fn entries(cache: &Cache) -> Vec<CacheEntry> {
-    let mut found = Vec::new();
-    let Ok(releases) = cache.path("releases") else { return found };
-    for [brand, board, release, digest] in directories(&releases) {
-        let directory = releases.join(&brand).join(&board).join(&release).join(&digest);
-        let images = fs::read_dir(&directory).into_iter().flatten().flatten();
-        let mut images = images.map(|entry| entry.path());
-        let Some(image) = images.find(|path| path.to_string_lossy().ends_with(".cpio.gz")) else { continue };
-        let Ok(metadata) = fs::symlink_metadata(&image) else { continue };
-        if !metadata.is_file() || !bounded_file::is_own(&metadata) {
-            continue;
-        }
-        let modified = |path: &Path| fs::symlink_metadata(path).and_then(|found| found.modified()).ok();
-        let stored = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-        let used = modified(&directory.join(USED)).map_or(stored, |used| used.max(stored));
-        let origins = origins_of(&image);
-        found.push(CacheEntry {
-            brand,
-            board,
-            release,
-            digest,
-            bytes: metadata.len(),
-            used,
-            origins,
-            directory,
-        });
+    let Ok(releases) = cache.path("releases") else { return Vec::new() };
+    let mut directories = vec![releases.clone()];
+    for _level in ["brand", "board", "release", "digest"] {
+        directories = directories.iter().flat_map(|directory| subdirectories(directory)).collect();
     }
-    found.sort_by(|a, b| b.used.cmp(&a.used).then_with(|| a.directory.cmp(&b.directory)));
-    found
+    let entries = directories.into_iter().filter_map(|directory| entry(&releases, directory));
+    let mut entries: Vec<CacheEntry> = entries.collect();
+    entries.sort_by(|a, b| b.used.cmp(&a.used).then_with(|| a.directory.cmp(&b.directory)));
+    entries
 }
 
-/// The names of the directories four levels down.
-fn directories(releases: &Path) -> Vec<[String; 4]> {
-    let below = |path: &Path| -> Vec<String> {
-        let entries = fs::read_dir(path).into_iter().flatten().flatten();
-        let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        directories.filter_map(|entry| entry.file_name().into_string().ok()).collect()
-    };
-    let mut found = Vec::new();
-    for brand in below(releases) {
-        for board in below(&releases.join(&brand)) {
-            for release in below(&releases.join(&brand).join(&board)) {
-                for digest in below(&releases.join(&brand).join(&board).join(&release)) {
-                    found.push([brand.clone(), board.clone(), release.clone(), digest]);
-                }
-            }
-        }
+fn subdirectories(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    directories.map(|entry| entry.path())
+}
+
+/// The image in a directory `BRAND/BOARD/RELEASE/DIGEST` of `releases`.
+fn entry(releases: &Path, directory: PathBuf) -> Option<CacheEntry> {
+    let names = directory.strip_prefix(releases).ok()?.to_str()?.split('/').map(str::to_owned);
+    let [brand, board, release, digest] = names.collect::<Vec<_>>().try_into().ok()?;
+    let images = fs::read_dir(&directory).ok()?.flatten();
+    let mut images = images.map(|entry| entry.path());
+    let image = images.find(|path| path.to_string_lossy().ends_with(".cpio.gz"))?;
+    let metadata = fs::symlink_metadata(&image).ok()?;
+    if !metadata.is_file() || !bounded_file::is_own(&metadata) {
+        return None;
     }
-    found
+    let stored = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+    let used = fs::symlink_metadata(directory.join(USED)).and_then(|found| found.modified());
+    Some(CacheEntry {
+        brand,
+        board,
+        release,
+        digest,
+        bytes: metadata.len(),
+        used: used.map_or(stored, |used| used.max(stored)),
+        origins: origins_of(&image),
+        directory,
+    })
 }
 
 /// Records the use of an image. After an error, the image seems unused for longer than it is.
@@ -162,22 +154,17 @@ pub fn reason_to_keep(
     })
 }
 
-/// Removes an image with its signature and origins.
+/// Removes an image with its signature and origins, and the directory of its release if that has no other image.
 ///
 /// # Errors
 /// The directory cannot be removed.
 pub fn remove(entry: &CacheEntry) -> Result<()> {
     let about = || format!("cannot remove {}", entry.directory.display());
     fs::remove_dir_all(&entry.directory).with_context(about)?;
-    // Also the release's directory, if it is empty then.
-    if let Some(release) = entry.directory.parent() {
-        let is_empty = |path: &Path| {
-            fs::read_dir(path)
-                .is_ok_and(|mut names| names.all(|name| name.is_ok_and(|name| name.file_name() == "lock")))
-        };
-        if is_empty(release) {
-            let _ = fs::remove_dir_all(release);
-        }
+    let Some(release) = entry.directory.parent() else { return Ok(()) };
+    let is_lock = |name: std::io::Result<DirEntry>| name.is_ok_and(|name| name.file_name() == "lock");
+    if fs::read_dir(release).is_ok_and(|mut names| names.all(is_lock)) {
+        let _ = fs::remove_dir_all(release);
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Identity of a file's content by its metadata, without reading the file.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
@@ -22,23 +22,15 @@ pub(super) struct FileId {
 impl FileId {
     /// Reads the metadata of an open file.
     pub(super) fn from_file(file: &File) -> Result<FileId> {
-        Ok(FileId::from_metadata(&file.metadata().with_context(|| "cannot examine the image")?))
-    }
-
-    fn from_metadata(found: &Metadata) -> FileId {
+        let found = file.metadata().with_context(|| "cannot examine the image")?;
         let nanos = |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
-        FileId {
+        Ok(FileId {
             device: found.dev(),
             inode: found.ino(),
             size: found.size(),
             modified: nanos(found.mtime(), found.mtime_nsec()),
             changed: nanos(found.ctime(), found.ctime_nsec()),
-        }
-    }
-
-    /// The file's size in bytes.
-    pub(super) fn size(&self) -> u64 {
-        self.size
+        })
     }
 
     /// Whether the last change is so recent that a later one could have the same time (git's "racily clean").

@@ -1,21 +1,17 @@
 //! The image store: cache, HTTP client, trusted keys and terminal, with the signature checks that every source shares.
 
-use std::io::Read;
-
 use super::dir::Cache;
 use super::file_id::FileId;
+use super::image_file::ImageFile;
 use super::sig_file;
 use super::tree_cache::{CacheKey, CachedTree};
 use crate::http::{Client, MAX_LIST_LEN, MAX_SIGNATURE_LEN};
-use openpgp_policy::{DetachedSignature, Verification};
-use pxe_image::{Digest, VerifiedImage};
-
 use crate::keyring::{FetchFn, Keyring};
 use crate::terminal::Term;
 use coreos_types::error::{Error, Result};
 use coreos_types::signer::Signer;
-
-pub(super) use pxe_image::SignatureCheck;
+use openpgp_policy::{Certificate, DetachedSignature, Verification};
+use pxe_image::{Digest, SignatureCheck};
 
 /// Opens local images, cached images and downloads. Several threads may share it.
 pub struct ImageStore<'t> {
@@ -59,8 +55,8 @@ impl ImageStore<'_> {
         verification.finish().into_signer().map(|signer| Some((bytes, signer)))
     }
 
-    /// Parses the signature of `source` and begins its verification, with newer certificates if its key is unknown.
-    pub(super) fn begin_verification(&self, source: &str, signature: &[u8]) -> Result<Verification> {
+    /// Begins the verification of a signature of `source`, with newer certificates if its key is unknown.
+    fn begin_verification(&self, source: &str, signature: &[u8]) -> Result<Verification> {
         let signature = DetachedSignature::parse(signature, &format!("{source}.sig"))?;
         let fetch = |url: &str| self.client.get_certificate(url);
         let fetch: Option<FetchFn<'_>> = if self.client.is_offline() { None } else { Some(&fetch) };
@@ -72,35 +68,17 @@ impl ImageStore<'_> {
         let Some(signature) = signature else { return Ok(SignatureCheck::Unsigned) };
         let verification = self.begin_verification(source, signature)?;
         if verification.needs_data() {
-            Ok(verification.into())
-        } else {
-            // The signature is refused whatever the bytes are: they need not be read or downloaded.
-            verification
-                .finish()
-                .into_signer()
-                .and_then(|_| Err(Error::refused(format!("{source} is not signed"))))
+            return Ok(verification.into());
         }
-    }
-
-    /// Verifies a stream in one pass. `size` is its length in bytes, if known.
-    pub(super) fn verify_stream(
-        &self,
-        source: &str,
-        stream: impl Read,
-        size: Option<u64>,
-        check: SignatureCheck,
-    ) -> Result<VerifiedImage> {
-        VerifiedImage::verify(source, stream, size, check, &self.cache.temp_dir_or_system())
+        // The signature is refused whatever the bytes are: they need not be read or downloaded.
+        let signer = verification.finish().into_signer();
+        signer.and_then(|_| Err(Error::refused(format!("{source} is not signed"))))
     }
 
     /// The key of a cached tree for these inputs and the local certificates.
     pub(super) fn cache_key(&self, stamp: FileId, signature: Option<&[u8]>) -> CacheKey {
-        let certificates: Vec<u8> = self
-            .keyring
-            .local_certificates()
-            .iter()
-            .flat_map(|certificate| certificate.to_bytes().to_vec())
-            .collect();
+        let certificates = self.keyring.local_certificates();
+        let certificates: Vec<u8> = certificates.iter().flat_map(Certificate::to_bytes).collect();
         CacheKey {
             stamp,
             signature: signature.map(Digest::sha256),
@@ -112,13 +90,11 @@ impl ImageStore<'_> {
     /// valid, and the inner one for an image without a signature.
     pub(super) fn reverify_cached(
         &self,
-        source: &str,
-        signature: Option<&[u8]>,
+        file: &ImageFile,
         cached: &CachedTree,
     ) -> Result<Option<Option<Signer>>> {
-        let Some(signature) = signature else { return Ok(Some(None)) };
-        let parsed = DetachedSignature::parse(signature, &format!("{source}.sig"))?;
-        let verification = self.keyring.begin_verification(&parsed, None)?;
+        let Some(signature) = file.parse_signature()? else { return Ok(Some(None)) };
+        let verification = self.keyring.begin_verification(&signature, None)?;
         // Of several signatures another one may be valid now, and the digest of the image by another hash.
         let octets = verification.plain_digest().map_or(32, |digest| digest.len());
         let results = verification.finish_with_digests(&cached.hashes);

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::image::ImageHandle;
+use super::image_file::ImageFile;
 use super::image_store::ImageStore;
 use super::sig_file;
 use coreos_types::error::{Error, Result, ResultExt};
@@ -26,12 +27,12 @@ impl ImageStore<'_> {
             return Err(Error::failed(format!("{} is not a file: expected a PXE image", image.display()))
                 .with_hint("pass the .cpio.gz itself: --image FILE"));
         }
-        let bytes = sig_file::read(&sig_path)?;
-        if bytes.is_none() && !unsigned {
+        let signature = sig_file::read(&sig_path)?;
+        if signature.is_none() && !unsigned {
             return Err(sig_file::missing_signature(sig_path.display()).with_hint(
                 "pass a signature at another path with --signature FILE; --unsigned accepts an image without one",
             ));
         }
-        ImageHandle::open(self, path, image.display().to_string(), bytes)
+        ImageHandle::open(self, ImageFile { path, source: image.display().to_string(), signature })
     }
 }

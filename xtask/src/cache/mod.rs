@@ -23,6 +23,8 @@ mod download;
 pub mod expiry;
 mod file_id;
 mod image;
+mod image_entries;
+mod image_file;
 mod image_reader;
 mod image_store;
 mod local;

@@ -1,7 +1,7 @@
 //! Partial downloads, each locked so that another process that downloads the same release waits.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::ErrorKind;
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::http::ResumePoint;
 use crate::signals::TempPath;
 use crate::terminal::Term;
 use crate::unsupported_lock::is_unsupported_lock;
-use coreos_types::error::{Result, ResultExt};
+use coreos_types::error::{Error, ErrorKind, Result, ResultExt};
 
 /// Larger than any state file, which has a length and a validator.
 const MAX_STATE: u64 = 16 << 10;
@@ -90,6 +90,13 @@ impl PartialDownload {
         &self.path
     }
 
+    /// Discards a download of the wrong bytes; after another error it can be resumed.
+    pub(super) fn discard_refused(&self, error: &Error) {
+        if error.kind == ErrorKind::Refused {
+            self.discard();
+        }
+    }
+
     /// Deletes the partial file and its state.
     pub(super) fn discard(&self) {
         // Files that do not exist are as good as deleted.
@@ -100,13 +107,13 @@ impl PartialDownload {
 
 /// Opens a file of this user. A file of another user (after a run with sudo) and anything that is not a regular file
 /// are replaced: this user owns the directory.
-fn open_own(path: &Path, options: &mut OpenOptions) -> std::io::Result<File> {
+fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     options.mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
     let is_own =
         |file: &File| file.metadata().is_ok_and(|found| found.is_file() && bounded_file::is_own(&found));
     match options.open(path) {
         Ok(file) if is_own(&file) => Ok(file),
-        Err(error) if error.kind() == ErrorKind::NotFound => Err(error),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(error),
         _ => {
             fs::remove_file(path)?;
             options.open(path)

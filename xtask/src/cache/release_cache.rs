@@ -12,8 +12,9 @@ use crate::atomic_file;
 use crate::bounded_file;
 use crate::http::MAX_SIGNATURE_LEN;
 use crate::release_dir::ReleaseDir;
-use coreos_types::error::{Result, ResultExt};
+use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::release::{Board, Release};
+use coreos_types::shell::quote;
 use coreos_types::vendor::Vendor;
 use pxe_image::Digest;
 
@@ -97,18 +98,10 @@ impl ReleaseCache {
         let about = || format!("cannot store the image in {}", directory.display());
         fs::create_dir_all(&directory).with_context(about)?;
         // The URLs that served another signature are not known to serve this one.
-        let mut known = Vec::new();
-        if bounded_file::read_own(&sig_path(&image), MAX_SIGNATURE_LEN)
-            .is_ok_and(|cached| cached == signature)
-        {
-            known = self
-                .images()?
-                .into_iter()
-                .find(|cached| cached.image == image)
-                .map_or(known, |cached| cached.origins);
-        }
+        let is_same = |cached: &CachedImage| cached.image == image && cached.signature == signature;
+        let known = self.images()?.into_iter().find(is_same).map(|cached| cached.origins);
         write_atomically(&sig_path(&image), signature)?;
-        write_origins(&image, known, url)?;
+        write_origins(&image, known.unwrap_or_default(), url)?;
         fs::rename(file, &image).with_context(about)
     }
 
@@ -137,5 +130,9 @@ fn write_origins(image: &Path, mut known: Vec<String>, url: &str) -> Result<()> 
 }
 
 fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    atomic_file::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+    let done = atomic_file::write(path, bytes).with_context(|| format!("cannot write {}", path.display()));
+    done.map_err(|error: Error| match path.is_dir() {
+        true => error.with_hint(format!("rm -r -- {}", quote(&path.display().to_string()))),
+        false => error,
+    })
 }

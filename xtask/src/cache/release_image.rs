@@ -1,7 +1,9 @@
 //! Opening the image of a release: from the cache, else from the network.
 
+use super::download::ImageDownload;
 use super::expiry;
 use super::image::ImageHandle;
+use super::image_file::ImageFile;
 use super::image_store::{ImageStore, missing_signature};
 use super::release_cache::{CachedImage, ReleaseCache};
 use crate::http::{MAX_IMAGE_LEN, MAX_SIGNATURE_LEN};
@@ -157,7 +159,8 @@ impl ImageStore<'_> {
                 Err(error) => self.term.warn(format!("{error}; downloading it again")),
             }
         }
-        self.download(cache, &images, url, &signature, check)
+        let signature = &signature;
+        ImageDownload { store: self, release: cache, url, signature, image_check: check }.run(&images)
     }
 
     /// Whether the server has the file, by the headers of its response.
@@ -172,14 +175,17 @@ impl ImageStore<'_> {
         url: &str,
         check: ImageCheck<'_>,
     ) -> Result<ImageHandle> {
-        let image =
-            ImageHandle::open(self, cached.image.clone(), url.to_owned(), Some(cached.signature.clone()));
-        let again = || Some("run it once without --offline, which downloads the image again".to_owned());
-        let mut image = image.map_err(|error| match self.client.is_offline() {
-            true => Error { hint: again(), ..error },
+        let file = ImageFile {
+            path: cached.image.clone(),
+            source: url.to_owned(),
+            signature: Some(cached.signature.clone()),
+        };
+        let again = "run it once without --offline, which downloads the image again";
+        let image = ImageHandle::open(self, file).map_err(|error| match self.client.is_offline() {
+            true => Error { hint: Some(again.to_owned()), ..error },
             false => error,
         })?;
-        check(&mut image)?;
+        check(&image)?;
         expiry::mark_used(&cached.image);
         Ok(image)
     }

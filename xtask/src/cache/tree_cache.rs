@@ -1,9 +1,7 @@
 //! Cached image trees in text form, each with the key under which it is valid.
 //!
 //! ```text
-//! image-tree 4
-//! file PATH                        empty if the path is not UTF-8 or has a control character
-//! image DIGEST                     SHA-256 or SHA-512, by its length
+//! …                                the header of [`ImageEntries`]
 //! stamp DEVICE INODE SIZE MODIFIED CHANGED
 //! signature DIGEST-OF-THE-SIG | none
 //! certificates DIGEST
@@ -13,26 +11,19 @@
 //! usr-tree 2 …
 //! ```
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::dir::Cache;
 use super::file_id::FileId;
-use super::remove_old_entries::{is_missing, remove_old_entries};
-use crate::atomic_file;
+use super::image_entries::ImageEntries;
 use crate::bounded_file;
-use coreos_types::error::{Result, ResultExt};
+use coreos_types::error::Result;
 use pxe_image::Digest;
 use usr::tree::UsrTree;
 
-const HEADER: &str = "image-tree 4";
-
-pub(super) const FILE: &str = "file ";
-/// The largest tree that is cached: that of a real image of 23,000 nodes takes 6 MiB.
-const MAX_TREE: u64 = 32 << 20;
-/// The header and the longest path.
-const MAX_HEADER: u64 = 8 << 10;
+/// The tree of a real image of 23,000 nodes takes 6 MiB.
+pub(super) const TREES: ImageEntries =
+    ImageEntries { directory: "trees", format: "image-tree 4", max_len: 32 << 20 };
 
 /// The inputs of a cached tree; it is valid as long as all of them are the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,16 +43,14 @@ pub(super) struct CachedTree {
     pub(super) tree: UsrTree,
 }
 
-/// The cache file for the tree of the image at `path`. It is keyed by that path: a new image at the same path
-/// overwrites the entry.
-pub(super) fn cache_path(cache: &Cache, path: &Path) -> Result<PathBuf> {
-    let name = Digest::sha256(path.as_os_str().as_encoded_bytes()).hex();
-    Ok(cache.dir("trees")?.join(&name[..32]))
-}
-
-/// Loads a tree from the cache, or returns the reason why none is valid.
-pub(super) fn load(file: &Path, key: &CacheKey) -> std::result::Result<CachedTree, &'static str> {
-    let bytes = bounded_file::read_own(file, MAX_TREE).map_err(|_| "its tree is not cached")?;
+/// Loads the tree of the image at `path` from the cache, or returns the reason why none is valid.
+pub(super) fn load(
+    cache: &Cache,
+    path: &Path,
+    key: &CacheKey,
+) -> std::result::Result<CachedTree, &'static str> {
+    let file = TREES.path(cache, path).map_err(|_| "the cache cannot be used")?;
+    let bytes = bounded_file::read_own(&file, TREES.max_len).map_err(|_| "its tree is not cached")?;
     parse(&bytes, key).unwrap_or(Err("its cached tree is corrupt, or of another version"))
 }
 
@@ -73,11 +62,9 @@ fn parse(bytes: &[u8], key: &CacheKey) -> Option<std::result::Result<CachedTree,
     if Digest::sha256(checked.as_bytes()).hex() != check {
         return None;
     }
+    let (digest, mut lines) = TREES.parse_header(checked)?;
     let reasons =
         ["the file has changed", "its signature has changed", "the trusted certificates have changed"];
-    let mut lines = checked.strip_prefix(HEADER)?.strip_prefix('\n')?.lines();
-    lines.next()?.strip_prefix(FILE)?;
-    let digest = Digest::from_hex(lines.next()?.strip_prefix("image ")?)?;
     for (line, reason) in key.lines().into_iter().zip(reasons) {
         if lines.next()? != line {
             return Some(Err(reason));
@@ -88,37 +75,14 @@ fn parse(bytes: &[u8], key: &CacheKey) -> Option<std::result::Result<CachedTree,
     Some(Ok(CachedTree { digest, hashes, tree }))
 }
 
-/// Stores the tree of the image at `path`, atomically, and removes the trees of images that no longer exist.
+/// Stores the tree of the image at `path`.
 pub(super) fn store(cache: &Cache, path: &Path, key: &CacheKey, cached: &CachedTree) -> Result<()> {
-    let file = cache_path(cache, path)?;
-    let image_path = path.to_str().filter(|path| !path.contains(char::is_control)).unwrap_or_default();
-    let (image, key) = (cached.digest.hex(), key.lines().join("\n"));
-    let mut head = format!("{HEADER}\n{FILE}{image_path}\nimage {image}\n{key}");
-    for hash in &cached.hashes {
-        let hex = hash.as_ref().map_or_else(|| "-".to_owned(), hex::encode);
-        head += &format!("\nhash {hex}");
-    }
+    let mut head = [vec![TREES.header(path, cached.digest)], key.lines().into()].concat();
+    let hash = |hash: &Option<Vec<u8>>| hash.as_ref().map_or_else(|| "-".to_owned(), hex::encode);
+    head.extend(cached.hashes.iter().map(|bytes| format!("hash {}", hash(bytes))));
+    let head = head.join("\n");
     let check = Digest::sha256(head.as_bytes()).hex();
-    let text = format!("{head}\ncheck {check}\n\n{}", cached.tree.to_text());
-    if text.len() as u64 > MAX_TREE {
-        // The next run reads the image again.
-        return Ok(());
-    }
-    atomic_file::write(&file, text)
-        .with_context(|| format!("cannot store the tree in {}", file.display()))?;
-    remove_old_entries(&cache.dir("trees")?, |tree| {
-        image_path_in(tree).is_some_and(|image| is_missing(&image))
-    });
-    Ok(())
-}
-
-/// The path of the image that a cache file is for; `None` if the file does not have it.
-pub(super) fn image_path_in(tree: &Path) -> Option<PathBuf> {
-    let mut head = Vec::new();
-    File::open(tree).ok()?.take(MAX_HEADER).read_to_end(&mut head).ok()?;
-    let head = head.split(|byte| *byte == b'\n').nth(1)?;
-    let path = std::str::from_utf8(head).ok()?.strip_prefix(FILE)?;
-    (!path.is_empty()).then(|| PathBuf::from(path))
+    TREES.store(cache, path, format!("{head}\ncheck {check}\n\n{}", cached.tree.to_text()))
 }
 
 impl CacheKey {

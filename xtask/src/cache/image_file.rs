@@ -1,0 +1,77 @@
+//! The file of an image, its signature, and the verification of its bytes.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+use super::dir::Cache;
+use crate::terminal::{Progress, Term};
+use coreos_types::error::{Error, Result, ResultExt};
+use openpgp_policy::DetachedSignature;
+use pxe_image::{SignatureCheck, VerifiedImage};
+
+/// A PXE image on the local disk.
+#[derive(Debug, Clone)]
+pub(super) struct ImageFile {
+    pub(super) path: PathBuf,
+    /// The URL or path of the image in messages.
+    pub(super) source: String,
+    /// The content of its `.sig`; `None` for an image that was accepted without a signature.
+    pub(super) signature: Option<Vec<u8>>,
+}
+
+impl ImageFile {
+    pub(super) fn open(&self) -> Result<File> {
+        let path = self.path.display();
+        let file = File::open(&self.path).with_context(|| format!("cannot open the image {path}"))?;
+        if file.metadata().is_ok_and(|found| found.is_dir()) {
+            return Err(Error::failed(format!("{path} is a directory: expected a PXE image")));
+        }
+        Ok(file)
+    }
+
+    /// Parses the signature, if there is one.
+    pub(super) fn parse_signature(&self) -> Result<Option<DetachedSignature>> {
+        let parse = |bytes| DetachedSignature::parse(bytes, &format!("{}.sig", self.source));
+        self.signature.as_deref().map(parse).transpose()
+    }
+
+    /// Reads `file`, this image, and verifies its bytes.
+    pub(super) fn verify(
+        &self,
+        file: &File,
+        check: SignatureCheck,
+        term: &Term,
+        cache: &Cache,
+    ) -> Result<VerifiedImage> {
+        let stream = ProgressReader::new(term, file);
+        let size = file.metadata().ok().map(|found| found.len());
+        VerifiedImage::verify(&self.source, stream, size, check, &cache.temp_dir_or_system())
+    }
+
+    /// The error of an image that has changed since it was verified.
+    pub(super) fn changed(&self) -> Error {
+        Error::failed(format!("{} changed while it was used", self.path.display()))
+    }
+}
+
+/// Reads a file, and shows the progress of its verification.
+pub(super) struct ProgressReader<'f> {
+    file: &'f File,
+    progress: Progress,
+}
+
+impl ProgressReader<'_> {
+    pub(super) fn new<'f>(term: &Term, file: &'f File) -> ProgressReader<'f> {
+        let size = file.metadata().ok().map(|found| found.len());
+        ProgressReader { file, progress: term.progress("verify", size) }
+    }
+}
+
+impl Read for ProgressReader<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(out)?;
+        self.progress.advance(count as u64);
+        Ok(count)
+    }
+}
