@@ -11,7 +11,7 @@ use crate::trusted_owners::effective_uid;
 ///
 /// # Errors
 /// Those of open(2), and [`io::ErrorKind::InvalidInput`] for anything but a regular file.
-pub fn open(path: &Path) -> io::Result<(File, Metadata)> {
+pub(crate) fn open(path: &Path) -> io::Result<(File, Metadata)> {
     let other = || io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
     // ENXIO: a socket, or a device that is not there.
@@ -25,7 +25,7 @@ pub fn open(path: &Path) -> io::Result<(File, Metadata)> {
 ///
 /// # Errors
 /// As [`open`], and [`io::ErrorKind::FileTooLarge`] for a file that is larger.
-pub fn read(path: &Path, max_len: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path, max_len: u64) -> io::Result<Vec<u8>> {
     let (file, metadata) = open(path)?;
     read_open(file, &metadata, max_len)
 }
@@ -47,7 +47,7 @@ fn read_open(file: File, metadata: &Metadata, max_len: u64) -> io::Result<Vec<u8
 ///
 /// # Errors
 /// As [`read`], and [`io::ErrorKind::PermissionDenied`] for a file of another user.
-pub fn read_own(path: &Path, max_len: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_own(path: &Path, max_len: u64) -> io::Result<Vec<u8>> {
     let (file, metadata) = open(path)?;
     if !is_own(&metadata) {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user"));
@@ -56,7 +56,7 @@ pub fn read_own(path: &Path, max_len: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Whether this user owns a file.
-pub fn is_own(file: &Metadata) -> bool {
+pub(crate) fn is_own(file: &Metadata) -> bool {
     file.uid() == effective_uid()
 }
 

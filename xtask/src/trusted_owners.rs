@@ -25,7 +25,7 @@ const MAX_DEPTH: usize = 3;
 
 /// The users with trusted files, and the trees that are trusted whoever owns them.
 #[derive(Debug, Clone)]
-pub struct TrustedOwners {
+pub(crate) struct TrustedOwners {
     user: u32,
     sudo_user: Option<u32>,
     /// From `--trust-tree` and `XTASK_TRUST_TREE`.
@@ -36,7 +36,7 @@ pub struct TrustedOwners {
 }
 
 /// The effective user ID of this process (geteuid(2)).
-pub fn effective_uid() -> u32 {
+pub(crate) fn effective_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
@@ -47,7 +47,7 @@ static TRUST_TREES: OnceLock<Vec<PathBuf>> = OnceLock::new();
 ///
 /// # Errors
 /// One of them does not exist or is not a directory.
-pub fn trust_trees(trees: &[PathBuf]) -> Result<()> {
+pub(crate) fn trust_trees(trees: &[PathBuf]) -> Result<()> {
     if let Some(missing) = trees.iter().find(|tree| !tree.is_dir()) {
         return Err(Error::usage(format!("--trust-tree {} is not a directory", missing.display()))
             .with_hint("pass the root of the tree: --trust-tree DIR"));
@@ -60,7 +60,7 @@ pub fn trust_trees(trees: &[PathBuf]) -> Result<()> {
 impl TrustedOwners {
     /// The owners that this process trusts, with the trees of `--trust-tree` and `XTASK_TRUST_TREE` (separated by
     /// colons).
-    pub fn from_env() -> TrustedOwners {
+    pub(crate) fn from_env() -> TrustedOwners {
         let user = effective_uid();
         let sudo_user = env::var("SUDO_UID").ok().filter(|_| user == 0).and_then(|uid| uid.parse().ok());
         let value = env::var_os("XTASK_TRUST_TREE").unwrap_or_default();
@@ -78,13 +78,13 @@ impl TrustedOwners {
     }
 
     /// Whether files of this user are trusted.
-    pub fn is_trusted(&self, uid: u32) -> bool {
+    pub(crate) fn is_trusted(&self, uid: u32) -> bool {
         uid == self.user || uid == 0 || self.sudo_user == Some(uid)
     }
 
     /// Whether users other than the owner may write to a file: by the mode bit for others, or by the group's bit unless
     /// the group is the owner's private one.
-    pub fn is_writable_by_others(&self, file: &Metadata) -> bool {
+    pub(crate) fn is_writable_by_others(&self, file: &Metadata) -> bool {
         // The mode of a symlink has no effect (symlink(7)).
         let writable = |bit| !file.is_symlink() && file.mode() & bit != 0;
         writable(0o002) || writable(0o020) && !self.accounts.is_private_group(file.uid(), file.gid())
@@ -95,7 +95,7 @@ impl TrustedOwners {
     ///
     /// # Errors
     /// Failed (2), with the first path that is not trusted and the command that trusts the tree.
-    pub fn check_tree(&self, root: &Path) -> Result<()> {
+    pub(crate) fn check_tree(&self, root: &Path) -> Result<()> {
         if self.is_listed(root) {
             return Ok(());
         }
@@ -109,7 +109,7 @@ impl TrustedOwners {
     ///
     /// # Errors
     /// As [`TrustedOwners::check_tree`]; also when a file cannot be examined.
-    pub fn check_file(&self, root: &Path, path: &Path) -> Result<()> {
+    pub(crate) fn check_file(&self, root: &Path, path: &Path) -> Result<()> {
         if self.is_listed(root) {
             return Ok(());
         }

@@ -10,7 +10,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::bounded_file;
-use crate::cli::{ReleaseSpec, Unneeded};
+use crate::cli::Unneeded;
 use crate::context::Context;
 use crate::images::ImageSet;
 use crate::report::styled_text::{Style, StyledText};
@@ -25,7 +25,7 @@ use manifest::unneeded::{Confidence, UnneededLine, find, words_of};
 /// An image is not available or not trusted; with `--prove`, the tree cannot be built and booted as it is.
 pub(crate) fn unneeded(context: &Context<'_>, args: &Unneeded, report: &mut Report) -> Result<()> {
     let pinned = context.pins.release().clone();
-    let images = ImageSet::open(context, &args.image, &ReleaseSpec::Number(pinned.clone()))?;
+    let images = ImageSet::open(context, &args.image, Some(&pinned))?;
     report.images = images.origins();
     report.release = Some((pinned.clone(), pinned));
     let words = words_of_tree(&context.tree.root().join("stage1"));

@@ -4,7 +4,7 @@ use std::io;
 
 /// Whether a lock is not possible here: NFS without lockd (ENOLCK), some FUSE and 9p file systems (EOPNOTSUPP), FUSE
 /// and gVisor (ENOSYS), directories on some network file systems (EBADF).
-pub fn is_unsupported_lock(error: &io::Error) -> bool {
+pub(crate) fn is_unsupported_lock(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Unsupported
         || matches!(error.raw_os_error(), Some(libc::EBADF | libc::ENOLCK | libc::EOPNOTSUPP | libc::ENOSYS))
 }

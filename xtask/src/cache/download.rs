@@ -4,12 +4,11 @@ use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 
 use super::file_id::FileId;
-use super::image::ImageHandle;
+use super::image::{ImageCheck, ImageHandle};
 use super::image_file::ImageFile;
 use super::image_store::ImageStore;
 use super::partial::PartialDownload;
 use super::release_cache::{CachedImage, ReleaseCache};
-use super::release_image::ImageCheck;
 use crate::http::{self, MAX_IMAGE_LEN, ResumePoint};
 use coreos_types::error::{Error, ErrorKind, Result, ResultExt};
 use pxe_image::{SignatureCheck, VerifiedImage};

@@ -28,7 +28,7 @@ const CHECKED: &str = "expiry-checked";
 
 /// An image in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CacheEntry {
+pub(crate) struct CacheEntry {
     /// The vendor, board and release, as in the directory names.
     pub brand: String,
     /// See `brand`.
@@ -49,24 +49,24 @@ pub struct CacheEntry {
 
 impl CacheEntry {
     /// Time since the last use; zero where a clock was set back.
-    pub fn age(&self, now: SystemTime) -> Duration {
+    pub(crate) fn age(&self, now: SystemTime) -> Duration {
         now.duration_since(self.used).unwrap_or_default()
     }
 
     /// The size in MiB, rounded up.
-    pub fn mebibytes(&self) -> u64 {
+    pub(crate) fn mebibytes(&self) -> u64 {
         self.bytes.div_ceil(1 << 20)
     }
 
     /// `coreos amd64-usr 991.0.0`.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!("{} {} {}", self.brand, self.board, self.release)
     }
 }
 
 /// Lists the images in the cache, the most recently used first. Entries that cannot be read, or do not have the cache's
 /// layout, are skipped.
-pub fn entries(cache: &Cache) -> Vec<CacheEntry> {
+pub(crate) fn entries(cache: &Cache) -> Vec<CacheEntry> {
     let Ok(releases) = cache.path("releases") else { return Vec::new() };
     let mut directories = vec![releases.clone()];
     for _level in ["brand", "board", "release", "digest"] {
@@ -121,7 +121,7 @@ pub(super) fn mark_used(image: &Path) {
 }
 
 /// The expired images, the least recently used first: by age, and by total size.
-pub fn expired(entries: &[CacheEntry], now: SystemTime) -> Vec<&CacheEntry> {
+pub(crate) fn expired(entries: &[CacheEntry], now: SystemTime) -> Vec<&CacheEntry> {
     let mut total: u64 = entries.iter().map(|entry| entry.bytes).sum();
     let mut expired = Vec::new();
     for entry in entries.iter().rev() {
@@ -136,7 +136,7 @@ pub fn expired(entries: &[CacheEntry], now: SystemTime) -> Vec<&CacheEntry> {
 /// The reason to keep an image, whatever its age; `None` if it can be removed.
 ///
 /// Sends requests to its URLs: an image that no server provides any more, or whose server does not respond, is kept.
-pub fn reason_to_keep(
+pub(crate) fn reason_to_keep(
     store: &ImageStore<'_>,
     entry: &CacheEntry,
     pinned: Option<&Release>,
@@ -158,7 +158,7 @@ pub fn reason_to_keep(
 ///
 /// # Errors
 /// The directory cannot be removed.
-pub fn remove(entry: &CacheEntry) -> Result<()> {
+pub(crate) fn remove(entry: &CacheEntry) -> Result<()> {
     let about = || format!("cannot remove {}", entry.directory.display());
     fs::remove_dir_all(&entry.directory).with_context(about)?;
     let Some(release) = entry.directory.parent() else { return Ok(()) };
@@ -191,7 +191,7 @@ pub(crate) fn prune_automatically(store: &ImageStore<'_>, pinned: &Release, in_u
 }
 
 /// `coreos amd64-usr 991.0.0: 412 MiB, last used 190 days ago`.
-pub fn describe(entry: &CacheEntry, now: SystemTime) -> String {
+pub(crate) fn describe(entry: &CacheEntry, now: SystemTime) -> String {
     let days = entry.age(now).as_secs() / DAY.as_secs();
     let used = match days {
         0 => "today".to_owned(),

@@ -49,6 +49,10 @@ pub struct ImageHandle {
     is_cached: bool,
 }
 
+/// Compares a verified image with the request, since a wrong image may have a good signature. A refused image is not
+/// cached.
+pub type ImageCheck<'j> = &'j dyn Fn(&ImageHandle) -> Result<()>;
+
 impl ImageHandle {
     /// Opens and verifies an image: with its cached tree if that is still valid, else by its bytes.
     pub(super) fn open(store: &ImageStore<'_>, file: ImageFile) -> Result<ImageHandle> {

@@ -20,7 +20,7 @@
 
 mod dir;
 mod download;
-pub mod expiry;
+pub(crate) mod expiry;
 mod file_id;
 mod image;
 mod image_entries;
@@ -33,11 +33,11 @@ mod partial;
 mod release_cache;
 mod release_image;
 pub(super) mod remove_old_entries;
-pub mod report_files;
-pub mod sig_file;
+pub(crate) mod report_files;
+pub(crate) mod sig_file;
 mod tree_cache;
 
 pub use dir::Cache;
-pub use image::{ImageHandle, Origin};
+pub use image::{ImageCheck, ImageHandle, Origin};
 pub use image_store::ImageStore;
-pub use release_image::{ImageCheck, ReleaseRequest};
+pub use release_image::ReleaseRequest;

@@ -2,7 +2,7 @@
 
 use super::download::ImageDownload;
 use super::expiry;
-use super::image::ImageHandle;
+use super::image::{ImageCheck, ImageHandle};
 use super::image_file::ImageFile;
 use super::image_store::{ImageStore, missing_signature};
 use super::release_cache::{CachedImage, ReleaseCache};
@@ -26,10 +26,6 @@ pub struct ReleaseRequest {
     /// Directories in the order in which they are tried.
     pub candidates: Vec<ReleaseDir>,
 }
-
-/// Compares a verified image with the request, since a wrong image may have a good signature. A refused image is not
-/// cached.
-pub type ImageCheck<'j> = &'j dyn Fn(&ImageHandle) -> Result<()>;
 
 impl ImageStore<'_> {
     /// Opens the image of a release from the first directory that has it; `None` if none has. The origin is the URL

@@ -20,7 +20,7 @@ const TREE: &str = "tree";
 
 /// The format of a report file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileFormat {
+pub(crate) enum FileFormat {
     /// `.md`.
     Markdown,
     /// `.html`.
@@ -36,7 +36,7 @@ impl FileFormat {
     ///
     /// # Errors
     /// The extension is not one of a report.
-    pub fn from_path(path: &Path) -> Result<FileFormat> {
+    pub(crate) fn from_path(path: &Path) -> Result<FileFormat> {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("md" | "markdown") => Ok(FileFormat::Markdown),
             Some("html" | "htm") => Ok(FileFormat::Html),
@@ -56,7 +56,7 @@ impl FileFormat {
     }
 
     /// The text of the file.
-    pub fn render(self, report: &Report) -> String {
+    pub(crate) fn render(self, report: &Report) -> String {
         match self {
             FileFormat::Markdown => markdown::render(report),
             FileFormat::Html => html::render(report),
@@ -69,7 +69,7 @@ impl FileFormat {
 ///
 /// # Errors
 /// The extension is not one of a report, or the file cannot be written.
-pub fn write(path: &Path, report: &Report) -> Result<()> {
+pub(crate) fn write(path: &Path, report: &Report) -> Result<()> {
     write_text(path, &FileFormat::from_path(path)?.render(report))
 }
 
@@ -77,7 +77,7 @@ pub fn write(path: &Path, report: &Report) -> Result<()> {
 ///
 /// # Errors
 /// The directory does not exist, or the path is a directory.
-pub fn check_destination(path: &Path) -> Result<()> {
+pub(crate) fn check_destination(path: &Path) -> Result<()> {
     let cannot = |why: &str| Error::failed(format!("cannot write {}", path.display())).with_cause(why);
     let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
     if path.is_dir() {
@@ -96,7 +96,7 @@ pub fn check_destination(path: &Path) -> Result<()> {
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn write_text(path: &Path, text: &str) -> Result<()> {
+pub(crate) fn write_text(path: &Path, text: &str) -> Result<()> {
     let target = fs::canonicalize(path);
     let target = target.as_deref().unwrap_or(path);
     let done = match fs::metadata(target) {
@@ -111,7 +111,7 @@ pub fn write_text(path: &Path, text: &str) -> Result<()> {
 ///
 /// # Errors
 /// The cache cannot be written; the run itself is not affected.
-pub fn store(cache: &Path, tree: &Path, report: &Report) -> Result<()> {
+pub(crate) fn store(cache: &Path, tree: &Path, report: &Report) -> Result<()> {
     let directory = run_dir(cache, tree);
     fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
     let files = FileFormat::ALL.map(|format| (format.file_name(), format.render(report).into_bytes()));
@@ -131,7 +131,7 @@ pub fn store(cache: &Path, tree: &Path, report: &Report) -> Result<()> {
 ///
 /// # Errors
 /// There is no stored run, the stored one is corrupt, or the cache cannot be read.
-pub fn load(cache: &Path, tree: &Path, format: FileFormat) -> Result<String> {
+pub(crate) fn load(cache: &Path, tree: &Path, format: FileFormat) -> Result<String> {
     let path = run_dir(cache, tree).join(format.file_name());
     let text = match fs::read_to_string(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -155,7 +155,7 @@ pub fn load(cache: &Path, tree: &Path, format: FileFormat) -> Result<String> {
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_document(cache: &Path, tree: &Path) -> Result<serde_json::Value> {
+pub(crate) fn load_document(cache: &Path, tree: &Path) -> Result<serde_json::Value> {
     let text = load(cache, tree, FileFormat::Json)?;
     let path = run_dir(cache, tree).join(FileFormat::Json.file_name());
     serde_json::from_str(&text).map_err(|error| corrupt_error(&path).with_cause(error))

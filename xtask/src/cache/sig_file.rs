@@ -8,7 +8,7 @@ use crate::http::MAX_SIGNATURE_LEN;
 use coreos_types::error::{Error, Result, ResultExt};
 
 /// The path `FILE.sig` for `FILE`.
-pub fn sig_path(file: &Path) -> PathBuf {
+pub(crate) fn sig_path(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(".sig");
     name.into()
@@ -19,7 +19,7 @@ pub fn sig_path(file: &Path) -> PathBuf {
 ///
 /// # Errors
 /// The file exists and cannot be read.
-pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     let about = || format!("cannot read the signature {}", path.display());
     let file = match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -32,6 +32,6 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 /// The error of a missing signature, refused like a bad one.
-pub fn missing_signature(location: impl std::fmt::Display) -> Error {
+pub(crate) fn missing_signature(location: impl std::fmt::Display) -> Error {
     Error::refused(format!("there is no signature {location}"))
 }

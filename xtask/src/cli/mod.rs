@@ -207,6 +207,16 @@ pub enum ReleaseSpec {
     Latest,
 }
 
+impl ReleaseSpec {
+    /// The number; `None` for the current release of the channel.
+    pub fn number(&self) -> Option<&Release> {
+        match self {
+            ReleaseSpec::Number(release) => Some(release),
+            ReleaseSpec::Latest => None,
+        }
+    }
+}
+
 impl FromStr for ReleaseSpec {
     type Err = ParseError;
     fn from_str(text: &str) -> Result<ReleaseSpec, ParseError> {

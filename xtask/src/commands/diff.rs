@@ -3,14 +3,13 @@
 use std::cell::OnceCell;
 
 use crate::advisories;
-use crate::cli::{Diff, ImageArgs, ReleaseSpec};
+use crate::cli::{Diff, ImageArgs};
 use crate::context::Context;
 use crate::images::ImageSet;
 use crate::report::Report;
 use crate::report::image_diff::{ImageDiff, compare, render, to_json};
 use crate::taken_paths::PackageComparison;
 use coreos_types::error::{Error, Result};
-use coreos_types::release::Release;
 
 /// Compares the images of two releases. With `--image`, the first half is of the first release.
 ///
@@ -19,10 +18,8 @@ use coreos_types::release::Release;
 pub fn diff(context: &Context<'_>, flags: &Diff, report: &mut Report) -> Result<()> {
     advisories::check(context, &flags.image, flags.advisories.as_ref())?;
     let (old_args, new_args) = split_images(&flags.image)?;
-    let open = |release: &Release, flags: &ImageArgs| {
-        ImageSet::open(context, flags, &ReleaseSpec::Number(release.clone()))
-    };
-    let (old, new) = (open(&flags.from, &old_args)?, open(&flags.to, &new_args)?);
+    let old = ImageSet::open(context, &old_args, Some(&flags.from))?;
+    let new = ImageSet::open(context, &new_args, Some(&flags.to))?;
     report.images = [old.origins(), new.origins()].concat();
     report.release = Some((flags.from.clone(), flags.to.clone()));
     let before = old.trees();

@@ -19,8 +19,8 @@ pub fn fetch(context: &Context<'_>, flags: &Fetch, report: &mut Report) -> Resul
         report_files::check_destination(output)?;
     }
     let pinned = context.pins.release();
-    let spec = flags.release.clone().unwrap_or_else(|| ReleaseSpec::Number(pinned.clone()));
-    let images = ImageSet::open(context, &flags.image, &spec)?;
+    let release = flags.release.as_ref().map_or(Some(pinned), ReleaseSpec::number);
+    let images = ImageSet::open(context, &flags.image, release)?;
     report.images = images.origins();
     report.channel = images.channel.or(context.pins.channel());
     report.release = Some((pinned.clone(), images.release.clone()));

@@ -6,7 +6,7 @@ use ring::digest::{Context as Hash, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
 
 use crate::atomic_file;
 use crate::cache::report_files;
-use crate::cli::{ReleaseSpec, Sbom, SbomFormat};
+use crate::cli::{Sbom, SbomFormat};
 use crate::context::Context;
 use crate::images::ImageSet;
 use crate::report::Report;
@@ -32,7 +32,7 @@ pub fn sbom(context: &Context<'_>, args: &Sbom, report: &mut Report) -> Result<(
     check_flavors(context, args)?;
     args.output.as_deref().map_or(Ok(()), report_files::check_destination)?;
     let pinned = context.pins.release().clone();
-    let images = ImageSet::open(context, &args.image, &ReleaseSpec::Number(pinned.clone()))?;
+    let images = ImageSet::open(context, &args.image, Some(&pinned))?;
     report.images = images.origins();
     report.release = Some((pinned.clone(), pinned));
     let parts: Vec<BoardPart> = images

@@ -1,10 +1,11 @@
 //! `verify-manifests`: checks the manifests against the pinned release; with `--fix` also fixes them.
 
-use super::bump_coreos::{begin_check, check_only, fix_and_apply};
-use crate::cli::{FixArgs, ImageArgs, ReleaseSpec, VerifyManifests};
+use super::manifest_fixes::{check_manifests, fill_sizes, options, plan_fixes, write};
+use crate::cli::{FixArgs, ImageArgs, VerifyManifests};
 use crate::context::Context;
 use crate::images::ImageSet;
 use crate::report::Report;
+use crate::report::sizes::TreeState;
 use coreos_types::error::Result;
 
 /// Checks every manifest of the tree.
@@ -16,31 +17,27 @@ pub fn verify_manifests(context: &Context<'_>, flags: &VerifyManifests, report: 
     report.check = flags.check;
     report.flavors = context.flavors();
     report.invocation = context.command_invocation(&["verify-manifests", "--fix"]);
-    let pinned = ReleaseSpec::Number(context.pins.release().clone());
-    let images = ImageSet::open(context, &flags.image, &pinned)?;
-    if flags.fix {
-        let vendor = context.requested_vendor(&flags.image);
-        let request = begin_check(context, &images, flags.fix_args, vendor, report)?;
-        let done = fix_and_apply(context, &images, None, &request, false, &|_, _| Ok(()), report);
-        images.store_trees();
-        return done;
-    }
-    check_images(context, &images, flags.fix_args, &flags.image, report)?;
+    let images = ImageSet::open(context, &flags.image, Some(context.pins.release()))?;
+    let args = (&flags.image, flags.fix_args);
+    let done = match flags.fix {
+        true => fix_manifests(context, &images, args, report),
+        false => check_manifests(context, &images, args, report),
+    };
     images.store_trees();
-    Ok(())
+    done
 }
 
-/// Checks every manifest against images that are open.
-///
-/// # Errors
-/// A file of an image cannot be read.
-pub(crate) fn check_images(
+fn fix_manifests(
     context: &Context<'_>,
     images: &ImageSet<'_>,
-    fix_args: FixArgs,
-    image_args: &ImageArgs,
+    args: (&ImageArgs, FixArgs),
     report: &mut Report,
 ) -> Result<()> {
-    let request = begin_check(context, images, fix_args, context.requested_vendor(image_args), report)?;
-    check_only(context, images, &request, report)
+    let options = options(context, images, args, report)?;
+    report.release = Some((options.release.clone(), options.release.clone()));
+    let after = plan_fixes(context, images, &options, false, report)?;
+    let trees = &images.trees();
+    let before = TreeState { sources: &context.sources, trees };
+    fill_sizes(before, TreeState { sources: &after, trees }, report);
+    write(context, false, report)
 }

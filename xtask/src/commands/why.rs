@@ -1,6 +1,6 @@
 //! `why PATH|SONAME`: the manifests that list a path, and its dependents.
 
-use crate::cli::{ReleaseSpec, Why};
+use crate::cli::Why;
 use crate::context::Context;
 use crate::images::ImageSet;
 use crate::report::styled_text::{Style, StyledText};
@@ -13,8 +13,7 @@ use manifest::plan::bump::ImageTrees;
 /// # Errors
 /// An image is not available, or the subject is in no image and nothing listed needs it.
 pub fn why(context: &Context<'_>, flags: &Why, report: &mut Report) -> Result<()> {
-    let pinned = ReleaseSpec::Number(context.pins.release().clone());
-    let images = ImageSet::open(context, &flags.image, &pinned)?;
+    let images = ImageSet::open(context, &flags.image, Some(context.pins.release()))?;
     report.images = images.origins();
     let answer = why::why(&flags.subject, &context.sources, &images.trees());
     images.read_error()?;
@@ -37,8 +36,8 @@ fn not_found(context: &Context<'_>, subject: &str, trees: &ImageTrees<'_>) -> Er
     let name = subject.rsplit('/').next().unwrap_or(subject);
     let stem = name.split(".so").next().unwrap_or(name);
     let similar = trees.values().flat_map(|tree| tree.iter()).map(|(path, _)| path);
-    let similar = similar.filter(|path| !stem.is_empty() && path.name().starts_with(stem));
-    match similar.take(1).next() {
+    let mut similar = similar.filter(|path| !stem.is_empty() && path.name().starts_with(stem));
+    match similar.next() {
         Some(path) => error.with_hint(context.command_invocation(&["why"]).command_about(path.as_str())),
         None => error.with_hint("use a path relative to /usr, or a soname: cargo xtask why libc.so.6"),
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use crate::cache::{ImageHandle, ImageStore, expiry};
-use crate::cli::{ImageArgs, ReleaseSpec};
+use crate::cli::ImageArgs;
 use crate::context::Context;
 use crate::report::ImageOrigin;
 use crate::terminal::Term;
@@ -42,21 +42,21 @@ struct BoardImage {
 }
 
 impl<'t> ImageSet<'t> {
-    /// Opens an image for every board of the run.
+    /// Opens an image for every board of the run. Without a `release`, it is that of the local images, else the newest.
     ///
     /// # Errors
     /// An image is not available, not trusted, or not of the requested release, vendor or board.
-    pub(crate) fn open(context: &Context<'t>, flags: &ImageArgs, spec: &ReleaseSpec) -> Result<ImageSet<'t>> {
+    pub(crate) fn open(
+        context: &Context<'t>,
+        flags: &ImageArgs,
+        release: Option<&Release>,
+    ) -> Result<ImageSet<'t>> {
         let store = open_store(context, flags)?;
         let boards = context.boards(flags)?;
-        let release = match spec {
-            ReleaseSpec::Number(release) => Some(release.clone()),
-            ReleaseSpec::Latest => None,
-        };
         let expected = ExpectedImage {
             vendor: context.vendor(flags),
             vendors: context.settings.vendors.clone(),
-            release,
+            release: release.cloned(),
             boards,
             listed: context.sources.boards().into_iter().collect(),
             remote: flags.images.is_empty(),
@@ -84,22 +84,16 @@ impl<'t> ImageSet<'t> {
         Ok(images)
     }
 
-    /// Opens the images of the pinned release before a bump to `now`, for the sizes of a report: from the cache, or
-    /// with
-    /// `download` from the network. `Ok(None)` if the release stays the same.
+    /// Opens the images of the pinned release before a bump, for the sizes of a report: from the cache, or with
+    /// `download` from the network.
     ///
     /// # Errors
     /// An image is not available; the bump itself does not need it.
-    pub(crate) fn open_pinned_before(
+    pub(crate) fn open_pinned_before_bump(
         context: &Context<'t>,
         flags: &ImageArgs,
-        now: &Release,
         download: bool,
-    ) -> Result<Option<ImageSet<'t>>> {
-        let pinned = context.pins.release();
-        if pinned == now {
-            return Ok(None);
-        }
+    ) -> Result<ImageSet<'t>> {
         let flags = ImageArgs {
             offline: flags.offline || !download,
             images: Vec::new(),
@@ -109,7 +103,7 @@ impl<'t> ImageSet<'t> {
             brand: None,
             ..flags.clone()
         };
-        ImageSet::open(context, &flags, &ReleaseSpec::Number(pinned.clone())).map(Some)
+        ImageSet::open(context, &flags, Some(context.pins.release()))
     }
 
     /// Checks that all images are on one channel, since the pinned URL has only one.

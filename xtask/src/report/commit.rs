@@ -10,7 +10,7 @@ use manifest::finding::{Fix, FixKind};
 use usr::lossless_text;
 
 /// Subject with the vendor's name, blank line, and the fixes by kind.
-pub fn message(report: &Report, vendor: &str) -> String {
+pub(crate) fn message(report: &Report, vendor: &str) -> String {
     let mut out = subject(report, vendor);
     out.push('\n');
     for (kind, heading) in [

@@ -6,7 +6,7 @@ use manifest::finding::{Finding, Severity};
 use usr::lossless_text;
 
 /// One annotation per finding, failed check and error, then the output and the summary.
-pub fn render(report: &Report) -> String {
+pub(crate) fn render(report: &Report) -> String {
     let mut out = String::new();
     for line in report.findings.iter().map(|finding| one_finding(finding, &report.hint(finding))) {
         out.push_str(&line);

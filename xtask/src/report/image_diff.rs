@@ -16,7 +16,7 @@ use usr::tree::{Node, NodeKind, UsrTree};
 
 /// Differences on one board.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageDiff {
+pub(crate) struct ImageDiff {
     /// The board.
     pub board: Board,
     /// Paths that differ, in byte order.
@@ -27,7 +27,7 @@ pub struct ImageDiff {
 
 /// A path that differs in its kind, size, link target or dependencies.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PathChange {
+pub(crate) struct PathChange {
     /// Relative to /usr.
     pub path: UsrPath,
     /// The old node; `None` where the old image does not have the path.
@@ -42,7 +42,7 @@ pub struct PathChange {
 
 /// The compared properties of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeSummary {
+pub(crate) struct NodeSummary {
     /// The size of a file, else the kind of the node, with the target of a symlink.
     pub text: String,
     /// Bytes of a file.
@@ -50,7 +50,7 @@ pub struct NodeSummary {
 }
 
 /// Compares two images of a board.
-pub fn compare(board: Board, sources: &Stage1Sources, old: &UsrTree, new: &UsrTree) -> ImageDiff {
+pub(crate) fn compare(board: Board, sources: &Stage1Sources, old: &UsrTree, new: &UsrTree) -> ImageDiff {
     let mut paths = BTreeSet::new();
     for tree in [old, new] {
         closure(board, sources, tree, &mut paths);
@@ -113,7 +113,7 @@ fn needed_names(tree: &UsrTree, path: &UsrPath) -> BTreeSet<String> {
 }
 
 /// Text like `git diff --stat`: one line per path, then the numbers.
-pub fn render(changes: &[ImageDiff]) -> StyledText {
+pub(crate) fn render(changes: &[ImageDiff]) -> StyledText {
     let mut out = StyledText::new();
     for board in changes {
         let width = board.rows.iter().map(|row| row.path.as_str().chars().count()).max().unwrap_or(0);
@@ -154,7 +154,7 @@ fn difference(row: &PathChange) -> String {
 }
 
 /// The key `changes` of the JSON document.
-pub fn to_json(changes: &[ImageDiff]) -> Value {
+pub(crate) fn to_json(changes: &[ImageDiff]) -> Value {
     let of_row = |row: &PathChange| {
         json!({
             "path": row.path.as_str(),

@@ -1,21 +1,21 @@
 //! The result of a run: one [`Report`], several output formats.
 
-pub mod advisories;
-pub mod commit;
+pub(crate) mod advisories;
+pub(crate) mod commit;
 pub mod dependency_graph;
-pub mod github;
+pub(crate) mod github;
 pub mod html;
-pub mod image_diff;
+pub(crate) mod image_diff;
 pub mod invocation;
 pub mod json;
-pub mod markdown;
-pub mod package_changes;
-pub mod sarif;
+pub(crate) mod markdown;
+pub(crate) mod package_changes;
+pub(crate) mod sarif;
 pub mod sizes;
 pub mod source_links;
-pub mod styled_text;
-pub mod text;
-pub mod why;
+pub(crate) mod styled_text;
+pub(crate) mod text;
+pub(crate) mod why;
 
 mod diff;
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::styled_text::{Style, StyledText};
 use packages::changes::PackageChange;
 
 /// The changes of packages of which the stage1 takes a file, one per line, then the number of the others.
-pub fn render(changes: &[PackageChange]) -> StyledText {
+pub(crate) fn render(changes: &[PackageChange]) -> StyledText {
     let mut out = StyledText::new();
     let Some(headline) = headline(changes) else { return out };
     out.line(Style::Strong, headline);
@@ -46,7 +46,7 @@ pub(super) fn taken_packages(changes: &[PackageChange]) -> (Vec<&PackageChange>,
 }
 
 /// `1.5.3 -> 1.6.1`, `new 1.6.1` or `1.5.3 removed`.
-pub fn versions(change: &PackageChange) -> String {
+pub(crate) fn versions(change: &PackageChange) -> String {
     match (&change.from, &change.to) {
         (Some(from), Some(to)) => format!("{from} -> {to}"),
         (None, Some(to)) => format!("new {to}"),
@@ -56,7 +56,7 @@ pub fn versions(change: &PackageChange) -> String {
 }
 
 /// The key `packages` of the JSON document.
-pub fn to_json(changes: &[PackageChange]) -> Value {
+pub(crate) fn to_json(changes: &[PackageChange]) -> Value {
     let change = |change: &PackageChange| {
         json!({
             "name": change.name,

@@ -15,7 +15,7 @@ const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
 /// The whole document: one run.
-pub fn document(report: &Report) -> Value {
+pub(crate) fn document(report: &Report) -> Value {
     let results: Vec<Value> = findings(report).chain(checks(report)).chain(edits(report)).collect();
     let rules: Vec<Value> = RULES.iter().map(rule).collect();
     json!({

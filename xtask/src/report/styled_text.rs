@@ -93,7 +93,7 @@ impl fmt::Display for StyledText {
 }
 
 /// Fills lines of a terminal, each after `indent`; off a terminal the text is one line.
-pub fn wrap(text: &str, width: Option<usize>, indent: &str) -> String {
+pub(crate) fn wrap(text: &str, width: Option<usize>, indent: &str) -> String {
     let width = width.unwrap_or(usize::MAX);
     let mut out = indent.to_owned();
     let mut column = indent.len();

@@ -11,7 +11,7 @@ use manifest::finding::{Finding, FindingKind, Severity};
 
 /// Layout options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Layout {
+pub(crate) struct Layout {
     /// Columns of the terminal; `None` if standard output is not a terminal: diffs are then valid patches.
     pub width: Option<usize>,
     /// Print only problems and the output of the command (`-q`).
@@ -21,7 +21,7 @@ pub struct Layout {
 }
 
 /// Renders the report without its error, which is printed to standard error ([`error`]).
-pub fn render(report: &Report, layout: Layout) -> StyledText {
+pub(crate) fn render(report: &Report, layout: Layout) -> StyledText {
     let mut out = StyledText::new();
     for line in &report.output {
         out.line(Style::Plain, line);
@@ -58,7 +58,7 @@ pub fn render(report: &Report, layout: Layout) -> StyledText {
 }
 
 /// An error for standard error: message, causes, hint.
-pub fn error(error: &Error) -> StyledText {
+pub(crate) fn error(error: &Error) -> StyledText {
     let mut out = StyledText::styled(Style::Error, "error: ");
     out.line(Style::Strong, indented(&error.message));
     for cause in &error.causes {

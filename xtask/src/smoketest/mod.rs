@@ -17,8 +17,8 @@ mod stub_loader_check;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::cli::{FixArgs, ReleaseSpec, Smoketest};
-use crate::commands::check_images;
+use crate::cli::{FixArgs, Smoketest};
+use crate::commands::check_manifests;
 use crate::context::Context;
 use crate::images::ImageSet;
 use crate::report::Report;
@@ -89,11 +89,11 @@ pub fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut Report) 
     let is_built = !flags.no_build && flags.rootfs.is_none();
     let mut images = None;
     if is_static || is_built {
-        let images = images.insert(ImageSet::open(context, &flags.image, &ReleaseSpec::Number(release))?);
+        let images = images.insert(ImageSet::open(context, &flags.image, Some(context.pins.release()))?);
         report.images = images.origins();
         if is_static {
             report.flavors = context.flavors();
-            check_images(context, images, FixArgs::default(), &flags.image, report)?;
+            check_manifests(context, images, (&flags.image, FixArgs::default()), report)?;
         }
     }
     if is_built || flags.rootfs.is_none() && !flags.no_run {

@@ -236,18 +236,6 @@ fn image_changed_during_download_is_restarted() {
 }
 
 #[test]
-fn directory_as_cached_signature_is_named_in_the_hint() {
-    let site = CacheSite::new();
-    let signature = signature_path(&site.fetch());
-    fs::remove_file(&signature).unwrap();
-    fs::create_dir(&signature).unwrap();
-    let error = site.store().release(&site.request(), &accept_any).map(|_| ()).unwrap_err();
-    assert_eq!(error.hint, Some(format!("rm -r -- {}", signature.display())), "{error}");
-    fs::remove_dir(&signature).unwrap();
-    assert!(site.store().release(&site.request(), &accept_any).unwrap().is_some());
-}
-
-#[test]
 fn refused_image_leaves_no_files() {
     let mut corrupted = {
         let site = CacheSite::new();

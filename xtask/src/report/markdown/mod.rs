@@ -24,7 +24,7 @@ const MAX_CHARS: usize = 60_000;
 const MAX_ROWS: usize = 150;
 
 /// Renders the whole document: remaining work first, everything else folded.
-pub fn render(report: &Report) -> String {
+pub(crate) fn render(report: &Report) -> String {
     let mut out = heading(report);
     for section in [
         error_section(report),

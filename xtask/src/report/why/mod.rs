@@ -6,7 +6,7 @@ mod survey;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-pub use self::render::{document, dot, mermaid, tree};
+pub(crate) use self::render::{document, dot, mermaid, tree};
 use self::survey::Survey;
 use coreos_types::release::Board;
 use manifest::plan::bump::ImageTrees;
@@ -16,7 +16,7 @@ use usr::tree::{NodeKind, Target, UsrTree};
 
 /// The answer, one per board.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Why {
+pub(crate) struct Why {
     /// The subject as typed.
     pub subject: String,
     /// The answers.
@@ -25,7 +25,7 @@ pub struct Why {
 
 /// The answer for one board.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BoardWhy {
+pub(crate) struct BoardWhy {
     /// The board.
     pub board: Board,
     /// The files that the subject resolves to.
@@ -44,7 +44,7 @@ pub struct BoardWhy {
 
 /// A line of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ManifestLine {
+pub(crate) struct ManifestLine {
     /// Real path of the manifest.
     pub file: String,
     /// Line number, from 1.
@@ -53,7 +53,7 @@ pub struct ManifestLine {
 
 /// A direct dependency on a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Edge {
+pub(crate) struct Edge {
     /// The dependent.
     pub by: UsrPath,
     /// The reference: a soname, `#!/bin/sh`, `ExecStart=…`.
@@ -64,7 +64,7 @@ pub struct Edge {
 
 /// A path that does not resolve to a file of the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Absent {
+pub(crate) struct Absent {
     /// `not in the image`, or the end of its symlinks.
     pub how: String,
     /// The manifest lines of the path.
@@ -73,7 +73,7 @@ pub struct Absent {
 
 /// An unresolved name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct UnresolvedName {
+pub(crate) struct UnresolvedName {
     /// The dependents.
     pub needed_by: BTreeSet<UsrPath>,
     /// The searched directories.
@@ -82,13 +82,13 @@ pub struct UnresolvedName {
 
 impl BoardWhy {
     /// Whether the subject is unknown.
-    pub fn is_unknown(&self) -> bool {
+    pub(crate) fn is_unknown(&self) -> bool {
         self.targets.is_empty() && self.absent.is_empty() && self.missing.is_none()
     }
 }
 
 /// Answers for every board.
-pub fn why(subject: &str, sources: &Stage1Sources, trees: &ImageTrees<'_>) -> Why {
+pub(crate) fn why(subject: &str, sources: &Stage1Sources, trees: &ImageTrees<'_>) -> Why {
     let mut answer = Why { subject: subject.to_owned(), boards: Vec::new() };
     for (&board, &tree) in trees {
         let survey = Survey::new(board, sources, tree);

@@ -10,7 +10,7 @@ use crate::report::styled_text::{Style, StyledText};
 use usr::path::UsrPath;
 
 /// A tree: where the file is listed, and its dependents, transitively. `(*)` marks a file that was shown above.
-pub fn tree(why: &Why) -> StyledText {
+pub(crate) fn tree(why: &Why) -> StyledText {
     let mut out = StyledText::new();
     for board in &why.boards {
         if board.is_unknown() {
@@ -159,7 +159,7 @@ fn edges_above(board: &BoardWhy) -> BTreeSet<(UsrPath, &Edge)> {
 }
 
 /// A graph for Graphviz (graphviz.org, "DOT Language"): an arrow points from a dependent to its dependency.
-pub fn dot(why: &Why) -> String {
+pub(crate) fn dot(why: &Why) -> String {
     let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
     let mut out = String::from("digraph why {\n  rankdir=LR;\n  node [shape=box, fontname=monospace];\n");
     for board in &why.boards {
@@ -183,7 +183,7 @@ pub fn dot(why: &Why) -> String {
 }
 
 /// A flowchart for mermaid.
-pub fn mermaid(why: &Why) -> String {
+pub(crate) fn mermaid(why: &Why) -> String {
     let quoted = |text: &str| text.replace('#', "#35;").replace('"', "#quot;");
     let mut out = String::from("flowchart LR\n");
     for (number, board) in why.boards.iter().enumerate() {
@@ -207,7 +207,7 @@ pub fn mermaid(why: &Why) -> String {
 }
 
 /// The key `why` of the JSON document.
-pub fn document(why: &Why) -> Value {
+pub(crate) fn document(why: &Why) -> Value {
     let rows = |places: &[ManifestLine]| -> Vec<Value> {
         places.iter().map(|place| json!({ "file": place.file, "line": place.line })).collect()
     };

@@ -6,7 +6,7 @@ use coreos_types::error::{Error, Result};
 use release_fixture::certificate::TestCertificate;
 use xtask::cache::ImageHandle;
 
-use super::site::{CacheSite, accept_any};
+use super::site::{CacheSite, accept_any, signature_path};
 use super::{IMAGE, files, has_image, refusal_message};
 
 const SIGNATURE: &str = "amd64-usr/991.0.0/coreos_production_pxe_image.cpio.gz.sig";
@@ -124,4 +124,16 @@ fn wrong_release_is_not_cached() {
     let before = site.downloads();
     assert!(refusal_message(store.release(&site.request(), &wrong).map(Option::unwrap)).contains("990.0.0"));
     assert_eq!(site.downloads() - before, 1);
+}
+
+#[test]
+fn directory_as_cached_signature_is_named_in_the_hint() {
+    let site = CacheSite::new();
+    let signature = signature_path(&site.fetch());
+    fs::remove_file(&signature).unwrap();
+    fs::create_dir(&signature).unwrap();
+    let error = site.store().release(&site.request(), &accept_any).map(|_| ()).unwrap_err();
+    assert_eq!(error.hint, Some(format!("rm -r -- {}", signature.display())), "{error}");
+    fs::remove_dir(&signature).unwrap();
+    assert!(site.store().release(&site.request(), &accept_any).unwrap().is_some());
 }

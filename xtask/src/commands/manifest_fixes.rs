@@ -1,0 +1,139 @@
+//! The check and the fixes of the manifests, for every command that has open images.
+
+use super::set_aside_accepted::set_aside_accepted;
+use crate::cli::{FixArgs, ImageArgs};
+use crate::context::Context;
+use crate::git;
+use crate::images::ImageSet;
+use crate::repo::transaction;
+use crate::report::commit::message;
+use crate::report::sizes::{self, TreeState};
+use crate::report::{Report, dependency_graph};
+use coreos_types::error::Result;
+use coreos_types::vendor::Vendor;
+use manifest::plan::bump::{BumpOptions, bump};
+use manifest::plan::edit_plan::EditPlan;
+use manifest::plan::stage1_sources::Stage1Sources;
+use manifest::plan::verify::verify;
+use manifest::suggestion::Suggestion;
+
+/// The options of a bump to open images, whose origin is added to the report.
+///
+/// # Errors
+/// The images are on several channels.
+pub(super) fn options(
+    context: &Context<'_>,
+    images: &ImageSet<'_>,
+    (image_args, fix_args): (&ImageArgs, FixArgs),
+    report: &mut Report,
+) -> Result<BumpOptions> {
+    report.images = images.origins();
+    images.ensure_one_channel()?;
+    report.channel = images.channel.or(context.pins.channel());
+    Ok(BumpOptions {
+        release: images.release.clone(),
+        channel: images.channel,
+        vendor: context.requested_vendor(image_args),
+        systemd: fix_args.systemd,
+        reach: fix_args.to_options(),
+    })
+}
+
+/// Checks every manifest against open images of the pinned release, and writes nothing.
+///
+/// # Errors
+/// A file of an image cannot be read, or the images are on several channels.
+pub(crate) fn check_manifests(
+    context: &Context<'_>,
+    images: &ImageSet<'_>,
+    args: (&ImageArgs, FixArgs),
+    report: &mut Report,
+) -> Result<()> {
+    let options = options(context, images, args, report)?;
+    report.release = Some((options.release.clone(), options.release.clone()));
+    report.systemd = Some((context.pins.systemd(), context.pins.systemd()));
+    let trees = images.trees();
+    report.findings = verify(&context.sources, &options, &trees)?;
+    set_aside_accepted(context, &images.boards(), options.reach, report);
+    let state = TreeState { sources: &context.sources, trees: &trees };
+    fill_sizes(state, state, report);
+    Ok(())
+}
+
+/// Plans the fixes, fills in the report, and returns the sources after them. With `commit`, the files that change must
+/// be committed.
+pub(super) fn plan_fixes(
+    context: &Context<'_>,
+    images: &ImageSet<'_>,
+    options: &BumpOptions,
+    commit: bool,
+    report: &mut Report,
+) -> Result<Stage1Sources> {
+    let bump = bump(&context.sources, options, &images.trees())?;
+    let plan = EditPlan::between(&context.sources, &bump.after);
+    plan.ensure_inside_tree(&context.sources, |link| {
+        report.invocation.hint(&Suggestion::RunFix.after_copying(link))
+    })?;
+    if commit && !plan.is_empty() && !report.dry_run {
+        git::check_clean(context.tree.root(), &paths(&plan))?;
+    }
+    report.findings = if report.dry_run { bump.findings_on_disk(&context.sources) } else { bump.findings };
+    set_aside_accepted(context, &images.boards(), options.reach, report);
+    report.release = Some(bump.release);
+    report.systemd = Some(bump.systemd);
+    report.plan = plan;
+    report.fixes = bump.fixes;
+    Ok(bump.after)
+}
+
+/// Adds sizes and the dependents of added paths to the report.
+pub(super) fn fill_sizes(before: TreeState<'_>, after: TreeState<'_>, report: &mut Report) {
+    report.sizes = sizes::compare(before, after);
+    report.needs = dependency_graph::edges(&report.fixes, after.sources, after.trees);
+}
+
+/// Writes the plan of the report, unless it is a dry run.
+pub(super) fn write(context: &Context<'_>, commit: bool, report: &mut Report) -> Result<()> {
+    if report.dry_run {
+        // A dry run has the result of a real one; `--check` only reports whether a file would change.
+        return if report.check { Ok(()) } else { transaction::preflight(&context.tree, &report.plan) };
+    }
+    let done = write_and_commit(context, commit, report);
+    // The tree is then unchanged, so the report has no fixes and no findings.
+    done.inspect_err(|_| {
+        (report.plan, report.fixes, report.findings, report.accepted) = Default::default();
+    })
+}
+
+/// Writes the plan, and commits it on request. If git refuses the commit, the files are restored, so that the same
+/// command can be repeated.
+fn write_and_commit(context: &Context<'_>, commit: bool, report: &Report) -> Result<()> {
+    let plan = &report.plan;
+    transaction::apply(&context.tree, plan)?;
+    for edit in &plan.edits {
+        context.term.detail("wrote", format!("{}: {} bytes", edit.path, edit.after.len()));
+    }
+    if !commit || plan.is_empty() {
+        return Ok(());
+    }
+    let id = report.images.iter().find_map(|image| image.os_release.get("ID"));
+    let vendor = id.and_then(|id| context.settings.vendors.get(id)).unwrap_or(Vendor::COREOS);
+    let error = match git::commit(context.tree.root(), &paths(plan), &message(report, vendor.name)) {
+        Ok(name) => {
+            context.term.stage("committed", name);
+            return Ok(());
+        }
+        Err(error) => error,
+    };
+    Err(match transaction::apply(&context.tree, &plan.reversed()) {
+        Ok(()) => error.with_cause("nothing was changed"),
+        // The caller reports a failed run as one without changes; these causes correct that.
+        Err(second) => error
+            .with_cause(format!("the files are changed: {}", paths(plan).join(", ")))
+            .with_cause(format!("restoring them failed: {second}")),
+    })
+}
+
+fn paths(plan: &EditPlan) -> Vec<&str> {
+    plan.edits.iter().map(|edit| edit.path.as_str()).collect()
+}
