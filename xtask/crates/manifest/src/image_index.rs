@@ -64,35 +64,28 @@ impl<'a> ImageIndex<'a> {
     /// Indexes `bin`, `sbin` and the library directories.
     pub fn new(tree: &'a UsrTree) -> ImageIndex<'a> {
         let names = NameIndex::below(tree, DIRECTORIES);
-        let loaders =
-            names.starting_with("ld").into_iter().filter_map(|path| match tree.file_info(path.as_str()) {
-                Some(FileInfo::Elf(elf)) => Some(elf.system_dirs.iter().map(String::as_str)),
-                _ => None,
-            });
+        let loaders = names.starting_with("ld").into_iter().filter_map(|path| tree.elf(path));
+        let built_in =
+            loaders.flat_map(|elf| &elf.system_dirs).filter_map(|path| UsrPath::from_rootfs_path(path).ok());
         let fixed = LIBRARY_DIRECTORIES.iter().filter_map(|path| UsrPath::new(path).ok());
-        let built_in = loaders.flatten().filter_map(|path| UsrPath::from_rootfs_path(path).ok());
         let resolved = |path: UsrPath| tree.resolve(&path).end.node().cloned();
-        let library_directories = fixed.chain(built_in).filter_map(resolved).collect();
-        let mut by_stem: HashMap<&str, Vec<&UsrPath>> = HashMap::new();
-        for (name, path) in names.iter().filter(|(name, _)| name.contains(".so")) {
-            let is_named = |path: &UsrPath| {
-                tree.get(path.as_str())
-                    .is_some_and(|node| matches!(node.kind, NodeKind::File { .. } | NodeKind::Symlink(_)))
-            };
-            if let Some(library) = LibraryName::parse(name).filter(|_| is_named(path)) {
-                by_stem.entry(library.stem).or_default().push(path);
-            }
-        }
-        by_stem.values_mut().for_each(|paths| paths.sort_unstable());
-        let word_searches = Cell::new(MAX_WORD_SEARCHES);
-        ImageIndex {
+        let mut index = ImageIndex {
             tree,
             dependency_cache: DependencyCache::default(),
+            library_directories: fixed.chain(built_in).filter_map(resolved).collect(),
+            by_stem: HashMap::new(),
+            word_searches: Cell::new(MAX_WORD_SEARCHES),
             names,
-            library_directories,
-            by_stem,
-            word_searches,
+        };
+        for (name, path) in index.names.iter().filter(|(name, _)| name.contains(".so")) {
+            if let Some(library) = LibraryName::parse(name)
+                && (index.is_file(path) || index.is_symlink(path))
+            {
+                index.by_stem.entry(library.stem).or_default().push(path);
+            }
         }
+        index.by_stem.values_mut().for_each(|paths| paths.sort_unstable());
+        index
     }
 
     /// Every node of this name, in byte order.
@@ -112,17 +105,12 @@ impl<'a> ImageIndex<'a> {
         if !matches!(parsed.kind, NameKind::DashedRealName(_)) {
             return Some(parsed);
         }
-        let linker_name =
-            LibraryName::parse_linker_name(name).filter(|linker| self.has_soname_of(linker.stem));
+        let has_version = |path: &&UsrPath| {
+            LibraryName::from_path(*path).is_some_and(|name| name.kind != NameKind::LinkerName)
+        };
+        let has_soname = |stem: &str| self.libraries_with_stem(stem).iter().any(has_version);
+        let linker_name = LibraryName::parse_linker_name(name).filter(|linker| has_soname(linker.stem));
         Some(linker_name.unwrap_or(parsed))
-    }
-
-    /// Whether the image has `STEM.so.N`, whatever the version.
-    fn has_soname_of(&self, stem: &str) -> bool {
-        let libraries = self.libraries_with_stem(stem);
-        libraries
-            .iter()
-            .any(|path| LibraryName::parse(path.name()).is_some_and(|name| name.kind != NameKind::LinkerName))
     }
 
     /// Whether a path is, or points to, a file that can be a shared library: an ELF file, or any file of a tree with
@@ -140,10 +128,7 @@ impl<'a> ImageIndex<'a> {
 
     /// The soname of a regular file.
     pub fn soname(&self, path: &UsrPath) -> Option<&str> {
-        match self.tree.file_info(path.as_str()) {
-            Some(FileInfo::Elf(elf)) => elf.soname.as_deref(),
-            _ => None,
-        }
+        self.tree.elf(path)?.soname.as_deref()
     }
 
     /// Whether programs of this directory are found by name.
@@ -159,15 +144,14 @@ impl<'a> ImageIndex<'a> {
 
     /// Whether a node is a regular file.
     pub fn is_file(&self, path: &UsrPath) -> bool {
-        matches!(self.tree.get(path.as_str()).map(|node| &node.kind), Some(NodeKind::File { .. }))
+        self.tree.get(path.as_str()).is_some_and(|node| node.kind.is_file())
     }
 
     /// Whether a path is a directory, or a symlink to one.
     pub fn is_directory(&self, path: &UsrPath) -> bool {
         match self.tree.resolve(path).end {
             Target::Node(end) => self.tree.get(end.as_str()).is_some_and(|n| n.kind == NodeKind::Directory),
-            Target::UsrRoot => true,
-            _ => false,
+            end => end == Target::UsrRoot,
         }
     }
 
@@ -179,21 +163,17 @@ impl<'a> ImageIndex<'a> {
     /// Candidates for a missing path, for a manual decision: libraries of the same stem, files of the same name, else
     /// programs with every word of the name (`systemd-socket-activate` for `systemd-activate`).
     pub fn similar_names(&self, path: &UsrPath) -> Vec<&'a UsrPath> {
-        let name = path.name();
-        let library = LibraryName::parse(name);
-        let mut similar: Vec<&'a UsrPath> = match &library {
-            Some(library) => {
-                let all = self.libraries_with_stem(library.stem).iter().copied();
-                all.filter(|other| self.is_library(other)).take(MAX_CANDIDATES).collect()
-            }
-            None => self
-                .get(name)
-                .into_iter()
+        let mut similar: Vec<&'a UsrPath> = if let Some(library) = LibraryName::from_path(path) {
+            let all = self.libraries_with_stem(library.stem).iter().copied();
+            all.filter(|other| self.is_library(other)).take(MAX_CANDIDATES).collect()
+        } else {
+            let same_name = self.get(path.name()).into_iter();
+            same_name
                 .filter(|other| PathClass::from_path(other) != PathClass::Other && !self.is_directory(other))
-                .collect(),
+                .collect()
         };
-        if similar.is_empty() && library.is_none() {
-            similar = self.with_words_of(name);
+        if similar.is_empty() && LibraryName::from_path(path).is_none() {
+            similar = self.with_words_of(path.name());
         }
         similar.sort();
         similar.truncate(MAX_CANDIDATES);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::image_index::ImageIndex;
 use crate::known_dlopens;
-use crate::library_name::{LibraryName, NameKind};
+use crate::library_name::LibraryName;
 use crate::plan::bump::ImageTrees;
 use crate::plan::stage1_sources::Stage1Sources;
 use crate::selection::Selection;
@@ -140,26 +140,57 @@ impl<'a, 's, 'i> Reachability<'a, 's, 'i> {
                 named.extend(words_of(text));
             }
         }
-        let paths = &self.selection.paths;
-        let is_named = |path: &&UsrPath| named.contains(path.name());
-        let (development, others): (Vec<&UsrPath>, Vec<&UsrPath>) =
-            paths.iter().partition(|path| self.is_development(path) && !is_named(path));
-        let (libraries, others): (Vec<&UsrPath>, Vec<&UsrPath>) =
-            others.into_iter().partition(|path| self.is_library(path) && !is_named(path));
-        let (programs, others): (Vec<&UsrPath>, Vec<&UsrPath>) =
-            others.iter().copied().partition(|path| self.is_program(path) && !is_named(path));
-        let surely = self.reach(others.iter().copied());
-        let with_programs = self.reach(others.into_iter().chain(programs.iter().copied()));
-        let groups = [
-            (Confidence::DevelopmentLinks, development, &with_programs),
-            (Confidence::Libraries, libraries, &with_programs),
-            (Confidence::Rest, programs, &surely),
-        ];
-        let unneeded = groups.into_iter().flat_map(|(confidence, paths, reached)| {
-            let unneeded = paths.into_iter().filter(move |path| !reached.contains(*path));
-            unneeded.map(move |path| (path.clone(), confidence))
+        let paths = self.selection.paths.iter().filter(|path| !named.contains(path.name()));
+        let mut candidates: BTreeMap<UsrPath, Confidence> =
+            paths.filter_map(|path| Some((path.clone(), self.confidence(path)?))).collect();
+        let reach = |is_root: &dyn Fn(Option<&Confidence>) -> bool| {
+            self.reach(self.selection.paths.iter().filter(|path| is_root(candidates.get(*path))))
+        };
+        let surely = reach(&|confidence| confidence.is_none());
+        let with_programs =
+            reach(&|confidence| confidence.is_none_or(|confidence| *confidence == Confidence::Rest));
+        candidates.retain(|path, confidence| match confidence {
+            Confidence::Rest => !surely.contains(path),
+            _ => !with_programs.contains(path),
         });
-        unneeded.collect()
+        candidates
+    }
+
+    /// How sure it is that a path is not needed if nothing listed needs it; `None` for one that is needed in any case.
+    fn confidence(&self, path: &UsrPath) -> Option<Confidence> {
+        let tree = self.selection.tree;
+        let end = tree.resolve(path).end.node()?.clone();
+        let info = tree.file_info(end.as_str())?;
+        let elf = info.elf();
+        let soname = elf.and_then(|elf| elf.soname.as_deref());
+        let is_linker_name = LibraryName::parse_linker_name(path.name()).is_some();
+        let is_other_name = end.name() != path.name() && soname.is_some_and(|name| name != path.name());
+        let is_linker_script = matches!(info, FileInfo::Other | FileInfo::Text(_));
+        let is_in_library_directory = || {
+            path.parent().is_some_and(|directory| {
+                let real = tree.resolve(&directory).end;
+                self.index.is_library_directory(&directory)
+                    || real.node().is_some_and(|real| self.index.is_library_directory(real))
+            })
+        };
+        let is_loader = is_loader_name(path.name());
+        if is_linker_name && (is_other_name || is_linker_script) && is_in_library_directory() {
+            return Some(Confidence::DevelopmentLinks);
+        }
+        if soname.is_some()
+            && !is_loader
+            && LibraryName::from_path(path).is_some()
+            && is_in_library_directory()
+        {
+            return Some(Confidence::Libraries);
+        }
+        let is_executable = tree.get(end.as_str()).is_some_and(|node| node.mode & 0o111 != 0);
+        let is_program = match info {
+            FileInfo::Elf(_) => !is_systemd(path.as_str()) && !is_loader,
+            FileInfo::Script(_) => is_executable,
+            _ => false,
+        };
+        is_program.then_some(Confidence::Rest)
     }
 
     /// Every path that these need, themselves included.
@@ -173,9 +204,9 @@ impl<'a, 's, 'i> Reachability<'a, 's, 'i> {
                 continue;
             }
             let resolved = self.selection.tree.resolve(&path);
-            todo.extend(resolved.links.iter().chain(resolved.end.node()).cloned());
+            todo.extend(resolved.paths().cloned());
             todo.extend(self.started.get(&path).into_iter().flatten().cloned());
-            let Some(FileInfo::Elf(elf)) = self.selection.tree.file_info(path.as_str()) else { continue };
+            let Some(elf) = self.selection.tree.elf(&path) else { continue };
             if !loaded.contains(&path) {
                 for object in self.loaders.iter().flat_map(|loader| loader.load(&path).objects) {
                     todo.extend(object.paths().cloned());
@@ -192,61 +223,6 @@ impl<'a, 's, 'i> Reachability<'a, 's, 'i> {
             todo.extend(started.into_iter().flat_map(|(_, chain)| chain));
         }
         reached
-    }
-
-    /// Whether a path is only for a link editor: a `libX.so` link that is not the soname of its file, or a linker script.
-    fn is_development(&self, path: &UsrPath) -> bool {
-        let is_linker_name =
-            LibraryName::parse_linker_name(path.name()).is_some_and(|name| name.kind == NameKind::LinkerName);
-        if !is_linker_name || !self.is_in_library_directory(path) {
-            return false;
-        }
-        let end = self.selection.tree.resolve(path).end;
-        let Some(end) = end.node() else { return false };
-        match self.selection.tree.file_info(end.as_str()) {
-            Some(FileInfo::Elf(elf)) => {
-                end != path
-                    && end.name() != path.name()
-                    && elf.soname.as_deref().is_some_and(|soname| soname != path.name())
-            }
-            Some(FileInfo::Other | FileInfo::Text(_)) => true,
-            _ => false,
-        }
-    }
-
-    /// Whether a path is a shared library, or a link to one, in a directory that the loader searches.
-    fn is_library(&self, path: &UsrPath) -> bool {
-        let end = self.selection.tree.resolve(path).end;
-        let info = end.node().and_then(|end| self.selection.tree.file_info(end.as_str()));
-        let is_shared =
-            matches!(info, Some(FileInfo::Elf(elf)) if elf.soname.is_some() && !is_loader_name(path.name()));
-        is_shared && LibraryName::parse(path.name()).is_some() && self.is_in_library_directory(path)
-    }
-
-    fn is_in_library_directory(&self, path: &UsrPath) -> bool {
-        path.parent().is_some_and(|directory| {
-            self.index.is_library_directory(&directory)
-                || self
-                    .selection
-                    .tree
-                    .resolve(&directory)
-                    .end
-                    .node()
-                    .is_some_and(|end| self.index.is_library_directory(end))
-        })
-    }
-
-    /// Whether a path is a program other than process 1, or a plugin.
-    fn is_program(&self, path: &UsrPath) -> bool {
-        let end = self.selection.tree.resolve(path).end;
-        let Some(end) = end.node() else { return false };
-        let info = self.selection.tree.file_info(end.as_str());
-        let is_executable = self.selection.tree.get(end.as_str()).is_some_and(|node| node.mode & 0o111 != 0);
-        match info {
-            Some(FileInfo::Elf(_)) => !is_systemd(path.as_str()) && !is_loader_name(path.name()),
-            Some(FileInfo::Script(_)) => is_executable,
-            _ => false,
-        }
     }
 }
 
