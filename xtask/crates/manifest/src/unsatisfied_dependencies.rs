@@ -12,7 +12,6 @@ use super::unlisted_execs;
 use selection_vs_image::Loaders;
 pub use selection_vs_image::OtherCopy;
 use usr::elf::DlopenPriority;
-use usr::file_info::FileInfo;
 use usr::ldso::{DynamicLoader, FoundVia};
 use usr::path::UsrPath;
 
@@ -29,29 +28,23 @@ pub struct UnsatisfiedDependencies {
     index: HashMap<String, Vec<usize>>,
 }
 
-/// The last reports of an image: fixes and checks look at the same selection several times.
+/// The last reports of an image, each with its selection: fixes and checks look at the same selection several times.
 #[derive(Debug, Default)]
-pub struct DependencyCache(RefCell<VecDeque<CachedDependencies>>);
-
-#[derive(Debug)]
-struct CachedDependencies {
-    paths: BTreeSet<UsrPath>,
-    level: MinDlopenPriority,
-    report: Rc<UnsatisfiedDependencies>,
-}
+pub struct DependencyCache(
+    RefCell<VecDeque<(BTreeSet<UsrPath>, MinDlopenPriority, Rc<UnsatisfiedDependencies>)>>,
+);
 
 impl DependencyCache {
     /// As [`UnsatisfiedDependencies::scan`]; a selection of the image has the same report each time.
     pub fn scan(&self, selection: &Selection<'_>, level: MinDlopenPriority) -> Rc<UnsatisfiedDependencies> {
         let mut known = self.0.borrow_mut();
-        let is_same = |known: &&CachedDependencies| known.level == level && known.paths == selection.paths;
-        if let Some(known) = known.iter().find(is_same) {
-            return Rc::clone(&known.report);
+        let mut same = known.iter().filter(|(paths, known, _)| *known == level && *paths == selection.paths);
+        if let Some((.., report)) = same.next() {
+            return Rc::clone(report);
         }
         let report = Rc::new(UnsatisfiedDependencies::scan(selection, level));
         known.truncate(MAX_REPORTS - 1);
-        let paths = selection.paths.clone();
-        known.push_front(CachedDependencies { paths, level, report: Rc::clone(&report) });
+        known.push_front((selection.paths.clone(), level, Rc::clone(&report)));
         report
     }
 }
@@ -82,6 +75,11 @@ pub struct Unresolved {
 }
 
 impl Unresolved {
+    fn new(name: &str, needed_by: &UsrPath, chain: Vec<UsrPath>) -> Unresolved {
+        let needed_by = BTreeSet::from([needed_by.clone()]);
+        Unresolved { name: name.to_owned(), needed_by, chain, ..Unresolved::default() }
+    }
+
     /// The line of the selected dependent.
     pub fn location<'a>(&self, selection: &Selection<'a>) -> Option<Location<'a>> {
         selection.location(self.selected_dependent.as_ref()?)
@@ -137,33 +135,35 @@ impl UnsatisfiedDependencies {
     /// Finds the selected dependents by a breadth-first search from the selected files.
     fn find_selected_dependents(&mut self, selection: &Selection<'_>) {
         let mut by_dependent: HashMap<UsrPath, Vec<usize>> = HashMap::new();
-        let mut found: BTreeMap<usize, UsrPath> = BTreeMap::new();
-        for (at, unresolved) in self.unresolved.iter().enumerate() {
-            match unresolved.needed_by.iter().find(|path| selection.paths.contains(*path)) {
-                Some(selected_dependent) => _ = found.insert(at, selected_dependent.clone()),
-                None => {
-                    for path in &unresolved.needed_by {
-                        by_dependent.entry(path.clone()).or_default().push(at);
-                    }
-                }
+        let mut found: Vec<usize> = Vec::new();
+        for (at, unresolved) in self.unresolved.iter_mut().enumerate() {
+            let mut selected = unresolved.needed_by.iter().filter(|path| selection.paths.contains(*path));
+            unresolved.selected_dependent = selected.next().cloned();
+            if unresolved.selected_dependent.is_some() {
+                found.push(at);
+                continue;
+            }
+            for path in &unresolved.needed_by {
+                by_dependent.entry(path.clone()).or_default().push(at);
             }
         }
-        while !found.is_empty() {
-            for (&at, selected_dependent) in &found {
-                self.unresolved[at].selected_dependent = Some(selected_dependent.clone());
-            }
-            let mut next: BTreeMap<usize, UsrPath> = BTreeMap::new();
-            for (at, selected_dependent) in found {
-                let above =
-                    self.unresolved[at].chain.iter().filter_map(|path| by_dependent.get(path)).flatten();
-                for &other in above.filter(|&&other| self.unresolved[other].selected_dependent.is_none()) {
-                    let known = next.entry(other).or_insert_with(|| selected_dependent.clone());
-                    if selected_dependent < *known {
-                        known.clone_from(&selected_dependent);
+        // In this order, the first selected dependent of a distance is found first.
+        found.sort_by(|a, b| {
+            self.unresolved[*a].selected_dependent.cmp(&self.unresolved[*b].selected_dependent)
+        });
+        let mut next = 0;
+        while let Some(&at) = found.get(next) {
+            next += 1;
+            let selected_dependent = self.unresolved[at].selected_dependent.clone();
+            for path in self.unresolved[at].chain.clone() {
+                for other in by_dependent.remove(&path).into_iter().flatten() {
+                    let other_dependent = &mut self.unresolved[other].selected_dependent;
+                    if other_dependent.is_none() {
+                        other_dependent.clone_from(&selected_dependent);
+                        found.push(other);
                     }
                 }
             }
-            found = next;
         }
     }
 
@@ -200,57 +200,42 @@ impl UnsatisfiedDependencies {
     fn scan_implicit_execs(&mut self, selection: &Selection<'_>) {
         for exec in unlisted_execs::unlisted(selection).into_iter().filter(|exec| exec.row.is_certain) {
             self.record(Unresolved {
-                name: exec.row.program.to_owned(),
-                needed_by: BTreeSet::from([exec.by]),
-                chain: exec.chain,
                 by: DependencyKind::Exec(exec.row.source),
-                ..Unresolved::default()
+                ..Unresolved::new(exec.row.program, &exec.by, exec.chain)
             });
         }
     }
 
     /// The first soname of each `.note.dlopen` entry that the image has, if the selection has none of them.
     fn scan_dlopen_notes(&mut self, selection: &Selection<'_>, loaders: &Loaders<'_>, level: DlopenPriority) {
-        for (path, info) in selection.files() {
-            let FileInfo::Elf(elf) = info else { continue };
+        for (path, elf) in selection.elf_files() {
             for note in elf.dlopen.iter().filter(|note| note.priority <= level) {
                 if note.sonames.iter().any(|name| loaders.satisfy_dlopen(path, name)) {
                     continue;
                 }
                 let mut names = note.sonames.iter();
-                let found =
-                    names.find_map(|name| loaders.dlopen_in_image(path, name).map(|found| (name, found)));
-                if found.is_none() && note.priority != DlopenPriority::Required {
-                    continue;
-                }
-                let Some(name) = found.as_ref().map(|(name, _)| *name).or(note.sonames.first()) else {
-                    continue;
+                let found = names.find_map(|name| Some((name, loaders.dlopen_in_image(path, name)?)));
+                let (name, chain) = match (found, note.sonames.first()) {
+                    (Some((name, object)), _) => (name, selection_vs_image::chain_of(&object)),
+                    (None, Some(first)) if note.priority == DlopenPriority::Required => (first, Vec::new()),
+                    _ => continue,
                 };
-                self.record(Unresolved {
-                    name: name.clone(),
-                    needed_by: BTreeSet::from([path.clone()]),
-                    chain: found.map(|(_, object)| selection_vs_image::chain_of(&object)).unwrap_or_default(),
-                    by: DependencyKind::Dlopen(note.feature.clone()),
-                    ..Unresolved::default()
-                });
+                let by = DependencyKind::Dlopen(note.feature.clone());
+                self.record(Unresolved { by, ..Unresolved::new(name, path, chain) });
             }
         }
     }
 }
 
-/// The selected dynamic ELF files: programs first, then libraries, each after its dependents unless they are in a cycle: most libraries are then loaded
-/// by a dependent before their own turn.
+/// The selected dynamic ELF files: programs first, then libraries, each after its dependents unless they are in a cycle:
+/// most libraries are then loaded by a dependent before their own turn.
 fn dynamic_elf_in_load_order<'s>(selection: &'s Selection<'_>) -> Vec<&'s UsrPath> {
     let (programs, libraries): (Vec<&UsrPath>, Vec<&UsrPath>) =
         selection.dynamic_elf_files().partition(|path| is_program(selection, path));
-    let elf = |path: &UsrPath| match selection.tree.file_info(path.as_str()) {
-        Some(FileInfo::Elf(elf)) => Some(elf),
-        _ => None,
-    };
     let mut by_name: HashMap<&str, Vec<&UsrPath>> = HashMap::new();
     for path in &libraries {
-        let soname = elf(path).and_then(|elf| elf.soname.as_deref()).filter(|soname| *soname != path.name());
-        for name in [path.name()].into_iter().chain(soname) {
+        let soname = selection.tree.elf(path).and_then(|elf| elf.soname.as_deref());
+        for name in [path.name()].into_iter().chain(soname.filter(|soname| *soname != path.name())) {
             by_name.entry(name).or_default().push(path);
         }
     }
@@ -263,13 +248,10 @@ fn dynamic_elf_in_load_order<'s>(selection: &'s Selection<'_>) -> Vec<&'s UsrPat
                 done.push(path);
             } else if seen.insert(path) {
                 walk.push((path, true));
-                let needed = elf(path).map_or(&[][..], |elf| &elf.needed).iter();
+                let needed = selection.tree.elf(path).into_iter().flat_map(|elf| &elf.needed);
                 let providers = needed.filter_map(|name| by_name.get(name.as_str())).flatten();
-                walk.extend(
-                    providers
-                        .filter(|providers| !seen.contains(*providers))
-                        .map(|providers| (*providers, false)),
-                );
+                let unseen = providers.filter(|provider| !seen.contains(*provider));
+                walk.extend(unseen.map(|provider| (*provider, false)));
             }
         }
     }
@@ -281,16 +263,12 @@ pub(super) fn loader_with_rkt_env<'s>(
     selection: &'s Selection<'_>,
     visible: Option<&'s BTreeSet<UsrPath>>,
 ) -> DynamicLoader<'s> {
-    DynamicLoader::new(
-        selection.tree,
-        selection.manifests.board,
-        DynamicLoader::systemd_directories(selection.tree),
-        visible,
-    )
+    let (tree, board) = (selection.tree, selection.manifests.board);
+    DynamicLoader::new(tree, board, DynamicLoader::systemd_directories(tree), visible)
 }
 
 fn is_program(selection: &Selection<'_>, path: &UsrPath) -> bool {
-    matches!(selection.tree.file_info(path.as_str()), Some(FileInfo::Elf(elf)) if elf.interp.is_some() && elf.soname.is_none())
+    selection.tree.elf(path).is_some_and(|elf| elf.interp.is_some() && elf.soname.is_none())
 }
 
 /// Selected libraries of which the image's loader would use another copy. `has_copies` returns whether the image has

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Unresolved, UnsatisfiedDependencies, loader_with_rkt_env};
 use crate::selection::Selection;
-use usr::ldso::{DynamicLoader, FoundVia, LoadResult, Object};
+use usr::ldso::{DynamicLoader, FoundVia, LoadResult, NeededEntry, NotFound, Object, Rejected, VersionError};
 use usr::path::UsrPath;
 
 /// The loaders of a selection and of its image, with `LD_LIBRARY_PATH` and without.
@@ -69,7 +69,8 @@ impl<'s> Loaders<'s> {
         object.paths().all(|path| self.selected.contains(path))
     }
 
-    /// The libraries of a sound load that are other files than in the image, among those of the names `copied`.
+    /// Selected libraries with a name in `copied` where the image's loader takes another file; empty unless both loads
+    /// succeed.
     pub(super) fn other_copies(&self, root: &UsrPath, copied: &HashSet<&str>) -> Vec<OtherCopy> {
         let here = self.with_env.selection.load(root);
         let mut copies = Vec::new();
@@ -78,9 +79,9 @@ impl<'s> Loaders<'s> {
         }
         let image = self.with_env.image.load(root);
         if here.is_sound() && image.is_sound() {
-            let known = Providers::new(&here);
+            let known = providers(&here);
             for (need, object) in resolved(&image) {
-                if let Some(Some(selected)) = known.get(&need.needed_by, &need.name)
+                if let Some(Some(selected)) = known.get(&(&need.needed_by, need.name.as_str()))
                     && selected.path != object.path
                     && !self.is_selected(object)
                 {
@@ -104,8 +105,8 @@ impl UnsatisfiedDependencies {
         let image = OnceCell::new();
         let in_image = || image.get_or_init(|| loaders.with_env.image.load(root));
         if !here.is_sound() {
-            let solved = self.record_missing(loaders, &here, in_image(), None);
-            self.record_unsolved(&here, &solved);
+            let common = self.record_solved_by_image(loaders, &here, in_image(), None);
+            self.record_unsolved(&common);
         }
         // If every library is found without LD_LIBRARY_PATH too, a load without it is the same one.
         let env_only = |object: &Object| {
@@ -116,7 +117,7 @@ impl UnsatisfiedDependencies {
         if here.objects.iter().any(env_only) {
             let without = loaders.without_env.selection.load(root);
             if !without.is_sound() {
-                self.record_missing(loaders, &without, in_bare_image(), Some(&here));
+                self.record_solved_by_image(loaders, &without, in_bare_image(), Some(&here));
             }
         }
         for object in here.objects.iter().filter(|object| is_in_assumed_directory(object)) {
@@ -126,17 +127,18 @@ impl UnsatisfiedDependencies {
         here.objects.into_iter().map(|object| object.path).collect()
     }
 
-    /// Records the files by which the image's load does without the errors of the selection's. Returns which of these
-    /// errors it does without. `with_env` is the load that has `LD_LIBRARY_PATH`, if `here` has none.
-    fn record_missing(
+    /// Records the unselected files that the image's load uses instead of failing. Returns the errors that both loads
+    /// have. `with_env` is the load that has `LD_LIBRARY_PATH`, if `here` has none.
+    fn record_solved_by_image<'l>(
         &mut self,
         loaders: &Loaders<'_>,
-        here: &LoadResult,
+        here: &'l LoadResult,
         image: &LoadResult,
         with_env: Option<&LoadResult>,
-    ) -> SelectionOnlyErrors {
-        let solved = SelectionOnlyErrors::new(here, image);
-        let known = Providers::new(here);
+    ) -> CommonErrors<'l> {
+        let common = CommonErrors::new(here, image);
+        let takes_copies = !common.replaced.is_empty();
+        let known = providers(here);
         let answered: HashSet<&str> =
             here.needs.iter().filter(|need| need.object.is_some()).map(|need| need.name.as_str()).collect();
         let mut taken: HashSet<&UsrPath> = HashSet::new();
@@ -146,14 +148,12 @@ impl UnsatisfiedDependencies {
             interpreter.into_iter().map(|object| (&object.needed_by, object.requested_name.as_str(), object));
         let needs = resolved(image).map(|(need, object)| (&need.needed_by, need.name.as_str(), object));
         for (needed_by, name, object) in requests.chain(needs) {
-            let provider = known.get(needed_by, name);
-            let is_missing =
-                here.missing.iter().any(|missing| missing.name == name && missing.needed_by == *needed_by)
-                    || matches!(provider, Some(None))
-                        && here.missing.iter().any(|missing| missing.name == name);
-            let follows = taken.contains(needed_by) && (solved.takes_copies || !answered.contains(name));
-            let other =
-                provider.flatten().filter(|provider| solved.takes_copies && provider.path != object.path);
+            let provider = known.get(&(needed_by, name)).copied();
+            let is_missing = here.missing.iter().any(|missing| {
+                missing.name == name && (missing.needed_by == *needed_by || matches!(provider, Some(None)))
+            });
+            let follows = taken.contains(needed_by) && (takes_copies || !answered.contains(name));
+            let other = provider.flatten().filter(|provider| takes_copies && provider.path != object.path);
             if !is_missing && !follows && other.is_none() {
                 continue;
             }
@@ -162,52 +162,43 @@ impl UnsatisfiedDependencies {
             if loaders.is_selected(object) || !is_first && !is_missing {
                 continue;
             }
-            let found =
-                |with_env: &LoadResult| with_env.provider(needed_by, name).map(|found| found.how.clone());
+            let now = with_env.and_then(|load| load.provider(needed_by, name));
             self.record(Unresolved {
-                name: name.to_owned(),
-                needed_by: BTreeSet::from([needed_by.clone()]),
-                chain: chain_of(object),
-                fragile: with_env.and_then(found).map(|now| (now, object.how.clone())),
-                unsuitable: other.map(|other| (other.path.clone(), solved.reason(&other.path))),
-                ..Unresolved::default()
+                fragile: now.map(|now| (now.how.clone(), object.how.clone())),
+                unsuitable: other.map(|other| (other.path.clone(), common.reason(&other.path))),
+                ..Unresolved::new(name, needed_by, chain_of(object))
             });
         }
-        for missing in
-            image.missing.iter().filter(|missing| taken.contains(&missing.needed_by) && with_env.is_none())
-        {
-            self.record_nowhere(&missing.name, &missing.needed_by, &missing.searched);
+        if with_env.is_none() {
+            let missing = image.missing.iter().filter(|missing| taken.contains(&missing.needed_by));
+            missing.for_each(|missing| self.record_nowhere(missing));
         }
-        solved
+        common
     }
 
     /// Records the errors that the image's load has too.
-    fn record_unsolved(&mut self, here: &LoadResult, solved: &SelectionOnlyErrors) {
-        for (missing, _) in here.missing.iter().zip(&solved.missing).filter(|(_, solved)| !**solved) {
-            self.record_nowhere(&missing.name, &missing.needed_by, &missing.searched);
-        }
-        for (error, _) in here.version_errors.iter().zip(&solved.versions).filter(|(_, solved)| !**solved) {
+    fn record_unsolved(&mut self, errors: &CommonErrors<'_>) {
+        errors.missing.iter().for_each(|missing| self.record_nowhere(missing));
+        for error in &errors.versions {
             let key = (error.library.clone(), error.version.clone());
             self.versions.entry(key).or_default().insert(error.needed_by.clone());
         }
-        for (rejected, _) in here.broken.iter().zip(&solved.broken).filter(|(_, solved)| !**solved) {
+        for rejected in &errors.broken {
             let known = self.unloadable.entry(rejected.path.clone());
             let known = known.or_insert_with(|| (BTreeSet::new(), rejected.why.clone()));
             known.0.insert(rejected.needed_by.clone());
         }
     }
 
-    fn record_nowhere(&mut self, name: &str, needed_by: &UsrPath, searched: &Arc<[String]>) {
+    fn record_nowhere(&mut self, missing: &NotFound) {
         self.record(Unresolved {
-            name: name.to_owned(),
-            needed_by: BTreeSet::from([needed_by.clone()]),
-            searched: Arc::clone(searched),
-            ..Unresolved::default()
+            searched: Arc::clone(&missing.searched),
+            ..Unresolved::new(&missing.name, &missing.needed_by, Vec::new())
         });
     }
 
-    /// Records the files by which the image's own loader is certain to find what the selection's load found in a
-    /// directory that it is not known to search.
+    /// `uncertain` was found in an assumed directory (see [`is_in_assumed_directory`]): records the image's path to the
+    /// same library through a directory that its loader does search.
     fn record_certain(&mut self, loaders: &Loaders<'_>, uncertain: &Object, images: &[&LoadResult]) {
         let objects = images.iter().flat_map(|image| &image.objects);
         let mut certain = objects.filter(|object| {
@@ -217,96 +208,75 @@ impl UnsatisfiedDependencies {
         });
         if let Some(certain) = certain.next().filter(|certain| !loaders.is_selected(certain)) {
             self.record(Unresolved {
-                name: uncertain.requested_name.clone(),
-                needed_by: BTreeSet::from([uncertain.needed_by.clone()]),
-                chain: chain_of(certain),
                 fragile: Some((uncertain.how.clone(), certain.how.clone())),
-                ..Unresolved::default()
+                ..Unresolved::new(&uncertain.requested_name, &uncertain.needed_by, chain_of(certain))
             });
         }
     }
 }
 
-/// Which errors of a selection's load the image's load does not have.
-struct SelectionOnlyErrors {
-    missing: Vec<bool>,
-    versions: Vec<bool>,
-    broken: Vec<bool>,
-    /// Whether the image's load does without an error by taking other files than the selection's.
-    takes_copies: bool,
-    /// The selected files that the errors are about, each with the reason.
-    reasons: HashMap<UsrPath, String>,
+/// The errors of a selection's load that the image's load has too.
+struct CommonErrors<'l> {
+    missing: Vec<&'l NotFound>,
+    versions: Vec<&'l VersionError>,
+    broken: Vec<&'l Rejected>,
+    /// The selected files of the other errors, each with the reason: the image's load takes other files.
+    replaced: HashMap<&'l UsrPath, String>,
 }
 
-impl SelectionOnlyErrors {
-    fn new(here: &LoadResult, image: &LoadResult) -> SelectionOnlyErrors {
+impl<'l> CommonErrors<'l> {
+    fn new(here: &'l LoadResult, image: &LoadResult) -> CommonErrors<'l> {
         let loaded: HashSet<&UsrPath> = image.objects.iter().map(|object| &object.path).collect();
         let is_root = |path: &UsrPath| here.root.as_ref().is_some_and(|(_, root)| root == path);
-        let is_loaded = |path: &UsrPath| loaded.contains(path) || is_root(path);
-        let mut reasons: HashMap<UsrPath, String> = HashMap::new();
-        let missing_in_image: HashSet<&str> =
-            image.missing.iter().map(|missing| missing.name.as_str()).collect();
-        let missing: Vec<bool> = here
-            .missing
-            .iter()
-            .map(|missing| {
-                !is_loaded(&missing.needed_by) || !missing_in_image.contains(missing.name.as_str())
-            })
-            .collect();
-        for missing in here.missing.iter().filter(|missing| !is_loaded(&missing.needed_by)) {
-            reasons
-                .entry(missing.needed_by.clone())
-                .or_insert(format!("it needs {}, which is missing", missing.name));
+        let missing: HashSet<&str> = image.missing.iter().map(|missing| missing.name.as_str()).collect();
+        let versions: BTreeSet<&VersionError> = image.version_errors.iter().collect();
+        let broken: HashSet<&UsrPath> = image.broken.iter().map(|rejected| &rejected.path).collect();
+        let mut common = CommonErrors {
+            missing: Vec::new(),
+            versions: Vec::new(),
+            broken: Vec::new(),
+            replaced: HashMap::new(),
+        };
+        for error in &here.missing {
+            if !loaded.contains(&error.needed_by) && !is_root(&error.needed_by) {
+                let reason = format!("it needs {}, which is missing", error.name);
+                common.replaced.entry(&error.needed_by).or_insert(reason);
+            } else if missing.contains(error.name.as_str()) {
+                common.missing.push(error);
+            }
         }
-        let bad_versions: BTreeSet<_> = image.version_errors.iter().collect();
-        let versions: Vec<bool> =
-            here.version_errors.iter().map(|error| !bad_versions.contains(error)).collect();
-        for (error, solved) in here.version_errors.iter().zip(&versions) {
-            if *solved {
+        for error in &here.version_errors {
+            if versions.contains(error) {
+                common.versions.push(error);
+            } else {
                 let reason = format!("it does not define version {}", error.version);
-                reasons.entry(error.library.clone()).or_insert(reason);
+                common.replaced.entry(&error.library).or_insert(reason);
             }
         }
-        let rejected: HashSet<&UsrPath> = image.broken.iter().map(|rejected| &rejected.path).collect();
-        let broken: Vec<bool> = here
-            .broken
-            .iter()
-            .map(|found| !rejected.contains(&found.path) && !is_root(&found.path))
-            .collect();
-        for (found, solved) in here.broken.iter().zip(&broken) {
-            if *solved {
-                reasons.entry(found.path.clone()).or_insert(found.why.clone());
+        for rejected in &here.broken {
+            if broken.contains(&rejected.path) || is_root(&rejected.path) {
+                common.broken.push(rejected);
+            } else {
+                common.replaced.entry(&rejected.path).or_insert(rejected.why.clone());
             }
         }
-        let takes_copies = !reasons.is_empty();
-        SelectionOnlyErrors { missing, versions, broken, takes_copies, reasons }
+        common
     }
 
     fn reason(&self, path: &UsrPath) -> String {
         let other = || "the image's loader takes another file".to_owned();
-        self.reasons.get(path).cloned().unwrap_or_else(other)
+        self.replaced.get(path).cloned().unwrap_or_else(other)
     }
 }
 
-/// The object of each dependency of a load.
-struct Providers<'l>(HashMap<(&'l UsrPath, &'l str), Option<&'l Object>>);
-
-impl<'l> Providers<'l> {
-    fn new(load: &'l LoadResult) -> Providers<'l> {
-        let object = |index: Option<usize>| index.and_then(|index| load.objects.get(index));
-        let needs =
-            load.needs.iter().map(|need| ((&need.needed_by, need.name.as_str()), object(need.object)));
-        Providers(needs.collect())
-    }
-
-    /// The object of a dependency; the outer `None` if the load does not have this dependency.
-    fn get(&self, needed_by: &UsrPath, name: &str) -> Option<Option<&'l Object>> {
-        self.0.get(&(needed_by, name)).copied()
-    }
+/// The object of each dependency of a load; `None` for a missing one.
+fn providers(load: &LoadResult) -> HashMap<(&UsrPath, &str), Option<&Object>> {
+    let object = |index: Option<usize>| load.objects.get(index?);
+    load.needs.iter().map(|need| ((&need.needed_by, need.name.as_str()), object(need.object))).collect()
 }
 
 /// The dependencies of a load that an object satisfies, in the order of loading.
-fn resolved(load: &LoadResult) -> impl Iterator<Item = (&usr::ldso::NeededEntry, &Object)> {
+fn resolved(load: &LoadResult) -> impl Iterator<Item = (&NeededEntry, &Object)> {
     load.needs.iter().filter_map(|need| Some((need, load.objects.get(need.object?)?)))
 }
 
