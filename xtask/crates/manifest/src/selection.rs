@@ -38,8 +38,6 @@ pub struct ManifestSet {
     pub files: BTreeSet<String>,
     /// Real path by directory entry, in the order in which the build concatenates the files.
     listed_as: BTreeMap<String, String>,
-    /// Number of manifests that are reached by a symlink.
-    symlinked: usize,
 }
 
 impl ManifestSet {
@@ -53,14 +51,13 @@ impl ManifestSet {
                 flavor: listing.flavor.clone(),
                 files: BTreeSet::new(),
                 listed_as: BTreeMap::new(),
-                symlinked: 0,
             });
             flavor.files.insert(listing.file.clone());
             flavor.listed_as.insert(listing.listed_as.clone(), listing.file.clone());
-            flavor.symlinked += usize::from(listing.file != listing.listed_as);
         }
         let mut flavors: Vec<ManifestSet> = flavors.into_values().collect();
-        flavors.sort_by_key(|flavor| flavor.symlinked);
+        flavors
+            .sort_by_key(|flavor| flavor.listed_as().filter(|(listed_as, file)| listed_as != file).count());
         flavors
     }
 
@@ -191,10 +188,8 @@ impl<'a> Selection<'a> {
 
     fn is_above_listed(&self, directory: &UsrPath) -> bool {
         let first = format!("{directory}/");
-        self.paths
-            .range::<str, _>((Included(first.as_str()), Unbounded))
-            .next()
-            .is_some_and(|path| path.is_within(directory))
+        let mut after = self.paths.range::<str, _>((Included(first.as_str()), Unbounded));
+        after.next().is_some_and(|path| path.is_within(directory))
     }
 
     /// Selected ELF files with a dynamic section, for the machine of the board, in byte order.

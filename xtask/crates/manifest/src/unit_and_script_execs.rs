@@ -76,15 +76,11 @@ impl ExecReference {
                 Target::Missing(end) => Some(end),
                 _ => None,
             },
-            None => self.has_relative_interpreter().then(|| self.referrer.clone()),
+            // A relative interpreter.
+            None => (self.is_script && !self.directive.starts_with("#!/")).then(|| self.referrer.clone()),
         };
         let executable = first_in_image.or_else(nowhere)?;
         Some(MissingExecutable { reference: self, executable, in_image })
-    }
-
-    /// Whether the script's interpreter is a relative path.
-    pub fn has_relative_interpreter(&self) -> bool {
-        self.is_script && !self.directive.trim_start_matches("#!").starts_with('/')
     }
 }
 
@@ -92,7 +88,13 @@ impl ExecReference {
 pub fn find_exec_references(tree: &UsrTree, paths: &BTreeSet<UsrPath>) -> Vec<ExecReference> {
     let mut references: BTreeSet<ExecReference> = BTreeSet::new();
     for unit_directory in UnitDirectory::find(tree, paths) {
-        references.extend(unit_directory.commands().into_iter().map(ExecReference::from));
+        references.extend(unit_directory.commands(tree).into_iter().map(|command| ExecReference {
+            referrer: command.fragment.clone(),
+            candidates: candidates(&command.program, &command.search_path),
+            directive: command.directive,
+            is_script: false,
+            may_fail: command.may_fail,
+        }));
     }
     for path in paths {
         let Some(FileInfo::Script(line)) = tree.file_info(path.as_str()) else { continue };
@@ -105,18 +107,6 @@ pub fn find_exec_references(tree: &UsrTree, paths: &BTreeSet<UsrPath>) -> Vec<Ex
         }));
     }
     references.into_iter().collect()
-}
-
-impl From<UnitCommand<'_>> for ExecReference {
-    fn from(command: UnitCommand<'_>) -> ExecReference {
-        ExecReference {
-            referrer: command.fragment.clone(),
-            directive: command.directive,
-            candidates: candidates(&command.program, &command.search_path),
-            is_script: false,
-            may_fail: command.may_fail,
-        }
-    }
 }
 
 /// The paths of a program: its own, or its name in each directory of the search path.
@@ -134,8 +124,8 @@ fn candidates(program: &str, search_path: &[String]) -> Vec<UsrPath> {
 }
 
 /// The units of one directory that systemd reads (`lib/systemd/system`).
+#[derive(Default)]
 struct UnitDirectory<'a> {
-    tree: &'a UsrTree,
     /// Unit files by name.
     units: BTreeMap<&'a str, &'a UsrPath>,
     /// Other names of units: symlinks in the directory.
@@ -148,14 +138,9 @@ impl<'a> UnitDirectory<'a> {
     fn find(tree: &'a UsrTree, paths: &'a BTreeSet<UsrPath>) -> Vec<UnitDirectory<'a>> {
         let mut directories: BTreeMap<&str, UnitDirectory<'_>> = BTreeMap::new();
         for path in paths {
-            let Some((directory, name)) = unit_name(path) else { continue };
-            let entry = directories.entry(directory).or_insert_with(|| UnitDirectory {
-                tree,
-                units: BTreeMap::new(),
-                aliases: BTreeMap::new(),
-                drop_ins: BTreeMap::new(),
-            });
-            let is_file = tree.get(path.as_str()).is_some_and(|node| node.kind.is_file());
+            let Some((directory, name)) = split_unit_path(path) else { continue };
+            let entry = directories.entry(directory).or_default();
+            let kind = tree.get(path.as_str()).map(|node| &node.kind);
             let real = || tree.resolve(path).end.node().and_then(|end| paths.get(end));
             match name.split_once('/') {
                 Some((drop_in_directory, file)) => {
@@ -164,49 +149,38 @@ impl<'a> UnitDirectory<'a> {
                         entry.drop_ins.entry(drop_in_directory).or_default().insert(file, real());
                     }
                 }
-                None if is_file => drop(entry.units.insert(name, path)),
-                None => {
-                    if let (Some(NodeKind::Symlink(_)), Some(unit)) =
-                        (tree.get(path.as_str()).map(|node| &node.kind), real())
-                    {
+                None => match (kind, real()) {
+                    (Some(NodeKind::File { .. }), _) => drop(entry.units.insert(name, path)),
+                    (Some(NodeKind::Symlink(_)), Some(unit)) => {
                         entry.aliases.entry(unit).or_default().push(name);
                     }
-                }
+                    _ => {}
+                },
             }
         }
         directories.into_values().collect()
     }
 
     /// The commands of every unit, and of drop-ins without a unit file.
-    fn commands(&self) -> Vec<UnitCommand<'a>> {
-        let systemd = identity::systemd_version(self.tree).ok();
+    fn commands(&self, tree: &'a UsrTree) -> Vec<UnitCommand<'a>> {
+        let systemd = identity::systemd_version(tree).ok();
         let mut commands = Vec::new();
         let mut named: BTreeSet<&str> = self.units.keys().copied().collect();
-        named.extend(self.drop_ins.keys().filter_map(|directory| directory.strip_suffix(".d")).filter(
-            |unit| {
-                // Directories for all units of a type, or of a prefix (`foo-.service.d`), do not belong to one unit.
-                unit.rsplit_once('.').is_some_and(|(name, _)| !name.ends_with('-'))
-            },
-        ));
+        // Directories for all units of a type, or of a prefix (`foo-.service.d`), do not belong to one unit.
+        let is_unit = |name: &&str| name.rsplit_once('.').is_some_and(|(name, _)| !name.ends_with('-'));
+        named.extend(self.drop_ins.keys().filter_map(|name| name.strip_suffix(".d")).filter(is_unit));
         let mut budget = MAX_UNIT_TEXT;
         for unit in named {
             let mut fragments: Vec<&'a UsrPath> = self.unit_file(unit).into_iter().collect();
             fragments.extend(self.drop_ins_of(unit));
             let texts = fragments.into_iter().filter_map(|path| {
-                let text = self.text(path)?;
+                let FileInfo::Text(text) = tree.file_info(path.as_str())? else { return None };
                 budget = budget.checked_sub(text.len())?;
-                Some((path, text))
+                Some((path, text.as_str()))
             });
             commands.extend(unit_file::commands(unit, texts, systemd));
         }
         commands
-    }
-
-    fn text(&self, path: &UsrPath) -> Option<&'a str> {
-        match self.tree.file_info(path.as_str()) {
-            Some(FileInfo::Text(text)) => Some(text),
-            _ => None,
-        }
     }
 
     /// The unit's file, or that of its template.
@@ -243,37 +217,12 @@ fn template_name(unit: &str) -> Option<String> {
     (!instance.is_empty()).then(|| format!("{prefix}@.{suffix}"))
 }
 
-/// The directory that systemd reads, and the name of a unit or drop-in below it.
-fn unit_name(path: &UsrPath) -> Option<(&str, &str)> {
+/// Splits a path into the directory that systemd reads, and the name of a unit or drop-in below it.
+fn split_unit_path(path: &UsrPath) -> Option<(&str, &str)> {
     ["/systemd/system/", "/systemd/user/"].iter().find_map(|scope| {
         let at = path.as_str().find(scope)? + scope.len();
         Some(path.as_str().split_at(at))
     })
-}
-
-/// `systemd-journald` without its unit, or the unit without its program, as (listed path, missing path): without
-/// both, no output of a unit is ever seen.
-pub fn incomplete_journald(selection: &Selection<'_>) -> Option<(UsrPath, UsrPath)> {
-    let has_end = |path: &UsrPath, suffix: &str| path.as_str().ends_with(suffix);
-    let listed = |suffix: &str| selection.paths.iter().find(|path| has_end(path, suffix)).cloned();
-    let in_image =
-        |suffix: &str| selection.tree.iter().map(|(at, _)| at).find(|at| has_end(at, suffix)).cloned();
-    let (program, unit) = ("/systemd/systemd-journald", "/systemd/system/systemd-journald.service");
-    match (listed(program), listed(unit)) {
-        (Some(there), None) => {
-            Some((there.clone(), in_image(unit).unwrap_or_else(|| in_top_directory_of(&there, unit))))
-        }
-        (None, Some(there)) => {
-            Some((there.clone(), in_image(program).unwrap_or_else(|| in_top_directory_of(&there, program))))
-        }
-        _ => None,
-    }
-}
-
-/// `suffix` in the top directory of `path`, such as `lib` or `lib64`.
-fn in_top_directory_of(path: &UsrPath, suffix: &str) -> UsrPath {
-    let first = path.components().next().unwrap_or("lib");
-    UsrPath::new(&format!("{first}{suffix}")).unwrap_or_else(|_| path.clone())
 }
 
 #[cfg(test)]

@@ -30,68 +30,42 @@ pub fn commands<'a>(
     fragments: impl IntoIterator<Item = (&'a UsrPath, &'a str)>,
     systemd: Option<SystemdVersion>,
 ) -> Vec<UnitCommand<'a>> {
-    let mut reader = UnitReader { unit_type: UnitType::from_name(unit), systemd, ..UnitReader::default() };
+    let (section, keys) = command_settings(unit, systemd);
+    let mut reader = UnitReader { section, keys, ..UnitReader::default() };
     for (path, text) in fragments {
         reader.read(path, text);
     }
     reader.finish()
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum UnitType {
-    Service,
-    Socket,
-    #[default]
-    Other,
-}
-
-impl UnitType {
-    fn from_name(unit: &str) -> UnitType {
-        match unit.rsplit_once('.').map_or(unit, |(_, suffix)| suffix) {
-            "service" => UnitType::Service,
-            "socket" => UnitType::Socket,
-            _ => UnitType::Other,
+/// The section of a unit's own settings, and those of them with command lines as values.
+fn command_settings(unit: &str, systemd: Option<SystemdVersion>) -> (&'static str, &'static [&'static str]) {
+    const SERVICE: [&str; 8] = [
+        "ExecCondition",
+        "ExecStartPre",
+        "ExecStart",
+        "ExecStartPost",
+        "ExecReload",
+        "ExecStop",
+        "ExecStopPost",
+        // From v259 on.
+        "ExecReloadPost",
+    ];
+    match unit.rsplit('.').next() {
+        Some("service") if systemd.is_some_and(|version| version < SystemdVersion(259)) => {
+            ("Service", &SERVICE[..7])
         }
-    }
-
-    /// The section of the unit's own settings.
-    fn section(self) -> &'static str {
-        match self {
-            UnitType::Service => "Service",
-            UnitType::Socket => "Socket",
-            UnitType::Other => "",
-        }
-    }
-
-    /// Settings with command lines as values.
-    fn command_keys(self, systemd: Option<SystemdVersion>) -> &'static [&'static str] {
-        const SERVICE: [&str; 8] = [
-            "ExecCondition",
-            "ExecStartPre",
-            "ExecStart",
-            "ExecStartPost",
-            "ExecReload",
-            "ExecStop",
-            "ExecStopPost",
-            // From v259 on.
-            "ExecReloadPost",
-        ];
-        match self {
-            UnitType::Service if systemd.is_some_and(|version| version < SystemdVersion(259)) => {
-                &SERVICE[..7]
-            }
-            UnitType::Service => &SERVICE,
-            UnitType::Socket => &["ExecStartPre", "ExecStartPost", "ExecStopPre", "ExecStopPost"],
-            UnitType::Other => &[],
-        }
+        Some("service") => ("Service", &SERVICE),
+        Some("socket") => ("Socket", &["ExecStartPre", "ExecStartPost", "ExecStopPre", "ExecStopPost"]),
+        _ => ("", &[]),
     }
 }
 
 /// The settings of one unit while its fragments are read.
 #[derive(Default)]
 struct UnitReader<'a> {
-    unit_type: UnitType,
-    systemd: Option<SystemdVersion>,
+    section: &'static str,
+    keys: &'static [&'static str],
     commands: BTreeMap<&'static str, Vec<UnitCommand<'a>>>,
     search_path: Vec<String>,
     has_own_root: bool,
@@ -104,17 +78,14 @@ impl<'a> UnitReader<'a> {
             let line = line.trim_matches(BLANKS);
             if let Some(name) = line.strip_prefix('[') {
                 name.strip_suffix(']').unwrap_or_default().clone_into(&mut section);
-            } else if let Some((key, value)) =
-                line.split_once('=').filter(|_| section == self.unit_type.section())
-            {
+            } else if let Some((key, value)) = line.split_once('=').filter(|_| section == self.section) {
                 self.assign(fragment, key.trim_matches(BLANKS), value.trim_matches(BLANKS), line);
             }
         }
     }
 
     fn assign(&mut self, fragment: &'a UsrPath, key: &str, value: &str, line: &str) {
-        let keys = self.unit_type.command_keys(self.systemd);
-        if let Some(key) = keys.iter().find(|known| **known == key) {
+        if let Some(key) = self.keys.iter().find(|known| **known == key) {
             let commands = self.commands.entry(key).or_default();
             // An empty assignment resets the list.
             if value.is_empty() {

@@ -30,21 +30,23 @@ pub struct UnsatisfiedDependencies {
 
 /// The last reports of an image, each with its selection: fixes and checks look at the same selection several times.
 #[derive(Debug, Default)]
-pub struct DependencyCache(
-    RefCell<VecDeque<(BTreeSet<UsrPath>, MinDlopenPriority, Rc<UnsatisfiedDependencies>)>>,
-);
+pub struct DependencyCache(RefCell<VecDeque<(ScanKey, Rc<UnsatisfiedDependencies>)>>);
+
+type ScanKey = (BTreeSet<UsrPath>, MinDlopenPriority);
 
 impl DependencyCache {
     /// As [`UnsatisfiedDependencies::scan`]; a selection of the image has the same report each time.
     pub fn scan(&self, selection: &Selection<'_>, level: MinDlopenPriority) -> Rc<UnsatisfiedDependencies> {
         let mut known = self.0.borrow_mut();
-        let mut same = known.iter().filter(|(paths, known, _)| *known == level && *paths == selection.paths);
-        if let Some((.., report)) = same.next() {
+        let mut known_keys = known.iter();
+        if let Some((_, report)) =
+            known_keys.find(|((paths, known), _)| *known == level && *paths == selection.paths)
+        {
             return Rc::clone(report);
         }
         let report = Rc::new(UnsatisfiedDependencies::scan(selection, level));
         known.truncate(MAX_REPORTS - 1);
-        known.push_front((selection.paths.clone(), level, Rc::clone(&report)));
+        known.push_front(((selection.paths.clone(), level), Rc::clone(&report)));
         report
     }
 }

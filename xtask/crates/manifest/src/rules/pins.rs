@@ -27,9 +27,11 @@ struct Mismatch<'t> {
     /// The value to pin, as a candidate of the finding.
     target: String,
     message: String,
-    /// Pins the target.
-    set: Box<dyn Fn(&mut CommonMk) -> Result<()> + 't>,
+    set: SetPin<'t>,
 }
+
+/// Pins a target.
+type SetPin<'t> = Box<dyn Fn(&mut CommonMk) -> Result<()> + 't>;
 
 /// The comparisons in the order of fixing: the vendor first, because vendors have different channels.
 const COMPARISONS: [for<'t> fn(&CommonMk, &'t PinTargets) -> Option<Mismatch<'t>>; 4] =

@@ -73,28 +73,25 @@ impl<'s> Loaders<'s> {
     /// succeed.
     pub(super) fn other_copies(&self, root: &UsrPath, copied: &HashSet<&str>) -> Vec<OtherCopy> {
         let here = self.with_env.selection.load(root);
-        let mut copies = Vec::new();
         if !here.objects.iter().any(|object| copied.contains(object.requested_name.as_str())) {
-            return copies;
+            return Vec::new();
         }
         let image = self.with_env.image.load(root);
-        if here.is_sound() && image.is_sound() {
-            let known = providers(&here);
-            for (need, object) in resolved(&image) {
-                if let Some(Some(selected)) = known.get(&(&need.needed_by, need.name.as_str()))
-                    && selected.path != object.path
-                    && !self.is_selected(object)
-                {
-                    copies.push(OtherCopy {
-                        selected: selected.path.clone(),
-                        chain: chain_of(object),
-                        how: object.how.clone(),
-                        needed_by: need.needed_by.clone(),
-                    });
-                }
-            }
+        if !here.is_sound() || !image.is_sound() {
+            return Vec::new();
         }
-        copies
+        let known = providers(&here);
+        let copy = |(need, object): (&NeededEntry, &Object)| {
+            let selected = (*known.get(&(&need.needed_by, need.name.as_str()))?)?;
+            let is_other = selected.path != object.path && !self.is_selected(object);
+            is_other.then(|| OtherCopy {
+                selected: selected.path.clone(),
+                chain: chain_of(object),
+                how: object.how.clone(),
+                needed_by: need.needed_by.clone(),
+            })
+        };
+        resolved(&image).filter_map(copy).collect()
     }
 }
 
