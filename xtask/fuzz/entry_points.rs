@@ -54,7 +54,8 @@ pub(crate) const ALL: [(&str, EntryPoint); 11] = [
 pub(crate) fn manifest_text(bytes: &[u8]) {
     let text = ManifestFile::parse(bytes);
     assert_eq!(text.to_bytes(), bytes);
-    let Some(mut editor) = ManifestEditor::open_all([("m", bytes)]).remove("m") else { return };
+    let files = [("m".to_owned(), bytes.to_vec())].into();
+    let Some(mut editor) = ManifestEditor::open_all(&files).remove("m") else { return };
     editor.add("lib64/libpam.so.0", "fuzzing");
     let again = ManifestFile::parse(&editor.text().to_bytes());
     let is_new = editor.revision() > 0;

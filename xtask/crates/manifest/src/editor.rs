@@ -29,21 +29,17 @@ pub struct ManifestEditor {
 impl ManifestEditor {
     /// Opens files. Their sort orders are detected once, because edits must not change them; a file in both orders gets
     /// that of the others.
-    pub fn open_all<'a>(
-        files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
-    ) -> BTreeMap<String, ManifestEditor> {
-        let files = files.into_iter().map(|(file, bytes)| (file, ManifestFile::parse(bytes)));
-        let files: Vec<(&str, ManifestFile, SortOrder)> = files
-            .map(|(file, text)| {
-                let order = SortOrder::detect(&text);
-                (file, text, order)
-            })
-            .collect();
+    pub fn open_all(files: &BTreeMap<String, Vec<u8>>) -> BTreeMap<String, ManifestEditor> {
+        let detect = |(file, bytes): (&String, &Vec<u8>)| {
+            let text = ManifestFile::parse(bytes);
+            let order = SortOrder::detect(&text);
+            (file.clone(), text, order)
+        };
+        let files: Vec<(String, ManifestFile, SortOrder)> = files.iter().map(detect).collect();
         let common = SortOrder::common_to(files.iter().map(|(.., order)| *order)).unwrap_or(SortOrder::EnUs);
-        let open = |(file, text, order): (&str, ManifestFile, SortOrder)| {
+        let open = |(file, text, order): (String, ManifestFile, SortOrder)| {
             let order = order.or_default(common);
             let editor = ManifestEditor {
-                file: file.to_owned(),
                 lines: LineList::new(&text, order),
                 text: text.into(),
                 order,
@@ -51,8 +47,9 @@ impl ManifestEditor {
                 by_result: HashMap::new(),
                 read_only: false,
                 revision: 0,
+                file: file.clone(),
             };
-            (file.to_owned(), editor)
+            (file, editor)
         };
         files.into_iter().map(open).collect()
     }

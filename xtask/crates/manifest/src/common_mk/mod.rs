@@ -134,20 +134,22 @@ impl CommonMk {
     pub fn url(&self, board: Board) -> Result<String> {
         let variables = Variables::new(&self.text, &self.makefile.assignments, &[(BOARD, board.id())]);
         let at = format!("{COMMON_MK}:{}: {URL}", self.url.line);
-        let url = variables.value(URL).map_err(|why| match why {
-            ExpandError::Unknown(name) => {
-                Error::failed(format!("{at} uses $({name}), which has no value here"))
-                    .with_hint(format!("write the value of $({name}) out, or assign it above {URL}"))
-            }
-            ExpandError::Loop(name) => Error::failed(format!("{at} uses $({name}), which refers to itself"))
-                .with_hint(format!("write the value of $({name}) out")),
-            ExpandError::TooLong(name) => {
-                Error::failed(format!("{at} uses $({name}), which is too long when it is expanded"))
-                    .with_hint(format!("write the value of $({name}) out"))
-            }
-            ExpandError::NotText => {
-                Error::failed(format!("{at} is not UTF-8")).with_hint(assignment_hint(URL, EXAMPLE_URL))
-            }
+        let url = variables.value(URL).map_err(|why| {
+            let write_out = |name: &String| format!("write the value of $({name}) out");
+            let (problem, hint) = match &why {
+                ExpandError::Unknown(name) => (
+                    format!("uses $({name}), which has no value here"),
+                    format!("{}, or assign it above {URL}", write_out(name)),
+                ),
+                ExpandError::Loop(name) => {
+                    (format!("uses $({name}), which refers to itself"), write_out(name))
+                }
+                ExpandError::TooLong(name) => {
+                    (format!("uses $({name}), which is too long when it is expanded"), write_out(name))
+                }
+                ExpandError::NotText => ("is not UTF-8".to_owned(), assignment_hint(URL, EXAMPLE_URL)),
+            };
+            Error::failed(format!("{at} {problem}")).with_hint(hint)
         })?;
         let host = host_span(&url).map(|span| url[span].to_owned()).unwrap_or_default();
         let blank = |byte: u8| byte.is_ascii_whitespace() || byte.is_ascii_control();
@@ -192,16 +194,14 @@ impl CommonMk {
         let mut moved = self.clone();
         moved.splice(self.release.span.clone(), release.as_str())?;
         if *release != self.release.value && moved.url(Board::Amd64)? == self.url(Board::Amd64)? {
-            let error =
-                self.url_error(format!("it does not use $({RELEASE}), and would not change for {release}"));
+            let why = format!("it does not use $({RELEASE}), and would not change for {release}");
+            let mut error = self.url_error(why);
             let (old, url) = (self.release.value.as_str(), &self.url.value);
-            return Err(match url.contains(old) {
-                true => error.with_hint(format!(
-                    "write it as {URL} := {}",
-                    url.replace(old, &format!("$({RELEASE})"))
-                )),
-                false => error,
-            });
+            if url.contains(old) {
+                let url = url.replace(old, &format!("$({RELEASE})"));
+                error.hint = Some(format!("write it as {URL} := {url}"));
+            }
+            return Err(error);
         }
         *self = moved;
         Ok(())
@@ -350,23 +350,17 @@ fn assignment_count_error(
     assignments: &[Assignment],
     outside: &[&Assignment],
 ) -> Error {
-    let lines = |some: &mut dyn Iterator<Item = &Assignment>| {
-        some.map(|a| a.line.to_string()).collect::<Vec<_>>().join(", ")
-    };
-    if outside.is_empty() {
-        let inside = lines(&mut assignments.iter().filter(|a| a.name == name));
+    let lines = |of: &[&Assignment]| of.iter().map(|a| a.line.to_string()).collect::<Vec<_>>().join(", ");
+    let (problem, hint) = if outside.is_empty() {
+        let inside = lines(&assignments.iter().filter(|a| a.name == name).collect::<Vec<_>>());
         let note = if inside.is_empty() { String::new() } else { format!(" (inside: lines {inside})") };
-        Error::failed(format!(
-            "{COMMON_MK}: {name} has no assignment outside conditionals{note}: expected one"
-        ))
-        .with_hint(format!("add the line {name} := {example}"))
+        (format!("no assignment outside conditionals{note}"), format!("add the line {name} := {example}"))
     } else {
-        let (count, lines) = (outside.len(), lines(&mut outside.iter().copied()));
-        Error::failed(format!(
-            "{COMMON_MK}: {name} has {count} assignments outside conditionals, at lines {lines}: expected one"
-        ))
-        .with_hint(format!("keep one of the lines {lines}"))
-    }
+        let (count, lines) = (outside.len(), lines(outside));
+        let problem = format!("{count} assignments outside conditionals, at lines {lines}");
+        (problem, format!("keep one of the lines {lines}"))
+    };
+    Error::failed(format!("{COMMON_MK}: {name} has {problem}: expected one")).with_hint(hint)
 }
 
 fn check_channel(vendor: &Vendor, channel: Channel) -> Result<()> {

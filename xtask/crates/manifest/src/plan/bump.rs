@@ -154,8 +154,7 @@ pub(super) fn fix_all(
     indexes: &BTreeMap<Board, ImageIndex<'_>>,
     options: FixOptions,
 ) -> Vec<Fix> {
-    let manifests = sources.manifests.iter().map(|(file, bytes)| (file.as_str(), bytes.as_slice()));
-    let mut editors: ManifestEditors = ManifestEditor::open_all(manifests);
+    let mut editors: ManifestEditors = ManifestEditor::open_all(&sources.manifests);
     let outside = editors.iter_mut().filter(|(file, _)| sources.outside.contains_key(*file));
     outside.for_each(|(_, editor)| editor.set_read_only());
     for (&board, index) in indexes {
@@ -163,12 +162,9 @@ pub(super) fn fix_all(
         fix(&flavors, &mut editors, index, options, &sources.accepted);
     }
     let mut fixes: Vec<Fix> = Vec::new();
-    for (file, editor) in editors {
-        let known = fixes.len();
+    for (file, editor) in editors.into_iter().filter(|(_, editor)| editor.fixes().next().is_some()) {
         fixes.extend(editor.fixes().cloned());
-        if fixes.len() > known {
-            sources.manifests.insert(file, editor.text().to_bytes());
-        }
+        sources.manifests.insert(file, editor.text().to_bytes());
     }
     fixes
 }

@@ -17,8 +17,7 @@ use usr::path::UsrPath;
 pub fn edit(sources: &Stage1Sources, request: &LineEdit) -> Result<(Stage1Sources, Vec<Fix>)> {
     let (mut after, file) = (sources.clone(), find_manifest(sources, &request.file)?);
     // Every manifest is opened: a file in both sort orders is edited in the order of the others.
-    let files = sources.manifests.iter().map(|(file, bytes)| (file.as_str(), bytes.as_slice()));
-    let Some(mut editor) = ManifestEditor::open_all(files).remove(file) else {
+    let Some(mut editor) = ManifestEditor::open_all(&sources.manifests).remove(file) else {
         return Ok((after, Vec::new()));
     };
     if let Some(line) = request.remove.iter().find(|line| !editor.contains(line)) {
@@ -84,18 +83,15 @@ const ROOT: [&str; 9] = ["bin", "include", "lib", "lib32", "lib64", "libexec", "
 
 /// The key of a manifest, from its path or the path of a symlink to it.
 fn find_manifest<'s>(sources: &'s Stage1Sources, file: &str) -> Result<&'s str> {
-    let listing = sources
-        .listings
-        .iter()
-        .find(|listing| [&listing.file, &listing.listed_as].contains(&&file.to_owned()));
-    let Some(listing) = listing else {
-        let near = sources.manifests.keys().find(|key| key.rsplit('/').next() == file.rsplit('/').next());
-        let near = near.or(sources.manifests.keys().next()).map_or("", String::as_str);
-        return Err(Error::failed(format!("{file} is not a manifest of this tree"))
-            .with_cause("expected a file in stage1/usr_from_*/manifest-BOARD.d")
-            .with_hint(format!("write the path relative to the tree: {near}")));
-    };
-    Ok(&listing.file)
+    let mut listings = sources.listings.iter();
+    if let Some(listing) = listings.find(|listing| listing.file == file || listing.listed_as == file) {
+        return Ok(&listing.file);
+    }
+    let near = sources.manifests.keys().find(|key| key.rsplit('/').next() == file.rsplit('/').next());
+    let near = near.or(sources.manifests.keys().next()).map_or("", String::as_str);
+    Err(Error::failed(format!("{file} is not a manifest of this tree"))
+        .with_cause("expected a file in stage1/usr_from_*/manifest-BOARD.d")
+        .with_hint(format!("write the path relative to the tree: {near}")))
 }
 
 #[cfg(test)]

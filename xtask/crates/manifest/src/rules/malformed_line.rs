@@ -16,6 +16,8 @@ use usr::path::UsrPath;
 
 /// Message for a comment.
 const COMMENT: &str = "a manifest cannot have comments: the build reads every line as a path";
+/// Message for a byte-order mark.
+const BOM: &str = "it starts with a byte-order mark (EF BB BF), which is not part of a path";
 /// Message for CRLF.
 const CRLF: &str = "lines end in CRLF: the build reads the carriage return as a part of the path";
 /// Message for a file without a final newline.
@@ -26,22 +28,13 @@ const LEFTOVER: &str = "the name is that of a backup or of an editor's file, and
 
 /// Whether a file name is that of a backup by an editor, patch(1) or a package manager.
 fn is_leftover(file: &str) -> bool {
-    const ENDS: [&str; 12] = [
-        "~",
-        "#",
-        ".bak",
-        ".backup",
-        ".old",
-        ".orig",
-        ".rej",
-        ".save",
-        ".swp",
-        ".tmp",
-        ".dpkg-old",
-        ".rpmsave",
-    ];
     let name = file.rsplit('/').next().unwrap_or(file);
-    ENDS.iter().any(|end| name.ends_with(end)) || name.starts_with('#')
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension);
+    let is_of_backup = |extension: &str| {
+        ["bak", "backup", "old", "orig", "rej", "save", "swp", "tmp", "dpkg-old", "rpmsave"]
+            .contains(&extension)
+    };
+    name.ends_with(['~', '#']) || name.starts_with('#') || extension.is_some_and(is_of_backup)
 }
 
 /// Reports malformed lines, line ends, and backup files.
@@ -79,12 +72,13 @@ pub(super) fn fix(fixer: &mut Fixer<'_>) {
         let Some(editor) = fixer.editors.get_mut(file) else { continue };
         let is_accepted = |line: &str| accepted.contains(FindingKind::Tidy, file, line);
         let lines = editor.text().lines();
-        let crlf = lines.iter().find(|line| line.ends_in_crlf()).is_some_and(|line| is_accepted(&line.text));
-        let newline = lines.last().is_some_and(|line| is_accepted(&line.text));
-        if !crlf {
+        let mut crlf = lines.iter().filter(|line| line.ends_in_crlf());
+        let keeps_crlf = crlf.next().is_some_and(|line| is_accepted(&line.text));
+        let keeps_end = lines.last().is_some_and(|line| is_accepted(&line.text));
+        if !keeps_crlf {
             editor.convert_to_lf(CRLF);
         }
-        if !newline && fixer.flavors.iter().any(|flavor| flavor.is_followed_by_manifest(file)) {
+        if !keeps_end && fixer.flavors.iter().any(|flavor| flavor.is_followed_by_manifest(file)) {
             editor.add_final_newline(NO_FINAL_NEWLINE);
         }
         let mut malformed = find(editor.text(), fixer.index);
@@ -117,27 +111,23 @@ pub(super) fn find(text: &ManifestFile, index: &ImageIndex<'_>) -> Vec<Malformed
     let mut seen: HashSet<&str> = HashSet::new();
     let mut malformed = Vec::new();
     for (at, line) in text.lines().iter().enumerate() {
-        let unmarked = line.text.strip_prefix(BYTE_ORDER_MARK);
-        let problem = match line.kind() {
-            _ if unmarked.is_some() => Some(bom_replacement(unmarked.unwrap_or_default(), index)),
-            LineKind::Comment => Some((None, COMMENT.to_owned())),
-            LineKind::Blank => Some((None, "the line is blank".to_owned())),
-            LineKind::Entry if !seen.insert(&line.text) => Some((None, "duplicate line".to_owned())),
-            LineKind::Entry => normalized(&line.text, index).map(|(path, why)| (Some(path), why)),
+        let (replacement, reason) = match (line.text.strip_prefix(BYTE_ORDER_MARK), line.kind()) {
+            (Some(rest), _) => {
+                let path = normalized(rest, index).map_or_else(|| rest.to_owned(), |(path, _)| path);
+                let is_empty = rest.trim().is_empty() || rest.trim().starts_with('#');
+                ((!is_empty).then_some(path), BOM.to_owned())
+            }
+            (None, LineKind::Comment) => (None, COMMENT.to_owned()),
+            (None, LineKind::Blank) => (None, "the line is blank".to_owned()),
+            (None, LineKind::Entry) if !seen.insert(&line.text) => (None, "duplicate line".to_owned()),
+            (None, LineKind::Entry) => match normalized(&line.text, index) {
+                Some((path, why)) => (Some(path), why),
+                None => continue,
+            },
         };
-        if let Some((replacement, reason)) = problem {
-            malformed.push(MalformedLine { index: at, line: line.text.clone(), replacement, reason });
-        }
+        malformed.push(MalformedLine { index: at, line: line.text.clone(), replacement, reason });
     }
     malformed
-}
-
-/// The line after its byte-order mark, normalized.
-fn bom_replacement(line: &str, index: &ImageIndex<'_>) -> (Option<String>, String) {
-    let why = "it starts with a byte-order mark (EF BB BF), which is not part of a path".to_owned();
-    let path = normalized(line, index).map_or_else(|| line.to_owned(), |(path, _)| path);
-    let says_nothing = line.trim().is_empty() || line.trim().starts_with('#');
-    ((!says_nothing).then_some(path), why)
 }
 
 /// The normal form of a path, and the reason for the difference; `None` if the line is in normal form.

@@ -1,6 +1,8 @@
 //! A small image and one manifest, for the tables of the rules' tests.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
+
 use super::lint_and_fix::{FixOptions, fix, lint};
 use crate::accepted_findings::AcceptedFindings;
 use crate::editor::ManifestEditor;
@@ -97,13 +99,17 @@ pub(super) fn run_with(paths: &[&str], manifest: &str, drop_missing: bool) -> Ou
         file: name.to_owned(),
     };
     let flavors = ManifestSet::from_board(Board::Amd64, &[listing("m"), listing("z")]);
+    let files = |text: &str| {
+        let text = text.as_bytes().to_vec();
+        BTreeMap::from([("m".to_owned(), text), ("z".to_owned(), Vec::new())])
+    };
     let check = |text: &str| {
-        let manifests = [("m", text), ("z", "")]
-            .map(|(name, text)| (name.to_owned(), ManifestFile::parse(text.as_bytes())));
-        lint(&flavors, &manifests.into(), &index, Some(DlopenPriority::Required))
+        let parse = |(name, bytes): (String, Vec<u8>)| (name, ManifestFile::parse(&bytes));
+        let manifests = files(text).into_iter().map(parse).collect();
+        lint(&flavors, &manifests, &index, Some(DlopenPriority::Required))
     };
     let found = check(manifest);
-    let mut editors = ManifestEditor::open_all([("m", manifest.as_bytes()), ("z", &b""[..])]);
+    let mut editors = ManifestEditor::open_all(&files(manifest));
     let options = FixOptions { dlopen: Some(DlopenPriority::Required), drop_missing, by_names_only: false };
     fix(&flavors, &mut editors, &index, options, &AcceptedFindings::default());
     let fixed = String::from_utf8(editors["m"].text().to_bytes()).unwrap();
