@@ -12,10 +12,8 @@ struct KnownDlopen {
     loader: &'static str,
     /// Stems of the libraries.
     loads: &'static [&'static str],
-    /// Purpose.
-    what_for: &'static str,
-    /// The reference that documents the call.
-    source: &'static str,
+    /// Purpose, and the reference that documents the call.
+    reason: &'static str,
 }
 
 /// The dlopen(3) calls of glibc, systemd and PAM. systemd v256 and later declare theirs in `.note.dlopen`.
@@ -23,74 +21,62 @@ const TABLE: &[KnownDlopen] = &[
     KnownDlopen {
         loader: "libc",
         loads: &["libnss_files"],
-        what_for: "users, groups and hosts of /etc; without it User= and Group= fail with 217 and 216",
-        source: "nsswitch.conf(5); rkt#3714",
+        reason: "users, groups and hosts of /etc; without it User= and Group= fail with 217 and 216 (nsswitch.conf(5); rkt#3714)",
     },
     KnownDlopen {
         loader: "libpthread",
         loads: &["libgcc_s"],
-        what_for: "unwinding in pthread_cancel and pthread_exit",
-        source: "glibc sysdeps/nptl/unwind-forcedunwind.c",
+        reason: "unwinding in pthread_cancel and pthread_exit (glibc sysdeps/nptl/unwind-forcedunwind.c)",
     },
     KnownDlopen {
         loader: "libc",
         loads: &["libgcc_s"],
-        what_for: "unwinding in pthread_cancel, pthread_exit and backtrace",
-        source: "glibc misc/unwind-link.c",
+        reason: "unwinding in pthread_cancel, pthread_exit and backtrace (glibc misc/unwind-link.c)",
     },
     KnownDlopen {
         loader: "systemd-cryptsetup",
         loads: &["libcryptsetup", "libtss2-esys", "libfido2"],
-        what_for: "unlocking encrypted volumes",
-        source: "systemd src/shared/cryptsetup-util.c",
+        reason: "unlocking encrypted volumes (systemd src/shared/cryptsetup-util.c)",
     },
     KnownDlopen {
         loader: "systemd-repart",
         loads: &["libcryptsetup", "libfdisk"],
-        what_for: "making encrypted partitions",
-        source: "systemd src/shared/cryptsetup-util.c",
+        reason: "making encrypted partitions (systemd src/shared/cryptsetup-util.c)",
     },
     KnownDlopen {
         loader: "systemd-nspawn",
         loads: &["libcryptsetup", "libseccomp"],
-        what_for: "images with verity, system call filters",
-        source: "systemd src/shared/dissect-image.c",
+        reason: "images with verity, system call filters (systemd src/shared/dissect-image.c)",
     },
     KnownDlopen {
         loader: "systemd-coredump",
         loads: &["libdw", "libelf"],
-        what_for: "stack traces of core dumps",
-        source: "systemd src/shared/elf-util.c",
+        reason: "stack traces of core dumps (systemd src/shared/elf-util.c)",
     },
     KnownDlopen {
         loader: "journalctl",
         loads: &["libqrencode", "libpcre2-8"],
-        what_for: "sealing keys as QR code, --grep",
-        source: "systemd src/shared/qrcode-util.c, pcre2-util.c",
+        reason: "sealing keys as QR code, --grep (systemd src/shared/qrcode-util.c, pcre2-util.c)",
     },
     KnownDlopen {
         loader: "systemd-resolved",
         loads: &["libidn2", "libidn"],
-        what_for: "international domain names",
-        source: "systemd src/shared/idn-util.c",
+        reason: "international domain names (systemd src/shared/idn-util.c)",
     },
     KnownDlopen {
         loader: "systemd-udevd",
         loads: &["libkmod"],
-        what_for: "loading kernel modules",
-        source: "systemd src/shared/module-util.c",
+        reason: "loading kernel modules (systemd src/shared/module-util.c)",
     },
     KnownDlopen {
         loader: "systemd-networkd",
         loads: &["libip4tc"],
-        what_for: "masquerading by iptables",
-        source: "systemd src/shared/firewall-util-iptables.c",
+        reason: "masquerading by iptables (systemd src/shared/firewall-util-iptables.c)",
     },
     KnownDlopen {
         loader: "libpam",
         loads: &["pam_unix", "pam_deny", "pam_permit", "pam_env", "pam_systemd"],
-        what_for: "the modules that /etc/pam.d names",
-        source: "pam.d(5)",
+        reason: "the modules that /etc/pam.d names (pam.d(5))",
     },
 ];
 
@@ -102,15 +88,15 @@ pub struct DlopenHint<'a> {
     /// The libraries in the image.
     pub libraries: Vec<&'a UsrPath>,
     /// Purpose, and the reference that documents the call.
-    pub reason: String,
+    pub reason: &'static str,
 }
 
 /// The rows of the table with libraries that are in the image and not in the selection.
-pub fn unlisted<'a>(selection: &'a Selection<'_>, index: &ImageIndex<'a>) -> Vec<DlopenHint<'a>> {
+pub fn find_unlisted<'a>(selection: &'a Selection<'_>, index: &ImageIndex<'a>) -> Vec<DlopenHint<'a>> {
     // The rows of systemd are redundant where a selected file has `.note.dlopen`.
-    let has_notes = selection.elf_files().any(|(_, elf)| !elf.dlopen.is_empty());
+    let has_dlopen_notes = selection.elf_files().any(|(_, elf)| !elf.dlopen.is_empty());
     let mut hints: Vec<DlopenHint<'a>> = Vec::new();
-    for row in TABLE.iter().filter(|row| !(has_notes && row.source.starts_with("systemd"))) {
+    for row in TABLE.iter().filter(|row| !(has_dlopen_notes && row.reason.contains("(systemd "))) {
         let Some((by, _)) = selection.files().find(|(path, _)| has_name_or_stem(path, row.loader)) else {
             continue;
         };
@@ -126,7 +112,7 @@ pub fn unlisted<'a>(selection: &'a Selection<'_>, index: &ImageIndex<'a>) -> Vec
         let is_new = |library: &&UsrPath| !hints.iter().any(|known| known.libraries.contains(library));
         let libraries: Vec<&UsrPath> = in_image.filter(is_new).collect();
         if !libraries.is_empty() {
-            hints.push(DlopenHint { by, libraries, reason: format!("{} ({})", row.what_for, row.source) });
+            hints.push(DlopenHint { by, libraries, reason: row.reason });
         }
     }
     hints
@@ -139,13 +125,16 @@ fn is_dlopen_name(path: &UsrPath, stem: &str, selection: &Selection<'_>) -> bool
     match end.node().and_then(|file| selection.tree.file_info(file.as_str())) {
         _ if stem.starts_with("pam_") => true,
         Some(FileInfo::Elf(elf)) if elf.soname.is_some() => elf.soname.as_deref() == Some(path.name()),
-        _ => LibraryName::parse(path.name()).is_some_and(|name| matches!(name.kind, NameKind::Soname(_))),
+        _ => LibraryName::from_path(path).is_some_and(|name| matches!(name.kind, NameKind::Soname(_))),
     }
 }
 
 /// The selected libraries that a file may load according to the table, and the NSS modules that libc loads by the
 /// names in nsswitch.conf(5).
-pub fn loaded_by<'s>(by: &'s UsrPath, selection: &'s Selection<'_>) -> impl Iterator<Item = &'s UsrPath> {
+pub fn find_loaded_by<'s>(
+    by: &'s UsrPath,
+    selection: &'s Selection<'_>,
+) -> impl Iterator<Item = &'s UsrPath> {
     let is_libc = has_name_or_stem(by, "libc");
     let rows: Vec<&KnownDlopen> = TABLE.iter().filter(|row| has_name_or_stem(by, row.loader)).collect();
     selection.paths.iter().filter(move |path| {
@@ -166,5 +155,5 @@ fn has_name_or_stem(path: &UsrPath, name: &str) -> bool {
     // The cheap comparison of prefixes comes first.
     path.name() == name
         || path.name().starts_with(name)
-            && LibraryName::parse(path.name()).is_some_and(|library| library.stem == name)
+            && LibraryName::from_path(path).is_some_and(|library| library.stem == name)
 }

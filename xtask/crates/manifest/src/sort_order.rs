@@ -76,23 +76,23 @@ impl SortOrder {
 /// are sorted: in that of the tree, if its other files show one, else the order that moves fewer lines. Returns
 /// the new order of the file; `None` if nothing changes, whatever the line ends of the file.
 pub fn sorted(text: &ManifestFile, tree: Option<SortOrder>) -> Option<(ManifestFile, SortOrder)> {
-    let full = |line: &&Line| line.kind() != LineKind::Blank;
-    let order = SortOrder::detect_lines(text.lines().iter().filter(full));
+    let full = |line: &Line| line.kind() != LineKind::Blank;
+    let mut order = SortOrder::detect_lines(text.lines().iter().filter(|line| full(line)));
+    let mut after = text.clone();
     if order == SortOrder::Unsorted {
         let mut seen = HashSet::new();
-        let lines = text.lines().iter().filter(full).map(|line| line.text.as_str());
-        let lines: Vec<&str> = lines.filter(|line| seen.insert(*line)).collect();
-        let order = tree.unwrap_or_else(|| order_with_fewer_moves(&lines));
-        let mut lines = lines;
+        let lines = text.lines().iter().filter(|line| full(line)).map(|line| line.text.as_str());
+        let mut lines: Vec<&str> = lines.filter(|line| seen.insert(*line)).collect();
+        order = tree.unwrap_or_else(|| order_with_fewer_moves(&lines));
         lines.sort_by(|one, other| order.compare(one, other));
-        let mut after = text.clone();
         after.set_lines(lines);
-        return Some((after, order));
+    } else {
+        // In either order equal lines are next to each other, blank lines aside.
+        let mut last: Option<String> = None;
+        after.retain(|line| {
+            full(line) && last.replace(line.text.clone()).is_none_or(|last| last != line.text)
+        });
     }
-    let mut after = text.clone();
-    // In either order equal lines are next to each other, blank lines aside.
-    let mut last: Option<String> = None;
-    after.retain(|line| full(&line) && last.replace(line.text.clone()).is_none_or(|last| last != line.text));
     (after != *text).then_some((after, order))
 }
 

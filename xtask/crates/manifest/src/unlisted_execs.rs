@@ -1,7 +1,7 @@
 //! Programs that selected programs start and that are not selected.
 
+use super::only;
 use super::selection::Selection;
-use usr::file_info::FileInfo;
 use usr::known_execs::{KnownExec, known_execs};
 use usr::path::UsrPath;
 use usr::tree::UsrTree;
@@ -20,8 +20,7 @@ pub struct UnlistedExec {
 /// The programs of the table that the image has and the selection does not.
 pub fn unlisted(selection: &Selection<'_>) -> Vec<UnlistedExec> {
     let mut unlisted = Vec::new();
-    for (by, info) in selection.files() {
-        let FileInfo::Elf(elf) = info else { continue };
+    for (by, elf) in selection.elf_files() {
         for (row, chain) in started_by(selection.tree, by, &elf.exec_paths) {
             if !chain.iter().all(|path| selection.paths.contains(path)) {
                 unlisted.push(UnlistedExec { by: by.clone(), row, chain });
@@ -31,42 +30,33 @@ pub fn unlisted(selection: &Selection<'_>) -> Vec<UnlistedExec> {
     unlisted
 }
 
-/// The programs of the image that `starter` starts according to the table, each with every symlink on the path.
-/// `exec_paths` are the paths in the text of `starter`.
+/// The programs of the image that `starter` starts according to the table, each with every symlink on the path: those at
+/// the paths in its text, else the program next to it, or the only one of the name. `exec_paths` are the paths in its text.
 pub fn started_by(
     tree: &UsrTree,
     starter: &UsrPath,
     exec_paths: &[String],
 ) -> Vec<(&'static KnownExec, Vec<UsrPath>)> {
-    let chains = |row: &'static KnownExec| match locate_by_paths(tree, exec_paths, row.program) {
-        Some(chains) => chains,
-        None => locate_by_name(tree, starter, row.program).into_iter().collect(),
+    let by_path = |path: &String| {
+        let resolved = tree.resolve_rootfs(path);
+        resolved.end.node().filter(|end| is_program(tree, end))?;
+        Some(resolved.paths().cloned().collect())
+    };
+    let by_name = |name: &str| {
+        let sibling = starter.parent().map(|directory| directory.join(name));
+        let sibling = sibling.filter(|path| is_program(tree, path));
+        let programs = || tree.with_name(name).into_iter().filter(|path| is_program(tree, path));
+        sibling.or_else(|| only(programs()).cloned())
+    };
+    let chains = |row: &'static KnownExec| -> Vec<Vec<UsrPath>> {
+        let mut paths =
+            exec_paths.iter().filter(|path| path.rsplit('/').next() == Some(row.program)).peekable();
+        match paths.peek() {
+            Some(_) => paths.filter_map(by_path).collect(),
+            None => by_name(row.program).into_iter().map(|path| vec![path]).collect(),
+        }
     };
     known_execs(starter).flat_map(|row| chains(row).into_iter().map(move |chain| (row, chain))).collect()
-}
-
-/// The program at each path in the text of the starter; `None` without such a path.
-fn locate_by_paths(tree: &UsrTree, paths: &[String], program: &str) -> Option<Vec<Vec<UsrPath>>> {
-    let mut matching = paths.iter().filter(|path| path.rsplit('/').next() == Some(program)).peekable();
-    matching.peek()?;
-    let chain = |path: &String| {
-        let resolved = tree.resolve_rootfs(path);
-        let end = resolved.end.node().filter(|end| is_program(tree, end))?.clone();
-        Some(resolved.links.into_iter().chain([end]).collect())
-    };
-    Some(matching.filter_map(chain).collect())
-}
-
-/// The program next to the starter, or the only one of its name.
-fn locate_by_name(tree: &UsrTree, starter: &UsrPath, program: &str) -> Option<Vec<UsrPath>> {
-    let sibling = starter.parent().map(|directory| directory.join(program));
-    if let Some(sibling) = sibling.filter(|path| is_program(tree, path)) {
-        return Some(vec![sibling]);
-    }
-    let mut matching = tree.with_name(program).into_iter();
-    let only = matching.by_ref().find(|path| is_program(tree, path))?;
-    let is_ambiguous = matching.any(|path| is_program(tree, path));
-    (!is_ambiguous).then(|| vec![only.clone()])
 }
 
 fn is_program(tree: &UsrTree, path: &UsrPath) -> bool {

@@ -218,7 +218,7 @@ impl<'a, 's, 'i> Reachability<'a, 's, 'i> {
             {
                 todo.extend(loader.dlopen(&path, name).iter().flat_map(|object| object.paths().cloned()));
             }
-            todo.extend(known_dlopens::loaded_by(&path, self.selection).cloned());
+            todo.extend(known_dlopens::find_loaded_by(&path, self.selection).cloned());
             let started = started_by(self.selection.tree, &path, &elf.exec_paths);
             todo.extend(started.into_iter().flat_map(|(_, chain)| chain));
         }

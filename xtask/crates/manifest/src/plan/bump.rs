@@ -117,16 +117,15 @@ pub fn bump(before: &Stage1Sources, options: &BumpOptions, trees: &ImageTrees<'_
     })
 }
 
-pub(super) fn index_all<'a>(trees: &ImageTrees<'a>) -> BTreeMap<Board, ImageIndex<'a>> {
+/// The indexes of the images, by board.
+pub(super) type Indexes<'a> = BTreeMap<Board, ImageIndex<'a>>;
+
+pub(super) fn index_all<'a>(trees: &ImageTrees<'a>) -> Indexes<'a> {
     trees.iter().map(|(&board, tree)| (board, ImageIndex::new(tree))).collect()
 }
 
 /// Checks that a second pass of the fixes changes nothing.
-fn ensure_idempotent(
-    after: &Stage1Sources,
-    indexes: &BTreeMap<Board, ImageIndex<'_>>,
-    options: FixOptions,
-) -> Result<()> {
+fn ensure_idempotent(after: &Stage1Sources, indexes: &Indexes<'_>, options: FixOptions) -> Result<()> {
     let mut again = after.clone();
     let more = fix_all(&mut again, indexes, options);
     let Some(fix) = more.first().filter(|_| again != *after) else { return Ok(()) };
@@ -149,11 +148,7 @@ pub(super) fn suggest_copy_into_tree(findings: &mut [Finding], sources: &Stage1S
     }
 }
 
-pub(super) fn fix_all(
-    sources: &mut Stage1Sources,
-    indexes: &BTreeMap<Board, ImageIndex<'_>>,
-    options: FixOptions,
-) -> Vec<Fix> {
+pub(super) fn fix_all(sources: &mut Stage1Sources, indexes: &Indexes<'_>, options: FixOptions) -> Vec<Fix> {
     let mut editors: ManifestEditors = ManifestEditor::open_all(&sources.manifests);
     let outside = editors.iter_mut().filter(|(file, _)| sources.outside.contains_key(*file));
     outside.for_each(|(_, editor)| editor.set_read_only());
@@ -171,7 +166,7 @@ pub(super) fn fix_all(
 
 pub(super) fn lint_all(
     sources: &Stage1Sources,
-    indexes: &BTreeMap<Board, ImageIndex<'_>>,
+    indexes: &Indexes<'_>,
     dlopen: MinDlopenPriority,
 ) -> Vec<Finding> {
     let manifests = sources.parse_manifests();

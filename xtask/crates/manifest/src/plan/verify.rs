@@ -1,17 +1,15 @@
 //! The check of the sources against the images of the pinned release, and which of its findings a bump would fix.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::bump::{
-    BumpOptions, ImageTrees, ensure_read, fix_all, index_all, lint_all, suggest_copy_into_tree,
+    BumpOptions, ImageTrees, Indexes, ensure_read, fix_all, index_all, lint_all, suggest_copy_into_tree,
 };
 use super::stage1_sources::Stage1Sources;
 use crate::finding::{Finding, Severity};
-use crate::image_index::ImageIndex;
 use crate::rules::lint_and_fix::FixOptions;
 use crate::rules::pins;
 use coreos_types::error::Result;
-use coreos_types::release::Board;
 
 /// Checks the sources against the images of the pinned release, without changes.
 ///
@@ -46,7 +44,7 @@ pub fn verify(
 fn mark_fixable(
     findings: &mut [Finding],
     sources: &Stage1Sources,
-    indexes: &BTreeMap<Board, ImageIndex<'_>>,
+    indexes: &Indexes<'_>,
     options: FixOptions,
 ) {
     // No fix removes advice.

@@ -17,7 +17,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
 }
 
 fn check_table(lint: &mut Lint<'_, '_>) {
-    for mut found in known_dlopens::unlisted(lint.selection, lint.index) {
+    for mut found in known_dlopens::find_unlisted(lint.selection, lint.index) {
         let Some(location) = lint.selection.location(found.by) else { continue };
         found.libraries.retain(|library| lint.claim(library, location));
         if let Some(first) = found.libraries.first() {

@@ -154,7 +154,7 @@ fn normalized(line: &str, index: &ImageIndex<'_>) -> Option<(String, String)> {
 /// Adds the missing directory of a file name (`libcrypt-2.21.so` in `lib64`), also for the only replacement of the name:
 /// programs are in `bin` and `sbin`, libraries in the directories that the loader searches.
 fn prepend_directory(name: &UsrPath, index: &ImageIndex<'_>) -> Option<(String, String)> {
-    let library = LibraryName::parse(name.name());
+    let library = LibraryName::from_path(name);
     let is_searched = |path: &&UsrPath| {
         path.parent().is_some_and(|directory| match library {
             Some(_) => index.is_library_directory(&directory),
@@ -165,7 +165,7 @@ fn prepend_directory(name: &UsrPath, index: &ImageIndex<'_>) -> Option<(String, 
     if let Some(library) = library.as_ref().filter(|_| found.is_empty()) {
         found = index.libraries_with_stem(library.stem).to_vec();
         found.retain(|path| {
-            LibraryName::parse(path.name()).is_some_and(|other| other.kind.can_replace(library.kind))
+            LibraryName::from_path(path).is_some_and(|other| other.kind.can_replace(library.kind))
         });
     }
     found.retain(|path| is_searched(path) && !index.is_directory(path));

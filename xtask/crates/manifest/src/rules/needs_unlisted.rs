@@ -147,7 +147,7 @@ fn apply(fixer: &mut Fixer<'_>, additions: &[Addition]) -> bool {
 
 /// `libX.so` next to a soname or real name, if the image has it and it points to the same file.
 fn linker_name(path: &UsrPath, index: &ImageIndex<'_>) -> Option<UsrPath> {
-    let name = LibraryName::parse(path.name()).filter(|name| name.kind != NameKind::LinkerName)?;
+    let name = LibraryName::from_path(path).filter(|name| name.kind != NameKind::LinkerName)?;
     let linker_name = path.parent()?.join(&format!("{}.so", name.stem));
     let is_same = index.is_symlink(&linker_name)
         && index.tree.resolve(&linker_name).end == index.tree.resolve(path).end;
@@ -159,7 +159,7 @@ fn keeps_linker_names(editor: &ManifestEditor, index: &ImageIndex<'_>) -> bool {
     let lines: HashSet<&str> = editor.text().entries().map(|(_, line)| line).collect();
     let paths = lines.iter().filter_map(|line| UsrPath::new(line).ok());
     let sonames = paths.filter(|path| {
-        LibraryName::parse(path.name()).is_some_and(|name| matches!(name.kind, NameKind::Soname(_)))
+        LibraryName::from_path(path).is_some_and(|name| matches!(name.kind, NameKind::Soname(_)))
     });
     let linker_names: Vec<UsrPath> = sonames.filter_map(|path| linker_name(&path, index)).collect();
     let listed = linker_names.iter().filter(|name| lines.contains(name.as_str())).count();
