@@ -20,7 +20,7 @@ use release_fixture::image::{Content, ImageSpec};
 use release_fixture::pack;
 use xtask::demo::example;
 
-const MANIFEST: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/worst.manifest";
+const MANIFESTS: &str = "tree/stage1/usr_from_coreos/manifest-amd64-usr.d";
 
 fn main() {
     let lines = |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<Vec<_>>();
@@ -63,7 +63,18 @@ fn main() {
         image.put(path, Content::Bytes(text.into_bytes())).program(&format!("bin/x{at}"), &[])
     });
     measure("4,000 units of unlisted programs", started, &units);
+    let long = |at: usize| format!("/{}{at}", "a".repeat(260));
+    measure("0 patterns", image(), &lines(14_900, &long));
+    measure_with("200 patterns of stars", image(), &lines(14_900, &long), &accepted(&"a*".repeat(500)));
+    measure_with("200 patterns with a suffix", image(), &lines(14_900, &long), &accepted("**/x"));
     loader_cases();
+}
+
+/// 200 accepted patterns that begin and end so that each path has to be compared with most of them.
+fn accepted(pattern: &str) -> String {
+    let entry =
+        |at: usize| format!("[[accept]]\nkind = \"tidy\"\npath = \"**{pattern}{at}/\"\nreason = \"r\"\n");
+    (0..200).map(entry).collect()
 }
 
 /// Programs and libraries with long search paths.
@@ -108,6 +119,11 @@ fn image() -> ImageSpec {
 }
 
 fn measure(name: &str, image: ImageSpec, lines: &[String]) {
+    measure_with(name, image, lines, "");
+}
+
+/// As [`measure`], with a file of accepted findings.
+fn measure_with(name: &str, image: ImageSpec, lines: &[String], accepted: &str) {
     if std::env::args().nth(1).is_some_and(|filter| !filter.starts_with('-') && !name.contains(&filter)) {
         return;
     }
@@ -120,7 +136,10 @@ fn measure(name: &str, image: ImageSpec, lines: &[String]) {
     for (path, content) in example::FILES.iter().filter(|(path, _)| !path.ends_with(".manifest")) {
         put(&format!("tree/{path}"), content.as_bytes());
     }
-    put(&format!("tree/{MANIFEST}"), format!("{}\n", lines.join("\n")).as_bytes());
+    for (at, lines) in lines.chunks(3800).enumerate() {
+        put(&format!("{MANIFESTS}/worst{at}.manifest"), format!("{}\n", lines.join("\n")).as_bytes());
+    }
+    put(&format!("tree/{}", manifest::accepted_findings::FILE), accepted.as_bytes());
     put("image", &pack::pxe_image(&image).unwrap());
     let results = [&[][..], &["--fix", "--dry-run", "--drop-missing"]].map(|more| run(home.path(), more));
     println!("{name:<40} check {}  fix {}", results[0], results[1]);

@@ -112,7 +112,7 @@ pub(crate) fn os_release(bytes: &[u8]) {
 /// The published lists of an image's files and packages.
 pub(crate) fn contents_list(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    let tree = parse_contents(&text);
+    let tree = parse_contents(&text).unwrap_or_default();
     tree.iter().take(64).for_each(|(path, _)| drop(tree.resolve(path)));
     let _version = systemd_version_from_packages(&text);
 }

@@ -102,7 +102,8 @@ fn to_json(line: &UnneededLine) -> Value {
     })
 }
 
-/// Most files of the tree that are searched for names, and bytes of all; rkt has 1 MiB. The words need 13 times as much memory.
+/// Most entries of directories of the tree, files that are searched for names, and bytes of all; rkt has 1 MiB. The words need 13 times as much memory.
+const MAX_ENTRIES: usize = if cfg!(test) { 500 } else { 50_000 };
 const MAX_FILES: usize = 5_000;
 const MAX_BYTES: u64 = 4 << 20;
 
@@ -110,9 +111,13 @@ const MAX_BYTES: u64 = 4 << 20;
 /// itself counts as a need. A file that cannot be read has none.
 fn words_of_tree(directory: &Path) -> BTreeSet<String> {
     let (mut words, mut todo, mut files) = (BTreeSet::new(), vec![directory.to_owned()], 0);
-    let mut bytes_left = MAX_BYTES;
+    let (mut bytes_left, mut entries) = (MAX_BYTES, 0);
     while let Some(directory) = todo.pop() {
         for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            entries += 1;
+            if entries > MAX_ENTRIES {
+                return words;
+            }
             let name = entry.file_name().to_string_lossy().into_owned();
             let is_left_out =
                 name.starts_with("manifest") || name.starts_with("build") || name.starts_with('.');
@@ -143,5 +148,13 @@ mod tests {
             fs::write(tree.path().join(format!("f{number}.mk")), words(number << 17)).unwrap();
         }
         assert_eq!(words_of_tree(tree.path()).len() as u64, MAX_BYTES / 8);
+    }
+
+    #[test]
+    fn entries_of_a_large_tree_are_bounded() {
+        let tree = tempfile::tempdir().unwrap();
+        (0..MAX_ENTRIES + 9)
+            .for_each(|at| fs::write(tree.path().join(format!("{at}")), format!("word{at}")).unwrap());
+        assert_eq!(words_of_tree(tree.path()).len(), MAX_ENTRIES);
     }
 }

@@ -13,7 +13,7 @@ use usr::path::UsrPath;
 use usr::tree::UsrTree;
 
 pub(super) const PACKAGES: ImageEntries =
-    ImageEntries { directory: "packages", format: "image-packages 1", max_len: 64 << 20 };
+    ImageEntries { directory: "packages", format: "image-packages 1", max_len: 16 << 20 };
 
 /// Reads the packages out of an open image; empty if it does not name them.
 ///

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::remove_old_entries::{is_missing, remove_old_entries};
 use crate::atomic_file;
+use crate::bounded_file;
 use crate::report::{Report, html, json, markdown};
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::shell::quote;
@@ -17,6 +18,8 @@ use pxe_image::Digest;
 const RUNS: &str = "last-run";
 /// The file in it with the path of the tree.
 const TREE: &str = "tree";
+/// The largest stored report that is read: one of 15,000 findings has 10 MiB.
+const MAX_REPORT: u64 = 32 << 20;
 
 /// The format of a report file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +125,8 @@ pub(crate) fn store(cache: &Path, tree: &Path, report: &Report) -> Result<()> {
         atomic_file::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
     }
     remove_old_entries(&cache.join(RUNS), |run| {
-        fs::read(run.join(TREE)).is_ok_and(|tree| is_missing(Path::new(OsStr::from_bytes(&tree))))
+        bounded_file::read(&run.join(TREE), libc::PATH_MAX as u64)
+            .is_ok_and(|tree| is_missing(Path::new(OsStr::from_bytes(&tree))))
     });
     Ok(())
 }
@@ -133,7 +137,10 @@ pub(crate) fn store(cache: &Path, tree: &Path, report: &Report) -> Result<()> {
 /// There is no stored run, the stored one is corrupt, or the cache cannot be read.
 pub(crate) fn load(cache: &Path, tree: &Path, format: FileFormat) -> Result<String> {
     let path = run_dir(cache, tree).join(format.file_name());
-    let text = match fs::read_to_string(&path) {
+    let text = bounded_file::read(&path, MAX_REPORT).and_then(|bytes| {
+        String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    });
+    let text = match text {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(Error::failed(format!("no stored report of {}", tree.display()))
                 .with_cause(format!("{} does not exist", path.display()))

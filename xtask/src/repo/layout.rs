@@ -15,7 +15,7 @@ pub(super) const MAX_SIZE: u64 = 1 << 20;
 /// Largest coreos-common.mk, and file that it includes, in bytes; rkt's has 1 KiB. A makefile takes longer to read.
 pub(super) const MAX_COMMON_MK: u64 = 256 << 10;
 /// Largest size of all manifests together.
-pub(super) const MAX_TOTAL: u64 = 4 << 20;
+pub(super) const MAX_TOTAL: u64 = 2 << 20;
 
 /// The manifest directory of old trees, which had only the board amd64-usr.
 const LEGACY_DIR: &str = "manifest.d";

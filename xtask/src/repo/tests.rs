@@ -191,11 +191,11 @@ fn files_over_their_limits_are_refused() {
     size(COMMON_MK, layout::MAX_COMMON_MK);
     size(BASH, layout::MAX_SIZE + 1);
     assert!(fixture.error().contains("bash.manifest: it has more than"), "{}", fixture.error());
-    for number in 0..5 {
+    for number in 0..3 {
         size(&BASH.replace("bash", &format!("m{number}")), layout::MAX_SIZE);
     }
     fs::remove_file(fixture.path(BASH)).unwrap();
-    assert!(fixture.error().contains("m4.manifest: it has more than 0 bytes"), "{}", fixture.error());
+    assert!(fixture.error().contains("m2.manifest: it has more than 0 bytes"), "{}", fixture.error());
 }
 
 #[test]

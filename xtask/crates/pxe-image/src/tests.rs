@@ -319,7 +319,7 @@ fn read_error(count: usize, path: &str, bytes: &[u8]) -> String {
 fn image_with_19_mib_of_texts_is_refused() {
     assert!(
         read_error(300, "lib/os-release-", &[b'x'; 64 << 10])
-            .contains("units and similar texts of the image")
+            .contains("units and similar texts have more than 16 MiB")
     );
 }
 
@@ -327,10 +327,10 @@ fn image_with_19_mib_of_texts_is_refused() {
 fn elf_files_above_the_limits_are_refused() {
     let names: Vec<String> = (0..1000).map(|number| format!("library{number}.so")).collect();
     let program = ElfStub::program(Board::Amd64).needs(names.iter().map(String::as_str)).bytes();
-    assert!(read_error(500, "bin/program", &program).contains("the names in ELF files"));
+    assert!(read_error(500, "bin/program", &program).contains("names in ELF files"));
     let mut loader = ElfStub::library(Board::Amd64, "ld.so").bytes();
     loader.resize(32 << 20, 0);
-    assert!(read_error(5, "bin/ld-", &loader).contains("bytes of the image's files were read"));
+    assert!(read_error(5, "bin/ld-", &loader).contains("headers and loaders have more"));
 }
 
 #[test]

@@ -4,14 +4,13 @@ use std::fs::File;
 use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
 use super::block_reader::BlockReader;
 use super::ingest::join;
 use super::tables::{self, FileLayout, Tables};
 use coreos_types::error::{Error, Result, ResultExt};
-use usr::file_info::{self, FileInfo, FileReader};
+use usr::file_info::{self, FileInfo, FileReader, ReadLimits};
 use usr::path::UsrPath;
 use usr::tree::UsrTree;
 
@@ -21,20 +20,15 @@ const MIN_PARALLEL_BYTES: u64 = 2 << 20;
 const PIECE: u64 = 1 << 20;
 /// The threads that read file infos; each has one file and a few blocks in memory.
 const MAX_THREADS: usize = 4;
-/// The memory for what is stored of all files: the names in ELF files, units and similar texts. Those of a whole Debian
-/// release take 0.7 MiB.
-const MAX_INFOS: usize = 16 << 20;
-/// The bytes of all files that are read for it. A file costs 128 KiB, an ELF file a little more, a loader all of it.
-const MAX_READ: u64 = if cfg!(test) { 128 << 20 } else { 1 << 30 };
+/// The bytes of all files that are read for their infos.
+const MAX_READ: u64 = if cfg!(test) { 128 << 20 } else { file_info::MAX_READ };
 
 /// A verified squashfs file and the tree of its nodes.
 pub struct UsrSquashfs {
     /// `None` only while dropping.
     squashfs: Option<File>,
     tables: Tables,
-    /// The memory for the infos that were read, and the bytes that were read for them.
-    info_len: AtomicUsize,
-    read_len: AtomicU64,
+    limits: ReadLimits,
 }
 
 impl UsrSquashfs {
@@ -44,12 +38,7 @@ impl UsrSquashfs {
     /// See [`tables::read`].
     pub(super) fn open(squashfs: File) -> Result<UsrSquashfs> {
         let tables = tables::read(&squashfs)?;
-        Ok(UsrSquashfs {
-            squashfs: Some(squashfs),
-            tables,
-            info_len: AtomicUsize::new(0),
-            read_len: AtomicU64::new(0),
-        })
+        Ok(UsrSquashfs { squashfs: Some(squashfs), tables, limits: ReadLimits::new(MAX_READ) })
     }
 
     /// Opens the squashfs that a build left, without verification, to compare the built root filesystem with it. The
@@ -173,21 +162,8 @@ impl UsrSquashfs {
         let mut blocks = self.blocks()?;
         let mut read = Vec::with_capacity(wanted.len());
         for &(path, layout) in wanted {
-            let fetch = |part: Range<u64>| {
-                if self.read_len.fetch_add(part.end - part.start, Ordering::Relaxed) > MAX_READ {
-                    return Err(Error::failed(format!(
-                        "more than {MAX_READ} bytes of the image's files were read"
-                    )));
-                }
-                blocks.read(layout, part)
-            };
-            let info = file_info::read_parts(path, layout.size, fetch)
-                .map_err(|error| error.context(format!("cannot read {path}")))?;
-            if self.info_len.fetch_add(info.memory(), Ordering::Relaxed) > MAX_INFOS {
-                return Err(Error::failed(format!(
-                    "the names in ELF files, units and similar texts of the image have more than {MAX_INFOS} bytes"
-                )));
-            }
+            let info = self.limits.read_parts(path, layout.size, |part| blocks.read(layout, part));
+            let info = info.map_err(|error| error.context(format!("cannot read {path}")))?;
             read.push((path.clone(), info));
         }
         Ok(read)

@@ -8,19 +8,37 @@
 use super::file_info::FileInfo;
 use super::path::UsrPath;
 use super::tree::{Node, NodeKind, UsrTree};
+use coreos_types::error::{Error, Result};
 use coreos_types::release::SystemdVersion;
 
+/// The files and directories, and the bytes of their paths; a real list has a fifth of both.
+const MAX_NODES: usize = 150_000;
+const MAX_PATH_BYTES: usize = 16 << 20;
 /// The depth of directories in a list; a real one has about fifteen. Each of them may have to be inserted.
 const MAX_DEPTH: usize = 64;
 
 /// Parses a contents list into the tree below `/usr`. Every file has [`FileInfo::Other`]. Lines in another format, paths
 /// outside of `/usr` and paths deeper than any real one are skipped.
-pub fn parse_contents(text: &str) -> UsrTree {
-    let mut tree = UsrTree::new();
+///
+/// # Errors
+/// Failed (2) for a list with more files than any image.
+pub fn parse_contents(text: &str) -> Result<UsrTree> {
+    let (mut tree, mut path_bytes) = (UsrTree::new(), 0);
     for (path, node) in text.lines().filter_map(parse_line) {
-        tree.insert(path, node);
+        path_bytes += path.as_str().len();
+        let nodes = tree.len();
+        // The directories that are inserted have paths too.
+        let directory_bytes =
+            |tree: &UsrTree, path: &UsrPath| (tree.len() - nodes).saturating_sub(1) * path.as_str().len();
+        tree.insert(path.clone(), node);
+        path_bytes += directory_bytes(&tree, &path);
+        if tree.len() > MAX_NODES || path_bytes > MAX_PATH_BYTES {
+            return Err(Error::failed(format!(
+                "the list of files has more than {MAX_NODES} files and directories, or {MAX_PATH_BYTES} bytes of paths"
+            )));
+        }
     }
-    tree
+    Ok(tree)
 }
 
 fn parse_line(line: &str) -> Option<(UsrPath, Node)> {
@@ -78,6 +96,7 @@ pub fn systemd_version_from_packages(text: &str) -> Option<SystemdVersion> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -92,7 +111,7 @@ nonsense
 
     #[test]
     fn contents_list_is_parsed_into_a_tree() {
-        let tree = parse_contents(LIST);
+        let tree = parse_contents(LIST).unwrap();
         let lines: Vec<String> =
             tree.iter().map(|(path, node)| format!("{path} {:o} {:?}", node.mode, node.kind)).collect();
         assert_eq!(
@@ -114,7 +133,24 @@ nonsense
             "-rw-r--r--  1 root    root          1 2026-08-01 00:00 ./usr/{}x\n",
             "d/".repeat(30_000)
         );
-        assert_eq!(parse_contents(&line).iter().count(), 0);
+        assert_eq!(parse_contents(&line).unwrap().iter().count(), 0);
+    }
+
+    #[test]
+    fn list_with_more_files_than_an_image_is_refused() {
+        let list = |directory: &str, count: usize| {
+            let line = |at| {
+                format!("-rw-r--r--  1 root    root          1 2026-08-01 00:00 ./usr/{directory}{at}\n")
+            };
+            parse_contents(&(0..count).map(line).collect::<String>())
+        };
+        assert!(list("bin/", 30_000).is_ok());
+        assert!(list("bin/", MAX_NODES).is_err());
+        assert!(list(&format!("{}/", "d".repeat(2000)), 10_000).is_err());
+        let deep = |at| {
+            format!("-rw-r--r--  1 root    root          1 2026-08-01 00:00 ./usr/{at}{}x\n", "/d".repeat(60))
+        };
+        assert!(parse_contents(&(0..5_000).map(deep).collect::<String>()).is_err());
     }
 
     #[test]

@@ -2,13 +2,14 @@
 
 use std::convert::Infallible;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::elf::partial_file::PartialFile;
 use super::elf::{self, ElfInfo};
 use super::known_execs::known_execs;
 use super::lossless_text;
 use super::path::UsrPath;
-use coreos_types::error::Result;
+use coreos_types::error::{Error, Result};
 
 /// Reads files of an image for a [`UsrTree`](super::tree::UsrTree), once each.
 pub trait FileReader: Send + Sync {
@@ -69,6 +70,53 @@ const MAX_SYSTEM_DIRS: usize = 64;
 
 /// The size of a file that is searched for strings; real loaders and systemds have a tenth of it.
 const MAX_SEARCHED: u64 = 32 << 20;
+
+/// The memory for the content infos of all files of a tree. Those of a whole Debian release take 0.7 MiB.
+const MAX_MEMORY: usize = 16 << 20;
+
+/// The bytes of all files of a tree that are read for it: of each file 128 KiB, of an ELF file a little more, of a loader
+/// all. For a whole Debian release that is 36 MiB.
+pub const MAX_READ: u64 = 512 << 20;
+
+/// What may still be read of the files of one tree. Threads share it.
+#[derive(Debug)]
+pub struct ReadLimits {
+    memory_left: AtomicUsize,
+    bytes_left: AtomicU64,
+}
+
+impl ReadLimits {
+    /// The limits for one tree; `max_read` is [`MAX_READ`], except in tests.
+    pub fn new(max_read: u64) -> ReadLimits {
+        ReadLimits { memory_left: AtomicUsize::new(MAX_MEMORY), bytes_left: AtomicU64::new(max_read) }
+    }
+
+    /// As [`read_parts`].
+    ///
+    /// # Errors
+    /// Those of `fetch`, and Failed (2) above a limit.
+    pub fn read_parts(
+        &self,
+        path: &UsrPath,
+        size: u64,
+        mut fetch: impl FnMut(Range<u64>) -> Result<Vec<u8>>,
+    ) -> Result<FileInfo> {
+        let too_large = |what: &str| Error::failed(format!("the files of this usr are too large: {what}"));
+        let (order, count) = (Ordering::Relaxed, |part: &Range<u64>| part.end - part.start);
+        let info = read_parts(path, size, |part| {
+            let is_within = |left: u64| left.checked_sub(count(&part));
+            if self.bytes_left.fetch_update(order, order, is_within).is_err() {
+                return Err(too_large("headers and loaders have more than 512 MiB"));
+            }
+            fetch(part)
+        })?;
+        let memory = info.memory();
+        if self.memory_left.fetch_update(order, order, |left| left.checked_sub(memory)).is_err() {
+            return Err(too_large("names in ELF files, units and similar texts have more than 16 MiB"));
+        }
+        Ok(info)
+    }
+}
 
 /// The content info of the file at `path` with the content `bytes`.
 pub fn read(path: &UsrPath, bytes: &[u8]) -> FileInfo {

@@ -16,7 +16,7 @@ mod search_dir;
 mod tests;
 mod unreachable_library;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -34,6 +34,8 @@ const MAX_LOOKUPS: usize = 200_000;
 
 /// The lookups that take as long as the start of a load.
 const LOOKUPS_PER_LOAD: usize = 8;
+/// The bytes of a name or path that take as long as a lookup.
+const BYTES_PER_LOOKUP: usize = 64;
 
 /// The loader of one image, or of the root filesystem that was built from it.
 ///
@@ -46,6 +48,7 @@ pub struct DynamicLoader<'a> {
     visible: Option<&'a BTreeSet<UsrPath>>,
     directories: RefCell<BTreeMap<String, Rc<Directory>>>,
     defaults: RefCell<Defaults>,
+    conf_directories: OnceCell<Vec<String>>,
     lookups_left: Cell<usize>,
 }
 
@@ -69,6 +72,7 @@ impl<'a> DynamicLoader<'a> {
             visible,
             directories: RefCell::default(),
             defaults: RefCell::default(),
+            conf_directories: OnceCell::new(),
             lookups_left: Cell::new(MAX_LOOKUPS),
         }
     }

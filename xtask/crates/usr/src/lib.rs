@@ -13,6 +13,7 @@ pub mod lossless_text;
 pub mod path;
 
 pub mod elf;
+pub mod glob;
 
 pub mod file_info;
 pub mod tree;

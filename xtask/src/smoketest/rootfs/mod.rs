@@ -5,13 +5,15 @@ pub mod compare;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
+use std::ops::Range;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::bounded_file;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::release::Board;
-use usr::file_info::{self, FileInfo};
+use usr::file_info::{self, FileInfo, ReadLimits};
 use usr::lossless_text;
 use usr::path::UsrPath;
 use usr::tree::{Node, NodeKind, UsrTree};
@@ -49,8 +51,7 @@ impl Rootfs {
             ))
             .with_hint(EXPECTED_ROOTFS));
         }
-        let mut tree = UsrTree::new();
-        walk(&usr, "", &mut tree)?;
+        let tree = read_tree(&usr)?;
         let board = board_of(&tree)
             .ok_or_else(|| Error::failed(format!("{} has no ELF file of a known board", path.display())))?;
         Ok(Rootfs { path, board, tree, build_files: BTreeSet::new() })
@@ -107,38 +108,53 @@ pub fn os_path(path: &UsrPath) -> OsString {
     OsString::from_vec(lossless_text::to_bytes(path.as_str()).into_owned())
 }
 
-/// Longest file, in bytes, of which the content is read: no program or library is longer.
-const MAX_READ_LEN: u64 = 512 << 20;
+/// Most files and directories, as in an image.
+const MAX_NODES: usize = 300_000;
 
-fn walk(directory: &Path, prefix: &str, tree: &mut UsrTree) -> Result<()> {
-    let unreadable = || format!("cannot read {}", directory.display());
-    for entry in fs::read_dir(directory).with_context(unreadable)? {
-        let entry = entry.with_context(unreadable)?;
-        let text = format!("{prefix}{}", lossless_text::from_bytes(entry.file_name().as_bytes()));
-        let Ok(path) = UsrPath::new(&text) else { continue };
-        let file = entry.path();
-        let unreadable = || format!("cannot read {}", file.display());
-        let metadata = fs::symlink_metadata(&file).with_context(unreadable)?;
-        let kind = if metadata.is_dir() {
-            NodeKind::Directory
-        } else if metadata.is_symlink() {
-            let target = fs::read_link(&file).with_context(unreadable)?;
-            NodeKind::Symlink(lossless_text::from_bytes(target.as_os_str().as_bytes()).into_owned())
-        } else if metadata.is_file() {
-            let is_read = metadata.len() <= MAX_READ_LEN;
-            let bytes = if is_read { fs::read(&file).with_context(unreadable)? } else { Vec::new() };
-            NodeKind::file(metadata.len(), file_info::read(&path, &bytes))
-        } else {
-            NodeKind::Special
-        };
-        let is_directory = kind == NodeKind::Directory;
-        let mode = u16::try_from(metadata.permissions().mode() & 0o7777).unwrap_or_default();
-        tree.insert(path, Node { mode, kind });
-        if is_directory {
-            walk(&file, &format!("{text}/"), tree)?;
+/// Reads everything below a directory.
+fn read_tree(usr: &Path) -> Result<UsrTree> {
+    let (mut tree, limits) = (UsrTree::new(), ReadLimits::new(file_info::MAX_READ));
+    let mut todo = vec![(usr.to_owned(), String::new())];
+    while let Some((directory, prefix)) = todo.pop() {
+        let unreadable = || format!("cannot read {}", directory.display());
+        for entry in fs::read_dir(&directory).with_context(unreadable)? {
+            let entry = entry.with_context(unreadable)?;
+            let text = format!("{prefix}{}", lossless_text::from_bytes(entry.file_name().as_bytes()));
+            let Ok(path) = UsrPath::new(&text) else { continue };
+            let node = read_node(&entry.path(), &path, &limits)?;
+            if node.kind == NodeKind::Directory {
+                todo.push((entry.path(), format!("{text}/")));
+            }
+            tree.insert(path, node);
+            if tree.len() > MAX_NODES {
+                let why = format!("{} has more than {MAX_NODES} files and directories", usr.display());
+                return Err(Error::failed(why));
+            }
         }
     }
-    Ok(())
+    Ok(tree)
+}
+
+fn read_node(file: &Path, path: &UsrPath, limits: &ReadLimits) -> Result<Node> {
+    let unreadable = || format!("cannot read {}", file.display());
+    let metadata = fs::symlink_metadata(file).with_context(unreadable)?;
+    let kind = if metadata.is_dir() {
+        NodeKind::Directory
+    } else if metadata.is_symlink() {
+        let target = fs::read_link(file).with_context(unreadable)?;
+        NodeKind::Symlink(lossless_text::from_bytes(target.as_os_str().as_bytes()).into_owned())
+    } else if metadata.is_file() {
+        let (opened, metadata) = bounded_file::open(file).with_context(unreadable)?;
+        let read = |part: Range<u64>| {
+            let mut bytes = vec![0; (part.end - part.start) as usize];
+            opened.read_exact_at(&mut bytes, part.start).with_context(unreadable)?;
+            Ok(bytes)
+        };
+        NodeKind::file(metadata.len(), limits.read_parts(path, metadata.len(), read)?)
+    } else {
+        NodeKind::Special
+    };
+    Ok(Node { mode: u16::try_from(metadata.permissions().mode() & 0o7777).unwrap_or_default(), kind })
 }
 
 /// The board of most of the ELF files.
@@ -149,4 +165,34 @@ fn board_of(tree: &UsrTree) -> Option<Board> {
         tree.iter().filter(|(path, _)| has_machine(path)).count()
     };
     Board::ALL.into_iter().max_by_key(count).filter(|board| count(board) > 0)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sparse_files_are_read_in_parts() {
+        let root = tempfile::tempdir().unwrap();
+        let deep = root.path().join(["d"; 1000].join("/"));
+        fs::create_dir_all(&deep).unwrap();
+        let program = release_fixture::elf::ElfStub::program(Board::Amd64).needs(["libx.so"]).bytes();
+        for number in 0..100 {
+            let path = deep.join(format!("p{number}"));
+            fs::write(&path, &program).unwrap();
+            fs::File::options().write(true).open(&path).unwrap().set_len(1 << 30).unwrap();
+        }
+        let tree = read_tree(root.path()).unwrap();
+        assert_eq!(tree.len(), 1100);
+        assert_eq!(board_of(&tree), Some(Board::Amd64));
+        // Loaders are searched as a whole: 17 of 32 MiB are more than the limit.
+        for number in 0..17 {
+            let path = root.path().join(format!("ld-{number}.so"));
+            fs::write(&path, release_fixture::elf::ElfStub::library(Board::Amd64, "ld.so").bytes()).unwrap();
+            fs::File::options().write(true).open(&path).unwrap().set_len(32 << 20).unwrap();
+        }
+        let error = read_tree(root.path()).unwrap_err();
+        assert!(error.to_string().contains("headers and loaders have more than 512 MiB"), "{error}");
+    }
 }

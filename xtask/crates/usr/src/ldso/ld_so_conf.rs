@@ -2,17 +2,20 @@
 
 use super::DynamicLoader;
 use crate::file_info::FileInfo;
+use crate::glob;
 use crate::path::UsrPath;
 
 const MAIN: &str = "etc/ld.so.conf";
 
-/// The directories and the files of one configuration. Real ones have a tenth of that.
+/// The directories, and the files and `include` patterns of one configuration. Real ones have a tenth of that.
 const MAX_DIRECTORIES: usize = 64;
 const MAX_FILES: usize = 64;
+/// The files below the directory of a pattern that take as long to look at as a lookup.
+const FILES_PER_LOOKUP: usize = 16;
 
 impl DynamicLoader<'_> {
     /// The absolute directories that `etc/ld.so.conf` and the files that it includes name, in order.
-    pub(super) fn conf_directories(&self) -> Vec<String> {
+    pub(super) fn read_conf_directories(&self) -> Vec<String> {
         let (mut directories, mut files) = (Vec::new(), 0);
         if let Ok(main) = UsrPath::new(MAIN) {
             self.read_conf(&main, &mut directories, &mut files);
@@ -22,15 +25,16 @@ impl DynamicLoader<'_> {
 
     fn read_conf(&self, file: &UsrPath, directories: &mut Vec<String>, files: &mut usize) {
         *files += 1;
-        let Some(FileInfo::Text(text)) = self.tree.file_info(file.as_str()).filter(|_| *files <= MAX_FILES)
-        else {
+        if *files > MAX_FILES {
             return;
-        };
+        }
+        let Some(FileInfo::Text(text)) = self.tree.file_info(file.as_str()) else { return };
         for line in text.lines() {
             let line = line.split('#').next().unwrap_or_default().trim();
             if let Some(patterns) = line.strip_prefix("include").filter(|rest| rest.starts_with([' ', '\t']))
             {
-                for pattern in patterns.split_whitespace() {
+                for pattern in patterns.split_whitespace().take(MAX_FILES.saturating_sub(*files)) {
+                    *files += 1;
                     let included = self.matching_files(file, pattern);
                     included.iter().for_each(|path| self.read_conf(path, directories, files));
                 }
@@ -49,63 +53,16 @@ impl DynamicLoader<'_> {
                 file.parent().map_or_else(|| pattern.to_owned(), |directory| format!("{directory}/{pattern}"))
             }
         };
-        let Some((directory, glob)) = absolute.rsplit_once('/') else { return Vec::new() };
+        let Some((directory, pattern)) = absolute.rsplit_once('/') else { return Vec::new() };
         let Ok(directory) = UsrPath::new(directory) else { return Vec::new() };
-        let below = self.tree.below(&directory).map(|(path, _)| path);
+        let below = self.tree.below(&directory).map(|(path, _)| path).enumerate();
+        let below = below.inspect(|(at, _)| self.charge(usize::from(at % FILES_PER_LOOKUP == 0)));
+        let below = below.take_while(|_| !self.is_exhausted()).map(|(_, path)| path);
         let direct = below.filter(|path| path.parent().as_ref() == Some(&directory));
         let is_match = |path: &&UsrPath| {
-            let is_hidden = path.name().starts_with('.') && !glob.starts_with('.');
-            !is_hidden && matches_glob(path.name().as_bytes(), glob.as_bytes())
+            let is_hidden = path.name().starts_with('.') && !pattern.starts_with('.');
+            !is_hidden && glob::is_match(pattern, path.name()).0
         };
         direct.filter(is_match).take(MAX_FILES).cloned().collect()
-    }
-}
-
-/// Whether a name matches a glob(7) pattern of `*` and `?`.
-fn matches_glob(name: &[u8], glob: &[u8]) -> bool {
-    let (mut at, mut in_glob) = (0, 0);
-    // The position to retry from if the pattern after the last `*` does not match.
-    let mut retry: Option<(usize, usize)> = None;
-    while at < name.len() {
-        match glob.get(in_glob) {
-            Some(b'*') => {
-                retry = Some((at, in_glob));
-                in_glob += 1;
-            }
-            Some(&wanted) if wanted == b'?' || wanted == name[at] => {
-                at += 1;
-                in_glob += 1;
-            }
-            _ => match &mut retry {
-                Some((start, star)) => {
-                    *start += 1;
-                    (at, in_glob) = (*start, *star + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    glob[in_glob..].iter().all(|&rest| rest == b'*')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn globs_match_as_in_a_shell() {
-        for (name, glob, matches) in [
-            ("x.conf", "*.conf", true),
-            ("x.conf.disabled", "*.conf", false),
-            (".conf", "*.conf", true),
-            ("a.conf", "?.conf", true),
-            ("ab.conf", "?.conf", false),
-            ("aXbXc", "a*b*c", true),
-            ("a", "a**", true),
-            ("", "*", true),
-            ("b", "a", false),
-        ] {
-            assert_eq!(matches_glob(name.as_bytes(), glob.as_bytes()), matches, "{name} {glob}");
-        }
     }
 }

@@ -9,7 +9,10 @@ use std::sync::Arc;
 
 use super::arch::{interpreter_paths, platform};
 use super::search_dir::{Candidate, SearchDir};
-use super::{DynamicLoader, FoundVia, LoadResult, MAX_LOOKUPS, NeededEntry, NotFound, Object, Rejected};
+use super::{
+    BYTES_PER_LOOKUP, DynamicLoader, FoundVia, LoadResult, MAX_LOOKUPS, NeededEntry, NotFound, Object,
+    Rejected,
+};
 use crate::elf::{ElfInfo, FilterKind};
 use crate::path::UsrPath;
 use object_search_path::SearchPath;
@@ -17,8 +20,6 @@ use verify::Compatibility;
 
 /// The objects of one link map. A program of a real image loads a tenth of that.
 const MAX_OBJECTS: usize = 1024;
-/// The bytes of a name or path that take as long as a lookup.
-const BYTES_PER_LOOKUP: usize = 64;
 
 /// The objects in the order of loading; index 0 is the root.
 pub(super) struct LinkMap<'l, 'a> {

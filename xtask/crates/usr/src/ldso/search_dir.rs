@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::{DynamicLoader, FoundVia};
+use super::{BYTES_PER_LOOKUP, DynamicLoader, FoundVia};
 use crate::elf::ElfInfo;
 use crate::path::UsrPath;
 use crate::tree::{NodeKind, Target};
@@ -194,7 +194,9 @@ impl DynamicLoader<'_> {
             add(format!("/usr/{library}"), FoundVia::BoardDefault);
             add(format!("/usr/{library}/{machine}-linux-gnu"), FoundVia::BoardDefault);
         }
-        self.conf_directories().into_iter().for_each(|directory| add(directory, FoundVia::LdSoConf));
+        let listed_in_conf = self.conf_directories.get_or_init(|| self.read_conf_directories());
+        listed_in_conf.iter().for_each(|directory| add(directory.clone(), FoundVia::LdSoConf));
+        self.charge(listed.iter().map(|(text, _)| 1 + text.len() / BYTES_PER_LOOKUP).sum());
         let dirs = listed.into_iter().map(|(text, how)| SearchDir { directory: self.directory(&text), how });
         let has_legacy_hwcaps = loader.is_some_and(|(_, info)| info.legacy_hwcaps);
         let dirs: Vec<SearchDir> = dirs.collect();

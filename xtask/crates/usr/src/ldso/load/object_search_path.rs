@@ -4,10 +4,10 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::super::FoundVia;
 use super::super::dst::Tokens;
 use super::super::search_dir::SearchDir;
-use super::{BYTES_PER_LOOKUP, LinkMap};
+use super::super::{BYTES_PER_LOOKUP, FoundVia};
+use super::LinkMap;
 use crate::path::UsrPath;
 
 /// The directories of one search path. Real ones have a tenth of that.
