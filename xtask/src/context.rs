@@ -156,13 +156,18 @@ impl<'a> Context<'a> {
         self.settings.vendors.get(flags.brand.as_deref()?)
     }
 
+    /// The mirror of `--mirror`, else of the configuration.
+    pub fn mirror<'m>(&'m self, args: &'m ImageArgs) -> Option<&'m String> {
+        args.mirror.as_ref().or(self.settings.mirror.as_ref())
+    }
+
     /// Checks, before a request, that the vendor of `--brand` can have a release. A mirror may have any.
     ///
     /// # Errors
     /// The number is outside the vendor's first and last release.
     pub fn ensure_vendor_has_release(&self, flags: &ImageArgs, release: &Release) -> Result<()> {
-        let has_mirror = flags.mirror.is_some() || self.settings.mirror.is_some();
-        let requested = self.requested_vendor(flags).filter(|_| flags.images.is_empty() && !has_mirror);
+        let is_vendors_server = flags.images.is_empty() && self.mirror(flags).is_none();
+        let requested = self.requested_vendor(flags).filter(|_| is_vendors_server);
         let Some(vendor) = requested else { return Ok(()) };
         let number: u32 = release.as_str().split('.').next().and_then(|part| part.parse().ok()).unwrap_or(0);
         let why = if vendor == Vendor::FLATCAR && number < FLATCAR_FIRST {
@@ -172,10 +177,9 @@ impl<'a> Context<'a> {
         } else {
             return Ok(());
         };
-        let latest = ["bump-coreos", "latest", "--brand", Vendor::FLATCAR.id].map(str::to_owned);
         Err(Error::failed(format!("there is no {vendor} release {release}"))
             .with_cause(why)
-            .with_hint(self.bare_invocation().command_line(&latest)))
+            .with_hint(self.flatcar_command()))
     }
 
     /// Adds a hint to a network error of a CoreOS server: these servers are gone, so a retry does not help.
@@ -186,18 +190,19 @@ impl<'a> Context<'a> {
         if !is_coreos {
             return error;
         }
-        let mut hint =
-            "to try the tool: cargo xtask demo; else use a copy of the releases (--mirror URL) or an image \
-                        (--image FILE)"
-                .to_owned();
+        let mut hint = String::from(
+            "to try the tool: cargo xtask demo; else use a copy of the releases (--mirror URL) or an image (--image FILE)",
+        );
         if self.command == "bump-coreos" {
-            let latest = ["bump-coreos", "latest", "--brand", Vendor::FLATCAR.id].map(str::to_owned);
-            hint.push_str(&format!(
-                "; to move to Flatcar, which continues CoreOS: {}",
-                self.bare_invocation().command_line(&latest)
-            ));
+            hint += &format!("; to move to Flatcar, which continues CoreOS: {}", self.flatcar_command());
         }
         Error { hint: Some(hint), ..error }
+    }
+
+    /// The command that moves the tree to Flatcar.
+    fn flatcar_command(&self) -> String {
+        let latest = ["bump-coreos", "latest", "--brand", Vendor::FLATCAR.id].map(str::to_owned);
+        self.bare_invocation().command_line(&latest)
     }
 
     /// The boards of the run: `--board`, else every board that has manifests.

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::values::number;
+use super::number;
 
 /// `cache`.
 #[derive(Debug, Clone, Args)]

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueEnum};
 
-use super::values::number;
-use super::{AdvisorySource, ImageArgs, ReleaseSpec};
+use super::{AdvisorySource, ImageArgs, ReleaseSpec, number};
 use coreos_types::release::SystemdVersion;
 use manifest::rules::lint_and_fix::FixOptions;
 use usr::elf::DlopenPriority;

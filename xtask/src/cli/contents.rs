@@ -4,10 +4,12 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::ImageArgs;
 use coreos_types::release::Release;
+use packages::sbom::Format;
 
 /// `sbom`.
 #[derive(Debug, Clone, Args)]
@@ -21,12 +23,12 @@ pub struct Sbom {
     #[arg(
         long,
         value_name = "FORMAT",
-        value_enum,
+        value_parser = PossibleValuesParser::new(["spdx", "cyclonedx"]).map(|name| sbom_format(&name)),
         default_value = "spdx",
         hide_default_value = true,
         hide_possible_values = true
     )]
-    pub sbom_format: SbomFormat,
+    pub sbom_format: Format,
     /// Write to FILE [default: standard output].
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -38,13 +40,8 @@ pub struct Sbom {
     pub image: ImageArgs,
 }
 
-/// `--sbom-format`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum SbomFormat {
-    /// SPDX 2.3.
-    Spdx,
-    /// CycloneDX 1.6.
-    Cyclonedx,
+fn sbom_format(name: &str) -> Format {
+    if name == "cyclonedx" { Format::CycloneDx } else { Format::Spdx }
 }
 
 /// `unneeded`.

@@ -2,14 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::values::KnownValues;
 use coreos_types::channel_or_stream::ChannelOrStream;
 use coreos_types::release::Board;
-
-/// Values that help and completions name; other values may be valid too.
-const CHANNELS: &[&str] = &["alpha", "beta", "stable", "lts"];
-const BRANDS: &[&str] = &["coreos", "flatcar"];
-const BOARDS: &[&str] = &["amd64-usr", "arm64-usr"];
 
 /// Where an image comes from and which keys are trusted.
 #[derive(Debug, Clone, PartialEq, Eq, Default, clap::Args)]
@@ -20,7 +14,7 @@ pub struct ImageArgs {
     /// The default is the channel in the URL of coreos-common.mk; if it does not have
     /// the release, the other channels are tried. lts-2024 is the long-term stream of
     /// 2024.
-    #[arg(long, value_name = "CHANNEL", value_parser = KnownValues::<ChannelOrStream>::new(CHANNELS), hide_possible_values = true)]
+    #[arg(long, value_name = "CHANNEL")]
     pub channel: Option<ChannelOrStream>,
     /// Download URL/BOARD/RELEASE/FILE [env: XTASK_MIRROR].
     ///
@@ -47,7 +41,7 @@ pub struct ImageArgs {
     /// bump-coreos moves the tree to it: host, file name and trusted key change.
     /// CoreOS ended in 2020 with release 2514; Flatcar continues it. NAME is a vendor of
     /// [workspace.metadata.stage1.vendors.NAME].
-    #[arg(long, value_name = "BRAND", value_parser = KnownValues::<String>::new(BRANDS), hide_possible_values = true)]
+    #[arg(long, value_name = "BRAND")]
     pub brand: Option<String>,
     /// Use a local PXE image, one per board (repeatable).
     ///
@@ -66,7 +60,7 @@ pub struct ImageArgs {
     ///
     /// The default is every board that has manifests. All boards have the same pinned
     /// release.
-    #[arg(long = "board", value_name = "BOARD", value_parser = KnownValues::<Board>::new(BOARDS), hide_possible_values = true)]
+    #[arg(long = "board", value_name = "BOARD")]
     pub boards: Vec<Board>,
     /// Use the cache only, no network.
     ///

@@ -10,7 +10,6 @@ mod given;
 mod help_layout;
 mod image;
 mod parse;
-mod values;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -26,7 +25,7 @@ pub use commands::{
     BumpCoreos, Completions, Demo, DlopenLevel, EditManifest, Fetch, FixArgs, Releases, ReportFlags,
     Smoketest, SortManifests, VerifyManifests, VerifySignature, Why,
 };
-pub use contents::{AdvisorySource, Diff, Sbom, SbomFormat, Unneeded};
+pub use contents::{AdvisorySource, Diff, Sbom, Unneeded};
 pub use given::GivenArgs;
 pub use help_layout::{command, styled};
 pub use image::ImageArgs;
@@ -222,4 +221,10 @@ impl FromStr for ReleaseSpec {
     fn from_str(text: &str) -> Result<ReleaseSpec, ParseError> {
         if text == "latest" { Ok(ReleaseSpec::Latest) } else { text.parse().map(ReleaseSpec::Number) }
     }
+}
+
+/// Parses a whole number that is at least `MIN`.
+fn number<T: FromStr + PartialOrd + From<u8>, const MIN: u8>(text: &str) -> Result<T, String> {
+    let number = text.parse().ok().filter(|number| *number >= T::from(MIN));
+    number.ok_or_else(|| format!("expected a whole number, at least {MIN}"))
 }

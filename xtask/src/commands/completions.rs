@@ -7,14 +7,19 @@ use clap_complete::Shell;
 use crate::cli;
 use crate::config::Config;
 use crate::report::Report;
+use coreos_types::release::{Board, Channel};
 
 /// Adds the script for `shell` to the report's output.
 pub fn completions(shell: Shell, report: &mut Report) {
     let mut script = Vec::new();
     // An invalid configuration does not keep a shell from starting.
     let vendors = Config::read().unwrap_or_default().vendors;
-    let vendors: Vec<&'static str> = vendors.iter().map(|vendor| vendor.id).collect();
-    let mut command = cli::command().mut_subcommands(|command| with_vendors(command, &vendors));
+    let known: [(&str, Vec<&'static str>); 3] = [
+        ("brand", vendors.iter().map(|vendor| vendor.id).collect()),
+        ("channel", Channel::ALL.map(Channel::id).to_vec()),
+        ("boards", Board::ALL.map(Board::id).to_vec()),
+    ];
+    let mut command = cli::command().mut_subcommands(|command| known.iter().fold(command, with_known_values));
     clap_complete::generate(shell, &mut command, "xtask", &mut script);
     let script = String::from_utf8_lossy(&script).into_owned();
     let script = if shell == Shell::Bash { commands_first(&script) } else { script } + cargo_wrapper(shell);
@@ -22,11 +27,11 @@ pub fn completions(shell: Shell, report: &mut Report) {
     report.output.push(script);
 }
 
-/// Adds the known vendors to the values of `--brand`.
-fn with_vendors(command: Command, vendors: &[&'static str]) -> Command {
-    let has_brand = command.get_arguments().any(|arg| arg.get_id() == "brand");
-    match has_brand {
-        true => command.mut_arg("brand", |arg| arg.value_parser(PossibleValuesParser::new(vendors))),
+/// Adds values that complete an argument of a command, if it has the argument; other values may be valid too.
+fn with_known_values(command: Command, (argument, values): &(&str, Vec<&'static str>)) -> Command {
+    let has_argument = command.get_arguments().any(|known| known.get_id() == argument);
+    match has_argument {
+        true => command.mut_arg(argument, |arg| arg.value_parser(PossibleValuesParser::new(values))),
         false => command,
     }
 }
@@ -35,18 +40,15 @@ fn with_vendors(command: Command, vendors: &[&'static str]) -> Command {
 fn commands_first(script: &str) -> String {
     let mut out = String::with_capacity(script.len());
     for line in script.split_inclusive('\n') {
-        match line
-            .trim_end()
-            .split_once("opts=\"")
-            .and_then(|(head, words)| Some((head, words.strip_suffix('"')?)))
-        {
-            Some((head, words)) => {
-                let (options, commands): (Vec<&str>, Vec<&str>) =
-                    words.split_whitespace().partition(|word| word.starts_with('-'));
-                out.push_str(&format!("{head}opts=\"{}\"\n", [commands, options].concat().join(" ")));
-            }
-            None => out.push_str(line),
-        }
+        let words = line.trim_end().split_once("opts=\"");
+        let Some((head, words)) = words.and_then(|(head, words)| Some((head, words.strip_suffix('"')?)))
+        else {
+            out.push_str(line);
+            continue;
+        };
+        let (options, commands): (Vec<&str>, Vec<&str>) =
+            words.split_whitespace().partition(|word| word.starts_with('-'));
+        out.push_str(&format!("{head}opts=\"{}\"\n", [commands, options].concat().join(" ")));
     }
     out
 }

@@ -5,24 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use ring::digest::{Context as Hash, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
 
 use crate::atomic_file;
+use crate::cache::ImageHandle;
 use crate::cache::report_files;
-use crate::cli::{Sbom, SbomFormat};
+use crate::cli::Sbom;
 use crate::context::Context;
-use crate::images::ImageSet;
-use crate::report::Report;
+use crate::images::{BoardImage, ImageSet};
+use crate::report::{ImageOrigin, Report};
 use crate::taken_paths::taken_paths;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::release::{Board, Flavor};
-use packages::sbom::{BoardBom, Entry, Format, Source, render};
+use packages::sbom::{BoardBom, Entry, Source, render};
 use usr::path::UsrPath;
-use usr::tree::{NodeKind, UsrTree};
-
-struct BoardPart {
-    board: Board,
-    source: Source,
-    entries: BTreeMap<UsrPath, Entry>,
-    flavors: BTreeMap<Flavor, BTreeSet<UsrPath>>,
-}
+use usr::tree::NodeKind;
 
 /// Prints one document for all boards and flavors of the tree, or writes it to a file.
 ///
@@ -35,30 +29,10 @@ pub fn sbom(context: &Context<'_>, args: &Sbom, report: &mut Report) -> Result<(
     let images = ImageSet::open(context, &args.image, Some(&pinned))?;
     report.images = images.origins();
     report.release = Some((pinned.clone(), pinned));
-    let parts: Vec<BoardPart> = images
-        .trees()
-        .into_iter()
-        .map(|(board, tree)| board_part(context, args, &images, board, tree))
-        .collect::<Result<_>>()?;
+    let boms = images.opened.iter().map(|(&board, image)| bom(context, args, board, image));
+    let boms: Vec<BoardBom<'_>> = boms.collect::<Result<_>>()?;
     images.read_error()?;
-    let boards: Vec<BoardBom<'_>> = parts
-        .iter()
-        .filter_map(|part| {
-            let packages = images.packages(part.board)?;
-            if packages.is_empty() {
-                context.term.warn(format!(
-                    "the image of {} does not name its packages: the files have no owner",
-                    part.board
-                ));
-            }
-            Some(BoardBom { source: &part.source, entries: &part.entries, flavors: &part.flavors, packages })
-        })
-        .collect();
-    let format = match args.sbom_format {
-        SbomFormat::Spdx => Format::Spdx,
-        SbomFormat::Cyclonedx => Format::CycloneDx,
-    };
-    let text = render(&boards, env!("CARGO_PKG_VERSION"), format);
+    let text = render(&boms, env!("CARGO_PKG_VERSION"), args.sbom_format);
     images.store_trees();
     match &args.output {
         Some(path) => {
@@ -83,15 +57,14 @@ fn check_flavors(context: &Context<'_>, args: &Sbom) -> Result<()> {
     }
 }
 
-fn board_part(
+fn bom<'i>(
     context: &Context<'_>,
     args: &Sbom,
-    images: &ImageSet<'_>,
     board: Board,
-    tree: &UsrTree,
-) -> Result<BoardPart> {
+    BoardImage { image, origin, .. }: &'i BoardImage,
+) -> Result<BoardBom<'i>> {
     let mut flavors: BTreeMap<Flavor, BTreeSet<UsrPath>> = BTreeMap::new();
-    for (path, takers) in taken_paths(&context.sources, board, tree) {
+    for (path, takers) in taken_paths(&context.sources, board, image.tree()) {
         let is_requested = |flavor: &&Flavor| {
             args.flavors.is_empty() || args.flavors.iter().any(|name| name == flavor.as_str())
         };
@@ -99,50 +72,46 @@ fn board_part(
             flavors.entry(flavor.clone()).or_default().insert(path.clone());
         }
     }
-    let paths: BTreeSet<&UsrPath> = flavors.values().flatten().collect();
-    let entries = entries(images, board, tree, &paths)?;
-    Ok(BoardPart { board, source: source(context, args, images, board), entries, flavors })
+    let packages = image.packages();
+    if packages.is_empty() {
+        let warning = format!("the image of {board} does not name its packages: the files have no owner");
+        context.term.warn(warning);
+    }
+    let entries = entries(image, &flavors.values().flatten().collect())?;
+    Ok(BoardBom { source: source(context, args, origin), entries, flavors, packages })
 }
 
 /// The image of a board as the source of the files.
-fn source(context: &Context<'_>, args: &Sbom, images: &ImageSet<'_>, board: Board) -> Source {
-    let origin = images.origins().into_iter().find(|origin| origin.board == board);
-    let location = origin.as_ref().map(|origin| origin.source.clone()).unwrap_or_default();
-    let is_url = location.contains("://");
-    let file_name = location.rsplit('/').next().unwrap_or_default().to_owned();
+fn source(context: &Context<'_>, args: &Sbom, origin: &ImageOrigin) -> Source {
+    let location = match origin.source.rsplit_once('/') {
+        Some((_, name)) if !origin.source.contains("://") => name,
+        _ => &origin.source,
+    };
     Source {
         vendor: context.vendor(&args.image).name.to_owned(),
-        release: images.release.clone(),
-        board,
-        location: if is_url { location } else { file_name },
-        digest: origin.as_ref().map(|origin| origin.digest.clone()).unwrap_or_default(),
-        signer: origin.and_then(|origin| origin.signature),
+        release: context.pins.release().clone(),
+        board: origin.board,
+        location: location.to_owned(),
+        digest: origin.digest.clone(),
+        signer: origin.signature.clone(),
     }
 }
 
 /// Hashes the regular files of an image, in one pass over its blocks.
-fn entries(
-    images: &ImageSet<'_>,
-    board: Board,
-    tree: &UsrTree,
-    paths: &BTreeSet<&UsrPath>,
-) -> Result<BTreeMap<UsrPath, Entry>> {
+fn entries(image: &ImageHandle, paths: &BTreeSet<&UsrPath>) -> Result<BTreeMap<UsrPath, Entry>> {
     let mut hashes: BTreeMap<UsrPath, (Hash, Hash)> = BTreeMap::new();
-    images.for_each_piece(board, paths.iter().copied(), |path, piece| {
+    image.for_each_piece(paths.iter().copied(), |path, piece| {
         let new = || (Hash::new(&SHA256), Hash::new(&SHA1_FOR_LEGACY_USE_ONLY));
         let (sha256, sha1) = hashes.entry(path.clone()).or_insert_with(new);
         sha256.update(piece);
         sha1.update(piece);
     })?;
-    let mut entries = BTreeMap::new();
-    for (path, (sha256, sha1)) in hashes {
-        let hex = |hash: Hash| hex::encode(hash.finish());
-        entries.insert(path, Entry::File { sha256: hex(sha256), sha1: hex(sha1) });
-    }
-    for path in paths {
-        if let Some(NodeKind::Symlink(target)) = tree.get(path.as_str()).map(|node| &node.kind) {
-            entries.insert((*path).clone(), Entry::Symlink(target.clone()));
-        }
-    }
-    Ok(entries)
+    let hex = |hash: Hash| hex::encode(hash.finish());
+    let file = |(sha256, sha1)| Entry::File { sha256: hex(sha256), sha1: hex(sha1) };
+    let files = hashes.into_iter().map(|(path, hashes)| (path, file(hashes)));
+    let link = |path: &&UsrPath| match &image.tree().get(path.as_str())?.kind {
+        NodeKind::Symlink(target) => Some(((*path).clone(), Entry::Symlink(target.clone()))),
+        _ => None,
+    };
+    Ok(files.chain(paths.iter().filter_map(link)).collect())
 }

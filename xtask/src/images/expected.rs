@@ -1,35 +1,28 @@
 //! The identity that an image must have: a wrong image may have a good signature.
 
 use crate::cache::ImageHandle;
-use crate::report::invocation::Invocation;
+use crate::cli::ImageArgs;
+use crate::context::Context;
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Release};
-use coreos_types::vendor::{Vendor, Vendors};
 use usr::identity::{self, Identity};
 
 /// The requested image.
-#[derive(Debug, Clone)]
-pub(super) struct ExpectedImage {
-    pub(super) vendor: &'static Vendor,
-    /// The known vendors.
-    pub(super) vendors: Vendors,
+#[derive(Clone)]
+pub(super) struct ExpectedImage<'c> {
+    pub(super) context: &'c Context<'c>,
+    pub(super) args: &'c ImageArgs,
     /// `None` takes any release.
     pub(super) release: Option<Release>,
     pub(super) boards: Vec<Board>,
-    /// The boards that the tree has manifests for.
-    pub(super) listed: Vec<Board>,
-    /// Whether a server chose the image, by the URL, and not the user.
-    pub(super) remote: bool,
-    /// The command line of the run, for hints.
-    pub(super) again: Invocation,
 }
 
-impl ExpectedImage {
+impl ExpectedImage<'_> {
     /// Reads the identity of an image and compares it with the request.
     pub(super) fn check(&self, image: &ImageHandle) -> Result<(Board, Release, Identity)> {
-        let tree = image.tree();
-        tree.read_ahead(&identity::identity_files(tree, &self.vendors));
-        let identity = Identity::from_tree(tree, &self.vendors);
+        let (tree, vendors) = (image.tree(), &self.context.settings.vendors);
+        tree.read_ahead(&identity::identity_files(tree, vendors));
+        let identity = Identity::from_tree(tree, vendors);
         tree.read_error()?;
         let (board, release) = self.check_identity(&image.origin().source, &identity)?;
         Ok((board, release, identity))
@@ -39,22 +32,19 @@ impl ExpectedImage {
         let refused = |found: &str, expected: &str| {
             Error::refused(format!("{source} is {found}: {expected} was requested"))
         };
-        let expected = format!("a {} image", self.vendor);
+        let expected = self.context.vendor(self.args);
         let id = identity.os_release.get("ID").map_or("missing", String::as_str);
         match identity.vendor {
-            _ if id == self.vendor.os_release_id => {}
+            _ if id == expected.os_release_id => {}
             Some(vendor) => {
-                let error = refused(&format!("a {vendor} image"), &expected);
-                return Err(
-                    error.with_hint(format!("to move the tree to {vendor}, add --brand {}", vendor.id))
-                );
+                let error = refused(&format!("a {vendor} image"), &format!("a {expected} image"));
+                let hint = format!("to move the tree to {vendor}, add --brand {}", vendor.id);
+                return Err(error.with_hint(hint));
             }
             None => {
-                let error = refused("of no known vendor", &expected);
-                return Err(error.with_cause(format!(
-                    "ID of its lib/os-release is {id}: expected {}",
-                    self.vendor.os_release_id
-                )));
+                let expected_id = expected.os_release_id;
+                return Err(refused("of no known vendor", &format!("a {expected} image"))
+                    .with_cause(format!("ID of its lib/os-release is {id}: expected {expected_id}")));
             }
         }
         let Some(release) = identity.release.clone() else {
@@ -62,8 +52,9 @@ impl ExpectedImage {
                 .with_cause("its lib/os-release has no VERSION"));
         };
         if let Some(expected) = self.release.as_ref().filter(|expected| **expected != release) {
+            let bump = self.context.command_invocation(&["bump-coreos"]).bump_command(&release);
             return Err(refused(&format!("release {release}"), &format!("release {expected}"))
-                .with_hint(format!("if {release} is what you want: {}", self.again.bump_command(&release))));
+                .with_hint(format!("if {release} is what you want: {bump}")));
         }
         match identity.board {
             Some(board) if self.boards.contains(&board) => Ok((board, release)),
@@ -79,10 +70,11 @@ impl ExpectedImage {
     fn with_hint_for(&self, error: Error, found: Option<Board>) -> Error {
         match found {
             None => error.with_cause("neither its release files nor its programs identify the board"),
-            Some(_) if self.remote => {
+            // The server chose the image, by the URL, and not the user.
+            Some(_) if self.args.images.is_empty() => {
                 error.with_hint("the server has another image at this URL: use another mirror (--mirror URL)")
             }
-            Some(board) if self.listed.contains(&board) => {
+            Some(board) if self.context.sources.boards().contains(&board) => {
                 error.with_hint(format!("if {board} is what you want: --board {board}"))
             }
             Some(board) => error

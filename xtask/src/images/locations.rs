@@ -6,9 +6,7 @@ use crate::config::is_own_workspace;
 use crate::context::Context;
 use crate::http::{ClientConfig, Url};
 use crate::release_dir::ReleaseDir;
-use crate::report::invocation::Invocation;
 use crate::verbose_log::{http_client, log_keys};
-use coreos_types::channel_or_stream::ChannelOrStream;
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Channel, Release};
 use coreos_types::vendor::{Vendor, Vendors};
@@ -20,7 +18,7 @@ pub(crate) fn open_store<'t>(context: &Context<'t>, flags: &ImageArgs) -> Result
         Some(cache) => cache.clone(),
         None => Cache::from_env(Some(context.tree.root()))?,
     };
-    let mirror = flags.mirror.as_ref().or(context.settings.mirror.as_ref());
+    let mirror = context.mirror(flags);
     if let Some(mirror) = mirror {
         // Also for local images: hints repeat the URL, so it must not have a secret.
         ReleaseDir::from_mirror(mirror, Vendor::COREOS, Board::Amd64, context.pins.release())
@@ -71,15 +69,10 @@ fn allowed_hosts(context: &Context<'_>, args: &ImageArgs) -> Result<Option<Vec<S
 /// Locations of the releases of a run.
 pub(crate) struct ReleaseLocations<'a> {
     context: &'a Context<'a>,
+    args: &'a ImageArgs,
     pub(crate) vendor: &'static Vendor,
-    mirror: Option<String>,
-    channel: Option<ChannelOrStream>,
-    /// Whether the vendor differs from that of the tree's URL.
-    changes_vendor: bool,
     /// Hosts that the tree's URL may name; see [`allowed_hosts`].
     allowed_hosts: Option<Vec<String>>,
-    /// The command line of the run, for hints.
-    again: Invocation,
 }
 
 impl<'a> ReleaseLocations<'a> {
@@ -87,18 +80,9 @@ impl<'a> ReleaseLocations<'a> {
     ///
     /// # Errors
     /// A host of `--allow-host` is not a host.
-    pub(crate) fn new(context: &'a Context<'_>, flags: &ImageArgs) -> Result<ReleaseLocations<'a>> {
-        Ok(ReleaseLocations {
-            context,
-            vendor: context.vendor(flags),
-            mirror: flags.mirror.clone().or_else(|| context.settings.mirror.clone()),
-            channel: flags.channel,
-            changes_vendor: context
-                .requested_vendor(flags)
-                .is_some_and(|vendor| context.pins.vendor() != Some(vendor)),
-            allowed_hosts: allowed_hosts(context, flags)?,
-            again: context.command_invocation(&["bump-coreos"]),
-        })
+    pub(crate) fn new(context: &'a Context<'_>, args: &'a ImageArgs) -> Result<ReleaseLocations<'a>> {
+        let allowed_hosts = allowed_hosts(context, args)?;
+        Ok(ReleaseLocations { context, args, vendor: context.vendor(args), allowed_hosts })
     }
 
     /// The first directory to try for a release and board. `found` is the channel on which another board's image was
@@ -112,12 +96,12 @@ impl<'a> ReleaseLocations<'a> {
         release: &Release,
         found: Option<Channel>,
     ) -> Result<ReleaseDir> {
-        let requested = self.channel.map(|spec| spec.channel);
-        if let Some(mirror) = &self.mirror {
+        if let Some(mirror) = self.context.mirror(self.args) {
             return ReleaseDir::from_mirror(mirror, self.vendor, board, release).map_err(with_mirror_hint);
         }
-        let channel = requested.or(found);
-        if self.changes_vendor {
+        let channel = self.args.channel.map(|spec| spec.channel).or(found);
+        let requested_vendor = self.context.requested_vendor(self.args);
+        if requested_vendor.is_some() && requested_vendor != self.context.pins.vendor() {
             let likely = Some(release.likely_channel()).filter(|one| self.vendor.channels.contains(one));
             let channel = channel.or(likely).or(self.vendor.channels.first().copied());
             let channel = channel.unwrap_or(Channel::Alpha);
@@ -129,7 +113,7 @@ impl<'a> ReleaseLocations<'a> {
         self.check_host(&pinned)?;
         let moved = channel.and_then(|channel| pinned.with_channel(channel, self.vendors()));
         if moved.is_none()
-            && let Some(requested) = self.channel
+            && let Some(requested) = self.args.channel
         {
             return Err(Error::failed(format!(
                 "{pinned} names no channel, so --channel {requested} has no effect"
@@ -147,7 +131,7 @@ impl<'a> ReleaseLocations<'a> {
     /// As [`ReleaseLocations::primary`].
     pub(crate) fn current(&self, board: Board, channel: Option<Channel>) -> Result<ReleaseDir> {
         let dir = self.primary(board, self.context.pins.release(), channel)?;
-        Ok(dir.current(self.channel.and_then(|spec| spec.year)))
+        Ok(dir.current(self.args.channel.and_then(|spec| spec.year)))
     }
 
     /// The known vendors.
@@ -175,8 +159,8 @@ impl<'a> ReleaseLocations<'a> {
     /// The first directory and, without `--channel` and `--mirror`, the same directory on the other channels.
     pub(crate) fn candidates(&self, first: &ReleaseDir) -> Vec<ReleaseDir> {
         let mut candidates = vec![first.clone()];
-        if self.channel.is_none()
-            && self.mirror.is_none()
+        if self.args.channel.is_none()
+            && self.context.mirror(self.args).is_none()
             && let Some(channel) = first.channel(self.vendors())
         {
             let others = self.vendor.channels.iter().filter(|other| **other != channel);
@@ -188,7 +172,7 @@ impl<'a> ReleaseLocations<'a> {
 
     /// Checks that a cached image is from the requested channel.
     pub(super) fn check_channel(&self, release: &Release, cached: &ReleaseDir) -> Result<()> {
-        let requested = self.channel.filter(|_| self.mirror.is_none());
+        let requested = self.args.channel.filter(|_| self.context.mirror(self.args).is_none());
         let Some(requested) = requested.map(|spec| spec.channel) else { return Ok(()) };
         if cached.channel(self.vendors()).is_none_or(|channel| channel == requested) {
             return Ok(());
@@ -208,7 +192,7 @@ impl<'a> ReleaseLocations<'a> {
     ) -> Error {
         let causes = urls.iter().map(|url| format!("{url}: not found"));
         let error = Error::failed(format!("there is no {kind} of {release} for {board}"));
-        let hint = match (&self.mirror, self.channel) {
+        let hint = match (self.context.mirror(self.args), self.args.channel) {
             (Some(mirror), _) => {
                 format!("check the number: {mirror} needs the file BOARD/RELEASE/{}", self.vendor.pxe_image)
             }
@@ -216,7 +200,8 @@ impl<'a> ReleaseLocations<'a> {
                 format!("{channel} may not have it: omit --channel to try all channels")
             }
             (None, None) => {
-                let newest = self.again.hint(&Suggestion::ChangeRelease);
+                let again = self.context.command_invocation(&["bump-coreos"]);
+                let newest = again.hint(&Suggestion::ChangeRelease);
                 format!("check the number, or use the newest release: {newest}")
             }
         };

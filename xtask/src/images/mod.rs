@@ -22,7 +22,6 @@ use manifest::plan::bump::ImageTrees;
 use packages::PackageSet;
 pub(crate) use remote::latest_release;
 use remote::remote;
-use usr::path::UsrPath;
 
 /// The images of a run.
 pub(crate) struct ImageSet<'t> {
@@ -31,12 +30,13 @@ pub(crate) struct ImageSet<'t> {
     /// The channel on which the release was found, or the requested one.
     pub(crate) channel: Option<Channel>,
     store: ImageStore<'t>,
-    opened: BTreeMap<Board, BoardImage>,
+    pub(crate) opened: BTreeMap<Board, BoardImage>,
 }
 
-struct BoardImage {
-    image: ImageHandle,
-    origin: ImageOrigin,
+/// The image of one board.
+pub(crate) struct BoardImage {
+    pub(crate) image: ImageHandle,
+    pub(crate) origin: ImageOrigin,
     /// The channel in the image's URL; `None` if the URL has none.
     channel: Option<Channel>,
 }
@@ -53,15 +53,7 @@ impl<'t> ImageSet<'t> {
     ) -> Result<ImageSet<'t>> {
         let store = open_store(context, flags)?;
         let boards = context.boards(flags)?;
-        let expected = ExpectedImage {
-            vendor: context.vendor(flags),
-            vendors: context.settings.vendors.clone(),
-            release: release.cloned(),
-            boards,
-            listed: context.sources.boards().into_iter().collect(),
-            remote: flags.images.is_empty(),
-            again: context.command_invocation(&["bump-coreos"]),
-        };
+        let expected = ExpectedImage { context, args: flags, release: release.cloned(), boards };
         let mut images = if flags.images.is_empty() {
             if let Some(release) = &expected.release {
                 context.ensure_vendor_has_release(flags, release)?;
@@ -145,19 +137,6 @@ impl<'t> ImageSet<'t> {
         Some(self.opened.get(&board)?.image.packages())
     }
 
-    /// Passes the content of regular files of a board's image to `visit`, in pieces.
-    ///
-    /// # Errors
-    /// The image has changed since it was verified, or one of the files is malformed.
-    pub(crate) fn for_each_piece<'p>(
-        &self,
-        board: Board,
-        paths: impl IntoIterator<Item = &'p UsrPath>,
-        visit: impl FnMut(&UsrPath, &[u8]),
-    ) -> Result<()> {
-        self.opened.get(&board).map_or(Ok(()), |opened| opened.image.for_each_piece(paths, visit))
-    }
-
     pub(crate) fn origins(&self) -> Vec<ImageOrigin> {
         self.opened.values().map(|opened| opened.origin.clone()).collect()
     }
@@ -233,7 +212,11 @@ fn map_parallel<I: Sync, T: Send>(items: &[I], open: impl Fn(&I) -> Result<T> + 
 }
 
 /// Opens every `--image`.
-fn local<'t>(store: ImageStore<'t>, flags: &ImageArgs, mut expected: ExpectedImage) -> Result<ImageSet<'t>> {
+fn local<'t>(
+    store: ImageStore<'t>,
+    flags: &ImageArgs,
+    mut expected: ExpectedImage<'_>,
+) -> Result<ImageSet<'t>> {
     if flags.signature.is_some() && flags.images.len() > 1 {
         return Err(Error::failed("--signature goes with a single --image")
             .with_hint("put each image's signature next to it, as FILE.sig"));
@@ -274,7 +257,7 @@ impl BoardImage {
     }
 
     /// Reads the identity of an image, and compares it with the request.
-    fn new(image: ImageHandle, expected: &ExpectedImage) -> Result<(Board, Release, BoardImage)> {
+    fn new(image: ImageHandle, expected: &ExpectedImage<'_>) -> Result<(Board, Release, BoardImage)> {
         let (board, release, identity) = expected.check(&image)?;
         let provenance = image.origin().clone();
         let origin = ImageOrigin {

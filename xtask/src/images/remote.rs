@@ -17,7 +17,7 @@ use coreos_types::release::{Board, Channel, Release};
 pub(super) fn remote<'t>(
     store: ImageStore<'t>,
     locations: &ReleaseLocations<'_>,
-    expected: ExpectedImage,
+    expected: ExpectedImage<'_>,
 ) -> Result<ImageSet<'t>> {
     let release = match &expected.release {
         Some(release) => release.clone(),
@@ -64,7 +64,7 @@ pub(crate) fn latest_release(context: &Context<'_>, args: &ImageArgs) -> Result<
 struct Search<'s, 't> {
     store: &'s ImageStore<'t>,
     locations: &'s ReleaseLocations<'s>,
-    expected: ExpectedImage,
+    expected: ExpectedImage<'s>,
     release: &'s Release,
 }
 

@@ -13,7 +13,7 @@ pub(super) fn document(boards: &[BoardBom<'_>], tool_version: &str) -> Value {
     let mut dependencies: Vec<Value> = Vec::new();
     for bom in boards {
         components.extend(bom.flavors.keys().map(|flavor| flavor_component(bom, flavor)));
-        components.push(image(bom.source));
+        components.push(image(&bom.source));
         let owned = bom.owned();
         components.extend(owned.values().map(|(package, paths)| component(bom, package, paths)));
         let orphans = bom.entries.keys().filter(|path| bom.packages.owner(path).is_none());

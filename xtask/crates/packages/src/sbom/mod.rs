@@ -57,11 +57,11 @@ pub enum Entry {
 #[derive(Debug, Clone)]
 pub struct BoardBom<'a> {
     /// The image.
-    pub source: &'a Source,
+    pub source: Source,
     /// The files and links that any flavor takes.
-    pub entries: &'a BTreeMap<UsrPath, Entry>,
+    pub entries: BTreeMap<UsrPath, Entry>,
     /// The paths that each flavor takes.
-    pub flavors: &'a BTreeMap<Flavor, BTreeSet<UsrPath>>,
+    pub flavors: BTreeMap<Flavor, BTreeSet<UsrPath>>,
     /// The packages of the image, with owners.
     pub packages: &'a PackageSet,
 }

@@ -53,9 +53,9 @@ impl Parts {
     fn add_board(&mut self, bom: &BoardBom<'_>) {
         let board = bom.source.board;
         let image_id = format!("SPDXRef-Image-{board}");
-        self.packages.push(image(bom.source, &image_id));
+        self.packages.push(image(&bom.source, &image_id));
         let mut ids: BTreeMap<&UsrPath, String> = BTreeMap::new();
-        for (path, entry) in bom.entries {
+        for (path, entry) in &bom.entries {
             let Entry::File { sha256, sha1 } = entry else { continue };
             let id = format!("SPDXRef-File-{board}-{}", ids.len());
             self.files.push(json!({
@@ -68,7 +68,7 @@ impl Parts {
             }));
             ids.insert(path, id);
         }
-        for (flavor, taken) in bom.flavors {
+        for (flavor, taken) in &bom.flavors {
             let id = format!("SPDXRef-{}", bom.flavor_name(flavor));
             self.packages.push(flavor_package(bom, flavor, taken, &id));
             self.links.push(relationship("SPDXRef-DOCUMENT", "DESCRIBES", &id));
@@ -78,9 +78,9 @@ impl Parts {
         }
         for (number, (package, paths)) in bom.owned().into_values().enumerate() {
             let id = format!("SPDXRef-Package-{board}-{number}");
-            self.packages.push(component(bom.source, package, &id));
+            self.packages.push(component(&bom.source, package, &id));
             self.licenses.extend(package.licenses.iter().cloned());
-            for flavor in bom.flavors_with(&paths) {
+            for flavor in &bom.flavors_with(&paths) {
                 self.links.push(relationship(
                     &format!("SPDXRef-{}", bom.flavor_name(flavor)),
                     "CONTAINS",

@@ -35,7 +35,7 @@ fn bom(format: Format) -> Value {
     let flavor = Flavor::from_dir_name("usr_from_coreos").unwrap();
     let entries: BTreeMap<UsrPath, Entry> = entries.into();
     let flavors = BTreeMap::from([(flavor, entries.keys().cloned().collect())]);
-    let board = BoardBom { source: &source, entries: &entries, flavors: &flavors, packages: &packages() };
+    let board = BoardBom { source, entries, flavors, packages: &packages() };
     let text = render(std::slice::from_ref(&board), "0.1.0", format);
     assert_eq!(text, render(&[board], "0.1.0", format), "deterministic");
     serde_json::from_str(&text).unwrap()
