@@ -17,7 +17,7 @@ pub fn why(context: &Context<'_>, flags: &Why, report: &mut Report) -> Result<()
     report.images = images.origins();
     let answer = why::why(&flags.subject, &context.sources, &images.trees());
     images.read_error()?;
-    report.extra.insert("why", why::document(&answer));
+    report.extra.insert("why", why::to_json(&answer));
     if answer.boards.iter().all(why::BoardWhy::is_unknown) {
         return Err(not_found(context, &flags.subject, &images.trees()));
     }

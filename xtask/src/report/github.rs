@@ -1,16 +1,14 @@
 //! The report as annotations of GitHub Actions (docs.github.com, "Workflow commands": `::error file=…,line=…::…`).
 
 use super::summary::summary;
-use super::{Outcome, Report};
+use super::{Outcome, Report, error_with_hint};
 use manifest::finding::{Finding, Severity};
 use usr::lossless_text;
 
 /// One annotation per finding, failed check and error, then the output and the summary.
 pub(crate) fn render(report: &Report) -> String {
     let mut out = String::new();
-    for line in report.findings.iter().map(|finding| one_finding(finding, &report.hint(finding))) {
-        out.push_str(&line);
-    }
+    out.extend(report.findings.iter().map(|finding| one_finding(finding, &report.hint(finding))));
     for check in report.checks.iter().filter(|check| check.outcome == Outcome::Fail) {
         let title = format!("{} {}", check.name, check.subject);
         let place = check.file.as_deref().map(|file| place(file, check.line));
@@ -18,9 +16,8 @@ pub(crate) fn render(report: &Report) -> String {
         out.push_str(&annotation("error", &properties, &check.message));
     }
     if let Some(error) = &report.error {
-        let hint = error.hint.iter().map(|hint| format!("\nhint: {hint}"));
-        let message = std::iter::once(error.to_string()).chain(hint).collect::<String>();
-        out.push_str(&annotation("error", &[("title", format!("cargo xtask {}", report.command))], &message));
+        let title = format!("cargo xtask {}", report.command);
+        out.push_str(&annotation("error", &[("title", title)], &error_with_hint(error)));
     }
     let mut plain = report.styled_output.to_string();
     for line in report.output.iter().chain(summary(report).as_ref().map(|(_, summary)| summary)) {

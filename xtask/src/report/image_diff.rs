@@ -57,14 +57,8 @@ pub(crate) fn compare(board: Board, sources: &Stage1Sources, old: &UsrTree, new:
     }
     // A path that is selected in only one image is compared in both.
     [old, new].into_iter().for_each(|tree| tree.read_ahead(&paths));
-    let mut changes = ImageDiff { board, rows: Vec::new(), same: 0 };
-    for path in paths {
-        match row(&path, old, new) {
-            Some(row) => changes.rows.push(row),
-            None => changes.same += 1,
-        }
-    }
-    changes
+    let rows: Vec<PathChange> = paths.iter().filter_map(|path| row(path, old, new)).collect();
+    ImageDiff { board, same: paths.len() - rows.len(), rows }
 }
 
 /// Adds every listed path and the files that the loader resolves for it.
@@ -82,15 +76,13 @@ fn closure(board: Board, sources: &Stage1Sources, tree: &UsrTree, paths: &mut BT
 
 fn row(path: &UsrPath, old: &UsrTree, new: &UsrTree) -> Option<PathChange> {
     let [before, after] = [old, new].map(|tree| tree.get(path.as_str()).map(summarize));
+    // The dependencies of an added or removed file are not listed.
+    let is_in_both = before.is_some() && after.is_some();
     let [old_names, new_names] = [old, new].map(|tree| needed_names(tree, path));
-    let only =
-        |some: &BTreeSet<String>, others: &BTreeSet<String>| some.difference(others).cloned().collect();
-    let (mut new_needs, mut old_needs): (Vec<String>, Vec<String>) =
-        (only(&new_names, &old_names), only(&old_names, &new_names));
-    if before.is_none() || after.is_none() {
-        // The dependencies of an added or removed file are not listed.
-        (new_needs, old_needs) = (Vec::new(), Vec::new());
-    }
+    let only = |some: &BTreeSet<String>, others: &BTreeSet<String>| -> Vec<String> {
+        some.difference(others).filter(|_| is_in_both).cloned().collect()
+    };
+    let (new_needs, old_needs) = (only(&new_names, &old_names), only(&old_names, &new_names));
     let differs = before != after || !new_needs.is_empty() || !old_needs.is_empty();
     differs.then(|| PathChange { path: path.clone(), before, after, new_needs, old_needs })
 }
@@ -155,7 +147,7 @@ fn difference(row: &PathChange) -> String {
 
 /// The key `changes` of the JSON document.
 pub(crate) fn to_json(changes: &[ImageDiff]) -> Value {
-    let of_row = |row: &PathChange| {
+    let row_json = |row: &PathChange| {
         json!({
             "path": row.path.as_str(),
             "before": row.before.as_ref().map(|node| &node.text),
@@ -167,7 +159,7 @@ pub(crate) fn to_json(changes: &[ImageDiff]) -> Value {
     let board_json = |board: &ImageDiff| {
         json!({
             "board": board.board.id(),
-            "paths": board.rows.iter().map(of_row).collect::<Vec<_>>(),
+            "paths": board.rows.iter().map(row_json).collect::<Vec<_>>(),
             "same": board.same,
         })
     };

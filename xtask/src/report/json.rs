@@ -2,11 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::dependency_graph::DependencyEdge;
 use super::package_changes;
 use super::sizes::{ManifestSizes, Size};
 use super::{ImageOrigin, Report};
-use coreos_types::error::Error;
 use manifest::finding::{Finding, Fix};
 use usr::lossless_text;
 
@@ -38,9 +36,11 @@ fn unescaped_document(report: &Report) -> Value {
         "systemd": report.systemd.as_ref().map(|(from, to)| json!({ "from": from.to_string(), "to": to.to_string() })),
         "images": report.images.iter().map(image).collect::<Vec<_>>(),
         "fixes": report.fixes.iter().map(fix).collect::<Vec<_>>(),
-        "findings": findings(report),
+        "findings": report.all_findings().map(|one| finding(report, one)).collect::<Vec<_>>(),
         "edits": report.plan.edits.iter().map(|edit| json!({ "file": edit.path, "diff": edit.diff() })).collect::<Vec<_>>(),
-        "error": report.error.as_ref().map(error),
+        "error": report.error.as_ref().map(|error| json!({
+            "kind": error.kind.id(), "message": error.message, "causes": error.causes, "hint": error.hint,
+        })),
     });
     if report.command == "smoketest" {
         document["checks"] = report.checks.iter().map(|check| json!({
@@ -50,7 +50,15 @@ fn unescaped_document(report: &Report) -> Value {
     }
     if !report.sizes.is_empty() {
         document["sizes"] = report.sizes.iter().map(manifest_sizes).collect();
-        document["needs"] = report.needs.iter().map(need).collect();
+        document["needs"] = report
+            .needs
+            .iter()
+            .map(|need| {
+                json!({
+                    "board": need.board.id(), "from": need.from, "to": need.to, "name": need.name,
+                })
+            })
+            .collect();
     }
     if let Some(changes) = &report.packages {
         document["packages"] = package_changes::to_json(changes);
@@ -87,14 +95,7 @@ fn fix(fix: &Fix) -> Value {
     value
 }
 
-/// The findings that remain, then those that are accepted.
-fn findings(report: &Report) -> Vec<Value> {
-    let open = report.findings.iter().map(|one| finding(one, &report.hint(one), None));
-    let accepted = report.accepted.iter();
-    open.chain(accepted.map(|(one, reason)| finding(one, &report.hint(one), Some(reason)))).collect()
-}
-
-fn finding(finding: &Finding, hint: &str, accepted: Option<&String>) -> Value {
+fn finding(report: &Report, (finding, accepted): (&Finding, Option<&String>)) -> Value {
     json!({
         "kind": finding.kind.id(),
         "severity": finding.severity.id(),
@@ -106,7 +107,7 @@ fn finding(finding: &Finding, hint: &str, accepted: Option<&String>) -> Value {
         "needed_by": finding.needed_by,
         "candidates": finding.candidates,
         "message": finding.message,
-        "hint": hint,
+        "hint": report.hint(finding),
         "fixable": finding.fixable && accepted.is_none(),
         "accepted": accepted.is_some(),
         "reason": accepted,
@@ -122,12 +123,4 @@ fn manifest_sizes(manifest: &ManifestSizes) -> Value {
             "path": size.path, "before": size.before.map(Size::bytes), "after": size.after.map(Size::bytes),
         })).collect::<Vec<_>>(),
     })
-}
-
-fn need(need: &DependencyEdge) -> Value {
-    json!({ "board": need.board.id(), "from": need.from, "to": need.to, "name": need.name })
-}
-
-fn error(error: &Error) -> Value {
-    json!({ "kind": error.kind.id(), "message": error.message, "causes": error.causes, "hint": error.hint })
 }

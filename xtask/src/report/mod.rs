@@ -169,6 +169,12 @@ impl Report {
         }
     }
 
+    /// The findings that remain, then those that are accepted, with the reason.
+    fn all_findings(&self) -> impl Iterator<Item = (&Finding, Option<&String>)> {
+        let open = self.findings.iter().map(|finding| (finding, None));
+        open.chain(self.accepted.iter().map(|(finding, reason)| (finding, Some(reason))))
+    }
+
     /// The command that fixes a finding of this run.
     pub fn hint(&self, finding: &Finding) -> String {
         self.invocation.hint(&finding.suggestion)
@@ -197,6 +203,14 @@ impl Report {
     fn has_open_findings(&self) -> bool {
         self.findings.iter().any(|finding| finding.severity != Severity::Advice)
             || self.checks.iter().any(|check| check.outcome == Outcome::Fail)
+    }
+}
+
+/// An error with its causes and its hint, for formats without styles.
+fn error_with_hint(error: &Error) -> String {
+    match &error.hint {
+        Some(hint) => format!("{error}\nhint: {hint}"),
+        None => error.to_string(),
     }
 }
 

@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 
 use super::source_links::encode;
-use super::{Check, Outcome, Report};
-use manifest::finding::{Finding, FindingKind, Severity};
+use super::{Check, Outcome, Report, error_with_hint};
+use manifest::finding::{Finding, FindingKind, Fix, Severity};
 use manifest::plan::edit_plan::FileEdit;
 use manifest::suggestion::Suggestion;
 use pxe_image::Digest;
@@ -102,9 +102,7 @@ fn text(text: &str) -> String {
 }
 
 fn findings(report: &Report) -> impl Iterator<Item = Value> {
-    let open = report.findings.iter().map(|finding| (finding, None));
-    let accepted = report.accepted.iter().map(|(finding, reason)| (finding, Some(reason)));
-    open.chain(accepted).map(|(finding, accepted)| {
+    report.all_findings().map(|(finding, accepted)| {
         let level = match finding.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
@@ -178,18 +176,14 @@ fn checks(report: &Report) -> impl Iterator<Item = Value> {
 /// Under `--dry-run` and `--check`, the edits that were not written.
 fn edits(report: &Report) -> impl Iterator<Item = Value> {
     report.plan.edits.iter().filter(|_| report.dry_run).map(|edit| {
-        let reasons: Vec<String> = report
-            .fixes
-            .iter()
-            .filter(|fix| fix.file == edit.path)
-            .map(|fix| {
-                let sides = [&fix.from, &fix.to].into_iter().flatten().cloned().collect::<Vec<_>>();
-                format!("{} {}: {}", fix.kind, sides.join(" -> "), fix.reason)
-            })
-            .collect();
-        let message = match reasons.as_slice() {
-            [] => format!("{} would change", edit.path),
-            reasons => reasons.join("\n"),
+        let reason = |fix: &Fix| {
+            let sides = [&fix.from, &fix.to].into_iter().flatten().cloned().collect::<Vec<_>>();
+            format!("{} {}: {}", fix.kind, sides.join(" -> "), fix.reason)
+        };
+        let fixes = report.fixes.iter().filter(|fix| fix.file == edit.path);
+        let message = match fixes.map(reason).collect::<Vec<_>>().join("\n") {
+            reasons if reasons.is_empty() => format!("{} would change", edit.path),
+            reasons => reasons,
         };
         let mut value = result("would-change", "note", &message, &edit.path, None);
         value["fixes"] = whole_file(edit);
@@ -215,19 +209,12 @@ fn whole_file(edit: &FileEdit) -> Value {
 }
 
 fn invocation(report: &Report) -> Value {
-    let notifications: Vec<Value> = report
-        .error
-        .iter()
-        .map(|error| {
-            let hint = error.hint.iter().map(|hint| format!("\nhint: {hint}"));
-            let message = std::iter::once(error.to_string()).chain(hint).collect::<String>();
-            json!({ "level": "error", "message": { "text": text(&message) } })
-        })
-        .collect();
+    let notification =
+        |error| json!({ "level": "error", "message": { "text": text(&error_with_hint(error)) } });
     json!({
         "executionSuccessful": report.error.is_none(),
         "exitCode": report.exit_code(),
-        "toolExecutionNotifications": notifications,
+        "toolExecutionNotifications": report.error.iter().map(notification).collect::<Vec<_>>(),
     })
 }
 

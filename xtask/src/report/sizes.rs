@@ -69,43 +69,39 @@ pub fn compare(before: TreeState<'_>, after: TreeState<'_>) -> Vec<ManifestSizes
     for listing in &after.sources.listings {
         flavors.entry((listing.board, &listing.file)).or_default().push(listing.flavor.clone());
     }
-    let of_file = |((board, file), flavors): ((Board, &str), Vec<Flavor>)| {
+    let compare_file = |((board, file), flavors): ((Board, &str), Vec<Flavor>)| {
         let (old, new) = (sizes(before, board, file), sizes(after, board, file));
         let all: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
         let size = |side: &BTreeMap<String, Option<Size>>, path: &str| side.get(path).copied().flatten();
-        let paths = all
-            .iter()
-            .map(|path| PathSize { path: (*path).clone(), before: size(&old, path), after: size(&new, path) })
-            .collect();
-        ManifestSizes { board, file: file.to_owned(), flavors, paths }
+        let path = |path: &&String| PathSize {
+            path: (*path).clone(),
+            before: size(&old, path),
+            after: size(&new, path),
+        };
+        ManifestSizes { board, file: file.to_owned(), flavors, paths: all.iter().map(path).collect() }
     };
-    flavors.into_iter().map(of_file).collect()
+    flavors.into_iter().map(compare_file).collect()
 }
 
 /// The size of each line of one manifest.
-fn sizes(moment: TreeState<'_>, board: Board, file: &str) -> BTreeMap<String, Option<Size>> {
-    let tree = moment.trees.get(&board);
-    let text = moment.sources.manifests.get(file).map(|bytes| lossless_text::from_bytes(bytes));
-    text.iter()
-        .flat_map(|text| text.lines())
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .map(|line| (line.to_owned(), tree.and_then(|tree| size(tree, line))))
-        .collect()
+fn sizes(state: TreeState<'_>, board: Board, file: &str) -> BTreeMap<String, Option<Size>> {
+    let tree = state.trees.get(&board);
+    let text = state.sources.manifests.get(file).map(|bytes| lossless_text::from_bytes(bytes));
+    let lines = text.iter().flat_map(|text| text.lines()).map(str::trim).filter(|line| !line.is_empty());
+    lines.map(|line| (line.to_owned(), tree.and_then(|tree| size(tree, line)))).collect()
 }
 
 fn size(tree: &UsrTree, line: &str) -> Option<Size> {
     let path = UsrPath::new(line).ok()?;
-    // The last component stays: a listed link is a link. The directories above it may be links.
+    // Only symlinks of the parent directories are resolved: a listed symlink has no size of its own.
     let place = match path.parent() {
         Some(parent) => tree.resolve(&parent).end.node()?.join(path.name()),
         None => path,
     };
     Some(match &tree.get(place.as_str())?.kind {
-        NodeKind::File { size, .. } => Size::Bytes(*size),
         NodeKind::Directory => Size::Bytes(tree.below(&place).map(|(_, node)| own_size(&node.kind)).sum()),
         NodeKind::Symlink(_) => Size::Link,
-        NodeKind::Special => Size::Bytes(0),
+        kind => Size::Bytes(own_size(kind)),
     })
 }
 
@@ -137,10 +133,8 @@ pub(super) fn rootfs(report: &Report) -> Vec<(Board, Flavor, Total)> {
             paths.extend(manifest.paths.iter().map(|size| (size.path.as_str(), size)));
         }
     }
-    distinct
-        .into_iter()
-        .map(|((board, flavor), paths)| (board, flavor.clone(), sum(paths.into_values())))
-        .collect()
+    let distinct = distinct.into_iter();
+    distinct.map(|((board, flavor), paths)| (board, flavor.clone(), sum(paths.into_values()))).collect()
 }
 
 fn sum<'a>(paths: impl Iterator<Item = &'a PathSize>) -> Total {
@@ -180,17 +174,14 @@ pub(super) fn libraries<'r>(report: &'r Report) -> Vec<LibraryChange<'r>> {
     }
     let mut needed_by: HashMap<&str, BTreeSet<&str>> = HashMap::new();
     for need in report.needs.iter().filter(|need| need.name != "link") {
-        if let Some(name) = library_name(&need.to).filter(|name| fixes.contains_key(name)) {
+        if let Some(name) = library_name(&need.to) {
             needed_by.entry(name).or_default().insert(&need.from);
         }
     }
-    let sizes: HashMap<(&str, &str), &PathSize> = report
-        .sizes
-        .iter()
-        .flat_map(|manifest| {
-            manifest.paths.iter().map(|size| ((manifest.file.as_str(), size.path.as_str()), size))
-        })
-        .collect();
+    let mut sizes: HashMap<(&str, &str), &PathSize> = HashMap::new();
+    for manifest in &report.sizes {
+        sizes.extend(manifest.paths.iter().map(|size| ((manifest.file.as_str(), size.path.as_str()), size)));
+    }
     let change = |(name, fixes): (&'r str, Vec<&'r Fix>)| {
         let needed_by = needed_by.remove(name).unwrap_or_default().into_iter().collect();
         LibraryChange { needed_by, ..library(&sizes, name, &fixes) }
@@ -211,14 +202,11 @@ fn library<'a>(
     };
     let bytes = |paths: &[&str], side: fn(&PathSize) -> Option<Size>| {
         let distinct: BTreeSet<&&str> = paths.iter().collect();
-        distinct
-            .into_iter()
-            .filter_map(|path| size(path, side))
-            .map(Size::bytes)
-            .reduce(|sum, size| sum + size)
+        let sizes = distinct.into_iter().filter_map(|path| size(path, side));
+        sizes.map(Size::bytes).reduce(|sum, size| sum + size)
     };
     // The real file has the longest name of a chain of links: libz.so, libz.so.1, libz.so.1.2.8.
-    let real = |paths: &[&'a str]| paths.iter().copied().map(base_name).max_by_key(|name| name.len());
+    let real = |paths: &[&'a str]| paths.iter().copied().map(file_name).max_by_key(|name| name.len());
     LibraryChange {
         name,
         from: real(&from),
@@ -231,13 +219,13 @@ fn library<'a>(
     }
 }
 
-fn base_name(path: &str) -> &str {
+fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
 /// `libpam` of `lib64/libpam.so.0`; `None` if the file is not a library.
 fn library_name(path: &str) -> Option<&str> {
-    let name = base_name(path);
+    let name = file_name(path);
     let end = name.strip_suffix(".so").map(str::len).or_else(|| name.find(".so."))?;
     Some(&name[..end])
 }

@@ -61,10 +61,15 @@ impl Cell {
 }
 
 impl Table {
+    fn new(title: &str, columns: &[&'static str], rows: impl Iterator<Item = Vec<Cell>>) -> Table {
+        let (title, columns) = (title.to_owned(), columns.to_vec());
+        Table { title, intro: None, columns, rows: rows.collect(), note: None }
+    }
+
     /// A table with the number of its rows in the title.
-    fn counted(title: &str, columns: &[&'static str], rows: Vec<Vec<Cell>>) -> Table {
-        let title = format!("{title} ({})", rows.len());
-        Table { title, intro: None, columns: columns.to_vec(), rows, note: None }
+    fn counted(title: &str, columns: &[&'static str], rows: impl Iterator<Item = Vec<Cell>>) -> Table {
+        let table = Table::new(title, columns, rows);
+        Table { title: format!("{title} ({})", table.rows.len()), ..table }
     }
 }
 
@@ -100,7 +105,7 @@ pub(super) fn fixes(report: &Report) -> Table {
             Cell::Manifest(fix.file.clone(), None),
         ]
     };
-    Table::counted("Changes", &["change", "path", "why", "manifest"], report.fixes.iter().map(row).collect())
+    Table::counted("Changes", &["change", "path", "why", "manifest"], report.fixes.iter().map(row))
 }
 
 /// The findings that the tree accepts.
@@ -113,7 +118,7 @@ pub(super) fn accepted(report: &Report) -> Table {
             Cell::Manifest(finding.file.clone(), finding.line),
         ]
     });
-    Table::counted("Accepted findings", &["kind", "path", "reason", "where"], rows.collect())
+    Table::counted("Accepted findings", &["kind", "path", "reason", "where"], rows)
 }
 
 fn class_of(kind: FixKind) -> &'static str {
@@ -128,12 +133,12 @@ fn class_of(kind: FixKind) -> &'static str {
 /// The libraries that were added, removed or replaced.
 pub(super) fn library_changes(report: &Report) -> Table {
     let has_before = report.no_sizes_before.is_none();
-    let mut columns = vec!["library", "file before", "file after", "size"];
-    columns.extend(has_before.then_some("difference"));
-    columns.push("needed by");
+    let columns: &[&str] = match has_before {
+        true => &["library", "file before", "file after", "size", "difference", "needed by"],
+        false => &["library", "file before", "file after", "size", "needed by"],
+    };
     let rows = libraries(report).into_iter().map(|library| {
-        let mut row =
-            [Some(library.name), library.from, library.to].map(Cell::path).into_iter().collect::<Vec<_>>();
+        let mut row: Vec<Cell> = [Some(library.name), library.from, library.to].map(Cell::path).into();
         row.push(match library.to {
             Some(_) => Cell::bytes(library.total.after),
             None => Cell::Number(String::new(), None),
@@ -142,31 +147,32 @@ pub(super) fn library_changes(report: &Report) -> Table {
         row.push(Cell::paths(library.needed_by.iter().copied()));
         row
     });
-    Table::counted("Libraries", &columns, rows.collect())
+    Table::counted("Libraries", columns, rows)
 }
 
 /// Packages with a listed file, and the number of the others.
 pub(super) fn packages(report: &Report) -> Table {
     let (taken, others) = taken_packages(report.packages.as_deref().unwrap_or_default());
     let rows = taken.into_iter().map(|change| {
-        let versions = [&change.from, &change.to].map(|version| Cell::path(version.as_deref()));
         let flavors: Vec<&str> = change.flavors.iter().map(|flavor| flavor.as_str()).collect();
-        let files = Cell::paths(change.taken.iter().map(|path| path.as_str()));
-        let name = Cell::Path(change.name.clone());
-        [vec![name], versions.into(), vec![files, Cell::Text(flavors.join(", "))]]
-            .into_iter()
-            .flatten()
-            .collect()
+        vec![
+            Cell::path(Some(&change.name)),
+            Cell::path(change.from.as_deref()),
+            Cell::path(change.to.as_deref()),
+            Cell::paths(change.taken.iter().map(|path| path.as_str())),
+            Cell::Text(flavors.join(", ")),
+        ]
     });
     let columns = ["package", "before", "after", "files in stage1", "flavors"];
     let note = format!("{} changed of which stage1 takes no file.", count(others, "package"));
-    Table { note: (others > 0).then_some(note), ..Table::counted("Packages", &columns, rows.collect()) }
+    Table { note: (others > 0).then_some(note), ..Table::counted("Packages", &columns, rows) }
 }
 
 /// The security fixes in packages of the stage1, with links to the upstream change logs.
 pub(super) fn security_fixes(report: &Report) -> Table {
     let columns = ["package", "fixes", "flavors", "change log"];
-    let Some(advisories) = &report.advisories else { return Table::counted("", &columns, Vec::new()) };
+    let relevant = report.advisories.iter().flat_map(|advisories| advisories.relevant());
+    let note = report.advisories.as_ref().filter(|advisories| advisories.found.is_ok());
     let row = |fix: &packages::advisories::RelevantFix| {
         vec![
             Cell::Path(fix.package.clone()),
@@ -176,11 +182,8 @@ pub(super) fn security_fixes(report: &Report) -> Table {
         ]
     };
     Table {
-        title: "Security fixes in packages of stage1".to_owned(),
-        intro: None,
-        columns: columns.to_vec(),
-        rows: advisories.relevant().iter().map(row).collect(),
-        note: advisories.found.is_ok().then(|| format!("{}.", advisories.remarks())),
+        note: note.map(|advisories| format!("{}.", advisories.remarks())),
+        ..Table::new("Security fixes in packages of stage1", &columns, relevant.map(row))
     }
 }
 
@@ -205,15 +208,9 @@ pub(super) fn sizes(report: &Report) -> Table {
         true => &["files of", "board", "before", "after", "difference"],
         false => &["files of", "board", "size"],
     };
-    let rows: Vec<_> = flavors.chain(manifests).collect();
-    let reason = report.no_sizes_before.as_ref().filter(|_| !rows.is_empty());
-    Table {
-        title: "Size of the root filesystem".to_owned(),
-        intro: reason.map(|reason| format!("Sizes before are left out: {reason}.")),
-        columns: columns.to_vec(),
-        rows,
-        note: None,
-    }
+    let table = Table::new("Size of the root filesystem", columns, flavors.chain(manifests));
+    let reason = report.no_sizes_before.as_ref().filter(|_| !table.rows.is_empty());
+    Table { intro: reason.map(|reason| format!("Sizes before are left out: {reason}.")), ..table }
 }
 
 /// Where an image is from and who signed it, as names and values.

@@ -25,7 +25,7 @@ use usr::lossless_text;
 /// The whole page.
 pub fn render(report: &Report) -> String {
     let title = escape(&title(report));
-    let mut body = head(report, &title);
+    let mut body = page_header(report, &title);
     let mut push = |heading: &str, section: &str| {
         if !section.is_empty() {
             let heading = if heading.is_empty() { String::new() } else { format!("<h2>{heading}</h2>\n") };
@@ -36,10 +36,8 @@ pub fn render(report: &Report) -> String {
     let problems = findings::section(report, |severity| severity != Severity::Advice);
     // Folded: advice changes no outcome.
     let advice = findings::section(report, |severity| severity == Severity::Advice);
-    let advice = match advice.as_str() {
-        "" => advice,
-        advice => format!("<details><summary>Suggestions</summary>\n{advice}</details>\n"),
-    };
+    let advice = folded("Suggestions", &advice);
+    let (treemap, treemap_style) = treemap::render(report);
     let sections = [
         ("Problems".to_owned(), problems),
         (String::new(), advice),
@@ -50,12 +48,12 @@ pub fn render(report: &Report) -> String {
         ("New dependencies".to_owned(), dependencies_section(report)),
         with_title(library_changes(report)),
         with_title(sizes(report)),
-        ("Size by file".to_owned(), treemap::section(report)),
+        ("Size by file".to_owned(), treemap),
         ("Provenance".to_owned(), provenance_section(report)),
     ];
     sections.iter().for_each(|(heading, section)| push(heading, section));
     body.push_str(&diff_section(report));
-    let style = format!("\n{}{}", include_str!("page.css"), treemap::style(report));
+    let style = format!("\n{}{}", include_str!("page.css"), treemap_style);
     let script = format!("\n{}", include_str!("page.js"));
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -87,7 +85,8 @@ fn outcome(report: &Report) -> (&'static str, &'static str) {
     }
 }
 
-fn head(report: &Report, title: &str) -> String {
+/// The title, the outcome, the facts and the error.
+fn page_header(report: &Report, title: &str) -> String {
     let (word, class) = outcome(report);
     let mut out = format!("<header>\n<h1>{title}</h1>\n<p><span class=\"status {class}\">{word}</span> ");
     match report.error {
@@ -146,11 +145,16 @@ fn provenance_section(report: &Report) -> String {
     report.images.iter().map(image).collect()
 }
 
-fn diff_section(report: &Report) -> String {
-    if report.plan.is_empty() {
-        return String::new();
+/// A section that is closed until its title is clicked; empty without content.
+fn folded(title: &str, content: &str) -> String {
+    match content {
+        "" => String::new(),
+        _ => format!("<details><summary>{title}</summary>\n{content}</details>\n"),
     }
-    let mut out = String::from("<details><summary>Diff</summary>\n<div class=\"scroll\"><pre>");
+}
+
+fn diff_section(report: &Report) -> String {
+    let mut out = String::new();
     for edit in &report.plan.edits {
         for (number, line) in edit.diff().lines().enumerate() {
             let class = match (number, line.as_bytes().first()) {
@@ -166,8 +170,11 @@ fn diff_section(report: &Report) -> String {
             };
         }
     }
-    out.push_str("</pre></div></details>\n");
-    out
+    if out.is_empty() {
+        out
+    } else {
+        folded("Diff", &format!("<div class=\"scroll\"><pre>{out}</pre></div>"))
+    }
 }
 
 /// Text as HTML, also in attributes.

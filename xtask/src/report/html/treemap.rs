@@ -9,52 +9,40 @@ use crate::report::sizes::{ManifestSizes, Size, bytes, total};
 use crate::report::{Report, short};
 use manifest::finding::FixKind;
 
-/// One area per manifest, and in it one per file, as large as the bytes after the change.
-pub(super) fn section(report: &Report) -> String {
-    let areas = areas(report);
-    if areas.is_empty() {
-        return String::new();
-    }
-    let mut out = String::from(
-        "<p class=\"soft\">By bytes after the change. <span class=\"chip good\">added</span> \
-         <span class=\"chip info\">renamed or moved</span></p>\n<div class=\"treemap\">\n",
-    );
-    let mut number = 0;
-    for area in &areas {
-        let name = escape(&format!("{} {}", short(&area.manifest.file), bytes(area.size)));
-        let _ = writeln!(
-            out,
-            "<div class=\"manifest t{number}\"><b title=\"{name}\">{name}</b><div class=\"inside\">"
-        );
+/// The section with one area per manifest and, inside, one tile per file, in proportion to the bytes after the change;
+/// and the style with their positions, by the number in the class: the page allows no style attributes.
+pub(super) fn render(report: &Report) -> (String, String) {
+    let (mut tiles, mut style, mut number) = (String::new(), String::new(), 0);
+    let mut class = |position: String| {
+        let _ = writeln!(style, ".t{number}{{{position}}}");
         number += 1;
-        for (path, size, _) in &area.tiles {
-            let kind = area.kinds.get(path).copied().unwrap_or_default();
-            let title = escape(&format!("{path} {}", bytes(*size)));
+        format!("t{}", number - 1)
+    };
+    for Area { manifest, size, tile, tiles: files, kinds } in areas(report) {
+        let name = escape(&format!("{} {}", short(&manifest.file), bytes(size)));
+        let _ = writeln!(
+            tiles,
+            "<div class=\"manifest {}\"><b title=\"{name}\">{name}</b><div class=\"inside\">",
+            class(position(tile, AREA))
+        );
+        for (path, size, inner) in files {
+            let kind = kinds.get(path).copied().unwrap_or_default();
+            let title = escape(&format!("{path} {}", bytes(size)));
             let label = escape(path.rsplit('/').next().unwrap_or(path));
             let _ = write!(
-                out,
-                "<div class=\"tile t{number} {kind}\" title=\"{title}\"><span>{label}</span></div>"
+                tiles,
+                "<div class=\"tile {} {kind}\" title=\"{title}\"><span>{label}</span></div>",
+                class(position(inner, tile))
             );
-            number += 1;
         }
-        out.push_str("</div></div>\n");
+        tiles.push_str("</div></div>\n");
     }
-    out.push_str("</div>\n");
-    out
-}
-
-/// Position and size of each area, by the number in its class: the page allows no style attributes.
-pub(super) fn style(report: &Report) -> String {
-    let mut out = String::new();
-    let mut number = 0;
-    for area in areas(report) {
-        let tiles = area.tiles.iter().map(|(_, _, tile)| place(*tile, area.tile));
-        for place in [place(area.tile, AREA)].into_iter().chain(tiles) {
-            let _ = writeln!(out, ".t{number}{{{place}}}");
-            number += 1;
-        }
+    if tiles.is_empty() {
+        return (tiles, style);
     }
-    out
+    let legend = "<p class=\"soft\">By bytes after the change. <span class=\"chip good\">added</span> \
+                  <span class=\"chip info\">renamed or moved</span></p>";
+    (format!("{legend}\n<div class=\"treemap\">\n{tiles}</div>\n"), style)
 }
 
 /// Shaped for wide screens, and still readable on narrow ones.
@@ -112,7 +100,7 @@ fn area<'a>(report: &'a Report, manifest: &'a ManifestSizes, size: u64, tile: Ti
 }
 
 /// A tile in percent of the area around it.
-fn place(tile: Tile, area: Tile) -> String {
+fn position(tile: Tile, area: Tile) -> String {
     format!(
         "left:{:.3}%;top:{:.3}%;width:{:.3}%;height:{:.3}%",
         tile.x / area.width * 100.0,

@@ -15,6 +15,7 @@ use super::tables::{
 };
 use super::{Check, Outcome, Report, count, first_names, short};
 use manifest::finding::Severity;
+use packages::changes::PackageChange;
 use usr::lossless_text;
 
 /// GitHub takes bodies of up to 65,536 characters. The diff, which the pull request shows anyway, is left out first.
@@ -25,14 +26,16 @@ const MAX_ROWS: usize = 150;
 
 /// Renders the whole document: remaining work first, everything else folded.
 pub(crate) fn render(report: &Report) -> String {
+    let problems = grouped(report, "- [ ] ", |severity| severity != Severity::Advice);
+    let suggestions = grouped(report, "- ", |severity| severity == Severity::Advice);
     let mut out = heading(report);
     for section in [
         error_section(report),
-        sizes_in_short(report),
-        versions_in_short(report),
-        open_problems(report),
+        titled("", &sizes_in_short(report)),
+        titled("", &versions_in_short(report)),
+        titled("### Problems\n\n", &problems),
         checks(report),
-        suggestions_section(report),
+        folded("Suggestions", &suggestions),
         table(report, &accepted(report)),
         table(report, &fixes(report)),
         dependencies_section(report),
@@ -84,41 +87,32 @@ fn sizes_in_short(report: &Report) -> String {
             bytes_or_dash(after)
         ));
     }
-    if out.is_empty() { out } else { format!("\n{out}") }
+    out
 }
 
 /// Packages and security fixes, one line each.
 fn versions_in_short(report: &Report) -> String {
     let changes = report.packages.as_deref().unwrap_or_default();
-    let names = taken_packages(changes).0.into_iter().map(|change| {
-        format!(
-            "{} {}",
-            code(change.name.rsplit('/').next().unwrap_or(&change.name)),
-            inline(&package_changes::versions(change).replace("->", "→"))
-        )
-    });
+    let name = |change: &&PackageChange| {
+        let name = code(change.name.rsplit('/').next().unwrap_or(&change.name));
+        format!("{name} {}", inline(&package_changes::versions(change).replace("->", "→")))
+    };
     let mut out = String::new();
     if let Some(headline) = package_changes::headline(changes) {
-        let names: Vec<String> = names.collect();
+        let names: Vec<String> = taken_packages(changes).0.iter().map(name).collect();
         let colon = if names.is_empty() { "" } else { ": " };
         out.push_str(&format!("- {headline}{colon}{}\n", first_names(names.iter(), 4)));
     }
     if let Some(advisories) = &report.advisories {
-        out.push_str(&format!(
-            "- {} (a hint: the release notes are not signed)\n",
-            inline(&advisories.headline())
-        ));
+        let headline = inline(&advisories.headline());
+        out.push_str(&format!("- {headline} (a hint: the release notes are not signed)\n"));
     }
-    if out.is_empty() { out } else { format!("\n{out}") }
+    out
 }
 
-fn open_problems(report: &Report) -> String {
-    let body = grouped(report, "- [ ] ", |severity| severity != Severity::Advice);
-    if body.is_empty() { body } else { format!("\n### Problems\n\n{body}") }
-}
-
-fn suggestions_section(report: &Report) -> String {
-    folded("Suggestions", &grouped(report, "- ", |severity| severity == Severity::Advice))
+/// A section under a title; empty without content.
+fn titled(title: &str, body: &str) -> String {
+    if body.is_empty() { String::new() } else { format!("\n{title}{body}") }
 }
 
 /// Problems as list items; those with the same hint together, and the hint once.
@@ -269,9 +263,8 @@ fn cell(report: &Report, cell: &Cell) -> String {
             None => inline(&short(file)),
         },
         Cell::Links(links) => {
-            let links: Vec<String> =
-                links.iter().map(|link| format!("<{}>", link.replace('|', "%7C"))).collect();
-            links.join(" ")
+            let link = |link: &String| format!("<{}>", link.replace('|', "%7C"));
+            links.iter().map(link).collect::<Vec<_>>().join(" ")
         }
     }
 }

@@ -6,13 +6,13 @@ mod survey;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-pub(crate) use self::render::{document, dot, mermaid, tree};
+pub(crate) use self::render::{dot, mermaid, to_json, tree};
 use self::survey::Survey;
 use coreos_types::release::Board;
 use manifest::plan::bump::ImageTrees;
 use manifest::plan::stage1_sources::Stage1Sources;
 use usr::path::UsrPath;
-use usr::tree::{NodeKind, Target, UsrTree};
+use usr::tree::{Node, NodeKind, Target, UsrTree};
 
 /// The answer, one per board.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -32,10 +32,8 @@ pub(crate) struct BoardWhy {
     pub targets: Vec<UsrPath>,
     /// Every name of a target: its path, and the symlinks that resolve to it.
     pub names: BTreeMap<UsrPath, Vec<UsrPath>>,
-    /// The manifest lines of each listed path.
-    pub listed: BTreeMap<UsrPath, Vec<ManifestLine>>,
-    /// The direct dependents of each file.
-    pub needed_by: BTreeMap<UsrPath, BTreeSet<Edge>>,
+    /// The dependencies of all listed files.
+    survey: Survey,
     /// Paths that the subject names and that resolve to no file of the image.
     pub absent: BTreeMap<UsrPath, Absent>,
     /// The subject as a soname that listed files need and the image does not have.
@@ -89,26 +87,14 @@ impl BoardWhy {
 
 /// Answers for every board.
 pub(crate) fn why(subject: &str, sources: &Stage1Sources, trees: &ImageTrees<'_>) -> Why {
-    let mut answer = Why { subject: subject.to_owned(), boards: Vec::new() };
-    for (&board, &tree) in trees {
+    let answer = |(&board, &tree): (&Board, &&UsrTree)| {
         let survey = Survey::new(board, sources, tree);
-        answer.boards.push(answer_for_board(subject, board, tree, &survey));
-    }
-    answer
-}
-
-fn answer_for_board(subject: &str, board: Board, tree: &UsrTree, survey: &Survey) -> BoardWhy {
-    let (targets, absent) = named(subject, tree, &survey.lines);
-    let names = targets.iter().map(|target| (target.clone(), aliases_of(target, tree))).collect();
-    BoardWhy {
-        board,
-        missing: survey.missing.get(subject).filter(|_| targets.is_empty()).cloned(),
-        targets,
-        names,
-        absent,
-        listed: survey.listed.clone(),
-        needed_by: survey.needed_by.clone(),
-    }
+        let (targets, absent) = named(subject, tree, &survey.lines);
+        let names = targets.iter().map(|target| (target.clone(), aliases(target, tree))).collect();
+        let missing = survey.missing.get(subject).filter(|_| targets.is_empty()).cloned();
+        BoardWhy { board, targets, names, survey, absent, missing }
+    };
+    Why { subject: subject.to_owned(), boards: trees.iter().map(answer).collect() }
 }
 
 /// The files that a subject names, symlinks followed, and the paths that resolve to no file.
@@ -146,14 +132,12 @@ fn paths(subject: &str, tree: &UsrTree, lines: &BTreeMap<UsrPath, Vec<ManifestLi
 }
 
 /// The target and every symlink that resolves to it.
-fn aliases_of(target: &UsrPath, tree: &UsrTree) -> Vec<UsrPath> {
+fn aliases(target: &UsrPath, tree: &UsrTree) -> Vec<UsrPath> {
     let is_name_of_target = |path: &UsrPath| tree.resolve(path).end.node() == Some(target);
-    tree.iter()
-        .filter(|(path, node)| {
-            *path == target || (matches!(node.kind, NodeKind::Symlink(_)) && is_name_of_target(path))
-        })
-        .map(|(path, _)| path.clone())
-        .collect()
+    let is_alias = |(path, node): &(&UsrPath, &Node)| {
+        *path == target || (matches!(node.kind, NodeKind::Symlink(_)) && is_name_of_target(path))
+    };
+    tree.iter().filter(is_alias).map(|(path, _)| path.clone()).collect()
 }
 
 #[cfg(test)]

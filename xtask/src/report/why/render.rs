@@ -23,28 +23,22 @@ pub(crate) fn tree(why: &Why) -> StyledText {
         for target in &board.targets {
             out.push(Style::Strong, target.as_str());
             out.line(Style::Faint, format!(" ({})", board.board));
-            branches(&mut out, "", &of_target(board, target));
+            push_branches(&mut out, "", &target_branches(board, target));
         }
         for (path, absent) in &board.absent {
             out.push(Style::Strong, path.as_str());
             out.push(Style::Faint, format!(" ({}): ", board.board));
             out.line(Style::Error, &absent.how);
-            branches(&mut out, "", &[of_absent(path, absent)]);
+            push_branches(&mut out, "", &[absent_branch(path, absent)]);
         }
         if let Some(missing) = &board.missing {
             out.push(Style::Strong, &why.subject);
             out.line(Style::Error, format!(" is not in the {} image", board.board));
-            let searched = missing.searched.iter().map(|place| leaf(Style::Plain, place.clone())).collect();
-            let by = missing
-                .needed_by
-                .iter()
-                .map(|by| dependent_branch(board, by, "", &mut BTreeSet::new()))
-                .collect();
-            branches(
-                &mut out,
-                "",
-                &[Branch::heading("searched", searched), Branch::heading("needed by", by)],
-            );
+            let searched = missing.searched.iter().map(|place| Branch::leaf(place)).collect();
+            let dependent = |by| dependent_branch(board, by, "", &mut BTreeSet::new());
+            let by = missing.needed_by.iter().map(dependent).collect();
+            let headings = [Branch::heading("searched", searched), Branch::heading("needed by", by)];
+            push_branches(&mut out, "", &headings);
         }
     }
     out
@@ -59,13 +53,13 @@ impl Branch {
     fn heading(heading: &str, below: Vec<Branch>) -> Branch {
         Branch { label: StyledText::styled(Style::Advice, heading), below }
     }
+
+    fn leaf(text: &str) -> Branch {
+        Branch { label: StyledText::styled(Style::Plain, text), below: Vec::new() }
+    }
 }
 
-fn leaf(style: Style, text: String) -> Branch {
-    Branch { label: StyledText::styled(style, text), below: Vec::new() }
-}
-
-fn of_absent(path: &UsrPath, absent: &Absent) -> Branch {
+fn absent_branch(path: &UsrPath, absent: &Absent) -> Branch {
     if absent.listed.is_empty() {
         return Branch::heading("not listed", Vec::new());
     }
@@ -74,48 +68,41 @@ fn of_absent(path: &UsrPath, absent: &Absent) -> Branch {
 
 /// `PATH (FILE:LINE)`.
 fn listed_at(path: &UsrPath, places: &str) -> Branch {
-    let mut label = StyledText::styled(Style::Plain, path.as_str());
-    label.push(Style::Faint, format!(" ({places})"));
-    Branch { label, below: Vec::new() }
+    let mut branch = Branch::leaf(path.as_str());
+    branch.label.push(Style::Faint, format!(" ({places})"));
+    branch
 }
 
-fn of_target(board: &BoardWhy, target: &UsrPath) -> Vec<Branch> {
+fn target_branches(board: &BoardWhy, target: &UsrPath) -> Vec<Branch> {
     let names = board.names.get(target).map(Vec::as_slice).unwrap_or_default();
     let (listed, unlisted): (Vec<&UsrPath>, Vec<&UsrPath>) =
         names.iter().partition(|name| !places(board, name).is_empty());
-    let listed = listed.into_iter().map(|name| listed_at(name, &places(board, name))).collect::<Vec<_>>();
-    let unlisted = unlisted.into_iter().map(|name| leaf(Style::Plain, name.to_string())).collect::<Vec<_>>();
-    let mut shown = BTreeSet::from([target.clone()]);
-    let needed = dependent_branches(board, target, &mut shown);
-    let needed = if needed.is_empty() {
-        Branch::heading("needed by no listed file", needed)
-    } else {
-        Branch::heading("needed by", needed)
-    };
+    let listed = listed.into_iter().map(|name| listed_at(name, &places(board, name))).collect();
+    let unlisted = unlisted.into_iter().map(|name| Branch::leaf(name.as_str())).collect();
+    let needed = dependent_branches(board, target, &mut BTreeSet::from([target.clone()]));
+    let heading = if needed.is_empty() { "needed by no listed file" } else { "needed by" };
+    let needed = Branch::heading(heading, needed);
     let branches = [Branch::heading("listed", listed), Branch::heading("not listed", unlisted)];
     branches.into_iter().filter(|branch| !branch.below.is_empty()).chain([needed]).collect()
 }
 
 fn dependent_branches(board: &BoardWhy, target: &UsrPath, shown: &mut BTreeSet<UsrPath>) -> Vec<Branch> {
-    let edges = board.needed_by.get(target).into_iter().flatten().filter(|edge| edge.by != *target);
+    let edges = board.survey.needed_by.get(target).into_iter().flatten().filter(|edge| edge.by != *target);
     edges.map(|edge| dependent_branch(board, &edge.by, &reason(edge), shown)).collect()
 }
 
 fn dependent_branch(board: &BoardWhy, by: &UsrPath, reason: &str, shown: &mut BTreeSet<UsrPath>) -> Branch {
-    let mut label = StyledText::styled(Style::Plain, by.as_str());
-    label.push(Style::Faint, reason);
-    let places = places(board, by);
-    if places.is_empty() {
-        label.push(Style::Warning, " [not listed]");
+    let mut branch = Branch::leaf(by.as_str());
+    branch.label.push(Style::Faint, reason);
+    if places(board, by).is_empty() {
+        branch.label.push(Style::Warning, " [not listed]");
     }
-    let has_more = board.needed_by.get(by).is_some_and(|edges| !edges.is_empty());
-    if !shown.insert(by.clone()) {
-        if has_more {
-            label.push(Style::Faint, " (*)");
-        }
-        return Branch { label, below: Vec::new() };
+    if shown.insert(by.clone()) {
+        branch.below = dependent_branches(board, by, shown);
+    } else if board.survey.needed_by.contains_key(by) {
+        branch.label.push(Style::Faint, " (*)");
     }
-    Branch { label, below: dependent_branches(board, by, shown) }
+    branch
 }
 
 fn reason(edge: &Edge) -> String {
@@ -125,20 +112,21 @@ fn reason(edge: &Edge) -> String {
 
 /// `FILE:LINE`, several with commas.
 fn places(board: &BoardWhy, path: &UsrPath) -> String {
-    board.listed.get(path).map_or_else(String::new, |places| join_places(places))
+    board.survey.listed.get(path).map_or_else(String::new, |places| join_places(places))
 }
 
 fn join_places(places: &[ManifestLine]) -> String {
     places.iter().map(|place| format!("{}:{}", place.file, place.line)).collect::<Vec<_>>().join(", ")
 }
 
-fn branches(out: &mut StyledText, indent: &str, branches_: &[Branch]) {
-    for (at, branch) in branches_.iter().enumerate() {
-        let last = at + 1 == branches_.len();
-        out.push(Style::Faint, format!("{indent}{}", if last { "└── " } else { "├── " }));
+fn push_branches(out: &mut StyledText, indent: &str, branches: &[Branch]) {
+    for (at, branch) in branches.iter().enumerate() {
+        let (mark, below) =
+            if at + 1 == branches.len() { ("└── ", "    ") } else { ("├── ", "│   ") };
+        out.push(Style::Faint, format!("{indent}{mark}"));
         out.append(branch.label.clone());
         out.line(Style::Plain, "");
-        branches(out, &format!("{indent}{}", if last { "    " } else { "│   " }), &branch.below);
+        push_branches(out, &format!("{indent}{below}"), &branch.below);
     }
 }
 
@@ -148,7 +136,7 @@ fn edges_above(board: &BoardWhy) -> BTreeSet<(UsrPath, &Edge)> {
     let mut seen: BTreeSet<&UsrPath> = board.targets.iter().collect();
     let mut next: Vec<&UsrPath> = board.targets.iter().collect();
     while let Some(target) = next.pop() {
-        for edge in board.needed_by.get(target).into_iter().flatten() {
+        for edge in board.survey.needed_by.get(target).into_iter().flatten() {
             found.insert((target.clone(), edge));
             if seen.insert(&edge.by) {
                 next.push(&edge.by);
@@ -207,12 +195,12 @@ pub(crate) fn mermaid(why: &Why) -> String {
 }
 
 /// The key `why` of the JSON document.
-pub(crate) fn document(why: &Why) -> Value {
+pub(crate) fn to_json(why: &Why) -> Value {
     let rows = |places: &[ManifestLine]| -> Vec<Value> {
         places.iter().map(|place| json!({ "file": place.file, "line": place.line })).collect()
     };
     let places = |board: &BoardWhy, path: &UsrPath| {
-        board.listed.get(path).map_or_else(Vec::new, |places| rows(places))
+        board.survey.listed.get(path).map_or_else(Vec::new, |places| rows(places))
     };
     let board_json = |board: &BoardWhy| {
         let names = board.targets.iter().filter_map(|target| board.names.get(target)).flatten();

@@ -14,7 +14,7 @@ use usr::path::UsrPath;
 use usr::tree::UsrTree;
 
 /// The dependency graph of the listed files of a board.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Survey {
     /// The line that lists each path or a directory above it.
     pub(super) listed: BTreeMap<UsrPath, Vec<ManifestLine>>,

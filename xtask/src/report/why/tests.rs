@@ -198,7 +198,7 @@ fn graphs() {
 #[test]
 fn json_document_has_every_key() {
     check(
-        format!("{:#}", document(&answer("bin/login"))),
+        format!("{:#}", to_json(&answer("bin/login"))),
         expect![[r#"
             {
               "boards": [
