@@ -46,12 +46,11 @@ impl SecurityFixes {
     /// `8 in kvm (openssh)`: the number of fixes of a flavor, and the packages.
     fn describe(&self, flavor: &Flavor, fixes: usize) -> String {
         let concerned = self.relevant.iter().filter(|fix| fix.flavors.contains(flavor));
-        let names: Vec<&str> =
-            concerned.map(|fix| fix.package.rsplit('/').next().unwrap_or(&fix.package)).collect();
-        if names.is_empty() {
-            return format!("{fixes} in {flavor}");
+        let name = |fix: &RelevantFix| fix.package.rsplit('/').next().unwrap_or(&fix.package).to_owned();
+        match concerned.map(name).collect::<Vec<_>>() {
+            names if names.is_empty() => format!("{fixes} in {flavor}"),
+            names => format!("{fixes} in {flavor} ({})", first_names(names.iter(), MAX_NAMES)),
         }
-        format!("{fixes} in {flavor} ({})", first_names(names.iter(), MAX_NAMES))
     }
 
     /// Number of fixes by flavor.
@@ -71,25 +70,21 @@ impl SecurityFixes {
 impl AdvisoryReport {
     /// `474 security fixes between A and B: 0 in coreos, 8 in kvm (openssh); 466 in packages of which stage1 takes no file`.
     pub(super) fn headline(&self) -> String {
-        let AdvisoryReport { from, to, .. } = self;
-        match &self.found {
+        let between = format!("between {} and {}", self.from, self.to);
+        let fixes = match &self.found {
             Err(why) => {
-                format!(
-                    "security fixes between {from} and {to} are unknown: the release notes were not read: {why}"
-                )
+                return format!(
+                    "security fixes {between} are unknown: the release notes were not read: {why}"
+                );
             }
-            Ok(fixes) => {
-                let flavors: Vec<String> =
-                    fixes.by_flavor().map(|(flavor, count)| fixes.describe(flavor, count)).collect();
-                format!(
-                    "{} security {} between {from} and {to}: {}; {} in packages of which stage1 takes no file",
-                    fixes.total,
-                    noun(fixes.total),
-                    flavors.join(", "),
-                    fixes.other()
-                )
-            }
-        }
+            Ok(fixes) => fixes,
+        };
+        let flavors = fixes.by_flavor().map(|(flavor, count)| fixes.describe(flavor, count));
+        let flavors = flavors.collect::<Vec<_>>().join(", ");
+        let (total, noun, other) = (fixes.total, noun(fixes.total), fixes.other());
+        format!(
+            "{total} security {noun} {between}: {flavors}; {other} in packages of which stage1 takes no file"
+        )
     }
 
     /// Why the result is a hint, and what is wrong with it.
@@ -122,12 +117,9 @@ impl AdvisoryReport {
     /// The key `advisories` of the JSON document.
     pub(super) fn to_json(&self) -> Value {
         let mut document = json!({ "source": self.source, "signed": false, "note": self.remarks() });
-        let fixes = match &self.found {
-            Ok(fixes) => fixes,
-            Err(_) => {
-                document["note"] = self.headline().into();
-                return document;
-            }
+        let Ok(fixes) = &self.found else {
+            document["note"] = self.headline().into();
+            return document;
         };
         document["fixes"] = fixes.total.into();
         document["other"] = fixes.other().into();

@@ -34,20 +34,14 @@ pub struct DependencyEdge {
 pub fn edges(fixes: &[Fix], after: &Stage1Sources, trees: &ImageTrees<'_>) -> Vec<DependencyEdge> {
     let mut needs = BTreeSet::new();
     for (&board, &tree) in trees {
-        let files: BTreeSet<&str> = after
-            .listings
-            .iter()
-            .filter(|listing| listing.board == board)
-            .map(|listing| listing.file.as_str())
-            .collect();
-        let added: BTreeMap<&str, &str> = fixes
-            .iter()
-            .filter(|fix| fix.kind == FixKind::Add && files.contains(fix.file.as_str()))
-            .filter_map(|fix| fix.to.as_deref())
-            .map(|path| (path.rsplit('/').next().unwrap_or(path), path))
-            .collect();
-        for path in files.iter().filter_map(|file| after.manifests.get(*file)).flat_map(|bytes| lines(bytes))
-        {
+        let listings = after.listings.iter().filter(|listing| listing.board == board);
+        let files: BTreeSet<&str> = listings.map(|listing| listing.file.as_str()).collect();
+        let is_added = |fix: &&Fix| fix.kind == FixKind::Add && files.contains(fix.file.as_str());
+        let added = fixes.iter().filter(is_added).filter_map(|fix| fix.to.as_deref());
+        let added: BTreeMap<&str, &str> =
+            added.map(|path| (path.rsplit('/').next().unwrap_or(path), path)).collect();
+        let manifests = files.iter().filter_map(|file| after.manifests.get(*file));
+        for path in manifests.flat_map(|bytes| lines(bytes)) {
             for (name, to) in dependency_names(tree, &path) {
                 let to = added.get(to.as_str()).filter(|to| **to != path && needs.len() < MAX_REPORTED_EDGES);
                 if let Some(to) = to {

@@ -23,10 +23,8 @@ pub(super) fn applicable(report: &Report, edit: &FileEdit) -> StyledText {
     }
     // Piped output may still reach a terminal, which would interpret control characters in a name.
     if lines.iter().any(|line| lossless_text::has_unsafe_chars(line.strip_suffix('\r').unwrap_or(line))) {
-        out.line(
-            Style::Faint,
-            "# this diff has control characters and cannot be applied (--format json has it)",
-        );
+        let note = "# this diff has control characters and cannot be applied (--format json has it)";
+        out.line(Style::Faint, note);
         lines.iter().for_each(|line| out.line(Style::Plain, format!("# {}", lossless_text::one_line(line))));
         return out;
     }
@@ -43,11 +41,8 @@ pub(super) fn annotated(report: &Report, edit: &FileEdit, width: usize) -> Style
     let lines: Vec<&str> = diff.split_terminator('\n').collect();
     let reasons = Reasons::new(report, edit, &lines);
     let columns = |line: &str| lossless_text::one_line(line).chars().count();
-    let column = (lines.iter().skip(HEADER))
-        .filter(|line| reasons.for_line(line).is_some())
-        .map(|line| columns(line))
-        .max()
-        .unwrap_or(0);
+    let with_reason = lines.iter().skip(HEADER).filter(|line| reasons.for_line(line).is_some());
+    let column = with_reason.map(|line| columns(line)).max().unwrap_or(0);
     let mut out = StyledText::new();
     for (number, line) in lines.iter().enumerate() {
         let shown = lossless_text::one_line(line);
@@ -96,17 +91,14 @@ struct Reasons(Vec<(String, String)>);
 
 impl Reasons {
     fn new(report: &Report, edit: &FileEdit, lines: &[&str]) -> Reasons {
-        let mut found: Vec<(String, String)> = report
-            .fixes
-            .iter()
-            .filter(|fix| fix.file == edit.path)
-            .filter_map(|fix| Some((changed_line(fix, lines)?, format!("{}: {}", fix.kind, fix.reason))))
-            .collect();
+        let fix_reason =
+            |fix: &Fix| Some((changed_line(fix, lines)?, format!("{}: {}", fix.kind, fix.reason)));
+        let fixes = report.fixes.iter().filter(|fix| fix.file == edit.path);
+        let mut found: Vec<(String, String)> = fixes.filter_map(fix_reason).collect();
         // Every changed line of a manifest has its fix: what changes without one is coreos-common.mk.
         if found.is_empty() {
-            found.extend(
-                lines.iter().filter_map(|line| Some((line.to_string(), assignment_reason(report, line)?))),
-            );
+            let pin_reason = |line: &&str| Some(((*line).to_owned(), assignment_reason(report, line)?));
+            found = lines.iter().filter_map(pin_reason).collect();
         }
         Reasons(found)
     }

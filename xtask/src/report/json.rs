@@ -86,11 +86,8 @@ fn image(image: &ImageOrigin) -> Value {
 
 fn fix(fix: &Fix) -> Value {
     let mut value = json!({ "kind": fix.kind.id(), "file": fix.file, "because": fix.reason });
-    if let Some(from) = &fix.from {
-        value["from"] = json!(from);
-    }
-    if let Some(to) = &fix.to {
-        value["to"] = json!(to);
+    for (key, path) in [("from", &fix.from), ("to", &fix.to)] {
+        path.iter().for_each(|path| value[key] = json!(path));
     }
     value
 }

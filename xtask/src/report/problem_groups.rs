@@ -68,7 +68,7 @@ fn problems(report: &Report) -> Vec<Problem<'_>> {
     let others = findings().filter(|(_, finding)| may_follow_rename(finding));
     for (position, finding) in mains.chain(others) {
         let flavor = finding.flavor.as_str();
-        let same = index.same.get(&same_key(finding)).copied();
+        let same = index.by_identity.get(&identity(finding)).copied();
         let Some(at) = same.or_else(|| index.cause(finding)) else {
             index.insert(finding, problems.len());
             problems.push((position, Problem { main: finding, related: Vec::new(), flavors: vec![flavor] }));
@@ -87,54 +87,51 @@ fn problems(report: &Report) -> Vec<Problem<'_>> {
 }
 
 /// The identity of a finding, without the flavor: the same finding in two flavors is one problem.
-type SameKey<'r> = (Board, FindingKind, &'r str, Option<usize>, &'r str, &'r str);
+type Identity<'r> = (Board, FindingKind, &'r str, Option<usize>, &'r str, &'r str);
 
-fn same_key(finding: &Finding) -> SameKey<'_> {
+fn identity(finding: &Finding) -> Identity<'_> {
     (finding.board, finding.kind, &finding.file, finding.line, &finding.path, &finding.message)
 }
 
-/// The problems by what later findings are compared with. Of two problems with one key, the first counts.
+/// Index of the problems by key; the first problem of a key stays.
 #[derive(Default)]
 struct ProblemIndex<'r> {
-    same: BTreeMap<SameKey<'r>, usize>,
+    by_identity: BTreeMap<Identity<'r>, usize>,
     /// Missing files with one candidate, by board, manifest and candidate.
-    renamed: BTreeMap<(Board, &'r str, &'r str), usize>,
+    by_new_name: BTreeMap<(Board, &'r str, &'r str), usize>,
     /// Missing libraries without candidates, by board, manifest and path.
-    gone: BTreeMap<(Board, &'r str, &'r str), (usize, &'r Suggestion)>,
+    without_candidate: BTreeMap<(Board, &'r str, &'r str), (usize, &'r Suggestion)>,
 }
 
 impl<'r> ProblemIndex<'r> {
     fn insert(&mut self, finding: &'r Finding, at: usize) {
-        self.same.entry(same_key(finding)).or_insert(at);
+        self.by_identity.entry(identity(finding)).or_insert(at);
         match finding.candidates.as_slice() {
             [new] if finding.kind == FindingKind::Missing => {
-                self.renamed.entry((finding.board, &finding.file, new)).or_insert(at);
+                self.by_new_name.entry((finding.board, &finding.file, new)).or_insert(at);
             }
             [] if finding.kind == FindingKind::Missing && finding.path.contains(".so") => {
-                let gone = (at, &finding.suggestion);
-                self.gone.entry((finding.board, &finding.file, &finding.path)).or_insert(gone);
+                let key = (finding.board, &*finding.file, &*finding.path);
+                self.without_candidate.entry(key).or_insert((at, &finding.suggestion));
             }
             _ => {}
         }
     }
 
-    /// The problem of a missing file that made a finding: under its new name the file is what other lines need, or its
-    /// soname is missing too.
+    /// The problem that caused a finding: the rename of a file that the finding's candidates name, or the missing soname
+    /// of the same library.
     fn cause(&self, finding: &Finding) -> Option<usize> {
         if may_follow_rename(finding) {
-            let candidates = finding.candidates.iter();
-            return candidates
-                .filter_map(|new| self.renamed.get(&(finding.board, &finding.file, new)))
-                .min()
-                .copied();
+            let renames = finding.candidates.iter().map(|new| (finding.board, &*finding.file, &**new));
+            return renames.filter_map(|key| self.by_new_name.get(&key)).min().copied();
         }
         if finding.kind != FindingKind::Missing || !finding.candidates.is_empty() {
             return None;
         }
         let sonames = finding.path.match_indices('.').map(|(at, _)| &finding.path[..at]);
-        let gone =
-            sonames.filter_map(|soname| self.gone.get(&(finding.board, finding.file.as_str(), soname)));
-        gone.filter(|(_, suggestion)| **suggestion == finding.suggestion).map(|(at, _)| *at).min()
+        let missing = |soname| self.without_candidate.get(&(finding.board, &*finding.file, soname));
+        let missing = sonames.filter_map(missing);
+        missing.filter(|(_, suggestion)| **suggestion == finding.suggestion).map(|(at, _)| *at).min()
     }
 }
 

@@ -7,21 +7,15 @@ use manifest::finding::{Finding, FixKind, Severity};
 
 /// The line and its style; `None` if the output of a command or an error is sufficient.
 pub(super) fn summary(report: &Report) -> Option<(Style, String)> {
-    if report.error.is_some() {
-        return None;
-    }
-    if !report.checks.is_empty() {
-        return Some(checks(report));
-    }
-    if report.command == "report" {
-        // It prints an earlier run, and has no result of its own.
-        return None;
-    }
     let has_output = !report.output.is_empty() || !report.styled_output.is_empty();
-    if has_output && report.plan.is_empty() && report.findings.is_empty() {
-        return None;
+    match report {
+        Report { error: Some(_), .. } => None,
+        Report { checks, .. } if !checks.is_empty() => Some(self::checks(report)),
+        // It prints an earlier run, and has no result of its own.
+        Report { command, .. } if command == "report" => None,
+        _ if has_output && report.plan.is_empty() && report.findings.is_empty() => None,
+        _ => Some((style(report), format!("{}{}", result(report), next(report)))),
     }
-    Some((style(report), format!("{}{}", result(report), next(report))))
 }
 
 fn result(report: &Report) -> String {
@@ -33,12 +27,8 @@ fn result(report: &Report) -> String {
         _ if report.is_preview() => {
             format!("{}; {}; dependencies were not checked", changes(report), remaining(report))
         }
-        // Nothing was checked, so no problems are no statement.
-        _ if matches!(report.command.as_str(), "edit-manifest" | "sort-manifests")
-            && report.findings.is_empty() =>
-        {
-            changes(report)
-        }
+        // These commands check nothing: "no problems" would be misleading.
+        _ if ["edit-manifest", "sort-manifests"].contains(&report.command.as_str()) => changes(report),
         _ => format!("{}; {}", changes(report), remaining(report)),
     }
 }
@@ -87,19 +77,18 @@ pub(super) fn changes(report: &Report) -> String {
 
 /// `3 added, 1 renamed`.
 fn fix_counts(report: &Report) -> String {
-    [
+    let words = [
         (FixKind::Add, "added"),
         (FixKind::Rename, "renamed"),
         (FixKind::Move, "moved"),
         (FixKind::Drop, "removed"),
         (FixKind::Tidy, "tidied"),
-    ]
-    .into_iter()
-    .map(|(kind, word)| (report.fixes.iter().filter(|fix| fix.kind == kind).count(), word))
-    .filter(|(number, _)| *number > 0)
-    .map(|(number, word)| format!("{number} {word}"))
-    .collect::<Vec<_>>()
-    .join(", ")
+    ];
+    let count = |(kind, word)| match report.fixes.iter().filter(|fix| fix.kind == kind).count() {
+        0 => None,
+        number => Some(format!("{number} {word}")),
+    };
+    words.into_iter().filter_map(count).collect::<Vec<_>>().join(", ")
 }
 
 /// `4 problems (3 errors, 1 warning), 3 fixable with --fix; 2 suggestions`.

@@ -60,10 +60,10 @@ pub(crate) fn render(report: &Report, layout: Layout) -> StyledText {
 /// An error for standard error: message, causes, hint.
 pub(crate) fn error(error: &Error) -> StyledText {
     let mut out = StyledText::styled(Style::Error, "error: ");
-    out.line(Style::Strong, indented(&error.message));
+    out.line(Style::Strong, indent_continuation_lines(&error.message));
     for cause in &error.causes {
         out.push(Style::Faint, "  caused by: ");
-        out.line(Style::Plain, indented(cause));
+        out.line(Style::Plain, indent_continuation_lines(cause));
     }
     if let Some(hint) = &error.hint {
         out.append(hint_line("  ", hint));
@@ -72,7 +72,7 @@ pub(crate) fn error(error: &Error) -> StyledText {
 }
 
 /// Indents the continuation lines, so that none looks like a separate message.
-fn indented(text: &str) -> String {
+fn indent_continuation_lines(text: &str) -> String {
     text.replace('\n', "\n    ")
 }
 
@@ -98,11 +98,9 @@ fn findings(report: &Report, layout: Layout) -> StyledText {
         out.append(hint_line("    ", &hint));
     }
     for (finding, reason) in report.accepted.iter().filter(|_| layout.complete) {
+        let Finding { kind, path, flavor, .. } = finding;
         out.push(Style::Strong, file_and_line(finding));
-        out.line(
-            Style::Faint,
-            format!(" accepted[{}] {} ({})", finding.kind.id(), finding.path, finding.flavor),
-        );
+        out.line(Style::Faint, format!(" accepted[{}] {path} ({flavor})", kind.id()));
         out.line(Style::Plain, wrap(&finding.message, layout.width, "    "));
         out.line(Style::Faint, wrap(&format!("accepted: {}", reason.trim()), layout.width, "    "));
     }
@@ -113,8 +111,10 @@ fn findings(report: &Report, layout: Layout) -> StyledText {
 fn one_problem(problem: &Problem<'_>, has_flavors: bool, layout: Layout) -> StyledText {
     let finding = problem.main;
     let mut out = StyledText::styled(Style::Strong, file_and_line(finding));
-    let kind =
-        if finding.kind == FindingKind::Advice { String::new() } else { format!("[{}]", finding.kind.id()) };
+    let kind = match finding.kind {
+        FindingKind::Advice => String::new(),
+        kind => format!("[{}]", kind.id()),
+    };
     out.push(style_of(finding.severity), format!(" {}{kind}", finding.severity.id()));
     out.push(Style::Plain, format!(" {}", finding.path));
     if has_flavors {
@@ -122,12 +122,11 @@ fn one_problem(problem: &Problem<'_>, has_flavors: bool, layout: Layout) -> Styl
     }
     out.line(Style::Plain, "");
     out.line(Style::Plain, wrap(&finding.message, layout.width, "    "));
-    let main_has_needs = !finding.needed_by.iter().all(|by| finding.message.contains(by.as_str()));
-    if main_has_needs {
-        push_names(&mut out, "needed by", &finding.needed_by);
-    }
-    if !finding.candidates.iter().all(|candidate| finding.message.contains(candidate.as_str())) {
-        push_names(&mut out, "candidates", &finding.candidates);
+    for (label, names) in [("needed by", &finding.needed_by), ("candidates", &finding.candidates)] {
+        if !names.iter().all(|name| finding.message.contains(name.as_str())) {
+            let names = first_names(names.iter(), MAX_NAMES);
+            out.line(Style::Faint, format!("    {label}: {names}"));
+        }
     }
     for related in &problem.related {
         let line = related.line.map_or_else(String::new, |line| format!("line {line}: "));
@@ -146,16 +145,9 @@ fn file_and_line(finding: &Finding) -> String {
 /// Names beyond this many are counted, not shown.
 const MAX_NAMES: usize = 4;
 
-fn push_names(out: &mut StyledText, label: &str, names: &[String]) {
-    if names.is_empty() {
-        return;
-    }
-    out.line(Style::Faint, format!("    {label}: {}", first_names(names.iter(), MAX_NAMES)));
-}
-
 fn hint_line(indent: &str, hint: &str) -> StyledText {
     let mut out = StyledText::styled(Style::Advice, format!("{indent}hint:"));
-    out.line(Style::Plain, format!(" {}", indented(hint)));
+    out.line(Style::Plain, format!(" {}", indent_continuation_lines(hint)));
     out
 }
 
@@ -170,38 +162,36 @@ pub(super) fn style_of(severity: Severity) -> Style {
 /// Each check that did not pass, and a count of those that did, in the order they were made.
 fn checks(checks: &[Check], layout: Layout) -> StyledText {
     let mut out = StyledText::new();
-    let mut names: Vec<&str> = Vec::new();
+    let mut by_name: Vec<(&str, Vec<&Check>)> = Vec::new();
     for check in checks {
-        if !names.contains(&check.name) {
-            names.push(check.name);
+        match by_name.iter_mut().find(|(name, _)| *name == check.name) {
+            Some((_, group)) => group.push(check),
+            None => by_name.push((check.name, vec![check])),
         }
     }
-    for name in names {
-        let of_name = || checks.iter().filter(|check| check.name == name);
-        for check in of_name().filter(|check| check.outcome != Outcome::Pass) {
-            let (style, word) = match check.outcome {
-                Outcome::Fail => (Style::Error, "FAIL"),
-                _ if layout.problems_only => continue,
-                _ => (Style::Warning, "skip"),
-            };
+    for (name, group) in by_name {
+        let line = |out: &mut StyledText, style, word: &str, what: &str| {
             out.push(style, word);
-            out.line(Style::Plain, format!(" {name:<7} {}", check.subject));
+            out.line(Style::Plain, format!(" {name:<7} {}", what.trim_end()));
+        };
+        let (passed, others): (Vec<&Check>, Vec<&Check>) =
+            group.into_iter().partition(|check| check.outcome == Outcome::Pass);
+        for check in others {
+            match check.outcome {
+                Outcome::Fail => line(&mut out, Style::Error, "FAIL", &check.subject),
+                _ if layout.problems_only => continue,
+                _ => line(&mut out, Style::Warning, "skip", &check.subject),
+            }
             check.message.lines().for_each(|line| out.line(Style::Plain, format!("    {line}")));
         }
-        let passed: Vec<&Check> = of_name().filter(|check| check.outcome == Outcome::Pass).collect();
         match passed.as_slice() {
             _ if layout.problems_only => {}
             [] => {}
-            [one] => passed_line(&mut out, name, &format!("{}  {}", one.subject, one.message)),
-            many => passed_line(&mut out, name, &format!("{} passed", many.len())),
+            [one] => line(&mut out, Style::Good, "pass", &format!("{}  {}", one.subject, one.message)),
+            many => line(&mut out, Style::Good, "pass", &format!("{} passed", many.len())),
         }
     }
     out
-}
-
-fn passed_line(out: &mut StyledText, name: &str, what: &str) {
-    out.push(Style::Good, "pass");
-    out.line(Style::Plain, format!(" {name:<7} {}", what.trim_end()));
 }
 
 #[cfg(test)]

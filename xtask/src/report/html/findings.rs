@@ -15,12 +15,9 @@ pub(super) fn section(report: &Report, is_shown: impl Fn(Severity) -> bool) -> S
     for (hint, group) in by_hint(report, is_shown) {
         let what = if group.len() > 1 { format!(" for these {}", group.len()) } else { String::new() };
         let rows: Vec<Vec<Cell>> = group.iter().map(row).collect();
-        let _ = write!(
-            out,
-            "<div class=\"group\">\n{}<p class=\"hint\">hint{what}: <code>{}</code></p>\n</div>\n",
-            table(report, &["kind", "path", "what", "where"], &rows),
-            escape(&hint)
-        );
+        let (table, hint) = (table(report, &["kind", "path", "what", "where"], &rows), escape(&hint));
+        let hint = format!("<p class=\"hint\">hint{what}: <code>{hint}</code></p>");
+        let _ = write!(out, "<div class=\"group\">\n{table}{hint}\n</div>\n");
     }
     out
 }
