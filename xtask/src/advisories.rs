@@ -36,10 +36,9 @@ const FRESH: Duration = Duration::from_secs(24 * 3600);
 pub(crate) fn check(context: &Context<'_>, args: &ImageArgs, option: Option<&AdvisorySource>) -> Result<()> {
     match source(context, args, option) {
         AdvisorySource::None => Ok(()),
-        AdvisorySource::File(file) => bounded_file::open(&file)
-            .map(drop)
-            .with_context(|| format!("cannot open {}", file.display()))
-            .map_err(with_hint),
+        AdvisorySource::File(file) => {
+            bounded_file::open(&file).map(drop).with_path("cannot open", &file).map_err(with_hint)
+        }
         AdvisorySource::Url(url) => {
             let config = ClientConfig { insecure_http: args.insecure_http, ..ClientConfig::default() };
             Client::new(config).check_url(&url)

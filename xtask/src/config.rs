@@ -17,7 +17,7 @@ use crate::bounded_file;
 use crate::cli::AdvisorySource;
 use crate::keyring::{Keyring, read_certificates};
 use crate::trusted_owners::TrustedOwners;
-use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::error::{Error, ErrorExt, Result, ResultExt};
 use coreos_types::shell;
 use coreos_types::vendor::{Vendor, Vendors};
 
@@ -76,13 +76,13 @@ impl Config {
                     .map_err(|error| error.context(format!("cannot use {}", path.display())))?;
                 if settings != Config::default() {
                     let checked = TrustedOwners::from_env().check_file(&workspace, &path);
-                    checked.map_err(|error| error.context("cannot use [workspace.metadata.stage1]"))?;
+                    checked.context("cannot use [workspace.metadata.stage1]")?;
                 }
                 settings
             }
             // A program that was moved out of its workspace has no configuration file.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Config::default(),
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+            Err(error) => return Err(error).with_path("cannot read", &path),
         };
         settings.signing_key = settings.signing_key.map(|key| workspace.join(key));
         settings.vendor_certificates.iter_mut().for_each(|path| *path = workspace.join(&path));
@@ -163,7 +163,7 @@ impl Config {
                 _ => "signing-key = \"FILE\" in [workspace.metadata.stage1]",
             };
             let hint = format!("pass an OpenPGP certificate, as gpg --export writes it: {source}");
-            return Keyring::from_file(path, now).map_err(|error| error.with_hint(hint));
+            return Keyring::from_file(path, now).with_hint(hint);
         }
         let mut policy = match vendor {
             Some(vendor) => TrustPolicy::for_vendor(vendor, now),
@@ -178,7 +178,7 @@ impl Config {
         }
         let files = self.vendor_certificates.iter().map(|path| read_certificates(path));
         let hint = "set certificate in [workspace.metadata.stage1.vendors.NAME] to an OpenPGP certificate";
-        let shipped = files.collect::<Result<Vec<_>>>().map_err(|error| error.with_hint(hint))?.concat();
+        let shipped = files.collect::<Result<Vec<_>>>().with_hint(hint)?.concat();
         let keyring = Keyring::new(policy, directory).with_shipped(shipped);
         Ok(match &self.key_servers {
             Some(servers) => keyring.with_servers(servers.clone()),

@@ -12,7 +12,7 @@ use xshell::{Shell, cmd};
 
 use crate::report::source_links::SourceLinks;
 use crate::signals::TempPath;
-use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::error::{Error, ErrorExt, Result, ResultExt};
 use coreos_types::shell::quote;
 
 /// Configuration that overrides the repository's own.
@@ -63,8 +63,8 @@ pub fn check_clean(root: &Path, files: &[&str]) -> Result<()> {
     }
     for ident in ["GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"] {
         git.run(&["var", ident])
-            .map_err(|error| error.context("git user.name and user.email are not set"))
-            .map_err(|error| error.with_hint("git config user.name NAME; git config user.email ADDRESS"))?;
+            .context("git user.name and user.email are not set")
+            .with_hint("git config user.name NAME; git config user.email ADDRESS")?;
     }
     git.check_links()?;
     let mut changed = Vec::new();
@@ -96,8 +96,8 @@ pub fn check_clean(root: &Path, files: &[&str]) -> Result<()> {
 pub fn commit(root: &Path, files: &[&str], message: &str) -> Result<String> {
     let git = Git::open(root)?;
     git.commit(files, message)
-        .map_err(|error| error.context("git did not commit the change"))
-        .map_err(|error| error.with_hint("git status; then run it again, or omit --commit"))
+        .context("git did not commit the change")
+        .with_hint("git status; then run it again, or omit --commit")
 }
 
 struct Git<'a> {
@@ -120,7 +120,7 @@ impl Git<'_> {
             .run(&["rev-parse", "--show-prefix"])
             .map(|prefix| prefix.trim_end_matches('\n').to_owned())
             .map_err(|error| error.context(format!("{} is not inside a git repository", root.display())))
-            .map_err(|error| error.with_hint("omit --commit"))?;
+            .with_hint("omit --commit")?;
         Ok(git)
     }
 
@@ -262,7 +262,7 @@ impl Git<'_> {
             .ignore_status()
             .output()
             .with_context(|| "cannot run git")
-            .map_err(|error| error.with_hint("install git, or omit --commit"))?;
+            .with_hint("install git, or omit --commit")?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }

@@ -114,8 +114,7 @@ impl TrustedOwners {
             return Ok(());
         }
         for part in path.ancestors().take_while(|part| part.starts_with(root)) {
-            let found =
-                fs::symlink_metadata(part).with_context(|| format!("cannot examine {}", part.display()))?;
+            let found = fs::symlink_metadata(part).with_path("cannot examine", &part)?;
             if let Some(reason) = self.distrust_reason(&found) {
                 return Err(distrusted_error(root, part, &reason));
             }

@@ -23,10 +23,7 @@ impl DemoDir {
     pub fn make(signing_key: &str) -> Result<DemoDir> {
         let path = std::env::temp_dir().join(format!("{PREFIX}{}", std::process::id()));
         // An existing directory belongs to somebody else: only a directory created here is removed at the end.
-        fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&path)
-            .with_context(|| format!("cannot create {}", path.display()))?;
+        fs::DirBuilder::new().mode(0o700).create(&path).with_path("cannot create", &path)?;
         let scratch = DemoDir { root: signals::TempPath::new(path) };
         for (path, content) in example::FILES.into_iter().chain(example::MAKEFILES) {
             write_in_new_dir(&scratch.tree().join(path), |path| fs::write(path, content))?;
@@ -85,12 +82,10 @@ pub fn served_env() -> Result<String> {
     let file = served.max().map(|(_, file)| file).ok_or_else(|| {
         Error::failed("no demo is running").with_hint("in another terminal: cargo xtask demo --serve")
     })?;
-    fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))
+    fs::read_to_string(&file).with_path("cannot read", &file)
 }
 
 fn write_in_new_dir(path: &Path, write: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<()> {
     let directory = path.parent().unwrap_or(path);
-    fs::create_dir_all(directory)
-        .and_then(|()| write(path))
-        .with_context(|| format!("cannot write {}", path.display()))
+    fs::create_dir_all(directory).and_then(|()| write(path)).with_path("cannot write", &path)
 }

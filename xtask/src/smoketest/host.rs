@@ -1,8 +1,11 @@
 //! The machine that the smoke test runs on: the user's rights and the installed programs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
+use super::no_follow;
 use crate::trusted_owners::effective_uid;
+use coreos_types::error::{Error, Result, ResultExt};
 
 /// Directories that are searched for programs, whatever the caller's environment.
 pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -17,4 +20,25 @@ pub(super) fn find_in_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let directories = std::env::split_paths(&path).chain(std::env::split_paths(PATH));
     directories.map(|directory| directory.join(name)).find(|program| program.is_file())
+}
+
+/// The programs among `names` that are not installed, as a reason; `None` if all are.
+pub(super) fn missing_programs(names: &[&str]) -> Option<String> {
+    let missing: Vec<&str> = names.iter().copied().filter(|name| find_in_path(name).is_none()).collect();
+    (!missing.is_empty()).then(|| format!("not installed: {}", missing.join(", ")))
+}
+
+/// Runs a command with its standard output in a new file.
+///
+/// # Errors
+/// The command fails or cannot be started, or the file cannot be created.
+pub(super) fn write_output(command: &mut Command, path: &Path) -> Result<()> {
+    command.stdin(Stdio::null()).stdout(no_follow::create_file(path)?).stderr(Stdio::piped());
+    let output = command.spawn().and_then(Child::wait_with_output);
+    let output = output.with_context(|| format!("cannot run {}", command.get_program().display()))?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(Error::failed(format!("cannot write {}", path.display()))
+            .with_cause(String::from_utf8_lossy(&output.stderr).trim())),
+    }
 }

@@ -27,9 +27,9 @@ pub(super) fn create_dir(tree: &Path, directory: &Path) -> Result<()> {
                     .with_hint(format!("rm {}", quote(&text))));
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                fs::create_dir(&path).with_context(|| format!("cannot create {}", path.display()))?;
+                fs::create_dir(&path).with_path("cannot create", &path)?;
             }
-            Err(error) => return Err(error).with_context(|| format!("cannot examine {}", path.display())),
+            Err(error) => return Err(error).with_path("cannot examine", &path),
         }
     }
     Ok(())
@@ -44,7 +44,7 @@ pub(super) fn create_file(path: &Path) -> Result<File> {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => File::options().write(true).create_new(true).open(path),
     }
-    .with_context(|| format!("cannot create {}", path.display()))
+    .with_path("cannot create", &path)
 }
 
 /// Removes a file, or a directory with its content; a symlink is removed, not followed.
@@ -57,7 +57,7 @@ pub(super) fn remove(path: &Path) -> Result<()> {
         Ok(_) => fs::remove_file(path),
         Err(_) => Ok(()),
     };
-    removed.with_context(|| format!("cannot remove {}", path.display()))
+    removed.with_path("cannot remove", &path)
 }
 
 #[cfg(test)]

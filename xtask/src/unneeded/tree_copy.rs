@@ -22,7 +22,7 @@ impl<'a> TreeCopy<'a> {
     pub(super) fn new(root: &Path, sources: &'a Stage1Sources) -> Result<TreeCopy<'a>> {
         let path = std::env::temp_dir().join(format!("coreos-xtask-unneeded-{}", std::process::id()));
         let mut new = fs::DirBuilder::new();
-        new.mode(0o700).create(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        new.mode(0o700).create(&path).with_path("cannot create", &path)?;
         let copy = TreeCopy { directory: TempPath::new(path), sources };
         copy_directory(root, &copy.path(), true)?;
         Ok(copy)
@@ -47,8 +47,7 @@ impl<'a> TreeCopy<'a> {
                 .filter(|line| !removed.contains(line.trim_end_matches('\n')))
                 .collect();
             let path = self.path().join(file);
-            fs::write(&path, lossless_text::to_bytes(&kept))
-                .with_context(|| format!("cannot write {}", path.display()))?;
+            fs::write(&path, lossless_text::to_bytes(&kept)).with_path("cannot write", &path)?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
 /// A result with an [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
@@ -99,6 +100,33 @@ impl std::error::Error for Error {}
 pub trait ResultExt<T> {
     /// Converts the error; `message` is the failed operation and its object, and is built only on failure.
     fn with_context<M: Into<String>>(self, message: impl FnOnce() -> M) -> Result<T>;
+
+    /// Converts the error; the message is `operation`, such as `cannot read`, and the path.
+    fn with_path(self, operation: &str, path: &Path) -> Result<T>
+    where
+        Self: Sized,
+    {
+        self.with_context(|| format!("{operation} {}", path.display()))
+    }
+}
+
+/// Adds to the [`Error`] of a result.
+pub trait ErrorExt<T> {
+    /// As [`Error::with_hint`].
+    fn with_hint(self, hint: impl Into<String>) -> Result<T>;
+
+    /// As [`Error::context`].
+    fn context(self, message: impl Into<String>) -> Result<T>;
+}
+
+impl<T> ErrorExt<T> for Result<T> {
+    fn with_hint(self, hint: impl Into<String>) -> Result<T> {
+        self.map_err(|error| error.with_hint(hint))
+    }
+
+    fn context(self, message: impl Into<String>) -> Result<T> {
+        self.map_err(|error| error.context(message))
+    }
 }
 
 impl<T, E: std::error::Error> ResultExt<T> for std::result::Result<T, E> {

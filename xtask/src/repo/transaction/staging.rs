@@ -56,7 +56,7 @@ impl<'a> Staging<'a> {
             Ok(_) => Err(Error::failed(format!("{} is not a directory", self.dir.display()))
                 .with_hint(format!("rm {}", quote(&self.dir.display().to_string())))),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error).with_context(|| format!("cannot examine {}", self.dir.display())),
+            Err(error) => Err(error).with_path("cannot examine", &self.dir),
         }
     }
 
@@ -159,12 +159,12 @@ impl<'a> Staging<'a> {
 
     fn state(&self, entry: &Entry) -> Result<FileState> {
         let path = self.root.join(&entry.path);
-        let real = fs::canonicalize(&path).with_context(|| format!("cannot find {}", path.display()))?;
+        let real = fs::canonicalize(&path).with_path("cannot find", &path)?;
         if real != path {
             return Err(self.not_replaceable(&entry.path, "it is a link now"));
         }
         let found = bounded_file::read(&path, MAX_FILE);
-        let found = sha256(&found.with_context(|| format!("cannot read {}", path.display()))?);
+        let found = sha256(&found.with_path("cannot read", &path)?);
         if found == entry.new_sha256 {
             return Ok(FileState::New);
         }
@@ -218,7 +218,7 @@ impl<'a> Staging<'a> {
 
     /// The files of this program in the directory, and the first entry that is not.
     fn contents(&self) -> Result<(Vec<PathBuf>, Option<PathBuf>)> {
-        let names = fs::read_dir(&self.dir).with_context(|| format!("cannot read {}", self.dir.display()))?;
+        let names = fs::read_dir(&self.dir).with_path("cannot read", &self.dir)?;
         let (ours, foreign): (Vec<_>, Vec<_>) = names.flatten().partition(|entry| {
             entry.file_name().to_str().is_some_and(is_staging_name)
                 && entry.file_type().is_ok_and(|kind| kind.is_file())

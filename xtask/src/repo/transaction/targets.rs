@@ -60,7 +60,7 @@ fn check_replaceable(root: &Path, edit: &FileEdit) -> Result<Metadata> {
         ));
     }
     let path = root.join(&edit.path);
-    let real = fs::canonicalize(&path).with_context(|| format!("cannot find {}", path.display()))?;
+    let real = fs::canonicalize(&path).with_path("cannot find", &path)?;
     if real != path {
         return Err(Error::failed(format!(
             "{} is a link to {}: it is never written through",
@@ -68,7 +68,7 @@ fn check_replaceable(root: &Path, edit: &FileEdit) -> Result<Metadata> {
             real.display()
         )));
     }
-    let metadata = fs::metadata(&path).with_context(|| format!("cannot examine {}", path.display()))?;
+    let metadata = fs::metadata(&path).with_path("cannot examine", &path)?;
     if metadata.mode() & 0o222 == 0 {
         let mode = metadata.mode() & 0o7777;
         return Err(Error::failed(format!(
@@ -81,7 +81,7 @@ fn check_replaceable(root: &Path, edit: &FileEdit) -> Result<Metadata> {
     if let Err(error) = OpenOptions::new().append(true).open(&path) {
         return Err(unwritable(&edit.path, &path, &error));
     }
-    let found = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let found = fs::read(&path).with_path("cannot read", &path)?;
     if found != edit.before {
         return Err(Error::failed(format!("{} was changed by another program since it was read", edit.path))
             .with_cause("nothing was written")

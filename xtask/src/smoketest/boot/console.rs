@@ -1,6 +1,6 @@
 //! The console of a boot: written to a log, searched for the marker, ended after a time or an amount of output.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -10,7 +10,7 @@ use crate::smoketest::no_follow;
 use coreos_types::error::{Error, Result, ResultExt};
 
 /// Longest line in bytes; the rest of a longer one is another line.
-const MAX_LINE_LEN: usize = 4096;
+const MAX_LINE_LEN: u64 = 4096;
 /// Most bytes of console output. A boot that prints more is ended.
 const MAX_LOG_LEN: usize = 8 << 20;
 /// Most lines of console output; a boot prints some hundreds.
@@ -19,7 +19,7 @@ const MAX_LINES: usize = 50_000;
 const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The console output of a run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct ConsoleLog {
     /// Every line, without control sequences.
     pub lines: Vec<String>,
@@ -63,24 +63,16 @@ pub(super) fn run_until_exit(
         .spawn()
         .with_context(|| format!("cannot run {name}"))?;
     let lines = spawn_reader(&mut child);
-    let mut console = ConsoleLog {
-        lines: Vec::new(),
-        marker_seen: false,
-        status: None,
-        overflow: false,
-        took: Duration::ZERO,
-    };
-    let mut len = 0;
+    let (mut console, mut len) = (ConsoleLog::default(), 0);
     let ended = loop {
         match lines.recv_timeout(limit.saturating_sub(started.elapsed())) {
             Ok((raw_len, line)) => {
                 len += raw_len;
-                writeln!(log_file, "{line}").with_context(|| format!("cannot write {}", log.display()))?;
+                writeln!(log_file, "{line}").with_path("cannot write", &log)?;
                 console.marker_seen |= line.contains(marker);
                 console.lines.push(line);
             }
-            Err(RecvTimeoutError::Disconnected) => break true,
-            Err(RecvTimeoutError::Timeout) => break false,
+            Err(error) => break error == RecvTimeoutError::Disconnected,
         }
         console.overflow = len > MAX_LOG_LEN || console.lines.len() > MAX_LINES;
         if console.overflow || started.elapsed() > limit {
@@ -115,40 +107,21 @@ fn wait(child: &mut Child, lines: &Receiver<(usize, String)>, name: &str) -> Res
 /// bounded, so that output is not buffered without limit.
 fn spawn_reader(child: &mut Child) -> Receiver<(usize, String)> {
     let (sender, receiver) = sync_channel(64);
-    if let Some(mut stdout) = child.stdout.take() {
-        std::thread::spawn(move || {
-            let (mut buffer, mut pending) = ([0; 4096], Vec::new());
-            while let Ok(len) = stdout.read(&mut buffer) {
-                pending.extend(&buffer[..len]);
-                for line in take_lines(&mut pending, len == 0) {
-                    if sender.send(line).is_err() {
-                        return;
-                    }
-                }
-                if len == 0 {
-                    return;
-                }
+    let Some(mut stdout) = child.stdout.take().map(BufReader::new) else { return receiver };
+    std::thread::spawn(move || {
+        let mut line = Vec::new();
+        while let Ok(len) = stdout.by_ref().take(MAX_LINE_LEN).read_until(b'\n', &mut line)
+            && len > 0
+        {
+            // The terminal shows the NUL that it was sent first.
+            let text = strip_ansi(&String::from_utf8_lossy(&line)).trim_start_matches("^@").to_owned();
+            if sender.send((len, text)).is_err() {
+                return;
             }
-        });
-    }
+            line.clear();
+        }
+    });
     receiver
-}
-
-/// Takes the complete lines out of `pending`, and everything at the end of the output.
-fn take_lines(pending: &mut Vec<u8>, at_end: bool) -> Vec<(usize, String)> {
-    let mut lines = Vec::new();
-    loop {
-        let end = pending.iter().take(MAX_LINE_LEN).position(|byte| *byte == b'\n').map(|end| end + 1);
-        let len = match end {
-            Some(end) => end,
-            None if pending.len() >= MAX_LINE_LEN => MAX_LINE_LEN,
-            None if at_end && !pending.is_empty() => pending.len(),
-            None => return lines,
-        };
-        let bytes: Vec<u8> = pending.drain(..len).collect();
-        // The terminal shows the NUL that it was sent first.
-        lines.push((len, strip_ansi(&String::from_utf8_lossy(&bytes)).trim_start_matches("^@").to_owned()));
-    }
 }
 
 /// A console line without control sequences (ECMA-48) and control characters.
@@ -208,7 +181,7 @@ mod tests {
             command.args(["-c", &format!("{flood} & read -r _; kill $!; wait")]);
             let console = run_until_exit(&mut command, "marker", Duration::from_secs(60), &log).unwrap();
             assert!(console.overflow && console.status.is_none(), "{flood}");
-            assert!(console.lines.iter().all(|line| line.len() <= MAX_LINE_LEN), "{flood}");
+            assert!(console.lines.iter().all(|line| line.len() <= MAX_LINE_LEN as usize), "{flood}");
             assert!(std::fs::metadata(&log).unwrap().len() < 2 * MAX_LOG_LEN as u64, "{flood}");
         }
     }

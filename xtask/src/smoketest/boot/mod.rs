@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use self::console::ConsoleLog;
-use super::host::{find_in_path, is_root};
+use super::host::{is_root, missing_programs};
 use super::no_follow;
 use super::rootfs::Rootfs;
 use coreos_types::error::{Result, ResultExt};
@@ -84,7 +84,7 @@ impl Boot<'_> {
         for (path, text) in units::overlay_files(self.systemd, nonce, shell, has_journalctl) {
             let path = home.join(path);
             let made = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, text));
-            made.with_context(|| format!("cannot write {}", path.display()))?;
+            made.with_path("cannot write", &path)?;
         }
         Ok(home)
     }
@@ -123,32 +123,39 @@ const UNIFIED_ONLY_SINCE: u32 = 256;
 const EXIT_UNSUPPORTED: i32 = 75;
 
 /// A script that runs something in namespaces of this machine, as root, and removes all of it afterwards.
-struct Supervisor {
+struct Supervisor<'a> {
+    boot: &'a Boot<'a>,
     /// The text, which begins with that of `supervise.sh`.
     script: &'static str,
     /// The hierarchy of the run: `v1` or `v2`.
     hierarchy: &'static str,
+    nonce: String,
     /// The name of its cgroup.
     group: String,
 }
 
-impl Supervisor {
-    /// Runs once for each hierarchy that a systemd works with, until this machine supports one.
+impl Supervisor<'_> {
+    /// Runs once for each hierarchy that the systemd works with, until this machine supports one. The name of each
+    /// cgroup ends with `suffix`.
     fn try_hierarchies(
-        systemd: Option<SystemdVersion>,
-        run: impl Fn(&'static str) -> Result<BootOutcome>,
+        boot: &Boot<'_>,
+        script: &'static str,
+        suffix: &str,
+        run: impl Fn(&Supervisor<'_>) -> Result<BootOutcome>,
     ) -> Result<BootOutcome> {
         if let Some(reason) = unsupported_reason() {
             return Ok(BootOutcome::Unsupported(reason));
         }
-        let hierarchies: &[&str] = match systemd.map_or(UNIFIED_SINCE, |systemd| systemd.0) {
+        let hierarchies: &[&str] = match boot.systemd.map_or(UNIFIED_SINCE, |systemd| systemd.0) {
             ..UNIFIED_SINCE => &["v1"],
             UNIFIED_ONLY_SINCE.. => &["v2"],
             _ => &["v2", "v1"],
         };
         let mut reasons = Vec::new();
         for hierarchy in hierarchies {
-            match run(hierarchy)? {
+            let nonce = nonce();
+            let group = format!("xtask-smoketest-{nonce}{suffix}");
+            match run(&Supervisor { boot, script, hierarchy, nonce, group })? {
                 BootOutcome::Unsupported(reason) => reasons.push(reason),
                 outcome => return Ok(outcome),
             }
@@ -168,24 +175,26 @@ impl Supervisor {
         command
     }
 
-    /// Runs a step to its end; also removes the remains of a supervisor that was killed. An `Err` inside is the reason
-    /// why this machine does not support it.
+    /// Runs a step to its end, with the console in the file `log`; also removes the remains of a supervisor that was
+    /// killed.
     fn run(
         &self,
         mut command: Command,
-        nonce: &str,
-        limit: Duration,
         log: &Path,
-    ) -> Result<std::result::Result<ConsoleLog, String>> {
-        let console = console::run_until_exit(&mut command, &units::marker(nonce), limit, log);
-        if !console.as_ref().is_ok_and(|console| console.status.is_some_and(|status| status.code().is_some()))
-        {
+        evaluate: impl FnOnce(&ConsoleLog) -> BootOutcome,
+    ) -> Result<BootOutcome> {
+        let marker = units::marker(&self.nonce);
+        let console = console::run_until_exit(&mut command, &marker, self.boot.limit, log);
+        let status = console.as_ref().ok().and_then(|console| console.status?.code());
+        if status.is_none() {
             let mut clean = self.command("clean");
             let _ = clean.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
         }
         let console = console?;
-        let is_unsupported = console.status.and_then(|status| status.code()) == Some(EXIT_UNSUPPORTED);
-        Ok(if is_unsupported { Err(setup_failure(&console.lines)) } else { Ok(console) })
+        Ok(match status {
+            Some(EXIT_UNSUPPORTED) => BootOutcome::Unsupported(setup_failure(&console.lines)),
+            _ => evaluate(&console),
+        })
     }
 }
 
@@ -194,9 +203,8 @@ fn unsupported_reason() -> Option<String> {
     if !is_root() {
         return Some("a boot in namespaces needs root; --vm does not".into());
     }
-    let tools = ["setsid", "unshare", "setpriv", "script", "mount"];
-    let missing: Vec<&str> = tools.into_iter().filter(|tool| find_in_path(tool).is_none()).collect();
-    (!missing.is_empty()).then(|| format!("not installed: {} (util-linux, bsdutils)", missing.join(", ")))
+    let missing = missing_programs(&["setsid", "unshare", "setpriv", "script", "mount"])?;
+    Some(format!("{missing} (util-linux, bsdutils)"))
 }
 
 fn setup_failure(lines: &[String]) -> String {

@@ -6,7 +6,8 @@
 
 use std::process::{Command, Stdio};
 
-use super::{Boot, BootOutcome, Supervisor, nonce, units};
+use super::{Boot, BootOutcome, Supervisor, units};
+use crate::smoketest::rootfs::SYSTEMD;
 use coreos_types::error::{Error, Result, ResultExt};
 
 /// The text of the supervisor.
@@ -20,21 +21,20 @@ const FIRST_UID: u32 = 0x6FFF_0000;
 /// # Errors
 /// An error on the host; a failed boot is an outcome.
 pub fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
-    Supervisor::try_hierarchies(boot.systemd, |hierarchy| match boot.cannot_start() {
+    Supervisor::try_hierarchies(boot, SUPERVISOR, "", |supervisor| match boot.cannot_start() {
         Some(outcome) => Ok(outcome),
-        None => boot_once(boot, hierarchy, &probe_user_namespace()?),
+        None => boot_once(supervisor),
     })
 }
 
-/// Whether the boot can have a user namespace; if not, the reason.
+/// The reason why the boot cannot have a user namespace; `None` if it can.
 ///
 /// # Errors
 /// A signal ended the probe: the result is unknown.
-fn probe_user_namespace() -> Result<std::result::Result<(), String>> {
+fn missing_user_namespace() -> Result<Option<String>> {
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    let is_whole = map.split_whitespace().eq(["0", "0", "4294967295"]);
-    if !is_whole {
-        return Ok(Err("this container has no user IDs of its own".into()));
+    if !map.split_whitespace().eq(["0", "0", "4294967295"]) {
+        return Ok(Some("this container has no user IDs of its own".into()));
     }
     // The mounts of the boot: a kernel or container may allow namespaces and reject the mounts.
     let probe = "mount -t proc proc /proc && mount -t sysfs -o ro sysfs /sys";
@@ -43,56 +43,44 @@ fn probe_user_namespace() -> Result<std::result::Result<(), String>> {
     command.args(namespaces.split(' ')).args(["sh", "-c", probe]).env("LC_ALL", "C");
     let output = command.stdin(Stdio::null()).output().with_context(|| "cannot run unshare")?;
     match output.status.code() {
-        Some(0) => Ok(Ok(())),
+        Some(0) => Ok(None),
         Some(_) => {
             let stderr = String::from_utf8_lossy(&output.stderr);
-            Ok(Err(stderr.lines().next().unwrap_or("unshare failed").trim().to_owned()))
+            Ok(Some(stderr.lines().next().unwrap_or("unshare failed").trim().to_owned()))
         }
         None => Err(Error::failed(format!("unshare ended by {}", output.status))),
     }
 }
 
-fn boot_once(
-    boot: &Boot<'_>,
-    hierarchy: &'static str,
-    user_namespace: &std::result::Result<(), String>,
-) -> Result<BootOutcome> {
-    let nonce = nonce();
-    let files = boot.write_overlay(&nonce)?;
+fn boot_once(supervisor: &Supervisor<'_>) -> Result<BootOutcome> {
+    let boot = supervisor.boot;
+    let no_namespace = missing_user_namespace()?;
     let usr =
         |paths: &[&str]| boot.rootfs.first_of(paths).map(|path| format!("usr/{path}")).unwrap_or_default();
     let nspawn = usr(&["bin/systemd-nspawn"]);
     let tool = std::env::current_exe().with_context(|| "cannot locate this program")?;
-    let supervisor = Supervisor { script: SUPERVISOR, hierarchy, group: format!("xtask-smoketest-{nonce}") };
     let mut command = supervisor.command("outer");
     command
         .env("BOOT_ROOTFS", &boot.rootfs.path)
-        .env("BOOT_FILES", &files)
+        .env("BOOT_FILES", boot.write_overlay(&supervisor.nonce)?)
         .env("BOOT_TOOL", tool)
-        .env("BOOT_UIDS", user_namespace.as_ref().map(|()| FIRST_UID.to_string()).unwrap_or_default())
+        .env("BOOT_UIDS", if no_namespace.is_none() { FIRST_UID.to_string() } else { String::new() })
         .env("BOOT_LOADER", usr(&[boot.rootfs.loader()]))
         .env("BOOT_NSPAWN", &nspawn)
-        .env("BOOT_INIT", usr(&["lib/systemd/systemd", "lib64/systemd/systemd"]))
+        .env("BOOT_INIT", usr(&SYSTEMD))
         .env("BOOT_UNIT", units::APP_UNIT);
-    let console = match supervisor.run(command, &nonce, boot.limit, &boot.log())? {
-        Ok(console) => console,
-        Err(reason) => return Ok(BootOutcome::Unsupported(reason)),
-    };
-    let by = if nspawn.is_empty() { "its systemd, without systemd-nspawn" } else { "its own systemd-nspawn" };
-    let protection = describe_protection(user_namespace, &console.lines);
-    Ok(boot.evaluate(format!("booted by {by}, cgroup {hierarchy}, {protection}"), &console))
-}
-
-/// The isolation of a boot: namespace and limits, or the unsupported parts.
-fn describe_protection(user_namespace: &std::result::Result<(), String>, lines: &[String]) -> String {
-    let mut text = match user_namespace {
-        Ok(()) => "in a user namespace".to_owned(),
-        Err(reason) => format!(
-            "WITHOUT a user namespace ({reason}): root of the image was root of this machine; --vm isolates it"
-        ),
-    };
-    for note in lines.iter().filter_map(|line| line.strip_prefix("boot-note: ")) {
-        text.push_str(&format!(", {note}"));
-    }
-    text
+    supervisor.run(command, &boot.log(), |console| {
+        let by =
+            if nspawn.is_empty() { "its systemd, without systemd-nspawn" } else { "its own systemd-nspawn" };
+        let mut method = format!("booted by {by}, cgroup {}, ", supervisor.hierarchy);
+        match &no_namespace {
+            None => method.push_str("in a user namespace"),
+            Some(reason) => method.push_str(&format!(
+                "WITHOUT a user namespace ({reason}): root of the image was root of this machine; --vm isolates it"
+            )),
+        }
+        let notes = console.lines.iter().filter_map(|line| line.strip_prefix("boot-note: "));
+        method.extend(notes.map(|note| format!(", {note}")));
+        boot.evaluate(method, console)
+    })
 }

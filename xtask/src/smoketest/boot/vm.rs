@@ -5,13 +5,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::{Boot, BootOutcome, console, nonce, units};
-use crate::smoketest::host::find_in_path;
-use crate::smoketest::no_follow;
+use crate::smoketest::host;
+use crate::smoketest::rootfs::SYSTEMD;
 use coreos_types::error::{Error, Result, ResultExt};
 
 /// The variable with the path of the kernel, if no kernel is installed in the usual places.
@@ -32,10 +32,8 @@ const MEMORY: &str = "1024";
 pub fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
     let arch = boot.rootfs.board.machine();
     let qemu = format!("qemu-system-{arch}");
-    let missing: Vec<&str> =
-        [qemu.as_str(), "cpio", "setpriv"].into_iter().filter(|tool| find_in_path(tool).is_none()).collect();
-    if !missing.is_empty() {
-        return Ok(BootOutcome::Unsupported(format!("not installed: {}", missing.join(", "))));
+    if let Some(missing) = host::missing_programs(&[&qemu, "cpio", "setpriv"]) {
+        return Ok(BootOutcome::Unsupported(missing));
     }
     let Some(kernel) = find_kernel() else {
         return Ok(BootOutcome::Unsupported(format!(
@@ -80,20 +78,15 @@ impl Machine {
         if fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_err() {
             return Ok(Some("/dev/kvm cannot be opened"));
         }
-        let works = match KVM_WORKS.get() {
-            Some(works) => *works,
-            None => {
-                let (mut command, log) = (self.command("kvm", ""), boot.work.join("kvm.log"));
-                let console =
-                    console::run_until_exit(&mut command, "Linux version", KVM_PROBE_TIMEOUT, &log)?;
-                if console.status.is_some_and(|status| matches!(status.code(), None | Some(EXIT_TERMINATED)))
-                {
-                    return Err(Error::failed("the supervisor of qemu was killed"));
-                }
-                *KVM_WORKS.get_or_init(|| console.marker_seen)
+        if KVM_WORKS.get().is_none() {
+            let (mut command, log) = (self.command("kvm", ""), boot.work.join("kvm.log"));
+            let console = console::run_until_exit(&mut command, "Linux version", KVM_PROBE_TIMEOUT, &log)?;
+            if console.status.is_some_and(|status| matches!(status.code(), None | Some(EXIT_TERMINATED))) {
+                return Err(Error::failed("the supervisor of qemu was killed"));
             }
-        };
-        Ok((!works).then_some("a guest of /dev/kvm prints nothing"))
+            let _ = KVM_WORKS.set(console.marker_seen);
+        }
+        Ok((KVM_WORKS.get() != Some(&true)).then_some("a guest of /dev/kvm prints nothing"))
     }
 
     fn command(&self, accelerator: &str, append: &str) -> Command {
@@ -133,27 +126,15 @@ fn build_initramfs(boot: &Boot<'_>, nonce: &str) -> Result<PathBuf> {
     let files = boot.write_overlay(nonce)?;
     for directory in ["proc", "sys", "dev", "run", "tmp", "var"] {
         let path = files.join(directory);
-        fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        fs::create_dir_all(&path).with_path("cannot create", &path)?;
     }
-    let init = boot.rootfs.first_of(&["lib/systemd/systemd", "lib64/systemd/systemd"]).unwrap_or_default();
+    let init = boot.rootfs.first_of(&SYSTEMD).unwrap_or_default();
     let link = files.join("init");
-    std::os::unix::fs::symlink(format!("usr/{init}"), &link)
-        .with_context(|| format!("cannot create {}", link.display()))?;
+    std::os::unix::fs::symlink(format!("usr/{init}"), &link).with_path("cannot create", &link)?;
     let out = boot.work.join("initramfs.cpio");
-    let packed = Command::new("sh")
-        .args(["-euc", PACK_INITRAMFS, "pack"])
-        .arg(&boot.rootfs.path)
-        .arg(&files)
-        .stdin(Stdio::null())
-        .stdout(no_follow::create_file(&out)?)
-        .stderr(Stdio::piped())
-        .spawn()
-        .and_then(std::process::Child::wait_with_output)
-        .with_context(|| "cannot run cpio")?;
-    if !packed.status.success() {
-        let text = String::from_utf8_lossy(&packed.stderr).trim().to_owned();
-        return Err(Error::failed(format!("cannot create {}", out.display())).with_cause(text));
-    }
+    let mut pack = Command::new("sh");
+    pack.args(["-euc", PACK_INITRAMFS, "pack"]).arg(&boot.rootfs.path).arg(&files);
+    host::write_output(&mut pack, &out)?;
     Ok(out)
 }
 
@@ -166,6 +147,7 @@ done"#;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::process::Stdio;
     use std::time::Instant;
 
     use super::*;

@@ -54,7 +54,7 @@ impl BuildLog {
     pub(super) fn create(path: PathBuf) -> Result<BuildLog> {
         no_follow::remove(&path)?;
         let file = File::options().read(true).append(true).create_new(true).open(&path);
-        let file = file.with_context(|| format!("cannot write {}", path.display()))?;
+        let file = file.with_path("cannot write", &path)?;
         Ok(BuildLog { path, commands: Vec::new(), file })
     }
 
@@ -128,7 +128,7 @@ impl BuildLog {
             (&mut self.file).take(MAX_OUTPUT).read_to_end(&mut bytes)?;
             Ok(bytes)
         };
-        let bytes = read().with_context(|| format!("cannot read {}", self.path.display()))?;
+        let bytes = read().with_path("cannot read", &self.path)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 }

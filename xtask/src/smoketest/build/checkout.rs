@@ -42,7 +42,7 @@ impl TrackedFiles<'_> {
             // Only a complete copy has this name: a partial one would be restored.
             fs::rename(&new, &self.copies)
         };
-        copy_all().with_context(|| format!("cannot write {}", new.display()))
+        copy_all().with_path("cannot write", &new)
     }
 
     /// Restores the changed files from the copies of a build, and removes the copies; returns the names of the files. A
@@ -58,7 +58,7 @@ impl TrackedFiles<'_> {
             return Ok(restored);
         }
         let entries = fs::read_dir(&self.copies);
-        for entry in entries.with_context(|| format!("cannot read {}", self.copies.display()))?.flatten() {
+        for entry in entries.with_path("cannot read", &self.copies)?.flatten() {
             let (copy, path) = (entry.path(), self.tree.join(entry.file_name()));
             let now = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file);
             let is_same = now.is_some() && fs::read(&path).ok() == fs::read(&copy).ok();
@@ -67,7 +67,7 @@ impl TrackedFiles<'_> {
             if !is_same && !is_later && entry.file_type().is_ok_and(|kind| kind.is_file()) {
                 // autogen.sh may have replaced the file with a symlink: the target is not written.
                 no_follow::remove(&path)?;
-                fs::copy(&copy, &path).with_context(|| format!("cannot restore {}", path.display()))?;
+                fs::copy(&copy, &path).with_path("cannot restore", &path)?;
                 restored.push(entry.file_name().to_string_lossy().into_owned());
             }
         }

@@ -3,19 +3,14 @@
 use std::sync::Arc;
 
 use super::{Checker, SearchMode};
-use crate::smoketest::rootfs::Rootfs;
+use crate::smoketest::rootfs::{Rootfs, SYSTEMD};
 use coreos_types::error::Result;
 use usr::ldso::{self, MissingSymlink, UnreachableLibrary};
 use usr::path::UsrPath;
-use usr::tree::Target;
 
 /// Whether a file becomes process 1.
 pub(super) fn is_pid1(rootfs: &Rootfs, file: &UsrPath) -> bool {
-    let resolves_to_file = |text: &&str| {
-        UsrPath::new(text)
-            .is_ok_and(|path| matches!(rootfs.tree.resolve(&path).end, Target::Node(end) if end == *file))
-    };
-    ["lib/systemd/systemd", "lib64/systemd/systemd"].iter().any(resolves_to_file)
+    SYSTEMD.iter().any(|path| rootfs.resolve_file(path).as_ref() == Some(file))
 }
 
 /// Problems without `LD_LIBRARY_PATH` that `known` does not have, and the missing links that would fix them.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::Rootfs;
 use crate::smoketest::host::is_root;
-use coreos_types::error::{Result, ResultExt};
+use coreos_types::error::{ErrorExt, Result, ResultExt};
 use pxe_image::UsrSquashfs;
 use usr::path::UsrPath;
 use usr::tree::{Node, NodeKind};
@@ -26,7 +26,7 @@ pub fn compare_with_image<'p>(
 ) -> Result<Differences> {
     let unreadable = || format!("cannot read {}", squashfs.display());
     let file = File::open(squashfs).with_context(unreadable)?;
-    let image = UsrSquashfs::open_unverified(file).map_err(|error| error.context(unreadable()))?;
+    let image = UsrSquashfs::open_unverified(file).context(unreadable())?;
     let mut differences = Differences::new();
     let is_directory = |path: &&UsrPath| {
         image.tree().get(path.as_str()).is_some_and(|node| node.kind == NodeKind::Directory)

@@ -11,8 +11,9 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::bounded_file;
-use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::error::{Error, ErrorExt, Result, ResultExt};
 use coreos_types::release::Board;
+use usr::elf::ElfInfo;
 use usr::file_info::{self, FileInfo, ReadLimits};
 use usr::lossless_text;
 use usr::path::UsrPath;
@@ -31,6 +32,9 @@ pub struct Rootfs {
     pub build_files: BTreeSet<UsrPath>,
 }
 
+/// Paths of systemd, of which a root filesystem has one.
+pub const SYSTEMD: [&str; 2] = ["lib/systemd/systemd", "lib64/systemd/systemd"];
+
 const EXPECTED_ROOTFS: &str =
     "a build has one per flavor: --rootfs stage1/build-BOARD/aci-for-FLAVOR-flavor/rootfs";
 
@@ -41,8 +45,8 @@ impl Rootfs {
     /// No such directory, a file that cannot be read, or no ELF file of a machine that a board has.
     pub fn read(path: &Path) -> Result<Rootfs> {
         let path = fs::canonicalize(path)
-            .with_context(|| format!("cannot open the root filesystem {}", path.display()))
-            .map_err(|error| error.with_hint(EXPECTED_ROOTFS))?;
+            .with_path("cannot open the root filesystem", &path)
+            .with_hint(EXPECTED_ROOTFS)?;
         let usr = path.join("usr");
         if !fs::symlink_metadata(&usr).is_ok_and(|found| found.is_dir()) {
             return Err(Error::failed(format!(
@@ -91,15 +95,18 @@ impl Rootfs {
 
     /// The first of some paths that resolves to a file.
     pub fn first_of<'p>(&self, paths: &[&'p str]) -> Option<&'p str> {
-        paths.iter().copied().find(|text| {
-            UsrPath::new(text).is_ok_and(|path| {
-                self.tree
-                    .resolve(&path)
-                    .end
-                    .node()
-                    .is_some_and(|end| self.tree.file_info(end.as_str()).is_some())
-            })
-        })
+        paths.iter().copied().find(|path| self.resolve_file(path).is_some())
+    }
+
+    /// The file at a path below `usr`, without symlinks; `None` if no file is there.
+    pub fn resolve_file(&self, path: &str) -> Option<UsrPath> {
+        let file = self.tree.resolve(&UsrPath::new(path).ok()?).end.node()?.clone();
+        self.tree.file_info(file.as_str()).is_some().then_some(file)
+    }
+
+    /// The ELF properties of a file, if it is a valid ELF file.
+    pub fn elf(&self, file: &UsrPath) -> Option<&ElfInfo> {
+        elf_info(&self.tree, file)
     }
 }
 
@@ -157,13 +164,18 @@ fn read_node(file: &Path, path: &UsrPath, limits: &ReadLimits) -> Result<Node> {
     Ok(Node { mode: u16::try_from(metadata.permissions().mode() & 0o7777).unwrap_or_default(), kind })
 }
 
+fn elf_info<'a>(tree: &'a UsrTree, file: &UsrPath) -> Option<&'a ElfInfo> {
+    match tree.file_info(file.as_str()) {
+        Some(FileInfo::Elf(info)) => Some(info),
+        _ => None,
+    }
+}
+
 /// The board of most of the ELF files.
 fn board_of(tree: &UsrTree) -> Option<Board> {
-    let count = |board: &Board| {
-        let machine = board.elf_machine();
-        let has_machine = |path: &UsrPath| matches!(tree.file_info(path.as_str()), Some(FileInfo::Elf(info)) if info.machine == machine);
-        tree.iter().filter(|(path, _)| has_machine(path)).count()
-    };
+    let machines: Vec<u16> =
+        tree.iter().filter_map(|(path, _)| Some(elf_info(tree, path)?.machine)).collect();
+    let count = |board: &Board| machines.iter().filter(|machine| **machine == board.elf_machine()).count();
     Board::ALL.into_iter().max_by_key(count).filter(|board| count(board) > 0)
 }
 

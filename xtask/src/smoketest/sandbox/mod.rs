@@ -21,7 +21,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use self::user_map::UserMap;
-use super::host::{PATH, find_in_path};
+use super::host::{PATH, missing_programs};
 use coreos_types::error::{Error, Result, ResultExt};
 
 /// Longest run of one program.
@@ -114,10 +114,8 @@ impl Sandbox {
         emulator: Option<PathBuf>,
         unreadable: Vec<OsString>,
     ) -> std::result::Result<Sandbox, String> {
-        let missing: Vec<&str> =
-            ["unshare", "setpriv"].into_iter().filter(|tool| find_in_path(tool).is_none()).collect();
-        if !missing.is_empty() {
-            return Err(format!("not installed: {} (util-linux)", missing.join(", ")));
+        if let Some(missing) = missing_programs(&["unshare", "setpriv"]) {
+            return Err(format!("{missing} (util-linux)"));
         }
         let tool = std::env::current_exe().map_err(|error| format!("cannot locate this program: {error}"))?;
         let user = UserMap::of_process();

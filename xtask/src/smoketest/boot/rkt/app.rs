@@ -3,40 +3,33 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
 use serde_json::json;
 
-use crate::smoketest::no_follow;
 use crate::smoketest::rootfs::{self, Rootfs};
-use coreos_types::error::{Error, Result, ResultExt};
+use crate::smoketest::{host, no_follow};
+use coreos_types::error::{Result, ResultExt};
 use coreos_types::release::Board;
-use usr::file_info::FileInfo;
 use usr::ldso::DynamicLoader;
 use usr::path::UsrPath;
 use usr::tree::NodeKind;
 
-/// Writes the image to `path`, and returns that path. A dependency of the shell that the root filesystem does not
+/// Writes the image to `path`. A dependency of the shell that the root filesystem does not
 /// have is missing in the image too: the run then fails with its name.
 ///
 /// # Errors
 /// A file cannot be read, or the image cannot be written.
-pub(super) fn write(rootfs: &Rootfs, path: &Path) -> Result<PathBuf> {
+pub(super) fn write(rootfs: &Rootfs, path: &Path) -> Result<()> {
     let home = path.with_extension("files");
     no_follow::remove(&home)?;
-    copy_files(rootfs, &home).with_context(|| format!("cannot write {}", home.display()))?;
+    copy_files(rootfs, &home).with_path("cannot write", &home)?;
     let mut tar = Command::new("tar");
     tar.args(["--create", "--owner=0", "--group=0", "-C"]).arg(&home).args(["manifest", "rootfs"]);
-    let output = tar.stdin(Stdio::null()).stdout(no_follow::create_file(path)?).stderr(Stdio::piped());
-    let output = output.spawn().and_then(std::process::Child::wait_with_output);
-    let output = output.with_context(|| "cannot run tar")?;
+    let written = host::write_output(&mut tar, path);
     no_follow::remove(&home)?;
-    match output.status.success() {
-        true => Ok(path.to_owned()),
-        false => Err(Error::failed(format!("cannot write {}", path.display()))
-            .with_cause(String::from_utf8_lossy(&output.stderr).trim())),
-    }
+    written
 }
 
 /// Copies what the shell needs, and every symlink, to a new directory.
@@ -65,22 +58,17 @@ fn copy_files(rootfs: &Rootfs, home: &Path) -> std::io::Result<()> {
 
 /// The shell, its loader and its libraries.
 fn files(rootfs: &Rootfs) -> BTreeSet<UsrPath> {
-    let tree = &rootfs.tree;
-    let resolve = |path: &str| tree.resolve(&UsrPath::new(path).ok()?).end.node().cloned();
-    let Some(shell) = rootfs.first_of(&["bin/sh", "bin/bash"]).and_then(resolve) else {
+    let shells = ["bin/sh", "bin/bash"];
+    let Some(shell) = shells.iter().find_map(|path| rootfs.resolve_file(path)) else {
         return BTreeSet::new();
     };
-    let loader = match tree.file_info(shell.as_str()) {
-        Some(FileInfo::Elf(info)) => {
-            info.interp.as_deref().and_then(|path| UsrPath::from_rootfs_path(path).ok())
-        }
-        _ => None,
-    };
-    let directories = DynamicLoader::systemd_directories(tree);
-    let load = DynamicLoader::new(tree, rootfs.board, directories, None).load(&shell);
+    let interpreter = rootfs.elf(&shell).and_then(|info| info.interp.as_deref());
+    let loader = interpreter.and_then(|path| UsrPath::from_rootfs_path(path).ok());
+    let directories = DynamicLoader::systemd_directories(&rootfs.tree);
+    let load = DynamicLoader::new(&rootfs.tree, rootfs.board, directories, None).load(&shell);
     let objects = load.objects.into_iter().map(|object| object.path);
-    let files = objects.chain(loader).filter_map(|path| resolve(path.as_str())).chain([shell]);
-    files.filter(|path| tree.file_info(path.as_str()).is_some()).collect()
+    let files = objects.chain(loader).filter_map(|path| rootfs.resolve_file(path.as_str()));
+    files.chain([shell]).collect()
 }
 
 /// The manifest of the image (App Container specification, "Image Manifest").

@@ -8,9 +8,8 @@ mod app;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
 
-use super::{Boot, BootOutcome, Supervisor, nonce};
+use super::{Boot, BootOutcome, ConsoleLog, Supervisor};
 use crate::smoketest::no_follow;
 use coreos_types::error::{Result, ResultExt};
 
@@ -23,56 +22,51 @@ const SUPERVISOR: &str = concat!(include_str!("../supervise.sh"), include_str!("
 /// # Errors
 /// An error on the host; a failed run is an outcome.
 pub fn run(boot: &Boot<'_>, rkt: &Path, app: Option<&str>) -> Result<BootOutcome> {
-    Supervisor::try_hierarchies(boot.systemd, |hierarchy| run_once(boot, rkt, app, hierarchy))
+    Supervisor::try_hierarchies(boot, SUPERVISOR, ".service", |supervisor| run_once(supervisor, rkt, app))
 }
 
-fn run_once(boot: &Boot<'_>, rkt: &Path, app: Option<&str>, hierarchy: &'static str) -> Result<BootOutcome> {
+fn run_once(supervisor: &Supervisor<'_>, rkt: &Path, app: Option<&str>) -> Result<BootOutcome> {
+    let boot = supervisor.boot;
     let image = match app {
         Some(app) => fs::canonicalize(app).unwrap_or_else(|_| PathBuf::from(app)),
-        None => app::write(boot.rootfs, &boot.work.join("smoketest.aci"))?,
+        None => boot.work.join("smoketest.aci"),
     };
-    let nonce = nonce();
+    if app.is_none() {
+        app::write(boot.rootfs, &image)?;
+    }
     let data = boot.work.join("rkt-data");
     // Left by a killed run.
     no_follow::remove(&data)?;
-    fs::create_dir(&data).with_context(|| format!("cannot create {}", data.display()))?;
-    let log = boot.work.join("rkt.log");
-    let supervisor =
-        Supervisor { script: SUPERVISOR, hierarchy, group: format!("xtask-smoketest-{nonce}.service") };
+    fs::create_dir(&data).with_path("cannot create", &data)?;
     let mut command = supervisor.command("outer");
-    command.args(rkt_command(rkt, &image, &data, &nonce));
-    let console = supervisor.run(command, &nonce, boot.limit, &log);
+    command.args(rkt_command(rkt, &image, &data, &supervisor.nonce));
+    let method = format!("rkt run {}, cgroup {}", app.unwrap_or("smoketest.aci"), supervisor.hierarchy);
+    let log = boot.work.join("rkt.log");
+    let outcome = supervisor.run(command, &log, |console| match failure(boot, console) {
+        None => BootOutcome::Passed { method, took: console.took },
+        Some(why) => boot.failed(method, why, console, log.clone()),
+    });
     let _ = no_follow::remove(&data);
-    let console = match console? {
-        Ok(console) => console,
-        Err(reason) => return Ok(BootOutcome::Unsupported(reason)),
+    outcome
+}
+
+/// Why a run failed; `None` if it passed.
+fn failure(boot: &Boot<'_>, console: &ConsoleLog) -> Option<String> {
+    let Some(status) = console.status else {
+        return Some(format!("rkt did not end within {} s", boot.limit.as_secs()));
     };
-    let method = format!("rkt run {}, cgroup {hierarchy}", app.unwrap_or("smoketest.aci"));
-    let loader_error = console.lines.iter().any(|line| line.contains(LOADER_ERROR));
-    let why = match (console.marker_seen, console.status) {
-        (true, Some(status)) if status.success() && !loader_error => {
-            return Ok(BootOutcome::Passed { method, took: console.took });
-        }
-        (true, Some(status)) if status.success() => {
-            "the marker was printed, and a program of the stage1 did not start".to_owned()
-        }
-        (_, None) => format!("rkt did not end within {} s", boot.limit.as_secs()),
-        (true, Some(status)) => {
-            format!("the marker was printed, and then rkt ended with {}", describe_status(status))
-        }
-        (false, Some(status)) => {
-            format!("rkt ended with {}, and the marker was not printed", describe_status(status))
-        }
-    };
-    Ok(boot.failed(method, why, &console, log))
+    let code = status.code().map_or_else(|| status.to_string(), |code| code.to_string());
+    let has_loader_error = console.lines.iter().any(|line| line.contains(LOADER_ERROR));
+    match (console.marker_seen, status.success()) {
+        (true, true) if !has_loader_error => None,
+        (true, true) => Some("the marker was printed, and a program of the stage1 did not start".to_owned()),
+        (true, false) => Some(format!("the marker was printed, and then rkt ended with {code}")),
+        (false, _) => Some(format!("rkt ended with {code}, and the marker was not printed")),
+    }
 }
 
 /// glibc's message for a missing library; rkt may exit with 0 nevertheless.
 const LOADER_ERROR: &str = ": error while loading shared libraries: ";
-
-fn describe_status(status: ExitStatus) -> String {
-    status.code().map_or_else(|| status.to_string(), |code| code.to_string())
-}
 
 /// The arguments of the run, the program first. The stage1 is the one in the directory of the program: for any other,
 /// rkt requires a signature.
