@@ -46,7 +46,7 @@ impl LoaderHealth {
         LoaderHealth { deadline, is_stopped: AtomicBool::new(false), counts: Mutex::default() }
     }
 
-    /// Stops every run: one could not be finished.
+    /// Makes all other runs stop: one of them failed with an error.
     pub(super) fn stop(&self) {
         self.is_stopped.store(true, Ordering::Relaxed);
     }

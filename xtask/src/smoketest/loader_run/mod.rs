@@ -12,6 +12,7 @@ mod runner;
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 pub use self::loader_failure::LoaderFailure;
@@ -125,13 +126,14 @@ impl Checker<'_> {
                 .collect()
         };
         // Every thread is joined before the first result is examined: scope() itself panics after an unseen panic.
-        let results: Vec<Result<Vec<LinkResult>>> = std::thread::scope(|scope| {
+        let results: Vec<_> = std::thread::scope(|scope| {
             let workers: Vec<_> = (0..jobs.clamp(1, MAX_JOBS)).map(|_| scope.spawn(work)).collect();
-            let from_panic =
-                |panic: Box<dyn Any + Send>| Err(Error::from_panic("the link check failed", &*panic));
-            workers.into_iter().map(|worker| worker.join().unwrap_or_else(from_panic)).collect()
+            workers.into_iter().map(ScopedJoinHandle::join).collect()
         });
-        let mut linked = results.into_iter().collect::<Result<Vec<_>>>()?.concat();
+        let from_panic =
+            |panic: Box<dyn Any + Send>| Err(Error::from_panic("the link check failed", &*panic));
+        let results = results.into_iter().map(|result| result.unwrap_or_else(from_panic));
+        let mut linked = results.collect::<Result<Vec<_>>>()?.concat();
         linked.sort_by(|one, other| one.file.cmp(&other.file));
         Ok(linked)
     }
@@ -149,51 +151,46 @@ impl Checker<'_> {
 
     fn run_loader(self, file: &UsrPath, mode: SearchMode) -> Result<LinkResult> {
         let Checker { rootfs, runner, health } = self;
-        if matches!(runner, LoaderRunner::Simulated(_)) {
-            return Ok(simulate(rootfs, file, mode));
+        let LoaderRunner::Confined(sandbox) = runner else { return Ok(simulate(rootfs, file, mode)) };
+        if let Some(FileInfo::MalformedElf(why)) = rootfs.tree.file_info(file.as_str()) {
+            return Ok(LinkResult::new(file, vec![why.clone()], Vec::new()));
         }
-        let interpreter = match rootfs.tree.file_info(file.as_str()) {
-            Some(FileInfo::MalformedElf(why)) => {
-                return Ok(LinkResult::new(file, vec![why.clone()], Vec::new()));
-            }
-            Some(FileInfo::Elf(info)) => info.interp.clone(),
-            _ => None,
-        };
+        let interpreter = rootfs.elf(file).and_then(|info| info.interp.clone());
         let interpreter = interpreter.unwrap_or_else(|| format!("/{}", rootfs.loader()));
         let loader = UsrPath::from_rootfs_path(&interpreter).ok();
-        let Some(loader) = loader.filter(|path| rootfs.first_of(&[path.as_str()]).is_some()) else {
+        let found = loader.and_then(|path| Some((rootfs.resolve_file(path.as_str())?, path)));
+        let Some((real, loader)) = found else {
             let problem = format!("its loader {interpreter} is not in the root filesystem");
             return Ok(LinkResult::new(file, vec![problem], Vec::new()));
         };
-        if rootfs.tree.resolve(&loader).end.node() == Some(file) {
+        if real == *file {
             return Ok(LinkResult::new(file, Vec::new(), Vec::new()));
         }
-        let output = runner.list(&loader, file, mode, health)?;
+        let output = runner::list(sandbox, &loader, file, mode, health)?;
         health.add(&loader, file, output.failure);
         let mut problems = output.problems;
         if !problems.is_empty() {
             // The loader stops at the first missing library; the model of the loader names the others.
-            let others = simulate(rootfs, file, mode).problems;
-            let others: Vec<String> = others.into_iter().filter(|other| !problems.contains(other)).collect();
+            let mut others = simulate(rootfs, file, mode).problems;
+            others.retain(|other| !problems.contains(other));
             problems.extend(others);
         }
         problems.extend(missing_dlopen(rootfs, file));
-        let resolved = output.resolved.iter().filter_map(|path| real_path(rootfs, path)).collect();
+        let resolved = output
+            .resolved
+            .iter()
+            .filter_map(|path| rootfs.resolve_file(UsrPath::from_rootfs_path(path).ok()?.as_str()))
+            .collect();
         Ok(LinkResult::new(file, problems, resolved))
     }
 }
 
-fn real_path(rootfs: &Rootfs, path: &str) -> Option<UsrPath> {
-    rootfs.tree.resolve(&UsrPath::from_rootfs_path(path).ok()?).end.node().cloned()
-}
-
 /// Missing libraries that the file declares as required in `.note.dlopen`.
 fn missing_dlopen(rootfs: &Rootfs, file: &UsrPath) -> Vec<String> {
-    let Some(FileInfo::Elf(info)) = rootfs.tree.file_info(file.as_str()) else { return Vec::new() };
-    let is_here = |soname: &String| rootfs.tree.iter().any(|(path, _)| path.name() == soname);
-    let required = info.dlopen.iter().filter(|note| note.priority == DlopenPriority::Required);
-    required
-        .filter(|note| !note.sonames.iter().any(is_here))
+    let is_missing = |soname: &String| rootfs.tree.with_name(soname).is_empty();
+    let notes = rootfs.elf(file).into_iter().flat_map(|info| &info.dlopen);
+    notes
+        .filter(|note| note.priority == DlopenPriority::Required && note.sonames.iter().all(is_missing))
         .map(|note| {
             format!("{} is not found (loaded with dlopen for {})", note.sonames.join(" or "), note.feature)
         })
@@ -218,7 +215,7 @@ fn simulate(rootfs: &Rootfs, file: &UsrPath, mode: SearchMode) -> LinkResult {
 
 /// Excuses libraries that fail alone and have programs that load them, all of which link.
 fn excuse_indirect(rootfs: &Rootfs, linked: &mut [LinkResult]) {
-    let is_program = |file: &UsrPath| matches!(rootfs.tree.file_info(file.as_str()), Some(FileInfo::Elf(info)) if info.interp.is_some());
+    let is_program = |file: &UsrPath| rootfs.elf(file).is_some_and(|info| info.interp.is_some());
     let mut loaders: BTreeMap<UsrPath, Vec<UsrPath>> = BTreeMap::new();
     let mut broken: BTreeSet<UsrPath> = BTreeSet::new();
     for program in linked.iter().filter(|one| is_program(&one.file)) {
@@ -229,11 +226,8 @@ fn excuse_indirect(rootfs: &Rootfs, linked: &mut [LinkResult]) {
             loaders.entry(library.clone()).or_default().push(program.file.clone());
         }
     }
+    loaders.retain(|_, programs| programs.iter().all(|program| !broken.contains(program)));
     for library in linked.iter_mut().filter(|one| !one.problems.is_empty() && !is_program(&one.file)) {
-        if let Some(programs) = loaders.get(&library.file)
-            && programs.iter().all(|program| !broken.contains(program))
-        {
-            library.satisfied_by.clone_from(programs);
-        }
+        library.satisfied_by = loaders.remove(&library.file).unwrap_or_default();
     }
 }

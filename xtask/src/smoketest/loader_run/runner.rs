@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::loader_failure::LoaderHealth;
 use super::loader_output::LoaderOutput;
@@ -12,15 +12,12 @@ use crate::smoketest::rootfs::{self, Rootfs};
 use crate::smoketest::sandbox::Sandbox;
 use coreos_types::error::Result;
 use usr::path::UsrPath;
-use usr::tree::NodeKind;
 
 /// A method of running the loader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoaderRunner {
-    /// Natively.
-    Native(Sandbox),
-    /// With this program of qemu-user, for a foreign board.
-    Qemu(PathBuf, Sandbox),
+    /// The loader itself; emulated by qemu-user for a foreign board.
+    Confined(Sandbox),
     /// Simulated with the model of the loader; the reason.
     Simulated(String),
 }
@@ -28,10 +25,7 @@ pub enum LoaderRunner {
 impl fmt::Display for LoaderRunner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            LoaderRunner::Native(sandbox) => write!(f, "the image's loader, {}", sandbox.describe()),
-            LoaderRunner::Qemu(program, sandbox) => {
-                write!(f, "the image's loader, emulated by {}, {}", program.display(), sandbox.describe())
-            }
+            LoaderRunner::Confined(sandbox) => write!(f, "the image's loader, {sandbox}"),
             LoaderRunner::Simulated(reason) => write!(f, "a model of the loader, not the loader: {reason}"),
         }
     }
@@ -44,54 +38,44 @@ impl LoaderRunner {
     /// The reason why the loader, which this machine could run, cannot be confined.
     pub(super) fn detect(rootfs: &Rootfs) -> std::result::Result<LoaderRunner, String> {
         let machine = rootfs.board.machine();
-        if machine == std::env::consts::ARCH {
-            let sandbox = Sandbox::detect(&rootfs.path, None, unreadable_files(rootfs))?;
-            return Ok(LoaderRunner::Native(sandbox));
+        let mut emulator = None;
+        if machine != std::env::consts::ARCH {
+            let names = [format!("qemu-{machine}-static"), format!("qemu-{machine}")];
+            emulator = names.iter().filter_map(|name| find_in_path(name)).find(|path| is_static(path));
+            if emulator.is_none() {
+                let board = rootfs.board;
+                let reason = format!("{board} is a foreign board, and no static {} is installed", names[0]);
+                return Ok(LoaderRunner::Simulated(reason));
+            }
         }
-        let names = [format!("qemu-{machine}-static"), format!("qemu-{machine}")];
-        let Some(program) = names.iter().filter_map(|name| find_in_path(name)).find(|path| is_static(path))
-        else {
-            return Ok(LoaderRunner::Simulated(format!(
-                "{} is a foreign board, and no static {} is installed",
-                rootfs.board, names[0]
-            )));
-        };
-        let sandbox = Sandbox::detect(&rootfs.path, Some(program.clone()), unreadable_files(rootfs))?;
-        Ok(LoaderRunner::Qemu(program, sandbox))
-    }
-
-    /// Lists what one file loads (`ld.so --list`, ld.so(8)). Options alone reach the loader: its environment is empty.
-    pub(super) fn list(
-        &self,
-        loader: &UsrPath,
-        file: &UsrPath,
-        mode: SearchMode,
-        health: &LoaderHealth,
-    ) -> Result<LoaderOutput> {
-        let sandbox = match self {
-            LoaderRunner::Native(sandbox) | LoaderRunner::Qemu(_, sandbox) => sandbox,
-            LoaderRunner::Simulated(_) => return Ok(LoaderOutput::default()),
-        };
-        let absolute = |path| Path::new("/usr").join(rootfs::os_path(path)).into_os_string();
-        let mut command = vec![absolute(loader)];
-        if mode == SearchMode::LibraryPath {
-            command.extend(["--library-path", LIBRARY_PATH].map(OsString::from));
-        }
-        command.extend([OsString::from("--list"), absolute(file)]);
-        let run = sandbox.run(&command, &|| health.is_stopped());
-        Ok(LoaderOutput::from_run(&run.inspect_err(|_| health.stop())?))
+        Sandbox::detect(&rootfs.path, emulator, owner_only_files(rootfs)).map(LoaderRunner::Confined)
     }
 }
 
+/// Lists what one file loads (`ld.so --list`, ld.so(8)). Options alone reach the loader: its environment is empty.
+pub(super) fn list(
+    sandbox: &Sandbox,
+    loader: &UsrPath,
+    file: &UsrPath,
+    mode: SearchMode,
+    health: &LoaderHealth,
+) -> Result<LoaderOutput> {
+    let absolute = |path| Path::new("/usr").join(rootfs::os_path(path)).into_os_string();
+    let mut command = vec![absolute(loader)];
+    if mode == SearchMode::LibraryPath {
+        command.extend(["--library-path", LIBRARY_PATH].map(OsString::from));
+    }
+    command.extend([OsString::from("--list"), absolute(file)]);
+    let run = sandbox.run(&command, &|| health.is_stopped());
+    Ok(LoaderOutput::from_run(&run.inspect_err(|_| health.stop())?))
+}
+
 /// ELF files that their owner alone may read, as sudo is: the confined loader reads copies.
-fn unreadable_files(rootfs: &Rootfs) -> Vec<OsString> {
-    let is_unreadable = |path: &&UsrPath| {
-        rootfs
-            .tree
-            .get(path.as_str())
-            .is_some_and(|node| matches!(node.kind, NodeKind::File { .. }) && node.mode & 0o004 == 0)
+fn owner_only_files(rootfs: &Rootfs) -> Vec<OsString> {
+    let is_owner_only = |path: &&UsrPath| {
+        rootfs.tree.get(path.as_str()).is_some_and(|node| node.kind.is_file() && node.mode & 0o004 == 0)
     };
-    rootfs.linked_files().filter(is_unreadable).map(rootfs::os_path).collect()
+    rootfs.linked_files().filter(is_owner_only).map(rootfs::os_path).collect()
 }
 
 /// Whether a program needs no loader of its own, and so runs in any root directory.

@@ -19,7 +19,7 @@ use rustix::process::{Resource, Rlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid};
 
 use super::Sandbox;
-use super::user_map::UserMap;
+use super::user_map::{SANDBOX_UID, UserMap};
 use coreos_types::error::{Error, Result, ResultExt};
 
 /// The first argument of this entry point.
@@ -50,7 +50,7 @@ const MAX_EMULATOR_THREADS: u64 = 16;
 pub(super) fn arguments(sandbox: &Sandbox, program: &[OsString]) -> Vec<OsString> {
     let namespace = fs::read_link("/proc/self/ns/user").unwrap_or_default();
     let uid = match sandbox.user {
-        UserMap::Unprivileged(uid) => uid.to_string(),
+        UserMap::Unprivileged => SANDBOX_UID.to_string(),
         UserMap::Caller => String::new(),
     };
     let mut words =

@@ -20,7 +20,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use self::user_map::UserMap;
+use self::user_map::{SANDBOX_UID, UserMap};
 use super::host::{PATH, missing_programs};
 use coreos_types::error::{Error, Result, ResultExt};
 
@@ -104,6 +104,18 @@ impl fmt::Display for End {
     }
 }
 
+impl fmt::Display for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(emulator) = &self.emulator {
+            write!(f, "emulated by {}, ", emulator.display())?;
+        }
+        match self.user {
+            UserMap::Unprivileged => write!(f, "confined, user ID {SANDBOX_UID}"),
+            UserMap::Caller => f.write_str("confined, a user namespace"),
+        }
+    }
+}
+
 impl Sandbox {
     /// The sandbox for a root filesystem, tried once with no program in it.
     ///
@@ -118,29 +130,18 @@ impl Sandbox {
             return Err(format!("{missing} (util-linux)"));
         }
         let tool = std::env::current_exe().map_err(|error| format!("cannot locate this program: {error}"))?;
-        let user = UserMap::of_process();
-        let unreadable = if user.can_be_chosen_by_root() { unreadable } else { Vec::new() };
-        let mut sandbox = Sandbox { tool, rootfs: rootfs.to_owned(), user, emulator, unreadable };
-        let mut probe = sandbox.run(&[], &|| false);
-        if probe.is_err() && sandbox.user.can_be_chosen_by_root() {
-            // In a container with few user IDs, root may still create user namespaces like an unprivileged user.
-            sandbox.user = UserMap::Caller;
-            sandbox.unreadable.clear();
-            probe = sandbox.run(&[], &|| false).or(probe);
-        }
-        match probe {
-            Ok(_) => Ok(sandbox),
-            Err(error) => Err(error.causes.last().cloned().unwrap_or(error.message)),
-        }
-    }
-
-    /// A phrase for reports.
-    pub fn describe(&self) -> String {
-        let user = match self.user {
-            UserMap::Unprivileged(uid) => format!("user ID {uid}"),
-            UserMap::Caller => "a user namespace".to_owned(),
+        let with_user = |user, unreadable| {
+            let (tool, rootfs, emulator) = (tool.clone(), rootfs.to_owned(), emulator.clone());
+            let sandbox = Sandbox { tool, rootfs, user, emulator, unreadable };
+            sandbox.run(&[], &|| false).map(|_| sandbox)
         };
-        format!("confined, {user}")
+        let tried = match UserMap::of_process() {
+            UserMap::Caller => with_user(UserMap::Caller, Vec::new()),
+            // In a container with few user IDs, root may still create user namespaces like an unprivileged user.
+            UserMap::Unprivileged => with_user(UserMap::Unprivileged, unreadable)
+                .or_else(|error| with_user(UserMap::Caller, Vec::new()).map_err(|_| error)),
+        };
+        tried.map_err(|error| error.causes.last().cloned().unwrap_or(error.message))
     }
 
     /// Runs a program, an absolute path in the root filesystem, with its arguments, until `is_stopped`. No arguments at

@@ -6,29 +6,24 @@ use std::io;
 use crate::smoketest::host::is_root;
 
 /// The user ID of confined programs where the caller is root: no account has it.
-const SANDBOX_UID: u32 = 65_533;
+pub(super) const SANDBOX_UID: u32 = 65_533;
 
 /// Which user a confined program runs as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum UserMap {
     /// The calling user, with rights inside the namespace only.
     Caller,
-    /// This user ID. The namespace maps all IDs of the caller to themselves.
-    Unprivileged(u32),
+    /// [`SANDBOX_UID`]. The namespace maps all IDs of the caller to themselves.
+    Unprivileged,
 }
 
 impl UserMap {
     pub(super) fn of_process() -> UserMap {
         let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
         match is_root() && includes(&map, SANDBOX_UID) {
-            true => UserMap::Unprivileged(SANDBOX_UID),
+            true => UserMap::Unprivileged,
             false => UserMap::Caller,
         }
-    }
-
-    /// Whether root may choose the user.
-    pub(super) fn can_be_chosen_by_root(self) -> bool {
-        self != UserMap::Caller
     }
 
     /// Writes the maps of a process that has just made its user namespace (user_namespaces(7)); `Caller` has been
