@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::build::{Build, BuildFailure, Cause};
+use super::build::{Build, Cause};
 use super::check_log::CheckLog;
 use crate::context::Context;
 use crate::images::ImageSet;
@@ -33,11 +33,11 @@ pub(super) fn check(build: &Build<'_>, images: &ImageSet<'_>, checks: &mut Check
         checks.pass("build", steps, &format!("{:.1} s, log: {log}", outcome.took.as_secs_f64()));
         return Ok(true);
     };
-    let BuildFailure { command, status, last_lines, cause } = &failure;
-    let explained = explain(build, cause, checks);
+    let cause = failure.cause(build);
+    let explained = explain(build, &cause, checks);
     let why = explained.as_ref().map(|(why, _)| format!(": {why}")).unwrap_or_default();
-    let lines: String = last_lines.lines().map(|line| format!("  | {line}\n")).collect();
-    let mut message = format!("{command} failed ({status}){why}\n{lines}full log: {log}");
+    let lines: String = failure.last_lines().iter().map(|line| format!("  | {line}\n")).collect();
+    let mut message = format!("{} failed ({}){why}\n{lines}full log: {log}", failure.command, failure.status);
     let is_outside = matches!(
         cause,
         Cause::ProgramNotInstalled(_) | Cause::Configure(_) | Cause::Network { .. } | Cause::NoSpace

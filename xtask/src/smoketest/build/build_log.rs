@@ -19,10 +19,10 @@ pub(super) struct BuildLog {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct FailedCommand {
+pub(in crate::smoketest) struct FailedCommand {
     /// The command, as a line for a shell.
-    pub(super) command: String,
-    pub(super) status: ExitStatus,
+    pub(in crate::smoketest) command: String,
+    pub(in crate::smoketest) status: ExitStatus,
     /// The end of what the command printed, at most [`MAX_OUTPUT`] bytes.
     pub(super) output: String,
 }
@@ -44,7 +44,7 @@ command=$!
 { while read -r _; do :; done; kill -KILL 0; } <&3 > /dev/null 2>&1 &
 wait $command"#;
 
-/// The time of the last sign of life of the build with this log, and some seconds; `None` without a log.
+/// The modification time of a log, which a running build updates, plus 2 s; `None` if the log does not exist.
 pub(super) fn last_written(path: &Path) -> Option<SystemTime> {
     Some(fs::symlink_metadata(path).ok()?.modified().ok()? + Duration::from_secs(2))
 }
@@ -74,19 +74,18 @@ impl BuildLog {
         Ok(None)
     }
 
-    /// Runs a command without standard input until it exits; returns the command if it fails.
+    /// Runs a command of [`supervised`] without standard input until it exits; returns the command if it fails.
     ///
     /// # Errors
     /// The program is not installed or cannot be started, or the log cannot be written.
-    pub(super) fn run(&mut self, command: Command) -> Result<Option<FailedCommand>> {
+    pub(super) fn run(&mut self, mut command: Command) -> Result<Option<FailedCommand>> {
         let line = shell_line(&command);
         let cannot_write = || format!("cannot write {}", self.path.display());
         writeln!(self.file, "$ {line}").with_context(cannot_write)?;
         let start = self.file.stream_position().with_context(cannot_write)?;
         let output = || self.file.try_clone().with_context(cannot_write);
-        let mut shell = with_supervisor(&command);
-        shell.stdin(Stdio::piped()).stdout(output()?).stderr(output()?);
-        let mut child = shell.spawn().with_context(|| format!("cannot run {line}"))?;
+        command.stdin(Stdio::piped()).stdout(output()?).stderr(output()?);
+        let mut child = command.spawn().with_context(|| format!("cannot run {line}"))?;
         // `Child::wait` would close it.
         let lifeline = child.stdin.take();
         let deadline = Instant::now() + MAX_TIME;
@@ -94,22 +93,18 @@ impl BuildLog {
             if let Some(status) = child.try_wait().with_context(|| format!("cannot wait for {line}"))? {
                 break status;
             }
-            // See `last_written`. Errors have no effect: the log is written anyway.
+            // Heartbeat for `last_written`. An error is ignored: writing the log updates the time too.
             let _ = self.file.set_modified(SystemTime::now());
             let len = self.file.metadata().map_or(0, |log| log.len());
-            let limit = match () {
-                () if Instant::now() > deadline => {
-                    format!("did not end within {} h", MAX_TIME.as_secs() / 3600)
-                }
-                () if len > MAX_LOG_LEN => format!("printed more than {} MiB", MAX_LOG_LEN >> 20),
-                () => {
-                    std::thread::sleep(Duration::from_millis(20));
-                    continue;
-                }
-            };
-            drop(lifeline);
-            let _ = child.wait();
-            return Err(Error::failed(format!("{line} {limit}")));
+            let is_late = Instant::now() > deadline;
+            if is_late || len > MAX_LOG_LEN {
+                drop(lifeline);
+                let _ = child.wait();
+                let too_much = format!("printed more than {} MiB", MAX_LOG_LEN >> 20);
+                let too_late = format!("did not end within {} h", MAX_TIME.as_secs() / 3600);
+                return Err(Error::failed(format!("{line} {}", if is_late { too_late } else { too_much })));
+            }
+            std::thread::sleep(Duration::from_millis(20));
         };
         drop(lifeline);
         self.commands.push(line.clone());
@@ -121,39 +116,27 @@ impl BuildLog {
 
     /// The end of the log, from `start` on at most.
     fn read_from(&mut self, start: u64) -> Result<String> {
-        let mut read = || -> std::io::Result<Vec<u8>> {
-            let end = self.file.seek(SeekFrom::End(0))?;
-            self.file.seek(SeekFrom::Start(start.max(end.saturating_sub(MAX_OUTPUT))))?;
-            let mut bytes = Vec::new();
-            (&mut self.file).take(MAX_OUTPUT).read_to_end(&mut bytes)?;
-            Ok(bytes)
-        };
-        let bytes = read().with_path("cannot read", &self.path)?;
+        let mut bytes = Vec::new();
+        let end = self.file.seek(SeekFrom::End(0));
+        let begin =
+            end.and_then(|end| self.file.seek(SeekFrom::Start(start.max(end.saturating_sub(MAX_OUTPUT)))));
+        let read = begin.and_then(|_| (&mut self.file).take(MAX_OUTPUT).read_to_end(&mut bytes));
+        read.with_path("cannot read", &self.path)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 }
 
-/// The same command below a shell that ends it when this program ends.
-fn with_supervisor(command: &Command) -> Command {
+/// A program below a shell that ends it when this program ends; for [`BuildLog::run`].
+pub(super) fn supervised(program: &str) -> Command {
     let mut shell = Command::new("sh");
-    shell.args(["-c", KILL_GROUP_ON_STDIN_EOF, "build"]).arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => shell.env(name, value),
-            None => shell.env_remove(name),
-        };
-    }
-    if let Some(directory) = command.get_current_dir() {
-        shell.current_dir(directory);
-    }
-    shell.process_group(0);
+    shell.args(["-c", KILL_GROUP_ON_STDIN_EOF, "build", program]).process_group(0);
     shell
 }
 
-/// The command as a line for a shell, without its environment.
+/// A supervised command as a line for a shell, without its environment.
 fn shell_line(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(|word| quote(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
+    let words = command.get_args().skip(3).map(|word| quote(&word.to_string_lossy()));
+    words.collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -162,7 +145,7 @@ mod tests {
     use super::*;
 
     fn sh(script: &str) -> Command {
-        let mut command = Command::new("sh");
+        let mut command = supervised("sh");
         command.args(["-c", script]);
         command
     }

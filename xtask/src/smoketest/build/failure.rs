@@ -2,25 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::ExitStatus;
-use std::sync::LazyLock;
 
 use regex::Regex;
 
 use super::Build;
 use super::build_log::FailedCommand;
-
-#[derive(Debug, Clone)]
-pub(in crate::smoketest) struct BuildFailure {
-    /// The command that failed, as a line for a shell.
-    pub command: String,
-    /// Its exit status.
-    pub status: ExitStatus,
-    /// The last lines that it printed.
-    pub last_lines: String,
-    /// Why it failed.
-    pub cause: Cause,
-}
 
 /// Why a build failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,16 +39,17 @@ pub(in crate::smoketest) enum Cause {
 /// Number of last lines that are printed.
 const LAST_LINES: usize = 30;
 
-impl BuildFailure {
-    /// Finds the cause in the output of the command that failed.
-    pub(super) fn diagnose(build: &Build<'_>, failed: FailedCommand) -> BuildFailure {
-        let FailedCommand { command, status, output } = failed;
-        let lines: Vec<&str> = output.lines().filter(|line| !line.trim().is_empty()).collect();
-        let last_lines = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
-        let flavors: Vec<String> =
-            build.flavors.values().flatten().map(|flavor| flavor.as_str().to_owned()).collect();
-        let cause = diagnose(build.tree, &flavors, &output);
-        BuildFailure { command, status, last_lines, cause }
+impl FailedCommand {
+    /// The last lines that the command printed.
+    pub(in crate::smoketest) fn last_lines(&self) -> Vec<&str> {
+        let lines: Vec<&str> = self.output.lines().filter(|line| !line.trim().is_empty()).collect();
+        lines[lines.len().saturating_sub(LAST_LINES)..].to_vec()
+    }
+
+    /// Finds the cause in the output.
+    pub(in crate::smoketest) fn cause(&self, build: &Build<'_>) -> Cause {
+        let flavors = build.flavors.values().flatten().map(|flavor| flavor.as_str().to_owned());
+        diagnose(build.tree, &flavors.collect::<Vec<_>>(), &self.output)
     }
 }
 
@@ -80,21 +67,21 @@ fn diagnose(tree: &Path, flavors: &[String], output: &str) -> Cause {
     let joined = |name: &str| {
         !flavors.iter().any(|flavor| flavor == name) && flavors.iter().any(|f| name.starts_with(f.as_str()))
     };
-    let names = MAKEFILE.iter().flat_map(|regex| regex.captures_iter(output));
-    if names.into_iter().any(|found| joined(&found[1])) {
+    let makefiles = Regex::new(MAKEFILE).ok();
+    if makefiles.is_some_and(|regex| regex.captures_iter(output).any(|found| joined(&found[1]))) {
         return Cause::FlavorsJoined;
     }
     if let Some(network) = find_failed_download(tree, flavors, output) {
         return network;
     }
-    let first = |regex: &Option<Regex>| {
-        let found = regex.as_ref()?.captures(output)?;
+    let first = |pattern: &str| {
+        let found = Regex::new(pattern).ok()?.captures(output)?;
         found.iter().skip(1).flatten().next().map(|group| group.as_str().trim().to_owned())
     };
-    if let Some(program) = first(&NOT_INSTALLED) {
+    if let Some(program) = first(NOT_INSTALLED) {
         return Cause::ProgramNotInstalled(program);
     }
-    if let Some(message) = first(&CONFIGURE) {
+    if let Some(message) = first(CONFIGURE) {
         return Cause::Configure(message);
     }
     if output.contains("No rule to make target") {
@@ -103,10 +90,9 @@ fn diagnose(tree: &Path, flavors: &[String], output: &str) -> Cause {
     Cause::Unknown
 }
 
-/// A download that failed: by the program's message, else by its exit status in a recipe that
-/// downloads.
+/// A download that failed: by the program's message, else by its exit status in a recipe that downloads.
 fn find_failed_download(tree: &Path, flavors: &[String], output: &str) -> Option<Cause> {
-    let recipe = RECIPE.as_ref()?.captures(output);
+    let recipe = Regex::new(RECIPE).ok()?.captures(output);
     let makefile = recipe.as_ref().map(|found| &found[1]);
     let text = makefile.and_then(|path| fs::read_to_string(tree.join(path)).ok()).unwrap_or_default();
     let downloads = ["wget ", "curl ", "git clone", "git fetch"].iter().any(|program| text.contains(program));
@@ -115,7 +101,7 @@ fn find_failed_download(tree: &Path, flavors: &[String], output: &str) -> Option
     if !is_quiet_failure && !NETWORK_WORDS.iter().any(|words| output.contains(words)) {
         return None;
     }
-    let url = URL.as_ref()?;
+    let url = Regex::new(URL).ok()?;
     let last_url = |text: &str| url.find_iter(text).last().map(|found| found.as_str().to_owned());
     let of_recipe = makefile.and_then(|path| path.strip_prefix("stage1/usr_from_")?.split('/').next());
     let of_url = last_url(output).and_then(|url| flavor_that_downloads(tree, flavors, &url));
@@ -159,29 +145,20 @@ const NETWORK_WORDS: &[&str] = &[
 const NETWORK_STATUS: &[&str] = &["4", "8", "6", "7", "22", "28", "35", "56", "128"];
 
 /// The makefile of a recipe that failed, and its exit status.
-static RECIPE: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"\*\*\* \[([^\]:]+):[0-9]+: [^\]]+\] Error ([0-9]+)").ok());
+const RECIPE: &str = r"\*\*\* \[([^\]:]+):[0-9]+: [^\]]+\] Error ([0-9]+)";
 /// A makefile of a flavor that make did not find; the name of the flavor.
-static MAKEFILE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"stage1/usr_from_([a-z0-9]+)/usr_from_[a-z0-9]+\.mk: No such file or directory").ok()
-});
-static URL: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"https?://[^ \t\n'"`)]+"#).ok());
+const MAKEFILE: &str = r"stage1/usr_from_([a-z0-9]+)/usr_from_[a-z0-9]+\.mk: No such file or directory";
+const URL: &str = r#"https?://[^ \t\n'"`)]+"#;
 /// Messages of shells, env, make, Perl, Go, configure and `stage1/Makefile` for a missing program.
-static NOT_INSTALLED: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(
-        r"(?mx)
+const NOT_INSTALLED: &str = r"(?mx)
         ^[^\n]*:\ (?:line\ [0-9]+:\ |[0-9]+:\ )?([A-Za-z0-9_./+-]+):\ (?:[Cc]ommand\ )?not\ found$
         | ^(?:env|/usr/bin/env):\ [\x27\x22‘]?([A-Za-z0-9_./+-]+)[\x27\x22’]?:\ No\ such\ file\ or\ directory$
         | ^make(?:\[[0-9]+\])?:\ ([A-Za-z0-9_+-]+):\ No\ such\ file\ or\ directory$
         | Can\x27t\ exec\ \x22([^\x22]+)\x22:\ No\ such\ file\ or\ directory
         | exec:\ \x22([^\x22]+)\x22:\ executable\ file\ not\ found
         | ^([A-Za-z0-9_+-]+)\ is\ not\ installed
-        | configure:\ error:\ (?:\*\*\*\ )?(?:required\ program\ )?[\x27\x22]?([A-Za-z0-9_+-]+)[\x27\x22]?\ (?:is\ )?not\ found",
-    )
-    .ok()
-});
-static CONFIGURE: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"(?m)^configure: error: (?:\*\*\* )?(.+)$").ok());
+        | configure:\ error:\ (?:\*\*\*\ )?(?:required\ program\ )?[\x27\x22]?([A-Za-z0-9_+-]+)[\x27\x22]?\ (?:is\ )?not\ found";
+const CONFIGURE: &str = r"(?m)^configure: error: (?:\*\*\* )?(.+)$";
 
 #[cfg(test)]
 mod tests {

@@ -22,7 +22,7 @@ use coreos_types::release::{Board, Flavor, SystemdVersion};
 
 use self::build_log::{BuildLog, FailedCommand};
 use self::checkout::TrackedFiles;
-pub(super) use self::failure::{BuildFailure, Cause};
+pub(super) use self::failure::Cause;
 pub(super) use self::output::rootfs_before_rkt;
 
 /// The parameters of a build.
@@ -50,7 +50,7 @@ pub(super) struct BuildOutcome {
     /// The commands that ran, for display.
     pub commands: Vec<String>,
     /// `None` where every command succeeded.
-    pub failure: Option<BuildFailure>,
+    pub failure: Option<FailedCommand>,
     /// The file with the output of all commands.
     pub log: PathBuf,
     /// Wall-clock time.
@@ -155,7 +155,6 @@ impl Build<'_> {
                 break;
             }
         }
-        let failure = failure.map(|output| BuildFailure::diagnose(self, output));
         let BuildLog { path, commands, .. } = log;
         Ok(BuildOutcome { commands, failure, log: path, took: started.elapsed(), restored })
     }
@@ -181,7 +180,7 @@ impl Build<'_> {
 
     /// A command in the tree; the environment is passed on, messages are in English.
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
+        let mut command = build_log::supervised(program);
         command.current_dir(self.tree).env("LC_ALL", "C");
         command
     }
