@@ -6,7 +6,8 @@
 //! input.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::Path;
 
 use xshell::{Shell, cmd};
 
@@ -130,14 +131,13 @@ impl Git<'_> {
         let list =
             ["config", "-z", "--name-only", "--get-regexp", r"^filter\..*\.(clean|smudge|process|required)$"];
         let names = self.run(&list).unwrap_or_default();
-        let mut count = 0;
-        for name in names.split('\0').filter(|name| !name.is_empty()) {
-            self.shell.set_var(format!("GIT_CONFIG_KEY_{count}"), name);
+        let names: Vec<&str> = names.split_terminator('\0').collect();
+        for (index, name) in names.iter().enumerate() {
+            self.shell.set_var(format!("GIT_CONFIG_KEY_{index}"), name);
             let value = if name.ends_with(".required") { "false" } else { "" };
-            self.shell.set_var(format!("GIT_CONFIG_VALUE_{count}"), value);
-            count += 1;
+            self.shell.set_var(format!("GIT_CONFIG_VALUE_{index}"), value);
         }
-        self.shell.set_var("GIT_CONFIG_COUNT", count.to_string());
+        self.shell.set_var("GIT_CONFIG_COUNT", names.len().to_string());
     }
 
     fn commit(&self, files: &[&str], message: &str) -> Result<String> {
@@ -174,12 +174,8 @@ impl Git<'_> {
     fn committed(&self, file: &str) -> Result<Option<CommittedFile>> {
         let listed = self.run(&["ls-tree", "-z", "HEAD", "--", file])?;
         // MODE TYPE OID\tPATH
-        let mut words = listed.split('\t').next().unwrap_or_default().split(' ');
-        let (mode, kind, oid) = (words.next(), words.next(), words.next());
-        Ok(match (mode, kind, oid) {
-            (Some(mode), Some("blob"), Some(oid)) => {
-                Some(CommittedFile { mode: mode.to_owned(), oid: oid.to_owned() })
-            }
+        Ok(match listed.split([' ', '\t']).collect::<Vec<_>>()[..] {
+            [mode, "blob", oid, ..] => Some(CommittedFile { mode: mode.to_owned(), oid: oid.to_owned() }),
             _ => None,
         })
     }
@@ -207,8 +203,8 @@ impl Git<'_> {
         let branch = self.run(&["symbolic-ref", "--quiet", "HEAD"]).unwrap_or_default();
         let (branch, directory) = (branch.trim(), self.run(&["rev-parse", "--absolute-git-dir"])?);
         let directory = Path::new(directory.trim_end_matches('\n'));
-        let (reference, log) = (branch.to_owned(), format!("logs/{branch}"));
-        for name in ["index", "HEAD", "packed-refs", "objects", "logs/HEAD", &reference, &log] {
+        let log = format!("logs/{branch}");
+        for name in ["index", "HEAD", "packed-refs", "objects", "logs/HEAD", branch, &log] {
             let path = self.run(&["rev-parse", "--git-path", name])?;
             let path = self.root.join(path.trim_end_matches('\n'));
             let below = path.ancestors().take_while(|part| *part != directory && part.starts_with(directory));
@@ -226,9 +222,8 @@ impl Git<'_> {
     /// A value of the user's own configuration, never the repository's.
     fn user_config(&self, key: &str) -> Option<String> {
         let read = |scope| {
-            let value =
-                cmd!(self.shell, "git config {scope} --get {key}").quiet().ignore_stderr().read().ok()?;
-            (!value.is_empty()).then_some(value)
+            let value = cmd!(self.shell, "git config {scope} --get {key}").quiet().ignore_stderr().read();
+            value.ok().filter(|value| !value.is_empty())
         };
         read("--global").or_else(|| read("--system"))
     }
@@ -239,7 +234,7 @@ impl Git<'_> {
 
     fn run_with(&self, arguments: &[&str], stdin: Option<&[u8]>, index: Option<&Path>) -> Result<String> {
         let root = self.root;
-        let mut overrides: Vec<String> = OVERRIDES.iter().map(ToString::to_string).collect();
+        let mut overrides = OVERRIDES.map(str::to_owned).to_vec();
         if arguments.contains(&"-S") {
             for (keys, default) in SIGNERS {
                 let program = keys.iter().find_map(|key| self.user_config(key));
@@ -247,8 +242,7 @@ impl Git<'_> {
                 overrides.extend(keys.iter().map(|key| format!("{key}={program}")));
             }
         }
-        let overrides: Vec<String> =
-            overrides.into_iter().flat_map(|value| ["-c".to_owned(), value]).collect();
+        let overrides = overrides.iter().flat_map(|value| ["-c", value]);
         // File names are literal, not patterns.
         let mut git = cmd!(self.shell, "git --literal-pathspecs {overrides...} -C {root} {arguments...}");
         if let Some(index) = index {
@@ -287,18 +281,14 @@ pub fn is_tracked(root: &Path, path: &str) -> bool {
     tracked.is_ok_and(|names| !names.is_empty())
 }
 
-/// Creates a directory with mode 0700, which is removed with its contents on drop.
+/// Creates a directory for git's index.
 fn private_directory() -> Result<TempPath> {
-    use std::os::unix::fs::DirBuilderExt as _;
+    let create = |number| match TempPath::create_dir(&format!(".xtask-index-{}-{number}", std::process::id()))
+    {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => None,
+        created => Some(created),
+    };
     let cannot = || "cannot create a temporary directory for git's index";
-    for number in 0..64 {
-        let path: PathBuf =
-            std::env::temp_dir().join(format!(".xtask-index-{}-{number}", std::process::id()));
-        match fs::DirBuilder::new().mode(0o700).create(&path) {
-            Ok(()) => return Ok(TempPath::new(path)),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error).with_context(cannot),
-        }
-    }
-    Err(Error::failed(cannot()).with_cause("every name exists"))
+    let created = (0..64).find_map(create);
+    created.ok_or_else(|| Error::failed(cannot()).with_cause("every name exists"))?.with_context(cannot)
 }

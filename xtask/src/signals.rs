@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
@@ -99,6 +100,19 @@ impl TempPath {
         let path = path.into();
         lock(&TEMP_PATHS).insert(path.clone());
         TempPath { path }
+    }
+
+    /// Creates a directory with mode 0700 in the system's temporary directory.
+    ///
+    /// # Errors
+    /// The name exists, or the directory cannot be created.
+    pub fn create_dir(name: &str) -> std::io::Result<TempPath> {
+        let path = std::env::temp_dir().join(name);
+        // Registered afterwards: only a directory created here is removed at the end.
+        with_signals_deferred(|| {
+            fs::DirBuilder::new().mode(0o700).create(&path)?;
+            Ok(TempPath::new(path))
+        })
     }
 
     /// The path.
