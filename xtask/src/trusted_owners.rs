@@ -8,7 +8,7 @@
 mod accounts;
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
@@ -99,10 +99,8 @@ impl TrustedOwners {
         if self.is_listed(root) {
             return Ok(());
         }
-        match self.find_distrusted(root, MAX_DEPTH) {
-            None => Ok(()),
-            Some((path, reason)) => Err(distrusted_error(root, &path, &reason)),
-        }
+        let distrusted = self.find_distrusted(root, MAX_DEPTH);
+        distrusted.map_or(Ok(()), |(path, reason)| Err(distrusted_error(root, &path, &reason)))
     }
 
     /// Checks one file of a tree, such as a journal: the file and the directories above it up to the tree's root.
@@ -135,6 +133,9 @@ impl TrustedOwners {
     /// root filesystem holds files of many users, and git checks the owner of its directory itself.
     fn find_distrusted(&self, path: &Path, depth: usize) -> Option<(PathBuf, String)> {
         let found = fs::symlink_metadata(path).ok()?;
+        if found.is_dir() && depth < MAX_DEPTH && is_build_output(path.file_name()?, depth == MAX_DEPTH - 1) {
+            return None;
+        }
         if let Some(reason) = self.distrust_reason(&found) {
             return Some((path.to_owned(), reason));
         }
@@ -144,11 +145,7 @@ impl TrustedOwners {
         let mut entries: Vec<PathBuf> =
             fs::read_dir(path).ok()?.flatten().map(|entry| entry.path()).collect();
         entries.sort();
-        let is_output = |path: &PathBuf| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.starts_with("build-") || name == ".git" || name == "target"
-        };
-        entries.iter().filter(|path| !is_output(path)).find_map(|path| self.find_distrusted(path, depth - 1))
+        entries.iter().find_map(|path| self.find_distrusted(path, depth - 1))
     }
 
     /// Whether a tree is trusted by its path.
@@ -159,6 +156,11 @@ impl TrustedOwners {
             safe.iter().any(|value| is_match(value, &root))
         }
     }
+}
+
+/// Whether a directory of this name, in the root of a tree or elsewhere in it, is git's own or one that a build writes.
+pub fn is_build_output(name: &OsStr, is_in_root: bool) -> bool {
+    name == ".git" || is_in_root && name == "target" || name.as_encoded_bytes().starts_with(b"build-")
 }
 
 fn distrusted_error(root: &Path, path: &Path, reason: &str) -> Error {
@@ -195,9 +197,8 @@ fn read_safe_directories() -> Vec<PathBuf> {
 /// Parses values that each end in a NUL byte. An empty value clears the previous ones.
 fn parse_safe_directories(values: &[u8], home: Option<OsString>) -> Vec<PathBuf> {
     let mut paths = Vec::new();
-    for value in
-        values.split(|byte| *byte == 0).collect::<Vec<_>>().split_last().map_or(&[][..], |(_, all)| all)
-    {
+    for value in values.split_inclusive(|byte| *byte == 0) {
+        let value = value.strip_suffix(b"\0").unwrap_or(value);
         let path = PathBuf::from(OsString::from_vec(value.to_vec()));
         match (path.strip_prefix("~"), &home) {
             _ if value.is_empty() => paths.clear(),

@@ -24,37 +24,32 @@ impl Accounts {
     /// Whether a group is a user's private one: the user's primary group (for users that passwd does not name: the
     /// group of the same number), which has no other member and is nobody else's primary group.
     pub(super) fn is_private_group(&self, uid: u32, gid: u32) -> bool {
-        let number = |field: Option<&str>| field.and_then(|text| text.parse::<u32>().ok());
         let users: Vec<(&str, Option<u32>, Option<u32>)> = lines(&self.passwd)
             .map(|fields| {
-                (
-                    fields.first().copied().unwrap_or_default(),
-                    number(fields.get(2).copied()),
-                    number(fields.get(3).copied()),
-                )
+                (fields.first().copied().unwrap_or_default(), number(&fields, 2), number(&fields, 3))
             })
             .collect();
-        let own: Vec<&str> = users.iter().filter(|user| user.1 == Some(uid)).map(|user| user.0).collect();
-        let primary = users.iter().find(|user| user.1 == Some(uid)).map_or(Some(uid), |user| user.2);
-        let is_shared = users.iter().any(|user| user.1 != Some(uid) && user.2 == Some(gid));
-        let members = lines(&self.group)
-            .filter(|fields| number(fields.get(2).copied()) == Some(gid))
-            .flat_map(|fields| {
-                fields.get(3).copied().unwrap_or_default().split(',').map(str::trim).collect::<Vec<_>>()
-            })
-            .any(|member| !member.is_empty() && !own.contains(&member));
-        primary == Some(gid) && !is_shared && !members
+        let (own, others): (Vec<_>, Vec<_>) = users.into_iter().partition(|user| user.1 == Some(uid));
+        let primary = own.first().map_or(Some(uid), |user| user.2);
+        let is_other = |member: &str| !member.is_empty() && own.iter().all(|user| user.0 != member);
+        let has_members = lines(&self.group).filter(|fields| number(fields, 2) == Some(gid)).any(|fields| {
+            fields.get(3).is_some_and(|members| members.split(',').map(str::trim).any(is_other))
+        });
+        primary == Some(gid) && !has_members && others.iter().all(|user| user.2 != Some(gid))
     }
 
     /// `user alice (1000)`, or `user 1000` where passwd does not name the user.
     pub(super) fn describe(&self, uid: u32) -> String {
-        let name =
-            lines(&self.passwd).find(|fields| fields.get(2).and_then(|text| text.parse().ok()) == Some(uid));
-        match name.and_then(|fields| fields.first().copied()) {
-            Some(name) => format!("user {} ({uid})", name.escape_default()),
+        match lines(&self.passwd).find(|fields| number(fields, 2) == Some(uid)) {
+            Some(fields) => format!("user {} ({uid})", fields[0].escape_default()),
             None => format!("user {uid}"),
         }
     }
+}
+
+/// The number in a field.
+fn number(fields: &[&str], index: usize) -> Option<u32> {
+    fields.get(index)?.parse().ok()
 }
 
 fn lines(text: &str) -> impl Iterator<Item = Vec<&str>> {

@@ -22,7 +22,12 @@ fn tree() -> tempfile::TempDir {
     let tree = tempfile::tempdir().unwrap();
     fs::create_dir_all(tree.path().join("stage1/usr_from_coreos")).unwrap();
     fs::create_dir_all(tree.path().join("build-rkt/rootfs")).unwrap();
-    for file in ["Makefile", "stage1/usr_from_coreos/coreos-common.mk", "build-rkt/rootfs/passwd"] {
+    for file in [
+        "Makefile",
+        "stage1/usr_from_coreos/coreos-common.mk",
+        "build-rkt/rootfs/passwd",
+        "stage1/build-usr.mk",
+    ] {
         fs::write(tree.path().join(file), "").unwrap();
         fs::set_permissions(tree.path().join(file), fs::Permissions::from_mode(0o644)).unwrap();
     }
@@ -53,6 +58,7 @@ fn tree_with_mode_for_others_is_not_trusted() {
         ("stage1", 0o1777, false),
         ("stage1/usr_from_coreos/coreos-common.mk", 0o666, false),
         ("build-rkt/rootfs/passwd", 0o666, true),
+        ("stage1/build-usr.mk", 0o666, false),
     ] {
         let tree = tree();
         fs::set_permissions(tree.path().join(path), fs::Permissions::from_mode(mode)).unwrap();

@@ -1,11 +1,11 @@
 //! A scratch copy of a tree, from which lines are removed.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use crate::signals::TempPath;
+use crate::trusted_owners::is_build_output;
 use coreos_types::error::{Result, ResultExt};
 use manifest::plan::stage1_sources::Stage1Sources;
 use manifest::unneeded::UnneededLine;
@@ -20,10 +20,9 @@ pub(super) struct TreeCopy<'a> {
 impl<'a> TreeCopy<'a> {
     /// Copies a tree into the system's temporary directory, without earlier builds and git's files.
     pub(super) fn new(root: &Path, sources: &'a Stage1Sources) -> Result<TreeCopy<'a>> {
-        let path = std::env::temp_dir().join(format!("coreos-xtask-unneeded-{}", std::process::id()));
-        let mut new = fs::DirBuilder::new();
-        new.mode(0o700).create(&path).with_path("cannot create", &path)?;
-        let copy = TreeCopy { directory: TempPath::new(path), sources };
+        let name = format!("coreos-xtask-unneeded-{}", std::process::id());
+        let directory = TempPath::create_dir(&name).with_context(|| format!("cannot create {name}"))?;
+        let copy = TreeCopy { directory, sources };
         copy_directory(root, &copy.path(), true)?;
         Ok(copy)
     }
@@ -34,18 +33,12 @@ impl<'a> TreeCopy<'a> {
     }
 
     /// Writes the manifests without these lines.
-    pub(super) fn remove(&self, lines: &[&UnneededLine]) -> Result<()> {
-        let mut by_file: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        for line in lines {
-            by_file.entry(&line.file).or_default().insert(&line.path);
-        }
+    pub(super) fn write_without(&self, lines: &[&UnneededLine]) -> Result<()> {
         for (file, bytes) in &self.sources.manifests {
-            let removed = by_file.get(file.as_str()).cloned().unwrap_or_default();
+            let is_removed = |text: &str| lines.iter().any(|line| line.file == *file && line.path == text);
             let text = lossless_text::from_bytes(bytes);
-            let kept: String = text
-                .split_inclusive('\n')
-                .filter(|line| !removed.contains(line.trim_end_matches('\n')))
-                .collect();
+            let kept = text.split_inclusive('\n').filter(|line| !is_removed(line.trim_end_matches('\n')));
+            let kept: String = kept.collect();
             let path = self.path().join(file);
             fs::write(&path, lossless_text::to_bytes(&kept)).with_path("cannot write", &path)?;
         }
@@ -59,13 +52,11 @@ fn copy_directory(from: &Path, to: &Path, is_root: bool) -> Result<()> {
     for entry in fs::read_dir(from).with_context(about)? {
         let entry = entry.with_context(about)?;
         let (source, target) = (entry.path(), to.join(entry.file_name()));
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let is_left_out = name == ".git" || name == "target" && is_root || name.starts_with("build-");
         let kind = entry.file_type().with_context(about)?;
         if kind.is_symlink() {
             let link = fs::read_link(&source).with_context(about)?;
             symlink(link, &target).with_context(about)?;
-        } else if kind.is_dir() && !is_left_out {
+        } else if kind.is_dir() && !is_build_output(&entry.file_name(), is_root) {
             copy_directory(&source, &target, false)?;
         } else if kind.is_file() {
             fs::copy(&source, &target).with_context(about)?;

@@ -117,7 +117,7 @@ impl<'a> Trials<'a> {
 
     /// Builds and boots the copy without these lines and those removed before; the reason if that fails.
     fn test(&mut self, lines: &[&'a UnneededLine]) -> Result<Option<String>> {
-        self.copy.remove(&[&self.removed[..], lines].concat())?;
+        self.copy.write_without(&[&self.removed[..], lines].concat())?;
         self.runs += usize::from(!lines.is_empty());
         let without = count(self.removed.len() + lines.len(), "line");
         self.context.term.stage("testing", format!("a clean build and boot without {without}"));
