@@ -31,21 +31,13 @@ pub const MAKEFILES: [(&str, &str); 5] = [
     ("stage1/usr_from_kvm/usr_from_kvm.mk", include_str!("example/usr_from_kvm.mk")),
 ];
 
-/// The symlinks of the tree: path and target.
-pub const LINKS: [(&str, &str); 3] = [
-    (
-        "stage1/usr_from_kvm/manifest-amd64-usr.d/bash.manifest",
-        "../../usr_from_coreos/manifest-amd64-usr.d/bash.manifest",
-    ),
-    (
-        "stage1/usr_from_kvm/manifest-amd64-usr.d/journald.manifest",
-        "../../usr_from_coreos/manifest-amd64-usr.d/journald.manifest",
-    ),
-    (
-        "stage1/usr_from_kvm/manifest-amd64-usr.d/systemd.manifest",
-        "../../usr_from_coreos/manifest-amd64-usr.d/systemd.manifest",
-    ),
-];
+/// The symlinks of the tree, path and target: the kvm flavor has the manifests of the coreos flavor.
+pub fn links() -> [(String, String); 3] {
+    ["bash", "journald", "systemd"].map(|name| {
+        let file = format!("manifest-amd64-usr.d/{name}.manifest");
+        (format!("stage1/usr_from_kvm/{file}"), format!("../../usr_from_coreos/{file}"))
+    })
+}
 
 const BASH: &str = include_str!("example/bash.manifest");
 const JOURNALD: &str = include_str!("example/journald.manifest");

@@ -1,18 +1,18 @@
 //! The demo's directory below the system's temporary directory. It is removed when the program ends, however it ends.
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, symlink};
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
 use super::example;
-use crate::signals;
+use crate::signals::TempPath;
 use crate::trusted_owners::effective_uid;
 use coreos_types::error::{Error, Result, ResultExt};
 
 /// The directory with a copy of the example's tree, its signing key, and a cache.
 #[derive(Debug)]
 pub struct DemoDir {
-    root: signals::TempPath,
+    root: TempPath,
 }
 
 impl DemoDir {
@@ -21,14 +21,13 @@ impl DemoDir {
     /// # Errors
     /// The temporary directory cannot be written.
     pub fn make(signing_key: &str) -> Result<DemoDir> {
-        let path = std::env::temp_dir().join(format!("{PREFIX}{}", std::process::id()));
-        // An existing directory belongs to somebody else: only a directory created here is removed at the end.
-        fs::DirBuilder::new().mode(0o700).create(&path).with_path("cannot create", &path)?;
-        let scratch = DemoDir { root: signals::TempPath::new(path) };
+        let name = format!("{PREFIX}{}", std::process::id());
+        let root = TempPath::create_dir(&name).with_context(|| format!("cannot create {name}"))?;
+        let scratch = DemoDir { root };
         for (path, content) in example::FILES.into_iter().chain(example::MAKEFILES) {
             write_in_new_dir(&scratch.tree().join(path), |path| fs::write(path, content))?;
         }
-        for (path, target) in example::LINKS {
+        for (path, target) in example::links() {
             write_in_new_dir(&scratch.tree().join(path), |path| symlink(target, path))?;
         }
         write_in_new_dir(&scratch.signing_key(), |path| fs::write(path, signing_key))?;

@@ -1,6 +1,7 @@
 //! `cargo xtask demo`: the guide's example against a release server in this process.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use super::example;
 use super::scratch::{self, DemoDir};
@@ -22,11 +23,8 @@ const SPEED: u64 = 3 << 20;
 
 /// Runs the example; with `--serve` keeps tree and server up until a signal comes. Returns the exit code.
 pub fn run(term: &Term, args: &Demo, mut report: Report) -> u8 {
-    let session =
-        if args.env { print_env(&mut report).map(|()| None) } else { start(term, args, &mut report) };
-    if let Err(error) = &session {
-        report.error = Some(with_program(error.clone()));
-    }
+    let session = if args.env { print_env(&mut report) } else { run_example(term, args, &mut report) };
+    report.error = session.as_ref().err().cloned().map(with_program);
     if let Err(error) = term.print_report(&report) {
         term.print_error(&error);
         return 2;
@@ -37,11 +35,11 @@ pub fn run(term: &Term, args: &Demo, mut report: Report) -> u8 {
     report.exit_code()
 }
 
-fn print_env(report: &mut Report) -> Result<()> {
+fn print_env(report: &mut Report) -> Result<Option<DemoSession>> {
     let exports = scratch::served_env()?;
     report.extra.insert("env", exports.as_str().into());
     report.output = exports.lines().map(str::to_owned).collect();
-    Ok(())
+    Ok(None)
 }
 
 /// The server and the directory of the demo.
@@ -50,17 +48,15 @@ struct DemoSession {
     directory: DemoDir,
 }
 
-fn start(term: &Term, args: &Demo, report: &mut Report) -> Result<Option<DemoSession>> {
+fn run_example(term: &Term, args: &Demo, report: &mut Report) -> Result<Option<DemoSession>> {
     let session = DemoSession::start()?;
+    let url = session.server.url();
     if args.serve {
         session.print_commands(report)?;
-        term.stage("serving", format!("{} until Ctrl-C", session.server.url()));
+        term.stage("serving", format!("{url} until Ctrl-C"));
     } else {
         session.server.slow_down(SPEED);
-        term.stage(
-            "serving",
-            format!("{} and {} on {}", example::BEFORE.0, example::AFTER.0, session.server.url()),
-        );
+        term.stage("serving", format!("{} and {} on {url}", example::BEFORE.0, example::AFTER.0));
         session.bump(term, report)?;
     }
     Ok(Some(session))
@@ -82,60 +78,50 @@ impl DemoSession {
 
     /// The command itself, in this process.
     fn bump(&self, term: &Term, report: &mut Report) -> Result<()> {
-        let (tree, key) =
-            (self.directory.tree().into_os_string(), self.directory.signing_key().into_os_string());
-        let words = ["xtask", "bump-coreos", example::AFTER.0, "--mirror", &self.server.url()];
-        let words = words.map(OsString::from).into_iter();
-        let options = [OsString::from("--signing-key"), key, OsString::from("--repo"), tree];
-        let cli = cli::parse(words.chain(options)).map_err(bad_example)?;
+        let url = self.server.url();
+        let words = ["xtask", "bump-coreos", example::AFTER.0, "--mirror", &url].map(OsString::from);
+        let paths = [("--signing-key", self.directory.signing_key()), ("--repo", self.directory.tree())];
+        let options = paths.into_iter().flat_map(|(option, path)| [option.into(), path.into_os_string()]);
+        let cli = cli::parse(words.into_iter().chain(options)).map_err(bad_example)?;
         let Command::BumpCoreos(flags) = &cli.command else { return Ok(()) };
         let cache = Some(Cache::new(&self.directory.cache()));
         let context = Context { settings: Config::default(), cache, ..Context::load(term, &cli)? };
         bump_coreos(&context, flags, report)
     }
 
-    /// The guide's three commands: in JSON each by itself, in text short ones after the exports that they need.
+    /// The guide's three commands. JSON: complete commands. Text: the `export` lines, then short commands that use them.
     fn print_commands(&self, report: &mut Report) -> Result<()> {
-        let (tree, key) = (self.directory.tree(), self.directory.signing_key());
-        let (tree, key) = (tree.to_string_lossy().into_owned(), key.to_string_lossy().into_owned());
-        // The example's programs have no code: they can be cut out and compared, not linked or run.
-        let commands = [
-            format!("bump-coreos {}", example::AFTER.0),
-            "verify-manifests".into(),
-            "smoketest --no-link --no-run".into(),
-        ];
-        let from = format!("--mirror {} --signing-key {}", self.server.url(), quote(&key));
-        let by_itself = |command| format!("{} --repo {} {command} {from}", program(), quote(&tree));
-        report.extra.insert("commands", commands.iter().map(by_itself).collect::<Vec<_>>().into());
+        let text = |path: PathBuf| path.to_string_lossy().into_owned();
+        let (tree, key) = (text(self.directory.tree()), text(self.directory.signing_key()));
+        let (url, program) = (self.server.url(), program());
+        let (before, after) = (example::BEFORE.0, example::AFTER.0);
+        // The example's programs are ELF headers without code: link check and run would fail.
+        let commands = [&format!("bump-coreos {after}"), "verify-manifests", "smoketest --no-link --no-run"];
         let exports = [
-            ("XTASK_DEMO", tree.clone()),
-            ("XTASK_MIRROR", self.server.url()),
-            ("XTASK_SIGNING_KEY", key.clone()),
-            ("XTASK_CACHE_DIR", self.directory.cache().to_string_lossy().into_owned()),
+            ("XTASK_DEMO", &tree),
+            ("XTASK_MIRROR", &url),
+            ("XTASK_SIGNING_KEY", &key),
+            ("XTASK_CACHE_DIR", &text(self.directory.cache())),
         ];
-        let exports: Vec<String> =
-            exports.iter().map(|(name, value)| format!("export {name}={}", quote(value))).collect();
+        let exports = exports.map(|(name, value)| format!("export {name}={}", quote(value)));
         self.directory.store_env(&(exports.join("\n") + "\n"))?;
-        report.extra.insert("tree", tree.into());
-        report.extra.insert("mirror", self.server.url().into());
-        report.extra.insert("signing_key", key.into());
-        report.extra.insert("env", exports.join("\n").into());
+        let from = format!("--mirror {url} --signing-key {}", quote(&key));
+        let complete = commands.map(|command| format!("{program} --repo {} {command} {from}", quote(&tree)));
         report.output = vec![
+            format!("# A tree at {before}, and a server with {before} and {after}, until Ctrl-C."),
             format!(
-                "# A tree at {}, and a server with {} and {}, until Ctrl-C.",
-                example::BEFORE.0,
-                example::BEFORE.0,
-                example::AFTER.0
-            ),
-            format!(
-                "# Paste into a second terminal; for the exports alone: eval \"$({} demo --env)\"",
-                program()
+                "# Paste into a second terminal; for the exports alone: eval \"$({program} demo --env)\""
             ),
         ];
-        report.output.extend(exports);
-        report
-            .output
-            .extend(commands.map(|command| format!("{} --repo \"$XTASK_DEMO\" {command}", program())));
+        report.output.extend_from_slice(&exports);
+        report.output.extend(commands.map(|command| format!("{program} --repo \"$XTASK_DEMO\" {command}")));
+        report.extra.extend([
+            ("commands", complete.to_vec().into()),
+            ("tree", tree.into()),
+            ("mirror", url.into()),
+            ("signing_key", key.into()),
+            ("env", exports.join("\n").into()),
+        ]);
         Ok(())
     }
 }

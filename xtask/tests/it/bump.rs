@@ -27,8 +27,8 @@ pub(crate) fn sources() -> Stage1Sources {
     for (path, _) in example::FILES.iter().filter(|(path, _)| *path != COMMON_MK) {
         list(path, path);
     }
-    for (path, target) in example::LINKS {
-        list(path, &target.replace("../../", "stage1/"));
+    for (path, target) in example::links() {
+        list(&path, &target.replace("../../", "stage1/"));
     }
     for (path, text) in example::FILES {
         match path {
