@@ -112,7 +112,7 @@ impl TrustedOwners {
             return Ok(());
         }
         for part in path.ancestors().take_while(|part| part.starts_with(root)) {
-            let found = fs::symlink_metadata(part).with_path("cannot examine", &part)?;
+            let found = fs::symlink_metadata(part).with_path("cannot examine", part)?;
             if let Some(reason) = self.distrust_reason(&found) {
                 return Err(distrusted_error(root, part, &reason));
             }
@@ -159,7 +159,7 @@ impl TrustedOwners {
 }
 
 /// Whether a directory of this name, in the root of a tree or elsewhere in it, is git's own or one that a build writes.
-pub fn is_build_output(name: &OsStr, is_in_root: bool) -> bool {
+pub(crate) fn is_build_output(name: &OsStr, is_in_root: bool) -> bool {
     name == ".git" || is_in_root && name == "target" || name.as_encoded_bytes().starts_with(b"build-")
 }
 

@@ -86,5 +86,5 @@ pub fn served_env() -> Result<String> {
 
 fn write_in_new_dir(path: &Path, write: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<()> {
     let directory = path.parent().unwrap_or(path);
-    fs::create_dir_all(directory).and_then(|()| write(path)).with_path("cannot write", &path)
+    fs::create_dir_all(directory).and_then(|()| write(path)).with_path("cannot write", path)
 }

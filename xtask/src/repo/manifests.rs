@@ -142,7 +142,7 @@ impl Reader<'_> {
 
     /// The key of a file inside the tree, the same for each of its hard links.
     fn dedup_key(&mut self, inside: String, real: &Path) -> Result<String> {
-        let metadata = fs::metadata(real).with_path("cannot examine", &real)?;
+        let metadata = fs::metadata(real).with_path("cannot examine", real)?;
         Ok(self.names_by_inode.entry(inode_key(&metadata)).or_insert(inside).clone())
     }
 

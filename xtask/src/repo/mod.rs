@@ -36,14 +36,14 @@ impl Repo {
         match repo {
             Some(directory) => {
                 let root = fs::canonicalize(current_directory.join(directory))
-                    .with_path("cannot open the tree", &directory)
+                    .with_path("cannot open the tree", directory)
                     .with_hint("pass the tree's root: --repo DIR")?;
                 let tree = Repo { root };
                 if tree.is_repo() { Ok(tree) } else { Err(tree.not_a_repo()) }
             }
             None => {
                 let start =
-                    fs::canonicalize(current_directory).with_path("cannot open", &current_directory)?;
+                    fs::canonicalize(current_directory).with_path("cannot open", current_directory)?;
                 let mut above = start.ancestors().map(|root| Repo { root: root.to_owned() });
                 above.find(Repo::is_repo).ok_or_else(|| {
                     Error::failed(format!("no tree with {COMMON_MK} at or above {}", start.display()))

@@ -44,7 +44,7 @@ pub(super) fn create_file(path: &Path) -> Result<File> {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => File::options().write(true).create_new(true).open(path),
     }
-    .with_path("cannot create", &path)
+    .with_path("cannot create", path)
 }
 
 /// Removes a file, or a directory with its content; a symlink is removed, not followed.
@@ -57,7 +57,7 @@ pub(super) fn remove(path: &Path) -> Result<()> {
         Ok(_) => fs::remove_file(path),
         Err(_) => Ok(()),
     };
-    removed.with_path("cannot remove", &path)
+    removed.with_path("cannot remove", path)
 }
 
 #[cfg(test)]

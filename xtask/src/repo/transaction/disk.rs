@@ -20,7 +20,7 @@ impl Disk {
     /// Creates a directory.
     pub(super) fn create_dir(&self, path: &Path) -> Result<()> {
         let create = || fs::DirBuilder::new().create(path);
-        self.syscall(create).with_path("cannot create the directory", &path)
+        self.syscall(create).with_path("cannot create the directory", path)
     }
 
     /// Writes a new file and syncs it. `like` has the file's mode and, if this user may set them, its owner and group.
@@ -34,12 +34,12 @@ impl Disk {
             }
             self.syscall(|| file.sync_all())
         };
-        write().with_path("cannot write", &path)
+        write().with_path("cannot write", path)
     }
 
     /// Creates a hard link `name` to `file`.
     pub(super) fn hard_link(&self, file: &Path, name: &Path) -> Result<()> {
-        self.syscall(|| fs::hard_link(file, name)).with_path("cannot link", &name)
+        self.syscall(|| fs::hard_link(file, name)).with_path("cannot link", name)
     }
 
     /// Replaces a file by another, atomically (rename(2)).
@@ -50,20 +50,20 @@ impl Disk {
 
     /// Syncs the entries of a directory.
     pub(super) fn sync_dir(&self, path: &Path) -> Result<()> {
-        self.syscall(|| File::open(path)?.sync_all()).with_path("cannot sync", &path)
+        self.syscall(|| File::open(path)?.sync_all()).with_path("cannot sync", path)
     }
 
     /// Removes a file, if it exists.
     pub(super) fn remove_file(&self, path: &Path) -> Result<()> {
         match self.syscall(|| fs::remove_file(path)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other.with_path("cannot remove", &path),
+            other => other.with_path("cannot remove", path),
         }
     }
 
     /// Removes an empty directory.
     pub(super) fn remove_dir(&self, path: &Path) -> Result<()> {
-        self.syscall(|| fs::remove_dir(path)).with_path("cannot remove", &path)
+        self.syscall(|| fs::remove_dir(path)).with_path("cannot remove", path)
     }
 
     #[cfg(not(test))]

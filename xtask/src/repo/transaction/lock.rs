@@ -32,7 +32,7 @@ impl TreeLock {
     }
 
     fn acquire(root: &Path, attempt: fn(&File) -> std::result::Result<(), TryLockError>) -> Result<TreeLock> {
-        let directory = File::open(root).with_path("cannot open", &root)?;
+        let directory = File::open(root).with_path("cannot open", root)?;
         let start = Instant::now();
         loop {
             match attempt(&directory) {
@@ -56,7 +56,7 @@ impl TreeLock {
                 // Some network file systems cannot lock a directory; changes are still detected, as above.
                 Err(TryLockError::Error(error)) if is_unsupported_lock(&error) => break,
                 Err(TryLockError::Error(error)) => {
-                    return Err(error).with_path("cannot lock", &root);
+                    return Err(error).with_path("cannot lock", root);
                 }
             }
         }

@@ -68,7 +68,7 @@ pub(super) fn run_until_exit(
         match lines.recv_timeout(limit.saturating_sub(started.elapsed())) {
             Ok((raw_len, line)) => {
                 len += raw_len;
-                writeln!(log_file, "{line}").with_path("cannot write", &log)?;
+                writeln!(log_file, "{line}").with_path("cannot write", log)?;
                 console.marker_seen |= line.contains(marker);
                 console.lines.push(line);
             }

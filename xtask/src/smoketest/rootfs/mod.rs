@@ -45,7 +45,7 @@ impl Rootfs {
     /// No such directory, a file that cannot be read, or no ELF file of a machine that a board has.
     pub fn read(path: &Path) -> Result<Rootfs> {
         let path = fs::canonicalize(path)
-            .with_path("cannot open the root filesystem", &path)
+            .with_path("cannot open the root filesystem", path)
             .with_hint(EXPECTED_ROOTFS)?;
         let usr = path.join("usr");
         if !fs::symlink_metadata(&usr).is_ok_and(|found| found.is_dir()) {

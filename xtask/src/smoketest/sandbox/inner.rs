@@ -193,7 +193,7 @@ fn make_root(root: &Path, emulator: Option<&Path>, unreadable: &[OsString]) -> R
 
 fn open(path: &Path, flags: OFlags) -> Result<OwnedFd> {
     rustix::fs::open(path, flags | OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-        .with_path("cannot open", &path)
+        .with_path("cannot open", path)
 }
 
 /// Mounts an open file or directory read-only.
@@ -204,14 +204,14 @@ fn bind(file: &OwnedFd, target: &Path) -> Result<()> {
             let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
             rustix::mount::mount_remount(target, flags, c"")
         })
-        .with_path("cannot mount", &target)
+        .with_path("cannot mount", target)
 }
 
 /// Mounts a world-readable copy over a file.
 fn copy(path: &Path, copy: &Path) -> Result<()> {
     let copied =
         fs::copy(path, copy).and_then(|_| fs::set_permissions(copy, fs::Permissions::from_mode(0o555)));
-    copied.with_path("cannot copy", &path)?;
+    copied.with_path("cannot copy", path)?;
     bind(&open(copy, OFlags::NOFOLLOW)?, path)
 }
 
