@@ -88,10 +88,7 @@ impl Vendor {
 
     /// The vendor's name of a board.
     pub fn board_name(&self, board: Board) -> &'static str {
-        match board {
-            Board::Amd64 => self.boards[0],
-            Board::Arm64 => self.boards[1],
-        }
+        self.boards[board as usize]
     }
 
     /// The URL above `BOARD/RELEASE/FILE` of a channel.

@@ -32,7 +32,7 @@ impl PathClass {
     }
 }
 
-/// The first components of programs and libraries; nothing below `share` is a replacement of anything.
+/// The first components of programs and libraries; paths below `share` are never candidates.
 const DIRECTORIES: &[&str] = &["bin", "sbin", "lib", "lib64", "libexec"];
 
 /// Most missing names with candidates by their words; a real bump has fewer.
@@ -163,18 +163,19 @@ impl<'a> ImageIndex<'a> {
     /// Candidates for a missing path, for a manual decision: libraries of the same stem, files of the same name, else
     /// programs with every word of the name (`systemd-socket-activate` for `systemd-activate`).
     pub fn similar_names(&self, path: &UsrPath) -> Vec<&'a UsrPath> {
-        let mut similar: Vec<&'a UsrPath> = if let Some(library) = LibraryName::from_path(path) {
-            let all = self.libraries_with_stem(library.stem).iter().copied();
-            all.filter(|other| self.is_library(other)).take(MAX_CANDIDATES).collect()
-        } else {
-            let same_name = self.get(path.name()).into_iter();
-            same_name
-                .filter(|other| PathClass::from_path(other) != PathClass::Other && !self.is_directory(other))
-                .collect()
+        let mut similar: Vec<&'a UsrPath> = match LibraryName::from_path(path) {
+            Some(library) => {
+                let all = self.libraries_with_stem(library.stem).iter().copied();
+                all.filter(|other| self.is_library(other)).take(MAX_CANDIDATES).collect()
+            }
+            None => {
+                let mut files = self.get(path.name());
+                files.retain(|path| {
+                    PathClass::from_path(path) != PathClass::Other && !self.is_directory(path)
+                });
+                if files.is_empty() { self.with_words_of(path.name()) } else { files }
+            }
         };
-        if similar.is_empty() && LibraryName::from_path(path).is_none() {
-            similar = self.with_words_of(path.name());
-        }
         similar.sort();
         similar.truncate(MAX_CANDIDATES);
         similar

@@ -62,11 +62,13 @@ impl Variables {
         let old = self.known.get(name);
         let variable = match assignment.operator {
             Operator::Default if old.is_some() => return,
-            Operator::Simple => Variable { text: raw.and_then(|text| self.expand(&text)), recursive: false },
+            Operator::Simple => {
+                Variable { text: raw.and_then(|text| self.expand_at(&text, 0)), recursive: false }
+            }
             Operator::Recursive | Operator::Default => Variable { text: raw, recursive: true },
             Operator::Append => {
                 let recursive = old.is_none_or(|old| old.recursive);
-                let added = if recursive { raw } else { raw.and_then(|text| self.expand(&text)) };
+                let added = if recursive { raw } else { raw.and_then(|text| self.expand_at(&text, 0)) };
                 let before = old.map_or(Ok(String::new()), |old| old.text.clone());
                 let text = before.and_then(|before| Ok(format!("{before} {}", added?)));
                 Variable { text, recursive }
@@ -83,11 +85,6 @@ impl Variables {
         self.value_at(name, 0)
     }
 
-    /// A text with every reference replaced.
-    pub(super) fn expand(&self, text: &str) -> Expanded {
-        self.expand_at(text, 0)
-    }
-
     fn value_at(&self, name: &str, depth: usize) -> Expanded {
         if depth == MAX_DEPTH {
             return Err(ExpandError::Loop(name.to_owned()));
@@ -99,6 +96,7 @@ impl Variables {
         if variable.recursive { self.expand_at(&text, depth + 1) } else { Ok(text) }
     }
 
+    /// A text with every reference replaced.
     fn expand_at(&self, text: &str, depth: usize) -> Expanded {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;

@@ -30,28 +30,24 @@ pub(super) fn hidden_assignment<'a>(
     included: &IncludedFiles,
 ) -> Option<HiddenAssignment<'a>> {
     let pin = &makefile.assignments[index];
-    let counts = |statement: &&Opaque| statement.after > index || pin.operator == Operator::Default;
-    makefile.opaque.iter().filter(counts).find_map(|statement| {
-        let is_certain = match &statement.kind {
-            OpaqueKind::Include { files, .. } => included_assignment(files, &pin.name, included)?,
+    let can_override = |statement: &&Opaque| statement.after > index || pin.operator == Operator::Default;
+    makefile.opaque.iter().filter(can_override).find_map(|statement| {
+        // The texts that make reads; `None` for an unknown one.
+        let texts: Vec<Option<Vec<u8>>> = match &statement.kind {
+            OpaqueKind::Include { files, .. } => {
+                files.split_whitespace().map(|file| included.get(file).cloned()).collect()
+            }
             OpaqueKind::Eval(line) => {
                 let bodies = VariableBodies::new(makefile, text);
-                let found = evaluated(line).find_map(|argument| {
-                    let Ok(expanded) = bodies.expand(argument, &[], MAX_DEPTH) else { return Some(false) };
-                    assigns(expanded.as_bytes(), &pin.name)
-                });
-                found?
+                let expand = |argument| bodies.expand(argument, &[], MAX_DEPTH).ok();
+                evaluated(line).map(|argument| expand(argument).map(String::into_bytes)).collect()
             }
         };
-        Some(HiddenAssignment { statement, is_certain })
-    })
-}
-
-/// Whether one of the files assigns the variable; `None` if none does.
-fn included_assignment(files: &str, name: &str, included: &IncludedFiles) -> Option<bool> {
-    files.split_whitespace().find_map(|file| match included.get(file) {
-        Some(text) => assigns(text, name),
-        None => Some(false),
+        let mut assigning = texts.iter().filter_map(|text| match text {
+            Some(text) => assigns(text, &pin.name),
+            None => Some(false),
+        });
+        Some(HiddenAssignment { statement, is_certain: assigning.next()? })
     })
 }
 

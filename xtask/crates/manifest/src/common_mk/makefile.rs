@@ -91,25 +91,17 @@ pub(super) fn parse(text: &[u8]) -> Result<Makefile, SyntaxError> {
     reader.finish()
 }
 
-/// An `if… endif` block.
-struct Conditional {
-    line: usize,
-    /// The index of its first statement in the file.
-    opened: usize,
-    closed: usize,
-    /// The variable that the condition requires to be empty.
-    guard_variable: Option<String>,
-    has_else: bool,
-}
-
 #[derive(Default)]
 struct Reader {
-    /// The assignments, each with the indices of the conditionals around it.
-    found: Vec<(Assignment, Vec<usize>)>,
-    /// The opaque statements, each with the indices of the conditionals around it.
-    opaque: Vec<(Opaque, Vec<usize>)>,
-    conditionals: Vec<Conditional>,
-    open: Vec<usize>,
+    /// The assignments, each with the number of conditionals around it.
+    found: Vec<(Assignment, usize)>,
+    /// The opaque statements, each with the number of conditionals around it.
+    opaque: Vec<(Opaque, usize)>,
+    /// The first lines of the open conditionals.
+    conditionals: Vec<usize>,
+    /// The variable that the first statement, a conditional without `else`, requires to be empty, as long as it contains
+    /// every later statement.
+    guard_variable: Option<String>,
     statements: usize,
     /// The first lines of the open `define`s.
     defines: Vec<usize>,
@@ -134,6 +126,9 @@ impl Reader {
             return Ok(());
         }
         self.statements += 1;
+        if self.conditionals.is_empty() {
+            self.guard_variable = guard_variable(text).filter(|_| self.statements == 1);
+        }
         if self.read_conditional(text, line.number)? {
             return Ok(());
         }
@@ -149,7 +144,7 @@ impl Reader {
             }
             let value = line.start + value.start..line.start + value.end;
             let found = Assignment { name, operator, value, line: line.number, conditional: false };
-            self.found.push((found, self.open.clone()));
+            self.found.push((found, self.conditionals.len()));
             self.in_rule = false;
         } else {
             // `target: VAR := value` is not a rule with a recipe.
@@ -159,7 +154,7 @@ impl Reader {
     }
 
     fn note(&mut self, line: usize, kind: OpaqueKind) {
-        self.opaque.push((Opaque { line, kind, after: self.found.len() }, self.open.clone()));
+        self.opaque.push((Opaque { line, kind, after: self.found.len() }, self.conditionals.len()));
     }
 
     fn read_in_define(&mut self, line: &LogicalLine) {
@@ -182,30 +177,15 @@ impl Reader {
             return Ok(false);
         }
         match word {
-            b"ifeq" | b"ifneq" | b"ifdef" | b"ifndef" => {
-                self.open.push(self.conditionals.len());
-                let guard_variable = guard_variable(text);
-                let opened = self.statements;
-                self.conditionals.push(Conditional {
-                    line,
-                    opened,
-                    closed: 0,
-                    guard_variable,
-                    has_else: false,
-                });
+            b"ifeq" | b"ifneq" | b"ifdef" | b"ifndef" => self.conditionals.push(line),
+            b"else" if self.conditionals.is_empty() => {
+                return Err(SyntaxError { line, what: "else without a conditional before it" });
             }
-            b"else" => {
-                let innermost = self.open.last().copied();
-                let at =
-                    innermost.ok_or(SyntaxError { line, what: "else without a conditional before it" })?;
-                self.conditionals[at].has_else = true;
-            }
+            b"else" if self.conditionals.len() == 1 => self.guard_variable = None,
+            b"else" => {}
             b"endif" => {
-                let at = self
-                    .open
-                    .pop()
-                    .ok_or(SyntaxError { line, what: "endif without a conditional before it" })?;
-                self.conditionals[at].closed = self.statements;
+                let open = self.conditionals.pop();
+                open.ok_or(SyntaxError { line, what: "endif without a conditional before it" })?;
             }
             _ => return Ok(false),
         }
@@ -216,30 +196,24 @@ impl Reader {
         if let Some(&line) = self.defines.first() {
             return Err(SyntaxError { line, what: "define without endef" });
         }
-        if let Some(&at) = self.open.first() {
-            return Err(SyntaxError { line: self.conditionals[at].line, what: "conditional without endif" });
+        if let Some(&line) = self.conditionals.first() {
+            return Err(SyntaxError { line, what: "conditional without endif" });
         }
-        let guards = self.has_include_guard();
-        let decided = |around: &[usize]| around.iter().any(|&at| !(guards && at == 0));
-        let assignments = self
-            .found
-            .iter()
-            .map(|(a, around)| Assignment { conditional: decided(around), ..a.clone() })
-            .collect();
-        let opaque =
-            self.opaque.iter().filter(|(_, around)| !decided(around)).map(|(one, _)| one.clone()).collect();
-        Ok(Makefile { assignments, opaque, bodies: self.bodies })
+        let guards = usize::from(self.has_include_guard());
+        let conditional = |(found, around)| Assignment { conditional: around > guards, ..found };
+        let opaque = self.opaque.into_iter().filter(|(_, around)| *around <= guards);
+        Ok(Makefile {
+            assignments: self.found.into_iter().map(conditional).collect(),
+            opaque: opaque.map(|(one, _)| one).collect(),
+            bodies: self.bodies,
+        })
     }
 
     /// Whether the first conditional is an include guard, as in rkt's coreos-common.mk: it contains the whole file, and
     /// the first assignment in it sets the variable of its condition.
     fn has_include_guard(&self) -> bool {
-        let (Some(first), Some((assigned, _))) = (self.conditionals.first(), self.found.first()) else {
-            return false;
-        };
-        let whole_file = first.opened == 1 && first.closed == self.statements && !first.has_else;
-        let mark = first.guard_variable.as_deref() == Some(assigned.name.as_str());
-        whole_file && mark && !assigned.name.starts_with("CCN_")
+        let assigned = self.found.first().map(|(assignment, _)| &assignment.name);
+        assigned == self.guard_variable.as_ref() && assigned.is_some_and(|name| !name.starts_with("CCN_"))
     }
 }
 

@@ -98,21 +98,20 @@ impl LineList {
         let key = self.key(text);
         let smaller = self.entries.range(..=&key).next_back();
         let greater = self.entries.range((Excluded(&key), Unbounded)).next();
-        let is_sibling = |other: &&SortKey| other.directory() == key.directory();
+        let is_unsorted = self.order == SortOrder::Unsorted;
+        let is_near =
+            |(other, _): &(&SortKey, &Vec<usize>)| !is_unsorted || other.directory() == key.directory();
+        let (smaller, greater) = (smaller.filter(is_near), greater.filter(is_near));
         let shared =
             |other: &SortKey| text.bytes().zip(other.text.bytes()).take_while(|(a, b)| a == b).count();
-        let last = |(_, ids): (&SortKey, &Vec<usize>)| ids.last().copied();
-        let first = |(_, ids): (&SortKey, &Vec<usize>)| ids.first().map(|&id| self.slots[id].previous);
-        let after = if self.order == SortOrder::Unsorted {
-            let smaller = smaller.filter(|(other, _)| is_sibling(other));
-            let greater = greater.filter(|(other, _)| is_sibling(other));
-            match (smaller, greater) {
-                (Some(smaller), Some(greater)) if shared(greater.0) > shared(smaller.0) => first(greater),
-                (Some(smaller), _) => last(smaller),
-                (None, greater) => greater.and_then(first),
+        let after = match (smaller, greater) {
+            (Some((smaller, _)), Some((greater, ids)))
+                if is_unsorted && shared(greater) > shared(smaller) =>
+            {
+                ids.first().map(|&id| self.slots[id].previous)
             }
-        } else {
-            smaller.and_then(last).or_else(|| greater.and_then(first))
+            (Some((_, ids)), _) => ids.last().copied(),
+            (None, greater) => greater.and_then(|(_, ids)| ids.first()).map(|&id| self.slots[id].previous),
         };
         let tail = self.slots[0].previous;
         let last_entry = || {

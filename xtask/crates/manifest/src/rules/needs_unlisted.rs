@@ -130,15 +130,15 @@ fn apply(fixer: &mut Fixer<'_>, additions: &[Addition]) -> bool {
         };
         let with_linker_names =
             *lists_linker_names.entry(&addition.file).or_insert_with(|| keeps_linker_names(editor, index));
-        for (path, reason) in &addition.lines {
+        let mut add = |path: &UsrPath, reason: &str| {
             if !editor.contains(path.as_str()) && added.insert(path.clone()) {
                 editor.add(path.as_str(), reason);
             }
-            let linker_name =
-                linker_name(path, index).filter(|name| with_linker_names && !editor.contains(name.as_str()));
-            if let Some(name) = linker_name.filter(|name| added.insert(name.clone())) {
-                let reason = format!("this manifest lists symlinks without a version; it points to {path}");
-                editor.add(name.as_str(), &reason);
+        };
+        for (path, reason) in &addition.lines {
+            add(path, reason);
+            if let Some(name) = linker_name(path, index).filter(|_| with_linker_names) {
+                add(&name, &format!("this manifest lists symlinks without a version; it points to {path}"));
             }
         }
     }
