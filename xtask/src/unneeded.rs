@@ -17,7 +17,7 @@ use crate::report::styled_text::{Style, StyledText};
 use crate::report::{Report, count, sizes};
 use coreos_types::error::Result;
 use manifest::suggestion::Suggestion;
-use manifest::unneeded::{Confidence, UnneededLine, find, words_of};
+use manifest::unneeded::{UnneededCategory, UnneededLine, find, words_of};
 
 /// Lists the paths by confidence, each group with the commands that remove it.
 ///
@@ -31,9 +31,9 @@ pub(crate) fn unneeded(context: &Context<'_>, args: &Unneeded, report: &mut Repo
     let words = words_of_tree(&context.tree.root().join("stage1"));
     let lines = find(&context.sources, &images.trees(), &words)?;
     images.store_trees();
-    let groups: Vec<(Confidence, Vec<UnneededLine>)> = Confidence::ALL
+    let groups: Vec<(UnneededCategory, Vec<UnneededLine>)> = UnneededCategory::ALL
         .into_iter()
-        .map(|group| (group, lines.iter().filter(|line| line.confidence == group).cloned().collect()))
+        .map(|group| (group, lines.iter().filter(|line| line.category == group).cloned().collect()))
         .collect();
     report.extra.insert("unneeded", lines.iter().map(to_json).collect());
     let commands: BTreeMap<&str, String> = groups
@@ -62,15 +62,17 @@ fn bytes_of(lines: &[UnneededLine]) -> u64 {
     lines.iter().map(|line| (&line.path, line.bytes)).collect::<BTreeMap<_, _>>().into_values().sum()
 }
 
-fn describe(group: Confidence) -> &'static str {
+fn describe(group: UnneededCategory) -> &'static str {
     match group {
-        Confidence::DevelopmentLinks => "development links, which only a link editor reads",
-        Confidence::Libraries => "libraries that no listed file, table or unit names",
-        Confidence::Rest => "programs and plugins that no unit, script, table or file of stage1/ names",
+        UnneededCategory::DevelopmentLinks => "development links, which only a link editor reads",
+        UnneededCategory::Libraries => "libraries that no listed file, table or unit names",
+        UnneededCategory::ProgramsAndPlugins => {
+            "programs and plugins that no unit, script, table or file of stage1/ names"
+        }
     }
 }
 
-fn render(context: &Context<'_>, group: Confidence, lines: &[UnneededLine]) -> StyledText {
+fn render(context: &Context<'_>, group: UnneededCategory, lines: &[UnneededLine]) -> StyledText {
     let mut out = StyledText::new();
     let size = sizes::bytes_or_dash(Some(bytes_of(lines)));
     out.line(Style::Strong, format!("{}: {}, {size}", describe(group), count(lines.len(), "line")));
@@ -93,7 +95,7 @@ fn render(context: &Context<'_>, group: Confidence, lines: &[UnneededLine]) -> S
 fn to_json(line: &UnneededLine) -> Value {
     let used_by = |(board, flavor): &(coreos_types::release::Board, coreos_types::release::Flavor)| json!({ "board": board.id(), "flavor": flavor.as_str() });
     json!({
-        "group": line.confidence.id(),
+        "group": line.category.id(),
         "file": line.file,
         "line": line.line,
         "path": line.path,

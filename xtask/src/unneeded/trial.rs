@@ -15,13 +15,13 @@ use crate::smoketest::smoketest;
 use crate::trusted_owners::TrustedOwners;
 use coreos_types::error::{Error, Result};
 use manifest::finding::Severity;
-use manifest::unneeded::{Confidence, UnneededLine};
+use manifest::unneeded::{UnneededCategory, UnneededLine};
 
 /// Tests each group in turn, the surest first; what a group could be removed stays removed for the next.
 pub(super) fn run(
     context: &Context<'_>,
     args: &Unneeded,
-    groups: &[(Confidence, Vec<UnneededLine>)],
+    groups: &[(UnneededCategory, Vec<UnneededLine>)],
     report: &mut Report,
 ) -> Result<()> {
     TrustedOwners::from_env().check_tree(context.tree.root())?;
@@ -56,7 +56,7 @@ pub(super) fn run(
         }
         let before = trials.runs;
         trials.bisect(&items(&lines))?;
-        let removed = trials.removed.iter().filter(|line| line.confidence == *group);
+        let removed = trials.removed.iter().filter(|line| line.category == *group);
         let removed: Vec<UnneededLine> = removed.map(|line| (*line).clone()).collect();
         let tests = trials.runs - before;
         report.styled_output.append(trials.render((*group, lines.len()), &removed, tests));
@@ -153,7 +153,7 @@ impl<'a> Trials<'a> {
     /// The result of a group of `all` lines.
     fn render(
         &self,
-        (group, all): (Confidence, usize),
+        (group, all): (UnneededCategory, usize),
         removed: &[UnneededLine],
         tests: usize,
     ) -> StyledText {
@@ -163,11 +163,11 @@ impl<'a> Trials<'a> {
             format!("{}: {} of {all} can go, {size}, verified by {tests}", describe(group), removed.len());
         let mut out = StyledText::new();
         out.line(Style::Strong, headline);
-        for (line, why) in self.failures.iter().filter(|(line, _)| line.confidence == group) {
+        for (line, why) in self.failures.iter().filter(|(line, _)| line.category == group) {
             out.line(Style::Warning, format!("  must stay: {}", line.path));
             out.line(Style::Faint, format!("    {why}"));
         }
-        for line in self.unverified.iter().filter(|line| line.confidence == group) {
+        for line in self.unverified.iter().filter(|line| line.category == group) {
             out.line(Style::Faint, format!("  not decided, --max-boots is reached: {}", line.path));
         }
         if !removed.is_empty() {
@@ -177,10 +177,10 @@ impl<'a> Trials<'a> {
         out
     }
 
-    fn to_json(&self, group: Confidence, removed: &[UnneededLine], boots: usize) -> Value {
+    fn to_json(&self, group: UnneededCategory, removed: &[UnneededLine], boots: usize) -> Value {
         let line = |line: &UnneededLine| json!({ "file": line.file, "path": line.path });
-        let must_stay = self.failures.iter().filter(|(line, _)| line.confidence == group);
-        let undecided = self.unverified.iter().filter(|line| line.confidence == group);
+        let must_stay = self.failures.iter().filter(|(line, _)| line.category == group);
+        let undecided = self.unverified.iter().filter(|line| line.category == group);
         json!({
             "group": group.id(),
             "removed": removed.iter().map(line).collect::<Vec<_>>(),

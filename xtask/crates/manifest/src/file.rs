@@ -9,9 +9,9 @@ pub const BYTE_ORDER_MARK: char = '\u{feff}';
 /// ones too), a missing final newline, blank lines, comments and bytes that are not UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestFile {
-    lines: Vec<Line>,
+    pub(crate) lines: Vec<Line>,
     /// The end of new lines: CRLF if most lines of the file have it, else LF.
-    default_eol: LineEnd,
+    pub(crate) default_eol: &'static str,
 }
 
 /// One line, without its end.
@@ -19,7 +19,8 @@ pub struct ManifestFile {
 pub struct Line {
     /// The text verbatim, blanks included; bytes that are not UTF-8 as [`usr::lossless_text::from_bytes`] writes them.
     pub text: String,
-    pub(crate) end: LineEnd,
+    /// The end: `\n`, `\r\n`, or nothing for a last line without a newline.
+    pub(crate) end: &'static str,
 }
 
 /// The kinds of lines.
@@ -33,34 +34,14 @@ pub enum LineKind {
     Blank,
 }
 
-/// The ends of lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LineEnd {
-    Lf,
-    CrLf,
-    /// The end of the file, without a newline.
-    None,
-}
-
-impl LineEnd {
-    fn bytes(self) -> &'static [u8] {
-        match self {
-            LineEnd::Lf => b"\n",
-            LineEnd::CrLf => b"\r\n",
-            LineEnd::None => b"",
-        }
-    }
-}
-
 impl Line {
-    pub(crate) fn new(text: &str, end: LineEnd) -> Line {
+    pub(crate) fn new(text: &str, end: &'static str) -> Line {
         Line { text: text.to_owned(), end }
     }
 
     /// The kind.
     pub fn kind(&self) -> LineKind {
-        let text = self.text.trim();
-        match text.as_bytes().first() {
+        match self.text.trim().as_bytes().first() {
             None => LineKind::Blank,
             Some(b'#') => LineKind::Comment,
             Some(_) => LineKind::Entry,
@@ -69,7 +50,7 @@ impl Line {
 
     /// Whether the line ends in CRLF.
     pub fn ends_in_crlf(&self) -> bool {
-        self.end == LineEnd::CrLf
+        self.end == "\r\n"
     }
 
     /// Whether it is a path.
@@ -83,16 +64,16 @@ impl ManifestFile {
     pub fn parse(bytes: &[u8]) -> ManifestFile {
         let lines = bytes.split_inclusive(|&byte| byte == b'\n').map(|line| {
             let (text, end) = match line {
-                [text @ .., b'\r', b'\n'] => (text, LineEnd::CrLf),
-                [text @ .., b'\n'] => (text, LineEnd::Lf),
-                text => (text, LineEnd::None),
+                [text @ .., b'\r', b'\n'] => (text, "\r\n"),
+                [text @ .., b'\n'] => (text, "\n"),
+                text => (text, ""),
             };
             Line { text: lossless_text::from_bytes(text).into_owned(), end }
         });
         let lines: Vec<Line> = lines.collect();
-        let count = |end| lines.iter().filter(|line| line.end == end).count();
-        let crlf = count(LineEnd::CrLf) > count(LineEnd::Lf);
-        ManifestFile { lines, default_eol: if crlf { LineEnd::CrLf } else { LineEnd::Lf } }
+        let count = |end: &str| lines.iter().filter(|line| line.end == end).count();
+        let default_eol = if count("\r\n") > count("\n") { "\r\n" } else { "\n" };
+        ManifestFile { lines, default_eol }
     }
 
     /// The content of the file.
@@ -100,7 +81,7 @@ impl ManifestFile {
         let mut bytes = Vec::with_capacity(self.lines.iter().map(|line| line.text.len() + 2).sum());
         for line in &self.lines {
             bytes.extend_from_slice(&lossless_text::to_bytes(&line.text));
-            bytes.extend_from_slice(line.end.bytes());
+            bytes.extend_from_slice(line.end.as_bytes());
         }
         bytes
     }
@@ -119,30 +100,9 @@ impl ManifestFile {
             .map(|(at, line)| (at, line.text.as_str()))
     }
 
-    /// A file of these lines, each with its end.
-    pub(crate) fn from_lines(lines: Vec<Line>, default_eol: LineEnd) -> ManifestFile {
-        ManifestFile { lines, default_eol }
-    }
-
-    /// The end of new lines.
-    pub(crate) fn default_eol(&self) -> LineEnd {
-        self.default_eol
-    }
-
     /// Whether the last line has no newline at its end.
     pub fn has_no_final_newline(&self) -> bool {
-        self.lines.last().is_some_and(|line| line.end == LineEnd::None)
-    }
-
-    /// Removes the lines that are not kept.
-    pub fn retain(&mut self, keep: impl FnMut(&Line) -> bool) {
-        self.lines.retain(keep);
-    }
-
-    /// Replaces all lines, each with the line end that the file uses.
-    pub fn set_lines<'a>(&mut self, texts: impl IntoIterator<Item = &'a str>) {
-        let end = self.default_eol;
-        self.lines = texts.into_iter().map(|text| Line { text: text.to_owned(), end }).collect();
+        self.lines.last().is_some_and(|line| line.end.is_empty())
     }
 }
 

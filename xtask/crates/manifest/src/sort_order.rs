@@ -85,11 +85,11 @@ pub fn sorted(text: &ManifestFile, tree: Option<SortOrder>) -> Option<(ManifestF
         let mut lines: Vec<&str> = lines.filter(|line| seen.insert(*line)).collect();
         order = tree.unwrap_or_else(|| order_with_fewer_moves(&lines));
         lines.sort_by(|one, other| order.compare(one, other));
-        after.set_lines(lines);
+        after.lines = lines.into_iter().map(|line| Line::new(line, text.default_eol)).collect();
     } else {
         // In either order equal lines are next to each other, blank lines aside.
         let mut last: Option<String> = None;
-        after.retain(|line| {
+        after.lines.retain(|line| {
             full(line) && last.replace(line.text.clone()).is_none_or(|last| last != line.text)
         });
     }

@@ -7,7 +7,7 @@ use crate::known_dlopens;
 use crate::library_name::LibraryName;
 use crate::plan::bump::ImageTrees;
 use crate::plan::stage1_sources::Stage1Sources;
-use crate::selection::Selection;
+use crate::selection::{Location, Selection};
 use crate::unit_and_script_execs;
 use crate::unlisted_execs::started_by;
 use crate::unsatisfied_dependencies::loader_with_rkt_env;
@@ -17,25 +17,25 @@ use coreos_types::word_enum;
 use usr::file_info::{FileInfo, is_loader_name, is_systemd};
 use usr::ldso::DynamicLoader;
 use usr::path::UsrPath;
-use usr::tree::{NodeKind, UsrTree};
+use usr::tree::{Node, NodeKind, UsrTree};
 
 word_enum! {
-    /// How sure it is that a path is not needed, the surest first. The words are those in JSON.
-    Confidence {
+    /// The kinds of unneeded paths, the surest first. The words are those in JSON.
+    UnneededCategory {
         /// `libX.so` links and linker scripts: a link editor reads them at build time.
         DevelopmentLinks = "development-links",
         /// Libraries that no listed ELF file, `.note.dlopen`, table, unit or file of the tree names.
         Libraries = "libraries",
         /// Programs and plugins that nothing listed names.
-        Rest = "rest",
+        ProgramsAndPlugins = "rest",
     }
 }
 
 /// A line of a manifest that nothing listed needs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnneededLine {
-    /// The confidence.
-    pub confidence: Confidence,
+    /// The category.
+    pub category: UnneededCategory,
     /// The manifest, relative to the tree.
     pub file: String,
     /// Line number from 1.
@@ -50,7 +50,8 @@ pub struct UnneededLine {
     pub used_by: BTreeSet<(Board, Flavor)>,
 }
 
-/// Finds the lines that no flavor needs. `words` are names in other files of the tree, which count as needs.
+/// Finds the lines that no flavor needs. A path whose file name is in `words` (names used
+/// by other files of the tree) is needed.
 ///
 /// # Errors
 /// A file of an image cannot be read.
@@ -59,27 +60,27 @@ pub fn find(
     trees: &ImageTrees<'_>,
     words: &BTreeSet<String>,
 ) -> Result<Vec<UnneededLine>> {
-    let files = sources.parse_manifests();
     // Lines by manifest and path; `None` if a flavor needs the path.
-    let mut found: BTreeMap<(&str, &str), Option<UnneededLine>> = BTreeMap::new();
+    let mut found: BTreeMap<(String, String), Option<UnneededLine>> = BTreeMap::new();
     for (&board, tree) in trees {
         let index = ImageIndex::new(tree);
         sources.for_each_selection(board, tree, |selection| {
             let unneeded = Reachability::new(&selection, &index).unneeded(words);
-            let set = selection.manifests;
-            for file in set.files.iter().filter(|file| !sources.outside.contains_key(*file)) {
-                let Some((file, text)) = files.get_key_value(file) else { continue };
-                for (index, line) in text.entries().filter(|(_, line)| tree.get(line).is_some()) {
-                    let confidence = UsrPath::new(line).ok().and_then(|path| unneeded.get(&path).copied());
-                    let new = |confidence| describe(confidence, (file, index, line), tree);
-                    let known = found.entry((file, line)).or_insert_with(|| confidence.map(new));
-                    match (known.as_mut(), confidence) {
-                        (Some(known), Some(confidence)) => {
-                            known.confidence = known.confidence.max(confidence);
-                            known.used_by.insert((board, set.flavor.clone()));
-                        }
-                        _ => *known = None,
+            for (location, line) in selection.entries() {
+                let Some(node) = tree.get(line) else { continue };
+                if sources.outside.contains_key(location.file) {
+                    continue;
+                }
+                let category = UsrPath::new(line).ok().and_then(|path| unneeded.get(&path).copied());
+                let key = (location.file.to_owned(), line.to_owned());
+                let new = |category| UnneededLine::new(category, location, line, node, tree);
+                let known = found.entry(key).or_insert_with(|| category.map(new));
+                match (known.as_mut(), category) {
+                    (Some(known), Some(category)) => {
+                        known.category = known.category.max(category);
+                        known.used_by.insert((board, selection.manifests.flavor.clone()));
                     }
+                    _ => *known = None,
                 }
             }
         });
@@ -90,24 +91,24 @@ pub fn find(
     Ok(lines)
 }
 
-fn describe(
-    confidence: Confidence,
-    (file, index, line): (&str, usize, &str),
-    tree: &UsrTree,
-) -> UnneededLine {
-    let end = UsrPath::new(line).ok().and_then(|path| tree.resolve(&path).end.node().cloned());
-    let bytes = match tree.get(line).map(|node| &node.kind) {
-        Some(NodeKind::File { size, .. }) => *size,
-        _ => 0,
-    };
-    UnneededLine {
-        confidence,
-        file: file.to_owned(),
-        line: index + 1,
-        path: line.to_owned(),
-        end: end.map_or_else(|| line.to_owned(), |end| end.to_string()),
-        bytes,
-        used_by: BTreeSet::new(),
+impl UnneededLine {
+    fn new(
+        category: UnneededCategory,
+        location: Location<'_>,
+        line: &str,
+        node: &Node,
+        tree: &UsrTree,
+    ) -> UnneededLine {
+        let end = UsrPath::new(line).ok().and_then(|path| tree.resolve(&path).end.node().cloned());
+        UnneededLine {
+            category,
+            file: location.file.to_owned(),
+            line: location.line,
+            path: line.to_owned(),
+            end: end.map_or_else(|| line.to_owned(), |end| end.to_string()),
+            bytes: if let NodeKind::File { size, .. } = node.kind { size } else { 0 },
+            used_by: BTreeSet::new(),
+        }
     }
 }
 
@@ -133,7 +134,7 @@ impl<'a, 's, 'i> Reachability<'a, 's, 'i> {
     }
 
     /// The unneeded paths of the selection.
-    fn unneeded(&self, words: &BTreeSet<String>) -> BTreeMap<UsrPath, Confidence> {
+    fn unneeded(&self, words: &BTreeSet<String>) -> BTreeMap<UsrPath, UnneededCategory> {
         let mut named: BTreeSet<&str> = words.iter().map(String::as_str).collect();
         for (_, info) in self.selection.files() {
             if let FileInfo::Text(text) = info {
@@ -141,28 +142,28 @@ impl<'a, 's, 'i> Reachability<'a, 's, 'i> {
             }
         }
         let paths = self.selection.paths.iter().filter(|path| !named.contains(path.name()));
-        let mut candidates: BTreeMap<UsrPath, Confidence> =
-            paths.filter_map(|path| Some((path.clone(), self.confidence(path)?))).collect();
-        let reach = |is_root: &dyn Fn(Option<&Confidence>) -> bool| {
+        let mut candidates: BTreeMap<UsrPath, UnneededCategory> =
+            paths.filter_map(|path| Some((path.clone(), self.category(path)?))).collect();
+        let reach = |is_root: &dyn Fn(Option<&UnneededCategory>) -> bool| {
             self.reach(self.selection.paths.iter().filter(|path| is_root(candidates.get(*path))))
         };
-        let surely = reach(&|confidence| confidence.is_none());
-        let with_programs =
-            reach(&|confidence| confidence.is_none_or(|confidence| *confidence == Confidence::Rest));
-        candidates.retain(|path, confidence| match confidence {
-            Confidence::Rest => !surely.contains(path),
+        let surely = reach(&|category| category.is_none());
+        let with_programs = reach(&|category| {
+            category.is_none_or(|category| *category == UnneededCategory::ProgramsAndPlugins)
+        });
+        candidates.retain(|path, category| match category {
+            UnneededCategory::ProgramsAndPlugins => !surely.contains(path),
             _ => !with_programs.contains(path),
         });
         candidates
     }
 
-    /// How sure it is that a path is not needed if nothing listed needs it; `None` for one that is needed in any case.
-    fn confidence(&self, path: &UsrPath) -> Option<Confidence> {
+    /// The category of a path if nothing listed needs it; `None` for one that is needed in any case.
+    fn category(&self, path: &UsrPath) -> Option<UnneededCategory> {
         let tree = self.selection.tree;
         let end = tree.resolve(path).end.node()?.clone();
         let info = tree.file_info(end.as_str())?;
-        let elf = info.elf();
-        let soname = elf.and_then(|elf| elf.soname.as_deref());
+        let soname = info.elf().and_then(|elf| elf.soname.as_deref());
         let is_linker_name = LibraryName::parse_linker_name(path.name()).is_some();
         let is_other_name = end.name() != path.name() && soname.is_some_and(|name| name != path.name());
         let is_linker_script = matches!(info, FileInfo::Other | FileInfo::Text(_));
@@ -175,14 +176,14 @@ impl<'a, 's, 'i> Reachability<'a, 's, 'i> {
         };
         let is_loader = is_loader_name(path.name());
         if is_linker_name && (is_other_name || is_linker_script) && is_in_library_directory() {
-            return Some(Confidence::DevelopmentLinks);
+            return Some(UnneededCategory::DevelopmentLinks);
         }
         if soname.is_some()
             && !is_loader
             && LibraryName::from_path(path).is_some()
             && is_in_library_directory()
         {
-            return Some(Confidence::Libraries);
+            return Some(UnneededCategory::Libraries);
         }
         let is_executable = tree.get(end.as_str()).is_some_and(|node| node.mode & 0o111 != 0);
         let is_program = match info {
@@ -190,7 +191,7 @@ impl<'a, 's, 'i> Reachability<'a, 's, 'i> {
             FileInfo::Script(_) => is_executable,
             _ => false,
         };
-        is_program.then_some(Confidence::Rest)
+        is_program.then_some(UnneededCategory::ProgramsAndPlugins)
     }
 
     /// Every path that these need, themselves included.
@@ -265,7 +266,7 @@ mod tests {
         let lines = find(&sources, &ImageTrees::from([(Board::Amd64, &tree)]), &words).unwrap();
         lines
             .iter()
-            .map(|line| format!("{} {}:{} {}", line.confidence.id(), line.file, line.line, line.path))
+            .map(|line| format!("{} {}:{} {}", line.category.id(), line.file, line.line, line.path))
             .collect()
     }
 

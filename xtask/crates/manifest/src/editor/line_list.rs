@@ -5,14 +5,14 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
 
-use crate::file::{BYTE_ORDER_MARK, Line, LineEnd, ManifestFile};
+use crate::file::{BYTE_ORDER_MARK, Line, ManifestFile};
 use crate::sort_order::SortOrder;
 
 /// The lines of one manifest.
 #[derive(Debug, Clone)]
 pub(super) struct LineList {
     order: SortOrder,
-    default_eol: LineEnd,
+    default_eol: &'static str,
     /// The lines, removed ones included, by id. The first slot is the list's head and tail.
     slots: Vec<Slot>,
     /// The ids of the entries, those of equal lines in the order of the file.
@@ -59,8 +59,8 @@ impl PartialOrd for SortKey {
 
 impl LineList {
     pub(super) fn new(file: &ManifestFile, order: SortOrder) -> LineList {
-        let head = Slot { line: Line::new("", LineEnd::None), previous: 0, next: 0 };
-        let default_eol = file.default_eol();
+        let head = Slot { line: Line::new("", ""), previous: 0, next: 0 };
+        let default_eol = file.default_eol;
         let mut list = LineList { order, default_eol, slots: vec![head], entries: BTreeMap::new() };
         for line in file.lines() {
             list.link(list.slots[0].previous, line.clone());
@@ -69,7 +69,8 @@ impl LineList {
     }
 
     pub(super) fn to_file(&self) -> ManifestFile {
-        ManifestFile::from_lines(self.ids().map(|id| self.slots[id].line.clone()).collect(), self.default_eol)
+        let lines = self.ids().map(|id| self.slots[id].line.clone()).collect();
+        ManifestFile { lines, default_eol: self.default_eol }
     }
 
     /// The ids of the lines in the order of the file.
@@ -86,7 +87,7 @@ impl LineList {
     pub(super) fn find(&self, text: &str) -> Option<usize> {
         match self.entries.get(&self.key(text)) {
             Some(ids) => ids.first().copied(),
-            None if Line::new(text, LineEnd::Lf).is_entry() => None,
+            None if Line::new(text, "\n").is_entry() => None,
             None => self.ids().find(|&id| self.slots[id].line.text == text),
         }
     }
@@ -122,9 +123,9 @@ impl LineList {
         let after = after.unwrap_or_else(last_entry);
         let mut end = self.default_eol;
         // A file without a final newline stays without one.
-        if after == tail && after != 0 && self.slots[after].line.end == LineEnd::None {
+        if after == tail && after != 0 && self.slots[after].line.end == "" {
             self.slots[after].line.end = end;
-            end = LineEnd::None;
+            end = "";
         }
         self.link(after, Line::new(text, end));
     }
@@ -145,9 +146,9 @@ impl LineList {
 
     /// Ends every line that ends in CRLF with a line feed alone; returns these lines.
     pub(super) fn convert_to_lf(&mut self) -> Vec<String> {
-        self.default_eol = LineEnd::Lf;
-        let crlf: Vec<usize> = self.ids().filter(|&id| self.slots[id].line.end == LineEnd::CrLf).collect();
-        crlf.iter().for_each(|&id| self.slots[id].line.end = LineEnd::Lf);
+        self.default_eol = "\n";
+        let crlf: Vec<usize> = self.ids().filter(|&id| self.slots[id].line.end == "\r\n").collect();
+        crlf.iter().for_each(|&id| self.slots[id].line.end = "\n");
         crlf.into_iter().map(|id| self.slots[id].line.text.clone()).collect()
     }
 
@@ -155,7 +156,7 @@ impl LineList {
     pub(super) fn add_final_newline(&mut self) -> Option<String> {
         let (tail, eol) = (self.slots[0].previous, self.default_eol);
         let line = &mut self.slots[tail].line;
-        (tail != 0 && std::mem::replace(&mut line.end, eol) == LineEnd::None).then(|| line.text.clone())
+        (tail != 0 && std::mem::replace(&mut line.end, eol) == "").then(|| line.text.clone())
     }
 
     fn link(&mut self, previous: usize, line: Line) {

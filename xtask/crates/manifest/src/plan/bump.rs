@@ -11,7 +11,6 @@ use crate::rules::add_candidates;
 use crate::rules::lint_and_fix::{FixOptions, ManifestEditors, fix, lint};
 use crate::rules::pins::{self, PinTargets};
 use crate::selection::ManifestSet;
-use crate::unsatisfied_dependencies::MinDlopenPriority;
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Channel, Release, SystemdVersion};
 use coreos_types::vendor::Vendor;
@@ -104,7 +103,7 @@ pub fn bump(before: &Stage1Sources, options: &BumpOptions, trees: &ImageTrees<'_
 
     let fixes = fix_all(&mut after, &indexes, options.reach);
     ensure_idempotent(&after, &indexes, options.reach)?;
-    let mut findings = lint_all(&after, &indexes, options.reach.dlopen);
+    let mut findings = lint_all(&after, &indexes, options.reach);
     add_candidates(&mut findings, &fixes);
     suggest_copy_into_tree(&mut findings, &after);
     ensure_read(trees)?;
@@ -164,16 +163,12 @@ pub(super) fn fix_all(sources: &mut Stage1Sources, indexes: &Indexes<'_>, option
     fixes
 }
 
-pub(super) fn lint_all(
-    sources: &Stage1Sources,
-    indexes: &Indexes<'_>,
-    dlopen: MinDlopenPriority,
-) -> Vec<Finding> {
+pub(super) fn lint_all(sources: &Stage1Sources, indexes: &Indexes<'_>, options: FixOptions) -> Vec<Finding> {
     let manifests = sources.parse_manifests();
     let mut findings = Vec::new();
     for (&board, index) in indexes {
         let flavors = ManifestSet::from_board(board, &sources.listings);
-        findings.extend(lint(&flavors, &manifests, index, dlopen));
+        findings.extend(lint(&flavors, &manifests, index, options.dlopen));
     }
     findings
 }

@@ -23,7 +23,7 @@ pub fn verify(
     let pins = sources.pins()?;
     let targets = options.pin_targets(trees)?;
     let indexes = index_all(trees);
-    let mut findings = lint_all(sources, &indexes, options.reach.dlopen);
+    let mut findings = lint_all(sources, &indexes, options.reach);
     if !findings.is_empty() {
         mark_fixable(&mut findings, sources, &indexes, options.reach);
     }
@@ -55,7 +55,7 @@ fn mark_fixable(
     if fix_all(&mut after, indexes, FixOptions { drop_missing: false, ..options }).is_empty() {
         return;
     }
-    let remaining = lint_all(&after, indexes, options.dlopen);
+    let remaining = lint_all(&after, indexes, options);
     let key = |finding: &Finding| (finding.kind, finding.board, finding.file.clone(), finding.path.clone());
     let remaining: BTreeSet<_> = remaining.iter().map(key).collect();
     for finding in findings {
