@@ -148,7 +148,7 @@ fn planning(bench: &Bench, lines: usize) {
         channel: None,
         vendor: None,
         systemd: Some(SystemdVersion(229)),
-        reach: FixOptions { dlopen: level, drop_missing: false, by_names_only: false },
+        fix_options: FixOptions { dlopen: level, drop_missing: false, by_names_only: false },
     };
     bench.run(&format!("check, {lines} lines"), || verify(&sources, &request, &trees).unwrap());
     bench.run(&format!("check and fix, {lines} lines"), || bump(&sources, &request, &trees).unwrap());

@@ -35,7 +35,7 @@ pub(super) fn options(
         channel: images.channel,
         vendor: context.requested_vendor(image_args),
         systemd: fix_args.systemd,
-        reach: fix_args.to_options(),
+        fix_options: fix_args.to_options(),
     })
 }
 
@@ -54,7 +54,7 @@ pub(crate) fn check_manifests(
     report.systemd = Some((context.pins.systemd(), context.pins.systemd()));
     let trees = images.trees();
     report.findings = verify(&context.sources, &options, &trees)?;
-    set_aside_accepted(context, &images.boards(), options.reach, report);
+    set_aside_accepted(context, &images.boards(), options.fix_options, report);
     let state = TreeState { sources: &context.sources, trees: &trees };
     fill_sizes(state, state, report);
     Ok(())
@@ -78,7 +78,7 @@ pub(super) fn plan_fixes(
         git::check_clean(context.tree.root(), &paths(&plan))?;
     }
     report.findings = if report.dry_run { bump.findings_on_disk(&context.sources) } else { bump.findings };
-    set_aside_accepted(context, &images.boards(), options.reach, report);
+    set_aside_accepted(context, &images.boards(), options.fix_options, report);
     report.release = Some(bump.release);
     report.systemd = Some(bump.systemd);
     report.plan = plan;

@@ -57,13 +57,13 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
     // Different versions of the boards, or of --systemd, mean that the lists are not of this release.
     let kind = if is_known { ErrorKind::Refused } else { ErrorKind::Failed };
     let systemd = Some(reconcile(flags.fix_args.systemd, versions).map_err(|error| Error { kind, ..error })?);
-    let reach = FixOptions { by_names_only: true, ..flags.fix_args.to_options() };
+    let fix_options = FixOptions { by_names_only: true, ..flags.fix_args.to_options() };
     let vendor = context.requested_vendor(&flags.image);
-    let request = BumpOptions { release, channel, vendor, systemd, reach };
+    let request = BumpOptions { release, channel, vendor, systemd, fix_options };
     let trees = lists.iter().map(|(&board, list)| (board, &list.tree)).collect();
     let bump = bump(&context.sources, &request, &trees)?;
     report.findings = bump.findings_on_disk(&context.sources);
-    set_aside_accepted(context, &boards, reach, report);
+    set_aside_accepted(context, &boards, fix_options, report);
     report.channel = channel.or(context.pins.channel());
     report.release = Some(bump.release);
     report.systemd = Some(bump.systemd);

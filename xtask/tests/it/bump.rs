@@ -45,7 +45,7 @@ fn plan_bump(sources: &Stage1Sources, image: &ImageSpec) -> BumpPlan {
         channel: None,
         vendor: None,
         systemd: None,
-        reach: FixOptions {
+        fix_options: FixOptions {
             dlopen: Some(DlopenPriority::Required),
             drop_missing: false,
             by_names_only: false,
@@ -179,7 +179,7 @@ fn drop_missing_keeps_lines_with_several_candidates() {
         channel: None,
         vendor: None,
         systemd: None,
-        reach: FixOptions {
+        fix_options: FixOptions {
             dlopen: Some(DlopenPriority::Required),
             drop_missing: true,
             by_names_only: false,

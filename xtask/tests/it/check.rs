@@ -62,8 +62,14 @@ fn findings(
 
 /// Options for the pinned release, with the channel that it was found on.
 fn request(dlopen: Option<DlopenPriority>, channel: Option<Channel>) -> BumpOptions {
-    let reach = FixOptions { dlopen, drop_missing: false, by_names_only: false };
-    BumpOptions { release: example::BEFORE.0.parse().unwrap(), channel, vendor: None, systemd: None, reach }
+    let fix_options = FixOptions { dlopen, drop_missing: false, by_names_only: false };
+    BumpOptions {
+        release: example::BEFORE.0.parse().unwrap(),
+        channel,
+        vendor: None,
+        systemd: None,
+        fix_options,
+    }
 }
 
 /// The check reports each edit that `--fix` would make in coreos-common.mk.

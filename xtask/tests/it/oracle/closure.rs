@@ -233,7 +233,7 @@ impl Image {
             channel: None,
             vendor: None,
             systemd: Some("v229".parse().unwrap()),
-            reach: FixOptions { dlopen: None, drop_missing: false, by_names_only: false },
+            fix_options: FixOptions { dlopen: None, drop_missing: false, by_names_only: false },
         };
         let tree = read_tree(&self.usr());
         bump(&sources, &options, &BTreeMap::from([(Board::Amd64, &tree)])).unwrap()

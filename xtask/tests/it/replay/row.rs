@@ -251,7 +251,7 @@ impl Row {
             channel: Some(Channel::Alpha),
             vendor: self.vendor,
             systemd: None,
-            reach: FixOptions {
+            fix_options: FixOptions {
                 dlopen: Some(DlopenPriority::Required),
                 drop_missing: self.drop_missing,
                 by_names_only: self.by_names_only,

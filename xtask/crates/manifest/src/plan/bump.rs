@@ -32,7 +32,7 @@ pub struct BumpOptions {
     /// The systemd version, for images in which it cannot be detected.
     pub systemd: Option<SystemdVersion>,
     /// The options of the fixes.
-    pub reach: FixOptions,
+    pub fix_options: FixOptions,
 }
 
 impl BumpOptions {
@@ -101,9 +101,9 @@ pub fn bump(before: &Stage1Sources, options: &BumpOptions, trees: &ImageTrees<'_
     after.common_mk = pins::fix(pins.clone(), &targets)?.as_bytes().to_vec();
     let indexes = index_all(trees);
 
-    let fixes = fix_all(&mut after, &indexes, options.reach);
-    ensure_idempotent(&after, &indexes, options.reach)?;
-    let mut findings = lint_all(&after, &indexes, options.reach);
+    let fixes = fix_all(&mut after, &indexes, options.fix_options);
+    ensure_idempotent(&after, &indexes, options.fix_options)?;
+    let mut findings = lint_all(&after, &indexes, options.fix_options);
     add_candidates(&mut findings, &fixes);
     suggest_copy_into_tree(&mut findings, &after);
     ensure_read(trees)?;

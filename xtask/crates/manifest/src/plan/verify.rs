@@ -23,9 +23,9 @@ pub fn verify(
     let pins = sources.pins()?;
     let targets = options.pin_targets(trees)?;
     let indexes = index_all(trees);
-    let mut findings = lint_all(sources, &indexes, options.reach);
+    let mut findings = lint_all(sources, &indexes, options.fix_options);
     if !findings.is_empty() {
-        mark_fixable(&mut findings, sources, &indexes, options.reach);
+        mark_fixable(&mut findings, sources, &indexes, options.fix_options);
     }
     if let Some(&board) = trees.keys().next() {
         let mut mismatches = pins::check(&pins, &sources.common_mk_path, &targets, board);
