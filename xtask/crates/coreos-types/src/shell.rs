@@ -17,43 +17,29 @@ pub fn quote_path(path: &str) -> String {
 /// Splits a text into words as a POSIX shell does, by blanks, quotes and backslashes (XCU 2.2); nothing is expanded.
 /// `None` if a quote does not end.
 pub fn split(text: &str) -> Option<Vec<String>> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
+    let (mut words, mut word, mut quote): (Vec<String>, Option<String>, Option<char>) = Default::default();
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
-        match c {
-            ' ' | '\t' | '\n' => words.extend(word.take()),
-            '\\' => match chars.next()? {
+        match (c, quote) {
+            (' ' | '\t' | '\n', None) => words.extend(word.take()),
+            ('\'' | '"', None) => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (c, Some(open)) if c == open => quote = None,
+            ('\\', None) => match chars.next()? {
                 '\n' => {}
                 escaped => word.get_or_insert_default().push(escaped),
             },
-            '\'' => {
-                let word = word.get_or_insert_default();
-                loop {
-                    match chars.next()? {
-                        '\'' => break,
-                        c => word.push(c),
-                    }
-                }
-            }
-            '"' => {
-                let word = word.get_or_insert_default();
-                loop {
-                    match chars.next()? {
-                        '"' => break,
-                        '\\' => match chars.next_if(|c| "$`\"\\\n".contains(*c)) {
-                            Some('\n') => {}
-                            escaped => word.push(escaped.unwrap_or('\\')),
-                        },
-                        c => word.push(c),
-                    }
-                }
-            }
-            c => word.get_or_insert_default().push(c),
+            ('\\', Some('"')) => match chars.next_if(|c| "$`\"\\\n".contains(*c)) {
+                Some('\n') => {}
+                escaped => word.get_or_insert_default().push(escaped.unwrap_or('\\')),
+            },
+            (c, _) => word.get_or_insert_default().push(c),
         }
     }
     words.extend(word);
-    Some(words)
+    quote.is_none().then_some(words)
 }
 
 #[cfg(test)]

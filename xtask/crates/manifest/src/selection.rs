@@ -200,7 +200,7 @@ impl<'a> Selection<'a> {
 
     /// Selected ELF files, in byte order.
     pub fn elf_files(&self) -> impl Iterator<Item = (&UsrPath, &'a ElfInfo)> {
-        self.files().filter_map(|(path, info)| Some((path, info.elf()?)))
+        self.paths.iter().filter_map(|path| Some((path, self.tree.elf(path)?)))
     }
 
     /// Selected regular files with their properties, in byte order.

@@ -163,7 +163,7 @@ impl<'a, 's, 'i> Reachability<'a, 's, 'i> {
         let tree = self.selection.tree;
         let end = tree.resolve(path).end.node()?.clone();
         let info = tree.file_info(end.as_str())?;
-        let soname = info.elf().and_then(|elf| elf.soname.as_deref());
+        let soname = tree.elf(&end).and_then(|elf| elf.soname.as_deref());
         let is_linker_name = LibraryName::parse_linker_name(path.name()).is_some();
         let is_other_name = end.name() != path.name() && soname.is_some_and(|name| name != path.name());
         let is_linker_script = matches!(info, FileInfo::Other | FileInfo::Text(_));

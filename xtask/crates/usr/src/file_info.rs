@@ -45,14 +45,6 @@ impl FileInfo {
             FileInfo::Other => 0,
         }
     }
-
-    /// The parsed ELF file; `None` for any other file.
-    pub fn elf(&self) -> Option<&ElfInfo> {
-        match self {
-            FileInfo::Elf(elf) => Some(elf),
-            _ => None,
-        }
-    }
 }
 
 /// The maximum length of a [`FileInfo::Text`], in bytes.

@@ -172,7 +172,10 @@ impl UsrTree {
 
     /// The ELF file at exactly this path; `None` for any other path.
     pub fn elf(&self, path: &UsrPath) -> Option<&ElfInfo> {
-        self.file_info(path.as_str())?.elf()
+        match self.file_info(path.as_str())? {
+            FileInfo::Elf(elf) => Some(elf),
+            _ => None,
+        }
     }
 
     /// The content info of the regular file at exactly this path, if it was read before.

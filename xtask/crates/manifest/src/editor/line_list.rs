@@ -123,7 +123,7 @@ impl LineList {
         let after = after.unwrap_or_else(last_entry);
         let mut end = self.default_eol;
         // A file without a final newline stays without one.
-        if after == tail && after != 0 && self.slots[after].line.end == "" {
+        if after == tail && after != 0 && self.slots[after].line.end.is_empty() {
             self.slots[after].line.end = end;
             end = "";
         }
@@ -156,7 +156,7 @@ impl LineList {
     pub(super) fn add_final_newline(&mut self) -> Option<String> {
         let (tail, eol) = (self.slots[0].previous, self.default_eol);
         let line = &mut self.slots[tail].line;
-        (tail != 0 && std::mem::replace(&mut line.end, eol) == "").then(|| line.text.clone())
+        (tail != 0 && std::mem::replace(&mut line.end, eol).is_empty()).then(|| line.text.clone())
     }
 
     fn link(&mut self, previous: usize, line: Line) {
