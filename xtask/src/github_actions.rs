@@ -9,9 +9,6 @@ use crate::report::{Report, markdown};
 use coreos_types::error::{Result, ResultExt};
 
 /// Appends the report as Markdown to `$GITHUB_STEP_SUMMARY`, and the outputs to `$GITHUB_OUTPUT`, if set.
-///
-/// # Errors
-/// One of the files cannot be written.
 pub(crate) fn write(report: &Report) -> Result<()> {
     append(env::var_os("GITHUB_STEP_SUMMARY"), &format!("{}\n", markdown::render(report)))?;
     append(env::var_os("GITHUB_OUTPUT"), &outputs(report))

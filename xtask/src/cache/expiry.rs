@@ -155,9 +155,6 @@ pub(crate) fn reason_to_keep(
 }
 
 /// Removes an image with its signature and origins, and the directory of its release if that has no other image.
-///
-/// # Errors
-/// The directory cannot be removed.
 pub(crate) fn remove(entry: &CacheEntry) -> Result<()> {
     let about = || format!("cannot remove {}", entry.directory.display());
     fs::remove_dir_all(&entry.directory).with_context(about)?;

@@ -51,9 +51,6 @@ impl ImageReader {
     }
 
     /// The image, verified and opened on the first call.
-    ///
-    /// # Errors
-    /// The image has changed since it was verified.
     pub(super) fn image(&self) -> Result<&UsrSquashfs> {
         self.image.get_or_init(|| self.open()).as_ref().map_err(Error::clone)
     }

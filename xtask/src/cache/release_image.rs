@@ -34,7 +34,11 @@ impl ImageStore<'_> {
     ///
     /// # Errors
     /// The image is not available, or refused.
-    pub fn release(&self, request: &ReleaseRequest, check: ImageCheck<'_>) -> Result<Option<ImageHandle>> {
+    pub fn open_release(
+        &self,
+        request: &ReleaseRequest,
+        check: ImageCheck<'_>,
+    ) -> Result<Option<ImageHandle>> {
         let cache = ReleaseCache::new(&self.cache, request.vendor, request.board, &request.release)?;
         let urls = request.candidates.iter().map(ReleaseDir::image_url);
         if self.client.is_offline() {

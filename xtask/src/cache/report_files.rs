@@ -36,9 +36,6 @@ impl FileFormat {
     const ALL: [FileFormat; 3] = [FileFormat::Markdown, FileFormat::Html, FileFormat::Json];
 
     /// The format for a file's extension. Call it before a long run, so that a wrong extension fails early.
-    ///
-    /// # Errors
-    /// The extension is not one of a report.
     pub(crate) fn from_path(path: &Path) -> Result<FileFormat> {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("md" | "markdown") => Ok(FileFormat::Markdown),
@@ -69,17 +66,11 @@ impl FileFormat {
 }
 
 /// Writes a report to a file of the user.
-///
-/// # Errors
-/// The extension is not one of a report, or the file cannot be written.
 pub(crate) fn write(path: &Path, report: &Report) -> Result<()> {
     write_text(path, &FileFormat::from_path(path)?.render(report))
 }
 
 /// Checks, before anything else is changed, that the report can be written to a path.
-///
-/// # Errors
-/// The directory does not exist, or the path is a directory.
 pub(crate) fn check_destination(path: &Path) -> Result<()> {
     let cannot = |why: &str| Error::failed(format!("cannot write {}", path.display())).with_cause(why);
     let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
@@ -96,9 +87,6 @@ pub(crate) fn check_destination(path: &Path) -> Result<()> {
 
 /// Writes a text to a file of the user: atomically where that is a regular file or a new one, through where it is a
 /// device or a pipe. A symlink stays one.
-///
-/// # Errors
-/// The file cannot be written.
 pub(crate) fn write_text(path: &Path, text: &str) -> Result<()> {
     let target = fs::canonicalize(path);
     let target = target.as_deref().unwrap_or(path);
@@ -132,9 +120,6 @@ pub(crate) fn store(cache: &Path, tree: &Path, report: &Report) -> Result<()> {
 }
 
 /// Reads the last run of a tree.
-///
-/// # Errors
-/// There is no stored run, the stored one is corrupt, or the cache cannot be read.
 pub(crate) fn load(cache: &Path, tree: &Path, format: FileFormat) -> Result<String> {
     let path = run_dir(cache, tree).join(format.file_name());
     let text = bounded_file::read(&path, MAX_REPORT).and_then(|bytes| {
@@ -159,9 +144,6 @@ pub(crate) fn load(cache: &Path, tree: &Path, format: FileFormat) -> Result<Stri
 }
 
 /// Reads the JSON document of the last run of a tree.
-///
-/// # Errors
-/// As [`load`].
 pub(crate) fn load_document(cache: &Path, tree: &Path) -> Result<serde_json::Value> {
     let text = load(cache, tree, FileFormat::Json)?;
     let path = run_dir(cache, tree).join(FileFormat::Json.file_name());

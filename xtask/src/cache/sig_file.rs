@@ -16,9 +16,6 @@ pub(crate) fn sig_path(file: &Path) -> PathBuf {
 
 /// Reads a `.sig`; `None` if there is none. A longer file than any signature is cut off, and the parser then refuses
 /// it.
-///
-/// # Errors
-/// The file exists and cannot be read.
 pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     let about = || format!("cannot read the signature {}", path.display());
     let file = match File::open(path) {

@@ -1,11 +1,10 @@
 //! The options of a command line as words, which hints repeat.
 
-use std::ffi::OsStr;
-
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::ImageArgs;
+use crate::report::invocation::option_words;
 
 /// The arguments that were given to the command, in the order of its help.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -74,20 +73,9 @@ fn argument_words(arg: &Arg, matches: &ArgMatches) -> Vec<String> {
         return vec![name];
     }
     let occurrences = matches.get_raw_occurrences(id).into_iter().flatten();
-    occurrences.flat_map(|values| occurrence_words(&name, &values.collect::<Vec<_>>())).collect()
-}
-
-fn occurrence_words(name: &str, values: &[&OsStr]) -> Vec<String> {
-    let values = values.iter().map(|value| value.to_string_lossy().into_owned());
-    if name.is_empty() {
-        return values.collect();
-    }
-    // A value that looks like an option is one only behind `=`, and then the occurrence has no other.
-    let (hyphenated, plain): (Vec<String>, Vec<String>) = values.partition(|value| value.starts_with('-'));
-    let mut words: Vec<String> = hyphenated.iter().map(|value| format!("{name}={value}")).collect();
-    if !plain.is_empty() {
-        words.push(name.to_owned());
-        words.extend(plain);
-    }
-    words
+    let words = occurrences.flat_map(|values| {
+        let values = values.map(|value| value.to_string_lossy().into_owned());
+        if arg.is_positional() { values.collect() } else { option_words(&name, values) }
+    });
+    words.collect()
 }

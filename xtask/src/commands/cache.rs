@@ -21,10 +21,7 @@ use manifest::common_mk::CommonMk;
 use pxe_image::Digest;
 
 /// Lists the images in the cache, or removes them. A tree is optional; the release that it pins is kept.
-///
-/// # Errors
-/// The cache cannot be used, or `--repo` is not a tree.
-pub fn cache(term: &Term, globals: &GlobalArgs, args: &CacheArgs, report: &mut Report) -> Result<()> {
+pub(crate) fn cache(term: &Term, globals: &GlobalArgs, args: &CacheArgs, report: &mut Report) -> Result<()> {
     let cwd = std::env::current_dir().with_context(|| "cannot determine the current directory")?;
     let tree = match Repo::find(globals.repo.as_deref(), &cwd) {
         Err(_) if globals.repo.is_none() => None,

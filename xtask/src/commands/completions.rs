@@ -10,7 +10,7 @@ use crate::report::Report;
 use coreos_types::release::{Board, Channel};
 
 /// Adds the script for `shell` to the report's output.
-pub fn completions(shell: Shell, report: &mut Report) {
+pub(crate) fn completions(shell: Shell, report: &mut Report) {
     let mut script = Vec::new();
     // An invalid configuration does not keep a shell from starting.
     let vendors = Config::read().unwrap_or_default().vendors;

@@ -12,10 +12,7 @@ use crate::taken_paths::PackageComparison;
 use coreos_types::error::{Error, Result};
 
 /// Compares the images of two releases. With `--image`, the first half is of the first release.
-///
-/// # Errors
-/// An image is not available or not trusted.
-pub fn diff(context: &Context<'_>, flags: &Diff, report: &mut Report) -> Result<()> {
+pub(crate) fn diff(context: &Context<'_>, flags: &Diff, report: &mut Report) -> Result<()> {
     advisories::check(context, &flags.image, flags.advisories.as_ref())?;
     let (old_args, new_args) = split_images(&flags.image)?;
     let old = ImageSet::open(context, &old_args, Some(&flags.from))?;

@@ -7,9 +7,6 @@ use coreos_types::error::{Error, Result};
 use coreos_types::release::Release;
 
 /// Checks the release of a bump against the pinned one. A release that the user named by its number may be older.
-///
-/// # Errors
-/// Refused: `latest` is older.
 pub(super) fn check(
     context: &Context<'_>,
     args: &BumpCoreos,

@@ -12,10 +12,7 @@ use manifest::plan::requested_edit::edit;
 use manifest::suggestion::{LineEdit, Suggestion};
 
 /// Edits one manifest of the tree.
-///
-/// # Errors
-/// The file is not one of the tree's manifests, a line to remove is not listed, or the file cannot be written.
-pub fn edit_manifest(context: &Context<'_>, flags: &EditManifest, report: &mut Report) -> Result<()> {
+pub(crate) fn edit_manifest(context: &Context<'_>, flags: &EditManifest, report: &mut Report) -> Result<()> {
     let EditManifest { file, add, remove } = flags;
     let edit_request =
         LineEdit { file: repo_relative(context, file), add: add.clone(), remove: remove.clone() };

@@ -10,17 +10,16 @@ use crate::report::commit::message;
 use crate::report::sizes::{self, TreeState};
 use crate::report::{Report, dependency_graph};
 use coreos_types::error::Result;
+use coreos_types::release::Board;
 use coreos_types::vendor::Vendor;
-use manifest::plan::bump::{BumpOptions, bump};
+use manifest::plan::bump::{BumpOptions, BumpPlan, bump};
 use manifest::plan::edit_plan::EditPlan;
 use manifest::plan::stage1_sources::Stage1Sources;
 use manifest::plan::verify::verify;
+use manifest::rules::lint_and_fix::FixOptions;
 use manifest::suggestion::Suggestion;
 
 /// The options of a bump to open images, whose origin is added to the report.
-///
-/// # Errors
-/// The images are on several channels.
 pub(super) fn options(
     context: &Context<'_>,
     images: &ImageSet<'_>,
@@ -40,9 +39,6 @@ pub(super) fn options(
 }
 
 /// Checks every manifest against open images of the pinned release, and writes nothing.
-///
-/// # Errors
-/// A file of an image cannot be read, or the images are on several channels.
 pub(crate) fn check_manifests(
     context: &Context<'_>,
     images: &ImageSet<'_>,
@@ -77,13 +73,24 @@ pub(super) fn plan_fixes(
     if commit && !plan.is_empty() && !report.dry_run {
         git::check_clean(context.tree.root(), &paths(&plan))?;
     }
+    report.plan = plan;
+    Ok(fill_fixes(context, bump, &images.boards(), options.fix_options, report))
+}
+
+/// Adds the fixes of a plan and the remaining findings to the report, and returns the sources after the fixes.
+pub(super) fn fill_fixes(
+    context: &Context<'_>,
+    bump: BumpPlan,
+    boards: &[Board],
+    options: FixOptions,
+    report: &mut Report,
+) -> Stage1Sources {
     report.findings = if report.dry_run { bump.findings_on_disk(&context.sources) } else { bump.findings };
-    set_aside_accepted(context, &images.boards(), options.fix_options, report);
+    set_aside_accepted(context, boards, options, report);
     report.release = Some(bump.release);
     report.systemd = Some(bump.systemd);
-    report.plan = plan;
     report.fixes = bump.fixes;
-    Ok(bump.after)
+    bump.after
 }
 
 /// Adds sizes and the dependents of added paths to the report.

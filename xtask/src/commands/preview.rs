@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::downgrade;
-use super::set_aside_accepted::set_aside_accepted;
+use super::manifest_fixes::fill_fixes;
 use crate::cache::ImageStore;
-use crate::cli::{BumpCoreos, ReleaseSpec};
+use crate::cli::BumpCoreos;
 use crate::context::Context;
 use crate::images::{ReleaseLocations, latest_release, open_store};
 use crate::release_dir::ReleaseDir;
@@ -23,9 +23,6 @@ use usr::tree::UsrTree;
 
 /// Plans a bump from file and package lists: which listed paths are removed, moved or renamed, and the version of
 /// systemd. Nothing is written.
-///
-/// # Errors
-/// The lists are not available, or not trusted.
 pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Report) -> Result<()> {
     if !flags.image.images.is_empty() {
         return Err(Error::failed("--preview works without an image").with_hint(
@@ -33,22 +30,19 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
         ));
     }
     report.dry_run = true;
-    if let ReleaseSpec::Number(release) = &flags.release {
+    if let Some(release) = flags.release.number() {
         context.ensure_vendor_has_release(&flags.image, release)?;
     }
-    let (store, locations) =
-        (open_store(context, &flags.image)?, ReleaseLocations::new(context, &flags.image)?);
+    let store = open_store(context, &flags.image)?;
+    let locations = ReleaseLocations::new(context, &flags.image)?;
     let boards = context.boards(&flags.image)?;
-    let release = match &flags.release {
-        ReleaseSpec::Number(release) => release.clone(),
-        ReleaseSpec::Latest => latest_release(context, &flags.image)?,
-    };
+    let latest = || latest_release(context, &flags.image);
+    let release = flags.release.number().cloned().map_or_else(latest, Ok)?;
     downgrade::check(context, flags, &release, report)?;
     report.invocation = context.bump_invocation(&release);
     let mut lists: BTreeMap<Board, ReleaseLists> = BTreeMap::new();
     for &board in &boards {
-        let others: Vec<Board> = boards.iter().copied().filter(|other| *other != board).collect();
-        let list = ReleaseLists::fetch(&store, &locations, board, &others, &release);
+        let list = ReleaseLists::fetch(&store, &locations, board, &boards, &release);
         lists.insert(board, list.map_err(|error| context.with_closed_server_hint(error))?);
     }
     let channel = lists.values().find_map(|list| list.dir.channel(&context.settings.vendors));
@@ -62,13 +56,9 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
     let request = BumpOptions { release, channel, vendor, systemd, fix_options };
     let trees = lists.iter().map(|(&board, list)| (board, &list.tree)).collect();
     let bump = bump(&context.sources, &request, &trees)?;
-    report.findings = bump.findings_on_disk(&context.sources);
-    set_aside_accepted(context, &boards, fix_options, report);
+    let after = fill_fixes(context, bump, &boards, fix_options, report);
+    report.plan = EditPlan::between(&context.sources, &after);
     report.channel = channel.or(context.pins.channel());
-    report.release = Some(bump.release);
-    report.systemd = Some(bump.systemd);
-    report.plan = EditPlan::between(&context.sources, &bump.after);
-    report.fixes = bump.fixes;
     report.extra.insert("preview", serde_json::json!(true));
     report.extra.insert("release_proved", serde_json::json!(false));
     report.output.push(NOTICE.to_owned());
@@ -94,7 +84,7 @@ impl ReleaseLists {
         store: &ImageStore<'_>,
         locations: &ReleaseLocations<'_>,
         board: Board,
-        others: &[Board],
+        boards: &[Board],
         release: &Release,
     ) -> Result<ReleaseLists> {
         let all = locations.candidates(&locations.primary(board, release, None)?);
@@ -119,7 +109,7 @@ impl ReleaseLists {
             };
             return Ok(ReleaseLists { dir: dir.clone(), tree, systemd });
         }
-        let error = locations.not_found(("list of contents", &urls), release, board, others);
+        let error = locations.not_found(("list of contents", &urls), release, board, boards);
         let hint = error.hint.map(|hint| format!("omit --preview to use the image, or {hint}"));
         Err(Error { hint, ..error })
     }

@@ -11,10 +11,7 @@ use crate::report::{Format, Report};
 use coreos_types::error::Result;
 
 /// Writes the report of the last run to a file, or prints it as Markdown, or with `--format json` as JSON.
-///
-/// # Errors
-/// There is no stored run, the stored one is corrupt, or the file cannot be written.
-pub fn report(context: &Context<'_>, flags: &ReportFlags, report: &mut Report) -> Result<()> {
+pub(crate) fn report(context: &Context<'_>, flags: &ReportFlags, report: &mut Report) -> Result<()> {
     let format = match &flags.file {
         Some(path) => {
             report_files::check_destination(path)?;
@@ -41,7 +38,7 @@ pub fn report(context: &Context<'_>, flags: &ReportFlags, report: &mut Report) -
 ///
 /// # Errors
 /// The file is not a report file, or cannot be written. An error of the command itself is in the report.
-pub fn run_with_report(
+pub(crate) fn run_with_report(
     context: &Context<'_>,
     file: Option<&Path>,
     report: &mut Report,

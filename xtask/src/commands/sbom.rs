@@ -19,10 +19,7 @@ use usr::path::UsrPath;
 use usr::tree::NodeKind;
 
 /// Prints one document for all boards and flavors of the tree, or writes it to a file.
-///
-/// # Errors
-/// An image is not available or not trusted, a flavor is unknown, or the file cannot be written.
-pub fn sbom(context: &Context<'_>, args: &Sbom, report: &mut Report) -> Result<()> {
+pub(crate) fn sbom(context: &Context<'_>, args: &Sbom, report: &mut Report) -> Result<()> {
     check_flavors(context, args)?;
     args.output.as_deref().map_or(Ok(()), report_files::check_destination)?;
     let pinned = context.pins.release().clone();

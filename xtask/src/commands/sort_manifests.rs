@@ -14,10 +14,12 @@ use manifest::plan::edit_plan::EditPlan;
 use manifest::plan::sort_manifests::sort;
 
 /// Sorts the manifests of the tree; with `check` only reports the changes.
-///
-/// # Errors
-/// There is no tree, or a file cannot be read or written.
-pub fn sort_manifests(term: &Term, globals: &GlobalArgs, check: bool, report: &mut Report) -> Result<()> {
+pub(crate) fn sort_manifests(
+    term: &Term,
+    globals: &GlobalArgs,
+    check: bool,
+    report: &mut Report,
+) -> Result<()> {
     (report.dry_run, report.check) = (check, check);
     let cwd = env::current_dir().with_context(|| "cannot determine the current directory")?;
     let tree = Repo::find(globals.repo.as_deref(), &cwd)?;

@@ -9,10 +9,7 @@ use coreos_types::error::{Error, Result};
 use manifest::plan::bump::ImageTrees;
 
 /// Finds the reasons in the images of the pinned release.
-///
-/// # Errors
-/// An image is not available, or the subject is in no image and nothing listed needs it.
-pub fn why(context: &Context<'_>, flags: &Why, report: &mut Report) -> Result<()> {
+pub(crate) fn why(context: &Context<'_>, flags: &Why, report: &mut Report) -> Result<()> {
     let images = ImageSet::open(context, &flags.image, Some(context.pins.release()))?;
     report.images = images.origins();
     let answer = why::why(&flags.subject, &context.sources, &images.trees());

@@ -77,9 +77,6 @@ pub(crate) struct ReleaseLocations<'a> {
 
 impl<'a> ReleaseLocations<'a> {
     /// Reads the tree's URL, the options and the configuration.
-    ///
-    /// # Errors
-    /// A host of `--allow-host` is not a host.
     pub(crate) fn new(context: &'a Context<'_>, args: &'a ImageArgs) -> Result<ReleaseLocations<'a>> {
         let allowed_hosts = allowed_hosts(context, args)?;
         Ok(ReleaseLocations { context, args, vendor: context.vendor(args), allowed_hosts })
@@ -87,9 +84,6 @@ impl<'a> ReleaseLocations<'a> {
 
     /// The first directory to try for a release and board. `found` is the channel on which another board's image was
     /// found.
-    ///
-    /// # Errors
-    /// A URL is not valid, its host is not allowed, or it has no channel and one was requested.
     pub(crate) fn primary(
         &self,
         board: Board,
@@ -126,9 +120,6 @@ impl<'a> ReleaseLocations<'a> {
     }
 
     /// The directory of the newest release, on `channel` or on the channel of the run.
-    ///
-    /// # Errors
-    /// As [`ReleaseLocations::primary`].
     pub(crate) fn current(&self, board: Board, channel: Option<Channel>) -> Result<ReleaseDir> {
         let dir = self.primary(board, self.context.pins.release(), channel)?;
         Ok(dir.current(self.args.channel.and_then(|spec| spec.year)))
@@ -181,14 +172,14 @@ impl<'a> ReleaseLocations<'a> {
             .with_hint("omit --channel, or run it once without --offline"))
     }
 
-    /// The error of a file (`kind`) of a release that none of `urls` has for this board. `others` are the other boards
-    /// of the run.
+    /// The error of a file (`kind`) of a release that none of `urls` has for this board. `boards` are all
+    /// boards of the run.
     pub(crate) fn not_found(
         &self,
         (kind, urls): (&str, &[String]),
         release: &Release,
         board: Board,
-        others: &[Board],
+        boards: &[Board],
     ) -> Error {
         let causes = urls.iter().map(|url| format!("{url}: not found"));
         let error = Error::failed(format!("there is no {kind} of {release} for {board}"));
@@ -205,7 +196,8 @@ impl<'a> ReleaseLocations<'a> {
                 format!("check the number, or use the newest release: {newest}")
             }
         };
-        let rest: String = others.iter().map(|other| format!(" --board {other}")).collect();
+        let rest: String =
+            boards.iter().filter(|other| **other != board).map(|other| format!(" --board {other}")).collect();
         causes.fold(error, Error::with_cause).with_hint(match rest.is_empty() {
             true => hint,
             false => format!("leave {board} out with{rest}, or {hint}"),

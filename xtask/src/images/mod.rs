@@ -22,6 +22,7 @@ use manifest::plan::bump::ImageTrees;
 use packages::PackageSet;
 pub(crate) use remote::latest_release;
 use remote::remote;
+use usr::identity::Identity;
 
 /// The images of a run.
 pub(crate) struct ImageSet<'t> {
@@ -43,9 +44,6 @@ pub(crate) struct BoardImage {
 
 impl<'t> ImageSet<'t> {
     /// Opens an image for every board of the run. Without a `release`, it is that of the local images, else the newest.
-    ///
-    /// # Errors
-    /// An image is not available, not trusted, or not of the requested release, vendor or board.
     pub(crate) fn open(
         context: &Context<'t>,
         flags: &ImageArgs,
@@ -99,23 +97,18 @@ impl<'t> ImageSet<'t> {
     }
 
     /// Checks that all images are on one channel, since the pinned URL has only one.
-    ///
-    /// # Errors
-    /// The images are on several channels.
     pub(crate) fn ensure_one_channel(&self) -> Result<()> {
         let mut channels = self.opened.iter().filter_map(|(board, opened)| Some((board, opened.channel?)));
         let Some((first, channel)) = channels.next() else { return Ok(()) };
         let Some((other, other_channel)) = channels.find(|(_, found)| *found != channel) else {
             return Ok(());
         };
-        let release = &self.release;
-        Err(Error::failed(format!(
-            "{release} is on {channel} for {first}, and on {other_channel} for {other}"
-        ))
-        .with_cause("the URL in coreos-common.mk names one channel for every board")
-        .with_hint(format!(
-            "use a channel that has both (--channel CHANNEL), or only one board: --board {first}"
-        )))
+        let found = format!("on {channel} for {first}, and on {other_channel} for {other}");
+        let hint =
+            format!("use a channel that has both (--channel CHANNEL), or only one board: --board {first}");
+        Err(Error::failed(format!("{} is {found}", self.release))
+            .with_cause("the URL in coreos-common.mk names one channel for every board")
+            .with_hint(hint))
     }
 
     /// The store that opened the images.
@@ -150,9 +143,6 @@ impl<'t> ImageSet<'t> {
     }
 
     /// The path of each image, after another verification of its bytes.
-    ///
-    /// # Errors
-    /// An image has changed since it was verified.
     pub(crate) fn verified_paths(&self) -> Result<Vec<(Board, PathBuf)>> {
         let path = |(&board, opened): (&Board, &BoardImage)| {
             Ok((board, opened.image.verified_path(&self.store)?.to_owned()))
@@ -161,26 +151,16 @@ impl<'t> ImageSet<'t> {
     }
 
     /// Writes the only image to `output`, verified while it is copied.
-    ///
-    /// # Errors
-    /// There are several images, or the file cannot be written.
     pub(crate) fn copy_verified(&self, output: &Path) -> Result<Board> {
-        let mut boards = self.opened.keys();
-        match (boards.next(), boards.next()) {
-            (Some(&board), None) => self.copy_verified_board(board, output).map(|()| board),
-            _ => {
-                let boards: Vec<String> =
-                    self.opened.keys().map(|board| format!("--board {board}")).collect();
-                Err(Error::failed("--output takes one image, and the run has several")
-                    .with_hint(format!("pass one of: {}", boards.join(", "))))
-            }
+        if let [board] = self.boards()[..] {
+            return self.copy_verified_board(board, output).map(|()| board);
         }
+        let boards: Vec<String> = self.opened.keys().map(|board| format!("--board {board}")).collect();
+        Err(Error::failed("--output takes one image, and the run has several")
+            .with_hint(format!("pass one of: {}", boards.join(", "))))
     }
 
     /// Writes the image of a board to `output`, verified while it is copied.
-    ///
-    /// # Errors
-    /// The run has no image of the board, or the file cannot be written.
     pub(crate) fn copy_verified_board(&self, board: Board, output: &Path) -> Result<()> {
         let opened = self.opened.get(&board);
         let opened = opened.ok_or_else(|| Error::failed(format!("the run has no image of {board}")))?;
@@ -225,15 +205,13 @@ fn local<'t>(
         map_parallel(&flags.images, |path| store.local(path, flags.signature.as_deref(), flags.unsigned));
     let mut opened: BTreeMap<Board, BoardImage> = BTreeMap::new();
     for (path, image) in flags.images.iter().zip(images) {
-        let (board, release, image) = BoardImage::new(image?, &expected)?;
+        let image = image?;
+        let (board, release, identity) = expected.check(&image)?;
         expected.release.get_or_insert(release);
-        if let Some(other) = opened.insert(board, image) {
-            return Err(Error::failed(format!(
-                "{} and {} are both for {board}",
-                other.origin.source,
-                path.display()
-            ))
-            .with_hint("use one --image per board: leave one of them out"));
+        if let Some(other) = opened.insert(board, BoardImage::new(image, board, identity, None)) {
+            let (one, other) = (other.origin.source, path.display());
+            return Err(Error::failed(format!("{one} and {other} are both for {board}"))
+                .with_hint("use one --image per board: leave one of them out"));
         }
     }
     if let Some(missing) = expected.boards.iter().find(|board| !opened.contains_key(board)) {
@@ -256,9 +234,7 @@ impl BoardImage {
         }
     }
 
-    /// Reads the identity of an image, and compares it with the request.
-    fn new(image: ImageHandle, expected: &ExpectedImage<'_>) -> Result<(Board, Release, BoardImage)> {
-        let (board, release, identity) = expected.check(&image)?;
+    fn new(image: ImageHandle, board: Board, identity: Identity, channel: Option<Channel>) -> BoardImage {
         let provenance = image.origin().clone();
         let origin = ImageOrigin {
             board,
@@ -267,7 +243,7 @@ impl BoardImage {
             signature: provenance.signer,
             os_release: identity.os_release,
         };
-        Ok((board, release, BoardImage { image, origin, channel: None }))
+        BoardImage { image, origin, channel }
     }
 }
 

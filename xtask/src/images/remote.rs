@@ -1,11 +1,12 @@
 //! Images of a release, from the cache or from its server.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use super::expected::ExpectedImage;
 use super::locations::{ReleaseLocations, open_store};
 use super::{BoardImage, ImageSet, map_parallel};
-use crate::cache::{ImageStore, ReleaseRequest};
+use crate::cache::{ImageHandle, ImageStore, ReleaseRequest};
 use crate::cli::ImageArgs;
 use crate::context::Context;
 use crate::release_dir::ReleaseDir;
@@ -52,9 +53,6 @@ pub(super) fn latest(
 }
 
 /// The newest release of the channel of a run.
-///
-/// # Errors
-/// Its `version.txt` is not available, or not trusted.
 pub(crate) fn latest_release(context: &Context<'_>, args: &ImageArgs) -> Result<Release> {
     let board = context.boards(args)?.first().copied().unwrap_or(Board::Amd64);
     latest(&open_store(context, args)?, &ReleaseLocations::new(context, args)?, board)
@@ -82,12 +80,12 @@ impl Search<'_, '_> {
         };
         let expected =
             ExpectedImage { release: Some(release.clone()), boards: vec![board], ..self.expected.clone() };
-        let found = store.release(&request, &|image| expected.check(image).map(drop))?;
-        let Some(image) = found else {
-            let others: Vec<Board> =
-                self.expected.boards.iter().copied().filter(|other| *other != board).collect();
+        let identity = Cell::new(None);
+        let check = |image: &ImageHandle| expected.check(image).map(|found| identity.set(Some(found)));
+        let found = store.open_release(&request, &check)?;
+        let Some((image, (_, _, identity))) = found.zip(identity.take()) else {
             let urls: Vec<String> = all.iter().map(ReleaseDir::image_url).collect();
-            return Err(locations.not_found(("image", &urls), release, board, &others));
+            return Err(locations.not_found(("image", &urls), release, board, &self.expected.boards));
         };
         let dir = ReleaseDir::from_image_url(&image.origin().source)?;
         if dir != first && store.client.is_offline() {
@@ -96,7 +94,6 @@ impl Search<'_, '_> {
         } else if dir != first {
             store.term.stage("found", format!("{release} at {dir}, not at {first}"));
         }
-        let (_, _, opened) = BoardImage::new(image, &expected)?;
-        Ok(BoardImage { channel: dir.channel(locations.vendors()), ..opened })
+        Ok(BoardImage::new(image, board, identity, dir.channel(locations.vendors())))
     }
 }

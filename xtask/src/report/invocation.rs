@@ -86,10 +86,9 @@ impl Invocation {
 
     /// The command with the options that say where images come from, and a positional argument.
     pub fn command_about(&self, argument: &str) -> String {
-        let argument = if argument.starts_with('-') {
-            words(["--", argument]).to_vec()
-        } else {
-            vec![argument.to_owned()]
+        let argument = match argument.starts_with('-') {
+            true => words(["--", argument]),
+            false => words([argument]),
         };
         self.command_line(self.command.iter().chain(&self.source).chain(&self.image).chain(&argument))
     }
@@ -101,23 +100,15 @@ impl Invocation {
 
     /// `cargo xtask` with these arguments, for the tree of this run, as a line for a POSIX shell.
     pub fn command_line<'w>(&'w self, arguments: impl IntoIterator<Item = &'w String>) -> String {
-        let repo = self.repo.iter().flat_map(|repo| option("--repo", repo));
+        let repo = self.repo.iter().flat_map(|repo| option_words("--repo", [repo.clone()]));
         let words = repo.chain(arguments.into_iter().cloned()).map(|word| quote(&word));
         std::iter::once(self.program.to_owned()).chain(words).collect::<Vec<_>>().join(" ")
     }
 
     fn edit_command(&self, LineEdit { file, add, remove }: &LineEdit) -> String {
         let mut words = words(["edit-manifest", file]);
-        for (name, lines) in [("--remove", remove), ("--add", add)] {
-            // A value that looks like an option is one only behind `=`.
-            let (hyphenated, plain): (Vec<&String>, Vec<&String>) =
-                lines.iter().partition(|line| line.starts_with('-'));
-            words.extend(hyphenated.into_iter().flat_map(|line| option(name, line)));
-            if !plain.is_empty() {
-                words.push(name.to_owned());
-                words.extend(plain.into_iter().cloned());
-            }
-        }
+        words.extend(option_words("--remove", remove.iter().cloned()));
+        words.extend(option_words("--add", add.iter().cloned()));
         self.command_line(&words)
     }
 
@@ -137,9 +128,16 @@ impl Invocation {
 
 const DROP: &str = "--drop-missing";
 
-/// An option with its value: `--name VALUE`, or `--name=VALUE` where the value looks like an option.
-fn option(name: &str, value: &str) -> Vec<String> {
-    if value.starts_with('-') { vec![format!("{name}={value}")] } else { words([name, value]).to_vec() }
+/// An option with its values. A value that begins with `-` must be written as `--name=VALUE`.
+pub(crate) fn option_words(name: &str, values: impl IntoIterator<Item = String>) -> Vec<String> {
+    let (hyphenated, plain): (Vec<String>, Vec<String>) =
+        values.into_iter().partition(|value| value.starts_with('-'));
+    let mut words: Vec<String> = hyphenated.iter().map(|value| format!("{name}={value}")).collect();
+    if !plain.is_empty() {
+        words.push(name.to_owned());
+        words.extend(plain);
+    }
+    words
 }
 
 fn words<const N: usize>(words: [&str; N]) -> Vec<String> {

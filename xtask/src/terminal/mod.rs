@@ -199,18 +199,15 @@ impl Term {
     /// Registers what is printed instead of the result if a signal ends the run: for scripts a document of `report`,
     /// for people what remains and the command that continues, `command_line`.
     pub fn print_on_termination(&self, report: Report, command_line: String) {
-        let format = self.format;
-        if format == Format::Text {
-            let term = self.clone();
-            signals::print_on_termination(Box::new(move |signal| {
-                term.print_interruption(signal, &command_line)
-            }));
-            return;
-        }
+        let term = self.clone();
         signals::print_on_termination(Box::new(move |signal| {
-            let error = interruption(signal, &command_line);
-            // A failure to write cannot be reported.
-            let _ = write(document(format, &Report { error: Some(error), ..report }).as_bytes());
+            let message = format!("interrupted by {signal}; the tree has either all of the changes or none");
+            let error = Error::failed(message).with_hint(format!("to resume the download: {command_line}"));
+            match term.format {
+                Format::Text => term.print_interruption(&error),
+                // A failure to write cannot be reported.
+                format => _ = write(document(format, &Report { error: Some(error), ..report }).as_bytes()),
+            }
         }));
     }
 
@@ -227,16 +224,13 @@ impl Term {
     }
 
     /// Clears the bars, and prints the state that an interrupted run leaves.
-    fn print_interruption(&self, signal: &str, command_line: &str) {
+    fn print_interruption(&self, error: &Error) {
         if let Some(bars) = &self.bars {
             // A bar that is drawn once more would stay.
             bars.set_draw_target(ProgressDrawTarget::hidden());
             progress::to_stderr(b"\r\x1b[J");
         }
-        progress::to_stderr(&ansi::paint(
-            &text::error(&interruption(signal, command_line)),
-            self.color_stderr,
-        ));
+        progress::to_stderr(&ansi::paint(&text::error(error), self.color_stderr));
     }
 
     /// Writes a result to standard output.
@@ -270,12 +264,6 @@ impl Term {
             None => progress::to_stderr(&painted),
         }
     }
-}
-
-/// The state that an interrupted run leaves, and the command that continues.
-fn interruption(signal: &str, command_line: &str) -> Error {
-    Error::failed(format!("interrupted by {signal}; the tree has either all of the changes or none"))
-        .with_hint(format!("to resume the download: {command_line}"))
 }
 
 /// The width of the terminal; a terminal that does not know it has the usual one.

@@ -99,7 +99,7 @@ impl CacheSite {
     /// Fetches the image and returns its path in the cache, after verifying the cached bytes.
     pub(super) fn fetch(&self) -> PathBuf {
         let store = self.store();
-        let image = store.release(&self.request(), &accept_any).unwrap().unwrap();
+        let image = store.open_release(&self.request(), &accept_any).unwrap().unwrap();
         image.verified_path(&store).unwrap().to_owned()
     }
 
