@@ -64,9 +64,9 @@ fn main() {
     });
     measure("4,000 units of unlisted programs", started, &units);
     let long = |at: usize| format!("/{}{at}", "a".repeat(260));
-    measure("0 patterns", image(), &lines(14_900, &long));
-    measure_with("200 patterns of stars", image(), &lines(14_900, &long), &accepted(&"a*".repeat(500)));
-    measure_with("200 patterns with a suffix", image(), &lines(14_900, &long), &accepted("**/x"));
+    measure("7,500 malformed lines of 270 bytes", image(), &lines(7_500, &long));
+    measure_with("200 patterns of stars", image(), &lines(7_500, &long), &accepted(&"a*".repeat(500)));
+    measure_with("200 patterns with a suffix", image(), &lines(7_500, &long), &accepted("**/x"));
     loader_cases();
 }
 
@@ -109,8 +109,17 @@ fn loader_cases() {
         image.elf(&format!("{last}/{name}"), library(&name, &absent(at)))
     });
     measure("11,253 missing names, 64 dirs", missing.clone(), &["bin/p".to_owned()]);
-    let many = programs.iter().fold(missing, |image, path| image.elf(path, program(&all)));
-    measure("1,000 programs of them, missing", many, &programs);
+    let many = programs[..200].iter().fold(missing, |image, path| image.elf(path, program(&all)));
+    measure("200 programs of them, missing", many, &programs[..200]);
+    let names_limit =
+        programs[..300].iter().fold(image(), |image, path| image.elf(path, program(&all[..1000])));
+    measure("300,000 needed names", names_limit, &programs[..300]);
+    let includes = (0..63).map(|at| format!("include /usr/share/d/*{at}\n")).collect::<String>();
+    let files = (0..100_000).fold(image().text("etc/ld.so.conf", &includes), |image, at| {
+        image.put(&format!("share/d/{at}"), Content::Bytes(Vec::new()))
+    });
+    let files = files.program("bin/p", &["libx.so"]);
+    measure("ld.so.conf, 63 includes of 100,000 files", files, &["bin/p".to_owned()]);
 }
 
 fn image() -> ImageSpec {

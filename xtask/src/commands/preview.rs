@@ -93,9 +93,10 @@ impl ReleaseLists {
             let Some((contents, signer)) = store.fetch_signed(url)? else { continue };
             let packages = store.fetch_signed(&dir.file_url(locations.vendor.packages_list))?;
             store.term.stage("verified", format!("{url}: signed {} by {}", signer.signed_at, signer.subkey));
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            let tree = parse_contents(&text(&contents)).map_err(|error| error.context(url))?;
-            let packages = packages.and_then(|(packages, _)| systemd_version_from_packages(&text(&packages)));
+            let tree =
+                parse_contents(&String::from_utf8_lossy(&contents)).map_err(|error| error.context(url))?;
+            let packages = packages
+                .and_then(|(packages, _)| systemd_version_from_packages(&String::from_utf8_lossy(&packages)));
             let subject = Subject { url, vendor: locations.vendor, board, release };
             subject.check_names(&tree)?;
             subject.check_version_file(store, dir)?;

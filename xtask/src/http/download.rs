@@ -99,7 +99,7 @@ impl Client {
             else {
                 return Ok(None);
             };
-            let mut bytes = Vec::new();
+            let mut bytes = Vec::with_capacity(download.total.unwrap_or(0).min(max_len) as usize);
             match download.read_to_end(&mut bytes) {
                 Ok(_) => return Ok(Some(bytes)),
                 Err(_) if download.must_restart() && attempts < 2 => {}

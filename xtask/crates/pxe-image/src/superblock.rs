@@ -9,7 +9,7 @@ use super::tables::broken;
 use coreos_types::error::{Error, Result, ResultExt};
 
 /// The nodes of one image; a real one has about 20,000.
-pub(super) const MAX_NODES: u32 = 300_000;
+pub(super) const MAX_NODES: u32 = usr::tree::MAX_NODES as u32;
 /// The squashfs superblock's magic, `hsqs` (Linux `fs/squashfs/squashfs_fs.h`).
 const MAGIC: [u8; 4] = *b"hsqs";
 /// The offset of a table that does not exist.

@@ -133,6 +133,9 @@ impl Target {
     }
 }
 
+/// The nodes of an image, and of a root filesystem; Flatcar has 31,000.
+pub const MAX_NODES: usize = 300_000;
+
 /// The batches of libraries that are read ahead. Real dependencies are less deep; deeper ones are read one by one.
 const MAX_READ_AHEAD: usize = 8;
 

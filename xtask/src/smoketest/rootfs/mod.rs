@@ -17,7 +17,7 @@ use usr::elf::ElfInfo;
 use usr::file_info::{self, FileInfo, ReadLimits};
 use usr::lossless_text;
 use usr::path::UsrPath;
-use usr::tree::{Node, NodeKind, UsrTree};
+use usr::tree::{MAX_NODES, Node, NodeKind, UsrTree};
 
 /// A root filesystem on disk.
 #[derive(Debug, Clone)]
@@ -114,9 +114,6 @@ impl Rootfs {
 pub fn os_path(path: &UsrPath) -> OsString {
     OsString::from_vec(lossless_text::to_bytes(path.as_str()).into_owned())
 }
-
-/// Most files and directories, as in an image.
-const MAX_NODES: usize = 300_000;
 
 /// Reads everything below a directory.
 fn read_tree(usr: &Path) -> Result<UsrTree> {

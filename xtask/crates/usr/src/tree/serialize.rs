@@ -21,7 +21,7 @@ use std::sync::OnceLock;
 
 use ring::digest::{SHA256, digest};
 
-use super::{Node, NodeKind, UsrTree};
+use super::{MAX_NODES, Node, NodeKind, UsrTree};
 use crate::file_info::FileInfo;
 use crate::path::UsrPath;
 
@@ -64,6 +64,9 @@ impl UsrTree {
         while reader.fields.next_line() {
             let line = reader.nodes.len() + 2;
             reader.node().map_err(|why| format!("line {line}: {why}"))?;
+            if reader.nodes.len() > MAX_NODES {
+                return Err(format!("line {line}: it has more than {MAX_NODES} nodes"));
+            }
         }
         Ok(UsrTree { nodes: BTreeMap::from_iter(reader.nodes), ..UsrTree::default() })
     }

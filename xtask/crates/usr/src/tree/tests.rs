@@ -227,3 +227,14 @@ fn first_read_error_is_kept() {
     assert_eq!(reader.0.lock().unwrap().len(), 1, "nothing is read after an error");
     assert_eq!(tree.known_file_info("bin/broken"), None, "a cache does not keep what could not be read");
 }
+
+#[test]
+fn text_of_more_nodes_than_an_image_is_refused() {
+    let mut tree = UsrTree::new();
+    for at in 0..=MAX_NODES {
+        let node = Node { mode: 0o644, kind: NodeKind::Special };
+        tree.insert(UsrPath::new(&format!("{at:06}")).unwrap(), node);
+    }
+    let error = UsrTree::from_text(tree.to_text().as_bytes()).unwrap_err();
+    assert_eq!(error, format!("line {}: it has more than {MAX_NODES} nodes", MAX_NODES + 2));
+}
