@@ -10,6 +10,7 @@ use serde_json::Value;
 use usr::path::UsrPath;
 use usr::tree::{Target, UsrTree};
 
+use crate::package::MAX_PACKAGES;
 use crate::{Package, PackageSet};
 
 /// The file below `/usr`.
@@ -20,9 +21,6 @@ pub const MAX_COMPRESSED: u64 = 8 << 20;
 
 /// Most bytes that the file may expand to; Flatcar 4593 has 2 MB.
 const MAX_EXPANDED: u64 = 16 << 20;
-
-/// Most packages of one image.
-const MAX_PACKAGES: usize = 20_000;
 
 /// Longest name, version, licence or home page that is kept.
 const MAX_WORD: usize = 500;

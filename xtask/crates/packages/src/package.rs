@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use usr::path::UsrPath;
+use usr::tree::MAX_NODES;
 
 /// One package of an image.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -112,6 +113,7 @@ impl PackageSet {
         (lines.next()? == HEADER).then_some(())?;
         let mut set = PackageSet::new();
         for line in lines {
+            (set.packages.len() <= MAX_PACKAGES && set.owners.len() <= MAX_NODES).then_some(())?;
             if let Some(path) = line.strip_prefix(' ') {
                 let index = set.packages.len().checked_sub(1)?;
                 set.owners.insert(UsrPath::new(path).ok()?, index);
@@ -130,6 +132,9 @@ impl PackageSet {
         Some(set)
     }
 }
+
+/// Most packages of one image or list; Flatcar 4593 has about 400.
+pub(crate) const MAX_PACKAGES: usize = 20_000;
 
 /// First line of the text form; another version has another line.
 const HEADER: &str = "packages 1";
@@ -171,6 +176,8 @@ mod tests {
         let path = |path| UsrPath::new(path).unwrap();
         set.insert(pam, [path("lib64/libpam.so.0"), path("lib64/with blank")]);
         set.insert(Package::parse("a/b-1").unwrap(), [path("lib64/libpam.so.0"), path("bin/b")]);
+        let many = format!("{HEADER}\n{}", "a/b\t1\t\t\n".repeat(MAX_PACKAGES + 2));
+        assert_eq!(PackageSet::from_text(&many), None);
         let read = PackageSet::from_text(&set.to_text()).unwrap();
         assert_eq!(read, set);
         assert_eq!(short_name(&read.owner(&path("lib64/libpam.so.0")).unwrap().name), "pam");

@@ -1,9 +1,7 @@
 //! The list of packages that a release publishes: `category/name-version::repository`, one per line.
 
 use crate::Package;
-
-/// Most packages that are read from one list; Flatcar 4593 has about 400.
-const MAX_PACKAGES: usize = 20_000;
+use crate::package::MAX_PACKAGES;
 
 /// Parses the list; lines of another form are skipped.
 pub fn parse_packages(text: &str) -> Vec<Package> {
