@@ -37,31 +37,27 @@ pub struct AcceptedFinding {
 }
 
 /// The accepted findings of a tree.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct AcceptedFindings {
     valid: Vec<AcceptedFinding>,
     expired: Vec<AcceptedFinding>,
-    steps: Steps,
+    /// The steps that comparisons took, of all copies together.
+    steps: Arc<AtomicUsize>,
 }
 
-/// The steps that comparisons took, of all copies together.
-#[derive(Debug, Clone, Default)]
-struct Steps(Arc<AtomicUsize>);
-
-impl PartialEq for Steps {
-    /// Two lists with the same entries are equal.
-    fn eq(&self, _: &Steps) -> bool {
-        true
+impl PartialEq for AcceptedFindings {
+    fn eq(&self, other: &AcceptedFindings) -> bool {
+        self.valid == other.valid && self.expired == other.expired
     }
 }
 
-impl Eq for Steps {}
+impl Eq for AcceptedFindings {}
 
 impl AcceptedFinding {
-    fn matches(&self, kind: FindingKind, site: FindingSite<'_>, path: &str, steps: &Steps) -> bool {
+    fn matches(&self, kind: FindingKind, site: FindingSite<'_>, path: &str, steps: &AtomicUsize) -> bool {
         let is_match = |pattern: &str, text: &str| {
             let (is_match, taken) = glob::is_match(pattern, text);
-            steps.0.fetch_add(taken, Ordering::Relaxed);
+            steps.fetch_add(taken, Ordering::Relaxed);
             is_match
         };
         let is_manifest = |pattern: &String| {
@@ -83,7 +79,7 @@ impl AcceptedFindings {
         let is_expired =
             |entry: &AcceptedFinding| entry.expires.as_ref().is_some_and(|last| last.as_str() < today);
         let (expired, valid) = entries.into_iter().partition(is_expired);
-        AcceptedFindings { valid, expired, steps: Steps::default() }
+        AcceptedFindings { valid, expired, steps: Arc::default() }
     }
 
     /// Whether a finding is accepted, so that it is not fixed. If too many were compared, each finding of a kind that is
@@ -97,7 +93,7 @@ impl AcceptedFindings {
     }
 
     fn is_exhausted(&self) -> bool {
-        self.steps.0.load(Ordering::Relaxed) > MAX_STEPS
+        self.steps.load(Ordering::Relaxed) > MAX_STEPS
     }
 
     /// Splits findings into those that remain and those that are accepted, each with its reason. What remains includes

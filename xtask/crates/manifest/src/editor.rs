@@ -5,7 +5,7 @@ mod line_list;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 
-use super::file::{Line, ManifestFile};
+use super::file::ManifestFile;
 use super::finding::{Fix, FixKind};
 use super::sort_order::SortOrder;
 use line_list::LineList;
@@ -17,7 +17,6 @@ pub struct ManifestEditor {
     lines: LineList,
     /// The text of `lines`, until the next change.
     text: OnceCell<ManifestFile>,
-    order: SortOrder,
     /// The changes in order; `None` for one that a later change undid or replaced.
     fixes: Vec<Option<Fix>>,
     /// The last change that produced each line.
@@ -38,11 +37,9 @@ impl ManifestEditor {
         let files: Vec<(String, ManifestFile, SortOrder)> = files.iter().map(detect).collect();
         let common = SortOrder::common_to(files.iter().map(|(.., order)| *order)).unwrap_or(SortOrder::EnUs);
         let open = |(file, text, order): (String, ManifestFile, SortOrder)| {
-            let order = order.or_default(common);
             let editor = ManifestEditor {
-                lines: LineList::new(&text, order),
+                lines: LineList::new(&text, order.or_default(common)),
                 text: text.into(),
-                order,
                 fixes: Vec::new(),
                 by_result: HashMap::new(),
                 read_only: false,
@@ -104,27 +101,13 @@ impl ManifestEditor {
         }
     }
 
-    /// Removes every entry that `is_one`.
-    pub fn remove_all(&mut self, is_one: impl Fn(&str) -> bool, reason: &str) {
-        let is_removed = |line: &Line| line.is_entry() && is_one(&line.text);
-        let lines = self.text().lines().iter().filter(|line| is_removed(line));
-        let lines: Vec<String> = lines.map(|line| line.text.clone()).collect();
-        lines.iter().for_each(|line| self.remove(line, FixKind::Drop, reason));
-    }
-
     /// Replaces a line. If the manifest has the new line already, the old one is removed; if an earlier change added the
     /// new line, the two changes become one rename.
     pub fn rename(&mut self, from: &str, to: &str, kind: FixKind, reason: &str) {
         let Some(id) = self.lines.find(from).filter(|_| !self.read_only) else { return };
         let is_addition = |&at: &usize| matches!(&self.fixes[at], Some(Fix { from: None, .. }));
         if !self.contains(to) {
-            // A comment is not sorted: it belongs to the entry below it.
-            if self.order == SortOrder::Unsorted || to.starts_with('#') {
-                self.lines.replace(id, to);
-            } else {
-                self.lines.remove(id);
-                self.lines.insert(to);
-            }
+            self.lines.rename(id, to);
         } else if self.by_result.get(to).is_some_and(is_addition) {
             self.take_fix_producing(to);
             self.lines.remove(id);
@@ -143,8 +126,7 @@ impl ManifestEditor {
         let ids: Vec<usize> = self.lines.ids().collect();
         for (index, reason) in lines.rev() {
             let Some(&id) = ids.get(index).filter(|_| !self.read_only) else { continue };
-            let text = self.lines.line(id).text.clone();
-            self.lines.remove(id);
+            let text = self.lines.remove(id);
             self.record(FixKind::Tidy, Some(&text), None, reason);
         }
     }

@@ -80,22 +80,15 @@ const TABLE: &[KnownDlopen] = &[
     },
 ];
 
-/// Unlisted libraries that a listed file may load with dlopen(3).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DlopenHint<'a> {
-    /// The listed file.
-    pub by: &'a UsrPath,
-    /// The libraries in the image.
-    pub libraries: Vec<&'a UsrPath>,
-    /// Purpose, and the reference that documents the call.
-    pub reason: &'static str,
-}
-
-/// The rows of the table with libraries that are in the image and not in the selection.
-pub fn find_unlisted<'a>(selection: &'a Selection<'_>, index: &ImageIndex<'a>) -> Vec<DlopenHint<'a>> {
+/// The rows of the table with libraries that are in the image and not in the selection: the listed file, its unlisted
+/// libraries, and the reason.
+pub fn find_unlisted<'a>(
+    selection: &'a Selection<'_>,
+    index: &ImageIndex<'a>,
+) -> Vec<(&'a UsrPath, Vec<&'a UsrPath>, &'static str)> {
     // The rows of systemd are redundant where a selected file has `.note.dlopen`.
     let has_dlopen_notes = selection.elf_files().any(|(_, elf)| !elf.dlopen.is_empty());
-    let mut hints: Vec<DlopenHint<'a>> = Vec::new();
+    let mut unlisted: Vec<(&UsrPath, Vec<&UsrPath>, &str)> = Vec::new();
     for row in TABLE.iter().filter(|row| !(has_dlopen_notes && row.reason.contains("(systemd "))) {
         let Some((by, _)) = selection.files().find(|(path, _)| has_name_or_stem(path, row.loader)) else {
             continue;
@@ -109,13 +102,13 @@ pub fn find_unlisted<'a>(selection: &'a Selection<'_>, index: &ImageIndex<'a>) -
             let mut libraries = index.libraries_with_stem(stem).iter().copied();
             libraries.find(|path| is_dlopen_name(path, stem, selection))
         });
-        let is_new = |library: &&UsrPath| !hints.iter().any(|known| known.libraries.contains(library));
+        let is_new = |library: &&UsrPath| !unlisted.iter().any(|(_, known, _)| known.contains(library));
         let libraries: Vec<&UsrPath> = in_image.filter(is_new).collect();
         if !libraries.is_empty() {
-            hints.push(DlopenHint { by, libraries, reason: row.reason });
+            unlisted.push((by, libraries, row.reason));
         }
     }
-    hints
+    unlisted
 }
 
 /// Whether dlopen(3) is called with this name: the soname of a library, or the file name of a PAM module. A real name

@@ -6,28 +6,16 @@ use usr::known_execs::{KnownExec, known_execs};
 use usr::path::UsrPath;
 use usr::tree::UsrTree;
 
-/// A program that a selected program starts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnlistedExec {
-    /// The selected program.
-    pub by: UsrPath,
-    /// The row of the table.
-    pub row: &'static KnownExec,
-    /// Every symlink on the path, then the program.
-    pub chain: Vec<UsrPath>,
-}
-
-/// The programs of the table that the image has and the selection does not.
-pub fn unlisted(selection: &Selection<'_>) -> Vec<UnlistedExec> {
-    let mut unlisted = Vec::new();
-    for (by, elf) in selection.elf_files() {
-        for (row, chain) in started_by(selection.tree, by, &elf.exec_paths) {
-            if !chain.iter().all(|path| selection.paths.contains(path)) {
-                unlisted.push(UnlistedExec { by: by.clone(), row, chain });
-            }
-        }
-    }
-    unlisted
+/// The programs of the table that the image has and the selection does not: the selected program that starts one, the
+/// row of the table, and every symlink on the path, then the program.
+pub fn find_unlisted<'s>(
+    selection: &'s Selection<'_>,
+) -> impl Iterator<Item = (&'s UsrPath, &'static KnownExec, Vec<UsrPath>)> {
+    let execs = selection.elf_files().flat_map(|(by, elf)| {
+        let started = started_by(selection.tree, by, &elf.exec_paths);
+        started.into_iter().map(move |(row, chain)| (by, row, chain))
+    });
+    execs.filter(|(_, _, chain)| !chain.iter().all(|path| selection.paths.contains(path)))
 }
 
 /// The programs of the image that `starter` starts according to the table, each with every symlink on the path: those at

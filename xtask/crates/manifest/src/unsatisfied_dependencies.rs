@@ -200,11 +200,11 @@ impl UnsatisfiedDependencies {
 
     /// Programs that selected programs start unconditionally.
     fn scan_implicit_execs(&mut self, selection: &Selection<'_>) {
-        for exec in unlisted_execs::unlisted(selection).into_iter().filter(|exec| exec.row.is_certain) {
-            self.record(Unresolved {
-                by: DependencyKind::Exec(exec.row.source),
-                ..Unresolved::new(exec.row.program, &exec.by, exec.chain)
-            });
+        for (by, row, chain) in unlisted_execs::find_unlisted(selection) {
+            if row.is_certain {
+                let kind = DependencyKind::Exec(row.source);
+                self.record(Unresolved { by: kind, ..Unresolved::new(row.program, by, chain) });
+            }
         }
     }
 

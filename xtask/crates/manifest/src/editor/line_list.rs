@@ -79,10 +79,6 @@ impl LineList {
         std::iter::successors(step(&0), step)
     }
 
-    pub(super) fn line(&self, id: usize) -> &Line {
-        &self.slots[id].line
-    }
-
     /// The id of the first line with this text.
     pub(super) fn find(&self, text: &str) -> Option<usize> {
         match self.entries.get(&self.key(text)) {
@@ -130,18 +126,26 @@ impl LineList {
         self.link(after, Line::new(text, end));
     }
 
-    /// Replaces the text of a line, not its end nor its position.
-    pub(super) fn replace(&mut self, id: usize, text: &str) {
-        self.unindex(id);
-        text.clone_into(&mut self.slots[id].line.text);
-        self.index(id);
+    /// Replaces the text of a line, which moves to its sorted position. A comment is not sorted: it belongs to the entry
+    /// below it.
+    pub(super) fn rename(&mut self, id: usize, text: &str) {
+        if self.order == SortOrder::Unsorted || text.starts_with('#') {
+            self.unindex(id);
+            text.clone_into(&mut self.slots[id].line.text);
+            self.index(id);
+        } else {
+            self.remove(id);
+            self.insert(text);
+        }
     }
 
-    pub(super) fn remove(&mut self, id: usize) {
+    /// Removes a line; returns its text.
+    pub(super) fn remove(&mut self, id: usize) -> String {
         self.unindex(id);
         let Slot { previous, next, .. } = self.slots[id];
         self.slots[previous].next = next;
         self.slots[next].previous = previous;
+        self.slots[id].line.text.clone()
     }
 
     /// Ends every line that ends in CRLF with a line feed alone; returns these lines.

@@ -75,7 +75,8 @@ impl FileEdit {
     /// [`usr::lossless_text::from_bytes`] writes them.
     pub fn diff(&self) -> String {
         let (old, new) = (lossless_text::from_bytes(&self.before), lossless_text::from_bytes(&self.after));
-        let (old, new) = (lines(&old), lines(&new));
+        let old: Vec<&str> = old.split_inclusive('\n').collect();
+        let new: Vec<&str> = new.split_inclusive('\n').collect();
         let mut out = format!("--- {}\n+++ {}\n", header_name("a", &self.path), header_name("b", &self.path));
         let diff = TextDiff::from_slices(&old, &new);
         for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
@@ -106,10 +107,6 @@ fn header_name(side: &str, path: &str) -> String {
         }
     }
     out + "\""
-}
-
-fn lines(text: &str) -> Vec<&str> {
-    text.split_inclusive('\n').collect()
 }
 
 #[cfg(test)]

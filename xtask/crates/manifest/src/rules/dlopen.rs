@@ -17,13 +17,13 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
 }
 
 fn check_table(lint: &mut Lint<'_, '_>) {
-    for mut found in known_dlopens::find_unlisted(lint.selection, lint.index) {
-        let Some(location) = lint.selection.location(found.by) else { continue };
-        found.libraries.retain(|library| lint.claim(library, location));
-        if let Some(first) = found.libraries.first() {
-            let names = join(&found.libraries, ", ");
-            let message = format!("{} may load {names} with dlopen(3): {}", found.by, found.reason);
-            lint.advise_adding(location, first, found.by, &found.libraries, message);
+    for (by, mut libraries, reason) in known_dlopens::find_unlisted(lint.selection, lint.index) {
+        let Some(location) = lint.selection.location(by) else { continue };
+        libraries.retain(|library| lint.claim(library, location));
+        if let Some(first) = libraries.first() {
+            let names = join(&libraries, ", ");
+            let message = format!("{by} may load {names} with dlopen(3): {reason}");
+            lint.advise_adding(location, first, by, &libraries, message);
         }
     }
 }

@@ -85,19 +85,10 @@ impl<'a> Fixer<'a> {
         self.editors.values().map(ManifestEditor::revision).sum()
     }
 
-    /// The editors of the board's manifests.
-    pub(super) fn editors(&self) -> impl Iterator<Item = &ManifestEditor> {
-        self.files.iter().filter_map(|file| self.editors.get(file))
-    }
-
     /// The entries of the board's manifests.
     pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
-        self.editors().flat_map(|editor| editor.text().entries().map(|(_, line)| line))
-    }
-
-    /// Whether an entry is not in the image.
-    pub(super) fn has_missing_entries(&self) -> bool {
-        self.lines().any(|line| self.index.tree.get(line).is_none())
+        let editors = self.files.iter().filter_map(|file| self.editors.get(file));
+        editors.flat_map(|editor| editor.text().entries().map(|(_, line)| line))
     }
 
     /// The current selection of a flavor.

@@ -177,7 +177,10 @@ pub(super) fn remove(fixer: &mut Fixer<'_>) {
                 matches!(found, Some(Replacement { outcome: Outcome::NotFound(_), .. }))
             })
         };
-        editor.remove_all(is_missing, "it is not in the image, and --drop-missing was given");
+        let missing = editor.text().entries().map(|(_, line)| line).filter(|line| is_missing(line));
+        for line in missing.map(str::to_owned).collect::<Vec<_>>() {
+            editor.remove(&line, FixKind::Drop, "it is not in the image, and --drop-missing was given");
+        }
     }
 }
 

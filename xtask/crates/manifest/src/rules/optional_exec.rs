@@ -6,11 +6,11 @@ use usr::path::UsrPath;
 
 /// Reports the programs of the table.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
-    for exec in unlisted_execs::unlisted(lint.selection).into_iter().filter(|exec| !exec.row.is_certain) {
-        let location = lint.selection.location(&exec.by);
-        let (Some(location), Some(program)) = (location, exec.chain.last()) else { continue };
-        let chain: Vec<&UsrPath> = exec.chain.iter().collect();
-        let message = format!("{} may start {} ({})", exec.by, join(&chain, ", "), exec.row.source);
-        lint.advise_adding(location, program, &exec.by, &chain, message);
+    for (by, row, chain) in unlisted_execs::find_unlisted(lint.selection) {
+        let location = lint.selection.location(by).filter(|_| !row.is_certain);
+        let (Some(location), Some(program)) = (location, chain.last()) else { continue };
+        let chain: Vec<&UsrPath> = chain.iter().collect();
+        let message = format!("{by} may start {} ({})", join(&chain, ", "), row.source);
+        lint.advise_adding(location, program, by, &chain, message);
     }
 }

@@ -17,7 +17,8 @@ use usr::path::UsrPath;
 /// Another added library is not evidence that the missing one is obsolete: only the same name with another version
 /// is. Libraries that files load with dlopen(3) need a manual decision: without one, a feature is lost.
 pub(super) fn fix_by_additions(fixer: &mut Fixer<'_>) {
-    if fixer.options.by_names_only || !fixer.has_missing_entries() {
+    let has_missing_entries = fixer.lines().any(|line| fixer.index.tree.get(line).is_none());
+    if fixer.options.by_names_only || !has_missing_entries {
         return;
     }
     for file in &fixer.files {
