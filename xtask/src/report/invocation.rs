@@ -178,7 +178,7 @@ mod tests {
             ),
             (
                 &verify,
-                Suggestion::replace(FILE, "bin/x", "bin/y"),
+                Suggestion::edit(FILE, ["bin/y"], Some("bin/x")),
                 "cargo xtask edit-manifest stage1/d/a.manifest --remove bin/x --add bin/y && cargo xtask verify-manifests --fix",
             ),
             (

@@ -87,7 +87,9 @@ impl<'a> LibraryName<'a> {
                 (stem, kind)
             }
         };
-        (!stem.is_empty()).then_some(LibraryName { stem: loader_stem(stem), kind })
+        // glibc's loader is `ld-linux-x86-64.so.2` to programs and was `ld-2.21.so` on disk.
+        let stem = if stem.starts_with("ld-linux") { "ld" } else { stem };
+        (!stem.is_empty()).then_some(LibraryName { stem, kind })
     }
 
     /// Parses the last component of a path.
@@ -100,11 +102,6 @@ impl<'a> LibraryName<'a> {
     pub fn parse_linker_name(name: &'a str) -> Option<LibraryName<'a>> {
         let stem = name.strip_suffix(".so").filter(|stem| !stem.is_empty() && !stem.starts_with('.'))?;
         Some(LibraryName { stem, kind: NameKind::LinkerName })
-    }
-
-    /// The [`family`] of the stem.
-    pub fn family(&self) -> &'a str {
-        family(self.stem)
     }
 }
 
@@ -184,11 +181,6 @@ fn compare_text(one: &str, other: &str) -> Ordering {
         text.chars().map(weight).chain([1]).collect()
     };
     weights(one).cmp(&weights(other))
-}
-
-/// glibc's loader is `ld-linux-x86-64.so.2` to programs and was `ld-2.21.so` on disk.
-fn loader_stem(stem: &str) -> &str {
-    if stem.starts_with("ld-linux") { "ld" } else { stem }
 }
 
 #[cfg(test)]

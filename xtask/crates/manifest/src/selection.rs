@@ -183,13 +183,9 @@ impl<'a> Selection<'a> {
 
     /// Whether the built tree has a node: an extracted one, or a directory above an extracted one.
     pub fn will_contain(&self, path: &UsrPath) -> bool {
-        self.paths.contains(path) || self.is_above_listed(path)
-    }
-
-    fn is_above_listed(&self, directory: &UsrPath) -> bool {
-        let first = format!("{directory}/");
-        let mut after = self.paths.range::<str, _>((Included(first.as_str()), Unbounded));
-        after.next().is_some_and(|path| path.is_within(directory))
+        let below = format!("{path}/");
+        let mut from_below = self.paths.range::<str, _>((Included(below.as_str()), Unbounded));
+        self.paths.contains(path) || from_below.next().is_some_and(|next| next.is_within(path))
     }
 
     /// Selected ELF files with a dynamic section, for the machine of the board, in byte order.

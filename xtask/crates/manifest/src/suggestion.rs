@@ -46,13 +46,17 @@ pub struct LineEdit {
 impl Suggestion {
     /// Suggests adding lines to one manifest.
     pub fn add<T: ToString>(file: &str, lines: impl IntoIterator<Item = T>) -> Suggestion {
-        let add = lines.into_iter().map(|line| line.to_string()).collect();
-        Suggestion::EditManifest(vec![LineEdit { file: file.to_owned(), add, remove: Vec::new() }])
+        Suggestion::edit(file, lines, None)
     }
 
-    /// Suggests replacing a line.
-    pub fn replace(file: &str, old: &str, new: &str) -> Suggestion {
-        let (add, remove) = (vec![new.to_owned()], vec![old.to_owned()]);
+    /// Suggests adding lines to one manifest, and removing one.
+    pub fn edit<T: ToString>(
+        file: &str,
+        add: impl IntoIterator<Item = T>,
+        remove: Option<&str>,
+    ) -> Suggestion {
+        let add = add.into_iter().map(|line| line.to_string()).collect();
+        let remove = remove.into_iter().map(str::to_owned).collect();
         Suggestion::EditManifest(vec![LineEdit { file: file.to_owned(), add, remove }])
     }
 

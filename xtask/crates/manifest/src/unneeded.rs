@@ -10,7 +10,7 @@ use crate::plan::stage1_sources::Stage1Sources;
 use crate::selection::{Location, Selection};
 use crate::unit_and_script_execs;
 use crate::unlisted_execs::started_by;
-use crate::unsatisfied_dependencies::loader_with_rkt_env;
+use crate::unsatisfied_dependencies::loaders;
 use coreos_types::error::Result;
 use coreos_types::release::{Board, Flavor};
 use coreos_types::word_enum;
@@ -124,13 +124,11 @@ struct Reachability<'a, 's, 'i> {
 
 impl<'a, 's, 'i> Reachability<'a, 's, 'i> {
     fn new(selection: &'a Selection<'s>, index: &'a ImageIndex<'i>) -> Reachability<'a, 's, 'i> {
-        let visible = Some(&selection.paths);
-        let bare = DynamicLoader::new(selection.tree, selection.manifests.board, Vec::new(), visible);
         let mut started: BTreeMap<UsrPath, Vec<UsrPath>> = BTreeMap::new();
         for reference in unit_and_script_execs::find_exec_references(selection.tree, &selection.paths) {
             started.entry(reference.referrer.clone()).or_default().extend(reference.candidates);
         }
-        Reachability { selection, index, loaders: [loader_with_rkt_env(selection, visible), bare], started }
+        Reachability { selection, index, loaders: loaders(selection, Some(&selection.paths)), started }
     }
 
     /// The unneeded paths of the selection.

@@ -260,13 +260,14 @@ fn dynamic_elf_in_load_order<'s>(selection: &'s Selection<'_>) -> Vec<&'s UsrPat
     programs.into_iter().chain(done.into_iter().rev()).collect()
 }
 
-/// The loader with `LD_LIBRARY_PATH` as rkt sets it (stage1 `init.go`).
-pub(super) fn loader_with_rkt_env<'s>(
+/// The loaders with `LD_LIBRARY_PATH` as rkt sets it (stage1 `init.go`), and without.
+pub(super) fn loaders<'s>(
     selection: &'s Selection<'_>,
     visible: Option<&'s BTreeSet<UsrPath>>,
-) -> DynamicLoader<'s> {
+) -> [DynamicLoader<'s>; 2] {
     let (tree, board) = (selection.tree, selection.manifests.board);
-    DynamicLoader::new(tree, board, DynamicLoader::systemd_directories(tree), visible)
+    [DynamicLoader::systemd_directories(tree), Vec::new()]
+        .map(|directories| DynamicLoader::new(tree, board, directories, visible))
 }
 
 fn is_program(selection: &Selection<'_>, path: &UsrPath) -> bool {

@@ -60,6 +60,18 @@ pub(super) fn comment_start(flat: &[u8]) -> usize {
     flat.len()
 }
 
+/// The first position from `at` on, outside of variable references, with a rest that `is_end`.
+pub(super) fn find_outside_references(
+    text: &[u8],
+    mut at: usize,
+    is_end: impl Fn(&[u8]) -> bool,
+) -> Option<usize> {
+    while at < text.len() && !is_end(&text[at..]) {
+        at = if text[at] == b'$' { reference_end(text, at) } else { at + 1 };
+    }
+    (at < text.len()).then_some(at)
+}
+
 /// The byte after the reference that starts with the `$` at `at`: `$(…)`, `${…}`, `$x`, `$$`.
 pub(super) fn reference_end(text: &[u8], at: usize) -> usize {
     let (open, close) = match text.get(at + 1) {

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use regex::bytes::Regex;
 
-use super::logical_lines::{LogicalLine, comment_start, logical_lines, reference_end, words};
+use super::logical_lines::{LogicalLine, comment_start, find_outside_references, logical_lines, words};
 
 /// A global assignment; target-specific variables, recipe lines and the bodies of `define` are excluded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,7 +148,8 @@ impl Reader {
             self.in_rule = false;
         } else {
             // `target: VAR := value` is not a rule with a recipe.
-            self.in_rule = rule_colon(text).is_some_and(|at| assignment(&text[at + 1..]).is_none());
+            let colon = find_outside_references(text, 0, |rest| rest[0] == b':');
+            self.in_rule = colon.is_some_and(|at| assignment(&text[at + 1..]).is_none());
         }
         Ok(())
     }
@@ -241,19 +242,6 @@ fn include(text: &[u8]) -> Option<OpaqueKind> {
     (is_include && assignment(text).is_none()).then_some(include)
 }
 
-/// The `:` that separates targets from prerequisites.
-fn rule_colon(text: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    while at < text.len() {
-        match text[at] {
-            b':' => return Some(at),
-            b'$' => at = reference_end(text, at),
-            _ => at += 1,
-        }
-    }
-    None
-}
-
 /// Name, operator and value of an assignment, with or without `export`, `override`, `private` or `define`.
 fn assignment(text: &[u8]) -> Option<(String, Operator, Range<usize>)> {
     let mut from = text.iter().position(|byte| !byte.is_ascii_whitespace())?;
@@ -283,17 +271,10 @@ fn assignment(text: &[u8]) -> Option<(String, Operator, Range<usize>)> {
 
 /// `NAME OPERATOR VALUE` with the name at `from`.
 fn plain_assignment(text: &[u8], from: usize) -> Option<(String, Operator, Range<usize>)> {
-    let mut at = from;
-    let name_end = loop {
-        match *text.get(at)? {
-            b'=' => break at,
-            b':' => break at,
-            b'?' | b'+' | b'!' if text.get(at + 1) == Some(&b'=') => break at,
-            b'$' => at = reference_end(text, at),
-            byte if byte.is_ascii_whitespace() => break at,
-            _ => at += 1,
-        }
+    let is_end = |rest: &[u8]| {
+        matches!(rest, [b'=' | b':', ..] | [b'?' | b'+' | b'!', b'=', ..]) || rest[0].is_ascii_whitespace()
     };
+    let name_end = find_outside_references(text, from, is_end)?;
     let found = OPERATOR_AND_VALUE.as_ref()?.captures(&text[name_end..]).filter(|_| name_end > from)?;
     let operator = match found.name("operator")?.as_bytes() {
         b"=" => Operator::Recursive,

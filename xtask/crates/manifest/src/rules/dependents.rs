@@ -7,7 +7,7 @@ use std::hash::Hash;
 use crate::selection::{Location, Selection};
 use crate::suggestion::Suggestion;
 use crate::unit_and_script_execs::ExecReference;
-use crate::unsatisfied_dependencies::loader_with_rkt_env;
+use crate::unsatisfied_dependencies::loaders;
 use usr::file_info::is_systemd;
 use usr::path::UsrPath;
 
@@ -51,7 +51,7 @@ impl<'a, 's> Dependents<'a, 's> {
 
     fn build(&self) -> Graph<'a> {
         let (mut graph, selection) = (Graph::default(), self.selection);
-        let image = loader_with_rkt_env(selection, None);
+        let [image, _] = loaders(selection, None);
         for path in selection.dynamic_elf_files() {
             let load = image.load(path);
             load.objects.into_iter().for_each(|object| add(&mut graph.by_object, object.path, path));

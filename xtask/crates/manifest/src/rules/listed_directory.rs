@@ -6,7 +6,7 @@
 use super::lint_state::Lint;
 use crate::finding::FindingKind;
 use crate::replacement::looks_like_file;
-use crate::suggestion::{LineEdit, Suggestion};
+use crate::suggestion::Suggestion;
 use usr::path::UsrPath;
 use usr::tree::NodeKind;
 
@@ -31,9 +31,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
             let needed = lint.dependents.needed_outside(&path);
             files.retain(|path| needed.contains(*path));
         }
-        let add = files.into_iter().map(ToString::to_string).collect();
-        let edit = LineEdit { file: location.file.to_owned(), add, remove: vec![line.to_owned()] };
-        let suggestion = Suggestion::EditManifest(vec![edit]);
+        let suggestion = Suggestion::edit(location.file, files, Some(line));
         lint.emit(lint.finding(kind, location, &path, message, suggestion));
     }
 }

@@ -9,7 +9,7 @@ use super::malformed_line;
 use crate::file::ManifestFile;
 use crate::finding::{Finding, FindingKind, Fix, FixKind};
 use crate::known_dlopens::is_loaded_by_name;
-use crate::library_name::LibraryName;
+use crate::library_name::{LibraryName, family};
 use crate::replacement::{MAX_LIBRARIES, Outcome, Replacement, ReplacementContext, is_replaceable};
 use crate::selection::Location;
 use crate::suggestion::Suggestion;
@@ -100,7 +100,7 @@ fn describe(
         Outcome::Redundant => (format!("{path} is redundant: {reason}"), Suggestion::RunFix),
         Outcome::Ambiguous(candidates) => {
             let choice = candidates.first().unwrap_or(path);
-            let suggestion = Suggestion::replace(file, path.as_str(), choice.as_str());
+            let suggestion = Suggestion::edit(file, [choice], Some(path.as_str()));
             (format!("{missing}: {reason}"), suggestion)
         }
         Outcome::NotFound(candidates) => {
@@ -192,7 +192,7 @@ pub fn add_candidates(findings: &mut [Finding], fixes: &[Fix]) {
         if let Some(to) = &fix.to
             && let Some(name) = LibraryName::from_path(to)
         {
-            added.entry((&fix.file, name.family())).or_default().push((to, name));
+            added.entry((&fix.file, family(name.stem))).or_default().push((to, name));
         }
     }
     for finding in findings {
@@ -200,7 +200,7 @@ pub fn add_candidates(findings: &mut [Finding], fixes: &[Fix]) {
             && finding.candidates.is_empty()
             && let Some(name) = LibraryName::from_path(&finding.path)
         {
-            let family = added.get(&(finding.file.as_str(), name.family())).into_iter().flatten();
+            let family = added.get(&(finding.file.as_str(), family(name.stem))).into_iter().flatten();
             let same_kind = family.take(MAX_LIBRARIES).filter(|(_, new)| new.kind.same_kind(name.kind));
             finding.candidates.extend(same_kind.map(|(path, _)| (*path).to_owned()));
         }

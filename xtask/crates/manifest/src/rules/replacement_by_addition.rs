@@ -7,7 +7,7 @@ use crate::editor::ManifestEditor;
 use crate::finding::FixKind;
 use crate::image_index::ImageIndex;
 use crate::known_dlopens::is_loaded_by_name;
-use crate::library_name::{LibraryName, NameKind};
+use crate::library_name::{LibraryName, NameKind, family};
 use crate::only;
 use crate::replacement::MAX_LIBRARIES;
 use usr::path::UsrPath;
@@ -86,7 +86,7 @@ impl LibraryChanges {
             match (&fix.from, &fix.to) {
                 (None, Some(to)) => {
                     if let (Some(name), Ok(path)) = (LibraryName::from_path(to), UsrPath::new(to)) {
-                        changes.additions.entry(name.family().to_owned()).or_default().push(path);
+                        changes.additions.entry(family(name.stem).to_owned()).or_default().push(path);
                     }
                 }
                 (Some(from), Some(to)) => {
@@ -108,7 +108,7 @@ impl LibraryChanges {
 
     fn rename(&mut self, name: &LibraryName<'_>, new: UsrPath) {
         self.add_renamed_soname(name, new.as_str());
-        if let Some(additions) = self.additions.get_mut(name.family()) {
+        if let Some(additions) = self.additions.get_mut(family(name.stem)) {
             additions.retain(|path| *path != new);
         }
     }
@@ -117,7 +117,7 @@ impl LibraryChanges {
     /// one of the same kind of name, or the only one at all if that is soname and file in one: neither a soname nor the
     /// file that it points to replaces the other.
     fn replacement(&self, name: &LibraryName<'_>, index: &ImageIndex<'_>) -> Option<UsrPath> {
-        let family = self.additions.get(name.family())?;
+        let family = self.additions.get(family(name.stem))?;
         // Of more, none is certain.
         if family.len() > MAX_LIBRARIES {
             return None;

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{Unresolved, UnsatisfiedDependencies, loader_with_rkt_env};
+use super::{Unresolved, UnsatisfiedDependencies, loaders};
 use crate::selection::Selection;
 use usr::ldso::{DynamicLoader, FoundVia, LoadResult, NeededEntry, NotFound, Object, Rejected, VersionError};
 use usr::path::UsrPath;
@@ -38,16 +38,13 @@ pub struct OtherCopy {
 
 impl<'s> Loaders<'s> {
     pub(super) fn new(selection: &'s Selection<'_>) -> Loaders<'s> {
-        let bare =
-            |visible| DynamicLoader::new(selection.tree, selection.manifests.board, Vec::new(), visible);
         let selected = &selection.paths;
+        let [with_env, without_env] = loaders(selection, Some(selected));
+        let [image_with_env, image_without_env] = loaders(selection, None);
         Loaders {
             selected,
-            with_env: LoaderPair {
-                selection: loader_with_rkt_env(selection, Some(selected)),
-                image: loader_with_rkt_env(selection, None),
-            },
-            without_env: LoaderPair { selection: bare(Some(selected)), image: bare(None) },
+            with_env: LoaderPair { selection: with_env, image: image_with_env },
+            without_env: LoaderPair { selection: without_env, image: image_without_env },
         }
     }
 
