@@ -160,10 +160,14 @@ fn physical_lines(text: &str) -> impl Iterator<Item = &str> {
 /// word of its own and not quoted.
 fn command_lines(value: &str) -> Vec<(String, bool)> {
     let mut commands = Vec::new();
+    let mut is_program = true;
     let mut rest = value;
     while let Some((word, behind)) = first_word(rest) {
+        let verbatim = rest[..rest.len() - behind.len()].trim_start_matches(BLANKS);
         rest = behind;
-        if word != ";" {
+        if verbatim == ";" || is_program && word == ";" {
+            is_program = true;
+        } else if std::mem::take(&mut is_program) {
             let program = word.trim_start_matches(['-', '@', ':', '+', '!', '|']);
             let prefixes = &word[..word.len() - program.len()];
             // With `|` the user's shell runs the words: a name may be one of its own commands.
@@ -171,29 +175,9 @@ fn command_lines(value: &str) -> Vec<(String, bool)> {
             if is_known && let Some(program) = without_specifiers(program) {
                 commands.push((program, prefixes.contains('-')));
             }
-            rest = after_arguments(rest);
         }
     }
     commands
-}
-
-/// The text after the arguments of a command and the semicolon after them.
-fn after_arguments(text: &str) -> &str {
-    let is_word = |text: &str| text.is_empty() || text.starts_with(BLANKS);
-    let mut rest = text.trim_start_matches(BLANKS);
-    loop {
-        if let Some(behind) = rest.strip_prefix(';').filter(|behind| is_word(behind)) {
-            return behind;
-        }
-        rest = match rest.strip_prefix("\\;").filter(|behind| is_word(behind)) {
-            Some(behind) => behind,
-            None => match first_word(rest) {
-                Some((_, behind)) => behind,
-                None => return "",
-            },
-        };
-        rest = rest.trim_start_matches(BLANKS);
-    }
 }
 
 /// A program's path with `%%` as `%`; `None` where the path is not known, or names a directory or nothing.

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use super::logical_lines::reference_end;
+use super::logical_lines::replace_references;
 use super::makefile::{Assignment, Operator};
 
 /// Longest chain of references; a longer one is treated as a loop.
@@ -98,24 +98,13 @@ impl Variables {
 
     /// A text with every reference replaced.
     fn expand_at(&self, text: &str, depth: usize) -> Expanded {
-        let mut out = String::with_capacity(text.len());
-        let mut rest = text;
-        while let Some(at) = rest.find('$') {
-            out.push_str(&rest[..at]);
-            let end = reference_end(rest.as_bytes(), at);
-            let Some(reference) = rest.get(at..end) else {
-                return Err(ExpandError::Unknown(rest[at..].to_owned()));
-            };
-            let name = reference[1..].trim_matches(['(', ')', '{', '}']);
-            if name == "$" {
-                out.push('$');
-            } else {
-                out.push_str(&self.value_at(name, depth)?);
+        replace_references(text, |reference, out| {
+            match reference[1..].trim_matches(['(', ')', '{', '}']) {
+                "$" => out.push('$'),
+                name => out.push_str(&self.value_at(name, depth)?),
             }
-            rest = &rest[end..];
-        }
-        out.push_str(rest);
-        Ok(out)
+            Ok(())
+        })
     }
 }
 
@@ -181,6 +170,6 @@ mod tests {
         assert_eq!(value("ifdef X\nB := 1\nendif\n", "B"), unknown("B"));
         assert_eq!(value("B = $(B)\n", "B"), Err(ExpandError::Loop("B".into())));
         assert_eq!(value("B := $(A\n", "B"), unknown("A"));
-        assert_eq!(value("B := $é\n", "B"), unknown("$é"));
+        assert_eq!(value("B := $é\n", "B"), unknown("é"));
     }
 }

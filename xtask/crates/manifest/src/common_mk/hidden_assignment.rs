@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::logical_lines::reference_end;
+use super::logical_lines::{reference_end, replace_references};
 use super::makefile::{self, Assignment, Makefile, Opaque, OpaqueKind, Operator};
 
 /// The contents of included files by the name in the makefile; a missing file of an
@@ -90,12 +90,7 @@ impl<'a> VariableBodies<'a> {
 
     /// A text with the references to known variables replaced; others stay. An error if it grows too large.
     fn expand(&self, text: &str, arguments: &[&str], depth: usize) -> Result<String, ()> {
-        let mut out = String::new();
-        let mut rest = text;
-        while let Some(at) = rest.find('$') {
-            out.push_str(&rest[..at]);
-            let end = reference_end(rest.as_bytes(), at);
-            let reference = rest.get(at..end).ok_or(())?;
+        replace_references(text, |reference, out| {
             let inner = reference[1..].trim_start_matches(['(', '{']).trim_end_matches([')', '}']);
             let (name, words) = match inner.strip_prefix("call ") {
                 Some(call) => call.split_once(',').unwrap_or((call, "")),
@@ -112,12 +107,7 @@ impl<'a> VariableBodies<'a> {
                 }
                 _ => out.push_str(reference),
             }
-            if out.len() > MAX_EXPANDED {
-                return Err(());
-            }
-            rest = &rest[end..];
-        }
-        out.push_str(rest);
-        Ok(out)
+            if out.len() > MAX_EXPANDED { Err(()) } else { Ok(()) }
+        })
     }
 }

@@ -72,6 +72,23 @@ pub(super) fn find_outside_references(
     (at < text.len()).then_some(at)
 }
 
+/// Copies a text and calls `push` for each variable reference in place of the reference, with the copy so far.
+pub(super) fn replace_references<E>(
+    text: &str,
+    mut push: impl FnMut(&str, &mut String) -> Result<(), E>,
+) -> Result<String, E> {
+    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find('$') {
+        out.push_str(&rest[..at]);
+        let end = reference_end(rest.as_bytes(), at);
+        let end = (end..rest.len()).find(|end| rest.is_char_boundary(*end)).unwrap_or(rest.len());
+        push(&rest[at..end], &mut out)?;
+        rest = &rest[end..];
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
 /// The byte after the reference that starts with the `$` at `at`: `$(…)`, `${…}`, `$x`, `$$`.
 pub(super) fn reference_end(text: &[u8], at: usize) -> usize {
     let (open, close) = match text.get(at + 1) {
