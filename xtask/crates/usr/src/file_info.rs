@@ -229,29 +229,23 @@ pub fn is_systemd(path: &str) -> bool {
 /// The directories built into glibc's loader (`elf/dl-load.c`, `system_dirs`): consecutive NUL-terminated
 /// absolute paths, each with a trailing slash. The result is the longest such run of library directories.
 fn system_dirs(bytes: &[u8]) -> Vec<String> {
-    let mut best: Vec<String> = Vec::new();
-    let mut at = 0;
-    // Plain indexing: iterator adapters cost ten times as much without optimisation.
-    while at + 1 < bytes.len() {
-        if bytes[at] != b'/' || (at > 0 && bytes[at - 1] != 0) {
-            at += 1;
-            continue;
-        }
-        let mut run = Vec::new();
-        while let Some((directory, next)) = library_directory(bytes, at) {
-            if run.len() < MAX_SYSTEM_DIRS {
-                run.push(directory);
-            }
-            at = next;
-        }
-        if run.is_empty() {
-            at += 1;
+    let (mut best, mut run) = (Vec::new(), Vec::new());
+    for text in strings(bytes) {
+        match library_directory(text) {
+            Some(directory) if run.len() < MAX_SYSTEM_DIRS => run.push(directory),
+            Some(_) => {}
+            None => run.clear(),
         }
         if run.len() > best.len() {
-            best = run;
+            best.clone_from(&run);
         }
     }
-    best
+    best.into_iter().map(str::to_owned).collect()
+}
+
+/// The NUL-terminated strings of a file.
+fn strings(bytes: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
+    bytes.split_inclusive(|byte| *byte == 0).filter_map(|text| text.strip_suffix(&[0]))
 }
 
 /// Whether a loader is of glibc before 2.37, which searches `tls` and `x86_64` below each directory. A loader since 2.33
@@ -265,43 +259,28 @@ fn contains(bytes: &[u8], needle: &[u8]) -> bool {
 }
 
 fn position(bytes: &[u8], needle: &[u8]) -> Option<usize> {
-    // Plain indexing, as above; the rest of the needle is compared only after its first byte.
-    let mut at = 0;
-    while at + needle.len() <= bytes.len() {
-        if bytes[at] == needle[0] && &bytes[at..at + needle.len()] == needle {
-            return Some(at);
-        }
-        at += 1;
-    }
-    None
+    bytes.windows(needle.len()).position(|window| window == needle)
 }
 
-/// The library directory that starts at `at`, and the position after it.
-fn library_directory(bytes: &[u8], at: usize) -> Option<(String, usize)> {
-    let window = &bytes[at..bytes.len().min(at + 256)];
-    let length = window.iter().position(|&byte| byte == 0)?;
-    let text = std::str::from_utf8(&window[..length]).ok()?;
+/// The text, if it is a library directory with a trailing slash.
+fn library_directory(text: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(text).ok().filter(|text| text.len() < 256)?;
     let inner = text.strip_prefix('/')?.strip_suffix('/')?;
-    let library = inner.rsplit('/').take(2).any(|component| component.starts_with("lib"));
-    (library && !inner.contains(|c: char| c.is_whitespace())).then(|| (text.to_owned(), at + length + 1))
+    let is_library = inner.rsplit('/').take(2).any(|component| component.starts_with("lib"));
+    (is_library && !inner.contains(char::is_whitespace)).then_some(text)
 }
 
 /// The absolute paths in a program's strings that end with the name of a program that it is known to start.
 fn exec_paths(path: &UsrPath, bytes: &[u8]) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for row in known_execs(path) {
-        let end = format!("/{}\0", row.program);
-        let mut at = 0;
-        while let Some(next) = position(&bytes[at..], end.as_bytes()) {
-            let stop = at + next + end.len() - 1;
-            let start = bytes[..stop].iter().rposition(|&byte| byte == 0).map_or(0, |zero| zero + 1);
-            let text = std::str::from_utf8(&bytes[start..stop]).ok().filter(|text| text.starts_with('/'));
-            if let Some(text) = text.filter(|text| text.len() <= MAX_PATH && found.len() < MAX_EXEC_PATHS)
-                && !found.iter().any(|known| known == text)
-            {
-                found.push(text.to_owned());
+        let end = format!("/{}", row.program);
+        let is_path =
+            |text: &&[u8]| text.starts_with(b"/") && text.ends_with(end.as_bytes()) && text.len() <= MAX_PATH;
+        for path in strings(bytes).filter(is_path).filter_map(|text| std::str::from_utf8(text).ok()) {
+            if found.len() < MAX_EXEC_PATHS && !found.iter().any(|known| known == path) {
+                found.push(path.to_owned());
             }
-            at = stop;
         }
     }
     found
@@ -310,15 +289,15 @@ fn exec_paths(path: &UsrPath, bytes: &[u8]) -> Vec<String> {
 /// The version in `systemd 252 (252.39-1)`, `systemd 229 running in …`, or `systemd 229` as a separate string.
 fn systemd_version(bytes: &[u8]) -> Option<String> {
     const NEEDLE: &[u8] = b"systemd ";
-    let mut at = NEEDLE.len();
-    while at < bytes.len() {
-        if bytes[at - 1] == b' ' && bytes[at].is_ascii_digit() && bytes[..at].ends_with(NEEDLE) {
-            let window = &bytes[at..bytes.len().min(at + 160)];
-            if let Some(version) = version_at(window) {
-                return Some(version);
-            }
+    let mut rest = bytes;
+    while let Some(at) = position(rest, NEEDLE) {
+        rest = &rest[at + NEEDLE.len()..];
+        let window = &rest[..rest.len().min(160)];
+        if window.first().is_some_and(u8::is_ascii_digit)
+            && let Some(version) = version_at(window)
+        {
+            return Some(version);
         }
-        at += 1;
     }
     None
 }

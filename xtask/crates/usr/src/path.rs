@@ -40,23 +40,10 @@ impl UsrPath {
         }
     }
 
-    /// The path of a `text` in normal form; `None` for any other. Reads each byte once.
+    /// The path of a `text` in normal form; `None` for any other.
     pub fn from_normalized(text: &str) -> Option<UsrPath> {
-        let bytes = text.as_bytes();
-        let (mut at, mut start) = (0, 0);
-        // Plain indexing: iterator adapters cost ten times as much without optimisation, and a tree has many paths.
-        while at <= bytes.len() {
-            if at == bytes.len() || bytes[at] == b'/' {
-                match at - start {
-                    0 => return None,
-                    1 if bytes[start] == b'.' => return None,
-                    2 if bytes[start] == b'.' && bytes[start + 1] == b'.' => return None,
-                    _ => start = at + 1,
-                }
-            }
-            at += 1;
-        }
-        Some(UsrPath(text.into()))
+        let is_normal = text.split('/').all(|component| !matches!(component, "" | "." | ".."));
+        is_normal.then(|| UsrPath(text.into()))
     }
 
     /// The path of a text that the caller has checked to be in normal form.

@@ -151,6 +151,6 @@ fn named_entries(info: &ElfInfo, strings: &mut Vec<u8>) -> Vec<(elf::DynamicTag,
     for (tag, directories) in [(elf::DT_RPATH, rpath), (elf::DT_RUNPATH, info.runpath.as_ref())] {
         entries.extend(directories.map(|directories| (tag, add_string(strings, &directories.join(":")))));
     }
-    entries.extend(info.nodeflib.then_some((elf::DT_FLAGS_1, elf::DF_1_NODEFLIB.0 as u64)));
+    entries.extend(info.nodeflib.then_some((elf::DT_FLAGS_1, elf::DF_1_NODEFLIB.0)));
     entries
 }

@@ -67,7 +67,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Result<ElfInfo, String> {
         let tag = *field.as_bytes().first().ok_or("a field is empty")?;
         // A tag that is not ASCII is unknown; slicing after it could fail.
         let Some(rest) = field.get(1..) else { return Err(format!("{field:?} is not an ELF field")) };
-        let value = if fields.escaped { unescape(rest)?.into_owned() } else { rest.to_owned() };
+        let value = unescape(rest)?.into_owned();
         match tag {
             b'y' => info.dynamic = true,
             b'x' => info.nodeflib = true,
@@ -100,16 +100,12 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Result<ElfInfo, String> {
 }
 
 fn parse_identity(field: &str) -> Option<ElfInfo> {
-    let (bits, rest) = field.split_at_checked(2)?;
-    let (order, machine) = rest.split_at_checked(1)?;
-    let is_64 = match bits {
-        "64" => true,
-        "32" => false,
-        _ => return None,
-    };
-    let big_endian = match order {
-        "b" => true,
-        "l" => false,
+    let (class, machine) = field.split_at_checked(3)?;
+    let (is_64, big_endian) = match class {
+        "64l" => (true, false),
+        "64b" => (true, true),
+        "32l" => (false, false),
+        "32b" => (false, true),
         _ => return None,
     };
     let machine = number(machine, 10).and_then(|machine| u16::try_from(machine).ok())?;
@@ -130,12 +126,8 @@ fn parse_note(value: &str) -> Result<DlopenNote, String> {
         Some('s') => DlopenPriority::Suggested,
         _ => return Err(format!("{value:?} starts with no priority")),
     };
-    Ok(DlopenNote {
-        sonames: Vec::new(),
-        feature: value[1..].to_owned(),
-        description: String::new(),
-        priority,
-    })
+    let feature = value[1..].to_owned();
+    Ok(DlopenNote { sonames: Vec::new(), feature, description: String::new(), priority })
 }
 
 fn last_note(info: &mut ElfInfo) -> Result<&mut DlopenNote, String> {
