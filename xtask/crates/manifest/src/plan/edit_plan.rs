@@ -1,8 +1,9 @@
 //! The difference between two [`Stage1Sources`], as file edits and unified diffs.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
-use similar::TextDiff;
+use similar::{Algorithm, DiffOp, capture_diff_slices, group_diff_ops};
 
 use super::stage1_sources::Stage1Sources;
 use coreos_types::error::{Error, Result};
@@ -74,21 +75,33 @@ impl FileEdit {
     /// in `\n` and nowhere else, as patch(1) reads it; bytes that are not UTF-8 as
     /// [`usr::lossless_text::from_bytes`] writes them.
     pub fn diff(&self) -> String {
-        let (old, new) = (lossless_text::from_bytes(&self.before), lossless_text::from_bytes(&self.after));
-        let old: Vec<&str> = old.split_inclusive('\n').collect();
-        let new: Vec<&str> = new.split_inclusive('\n').collect();
+        let (old, new) = (lines(&self.before), lines(&self.after));
         let mut out = format!("--- {}\n+++ {}\n", header_name("a", &self.path), header_name("b", &self.path));
-        let diff = TextDiff::from_slices(&old, &new);
-        for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
-            out.push_str(&format!("{}\n", hunk.header()));
-            for change in hunk.iter_changes() {
-                out.push_str(&format!("{}{}", change.tag(), change.value()));
-                if !change.value().ends_with('\n') {
-                    out.push_str("\n\\ No newline at end of file\n");
+        for hunk in group_diff_ops(capture_diff_slices(Algorithm::Myers, &old, &new), 3) {
+            let (Some(first), Some(last)) = (hunk.first(), hunk.last()) else { continue };
+            let old_range = hunk_range(first.old_range().start..last.old_range().end);
+            let new_range = hunk_range(first.new_range().start..last.new_range().end);
+            out.push_str(&format!("@@ -{old_range} +{new_range} @@\n"));
+            for op in hunk {
+                let parts: &[_] = match op {
+                    DiffOp::Equal { .. } => &[(' ', &old[op.old_range()])],
+                    _ => &[('-', &old[op.old_range()]), ('+', &new[op.new_range()])],
+                };
+                for (sign, lines) in parts {
+                    lines.iter().for_each(|line| out.extend([&sign.to_string(), line.as_str()]));
                 }
             }
         }
         out
+    }
+}
+
+/// The lines of one side of a hunk as diff(1) prints them: the first and the number, which is left out where it is 1.
+fn hunk_range(lines: Range<usize>) -> String {
+    match lines.len() {
+        0 => format!("{},0", lines.start),
+        1 => format!("{}", lines.start + 1),
+        count => format!("{},{count}", lines.start + 1),
     }
 }
 
@@ -107,6 +120,16 @@ fn header_name(side: &str, path: &str) -> String {
         }
     }
     out + "\""
+}
+
+/// The lines of a file as a diff prints them.
+fn lines(bytes: &[u8]) -> Vec<String> {
+    let text = lossless_text::from_bytes(bytes);
+    let mut lines: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
+    if let Some(last) = lines.last_mut().filter(|line| !line.ends_with('\n')) {
+        last.push_str("\n\\ No newline at end of file\n");
+    }
+    lines
 }
 
 #[cfg(test)]
