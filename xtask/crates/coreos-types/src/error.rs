@@ -78,6 +78,22 @@ impl Error {
         self
     }
 
+    /// An operation failed because of another error, with the texts of its sources that it does not repeat itself.
+    ///
+    /// Not generic: each place that converts an error would compile this again.
+    fn from_chain(message: String, error: &dyn std::error::Error) -> Error {
+        let mut converted = Error::failed(message).with_cause(error);
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            if !converted.causes.iter().any(|known| known.contains(&text)) {
+                converted = converted.with_cause(text);
+            }
+            source = cause.source();
+        }
+        converted
+    }
+
     /// Sets the failed operation as the message; the old message becomes the first cause.
     #[must_use]
     pub fn context(mut self, message: impl Into<String>) -> Error {
@@ -131,19 +147,7 @@ impl<T> ErrorExt<T> for Result<T> {
 
 impl<T, E: std::error::Error> ResultExt<T> for std::result::Result<T, E> {
     fn with_context<M: Into<String>>(self, message: impl FnOnce() -> M) -> Result<T> {
-        self.map_err(|error| {
-            let mut converted = Error::failed(message()).with_cause(&error);
-            let mut source = error.source();
-            while let Some(cause) = source {
-                let text = cause.to_string();
-                // Many crates repeat the source in their own text.
-                if !converted.causes.iter().any(|known| known.contains(&text)) {
-                    converted = converted.with_cause(text);
-                }
-                source = cause.source();
-            }
-            converted
-        })
+        self.map_err(|error| Error::from_chain(message().into(), &error))
     }
 }
 
