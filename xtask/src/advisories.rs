@@ -134,7 +134,7 @@ impl Download<'_> {
         let Download { store, url, from, to } = *self;
         let path = self.cache_path();
         let stored = path.as_ref().and_then(|path| {
-            let json = bounded_file::read_own(path, MAX_LEN).ok()?;
+            let json = bounded_file::read_owned_by_user(path, MAX_LEN).ok()?;
             let age = SystemTime::now().duration_since(fs::metadata(path).ok()?.modified().ok()?).ok()?;
             Some((ReleaseNotes::parse(&json).ok()?.between(from, to), age))
         });

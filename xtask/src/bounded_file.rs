@@ -47,16 +47,16 @@ fn read_open(file: File, metadata: &Metadata, max_len: u64) -> io::Result<Vec<u8
 ///
 /// # Errors
 /// As [`read`], and [`io::ErrorKind::PermissionDenied`] for a file of another user.
-pub(crate) fn read_own(path: &Path, max_len: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_owned_by_user(path: &Path, max_len: u64) -> io::Result<Vec<u8>> {
     let (file, metadata) = open(path)?;
-    if !is_own(&metadata) {
+    if !is_owned_by_user(&metadata) {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user"));
     }
     read_open(file, &metadata, max_len)
 }
 
 /// Whether this user owns a file.
-pub(crate) fn is_own(file: &Metadata) -> bool {
+pub(crate) fn is_owned_by_user(file: &Metadata) -> bool {
     file.uid() == effective_uid()
 }
 

@@ -53,8 +53,8 @@ pub fn program() -> &'static str {
     if std::env::args_os().next().is_some_and(|name| name == "xtask") { "xtask" } else { "cargo xtask" }
 }
 
-/// The error, with these words in its hint.
-pub fn with_program(error: Error) -> Error {
+/// Replaces `cargo xtask` in the hint of an error by [`program`].
+pub fn with_program_in_hint(error: Error) -> Error {
     Error { hint: error.hint.map(|hint| hint.replace("cargo xtask", program())), ..error }
 }
 
@@ -236,7 +236,7 @@ fn channel_without_effect(command: &str, args: &ImageArgs, settings: &Config) ->
         true => return None,
     };
     let effect = match command {
-        "bump-coreos" | "verify-manifests" => "it is only the channel that CCN_IMG_URL is to name",
+        "bump-coreos" | "verify-manifests" => "it sets only the channel in CCN_IMG_URL",
         _ => "it has no effect here",
     };
     Some(format!("--channel {channel} does not select the image, which is that of {source}: {effect}"))

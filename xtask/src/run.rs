@@ -9,7 +9,7 @@ use crate::commands::{
     verify_signature, why,
 };
 use crate::config::Config;
-use crate::context::{Context, program, with_program};
+use crate::context::{Context, program, with_program_in_hint};
 use crate::github_actions;
 use crate::http::ClientConfig;
 use crate::report::Report;
@@ -39,7 +39,7 @@ pub fn run(cli: &Cli) -> u8 {
     if let Err(error) = trusted.and_then(|()| dispatch(&term, cli, &mut report)) {
         report.error = Some(error);
     }
-    report.error = report.error.map(with_program);
+    report.error = report.error.map(with_program_in_hint);
     let printed = term.print_report(&report).and_then(|()| match cli.globals.format {
         Format::Github => github_actions::write(&report),
         _ => Ok(()),
@@ -129,7 +129,7 @@ fn dispatch(term: &Term, cli: &Cli, report: &mut Report) -> Result<()> {
         Command::Why(flags) => why(&context()?, flags, report),
         Command::Diff(flags) => diff(&context()?, flags, report),
         Command::Releases(args) => releases(&context()?, args, report),
-        Command::Report(flags) => commands::report(&context()?, flags, report),
+        Command::Report(flags) => commands::last_report(&context()?, flags, report),
         Command::Completions(args) => {
             completions(args.shell, report);
             Ok(())

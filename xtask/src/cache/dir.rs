@@ -69,7 +69,7 @@ impl Cache {
 
     /// The directory of downloaded certificates; `None` when the cache cannot be used.
     pub fn certificates(&self) -> Option<PathBuf> {
-        self.path("certificates").ok()
+        self.private_path("certificates").ok()
     }
 
     /// Creates a directory of the cache, and returns its path.
@@ -77,7 +77,7 @@ impl Cache {
     /// # Errors
     /// The directory cannot be created, or others may write to the cache.
     pub fn dir(&self, below: impl AsRef<Path>) -> Result<PathBuf> {
-        let path = self.path(below)?;
+        let path = self.private_path(below)?;
         create_private_dir(&path)?;
         Ok(path)
     }
@@ -87,7 +87,7 @@ impl Cache {
     ///
     /// # Errors
     /// Others may write to the cache, and a private subdirectory is not possible.
-    pub(super) fn path(&self, below: impl AsRef<Path>) -> Result<PathBuf> {
+    pub(super) fn private_path(&self, below: impl AsRef<Path>) -> Result<PathBuf> {
         let base = self.base()?;
         let path = base.join(below.as_ref());
         let components = path.ancestors().take_while(|part| *part != base);

@@ -89,7 +89,7 @@ impl ImageDownload<'_> {
         self.release.insert(partial.path(), digest, self.signature, self.url)?;
         partial.discard();
         let id = FileId::from_file(&file.open()?)?;
-        image.set_cache_key(self.store.cache_key(id, Some(self.signature)));
+        image.set_cache_key(self.store.cache_inputs(id, Some(self.signature)));
         Ok(image)
     }
 

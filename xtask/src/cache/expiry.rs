@@ -67,7 +67,7 @@ impl CacheEntry {
 /// Lists the images in the cache, the most recently used first. Entries that cannot be read, or do not have the cache's
 /// layout, are skipped.
 pub(crate) fn entries(cache: &Cache) -> Vec<CacheEntry> {
-    let Ok(releases) = cache.path("releases") else { return Vec::new() };
+    let Ok(releases) = cache.private_path("releases") else { return Vec::new() };
     let mut directories = vec![releases.clone()];
     for _level in ["brand", "board", "release", "digest"] {
         directories = directories.iter().flat_map(|directory| subdirectories(directory)).collect();
@@ -92,7 +92,7 @@ fn entry(releases: &Path, directory: PathBuf) -> Option<CacheEntry> {
     let mut images = images.map(|entry| entry.path());
     let image = images.find(|path| path.to_string_lossy().ends_with(".cpio.gz"))?;
     let metadata = fs::symlink_metadata(&image).ok()?;
-    if !metadata.is_file() || !bounded_file::is_own(&metadata) {
+    if !metadata.is_file() || !bounded_file::is_owned_by_user(&metadata) {
         return None;
     }
     let stored = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
@@ -136,7 +136,7 @@ pub(crate) fn expired(entries: &[CacheEntry], now: SystemTime) -> Vec<&CacheEntr
 /// The reason to keep an image, whatever its age; `None` if it can be removed.
 ///
 /// Sends requests to its URLs: an image that no server provides any more, or whose server does not respond, is kept.
-pub(crate) fn reason_to_keep(
+pub(crate) fn reason_to_keep_checking_urls(
     store: &ImageStore<'_>,
     entry: &CacheEntry,
     pinned: Option<&Release>,
@@ -169,7 +169,7 @@ pub(crate) fn remove(entry: &CacheEntry) -> Result<()> {
 /// Removes and reports the expired images, at most once per day; none under `--offline`. Errors do not fail the run.
 pub(crate) fn prune_automatically(store: &ImageStore<'_>, pinned: &Release, in_use: &[PathBuf]) {
     let now = SystemTime::now();
-    if store.client.is_offline() || !is_due(&store.cache, now) {
+    if store.client.is_offline() || !claim_daily_prune(&store.cache, now) {
         return;
     }
     let entries = entries(&store.cache);
@@ -177,7 +177,7 @@ pub(crate) fn prune_automatically(store: &ImageStore<'_>, pinned: &Release, in_u
         if in_use.iter().any(|path| path.starts_with(&entry.directory)) {
             continue;
         }
-        match reason_to_keep(store, entry, Some(pinned)) {
+        match reason_to_keep_checking_urls(store, entry, Some(pinned)) {
             Some(reason) => store.term.detail("cache", format!("{} is kept: {reason}", entry.name())),
             None => match remove(entry) {
                 Ok(()) => store.term.stage("pruned", describe(entry, now)),
@@ -199,8 +199,8 @@ pub(crate) fn describe(entry: &CacheEntry, now: SystemTime) -> String {
 }
 
 /// Whether a day has passed since the last removal; records the current time if so.
-fn is_due(cache: &Cache, now: SystemTime) -> bool {
-    let Ok(stamp) = cache.path("").map(|root| root.join(CHECKED)) else { return false };
+fn claim_daily_prune(cache: &Cache, now: SystemTime) -> bool {
+    let Ok(stamp) = cache.private_path("").map(|root| root.join(CHECKED)) else { return false };
     match fs::symlink_metadata(&stamp).and_then(|found| found.modified()) {
         Ok(checked) if now.duration_since(checked).is_ok_and(|age| age < DAY) => return false,
         Err(error) if error.kind() != ErrorKind::NotFound => return false,
@@ -266,7 +266,7 @@ mod tests {
     fn automatic_removal_is_due_once_a_day() {
         let home = tempfile::tempdir().unwrap();
         let (cache, now) = (Cache::new(home.path()), SystemTime::now());
-        assert!(is_due(&cache, now) && !is_due(&cache, now));
-        assert!(is_due(&cache, now + DAY * 2));
+        assert!(claim_daily_prune(&cache, now) && !claim_daily_prune(&cache, now));
+        assert!(claim_daily_prune(&cache, now + DAY * 2));
     }
 }

@@ -8,11 +8,11 @@ use std::time::SystemTime;
 
 use super::file_id::FileId;
 use super::image_file::{ImageFile, ProgressReader};
-use super::image_reader::ImageReader;
 use super::image_store::ImageStore;
+use super::lazy_image::LazyImage;
 use super::package_cache::{self, PACKAGES};
 use super::remove_old_entries::mark_used;
-use super::tree_cache::{self, CacheKey, CachedTree, TREES};
+use super::tree_cache::{self, CacheInputs, CachedTree, TREES};
 use crate::atomic_file;
 use crate::signals::TempPath;
 use coreos_types::error::{Error, Result, ResultExt};
@@ -40,10 +40,10 @@ pub struct ImageHandle {
     file: ImageFile,
     origin: Origin,
     /// The key under which the tree can be cached.
-    cache_key: Option<CacheKey>,
+    cache_inputs: Option<CacheInputs>,
     hashes: Vec<Option<Vec<u8>>>,
     tree: UsrTree,
-    reader: Arc<ImageReader>,
+    reader: Arc<LazyImage>,
     packages: OnceLock<PackageSet>,
     /// Whether the tree came from the cache.
     is_cached: bool,
@@ -58,7 +58,7 @@ impl ImageHandle {
     pub(super) fn open(store: &ImageStore<'_>, file: ImageFile) -> Result<ImageHandle> {
         let opened = file.open()?;
         let id = FileId::from_file(&opened)?;
-        let key = store.cache_key(id, file.signature.as_deref());
+        let key = store.cache_inputs(id, file.signature.as_deref());
         let source = &file.source;
         let why_not = match tree_cache::load(&store.cache, &file.path, &key) {
             Ok(cached) => match store.reverify_cached(&file, &cached)? {
@@ -78,19 +78,19 @@ impl ImageHandle {
     fn from_cached(
         store: &ImageStore<'_>,
         file: ImageFile,
-        key: CacheKey,
+        key: CacheInputs,
         cached: CachedTree,
         signer: Option<Signer>,
     ) -> ImageHandle {
         store.term.detail("cache", format!("{}: its tree is cached", file.source));
-        // A cached tree does not bring the packages back, so they are kept as long.
+        // The tree does not contain the packages: their entry lives as long.
         let entries = [&TREES, &PACKAGES].map(|entries| entries.path(&store.cache, &file.path));
         entries.iter().flatten().for_each(|entry| mark_used(entry));
-        let reader = Arc::new(ImageReader::new(store, &file, cached.digest, None));
+        let reader = Arc::new(LazyImage::new(store, &file, cached.digest, None));
         ImageHandle {
             origin: Origin { source: file.source.clone(), digest: cached.digest, signer },
             file,
-            cache_key: Some(key),
+            cache_inputs: Some(key),
             hashes: cached.hashes,
             tree: cached.tree.with_reader(reader.clone()),
             reader,
@@ -99,23 +99,23 @@ impl ImageHandle {
         }
     }
 
-    /// Creates the handle of a verified image. `cache_key` is `None` if its tree must not be cached (yet).
+    /// Creates the handle of a verified image. `cache_inputs` is `None` if its tree must not be cached (yet).
     pub(super) fn from_verified(
         store: &ImageStore<'_>,
         file: ImageFile,
         verified: VerifiedImage,
-        cache_key: Option<CacheKey>,
+        cache_inputs: Option<CacheInputs>,
     ) -> Result<ImageHandle> {
         let (digest, signer) = (verified.digest(), verified.signer().cloned());
         let hashes = verified.digests().to_vec();
         let mut image = verified.open()?;
         let tree = image.take_tree();
         let packages = OnceLock::from(package_cache::read(store.term, &image, &tree));
-        let reader = Arc::new(ImageReader::new(store, &file, digest, Some(image)));
+        let reader = Arc::new(LazyImage::new(store, &file, digest, Some(image)));
         Ok(ImageHandle {
             origin: Origin { source: file.source.clone(), digest, signer },
             file,
-            cache_key,
+            cache_inputs,
             hashes,
             tree: tree.with_reader(reader.clone()),
             reader,
@@ -125,8 +125,8 @@ impl ImageHandle {
     }
 
     /// Sets the cache key, once the image is at its path in the cache.
-    pub(super) fn set_cache_key(&mut self, key: CacheKey) {
-        self.cache_key = Some(key);
+    pub(super) fn set_cache_key(&mut self, key: CacheInputs) {
+        self.cache_inputs = Some(key);
     }
 
     /// Source, digest and signer.
@@ -209,11 +209,11 @@ impl ImageHandle {
     /// # Errors
     /// The cache cannot be written.
     pub fn finish(self, store: &ImageStore<'_>) -> Result<(Origin, UsrTree)> {
-        // Closes the image, unless another tree shares the reader.
+        // Drops the reader, and with it the open image, unless a clone of the tree still has it.
         let is_changed = !self.is_cached || self.reader.has_read();
         drop(self.reader);
         let tree = self.tree.without_reader();
-        let Some(key) = self.cache_key.filter(|_| is_changed) else { return Ok((self.origin, tree)) };
+        let Some(key) = self.cache_inputs.filter(|_| is_changed) else { return Ok((self.origin, tree)) };
         let (path, digest) = (&self.file.path, self.origin.digest);
         if let Some(packages) = self.packages.get().filter(|packages| !self.is_cached && !packages.is_empty())
         {

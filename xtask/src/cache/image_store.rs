@@ -4,7 +4,7 @@ use super::dir::Cache;
 use super::file_id::FileId;
 use super::image_file::ImageFile;
 use super::sig_file;
-use super::tree_cache::{CacheKey, CachedTree};
+use super::tree_cache::{CacheInputs, CachedTree};
 use crate::http::{Client, MAX_LIST_LEN, MAX_SIGNATURE_LEN};
 use crate::keyring::{FetchFn, Keyring};
 use crate::terminal::Term;
@@ -34,7 +34,7 @@ impl ImageStore<'_> {
         self.fetch_signed_with(url, |url, max_len| self.client.get_bytes(url, max_len))
     }
 
-    /// As [`ImageStore::fetch_signed`], for a file without which the run goes on.
+    /// As [`ImageStore::fetch_signed`], without retries and within 30 s: for a file that is not required.
     ///
     /// # Errors
     /// As [`ImageStore::fetch_signed`].
@@ -50,13 +50,13 @@ impl ImageStore<'_> {
         let Some(bytes) = get(url, MAX_LIST_LEN)? else { return Ok(None) };
         let signature = get(&format!("{url}.sig"), MAX_SIGNATURE_LEN)?;
         let mut verification =
-            self.begin_verification(url, &signature.ok_or_else(|| missing_signature(url))?)?;
+            self.fetch_key_and_begin_verification(url, &signature.ok_or_else(|| missing_signature(url))?)?;
         verification.update(&bytes);
         verification.finish().into_signer().map(|signer| Some((bytes, signer)))
     }
 
     /// Begins the verification of a signature of `source`, with newer certificates if its key is unknown.
-    fn begin_verification(&self, source: &str, signature: &[u8]) -> Result<Verification> {
+    fn fetch_key_and_begin_verification(&self, source: &str, signature: &[u8]) -> Result<Verification> {
         let signature = DetachedSignature::parse(signature, &format!("{source}.sig"))?;
         let fetch = |url: &str| self.client.get_certificate(url);
         let fetch: Option<FetchFn<'_>> = if self.client.is_offline() { None } else { Some(&fetch) };
@@ -66,7 +66,7 @@ impl ImageStore<'_> {
     /// The signature check for the bytes of `source`; fails at once if the result does not depend on them.
     pub(super) fn signature_check(&self, source: &str, signature: Option<&[u8]>) -> Result<SignatureCheck> {
         let Some(signature) = signature else { return Ok(SignatureCheck::Unsigned) };
-        let verification = self.begin_verification(source, signature)?;
+        let verification = self.fetch_key_and_begin_verification(source, signature)?;
         if verification.needs_data() {
             return Ok(verification.into());
         }
@@ -76,10 +76,10 @@ impl ImageStore<'_> {
     }
 
     /// The key of a cached tree for these inputs and the local certificates.
-    pub(super) fn cache_key(&self, stamp: FileId, signature: Option<&[u8]>) -> CacheKey {
+    pub(super) fn cache_inputs(&self, stamp: FileId, signature: Option<&[u8]>) -> CacheInputs {
         let certificates = self.keyring.local_certificates();
         let certificates: Vec<u8> = certificates.iter().flat_map(Certificate::to_bytes).collect();
-        CacheKey {
+        CacheInputs {
             stamp,
             signature: signature.map(Digest::sha256),
             certificates: Digest::sha256(&certificates),
@@ -95,7 +95,7 @@ impl ImageStore<'_> {
     ) -> Result<Option<Option<Signer>>> {
         let Some(signature) = file.parse_signature()? else { return Ok(Some(None)) };
         let verification = self.keyring.begin_verification(&signature, None)?;
-        // Of several signatures another one may be valid now, and the digest of the image by another hash.
+        // With several signatures another one may be valid now, and it may use another hash than the cached digest.
         let octets = verification.plain_digest().map_or(32, |digest| digest.len());
         let results = verification.finish_with_digests(&cached.hashes);
         Ok(results.into_signer().ok().filter(|_| octets == cached.digest.octets().len()).map(Some))

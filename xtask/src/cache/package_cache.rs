@@ -33,7 +33,7 @@ pub(super) fn read(term: &Term, image: &UsrSquashfs, tree: &UsrTree) -> PackageS
 
 /// The stored packages of the image at `path`; `None` if the cache has none for this digest.
 pub(super) fn load(cache: &Cache, path: &Path, digest: Digest) -> Option<PackageSet> {
-    let text = bounded_file::read_own(&PACKAGES.path(cache, path).ok()?, PACKAGES.max_len).ok()?;
+    let text = bounded_file::read_owned_by_user(&PACKAGES.path(cache, path).ok()?, PACKAGES.max_len).ok()?;
     let text = String::from_utf8(text).ok()?;
     let (header, packages) = text.split_once("\n\n")?;
     let (found, _) = PACKAGES.parse_header(header)?;

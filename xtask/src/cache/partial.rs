@@ -66,7 +66,7 @@ impl PartialDownload {
         let file = open_own(&self.path, OpenOptions::new().read(true).write(true).create(true));
         let file = file.with_context(about)?;
         let length = file.metadata().with_context(about)?.len();
-        let state = bounded_file::read_own(&self.state, MAX_STATE).unwrap_or_default();
+        let state = bounded_file::read_owned_by_user(&self.state, MAX_STATE).unwrap_or_default();
         let state = String::from_utf8_lossy(&state);
         let mut lines = state.lines();
         let total = lines.next().and_then(|line| line.parse().ok());
@@ -109,8 +109,9 @@ impl PartialDownload {
 /// are replaced: this user owns the directory.
 fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     options.mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
-    let is_own =
-        |file: &File| file.metadata().is_ok_and(|found| found.is_file() && bounded_file::is_own(&found));
+    let is_own = |file: &File| {
+        file.metadata().is_ok_and(|found| found.is_file() && bounded_file::is_owned_by_user(&found))
+    };
     match options.open(path) {
         Ok(file) if is_own(&file) => Ok(file),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(error),

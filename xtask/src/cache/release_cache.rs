@@ -58,7 +58,7 @@ impl ReleaseCache {
         release: &Release,
     ) -> Result<ReleaseCache> {
         let below: PathBuf = ["releases", vendor.id, board.id(), release.as_str()].iter().collect();
-        Ok(ReleaseCache { directory: cache.path(below)?, image: vendor.pxe_image })
+        Ok(ReleaseCache { directory: cache.private_path(below)?, image: vendor.pxe_image })
     }
 
     /// The images of the release, the newest first. Files of other users and unreadable signatures are skipped.
@@ -74,10 +74,10 @@ impl ReleaseCache {
             let Ok(metadata) = fs::symlink_metadata(&image) else { continue };
             let Ok(modified) = metadata.modified() else { continue };
             // A file of another user is not trusted, and one unreadable file does not affect the others.
-            if !metadata.is_file() || !bounded_file::is_own(&metadata) {
+            if !metadata.is_file() || !bounded_file::is_owned_by_user(&metadata) {
                 continue;
             }
-            if let Ok(signature) = bounded_file::read_own(&sig_path(&image), MAX_SIGNATURE_LEN) {
+            if let Ok(signature) = bounded_file::read_owned_by_user(&sig_path(&image), MAX_SIGNATURE_LEN) {
                 let origins = origins_of(&image);
                 found.push(CachedImage { image, signature, origins, modified });
             }
@@ -113,7 +113,7 @@ impl ReleaseCache {
 
 /// The URLs that served a cached image.
 pub(super) fn origins_of(image: &Path) -> Vec<String> {
-    let text = bounded_file::read_own(&origins_path(image), MAX_ORIGINS).unwrap_or_default();
+    let text = bounded_file::read_owned_by_user(&origins_path(image), MAX_ORIGINS).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     // A line that is not the URL of an image was not written by this program.
     text.lines().filter(|line| ReleaseDir::from_image_url(line).is_ok()).map(str::to_owned).collect()

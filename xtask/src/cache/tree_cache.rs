@@ -27,7 +27,7 @@ pub(super) const TREES: ImageEntries =
 
 /// The inputs of a cached tree; it is valid as long as all of them are the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct CacheKey {
+pub(super) struct CacheInputs {
     /// The image file.
     pub(super) stamp: FileId,
     /// Digest of the `.sig`; `None` for an image without a signature.
@@ -47,15 +47,16 @@ pub(super) struct CachedTree {
 pub(super) fn load(
     cache: &Cache,
     path: &Path,
-    key: &CacheKey,
+    key: &CacheInputs,
 ) -> std::result::Result<CachedTree, &'static str> {
     let file = TREES.path(cache, path).map_err(|_| "the cache cannot be used")?;
-    let bytes = bounded_file::read_own(&file, TREES.max_len).map_err(|_| "its tree is not cached")?;
+    let bytes =
+        bounded_file::read_owned_by_user(&file, TREES.max_len).map_err(|_| "its tree is not cached")?;
     parse(&bytes, key).unwrap_or(Err("its cached tree is corrupt, or of another version"))
 }
 
 /// Parses a cached tree; `None` if the text is corrupt, else the tree or the reason why it is not valid.
-fn parse(bytes: &[u8], key: &CacheKey) -> Option<std::result::Result<CachedTree, &'static str>> {
+fn parse(bytes: &[u8], key: &CacheInputs) -> Option<std::result::Result<CachedTree, &'static str>> {
     let end = bytes.windows(2).position(|two| two == b"\n\n")?;
     let head = std::str::from_utf8(&bytes[..end]).ok()?;
     let (checked, check) = head.rsplit_once("\ncheck ")?;
@@ -76,7 +77,7 @@ fn parse(bytes: &[u8], key: &CacheKey) -> Option<std::result::Result<CachedTree,
 }
 
 /// Stores the tree of the image at `path`.
-pub(super) fn store(cache: &Cache, path: &Path, key: &CacheKey, cached: &CachedTree) -> Result<()> {
+pub(super) fn store(cache: &Cache, path: &Path, key: &CacheInputs, cached: &CachedTree) -> Result<()> {
     let mut head = [vec![TREES.header(path, cached.digest)], key.lines().into()].concat();
     let hash = |hash: &Option<Vec<u8>>| hash.as_ref().map_or_else(|| "-".to_owned(), hex::encode);
     head.extend(cached.hashes.iter().map(|bytes| format!("hash {}", hash(bytes))));
@@ -85,7 +86,7 @@ pub(super) fn store(cache: &Cache, path: &Path, key: &CacheKey, cached: &CachedT
     TREES.store(cache, path, format!("{head}\ncheck {check}\n\n{}", cached.tree.to_text()))
 }
 
-impl CacheKey {
+impl CacheInputs {
     fn lines(&self) -> [String; 3] {
         let signature = self.signature.map_or_else(|| "none".to_owned(), |digest| digest.hex());
         [

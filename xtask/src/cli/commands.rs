@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args, ValueEnum};
 
 use super::{AdvisorySource, ImageArgs, ReleaseSpec, number};
 use coreos_types::release::SystemdVersion;
 use manifest::rules::lint_and_fix::FixOptions;
+use packages::sbom::Format;
 use usr::elf::DlopenPriority;
 
 /// `bump-coreos`.
@@ -211,6 +213,39 @@ pub struct Fetch {
     pub image: ImageArgs,
 }
 
+/// `sbom`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  cargo xtask sbom --output stage1.spdx.json
+  cargo xtask sbom --sbom-format cyclonedx --flavor coreos")]
+pub struct Sbom {
+    /// spdx (2.3) or cyclonedx (1.6) [default: spdx].
+    ///
+    /// The format of the document, in JSON.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_parser = PossibleValuesParser::new(["spdx", "cyclonedx"]).map(|name| sbom_format(&name)),
+        default_value = "spdx",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    pub sbom_format: Format,
+    /// Write to FILE [default: standard output].
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Flavor to include (repeatable) [default: all].
+    #[arg(long = "flavor", value_name = "NAME")]
+    pub flavors: Vec<String>,
+    /// Where the image comes from.
+    #[command(flatten)]
+    pub image: ImageArgs,
+}
+
+fn sbom_format(name: &str) -> Format {
+    if name == "cyclonedx" { Format::CycloneDx } else { Format::Spdx }
+}
+
 /// `releases`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:
@@ -261,7 +296,7 @@ pub struct Why {
 
 /// `report`.
 #[derive(Debug, Clone, Args)]
-pub struct ReportFlags {
+pub struct ReportArgs {
     /// A .md or .html file [default: Markdown on stdout].
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,

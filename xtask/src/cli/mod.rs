@@ -5,11 +5,12 @@
 
 mod cache;
 mod commands;
-mod contents;
+mod diff;
 mod given;
 mod help_layout;
 mod image;
 mod parse;
+mod unneeded;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -22,14 +23,15 @@ pub use crate::report::Format;
 pub use crate::terminal::ColorChoice as Color;
 pub use cache::{CacheAction, CacheArgs};
 pub use commands::{
-    BumpCoreos, Completions, Demo, DlopenLevel, EditManifest, Fetch, FixArgs, Releases, ReportFlags,
+    BumpCoreos, Completions, Demo, DlopenLevel, EditManifest, Fetch, FixArgs, Releases, ReportArgs, Sbom,
     Smoketest, SortManifests, VerifyManifests, VerifySignature, Why,
 };
-pub use contents::{AdvisorySource, Diff, Sbom, Unneeded};
+pub use diff::{AdvisorySource, Diff};
 pub use given::GivenArgs;
 pub use help_layout::{command, styled};
 pub use image::ImageArgs;
 pub use parse::{PartialArgs, parse, parse_partially};
+pub use unneeded::Unneeded;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 success, 1 problems found, 2 error, 3 untrusted image or
@@ -152,7 +154,7 @@ pub enum Command {
     /// List the newest release of each channel.
     Releases(Releases),
     /// Write a report of the last bump-coreos or verify-manifests.
-    Report(ReportFlags),
+    Report(ReportArgs),
     /// Add lines to a manifest, keeping its order, or remove lines.
     EditManifest(EditManifest),
     /// Sort the manifests and remove duplicates.

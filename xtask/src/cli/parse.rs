@@ -54,7 +54,7 @@ pub struct PartialArgs {
     pub command: String,
 }
 
-/// Parses as much of a command line as is right, the program's name first.
+/// Parses the valid parts of a command line; the first argument is the program's name.
 pub fn parse_partially(args: impl IntoIterator<Item = OsString>) -> PartialArgs {
     let words: Vec<OsString> = args.into_iter().skip(1).take(MAX_WORDS).collect();
     let lenient = command()

@@ -2,9 +2,9 @@
 
 use std::cell::OnceCell;
 
+use super::bump_preview::preview;
 use super::downgrade;
 use super::manifest_fixes::{check_manifests, fill_sizes, options, plan_fixes, write};
-use super::preview::preview;
 use crate::advisories;
 use crate::cli::{BumpCoreos, ReleaseSpec};
 use crate::context::Context;

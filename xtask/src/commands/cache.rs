@@ -71,7 +71,7 @@ fn prune(
     let now = SystemTime::now();
     let (mut removed, mut kept) = (Vec::new(), Vec::new());
     for entry in entries.iter().filter(|entry| entry.age(now) >= min_age) {
-        if let Some(reason) = expiry::reason_to_keep(store, entry, pinned) {
+        if let Some(reason) = expiry::reason_to_keep_checking_urls(store, entry, pinned) {
             let directory = entry.directory.display().to_string();
             report.output.push(format!(
                 "kept {}: {reason}; to remove it: rm -r -- {}",

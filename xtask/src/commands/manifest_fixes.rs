@@ -8,7 +8,7 @@ use crate::images::ImageSet;
 use crate::repo::transaction;
 use crate::report::commit::message;
 use crate::report::sizes::{self, TreeState};
-use crate::report::{Report, dependency_graph};
+use crate::report::{Report, added_dependents};
 use coreos_types::error::Result;
 use coreos_types::release::Board;
 use coreos_types::vendor::Vendor;
@@ -96,7 +96,7 @@ pub(super) fn fill_fixes(
 /// Adds sizes and the dependents of added paths to the report.
 pub(super) fn fill_sizes(before: TreeState<'_>, after: TreeState<'_>, report: &mut Report) {
     report.sizes = sizes::compare(before, after);
-    report.needs = dependency_graph::edges(&report.fixes, after.sources, after.trees);
+    report.needs = added_dependents::edges(&report.fixes, after.sources, after.trees);
 }
 
 /// Writes the plan of the report, unless it is a dry run.

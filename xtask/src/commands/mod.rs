@@ -1,6 +1,7 @@
 //! The commands, one file per command.
 
 mod bump_coreos;
+mod bump_preview;
 mod cache;
 mod completions;
 mod diff;
@@ -8,7 +9,6 @@ mod downgrade;
 mod edit_manifest;
 mod fetch;
 mod manifest_fixes;
-mod preview;
 mod releases;
 mod report;
 mod sbom;
@@ -26,7 +26,7 @@ pub(crate) use edit_manifest::edit_manifest;
 pub use fetch::fetch;
 pub(crate) use manifest_fixes::check_manifests;
 pub use releases::releases;
-pub(crate) use report::{report, run_with_report};
+pub(crate) use report::{last_report, run_with_report};
 pub(crate) use sbom::sbom;
 pub(crate) use sort_manifests::sort_manifests;
 pub use verify_manifests::verify_manifests;

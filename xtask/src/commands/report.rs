@@ -4,14 +4,14 @@ use std::path::Path;
 
 use crate::cache::Cache;
 use crate::cache::report_files::{self, FileFormat};
-use crate::cli::ReportFlags;
+use crate::cli::ReportArgs;
 use crate::context::Context;
 use crate::git;
 use crate::report::{Format, Report};
 use coreos_types::error::Result;
 
 /// Writes the report of the last run to a file, or prints it as Markdown, or with `--format json` as JSON.
-pub(crate) fn report(context: &Context<'_>, flags: &ReportFlags, report: &mut Report) -> Result<()> {
+pub(crate) fn last_report(context: &Context<'_>, flags: &ReportArgs, report: &mut Report) -> Result<()> {
     let format = match &flags.file {
         Some(path) => {
             report_files::check_destination(path)?;
@@ -34,7 +34,7 @@ pub(crate) fn report(context: &Context<'_>, flags: &ReportFlags, report: &mut Re
     Ok(())
 }
 
-/// Runs a command, stores its report for [`report()`], and writes it to the file of `--report`.
+/// Runs a command, stores its report for [`last_report`], and writes it to the file of `--report`.
 ///
 /// # Errors
 /// The file is not a report file, or cannot be written. An error of the command itself is in the report.

@@ -9,7 +9,7 @@ use crate::cache::Cache;
 use crate::cli::{self, Command, Demo};
 use crate::commands::bump_coreos;
 use crate::config::Config;
-use crate::context::{Context, program, with_program};
+use crate::context::{Context, program, with_program_in_hint};
 use crate::report::Report;
 use crate::terminal::Term;
 use coreos_types::error::{Error, Result};
@@ -24,7 +24,7 @@ const SPEED: u64 = 3 << 20;
 /// Runs the example; with `--serve` keeps tree and server up until a signal comes. Returns the exit code.
 pub fn run(term: &Term, args: &Demo, mut report: Report) -> u8 {
     let session = if args.env { print_env(&mut report) } else { run_example(term, args, &mut report) };
-    report.error = session.as_ref().err().cloned().map(with_program);
+    report.error = session.as_ref().err().cloned().map(with_program_in_hint);
     if let Err(error) = term.print_report(&report) {
         term.print_error(&error);
         return 2;

@@ -186,7 +186,7 @@ impl Keyring {
 
     fn cached(&self, pin: &Pin) -> Option<Certificate> {
         let path = self.cache_path(pin)?;
-        let bytes = bounded_file::read_own(&path, MAX_CERTIFICATE_FILE).ok()?;
+        let bytes = bounded_file::read_owned_by_user(&path, MAX_CERTIFICATE_FILE).ok()?;
         let certificate = Certificate::parse(&bytes, &path.display().to_string()).ok()?;
         (*certificate.fingerprint() == pin.fingerprint).then_some(certificate)
     }

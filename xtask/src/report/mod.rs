@@ -1,8 +1,8 @@
 //! The result of a run: one [`Report`], several output formats.
 
+pub mod added_dependents;
 pub(crate) mod advisories;
 pub(crate) mod commit;
-pub mod dependency_graph;
 pub(crate) mod github;
 pub mod html;
 pub(crate) mod image_diff;
@@ -57,7 +57,7 @@ pub enum Format {
 pub struct Report {
     /// The command's name as typed.
     pub command: String,
-    /// Nothing was written, on request.
+    /// Whether nothing is written (`--dry-run`).
     pub dry_run: bool,
     /// `--check`: edits alone make exit code 1.
     pub check: bool,
@@ -87,8 +87,8 @@ pub struct Report {
     pub no_sizes_before: Option<String>,
     /// Links to the files of the tree on the web.
     pub source_links: Option<source_links::SourceLinks>,
-    /// The dependents of added paths ([`dependency_graph::edges`]).
-    pub needs: Vec<dependency_graph::DependencyEdge>,
+    /// The dependents of added paths ([`added_dependents::edges`]).
+    pub needs: Vec<added_dependents::DependencyEdge>,
     /// Package changes between the two releases; `None` if they are not known.
     pub packages: Option<Vec<PackageChange>>,
     /// Security fixes between the two releases; `None` if they were not requested.
@@ -191,7 +191,7 @@ impl Report {
     }
 
     /// Whether the signed file lists were used instead of the image.
-    fn is_preview(&self) -> bool {
+    fn uses_file_lists(&self) -> bool {
         self.extra.contains_key("preview")
     }
 

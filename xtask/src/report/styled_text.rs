@@ -92,7 +92,7 @@ impl fmt::Display for StyledText {
     }
 }
 
-/// Fills lines of a terminal, each after `indent`; off a terminal the text is one line.
+/// Wraps words to `width` columns and begins each line with `indent`; without a width all are on one line.
 pub(crate) fn wrap(text: &str, width: Option<usize>, indent: &str) -> String {
     let width = width.unwrap_or(usize::MAX);
     let mut out = indent.to_owned();

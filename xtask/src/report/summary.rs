@@ -24,7 +24,7 @@ fn result(report: &Report) -> String {
             let verb = if report.has_open_findings() { "do not match" } else { "match" };
             format!("the manifests {verb} release {to}: {}", remaining(report))
         }
-        _ if report.is_preview() => {
+        _ if report.uses_file_lists() => {
             format!("{}; {}; dependencies were not checked", changes(report), remaining(report))
         }
         // These commands check nothing: "no problems" would be misleading.
@@ -52,7 +52,7 @@ fn style(report: &Report) -> Style {
     match (report.has_open_findings(), report.findings.iter().any(|f| f.severity == Severity::Error)) {
         (_, true) => Style::Error,
         (true, _) => Style::Warning,
-        _ if report.is_preview() => Style::Plain,
+        _ if report.uses_file_lists() => Style::Plain,
         _ => Style::Good,
     }
 }
@@ -95,7 +95,7 @@ fn fix_counts(report: &Report) -> String {
 pub(super) fn remaining(report: &Report) -> String {
     let counts = Counts::new(report).describe();
     // Lists of names have no dependencies.
-    if report.is_preview() {
+    if report.uses_file_lists() {
         counts.replacen("no problems", "no problems seen in the lists", 1)
     } else {
         counts

@@ -11,7 +11,7 @@ use coreos_types::signer::Signer;
 use manifest::finding::{Finding, FindingKind, Fix, FixKind, Severity};
 use manifest::plan::edit_plan::{EditPlan, FileEdit};
 use manifest::suggestion::Suggestion;
-use xtask::report::dependency_graph::DependencyEdge;
+use xtask::report::added_dependents::DependencyEdge;
 use xtask::report::sizes::{ManifestSizes, PathSize, Size};
 use xtask::report::source_links::SourceLinks;
 use xtask::report::{ImageOrigin, Report, html};

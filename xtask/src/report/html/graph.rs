@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::escape;
-use crate::report::dependency_graph::DependencyEdge;
+use crate::report::added_dependents::DependencyEdge;
 
 /// Width of a monospaced letter of 12 px.
 const LETTER: usize = 8;

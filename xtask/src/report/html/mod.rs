@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Report;
-use super::dependency_graph::MAX_EDGES;
+use super::added_dependents::MAX_EDGES;
 use super::package_changes;
 use super::summary::{changes, remaining};
 use super::tables::{
@@ -32,7 +32,7 @@ pub fn render(report: &Report) -> String {
             let _ = write!(body, "<section>\n{heading}{section}</section>\n");
         }
     };
-    let with_title = |table: Table| (table.title.clone(), table::with_paragraphs(report, &table));
+    let with_title = |table: Table| (table.title.clone(), table::table_with_notes(report, &table));
     let problems = findings::section(report, |severity| severity != Severity::Advice);
     // Folded: advice changes no outcome.
     let advice = findings::section(report, |severity| severity == Severity::Advice);

@@ -6,8 +6,8 @@ use super::escape;
 use crate::report::Report;
 use crate::report::tables::{Cell, Table};
 
-/// The table with its paragraphs; empty if it has nothing.
-pub(super) fn with_paragraphs(report: &Report, all: &Table) -> String {
+/// The intro paragraph, the table and the note; each part only if present.
+pub(super) fn table_with_notes(report: &Report, all: &Table) -> String {
     let paragraph = |text: &Option<String>| {
         text.iter().map(|text| format!("<p class=\"soft\">{}</p>\n", escape(text))).collect()
     };

@@ -5,7 +5,7 @@
 mod escape;
 
 use self::escape::{cell_code, code, code_block, inline, mermaid_text};
-use super::dependency_graph::{DependencyEdge, MAX_EDGES};
+use super::added_dependents::{DependencyEdge, MAX_EDGES};
 use super::package_changes::{self, taken_packages};
 use super::problem_groups::{Problem, by_hint};
 use super::sizes::{Total, bytes_or_dash, change, rootfs};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::dependency_graph::DependencyEdge;
+use super::added_dependents::DependencyEdge;
 use super::sizes::{ManifestSizes, PathSize, Size};
 use super::{Check, ImageOrigin, Outcome, Report, Signer};
 use coreos_types::release::{Board, Channel, Flavor, Release, SystemdVersion};

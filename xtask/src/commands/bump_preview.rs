@@ -98,7 +98,7 @@ impl ReleaseLists {
             let packages = packages
                 .and_then(|(packages, _)| systemd_version_from_packages(&String::from_utf8_lossy(&packages)));
             let subject = Subject { url, vendor: locations.vendor, board, release };
-            subject.check_names(&tree)?;
+            subject.check_board_and_vendor(&tree)?;
             subject.check_version_file(store, dir)?;
             let systemd = match (identity::systemd_version(&tree), packages) {
                 (Ok(by_name), Some(by_package)) if by_name != by_package => {
@@ -126,7 +126,7 @@ struct Subject<'a> {
 
 impl Subject<'_> {
     /// Refuses lists of another board or vendor, by the names of files that only one has.
-    fn check_names(&self, tree: &UsrTree) -> Result<()> {
+    fn check_board_and_vendor(&self, tree: &UsrTree) -> Result<()> {
         let has_loader =
             |board: Board| tree.iter().any(|(path, _)| path.as_str().ends_with(board.loader_name()));
         if !has_loader(self.board)

@@ -15,7 +15,7 @@ use usr::path::UsrPath;
 
 /// The files of one image. The image of a cached tree is opened, and its signature checked over all of its bytes, when
 /// the first file is read.
-pub(super) struct ImageReader {
+pub(super) struct LazyImage {
     file: ImageFile,
     /// The digest under which the image was verified.
     digest: Digest,
@@ -26,15 +26,15 @@ pub(super) struct ImageReader {
     term: Term,
 }
 
-impl ImageReader {
+impl LazyImage {
     /// Creates a reader. Without `image`, the file is verified and opened on the first read.
     pub(super) fn new(
         store: &ImageStore<'_>,
         file: &ImageFile,
         digest: Digest,
         image: Option<UsrSquashfs>,
-    ) -> ImageReader {
-        ImageReader {
+    ) -> LazyImage {
+        LazyImage {
             file: file.clone(),
             digest,
             image: image.map_or_else(OnceLock::new, |image| OnceLock::from(Ok(image))),
@@ -75,7 +75,7 @@ impl ImageReader {
     }
 }
 
-impl FileReader for ImageReader {
+impl FileReader for LazyImage {
     fn read(&self, paths: &[UsrPath]) -> Result<Vec<(UsrPath, FileInfo)>> {
         self.term.detail("reading", format!("{}: {} files", self.file.source, paths.len()));
         paths.iter().for_each(|path| self.term.trace("reading", path));

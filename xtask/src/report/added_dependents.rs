@@ -42,7 +42,7 @@ pub fn edges(fixes: &[Fix], after: &Stage1Sources, trees: &ImageTrees<'_>) -> Ve
             added.map(|path| (path.rsplit('/').next().unwrap_or(path), path)).collect();
         let manifests = files.iter().filter_map(|file| after.manifests.get(*file));
         for path in manifests.flat_map(|bytes| lines(bytes)) {
-            for (name, to) in dependency_names(tree, &path) {
+            for (name, to) in direct_dependencies(tree, &path) {
                 let to = added.get(to.as_str()).filter(|to| **to != path && needs.len() < MAX_REPORTED_EDGES);
                 if let Some(to) = to {
                     needs.insert(DependencyEdge { board, from: path.clone(), to: (*to).to_owned(), name });
@@ -58,7 +58,7 @@ fn lines(bytes: &[u8]) -> Vec<String> {
 }
 
 /// The dependencies of a path: the name in [`DependencyEdge::name`], and the file name of the dependency.
-fn dependency_names(tree: &UsrTree, line: &str) -> Vec<(String, String)> {
+fn direct_dependencies(tree: &UsrTree, line: &str) -> Vec<(String, String)> {
     let Ok(path) = UsrPath::new(line) else { return Vec::new() };
     let place = match path.parent() {
         Some(parent) => tree.resolve(&parent).end.node().map(|directory| directory.join(path.name())),
