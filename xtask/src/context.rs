@@ -53,6 +53,14 @@ pub fn program() -> &'static str {
     if std::env::args_os().next().is_some_and(|name| name == "xtask") { "xtask" } else { "cargo xtask" }
 }
 
+/// The current directory.
+///
+/// # Errors
+/// It was removed, or cannot be searched.
+pub fn current_dir() -> Result<PathBuf> {
+    env::current_dir().with_context(|| "cannot determine the current directory")
+}
+
 /// Replaces `cargo xtask` in the hint of an error by [`program`].
 pub fn with_program_in_hint(error: Error) -> Error {
     Error { hint: error.hint.map(|hint| hint.replace("cargo xtask", program())), ..error }
@@ -73,7 +81,7 @@ impl<'a> Context<'a> {
     /// # Errors
     /// As [`Context::load`].
     pub fn with_config(term: &'a Term, cli: &Cli, settings: Config) -> Result<Context<'a>> {
-        let cwd = env::current_dir().with_context(|| "cannot determine the current directory")?;
+        let cwd = current_dir()?;
         if let Some(args) = cli.command.image_args() {
             if let Some(id) = args.brand.as_deref().filter(|id| settings.vendors.get(id).is_none()) {
                 return Err(unknown_vendor(id, &settings.vendors));

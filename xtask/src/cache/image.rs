@@ -1,13 +1,13 @@
 //! A verified image: its tree, and the content of its files on demand.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Read, Write as _};
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use super::file_id::FileId;
-use super::image_file::{ImageFile, ProgressReader};
+use super::image_file::{ImageFile, ImageStream};
 use super::image_store::ImageStore;
 use super::lazy_image::LazyImage;
 use super::package_cache::{self, PACKAGES};
@@ -198,7 +198,7 @@ impl ImageHandle {
     ) -> Result<()> {
         let check = store.signature_check(&self.file.source, self.file.signature.as_deref())?;
         let file = self.file.open()?;
-        let stream = Tee { inner: ProgressReader::new(store.term, &file), write };
+        let stream = ImageStream::new(store.term, &file, write);
         let read = ingest(stream, check, Payload::Opaque)?;
         read.check.finish()?;
         if read.digest == self.origin.digest { Ok(()) } else { Err(self.file.changed()) }
@@ -222,19 +222,5 @@ impl ImageHandle {
         let cached = CachedTree { digest, hashes: self.hashes, tree };
         tree_cache::store(&store.cache, path, &key, &cached)?;
         Ok((self.origin, cached.tree))
-    }
-}
-
-/// Passes the bytes that are read to `write`.
-struct Tee<R, W> {
-    inner: R,
-    write: W,
-}
-
-impl<R: Read, W: FnMut(&[u8]) -> io::Result<()>> Read for Tee<R, W> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(out)?;
-        (self.write)(&out[..count])?;
-        Ok(count)
     }
 }

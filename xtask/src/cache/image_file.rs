@@ -44,7 +44,7 @@ impl ImageFile {
         term: &Term,
         cache: &Cache,
     ) -> Result<VerifiedImage> {
-        let stream = ProgressReader::new(term, file);
+        let stream = ImageStream::new(term, file, |_| Ok(()));
         let size = file.metadata().ok().map(|found| found.len());
         VerifiedImage::verify(&self.source, stream, size, check, &cache.temp_dir_or_system())
     }
@@ -55,23 +55,25 @@ impl ImageFile {
     }
 }
 
-/// Reads a file, and shows the progress of its verification.
-pub(super) struct ProgressReader<'f> {
+/// The bytes of an image file, in one pass: shows the progress, and passes what is read to `visit`.
+pub(super) struct ImageStream<'f, V> {
     file: &'f File,
     progress: Progress,
+    visit: V,
 }
 
-impl ProgressReader<'_> {
-    pub(super) fn new<'f>(term: &Term, file: &'f File) -> ProgressReader<'f> {
+impl<'f, V: FnMut(&[u8]) -> io::Result<()>> ImageStream<'f, V> {
+    pub(super) fn new(term: &Term, file: &'f File, visit: V) -> ImageStream<'f, V> {
         let size = file.metadata().ok().map(|found| found.len());
-        ProgressReader { file, progress: term.progress("verify", size) }
+        ImageStream { file, progress: term.progress("verify", size), visit }
     }
 }
 
-impl Read for ProgressReader<'_> {
+impl<V: FnMut(&[u8]) -> io::Result<()>> Read for ImageStream<'_, V> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read(out)?;
         self.progress.advance(count as u64);
+        (self.visit)(&out[..count])?;
         Ok(count)
     }
 }

@@ -123,41 +123,39 @@ impl ImageStore<'_> {
     ) -> Result<Option<ImageHandle>> {
         self.client.check_url(url)?;
         let images = cache.images()?;
-        if !images.iter().any(|cached| cached.has_origin(url)) {
+        let (known, mut others): (Vec<&CachedImage>, Vec<&CachedImage>) =
+            images.iter().partition(|cached| cached.has_origin(url));
+        let open = |cached| {
+            let warn = |error: &Error| self.term.warn(format!("{error}; downloading it again"));
+            Some((self.open_cached(cached, url, check).inspect_err(warn).ok()?, cached))
+        };
+        if known.is_empty() {
             self.term.detail("cache", format!("{url}: no cached image has this origin"));
         }
-        for cached in images.iter().filter(|cached| cached.has_origin(url)) {
-            match self.open_cached(cached, url, check) {
-                Ok(image) => return Ok(Some(image)),
-                Err(error) => self.term.warn(format!("{error}; downloading it again")),
-            }
+        if let Some((image, _)) = known.into_iter().find_map(open) {
+            return Ok(Some(image));
         }
         let signature = self.client.get_bytes(&format!("{url}.sig"), MAX_SIGNATURE_LEN);
-        let signature =
-            signature.map_err(|error| match images.iter().find_map(|cached| cached.origins.last()) {
-                Some(other) => {
-                    error.with_cause(format!("the cache has the image from {other}: --offline uses it"))
-                }
-                None => error,
-            })?;
+        let other = images.iter().find_map(|cached| cached.origins.last());
+        let signature = signature.map_err(|error| match other {
+            Some(other) => {
+                error.with_cause(format!("the cache has the image from {other}: --offline uses it"))
+            }
+            None => error,
+        })?;
         let Some(signature) = signature else {
             // A missing release has no signature either; an image without one is refused.
             return if self.url_exists(url)? { Err(missing_signature(url)) } else { Ok(None) };
         };
-        for cached in images.iter().filter(|cached| !cached.has_origin(url) && cached.signature == signature)
-        {
-            if !self.url_exists(url)? {
-                return Ok(None);
+        others.retain(|cached| cached.signature == signature);
+        if !others.is_empty() && !self.url_exists(url)? {
+            return Ok(None);
+        }
+        if let Some((image, cached)) = others.into_iter().find_map(open) {
+            if let Err(error) = cache.add_origin(cached, url) {
+                self.term.detail("cache", error);
             }
-            match self.open_cached(cached, url, check) {
-                Ok(image) => {
-                    if let Err(error) = cache.add_origin(cached, url) {
-                        self.term.detail("cache", error);
-                    }
-                    return Ok(Some(image));
-                }
-                Err(error) => self.term.warn(format!("{error}; downloading it again")),
-            }
+            return Ok(Some(image));
         }
         let signature = &signature;
         ImageDownload { store: self, release: cache, url, signature, image_check: check }.run(&images)

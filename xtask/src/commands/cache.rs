@@ -8,13 +8,14 @@ use crate::cache::expiry::{self, CacheEntry};
 use crate::cache::{Cache, ImageStore};
 use crate::cli::{CacheAction, CacheArgs, GlobalArgs};
 use crate::config::Config;
+use crate::context::current_dir;
 use crate::http::ClientConfig;
 use crate::repo::Repo;
 use crate::report::{Report, count};
 use crate::terminal::Term;
 use crate::verbose_log;
 use coreos_types::calendar::rfc3339;
-use coreos_types::error::{Result, ResultExt};
+use coreos_types::error::Result;
 use coreos_types::release::Release;
 use coreos_types::shell::quote;
 use manifest::common_mk::CommonMk;
@@ -22,8 +23,7 @@ use pxe_image::Digest;
 
 /// Lists the images in the cache, or removes them. A tree is optional; the release that it pins is kept.
 pub(crate) fn cache(term: &Term, globals: &GlobalArgs, args: &CacheArgs, report: &mut Report) -> Result<()> {
-    let cwd = std::env::current_dir().with_context(|| "cannot determine the current directory")?;
-    let tree = match Repo::find(globals.repo.as_deref(), &cwd) {
+    let tree = match Repo::find(globals.repo.as_deref(), &current_dir()?) {
         Err(_) if globals.repo.is_none() => None,
         tree => Some(tree?),
     };

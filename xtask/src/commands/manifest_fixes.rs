@@ -1,6 +1,5 @@
 //! The check and the fixes of the manifests, for every command that has open images.
 
-use super::set_aside_accepted::set_aside_accepted;
 use crate::cli::{FixArgs, ImageArgs};
 use crate::context::Context;
 use crate::git;
@@ -12,6 +11,8 @@ use crate::report::{Report, added_dependents};
 use coreos_types::error::Result;
 use coreos_types::release::Board;
 use coreos_types::vendor::Vendor;
+use manifest::accepted_findings::AcceptedFinding;
+use manifest::finding::FindingKind;
 use manifest::plan::bump::{BumpOptions, BumpPlan, bump};
 use manifest::plan::edit_plan::EditPlan;
 use manifest::plan::stage1_sources::Stage1Sources;
@@ -91,6 +92,18 @@ pub(super) fn fill_fixes(
     report.systemd = Some(bump.systemd);
     report.fixes = bump.fixes;
     bump.after
+}
+
+/// Moves the accepted findings of a report aside. `boards` are those of the run.
+fn set_aside_accepted(context: &Context<'_>, boards: &[Board], options: FixOptions, report: &mut Report) {
+    let has_all_boards = context.sources.boards().iter().all(|board| boards.contains(board));
+    let can_match = |entry: &AcceptedFinding| {
+        let has_board = entry.board.map_or(has_all_boards, |board| boards.contains(&board));
+        let has_kind = entry.kind != FindingKind::Advice || options.dlopen.is_some();
+        has_board && has_kind && !options.by_names_only
+    };
+    let findings = std::mem::take(&mut report.findings);
+    (report.findings, report.accepted) = context.sources.accepted.split(findings, can_match);
 }
 
 /// Adds sizes and the dependents of added paths to the report.

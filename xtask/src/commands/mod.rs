@@ -12,7 +12,6 @@ mod manifest_fixes;
 mod releases;
 mod report;
 mod sbom;
-mod set_aside_accepted;
 mod sort_manifests;
 mod verify_manifests;
 pub mod verify_signature;

@@ -1,15 +1,13 @@
 //! `sort-manifests`: sorts the manifests in the order of `scripts/sort-stage1-manifests.sh`.
 
-use std::env;
-
 use crate::cli::GlobalArgs;
-use crate::context::program;
+use crate::context::{current_dir, program};
 use crate::repo::Repo;
 use crate::repo::transaction;
 use crate::report::Report;
 use crate::report::invocation::Invocation;
 use crate::terminal::Term;
-use coreos_types::error::{Result, ResultExt};
+use coreos_types::error::Result;
 use manifest::plan::edit_plan::EditPlan;
 use manifest::plan::sort_manifests::sort;
 
@@ -21,8 +19,7 @@ pub(crate) fn sort_manifests(
     report: &mut Report,
 ) -> Result<()> {
     (report.dry_run, report.check) = (check, check);
-    let cwd = env::current_dir().with_context(|| "cannot determine the current directory")?;
-    let tree = Repo::find(globals.repo.as_deref(), &cwd)?;
+    let tree = Repo::find(globals.repo.as_deref(), &current_dir()?)?;
     let loaded = tree.read()?;
     loaded.warnings.iter().for_each(|warning| term.warn(warning));
     report.invocation = Invocation {

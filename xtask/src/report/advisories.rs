@@ -14,9 +14,7 @@ use packages::advisories::RelevantFix;
 pub struct AdvisoryReport {
     /// URL or file of the release notes.
     pub source: String,
-    /// Old release.
     pub from: Release,
-    /// New release.
     pub to: Release,
     /// The fixes, or the reason why the notes were not read.
     pub found: Result<SecurityFixes, String>,

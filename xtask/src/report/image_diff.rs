@@ -17,7 +17,6 @@ use usr::tree::{Node, NodeKind, UsrTree};
 /// Differences on one board.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ImageDiff {
-    /// The board.
     pub board: Board,
     /// Paths that differ, in byte order.
     pub rows: Vec<PathChange>,

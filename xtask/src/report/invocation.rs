@@ -75,13 +75,16 @@ impl Invocation {
 
     /// The command that fixes the findings, with the options of this run.
     pub fn fix_command(&self) -> String {
-        self.command_line(self.command.iter().chain(&self.source).chain(&self.image).chain(&self.fix))
+        self.with_options(&self.command)
+    }
+
+    fn with_options(&self, command: &[String]) -> String {
+        self.command_line(command.iter().chain(&self.source).chain(&self.image).chain(&self.fix))
     }
 
     /// The bump to another release than the requested one, with the options of this run.
     pub fn bump_command(&self, release: &Release) -> String {
-        let bump = words(["bump-coreos", release.as_str()]);
-        self.command_line(bump.iter().chain(&self.source).chain(&self.image).chain(&self.fix))
+        self.with_options(&words(["bump-coreos", release.as_str()]))
     }
 
     /// The command with the options that say where images come from, and a positional argument.

@@ -238,10 +238,7 @@ fn image_changed_during_download_is_restarted() {
 
 #[test]
 fn refused_image_leaves_no_files() {
-    let mut corrupted = {
-        let site = CacheSite::new();
-        fs::read(site.fetch()).unwrap()
-    };
+    let mut corrupted = fs::read(CacheSite::new().fetch()).unwrap();
     let at = corrupted.len() / 2;
     corrupted[at] ^= 1;
     let site = CacheSite::new();

@@ -19,14 +19,12 @@ use usr::tree::{Node, NodeKind, Target, UsrTree};
 pub(crate) struct Why {
     /// The subject as typed.
     pub subject: String,
-    /// The answers.
     pub boards: Vec<BoardWhy>,
 }
 
 /// The answer for one board.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BoardWhy {
-    /// The board.
     pub board: Board,
     /// The files that the subject resolves to.
     pub targets: Vec<UsrPath>,
@@ -52,7 +50,6 @@ pub(crate) struct ManifestLine {
 /// A direct dependency on a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Edge {
-    /// The dependent.
     pub by: UsrPath,
     /// The reference: a soname, `#!/bin/sh`, `ExecStart=…`.
     pub reference: String,
@@ -72,9 +69,7 @@ pub(crate) struct Absent {
 /// An unresolved name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct UnresolvedName {
-    /// The dependents.
     pub needed_by: BTreeSet<UsrPath>,
-    /// The searched directories.
     pub searched: Arc<[String]>,
 }
 
