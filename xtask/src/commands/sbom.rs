@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ring::digest::{Context as Hash, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
+use checked_sha1::CheckedSha1;
+use ring::digest::{Context as Sha256, SHA256};
 
 use crate::atomic_file;
 use crate::cache::ImageHandle;
@@ -96,15 +97,17 @@ fn source(context: &Context<'_>, args: &Sbom, origin: &ImageOrigin) -> Source {
 
 /// Hashes the regular files of an image, in one pass over its blocks.
 fn entries(image: &ImageHandle, paths: &BTreeSet<&UsrPath>) -> Result<BTreeMap<UsrPath, Entry>> {
-    let mut hashes: BTreeMap<UsrPath, (Hash, Hash)> = BTreeMap::new();
+    let mut hashes: BTreeMap<UsrPath, (Sha256, CheckedSha1)> = BTreeMap::new();
     image.for_each_piece(paths.iter().copied(), |path, piece| {
-        let new = || (Hash::new(&SHA256), Hash::new(&SHA1_FOR_LEGACY_USE_ONLY));
+        let new = || (Sha256::new(&SHA256), CheckedSha1::unchecked());
         let (sha256, sha1) = hashes.entry(path.clone()).or_insert_with(new);
         sha256.update(piece);
         sha1.update(piece);
     })?;
-    let hex = |hash: Hash| hex::encode(hash.finish());
-    let file = |(sha256, sha1)| Entry::File { sha256: hex(sha256), sha1: hex(sha1) };
+    let file = |(sha256, sha1): (Sha256, CheckedSha1)| Entry::File {
+        sha256: hex::encode(sha256.finish()),
+        sha1: sha1.finish().map(hex::encode).unwrap_or_default(),
+    };
     let files = hashes.into_iter().map(|(path, hashes)| (path, file(hashes)));
     let link = |path: &&UsrPath| match &image.tree().get(path.as_str())?.kind {
         NodeKind::Symlink(target) => Some(((*path).clone(), Entry::Symlink(target.clone()))),
