@@ -22,33 +22,32 @@ const LEGACY_DIR: &str = "manifest.d";
 
 /// The real paths, relative to the root, of the files that a run may change: coreos-common.mk and every manifest.
 pub(super) fn editable_files(root: &Path) -> Result<BTreeSet<String>> {
-    let mut paths = vec![root.join(COMMON_MK)];
-    for (_, directory) in flavors(root)? {
-        for (_, directory) in board_directories(&directory)?.known {
-            paths.extend(visible_entries(&directory)?);
-        }
-    }
+    let mut paths = manifest_files(root)?;
+    paths.push(root.join(COMMON_MK));
     let real = |path: PathBuf| relative(root, &fs::canonicalize(path).ok()?);
     Ok(paths.into_iter().filter_map(real).collect())
 }
 
 /// The other hard links to the file at `path` in the manifest directories, relative to the root.
-pub(super) fn hard_link_paths(root: &Path, path: &str, file: &Metadata) -> Result<Vec<String>> {
-    let mut names = Vec::new();
+pub(super) fn hard_link_paths(root: &Path, path: &str, file: &Metadata) -> Result<BTreeSet<String>> {
+    let is_same = |entry: &PathBuf| {
+        let found = fs::symlink_metadata(entry);
+        found.is_ok_and(|found| found.is_file() && inode_key(&found) == inode_key(file))
+    };
+    let links = manifest_files(root)?.into_iter().filter(is_same);
+    let names = links.filter_map(|entry| relative(root, &fs::canonicalize(&entry).unwrap_or(entry)));
+    Ok(names.filter(|name| name != path).collect())
+}
+
+/// The entries of all manifest directories.
+fn manifest_files(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
     for (_, directory) in flavors(root)? {
         for (_, directory) in board_directories(&directory)?.known {
-            for entry in visible_entries(&directory)? {
-                let is_same = fs::symlink_metadata(&entry)
-                    .is_ok_and(|found| found.is_file() && inode_key(&found) == inode_key(file));
-                let real = fs::canonicalize(&entry).unwrap_or(entry);
-                let name = relative(root, &real);
-                names.extend(name.filter(|name| is_same && name != path));
-            }
+            paths.extend(visible_entries(&directory)?);
         }
     }
-    names.sort();
-    names.dedup();
-    Ok(names)
+    Ok(paths)
 }
 
 /// Device and inode, equal for all hard links to a file.
@@ -80,21 +79,19 @@ pub(super) struct BoardDirectories {
 }
 
 pub(super) fn board_directories(flavor: &Path) -> Result<BoardDirectories> {
-    let BoardDirectories { known: mut found, mut unknown } = BoardDirectories::default();
+    let mut found = BoardDirectories::default();
     for path in visible_entries(flavor)?.into_iter().filter(|path| path.is_dir()) {
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
         let board = name.strip_prefix("manifest-").and_then(|rest| rest.strip_suffix(".d"));
-        match board {
-            Some(word) => match word.parse() {
-                Ok(board) => found.push((board, path)),
-                Err(_) => unknown.push(path),
-            },
-            None if name == LEGACY_DIR => found.push((Board::Amd64, path)),
+        match board.map(str::parse) {
+            Some(Ok(board)) => found.known.push((board, path)),
+            Some(Err(_)) => found.unknown.push(path),
+            None if name == LEGACY_DIR => found.known.push((Board::Amd64, path)),
             None => {}
         }
     }
-    resolve_legacy_dir(&mut found)?;
-    Ok(BoardDirectories { known: found, unknown })
+    resolve_legacy_dir(&mut found.known)?;
+    Ok(found)
 }
 
 /// Selects one of `manifest.d` and `manifest-amd64-usr.d`, if both exist. The build uses one of them, and which one is
@@ -110,15 +107,10 @@ fn resolve_legacy_dir(found: &mut Vec<(Board, PathBuf)>) -> Result<()> {
     } else if new_is_empty {
         found.retain(|(_, path)| path != new);
     } else {
-        return Err(Error::failed(format!(
-            "{} and {} both exist, but the build uses only one",
-            new.display(),
-            old.display()
-        ))
-        .with_hint(format!(
-            "remove the one that the build does not use, most likely: rm -r {}",
-            quote(&old.display().to_string())
-        )));
+        let (new, old) = (new.display(), old.display().to_string());
+        let command = format!("rm -r {}", quote(&old));
+        return Err(Error::failed(format!("{new} and {old} both exist, but the build uses only one"))
+            .with_hint(format!("remove the one that the build does not use, most likely: {command}")));
     }
     Ok(())
 }

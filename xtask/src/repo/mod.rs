@@ -33,22 +33,27 @@ impl Repo {
     /// # Errors
     /// There is no tree.
     pub fn find(repo: Option<&Path>, current_directory: &Path) -> Result<Repo> {
-        match repo {
-            Some(directory) => {
-                let root = fs::canonicalize(current_directory.join(directory))
-                    .with_path("cannot open the tree", directory)
-                    .with_hint("pass the tree's root: --repo DIR")?;
-                let tree = Repo { root };
-                if tree.is_repo() { Ok(tree) } else { Err(tree.not_a_repo()) }
-            }
-            None => {
-                let start =
-                    fs::canonicalize(current_directory).with_path("cannot open", current_directory)?;
-                let mut above = start.ancestors().map(|root| Repo { root: root.to_owned() });
-                above.find(Repo::is_repo).ok_or_else(|| {
-                    Error::failed(format!("no tree with {COMMON_MK} at or above {}", start.display()))
-                        .with_hint("run inside an rkt-style tree, or pass --repo DIR; to try the tool: cargo xtask demo")
-                })
+        let Some(directory) = repo else {
+            let start = fs::canonicalize(current_directory).with_path("cannot open", current_directory)?;
+            return nearest_tree(&start).ok_or_else(|| {
+                Error::failed(format!("no tree with {COMMON_MK} at or above {}", start.display())).with_hint(
+                    "run inside an rkt-style tree, or pass --repo DIR; to try the tool: cargo xtask demo",
+                )
+            });
+        };
+        let root = fs::canonicalize(current_directory.join(directory))
+            .with_path("cannot open the tree", directory)
+            .with_hint("pass the tree's root: --repo DIR")?;
+        match nearest_tree(&root) {
+            Some(tree) if tree.root == root => Ok(tree),
+            above => {
+                let other =
+                    "pass the root of an rkt-style tree: --repo DIR; to try the tool: cargo xtask demo";
+                let hint = |tree: Repo| {
+                    format!("pass the tree's root: --repo {}", quote(&tree.root.display().to_string()))
+                };
+                let message = format!("{} is not an rkt-style tree: {COMMON_MK} not found", root.display());
+                Err(Error::failed(message).with_hint(above.map_or_else(|| other.to_owned(), hint)))
             }
         }
     }
@@ -69,24 +74,12 @@ impl Repo {
         read.warnings.splice(0..0, recovered);
         Ok(read)
     }
+}
 
-    fn is_repo(&self) -> bool {
-        self.root.join(COMMON_MK).is_file()
-    }
-
-    fn not_a_repo(&self) -> Error {
-        let error =
-            Error::failed(format!("{} is not an rkt-style tree: {COMMON_MK} not found", self.root.display()));
-        match self.root.ancestors().skip(1).map(|root| Repo { root: root.to_owned() }).find(Repo::is_repo) {
-            Some(above) => error.with_hint(format!(
-                "pass the tree's root: --repo {}",
-                quote(&above.root.display().to_string())
-            )),
-            None => error.with_hint(
-                "pass the root of an rkt-style tree: --repo DIR; to try the tool: cargo xtask demo",
-            ),
-        }
-    }
+/// The tree at or above a directory.
+fn nearest_tree(directory: &Path) -> Option<Repo> {
+    let root = directory.ancestors().find(|root| root.join(COMMON_MK).is_file())?;
+    Some(Repo { root: root.to_owned() })
 }
 
 #[cfg(test)]

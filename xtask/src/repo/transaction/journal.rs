@@ -46,17 +46,13 @@ impl Journal {
 
     /// Parses a serialized journal; `None` if this program did not write it.
     pub(super) fn parse(text: &str) -> Option<Journal> {
-        let body_end = text.trim_end_matches('\n').rfind('\n')? + 1;
-        let (body, end) = text.split_at(body_end);
-        if end.strip_prefix("end ")?.trim_end() != sha256(body.as_bytes()) {
-            return None;
-        }
+        let (body, end) = text.split_at(text.trim_end_matches('\n').rfind('\n')? + 1);
         let mut lines = body.lines();
-        if lines.next() != Some(TITLE) {
+        let is_own = end.strip_prefix("end ")?.trim_end() == sha256(body.as_bytes());
+        if !is_own || lines.next() != Some(TITLE) {
             return None;
         }
-        let entries = lines.map(Entry::parse).collect::<Option<Vec<Entry>>>()?;
-        Some(Journal { entries })
+        Some(Journal { entries: lines.map(Entry::parse).collect::<Option<_>>()? })
     }
 
     /// The journal of the rollback, which restores the staged old files.
@@ -73,15 +69,10 @@ impl Journal {
 
 impl Entry {
     fn parse(line: &str) -> Option<Entry> {
-        let mut parts = line.splitn(4, ' ').map(str::to_owned);
-        let entry = Entry {
-            old_sha256: parts.next()?,
-            new_sha256: parts.next()?,
-            staged: parts.next()?,
-            path: parts.next()?,
-        };
-        let in_staging = !entry.staged.contains('/') && !entry.staged.starts_with('.');
-        (in_staging && is_allowed_path(&entry.path)).then_some(entry)
+        let parts: Vec<String> = line.splitn(4, ' ').map(str::to_owned).collect();
+        let [old_sha256, new_sha256, staged, path] = parts.try_into().ok()?;
+        let in_staging = !staged.contains('/') && !staged.starts_with('.');
+        (in_staging && is_allowed_path(&path)).then_some(Entry { old_sha256, new_sha256, staged, path })
     }
 }
 

@@ -112,17 +112,14 @@ fn recover_locked(staging: &Staging) -> Result<Option<String>> {
         return Ok(None);
     }
     let Some(journal) = staging.journal()? else {
-        let left = |path: std::path::PathBuf| {
-            format!("{} was not removed: this program did not create it", path.display())
-        };
-        return Ok(staging.clean_up()?.map(left));
+        let other = staging.clean_up()?;
+        return Ok(
+            other.map(|path| format!("{} was not removed: this program did not create it", path.display()))
+        );
     };
     staging.check_trusted(&journal)?;
-    staging.replay(&journal).map_err(|error| {
-        let mut error = error.context("cannot finish an interrupted run");
-        error.hint = Some(staging.removal_command());
-        error
-    })?;
+    let replayed = staging.replay(&journal);
+    replayed.map_err(|error| staging.with_removal(error, "cannot finish an interrupted run"))?;
     staging.clean_up()?;
     let files: Vec<&str> = journal.entries.iter().map(|entry| entry.path.as_str()).collect();
     Ok(Some(format!("finished an interrupted run: {}", files.join(", "))))

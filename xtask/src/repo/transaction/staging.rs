@@ -4,6 +4,7 @@
 //! journal that applies the plan (`forward`), its reverse (`back`), and, once the run is committed, `journal`.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -99,15 +100,16 @@ impl<'a> Staging<'a> {
     /// Reads the journal of a committed run of this or another process; `None` if there is none.
     pub(super) fn journal(&self) -> Result<Option<Journal>> {
         let path = self.dir.join("journal");
+        let other = "not a journal of this program";
         match fs::symlink_metadata(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Ok(found) if found.is_file() => {}
-            _ => return Err(self.invalid_journal("not a journal of this program")),
+            _ => return Err(self.invalid_journal(other)),
         }
         let bytes = bounded_file::read(&path, MAX_JOURNAL)
-            .map_err(|error| self.invalid_journal(format!("not a journal of this program: {error}")))?;
+            .map_err(|error| self.invalid_journal(format!("{other}: {error}")))?;
         let journal = std::str::from_utf8(&bytes).ok().and_then(Journal::parse);
-        journal.map(Some).ok_or_else(|| self.invalid_journal("not a journal of this program"))
+        journal.map(Some).ok_or_else(|| self.invalid_journal(other))
     }
 
     /// Refuses a journal that a run of this user cannot have left: one that git tracks, one that another user may have
@@ -116,30 +118,25 @@ impl<'a> Staging<'a> {
         let staged = journal.entries.iter().map(|entry| self.dir.join(&entry.staged));
         let owners = TrustedOwners::from_env();
         for path in staged.chain([self.dir.join("journal")]).filter(|path| path.exists()) {
-            owners.check_file(self.root, &path).map_err(|error| self.refuse(error))?;
+            let checked = owners.check_file(self.root, &path);
+            let about = || format!("the journal in {} is not trusted", self.dir.display());
+            checked.map_err(|error| self.with_removal(error, about()))?;
         }
         if git::is_tracked(self.root, STAGING_DIR) {
             return Err(self.invalid_journal("git tracks it, so it came with the tree"));
         }
         let editable = layout::editable_files(self.root)?;
-        match journal.entries.iter().find(|entry| !editable.contains(&entry.path)) {
-            None => Ok(()),
-            Some(entry) => Err(self.invalid_journal(format!(
-                "it names {:?}, which is neither coreos-common.mk nor a manifest",
-                entry.path
-            ))),
-        }
+        let other = journal.entries.iter().map(|entry| &entry.path).find(|path| !editable.contains(*path));
+        other.map_or(Ok(()), |path| {
+            let why = format!("it names {path:?}, which is neither coreos-common.mk nor a manifest");
+            Err(self.invalid_journal(why))
+        })
     }
 
-    fn refuse(&self, error: Error) -> Error {
-        let mut refused = error.context(format!("the journal in {} is not trusted", self.dir.display()));
-        refused.hint = Some(self.removal_command());
-        refused
-    }
-
-    /// The shell command that removes the journal and leaves the files unchanged.
-    pub(super) fn removal_command(&self) -> String {
-        format!("rm -r {}", quote(&self.dir.display().to_string()))
+    /// The error of an operation on the journal; the hint removes the journal and leaves the files unchanged.
+    pub(super) fn with_removal(&self, error: Error, operation: impl Into<String>) -> Error {
+        let hint = format!("rm -r {}", quote(&self.dir.display().to_string()));
+        Error { hint: Some(hint), ..error.context(operation) }
     }
 
     /// Makes every replacement of the journal that is not made yet. No file is replaced unless each has its old or its
@@ -185,9 +182,8 @@ impl<'a> Staging<'a> {
     }
 
     fn invalid_journal(&self, why: impl std::fmt::Display) -> Error {
-        Error::failed(format!("cannot replay the journal in {}", self.dir.display()))
-            .with_cause(why)
-            .with_hint(self.removal_command())
+        let operation = format!("cannot replay the journal in {}", self.dir.display());
+        self.with_removal(Error::failed(why.to_string()), operation)
     }
 
     /// Removes the files of this program, the journal first: without it the others have no effect. If there are other
@@ -205,25 +201,23 @@ impl<'a> Staging<'a> {
     /// Checks that the directory has no files of other programs.
     pub(super) fn ensure_no_foreign_files(&self) -> Result<()> {
         let foreign = if self.exists()? { self.contents()?.1 } else { None };
-        match foreign {
-            None => Ok(()),
-            Some(foreign) => Err(Error::failed(format!(
-                "cannot stage files: {} was not created by this program",
-                foreign.display()
-            ))
-            .with_cause("a run writes to this directory, and removes its files at the end")
-            .with_hint("move it elsewhere, then run the command again")),
-        }
+        foreign.map_or(Ok(()), |foreign| {
+            let message =
+                format!("cannot stage files: {} was not created by this program", foreign.display());
+            Err(Error::failed(message)
+                .with_cause("a run writes to this directory, and removes its files at the end")
+                .with_hint("move it elsewhere, then run the command again"))
+        })
     }
 
     /// The files of this program in the directory, and the first entry that is not.
     fn contents(&self) -> Result<(Vec<PathBuf>, Option<PathBuf>)> {
         let names = fs::read_dir(&self.dir).with_path("cannot read", &self.dir)?;
-        let (ours, foreign): (Vec<_>, Vec<_>) = names.flatten().partition(|entry| {
-            entry.file_name().to_str().is_some_and(is_staging_name)
-                && entry.file_type().is_ok_and(|kind| kind.is_file())
+        let paths = names.flatten().map(|entry| entry.path());
+        let (ours, foreign): (Vec<_>, Vec<_>) = paths.partition(|path| {
+            let is_ours = path.file_name().and_then(OsStr::to_str).is_some_and(is_staging_name);
+            is_ours && fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
         });
-        let paths = |entries: &[fs::DirEntry]| entries.iter().map(fs::DirEntry::path).collect::<Vec<_>>();
-        Ok((paths(&ours), paths(&foreign).into_iter().min()))
+        Ok((ours, foreign.into_iter().min()))
     }
 }

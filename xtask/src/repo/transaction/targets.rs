@@ -1,5 +1,6 @@
 //! The files that a plan replaces, at their real paths, checked once more before anything is written.
 
+use std::collections::BTreeSet;
 use std::fs::{self, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
@@ -35,11 +36,10 @@ pub(super) fn collect(root: &Path, plan: &EditPlan) -> Result<Vec<Target>> {
     for edit in &plan.edits {
         let metadata = check_replaceable(root, edit)?;
         let first = targets.len();
-        let names = if metadata.nlink() > 1 {
-            layout::hard_link_paths(root, &edit.path, &metadata)?
-        } else {
-            Vec::new()
-        };
+        let mut names = BTreeSet::new();
+        if metadata.nlink() > 1 {
+            names = layout::hard_link_paths(root, &edit.path, &metadata)?;
+        }
         let target = |path: &str, hard_link_of| Target {
             path: path.to_owned(),
             before: edit.before.clone(),
