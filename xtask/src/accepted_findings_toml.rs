@@ -1,5 +1,6 @@
 //! Reads `stage1/accepted-findings.toml`: the findings that a tree accepts.
 
+use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
 use std::ops::Range;
@@ -48,131 +49,128 @@ pub(crate) fn read(root: &Path) -> Result<AcceptedFindings> {
 }
 
 fn parse(text: &str) -> Result<Vec<AcceptedFinding>> {
-    let parser = Parser { text };
-    let document: Document<&str> = Document::parse(text).map_err(|error| {
-        let error_at = |span| parser.error(span, error.message().replace('\n', "; "), EXAMPLE);
-        error_at(error.span().unwrap_or_default())
-    })?;
+    let document: Document<&str> = Document::parse(text)
+        .map_err(|error| error_at(text, error.span(), error.message().replace('\n', "; "), EXAMPLE))?;
     let mut entries = Vec::new();
     for (name, item) in document.iter() {
         let Some(tables) = item.as_array_of_tables().filter(|_| name == "accept") else {
             let span = document.get_key_value(name).and_then(|(key, _)| key.span()).or(item.span());
-            let found = if name == "accept" {
-                format!("a {}", item.type_name())
-            } else {
-                format!("the key {name:?}")
+            let found = match name {
+                "accept" => format!("a {}", item.type_name()),
+                _ => format!("the key {name:?}"),
             };
-            let message = format!("expected entries [[accept]], found {found}");
-            return Err(parser.error(span.unwrap_or_default(), message, EXAMPLE));
+            return Err(error_at(text, span, format!("expected entries [[accept]], found {found}"), EXAMPLE));
         };
         let starts: Vec<usize> = tables.iter().map(|table| table.span().unwrap_or_default().start).collect();
-        for (at, table) in tables.iter().enumerate() {
-            let end = starts.get(at + 1).copied().unwrap_or(text.len());
-            entries.push(parser.entry(table, starts[at]..end)?);
+        let ends = starts.iter().skip(1).copied().chain([text.len()]);
+        for ((table, &start), end) in tables.iter().zip(&starts).zip(ends) {
+            entries.push(EntryParser { text, table, span: start..end }.parse()?);
         }
     }
     if entries.len() > MAX_ENTRIES {
         let message = format!("expected at most {MAX_ENTRIES} entries, found {}", entries.len());
-        return Err(parser.error(0..0, message, "use a pattern in path instead"));
+        return Err(error_at(text, None, message, "use a pattern in path instead"));
     }
     Ok(entries)
 }
 
-struct Parser<'a> {
-    text: &'a str,
+/// The error of a part of the file, with its line.
+fn error_at(text: &str, span: Option<Range<usize>>, message: impl fmt::Display, hint: &str) -> Error {
+    let line = line_of(text, span.unwrap_or_default().start);
+    Error::failed(format!("{FILE}:{line}: {message}")).with_hint(hint)
 }
 
-impl Parser<'_> {
-    /// The error of a part of the file, with its line.
-    fn error(&self, span: Range<usize>, message: impl std::fmt::Display, hint: &str) -> Error {
-        Error::failed(format!("{FILE}:{}: {message}", self.line(span.start))).with_hint(hint)
-    }
+fn line_of(text: &str, at: usize) -> usize {
+    1 + text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count()
+}
 
-    fn line(&self, at: usize) -> usize {
-        1 + self.text.as_bytes()[..at.min(self.text.len())].iter().filter(|byte| **byte == b'\n').count()
-    }
+/// The keys of an entry.
+const KEYS: [&str; 7] = ["kind", "path", "manifest", "flavor", "board", "reason", "expires"];
 
-    /// Reads the entry of one table; `span` is the text up to the next one.
-    fn entry(&self, table: &dyn TableLike, span: Range<usize>) -> Result<AcceptedFinding> {
-        const KEYS: [&str; 7] = ["kind", "path", "manifest", "flavor", "board", "reason", "expires"];
-        if let Some((key, item)) = table.iter().find(|(key, _)| !KEYS.contains(key)) {
-            let at = table.key(key).and_then(|key| key.span()).or(item.span()).unwrap_or(span);
+/// A parser of one entry.
+struct EntryParser<'a> {
+    text: &'a str,
+    table: &'a dyn TableLike,
+    /// The entry, up to the next one.
+    span: Range<usize>,
+}
+
+impl EntryParser<'_> {
+    fn parse(&self) -> Result<AcceptedFinding> {
+        if let Some((key, item)) = self.table.iter().find(|(key, _)| !KEYS.contains(key)) {
+            let span = self.table.key(key).and_then(|key| key.span()).or(item.span());
             let message = format!("expected one of the keys {}, found {key:?}", KEYS.join(", "));
-            return Err(self.error(at, message, "correct the key, or remove the line"));
+            return Err(error_at(self.text, span, message, "correct the key, or remove the line"));
         }
-        let required = |key: &str| {
-            let found = self.text_of(table, key)?;
-            found.ok_or_else(|| {
-                self.error(span.clone(), format!("expected the key {key}, found none"), EXAMPLE)
-            })
-        };
-        let at = |key: &str| table.get(key).and_then(Item::span).unwrap_or_default();
-        let kind = self.kind(&required("kind")?, at("kind"))?;
-        let board = self.text_of(table, "board")?.map(|board| {
-            let boards = Board::ALL.map(Board::id).join(" or ");
-            board.parse().map_err(|_| {
-                self.error(
-                    at("board"),
-                    format!("expected {boards}, found {board:?}"),
-                    "correct the board, or remove the line",
-                )
-            })
-        });
-        let body = self.text[span.clone()].trim_end();
+        let body = self.text[self.span.clone()].trim_end();
         Ok(AcceptedFinding {
-            kind,
-            path: required("path")?,
-            manifest: self.text_of(table, "manifest")?,
-            flavor: self.text_of(table, "flavor")?,
-            board: board.transpose()?,
-            reason: required("reason")?,
-            expires: self.date_of(table)?,
-            lines: (self.line(span.start), self.line(span.start + body.len())),
+            kind: self.kind()?,
+            path: self.required("path")?,
+            manifest: self.string("manifest")?,
+            flavor: self.string("flavor")?,
+            board: self.board()?,
+            reason: self.required("reason")?,
+            expires: self.date()?,
+            lines: (line_of(self.text, self.span.start), line_of(self.text, self.span.start + body.len())),
         })
     }
 
-    /// The text of a key; `None` without the key.
-    fn text_of(&self, table: &dyn TableLike, key: &str) -> Result<Option<String>> {
-        let Some(item) = table.get(key) else { return Ok(None) };
-        let text = item.as_str().filter(|text| !text.trim().is_empty());
-        let found = || match item.as_str() {
+    /// The error of the value of a key.
+    fn error(&self, key: &str, message: impl fmt::Display, hint: &str) -> Error {
+        error_at(self.text, self.table.get(key).and_then(Item::span), message, hint)
+    }
+
+    fn required(&self, key: &str) -> Result<String> {
+        self.string(key)?.ok_or_else(|| {
+            let message = format!("expected the key {key}, found none");
+            error_at(self.text, Some(self.span.clone()), message, EXAMPLE)
+        })
+    }
+
+    /// The string of a key; `None` without the key.
+    fn string(&self, key: &str) -> Result<Option<String>> {
+        let Some(item) = self.table.get(key) else { return Ok(None) };
+        let found = match item.as_str() {
+            Some(text) if !text.trim().is_empty() => return Ok(Some(text.to_owned())),
             Some(_) => "an empty one".to_owned(),
             None => format!("a {}", item.type_name()),
         };
-        text.map(|text| Some(text.to_owned())).ok_or_else(|| {
-            let message = format!("expected a string for {key}, found {}", found());
-            self.error(item.span().unwrap_or_default(), message, EXAMPLE)
+        Err(self.error(key, format!("expected a string for {key}, found {found}"), EXAMPLE))
+    }
+
+    fn board(&self) -> Result<Option<Board>> {
+        let Some(board) = self.string("board")? else { return Ok(None) };
+        board.parse().map(Some).map_err(|_| {
+            let boards = Board::ALL.map(Board::id).join(" or ");
+            let message = format!("expected {boards}, found {board:?}");
+            self.error("board", message, "correct the board, or remove the line")
         })
     }
 
-    fn date_of(&self, table: &dyn TableLike) -> Result<Option<String>> {
-        let Some(item) = table.get("expires") else { return Ok(None) };
+    fn date(&self) -> Result<Option<String>> {
+        let Some(item) = self.table.get("expires") else { return Ok(None) };
         let date = item.as_value().and_then(Value::as_datetime).filter(|value| value.time.is_none());
         let date = date.and_then(|value| value.date).map(|date| date.to_string());
         date.map(Some).ok_or_else(|| {
             let found = self.text.get(item.span().unwrap_or_default()).unwrap_or_default();
-            let message = format!("expected a date for expires, found {found}");
-            self.error(
-                item.span().unwrap_or_default(),
-                message,
-                "write it without quotes and time: expires = 2027-06-30",
-            )
+            let hint = "write it without quotes and time: expires = 2027-06-30";
+            self.error("expires", format!("expected a date for expires, found {found}"), hint)
         })
     }
 
     /// The kind of finding; what cannot be accepted is refused with the reason.
-    fn kind(&self, word: &str, at: Range<usize>) -> Result<FindingKind> {
-        let acceptable = FindingKind::ALL.iter().filter(|kind| **kind != FindingKind::Missing);
-        if let Some(kind) = acceptable.clone().find(|kind| kind.id() == word) {
-            return Ok(*kind);
-        }
-        let names = acceptable.map(|kind| kind.id()).collect::<Vec<_>>().join(", ");
+    fn kind(&self) -> Result<FindingKind> {
+        let word = self.required("kind")?;
         if word == FindingKind::Missing.id() {
             let hint = "the build fails without the path: remove its line with edit-manifest --remove, or use another release";
-            return Err(self.error(at, "findings of kind missing cannot be accepted", hint));
+            return Err(self.error("kind", "findings of kind missing cannot be accepted", hint));
         }
-        let hint = "only findings of the manifests can be accepted: a signature that does not hold ends the run, with exit code 3";
-        Err(self.error(at, format!("expected one of the kinds {names}, found {word:?}"), hint))
+        let acceptable = FindingKind::ALL.iter().filter(|kind| **kind != FindingKind::Missing);
+        acceptable.clone().find(|kind| kind.id() == word).copied().ok_or_else(|| {
+            let names = acceptable.map(|kind| kind.id()).collect::<Vec<_>>().join(", ");
+            let hint = "only findings of the manifests can be accepted: a signature that does not hold ends the run, with exit code 3";
+            self.error("kind", format!("expected one of the kinds {names}, found {word:?}"), hint)
+        })
     }
 }
 

@@ -20,6 +20,16 @@ struct Mismatch {
     hint: Option<String>,
 }
 
+impl Mismatch {
+    fn new(path: &UsrPath, message: impl Into<String>) -> Mismatch {
+        Mismatch { path: path.to_string(), message: message.into(), hint: None }
+    }
+
+    fn with_hint(self, hint: String) -> Mismatch {
+        Mismatch { hint: Some(hint), ..self }
+    }
+}
+
 /// Compares the files from the image; returns whether none differs.
 ///
 /// # Errors
@@ -33,9 +43,7 @@ pub(super) fn check(tested: &RootfsUnderTest, checks: &mut CheckLog<'_>) -> Resu
     mismatches.extend(dangling(tested, &listed, checks));
     if let Some(squashfs) = &tested.squashfs {
         let differences = compare::compare_with_image(taken, squashfs, listed.keys())?;
-        let mismatch =
-            |(path, message): (UsrPath, String)| Mismatch { path: path.to_string(), message, hint: None };
-        mismatches.extend(differences.into_iter().map(mismatch));
+        mismatches.extend(differences.iter().map(|(path, message)| Mismatch::new(path, message)));
     }
     if mismatches.is_empty() {
         let message = format!("{} paths, as listed and as in the image", listed.len());
@@ -60,12 +68,8 @@ fn missing(tested: &RootfsUnderTest, listed: &Listed, checks: &CheckLog<'_>) -> 
     let tree = &tested.files_from_image().tree;
     let absent = listed.iter().filter(|(path, _)| tree.get(path.as_str()).is_none());
     let hint = format!("hint: {}", checks.context.rerun(&[], &["no_build"]));
-    let mismatch = |(path, file): (&UsrPath, &String)| Mismatch {
-        path: path.to_string(),
-        message: format!("listed in {file}, and the root filesystem does not have it"),
-        hint: Some(hint.clone()),
-    };
-    absent.map(mismatch).collect()
+    let message = |file| format!("listed in {file}, and the root filesystem does not have it");
+    absent.map(|(path, file)| Mismatch::new(path, message(file)).with_hint(hint.clone())).collect()
 }
 
 /// Paths that no manifest lists. The directories above a listed path are expected, and so is the content of a listed
@@ -79,19 +83,16 @@ fn unlisted(tested: &RootfsUnderTest, listed: &Listed) -> Vec<Mismatch> {
             || ancestors(path).any(|up| listed.contains_key(&up))
     };
     let paths = tested.files_from_image().tree.iter().map(|(path, _)| path);
-    let message = "it is there, and no manifest lists it";
-    let mismatch =
-        |path: &UsrPath| Mismatch { path: path.to_string(), message: message.to_owned(), hint: None };
-    paths.filter(|path| !is_expected(path)).map(mismatch).collect()
+    let unlisted = paths.filter(|path| !is_expected(path));
+    unlisted.map(|path| Mismatch::new(path, "it is there, and no manifest lists it")).collect()
 }
 
 /// Links with a target below `/usr` that is not in the root filesystem. Other targets are provided by the pod.
 fn dangling(tested: &RootfsUnderTest, listed: &Listed, checks: &CheckLog<'_>) -> Vec<Mismatch> {
     let tree = &tested.rootfs.tree;
-    let is_link = |node| matches!(node, &NodeKind::Symlink(_));
-    let links =
-        tree.iter().filter(|(path, node)| is_link(&node.kind) && !tested.rootfs.build_files.contains(*path));
-    links
+    let of_image = tree.iter().filter(|(path, _)| !tested.rootfs.build_files.contains(*path));
+    of_image
+        .filter(|(_, node)| matches!(node.kind, NodeKind::Symlink(_)))
         .filter_map(|(path, _)| {
             let target = match tree.resolve(path).end {
                 Target::Missing(missing) => missing.to_string(),
@@ -102,8 +103,7 @@ fn dangling(tested: &RootfsUnderTest, listed: &Listed, checks: &CheckLog<'_>) ->
             let file = listed.get(path).cloned().unwrap_or_else(manifest);
             let message =
                 format!("dangling link: {target} is not in the root filesystem, and {file} does not list it");
-            let hint = Some(checks.hint(&Suggestion::RunFix));
-            Some(Mismatch { path: path.to_string(), message, hint })
+            Some(Mismatch::new(path, message).with_hint(checks.hint(&Suggestion::RunFix)))
         })
         .collect()
 }

@@ -42,8 +42,8 @@ pub fn diagnose(rootfs: &Rootfs, systemd: Option<SystemdVersion>, lines: &[Strin
     let complaints = lines
         .iter()
         .filter_map(|line| find_unreachable_library(rootfs, line).or_else(|| parse_complaint(line)));
-    let spelled = |item: MissingItem| MissingItem { what: manifest_path(rootfs, &item.what), ..item };
-    let mut items: BTreeSet<MissingItem> = complaints.map(spelled).collect();
+    let with_path = |item: MissingItem| MissingItem { what: manifest_path(rootfs, &item.what), ..item };
+    let mut items: BTreeSet<MissingItem> = complaints.map(with_path).collect();
     let mut needs = vec![
         ("systemd-journald", "all output goes through it"),
         ("system/systemd-journald.service", "it starts systemd-journald"),
@@ -57,26 +57,24 @@ pub fn diagnose(rootfs: &Rootfs, systemd: Option<SystemdVersion>, lines: &[Strin
     if rootfs.first_of(&["bin/bash", "bin/sh"]).is_none() {
         items.insert(MissingItem::new("bin/bash", "the app is a shell"));
     }
+    let mut items: Vec<MissingItem> = items.into_iter().collect();
     // One reason per item is enough.
-    let mut seen = BTreeSet::new();
-    items.retain(|item| seen.insert(item.what.clone()));
+    items.dedup_by(|item, first| item.what == first.what);
     // A message may have the file name of an item that the list above has with its path.
-    let paths: Vec<String> =
-        items.iter().map(|item| item.what.clone()).filter(|what| what.contains('/')).collect();
-    items.retain(|item| {
-        item.what.contains('/') || !paths.iter().any(|path| path.ends_with(&format!("/{}", item.what)))
-    });
-    items.into_iter().collect()
+    let whats: Vec<String> = items.iter().map(|item| item.what.clone()).collect();
+    let is_part = |name: &str| whats.iter().any(|what| what.ends_with(&format!("/{name}")));
+    items.retain(|item| item.what.contains('/') || !is_part(&item.what));
+    items
 }
 
 /// The path as in manifests: with the symlinks in its directory resolved.
 fn manifest_path(rootfs: &Rootfs, what: &str) -> String {
-    let spelled = || {
+    let resolved = || {
         let path = UsrPath::new(what).ok()?;
         let directory = rootfs.tree.resolve(&path.parent()?).end.node()?.clone();
         Some(directory.join(path.name()).to_string())
     };
-    spelled().unwrap_or_else(|| what.to_owned())
+    resolved().unwrap_or_else(|| what.to_owned())
 }
 
 /// Missing files of systemd's directory.
