@@ -17,7 +17,6 @@ use crate::http::{Client, ClientConfig, redact};
 use crate::report::advisories::{AdvisoryReport, SecurityFixes};
 use crate::taken_paths::PackageComparison;
 use coreos_types::error::{Error, Result, ResultExt};
-use coreos_types::release::Release;
 use coreos_types::vendor::Vendor;
 use packages::advisories::{Advisories, MAX_LEN, ReleaseNotes, RelevantFix};
 use packages::changes::usage;
@@ -79,7 +78,7 @@ pub(crate) fn find(
             (file.display().to_string(), Ok((notes.between(from, to), None)))
         }
         AdvisorySource::Url(url) => {
-            let found = Download { store: images.store(), url: &url, from, to }.advisories();
+            let found = download(comparison, &url);
             (redact(&url), found.map_err(|error| error.to_string()))
         }
     };
@@ -120,51 +119,39 @@ fn relevant(
     (relevant, unknown)
 }
 
-/// The notes at a URL. What a comparison needs of them is stored in the cache.
-struct Download<'a> {
-    store: &'a ImageStore<'a>,
-    url: &'a str,
-    from: &'a Release,
-    to: &'a Release,
+/// The fixes in the release notes at a URL, and a note if they are from an old download. The part between the two
+/// releases is cached.
+fn download(comparison: &PackageComparison<'_>, url: &str) -> Result<(Advisories, Option<String>)> {
+    let (store, from, to) = (comparison.new.store(), comparison.from, &comparison.new.release);
+    let path = cache_path(store, [url, from.as_str(), to.as_str()]);
+    let mut stored = path.as_ref().and_then(|path| {
+        let json = bounded_file::read_owned_by_user(path, MAX_LEN).ok()?;
+        let age = SystemTime::now().duration_since(fs::metadata(path).ok()?.modified().ok()?).ok()?;
+        Some((ReleaseNotes::parse(&json).ok()?.between(from, to), age))
+    });
+    if let Some((advisories, _)) = stored.take_if(|(_, age)| *age < FRESH) {
+        return Ok((advisories, None));
+    }
+    let error = match store.client.get_optional_bytes(url, MAX_LEN) {
+        Ok(Some(json)) => {
+            let notes = ReleaseNotes::parse(&json)?;
+            let store_in = |path: PathBuf| atomic_file::write(&path, notes.visited(from, to));
+            if let Some(Err(error)) = path.map(store_in) {
+                store.term.detail("cache", error);
+            }
+            return Ok((notes.between(from, to), None));
+        }
+        Ok(None) => Error::failed(format!("{} is not found", redact(url))),
+        Err(error) => error,
+    };
+    let (advisories, age) = stored.ok_or(error)?;
+    let days = age.as_secs() / (24 * 3600);
+    Ok((advisories, Some(format!("the notes are {days} days old"))))
 }
 
-impl Download<'_> {
-    /// The fixes between the two releases, and a note if they are from an old download.
-    fn advisories(&self) -> Result<(Advisories, Option<String>)> {
-        let Download { store, url, from, to } = *self;
-        let path = self.cache_path();
-        let stored = path.as_ref().and_then(|path| {
-            let json = bounded_file::read_owned_by_user(path, MAX_LEN).ok()?;
-            let age = SystemTime::now().duration_since(fs::metadata(path).ok()?.modified().ok()?).ok()?;
-            Some((ReleaseNotes::parse(&json).ok()?.between(from, to), age))
-        });
-        let days = |age: Duration| age.as_secs() / (24 * 3600);
-        let stored = match stored {
-            Some((advisories, age)) if age < FRESH => return Ok((advisories, None)),
-            stored => stored,
-        };
-        let error = match store.client.get_optional_bytes(url, MAX_LEN) {
-            Ok(Some(json)) => {
-                let notes = ReleaseNotes::parse(&json)?;
-                let store_in = |path: PathBuf| atomic_file::write(&path, notes.visited(from, to));
-                if let Some(Err(error)) = path.map(store_in) {
-                    store.term.detail("cache", error);
-                }
-                return Ok((notes.between(from, to), None));
-            }
-            Ok(None) => Error::failed(format!("{} is not found", redact(url))),
-            Err(error) => error,
-        };
-        stored
-            .map(|(advisories, age)| (advisories, Some(format!("the notes are {} days old", days(age)))))
-            .ok_or(error)
-    }
-
-    /// The file of this comparison in the cache; `None` if the cache cannot be used.
-    fn cache_path(&self) -> Option<PathBuf> {
-        let directory = self.store.cache.dir("advisories").ok()?;
-        remove_old_entries(&directory, |_| false);
-        let key = [self.url, self.from.as_str(), self.to.as_str()].join("\0");
-        Some(directory.join(Digest::sha256(key.as_bytes()).hex()))
-    }
+/// The file of a comparison in the cache; `None` if the cache cannot be used.
+fn cache_path(store: &ImageStore<'_>, key: [&str; 3]) -> Option<PathBuf> {
+    let directory = store.cache.dir("advisories").ok()?;
+    remove_old_entries(&directory, |_| false);
+    Some(directory.join(Digest::sha256(key.join("\0").as_bytes()).hex()))
 }

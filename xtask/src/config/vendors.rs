@@ -31,9 +31,6 @@ const KEYS: [(&str, &str); 13] = [
 const MAX_VENDORS: usize = 32;
 
 /// The built-in vendors and those of the configuration, and the certificate files of the latter.
-///
-/// # Errors
-/// A malformed key; the hint has an example.
 pub(super) fn parse(item: Option<&Item>) -> Result<(Vendors, Vec<PathBuf>)> {
     let (mut vendors, mut certificates) = (Vendors::default(), Vec::new());
     let Some(item) = item else { return Ok((vendors, certificates)) };

@@ -29,9 +29,6 @@ pub(super) fn missing_programs(names: &[&str]) -> Option<String> {
 }
 
 /// Runs a command with its standard output in a new file.
-///
-/// # Errors
-/// The command fails or cannot be started, or the file cannot be created.
 pub(super) fn write_output(command: &mut Command, path: &Path) -> Result<()> {
     command.stdin(Stdio::null()).stdout(no_follow::create_file(path)?).stderr(Stdio::piped());
     let output = command.spawn().and_then(Child::wait_with_output);

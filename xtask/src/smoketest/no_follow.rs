@@ -36,9 +36,6 @@ pub(super) fn create_dir(tree: &Path, directory: &Path) -> Result<()> {
 }
 
 /// Creates a file and replaces an existing one: neither a symlink nor a hard link is written through.
-///
-/// # Errors
-/// The file cannot be removed or created.
 pub(super) fn create_file(path: &Path) -> Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
@@ -48,9 +45,6 @@ pub(super) fn create_file(path: &Path) -> Result<File> {
 }
 
 /// Removes a file, or a directory with its content; a symlink is removed, not followed.
-///
-/// # Errors
-/// A file cannot be removed.
 pub(super) fn remove(path: &Path) -> Result<()> {
     let removed = match fs::symlink_metadata(path) {
         Ok(found) if found.is_dir() => fs::remove_dir_all(path),

@@ -31,9 +31,6 @@ impl Mismatch {
 }
 
 /// Compares the files from the image; returns whether none differs.
-///
-/// # Errors
-/// The image that the build unpacked cannot be read.
 pub(super) fn check(tested: &RootfsUnderTest, checks: &mut CheckLog<'_>) -> Result<bool> {
     let taken = tested.files_from_image();
     let entries = checks.entries(tested).into_iter();

@@ -8,9 +8,6 @@ use crate::context::Context;
 use coreos_types::error::{Error, Result};
 
 /// Rejects a root filesystem with a stub as loader: its programs can be neither linked nor run.
-///
-/// # Errors
-/// The loader is a stub.
 pub(super) fn check(context: &Context<'_>, tested: &RootfsUnderTest) -> Result<()> {
     let mut header = [0; 64];
     let path = tested.rootfs.path.join("usr").join(tested.rootfs.loader());

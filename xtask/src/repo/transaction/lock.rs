@@ -37,27 +37,21 @@ impl TreeLock {
         loop {
             match attempt(&directory) {
                 Ok(()) => break,
-                Err(TryLockError::WouldBlock) => {
-                    match (find_holder(&directory), start.elapsed() < LOCK_TIMEOUT) {
-                        // Changes are still detected: each file is compared with the text that was read.
-                        (Holder::Stranger, _) | (Holder::Unknown, false) => break,
-                        (Holder::Trusted | Holder::Unknown, true) => {
-                            std::thread::sleep(Duration::from_millis(20))
-                        }
-                        (Holder::Trusted, false) => {
-                            return Err(Error::failed(format!(
-                                "another run is writing to {}",
-                                root.display()
-                            ))
-                            .with_hint("wait until it ends, then run the command again"));
-                        }
-                    }
-                }
-                // Some network file systems cannot lock a directory; changes are still detected, as above.
+                Err(TryLockError::WouldBlock) => {}
+                // Some network file systems cannot lock a directory; changes are still detected, as below.
                 Err(TryLockError::Error(error)) if is_unsupported_lock(&error) => break,
-                Err(TryLockError::Error(error)) => {
-                    return Err(error).with_path("cannot lock", root);
+                Err(TryLockError::Error(error)) => return Err(error).with_path("cannot lock", root),
+            }
+            let is_late = start.elapsed() >= LOCK_TIMEOUT;
+            match find_holder(&directory) {
+                // Changes are still detected: each file is compared with the text that was read.
+                Holder::Stranger => break,
+                Holder::Unknown if is_late => break,
+                Holder::Trusted if is_late => {
+                    return Err(Error::failed(format!("another run is writing to {}", root.display()))
+                        .with_hint("wait until it ends, then run the command again"));
                 }
+                Holder::Trusted | Holder::Unknown => std::thread::sleep(Duration::from_millis(20)),
             }
         }
         Ok(TreeLock { _root: directory })

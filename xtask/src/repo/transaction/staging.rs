@@ -48,9 +48,6 @@ impl<'a> Staging<'a> {
     }
 
     /// Whether the directory exists.
-    ///
-    /// # Errors
-    /// The path is not a directory.
     pub(super) fn exists(&self) -> Result<bool> {
         match fs::symlink_metadata(&self.dir) {
             Ok(found) if found.is_dir() => Ok(true),

@@ -59,9 +59,6 @@ impl BuildLog {
     }
 
     /// Runs commands in order, up to the first that fails.
-    ///
-    /// # Errors
-    /// As [`BuildLog::run`].
     pub(super) fn run_all(
         &mut self,
         commands: impl IntoIterator<Item = Command>,

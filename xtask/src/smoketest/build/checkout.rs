@@ -25,9 +25,6 @@ pub(super) struct TrackedFiles<'a> {
 
 impl TrackedFiles<'_> {
     /// Copies the files before a build. Without a git checkout none is tracked, so none is copied.
-    ///
-    /// # Errors
-    /// A file cannot be copied.
     pub(super) fn save(&self) -> Result<()> {
         let new = self.copies.with_extension("new");
         no_follow::remove(&new)?;
@@ -47,9 +44,6 @@ impl TrackedFiles<'_> {
 
     /// Restores the changed files from the copies of a build, and removes the copies; returns the names of the files. A
     /// file that changed after `until`, the end of a build that was killed, was edited since, and is kept.
-    ///
-    /// # Errors
-    /// A file cannot be written.
     pub(super) fn restore(&self, until: Option<SystemTime>) -> Result<Vec<String>> {
         let mut restored = Vec::new();
         if !fs::symlink_metadata(&self.copies).is_ok_and(|found| found.is_dir()) {

@@ -90,9 +90,6 @@ impl Build<'_> {
     }
 
     /// Checks that every selected flavor has manifests for some board.
-    ///
-    /// # Errors
-    /// A flavor has no manifests.
     pub(super) fn check_flavors(&self) -> Result<()> {
         let known: BTreeSet<&Flavor> = self.flavors.values().flatten().collect();
         let Some(unknown) = self.selected.iter().find(|flavor| !known.contains(flavor)) else {
@@ -106,9 +103,6 @@ impl Build<'_> {
     }
 
     /// A directory that `make clean` does not remove, for logs and files of a boot.
-    ///
-    /// # Errors
-    /// The directory cannot be created.
     pub(super) fn log_directory(&self) -> Result<PathBuf> {
         let name = if self.is_rkt() { "build-rkt-smoketest" } else { "stage1/build-smoketest" };
         let directory = self.tree.join(name);

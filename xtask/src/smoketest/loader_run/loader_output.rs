@@ -26,16 +26,13 @@ impl LoaderOutput {
         output.failure = Some(run.end).filter(|end| !matches!(end, End::Exited(_)));
         if output.failure.is_some() || output.problems.is_empty() && run.end != End::Exited(0) {
             let last = stderr.lines().rfind(|line| !line.trim().is_empty());
-            let last = last.map(|line| format!(": {}", excerpt(line))).unwrap_or_default();
+            // The line may be of any length.
+            let last = last.map(|line| format!(": {}", line.chars().take(200).collect::<String>()));
+            let last = last.unwrap_or_default();
             output.problems.push(format!("the loader {}{last}", run.end));
         }
         output
     }
-}
-
-/// The start of a line that may be of any length.
-fn excerpt(line: &str) -> String {
-    line.chars().take(200).collect()
 }
 
 /// Longest line that can be one of the loader's: two paths and a text.

@@ -18,9 +18,6 @@ use usr::tree::NodeKind;
 
 /// Writes the image to `path`. A dependency of the shell that the root filesystem does not
 /// have is missing in the image too: the run then fails with its name.
-///
-/// # Errors
-/// A file cannot be read, or the image cannot be written.
 pub(super) fn write(rootfs: &Rootfs, path: &Path) -> Result<()> {
     let home = path.with_extension("files");
     no_follow::remove(&home)?;
