@@ -107,10 +107,9 @@ impl Config {
             })?);
         }
         if let Some(value) = variable("XTASK_CACHE_EXPIRY") {
-            settings.is_expiry_off = parse_is_off(&value).map_err(|why| {
-                Error::failed(format!("XTASK_CACHE_EXPIRY is invalid: {why}"))
-                    .with_hint("export XTASK_CACHE_EXPIRY=off")
-            })?;
+            settings.is_expiry_off = parse_is_off(&value)
+                .context("XTASK_CACHE_EXPIRY is invalid")
+                .with_hint("export XTASK_CACHE_EXPIRY=off")?;
         }
         Ok(settings)
     }
@@ -137,10 +136,7 @@ impl Config {
             vendors,
             vendor_certificates,
             advisories: text("advisories")?.and_then(|word| word.parse().ok()),
-            is_expiry_off: text("cache-expiry")?
-                .map(|value| parse_is_off(&value))
-                .transpose()?
-                .unwrap_or(false),
+            is_expiry_off: parse_is_off(text("cache-expiry")?.as_deref().unwrap_or("on"))?,
         })
     }
 

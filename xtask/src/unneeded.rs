@@ -16,6 +16,7 @@ use crate::images::ImageSet;
 use crate::report::styled_text::{Style, StyledText};
 use crate::report::{Report, count, sizes};
 use coreos_types::error::Result;
+use coreos_types::release::{Board, Flavor};
 use manifest::suggestion::Suggestion;
 use manifest::unneeded::{UnneededCategory, UnneededLine, find, words_of};
 
@@ -31,16 +32,14 @@ pub(crate) fn unneeded(context: &Context<'_>, args: &Unneeded, report: &mut Repo
     let words = words_of_tree(&context.tree.root().join("stage1"));
     let lines = find(&context.sources, &images.trees(), &words)?;
     images.store_trees();
-    let groups: Vec<(UnneededCategory, Vec<UnneededLine>)> = UnneededCategory::ALL
-        .into_iter()
-        .map(|group| (group, lines.iter().filter(|line| line.category == group).cloned().collect()))
-        .collect();
+    let groups = UnneededCategory::ALL.map(|group| {
+        let lines = lines.iter().filter(|line| line.category == group);
+        (group, lines.cloned().collect::<Vec<UnneededLine>>())
+    });
     report.extra.insert("unneeded", lines.iter().map(to_json).collect());
-    let commands: BTreeMap<&str, String> = groups
-        .iter()
-        .filter(|(_, lines)| !lines.is_empty())
-        .map(|(group, lines)| (group.id(), command(context, lines)))
-        .collect();
+    let not_empty = groups.iter().filter(|(_, lines)| !lines.is_empty());
+    let commands: BTreeMap<&str, String> =
+        not_empty.map(|(group, lines)| (group.id(), command(context, lines))).collect();
     report.extra.insert("removal", json!(commands));
     if args.prove {
         return trial::run(context, args, &groups, report);
@@ -78,22 +77,24 @@ fn render(context: &Context<'_>, group: UnneededCategory, lines: &[UnneededLine]
     out.line(Style::Strong, format!("{}: {}, {size}", describe(group), count(lines.len(), "line")));
     for line in lines {
         out.push(Style::Plain, format!("  {}", line.path));
-        let size = if line.bytes > 0 {
-            format!(", {}", sizes::bytes_or_dash(Some(line.bytes)))
-        } else {
-            String::new()
-        };
+        let size = Some(line.bytes).filter(|bytes| *bytes > 0);
+        let size = size.map(|bytes| format!(", {}", sizes::bytes_or_dash(Some(bytes)))).unwrap_or_default();
         out.line(Style::Faint, format!("  {}:{}{size}", line.file, line.line));
     }
+    push_command(&mut out, context, lines);
+    out
+}
+
+fn push_command(out: &mut StyledText, context: &Context<'_>, lines: &[UnneededLine]) {
     if !lines.is_empty() {
         out.push(Style::Advice, "  to remove them:");
         out.line(Style::Plain, format!(" {}", command(context, lines)));
     }
-    out
 }
 
 fn to_json(line: &UnneededLine) -> Value {
-    let used_by = |(board, flavor): &(coreos_types::release::Board, coreos_types::release::Flavor)| json!({ "board": board.id(), "flavor": flavor.as_str() });
+    let used_by =
+        |(board, flavor): &(Board, Flavor)| json!({ "board": board.id(), "flavor": flavor.as_str() });
     json!({
         "group": line.category.id(),
         "file": line.file,

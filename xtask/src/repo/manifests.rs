@@ -22,13 +22,8 @@ const MAX_LINES: usize = 15_000;
 
 /// Reads coreos-common.mk and every manifest. The root is absolute and without symlinks.
 pub(super) fn read(root: &Path) -> Result<LoadedRepo> {
-    let mut reader = Reader {
-        root,
-        names_by_inode: BTreeMap::new(),
-        bytes_left: MAX_TOTAL,
-        read: LoadedRepo::default(),
-        lines: 0,
-    };
+    let (names_by_inode, read) = (BTreeMap::new(), LoadedRepo::default());
+    let mut reader = Reader { root, names_by_inode, bytes_left: MAX_TOTAL, read, lines: 0 };
     let (common_mk, real) = reader.resolve(&root.join(COMMON_MK))?;
     reader.read.sources.common_mk = reader.read_file(&real, MAX_COMMON_MK)?;
     reader.read.sources.included = included_files(root, &real, &reader.read.sources.common_mk);
@@ -41,11 +36,8 @@ pub(super) fn read(root: &Path) -> Result<LoadedRepo> {
         }
     }
     if reader.read.sources.listings.is_empty() {
-        return Err(Error::failed(format!(
-            "no manifest in {}/stage1/usr_from_*/manifest-BOARD.d",
-            root.display()
-        ))
-        .with_hint("create stage1/usr_from_coreos/manifest-amd64-usr.d/NAME.manifest with one path per line: bin/bash"));
+        let directories = format!("{}/stage1/usr_from_*/manifest-BOARD.d", root.display());
+        return Err(Error::failed(format!("no manifest in {directories}")).with_hint("create stage1/usr_from_coreos/manifest-amd64-usr.d/NAME.manifest with one path per line: bin/bash"));
     }
     Ok(reader.read)
 }
@@ -61,11 +53,12 @@ fn included_files(root: &Path, makefile: &Path, text: &[u8]) -> IncludedFiles {
     };
     let is_plain = |name: &str| !name.contains(['$', '*', '?', '[', '~']);
     let named = CommonMk::included_files(text).into_iter().filter(|(name, _)| is_plain(name));
-    let found = named.filter_map(|(name, is_optional)| {
-        let text = read(&name).or_else(|| is_optional.then(Vec::new))?;
-        Some((name, text))
-    });
-    found.collect()
+    named
+        .filter_map(|(name, is_optional)| {
+            let text = read(&name).or_else(|| is_optional.then(Vec::new))?;
+            Some((name, text))
+        })
+        .collect()
 }
 
 struct Reader<'a> {
@@ -82,10 +75,9 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn board_directories(&mut self, flavor: &Path) -> Result<Vec<(Board, PathBuf)>> {
         let BoardDirectories { known, unknown } = board_directories(flavor)?;
-        let name = |path: &Path| relative(self.root, path).unwrap_or_else(|| path.display().to_string());
-        self.read
-            .warnings
-            .extend(unknown.iter().map(|path| format!("{} is ignored: its board is unknown", name(path))));
+        let ignored =
+            unknown.iter().map(|path| format!("{} is ignored: its board is unknown", self.name(path)));
+        self.read.warnings.extend(ignored.collect::<Vec<_>>());
         Ok(known)
     }
 
@@ -147,13 +139,18 @@ impl Reader<'_> {
     }
 
     fn read_file(&self, path: &Path, max: u64) -> Result<Vec<u8>> {
-        let name = relative(self.root, path).unwrap_or_else(|| path.display().to_string());
+        let name = self.name(path);
         let metadata = fs::metadata(path).with_context(|| format!("cannot read {name}"))?;
         if metadata.is_dir() {
             return Err(Error::failed(format!("{name} is a directory: expected a manifest"))
                 .with_hint("the build reads everything in a manifest directory: move it elsewhere"));
         }
         bounded_file::read(path, max).with_context(|| format!("cannot read {name}"))
+    }
+
+    /// A path for messages.
+    fn name(&self, path: &Path) -> String {
+        relative(self.root, path).unwrap_or_else(|| path.display().to_string())
     }
 
     fn path_in_tree(&self, path: &Path) -> Result<String> {

@@ -26,7 +26,7 @@ use crate::smoketest::build::Build;
 use crate::smoketest::rootfs::Rootfs;
 use crate::trusted_owners::TrustedOwners;
 use check_log::CheckLog;
-use coreos_types::error::{Error, Result};
+use coreos_types::error::{Error, ErrorExt, Result};
 use coreos_types::release::{Board, Flavor};
 use manifest::finding::Severity;
 use manifest::suggestion::Suggestion;
@@ -162,9 +162,8 @@ fn run_checks(
                 Some(images) if !build_check::check(build, images, checks)? => return Ok(()),
                 Some(_) => {}
             }
-            find_rootfses(build, checks).map_err(|error| {
-                if flags.no_build { error.with_hint(context.rerun(&[], &["no_build"])) } else { error }
-            })?
+            let found = find_rootfses(build, checks);
+            if flags.no_build { found.with_hint(context.rerun(&[], &["no_build"]))? } else { found? }
         }
     };
     if !(flags.no_link && flags.no_run) {
@@ -194,11 +193,8 @@ fn find_rootfses(build: &Build<'_>, checks: &mut CheckLog<'_>) -> Result<Vec<Roo
         for flavor in build.flavors(board) {
             let path = directory.join(format!("aci-for-{flavor}-flavor/rootfs"));
             if !path.join("usr").is_dir() {
-                checks.skip(
-                    "rootfs",
-                    &format!("{board} {flavor}"),
-                    "the build made no root filesystem of it",
-                );
+                let subject = format!("{board} {flavor}");
+                checks.skip("rootfs", &subject, "the build made no root filesystem of it");
                 continue;
             }
             let work = build.log_directory()?.join(format!("{board}-{flavor}"));
@@ -210,10 +206,8 @@ fn find_rootfses(build: &Build<'_>, checks: &mut CheckLog<'_>) -> Result<Vec<Roo
             });
         }
         if tested.len() == before {
-            let directory = directory.display();
-            return Err(Error::failed(format!(
-                "no root filesystem of {board} was built: {directory} has no aci-for-FLAVOR-flavor/rootfs"
-            )));
+            let why = format!("{} has no aci-for-FLAVOR-flavor/rootfs", directory.display());
+            return Err(Error::failed(format!("no root filesystem of {board} was built: {why}")));
         }
     }
     if tested.is_empty() {

@@ -6,14 +6,14 @@ use std::ffi::OsString;
 use serde_json::{Value, json};
 
 use super::tree_copy::TreeCopy;
-use super::{bytes_of, command, describe};
+use super::{bytes_of, describe, push_command};
 use crate::cli::{self, Command, Unneeded};
 use crate::context::Context;
 use crate::report::styled_text::{Style, StyledText};
 use crate::report::{Outcome, Report, count, sizes};
 use crate::smoketest::smoketest;
 use crate::trusted_owners::TrustedOwners;
-use coreos_types::error::{Error, Result};
+use coreos_types::error::{Error, Result, ResultExt};
 use manifest::finding::Severity;
 use manifest::unneeded::{UnneededCategory, UnneededLine};
 
@@ -121,11 +121,10 @@ impl<'a> Trials<'a> {
         self.runs += usize::from(!lines.is_empty());
         let without = count(self.removed.len() + lines.len(), "line");
         self.context.term.stage("testing", format!("a clean build and boot without {without}"));
-        let mut words = ["xtask", "smoketest", "--repo"].map(OsString::from).to_vec();
-        words.push(self.copy.path().into());
-        words.extend(self.context.given.without(&["prove", "max_boots"]).into_iter().map(OsString::from));
-        let cli = cli::parse(words)
-            .map_err(|error| Error::failed("cannot run the smoke test").with_cause(error))?;
+        let words =
+            ["xtask", "smoketest", "--repo"].map(OsString::from).into_iter().chain([self.copy.path().into()]);
+        let options = self.context.given.without(&["prove", "max_boots"]).into_iter().map(OsString::from);
+        let cli = cli::parse(words.chain(options)).with_context(|| "cannot run the smoke test")?;
         let Command::Smoketest(flags) = &cli.command else { return Ok(None) };
         let loaded = Context::load(self.context.term, &cli)?;
         let context = Context {
@@ -170,10 +169,7 @@ impl<'a> Trials<'a> {
         for line in self.unverified.iter().filter(|line| line.category == group) {
             out.line(Style::Faint, format!("  not decided, --max-boots is reached: {}", line.path));
         }
-        if !removed.is_empty() {
-            out.push(Style::Advice, "  to remove them:");
-            out.line(Style::Plain, format!(" {}", command(self.context, removed)));
-        }
+        push_command(&mut out, self.context, removed);
         out
     }
 
@@ -197,16 +193,16 @@ fn failure(report: &Report, error: Option<&Error>) -> Option<String> {
     if let Some(error) = error {
         return Some(error.to_string());
     }
-    let finding = report.findings.iter().find(|finding| finding.severity == Severity::Error);
-    if let Some(finding) = finding {
+    if let Some(finding) = report.findings.iter().find(|finding| finding.severity == Severity::Error) {
         return Some(finding.message.clone());
     }
     if let Some(check) = report.checks.iter().find(|check| check.outcome == Outcome::Fail) {
         let message = check.message.lines().next().unwrap_or_default();
         return Some(format!("{} {}: {message}", check.name, check.subject));
     }
-    let has_booted = report.checks.iter().any(|check| check.name == "run" && check.outcome == Outcome::Pass);
-    let skipped = report.checks.iter().find(|check| check.name == "run");
-    (!has_booted)
-        .then(|| skipped.map_or_else(|| "nothing was booted".to_owned(), |check| check.message.clone()))
+    let mut boots = report.checks.iter().filter(|check| check.name == "run");
+    if boots.clone().any(|check| check.outcome == Outcome::Pass) {
+        return None;
+    }
+    Some(boots.next().map_or_else(|| "nothing was booted".to_owned(), |check| check.message.clone()))
 }
