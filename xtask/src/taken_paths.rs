@@ -1,7 +1,7 @@
 //! The paths that the stage1 takes from the images of a run, and the packages that own them.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::cli::ImageArgs;
 use crate::context::Context;
@@ -64,13 +64,12 @@ impl PackageComparison<'_> {
         let mut merged: BTreeMap<_, PackageChange> = BTreeMap::new();
         for (&board, taken_after) in self.taken_after() {
             for change in self.board_changes(board, taken_after)? {
-                let key =
-                    (change.taken.is_empty(), change.name.clone(), change.from.clone(), change.to.clone());
-                let known = merged
-                    .entry(key)
-                    .or_insert_with(|| PackageChange { taken: Vec::new(), ..change.clone() });
-                let paths: BTreeSet<_> = known.taken.drain(..).chain(change.taken).collect();
-                known.taken = paths.into_iter().collect();
+                let PackageChange { name, from, to, taken, .. } = &change;
+                let key = (taken.is_empty(), name.clone(), from.clone(), to.clone());
+                let known = merged.entry(key).or_insert_with(|| change.clone());
+                known.taken.extend(change.taken);
+                known.taken.sort();
+                known.taken.dedup();
                 known.flavors.extend(change.flavors);
             }
         }

@@ -38,15 +38,14 @@ pub(super) fn check(
     };
     let accepted = static_check.map_or(&[][..], |report| &report.accepted);
     skip_accepted(&name, &mut linked, accepted, checks);
-    let good: Vec<&LinkResult> = linked.files.iter().filter(|file| file.is_good()).collect();
+    let (good, bad): (Vec<_>, Vec<_>) = linked.files.iter().partition(|file| file.is_good());
     good.iter().for_each(|file| record_good(&name, file, checks));
     let is_simulated = matches!(linked.runner, LoaderRunner::Simulated(_));
     let findings = static_check.filter(|_| !is_simulated).map(|report| &report.findings[..]);
-    record_problems(tested, &linked, findings, checks);
-    let seconds = linked.took.as_secs_f64();
-    let sum =
-        format!("{} of {} files link, {seconds:.2} s ({})", good.len(), linked.files.len(), linked.runner);
-    if good.len() == linked.files.len() {
+    record_problems(tested, &bad, findings, checks);
+    let (seconds, all) = (linked.took.as_secs_f64(), linked.files.len());
+    let sum = format!("{} of {all} files link, {seconds:.2} s ({})", good.len(), linked.runner);
+    if bad.is_empty() {
         checks.pass("link", &name, &sum);
     } else {
         checks.context.term.warn(format!("link {name}: {sum}"));
@@ -86,10 +85,10 @@ fn skip_accepted(
 }
 
 /// Records the files that do not link, by problem: one message per cause. `findings` are those of the manifests, if they
-/// were checked: a problem without a cause there is a disagreement.
+/// were checked: a problem that none of them explains is a disagreement.
 fn record_problems(
     tested: &RootfsUnderTest,
-    linked: &LinkCheck,
+    bad: &[&LinkResult],
     findings: Option<&[Finding]>,
     checks: &mut CheckLog<'_>,
 ) {
@@ -102,10 +101,10 @@ fn record_problems(
         })
     };
     let mut by_problem: BTreeMap<&str, Vec<&LinkResult>> = BTreeMap::new();
-    for file in linked.files.iter().filter(|file| !file.is_good()) {
-        for problem in &file.problems {
-            by_problem.entry(problem).or_default().push(file);
-        }
+    for (file, problem) in
+        bad.iter().flat_map(|file| file.problems.iter().map(move |problem| (file, problem)))
+    {
+        by_problem.entry(problem).or_default().push(file);
     }
     for (problem, files) in by_problem {
         let first = files[0].file.as_str();

@@ -24,9 +24,8 @@ pub fn compare_with_image<'p>(
     squashfs: &Path,
     listed: impl Iterator<Item = &'p UsrPath>,
 ) -> Result<Differences> {
-    let unreadable = || format!("cannot read {}", squashfs.display());
-    let file = File::open(squashfs).with_context(unreadable)?;
-    let image = UsrSquashfs::open_unverified(file).context(unreadable())?;
+    let file = File::open(squashfs).with_path("cannot read", squashfs)?;
+    let image = UsrSquashfs::open_unverified(file).context(format!("cannot read {}", squashfs.display()))?;
     let mut differences = Differences::new();
     let is_directory = |path: &&UsrPath| {
         image.tree().get(path.as_str()).is_some_and(|node| node.kind == NodeKind::Directory)
@@ -34,9 +33,8 @@ pub fn compare_with_image<'p>(
     for directory in listed.filter(is_directory) {
         for (path, _) in image.tree().below(directory) {
             if rootfs.tree.get(path.as_str()).is_none() {
-                let message =
-                    format!("is below {directory}, which is listed, and the root filesystem lacks it");
-                differences.insert(path.clone(), message);
+                let why = format!("is below {directory}, which is listed, and the root filesystem lacks it");
+                differences.insert(path.clone(), why);
             }
         }
     }

@@ -226,11 +226,10 @@ impl Run {
                 Ok((false, bytes)) => self.stdout.extend(bytes),
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
                 Err(RecvTimeoutError::Timeout) if rest > POLL_INTERVAL => {}
-                Err(RecvTimeoutError::Timeout) if self.phase == Phase::Program => {
-                    return Ok(Some(End::TimedOut));
-                }
                 Err(RecvTimeoutError::Timeout) => {
-                    return Err(Error::failed("the sandbox was not set up in time"));
+                    let is_set_up = self.phase == Phase::Program;
+                    let late = || Error::failed("the sandbox was not set up in time");
+                    return is_set_up.then_some(Some(End::TimedOut)).ok_or_else(late);
                 }
             }
             if self.stdout.len() + self.stderr.len() > MAX_OUTPUT_LEN {
@@ -252,16 +251,14 @@ impl Run {
         if let Ok(Some(status)) = child.try_wait() {
             return Err(killed_supervisor_error(status));
         }
+        // If the set-up has failed, its error is on standard error: a line that cannot be answered is no other error.
         if self.phase == Phase::Namespaces {
             self.user.write(child.id()).with_context(|| "cannot map user IDs")?;
             self.phase = Phase::Inner;
+            let _ = child.stdin.as_mut().map(|stdin| stdin.write_all(b"\n"));
         } else {
             self.phase = Phase::Program;
-        }
-        // If the set-up has failed, its error is on standard error.
-        let _ = child.stdin.as_mut().map(|stdin| stdin.write_all(b"\n").and_then(|()| stdin.flush()));
-        if self.phase == Phase::Program {
-            child.stdin = None;
+            let _ = child.stdin.take().map(|mut stdin| stdin.write_all(b"\n"));
         }
         Ok(())
     }
