@@ -21,7 +21,7 @@ use coreos_types::error::{Error, ErrorExt, Result, ResultExt};
 use coreos_types::shell;
 use coreos_types::vendor::{Vendor, Vendors};
 
-/// `[workspace.metadata.stage1]` under the environment's `XTASK_*`.
+/// The settings of `[workspace.metadata.stage1]`, overridden by the `XTASK_*` variables.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
     /// `mirror`, `XTASK_MIRROR`.

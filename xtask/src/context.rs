@@ -91,7 +91,7 @@ impl<'a> Context<'a> {
             }
         }
         let tree = Repo::find(cli.globals.repo.as_deref(), &cwd)?;
-        let mut read = tree.read()?;
+        let mut read = tree.recover_and_read()?;
         read.sources.accepted = accepted_findings_toml::read(tree.root())?;
         read.sources.vendors = settings.vendors.clone();
         for warning in &read.warnings {

@@ -27,8 +27,8 @@ const OVERRIDES: [&str; 7] = [
     "log.showSignature=false",
 ];
 
-/// Programs that sign a commit, as the user's own configuration names them: the keys of each, which git takes for one,
-/// and the default.
+/// Programs that sign a commit: for each its configuration keys, which are synonyms for git, and the default program.
+/// The values are read from the user's configuration only.
 const SIGNERS: [(&[&str], &str); 3] = [
     (&["gpg.openpgp.program", "gpg.program"], "gpg"),
     (&["gpg.x509.program"], "gpgsm"),

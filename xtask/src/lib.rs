@@ -19,6 +19,7 @@ mod github_actions;
 pub mod http;
 mod images;
 pub mod keyring;
+mod package_comparison;
 pub mod release_dir;
 pub mod repo;
 pub mod report;

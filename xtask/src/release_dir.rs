@@ -65,7 +65,7 @@ impl ReleaseDir {
         ReleaseDir::from_mirror(&base, vendor, board, release)
     }
 
-    /// The same directory with the vendor's name of the board in place of the common one, which make writes.
+    /// Replaces the board's common name, as make expands it in `CCN_IMG_URL`, by the vendor's name.
     #[must_use]
     pub fn with_board_name(self, vendor: &Vendor, board: Board) -> ReleaseDir {
         let common = format!("/{board}/");

@@ -1,7 +1,7 @@
 //! `unneeded`: listed paths that nothing listed needs, and with `--prove` builds and boots without them.
 
+mod bisection;
 mod tree_copy;
-mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -42,7 +42,7 @@ pub(crate) fn unneeded(context: &Context<'_>, args: &Unneeded, report: &mut Repo
         not_empty.map(|(group, lines)| (group.id(), command(context, lines))).collect();
     report.extra.insert("removal", json!(commands));
     if args.prove {
-        return trial::run(context, args, &groups, report);
+        return bisection::run(context, args, &groups, report);
     }
     for (group, lines) in &groups {
         report.styled_output.append(render(context, *group, lines));
@@ -110,8 +110,8 @@ const MAX_ENTRIES: usize = if cfg!(test) { 500 } else { 50_000 };
 const MAX_FILES: usize = 5_000;
 const MAX_BYTES: u64 = 4 << 20;
 
-/// The words in the files below a directory, manifests and builds left out: a name in a unit or program of the tree
-/// itself counts as a need. A file that cannot be read has none.
+/// The words in the files below a directory, manifests and builds left out: a file that a unit or script of the
+/// tree names is needed. A file that cannot be read has none.
 fn words_of_tree(directory: &Path) -> BTreeSet<String> {
     let (mut words, mut todo, mut files) = (BTreeSet::new(), vec![directory.to_owned()], 0);
     let (mut bytes_left, mut entries) = (MAX_BYTES, 0);

@@ -46,7 +46,7 @@ pub(crate) fn cache(term: &Term, globals: &GlobalArgs, args: &CacheArgs, report:
 }
 
 fn pinned_release(tree: &Repo) -> Result<Release> {
-    Ok(CommonMk::parse(&tree.read()?.sources.common_mk)?.release().clone())
+    Ok(CommonMk::parse(&tree.recover_and_read()?.sources.common_mk)?.release().clone())
 }
 
 fn list(entries: &[CacheEntry], pinned: Option<&Release>, report: &mut Report) {

@@ -6,9 +6,9 @@ use crate::advisories;
 use crate::cli::{Diff, ImageArgs};
 use crate::context::Context;
 use crate::images::ImageSet;
+use crate::package_comparison::PackageComparison;
 use crate::report::Report;
 use crate::report::image_diff::{ImageDiff, compare, render, to_json};
-use crate::taken_paths::PackageComparison;
 use coreos_types::error::{Error, Result};
 
 /// Compares the images of two releases. With `--image`, the first half is of the first release.

@@ -20,7 +20,7 @@ pub(crate) fn sort_manifests(
 ) -> Result<()> {
     (report.dry_run, report.check) = (check, check);
     let tree = Repo::find(globals.repo.as_deref(), &current_dir()?)?;
-    let loaded = tree.read()?;
+    let loaded = tree.recover_and_read()?;
     loaded.warnings.iter().for_each(|warning| term.warn(warning));
     report.invocation = Invocation {
         program: program(),

@@ -25,12 +25,12 @@ impl DemoDir {
         let root = TempPath::create_dir(&name).with_context(|| format!("cannot create {name}"))?;
         let scratch = DemoDir { root };
         for (path, content) in example::FILES.into_iter().chain(example::MAKEFILES) {
-            write_in_new_dir(&scratch.tree().join(path), |path| fs::write(path, content))?;
+            write_with_parents(&scratch.tree().join(path), |path| fs::write(path, content))?;
         }
         for (path, target) in example::links() {
-            write_in_new_dir(&scratch.tree().join(path), |path| symlink(target, path))?;
+            write_with_parents(&scratch.tree().join(path), |path| symlink(target, path))?;
         }
-        write_in_new_dir(&scratch.signing_key(), |path| fs::write(path, signing_key))?;
+        write_with_parents(&scratch.signing_key(), |path| fs::write(path, signing_key))?;
         Ok(scratch)
     }
 
@@ -54,7 +54,7 @@ impl DemoDir {
     /// # Errors
     /// The directory cannot be written.
     pub fn store_env(&self, exports: &str) -> Result<()> {
-        write_in_new_dir(&self.root.path().join(ENV), |path| fs::write(path, exports))
+        write_with_parents(&self.root.path().join(ENV), |path| fs::write(path, exports))
     }
 }
 
@@ -84,7 +84,7 @@ pub fn served_env() -> Result<String> {
     fs::read_to_string(&file).with_path("cannot read", &file)
 }
 
-fn write_in_new_dir(path: &Path, write: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<()> {
+fn write_with_parents(path: &Path, write: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<()> {
     let directory = path.parent().unwrap_or(path);
     fs::create_dir_all(directory).and_then(|()| write(path)).with_path("cannot write", path)
 }

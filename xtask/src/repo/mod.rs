@@ -67,7 +67,7 @@ impl Repo {
     ///
     /// # Errors
     /// A file cannot be read, or an entry of a manifest directory is not a manifest.
-    pub fn read(&self) -> Result<LoadedRepo> {
+    pub fn recover_and_read(&self) -> Result<LoadedRepo> {
         let recovered = transaction::recover(&self.root)?;
         let _lock = TreeLock::shared(&self.root)?;
         let mut read = manifests::read(&self.root)?;

@@ -30,7 +30,7 @@ impl Fixture {
     }
 
     fn read(&self) -> Result<LoadedRepo> {
-        Repo::find(Some(self.0.path()), Path::new("/")).unwrap().read()
+        Repo::find(Some(self.0.path()), Path::new("/")).unwrap().recover_and_read()
     }
 
     fn error(&self) -> String {

@@ -95,7 +95,7 @@ fn explain(build: &Build<'_>, cause: &Cause, checks: &CheckLog<'_>) -> Option<(S
             context.rerun(&["--make", "_MISC_CTS_SPACE_=$() "], &[]),
         ),
         Cause::StaleBuild => {
-            let directory = quote(&build.directory().display().to_string());
+            let directory = quote(&build.native_build_directory().display().to_string());
             (
                 text("files of an earlier build may be in the way"),
                 format!("rm -rf {directory} && {}", this_run()),

@@ -30,7 +30,7 @@ pub(super) fn missing_programs(names: &[&str]) -> Option<String> {
 
 /// Runs a command with its standard output in a new file.
 pub(super) fn write_output(command: &mut Command, path: &Path) -> Result<()> {
-    command.stdin(Stdio::null()).stdout(no_follow::create_file(path)?).stderr(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(no_follow::replace_file(path)?).stderr(Stdio::piped());
     let output = command.spawn().and_then(Child::wait_with_output);
     let output = output.with_context(|| format!("cannot run {}", command.get_program().display()))?;
     match output.status.success() {

@@ -8,11 +8,11 @@ mod host;
 mod link_check;
 pub mod loader_run;
 mod no_follow;
+mod reject_stub_loader;
 pub mod rootfs;
 mod rootfs_check;
 mod run_check;
 pub mod sandbox;
-mod stub_loader_check;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ impl RootfsUnderTest {
         let mut rootfs = Rootfs::read(path)?;
         let image_files = build::rootfs_before_rkt(path).map(|path| Rootfs::read(&path)).transpose()?;
         if let Some(image_files) = &image_files {
-            rootfs = rootfs.with_own_files_unlike(image_files);
+            rootfs = rootfs.with_build_files(image_files);
         }
         Ok(RootfsUnderTest { rootfs, image_files, flavor, squashfs: None, rkt: None, work })
     }
@@ -136,7 +136,7 @@ fn flavors(context: &Context<'_>, board: Board) -> BTreeSet<Flavor> {
 fn skip_after_errors(flags: &Smoketest, report: &Report, checks: &mut CheckLog<'_>) {
     let errors = report.findings.iter().filter(|finding| finding.severity == Severity::Error);
     let suggestions: BTreeSet<&Suggestion> = errors.map(|finding| &finding.suggestion).collect();
-    // Fixes all errors that the others fix, and more.
+    // `--fix --drop-missing` includes `--fix`, so it is preferred.
     let fixes = [&Suggestion::RunFixDropMissing, &Suggestion::RunFix];
     let best = fixes.into_iter().find(|fix| suggestions.contains(fix)).or(suggestions.first().copied());
     let hint = best.map(|suggestion| checks.hint(suggestion)).unwrap_or_default();
@@ -167,7 +167,7 @@ fn run_checks(
         }
     };
     if !(flags.no_link && flags.no_run) {
-        tested.iter().try_for_each(|tested| stub_loader_check::check(context, tested))?;
+        tested.iter().try_for_each(|tested| reject_stub_loader::reject_stub_loader(context, tested))?;
     }
     for tested in &tested {
         let is_as_built = flags.rootfs.is_some() || rootfs_check::check(tested, checks)?;

@@ -36,7 +36,7 @@ pub(super) fn create_dir(tree: &Path, directory: &Path) -> Result<()> {
 }
 
 /// Creates a file and replaces an existing one: neither a symlink nor a hard link is written through.
-pub(super) fn create_file(path: &Path) -> Result<File> {
+pub(super) fn replace_file(path: &Path) -> Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => File::options().write(true).create_new(true).open(path),
@@ -84,7 +84,7 @@ mod tests {
             } else {
                 fs::hard_link(outside.join("file"), &path).unwrap()
             }
-            create_file(&path).unwrap().write_all(b"log").unwrap();
+            replace_file(&path).unwrap().write_all(b"log").unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), "log");
         }
         symlink(&outside, tree.join("build/files")).unwrap();

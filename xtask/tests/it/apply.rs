@@ -80,7 +80,7 @@ impl Fixture {
 
     /// Recovers as the next command does. The tree must then be complete, without a staging directory.
     fn recover(&self, when: &str) -> &'static str {
-        tree(self.root()).read().unwrap_or_else(|error| panic!("{when}: {error}"));
+        tree(self.root()).recover_and_read().unwrap_or_else(|error| panic!("{when}: {error}"));
         assert!(!self.has_staging(), "{when}: the staging directory is left");
         self.state().unwrap_or_else(|wrong| panic!("{when}: {wrong}"))
     }
@@ -92,7 +92,7 @@ fn tree(root: &Path) -> Repo {
 
 /// A plan that changes each file of the tree.
 fn plan_for(root: &Path) -> EditPlan {
-    let before = tree(root).read().unwrap().sources;
+    let before = tree(root).recover_and_read().unwrap().sources;
     let mut after: Stage1Sources = before.clone();
     after.common_mk = b"CCN_IMG_RELEASE := 2.0.0\n".to_vec();
     after.manifests.values_mut().for_each(|bytes| bytes.extend(b"lib64/libpam.so.0\n"));

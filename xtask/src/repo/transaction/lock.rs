@@ -14,7 +14,7 @@ use coreos_types::error::{Error, Result, ResultExt};
 /// Longest wait for another run, which holds the lock only while it writes a few small files.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The lock, released on drop.
+/// The lock, released on drop. Best effort: see [`TreeLock::acquire_best_effort`].
 #[derive(Debug)]
 pub(crate) struct TreeLock {
     _root: File,
@@ -23,15 +23,20 @@ pub(crate) struct TreeLock {
 impl TreeLock {
     /// Locks the tree for reading: waits for a writer, and keeps writers out.
     pub(crate) fn shared(root: &Path) -> Result<TreeLock> {
-        TreeLock::acquire(root, File::try_lock_shared)
+        TreeLock::acquire_best_effort(root, File::try_lock_shared)
     }
 
     /// Locks the tree for writing: waits for readers and writers, and keeps both out.
     pub(crate) fn exclusive(root: &Path) -> Result<TreeLock> {
-        TreeLock::acquire(root, File::try_lock)
+        TreeLock::acquire_best_effort(root, File::try_lock)
     }
 
-    fn acquire(root: &Path, attempt: fn(&File) -> std::result::Result<(), TryLockError>) -> Result<TreeLock> {
+    /// Waits for the lock. Continues without it where the file system has none, or another user holds it who is not
+    /// trusted.
+    fn acquire_best_effort(
+        root: &Path,
+        attempt: fn(&File) -> std::result::Result<(), TryLockError>,
+    ) -> Result<TreeLock> {
         let directory = File::open(root).with_path("cannot open", root)?;
         let start = Instant::now();
         loop {
@@ -43,33 +48,33 @@ impl TreeLock {
                 Err(TryLockError::Error(error)) => return Err(error).with_path("cannot lock", root),
             }
             let is_late = start.elapsed() >= LOCK_TIMEOUT;
-            match find_holder(&directory) {
+            match holder_trust(&directory) {
                 // Changes are still detected: each file is compared with the text that was read.
-                Holder::Stranger => break,
-                Holder::Unknown if is_late => break,
-                Holder::Trusted if is_late => {
+                HolderTrust::Untrusted => break,
+                HolderTrust::Unknown if is_late => break,
+                HolderTrust::Trusted if is_late => {
                     return Err(Error::failed(format!("another run is writing to {}", root.display()))
                         .with_hint("wait until it ends, then run the command again"));
                 }
-                Holder::Trusted | Holder::Unknown => std::thread::sleep(Duration::from_millis(20)),
+                HolderTrust::Trusted | HolderTrust::Unknown => std::thread::sleep(Duration::from_millis(20)),
             }
         }
         Ok(TreeLock { _root: directory })
     }
 }
 
-/// The user who holds a lock. Any user who may read a tree can lock it (flock(2)), and must not block its owner.
-enum Holder {
+/// Whether the user who holds a lock is trusted. Any user who may read a tree can lock it (flock(2)), and must not block its owner.
+enum HolderTrust {
     /// A trusted user, or the owner of the tree.
     Trusted,
     /// Other users only.
-    Stranger,
+    Untrusted,
     /// Processes that are not visible: of another user where /proc has `hidepid` (proc(5)), or in another container.
     Unknown,
 }
 
-fn find_holder(directory: &File) -> Holder {
-    let Ok(metadata) = directory.metadata() else { return Holder::Trusted };
+fn holder_trust(directory: &File) -> HolderTrust {
+    let Ok(metadata) = directory.metadata() else { return HolderTrust::Trusted };
     let owners = TrustedOwners::from_env();
     let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
     let users = holders(&locks, metadata.ino())
@@ -78,11 +83,11 @@ fn find_holder(directory: &File) -> Holder {
     let is_trusted =
         |user: &Option<u32>| user.is_some_and(|uid| owners.is_trusted(uid) || uid == metadata.uid());
     if users.iter().any(is_trusted) {
-        Holder::Trusted
+        HolderTrust::Trusted
     } else if users.is_empty() || users.contains(&None) {
-        Holder::Unknown
+        HolderTrust::Unknown
     } else {
-        Holder::Stranger
+        HolderTrust::Untrusted
     }
 }
 

@@ -44,7 +44,7 @@ pub fn preflight(tree: &Repo, plan: &EditPlan) -> Result<()> {
 }
 
 /// Completes the transaction of a run that was killed, and returns a message about the result; `None` if there was
-/// none. [`Repo::read`] starts with this.
+/// none. [`Repo::recover_and_read`] starts with this.
 ///
 /// # Errors
 /// A file has changed since, the journal is not trusted, or a disk operation failed.
@@ -87,7 +87,7 @@ fn rollback(staging: &Staging, error: Error) -> Error {
     };
     match undo() {
         Ok(()) => {
-            // As above: files that remain in the directory have no effect.
+            // A staging directory that cannot be removed has no effect; the next run removes it.
             let _left_over = staging.clean_up();
             error.with_cause("nothing was changed")
         }

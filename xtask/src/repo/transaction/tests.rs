@@ -66,7 +66,7 @@ impl Fixture {
             root.join(KVM).join("bash.manifest"),
         )
         .unwrap();
-        let before = tree(root).read().unwrap().sources;
+        let before = tree(root).recover_and_read().unwrap().sources;
         let plan = EditPlan::between(&before, &changed(&before));
         assert_eq!(plan.edits.len(), 6);
         Fixture { home, plan }
@@ -281,7 +281,7 @@ fn symlink_out_of_the_tree_is_not_followed() {
     let error = fixture.apply(FailPoint::default()).0.unwrap_err();
     assert!(error.message.contains("never written through"), "{error}");
     assert_eq!(fs::read(&outside).unwrap(), b"bin/sshd\n");
-    let read = tree(fixture.root()).read().unwrap();
+    let read = tree(fixture.root()).recover_and_read().unwrap();
     assert!(read.sources.outside.contains_key("stage1/usr_from_kvm/manifest-amd64-usr.d/sshd.manifest"));
     let plan = EditPlan::between(&read.sources, &changed(&read.sources));
     let error = plan.ensure_inside_tree(&read.sources, |link| format!("own {link}")).unwrap_err();
@@ -296,7 +296,7 @@ fn hard_links_in_the_tree_stay_linked() {
     let outside = fixture.root().join("snapshot");
     fs::hard_link(&ip, &twin).unwrap();
     fs::hard_link(&ip, &outside).unwrap();
-    let before = tree(fixture.root()).read().unwrap().sources;
+    let before = tree(fixture.root()).recover_and_read().unwrap().sources;
     assert_eq!(before.manifests.len(), 5, "two names, one manifest");
     fixture.plan = EditPlan::between(&before, &changed(&before));
     fixture.apply(FailPoint::default()).0.unwrap();

@@ -54,7 +54,7 @@ pub(super) fn run_until_exit(
     log: &Path,
 ) -> Result<ConsoleLog> {
     let started = Instant::now();
-    let mut log_file = no_follow::create_file(log)?;
+    let mut log_file = no_follow::replace_file(log)?;
     let name = command.get_program().to_string_lossy().into_owned();
     let mut child = command
         .stdin(Stdio::piped())

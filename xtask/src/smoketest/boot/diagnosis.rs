@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::smoketest::loader_run::pid1;
+use crate::smoketest::loader_run::pid1_check;
 use crate::smoketest::rootfs::Rootfs;
 use coreos_types::release::{Board, SystemdVersion};
 use usr::ldso::UnreachableLibrary;
@@ -93,7 +93,7 @@ fn missing_systemd_files(rootfs: &Rootfs, needs: &[(&str, &str)]) -> Vec<Missing
 /// A library that a console line reports as missing, and that the root filesystem has.
 fn find_unreachable_library(rootfs: &Rootfs, line: &str) -> Option<MissingItem> {
     let (who, name) = parse_loader_error(line)?;
-    let there = pid1::find_unreachable_library(rootfs, &UsrPath::from_rootfs_path(who).ok()?, name)?;
+    let there = pid1_check::find_unreachable_library(rootfs, &UsrPath::from_rootfs_path(who).ok()?, name)?;
     Some(MissingItem { found_at: Some(there), ..parse_complaint(line)? })
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::build_log::{BuildLog, FailedCommand};
+use super::logged_commands::{FailedCommand, LoggedCommands};
 use super::{Build, FLAVORS_OPTION, join};
 use coreos_types::error::{Error, Result};
 use coreos_types::release::Board;
@@ -14,8 +14,8 @@ use coreos_types::shell::quote;
 /// flavors by it; a variable on the command line stays as it is.
 const SPACE_VARIABLE: &str = "_MISC_CTS_SPACE_";
 
-/// Features that rkt's `configure` wants libraries of the host for, and that no run here needs: built where the
-/// libraries are there.
+/// Optional features that need libraries of the host; no check here uses them, so `configure` gets
+/// `--enable-FEATURE=auto`.
 const OPTIONAL_FEATURES: [&str; 2] = ["tpm", "sdjournal"];
 
 /// Checks that autoconf and make can build in a directory: neither can quote its path (Autoconf manual, "File System
@@ -23,7 +23,7 @@ const OPTIONAL_FEATURES: [&str; 2] = ["tpm", "sdjournal"];
 ///
 /// # Errors
 /// The path has a blank or a character that they interpret.
-pub(super) fn check_path(tree: &Path) -> Result<()> {
+pub(super) fn check_tree_path(tree: &Path) -> Result<()> {
     let text = tree.to_string_lossy();
     let is_plain = |c: &char| c.is_alphanumeric() || "/._-+@,^".contains(*c);
     let Some(special) = text.chars().find(|c| !is_plain(c)) else { return Ok(()) };
@@ -40,13 +40,13 @@ impl Build<'_> {
         &self,
         board: Board,
         image: &Path,
-        log: &mut BuildLog,
+        log: &mut LoggedCommands,
     ) -> Result<Option<FailedCommand>> {
         let mut configure = self.go_command("./configure");
         configure.args(self.configure_arguments(board, image));
         let make = |target: &[&str]| {
             let mut make = self.go_command("make");
-            make.args(self.make_arguments()).args(self.flavor_separator_argument()).args(target);
+            make.args(self.make_arguments()).args(self.space_variable_argument()).args(target);
             make
         };
         log.run_all([self.go_command("./autogen.sh"), configure, make(&["clean"]), make(&[])])
@@ -76,7 +76,7 @@ impl Build<'_> {
 
     /// The argument that keeps the list of flavors apart under GNU make 4.3 and later, where the tree needs it and no
     /// argument has it.
-    fn flavor_separator_argument(&self) -> Option<String> {
+    fn space_variable_argument(&self) -> Option<String> {
         let makefile = fs::read_to_string(self.tree.join("makelib/misc.mk")).unwrap_or_default();
         let is_given = self.make.iter().any(|word| word.starts_with(SPACE_VARIABLE));
         (makefile.contains(SPACE_VARIABLE) && !is_given).then(|| format!("{SPACE_VARIABLE}=$() "))
@@ -107,9 +107,9 @@ mod tests {
 
     #[test]
     fn paths_that_make_cannot_quote_are_refused() {
-        assert_eq!(check_path(Path::new("/home/me/rkt-1.30.0+git")), Ok(()));
+        assert_eq!(check_tree_path(Path::new("/home/me/rkt-1.30.0+git")), Ok(()));
         for path in ["/home/o'brien/rkt", "/a b", "/a:b", "/$(x)", "/a#b", "/a%b", "/a\nb"] {
-            let error = check_path(Path::new(path)).unwrap_err();
+            let error = check_tree_path(Path::new(path)).unwrap_err();
             assert!(error.message.contains("interpret") && error.hint.is_some(), "{error:?}");
         }
     }
@@ -157,11 +157,11 @@ mod tests {
     fn space_variable_is_set_if_the_tree_uses_it() {
         let home = tempfile::tempdir().unwrap();
         let mut build = build(home.path(), &[], &[]);
-        assert_eq!(build.flavor_separator_argument(), None);
+        assert_eq!(build.space_variable_argument(), None);
         fs::create_dir(home.path().join("makelib")).unwrap();
         fs::write(home.path().join("makelib/misc.mk"), "\t$(eval _MISC_CTS_SPACE_ += ) \\\n").unwrap();
-        assert_eq!(build.flavor_separator_argument().as_deref(), Some("_MISC_CTS_SPACE_=$() "));
+        assert_eq!(build.space_variable_argument().as_deref(), Some("_MISC_CTS_SPACE_=$() "));
         build.make = vec!["_MISC_CTS_SPACE_=x".into()];
-        assert_eq!(build.flavor_separator_argument(), None);
+        assert_eq!(build.space_variable_argument(), None);
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use regex::Regex;
 
 use super::Build;
-use super::build_log::FailedCommand;
+use super::logged_commands::FailedCommand;
 
 /// Why a build failed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,10 +4,10 @@
 //! `stage1/Makefile`. Both get the path of an image that this process has verified.
 
 mod autotools;
-mod build_log;
-mod checkout;
+mod build_directory;
 mod failure;
-mod output;
+mod logged_commands;
+mod tracked_files;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -20,10 +20,10 @@ use crate::trusted_owners::TrustedOwners;
 use coreos_types::error::{Error, Result};
 use coreos_types::release::{Board, Flavor, SystemdVersion};
 
-use self::build_log::{BuildLog, FailedCommand};
-use self::checkout::TrackedFiles;
+pub(super) use self::build_directory::rootfs_before_rkt;
 pub(super) use self::failure::Cause;
-pub(super) use self::output::rootfs_before_rkt;
+use self::logged_commands::{FailedCommand, LoggedCommands};
+use self::tracked_files::TrackedFiles;
 
 /// The parameters of a build.
 #[derive(Debug, Clone)]
@@ -119,7 +119,7 @@ impl Build<'_> {
         let started = Instant::now();
         let is_rkt = self.is_rkt();
         if is_rkt {
-            autotools::check_path(self.tree)?;
+            autotools::check_tree_path(self.tree)?;
         }
         let directory = self.log_directory()?;
         // Another user could replace the copy of an image.
@@ -127,10 +127,10 @@ impl Build<'_> {
         let tracked = TrackedFiles { tree: self.tree, copies: directory.join("checkout") };
         let path = directory.join("build.log");
         // Left by a build that was killed.
-        let mut restored = tracked.restore(build_log::last_written(&path))?;
-        let mut log = BuildLog::create(path)?;
+        let mut restored = tracked.restore(logged_commands::alive_until(&path))?;
+        let mut log = LoggedCommands::create(path)?;
         let mut failure = None;
-        // The Makefile of rkt names the image: it is kept until the next run.
+        // rkt's generated Makefile has the path of the copied image: the copy is kept until the next run.
         let image_directory = directory.join("images");
         no_follow::remove(&image_directory)?;
         no_follow::create_dir(self.tree, &image_directory)?;
@@ -149,7 +149,7 @@ impl Build<'_> {
                 break;
             }
         }
-        let BuildLog { path, commands, .. } = log;
+        let LoggedCommands { path, commands, .. } = log;
         Ok(BuildOutcome { commands, failure, log: path, took: started.elapsed(), restored })
     }
 
@@ -157,7 +157,7 @@ impl Build<'_> {
         &self,
         board: Board,
         image: &Path,
-        log: &mut BuildLog,
+        log: &mut LoggedCommands,
     ) -> Result<Option<FailedCommand>> {
         let make = |target: &[&str]| {
             let mut make = self.command("make");
@@ -174,7 +174,7 @@ impl Build<'_> {
 
     /// A command in the tree; the environment is passed on, messages are in English.
     fn command(&self, program: &str) -> Command {
-        let mut command = build_log::supervised(program);
+        let mut command = logged_commands::supervised(program);
         command.current_dir(self.tree).env("LC_ALL", "C");
         command
     }

@@ -2,11 +2,11 @@
 //!
 //! The loader lists what each file loads (`ld.so --list`), for several files at once. [`loader_output`] parses its
 //! output; a library that fails alone is excused where every program that loads it links. Process 1 is checked twice
-//! ([`pid1`]). A loader that crashes or hangs is one failure, not one per file ([`loader_failure`]).
+//! ([`pid1_check`]). A loader that crashes or hangs is one failure, not one per file ([`loader_health`]).
 
-mod loader_failure;
+mod loader_health;
 pub mod loader_output;
-pub mod pid1;
+pub mod pid1_check;
 mod runner;
 
 use std::any::Any;
@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
-pub use self::loader_failure::LoaderFailure;
-use self::loader_failure::LoaderHealth;
+pub use self::loader_health::LoaderFailure;
+use self::loader_health::LoaderHealth;
 pub use self::runner::LoaderRunner;
 use super::rootfs::Rootfs;
 use coreos_types::error::{Error, Result};
@@ -84,13 +84,13 @@ pub fn check(rootfs: &Rootfs, jobs: usize) -> Result<LinkOutcome> {
         Err(reason) => return Ok(LinkOutcome::Unconfined(reason)),
     };
     let health = LoaderHealth::new();
-    let files: Vec<&UsrPath> = rootfs.linked_files().collect();
+    let files: Vec<&UsrPath> = rootfs.dynamic_image_files().collect();
     let checker = Checker { rootfs, runner: &runner, health: &health };
     let mut files = checker.check_parallel(&files, jobs)?;
     if let Some(failure) = health.failure() {
         return Ok(LinkOutcome::LoaderFailed(failure));
     }
-    excuse_indirect(rootfs, &mut files);
+    excuse_loaded_libraries(rootfs, &mut files);
     Ok(LinkOutcome::Checked(LinkCheck { runner, took: started.elapsed(), files }))
 }
 
@@ -141,8 +141,8 @@ impl Checker<'_> {
     /// Checks one file in each mode in which it is started.
     fn check_file(self, file: &UsrPath) -> Result<LinkResult> {
         let mut linked = self.run_loader(file, SearchMode::LibraryPath)?;
-        if pid1::is_pid1(self.rootfs, file) {
-            let (problems, links) = pid1::check_pid1(self, file, &linked.problems)?;
+        if pid1_check::is_pid1(self.rootfs, file) {
+            let (problems, links) = pid1_check::check_pid1(self, file, &linked.problems)?;
             linked.problems.extend(problems);
             linked.links = links;
         }
@@ -214,7 +214,7 @@ fn simulate(rootfs: &Rootfs, file: &UsrPath, mode: SearchMode) -> LinkResult {
 }
 
 /// Excuses libraries that fail alone and have programs that load them, all of which link.
-fn excuse_indirect(rootfs: &Rootfs, linked: &mut [LinkResult]) {
+fn excuse_loaded_libraries(rootfs: &Rootfs, linked: &mut [LinkResult]) {
     let is_program = |file: &UsrPath| rootfs.elf(file).is_some_and(|info| info.interp.is_some());
     let mut loaders: BTreeMap<UsrPath, Vec<UsrPath>> = BTreeMap::new();
     let mut broken: BTreeSet<UsrPath> = BTreeSet::new();

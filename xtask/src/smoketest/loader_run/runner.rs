@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
 
-use super::loader_failure::LoaderHealth;
+use super::loader_health::LoaderHealth;
 use super::loader_output::LoaderOutput;
 use super::{LIBRARY_PATH, SearchMode};
 use crate::smoketest::host::find_in_path;
@@ -48,7 +48,7 @@ impl LoaderRunner {
                 return Ok(LoaderRunner::Simulated(reason));
             }
         }
-        Sandbox::detect(&rootfs.path, emulator, owner_only_files(rootfs)).map(LoaderRunner::Confined)
+        Sandbox::detect(&rootfs.path, emulator, owner_only_elf_files(rootfs)).map(LoaderRunner::Confined)
     }
 }
 
@@ -71,11 +71,11 @@ pub(super) fn list(
 }
 
 /// ELF files that their owner alone may read, as sudo is: the confined loader reads copies.
-fn owner_only_files(rootfs: &Rootfs) -> Vec<OsString> {
+fn owner_only_elf_files(rootfs: &Rootfs) -> Vec<OsString> {
     let is_owner_only = |path: &&UsrPath| {
         rootfs.tree.get(path.as_str()).is_some_and(|node| node.kind.is_file() && node.mode & 0o004 == 0)
     };
-    rootfs.linked_files().filter(is_owner_only).map(rootfs::os_path).collect()
+    rootfs.dynamic_image_files().filter(is_owner_only).map(rootfs::os_path).collect()
 }
 
 /// Whether a program needs no loader of its own, and so runs in any root directory.

@@ -14,8 +14,8 @@ use usr::tree::{Node, NodeKind};
 /// Paths that differ from the image, each with how it differs.
 pub type Differences = BTreeMap<UsrPath, String>;
 
-/// Compares kind, mode, link target and content of everything in `rootfs` with the `usr.squashfs` at `squashfs`. What is
-/// below a directory of the image among the paths `listed` has to be in `rootfs` (`unsquashfs -ef`).
+/// Compares kind, mode, link target and content of everything in `rootfs` with the `usr.squashfs` at `squashfs`. If
+/// `listed` has a directory, all files of the image below it must be in `rootfs` (`unsquashfs -ef`).
 ///
 /// # Errors
 /// An image or a file of the root filesystem that cannot be read.

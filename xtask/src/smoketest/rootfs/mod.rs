@@ -61,9 +61,8 @@ impl Rootfs {
         Ok(Rootfs { path, board, tree, build_files: BTreeSet::new() })
     }
 
-    /// The same root filesystem; what differs from `image_files`, the files that the build took from the image, is the
-    /// build's own.
-    pub fn with_own_files_unlike(mut self, image_files: &Rootfs) -> Rootfs {
+    /// Sets `build_files`: every path that differs from `image_files`, the files that the build took from the image.
+    pub fn with_build_files(mut self, image_files: &Rootfs) -> Rootfs {
         let is_taken = |path: &UsrPath, node: &Node| image_files.tree.get(path.as_str()) == Some(node);
         let own = self.tree.iter().filter(|(path, node)| !is_taken(path, node));
         self.build_files = own.map(|(path, _)| path.clone()).collect();
@@ -84,7 +83,7 @@ impl Rootfs {
     }
 
     /// Every ELF file with a dynamic section that is from the image: what the build added may be linked for the host.
-    pub fn linked_files(&self) -> impl Iterator<Item = &UsrPath> {
+    pub fn dynamic_image_files(&self) -> impl Iterator<Item = &UsrPath> {
         let paths = self.tree.iter().map(|(path, _)| path).filter(|path| !self.build_files.contains(*path));
         paths.filter(|path| match self.tree.file_info(path.as_str()) {
             Some(FileInfo::Elf(info)) => info.dynamic,

@@ -99,7 +99,7 @@ fn enter(root: &Path, program: &OsString, arguments: &[OsString]) -> Result<io::
     Ok(Command::new(program).args(arguments).exec())
 }
 
-/// Sets everything up and executes the program; the error with which that failed, `None` without a program.
+/// Sets up the sandbox and executes the program. Returns the error of execve(2), or `None` without a program.
 fn start(words: &[OsString]) -> Result<Option<io::Error>> {
     let [namespace, uid, rootfs, emulator, count, rest @ ..] = words else {
         return Err(Error::failed("too few arguments"));
@@ -132,7 +132,7 @@ fn start(words: &[OsString]) -> Result<Option<io::Error>> {
 }
 
 /// No user namespaces below this one, and no System V objects: both could hold memory that no limit of a process
-/// counts. Kernels that do not let a namespace set this have it set to their defaults.
+/// counts. Errors are ignored: some kernels do not let a user namespace set these.
 fn limit_namespaces() {
     for file in ["user/max_user_namespaces", "kernel/shmmni", "kernel/msgmni"] {
         let _ = fs::write(Path::new("/proc/sys").join(file), "0");
@@ -140,7 +140,7 @@ fn limit_namespaces() {
 }
 
 /// A directory or link of the root filesystem, opened before anything is mounted.
-enum Entry {
+enum TopLevelEntry {
     Directory(OwnedFd),
     Link(OsString),
 }
@@ -153,9 +153,10 @@ fn make_root(root: &Path, emulator: Option<&Path>, unreadable: &[OsString]) -> R
     for name in TOP_LEVEL {
         let path = root.join(name);
         if let Ok(target) = fs::read_link(&path) {
-            entries.push((name, Entry::Link(target.into_os_string())));
+            entries.push((name, TopLevelEntry::Link(target.into_os_string())));
         } else if path.is_dir() {
-            entries.push((name, Entry::Directory(open(&path, OFlags::DIRECTORY | OFlags::NOFOLLOW)?)));
+            entries
+                .push((name, TopLevelEntry::Directory(open(&path, OFlags::DIRECTORY | OFlags::NOFOLLOW)?)));
         }
     }
     rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
@@ -168,12 +169,12 @@ fn make_root(root: &Path, emulator: Option<&Path>, unreadable: &[OsString]) -> R
         c"mode=755,size=512m",
     )
     .with_context(|| "cannot mount a tmpfs")?;
-    entries.push(("usr", Entry::Directory(usr)));
+    entries.push(("usr", TopLevelEntry::Directory(usr)));
     for (name, entry) in entries {
         let path = root.join(name);
         match entry {
-            Entry::Link(target) => symlink(target, path).with_context(|| "cannot make a link")?,
-            Entry::Directory(directory) => {
+            TopLevelEntry::Link(target) => symlink(target, path).with_context(|| "cannot make a link")?,
+            TopLevelEntry::Directory(directory) => {
                 fs::create_dir(&path).with_context(|| "cannot make a directory")?;
                 bind(&directory, &path)?;
             }

@@ -30,7 +30,7 @@ impl TrackedFiles<'_> {
         no_follow::remove(&new)?;
         let copy_all = || -> io::Result<()> {
             fs::create_dir(&new)?;
-            for name in list_tracked(self.tree).unwrap_or_default() {
+            for name in list_tracked_at_top(self.tree).unwrap_or_default() {
                 let path = self.tree.join(&name);
                 if fs::symlink_metadata(&path).is_ok_and(|file| file.is_file() && file.len() <= MAX_FILE) {
                     fs::copy(path, new.join(name))?;
@@ -72,7 +72,7 @@ impl TrackedFiles<'_> {
 }
 
 /// The names of the tracked files in the top directory of a checkout; `None` without a git checkout.
-fn list_tracked(tree: &Path) -> Option<Vec<OsString>> {
+fn list_tracked_at_top(tree: &Path) -> Option<Vec<OsString>> {
     let mut git = Command::new("git");
     // The tree may not choose a program that git starts; its owner is trusted.
     git.args(["-c", "core.fsmonitor=", "-c", "safe.directory=*", "ls-files", "-z", "--", ":(glob)*"]);

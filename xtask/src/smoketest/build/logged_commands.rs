@@ -11,7 +11,7 @@ use crate::smoketest::no_follow;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::shell::quote;
 
-pub(super) struct BuildLog {
+pub(super) struct LoggedCommands {
     pub(super) path: PathBuf,
     /// The commands that ran, as lines for a shell.
     pub(super) commands: Vec<String>,
@@ -45,17 +45,17 @@ command=$!
 wait $command"#;
 
 /// The modification time of a log, which a running build updates, plus 2 s; `None` if the log does not exist.
-pub(super) fn last_written(path: &Path) -> Option<SystemTime> {
+pub(super) fn alive_until(path: &Path) -> Option<SystemTime> {
     Some(fs::symlink_metadata(path).ok()?.modified().ok()? + Duration::from_secs(2))
 }
 
-impl BuildLog {
+impl LoggedCommands {
     /// Creates the log; one of an earlier run is replaced, and a symlink in its place is not followed.
-    pub(super) fn create(path: PathBuf) -> Result<BuildLog> {
+    pub(super) fn create(path: PathBuf) -> Result<LoggedCommands> {
         no_follow::remove(&path)?;
         let file = File::options().read(true).append(true).create_new(true).open(&path);
         let file = file.with_path("cannot write", &path)?;
-        Ok(BuildLog { path, commands: Vec::new(), file })
+        Ok(LoggedCommands { path, commands: Vec::new(), file })
     }
 
     /// Runs commands in order, up to the first that fails.
@@ -90,7 +90,7 @@ impl BuildLog {
             if let Some(status) = child.try_wait().with_context(|| format!("cannot wait for {line}"))? {
                 break status;
             }
-            // Heartbeat for `last_written`. An error is ignored: writing the log updates the time too.
+            // Heartbeat for `alive_until`. An error is ignored: writing the log updates the time too.
             let _ = self.file.set_modified(SystemTime::now());
             let len = self.file.metadata().map_or(0, |log| log.len());
             let is_late = Instant::now() > deadline;
@@ -123,7 +123,7 @@ impl BuildLog {
     }
 }
 
-/// A program below a shell that ends it when this program ends; for [`BuildLog::run`].
+/// A program below a shell that ends it when this program ends; for [`LoggedCommands::run`].
 pub(super) fn supervised(program: &str) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-c", KILL_GROUP_ON_STDIN_EOF, "build", program]).process_group(0);
@@ -152,7 +152,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("build.log");
         fs::write(&path, "of an earlier run\n").unwrap();
-        let mut log = BuildLog::create(path.clone()).unwrap();
+        let mut log = LoggedCommands::create(path.clone()).unwrap();
         assert!(log.run(sh("echo first")).unwrap().is_none());
         let failed = log.run(sh("cat; echo second; echo third >&2; exit 3")).unwrap().unwrap();
         assert_eq!((failed.status.code(), failed.output.as_str()), (Some(3), "second\nthird\n"));
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn output_of_a_build_is_bounded() {
         let home = tempfile::tempdir().unwrap();
-        let mut log = BuildLog::create(home.path().join("build.log")).unwrap();
+        let mut log = LoggedCommands::create(home.path().join("build.log")).unwrap();
         let started = Instant::now();
         let error = log.run(sh("cat /dev/zero")).unwrap_err();
         assert!(error.message.ends_with("printed more than 1 MiB"), "{error:?}");
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn background_processes_end_with_their_command() {
         let home = tempfile::tempdir().unwrap();
-        let mut log = BuildLog::create(home.path().join("build.log")).unwrap();
+        let mut log = LoggedCommands::create(home.path().join("build.log")).unwrap();
         let pid = home.path().join("pid");
         assert!(log.run(sh(&format!("sleep 1000 & echo $! > {}", pid.display()))).unwrap().is_none());
         let process = PathBuf::from("/proc").join(fs::read_to_string(pid).unwrap().trim());
@@ -193,7 +193,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let (link, other) = (home.path().join("build.log"), home.path().join("other"));
         std::os::unix::fs::symlink(&other, &link).unwrap();
-        BuildLog::create(link).unwrap();
+        LoggedCommands::create(link).unwrap();
         assert!(!other.exists());
     }
 }

@@ -17,7 +17,7 @@ use coreos_types::error::{Error, Result, ResultExt};
 use manifest::finding::Severity;
 use manifest::unneeded::{UnneededCategory, UnneededLine};
 
-/// Tests each group in turn, the surest first; what a group could be removed stays removed for the next.
+/// Tests each group in turn, the surest first. Lines whose removal passed stay removed for the next group.
 pub(super) fn run(
     context: &Context<'_>,
     args: &Unneeded,
@@ -26,7 +26,7 @@ pub(super) fn run(
 ) -> Result<()> {
     TrustedOwners::from_env().check_tree(context.tree.root())?;
     let copy = TreeCopy::new(context.tree.root(), &context.sources)?;
-    let mut trials = Trials {
+    let mut bisection = Bisection {
         context,
         args,
         copy,
@@ -36,7 +36,7 @@ pub(super) fn run(
         unverified: Vec::new(),
         errors: BTreeSet::new(),
     };
-    if let Some(why) = trials.test(&[])? {
+    if let Some(why) = bisection.test(&[])? {
         return Err(Error::failed(
             "the tree does not build and boot as it is, so removals cannot be verified",
         )
@@ -54,13 +54,13 @@ pub(super) fn run(
         if lines.is_empty() {
             continue;
         }
-        let before = trials.runs;
-        trials.bisect(&items(&lines))?;
-        let removed = trials.removed.iter().filter(|line| line.category == *group);
+        let before = bisection.runs;
+        bisection.bisect(&items(&lines))?;
+        let removed = bisection.removed.iter().filter(|line| line.category == *group);
         let removed: Vec<UnneededLine> = removed.map(|line| (*line).clone()).collect();
-        let tests = trials.runs - before;
-        report.styled_output.append(trials.render((*group, lines.len()), &removed, tests));
-        results.push(trials.to_json(*group, &removed, tests));
+        let tests = bisection.runs - before;
+        report.styled_output.append(bisection.render((*group, lines.len()), &removed, tests));
+        results.push(bisection.to_json(*group, &removed, tests));
     }
     report.extra.insert("trials", results.into());
     Ok(())
@@ -78,7 +78,7 @@ fn items<'l>(lines: &[&'l UnneededLine]) -> Vec<Vec<&'l UnneededLine>> {
     items
 }
 
-struct Trials<'a> {
+struct Bisection<'a> {
     context: &'a Context<'a>,
     args: &'a Unneeded,
     copy: TreeCopy<'a>,
@@ -91,7 +91,7 @@ struct Trials<'a> {
     errors: BTreeSet<String>,
 }
 
-impl<'a> Trials<'a> {
+impl<'a> Bisection<'a> {
     /// Removes as many of the items as possible, by bisection.
     fn bisect(&mut self, items: &[Vec<&'a UnneededLine>]) -> Result<()> {
         let mut todo: Vec<&[Vec<&'a UnneededLine>]> = vec![items];
@@ -140,7 +140,7 @@ impl<'a> Trials<'a> {
             self.context.term.stage("failed", why);
         }
         match done {
-            // An error may be one of this machine: then the test that passed before fails too.
+            // On a new error the last passed test is repeated: if that fails too, the cause is this machine.
             Err(error) if !lines.is_empty() && self.errors.insert(error.message.clone()) => {
                 let again = self.test(&[])?;
                 again.map_or(Ok(failure), |why| Err(error.with_cause(why)))
@@ -188,7 +188,7 @@ impl<'a> Trials<'a> {
     }
 }
 
-/// Why a smoke test does not count; `None` if it booted and every check passed.
+/// The reason why a smoke test failed or booted nothing; `None` if it booted and every check passed.
 fn failure(report: &Report, error: Option<&Error>) -> Option<String> {
     if let Some(error) = error {
         return Some(error.to_string());

@@ -58,7 +58,7 @@ mod tests {
     use expect_test::expect;
 
     use super::super::LoaderRunner;
-    use super::super::loader_failure::LoaderHealth;
+    use super::super::loader_health::LoaderHealth;
     use super::*;
     use coreos_types::release::Board;
     use usr::elf::ElfInfo;

@@ -1,4 +1,4 @@
-//! Stub programs, as the demo's release has them: headers for the loader, and no code.
+//! Rejects root filesystems of stub programs (ELF headers without code), as the demo's images have them.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,7 +8,7 @@ use crate::context::Context;
 use coreos_types::error::{Error, Result};
 
 /// Rejects a root filesystem with a stub as loader: its programs can be neither linked nor run.
-pub(super) fn check(context: &Context<'_>, tested: &RootfsUnderTest) -> Result<()> {
+pub(super) fn reject_stub_loader(context: &Context<'_>, tested: &RootfsUnderTest) -> Result<()> {
     let mut header = [0; 64];
     let path = tested.rootfs.path.join("usr").join(tested.rootfs.loader());
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
