@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::finding::{Finding, FindingKind, FindingSite};
+use crate::selection::ManifestSet;
 use crate::suggestion::Suggestion;
 use coreos_types::release::{Board, Flavor};
 use usr::glob;
@@ -82,14 +83,17 @@ impl AcceptedFindings {
         AcceptedFindings { valid, expired, steps: Arc::default() }
     }
 
-    /// Whether a finding is accepted, so that it is not fixed. If too many were compared, each finding of a kind that is
-    /// accepted somewhere is.
-    pub(crate) fn accepts(&self, kind: FindingKind, site: FindingSite<'_>, path: &str) -> bool {
-        let is_accepted = |entry: &AcceptedFinding| match self.is_exhausted() {
-            true => entry.kind == kind,
-            false => entry.matches(kind, site, path, &self.steps),
-        };
-        self.valid.iter().any(is_accepted)
+    /// Whether a finding is accepted, so that it is not fixed: for any flavor with the manifest, since the finding is
+    /// reported for one of them. If too many were compared, each finding of a kind that is accepted somewhere is.
+    pub(crate) fn accepts(&self, kind: FindingKind, flavors: &[ManifestSet], file: &str, path: &str) -> bool {
+        let mut flavors = flavors.iter().filter(|flavor| flavor.files.contains(file));
+        flavors.any(|ManifestSet { board, flavor, .. }| {
+            let site = FindingSite { board: *board, flavor, file, line: None };
+            self.valid.iter().any(|entry| match self.is_exhausted() {
+                true => entry.kind == kind,
+                false => entry.matches(kind, site, path, &self.steps),
+            })
+        })
     }
 
     fn is_exhausted(&self) -> bool {

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::accepted_findings::AcceptedFindings;
 use crate::editor::ManifestEditor;
-use crate::finding::{FindingKind, FindingSite};
 use crate::image_index::ImageIndex;
 use crate::library_name::{LibraryName, NameKind};
 use crate::selection::{ManifestSet, Selection};
@@ -28,27 +27,6 @@ pub type ManifestEditors = BTreeMap<String, ManifestEditor>;
 /// Most passes that add dependencies of added files; a real chain has three.
 pub(super) const MAX_PASSES: usize = 32;
 
-/// The findings of a board that are accepted.
-#[derive(Clone, Copy)]
-pub(super) struct Acceptance<'a> {
-    findings: &'a AcceptedFindings,
-    flavors: &'a [ManifestSet],
-}
-
-impl Acceptance<'_> {
-    /// Whether a finding is accepted: for any flavor with the manifest, since the finding is reported for one of them.
-    pub(super) fn contains(self, kind: FindingKind, file: &str, path: &str) -> bool {
-        let flavors = self.flavors.iter().filter(|flavor| flavor.files.contains(file));
-        let mut sites = flavors.map(|flavor| FindingSite {
-            board: flavor.board,
-            flavor: &flavor.flavor,
-            file,
-            line: None,
-        });
-        sites.any(|site| self.findings.accepts(kind, site, path))
-    }
-}
-
 /// The state of the fixes of one board.
 pub(super) struct Fixer<'a> {
     /// The flavors of the board.
@@ -60,7 +38,7 @@ pub(super) struct Fixer<'a> {
     pub(super) index: &'a ImageIndex<'a>,
     pub(super) options: FixOptions,
     /// The findings that are not fixed.
-    pub(super) accepted: Acceptance<'a>,
+    pub(super) accepted: &'a AcceptedFindings,
     /// The stems that listed files require after all additions: unresolved dependencies, and the sonames of
     /// `.note.dlopen`.
     pub(super) requested_stems: BTreeSet<String>,
@@ -76,7 +54,6 @@ impl<'a> Fixer<'a> {
         accepted: &'a AcceptedFindings,
     ) -> Fixer<'a> {
         let files = flavors.iter().flat_map(|flavor| flavor.files.iter().cloned()).collect();
-        let accepted = Acceptance { findings: accepted, flavors };
         Fixer { flavors, files, editors, index, options, accepted, requested_stems: BTreeSet::new() }
     }
 

@@ -20,7 +20,6 @@ pub fn lint(
     index: &ImageIndex<'_>,
     dlopen: MinDlopenPriority,
 ) -> Vec<Finding> {
-    let mut findings = Vec::new();
     let mut reported = Reported::default();
     for flavor in flavors {
         let selection = Selection::new(flavor, |file| manifests.get(file), index.tree);
@@ -35,14 +34,13 @@ pub fn lint(
             dlopen,
             dependents: Dependents::new(&selection, &exec_references),
             reported: &mut reported,
-            findings: &mut findings,
         };
         for rule in &RULES {
             (rule.check)(&mut lint);
         }
     }
-    findings.sort();
-    findings
+    reported.findings.sort();
+    reported.findings
 }
 
 /// Fixes the manifests of a board's flavors, except what is accepted. Problems without a certain fix remain and are

@@ -24,16 +24,15 @@ pub(super) struct Lint<'a, 's> {
     pub(super) dlopen: MinDlopenPriority,
     /// The reverse dependencies in the selection.
     pub(super) dependents: Dependents<'a, 's>,
-    /// The findings of this flavor and the flavors before it, for deduplication.
+    /// The findings of this flavor and the flavors before it.
     pub(super) reported: &'s mut Reported,
-    /// The findings so far.
-    pub(super) findings: &'s mut Vec<Finding>,
 }
 
-/// Reported findings, for deduplication: a line that two flavors share is reported once, and a line suggested for one
+/// Reported findings without repetitions: a line that two flavors share is reported once, and a line suggested for one
 /// manifest of a flavor is for the whole flavor.
 #[derive(Default)]
 pub(super) struct Reported {
+    pub(super) findings: Vec<Finding>,
     lines: BTreeSet<(String, FindingKind, Option<usize>, String)>,
     /// Unlisted paths, and the manifests that were suggested for them.
     manifests_by_path: BTreeMap<String, BTreeSet<String>>,
@@ -41,7 +40,7 @@ pub(super) struct Reported {
 
 impl Reported {
     /// Records a finding; returns whether it is new.
-    fn insert(&mut self, finding: &Finding, flavor: &ManifestSet) -> bool {
+    fn is_new(&mut self, finding: &Finding, flavor: &ManifestSet) -> bool {
         if finding.kind == FindingKind::NeedsUnlisted {
             let is_covered = self.covers(&finding.path, flavor, |_| true);
             for path in finding.candidates.iter().chain([&finding.path]) {
@@ -85,8 +84,8 @@ impl Lint<'_, '_> {
 
     /// Reports a finding, unless it was reported before.
     pub(super) fn emit(&mut self, finding: Finding) {
-        if self.reported.insert(&finding, self.selection.manifests) {
-            self.findings.push(finding);
+        if self.reported.is_new(&finding, self.selection.manifests) {
+            self.reported.findings.push(finding);
         }
     }
 

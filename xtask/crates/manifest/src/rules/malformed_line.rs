@@ -67,10 +67,10 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
 
 /// Rewrites malformed lines and line ends.
 pub(super) fn fix(fixer: &mut Fixer<'_>) {
-    let accepted = fixer.accepted;
+    let (accepted, flavors) = (fixer.accepted, fixer.flavors);
     for file in &fixer.files {
         let Some(editor) = fixer.editors.get_mut(file) else { continue };
-        let is_accepted = |line: &str| accepted.contains(FindingKind::Tidy, file, line);
+        let is_accepted = |line: &str| accepted.accepts(FindingKind::Tidy, flavors, file, line);
         let lines = editor.text().lines();
         let mut crlf = lines.iter().filter(|line| line.ends_in_crlf());
         let keeps_crlf = crlf.next().is_some_and(|line| is_accepted(&line.text));
@@ -78,7 +78,7 @@ pub(super) fn fix(fixer: &mut Fixer<'_>) {
         if !keeps_crlf {
             editor.convert_to_lf(CRLF);
         }
-        if !keeps_end && fixer.flavors.iter().any(|flavor| flavor.is_followed_by_manifest(file)) {
+        if !keeps_end && flavors.iter().any(|flavor| flavor.is_followed_by_manifest(file)) {
             editor.add_final_newline(NO_FINAL_NEWLINE);
         }
         let mut malformed = find(editor.text(), fixer.index);

@@ -77,7 +77,8 @@ pub(super) fn add_until_complete(
     for flavor in fixer.flavors {
         for _ in 0..MAX_PASSES {
             let (mut additions, requested) = find(&fixer.selection(flavor));
-            additions.retain(|one| !fixer.accepted.contains(kind, &one.file, one.resolves.as_str()));
+            additions
+                .retain(|one| !fixer.accepted.accepts(kind, fixer.flavors, &one.file, one.resolves.as_str()));
             if !apply(fixer, &additions) {
                 fixer.requested_stems.extend(requested);
                 break;
