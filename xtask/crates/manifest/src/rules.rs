@@ -19,14 +19,14 @@ mod missing;
 mod needs_nowhere;
 mod needs_unlisted;
 mod no_systemd_or_nspawn;
-mod optional_exec;
+mod optional_known_exec;
 mod other_copy;
 pub mod pins;
 mod replacement_by_addition;
 mod script_interpreter;
 mod undefined_version;
 mod unit_executable;
-mod wrong_machine;
+mod unloadable_elf;
 
 #[cfg(test)]
 pub(crate) mod test_case;
@@ -64,11 +64,11 @@ const RULES: [Rule; 15] = [
     Rule::fixed_by(dangling::check, dangling::fix),
     Rule::fixed_by(needs_nowhere::check, replacement_by_addition::fix_by_additions),
     Rule::new(undefined_version::check),
-    Rule::new(wrong_machine::check),
+    Rule::new(unloadable_elf::check),
     Rule::new(unit_executable::check),
     Rule::new(script_interpreter::check),
     Rule::new(journald_with_unit::check),
-    Rule::new(optional_exec::check),
+    Rule::new(optional_known_exec::check),
     Rule::new(other_copy::check),
     Rule::new(dlopen::check),
 ];

@@ -43,8 +43,7 @@ impl SortOrder {
         }
     }
 
-    /// The one order that files with these orders show; `None` where some are in byte order and some in that of
-    /// en_US.UTF-8, or none shows any.
+    /// The order of all files that are in exactly one order; `None` if they differ, or if there is no such file.
     pub fn common_to(orders: impl IntoIterator<Item = SortOrder>) -> Option<SortOrder> {
         let shown = orders.into_iter().filter(|order| matches!(order, SortOrder::Bytes | SortOrder::EnUs));
         let mut shown: Vec<SortOrder> = shown.collect();

@@ -34,7 +34,7 @@ pub struct ExecReference {
 
 /// An unlisted program that a listed unit or script starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MissingExecutable<'r> {
+pub struct UnlistedExecutable<'r> {
     /// The reference.
     pub reference: &'r ExecReference,
     /// The first path of the resolution that is not listed or not in the image; the script itself for a relative
@@ -57,7 +57,7 @@ impl ExecReference {
     }
 
     /// The missing part of the resolution; `None` if the program is found, or if the image is not sufficient to decide.
-    pub fn missing(&self, selection: &Selection<'_>) -> Option<MissingExecutable<'_>> {
+    pub fn find_unlisted(&self, selection: &Selection<'_>) -> Option<UnlistedExecutable<'_>> {
         let mut first_in_image = None;
         for path in &self.candidates {
             let resolved = selection.tree.resolve(path);
@@ -80,7 +80,7 @@ impl ExecReference {
             None => (self.is_script && !self.directive.starts_with("#!/")).then(|| self.referrer.clone()),
         };
         let executable = first_in_image.or_else(nowhere)?;
-        Some(MissingExecutable { reference: self, executable, in_image })
+        Some(UnlistedExecutable { reference: self, executable, in_image })
     }
 }
 

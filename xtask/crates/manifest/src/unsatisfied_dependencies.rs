@@ -69,8 +69,8 @@ pub struct Unresolved {
     pub searched: Arc<[String]>,
     /// The kind of dependency.
     pub by: DependencyKind,
-    /// If the selection has the library, but only by a lookup that may fail when the program starts: that lookup, and
-    /// the one that `chain` enables.
+    /// For a library that the selection has, but that is found only through `LD_LIBRARY_PATH` or the like: how it is
+    /// found now, and how it is found with `chain`.
     pub fragile: Option<(FoundVia, FoundVia)>,
     /// If the selection has an unsuitable file of the name: that file, and the reason.
     pub unsuitable: Option<(UsrPath, String)>,
@@ -229,8 +229,8 @@ impl UnsatisfiedDependencies {
     }
 }
 
-/// The selected dynamic ELF files: programs first, then libraries, each after its dependents unless they are in a cycle:
-/// most libraries are then loaded by a dependent before their own turn.
+/// The selected dynamic ELF files: programs, then libraries in topological order (dependents first; cycles are cut), so
+/// that most libraries are loaded by a dependent before their own turn.
 fn dynamic_elf_in_load_order<'s>(selection: &'s Selection<'_>) -> Vec<&'s UsrPath> {
     let (programs, libraries): (Vec<&UsrPath>, Vec<&UsrPath>) =
         selection.dynamic_elf_files().partition(|path| is_program(selection, path));

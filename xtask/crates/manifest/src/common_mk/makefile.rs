@@ -14,9 +14,7 @@ use super::logical_lines::{LogicalLine, comment_start, find_outside_references, 
 /// A global assignment; target-specific variables, recipe lines and the bodies of `define` are excluded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Assignment {
-    /// The variable.
     pub(super) name: String,
-    /// The assignment operator.
     pub(super) operator: Operator,
     /// The bytes of the value, without blanks, line continuations and comments around it.
     pub(super) value: Range<usize>,
@@ -50,7 +48,6 @@ pub(super) enum Operator {
 pub(super) struct Opaque {
     /// The first line, from 1.
     pub(super) line: usize,
-    /// The kind of statement.
     pub(super) kind: OpaqueKind,
     /// The number of assignments before the statement.
     pub(super) after: usize,

@@ -25,12 +25,12 @@ pub fn lint(
         let selection = Selection::new(flavor, |file| manifests.get(file), index.tree);
         let dependencies = index.dependency_cache.scan(&selection, dlopen);
         let exec_references = find_exec_references(index.tree, &selection.paths);
-        let missing = exec_references.iter().filter_map(|reference| reference.missing(&selection));
+        let unlisted = exec_references.iter().filter_map(|reference| reference.find_unlisted(&selection));
         let mut lint = Lint {
             selection: &selection,
             index,
             dependencies: &dependencies,
-            missing_executables: &missing.collect::<Vec<_>>(),
+            unlisted_executables: &unlisted.collect::<Vec<_>>(),
             dlopen,
             dependents: Dependents::new(&selection, &exec_references),
             reported: &mut reported,

@@ -7,7 +7,7 @@ use crate::finding::{Finding, FindingKind, FindingSite};
 use crate::image_index::ImageIndex;
 use crate::selection::{Location, ManifestSet, Selection};
 use crate::suggestion::Suggestion;
-use crate::unit_and_script_execs::MissingExecutable;
+use crate::unit_and_script_execs::UnlistedExecutable;
 use crate::unsatisfied_dependencies::{MinDlopenPriority, UnsatisfiedDependencies};
 use usr::path::UsrPath;
 
@@ -19,7 +19,7 @@ pub(super) struct Lint<'a, 's> {
     /// The unresolved dependencies of the selected files.
     pub(super) dependencies: &'s UnsatisfiedDependencies,
     /// The unlisted programs that selected units and scripts start.
-    pub(super) missing_executables: &'s [MissingExecutable<'s>],
+    pub(super) unlisted_executables: &'s [UnlistedExecutable<'s>],
     /// The minimum priority of `.note.dlopen` entries that are dependencies.
     pub(super) dlopen: MinDlopenPriority,
     /// The reverse dependencies in the selection.

@@ -124,7 +124,7 @@ fn decision(path: &UsrPath, candidates: &[UsrPath], context: &ReplacementContext
 
 /// Renames missing entries to their replacements.
 pub(super) fn fix(fixer: &mut Fixer<'_>) {
-    if replace(fixer, &BTreeSet::new()) {
+    if replace_unambiguous(fixer, &BTreeSet::new()) {
         // Dependencies of listed files can select one of several candidates.
         let mut sonames = BTreeSet::new();
         for flavor in fixer.flavors {
@@ -132,16 +132,16 @@ pub(super) fn fix(fixer: &mut Fixer<'_>) {
             let dependencies = fixer.index.dependency_cache.scan(&selection, fixer.options.dlopen);
             sonames.extend(dependencies.names().cloned());
         }
-        replace(fixer, &sonames);
+        replace_unambiguous(fixer, &sonames);
     }
 }
 
 /// Renames or removes entries with a certain replacement; returns whether one has several candidates.
-fn replace(fixer: &mut Fixer<'_>, unresolved_sonames: &BTreeSet<String>) -> bool {
+fn replace_unambiguous(fixer: &mut Fixer<'_>, unresolved_sonames: &BTreeSet<String>) -> bool {
     if !fixer.lines().any(|line| is_replaceable(line, fixer.index)) {
         return false;
     }
-    let mut is_ambiguous = false;
+    let mut has_ambiguous = false;
     let mut context = ReplacementContext::new(fixer.lines(), fixer.index, unresolved_sonames);
     for file in &fixer.files {
         let Some(editor) = fixer.editors.get_mut(file) else { continue };
@@ -155,14 +155,14 @@ fn replace(fixer: &mut Fixer<'_>, unresolved_sonames: &BTreeSet<String>) -> bool
                 Outcome::Redundant => editor.remove(line, FixKind::Drop, &reason),
                 Outcome::NotFound(_) => continue,
                 Outcome::Ambiguous(_) => {
-                    is_ambiguous = true;
+                    has_ambiguous = true;
                     continue;
                 }
             }
             context.record(&path, &outcome);
         }
     }
-    is_ambiguous
+    has_ambiguous
 }
 
 /// Removes missing entries without a replacement: `--drop-missing`.

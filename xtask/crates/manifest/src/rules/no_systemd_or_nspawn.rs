@@ -10,15 +10,17 @@ use usr::file_info::is_systemd;
 /// Reports a flavor whose manifests have no line for systemd, as an error, or for systemd-nspawn, as advice. The pod
 /// of the kvm flavor runs in a virtual machine, without systemd-nspawn.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
-    let has_systemd = check_program(lint, is_systemd, FindingKind::Missing, "systemd, process 1 of a stage1");
-    if has_systemd && lint.selection.manifests.flavor.as_str() != "kvm" {
+    let (kind, systemd) = (FindingKind::Missing, "systemd, process 1 of a stage1");
+    if !report_if_unlisted(lint, is_systemd, kind, systemd)
+        && lint.selection.manifests.flavor.as_str() != "kvm"
+    {
         let is_nspawn = |path: &str| path.ends_with("/systemd-nspawn");
-        check_program(lint, is_nspawn, FindingKind::Advice, "systemd-nspawn, which runs the pod");
+        report_if_unlisted(lint, is_nspawn, FindingKind::Advice, "systemd-nspawn, which runs the pod");
     }
 }
 
-/// Returns whether no problem was reported. A line for a program that the image does not have is a missing path.
-fn check_program(
+/// Reports a flavor without a line for a program of the image; returns whether it did. A line for a program that the image does not have is a missing path.
+fn report_if_unlisted(
     lint: &mut Lint<'_, '_>,
     is_one: fn(&str) -> bool,
     kind: FindingKind,
@@ -29,13 +31,13 @@ fn check_program(
         || selection.entries().any(|(_, line)| is_one(line));
     let program = lint.index.tree.iter().map(|(path, _)| path).find(|path| is_one(path.as_str()));
     let first = selection.texts.keys().next();
-    let (Some(program), Some(file), false) = (program, first, is_listed) else { return true };
+    let (Some(program), Some(file), false) = (program, first, is_listed) else { return false };
     let file = selection.nearest_entry(program, Location { file, line: 1 }).file;
     let message = format!("no manifest of this flavor lists {subject}; the image has {program}");
     let suggestion = Suggestion::add(file, [program]);
     let finding = Finding::new(kind, lint.site(file, None), program.as_str(), message, suggestion);
     lint.emit(finding.candidates([program]));
-    false
+    true
 }
 
 #[cfg(test)]

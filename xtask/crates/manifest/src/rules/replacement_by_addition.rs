@@ -113,9 +113,8 @@ impl LibraryChanges {
         }
     }
 
-    /// The addition that replaces a missing entry: of the same stem, or else of that stem with a version. It is the only
-    /// one of the same kind of name, or the only one at all if that is soname and file in one: neither a soname nor the
-    /// file that it points to replaces the other.
+    /// The unique addition of the same stem (else of the stem with a version) and the same kind of name. Without one of
+    /// that kind, a single addition whose file name is its soname replaces both the soname and the file.
     fn replacement(&self, name: &LibraryName<'_>, index: &ImageIndex<'_>) -> Option<UsrPath> {
         let family = self.additions.get(family(name.stem))?;
         // Of more, none is certain.

@@ -1,13 +1,14 @@
-//! Rule: the interpreter of a listed script is listed. Advice: another script may only source the file.
+//! Rule: the interpreter of a listed script is listed. The severity is advice, because the file may only
+//! be sourced (`.`) by another script.
 
 use super::lint_state::Lint;
 use crate::finding::FindingKind;
 use crate::suggestion::Suggestion;
-use crate::unit_and_script_execs::MissingExecutable;
+use crate::unit_and_script_execs::UnlistedExecutable;
 
 /// Reports interpreters of scripts, and programs that env(1) starts for them.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
-    for missing in lint.missing_executables.iter().filter(|missing| missing.reference.is_script) {
+    for missing in lint.unlisted_executables.iter().filter(|missing| missing.reference.is_script) {
         let (script, program) = (&missing.reference.referrer, &missing.executable);
         let Some(location) = lint.selection.location(script) else { continue };
         let suggestion = match missing.in_image {
@@ -19,7 +20,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
     }
 }
 
-fn message(missing: &MissingExecutable<'_>) -> String {
+fn message(missing: &UnlistedExecutable<'_>) -> String {
     let (script, program) = (&missing.reference.referrer, &missing.executable);
     let line = format!("{script} starts with {:?}", missing.reference.directive);
     if missing.in_image {

@@ -83,7 +83,7 @@ pub(super) struct Outcome {
     pub(super) remaining: Vec<String>,
 }
 
-/// Checks and fixes one manifest of one flavor, which another manifest follows.
+/// Checks and fixes the manifest `m` of a flavor that also has an empty manifest `z`.
 pub(super) fn run(paths: &[&str], manifest: &str) -> Outcome {
     run_with(paths, manifest, false)
 }

@@ -4,9 +4,10 @@ use super::lint_state::Lint;
 use crate::finding::{FindingKind, Severity};
 use crate::suggestion::Suggestion;
 
-/// Reports programs of units that are not listed. A command that may fail, or that the unit works without, is advice.
+/// Reports programs of units that are not listed. The severity is advice for a command with the
+/// prefix `-`, and for one that the unit starts without.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
-    for missing in lint.missing_executables.iter().filter(|missing| !missing.reference.is_script) {
+    for missing in lint.unlisted_executables.iter().filter(|missing| !missing.reference.is_script) {
         let (reference, program) = (missing.reference, &missing.executable);
         let Some(mut location) = lint.selection.location(&reference.referrer) else { continue };
         let (kind, suggestion) = if missing.in_image {

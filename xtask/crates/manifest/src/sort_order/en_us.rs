@@ -4,7 +4,7 @@
 //! characters of paths these are four comparison levels, each used only if the level before finds no difference:
 //!
 //! 1. letters, digits and `$` alone, without case: `$`, then digits, then letters;
-//! 2. accents, which ASCII does not have, but see [`accent_length`];
+//! 2. accents, which ASCII does not have, but see [`level2_length`];
 //! 3. small letters before capital ones;
 //! 4. all characters, punctuation before `$`, digits and letters.
 //!
@@ -16,15 +16,15 @@ use std::cmp::Ordering;
 /// Compares two lines as `LC_ALL=en_US.UTF-8 sort` does.
 pub fn compare(one: &str, other: &str) -> Ordering {
     let (a, b) = (one.as_bytes(), other.as_bytes());
-    compare_letters(a, b)
-        .then_with(|| accent_length(a).cmp(&accent_length(b)))
-        .then_with(|| a.iter().filter_map(is_capital).cmp(b.iter().filter_map(is_capital)))
-        .then_with(|| a.iter().map(last_weight).cmp(b.iter().map(last_weight)))
+    compare_level1(a, b)
+        .then_with(|| level2_length(a).cmp(&level2_length(b)))
+        .then_with(|| a.iter().filter_map(level3_weight).cmp(b.iter().filter_map(level3_weight)))
+        .then_with(|| a.iter().map(level4_weight).cmp(b.iter().map(level4_weight)))
         .then_with(|| a.cmp(b))
 }
 
 /// Level 1. Plain indexing: this decides nearly every comparison, and a manifest may have many lines.
-fn compare_letters(a: &[u8], b: &[u8]) -> Ordering {
+fn compare_level1(a: &[u8], b: &[u8]) -> Ordering {
     let (mut at_a, mut at_b) = (0, 0);
     loop {
         while at_a < a.len() && LETTER_WEIGHTS[a[at_a] as usize] == 0 {
@@ -50,7 +50,7 @@ fn compare_letters(a: &[u8], b: &[u8]) -> Ordering {
 /// found equal. But the table has digits and punctuation compared from the end of each run of them
 /// ("backward"), and where a letter follows a run of two or more, glibc skips the last but one of the
 /// run. A digit there has no weight: `11a` comes before `1-1a`, and `a1-b` before `a-1b`.
-fn accent_length(text: &[u8]) -> usize {
+fn level2_length(text: &[u8]) -> usize {
     let (mut count, mut run) = (0, 0);
     for (at, byte) in text.iter().enumerate() {
         if is_letter(*byte) {
@@ -68,12 +68,12 @@ fn accent_length(text: &[u8]) -> usize {
 }
 
 /// Level 3.
-fn is_capital(byte: &u8) -> Option<bool> {
+fn level3_weight(byte: &u8) -> Option<bool> {
     (LETTER_WEIGHTS[*byte as usize] != 0).then_some(byte.is_ascii_uppercase())
 }
 
 /// Level 4.
-fn last_weight(byte: &u8) -> u16 {
+fn level4_weight(byte: &u8) -> u16 {
     let first = u16::from(LETTER_WEIGHTS[*byte as usize]);
     match byte {
         // Control characters as the table lists them: tab and similar ones after the others.
