@@ -98,10 +98,10 @@ impl<'a> ImageIndex<'a> {
         self.by_stem.get(stem).map_or(&[], Vec::as_slice)
     }
 
-    /// Parses a file name. A version before `.so` belongs to the stem where the image has libraries of that stem:
+    /// Parses the file name of a path. A version before `.so` belongs to the stem where the image has libraries of that stem:
     /// `libglib-2.0.so` is then the linker name of `libglib-2.0.so.0`.
-    pub fn library_name<'n>(&self, name: &'n str) -> Option<LibraryName<'n>> {
-        let parsed = LibraryName::parse(name)?;
+    pub fn library_name<'n>(&self, path: &'n UsrPath) -> Option<LibraryName<'n>> {
+        let parsed = LibraryName::from_path(path)?;
         if !matches!(parsed.kind, NameKind::DashedRealName(_)) {
             return Some(parsed);
         }
@@ -109,7 +109,8 @@ impl<'a> ImageIndex<'a> {
             LibraryName::from_path(*path).is_some_and(|name| name.kind != NameKind::LinkerName)
         };
         let has_soname = |stem: &str| self.libraries_with_stem(stem).iter().any(has_version);
-        let linker_name = LibraryName::parse_linker_name(name).filter(|linker| has_soname(linker.stem));
+        let linker_name =
+            LibraryName::parse_linker_name(path.name()).filter(|linker| has_soname(linker.stem));
         Some(linker_name.unwrap_or(parsed))
     }
 

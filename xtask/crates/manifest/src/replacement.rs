@@ -148,7 +148,7 @@ impl<'a> ReplacementContext<'a> {
 
     /// `libz.so.1.2.8` where the manifest lists `libz.so.1`: the symlink itself points to the current real name.
     fn via_soname_symlink(&self, path: &UsrPath) -> Option<Replacement> {
-        let name = self.index.library_name(path.name()).filter(|name| name.kind.is_real_name())?;
+        let name = self.index.library_name(path).filter(|name| name.kind.is_real_name())?;
         let mut sonames = self.listed_sonames(name.stem, &path.parent()?);
         let soname = sonames.find(|other| is_soname_for(other, &name))?;
         if self.index.is_file(soname) {
@@ -202,18 +202,15 @@ impl<'a> ReplacementContext<'a> {
     /// dependency.
     fn same_stem(&self, path: &UsrPath) -> Option<Replacement> {
         let index = self.index;
-        let name = index.library_name(path.name()).filter(|name| name.kind != NameKind::LinkerName)?;
+        let name = index.library_name(path).filter(|name| name.kind != NameKind::LinkerName)?;
         let (stem, directory) = (name.stem, path.parent());
         let all = libraries(stem, index);
-        let has_kind = |other: &UsrPath, is_one: &dyn Fn(NameKind<'_>) -> bool| {
-            index.library_name(other.name()).is_some_and(|other| is_one(other.kind))
-        };
         let is_in_directory = |other: &&UsrPath| other.parent() == directory;
-        let newer: Vec<&UsrPath> = all
-            .iter()
-            .copied()
-            .filter(|other| has_kind(other, &|kind| kind.can_replace(name.kind)) && index.is_library(other))
-            .collect();
+        let can_replace = |other: &&UsrPath| {
+            index.library_name(other).is_some_and(|other| other.kind.can_replace(name.kind))
+                && index.is_library(other)
+        };
+        let newer: Vec<&UsrPath> = all.iter().copied().filter(can_replace).collect();
         let mut candidates: BTreeSet<&UsrPath> = newer.iter().copied().filter(is_in_directory).collect();
         if candidates.is_empty() {
             let is_used_alike = |other: &&UsrPath| {
@@ -227,12 +224,12 @@ impl<'a> ReplacementContext<'a> {
         let is_own_soname = |other: &UsrPath| index.soname(other) == Some(other.name());
         if candidates.iter().any(|other| is_own_soname(other)) {
             let others = all.iter().copied().filter(is_in_directory).filter(|other| is_own_soname(other));
-            candidates.extend(others.filter(|other| has_kind(other, &|kind| kind.is_newer_than(name.kind))));
+            candidates.extend(others.filter(|other| {
+                index.library_name(other).is_some_and(|other| other.kind.is_newer_than(name.kind))
+            }));
         }
         if candidates.is_empty() {
-            return Some(name)
-                .filter(|name| name.kind.is_real_name())
-                .and_then(|name| self.real_name_dropped(&name, all));
+            return if name.kind.is_real_name() { self.real_name_dropped(&name, all) } else { None };
         }
         let the_only = |is_one: &dyn Fn(&UsrPath) -> bool| {
             only(candidates.iter().copied().filter(|candidate| is_one(candidate)))
@@ -289,7 +286,7 @@ impl<'a> ReplacementContext<'a> {
     }
 
     fn linker_name_dropped(&self, path: &UsrPath) -> Option<Replacement> {
-        let name = self.index.library_name(path.name()).filter(|name| name.kind == NameKind::LinkerName)?;
+        let name = self.index.library_name(path).filter(|name| name.kind == NameKind::LinkerName)?;
         let is_versioned = |other: &&&UsrPath| !other.name().ends_with(".so") && self.index.is_library(other);
         let kept = libraries(name.stem, self.index).iter().find(is_versioned)?;
         let name = kept.name();

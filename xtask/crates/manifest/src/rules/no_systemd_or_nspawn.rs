@@ -19,7 +19,8 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
     }
 }
 
-/// Reports a flavor without a line for a program of the image; returns whether it did. A line for a program that the image does not have is a missing path.
+/// Reports a program of the image without a line; returns whether it did. A line for a program that the image does not
+/// have is a missing path.
 fn report_if_unlisted(
     lint: &mut Lint<'_, '_>,
     is_one: fn(&str) -> bool,
