@@ -192,10 +192,7 @@ impl<'a> Context<'a> {
 
     /// Adds a hint to a network error of a CoreOS server: these servers are gone, so a retry does not help.
     pub fn with_closed_server_hint(&self, error: Error) -> Error {
-        let is_coreos = error.to_string().contains(".release.core-os.net/")
-            && error.to_string().contains("cannot download")
-            && !error.to_string().contains("--offline");
-        if !is_coreos {
+        if !error.url.as_ref().is_some_and(|url| url.contains(".release.core-os.net/")) {
             return error;
         }
         let mut hint = String::from(
@@ -277,7 +274,7 @@ mod tests {
             (
                 "bump-coreos 1.0.0 --channel beta --image i",
                 Config::default(),
-                Some("only the channel that CCN_IMG_URL"),
+                Some("only the channel in CCN_IMG_URL"),
             ),
             ("bump-coreos 1.0.0 --image i", own_mirror, None),
         ] {

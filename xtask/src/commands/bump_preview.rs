@@ -129,9 +129,8 @@ impl Subject<'_> {
     fn check_board_and_vendor(&self, tree: &UsrTree) -> Result<()> {
         let has_loader =
             |board: Board| tree.iter().any(|(path, _)| path.as_str().ends_with(board.loader_name()));
-        if !has_loader(self.board)
-            && let Some(other) = Board::ALL.into_iter().find(|board| has_loader(*board))
-        {
+        let other = Board::ALL.into_iter().find(|board| has_loader(*board));
+        if let Some(other) = other.filter(|_| !has_loader(self.board)) {
             return Err(self.refuse(&format!("it has the loader of {other}")));
         }
         let has_vendor = |vendor: &Vendor| tree.get(&format!("share/{}", vendor.os_release_id)).is_some();
@@ -153,11 +152,11 @@ impl Subject<'_> {
             Ok(Some((found, _))) if !self.release.as_str().starts_with(found.as_str()) => {
                 Err(self.refuse(&format!("the version.txt next to it names {found}")))
             }
-            Ok(_) => Ok(()),
             Err(error) => {
                 store.term.detail("version", format!("not known: {error}"));
                 Ok(())
             }
+            Ok(_) => Ok(()),
         }
     }
 

@@ -69,8 +69,8 @@ fn channels(
     if locations.primary(board, context.pins.release(), None)?.channel(locations.vendors()).is_none() {
         return Ok(vec![None]);
     }
-    let mut channels: Vec<ChannelOrStream> =
-        locations.vendor.channels.iter().map(|one| (*one).into()).collect();
+    let channels = locations.vendor.channels.iter();
+    let mut channels: Vec<ChannelOrStream> = channels.map(|&channel| channel.into()).collect();
     if locations.vendor.channels.contains(&Channel::Lts) {
         let dir = locations.primary(board, context.pins.release(), Some(Channel::Lts))?;
         // Not signed: the list only selects the streams to request.

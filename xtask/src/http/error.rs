@@ -21,7 +21,7 @@ pub(super) struct Route {
 impl Route {
     /// The error of a failed request, without a cause.
     pub(super) fn error(&self) -> Error {
-        let error = Error::failed(format!("cannot download {}", self.url));
+        let error = Error::request_failed(&self.url);
         match &self.proxy {
             Some(proxy) => error.with_cause(format!("through the proxy of {proxy}")),
             None => error,

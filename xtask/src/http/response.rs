@@ -80,7 +80,7 @@ pub(super) fn classify(
 }
 
 fn unexpected_status(url: &str, code: u16, response: &Response<Body>) -> Error {
-    let error = Error::failed(format!("cannot download {url}"))
+    let error = Error::request_failed(url)
         .with_cause(format!("the server responded {}, expected 200 OK", response.status()));
     error.with_hint(match code {
         407 => "the proxy requires a user name and a password: https_proxy=http://USER:PASSWORD@HOST:PORT",

@@ -58,30 +58,26 @@ impl ExpectedImage<'_> {
         }
         match identity.board {
             Some(board) if self.boards.contains(&board) => Ok((board, release)),
-            found => {
-                let boards = self.boards.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
-                let found =
-                    found.map_or_else(|| "for no known board".to_owned(), |board| format!("for {board}"));
-                Err(self.with_hint_for(refused(&found, &boards), identity.board))
-            }
+            found => Err(self.other_board(found, refused)),
         }
     }
 
-    fn with_hint_for(&self, error: Error, found: Option<Board>) -> Error {
-        match found {
-            None => error.with_cause("neither its release files nor its programs identify the board"),
+    /// The error of an image for none of the requested boards.
+    fn other_board(&self, found: Option<Board>, refused: impl Fn(&str, &str) -> Error) -> Error {
+        let boards = self.boards.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
+        let Some(board) = found else {
+            return refused("for no known board", &boards)
+                .with_cause("neither its release files nor its programs identify the board");
+        };
+        let error = refused(&format!("for {board}"), &boards);
+        if self.args.images.is_empty() {
             // The server chose the image, by the URL, and not the user.
-            Some(_) if self.args.images.is_empty() => {
-                error.with_hint("the server has another image at this URL: use another mirror (--mirror URL)")
-            }
-            Some(board) if self.context.sources.boards().contains(&board) => {
-                error.with_hint(format!("if {board} is what you want: --board {board}"))
-            }
-            Some(board) => error
-                .with_cause(format!(
-                    "the tree has no manifests for {board}: manifest-{board}.d does not exist"
-                ))
-                .with_hint("use the image of a board that has manifests: --image FILE"),
+            error.with_hint("the server has another image at this URL: use another mirror (--mirror URL)")
+        } else if self.context.sources.boards().contains(&board) {
+            error.with_hint(format!("if {board} is what you want: --board {board}"))
+        } else {
+            let missing = format!("the tree has no manifests for {board}: manifest-{board}.d does not exist");
+            error.with_cause(missing).with_hint("use the image of a board that has manifests: --image FILE")
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::package_changes;
-use super::sizes::{ManifestSizes, Size};
+use super::sizes::ManifestSizes;
 use super::{ImageOrigin, Report};
 use manifest::finding::{Finding, Fix};
 use usr::lossless_text;
@@ -117,7 +117,7 @@ fn manifest_sizes(manifest: &ManifestSizes) -> Value {
         "file": manifest.file,
         "flavors": manifest.flavors.iter().map(|flavor| flavor.as_str()).collect::<Vec<_>>(),
         "paths": manifest.paths.iter().map(|size| json!({
-            "path": size.path, "before": size.before.map(Size::bytes), "after": size.after.map(Size::bytes),
+            "path": size.path, "before": size.before, "after": size.after,
         })).collect::<Vec<_>>(),
     })
 }

@@ -25,17 +25,18 @@ pub(crate) fn render(changes: &[PackageChange]) -> StyledText {
 /// `2 packages changed of which stage1 takes files, and 1 of which it takes none`; `None` without changes.
 pub(super) fn headline(changes: &[PackageChange]) -> Option<String> {
     let (taken, others) = taken_packages(changes);
-    match (taken.len(), others) {
-        (0, 0) => None,
-        (0, others) => {
-            Some(format!("{} changed, none of which stage1 takes a file", count(others, "package")))
+    let packages = |number| count(number, "package");
+    Some(match (taken.len(), others) {
+        (0, 0) => return None,
+        (0, others) => format!("{} changed, none of which stage1 takes a file", packages(others)),
+        (taken, 0) => format!("{} changed of which stage1 takes files", packages(taken)),
+        (taken, others) => {
+            format!(
+                "{} changed of which stage1 takes files, and {others} of which it takes none",
+                packages(taken)
+            )
         }
-        (taken, 0) => Some(format!("{} changed of which stage1 takes files", count(taken, "package"))),
-        (taken, others) => Some(format!(
-            "{} changed of which stage1 takes files, and {others} of which it takes none",
-            count(taken, "package")
-        )),
-    }
+    })
 }
 
 /// The changes of packages of which the stage1 takes a file, and the number of the others.

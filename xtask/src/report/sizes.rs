@@ -29,29 +29,10 @@ pub struct ManifestSizes {
 pub struct PathSize {
     /// Relative to /usr.
     pub path: String,
-    /// Size before; `None` where it was not listed, or the old image is not available or does not have it.
-    pub before: Option<Size>,
-    /// Size after; `None` where it is not listed, or the new image does not have it.
-    pub after: Option<Size>,
-}
-
-/// The contribution of a listed path to a root filesystem.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Size {
-    /// Bytes of a file, or of all files below a directory.
-    Bytes(u64),
-    /// A symlink, which has no content of its own.
-    Link,
-}
-
-impl Size {
-    /// Bytes; 0 for a link.
-    pub fn bytes(self) -> u64 {
-        match self {
-            Size::Bytes(bytes) => bytes,
-            Size::Link => 0,
-        }
-    }
+    /// Bytes before, 0 for a symlink; `None` where it was not listed, or the old image is not available or does not have it.
+    pub before: Option<u64>,
+    /// Bytes after, 0 for a symlink; `None` where it is not listed, or the new image does not have it.
+    pub after: Option<u64>,
 }
 
 /// Manifests before or after the change, and their images by board; an unavailable image is omitted.
@@ -72,7 +53,7 @@ pub fn compare(before: TreeState<'_>, after: TreeState<'_>) -> Vec<ManifestSizes
     let compare_file = |((board, file), flavors): ((Board, &str), Vec<Flavor>)| {
         let (old, new) = (sizes(before, board, file), sizes(after, board, file));
         let all: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-        let size = |side: &BTreeMap<String, Option<Size>>, path: &str| side.get(path).copied().flatten();
+        let size = |side: &BTreeMap<String, Option<u64>>, path: &str| side.get(path).copied().flatten();
         let path = |path: &&String| PathSize {
             path: (*path).clone(),
             before: size(&old, path),
@@ -84,14 +65,14 @@ pub fn compare(before: TreeState<'_>, after: TreeState<'_>) -> Vec<ManifestSizes
 }
 
 /// The size of each line of one manifest.
-fn sizes(state: TreeState<'_>, board: Board, file: &str) -> BTreeMap<String, Option<Size>> {
+fn sizes(state: TreeState<'_>, board: Board, file: &str) -> BTreeMap<String, Option<u64>> {
     let tree = state.trees.get(&board);
     let text = state.sources.manifests.get(file).map(|bytes| lossless_text::from_bytes(bytes));
     let lines = text.iter().flat_map(|text| text.lines()).map(str::trim).filter(|line| !line.is_empty());
     lines.map(|line| (line.to_owned(), tree.and_then(|tree| size(tree, line)))).collect()
 }
 
-fn size(tree: &UsrTree, line: &str) -> Option<Size> {
+fn size(tree: &UsrTree, line: &str) -> Option<u64> {
     let path = UsrPath::new(line).ok()?;
     // Only symlinks of the parent directories are resolved: a listed symlink has no size of its own.
     let place = match path.parent() {
@@ -99,9 +80,8 @@ fn size(tree: &UsrTree, line: &str) -> Option<Size> {
         None => path,
     };
     Some(match &tree.get(place.as_str())?.kind {
-        NodeKind::Directory => Size::Bytes(tree.below(&place).map(|(_, node)| own_size(&node.kind)).sum()),
-        NodeKind::Symlink(_) => Size::Link,
-        kind => Size::Bytes(own_size(kind)),
+        NodeKind::Directory => tree.below(&place).map(|(_, node)| own_size(&node.kind)).sum(),
+        kind => own_size(kind),
     })
 }
 
@@ -138,9 +118,9 @@ pub(super) fn rootfs(report: &Report) -> Vec<(Board, Flavor, Total)> {
 }
 
 fn sum<'a>(paths: impl Iterator<Item = &'a PathSize>) -> Total {
-    let add = |sum: Option<u64>, size: Option<Size>| match (sum, size) {
+    let add = |sum: Option<u64>, size: Option<u64>| match (sum, size) {
         (None, None) => None,
-        (sum, size) => Some(sum.unwrap_or(0) + size.map_or(0, Size::bytes)),
+        (sum, size) => Some(sum.unwrap_or(0) + size.unwrap_or(0)),
     };
     paths.fold(Total { before: None, after: None }, |total, path| Total {
         before: add(total.before, path.before),
@@ -197,13 +177,12 @@ fn library<'a>(
     let files: BTreeSet<&str> = fixes.iter().map(|fix| fix.file.as_str()).collect();
     let from: Vec<&str> = fixes.iter().filter_map(|fix| fix.from.as_deref()).collect();
     let to: Vec<&str> = fixes.iter().filter_map(|fix| fix.to.as_deref()).collect();
-    let size = |path: &str, side: fn(&PathSize) -> Option<Size>| {
+    let size = |path: &str, side: fn(&PathSize) -> Option<u64>| {
         files.iter().find_map(|file| sizes.get(&(*file, path))).and_then(|size| side(size))
     };
-    let bytes = |paths: &[&str], side: fn(&PathSize) -> Option<Size>| {
+    let bytes = |paths: &[&str], side: fn(&PathSize) -> Option<u64>| {
         let distinct: BTreeSet<&&str> = paths.iter().collect();
-        let sizes = distinct.into_iter().filter_map(|path| size(path, side));
-        sizes.map(Size::bytes).reduce(|sum, size| sum + size)
+        distinct.into_iter().filter_map(|path| size(path, side)).reduce(|sum, size| sum + size)
     };
     // The real file has the longest name of a chain of links: libz.so, libz.so.1, libz.so.1.2.8.
     let real = |paths: &[&'a str]| paths.iter().copied().map(file_name).max_by_key(|name| name.len());
@@ -297,10 +276,10 @@ mod tests {
         assert_eq!(
             rows,
             [
-                ("lib", Some(Size::Link), Some(Size::Link)),
-                ("lib/b.so.1", None, Some(Size::Bytes(30))),
-                ("lib64/a.so.1", Some(Size::Bytes(10)), None),
-                ("lib64/d", Some(Size::Bytes(3)), Some(Size::Bytes(3))),
+                ("lib", Some(0), Some(0)),
+                ("lib/b.so.1", None, Some(30)),
+                ("lib64/a.so.1", Some(10), None),
+                ("lib64/d", Some(3), Some(3)),
             ]
         );
         let report = Report { sizes: compared, ..Report::default() };

@@ -12,7 +12,7 @@ use manifest::finding::{Finding, FindingKind, Fix, FixKind, Severity};
 use manifest::plan::edit_plan::{EditPlan, FileEdit};
 use manifest::suggestion::Suggestion;
 use xtask::report::added_dependents::DependencyEdge;
-use xtask::report::sizes::{ManifestSizes, PathSize, Size};
+use xtask::report::sizes::{ManifestSizes, PathSize};
 use xtask::report::source_links::SourceLinks;
 use xtask::report::{ImageOrigin, Report, html};
 
@@ -31,8 +31,8 @@ fn report(changes: usize) -> Report {
     };
     let path = |n: usize| PathSize {
         path: library(n),
-        before: n.is_multiple_of(3).then_some(Size::Bytes(4000 + n as u64)),
-        after: Some(Size::Bytes(1_900_000 / (n as u64 + 1))),
+        before: n.is_multiple_of(3).then_some(4000 + n as u64),
+        after: Some(1_900_000 / (n as u64 + 1)),
     };
     let manifest = |file: &str, paths: Vec<PathSize>| ManifestSizes {
         board: Board::Amd64,

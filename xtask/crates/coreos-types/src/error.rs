@@ -34,6 +34,8 @@ pub struct Error {
     pub causes: Vec<String>,
     /// The command or step that fixes the error.
     pub hint: Option<String>,
+    /// The URL of a request that failed.
+    pub url: Option<String>,
 }
 
 impl Error {
@@ -44,12 +46,17 @@ impl Error {
 
     /// An operation failed (exit code 2).
     pub fn failed(message: impl Into<String>) -> Error {
-        Error { kind: ErrorKind::Failed, message: message.into(), causes: Vec::new(), hint: None }
+        Error { kind: ErrorKind::Failed, message: message.into(), causes: Vec::new(), hint: None, url: None }
     }
 
     /// An image or signature is not trusted, or is not the requested one (exit code 3).
     pub fn refused(message: impl Into<String>) -> Error {
         Error { kind: ErrorKind::Refused, ..Error::failed(message) }
+    }
+
+    /// A request failed (exit code 2).
+    pub fn request_failed(url: impl fmt::Display) -> Error {
+        Error { url: Some(url.to_string()), ..Error::failed(format!("cannot download {url}")) }
     }
 
     /// A panic that was caught in another thread: a bug, here or in a dependency.

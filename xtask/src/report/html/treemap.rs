@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::escape;
 use super::squarify::{Tile, squarify};
-use crate::report::sizes::{ManifestSizes, Size, bytes, total};
+use crate::report::sizes::{ManifestSizes, bytes, total};
 use crate::report::{Report, short};
 use manifest::finding::FixKind;
 
@@ -75,9 +75,7 @@ fn area<'a>(report: &'a Report, manifest: &'a ManifestSizes, size: u64, tile: Ti
     let mut paths: Vec<(&str, u64)> = manifest
         .paths
         .iter()
-        .filter_map(|size| {
-            Some((size.path.as_str(), size.after.map(Size::bytes).filter(|bytes| *bytes > 0)?))
-        })
+        .filter_map(|size| Some((size.path.as_str(), size.after.filter(|bytes| *bytes > 0)?)))
         .collect();
     paths.sort_by_key(|(path, size)| (std::cmp::Reverse(*size), *path));
     let sizes: Vec<f64> = paths.iter().map(|(_, size)| *size as f64).collect();

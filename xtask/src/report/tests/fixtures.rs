@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::added_dependents::DependencyEdge;
-use super::sizes::{ManifestSizes, PathSize, Size};
+use super::sizes::{ManifestSizes, PathSize};
 use super::{Check, ImageOrigin, Outcome, Report, Signer};
 use coreos_types::release::{Board, Channel, Flavor, Release, SystemdVersion};
 use manifest::finding::{Finding, FindingKind, Fix, FixKind, Severity};
@@ -110,7 +110,7 @@ pub(crate) fn bump() -> Report {
 }
 
 fn size(path: &str, before: Option<u64>, after: Option<u64>) -> PathSize {
-    PathSize { path: path.into(), before: before.map(Size::Bytes), after: after.map(Size::Bytes) }
+    PathSize { path: path.into(), before, after }
 }
 
 fn flavor() -> Flavor {
