@@ -11,10 +11,7 @@ use coreos_types::error::{Error, Result};
 pub(super) fn dearmor(bytes: &[u8], source: &str) -> Result<Vec<u8>> {
     if let Some((what, hint)) = other_format(bytes) {
         let error = unreadable(source, &format!("it is {what}"));
-        return Err(match hint {
-            Some(hint) => Error { hint: Some(hint.to_owned()), ..error },
-            None => error,
-        });
+        return Err(hint.into_iter().fold(error, Error::with_hint));
     }
     let is_binary =
         bytes.first().is_some_and(|first| first & 0x80 != 0) && !bytes.starts_with(b"\xef\xbb\xbf");

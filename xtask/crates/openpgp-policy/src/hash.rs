@@ -1,16 +1,14 @@
 //! Hashing: ring's assembly for SHA-2, and SHA-1 with the detection of known collision attacks.
 
 use checked_sha1::CheckedSha1;
-use ring::digest::{Context, SHA256, SHA384, SHA512};
+use ring::digest::{Algorithm, Context, SHA256, SHA384, SHA512};
 
 /// A hash algorithm that a policy can accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hash {
     /// Only under a pin that allows it.
     Sha1,
-    Sha256,
-    Sha384,
-    Sha512,
+    Sha2(&'static Algorithm),
 }
 
 impl Hash {
@@ -19,9 +17,9 @@ impl Hash {
     pub(super) fn from_number(number: u8) -> Option<Hash> {
         match number {
             2 => Some(Hash::Sha1),
-            8 => Some(Hash::Sha256),
-            9 => Some(Hash::Sha384),
-            10 => Some(Hash::Sha512),
+            8 => Some(Hash::Sha2(&SHA256)),
+            9 => Some(Hash::Sha2(&SHA384)),
+            10 => Some(Hash::Sha2(&SHA512)),
             _ => None,
         }
     }
@@ -30,9 +28,7 @@ impl Hash {
     pub(super) fn salt_length(self) -> Option<usize> {
         match self {
             Hash::Sha1 => None,
-            Hash::Sha256 => Some(16),
-            Hash::Sha384 => Some(24),
-            Hash::Sha512 => Some(32),
+            Hash::Sha2(algorithm) => Some(algorithm.output_len() / 2),
         }
     }
 
@@ -40,9 +36,7 @@ impl Hash {
     pub(super) fn hasher(self) -> Hasher {
         match self {
             Hash::Sha1 => Hasher::Sha1(Box::default()),
-            Hash::Sha256 => Hasher::Sha2(Box::new(Context::new(&SHA256))),
-            Hash::Sha384 => Hasher::Sha2(Box::new(Context::new(&SHA384))),
-            Hash::Sha512 => Hasher::Sha2(Box::new(Context::new(&SHA512))),
+            Hash::Sha2(algorithm) => Hasher::Sha2(Box::new(Context::new(algorithm))),
         }
     }
 

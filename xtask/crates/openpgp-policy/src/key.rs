@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{PacketHeader, PublicKey};
 use pgp::types::{Tag, VerifyingKey};
+use ring::digest::SHA256;
 
 use super::hash::Hash;
 use super::packet::FieldReader;
@@ -57,7 +58,7 @@ impl Key {
             _ => [&[0x99][..], &length[2..], body].concat(),
         };
         // RFC 9580, 5.5.4: SHA-1 over version 4 keys, SHA-256 over version 6 keys.
-        let hash = if version == 6 { Hash::Sha256 } else { Hash::Sha1 };
+        let hash = if version == 6 { Hash::Sha2(&SHA256) } else { Hash::Sha1 };
         let fingerprint =
             hash.digest(&[&hashed_form]).ok_or("a key in it matches a known SHA-1 collision")?;
         Ok(Key {

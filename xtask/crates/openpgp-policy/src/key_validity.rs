@@ -5,6 +5,7 @@ use super::hash::{self, Hash};
 use super::key::Key;
 use super::signature::SignaturePacket;
 use super::trust_policy::{CLOCK_SKEW, Pin};
+use super::violation::Violation;
 use coreos_types::calendar::date;
 use pgp::packet::SignatureType;
 
@@ -12,21 +13,6 @@ const FLAG_SIGN: u8 = 0x02;
 /// The embedded signatures of a binding that are checked: a real binding has one, and a server can add any number to the
 /// unhashed area.
 const MAX_EMBEDDED: usize = 16;
-
-/// A violated rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Violation {
-    /// The rule's name in reports.
-    pub(super) rule: &'static str,
-    /// The description of the violation, with the keys.
-    pub(super) message: String,
-}
-
-impl Violation {
-    pub(super) fn new(rule: &'static str, message: impl Into<String>) -> Violation {
-        Violation { rule, message: message.into() }
-    }
-}
 
 /// The validity of a key that may sign.
 #[derive(Debug, Clone, PartialEq, Eq)]

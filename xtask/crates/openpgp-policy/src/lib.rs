@@ -24,6 +24,7 @@ mod signature_rules;
 mod subpacket;
 mod trust_policy;
 mod verify;
+mod violation;
 
 pub use certificate::Certificate;
 pub use result::{SignatureResult, SignatureStatus, VerificationResults};

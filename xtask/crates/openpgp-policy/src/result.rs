@@ -5,8 +5,8 @@ use coreos_types::signer::Signer;
 
 use super::certificate::Certificate;
 use super::key::Key;
-use super::key_validity::Violation;
 use super::trust_policy::TrustPolicy;
+use super::violation::Violation;
 use coreos_types::calendar::rfc3339;
 
 /// The outcome for every signature of a `.sig`, in its order.

@@ -13,11 +13,13 @@ use super::hash::Hash;
 use super::packet::{FieldReader, FramingError, Packet, packets};
 use super::subpacket::{self, Subpacket, kind};
 use super::trust_policy::Fingerprint;
+use super::violation::Violation;
 
 /// The size of a `.sig` in bytes.
 const MAX_SIZE: usize = 64 * 1024;
 /// The signatures in one `.sig`: a vendor's has one, and while a key is replaced, two. Each needs a public-key check.
 const MAX_SIGNATURES: usize = 16;
+const USE_SIG: &str = "use the `.sig` file next to the file on the release server";
 
 /// The signatures of a `.sig` file, parsed but not verified.
 #[derive(Debug, Clone)]
@@ -26,8 +28,8 @@ pub struct DetachedSignature {
     pub(super) signatures: Vec<ParsedSignature>,
 }
 
-/// A parsed signature packet, or its parse error: another signature in the same file can still be valid.
-pub(super) type ParsedSignature = std::result::Result<SignaturePacket, SignatureParseError>;
+/// A parsed signature packet, or the violated rule of its format: another signature in the same file can still be valid.
+pub(super) type ParsedSignature = std::result::Result<SignaturePacket, Violation>;
 
 impl DetachedSignature {
     /// Reads a `.sig`, binary or armored; `source` is the path or URL that messages name.
@@ -57,18 +59,16 @@ impl DetachedSignature {
             Some(Err(_)) => return Err(no_signature(source, sniff(bytes))),
         }
         if bytes.len() > MAX_SIZE {
-            return Err(Error::refused(format!(
-                "{source} has {} bytes: a detached signature has at most {MAX_SIZE}",
-                bytes.len()
-            ))
-            .with_hint("use the `.sig` file next to the file on the release server"));
+            let size = bytes.len();
+            let message = format!("{source} has {size} bytes: a detached signature has at most {MAX_SIZE}");
+            return Err(Error::refused(message).with_hint(USE_SIG));
         }
         let count = packets(&unarmored).count();
         if count > MAX_SIGNATURES {
-            return Err(Error::refused(format!(
+            let message = format!(
                 "{source} has {count} packets: a detached signature has at most {MAX_SIGNATURES} signatures"
-            ))
-            .with_hint("use the `.sig` file next to the file on the release server"));
+            );
+            return Err(Error::refused(message).with_hint(USE_SIG));
         }
         let signatures = packets(&unarmored).map(|packet| match packet {
             Ok(Packet { tag: Tag::Signature, body }) => Ok(SignaturePacket::parse(body)),
@@ -100,7 +100,7 @@ fn has_version(after_tag: &[u8]) -> bool {
 
 fn not_detached(source: &str, what: &str) -> Error {
     Error::refused(format!("{source} is {what}: expected one detached signature and nothing else"))
-        .with_hint("use the `.sig` file next to the file on the release server")
+        .with_hint(USE_SIG)
 }
 
 fn no_signature(source: &str, sniff: &str) -> Error {
@@ -140,13 +140,8 @@ pub(super) fn sniff(bytes: &[u8]) -> &'static str {
     }
 }
 
-/// The reason why a signature packet cannot be parsed.
-#[derive(Debug, Clone)]
-pub(super) enum SignatureParseError {
-    /// The version is not supported.
-    Version(u8),
-    /// The packet is malformed; the reason.
-    Malformed(String),
+fn malformed(why: impl std::fmt::Display) -> Violation {
+    Violation::new("malformed", format!("it is malformed: {why}"))
 }
 
 /// One signature packet of version 4 or 6.
@@ -175,27 +170,23 @@ pub(super) struct SignaturePacket {
 impl SignaturePacket {
     /// Parses a packet's body.
     pub(super) fn parse(body: &[u8]) -> ParsedSignature {
-        let cut_off = || SignatureParseError::Malformed("it is cut off".to_owned());
+        let cut_off = || malformed("it is cut off");
         let mut fields = FieldReader(body);
         let version = fields.octet().ok_or_else(cut_off)?;
         if !matches!(version, 4 | 6) {
-            return Err(SignatureParseError::Version(version));
+            let message = format!("it is a signature of version {version}: expected version 4 or 6");
+            return Err(Violation::new("version", message));
         }
         let packet = SignaturePacket::parse_fields(version, body, &mut fields).ok_or_else(cut_off)??;
         if !fields.0.is_empty() {
-            return Err(SignatureParseError::Malformed(format!(
-                "{} bytes trail its last field",
-                fields.0.len()
-            )));
+            return Err(malformed(format!("{} bytes trail its last field", fields.0.len())));
         }
         if let Some(kind) = subpacket::find_conflict(&packet.hashed) {
-            return Err(SignatureParseError::Malformed(format!(
-                "its subpackets of type {kind} contradict each other"
-            )));
+            return Err(malformed(format!("its subpackets of type {kind} contradict each other")));
         }
         let fits = |hash: Hash| hash.salt_length() == Some(packet.salt.len());
         if version == 6 && packet.hash().is_some_and(|hash| !fits(hash)) {
-            return Err(SignatureParseError::Malformed("its salt has the wrong length".to_owned()));
+            return Err(malformed("its salt has the wrong length"));
         }
         Ok(packet)
     }
@@ -214,12 +205,10 @@ impl SignaturePacket {
         let salt_length = if version == 6 { fields.octet()? } else { 0 };
         let salt = fields.take(usize::from(salt_length))?.to_vec();
         let (Some(hashed), Some(unhashed)) = (subpacket::parse(hashed), subpacket::parse(unhashed)) else {
-            return Some(Err(SignatureParseError::Malformed("its subpackets overlap".to_owned())));
+            return Some(Err(malformed("its subpackets overlap")));
         };
         let Some(value) = value(key_algorithm, fields)? else {
-            return Some(Err(SignatureParseError::Malformed(format!(
-                "public-key algorithm {key_algorithm} does not sign"
-            ))));
+            return Some(Err(malformed(format!("public-key algorithm {key_algorithm} does not sign"))));
         };
         Some(Ok(SignaturePacket {
             version,

@@ -3,10 +3,11 @@
 use super::certificate::Certificate;
 use super::hash::{self, Hash};
 use super::key::Key;
-use super::key_validity::{KeyValidity, PinnedCertificate, Violation};
+use super::key_validity::{KeyValidity, PinnedCertificate};
 use super::result::{Candidate, SignatureResult, SignatureStatus};
-use super::signature::{ParsedSignature, SignaturePacket, SignatureParseError};
+use super::signature::{ParsedSignature, SignaturePacket};
 use super::trust_policy::{CLOCK_SKEW, TrustPolicy};
+use super::violation::Violation;
 use coreos_types::calendar::date;
 use pgp::packet::SignatureType;
 
@@ -29,7 +30,7 @@ pub(super) fn evaluate(
     policy: &TrustPolicy,
 ) -> Result<PendingSignature, Box<SignatureResult>> {
     let packet =
-        read.as_ref().map_err(|error| SignatureResult::rejected(format_violation(error), None, None))?;
+        read.as_ref().map_err(|violation| SignatureResult::rejected(violation.clone(), None, None))?;
     let keys = candidate_keys(packet, certificates);
     let (signed_at, hash) = check_signature(packet, policy).map_err(|violation| {
         // Only the cryptographic check can choose between several keys.
@@ -56,16 +57,6 @@ pub(super) fn evaluate(
     match first_rejected {
         Some(rejected) if pending.candidates.is_empty() => Err(rejected),
         _ => Ok(pending),
-    }
-}
-
-fn format_violation(unreadable: &SignatureParseError) -> Violation {
-    match unreadable {
-        SignatureParseError::Version(version) => Violation::new(
-            "version",
-            format!("it is a signature of version {version}: expected version 4 or 6"),
-        ),
-        SignatureParseError::Malformed(why) => Violation::new("malformed", format!("it is malformed: {why}")),
     }
 }
 

@@ -6,6 +6,7 @@ use super::result::{SignatureResult, SignatureStatus, VerificationResults};
 use super::signature::DetachedSignature;
 use super::signature_rules::{PendingSignature, evaluate};
 use super::trust_policy::TrustPolicy;
+use ring::digest::{SHA256, SHA512};
 
 /// A verification in progress. It borrows nothing, so that a separate thread can update it.
 pub struct Verification {
@@ -65,7 +66,7 @@ impl Verification {
     /// hash of the first signature that uses one of them; `None` if none does.
     pub fn plain_digest(&self) -> Option<Vec<u8>> {
         let is_plain = |(hash, salt, _): &&(Hash, Vec<u8>, Hasher)| {
-            matches!(hash, Hash::Sha256 | Hash::Sha512) && salt.is_empty()
+            [Hash::Sha2(&SHA256), Hash::Sha2(&SHA512)].contains(hash) && salt.is_empty()
         };
         self.hashers.iter().find(is_plain)?.2.clone().finish()
     }

@@ -57,6 +57,13 @@ struct MapEntry<'a> {
     is_done: bool,
 }
 
+impl<'a> MapEntry<'a> {
+    fn new(path: &UsrPath, info: Option<&'a ElfInfo>, origin: String, loaded_by: Option<usize>) -> Self {
+        let path = path.clone();
+        MapEntry { path, info, origin, loaded_by, inherited_rpath_dirs: None, is_done: false }
+    }
+}
+
 impl<'l, 'a> LinkMap<'l, 'a> {
     pub(super) fn new(loader: &'l DynamicLoader<'a>, path: &UsrPath, root: &'a ElfInfo) -> LinkMap<'l, 'a> {
         let origin = path.parent().map_or("/usr".to_owned(), |directory| format!("/usr/{directory}"));
@@ -77,14 +84,7 @@ impl<'l, 'a> LinkMap<'l, 'a> {
             platform: platform(root, loader.board),
             result: LoadResult::default(),
         };
-        map.entries.push(MapEntry {
-            path: path.clone(),
-            info: Some(root),
-            origin,
-            loaded_by: None,
-            inherited_rpath_dirs: None,
-            is_done: false,
-        });
+        map.entries.push(MapEntry::new(path, Some(root), origin, None));
         if let Some(soname) = &root.soname {
             map.by_name.insert(soname.clone(), 0);
         }
@@ -340,14 +340,7 @@ impl<'l, 'a> LinkMap<'l, 'a> {
             how,
             needs_env: false,
         });
-        self.entries.push(MapEntry {
-            path: candidate.path.clone(),
-            info,
-            origin: candidate.origin.clone(),
-            loaded_by: Some(by),
-            inherited_rpath_dirs: None,
-            is_done: false,
-        });
+        self.entries.push(MapEntry::new(&candidate.path, info, candidate.origin.clone(), Some(by)));
         index
     }
 

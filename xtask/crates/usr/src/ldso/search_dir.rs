@@ -18,19 +18,17 @@ pub(super) struct Directory {
     /// The absolute path, as a program in the root filesystem names it.
     text: String,
     links: Vec<UsrPath>,
-    target: DirTarget,
+    target: Target,
     /// Whether this is a hwcaps subdirectory of another directory.
     is_hwcaps: bool,
     /// The results of earlier lookups by name.
     candidates: RefCell<BTreeMap<String, Option<Rc<Candidate>>>>,
 }
 
-#[derive(Debug)]
-enum DirTarget {
-    /// The root of the image, `/usr`.
-    UsrRoot,
-    Node(UsrPath),
-    Missing,
+impl Directory {
+    fn exists(&self) -> bool {
+        matches!(self.target, Target::UsrRoot | Target::Node(_))
+    }
 }
 
 /// A file of the requested name, before its content is checked.
@@ -66,11 +64,9 @@ impl SearchDir {
             _ => Some(text.clone()),
         }
     }
-}
 
-impl SearchDir {
     fn exists(&self) -> bool {
-        !matches!(self.directory.target, DirTarget::Missing)
+        self.directory.exists()
     }
 
     /// The directory, if it is built into the loader.
@@ -82,7 +78,7 @@ impl SearchDir {
 impl DynamicLoader<'_> {
     /// The file of this name in a directory, if it is visible. `name` is one component.
     pub(super) fn lookup(&self, directory: &Directory, name: &str) -> Option<Rc<Candidate>> {
-        if matches!(directory.target, DirTarget::Missing) {
+        if !directory.exists() {
             return None;
         }
         self.charge(1);
@@ -112,9 +108,9 @@ impl DynamicLoader<'_> {
             return None;
         }
         let path = match &found.target {
-            DirTarget::UsrRoot => UsrPath::new(name).ok()?,
-            DirTarget::Node(node) => node.join(name),
-            DirTarget::Missing => return None,
+            Target::UsrRoot => UsrPath::new(name).ok()?,
+            Target::Node(node) => node.join(name),
+            _ => return None,
         };
         let mut links = found.links.clone();
         let end = match self.tree.get(path.as_str())?.kind {
@@ -143,15 +139,10 @@ impl DynamicLoader<'_> {
             return Rc::clone(known);
         }
         let resolved = self.tree.resolve_rootfs(text);
-        let target = match resolved.end {
-            Target::UsrRoot => DirTarget::UsrRoot,
-            Target::Node(path) => DirTarget::Node(path),
-            _ => DirTarget::Missing,
-        };
         let directory = Rc::new(Directory {
             text: text.to_owned(),
             links: resolved.links,
-            target,
+            target: resolved.end,
             is_hwcaps,
             candidates: RefCell::default(),
         });
