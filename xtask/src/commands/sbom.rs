@@ -15,7 +15,7 @@ use crate::report::{ImageOrigin, Report};
 use crate::taken_paths::taken_paths;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::release::{Board, Flavor};
-use packages::sbom::{BoardBom, Entry, Source, render};
+use packages::sbom::{BoardBom, FileContent, Source, render};
 use usr::path::UsrPath;
 use usr::tree::NodeKind;
 
@@ -96,7 +96,7 @@ fn source(context: &Context<'_>, args: &Sbom, origin: &ImageOrigin) -> Source {
 }
 
 /// Hashes the regular files of an image, in one pass over its blocks.
-fn entries(image: &ImageHandle, paths: &BTreeSet<&UsrPath>) -> Result<BTreeMap<UsrPath, Entry>> {
+fn entries(image: &ImageHandle, paths: &BTreeSet<&UsrPath>) -> Result<BTreeMap<UsrPath, FileContent>> {
     let mut hashes: BTreeMap<UsrPath, (Sha256, CheckedSha1)> = BTreeMap::new();
     image.for_each_piece(paths.iter().copied(), |path, piece| {
         let new = || (Sha256::new(&SHA256), CheckedSha1::unchecked());
@@ -104,13 +104,13 @@ fn entries(image: &ImageHandle, paths: &BTreeSet<&UsrPath>) -> Result<BTreeMap<U
         sha256.update(piece);
         sha1.update(piece);
     })?;
-    let file = |(sha256, sha1): (Sha256, CheckedSha1)| Entry::File {
+    let file = |(sha256, sha1): (Sha256, CheckedSha1)| FileContent::File {
         sha256: hex::encode(sha256.finish()),
         sha1: sha1.finish().map(hex::encode).unwrap_or_default(),
     };
     let files = hashes.into_iter().map(|(path, hashes)| (path, file(hashes)));
     let link = |path: &&UsrPath| match &image.tree().get(path.as_str())?.kind {
-        NodeKind::Symlink(target) => Some(((*path).clone(), Entry::Symlink(target.clone()))),
+        NodeKind::Symlink(target) => Some(((*path).clone(), FileContent::Symlink(target.clone()))),
         _ => None,
     };
     Ok(files.chain(paths.iter().filter_map(link)).collect())

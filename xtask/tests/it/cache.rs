@@ -186,8 +186,8 @@ fn unsigned_image_is_accepted_only_as_unsigned() {
 fn interrupted_download_resumes_in_the_next_run() {
     let site = CacheSite::new();
     let store = site.store();
-    site.server.trouble(IMAGE, 1, Misbehavior::CutAfter(5000));
-    site.server.trouble(IMAGE, 3, Misbehavior::Status(503, None));
+    site.server.misbehave(IMAGE, 1, Misbehavior::CutAfter(5000));
+    site.server.misbehave(IMAGE, 3, Misbehavior::Status(503, None));
     let error = store.open_release(&site.request(), &accept_any).map(|_| ()).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Failed, "{error}");
     assert!(error.to_string().contains("503"), "{error}");
@@ -207,8 +207,8 @@ fn interrupted_download_resumes_in_the_next_run() {
 fn resumed_bad_signature_restarts_once() {
     let site = CacheSite::new();
     let store = site.store();
-    site.server.trouble(IMAGE, 1, Misbehavior::CutAfter(5000));
-    site.server.trouble(IMAGE, 3, Misbehavior::Status(503, None));
+    site.server.misbehave(IMAGE, 1, Misbehavior::CutAfter(5000));
+    site.server.misbehave(IMAGE, 3, Misbehavior::Status(503, None));
     assert!(store.open_release(&site.request(), &accept_any).is_err());
     let partial = site.release_path().join("coreos_production_pxe_image.cpio.gz.partial");
     let mut bytes = fs::read(&partial).unwrap();
@@ -227,8 +227,8 @@ fn image_changed_during_download_is_restarted() {
         [Misbehavior::IgnoreRange, Misbehavior::WrongRange(3), Misbehavior::ChangeEntity(whole)]
     {
         let site = CacheSite::new();
-        site.server.trouble(IMAGE, 1, Misbehavior::CutAfter(5000));
-        site.server.trouble(IMAGE, 1, misbehavior.clone());
+        site.server.misbehave(IMAGE, 1, Misbehavior::CutAfter(5000));
+        site.server.misbehave(IMAGE, 1, misbehavior.clone());
         assert!(
             site.store().open_release(&site.request(), &accept_any).is_ok_and(|image| image.is_some()),
             "{misbehavior:?}"

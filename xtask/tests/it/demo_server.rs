@@ -60,12 +60,12 @@ fn range_is_served_for_the_same_etag_only() {
 #[test]
 fn scripted_misbehavior_runs_in_order() {
     let server = server();
-    server.trouble("a/b+c", 2, Misbehavior::Status(503, Some(String::from("1"))));
-    server.trouble("a/b+c", 1, Misbehavior::CutAfter(3));
-    server.trouble("a/b+c", 1, Misbehavior::Html);
-    server.trouble("a/b+c", 1, Misbehavior::Redirect(String::from("/elsewhere")));
-    server.trouble("a/b+c", 1, Misbehavior::ChangeEntity(b"new".to_vec()));
-    server.trouble("a/b+c", 1, Misbehavior::WrongLength(99));
+    server.misbehave("a/b+c", 2, Misbehavior::Status(503, Some(String::from("1"))));
+    server.misbehave("a/b+c", 1, Misbehavior::CutAfter(3));
+    server.misbehave("a/b+c", 1, Misbehavior::Html);
+    server.misbehave("a/b+c", 1, Misbehavior::Redirect(String::from("/elsewhere")));
+    server.misbehave("a/b+c", 1, Misbehavior::ChangeEntity(b"new".to_vec()));
+    server.misbehave("a/b+c", 1, Misbehavior::WrongLength(99));
     let (status, head, _) = send(&server, GET);
     assert!(status == 503 && head.contains("Retry-After: 1"), "{head}");
     assert_eq!(send(&server, GET).0, 503);
@@ -80,7 +80,7 @@ fn scripted_misbehavior_runs_in_order() {
 #[test]
 fn stalled_response_ends_with_the_server() {
     let server = server();
-    server.trouble("a/b+c", 1, Misbehavior::StallAfter(2));
+    server.misbehave("a/b+c", 1, Misbehavior::StallAfter(2));
     let mut stream = TcpStream::connect(server.url().strip_prefix("http://").unwrap()).unwrap();
     stream.write_all(b"GET /a/b+c HTTP/1.1\r\n\r\n").unwrap();
     stream.set_read_timeout(Some(std::time::Duration::from_millis(200))).unwrap();

@@ -126,7 +126,7 @@ fn foreign_tree_redirect_to_private_is_refused() {
         "http://192.168.1.1".to_owned(),
         "http://[::ffff:10.0.0.1]".to_owned(),
     ] {
-        tree.server.trouble(&format!("{IMAGE}.sig"), 1, Misbehavior::Redirect(format!("{location}/x")));
+        tree.server.misbehave(&format!("{IMAGE}.sig"), 1, Misbehavior::Redirect(format!("{location}/x")));
         let output = tree.run("fetch --allow-host 127.0.0.1 --insecure-http");
         let text = stderr(&output);
         assert_eq!(output.status.code(), Some(2), "{location}: {text}");

@@ -56,7 +56,7 @@ fn download(server: &Server, resume: Option<&ResumePoint>) -> Result<Vec<u8>, St
 fn download_with(misbehaviors: &[Misbehavior]) -> (Result<Vec<u8>, String>, Server) {
     let server = start_server();
     for misbehavior in misbehaviors {
-        server.trouble(PATH, 1, misbehavior.clone());
+        server.misbehave(PATH, 1, misbehavior.clone());
     }
     (download(&server, None), server)
 }
@@ -103,7 +103,7 @@ fn permanent_errors_fail_without_retry() {
     let server = start_server();
     server.remove(PATH);
     assert_eq!(download(&server, None), Err("missing".to_owned()));
-    server.trouble(PATH, usize::MAX, Misbehavior::Redirect(format!("/{PATH}")));
+    server.misbehave(PATH, usize::MAX, Misbehavior::Redirect(format!("/{PATH}")));
     assert!(download(&server, None).unwrap_err().contains("redirects more than 10 times"));
     let url = format!("{}/{PATH}", server.url());
     let error = client().get(&url, MAX_IMAGE_LEN, None, Progress::silent()).err().unwrap();
@@ -114,10 +114,10 @@ fn permanent_errors_fail_without_retry() {
 fn retries_end_at_their_limits() {
     let begin = Instant::now();
     let server = start_server();
-    server.trouble(PATH, usize::MAX, Misbehavior::Status(500, None));
+    server.misbehave(PATH, usize::MAX, Misbehavior::Status(500, None));
     let error = download(&server, None).unwrap_err();
     assert!(error.contains("500") && error.contains("gave up after 7 attempts"), "{error}");
-    server.trouble(PATH, 1, Misbehavior::Status(500, None));
+    server.misbehave(PATH, 1, Misbehavior::Status(500, None));
     let slow = Server::start([(PATH.to_owned(), file())].into()).unwrap();
     slow.slow_down(500);
     let error = download(&slow, None).unwrap_err();
@@ -164,7 +164,7 @@ fn unresumable_download_restarts_with_a_reason() {
             "it responds with Content-Range bytes 7-299999/300000, expected bytes 100000-299999/300000",
         ),
         (
-            Misbehavior::CutUnnamed(100_000),
+            Misbehavior::CutWithoutValidators(100_000),
             Misbehavior::NoValidators,
             "it sends no ETag and no Last-Modified",
         ),
@@ -179,7 +179,7 @@ fn unresumable_download_restarts_with_a_reason() {
         assert_eq!(outcome.map(|bytes| bytes.len()), Err(changes), "{misbehavior:?}");
     }
     let server = start_server();
-    server.trouble(PATH, 1, Misbehavior::WrongLength(400_000));
+    server.misbehave(PATH, 1, Misbehavior::WrongLength(400_000));
     let error = download(&server, None).map(|bytes| bytes.len()).unwrap_err();
     assert!(
         error.contains("after 300000 of 400000 bytes") && error.contains("it has no byte 300000"),
@@ -191,7 +191,7 @@ fn unresumable_download_restarts_with_a_reason() {
 #[test]
 fn silent_server_times_out() {
     let server = start_server();
-    server.trouble(PATH, 1, Misbehavior::Wait(Duration::from_secs(20)));
+    server.misbehave(PATH, 1, Misbehavior::Wait(Duration::from_secs(20)));
     let retry = RetryPolicy {
         read_timeout: Duration::from_secs(3600),
         progress_timeout: Duration::from_millis(400),
@@ -213,7 +213,7 @@ fn earlier_download_is_resumed_or_restarted() {
     assert_eq!(resume.total, Some(300_000));
     assert!(download(&server, Some(&resume)).as_deref() == Ok(&file()[120_000..]));
     for misbehavior in [Misbehavior::IgnoreRange, Misbehavior::WrongRange(7)] {
-        server.trouble(PATH, 1, misbehavior);
+        server.misbehave(PATH, 1, misbehavior);
         assert!(download(&server, Some(&resume)) == Ok(file()));
     }
     let requests = server.requests().len();
@@ -234,7 +234,7 @@ fn unusual_responses_are_accepted() {
     ] {
         let server = start_server();
         server.put("elsewhere", file());
-        server.trouble(PATH, 1, misbehavior.clone());
+        server.misbehave(PATH, 1, misbehavior.clone());
         let outcome = download(&server, None);
         assert!(outcome == Ok(file()), "{misbehavior:?}: {:?}", outcome.map(|bytes| bytes.len()));
     }
@@ -252,9 +252,9 @@ fn small_file_over_its_limit_is_refused() {
     assert_eq!(get("y.sig"), Ok(None));
     server.put("x.sig", vec![1; (64 << 10) + 1]);
     assert!(get("x.sig").unwrap_err().contains("expected at most 65536"));
-    server.trouble("x.sig", 1, Misbehavior::NoLength);
+    server.misbehave("x.sig", 1, Misbehavior::NoLength);
     assert!(get("x.sig").unwrap_err().contains("expected at most 65536"));
-    server.trouble("x.sig", 1, Misbehavior::GzipEncoding);
+    server.misbehave("x.sig", 1, Misbehavior::GzipEncoding);
     assert!(get("x.sig").unwrap_err().contains("Content-Encoding gzip"));
 }
 

@@ -185,8 +185,8 @@ impl Certificate {
         Ok(Certificate::new(primary))
     }
 
-    /// Adds a packet. The signatures that follow belong to `component`, a primary key, user ID or subkey; those of any
-    /// other packet must not be added to the component before it.
+    /// Adds a packet. `component` is the type of the packet that the following signatures belong to; `None` after an
+    /// unknown packet, whose signatures are dropped.
     fn add(&mut self, packet: Packet<'_>, component: &mut Option<Tag>) {
         *component = match packet.tag {
             Tag::Signature => return self.add_signature(packet.body, *component),

@@ -24,11 +24,11 @@ impl Certificate {
     /// Removes every signature that cannot be by the primary key.
     ///
     /// # Errors
-    /// Failed (2) if more are left than a certificate has that is not flooded.
+    /// Failed (2): more candidates remain than [`MAX_PER_COMPONENT`] or [`MAX_TOTAL`] (a flooded certificate).
     pub(super) fn remove_implausible(&mut self, source: &str) -> Result<()> {
         let mut total = 0;
         let mut is_flooded = false;
-        self.retain(|primary, signatures, parts| {
+        self.filter_components(|primary, signatures, parts| {
             signatures.retain(|signature| {
                 primary.is_plausible_size(signature)
                     && signature
@@ -53,10 +53,10 @@ impl Certificate {
     }
 
     /// Removes signatures that the primary key did not make, bindings with an invalid back-signature, then user IDs and
-    /// subkeys without a signature. Certificates from key servers are cached only in this form. A back-signature in the
-    /// unhashed area can be exchanged by anyone: such a copy would make the subkey unusable as long as it is cached.
+    /// subkeys without a signature. Certificates from key servers are cached only in this form. Anyone can
+    /// replace a back-signature in the unhashed area; a cached copy with a bad one would make the subkey unusable.
     pub fn retain_verified(&mut self) {
-        self.retain(|primary, signatures, parts| {
+        self.filter_components(|primary, signatures, parts| {
             signatures.retain(|signature| primary.verify_parts(signature, parts));
         });
         for Component { content: key, signatures } in &mut self.subkeys {
@@ -74,7 +74,7 @@ impl Certificate {
 
     /// Calls `retain` with the signatures of each component and the octets that they sign, without signatures of types
     /// that are not valid on the component.
-    fn retain(&mut self, mut retain: impl FnMut(&Key, &mut Vec<SignaturePacket>, &[&[u8]])) {
+    fn filter_components(&mut self, mut retain: impl FnMut(&Key, &mut Vec<SignaturePacket>, &[&[u8]])) {
         let Certificate { primary, direct, user_ids, subkeys } = self;
         let primary_key = &primary.hashed_form[..];
         direct.retain(|signature| matches!(signature.typ, SignatureType::Key | SignatureType::KeyRevocation));

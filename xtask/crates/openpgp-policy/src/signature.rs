@@ -319,7 +319,7 @@ impl SignaturePacket {
             .collect()
     }
 
-    /// Issuer key IDs, upper-case hex; the all-zero ID of an anonymous signer is none.
+    /// Issuer key IDs, upper-case hex; the all-zero ID (anonymous signer) is skipped.
     pub(super) fn issuer_key_ids(&self) -> Vec<String> {
         self.subpackets(kind::ISSUER)
             .map(|packet| hex::encode_upper(&packet.data))

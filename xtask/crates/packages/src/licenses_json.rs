@@ -27,7 +27,7 @@ const MAX_WORD: usize = 500;
 
 /// Reads packages and owners from the compressed file; paths that `tree` does not have are skipped.
 ///
-/// The packages are read one at a time, so the peak is the largest package's text and not that of the whole file.
+/// The packages are read one at a time, so peak memory is that of the largest package and not that of the whole file.
 ///
 /// # Errors
 /// It is not bzip2 or not JSON of the expected shape, or larger than the limits; the message names the file.

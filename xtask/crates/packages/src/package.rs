@@ -48,7 +48,7 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The packages of an image, sorted, with the owner of each path that the image has.
+/// The packages of an image, with the owner of each path that the image has.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PackageSet {
     packages: Vec<Package>,

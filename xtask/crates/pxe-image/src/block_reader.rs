@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use backhand::compression::CompressionAction;
 
 use super::decompress::BLOCKS;
-use super::tables::{BlockSize, FileLayout, Tables, broken, error_text};
+use super::tables::{FileLayout, StoredBlock, Tables, broken, error_text};
 use coreos_types::error::{Result, catch_panic};
 
 /// Reader of file contents; each thread has its own.
@@ -22,7 +22,7 @@ pub(super) struct BlockReader<'a> {
     stored: Vec<u8>,
     block: Vec<u8>,
     /// The offset and size of the block in `block`: callers often read several parts of one block in a row.
-    loaded_block: Option<(u64, BlockSize)>,
+    loaded_block: Option<(u64, StoredBlock)>,
 }
 
 impl<'a> BlockReader<'a> {
@@ -88,7 +88,7 @@ impl<'a> BlockReader<'a> {
     }
 
     /// Loads one block, of at most `full` bytes, into `self.block`.
-    fn load_block(&mut self, at: u64, stored: BlockSize, full: usize) -> Result<()> {
+    fn load_block(&mut self, at: u64, stored: StoredBlock, full: usize) -> Result<()> {
         if self.loaded_block == Some((at, stored)) {
             return Ok(());
         }

@@ -73,7 +73,8 @@ fn read_archives(stream: &mut GzipReader<'_>, temp_dir: &UnlinkedTempDir) -> Res
 /// The device's major and minor number, and the inode number.
 type Inode = (u32, u32, u32);
 
-/// The member `usr.squashfs` of one archive. The data of a file with several names follows one of them, possibly another.
+/// The member `usr.squashfs` of one archive. With hard links, the data follows the
+/// header of one name, which need not be `usr.squashfs`.
 #[derive(Default)]
 struct ImageMember {
     /// The inode of the member `usr.squashfs`; `None` before it is read.

@@ -34,7 +34,7 @@ pub(super) struct FileLayout {
     /// The offset of the first block, in bytes from the start of the squashfs.
     pub(super) start: u64,
     /// The stored size of each block; 0 is a sparse block of zero bytes.
-    pub(super) blocks: Box<[BlockSize]>,
+    pub(super) blocks: Box<[StoredBlock]>,
     /// The index of the fragment block with the file's tail, and the tail's offset in the block.
     pub(super) fragment: Option<(u32, u32)>,
     /// The size of the file in bytes.
@@ -44,20 +44,20 @@ pub(super) struct FileLayout {
 impl FileLayout {
     fn new(start: u64, size: u64, blocks: &[backhand::DataSize], (index, offset): (u32, u32)) -> FileLayout {
         let fragment = (index != NO_FRAGMENT).then_some((index, offset));
-        FileLayout { start, blocks: blocks.iter().map(BlockSize::from).collect(), fragment, size }
+        FileLayout { start, blocks: blocks.iter().map(StoredBlock::from).collect(), fragment, size }
     }
 }
 
 /// The stored size of a block, and whether it is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct BlockSize {
+pub(super) struct StoredBlock {
     pub(super) size: u32,
     pub(super) compressed: bool,
 }
 
-impl From<&backhand::DataSize> for BlockSize {
-    fn from(size: &backhand::DataSize) -> BlockSize {
-        BlockSize { size: size.size(), compressed: !size.uncompressed() }
+impl From<&backhand::DataSize> for StoredBlock {
+    fn from(size: &backhand::DataSize) -> StoredBlock {
+        StoredBlock { size: size.size(), compressed: !size.uncompressed() }
     }
 }
 
@@ -68,7 +68,7 @@ pub(super) struct Tables {
     /// The layout of each regular file, in byte order of the paths.
     pub(super) files: Vec<(UsrPath, FileLayout)>,
     /// The offset and stored size of each fragment block.
-    pub(super) fragments: Vec<(u64, BlockSize)>,
+    pub(super) fragments: Vec<(u64, StoredBlock)>,
     /// The size of a whole block in bytes.
     pub(super) block_size: u32,
     /// The compressor of the blocks.
@@ -98,7 +98,12 @@ pub(super) fn read(file: &File) -> Result<Tables> {
     Ok(Tables {
         tree,
         files,
-        fragments: squashfs.fragments.iter().flatten().map(|f| (f.start, BlockSize::from(&f.size))).collect(),
+        fragments: squashfs
+            .fragments
+            .iter()
+            .flatten()
+            .map(|f| (f.start, StoredBlock::from(&f.size)))
+            .collect(),
         block_size: squashfs.superblock.block_size,
         compressor: squashfs.superblock.compressor,
     })

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::elf::ElfStub;
 use super::identity_files::identity_files;
-use super::package_database;
+use super::licenses_json;
 use coreos_types::release::{Board, Release};
 use coreos_types::vendor::Vendor;
 use usr::file_info;
@@ -135,12 +135,12 @@ impl ImageSpec {
     /// names. The published list of packages has the same packages.
     #[must_use]
     pub fn with_package_database(self) -> ImageSpec {
-        let bytes = package_database::compressed(&self.files_and_targets(), &self.systemd);
-        self.put(package_database::PATH, Content::Bytes(bytes))
+        let bytes = licenses_json::compressed(&self.files_and_targets(), &self.systemd);
+        self.put(licenses_json::PATH, Content::Bytes(bytes))
     }
 
     /// Every file and symlink, with the target of a symlink.
-    pub(super) fn files_and_targets(&self) -> Vec<package_database::File<'_>> {
+    pub(super) fn files_and_targets(&self) -> Vec<licenses_json::File<'_>> {
         self.files
             .iter()
             .map(|(path, content)| match content {

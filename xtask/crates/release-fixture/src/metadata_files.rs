@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::identity_files::version_id;
 use super::image::{Content, ImageSpec};
-use super::package_database;
+use super::licenses_json;
 
 /// `version.txt`: shell assignments (coreos/scripts `build_image`).
 pub(super) fn version_txt(image: &ImageSpec) -> String {
@@ -64,10 +64,9 @@ pub(super) fn packages(image: &ImageSpec) -> String {
     let fixed =
         [("app-shells/bash", "4.3_p42"), ("sys-apps/systemd", &image.systemd), ("sys-libs/glibc", "2.21-r2")];
     let fixed = fixed.map(|(name, version)| (name.to_owned(), version.to_owned()));
-    let all: BTreeSet<(String, String)> =
-        package_database::packages(&image.files_and_targets(), &image.systemd)
-            .into_keys()
-            .chain(fixed)
-            .collect();
+    let all: BTreeSet<(String, String)> = licenses_json::packages(&image.files_and_targets(), &image.systemd)
+        .into_keys()
+        .chain(fixed)
+        .collect();
     all.iter().map(|(name, version)| format!("{name}-{version}::{repository}\n")).collect()
 }

@@ -1,7 +1,7 @@
 //! A release server on loopback: HTTP/1.1 (RFC 9110, RFC 9112) as far as a download needs it.
 //!
 //! GET and HEAD, one request per connection, ranges with `If-Range`, `ETag` and `Last-Modified`. A test can script
-//! failures with [`Server::trouble`]; see [`Misbehavior`].
+//! failures with [`Server::misbehave`]; see [`Misbehavior`].
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -39,7 +39,7 @@ struct State {
 struct Content {
     site: Site,
     /// The scripted failures by path: the remaining number of times, and the failure.
-    troubles: BTreeMap<String, VecDeque<(usize, Misbehavior)>>,
+    misbehaviors: BTreeMap<String, VecDeque<(usize, Misbehavior)>>,
     requests: Vec<Request>,
     /// The rate of every body in bytes per second.
     speed: Option<u64>,
@@ -54,7 +54,7 @@ impl Server {
         let failed = || "cannot start the release server on 127.0.0.1";
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).with_context(failed)?;
         let address = listener.local_addr().with_context(failed)?;
-        let content = Content { site, troubles: BTreeMap::new(), requests: Vec::new(), speed: None };
+        let content = Content { site, misbehaviors: BTreeMap::new(), requests: Vec::new(), speed: None };
         let state = Arc::new(State { stop: AtomicBool::new(false), content: Mutex::new(content) });
         let shared = Arc::clone(&state);
         let accepting = std::thread::Builder::new()
@@ -81,8 +81,8 @@ impl Server {
 
     /// Scripts a failure of the next `times` requests for a path (`usize::MAX`: all of them), after the failures scripted
     /// for this path before.
-    pub fn trouble(&self, path: &str, times: usize, trouble: Misbehavior) {
-        self.state.content().troubles.entry(path.to_owned()).or_default().push_back((times, trouble));
+    pub fn misbehave(&self, path: &str, times: usize, misbehavior: Misbehavior) {
+        self.state.content().misbehaviors.entry(path.to_owned()).or_default().push_back((times, misbehavior));
     }
 
     /// Limits the rate of every body, in bytes per second.
@@ -130,15 +130,15 @@ impl State {
 }
 
 impl Content {
-    fn next_trouble(&mut self, path: &str) -> Option<Misbehavior> {
-        let queue = self.troubles.get_mut(path)?;
-        let (times, trouble) = queue.front_mut()?;
-        let trouble = trouble.clone();
+    fn next_misbehavior(&mut self, path: &str) -> Option<Misbehavior> {
+        let queue = self.misbehaviors.get_mut(path)?;
+        let (times, misbehavior) = queue.front_mut()?;
+        let misbehavior = misbehavior.clone();
         *times = times.saturating_sub(1);
         if *times == 0 {
             queue.pop_front();
         }
-        Some(trouble)
+        Some(misbehavior)
     }
 }
 
@@ -157,14 +157,14 @@ fn serve(stream: TcpStream, state: &State) -> std::io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     stream.set_nodelay(true)?;
     let Some(request) = Request::read(&stream)? else { return Ok(()) };
-    let (trouble, bytes, speed) = {
+    let (misbehavior, bytes, speed) = {
         let mut content = state.content();
         content.requests.push(request.clone());
-        let trouble = content.next_trouble(&request.path);
-        if let Some(Misbehavior::ChangeEntity(bytes)) = &trouble {
+        let misbehavior = content.next_misbehavior(&request.path);
+        if let Some(Misbehavior::ChangeEntity(bytes)) = &misbehavior {
             content.site.insert(request.path.clone(), bytes.clone());
         }
-        (trouble, content.site.get(&request.path).cloned(), content.speed)
+        (misbehavior, content.site.get(&request.path).cloned(), content.speed)
     };
-    Exchange { stream, request: &request, state, speed, trouble }.answer(bytes)
+    Exchange { stream, request: &request, state, speed, misbehavior }.answer(bytes)
 }

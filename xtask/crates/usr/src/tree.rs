@@ -163,7 +163,7 @@ impl UsrTree {
 
     /// The content info of the regular file at exactly this path; `None` for any other path. A file that was not read
     /// yet is read now. A file that cannot be read counts as [`FileInfo::Other`]; [`UsrTree::read_error`] then has the
-    /// reason, and every caller that writes something has to raise it first.
+    /// reason, and every caller calls it before writing any result.
     pub fn file_info(&self, path: &str) -> Option<&FileInfo> {
         let (path, node) = self.nodes.get_key_value(path)?;
         let NodeKind::File { info, .. } = &node.kind else { return None };

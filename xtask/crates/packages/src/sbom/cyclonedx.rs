@@ -4,7 +4,7 @@ use coreos_types::release::Flavor;
 use serde_json::{Value, json};
 use usr::path::UsrPath;
 
-use super::{BoardBom, Entry, Source, creation_time, package_url, split_digest};
+use super::{BoardBom, FileContent, Source, creation_time, package_url, split_digest};
 use crate::Package;
 
 /// The document: the flavors, the images, the packages with their files, and files without an owner.
@@ -14,7 +14,7 @@ pub(super) fn document(boards: &[BoardBom<'_>], tool_version: &str) -> Value {
     for bom in boards {
         components.extend(bom.flavors.keys().map(|flavor| flavor_component(bom, flavor)));
         components.push(image(&bom.source));
-        let owned = bom.owned();
+        let owned = bom.packages_with_paths();
         components.extend(owned.values().map(|(package, paths)| component(bom, package, paths)));
         let orphans = bom.entries.keys().filter(|path| bom.packages.owner(path).is_none());
         components.extend(orphans.filter_map(|path| file(bom, path)));
@@ -103,7 +103,7 @@ fn component(bom: &BoardBom<'_>, package: &Package, paths: &[&UsrPath]) -> Value
 /// A regular file with the flavors that take it; `None` for a link.
 fn file(bom: &BoardBom<'_>, path: &UsrPath) -> Option<Value> {
     match bom.entries.get(path)? {
-        Entry::File { sha256, .. } => {
+        FileContent::File { sha256, .. } => {
             let flavors: Vec<&str> = bom.flavors_with(&[path]).iter().map(|flavor| flavor.as_str()).collect();
             Some(json!({
                 "type": "file",
@@ -113,6 +113,6 @@ fn file(bom: &BoardBom<'_>, path: &UsrPath) -> Option<Value> {
                 "properties": [property("flavors", &flavors.join(","))],
             }))
         }
-        Entry::Symlink(_) => None,
+        FileContent::Symlink(_) => None,
     }
 }

@@ -41,7 +41,7 @@ pub struct Source {
 
 /// A file of the flavor.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Entry {
+pub enum FileContent {
     /// A regular file and the hex SHA-256 of its content.
     File {
         /// 64 lower-case hex digits.
@@ -59,7 +59,7 @@ pub struct BoardBom<'a> {
     /// The image.
     pub source: Source,
     /// The files and links that any flavor takes.
-    pub entries: BTreeMap<UsrPath, Entry>,
+    pub entries: BTreeMap<UsrPath, FileContent>,
     /// The paths that each flavor takes.
     pub flavors: BTreeMap<Flavor, BTreeSet<UsrPath>>,
     /// The packages of the image, with owners.
@@ -90,7 +90,7 @@ impl BoardBom<'_> {
     }
 
     /// The packages of which any flavor takes a path, by name and version, each with these paths.
-    fn owned(&self) -> BTreeMap<(&str, &str), (&Package, Vec<&UsrPath>)> {
+    fn packages_with_paths(&self) -> BTreeMap<(&str, &str), (&Package, Vec<&UsrPath>)> {
         let mut owned: BTreeMap<_, (&Package, Vec<&UsrPath>)> = BTreeMap::new();
         for path in self.entries.keys() {
             if let Some(package) = self.packages.owner(path) {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use coreos_types::release::Flavor;
 use usr::path::UsrPath;
 
-use super::{BoardBom, Entry, Source, creation_time, package_url, split_digest};
+use super::{BoardBom, FileContent, Source, creation_time, package_url, split_digest};
 use crate::Package;
 
 /// The document: each flavor as a package that contains files, the image that it is taken from, and the packages that
@@ -56,7 +56,7 @@ impl Parts {
         self.packages.push(image(&bom.source, &image_id));
         let mut ids: BTreeMap<&UsrPath, String> = BTreeMap::new();
         for (path, entry) in &bom.entries {
-            let Entry::File { sha256, sha1 } = entry else { continue };
+            let FileContent::File { sha256, sha1 } = entry else { continue };
             let id = format!("SPDXRef-File-{board}-{}", ids.len());
             self.files.push(json!({
                 "SPDXID": id,
@@ -76,7 +76,7 @@ impl Parts {
             let files = taken.iter().filter_map(|path| ids.get(path));
             self.links.extend(files.map(|file| relationship(&id, "CONTAINS", file)));
         }
-        for (number, (package, paths)) in bom.owned().into_values().enumerate() {
+        for (number, (package, paths)) in bom.packages_with_paths().into_values().enumerate() {
             let id = format!("SPDXRef-Package-{board}-{number}");
             self.packages.push(component(&bom.source, package, &id));
             self.licenses.extend(package.licenses.iter().cloned());
@@ -156,8 +156,8 @@ fn verification_code(bom: &BoardBom<'_>, taken: &BTreeSet<UsrPath>) -> String {
     let mut sums: Vec<&str> = taken
         .iter()
         .filter_map(|path| match bom.entries.get(path)? {
-            Entry::File { sha1, .. } => Some(sha1.as_str()),
-            Entry::Symlink(_) => None,
+            FileContent::File { sha1, .. } => Some(sha1.as_str()),
+            FileContent::Symlink(_) => None,
         })
         .collect();
     sums.sort_unstable();

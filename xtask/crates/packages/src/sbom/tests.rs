@@ -11,10 +11,10 @@ fn packages() -> PackageSet {
 }
 
 fn bom(format: Format) -> Value {
-    let file = |digit: &str| Entry::File { sha256: digit.repeat(64), sha1: digit.repeat(40) };
+    let file = |digit: &str| FileContent::File { sha256: digit.repeat(64), sha1: digit.repeat(40) };
     let entries = [
         ("bin/own", file("b")),
-        ("lib64/libpam.so.0", Entry::Symlink("libpam.so.0.85.1".to_owned())),
+        ("lib64/libpam.so.0", FileContent::Symlink("libpam.so.0.85.1".to_owned())),
         ("lib64/libpam.so.0.85.1", file("a")),
     ]
     .map(|(path, entry)| (UsrPath::new(path).unwrap(), entry));
@@ -33,7 +33,7 @@ fn bom(format: Format) -> Value {
         signer: Some(signer),
     };
     let flavor = Flavor::from_dir_name("usr_from_coreos").unwrap();
-    let entries: BTreeMap<UsrPath, Entry> = entries.into();
+    let entries: BTreeMap<UsrPath, FileContent> = entries.into();
     let flavors = BTreeMap::from([(flavor, entries.keys().cloned().collect())]);
     let board = BoardBom { source, entries, flavors, packages: &packages() };
     let text = render(std::slice::from_ref(&board), "0.1.0", format);

@@ -27,8 +27,8 @@ pub(super) fn write(info: &ElfInfo) -> Vec<u8> {
         segments.push((elf::PT_DYNAMIC, writer.append_dynamic()));
     }
     segments[0].1.end = writer.file.len() as u64;
-    let headers = segments.iter().flat_map(|(kind, place)| writer.segment(*kind, place));
-    let headers: Vec<u8> = writer.header(count).into_iter().chain(headers).collect();
+    let headers = segments.iter().flat_map(|(kind, place)| writer.program_header(*kind, place));
+    let headers: Vec<u8> = writer.elf_header(count).into_iter().chain(headers).collect();
     writer.file[..headers.len()].copy_from_slice(&headers);
     writer.file
 }
@@ -99,13 +99,13 @@ impl Writer<'_> {
         self.append(&words)
     }
 
-    fn header(&self, segments: u64) -> Vec<u8> {
+    fn elf_header(&self, segment_count: u64) -> Vec<u8> {
         let class = if self.info.is_64 { elf::ELFCLASS64 } else { elf::ELFCLASS32 };
         let mut ident = [elf::ELFMAG, [class.0, elf::ELFDATA2LSB.0, 1, 0]].concat();
         ident.resize(16, 0);
         // A program without a loader is a fixed executable, anything else can be anywhere.
         let kind = if self.info.dynamic { elf::ET_DYN } else { elf::ET_EXEC };
-        let sizes = [self.header_size(), self.segment_size(), segments, 0, 0, 0].map(|size| size as u16);
+        let sizes = [self.header_size(), self.segment_size(), segment_count, 0, 0, 0].map(|size| size as u16);
         [
             ident,
             u16s(&[kind.0, self.info.machine]),
@@ -117,7 +117,7 @@ impl Writer<'_> {
         .concat()
     }
 
-    fn segment(&self, kind: elf::ProgramType, place: &Range<u64>) -> Vec<u8> {
+    fn program_header(&self, kind: elf::ProgramType, place: &Range<u64>) -> Vec<u8> {
         let align = match kind {
             elf::PT_LOAD => 4096,
             elf::PT_NOTE => 4,

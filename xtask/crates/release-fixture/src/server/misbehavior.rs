@@ -10,7 +10,7 @@ pub enum Misbehavior {
     /// The connection ends after this number of bytes of the body.
     CutAfter(u64),
     /// The connection ends after this number of bytes of the body, without `ETag` and `Last-Modified`.
-    CutUnnamed(u64),
+    CutWithoutValidators(u64),
     /// The body stalls after this number of bytes, on an open connection.
     StallAfter(u64),
     /// The server waits this long before the response.

@@ -13,7 +13,7 @@ pub(super) struct Exchange<'a> {
     pub(super) request: &'a Request,
     pub(super) state: &'a State,
     pub(super) speed: Option<u64>,
-    pub(super) trouble: Option<Misbehavior>,
+    pub(super) misbehavior: Option<Misbehavior>,
 }
 
 /// A response head and its part of the body.
@@ -32,11 +32,11 @@ const HTML: &[u8] =
 impl Exchange<'_> {
     /// Sends the response: `bytes` is the file, `None` a 404.
     pub(super) fn answer(&self, bytes: Option<Vec<u8>>) -> std::io::Result<()> {
-        if let Some(Misbehavior::Wait(time)) = &self.trouble {
+        if let Some(Misbehavior::Wait(time)) = &self.misbehavior {
             self.state.sleep(*time);
         }
         let is_read = matches!(self.request.method.as_str(), "GET" | "HEAD");
-        self.send(&match (&self.trouble, &bytes) {
+        self.send(&match (&self.misbehavior, &bytes) {
             (Some(Misbehavior::Status(status, retry_after)), _) => {
                 let retry_after = retry_after.clone().map(|after| ("Retry-After", after));
                 Answer::text(*status, b"out of order\n", retry_after)
@@ -56,33 +56,34 @@ impl Exchange<'_> {
 
     /// The file, or the requested range of it (RFC 9110, sections 13.1.5 and 14.2).
     fn file<'b>(&self, bytes: &'b [u8]) -> Answer<'b> {
-        let trouble = self.trouble.as_ref();
+        let misbehavior = self.misbehavior.as_ref();
         let (etag, modified) = validators(bytes);
         let mut answer =
             Answer { status: 200, headers: Vec::new(), body: bytes, length: Some(bytes.len() as u64) };
         let total = bytes.len() as u64;
         let same = self.request.header("if-range").is_none_or(|seen| seen == etag || seen == modified);
-        let ignored = trouble == Some(&Misbehavior::IgnoreRange);
+        let ignored = misbehavior == Some(&Misbehavior::IgnoreRange);
         match self.request.range_from().filter(|_| same && !ignored) {
             Some(from) if from >= total => {
                 let range = ("Content-Range", format!("bytes */{total}"));
                 answer = Answer::text(416, b"past the end\n", Some(range));
             }
             Some(from) => {
-                let said = if let Some(Misbehavior::WrongRange(said)) = trouble { *said } else { from };
+                let start =
+                    if let Some(Misbehavior::WrongRange(start)) = misbehavior { *start } else { from };
                 answer.status = 206;
                 answer.body = &bytes[from as usize..];
                 answer.length = Some(total - from);
-                answer.headers.push(("Content-Range", format!("bytes {said}-{}/{total}", total - 1)));
+                answer.headers.push(("Content-Range", format!("bytes {start}-{}/{total}", total - 1)));
             }
             None => {}
         }
         answer.headers.push(("Content-Type", String::from("application/octet-stream")));
         answer.headers.push(("Accept-Ranges", String::from("bytes")));
-        if !matches!(trouble, Some(Misbehavior::NoValidators | Misbehavior::CutUnnamed(_))) {
+        if !matches!(misbehavior, Some(Misbehavior::NoValidators | Misbehavior::CutWithoutValidators(_))) {
             answer.headers.extend([("ETag", etag), ("Last-Modified", modified)]);
         }
-        match trouble {
+        match misbehavior {
             Some(Misbehavior::WrongLength(length)) => answer.length = Some(*length),
             Some(Misbehavior::NoLength) => answer.length = None,
             Some(Misbehavior::GzipEncoding) => {
@@ -94,14 +95,14 @@ impl Exchange<'_> {
     }
 
     fn send(&self, answer: &Answer<'_>) -> std::io::Result<()> {
-        let (mut stream, trouble) = (&self.stream, self.trouble.as_ref());
+        let (mut stream, misbehavior) = (&self.stream, self.misbehavior.as_ref());
         stream.write_all(answer.head().as_bytes())?;
         if self.request.method == "HEAD" {
             return stream.flush();
         }
-        let speed = if let Some(Misbehavior::Slow(speed)) = trouble { Some(*speed) } else { self.speed };
-        match trouble {
-            Some(Misbehavior::CutAfter(count) | Misbehavior::CutUnnamed(count)) => {
+        let speed = if let Some(Misbehavior::Slow(speed)) = misbehavior { Some(*speed) } else { self.speed };
+        match misbehavior {
+            Some(Misbehavior::CutAfter(count) | Misbehavior::CutWithoutValidators(count)) => {
                 self.write(first(answer.body, *count), speed)?;
                 return stream.shutdown(Shutdown::Both);
             }

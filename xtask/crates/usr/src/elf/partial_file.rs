@@ -57,7 +57,7 @@ impl PartialFile {
     }
 
     /// The bytes from `at` to the end of the window that has most of them.
-    fn from(&self, at: u64) -> &[u8] {
+    fn window_from(&self, at: u64) -> &[u8] {
         let rests = self.read.iter().filter_map(|(start, bytes)| {
             let inside = usize::try_from(at.checked_sub(*start)?).ok()?;
             bytes.get(inside..)
@@ -83,13 +83,13 @@ impl<'a> ReadRef<'a> for &'a PartialFile {
         if size == 0 {
             return Ok(&[]);
         }
-        self.from(offset).get(..length).ok_or_else(|| self.request(offset..end))
+        self.window_from(offset).get(..length).ok_or_else(|| self.request(offset..end))
     }
 
     fn read_bytes_at_until(self, range: Range<u64>, delimiter: u8) -> Result<&'a [u8], ()> {
         let range = range.start..range.end.min(self.size);
         let max = usize::try_from(range.end.checked_sub(range.start).ok_or(())?).map_err(|_| ())?;
-        let rest = self.from(range.start);
+        let rest = self.window_from(range.start);
         let window = &rest[..rest.len().min(max)];
         match window.iter().position(|&byte| byte == delimiter) {
             Some(length) => Ok(&window[..length]),

@@ -204,7 +204,7 @@ impl<'l, 'a> LinkMap<'l, 'a> {
         self.default_dirs = self.loader.default_dirs(known, self.platform);
         if !self.is_secure {
             let dirs = self.loader.env_dirs();
-            self.env_dirs = self.with_hwcaps(dirs).into();
+            self.env_dirs = self.with_legacy_hwcaps(dirs).into();
         }
     }
 

@@ -104,7 +104,7 @@ impl LinkMap<'_, '_> {
                 dirs.push(dir);
             }
         }
-        self.with_hwcaps(dirs)
+        self.with_legacy_hwcaps(dirs)
     }
 
     fn is_system_dir(&self, directory: &str) -> bool {
@@ -123,7 +123,7 @@ impl LinkMap<'_, '_> {
         self.default_dirs.iter().filter_map(SearchDir::built_in).any(is_within)
     }
 
-    pub(super) fn with_hwcaps(&self, dirs: Vec<SearchDir>) -> Vec<SearchDir> {
+    pub(super) fn with_legacy_hwcaps(&self, dirs: Vec<SearchDir>) -> Vec<SearchDir> {
         if self.has_legacy_hwcaps { self.loader.with_legacy_hwcaps(dirs, self.platform) } else { dirs }
     }
 

@@ -51,13 +51,13 @@ type Packages<'a> = BTreeMap<(String, String), Vec<File<'a>>>;
 pub(super) fn packages<'a>(files: &[File<'a>], systemd: &str) -> Packages<'a> {
     let mut versions: BTreeMap<&str, &str> = BTreeMap::new();
     let regular = files.iter().filter(|(_, target)| target.is_none());
-    for (stem, version) in regular.filter_map(|(path, _)| library(path.name())) {
+    for (stem, version) in regular.filter_map(|(path, _)| parse_library_name(path.name())) {
         let known = versions.entry(stem).or_default();
         *known = (*known).max(version);
     }
     let mut packages = Packages::new();
     for &(path, target) in files {
-        let package = match library(path.name()) {
+        let package = match parse_library_name(path.name()) {
             Some((stem, _)) if GLIBC.contains(&stem) => {
                 Some(("sys-libs/glibc".to_owned(), "2.21-r2".to_owned()))
             }
@@ -85,7 +85,7 @@ fn program(path: &UsrPath, systemd: &str) -> Option<(String, String)> {
 }
 
 /// Stem and version of a library's name: `libpam`, `0.84.1` of `libpam.so.0.84.1`; `libc`, `2.21` of `libc-2.21.so`.
-fn library(name: &str) -> Option<(&str, &str)> {
+fn parse_library_name(name: &str) -> Option<(&str, &str)> {
     let (stem, version) = name.split_once(".so")?;
     let version = version.strip_prefix('.').unwrap_or(version);
     let starts_version = |(_, version): &(&str, &str)| version.starts_with(|c: char| c.is_ascii_digit());
