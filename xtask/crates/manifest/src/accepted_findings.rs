@@ -168,9 +168,8 @@ impl AcceptedFindings {
 mod tests {
     use super::*;
 
-    #[test]
-    fn entry_is_valid_through_its_last_day() {
-        let entry = |expires: Option<&str>| AcceptedFinding {
+    fn entry(expires: Option<&str>) -> AcceptedFinding {
+        AcceptedFinding {
             kind: FindingKind::Tidy,
             path: "bin/x".to_owned(),
             manifest: None,
@@ -179,7 +178,26 @@ mod tests {
             reason: "r".to_owned(),
             expires: expires.map(str::to_owned),
             lines: (1, 4),
-        };
+        }
+    }
+
+    #[test]
+    fn patterns_above_the_limit_accept_nothing() {
+        let accepted = AcceptedFindings::new(vec![entry(None)], "2026-11-28");
+        let flavor = Flavor::from_dir_name("usr_from_coreos").unwrap();
+        let site = FindingSite { board: Board::Amd64, flavor: &flavor, file: "m", line: None };
+        assert!(!accepted.accepts(FindingKind::Tidy, site, "bin/y"));
+        accepted.steps.0.store(MAX_STEPS + 1, Ordering::Relaxed);
+        // What may be accepted is not fixed.
+        assert!(accepted.accepts(FindingKind::Tidy, site, "bin/y"));
+        assert!(!accepted.accepts(FindingKind::Missing, site, "bin/y"));
+        let (open, accepted) = accepted.split(Vec::new(), |_| true);
+        assert_eq!((open.len(), accepted.len()), (1, 0));
+        assert!(open[0].message.ends_with("takes too long: nothing is accepted"), "{}", open[0].message);
+    }
+
+    #[test]
+    fn entry_is_valid_through_its_last_day() {
         for (expires, expected) in [
             (None, false),
             (Some("2026-11-27"), true),

@@ -144,6 +144,22 @@ fn lookups_of_all_programs_are_bounded() {
 }
 
 #[test]
+fn includes_of_ld_so_conf_are_bounded() {
+    let directories = (0..100).map(|at| format!("/usr/d{at}")).collect::<Vec<_>>().join("|");
+    let files = (0..100).map(|at| format!("etc/d/f{at} plain\n")).collect::<String>();
+    let tree = image(&format!(
+        "etc/ld.so.conf text include /etc/ld.so.conf* /etc/ld.so.conf*|{directories}\n\
+         etc/ld.so.conf.d/a text {}\n{files}bin/p elf needed=libx.so",
+        "include /etc/d/*|".repeat(500)
+    ));
+    let missing = load(&tree, "bin/p").missing;
+    assert_eq!(
+        missing[0].searched.iter().filter(|directory| directory.ends_with("(ld.so.conf)")).count(),
+        64
+    );
+}
+
+#[test]
 fn long_tokens_and_many_links_are_bounded() {
     let origin = format!("{}/p", ["d".repeat(250).as_str(); 12].join("/"));
     let element = ["$ORIGIN"; 500].join("/");
