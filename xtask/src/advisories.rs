@@ -132,7 +132,7 @@ fn download(comparison: &PackageComparison<'_>, url: &str) -> Result<(Advisories
     if let Some((advisories, _)) = stored.take_if(|(_, age)| *age < FRESH) {
         return Ok((advisories, None));
     }
-    let error = match store.client.get_optional_bytes(url, MAX_LEN) {
+    let error = match store.client.get_bytes_without_retry(url, MAX_LEN) {
         Ok(Some(json)) => {
             let notes = ReleaseNotes::parse(&json)?;
             let store_in = |path: PathBuf| atomic_file::write(&path, notes.visited(from, to));

@@ -38,8 +38,8 @@ impl ImageStore<'_> {
     ///
     /// # Errors
     /// As [`ImageStore::fetch_signed`].
-    pub fn fetch_signed_optional(&self, url: &str) -> Result<Option<(Vec<u8>, Signer)>> {
-        self.fetch_signed_with(url, |url, max_len| self.client.get_optional_bytes(url, max_len))
+    pub fn fetch_signed_without_retry(&self, url: &str) -> Result<Option<(Vec<u8>, Signer)>> {
+        self.fetch_signed_with(url, |url, max_len| self.client.get_bytes_without_retry(url, max_len))
     }
 
     fn fetch_signed_with(

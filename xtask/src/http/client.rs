@@ -9,11 +9,10 @@ use ureq::typestate::AgentScope;
 use ureq::unversioned::transport::{Connector, DefaultConnector};
 use ureq::{Agent, Body, Proxy};
 
-use super::address::{CheckedResolver, is_private_name};
 use super::error::{OTHER_MIRROR, RequestError, RequestResult, Route, not_public};
 use super::proxy::{ProxyConfig, ProxyServer};
-use super::response::header_text;
-use super::resume::ResumePoint;
+use super::public_address::{PublicResolver, is_private_name};
+use super::response::{ResumePoint, header_text};
 use super::retry::{RetryPolicy, parse_retry_after};
 use super::tls::{self, CaBundle};
 use super::transport::{Deadline, Guard};
@@ -138,9 +137,9 @@ impl Client {
         let mut next = first.clone().with_plus_encoded();
         let mut previous: Option<Url> = None;
         for _ in 0..=MAX_REDIRECTS {
-            let public_only = self.check_hop(&next, previous.as_ref())?;
+            let public_host = self.check_hop(&next, previous.as_ref())?;
             let policy = policy.capped_at(end.saturating_duration_since(Instant::now()));
-            let received = self.send(next, resume, policy, public_only)?;
+            let received = self.send(next, resume, policy, public_host)?;
             let status = received.response.status();
             if !status.is_redirection() || status.as_u16() == 304 {
                 return Ok(received);
@@ -159,18 +158,19 @@ impl Client {
         Err(error.with_hint(OTHER_MIRROR).into())
     }
 
-    /// Checks the URL of one hop, and returns whether its host must have public addresses only.
-    fn check_hop(&self, url: &Url, previous: Option<&Url>) -> Result<bool> {
+    /// Checks the URL of one hop. Returns its host if that must have public addresses only.
+    fn check_hop(&self, url: &Url, previous: Option<&Url>) -> Result<Option<String>> {
         self.check_scheme(url, previous)?;
-        let is_trusted = |hosts: &Vec<String>| hosts.iter().any(|host| host == url.host());
-        let public_only =
-            previous.is_some() && self.config.trusted_hosts.as_ref().is_some_and(|hosts| !is_trusted(hosts));
-        if public_only && is_private_name(url.host()) {
+        let trusted = self.config.trusted_hosts.as_ref().filter(|_| previous.is_some());
+        if trusted.is_none_or(|hosts| hosts.iter().any(|host| host == url.host())) {
+            return Ok(None);
+        }
+        if is_private_name(url.host()) {
             return Err(not_public(Error::failed(format!("refusing the redirect to {url}")).with_cause(
                 "the URL comes from the tree of --repo, which must not redirect to loopback or private addresses",
             )));
         }
-        Ok(public_only)
+        Ok(Some(url.host().to_owned()))
     }
 
     fn check_scheme(&self, url: &Url, previous: Option<&Url>) -> Result<()> {
@@ -194,7 +194,7 @@ impl Client {
         url: Url,
         resume: Option<&ResumePoint>,
         policy: RetryPolicy,
-        public_only: bool,
+        public_host: Option<String>,
     ) -> RequestResult<Received> {
         let proxy = self.config.proxies.for_url(&url)?;
         let forwarded = proxy.as_ref().and_then(|proxy| proxy.forwarding_origin(&url));
@@ -209,8 +209,8 @@ impl Client {
         let deadline = Deadline::new(policy.overhead_timeout);
         let guard =
             Guard { deadline: deadline.clone(), absolute_form: forwarded.as_ref().map(|_| url.origin()) };
-        let resolver = CheckedResolver::new(public_only.then(|| url.host().to_owned()));
-        let agent = Agent::with_parts(config.build(), DefaultConnector::new().chain(guard), resolver);
+        let connector = DefaultConnector::new().chain(guard);
+        let agent = Agent::with_parts(config.build(), connector, PublicResolver::new(public_host));
         let target = format!("{}{}", forwarded.clone().unwrap_or_else(|| url.origin()), url.path_and_query());
         let mut request = agent.get(target);
         if forwarded.is_some() {
@@ -224,8 +224,8 @@ impl Client {
                 .header("Range", format!("bytes={}-", resume.at))
                 .header("If-Range", &resume.validator);
         }
-        let route = Route { url, proxy: proxy.map(|proxy| proxy.shown) };
-        let response = request.call().map_err(|error| RequestError::from_ureq(&route, &error))?;
+        let route = Route { url, proxy: proxy.map(|proxy| proxy.redacted) };
+        let response = request.call().map_err(|error| RequestError::from_request(&route, &error))?;
         self.log(|| Event::Response(describe(&route.url, &response, resume)));
         match response.status().as_u16() {
             // The statuses that curl --retry retries, and those of Cloudflare for an origin that is down.

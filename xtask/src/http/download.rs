@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::client::{Client, Event};
 use super::error::{RequestError, RequestResult};
-use super::response::{self, BodyHeaders, Disposition, RestartReason, classify};
-use super::resume::ResumePoint;
+use super::response::{self, BodyHeaders, Disposition, RestartReason, ResumePoint, classify};
 use super::retry::{RateMeter, RetryPolicy};
 use super::transport::Deadline;
 use super::url::Url;
@@ -82,12 +81,12 @@ impl Client {
         found.ok_or_else(|| Error::failed(format!("{} has no certificate", super::redact(url))))
     }
 
-    /// As [`Client::get_bytes`], for a file without which the run goes on: without retries, and within 30 s.
+    /// As [`Client::get_bytes`] for an optional file: without retries, and within 30 s.
     ///
     /// # Errors
     /// As [`Client::get`].
-    pub fn get_optional_bytes(&self, url: &str, max_len: u64) -> Result<Option<Vec<u8>>> {
-        self.get_bytes_within(url, max_len, self.retry_policy().for_optional_file())
+    pub fn get_bytes_without_retry(&self, url: &str, max_len: u64) -> Result<Option<Vec<u8>>> {
+        self.get_bytes_within(url, max_len, self.retry_policy().without_retry())
     }
 
     fn get_bytes_within(&self, url: &str, max_len: u64, policy: RetryPolicy) -> Result<Option<Vec<u8>>> {
@@ -310,7 +309,7 @@ impl Download<'_> {
         }
     }
 
-    /// The time that remains for the download without a further byte.
+    /// The time until `progress_timeout` without a byte, or `total_timeout`, whichever is first.
     fn time_left(&self) -> Duration {
         let left = self.policy.progress_timeout.saturating_sub(self.last_progress.elapsed());
         let total = self.policy.total_timeout.map(|limit| limit.saturating_sub(self.started.elapsed()));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustls::CertificateError;
 use ureq::Timeout;
 
-use super::address::{LookupError, NotPublic};
+use super::public_address::ResolveError;
 use super::url::Url;
 use coreos_types::error::Error;
 use coreos_types::vendor::Vendor;
@@ -48,6 +48,7 @@ pub(super) type RequestResult<T> = std::result::Result<T, RequestError>;
 
 /// A hint for responses that a mirror should not send.
 pub(super) const OTHER_MIRROR: &str = "use another mirror: --mirror URL";
+pub(super) const CHECK_URL: &str = "check the URL, or use another mirror: --mirror URL";
 
 /// An error that no retry changes.
 impl From<Error> for RequestError {
@@ -61,11 +62,21 @@ impl RequestError {
         RequestError { error, is_transient: true, retry_after: None, max_retries: u32::MAX }
     }
 
-    /// Converts an error of the HTTP library.
-    pub(super) fn from_ureq(route: &Route, error: &ureq::Error) -> RequestError {
-        let failed = route.error();
+    /// Converts an error of the HTTP library before a response.
+    pub(super) fn from_request(route: &Route, error: &ureq::Error) -> RequestError {
+        let unknown_host = || unknown_host(route.error(), route);
         match error {
-            ureq::Error::HostNotFound => RequestError::from(unknown_host(failed, route)),
+            ureq::Error::HostNotFound => unknown_host().into(),
+            ureq::Error::Other(other) if matches!(other.downcast_ref(), Some(ResolveError::Lookup(_))) => {
+                let error = unknown_host().with_cause(other);
+                RequestError { max_retries: MAX_LOOKUP_RETRIES, ..RequestError::transient(error) }
+            }
+            other => RequestError::from_ureq(route.error(), other),
+        }
+    }
+
+    fn from_ureq(failed: Error, error: &ureq::Error) -> RequestError {
+        match error {
             ureq::Error::Io(io) => RequestError::from_io(failed, io),
             ureq::Error::Timeout(limit) => {
                 RequestError::transient(failed.with_cause(describe_timeout(*limit)))
@@ -73,27 +84,16 @@ impl RequestError {
             ureq::Error::ConnectionFailed => RequestError::transient(failed.with_cause(error)),
             // A retry would get the same malformed response; a closed connection is `Io`.
             ureq::Error::Protocol(_) | ureq::Error::BodyStalled | ureq::Error::LargeResponseHeader(..) => {
-                RequestError::from(
-                    failed
-                        .with_cause(format!("the response is not valid HTTP: {error}"))
-                        .with_hint("check the URL, or use another mirror: --mirror URL"),
-                )
+                let why = format!("the response is not valid HTTP: {error}");
+                failed.with_cause(why).with_hint(CHECK_URL).into()
             }
-            ureq::Error::ConnectProxyFailed(why) => {
-                RequestError::from(failed.with_cause(why).with_hint(CHECK_PROXY))
+            ureq::Error::ConnectProxyFailed(why) => failed.with_cause(why).with_hint(CHECK_PROXY).into(),
+            ureq::Error::InvalidProxyUrl => failed.with_cause(error).with_hint(CHECK_PROXY).into(),
+            ureq::Error::Rustls(tls) => tls_error(failed, tls).into(),
+            ureq::Error::Other(other) if other.is::<ResolveError>() => {
+                not_public(failed.with_cause(other)).into()
             }
-            ureq::Error::InvalidProxyUrl => {
-                RequestError::from(failed.with_cause(error).with_hint(CHECK_PROXY))
-            }
-            ureq::Error::Rustls(tls) => RequestError::from(tls_error(failed, tls)),
-            ureq::Error::Other(other) if other.is::<NotPublic>() => {
-                RequestError::from(not_public(failed.with_cause(other)))
-            }
-            ureq::Error::Other(other) if other.is::<LookupError>() => {
-                let error = unknown_host(failed, route).with_cause(other);
-                RequestError { max_retries: MAX_LOOKUP_RETRIES, ..RequestError::transient(error) }
-            }
-            other => RequestError::from(failed.with_cause(other)),
+            other => failed.with_cause(other).into(),
         }
     }
 
@@ -101,21 +101,12 @@ impl RequestError {
     pub(super) fn from_io(failed: Error, error: &io::Error) -> RequestError {
         let inner = error.get_ref();
         if let Some(tls) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-            return RequestError::from(tls_error(failed, tls));
+            return tls_error(failed, tls).into();
         }
-        if let Some(ureq::Error::Timeout(limit)) = inner.and_then(|inner| inner.downcast_ref()) {
-            return RequestError::transient(failed.with_cause(describe_timeout(*limit)));
+        match inner.and_then(|inner| inner.downcast_ref()) {
+            Some(inner) => RequestError::from_ureq(failed, inner),
+            None => RequestError::transient(failed.with_cause(error)),
         }
-        if let Some(protocol @ (ureq::Error::Protocol(_) | ureq::Error::BodyStalled)) =
-            inner.and_then(|inner| inner.downcast_ref())
-        {
-            return RequestError::from(
-                failed
-                    .with_cause(format!("the response is not valid HTTP: {protocol}"))
-                    .with_hint(OTHER_MIRROR),
-            );
-        }
-        RequestError::transient(failed.with_cause(error))
     }
 }
 
@@ -188,7 +179,7 @@ mod tests {
     fn unknown_host_error_has_a_hint() {
         let convert = |host: &str| {
             let route = Route { url: Url::parse(&format!("https://{host}/x")).unwrap(), proxy: None };
-            RequestError::from_ureq(&route, &ureq::Error::HostNotFound)
+            RequestError::from_request(&route, &ureq::Error::HostNotFound)
         };
         let coreos = convert("alpha.release.core-os.net");
         assert!(!coreos.is_transient);

@@ -3,13 +3,12 @@
 //! A [`Client`] opens a [`Download`], which is a reader. An interrupted connection is retried ([`retry`]) by requesting
 //! the rest of the same entity ([`response`]). A permanent failure becomes an error with a hint ([`error`]).
 
-mod address;
 mod client;
 mod download;
 mod error;
 mod proxy;
+mod public_address;
 mod response;
-mod resume;
 mod retry;
 mod tls;
 mod transport;
@@ -18,7 +17,7 @@ mod url;
 pub use client::{Client, ClientConfig, Event};
 pub use download::Download;
 pub use proxy::{ProxyConfig, ProxyVariable};
-pub use resume::ResumePoint;
+pub use response::ResumePoint;
 pub use retry::RetryPolicy;
 pub use tls::CaBundle;
 pub use url::{Url, redact};

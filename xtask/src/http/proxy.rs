@@ -38,7 +38,7 @@ pub struct ProxyVariable {
 pub(super) struct ProxyServer {
     pub(super) proxy: Proxy,
     /// `VARIABLE=URL` without credentials, for messages.
-    pub(super) shown: String,
+    pub(super) redacted: String,
     /// `http` or `https`, where it is an HTTP proxy; the other is SOCKS.
     http_scheme: Option<&'static str>,
     authority: String,
@@ -81,9 +81,9 @@ impl ProxyConfig {
 
 impl ProxyVariable {
     fn parse(&self) -> Result<ProxyServer> {
-        let shown = format!("{}={}", self.name, redact(&self.value));
+        let redacted = format!("{}={}", self.name, redact(&self.value));
         let invalid = |why: &str| {
-            Error::failed(format!("{shown} is not a usable proxy: {why}")).with_hint(format!(
+            Error::failed(format!("{redacted} is not a usable proxy: {why}")).with_hint(format!(
                 "set {} to http://HOST:PORT, https://HOST:PORT or socks5h://HOST:PORT, or unset it",
                 self.name
             ))
@@ -115,7 +115,7 @@ impl ProxyVariable {
         let userinfo = userinfo.map(|user| format!("{user}@")).unwrap_or_default();
         let proxy = Proxy::new(&format!("{scheme}://{userinfo}{authority}"));
         let proxy = proxy.map_err(|_| invalid("expected SCHEME://USER:PASSWORD@HOST:PORT"))?;
-        Ok(ProxyServer { proxy, shown, http_scheme, authority })
+        Ok(ProxyServer { proxy, redacted, http_scheme, authority })
     }
 }
 

@@ -60,11 +60,11 @@ fn invalid_proxy_is_named_without_secrets() {
 }
 
 #[test]
-fn credentials_are_sent_to_the_proxy() {
+fn proxy_credentials_become_basic_authorization() {
     let config = config(&[("http_proxy", "http://bot:p%40ss@h:1")]);
     let server = config.for_url(&Url::parse("http://mirror.test/").unwrap()).unwrap().unwrap();
     assert_eq!(server.authorization().unwrap(), "Basic Ym90OnBAc3M=");
-    assert_eq!(server.shown, "http_proxy=http://***@h:1");
+    assert_eq!(server.redacted, "http_proxy=http://***@h:1");
 }
 
 #[test]

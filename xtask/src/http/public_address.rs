@@ -11,43 +11,39 @@ use ureq::unversioned::transport::NextTimeout;
 /// Resolves names. A host that must be public is refused if it has another address. The checked addresses are those of
 /// the connection, which prevents DNS rebinding.
 #[derive(Debug, Default)]
-pub(super) struct CheckedResolver {
+pub(super) struct PublicResolver {
     inner: DefaultResolver,
     /// The host that must be public; proxies are not checked.
     public_host: Option<String>,
 }
 
-/// Error of a host with an address that is not public.
+/// Why a host has no usable address.
 #[derive(Debug)]
-pub(super) struct NotPublic(IpAddr);
+pub(super) enum ResolveError {
+    /// This address is not public.
+    NotPublic(IpAddr),
+    /// The standard library does not tell an unknown name from a name server that does not answer.
+    Lookup(std::io::Error),
+}
 
-impl fmt::Display for NotPublic {
+impl fmt::Display for ResolveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is a loopback, private or reserved address", self.0)
+        match self {
+            ResolveError::NotPublic(ip) => write!(f, "{ip} is a loopback, private or reserved address"),
+            ResolveError::Lookup(error) => error.fmt(f),
+        }
     }
 }
 
-impl std::error::Error for NotPublic {}
+impl std::error::Error for ResolveError {}
 
-/// Error of a name lookup. The standard library does not tell an unknown name from a name server that does not answer.
-#[derive(Debug)]
-pub(super) struct LookupError(std::io::Error);
-
-impl fmt::Display for LookupError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+impl PublicResolver {
+    pub(super) fn new(public_host: Option<String>) -> PublicResolver {
+        PublicResolver { inner: DefaultResolver::default(), public_host }
     }
 }
 
-impl std::error::Error for LookupError {}
-
-impl CheckedResolver {
-    pub(super) fn new(public_host: Option<String>) -> CheckedResolver {
-        CheckedResolver { inner: DefaultResolver::default(), public_host }
-    }
-}
-
-impl Resolver for CheckedResolver {
+impl Resolver for PublicResolver {
     fn resolve(
         &self,
         uri: &Uri,
@@ -55,14 +51,14 @@ impl Resolver for CheckedResolver {
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let found = self.inner.resolve(uri, config, timeout).map_err(|error| match error {
-            ureq::Error::Io(error) => ureq::Error::Other(Box::new(LookupError(error))),
+            ureq::Error::Io(error) => ureq::Error::Other(Box::new(ResolveError::Lookup(error))),
             other => other,
         })?;
         let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         if self.public_host.as_deref() == Some(host)
             && let Some(address) = found.iter().map(|found| found.ip()).find(|ip| !is_public(*ip))
         {
-            return Err(ureq::Error::Other(Box::new(NotPublic(address))));
+            return Err(ureq::Error::Other(Box::new(ResolveError::NotPublic(address))));
         }
         Ok(found)
     }
@@ -173,12 +169,12 @@ mod tests {
     fn name_with_private_address_is_refused() {
         let uri: Uri = "http://localhost:1/".parse().unwrap();
         let resolve = |host: Option<&str>| {
-            let resolver = CheckedResolver::new(host.map(str::to_owned));
+            let resolver = PublicResolver::new(host.map(str::to_owned));
             resolver.resolve(&uri, &Config::default(), NextTimeout::default())
         };
         assert!(resolve(None).is_ok() && resolve(Some("proxied.example")).is_ok());
         let error = resolve(Some("localhost")).unwrap_err();
-        assert!(matches!(&error, ureq::Error::Other(other) if other.is::<NotPublic>()), "{error}");
+        assert!(matches!(&error, ureq::Error::Other(other) if other.is::<ResolveError>()), "{error}");
     }
 
     #[test]

@@ -3,9 +3,19 @@
 use ureq::Body;
 use ureq::http::{HeaderMap, Response};
 
-use super::error::{OTHER_MIRROR, RequestResult};
-use super::resume::ResumePoint;
+use super::error::{CHECK_URL, OTHER_MIRROR, RequestResult};
 use coreos_types::error::Error;
+
+/// The point at which an earlier download of the same entity stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResumePoint {
+    /// Bytes that are already stored.
+    pub at: u64,
+    /// Length of the whole file in bytes, if known.
+    pub total: Option<u64>,
+    /// The strong `ETag` or the `Last-Modified` of that entity.
+    pub validator: String,
+}
 
 /// The meaning of a response for the download.
 pub(super) enum Disposition<B = BodyHeaders> {
@@ -85,7 +95,7 @@ fn unexpected_status(url: &str, code: u16, response: &Response<Body>) -> Error {
     error.with_hint(match code {
         407 => "the proxy requires a user name and a password: https_proxy=http://USER:PASSWORD@HOST:PORT",
         401 | 403 => "check the URL; a mirror that requires a login cannot be used",
-        _ => "check the URL, or use another mirror: --mirror URL",
+        _ => CHECK_URL,
     })
 }
 

@@ -52,23 +52,22 @@ impl RetryPolicy {
     /// time.
     pub(super) fn for_one_of_several(self) -> RetryPolicy {
         let share = Duration::from_secs(15);
-        RetryPolicy {
-            connect_timeout: self.connect_timeout.min(share / 2),
-            progress_timeout: self.progress_timeout.min(share),
-            total_timeout: Some(self.total_timeout.unwrap_or(share).min(share)),
-            max_retries: self.max_retries.min(1),
-            ..self
-        }
+        let progress_timeout = self.progress_timeout.min(share);
+        RetryPolicy { progress_timeout, ..self.within(share / 2, share, 1) }
     }
 
-    /// The limits of a file without which the run goes on: no retry, and 5 s for the connection.
-    pub(super) fn for_optional_file(self) -> RetryPolicy {
-        let (connect, whole) = (Duration::from_secs(5), Duration::from_secs(30));
+    /// The limits of a file that is not required: no retry, and 5 s for the connection.
+    pub(super) fn without_retry(self) -> RetryPolicy {
+        let connect = Duration::from_secs(5);
+        let overhead_timeout = self.overhead_timeout.min(connect);
+        RetryPolicy { overhead_timeout, ..self.within(connect, Duration::from_secs(30), 0) }
+    }
+
+    fn within(self, connect: Duration, total: Duration, max_retries: u32) -> RetryPolicy {
         RetryPolicy {
             connect_timeout: self.connect_timeout.min(connect),
-            overhead_timeout: self.overhead_timeout.min(connect),
-            total_timeout: Some(self.total_timeout.unwrap_or(whole).min(whole)),
-            max_retries: 0,
+            total_timeout: Some(self.total_timeout.unwrap_or(total).min(total)),
+            max_retries: self.max_retries.min(max_retries),
             ..self
         }
     }

@@ -37,7 +37,7 @@ impl Deadline {
 }
 
 /// Wraps a connection in [`Guarded`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Guard {
     pub(super) deadline: Deadline,
     /// `http://HOST` of the target, if a proxy forwards the request (RFC 9112, section 3.2.2).
@@ -48,12 +48,7 @@ impl<In: Transport> Connector<In> for Guard {
     type Out = Guarded<In>;
 
     fn connect(&self, _: &ConnectionDetails, inner: Option<In>) -> Result<Option<Guarded<In>>, Error> {
-        let guarded = |inner| Guarded {
-            inner,
-            deadline: self.deadline.clone(),
-            absolute_form: self.absolute_form.clone(),
-        };
-        Ok(inner.map(guarded))
+        Ok(inner.map(|inner| Guarded { inner, guard: self.clone() }))
     }
 }
 
@@ -61,8 +56,7 @@ impl<In: Transport> Connector<In> for Guard {
 #[derive(Debug)]
 pub(super) struct Guarded<T> {
     inner: T,
-    deadline: Deadline,
-    absolute_form: Option<String>,
+    guard: Guard,
 }
 
 impl<T: Transport> Transport for Guarded<T> {
@@ -71,14 +65,14 @@ impl<T: Transport> Transport for Guarded<T> {
     }
 
     fn transmit_output(&mut self, mut amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        if let Some(origin) = self.absolute_form.take() {
+        if let Some(origin) = self.guard.absolute_form.take() {
             amount = insert_origin(self.inner.buffers().output(), amount, origin.as_bytes())?;
         }
         self.inner.transmit_output(amount, timeout)
     }
 
     fn await_input(&mut self, mut timeout: NextTimeout) -> Result<bool, Error> {
-        let (left, in_headers) = self.deadline.left_and_in_headers();
+        let (left, in_headers) = self.guard.deadline.left_and_in_headers();
         let reason = if in_headers { Timeout::RecvResponse } else { Timeout::RecvBody };
         if left.is_zero() {
             return Err(Error::Timeout(reason));
