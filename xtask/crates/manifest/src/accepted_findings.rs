@@ -167,6 +167,7 @@ impl AcceptedFindings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::selection::ManifestRef;
 
     fn entry(expires: Option<&str>) -> AcceptedFinding {
         AcceptedFinding {
@@ -185,12 +186,14 @@ mod tests {
     fn patterns_above_the_limit_accept_nothing() {
         let accepted = AcceptedFindings::new(vec![entry(None)], "2026-11-28");
         let flavor = Flavor::from_dir_name("usr_from_coreos").unwrap();
-        let site = FindingSite { board: Board::Amd64, flavor: &flavor, file: "m", line: None };
-        assert!(!accepted.accepts(FindingKind::Tidy, site, "bin/y"));
-        accepted.steps.0.store(MAX_STEPS + 1, Ordering::Relaxed);
+        let (board, file) = (Board::Amd64, "m".to_owned());
+        let manifest = ManifestRef { board, flavor, listed_as: file.clone(), file };
+        let flavors = ManifestSet::from_board(board, &[manifest]);
+        let accepts = |kind| accepted.accepts(kind, &flavors, "m", "bin/y");
+        assert!(!accepts(FindingKind::Tidy));
+        accepted.steps.store(MAX_STEPS + 1, Ordering::Relaxed);
         // What may be accepted is not fixed.
-        assert!(accepted.accepts(FindingKind::Tidy, site, "bin/y"));
-        assert!(!accepted.accepts(FindingKind::Missing, site, "bin/y"));
+        assert!(accepts(FindingKind::Tidy) && !accepts(FindingKind::Missing));
         let (open, accepted) = accepted.split(Vec::new(), |_| true);
         assert_eq!((open.len(), accepted.len()), (1, 0));
         assert!(open[0].message.ends_with("takes too long: nothing is accepted"), "{}", open[0].message);
