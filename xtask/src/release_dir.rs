@@ -39,30 +39,25 @@ impl ReleaseDir {
     /// The mirror's URL is not valid, or has a query.
     pub fn from_mirror(mirror: &str, vendor: &Vendor, board: Board, release: &Release) -> Result<ReleaseDir> {
         parse_without_query(mirror)?;
-        let mirror = mirror.trim_end_matches('/');
+        Ok(ReleaseDir::below(mirror.trim_end_matches('/'), vendor, board, release))
+    }
+
+    fn below(mirror: &str, vendor: &Vendor, board: Board, release: &Release) -> ReleaseDir {
         let mut name = vendor.board_name(board);
         if vendor.developer_url == Some(mirror) {
             name = name.trim_end_matches("-usr");
         }
         let directory = format!("{mirror}/{name}/{release}");
-        Ok(ReleaseDir { directory, image: vendor.pxe_image.to_owned() })
+        ReleaseDir { directory, image: vendor.pxe_image.to_owned() }
     }
 
     /// The vendor's directory of a release on a channel; developer builds (`4799.0.0+nightly-…`) may be on a separate
     /// host without channels.
-    ///
-    /// # Errors
-    /// None: the URLs of vendors are valid.
-    pub fn from_vendor(
-        vendor: &Vendor,
-        channel: Channel,
-        board: Board,
-        release: &Release,
-    ) -> Result<ReleaseDir> {
+    pub fn from_vendor(vendor: &Vendor, channel: Channel, board: Board, release: &Release) -> ReleaseDir {
         let is_developer_build = release.as_str().contains(['+', '-']);
         let developer_url = vendor.developer_url.filter(|_| is_developer_build);
         let base = developer_url.map_or_else(|| vendor.base_url(channel), str::to_owned);
-        ReleaseDir::from_mirror(&base, vendor, board, release)
+        ReleaseDir::below(&base, vendor, board, release)
     }
 
     /// Replaces the board's common name, as make expands it in `CCN_IMG_URL`, by the vendor's name.
@@ -226,13 +221,13 @@ mod tests {
         let mirror = "http://127.0.0.1:8080/m/";
         let mirror = ReleaseDir::from_mirror(mirror, Vendor::FLATCAR, Board::Arm64, &release).unwrap();
         assert_eq!(mirror.to_string(), "http://127.0.0.1:8080/m/arm64-usr/4799.0.0+nightly-20260810-2100");
-        let own = ReleaseDir::from_vendor(Vendor::FLATCAR, Channel::Alpha, Board::Amd64, &release).unwrap();
+        let own = ReleaseDir::from_vendor(Vendor::FLATCAR, Channel::Alpha, Board::Amd64, &release);
         assert_eq!(
             own.to_string(),
             "https://bincache.flatcar-linux.net/images/amd64/4799.0.0+nightly-20260810-2100"
         );
         let lts: Release = "4081.3.6".parse().unwrap();
-        let vendor = ReleaseDir::from_vendor(Vendor::FLATCAR, Channel::Lts, Board::Amd64, &lts).unwrap();
+        let vendor = ReleaseDir::from_vendor(Vendor::FLATCAR, Channel::Lts, Board::Amd64, &lts);
         assert_eq!(vendor.to_string(), "https://lts.release.flatcar-linux.net/amd64-usr/4081.3.6");
     }
 }

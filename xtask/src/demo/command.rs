@@ -80,19 +80,19 @@ impl DemoSession {
     fn bump(&self, term: &Term, report: &mut Report) -> Result<()> {
         let url = self.server.url();
         let words = ["xtask", "bump-coreos", example::AFTER.0, "--mirror", &url].map(OsString::from);
-        let paths = [("--signing-key", self.directory.signing_key()), ("--repo", self.directory.tree())];
-        let options = paths.into_iter().flat_map(|(option, path)| [option.into(), path.into_os_string()]);
+        let paths = [("--signing-key", &self.directory.signing_key), ("--repo", &self.directory.tree)];
+        let options = paths.into_iter().flat_map(|(option, path)| [option.into(), path.into()]);
         let cli = cli::parse(words.into_iter().chain(options)).map_err(bad_example)?;
         let Command::BumpCoreos(flags) = &cli.command else { return Ok(()) };
-        let cache = Some(Cache::new(&self.directory.cache()));
+        let cache = Some(Cache::new(&self.directory.cache));
         let context = Context { settings: Config::default(), cache, ..Context::load(term, &cli)? };
         bump_coreos(&context, flags, report)
     }
 
     /// The guide's three commands. JSON: complete commands. Text: the `export` lines, then short commands that use them.
     fn print_commands(&self, report: &mut Report) -> Result<()> {
-        let text = |path: PathBuf| path.to_string_lossy().into_owned();
-        let (tree, key) = (text(self.directory.tree()), text(self.directory.signing_key()));
+        let text = |path: &PathBuf| path.to_string_lossy().into_owned();
+        let (tree, key) = (text(&self.directory.tree), text(&self.directory.signing_key));
         let (url, program) = (self.server.url(), program());
         let (before, after) = (example::BEFORE.0, example::AFTER.0);
         // The example's programs are ELF headers without code: link check and run would fail.
@@ -101,7 +101,7 @@ impl DemoSession {
             ("XTASK_DEMO", &tree),
             ("XTASK_MIRROR", &url),
             ("XTASK_SIGNING_KEY", &key),
-            ("XTASK_CACHE_DIR", &text(self.directory.cache())),
+            ("XTASK_CACHE_DIR", &text(&self.directory.cache)),
         ];
         let exports = exports.map(|(name, value)| format!("export {name}={}", quote(value)));
         self.directory.store_env(&(exports.join("\n") + "\n"))?;

@@ -13,6 +13,12 @@ use coreos_types::error::{Error, Result, ResultExt};
 #[derive(Debug)]
 pub struct DemoDir {
     root: TempPath,
+    /// The tree, for `--repo`.
+    pub tree: PathBuf,
+    /// The certificate, for `--signing-key`.
+    pub signing_key: PathBuf,
+    /// A cache of its own: a demo leaves nothing in the user's.
+    pub cache: PathBuf,
 }
 
 impl DemoDir {
@@ -20,33 +26,19 @@ impl DemoDir {
     ///
     /// # Errors
     /// The temporary directory cannot be written.
-    pub fn make(signing_key: &str) -> Result<DemoDir> {
+    pub fn make(certificate: &str) -> Result<DemoDir> {
         let name = format!("{PREFIX}{}", std::process::id());
         let root = TempPath::create_dir(&name).with_context(|| format!("cannot create {name}"))?;
-        let scratch = DemoDir { root };
+        let [tree, signing_key, cache] =
+            ["tree", "signing-key.asc", "cache"].map(|name| root.path().join(name));
         for (path, content) in example::FILES.into_iter().chain(example::MAKEFILES) {
-            write_with_parents(&scratch.tree().join(path), |path| fs::write(path, content))?;
+            write_with_parents(&tree.join(path), |path| fs::write(path, content))?;
         }
         for (path, target) in example::links() {
-            write_with_parents(&scratch.tree().join(path), |path| symlink(target, path))?;
+            write_with_parents(&tree.join(path), |path| symlink(target, path))?;
         }
-        write_with_parents(&scratch.signing_key(), |path| fs::write(path, signing_key))?;
-        Ok(scratch)
-    }
-
-    /// The tree, for `--repo`.
-    pub fn tree(&self) -> PathBuf {
-        self.root.path().join("tree")
-    }
-
-    /// The certificate, for `--signing-key`.
-    pub fn signing_key(&self) -> PathBuf {
-        self.root.path().join("signing-key.asc")
-    }
-
-    /// A cache of its own: a demo leaves nothing in the user's.
-    pub fn cache(&self) -> PathBuf {
-        self.root.path().join("cache")
+        write_with_parents(&signing_key, |path| fs::write(path, certificate))?;
+        Ok(DemoDir { root, tree, signing_key, cache })
     }
 
     /// Stores the exports for [`served_env`].

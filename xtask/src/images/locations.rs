@@ -99,7 +99,7 @@ impl<'a> ReleaseLocations<'a> {
             let likely = Some(release.likely_channel()).filter(|one| self.vendor.channels.contains(one));
             let channel = channel.or(likely).or(self.vendor.channels.first().copied());
             let channel = channel.unwrap_or(Channel::Alpha);
-            return ReleaseDir::from_vendor(self.vendor, channel, board, release);
+            return Ok(ReleaseDir::from_vendor(self.vendor, channel, board, release));
         }
         let mut pins = self.context.pins.clone();
         pins.set_release(release)?;

@@ -62,20 +62,14 @@ fn check_replaceable(root: &Path, edit: &FileEdit) -> Result<Metadata> {
     let path = root.join(&edit.path);
     let real = fs::canonicalize(&path).with_path("cannot find", &path)?;
     if real != path {
-        return Err(Error::failed(format!(
-            "{} is a link to {}: it is never written through",
-            edit.path,
-            real.display()
-        )));
+        let message = format!("{} is a link to {}: it is never written through", edit.path, real.display());
+        return Err(Error::failed(message));
     }
     let metadata = fs::metadata(&path).with_path("cannot examine", &path)?;
     if metadata.mode() & 0o222 == 0 {
-        let mode = metadata.mode() & 0o7777;
-        return Err(Error::failed(format!(
-            "{} may not be written: no user has write permission (mode {mode:o})",
-            edit.path
-        ))
-        .with_hint(format!("chmod u+w {}", quote(&path.display().to_string()))));
+        let why = format!("no user has write permission (mode {:o})", metadata.mode() & 0o7777);
+        return Err(Error::failed(format!("{} may not be written: {why}", edit.path))
+            .with_hint(format!("chmod u+w {}", quote(&path.display().to_string()))));
     }
     // rename(2) checks the directory only; this checks the file, and detects a read-only file system.
     if let Err(error) = OpenOptions::new().append(true).open(&path) {

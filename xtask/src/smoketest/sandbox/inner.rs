@@ -75,17 +75,12 @@ pub fn call(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
         [step, root, program, rest @ ..] if step == ENTER => enter(Path::new(root), program, rest).map(Some),
         _ => start(&words),
     };
-    let code = match started {
-        Ok(None) => 0,
-        Ok(Some(error)) => {
-            let _ = writeln!(io::stderr(), "{error}");
-            EXIT_NOT_EXECUTABLE as u8
-        }
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "{error}");
-            EXIT_SETUP_FAILED
-        }
+    let (error, code) = match started {
+        Ok(None) => return Some(ExitCode::SUCCESS),
+        Ok(Some(error)) => (error.to_string(), EXIT_NOT_EXECUTABLE as u8),
+        Err(error) => (error.to_string(), EXIT_SETUP_FAILED),
     };
+    let _ = writeln!(io::stderr(), "{error}");
     Some(ExitCode::from(code))
 }
 
@@ -161,14 +156,9 @@ fn make_root(root: &Path, emulator: Option<&Path>, unreadable: &[OsString]) -> R
     }
     rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .with_context(|| "cannot make mounts private")?;
-    rustix::mount::mount(
-        "tmpfs",
-        root,
-        "tmpfs",
-        MountFlags::NOSUID | MountFlags::NODEV,
-        c"mode=755,size=512m",
-    )
-    .with_context(|| "cannot mount a tmpfs")?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    rustix::mount::mount("tmpfs", root, "tmpfs", flags, c"mode=755,size=512m")
+        .with_context(|| "cannot mount a tmpfs")?;
     entries.push(("usr", TopLevelEntry::Directory(usr)));
     for (name, entry) in entries {
         let path = root.join(name);
@@ -188,8 +178,7 @@ fn make_root(root: &Path, emulator: Option<&Path>, unreadable: &[OsString]) -> R
         copy(&root.join("usr").join(path), &root.join(format!(".copy-{number}")))?;
     }
     pivot(root)?;
-    let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
-    rustix::mount::mount_remount("/", flags, c"").with_context(|| "cannot make the root directory read-only")
+    remount_read_only(Path::new("/")).with_context(|| "cannot make the root directory read-only")
 }
 
 fn open(path: &Path, flags: OFlags) -> Result<OwnedFd> {
@@ -200,12 +189,13 @@ fn open(path: &Path, flags: OFlags) -> Result<OwnedFd> {
 /// Mounts an open file or directory read-only.
 fn bind(file: &OwnedFd, target: &Path) -> Result<()> {
     let source = format!("/proc/self/fd/{}", file.as_raw_fd());
-    rustix::mount::mount_bind(source, target)
-        .and_then(|()| {
-            let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
-            rustix::mount::mount_remount(target, flags, c"")
-        })
-        .with_path("cannot mount", target)
+    let mounted = rustix::mount::mount_bind(source, target).and_then(|()| remount_read_only(target));
+    mounted.with_path("cannot mount", target)
+}
+
+fn remount_read_only(target: &Path) -> rustix::io::Result<()> {
+    let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+    rustix::mount::mount_remount(target, flags, c"")
 }
 
 /// Mounts a world-readable copy over a file.
@@ -227,14 +217,9 @@ fn pivot(root: &Path) -> Result<()> {
 
 /// Drops the user and all capabilities permanently.
 fn drop_rights(uid: Option<u32>) -> Result<()> {
-    for bit in 0..64 {
-        // The first one that the kernel does not know ends the list.
-        if rustix::thread::remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << bit))
-            .is_err()
-        {
-            break;
-        }
-    }
+    // The first one that the kernel does not know ends the list.
+    let mut capabilities = (0..64).map(|bit| CapabilitySet::from_bits_retain(1 << bit));
+    let _ = capabilities.try_for_each(rustix::thread::remove_capability_from_bounding_set);
     let _ = rustix::thread::clear_ambient_capability_set();
     if let Some(uid) = uid {
         let (user, group) = (Uid::from_raw(uid), Gid::from_raw(uid));
@@ -249,23 +234,21 @@ fn drop_rights(uid: Option<u32>) -> Result<()> {
 }
 
 fn limit_resources(emulated: bool) -> Result<()> {
-    let native = |limit: u64| (!emulated).then_some(limit);
-    for (resource, limit) in [
+    let limits = [
         // No file can be written, not even on a file system in memory; pipes are not affected.
-        (Resource::Fsize, Some(0)),
-        (Resource::Core, Some(0)),
-        (Resource::Memlock, Some(0)),
-        (Resource::Msgqueue, Some(0)),
-        (Resource::Nofile, Some(64)),
-        (Resource::Cpu, Some(MAX_CPU_TIME)),
-        (Resource::Data, Some(MAX_DATA)),
-        (Resource::As, native(MAX_ADDRESS_SPACE)),
-        (Resource::Nproc, Some(if emulated { MAX_EMULATOR_THREADS } else { 1 })),
-    ] {
-        let lowered = Rlimit { current: limit, maximum: limit };
-        if limit.is_some() {
-            rustix::process::setrlimit(resource, lowered).with_context(|| "cannot set a limit")?;
-        }
+        (Resource::Fsize, 0),
+        (Resource::Core, 0),
+        (Resource::Memlock, 0),
+        (Resource::Msgqueue, 0),
+        (Resource::Nofile, 64),
+        (Resource::Cpu, MAX_CPU_TIME),
+        (Resource::Data, MAX_DATA),
+        (Resource::Nproc, if emulated { MAX_EMULATOR_THREADS } else { 1 }),
+    ];
+    let address_space = (Resource::As, MAX_ADDRESS_SPACE);
+    for (resource, limit) in limits.into_iter().chain((!emulated).then_some(address_space)) {
+        let lowered = Rlimit { current: Some(limit), maximum: Some(limit) };
+        rustix::process::setrlimit(resource, lowered).with_context(|| "cannot set a limit")?;
     }
     Ok(())
 }
