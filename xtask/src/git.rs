@@ -57,10 +57,8 @@ pub fn check_repository(root: &Path) -> Result<()> {
 pub fn check_clean(root: &Path, files: &[&str]) -> Result<()> {
     let git = Git::open(root)?;
     if git.run(&["rev-parse", "--quiet", "--verify", "MERGE_HEAD"]).is_ok() {
-        return Err(Error::failed(
-            "a merge is in progress, and git cannot commit single files during a merge",
-        )
-        .with_hint("git merge --continue, or git merge --abort"));
+        let why = "a merge is in progress, and git cannot commit single files during a merge";
+        return Err(Error::failed(why).with_hint("git merge --continue, or git merge --abort"));
     }
     for ident in ["GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"] {
         git.run(&["var", ident])
@@ -81,13 +79,11 @@ pub fn check_clean(root: &Path, files: &[&str]) -> Result<()> {
     if changed.is_empty() {
         return Ok(());
     }
-    let words: Vec<String> = changed.iter().map(|file| quote(file)).collect();
-    Err(Error::failed(format!(
-        "{} has uncommitted changes, which --commit would include",
-        changed.join(", ")
-    ))
-    .with_cause("a commit of a bump has exactly the lines that the bump changed")
-    .with_hint(format!("git stash push -- {}", words.join(" "))))
+    let words = changed.iter().map(|file| quote(file)).collect::<Vec<_>>().join(" ");
+    let changed = changed.join(", ");
+    Err(Error::failed(format!("{changed} has uncommitted changes, which --commit would include"))
+        .with_cause("a commit of a bump has exactly the lines that the bump changed")
+        .with_hint(format!("git stash push -- {words}")))
 }
 
 /// Commits exactly `files` (relative to `root`), whatever else is staged, and returns the commit's short name.
@@ -209,11 +205,9 @@ impl Git<'_> {
             let path = self.root.join(path.trim_end_matches('\n'));
             let below = path.ancestors().take_while(|part| *part != directory && part.starts_with(directory));
             if let Some(link) = below.into_iter().find(|part| part.is_symlink()) {
-                return Err(Error::failed(format!(
-                    "{} is a symlink: git would write to its target",
-                    link.display()
-                ))
-                .with_hint("omit --commit, and use git commit"));
+                let link = link.display();
+                return Err(Error::failed(format!("{link} is a symlink: git would write to its target"))
+                    .with_hint("omit --commit, and use git commit"));
             }
         }
         Ok(())

@@ -23,12 +23,12 @@ pub(super) fn check(build: &Build<'_>, images: &ImageSet<'_>, checks: &mut Check
     }
     context.term.stage("building", format!("clean, with {steps}"));
     let outcome = build.run(images)?;
-    outcome.commands.iter().for_each(|command| context.term.detail("ran", command));
+    outcome.log.commands.iter().for_each(|command| context.term.detail("ran", command));
     if !outcome.restored.is_empty() {
         let files = outcome.restored.join(", ");
         context.term.stage("restored", format!("{files}: the build had changed them in the checkout"));
     }
-    let log = outcome.log.display();
+    let log = outcome.log.path.display();
     let Some(failure) = outcome.failure else {
         checks.pass("build", steps, &format!("{:.1} s, log: {log}", outcome.took.as_secs_f64()));
         return Ok(true);

@@ -37,11 +37,10 @@ pub(super) fn run(
         errors: BTreeSet::new(),
     };
     if let Some(why) = bisection.test(&[])? {
-        return Err(Error::failed(
-            "the tree does not build and boot as it is, so removals cannot be verified",
-        )
-        .with_cause(why)
-        .with_hint(context.bare_invocation().command_line(&["smoketest".to_owned()])));
+        let message = "the tree does not build and boot as it is, so removals cannot be verified";
+        return Err(Error::failed(message)
+            .with_cause(why)
+            .with_hint(context.bare_invocation().command_line(&["smoketest".to_owned()])));
     }
     let mut results = Vec::new();
     let is_booted = |line: &&UnneededLine| {

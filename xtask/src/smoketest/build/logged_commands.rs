@@ -11,10 +11,12 @@ use crate::smoketest::no_follow;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::shell::quote;
 
-pub(super) struct LoggedCommands {
-    pub(super) path: PathBuf,
+/// Supervised commands that have run, and the log of their output.
+#[derive(Debug)]
+pub(in crate::smoketest) struct LoggedCommands {
+    pub(in crate::smoketest) path: PathBuf,
     /// The commands that ran, as lines for a shell.
-    pub(super) commands: Vec<String>,
+    pub(in crate::smoketest) commands: Vec<String>,
     file: File,
 }
 

@@ -45,14 +45,12 @@ pub(super) struct Build<'a> {
 }
 
 /// The result of a build.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct BuildOutcome {
-    /// The commands that ran, for display.
-    pub commands: Vec<String>,
     /// `None` where every command succeeded.
     pub failure: Option<FailedCommand>,
-    /// The file with the output of all commands.
-    pub log: PathBuf,
+    /// The commands that ran, and the file with their output.
+    pub log: LoggedCommands,
     /// Wall-clock time.
     pub took: Duration,
     /// Files of the checkout that the build changed and that were restored.
@@ -91,15 +89,14 @@ impl Build<'_> {
 
     /// Checks that every selected flavor has manifests for some board.
     pub(super) fn check_flavors(&self) -> Result<()> {
-        let known: BTreeSet<&Flavor> = self.flavors.values().flatten().collect();
-        let Some(unknown) = self.selected.iter().find(|flavor| !known.contains(flavor)) else {
-            return Ok(());
-        };
-        let known: Vec<&str> = known.into_iter().map(Flavor::as_str).collect();
-        Err(Error::failed(format!(
-            "--flavor {unknown}: the tree has no manifests in stage1/usr_from_{unknown}"
-        ))
-        .with_hint(format!("use one of the tree's flavors: {}", known.join(", "))))
+        let known: BTreeSet<&str> = self.flavors.values().flatten().map(Flavor::as_str).collect();
+        let unknown = self.selected.iter().find(|flavor| !known.contains(flavor.as_str()));
+        unknown.map_or(Ok(()), |unknown| {
+            let why = format!("the tree has no manifests in stage1/usr_from_{unknown}");
+            let known = known.into_iter().collect::<Vec<_>>().join(", ");
+            Err(Error::failed(format!("--flavor {unknown}: {why}"))
+                .with_hint(format!("use one of the tree's flavors: {known}")))
+        })
     }
 
     /// A directory that `make clean` does not remove, for logs and files of a boot.
@@ -149,8 +146,7 @@ impl Build<'_> {
                 break;
             }
         }
-        let LoggedCommands { path, commands, .. } = log;
-        Ok(BuildOutcome { commands, failure, log: path, took: started.elapsed(), restored })
+        Ok(BuildOutcome { failure, log, took: started.elapsed(), restored })
     }
 
     fn run_stage1_makefile(

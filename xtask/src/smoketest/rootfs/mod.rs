@@ -49,11 +49,9 @@ impl Rootfs {
             .with_hint(EXPECTED_ROOTFS)?;
         let usr = path.join("usr");
         if !fs::symlink_metadata(&usr).is_ok_and(|found| found.is_dir()) {
-            return Err(Error::failed(format!(
-                "{} is not the root filesystem of a stage1: it has no usr directory",
-                path.display()
-            ))
-            .with_hint(EXPECTED_ROOTFS));
+            let path = path.display();
+            let why = format!("{path} is not the root filesystem of a stage1: it has no usr directory");
+            return Err(Error::failed(why).with_hint(EXPECTED_ROOTFS));
         }
         let tree = read_tree(&usr)?;
         let board = board_of(&tree)
