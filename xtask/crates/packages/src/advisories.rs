@@ -84,8 +84,8 @@ impl<'a> ReleaseNotes<'a> {
 
     /// The entries that [`ReleaseNotes::between`] visits, in the form of the whole file.
     pub fn visited(&self, from: &Release, to: &Release) -> String {
-        let entries = self.walk(from, to).0.into_iter().filter_map(|step| {
-            let (key, entry) = self.entries.get_key_value(step.release.as_str())?;
+        let entries = self.walk(from, to).0.into_iter().filter_map(|(release, _)| {
+            let (key, entry) = self.entries.get_key_value(release.as_str())?;
             Some(format!("{}:{entry}", serde_json::Value::from(key.as_str())))
         });
         format!("{{{}}}\n", entries.collect::<Vec<_>>().join(","))
@@ -98,15 +98,15 @@ impl<'a> ReleaseNotes<'a> {
     pub fn between(&self, from: &Release, to: &Release) -> Advisories {
         let (steps, caveat) = self.walk(from, to);
         let mut found = Advisories { caveat, ..Advisories::default() };
-        for Step { section, .. } in steps {
+        for (_, section) in steps {
             merge(&mut found.fixes, section.fixes);
             merge(&mut found.links, section.links);
         }
         found
     }
 
-    /// The sections from `to` back to `from`, and the caveat of the result.
-    fn walk(&self, from: &Release, to: &Release) -> (Vec<Step>, Option<String>) {
+    /// The releases with their sections from `to` back to `from`, and the caveat of the result.
+    fn walk(&self, from: &Release, to: &Release) -> (Vec<(Release, Section)>, Option<String>) {
         let (mut steps, mut current, mut length) = (Vec::new(), to.clone(), 0);
         while numbers(&current) > numbers(from) && steps.len() < MAX_STEPS {
             length += self.entries.get(current.as_str()).map_or(0, |entry| entry.get().len());
@@ -121,7 +121,7 @@ impl<'a> ReleaseNotes<'a> {
                 return (steps, Some(format!("there are no release notes of {current}")));
             };
             let since = section.since.clone().filter(|since| numbers(since) < numbers(&current));
-            steps.push(Step { release: current.clone(), section });
+            steps.push((current.clone(), section));
             let Some(since) = since else {
                 return (steps, Some(format!("the notes of {current} name no older release")));
             };
@@ -167,12 +167,6 @@ impl<'de> Visitor<'de> for EntryVisitor {
     }
 }
 
-/// One release between the new release and the old one, newest first.
-struct Step {
-    release: Release,
-    section: Section,
-}
-
 impl Advisories {
     /// Number of fixes: distinct identifiers per package.
     pub fn count(&self) -> usize {
@@ -208,38 +202,27 @@ fn merge(into: &mut BTreeMap<String, BTreeSet<String>>, from: BTreeMap<String, B
     }
 }
 
-/// The list of the notes that a line belongs to.
-#[derive(PartialEq)]
-enum List {
-    SecurityFixes,
-    Updates,
-    Other,
-}
-
 fn parse_notes(notes: &str) -> Vec<Section> {
     let mut sections = vec![Section::default()];
-    let mut list = List::Other;
+    // The heading of the list that a line belongs to.
+    let mut list = String::new();
     for line in notes.lines().map(str::trim) {
         let heading = line.trim_start_matches('#').trim_matches(['*', ' ', ':']).to_ascii_lowercase();
         if let Some(since) = line.trim_matches('_').strip_prefix("Changes since") {
             sections.push(Section { since: release_in(since), ..Section::default() });
-            list = List::Other;
+            list.clear();
         } else if line.starts_with('#') || heading == "security fixes" || heading == "updates" {
-            list = match heading.as_str() {
-                "security fixes" => List::SecurityFixes,
-                "updates" => List::Updates,
-                _ => List::Other,
-            };
+            list = heading;
         } else if let Some(item) = line.strip_prefix(['-', '*']) {
             let (Some(section), Some((package, links))) = (sections.last_mut(), parse_item(item)) else {
                 continue;
             };
-            match list {
-                List::SecurityFixes => {
+            match list.as_str() {
+                "security fixes" => {
                     let ids = links.into_iter().map(|(text, _)| text).filter(|text| is_identifier(text));
                     section.fixes.entry(package).or_default().extend(ids);
                 }
-                List::Updates => {
+                "updates" => {
                     let is_web = |url: &String| {
                         url.starts_with("https://")
                             && url.len() <= MAX_URL
@@ -248,7 +231,7 @@ fn parse_notes(notes: &str) -> Vec<Section> {
                     let urls = links.into_iter().map(|(_, url)| url).filter(is_web);
                     section.links.entry(package).or_default().extend(urls);
                 }
-                List::Other => {}
+                _ => {}
             }
         }
     }

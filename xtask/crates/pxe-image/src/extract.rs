@@ -9,7 +9,7 @@ use std::io::{self, Read, Write};
 use rustix::fs::{FallocateFlags, fallocate};
 
 use super::broadcast::{ChunkReceiver, fill};
-use super::gzip::{GzipError, GzipReader};
+use super::gzip::GzipReader;
 use super::inflate_limits::InflateLimits;
 use super::newc_header::{self, Header};
 use super::temp_file::UnlinkedTempDir;
@@ -180,8 +180,8 @@ fn copy_data(
 }
 
 fn cpio_error(error: &io::Error) -> Error {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<GzipError>()) {
-        Some(gzip) => Error::failed(gzip.to_string()),
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(gzip) => gzip.clone(),
         None => Error::failed("the gzipped content is not a complete cpio archive (newc)").with_cause(error),
     }
     .with_hint(PXE_IMAGE)

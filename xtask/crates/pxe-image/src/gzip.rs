@@ -1,6 +1,5 @@
 //! Reader of a chunked gzip stream of one or more members, which rejects trailing data (RFC 1952).
 
-use std::fmt;
 use std::io::{self, Read};
 use std::sync::Arc;
 
@@ -8,6 +7,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 use super::broadcast::ChunkReceiver;
 use super::inflate_limits::InflateLimits;
+use coreos_types::error::Error;
 
 /// The first bytes of each gzip member (RFC 1952, 2.3.1).
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -25,20 +25,9 @@ pub(super) struct GzipReader<'a> {
     limits: InflateLimits,
 }
 
-/// The reason why a stream is not valid gzip; inside the [`io::Error`] of [`GzipReader`].
-#[derive(Debug)]
-pub(super) struct GzipError(pub(super) String);
-
-impl fmt::Display for GzipError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for GzipError {}
-
+/// The reason why a stream is not valid gzip, as an [`Error`] inside of the [`io::Error`].
 fn invalid_gzip(message: impl Into<String>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, GzipError(message.into()))
+    io::Error::new(io::ErrorKind::InvalidData, Error::failed(message))
 }
 
 impl<'a> GzipReader<'a> {
@@ -87,15 +76,12 @@ impl<'a> GzipReader<'a> {
                     return Ok(true);
                 }
                 _ if first => {
-                    return Err(invalid_gzip(format!(
-                        "it is not a gzip file: it starts with {}",
-                        preview(self.fill_buf())
-                    )));
+                    let start = preview(self.fill_buf());
+                    return Err(invalid_gzip(format!("it is not a gzip file: it starts with {start}")));
                 }
                 _ => {
-                    return Err(invalid_gzip(format!(
-                        "other data follows the gzip stream, which ends at byte {at}"
-                    )));
+                    let message = format!("other data follows the gzip stream, which ends at byte {at}");
+                    return Err(invalid_gzip(message));
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::thread::{self, ScopedJoinHandle};
 
-use super::broadcast::{Broadcaster, ChunkReceiver};
+use super::broadcast::Broadcaster;
 use super::digest::Digest;
 use super::extract::extract_squashfs;
 use super::inflate_limits::InflateLimits;
@@ -38,7 +38,7 @@ pub enum Payload {
 ///
 /// # Errors
 /// `source` fails, or one of the threads panicked.
-pub fn ingest(source: impl Read, check: SignatureCheck, payload: Payload) -> Result<Ingested> {
+pub fn ingest(source: impl Read, mut check: SignatureCheck, payload: Payload) -> Result<Ingested> {
     let mut broadcaster = Broadcaster::new();
     let to_check = broadcaster.subscribe();
     let to_digest = check.digest().is_none().then(|| broadcaster.subscribe());
@@ -47,8 +47,17 @@ pub fn ingest(source: impl Read, check: SignatureCheck, payload: Payload) -> Res
         Payload::Opaque => None,
     };
     thread::scope(|scope| {
-        let check = scope.spawn(move || run_check(&to_check, check));
-        let digest = to_digest.map(|chunks| scope.spawn(move || run_digest(&chunks)));
+        let check = scope.spawn(move || {
+            to_check.for_each(|chunk| check.update(chunk));
+            check
+        });
+        let digest = to_digest.map(|chunks| {
+            scope.spawn(move || {
+                let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+                chunks.for_each(|chunk| context.update(chunk));
+                Digest::from_ring_sha256(&context.finish())
+            })
+        });
         let squashfs = to_extract.map(|(chunks, temp_dir, limits)| {
             scope.spawn(move || extract_squashfs(&chunks, &temp_dir, limits))
         });
@@ -64,17 +73,6 @@ pub fn ingest(source: impl Read, check: SignatureCheck, payload: Payload) -> Res
             digest.ok_or_else(|| Error::failed("internal error: the signature check has no hash"))?;
         Ok(Ingested { check, digest, squashfs })
     })
-}
-
-fn run_check(chunks: &ChunkReceiver, mut check: SignatureCheck) -> SignatureCheck {
-    chunks.for_each(|chunk| check.update(chunk));
-    check
-}
-
-fn run_digest(chunks: &ChunkReceiver) -> Digest {
-    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
-    chunks.for_each(|chunk| context.update(chunk));
-    Digest::from_ring_sha256(&context.finish())
 }
 
 /// Joins a thread; a panic in it, such as of a parser on unexpected bytes, is an error.

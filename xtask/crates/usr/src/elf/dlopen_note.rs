@@ -80,24 +80,16 @@ fn parse_entries(json: &[u8]) -> Vec<DlopenNote> {
 
 fn parse_entry(object: &serde_json::Value) -> Option<DlopenNote> {
     let text = |key: &str| object.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
-    let sonames: Vec<String> = object
-        .get("soname")?
-        .as_array()?
-        .iter()
-        .filter_map(|name| name.as_str().map(str::to_owned))
-        .collect();
+    let names = object.get("soname")?.as_array()?.iter();
+    let sonames: Vec<String> = names.filter_map(|name| name.as_str().map(str::to_owned)).collect();
     let priority = match object.get("priority").and_then(|value| value.as_str()) {
         Some("required") => DlopenPriority::Required,
         Some("suggested") => DlopenPriority::Suggested,
         // The specification's default.
         _ => DlopenPriority::Recommended,
     };
-    (!sonames.is_empty()).then(|| DlopenNote {
-        sonames,
-        feature: text("feature"),
-        description: text("description"),
-        priority,
-    })
+    let (feature, description) = (text("feature"), text("description"));
+    (!sonames.is_empty()).then_some(DlopenNote { sonames, feature, description, priority })
 }
 
 #[cfg(test)]

@@ -176,9 +176,7 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
             let name = self.string(strings, offset, "DT_FILTER")?;
             info.filters.push(Filter { name, kind, position });
         }
-        if let Some(offset) = dynamic.soname {
-            info.soname = Some(self.string(strings, offset, "DT_SONAME")?);
-        }
+        info.soname = dynamic.soname.map(|offset| self.string(strings, offset, "DT_SONAME")).transpose()?;
         if let Some(offset) = dynamic.rpath {
             info.rpath = search_path(&self.string(strings, offset, "DT_RPATH")?);
         }
@@ -243,20 +241,17 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
 
     /// The range of the file at a virtual address, to the end of its segment.
     fn range_at_vaddr(&self, address: u64) -> Result<FileRange, String> {
-        let found =
-            self.segments.iter().filter(|segment| segment.p_type(self.endian) == elf::PT_LOAD).find_map(
-                |segment| {
-                    let inside = address.checked_sub(segment.p_vaddr(self.endian).into())?;
-                    let (offset, size) = segment.file_range(self.endian);
-                    if inside >= size {
-                        return None;
-                    }
-                    let start = offset.checked_add(inside)?;
-                    let end = offset.saturating_add(size).min(self.size());
-                    Some(FileRange { offset: start, size: end.checked_sub(start)? })
-                },
-            );
-        found.ok_or_else(|| format!("points to {address:#x}, which is in no loaded segment of the file"))
+        let loaded = self.segments.iter().filter(|segment| segment.p_type(self.endian) == elf::PT_LOAD);
+        let mut ranges = loaded.filter_map(|segment| {
+            let inside = address.checked_sub(segment.p_vaddr(self.endian).into())?;
+            let (offset, size) = segment.file_range(self.endian);
+            let start = offset.checked_add(inside).filter(|_| inside < size)?;
+            let end = offset.saturating_add(size).min(self.size());
+            Some(FileRange { offset: start, size: end.checked_sub(start)? })
+        });
+        ranges
+            .next()
+            .ok_or_else(|| format!("points to {address:#x}, which is in no loaded segment of the file"))
     }
 
     /// The range of a segment; `None` if it exceeds the file.

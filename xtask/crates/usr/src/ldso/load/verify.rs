@@ -26,23 +26,20 @@ impl<'a> LinkMap<'_, 'a> {
         candidate: &Rc<Candidate>,
         by: usize,
     ) -> Option<Option<&'a ElfInfo>> {
-        match self.verify(candidate) {
-            Compatibility::Compatible(info) => Some(Some(info)),
-            Compatibility::Skipped(why) => {
-                let rejected = self.rejected(candidate, by, why);
-                if !self.result.wrong_machine.contains(&rejected) {
-                    self.result.wrong_machine.push(rejected);
-                }
-                None
-            }
-            Compatibility::Fatal(why) => {
-                let rejected = self.rejected(candidate, by, why);
-                self.result.broken.push(rejected);
-                // A file of this name in a later directory does not help. This one is treated as loaded, without
-                // dependencies.
-                Some(None)
-            }
+        let (why, is_fatal) = match self.verify(candidate) {
+            Compatibility::Compatible(info) => return Some(Some(info)),
+            Compatibility::Skipped(why) => (why, false),
+            Compatibility::Fatal(why) => (why, true),
+        };
+        let rejected = self.rejected(candidate, by, why);
+        if is_fatal {
+            self.result.broken.push(rejected);
+        } else if !self.result.wrong_machine.contains(&rejected) {
+            self.result.wrong_machine.push(rejected);
         }
+        // A file of this name in a later directory does not help after a fatal mismatch. This one is treated as loaded,
+        // without dependencies.
+        is_fatal.then_some(None)
     }
 
     /// glibc `open_verify`: a file of another class or machine is skipped, any other mismatch stops the loader.
@@ -57,10 +54,8 @@ impl<'a> LinkMap<'_, 'a> {
                 } else if info.big_endian != root.big_endian {
                     Compatibility::Fatal(format!("it is {}, not {}", order(info), order(root)))
                 } else if info.machine != root.machine {
-                    Compatibility::Skipped(format!(
-                        "it is for machine {}, not {}",
-                        info.machine, root.machine
-                    ))
+                    let (machine, expected) = (info.machine, root.machine);
+                    Compatibility::Skipped(format!("it is for machine {machine}, not {expected}"))
                 } else if let Some(why) = &info.unloadable {
                     Compatibility::Fatal(why.clone())
                 } else if !info.dynamic {
