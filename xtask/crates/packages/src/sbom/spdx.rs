@@ -80,13 +80,9 @@ impl Parts {
             let id = format!("SPDXRef-Package-{board}-{number}");
             self.packages.push(component(&bom.source, package, &id));
             self.licenses.extend(package.licenses.iter().cloned());
-            for flavor in &bom.flavors_with(&paths) {
-                self.links.push(relationship(
-                    &format!("SPDXRef-{}", bom.flavor_name(flavor)),
-                    "CONTAINS",
-                    &id,
-                ));
-            }
+            let flavors = bom.flavors_with(&paths).into_iter();
+            let flavors = flavors.map(|flavor| format!("SPDXRef-{}", bom.flavor_name(flavor)));
+            self.links.extend(flavors.map(|flavor| relationship(&flavor, "CONTAINS", &id)));
             let files = paths.iter().filter_map(|path| ids.get(*path));
             self.links.extend(files.map(|file| relationship(file, "GENERATED_FROM", &id)));
         }
@@ -110,39 +106,40 @@ fn namespace(boards: &[BoardBom<'_>]) -> String {
     format!("urn:coreos-xtask:{}", parts.collect::<Vec<_>>().join(":"))
 }
 
-fn flavor_package(bom: &BoardBom<'_>, flavor: &Flavor, taken: &BTreeSet<UsrPath>, id: &str) -> Value {
+/// A package without further information.
+fn new_package(id: &str, name: &str, version: &str, supplier: &str) -> Value {
     json!({
         "SPDXID": id,
-        "name": bom.flavor_name(flavor),
-        "versionInfo": bom.source.release.as_str(),
-        "supplier": "Organization: local build",
+        "name": name,
+        "versionInfo": version,
+        "supplier": format!("Organization: {supplier}"),
         "downloadLocation": "NOASSERTION",
-        "filesAnalyzed": true,
-        "packageVerificationCode": {"packageVerificationCodeValue": verification_code(bom, taken)},
+        "filesAnalyzed": false,
         "licenseConcluded": "NOASSERTION",
         "licenseDeclared": "NOASSERTION",
         "copyrightText": "NOASSERTION",
-        "primaryPackagePurpose": "CONTAINER",
     })
+}
+
+fn flavor_package(bom: &BoardBom<'_>, flavor: &Flavor, taken: &BTreeSet<UsrPath>, id: &str) -> Value {
+    let mut package = new_package(id, &bom.flavor_name(flavor), bom.source.release.as_str(), "local build");
+    package["filesAnalyzed"] = true.into();
+    package["packageVerificationCode"] =
+        json!({"packageVerificationCodeValue": verification_code(bom, taken)});
+    package["primaryPackagePurpose"] = "CONTAINER".into();
+    package
 }
 
 fn image(source: &Source, id: &str) -> Value {
     let (algorithm, _, hex) = split_digest(&source.digest);
+    let name = format!("{} {} image", source.vendor, source.board);
+    let mut image = new_package(id, &name, source.release.as_str(), &source.vendor);
     // The specification's grammar of locations has no ports; a plain http mirror is on loopback anyway.
-    let is_url = source.location.strip_prefix("https://").is_some_and(|rest| !rest.contains(':'));
-    let mut image = json!({
-        "SPDXID": id,
-        "name": format!("{} {} image", source.vendor, source.board),
-        "versionInfo": source.release.as_str(),
-        "supplier": format!("Organization: {}", source.vendor),
-        "downloadLocation": if is_url { source.location.as_str() } else { "NOASSERTION" },
-        "filesAnalyzed": false,
-        "checksums": [checksum(algorithm, hex)],
-        "licenseConcluded": "NOASSERTION",
-        "licenseDeclared": "NOASSERTION",
-        "copyrightText": "NOASSERTION",
-        "primaryPackagePurpose": "OPERATING-SYSTEM",
-    });
+    if source.location.strip_prefix("https://").is_some_and(|rest| !rest.contains(':')) {
+        image["downloadLocation"] = source.location.as_str().into();
+    }
+    image["checksums"] = json!([checksum(algorithm, hex)]);
+    image["primaryPackagePurpose"] = "OPERATING-SYSTEM".into();
     if let Some(signer) = &source.signer {
         image["comment"] =
             format!("signed {} by key {} of primary key {}", signer.signed_at, signer.subkey, signer.primary)
@@ -165,24 +162,16 @@ fn verification_code(bom: &BoardBom<'_>, taken: &BTreeSet<UsrPath>) -> String {
 }
 
 fn component(source: &Source, package: &Package, id: &str) -> Value {
+    let mut component = new_package(id, &package.name, &package.version, &source.vendor);
     let declared: Vec<String> = package.licenses.iter().map(|name| license_ref(name)).collect();
-    let declared = if declared.is_empty() { "NOASSERTION".to_owned() } else { declared.join(" AND ") };
-    let mut component = json!({
-        "SPDXID": id,
-        "name": package.name,
-        "versionInfo": package.version,
-        "supplier": format!("Organization: {}", source.vendor),
-        "downloadLocation": "NOASSERTION",
-        "filesAnalyzed": false,
-        "licenseConcluded": "NOASSERTION",
-        "licenseDeclared": declared,
-        "copyrightText": "NOASSERTION",
-        "externalRefs": [{
-            "referenceCategory": "PACKAGE-MANAGER",
-            "referenceType": "purl",
-            "referenceLocator": package_url(package, source.board),
-        }],
-    });
+    if !declared.is_empty() {
+        component["licenseDeclared"] = declared.join(" AND ").into();
+    }
+    component["externalRefs"] = json!([{
+        "referenceCategory": "PACKAGE-MANAGER",
+        "referenceType": "purl",
+        "referenceLocator": package_url(package, source.board),
+    }]);
     if let Some(homepage) = &package.homepage {
         component["homepage"] = homepage.as_str().into();
     }
