@@ -218,15 +218,11 @@ impl<'a> Context<'a> {
         let available = self.sources.boards();
         let names = available.iter().map(|board| board.id()).collect::<Vec<_>>().join(" or ");
         if let Some(board) = flags.boards.iter().find(|board| !available.contains(board)) {
-            return Err(Error::failed(format!(
-                "{board} has no manifests: manifest-{board}.d does not exist"
-            ))
-            .with_hint(format!("omit --board, or use {names}")));
+            let message = format!("{board} has no manifests: manifest-{board}.d does not exist");
+            return Err(Error::failed(message).with_hint(format!("omit --board, or use {names}")));
         }
-        Ok(available
-            .into_iter()
-            .filter(|board| flags.boards.is_empty() || flags.boards.contains(board))
-            .collect())
+        let is_requested = |board: &Board| flags.boards.is_empty() || flags.boards.contains(board);
+        Ok(available.into_iter().filter(is_requested).collect())
     }
 }
 

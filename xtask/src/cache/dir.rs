@@ -46,10 +46,10 @@ impl Cache {
         };
         let cache = Cache::new(&root);
         if tree.is_some_and(|tree| real_path(&cache.root).starts_with(tree)) {
-            let outside = home.unwrap_or_else(|| "/var/tmp".into()).join(".cache/coreos-xtask");
-            let outside = tree
-                .filter(|tree| outside.starts_with(tree))
-                .map_or(outside, |_| "/var/tmp/coreos-xtask".into());
+            let mut outside = home.unwrap_or_else(|| "/var/tmp".into()).join(".cache/coreos-xtask");
+            if tree.is_some_and(|tree| outside.starts_with(tree)) {
+                outside = "/var/tmp/coreos-xtask".into();
+            }
             return Err(Error::failed(format!("the cache directory {} is inside the tree", root.display()))
                 .with_cause("a build or a commit could pick up its files")
                 .with_hint(export_command(&outside)));
@@ -99,28 +99,18 @@ impl Cache {
         }
     }
 
-    /// A temporary directory for unverified data.
-    ///
-    /// # Errors
-    /// As [`Cache::dir`].
-    pub fn temp_dir(&self) -> Result<UnlinkedTempDir> {
-        Ok(UnlinkedTempDir::new(&self.dir("")?))
-    }
-
-    /// As [`Cache::temp_dir`], or else the system's temporary directory.
+    /// A temporary directory for unverified data, in the cache or else in that of the system.
     pub fn temp_dir_or_system(&self) -> UnlinkedTempDir {
-        self.temp_dir().unwrap_or_else(|_| UnlinkedTempDir::new(&env::temp_dir()))
+        UnlinkedTempDir::new(&self.dir("").unwrap_or_else(|_| env::temp_dir()))
     }
 
     /// The directory of all files: the root, or this user's private subdirectory of it.
     pub(super) fn base(&self) -> Result<PathBuf> {
         match fs::metadata(&self.root) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(self.root.clone()),
-            Err(error) => {
-                let error =
-                    Err(error).with_context(|| format!("cannot examine the cache {}", self.root.display()));
-                error.map_err(|error: Error| error.with_hint(another_directory()))
-            }
+            Err(error) => Err(error)
+                .with_context(|| format!("cannot examine the cache {}", self.root.display()))
+                .map_err(|error: Error| error.with_hint(another_directory())),
             Ok(found) if !found.is_dir() => {
                 Err(Error::failed(format!("the cache {} is not a directory", self.root.display()))
                     .with_hint(another_directory()))

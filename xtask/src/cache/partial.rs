@@ -39,10 +39,8 @@ impl PartialDownload {
             Err(TryLockError::Error(error)) if is_unsupported_lock(&error) => false,
             Err(TryLockError::Error(error)) => return Err(error).with_context(about),
             Err(TryLockError::WouldBlock) => {
-                term.stage(
-                    "wait",
-                    format!("for another process that downloads to {}", release.directory.display()),
-                );
+                let directory = release.directory.display();
+                term.stage("wait", format!("for another process that downloads to {directory}"));
                 lock.lock().with_context(about)?;
                 true
             }

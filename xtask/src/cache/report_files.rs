@@ -55,19 +55,18 @@ impl FileFormat {
         }
     }
 
-    /// The text of the file.
-    pub(crate) fn render(self, report: &Report) -> String {
+    /// A report in each format, in the order of [`FileFormat::ALL`].
+    pub(crate) fn render_all(report: &Report) -> [String; 3] {
+        FileFormat::ALL.map(|format| format.render(report))
+    }
+
+    fn render(self, report: &Report) -> String {
         match self {
             FileFormat::Markdown => markdown::render(report),
             FileFormat::Html => html::render(report),
             FileFormat::Json => format!("{:#}\n", json::document(report)),
         }
     }
-}
-
-/// Writes a report to a file of the user.
-pub(crate) fn write(path: &Path, report: &Report) -> Result<()> {
-    write_text(path, &FileFormat::from_path(path)?.render(report))
 }
 
 /// Checks, before anything else is changed, that the report can be written to a path.
@@ -97,17 +96,17 @@ pub(crate) fn write_text(path: &Path, text: &str) -> Result<()> {
     done.with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Stores a run in the cache in every format, instead of the last one of the same tree, and removes those of trees
+/// Stores a run ([`FileFormat::render_all`]) in the cache, instead of the last one of the same tree, and removes those of trees
 /// that do not exist any more.
 ///
 /// # Errors
 /// The cache cannot be written; the run itself is not affected.
-pub(crate) fn store(cache: &Path, tree: &Path, report: &Report) -> Result<()> {
+pub(crate) fn store(cache: &Path, tree: &Path, texts: &[String; 3]) -> Result<()> {
     let directory = run_dir(cache, tree);
     fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
-    let files = FileFormat::ALL.map(|format| (format.file_name(), format.render(report).into_bytes()));
-    let tree_file = (TREE, tree.as_os_str().as_encoded_bytes().to_vec());
-    for (name, bytes) in files.into_iter().chain([tree_file]) {
+    let files =
+        FileFormat::ALL.map(FileFormat::file_name).into_iter().zip(texts.iter().map(String::as_bytes));
+    for (name, bytes) in files.chain([(TREE, tree.as_os_str().as_encoded_bytes())]) {
         let path = directory.join(name);
         // A reader, and a concurrent run, see the complete new report or the old one.
         atomic_file::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
@@ -173,8 +172,8 @@ mod tests {
     fn last_runs_are_stored_per_tree() {
         let cache = tempfile::tempdir().unwrap();
         let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        store(cache.path(), one.path(), &fixtures::smoketest()).unwrap();
-        store(cache.path(), one.path(), &fixtures::bump()).unwrap();
+        store(cache.path(), one.path(), &FileFormat::render_all(&fixtures::smoketest())).unwrap();
+        store(cache.path(), one.path(), &FileFormat::render_all(&fixtures::bump())).unwrap();
         let text = load(cache.path(), one.path(), FileFormat::Markdown).unwrap();
         assert_eq!(text, markdown::render(&fixtures::bump()));
         let error = load(cache.path(), other.path(), FileFormat::Html).unwrap_err();
@@ -189,12 +188,12 @@ mod tests {
         let trees = [(); 4].map(|()| tempfile::tempdir().unwrap());
         let [kept, removed, old, last] = trees.each_ref().map(tempfile::TempDir::path);
         for tree in [kept, removed, old] {
-            store(cache.path(), tree, &fixtures::bump()).unwrap();
+            store(cache.path(), tree, &FileFormat::render_all(&fixtures::bump())).unwrap();
         }
         fs::remove_dir(removed).unwrap();
         let long_ago = SystemTime::now() - Duration::from_secs(31 * 24 * 3600);
         fs::File::open(run_dir(cache.path(), old)).unwrap().set_modified(long_ago).unwrap();
-        store(cache.path(), last, &fixtures::bump()).unwrap();
+        store(cache.path(), last, &FileFormat::render_all(&fixtures::bump())).unwrap();
         let is_stored =
             [kept, removed, old, last].map(|tree| load(cache.path(), tree, FileFormat::Html).is_ok());
         assert_eq!(is_stored, [true, false, false, true]);
@@ -211,7 +210,7 @@ mod tests {
     #[test]
     fn corrupt_run_is_an_error() {
         let (cache, tree) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        store(cache.path(), tree.path(), &fixtures::bump()).unwrap();
+        store(cache.path(), tree.path(), &FileFormat::render_all(&fixtures::bump())).unwrap();
         assert_eq!(load_document(cache.path(), tree.path()).unwrap()["command"], "bump-coreos");
         for format in FileFormat::ALL {
             let file = run_dir(cache.path(), tree.path()).join(format.file_name());

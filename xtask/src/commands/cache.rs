@@ -72,12 +72,8 @@ fn prune(
     let (mut removed, mut kept) = (Vec::new(), Vec::new());
     for entry in entries.iter().filter(|entry| entry.age(now) >= min_age) {
         if let Some(reason) = expiry::reason_to_keep_checking_urls(store, entry, pinned) {
-            let directory = entry.directory.display().to_string();
-            report.output.push(format!(
-                "kept {}: {reason}; to remove it: rm -r -- {}",
-                entry.name(),
-                quote(&directory)
-            ));
+            let (name, directory) = (entry.name(), quote(&entry.directory.display().to_string()));
+            report.output.push(format!("kept {name}: {reason}; to remove it: rm -r -- {directory}"));
             kept.push(row(entry, pinned));
             continue;
         }

@@ -49,10 +49,9 @@ fn split_images(flags: &ImageArgs) -> Result<(ImageArgs, ImageArgs)> {
         return Ok((flags.clone(), flags.clone()));
     }
     if flags.images.len() % 2 == 1 {
-        return Err(Error::failed(
-            "diff compares two releases, and --image was given an odd number of times",
-        )
-        .with_hint("pass the images of the first release first, then those of the second"));
+        let message = "diff compares two releases, and --image was given an odd number of times";
+        return Err(Error::failed(message)
+            .with_hint("pass the images of the first release first, then those of the second"));
     }
     let (old, new) = flags.images.split_at(flags.images.len() / 2);
     let with = |images: &[std::path::PathBuf]| ImageArgs { images: images.to_vec(), ..flags.clone() };

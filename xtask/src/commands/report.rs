@@ -44,24 +44,23 @@ pub(crate) fn run_with_report(
     report: &mut Report,
     command: impl FnOnce(&Context<'_>, &mut Report) -> Result<()>,
 ) -> Result<()> {
-    if let Some(path) = file {
-        FileFormat::from_path(path)?;
-        report_files::check_destination(path)?;
-    }
+    let format = file.map(FileFormat::from_path).transpose()?;
+    file.map_or(Ok(()), report_files::check_destination)?;
     if let Err(error) = command(context, report) {
         report.error = Some(error);
     }
     if file.is_some() || context.term.format() == Format::Github {
         report.source_links = git::source_links(context.tree.root());
     }
+    let texts = FileFormat::render_all(report);
     let stored = Cache::from_env(Some(context.tree.root()))
         .and_then(|cache| cache.dir(""))
-        .and_then(|directory| report_files::store(&directory, context.tree.root(), report));
+        .and_then(|directory| report_files::store(&directory, context.tree.root(), &texts));
     if let Err(error) = stored {
         context.term.detail("cached", format!("no report of this run: {error}"));
     }
-    let Some(path) = file else { return Ok(()) };
-    match (report_files::write(path, report), &report.error) {
+    let Some((path, format)) = file.zip(format) else { return Ok(()) };
+    match (report_files::write_text(path, &texts[format as usize]), &report.error) {
         (Ok(()), _) => context.term.stage("wrote", path.display()),
         (Err(error), None) => return Err(error),
         // The error of the command is the more important one.

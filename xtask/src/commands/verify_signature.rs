@@ -31,23 +31,19 @@ fn verify(
     keyring: &Keyring,
     fetch: Option<FetchFn<'_>>,
 ) -> Result<VerificationResults> {
+    let path = flags.file.display();
+    let hint = "pass the path of a downloaded file: cargo xtask verify-signature FILE";
     // The file first: a mistyped name is an error, not a rejected signature.
-    let mut file =
-        File::open(&flags.file).with_context(|| format!("cannot open {}", flags.file.display())).map_err(
-            |error| error.with_hint("pass the path of a downloaded file: cargo xtask verify-signature FILE"),
-        )?;
+    let file = File::open(&flags.file).with_context(|| format!("cannot open {path}"));
+    let mut file = file.map_err(|error: Error| error.with_hint(hint))?;
     if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
-        return Err(Error::failed(format!(
-            "{} is a directory: expected a signed file",
-            flags.file.display()
-        ))
-        .with_hint("cargo xtask verify-signature FILE"));
+        return Err(Error::failed(format!("{path} is a directory: expected a signed file"))
+            .with_hint("cargo xtask verify-signature FILE"));
     }
     let signature = read_signature(flags)?;
     let mut verification = keyring.begin_verification(&signature, fetch)?;
     if verification.needs_data() {
-        hash_file(&mut verification, &mut file)
-            .with_context(|| format!("cannot read {}", flags.file.display()))?;
+        hash_file(&mut verification, &mut file).with_context(|| format!("cannot read {path}"))?;
     }
     Ok(verification.finish())
 }

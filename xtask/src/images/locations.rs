@@ -51,17 +51,16 @@ fn allowed_hosts(context: &Context<'_>, args: &ImageArgs) -> Result<Option<Vec<S
     let hosts = args.allow_hosts.iter().chain(&context.settings.allow_hosts);
     let parse = |host: &String| {
         // An IPv6 address may have no brackets.
-        let authority = if host.matches(':').count() > 1 && !host.starts_with('[') {
-            format!("[{host}]")
-        } else {
-            host.clone()
+        let url = match host.matches(':').count() > 1 && !host.starts_with('[') {
+            true => format!("https://[{host}]"),
+            false => format!("https://{host}"),
         };
-        let url =
-            Url::parse(&format!("https://{authority}")).ok().filter(|_| !host.contains(['/', '?', '#']));
-        url.map(|url| url.host().to_owned()).ok_or_else(|| {
+        let url = Url::parse(&url).ok().filter(|_| !host.contains(['/', '?', '#']));
+        let error = || {
             Error::failed(format!("{host} is not a host"))
                 .with_hint("pass a host or an IP address: --allow-host HOST")
-        })
+        };
+        url.map(|url| url.host().to_owned()).ok_or_else(error)
     };
     hosts.map(parse).collect::<Result<_>>().map(Some)
 }
@@ -109,10 +108,9 @@ impl<'a> ReleaseLocations<'a> {
         if moved.is_none()
             && let Some(requested) = self.args.channel
         {
-            return Err(Error::failed(format!(
-                "{pinned} names no channel, so --channel {requested} has no effect"
-            ))
-            .with_hint("omit --channel, or pass the server of that channel: --mirror URL"));
+            let message = format!("{pinned} names no channel, so --channel {requested} has no effect");
+            return Err(Error::failed(message)
+                .with_hint("omit --channel, or pass the server of that channel: --mirror URL"));
         }
         let dir = moved.unwrap_or(pinned);
         self.check_host(&dir)?;
@@ -137,14 +135,13 @@ impl<'a> ReleaseLocations<'a> {
         if dir.is_vendors(self.vendors()) || allowed.contains(&host) {
             return Ok(());
         }
+        let rule = format!("CCN_IMG_URL of a tree selected by --repo may not name the host {host}");
+        let allowed =
+            "allowed are hosts of the vendors, and hosts in --allow-host, XTASK_ALLOW_HOSTS and allow-hosts";
         let hint = self.context.rerun(&["--allow-host", &host], &[]);
-        Err(Error::failed(format!(
-            "refusing {dir}: CCN_IMG_URL of a tree selected by --repo may not name the host {host}"
-        ))
-        .with_cause(
-            "allowed are hosts of the vendors, and hosts in --allow-host, XTASK_ALLOW_HOSTS and allow-hosts",
-        )
-        .with_hint(format!("if you trust that host: {hint}")))
+        Err(Error::failed(format!("refusing {dir}: {rule}"))
+            .with_cause(allowed)
+            .with_hint(format!("if you trust that host: {hint}")))
     }
 
     /// The first directory and, without `--channel` and `--mirror`, the same directory on the other channels.

@@ -35,7 +35,7 @@ pub struct Error {
     /// The command or step that fixes the error.
     pub hint: Option<String>,
     /// The URL of a request that failed.
-    pub url: Option<String>,
+    pub url: Option<Box<str>>,
 }
 
 impl Error {
@@ -56,7 +56,7 @@ impl Error {
 
     /// A request failed (exit code 2).
     pub fn request_failed(url: impl fmt::Display) -> Error {
-        Error { url: Some(url.to_string()), ..Error::failed(format!("cannot download {url}")) }
+        Error { url: Some(url.to_string().into()), ..Error::failed(format!("cannot download {url}")) }
     }
 
     /// A panic that was caught in another thread: a bug, here or in a dependency.

@@ -98,11 +98,8 @@ fn columns(needs: &[DependencyEdge]) -> Vec<Vec<&str>> {
         let order: BTreeMap<&str, usize> =
             columns[right - 1].iter().enumerate().map(|(row, node)| (*node, row)).collect();
         columns[right].sort_by_key(|node| {
-            needs
-                .iter()
-                .filter(|need| need.to == **node)
-                .filter_map(|need| order.get(need.from.as_str()))
-                .min()
+            let dependents = needs.iter().filter(|need| need.to == **node);
+            dependents.filter_map(|need| order.get(need.from.as_str())).min()
         });
     }
     columns

@@ -102,12 +102,8 @@ fn page_header(report: &Report, title: &str) -> String {
     let _ = writeln!(out, "<p class=\"soft\">{}</p>", escape(&facts(report)));
     if let Some(error) = &report.error {
         let _ = write!(out, "<div class=\"stopped\"><p><b>{}</b></p>", escape(&error.message));
-        error.causes.iter().for_each(|cause| {
-            let _ = write!(out, "<p>caused by: {}</p>", escape(cause));
-        });
-        error.hint.iter().for_each(|hint| {
-            let _ = write!(out, "<p>hint: <code>{}</code></p>", escape(hint));
-        });
+        out.extend(error.causes.iter().map(|cause| format!("<p>caused by: {}</p>", escape(cause))));
+        out.extend(error.hint.iter().map(|hint| format!("<p>hint: <code>{}</code></p>", escape(hint))));
         out.push_str("</div>\n");
     }
     out.push_str("</header>\n");

@@ -7,7 +7,7 @@ use super::escape;
 use super::squarify::{Tile, squarify};
 use crate::report::sizes::{ManifestSizes, bytes, total};
 use crate::report::{Report, short};
-use manifest::finding::FixKind;
+use manifest::finding::{Fix, FixKind};
 
 /// The section with one area per manifest and, inside, one tile per file, in proportion to the bytes after the change;
 /// and the style with their positions, by the number in the class: the page allows no style attributes.
@@ -58,12 +58,8 @@ struct Area<'a> {
 }
 
 fn areas(report: &Report) -> Vec<Area<'_>> {
-    let mut manifests: Vec<(&ManifestSizes, u64)> = report
-        .sizes
-        .iter()
-        .map(|manifest| (manifest, total(manifest).after.unwrap_or(0)))
-        .filter(|(_, size)| *size > 0)
-        .collect();
+    let sizes = report.sizes.iter().map(|manifest| (manifest, total(manifest).after.unwrap_or(0)));
+    let mut manifests: Vec<(&ManifestSizes, u64)> = sizes.filter(|(_, size)| *size > 0).collect();
     manifests.sort_by_key(|(manifest, size)| (std::cmp::Reverse(*size), &manifest.file));
     let sizes: Vec<f64> = manifests.iter().map(|(_, size)| *size as f64).collect();
     let tiles = squarify(&sizes, AREA);
@@ -72,29 +68,22 @@ fn areas(report: &Report) -> Vec<Area<'_>> {
 }
 
 fn area<'a>(report: &'a Report, manifest: &'a ManifestSizes, size: u64, tile: Tile) -> Area<'a> {
-    let mut paths: Vec<(&str, u64)> = manifest
-        .paths
-        .iter()
-        .filter_map(|size| Some((size.path.as_str(), size.after.filter(|bytes| *bytes > 0)?)))
-        .collect();
+    let sizes = manifest.paths.iter().filter_map(|size| Some((size.path.as_str(), size.after?)));
+    let mut paths: Vec<(&str, u64)> = sizes.filter(|(_, bytes)| *bytes > 0).collect();
     paths.sort_by_key(|(path, size)| (std::cmp::Reverse(*size), *path));
     let sizes: Vec<f64> = paths.iter().map(|(_, size)| *size as f64).collect();
     let places = squarify(&sizes, Tile { x: 0.0, y: 0.0, ..tile });
     let tiles = paths.into_iter().zip(places).map(|((path, size), tile)| (path, size, tile)).collect();
-    let kinds = report
-        .fixes
-        .iter()
-        .filter(|fix| fix.file == manifest.file)
-        .filter_map(|fix| {
-            let class = match fix.kind {
-                FixKind::Add => "added",
-                FixKind::Rename | FixKind::Move => "renamed",
-                FixKind::Drop | FixKind::Tidy => return None,
-            };
-            Some((fix.to.as_deref()?, class))
-        })
-        .collect();
-    Area { manifest, size, tile, tiles, kinds }
+    let kind = |fix: &'a Fix| {
+        let class = match fix.kind {
+            FixKind::Add => "added",
+            FixKind::Rename | FixKind::Move => "renamed",
+            FixKind::Drop | FixKind::Tidy => return None,
+        };
+        Some((fix.to.as_deref()?, class))
+    };
+    let fixes = report.fixes.iter().filter(|fix| fix.file == manifest.file);
+    Area { manifest, size, tile, tiles, kinds: fixes.filter_map(kind).collect() }
 }
 
 /// A tile in percent of the area around it.
