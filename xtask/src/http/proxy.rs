@@ -184,5 +184,4 @@ fn leading_number(text: &str) -> u32 {
 }
 
 #[cfg(test)]
-#[path = "proxy_tests.rs"]
 mod tests;

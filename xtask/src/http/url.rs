@@ -256,5 +256,4 @@ fn remove_dot_segments(path: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "url_tests.rs"]
 mod tests;

@@ -20,8 +20,8 @@ use coreos_types::vendor::Vendor;
 
 use openpgp_policy::{Certificate, DetachedSignature, Pin, TrustPolicy, Verification};
 
-/// Largest certificate file in bytes; [`Certificate::parse_all`] refuses certificates above its own limit.
-const MAX_CERTIFICATE_FILE: u64 = 8 << 20;
+/// Bytes that are read of a certificate file: one more than [`Certificate::parse_all`] accepts.
+const MAX_CERTIFICATE_FILE: u64 = (4 << 20) + 1;
 
 /// Downloads a small file from a URL.
 pub type FetchFn<'a> = &'a dyn Fn(&str) -> Result<Vec<u8>>;
@@ -60,16 +60,14 @@ struct RefreshCache {
 impl Keyring {
     /// Trusts the policy's pins. `directory` is the cache for fetched certificates.
     pub fn new(policy: TrustPolicy, directory: Option<PathBuf>) -> Keyring {
-        let servers = KEY_SERVERS.iter().map(ToString::to_string).collect();
-        let responses = Arc::default();
         Keyring {
             policy,
             explicit: Vec::new(),
             shipped: Vec::new(),
             directory,
             use_vendor_urls: true,
-            servers,
-            responses,
+            servers: KEY_SERVERS.map(str::to_owned).into(),
+            responses: Arc::default(),
         }
     }
 
@@ -90,10 +88,8 @@ impl Keyring {
 
     /// Uses these key servers, and no vendor's URL; for configuration and tests.
     #[must_use]
-    pub fn with_servers(mut self, servers: Vec<String>) -> Keyring {
-        self.servers = servers;
-        self.use_vendor_urls = false;
-        self
+    pub fn with_servers(self, servers: Vec<String>) -> Keyring {
+        Keyring { servers, use_vendor_urls: false, ..self }
     }
 
     /// Adds certificates of configured vendors; only pinned ones are used.
@@ -129,9 +125,12 @@ impl Keyring {
         let mut certificates = self.local_certificates();
         let mut verification = Verification::new(signature, &certificates, &self.policy);
         let Some(fetch) = fetch.filter(|_| self.explicit.is_empty()) else {
-            return match certificates.is_empty() {
-                true => Err(self.offline_error()),
-                false => Ok(verification),
+            let hint = "run it once without --offline, or pass the certificate: --signing-key FILE";
+            let is_missing = certificates.is_empty();
+            return if is_missing {
+                Err(self.no_certificate_error().with_hint(hint))
+            } else {
+                Ok(verification)
             };
         };
         let mut causes = Vec::new();
@@ -155,7 +154,7 @@ impl Keyring {
             }
         }
         if certificates.is_empty() && !verification.unknown_keys().is_empty() {
-            return Err(causes.into_iter().fold(no_certificate(&self.policy), Error::with_cause));
+            return Err(causes.into_iter().fold(self.no_certificate_error(), Error::with_cause));
         }
         verification.set_refresh_errors(causes);
         Ok(verification)
@@ -163,25 +162,22 @@ impl Keyring {
 
     /// The URLs to request, by pin.
     fn certificate_urls(&self) -> Vec<(&Pin, String)> {
-        let urls_for = |pin| {
-            let servers = self.servers.iter().map(|server| server_url(server, pin));
+        let mut urls = Vec::new();
+        for pin in &self.policy.pins {
+            let servers = self.servers.iter();
+            let servers = servers.map(|server| server.replace("{fingerprint}", pin.fingerprint.as_str()));
             let vendor = pin.certificate_url.filter(|_| self.use_vendor_urls).map(str::to_owned);
-            vendor.into_iter().chain(servers).map(move |url| (pin, url)).collect::<Vec<_>>()
-        };
-        self.policy.pins.iter().flat_map(urls_for).collect()
+            urls.extend(vendor.into_iter().chain(servers).map(|url| (pin, url)));
+        }
+        urls
     }
 
     fn local_certificate(&self, pin: &Pin) -> Option<Certificate> {
-        let cached = self.cached(pin);
         let shipped = self.shipped.iter().find(|one| *one.fingerprint() == pin.fingerprint).cloned();
-        let built_in = shipped.or_else(|| built_in(pin));
-        match (cached, built_in) {
-            (Some(mut cached), Some(built_in)) => {
-                cached.merge(&built_in);
-                Some(cached)
-            }
-            (cached, built_in) => cached.or(built_in),
-        }
+        let shipped = shipped.or_else(|| built_in(pin));
+        let Some(mut cached) = self.cached(pin) else { return shipped };
+        shipped.iter().for_each(|shipped| cached.merge(shipped));
+        Some(cached)
     }
 
     fn cached(&self, pin: &Pin) -> Option<Certificate> {
@@ -226,9 +222,13 @@ impl Keyring {
         atomic_file::write(&path, certificate.to_bytes()).with_context(message)
     }
 
-    fn offline_error(&self) -> Error {
-        no_certificate(&self.policy)
-            .with_hint("run it once without --offline, or pass the certificate: --signing-key FILE")
+    fn no_certificate_error(&self) -> Error {
+        let names = self.policy.pins.iter().map(|pin| format!("{} ({})", pin.name, pin.fingerprint));
+        let names: Vec<_> = names.collect();
+        if names.is_empty() {
+            return Error::failed("no signing key is trusted");
+        }
+        Error::failed(format!("no certificate available for {}", names.join(" or ")))
     }
 }
 
@@ -248,19 +248,6 @@ impl RefreshCache {
         self.by_url.insert(url.to_owned(), response.clone());
         response
     }
-}
-
-fn no_certificate(policy: &TrustPolicy) -> Error {
-    let names: Vec<_> = policy.pins.iter().map(|pin| format!("{} ({})", pin.name, pin.fingerprint)).collect();
-    let error = Error::failed(format!("no certificate available for {}", names.join(" or ")));
-    match policy.pins.is_empty() {
-        true => Error::failed("no signing key is trusted"),
-        false => error,
-    }
-}
-
-fn server_url(server: &str, pin: &Pin) -> String {
-    server.replace("{fingerprint}", pin.fingerprint.as_str())
 }
 
 /// Reads the certificates of a file, which may be a pipe, as in `<(gpg --export KEY)`.
