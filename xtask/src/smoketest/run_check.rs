@@ -68,12 +68,8 @@ pub(super) fn check(
 fn run_once(context: &Context<'_>, tested: &RootfsUnderTest, flags: &Smoketest) -> Result<BootOutcome> {
     let work = &tested.work;
     no_follow::create_dir(context.tree.root(), work)?;
-    let boot = Boot {
-        rootfs: &tested.rootfs,
-        systemd: systemd(tested),
-        work,
-        limit: Duration::from_secs(flags.timeout),
-    };
+    let limit = Duration::from_secs(flags.timeout);
+    let boot = Boot { rootfs: &tested.rootfs, systemd: systemd(tested), work, limit };
     match &tested.rkt {
         _ if flags.vm => vm::run(&boot),
         Some(rkt) => rkt::run(&boot, rkt, flags.app.as_deref()),

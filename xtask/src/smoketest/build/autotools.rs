@@ -4,7 +4,6 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::logged_commands::{FailedCommand, LoggedCommands};
 use super::{Build, FLAVORS_OPTION, join};
 use coreos_types::error::{Error, Result};
 use coreos_types::release::Board;
@@ -35,13 +34,8 @@ pub(super) fn check_tree_path(tree: &Path) -> Result<()> {
 }
 
 impl Build<'_> {
-    /// Runs all steps.
-    pub(super) fn run_autotools(
-        &self,
-        board: Board,
-        image: &Path,
-        log: &mut LoggedCommands,
-    ) -> Result<Option<FailedCommand>> {
+    /// All steps, in order.
+    pub(super) fn autotools_commands(&self, board: Board, image: &Path) -> [Command; 4] {
         let mut configure = self.go_command("./configure");
         configure.args(self.configure_arguments(board, image));
         let make = |target: &[&str]| {
@@ -49,7 +43,7 @@ impl Build<'_> {
             make.args(self.make_arguments()).args(self.space_variable_argument()).args(target);
             make
         };
-        log.run_all([self.go_command("./autogen.sh"), configure, make(&["clean"]), make(&[])])
+        [self.go_command("./autogen.sh"), configure, make(&["clean"]), make(&[])]
     }
 
     /// The arguments of `configure`. The image that was verified comes last: no other argument replaces it.

@@ -136,11 +136,11 @@ impl Build<'_> {
             images.copy_verified_board(board, &image)?;
             failure = if is_rkt {
                 tracked.save()?;
-                let failed = self.run_autotools(board, &image, &mut log);
+                let failed = log.run_all(self.autotools_commands(board, &image));
                 restored.extend(tracked.restore(None)?);
                 failed?
             } else {
-                self.run_stage1_makefile(board, &image, &mut log)?
+                log.run_all(self.stage1_makefile_commands(board, &image))?
             };
             if failure.is_some() {
                 break;
@@ -149,12 +149,7 @@ impl Build<'_> {
         Ok(BuildOutcome { failure, log, took: started.elapsed(), restored })
     }
 
-    fn run_stage1_makefile(
-        &self,
-        board: Board,
-        image: &Path,
-        log: &mut LoggedCommands,
-    ) -> Result<Option<FailedCommand>> {
+    fn stage1_makefile_commands(&self, board: Board, image: &Path) -> [Command; 2] {
         let make = |target: &[&str]| {
             let mut make = self.command("make");
             make.args(["-C", "stage1"]).arg(format!("RKT_STAGE1_COREOS_BOARD={board}"));
@@ -165,7 +160,7 @@ impl Build<'_> {
             make.env("XTASK", GIVE_IMAGE).env("XTASK_FETCH_FLAGS", "").env("XTASK_IMAGE", image);
             make
         };
-        log.run_all([make(&["clean"]), make(&[])])
+        [make(&["clean"]), make(&[])]
     }
 
     /// A command in the tree; the environment is passed on, messages are in English.

@@ -16,8 +16,9 @@ use coreos_types::error::{Result, ResultExt};
 /// The text of the supervisor.
 const SUPERVISOR: &str = concat!(include_str!("../supervise.sh"), include_str!("supervisor.sh"));
 
-/// Runs rkt as root, with data, mounts and cgroups of its own. The stage1 is in the directory of the program. `app` is a
-/// reference or an `.aci` file; `None` for an image made of the root filesystem's shell.
+/// Runs rkt as root, with data, mounts and cgroups of its own. The stage1 is the one in the directory of the program: for
+/// any other, rkt requires a signature. `app` is a reference or an `.aci` file; `None` for an image made of the root
+/// filesystem's shell.
 ///
 /// # Errors
 /// An error on the host; a failed run is an outcome.
@@ -39,7 +40,11 @@ fn run_once(supervisor: &Supervisor<'_>, rkt: &Path, app: Option<&str>) -> Resul
     no_follow::remove(&data)?;
     fs::create_dir(&data).with_path("cannot create", &data)?;
     let mut command = supervisor.command("outer");
-    command.args(rkt_command(rkt, &image, &data, &supervisor.nonce));
+    let image = image.display().to_string();
+    command.arg(rkt).arg(format!("--dir={}", data.display())).arg(signature_option(&image));
+    // The default network requires iptables on the host, and leaves leases on disk.
+    command.args(["run", &image, "--net=host", "--exec=/bin/sh", "--", "-c"]);
+    command.arg(format!("echo smoketest-$((6 * 7))-{}", supervisor.nonce));
     let method = format!("rkt run {}, cgroup {}", app.unwrap_or("smoketest.aci"), supervisor.hierarchy);
     let log = boot.work.join("rkt.log");
     let outcome = supervisor.run(command, &log, |console| match failure(boot, console) {
@@ -67,18 +72,6 @@ fn failure(boot: &Boot<'_>, console: &ConsoleLog) -> Option<String> {
 
 /// glibc's message for a missing library; rkt may exit with 0 nevertheless.
 const LOADER_ERROR: &str = ": error while loading shared libraries: ";
-
-/// The arguments of the run, the program first. The stage1 is the one in the directory of the program: for any other,
-/// rkt requires a signature.
-fn rkt_command(rkt: &Path, image: &Path, data: &Path, nonce: &str) -> Vec<String> {
-    let image = image.display().to_string();
-    let mut words = vec![rkt.display().to_string(), format!("--dir={}", data.display())];
-    words.push(signature_option(&image).to_owned());
-    // The default network requires iptables on the host, and leaves leases on disk.
-    words.extend(["run", &image, "--net=host", "--exec=/bin/sh", "--", "-c"].map(str::to_owned));
-    words.push(format!("echo smoketest-$((6 * 7))-{nonce}"));
-    words
-}
 
 /// The option for the signature of an image: of a file it is in `FILE.asc`; no Docker image has one; for any other
 /// reference rkt downloads the keys from the host that has the image.
