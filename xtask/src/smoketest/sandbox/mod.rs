@@ -251,7 +251,7 @@ impl Run {
         if let Ok(Some(status)) = child.try_wait() {
             return Err(killed_supervisor_error(status));
         }
-        // If the set-up has failed, its error is on standard error: a line that cannot be answered is no other error.
+        // If the set-up has failed, its error is on standard error: an error of these writes is ignored.
         if self.phase == Phase::Namespaces {
             self.user.write(child.id()).with_context(|| "cannot map user IDs")?;
             self.phase = Phase::Inner;
