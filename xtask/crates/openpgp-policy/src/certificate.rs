@@ -77,41 +77,34 @@ impl Certificate {
             )));
         }
         let binary = dearmor(bytes, source)?;
-        let mut certificates: Vec<Certificate> = Vec::new();
+        let mut read: Vec<std::result::Result<Certificate, String>> = Vec::new();
         let mut component = None;
-        // Keyrings hold old keys too: one that cannot be parsed is skipped, unless it is the only one.
-        let (mut unparsed, mut is_skipped) = (None, false);
         check_limits(&binary, source)?;
         for packet in packets(&binary) {
             let Ok(packet) = packet else {
-                let what = match certificates.is_empty() && unparsed.is_none() {
-                    true => sniff(bytes),
-                    false => "a certificate that is cut off",
-                };
+                let what = if read.is_empty() { sniff(bytes) } else { "a certificate that is cut off" };
                 return Err(unreadable(source, &format!("it looks like {what}")));
             };
             match packet.tag {
                 Tag::SecretKey | Tag::SecretSubkey => return Err(secret(source)),
                 Tag::PublicKey => {
                     component = Some(packet.tag);
-                    let certificate = Certificate::from_primary(packet.body);
-                    is_skipped = certificate.is_err();
-                    match certificate {
-                        Ok(certificate) => certificates.push(certificate),
-                        Err(why) => unparsed = unparsed.or(Some(why)),
-                    }
+                    read.push(Certificate::from_primary(packet.body));
                 }
                 // RFC 9580, 5.8, 5.10 and 5.14: marker, trust and padding packets are ignored wherever they are.
                 Tag::Marker | Tag::Trust | Tag::Padding => {}
-                _ if is_skipped => {}
-                _ => match certificates.last_mut() {
-                    Some(certificate) => certificate.add(packet, &mut component),
+                _ => match read.last_mut() {
+                    Some(Ok(certificate)) => certificate.add(packet, &mut component),
+                    // Keyrings hold old keys too: one that cannot be parsed is skipped, unless it is the only one.
+                    Some(Err(_)) => {}
                     None => return Err(unreadable(source, "it does not begin with a public key")),
                 },
             }
         }
+        let first_error = read.iter().find_map(|certificate| certificate.as_ref().err().cloned());
+        let certificates: Vec<Certificate> = read.into_iter().flatten().collect();
         if certificates.is_empty() {
-            let why = unparsed.unwrap_or_else(|| format!("it looks like {}", sniff(bytes)));
+            let why = first_error.unwrap_or_else(|| format!("it looks like {}", sniff(bytes)));
             return Err(unreadable(source, &why));
         }
         let mut certificates = merge_copies(&certificates);

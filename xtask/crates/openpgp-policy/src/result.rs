@@ -110,10 +110,7 @@ impl VerificationResults {
         if first.verdict == SignatureStatus::UnknownKey {
             error = self.refresh_errors.iter().fold(error, Error::with_cause);
         }
-        Err(match &first.hint {
-            Some(hint) => error.with_hint(hint.clone()),
-            None => error,
-        })
+        Err(first.hint.iter().fold(error, Error::with_hint))
     }
 }
 
