@@ -183,9 +183,12 @@ impl<'a> Selection<'a> {
 
     /// Whether the built tree has a node: an extracted one, or a directory above an extracted one.
     pub fn will_contain(&self, path: &UsrPath) -> bool {
-        let below = format!("{path}/");
-        let mut from_below = self.paths.range::<str, _>((Included(below.as_str()), Unbounded));
-        self.paths.contains(path) || from_below.next().is_some_and(|next| next.is_within(path))
+        let is_above_selected = || {
+            let below = format!("{path}/");
+            let mut from_below = self.paths.range::<str, _>((Included(below.as_str()), Unbounded));
+            from_below.next().is_some_and(|next| next.is_within(path))
+        };
+        self.paths.contains(path) || is_above_selected()
     }
 
     /// Selected ELF files with a dynamic section, for the machine of the board, in byte order.

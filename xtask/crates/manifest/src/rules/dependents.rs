@@ -18,7 +18,7 @@ pub(super) struct Dependents<'a, 's> {
     graph: OnceCell<Graph<'a>>,
 }
 
-type PathsBy<K> = HashMap<K, BTreeSet<UsrPath>>;
+type PathsBy<K> = HashMap<K, Vec<UsrPath>>;
 
 /// Dependents by dependency.
 #[derive(Default)]
@@ -35,8 +35,12 @@ struct Graph<'a> {
     lines: HashMap<UsrPath, Vec<(Location<'a>, &'a str)>>,
 }
 
+/// Adds a path, unless it was the last one with this key.
 fn add<K: Hash + Eq>(paths: &mut PathsBy<K>, key: K, path: &UsrPath) {
-    paths.entry(key).or_default().insert(path.clone());
+    let paths = paths.entry(key).or_default();
+    if paths.last() != Some(path) {
+        paths.push(path.clone());
+    }
 }
 
 impl<'a, 's> Dependents<'a, 's> {

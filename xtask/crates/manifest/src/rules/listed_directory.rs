@@ -8,7 +8,7 @@ use crate::finding::FindingKind;
 use crate::replacement::looks_like_file;
 use crate::suggestion::Suggestion;
 use usr::path::UsrPath;
-use usr::tree::NodeKind;
+use usr::tree::{Node, NodeKind};
 
 /// Limit of the files that a suggestion lists in place of their directory.
 const MAX_ADDED: usize = 100;
@@ -17,6 +17,9 @@ const MAX_ADDED: usize = 100;
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
     for (location, line) in lint.selection.entries() {
         let Ok(path) = UsrPath::new(line) else { continue };
+        if !matches!(lint.index.tree.get(path.as_str()), Some(Node { kind: NodeKind::Directory, .. })) {
+            continue;
+        }
         let below = lint.index.tree.below(&path).filter(|(_, node)| node.kind != NodeKind::Directory);
         let mut files: Vec<&UsrPath> = below.map(|(path, _)| path).collect();
         // `lib` and the like are redundant lines of the rule for missing paths.
