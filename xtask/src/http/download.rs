@@ -302,7 +302,7 @@ impl Download<'_> {
                 sleep(wait);
                 Ok(())
             }
-            None if self.retries == 0 => Err(error),
+            None if self.retries == 0 => Err(*error),
             None => Err(error
                 .with_cause(format!("gave up after {} attempts", self.retries + 1))
                 .with_hint("try again later, or download from another mirror: --mirror URL")),
@@ -338,7 +338,7 @@ impl Download<'_> {
                 Err(failure) => failure,
             };
             // The first error; errors of the retries are added to this one.
-            let interrupted = failure.error.clone();
+            let interrupted = (*failure.error).clone();
             // A server may send less than the requested range (RFC 9110, section 14.2); the next part follows.
             let mut is_next_part = self.is_at_end_of_part();
             loop {

@@ -32,7 +32,7 @@ impl Route {
 /// One failed request.
 #[derive(Debug)]
 pub(super) struct RequestError {
-    pub(super) error: Error,
+    pub(super) error: Box<Error>,
     /// Whether a retry may succeed.
     pub(super) is_transient: bool,
     /// The server's `Retry-After`.
@@ -53,13 +53,13 @@ pub(super) const CHECK_URL: &str = "check the URL, or use another mirror: --mirr
 /// An error that no retry changes.
 impl From<Error> for RequestError {
     fn from(error: Error) -> RequestError {
-        RequestError { error, is_transient: false, retry_after: None, max_retries: 0 }
+        RequestError { error: error.into(), is_transient: false, retry_after: None, max_retries: 0 }
     }
 }
 
 impl RequestError {
     pub(super) fn transient(error: Error) -> RequestError {
-        RequestError { error, is_transient: true, retry_after: None, max_retries: u32::MAX }
+        RequestError { error: error.into(), is_transient: true, retry_after: None, max_retries: u32::MAX }
     }
 
     /// Converts an error of the HTTP library before a response.
@@ -184,7 +184,7 @@ mod tests {
         let coreos = convert("alpha.release.core-os.net");
         assert!(!coreos.is_transient);
         assert!(coreos.error.to_string().contains("its release servers are gone"), "{}", coreos.error);
-        let hint = coreos.error.hint.unwrap();
+        let hint = coreos.error.hint.as_deref().unwrap();
         assert!(["--mirror", "--image", "--brand flatcar"].iter().all(|word| hint.contains(word)), "{hint}");
         let other = convert("mirror.example").error;
         assert_eq!(
