@@ -122,7 +122,7 @@ fn relevant(
 /// The fixes in the release notes at a URL, and a note if they are from an old download. The part between the two
 /// releases is cached.
 fn download(comparison: &PackageComparison<'_>, url: &str) -> Result<(Advisories, Option<String>)> {
-    let (store, from, to) = (comparison.new.store(), comparison.from, &comparison.new.release);
+    let (store, from, to) = (&comparison.new.store, comparison.from, &comparison.new.release);
     let path = cache_path(store, [url, from.as_str(), to.as_str()]);
     let mut stored = path.as_ref().and_then(|path| {
         let json = bounded_file::read_owned_by_user(path, MAX_LEN).ok()?;

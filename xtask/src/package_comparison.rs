@@ -104,7 +104,7 @@ impl PackageComparison<'_> {
             let locations = ReleaseLocations::new(context, args)?;
             for dir in locations.candidates(&locations.primary(board, release, None)?) {
                 let url = dir.file_url(locations.vendor.packages_list);
-                if let Some((list, _)) = self.new.store().fetch_signed_without_retry(&url)? {
+                if let Some((list, _)) = self.new.store.fetch_signed_without_retry(&url)? {
                     return Ok(Some(parse_packages(&String::from_utf8_lossy(&list))));
                 }
             }

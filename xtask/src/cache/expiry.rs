@@ -31,9 +31,7 @@ const CHECKED: &str = "expiry-checked";
 pub(crate) struct CacheEntry {
     /// The vendor, board and release, as in the directory names.
     pub brand: String,
-    /// See `brand`.
     pub board: String,
-    /// See `brand`.
     pub release: String,
     /// Digest of the image, in hex.
     pub digest: String,

@@ -30,7 +30,7 @@ pub(crate) struct ImageSet<'t> {
     pub(crate) release: Release,
     /// The channel on which the release was found, or the requested one.
     pub(crate) channel: Option<Channel>,
-    store: ImageStore<'t>,
+    pub(crate) store: ImageStore<'t>,
     pub(crate) opened: BTreeMap<Board, BoardImage>,
 }
 
@@ -109,11 +109,6 @@ impl<'t> ImageSet<'t> {
         Err(Error::failed(format!("{} is {found}", self.release))
             .with_cause("the URL in coreos-common.mk names one channel for every board")
             .with_hint(hint))
-    }
-
-    /// The store that opened the images.
-    pub(crate) fn store(&self) -> &ImageStore<'t> {
-        &self.store
     }
 
     pub(crate) fn boards(&self) -> Vec<Board> {

@@ -1,4 +1,6 @@
-//! Opening the image of a release: from the cache, else from the network.
+//! Opening an image: a local file, or that of a release from the cache, else from the network.
+
+use std::path::Path;
 
 use super::download::ImageDownload;
 use super::expiry;
@@ -6,6 +8,7 @@ use super::image::{ImageCheck, ImageHandle};
 use super::image_file::ImageFile;
 use super::image_store::{ImageStore, missing_signature};
 use super::release_cache::{CachedImage, ReleaseCache};
+use super::sig_file;
 use crate::http::{MAX_IMAGE_LEN, MAX_SIGNATURE_LEN};
 use crate::release_dir::ReleaseDir;
 use crate::terminal::Progress;
@@ -28,6 +31,33 @@ pub struct ReleaseRequest {
 }
 
 impl ImageStore<'_> {
+    /// Opens and verifies a local PXE image. Its signature is `signature`, else the file with `.sig` appended; with
+    /// `unsigned` it may have none.
+    ///
+    /// # Errors
+    /// The image or its signature cannot be read, or is not valid; refused where the signature is missing.
+    pub fn local(&self, image: &Path, signature: Option<&Path>, unsigned: bool) -> Result<ImageHandle> {
+        let sig_path = signature.map_or_else(|| sig_file::sig_path(image), Path::to_owned);
+        let path = image
+            .canonicalize()
+            .with_context(|| format!("cannot find the image {}", image.display()))
+            .map_err(|error| {
+                let hint = "check the path; without --image the image is downloaded: cargo xtask fetch";
+                error.with_hint(hint)
+            })?;
+        if !path.is_file() {
+            return Err(Error::failed(format!("{} is not a file: expected a PXE image", image.display()))
+                .with_hint("pass the .cpio.gz itself: --image FILE"));
+        }
+        let signature = sig_file::read(&sig_path)?;
+        if signature.is_none() && !unsigned {
+            return Err(sig_file::missing_signature(sig_path.display()).with_hint(
+                "pass a signature at another path with --signature FILE; --unsigned accepts an image without one",
+            ));
+        }
+        ImageHandle::open(self, ImageFile { path, source: image.display().to_string(), signature })
+    }
+
     /// Opens the image of a release from the first directory that has it; `None` if none has. The origin is the URL
     /// that served the image. A cached image is used for the URLs in its list of origins, and under `--offline` for
     /// any.
