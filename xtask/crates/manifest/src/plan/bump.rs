@@ -106,7 +106,8 @@ pub fn bump(before: &Stage1Sources, options: &BumpOptions, trees: &ImageTrees<'_
     let mut findings = lint_all(&after, &indexes, options.fix_options);
     add_candidates(&mut findings, &fixes);
     suggest_copy_into_tree(&mut findings, &after);
-    ensure_read(trees)?;
+    // Without a file that cannot be read, results are not reliable.
+    trees.values().try_for_each(|tree| tree.read_error())?;
     Ok(BumpPlan {
         release: (pins.release().clone(), targets.release),
         systemd: (pins.systemd(), targets.systemd),
@@ -131,11 +132,6 @@ fn ensure_idempotent(after: &Stage1Sources, indexes: &Indexes<'_>, options: FixO
     Err(Error::failed("the fixes of the manifests do not converge")
         .with_cause(format!("a second pass would change {} again: {}", fix.file, fix.reason))
         .with_hint("please report this with the manifests and the release; nothing was written"))
-}
-
-/// Returns the first error of reading a file of an image: without the file, results are not reliable.
-pub(super) fn ensure_read(trees: &ImageTrees<'_>) -> Result<()> {
-    trees.values().try_for_each(|tree| tree.read_error())
 }
 
 /// Prefixes the suggestions for manifests outside the tree, which are never written, with a copy into the tree.

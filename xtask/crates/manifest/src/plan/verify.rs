@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::bump::{
-    BumpOptions, ImageTrees, Indexes, ensure_read, fix_all, index_all, lint_all, suggest_copy_into_tree,
-};
+use super::bump::{BumpOptions, ImageTrees, Indexes, fix_all, index_all, lint_all, suggest_copy_into_tree};
 use super::stage1_sources::Stage1Sources;
 use crate::finding::{Finding, Severity};
 use crate::rules::lint_and_fix::FixOptions;
@@ -36,7 +34,7 @@ pub fn verify(
         findings.extend(mismatches);
     }
     suggest_copy_into_tree(&mut findings, sources);
-    ensure_read(trees)?;
+    trees.values().try_for_each(|tree| tree.read_error())?;
     Ok(findings)
 }
 

@@ -45,18 +45,6 @@ pub(super) struct Fixer<'a> {
 }
 
 impl<'a> Fixer<'a> {
-    /// Creates the state for the flavors of a board.
-    pub(super) fn new(
-        flavors: &'a [ManifestSet],
-        editors: &'a mut ManifestEditors,
-        index: &'a ImageIndex<'a>,
-        options: FixOptions,
-        accepted: &'a AcceptedFindings,
-    ) -> Fixer<'a> {
-        let files = flavors.iter().flat_map(|flavor| flavor.files.iter().cloned()).collect();
-        Fixer { flavors, files, editors, index, options, accepted, requested_stems: BTreeSet::new() }
-    }
-
     /// The number of changes so far.
     pub(super) fn revision(&self) -> usize {
         self.editors.values().map(ManifestEditor::revision).sum()

@@ -1,5 +1,7 @@
 //! Checks the manifests of a board by every rule, or fixes them until no rule changes anything.
 
+use std::collections::BTreeSet;
+
 pub use super::fix_state::{FixOptions, ManifestEditors};
 
 use super::dependents::Dependents;
@@ -52,7 +54,9 @@ pub fn fix(
     options: FixOptions,
     accepted: &AcceptedFindings,
 ) {
-    let mut fixer = Fixer::new(flavors, editors, index, options, accepted);
+    let files = flavors.iter().flat_map(|flavor| flavor.files.iter().cloned()).collect();
+    let requested_stems = BTreeSet::new();
+    let mut fixer = Fixer { flavors, files, editors, index, options, accepted, requested_stems };
     // An addition can make an old line redundant, and a renamed line can have new dependencies.
     for _ in 0..MAX_PASSES {
         let before = fixer.revision();
