@@ -165,8 +165,10 @@ impl<'t> ImageSet<'t> {
     /// Stores the trees with the files that were read, for the next run. Errors are logged only: the cache is optional.
     pub(crate) fn store_trees(self) {
         for opened in self.opened.into_values() {
-            if let Err(error) = opened.image.finish(&self.store) {
-                self.store.term.detail("cache", error);
+            match opened.image.finish(&self.store) {
+                // The program ends soon: freeing each path takes longer than the search for a missing library.
+                Ok((_, tree)) => std::mem::forget(tree),
+                Err(error) => self.store.term.detail("cache", error),
             }
         }
     }

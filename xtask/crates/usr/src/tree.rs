@@ -284,7 +284,8 @@ impl UsrTree {
 
     /// The nodes with this last component, in byte order of the paths.
     pub fn with_name(&self, name: &str) -> Vec<&UsrPath> {
-        self.nodes.keys().filter(|path| path.name() == name).collect()
+        // The end is compared first: this reads every path of the image, and few end in the name.
+        self.nodes.keys().filter(|path| path.as_str().ends_with(name) && path.name() == name).collect()
     }
 
     /// Every node below a directory, in byte order.
