@@ -81,7 +81,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn parse_node(&mut self, line: &'a str) -> Result<(), String> {
-        let fields = &mut Fields(line.split('\t'));
+        let fields = &mut Fields(Some(line));
         let letter = fields.next().ok_or("the line is empty")?;
         let mode = fields.next().and_then(|mode| number(mode, 8)).and_then(|mode| u16::try_from(mode).ok());
         let mode = mode.filter(|mode| *mode <= 0o7777).ok_or("the mode is not an octal number up to 7777")?;
@@ -209,13 +209,17 @@ fn parse_info(fields: &mut Fields<'_>) -> Result<Option<FileInfo>, String> {
     info.map(Some)
 }
 
-/// The fields of a line.
-struct Fields<'a>(std::str::Split<'a, char>);
+/// The fields of a line that are not yet read.
+struct Fields<'a>(Option<&'a str>);
 
 impl<'a> Fields<'a> {
     /// The next field, without unescaping.
     fn next(&mut self) -> Option<&'a str> {
-        self.0.next()
+        let text = self.0?;
+        // By bytes: most fields are shorter than what the search of str::split reads at once.
+        let end = text.bytes().position(|byte| byte == b'\t');
+        self.0 = end.map(|end| &text[end + 1..]);
+        Some(end.map_or(text, |end| &text[..end]))
     }
 
     /// The next field, unescaped.
