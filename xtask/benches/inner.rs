@@ -15,7 +15,9 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use coreos_types::release::{Board, Flavor, SystemdVersion};
+use coreos_types::board::Board;
+use coreos_types::flavor::Flavor;
+use coreos_types::systemd_version::SystemdVersion;
 use coreos_types::vendor::Vendor;
 use manifest::plan::bump::{BumpOptions, bump};
 use manifest::plan::stage1_sources::Stage1Sources;

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use coreos_types::release::Board;
+use coreos_types::board::Board;
 use coreos_types::vendor::Vendor;
 use release_fixture::elf::ElfStub;
 use release_fixture::image::{Content, ImageSpec};

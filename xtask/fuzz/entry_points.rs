@@ -5,7 +5,8 @@
 use std::io::{Cursor, Write};
 use std::sync::LazyLock;
 
-use coreos_types::release::{Board, SystemdVersion};
+use coreos_types::board::Board;
+use coreos_types::systemd_version::SystemdVersion;
 use coreos_types::vendor::Vendors;
 use flate2::Compression;
 use flate2::write::GzEncoder;

@@ -10,9 +10,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use toml_edit::{Document, Item, TableLike, Value};
 
 use crate::bounded_file;
+use coreos_types::board::Board;
 use coreos_types::calendar;
 use coreos_types::error::{Error, Result, ResultExt};
-use coreos_types::release::Board;
 use manifest::accepted_findings::{AcceptedFinding, AcceptedFindings, FILE};
 use manifest::finding::FindingKind;
 

@@ -4,8 +4,10 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::http::Url;
+use coreos_types::board::Board;
+use coreos_types::channel::Channel;
 use coreos_types::error::{Error, Result};
-use coreos_types::release::{Board, Channel, Release};
+use coreos_types::release::Release;
 use coreos_types::vendor::{Vendor, Vendors};
 
 /// The directory of one release for one board, with the file name of the PXE image.

@@ -1,6 +1,6 @@
 //! The paths that the stage1 takes from an image.
 
-use coreos_types::release::Board;
+use coreos_types::board::Board;
 use manifest::plan::stage1_sources::Stage1Sources;
 use packages::changes::TakenPaths;
 use usr::tree::{NodeKind, UsrTree};

@@ -15,8 +15,9 @@ use crate::context::Context;
 use crate::images::ImageSet;
 use crate::report::styled_text::{Style, StyledText};
 use crate::report::{Report, count, sizes};
+use coreos_types::board::Board;
 use coreos_types::error::Result;
-use coreos_types::release::{Board, Flavor};
+use coreos_types::flavor::Flavor;
 use manifest::suggestion::Suggestion;
 use manifest::unneeded::{UnneededCategory, UnneededLine, find, words_of};
 

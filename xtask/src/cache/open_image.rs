@@ -12,8 +12,9 @@ use super::sig_file;
 use crate::http::{MAX_IMAGE_LEN, MAX_SIGNATURE_LEN};
 use crate::release_dir::ReleaseDir;
 use crate::terminal::Progress;
+use coreos_types::board::Board;
 use coreos_types::error::{Error, Result, ResultExt};
-use coreos_types::release::{Board, Release};
+use coreos_types::release::Release;
 use coreos_types::signer::Signer;
 use coreos_types::vendor::Vendor;
 

@@ -6,7 +6,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args, ValueEnum};
 
 use super::{AdvisorySource, ImageArgs, ReleaseSpec, number};
-use coreos_types::release::SystemdVersion;
+use coreos_types::systemd_version::SystemdVersion;
 use manifest::rules::lint_and_fix::FixOptions;
 use packages::sbom::Format;
 use usr::elf::DlopenPriority;

@@ -17,7 +17,8 @@ use std::str::FromStr;
 
 use clap::{ArgAction, Parser, Subcommand};
 
-use coreos_types::release::{ParseError, Release};
+use coreos_types::parse_error::ParseError;
+use coreos_types::release::Release;
 
 pub use crate::report::Format;
 pub use crate::terminal::ColorChoice as Color;

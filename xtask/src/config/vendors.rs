@@ -6,8 +6,9 @@ use toml_edit::{Item, TableLike};
 
 use super::{parse_string, parse_strings};
 use crate::http::Url;
+use coreos_types::board::Board;
+use coreos_types::channel::Channel;
 use coreos_types::error::{Error, Result};
-use coreos_types::release::{Board, Channel};
 use coreos_types::vendor::{Vendor, Vendors};
 use openpgp_policy::Fingerprint;
 

@@ -2,7 +2,8 @@
 //!
 //! The example is built in, so that it does not depend on this repository's own stage1.
 
-use coreos_types::release::{Board, ParseError};
+use coreos_types::board::Board;
+use coreos_types::parse_error::ParseError;
 use coreos_types::vendor::Vendor;
 use release_fixture::from_paths::with_listed;
 use release_fixture::image::ImageSpec;

@@ -3,8 +3,9 @@
 use crate::cache::ImageHandle;
 use crate::cli::ImageArgs;
 use crate::context::Context;
+use coreos_types::board::Board;
 use coreos_types::error::{Error, Result};
-use coreos_types::release::{Board, Release};
+use coreos_types::release::Release;
 use usr::identity::{self, Identity};
 
 /// The requested image.

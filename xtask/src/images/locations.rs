@@ -7,8 +7,10 @@ use crate::context::Context;
 use crate::http::{ClientConfig, Url};
 use crate::release_dir::ReleaseDir;
 use crate::verbose_log::{http_client, log_keys};
+use coreos_types::board::Board;
+use coreos_types::channel::Channel;
 use coreos_types::error::{Error, Result};
-use coreos_types::release::{Board, Channel, Release};
+use coreos_types::release::Release;
 use coreos_types::vendor::{Vendor, Vendors};
 use manifest::suggestion::Suggestion;
 

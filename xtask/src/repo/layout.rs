@@ -5,8 +5,9 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use coreos_types::board::Board;
 use coreos_types::error::{Error, Result, ResultExt};
-use coreos_types::release::{Board, Flavor};
+use coreos_types::flavor::Flavor;
 use coreos_types::shell::quote;
 use manifest::plan::stage1_sources::COMMON_MK;
 

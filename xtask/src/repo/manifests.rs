@@ -11,8 +11,9 @@ use super::layout::{
     visible_entries,
 };
 use crate::bounded_file;
+use coreos_types::board::Board;
 use coreos_types::error::{Error, Result, ResultExt};
-use coreos_types::release::{Board, Flavor};
+use coreos_types::flavor::Flavor;
 use coreos_types::shell::quote;
 use manifest::common_mk::{CommonMk, IncludedFiles};
 use manifest::plan::stage1_sources::{COMMON_MK, ManifestRef};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use coreos_types::release::Board;
+use coreos_types::board::Board;
 use manifest::finding::{Fix, FixKind};
 use manifest::plan::bump::ImageTrees;
 use manifest::plan::stage1_sources::Stage1Sources;
@@ -83,7 +83,7 @@ fn direct_dependencies(tree: &UsrTree, line: &str) -> Vec<(String, String)> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use coreos_types::release::Flavor;
+    use coreos_types::flavor::Flavor;
     use manifest::plan::stage1_sources::ManifestRef;
     use usr::elf::ElfInfo;
     use usr::tree::Node;

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::first_names;
 use super::styled_text::{Style, StyledText};
-use coreos_types::release::{Flavor, Release};
+use coreos_types::flavor::Flavor;
+use coreos_types::release::Release;
 use packages::advisories::RelevantFix;
 
 /// The security fixes between two releases, as far as they are known.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::count;
 use super::sizes::{bytes, change};
 use super::styled_text::{Style, StyledText};
-use coreos_types::release::Board;
+use coreos_types::board::Board;
 use manifest::plan::stage1_sources::Stage1Sources;
 use usr::file_info::FileInfo;
 use usr::ldso::DynamicLoader;
@@ -171,7 +171,7 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
-    use coreos_types::release::Flavor;
+    use coreos_types::flavor::Flavor;
     use manifest::plan::stage1_sources::ManifestRef;
     use usr::elf::ElfInfo;
 

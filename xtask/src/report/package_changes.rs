@@ -74,7 +74,7 @@ pub(crate) fn to_json(changes: &[PackageChange]) -> Value {
 mod tests {
     use std::collections::BTreeSet;
 
-    use coreos_types::release::Flavor;
+    use coreos_types::flavor::Flavor;
     use expect_test::expect;
     use usr::path::UsrPath;
 

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Report;
-use coreos_types::release::{Board, Flavor};
+use coreos_types::board::Board;
+use coreos_types::flavor::Flavor;
 use manifest::finding::Fix;
 use manifest::plan::bump::ImageTrees;
 use manifest::plan::stage1_sources::Stage1Sources;

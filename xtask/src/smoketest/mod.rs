@@ -26,8 +26,9 @@ use crate::smoketest::build::Build;
 use crate::smoketest::rootfs::Rootfs;
 use crate::trusted_owners::TrustedOwners;
 use check_log::CheckLog;
+use coreos_types::board::Board;
 use coreos_types::error::{Error, ErrorExt, Result};
-use coreos_types::release::{Board, Flavor};
+use coreos_types::flavor::Flavor;
 use manifest::finding::Severity;
 use manifest::suggestion::Suggestion;
 

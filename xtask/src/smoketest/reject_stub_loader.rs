@@ -26,7 +26,7 @@ fn is_stub(header: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use coreos_types::release::Board;
+    use coreos_types::board::Board;
     use release_fixture::elf::ElfStub;
 
     use super::*;

@@ -10,7 +10,7 @@ use crate::cli::Smoketest;
 use crate::context::Context;
 use crate::smoketest::boot::{Boot, BootOutcome, diagnosis::MissingItem, nspawn, rkt, vm};
 use coreos_types::error::{Error, Result};
-use coreos_types::release::SystemdVersion;
+use coreos_types::systemd_version::SystemdVersion;
 use manifest::suggestion::Suggestion;
 use usr::ldso::{MissingSymlink, UnreachableLibrary};
 

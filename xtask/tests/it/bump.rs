@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use coreos_types::release::{Board, Flavor};
+use coreos_types::board::Board;
+use coreos_types::flavor::Flavor;
 use manifest::finding::{Finding, FixKind};
 use manifest::plan::bump::{BumpOptions, BumpPlan, bump};
 use manifest::plan::edit_plan::EditPlan;

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use coreos_types::release::Board;
+use coreos_types::board::Board;
 use coreos_types::vendor::Vendor;
 use release_fixture::certificate::TestCertificate;
 use release_fixture::image::ImageSpec;

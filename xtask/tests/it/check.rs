@@ -5,7 +5,9 @@ mod remedies;
 
 use std::collections::BTreeMap;
 
-use coreos_types::release::{Board, Channel, SystemdVersion};
+use coreos_types::board::Board;
+use coreos_types::channel::Channel;
+use coreos_types::systemd_version::SystemdVersion;
 use coreos_types::vendor::Vendor;
 use expect_test::{Expect, expect};
 use manifest::common_mk::CommonMk;

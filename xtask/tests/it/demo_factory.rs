@@ -1,6 +1,6 @@
 //! Fixtures of the release factory: ELF stubs, images, sites and certificates match their descriptions.
 
-use coreos_types::release::Board;
+use coreos_types::board::Board;
 use coreos_types::vendor::{Vendor, Vendors};
 use pxe_image::{SignatureCheck, UnlinkedTempDir, VerifiedImage};
 use release_fixture::certificate::TestCertificate;

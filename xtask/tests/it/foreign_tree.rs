@@ -3,7 +3,7 @@
 
 use std::process::{Command, Output};
 
-use coreos_types::release::Board;
+use coreos_types::board::Board;
 use coreos_types::vendor::Vendor;
 use release_fixture::certificate::TestCertificate;
 use release_fixture::image::ImageSpec;

@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use coreos_types::release::{Board, Flavor};
+use coreos_types::board::Board;
+use coreos_types::flavor::Flavor;
 use coreos_types::signer::Signer;
 use manifest::finding::{Finding, FindingKind, Fix, FixKind, Severity};
 use manifest::plan::edit_plan::{EditPlan, FileEdit};

@@ -1,6 +1,6 @@
 //! A vendor of the configuration: its names, server, keys and boards, from a bump to `releases`.
 
-use coreos_types::release::Board;
+use coreos_types::board::Board;
 use coreos_types::vendor::Vendor;
 use release_fixture::certificate::TestCertificate;
 use release_fixture::release::{Site, publish};
@@ -106,7 +106,7 @@ fn tree_moves_to_an_own_vendor_and_back() {
         &own.config.vendors,
     )
     .unwrap();
-    pins.set_vendor(Vendor::COREOS, Some(coreos_types::release::Channel::Alpha)).unwrap();
+    pins.set_vendor(Vendor::COREOS, Some(coreos_types::channel::Channel::Alpha)).unwrap();
     assert_eq!(pins.url_as_written(), before);
     assert_eq!(pins.url(Board::Amd64).unwrap().matches("1032.0.0").count(), 1);
 }

@@ -1,7 +1,8 @@
 //! Validation with `docs/report.schema.json`: documents of the tool are valid, and altered documents are not.
 
+use coreos_types::board::Board;
 use coreos_types::error::Error;
-use coreos_types::release::{Board, Flavor};
+use coreos_types::flavor::Flavor;
 use coreos_types::signer::Signer;
 use manifest::finding::{Finding, FindingKind, Fix, FixKind, Severity};
 use manifest::plan::edit_plan::{EditPlan, FileEdit};

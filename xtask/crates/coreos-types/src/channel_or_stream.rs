@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::release::{Channel, ParseError};
+use super::channel::Channel;
+use super::parse_error::ParseError;
 
 /// The value of `--channel`: a channel, or one of Flatcar's long-term streams, `lts-2024`. A stream is part of the lts
 /// channel, and stays on its major release when the channel moves to the next.

@@ -1,92 +1,10 @@
-//! The vocabulary of releases as types: channel, board, release, flavor, systemd version.
+//! Release numbers.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A word of the command line or of a file that is not valid, and the valid ones.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParseError {
-    what: &'static str,
-    found: String,
-    expected: &'static str,
-}
-
-impl ParseError {
-    pub(crate) fn new(what: &'static str, found: &str, expected: &'static str) -> ParseError {
-        ParseError { what, found: found.to_owned(), expected }
-    }
-}
-
-impl fmt::Display for ParseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is not a {}: expected {}", self.found, self.what, self.expected)
-    }
-}
-
-impl std::error::Error for ParseError {}
-
-word_enum! {
-    /// A release channel; each has its own host. The words are those of host names and of the command line.
-    #[allow(missing_docs)]
-    Channel {
-        Alpha = "alpha",
-        Beta = "beta",
-        Stable = "stable",
-        Lts = "lts",
-    }
-}
-
-impl FromStr for Channel {
-    type Err = ParseError;
-    fn from_str(text: &str) -> Result<Channel, ParseError> {
-        let known = Channel::ALL.into_iter().find(|channel| channel.id() == text);
-        known.ok_or_else(|| ParseError::new("channel", text, "alpha, beta, stable or lts"))
-    }
-}
-
-word_enum! {
-    /// A board: the machine that an image is for. The words are those of release and manifest directories.
-    Board {
-        /// x86_64.
-        Amd64 = "amd64-usr",
-        /// AArch64.
-        Arm64 = "arm64-usr",
-    }
-}
-
-impl Board {
-    /// `e_machine` of this board's ELF files (gABI, "ELF header").
-    pub fn elf_machine(self) -> u16 {
-        match self {
-            Board::Amd64 => 62,
-            Board::Arm64 => 183,
-        }
-    }
-
-    /// The file name of glibc's dynamic loader.
-    pub fn loader_name(self) -> &'static str {
-        match self {
-            Board::Amd64 => "ld-linux-x86-64.so.2",
-            Board::Arm64 => "ld-linux-aarch64.so.1",
-        }
-    }
-
-    /// The machine as `uname -m` and the GNU triplet write it.
-    pub fn machine(self) -> &'static str {
-        match self {
-            Board::Amd64 => "x86_64",
-            Board::Arm64 => "aarch64",
-        }
-    }
-}
-
-impl FromStr for Board {
-    type Err = ParseError;
-    fn from_str(text: &str) -> Result<Board, ParseError> {
-        let known = Board::ALL.into_iter().find(|board| board.id() == text);
-        known.ok_or_else(|| ParseError::new("board", text, "amd64-usr or arm64-usr"))
-    }
-}
+use super::channel::Channel;
+use super::parse_error::ParseError;
 
 /// A release number: three numbers, and for developer builds a `+suffix` or `-suffix`. Releases are ordered by their
 /// numbers, then `-suffix`, none, `+suffix`, then the suffix as text.
@@ -159,49 +77,6 @@ impl FromStr for Release {
             && !suffix.contains("..");
         let release = good.then(|| Release(text.to_owned()));
         release.ok_or_else(|| ParseError::new("release", text, "three numbers like 1032.0.0"))
-    }
-}
-
-/// A flavor of stage1, named after its directory: `usr_from_coreos` is `coreos`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Flavor(String);
-
-impl Flavor {
-    /// The flavor of a directory below `stage1/`, or `None` if the directory is not one of a flavor.
-    pub fn from_dir_name(name: &str) -> Option<Flavor> {
-        name.strip_prefix("usr_from_").filter(|rest| !rest.is_empty()).map(|rest| Flavor(rest.to_owned()))
-    }
-
-    /// The name, `coreos` or `kvm`.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Flavor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// The major version of systemd, written `v229` in coreos-common.mk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SystemdVersion(pub u32);
-
-impl fmt::Display for SystemdVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "v{}", self.0)
-    }
-}
-
-impl FromStr for SystemdVersion {
-    type Err = ParseError;
-    fn from_str(text: &str) -> Result<SystemdVersion, ParseError> {
-        // A number can begin with a sign for parse().
-        let digits = text.strip_prefix('v').filter(|digits| !digits.starts_with('+'));
-        let number = digits.and_then(|digits| digits.parse().ok());
-        let invalid = || ParseError::new("systemd version", text, "v and a number, like v229");
-        number.map(SystemdVersion).ok_or_else(invalid)
     }
 }
 

@@ -6,7 +6,8 @@
 use std::fmt;
 use std::ops::Range;
 
-use super::release::{Board, Channel};
+use super::board::Board;
+use super::channel::Channel;
 
 /// The word of [`Vendor::urls`] in place of the channel.
 const CHANNEL: &str = "CHANNEL";

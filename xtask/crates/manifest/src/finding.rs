@@ -1,7 +1,8 @@
 //! Findings and fixes, each with its reason.
 
 use super::suggestion::Suggestion;
-use coreos_types::release::{Board, Flavor};
+use coreos_types::board::Board;
+use coreos_types::flavor::Flavor;
 use coreos_types::word_enum;
 
 word_enum! {

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound::{Included, Unbounded};
 
 use super::file::ManifestFile;
-use coreos_types::release::{Board, Flavor};
+use coreos_types::board::Board;
+use coreos_types::flavor::Flavor;
 use usr::elf::ElfInfo;
 use usr::file_info::FileInfo;
 use usr::path::UsrPath;

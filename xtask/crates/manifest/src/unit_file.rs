@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use coreos_types::release::SystemdVersion;
+use coreos_types::systemd_version::SystemdVersion;
 use usr::path::UsrPath;
 
 /// Characters between words.

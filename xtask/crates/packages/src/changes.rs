@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use coreos_types::release::Flavor;
+use coreos_types::flavor::Flavor;
 use usr::path::UsrPath;
 
 use crate::{Package, PackageSet};

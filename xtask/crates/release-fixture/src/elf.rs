@@ -3,7 +3,7 @@
 //! One `PT_LOAD` maps the whole file at address 0, so that each address is a file offset. A stub has no section headers: the
 //! loader reads none.
 
-use coreos_types::release::Board;
+use coreos_types::board::Board;
 use usr::elf::{DlopenNote, DlopenPriority, ElfInfo, Filter, FilterKind, VersionNeed};
 
 mod encoding;

@@ -116,7 +116,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::image::Content;
     use super::*;
-    use coreos_types::release::Board;
+    use coreos_types::board::Board;
     use coreos_types::vendor::Vendor;
 
     #[test]

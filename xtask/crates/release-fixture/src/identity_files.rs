@@ -1,6 +1,7 @@
 //! The files in an image that name its vendor, board and release, as CoreOS and Flatcar write them.
 
-use coreos_types::release::{Board, Release};
+use coreos_types::board::Board;
+use coreos_types::release::Release;
 use coreos_types::vendor::Vendor;
 
 /// The first CoreOS release with the board in its os-release (March 2017).

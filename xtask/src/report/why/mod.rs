@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 pub(crate) use self::render::{dot, mermaid, to_json, tree};
 use self::survey::Survey;
-use coreos_types::release::Board;
+use coreos_types::board::Board;
 use manifest::plan::bump::ImageTrees;
 use manifest::plan::stage1_sources::Stage1Sources;
 use usr::path::UsrPath;

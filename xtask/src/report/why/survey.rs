@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Edge, ManifestLine, UnresolvedName};
-use coreos_types::release::Board;
+use coreos_types::board::Board;
 use manifest::plan::stage1_sources::Stage1Sources;
 use manifest::selection::Location;
 use manifest::{unit_and_script_execs::find_exec_references, unlisted_execs};

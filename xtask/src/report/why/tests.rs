@@ -4,7 +4,7 @@
 use expect_test::{Expect, expect};
 
 use super::*;
-use coreos_types::release::Flavor;
+use coreos_types::flavor::Flavor;
 use manifest::plan::stage1_sources::ManifestRef;
 use usr::elf::{DlopenNote, DlopenPriority, ElfInfo};
 use usr::file_info::FileInfo;

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::smoketest::loader_run::pid1_check;
 use crate::smoketest::rootfs::Rootfs;
-use coreos_types::release::{Board, SystemdVersion};
+use coreos_types::board::Board;
+use coreos_types::systemd_version::SystemdVersion;
 use usr::ldso::UnreachableLibrary;
 use usr::path::UsrPath;
 

@@ -21,7 +21,7 @@ use super::host::{is_root, missing_programs};
 use super::no_follow;
 use super::rootfs::Rootfs;
 use coreos_types::error::{Result, ResultExt};
-use coreos_types::release::SystemdVersion;
+use coreos_types::systemd_version::SystemdVersion;
 
 /// One boot of a root filesystem.
 #[derive(Debug, Clone, Copy)]

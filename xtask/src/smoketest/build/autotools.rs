@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{Build, FLAVORS_OPTION, join};
+use coreos_types::board::Board;
 use coreos_types::error::{Error, Result};
-use coreos_types::release::Board;
 use coreos_types::shell::quote;
 
 /// GNU make 4.3 and later add no space to an empty variable with `+=`. rkt makes a space that way and separates the
@@ -82,7 +82,8 @@ impl Build<'_> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use coreos_types::release::{Flavor, SystemdVersion};
+    use coreos_types::flavor::Flavor;
+    use coreos_types::systemd_version::SystemdVersion;
 
     use super::*;
 

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::Build;
-use coreos_types::release::{Board, Flavor};
+use coreos_types::board::Board;
+use coreos_types::flavor::Flavor;
 
 /// The directory with the files that rkt's build took from the image for the root filesystem at `path`, which is
 /// `BUILDDIR/aci-for-FLAVOR-flavor/rootfs`.

@@ -17,8 +17,10 @@ use std::time::{Duration, Instant};
 use super::no_follow;
 use crate::images::ImageSet;
 use crate::trusted_owners::TrustedOwners;
+use coreos_types::board::Board;
 use coreos_types::error::{Error, Result};
-use coreos_types::release::{Board, Flavor, SystemdVersion};
+use coreos_types::flavor::Flavor;
+use coreos_types::systemd_version::SystemdVersion;
 
 pub(super) use self::build_directory::rootfs_before_rkt;
 pub(super) use self::failure::Cause;

@@ -60,7 +60,7 @@ mod tests {
     use super::super::LoaderRunner;
     use super::super::loader_health::LoaderHealth;
     use super::*;
-    use coreos_types::release::Board;
+    use coreos_types::board::Board;
     use usr::elf::ElfInfo;
     use usr::file_info::FileInfo;
     use usr::tree::{Node, NodeKind, UsrTree};

@@ -88,7 +88,7 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
-    use coreos_types::release::Board;
+    use coreos_types::board::Board;
     use usr::file_info::FileInfo;
 
     /// Creates the files that tests/fixtures/squashfs/make.sh packs.

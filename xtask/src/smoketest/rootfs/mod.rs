@@ -11,8 +11,8 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::bounded_file;
+use coreos_types::board::Board;
 use coreos_types::error::{Error, ErrorExt, Result, ResultExt};
-use coreos_types::release::Board;
 use usr::elf::ElfInfo;
 use usr::file_info::{self, FileInfo, ReadLimits};
 use usr::lossless_text;

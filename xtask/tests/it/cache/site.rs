@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use coreos_types::board::Board;
 use coreos_types::error::Result;
-use coreos_types::release::{Board, Release};
+use coreos_types::release::Release;
 use coreos_types::vendor::Vendor;
 use release_fixture::certificate::TestCertificate;
 use release_fixture::release;

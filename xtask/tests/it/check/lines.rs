@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use coreos_types::release::Board;
+use coreos_types::board::Board;
 use expect_test::{Expect, expect};
 use manifest::plan::verify::verify;
 use release_fixture::elf::ElfStub;

@@ -1,6 +1,6 @@
 //! Commands in hints that fix a finding.
 
-use coreos_types::release::Board;
+use coreos_types::board::Board;
 use expect_test::{Expect, expect};
 use release_fixture::elf::ElfStub;
 use release_fixture::image::ImageSpec;

@@ -4,7 +4,7 @@ use std::io::{Cursor, Write};
 
 use backhand::compression::Compressor;
 use backhand::{FilesystemCompressor, FilesystemWriter, NodeHeader};
-use coreos_types::release::Board;
+use coreos_types::board::Board;
 use coreos_types::vendor::Vendor;
 use flate2::Compression;
 use flate2::write::GzEncoder;

@@ -10,7 +10,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use coreos_types::release::{Board, Flavor};
+use coreos_types::board::Board;
+use coreos_types::flavor::Flavor;
 use manifest::finding::Severity;
 use manifest::plan::bump::{BumpOptions, BumpPlan, bump};
 use manifest::plan::stage1_sources::{ManifestRef, Stage1Sources};

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use coreos_types::release::Board;
+use coreos_types::board::Board;
 use usr::file_info::FileInfo;
 use usr::ldso::{DynamicLoader, LoadResult};
 use usr::path::UsrPath;

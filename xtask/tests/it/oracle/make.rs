@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use coreos_types::release::{Board, Channel, SystemdVersion};
+use coreos_types::board::Board;
+use coreos_types::channel::Channel;
+use coreos_types::systemd_version::SystemdVersion;
 use coreos_types::vendor::Vendor;
 use manifest::common_mk::CommonMk;
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use coreos_types::release::SystemdVersion;
+use coreos_types::systemd_version::SystemdVersion;
 use manifest::{shebang, unit_file};
 use usr::path::UsrPath;
 

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use coreos_types::release::Board;
+use coreos_types::board::Board;
 use coreos_types::vendor::Vendor;
 use release_fixture::from_paths::with_listed;
 use release_fixture::image::ImageSpec;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use coreos_types::release::Board;
+use coreos_types::board::Board;
 use manifest::finding::{Finding, Severity};
 use manifest::plan::bump::BumpPlan;
 use manifest::plan::requested_edit::edit;

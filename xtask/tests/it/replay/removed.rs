@@ -1,6 +1,6 @@
 //! Removed paths and redundant lines (category D of the history).
 
-use coreos_types::release::Board;
+use coreos_types::board::Board;
 use expect_test::expect;
 use release_fixture::elf::ElfStub;
 use usr::elf::DlopenPriority;

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
+use coreos_types::board::Board;
+use coreos_types::channel::Channel;
 use coreos_types::error::Result;
-use coreos_types::release::{Board, Channel, Flavor, Release};
+use coreos_types::flavor::Flavor;
+use coreos_types::release::Release;
 use coreos_types::vendor::Vendor;
 use expect_test::Expect;
 use manifest::finding::{Finding, FindingKind, Fix, Severity};

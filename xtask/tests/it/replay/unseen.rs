@@ -1,6 +1,6 @@
 //! Dependencies other than `DT_NEEDED`: symbol versions, dlopen notes, units, directories, machines.
 
-use coreos_types::release::Board;
+use coreos_types::board::Board;
 use expect_test::expect;
 use release_fixture::elf::ElfStub;
 use usr::elf::DlopenPriority;

@@ -13,8 +13,11 @@ use self::expand::{ExpandError, Variables};
 pub use self::hidden_assignment::IncludedFiles;
 use self::hidden_assignment::{HiddenAssignment, hidden_assignment};
 use self::makefile::{Assignment, Makefile, OpaqueKind, Operator};
+use coreos_types::board::Board;
+use coreos_types::channel::Channel;
 use coreos_types::error::{Error, Result};
-use coreos_types::release::{Board, Channel, Release, SystemdVersion};
+use coreos_types::release::Release;
+use coreos_types::systemd_version::SystemdVersion;
 use coreos_types::vendor::{Vendor, Vendors};
 
 /// The path of the file, relative to the tree.

@@ -99,7 +99,8 @@ fn find_manifest<'s>(sources: &'s Stage1Sources, file: &str) -> Result<&'s str> 
 mod tests {
     use super::*;
     use crate::plan::stage1_sources::ManifestRef;
-    use coreos_types::release::{Board, Flavor};
+    use coreos_types::board::Board;
+    use coreos_types::flavor::Flavor;
 
     const FILE: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/a.manifest";
     const LINK: &str = "stage1/usr_from_kvm/manifest-amd64-usr.d/a.manifest";

@@ -62,7 +62,8 @@ fn changed_lines(file: &str, before: &ManifestFile, after: &ManifestFile, order:
 mod tests {
     use super::*;
     use crate::plan::stage1_sources::ManifestRef;
-    use coreos_types::release::{Board, Flavor};
+    use coreos_types::board::Board;
+    use coreos_types::flavor::Flavor;
 
     #[test]
     fn changed_line_has_reason_and_symlink_is_skipped() {

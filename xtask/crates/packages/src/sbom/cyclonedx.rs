@@ -1,6 +1,6 @@
 //! CycloneDX 1.6 in JSON (ECMA-424 and <https://cyclonedx.org/docs/1.6/json/>).
 
-use coreos_types::release::Flavor;
+use coreos_types::flavor::Flavor;
 use serde_json::{Value, json};
 use usr::path::UsrPath;
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use serde_json::{Value, json};
 
-use coreos_types::release::Flavor;
+use coreos_types::flavor::Flavor;
 use usr::path::UsrPath;
 
 use super::{BoardBom, FileContent, Source, creation_time, package_url, split_digest};

@@ -10,8 +10,8 @@ use serde_json::json;
 
 use crate::smoketest::rootfs::{self, Rootfs};
 use crate::smoketest::{host, no_follow};
+use coreos_types::board::Board;
 use coreos_types::error::{Result, ResultExt};
-use coreos_types::release::Board;
 use usr::ldso::DynamicLoader;
 use usr::path::UsrPath;
 use usr::tree::NodeKind;
