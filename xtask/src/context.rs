@@ -247,7 +247,7 @@ fn channel_without_effect(command: &str, args: &ImageArgs, settings: &Config) ->
 fn unknown_vendor(id: &str, vendors: &Vendors) -> Error {
     let hint =
         format!("describe it in [workspace.metadata.stage1.vendors.{id}] of this program's Cargo.toml");
-    Error::usage(format!("{id:?} is not a brand: expected {}", vendors.ids())).with_hint(hint)
+    Error::usage(format!("{id:?} is not a brand: expected {}", vendors.joined_ids())).with_hint(hint)
 }
 
 #[cfg(test)]

@@ -94,7 +94,9 @@ impl ReleaseLists {
         for (dir, url) in all.iter().zip(&urls) {
             let Some((contents, signer)) = store.fetch_signed(url)? else { continue };
             let packages = store.fetch_signed(&dir.file_url(locations.vendor.packages_list))?;
-            store.term.stage("verified", format!("{url}: signed {} by {}", signer.signed_at, signer.subkey));
+            store
+                .term
+                .stage("verified", format!("{url}: signed {} by {}", signer.signed_at, signer.signing_key));
             let tree =
                 parse_contents(&String::from_utf8_lossy(&contents)).map_err(|error| error.context(url))?;
             let packages = packages

@@ -100,13 +100,13 @@ impl VendorTable<'_> {
             os_release_id: word("id", name.to_owned(), &is_id)?,
             name: word("name", name.to_owned(), &|c| c.is_alphanumeric() || " ._-".contains(c))?,
             variable_prefix: word("variable-prefix", prefix, &is_variable)?,
-            urls: self.list("urls", &[], |url| self.parse_url("urls", &url))?,
+            url_templates: self.list("urls", &[], |url| self.parse_url("urls", &url))?,
             developer_url: url("developer-url")?,
             pxe_image,
             contents_list: word("contents-list", format!("{name}_production_image_contents.txt"), &is_file)?,
             packages_list: word("packages-list", format!("{name}_production_image_packages.txt"), &is_file)?,
             channels: self.list("channels", &["alpha", "beta", "stable"], channel)?,
-            pins: self.list("pins", &[], pin)?,
+            pinned_fingerprints: self.list("pins", &[], pin)?,
             certificate_url: url("certificate-url")?,
             boards: self.boards(&is_file)?,
         })
@@ -214,7 +214,7 @@ mod tests {
         );
         assert_eq!(vendor.pxe_image, "acme-os_production_pxe_image.cpio.gz");
         assert_eq!(vendor.base_url(Channel::Beta), "https://acme.example/beta");
-        assert_eq!((vendor.pins, vendor.board_name(Board::Arm64)), (&[PIN][..], "arm64-usr"));
+        assert_eq!((vendor.pinned_fingerprints, vendor.board_name(Board::Arm64)), (&[PIN][..], "arm64-usr"));
         let keys = format!(
             "id = \"flatcar\"\nname = \"Acme Linux\"\nvariable-prefix = \"FLATCAR\"\nurls = [\"http://127.0.0.1:8000/x\"]\n\
              developer-url = \"https://dev.acme.example\"\nimage = \"a.cpio.gz\"\ncontents-list = \"c.txt\"\npackages-list = \"p.txt\"\n\
@@ -232,7 +232,7 @@ mod tests {
             ("amd64-usr", "aarch64")
         );
         assert_eq!(full.vendor_certificates, [PathBuf::from("k.asc")]);
-        assert_eq!(full.vendors.ids(), "coreos, flatcar or acme");
+        assert_eq!(full.vendors.joined_ids(), "coreos, flatcar or acme");
     }
 
     #[test]

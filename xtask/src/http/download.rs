@@ -11,7 +11,7 @@ use super::retry::{RateMeter, RetryPolicy};
 use super::transport::Deadline;
 use super::url::Url;
 use crate::terminal::Progress;
-use coreos_types::error::{Error, Result, error_from_io};
+use coreos_types::error::{Error, Result, error_from_read};
 
 /// A file that is being downloaded.
 pub struct Download<'c> {
@@ -102,7 +102,7 @@ impl Client {
             match download.read_to_end(&mut bytes) {
                 Ok(_) => return Ok(Some(bytes)),
                 Err(_) if download.must_restart() && attempts < 2 => {}
-                Err(error) => return Err(error_from_io(error)),
+                Err(error) => return Err(error_from_read(error)),
             }
         }
     }

@@ -97,7 +97,8 @@ impl<'a> ReleaseLocations<'a> {
         let channel = self.args.channel.map(|spec| spec.channel).or(found);
         let requested_vendor = self.context.requested_vendor(self.args);
         if requested_vendor.is_some() && requested_vendor != self.context.pins.vendor() {
-            let likely = Some(release.likely_channel()).filter(|one| self.vendor.channels.contains(one));
+            let likely =
+                Some(release.likely_flatcar_channel()).filter(|one| self.vendor.channels.contains(one));
             let channel = channel.or(likely).or(self.vendor.channels.first().copied());
             let channel = channel.unwrap_or(Channel::Alpha);
             return Ok(ReleaseDir::from_vendor(self.vendor, channel, board, release));

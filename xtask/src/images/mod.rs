@@ -228,8 +228,8 @@ impl BoardImage {
         let ImageOrigin { board, digest, signature, .. } = &self.origin;
         term.detail("image", format!("{board}: {digest}, {} nodes", self.image.tree().len()));
         if let Some(signer) = signature {
-            let Signer { primary, subkey, signed_at, .. } = signer;
-            term.detail("signed", format!("{signed_at} by {primary}, {} {subkey}", signer.key_kind()));
+            let Signer { primary, signing_key, signed_at, .. } = signer;
+            term.detail("signed", format!("{signed_at} by {primary}, {} {signing_key}", signer.key_kind()));
         }
     }
 
@@ -251,10 +251,10 @@ fn describe_signer(origin: &ImageOrigin) -> String {
     let Some(signer) = &origin.signature else {
         return format!("{}: not signed (accepted because of --unsigned)", origin.source);
     };
-    let Signer { primary, subkey, signed_at, name } = signer;
-    let name = name.as_deref().unwrap_or(primary);
+    let Signer { primary, signing_key, signed_at, user_id } = signer;
+    let name = user_id.as_deref().unwrap_or(primary);
     let on = signed_at.get(..10).unwrap_or(signed_at);
-    format!("{}: {name}, signed {on} by {} {subkey}", origin.source, signer.key_kind())
+    format!("{}: {name}, signed {on} by {} {signing_key}", origin.source, signer.key_kind())
 }
 
 #[cfg(test)]
@@ -270,7 +270,7 @@ mod tests {
         for mut origin in fixtures::bump().images {
             text += &(describe_signer(&origin) + "\n");
             if let Some(signer) = &mut origin.signature {
-                signer.subkey = signer.primary.clone();
+                signer.signing_key = signer.primary.clone();
             }
             text += &(describe_signer(&origin) + "\n");
         }

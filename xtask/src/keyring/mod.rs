@@ -270,6 +270,8 @@ fn built_in(pin: &Pin) -> Option<Certificate> {
         (Vendor::COREOS, include_bytes!("certificates/coreos.asc")),
         (Vendor::FLATCAR, include_bytes!("certificates/flatcar.asc")),
     ];
-    let (_, bytes) = files.into_iter().find(|(vendor, _)| vendor.pins.contains(&pin.fingerprint.as_str()))?;
+    let (_, bytes) = files
+        .into_iter()
+        .find(|(vendor, _)| vendor.pinned_fingerprints.contains(&pin.fingerprint.as_str()))?;
     Certificate::parse(bytes, "the built-in certificate").ok()
 }

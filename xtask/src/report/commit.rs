@@ -30,9 +30,9 @@ pub(crate) fn message(report: &Report, vendor: &str) -> String {
         let source = escape_mentions(&image.source);
         let _ = write!(out, "\nImage of {}: {source}\n{}\n", image.board, escape_mentions(&image.digest));
         if let Some(signer) = &image.signature {
-            let Signer { primary, subkey, signed_at, .. } = signer;
+            let Signer { primary, signing_key, signed_at, .. } = signer;
             let signed_at = escape_mentions(signed_at);
-            let _ = writeln!(out, "signed {signed_at} by {primary} ({} {subkey})", signer.key_kind());
+            let _ = writeln!(out, "signed {signed_at} by {primary} ({} {signing_key})", signer.key_kind());
         }
     }
     lossless_text::readable(&out).into_owned()

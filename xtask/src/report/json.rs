@@ -78,7 +78,7 @@ fn image(image: &ImageOrigin) -> Value {
         "source": image.source,
         "digest": image.digest,
         "signed_by": image.signature.as_ref().map(|signer| &signer.primary),
-        "signing_subkey": image.signature.as_ref().map(|signer| &signer.subkey),
+        "signing_subkey": image.signature.as_ref().map(|signer| &signer.signing_key),
         "signed_at": image.signature.as_ref().map(|signer| &signer.signed_at),
         "os_release": image.os_release,
     })

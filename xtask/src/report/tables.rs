@@ -224,10 +224,10 @@ pub(super) fn provenance(image: &ImageOrigin) -> Vec<(&'static str, Cell)> {
     match &image.signature {
         None => facts.push(("signed by", Cell::Text("not signed".to_owned()))),
         Some(signer) => {
-            facts.extend(signer.name.iter().map(|name| ("signed by", Cell::Text(name.clone()))));
+            facts.extend(signer.user_id.iter().map(|name| ("signed by", Cell::Text(name.clone()))));
             facts.push(("primary key", path(&signer.primary)));
-            if signer.subkey != signer.primary {
-                facts.push(("subkey", path(&signer.subkey)));
+            if signer.signing_key != signer.primary {
+                facts.push(("subkey", path(&signer.signing_key)));
             }
             facts.push(("signed at", Cell::Text(signer.signed_at.clone())));
         }

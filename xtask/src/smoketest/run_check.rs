@@ -27,7 +27,7 @@ pub(super) fn check(
     let (mut ran, mut reason) = (false, "no root filesystem of this machine's board".to_owned());
     for tested in rootfses {
         let what = tested.name();
-        if tested.rootfs.board.machine() != std::env::consts::ARCH {
+        if tested.rootfs.board.uname_machine() != std::env::consts::ARCH {
             checks.skip("run", &what, "a board of another machine");
             continue;
         }

@@ -110,9 +110,9 @@ fn build_full_report() -> Report {
             digest: format!("sha256:{}", "0a".repeat(32)),
             signature: Some(Signer {
                 primary: "AB".repeat(20),
-                subkey: "CD".repeat(20),
+                signing_key: "CD".repeat(20),
                 signed_at: "2016-04-28T10:00:00Z".into(),
-                name: None,
+                user_id: None,
             }),
             os_release: [("ID".to_owned(), "coreos".to_owned())].into(),
         }],

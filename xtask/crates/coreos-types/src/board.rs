@@ -32,7 +32,7 @@ impl Board {
     }
 
     /// The machine as `uname -m` and the GNU triplet write it.
-    pub fn machine(self) -> &'static str {
+    pub fn uname_machine(self) -> &'static str {
         match self {
             Board::Amd64 => "x86_64",
             Board::Arm64 => "aarch64",

@@ -67,7 +67,7 @@ impl Error {
     }
 
     /// A panic that was caught in code that parses untrusted bytes.
-    pub fn from_reader_panic(what: &str, panic: &(dyn Any + Send)) -> Error {
+    pub fn from_parser_panic(what: &str, panic: &(dyn Any + Send)) -> Error {
         Error::from_panic(format!("{what} panicked on this input"), panic)
     }
 
@@ -159,7 +159,7 @@ impl<T, E: std::error::Error> ResultExt<T> for std::result::Result<T, E> {
 }
 
 /// The [`Error`] inside an I/O error, or a new one with its text.
-pub fn error_from_io(error: std::io::Error) -> Error {
+pub fn error_from_read(error: std::io::Error) -> Error {
     match error.downcast::<Error>() {
         Ok(inner) => inner,
         Err(error) => Error::failed("cannot read to the end").with_cause(error),
@@ -172,7 +172,7 @@ pub fn error_from_io(error: std::io::Error) -> Error {
 /// The code panicked; the cause is the panic message.
 pub fn catch_panic<T>(what: &str, run: impl FnOnce() -> T) -> Result<T> {
     // Unwind safety: the closure's state is dropped with it, so that no partial state is observed.
-    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| Error::from_reader_panic(what, &*panic))
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| Error::from_parser_panic(what, &*panic))
 }
 
 #[cfg(test)]

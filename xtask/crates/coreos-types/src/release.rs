@@ -18,7 +18,7 @@ impl Release {
     }
 
     /// The sort key of releases.
-    fn order(&self) -> ([u64; 3], i8, &str) {
+    fn sort_key(&self) -> ([u64; 3], i8, &str) {
         let (numbers, suffix) = self.0.split_at(self.0.find(['+', '-']).unwrap_or(self.0.len()));
         let mut parts = numbers.split('.').map(|part| part.parse().unwrap_or(0));
         let numbers = [(); 3].map(|()| parts.next().unwrap_or(0));
@@ -32,7 +32,7 @@ impl Release {
 
     /// The likely channel of a Flatcar release by its second number (flatcar/scripts `image_changes.sh`); a promoted
     /// release keeps its number.
-    pub fn likely_channel(&self) -> Channel {
+    pub fn likely_flatcar_channel(&self) -> Channel {
         match self.0.split('.').nth(1) {
             Some("1") => Channel::Beta,
             Some("2") => Channel::Stable,
@@ -51,7 +51,7 @@ impl fmt::Display for Release {
 impl Ord for Release {
     fn cmp(&self, other: &Release) -> std::cmp::Ordering {
         // `1.0.0` and `01.0.0` are the same number, and not equal.
-        self.order().cmp(&other.order()).then_with(|| self.0.cmp(&other.0))
+        self.sort_key().cmp(&other.sort_key()).then_with(|| self.0.cmp(&other.0))
     }
 }
 

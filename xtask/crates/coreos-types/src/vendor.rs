@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::board::Board;
 use super::channel::Channel;
 
-/// The word of [`Vendor::urls`] in place of the channel.
+/// The word of [`Vendor::url_templates`] in place of the channel.
 const CHANNEL: &str = "CHANNEL";
 
 /// The vendor of an image.
@@ -25,7 +25,7 @@ pub struct Vendor {
     /// The prefix of variables in `version.txt` and os-release (`COREOS_BOARD`).
     pub variable_prefix: &'static str,
     /// The URLs above `BOARD/RELEASE/FILE`, with the word `CHANNEL` where the channel is; new URLs have the first.
-    pub urls: &'static [&'static str],
+    pub url_templates: &'static [&'static str],
     /// The URL above `BOARD/RELEASE/FILE` of developer builds (`4799.0.0+nightly-…`), where they have one. Boards have
     /// no `-usr` there.
     pub developer_url: Option<&'static str>,
@@ -38,7 +38,7 @@ pub struct Vendor {
     /// The channels; new URLs have the first where the release is on no known one.
     pub channels: &'static [Channel],
     /// The fingerprints of the primary keys that sign releases.
-    pub pins: &'static [&'static str],
+    pub pinned_fingerprints: &'static [&'static str],
     /// The URL of the certificate with these keys.
     pub certificate_url: Option<&'static str>,
     /// The vendor's names of [`Board::ALL`], in release directories and in the image.
@@ -54,13 +54,13 @@ impl Vendor {
         os_release_id: "coreos",
         name: "CoreOS",
         variable_prefix: "COREOS",
-        urls: &["https://CHANNEL.release.core-os.net"],
+        url_templates: &["https://CHANNEL.release.core-os.net"],
         developer_url: None,
         pxe_image: "coreos_production_pxe_image.cpio.gz",
         contents_list: "coreos_production_image_contents.txt",
         packages_list: "coreos_production_image_packages.txt",
         channels: &[Channel::Alpha, Channel::Beta, Channel::Stable],
-        pins: &["04127D0BFABEC8871FFB2CCE50E0885593D2DCB4"],
+        pinned_fingerprints: &["04127D0BFABEC8871FFB2CCE50E0885593D2DCB4"],
         certificate_url: Some("https://coreos.com/security/image-signing-key/CoreOS_Image_Signing_Key.asc"),
         boards: BOARDS,
     };
@@ -71,13 +71,13 @@ impl Vendor {
         os_release_id: "flatcar",
         name: "Flatcar",
         variable_prefix: "FLATCAR",
-        urls: &["https://CHANNEL.release.flatcar-linux.net", "https://flatcar.cdn.cncf.io/CHANNEL"],
+        url_templates: &["https://CHANNEL.release.flatcar-linux.net", "https://flatcar.cdn.cncf.io/CHANNEL"],
         developer_url: Some("https://bincache.flatcar-linux.net/images"),
         pxe_image: "flatcar_production_pxe_image.cpio.gz",
         contents_list: "flatcar_production_image_contents.txt",
         packages_list: "flatcar_production_image_packages.txt",
         channels: &Channel::ALL,
-        pins: &["F88CFEDEFF29A5B4D9523864E25D9AED0593B34A"],
+        pinned_fingerprints: &["F88CFEDEFF29A5B4D9523864E25D9AED0593B34A"],
         certificate_url: Some(
             "https://www.flatcar.org/security/image-signing-key/Flatcar_Image_Signing_Key.asc",
         ),
@@ -94,7 +94,7 @@ impl Vendor {
 
     /// The URL above `BOARD/RELEASE/FILE` of a channel.
     pub fn base_url(&self, channel: Channel) -> String {
-        self.urls.first().map_or_else(String::new, |url| url.replace(CHANNEL, channel.id()))
+        self.url_templates.first().map_or_else(String::new, |url| url.replace(CHANNEL, channel.id()))
     }
 
     /// Finds one of the vendor's URLs at the start of a URL. The scheme is not compared; host names are compared in
@@ -102,14 +102,14 @@ impl Vendor {
     pub fn match_base_url(&self, url: &str) -> Option<BaseUrlMatch> {
         let start = url.find("://")? + 3;
         let developer = self.developer_url.as_slice();
-        self.urls.iter().chain(developer).find_map(|template| {
+        self.url_templates.iter().chain(developer).find_map(|template| {
             let template = template.split_once("://")?.1;
             let (before, after) = template.split_once(CHANNEL).unwrap_or((template, ""));
-            let mut end = start + strip_prefix_len(&url[start..], before)?;
+            let mut end = start + prefix_len_ignore_case(&url[start..], before)?;
             let mut channel = None;
             if before.len() < template.len() {
                 let word = end..end + url[end..].find(['.', '/'])?;
-                end = word.end + strip_prefix_len(&url[word.end..], after)?;
+                end = word.end + prefix_len_ignore_case(&url[word.end..], after)?;
                 channel = Some(word).filter(|word| !word.is_empty());
                 channel.as_ref()?;
             }
@@ -119,7 +119,7 @@ impl Vendor {
 }
 
 /// The length of `prefix` if the text begins with it, in any case.
-fn strip_prefix_len(text: &str, prefix: &str) -> Option<usize> {
+fn prefix_len_ignore_case(text: &str, prefix: &str) -> Option<usize> {
     text.get(..prefix.len())?.eq_ignore_ascii_case(prefix).then_some(prefix.len())
 }
 
@@ -170,7 +170,7 @@ impl Vendors {
     }
 
     /// `coreos, flatcar or acme`.
-    pub fn ids(&self) -> String {
+    pub fn joined_ids(&self) -> String {
         let ids: Vec<&str> = self.iter().map(|vendor| vendor.id).collect();
         let (last, first) = ids.split_last().unwrap_or((&"", &[]));
         format!("{} or {last}", first.join(", "))
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn vendor_urls_are_recognized() {
-        let acme = Vendor { id: "acme", urls: &["http://127.0.0.1:8000/a"], ..*Vendor::FLATCAR };
+        let acme = Vendor { id: "acme", url_templates: &["http://127.0.0.1:8000/a"], ..*Vendor::FLATCAR };
         let mut vendors = Vendors::default();
         vendors.add(acme);
         for (url, expected) in [
@@ -210,6 +210,6 @@ mod tests {
             let shown = found.map(|(vendor, base)| (vendor.id, base.channel.map_or("", |span| &url[span])));
             assert_eq!(shown, expected, "{url}");
         }
-        assert_eq!(vendors.ids(), "coreos, flatcar or acme");
+        assert_eq!(vendors.joined_ids(), "coreos, flatcar or acme");
     }
 }

@@ -94,9 +94,9 @@ impl VerificationResults {
         if let Some(good) = self.good() {
             return Ok(Signer {
                 primary: good.signed_by.clone().unwrap_or_default(),
-                subkey: good.signing_subkey.clone().unwrap_or_default(),
+                signing_key: good.signing_subkey.clone().unwrap_or_default(),
                 signed_at: good.signed_at.clone().unwrap_or_default(),
-                name: good.name.clone(),
+                user_id: good.name.clone(),
             });
         }
         let first = self.signatures.iter().find(|signature| signature.verdict == SignatureStatus::Refused);

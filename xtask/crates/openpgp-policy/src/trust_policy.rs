@@ -9,9 +9,9 @@ use coreos_types::vendor::{Vendor, Vendors};
 use super::Certificate;
 
 /// The primary key of CoreOS Container Linux, rsa4096, 2013-09-06.
-pub const COREOS: &str = Vendor::COREOS.pins[0];
+pub const COREOS: &str = Vendor::COREOS.pinned_fingerprints[0];
 /// The primary key of Flatcar Container Linux, rsa4096, 2018-02-26.
-pub const FLATCAR: &str = Vendor::FLATCAR.pins[0];
+pub const FLATCAR: &str = Vendor::FLATCAR.pinned_fingerprints[0];
 /// 2018-01-01T00:00:00Z, the end of SHA-1: CoreOS signed with it until some time in 2017.
 pub const SHA1_CUTOFF: u64 = 1_514_764_800;
 /// The seconds by which the signer's clock may be ahead of the local clock.
@@ -77,7 +77,7 @@ pub struct Pin {
 impl Pin {
     /// The pins of a vendor; malformed ones are left out.
     pub fn for_vendor(vendor: &Vendor) -> impl Iterator<Item = Pin> + use<'_> {
-        let pins = vendor.pins.iter().filter_map(|pin| pin.parse().ok());
+        let pins = vendor.pinned_fingerprints.iter().filter_map(|pin| pin.parse().ok());
         pins.map(move |pin: Fingerprint| Pin {
             sha1_until: (pin.as_str() == COREOS).then_some(SHA1_CUTOFF),
             fingerprint: pin,

@@ -10,7 +10,7 @@ use super::extract::extract_squashfs;
 use super::inflate_limits::InflateLimits;
 use super::signature_check::SignatureCheck;
 use super::temp_file::UnlinkedTempDir;
-use coreos_types::error::error_from_io;
+use coreos_types::error::error_from_read;
 use coreos_types::error::{Error, Result};
 
 /// The outcome of reading a whole file. Nothing of it is trusted before the signature is checked.
@@ -66,7 +66,7 @@ pub fn ingest(source: impl Read, mut check: SignatureCheck, payload: Payload) ->
         let check = join(check, "the signature check");
         let digest = digest.map(|thread| join(thread, "the digest"));
         let squashfs = squashfs.map(|thread| join(thread, "the extraction").flatten());
-        read.map_err(error_from_io)?;
+        read.map_err(error_from_read)?;
         let check = check?;
         let digest = digest.transpose()?.or_else(|| check.digest());
         let digest =
@@ -77,5 +77,5 @@ pub fn ingest(source: impl Read, mut check: SignatureCheck, payload: Payload) ->
 
 /// Joins a thread; a panic in it, such as of a parser on unexpected bytes, is an error.
 pub(super) fn join<T>(thread: ScopedJoinHandle<'_, T>, what: &str) -> Result<T> {
-    thread.join().map_err(|panic| Error::from_reader_panic(what, &*panic))
+    thread.join().map_err(|panic| Error::from_parser_panic(what, &*panic))
 }

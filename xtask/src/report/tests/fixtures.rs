@@ -86,9 +86,9 @@ pub(crate) fn bump() -> Report {
             digest: format!("sha256:{}", "0a".repeat(32)),
             signature: Some(Signer {
                 primary: "04127D0BFABEC8871FFB2CCE50E0885593D2DCB4".into(),
-                subkey: "DBFC52DBB963767AD20BA90807FA9ED31CB5FA26".into(),
+                signing_key: "DBFC52DBB963767AD20BA90807FA9ED31CB5FA26".into(),
                 signed_at: "2016-04-28T10:00:00Z".into(),
-                name: Some("CoreOS Buildbot <buildbot@coreos.com>".into()),
+                user_id: Some("CoreOS Buildbot <buildbot@coreos.com>".into()),
             }),
             os_release: BTreeMap::new(),
         }],

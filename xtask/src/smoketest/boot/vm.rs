@@ -30,7 +30,7 @@ const MEMORY: &str = "1024";
 /// # Errors
 /// An error on the host; a failed boot is an outcome.
 pub fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
-    let arch = boot.rootfs.board.machine();
+    let arch = boot.rootfs.board.uname_machine();
     let qemu = format!("qemu-system-{arch}");
     if let Some(missing) = host::missing_programs(&[&qemu, "cpio", "setpriv"]) {
         return Ok(BootOutcome::Unsupported(missing));

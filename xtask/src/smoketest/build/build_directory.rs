@@ -45,7 +45,7 @@ impl Build<'_> {
 
     /// The build directory of the board of this machine, else of the first.
     pub(in crate::smoketest) fn native_build_directory(&self) -> PathBuf {
-        let native = self.boards.iter().find(|board| board.machine() == std::env::consts::ARCH);
+        let native = self.boards.iter().find(|board| board.uname_machine() == std::env::consts::ARCH);
         self.build_directory(native.or(self.boards.first()).copied().unwrap_or(Board::Amd64))
     }
 

@@ -70,7 +70,7 @@ impl Build<'_> {
 
     /// The boards that one run builds: rkt's build makes the board of this machine only.
     pub(super) fn boards(&self) -> Vec<Board> {
-        let is_built = |board: &&Board| !self.is_rkt() || board.machine() == std::env::consts::ARCH;
+        let is_built = |board: &&Board| !self.is_rkt() || board.uname_machine() == std::env::consts::ARCH;
         self.boards.iter().filter(is_built).copied().collect()
     }
 

@@ -37,7 +37,7 @@ impl LoaderRunner {
     /// # Errors
     /// The reason why the loader, which this machine could run, cannot be confined.
     pub(super) fn detect(rootfs: &Rootfs) -> std::result::Result<LoaderRunner, String> {
-        let machine = rootfs.board.machine();
+        let machine = rootfs.board.uname_machine();
         let mut emulator = None;
         if machine != std::env::consts::ARCH {
             let names = [format!("qemu-{machine}-static"), format!("qemu-{machine}")];

@@ -268,7 +268,8 @@ impl CommonMk {
     }
 
     fn unknown_host_error(&self) -> Error {
-        let urls: Vec<&str> = self.vendors.iter().filter_map(|vendor| vendor.urls.first().copied()).collect();
+        let urls: Vec<&str> =
+            self.vendors.iter().filter_map(|vendor| vendor.url_templates.first().copied()).collect();
         self.url_error(format!("its host is not written out as {}", urls.join(" or ")))
     }
 

@@ -89,8 +89,12 @@ fn set_vendor_changes_host_and_file_only() {
 #[test]
 fn set_vendor_replaces_all_above_the_board() {
     let rest = "/$(RKT_STAGE1_COREOS_BOARD)/$(CCN_IMG_RELEASE)";
-    let acme =
-        Vendor { id: "acme", urls: &["https://a.example/x"], pxe_image: "a.cpio.gz", ..*Vendor::FLATCAR };
+    let acme = Vendor {
+        id: "acme",
+        url_templates: &["https://a.example/x"],
+        pxe_image: "a.cpio.gz",
+        ..*Vendor::FLATCAR
+    };
     let mut vendors = Vendors::default();
     vendors.add(acme);
     let acme = vendors.get("acme").unwrap();

@@ -14,7 +14,10 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
         let message = match info {
             FileInfo::Elf(elf) if elf.dynamic && ![board.elf_machine(), EM_BPF].contains(&elf.machine) => {
                 let (machine, expected) = (elf.machine, board.elf_machine());
-                format!("{path} is for ELF machine {machine}; {board} is {expected} ({})", board.machine())
+                format!(
+                    "{path} is for ELF machine {machine}; {board} is {expected} ({})",
+                    board.uname_machine()
+                )
             }
             FileInfo::MalformedElf(error) => {
                 format!("{path} has an ELF magic and is not a valid ELF file: {error}")

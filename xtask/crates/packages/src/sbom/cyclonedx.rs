@@ -58,7 +58,7 @@ fn image(source: &Source) -> Value {
     let mut properties = vec![property("board", source.board.id())];
     if let Some(signer) = &source.signer {
         properties.push(property("signed-by", &signer.primary));
-        properties.push(property("signing-subkey", &signer.subkey));
+        properties.push(property("signing-subkey", &signer.signing_key));
         properties.push(property("signed-at", &signer.signed_at));
     }
     json!({

@@ -141,9 +141,11 @@ fn image(source: &Source, id: &str) -> Value {
     image["checksums"] = json!([checksum(algorithm, hex)]);
     image["primaryPackagePurpose"] = "OPERATING-SYSTEM".into();
     if let Some(signer) = &source.signer {
-        image["comment"] =
-            format!("signed {} by key {} of primary key {}", signer.signed_at, signer.subkey, signer.primary)
-                .into();
+        image["comment"] = format!(
+            "signed {} by key {} of primary key {}",
+            signer.signed_at, signer.signing_key, signer.primary
+        )
+        .into();
     }
     image
 }

@@ -20,9 +20,9 @@ fn bom(format: Format) -> Value {
     .map(|(path, entry)| (UsrPath::new(path).unwrap(), entry));
     let signer = Signer {
         primary: "F".repeat(40),
-        subkey: "E".repeat(40),
+        signing_key: "E".repeat(40),
         signed_at: "2026-01-02T03:04:05Z".to_owned(),
-        name: None,
+        user_id: None,
     };
     let source = Source {
         vendor: "Flatcar Container Linux".to_owned(),

@@ -20,6 +20,6 @@ pub(super) fn platform(info: &ElfInfo, board: Board) -> &'static str {
         62 => "x86_64",
         183 => "aarch64",
         3 => "i386",
-        _ => board.machine(),
+        _ => board.uname_machine(),
     }
 }
