@@ -1,10 +1,9 @@
 //! rkt's build: `autogen.sh`, `configure`, `make clean`, `make`.
 
-use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::{Build, FLAVORS_OPTION, join};
+use super::{Build, FLAVORS_OPTION, join, read_build_file};
 use coreos_types::board::Board;
 use coreos_types::error::{Error, Result};
 use coreos_types::shell::quote;
@@ -49,7 +48,7 @@ impl Build<'_> {
     /// The arguments of `configure`. The image that was verified comes last: no other argument replaces it.
     fn configure_arguments(&self, board: Board, image: &Path) -> Vec<String> {
         let mut arguments = vec![format!("{FLAVORS_OPTION}{}", join(&self.flavors(board)))];
-        let text = fs::read_to_string(self.tree.join("configure.ac")).unwrap_or_default();
+        let text = read_build_file(&self.tree.join("configure.ac")).unwrap_or_default();
         let known = OPTIONAL_FEATURES.iter().filter(|name| text.contains(&format!("AC_ARG_ENABLE([{name}]")));
         arguments.extend(known.map(|name| format!("--enable-{name}=auto")));
         arguments.extend(self.configure.iter().cloned());
@@ -71,7 +70,7 @@ impl Build<'_> {
     /// The argument that keeps the list of flavors apart under GNU make 4.3 and later, where the tree needs it and no
     /// argument has it.
     fn space_variable_argument(&self) -> Option<String> {
-        let makefile = fs::read_to_string(self.tree.join("makelib/misc.mk")).unwrap_or_default();
+        let makefile = read_build_file(&self.tree.join("makelib/misc.mk")).unwrap_or_default();
         let is_given = self.make.iter().any(|word| word.starts_with(SPACE_VARIABLE));
         (makefile.contains(SPACE_VARIABLE) && !is_given).then(|| format!("{SPACE_VARIABLE}=$() "))
     }
@@ -81,6 +80,7 @@ impl Build<'_> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::fs;
 
     use coreos_types::flavor::Flavor;
     use coreos_types::systemd_version::SystemdVersion;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::Build;
+use super::{Build, read_build_file};
 use coreos_types::board::Board;
 use coreos_types::flavor::Flavor;
 
@@ -51,7 +51,7 @@ impl Build<'_> {
 
     /// The version that `configure` wrote into the Makefile.
     fn configured_version(&self) -> Option<String> {
-        let makefile = fs::read_to_string(self.tree.join("Makefile")).ok()?;
+        let makefile = read_build_file(&self.tree.join("Makefile"))?;
         let line = makefile.lines().find_map(|line| line.strip_prefix("RKT_VERSION := "))?;
         Some(line.trim().to_owned())
     }

@@ -15,6 +15,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::no_follow;
+use crate::bounded_file;
 use crate::images::ImageSet;
 use crate::trusted_owners::TrustedOwners;
 use coreos_types::board::Board;
@@ -26,6 +27,15 @@ pub(super) use self::build_directory::rootfs_before_rkt;
 pub(super) use self::failure::Cause;
 use self::logged_commands::{FailedCommand, LoggedCommands};
 use self::tracked_files::TrackedFiles;
+
+/// More than any makefile or `configure.ac` has.
+const MAX_BUILD_FILE_LEN: u64 = 4 << 20;
+
+/// The text of a makefile or `configure.ac`; `None` where it cannot be read.
+fn read_build_file(path: &Path) -> Option<String> {
+    let bytes = bounded_file::read(path, MAX_BUILD_FILE_LEN).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
 
 /// The parameters of a build.
 #[derive(Debug, Clone)]
